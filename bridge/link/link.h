@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One connection, whatever carries it: the contract between link.c and the carriers (link_uv.c, link_nng.c). */
+#ifndef LOOM_BRIDGE_LINK_H
+#define LOOM_BRIDGE_LINK_H
+
+#include "bridge/link/link_server.h"
+
+enum {
+    LINK_READ_SIZE = 256 * 1024,     /* the loop's one read buffer, shared by all links */
+    LINK_KEEP_SIZE = 16 * 1024,      /* buffers larger than this are given back when a link is idle */
+    LINK_TICK_MS = 1000
+};
+
+typedef struct link link_t;
+typedef struct listener listener;
+
+typedef struct link_carrier {
+    /* Sends; link_sent() follows, during the call or later. One at a time. */
+    void (*send)(link_t *l, const uint8_t *data, size_t len);
+    /* Closes; link_gone() follows, later, once. */
+    void (*close)(link_t *l);
+} link_carrier;
+
+struct link {
+    const link_carrier *carrier;
+    link_server *server;
+    session *session;
+    link_t *prev, *next;
+    link_t *next_dirty;
+    bool dirty;               /* in the list of those with something to send */
+    bool sending;             /* flight is with the carrier */
+    bool ended;               /* the session is over: close when all is sent */
+    bool closing;             /* the carrier was told to close */
+    bool active;              /* moved bytes since the last tick */
+    frame_writer flight;      /* being sent */
+    uint8_t *partial;         /* start of a frame whose rest has not come */
+    size_t partial_len, partial_cap;
+    size_t need;              /* bytes of that frame in all, when known */
+};
+
+typedef struct listener_ops {
+    void (*close)(listener *ls); /* listener_gone() follows, later */
+} listener_ops;
+
+struct listener {
+    const listener_ops *ops;
+    link_server *server;
+    listener *next;
+    bool closing;
+};
+
+struct link_server {
+    uv_loop_t *loop;
+    bridge *bridge;
+    link_server_options options;
+    link_t *links;
+    listener *listeners;
+    link_t *dirty;
+    uv_timer_t tick;
+    uv_prepare_t before_poll; /* writes what a round of work left behind */
+    uv_async_t nng_wake;      /* events of the nng carriers */
+    void *nng_inbox;          /* owned by link_nng.c */
+    uint8_t *read_buffer;     /* LINK_READ_SIZE */
+    unsigned handles_open;
+    bool closing;
+    void (*done)(void *user);
+    void *done_user;
+};
+
+/* A new connection: opens its session. LOOM_EFULL, LOOM_ENOMEM: the carrier closes it. */
+LOOM_MUST_CHECK loom_status link_init(link_t *l, link_server *server, const link_carrier *carrier, const char *peer);
+/* Where the carrier is to put the bytes it reads next, and how many fit. NULL: no memory, close. */
+uint8_t *link_room(link_t *l, size_t *room);
+/* len bytes are at the place link_room() named. */
+void link_received(link_t *l, size_t len);
+void link_sent(link_t *l, bool ok);
+/* The connection broke or ended from the other side. */
+void link_broken(link_t *l);
+/* The carrier is done with it: frees what the link holds, not the link itself. */
+void link_gone(link_t *l);
+/* A link left the list: the last one ends a server that is closing. */
+void link_server_left(link_server *server);
+/* Puts a listener on the server's list, from which listener_gone() takes it. */
+void listener_init(listener *ls, link_server *server, const listener_ops *ops);
+void listener_close(listener *ls); /* once is enough */
+void listener_gone(listener *ls);
+
+struct url;
+LOOM_MUST_CHECK loom_status link_uv_listen(link_server *server, const struct url *u, char *bound, size_t bound_size,
+                                           char why[LINK_ERROR_SIZE]);
+LOOM_MUST_CHECK loom_status link_nng_listen(link_server *server, const struct url *u, char *bound, size_t bound_size,
+                                            char why[LINK_ERROR_SIZE]);
+LOOM_MUST_CHECK loom_status link_nng_init(link_server *server);
+void link_nng_fini(link_server *server);
+/* Runs on the loop: what nng's threads left in the inbox. */
+void link_nng_drain(link_server *server);
+
+#endif

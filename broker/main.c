@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loom-broker: the EventBus, the nng endpoints of the bus, and a bridge for local agents, on one loop. */
+#include <string.h>
+
+#include "bridge/host/host.h"
+#include "broker/bus_local.h"
+#include "broker/eventbus.h"
+
+static const program_spec spec = {
+    .name = "loom-broker",
+    .version = LOOM_VERSION,
+    .summary = "The Loom message bus: takes agents on by itself and through bridges, and passes their events on. "
+               "Every message is a trace: spans go where OTEL_EXPORTER_OTLP_ENDPOINT says.",
+    .synopsis = "[OPTION]...",
+    .sections = {"broker", "telemetry", "log", NULL},
+    .extra = host_options,
+    .extra_count = 1,
+    .examples = "Examples:\n"
+                "  loom-broker                                  a broker for this machine's agents\n"
+                "  loom-broker --listen tcp://127.0.0.1:7700    agents over TCP only\n"
+                "  loom-broker --config loom.toml --check-config\n"
+                "  loom pub greetings.all hello                 then, in another terminal: loom sub 'greetings.>'\n",
+};
+
+typedef struct broker {
+    host host;
+    eventbus *eventbus;
+    bus_local local;
+    uv_prepare_t clock;
+    uv_timer_t deadlines;
+} broker;
+
+static bool nothing_queued(void *user)
+{
+    return eventbus_get_stats(((broker *)user)->eventbus).queued == 0;
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    broker *b = timer->data;
+    eventbus_set_time(b->eventbus, uv_now(&b->host.loop));
+    eventbus_expire(b->eventbus);
+}
+
+/* Before the loop sleeps: the EventBus is told the time, and wakes the loop for its next deadline. */
+static void on_round(uv_prepare_t *prepare)
+{
+    broker *b = prepare->data;
+    uint64_t now = uv_now(&b->host.loop);
+    eventbus_set_time(b->eventbus, now);
+    uint64_t next = eventbus_next_deadline_ms(b->eventbus);
+    if (next == UINT64_MAX) {
+        uv_timer_stop(&b->deadlines);
+    } else {
+        uv_timer_start(&b->deadlines, on_deadline, next > now ? next - now : 0, 0);
+    }
+}
+
+static loom_status serve(broker *b, const settings_broker *s)
+{
+    eventbus_options with = {
+        .tracer = host_tracer(&b->host, "loom-broker"),
+        .queue_messages = (uint32_t)s->queue_messages,
+        .queue_bytes = (uint32_t)s->queue_bytes,
+        .batched_deadline_ms = s->batched_deadline_ms,
+    };
+    loom_status st = eventbus_create(&b->eventbus, &with);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    bus_local_init(&b->local, b->eventbus);
+    uv_prepare_init(&b->host.loop, &b->clock);
+    uv_timer_init(&b->host.loop, &b->deadlines);
+    b->clock.data = b->deadlines.data = b;
+    uv_prepare_start(&b->clock, on_round);
+    return host_serve(&b->host, &(host_serve_options){
+        .bus = &b->local.base,
+        .bridge_id = "broker",
+        .software = "loom-broker/" LOOM_VERSION,
+        .tracer = host_tracer(&b->host, "loom-bridge"),
+        .listen = &s->listen,
+        .heartbeat_ms = s->heartbeat_interval_ms,
+        .drain_timeout_ms = s->drain_timeout_ms,
+        .max_sessions = (uint32_t)s->max_agents,
+        .payload_max = (uint32_t)s->max_payload,
+        .ttl = (uint8_t)s->ttl,
+        .drained = nothing_queued,
+        .drained_user = b,
+    });
+}
+
+int main(int argc, char *argv[])
+{
+    program p;
+    broker b = {0};
+    int exit_code;
+    if (program_start(&p, &spec, argc, argv, stdout, stderr, &exit_code) != LOOM_OK) {
+        return exit_code;
+    }
+    if (settings_export_telemetry(&p.settings) != LOOM_OK || host_open(&b.host, &p) != LOOM_OK) {
+        program_fini(&p);
+        return 1;
+    }
+    exit_code = serve(&b, &p.settings.broker) == LOOM_OK ? host_run(&b.host) : 1;
+    host_close(&b.host);
+    eventbus_destroy(b.eventbus);
+    program_fini(&p);
+    return exit_code;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The envelope object: a reference count, the encoded bytes, and where each field is in them. */
+#include <loom/envelope.h>
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "envelope/encode.h"
+#include "envelope/id.h"
+#include "envelope/msgpack_bytes.h"
+#include "envelope/view.h"
+
+struct loom_envelope {
+    atomic_uint refs;
+    envelope_view view; /* of wire below */
+    uint8_t wire[];
+};
+
+static loom_envelope *allocate(size_t wire_size)
+{
+    loom_envelope *env = malloc(sizeof *env + wire_size);
+    if (env != NULL) {
+        atomic_init(&env->refs, 1);
+    }
+    return env;
+}
+
+loom_envelope *envelope_from_view(const envelope_view *view)
+{
+    loom_envelope *env = allocate(view->len);
+    if (env != NULL) {
+        memcpy(env->wire, view->data, view->len);
+        env->view = *view;
+        env->view.data = env->wire;
+    }
+    return env;
+}
+
+const envelope_view *envelope_as_view(const loom_envelope *env)
+{
+    return &env->view;
+}
+
+loom_status loom_envelope_create(loom_envelope **out, const loom_envelope_fields *fields)
+{
+    *out = NULL;
+    size_t size;
+    loom_status st = envelope_encode_check(fields, &size);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    loom_envelope *env = allocate(size);
+    if (env == NULL) {
+        return LOOM_ENOMEM;
+    }
+    uint8_t id[LOOM_UUID_SIZE];
+    const char *reason;
+    size_t len = envelope_encode(env->wire, fields, id);
+    st = envelope_scan(&env->view, (loom_bytes){env->wire, len}, NULL, &reason);
+    if (st != LOOM_OK) {
+        free(env);
+        return st;
+    }
+    *out = env;
+    return LOOM_OK;
+}
+
+loom_status loom_envelope_decode(loom_envelope **out, loom_bytes wire)
+{
+    *out = NULL;
+    envelope_view view;
+    const char *reason;
+    loom_status st = envelope_scan(&view, wire, NULL, &reason);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    if (view.len != wire.len) {
+        return LOOM_EMALFORMED; /* bytes after the envelope */
+    }
+    if (view.hop_in_place) {
+        *out = envelope_from_view(&view);
+        return *out != NULL ? LOOM_OK : LOOM_ENOMEM;
+    }
+    bool invalid;
+    loom_envelope *env = allocate(view.len + ENVELOPE_PREFIX_SIZE);
+    if (env == NULL) {
+        return LOOM_ENOMEM;
+    }
+    uint32_t len = envelope_normalise(env->wire, &view, LOOM_TTL_DEFAULT, &invalid);
+    st = envelope_scan(&env->view, (loom_bytes){env->wire, len}, NULL, &reason);
+    if (st != LOOM_OK) {
+        free(env);
+        return st;
+    }
+    *out = env;
+    return LOOM_OK;
+}
+
+loom_envelope *loom_envelope_ref(loom_envelope *env)
+{
+    atomic_fetch_add_explicit(&env->refs, 1, memory_order_relaxed);
+    return env;
+}
+
+void loom_envelope_unref(loom_envelope *env)
+{
+    if (env != NULL && atomic_fetch_sub_explicit(&env->refs, 1, memory_order_acq_rel) == 1) {
+        free(env);
+    }
+}
+
+loom_bytes loom_envelope_wire(const loom_envelope *env)
+{
+    return (loom_bytes){env->wire, env->view.len};
+}
+
+loom_str loom_envelope_topic(const loom_envelope *env)
+{
+    return envelope_view_str(&env->view, ENV_TOPIC);
+}
+
+loom_bytes loom_envelope_payload(const loom_envelope *env)
+{
+    return envelope_view_bytes(&env->view, ENV_PAYLOAD);
+}
+
+loom_str loom_envelope_type(const loom_envelope *env)
+{
+    return envelope_view_str(&env->view, ENV_TYPE);
+}
+
+loom_str loom_envelope_sender(const loom_envelope *env)
+{
+    return envelope_view_str(&env->view, ENV_SENDER);
+}
+
+loom_str loom_envelope_content_type(const loom_envelope *env)
+{
+    return envelope_view_str(&env->view, ENV_CONTENT_TYPE);
+}
+
+loom_str loom_envelope_tracestate(const loom_envelope *env)
+{
+    return envelope_view_str(&env->view, ENV_TRACESTATE);
+}
+
+loom_str loom_envelope_baggage(const loom_envelope *env)
+{
+    return envelope_view_str(&env->view, ENV_BAGGAGE);
+}
+
+const uint8_t *loom_envelope_id(const loom_envelope *env)
+{
+    return env->wire + env->view.field[ENV_ID].off;
+}
+
+void loom_envelope_id_text(const loom_envelope *env, char out[LOOM_UUID_TEXT_SIZE])
+{
+    loom_uuid_to_text(out, loom_envelope_id(env));
+}
+
+uint64_t loom_envelope_timestamp_unix_ns(const loom_envelope *env)
+{
+    return envelope_view_timestamp(&env->view);
+}
+
+uint8_t loom_envelope_ttl(const loom_envelope *env)
+{
+    return hop_ttl(env->wire);
+}
+
+loom_str loom_envelope_thread_id(const loom_envelope *env, char buf[LOOM_UUID_TEXT_SIZE])
+{
+    return envelope_view_thread_id(&env->view, buf);
+}
+
+loom_str loom_envelope_correlation_id(const loom_envelope *env, char buf[LOOM_UUID_TEXT_SIZE])
+{
+    return envelope_view_correlation_id(&env->view, buf);
+}
+
+loom_str loom_envelope_reply_to(const loom_envelope *env, char buf[LOOM_REPLY_TO_SIZE])
+{
+    loom_str reply_to = envelope_view_str(&env->view, ENV_REPLY_TO);
+    if (reply_to.len > 0) {
+        return reply_to;
+    }
+    char id[LOOM_UUID_TEXT_SIZE];
+    loom_str thread = loom_envelope_thread_id(env, id);
+    int len = snprintf(buf, LOOM_REPLY_TO_SIZE, "thread.%.*s.reply", (int)thread.len, thread.data);
+    return (loom_str){buf, (size_t)len};
+}
+
+void loom_envelope_headers(const loom_envelope *env, bool (*visit)(void *user, loom_header header), void *user)
+{
+    loom_bytes map = envelope_view_bytes(&env->view, ENV_HEADERS);
+    mp_reader r = {map.data, map.data + map.len};
+    uint32_t count;
+    if (map.len == 0 || !mp_read_map(&r, &count)) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        loom_header h;
+        if (!mp_read_str(&r, &h.key) || !mp_read_str(&r, &h.value) || !visit(user, h)) {
+            return;
+        }
+    }
+}
+
+typedef struct header_search {
+    loom_str key;
+    loom_str *value;
+    bool found;
+} header_search;
+
+static bool match_header(void *user, loom_header header)
+{
+    header_search *search = user;
+    search->found = header.key.len == search->key.len && memcmp(header.key.data, search->key.data, header.key.len) == 0;
+    if (search->found) {
+        *search->value = header.value;
+    }
+    return !search->found;
+}
+
+loom_status loom_envelope_header(const loom_envelope *env, const char *key, loom_str *value)
+{
+    header_search search = {{key, strlen(key)}, value, false};
+    *value = (loom_str){NULL, 0};
+    loom_envelope_headers(env, match_header, &search);
+    return search.found ? LOOM_OK : LOOM_ENOTFOUND;
+}
+
+bool loom_envelope_extract(const loom_envelope *env, loom_trace_context *out)
+{
+    return envelope_view_context(&env->view, out);
+}
+
+bool loom_envelope_creation_context(const loom_envelope *env, loom_trace_context *out)
+{
+    if (env->view.field[ENV_CREATION].len == 0 || !envelope_view_context(&env->view, out)) {
+        *out = (loom_trace_context){{0}, {0}, 0};
+        return false;
+    }
+    memcpy(out->span_id, env->wire + env->view.field[ENV_CREATION].off, LOOM_SPAN_ID_SIZE);
+    return loom_trace_context_valid(out);
+}
+
+void loom_envelope_inject(loom_envelope_fields *fields, const loom_trace_context *ctx)
+{
+    if (ctx != NULL && loom_trace_context_valid(ctx)) {
+        fields->context = *ctx;
+        memcpy(fields->creation_span_id, ctx->span_id, LOOM_SPAN_ID_SIZE);
+    }
+}

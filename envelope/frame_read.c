@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads frames of the agent link. Every length is checked against the frame; nothing is allocated. */
+#include <stdio.h>
+
+#include "envelope/frame.h"
+#include "envelope/frame_keys.h"
+#include "envelope/msgpack_bytes.h"
+
+loom_status frame_split(loom_bytes stream, loom_bytes *body, size_t *need)
+{
+    if (stream.len < FRAME_HEADER_SIZE) {
+        *need = FRAME_HEADER_SIZE;
+        return LOOM_EBUSY;
+    }
+    uint32_t len = mp_load32(stream.data);
+    if (len == 0 || len > FRAME_MAX) {
+        return LOOM_ETOOBIG;
+    }
+    *need = FRAME_HEADER_SIZE + (size_t)len;
+    if (stream.len < *need) {
+        return LOOM_EBUSY;
+    }
+    *body = (loom_bytes){stream.data + FRAME_HEADER_SIZE, len};
+    return LOOM_OK;
+}
+
+static loom_status refuse(char reason[FRAME_REASON_SIZE], frame_type type, const char *what, const char *fault)
+{
+    snprintf(reason, FRAME_REASON_SIZE, "%s frame: %s %s", frame_type_name(type), what, fault);
+    return LOOM_EMALFORMED;
+}
+
+static bool read_bool(mp_reader *r, bool *out)
+{
+    if (r->at == r->end || (*r->at != 0xc2 && *r->at != 0xc3)) {
+        return false;
+    }
+    *out = *r->at++ == 0xc3;
+    return true;
+}
+
+static bool read_types(mp_reader *r, frame_subscribe *f)
+{
+    uint32_t count;
+    if (!mp_read_array(r, &count) || count > FRAME_TYPES_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!mp_read_str(r, &f->types[i]) || f->types[i].len > LOOM_TYPE_MAX) {
+            return false;
+        }
+    }
+    f->type_count = count;
+    return true;
+}
+
+static bool read_value(mp_reader *r, const frame_key *key, void *into)
+{
+    void *field = (char *)into + key->offset;
+    switch (key->kind) {
+    case KEY_UINT: return mp_read_uint(r, field);
+    case KEY_BOOL: return read_bool(r, field);
+    case KEY_STR: return mp_read_str(r, field) && (key->max == 0 || ((loom_str *)field)->len <= key->max);
+    case KEY_BIN: return mp_read_bin(r, field) && (key->max == 0 || ((loom_bytes *)field)->len <= key->max);
+    case KEY_TYPES: return read_types(r, into);
+    }
+    return false;
+}
+
+static const frame_key *find_key(frame_keys keys, loom_str name)
+{
+    for (size_t i = 0; i < keys.count; i++) {
+        if (strlen(keys.keys[i].name) == name.len && memcmp(keys.keys[i].name, name.data, name.len) == 0) {
+            return &keys.keys[i];
+        }
+    }
+    return NULL;
+}
+
+static loom_status read_map(mp_reader *r, frame_type type, frame_keys keys, void *into, char reason[FRAME_REASON_SIZE])
+{
+    uint32_t count;
+    if (!mp_read_map(r, &count)) {
+        return refuse(reason, type, "body", "is not a map");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        loom_str name;
+        if (!mp_read_str(r, &name)) {
+            return refuse(reason, type, "a key", "is not a string");
+        }
+        const frame_key *key = find_key(keys, name);
+        if (key == NULL) {
+            if (!mp_skip(r, LOOM_DEPTH_MAX)) {
+                return refuse(reason, type, "an unknown key's value", "is not well-formed");
+            }
+        } else if (!read_value(r, key, into)) {
+            return refuse(reason, type, key->name, "is of the wrong type or too long");
+        }
+    }
+    return LOOM_OK;
+}
+
+static loom_status read_batch(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    uint32_t values;
+    unsigned per_envelope = out->type == FRAME_DELIVER ? 2 : 1;
+    if (!mp_read_array(r, &values) || values % per_envelope != 0) {
+        return refuse(reason, out->type, "batch", "is not an array of envelopes");
+    }
+    out->u.batch = (frame_batch){values / per_envelope, {r->at, (size_t)(r->end - r->at)}};
+    return LOOM_OK;
+}
+
+static bool read_call_id(mp_reader *r, loom_bytes *id)
+{
+    return mp_read_bin(r, id) && id->len >= 1 && id->len <= 64;
+}
+
+static loom_status read_call(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    frame_call *f = &out->u.call;
+    if (!read_call_id(r, &f->call_id) || !mp_read_str(r, &f->capability) || !mp_read_str(r, &f->version) ||
+        !mp_read_uint(r, &f->deadline_ms) || r->at == r->end) {
+        return refuse(reason, out->type, "call id, capability, version, deadline or envelope", "is missing or wrong");
+    }
+    f->envelope = (loom_bytes){r->at, (size_t)(r->end - r->at)};
+    return LOOM_OK;
+}
+
+static loom_status read_positional(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    switch (out->type) {
+    case FRAME_PUBLISH:
+    case FRAME_DELIVER:
+        return read_batch(r, out, reason);
+    case FRAME_CREDIT:
+        if (!mp_read_uint(r, &out->u.credit.messages) || !mp_read_uint(r, &out->u.credit.bytes)) {
+            return refuse(reason, out->type, "messages or bytes", "is not an unsigned integer");
+        }
+        return LOOM_OK;
+    case FRAME_PING:
+    case FRAME_PONG:
+        return mp_read_uint(r, &out->u.number) ? LOOM_OK
+                                               : refuse(reason, out->type, "number", "is not an unsigned integer");
+    case FRAME_CALL:
+        return read_call(r, out, reason);
+    case FRAME_RESULT: {
+        frame_result *f = &out->u.result;
+        if (!read_call_id(r, &f->call_id) || !mp_read_uint(r, &f->outcome) || !mp_read_str(r, &f->code) ||
+            !mp_read_str(r, &f->text) || !mp_read_bin(r, &f->payload)) {
+            return refuse(reason, out->type, "call id, outcome, code, text or payload", "is missing or wrong");
+        }
+        return LOOM_OK;
+    }
+    case FRAME_CANCEL:
+        if (!read_call_id(r, &out->u.cancel.call_id) || !mp_read_str(r, &out->u.cancel.reason)) {
+            return refuse(reason, out->type, "call id or reason", "is missing or wrong");
+        }
+        return LOOM_OK;
+    default:
+        return LOOM_EVERSION;
+    }
+}
+
+loom_status frame_decode(frame *out, loom_bytes body, char reason[FRAME_REASON_SIZE])
+{
+    mp_reader r = {body.data, body.data + body.len};
+    uint32_t count;
+    uint64_t type;
+    memset(out, 0, sizeof *out);
+    if (!mp_read_array(&r, &count) || count < 2 || !mp_read_uint(&r, &type)) {
+        snprintf(reason, FRAME_REASON_SIZE, "frame is not a msgpack array that begins with its type");
+        return LOOM_EMALFORMED;
+    }
+    if (type == 0 || type > FRAME_DURABLE_LAST) {
+        snprintf(reason, FRAME_REASON_SIZE, "frame type %llu is not known", (unsigned long long)type);
+        return LOOM_EVERSION;
+    }
+    out->type = (frame_type)type;
+    frame_keys keys = frame_keys_of(out->type);
+    if (keys.keys != NULL) {
+        return read_map(&r, out->type, keys, &out->u, reason);
+    }
+    loom_status st = read_positional(&r, out, reason);
+    if (st == LOOM_EVERSION) {
+        snprintf(reason, FRAME_REASON_SIZE, "frame type %llu is not known", (unsigned long long)type);
+    }
+    return st;
+}

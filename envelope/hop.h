@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fixed prefix of an encoded envelope (WIRE.md section 2): what a hop reads and patches in place.
+ *
+ *   0   dc nn nn      array16
+ *   3   01            version
+ *   4   c7 1a 01      ext8, 26 bytes, type 1
+ *   7   trace_id[16]  23 span_id[8]  31 trace_flags  32 ttl
+ *   33  topic …
+ */
+#ifndef LOOM_ENVELOPE_HOP_H
+#define LOOM_ENVELOPE_HOP_H
+
+#include <string.h>
+
+#include <loom/context.h>
+
+enum {
+    ENVELOPE_VERSION = 1,
+    ENVELOPE_FIELDS = 16,
+    HOP_EXT_TYPE = 1,
+    HOP_SIZE = 26,
+    HOP_OFFSET = 7,
+    HOP_SPAN_ID_OFFSET = HOP_OFFSET + LOOM_TRACE_ID_SIZE,
+    HOP_FLAGS_OFFSET = HOP_SPAN_ID_OFFSET + LOOM_SPAN_ID_SIZE,
+    HOP_TTL_OFFSET = HOP_FLAGS_OFFSET + 1,
+    ENVELOPE_PREFIX_SIZE = HOP_TTL_OFFSET + 1
+};
+
+static inline void hop_read(const uint8_t *wire, loom_trace_context *out)
+{
+    memcpy(out->trace_id, wire + HOP_OFFSET, LOOM_TRACE_ID_SIZE);
+    memcpy(out->span_id, wire + HOP_SPAN_ID_OFFSET, LOOM_SPAN_ID_SIZE);
+    out->trace_flags = wire[HOP_FLAGS_OFFSET] & (LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM);
+}
+
+static inline void hop_patch(uint8_t *wire, const loom_trace_context *ctx)
+{
+    memcpy(wire + HOP_OFFSET, ctx->trace_id, LOOM_TRACE_ID_SIZE);
+    memcpy(wire + HOP_SPAN_ID_OFFSET, ctx->span_id, LOOM_SPAN_ID_SIZE);
+    wire[HOP_FLAGS_OFFSET] = ctx->trace_flags;
+}
+
+static inline uint8_t hop_ttl(const uint8_t *wire)
+{
+    return wire[HOP_TTL_OFFSET];
+}
+
+static inline void hop_set_ttl(uint8_t *wire, uint8_t ttl)
+{
+    wire[HOP_TTL_OFFSET] = ttl;
+}
+
+#endif

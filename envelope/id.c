@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ids of traces, spans and messages: binary, hex and UUID forms. */
+#include "envelope/id.h"
+
+#include <loom/context.h>
+#include <string.h>
+#include <time.h>
+
+#include "envelope/hex.h"
+#include "envelope/random.h"
+
+static bool all_zero(const uint8_t *bytes, size_t len)
+{
+    uint8_t seen = 0;
+    for (size_t i = 0; i < len; i++) {
+        seen |= bytes[i];
+    }
+    return seen == 0;
+}
+
+bool loom_trace_context_valid(const loom_trace_context *ctx)
+{
+    return !all_zero(ctx->trace_id, sizeof ctx->trace_id) && !all_zero(ctx->span_id, sizeof ctx->span_id);
+}
+
+void loom_trace_id_generate(uint8_t out[LOOM_TRACE_ID_SIZE])
+{
+    do {
+        random_take(out, LOOM_TRACE_ID_SIZE);
+    } while (all_zero(out, LOOM_TRACE_ID_SIZE));
+}
+
+void loom_span_id_generate(uint8_t out[LOOM_SPAN_ID_SIZE])
+{
+    do {
+        random_take(out, LOOM_SPAN_ID_SIZE);
+    } while (all_zero(out, LOOM_SPAN_ID_SIZE));
+}
+
+void loom_trace_id_to_hex(char out[LOOM_TRACE_ID_HEX_SIZE], const uint8_t id[LOOM_TRACE_ID_SIZE])
+{
+    hex_encode(out, id, LOOM_TRACE_ID_SIZE);
+    out[LOOM_TRACE_ID_HEX_SIZE - 1] = '\0';
+}
+
+void loom_span_id_to_hex(char out[LOOM_SPAN_ID_HEX_SIZE], const uint8_t id[LOOM_SPAN_ID_SIZE])
+{
+    hex_encode(out, id, LOOM_SPAN_ID_SIZE);
+    out[LOOM_SPAN_ID_HEX_SIZE - 1] = '\0';
+}
+
+static loom_status id_from_hex(uint8_t *out, size_t size, loom_str hex)
+{
+    if (hex.len != 2 * size || !hex_decode(out, hex.data, size) || all_zero(out, size)) {
+        memset(out, 0, size);
+        return LOOM_EMALFORMED;
+    }
+    return LOOM_OK;
+}
+
+loom_status loom_trace_id_from_hex(uint8_t out[LOOM_TRACE_ID_SIZE], loom_str hex)
+{
+    return id_from_hex(out, LOOM_TRACE_ID_SIZE, hex);
+}
+
+loom_status loom_span_id_from_hex(uint8_t out[LOOM_SPAN_ID_SIZE], loom_str hex)
+{
+    return id_from_hex(out, LOOM_SPAN_ID_SIZE, hex);
+}
+
+/* ---- UUID ---- */
+
+/* Unix time with 60 bits: milliseconds, and their fraction in 1/4096 (RFC 9562, 6.2, method 3). */
+static uint64_t now_ms_and_fraction(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    const uint64_t ns = (uint64_t)now.tv_nsec;
+    const uint64_t ms = (uint64_t)now.tv_sec * 1000u + ns / 1000000u;
+    return ms << 12 | (ns % 1000000u) * 4096u / 1000000u;
+}
+
+/* The random part: 62 bits, of which the highest starts as 0 so that there is room to count up. */
+#define TAIL_MASK ((UINT64_C(1) << 62) - 1)
+#define TAIL_START_MASK (TAIL_MASK >> 1)
+#define TAIL_STEP_MASK ((UINT64_C(1) << 48) - 1)
+
+/* Moves *ticks and *tail on to a greater pair. Ids made within one tick of the clock (244 ns), or after it was set back,
+ * keep their ticks and add a random step to the tail (RFC 9562, 6.2, method 2): ids made in bursts stay true to
+ * the clock, and a neighbour cannot be guessed. */
+static void uuid_advance(uint64_t *ticks, uint64_t *tail, uint64_t now, uint64_t random)
+{
+    if (now > *ticks) {
+        *ticks = now;
+        *tail = random & TAIL_START_MASK;
+        return;
+    }
+    *tail += 1 + (random & TAIL_STEP_MASK);
+    if (*tail > TAIL_MASK) {
+        ++*ticks;
+        *tail = random & TAIL_START_MASK;
+    }
+}
+
+void loom_uuid7_generate(uint8_t out[LOOM_UUID_SIZE])
+{
+    static _Thread_local uint64_t ticks; /* of this thread's last id */
+    static _Thread_local uint64_t tail;
+    uint64_t random;
+    random_take((uint8_t *)&random, sizeof random);
+    uuid_advance(&ticks, &tail, now_ms_and_fraction(), random);
+
+    const uint64_t high = (ticks >> 12 << 16) | 0x7000u | (ticks & 0x0fffu);
+    const uint64_t low = UINT64_C(2) << 62 | tail;
+    for (unsigned i = 0; i < 8; i++) {
+        out[i] = (uint8_t)(high >> (56 - 8 * i));
+        out[8 + i] = (uint8_t)(low >> (56 - 8 * i));
+    }
+}
+
+uint64_t loom_uuid7_unix_ms(const uint8_t id[LOOM_UUID_SIZE])
+{
+    uint64_t ms = 0;
+    for (unsigned i = 0; i < 6; i++) {
+        ms = ms << 8 | id[i];
+    }
+    return ms;
+}
+
+/* The groups of 8-4-4-4-12 digits, as bytes. */
+static const struct {
+    uint8_t byte, text, size;
+} uuid_groups[] = {{0, 0, 4}, {4, 9, 2}, {6, 14, 2}, {8, 19, 2}, {10, 24, 6}};
+enum { UUID_GROUPS = sizeof uuid_groups / sizeof uuid_groups[0] };
+
+void loom_uuid_to_text(char out[LOOM_UUID_TEXT_SIZE], const uint8_t id[LOOM_UUID_SIZE])
+{
+    memset(out, '-', LOOM_UUID_TEXT_SIZE - 1);
+    for (unsigned i = 0; i < UUID_GROUPS; i++) {
+        hex_encode(out + uuid_groups[i].text, id + uuid_groups[i].byte, uuid_groups[i].size);
+    }
+    out[LOOM_UUID_TEXT_SIZE - 1] = '\0';
+}
+
+loom_status loom_uuid_from_text(uint8_t out[LOOM_UUID_SIZE], loom_str text)
+{
+    bool good = text.len == LOOM_UUID_TEXT_SIZE - 1;
+    for (unsigned i = 0; good && i < UUID_GROUPS; i++) {
+        const unsigned start = uuid_groups[i].text;
+        good = (start == 0 || text.data[start - 1] == '-') &&
+               hex_decode_any_case(out + uuid_groups[i].byte, text.data + start, uuid_groups[i].size);
+    }
+    if (!good) {
+        memset(out, 0, LOOM_UUID_SIZE);
+        return LOOM_EMALFORMED;
+    }
+    return LOOM_OK;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Random bytes at the price of a copy, for ids. Keys and nonces come straight from libsodium instead. */
+#ifndef LOOM_ENVELOPE_RANDOM_H
+#define LOOM_ENVELOPE_RANDOM_H
+
+#include <loom/api.h>
+
+#define RANDOM_TAKE_MAX 64 /* bytes in one call */
+
+/* Fills out with len (at most RANDOM_TAKE_MAX) unpredictable bytes, never given out before: not to another thread, nor
+ * to a process on the other side of a fork(). Any thread; not from a signal handler. */
+void random_take(uint8_t *out, size_t len);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gate for envelope bytes from outside: one pass, bounded, no allocation. */
+#include "envelope/msgpack_bytes.h"
+#include "envelope/view.h"
+
+typedef struct field_rule {
+    const char *malformed; /* what to say when the field is not of its kind */
+    const char *too_big;
+    uint32_t max; /* bytes of content */
+} field_rule;
+
+static const field_rule rules[ENVELOPE_FIELDS] = {
+    [ENV_TOPIC] = {"topic is not a string", "topic is over 256 bytes", LOOM_TOPIC_MAX},
+    [ENV_ID] = {"id is not 16 bytes", NULL, LOOM_UUID_SIZE},
+    [ENV_TYPE] = {"type is not a string", "type is over 128 bytes", LOOM_TYPE_MAX},
+    [ENV_SENDER] = {"sender is not a string", "sender is over 128 bytes", LOOM_AGENT_ID_MAX},
+    [ENV_TIMESTAMP] = {"timestamp is not an unsigned integer", NULL, 0},
+    [ENV_THREAD_ID] = {"thread_id is not a string", "thread_id is over 128 bytes", LOOM_THREAD_ID_MAX},
+    [ENV_CORRELATION_ID] = {"correlation_id is not a string", "correlation_id is over 128 bytes", LOOM_THREAD_ID_MAX},
+    [ENV_REPLY_TO] = {"reply_to is not a string", "reply_to is over 256 bytes", LOOM_TOPIC_MAX},
+    [ENV_CREATION] = {"creation span id is not 8 bytes", NULL, LOOM_SPAN_ID_SIZE},
+    [ENV_TRACESTATE] = {"tracestate is not a string", "tracestate is over 512 bytes", LOOM_TRACESTATE_MAX},
+    [ENV_BAGGAGE] = {"baggage is not a string", "baggage is over 8192 bytes", LOOM_BAGGAGE_MAX},
+    [ENV_CONTENT_TYPE] = {"content_type is not a string", "content_type is over 128 bytes", LOOM_CONTENT_TYPE_MAX},
+    [ENV_HEADERS] = {"headers is not a map of strings", "headers are over 16 KiB", LOOM_HEADERS_MAX},
+    [ENV_PAYLOAD] = {"payload is not bytes", "payload is over the limit", LOOM_PAYLOAD_MAX},
+};
+
+static bool take_nil(mp_reader *r)
+{
+    if (r->at < r->end && *r->at == MP_NIL) {
+        r->at++;
+        return true;
+    }
+    return false;
+}
+
+static void set_slice(envelope_view *v, enum envelope_field f, const void *data, size_t len)
+{
+    v->field[f] = (envelope_slice){len > 0 ? (uint32_t)((const uint8_t *)data - v->data) : 0, (uint32_t)len};
+}
+
+/* The array header and version, and the hop field in any of its forms. */
+static loom_status scan_prefix(envelope_view *v, mp_reader *r, uint32_t *count, const char **reason)
+{
+    uint64_t version;
+    if (!mp_read_array(r, count)) {
+        *reason = "not an envelope: no array";
+        return LOOM_EMALFORMED;
+    }
+    if (!mp_read_uint(r, &version)) {
+        *reason = "version is not an unsigned integer";
+        return LOOM_EMALFORMED;
+    }
+    if (version != ENVELOPE_VERSION) {
+        *reason = "envelope version is not supported";
+        return LOOM_EVERSION;
+    }
+    if (*count < ENVELOPE_FIELDS) {
+        *reason = "envelope has fewer than 16 fields";
+        return LOOM_EMALFORMED;
+    }
+    const uint8_t *hop = r->at;
+    if (r->end - hop >= 3 + HOP_SIZE && hop[0] == MP_EXT8 && hop[1] == HOP_SIZE && hop[2] == HOP_EXT_TYPE) {
+        v->hop_in_place = hop - v->data == HOP_OFFSET - 3;
+        set_slice(v, ENV_HOP, hop + 3, HOP_SIZE);
+        r->at += 3 + HOP_SIZE;
+        return LOOM_OK;
+    }
+    loom_str text;
+    v->hop_in_place = false;
+    if (take_nil(r)) {
+        set_slice(v, ENV_HOP, NULL, 0);
+    } else if (mp_read_str(r, &text)) {
+        set_slice(v, ENV_HOP, text.data, text.len);
+    } else if (r->at < r->end && mp_skip(r, 0)) { /* an extension of another size: present, but no context */
+        set_slice(v, ENV_HOP, hop, 1);
+    } else {
+        *reason = "hop context is not an extension, a string or nil";
+        return LOOM_EMALFORMED;
+    }
+    return LOOM_OK;
+}
+
+static bool scan_headers(envelope_view *v, mp_reader *r)
+{
+    const uint8_t *start = r->at;
+    v->headers_count = 0;
+    if (take_nil(r)) {
+        set_slice(v, ENV_HEADERS, NULL, 0);
+        return true;
+    }
+    uint32_t count;
+    if (!mp_read_map(r, &count)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        loom_str key, value;
+        if (!mp_read_str(r, &key) || !mp_read_str(r, &value)) {
+            return false;
+        }
+    }
+    v->headers_count = count;
+    set_slice(v, ENV_HEADERS, start, (size_t)(r->at - start));
+    return true;
+}
+
+static bool scan_field(envelope_view *v, mp_reader *r, enum envelope_field f)
+{
+    loom_str text;
+    loom_bytes bytes;
+    uint64_t number;
+    switch (f) {
+    case ENV_TOPIC:
+        if (!mp_read_str(r, &text)) {
+            return false;
+        }
+        set_slice(v, f, text.data, text.len);
+        return true;
+    case ENV_ID:
+    case ENV_PAYLOAD:
+        if (!mp_read_bin(r, &bytes)) {
+            return false;
+        }
+        set_slice(v, f, bytes.data, bytes.len);
+        return f == ENV_PAYLOAD || bytes.len == LOOM_UUID_SIZE;
+    case ENV_CREATION:
+        if (take_nil(r)) {
+            set_slice(v, f, NULL, 0);
+            return true;
+        }
+        if (!mp_read_bin(r, &bytes) || bytes.len != LOOM_SPAN_ID_SIZE) {
+            return false;
+        }
+        set_slice(v, f, bytes.data, bytes.len);
+        return true;
+    case ENV_TIMESTAMP: {
+        const uint8_t *start = r->at;
+        if (!mp_read_uint(r, &number)) {
+            return false;
+        }
+        set_slice(v, f, start, (size_t)(r->at - start)); /* the encoded integer */
+        return true;
+    }
+    case ENV_HEADERS:
+        return scan_headers(v, r);
+    default:
+        if (take_nil(r)) {
+            set_slice(v, f, NULL, 0);
+            return true;
+        }
+        if (!mp_read_str(r, &text)) {
+            return false;
+        }
+        set_slice(v, f, text.data, text.len);
+        return true;
+    }
+}
+
+loom_status envelope_scan(envelope_view *view, loom_bytes bytes, const envelope_limits *limits, const char **reason)
+{
+    uint32_t payload_max = limits != NULL && limits->payload_max != 0 ? limits->payload_max : LOOM_PAYLOAD_MAX;
+    mp_reader r = {bytes.data, bytes.data + bytes.len};
+    uint32_t count;
+    view->data = bytes.data;
+    if (bytes.len == 0) {
+        *reason = "not an envelope: empty";
+        return LOOM_EMALFORMED;
+    }
+    loom_status st = scan_prefix(view, &r, &count, reason);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    for (unsigned f = ENV_TOPIC; f < ENVELOPE_FIELDS; f++) {
+        if (!scan_field(view, &r, f)) {
+            *reason = rules[f].malformed;
+            return LOOM_EMALFORMED;
+        }
+        uint32_t max = f == ENV_PAYLOAD ? payload_max : rules[f].max;
+        if (view->field[f].len > max && rules[f].too_big != NULL) {
+            *reason = rules[f].too_big;
+            return LOOM_ETOOBIG;
+        }
+    }
+    for (uint32_t i = ENVELOPE_FIELDS; i < count; i++) {
+        if (!mp_skip(&r, LOOM_DEPTH_MAX)) {
+            *reason = "an unknown trailing field is not well-formed";
+            return LOOM_EMALFORMED;
+        }
+        if ((size_t)(r.at - view->data) > LOOM_ENVELOPE_MAX) {
+            break;
+        }
+    }
+    if ((size_t)(r.at - view->data) > LOOM_ENVELOPE_MAX) {
+        *reason = "envelope is over its limit";
+        return LOOM_ETOOBIG;
+    }
+    view->len = (uint32_t)(r.at - view->data);
+    /* array16 even where fewer bytes would do: otherwise the hop context is not at its offset */
+    view->hop_in_place = view->hop_in_place && view->data[0] == MP_ARRAY16;
+    return LOOM_OK;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an agent is made of. Shared by the agent_*.c files, session*.c, dispatch.c and emit.c.
+ *
+ * The loop is whoever drives the link: the agent's thread, or in poll mode the caller of loom_agent_poll(). One mutex
+ * guards what other threads touch; the loop alone owns the session, the bytes received and the carrier's receiving
+ * side. Callbacks run on the loop with no lock held. A write is done without the lock by the one thread that has set
+ * out.writing; the loop does not close the carrier before that thread is through. */
+#ifndef LOOM_SDK_AGENT_INTERNAL_H
+#define LOOM_SDK_AGENT_INTERNAL_H
+
+#include <loom/agent.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "sdk-c/carrier.h"
+#include "sdk-c/send_queue.h"
+#include "sdk-c/subscriptions.h"
+
+enum { SESSION_TEXT_SIZE = 320 };
+
+#define MS_NS 1000000ull /* nanoseconds of a millisecond */
+#define NEVER UINT64_MAX
+
+typedef enum session_phase {
+    SESSION_WAITING, /* for the next attempt */
+    SESSION_DIALING,
+    SESSION_HELLO,   /* said; welcome is awaited */
+    SESSION_UP,
+    SESSION_ENDED    /* for good */
+} session_phase;
+
+/* The loop's own. Times are CLOCK_MONOTONIC nanoseconds. */
+typedef struct session {
+    session_phase phase;
+    uint64_t deadline;        /* of the phase: next attempt, or giving up */
+    uint64_t up_since;
+    unsigned attempts;        /* in a row */
+    bool ever_up;
+    bool announced;           /* this outage has been told */
+    char text[SESSION_TEXT_SIZE]; /* why it ended */
+
+    uint64_t heartbeat_ns, next_heartbeat;
+    uint64_t ping;            /* number of the last one */
+    uint64_t ping_mark;       /* out.taken when it was queued */
+    bool pinged, heard;       /* a ping is unanswered; something came since the last tick */
+    unsigned missed;
+
+    uint64_t handled_messages, handled_bytes; /* deliveries of this session that are dealt with */
+    uint64_t granted_messages, granted_bytes; /* totals told to the bridge */
+    uint64_t bye_deadline;    /* closing: goodbye is said; give up waiting for the peer's end */
+} session;
+
+typedef struct receive_buffer {
+    uint8_t *data;
+    size_t capacity, begin, end;
+} receive_buffer;
+
+typedef struct agent_counters {
+    _Atomic uint64_t received, failed, reconnects, invalid_context;
+} agent_counters;
+
+struct loom_agent {
+    /* fixed once open */
+    char *id;
+    size_t id_len;
+    link_url url;
+    char *tls_ca_file;
+    loom_agent_options options; /* its strings are not kept */
+    uint8_t instance[LOOM_UUID_SIZE];
+    loom_tracer_provider *provider;   /* NULL: telemetry is off */
+    loom_span_processor *processor;   /* our own, or NULL */
+    loom_tracer *tracer;
+    int epoll_fd, wake_fd, timer_fd, run_fd;
+    pthread_t thread;
+    bool has_thread;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* anything a waiter may wait for */
+    unsigned waiters;       /* of changed; guarded by lock */
+
+    /* guarded by lock */
+    send_queue out;
+    subscriptions subs;
+    carrier *link;          /* set and cleared by the loop under lock */
+    loom_agent_state state;
+    loom_status why;        /* with CLOSED */
+    uint32_t max_payload;   /* of the bridge */
+    uint64_t emitted, refused;
+    uint64_t last_write;    /* monotonic ns */
+    bool blocked;           /* the kernel takes no more: the loop goes on when it does */
+    bool woken;             /* the loop has been told to write */
+    bool write_failed;
+    bool closing;
+    uint64_t close_deadline;
+    bool looping;           /* somebody is the loop */
+    char topic[LOOM_TOPIC_MAX]; /* the last one that was found valid */
+    size_t topic_len;
+
+    atomic_bool stopped;     /* by loom_agent_stop() */
+    atomic_bool closing_seen; /* closing, without the lock: handlers are not called any more */
+    agent_counters counters;
+    atomic_flag exporter_told; /* an exporter's failure has been written to standard error */
+
+    /* the loop's */
+    session session;
+    receive_buffer in;
+    loom_envelope *event;    /* reused while nobody kept it */
+    size_t event_capacity;
+    bool emitted_in_handler;
+    uint64_t armed;          /* what the timer is set to */
+    uint64_t notices, notice_told_at; /* refusals: since last told, and when that was */
+};
+
+/* ---- agent_loop.c ---- */
+
+uint64_t monotonic_ns(void);
+/* One round: waits up to timeout_ms for something to do (-1: for ever) and does it. */
+void agent_round(loom_agent *a, int timeout_ms);
+/* Makes the calling thread the loop. False: another one is. */
+bool agent_loop_enter(loom_agent *a);
+void agent_loop_leave(loom_agent *a);
+/* Whether this thread is the loop of a: in a handler or another callback, or in loom_agent_poll(). */
+bool agent_on_loop(const loom_agent *a);
+/* Lock held: tells the loop that there is something to write. */
+void agent_wake(loom_agent *a);
+/* Lock held; gives it up while writing. Writes what kernel and credit take. all: until there is no more, as the loop does. */
+void agent_write(loom_agent *a, bool all);
+/* Lock held: something was queued. Writes it at once, unless a write is under way or the last one is just over. */
+void agent_write_soon(loom_agent *a);
+/* Lock held. */
+void agent_changed(loom_agent *a);
+/* Lock held: waits for the next change. False: the deadline has passed. */
+bool agent_wait_change(loom_agent *a, uint64_t deadline_ns);
+/* The loop, after a handler. */
+void agent_after_handler(loom_agent *a);
+
+/* ---- session.c ---- */
+
+void session_start(loom_agent *a);
+/* Deadlines. */
+void session_tick(loom_agent *a, uint64_t now);
+uint64_t session_next_deadline(const loom_agent *a);
+/* The carrier has something: goes on connecting, or reads. */
+void session_event(loom_agent *a);
+/* Ends the connection; text is why. status LOOM_EREPLACED ends the session for good. */
+void session_break(loom_agent *a, loom_status status, const char *text);
+/* closing: true when there is nothing more to wait for. */
+bool session_closed(loom_agent *a, uint64_t now);
+/* Lock held, session up: the subscription goes to the bridge. */
+LOOM_MUST_CHECK loom_status session_subscribe(loom_agent *a, const subscription *sub);
+LOOM_MUST_CHECK loom_status session_unsubscribe(loom_agent *a, uint64_t number);
+void session_set_state(loom_agent *a, loom_agent_state state, loom_status why, const char *text);
+
+/* ---- session_frames.c ---- */
+
+/* Handles the whole frames received. Anything but LOOM_OK ends the connection, session.text being why. */
+LOOM_MUST_CHECK loom_status session_frames(loom_agent *a);
+/* Grants credit again when half of it is used. */
+LOOM_MUST_CHECK loom_status session_renew_credit(loom_agent *a, bool now);
+
+/* ---- dispatch.c ---- */
+
+/* The items of one deliver frame. LOOM_EMALFORMED: session.text says which. */
+LOOM_MUST_CHECK loom_status dispatch_batch(loom_agent *a, const frame_batch *batch);
+/* The event this thread is handling, or NULL. */
+const loom_envelope *dispatch_current_event(void);
+
+/* ---- telemetry.c ---- */
+
+LOOM_MUST_CHECK loom_status telemetry_open(loom_agent *a);
+/* Flushes within timeout_ms. */
+void telemetry_close(loom_agent *a, uint32_t timeout_ms);
+/* Whether a span with this parent (NULL or invalid: none, which is for the sampler to say) is worth starting. */
+bool telemetry_wants(const loom_agent *a, const loom_trace_context *parent);
+
+/* ---- report.c ---- */
+
+/* One message or the exporter has failed: on_error, or standard error at most once a second. The loop's. */
+void report_refusal(loom_agent *a, loom_status why, const char *text);
+/* The state has changed: on_state, or standard error once per outage. The loop's. */
+void report_state(loom_agent *a, loom_agent_state state, loom_status why, const char *text);
+
+#endif

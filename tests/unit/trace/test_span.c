@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/trace/recorded.h"
+
+static int open_recorded(void **state)
+{
+    static recorded r;
+    recorded_open(&r, NULL);
+    *state = &r;
+    return 0;
+}
+
+static int close_recorded(void **state)
+{
+    recorded_close(*state);
+    return 0;
+}
+
+static void children_carry_the_trace_and_their_parents_id(void **state)
+{
+    recorded *r = *state;
+    loom_span *parent = loom_span_start(r->tracer, "parent", NULL);
+    loom_span *child = loom_span_start(r->tracer, "child",
+                                       &(loom_span_options){.kind = LOOM_SPAN_PRODUCER, .parent = loom_span_context(parent)});
+    char trace_id[LOOM_TRACE_ID_HEX_SIZE], parent_id[LOOM_SPAN_ID_HEX_SIZE];
+    loom_trace_id_to_hex(trace_id, loom_span_context(parent)->trace_id);
+    loom_span_id_to_hex(parent_id, loom_span_context(parent)->span_id);
+    loom_span_end(child);
+    loom_span_end(parent);
+    recorded_read(r);
+    json_t *p = recorded_span(r, "parent"), *c = recorded_span(r, "child");
+    assert_string_equal(trace_id, recorded_string(p, "traceId"));
+    assert_string_equal(trace_id, recorded_string(c, "traceId"));
+    assert_string_equal(parent_id, recorded_string(p, "spanId"));
+    assert_string_equal(parent_id, recorded_string(c, "parentSpanId"));
+    assert_null(json_object_get(p, "parentSpanId"));
+    assert_int_equal(4, json_integer_value(json_object_get(c, "kind")));
+    assert_int_equal(1, json_integer_value(json_object_get(p, "kind")));
+}
+
+static void a_remote_parent_shows_in_the_flags(void **state)
+{
+    recorded *r = *state;
+    loom_trace_context remote = {.trace_flags = LOOM_TRACE_FLAG_SAMPLED};
+    loom_trace_id_generate(remote.trace_id);
+    loom_span_id_generate(remote.span_id);
+    loom_span_end(loom_span_start(r->tracer, "far", &(loom_span_options){.parent = &remote, .parent_is_remote = true,
+                                                                         .tracestate = STR("a=1,b=2")}));
+    loom_span_end(loom_span_start(r->tracer, "near", &(loom_span_options){.parent = &remote}));
+    loom_span_end(loom_span_start(r->tracer, "new", NULL));
+    recorded_read(r);
+    assert_int_equal(0x301, json_integer_value(json_object_get(recorded_span(r, "far"), "flags")));
+    assert_int_equal(0x101, json_integer_value(json_object_get(recorded_span(r, "near"), "flags")));
+    assert_int_equal(0x103, json_integer_value(json_object_get(recorded_span(r, "new"), "flags")));
+    assert_string_equal("a=1,b=2", recorded_string(recorded_span(r, "far"), "traceState"));
+}
+
+static void an_invalid_parent_starts_a_new_trace(void **state)
+{
+    recorded *r = *state;
+    loom_trace_context invalid = {.trace_id = {1}};
+    loom_span *span = loom_span_start(r->tracer, "root", &(loom_span_options){.parent = &invalid});
+    assert_true(loom_trace_context_valid(loom_span_context(span)));
+    loom_span_end(span);
+    recorded_read(r);
+    assert_null(json_object_get(recorded_span(r, "root"), "parentSpanId"));
+}
+
+static void every_attribute_type_arrives(void **state)
+{
+    recorded *r = *state;
+    loom_span *span = loom_span_start(r->tracer, "types", NULL);
+    loom_span_set_string(span, "s", "text");
+    loom_span_set_bool(span, "b", true);
+    loom_span_set_int(span, "i", INT64_MIN);
+    loom_span_set_double(span, "d", 0.1);
+    const loom_str strings[] = {STR("x"), STR("y")};
+    loom_span_set_attr(span, &(loom_attr){.key = "ss", .type = LOOM_ATTR_STRINGS, .value.array = {strings, 2}});
+    const int64_t ints[] = {-1, 2};
+    loom_span_set_attr(span, &(loom_attr){.key = "is", .type = LOOM_ATTR_INTS, .value.array = {ints, 2}});
+    loom_span_set_attr(span, &(loom_attr){.key = "none", .type = LOOM_ATTR_DOUBLES, .value.array = {NULL, 0}});
+    loom_span_end(span);
+    recorded_read(r);
+    json_t *s = recorded_span(r, "types"), *v = NULL;
+    recorded_has_string(s, "s", "text");
+    assert_int_equal(1, recorded_attr(s, "b", &v));
+    assert_true(json_is_true(json_object_get(v, "boolValue")));
+    assert_int_equal(1, recorded_attr(s, "i", &v));
+    assert_string_equal("-9223372036854775808", recorded_string(v, "intValue"));
+    assert_int_equal(1, recorded_attr(s, "d", &v));
+    assert_true(json_real_value(json_object_get(v, "doubleValue")) == 0.1);
+    assert_int_equal(1, recorded_attr(s, "ss", &v));
+    json_t *values = json_object_get(json_object_get(v, "arrayValue"), "values");
+    assert_string_equal("y", recorded_string(json_array_get(values, 1), "stringValue"));
+    assert_int_equal(1, recorded_attr(s, "is", &v));
+    values = json_object_get(json_object_get(v, "arrayValue"), "values");
+    assert_string_equal("-1", recorded_string(json_array_get(values, 0), "intValue"));
+    assert_int_equal(1, recorded_attr(s, "none", &v));
+    assert_int_equal(0, json_array_size(json_object_get(json_object_get(v, "arrayValue"), "values")));
+}
+
+static void setting_a_key_again_overwrites_whatever_the_length(void **state)
+{
+    recorded *r = *state;
+    char longer[400];
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    loom_span *span = loom_span_start(r->tracer, "before", NULL);
+    loom_span_set_string(span, "a", "first");
+    loom_span_set_string(span, "b", "stays");
+    loom_span_set_status(span, LOOM_SPAN_ERROR, "bad");
+    loom_span_set_string(span, "a", longer);
+    loom_span_set_name(span, "a name that is longer than the first one");
+    loom_span_set_string(span, "c", "last");
+    loom_span_set_int(span, "a", 7);
+    loom_span_set_name(span, "after");
+    loom_span_set_string(span, "b", "moved");
+    loom_span_set_status(span, LOOM_SPAN_OK, NULL);
+    loom_span_end(span);
+    recorded_read(r);
+    json_t *s = recorded_span(r, "after"), *v = NULL;
+    assert_int_equal(3, json_array_size(json_object_get(s, "attributes")));
+    assert_int_equal(1, recorded_attr(s, "a", &v));
+    assert_string_equal("7", recorded_string(v, "intValue"));
+    recorded_has_string(s, "b", "moved");
+    recorded_has_string(s, "c", "last");
+    assert_int_equal(1, json_integer_value(json_object_get(json_object_get(s, "status"), "code")));
+    assert_string_equal("", recorded_string(json_object_get(s, "status"), "message"));
+}
+
+static void limits_drop_and_count(void **state)
+{
+    recorded *r = *state;
+    loom_span *span = loom_span_start(r->tracer, "limits", NULL);
+    loom_link link = {.context = *loom_span_context(span)};
+    for (int i = 0; i < 130; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "key%d", i);
+        loom_span_set_int(span, key, i);
+        loom_span_add_event(span, key, NULL, 0);
+        loom_span_add_link(span, &link);
+    }
+    loom_span_set_int(span, "key5", 55); /* overwriting still works when all places are taken */
+    loom_span_set_int(span, "", 1);
+    loom_span_end(span);
+    recorded_read(r);
+    json_t *s = recorded_span(r, "limits"), *v = NULL;
+    assert_int_equal(128, json_array_size(json_object_get(s, "attributes")));
+    assert_int_equal(128, json_array_size(json_object_get(s, "events")));
+    assert_int_equal(128, json_array_size(json_object_get(s, "links")));
+    assert_int_equal(3, json_integer_value(json_object_get(s, "droppedAttributesCount")));
+    assert_int_equal(2, json_integer_value(json_object_get(s, "droppedEventsCount")));
+    assert_int_equal(2, json_integer_value(json_object_get(s, "droppedLinksCount")));
+    assert_int_equal(1, recorded_attr(s, "key5", &v));
+    assert_string_equal("55", recorded_string(v, "intValue"));
+}
+
+static void what_exceeds_the_size_of_a_span_is_dropped_and_the_span_arrives(void **state)
+{
+    recorded *r = *state;
+    static char huge[200 * 1024];
+    loom_span *span = loom_span_start(r->tracer, "huge", NULL);
+    memset(huge, 'h', sizeof huge);
+    loom_span_set_str(span, "one", (loom_str){huge, sizeof huge});
+    loom_span_set_str(span, "two", (loom_str){huge, sizeof huge});
+    loom_span_set_str(span, "three", STR("fits"));
+    memset(huge, 0xff, sizeof huge);
+    loom_span_set_str(span, "four", (loom_str){huge, sizeof huge});
+    loom_span_end(span);
+    recorded_read(r);
+    json_t *s = recorded_span(r, "huge");
+    assert_int_equal(2, json_array_size(json_object_get(s, "attributes")));
+    assert_int_equal(2, json_integer_value(json_object_get(s, "droppedAttributesCount")));
+    recorded_has_string(s, "three", "fits");
+}
+
+static void bytes_that_are_no_utf8_become_replacement_characters(void **state)
+{
+    recorded *r = *state;
+    loom_span *span = loom_span_start(r->tracer, "utf8", NULL);
+    loom_span_set_str(span, "bad", STR("a\xff" "b\xc3"));
+    loom_span_set_str(span, "good", STR("gr\xc3\xbc\xc3\x9f" "e aus K\xc3\xb6ln"));
+    loom_span_set_str(span, "bad\xff", STR("key")); /* a key cannot be repaired: it might hide another one */
+    loom_span_end(span);
+    recorded_read(r);
+    json_t *s = recorded_span(r, "utf8");
+    recorded_has_string(s, "bad", "a\xef\xbf\xbd" "b\xef\xbf\xbd");
+    recorded_has_string(s, "good", "gr\xc3\xbc\xc3\x9f" "e aus K\xc3\xb6ln");
+    assert_int_equal(1, json_integer_value(json_object_get(s, "droppedAttributesCount")));
+}
+
+static void status_ok_is_final_and_error_does_not_replace_error(void **state)
+{
+    recorded *r = *state;
+    loom_span *span = loom_span_start(r->tracer, "ok", NULL);
+    loom_span_set_status(span, LOOM_SPAN_OK, "ignored");
+    loom_span_set_status(span, LOOM_SPAN_ERROR, "too late");
+    loom_span_end(span);
+    span = loom_span_start(r->tracer, "error", NULL);
+    loom_span_set_status(span, LOOM_SPAN_ERROR, "first");
+    loom_span_set_status(span, LOOM_SPAN_ERROR, "second");
+    loom_span_set_status(span, LOOM_SPAN_UNSET, NULL);
+    loom_span_end(span);
+    recorded_read(r);
+    json_t *ok = json_object_get(recorded_span(r, "ok"), "status");
+    json_t *error = json_object_get(recorded_span(r, "error"), "status");
+    assert_int_equal(1, json_integer_value(json_object_get(ok, "code")));
+    assert_int_equal(2, json_integer_value(json_object_get(error, "code")));
+    assert_string_equal("first", recorded_string(error, "message"));
+}
+
+static void an_error_is_an_exception_event_and_a_status(void **state)
+{
+    recorded *r = *state;
+    loom_span *span = loom_span_start(r->tracer, "failing", NULL);
+    loom_span_record_error(span, "LOOM_EFULL", "queue is full");
+    loom_span_end(span);
+    recorded_read(r);
+    json_t *s = recorded_span(r, "failing");
+    json_t *event = json_array_get(json_object_get(s, "events"), 0);
+    assert_string_equal("exception", recorded_string(event, "name"));
+    recorded_has_string(event, "exception.type", "LOOM_EFULL");
+    recorded_has_string(event, "exception.message", "queue is full");
+    assert_string_equal("queue is full", recorded_string(json_object_get(s, "status"), "message"));
+}
+
+static void links_carry_context_and_attributes(void **state)
+{
+    recorded *r = *state;
+    loom_trace_context other = {.trace_flags = LOOM_TRACE_FLAG_SAMPLED};
+    loom_trace_id_generate(other.trace_id);
+    loom_span_id_generate(other.span_id);
+    loom_attr attr = {.key = "why", .type = LOOM_ATTR_STRING, .value.string = STR("creation")};
+    loom_link links[] = {{.context = other, .attrs = &attr, .attr_count = 1}, {.context = {.trace_id = {0}}}};
+    loom_span_end(loom_span_start(r->tracer, "linked", &(loom_span_options){.links = links, .link_count = 2}));
+    recorded_read(r);
+    json_t *s = recorded_span(r, "linked");
+    json_t *link = json_array_get(json_object_get(s, "links"), 0);
+    char hex[LOOM_SPAN_ID_HEX_SIZE];
+    loom_span_id_to_hex(hex, other.span_id);
+    assert_string_equal(hex, recorded_string(link, "spanId"));
+    recorded_has_string(link, "why", "creation");
+    assert_int_equal(1, json_integer_value(json_object_get(s, "droppedLinksCount"))); /* the one without a context */
+}
+
+static void a_span_never_ends_before_it_starts(void **state)
+{
+    recorded *r = *state;
+    loom_span *span = loom_span_start(r->tracer, "clock", &(loom_span_options){.start_unix_ns = 2000});
+    loom_span_end_at(span, 1000);
+    recorded_read(r);
+    assert_string_equal("2000", recorded_string(recorded_span(r, "clock"), "startTimeUnixNano"));
+    assert_string_equal("2000", recorded_string(recorded_span(r, "clock"), "endTimeUnixNano"));
+}
+
+static void an_unsampled_span_passes_its_parents_context_on(void **state)
+{
+    recorded *r = *state;
+    loom_trace_context parent = {.trace_flags = 0};
+    loom_trace_id_generate(parent.trace_id);
+    loom_span_id_generate(parent.span_id);
+    loom_span *span = loom_span_start(r->tracer, "unsampled", &(loom_span_options){.parent = &parent, .tracestate = STR("v=1")});
+    assert_false(loom_span_is_recording(span));
+    assert_memory_equal(&parent, loom_span_context(span), sizeof parent);
+    assert_str("v=1", loom_span_tracestate(span));
+    loom_span_set_string(span, "k", "v");
+    loom_span_add_event(span, "e", NULL, 0);
+    loom_span_end(span);
+    recorded_read(r);
+    assert_int_equal(0, json_array_size(r->spans));
+    assert_int_equal(0, loom_span_processor_counts(r->processor).ended);
+}
+
+static void without_a_tracer_a_root_still_has_ids_and_is_not_sampled(void **state)
+{
+    (void)state;
+    loom_span *span = loom_span_start(NULL, "none", NULL);
+    assert_true(loom_trace_context_valid(loom_span_context(span)));
+    assert_int_equal(LOOM_TRACE_FLAG_RANDOM, loom_span_context(span)->trace_flags);
+    assert_false(loom_span_is_recording(span));
+    loom_span_end(span);
+}
+
+static void null_is_a_span_that_does_nothing(void **state)
+{
+    (void)state;
+    loom_span_set_string(NULL, "k", "v");
+    loom_span_set_name(NULL, "n");
+    loom_span_add_event(NULL, "e", NULL, 0);
+    loom_span_record_error(NULL, "t", "m");
+    loom_span_make_current(NULL);
+    assert_null(loom_span_current());
+    assert_false(loom_trace_context_valid(loom_span_context(NULL)));
+    loom_span_end(NULL);
+}
+
+static void spans_of_two_providers_are_grouped_by_resource_and_scope(void **state)
+{
+    recorded *r = *state;
+    loom_tracer_provider *other;
+    assert_status(LOOM_OK, loom_tracer_provider_create(&other, &(loom_tracer_provider_options){
+                                                                   .service_name = "other", .processor = r->processor}));
+    loom_tracer *second = loom_tracer_get(r->provider, "second", NULL);
+    loom_tracer *foreign = loom_tracer_get(other, "tests", "1");
+    assert_ptr_equal(second, loom_tracer_get(r->provider, "second", NULL));
+    for (int i = 0; i < 3; i++) {
+        loom_span_end(loom_span_start(r->tracer, "a", NULL));
+        loom_span_end(loom_span_start(foreign, "b", NULL));
+        loom_span_end(loom_span_start(second, "c", NULL));
+    }
+    loom_tracer_provider_unref(other); /* its spans are still on their way */
+    recorded_read(r);
+    assert_int_equal(9, json_array_size(r->spans));
+    json_t *resources = json_object_get(json_array_get(r->lines, 0), "resourceSpans");
+    assert_int_equal(2, json_array_size(resources));
+    json_t *scopes = json_object_get(json_array_get(resources, 0), "scopeSpans");
+    assert_int_equal(2, json_array_size(scopes));
+    assert_string_equal("second", recorded_string(json_object_get(json_array_get(scopes, 1), "scope"), "name"));
+    recorded_has_string(json_object_get(json_array_get(resources, 1), "resource"), "service.name", "other");
+}
+
+static void a_span_may_outlive_provider_and_processor(void **state)
+{
+    (void)state;
+    recorded r;
+    recorded_open(&r, NULL);
+    loom_span *span = loom_span_start(r.tracer, "late", NULL);
+    recorded_close(&r);
+    loom_span_set_string(span, "k", "v");
+    loom_span_end(span);
+}
+
+int main(void)
+{
+#define RECORDED(test) cmocka_unit_test_setup_teardown(test, open_recorded, close_recorded)
+    const struct CMUnitTest tests[] = {
+        RECORDED(children_carry_the_trace_and_their_parents_id),
+        RECORDED(a_remote_parent_shows_in_the_flags),
+        RECORDED(an_invalid_parent_starts_a_new_trace),
+        RECORDED(every_attribute_type_arrives),
+        RECORDED(setting_a_key_again_overwrites_whatever_the_length),
+        RECORDED(limits_drop_and_count),
+        RECORDED(what_exceeds_the_size_of_a_span_is_dropped_and_the_span_arrives),
+        RECORDED(bytes_that_are_no_utf8_become_replacement_characters),
+        RECORDED(status_ok_is_final_and_error_does_not_replace_error),
+        RECORDED(an_error_is_an_exception_event_and_a_status),
+        RECORDED(links_carry_context_and_attributes),
+        RECORDED(a_span_never_ends_before_it_starts),
+        RECORDED(an_unsampled_span_passes_its_parents_context_on),
+        RECORDED(spans_of_two_providers_are_grouped_by_resource_and_scope),
+        cmocka_unit_test(without_a_tracer_a_root_still_has_ids_and_is_not_sampled),
+        cmocka_unit_test(null_is_a_span_that_does_nothing),
+        cmocka_unit_test(a_span_may_outlive_provider_and_processor),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

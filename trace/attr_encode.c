@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/attr_encode.h"
+
+#include "trace/text.h"
+
+#include <string.h>
+
+/* opentelemetry/proto/common/v1/common.proto */
+enum { KEYVALUE_KEY = 1, KEYVALUE_VALUE = 2 };
+enum { ANY_STRING = 1, ANY_BOOL = 2, ANY_INT = 3, ANY_DOUBLE = 4, ANY_ARRAY = 5 };
+enum { ARRAY_VALUES = 1 };
+
+static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_t i)
+{
+    size_t value = pb_open(b, ARRAY_VALUES);
+    switch (type) {
+    case LOOM_ATTR_STRINGS:
+        pb_string_field(b, ANY_STRING, ((const loom_str *)items)[i]);
+        break;
+    case LOOM_ATTR_BOOLS:
+        pb_varint_field(b, ANY_BOOL, ((const bool *)items)[i]);
+        break;
+    case LOOM_ATTR_INTS:
+        pb_varint_field(b, ANY_INT, (uint64_t)((const int64_t *)items)[i]);
+        break;
+    default:
+        pb_double_field(b, ANY_DOUBLE, ((const double *)items)[i]);
+        break;
+    }
+    pb_close(b, value);
+}
+
+static void put_array(pb_buf *b, const loom_attr *attr)
+{
+    size_t array = pb_open(b, ANY_ARRAY);
+    for (size_t i = 0; i < attr->value.array.count && !b->failed; i++) {
+        put_element(b, attr->type, attr->value.array.items, i);
+    }
+    pb_close(b, array);
+}
+
+/* The key has been checked. */
+static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr)
+{
+    size_t kv = pb_open(b, field);
+    pb_bytes_field(b, KEYVALUE_KEY, key.data, key.len);
+    size_t any = pb_open(b, KEYVALUE_VALUE);
+    switch (attr->type) {
+    case LOOM_ATTR_STRING:
+        pb_string_field(b, ANY_STRING, attr->value.string);
+        break;
+    case LOOM_ATTR_BOOL:
+        pb_varint_field(b, ANY_BOOL, attr->value.boolean);
+        break;
+    case LOOM_ATTR_INT:
+        pb_varint_field(b, ANY_INT, (uint64_t)attr->value.integer);
+        break;
+    case LOOM_ATTR_DOUBLE:
+        pb_double_field(b, ANY_DOUBLE, attr->value.real);
+        break;
+    case LOOM_ATTR_STRINGS:
+    case LOOM_ATTR_BOOLS:
+    case LOOM_ATTR_INTS:
+    case LOOM_ATTR_DOUBLES:
+        put_array(b, attr);
+        break;
+    default:
+        b->failed = true;
+        break;
+    }
+    pb_close(b, any);
+    pb_close(b, kv);
+}
+
+static bool key_of(const loom_attr *attr, loom_str *key)
+{
+    if (attr->key == NULL || attr->key[0] == '\0') {
+        return false;
+    }
+    *key = (loom_str){attr->key, strlen(attr->key)};
+    return text_is_utf8(*key);
+}
+
+static uint32_t hash_key(loom_str key)
+{
+    uint32_t h = (uint32_t)key.len;
+    for (size_t i = 0; i < key.len; i++) {
+        h = h * 31u + (uint8_t)key.data[i];
+    }
+    return h;
+}
+
+static size_t skip_varint(const uint8_t *p)
+{
+    size_t n = 0;
+    while ((p[n++] & 0x80u) != 0) {
+    }
+    return n;
+}
+
+/* Reads our own bytes: tag, length, key tag, key length, key. */
+static bool slot_has_key(const pb_buf *b, attr_slot slot, loom_str key)
+{
+    const uint8_t *p = b->data + slot.offset;
+    p += skip_varint(p);
+    p += skip_varint(p);
+    p += 1;
+    uint8_t length[PB_VARINT_MAX];
+    size_t n = pb_put_varint(length, key.len);
+    return memcmp(p, length, n) == 0 && memcmp(p + n, key.data, key.len) == 0;
+}
+
+static uint32_t find_key(const attr_index *index, const pb_buf *b, uint32_t hash, loom_str key)
+{
+    for (uint32_t i = 0; i < index->count; i++) {
+        if (index->hashes[i] == hash && slot_has_key(b, index->slots[i], key)) {
+            return i;
+        }
+    }
+    return index->count;
+}
+
+void attr_index_init(attr_index *index)
+{
+    memset(index->pins, 0, sizeof index->pins);
+    index->count = 0;
+}
+
+static void move_slot(attr_slot *slot, attr_slot removed)
+{
+    if (slot->offset > removed.offset) {
+        slot->offset -= removed.len;
+    }
+}
+
+void attr_index_remove(attr_index *index, pb_buf *b, attr_slot slot)
+{
+    size_t end = (size_t)slot.offset + slot.len;
+    memmove(b->data + slot.offset, b->data + end, b->len - end);
+    b->len -= slot.len;
+    for (size_t i = 0; i < ATTR_PINS; i++) {
+        move_slot(&index->pins[i], slot);
+    }
+    for (uint32_t i = 0; i < index->count; i++) {
+        move_slot(&index->slots[i], slot);
+    }
+}
+
+bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_attr *attr)
+{
+    loom_str key;
+    if (!key_of(attr, &key)) {
+        return false;
+    }
+    uint32_t hash = hash_key(key);
+    uint32_t at = find_key(index, b, hash, key);
+    if (at == ATTR_COUNT_MAX) {
+        return false;
+    }
+    size_t mark = b->len;
+    put_key_value(b, field, key, attr);
+    if (b->failed) {
+        pb_rollback(b, mark);
+        return false;
+    }
+    attr_slot slot = {(uint32_t)mark, (uint32_t)(b->len - mark)};
+    attr_slot old = index->slots[at];
+    index->slots[at] = slot;
+    if (at < index->count) { /* the new value is in: the old one can go */
+        attr_index_remove(index, b, old);
+    } else {
+        index->hashes[at] = hash;
+        index->count++;
+    }
+    return true;
+}
+
+uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count)
+{
+    uint32_t dropped = 0;
+    for (size_t i = 0; i < count; i++) {
+        loom_str key;
+        size_t mark = b->len;
+        if (b->failed || i >= ATTR_COUNT_MAX || !key_of(&attrs[i], &key)) {
+            dropped++;
+            continue;
+        }
+        put_key_value(b, field, key, &attrs[i]);
+        if (b->failed) {
+            pb_rollback(b, mark);
+            dropped++;
+        }
+    }
+    return dropped;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tracing: tracer providers, tracers, spans, the current span of a thread.
+ *
+ * A provider is a resource (service.name …), a sampler and a span processor. A processor is a bounded queue, one
+ * exporter thread and one exporter; several providers may share one, as loom-broker does for its two services.
+ * A tracer belongs to a provider. A span belongs to whoever started it, until it is ended.
+ *
+ * Threads: providers, processors and tracers may be used from any thread. A span is used by one thread at a time.
+ * Nothing here ever blocks its caller on the network or the disk, except flush and shutdown, up to their deadline. */
+#ifndef LOOM_TRACE_H
+#define LOOM_TRACE_H
+
+#include <loom/context.h>
+
+LOOM_BEGIN_DECLS
+
+/* ---- attributes ---- */
+
+typedef enum loom_attr_type {
+    LOOM_ATTR_STRING,
+    LOOM_ATTR_BOOL,
+    LOOM_ATTR_INT,
+    LOOM_ATTR_DOUBLE,
+    LOOM_ATTR_STRINGS,
+    LOOM_ATTR_BOOLS,
+    LOOM_ATTR_INTS,
+    LOOM_ATTR_DOUBLES
+} loom_attr_type;
+
+/* One attribute, borrowed for the call. key is NUL-terminated and not empty. */
+typedef struct loom_attr {
+    const char *key;
+    loom_attr_type type;
+    union {
+        loom_str string;
+        bool boolean;
+        int64_t integer;
+        double real;
+        struct {
+            const void *items; /* loom_str[], bool[], int64_t[] or double[], by type */
+            size_t count;
+        } array;
+    } value;
+} loom_attr;
+
+/* ---- processor and exporters ---- */
+
+typedef struct loom_span_processor loom_span_processor; /* reference counted */
+
+#define LOOM_SPANS_FILE_DEFAULT "loom-spans.jsonl" /* of LOOM_EXPORTER_FILE without an endpoint */
+
+typedef enum loom_exporter_kind {
+    LOOM_EXPORTER_NONE,      /* spans are made and thrown away */
+    LOOM_EXPORTER_OTLP_GRPC, /* OTLP over HTTP/2, port 4317 */
+    LOOM_EXPORTER_OTLP_HTTP, /* OTLP protobuf by POST to …/v1/traces, port 4318 */
+    LOOM_EXPORTER_CONSOLE,   /* a line a span on standard error, for eyes */
+    LOOM_EXPORTER_FILE       /* OTLP/JSON lines: one ExportTraceServiceRequest each, appended */
+} loom_exporter_kind;
+
+typedef struct loom_span_processor_options {
+    loom_exporter_kind exporter;
+    const char *endpoint;             /* URL (OTLP) or path (file); NULL: the default of the kind */
+    const char *also_file;            /* a second exporter, file, for the same batches; NULL: none */
+    size_t max_queue_size;            /* spans; 0: 2048    (OTEL_BSP_MAX_QUEUE_SIZE) */
+    size_t max_export_batch_size;     /* spans; 0: 512     (OTEL_BSP_MAX_EXPORT_BATCH_SIZE) */
+    uint32_t schedule_delay_ms;       /* 0: 5000           (OTEL_BSP_SCHEDULE_DELAY) */
+    uint32_t export_timeout_ms;       /* a batch with its retries; 0: 30000 (OTEL_BSP_EXPORT_TIMEOUT) */
+    uint32_t otlp_timeout_ms;         /* one attempt; 0: 10000 (OTEL_EXPORTER_OTLP_TIMEOUT) */
+    bool endpoint_is_exact;           /* OTLP/HTTP: post to the endpoint as it is; else v1/traces is appended to it */
+    const char *headers;              /* sent with every request: k=v,k=v, percent-encoded (OTEL_EXPORTER_OTLP_HEADERS) */
+    const char *ca_file;              /* PEM to trust for https (OTEL_EXPORTER_OTLP_CERTIFICATE); NULL: the system's */
+    void (*on_error)(void *user, const char *message); /* from the exporter thread, rate limited; NULL: none */
+    void *user;
+} loom_span_processor_options;
+
+/* Fills options from the environment: OTEL_TRACES_EXPORTER (otlp, otlp/file, console, none), OTEL_EXPORTER_OTLP_(TRACES_)
+ * ENDPOINT, PROTOCOL, HEADERS, TIMEOUT and CERTIFICATE, OTEL_BSP_*, OTEL_SDK_DISABLED (exporter none). Without a protocol
+ * an endpoint with port 4318 is OTLP/HTTP and any other one gRPC. LOOM_SPANS_FILE sets also_file, or is where otlp/file
+ * writes. Strings point into the environment.
+ * A value that makes no sense is ignored, as the specification asks; *warning then says which (static or NULL).
+ * warning may be NULL. */
+LOOM_API void loom_span_processor_options_from_env(loom_span_processor_options *out, const char **warning);
+
+/* options NULL: from the environment. LOOM_EINVAL: an endpoint that is no URL. LOOM_EIO: a file that cannot be opened. */
+LOOM_API LOOM_MUST_CHECK loom_status loom_span_processor_create(loom_span_processor **out,
+                                                                const loom_span_processor_options *options);
+LOOM_API loom_span_processor *loom_span_processor_ref(loom_span_processor *processor);
+/* The last reference shuts down with a deadline of 5 s if nobody did. NULL is allowed. */
+LOOM_API void loom_span_processor_unref(loom_span_processor *processor);
+/* Exports what has ended so far; a sleep before a retry is cut short. LOOM_ETIMEDOUT when the deadline passes first,
+ * LOOM_EIO when spans were given up meanwhile, LOOM_ECLOSED after shutdown. */
+LOOM_API loom_status loom_span_processor_flush(loom_span_processor *processor, uint32_t timeout_ms);
+/* Flushes, then stops the exporter thread; a transfer under way at the deadline is cut off. Later spans are dropped and
+ * counted. Idempotent. LOOM_ETIMEDOUT: spans were left over. LOOM_EIO: the exporter gave some up.
+ * In the child of a fork() there is no exporter thread: flush and shutdown are LOOM_ECLOSED, spans are counted as
+ * dropped_shutdown. */
+LOOM_API loom_status loom_span_processor_shutdown(loom_span_processor *processor, uint32_t timeout_ms);
+
+/* Every span ended is in exactly one of exported, dropped_* or still queued. */
+typedef struct loom_span_counts {
+    uint64_t ended;            /* sampled spans handed to the processor */
+    uint64_t exported;         /* accepted by the receiver (or written to the file, when that is the exporter) */
+    uint64_t dropped_full;     /* the queue was full */
+    uint64_t dropped_failed;   /* the exporter gave up, or the receiver rejected them */
+    uint64_t dropped_shutdown; /* ended after shutdown, or not delivered by its deadline */
+} loom_span_counts;
+LOOM_API loom_span_counts loom_span_processor_counts(const loom_span_processor *processor);
+
+/* ---- providers and tracers ---- */
+
+typedef enum loom_sampler_kind {
+    LOOM_SAMPLER_PARENTBASED_ALWAYS_ON, /* the default */
+    LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF,
+    LOOM_SAMPLER_PARENTBASED_RATIO,
+    LOOM_SAMPLER_ALWAYS_ON,
+    LOOM_SAMPLER_ALWAYS_OFF,
+    LOOM_SAMPLER_RATIO
+} loom_sampler_kind;
+
+typedef struct loom_sampler {
+    loom_sampler_kind kind;
+    double ratio; /* 0 to 1, for the ratio kinds; by trace id, so every process decides alike */
+} loom_sampler;
+
+/* OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG (and the alias OTEL_TRACE_SAMPLER). Values that make no sense: the default. */
+LOOM_API loom_sampler loom_sampler_from_env(void);
+
+typedef struct loom_tracer_provider loom_tracer_provider; /* reference counted */
+typedef struct loom_tracer loom_tracer;                   /* owned by its provider, valid as long */
+
+typedef struct loom_tracer_provider_options {
+    const char *service_name;      /* used as it is; NULL: OTEL_SERVICE_NAME, then OTEL_RESOURCE_ATTRIBUTES, then
+                                      default_service_name, then "unknown_service:<program>" */
+    const char *default_service_name;
+    const loom_attr *resource;     /* more resource attributes; service.instance.id, host.name, process.pid and
+                                      telemetry.sdk.* are there already, OTEL_RESOURCE_ATTRIBUTES too */
+    size_t resource_count;
+    const loom_sampler *sampler;   /* NULL: loom_sampler_from_env() */
+    loom_span_processor *processor; /* the provider takes its own reference */
+} loom_tracer_provider_options;
+
+LOOM_API LOOM_MUST_CHECK loom_status loom_tracer_provider_create(loom_tracer_provider **out,
+                                                                 const loom_tracer_provider_options *options);
+LOOM_API loom_tracer_provider *loom_tracer_provider_ref(loom_tracer_provider *provider); /* returns provider */
+/* Spans may still be running: they end as usual. NULL is allowed. */
+LOOM_API void loom_tracer_provider_unref(loom_tracer_provider *provider);
+LOOM_API const char *loom_tracer_provider_service_name(const loom_tracer_provider *provider);
+/* The tracer of an instrumentation scope; the same name and version give the same tracer. NULL: out of memory. */
+LOOM_API loom_tracer *loom_tracer_get(loom_tracer_provider *provider, const char *scope_name, const char *scope_version);
+
+/* ---- spans ---- */
+
+typedef struct loom_span loom_span;
+
+/* Values as in OTLP's Span.SpanKind. */
+typedef enum loom_span_kind {
+    LOOM_SPAN_INTERNAL = 1,
+    LOOM_SPAN_SERVER = 2,
+    LOOM_SPAN_CLIENT = 3,
+    LOOM_SPAN_PRODUCER = 4,
+    LOOM_SPAN_CONSUMER = 5
+} loom_span_kind;
+
+typedef enum loom_span_status { LOOM_SPAN_UNSET = 0, LOOM_SPAN_OK = 1, LOOM_SPAN_ERROR = 2 } loom_span_status;
+
+/* Another span this one refers to, given at start (so that a sampler sees it) or added later. */
+typedef struct loom_link {
+    loom_trace_context context;
+    const loom_attr *attrs;
+    size_t attr_count;
+} loom_link;
+
+typedef struct loom_span_options {
+    loom_span_kind kind;              /* 0: INTERNAL */
+    const loom_trace_context *parent; /* NULL: the current span of this thread; an invalid one: no parent */
+    bool parent_is_remote;            /* parent came from another process: OTLP flags bits 8 and 9 */
+    loom_str tracestate;              /* of the parent, passed on; may be empty */
+    bool root;                        /* ignore the current span: start a new trace */
+    uint64_t start_unix_ns;           /* 0: now */
+    const loom_attr *attrs;
+    size_t attr_count;
+    const loom_link *links;
+    size_t link_count;
+} loom_span_options;
+
+/* Starts a span. Never fails: with a NULL tracer, an unsampled decision or no memory it returns a span that records
+ * nothing but still carries a context (its own new ids if it is not sampled and has no parent, its parent's otherwise).
+ * An unsampled span costs no allocation (beyond the first few of a thread, which are kept and used again).
+ * options NULL: a child of the current span.
+ * The caller owns the span until loom_span_end(). */
+LOOM_API loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options);
+
+/* Ends once: stamps the time, hands the bytes to the processor, restores this thread's current span if this one is on
+ * its stack, and frees the span. NULL is allowed. */
+LOOM_API void loom_span_end(loom_span *span);
+LOOM_API void loom_span_end_at(loom_span *span, uint64_t end_unix_ns);
+
+/* Whether attributes and events are kept, so that costly ones need not be computed. */
+LOOM_API bool loom_span_is_recording(const loom_span *span);
+/* The context children and messages carry. Valid while the span lives. */
+LOOM_API const loom_trace_context *loom_span_context(const loom_span *span);
+
+/* The tracestate that goes with it; empty when there is none. Valid while the span lives. */
+LOOM_API loom_str loom_span_tracestate(const loom_span *span);
+
+/* On a span that does not record, and on NULL, all of these do nothing. Strings are copied; bytes that are no UTF-8 become
+ * U+FFFD. Setting a key again overwrites. A span keeps 128 attributes, events and links, an event or link 128 attributes,
+ * and 256 KiB in all; what is over is dropped and counted in the span. */
+LOOM_API void loom_span_set_name(loom_span *span, const char *name);
+LOOM_API void loom_span_set_attr(loom_span *span, const loom_attr *attr);
+LOOM_API void loom_span_set_string(loom_span *span, const char *key, const char *value); /* NUL-terminated */
+LOOM_API void loom_span_set_str(loom_span *span, const char *key, loom_str value);
+LOOM_API void loom_span_set_bool(loom_span *span, const char *key, bool value);
+LOOM_API void loom_span_set_int(loom_span *span, const char *key, int64_t value);
+LOOM_API void loom_span_set_double(loom_span *span, const char *key, double value);
+LOOM_API void loom_span_add_event(loom_span *span, const char *name, const loom_attr *attrs, size_t attr_count);
+LOOM_API void loom_span_add_link(loom_span *span, const loom_link *link);
+/* OK is final and overrides ERROR; ERROR overrides UNSET only (OpenTelemetry, Set Status). description is kept with ERROR; may be NULL. */
+LOOM_API void loom_span_set_status(loom_span *span, loom_span_status status, const char *description);
+/* An "exception" event (exception.type, exception.message) and status ERROR. */
+LOOM_API void loom_span_record_error(loom_span *span, const char *type, const char *message);
+
+/* ---- the current span of this thread ---- */
+
+/* Pushes span on this thread's stack; loom_span_end() takes it off and restores what was current before. */
+LOOM_API void loom_span_make_current(loom_span *span);
+/* Pushes and pops a bare context, for a message handled without a span of its own (unsampled). Pops in any order are safe:
+ * a pop removes the entry with this token and everything above it. Both are copied. Token 0: not pushed, the stack is
+ * 1024 deep or there is no memory. */
+LOOM_API uint64_t loom_context_push(const loom_trace_context *ctx, loom_str tracestate);
+LOOM_API void loom_context_pop(uint64_t token);
+/* The innermost current context of this thread, or NULL when there is none. Valid until the stack changes. */
+LOOM_API const loom_trace_context *loom_context_current(void);
+/* The tracestate that goes with it. Valid until the stack changes. */
+LOOM_API loom_str loom_context_current_tracestate(void);
+/* The current span, or NULL: also when the innermost current context is a bare one. */
+LOOM_API loom_span *loom_span_current(void);
+
+/* Nanoseconds since the Unix epoch, the clock of every span. */
+LOOM_API uint64_t loom_time_unix_ns(void);
+
+LOOM_END_DECLS
+#endif

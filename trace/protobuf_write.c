@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/protobuf_write.h"
+
+#include "trace/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_HEAP_SIZE 256u
+#define REPAIR_FACTOR 3u /* U+FFFD takes three bytes and may stand for one */
+
+void pb_init(pb_buf *b, void *storage, size_t cap, size_t max)
+{
+    *b = (pb_buf){.data = storage, .cap = cap, .max = max};
+}
+
+void pb_fini(pb_buf *b)
+{
+    if (b->on_heap) {
+        free(b->data);
+    }
+    *b = (pb_buf){0};
+}
+
+static bool grow(pb_buf *b, size_t need)
+{
+    size_t cap = b->cap > FIRST_HEAP_SIZE ? b->cap : FIRST_HEAP_SIZE;
+    while (cap < need) {
+        cap *= 2;
+    }
+    uint8_t *data = b->on_heap ? realloc(b->data, cap) : malloc(cap);
+    if (data == NULL) {
+        return false;
+    }
+    if (!b->on_heap && b->len > 0) {
+        memcpy(data, b->data, b->len);
+    }
+    b->data = data;
+    b->cap = cap;
+    b->on_heap = true;
+    return true;
+}
+
+bool pb_reserve(pb_buf *b, size_t extra)
+{
+    if (b->failed) {
+        return false;
+    }
+    if (extra <= b->cap - b->len && b->cap - b->len - extra >= b->slack) {
+        return true;
+    }
+    if (extra > b->max || b->len + b->slack > b->max - extra || !grow(b, b->len + extra + b->slack)) {
+        b->failed = true;
+        return false;
+    }
+    return true;
+}
+
+void pb_rollback(pb_buf *b, size_t mark)
+{
+    b->len = mark;
+    b->failed = false;
+}
+
+size_t pb_varint_size(uint64_t value)
+{
+    size_t n = 1;
+    while (value >= 0x80) {
+        value >>= 7;
+        n++;
+    }
+    return n;
+}
+
+size_t pb_put_varint(uint8_t *to, uint64_t value)
+{
+    size_t n = 0;
+    while (value >= 0x80) {
+        to[n++] = (uint8_t)(value | 0x80u);
+        value >>= 7;
+    }
+    to[n++] = (uint8_t)value;
+    return n;
+}
+
+static void put_tag(pb_buf *b, uint32_t field, enum pb_wire wire)
+{
+    b->len += pb_put_varint(b->data + b->len, ((uint64_t)field << 3) | (uint64_t)wire);
+}
+
+void pb_raw(pb_buf *b, const void *data, size_t len)
+{
+    if (len > 0 && pb_reserve(b, len)) {
+        memcpy(b->data + b->len, data, len);
+        b->len += len;
+    }
+}
+
+void pb_varint_field(pb_buf *b, uint32_t field, uint64_t value)
+{
+    if (pb_reserve(b, 2u * PB_VARINT_MAX)) {
+        put_tag(b, field, PB_VARINT);
+        b->len += pb_put_varint(b->data + b->len, value);
+    }
+}
+
+static void put_little_endian(pb_buf *b, uint64_t value, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++) {
+        b->data[b->len++] = (uint8_t)(value >> (8 * i));
+    }
+}
+
+void pb_fixed32_field(pb_buf *b, uint32_t field, uint32_t value)
+{
+    if (pb_reserve(b, PB_VARINT_MAX + sizeof value)) {
+        put_tag(b, field, PB_FIXED32);
+        put_little_endian(b, value, sizeof value);
+    }
+}
+
+void pb_fixed64_field(pb_buf *b, uint32_t field, uint64_t value)
+{
+    if (pb_reserve(b, PB_VARINT_MAX + sizeof value)) {
+        put_tag(b, field, PB_FIXED64);
+        put_little_endian(b, value, sizeof value);
+    }
+}
+
+void pb_double_field(pb_buf *b, uint32_t field, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    pb_fixed64_field(b, field, bits);
+}
+
+void pb_bytes_field(pb_buf *b, uint32_t field, const void *data, size_t len)
+{
+    if (len > b->max || !pb_reserve(b, 2u * PB_VARINT_MAX + len)) {
+        b->failed = true;
+        return;
+    }
+    put_tag(b, field, PB_LENGTH);
+    b->len += pb_put_varint(b->data + b->len, len);
+    if (len > 0) {
+        memcpy(b->data + b->len, data, len);
+        b->len += len;
+    }
+}
+
+/* There is room. */
+static void put_repaired(pb_buf *b, loom_str text)
+{
+    while (text.len > 0) {
+        uint32_t code_point;
+        size_t step = utf8_next(text, &code_point);
+        if (code_point == UTF8_INVALID) {
+            memcpy(b->data + b->len, "\xef\xbf\xbd", 3);
+            b->len += 3;
+        } else {
+            memcpy(b->data + b->len, text.data, step);
+            b->len += step;
+        }
+        text = (loom_str){text.data + step, text.len - step};
+    }
+}
+
+void pb_string_field(pb_buf *b, uint32_t field, loom_str text)
+{
+    if (text_is_utf8(text)) {
+        pb_bytes_field(b, field, text.data, text.len);
+        return;
+    }
+    size_t mark = pb_open(b, field);
+    if (text.len > b->max || !pb_reserve(b, REPAIR_FACTOR * text.len)) {
+        b->failed = true;
+        return;
+    }
+    put_repaired(b, text);
+    pb_close(b, mark);
+}
+
+size_t pb_open(pb_buf *b, uint32_t field)
+{
+    if (pb_reserve(b, PB_VARINT_MAX + 1)) {
+        put_tag(b, field, PB_LENGTH);
+        b->data[b->len++] = 0; /* nearly every message is shorter than 128 bytes: room for a length of one byte */
+    }
+    return b->len;
+}
+
+void pb_close(pb_buf *b, size_t mark)
+{
+    if (b->failed) {
+        return;
+    }
+    size_t body = b->len - mark;
+    size_t more = pb_varint_size(body) - 1;
+    if (more > 0) {
+        if (!pb_reserve(b, more)) {
+            return;
+        }
+        memmove(b->data + mark + more, b->data + mark, body);
+        b->len += more;
+    }
+    (void)pb_put_varint(b->data + mark - 1, body);
+}
