@@ -144,6 +144,10 @@ loom_status on_publish(session *s, const frame_batch *batch, char reason[FRAME_R
         at += used;
         left -= used;
     }
+    if (left > 0) {
+        snprintf(reason, FRAME_REASON_SIZE, "publish frame: %zu bytes after its %u envelopes", left, batch->count);
+        return LOOM_EMALFORMED;
+    }
     session_grant_publish(s);
     return LOOM_OK;
 }

@@ -138,8 +138,8 @@ frame_writer *session_output(session *s)
 void session_sent(session *s, size_t backlog)
 {
     s->backlog = backlog;
-    if (backlog == 0) {
-        s->reply_bytes = 0;
+    if (s->reply_bytes > backlog + s->out.len) { /* no more than all that is unread */
+        s->reply_bytes = backlog + s->out.len;
     }
     session_apply_credit(s, false);
 }
@@ -158,8 +158,9 @@ void session_apply_credit(session *s, bool granted)
     if (bytes < s->granted_bytes) {
         bytes = s->granted_bytes;
     }
-    /* when the agent has not granted anew, only a good part of its backlog read is worth telling */
-    if (granted || bytes - s->granted_bytes > SESSION_BACKLOG_MAX / 4) {
+    /* when the agent has not granted anew, only a good part of its backlog read is worth telling, or all that it allows */
+    bool last = bytes == s->credit_bytes && bytes > s->granted_bytes;
+    if (granted || last || bytes - s->granted_bytes > SESSION_BACKLOG_MAX / 4) {
         s->granted_bytes = bytes;
         s->bridge->options.bus->ops->grant(s->bridge->options.bus, s->port, s->credit_messages, bytes);
     }
@@ -168,7 +169,8 @@ void session_apply_credit(session *s, bool granted)
 void session_grant_publish(session *s)
 {
     uint32_t window = s->bridge->options.publish_window;
-    if (s->state != SESSION_OPEN || s->pressed || s->publish_granted - s->published_bytes > window / 2) {
+    /* a message larger than half the window may have overdrawn it: published is then past granted */
+    if (s->state != SESSION_OPEN || s->pressed || s->publish_granted > s->published_bytes + window / 2) {
         return;
     }
     s->publish_granted = s->published_bytes + window;

@@ -59,8 +59,8 @@ static void detach(bus *base, bus_port *port)
 {
     (void)base;
     if (port != NULL) {
+        eventbus_publisher_close(port->publisher); /* first: the end of its own subscriptions is no news for it */
         eventbus_subscriber_close(port->subscriber);
-        eventbus_publisher_close(port->publisher);
         free(port);
     }
 }
@@ -104,8 +104,9 @@ static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
 
 static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_t *wire)
 {
-    (void)base;
+    const bus_local *b = (const bus_local *)base;
     eventbus_result result;
+    eventbus_set_time(b->core, b->now_ms(b->clock)); /* the loop may have slept since the last one */
     if (eventbus_publish(port->core, port->publisher, view, wire, &result) == LOOM_EINVAL) {
         const char *reason = "topic is not valid";
         (void)!loom_topic_check(envelope_view_str(view, ENV_TOPIC), &reason);
@@ -113,8 +114,8 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
     }
 }
 
-void bus_local_init(bus_local *b, eventbus *core)
+void bus_local_init(bus_local *b, eventbus *core, uint64_t (*now_ms)(const void *clock), const void *clock)
 {
     static const bus_ops ops = {attach, detach, subscribe, unsubscribe, grant, publish};
-    *b = (bus_local){{&ops}, core};
+    *b = (bus_local){{&ops}, core, now_ms, clock};
 }

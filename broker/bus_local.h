@@ -9,8 +9,10 @@
 typedef struct bus_local {
     bus base; /* what the bridge is given */
     eventbus *core;
+    uint64_t (*now_ms)(const void *clock); /* monotonic */
+    const void *clock;
 } bus_local;
 
-void bus_local_init(bus_local *b, eventbus *core);
+void bus_local_init(bus_local *b, eventbus *core, uint64_t (*now_ms)(const void *clock), const void *clock);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bridge/host/host.h"
+#include "broker/bus/bus_server.h"
 #include "broker/bus_local.h"
 #include "broker/eventbus.h"
 
@@ -26,6 +27,7 @@ typedef struct broker {
     host host;
     eventbus *eventbus;
     bus_local local;
+    bus_server *bus;
     uv_prepare_t clock;
     uv_timer_t deadlines;
 } broker;
@@ -35,6 +37,11 @@ static bool nothing_queued(void *user)
     return eventbus_get_stats(((broker *)user)->eventbus).queued == 0;
 }
 
+static uint64_t loop_now(const void *loop)
+{
+    return uv_now(loop);
+}
+
 static void on_deadline(uv_timer_t *timer)
 {
     broker *b = timer->data;
@@ -42,17 +49,60 @@ static void on_deadline(uv_timer_t *timer)
     eventbus_expire(b->eventbus);
 }
 
-/* Before the loop sleeps: the EventBus is told the time, and wakes the loop for its next deadline. */
+/* Before the loop sleeps: it will wake for the next deadline of the EventBus. */
 static void on_round(uv_prepare_t *prepare)
 {
     broker *b = prepare->data;
     uint64_t now = uv_now(&b->host.loop);
-    eventbus_set_time(b->eventbus, now);
     uint64_t next = eventbus_next_deadline_ms(b->eventbus);
     if (next == UINT64_MAX) {
         uv_timer_stop(&b->deadlines);
     } else {
         uv_timer_start(&b->deadlines, on_deadline, next > now ? next - now : 0, 0);
+    }
+}
+
+static void on_bus_log(void *user, int level, const char *text)
+{
+    log_write(((broker *)user)->host.log, (log_level)level, "%s", text);
+}
+
+static loom_status open_bus(broker *b, const settings_broker *s)
+{
+    const char *urls[] = {s->bus_pull, s->bus_pub, s->bridge_pull, s->bridge_pub, s->bus_control};
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        loom_status st = host_prepare_url(&b->host, urls[i]);
+        if (st != LOOM_OK) {
+            return st;
+        }
+    }
+    bus_server_options with = {
+        .bus_pull = s->bus_pull,
+        .bus_pub = s->bus_pub,
+        .bridge_pull = s->bridge_pull,
+        .bridge_pub = s->bridge_pub,
+        .control = s->bus_control,
+        .software = "loom-broker/" LOOM_VERSION,
+        .payload_max = (uint32_t)s->max_payload,
+        .ttl = (uint8_t)s->ttl,
+        .log = on_bus_log,
+        .user = b,
+    };
+    return bus_server_open(&b->bus, &b->host.loop, b->eventbus, &with);
+}
+
+static void on_bus_closed(void *user)
+{
+    ((broker *)user)->bus = NULL;
+}
+
+static void close_bus(broker *b)
+{
+    if (b->bus != NULL) {
+        bus_server_close(b->bus, on_bus_closed, b);
+        while (b->bus != NULL) {
+            uv_run(&b->host.loop, UV_RUN_ONCE);
+        }
     }
 }
 
@@ -68,17 +118,21 @@ static loom_status serve(broker *b, const settings_broker *s)
     if (st != LOOM_OK) {
         return st;
     }
-    bus_local_init(&b->local, b->eventbus);
+    bus_local_init(&b->local, b->eventbus, loop_now, &b->host.loop);
     uv_prepare_init(&b->host.loop, &b->clock);
     uv_timer_init(&b->host.loop, &b->deadlines);
     b->clock.data = b->deadlines.data = b;
     uv_prepare_start(&b->clock, on_round);
+    if ((st = open_bus(b, s)) != LOOM_OK) {
+        return st;
+    }
     return host_serve(&b->host, &(host_serve_options){
         .bus = &b->local.base,
         .bridge_id = "broker",
         .software = "loom-broker/" LOOM_VERSION,
         .tracer = host_tracer(&b->host, "loom-bridge"),
         .listen = &s->listen,
+        .tls_cert_key_file = s->tls_cert_key_file,
         .heartbeat_ms = s->heartbeat_interval_ms,
         .drain_timeout_ms = s->drain_timeout_ms,
         .max_sessions = (uint32_t)s->max_agents,
@@ -102,6 +156,8 @@ int main(int argc, char *argv[])
         return 1;
     }
     exit_code = serve(&b, &p.settings.broker) == LOOM_OK ? host_run(&b.host) : 1;
+    host_end_serving(&b.host);
+    close_bus(&b);
     host_close(&b.host);
     eventbus_destroy(b.eventbus);
     program_fini(&p);

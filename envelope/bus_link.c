@@ -155,7 +155,7 @@ bus_chunk *bus_link_chunk(bus_link *link, uint64_t session)
     return chunk;
 }
 
-static void write_header(bus_link *link, uint8_t *at, uint64_t seq, uint8_t flags)
+static void write_header(const bus_link *link, uint8_t *at, uint64_t seq, uint8_t flags)
 {
     bus_header header = {.flags = flags, .epoch = link->epoch, .seq = seq, .ack = link->received,
                          .bridge = {link->bridge, link->bridge_len}};
@@ -227,6 +227,13 @@ bool bus_link_next_ack(bus_link *link, uint8_t out[BUS_TOPIC_MAX + BUS_HEADER_MA
     link->stats.acks++;
     ack_went(link);
     return true;
+}
+
+void bus_link_probe(const bus_link *link, uint8_t out[BUS_TOPIC_MAX + BUS_HEADER_MAX], size_t *len)
+{
+    mp_put_raw(out, link->topic, link->topic_len);
+    write_header(link, out + link->topic_len, 0, BUS_FLAG_ACK_NOW);
+    *len = prefix_size(link);
 }
 
 void bus_link_want_ack(bus_link *link)

@@ -79,6 +79,8 @@ const bus_chunk *bus_link_next_resend(bus_link *link);
 
 /* Whether a message without frames should go now; ends a round of work. Writes it to out (topic and header). */
 bool bus_link_next_ack(bus_link *link, uint8_t out[BUS_TOPIC_MAX + BUS_HEADER_MAX], size_t *len);
+/* A message without frames that asks for an ack at once; written to out. */
+void bus_link_probe(const bus_link *link, uint8_t out[BUS_TOPIC_MAX + BUS_HEADER_MAX], size_t *len);
 /* Makes the next bus_link_next_ack() true. */
 void bus_link_want_ack(bus_link *link);
 

@@ -220,6 +220,17 @@ static bool reserve(frame_writer *w, size_t more)
     return true;
 }
 
+loom_status bus_put_raw(frame_writer *w, loom_bytes frames)
+{
+    frame_writer_seal(w);
+    if (!reserve(w, frames.len)) {
+        return LOOM_ENOMEM;
+    }
+    mp_put_raw(w->data + w->len, frames.data, frames.len);
+    w->len += frames.len;
+    return LOOM_OK;
+}
+
 /* The batch fields of the writer are used as its own batches use them, so that frame_writer_seal() closes this one too. */
 static void open_fanout(frame_writer *w)
 {

@@ -78,6 +78,8 @@ bool bus_target_next(bus_targets *targets, uint64_t *session, uint64_t *subscrip
 
 LOOM_MUST_CHECK loom_status bus_put_session(frame_writer *w, uint64_t session);
 LOOM_MUST_CHECK loom_status bus_put_pressure(frame_writer *w, bool on);
+/* Whole frames as they are. */
+LOOM_MUST_CHECK loom_status bus_put_raw(frame_writer *w, loom_bytes frames);
 
 /* Where the last envelope of an open fanout batch is; of no meaning when the writer's open batch is another. */
 typedef struct bus_fanout {

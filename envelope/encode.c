@@ -16,16 +16,21 @@ static bool is_zero(const uint8_t *bytes, size_t len)
     return any == 0;
 }
 
-/* The encoded map: five bytes a string at most, five for the map itself. SIZE_MAX: over its limit. */
-static size_t headers_size_max(const loom_envelope_fields *f)
+static size_t str_size(size_t len)
 {
-    size_t size = 5;
+    return len + (len < 32 ? 1u : len <= UINT8_MAX ? 2u : 3u);
+}
+
+/* The encoded map, to the byte: what can be written is what scan accepts. SIZE_MAX: over its limit. */
+static size_t headers_size(const loom_envelope_fields *f)
+{
+    size_t size = f->header_count < 16 ? 1 : 3;
     for (size_t i = 0; i < f->header_count; i++) {
         size_t key = f->headers[i].key.len, value = f->headers[i].value.len;
         if (key > LOOM_HEADERS_MAX || value > LOOM_HEADERS_MAX || size > LOOM_HEADERS_MAX) {
             return SIZE_MAX;
         }
-        size += 3 + key + 3 + value;
+        size += str_size(key) + str_size(value);
     }
     return size > LOOM_HEADERS_MAX ? SIZE_MAX : size;
 }
@@ -40,7 +45,7 @@ loom_status envelope_encode_check(const loom_envelope_fields *f, size_t *size_ma
             return LOOM_EINVAL;
         }
     }
-    size_t headers = f->header_count > 0 ? headers_size_max(f) : 1;
+    size_t headers = headers_size(f);
     if (f->topic.len > LOOM_TOPIC_MAX || f->payload.len > LOOM_PAYLOAD_MAX || f->type.len > LOOM_TYPE_MAX ||
         f->sender.len > LOOM_AGENT_ID_MAX || f->thread_id.len > LOOM_THREAD_ID_MAX ||
         f->correlation_id.len > LOOM_THREAD_ID_MAX || f->reply_to.len > LOOM_TOPIC_MAX ||

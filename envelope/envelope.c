@@ -37,6 +37,27 @@ loom_envelope *envelope_from_view(const envelope_view *view)
     return env;
 }
 
+loom_envelope *envelope_renew(loom_envelope *old, size_t *capacity, const envelope_view *view)
+{
+    enum { ROOM_MIN = 512, ROOM_KEPT_MAX = 64 * 1024 };
+    loom_envelope *env = old;
+    bool fits = old != NULL && *capacity >= view->len && (*capacity <= ROOM_KEPT_MAX || view->len > ROOM_KEPT_MAX);
+    /* acquire: what the last other holder read must be read before it is overwritten */
+    if (!fits || atomic_load_explicit(&old->refs, memory_order_acquire) != 1) {
+        size_t room = view->len > ROOM_MIN ? view->len : ROOM_MIN;
+        loom_envelope_unref(old);
+        env = allocate(room);
+        *capacity = env != NULL ? room : 0;
+        if (env == NULL) {
+            return NULL;
+        }
+    }
+    memcpy(env->wire, view->data, view->len);
+    env->view = *view;
+    env->view.data = env->wire;
+    return env;
+}
+
 const envelope_view *envelope_as_view(const loom_envelope *env)
 {
     return &env->view;

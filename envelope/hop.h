@@ -37,7 +37,7 @@ static inline void hop_patch(uint8_t *wire, const loom_trace_context *ctx)
 {
     memcpy(wire + HOP_OFFSET, ctx->trace_id, LOOM_TRACE_ID_SIZE);
     memcpy(wire + HOP_SPAN_ID_OFFSET, ctx->span_id, LOOM_SPAN_ID_SIZE);
-    wire[HOP_FLAGS_OFFSET] = ctx->trace_flags;
+    wire[HOP_FLAGS_OFFSET] = ctx->trace_flags & (LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM);
 }
 
 static inline uint8_t hop_ttl(const uint8_t *wire)

@@ -78,19 +78,48 @@ bool mp_read_uint(mp_reader *r, uint64_t *out)
         r->at++;
         return true;
     }
-    if (b == MP_UINT64) {
+    if (b == MP_UINT64 || b == MP_INT64) {
         if (left(r) < 9) {
             return false;
         }
         *out = mp_load64(r->at + 1);
         r->at += 9;
-        return true;
+        return b == MP_UINT64 || *out <= INT64_MAX;
     }
     uint32_t v;
-    if (b < MP_UINT8 || b > MP_UINT32 || !read_length(r, 1u << (b - MP_UINT8), &v)) {
+    bool is_signed = b >= MP_INT8 && b < MP_INT64;
+    if (!is_signed && (b < MP_UINT8 || b > MP_UINT32)) {
+        return false;
+    }
+    unsigned width = 1u << (b - (is_signed ? MP_INT8 : MP_UINT8));
+    if (!read_length(r, width, &v)) {
         return false;
     }
     *out = v;
+    return !is_signed || v >> (8 * width - 1) == 0;
+}
+
+bool mp_read_ext(mp_reader *r, int8_t *type, loom_bytes *out)
+{
+    mp_reader at = *r;
+    if (left(r) == 0) {
+        return false;
+    }
+    uint32_t len;
+    uint8_t b = *at.at;
+    if (b >= MP_FIXEXT1 && b <= MP_FIXEXT16) {
+        len = 1u << (b - MP_FIXEXT1);
+        at.at++;
+    } else if (b < MP_EXT8 || b > MP_EXT32 || !read_length(&at, 1u << (b - MP_EXT8), &len)) {
+        return false;
+    }
+    const uint8_t *type_byte, *data;
+    if (!take(&at, 1, &type_byte) || !take(&at, len, &data)) {
+        return false;
+    }
+    *type = (int8_t)*type_byte;
+    *out = (loom_bytes){data, len};
+    *r = at;
     return true;
 }
 
@@ -135,11 +164,6 @@ static int fixed_size(uint8_t b)
     case 0xcd: case 0xd1: return 2;
     case 0xce: case 0xd2: return 4;
     case 0xcf: case 0xd3: return 8;
-    case 0xd4: return 2;              /* fixext 1: a type byte and the data */
-    case 0xd5: return 3;
-    case 0xd6: return 5;
-    case 0xd7: return 9;
-    case 0xd8: return 17;
     default: return -1;
     }
 }
@@ -151,15 +175,13 @@ static bool skip_flat(mp_reader *r)
     const uint8_t *ignored;
     loom_str s;
     loom_bytes bytes;
+    int8_t type;
     int fixed = fixed_size(b);
     if (fixed >= 0) {
         return take(r, 1u + (uint32_t)fixed, &ignored);
     }
-    if (b >= MP_EXT8 && b <= 0xc9) {
-        uint32_t len;
-        return read_length(r, 1u << (b - MP_EXT8), &len) && take(r, 1, &ignored) && take(r, len, &ignored);
-    }
-    return mp_read_str(r, &s) || mp_read_bin(r, &bytes); /* both leave r alone on a foreign format byte */
+    /* each leaves r alone on a foreign format byte */
+    return mp_read_ext(r, &type, &bytes) || mp_read_str(r, &s) || mp_read_bin(r, &bytes);
 }
 
 bool mp_skip(mp_reader *r, unsigned depth)

@@ -19,10 +19,15 @@ enum {
     MP_BIN16 = 0xc5,
     MP_BIN32 = 0xc6,
     MP_EXT8 = 0xc7,
+    MP_EXT32 = 0xc9,
     MP_UINT8 = 0xcc,
     MP_UINT16 = 0xcd,
     MP_UINT32 = 0xce,
     MP_UINT64 = 0xcf,
+    MP_INT8 = 0xd0,
+    MP_INT64 = 0xd3,
+    MP_FIXEXT1 = 0xd4,
+    MP_FIXEXT16 = 0xd8,
     MP_STR8 = 0xd9,
     MP_STR16 = 0xda,
     MP_STR32 = 0xdb,
@@ -129,7 +134,7 @@ static inline uint8_t *mp_put_bin(uint8_t *p, const void *data, size_t len)
     return mp_put_raw(p, data, len);
 }
 
-/* A position in bytes that are being read. A failed read leaves ok false, for good. */
+/* A position in bytes that are being read. */
 typedef struct mp_reader {
     const uint8_t *at;
     const uint8_t *end;
@@ -138,7 +143,10 @@ typedef struct mp_reader {
 /* Each reads one value of its kind, and answers false (position unspecified) when there is none. */
 bool mp_read_str(mp_reader *r, loom_str *out);
 bool mp_read_bin(mp_reader *r, loom_bytes *out);
+/* In a signed form too, when it is not negative: several languages know no other. */
 bool mp_read_uint(mp_reader *r, uint64_t *out);
+/* Any extension, of whichever size form. Leaves the position alone when there is none. */
+bool mp_read_ext(mp_reader *r, int8_t *type, loom_bytes *out);
 bool mp_read_array(mp_reader *r, uint32_t *count);
 bool mp_read_map(mp_reader *r, uint32_t *count);
 /* Steps over one value of any kind, nested at most depth deep, with every length checked against the end. */

@@ -40,7 +40,33 @@ static void set_slice(envelope_view *v, enum envelope_field f, const void *data,
     v->field[f] = (envelope_slice){len > 0 ? (uint32_t)((const uint8_t *)data - v->data) : 0, (uint32_t)len};
 }
 
-/* The array header and version, and the hop field in any of its forms. */
+/* The hop field in any of its forms. */
+static loom_status scan_hop(envelope_view *v, mp_reader *r, const char **reason)
+{
+    const uint8_t *hop = r->at;
+    loom_str text;
+    loom_bytes ext;
+    int8_t type;
+    v->hop_in_place = false;
+    if (mp_read_ext(r, &type, &ext)) {
+        if (type == HOP_EXT_TYPE && ext.len == HOP_SIZE) {
+            v->hop_in_place = hop[0] == MP_EXT8 && hop - v->data == HOP_OFFSET - 3;
+            set_slice(v, ENV_HOP, ext.data, HOP_SIZE);
+        } else { /* present, but no context */
+            set_slice(v, ENV_HOP, hop, 1);
+        }
+    } else if (take_nil(r)) {
+        set_slice(v, ENV_HOP, NULL, 0);
+    } else if (mp_read_str(r, &text)) {
+        set_slice(v, ENV_HOP, text.data, text.len);
+    } else {
+        *reason = "hop context is not an extension, a string or nil";
+        return LOOM_EMALFORMED;
+    }
+    return LOOM_OK;
+}
+
+/* The array header and version, and what follows them. */
 static loom_status scan_prefix(envelope_view *v, mp_reader *r, uint32_t *count, const char **reason)
 {
     uint64_t version;
@@ -60,26 +86,11 @@ static loom_status scan_prefix(envelope_view *v, mp_reader *r, uint32_t *count, 
         *reason = "envelope has fewer than 16 fields";
         return LOOM_EMALFORMED;
     }
-    const uint8_t *hop = r->at;
-    if (r->end - hop >= 3 + HOP_SIZE && hop[0] == MP_EXT8 && hop[1] == HOP_SIZE && hop[2] == HOP_EXT_TYPE) {
-        v->hop_in_place = hop - v->data == HOP_OFFSET - 3;
-        set_slice(v, ENV_HOP, hop + 3, HOP_SIZE);
-        r->at += 3 + HOP_SIZE;
-        return LOOM_OK;
+    if (*count > UINT16_MAX) { /* the fixed form counts them in 16 bits */
+        *reason = "envelope has more than 65535 fields";
+        return LOOM_ETOOBIG;
     }
-    loom_str text;
-    v->hop_in_place = false;
-    if (take_nil(r)) {
-        set_slice(v, ENV_HOP, NULL, 0);
-    } else if (mp_read_str(r, &text)) {
-        set_slice(v, ENV_HOP, text.data, text.len);
-    } else if (r->at < r->end && mp_skip(r, 0)) { /* an extension of another size: present, but no context */
-        set_slice(v, ENV_HOP, hop, 1);
-    } else {
-        *reason = "hop context is not an extension, a string or nil";
-        return LOOM_EMALFORMED;
-    }
-    return LOOM_OK;
+    return scan_hop(v, r, reason);
 }
 
 static bool scan_headers(envelope_view *v, mp_reader *r)
@@ -160,13 +171,13 @@ static bool scan_field(envelope_view *v, mp_reader *r, enum envelope_field f)
 loom_status envelope_scan(envelope_view *view, loom_bytes bytes, const envelope_limits *limits, const char **reason)
 {
     uint32_t payload_max = limits != NULL && limits->payload_max != 0 ? limits->payload_max : LOOM_PAYLOAD_MAX;
-    mp_reader r = {bytes.data, bytes.data + bytes.len};
-    uint32_t count;
-    view->data = bytes.data;
     if (bytes.len == 0) {
         *reason = "not an envelope: empty";
         return LOOM_EMALFORMED;
     }
+    mp_reader r = {bytes.data, bytes.data + bytes.len};
+    uint32_t count;
+    view->data = bytes.data;
     loom_status st = scan_prefix(view, &r, &count, reason);
     if (st != LOOM_OK) {
         return st;

@@ -79,6 +79,10 @@ bool envelope_view_context(const envelope_view *view, loom_trace_context *out);
 
 /* Wraps a copy of scanned bytes as an envelope with one reference. NULL: out of memory. */
 loom_envelope *envelope_from_view(const envelope_view *view);
+/* The same in the memory of old, if old is not NULL, its caller holds the only reference and *capacity (bytes of wire that
+ * fit) is enough; else old's reference is dropped and a new envelope made. Receivers so reuse one envelope. NULL: out of
+ * memory; old is gone then too. */
+loom_envelope *envelope_renew(loom_envelope *old, size_t *capacity, const envelope_view *view);
 /* The view of an envelope; valid as long as the caller holds a reference. */
 const envelope_view *envelope_as_view(const loom_envelope *env);
 

@@ -18,6 +18,7 @@
 #include "sdk-c/subscriptions.h"
 
 enum { SESSION_TEXT_SIZE = 320 };
+enum { TIMER_TAG = CARRIER_TAG + 1, WAKE_TAG }; /* epoll_event.data.u32 */
 
 #define MS_NS 1000000ull /* nanoseconds of a millisecond */
 #define NEVER UINT64_MAX
@@ -48,7 +49,8 @@ typedef struct session {
 
     uint64_t handled_messages, handled_bytes; /* deliveries of this session that are dealt with */
     uint64_t granted_messages, granted_bytes; /* totals told to the bridge */
-    uint64_t bye_deadline;    /* closing: goodbye is said; give up waiting for the peer's end */
+    bool bye_said;            /* closing */
+    uint64_t bye_deadline;    /* after that and all else has left: give up waiting for the peer's end. 0: not yet */
 } session;
 
 typedef struct receive_buffer {
@@ -83,6 +85,7 @@ struct loom_agent {
     send_queue out;
     subscriptions subs;
     carrier *link;          /* set and cleared by the loop under lock */
+    bool writable;          /* link is connected */
     loom_agent_state state;
     loom_status why;        /* with CLOSED */
     uint32_t max_payload;   /* of the bridge */
@@ -97,6 +100,7 @@ struct loom_agent {
     char topic[LOOM_TOPIC_MAX]; /* the last one that was found valid */
     size_t topic_len;
 
+    atomic_bool handling;    /* a handler runs: nobody may wait for the loop to write */
     atomic_bool stopped;     /* by loom_agent_stop() */
     atomic_bool closing_seen; /* closing, without the lock: handlers are not called any more */
     agent_counters counters;
@@ -107,7 +111,6 @@ struct loom_agent {
     receive_buffer in;
     loom_envelope *event;    /* reused while nobody kept it */
     size_t event_capacity;
-    bool emitted_in_handler;
     uint64_t armed;          /* what the timer is set to */
     uint64_t notices, notice_told_at; /* refusals: since last told, and when that was */
 };
@@ -132,6 +135,9 @@ void agent_write_soon(loom_agent *a);
 void agent_changed(loom_agent *a);
 /* Lock held: waits for the next change. False: the deadline has passed. */
 bool agent_wait_change(loom_agent *a, uint64_t deadline_ns);
+bool agent_write_failed(loom_agent *a);
+/* Wakes everybody in loom_agent_run(). */
+void agent_end_runs(loom_agent *a);
 /* The loop, after a handler. */
 void agent_after_handler(loom_agent *a);
 

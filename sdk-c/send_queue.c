@@ -20,7 +20,7 @@ struct send_chunk {
     uint8_t data[];
 };
 
-static_assert(FRAME_ROOM < ENVELOPE_PREFIX_SIZE, "a frame header fits where an envelope was");
+static_assert((int)FRAME_ROOM < (int)ENVELOPE_PREFIX_SIZE, "a frame header fits where an envelope was");
 
 void send_queue_init(send_queue *q, size_t limit)
 {
@@ -155,13 +155,13 @@ static flight_part cut(const send_queue *q, send_chunk *chunk)
 
 static struct iovec open_frame(const flight_part *part)
 {
-    uint8_t *frame = part->chunk->data + part->begin - FRAME_ROOM;
-    mp_store32(frame, part->end - part->begin + FRAME_ROOM - FRAME_HEADER_SIZE);
-    frame[4] = MP_FIXARRAY | 2;
-    frame[5] = FRAME_PUBLISH;
-    frame[6] = MP_ARRAY32;
-    mp_store32(frame + 7, part->count);
-    return (struct iovec){frame, part->end - part->begin + FRAME_ROOM};
+    uint8_t *at = part->chunk->data + part->begin - FRAME_ROOM;
+    mp_store32(at, part->end - part->begin + FRAME_ROOM - FRAME_HEADER_SIZE);
+    at[4] = MP_FIXARRAY | 2;
+    at[5] = FRAME_PUBLISH;
+    at[6] = MP_ARRAY32;
+    mp_store32(at + 7, part->count);
+    return (struct iovec){at, part->end - part->begin + FRAME_ROOM};
 }
 
 static bool take_part(send_queue *q)

@@ -75,6 +75,11 @@ static inline bool send_queue_empty(const send_queue *q)
 {
     return q->bytes == 0 && q->control.len == 0 && !send_queue_in_flight(q);
 }
+/* Whether a flight could be made, or goes on. */
+static inline bool send_queue_ready(const send_queue *q)
+{
+    return send_queue_in_flight(q) || q->control.len > 0 || (q->up && q->head != NULL && q->credit > q->taken);
+}
 /* Makes the next flight of what there is and credit allows; false: nothing. Only when there is none. */
 bool send_queue_take(send_queue *q);
 /* sent bytes of the flight have left. True when they were its last. */

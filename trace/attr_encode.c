@@ -39,9 +39,45 @@ static void put_array(pb_buf *b, const loom_attr *attr)
     pb_close(b, array);
 }
 
+static uint8_t *put_text(uint8_t *to, uint32_t field, loom_str text)
+{
+    *to++ = (uint8_t)(field << 3 | PB_LENGTH);
+    to += pb_put_varint(to, text.len);
+    if (text.len > 0) {
+        memcpy(to, text.data, text.len);
+    }
+    return to + text.len;
+}
+
+/* Most attributes of a span are strings: with all lengths known at once, one look at the room is enough.
+ * false: not such a one, or no room; nothing is written. */
+static bool put_string_key_value(pb_buf *b, uint32_t field, loom_str key, loom_str value)
+{
+    if (value.len > b->max || !text_is_utf8(value)) {
+        return false;
+    }
+    size_t any = 1 + pb_varint_size(value.len) + value.len;
+    size_t kv = 1 + pb_varint_size(key.len) + key.len + 1 + pb_varint_size(any) + any;
+    if (!pb_reserve(b, 2u * PB_VARINT_MAX + kv)) {
+        return false;
+    }
+    uint8_t *to = b->data + b->len;
+    to += pb_put_varint(to, field << 3 | PB_LENGTH);
+    to += pb_put_varint(to, kv);
+    to = put_text(to, KEYVALUE_KEY, key);
+    *to++ = KEYVALUE_VALUE << 3 | PB_LENGTH;
+    to += pb_put_varint(to, any);
+    to = put_text(to, ANY_STRING, value);
+    b->len = (size_t)(to - b->data);
+    return true;
+}
+
 /* The key has been checked. */
 static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr)
 {
+    if (attr->type == LOOM_ATTR_STRING && put_string_key_value(b, field, key, attr->value.string)) {
+        return;
+    }
     size_t kv = pb_open(b, field);
     pb_bytes_field(b, KEYVALUE_KEY, key.data, key.len);
     size_t any = pb_open(b, KEYVALUE_VALUE);
@@ -81,13 +117,19 @@ static bool key_of(const loom_attr *attr, loom_str *key)
     return text_is_utf8(*key);
 }
 
+/* Length, first and last eight bytes: tells the keys of a span apart without a loop. Equal hashes are compared in full. */
 static uint32_t hash_key(loom_str key)
 {
-    uint32_t h = (uint32_t)key.len;
-    for (size_t i = 0; i < key.len; i++) {
-        h = h * 31u + (uint8_t)key.data[i];
+    uint64_t first = 0, last = 0;
+    if (key.len >= sizeof first) {
+        memcpy(&first, key.data, sizeof first);
+        memcpy(&last, key.data + key.len - sizeof last, sizeof last);
+    } else {
+        memcpy(&first, key.data, key.len);
     }
-    return h;
+    uint64_t h = (first ^ key.len) * 0x9e3779b97f4a7c15u ^ last;
+    h *= 0xff51afd7ed558ccdu;
+    return (uint32_t)(h >> 32);
 }
 
 static size_t skip_varint(const uint8_t *p)

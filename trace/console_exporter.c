@@ -5,7 +5,6 @@
 #include "trace/otlp_read.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +39,7 @@ static void put_time(pb_buf *out, uint64_t unix_ns)
     }
     size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
     pb_raw(out, text, n);
-    json_format(out, ".%06uZ ", (unsigned)(unix_ns % 1000000000u / 1000u));
+    json_put_format(out, ".%06uZ ", (unsigned)(unix_ns % 1000000000u / 1000u));
 }
 
 /* Control bytes of a message must not reach a terminal: texts are written as JSON strings unless they are plain words. */
@@ -49,7 +48,7 @@ static void put_text(pb_buf *out, loom_str text)
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.data[i];
         if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\') {
-            json_string(out, text);
+            json_put_string(out, text);
             return;
         }
     }
@@ -66,7 +65,7 @@ static bool put_attr(void *user, otlp_attr attr)
     if (any.type == OTLP_ANY_STRING) {
         put_text(out, (loom_str){(const char *)any.bytes.data, any.bytes.len});
     } else {
-        json_plain_value(out, attr.value);
+        json_put_plain_value(out, attr.value);
     }
     return !out->failed;
 }
@@ -94,12 +93,12 @@ static bool put_span(void *user, const otlp_span *span)
     put_text(out, otlp_resource_string(span->resource, "service.name"));
     pb_raw(out, " ", 1);
     put_text(out, span->name);
-    json_format(out, " %s %" PRIu64 ".%03u ms trace=%s span=%s parent=%s %s", kind_name(span->kind), us / 1000u,
+    json_put_format(out, " %s %" PRIu64 ".%03u ms trace=%s span=%s parent=%s %s", kind_name(span->kind), us / 1000u,
                 (unsigned)(us % 1000u), trace_id, span_id,
                 memcmp(none, span->parent_span_id, sizeof none) == 0 ? "-" : parent, status_name(span->status));
     if (span->status_message.len > 0) {
         pb_raw(out, " ", 1);
-        json_string(out, span->status_message);
+        json_put_string(out, span->status_message);
     }
     otlp_read_span_attrs(span->span, put_attr, out);
     otlp_read_span_events(span->span, put_event, out);

@@ -22,7 +22,7 @@ static void put(pb_buf *out, const char *literal)
 }
 
 /* For numbers and ids: what is written is shorter than FORMAT_MAX. */
-void json_format(pb_buf *out, const char *format, ...)
+void json_put_format(pb_buf *out, const char *format, ...)
 {
     char text[FORMAT_MAX];
     va_list args;
@@ -55,7 +55,7 @@ static void put_escaped(pb_buf *out, unsigned char c)
         put(out, "\\r");
         break;
     default:
-        json_format(out, "\\u%04x", c);
+        json_put_format(out, "\\u%04x", c);
         break;
     }
 }
@@ -65,7 +65,7 @@ static bool is_plain(unsigned char c)
     return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
 }
 
-void json_string(pb_buf *out, loom_str text)
+void json_put_string(pb_buf *out, loom_str text)
 {
     put(out, "\"");
     while (text.len > 0 && !out->failed) {
@@ -83,7 +83,7 @@ void json_string(pb_buf *out, loom_str text)
         if (code_point == UTF8_INVALID) {
             put(out, "\xef\xbf\xbd");
         } else if (code_point < 0xa0) { /* C0, DEL and C1: nothing that a terminal would act on */
-            code_point < 0x80 ? put_escaped(out, (unsigned char)code_point) : json_format(out, "\\u%04x", code_point);
+            code_point < 0x80 ? put_escaped(out, (unsigned char)code_point) : json_put_format(out, "\\u%04x", code_point);
         } else {
             pb_raw(out, text.data, step);
         }
@@ -132,12 +132,12 @@ static void separate(pb_buf *out)
     }
 }
 
-void json_attrs_open(pb_buf *out)
+void json_put_attrs_open(pb_buf *out)
 {
     put(out, attrs_head);
 }
 
-void json_attrs_close(pb_buf *out)
+void json_put_attrs_close(pb_buf *out)
 {
     if (!out->failed && out->data[out->len - 1] == '[') {
         out->len -= sizeof attrs_head - 1;
@@ -169,7 +169,7 @@ static bool put_entry(void *user, otlp_attr attr)
     value_walk *w = user;
     separate(w->out);
     put(w->out, w->otlp ? "{\"key\":" : "[");
-    json_string(w->out, attr.key);
+    json_put_string(w->out, attr.key);
     put(w->out, w->otlp ? ",\"value\":" : ",");
     put_value(*w, attr.value);
     put(w->out, w->otlp ? "}" : "]");
@@ -197,13 +197,13 @@ static void put_scalar(value_walk w, const otlp_any *any)
         put(w.out, w.otlp ? "" : "null");
         break;
     case OTLP_ANY_STRING:
-        json_string(w.out, (loom_str){(const char *)any->bytes.data, any->bytes.len});
+        json_put_string(w.out, (loom_str){(const char *)any->bytes.data, any->bytes.len});
         break;
     case OTLP_ANY_BOOL:
         put(w.out, any->boolean ? "true" : "false");
         break;
     case OTLP_ANY_INT:
-        json_format(w.out, w.otlp ? "\"%" PRId64 "\"" : "%" PRId64, any->integer);
+        json_put_format(w.out, w.otlp ? "\"%" PRId64 "\"" : "%" PRId64, any->integer);
         break;
     case OTLP_ANY_DOUBLE:
         put_double(w.out, any->real);
@@ -241,13 +241,13 @@ static void put_value(value_walk w, loom_bytes any_value)
     }
 }
 
-bool json_attr(void *out, otlp_attr attr)
+bool json_put_attr(void *out, otlp_attr attr)
 {
     value_walk w = {.out = out, .otlp = true};
     return put_entry(&w, attr);
 }
 
-void json_plain_value(pb_buf *out, loom_bytes any_value)
+void json_put_plain_value(pb_buf *out, loom_bytes any_value)
 {
     put_value((value_walk){.out = out}, any_value);
 }

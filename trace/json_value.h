@@ -6,10 +6,10 @@
 #include "trace/otlp_json.h"
 #include "trace/otlp_read.h"
 
-/* ,"attributes":[ … ] with json_attr() as the visitor between; an empty list leaves nothing. */
-void json_attrs_open(pb_buf *out);
-void json_attrs_close(pb_buf *out);
+/* ,"attributes":[ … ] with json_put_attr() as the visitor between; an empty list leaves nothing. */
+void json_put_attrs_open(pb_buf *out);
+void json_put_attrs_close(pb_buf *out);
 /* One {"key":…,"value":{…}}, after a comma unless it is the first behind a bracket. out is a pb_buf. */
-bool json_attr(void *out, otlp_attr attr);
+bool json_put_attr(void *out, otlp_attr attr);
 
 #endif

@@ -217,6 +217,13 @@ static bool is_loopback(const char *url)
     return strncmp(host, "localhost", 9) == 0 || strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0;
 }
 
+/* libcurl 7.88 (Debian 12) fails the second request on a connection of HTTP/2 prior knowledge with a framing error: a
+ * batch then gets a connection of its own, a round trip in five seconds. */
+static bool must_not_reuse(long version)
+{
+    return version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE && curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+}
+
 static loom_status set_options(otlp_exporter *e, const char *ca_file)
 {
     CURL *c = e->easy;
@@ -234,6 +241,7 @@ static loom_status set_options(otlp_exporter *e, const char *ca_file)
         return LOOM_EIO;
     }
     (void)curl_easy_setopt(c, CURLOPT_POST, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_FORBID_REUSE, must_not_reuse(version) ? 1L : 0L);
     (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, e->headers);
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a name look-up that is cut off */

@@ -12,10 +12,10 @@
 LOOM_MUST_CHECK loom_status otlp_json_request(pb_buf *out, loom_bytes request);
 
 /* A JSON string with its quotes; ill-formed UTF-8 becomes U+FFFD. */
-void json_string(pb_buf *out, loom_str text);
+void json_put_string(pb_buf *out, loom_str text);
 /* An AnyValue as plain JSON (numbers as numbers, arrays as arrays), for eyes. */
-void json_plain_value(pb_buf *out, loom_bytes any_value);
-__attribute__((format(printf, 2, 3))) void json_format(pb_buf *out, const char *format, ...);
+void json_put_plain_value(pb_buf *out, loom_bytes any_value);
+__attribute__((format(printf, 2, 3))) void json_put_format(pb_buf *out, const char *format, ...);
 
 /* One write(2) where the system allows. false: errno says why. */
 bool file_write_all(int fd, const uint8_t *data, size_t len);

@@ -126,41 +126,53 @@ static uint64_t backoff_ns(unsigned attempt)
     return ms * NS_PER_MS / 2 + ms * NS_PER_MS / 2 * random / UINT32_MAX;
 }
 
-/* Sleeps before the next attempt, less when a flush or the shutdown begins meanwhile. */
-static void retry_sleep(loom_span_processor *p, uint64_t until_ns)
+/* What callers had asked for when an attempt began: a flush or a shutdown that comes later makes the next one due. */
+typedef struct requests_seen {
+    uint64_t flushes;
+    bool stopping;
+} requests_seen;
+
+static requests_seen look_at_requests(loom_span_processor *p)
 {
     pthread_mutex_lock(&p->lock);
-    uint64_t flushes = p->flushes;
-    bool stopping = p->stopping;
+    requests_seen seen = {p->flushes, p->stopping};
+    pthread_mutex_unlock(&p->lock);
+    return seen;
+}
+
+static void retry_sleep(loom_span_processor *p, uint64_t until_ns, requests_seen seen)
+{
+    pthread_mutex_lock(&p->lock);
     bool in_time = true;
-    while (in_time && p->flushes == flushes && p->stopping == stopping) {
+    while (in_time && p->flushes == seen.flushes && p->stopping == seen.stopping) {
         in_time = processor_wait(p, &p->wake, until_ns);
     }
     pthread_mutex_unlock(&p->lock);
 }
 
 /* Whether to try again after this result; sleeps if so. */
-static bool retry(loom_span_processor *p, const export_result *result, unsigned attempt, uint64_t deadline_ns)
+static bool retry(loom_span_processor *p, const export_result *result, unsigned attempt, uint64_t deadline_ns, requests_seen seen)
 {
     if (result->outcome == EXPORT_OK || result->outcome == EXPORT_FAILED) {
         return false;
     }
-    pthread_mutex_lock(&p->lock);
-    bool stopping = p->stopping;
-    pthread_mutex_unlock(&p->lock);
-    if (stopping && result->outcome == EXPORT_UNREACHABLE) {
+    requests_seen now = look_at_requests(p);
+    if (now.stopping && result->outcome == EXPORT_UNREACHABLE) {
         return false; /* nobody listens: a program without a collector should still end at once */
     }
     uint64_t delay = backoff_ns(attempt);
     if (result->retry_after_ms > 0) {
         delay = result->retry_after_ms > UINT64_MAX / 4 / NS_PER_MS ? UINT64_MAX / 4 : result->retry_after_ms * NS_PER_MS;
     }
+    if (now.flushes != seen.flushes || now.stopping != seen.stopping) {
+        delay = 0;
+    }
     uint64_t next = exporter_clock_ns() + delay;
     uint64_t stop = atomic_load(&p->stop_ns);
     if (next >= (stop < deadline_ns ? stop : deadline_ns)) {
         return false;
     }
-    retry_sleep(p, next);
+    retry_sleep(p, next, seen);
     return true;
 }
 
@@ -168,14 +180,16 @@ static export_result send_batch(loom_span_processor *p, loom_bytes request)
 {
     uint64_t deadline = exporter_clock_ns() + p->timeout_ns;
     export_result result;
+    requests_seen seen;
     unsigned attempt = 0;
     do {
         uint64_t attempt_end = exporter_clock_ns() + p->attempt_ns;
         export_deadline until = {attempt_end < deadline ? attempt_end : deadline, &p->stop_ns};
         result = (export_result){.outcome = EXPORT_FAILED};
+        seen = look_at_requests(p);
         p->main->ops->send(p->main, request, until, &result);
         report(p, result.message);
-    } while (retry(p, &result, attempt++, deadline));
+    } while (retry(p, &result, attempt++, deadline, seen));
     return result;
 }
 

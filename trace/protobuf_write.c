@@ -62,27 +62,6 @@ void pb_rollback(pb_buf *b, size_t mark)
     b->failed = false;
 }
 
-size_t pb_varint_size(uint64_t value)
-{
-    size_t n = 1;
-    while (value >= 0x80) {
-        value >>= 7;
-        n++;
-    }
-    return n;
-}
-
-size_t pb_put_varint(uint8_t *to, uint64_t value)
-{
-    size_t n = 0;
-    while (value >= 0x80) {
-        to[n++] = (uint8_t)(value | 0x80u);
-        value >>= 7;
-    }
-    to[n++] = (uint8_t)value;
-    return n;
-}
-
 static void put_tag(pb_buf *b, uint32_t field, enum pb_wire wire)
 {
     b->len += pb_put_varint(b->data + b->len, ((uint64_t)field << 3) | (uint64_t)wire);
@@ -106,9 +85,11 @@ void pb_varint_field(pb_buf *b, uint32_t field, uint64_t value)
 
 static void put_little_endian(pb_buf *b, uint64_t value, unsigned bytes)
 {
+    uint8_t *to = b->data + b->len;
     for (unsigned i = 0; i < bytes; i++) {
-        b->data[b->len++] = (uint8_t)(value >> (8 * i));
+        to[i] = (uint8_t)(value >> (8 * i));
     }
+    b->len += bytes;
 }
 
 void pb_fixed32_field(pb_buf *b, uint32_t field, uint32_t value)

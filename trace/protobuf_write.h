@@ -29,9 +29,27 @@ bool pb_reserve(pb_buf *b, size_t extra);
 /* Forgets what was written since len was `mark`, and the failure. */
 void pb_rollback(pb_buf *b, size_t mark);
 
-size_t pb_varint_size(uint64_t value);
+static inline size_t pb_varint_size(uint64_t value)
+{
+    size_t n = 1;
+    while (value >= 0x80) {
+        value >>= 7;
+        n++;
+    }
+    return n;
+}
+
 /* Writes a varint at `to`, which has room; returns its size. */
-size_t pb_put_varint(uint8_t *to, uint64_t value);
+static inline size_t pb_put_varint(uint8_t *to, uint64_t value)
+{
+    size_t n = 0;
+    while (value >= 0x80) {
+        to[n++] = (uint8_t)(value | 0x80u);
+        value >>= 7;
+    }
+    to[n++] = (uint8_t)value;
+    return n;
+}
 
 void pb_raw(pb_buf *b, const void *data, size_t len);
 void pb_varint_field(pb_buf *b, uint32_t field, uint64_t value);

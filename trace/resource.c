@@ -78,6 +78,7 @@ static bool put_from_env(void *user, const char *key, const char *value)
     if (strcmp(key, "service.name") == 0) {
         free(walk->service_name);
         walk->service_name = strdup(value);
+        walk->resource->no_memory |= walk->service_name == NULL;
     } else {
         put_string(walk->resource, key, value);
     }

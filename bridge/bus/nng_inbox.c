@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bridge/bus/number_table.h"
 
@@ -197,6 +198,20 @@ unsigned pipe_watch_missed(pipe_watch *watch)
     watch->missed = 0;
     pthread_mutex_unlock(&watch->lock);
     return missed;
+}
+
+loom_status nng_send_copy(nng_socket socket, loom_bytes bytes)
+{
+    nng_msg *msg;
+    if (nng_msg_alloc(&msg, bytes.len) != 0) {
+        return LOOM_ENOMEM;
+    }
+    memcpy(nng_msg_body(msg), bytes.data, bytes.len);
+    int error = nng_sendmsg(socket, msg, NNG_FLAG_NONBLOCK);
+    if (error != 0) {
+        nng_msg_free(msg);
+    }
+    return error == NNG_EAGAIN || error == NNG_ETIMEDOUT ? LOOM_EBUSY : nng_status(error);
 }
 
 loom_status nng_status(int error)

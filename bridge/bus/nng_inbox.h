@@ -40,6 +40,9 @@ unsigned pipe_watch_count(pipe_watch *watch);
 /* Events that found no room since the last call: someone may be gone who seems to be there. */
 unsigned pipe_watch_missed(pipe_watch *watch);
 
+/* Sends a copy of the bytes without waiting. LOOM_EBUSY: not now, nobody takes it.  LOOM_ENOMEM, LOOM_ECLOSED. */
+LOOM_MUST_CHECK loom_status nng_send_copy(nng_socket socket, loom_bytes bytes);
+
 /* nng's error as a status: LOOM_EBUSY for an address in use, LOOM_EINVAL for a bad one, LOOM_EIO for the rest. */
 loom_status nng_status(int error);
 

@@ -12,6 +12,9 @@ typedef struct settings_broker {
     char *bus_pull;         /* nng URL where the bus takes messages in; "" is off, as below */
     char *bus_pub;          /* nng URL where the bus gives messages out */
     char *bus_control;      /* nng URL for actions and control */
+    char *bridge_pull;      /* nng URL where bridges send */
+    char *bridge_pub;       /* nng URL where bridges are sent to */
+    char *tls_cert_key_file; /* PEM, for tls+tcp and wss; "" is none */
     uint32_t drain_timeout_ms;
     uint32_t heartbeat_interval_ms;
     int64_t max_agents;
@@ -27,9 +30,8 @@ typedef struct settings_broker {
 typedef struct settings_bridge {
     config_strings listen;
     bool allow_remote;
-    char *bus_push;         /* the broker's bus_pull */
-    char *bus_sub;          /* the broker's bus_pub */
-    char *bus_control;
+    char *bus_control;      /* the broker's, which tells the rest */
+    char *tls_cert_key_file;
     char *id;               /* "" : made from host name and process id */
     uint32_t drain_timeout_ms;
     uint32_t heartbeat_interval_ms;

@@ -160,17 +160,29 @@ static void on_bridge_log(void *user, bridge_log_level level, const session_info
               (unsigned long long)about->id);
 }
 
+loom_status host_prepare_url(host *h, const char *text)
+{
+    url u;
+    char why[URL_ERROR_SIZE];
+    if (url_parse(&u, text, URL_IPC, why) != LOOM_OK) {
+        return LOOM_OK; /* not ipc; who opens it says what is wrong */
+    }
+    loom_status st = paths_prepare_socket_dir(u.path, why, sizeof why);
+    if (st != LOOM_OK) {
+        log_error(h->log, "cannot listen on %s: %s", text, why);
+    }
+    return st;
+}
+
 static loom_status listen_all(host *h, const config_strings *urls, ready_file *ready)
 {
     for (size_t i = 0; i < urls->count; i++) {
         char bound[URL_MAX], why[LINK_ERROR_SIZE];
-        url u;
-        if (url_parse(&u, urls->items[i], URL_IPC, why) == LOOM_OK &&
-            paths_prepare_socket_dir(u.path, why, sizeof why) != LOOM_OK) {
-            log_error(h->log, "cannot listen on %s: %s", urls->items[i], why);
-            return LOOM_EIO;
+        loom_status st = host_prepare_url(h, urls->items[i]);
+        if (st != LOOM_OK) {
+            return st;
         }
-        loom_status st = link_server_listen(h->links, urls->items[i], bound, sizeof bound, why);
+        st = link_server_listen(h->links, urls->items[i], bound, sizeof bound, why);
         if (st != LOOM_OK) {
             log_error(h->log, "%s", why);
             return st;
@@ -200,7 +212,8 @@ loom_status host_serve(host *h, const host_serve_options *o)
     };
     loom_status st = bridge_create(&h->bridge, &with);
     if (st == LOOM_OK) {
-        st = link_server_open(&h->links, &h->loop, h->bridge, NULL);
+        link_server_options link = {.tls_cert_key_file = o->tls_cert_key_file[0] != '\0' ? o->tls_cert_key_file : NULL};
+        st = link_server_open(&h->links, &h->loop, h->bridge, &link);
     }
     if (st != LOOM_OK) {
         log_error(h->log, "cannot serve agents: %s", loom_status_text(st));
@@ -229,7 +242,7 @@ static void close_handle(uv_handle_t *handle, void *user)
     }
 }
 
-void host_close(host *h)
+void host_end_serving(host *h)
 {
     if (h->links != NULL) { /* it never ran */
         link_server_close(h->links, on_links_closed, h);
@@ -238,6 +251,12 @@ void host_close(host *h)
         }
     }
     bridge_destroy(h->bridge);
+    h->bridge = NULL;
+}
+
+void host_close(host *h)
+{
+    host_end_serving(h);
     uv_walk(&h->loop, close_handle, NULL);
     uv_run(&h->loop, UV_RUN_DEFAULT);
     uv_loop_close(&h->loop);

@@ -42,12 +42,16 @@ LOOM_MUST_CHECK loom_status host_open(host *h, const program *p);
 /* A tracer of a service of this process, such as "loom-broker". NULL: no spans are wanted, or no memory. */
 loom_tracer *host_tracer(host *h, const char *service);
 
+/* Makes the directory of an ipc URL; nothing for other URLs and "". What is wrong is logged. */
+LOOM_MUST_CHECK loom_status host_prepare_url(host *h, const char *url);
+
 typedef struct host_serve_options {
     bus *bus;
     const char *bridge_id;
     const char *software;
     loom_tracer *tracer;
     const config_strings *listen;
+    const char *tls_cert_key_file; /* "": none */
     uint32_t heartbeat_ms, drain_timeout_ms, max_sessions, payload_max;
     uint8_t ttl;
     bool (*drained)(void *user);
@@ -58,7 +62,9 @@ typedef struct host_serve_options {
 LOOM_MUST_CHECK loom_status host_serve(host *h, const host_serve_options *options);
 /* Runs until a signal ends it; returns the exit code. A second signal ends it at once. */
 int host_run(host *h);
-/* Exports what is left within the drain time, writes the log, frees. The bus may be closed before or after. */
+/* Closes what host_serve() opened, if host_run() has not: after it the bus may be closed. Idempotent. */
+void host_end_serving(host *h);
+/* The same, then exports what is left within the drain time, writes the log, frees. */
 void host_close(host *h);
 
 #endif

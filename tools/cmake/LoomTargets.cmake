@@ -15,6 +15,7 @@ function(loom_compile_settings target)
     POSITION_INDEPENDENT_CODE ON)
   target_compile_definitions(${target} PRIVATE _GNU_SOURCE LOOM_VERSION="${PROJECT_VERSION}")
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wpedantic -Werror
+    $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> # texts for people are cut on purpose
     $<$<COMPILE_LANGUAGE:C>:-Wconversion -Wstrict-prototypes -Wmissing-prototypes>)
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
   if(LOOM_SANITIZE)

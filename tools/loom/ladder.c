@@ -5,7 +5,6 @@
 #include "tools/loom/tree.h"
 
 #include <loom/trace.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,11 +85,25 @@ static void check_roots(check *c)
 
 /* ---- the ladder ---- */
 
+static bool equal(loom_str text, const char *wanted)
+{
+    return text.len == strlen(wanted) && (text.len == 0 || memcmp(text.data, wanted, text.len) == 0);
+}
+
+static bool has_name(const trace_span *span, const ladder_step *step)
+{
+    return equal(span->otlp.name, step->name);
+}
+
+static bool has_service(const trace_span *span, const ladder_step *step)
+{
+    return equal(span->service, step->service);
+}
+
 static bool is_user_span(const check *c, size_t node, const char *service)
 {
     const trace_span *span = c->tree.nodes[node].span;
-    return c->step_of[node] == LADDER_NONE && span->otlp.kind == LOOM_SPAN_INTERNAL && span->service.len == strlen(service) &&
-           memcmp(span->service.data, service, span->service.len) == 0;
+    return c->step_of[node] == LADDER_NONE && span->otlp.kind == LOOM_SPAN_INTERNAL && equal(span->service, service);
 }
 
 /* Whether node hangs on the node of a step: directly, or through user spans where the step allows them. */
@@ -113,16 +126,10 @@ static bool hangs_on(const check *c, size_t node, size_t step)
 static bool is_candidate(const check *c, size_t node, const ladder_step *step)
 {
     const tree_node *n = &c->tree.nodes[node];
-    if (c->step_of[node] != LADDER_NONE || n->span->otlp.name.len != strlen(step->name) ||
-        memcmp(n->span->otlp.name.data, step->name, strlen(step->name)) != 0) {
+    if (c->step_of[node] != LADDER_NONE || !has_name(n->span, step)) {
         return false;
     }
     return step->parent == LADDER_NONE ? n->parent == TREE_NONE && n->fault == TREE_SOUND : hangs_on(c, node, step->parent);
-}
-
-static bool has_service(const trace_span *span, const ladder_step *step)
-{
-    return span->service.len == strlen(step->service) && memcmp(span->service.data, step->service, span->service.len) == 0;
 }
 
 /* The span that fits best: of the right name at the right place, and if possible of the right kind and service. */
@@ -139,6 +146,29 @@ static size_t best_candidate(const check *c, const ladder_step *step)
         }
     }
     return best;
+}
+
+/* A span that is what the step asks for, but hangs somewhere else: one difference then, instead of one for every span
+ * below it. */
+static size_t misplaced_candidate(check *c, const ladder_step *step)
+{
+    for (size_t i = 0; i < c->tree.count; i++) {
+        const tree_node *node = &c->tree.nodes[i];
+        if (c->step_of[i] != LADDER_NONE || !has_name(node->span, step) || node->span->otlp.kind != step->kind ||
+            !has_service(node->span, step)) {
+            continue;
+        }
+        if (node->fault == TREE_SOUND) { /* the others have been reported */
+            differ(c, i);
+            fputs("it is below ", c->out);
+            text_put(c->out, node->parent == TREE_NONE ? str("nothing") : c->tree.nodes[node->parent].span->otlp.name,
+                     NAME_COLUMNS);
+            fprintf(c->out, ", expected below %s\n",
+                    step->parent == LADDER_NONE ? "nothing" : c->expected->steps[step->parent].name);
+        }
+        return i;
+    }
+    return TREE_NONE;
 }
 
 static void report_missing(check *c, const ladder_step *step)
@@ -190,6 +220,9 @@ static void check_step(check *c, size_t index)
 {
     const ladder_step *step = &c->expected->steps[index];
     size_t node = best_candidate(c, step);
+    if (node == TREE_NONE) {
+        node = misplaced_candidate(c, step);
+    }
     c->matched[index] = node;
     if (node == TREE_NONE) {
         report_missing(c, step);

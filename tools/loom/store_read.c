@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/loom/regroup.h"
 #include "tools/loom/store_internal.h"
-#include "trace/protobuf_write.h"
 
 #include <loom/trace.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SQL_MAX 4096
-#define RESPAN_MAX ((size_t)1 << 31) /* bytes of one trace put together again */
 
 static loom_bytes column_bytes(sqlite3_stmt *stmt, int column)
 {
@@ -165,52 +164,6 @@ loom_status store_latest(store *s, uint8_t id[LOOM_TRACE_ID_SIZE])
 
 /* ---- load ---- */
 
-/* Spans come ordered by resource and scope; each is put under those of the span before it when they are the same. */
-typedef struct regrouping {
-    pb_buf out;
-    size_t resource_spans, scope_spans;   /* marks of the open messages */
-    size_t resource, scope;               /* where their bytes lie in out */
-    size_t resource_len, scope_len;
-    bool open;
-} regrouping;
-
-/* OTLP: ExportTraceServiceRequest.resource_spans, ResourceSpans.{resource, scope_spans}, ScopeSpans.{scope, spans}. */
-enum { REQUEST_RESOURCE_SPANS = 1, RESOURCE_SPANS_RESOURCE = 1, RESOURCE_SPANS_SCOPE_SPANS = 2, SCOPE_SPANS_SCOPE = 1,
-       SCOPE_SPANS_SPANS = 2 };
-
-static bool same_bytes(const regrouping *r, size_t at, size_t len, loom_bytes bytes)
-{
-    return bytes.len == len && (len == 0 || memcmp(r->out.data + at, bytes.data, len) == 0);
-}
-
-static void close_groups(regrouping *r)
-{
-    if (r->open) {
-        pb_close(&r->out, r->scope_spans);
-        pb_close(&r->out, r->resource_spans);
-        r->open = false;
-    }
-}
-
-static void regroup(regrouping *r, loom_bytes span, loom_bytes resource, loom_bytes scope)
-{
-    if (r->open && !(same_bytes(r, r->resource, r->resource_len, resource) && same_bytes(r, r->scope, r->scope_len, scope))) {
-        close_groups(r);
-    }
-    if (!r->open) {
-        r->resource_spans = pb_open(&r->out, REQUEST_RESOURCE_SPANS);
-        pb_bytes_field(&r->out, RESOURCE_SPANS_RESOURCE, resource.data, resource.len);
-        r->resource_len = resource.len;
-        r->resource = r->out.len - resource.len;
-        r->scope_spans = pb_open(&r->out, RESOURCE_SPANS_SCOPE_SPANS);
-        pb_bytes_field(&r->out, SCOPE_SPANS_SCOPE, scope.data, scope.len);
-        r->scope_len = scope.len;
-        r->scope = r->out.len - scope.len;
-        r->open = !r->out.failed;
-    }
-    pb_bytes_field(&r->out, SCOPE_SPANS_SPANS, span.data, span.len);
-}
-
 loom_status store_load(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], span_list *list)
 {
     sqlite3_stmt *stmt;
@@ -219,26 +172,26 @@ loom_status store_load(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], span_list
         return st;
     }
     sqlite3_bind_blob(stmt, 1, id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
-    regrouping r = {0};
-    pb_init(&r.out, NULL, 0, RESPAN_MAX);
+    regrouping r;
+    regrouping_init(&r);
     size_t rows = 0;
     int code = SQLITE_DONE;
     while (!r.out.failed && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
-        regroup(&r, column_bytes(stmt, 0), column_bytes(stmt, 1), column_bytes(stmt, 2));
+        regrouping_add(&r, column_bytes(stmt, 0), column_bytes(stmt, 1), column_bytes(stmt, 2));
         rows++;
     }
-    close_groups(&r);
+    loom_bytes request;
     st = store_status(code);
-    if (st == LOOM_OK && r.out.failed) {
-        st = LOOM_ENOMEM;
+    if (st == LOOM_OK) {
+        st = regrouping_finish(&r, &request);
     }
     if (st == LOOM_OK && rows == 0) {
         st = LOOM_ENOTFOUND;
     }
     if (st == LOOM_OK) {
-        st = span_list_add(list, (loom_bytes){r.out.data, r.out.len});
+        st = span_list_add(list, request);
     }
-    pb_fini(&r.out);
+    regrouping_fini(&r);
     sqlite3_finalize(stmt);
     return st;
 }

@@ -13,9 +13,11 @@
 #define KIND_COLUMNS 8u  /* "internal", "producer", "consumer"; "unspecified" is cut */
 #define TIME_COLUMNS 9u  /* "12 h 30 m" */
 #define SERVICE_MAX 24u
+#define NAME_LEAST 16u
+#define NAME_SHARE 40u
 #define BAR_MIN 8u
 #define BAR_MAX 60u
-#define LINE_MAX 512u /* columns of an event or attribute */
+#define DETAIL_COLUMNS 512u /* columns of an event or attribute */
 
 #define RED "\033[31m"
 #define BOLD "\033[1m"
@@ -133,10 +135,12 @@ static void draw_span(const drawing *d, const tree_node *node)
     draw_time(d, span->start_unix_ns - d->start);
     fputs("  ", d->out);
     draw_time(d, span_duration_ns(node->span));
-    fputs("  ", d->out);
-    colour(d, red ? RED : CYAN);
-    draw_bar(d, span);
-    colour(d, PLAIN);
+    if (d->bar_columns > 0) {
+        fputs("  ", d->out);
+        colour(d, red ? RED : CYAN);
+        draw_bar(d, span);
+        colour(d, PLAIN);
+    }
     fputc('\n', d->out);
 }
 
@@ -149,7 +153,7 @@ static bool draw_attr_inline(void *user, otlp_attr attr)
 {
     const drawing *d = user;
     fputc(' ', d->out);
-    text_put(d->out, attr.key, LINE_MAX);
+    text_put(d->out, attr.key, DETAIL_COLUMNS);
     fputc('=', d->out);
     text_put_value(d->out, attr.value);
     return true;
@@ -159,7 +163,7 @@ static bool draw_attr(void *user, otlp_attr attr)
 {
     const details *of = user;
     draw_margin(of->d, of->node);
-    text_put(of->d->out, attr.key, LINE_MAX);
+    text_put(of->d->out, attr.key, DETAIL_COLUMNS);
     fputs(" = ", of->d->out);
     text_put_value(of->d->out, attr.value);
     colour(of->d, PLAIN);
@@ -175,7 +179,7 @@ static bool draw_event(void *user, const otlp_event *event)
     char at[TEXT_DURATION_SIZE];
     text_duration(at, event->time_unix_ns > d->start ? event->time_unix_ns - d->start : 0);
     fputs("• ", d->out);
-    text_put(d->out, event->name, LINE_MAX);
+    text_put(d->out, event->name, DETAIL_COLUMNS);
     fprintf(d->out, " at %s", at);
     otlp_read_event_attrs(event->event, draw_attr_inline, (void *)d);
     colour(d, PLAIN);
@@ -198,7 +202,7 @@ static bool draw_link(void *user, const otlp_link *link)
         size_t target = span_tree_find(&d->tree, link->span_id);
         fputs(" (", d->out);
         text_put(d->out, target == TREE_NONE ? (loom_str){"not in this trace", 17} : d->tree.nodes[target].span->otlp.name,
-                 LINE_MAX);
+                 DETAIL_COLUMNS);
         fputc(')', d->out);
     }
     colour(d, PLAIN);
@@ -225,7 +229,7 @@ static void draw_details(const drawing *d, const tree_node *node)
         fputs("! error", d->out);
         if (span->status_message.len > 0) {
             fputs(": ", d->out);
-            text_put(d->out, span->status_message, LINE_MAX);
+            text_put(d->out, span->status_message, DETAIL_COLUMNS);
         }
         colour(d, PLAIN);
         fputc('\n', d->out);
@@ -242,27 +246,30 @@ static size_t at_most(size_t value, size_t limit)
     return value < limit ? value : limit;
 }
 
-/* Names and services get what they need up to their share; the bars get the rest. */
+/* Names get at least NAME_SHARE columns where there are as many, then they share with the bars; a narrow terminal gets
+ * no bars at all. Indentation leaves room for NAME_LEAST columns of name. */
 static void lay_out(drawing *d)
 {
     const size_t fixed = KIND_COLUMNS + 2 * TIME_COLUMNS + 5 * 2;
-    size_t columns = d->options->columns;
-    size_t share = columns > fixed + BAR_MIN + SERVICE_MAX + 24 ? columns - fixed - BAR_MIN - SERVICE_MAX : 24;
-    share = share * 3 / 4;
-    d->levels = share / 2 / INDENT;
-    d->name_columns = 4;
     d->service_columns = 7;
     for (size_t i = 0; i < d->tree.count; i++) {
-        const tree_node *node = &d->tree.nodes[i];
-        size_t name = shown_levels(d, node->depth) * INDENT + strlen(fault_mark(node)) + text_columns(node->span->otlp.name);
-        size_t service = text_columns(node->span->service);
-        d->name_columns = name > d->name_columns ? name : d->name_columns;
+        size_t service = text_columns(d->tree.nodes[i].span->service);
         d->service_columns = service > d->service_columns ? service : d->service_columns;
     }
     d->service_columns = at_most(d->service_columns, SERVICE_MAX);
+    size_t taken = fixed + d->service_columns;
+    size_t room = d->options->columns > taken + NAME_LEAST ? d->options->columns - taken : NAME_LEAST;
+    size_t share = room * 3 / 5 > NAME_SHARE ? room * 3 / 5 : at_most(room, NAME_SHARE);
+    d->levels = (share - NAME_LEAST) / INDENT + 1;
+    d->name_columns = 4;
+    for (size_t i = 0; i < d->tree.count; i++) {
+        const tree_node *node = &d->tree.nodes[i];
+        size_t name = shown_levels(d, node->depth) * INDENT + strlen(fault_mark(node)) + text_columns(node->span->otlp.name);
+        d->name_columns = name > d->name_columns ? name : d->name_columns;
+    }
     d->name_columns = at_most(d->name_columns, share);
-    size_t used = fixed + d->name_columns + d->service_columns;
-    d->bar_columns = columns > used + BAR_MIN ? at_most(columns - used, BAR_MAX) : BAR_MIN;
+    size_t left = room - d->name_columns;
+    d->bar_columns = left < BAR_MIN ? 0 : at_most(left, BAR_MAX);
 }
 
 static void draw_heading(const drawing *d)

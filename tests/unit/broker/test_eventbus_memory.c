@@ -139,12 +139,12 @@ static void publishing_without_memory_loses_only_what_would_have_to_wait_and_cou
     for (size_t n = 0, fired = 1; fired; n++) {
         static test_subscriber slow, fast;
         queueing q;
-        assert_status(LOOM_OK, eventbus_create(&q.bus, &(eventbus_options){.queue_messages = 1}));
+        assert_status(LOOM_OK, eventbus_create(&q.bus, NULL));
         assert_status(LOOM_OK, test_publisher_open(&q.publisher, q.bus));
         assert_status(LOOM_OK, test_subscriber_open(&slow, q.bus, "slow"));
         assert_status(LOOM_OK, test_subscriber_open(&fast, q.bus, "fast"));
         eventbus_grant(fast.handle, UNLIMITED);
-        assert_status(LOOM_OK, test_subscribe(&slow, 1, "t"));
+        assert_status(LOOM_OK, test_subscribe_with(&slow, 1, "t", LOOM_QOS_BATCHED, 1, 0));
         assert_status(LOOM_OK, test_subscribe_with(&slow, 2, ">", LOOM_QOS_REALTIME, 2, 0));
         assert_status(LOOM_OK, test_subscribe(&fast, 3, "*"));
         alloc_fault_arm(n);

@@ -49,8 +49,7 @@ static void the_defaults_are_a_valid_configuration(void **state)
     assert_int_equal(2, s->broker.listen.count);
     assert_string_equal("ipc:///run/user/7/loom/loom.sock", s->broker.listen.items[0]);
     assert_string_equal("tcp://127.0.0.1:7700", s->broker.listen.items[1]);
-    assert_string_equal(s->broker.bus_pull, s->bridge.bus_push);
-    assert_string_equal(s->broker.bus_pub, s->bridge.bus_sub);
+    assert_string_equal(s->broker.bus_control, s->bridge.bus_control);
     assert_string_equal(s->agent.url, s->broker.listen.items[0]);
     assert_int_equal(1024 * 1024, s->broker.max_payload);
     assert_int_equal(15000, s->broker.heartbeat_interval_ms);
@@ -107,11 +106,11 @@ static void only_the_sections_in_use_are_held_to_their_rules(void **state)
 {
     settings *s = *state;
     problems list;
-    assert_status(LOOM_OK, load(s, "[bridge]\nlisten = []\n[broker]\nbus_pull = ''\n", &list));
+    assert_status(LOOM_OK, load(s, "[bridge]\nlisten = []\n[broker]\nbridge_pull = ''\n", &list));
     assert_status(LOOM_OK, settings_check(s, (const char *[]){"agent", "log", NULL}, &list));
     assert_status(LOOM_EINVAL, settings_check(s, (const char *[]){"bridge", NULL}, &list));
     assert_status(LOOM_EINVAL, settings_check(s, (const char *[]){"broker", NULL}, &list));
-    assert_non_null(strstr(list.items[1].text, "set both or none"));
+    assert_non_null(strstr(list.items[1].text, "set all three"));
 }
 
 static void a_url_in_the_file_is_checked_where_it_stands(void **state)

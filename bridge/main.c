@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loom-bridge: agents' sessions in a process of their own, near the agents; reaches the broker over nng. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bridge/bus/bus_nng.h"
+#include "bridge/host/host.h"
+
+static const program_spec spec = {
+    .name = "loom-bridge",
+    .version = LOOM_VERSION,
+    .summary = "Takes agents on near where they run (another host, a container, outside a trust boundary) and connects them "
+               "to a loom-broker. Agents on the broker's own machine do not need it: loom-broker has a bridge inside.",
+    .synopsis = "[OPTION]...",
+    .sections = {"bridge", "telemetry", "log", NULL},
+    .extra = host_options,
+    .extra_count = 1,
+    .examples = "Examples:\n"
+                "  loom-bridge                                            agents of this machine, broker of this machine\n"
+                "  loom-bridge --bus-control tcp://broker.internal:7710   a broker elsewhere\n"
+                "  LOOM_URL=tcp://127.0.0.1:7701 my-agent                 an agent that connects to this bridge\n",
+};
+
+typedef struct bridge_process {
+    host host;
+    bus_nng *bus;
+    char id[128];
+} bridge_process;
+
+static bool nothing_unsent(void *user)
+{
+    return bus_nng_get_stats(((bridge_process *)user)->bus).unsent_bytes == 0;
+}
+
+static void on_bus_log(void *user, int level, const char *text)
+{
+    log_write(((bridge_process *)user)->host.log, (log_level)level, "%s", text);
+}
+
+static void on_connected(void *user, bool on)
+{
+    bridge_process *p = user;
+    if (on) {
+        log_info(p->host.log, "connected to the broker");
+    } else if (p->host.phase == HOST_RUNNING) {
+        log_warn(p->host.log, "the broker is gone; trying again");
+    }
+}
+
+/* Unique among bridges, and telling the operator where it runs. */
+static void make_id(bridge_process *p, const char *wanted)
+{
+    char name[64] = "bridge";
+    if (wanted[0] != '\0') {
+        snprintf(p->id, sizeof p->id, "%s", wanted);
+        return;
+    }
+    (void)gethostname(name, sizeof name - 1);
+    snprintf(p->id, sizeof p->id, "%s-%d", name, (int)getpid());
+}
+
+static loom_status serve(bridge_process *p, const settings_bridge *s)
+{
+    make_id(p, s->id);
+    bus_nng_options with = {
+        .control = s->bus_control,
+        .bridge_id = p->id,
+        .software = "loom-bridge/" LOOM_VERSION,
+        .log = on_bus_log,
+        .connected = on_connected,
+        .user = p,
+    };
+    loom_status st = bus_nng_open(&p->bus, &p->host.loop, &with);
+    if (st != LOOM_OK) {
+        log_error(p->host.log, "cannot reach for the broker url=%s: %s", s->bus_control, loom_status_text(st));
+        return st;
+    }
+    return host_serve(&p->host, &(host_serve_options){
+        .bus = bus_nng_bus(p->bus),
+        .bridge_id = p->id,
+        .software = "loom-bridge/" LOOM_VERSION,
+        .tracer = host_tracer(&p->host, "loom-bridge"),
+        .listen = &s->listen,
+        .tls_cert_key_file = s->tls_cert_key_file,
+        .heartbeat_ms = s->heartbeat_interval_ms,
+        .drain_timeout_ms = s->drain_timeout_ms,
+        .drained = nothing_unsent,
+        .drained_user = p,
+    });
+}
+
+static void on_bus_closed(void *user)
+{
+    ((bridge_process *)user)->bus = NULL;
+}
+
+int main(int argc, char *argv[])
+{
+    program p;
+    bridge_process me = {0};
+    int exit_code;
+    if (program_start(&p, &spec, argc, argv, stdout, stderr, &exit_code) != LOOM_OK) {
+        return exit_code;
+    }
+    if (settings_export_telemetry(&p.settings) != LOOM_OK || host_open(&me.host, &p) != LOOM_OK) {
+        program_fini(&p);
+        return 1;
+    }
+    exit_code = serve(&me, &p.settings.bridge) == LOOM_OK ? host_run(&me.host) : 1;
+    host_end_serving(&me.host);
+    if (me.bus != NULL) {
+        bus_nng_close(me.bus, p.settings.bridge.drain_timeout_ms, on_bus_closed, &me);
+        while (me.bus != NULL) {
+            uv_run(&me.host.loop, UV_RUN_ONCE);
+        }
+    }
+    host_close(&me.host);
+    program_fini(&p);
+    return exit_code;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loop of an agent, and how bytes leave it.
+ *
+ * Whoever queues a message on an idle link writes it at once, in its own thread. When the last write is only just over,
+ * more is likely to follow, and a system call for each message would be most of its cost: the message is then left to the
+ * loop, which is woken once and takes along whatever has collected by then. A stream so finds its own batch size, and no
+ * timer ever holds a message back. */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sdk-c/agent_internal.h"
+
+/* About what waking a thread costs: a message that follows another more closely does not lose by waiting for that. */
+#define BURST_NS 20000u
+
+/* The agents whose loop this thread is: one, unless a handler polls another agent. */
+static _Thread_local struct {
+    const loom_agent *agents[8];
+    unsigned depth;
+} loops;
+
+uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool agent_on_loop(const loom_agent *a)
+{
+    for (unsigned i = loops.depth; i-- > 0;) {
+        if (loops.agents[i] == a) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool agent_loop_enter(loom_agent *a)
+{
+    pthread_mutex_lock(&a->lock);
+    bool free = !a->looping && loops.depth < sizeof loops.agents / sizeof *loops.agents;
+    if (free) {
+        a->looping = true;
+        loops.agents[loops.depth++] = a;
+    }
+    pthread_mutex_unlock(&a->lock);
+    return free;
+}
+
+void agent_loop_leave(loom_agent *a)
+{
+    pthread_mutex_lock(&a->lock);
+    a->looping = false;
+    loops.depth--;
+    agent_changed(a);
+    pthread_mutex_unlock(&a->lock);
+}
+
+void agent_changed(loom_agent *a)
+{
+    if (a->waiters > 0) {
+        pthread_cond_broadcast(&a->changed);
+    }
+}
+
+bool agent_wait_change(loom_agent *a, uint64_t deadline_ns)
+{
+    int result;
+    a->waiters++;
+    if (deadline_ns == NEVER) {
+        result = pthread_cond_wait(&a->changed, &a->lock);
+    } else {
+        struct timespec until = {(time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u)};
+        result = pthread_cond_timedwait(&a->changed, &a->lock, &until);
+    }
+    a->waiters--;
+    return result != ETIMEDOUT;
+}
+
+/* ---- writing ---- */
+
+void agent_wake(loom_agent *a)
+{
+    if (!a->woken) {
+        uint64_t one = 1;
+        a->woken = true;
+        ssize_t written = write(a->wake_fd, &one, sizeof one);
+        (void)written; /* an eventfd that is full is readable already */
+    }
+}
+
+void agent_write(loom_agent *a, bool all)
+{
+    send_queue *q = &a->out;
+    while (a->writable && !q->writing && !a->write_failed && (send_queue_in_flight(q) || send_queue_take(q))) {
+        size_t sent;
+        carrier *link = a->link;
+        q->writing = true;
+        pthread_mutex_unlock(&a->lock);
+        loom_status st = link->ops->send(link, q->iov + q->iov_at, q->iov_count - q->iov_at, &sent);
+        pthread_mutex_lock(&a->lock);
+        q->writing = false;
+        a->last_write = monotonic_ns();
+        bool complete = st == LOOM_OK && send_queue_sent(q, sent);
+        agent_changed(a);
+        if (st != LOOM_OK && st != LOOM_EBUSY) {
+            a->write_failed = true;
+            agent_wake(a);
+        }
+        if (!complete) {
+            a->blocked = true;
+            if (!all) {
+                agent_wake(a); /* room may have come before blocked was set */
+            }
+            return;
+        }
+        if (!all) {
+            break;
+        }
+    }
+    if (!all && a->writable && !q->writing && send_queue_ready(q)) {
+        agent_wake(a); /* somebody queued more meanwhile, and relied on this write */
+    }
+}
+
+void agent_write_soon(loom_agent *a)
+{
+    if (!a->writable || a->out.writing) {
+        return;
+    }
+    bool handling = atomic_load_explicit(&a->handling, memory_order_relaxed);
+    if ((a->blocked || a->woken) && !handling) {
+        return; /* the loop will */
+    }
+    if (monotonic_ns() - a->last_write >= BURST_NS) {
+        agent_write(a, false);
+    } else if (!agent_on_loop(a)) { /* the loop itself writes when the handler is through */
+        if (handling) {
+            agent_write(a, false);
+        } else {
+            agent_wake(a);
+        }
+    }
+}
+
+void agent_after_handler(loom_agent *a)
+{
+    pthread_mutex_lock(&a->lock);
+    if (a->writable && !a->out.writing && send_queue_ready(&a->out) && monotonic_ns() - a->last_write >= BURST_NS) {
+        agent_write(a, true);
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* ---- rounds ---- */
+
+static void arm_timer(loom_agent *a)
+{
+    uint64_t at = session_next_deadline(a);
+    if (at == a->armed) {
+        return;
+    }
+    a->armed = at;
+    struct itimerspec spec = {.it_value = {0, 0}}; /* never */
+    if (at != NEVER) {
+        spec.it_value = (struct timespec){(time_t)(at / 1000000000u), (long)(at % 1000000000u)};
+        if (at == 0) {
+            spec.it_value.tv_nsec = 1;
+        }
+    }
+    timerfd_settime(a->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
+bool agent_write_failed(loom_agent *a)
+{
+    pthread_mutex_lock(&a->lock);
+    bool failed = a->write_failed;
+    pthread_mutex_unlock(&a->lock);
+    return failed;
+}
+
+static void write_all(loom_agent *a, bool link_event)
+{
+    pthread_mutex_lock(&a->lock);
+    if (link_event || a->woken) {
+        a->blocked = false;
+    }
+    a->woken = false;
+    if (!a->blocked) {
+        agent_write(a, true);
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+void agent_round(loom_agent *a, int timeout_ms)
+{
+    struct epoll_event events[4];
+    arm_timer(a);
+    int count = epoll_wait(a->epoll_fd, events, 4, timeout_ms);
+    bool link_event = false;
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.u32 == CARRIER_TAG) {
+            link_event = true;
+        } else if (events[i].data.u32 == TIMER_TAG) {
+            uint64_t expirations;
+            ssize_t got = read(a->timer_fd, &expirations, sizeof expirations);
+            (void)got; /* a timer set anew meanwhile has nothing to read */
+            a->armed = NEVER - 1; /* it has fired: to be set again */
+        }
+    }
+    write_all(a, link_event);
+    if (link_event || agent_write_failed(a)) {
+        session_event(a); /* after a failed write too: the bridge may have said why */
+    }
+    session_tick(a, monotonic_ns());
+    write_all(a, false);
+    arm_timer(a);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a deliver frame to the handlers: scan, span, call. Runs on the loop. */
+#include <stdio.h>
+#include <string.h>
+
+#include "envelope/msgpack_bytes.h"
+#include "envelope/view.h"
+#include "sdk-c/agent_internal.h"
+#include "sdk-c/message_attrs.h"
+
+/* What this thread is handling, for the defaults of what it emits meanwhile. */
+static _Thread_local const loom_envelope *current_event;
+
+const loom_envelope *dispatch_current_event(void)
+{
+    return current_event;
+}
+
+/* The view as an envelope, in the memory of the last one when nobody kept that. NULL: out of memory, or not valid. */
+static loom_envelope *make_event(loom_agent *a, const envelope_view *view)
+{
+    if (view->hop_in_place) {
+        a->event = envelope_renew(a->event, &a->event_capacity, view);
+        return a->event;
+    }
+    /* Bridges put the hop context in its place; this is for one that does not. */
+    loom_envelope_unref(a->event);
+    a->event = NULL;
+    a->event_capacity = 0;
+    if (loom_envelope_decode(&a->event, (loom_bytes){view->data, view->len}) != LOOM_OK) {
+        return NULL;
+    }
+    return a->event;
+}
+
+/* A context that is there and refused counts; one that is absent does not. */
+static bool has_invalid_context(const envelope_view *view)
+{
+    static const uint8_t none[LOOM_TRACE_ID_SIZE + LOOM_SPAN_ID_SIZE];
+    loom_bytes hop = envelope_view_bytes(view, ENV_HOP);
+    return hop.len > 0 && (hop.len != HOP_SIZE || memcmp(hop.data, none, sizeof none) != 0);
+}
+
+static loom_span *start_span(loom_agent *a, const loom_envelope *event, const loom_trace_context *parent)
+{
+    char thread[LOOM_UUID_TEXT_SIZE], correlation[LOOM_UUID_TEXT_SIZE];
+    loom_link link = {0};
+    message_attrs attrs;
+    message_attrs_fill(&attrs, &(message_facts){.operation_type = "process",
+                                                .operation_name = "on_event",
+                                                .agent = {a->id, a->id_len},
+                                                .topic = loom_envelope_topic(event),
+                                                .thread_id = loom_envelope_thread_id(event, thread),
+                                                .correlation_id = loom_envelope_correlation_id(event, correlation),
+                                                .id = loom_envelope_id(event)});
+    bool linked = loom_envelope_creation_context(event, &link.context);
+    return loom_span_start(a->tracer, "agent.on_event",
+                           &(loom_span_options){.kind = LOOM_SPAN_CONSUMER,
+                                                .parent = parent,
+                                                .parent_is_remote = true,
+                                                .tracestate = loom_envelope_tracestate(event),
+                                                .attrs = attrs.items,
+                                                .attr_count = MESSAGE_ATTRS,
+                                                .links = &link,
+                                                .link_count = linked ? 1 : 0});
+}
+
+static loom_status call(loom_agent *a, loom_on_event on_event, void *user, loom_envelope *event)
+{
+    char topic[LOOM_TOPIC_MAX + 1];
+    loom_str from = loom_envelope_topic(event);
+    memcpy(topic, from.data, from.len);
+    topic[from.len] = '\0';
+    const loom_envelope *outer = current_event; /* a handler may poll another agent */
+    current_event = event;
+    loom_status st = on_event(a, topic, event, user);
+    current_event = outer;
+    return st;
+}
+
+static void handle(loom_agent *a, loom_on_event on_event, void *user, const envelope_view *view)
+{
+    loom_envelope *event = make_event(a, view);
+    if (event == NULL) {
+        report_refusal(a, LOOM_ENOMEM, "an event was not handled");
+        return;
+    }
+    loom_trace_context parent;
+    bool has_context = loom_envelope_extract(event, &parent);
+    if (!has_context && has_invalid_context(view)) {
+        atomic_fetch_add_explicit(&a->counters.invalid_context, 1, memory_order_relaxed);
+    }
+    loom_span *span = NULL;
+    uint64_t token = 0;
+    if (telemetry_wants(a, &parent)) {
+        span = start_span(a, event, &parent);
+        loom_span_make_current(span);
+    } else if (has_context) {
+        token = loom_context_push(&parent, loom_envelope_tracestate(event));
+    }
+    loom_status st = call(a, on_event, user, event);
+    if (st != LOOM_OK) {
+        atomic_fetch_add_explicit(&a->counters.failed, 1, memory_order_relaxed);
+        loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
+    }
+    loom_span_end(span);
+    loom_context_pop(token);
+    atomic_fetch_add_explicit(&a->counters.received, 1, memory_order_relaxed);
+}
+
+static void dispatch_one(loom_agent *a, uint64_t number, const envelope_view *view)
+{
+    if (atomic_load_explicit(&a->closing_seen, memory_order_relaxed)) {
+        return; /* the owner wants no more of them */
+    }
+    pthread_mutex_lock(&a->lock);
+    if (a->woken || a->out.control.len > 0) {
+        agent_write(a, true); /* before a handler that may take its time */
+    }
+    atomic_store_explicit(&a->handling, true, memory_order_relaxed);
+    const subscription *sub = subscriptions_find(&a->subs, number);
+    loom_on_event on_event = sub != NULL ? sub->on_event : NULL;
+    void *user = sub != NULL ? sub->user : NULL;
+    pthread_mutex_unlock(&a->lock);
+    if (on_event != NULL) {
+        handle(a, on_event, user, view);
+    }
+    atomic_store_explicit(&a->handling, false, memory_order_relaxed);
+    agent_after_handler(a);
+}
+
+static loom_status malformed(loom_agent *a, loom_status st, const char *reason)
+{
+    snprintf(a->session.text, sizeof a->session.text, "deliver frame: %s", reason);
+    return st == LOOM_ETOOBIG ? LOOM_ETOOBIG : LOOM_EPROTO;
+}
+
+loom_status dispatch_batch(loom_agent *a, const frame_batch *batch)
+{
+    mp_reader r = {batch->items.data, batch->items.data + batch->items.len};
+    for (uint32_t i = 0; i < batch->count; i++) {
+        uint64_t number;
+        envelope_view view;
+        const char *reason;
+        if (!mp_read_uint(&r, &number)) {
+            return malformed(a, LOOM_EPROTO, "a subscription number is missing");
+        }
+        loom_status st = envelope_scan(&view, (loom_bytes){r.at, (size_t)(r.end - r.at)}, NULL, &reason);
+        if (st != LOOM_OK) {
+            return malformed(a, st, reason);
+        }
+        r.at += view.len;
+        dispatch_one(a, number, &view);
+        a->session.handled_messages++;
+        a->session.handled_bytes += view.len;
+        if ((st = session_renew_credit(a, false)) != LOOM_OK) {
+            return st;
+        }
+    }
+    return r.at == r.end ? LOOM_OK : malformed(a, LOOM_EPROTO, "bytes follow the last envelope");
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Publishing: the fields and their defaults, the agent.emit span, the way into the send queue. Any thread. */
+#include <string.h>
+
+#include <loom/topic.h>
+#include <loom/tracestate.h>
+
+#include "envelope/encode.h"
+#include "envelope/id.h"
+#include "sdk-c/agent_internal.h"
+#include "sdk-c/message_attrs.h"
+
+static loom_str str(const char *s)
+{
+    return (loom_str){s, s != NULL ? strlen(s) : 0};
+}
+
+/* What is inherited and has no text of its own elsewhere. */
+typedef struct inherited_text {
+    char thread[LOOM_UUID_TEXT_SIZE], correlation[LOOM_UUID_TEXT_SIZE];
+    char tracestate[LOOM_TRACESTATE_MAX];
+} inherited_text;
+
+static void set_options(loom_envelope_fields *f, const loom_emit_options *o)
+{
+    f->type = str(o->type);
+    f->thread_id = str(o->thread_id);
+    f->correlation_id = str(o->correlation_id);
+    f->reply_to = str(o->reply_to);
+    f->content_type = str(o->content_type);
+    f->baggage = str(o->baggage);
+    f->headers = o->headers;
+    f->header_count = o->header_count;
+    f->ttl = o->ttl;
+}
+
+/* LOOM_ETIMEDOUT: the event being handled has used up its hops, and so has what it leads to. */
+static loom_status inherit(loom_envelope_fields *f, const loom_envelope *event, inherited_text *text)
+{
+    if (f->correlation_id.len == 0) {
+        /* of another thread: its own default is better than this event's */
+        f->correlation_id = f->thread_id.len == 0 ? loom_envelope_correlation_id(event, text->correlation) : f->thread_id;
+    }
+    if (f->thread_id.len == 0) {
+        f->thread_id = loom_envelope_thread_id(event, text->thread);
+    }
+    if (f->baggage.data == NULL) {
+        f->baggage = loom_envelope_baggage(event);
+    }
+    if (f->ttl == 0) {
+        f->ttl = loom_envelope_ttl(event);
+        return f->ttl > 0 ? LOOM_OK : LOOM_ETIMEDOUT;
+    }
+    return LOOM_OK;
+}
+
+/* What is too long for an envelope loses members, as the specification has it (Trace Context, 3.3.1.5). */
+static void set_tracestate(loom_envelope_fields *f, loom_str tracestate, inherited_text *text)
+{
+    size_t len;
+    f->tracestate = tracestate;
+    if (tracestate.len > LOOM_TRACESTATE_MAX) {
+        loom_status st = loom_tracestate_truncate(text->tracestate, sizeof text->tracestate, &len, tracestate,
+                                                  LOOM_TRACESTATE_MAX);
+        f->tracestate = (loom_str){text->tracestate, st == LOOM_OK ? len : 0};
+    }
+}
+
+/* Without a span of ours, what is current goes on as it is. */
+static loom_span *set_context(loom_agent *a, loom_envelope_fields *f, inherited_text *text)
+{
+    const loom_trace_context *current = loom_context_current();
+    if (!telemetry_wants(a, current)) {
+        if (current != NULL) {
+            loom_envelope_inject(f, current);
+            set_tracestate(f, loom_context_current_tracestate(), text);
+        }
+        return NULL;
+    }
+    message_attrs attrs;
+    message_attrs_fill(&attrs, &(message_facts){.operation_type = "send",
+                                                .operation_name = "emit",
+                                                .agent = f->sender,
+                                                .topic = f->topic,
+                                                .thread_id = f->thread_id,
+                                                .correlation_id = f->correlation_id,
+                                                .id = f->id});
+    loom_span *span = loom_span_start(a->tracer, "agent.emit",
+                                      &(loom_span_options){.kind = LOOM_SPAN_PRODUCER,
+                                                           .attrs = attrs.items,
+                                                           .attr_count = MESSAGE_ATTRS});
+    loom_envelope_inject(f, loom_span_context(span));
+    set_tracestate(f, loom_span_tracestate(span), text);
+    return span;
+}
+
+/* Lock held. The same topic as the last time is the usual case, and cheaper to compare than to check. */
+static bool topic_is_valid(loom_agent *a, loom_str topic)
+{
+    if (topic.len == a->topic_len && topic.len > 0 && memcmp(topic.data, a->topic, topic.len) == 0) {
+        return true;
+    }
+    if (!loom_topic_valid(topic)) {
+        return false;
+    }
+    memcpy(a->topic, topic.data, topic.len);
+    a->topic_len = topic.len;
+    return true;
+}
+
+/* Lock held; given up while waiting. */
+static loom_status find_room(loom_agent *a, size_t size, uint8_t **room)
+{
+    uint64_t deadline = 0;
+    for (;;) {
+        if (a->closing || a->state == LOOM_AGENT_CLOSED) {
+            return LOOM_ECLOSED;
+        }
+        loom_status st = send_queue_room(&a->out, size, room);
+        if (st != LOOM_EFULL || a->options.emit_timeout_ms == 0 || a->options.poll_mode || agent_on_loop(a) ||
+            a->state != LOOM_AGENT_CONNECTED) {
+            return st;
+        }
+        if (deadline == 0) {
+            deadline = monotonic_ns() + a->options.emit_timeout_ms * MS_NS;
+        }
+        if (!agent_wait_change(a, deadline)) {
+            return LOOM_EFULL;
+        }
+    }
+}
+
+static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t size)
+{
+    uint8_t *room, id[LOOM_UUID_SIZE];
+    pthread_mutex_lock(&a->lock);
+    loom_status st = LOOM_OK;
+    if (!topic_is_valid(a, f->topic)) {
+        st = LOOM_EINVAL;
+    } else if (f->payload.len > a->max_payload) {
+        st = LOOM_ETOOBIG;
+    } else if ((st = find_room(a, size, &room)) == LOOM_OK) {
+        send_queue_add(&a->out, envelope_encode(room, f, id));
+        a->emitted++;
+        agent_write_soon(a);
+    }
+    a->refused += st == LOOM_EFULL;
+    pthread_mutex_unlock(&a->lock);
+    return st;
+}
+
+loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options)
+{
+    if (a == NULL || topic == NULL || (payload.len > 0 && payload.data == NULL)) {
+        return LOOM_EINVAL;
+    }
+    loom_envelope_fields f = {.topic = str(topic), .payload = payload, .sender = {a->id, a->id_len}};
+    inherited_text text;
+    size_t size;
+    if (options != NULL) {
+        set_options(&f, options);
+    }
+    const loom_envelope *event = dispatch_current_event();
+    loom_status st = event != NULL ? inherit(&f, event, &text) : LOOM_OK;
+    if (st != LOOM_OK) {
+        return st;
+    }
+    loom_uuid7_generate(f.id);
+    loom_span *span = set_context(a, &f, &text);
+    st = envelope_encode_check(&f, &size);
+    if (st == LOOM_OK) {
+        st = queue(a, &f, size);
+    }
+    if (st != LOOM_OK) {
+        loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
+    } else if (options != NULL && options->id_out != NULL) {
+        memcpy(options->id_out, f.id, LOOM_UUID_SIZE);
+    }
+    loom_span_end(span);
+    return st;
+}
+
+loom_status loom_agent_emit_text(loom_agent *a, const char *topic, const char *text, const loom_emit_options *options)
+{
+    if (text == NULL) {
+        return LOOM_EINVAL;
+    }
+    return loom_agent_emit(a, topic, (loom_bytes){(const uint8_t *)text, strlen(text)}, options);
+}

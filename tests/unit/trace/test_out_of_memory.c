@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/alloc_fault.h"
+#include "tests/support/check.h"
+
+#include <loom/trace.h>
+#include <stdlib.h>
+
+static loom_status create_processor(void *user)
+{
+    loom_span_processor *processor;
+    loom_status st = loom_span_processor_create(&processor, user);
+    if (st == LOOM_OK) {
+        st = loom_span_processor_shutdown(processor, 1000);
+    } else {
+        assert_null(processor);
+    }
+    loom_span_processor_unref(processor);
+    return st;
+}
+
+static void creating_a_processor_survives(void **state)
+{
+    (void)state;
+    loom_span_processor_options options[] = {
+        {.exporter = LOOM_EXPORTER_NONE},
+        {.exporter = LOOM_EXPORTER_CONSOLE, .also_file = "/dev/null"},
+        {.exporter = LOOM_EXPORTER_FILE, .endpoint = "/dev/null"},
+        {.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = "http://127.0.0.1:9", .headers = "a=b,c=d"},
+        {.exporter = LOOM_EXPORTER_OTLP_GRPC, .endpoint = "http://127.0.0.1:9"},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        assert_true(alloc_fault_each(create_processor, &options[i]) > 0);
+    }
+}
+
+static loom_span_processor *make_processor(const char *path)
+{
+    loom_span_processor *processor = NULL;
+    loom_span_processor_options options = {.exporter = path != NULL ? LOOM_EXPORTER_FILE : LOOM_EXPORTER_NONE, .endpoint = path};
+    assert_status(LOOM_OK, loom_span_processor_create(&processor, &options));
+    return processor;
+}
+
+static loom_status create_provider(void *processor)
+{
+    loom_attr attr = {.key = "deployment", .type = LOOM_ATTR_STRING, .value.string = STR("test")};
+    loom_tracer_provider *provider;
+    loom_status st = loom_tracer_provider_create(&provider, &(loom_tracer_provider_options){
+                                                                .default_service_name = "oom", .resource = &attr,
+                                                                .resource_count = 1, .processor = processor});
+    if (st == LOOM_OK && loom_tracer_get(provider, "scope", "1") == NULL) {
+        st = LOOM_ENOMEM;
+    }
+    loom_tracer_provider_unref(provider);
+    return st;
+}
+
+static void creating_a_provider_and_a_tracer_survives(void **state)
+{
+    (void)state;
+    setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=env,a=b", 1);
+    loom_span_processor *processor = make_processor(NULL);
+    assert_true(alloc_fault_each(create_provider, processor) > 0);
+    loom_span_processor_unref(processor);
+    unsetenv("OTEL_RESOURCE_ATTRIBUTES");
+}
+
+static loom_status run_spans(void *tracer)
+{
+    static char large[4000];
+    memset(large, 'l', sizeof large);
+    loom_span *spans[40]; /* more than the free lists hold */
+    for (size_t i = 0; i < 40; i++) {
+        spans[i] = loom_span_start(i % 2 == 0 ? tracer : NULL, "span", &(loom_span_options){.tracestate = STR("a=1")});
+        assert_true(loom_trace_context_valid(loom_span_context(spans[i])));
+        loom_span_make_current(spans[i]);
+        loom_span_set_str(spans[i], "large", (loom_str){large, sizeof large});
+        loom_span_add_event(spans[i], "event", NULL, 0);
+    }
+    loom_trace_context ctx = *loom_span_context(spans[0]);
+    uint64_t token = loom_context_push(&ctx, STR("b=2"));
+    loom_context_pop(token);
+    for (size_t i = 0; i < 40; i++) {
+        loom_span_end(spans[i]);
+    }
+    return LOOM_OK;
+}
+
+static void spans_carry_their_context_even_without_memory(void **state)
+{
+    (void)state;
+    loom_sampler always = {.kind = LOOM_SAMPLER_ALWAYS_ON};
+    loom_span_processor *processor = make_processor("/dev/null");
+    loom_tracer_provider *provider;
+    assert_status(LOOM_OK, loom_tracer_provider_create(&provider, &(loom_tracer_provider_options){
+                                                                      .service_name = "oom", .sampler = &always,
+                                                                      .processor = processor}));
+    (void)alloc_fault_each_survived(run_spans, loom_tracer_get(provider, "oom", NULL));
+    (void)loom_span_processor_shutdown(processor, 5000);
+    loom_span_counts c = loom_span_processor_counts(processor);
+    assert_int_equal(c.ended, c.exported + c.dropped_full + c.dropped_failed + c.dropped_shutdown);
+    loom_tracer_provider_unref(provider);
+    loom_span_processor_unref(processor);
+}
+
+static loom_status start_and_end_unsampled(void *unused)
+{
+    (void)unused;
+    loom_span *span = loom_span_start(NULL, "unsampled", NULL);
+    loom_span_make_current(span);
+    loom_span *child = loom_span_start(NULL, "child", NULL);
+    loom_span_end(child);
+    loom_span_end(span);
+    return LOOM_OK;
+}
+
+static void an_unsampled_span_allocates_nothing_once_warm(void **state)
+{
+    (void)state;
+    (void)start_and_end_unsampled(NULL);
+    assert_int_equal(0, alloc_fault_each(start_and_end_unsampled, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(creating_a_processor_survives),
+        cmocka_unit_test(creating_a_provider_and_a_tracer_survives),
+        cmocka_unit_test(spans_carry_their_context_even_without_memory),
+        cmocka_unit_test(an_unsampled_span_allocates_nothing_once_warm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

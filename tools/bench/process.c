@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/bench/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tools/bench/site.h"
+
+enum { END_STEP_MS = 2, END_STEPS = 1500 }; /* three seconds for an orderly end */
+
+static sigset_t taken_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    return set;
+}
+
+void processes_block_signals(void)
+{
+    const sigset_t set = taken_signals();
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+pid_t processes_fork(process_list *list, const char *role)
+{
+    if (list->count == SAMPLE_PROCESSES_MAX) {
+        bench_complain("no room for the process %s", role);
+        return -1;
+    }
+    const pid_t conductor = getpid();
+    const pid_t pid = fork();
+    if (pid < 0) {
+        bench_complain("cannot start the process %s: %s", role, strerror(errno));
+        return -1;
+    }
+    if (pid == 0) {
+        const sigset_t set = taken_signals();
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != conductor) {
+            _exit(1); /* it died before the line above */
+        }
+        prctl(PR_SET_NAME, role);
+        sigprocmask(SIG_UNBLOCK, &set, NULL);
+        return 0;
+    }
+    process *p = &list->items[list->count++];
+    p->pid = pid;
+    snprintf(p->role, sizeof p->role, "%s", role);
+    return pid;
+}
+
+bool processes_run(process_list *list, const char *role, char *const argv[], const char *log)
+{
+    const pid_t pid = processes_fork(list, role);
+    if (pid != 0) {
+        return pid > 0;
+    }
+    const int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && null >= 0) {
+        dup2(null, STDIN_FILENO);
+        dup2(fd, STDOUT_FILENO);
+        dup2(fd, STDERR_FILENO);
+        execv(argv[0], argv);
+        dprintf(fd, "cannot run %s: %s\n", argv[0], strerror(errno));
+    }
+    _exit(127);
+}
+
+/* Complains and forgets it, when one has ended. */
+static bool one_has_ended(process_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        int status;
+        if (waitpid(list->items[i].pid, &status, WNOHANG) != list->items[i].pid) {
+            continue;
+        }
+        if (WIFSIGNALED(status)) {
+            bench_complain("the %s was killed by signal %d", list->items[i].role, WTERMSIG(status));
+        } else {
+            bench_complain("the %s ended too early, with exit code %d", list->items[i].role, WEXITSTATUS(status));
+        }
+        list->items[i] = list->items[--list->count];
+        return true;
+    }
+    return false;
+}
+
+bool processes_sleep(process_list *list, double seconds)
+{
+    const sigset_t set = taken_signals();
+    const uint64_t deadline = bench_now_ns() + (uint64_t)(seconds * 1e9);
+    for (uint64_t now; (now = bench_now_ns()) < deadline;) {
+        const uint64_t left = deadline - now;
+        const struct timespec wait = {(time_t)(left / 1000000000u), (long)(left % 1000000000u)};
+        const int sig = sigtimedwait(&set, NULL, &wait);
+        if (sig == SIGCHLD) {
+            if (one_has_ended(list)) {
+                return false;
+            }
+        } else if (sig > 0) {
+            bench_complain("interrupted");
+            return false;
+        }
+    }
+    return true;
+}
+
+void processes_end(process_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        kill(list->items[i].pid, SIGTERM);
+    }
+    for (unsigned step = 0; list->count > 0; step++) {
+        size_t left = 0;
+        for (size_t i = 0; i < list->count; i++) {
+            if (step == END_STEPS) {
+                kill(list->items[i].pid, SIGKILL);
+            }
+            if (waitpid(list->items[i].pid, NULL, step >= END_STEPS ? 0 : WNOHANG) == 0) {
+                list->items[left++] = list->items[i];
+            }
+        }
+        list->count = left;
+        if (left > 0) {
+            nanosleep(&(struct timespec){.tv_nsec = END_STEP_MS * 1000000}, NULL);
+        }
+    }
+}
+
+/* Voluntary and other switches of all threads; one that ends meanwhile takes its own with it. */
+static uint64_t switches_of(pid_t pid)
+{
+    char path[64];
+    uint64_t sum = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(path);
+    for (struct dirent *task; tasks != NULL && (task = readdir(tasks)) != NULL;) {
+        char file[sizeof path + sizeof task->d_name + 8], line[128];
+        snprintf(file, sizeof file, "%s/%s/status", path, task->d_name);
+        FILE *status = task->d_name[0] == '.' ? NULL : fopen(file, "re");
+        while (status != NULL && fgets(line, sizeof line, status) != NULL) {
+            unsigned long long n;
+            if (sscanf(line, "voluntary_ctxt_switches: %llu", &n) == 1 ||
+                sscanf(line, "nonvoluntary_ctxt_switches: %llu", &n) == 1) {
+                sum += n;
+            }
+        }
+        if (status != NULL) {
+            fclose(status);
+        }
+    }
+    if (tasks != NULL) {
+        closedir(tasks);
+    }
+    return sum;
+}
+
+void processes_usage(const process_list *list, process_usage out[SAMPLE_PROCESSES_MAX])
+{
+    for (size_t i = 0; i < list->count; i++) {
+        clockid_t clock;
+        struct timespec used = {0};
+        if (clock_getcpuclockid(list->items[i].pid, &clock) == 0) {
+            clock_gettime(clock, &used);
+        }
+        out[i].cpu_ns = (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+        out[i].switches = switches_of(list->items[i].pid);
+    }
+}

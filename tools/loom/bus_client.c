@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/loom/bus_client.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/loom/text.h"
+
+enum { CLOSE_MS = 5000, FLUSH_MS = 1000 };
+
+static void on_error(loom_agent *agent, loom_status why, const char *text, void *user)
+{
+    (void)agent;
+    (void)user;
+    fprintf(stderr, "loom: %s (%s)\n", text, loom_status_name(why));
+}
+
+/* Failures to connect are told once, by wait_connected(). */
+static void on_state(loom_agent *agent, loom_agent_state state, loom_status why, const char *text, void *user)
+{
+    (void)agent;
+    (void)user;
+    if (state == LOOM_AGENT_CLOSED && why != LOOM_OK) {
+        fprintf(stderr, "loom: %s\n", text);
+    }
+}
+
+static void open_telemetry(bus_client *client)
+{
+    loom_span_processor_options from_env;
+    const char *warning;
+    loom_span_processor_options_from_env(&from_env, &warning);
+    if (from_env.exporter == LOOM_EXPORTER_NONE && from_env.also_file == NULL) {
+        return;
+    }
+    if (loom_span_processor_create(&client->processor, &from_env) != LOOM_OK) {
+        return;
+    }
+    loom_tracer_provider_options service = {.default_service_name = "loom-cli", .processor = client->processor};
+    if (loom_tracer_provider_create(&client->provider, &service) == LOOM_OK) {
+        client->tracer = loom_tracer_get(client->provider, "loom-cli", LOOM_VERSION);
+    }
+}
+
+static void close_telemetry(bus_client *client)
+{
+    if (client->processor != NULL) {
+        (void)loom_span_processor_shutdown(client->processor, FLUSH_MS);
+    }
+    loom_tracer_provider_unref(client->provider);
+    loom_span_processor_unref(client->processor);
+}
+
+/* Unique, so that two commands at once do not replace one another. */
+static void make_id(bus_client *client, const options *o, const char *name)
+{
+    const char *wanted = options_value(o, "id");
+    uint8_t random[LOOM_SPAN_ID_SIZE];
+    char hex[LOOM_SPAN_ID_HEX_SIZE];
+    loom_span_id_generate(random);
+    loom_span_id_to_hex(hex, random);
+    if (wanted != NULL) {
+        snprintf(client->id, sizeof client->id, "%s", wanted);
+    } else {
+        snprintf(client->id, sizeof client->id, "loom-%s-%d-%.6s", name, (int)getpid(), hex);
+    }
+}
+
+bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,
+                     const loom_agent_options *agent, int *exit_code)
+{
+    *client = (bus_client){.command = c};
+    uint64_t wait_ns = 5000000000u;
+    const char *wait = options_value(o, "wait");
+    if (wait != NULL && (!text_parse_duration(&wait_ns, wait) || wait_ns / 1000000 > UINT32_MAX)) {
+        *exit_code = command_misuse(c, "--wait wants a time such as 500ms, 5s or 1m, not \"%s\"", wait);
+        return false;
+    }
+    make_id(client, o, name);
+    open_telemetry(client);
+    loom_agent_options with = *agent;
+    with.id = client->id;
+    with.url = options_value(o, "url");
+    with.on_error = on_error;
+    with.on_state = on_state;
+    with.telemetry = client->provider;
+    loom_status st = loom_agent_open(&client->agent, &with);
+    if (st != LOOM_OK) {
+        *exit_code = command_misuse(c, "%s", loom_agent_open_error());
+        close_telemetry(client);
+        return false;
+    }
+    st = loom_agent_wait_connected(client->agent, (uint32_t)(wait_ns / 1000000));
+    if (st != LOOM_OK) {
+        *exit_code = command_fail(c, "no broker at %s: %s\nStart one with `loom-broker`, or name it with --url or LOOM_URL.",
+                                  with.url != NULL ? with.url : "the default address", loom_status_text(st));
+        (void)loom_agent_close_within(client->agent, 0);
+        close_telemetry(client);
+        return false;
+    }
+    return true;
+}
+
+bool bus_client_close(bus_client *client)
+{
+    loom_status st = loom_agent_close_within(client->agent, CLOSE_MS);
+    if (st != LOOM_OK) {
+        command_fail(client->command, "not everything could be sent: %s", loom_status_text(st));
+    }
+    close_telemetry(client);
+    return st == LOOM_OK;
+}

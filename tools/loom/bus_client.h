@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs that join the bus share: an agent for the length of one command, and telemetry as service "loom-cli". */
+#ifndef LOOM_TOOLS_BUS_CLIENT_H
+#define LOOM_TOOLS_BUS_CLIENT_H
+
+#include <loom/agent.h>
+
+#include "tools/loom/verb.h"
+
+#define OPTIONS_BUS                                                                                                  \
+    {.name = "url", .letter = 'u', .kind = OPTION_VALUE, .value = "URL", .group = "Connection",                      \
+     .help = "The broker or bridge; without it LOOM_URL, else the broker of this machine"},                          \
+    {.name = "id", .kind = OPTION_VALUE, .value = "ID", .group = "Connection",                                       \
+     .help = "Agent id of this command; without it one of its own"},                                                 \
+    {.name = "wait", .kind = OPTION_VALUE, .value = "TIME", .fallback = "5s", .group = "Connection",                 \
+     .help = "How long to try to connect"}
+
+typedef struct bus_client {
+    const command *command;
+    loom_agent *agent;
+    loom_span_processor *processor; /* NULL: telemetry is off */
+    loom_tracer_provider *provider;
+    loom_tracer *tracer;
+    char id[LOOM_AGENT_ID_MAX + 1];
+    bool failed; /* a message was refused; said on standard error */
+} bus_client;
+
+/* Opens the agent with on_event for every subscription and waits until it is connected and subscribed. False: *exit_code
+ * says how to end, what there is to say was said, and there is nothing to close. */
+bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,
+                     const loom_agent_options *agent, int *exit_code);
+/* Sends what is buffered, flushes the spans, closes. False: not everything could be sent; said on standard error. */
+bool bus_client_close(bus_client *client);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loom command line. A new verb is a line in this table, a declaration in verbs.h and a file of its own. */
+#include "tools/loom/verbs.h"
+
+#include <signal.h>
+
+static const verb verbs[] = {
+    {"pub", "Publish a message", verb_pub},
+    {"sub", "Print the events that filters select", verb_sub},
+    {"trace", "Collect, list, show and check traces", verb_trace},
+};
+
+static const verb_table table = {
+    .program = "loom",
+    .summary = "Loom is an agent message bus in which every message is a trace.",
+    .verbs = verbs,
+    .count = sizeof verbs / sizeof verbs[0],
+    .trailer = "Examples:\n"
+               "  loom-broker &                        a broker for this machine\n"
+               "  loom sub 'greetings.>' &             print what comes\n"
+               "  loom pub greetings.all hello         publish, and print the trace id\n"
+               "  loom trace collect &                 receive traces on 127.0.0.1:4318\n"
+               "  loom trace ls --since 10m            what happened lately\n"
+               "  loom trace show --last               the newest trace as a waterfall\n",
+};
+
+int main(int argc, char *argv[])
+{
+    signal(SIGPIPE, SIG_IGN); /* a reader that goes away shows as EPIPE */
+    return verb_table_run(&table, argc, argv);
+}

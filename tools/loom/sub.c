@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loom sub: prints the events that filters select, as they come. */
+#include <jansson.h>
+#include <loom/topic.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "envelope/id.h"
+#include "tools/loom/bus_client.h"
+#include "tools/loom/text.h"
+#include "tools/loom/trace_options.h"
+#include "tools/loom/verbs.h"
+
+enum { FILTERS_MAX = 32, TYPES_MAX = 16 };
+
+static const option_spec specs[] = {
+    {.name = "type", .letter = 't', .kind = OPTION_VALUE, .repeatable = true, .value = "TYPE", .group = "Which events", .help = "Only events of this type"},
+    {.name = "qos", .kind = OPTION_VALUE, .value = "QOS", .fallback = "batched", .group = "Which events",
+     .help = "When this terminal is slower than the publishers: batched (they wait a while), realtime (the oldest go), background"},
+    {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Which events", .help = "End after so many events"},
+    {.name = "timeout", .kind = OPTION_VALUE, .value = "TIME", .group = "Which events",
+     .help = "Fail when --count events have not come in this time"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "One JSON object an event"},
+    {.name = "raw", .kind = OPTION_FLAG, .group = "Output", .help = "The payload and nothing else, a line each"},
+    OPTION_COLOR,
+    OPTIONS_BUS,
+    OPTION_HELP,
+};
+
+static const command sub = {
+    .manual = {.program = "loom sub",
+               .synopsis = "[OPTION]… FILTER…",
+               .summary = "Subscribes and prints each event: topic, type, sender, trace id, payload. In a filter * is one segment "
+                          "and a > at the end is one or more.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "Examples:\n"
+                          "  loom sub 'sensor.>'\n"
+                          "  loom sub orders.created orders.cancelled --json | jq .payload\n"
+                          "  loom sub jobs.done --count 1 --timeout 30s\n"},
+    .operands_max = FILTERS_MAX,
+};
+
+typedef struct printer {
+    bool json, raw, colour;
+    uint64_t wanted; /* 0: no end */
+    uint64_t seen;
+    bool broken;     /* standard output is gone */
+} printer;
+
+static json_t *json_text(loom_str s)
+{
+    json_t *text = json_stringn(s.data != NULL ? s.data : "", s.len);
+    return text != NULL ? text : json_null();
+}
+
+static void set_text(json_t *to, const char *key, loom_str value)
+{
+    if (value.len > 0) {
+        json_object_set_new(to, key, json_text(value));
+    }
+}
+
+/* Text as text, anything else in base64. */
+static void set_payload(json_t *to, loom_bytes payload)
+{
+    json_t *text = json_stringn(payload.data != NULL ? (const char *)payload.data : "", payload.len);
+    if (text != NULL) {
+        json_object_set_new(to, "payload", text);
+        return;
+    }
+    size_t size = sodium_base64_ENCODED_LEN(payload.len, sodium_base64_VARIANT_ORIGINAL);
+    char *encoded = malloc(size);
+    if (encoded != NULL) {
+        sodium_bin2base64(encoded, size, payload.data, payload.len, sodium_base64_VARIANT_ORIGINAL);
+        json_object_set_new(to, "payload_base64", json_string(encoded));
+        free(encoded);
+    }
+}
+
+static bool set_header(void *user, loom_header header)
+{
+    char key[256];
+    snprintf(key, sizeof key, "%.*s", (int)header.key.len, header.key.data);
+    json_object_set_new(user, key, json_text(header.value));
+    return true;
+}
+
+static void print_json(const loom_envelope *event, const char trace_id[LOOM_TRACE_ID_HEX_SIZE])
+{
+    char id[LOOM_UUID_TEXT_SIZE], buf[LOOM_UUID_TEXT_SIZE];
+    json_t *all = json_object();
+    loom_envelope_id_text(event, id);
+    set_text(all, "topic", loom_envelope_topic(event));
+    set_text(all, "type", loom_envelope_type(event));
+    set_text(all, "id", (loom_str){id, sizeof id - 1});
+    set_text(all, "sender", loom_envelope_sender(event));
+    json_object_set_new(all, "timestamp_unix_ns", json_integer((json_int_t)loom_envelope_timestamp_unix_ns(event)));
+    set_text(all, "thread_id", loom_envelope_thread_id(event, buf));
+    set_text(all, "correlation_id", loom_envelope_correlation_id(event, buf));
+    set_text(all, "content_type", loom_envelope_content_type(event));
+    set_text(all, "trace_id", (loom_str){trace_id, strlen(trace_id)});
+    json_object_set_new(all, "ttl", json_integer(loom_envelope_ttl(event)));
+    json_t *headers = json_object();
+    loom_envelope_headers(event, set_header, headers);
+    if (json_object_size(headers) > 0) {
+        json_object_set(all, "headers", headers);
+    }
+    json_decref(headers);
+    set_payload(all, loom_envelope_payload(event));
+    json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(all);
+}
+
+static void print_line(const printer *p, const loom_envelope *event, const char *trace_id)
+{
+    const char *bold = p->colour ? "\033[1m" : "", *dim = p->colour ? "\033[2m" : "", *plain = p->colour ? "\033[0m" : "";
+    loom_bytes payload = loom_envelope_payload(event);
+    fputs(bold, stdout);
+    text_put(stdout, loom_envelope_topic(event), SIZE_MAX);
+    printf("%s  %s", plain, dim);
+    text_put(stdout, loom_envelope_type(event), SIZE_MAX);
+    fputs(loom_envelope_type(event).len > 0 ? "  " : "", stdout);
+    text_put(stdout, loom_envelope_sender(event), SIZE_MAX);
+    printf("  %s%s  ", trace_id, plain);
+    text_put(stdout, (loom_str){(const char *)payload.data, payload.len}, SIZE_MAX);
+    putchar('\n');
+}
+
+static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
+{
+    (void)topic;
+    printer *p = user;
+    char trace_id[LOOM_TRACE_ID_HEX_SIZE] = "-";
+    loom_trace_context ctx;
+    if (p->broken || (p->wanted > 0 && p->seen == p->wanted)) {
+        return LOOM_OK;
+    }
+    if (loom_envelope_extract(event, &ctx)) {
+        loom_trace_id_to_hex(trace_id, ctx.trace_id);
+    }
+    if (p->json) {
+        print_json(event, trace_id);
+    } else if (p->raw) {
+        loom_bytes payload = loom_envelope_payload(event);
+        fwrite(payload.data, 1, payload.len, stdout);
+        putchar('\n');
+    } else {
+        print_line(p, event, trace_id);
+    }
+    p->broken = fflush(stdout) != 0;
+    p->seen++;
+    if (p->broken || p->seen == p->wanted) {
+        loom_agent_stop(agent);
+    }
+    return LOOM_OK;
+}
+
+static bool read_qos(const options *o, loom_qos *qos, int *exit_code)
+{
+    static const char *const names[] = {[LOOM_QOS_BATCHED] = "batched", [LOOM_QOS_REALTIME] = "realtime", [LOOM_QOS_BACKGROUND] = "background"};
+    const char *wanted = options_value(o, "qos");
+    *qos = LOOM_QOS_BATCHED;
+    for (size_t i = 0; wanted != NULL && i < LOOM_QOS_COUNT; i++) {
+        if (strcmp(wanted, names[i]) == 0) {
+            *qos = (loom_qos)i;
+            return true;
+        }
+    }
+    if (wanted != NULL) {
+        *exit_code = command_misuse(&sub, "--qos is batched, realtime or background, not \"%s\"", wanted);
+    }
+    return wanted == NULL;
+}
+
+/* The event types as the SDK wants them; storage holds the strings. */
+static bool read_types(const options *o, const char *types[TYPES_MAX + 1], int *exit_code)
+{
+    loom_str given[TYPES_MAX];
+    size_t count = options_values(o, "type", given, TYPES_MAX);
+    if (count > TYPES_MAX) {
+        *exit_code = command_misuse(&sub, "at most %d of --type", TYPES_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        types[i] = given[i].data; /* of argv, and so NUL-terminated */
+    }
+    types[count] = NULL;
+    return true;
+}
+
+static void on_alarm(int number)
+{
+    static const char text[] = "loom sub: not enough events in time\n";
+    (void)number;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(VERB_FAILED);
+}
+
+static bool start_timeout(const options *o, int *exit_code)
+{
+    const char *text = options_value(o, "timeout");
+    uint64_t ns;
+    if (text == NULL) {
+        return true;
+    }
+    if (!text_parse_duration(&ns, text) || ns < 1000000) {
+        *exit_code = command_misuse(&sub, "--timeout wants a time such as 500ms, 30s or 5m, not \"%s\"", text);
+        return false;
+    }
+    signal(SIGALRM, on_alarm);
+    timer_t timer;
+    struct itimerspec at = {.it_value = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)}};
+    return timer_create(CLOCK_MONOTONIC, NULL, &timer) == 0 && timer_settime(timer, 0, &at, NULL) == 0;
+}
+
+static int run(const options *o)
+{
+    int exit_code = VERB_FAILED;
+    printer p = {.json = options_is_on(o, "json"), .raw = options_is_on(o, "raw")};
+    const char *types[TYPES_MAX + 1];
+    loom_subscribe_options with = {.types = types};
+    if (o->operand_count < 1) {
+        return command_misuse(&sub, "a filter is needed, such as 'sensor.>'");
+    }
+    for (size_t i = 0; i < o->operand_count; i++) {
+        const char *reason;
+        if (loom_filter_check((loom_str){o->operands[i], strlen(o->operands[i])}, &reason) != LOOM_OK) {
+            return command_misuse(&sub, "\"%s\" is not a filter: %s", o->operands[i], reason);
+        }
+    }
+    if (!read_qos(o, &with.qos, &exit_code) || !read_types(o, types, &exit_code) ||
+        !trace_options_number(&sub, o, "count", 0, &p.wanted, &exit_code) ||
+        !trace_options_color(&sub, o, &p.colour, &exit_code) || !start_timeout(o, &exit_code)) {
+        return exit_code;
+    }
+    bus_client client;
+    loom_agent_options agent = {.on_event = on_event, .user = &p};
+    if (!bus_client_open(&client, &sub, o, "sub", &agent, &exit_code)) {
+        return exit_code;
+    }
+    loom_status st = LOOM_OK;
+    for (size_t i = 0; i < o->operand_count && st == LOOM_OK; i++) {
+        st = loom_agent_subscribe(client.agent, o->operands[i], &with, NULL);
+    }
+    if (st == LOOM_OK) {
+        st = loom_agent_wait_connected(client.agent, 5000);
+    }
+    if (st == LOOM_OK && !options_is_on(o, "json") && !options_is_on(o, "raw")) {
+        fputs("subscribed\n", stderr);
+    }
+    if (st == LOOM_OK) {
+        st = loom_agent_run_until_signal(client.agent);
+    }
+    exit_code = st == LOOM_OK ? VERB_OK : command_fail(&sub, "%s", loom_status_text(st));
+    bus_client_close(&client);
+    return command_finish(&sub, exit_code);
+}
+
+int verb_sub(int argc, char *const argv[])
+{
+    options o;
+    int exit_code;
+    if (!command_start(&sub, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return exit_code;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bridge/daemon/suggest.h"
+#include "tools/loom/ladder.h"
+#include "tools/loom/text.h"
+#include "tools/loom/trace_options.h"
+#include "tools/loom/verbs.h"
+#include "tools/loom/waterfall.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_COLUMNS 120
+
+static const option_spec specs[] = {
+    {.name = "last", .letter = 'l', .kind = OPTION_FLAG, .group = "Which traces",
+     .help = "The one that started last"},
+    {.name = "all", .kind = OPTION_FLAG, .group = "Which traces", .help = "Every trace there is"},
+    {.name = "count", .kind = OPTION_VALUE, .value = "N", .group = "Which traces",
+     .help = "With --all: there have to be exactly N of them"},
+    OPTIONS_SOURCE,
+    {.name = "ladder", .kind = OPTION_VALUE, .value = "NAME", .group = "What to check",
+     .help = "Each trace is exactly this ladder: trace-test"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output",
+     .help = "Say nothing about traces that are right, and draw none"},
+    OPTION_COLOR,
+    OPTION_HELP,
+};
+
+static const command check = {
+    .manual = {.program = "loom trace check",
+               .synopsis = "ID|PREFIX|--last|--all [OPTION]…",
+               .summary = "Checks that each trace is one connected tree: one root, every parent present, no id twice. With "
+                          "--ladder also that it is made of exactly the spans of a demo, in the right order, with the right "
+                          "kinds, services and links. Ends with 0 only if everything is right; prints what differs otherwise.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "Examples:\n"
+                          "  loom trace check --last --ladder trace-test\n"
+                          "  loom trace check --all --count 10 --ladder trace-test --file spans.jsonl\n"},
+    .operands_max = 1,
+};
+
+typedef struct checking {
+    trace_source *source;
+    const ladder *expected;
+    waterfall_options drawing;
+    bool quiet;
+    uint64_t traces, wrong;
+    loom_status status;
+} checking;
+
+/* Prints the verdict on one trace, and draws it when it is wrong. */
+static loom_status judge(checking *c, const uint8_t id[LOOM_TRACE_ID_SIZE], span_range trace)
+{
+    char *report = NULL;
+    size_t report_len = 0;
+    FILE *lines = open_memstream(&report, &report_len);
+    if (lines == NULL) {
+        return LOOM_ENOMEM;
+    }
+    size_t differences = 0;
+    loom_status st = ladder_check(lines, c->expected, trace, &differences);
+    if (fclose(lines) != 0) {
+        st = LOOM_ENOMEM;
+    }
+    char hex[LOOM_TRACE_ID_HEX_SIZE];
+    loom_trace_id_to_hex(hex, id);
+    c->traces++;
+    c->wrong += differences > 0;
+    if (st == LOOM_OK && differences == 0 && !c->quiet) {
+        printf("%s: right, %zu spans%s%s\n", hex, trace.count, c->expected != NULL ? ", the ladder " : "",
+               c->expected != NULL ? c->expected->name : "");
+    } else if (st == LOOM_OK && differences > 0) {
+        printf("%s: %zu difference%s\n%s", hex, differences, differences == 1 ? "" : "s", report);
+        st = c->quiet ? LOOM_OK : waterfall_draw(stdout, trace, &c->drawing);
+    }
+    free(report);
+    return st;
+}
+
+static loom_status check_one(checking *c, const uint8_t id[LOOM_TRACE_ID_SIZE])
+{
+    span_list list;
+    span_range trace;
+    loom_status st = trace_source_load(c->source, id, &list, &trace);
+    if (st == LOOM_OK) {
+        st = judge(c, id, trace);
+        span_list_fini(&list);
+    }
+    return st;
+}
+
+static bool visit(void *user, const trace_summary *summary)
+{
+    checking *c = user;
+    c->status = check_one(c, summary->trace_id);
+    return c->status == LOOM_OK;
+}
+
+static bool find_ladder(const options *o, const ladder **out, int *exit_code)
+{
+    const char *name = options_value(o, "ladder");
+    *out = name != NULL ? ladder_find(name) : NULL;
+    if (name == NULL || *out != NULL) {
+        return true;
+    }
+    suggestion s;
+    suggestion_init(&s, (loom_str){name, strlen(name)});
+    for (size_t i = 0; ladder_at(i) != NULL; i++) {
+        suggestion_consider(&s, ladder_at(i)->name);
+    }
+    const char *nearest = suggestion_result(&s);
+    *exit_code = command_misuse(&check, "there is no ladder \"%s\"; %s%s", name, nearest != NULL ? "did you mean " : "known: ",
+                                nearest != NULL ? nearest : ladder_at(0)->name);
+    return false;
+}
+
+static int check_all(checking *c, const options *o)
+{
+    int exit_code = VERB_OK;
+    uint64_t wanted;
+    if (o->operand_count > 0 || options_is_on(o, "last")) {
+        return command_misuse(&check, "--all stands alone");
+    }
+    if (!trace_options_number(&check, o, "count", 0, &wanted, &exit_code)) {
+        return exit_code;
+    }
+    const store_filter every = {.limit = INT64_MAX};
+    loom_status st = trace_source_list(c->source, &every, visit, c);
+    st = st != LOOM_OK ? st : c->status;
+    if (st != LOOM_OK) {
+        return command_fail(&check, "%s", c->source->problem[0] != '\0' ? c->source->problem : loom_status_text(st));
+    }
+    if (!c->quiet || c->wrong > 0) {
+        printf("%" PRIu64 " traces, %" PRIu64 " wrong\n", c->traces, c->wrong);
+    }
+    if (c->traces == 0) {
+        return command_fail(&check, "there are no traces");
+    }
+    if (options_has(o, "count") && c->traces != wanted) {
+        return command_fail(&check, "%" PRIu64 " traces instead of %" PRIu64, c->traces, wanted);
+    }
+    return c->wrong > 0 ? VERB_FAILED : VERB_OK;
+}
+
+static int check_named(checking *c, const options *o)
+{
+    int exit_code = VERB_OK;
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    if (options_has(o, "count")) {
+        return command_misuse(&check, "--count goes with --all");
+    }
+    if (!trace_options_find(&check, o, c->source, id, &exit_code)) {
+        return exit_code;
+    }
+    loom_status st = check_one(c, id);
+    if (st != LOOM_OK) {
+        return command_fail(&check, "%s", c->source->problem[0] != '\0' ? c->source->problem : loom_status_text(st));
+    }
+    return c->wrong > 0 ? VERB_FAILED : VERB_OK;
+}
+
+static int run(const options *o)
+{
+    int exit_code = VERB_OK;
+    trace_source source;
+    checking c = {.source = &source, .quiet = options_is_on(o, "quiet")};
+    c.drawing.columns = text_terminal_columns(STDOUT_FILENO, DEFAULT_COLUMNS);
+    if (!find_ladder(o, &c.expected, &exit_code) || !trace_options_color(&check, o, &c.drawing.colour, &exit_code) ||
+        !trace_options_open(&check, o, &source, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = options_is_on(o, "all") ? check_all(&c, o) : check_named(&c, o);
+    trace_source_close(&source);
+    return command_finish(&check, exit_code);
+}
+
+int verb_trace_check(int argc, char *const argv[])
+{
+    options o;
+    int exit_code;
+    if (!command_start(&check, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return exit_code;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads: nng's run the receiver; the main thread only waits for a signal. Signals are blocked before nng makes its
+ * threads, which inherit that. */
+#include "tools/loom/receiver.h"
+#include "tools/loom/trace_options.h"
+#include "tools/loom/verbs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const option_spec specs[] = {
+    {.name = "listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = "127.0.0.1:4318",
+     .help = "Address to receive on; port 0 takes a free one"},
+    {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db",
+     .help = "Database, made when it is missing"},
+    {.name = "retention-spans", .kind = OPTION_VALUE, .value = "N", .fallback = "1000000",
+     .help = "Drop the oldest traces beyond so many spans; 0 keeps everything"},
+    {.name = "port-file", .kind = OPTION_VALUE, .value = "FILE", .group = "For scripts",
+     .help = "Write the port here once it listens"},
+    {.name = "ready-fd", .kind = OPTION_VALUE, .value = "N", .group = "For scripts",
+     .help = "Write HOST:PORT and a line feed to this descriptor once it listens, and close it"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "General", .help = "Print nothing but errors"},
+    OPTION_HELP,
+};
+
+static const command collect = {
+    .manual = {.program = "loom trace collect",
+               .synopsis = "[OPTION]…",
+               .summary = "Receives traces over OTLP/HTTP (POST /v1/traces, protobuf or JSON, uncompressed, up to 16 MiB) and "
+                          "keeps them in an SQLite database until SIGTERM or SIGINT. GET /health answers 200. Everybody who "
+                          "can connect can write, so listen on loopback unless the network is yours.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "Examples:\n"
+                          "  loom trace collect\n"
+                          "  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 loom-broker     a broker that reports to it\n"
+                          "  loom trace collect --listen 127.0.0.1:0 --db /tmp/t.db --port-file /tmp/port\n"},
+};
+
+static void log_error(void *user, const char *message)
+{
+    (void)user;
+    command_fail(&collect, "%s", message);
+}
+
+static bool write_all(int fd, const char *text)
+{
+    size_t len = strlen(text);
+    while (len > 0) {
+        ssize_t written = write(fd, text, len);
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written < 0) {
+            return false;
+        }
+        text += written;
+        len -= (size_t)written;
+    }
+    return true;
+}
+
+/* A reader never sees half a port: the file appears under its name when it is complete. */
+static bool write_port_file(const char *path, uint16_t port)
+{
+    char *temporary = NULL;
+    if (asprintf(&temporary, "%s.%ld", path, (long)getpid()) < 0) {
+        return false;
+    }
+    FILE *out = fopen(temporary, "we");
+    bool done = out != NULL && fprintf(out, "%u\n", (unsigned)port) > 0;
+    done = out != NULL && fclose(out) == 0 && done && rename(temporary, path) == 0;
+    if (!done) {
+        int why = errno;
+        unlink(temporary);
+        errno = why;
+    }
+    free(temporary);
+    return done;
+}
+
+static bool announce(const options *o, const receiver *r, const char *db_path, int *exit_code)
+{
+    const char *port_file = options_value(o, "port-file");
+    uint64_t fd;
+    if (!options_is_on(o, "quiet")) {
+        printf("receiving traces on http://%s/v1/traces, database %s\n", receiver_address(r), db_path);
+        fflush(stdout);
+    }
+    if (port_file != NULL && !write_port_file(port_file, receiver_port(r))) {
+        *exit_code = command_fail(&collect, "cannot write %s: %s", port_file, strerror(errno));
+        return false;
+    }
+    if (!trace_options_number(&collect, o, "ready-fd", 0, &fd, exit_code)) {
+        return false;
+    }
+    if (options_has(o, "ready-fd")) {
+        char line[256];
+        snprintf(line, sizeof line, "%s\n", receiver_address(r));
+        if (fd > INT32_MAX || !write_all((int)fd, line) || (fd > STDERR_FILENO && close((int)fd) != 0)) {
+            *exit_code = command_fail(&collect, "cannot write to --ready-fd %" PRIu64 ": %s", fd, strerror(errno));
+            return false;
+        }
+    }
+    return true;
+}
+
+static int serve(const options *o, store *db, const char *db_path, const sigset_t *signals)
+{
+    const char *listen = options_value(o, "listen");
+    const receiver_options settings = {.listen = listen != NULL ? listen : "127.0.0.1:4318", .db = db, .on_error = log_error};
+    char why[RECEIVER_PROBLEM_SIZE];
+    receiver *r;
+    loom_status st = receiver_open(&r, &settings, why);
+    if (st != LOOM_OK) {
+        return st == LOOM_EINVAL ? command_misuse(&collect, "%s", why) : command_fail(&collect, "%s", why);
+    }
+    int exit_code = VERB_OK;
+    if (announce(o, r, db_path, &exit_code)) {
+        int number;
+        sigwait(signals, &number);
+        receiver_counts counts = receiver_read_counts(r);
+        if (!options_is_on(o, "quiet")) {
+            printf("stopped by %s: %" PRIu64 " requests, %" PRIu64 " spans stored, %" PRIu64 " requests refused\n",
+                   strsignal(number), counts.requests, counts.spans, counts.refused);
+        }
+    }
+    receiver_close(r);
+    return exit_code;
+}
+
+static int run(const options *o)
+{
+    int exit_code = VERB_OK;
+    uint64_t retention;
+    char *fallback = NULL;
+    const char *path = options_value(o, "db");
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (!trace_options_number(&collect, o, "retention-spans", 1000000, &retention, &exit_code)) {
+        return exit_code;
+    }
+    if (path == NULL) {
+        loom_status st = store_default_path(&fallback);
+        if (st != LOOM_OK) {
+            return command_fail(&collect, "%s", st == LOOM_ENOTFOUND ? "HOME is not set: name the database with --db" : loom_status_text(st));
+        }
+        path = fallback;
+    }
+    char why[STORE_PROBLEM_SIZE];
+    store *db;
+    if (store_open_writer(&db, path, retention, why) != LOOM_OK) {
+        exit_code = command_fail(&collect, "%s", why);
+    } else {
+        exit_code = serve(o, db, path, &signals);
+        store_close(db);
+    }
+    free(fallback);
+    return command_finish(&collect, exit_code);
+}
+
+int verb_trace_collect(int argc, char *const argv[])
+{
+    options o;
+    int exit_code;
+    if (!command_start(&collect, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return exit_code;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/loom/text.h"
+#include "tools/loom/trace_options.h"
+#include "tools/loom/verbs.h"
+
+#include <loom/trace.h>
+#include <string.h>
+
+static const option_spec specs[] = {
+    OPTIONS_SOURCE,
+    {.name = "service", .letter = 's', .kind = OPTION_VALUE, .value = "NAME", .group = "Which traces",
+     .help = "With a span of this service"},
+    {.name = "attr", .letter = 'a', .kind = OPTION_VALUE, .repeatable = true, .value = "KEY=VALUE", .group = "Which traces",
+     .help = "With this attribute on a span, such as topic=sensor.data"},
+    {.name = "since", .kind = OPTION_VALUE, .value = "AGE", .group = "Which traces",
+     .help = "Started at most this long ago: 90s, 10m, 2h, 1d"},
+    {.name = "limit", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .fallback = "20", .group = "Which traces",
+     .help = "At most so many, the newest"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "One JSON object a line, times in nanoseconds"},
+    OPTION_COLOR,
+    OPTION_HELP,
+};
+
+static const command ls = {
+    .manual = {.program = "loom trace ls",
+               .synopsis = "[OPTION]…",
+               .summary = "Lists traces, newest first: id, start, root span, duration, spans, errors and services.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "Examples:\n"
+                          "  loom trace ls --since 10m --service agent-sensor\n"
+                          "  loom trace ls --attr event_id=018f2c6e-7b5a-7c3d-9e21-5f6a7b8c9d0e\n"
+                          "  loom trace ls --attr topic=sensor.data --attr agent_id=sensor-1 --limit 5\n"
+                          "  loom trace ls --json | jq -r 'select(.errors > 0) | .trace_id'\n"},
+};
+
+typedef struct listing {
+    uint64_t now;
+    bool json, colour;
+    size_t count;
+    loom_status status;
+} listing;
+
+static bool visit(void *user, const trace_summary *summary)
+{
+    listing *l = user;
+    if (l->json) {
+        l->status = trace_summary_print_json(stdout, summary);
+        return l->status == LOOM_OK;
+    }
+    if (l->count++ == 0) {
+        trace_summary_print_heading(stdout, l->colour);
+    }
+    trace_summary_print_row(stdout, summary, l->now, l->colour);
+    return !ferror(stdout);
+}
+
+static bool read_filter(const options *o, uint64_t now, store_filter *filter, int *exit_code)
+{
+    const char *service = options_value(o, "service");
+    const char *since = options_value(o, "since");
+    loom_str attrs[STORE_ATTRS_MAX];
+    *filter = (store_filter){0};
+    filter->service = (loom_str){service, service != NULL ? strlen(service) : 0};
+    filter->attr_count = options_values(o, "attr", attrs, STORE_ATTRS_MAX);
+    if (filter->attr_count > STORE_ATTRS_MAX) {
+        *exit_code = command_misuse(&ls, "at most %d of --attr", STORE_ATTRS_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < filter->attr_count; i++) {
+        const char *equals = memchr(attrs[i].data, '=', attrs[i].len);
+        if (equals == NULL || equals == attrs[i].data) {
+            *exit_code = command_misuse(&ls, "--attr wants KEY=VALUE, not \"%.*s\"", (int)attrs[i].len, attrs[i].data);
+            return false;
+        }
+        size_t key = (size_t)(equals - attrs[i].data);
+        filter->attrs[i] = (store_attr){{attrs[i].data, key}, {equals + 1, attrs[i].len - key - 1}};
+    }
+    uint64_t age = now;
+    if (since != NULL && !text_parse_duration(&age, since)) {
+        *exit_code = command_misuse(&ls, "--since wants an age such as 90s, 10m, 2h or 1d, not \"%s\"", since);
+        return false;
+    }
+    filter->since_unix_ns = age < now ? now - age : 0;
+    return trace_options_number(&ls, o, "limit", 20, &filter->limit, exit_code);
+}
+
+static int run(const options *o)
+{
+    int exit_code = VERB_OK;
+    listing l = {.now = loom_time_unix_ns(), .json = options_is_on(o, "json")};
+    store_filter filter;
+    trace_source source;
+    if (!read_filter(o, l.now, &filter, &exit_code) || !trace_options_color(&ls, o, &l.colour, &exit_code) ||
+        !trace_options_open(&ls, o, &source, &exit_code)) {
+        return exit_code;
+    }
+    loom_status st = trace_source_list(&source, &filter, visit, &l);
+    if (st != LOOM_OK) {
+        exit_code = command_fail(&ls, "%s", source.problem);
+    } else if (l.status != LOOM_OK) {
+        exit_code = command_fail(&ls, "%s", loom_status_text(l.status));
+    } else if (l.count == 0 && !l.json) {
+        fputs("no traces\n", stderr);
+    }
+    trace_source_close(&source);
+    return command_finish(&ls, exit_code);
+}
+
+int verb_trace_ls(int argc, char *const argv[])
+{
+    options o;
+    int exit_code;
+    if (!command_start(&ls, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return exit_code;
+}

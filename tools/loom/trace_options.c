@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/loom/trace_options.h"
+
+#include "bridge/daemon/term.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool trace_options_open(const command *c, const options *o, trace_source *source, int *exit_code)
+{
+    const char *file = options_value(o, "file");
+    if (file != NULL && options_value(o, "db") != NULL) {
+        *exit_code = command_misuse(c, "give --db or --file, not both");
+        return false;
+    }
+    if (trace_source_open(source, options_value(o, "db"), file) != LOOM_OK) {
+        *exit_code = command_fail(c, "%s", source->problem);
+        return false;
+    }
+    if (source->cut) {
+        command_fail(c, "%s ends in the middle of a line, which is left out", file);
+    }
+    return true;
+}
+
+bool trace_options_color(const command *c, const options *o, bool *out, int *exit_code)
+{
+    const char *text = options_value(o, "color");
+    term_color choice = TERM_COLOR_AUTO;
+    if (text != NULL && !term_color_parse(&choice, text)) {
+        *exit_code = command_misuse(c, "--color is one of %s, not \"%s\"", TERM_COLOR_CHOICES, text);
+        return false;
+    }
+    *out = term_wants_color(choice, STDOUT_FILENO);
+    return true;
+}
+
+bool trace_options_find(const command *c, const options *o, trace_source *source, uint8_t id[LOOM_TRACE_ID_SIZE],
+                        int *exit_code)
+{
+    bool last = options_is_on(o, "last");
+    if (last == (o->operand_count > 0)) {
+        *exit_code = command_misuse(c, last ? "give a trace id or --last, not both" : "which trace? Give its id, the beginning of it, or --last");
+        return false;
+    }
+    loom_status st = last ? trace_source_latest(source, id) : trace_source_find(source, o->operands[0], id);
+    if (st != LOOM_OK) {
+        *exit_code = st == LOOM_EINVAL ? command_misuse(c, "%s, not \"%s\"", source->problem, o->operands[0])
+                                       : command_fail(c, "%s", source->problem);
+        return false;
+    }
+    return true;
+}
+
+bool trace_options_number(const command *c, const options *o, const char *name, uint64_t fallback, uint64_t *out,
+                          int *exit_code)
+{
+    const char *text = options_value(o, name);
+    *out = fallback;
+    if (text == NULL) {
+        return true;
+    }
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0) {
+        *exit_code = command_misuse(c, "--%s is a whole number, not \"%s\"", name, text);
+        return false;
+    }
+    return true;
+}

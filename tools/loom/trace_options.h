@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options that ls, show and check share. */
+#ifndef LOOM_TOOLS_TRACE_OPTIONS_H
+#define LOOM_TOOLS_TRACE_OPTIONS_H
+
+#include "tools/loom/source.h"
+#include "tools/loom/verb.h"
+
+#define OPTIONS_SOURCE                                                                                               \
+    {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db", .group = "Where from", \
+     .help = "Database of `loom trace collect`"},                                                                    \
+    {.name = "file", .kind = OPTION_VALUE, .value = "FILE", .group = "Where from",                                   \
+     .help = "Read OTLP/JSON lines instead, as LOOM_SPANS_FILE has them; - is standard input"}
+#define OPTION_COLOR                                                                                                 \
+    {.name = "color", .kind = OPTION_VALUE, .value = "WHEN", .fallback = "auto", .group = "Output",                  \
+     .help = "Colours: auto, always or never; auto wants a terminal and respects NO_COLOR"}
+
+/* --db or --file. False: *exit_code says how to end, and there is nothing to close. */
+bool trace_options_open(const command *c, const options *o, trace_source *source, int *exit_code);
+/* Whether standard output gets colours. False: not a value of --color; *exit_code says how to end. */
+bool trace_options_color(const command *c, const options *o, bool *out, int *exit_code);
+/* The trace that the operand or --last names. */
+bool trace_options_find(const command *c, const options *o, trace_source *source, uint8_t id[LOOM_TRACE_ID_SIZE],
+                        int *exit_code);
+/* A whole number from 0 on; fallback when the option is not given. */
+bool trace_options_number(const command *c, const options *o, const char *name, uint64_t fallback, uint64_t *out,
+                          int *exit_code);
+
+#endif

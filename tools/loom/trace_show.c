@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/loom/regroup.h"
+#include "tools/loom/text.h"
+#include "tools/loom/trace_options.h"
+#include "tools/loom/verbs.h"
+#include "tools/loom/waterfall.h"
+#include "trace/otlp_json.h"
+
+#include <unistd.h>
+
+#define DEFAULT_COLUMNS 120
+#define JSON_MAX ((size_t)1 << 32) /* bytes */
+
+static const option_spec specs[] = {
+    {.name = "last", .letter = 'l', .kind = OPTION_FLAG, .group = "Which trace", .help = "The one that started last"},
+    OPTIONS_SOURCE,
+    {.name = "attrs", .letter = 'a', .kind = OPTION_FLAG, .group = "Output", .help = "Attributes of every span, too"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "One ExportTraceServiceRequest in OTLP/JSON"},
+    {.name = "width", .letter = 'w', .kind = OPTION_VALUE, .value = "COLUMNS", .group = "Output",
+     .help = "Instead of the terminal's; 120 without a terminal"},
+    OPTION_COLOR,
+    OPTION_HELP,
+};
+
+static const command show = {
+    .manual = {.program = "loom trace show",
+               .synopsis = "ID|PREFIX|--last [OPTION]…",
+               .summary = "Draws a trace: each span below its parent, with its service, kind, start, duration and a bar "
+                          "where it lies in time; its events (•), links (→) and errors (!). A span whose parent is missing "
+                          "is marked as an orphan.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "Examples:\n"
+                          "  loom trace show --last\n"
+                          "  loom trace show 4bf92f --attrs | less -R\n"
+                          "  loom trace show --last --file spans.jsonl\n"
+                          "  loom trace show --last --json | curl -H 'Content-Type: application/json' \\\n"
+                          "      --data-binary @- http://localhost:4318/v1/traces     send it on, say to Jaeger\n"},
+    .operands_max = 1,
+};
+
+static loom_status print_json(span_range trace)
+{
+    regrouping r;
+    pb_buf json;
+    loom_bytes request;
+    regrouping_init(&r);
+    pb_init(&json, NULL, 0, JSON_MAX);
+    for (size_t i = 0; i < trace.count; i++) {
+        regrouping_add(&r, trace.spans[i].otlp.span, trace.spans[i].otlp.resource, trace.spans[i].otlp.scope);
+    }
+    loom_status st = regrouping_finish(&r, &request);
+    if (st == LOOM_OK) {
+        st = otlp_json_request(&json, request);
+    }
+    if (st == LOOM_OK) {
+        fwrite(json.data, 1, json.len, stdout);
+        fputc('\n', stdout);
+    }
+    pb_fini(&json);
+    regrouping_fini(&r);
+    return st;
+}
+
+static int run(const options *o)
+{
+    int exit_code = VERB_OK;
+    waterfall_options drawing = {.attrs = options_is_on(o, "attrs")};
+    uint64_t columns;
+    trace_source source;
+    if (!trace_options_color(&show, o, &drawing.colour, &exit_code) ||
+        !trace_options_number(&show, o, "width", text_terminal_columns(STDOUT_FILENO, DEFAULT_COLUMNS), &columns, &exit_code) ||
+        !trace_options_open(&show, o, &source, &exit_code)) {
+        return exit_code;
+    }
+    drawing.columns = columns < 1000 ? (size_t)columns : 1000;
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    span_list list;
+    span_range trace;
+    if (!trace_options_find(&show, o, &source, id, &exit_code)) {
+        goto close_source;
+    }
+    loom_status st = trace_source_load(&source, id, &list, &trace);
+    if (st != LOOM_OK) {
+        exit_code = command_fail(&show, "%s", source.problem);
+        goto close_source;
+    }
+    st = options_is_on(o, "json") ? print_json(trace) : waterfall_draw(stdout, trace, &drawing);
+    if (st != LOOM_OK) {
+        exit_code = command_fail(&show, "%s", loom_status_text(st));
+    }
+    span_list_fini(&list);
+close_source:
+    trace_source_close(&source);
+    return command_finish(&show, exit_code);
+}
+
+int verb_trace_show(int argc, char *const argv[])
+{
+    options o;
+    int exit_code;
+    if (!command_start(&show, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return exit_code;
+}

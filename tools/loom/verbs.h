@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every verb, one file each: verb_NAME() is in NAME.c, verb_trace_NAME() in trace_NAME.c. */
+#ifndef LOOM_TOOLS_VERBS_H
+#define LOOM_TOOLS_VERBS_H
+
+#include "tools/loom/verb.h"
+
+int verb_pub(int argc, char *const argv[]);
+int verb_sub(int argc, char *const argv[]);
+int verb_trace(int argc, char *const argv[]);
+int verb_trace_check(int argc, char *const argv[]);
+int verb_trace_collect(int argc, char *const argv[]);
+int verb_trace_ls(int argc, char *const argv[]);
+int verb_trace_show(int argc, char *const argv[]);
+
+#endif
