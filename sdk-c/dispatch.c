@@ -52,7 +52,8 @@ static loom_span *start_span(loom_agent *a, const loom_envelope *event, const lo
                                                 .topic = loom_envelope_topic(event),
                                                 .thread_id = loom_envelope_thread_id(event, thread),
                                                 .correlation_id = loom_envelope_correlation_id(event, correlation),
-                                                .id = loom_envelope_id(event)});
+                                                .id = loom_envelope_id(event),
+                                                .payload_len = loom_envelope_payload(event).len});
     bool linked = loom_envelope_creation_context(event, &link.context);
     return loom_span_start(a->tracer, "agent.on_event",
                            &(loom_span_options){.kind = LOOM_SPAN_CONSUMER,

@@ -84,7 +84,8 @@ static loom_span *set_context(loom_agent *a, loom_envelope_fields *f, inherited_
                                                 .topic = f->topic,
                                                 .thread_id = f->thread_id,
                                                 .correlation_id = f->correlation_id,
-                                                .id = f->id});
+                                                .id = f->id,
+                                                .payload_len = f->payload.len});
     loom_span *span = loom_span_start(a->tracer, "agent.emit",
                                       &(loom_span_options){.kind = LOOM_SPAN_PRODUCER,
                                                            .attrs = attrs.items,

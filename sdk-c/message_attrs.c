@@ -34,6 +34,7 @@ void message_attrs_fill(message_attrs *out, const message_facts *facts)
         text("event_id", id),
         text("thread_id", thread),
         text("correlation_id", correlation),
+        {.key = "messaging.message.body.size", .type = LOOM_ATTR_INT, .value.integer = (int64_t)facts->payload_len},
     };
     memcpy(out->items, items, sizeof items);
 }

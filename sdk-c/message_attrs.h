@@ -7,7 +7,7 @@
 #include <loom/envelope.h>
 #include <loom/trace.h>
 
-enum { MESSAGE_ATTRS = 12 };
+enum { MESSAGE_ATTRS = 13 };
 
 typedef struct message_attrs {
     loom_attr items[MESSAGE_ATTRS];
@@ -22,6 +22,7 @@ typedef struct message_facts {
     loom_str thread_id;      /* empty: the event's id */
     loom_str correlation_id; /* empty: the thread's */
     const uint8_t *id;       /* LOOM_UUID_SIZE bytes */
+    size_t payload_len;
 } message_facts;
 
 /* Borrows from facts and from itself: for a span that starts now. */

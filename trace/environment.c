@@ -54,8 +54,10 @@ static void read_batching(reader *r)
     o->max_queue_size = read_number(r, get("OTEL_BSP_MAX_QUEUE_SIZE"), "OTEL_BSP_MAX_QUEUE_SIZE is not a number of spans");
     o->max_export_batch_size = read_number(r, get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
                                            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE is not a number of spans");
-    o->schedule_delay_ms = read_number(r, get("OTEL_BSP_SCHEDULE_DELAY"), "OTEL_BSP_SCHEDULE_DELAY is not a number of milliseconds");
-    o->export_timeout_ms = read_number(r, get("OTEL_BSP_EXPORT_TIMEOUT"), "OTEL_BSP_EXPORT_TIMEOUT is not a number of milliseconds");
+    o->schedule_delay_ms = read_number(r, get("OTEL_BSP_SCHEDULE_DELAY"),
+                                       "OTEL_BSP_SCHEDULE_DELAY is not a number of milliseconds");
+    o->export_timeout_ms = read_number(r, get("OTEL_BSP_EXPORT_TIMEOUT"),
+                                       "OTEL_BSP_EXPORT_TIMEOUT is not a number of milliseconds");
     o->otlp_timeout_ms = read_number(r, get_either("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
                                      "OTEL_EXPORTER_OTLP_TIMEOUT is not a number of milliseconds");
 }

@@ -301,7 +301,10 @@ static void take_value(otlp_any *any, const pb_field *f)
         static const struct {
             uint32_t number;
             otlp_any_type type;
-        } kinds[] = {{ANY_STRING, OTLP_ANY_STRING}, {ANY_ARRAY, OTLP_ANY_ARRAY}, {ANY_KVLIST, OTLP_ANY_KVLIST}, {ANY_BYTES, OTLP_ANY_BYTES}};
+        } kinds[] = {{ANY_STRING, OTLP_ANY_STRING},
+                     {ANY_ARRAY, OTLP_ANY_ARRAY},
+                     {ANY_KVLIST, OTLP_ANY_KVLIST},
+                     {ANY_BYTES, OTLP_ANY_BYTES}};
         for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
             if (f->number == kinds[i].number) {
                 *any = (otlp_any){.type = kinds[i].type, .bytes = f->bytes};

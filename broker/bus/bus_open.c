@@ -3,6 +3,7 @@
  *
  * Nothing is encoded for subscribers while none is connected. Consecutive envelopes of one topic leave together. A PUB
  * socket drops for a subscriber that does not keep up; the numbers show it. */
+#include <nng/nng.h>
 #include <nng/protocol/pipeline0/pull.h>
 #include <nng/protocol/pubsub0/pub.h>
 #include <stdlib.h>

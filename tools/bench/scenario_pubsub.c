@@ -55,10 +55,11 @@ static void on_message(void *user, const uint8_t *data, size_t size)
     if (sent_at != 0) {
         histogram_add(&s->latency_ns, bench_now_ns() - sent_at);
     }
-    if (number != s->next) {
+    if (number < s->next) {
         atomic_fetch_add_explicit(&s->misordered, 1, memory_order_relaxed);
+    } else {
+        s->next = number + 1;
     }
-    s->next = number + 1;
     const uint64_t received = atomic_load_explicit(&s->received, memory_order_relaxed); /* nobody else writes it */
     atomic_store_explicit(&s->received, received + 1, memory_order_relaxed);
 }

@@ -52,8 +52,9 @@ static void respond(nng_aio *aio, otlp_answer *answer, bool close_connection)
     int code = answer->body.failed ? NNG_ENOMEM : nng_http_res_alloc(&res);
     if (code == 0 && (code = nng_http_res_set_status(res, answer->status)) == 0 &&
         (code = nng_http_res_set_header(res, "Content-Type", answer->content_type)) == 0) {
-        /* Copied also when empty: nng then says Content-Length: 0, which a kept connection needs. */
-        code = nng_http_res_copy_data(res, answer->body.len > 0 ? answer->body.data : (const uint8_t *)"", answer->body.len);
+        /* Also when empty: nng then says Content-Length: 0, which a kept connection needs. It cannot copy nothing. */
+        code = answer->body.len > 0 ? nng_http_res_copy_data(res, answer->body.data, answer->body.len)
+                                    : nng_http_res_set_data(res, "", 0);
     }
     if (code == 0 && answer->retry_later) {
         code = nng_http_res_set_header(res, "Retry-After", "1");

@@ -121,9 +121,6 @@ static int check_all(checking *c, const options *o)
 {
     int exit_code = VERB_OK;
     uint64_t wanted;
-    if (o->operand_count > 0 || options_is_on(o, "last")) {
-        return command_misuse(&check, "--all stands alone");
-    }
     if (!trace_options_number(&check, o, "count", 0, &wanted, &exit_code)) {
         return exit_code;
     }
@@ -149,9 +146,6 @@ static int check_named(checking *c, const options *o)
 {
     int exit_code = VERB_OK;
     uint8_t id[LOOM_TRACE_ID_SIZE];
-    if (options_has(o, "count")) {
-        return command_misuse(&check, "--count goes with --all");
-    }
     if (!trace_options_find(&check, o, c->source, id, &exit_code)) {
         return exit_code;
     }
@@ -162,13 +156,31 @@ static int check_named(checking *c, const options *o)
     return c->wrong > 0 ? VERB_FAILED : VERB_OK;
 }
 
+/* Before any file is opened: a wrong command line is the better thing to hear about. */
+static bool names_traces(const options *o, int *exit_code)
+{
+    if (!options_is_on(o, "all")) {
+        if (options_has(o, "count")) {
+            *exit_code = command_misuse(&check, "--count goes with --all");
+            return false;
+        }
+        return trace_options_name_one(&check, o, exit_code);
+    }
+    if (o->operand_count > 0 || options_is_on(o, "last")) {
+        *exit_code = command_misuse(&check, "--all stands alone");
+        return false;
+    }
+    return true;
+}
+
 static int run(const options *o)
 {
     int exit_code = VERB_OK;
     trace_source source;
     checking c = {.source = &source, .quiet = options_is_on(o, "quiet")};
     c.drawing.columns = text_terminal_columns(STDOUT_FILENO, DEFAULT_COLUMNS);
-    if (!find_ladder(o, &c.expected, &exit_code) || !trace_options_color(&check, o, &c.drawing.colour, &exit_code) ||
+    if (!names_traces(o, &exit_code) || !find_ladder(o, &c.expected, &exit_code) ||
+        !trace_options_color(&check, o, &c.drawing.colour, &exit_code) ||
         !trace_options_open(&check, o, &source, &exit_code)) {
         return exit_code;
     }

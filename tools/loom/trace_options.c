@@ -37,14 +37,21 @@ bool trace_options_color(const command *c, const options *o, bool *out, int *exi
     return true;
 }
 
+bool trace_options_name_one(const command *c, const options *o, int *exit_code)
+{
+    bool last = options_is_on(o, "last");
+    if (last == (o->operand_count > 0)) {
+        *exit_code = command_misuse(c, last ? "give a trace id or --last, not both"
+                                            : "which trace? Give its id, the beginning of it, or --last");
+        return false;
+    }
+    return true;
+}
+
 bool trace_options_find(const command *c, const options *o, trace_source *source, uint8_t id[LOOM_TRACE_ID_SIZE],
                         int *exit_code)
 {
     bool last = options_is_on(o, "last");
-    if (last == (o->operand_count > 0)) {
-        *exit_code = command_misuse(c, last ? "give a trace id or --last, not both" : "which trace? Give its id, the beginning of it, or --last");
-        return false;
-    }
     loom_status st = last ? trace_source_latest(source, id) : trace_source_find(source, o->operands[0], id);
     if (st != LOOM_OK) {
         *exit_code = st == LOOM_EINVAL ? command_misuse(c, "%s, not \"%s\"", source->problem, o->operands[0])

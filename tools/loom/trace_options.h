@@ -19,7 +19,9 @@
 bool trace_options_open(const command *c, const options *o, trace_source *source, int *exit_code);
 /* Whether standard output gets colours. False: not a value of --color; *exit_code says how to end. */
 bool trace_options_color(const command *c, const options *o, bool *out, int *exit_code);
-/* The trace that the operand or --last names. */
+/* Whether the command line names one trace, by an operand or by --last. */
+bool trace_options_name_one(const command *c, const options *o, int *exit_code);
+/* That trace. */
 bool trace_options_find(const command *c, const options *o, trace_source *source, uint8_t id[LOOM_TRACE_ID_SIZE],
                         int *exit_code);
 /* A whole number from 0 on; fallback when the option is not given. */

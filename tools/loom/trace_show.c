@@ -68,7 +68,7 @@ static int run(const options *o)
     waterfall_options drawing = {.attrs = options_is_on(o, "attrs")};
     uint64_t columns;
     trace_source source;
-    if (!trace_options_color(&show, o, &drawing.colour, &exit_code) ||
+    if (!trace_options_name_one(&show, o, &exit_code) || !trace_options_color(&show, o, &drawing.colour, &exit_code) ||
         !trace_options_number(&show, o, "width", text_terminal_columns(STDOUT_FILENO, DEFAULT_COLUMNS), &columns, &exit_code) ||
         !trace_options_open(&show, o, &source, &exit_code)) {
         return exit_code;

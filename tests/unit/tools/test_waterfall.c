@@ -58,7 +58,7 @@ static void attributes_are_listed_when_asked_for(void **state)
     (void)state;
     assert_drawn("trace 4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b  2023-11-14 22:13:20.000 UTC  1.00 ms  1 span, 1 service\n"
                  "NAME  SERVICE  KIND          START   DURATION\n"
-                 "root  agent    internal          0    1.00 ms  ████████\n"
+                 "root  agent    internal          0    1.00 ms  ████████████\n"
                  "    topic = a.b\n",
                  draw(faulty, 1, (waterfall_options){.columns = 55, .attrs = true}));
 }

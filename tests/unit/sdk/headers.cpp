@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every public header is C++ too.
+#include <loom/agent.h>
+#include <loom/api.h>
+#include <loom/baggage.h>
+#include <loom/context.h>
+#include <loom/envelope.h>
+#include <loom/loom.h>
+#include <loom/qos.h>
+#include <loom/status.h>
+#include <loom/topic.h>
+#include <loom/trace.h>
+#include <loom/tracestate.h>
+
+int main()
+{
+    loom_agent_options options = {};
+    loom_agent *agent = nullptr;
+    return loom_agent_open(&agent, &options) == LOOM_EINVAL && agent == nullptr ? 0 : 1;
+}
