@@ -102,8 +102,8 @@ static bool start(bench_site *site)
 static bool available(const bench_options *options, char *why, size_t why_size)
 {
     char path[SITE_URL_SIZE];
-    const bool process = options->bridge == BRIDGE_PROCESS;
-    if (site_sibling(path, "loom-broker") && (!process || site_sibling(path, "loom-bridge"))) {
+    const bool apart = options->bridge == BRIDGE_PROCESS;
+    if (site_sibling(path, "loom-broker") && (!apart || site_sibling(path, "loom-bridge"))) {
         return true;
     }
     snprintf(why, why_size, "the programs under measurement are not there");

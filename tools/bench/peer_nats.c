@@ -6,7 +6,7 @@
  * drops what a slow consumer leaves behind, so that the producer is held back by the consumer's progress (needs_window). */
 #include "tools/bench/peer_nats.h"
 
-#include <nats.h>
+#include <nats/nats.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

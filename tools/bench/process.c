@@ -56,6 +56,7 @@ pid_t processes_fork(process_list *list, const char *role)
     }
     process *p = &list->items[list->count++];
     p->pid = pid;
+    p->log[0] = '\0';
     snprintf(p->role, sizeof p->role, "%s", role);
     return pid;
 }
@@ -63,6 +64,9 @@ pid_t processes_fork(process_list *list, const char *role)
 bool processes_run(process_list *list, const char *role, char *const argv[], const char *log)
 {
     const pid_t pid = processes_fork(list, role);
+    if (pid > 0) {
+        snprintf(list->items[list->count - 1].log, PROCESS_LOG_SIZE, "%s", log);
+    }
     if (pid != 0) {
         return pid > 0;
     }
@@ -78,6 +82,19 @@ bool processes_run(process_list *list, const char *role, char *const argv[], con
     _exit(127);
 }
 
+/* What it said itself. */
+static void show_log(const process *p)
+{
+    char line[256];
+    FILE *log = p->log[0] != '\0' ? fopen(p->log, "re") : NULL;
+    while (log != NULL && fgets(line, sizeof line, log) != NULL) {
+        fprintf(stderr, "  %s: %s%s", p->role, line, strchr(line, '\n') == NULL ? "\n" : "");
+    }
+    if (log != NULL) {
+        fclose(log);
+    }
+}
+
 /* Complains and forgets it, when one has ended. */
 static bool one_has_ended(process_list *list)
 {
@@ -91,6 +108,7 @@ static bool one_has_ended(process_list *list)
         } else {
             bench_complain("the %s ended too early, with exit code %d", list->items[i].role, WEXITSTATUS(status));
         }
+        show_log(&list->items[i]);
         list->items[i] = list->items[--list->count];
         return true;
     }

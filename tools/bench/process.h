@@ -9,9 +9,12 @@
 
 #include "tools/bench/series.h"
 
+enum { PROCESS_LOG_SIZE = 256 };
+
 typedef struct process {
     pid_t pid;
     char role[SAMPLE_ROLE_SIZE];
+    char log[PROCESS_LOG_SIZE]; /* file with its output; "": it has ours */
 } process;
 
 typedef struct process_list {

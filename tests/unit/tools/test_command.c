@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -135,6 +136,7 @@ static void collected_trace_is_listed_shown_and_checked(void **state)
     pid_t collector = fork();
     assert_true(collector >= 0);
     if (collector == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed assertion must not leave it behind */
         execl(LOOM_PROGRAM, "loom", "trace", "collect", "--listen", "127.0.0.1:0", "--db", db, "--port-file", port_file, "--quiet", (char *)NULL);
         _exit(127);
     }

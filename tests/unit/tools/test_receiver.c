@@ -51,13 +51,15 @@ typedef struct answer {
 static size_t keep_body(char *data, size_t size, size_t count, void *user)
 {
     answer *a = user;
-    assert_true(a->len + size * count < sizeof a->body);
+    if (a->len + size * count >= sizeof a->body) {
+        return 0; /* curl takes it as a failure */
+    }
     memcpy(a->body + a->len, data, size * count);
     a->len += size * count;
     return size * count;
 }
 
-/* body NULL: GET. */
+/* body NULL: GET. status 0: no answer. Any thread, so nothing is asserted here. */
 static answer request(const fixture *f, const char *path, const char *header, const char *more, const void *body, size_t len)
 {
     answer a = {0};
@@ -77,8 +79,9 @@ static answer request(const fixture *f, const char *path, const char *header, co
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
     }
-    assert_int_equal(curl_easy_perform(curl), CURLE_OK);
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a.status);
+    if (curl_easy_perform(curl) == CURLE_OK) {
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a.status);
+    }
     curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
     snprintf(a.type, sizeof a.type, "%s", type != NULL ? type : "");
     curl_slist_free_all(headers);
@@ -305,7 +308,7 @@ static void client_that_hangs_up_in_its_body_stores_nothing(void **state)
 typedef struct client {
     const fixture *f;
     uint8_t trace;
-    long worst;
+    size_t accepted;
 } client;
 
 static void *send_many(void *arg)
@@ -314,8 +317,7 @@ static void *send_many(void *arg)
     for (uint8_t i = 0; i < 10; i++) {
         pb_buf body;
         ladder_request(&body, (uint8_t)(c->trace + i));
-        long status = request(c->f, "/v1/traces", PROTOBUF, NULL, body.data, body.len).status;
-        c->worst = status > c->worst ? status : c->worst;
+        c->accepted += request(c->f, "/v1/traces", PROTOBUF, NULL, body.data, body.len).status == 200;
         pb_fini(&body);
     }
     return NULL;
@@ -332,7 +334,7 @@ static void clients_at_once_lose_nothing(void **state)
     }
     for (size_t i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
-        assert_int_equal(clients[i].worst, 200);
+        assert_int_equal(clients[i].accepted, 10);
     }
     assert_int_equal(stored_spans(f), 40 * FIXTURE_LADDER_COUNT);
     assert_int_equal(receiver_read_counts(f->r).requests, 40);
