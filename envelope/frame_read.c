@@ -100,11 +100,12 @@ static loom_status read_map(mp_reader *r, frame_type type, frame_keys keys, void
     return LOOM_OK;
 }
 
+/* Its items are left for later, when each is scanned: a value takes a byte at least, so a larger count is a lie. */
 static loom_status read_batch(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
 {
     uint32_t values;
     unsigned per_envelope = out->type == FRAME_DELIVER ? 2 : 1;
-    if (!mp_read_array(r, &values) || values % per_envelope != 0) {
+    if (!mp_read_array(r, &values) || values % per_envelope != 0 || values > (size_t)(r->end - r->at)) {
         return refuse(reason, out->type, "batch", "is not an array of envelopes");
     }
     out->u.batch = (frame_batch){values / per_envelope, {r->at, (size_t)(r->end - r->at)}};
@@ -127,39 +128,70 @@ static loom_status read_call(mp_reader *r, frame *out, char reason[FRAME_REASON_
     return LOOM_OK;
 }
 
-static loom_status read_positional(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+static loom_status read_credit(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
 {
-    switch (out->type) {
-    case FRAME_PUBLISH:
-    case FRAME_DELIVER:
-        return read_batch(r, out, reason);
-    case FRAME_CREDIT:
-        if (!mp_read_uint(r, &out->u.credit.messages) || !mp_read_uint(r, &out->u.credit.bytes)) {
-            return refuse(reason, out->type, "messages or bytes", "is not an unsigned integer");
-        }
-        return LOOM_OK;
-    case FRAME_PING:
-    case FRAME_PONG:
-        return mp_read_uint(r, &out->u.number) ? LOOM_OK
-                                               : refuse(reason, out->type, "number", "is not an unsigned integer");
-    case FRAME_CALL:
-        return read_call(r, out, reason);
-    case FRAME_RESULT: {
-        frame_result *f = &out->u.result;
-        if (!read_call_id(r, &f->call_id) || !mp_read_uint(r, &f->outcome) || !mp_read_str(r, &f->code) ||
-            !mp_read_str(r, &f->text) || !mp_read_bin(r, &f->payload)) {
-            return refuse(reason, out->type, "call id, outcome, code, text or payload", "is missing or wrong");
-        }
-        return LOOM_OK;
+    if (!mp_read_uint(r, &out->u.credit.messages) || !mp_read_uint(r, &out->u.credit.bytes)) {
+        return refuse(reason, out->type, "messages or bytes", "is not an unsigned integer");
     }
-    case FRAME_CANCEL:
-        if (!read_call_id(r, &out->u.cancel.call_id) || !mp_read_str(r, &out->u.cancel.reason)) {
-            return refuse(reason, out->type, "call id or reason", "is missing or wrong");
-        }
-        return LOOM_OK;
-    default:
-        return LOOM_EVERSION;
+    return LOOM_OK;
+}
+
+static loom_status read_number(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    return mp_read_uint(r, &out->u.number) ? LOOM_OK : refuse(reason, out->type, "number", "is not an unsigned integer");
+}
+
+static loom_status read_result(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    frame_result *f = &out->u.result;
+    if (!read_call_id(r, &f->call_id) || !mp_read_uint(r, &f->outcome) || !mp_read_str(r, &f->code) ||
+        !mp_read_str(r, &f->text) || !mp_read_bin(r, &f->payload)) {
+        return refuse(reason, out->type, "call id, outcome, code, text or payload", "is missing or wrong");
     }
+    return LOOM_OK;
+}
+
+static loom_status read_cancel(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    if (!read_call_id(r, &out->u.cancel.call_id) || !mp_read_str(r, &out->u.cancel.reason)) {
+        return refuse(reason, out->type, "call id or reason", "is missing or wrong");
+    }
+    return LOOM_OK;
+}
+
+/* The frames without a map. values: in the array, the type included. open: their last value is left unread. */
+typedef struct positional {
+    loom_status (*read)(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE]);
+    uint32_t values;
+    bool open;
+} positional;
+
+static const positional positionals[FRAME_NOTICE + 1] = {
+    [FRAME_PUBLISH] = {read_batch, 2, true},   [FRAME_DELIVER] = {read_batch, 2, true},
+    [FRAME_CREDIT] = {read_credit, 3, false},  [FRAME_CALL] = {read_call, 6, true},
+    [FRAME_RESULT] = {read_result, 6, false},  [FRAME_CANCEL] = {read_cancel, 3, false},
+    [FRAME_PING] = {read_number, 2, false},    [FRAME_PONG] = {read_number, 2, false},
+};
+
+/* Values of a later version are stepped over; there is nothing behind the array. */
+static loom_status finish(mp_reader *r, frame_type type, uint32_t more, char reason[FRAME_REASON_SIZE])
+{
+    while (more-- > 0) {
+        if (!mp_skip(r, LOOM_DEPTH_MAX)) {
+            return refuse(reason, type, "an unknown trailing value", "is not well-formed");
+        }
+    }
+    return r->at == r->end ? LOOM_OK : refuse(reason, type, "array", "ends before the frame does");
+}
+
+static loom_status read_positional(mp_reader *r, uint32_t count, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    const positional *p = &positionals[out->type];
+    if (count < p->values || (p->open && count > p->values)) {
+        return refuse(reason, out->type, "array", "has the wrong number of values");
+    }
+    loom_status st = p->read(r, out, reason);
+    return st != LOOM_OK || p->open ? st : finish(r, out->type, count - p->values, reason);
 }
 
 loom_status frame_decode(frame *out, loom_bytes body, char reason[FRAME_REASON_SIZE])
@@ -172,18 +204,15 @@ loom_status frame_decode(frame *out, loom_bytes body, char reason[FRAME_REASON_S
         snprintf(reason, FRAME_REASON_SIZE, "frame is not a msgpack array that begins with its type");
         return LOOM_EMALFORMED;
     }
-    if (type == 0 || type > FRAME_DURABLE_LAST) {
+    frame_keys keys = frame_keys_of(type <= FRAME_NOTICE ? (frame_type)type : 0);
+    if (keys.keys == NULL && (type > FRAME_NOTICE || positionals[type].read == NULL)) {
         snprintf(reason, FRAME_REASON_SIZE, "frame type %llu is not known", (unsigned long long)type);
         return LOOM_EVERSION;
     }
     out->type = (frame_type)type;
-    frame_keys keys = frame_keys_of(out->type);
-    if (keys.keys != NULL) {
-        return read_map(&r, out->type, keys, &out->u, reason);
+    if (keys.keys == NULL) {
+        return read_positional(&r, count, out, reason);
     }
-    loom_status st = read_positional(&r, out, reason);
-    if (st == LOOM_EVERSION) {
-        snprintf(reason, FRAME_REASON_SIZE, "frame type %llu is not known", (unsigned long long)type);
-    }
-    return st;
+    loom_status st = read_map(&r, out->type, keys, &out->u, reason);
+    return st == LOOM_OK ? finish(&r, out->type, count - 2, reason) : st;
 }

@@ -28,17 +28,14 @@ static bool take(mp_reader *r, uint32_t len, const uint8_t **out)
     return true;
 }
 
-bool mp_read_str(mp_reader *r, loom_str *out)
+bool mp_read_str_sized(mp_reader *r, loom_str *out)
 {
     if (left(r) == 0) {
         return false;
     }
     uint32_t len;
     uint8_t b = *r->at;
-    if ((b & 0xe0) == MP_FIXSTR) {
-        len = b & 0x1f;
-        r->at++;
-    } else if (b < MP_STR8 || b > MP_STR32 || !read_length(r, 1u << (b - MP_STR8), &len)) {
+    if (b < MP_STR8 || b > MP_STR32 || !read_length(r, 1u << (b - MP_STR8), &len)) {
         return false;
     }
     const uint8_t *data;

@@ -141,7 +141,21 @@ typedef struct mp_reader {
 } mp_reader;
 
 /* Each reads one value of its kind, and answers false (position unspecified) when there is none. */
-bool mp_read_str(mp_reader *r, loom_str *out);
+bool mp_read_str_sized(mp_reader *r, loom_str *out); /* the forms with a length of their own: str 8, 16, 32 */
+static inline bool mp_read_str(mp_reader *r, loom_str *out)
+{
+    size_t left = (size_t)(r->end - r->at);
+    if (left == 0 || (*r->at & 0xe0) != MP_FIXSTR) {
+        return mp_read_str_sized(r, out);
+    }
+    size_t len = *r->at & 0x1f;
+    if (len >= left) {
+        return false;
+    }
+    *out = (loom_str){(const char *)r->at + 1, len};
+    r->at += 1 + len;
+    return true;
+}
 bool mp_read_bin(mp_reader *r, loom_bytes *out);
 /* In a signed form too, when it is not negative: several languages know no other. */
 bool mp_read_uint(mp_reader *r, uint64_t *out);

@@ -47,14 +47,16 @@ static loom_status scan_hop(envelope_view *v, mp_reader *r, const char **reason)
     loom_str text;
     loom_bytes ext;
     int8_t type;
+    if (r->end - hop >= 3 + HOP_SIZE && hop[0] == MP_EXT8 && hop[1] == HOP_SIZE && hop[2] == HOP_EXT_TYPE) {
+        v->hop_in_place = hop - v->data == HOP_OFFSET - 3;
+        v->field[ENV_HOP] = (envelope_slice){(uint32_t)(hop + 3 - v->data), HOP_SIZE};
+        r->at += 3 + HOP_SIZE;
+        return LOOM_OK;
+    }
     v->hop_in_place = false;
-    if (mp_read_ext(r, &type, &ext)) {
-        if (type == HOP_EXT_TYPE && ext.len == HOP_SIZE) {
-            v->hop_in_place = hop[0] == MP_EXT8 && hop - v->data == HOP_OFFSET - 3;
-            set_slice(v, ENV_HOP, ext.data, HOP_SIZE);
-        } else { /* present, but no context */
-            set_slice(v, ENV_HOP, hop, 1);
-        }
+    if (mp_read_ext(r, &type, &ext)) { /* of another kind: present, but no context */
+        bool is_hop = type == HOP_EXT_TYPE && ext.len == HOP_SIZE;
+        set_slice(v, ENV_HOP, is_hop ? ext.data : hop, is_hop ? HOP_SIZE : 1);
     } else if (take_nil(r)) {
         set_slice(v, ENV_HOP, NULL, 0);
     } else if (mp_read_str(r, &text)) {

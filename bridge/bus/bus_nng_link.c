@@ -19,6 +19,7 @@ enum {
     CONNECT_MS = 5000,
     BACKOFF_MIN_MS = 50,
     BACKOFF_MAX_MS = 2000,
+    BACKOFF_REPLACED_MS = 10000,      /* two bridges of one id must not throw each other out all the time */
     SEND_BUFFER = 4 * BUS_WINDOW,     /* the window, acks that carry nothing else, and messages sent again */
     RECEIVE_BUFFER = 16 * BUS_WINDOW,
     INBOX_MESSAGES = 4 * BUS_WINDOW,
@@ -413,6 +414,10 @@ static void turn_up(bus_nng *b)
     loom_status st = b->pinging ? control_client_take(b->control, &answer) : LOOM_EBUSY;
     if (st != LOOM_EBUSY) {
         b->pinging = false;
+        if (st == LOOM_OK && answer.status == LOOM_EREPLACED) {
+            bus_nng_log(b, 0, "another bridge uses this id bridge=%s", b->bridge_id);
+            b->backoff_ms = BACKOFF_REPLACED_MS;
+        }
         if (st != LOOM_OK || answer.status != LOOM_OK) {
             lost(b, st == LOOM_ETIMEDOUT ? "no answer to a ping" : st != LOOM_OK ? loom_status_text(st)
                                                                                  : "the broker does not know this bridge");

@@ -84,8 +84,11 @@ loom_status bridge_bus_hello(bus_server *s, loom_str id, loom_str software, uint
 loom_status bridge_bus_ping(bus_server *s, loom_str id, uint64_t epoch)
 {
     bus_bridge *b = find(s, id);
-    if (b == NULL || b->link.epoch != epoch) {
+    if (b == NULL) {
         return LOOM_ENOTFOUND;
+    }
+    if (b->link.epoch != epoch) {
+        return LOOM_EREPLACED;
     }
     b->heard_ms = uv_now(s->loop);
     return LOOM_OK;

@@ -79,7 +79,7 @@ static void op_ping(bus_server *s, const control_request *q, msgpack_packer *pk)
 {
     loom_status st = bridge_bus_ping(s, q->bridge, q->epoch);
     if (st != LOOM_OK) {
-        refuse(pk, st, "no such bridge in this epoch: say hello");
+        refuse(pk, st, st == LOOM_EREPLACED ? "another bridge of this id said hello later" : "no such bridge: say hello");
         return;
     }
     msgpack_pack_map(pk, 1);

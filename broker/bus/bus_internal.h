@@ -70,7 +70,7 @@ void bridge_bus_flush(bus_server *s, bool complete_only);
 void bridge_bus_tick(bus_server *s);
 /* A bridge says hello; an older one of the same id is closed. LOOM_EFULL, LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status bridge_bus_hello(bus_server *s, loom_str id, loom_str software, uint64_t *epoch);
-/* LOOM_ENOTFOUND: not this bridge in this epoch. */
+/* LOOM_ENOTFOUND: no such bridge.  LOOM_EREPLACED: one of this id said hello later. */
 LOOM_MUST_CHECK loom_status bridge_bus_ping(bus_server *s, loom_str id, uint64_t epoch);
 
 /* Handles one frame of the session. LOOM_OK also when the request was refused: the answer says so.

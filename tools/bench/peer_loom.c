@@ -53,9 +53,14 @@ static void url_for(const bench_site *site, char out[SITE_URL_SIZE], const char 
     }
 }
 
-typedef struct bus_urls {
-    char pull[SITE_URL_SIZE], pub[SITE_URL_SIZE], control[SITE_URL_SIZE];
-} bus_urls;
+/* An endpoint of the bus; name is NULL: none. */
+static void bus_url(const bench_site *site, char out[SITE_URL_SIZE], const char *name)
+{
+    out[0] = '\0';
+    if (name != NULL) {
+        snprintf(out, SITE_URL_SIZE, "ipc://%s/%s", site->dir, name);
+    }
+}
 
 /* program is run with its --listen and --ready-file and the arguments after them, which end with NULL. */
 static bool start_program(bench_site *site, const char *program, char *const more[])
@@ -86,17 +91,14 @@ static bool start(bench_site *site)
         return false;
     }
     set_environment(site, sink_url);
-    if (site->options->bridge == BRIDGE_BROKER) {
-        char *off[] = {"--bus-pull", "", "--bus-pub", "", "--bus-control", "", NULL};
-        return start_program(site, "loom-broker", off);
-    }
-    bus_urls bus;
-    snprintf(bus.pull, sizeof bus.pull, "ipc://%s/bus-in.sock", site->dir);
-    snprintf(bus.pub, sizeof bus.pub, "ipc://%s/bus-out.sock", site->dir);
-    snprintf(bus.control, sizeof bus.control, "ipc://%s/bus-control.sock", site->dir);
-    char *broker[] = {"--bus-pull", bus.pull, "--bus-pub", bus.pub, "--bus-control", bus.control, NULL};
-    char *bridge[] = {"--bus-push", bus.pull, "--bus-sub", bus.pub, "--bus-control", bus.control, NULL};
-    return start_program(site, "loom-broker", broker) && start_program(site, "loom-bridge", bridge);
+    const bool apart = site->options->bridge == BRIDGE_PROCESS;
+    char control[SITE_URL_SIZE], pull[SITE_URL_SIZE], pub[SITE_URL_SIZE];
+    bus_url(site, control, apart ? "bus-control.sock" : NULL);
+    bus_url(site, pull, apart ? "bridge-in.sock" : NULL);
+    bus_url(site, pub, apart ? "bridge-out.sock" : NULL);
+    char *broker[] = {"--bus-pull", "", "--bus-pub", "", "--bus-control", control, "--bridge-pull", pull, "--bridge-pub", pub, NULL};
+    char *bridge[] = {"--bus-control", control, NULL};
+    return start_program(site, "loom-broker", broker) && (!apart || start_program(site, "loom-bridge", bridge));
 }
 
 static bool available(const bench_options *options, char *why, size_t why_size)

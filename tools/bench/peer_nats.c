@@ -127,7 +127,6 @@ static nats_client *open_client(const bench_site *site, bool at_once, bool trace
     natsStatus st = natsOptions_Create(&options);
     if (st == NATS_OK && (st = natsOptions_SetURL(options, site->url)) == NATS_OK &&
         (st = natsOptions_SetIOBufSize(options, IO_BUFFER_SIZE)) == NATS_OK &&
-        (st = natsOptions_SetMaxPendingMsgs(options, INT32_MAX)) == NATS_OK &&
         (st = natsOptions_SetSendAsap(options, at_once)) == NATS_OK) {
         st = natsConnection_Connect(&c->connection, options);
     }

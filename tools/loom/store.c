@@ -23,14 +23,17 @@ static const char schema[] =
     " PRIMARY KEY (trace_id, key, value)) WITHOUT ROWID;"
     "CREATE INDEX attributes_by_value ON attributes (key, value);";
 
+static const char upsert_trace[] =
+    "INSERT INTO traces VALUES (?1, ?2, 1) ON CONFLICT (trace_id) DO UPDATE SET start = min(start, excluded.start),"
+    " spans = spans + 1 RETURNING spans";
+
 static const char *const write_sql[WRITE_COUNT] = {
     [WRITE_BEGIN] = "BEGIN IMMEDIATE",
     [WRITE_COMMIT] = "COMMIT",
     [WRITE_ROLLBACK] = "ROLLBACK",
     [WRITE_SPAN] = "INSERT INTO spans VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
     [WRITE_ATTR] = "INSERT INTO attributes VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-    [WRITE_TRACE] = "INSERT INTO traces VALUES (?1, ?2, 1) ON CONFLICT (trace_id) DO UPDATE SET"
-                    " start = min(start, excluded.start), spans = spans + 1 RETURNING spans",
+    [WRITE_TRACE] = upsert_trace,
     [WRITE_OLDEST] = "SELECT trace_id, spans FROM traces ORDER BY start LIMIT 1",
     [WRITE_DROP_ATTRS] = "DELETE FROM attributes WHERE trace_id = ?1",
     [WRITE_DROP_SPANS] = "DELETE FROM spans WHERE trace_id = ?1",
