@@ -67,6 +67,8 @@ LOOM_MUST_CHECK loom_status bus_port_replay(bus_port *port);
 void bus_port_answered(bus_port *port, const frame_outcome *outcome);
 /* Tells the agent's session when it has changed. */
 void bus_port_tell_pressure(bus_port *port);
+/* The same for every port. */
+void bus_nng_tell_pressure(bus_nng *b);
 
 /* ---- the connection (bus_nng_link.c) ---- */
 

@@ -504,10 +504,6 @@ void bus_nng_flush(bus_nng *b)
         b->pressure_changed = true;
     }
     if (b->pressure_changed && b->state != BUS_NNG_CLOSED) {
-        b->pressure_changed = false;
-        void *port;
-        for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
-            bus_port_tell_pressure(port);
-        }
+        bus_nng_tell_pressure(b);
     }
 }

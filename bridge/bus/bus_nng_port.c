@@ -291,7 +291,8 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
     memcpy(room, wire, view->len);
     frame_batch_commit(&chunk->w, view->len);
     if (!b->pressing && unsent + view->len > bound) {
-        b->pressing = b->pressure_changed = true;
+        b->pressing = true;
+        bus_nng_tell_pressure(b); /* at once: a whole buffer of an agent may be on its way through this call */
     }
 }
 
@@ -301,6 +302,15 @@ void bus_port_tell_pressure(bus_port *port)
     if (on != port->told_pressing) {
         port->told_pressing = on;
         port->handlers->pressure(port->user, on);
+    }
+}
+
+void bus_nng_tell_pressure(bus_nng *b)
+{
+    void *port;
+    b->pressure_changed = false;
+    for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
+        bus_port_tell_pressure(port);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <loom/context.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 
 typedef enum field_type {
     FIELD_STRING,
-    FIELD_HEX,    /* bytes; ids are hex, unlike everything else in protobuf's JSON */
+    FIELD_TRACE_ID, /* bytes; ids are hex, unlike everything else in protobuf's JSON */
+    FIELD_SPAN_ID,
     FIELD_BASE64, /* bytes */
     FIELD_UINT32,
     FIELD_ENUM,
@@ -66,8 +68,8 @@ static const field event_fields[] = {{"timeUnixNano", 1, FIELD_FIXED64, NULL},
                                      {0}};
 static const message event = {event_fields};
 
-static const field link_fields[] = {{"traceId", 1, FIELD_HEX, NULL},
-                                    {"spanId", 2, FIELD_HEX, NULL},
+static const field link_fields[] = {{"traceId", 1, FIELD_TRACE_ID, NULL},
+                                    {"spanId", 2, FIELD_SPAN_ID, NULL},
                                     {"traceState", 3, FIELD_STRING, NULL},
                                     {"attributes", 4, FIELD_MESSAGES, &key_value},
                                     {"droppedAttributesCount", 5, FIELD_UINT32, NULL},
@@ -78,10 +80,10 @@ static const message link_message = {link_fields};
 static const field status_fields[] = {{"message", 2, FIELD_STRING, NULL}, {"code", 3, FIELD_ENUM, NULL}, {0}};
 static const message status_message = {status_fields};
 
-static const field span_fields[] = {{"traceId", 1, FIELD_HEX, NULL},
-                                    {"spanId", 2, FIELD_HEX, NULL},
+static const field span_fields[] = {{"traceId", 1, FIELD_TRACE_ID, NULL},
+                                    {"spanId", 2, FIELD_SPAN_ID, NULL},
                                     {"traceState", 3, FIELD_STRING, NULL},
-                                    {"parentSpanId", 4, FIELD_HEX, NULL},
+                                    {"parentSpanId", 4, FIELD_SPAN_ID, NULL},
                                     {"name", 5, FIELD_STRING, NULL},
                                     {"kind", 6, FIELD_ENUM, NULL},
                                     {"startTimeUnixNano", 7, FIELD_FIXED64, NULL},
@@ -145,19 +147,22 @@ static int hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static loom_status put_hex(const encoding *e, const field *f, const json_t *value)
+/* All of its digits, or none for an absent one. */
+static loom_status put_id(const encoding *e, const field *f, const json_t *value)
 {
-    uint8_t id[16]; /* the longest id */
-    size_t len = json_string_length(value);
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    const size_t size = f->type == FIELD_TRACE_ID ? LOOM_TRACE_ID_SIZE : LOOM_SPAN_ID_SIZE;
+    const char *expected = f->type == FIELD_TRACE_ID ? "32 hex digits" : "16 hex digits";
     const char *text = json_string_value(value);
-    if (text == NULL || len % 2 != 0 || len / 2 > sizeof id) {
-        return wrong(e, f, "an id in hex digits");
+    size_t len = json_string_length(value);
+    if (text == NULL || (len != 0 && len != 2 * size)) {
+        return wrong(e, f, expected);
     }
     for (size_t i = 0; i < len / 2; i++) {
         int high = hex_digit(text[2 * i]);
         int low = hex_digit(text[2 * i + 1]);
         if (high < 0 || low < 0) {
-            return wrong(e, f, "an id in hex digits");
+            return wrong(e, f, expected);
         }
         id[i] = (uint8_t)(high << 4 | low);
     }
@@ -291,8 +296,9 @@ static loom_status put_field(const encoding *e, const field *f, const json_t *va
         }
         pb_string_field(e->out, f->number, (loom_str){json_string_value(value), json_string_length(value)});
         return LOOM_OK;
-    case FIELD_HEX:
-        return put_hex(e, f, value);
+    case FIELD_TRACE_ID:
+    case FIELD_SPAN_ID:
+        return put_id(e, f, value);
     case FIELD_BASE64:
         return put_base64(e, f, value);
     case FIELD_UINT32:

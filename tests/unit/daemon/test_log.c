@@ -157,12 +157,15 @@ static void a_pipe_that_nobody_reads_stalls_no_caller_and_close_keeps_its_deadli
     /* every line was read or is counted as lost */
     static char got[200000];
     uint64_t arrived = 0;
-    size_t length = read_available(fds[0], got, sizeof got);
-    for (size_t i = 0; i < length; i++) {
-        arrived += got[i] == '\n';
+    size_t filled = read_available(fds[0], got, sizeof got - 1);
+    got[filled] = '\0';
+    for (char *text = got, *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+        *end = '\0';
+        arrived += strstr(text, "nobody reads this") != NULL; /* and not the lines that tell of drops */
     }
     assert_true(arrived > 0);
-    assert_true(arrived + lost >= 20000 && arrived + lost <= 20001);
+    /* a notice of drops that was lost itself is counted with the lines; there are few of them */
+    assert_in_range(arrived + lost, 20000, 20010);
     close(fds[0]);
     close(fds[1]);
 }

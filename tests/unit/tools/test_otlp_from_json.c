@@ -121,8 +121,8 @@ static void what_is_no_request_is_refused_with_its_reason(void **state)
     assert_refused("{\"resourceSpans\":{}}", "resourceSpans has to be an array");
     assert_refused("{\"resourceSpans\":[7]}", "resourceSpans has to be an array of objects");
     assert_refused(SPAN(",\"name\":7"), "name has to be a string");
-    assert_refused(SPAN(",\"parentSpanId\":\"0g\""), "parentSpanId has to be an id in hex digits");
-    assert_refused(SPAN(",\"parentSpanId\":\"00000000000000000000000000000000000000\""), "parentSpanId has to be an id in hex digits");
+    assert_refused(SPAN(",\"parentSpanId\":\"000000000000000g\""), "parentSpanId has to be 16 hex digits");
+    assert_refused(SPAN(",\"parentSpanId\":\"00000000000000000000000000000000000000\""), "parentSpanId has to be 16 hex digits");
     assert_refused(SPAN(",\"startTimeUnixNano\":\"-1\""), "startTimeUnixNano has to be a non-negative integer");
     assert_refused(SPAN(",\"startTimeUnixNano\":\"18446744073709551616\""), "startTimeUnixNano has to be a non-negative integer");
     assert_refused(SPAN(",\"kind\":\"SPAN_KIND_SERVER\""), "kind has to be a non-negative integer");

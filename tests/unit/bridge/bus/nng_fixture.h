@@ -10,7 +10,7 @@
 #include "broker/eventbus.h"
 #include "tests/support/check.h"
 
-enum { HOME_DEADLINE_MS = 20000 };
+enum { HOME_DEADLINE_MS = 10000 };
 
 typedef struct bus_home {
     uv_loop_t loop;

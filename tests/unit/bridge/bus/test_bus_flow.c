@@ -51,7 +51,19 @@ static void pump(flow *f, uint64_t count, size_t padding, uint64_t credit)
             progress = f->reader.delivered;
             until_ms = uv_hrtime() / 1000000 + HOME_DEADLINE_MS;
         }
-        assert_true(uv_hrtime() / 1000000 < until_ms);
+        if (uv_hrtime() / 1000000 >= until_ms) {
+            bus_nng_stats a = bus_nng_get_stats(f->from), b = bus_nng_get_stats(f->to);
+            bus_server_stats v = bus_server_get_stats(f->home.server);
+            eventbus_stats core = eventbus_get_stats(f->home.core);
+            print_error("published %llu delivered %llu granted %llu pressed %d; from sent %llu received %llu unsent %zu; "
+                        "server received %llu sent %llu gaps %llu resent %llu; queued %llu; to received %llu gaps %llu\n",
+                        (unsigned long long)f->sensor.number, (unsigned long long)f->reader.delivered,
+                        (unsigned long long)granted, f->sensor.pressed, (unsigned long long)a.sent,
+                        (unsigned long long)a.received, a.unsent_bytes, (unsigned long long)v.bridge_received,
+                        (unsigned long long)v.bridge_sent, (unsigned long long)v.gaps, (unsigned long long)v.resent,
+                        (unsigned long long)core.queued, (unsigned long long)b.received, (unsigned long long)b.gaps);
+            fail_msg("no progress within %d ms", HOME_DEADLINE_MS);
+        }
     }
 }
 
