@@ -159,9 +159,9 @@ static void a_pipe_that_nobody_reads_stalls_no_caller_and_close_keeps_its_deadli
     uint64_t arrived = 0;
     size_t filled = read_available(fds[0], got, sizeof got - 1);
     got[filled] = '\0';
-    for (char *text = got, *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+    for (char *at = got, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
         *end = '\0';
-        arrived += strstr(text, "nobody reads this") != NULL; /* and not the lines that tell of drops */
+        arrived += strstr(at, "nobody reads this") != NULL; /* and not the lines that tell of drops */
     }
     assert_true(arrived > 0);
     /* a notice of drops that was lost itself is counted with the lines; there are few of them */
