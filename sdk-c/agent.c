@@ -19,6 +19,7 @@
 #define RECEIVE_MESSAGES 1024u
 #define RECEIVE_BYTES (4u * 1024u * 1024u)
 #define CLOSE_TIMEOUT_MS 5000u
+#define KEEP_NS (1000 * MS_NS) /* until a welcome says more */
 
 /* ---- open ---- */
 
@@ -83,6 +84,7 @@ static void set_defaults(loom_agent *a, const loom_agent_options *options)
     a->id_len = strlen(options->id);
     a->max_payload = LOOM_PAYLOAD_MAX;
     a->state = LOOM_AGENT_CONNECTING;
+    a->keep_ns = KEEP_NS;
     random_take(a->instance, sizeof a->instance);
     send_queue_init(&a->out, options->send_buffer_bytes != 0 ? options->send_buffer_bytes : SEND_BUFFER_BYTES);
     session_start(a);
@@ -95,16 +97,33 @@ static loom_status init_lock(loom_agent *a)
         return LOOM_ENOMEM;
     }
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    int failed = pthread_cond_init(&a->changed, &attr);
-    pthread_condattr_destroy(&attr);
-    if (failed != 0) {
-        return LOOM_ENOMEM;
+    loom_status st = LOOM_ENOMEM;
+    if (pthread_cond_init(&a->changed, &attr) != 0) {
+        goto destroy_attr;
+    }
+    if (pthread_cond_init(&a->keeper_wakes, &attr) != 0) {
+        goto destroy_changed;
     }
     if (pthread_mutex_init(&a->lock, NULL) != 0) {
-        pthread_cond_destroy(&a->changed);
-        return LOOM_ENOMEM;
+        goto destroy_keeper_wakes;
     }
-    return LOOM_OK;
+    st = LOOM_OK;
+    goto destroy_attr;
+
+destroy_keeper_wakes:
+    pthread_cond_destroy(&a->keeper_wakes);
+destroy_changed:
+    pthread_cond_destroy(&a->changed);
+destroy_attr:
+    pthread_condattr_destroy(&attr);
+    return st;
+}
+
+static void destroy_lock(loom_agent *a)
+{
+    pthread_mutex_destroy(&a->lock);
+    pthread_cond_destroy(&a->keeper_wakes);
+    pthread_cond_destroy(&a->changed);
 }
 
 static void *agent_thread(void *arg)
@@ -125,10 +144,25 @@ static loom_status start_thread(loom_agent *a)
     sigset_t all, before;
     sigfillset(&all); /* signals are the program's own threads' business */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&a->thread, NULL, agent_thread, a);
+    loom_status st = agent_keeper_start(a);
+    if (st == LOOM_OK) {
+        a->has_thread = pthread_create(&a->thread, NULL, agent_thread, a) == 0;
+        st = a->has_thread ? LOOM_OK : LOOM_EIO;
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    a->has_thread = failed == 0;
-    return failed == 0 ? LOOM_OK : LOOM_EIO;
+    return st;
+}
+
+/* Lock not held. */
+static void end_keeper(loom_agent *a)
+{
+    pthread_mutex_lock(&a->lock);
+    a->closing = true;
+    pthread_cond_signal(&a->keeper_wakes);
+    pthread_mutex_unlock(&a->lock);
+    if (a->has_keeper) {
+        pthread_join(a->keeper, NULL);
+    }
 }
 
 /* Everything but the lock, telemetry and thread; also of an agent half made. */
@@ -194,6 +228,7 @@ loom_status loom_agent_open(loom_agent **out, const loom_agent_options *options)
     }
     if (!options->poll_mode && (st = start_thread(a)) != LOOM_OK) {
         agent_open_error_set("no thread for the agent");
+        end_keeper(a);
         goto close_telemetry;
     }
     *out = a;
@@ -201,8 +236,7 @@ loom_status loom_agent_open(loom_agent **out, const loom_agent_options *options)
 
 close_telemetry:
     telemetry_close(a, 0);
-    pthread_mutex_destroy(&a->lock);
-    pthread_cond_destroy(&a->changed);
+    destroy_lock(a);
 free_parts:
     free_agent(a);
     if (loom_agent_open_error()[0] == '\0') {
@@ -254,12 +288,12 @@ loom_status loom_agent_close_within(loom_agent *a, uint32_t timeout_ms)
     agent_changed(a);
     agent_wake(a);
     pthread_mutex_unlock(&a->lock);
+    end_keeper(a);
     drain(a);
     loom_status st = tell_unsent(a);
     uint64_t now = monotonic_ns();
     telemetry_close(a, now < deadline ? (uint32_t)((deadline - now) / MS_NS) + 1 : 1);
-    pthread_mutex_destroy(&a->lock);
-    pthread_cond_destroy(&a->changed);
+    destroy_lock(a);
     free_agent(a);
     return st;
 }

@@ -75,11 +75,13 @@ struct loom_agent {
     loom_tracer *tracer;
     int epoll_fd, wake_fd, timer_fd, run_fd;
     pthread_t thread;
-    bool has_thread;
+    pthread_t keeper;
+    bool has_thread, has_keeper;
 
     pthread_mutex_t lock;
     pthread_cond_t changed; /* anything a waiter may wait for */
     unsigned waiters;       /* of changed; guarded by lock */
+    pthread_cond_t keeper_wakes; /* early, to end */
 
     /* guarded by lock */
     send_queue out;
@@ -97,6 +99,7 @@ struct loom_agent {
     bool closing;
     uint64_t close_deadline;
     bool looping;           /* somebody is the loop */
+    uint64_t keep_ns;       /* a handler that takes longer keeps the session from ending: the heartbeat */
     char topic[LOOM_TOPIC_MAX]; /* the last one that was found valid */
     size_t topic_len;
 
@@ -140,6 +143,11 @@ bool agent_write_failed(loom_agent *a);
 void agent_end_runs(loom_agent *a);
 /* The loop, after a handler. */
 void agent_after_handler(loom_agent *a);
+
+/* ---- agent_keeper.c ---- */
+
+/* With every signal blocked. It ends when the agent is closing. */
+LOOM_MUST_CHECK loom_status agent_keeper_start(loom_agent *a);
 
 /* ---- session.c ---- */
 

@@ -218,6 +218,6 @@ void agent_round(loom_agent *a, int timeout_ms)
         session_event(a); /* after a failed write too: the bridge may have said why */
     }
     session_tick(a, monotonic_ns());
-    write_all(a, false);
+    write_all(a, link_event); /* reading may have cleared the sign that there is room again */
     arm_timer(a);
 }

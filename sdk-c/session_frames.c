@@ -103,6 +103,7 @@ static loom_status on_welcome(loom_agent *a, const frame_welcome *f)
     pthread_mutex_lock(&a->lock);
     bool lower = f->max_payload != 0 && f->max_payload < LOOM_PAYLOAD_MAX;
     a->max_payload = lower ? (uint32_t)f->max_payload : LOOM_PAYLOAD_MAX;
+    a->keep_ns = a->session.heartbeat_ns;
     send_queue_begin(&a->out, f->credit_bytes);
     for (size_t i = 0; i < a->subs.count && st == LOOM_OK; i++) {
         st = session_subscribe(a, a->subs.items[i]);

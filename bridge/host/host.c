@@ -212,7 +212,10 @@ loom_status host_serve(host *h, const host_serve_options *o)
     };
     loom_status st = bridge_create(&h->bridge, &with);
     if (st == LOOM_OK) {
-        link_server_options link = {.tls_cert_key_file = o->tls_cert_key_file[0] != '\0' ? o->tls_cert_key_file : NULL};
+        link_server_options link = {
+            .tls_cert_key_file = o->tls_cert_key_file[0] != '\0' ? o->tls_cert_key_file : NULL,
+            .heartbeat_ms = o->heartbeat_ms,
+        };
         st = link_server_open(&h->links, &h->loop, h->bridge, &link);
     }
     if (st != LOOM_OK) {

@@ -8,7 +8,8 @@
 enum {
     LINK_READ_SIZE = 256 * 1024,     /* the loop's one read buffer, shared by all links */
     LINK_KEEP_SIZE = 16 * 1024,      /* buffers larger than this are given back when a link is idle */
-    LINK_TICK_MS = 1000
+    LINK_TICK_MS = 1000,             /* at most between two ticks */
+    LINK_TICKS_PER_HEARTBEAT = 4     /* at least: a session has to be pinged well before it expires */
 };
 
 typedef struct link link_t;

@@ -48,6 +48,12 @@ static void on_nng_wake(uv_async_t *async)
     link_nng_drain(async->data);
 }
 
+static uint64_t tick_ms(uint32_t heartbeat_ms)
+{
+    uint64_t part = heartbeat_ms / LINK_TICKS_PER_HEARTBEAT;
+    return heartbeat_ms == 0 || part > LINK_TICK_MS ? LINK_TICK_MS : part > 0 ? part : 1;
+}
+
 loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, const link_server_options *options)
 {
     *out = NULL;
@@ -75,7 +81,8 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, cons
     server->nng_wake.data = server->tick.data = server->before_poll.data = server;
     server->handles_open = 3;
     bridge_tick(b, uv_now(loop));
-    uv_timer_start(&server->tick, on_tick, LINK_TICK_MS, LINK_TICK_MS);
+    uint64_t interval = tick_ms(server->options.heartbeat_ms);
+    uv_timer_start(&server->tick, on_tick, interval, interval);
     uv_prepare_start(&server->before_poll, on_before_poll);
     *out = server;
     return LOOM_OK;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An agent: a named participant on the bus that emits events and handles those it subscribed to.
  *
- * Threads: unless poll_mode is set, an agent runs one thread of its own, and handlers run on it, one at a time.
+ * Threads: unless poll_mode is set, an agent runs one thread of its own, and handlers run on it, one at a time. They may
+ * take their time: a second, idle thread keeps the session meanwhile. In poll mode the caller has to come back to
+ * loom_agent_poll() within three heartbeats.
  * loom_agent_emit(), subscribe and unsubscribe may be called from any thread and from handlers.
  * In poll mode no thread is made: handlers run inside loom_agent_poll(), which one thread calls.
  * Closing and waiting are not for handlers. After fork() a child must not use, nor close, the agents of its parent: their

@@ -622,6 +622,41 @@ static void an_event_that_was_kept_is_not_reused(void **state)
     loom_envelope_unref(kept);
 }
 
+static loom_status wait_for_answer(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
+{
+    (void)agent;
+    (void)topic;
+    (void)event;
+    fixture *f = user;
+    while (atomic_load(&f->answer) == LOOM_OK) {
+        wait_pause();
+    }
+    return LOOM_OK;
+}
+
+static void a_long_handler_does_not_cost_the_session(void **state)
+{
+    fixture *f = *state;
+    loom_agent_options options = options_of(f);
+    options.on_event = wait_for_answer;
+    f->bridge.heartbeat_ms = 20;
+    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
+    uint64_t number = fake_bridge_session(&f->bridge, 2);
+    fake_bridge_deliver_text(&f->bridge, number, "sensor.data", "x");
+    for (unsigned pings = 0; pings < 5;) {
+        frame got = fake_bridge_expect(&f->bridge, FRAME_PING);
+        pings += got.u.number == 0; /* of the thread that is not in the handler */
+    }
+    assert_status(LOOM_OK, loom_agent_emit_text(f->agent, "out", "meanwhile", NULL));
+    frame got;
+    do {
+        got = fake_bridge_next(&f->bridge);
+    } while (got.type == FRAME_PING);
+    assert_int_equal(FRAME_PUBLISH, got.type); /* others' messages do not wait for the handler either */
+    atomic_store(&f->answer, LOOM_EINVAL);
+    wait_until(loom_agent_get_stats(f->agent).received == 1, FAKE_DEADLINE_MS);
+}
+
 static loom_status echo(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
 {
     (void)topic;
@@ -728,6 +763,7 @@ int main(void)
         WITH_AGENT(credit_is_granted_again_when_half_is_used),
         WITH_AGENT(a_handler_that_fails_is_counted_and_the_session_goes_on),
         WITH_AGENT(an_event_that_was_kept_is_not_reused),
+        WITH_AGENT(a_long_handler_does_not_cost_the_session),
         WITH_AGENT(what_a_handler_emits_leaves),
         WITH_AGENT(an_event_without_hops_left_leads_to_no_other),
         WITH_AGENT(handlers_can_neither_close_nor_wait),

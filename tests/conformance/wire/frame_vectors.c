@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frames of vectors.json: what is read from them, what is written for them, and which bytes are refused. */
+#include <stdlib.h>
+
+#include "envelope/frame.h"
+#include "envelope/frame_keys.h"
+#include "tests/conformance/wire/vectors.h"
+
+static loom_bytes bin_of(json_t *value)
+{
+    return value != NULL ? vector_bytes(json_object_get(value, "bin")) : (loom_bytes){NULL, 0};
+}
+
+static void same_bytes(const char *name, loom_bytes expected, loom_bytes actual)
+{
+    if (expected.len != actual.len || (actual.len > 0 && memcmp(expected.data, actual.data, actual.len) != 0)) {
+        fail_msg("%s: other bytes, %zu of them instead of %zu", name, actual.len, expected.len);
+    }
+}
+
+static void same_bin(const char *name, json_t *value, loom_bytes actual)
+{
+    loom_bytes expected = bin_of(value);
+    same_bytes(name, expected, actual);
+    free((void *)(uintptr_t)expected.data);
+}
+
+static void same_key(const char *name, const frame_key *key, json_t *value, const void *from)
+{
+    const void *field = (const char *)from + key->offset;
+    loom_str text = {json_string_value(value), json_string_length(value)};
+    switch (key->kind) {
+    case KEY_UINT: assert_true(vector_uint(value) == *(const uint64_t *)field); break;
+    case KEY_BOOL: assert_int_equal(json_is_true(value), *(const bool *)field); break;
+    case KEY_STR: assert_str(text.len > 0 ? text.data : "", *(const loom_str *)field); break;
+    case KEY_BIN: same_bin(name, value, *(const loom_bytes *)field); break;
+    case KEY_TYPES: {
+        const frame_subscribe *f = from;
+        assert_int_equal(json_array_size(value), f->type_count);
+        for (uint32_t i = 0; i < f->type_count; i++) {
+            assert_str(json_string_value(json_array_get(value, i)), f->types[i]);
+        }
+        break;
+    }
+    }
+}
+
+/* Every key of the table as the vector has it, and no key in the vector that the table does not know. */
+static void same_map(json_t *vector, const frame *f)
+{
+    json_t *fields = json_object_get(vector, "fields");
+    frame_keys keys = frame_keys_of(f->type);
+    size_t known = 0;
+    for (size_t i = 0; i < keys.count; i++) {
+        json_t *value = json_object_get(fields, keys.keys[i].name);
+        same_key(vector_string(vector, "name"), &keys.keys[i], value, &f->u);
+        known += value != NULL;
+    }
+    assert_int_equal(json_object_size(fields), known);
+}
+
+static void same_values(json_t *vector, const frame *f)
+{
+    json_t *v = json_object_get(vector, "values");
+    const char *name = vector_string(vector, "name");
+    switch (f->type) {
+    case FRAME_CREDIT:
+        assert_true(vector_uint(json_object_get(v, "messages")) == f->u.credit.messages);
+        assert_true(vector_uint(json_object_get(v, "bytes")) == f->u.credit.bytes);
+        break;
+    case FRAME_PING:
+    case FRAME_PONG: assert_true(vector_uint(json_object_get(v, "number")) == f->u.number); break;
+    case FRAME_CALL:
+        same_bin(name, json_object_get(v, "call_id"), f->u.call.call_id);
+        assert_str(vector_string(v, "capability"), f->u.call.capability);
+        assert_str(vector_string(v, "version"), f->u.call.version);
+        assert_int_equal(vector_uint(json_object_get(v, "deadline_ms")), f->u.call.deadline_ms);
+        same_bin(name, json_object_get(v, "envelope"), f->u.call.envelope);
+        break;
+    case FRAME_RESULT:
+        same_bin(name, json_object_get(v, "call_id"), f->u.result.call_id);
+        assert_int_equal(vector_uint(json_object_get(v, "outcome")), f->u.result.outcome);
+        assert_str(vector_string(v, "code"), f->u.result.code);
+        assert_str(vector_string(v, "text"), f->u.result.text);
+        same_bin(name, json_object_get(v, "payload"), f->u.result.payload);
+        break;
+    case FRAME_CANCEL:
+        same_bin(name, json_object_get(v, "call_id"), f->u.cancel.call_id);
+        assert_str(vector_string(v, "reason"), f->u.cancel.reason);
+        break;
+    default:
+        assert_int_equal(vector_uint(json_object_get(v, "count")), f->u.batch.count);
+        same_bin(name, json_object_get(v, "envelopes"), f->u.batch.items);
+        break;
+    }
+}
+
+/* Writes what was read; the subscription of a deliver frame is in its items. */
+static loom_status write_again(frame_writer *w, const frame *f, uint64_t subscription)
+{
+    loom_bytes items = f->u.batch.items;
+    switch (f->type) {
+    case FRAME_HELLO: return frame_put_hello(w, &f->u.hello);
+    case FRAME_WELCOME: return frame_put_welcome(w, &f->u.welcome);
+    case FRAME_SUBSCRIBE: return frame_put_subscribe(w, &f->u.subscribe);
+    case FRAME_UNSUBSCRIBE: return frame_put_unsubscribe(w, &f->u.unsubscribe);
+    case FRAME_PROVIDE: return frame_put_provide(w, &f->u.provide);
+    case FRAME_CREDIT: return frame_put_credit(w, f->u.credit.messages, f->u.credit.bytes);
+    case FRAME_CALL: return frame_put_call(w, &f->u.call);
+    case FRAME_RESULT: return frame_put_result(w, &f->u.result);
+    case FRAME_CANCEL: return frame_put_cancel(w, f->u.cancel.call_id, f->u.cancel.reason);
+    case FRAME_PING:
+    case FRAME_PONG: return frame_put_number(w, f->type, f->u.number);
+    case FRAME_PUBLISH:
+    case FRAME_DELIVER: {
+        size_t skip = f->type == FRAME_DELIVER ? 5 : 0; /* the vector's subscription is a uint 32 */
+        uint8_t *room = skip != 0 ? frame_deliver_begin(w, subscription, items.len - skip) : frame_publish_begin(w, items.len);
+        assert_non_null(room);
+        memcpy(room, items.data + skip, items.len - skip);
+        frame_batch_commit(w, items.len - skip);
+        w->batch_count = skip != 0 ? 2 : f->u.batch.count;
+        frame_writer_seal(w);
+        return LOOM_OK;
+    }
+    default: return frame_put_outcome(w, f->type, &f->u.outcome);
+    }
+}
+
+static void each_frame_reads_as_its_vector_says_and_is_written_the_same(void **state)
+{
+    (void)state;
+    json_t *vectors = vectors_load(), *vector;
+    size_t i;
+    json_array_foreach(json_object_get(vectors, "frames"), i, vector) {
+        const char *name = vector_string(vector, "name");
+        loom_bytes bytes = vector_bytes(json_object_get(vector, "bytes")), body;
+        size_t need;
+        frame f;
+        char reason[FRAME_REASON_SIZE] = "";
+        assert_status(LOOM_OK, frame_split(bytes, &body, &need));
+        assert_int_equal(bytes.len, need);
+        if (frame_decode(&f, body, reason) != LOOM_OK) {
+            fail_msg("%s: %s", name, reason);
+        }
+        assert_int_equal(vector_uint(json_object_get(vector, "type")), f.type);
+        assert_string_equal(vector_string(vector, "type_name"), frame_type_name(f.type));
+        if (json_object_get(vector, "fields") != NULL) {
+            same_map(vector, &f);
+        } else {
+            same_values(vector, &f);
+        }
+        if (json_is_true(json_object_get(vector, "canonical"))) {
+            frame_writer w;
+            frame_writer_init(&w);
+            uint64_t subscription = vector_uint(json_object_get(json_object_get(vector, "values"), "subscription"));
+            assert_status(LOOM_OK, write_again(&w, &f, subscription));
+            same_bytes(name, bytes, (loom_bytes){w.data, w.len});
+            frame_writer_fini(&w);
+        }
+        free((void *)(uintptr_t)bytes.data);
+    }
+    json_decref(vectors);
+}
+
+static void each_malformed_frame_is_refused_with_its_status(void **state)
+{
+    (void)state;
+    json_t *vectors = vectors_load(), *vector;
+    size_t i;
+    json_array_foreach(json_object_get(vectors, "refused_frames"), i, vector) {
+        loom_bytes bytes = vector_bytes(json_object_get(vector, "bytes")), body;
+        size_t need;
+        frame f;
+        char reason[FRAME_REASON_SIZE] = "";
+        loom_status st = frame_split(bytes, &body, &need);
+        if (!json_is_true(json_object_get(vector, "split"))) {
+            assert_status(LOOM_OK, st);
+            st = frame_decode(&f, body, reason);
+            assert_int_not_equal(0, strlen(reason));
+        }
+        if (st != vector_status(vector)) {
+            fail_msg("%s: LOOM_%s (%s)", vector_string(vector, "name"), loom_status_name(st), reason);
+        }
+        free((void *)(uintptr_t)bytes.data);
+    }
+    json_decref(vectors);
+}
+
+/* Batches and calls are read as far as their last value, which is scanned later. */
+static void no_prefix_of_a_body_reads_past_its_end(void **state)
+{
+    (void)state;
+    json_t *vectors = vectors_load(), *vector;
+    size_t i;
+    json_array_foreach(json_object_get(vectors, "frames"), i, vector) {
+        loom_bytes bytes = vector_bytes(json_object_get(vector, "bytes"));
+        for (size_t len = 1; len < bytes.len - FRAME_HEADER_SIZE; len++) {
+            uint8_t *cut = malloc(len);
+            assert_non_null(cut);
+            memcpy(cut, bytes.data + FRAME_HEADER_SIZE, len);
+            frame f;
+            char reason[FRAME_REASON_SIZE];
+            if (frame_decode(&f, (loom_bytes){cut, len}, reason) == LOOM_OK) {
+                assert_true(f.type == FRAME_PUBLISH || f.type == FRAME_DELIVER || f.type == FRAME_CALL);
+            }
+            free(cut);
+        }
+        free((void *)(uintptr_t)bytes.data);
+    }
+    json_decref(vectors);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_frame_reads_as_its_vector_says_and_is_written_the_same),
+        cmocka_unit_test(each_malformed_frame_is_refused_with_its_status),
+        cmocka_unit_test(no_prefix_of_a_body_reads_past_its_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every allocation of the public entry points fails once: it is told, or made good, and nothing leaks. */
+#include "tests/support/alloc_fault.h"
+#include "tests/unit/bridge/bus/nng_fixture.h"
+
+typedef struct memory_world {
+    bus_home home;
+    bus_nng *bridge;
+    test_port agent;
+    bool struck; /* the last fault met an allocation */
+} memory_world;
+
+/* Closed objects are freed by the loop. */
+static void settle(bus_home *h)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        home_turn(h);
+    }
+}
+
+static int setup(void **state)
+{
+    memory_world *w = test_calloc(1, sizeof *w);
+    home_open(&w->home);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    memory_world *w = *state;
+    home_close(&w->home);
+    test_free(w);
+    return 0;
+}
+
+static loom_status open_server(void *user)
+{
+    bus_home *h = user;
+    bus_server *server;
+    bus_server_options options = {.bus_pull = "inproc://oom-1", .bus_pub = "inproc://oom-2", .bridge_pull = "inproc://oom-3",
+                                  .bridge_pub = "inproc://oom-4", .control = "inproc://oom-5"};
+    loom_status st = bus_server_open(&server, &h->loop, h->core, &options);
+    if (st == LOOM_OK) {
+        bus_server_close(server, NULL, NULL);
+    }
+    settle(h);
+    return st;
+}
+
+static loom_status open_bridge(void *user)
+{
+    bus_home *h = user;
+    bus_nng *b;
+    loom_status st = bus_nng_open(&b, &h->loop, &(bus_nng_options){.control = "inproc://oom-none", .bridge_id = "b"});
+    if (st == LOOM_OK) {
+        bus_nng_close(b, 0, NULL, NULL);
+    }
+    settle(h);
+    return st;
+}
+
+static void opening_a_server_tells_of_every_lack_of_memory(void **state)
+{
+    memory_world *w = *state;
+    assert_true(alloc_fault_each(open_server, &w->home) > 3);
+}
+
+static void opening_a_bridge_tells_of_every_lack_of_memory(void **state)
+{
+    memory_world *w = *state;
+    assert_true(alloc_fault_each(open_bridge, &w->home) > 3);
+}
+
+/* A session asks and publishes while memory lacks. Whatever is lost on the way, every request is answered in the end and
+ * both ends agree again: after that a message of another session passes. */
+static void session_life(memory_world *w, size_t fault)
+{
+    test_port *p = &w->agent;
+    test_port other;
+    unsigned answers = p->answers;
+    alloc_fault_arm(fault);
+    p->base->ops->subscribe(p->base, p->port, &(frame_subscribe){.request = 5, .subscription = 2, .filter = STR("b")});
+    p->base->ops->unsubscribe(p->base, p->port, &(frame_unsubscribe){.request = 6, .subscription = 2});
+    for (unsigned i = 0; i < 20; i++) {
+        home_turn(&w->home);
+    }
+    w->struck = alloc_fault_disarm();
+    home_until(&w->home, p->answers == answers + 2 && bus_nng_get_stats(w->bridge).connected);
+
+    uint64_t seen = p->delivered;
+    port_attach(&other, bus_nng_bus(w->bridge), "other");
+    home_until(&w->home, eventbus_get_stats(w->home.core).subscribers == 2 &&
+                             eventbus_get_stats(w->home.core).subscriptions == 1);
+    other.number = p->last_number;
+    port_publish(&other, "a", 0);
+    home_until(&w->home, p->delivered == seen + 1);
+    port_detach(&other);
+    home_until(&w->home, bus_server_get_stats(w->home.server).sessions == 1);
+}
+
+static void after_any_lack_of_memory_both_ends_agree_again(void **state)
+{
+    memory_world *w = *state;
+    w->bridge = home_bridge(&w->home, "b");
+    port_attach(&w->agent, bus_nng_bus(w->bridge), "agent");
+    port_grant(&w->agent, 100000);
+    assert_status(LOOM_OK, port_subscribe(&w->home, &w->agent, 1, "a", LOOM_QOS_BATCHED, 0));
+    w->struck = true;
+    for (size_t fault = 0; w->struck && fault < 200; fault++) {
+        session_life(w, fault);
+    }
+    assert_false(w->struck);
+    home_close_bridge(&w->home, w->bridge, 0);
+}
+
+int main(void)
+{
+#define IN_MEMORY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        IN_MEMORY(opening_a_server_tells_of_every_lack_of_memory),
+        IN_MEMORY(opening_a_bridge_tells_of_every_lack_of_memory),
+        IN_MEMORY(after_any_lack_of_memory_both_ends_agree_again),
+    };
+    return cmocka_run_group_tests_name("bus_memory", tests, NULL, NULL);
+}
