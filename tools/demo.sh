@@ -162,16 +162,16 @@ fi
 echo "== starting output and processor, then $readings readings, one every $interval ms"
 start output "$demo/output" --url "$url"
 output=$last
-wait_for "output" "$output" 10 grep -q '^ready' "$work/output.log"
+wait_for "output" "$output" 10 grep -qs '^ready' "$work/output.log"
 start processor "$demo/processor" --url "$url"
 processor=$last
-wait_for "processor" "$processor" 10 grep -q '^ready' "$work/processor.log"
+wait_for "processor" "$processor" 10 grep -qs '^ready' "$work/processor.log"
 start sensor "$demo/sensor" --url "$url" --readings "$readings" --interval "$interval"
 sensor=$last
 
 shown=0
 arrived() { # shows what came in since, and answers whether all is there
-    now=$(grep -c 'trace' "$work/output.log" || true)
+    now=$(grep -c 'trace' "$work/output.log" 2>/dev/null || true)
     if [ "$now" -gt "$shown" ]; then
         grep 'trace' "$work/output.log" | tail -n "+$((shown + 1))" | head -n $((now - shown)) | sed 's/^/   /'
         shown=$now
@@ -187,7 +187,7 @@ stop "$output"
 [ "$in_process" = yes ] || stop "$bridge"
 stop "$broker"
 
-ids=$("$bin/loom" trace ls --file "$file" --limit 0 --json | sed -n 's/.*"trace_id":"\([0-9a-f]*\)".*/\1/p' | tac)
+ids=$("$bin/loom" trace ls --file "$file" --limit 1000000 --json | sed -n 's/.*"trace_id":"\([0-9a-f]*\)".*/\1/p' | tac)
 for id in $ids; do
     echo
     "$bin/loom" trace show "$id" --file "$file"

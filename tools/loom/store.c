@@ -173,23 +173,20 @@ static loom_status give_up(store **out, const char *path, loom_status st, char p
     return st;
 }
 
-/* ~/.local/state may be missing, too, on a fresh account; a typing error further up should not make folders. */
+/* As mkdir -p: on a fresh account even ~/.local is missing. */
 static void make_folders(const char *path)
 {
+    if (path[0] == '\0') {
+        return;
+    }
     char *folder = strdup(path);
     if (folder == NULL) {
         return;
     }
-    char *last = strrchr(folder, '/');
-    if (last != NULL && last != folder) {
-        *last = '\0';
-        char *before = strrchr(folder, '/');
-        if (before != NULL && before != folder) {
-            *before = '\0';
-            mkdir(folder, 0700);
-            *before = '/';
-        }
+    for (char *slash = strchr(folder + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
         mkdir(folder, 0700); /* a failure shows when the file cannot be made */
+        *slash = '/';
     }
     free(folder);
 }

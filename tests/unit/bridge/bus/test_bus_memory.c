@@ -87,6 +87,7 @@ static void session_life(memory_world *w, size_t fault)
     }
     w->struck = alloc_fault_disarm();
     home_until(&w->home, p->answers == answers + 2 && bus_nng_get_stats(w->bridge).connected);
+    (void)port_unsubscribe(&w->home, p, 2); /* when it was the unsubscribe that had no memory */
 
     uint64_t seen = p->delivered;
     port_attach(&other, bus_nng_bus(w->bridge), "other");

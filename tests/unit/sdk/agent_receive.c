@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fuzz target: whatever a bridge sends. The first byte says how the bytes are cut into reads, and whether a welcome has
+ * come before them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sdk-c/agent_internal.h"
+
+typedef struct fuzz_carrier {
+    carrier base;
+    const uint8_t *data;
+    size_t left, step;
+} fuzz_carrier;
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static loom_status take_all(carrier *c, const struct iovec *iov, size_t count, size_t *sent)
+{
+    (void)c;
+    *sent = 0;
+    for (size_t i = 0; i < count; i++) {
+        *sent += iov[i].iov_len;
+    }
+    return LOOM_OK;
+}
+
+static loom_status give(carrier *c, void *into, size_t room, size_t *got)
+{
+    fuzz_carrier *f = (fuzz_carrier *)c;
+    size_t len = f->left < f->step ? f->left : f->step;
+    len = len < room ? len : room;
+    *got = len;
+    if (len == 0) {
+        return LOOM_ECLOSED;
+    }
+    memcpy(into, f->data, len);
+    f->data += len;
+    f->left -= len;
+    return LOOM_OK;
+}
+
+static bool always(carrier *c)
+{
+    (void)c;
+    return true;
+}
+
+static void nothing(carrier *c)
+{
+    (void)c;
+}
+
+static const carrier_ops fuzz_ops = {.send = take_all, .receive = give, .drained = always, .finish = nothing, .close = nothing};
+
+static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
+{
+    (void)user;
+    (void)!loom_agent_emit(agent, topic, loom_envelope_payload(event), NULL);
+    return LOOM_OK;
+}
+
+static void on_state(loom_agent *agent, loom_agent_state state, loom_status why, const char *text, void *user)
+{
+    (void)agent;
+    (void)state;
+    (void)why;
+    (void)user;
+    (void)strlen(text);
+}
+
+static void on_error(loom_agent *agent, loom_status why, const char *text, void *user)
+{
+    on_state(agent, LOOM_AGENT_CONNECTED, why, text, user);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const topics[] = {"a", NULL};
+    static const uint8_t welcome[] = {0,   0,   0,   0x1f, 0x92, FRAME_WELCOME, 0x82, 0xa8, 'p', 'r', 'o', 't', 'o', 'c', 'o', 'l',
+                                      0x01, 0xac, 'c', 'r',  'e',  'd',           'i',  't',  '_', 'b', 'y', 't', 'e', 's', 0xcd, 0x10, 0, 0xc0};
+    loom_agent *agent;
+    loom_agent_options options = {.id = "fuzz",
+                                  .url = "ipc:///nonexistent",
+                                  .topics = topics,
+                                  .on_event = on_event,
+                                  .on_state = on_state,
+                                  .on_error = on_error,
+                                  .poll_mode = true};
+    if (size == 0) {
+        return 0;
+    }
+    setenv("LOOM_TELEMETRY_AUTO", "0", 1);
+    if (loom_agent_open(&agent, &options) != LOOM_OK) {
+        return 0;
+    }
+    fuzz_carrier link = {{&fuzz_ops, ""}, data + 1, size - 1, (data[0] >> 1) + 1u};
+    fuzz_carrier greeting = {{&fuzz_ops, ""}, welcome, sizeof welcome - 1, sizeof welcome};
+    if (agent_loop_enter(agent)) {
+        agent->link = (data[0] & 1) != 0 ? &greeting.base : &link.base;
+        agent->writable = true;
+        agent->session.phase = SESSION_HELLO;
+        for (size_t i = 0; agent->link != NULL && i < 2 * size + 8; i++) {
+            if (greeting.left == 0 && agent->link == &greeting.base) {
+                agent->link = &link.base;
+            }
+            session_event(agent);
+        }
+        agent_loop_leave(agent);
+    }
+    agent->link = NULL;
+    agent->writable = false;
+    loom_agent_close_within(agent, 0);
+    return 0;
+}
