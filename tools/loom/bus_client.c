@@ -92,7 +92,7 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     }
     st = loom_agent_wait_connected(client->agent, (uint32_t)(wait_ns / 1000000));
     if (st != LOOM_OK) {
-        *exit_code = command_fail(c, "no broker at %s: %s\nStart one with `loom-broker`, or name it with --url or LOOM_URL.",
+        *exit_code = command_fail(c, "no broker at %s (%s); start one with `loom-broker`, or name it with --url or LOOM_URL.",
                                   with.url != NULL ? with.url : "the default address", loom_status_text(st));
         (void)loom_agent_close_within(client->agent, 0);
         close_telemetry(client);

@@ -76,8 +76,6 @@ static void on_error(loom_agent *agent, loom_status why, const char *text, void 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const topics[] = {"a", NULL};
-    static const uint8_t welcome[] = {0,   0,   0,   0x1f, 0x92, FRAME_WELCOME, 0x82, 0xa8, 'p', 'r', 'o', 't', 'o', 'c', 'o', 'l',
-                                      0x01, 0xac, 'c', 'r',  'e',  'd',           'i',  't',  '_', 'b', 'y', 't', 'e', 's', 0xcd, 0x10, 0, 0xc0};
     loom_agent *agent;
     loom_agent_options options = {.id = "fuzz",
                                   .url = "ipc:///nonexistent",
@@ -86,15 +84,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                   .on_state = on_state,
                                   .on_error = on_error,
                                   .poll_mode = true};
+    const frame_welcome welcome = {.protocol = LINK_PROTOCOL, .credit_bytes = 4096};
+    frame_writer w;
     if (size == 0) {
         return 0;
     }
+    frame_writer_init(&w);
+    (void)!frame_put_welcome(&w, &welcome);
     setenv("LOOM_TELEMETRY_AUTO", "0", 1);
     if (loom_agent_open(&agent, &options) != LOOM_OK) {
+        frame_writer_fini(&w);
         return 0;
     }
     fuzz_carrier link = {{&fuzz_ops, ""}, data + 1, size - 1, (data[0] >> 1) + 1u};
-    fuzz_carrier greeting = {{&fuzz_ops, ""}, welcome, sizeof welcome - 1, sizeof welcome};
+    fuzz_carrier greeting = {{&fuzz_ops, ""}, w.data, w.len, w.len};
     if (agent_loop_enter(agent)) {
         agent->link = (data[0] & 1) != 0 ? &greeting.base : &link.base;
         agent->writable = true;
@@ -110,5 +113,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     agent->link = NULL;
     agent->writable = false;
     loom_agent_close_within(agent, 0);
+    frame_writer_fini(&w);
     return 0;
 }

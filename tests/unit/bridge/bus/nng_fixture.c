@@ -2,6 +2,7 @@
 #include "tests/unit/bridge/bus/nng_fixture.h"
 
 #include <loom/envelope.h>
+#include <nng/nng.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -73,6 +74,13 @@ void home_restart(bus_home *h)
     home_open_server(h);
 }
 
+int home_fini_nng(void **state)
+{
+    (void)state;
+    nng_fini();
+    return 0;
+}
+
 void home_turn(bus_home *h)
 {
     uv_run(&h->loop, UV_RUN_ONCE);
@@ -84,7 +92,10 @@ void home_close(bus_home *h)
         home_close_server(h);
     }
     uv_close((uv_handle_t *)&h->pulse, NULL);
-    uv_run(&h->loop, UV_RUN_DEFAULT);
+    for (uint64_t until_ms = uv_hrtime() / 1000000 + HOME_DEADLINE_MS; uv_loop_alive(&h->loop);) {
+        assert_true(uv_hrtime() / 1000000 < until_ms); /* a failed test has left something open */
+        uv_run(&h->loop, UV_RUN_ONCE);
+    }
     assert_int_equal(uv_loop_close(&h->loop), 0);
     for (unsigned i = 0; i < BUS_SERVER_URLS; i++) {
         unlink(h->urls[i] + strlen("ipc://"));

@@ -30,6 +30,8 @@ void home_open(bus_home *h);
 void home_close(bus_home *h);
 void home_open_server(bus_home *h);
 void home_close_server(bus_home *h);
+/* Group teardown: nng ends its own threads, which free what was closed last only after a while. */
+int home_fini_nng(void **state);
 /* Another EventBus and another server: a broker that was started again. */
 void home_restart(bus_home *h);
 /* One round of the loop. */

@@ -116,5 +116,5 @@ int main(void)
         IN_FLOW(the_largest_messages_pass_through_the_windows),
         IN_FLOW(under_load_many_messages_share_one_of_the_bus),
     };
-    return cmocka_run_group_tests_name("bus_flow", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("bus_flow", tests, NULL, home_fini_nng);
 }

@@ -123,5 +123,5 @@ int main(void)
         IN_MEMORY(opening_a_bridge_tells_of_every_lack_of_memory),
         IN_MEMORY(after_any_lack_of_memory_both_ends_agree_again),
     };
-    return cmocka_run_group_tests_name("bus_memory", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("bus_memory", tests, NULL, home_fini_nng);
 }

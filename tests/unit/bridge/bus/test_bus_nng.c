@@ -321,5 +321,5 @@ int main(void)
         IN_WORLD(bad_options_of_a_bridge_are_refused),
         IN_WORLD(over_tcp_with_ports_that_the_system_chose_it_works_too),
     };
-    return cmocka_run_group_tests_name("bus_nng", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("bus_nng", tests, NULL, home_fini_nng);
 }

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A bus that writes down what a bridge asks of it and brings what a test tells it to, and agents that speak to the bridge
+ * without a connection. The fake bus allocates nothing, so that faults hit the bridge alone. */
+#ifndef LOOM_TESTS_FAKE_BUS_H
+#define LOOM_TESTS_FAKE_BUS_H
+
+#include "bridge/bridge.h"
+#include "tests/support/check.h"
+
+enum { FAKE_PORTS = 8, FAKE_FRAMES = 64, FAKE_WIRE = 4096 };
+
+struct bus_port {
+    bool used;
+    char agent[LOOM_AGENT_ID_MAX + 1];
+    const bus_handlers *handlers;
+    void *user;
+    uint64_t granted_messages, granted_bytes;
+    unsigned grants;
+};
+
+typedef struct fake_bus {
+    bus base;
+    struct bus_port ports[FAKE_PORTS];
+    loom_status attach_status;
+    unsigned attached, detached, subscribed, unsubscribed, published;
+    bool defers;                /* answers to requests wait for the test to give them */
+    uint64_t request, subscription;
+    char filter[LOOM_TOPIC_MAX + 1];
+    uint8_t wire[FAKE_WIRE];    /* the last envelope published, cut */
+    size_t wire_len;
+} fake_bus;
+
+void fake_bus_init(fake_bus *b);
+/* The port of this agent; fails the test when there is none. */
+bus_port *fake_bus_port(fake_bus *b, const char *agent);
+/* What the bus has for a subscription of that agent. */
+void fake_bus_deliver(fake_bus *b, const char *agent, uint64_t subscription, loom_bytes wire);
+/* The last envelope published, decoded; its caller drops it. */
+loom_envelope *fake_bus_last(const fake_bus *b);
+
+/* An agent's end of a session. */
+typedef struct fake_agent {
+    bridge *bridge;
+    session *session;
+    frame_writer say;             /* what it is about to send */
+    unsigned outputs, ended;
+    uint8_t *heard;               /* bytes of the frames below */
+    size_t heard_len;
+    frame frames[FAKE_FRAMES];
+    size_t count;
+} fake_agent;
+
+loom_status fake_agent_open(fake_agent *a, bridge *b);
+/* Says hello with these credits and hears the welcome. */
+void fake_agent_enter(fake_agent *a, bridge *b, const char *id, uint64_t credit_messages, uint64_t credit_bytes);
+void fake_agent_close(fake_agent *a);
+/* Gives the bridge what say holds, in memory of exactly that size, and empties it. */
+void fake_agent_send(fake_agent *a);
+void fake_agent_send_bytes(fake_agent *a, loom_bytes bytes);
+/* Takes everything the session has to say into frames, and tells it that all is sent. */
+void fake_agent_hear(fake_agent *a);
+/* Adds an envelope to what it is about to send. */
+void fake_agent_publish(fake_agent *a, loom_bytes wire);
+
+/* The only frame of this type heard last; fails the test when there is none, or more than one. */
+const frame *fake_agent_frame(const fake_agent *a, frame_type type);
+/* It has heard exactly one error or bye, last, and was told that the session is over. */
+void check_ended(fake_agent *a, frame_type how, loom_status why, const char *text_part, const char *file, int line);
+#define assert_ended(agent, how, why, text_part) check_ended((agent), (how), (why), (text_part), __FILE__, __LINE__)
+
+/* An envelope of a small message; sender may be NULL. Its caller drops it. */
+loom_envelope *fake_message(const char *topic, const char *sender, size_t payload);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a session: hello, who it speaks for, silence, and its end. */
+#include <stdlib.h>
+
+#include "tests/unit/bridge/fake_bus.h"
+
+typedef struct fixture {
+    fake_bus bus;
+    bridge *bridge;
+    fake_agent a, b;
+} fixture;
+
+static int setup(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    fake_bus_init(&f->bus);
+    bridge_options options = {.id = "bridge-1", .software = "loom-bridge/test", .bus = &f->bus.base, .heartbeat_ms = 1000,
+                              .max_sessions = 3};
+    assert_status(LOOM_OK, bridge_create(&f->bridge, &options));
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    fake_agent_close(&f->a);
+    fake_agent_close(&f->b);
+    assert_int_equal(f->bus.attached, f->bus.detached);
+    assert_int_equal(0, bridge_get_stats(f->bridge).sessions);
+    bridge_destroy(f->bridge);
+    free(f);
+    return 0;
+}
+
+static void hello(fake_agent *a, bridge *b, uint64_t protocol, loom_str id)
+{
+    assert_status(LOOM_OK, fake_agent_open(a, b));
+    assert_status(LOOM_OK, frame_put_hello(&a->say, &(frame_hello){.protocol = protocol, .agent = id}));
+    fake_agent_send(a);
+}
+
+static void hello_is_answered_by_a_welcome_that_says_what_holds(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    const frame_welcome *welcome = &fake_agent_frame(&f->a, FRAME_WELCOME)->u.welcome;
+    assert_int_equal(LINK_PROTOCOL, welcome->protocol);
+    assert_str("bridge-1", welcome->bridge);
+    assert_str("loom-bridge/test", welcome->software);
+    assert_int_equal(1024 * 1024, welcome->credit_bytes);
+    assert_int_equal(LOOM_PAYLOAD_MAX, welcome->max_payload);
+    assert_int_equal(1000, welcome->heartbeat_ms);
+    assert_int_not_equal(0, welcome->session);
+    assert_string_equal("a", fake_bus_port(&f->bus, "a")->agent);
+    assert_int_equal(1, f->a.outputs);
+}
+
+static void another_protocol_version_is_refused(void **state)
+{
+    fixture *f = *state;
+    hello(&f->a, f->bridge, 2, STR("a"));
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EVERSION, "link protocol 2 is not supported");
+    hello(&f->b, f->bridge, 0, STR("a"));
+    assert_ended(&f->b, FRAME_ERROR, LOOM_EVERSION, "link protocol 0 is not supported");
+    assert_int_equal(0, f->bus.attached);
+}
+
+static void an_agent_id_that_is_no_topic_segment_is_refused(void **state)
+{
+    fixture *f = *state;
+    const loom_str bad[] = {STR(""), STR("a.b"), STR("a b"), STR("*"), STR("a>"), STR("a\n"), STR("a\0b"), STR("\xff")};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        hello(&f->a, f->bridge, LINK_PROTOCOL, bad[i]);
+        assert_ended(&f->a, FRAME_ERROR, LOOM_EINVAL, "agent id must be one topic segment");
+        fake_agent_close(&f->a);
+    }
+    assert_int_equal(0, f->bus.attached);
+}
+
+static void an_agent_id_may_have_128_bytes(void **state)
+{
+    fixture *f = *state;
+    char id[LOOM_AGENT_ID_MAX + 1];
+    memset(id, 'x', LOOM_AGENT_ID_MAX);
+    id[LOOM_AGENT_ID_MAX] = '\0';
+    fake_agent_enter(&f->a, f->bridge, id, 0, 0);
+    assert_string_equal(id, fake_bus_port(&f->bus, id)->agent);
+}
+
+static void nothing_comes_before_hello(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, fake_agent_open(&f->a, f->bridge));
+    assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, 1));
+    fake_agent_send(&f->a);
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EPROTO, "ping frame before hello");
+    assert_int_equal(1, bridge_get_stats(f->bridge).protocol_errors);
+}
+
+static void a_second_hello_ends_the_session(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    assert_status(LOOM_OK, frame_put_hello(&f->a.say, &(frame_hello){.protocol = 1, .agent = STR("b")}));
+    fake_agent_send(&f->a);
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EPROTO, "hello frame twice");
+    assert_int_equal(1, f->bus.detached);
+}
+
+static void a_frame_for_agents_ends_the_session(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    assert_status(LOOM_OK, frame_put_welcome(&f->a.say, &(frame_welcome){.protocol = 1}));
+    fake_agent_send(&f->a);
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EPROTO, "welcome frame is not for a bridge");
+}
+
+static void a_frame_of_an_unknown_type_ends_the_session(void **state)
+{
+    static const uint8_t durable[] = {0, 0, 0, 3, 0x92, 48, 0x80};
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    fake_agent_send_bytes(&f->a, BYTES(durable));
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EVERSION, "frame type 48 is not known");
+}
+
+static void bytes_of_another_protocol_end_the_connection(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, fake_agent_open(&f->a, f->bridge));
+    fake_agent_send_bytes(&f->a, BYTES("GET / HTTP/1.1\r\n\r\n"));
+    assert_ended(&f->a, FRAME_ERROR, LOOM_ETOOBIG, "is this a Loom agent link?");
+}
+
+/* One byte at a time: what is not yet a frame is left with the caller. */
+static void a_frame_may_arrive_in_any_pieces(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, fake_agent_open(&f->a, f->bridge));
+    assert_status(LOOM_OK, frame_put_hello(&f->a.say, &(frame_hello){.protocol = 1, .agent = STR("a")}));
+    size_t need;
+    for (size_t len = 0; len < f->a.say.len; len++) {
+        uint8_t *cut = malloc(len + 1);
+        assert_non_null(cut);
+        memcpy(cut, f->a.say.data, len);
+        assert_int_equal(0, session_receive(f->a.session, cut, len, &need));
+        assert_int_equal(len < FRAME_HEADER_SIZE ? FRAME_HEADER_SIZE : f->a.say.len, need);
+        free(cut);
+    }
+    fake_agent_send(&f->a);
+    fake_agent_hear(&f->a);
+    (void)fake_agent_frame(&f->a, FRAME_WELCOME);
+}
+
+static void a_newer_session_of_an_agent_takes_the_place_of_the_older(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "twin", 0, 0);
+    fake_agent_enter(&f->b, f->bridge, "twin", 0, 0);
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EREPLACED, "a newer session");
+    assert_int_equal(1, bridge_get_stats(f->bridge).replaced);
+    assert_int_equal(1, f->bus.detached);
+    assert_int_equal(0, f->b.ended);
+}
+
+static void closing_a_replaced_session_leaves_the_newer_one_alone(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "twin", 0, 0);
+    fake_agent_enter(&f->b, f->bridge, "twin", 0, 0);
+    assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, 1));
+    fake_agent_send(&f->a); /* after the end of a session nothing counts */
+    fake_agent_close(&f->a);
+    assert_int_equal(1, f->bus.detached);
+
+    loom_envelope *env = fake_message("t", "other", 3);
+    fake_bus_deliver(&f->bus, "twin", 1, loom_envelope_wire(env));
+    loom_envelope_unref(env);
+    fake_agent_hear(&f->b);
+    assert_int_equal(1, fake_agent_frame(&f->b, FRAME_DELIVER)->u.batch.count);
+
+    /* and it is still the one a third session takes the place of */
+    fake_agent_enter(&f->a, f->bridge, "twin", 0, 0);
+    assert_ended(&f->b, FRAME_ERROR, LOOM_EREPLACED, "a newer session");
+}
+
+static void a_session_the_bus_does_not_take_ends(void **state)
+{
+    fixture *f = *state;
+    f->bus.attach_status = LOOM_EFULL;
+    hello(&f->a, f->bridge, LINK_PROTOCOL, STR("a"));
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EFULL, "cannot take the agent on");
+    f->bus.attach_status = LOOM_OK;
+    fake_agent_enter(&f->b, f->bridge, "a", 0, 0); /* the table of agents holds nothing of it */
+    assert_int_equal(0, bridge_get_stats(f->bridge).replaced);
+}
+
+static void no_more_sessions_than_allowed_are_opened(void **state)
+{
+    fixture *f = *state;
+    fake_agent more[2];
+    assert_status(LOOM_OK, fake_agent_open(&f->a, f->bridge));
+    assert_status(LOOM_OK, fake_agent_open(&f->b, f->bridge));
+    assert_status(LOOM_OK, fake_agent_open(&more[0], f->bridge));
+    assert_status(LOOM_EFULL, fake_agent_open(&more[1], f->bridge));
+    assert_null(more[1].session);
+    fake_agent_close(&more[0]);
+    fake_agent_close(&more[1]);
+}
+
+static void a_connection_without_hello_ends_after_ten_seconds(void **state)
+{
+    fixture *f = *state;
+    bridge_tick(f->bridge, 5000);
+    assert_status(LOOM_OK, fake_agent_open(&f->a, f->bridge));
+    bridge_tick(f->bridge, 15000);
+    assert_int_equal(0, f->a.ended);
+    bridge_tick(f->bridge, 15001);
+    assert_ended(&f->a, FRAME_ERROR, LOOM_ETIMEDOUT, "no hello in time");
+}
+
+static void silence_is_asked_about_once_and_ends_the_session_after_three_intervals(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    bridge_tick(f->bridge, 1000);
+    fake_agent_hear(&f->a);
+    assert_int_equal(0, f->a.count);
+    bridge_tick(f->bridge, 1001);
+    bridge_tick(f->bridge, 2001);
+    fake_agent_hear(&f->a);
+    (void)fake_agent_frame(&f->a, FRAME_PING);
+    bridge_tick(f->bridge, 3000);
+    assert_int_equal(0, f->a.ended);
+    bridge_tick(f->bridge, 3001);
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EEXPIRED, "no heartbeat in time");
+    assert_int_equal(1, bridge_get_stats(f->bridge).expired);
+    bridge_tick(f->bridge, 9000);
+    assert_int_equal(1, f->a.ended);
+}
+
+static void anything_heard_keeps_a_session_alive(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    for (uint64_t now = 2500; now <= 10000; now += 2500) {
+        bridge_tick(f->bridge, now);
+        fake_agent_hear(&f->a);
+        uint64_t asked = fake_agent_frame(&f->a, FRAME_PING)->u.number;
+        assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PONG, asked));
+        fake_agent_send(&f->a);
+    }
+    assert_int_equal(0, f->a.ended);
+}
+
+static void a_ping_is_answered_with_its_number(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, 4711));
+    fake_agent_send(&f->a);
+    fake_agent_hear(&f->a);
+    assert_int_equal(4711, fake_agent_frame(&f->a, FRAME_PONG)->u.number);
+}
+
+static void an_agent_that_says_bye_is_answered_and_gone(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    assert_status(LOOM_OK, frame_put_outcome(&f->a.say, FRAME_BYE, &(frame_outcome){0}));
+    fake_agent_send(&f->a);
+    assert_ended(&f->a, FRAME_BYE, LOOM_OK, "goodbye");
+    assert_int_equal(1, f->bus.detached);
+    assert_int_equal(0, bridge_get_stats(f->bridge).protocol_errors);
+}
+
+static void the_end_of_the_bridge_is_told_to_every_session(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    fake_agent_enter(&f->b, f->bridge, "b", 0, 0);
+    bridge_end_sessions(f->bridge, LOOM_ECLOSED, "the broker stops");
+    bridge_end_sessions(f->bridge, LOOM_ECLOSED, "again");
+    assert_ended(&f->a, FRAME_BYE, LOOM_ECLOSED, "the broker stops");
+    assert_ended(&f->b, FRAME_BYE, LOOM_ECLOSED, "the broker stops");
+}
+
+static bool count_session(void *user, const session_info *info)
+{
+    (*(unsigned *)user)++;
+    assert_string_equal("test", info->peer);
+    return info->agent.len > 0;
+}
+
+static void sessions_are_visited_newest_first_until_the_visitor_has_seen_enough(void **state)
+{
+    fixture *f = *state;
+    unsigned seen = 0;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    assert_status(LOOM_OK, fake_agent_open(&f->b, f->bridge)); /* no id yet: the visitor stops there */
+    bridge_visit_sessions(f->bridge, count_session, &seen);
+    assert_int_equal(1, seen);
+}
+
+#define with_fixture(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_fixture(hello_is_answered_by_a_welcome_that_says_what_holds),
+        with_fixture(another_protocol_version_is_refused),
+        with_fixture(an_agent_id_that_is_no_topic_segment_is_refused),
+        with_fixture(an_agent_id_may_have_128_bytes),
+        with_fixture(nothing_comes_before_hello),
+        with_fixture(a_second_hello_ends_the_session),
+        with_fixture(a_frame_for_agents_ends_the_session),
+        with_fixture(a_frame_of_an_unknown_type_ends_the_session),
+        with_fixture(bytes_of_another_protocol_end_the_connection),
+        with_fixture(a_frame_may_arrive_in_any_pieces),
+        with_fixture(a_newer_session_of_an_agent_takes_the_place_of_the_older),
+        with_fixture(closing_a_replaced_session_leaves_the_newer_one_alone),
+        with_fixture(a_session_the_bus_does_not_take_ends),
+        with_fixture(no_more_sessions_than_allowed_are_opened),
+        with_fixture(a_connection_without_hello_ends_after_ten_seconds),
+        with_fixture(silence_is_asked_about_once_and_ends_the_session_after_three_intervals),
+        with_fixture(anything_heard_keeps_a_session_alive),
+        with_fixture(a_ping_is_answered_with_its_number),
+        with_fixture(an_agent_that_says_bye_is_answered_and_gone),
+        with_fixture(the_end_of_the_bridge_is_told_to_every_session),
+        with_fixture(sessions_are_visited_newest_first_until_the_visitor_has_seen_enough),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

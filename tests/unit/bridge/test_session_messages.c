@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What sessions pass on: subscriptions, publishes, deliveries; and the credit both ways. */
+#include <stdlib.h>
+
+#include "envelope/msgpack_bytes.h"
+#include "tests/unit/bridge/fake_bus.h"
+
+enum { WINDOW = 64 * 1024, BACKLOG_MAX = 8 * 1024 * 1024 };
+
+typedef struct fixture {
+    fake_bus bus;
+    bridge *bridge;
+    fake_agent a, b;
+} fixture;
+
+static int setup(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    fake_bus_init(&f->bus);
+    bridge_options options = {.id = "bridge-1", .software = "test", .bus = &f->bus.base, .publish_window = WINDOW, .ttl = 9};
+    assert_status(LOOM_OK, bridge_create(&f->bridge, &options));
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    fake_agent_close(&f->a);
+    fake_agent_close(&f->b);
+    bridge_destroy(f->bridge);
+    free(f);
+    return 0;
+}
+
+/* Sends one message of so many bytes of payload. */
+static void publish(fake_agent *a, const char *sender, size_t payload)
+{
+    loom_envelope *env = fake_message("t", sender, payload);
+    fake_agent_publish(a, loom_envelope_wire(env));
+    fake_agent_send(a);
+    loom_envelope_unref(env);
+}
+
+/* ---- subscriptions ---- */
+
+static void a_subscription_goes_to_the_bus_and_its_answer_comes_back(void **state)
+{
+    fixture *f = *state;
+    const frame_subscribe request = {.request = 7, .subscription = 3, .filter = STR("orders.>")};
+    assert_status(LOOM_OK, frame_put_subscribe(&f->a.say, &request));
+    fake_agent_send(&f->a);
+    assert_int_equal(1, f->bus.subscribed);
+    assert_string_equal("orders.>", f->bus.filter);
+    fake_agent_hear(&f->a);
+    const frame_outcome *ack = &fake_agent_frame(&f->a, FRAME_ACK)->u.outcome;
+    assert_int_equal(7, ack->request);
+    assert_int_equal(LOOM_OK, ack->status);
+
+    assert_status(LOOM_OK, frame_put_unsubscribe(&f->a.say, &(frame_unsubscribe){8, 3}));
+    fake_agent_send(&f->a);
+    assert_int_equal(1, f->bus.unsubscribed);
+    assert_int_equal(3, f->bus.subscription);
+    fake_agent_hear(&f->a);
+    ack = &fake_agent_frame(&f->a, FRAME_ACK)->u.outcome;
+    assert_int_equal(8, ack->request);
+    assert_int_equal(LOOM_ENOTFOUND, ack->status);
+    assert_str("no such subscription", ack->text);
+}
+
+static void an_answer_may_come_later(void **state)
+{
+    fixture *f = *state;
+    f->bus.defers = true;
+    assert_status(LOOM_OK, frame_put_subscribe(&f->a.say, &(frame_subscribe){.request = 7, .filter = STR("t")}));
+    fake_agent_send(&f->a);
+    fake_agent_hear(&f->a);
+    assert_int_equal(0, f->a.count);
+    bus_port *port = fake_bus_port(&f->bus, "a");
+    port->handlers->answered(port->user, 7, LOOM_EDENIED, "not for you");
+    fake_agent_hear(&f->a);
+    assert_int_equal(LOOM_EDENIED, fake_agent_frame(&f->a, FRAME_ACK)->u.outcome.status);
+}
+
+/* ---- publishing ---- */
+
+static void a_message_reaches_the_bus_unchanged(void **state)
+{
+    fixture *f = *state;
+    loom_envelope *env = fake_message("t", "a", 100);
+    fake_agent_publish(&f->a, loom_envelope_wire(env));
+    fake_agent_send(&f->a);
+    assert_int_equal(1, f->bus.published);
+    assert_int_equal(loom_envelope_wire(env).len, f->bus.wire_len);
+    assert_memory_equal(loom_envelope_wire(env).data, f->bus.wire, f->bus.wire_len);
+    assert_int_equal(f->bus.wire_len, bridge_get_stats(f->bridge).published_bytes);
+    loom_envelope_unref(env);
+}
+
+static void every_message_of_a_batch_is_published_in_order(void **state)
+{
+    fixture *f = *state;
+    for (size_t i = 0; i < 5; i++) {
+        loom_envelope *env = fake_message("t", "a", i);
+        fake_agent_publish(&f->a, loom_envelope_wire(env));
+        loom_envelope_unref(env);
+    }
+    fake_agent_send(&f->a);
+    assert_int_equal(5, f->bus.published);
+    loom_envelope *last = fake_bus_last(&f->bus);
+    assert_int_equal(4, loom_envelope_payload(last).len);
+    loom_envelope_unref(last);
+}
+
+static void a_message_without_a_sender_is_stamped(void **state)
+{
+    fixture *f = *state;
+    loom_envelope *env = fake_message("t", NULL, 10);
+    fake_agent_publish(&f->a, loom_envelope_wire(env));
+    fake_agent_send(&f->a);
+    loom_envelope *stamped = fake_bus_last(&f->bus);
+    assert_str("a", loom_envelope_sender(stamped));
+    assert_memory_equal(loom_envelope_id(env), loom_envelope_id(stamped), LOOM_UUID_SIZE);
+    assert_int_equal(10, loom_envelope_payload(stamped).len);
+    loom_envelope_unref(stamped);
+    loom_envelope_unref(env);
+}
+
+/* The shortest envelope a program in another language can write: nil hop, nil sender, all that may be nil. */
+static void a_foreign_message_is_put_into_the_fixed_form(void **state)
+{
+    static const uint8_t foreign[] = {0xdc, 0, 16, 1, 0xc0, 0xa1, 't', 0xc4, 16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+                                      15, 16, 0xc0, 0xc0, 1, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc4, 2, 'h', 'i'};
+    fixture *f = *state;
+    fake_agent_publish(&f->a, BYTES(foreign));
+    fake_agent_send(&f->a);
+    loom_envelope *env = fake_bus_last(&f->bus);
+    assert_str("a", loom_envelope_sender(env));
+    assert_str("t", loom_envelope_topic(env));
+    assert_int_equal(9, loom_envelope_ttl(env)); /* the bridge's own */
+    assert_memory_equal("hi", loom_envelope_payload(env).data, 2);
+    assert_int_equal(0, bridge_get_stats(f->bridge).invalid_contexts);
+    loom_envelope_unref(env);
+}
+
+static void a_forged_sender_is_refused_by_a_notice_and_the_session_goes_on(void **state)
+{
+    fixture *f = *state;
+    loom_envelope *forged = fake_message("t", "somebody-else", 1), *own = fake_message("t", "a", 2);
+    fake_agent_publish(&f->a, loom_envelope_wire(forged));
+    fake_agent_publish(&f->a, loom_envelope_wire(own));
+    fake_agent_send(&f->a);
+    fake_agent_hear(&f->a);
+    const frame_outcome *notice = &fake_agent_frame(&f->a, FRAME_NOTICE)->u.outcome;
+    assert_int_equal(LOOM_EDENIED, notice->status);
+    assert_int_equal(LOOM_UUID_SIZE, notice->message_id.len);
+    assert_memory_equal(loom_envelope_id(forged), notice->message_id.data, LOOM_UUID_SIZE);
+    assert_int_equal(1, f->bus.published);
+    assert_int_equal(1, bridge_get_stats(f->bridge).refused);
+    assert_int_equal(0, f->a.ended);
+    loom_envelope_unref(forged);
+    loom_envelope_unref(own);
+}
+
+static void a_malformed_envelope_ends_that_session_alone_and_says_which(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->b, f->bridge, "b", 0, 0);
+    loom_envelope *good = fake_message("t", "a", 1);
+    static const uint8_t bad[] = {0xdd, 0x04, 0x00, 0x00, 0x00};
+    fake_agent_publish(&f->a, loom_envelope_wire(good));
+    fake_agent_publish(&f->a, BYTES(bad));
+    fake_agent_send(&f->a);
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EMALFORMED, "publish frame: envelope 2 of 2: version is not");
+    assert_int_equal(1, f->bus.published); /* what came before it counts */
+    assert_int_equal(0, f->b.ended);
+    publish(&f->b, "b", 1);
+    assert_int_equal(2, f->bus.published);
+    loom_envelope_unref(good);
+}
+
+static void bytes_after_the_last_envelope_end_the_session(void **state)
+{
+    fixture *f = *state;
+    loom_envelope *env = fake_message("t", "a", 1);
+    fake_agent_publish(&f->a, loom_envelope_wire(env));
+    fake_agent_publish(&f->a, loom_envelope_wire(env));
+    f->a.say.batch_count = 1;
+    fake_agent_send(&f->a);
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EMALFORMED, "after its 1 envelopes");
+    loom_envelope_unref(env);
+}
+
+static void a_context_with_half_an_id_is_dropped_and_counted(void **state)
+{
+    fixture *f = *state;
+    loom_envelope *env = fake_message("t", "a", 1);
+    uint8_t wire[512];
+    loom_bytes bytes = loom_envelope_wire(env);
+    memcpy(wire, bytes.data, bytes.len);
+    wire[HOP_OFFSET] = 1; /* a trace id without a span id */
+    wire[HOP_FLAGS_OFFSET] = 1;
+    fake_agent_publish(&f->a, (loom_bytes){wire, bytes.len});
+    fake_agent_send(&f->a);
+    assert_int_equal(1, bridge_get_stats(f->bridge).invalid_contexts);
+    assert_memory_equal(bytes.data, f->bus.wire, bytes.len); /* as if it had never been there */
+    loom_envelope_unref(env);
+}
+
+/* ---- credit of the bridge for the agent ---- */
+
+static void publish_credit_is_renewed_at_half_a_window(void **state)
+{
+    fixture *f = *state;
+    publish(&f->a, "a", WINDOW / 4);
+    fake_agent_hear(&f->a);
+    assert_int_equal(0, f->a.count);
+    publish(&f->a, "a", WINDOW / 4);
+    fake_agent_hear(&f->a);
+    uint64_t used = bridge_get_stats(f->bridge).published_bytes;
+    assert_int_equal(used + WINDOW, fake_agent_frame(&f->a, FRAME_CREDIT)->u.credit.bytes);
+}
+
+static void publish_credit_is_withheld_under_pressure(void **state)
+{
+    fixture *f = *state;
+    bus_port *port = fake_bus_port(&f->bus, "a");
+    port->handlers->pressure(port->user, true);
+    publish(&f->a, "a", WINDOW / 2);
+    fake_agent_hear(&f->a);
+    assert_int_equal(0, f->a.count);
+    port->handlers->pressure(port->user, false);
+    fake_agent_hear(&f->a);
+    assert_true(fake_agent_frame(&f->a, FRAME_CREDIT)->u.credit.bytes > WINDOW);
+}
+
+/* A message larger than the window overdraws it once; the credit after it counts from where the agent is. */
+static void an_overdrawn_credit_is_renewed_after_pressure(void **state)
+{
+    fixture *f = *state;
+    bus_port *port = fake_bus_port(&f->bus, "a");
+    port->handlers->pressure(port->user, true);
+    publish(&f->a, "a", 2 * WINDOW);
+    assert_int_equal(0, f->a.ended);
+    port->handlers->pressure(port->user, false);
+    fake_agent_hear(&f->a);
+    uint64_t used = bridge_get_stats(f->bridge).published_bytes;
+    assert_int_equal(used + WINDOW, fake_agent_frame(&f->a, FRAME_CREDIT)->u.credit.bytes);
+}
+
+static void publishing_past_the_credit_ends_the_session(void **state)
+{
+    fixture *f = *state;
+    bus_port *port = fake_bus_port(&f->bus, "a");
+    port->handlers->pressure(port->user, true);
+    while (f->a.ended == 0 && f->bus.published < 1000) {
+        publish(&f->a, "a", WINDOW);
+    }
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EPROTO, "published past its credit");
+    assert_in_range(f->bus.published, 2, 1 + FRAME_MAX / WINDOW + 1);
+}
+
+/* ---- credit of the agent for the bridge ---- */
+
+static void what_the_bus_brings_is_delivered_and_nothing_else(void **state)
+{
+    fixture *f = *state;
+    loom_envelope *env = fake_message("t", "other", 20);
+    loom_bytes wire = loom_envelope_wire(env);
+    fake_bus_deliver(&f->bus, "a", 300, wire);
+    fake_bus_deliver(&f->bus, "a", 2, wire);
+    fake_agent_hear(&f->a);
+    assert_int_equal(1, f->a.count);
+    const frame_batch *batch = &fake_agent_frame(&f->a, FRAME_DELIVER)->u.batch;
+    assert_int_equal(2, batch->count);
+    mp_reader r = {batch->items.data, batch->items.data + batch->items.len};
+    uint64_t subscription;
+    assert_true(mp_read_uint(&r, &subscription));
+    assert_int_equal(300, subscription);
+    assert_memory_equal(wire.data, r.at, wire.len); /* no tracer: byte for byte */
+    r.at += wire.len;
+    assert_true(mp_read_uint(&r, &subscription));
+    assert_int_equal(2, subscription);
+    assert_ptr_equal(r.end, r.at + wire.len);
+    assert_int_equal(2, bridge_get_stats(f->bridge).forwarded);
+    loom_envelope_unref(env);
+}
+
+static void an_agent_without_credit_keys_gets_the_bridges_own_window(void **state)
+{
+    fixture *f = *state;
+    const bus_port *port = fake_bus_port(&f->bus, "a");
+    assert_true(port->granted_messages == UINT64_MAX);
+    /* what was on its way to the agent when it was granted counts: the welcome */
+    assert_in_range(port->granted_bytes, BACKLOG_MAX - 1024, BACKLOG_MAX);
+}
+
+static void credit_is_passed_on_and_smaller_totals_are_ignored(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->b, f->bridge, "b", 10, 1000);
+    const bus_port *port = fake_bus_port(&f->bus, "b");
+    assert_int_equal(10, port->granted_messages);
+    assert_int_equal(1000, port->granted_bytes);
+    assert_status(LOOM_OK, frame_put_credit(&f->b.say, 20, 5000));
+    assert_status(LOOM_OK, frame_put_credit(&f->b.say, 15, 4000));
+    fake_agent_send(&f->b);
+    assert_int_equal(20, port->granted_messages);
+    assert_int_equal(5000, port->granted_bytes);
+}
+
+static void credit_is_held_down_by_what_the_agent_has_not_read(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->b, f->bridge, "b", 1000000, 64 * 1024 * 1024);
+    const bus_port *port = fake_bus_port(&f->bus, "b");
+    uint64_t before = port->granted_bytes;
+    assert_true(before <= BACKLOG_MAX);
+    session_sent(f->b.session, BACKLOG_MAX / 2);
+    assert_int_equal(before, port->granted_bytes); /* totals never shrink */
+    assert_status(LOOM_OK, frame_put_credit(&f->b.say, 2000000, 128 * 1024 * 1024));
+    fake_agent_send(&f->b);
+    assert_int_equal(before, port->granted_bytes);
+}
+
+/* All of an agent's credit reaches the bus as its backlog drains, also the last bit of it. */
+static void the_last_of_an_agents_credit_is_passed_on_without_another_credit_frame(void **state)
+{
+    fixture *f = *state;
+    const uint64_t total = BACKLOG_MAX + 1024 * 1024;
+    fake_agent_enter(&f->b, f->bridge, "b", 1000000, total);
+    const bus_port *port = fake_bus_port(&f->bus, "b");
+    loom_envelope *env = fake_message("t", "other", 1000 * 1000);
+    loom_bytes wire = loom_envelope_wire(env);
+    uint64_t sent = 0;
+    while (sent + wire.len <= total && sent + wire.len <= port->granted_bytes) {
+        fake_bus_deliver(&f->bus, "b", 1, wire);
+        fake_agent_hear(&f->b);
+        sent += wire.len;
+    }
+    assert_true(port->granted_bytes == total);
+    loom_envelope_unref(env);
+}
+
+static void an_agent_that_does_not_read_its_answers_is_ended(void **state)
+{
+    fixture *f = *state;
+    for (unsigned round = 0; f->a.ended == 0 && round < 1000; round++) {
+        for (uint64_t i = 0; i < 1000; i++) {
+            assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, UINT64_MAX));
+        }
+        fake_agent_send(&f->a);
+        session_sent(f->a.session, session_output(f->a.session)->len);
+    }
+    assert_int_equal(1, f->a.ended);
+    assert_in_range(session_output(f->a.session)->len, 1024 * 1024, 1024 * 1024 + 256);
+}
+
+static void an_agent_that_reads_may_ask_for_ever(void **state)
+{
+    fixture *f = *state;
+    for (unsigned round = 0; round < 4000; round++) {
+        for (uint64_t i = 0; i < 50; i++) {
+            assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, UINT64_MAX));
+        }
+        fake_agent_send(&f->a);
+        frame_writer_clear(session_output(f->a.session));
+        session_sent(f->a.session, 700); /* something is always on its way */
+    }
+    assert_int_equal(0, f->a.ended);
+}
+
+/* ---- capabilities, of a broker without them ---- */
+
+static void a_call_is_answered_even_where_nobody_provides_anything(void **state)
+{
+    fixture *f = *state;
+    loom_envelope *env = fake_message("t", "a", 1);
+    const frame_call call = {.call_id = BYTES("id"), .capability = STR("math.add"), .deadline_ms = 100,
+                             .envelope = loom_envelope_wire(env)};
+    assert_status(LOOM_OK, frame_put_call(&f->a.say, &call));
+    fake_agent_send(&f->a);
+    fake_agent_hear(&f->a);
+    const frame_result *result = &fake_agent_frame(&f->a, FRAME_RESULT)->u.result;
+    assert_int_equal(FRAME_CALL_NO_RESPONDERS, result->outcome);
+    assert_memory_equal("id", result->call_id.data, 3);
+    loom_envelope_unref(env);
+}
+
+#define with_fixture(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        with_fixture(a_subscription_goes_to_the_bus_and_its_answer_comes_back),
+        with_fixture(an_answer_may_come_later),
+        with_fixture(a_message_reaches_the_bus_unchanged),
+        with_fixture(every_message_of_a_batch_is_published_in_order),
+        with_fixture(a_message_without_a_sender_is_stamped),
+        with_fixture(a_foreign_message_is_put_into_the_fixed_form),
+        with_fixture(a_forged_sender_is_refused_by_a_notice_and_the_session_goes_on),
+        with_fixture(a_malformed_envelope_ends_that_session_alone_and_says_which),
+        with_fixture(bytes_after_the_last_envelope_end_the_session),
+        with_fixture(a_context_with_half_an_id_is_dropped_and_counted),
+        with_fixture(publish_credit_is_renewed_at_half_a_window),
+        with_fixture(publish_credit_is_withheld_under_pressure),
+        with_fixture(an_overdrawn_credit_is_renewed_after_pressure),
+        with_fixture(publishing_past_the_credit_ends_the_session),
+        with_fixture(what_the_bus_brings_is_delivered_and_nothing_else),
+        with_fixture(an_agent_without_credit_keys_gets_the_bridges_own_window),
+        with_fixture(credit_is_passed_on_and_smaller_totals_are_ignored),
+        with_fixture(credit_is_held_down_by_what_the_agent_has_not_read),
+        with_fixture(the_last_of_an_agents_credit_is_passed_on_without_another_credit_frame),
+        with_fixture(an_agent_that_does_not_read_its_answers_is_ended),
+        with_fixture(an_agent_that_reads_may_ask_for_ever),
+        with_fixture(a_call_is_answered_even_where_nobody_provides_anything),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
