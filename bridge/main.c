@@ -6,6 +6,7 @@
 
 #include "bridge/bus/bus_nng.h"
 #include "bridge/host/host.h"
+#include "bridge/metrics/metrics_server.h"
 
 static const program_spec spec = {
     .name = "loom-bridge",
@@ -48,6 +49,20 @@ static void on_connected(void *user, bool on)
     }
 }
 
+static void write_metrics(void *user, FILE *out)
+{
+    bus_nng_stats b = bus_nng_get_stats(((bridge_process *)user)->bus);
+    metrics_gauge(out, "loom_bus_connected", "1 while the broker is reached.", b.connected);
+    metrics_counter(out, "loom_bus_sent_total", "Messages sent to the broker.", b.sent);
+    metrics_counter(out, "loom_bus_received_total", "Messages received from the broker.", b.received);
+    metrics_counter(out, "loom_bus_gaps_total", "Messages of the bus that did not follow: a loss.", b.gaps);
+    metrics_counter(out, "loom_bus_malformed_total", "Messages of the bus that could not be read.", b.malformed);
+    metrics_counter(out, "loom_bus_attachments_total", "Times the broker was reached.", b.attachments);
+    metrics_counter(out, "loom_bus_unconfirmed_total", "Events that may have been lost with a broker.", b.unconfirmed);
+    metrics_counter(out, "loom_bus_refused_total", "Events refused because too much waited for the broker.", b.refused);
+    metrics_gauge(out, "loom_bus_unsent_bytes", "Bytes that wait for the broker.", b.unsent_bytes);
+}
+
 /* Unique among bridges, and telling the operator where it runs. */
 static void make_id(bridge_process *p, const char *wanted)
 {
@@ -74,6 +89,9 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
     loom_status st = bus_nng_open(&p->bus, &p->host.loop, &with);
     if (st != LOOM_OK) {
         log_error(p->host.log, "cannot reach for the broker url=%s: %s", s->bus_control, loom_status_text(st));
+        return st;
+    }
+    if ((st = host_serve_metrics(&p->host, s->metrics_listen, write_metrics, p)) != LOOM_OK) {
         return st;
     }
     return host_serve(&p->host, &(host_serve_options){

@@ -6,6 +6,7 @@
 #include "broker/bus/bus_server.h"
 #include "broker/bus_local.h"
 #include "broker/eventbus.h"
+#include "broker/broker_metrics.h"
 
 static const program_spec spec = {
     .name = "loom-broker",
@@ -106,6 +107,13 @@ static void close_bus(broker *b)
     }
 }
 
+static void broker_write_metrics(void *user, FILE *out)
+{
+    const broker *b = user;
+    eventbus_write_metrics(b->eventbus, out);
+    bus_server_write_metrics(b->bus, out);
+}
+
 static loom_status serve(broker *b, const settings_broker *s)
 {
     eventbus_options with = {
@@ -124,6 +132,9 @@ static loom_status serve(broker *b, const settings_broker *s)
     b->clock.data = b->deadlines.data = b;
     uv_prepare_start(&b->clock, on_round);
     if ((st = open_bus(b, s)) != LOOM_OK) {
+        return st;
+    }
+    if ((st = host_serve_metrics(&b->host, s->metrics_listen, broker_write_metrics, b)) != LOOM_OK) {
         return st;
     }
     return host_serve(&b->host, &(host_serve_options){

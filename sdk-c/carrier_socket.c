@@ -83,7 +83,7 @@ static loom_status dial_next(socket_carrier *s, int error)
             return st;
         }
     }
-    return fail(s, s->url->text, error);
+    return fail(s, "cannot connect", error);
 }
 
 /* Turns the list so that it begins with the address whose turn it is. */
@@ -226,7 +226,7 @@ static loom_status begin_unix(socket_carrier *s)
     int error;
     snprintf(addr.sun_path, sizeof addr.sun_path, "%s", s->url->path);
     /* a unix connect answers at once; EAGAIN is a listener with a full backlog */
-    return dial(s, (struct sockaddr *)&addr, sizeof addr, &error) == LOOM_EIO ? fail(s, s->url->text, error) : LOOM_OK;
+    return dial(s, (struct sockaddr *)&addr, sizeof addr, &error) == LOOM_EIO ? fail(s, "cannot connect", error) : LOOM_OK;
 }
 
 static loom_status begin_tcp(socket_carrier *s)

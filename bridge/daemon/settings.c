@@ -112,6 +112,9 @@ static const config_key keys[] = {
     {.section = "bridge", .name = "heartbeat_interval", .type = CONFIG_DURATION,
      .offset = AT(bridge.heartbeat_interval_ms), .min = 100, .max = HOUR, .fallback = "15s",
      .help = "How often agents have to show that they live"},
+    {.section = "bridge", .name = "metrics_listen", .type = CONFIG_STRING, .offset = AT(bridge.metrics_listen),
+     .value = "URL", .fallback = "", .check = check_metrics,
+     .help = "Where /metrics is served, such as http://127.0.0.1:7781; empty turns it off"},
 
     {.section = "telemetry", .name = "exporter", .type = CONFIG_STRING, .offset = AT(telemetry.exporter),
      .choices = "otlp|otlp/file|console|none", .fallback = "otlp", .env = "OTEL_TRACES_EXPORTER", .help = "Where spans go"},

@@ -35,6 +35,7 @@ typedef struct settings_bridge {
     char *id;               /* "" : made from host name and process id */
     uint32_t drain_timeout_ms;
     uint32_t heartbeat_interval_ms;
+    char *metrics_listen;
 } settings_bridge;
 
 /* [telemetry]: "" leaves the choice to the tracing library */

@@ -89,6 +89,9 @@ static loom_status check_bridge(const settings *s, problems *list)
     for (size_t i = 0; i < b->listen.count && !b->allow_remote; i++) {
         st = check_local(s, "bridge", "listen", b->listen.items[i], list) == LOOM_OK ? st : LOOM_EINVAL;
     }
+    if (!b->allow_remote && check_local(s, "bridge", "metrics_listen", b->metrics_listen, list) != LOOM_OK) {
+        st = LOOM_EINVAL;
+    }
     return st;
 }
 

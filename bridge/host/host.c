@@ -10,6 +10,7 @@
 #include "bridge/daemon/paths.h"
 #include "bridge/daemon/url.h"
 #include "bridge/host/ready_file.h"
+#include "bridge/metrics/metrics_server.h"
 
 enum { DRAIN_STEP_MS = 10 };
 
@@ -247,6 +248,8 @@ static void close_handle(uv_handle_t *handle, void *user)
 
 void host_end_serving(host *h)
 {
+    metrics_server_close(h->metrics);
+    h->metrics = NULL;
     if (h->links != NULL) { /* it never ran */
         link_server_close(h->links, on_links_closed, h);
         while (h->phase != HOST_OVER) {

@@ -25,6 +25,9 @@ typedef struct host {
     link_server *links;
     uv_signal_t signals[2];
     uv_timer_t drain_timer;
+    struct metrics_server *metrics;                 /* NULL: not served */
+    void (*write_metrics)(void *user, FILE *out);   /* of the program, after those of the host */
+    void *metrics_user;
     uint32_t drain_timeout_ms;
     uint64_t drain_until_ms;
     bool (*drained)(void *user); /* nothing waits any more inside the bus */
@@ -60,6 +63,8 @@ typedef struct host_serve_options {
 
 /* Begins to serve agents; errors are logged. */
 LOOM_MUST_CHECK loom_status host_serve(host *h, const host_serve_options *options);
+/* Serves /metrics at an http URL; "": does nothing. write adds what the program counts; NULL: nothing. Errors are logged. */
+LOOM_MUST_CHECK loom_status host_serve_metrics(host *h, const char *url, void (*write)(void *user, FILE *out), void *user);
 /* Runs until a signal ends it; returns the exit code. A second signal ends it at once. */
 int host_run(host *h);
 /* Closes what host_serve() opened, if host_run() has not: after it the bus may be closed. Idempotent. */

@@ -14,7 +14,10 @@
 #include "bridge/daemon/url.h"
 #include "bridge/link/link.h"
 
-enum { RECEIVE_SIZE = 64 * 1024 };
+enum {
+    RECEIVE_SIZE = 64 * 1024,
+    WEBSOCKET_FRAME_MAX = FRAME_HEADER_SIZE + FRAME_MAX /* a browser sends what it is given as one frame */
+};
 
 typedef struct inbox inbox;
 
@@ -327,6 +330,10 @@ static int open_listener(nng_listener_link *ls, const link_server *server, const
             *fault = "tls_cert_key_file cannot be read as PEM with a certificate and its key";
             return rc;
         }
+    }
+    if ((u->scheme & (URL_WS | URL_WSS)) != 0 &&
+        (rc = nng_stream_listener_set_size(ls->stream, NNG_OPT_WS_RECVMAXFRAME, WEBSOCKET_FRAME_MAX)) != 0) {
+        return rc;
     }
     return nng_stream_listener_listen(ls->stream);
 }

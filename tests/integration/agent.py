@@ -153,10 +153,9 @@ class Agent:
         return self
 
     def publish_raw(self, envelopes):
-        """Encoded envelopes as one frame, within the credit that the bridge has granted."""
-        size = sum(map(len, envelopes))
-        self.wait(lambda: self.published + size <= self.granted, "publish credit")
-        self.published += size
+        """Encoded envelopes as one frame, as soon as any credit is left; the last one may overdraw it."""
+        self.wait(lambda: self.published < self.granted, "publish credit")
+        self.published += sum(map(len, envelopes))
         self.link.send(wire.publish_frame(envelopes))
 
     def publish(self, topic, payload=b"", **fields):

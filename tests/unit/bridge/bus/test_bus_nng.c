@@ -23,6 +23,8 @@ static int teardown(void **state)
 {
     world *w = *state;
     if (w->bridge != NULL) {
+        /* nng 1.5.2 leaks a connection that is closed while its ends still shake hands */
+        home_until(&w->home, w->home.server == NULL || bus_nng_get_stats(w->bridge).connected);
         home_close_bridge(&w->home, w->bridge, 0);
     }
     home_close(&w->home);
@@ -131,6 +133,7 @@ static void what_waits_for_an_absent_broker_presses_every_port_and_then_goes(voi
 static void far_too_much_for_an_absent_broker_is_refused_and_counted(void **state)
 {
     world *w = *state;
+    home_until(&w->home, bus_nng_get_stats(w->bridge).connected);
     home_close_server(&w->home);
     for (unsigned i = 0; i < 20; i++) {
         port_publish(&w->sensor, "a", 1000000);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the broker counts, as metrics. */
+#ifndef LOOM_BROKER_BROKER_METRICS_H
+#define LOOM_BROKER_BROKER_METRICS_H
+
+#include <stdio.h>
+
+#include "broker/bus/bus_server.h"
+#include "broker/eventbus.h"
+
+void eventbus_write_metrics(const eventbus *bus, FILE *out);
+void bus_server_write_metrics(const bus_server *bus, FILE *out);
+
+#endif
