@@ -70,6 +70,11 @@ void bus_port_tell_pressure(bus_port *port);
 /* The same for every port. */
 void bus_nng_tell_pressure(bus_nng *b);
 
+/* ---- what the broker says (bus_nng_frames.c) ---- */
+
+/* The frames of one message. LOOM_EMALFORMED, LOOM_ETOOBIG: what follows cannot be trusted; reason says why. */
+LOOM_MUST_CHECK loom_status bus_nng_take_frames(bus_nng *b, loom_bytes frames, char reason[FRAME_REASON_SIZE]);
+
 /* ---- the connection (bus_nng_link.c) ---- */
 
 typedef enum bus_nng_state {

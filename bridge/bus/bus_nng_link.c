@@ -37,6 +37,12 @@ static loom_str id_of(const bus_nng *b)
     return (loom_str){b->bridge_id, strlen(b->bridge_id)};
 }
 
+static void set_tick(bus_nng *b, uint64_t ms)
+{
+    uv_timer_set_repeat(&b->timer, ms);
+    uv_timer_again(&b->timer);
+}
+
 void bus_nng_close_sockets(bus_nng *b)
 {
     if (!b->sockets_open) {
@@ -68,7 +74,7 @@ static void lost(bus_nng *b, const char *why)
         b->backoff_ms = BACKOFF_MAX_MS;
     }
     if (was_up) {
-        uv_timer_start(&b->timer, b->timer.timer_cb, 0, TICK_FAST_MS);
+        set_tick(b, TICK_FAST_MS);
         if (b->options.connected != NULL) {
             b->options.connected(b->options.user, false);
         }
@@ -203,7 +209,7 @@ static void become_up(bus_nng *b)
     b->must_reattach = false;
     b->backoff_ms = 0;
     b->ping_due_ms = now_of(b) + b->options.ping_ms;
-    uv_timer_start(&b->timer, b->timer.timer_cb, TICK_SLOW_MS, TICK_SLOW_MS);
+    set_tick(b, b->closing ? TICK_FAST_MS : TICK_SLOW_MS);
 
     void *port;
     for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
@@ -229,92 +235,6 @@ static void become_up(bus_nng *b)
 }
 
 /* ---- what comes in ---- */
-
-static loom_status deliver(bus_nng *b, frame_batch *batch, char reason[FRAME_REASON_SIZE])
-{
-    envelope_view view;
-    bus_targets targets;
-    const char *text = "";
-    loom_status st;
-    while ((st = bus_fanout_next(batch, &view, &targets, &text)) == LOOM_OK) {
-        uint64_t session, subscription;
-        if (!view.hop_in_place) {
-            snprintf(reason, FRAME_REASON_SIZE, "hop context of an envelope is not in its place");
-            return LOOM_EMALFORMED;
-        }
-        while (bus_target_next(&targets, &session, &subscription)) {
-            bus_port *port = number_table_get(&b->ports, session);
-            if (port != NULL) { /* otherwise it has gone while the message was on its way */
-                port->delivered_messages++;
-                port->delivered_bytes += view.len;
-                port->handlers->deliver(port->user, subscription, &view);
-            }
-        }
-    }
-    if (st == LOOM_ENOTFOUND) {
-        return LOOM_OK;
-    }
-    snprintf(reason, FRAME_REASON_SIZE, "%s", text);
-    return st;
-}
-
-static void refused(bus_port *port, const frame_outcome *f)
-{
-    char text[256];
-    if (f->message_id.len == LOOM_UUID_SIZE) {
-        snprintf(text, sizeof text, "%.*s", (int)f->text.len, f->text.len > 0 ? f->text.data : "");
-        port->handlers->refused(port->user, f->message_id.data, (loom_status)f->status, text);
-    }
-}
-
-static loom_status on_frame(bus_nng *b, bus_frame *f, uint64_t *session, char reason[FRAME_REASON_SIZE])
-{
-    if (f->type == BUS_FRAME_SESSION) {
-        *session = f->number;
-        return LOOM_OK;
-    }
-    if (f->type == BUS_FRAME_FANOUT) {
-        return deliver(b, &f->fanout, reason);
-    }
-    bus_port *port = number_table_get(&b->ports, *session);
-    if (port == NULL) {
-        return LOOM_OK; /* it has gone while the frame was on its way */
-    }
-    switch (f->type) {
-    case BUS_FRAME_PRESSURE:
-        port->broker_pressing = f->number != 0;
-        bus_port_tell_pressure(port);
-        break;
-    case FRAME_ACK:
-        bus_port_answered(port, &f->link.u.outcome);
-        break;
-    case FRAME_NOTICE:
-        refused(port, &f->link.u.outcome);
-        break;
-    case FRAME_ERROR:
-        bus_nng_log(b, 1, "broker refuses a session agent=%.*s reason=\"%.*s\"", (int)port->agent_len, port->agent,
-                    (int)f->link.u.outcome.text.len, f->link.u.outcome.text.len > 0 ? f->link.u.outcome.text.data : "");
-        break;
-    default:
-        break; /* a later broker may send more than this bridge knows */
-    }
-    return LOOM_OK;
-}
-
-static loom_status on_frames(bus_nng *b, loom_bytes frames, char reason[FRAME_REASON_SIZE])
-{
-    uint64_t session = 0;
-    bus_frame f;
-    for (;;) {
-        loom_status st = bus_frame_next(&frames, &f, reason);
-        if (st == LOOM_ENOTFOUND) {
-            return LOOM_OK;
-        }
-        if (st != LOOM_EVERSION && (st != LOOM_OK || (st = on_frame(b, &f, &session, reason)) != LOOM_OK)) {
-            return st;
-        }
-    }
-}
 
 /* False: the connection is over. */
 static bool on_message(bus_nng *b, loom_bytes message)
@@ -345,7 +265,7 @@ static bool on_message(bus_nng *b, loom_bytes message)
                     (unsigned long long)b->link.received, (unsigned long long)header.seq);
     }
     if (st == LOOM_OK) {
-        st = on_frames(b, frames, reason);
+        st = bus_nng_take_frames(b, frames, reason);
     } else if (st != LOOM_EPROTO) {
         return true; /* nothing new in it */
     } else {

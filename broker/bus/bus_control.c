@@ -179,11 +179,7 @@ static void on_done(void *user)
     }
 }
 
-static int append(void *user, const char *data, size_t len)
-{
-    return msgpack_sbuffer_write(user, data, len);
-}
-
+/* Remembers a failure, which the packer's callers would have to look for after every value. */
 typedef struct answer_buffer {
     msgpack_sbuffer bytes;
     bool failed;
@@ -192,7 +188,7 @@ typedef struct answer_buffer {
 static int append_answer(void *user, const char *data, size_t len)
 {
     answer_buffer *a = user;
-    a->failed = a->failed || append(&a->bytes, data, len) != 0;
+    a->failed = a->failed || msgpack_sbuffer_write(&a->bytes, data, len) != 0;
     return a->failed ? -1 : 0;
 }
 

@@ -94,11 +94,25 @@ const char *bus_server_url_of(const bus_server *s, bus_server_url which)
 
 /* ---- rounds ---- */
 
+static void on_timer(uv_timer_t *timer)
+{
+    bus_server *s = timer->data;
+    bridge_bus_tick(s);
+    bus_server_round_end(s);
+}
+
 void bus_server_round_end(bus_server *s)
 {
-    if (!s->closing) {
-        open_bus_flush(s);
-        bridge_bus_flush(s, false);
+    if (s->closing) {
+        return;
+    }
+    open_bus_flush(s);
+    bridge_bus_flush(s, false);
+    bool ticking = uv_is_active((uv_handle_t *)&s->timer) != 0;
+    if (s->bridges.count > 0 && !ticking) {
+        uv_timer_start(&s->timer, on_timer, TICK_MS, TICK_MS);
+    } else if (s->bridges.count == 0 && ticking) {
+        uv_timer_stop(&s->timer); /* nobody to watch: the loop may sleep */
     }
 }
 
@@ -123,15 +137,6 @@ static void on_prepare(uv_prepare_t *prepare)
 static void on_check(uv_check_t *check)
 {
     bus_server_round_end(check->data);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-    bus_server *s = timer->data;
-    if (!s->closing) {
-        bridge_bus_tick(s);
-        bus_server_round_end(s);
-    }
 }
 
 /* ---- life ---- */
@@ -185,7 +190,6 @@ static loom_status open_handles(bus_server *s)
     s->handles = 4;
     uv_prepare_start(&s->prepare, on_prepare);
     uv_check_start(&s->check, on_check);
-    uv_timer_start(&s->timer, on_timer, TICK_MS, TICK_MS);
     return LOOM_OK;
 }
 

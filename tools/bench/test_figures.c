@@ -2,6 +2,8 @@
 /* The arithmetic under the figures: percentiles of a histogram, medians of rounds. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <cmocka.h>
 #include <string.h>

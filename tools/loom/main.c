@@ -6,6 +6,7 @@
 
 static const verb verbs[] = {
     {"pub", "Publish a message", verb_pub},
+    {"stats", "What a broker counts, and who was slow", verb_stats},
     {"sub", "Print the events that filters select", verb_sub},
     {"trace", "Collect, list, show and check traces", verb_trace},
 };

@@ -6,6 +6,7 @@
 #include "tools/loom/verb.h"
 
 int verb_pub(int argc, char *const argv[]);
+int verb_stats(int argc, char *const argv[]);
 int verb_sub(int argc, char *const argv[]);
 int verb_trace(int argc, char *const argv[]);
 int verb_trace_check(int argc, char *const argv[]);

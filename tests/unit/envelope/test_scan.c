@@ -172,7 +172,7 @@ static void every_kind_of_value_is_stepped_over_whole(void **state)
 {
     (void)state;
     static const uint8_t all[] = {
-        0x9f, 0x01, 0xff, 0xc0, 0xc2, 0xc3, 0xca, 1, 2, 3, 4, 0xcb, 1, 2, 3, 4, 5, 6, 7, 8, 0xd3, 1, 2, 3, 4, 5, 6, 7, 8,
+        0xdc, 0, 16, 0x01, 0xff, 0xc0, 0xc2, 0xc3, 0xca, 1, 2, 3, 4, 0xcb, 1, 2, 3, 4, 5, 6, 7, 8, 0xd3, 1, 2, 3, 4, 5, 6, 7, 8,
         0xa1, 'a', 0xc4, 1, 0, 0xd4, 5, 0, 0xc7, 2, 5, 0, 0, 0x81, 0xa1, 'k', 0x90, 0xdc, 0, 1, 0xd9, 1, 'x',
         0xde, 0, 0, 0xdb, 0, 0, 0, 1, 'y'};
     for (size_t len = 0; len <= sizeof all; len++) {

@@ -49,26 +49,51 @@ static void a_full_send_buffer_is_refused_and_counted(void **state)
     assert_status(LOOM_OK, loom_agent_emit(f->agent, "out", BYTES(payload), NULL));
 }
 
+static void *emit_five(void *arg)
+{
+    fixture *f = arg;
+    static uint8_t payload[1000];
+    uintptr_t accepted = 0;
+    for (int i = 0; i < 5; i++) {
+        accepted += loom_agent_emit(f->agent, "out", BYTES(payload), NULL) == LOOM_OK;
+    }
+    return (void *)accepted;
+}
+
 static void emit_waits_for_room_when_asked_to(void **state)
 {
     fixture *f = *state;
-    static uint8_t payload[1000];
-    char text[64];
+    pthread_t emitter;
+    void *accepted;
     loom_agent_options options = options_of(f);
-    options.send_buffer_bytes = 3000;
+    options.send_buffer_bytes = 3000; /* two of them */
     options.emit_timeout_ms = FAKE_DEADLINE_MS;
-    f->bridge.credit_bytes = 100; /* not even one */
+    f->bridge.credit_bytes = 0;
     assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
     fake_bridge_session(&f->bridge, 2);
     assert_status(LOOM_OK, loom_agent_wait_connected(f->agent, FAKE_DEADLINE_MS));
+    assert_int_equal(0, pthread_create(&emitter, NULL, emit_five, f));
+    wait_until(loom_agent_get_stats(f->agent).emitted == 2, FAKE_DEADLINE_MS);
     assert_status(LOOM_OK, frame_put_credit(&f->bridge.out, 0, 1000000));
     fake_bridge_flush(&f->bridge);
-    for (int i = 0; i < 50; i++) {
-        payload[0] = (uint8_t)('0' + i % 10);
-        assert_status(LOOM_OK, loom_agent_emit(f->agent, "out", (loom_bytes){payload, i == 49 ? 1 : 1000}, NULL));
-    }
-    (void)text;
-    assert_int_equal(50, loom_agent_get_stats(f->agent).emitted);
+    pthread_join(emitter, &accepted);
+    assert_int_equal(5, (uintptr_t)accepted);
+    assert_int_equal(0, loom_agent_get_stats(f->agent).refused);
+}
+
+static void emit_gives_up_waiting_for_room_after_its_timeout(void **state)
+{
+    fixture *f = *state;
+    static uint8_t payload[1000];
+    loom_agent_options options = options_of(f);
+    options.send_buffer_bytes = 1500;
+    options.emit_timeout_ms = 20;
+    f->bridge.credit_bytes = 0;
+    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
+    fake_bridge_session(&f->bridge, 2);
+    assert_status(LOOM_OK, loom_agent_wait_connected(f->agent, FAKE_DEADLINE_MS));
+    assert_status(LOOM_OK, loom_agent_emit(f->agent, "out", BYTES(payload), NULL));
+    assert_status(LOOM_EFULL, loom_agent_emit(f->agent, "out", BYTES(payload), NULL));
 }
 
 static void no_more_is_sent_than_the_credit_covers(void **state)
@@ -359,6 +384,7 @@ int main(void)
         WITH_AGENT(what_is_emitted_while_disconnected_is_sent_in_order),
         WITH_AGENT(a_full_send_buffer_is_refused_and_counted),
         WITH_AGENT(emit_waits_for_room_when_asked_to),
+        WITH_AGENT(emit_gives_up_waiting_for_room_after_its_timeout),
         WITH_AGENT(no_more_is_sent_than_the_credit_covers),
         WITH_AGENT(one_message_larger_than_half_the_window_still_goes),
         WITH_AGENT(unsent_messages_survive_a_broken_connection_and_sent_ones_count_as_lost),

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/loom/control.h"
+
+#include <msgpack.h>
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/req.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/daemon/paths.h"
+#include "envelope/msgpack_bytes.h"
+
+enum { ANSWER_MS = 3000, DEPTH_MAX = 16 };
+
+static json_t *text(loom_str s)
+{
+    json_t *value = json_stringn(s.data, s.len);
+    return value != NULL ? value : json_string("?"); /* no UTF-8 */
+}
+
+/* One value at r as JSON, or NULL when it is not one of the kinds that control uses. */
+static json_t *read_value(mp_reader *r, unsigned depth)
+{
+    uint32_t count;
+    uint64_t number;
+    loom_str s;
+    if (r->at == r->end || depth == DEPTH_MAX) {
+        return NULL;
+    }
+    if (*r->at == 0xc2 || *r->at == 0xc3) {
+        return json_boolean(*r->at++ == 0xc3);
+    }
+    if (mp_read_uint(r, &number)) {
+        return json_integer((json_int_t)number);
+    }
+    if (mp_read_str(r, &s)) {
+        return text(s);
+    }
+    bool is_map = mp_read_map(r, &count);
+    if (!is_map && !mp_read_array(r, &count)) {
+        return NULL;
+    }
+    json_t *all = is_map ? json_object() : json_array();
+    for (uint32_t i = 0; i < count; i++) {
+        loom_str key = {"", 0};
+        json_t *value = is_map && !mp_read_str(r, &key) ? NULL : read_value(r, depth + 1);
+        int failed = value == NULL ? -1 : is_map ? json_object_setn_new(all, key.data, key.len, value) : json_array_append_new(all, value);
+        if (failed != 0) {
+            json_decref(all);
+            return NULL;
+        }
+    }
+    return all;
+}
+
+static int exchange(const char *url, const char *op, nng_msg **answer)
+{
+    nng_socket socket;
+    int rc = nng_req0_open(&socket);
+    if (rc != 0) {
+        return rc;
+    }
+    msgpack_sbuffer question;
+    msgpack_packer pk;
+    msgpack_sbuffer_init(&question);
+    msgpack_packer_init(&pk, &question, msgpack_sbuffer_write);
+    msgpack_pack_map(&pk, 1);
+    msgpack_pack_str_with_body(&pk, "op", 2);
+    msgpack_pack_str_with_body(&pk, op, strlen(op));
+    if ((rc = nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, ANSWER_MS)) == 0 && (rc = nng_dial(socket, url, NULL, 0)) == 0 &&
+        (rc = nng_send(socket, question.data, question.size, 0)) == 0) {
+        rc = nng_recvmsg(socket, answer, 0);
+    }
+    msgpack_sbuffer_destroy(&question);
+    nng_close(socket);
+    return rc;
+}
+
+static json_t *read_answer(const command *c, const nng_msg *answer, int *exit_code)
+{
+    const uint8_t *body = nng_msg_body((nng_msg *)(uintptr_t)answer);
+    mp_reader r = {body, body + nng_msg_len(answer)};
+    json_t *all = read_value(&r, 0);
+    json_t *status = json_object_get(all, "status");
+    if (!json_is_integer(status)) {
+        *exit_code = command_fail(c, "the answer is not a broker's: is this a control socket?");
+    } else if (json_integer_value(status) != LOOM_OK) {
+        const char *why = json_string_value(json_object_get(all, "text"));
+        *exit_code = command_fail(c, "the broker refused: %s", why != NULL ? why : "no reason given");
+    } else {
+        return all;
+    }
+    json_decref(all);
+    return NULL;
+}
+
+json_t *control_ask(const command *c, const options *o, const char *op, int *exit_code)
+{
+    char fallback[PATHS_DIR_SIZE + 64];
+    const char *url = options_value(o, "control");
+    url = url != NULL ? url : getenv("LOOM_CONTROL");
+    if (url == NULL) {
+        if (paths_runtime_url(fallback, sizeof fallback, "bus-control.sock") != LOOM_OK) {
+            *exit_code = command_fail(c, "no default control address; name it with --control");
+            return NULL;
+        }
+        url = fallback;
+    }
+    nng_msg *answer = NULL;
+    int rc = exchange(url, op, &answer);
+    if (rc != 0) {
+        *exit_code = command_fail(c, "no answer from a broker at %s (%s); start one with `loom-broker`, or name its bus_control "
+                                     "with --control or LOOM_CONTROL", url, nng_strerror(rc));
+        return NULL;
+    }
+    json_t *all = read_answer(c, answer, exit_code);
+    nng_msg_free(answer);
+    return all;
+}

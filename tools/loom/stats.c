@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loom stats: what a broker counts, and who was slow. */
+#include <string.h>
+
+#include "tools/loom/control.h"
+#include "tools/loom/text.h"
+#include "tools/loom/verbs.h"
+
+static const option_spec specs[] = {
+    {.name = "all", .letter = 'a', .kind = OPTION_FLAG, .group = "Output", .help = "Every topic and subscription, not only the first twenty"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Everything, as one JSON object"},
+    OPTIONS_CONTROL,
+    OPTION_HELP,
+};
+
+static const command stats = {
+    .manual = {.program = "loom stats",
+               .synopsis = "[OPTION]…",
+               .summary = "Asks a broker what it counts: events, losses by reason, topics, and subscriptions with what waits for them.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "Examples:\n"
+                          "  loom stats\n"
+                          "  loom stats --json | jq '.subscriptions[] | select(.dropped > 0)'\n"
+                          "  watch -n 1 loom stats\n"},
+};
+
+enum { ROWS = 20 };
+
+static long long number(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void put_text(const json_t *object, const char *key, size_t columns)
+{
+    const json_t *value = json_object_get(object, key);
+    text_put_padded(stdout, (loom_str){json_string_value(value), json_string_length(value)}, columns - 2);
+    fputs("  ", stdout);
+}
+
+static void print_totals(const json_t *all)
+{
+    const json_t *e = json_object_get(all, "eventbus");
+    char uptime[TEXT_DURATION_SIZE];
+    text_duration(uptime, (uint64_t)number(all, "uptime_ms") * 1000000u);
+    put_text(all, "software", 24);
+    printf("up %s\n\n", uptime);
+    printf("published   %12lld   (%lld found no subscription)\n", number(e, "published"), number(e, "unmatched"));
+    printf("delivered   %12lld\n", number(e, "delivered"));
+    printf("waiting     %12lld   (%lld bytes)\n", number(e, "queued"), number(e, "queued_bytes"));
+    printf("push-back   %12lld   times a publisher was asked to wait\n", number(e, "pressure"));
+    const char *reason;
+    json_t *count;
+    long long lost = 0;
+    json_object_foreach(json_object_get(e, "dropped"), reason, count) {
+        lost += (long long)json_integer_value(count);
+    }
+    printf("dropped     %12lld\n", lost);
+    json_object_foreach(json_object_get(e, "dropped"), reason, count) {
+        if (json_integer_value(count) > 0) {
+            printf("  %-18s%4s%8lld\n", reason, "", (long long)json_integer_value(count));
+        }
+    }
+}
+
+static void print_subscriptions(const json_t *list, bool all)
+{
+    static const char *const qos[] = {"batched", "realtime", "background"};
+    size_t i, shown = 0;
+    json_t *s;
+    printf("\n%-28s%-28s%-12s%12s%10s%10s\n", "SUBSCRIBER", "FILTER", "QOS", "DELIVERED", "DROPPED", "WAITING");
+    json_array_foreach(list, i, s) {
+        if (shown++ == ROWS && !all) {
+            printf("… %zu in all; --all shows them\n", json_array_size(list));
+            return;
+        }
+        long long q = number(s, "qos");
+        put_text(s, "subscriber", 28);
+        put_text(s, "filter", 28);
+        printf("%-12s%12lld%10lld%10lld%s\n", q >= 0 && q < 3 ? qos[q] : "?", number(s, "delivered"), number(s, "dropped"),
+               number(s, "queued"), json_is_true(json_object_get(s, "overdue")) ? "  losing" :
+               json_is_true(json_object_get(s, "pressing")) ? "  slow" : "");
+    }
+}
+
+static void print_topics(const json_t *list, bool all)
+{
+    size_t i, shown = 0;
+    json_t *t;
+    printf("\n%-44s%12s%12s%10s%6s\n", "TOPIC", "PUBLISHED", "DELIVERED", "DROPPED", "SUBS");
+    json_array_foreach(list, i, t) {
+        if (shown++ == ROWS && !all) {
+            printf("… %zu in all; --all shows them\n", json_array_size(list));
+            return;
+        }
+        put_text(t, "topic", 44);
+        printf("%12lld%12lld%10lld%6lld\n", number(t, "published"), number(t, "delivered"), number(t, "dropped"),
+               number(t, "subscriptions"));
+    }
+}
+
+int verb_stats(int argc, char *const argv[])
+{
+    options o;
+    int exit_code = VERB_OK;
+    if (!command_start(&stats, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    json_t *all = control_ask(&stats, &o, "stats", &exit_code);
+    if (all != NULL && options_is_on(&o, "json")) {
+        json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        putchar('\n');
+    } else if (all != NULL) {
+        print_totals(all);
+        print_subscriptions(json_object_get(all, "subscriptions"), options_is_on(&o, "all"));
+        print_topics(json_object_get(all, "topics"), options_is_on(&o, "all"));
+    }
+    json_decref(all);
+    options_fini(&o);
+    return command_finish(&stats, exit_code);
+}
