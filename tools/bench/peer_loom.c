@@ -96,7 +96,8 @@ static bool start(bench_site *site)
     bus_url(site, control, apart ? "bus-control.sock" : NULL);
     bus_url(site, pull, apart ? "bridge-in.sock" : NULL);
     bus_url(site, pub, apart ? "bridge-out.sock" : NULL);
-    char *broker[] = {"--bus-pull", "", "--bus-pub", "", "--bus-control", control, "--bridge-pull", pull, "--bridge-pub", pub, NULL};
+    char *broker[] = {"--bus-pull",    "",   "--bus-pub",    "",  "--bus-control", control,
+                      "--bridge-pull", pull, "--bridge-pub", pub, NULL};
     char *bridge[] = {"--bus-control", control, NULL};
     return start_program(site, "loom-broker", broker) && (!apart || start_program(site, "loom-bridge", bridge));
 }

@@ -40,6 +40,7 @@ static json_t *summary_json(const bench_peer *contender, const bench_summary *m,
     put_value(object, "rate", "rate_range", m->rate, ok);
     put_value(object, "p50_us", "p50_us_range", m->p50_us, ok);
     put_value(object, "p99_us", "p99_us_range", m->p99_us, ok);
+    put_value(object, "cpu_s_per_million", "cpu_s_per_million_range", m->cpu_s_per_million, ok);
     put(object, "sent", json_integer((json_int_t)m->sent), ok);
     put(object, "lost", json_integer((json_int_t)m->lost), ok);
     put(object, "misordered", json_integer((json_int_t)m->misordered), ok);
@@ -53,6 +54,7 @@ static json_t *ratio_json(const bench_summary *loom, const bench_summary *peer, 
     put(object, "rate", json_real(loom->rate.median / peer->rate.median), ok);
     put(object, "p50_us", json_real(loom->p50_us.median / peer->p50_us.median), ok);
     put(object, "p99_us", json_real(loom->p99_us.median / peer->p99_us.median), ok);
+    put(object, "cpu_s_per_million", json_real(loom->cpu_s_per_million.median / peer->cpu_s_per_million.median), ok);
     return object;
 }
 

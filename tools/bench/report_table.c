@@ -21,13 +21,15 @@ static const char *grouped(char out[32], double value)
 
 static void rates(FILE *out, const report_size *s)
 {
-    fprintf(out, "  %-18s %12s %25s %9s %9s %6s %10s\n", "", "rate /s", "range", "p50 us", "p99 us", "lost", "misordered");
+    fprintf(out, "  %-18s %12s %25s %9s %9s %8s %6s %10s\n", "", "rate /s", "range", "p50 us", "p99 us", "CPU s/M", "lost",
+            "misordered");
     for (size_t i = 0; i < s->count; i++) {
         const bench_summary *m = &s->summaries[i];
         char median[32], low[32], high[32], range[72];
         snprintf(range, sizeof range, "%s - %s", grouped(low, m->rate.low), grouped(high, m->rate.high));
-        fprintf(out, "  %-18s %12s %25s %9.1f %9.1f %6llu %10llu\n", s->contenders[i]->name, grouped(median, m->rate.median),
-                range, m->p50_us.median, m->p99_us.median, (unsigned long long)m->lost, (unsigned long long)m->misordered);
+        fprintf(out, "  %-18s %12s %25s %9.1f %9.1f %8.3f %6llu %10llu\n", s->contenders[i]->name,
+                grouped(median, m->rate.median), range, m->p50_us.median, m->p99_us.median, m->cpu_s_per_million.median,
+                (unsigned long long)m->lost, (unsigned long long)m->misordered);
     }
 }
 
@@ -37,11 +39,12 @@ static void ratios(FILE *out, const report_size *s)
     if (s->count < 2 || s->contenders[0] != &bench_peer_loom) {
         return;
     }
-    fprintf(out, "\n  %-18s %12s %25s %9s %9s\n", "Loom divided by", "rate", "", "p50", "p99");
+    fprintf(out, "\n  %-18s %12s %25s %9s %9s %8s\n", "Loom divided by", "rate", "", "p50", "p99", "CPU");
     for (size_t i = 1; i < s->count; i++) {
         const bench_summary *m = &s->summaries[i];
-        fprintf(out, "  %-18s %12.2f %25s %9.2f %9.2f\n", s->contenders[i]->name, loom->rate.median / m->rate.median, "",
-                loom->p50_us.median / m->p50_us.median, loom->p99_us.median / m->p99_us.median);
+        fprintf(out, "  %-18s %12.2f %25s %9.2f %9.2f %8.2f\n", s->contenders[i]->name, loom->rate.median / m->rate.median, "",
+                loom->p50_us.median / m->p50_us.median, loom->p99_us.median / m->p99_us.median,
+                loom->cpu_s_per_million.median / m->cpu_s_per_million.median);
     }
 }
 

@@ -253,6 +253,7 @@ static bool measure_rate(bench_site *site, bench_sample *out)
     for (size_t i = 0; i < processes; i++) {
         snprintf(out->usage[i].role, SAMPLE_ROLE_SIZE, "%s", site->processes.items[i].role);
         out->usage[i].cpu_s_per_million = (double)(after[i].cpu_ns - before[i].cpu_ns) / 1e9 / millions;
+        out->cpu_s_per_million += out->usage[i].cpu_s_per_million;
         out->usage[i].switches_per_million = (double)(after[i].switches - before[i].switches) / millions;
     }
     return site_wait(site, rate_is_over, "the end of what the producer sends") && drain(site);

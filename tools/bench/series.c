@@ -33,6 +33,7 @@ void series_summarize(bench_summary *out, const bench_sample *samples, size_t co
     out->rate = value_at(samples, count, offsetof(bench_sample, rate));
     out->p50_us = value_at(samples, count, offsetof(bench_sample, p50_us));
     out->p99_us = value_at(samples, count, offsetof(bench_sample, p99_us));
+    out->cpu_s_per_million = value_at(samples, count, offsetof(bench_sample, cpu_s_per_million));
     for (size_t i = 0; i < count; i++) {
         out->sent += samples[i].sent;
         out->lost += samples[i].lost;

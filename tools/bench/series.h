@@ -17,6 +17,7 @@ typedef struct bench_sample {
     double rate;   /* messages a second, at the consumer */
     double p50_us; /* one way */
     double p99_us;
+    double cpu_s_per_million; /* of all processes together */
     uint64_t sent, lost, misordered;
     bench_usage usage[SAMPLE_PROCESSES_MAX];
     size_t usage_count;
@@ -27,7 +28,7 @@ typedef struct series_value {
 } series_value;
 
 typedef struct bench_summary {
-    series_value rate, p50_us, p99_us;
+    series_value rate, p50_us, p99_us, cpu_s_per_million;
     uint64_t sent, lost, misordered; /* of all rounds */
     bench_usage usage[SAMPLE_PROCESSES_MAX]; /* medians */
     size_t usage_count;
