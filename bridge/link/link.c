@@ -2,8 +2,9 @@
 /* A connection between its carrier and its session.
  *
  * Reading: all links share the loop's one read buffer. The start of a frame whose rest has not come is kept aside and put
- * in front of the next bytes, so the session always sees whole frames in one piece. A frame larger than the shared buffer
- * collects in the link's own memory.
+ * in front of the next bytes, so the session always sees whole frames in one piece. A frame that is larger than the shared
+ * buffer, or that the next bytes did not complete, collects in the link's own memory: however small the pieces it comes in,
+ * each byte of it is moved a few times at most.
  * Writing: the session's outgoing bytes and those in flight are two buffers that change places. The first message leaves
  * at the end of the round that brought it; what collects while it is in flight leaves together after it. */
 #include "bridge/link/link.h"
@@ -31,6 +32,7 @@ static void on_ended(void *user)
 {
     link_t *l = user;
     l->ended = true;
+    l->close_by_ms = uv_now(l->server->loop) + LINK_LINGER_MS;
     mark_dirty(l);
 }
 
@@ -100,14 +102,9 @@ void link_gone(link_t *l)
 
 /* ---- reading ---- */
 
-static bool reads_apart(const link_t *l)
-{
-    return l->need > LINK_READ_SIZE;
-}
-
 uint8_t *link_room(link_t *l, size_t *room)
 {
-    if (reads_apart(l)) {
+    if (l->apart) {
         *room = l->partial_cap - l->partial_len;
         return l->partial + l->partial_len;
     }
@@ -118,10 +115,10 @@ uint8_t *link_room(link_t *l, size_t *room)
     return l->server->read_buffer + l->partial_len;
 }
 
-/* Keeps the start of a frame, with room for all of it when it will not fit the shared buffer. */
+/* Keeps the start of a frame, with room for all of it when the rest is to be read behind it. */
 static bool keep(link_t *l, const uint8_t *data, size_t len)
 {
-    size_t want = reads_apart(l) ? l->need : len;
+    size_t want = l->apart ? l->need : len;
     if (want > l->partial_cap) {
         uint8_t *grown = malloc(want);
         if (grown == NULL) {
@@ -140,19 +137,20 @@ static bool keep(link_t *l, const uint8_t *data, size_t len)
 
 void link_received(link_t *l, size_t len)
 {
-    bool apart = reads_apart(l);
-    uint8_t *data = apart ? l->partial : l->server->read_buffer;
+    uint8_t *data = l->apart ? l->partial : l->server->read_buffer;
+    bool kept = l->partial_len > 0;
     size_t have = l->partial_len + len;
     l->active = true;
     l->partial_len = 0;
     size_t need;
     size_t used = session_receive(l->session, data, have, &need);
     l->need = need;
+    l->apart = need > LINK_READ_SIZE || (used == 0 && kept && need > have);
     if (used < have && !keep(l, data + used, have - used)) {
         link_broken(l);
     }
     if (l->ended) {
-        l->need = 0;
+        l->apart = false;
         l->partial_len = 0;
     }
     link_server_flush(l->server);
@@ -181,6 +179,14 @@ static void flush(link_t *l)
     l->carrier->send(l, l->flight.data, l->flight.len);
     if (l->sending) {
         session_sent(l->session, l->flight.len);
+    }
+}
+
+/* A session that is over must not live on in a peer that does not read. */
+void link_expire(link_t *l, uint64_t now_ms)
+{
+    if (l->ended && now_ms >= l->close_by_ms) {
+        close_link(l);
     }
 }
 

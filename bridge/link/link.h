@@ -9,7 +9,8 @@ enum {
     LINK_READ_SIZE = 256 * 1024,     /* the loop's one read buffer, shared by all links */
     LINK_KEEP_SIZE = 16 * 1024,      /* buffers larger than this are given back when a link is idle */
     LINK_TICK_MS = 1000,             /* at most between two ticks */
-    LINK_TICKS_PER_HEARTBEAT = 4     /* at least: a session has to be pinged well before it expires */
+    LINK_TICKS_PER_HEARTBEAT = 4,    /* at least: a session has to be pinged well before it expires */
+    LINK_LINGER_MS = 5000            /* how long the last bytes of a session may take to leave */
 };
 
 typedef struct link link_t;
@@ -30,13 +31,15 @@ struct link {
     link_t *next_dirty;
     bool dirty;               /* in the list of those with something to send */
     bool sending;             /* flight is with the carrier */
-    bool ended;               /* the session is over: close when all is sent */
+    bool ended;               /* the session is over: close when all is sent, or at close_by_ms */
     bool closing;             /* the carrier was told to close */
     bool active;              /* moved bytes since the last tick */
     frame_writer flight;      /* being sent */
     uint8_t *partial;         /* start of a frame whose rest has not come */
     size_t partial_len, partial_cap;
     size_t need;              /* bytes of that frame in all, when known */
+    bool apart;               /* the rest of it is read into partial, not into the shared buffer */
+    uint64_t close_by_ms;
 };
 
 typedef struct listener_ops {
@@ -75,6 +78,8 @@ uint8_t *link_room(link_t *l, size_t *room);
 /* len bytes are at the place link_room() named. */
 void link_received(link_t *l, size_t len);
 void link_sent(link_t *l, bool ok);
+/* Closes a link whose session ended a while ago, sent or not. */
+void link_expire(link_t *l, uint64_t now_ms);
 /* The connection broke or ended from the other side. */
 void link_broken(link_t *l);
 /* The carrier is done with it: frees what the link holds, not the link itself. */

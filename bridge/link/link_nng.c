@@ -207,20 +207,21 @@ static void nng_link_send(link_t *l, const uint8_t *data, size_t len)
     start_send(n);
 }
 
-static void nng_link_free(nng_link *n)
+/* After this nng touches neither the link nor the bytes it was sending. */
+static void nng_link_fini(nng_link *n)
 {
     operation_fini(&n->receive);
     operation_fini(&n->send);
     operation_fini(&n->reap);
     nng_stream_free(n->stream);
-    free(n);
 }
 
 static void on_reap(operation *op)
 {
     nng_link *n = op->owner;
+    nng_link_fini(n);
     link_gone(&n->link);
-    nng_link_free(n);
+    free(n);
 }
 
 static void nng_link_close(link_t *l)
@@ -260,7 +261,8 @@ static void take_connection(nng_listener_link *ls, nng_stream *stream)
         !operation_init(&n->send, server->nng_inbox, on_sent, n) ||
         !operation_init(&n->reap, server->nng_inbox, on_reap, n) ||
         link_init(&n->link, server, &carrier, peer) != LOOM_OK) {
-        nng_link_free(n);
+        nng_link_fini(n);
+        free(n);
         return;
     }
     start_receive(n);
@@ -283,21 +285,21 @@ static void on_accepted(operation *op)
     }
 }
 
-static void listener_free(nng_listener_link *ls)
+static void nng_listener_fini(nng_listener_link *ls)
 {
     operation_fini(&ls->accept);
     operation_fini(&ls->reap);
     if (ls->stream != NULL) {
         nng_stream_listener_free(ls->stream);
     }
-    free(ls);
 }
 
 static void on_listener_reap(operation *op)
 {
     nng_listener_link *ls = op->owner;
+    nng_listener_fini(ls);
     listener_gone(&ls->listener);
-    listener_free(ls);
+    free(ls);
 }
 
 static void nng_listener_close_link(listener *base)
@@ -347,14 +349,16 @@ loom_status link_nng_listen(link_server *server, const url *asked, char *bound, 
         !operation_init(&ls->reap, server->nng_inbox, on_listener_reap, ls)) {
         snprintf(why, LINK_ERROR_SIZE, "out of memory");
         if (ls != NULL) {
-            listener_free(ls);
+            nng_listener_fini(ls);
+            free(ls);
         }
         return LOOM_ENOMEM;
     }
     int rc = open_listener(ls, server, &u, &fault);
     if (rc != 0) {
         snprintf(why, LINK_ERROR_SIZE, "%s", fault != NULL ? fault : nng_strerror(rc));
-        listener_free(ls);
+        nng_listener_fini(ls);
+        free(ls);
         return rc == NNG_EADDRINUSE ? LOOM_EBUSY : rc == NNG_EINVAL ? LOOM_EINVAL : LOOM_EIO;
     }
     int port;

@@ -34,6 +34,7 @@ static void on_tick(uv_timer_t *timer)
     bridge_tick(server->bridge, uv_now(server->loop));
     for (link_t *l = server->links; l != NULL; l = l->next) {
         shrink_idle(l);
+        link_expire(l, uv_now(server->loop));
     }
     link_server_flush(server);
 }
@@ -169,13 +170,13 @@ void link_server_left(link_server *server)
         return;
     }
     if (server->handles_open == 3 && !uv_is_closing((uv_handle_t *)&server->tick)) {
-        link_nng_fini(server); /* its threads are done with us: the wake-up may go */
         uv_close((uv_handle_t *)&server->tick, on_handle_closed);
         uv_close((uv_handle_t *)&server->before_poll, on_handle_closed);
         uv_close((uv_handle_t *)&server->nng_wake, on_handle_closed);
     } else if (server->handles_open == 0) {
         void (*done)(void *user) = server->done;
         void *user = server->done_user;
+        link_nng_fini(server);
         free(server->read_buffer);
         free(server);
         if (done != NULL) {

@@ -110,11 +110,49 @@ static void a_session_that_misses_memory_ends_and_leaves_nothing(void **state)
     frame_writer_fini(&sc.work);
 }
 
+/* From the read buffer to the bus, and from there into outgoing bytes that have room. */
+static void an_unsampled_message_passes_without_an_allocation(void **state)
+{
+    (void)state;
+    fake_bus fake;
+    fake_bus_init(&fake);
+    loom_span_processor *processor;
+    loom_tracer_provider *provider;
+    assert_status(LOOM_OK, loom_span_processor_create(&processor, &(loom_span_processor_options){
+                                                                      .exporter = LOOM_EXPORTER_NONE}));
+    assert_status(LOOM_OK, loom_tracer_provider_create(&provider, &(loom_tracer_provider_options){.service_name = "test",
+                                                                                                 .processor = processor}));
+    bridge *b;
+    assert_status(LOOM_OK, bridge_create(&b, &(bridge_options){.id = "b", .software = "s", .bus = &fake.base,
+                                                               .tracer = loom_tracer_get(provider, "tests", "1")}));
+    fake_agent a;
+    fake_agent_enter(&a, b, "a", 0, 0);
+    loom_envelope *env;
+    assert_status(LOOM_OK, loom_envelope_create(&env, &(loom_envelope_fields){.topic = STR("t"), .sender = STR("a"),
+                                                                              .context = {{1}, {2}, 0}}));
+    fake_agent_publish(&a, loom_envelope_wire(env));
+    frame_writer_seal(&a.say);
+
+    alloc_fault_arm(0);
+    receive(a.session, &a.say);
+    fake_bus_deliver(&fake, "a", 1, loom_envelope_wire(env));
+    assert_false(alloc_fault_disarm());
+    assert_int_equal(1, fake.published);
+    assert_int_equal(1, bridge_get_stats(b).forwarded);
+
+    loom_envelope_unref(env);
+    fake_agent_close(&a);
+    bridge_destroy(b);
+    loom_tracer_provider_unref(provider);
+    loom_span_processor_unref(processor);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening_survives_every_failed_allocation),
         cmocka_unit_test(a_session_that_misses_memory_ends_and_leaves_nothing),
+        cmocka_unit_test(an_unsampled_message_passes_without_an_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
