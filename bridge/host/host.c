@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bridge/daemon/paths.h"
@@ -12,7 +13,7 @@
 #include "bridge/host/ready_file.h"
 #include "bridge/metrics/metrics_server.h"
 
-enum { DRAIN_STEP_MS = 10 };
+enum { DRAIN_STEP_MS = 10, DESCRIPTORS_MAX = 1024 * 1024 };
 
 const option_spec host_options[] = {
     {.name = "ready-file", .kind = OPTION_VALUE, .value = "FILE",
@@ -114,6 +115,9 @@ static void on_signal(uv_signal_t *handle, int number)
         logger_flush(h->log, 100);
         _exit(128 + number);
     }
+    if (h->links == NULL) { /* it ends already, for want of a start */
+        return;
+    }
     log_info(h->log, "shutting down signal=%s timeout_ms=%u", number == SIGINT ? "SIGINT" : "SIGTERM", h->drain_timeout_ms);
     h->phase = HOST_DRAINING;
     h->drain_until_ms = uv_now(&h->loop) + h->drain_timeout_ms;
@@ -123,10 +127,21 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* ---- the beginning ---- */
 
+/* Ten thousand agents do not fit the usual soft limit of 1024 descriptors; the hard one is the administrator's word. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max && limit.rlim_cur < DESCRIPTORS_MAX) {
+        limit.rlim_cur = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 loom_status host_open(host *h, const program *p)
 {
     *h = (host){.program = p, .drain_timeout_ms = 5000};
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     loom_status st = program_open_log(p, &h->log);
     if (st != LOOM_OK) {
         fprintf(stderr, "%s: the log cannot start: %s\n", p->spec->name, loom_status_text(st));

@@ -36,6 +36,10 @@ static void write_metrics(void *user, FILE *out)
         bridge_stats s = bridge_get_stats(h->bridge);
         write_bridge(out, &s);
     }
+    if (h->links != NULL) {
+        metrics_counter(out, "loom_bridge_connections_refused_total", "Connections closed at once: no room for another agent.",
+                        link_server_refused(h->links));
+    }
     if (h->spans != NULL) {
         loom_span_counts c = loom_span_processor_counts(h->spans);
         write_spans(out, &c);

@@ -66,6 +66,8 @@ struct link_server {
     void *nng_inbox;          /* owned by link_nng.c */
     uint8_t *read_buffer;     /* LINK_READ_SIZE */
     unsigned handles_open;
+    int descriptor_limit;     /* agents get no descriptor from here on: the rest is for everything else */
+    uint64_t refused;
     bool closing;
     void (*done)(void *user);
     void *done_user;

@@ -4,6 +4,7 @@
  * nng completes its operations on its own threads. There a callback only puts its operation into the inbox (one mutex,
  * held for a list insert) and wakes the loop; everything else runs on the loop. An operation is in the inbox at most
  * once, and is started again only by the loop, so the inbox is bounded by three entries a connection. */
+#include <arpa/inet.h>
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
 #include <pthread.h>
@@ -16,6 +17,7 @@
 
 enum {
     RECEIVE_SIZE = 64 * 1024,
+    ACCEPT_PAUSE_MS = 100, /* when the process is out of descriptors, say: trying at once would keep a core busy */
     WEBSOCKET_FRAME_MAX = FRAME_HEADER_SIZE + FRAME_MAX /* a browser sends what it is given as one frame */
 };
 
@@ -48,6 +50,7 @@ typedef struct nng_listener_link {
     listener listener;
     nng_stream_listener *stream;
     operation accept, reap;
+    bool resting; /* accept is a pause after a failure */
 } nng_listener_link;
 
 static void on_nng_thread(void *user)
@@ -238,11 +241,15 @@ static const link_carrier carrier = {nng_link_send, nng_link_close};
 static void describe_peer(nng_stream *stream, char *out, size_t size)
 {
     nng_sockaddr addr;
+    char host[INET6_ADDRSTRLEN];
     snprintf(out, size, "?");
-    if (nng_stream_get_addr(stream, NNG_OPT_REMADDR, &addr) == 0 && addr.s_family == NNG_AF_INET) {
-        const uint8_t *ip = (const uint8_t *)&addr.s_in.sa_addr;
-        const uint8_t *port = (const uint8_t *)&addr.s_in.sa_port;
-        snprintf(out, size, "nng:%u.%u.%u.%u:%u", ip[0], ip[1], ip[2], ip[3], (unsigned)(port[0] << 8 | port[1]));
+    if (nng_stream_get_addr(stream, NNG_OPT_REMADDR, &addr) != 0) {
+        return;
+    }
+    if (addr.s_family == NNG_AF_INET && inet_ntop(AF_INET, &addr.s_in.sa_addr, host, sizeof host) != NULL) {
+        snprintf(out, size, "nng:%s:%u", host, (unsigned)ntohs(addr.s_in.sa_port));
+    } else if (addr.s_family == NNG_AF_INET6 && inet_ntop(AF_INET6, addr.s_in6.sa_addr, host, sizeof host) != NULL) {
+        snprintf(out, size, "nng:[%s]:%u", host, (unsigned)ntohs(addr.s_in6.sa_port));
     }
 }
 
@@ -261,6 +268,7 @@ static void take_connection(nng_listener_link *ls, nng_stream *stream)
         !operation_init(&n->send, server->nng_inbox, on_sent, n) ||
         !operation_init(&n->reap, server->nng_inbox, on_reap, n) ||
         link_init(&n->link, server, &carrier, peer) != LOOM_OK) {
+        server->refused++;
         nng_link_fini(n);
         free(n);
         return;
@@ -272,7 +280,7 @@ static void on_accepted(operation *op)
 {
     nng_listener_link *ls = op->owner;
     int rc = nng_aio_result(op->aio);
-    if (rc == 0) {
+    if (rc == 0 && !ls->resting) {
         nng_stream *stream = nng_aio_get_output(op->aio, 0);
         if (ls->listener.closing) {
             nng_stream_free(stream);
@@ -280,7 +288,13 @@ static void on_accepted(operation *op)
             take_connection(ls, stream);
         }
     }
-    if (!ls->listener.closing && rc != NNG_ECLOSED) {
+    if (ls->listener.closing || rc == NNG_ECLOSED) {
+        return;
+    }
+    ls->resting = rc != 0 && rc != NNG_ECONNABORTED;
+    if (ls->resting) {
+        nng_sleep_aio(ACCEPT_PAUSE_MS, op->aio);
+    } else {
         nng_stream_listener_accept(ls->stream, op->aio);
     }
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bridge/link/link_server.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "bridge/daemon/url.h"
 #include "bridge/link/link.h"
+
+enum { SPARE_DESCRIPTORS = 64 };
 
 /* An idle link keeps little memory: what a burst needed goes back. */
 static void shrink_idle(link_t *l)
@@ -55,6 +59,17 @@ static uint64_t tick_ms(uint32_t heartbeat_ms)
     return heartbeat_ms == 0 || part > LINK_TICK_MS ? LINK_TICK_MS : part > 0 ? part : 1;
 }
 
+/* Agents get most of the descriptors the process may open. */
+static int descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) {
+        return INT_MAX;
+    }
+    int all = (int)limit.rlim_cur;
+    return all - (all / 4 < SPARE_DESCRIPTORS ? all / 4 : SPARE_DESCRIPTORS);
+}
+
 loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, const link_server_options *options)
 {
     *out = NULL;
@@ -64,6 +79,7 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, cons
     }
     server->loop = loop;
     server->bridge = b;
+    server->descriptor_limit = descriptor_limit();
     if (options != NULL) {
         server->options = *options;
     }
@@ -155,6 +171,11 @@ size_t link_server_busy(const link_server *server)
         busy += l->sending || l->ended || l->closing || session_output(l->session)->len > 0;
     }
     return busy;
+}
+
+uint64_t link_server_refused(const link_server *server)
+{
+    return server->refused;
 }
 
 static void on_handle_closed(uv_handle_t *handle)

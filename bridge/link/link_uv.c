@@ -13,7 +13,7 @@
 #include "bridge/daemon/url.h"
 #include "bridge/link/link.h"
 
-enum { BACKLOG = 511, SOCKET_BUFFER = 1024 * 1024 };
+enum { BACKLOG = 511, SOCKET_BUFFER = 1024 * 1024, SOCKET_MODE = 0600 };
 
 typedef union uv_any_stream {
     uv_stream_t stream;
@@ -128,7 +128,8 @@ static void describe_peer(const uv_link *u, bool is_pipe, char *out, size_t size
                uv_ip_name((const struct sockaddr *)&addr, host, sizeof host) == 0) {
         in_port_t port = addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
                                                     : ((struct sockaddr_in *)&addr)->sin_port;
-        snprintf(out, size, "tcp:%s:%u", host, (unsigned)ntohs(port));
+        bool v6 = strchr(host, ':') != NULL;
+        snprintf(out, size, v6 ? "tcp:[%s]:%u" : "tcp:%s:%u", host, (unsigned)ntohs(port));
     }
 }
 
@@ -137,12 +138,35 @@ static void on_refused_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
+/* Out of descriptors libuv would try to accept again and again, within one round: the last ones are not for agents. */
+static bool may_stay(const uv_link *u, const link_server *server)
+{
+    uv_os_fd_t fd;
+    return uv_fileno((const uv_handle_t *)&u->handle.stream, &fd) == 0 && fd < server->descriptor_limit;
+}
+
+/* Says why, if the socket takes it at once, and closes. */
+static void turn_away(uv_link *u, loom_status why)
+{
+    static const char text[] = "the bridge has no room for another agent";
+    const frame_outcome f = {.status = (uint64_t)why, .text = {text, sizeof text - 1}};
+    frame_writer w;
+    frame_writer_init(&w);
+    if (frame_put_outcome(&w, FRAME_ERROR, &f) == LOOM_OK) {
+        uv_buf_t buf = uv_buf_init((char *)w.data, (unsigned)w.len);
+        (void)uv_try_write(&u->handle.stream, &buf, 1);
+    }
+    frame_writer_fini(&w);
+    uv_close((uv_handle_t *)&u->handle.stream, on_refused_closed);
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
     uv_listener *ls = stream->data;
     link_server *server = ls->listener.server;
     if (status < 0) {
-        return; /* this one connection failed (out of descriptors, say); the listener goes on */
+        server->refused++;
+        return; /* this one connection failed; the listener goes on */
     }
     uv_link *u = calloc(1, sizeof *u);
     if (u == NULL || init_stream(server->loop, &u->handle, ls->is_pipe) != 0) {
@@ -156,8 +180,10 @@ static void on_connection(uv_stream_t *stream, int status)
         return;
     }
     describe_peer(u, ls->is_pipe, peer, sizeof peer);
-    if (link_init(&u->link, server, &carrier, peer) != LOOM_OK) {
-        uv_close((uv_handle_t *)&u->handle.stream, on_refused_closed);
+    loom_status st = may_stay(u, server) ? link_init(&u->link, server, &carrier, peer) : LOOM_EFULL;
+    if (st != LOOM_OK) {
+        server->refused++;
+        turn_away(u, st);
         return;
     }
     int size = SOCKET_BUFFER; /* a batch fits; what the system allows is enough */
@@ -212,20 +238,40 @@ static int bind_pipe(uv_listener *ls, const url *u)
     if (rc == UV_EADDRINUSE && remove_stale_socket(u->path)) {
         rc = uv_pipe_bind(&ls->handle.pipe, u->path);
     }
-    if (rc == 0) {
-        snprintf(ls->path, sizeof ls->path, "%.*s", URL_IPC_PATH_MAX, u->path);
+    if (rc != 0) {
+        return rc;
     }
-    return rc;
+    snprintf(ls->path, sizeof ls->path, "%.*s", URL_IPC_PATH_MAX, u->path);
+    /* whatever the umask: who may write to the socket speaks for any agent. Nobody can connect before listen() */
+    return chmod(ls->path, SOCKET_MODE) == 0 ? 0 : uv_translate_sys_error(errno);
+}
+
+/* Every address: of both families where there is IPv6, otherwise of IPv4. */
+static int bind_any(uv_listener *ls, uint16_t port)
+{
+    const struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_ANY_INIT};
+    const struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_ANY)}};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool has_six = fd >= 0 && bind(fd, (const struct sockaddr *)&(struct sockaddr_in6){.sin6_family = AF_INET6,
+                                                                                       .sin6_addr = IN6ADDR_ANY_INIT},
+                                   sizeof six) == 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return uv_tcp_bind(&ls->handle.tcp, has_six ? (const struct sockaddr *)&six : (const struct sockaddr *)&four, 0);
 }
 
 static int bind_tcp(uv_listener *ls, const url *u)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    if (strcmp(u->host, "*") == 0) {
+        return bind_any(ls, u->port);
+    }
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     char port[8];
     snprintf(port, sizeof port, "%u", (unsigned)u->port);
     /* at start only, before there is anybody to delay */
-    if (getaddrinfo(strcmp(u->host, "*") == 0 ? NULL : u->host, port, &hints, &found) != 0) {
+    if (getaddrinfo(u->host, port, &hints, &found) != 0) {
         return UV_EAI_NONAME;
     }
     int rc = uv_tcp_bind(&ls->handle.tcp, found->ai_addr, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions to a broker's control socket (envelope/WIRE.md, "Control"): a msgpack map there, a msgpack map back. */
+/* Questions to a broker's control socket (envelope/WIRE.md, 5.3): a msgpack map there, a msgpack map back. */
 #ifndef LOOM_TOOLS_CONTROL_H
 #define LOOM_TOOLS_CONTROL_H
 
