@@ -13,7 +13,7 @@ shift
 mkdir -p "build/$preset"
 log=build/$preset/build.log
 echo "== building build/$preset"
-if ! cmake --preset "$preset" >"$log" 2>&1; then
+if ! cmake --preset "$preset" ${LOOM_TESTS:+"-DLOOM_TESTS=$LOOM_TESTS"} >"$log" 2>&1; then
     tail -n 30 "$log" >&2
     echo "build.sh: cmake --preset $preset failed; the whole log: $log" >&2
     exit 1

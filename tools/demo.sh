@@ -111,7 +111,7 @@ if [ -n "${LOOM_BUILD_DIR:-}" ]; then
     bin=$LOOM_BUILD_DIR/bin
 else
     [ "$install" = no ] || tools/deps.sh build
-    tools/build.sh release
+    tools/build.sh release loom-broker loom-bridge loom-cli sensor processor output
     bin=build/release/bin
 fi
 demo=$bin

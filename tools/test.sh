@@ -39,6 +39,7 @@ step() {
 
 [ "$install" = no ] || tools/deps.sh test
 jobs=$(nproc)
+export LOOM_TESTS=ON
 
 if [ "$quick" = yes ]; then
     tools/build.sh release

@@ -32,7 +32,7 @@ static void on_ended(void *user)
 {
     link_t *l = user;
     l->ended = true;
-    l->close_by_ms = uv_now(l->server->loop) + LINK_LINGER_MS;
+    l->close_by_ms = uv_now(l->server->loop) + l->server->options.linger_ms;
     mark_dirty(l);
 }
 

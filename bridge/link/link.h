@@ -10,7 +10,7 @@ enum {
     LINK_KEEP_SIZE = 16 * 1024,      /* buffers larger than this are given back when a link is idle */
     LINK_TICK_MS = 1000,             /* at most between two ticks */
     LINK_TICKS_PER_HEARTBEAT = 4,    /* at least: a session has to be pinged well before it expires */
-    LINK_LINGER_MS = 5000            /* how long the last bytes of a session may take to leave */
+    LINK_LINGER_MS = 5000            /* unless options say otherwise */
 };
 
 typedef struct link link_t;
@@ -44,12 +44,14 @@ struct link {
 
 typedef struct listener_ops {
     void (*close)(listener *ls); /* listener_gone() follows, later */
+    void (*retry)(listener *ls); /* of a listener that is stuck */
 } listener_ops;
 
 struct listener {
     const listener_ops *ops;
     link_server *server;
     listener *next;
+    bool stuck;                  /* holds a connection there was no memory for: try again at the next tick */
     bool closing;
 };
 

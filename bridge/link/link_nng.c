@@ -323,7 +323,7 @@ static void nng_listener_close_link(listener *base)
     later(&ls->reap);
 }
 
-static const listener_ops ops = {nng_listener_close_link};
+static const listener_ops ops = {nng_listener_close_link, NULL}; /* never stuck */
 
 /* tls needs a certificate; ws takes a path, and "/" when none is given. */
 static int open_listener(nng_listener_link *ls, const link_server *server, const url *u, const char **fault)

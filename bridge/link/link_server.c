@@ -36,6 +36,12 @@ static void on_tick(uv_timer_t *timer)
 {
     link_server *server = timer->data;
     bridge_tick(server->bridge, uv_now(server->loop));
+    for (listener *ls = server->listeners; ls != NULL; ls = ls->next) {
+        if (ls->stuck && !ls->closing) {
+            ls->stuck = false;
+            ls->ops->retry(ls);
+        }
+    }
     for (link_t *l = server->links; l != NULL; l = l->next) {
         shrink_idle(l);
         link_expire(l, uv_now(server->loop));
@@ -82,6 +88,9 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, cons
     server->descriptor_limit = descriptor_limit();
     if (options != NULL) {
         server->options = *options;
+    }
+    if (server->options.linger_ms == 0) {
+        server->options.linger_ms = LINK_LINGER_MS;
     }
     if ((server->read_buffer = malloc(LINK_READ_SIZE)) == NULL) {
         goto free_server;

@@ -16,6 +16,7 @@ typedef struct link_server link_server;
 typedef struct link_server_options {
     const char *tls_cert_key_file; /* PEM with certificate and key, for tls+tcp and wss; NULL: none */
     uint32_t heartbeat_ms;         /* the bridge's, which is ticked a few times in it; 0: so long that it does not matter */
+    uint32_t linger_ms;            /* how long the last bytes of a session that ended may take to leave; 0: 5000 */
 } link_server_options;
 
 LOOM_MUST_CHECK loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, const link_server_options *options);

@@ -171,6 +171,7 @@ static void on_connection(uv_stream_t *stream, int status)
     uv_link *u = calloc(1, sizeof *u);
     if (u == NULL || init_stream(server->loop, &u->handle, ls->is_pipe) != 0) {
         free(u);
+        ls->listener.stuck = true; /* libuv keeps the connection, and takes no other before this one is accepted */
         return;
     }
     u->handle.stream.data = u;
@@ -212,7 +213,12 @@ static void uv_listener_close(listener *base)
     uv_close((uv_handle_t *)&ls->handle.stream, on_listener_closed);
 }
 
-static const listener_ops ops = {uv_listener_close};
+static void uv_listener_retry(listener *base)
+{
+    on_connection(&((uv_listener *)base)->handle.stream, 0);
+}
+
+static const listener_ops ops = {uv_listener_close, uv_listener_retry};
 
 /* A socket file that nobody answers on is left over from a process that was killed: it may go. */
 static bool remove_stale_socket(const char *path)

@@ -23,7 +23,7 @@ def publish(url, name, count):
 @in_both_homes
 class Order:
     def test_everything_arrives_once_and_in_the_order_of_its_publisher(self):
-        bus = self.home(spans=False)
+        bus = self.home(spans=False, broker=("--batched-deadline", "60s"))  # Python may be slow on a busy machine
         total = sum(COUNTS)
         by_sdk = bus.subscriber("order.>", "--count", total)
         by_hand = self.agent(bus, "by-hand", credit_messages=2000).subscribe("order.>")

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections of agents over ipc and tcp: bytes in pieces, peers that do not read, closing in every state. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/support/alloc_fault.h"
+#include "tests/unit/bridge/link_fixture.h"
+
+static void drop(loom_bytes bytes)
+{
+    free((void *)(uintptr_t)bytes.data);
+}
+
+/* ---- reading ---- */
+
+static void send_publishes(size_t payload, size_t count, size_t piece)
+{
+    link_fixture f;
+    link_peer p;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&p, &f, "a");
+    loom_bytes bytes = link_publishes("a", payload, count);
+    link_peer_send(&p, bytes, piece);
+    until(&f, f.bus.published == count);
+    link_peer_hear(&p);
+    assert_false(p.over);
+    drop(bytes);
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
+static void a_frame_in_single_bytes_arrives_whole(void **state)
+{
+    (void)state;
+    send_publishes(3000, 2, 1);
+}
+
+static void a_frame_larger_than_the_read_buffer_arrives_whole(void **state)
+{
+    (void)state;
+    send_publishes(LOOM_PAYLOAD_MAX, 1, 70001);
+}
+
+static void frames_in_pieces_of_any_size_arrive_whole(void **state)
+{
+    (void)state;
+    static const size_t pieces[] = {2, 3, 4, 5, 7, 255, 256, 257, 1000, 4099, 65536, SIZE_MAX};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        send_publishes(250, 40, pieces[i]);
+    }
+}
+
+static void small_frames_behind_a_large_one_arrive_whole(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer p;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&p, &f, "a");
+    loom_bytes large = link_publishes("a", 600 * 1024, 1), small = link_publishes("a", 10, 50);
+    uint8_t *both = malloc(large.len + small.len);
+    assert_non_null(both);
+    memcpy(both, large.data, large.len);
+    memcpy(both + large.len, small.data, small.len);
+    link_peer_send(&p, (loom_bytes){both, large.len + small.len}, 99991);
+    until(&f, f.bus.published == 51);
+    free(both);
+    drop(large);
+    drop(small);
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
+static void what_is_no_agent_link_is_answered_and_closed(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer p;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_open(&p, &f);
+    link_peer_send(&p, BYTES("GET / HTTP/1.1\r\n\r\n"), SIZE_MAX);
+    until(&f, link_peer_hear(&p) && p.over);
+    assert_int_equal(1, link_peer_count(&p, FRAME_ERROR));
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
+static void what_was_sent_before_a_half_close_counts(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer p;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&p, &f, "a");
+    loom_bytes bytes = link_publishes("a", 100, 10);
+    link_peer_send(&p, bytes, SIZE_MAX);
+    assert_int_equal(0, shutdown(p.fd, SHUT_WR));
+    until(&f, f.bus.published == 10 && bridge_get_stats(f.bridge).sessions == 0);
+    drop(bytes);
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
+/* ---- writing ---- */
+
+static void deliver(link_fixture *f, const char *agent, size_t payload, size_t count)
+{
+    loom_envelope *env = fake_message("a.b", "other", payload);
+    for (size_t i = 0; i < count; i++) {
+        fake_bus_deliver(&f->bus, agent, 1, loom_envelope_wire(env));
+    }
+    loom_envelope_unref(env);
+    uv_run(&f->loop, UV_RUN_NOWAIT);
+}
+
+static void a_slow_reader_gets_everything_in_the_end(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer p;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&p, &f, "a");
+    for (size_t i = 0; i < 20; i++) {
+        deliver(&f, "a", 64 * 1024, 5);
+    }
+    assert_int_equal(1, link_server_busy(f.server));
+    until(&f, link_peer_hear(&p) && link_peer_count(&p, FRAME_DELIVER) == 100);
+    until(&f, link_server_busy(f.server) == 0);
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
+static void a_session_that_ended_goes_though_its_peer_does_not_read(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer p;
+    link_fixture_start(&f, NULL, &(link_server_options){.heartbeat_ms = 40, .linger_ms = 50});
+    link_peer_enter(&p, &f, "a");
+    deliver(&f, "a", LOOM_PAYLOAD_MAX, 4);
+    bridge_end_sessions(f.bridge, LOOM_ECLOSED, "enough");
+    assert_int_equal(1, bridge_get_stats(f.bridge).sessions);
+    until(&f, bridge_get_stats(f.bridge).sessions == 0);
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
+static void the_last_words_of_a_session_reach_a_peer_that_reads(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer p;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&p, &f, "a");
+    deliver(&f, "a", LOOM_PAYLOAD_MAX, 4);
+    bridge_end_sessions(f.bridge, LOOM_ECLOSED, "enough");
+    until(&f, link_peer_hear(&p) && p.over);
+    assert_int_equal(4, link_peer_count(&p, FRAME_DELIVER));
+    assert_int_equal(1, link_peer_count(&p, FRAME_BYE));
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
+/* ---- connections ---- */
+
+static void too_many_agents_are_told_so(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer p[3];
+    link_fixture_start(&f, &(bridge_options){.max_sessions = 2}, NULL);
+    link_peer_enter(&p[0], &f, "a");
+    link_peer_enter(&p[1], &f, "b");
+    link_peer_open(&p[2], &f);
+    until(&f, link_peer_hear(&p[2]) && p[2].over);
+    assert_int_equal(1, link_peer_count(&p[2], FRAME_ERROR));
+    assert_int_equal(1, link_server_refused(f.server));
+    link_peer_close(&p[0]);
+    link_peer_close(&p[2]);
+    until(&f, bridge_get_stats(f.bridge).sessions == 1);
+    link_peer_enter(&p[2], &f, "c");
+    link_peer_close(&p[1]);
+    link_peer_close(&p[2]);
+    link_fixture_close(&f);
+}
+
+static void many_connections_come_and_go_in_any_order(void **state)
+{
+    (void)state;
+    enum { PEERS = 200 };
+    link_fixture f;
+    static link_peer p[PEERS];
+    link_fixture_start(&f, NULL, NULL);
+    for (size_t i = 0; i < PEERS; i++) {
+        link_peer_open(&p[i], &f);
+        link_peer_send(&p[i], (loom_bytes){(const uint8_t *)"\0\0\0\x40half", i % 8}, SIZE_MAX);
+    }
+    until(&f, bridge_get_stats(f.bridge).sessions == PEERS);
+    for (size_t i = 0; i < PEERS; i++) {
+        link_peer_close(&p[i * 67 % PEERS]); /* 67 and 200 have no common divisor */
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+    }
+    until(&f, bridge_get_stats(f.bridge).sessions == 0);
+    link_fixture_close(&f);
+}
+
+static void closing_the_server_ends_connections_in_every_state(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer fresh, partial, large, open, unread, ended, gone;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_open(&fresh, &f);
+    link_peer_open(&partial, &f);
+    link_peer_send(&partial, BYTES("\0\0\1\0half"), 3);
+    link_peer_enter(&large, &f, "large");
+    loom_bytes bytes = link_publishes("large", LOOM_PAYLOAD_MAX, 1);
+    link_peer_send(&large, (loom_bytes){bytes.data, bytes.len - 1}, SIZE_MAX);
+    drop(bytes);
+    link_peer_enter(&open, &f, "open");
+    link_peer_enter(&unread, &f, "unread");
+    deliver(&f, "unread", LOOM_PAYLOAD_MAX, 4);
+    link_peer_enter(&ended, &f, "ended");
+    deliver(&f, "ended", LOOM_PAYLOAD_MAX, 4);
+    link_peer_send(&ended, BYTES("\0\0\0\0"), SIZE_MAX);
+    link_peer_enter(&gone, &f, "gone");
+    link_peer_close(&gone);
+    until(&f, bridge_get_stats(f.bridge).sessions == 6);
+    link_fixture_close_server(&f);
+    link_peer *const all[] = {&fresh, &partial, &large, &open, &unread, &ended};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        until(&f, link_peer_hear(all[i]) && all[i]->over);
+        link_peer_close(all[i]);
+    }
+    link_fixture_close(&f);
+}
+
+/* ---- listening ---- */
+
+static void nobody_else_may_connect_to_the_socket(void **state)
+{
+    (void)state;
+    link_fixture f;
+    struct stat st;
+    mode_t before = umask(0);
+    link_fixture_start(&f, NULL, NULL);
+    umask(before);
+    assert_int_equal(0, stat(link_fixture_path(&f), &st));
+    assert_int_equal(0600, st.st_mode & 0777);
+    link_fixture_close(&f);
+}
+
+static void a_socket_that_nobody_answers_on_is_replaced(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer p;
+    assert_status(LOOM_OK, link_fixture_open(&f, NULL, NULL));
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof at.sun_path, "%s/link.sock", f.dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(0, bind(fd, (struct sockaddr *)&at, sizeof at));
+    close(fd);
+    assert_status(LOOM_OK, link_fixture_listen(&f, NULL));
+    link_peer_enter(&p, &f, "a");
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
+static void a_socket_in_use_stays_with_its_owner(void **state)
+{
+    (void)state;
+    link_fixture f, second;
+    link_peer p;
+    link_fixture_start(&f, NULL, NULL);
+    assert_status(LOOM_OK, link_fixture_open(&second, NULL, NULL));
+    assert_status(LOOM_EBUSY, link_fixture_listen(&second, f.url));
+    link_fixture_close(&second);
+    link_peer_enter(&p, &f, "a");
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
+static void a_file_that_is_no_socket_is_not_replaced(void **state)
+{
+    (void)state;
+    link_fixture f;
+    char path[64];
+    assert_status(LOOM_OK, link_fixture_open(&f, NULL, NULL));
+    snprintf(path, sizeof path, "%s/link.sock", f.dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    assert_status(LOOM_EBUSY, link_fixture_listen(&f, NULL));
+    assert_int_equal(0, unlink(path));
+    link_fixture_close(&f);
+}
+
+static void a_port_in_use_is_said_with_its_url(void **state)
+{
+    (void)state;
+    link_fixture f;
+    char again[URL_MAX], bound[URL_MAX], why[LINK_ERROR_SIZE];
+    assert_status(LOOM_OK, link_fixture_open(&f, NULL, NULL));
+    assert_status(LOOM_OK, link_fixture_listen(&f, "tcp://127.0.0.1:0"));
+    snprintf(again, sizeof again, "%s", f.url);
+    assert_status(LOOM_EBUSY, link_server_listen(f.server, again, bound, sizeof bound, why));
+    assert_non_null(strstr(why, again));
+    link_fixture_close(&f);
+}
+
+static bool connects(link_fixture *f, const struct sockaddr *to, socklen_t len)
+{
+    unsigned before = bridge_get_stats(f->bridge).sessions;
+    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, to, len) != 0) {
+        close(fd);
+        return false;
+    }
+    until(f, bridge_get_stats(f->bridge).sessions == before + 1);
+    close(fd);
+    until(f, bridge_get_stats(f->bridge).sessions == before);
+    return true;
+}
+
+static void a_star_listens_on_both_families(void **state)
+{
+    (void)state;
+    link_fixture f;
+    url u;
+    char why[URL_ERROR_SIZE];
+    assert_status(LOOM_OK, link_fixture_open(&f, NULL, NULL));
+    assert_status(LOOM_OK, link_fixture_listen(&f, "tcp://*:0"));
+    assert_status(LOOM_OK, url_parse(&u, f.url, URL_TCP, why));
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(u.port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(u.port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    assert_true(connects(&f, (struct sockaddr *)&four, sizeof four));
+    if (access("/proc/net/if_inet6", R_OK) == 0 && !connects(&f, (struct sockaddr *)&six, sizeof six)) {
+        print_message("this machine has no IPv6 loopback\n");
+    }
+    link_fixture_close(&f);
+}
+
+/* ---- memory ---- */
+
+static loom_status open_and_listen(void *user)
+{
+    (void)user;
+    link_fixture f;
+    loom_status st = link_fixture_open(&f, NULL, NULL);
+    if (st == LOOM_OK) {
+        st = link_fixture_listen(&f, NULL);
+    }
+    link_fixture_close(&f);
+    return st;
+}
+
+static void opening_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    assert_true(alloc_fault_each(open_and_listen, NULL) > 0);
+}
+
+/* A connection that says hello in pieces and is welcome, or is closed for want of memory. */
+static loom_status converse(void *user)
+{
+    link_fixture *f = user;
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", link_fixture_path(f));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(0, connect(fd, (struct sockaddr *)&to, sizeof to));
+    static const uint8_t hello[] = {0, 0, 0, 21, 0x92, 1, 0x82, 0xa8, 'p', 'r', 'o', 't', 'o', 'c', 'o', 'l', 1,
+                                    0xa5, 'a', 'g', 'e', 'n', 't', 0xa1, 'a'};
+    for (size_t at = 0; at < sizeof hello; at += 5) {
+        size_t part = sizeof hello - at < 5 ? sizeof hello - at : 5;
+        (void)!send(fd, hello + at, part, MSG_NOSIGNAL);
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    }
+    uint8_t heard[4096];
+    ssize_t got = -1;
+    until(f, (got = recv(fd, heard, sizeof heard, 0)) >= 0 || errno == ECONNRESET);
+    close(fd);
+    until(f, bridge_get_stats(f->bridge).sessions == 0);
+    return got > 0 && heard[5] == FRAME_WELCOME ? LOOM_OK : LOOM_ENOMEM;
+}
+
+static void a_connection_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_fixture_start(&f, NULL, &(link_server_options){.heartbeat_ms = 40});
+    assert_true(alloc_fault_each_survived(converse, &f) > 0);
+    link_fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_frame_in_single_bytes_arrives_whole),
+        cmocka_unit_test(a_frame_larger_than_the_read_buffer_arrives_whole),
+        cmocka_unit_test(frames_in_pieces_of_any_size_arrive_whole),
+        cmocka_unit_test(small_frames_behind_a_large_one_arrive_whole),
+        cmocka_unit_test(what_is_no_agent_link_is_answered_and_closed),
+        cmocka_unit_test(what_was_sent_before_a_half_close_counts),
+        cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
+        cmocka_unit_test(a_session_that_ended_goes_though_its_peer_does_not_read),
+        cmocka_unit_test(the_last_words_of_a_session_reach_a_peer_that_reads),
+        cmocka_unit_test(too_many_agents_are_told_so),
+        cmocka_unit_test(many_connections_come_and_go_in_any_order),
+        cmocka_unit_test(closing_the_server_ends_connections_in_every_state),
+        cmocka_unit_test(nobody_else_may_connect_to_the_socket),
+        cmocka_unit_test(a_socket_that_nobody_answers_on_is_replaced),
+        cmocka_unit_test(a_socket_in_use_stays_with_its_owner),
+        cmocka_unit_test(a_file_that_is_no_socket_is_not_replaced),
+        cmocka_unit_test(a_port_in_use_is_said_with_its_url),
+        cmocka_unit_test(a_star_listens_on_both_families),
+        cmocka_unit_test(opening_survives_every_failed_allocation),
+        cmocka_unit_test(a_connection_survives_every_failed_allocation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
