@@ -1,56 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/delivery_queue.h"
 
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
+enum { PAGE_MESSAGES = 15 }; /* with the pointer two steps of the pool */
 
-enum { RING_MIN = 8 };
+struct delivery_page {
+    delivery_page *next; /* towards the newest */
+    queued_message *messages[PAGE_MESSAGES];
+};
 
-/* Unrolls the ring into one of twice the size. */
-static bool grow(delivery_queue *queue)
+static bool add_page(delivery_queue *queue, block_pool *pool)
 {
-    if (queue->capacity > UINT32_MAX / 2) {
+    delivery_page *page = block_pool_take(pool, sizeof *page);
+    if (page == NULL) {
         return false;
     }
-    const uint32_t capacity = queue->capacity == 0 ? RING_MIN : queue->capacity * 2;
-    loom_envelope **ring = malloc(capacity * sizeof(loom_envelope *));
-    if (ring == NULL) {
-        return false;
+    page->next = NULL;
+    if (queue->last != NULL) {
+        queue->last->next = page;
+    } else {
+        queue->first = page;
     }
-    if (queue->count > 0) {
-        const uint32_t upper = queue->capacity - queue->head; /* from the head to the end of the old ring */
-        memcpy(ring, queue->ring + queue->head, upper * sizeof *ring);
-        memcpy(ring + upper, queue->ring, queue->head * sizeof *ring);
-    }
-    free(queue->ring);
-    queue->ring = ring;
-    queue->head = 0;
-    queue->capacity = capacity;
+    queue->last = page;
+    queue->tail = 0;
     return true;
 }
 
-bool delivery_queue_push(delivery_queue *queue, loom_envelope *env)
+bool delivery_queue_push(delivery_queue *queue, block_pool *pool, queued_message *message)
 {
-    if (queue->count == queue->capacity && !grow(queue)) {
+    if ((queue->last == NULL || queue->tail == PAGE_MESSAGES) && !add_page(queue, pool)) {
         return false;
     }
-    queue->ring[(queue->head + queue->count) & (queue->capacity - 1)] = loom_envelope_ref(env);
+    queue->last->messages[queue->tail++] = message;
+    message->refs++;
     queue->count++;
-    queue->bytes += loom_envelope_wire(env).len;
+    queue->bytes += message->len;
     return true;
 }
 
-loom_envelope *delivery_queue_pop(delivery_queue *queue)
+static void drop_first_page(delivery_queue *queue, block_pool *pool)
+{
+    delivery_page *page = queue->first;
+    queue->first = page->next;
+    queue->head = 0;
+    if (queue->first == NULL) {
+        queue->last = NULL;
+        queue->tail = 0;
+    }
+    block_pool_give(pool, page, sizeof *page);
+}
+
+/* The message after next, which has come from memory by the time it is asked for; or the next page. */
+static inline void fetch_ahead(const delivery_queue *queue)
+{
+    const unsigned ahead = queue->head + 1u;
+    if (ahead >= PAGE_MESSAGES) {
+        __builtin_prefetch(queue->first->next);
+    } else if (queue->count > 1) {
+        __builtin_prefetch(queue->first->messages[ahead]);
+        __builtin_prefetch(queue->first->messages[ahead]->wire);
+    }
+}
+
+queued_message *delivery_queue_pop(delivery_queue *queue, block_pool *pool)
 {
     assert(queue->count > 0);
-    loom_envelope *env = queue->ring[queue->head];
-    queue->head = (queue->head + 1) & (queue->capacity - 1);
+    queued_message *message = queue->first->messages[queue->head++];
     queue->count--;
-    queue->bytes -= loom_envelope_wire(env).len;
-    if (queue->count == 0) {
-        free(queue->ring);
-        *queue = (delivery_queue){0};
+    queue->bytes -= message->len;
+    fetch_ahead(queue);
+    if (queue->head == PAGE_MESSAGES || queue->count == 0) {
+        drop_first_page(queue, pool);
     }
-    return env;
+    return message;
 }

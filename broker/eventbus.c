@@ -69,6 +69,7 @@ void eventbus_destroy(eventbus *bus)
     hash_index_fini(&bus->by_id);
     hash_index_fini(&bus->presses);
     deadline_heap_fini(&bus->deadlines);
+    block_pool_fini(&bus->pool);
     free(bus->matches);
     free(bus);
 }

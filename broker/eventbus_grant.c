@@ -7,13 +7,15 @@ enum { TURN_MESSAGES = 32 }; /* one subscription's, before the next one of its c
 static void deliver_oldest(subscription *s)
 {
     eventbus *bus = s->subscriber->bus;
-    loom_envelope *env = subscription_dequeue(s);
-    topic_entry *entry = topic_table_find(&bus->topics, loom_envelope_topic(env));
+    queued_message *message = subscription_dequeue(s);
+    envelope_view view;
+    queued_message_view(message, &view);
+    topic_entry *entry = topic_table_find(&bus->topics, envelope_view_str(&view, ENV_TOPIC));
     if (entry != NULL) {
         entry->delivered++;
     }
-    subscription_deliver(s, envelope_as_view(env), true);
-    loom_envelope_unref(env);
+    subscription_deliver(s, &view, true);
+    queued_message_unref(&bus->pool, message);
 }
 
 static void take_turn(subscription *s)

@@ -41,6 +41,7 @@ struct eventbus {
     loom_tracer *tracer;    /* NULL: no spans */
     uint64_t now_ms;
     eventbus_stats stats;   /* topics is filled in when asked for */
+    block_pool pool;        /* of queued messages and of the pages of queues */
     hash_index by_id;
     hash_index presses;
     deadline_heap deadlines;
@@ -111,7 +112,7 @@ typedef struct publication {
     eventbus_publisher *publisher; /* NULL: nobody to push back on */
     const envelope_view *view;
     loom_span *span;               /* eventbus.publish; NULL: not recording */
-    loom_envelope *copy;           /* made when the first subscription has to queue it, shared by all that do */
+    queued_message *copy;          /* made when the first subscription has to queue it, shared by all that do */
     eventbus_result result;
 } publication;
 
@@ -150,7 +151,7 @@ static inline void eventbus_leave(eventbus *bus)
 /* Queues the message for a subscriber without credit, or drops it, or older ones for it: the QoS decides. */
 void subscription_enqueue(publication *p, subscription *s);
 /* Takes the oldest message off the queue. The reference is the caller's. */
-loom_envelope *subscription_dequeue(subscription *s);
+queued_message *subscription_dequeue(subscription *s);
 /* Drops everything queued, as gone. */
 void subscription_drop_all(subscription *s);
 

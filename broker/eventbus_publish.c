@@ -98,7 +98,7 @@ static void publish_to_matches(publication *p, topic_entry *entry, loom_str topi
     uint32_t count;
     void *const *matches = find_matches(p->bus, entry, topic, &count);
     const uint32_t handed = deliver_to_all(p, matches, count);
-    loom_envelope_unref(p->copy);
+    queued_message_unref(&p->bus->pool, p->copy);
     if (entry != NULL) {
         entry->delivered += handed;
     }

@@ -22,10 +22,12 @@ static void drop_current(publication *p, subscription *s, eventbus_drop reason)
 
 static void drop_oldest(subscription *s, eventbus_drop reason)
 {
-    loom_envelope *env = subscription_dequeue(s);
-    count_drop(s, reason, loom_envelope_topic(env));
-    eventbus_span_lost(s, envelope_as_view(env), reason);
-    loom_envelope_unref(env);
+    queued_message *message = subscription_dequeue(s);
+    envelope_view view;
+    queued_message_view(message, &view);
+    count_drop(s, reason, envelope_view_str(&view, ENV_TOPIC));
+    eventbus_span_lost(s, &view, reason);
+    queued_message_unref(&s->subscriber->bus->pool, message);
 }
 
 /* ---- the list of subscriptions that have something for their subscriber ---- */
@@ -61,30 +63,30 @@ static void ready_remove(subscription *s)
 
 /* ---- in and out ---- */
 
-static bool push(subscription *s, loom_envelope *env)
+static bool push(subscription *s, queued_message *message)
 {
-    if (!delivery_queue_push(&s->queue, env)) {
+    eventbus *bus = s->subscriber->bus;
+    if (!delivery_queue_push(&s->queue, &bus->pool, message)) {
         return false;
     }
     if (s->queue.count == 1) {
         ready_add(s);
     }
-    eventbus_stats *stats = &s->subscriber->bus->stats;
-    stats->queued++;
-    stats->queued_bytes += loom_envelope_wire(env).len;
+    bus->stats.queued++;
+    bus->stats.queued_bytes += message->len;
     return true;
 }
 
-loom_envelope *subscription_dequeue(subscription *s)
+queued_message *subscription_dequeue(subscription *s)
 {
-    loom_envelope *env = delivery_queue_pop(&s->queue);
+    eventbus *bus = s->subscriber->bus;
+    queued_message *message = delivery_queue_pop(&s->queue, &bus->pool);
     if (s->queue.count == 0) {
         ready_remove(s);
     }
-    eventbus_stats *stats = &s->subscriber->bus->stats;
-    stats->queued--;
-    stats->queued_bytes -= loom_envelope_wire(env).len;
-    return env;
+    bus->stats.queued--;
+    bus->stats.queued_bytes -= message->len;
+    return message;
 }
 
 void subscription_drop_all(subscription *s)
@@ -139,7 +141,7 @@ void subscription_enqueue(publication *p, subscription *s)
         drop_current(p, s, reason);
         return;
     }
-    if (p->copy == NULL && (p->copy = envelope_from_view(p->view)) == NULL) {
+    if (p->copy == NULL && (p->copy = queued_message_create(&p->bus->pool, p->view)) == NULL) {
         drop_current(p, s, EVENTBUS_DROP_MEMORY);
         return;
     }

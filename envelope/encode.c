@@ -96,17 +96,21 @@ size_t envelope_encode(uint8_t *out, const loom_envelope_fields *f, uint8_t id[L
     memcpy(out, prefix, sizeof prefix);
     hop_patch(out, loom_trace_context_valid(&f->context) ? &f->context : &none);
     hop_set_ttl(out, f->ttl != 0 ? f->ttl : LOOM_TTL_DEFAULT);
-    if (is_zero(f->id, LOOM_UUID_SIZE)) {
+    const bool dated = f->timestamp_unix_ns != 0; /* by the caller, and perhaps long ago */
+    const uint64_t timestamp = dated ? f->timestamp_unix_ns : now_unix_ns();
+    if (!is_zero(f->id, LOOM_UUID_SIZE)) {
+        memcpy(id, f->id, LOOM_UUID_SIZE);
+    } else if (dated) {
         loom_uuid7_generate(id);
     } else {
-        memcpy(id, f->id, LOOM_UUID_SIZE);
+        loom_uuid7_generate_at(id, timestamp);
     }
     uint8_t *p = out + ENVELOPE_PREFIX_SIZE;
     p = mp_put_str(p, f->topic);
     p = mp_put_bin(p, id, LOOM_UUID_SIZE);
     p = mp_put_str_or_nil(p, f->type);
     p = mp_put_str_or_nil(p, f->sender);
-    p = mp_put_uint(p, f->timestamp_unix_ns != 0 ? f->timestamp_unix_ns : now_unix_ns());
+    p = mp_put_uint(p, timestamp);
     p = mp_put_str_or_nil(p, f->thread_id);
     p = mp_put_str_or_nil(p, f->correlation_id);
     p = mp_put_str_or_nil(p, f->reply_to);

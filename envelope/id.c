@@ -2,6 +2,7 @@
 /* Ids of traces, spans and messages: binary, hex and UUID forms. */
 #include "envelope/id.h"
 
+#include <assert.h>
 #include <loom/context.h>
 #include <string.h>
 #include <time.h>
@@ -20,7 +21,11 @@ static bool all_zero(const uint8_t *bytes, size_t len)
 
 bool loom_trace_context_valid(const loom_trace_context *ctx)
 {
-    return !all_zero(ctx->trace_id, sizeof ctx->trace_id) && !all_zero(ctx->span_id, sizeof ctx->span_id);
+    uint64_t trace[2], span; /* in words: every hop of every message asks */
+    static_assert(sizeof trace == LOOM_TRACE_ID_SIZE && sizeof span == LOOM_SPAN_ID_SIZE, "an id is whole words");
+    memcpy(trace, ctx->trace_id, sizeof trace);
+    memcpy(&span, ctx->span_id, sizeof span);
+    return (trace[0] | trace[1]) != 0 && span != 0;
 }
 
 void loom_trace_id_generate(uint8_t out[LOOM_TRACE_ID_SIZE])
@@ -71,13 +76,9 @@ loom_status loom_span_id_from_hex(uint8_t out[LOOM_SPAN_ID_SIZE], loom_str hex)
 /* ---- UUID ---- */
 
 /* Unix time with 60 bits: milliseconds, and their fraction in 1/4096 (RFC 9562, 6.2, method 3). */
-static uint64_t now_ms_and_fraction(void)
+static uint64_t ms_and_fraction(uint64_t unix_ns)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    const uint64_t ns = (uint64_t)now.tv_nsec;
-    const uint64_t ms = (uint64_t)now.tv_sec * 1000u + ns / 1000000u;
-    return ms << 12 | (ns % 1000000u) * 4096u / 1000000u;
+    return unix_ns / 1000000u << 12 | (unix_ns % 1000000u) * 4096u / 1000000u;
 }
 
 /* The random part: 62 bits, of which the highest starts as 0 so that there is room to count up. */
@@ -104,11 +105,18 @@ static void uuid_advance(uint64_t *ticks, uint64_t *tail, uint64_t now, uint64_t
 
 void loom_uuid7_generate(uint8_t out[LOOM_UUID_SIZE])
 {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    loom_uuid7_generate_at(out, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+}
+
+void loom_uuid7_generate_at(uint8_t out[LOOM_UUID_SIZE], uint64_t unix_ns)
+{
     static _Thread_local uint64_t ticks; /* of this thread's last id */
     static _Thread_local uint64_t tail;
     uint64_t random;
     random_take((uint8_t *)&random, sizeof random);
-    uuid_advance(&ticks, &tail, now_ms_and_fraction(), random);
+    uuid_advance(&ticks, &tail, ms_and_fraction(unix_ns), random);
 
     const uint64_t high = (ticks >> 12 << 16) | 0x7000u | (ticks & 0x0fffu);
     const uint64_t low = UINT64_C(2) << 62 | tail;

@@ -9,6 +9,8 @@
  * ones and a random step). Within a thread each id is greater (memcmp) than the one before, even when the clock is set
  * back. Any thread. */
 void loom_uuid7_generate(uint8_t out[LOOM_UUID_SIZE]);
+/* The same for a caller that has just read the clock: unix_ns is now. */
+void loom_uuid7_generate_at(uint8_t out[LOOM_UUID_SIZE], uint64_t unix_ns);
 /* Lower case, with NUL. */
 void loom_uuid_to_text(char out[LOOM_UUID_TEXT_SIZE], const uint8_t id[LOOM_UUID_SIZE]);
 /* The 36 characters of a UUID of any version, digits of either case (RFC 9562, 4).

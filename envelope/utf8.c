@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "envelope/utf8.h"
 
+#include <string.h>
+
 /* What may follow a lead byte (Unicode, table 3-7): the range of the second byte is narrower after some leads, which is
  * what keeps overlong forms, surrogates and code points above U+10FFFF out. */
 typedef struct sequence {
@@ -48,9 +50,28 @@ size_t utf8_next(loom_str text, uint32_t *code_point)
     return s.len;
 }
 
+/* text without the ASCII it begins with, eight bytes at a step: nearly every text is nothing else. */
+static loom_str skip_ascii(loom_str text)
+{
+    uint64_t word;
+    while (text.len >= sizeof word) {
+        memcpy(&word, text.data, sizeof word);
+        if ((word & 0x8080808080808080u) != 0) {
+            return text;
+        }
+        text.data += sizeof word;
+        text.len -= sizeof word;
+    }
+    unsigned seen = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        seen |= (unsigned char)text.data[i];
+    }
+    return seen < 0x80 ? (loom_str){0} : text;
+}
+
 bool utf8_valid(loom_str text)
 {
-    while (text.len > 0) {
+    for (text = skip_ascii(text); text.len > 0;) {
         uint32_t code_point;
         const size_t taken = utf8_next(text, &code_point);
         if (code_point == UTF8_INVALID) {

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Configures and builds one CMake preset, quietly: progress on one line, the log only when it fails.
 set -eu
+unset CDPATH
 cd "$(dirname "$0")/.."
 
 if [ $# -lt 1 ] || [ "$1" = --help ]; then

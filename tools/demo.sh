@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds Loom, runs sensor → processor → output through a broker and a bridge, and shows each reading as one trace.
 set -eu
+called_from=$PWD
+unset CDPATH
 cd "$(dirname "$0")/.."
 
 usage() {
@@ -56,21 +58,32 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/loom-demo.XXXXXX")
+from_caller() { # FILE: its path, whatever directory we are in now
+    case "$1" in /*) echo "$1" ;; *) echo "$called_from/$1" ;; esac
+}
+
+work=
 pids=
 last=
 stop_all() {
-    for pid in $pids; do
+    trap '' INT TERM HUP # once is enough: what follows is to be finished
+    for pid in $pids ${!:-}; do
         kill "$pid" 2>/dev/null || true
     done
-    for pid in $pids; do
+    for pid in $pids ${!:-}; do
         wait "$pid" 2>/dev/null || true
     done
-    rm -rf "$work"
+    [ -z "$work" ] || rm -rf "$work"
 }
 trap stop_all EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
+work=$(mktemp -d "$(from_caller "${TMPDIR:-/tmp}")/loom-demo.XXXXXX")
+if [ ${#work} -gt 80 ]; then # a Unix socket address has 107 bytes
+    rmdir "$work"
+    work=$(mktemp -d /tmp/loom-demo.XXXXXX)
+fi
 
 start() { # NAME COMMAND…: runs it in the background, its words in $work/NAME.log
     name=$1
@@ -108,7 +121,7 @@ stop() { # PID: asks it to end, and waits for it
 }
 
 if [ -n "${LOOM_BUILD_DIR:-}" ]; then
-    bin=$LOOM_BUILD_DIR/bin
+    bin=$(from_caller "$LOOM_BUILD_DIR")/bin
 else
     [ "$install" = no ] || tools/deps.sh build
     tools/build.sh release loom-broker loom-bridge loom-cli sensor processor output
@@ -118,10 +131,9 @@ demo=$bin
 
 file=$work/spans.jsonl
 if [ -n "$spans" ]; then
-    : >"$spans" || fail "cannot write $spans"
-    file=$spans
+    file=$(from_caller "$spans")
+    true >"$file" || fail "cannot write $spans"
 fi
-case "$file" in /*) ;; *) file=$PWD/$file ;; esac
 export LOOM_SPANS_FILE="$file"
 : "${OTEL_BSP_SCHEDULE_DELAY:=200}"
 export OTEL_BSP_SCHEDULE_DELAY

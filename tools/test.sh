@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sets everything up and passes the tests. The last lines are CTest's.
 set -eu
+unset CDPATH
 cd "$(dirname "$0")/.."
 
 usage() {

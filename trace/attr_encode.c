@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/attr_encode.h"
 
-#include "trace/text.h"
+#include "envelope/text.h"
+#include "envelope/utf8.h"
 
 #include <string.h>
 
@@ -53,7 +54,7 @@ static uint8_t *put_text(uint8_t *to, uint32_t field, loom_str text)
  * false: not such a one, or no room; nothing is written. */
 static bool put_string_key_value(pb_buf *b, uint32_t field, loom_str key, loom_str value)
 {
-    if (value.len > b->max || !text_is_utf8(value)) {
+    if (value.len > b->max || !utf8_valid(value)) {
         return false;
     }
     size_t any = 1 + pb_varint_size(value.len) + value.len;
@@ -114,7 +115,7 @@ static bool key_of(const loom_attr *attr, loom_str *key)
         return false;
     }
     *key = (loom_str){attr->key, strlen(attr->key)};
-    return text_is_utf8(*key);
+    return utf8_valid(*key);
 }
 
 /* Length, first and last eight bytes: tells the keys of a span apart without a loop. Equal hashes are compared in full. */
@@ -132,30 +133,38 @@ static uint32_t hash_key(loom_str key)
     return (uint32_t)(h >> 32);
 }
 
-static size_t skip_varint(const uint8_t *p)
+static const uint8_t *take_varint(const uint8_t *p, size_t *value)
 {
-    size_t n = 0;
-    while ((p[n++] & 0x80u) != 0) {
+    *value = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        *value |= (size_t)(*p & 0x7fu) << shift;
+        if ((*p++ & 0x80u) == 0) {
+            return p;
+        }
     }
-    return n;
 }
 
 /* Reads our own bytes: tag, length, key tag, key length, key. */
-static bool slot_has_key(const pb_buf *b, attr_slot slot, loom_str key)
+static loom_str slot_key(const pb_buf *b, attr_slot slot)
 {
-    const uint8_t *p = b->data + slot.offset;
-    p += skip_varint(p);
-    p += skip_varint(p);
-    p += 1;
-    uint8_t length[PB_VARINT_MAX];
-    size_t n = pb_put_varint(length, key.len);
-    return memcmp(p, length, n) == 0 && memcmp(p + n, key.data, key.len) == 0;
+    size_t value;
+    const uint8_t *p = take_varint(b->data + slot.offset, &value);
+    p = take_varint(p, &value);
+    p = take_varint(p + 1, &value);
+    return (loom_str){(const char *)p, value};
+}
+
+static void hash_rest(attr_index *index, const pb_buf *b)
+{
+    for (; index->hashed < index->count; index->hashed++) {
+        index->hashes[index->hashed] = hash_key(slot_key(b, index->slots[index->hashed]));
+    }
 }
 
 static uint32_t find_key(const attr_index *index, const pb_buf *b, uint32_t hash, loom_str key)
 {
     for (uint32_t i = 0; i < index->count; i++) {
-        if (index->hashes[i] == hash && slot_has_key(b, index->slots[i], key)) {
+        if (index->hashes[i] == hash && text_equal(slot_key(b, index->slots[i]), key)) {
             return i;
         }
     }
@@ -165,7 +174,7 @@ static uint32_t find_key(const attr_index *index, const pb_buf *b, uint32_t hash
 void attr_index_init(attr_index *index)
 {
     memset(index->pins, 0, sizeof index->pins);
-    index->count = 0;
+    index->count = index->hashed = 0;
 }
 
 static void move_slot(attr_slot *slot, attr_slot removed)
@@ -195,6 +204,7 @@ bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_att
         return false;
     }
     uint32_t hash = hash_key(key);
+    hash_rest(index, b);
     uint32_t at = find_key(index, b, hash, key);
     if (at == ATTR_COUNT_MAX) {
         return false;
@@ -212,9 +222,68 @@ bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_att
         attr_index_remove(index, b, old);
     } else {
         index->hashes[at] = hash;
-        index->count++;
+        index->hashed = ++index->count;
     }
     return true;
+}
+
+/* With the length of the key known, and room for what is copied along behind it: no call but for the value. */
+static bool put_fixed_string(pb_buf *b, uint32_t field, const fixed_attr *attr)
+{
+    const attr_key *key = attr->key;
+    size_t len = attr->string.len, any = 2 + len, kv = 4u + key->len + any;
+    if (kv >= 0x80 || !utf8_valid(attr->string) || !pb_reserve(b, PB_VARINT_MAX + kv + sizeof key->text)) {
+        return false;
+    }
+    uint8_t *to = b->data + b->len;
+    to += pb_put_tag(to, field, PB_LENGTH);
+    *to++ = (uint8_t)kv;
+    *to++ = KEYVALUE_KEY << 3 | PB_LENGTH;
+    *to++ = key->len;
+    memcpy(to, key->text, sizeof key->text);
+    to += key->len;
+    *to++ = KEYVALUE_VALUE << 3 | PB_LENGTH;
+    *to++ = (uint8_t)any;
+    *to++ = ANY_STRING << 3 | PB_LENGTH;
+    *to++ = (uint8_t)len;
+    if (len > 0) {
+        memcpy(to, attr->string.data, len);
+    }
+    b->len = (size_t)(to - b->data) + len;
+    return true;
+}
+
+static void put_fixed(pb_buf *b, uint32_t field, const fixed_attr *attr)
+{
+    const attr_key *key = attr->key;
+    loom_attr general = {.type = LOOM_ATTR_INT, .value.integer = attr->integer};
+    if (!key->is_int) {
+        if (put_fixed_string(b, field, attr)) {
+            return;
+        }
+        general = (loom_attr){.type = LOOM_ATTR_STRING, .value.string = attr->string};
+    }
+    put_key_value(b, field, (loom_str){key->text, key->len}, &general);
+}
+
+uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count)
+{
+    uint32_t dropped = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t mark = b->len;
+        if (index->count == ATTR_COUNT_MAX) {
+            dropped++;
+            continue;
+        }
+        put_fixed(b, field, &attrs[i]);
+        if (b->failed) {
+            pb_rollback(b, mark);
+            dropped++;
+            continue;
+        }
+        index->slots[index->count++] = (attr_slot){(uint32_t)mark, (uint32_t)(b->len - mark)};
+    }
+    return dropped;
 }
 
 uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count)

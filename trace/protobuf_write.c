@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/protobuf_write.h"
 
-#include "trace/text.h"
+#include "envelope/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,13 +41,10 @@ static bool grow(pb_buf *b, size_t need)
     return true;
 }
 
-bool pb_reserve(pb_buf *b, size_t extra)
+bool pb_make_room(pb_buf *b, size_t extra)
 {
     if (b->failed) {
         return false;
-    }
-    if (extra <= b->cap - b->len && b->cap - b->len - extra >= b->slack) {
-        return true;
     }
     if (extra > b->max || b->len + b->slack > b->max - extra || !grow(b, b->len + extra + b->slack)) {
         b->failed = true;
@@ -62,11 +59,6 @@ void pb_rollback(pb_buf *b, size_t mark)
     b->failed = false;
 }
 
-static void put_tag(pb_buf *b, uint32_t field, enum pb_wire wire)
-{
-    b->len += pb_put_varint(b->data + b->len, ((uint64_t)field << 3) | (uint64_t)wire);
-}
-
 void pb_raw(pb_buf *b, const void *data, size_t len)
 {
     if (len > 0 && pb_reserve(b, len)) {
@@ -75,58 +67,11 @@ void pb_raw(pb_buf *b, const void *data, size_t len)
     }
 }
 
-void pb_varint_field(pb_buf *b, uint32_t field, uint64_t value)
-{
-    if (pb_reserve(b, 2u * PB_VARINT_MAX)) {
-        put_tag(b, field, PB_VARINT);
-        b->len += pb_put_varint(b->data + b->len, value);
-    }
-}
-
-static void put_little_endian(pb_buf *b, uint64_t value, unsigned bytes)
-{
-    uint8_t *to = b->data + b->len;
-    for (unsigned i = 0; i < bytes; i++) {
-        to[i] = (uint8_t)(value >> (8 * i));
-    }
-    b->len += bytes;
-}
-
-void pb_fixed32_field(pb_buf *b, uint32_t field, uint32_t value)
-{
-    if (pb_reserve(b, PB_VARINT_MAX + sizeof value)) {
-        put_tag(b, field, PB_FIXED32);
-        put_little_endian(b, value, sizeof value);
-    }
-}
-
-void pb_fixed64_field(pb_buf *b, uint32_t field, uint64_t value)
-{
-    if (pb_reserve(b, PB_VARINT_MAX + sizeof value)) {
-        put_tag(b, field, PB_FIXED64);
-        put_little_endian(b, value, sizeof value);
-    }
-}
-
 void pb_double_field(pb_buf *b, uint32_t field, double value)
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
     pb_fixed64_field(b, field, bits);
-}
-
-void pb_bytes_field(pb_buf *b, uint32_t field, const void *data, size_t len)
-{
-    if (len > b->max || !pb_reserve(b, 2u * PB_VARINT_MAX + len)) {
-        b->failed = true;
-        return;
-    }
-    put_tag(b, field, PB_LENGTH);
-    b->len += pb_put_varint(b->data + b->len, len);
-    if (len > 0) {
-        memcpy(b->data + b->len, data, len);
-        b->len += len;
-    }
 }
 
 /* There is room. */
@@ -148,7 +93,7 @@ static void put_repaired(pb_buf *b, loom_str text)
 
 void pb_string_field(pb_buf *b, uint32_t field, loom_str text)
 {
-    if (text_is_utf8(text)) {
+    if (utf8_valid(text)) {
         pb_bytes_field(b, field, text.data, text.len);
         return;
     }
@@ -164,7 +109,7 @@ void pb_string_field(pb_buf *b, uint32_t field, loom_str text)
 size_t pb_open(pb_buf *b, uint32_t field)
 {
     if (pb_reserve(b, PB_VARINT_MAX + 1)) {
-        put_tag(b, field, PB_LENGTH);
+        b->len += pb_put_tag(b->data + b->len, field, PB_LENGTH);
         b->data[b->len++] = 0; /* nearly every message is shorter than 128 bytes: room for a length of one byte */
     }
     return b->len;

@@ -41,19 +41,52 @@ static bool find_parent(context_parent *out, const loom_span_options *options)
     return loom_trace_context_valid(&out->ctx);
 }
 
-static loom_span *start_plain(const loom_trace_context *fresh, const context_parent *parent)
+/* What goes on when there is no span: the parent, or a new trace that is not sampled, of the trace id in ctx. */
+static void go_on_without(loom_trace_context *ctx, const loom_trace_context *parent)
+{
+    if (parent != NULL) {
+        *ctx = *parent;
+    } else {
+        loom_span_id_generate(ctx->span_id);
+        ctx->trace_flags = LOOM_TRACE_FLAG_RANDOM;
+    }
+}
+
+/* parent: NULL or valid. */
+static bool decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
+{
+    if (parent != NULL) {
+        *ctx = *parent;
+    } else {
+        loom_trace_id_generate(ctx->trace_id);
+    }
+    if (tracer != NULL && sampler_decide(&tracer->provider->sampler, parent, ctx->trace_id)) {
+        return true;
+    }
+    go_on_without(ctx, parent);
+    return false;
+}
+
+bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
+{
+    if (parent != NULL && !loom_trace_context_valid(parent)) {
+        parent = NULL;
+    }
+    if (tracer == NULL && parent == NULL) {
+        *ctx = (loom_trace_context){0};
+        return false;
+    }
+    return decide(tracer, parent, ctx);
+}
+
+static loom_span *start_plain(const loom_trace_context *ctx, const context_parent *parent)
 {
     loom_span *span = span_alloc_plain();
-    if (span == NULL) {
-        return NULL;
-    }
-    if (parent != NULL) {
-        span->ctx = parent->ctx;
-        span_set_tracestate(span, parent->tracestate);
-    } else {
-        span->ctx = *fresh;
-        loom_span_id_generate(span->ctx.span_id);
-        span->ctx.trace_flags = LOOM_TRACE_FLAG_RANDOM;
+    if (span != NULL) {
+        span->ctx = *ctx;
+        if (parent != NULL) {
+            span_set_tracestate(span, parent->tracestate);
+        }
     }
     return span;
 }
@@ -97,15 +130,16 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
     attr_index_init(&rec->index);
 }
 
-static loom_span *start_recording(loom_tracer *tracer, const loom_trace_context *fresh, const char *name,
-                                  const loom_span_options *options, const context_parent *parent)
+/* Everything but the attributes and links. NULL: no memory. */
+static span_recording *start_recording(loom_tracer *tracer, const loom_trace_context *decided, const char *name,
+                                       const loom_span_options *options, const context_parent *parent)
 {
     span_recording *rec = span_alloc_recording();
     if (rec == NULL) {
         return NULL;
     }
     loom_span *span = &rec->base;
-    span->ctx = *fresh;
+    memcpy(span->ctx.trace_id, decided->trace_id, sizeof span->ctx.trace_id);
     loom_span_id_generate(span->ctx.span_id);
     uint8_t random = parent != NULL ? parent->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
     span->ctx.trace_flags = (uint8_t)(LOOM_TRACE_FLAG_SAMPLED | random);
@@ -115,11 +149,36 @@ static loom_span *start_recording(loom_tracer *tracer, const loom_trace_context 
     init_recording(rec, tracer, options->start_unix_ns != 0 ? options->start_unix_ns : loom_time_unix_ns());
     provider_use(tracer->provider);
     write_first_fields(rec, name, options, parent);
-    span_record_attrs(rec, options->attrs, options->attr_count);
+    return rec;
+}
+
+static void record_links(span_recording *rec, const loom_span_options *options)
+{
     for (size_t i = 0; i < options->link_count; i++) {
         span_record_link(rec, &options->links[i]);
     }
-    return span;
+}
+
+/* No memory for a span that records. */
+static loom_span *start_unrecorded(const loom_trace_context *decided, const context_parent *parent)
+{
+    loom_trace_context ctx = *decided;
+    go_on_without(&ctx, parent != NULL ? &parent->ctx : NULL);
+    return start_plain(&ctx, parent);
+}
+
+loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,
+                              const loom_trace_context *decided, const fixed_attr *attrs, size_t attr_count)
+{
+    context_parent found;
+    const context_parent *parent = find_parent(&found, options) ? &found : NULL;
+    span_recording *rec = start_recording(tracer, decided, name, options, parent);
+    if (rec == NULL) {
+        return start_unrecorded(decided, parent);
+    }
+    span_add_fixed(&rec->base, attrs, attr_count);
+    record_links(rec, options);
+    return &rec->base;
 }
 
 loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options)
@@ -129,19 +188,18 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
         options = &defaults;
     }
     context_parent found;
+    loom_trace_context ctx;
     const context_parent *parent = find_parent(&found, options) ? &found : NULL;
-    loom_trace_context fresh;
-    if (parent != NULL) {
-        memcpy(fresh.trace_id, parent->ctx.trace_id, sizeof fresh.trace_id);
-    } else {
-        loom_trace_id_generate(fresh.trace_id);
+    if (!decide(tracer, parent != NULL ? &parent->ctx : NULL, &ctx)) {
+        return start_plain(&ctx, parent);
     }
-    loom_span *span = NULL;
-    if (tracer != NULL &&
-        sampler_decide(&tracer->provider->sampler, parent != NULL ? &parent->ctx : NULL, fresh.trace_id)) {
-        span = start_recording(tracer, &fresh, name, options, parent);
+    span_recording *rec = start_recording(tracer, &ctx, name, options, parent);
+    if (rec == NULL) {
+        return start_unrecorded(&ctx, parent);
     }
-    return span != NULL ? span : start_plain(&fresh, parent);
+    span_record_attrs(rec, options->attrs, options->attr_count);
+    record_links(rec, options);
+    return &rec->base;
 }
 
 /* Writes the tail into the room kept for it, and the field header right before the message. */

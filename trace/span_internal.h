@@ -7,7 +7,7 @@
 #ifndef LOOM_TRACE_SPAN_INTERNAL_H
 #define LOOM_TRACE_SPAN_INTERNAL_H
 
-#include "trace/attr_encode.h"
+#include "trace/span_start.h"
 
 #include <stdatomic.h>
 

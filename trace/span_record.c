@@ -45,6 +45,15 @@ void span_record_attrs(span_recording *rec, const loom_attr *attrs, size_t count
     }
 }
 
+void span_add_fixed(loom_span *span, const fixed_attr *attrs, size_t attr_count)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec != NULL) {
+        rec->dropped_attributes +=
+            attr_index_add_fixed(&rec->index, &rec->buf, SPAN_ATTRIBUTES, attrs, attr_count);
+    }
+}
+
 void span_record_link(span_recording *rec, const loom_link *link)
 {
     pb_buf *b = &rec->buf;

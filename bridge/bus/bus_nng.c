@@ -49,6 +49,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void close_handles(bus_nng *b)
 {
+    nng_closings_close(b->closings);
     uv_handle_t *all[] = {(uv_handle_t *)&b->wake, (uv_handle_t *)&b->prepare, (uv_handle_t *)&b->check,
                           (uv_handle_t *)&b->timer};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -60,11 +61,24 @@ static void finish(bus_nng *b)
 {
     b->state = BUS_NNG_CLOSED;
     bus_nng_close_sockets(b);
-    control_client_close(b->control);
+    control_client_close(b->control, b->closings);
     b->control = NULL;
+    b->close_until_ms = uv_now(b->loop) + NNG_CLOSING_MAX_MS;
     void *port;
     for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
         bus_port_free(port);
+    }
+    number_table_fini(&b->ports);
+}
+
+static void finish_closing(bus_nng *b)
+{
+    unsigned left = nng_closings_left(b->closings);
+    if (uv_is_closing((uv_handle_t *)&b->wake) || (left > 0 && uv_now(b->loop) < b->close_until_ms)) {
+        return;
+    }
+    if (left > 0) {
+        bus_nng_log(b, 1, "sockets are abandoned, nng does not close them count=%u", left);
     }
     close_handles(b);
 }
@@ -98,6 +112,9 @@ static void on_wake(uv_async_t *wake)
     if (b->closing && b->state != BUS_NNG_CLOSED && (b->state != BUS_NNG_UP || bus_link_drained(&b->link))) {
         finish(b);
     }
+    if (b->state == BUS_NNG_CLOSED) {
+        finish_closing(b);
+    }
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -106,6 +123,9 @@ static void on_timer(uv_timer_t *timer)
     turn(b);
     if (b->closing && b->state != BUS_NNG_CLOSED) {
         drain(b);
+    }
+    if (b->state == BUS_NNG_CLOSED) {
+        finish_closing(b);
     }
 }
 
@@ -167,7 +187,8 @@ loom_status bus_nng_open(bus_nng **out, uv_loop_t *loop, const bus_nng_options *
         free_all(b);
         return st;
     }
-    if ((st = control_client_open(&b->control, b->control_url, b->options.answer_ms, &b->wake)) != LOOM_OK) {
+    if ((st = nng_closings_open(&b->closings, &b->wake)) != LOOM_OK ||
+        (st = control_client_open(&b->control, b->control_url, b->options.answer_ms, &b->wake)) != LOOM_OK) {
         b->state = BUS_NNG_CLOSED;
         close_handles(b);
         return st;

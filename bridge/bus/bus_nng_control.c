@@ -88,13 +88,13 @@ free_client:
     return nng_status(error);
 }
 
-void control_client_close(control_client *c)
+void control_client_close(control_client *c, nng_closings *closings)
 {
     if (c == NULL) {
         return;
     }
-    nng_close(c->socket);
     nng_aio_stop(c->aio);
+    nng_closings_add(closings, c->socket, NULL);
     if (c->phase == CONTROL_DONE && c->error == 0) {
         nng_msg_free(nng_aio_get_msg(c->aio));
     }

@@ -4,6 +4,7 @@
 #define LOOM_BRIDGE_BUS_NNG_INTERNAL_H
 
 #include "bridge/bus/bus_nng.h"
+#include "bridge/bus/nng_closing.h"
 #include "bridge/bus/nng_inbox.h"
 #include "bridge/bus/number_table.h"
 #include "envelope/bus_link.h"
@@ -19,7 +20,7 @@ typedef struct control_answer {
 } control_answer;
 
 LOOM_MUST_CHECK loom_status control_client_open(control_client **out, const char *url, uint32_t answer_ms, uv_async_t *wake);
-void control_client_close(control_client *c); /* NULL is allowed */
+void control_client_close(control_client *c, nng_closings *closings); /* NULL is allowed */
 /* op is "hello" or "ping". LOOM_EBUSY: a question is out.  LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status control_client_ask(control_client *c, const char *op, loom_str bridge, loom_str software,
                                                uint64_t epoch);
@@ -82,7 +83,7 @@ typedef enum bus_nng_state {
     BUS_NNG_HELLO,      /* hello is out */
     BUS_NNG_CONNECTING, /* the sockets are dialing, then probes go out until something comes back */
     BUS_NNG_UP,
-    BUS_NNG_CLOSED
+    BUS_NNG_CLOSED      /* what is left is to close the sockets, then the handles */
 } bus_nng_state;
 
 struct bus_nng {
@@ -103,6 +104,7 @@ struct bus_nng {
     nng_socket push, sub;
     pipe_watch *push_watch, *sub_watch;
     nng_inbox *inbox;
+    nng_closings *closings; /* of sockets that were given up */
     bus_link link;
     uint64_t epoch;
     uint64_t retry_ms, backoff_ms, deadline_ms, ping_due_ms;
@@ -114,7 +116,7 @@ struct bus_nng {
     bool must_reattach; /* the broker was not told something, for want of memory */
 
     bool closing;
-    uint64_t drain_until_ms;
+    uint64_t drain_until_ms, close_until_ms;
     void (*closed)(void *user);
     void *closed_user;
     bus_nng_stats stats;

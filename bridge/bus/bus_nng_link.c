@@ -48,11 +48,9 @@ void bus_nng_close_sockets(bus_nng *b)
     if (!b->sockets_open) {
         return;
     }
-    nng_close(b->push);
-    nng_close(b->sub);
     nng_inbox_close(b->inbox);
-    pipe_watch_close(b->push_watch);
-    pipe_watch_close(b->sub_watch);
+    nng_closings_add(b->closings, b->push, b->push_watch);
+    nng_closings_add(b->closings, b->sub, b->sub_watch);
     b->inbox = NULL;
     b->push_watch = b->sub_watch = NULL;
     b->sockets_open = false;

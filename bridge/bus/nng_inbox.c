@@ -117,9 +117,9 @@ nng_msg *nng_inbox_take(nng_inbox *inbox)
 enum { PIPE_EVENTS = 256 };
 
 struct pipe_watch {
-    uv_async_t *wake;
     pthread_mutex_t lock;
     /* guarded by lock: */
+    uv_async_t *wake; /* NULL: mute */
     number_table up;
     unsigned head, count, missed;
     pipe_event ring[PIPE_EVENTS];
@@ -139,8 +139,10 @@ static void pipe_changed(nng_pipe pipe, nng_pipe_ev what, void *user)
     } else if (counts || added) {
         watch->missed++;
     }
+    if (watch->wake != NULL) {
+        uv_async_send(watch->wake);
+    }
     pthread_mutex_unlock(&watch->lock);
-    uv_async_send(watch->wake);
 }
 
 loom_status pipe_watch_open(pipe_watch **out, nng_socket socket, uv_async_t *wake)
@@ -159,6 +161,13 @@ loom_status pipe_watch_open(pipe_watch **out, nng_socket socket, uv_async_t *wak
     }
     *out = watch;
     return LOOM_OK;
+}
+
+void pipe_watch_mute(pipe_watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    watch->wake = NULL;
+    pthread_mutex_unlock(&watch->lock);
 }
 
 void pipe_watch_close(pipe_watch *watch)

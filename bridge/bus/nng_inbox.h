@@ -17,7 +17,7 @@ typedef struct nng_inbox nng_inbox;
 /* wake must stay open until nng_inbox_close() has returned. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status nng_inbox_open(nng_inbox **out, nng_socket socket, uv_async_t *wake, size_t max_messages,
                                            size_t max_bytes);
-/* The socket must be closed. Frees what was not taken. NULL is allowed. */
+/* Stops receiving, for which the socket may be open or closed, and frees what was not taken. NULL is allowed. */
 void nng_inbox_close(nng_inbox *inbox);
 /* The oldest message, the caller's to free; NULL: none. Goes on receiving when there is room again. */
 nng_msg *nng_inbox_take(nng_inbox *inbox);
@@ -31,6 +31,8 @@ typedef struct pipe_watch pipe_watch;
 
 /* Watches the pipes of a socket that is neither dialing nor listening yet. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status pipe_watch_open(pipe_watch **out, nng_socket socket, uv_async_t *wake);
+/* Wakes nobody from now on. */
+void pipe_watch_mute(pipe_watch *watch);
 /* The socket must be closed. NULL is allowed. */
 void pipe_watch_close(pipe_watch *watch);
 /* The oldest event; false: none. */

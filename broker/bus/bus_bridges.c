@@ -298,13 +298,12 @@ void bridge_bus_close(bus_server *s)
     while (bridges->first != NULL) {
         bridge_close(bridges->first, "the bus closes");
     }
+    nng_inbox_close(bridges->inbox);
     if (bridges->pull_open) {
-        nng_close(bridges->pull);
+        nng_closings_add(s->closings, bridges->pull, bridges->pipes);
     }
     if (bridges->pub_open) {
-        nng_close(bridges->pub);
+        nng_closings_add(s->closings, bridges->pub, NULL);
     }
-    nng_inbox_close(bridges->inbox);
-    pipe_watch_close(bridges->pipes);
     *bridges = (bridge_bus){0};
 }

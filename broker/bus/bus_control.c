@@ -270,10 +270,6 @@ loom_status control_bus_open(bus_server *s)
 
 void control_bus_close(bus_server *s)
 {
-    if (s->control.socket_open) {
-        nng_close(s->control.socket);
-        s->control.socket_open = false;
-    }
     for (unsigned i = 0; i < BUS_CONTROLS; i++) {
         control_context *c = &s->control.contexts[i];
         if (!c->open) {
@@ -284,6 +280,11 @@ void control_bus_close(bus_server *s)
             nng_msg_free(nng_aio_get_msg(c->aio));
         }
         nng_aio_free(c->aio);
+        nng_ctx_close(c->ctx);
         c->open = false;
+    }
+    if (s->control.socket_open) {
+        nng_closings_add(s->closings, s->control.socket, NULL);
+        s->control.socket_open = false;
     }
 }

@@ -3,6 +3,7 @@
 #ifndef LOOM_BROKER_BUS_INTERNAL_H
 #define LOOM_BROKER_BUS_INTERNAL_H
 
+#include "bridge/bus/nng_closing.h"
 #include "bridge/bus/nng_inbox.h"
 #include "bridge/bus/number_table.h"
 #include "broker/bus/bus_server.h"
@@ -134,6 +135,7 @@ struct bus_server {
     open_bus open;
     bridge_bus bridges;
     control_bus control;
+    nng_closings *closings;
     bus_server_stats stats;
     log_limit malformed_log, stale_log, memory_log;
     uint64_t started_ms;

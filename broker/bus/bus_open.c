@@ -247,14 +247,13 @@ void open_bus_close(bus_server *s)
     if (o->batch != NULL) {
         nng_msg_free(o->batch);
     }
+    nng_inbox_close(o->inbox);
     if (o->pull_open) {
-        nng_close(o->pull);
+        nng_closings_add(s->closings, o->pull, NULL);
     }
     if (o->pub_open) {
-        nng_close(o->pub);
+        nng_closings_add(s->closings, o->pub, o->peers);
     }
-    nng_inbox_close(o->inbox);
-    pipe_watch_close(o->peers);
     eventbus_publisher_close(o->publisher);
     eventbus_subscriber_close(o->subscriber);
     if (o->topics_open) {

@@ -116,31 +116,6 @@ void bus_server_round_end(bus_server *s)
     }
 }
 
-static void on_wake(uv_async_t *wake)
-{
-    bus_server *s = wake->data;
-    if (s->closing) {
-        return;
-    }
-    eventbus_set_time(s->core, uv_now(s->loop));
-    control_bus_turn(s);
-    bridge_bus_turn(s);
-    open_bus_turn(s);
-    bus_server_round_end(s);
-}
-
-static void on_prepare(uv_prepare_t *prepare)
-{
-    bus_server_round_end(prepare->data);
-}
-
-static void on_check(uv_check_t *check)
-{
-    bus_server_round_end(check->data);
-}
-
-/* ---- life ---- */
-
 static void free_all(bus_server *s)
 {
     uv_mutex_destroy(&s->control.lock);
@@ -162,6 +137,54 @@ static void on_handle_closed(uv_handle_t *handle)
     }
 }
 
+static void close_handles(bus_server *s)
+{
+    uv_handle_t *all[] = {(uv_handle_t *)&s->wake, (uv_handle_t *)&s->prepare, (uv_handle_t *)&s->check,
+                          (uv_handle_t *)&s->timer};
+    if (uv_is_closing(all[0])) {
+        return;
+    }
+    nng_closings_close(s->closings);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        uv_close(all[i], on_handle_closed);
+    }
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    bus_server *s = wake->data;
+    if (s->closing) {
+        if (nng_closings_left(s->closings) == 0) {
+            close_handles(s);
+        }
+        return;
+    }
+    eventbus_set_time(s->core, uv_now(s->loop));
+    control_bus_turn(s);
+    bridge_bus_turn(s);
+    open_bus_turn(s);
+    bus_server_round_end(s);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    bus_server_round_end(prepare->data);
+}
+
+static void on_check(uv_check_t *check)
+{
+    bus_server_round_end(check->data);
+}
+
+/* ---- life ---- */
+
+static void on_closing_too_long(uv_timer_t *timer)
+{
+    bus_server *s = timer->data;
+    bus_log(s, 1, "sockets are abandoned, nng does not close them count=%u", nng_closings_left(s->closings));
+    close_handles(s);
+}
+
 void bus_server_close(bus_server *s, void (*closed)(void *user), void *user)
 {
     bus_server_round_end(s);
@@ -171,16 +194,21 @@ void bus_server_close(bus_server *s, void (*closed)(void *user), void *user)
     control_bus_close(s);
     bridge_bus_close(s);
     open_bus_close(s);
-    uv_handle_t *all[] = {(uv_handle_t *)&s->wake, (uv_handle_t *)&s->prepare, (uv_handle_t *)&s->check,
-                          (uv_handle_t *)&s->timer};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        uv_close(all[i], on_handle_closed);
+    if (nng_closings_left(s->closings) == 0) {
+        close_handles(s);
+    } else {
+        uv_timer_start(&s->timer, on_closing_too_long, NNG_CLOSING_MAX_MS, 0);
     }
 }
 
 static loom_status open_handles(bus_server *s)
 {
+    loom_status st = nng_closings_open(&s->closings, &s->wake);
+    if (st != LOOM_OK) {
+        return st;
+    }
     if (uv_async_init(s->loop, &s->wake, on_wake) != 0) {
+        nng_closings_close(s->closings);
         return LOOM_EIO;
     }
     uv_prepare_init(s->loop, &s->prepare); /* these three cannot fail */

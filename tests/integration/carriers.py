@@ -135,7 +135,11 @@ def connect(url, certificate=None):
     scheme, rest = url.split("://", 1)
     if scheme == "ipc":
         sock = socket.socket(socket.AF_UNIX)
-        sock.connect(rest)
+        try:
+            sock.connect(rest)
+        except OSError:
+            sock.close()
+            raise
         return Stream(sock)
     where = urllib.parse.urlsplit(f"//{rest}")
     sock = socket.create_connection((where.hostname, where.port), timeout=CONNECT_S)

@@ -79,7 +79,7 @@ class Agents(Killing):
         self.assertTrue(stays.running())
         traffic.wait_more(100)
 
-    def test_a_killed_publisher_leaves_a_row_without_holes(self):
+    def test_a_killed_publisher_harms_nobody(self):
         bus = self.home(spans=False)
         receiver = self.agent(bus, "receiver").subscribe("row")
         stays = bus.subscriber("after")
@@ -89,7 +89,7 @@ class Agents(Killing):
             already = len(receiver.events)
             receiver.wait_events(already + 200)
             bus.kill(victim)
-        wait_until(lambda: bus.stats()["eventbus"]["publishers"] <= 2, "the sessions of the victims are gone")
+        wait_until(lambda: bus.stats()["eventbus"]["subscribers"] == 2, "the sessions of the victims are gone")
         self.assert_flows(bus, stays)
 
 

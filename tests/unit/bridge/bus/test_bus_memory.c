@@ -7,21 +7,34 @@ typedef struct memory_world {
     bus_home home;
     bus_nng *bridge;
     test_port agent;
+    unsigned handles; /* of the home itself */
     bool struck; /* the last fault met an allocation */
 } memory_world;
 
-/* Closed objects are freed by the loop. */
-static void settle(bus_home *h)
+static void count(uv_handle_t *handle, void *user)
 {
-    for (unsigned i = 0; i < 3; i++) {
-        home_turn(h);
-    }
+    (void)handle;
+    ++*(unsigned *)user;
+}
+
+static unsigned handles_of(bus_home *h)
+{
+    unsigned handles = 0;
+    uv_walk(&h->loop, count, &handles);
+    return handles;
+}
+
+/* Closed objects are freed by the loop, when their sockets are closed. */
+static void settle(memory_world *w)
+{
+    home_until(&w->home, handles_of(&w->home) == w->handles);
 }
 
 static int setup(void **state)
 {
     memory_world *w = test_calloc(1, sizeof *w);
     home_open(&w->home);
+    w->handles = handles_of(&w->home);
     *state = w;
     return 0;
 }
@@ -34,42 +47,73 @@ static int teardown(void **state)
     return 0;
 }
 
-static loom_status open_server(void *user)
+static loom_status server_life(memory_world *w, bool faults_in_close)
 {
-    bus_home *h = user;
     bus_server *server;
     bus_server_options options = {.bus_pull = "inproc://oom-1", .bus_pub = "inproc://oom-2", .bridge_pull = "inproc://oom-3",
                                   .bridge_pub = "inproc://oom-4", .control = "inproc://oom-5"};
-    loom_status st = bus_server_open(&server, &h->loop, h->core, &options);
+    loom_status st = bus_server_open(&server, &w->home.loop, w->home.core, &options);
+    if (!faults_in_close) {
+        (void)alloc_fault_disarm();
+    }
     if (st == LOOM_OK) {
         bus_server_close(server, NULL, NULL);
     }
-    settle(h);
+    settle(w);
+    return st;
+}
+
+static loom_status open_server(void *user)
+{
+    return server_life(user, false);
+}
+
+static loom_status open_and_close_server(void *user)
+{
+    return server_life(user, true);
+}
+
+static loom_status bridge_life(memory_world *w, bool faults_in_close)
+{
+    bus_nng *b;
+    loom_status st = bus_nng_open(&b, &w->home.loop, &(bus_nng_options){.control = "inproc://oom-none", .bridge_id = "b"});
+    if (st == LOOM_OK) {
+        bus_nng_close(b, 0, NULL, NULL);
+    }
+    if (!faults_in_close) {
+        (void)alloc_fault_disarm();
+    }
+    settle(w);
     return st;
 }
 
 static loom_status open_bridge(void *user)
 {
-    bus_home *h = user;
-    bus_nng *b;
-    loom_status st = bus_nng_open(&b, &h->loop, &(bus_nng_options){.control = "inproc://oom-none", .bridge_id = "b"});
-    if (st == LOOM_OK) {
-        bus_nng_close(b, 0, NULL, NULL);
-    }
-    settle(h);
-    return st;
+    return bridge_life(user, false);
+}
+
+static loom_status open_and_close_bridge(void *user)
+{
+    return bridge_life(user, true);
 }
 
 static void opening_a_server_tells_of_every_lack_of_memory(void **state)
 {
     memory_world *w = *state;
-    assert_true(alloc_fault_each(open_server, &w->home) > 3);
+    assert_true(alloc_fault_each(open_server, w) > 3);
 }
 
 static void opening_a_bridge_tells_of_every_lack_of_memory(void **state)
 {
     memory_world *w = *state;
-    assert_true(alloc_fault_each(open_bridge, &w->home) > 3);
+    assert_true(alloc_fault_each(open_bridge, w) > 3);
+}
+
+static void closing_makes_do_without_memory(void **state)
+{
+    memory_world *w = *state;
+    (void)alloc_fault_each_survived(open_and_close_server, w);
+    (void)alloc_fault_each_survived(open_and_close_bridge, w);
 }
 
 /* A session asks and publishes while memory lacks. Whatever is lost on the way, every request is answered in the end and
@@ -121,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_MEMORY(opening_a_server_tells_of_every_lack_of_memory),
         IN_MEMORY(opening_a_bridge_tells_of_every_lack_of_memory),
+        IN_MEMORY(closing_makes_do_without_memory),
         IN_MEMORY(after_any_lack_of_memory_both_ends_agree_again),
     };
     return cmocka_run_group_tests_name("bus_memory", tests, NULL, home_fini_nng);

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tracing never slows or fails the bus: collectors that are dead, that refuse, that die; and one that lives."""
+
+import http.server
+import threading
+import time
+import unittest
+
+import ladder
+import wire
+from agent import payloads
+from harness import in_both_homes, wait_until
+from spans import parse_lines
+
+COUNT = 5000
+
+
+class Collector(http.server.ThreadingHTTPServer):
+    """Counts what is posted to /v1/traces, and answers with a status."""
+
+    daemon_threads = True
+
+    def __init__(self, status):
+        self.status, self.posts, self.size = status, 0, 0
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posts += self.path == "/v1/traces"
+        self.server.size += len(body)
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def exported_to(port, protocol="http/protobuf"):
+    return {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+
+
+@in_both_homes
+class Exporters:
+    def bus_works(self, environment, spans=False):
+        """COUNT sampled messages cross the bus and arrive; returns how long that took."""
+        bus = self.home(environment=environment, spans=spans, broker=("--drain-timeout", "1s"),
+                        serving=("--drain-timeout", "1s"))
+        receiver, sender = self.agent(bus, "receiver").subscribe("flow"), self.agent(bus, "sender")
+        start = time.monotonic()
+        for first in range(0, COUNT, 100):
+            sender.publish_raw([wire.envelope("flow", b"%d" % number, "sender", hop=wire.new_hop())
+                                for number in range(first, first + 100)])
+        self.assertEqual([b"%d" % number for number in range(COUNT)], payloads(receiver.wait_events(COUNT)))
+        return bus, time.monotonic() - start
+
+    def ends_well(self, bus):
+        for process in filter(None, (bus.bridge, bus.broker)):
+            start = time.monotonic()
+            self.assertEqual(0, process.stop())
+            self.assertLess(time.monotonic() - start, 6, process.name)
+
+    def test_a_collector_that_is_not_there_neither_slows_nor_fails_the_bus(self):
+        without, plain = self.bus_works({})
+        self.ends_well(without)
+        for protocol in ("http/protobuf", "grpc"):
+            with self.subTest(protocol):
+                bus, took = self.bus_works(exported_to(1, protocol))  # nobody has port 1
+                self.assertLess(took, 3 * plain + 1)
+                self.ends_well(bus)
+                self.assertIn("spans are not delivered", bus.serving.err)
+
+    def test_spans_that_could_not_be_delivered_are_counted_in_the_log(self):
+        bus, _ = self.bus_works(exported_to(1))
+        self.ends_well(bus)
+        self.assertRegex(bus.broker.err, r"spans were lost ended=\d+ exported=0 ")
+
+    def test_a_collector_that_refuses_everything_fails_nothing(self):
+        with Collector(400) as collector:
+            bus, _ = self.bus_works(exported_to(collector.server_port))
+            wait_until(lambda: collector.posts, "an export")
+            self.ends_well(bus)
+
+    def test_a_collector_that_dies_fails_nothing(self):
+        collector = Collector(200)
+        with collector:
+            bus, _ = self.bus_works(exported_to(collector.server_port))
+            wait_until(lambda: collector.posts, "an export")
+        sender = self.agent(bus, "second").subscribe("flow")
+        sender.publish("flow", b"x", hop=wire.new_hop())
+        sender.wait_events(1)
+        self.ends_well(bus)
+
+    def test_a_collector_of_our_own_gets_the_whole_ladder(self):
+        bus = self.home()
+        port_file, kept = bus.folder / "port", bus.folder / "kept.jsonl"
+        collector = bus.run("loom", "trace", "collect", "--listen", "127.0.0.1:0", "--port-file", port_file, "--file", kept)
+        wait_until(lambda: port_file.exists() and port_file.read_text() or not collector.running(), "the collector listens")
+        self.assertTrue(collector.running(), collector.err)
+        bus.environment.update(exported_to(port_file.read_text().strip()), LOOM_SPANS_FILE="")
+        bus.stop()
+        bus.start()
+        receiver = bus.subscriber("greetings.>", "--count", "1")
+        bus.loom("pub", "greetings.all", "hello")
+        self.assertEqual(0, receiver.wait())
+        bus.stop()
+        collector.stop()
+        expected = [ladder.Rung("loom pub", "INTERNAL", "loom-cli"), *ladder.hop("loom-cli", "loom-cli", first=1)]
+        ladder.assert_ladder(parse_lines(kept.read_text()), expected)
+
+
+if __name__ == "__main__":
+    unittest.main()
