@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/messaging/message_span.h"
+
+#include "envelope/id.h"
+
+#include <assert.h>
+
+#define TEXT(s) {.data = s, .len = sizeof(s) - 1}
+
+/* "send" is what the conventions call a producer's part; "publish", which they once had for it, is deprecated as a type
+ * and stays as a name. For a message dropped they have no type. */
+static const struct {
+    const char *span;
+    loom_span_kind kind;
+    loom_str type, name; /* of the operation */
+} hops[] = {
+    [HOP_AGENT_EMIT] = {"agent.emit", LOOM_SPAN_PRODUCER, TEXT("send"), TEXT("emit")},
+    [HOP_BRIDGE_PUBLISH] = {"bridge.publish", LOOM_SPAN_CONSUMER, TEXT("receive"), TEXT("publish")},
+    [HOP_EVENTBUS_PUBLISH] = {"eventbus.publish", LOOM_SPAN_INTERNAL, TEXT("send"), TEXT("publish")},
+    [HOP_EVENTBUS_DROP] = {"eventbus.drop", LOOM_SPAN_INTERNAL, TEXT(""), TEXT("drop")},
+    [HOP_BRIDGE_FORWARD] = {"bridge.forward", LOOM_SPAN_PRODUCER, TEXT("send"), TEXT("forward")},
+    [HOP_AGENT_ON_EVENT] = {"agent.on_event", LOOM_SPAN_CONSUMER, TEXT("process"), TEXT("on_event")},
+};
+
+enum {
+    KEY_SYSTEM,
+    KEY_OPERATION_TYPE,
+    KEY_OPERATION_NAME,
+    KEY_DESTINATION,
+    KEY_MESSAGE_ID,
+    KEY_CONVERSATION_ID,
+    KEY_CLIENT_ID,
+    KEY_BODY_SIZE,
+    KEY_AGENT_ID,
+    KEY_TOPIC,
+    KEY_EVENT_ID,
+    KEY_THREAD_ID,
+    KEY_CORRELATION_ID,
+    KEYS
+};
+
+static const attr_key keys[KEYS] = {
+    [KEY_SYSTEM] = ATTR_STRING_KEY("messaging.system"),
+    [KEY_OPERATION_TYPE] = ATTR_STRING_KEY("messaging.operation.type"),
+    [KEY_OPERATION_NAME] = ATTR_STRING_KEY("messaging.operation.name"),
+    [KEY_DESTINATION] = ATTR_STRING_KEY("messaging.destination.name"),
+    [KEY_MESSAGE_ID] = ATTR_STRING_KEY("messaging.message.id"),
+    [KEY_CONVERSATION_ID] = ATTR_STRING_KEY("messaging.message.conversation_id"),
+    [KEY_CLIENT_ID] = ATTR_STRING_KEY("messaging.client.id"),
+    [KEY_BODY_SIZE] = ATTR_INT_KEY("messaging.message.body.size"),
+    [KEY_AGENT_ID] = ATTR_STRING_KEY("agent_id"),
+    [KEY_TOPIC] = ATTR_STRING_KEY("topic"),
+    [KEY_EVENT_ID] = ATTR_STRING_KEY("event_id"),
+    [KEY_THREAD_ID] = ATTR_STRING_KEY("thread_id"),
+    [KEY_CORRELATION_ID] = ATTR_STRING_KEY("correlation_id"),
+};
+
+typedef struct attr_list {
+    fixed_attr items[KEYS];
+    size_t count;
+} attr_list;
+
+static void add_text(attr_list *list, unsigned key, loom_str text)
+{
+    if (text.len > 0) {
+        list->items[list->count++] = (fixed_attr){.key = &keys[key], .string = text};
+    }
+}
+
+static void describe(attr_list *list, message_hop hop, const message_facts *facts, char id_text[LOOM_UUID_TEXT_SIZE])
+{
+    loom_uuid_to_text(id_text, facts->id);
+    loom_str id = {id_text, LOOM_UUID_TEXT_SIZE - 1};
+    loom_str thread = facts->thread_id.len > 0 ? facts->thread_id : id;
+    loom_str correlation = facts->correlation_id.len > 0 ? facts->correlation_id : thread;
+    list->count = 0;
+    add_text(list, KEY_SYSTEM, (loom_str)TEXT("loom"));
+    add_text(list, KEY_OPERATION_TYPE, hops[hop].type);
+    add_text(list, KEY_OPERATION_NAME, hops[hop].name);
+    add_text(list, KEY_DESTINATION, facts->topic);
+    add_text(list, KEY_MESSAGE_ID, id);
+    add_text(list, KEY_CONVERSATION_ID, correlation);
+    add_text(list, KEY_CLIENT_ID, facts->agent);
+    list->items[list->count++] = (fixed_attr){.key = &keys[KEY_BODY_SIZE], .integer = (int64_t)facts->payload_len};
+    add_text(list, KEY_AGENT_ID, facts->agent);
+    add_text(list, KEY_TOPIC, facts->topic);
+    add_text(list, KEY_EVENT_ID, id);
+    add_text(list, KEY_THREAD_ID, thread);
+    add_text(list, KEY_CORRELATION_ID, correlation);
+    assert(list->count <= KEYS);
+}
+
+message_facts message_facts_of(const envelope_view *view, loom_str agent)
+{
+    return (message_facts){.agent = agent,
+                           .topic = envelope_view_str(view, ENV_TOPIC),
+                           .thread_id = envelope_view_str(view, ENV_THREAD_ID),
+                           .correlation_id = envelope_view_str(view, ENV_CORRELATION_ID),
+                           .id = view->data + view->field[ENV_ID].off,
+                           .payload_len = view->field[ENV_PAYLOAD].len};
+}
+
+loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const message_facts *facts,
+                              const loom_span_options *options, const loom_trace_context *decided)
+{
+    attr_list list;
+    char id_text[LOOM_UUID_TEXT_SIZE];
+    loom_span_options of_hop = *options;
+    describe(&list, hop, facts, id_text);
+    of_hop.kind = hops[hop].kind;
+    return span_start_decided(tracer, hops[hop].span, &of_hop, decided, list.items, list.count);
+}
+
+loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
+                             loom_trace_context *ctx, bool *patch)
+{
+    loom_trace_context parent;
+    bool has_parent = envelope_view_context(view, &parent);
+    if (!span_decide(tracer, &parent, ctx)) {
+        *patch = tracer != NULL && !has_parent;
+        return NULL;
+    }
+    message_facts facts = message_facts_of(view, agent);
+    loom_span_options options = {.parent = &parent, /* not valid: none */
+                                 .parent_is_remote = has_parent,
+                                 .tracestate = has_parent ? envelope_view_str(view, ENV_TRACESTATE) : (loom_str){0}};
+    loom_span *span = message_span_start(tracer, hop, &facts, &options, ctx);
+    *ctx = *loom_span_context(span);
+    *patch = loom_trace_context_valid(ctx);
+    return span;
+}
