@@ -5,8 +5,8 @@
  * bridge.forward span is patched in the copy. */
 #include <string.h>
 
-#include "bridge/message_span.h"
 #include "bridge/session.h"
+#include "trace/messaging/message_span.h"
 
 static void deliver(void *user, uint64_t subscription, const envelope_view *view)
 {
@@ -21,7 +21,7 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
     memcpy(copy, view->data, view->len);
     loom_trace_context ctx;
     bool patch;
-    loom_span *span = message_span_start(b, "bridge.forward", LOOM_SPAN_PRODUCER, view, session_agent(s), &ctx, &patch);
+    loom_span *span = message_span_pass(b->options.tracer, HOP_BRIDGE_FORWARD, view, session_agent(s), &ctx, &patch);
     if (patch) {
         hop_patch(copy, &ctx);
     }

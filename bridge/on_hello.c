@@ -14,6 +14,17 @@ static bool valid_agent_id(loom_str id)
     return id.len > 0 && id.len <= LOOM_AGENT_ID_MAX && loom_topic_valid(id) && memchr(id.data, '.', id.len) == NULL;
 }
 
+/* How much of a client's own name may stand in a log line without looking like a field of it. */
+static size_t plain_prefix(loom_str text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/+";
+    size_t len = 0;
+    while (len < text.len && text.data[len] != '\0' && strchr(plain, text.data[len]) != NULL) {
+        len++;
+    }
+    return len;
+}
+
 static loom_status take_place(session *s)
 {
     session *older;
@@ -67,7 +78,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
     session_appended(s, frame_put_welcome(&s->out, &welcome));
     session_wake(s, before);
     session_apply_credit(s, true);
-    session_log(s, BRIDGE_LOG_INFO, "session opened by %.*s", (int)f->software.len,
+    session_log(s, BRIDGE_LOG_INFO, "session opened by %.*s", (int)plain_prefix(f->software),
                 f->software.data != NULL ? f->software.data : "");
     return LOOM_OK;
 }

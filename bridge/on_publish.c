@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bridge/message_span.h"
 #include "bridge/session.h"
+#include "trace/messaging/message_span.h"
 
 enum { SCRATCH_SIZE = LOOM_ENVELOPE_MAX + LOOM_AGENT_ID_MAX + 2 * ENVELOPE_PREFIX_SIZE };
 
@@ -86,7 +86,7 @@ static void publish(session *s, const envelope_view *view, uint8_t *wire)
     loom_trace_context ctx;
     bool patch;
     drop_invalid_context(b, wire);
-    loom_span *span = message_span_start(b, "bridge.publish", LOOM_SPAN_CONSUMER, view, session_agent(s), &ctx, &patch);
+    loom_span *span = message_span_pass(b->options.tracer, HOP_BRIDGE_PUBLISH, view, session_agent(s), &ctx, &patch);
     if (patch) {
         hop_patch(wire, &ctx);
     }

@@ -262,6 +262,9 @@ size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
     while (s->state != SESSION_ENDED) {
         loom_bytes body;
         loom_status st = frame_split((loom_bytes){data + done, len - done}, &body, need);
+        if (s->state == SESSION_NEW && *need > SESSION_HELLO_MAX) {
+            st = LOOM_ETOOBIG; /* a stranger gets no large buffer */
+        }
         if (st == LOOM_EBUSY) {
             return done;
         }

@@ -41,7 +41,6 @@ struct eventbus {
     loom_tracer *tracer;    /* NULL: no spans */
     uint64_t now_ms;
     eventbus_stats stats;   /* topics is filled in when asked for */
-    block_pool pool;        /* of queued messages and of the pages of queues */
     hash_index by_id;
     hash_index presses;
     deadline_heap deadlines;
@@ -50,6 +49,7 @@ struct eventbus {
     uint64_t total_queue_bytes;
     uint32_t max_subscriptions;
     uint8_t key[crypto_shorthash_KEYBYTES]; /* for by_id: subscribers choose their ids */
+    block_pool pool; /* of queued messages and of the pages of queues */
 };
 
 /* "publisher waits for subscription": in the lists of both, and in the bus's index. */
@@ -113,7 +113,7 @@ typedef struct publication {
     const envelope_view *view;
     loom_span *span;               /* eventbus.publish; NULL: not recording */
     queued_message *copy;          /* made when the first subscription has to queue it, shared by all that do */
-    eventbus_result result;
+    eventbus_result *result;       /* counted in place: a copy at the end would wait for the stores to a cold message */
 } publication;
 
 static inline bool subscriber_has_credit(const eventbus_subscriber *subscriber)

@@ -49,7 +49,7 @@ static uint32_t deliver_to_all(publication *p, void *const *matches, uint32_t co
         if (s->type_count > 0 && !selects_type(s, type)) {
             continue;
         }
-        p->result.matched++;
+        p->result->matched++;
         if (subscriber_has_credit(s->subscriber)) {
             handed++;
             subscription_deliver(s, p->view, false);
@@ -57,13 +57,13 @@ static uint32_t deliver_to_all(publication *p, void *const *matches, uint32_t co
             subscription_enqueue(p, s);
         }
     }
-    p->result.delivered += handed;
+    p->result->delivered += handed;
     return handed;
 }
 
 static void drop_expired(publication *p, topic_entry *entry)
 {
-    p->result.dropped = 1;
+    p->result->dropped = 1;
     p->bus->stats.dropped[EVENTBUS_DROP_TTL]++;
     if (entry != NULL) {
         entry->dropped++;
@@ -102,8 +102,8 @@ static void publish_to_matches(publication *p, topic_entry *entry, loom_str topi
     if (entry != NULL) {
         entry->delivered += handed;
     }
-    p->bus->stats.matched += p->result.matched;
-    if (p->result.matched == 0) {
+    p->bus->stats.matched += p->result->matched;
+    if (p->result->matched == 0) {
         p->bus->stats.unmatched++;
     }
 }
@@ -112,9 +112,11 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
                              eventbus_result *result)
 {
     assert(view->data == wire && view->hop_in_place);
-    if (result != NULL) {
-        *result = (eventbus_result){0};
+    eventbus_result unasked;
+    if (result == NULL) {
+        result = &unasked;
     }
+    *result = (eventbus_result){0};
     const loom_str topic = envelope_view_str(view, ENV_TOPIC);
     topic_entry *entry;
     if (topic_table_use(&bus->topics, topic, &entry) == LOOM_EINVAL) {
@@ -126,6 +128,7 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
         .bus = bus,
         .publisher = publisher != NULL && publisher->handlers.pressure != NULL ? publisher : NULL,
         .view = view,
+        .result = result,
         .span = start_span(bus, view, wire),
     };
     const uint8_t ttl = hop_ttl(wire);
@@ -135,10 +138,7 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
         hop_set_ttl(wire, (uint8_t)(ttl - 1));
         publish_to_matches(&p, entry, topic);
     }
-    eventbus_span_end(p.span, &p.result);
-    if (result != NULL) {
-        *result = p.result;
-    }
+    eventbus_span_end(p.span, result);
     eventbus_leave(bus);
     return ttl == 0 ? LOOM_ETIMEDOUT : LOOM_OK;
 }

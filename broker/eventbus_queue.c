@@ -15,7 +15,7 @@ static void count_drop(subscription *s, eventbus_drop reason, loom_str topic)
 
 static void drop_current(publication *p, subscription *s, eventbus_drop reason)
 {
-    p->result.dropped++;
+    p->result->dropped++;
     count_drop(s, reason, envelope_view_str(p->view, ENV_TOPIC));
     eventbus_span_drop(p->span, reason, s);
 }
@@ -111,11 +111,11 @@ static void make_room(publication *p, subscription *s)
     while (s->queue.count > 0 &&
            (s->queue.count >= s->limits.messages || s->queue.bytes + bytes > s->limits.bytes)) {
         drop_oldest(s, EVENTBUS_DROP_OLDEST);
-        p->result.dropped++;
+        p->result->dropped++;
     }
     while (s->queue.count > 0 && !bus_has_room(p->bus, bytes)) {
         drop_oldest(s, EVENTBUS_DROP_MEMORY);
-        p->result.dropped++;
+        p->result->dropped++;
     }
 }
 
@@ -152,7 +152,7 @@ void subscription_enqueue(publication *p, subscription *s)
         drop_current(p, s, EVENTBUS_DROP_MEMORY);
         return;
     }
-    p->result.delivered++;
+    p->result->delivered++;
     if (s->qos != LOOM_QOS_REALTIME && s->state != PRESSURE_OVERDUE && p->publisher != NULL && subscription_is_full(s)) {
         (void)subscription_press(s, p->publisher); /* without the memory for it, its next message is refused */
     }

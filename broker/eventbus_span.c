@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The spans of the EventBus: their names and attributes are in eventbus.h.
- *
- * The OpenTelemetry conventions know "send" as the type of what a producer does with a message; "publish", which they
- * once had, is deprecated as a type and stays as the name. */
+/* The spans of the EventBus: eventbus.publish of each message, and eventbus.drop of one that was dropped while it waited. */
 #include "broker/eventbus_internal.h"
 
-#include "envelope/id.h"
-
-/* The attributes of a message, and the buffers its ids are written to. */
-typedef struct message_attrs {
-    loom_attr attrs[13];
-    size_t count;
-    char id[LOOM_UUID_TEXT_SIZE], thread[LOOM_UUID_TEXT_SIZE], correlation[LOOM_UUID_TEXT_SIZE];
-} message_attrs;
+#include "trace/messaging/message_span.h"
 
 static loom_attr string_attr(const char *key, loom_str value)
 {
@@ -24,49 +14,20 @@ static loom_str str(const char *text)
     return (loom_str){text, strlen(text)};
 }
 
-static void message_attrs_fill(message_attrs *m, const envelope_view *view, bool publishes)
+/* NULL when it would not be recorded. */
+static loom_span *start(loom_tracer *tracer, message_hop hop, const envelope_view *view, const loom_trace_context *parent)
 {
-    loom_uuid_to_text(m->id, view->data + view->field[ENV_ID].off);
-    const loom_str id = {m->id, LOOM_UUID_TEXT_SIZE - 1};
-    const loom_str topic = envelope_view_str(view, ENV_TOPIC);
-    const loom_str sender = envelope_view_str(view, ENV_SENDER);
-    const loom_str correlation = envelope_view_correlation_id(view, m->correlation);
-    m->count = 0;
-    m->attrs[m->count++] = string_attr("messaging.system", str("loom"));
-    m->attrs[m->count++] = string_attr("messaging.operation.name", str(publishes ? "publish" : "drop"));
-    if (publishes) {
-        m->attrs[m->count++] = string_attr("messaging.operation.type", str("send"));
+    loom_trace_context decided;
+    if (!span_decide(tracer, parent, &decided)) {
+        return NULL;
     }
-    m->attrs[m->count++] = string_attr("messaging.destination.name", topic);
-    m->attrs[m->count++] = string_attr("messaging.message.id", id);
-    m->attrs[m->count++] = string_attr("messaging.message.conversation_id", correlation);
-    m->attrs[m->count++] = (loom_attr){.key = "messaging.message.body.size", .type = LOOM_ATTR_INT,
-                                       .value.integer = view->field[ENV_PAYLOAD].len};
-    m->attrs[m->count++] = string_attr("topic", topic);
-    m->attrs[m->count++] = string_attr("event_id", id);
-    m->attrs[m->count++] = string_attr("thread_id", envelope_view_thread_id(view, m->thread));
-    m->attrs[m->count++] = string_attr("correlation_id", correlation);
-    if (sender.len > 0) {
-        m->attrs[m->count++] = string_attr("agent_id", sender);
-    }
-    assert(m->count <= sizeof m->attrs / sizeof m->attrs[0]);
-}
-
-/* publishes: eventbus.publish, of a message that came from elsewhere; otherwise eventbus.drop, of one of our own.
- * NULL when it would not be recorded. */
-static loom_span *start(loom_tracer *tracer, bool publishes, const envelope_view *view, const loom_trace_context *parent)
-{
-    message_attrs message;
-    message_attrs_fill(&message, view, publishes);
+    const message_facts facts = message_facts_of(view, envelope_view_str(view, ENV_SENDER));
     const loom_span_options options = {
-        .kind = LOOM_SPAN_INTERNAL,
         .parent = parent,
-        .parent_is_remote = publishes,
+        .parent_is_remote = hop == HOP_EVENTBUS_PUBLISH, /* a drop's is our own eventbus.publish */
         .tracestate = envelope_view_str(view, ENV_TRACESTATE),
-        .attrs = message.attrs,
-        .attr_count = message.count,
     };
-    loom_span *span = loom_span_start(tracer, publishes ? "eventbus.publish" : "eventbus.drop", &options);
+    loom_span *span = message_span_start(tracer, hop, &facts, &options, &decided);
     if (!loom_span_is_recording(span)) {
         loom_span_end(span);
         return NULL;
@@ -76,7 +37,7 @@ static loom_span *start(loom_tracer *tracer, bool publishes, const envelope_view
 
 loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, const loom_trace_context *parent)
 {
-    loom_span *span = start(bus->tracer, true, view, parent);
+    loom_span *span = start(bus->tracer, HOP_EVENTBUS_PUBLISH, view, parent);
     if (span != NULL) {
         hop_patch(wire, loom_span_context(span));
     }
@@ -88,9 +49,12 @@ void eventbus_span_end(loom_span *span, const eventbus_result *result)
     if (span == NULL) {
         return;
     }
-    loom_span_set_int(span, "loom.matched", result->matched);
-    loom_span_set_int(span, "loom.delivered", result->delivered);
-    loom_span_set_int(span, "loom.dropped", result->dropped);
+    static const attr_key matched = ATTR_INT_KEY("loom.matched"), delivered = ATTR_INT_KEY("loom.delivered"),
+                          dropped = ATTR_INT_KEY("loom.dropped");
+    const fixed_attr counts[] = {{.key = &matched, .integer = result->matched},
+                                 {.key = &delivered, .integer = result->delivered},
+                                 {.key = &dropped, .integer = result->dropped}};
+    span_add_fixed(span, counts, sizeof counts / sizeof *counts);
     loom_span_end(span);
 }
 
@@ -119,7 +83,7 @@ void eventbus_span_lost(const subscription *s, const envelope_view *view, eventb
     if (tracer == NULL || !envelope_view_context(view, &hop) || (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0) {
         return;
     }
-    loom_span *span = start(tracer, false, view, &hop);
+    loom_span *span = start(tracer, HOP_EVENTBUS_DROP, view, &hop);
     eventbus_span_drop(span, reason, s);
     loom_span_end(span);
 }

@@ -124,6 +124,7 @@ static loom_status serve(broker *b, const settings_broker *s)
     };
     loom_status st = eventbus_create(&b->eventbus, &with);
     if (st != LOOM_OK) {
+        log_error(b->host.log, "the event bus cannot start: %s", loom_status_text(st));
         return st;
     }
     bus_local_init(&b->local, b->eventbus, loop_now, &b->host.loop);

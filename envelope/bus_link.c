@@ -208,6 +208,7 @@ const bus_chunk *bus_link_next_resend(bus_link *link)
         return NULL;
     }
     link->resend = link->resend_one ? NULL : chunk->next;
+    link->resent_alone = link->resend_one ? chunk->seq : 0;
     write_header(link, chunk->w.data + link->topic_len, chunk->seq, BUS_FLAG_ACK_NOW);
     link->stats.resent++;
     ack_went(link);
@@ -255,6 +256,11 @@ static void take_ack(bus_link *link, uint64_t ack, uint64_t now_ms)
         }
         chunk_recycle(link, chunk);
     }
+    if (ack == link->resent_alone && link->unacked.first != NULL) {
+        link->resend = link->unacked.first; /* a whole window was lost: one timeout is enough for all of it */
+        link->resend_one = false;
+    }
+    link->resent_alone = ack >= link->resent_alone ? 0 : link->resent_alone;
     link->acked = ack;
     link->ack_arrived = true;
     link->progress_ms = now_ms;

@@ -5,7 +5,8 @@
  * Outgoing frames collect in an open chunk. A chunk larger than BUS_MESSAGE_TARGET is complete, and a new one opens.
  * Chunks leave in order, at most BUS_WINDOW unacknowledged. An open one leaves while fewer than BUS_EAGER are
  * unacknowledged, or once for each ack that arrives: so batches grow with the load, without a timer.
- * A sent chunk is kept until it is acknowledged, and sent again when the other side reports a gap.
+ * A sent chunk is kept until it is acknowledged, and sent again when the other side reports a gap. Without any ack for a
+ * while the oldest is sent again alone; when exactly that one is then acknowledged, those after it are missing too.
  *
  * Threads: one at a time. */
 #ifndef LOOM_ENVELOPE_BUS_LINK_H
@@ -53,6 +54,7 @@ typedef struct bus_link {
     unsigned spares;
     bus_chunk *resend;               /* next to be sent again; NULL: none */
     bool resend_one;
+    uint64_t resent_alone;           /* number of the one sent again for want of acks; 0: none */
     uint64_t sent, acked, received, ack_sent;
     size_t waiting_bytes;            /* complete chunks not sent */
     uint64_t progress_ms, ack_since_ms;

@@ -58,6 +58,14 @@ typedef struct receive_buffer {
     size_t capacity, begin, end;
 } receive_buffer;
 
+/* Who handles a subscription, as it was when so many had been removed. */
+typedef struct known_handler {
+    uint64_t number, removals;
+    loom_on_event on_event; /* NULL: an empty place */
+    void *user;
+} known_handler;
+enum { KNOWN_HANDLERS = 16 };
+
 typedef struct agent_counters {
     _Atomic uint64_t received, failed, reconnects, invalid_context;
 } agent_counters;
@@ -92,7 +100,8 @@ struct loom_agent {
     loom_status why;        /* with CLOSED */
     uint32_t max_payload;   /* of the bridge */
     uint64_t emitted, refused;
-    uint64_t last_write;    /* monotonic ns */
+    uint64_t last_write;    /* Unix ns, the clock that emit has read anyway */
+    size_t collected;       /* bytes queued since somebody last wrote */
     bool blocked;           /* the kernel takes no more: the loop goes on when it does */
     bool woken;             /* the loop has been told to write */
     bool write_failed;
@@ -103,15 +112,18 @@ struct loom_agent {
     char topic[LOOM_TOPIC_MAX]; /* the last one that was found valid */
     size_t topic_len;
 
-    atomic_bool handling;    /* a handler runs: nobody may wait for the loop to write */
+    atomic_bool unwritten;   /* set before somebody relies on the loop to write: it takes the lock only then */
+    atomic_bool handling;    /* handlers run: nobody may rely on the loop to write */
     atomic_bool stopped;     /* by loom_agent_stop() */
     atomic_bool closing_seen; /* closing, without the lock: handlers are not called any more */
+    _Atomic uint64_t removals; /* of subscriptions: what the loop remembers of handlers is void */
     agent_counters counters;
     atomic_flag exporter_told; /* an exporter's failure has been written to standard error */
 
     /* the loop's */
     session session;
     receive_buffer in;
+    known_handler handlers[KNOWN_HANDLERS];
     loom_envelope *event;    /* reused while nobody kept it */
     size_t event_capacity;
     uint64_t armed;          /* what the timer is set to */
@@ -133,7 +145,7 @@ void agent_wake(loom_agent *a);
 /* Lock held; gives it up while writing. Writes what kernel and credit take. all: until there is no more, as the loop does. */
 void agent_write(loom_agent *a, bool all);
 /* Lock held: something was queued. Writes it at once, unless a write is under way or the last one is just over. */
-void agent_write_soon(loom_agent *a);
+void agent_write_soon(loom_agent *a, uint64_t now_unix_ns);
 /* Lock held. */
 void agent_changed(loom_agent *a);
 /* Lock held: waits for the next change. False: the deadline has passed. */
@@ -141,8 +153,12 @@ bool agent_wait_change(loom_agent *a, uint64_t deadline_ns);
 bool agent_write_failed(loom_agent *a);
 /* Wakes everybody in loom_agent_run(). */
 void agent_end_runs(loom_agent *a);
+/* The loop, with `handling` set, before a handler that may take its time: writes what nobody else will. */
+void agent_before_handler(loom_agent *a);
 /* The loop, after a handler. */
 void agent_after_handler(loom_agent *a);
+/* The loop has put a control frame into the queue. */
+void agent_control_waits(loom_agent *a);
 
 /* ---- agent_keeper.c ---- */
 
@@ -185,8 +201,6 @@ const loom_envelope *dispatch_current_event(void);
 LOOM_MUST_CHECK loom_status telemetry_open(loom_agent *a);
 /* Flushes within timeout_ms. */
 void telemetry_close(loom_agent *a, uint32_t timeout_ms);
-/* Whether a span with this parent (NULL or invalid: none, which is for the sampler to say) is worth starting. */
-bool telemetry_wants(const loom_agent *a, const loom_trace_context *parent);
 
 /* ---- report.c ---- */
 

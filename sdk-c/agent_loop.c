@@ -3,8 +3,13 @@
  *
  * Whoever queues a message on an idle link writes it at once, in its own thread. When the last write is only just over,
  * more is likely to follow, and a system call for each message would be most of its cost: the message is then left to the
- * loop, which is woken once and takes along whatever has collected by then. A stream so finds its own batch size, and no
- * timer ever holds a message back. */
+ * loop, which is woken once and takes along whatever has collected by then. When much has collected before the loop comes,
+ * whoever queued last writes it: the processor has it at hand, and the loop has waited for its turn long enough. A stream
+ * so finds its own batch size, and no timer ever holds a message back.
+ *
+ * While handlers run, the loop cannot be relied on: others then write themselves. Who leaves a message to the loop first
+ * sets `unwritten` and then looks at `handling`; the loop sets `handling` before it looks at `unwritten`. So one of the two
+ * sees the other, and the loop needs the lock only when there is something to write. */
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,6 +21,8 @@
 
 /* About what waking a thread costs: a message that follows another more closely does not lose by waiting for that. */
 #define BURST_NS 20000u
+/* A write this large costs little more for each of its bytes than a larger one, and still lies in the cache. */
+#define COLLECTED_ENOUGH (64u * 1024u)
 
 /* The agents whose loop this thread is: one, unless a handler polls another agent. */
 static _Thread_local struct {
@@ -97,6 +104,7 @@ void agent_wake(loom_agent *a)
 void agent_write(loom_agent *a, bool all)
 {
     send_queue *q = &a->out;
+    a->collected = 0;
     while (a->writable && !q->writing && !a->write_failed && (send_queue_in_flight(q) || send_queue_take(q))) {
         size_t sent;
         carrier *link = a->link;
@@ -105,7 +113,7 @@ void agent_write(loom_agent *a, bool all)
         loom_status st = link->ops->send(link, q->iov + q->iov_at, q->iov_count - q->iov_at, &sent);
         pthread_mutex_lock(&a->lock);
         q->writing = false;
-        a->last_write = monotonic_ns();
+        a->last_write = loom_time_unix_ns();
         bool complete = st == LOOM_OK && send_queue_sent(q, sent);
         agent_changed(a);
         if (st != LOOM_OK && st != LOOM_EBUSY) {
@@ -119,25 +127,39 @@ void agent_write(loom_agent *a, bool all)
             }
             return;
         }
-        if (!all) {
+        if (!all && !atomic_load(&a->handling)) {
             break;
         }
     }
-    if (!all && a->writable && !q->writing && send_queue_ready(q)) {
+    bool ready = send_queue_ready(q);
+    if (!ready && !q->writing) {
+        atomic_store_explicit(&a->unwritten, false, memory_order_relaxed);
+    } else if (!all && a->writable && !q->writing) {
         agent_wake(a); /* somebody queued more meanwhile, and relied on this write */
     }
 }
 
-void agent_write_soon(loom_agent *a)
+/* Lock held. */
+static void leave_to_loop(loom_agent *a)
 {
+    if (!atomic_load_explicit(&a->unwritten, memory_order_relaxed)) {
+        atomic_store(&a->unwritten, true);
+    }
+}
+
+void agent_write_soon(loom_agent *a, uint64_t now_unix_ns)
+{
+    leave_to_loop(a);
     if (!a->writable || a->out.writing) {
         return;
     }
-    bool handling = atomic_load_explicit(&a->handling, memory_order_relaxed);
-    if ((a->blocked || a->woken) && !handling) {
+    bool handling = atomic_load(&a->handling);
+    bool enough = a->collected >= COLLECTED_ENOUGH;
+    if ((a->blocked || (a->woken && !enough)) && !handling) {
         return; /* the loop will */
     }
-    if (monotonic_ns() - a->last_write >= BURST_NS) {
+    /* A clock set back makes the difference huge: a write too many. */
+    if (enough || now_unix_ns - a->last_write >= BURST_NS) {
         agent_write(a, false);
     } else if (!agent_on_loop(a)) { /* the loop itself writes when the handler is through */
         if (handling) {
@@ -148,10 +170,32 @@ void agent_write_soon(loom_agent *a)
     }
 }
 
+/* ---- around handlers ---- */
+
+void agent_control_waits(loom_agent *a)
+{
+    atomic_store_explicit(&a->unwritten, true, memory_order_relaxed);
+}
+
+void agent_before_handler(loom_agent *a)
+{
+    if (!atomic_load(&a->unwritten)) {
+        return;
+    }
+    pthread_mutex_lock(&a->lock);
+    if (a->woken || a->out.control.len > 0) {
+        agent_write(a, true);
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
 void agent_after_handler(loom_agent *a)
 {
+    if (!atomic_load_explicit(&a->unwritten, memory_order_relaxed)) {
+        return;
+    }
     pthread_mutex_lock(&a->lock);
-    if (a->writable && !a->out.writing && send_queue_ready(&a->out) && monotonic_ns() - a->last_write >= BURST_NS) {
+    if (a->writable && !a->out.writing && send_queue_ready(&a->out) && loom_time_unix_ns() - a->last_write >= BURST_NS) {
         agent_write(a, true);
     }
     pthread_mutex_unlock(&a->lock);

@@ -6,7 +6,7 @@
 #include "envelope/msgpack_bytes.h"
 #include "envelope/view.h"
 #include "sdk-c/agent_internal.h"
-#include "sdk-c/message_attrs.h"
+#include "trace/messaging/message_span.h"
 
 /* What this thread is handling, for the defaults of what it emits meanwhile. */
 static _Thread_local const loom_envelope *current_event;
@@ -41,29 +41,19 @@ static bool has_invalid_context(const envelope_view *view)
     return hop.len > 0 && (hop.len != HOP_SIZE || memcmp(hop.data, none, sizeof none) != 0);
 }
 
-static loom_span *start_span(loom_agent *a, const loom_envelope *event, const loom_trace_context *parent)
+static loom_span *start_span(loom_agent *a, const loom_envelope *event, const loom_trace_context *parent,
+                             const loom_trace_context *decided)
 {
-    char thread[LOOM_UUID_TEXT_SIZE], correlation[LOOM_UUID_TEXT_SIZE];
     loom_link link = {0};
-    message_attrs attrs;
-    message_attrs_fill(&attrs, &(message_facts){.operation_type = "process",
-                                                .operation_name = "on_event",
-                                                .agent = {a->id, a->id_len},
-                                                .topic = loom_envelope_topic(event),
-                                                .thread_id = loom_envelope_thread_id(event, thread),
-                                                .correlation_id = loom_envelope_correlation_id(event, correlation),
-                                                .id = loom_envelope_id(event),
-                                                .payload_len = loom_envelope_payload(event).len});
+    message_facts facts = message_facts_of(envelope_as_view(event), (loom_str){a->id, a->id_len});
     bool linked = loom_envelope_creation_context(event, &link.context);
-    return loom_span_start(a->tracer, "agent.on_event",
-                           &(loom_span_options){.kind = LOOM_SPAN_CONSUMER,
-                                                .parent = parent,
-                                                .parent_is_remote = true,
-                                                .tracestate = loom_envelope_tracestate(event),
-                                                .attrs = attrs.items,
-                                                .attr_count = MESSAGE_ATTRS,
-                                                .links = &link,
-                                                .link_count = linked ? 1 : 0});
+    return message_span_start(a->tracer, HOP_AGENT_ON_EVENT, &facts,
+                              &(loom_span_options){.parent = parent,
+                                                   .parent_is_remote = true,
+                                                   .tracestate = loom_envelope_tracestate(event),
+                                                   .links = &link,
+                                                   .link_count = linked ? 1 : 0},
+                              decided);
 }
 
 static loom_status call(loom_agent *a, loom_on_event on_event, void *user, loom_envelope *event)
@@ -79,34 +69,57 @@ static loom_status call(loom_agent *a, loom_on_event on_event, void *user, loom_
     return st;
 }
 
-static void handle(loom_agent *a, loom_on_event on_event, void *user, const envelope_view *view)
+/* Only the loop counts; others read. */
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static void handle(loom_agent *a, const known_handler *handler, const envelope_view *view)
 {
     loom_envelope *event = make_event(a, view);
     if (event == NULL) {
         report_refusal(a, LOOM_ENOMEM, "an event was not handled");
         return;
     }
-    loom_trace_context parent;
+    loom_trace_context parent, decided;
     bool has_context = loom_envelope_extract(event, &parent);
     if (!has_context && has_invalid_context(view)) {
-        atomic_fetch_add_explicit(&a->counters.invalid_context, 1, memory_order_relaxed);
+        count(&a->counters.invalid_context);
     }
     loom_span *span = NULL;
     uint64_t token = 0;
-    if (telemetry_wants(a, &parent)) {
-        span = start_span(a, event, &parent);
+    if (span_decide(a->tracer, &parent, &decided)) {
+        span = start_span(a, event, &parent, &decided);
         loom_span_make_current(span);
-    } else if (has_context) {
-        token = loom_context_push(&parent, loom_envelope_tracestate(event));
+    } else if (loom_trace_context_valid(&decided)) {
+        token = loom_context_push(&decided, has_context ? loom_envelope_tracestate(event) : (loom_str){0});
     }
-    loom_status st = call(a, on_event, user, event);
+    loom_status st = call(a, handler->on_event, handler->user, event);
     if (st != LOOM_OK) {
-        atomic_fetch_add_explicit(&a->counters.failed, 1, memory_order_relaxed);
+        count(&a->counters.failed);
         loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
     }
     loom_span_end(span);
-    loom_context_pop(token);
-    atomic_fetch_add_explicit(&a->counters.received, 1, memory_order_relaxed);
+    if (token != 0) {
+        loom_context_pop(token);
+    }
+    count(&a->counters.received);
+}
+
+/* As the agent's subscriptions have it, without the lock as long as nobody unsubscribes. NULL: nobody handles it. */
+static const known_handler *find_handler(loom_agent *a, uint64_t number)
+{
+    known_handler *known = &a->handlers[number % KNOWN_HANDLERS];
+    uint64_t removals = atomic_load(&a->removals);
+    if (known->on_event != NULL && known->number == number && known->removals == removals) {
+        return known;
+    }
+    pthread_mutex_lock(&a->lock);
+    const subscription *sub = subscriptions_find(&a->subs, number);
+    *known = sub != NULL ? (known_handler){number, removals, sub->on_event, sub->user} : (known_handler){0};
+    pthread_mutex_unlock(&a->lock);
+    return known->on_event != NULL ? known : NULL;
 }
 
 static void dispatch_one(loom_agent *a, uint64_t number, const envelope_view *view)
@@ -114,19 +127,11 @@ static void dispatch_one(loom_agent *a, uint64_t number, const envelope_view *vi
     if (atomic_load_explicit(&a->closing_seen, memory_order_relaxed)) {
         return; /* the owner wants no more of them */
     }
-    pthread_mutex_lock(&a->lock);
-    if (a->woken || a->out.control.len > 0) {
-        agent_write(a, true); /* before a handler that may take its time */
+    agent_before_handler(a);
+    const known_handler *handler = find_handler(a, number);
+    if (handler != NULL) {
+        handle(a, handler, view);
     }
-    atomic_store_explicit(&a->handling, true, memory_order_relaxed);
-    const subscription *sub = subscriptions_find(&a->subs, number);
-    loom_on_event on_event = sub != NULL ? sub->on_event : NULL;
-    void *user = sub != NULL ? sub->user : NULL;
-    pthread_mutex_unlock(&a->lock);
-    if (on_event != NULL) {
-        handle(a, on_event, user, view);
-    }
-    atomic_store_explicit(&a->handling, false, memory_order_relaxed);
     agent_after_handler(a);
 }
 
@@ -136,7 +141,7 @@ static loom_status malformed(loom_agent *a, loom_status st, const char *reason)
     return st == LOOM_ETOOBIG ? LOOM_ETOOBIG : LOOM_EPROTO;
 }
 
-loom_status dispatch_batch(loom_agent *a, const frame_batch *batch)
+static loom_status dispatch_items(loom_agent *a, const frame_batch *batch)
 {
     mp_reader r = {batch->items.data, batch->items.data + batch->items.len};
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -159,4 +164,12 @@ loom_status dispatch_batch(loom_agent *a, const frame_batch *batch)
         }
     }
     return r.at == r.end ? LOOM_OK : malformed(a, LOOM_EPROTO, "bytes follow the last envelope");
+}
+
+loom_status dispatch_batch(loom_agent *a, const frame_batch *batch)
+{
+    atomic_store(&a->handling, true);
+    loom_status st = dispatch_items(a, batch);
+    atomic_store(&a->handling, false);
+    return st;
 }

@@ -8,7 +8,7 @@
 #include "envelope/encode.h"
 #include "envelope/id.h"
 #include "sdk-c/agent_internal.h"
-#include "sdk-c/message_attrs.h"
+#include "trace/messaging/message_span.h"
 
 static loom_str str(const char *s)
 {
@@ -70,26 +70,22 @@ static void set_tracestate(loom_envelope_fields *f, loom_str tracestate, inherit
 static loom_span *set_context(loom_agent *a, loom_envelope_fields *f, inherited_text *text)
 {
     const loom_trace_context *current = loom_context_current();
-    if (!telemetry_wants(a, current)) {
+    loom_trace_context decided;
+    if (!span_decide(a->tracer, current, &decided)) {
+        loom_envelope_inject(f, &decided);
         if (current != NULL) {
-            loom_envelope_inject(f, current);
             set_tracestate(f, loom_context_current_tracestate(), text);
         }
         return NULL;
     }
-    message_attrs attrs;
-    message_attrs_fill(&attrs, &(message_facts){.operation_type = "send",
-                                                .operation_name = "emit",
-                                                .agent = f->sender,
-                                                .topic = f->topic,
-                                                .thread_id = f->thread_id,
-                                                .correlation_id = f->correlation_id,
-                                                .id = f->id,
-                                                .payload_len = f->payload.len});
-    loom_span *span = loom_span_start(a->tracer, "agent.emit",
-                                      &(loom_span_options){.kind = LOOM_SPAN_PRODUCER,
-                                                           .attrs = attrs.items,
-                                                           .attr_count = MESSAGE_ATTRS});
+    message_facts facts = {.agent = f->sender,
+                           .topic = f->topic,
+                           .thread_id = f->thread_id,
+                           .correlation_id = f->correlation_id,
+                           .id = f->id,
+                           .payload_len = f->payload.len};
+    loom_span_options options = {.start_unix_ns = f->timestamp_unix_ns};
+    loom_span *span = message_span_start(a->tracer, HOP_AGENT_EMIT, &facts, &options, &decided);
     loom_envelope_inject(f, loom_span_context(span));
     set_tracestate(f, loom_span_tracestate(span), text);
     return span;
@@ -141,9 +137,11 @@ static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t si
     } else if (f->payload.len > a->max_payload) {
         st = LOOM_ETOOBIG;
     } else if ((st = find_room(a, size, &room)) == LOOM_OK) {
-        send_queue_add(&a->out, envelope_encode(room, f, id));
+        size = envelope_encode(room, f, id);
+        send_queue_add(&a->out, size);
+        a->collected += size;
         a->emitted++;
-        agent_write_soon(a);
+        agent_write_soon(a, f->timestamp_unix_ns);
     }
     a->refused += st == LOOM_EFULL;
     pthread_mutex_unlock(&a->lock);
@@ -166,7 +164,8 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     if (st != LOOM_OK) {
         return st;
     }
-    loom_uuid7_generate(f.id);
+    f.timestamp_unix_ns = loom_time_unix_ns(); /* the one look at the clock: also of the id, the span, and the write */
+    loom_uuid7_generate_at(f.id, f.timestamp_unix_ns);
     loom_span *span = set_context(a, &f, &text);
     st = envelope_encode_check(&f, &size);
     if (st == LOOM_OK) {

@@ -2,7 +2,7 @@
 # What is installed: libloom.so, libloom.a, <loom/*.h>, loom.pc, and a CMake package with loom::loom.
 include(CMakePackageConfigHelpers)
 
-set(LIBLOOM_MODULES loom_envelope loom_trace loom_sdk)
+set(LIBLOOM_MODULES loom_envelope loom_trace loom_messaging loom_sdk)
 set(LIBLOOM_OBJECTS)
 set(LIBLOOM_INCLUDES)
 foreach(module ${LIBLOOM_MODULES})

@@ -60,6 +60,7 @@ loom_status session_renew_credit(loom_agent *a, bool now)
     s->granted_bytes = s->handled_bytes + bytes;
     pthread_mutex_lock(&a->lock);
     loom_status st = frame_put_credit(&a->out.control, s->granted_messages, s->granted_bytes);
+    agent_control_waits(a);
     pthread_mutex_unlock(&a->lock);
     return st == LOOM_OK ? st : broken(a, st, loom_status_text(st));
 }
@@ -155,6 +156,7 @@ static loom_status on_call(loom_agent *a, const frame_call *f)
                            .text = {text, sizeof text - 1}};
     pthread_mutex_lock(&a->lock);
     loom_status st = frame_put_result(&a->out.control, &result);
+    agent_control_waits(a);
     pthread_mutex_unlock(&a->lock);
     return st == LOOM_OK ? st : broken(a, st, loom_status_text(st));
 }
@@ -163,6 +165,7 @@ static loom_status on_ping(loom_agent *a, uint64_t number)
 {
     pthread_mutex_lock(&a->lock);
     loom_status st = frame_put_number(&a->out.control, FRAME_PONG, number);
+    agent_control_waits(a);
     pthread_mutex_unlock(&a->lock);
     return st == LOOM_OK ? st : broken(a, st, loom_status_text(st));
 }

@@ -74,14 +74,3 @@ void telemetry_close(loom_agent *a, uint32_t timeout_ms)
     a->provider = NULL;
     a->processor = NULL;
 }
-
-bool telemetry_wants(const loom_agent *a, const loom_trace_context *parent)
-{
-    if (a->tracer == NULL) {
-        return false;
-    }
-    if (parent == NULL || !loom_trace_context_valid(parent)) {
-        return true;
-    }
-    return sampler_decide(&a->provider->sampler, parent, parent->trace_id);
-}

@@ -79,8 +79,11 @@ trap stop_all EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
-work=$(mktemp -d "$(from_caller "${TMPDIR:-/tmp}")/loom-demo.XXXXXX")
-if [ ${#work} -gt 80 ]; then # a Unix socket address has 107 bytes
+TMPDIR=$(from_caller "${TMPDIR:-/tmp}")
+export TMPDIR
+work=$(mktemp -d "$TMPDIR/loom-demo.XXXXXX")
+case "$work" in *[[:space:]]*) unfit=yes ;; *) unfit=no ;; esac
+if [ "$unfit" = yes ] || [ ${#work} -gt 80 ]; then # a URL holds no space, a Unix socket address no more than 107 bytes
     rmdir "$work"
     work=$(mktemp -d /tmp/loom-demo.XXXXXX)
 fi
@@ -141,7 +144,10 @@ unset OTEL_SERVICE_NAME OTEL_TRACES_SAMPLER OTEL_SDK_DISABLED OTEL_TRACES_EXPORT
 
 elsewhere=${OTEL_EXPORTER_OTLP_TRACES_ENDPOINT:-${OTEL_EXPORTER_OTLP_ENDPOINT:-}}
 if [ -z "$elsewhere" ]; then
-    start collector "$bin/loom" trace collect --listen 127.0.0.1:0 --port-file "$work/collector.port"
+    # without a home, as a service's user has none, the traces last as long as the demo
+    store=${XDG_STATE_HOME:-${HOME:-/nonexistent}/.local/state}/loom
+    mkdir -p "$store" 2>/dev/null && [ -w "$store" ] || set -- --db "$work/traces.db"
+    start collector "$bin/loom" trace collect "$@" --listen 127.0.0.1:0 --port-file "$work/collector.port"
     collector=$last
     wait_for "the trace collector" "$collector" 10 test -s "$work/collector.port"
     OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$(cat "$work/collector.port")

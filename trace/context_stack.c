@@ -97,14 +97,14 @@ uint64_t loom_context_push(const loom_trace_context *ctx, loom_str tracestate)
     if (ctx == NULL || !make_room()) {
         return 0;
     }
-    stack_entry entry = {.token = ++stack.last_token, .ctx = *ctx};
+    stack_entry *entry = &stack.entries[stack.depth++];
+    *entry = (stack_entry){.token = ++stack.last_token, .ctx = *ctx};
     char *copy = tracestate.len > 0 ? malloc(tracestate.len) : NULL;
     if (copy != NULL) {
         memcpy(copy, tracestate.data, tracestate.len);
-        entry.tracestate = (loom_str){copy, tracestate.len};
+        entry->tracestate = (loom_str){copy, tracestate.len};
     }
-    stack.entries[stack.depth++] = entry;
-    return entry.token;
+    return entry->token;
 }
 
 void loom_context_pop(uint64_t token)

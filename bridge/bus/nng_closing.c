@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { QUIET_MS = 10, NOISY_MAX_MS = 1000 };
+enum { PROTOCOL_SUB = 0x21, QUIET_MS = 10, NOISY_MAX_MS = 1000 };
 
 struct nng_closings {
     pthread_mutex_t lock;
@@ -49,8 +49,10 @@ static void closings_free(nng_closings *c)
 static void quieten(nng_socket socket)
 {
     nng_msg *msg;
+    int protocol = 0;
     nng_time until = nng_clock() + NOISY_MAX_MS;
-    if (nng_socket_set(socket, NNG_OPT_SUB_SUBSCRIBE, "", 0) == 0 &&
+    (void)nng_socket_get_int(socket, NNG_OPT_PROTO, &protocol);
+    if (protocol == PROTOCOL_SUB && nng_socket_set(socket, NNG_OPT_SUB_SUBSCRIBE, "", 0) == 0 &&
         nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, QUIET_MS) == 0) {
         while (nng_clock() < until && nng_recvmsg(socket, &msg, 0) == 0) {
             nng_msg_free(msg);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bridge/host/host.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "bridge/daemon/paths.h"
 #include "bridge/daemon/url.h"
 #include "bridge/host/ready_file.h"
+#include "bridge/host/socket_in_use.h"
 #include "bridge/metrics/metrics_server.h"
 
 enum { DRAIN_STEP_MS = 10, DESCRIPTORS_MAX = 1024 * 1024 };
@@ -43,7 +45,8 @@ static loom_status open_telemetry(host *h)
     o.user = h->log;
     loom_status st = loom_span_processor_create(&h->spans, &o);
     if (st != LOOM_OK) {
-        log_error(h->log, "telemetry cannot start: %s", loom_status_text(st));
+        log_error(h->log, "telemetry cannot start: %s spans_file=%s", loom_status_text(st),
+                  o.also_file != NULL ? o.also_file : "-");
     }
     return st;
 }
@@ -127,6 +130,18 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* ---- the beginning ---- */
 
+/* What the caller closed would go to the first socket or file opened, and the log into that. */
+static void hold_standard_streams(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 /* Ten thousand agents do not fit the usual soft limit of 1024 descriptors; the hard one is the administrator's word. */
 static void raise_descriptor_limit(void)
 {
@@ -141,6 +156,7 @@ loom_status host_open(host *h, const program *p)
 {
     *h = (host){.program = p, .drain_timeout_ms = 5000};
     signal(SIGPIPE, SIG_IGN);
+    hold_standard_streams();
     raise_descriptor_limit();
     loom_status st = program_open_log(p, &h->log);
     if (st != LOOM_OK) {
@@ -184,6 +200,10 @@ loom_status host_prepare_url(host *h, const char *text)
         return LOOM_OK; /* not ipc; who opens it says what is wrong */
     }
     loom_status st = paths_prepare_socket_dir(u.path, why, sizeof why);
+    if (st == LOOM_OK && socket_in_use(u.path)) {
+        st = LOOM_EBUSY;
+        snprintf(why, sizeof why, "the address is in use: is a broker or bridge running there already?");
+    }
     if (st != LOOM_OK) {
         log_error(h->log, "cannot listen on %s: %s", text, why);
     }

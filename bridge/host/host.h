@@ -45,7 +45,8 @@ LOOM_MUST_CHECK loom_status host_open(host *h, const program *p);
 /* A tracer of a service of this process, such as "loom-broker". NULL: no spans are wanted, or no memory. */
 loom_tracer *host_tracer(host *h, const char *service);
 
-/* Makes the directory of an ipc URL; nothing for other URLs and "". What is wrong is logged. */
+/* Makes the directory of an ipc URL, and sees that nobody listens there; nothing for other URLs and "". What is wrong is
+ * logged. LOOM_EBUSY: somebody listens. */
 LOOM_MUST_CHECK loom_status host_prepare_url(host *h, const char *url);
 
 typedef struct host_serve_options {

@@ -286,7 +286,8 @@ loom_status bridge_bus_open(bus_server *s)
         return nng_status(error);
     }
     s->bridges.pub_open = true;
-    if ((error = nng_socket_set_int(s->bridges.pub, NNG_OPT_SENDBUF, SEND_BUFFER)) != 0) {
+    int buffer = s->options.bridge_send_buffer > 0 ? (int)s->options.bridge_send_buffer : SEND_BUFFER;
+    if ((error = nng_socket_set_int(s->bridges.pub, NNG_OPT_SENDBUF, buffer)) != 0) {
         return nng_status(error);
     }
     return bus_listen(s, s->bridges.pub, BUS_SERVER_BRIDGE_PUB, s->options.bridge_pub);

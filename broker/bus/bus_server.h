@@ -22,6 +22,7 @@ typedef struct bus_server_options {
     const char *bus_pull, *bus_pub, *bridge_pull, *bridge_pub, *control; /* URLs; NULL or "": not opened */
     const char *software;      /* such as "loom-broker/0.1.0"; NULL: none */
     uint32_t bridge_expiry_ms; /* a bridge that was silent for so long is given up; 0: 10000 */
+    uint32_t bridge_send_buffer; /* messages that may wait for one bridge, 1 to 8192, more overflow; 0: every window */
     uint32_t max_bridges;      /* 0 or more than 64: 64 */
     uint32_t max_sessions;     /* of one bridge; 0: 65536 */
     uint32_t payload_max;      /* bytes of an open publish; 0: LOOM_PAYLOAD_MAX */

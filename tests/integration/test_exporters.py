@@ -2,15 +2,16 @@
 """Tracing never slows or fails the bus: collectors that are dead, that refuse, that die; and one that lives."""
 
 import http.server
+import json
 import threading
 import time
 import unittest
 
-import ladder
 import wire
 from agent import payloads
-from harness import in_both_homes, wait_until
-from spans import parse_lines
+from harness import Home, in_both_homes, wait_until
+import ladder
+from spans import parse
 
 COUNT = 5000
 
@@ -101,22 +102,20 @@ class Exporters:
         sender.wait_events(1)
         self.ends_well(bus)
 
-    def test_a_collector_of_our_own_gets_the_whole_ladder(self):
-        bus = self.home()
-        port_file, kept = bus.folder / "port", bus.folder / "kept.jsonl"
-        collector = bus.run("loom", "trace", "collect", "--listen", "127.0.0.1:0", "--port-file", port_file, "--file", kept)
+    def test_the_collector_of_the_command_line_gets_the_whole_ladder(self):
+        bus = Home(self.kind, spans=False)
+        port_file, database = bus.folder / "port", bus.folder / "traces.db"
+        collector = bus.run("loom", "trace", "collect", "--listen", "127.0.0.1:0", "--port-file", port_file, "--db", database)
         wait_until(lambda: port_file.exists() and port_file.read_text() or not collector.running(), "the collector listens")
         self.assertTrue(collector.running(), collector.err)
-        bus.environment.update(exported_to(port_file.read_text().strip()), LOOM_SPANS_FILE="")
-        bus.stop()
-        bus.start()
+        bus.environment.update(exported_to(port_file.read_text().strip()))
+        self.enterContext(bus)
         receiver = bus.subscriber("greetings.>", "--count", "1")
         bus.loom("pub", "greetings.all", "hello")
         self.assertEqual(0, receiver.wait())
-        bus.stop()
-        collector.stop()
+        self.ends_well(bus)
         expected = [ladder.Rung("loom pub", "INTERNAL", "loom-cli"), *ladder.hop("loom-cli", "loom-cli", first=1)]
-        ladder.assert_ladder(parse_lines(kept.read_text()), expected)
+        ladder.assert_ladder(parse(json.loads(bus.loom("trace", "show", "--last", "--json", "--db", database).stdout)), expected)
 
 
 if __name__ == "__main__":

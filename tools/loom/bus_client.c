@@ -11,7 +11,8 @@ enum { CLOSE_MS = 5000, FLUSH_MS = 1000 };
 static void on_error(loom_agent *agent, loom_status why, const char *text, void *user)
 {
     (void)agent;
-    (void)user;
+    bus_client *client = user;
+    client->refused = client->refused || why != LOOM_EIO; /* EIO: traces cannot be exported, which fails nothing */
     fprintf(stderr, "loom: %s (%s)\n", text, loom_status_name(why));
 }
 
@@ -52,34 +53,30 @@ static void close_telemetry(bus_client *client)
 }
 
 /* Unique, so that two commands at once do not replace one another. */
-static void make_id(bus_client *client, const options *o, const char *name)
+static void make_id(bus_client *client, const char *name)
 {
-    const char *wanted = options_value(o, "id");
     uint8_t random[LOOM_SPAN_ID_SIZE];
     char hex[LOOM_SPAN_ID_HEX_SIZE];
     loom_span_id_generate(random);
     loom_span_id_to_hex(hex, random);
-    if (wanted != NULL) {
-        snprintf(client->id, sizeof client->id, "%s", wanted);
-    } else {
-        snprintf(client->id, sizeof client->id, "loom-%s-%d-%.6s", name, (int)getpid(), hex);
-    }
+    snprintf(client->id, sizeof client->id, "loom-%s-%d-%.6s", name, (int)getpid(), hex);
 }
 
 bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,
                      const loom_agent_options *agent, int *exit_code)
 {
-    *client = (bus_client){.command = c};
+    *client = (bus_client){.command = c, .user = agent->user};
     uint64_t wait_ns = 5000000000u;
     const char *wait = options_value(o, "wait");
     if (wait != NULL && (!text_parse_duration(&wait_ns, wait) || wait_ns / 1000000 > UINT32_MAX)) {
         *exit_code = command_misuse(c, "--wait wants a time such as 500ms, 5s or 1m, not \"%s\"", wait);
         return false;
     }
-    make_id(client, o, name);
+    make_id(client, name);
     open_telemetry(client);
     loom_agent_options with = *agent;
-    with.id = client->id;
+    with.id = options_value(o, "id") != NULL ? options_value(o, "id") : client->id;
+    with.user = client;
     with.url = options_value(o, "url");
     with.on_error = on_error;
     with.on_state = on_state;
@@ -108,5 +105,5 @@ bool bus_client_close(bus_client *client)
         command_fail(client->command, "not everything could be sent: %s", loom_status_text(st));
     }
     close_telemetry(client);
-    return st == LOOM_OK;
+    return st == LOOM_OK && !client->refused;
 }

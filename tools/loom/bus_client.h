@@ -17,19 +17,21 @@
 
 typedef struct bus_client {
     const command *command;
+    void *user;                     /* of the options; callbacks are given the client */
     loom_agent *agent;
     loom_span_processor *processor; /* NULL: telemetry is off */
     loom_tracer_provider *provider;
     loom_tracer *tracer;
     char id[LOOM_AGENT_ID_MAX + 1];
-    bool failed; /* a message was refused; said on standard error */
+    bool refused; /* a message was; said on standard error. Written on the agent's thread, read when it has ended */
 } bus_client;
 
 /* Opens the agent with on_event for every subscription and waits until it is connected and subscribed. False: *exit_code
  * says how to end, what there is to say was said, and there is nothing to close. */
 bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,
                      const loom_agent_options *agent, int *exit_code);
-/* Sends what is buffered, flushes the spans, closes. False: not everything could be sent; said on standard error. */
+/* Sends what is buffered, flushes the spans, closes. False: not everything could be sent, or the bridge refused some of it;
+ * said on standard error. */
 bool bus_client_close(bus_client *client);
 
 #endif

@@ -135,7 +135,7 @@ static bool parent_from_environment(loom_trace_context *parent)
         return false;
     }
     if (loom_traceparent_parse(parent, (loom_str){text, strlen(text)}) != LOOM_OK) {
-        fprintf(stderr, "loom pub: TRACEPARENT is not valid and is ignored: %s\n", text);
+        command_fail(&pub, "TRACEPARENT is not valid and is ignored: %s", text);
         return false;
     }
     return true;
@@ -157,11 +157,11 @@ static void print_result(const options *o, const char *topic, const uint8_t id[L
     }
 }
 
-static loom_status publish_one(bus_client *client, const options *o, const payload *p, const loom_emit_options *emit)
+/* parent: NULL for a trace of its own. */
+static loom_status publish_one(bus_client *client, const options *o, const payload *p, const loom_emit_options *emit,
+                               const loom_trace_context *parent)
 {
-    loom_trace_context parent;
-    bool has_parent = parent_from_environment(&parent);
-    loom_span_options with = {.parent = has_parent ? &parent : NULL, .parent_is_remote = has_parent, .root = !has_parent};
+    loom_span_options with = {.parent = parent, .parent_is_remote = parent != NULL, .root = parent == NULL};
     loom_span *span = loom_span_start(client->tracer, "loom pub", &with);
     loom_span_set_string(span, "topic", o->operands[0]);
     loom_span_make_current(span);
@@ -186,9 +186,11 @@ static int publish(const options *o, const payload *p, uint64_t count, const loo
     if (!bus_client_open(&client, &pub, o, "pub", &agent, &exit_code)) {
         return exit_code;
     }
+    loom_trace_context parent;
+    bool has_parent = parent_from_environment(&parent);
     loom_status st = LOOM_OK;
     for (uint64_t i = 0; i < count && st == LOOM_OK; i++) {
-        st = publish_one(&client, o, p, emit);
+        st = publish_one(&client, o, p, emit, has_parent ? &parent : NULL);
     }
     exit_code = VERB_OK;
     if (st != LOOM_OK) {

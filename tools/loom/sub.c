@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* loom sub: prints the events that filters select, as they come. */
+#include <errno.h>
 #include <jansson.h>
 #include <loom/topic.h>
 #include <signal.h>
@@ -49,7 +50,7 @@ typedef struct printer {
     bool json, raw, colour;
     uint64_t wanted; /* 0: no end */
     uint64_t seen;
-    bool broken;     /* standard output is gone */
+    int error;       /* errno of standard output when it could not be written; 0 */
 } printer;
 
 static json_t *json_text(loom_str s)
@@ -84,9 +85,9 @@ static void set_payload(json_t *to, loom_bytes payload)
 
 static bool set_header(void *user, loom_header header)
 {
-    char key[256];
-    snprintf(key, sizeof key, "%.*s", (int)header.key.len, header.key.data);
-    json_object_set_new(user, key, json_text(header.value));
+    if (json_object_setn_new(user, header.key.data, header.key.len, json_text(header.value)) != 0) {
+        json_object_set_new(user, "?", json_text(header.value)); /* no UTF-8 */
+    }
     return true;
 }
 
@@ -135,15 +136,16 @@ static void print_line(const printer *p, const loom_envelope *event, const char 
 static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
 {
     (void)topic;
-    printer *p = user;
+    printer *p = ((bus_client *)user)->user;
     char trace_id[LOOM_TRACE_ID_HEX_SIZE] = "-";
     loom_trace_context ctx;
-    if (p->broken || (p->wanted > 0 && p->seen == p->wanted)) {
+    if (p->error != 0 || (p->wanted > 0 && p->seen == p->wanted)) {
         return LOOM_OK;
     }
     if (loom_envelope_extract(event, &ctx)) {
         loom_trace_id_to_hex(trace_id, ctx.trace_id);
     }
+    errno = 0;
     if (p->json) {
         print_json(event, trace_id);
     } else if (p->raw) {
@@ -153,9 +155,9 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
     } else {
         print_line(p, event, trace_id);
     }
-    p->broken = fflush(stdout) != 0;
+    p->error = fflush(stdout) == 0 && !ferror(stdout) ? 0 : errno != 0 ? errno : EIO;
     p->seen++;
-    if (p->broken || p->seen == p->wanted) {
+    if (p->error != 0 || p->seen == p->wanted) {
         loom_agent_stop(agent);
     }
     return LOOM_OK;
@@ -257,8 +259,12 @@ static int run(const options *o)
     if (st == LOOM_OK) {
         st = loom_agent_run_until_signal(client.agent);
     }
+    signal(SIGALRM, SIG_IGN); /* what was to come in time has come */
     exit_code = st == LOOM_OK ? VERB_OK : command_fail(&sub, "%s", loom_status_text(st));
     bus_client_close(&client);
+    if (p.error != 0 && p.error != EPIPE) {
+        exit_code = command_fail(&sub, "cannot write: %s", strerror(p.error));
+    }
     return command_finish(&sub, exit_code);
 }
 

@@ -47,7 +47,7 @@ typedef struct loom_agent_options {
     void (*on_error)(loom_agent *agent, loom_status why, const char *text, void *user);
     bool poll_mode;                /* the caller drives: loom_agent_fd(), loom_agent_poll() */
     size_t send_buffer_bytes;      /* what may wait to be sent, disconnected or under back-pressure; 0: 16 MiB */
-    uint32_t receive_messages;     /* credit: messages on their way to us at once; 0: 1024 */
+    uint32_t receive_messages;     /* credit: messages on their way to us at once; 0: 8192 */
     uint32_t receive_bytes;        /* the same in bytes; 0: 4 MiB */
     uint32_t heartbeat_ms;         /* 0: the bridge's choice */
     uint32_t emit_timeout_ms;      /* how long emit waits for room in the send buffer while connected; 0: 0, never.

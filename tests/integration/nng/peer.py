@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of plain nng programs share: a bus to talk to, and envelopes without any of Loom's code.
 
-The bus is bus_fixture, or, when LOOM_BUS_PULL, LOOM_BUS_PUB and LOOM_BUS_CONTROL are set, the one they name."""
+The bus is bus_fixture; or a loom-broker, when LOOM_BROKER names one; or, when LOOM_BUS_PULL, LOOM_BUS_PUB and
+LOOM_BUS_CONTROL are set, the one they name."""
 import json
 import os
 import shutil
@@ -21,19 +22,45 @@ class Bus:
             self.pull, self.pub, self.control = (os.environ["LOOM_BUS_" + n] for n in ("PULL", "PUB", "CONTROL"))
             return self
         self.folder = tempfile.mkdtemp(prefix="loom-nng-")
-        self.process = subprocess.Popen([os.environ["LOOM_BUS_FIXTURE"], self.folder], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        urls = json.loads(self.process.stdout.readline())
+        try:
+            urls = self.start_broker() if os.environ.get("LOOM_BROKER") else self.start_fixture()
+        except BaseException:
+            self.__exit__()
+            raise
         self.pull, self.pub, self.control = urls["bus_pull"], urls["bus_pub"], urls["bus_control"]
         return self
+
+    def start_fixture(self):
+        self.process = subprocess.Popen([os.environ["LOOM_BUS_FIXTURE"], self.folder], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return json.loads(self.process.stdout.readline())
+
+    def start_broker(self):
+        urls = {name: f"ipc://{self.folder}/{name}.sock"
+                for name in ("listen", "bus_pull", "bus_pub", "bus_control", "bridge_pull", "bridge_pub")}
+        flags = [part for name, url in urls.items() for part in ("--" + name.replace("_", "-"), url)]
+        ready = os.path.join(self.folder, "ready.json")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("LOOM_", "OTEL_"))}
+        environment["OTEL_TRACES_EXPORTER"] = "none"
+        self.process = subprocess.Popen([os.environ["LOOM_BROKER"], "--ready-file", ready, *flags], env=environment,
+                                        cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL)
+        until(lambda: os.path.exists(ready) or self.process.poll() is not None, "a broker that listens")
+        assert self.process.poll() is None, f"loom-broker ended with {self.process.returncode}"
+        return urls
 
     def __exit__(self, *_):
         if self.process:
             self.process.stdin.close()
             self.process.stdout.close()
-            code = self.process.wait(DEADLINE_S)
-            shutil.rmtree(self.folder, ignore_errors=True)
-            assert code == 0, f"bus_fixture ended with {code}"
+            if os.environ.get("LOOM_BROKER"):
+                self.process.terminate()
+            try:
+                code = self.process.wait(DEADLINE_S)
+            finally:
+                self.process.kill()
+                shutil.rmtree(self.folder, ignore_errors=True)
+            assert code == 0, f"{self.process.args[0]} ended with {code}"
 
 
 def text(value):

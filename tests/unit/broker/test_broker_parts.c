@@ -156,6 +156,7 @@ static void queued_message_keeps_every_field_at_its_limit(void **state)
         .topic = {text, LOOM_TOPIC_MAX}, .type = {text, LOOM_TYPE_MAX}, .sender = {text, LOOM_AGENT_ID_MAX},
         .thread_id = {text, LOOM_THREAD_ID_MAX}, .correlation_id = {text, LOOM_THREAD_ID_MAX},
         .reply_to = {text, LOOM_TOPIC_MAX}, .content_type = {text, LOOM_CONTENT_TYPE_MAX},
+        .tracestate = {text, LOOM_TRACESTATE_MAX}, .baggage = {text, LOOM_BAGGAGE_MAX},
         .headers = &header, .header_count = 1, .payload = {payload, LOOM_PAYLOAD_MAX}});
     free(payload);
 }

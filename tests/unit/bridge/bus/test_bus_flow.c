@@ -107,6 +107,18 @@ static void under_load_many_messages_share_one_of_the_bus(void **state)
     assert_true(bus_nng_get_stats(f->to).received < 2000);
 }
 
+static void what_the_broker_could_not_hand_over_is_sent_again(void **state)
+{
+    flow *f = *state;
+    home_close_server(&f->home);
+    f->home.options.bridge_send_buffer = 1; /* the socket throws away nearly all of a burst */
+    home_open_server(&f->home);
+    pump(f, 4000, 1000, 100000);
+    assert_int_equal(f->reader.out_of_order, 0);
+    assert_true(bus_nng_get_stats(f->to).gaps > 0);
+    assert_true(bus_server_get_stats(f->home.server).resent > 0);
+}
+
 int main(void)
 {
 #define IN_FLOW(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -114,6 +126,7 @@ int main(void)
         IN_FLOW(a_hundred_thousand_messages_arrive_in_order),
         IN_FLOW(a_subscriber_with_little_credit_gets_everything_all_the_same),
         IN_FLOW(the_largest_messages_pass_through_the_windows),
+        IN_FLOW(what_the_broker_could_not_hand_over_is_sent_again),
         IN_FLOW(under_load_many_messages_share_one_of_the_bus),
     };
     return cmocka_run_group_tests_name("bus_flow", tests, NULL, home_fini_nng);

@@ -173,6 +173,28 @@ static void the_last_message_is_sent_again_when_no_ack_comes(void **state)
     assert_true(bus_link_drained(&e->broker));
 }
 
+static void after_a_lost_window_one_timeout_is_enough(void **state)
+{
+    ends *e = *state;
+    for (uint64_t i = 1; i <= BUS_EAGER; i++) {
+        say(e, i); /* none of them is heard */
+    }
+    bus_link_tick(&e->broker, BUS_RESEND_MS);
+    unsigned again = 0;
+    for (bool more = true; more;) {
+        more = false;
+        for (const bus_chunk *c; (c = bus_link_next_resend(&e->broker)) != NULL; again++) {
+            assert_status(LOOM_OK, hear(&e->bridge, c->w.data, c->w.len, TOPIC.len, 0));
+            more = true;
+        }
+        if (more) {
+            assert_true(bridge_acks(e));
+        }
+    }
+    assert_int_equal(again, BUS_EAGER);
+    assert_true(bus_link_drained(&e->broker));
+}
+
 static void an_ack_of_what_was_never_sent_is_refused(void **state)
 {
     ends *e = *state;
@@ -358,6 +380,7 @@ int main(void)
         ON_LINK(a_missing_message_is_asked_for_and_sent_again),
         ON_LINK(a_message_heard_twice_counts_once),
         ON_LINK(the_last_message_is_sent_again_when_no_ack_comes),
+        ON_LINK(after_a_lost_window_one_timeout_is_enough),
         ON_LINK(an_ack_of_what_was_never_sent_is_refused),
         cmocka_unit_test(a_header_is_read_as_it_was_written),
         cmocka_unit_test(a_header_that_is_cut_short_or_foreign_is_refused),
