@@ -3,10 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "sdk-c/agent_internal.h"
-#include "trace/provider.h"
-#include "trace/sampler.h"
 
 #define SCOPE_NAME "loom"
 
@@ -19,6 +18,19 @@ static void on_exporter_error(void *user, const char *message)
     } else if (!atomic_flag_test_and_set(&a->exporter_told)) {
         fprintf(stderr, "loom: agent %s: traces are not exported: %s\n", a->id, message);
     }
+}
+
+/* Without an exporter, spans would be made for nobody. A sampler that is set to off is kept all the same: it makes none,
+ * and its decision is one that messages carry on, so that no other hop starts a trace either. */
+static bool is_of_use(const loom_span_processor_options *options)
+{
+    if (options->exporter != LOOM_EXPORTER_NONE || options->also_file != NULL) {
+        return true;
+    }
+    const char *disabled = getenv("OTEL_SDK_DISABLED");
+    loom_sampler_kind kind = loom_sampler_from_env().kind;
+    return (disabled == NULL || strcasecmp(disabled, "true") != 0) &&
+           (kind == LOOM_SAMPLER_ALWAYS_OFF || kind == LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF);
 }
 
 /* A wrong setting of the telemetry is told and costs the traces, never the agent. */
@@ -35,6 +47,9 @@ static loom_status create_own(loom_agent *a)
     options.user = a;
     if (warning != NULL) {
         on_exporter_error(a, warning);
+    }
+    if (!is_of_use(&options)) {
+        return LOOM_OK;
     }
     loom_status st = loom_span_processor_create(&a->processor, &options);
     if (st == LOOM_ENOMEM) {

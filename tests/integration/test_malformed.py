@@ -16,7 +16,7 @@ def framed(body):
 
 GOOD = wire.envelope("topic", b"payload", "attacker", hop=wire.new_hop())
 BOMB = b"\xdd\x04\x00\x00\x00"  # an array of 64 Mi elements, of which there is none
-DEEP = b"\x91" * 100_000
+DEEP = b"\x91" * 3000 + b"\xc0"  # within the size of a hello
 
 # What a stranger may send, before hello: (what it is, bytes, the status that it is answered with).
 STRANGE = (

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "envelope/id.h"
 #include "envelope/view.h"
 #include "tests/unit/sdk/fake_bridge.h"
 
@@ -365,6 +366,7 @@ static void an_emit_outside_of_any_span_is_a_root(void **state)
     assert_status(LOOM_OK, loom_agent_emit_text(f->agent, "out", "x", &(loom_emit_options){.id_out = id}));
     envelope_view view = published(f);
     assert_memory_equal(id, envelope_view_bytes(&view, ENV_ID).data, sizeof id);
+    assert_int_equal(loom_uuid7_unix_ms(id), envelope_view_timestamp(&view) / 1000000); /* one look at the clock */
     assert_int_equal(LOOM_TTL_DEFAULT, hop_ttl(view.data));
     assert_int_equal(1, read_spans(f));
     assert_string_equal("", text_of(span_named(f, "agent.emit"), "parentSpanId"));
@@ -402,6 +404,49 @@ static void a_sampler_that_is_off_still_decides_for_the_whole_trace(void **state
     assert_true(envelope_view_context(&view, &hop));
     assert_int_equal(0, hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED);
     assert_int_equal(0, read_spans(f));
+}
+
+/* An agent whose telemetry is what the environment says; what one emit of it carries. */
+static bool emit_under(fixture *f, const char *exporter, const char *sampler, loom_trace_context *hop)
+{
+    setenv("LOOM_TELEMETRY_AUTO", "1", 1);
+    setenv("OTEL_TRACES_EXPORTER", exporter, 1);
+    setenv("OTEL_TRACES_SAMPLER", sampler, 1);
+    loom_agent_options options = {.id = "tester", .url = f->bridge.url};
+    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
+    unsetenv("OTEL_TRACES_EXPORTER");
+    unsetenv("OTEL_TRACES_SAMPLER");
+    (void)fake_bridge_session(&f->bridge, 1);
+    assert_status(LOOM_OK, loom_agent_emit_text(f->agent, "out", "x", NULL));
+    envelope_view view = published(f);
+    return envelope_view_context(&view, hop);
+}
+
+static void without_an_exporter_there_is_no_telemetry(void **state)
+{
+    fixture *f = *state;
+    loom_trace_context hop;
+    assert_false(emit_under(f, "none", "parentbased_always_on", &hop));
+    assert_null(loom_agent_tracer(f->agent));
+}
+
+static void with_the_sdk_disabled_there_is_no_telemetry(void **state)
+{
+    fixture *f = *state;
+    loom_trace_context hop;
+    setenv("OTEL_SDK_DISABLED", "true", 1);
+    bool has_context = emit_under(f, "otlp", "always_off", &hop);
+    unsetenv("OTEL_SDK_DISABLED");
+    assert_false(has_context);
+    assert_null(loom_agent_tracer(f->agent));
+}
+
+static void without_an_exporter_a_sampler_that_is_off_still_decides(void **state)
+{
+    fixture *f = *state;
+    loom_trace_context hop;
+    assert_true(emit_under(f, "none", "always_off", &hop));
+    assert_int_equal(0, hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED);
 }
 
 static void without_telemetry_the_current_context_still_goes_on(void **state)
@@ -458,6 +503,9 @@ int main(void)
         WITH_BRIDGE(an_emit_inside_a_span_is_its_child),
         WITH_BRIDGE(an_emit_that_is_refused_is_an_error_on_its_span),
         WITH_BRIDGE(a_sampler_that_is_off_still_decides_for_the_whole_trace),
+        WITH_BRIDGE(without_an_exporter_there_is_no_telemetry),
+        WITH_BRIDGE(with_the_sdk_disabled_there_is_no_telemetry),
+        WITH_BRIDGE(without_an_exporter_a_sampler_that_is_off_still_decides),
         WITH_BRIDGE(without_telemetry_the_current_context_still_goes_on),
         WITH_BRIDGE(a_tracestate_too_long_for_an_envelope_loses_members),
     };

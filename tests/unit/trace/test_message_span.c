@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The span of a message's hop: what it is called, and every attribute in its order. */
+#include "tests/unit/trace/recorded.h"
+
+#include "envelope/encode.h"
+#include "trace/messaging/message_span.h"
+
+typedef struct fixture {
+    recorded spans;
+    uint8_t wire[512];
+    envelope_view view;
+} fixture;
+
+static int set_up(void **state)
+{
+    static fixture f;
+    recorded_open(&f.spans, NULL);
+    *state = &f;
+    return 0;
+}
+
+static int set_up_never(void **state)
+{
+    static fixture f;
+    recorded_open(&f.spans, &(loom_sampler){LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF, 1.0});
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    recorded_close(&f->spans);
+    return 0;
+}
+
+static const uint8_t ID[LOOM_UUID_SIZE] = {0x01, 0x89, 0x0a, 0x5d, 0xac, 0x96, 0x77, 0x4b,
+                                           0xbc, 0xce, 0xb3, 0x02, 0x09, 0x9a, 0x80, 0x57};
+#define ID_TEXT "01890a5d-ac96-774b-bcce-b302099a8057"
+
+static void make_message(fixture *f, const loom_trace_context *context, loom_str correlation)
+{
+    loom_envelope_fields fields = {.topic = STR("readings.raw"), .sender = STR("sensor"), .payload = {ID, 5},
+                                   .correlation_id = correlation};
+    uint8_t id[LOOM_UUID_SIZE];
+    size_t size;
+    const char *reason;
+    memcpy(fields.id, ID, sizeof ID);
+    loom_envelope_inject(&fields, context);
+    assert_status(LOOM_OK, envelope_encode_check(&fields, &size));
+    assert_in_range(size, 1, sizeof f->wire);
+    size = envelope_encode(f->wire, &fields, id);
+    assert_status(LOOM_OK, envelope_scan(&f->view, (loom_bytes){f->wire, size}, NULL, &reason));
+}
+
+static loom_span *pass(fixture *f, message_hop hop, loom_trace_context *ctx, bool *patch)
+{
+    return message_span_pass(f->spans.tracer, hop, &f->view, STR("agent"), ctx, patch);
+}
+
+static const loom_trace_context SAMPLED = {{0xaa, 1}, {0xbb, 2}, LOOM_TRACE_FLAG_SAMPLED};
+static const loom_trace_context UNSAMPLED = {{0xaa, 1}, {0xbb, 2}, 0};
+
+static void every_attribute_is_there_in_its_order(void **state)
+{
+    fixture *f = *state;
+    static const char *const expected[][2] = {
+        {"messaging.system", "loom"},
+        {"messaging.operation.type", "send"},
+        {"messaging.operation.name", "forward"},
+        {"messaging.destination.name", "readings.raw"},
+        {"messaging.message.id", ID_TEXT},
+        {"messaging.message.conversation_id", "order-7"},
+        {"messaging.client.id", "agent"},
+        {"messaging.message.body.size", NULL},
+        {"agent_id", "agent"},
+        {"topic", "readings.raw"},
+        {"event_id", ID_TEXT},
+        {"thread_id", ID_TEXT},
+        {"correlation_id", "order-7"},
+    };
+    loom_trace_context ctx;
+    bool patch;
+    make_message(f, &SAMPLED, STR("order-7"));
+    loom_span_end(pass(f, HOP_BRIDGE_FORWARD, &ctx, &patch));
+    recorded_read(&f->spans);
+    json_t *span = recorded_span(&f->spans, "bridge.forward"), *size = NULL;
+    json_t *attributes = json_object_get(span, "attributes");
+    assert_int_equal(LOOM_SPAN_PRODUCER, json_integer_value(json_object_get(span, "kind")));
+    assert_int_equal(sizeof expected / sizeof *expected, json_array_size(attributes));
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        assert_string_equal(expected[i][0], recorded_string(json_array_get(attributes, i), "key"));
+        if (expected[i][1] != NULL) {
+            recorded_has_string(span, expected[i][0], expected[i][1]);
+        }
+    }
+    assert_int_equal(1, recorded_attr(span, "messaging.message.body.size", &size));
+    assert_string_equal("5", recorded_string(size, "intValue"));
+}
+
+static void each_hop_has_its_name_and_kind(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        message_hop hop;
+        const char *name;
+        loom_span_kind kind;
+    } hops[] = {
+        {HOP_AGENT_EMIT, "agent.emit", LOOM_SPAN_PRODUCER},
+        {HOP_BRIDGE_PUBLISH, "bridge.publish", LOOM_SPAN_CONSUMER},
+        {HOP_EVENTBUS_PUBLISH, "eventbus.publish", LOOM_SPAN_INTERNAL},
+        {HOP_EVENTBUS_DROP, "eventbus.drop", LOOM_SPAN_INTERNAL},
+        {HOP_BRIDGE_FORWARD, "bridge.forward", LOOM_SPAN_PRODUCER},
+        {HOP_AGENT_ON_EVENT, "agent.on_event", LOOM_SPAN_CONSUMER},
+    };
+    loom_trace_context ctx;
+    bool patch;
+    make_message(f, &SAMPLED, (loom_str){0});
+    for (size_t i = 0; i < sizeof hops / sizeof *hops; i++) {
+        loom_span_end(pass(f, hops[i].hop, &ctx, &patch));
+    }
+    recorded_read(&f->spans);
+    for (size_t i = 0; i < sizeof hops / sizeof *hops; i++) {
+        json_t *span = recorded_span(&f->spans, hops[i].name), *type = NULL;
+        assert_int_equal(hops[i].kind, json_integer_value(json_object_get(span, "kind")));
+        assert_int_equal(hops[i].hop == HOP_EVENTBUS_DROP ? 0 : 1, recorded_attr(span, "messaging.operation.type", &type));
+        recorded_has_string(span, "correlation_id", ID_TEXT);
+    }
+}
+
+static void a_sampled_message_is_to_carry_the_context_of_its_span(void **state)
+{
+    fixture *f = *state;
+    loom_trace_context ctx;
+    bool patch;
+    make_message(f, &SAMPLED, (loom_str){0});
+    loom_span *span = pass(f, HOP_BRIDGE_PUBLISH, &ctx, &patch);
+    assert_true(patch);
+    assert_memory_equal(loom_span_context(span), &ctx, sizeof ctx);
+    assert_memory_equal(SAMPLED.trace_id, ctx.trace_id, sizeof ctx.trace_id);
+    loom_span_end(span);
+}
+
+static void an_unsampled_message_is_left_alone(void **state)
+{
+    fixture *f = *state;
+    loom_trace_context ctx;
+    bool patch;
+    make_message(f, &UNSAMPLED, (loom_str){0});
+    assert_null(pass(f, HOP_BRIDGE_PUBLISH, &ctx, &patch));
+    assert_false(patch);
+}
+
+static void a_message_without_context_is_to_carry_the_decision_against_it(void **state)
+{
+    fixture *f = *state;
+    loom_trace_context ctx;
+    bool patch;
+    make_message(f, NULL, (loom_str){0});
+    assert_null(pass(f, HOP_BRIDGE_PUBLISH, &ctx, &patch));
+    assert_true(patch);
+    assert_true(loom_trace_context_valid(&ctx));
+    assert_int_equal(0, ctx.trace_flags & LOOM_TRACE_FLAG_SAMPLED);
+}
+
+static void without_a_tracer_no_message_is_touched(void **state)
+{
+    fixture *f = *state;
+    const loom_trace_context *contexts[] = {NULL, &SAMPLED, &UNSAMPLED};
+    for (size_t i = 0; i < 3; i++) {
+        loom_trace_context ctx;
+        bool patch = true;
+        make_message(f, contexts[i], (loom_str){0});
+        assert_null(message_span_pass(NULL, HOP_BRIDGE_PUBLISH, &f->view, STR("agent"), &ctx, &patch));
+        assert_false(patch);
+    }
+}
+
+int main(void)
+{
+#define RECORDED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        RECORDED(every_attribute_is_there_in_its_order),
+        RECORDED(each_hop_has_its_name_and_kind),
+        RECORDED(a_sampled_message_is_to_carry_the_context_of_its_span),
+        RECORDED(an_unsampled_message_is_left_alone),
+        cmocka_unit_test_setup_teardown(a_message_without_context_is_to_carry_the_decision_against_it, set_up_never,
+                                        tear_down),
+        RECORDED(without_a_tracer_no_message_is_touched),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
