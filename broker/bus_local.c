@@ -105,9 +105,8 @@ static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
 static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_t *wire)
 {
     const bus_local *b = (const bus_local *)base;
-    eventbus_result result;
     eventbus_set_time(b->core, b->now_ms(b->clock)); /* the loop may have slept since the last one */
-    if (eventbus_publish(port->core, port->publisher, view, wire, &result) == LOOM_EINVAL) {
+    if (eventbus_publish(port->core, port->publisher, view, wire, NULL) == LOOM_EINVAL) {
         const char *reason = "topic is not valid";
         (void)!loom_topic_check(envelope_view_str(view, ENV_TOPIC), &reason);
         port->handlers->refused(port->user, view->data + view->field[ENV_ID].off, LOOM_EINVAL, reason);

@@ -50,7 +50,8 @@ typedef struct eventbus_options {
     uint32_t queue_messages;       /* default of a batched or realtime subscription; 0: 8192. background: four times it */
     uint32_t queue_bytes;          /* the same in bytes; 0: 8 MiB. A realtime queue holds one message whatever its length */
     uint32_t batched_deadline_ms;  /* how long a full queue pushes back; 0: 1000 */
-    uint64_t total_queue_bytes;    /* of all queues together, EVENTBUS_MESSAGE_UPKEEP for each message included; 0: 512 MiB */
+    uint64_t total_queue_bytes;    /* of all queues together, EVENTBUS_MESSAGE_UPKEEP for each message included; up to 8 MiB
+                                      of free blocks may be kept on top; 0: 512 MiB */
     uint32_t max_topics;           /* topics with statistics of their own; the least recently used goes; 0: 65536 */
     uint32_t max_subscriptions;    /* 0: 1000000 */
 } eventbus_options;

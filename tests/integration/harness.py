@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loom's real processes for tests: a home is a broker, with the bridge in it or in a process of its own."""
 
+import functools
 import json
 import os
 import pathlib
@@ -120,12 +121,10 @@ class Home:
             raise
         return self
 
-    def __exit__(self, kind, problem, _):
+    def __exit__(self, kind, *_):
         try:
             if kind is None:
                 self.stop()
-            elif isinstance(problem, (AssertionError, TimeoutError, agent.Ended, OSError)):
-                problem.add_note(self.logs())
         finally:
             self._clear()
 
@@ -267,8 +266,25 @@ class LoomTest(unittest.TestCase):
     kind = IN_BROKER
     maxDiff = None
 
+    def run(self, result=None):
+        self.homes = []
+        setattr(self, self._testMethodName, self._with_logs(getattr(self, self._testMethodName)))
+        return super().run(result)
+
+    def _with_logs(self, test):
+        """The test; what the processes had to say belongs to its failure."""
+        @functools.wraps(test)
+        def told():
+            try:
+                test()
+            except Exception as problem:
+                problem.add_note("".join(home.logs() for home in self.homes))
+                raise
+        return told
+
     def home(self, **options):
-        return self.enterContext(Home(self.kind, **options))
+        self.homes.append(Home(self.kind, **options))
+        return self.enterContext(self.homes[-1])
 
     def agent(self, home, *arguments, **options):
         return self.enterContext(home.agent(*arguments, **options))

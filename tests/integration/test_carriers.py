@@ -3,9 +3,12 @@
 
 import os
 import pathlib
+import socket
+import struct
 import subprocess
 import tempfile
 import unittest
+import urllib.parse
 
 import agent
 import wire
@@ -75,6 +78,33 @@ class Carriers:
                 self.bus.loom("pub", "--url", url, "to.sub", f"over {scheme}", environment=trust)
                 self.assertEqual(0, receiver.wait())
                 self.assertIn(f"over {scheme}", receiver.out)
+
+    def break_off(self, scheme, beginning):
+        """Connects, says how a handshake begins, and is gone at once."""
+        url = self.bus.url_of(scheme).split("://", 1)[1]
+        if scheme == "ipc":
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(url)
+        else:
+            where = urllib.parse.urlsplit(f"//{url}")
+            sock = socket.create_connection((where.hostname, where.port))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() resets it
+        with sock:
+            sock.sendall(beginning)
+
+    def test_connections_that_break_off_do_not_keep_others_out(self):
+        upgrade = b"GET /loom HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        key = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        beginnings = (b"", b"G", upgrade, upgrade + key, upgrade + b"\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00",
+                      b"\x16\x03\x01\xff\xff" + bytes(100), wire.frame(wire.HELLO, {"protocol": 1, "agent": "gone"}))
+        for scheme in SCHEMES:
+            with self.subTest(scheme):
+                for beginning in beginnings * 5:
+                    self.break_off(scheme, beginning)
+                one = self.connect(scheme, "one").subscribe("a")
+                one.publish("a", b"x")
+                one.wait_events(1)
+                one.close()
 
     def test_a_certificate_that_is_not_trusted_is_refused_by_the_agent(self):
         failed = self.bus.loom("pub", "--url", self.bus.url_of("tls+tcp"), "t", "x", "--wait", "1s", code=1)

@@ -10,19 +10,15 @@ static void versions_are_in_the_order_that_is_documented(void **state)
 {
     (void)state;
     static const char *const ascending[] = {
-        "", "-x", "0-rc", "0", "0.0.1", "0.9", "0.10", "1-alpha", "1-alpha.1", "1-alpha.2", "1-alpha.10", "1-alpha.beta",
+        "0-rc", "0", "0.0.1", "0.9", "0.10", "1-alpha", "1-alpha.1", "1-alpha.2", "1-alpha.10", "1-alpha.beta",
         "1-beta", "1-rc-1", "1", "1.0", "1.0+built.9", "1.0.0", "1.0.1-rc", "1.0.1", "1.9", "1.10-rc.2", "1.10-rc.10",
         "1.10", "1.10.1", "1.99999999999999999999999999", "1.100000000000000000000000000", "1.x", "1.y", "2", "10",
         "beta", "v1"};
     const size_t count = sizeof ascending / sizeof ascending[0];
-    for (size_t i = 1; i < count; i++) {
-        for (size_t j = 1; j < count; j++) {
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < count; j++) {
             const int order = action_version_compare(str_of(ascending[i]), str_of(ascending[j]));
             if ((i < j) != (order < 0) || (i > j) != (order > 0)) {
-                /* "-x" is a pre-release of the text "", so it is where text is */
-                if (strcmp(ascending[i], "-x") == 0 || strcmp(ascending[j], "-x") == 0) {
-                    continue;
-                }
                 print_error("\"%s\" and \"%s\" compare as %d\n", ascending[i], ascending[j], order);
                 fail();
             }
