@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bytes from outside end the session that they came from, with a reason, and harm nobody else."""
 
+import socket
 import struct
 import unittest
 
+import control
 import wire
 from agent import payloads
-from harness import in_both_homes, wait_until
+from harness import LoomTest, in_both_homes, wait_until
 from packing import pack
 
 
@@ -149,6 +151,17 @@ class Malformed:
         for process, (memory, files) in zip(watched, before):
             wait_until(lambda: process.open_files() <= files, f"{process.name} closes what it opened")
             self.assertLess(process.resident_kib() - memory, 4096, process.name)
+
+
+class Listeners(LoomTest):
+    @unittest.skip("nng 1.5.2 stops listening for good (nng issue 1518) and the broker does not notice yet")
+    def test_peers_that_leave_before_the_greeting_do_not_keep_others_out(self):
+        bus = self.home(spans=False)
+        for _ in range(20):
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(str(bus.control_path))
+                sock.sendall(control.GREETING)
+        self.assertIn("eventbus", bus.stats())
 
 
 if __name__ == "__main__":

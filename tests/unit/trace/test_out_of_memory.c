@@ -2,7 +2,8 @@
 #include "tests/support/alloc_fault.h"
 #include "tests/support/check.h"
 
-#include <loom/trace.h>
+#include "trace/span_start.h"
+
 #include <stdlib.h>
 
 static loom_status create_processor(void *user)
@@ -86,6 +87,26 @@ static loom_status run_spans(void *tracer)
     return LOOM_OK;
 }
 
+static loom_status run_decided_spans(void *tracer)
+{
+    static const attr_key key = ATTR_STRING_KEY("large");
+    static char large[4000];
+    memset(large, 'l', sizeof large);
+    const fixed_attr attr = {.key = &key, .string = {large, sizeof large}};
+    loom_span *spans[40]; /* more than the free lists hold */
+    for (size_t i = 0; i < 40; i++) {
+        loom_trace_context decided;
+        assert_true(span_decide(tracer, NULL, &decided));
+        spans[i] = span_start_decided(tracer, "span", &(loom_span_options){.root = true}, &decided, &attr, 1);
+        assert_true(loom_trace_context_valid(loom_span_context(spans[i])));
+        assert_memory_equal(decided.trace_id, loom_span_context(spans[i])->trace_id, LOOM_TRACE_ID_SIZE);
+    }
+    for (size_t i = 0; i < 40; i++) {
+        loom_span_end(spans[i]);
+    }
+    return LOOM_OK;
+}
+
 static void spans_carry_their_context_even_without_memory(void **state)
 {
     (void)state;
@@ -96,6 +117,7 @@ static void spans_carry_their_context_even_without_memory(void **state)
                                                                       .service_name = "oom", .sampler = &always,
                                                                       .processor = processor}));
     (void)alloc_fault_each_survived(run_spans, loom_tracer_get(provider, "oom", NULL));
+    (void)alloc_fault_each_survived(run_decided_spans, loom_tracer_get(provider, "oom", NULL));
     (void)loom_span_processor_shutdown(processor, 5000);
     loom_span_counts c = loom_span_processor_counts(processor);
     assert_int_equal(c.ended, c.exported + c.dropped_full + c.dropped_failed + c.dropped_shutdown);
