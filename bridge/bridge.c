@@ -53,7 +53,13 @@ static void tick_session(session *s, uint64_t now)
 
 void bridge_tick(bridge *b, uint64_t now_ms)
 {
+    /* a process that was stopped, or a machine that slept, has heard nobody: nobody is to blame */
+    uint64_t slept = b->now_ms != 0 && now_ms - b->now_ms > b->options.heartbeat_ms ? now_ms - b->now_ms : 0;
     b->now_ms = now_ms;
+    for (session *s = b->sessions; s != NULL && slept > 0; s = s->next) {
+        s->heard_ms += slept;
+        s->opened_ms += slept;
+    }
     for (session *s = b->sessions, *next; s != NULL; s = next) {
         next = s->next; /* ending a session may close it */
         tick_session(s, now_ms);

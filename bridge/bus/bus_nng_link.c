@@ -97,10 +97,13 @@ static bool dialable(const bus_nng *b, loom_str url, char out[URL_SIZE])
     return url.len > 0 && snprintf(out, URL_SIZE, "%.*s", (int)url.len, url.data) < URL_SIZE;
 }
 
+/* Each attachment has fresh sockets, so these do not dial again by themselves: the old ones would knock at a new broker
+ * just to be closed, and an nng 1.5.2 listener whose peer leaves before the greeting stops accepting (nng issue 1518). */
 static int dial(nng_socket socket, const char *url)
 {
-    (void)nng_socket_set_ms(socket, NNG_OPT_RECONNMINT, 20);
-    (void)nng_socket_set_ms(socket, NNG_OPT_RECONNMAXT, 500);
+    enum { HOUR_MS = 3600 * 1000 };
+    (void)nng_socket_set_ms(socket, NNG_OPT_RECONNMINT, HOUR_MS);
+    (void)nng_socket_set_ms(socket, NNG_OPT_RECONNMAXT, HOUR_MS);
     return nng_dial(socket, url, NULL, NNG_FLAG_NONBLOCK);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/bus_client.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -87,10 +88,12 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
         close_telemetry(client);
         return false;
     }
+    const char *address = with.url != NULL ? with.url : getenv("LOOM_URL");
+    address = address != NULL && address[0] != '\0' ? address : "the default address";
     st = loom_agent_wait_connected(client->agent, (uint32_t)(wait_ns / 1000000));
     if (st != LOOM_OK) {
         *exit_code = command_fail(c, "no broker at %s (%s); start one with `loom-broker`, or name it with --url or LOOM_URL.",
-                                  with.url != NULL ? with.url : "the default address", loom_status_text(st));
+                                  address, loom_status_text(st));
         (void)loom_agent_close_within(client->agent, 0);
         close_telemetry(client);
         return false;

@@ -210,12 +210,21 @@ static void no_more_sessions_than_allowed_are_opened(void **state)
     fake_agent_close(&more[1]);
 }
 
+/* As a loop does it: a larger jump would mean that the process had been stopped. */
+static void tick_up_to(bridge *b, uint64_t from, uint64_t to)
+{
+    for (uint64_t now = from; now < to; now += 250) {
+        bridge_tick(b, now);
+    }
+    bridge_tick(b, to);
+}
+
 static void a_connection_without_hello_ends_after_ten_seconds(void **state)
 {
     fixture *f = *state;
     bridge_tick(f->bridge, 5000);
     assert_status(LOOM_OK, fake_agent_open(&f->a, f->bridge));
-    bridge_tick(f->bridge, 15000);
+    tick_up_to(f->bridge, 5000, 15000);
     assert_int_equal(0, f->a.ended);
     bridge_tick(f->bridge, 15001);
     assert_ended(&f->a, FRAME_ERROR, LOOM_ETIMEDOUT, "no hello in time");
@@ -246,13 +255,24 @@ static void anything_heard_keeps_a_session_alive(void **state)
     fixture *f = *state;
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
     for (uint64_t now = 2500; now <= 10000; now += 2500) {
-        bridge_tick(f->bridge, now);
+        tick_up_to(f->bridge, now - 2250, now);
         fake_agent_hear(&f->a);
         uint64_t asked = fake_agent_frame(&f->a, FRAME_PING)->u.number;
         assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PONG, asked));
         fake_agent_send(&f->a);
     }
     assert_int_equal(0, f->a.ended);
+}
+
+static void a_process_that_was_stopped_blames_nobody_for_its_silence(void **state)
+{
+    fixture *f = *state;
+    bridge_tick(f->bridge, 1);
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    bridge_tick(f->bridge, 60001);
+    assert_int_equal(0, f->a.ended);
+    tick_up_to(f->bridge, 60001, 63002); /* three intervals of silence that it did listen to */
+    assert_ended(&f->a, FRAME_ERROR, LOOM_EEXPIRED, "no heartbeat in time");
 }
 
 static void a_ping_is_answered_with_its_number(void **state)
@@ -326,6 +346,7 @@ int main(void)
         with_fixture(a_connection_without_hello_ends_after_ten_seconds),
         with_fixture(silence_is_asked_about_once_and_ends_the_session_after_three_intervals),
         with_fixture(anything_heard_keeps_a_session_alive),
+        with_fixture(a_process_that_was_stopped_blames_nobody_for_its_silence),
         with_fixture(a_ping_is_answered_with_its_number),
         with_fixture(an_agent_that_says_bye_is_answered_and_gone),
         with_fixture(the_end_of_the_bridge_is_told_to_every_session),
