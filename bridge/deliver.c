@@ -52,6 +52,7 @@ static void refused(void *user, const uint8_t id[LOOM_UUID_SIZE], loom_status st
     frame_outcome f = {.status = (uint64_t)status, .text = {text, strlen(text)}, .message_id = {id, LOOM_UUID_SIZE}};
     size_t before = s->out.len;
     s->bridge->stats.refused++;
+    loom_span_record_error(s->publishing, loom_status_name(status), text); /* NULL when the answer comes later */
     session_appended(s, frame_put_outcome(&s->out, FRAME_NOTICE, &f));
     s->reply_bytes += s->out.len - before;
     session_wake(s, before);

@@ -90,11 +90,17 @@ static void publish(session *s, const envelope_view *view, uint8_t *wire)
     if (patch) {
         hop_patch(wire, &ctx);
     }
-    b->options.bus->ops->publish(b->options.bus, s->port, view, wire);
+    s->publishing = span;
+    if (sent_by(s, view)) {
+        b->options.bus->ops->publish(b->options.bus, s->port, view, wire);
+        s->published++;
+        b->stats.published++;
+        b->stats.published_bytes += view->len;
+    } else {
+        refuse(s, view, LOOM_EDENIED, "the sender is not the agent of this session");
+    }
+    s->publishing = NULL;
     loom_span_end(span);
-    s->published++;
-    b->stats.published++;
-    b->stats.published_bytes += view->len;
 }
 
 /* One envelope at the start of wire. *used: its bytes in the frame. */
@@ -117,10 +123,6 @@ static loom_status take_envelope(session *s, uint8_t *wire, size_t len, uint32_t
         if ((st = rewrite(s, &view, &wire, reason)) != LOOM_OK) {
             return st;
         }
-    }
-    if (!sent_by(s, &view)) {
-        refuse(s, &view, LOOM_EDENIED, "the sender is not the agent of this session");
-        return LOOM_OK;
     }
     publish(s, &view, wire);
     return LOOM_OK;

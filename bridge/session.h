@@ -39,6 +39,7 @@ struct session {
     char agent[LOOM_AGENT_ID_MAX + 1];
     size_t agent_len;
     bus_port *port;           /* NULL before hello and after the end */
+    loom_span *publishing;    /* bridge.publish of the message that is being handed to the bus; NULL: none, not sampled */
     frame_writer out;
     uint64_t opened_ms, heard_ms;
     uint64_t reply_bytes;     /* acks and pongs in out */

@@ -126,6 +126,21 @@ static void a_span_says_whose_message_it_was(void **state)
     loom_envelope_unref(env);
 }
 
+static void a_refused_message_shows_why_on_its_span(void **state)
+{
+    fixture *f = *state;
+    loom_envelope_fields fields = {.topic = STR("t.u"), .sender = STR("somebody-else")};
+    loom_envelope *env;
+    loom_envelope_inject(&fields, &producer);
+    assert_status(LOOM_OK, loom_envelope_create(&env, &fields));
+    publish(f, env);
+    recorded_read(&f->recorded);
+    json_t *status = json_object_get(recorded_span(&f->recorded, "bridge.publish"), "status");
+    assert_int_equal(LOOM_SPAN_ERROR, json_integer_value(json_object_get(status, "code")));
+    assert_string_equal("the sender is not the agent of this session", recorded_string(status, "message"));
+    loom_envelope_unref(env);
+}
+
 static void a_hop_changes_nothing_of_a_message_but_its_context(void **state)
 {
     fixture *f = *state;
@@ -231,6 +246,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_fixture(each_hop_is_the_child_of_the_one_before),
         with_fixture(a_span_says_whose_message_it_was),
+        with_fixture(a_refused_message_shows_why_on_its_span),
         with_fixture(a_hop_changes_nothing_of_a_message_but_its_context),
         with_fixture(an_unsampled_message_passes_byte_for_byte_and_makes_no_span),
         with_fixture(a_message_without_a_context_gets_a_root),
