@@ -33,7 +33,8 @@ LOOM_MUST_CHECK loom_status receiver_open(receiver **out, const receiver_options
 const char *receiver_address(const receiver *r);
 uint16_t receiver_port(const receiver *r);
 receiver_counts receiver_read_counts(receiver *r);
-/* Ends connections, and returns when no thread works for the receiver any more. NULL is allowed. */
+/* Ends connections, and returns when no thread works for the receiver any more; after three seconds in any case: what nng
+ * has not let go of by then is left to the end of the process. NULL is allowed. */
 void receiver_close(receiver *r);
 
 #endif
