@@ -202,28 +202,10 @@ loom_status bus_put_pressure(frame_writer *w, bool on)
     return frame_put_number(w, (frame_type)BUS_FRAME_PRESSURE, on ? 1 : 0);
 }
 
-static bool reserve(frame_writer *w, size_t more)
-{
-    if (w->cap - w->len >= more) {
-        return true;
-    }
-    size_t cap = w->cap > 0 ? w->cap : 4096;
-    while (cap - w->len < more) {
-        cap *= 2;
-    }
-    uint8_t *data = realloc(w->data, cap);
-    if (data == NULL) {
-        return false;
-    }
-    w->data = data;
-    w->cap = cap;
-    return true;
-}
-
 loom_status bus_put_raw(frame_writer *w, loom_bytes frames)
 {
     frame_writer_seal(w);
-    if (!reserve(w, frames.len)) {
+    if (!frame_writer_reserve(w, frames.len)) {
         return LOOM_ENOMEM;
     }
     mp_put_raw(w->data + w->len, frames.data, frames.len);
@@ -259,7 +241,7 @@ loom_status bus_put_delivery(frame_writer *w, bus_fanout *last, uint64_t session
         if (w->batch_type != (frame_type)BUS_FRAME_FANOUT || w->len - w->batch_at > FRAME_BATCH_TARGET) {
             frame_writer_seal(w);
         }
-        if (!reserve(w, FANOUT_HEADER_SIZE + view->len + TARGETS_HEADER_SIZE + TARGET_MAX)) {
+        if (!frame_writer_reserve(w, FANOUT_HEADER_SIZE + view->len + TARGETS_HEADER_SIZE + TARGET_MAX)) {
             return LOOM_ENOMEM;
         }
         if (w->batch_type == 0) {
@@ -274,7 +256,7 @@ loom_status bus_put_delivery(frame_writer *w, bus_fanout *last, uint64_t session
         w->data[w->len] = MP_ARRAY32;
         w->len += TARGETS_HEADER_SIZE;
         w->batch_count += 2;
-    } else if (!reserve(w, TARGET_MAX)) {
+    } else if (!frame_writer_reserve(w, TARGET_MAX)) {
         return LOOM_ENOMEM;
     }
     uint8_t *p = mp_put_uint(w->data + w->len, session);

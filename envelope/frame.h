@@ -181,6 +181,8 @@ typedef struct frame_writer {
 
 void frame_writer_init(frame_writer *w);
 void frame_writer_fini(frame_writer *w);
+/* Room for more bytes after len. False: out of memory, and nothing has changed. */
+bool frame_writer_reserve(frame_writer *w, size_t more);
 /* Closes an open batch, so that the bytes are whole frames. */
 void frame_writer_seal(frame_writer *w);
 /* Empties it and keeps its memory. */

@@ -30,7 +30,7 @@ void frame_writer_clear(frame_writer *w)
     w->batch_type = 0;
 }
 
-static bool reserve(frame_writer *w, size_t more)
+bool frame_writer_reserve(frame_writer *w, size_t more)
 {
     if (w->cap - w->len >= more) {
         return true;
@@ -63,7 +63,7 @@ static uint8_t *batch_room(frame_writer *w, frame_type type, size_t size)
     if (w->batch_type != 0 && (w->batch_type != type || w->len - w->batch_at > FRAME_BATCH_TARGET)) {
         frame_writer_seal(w);
     }
-    if (!reserve(w, BATCH_HEADER_SIZE + size)) {
+    if (!frame_writer_reserve(w, BATCH_HEADER_SIZE + size)) {
         return NULL;
     }
     if (w->batch_type == 0) {
@@ -115,7 +115,7 @@ typedef struct appender {
 static int append(void *user, const char *data, size_t len)
 {
     appender *a = user;
-    if (a->failed || !reserve(a->w, len)) {
+    if (a->failed || !frame_writer_reserve(a->w, len)) {
         a->failed = true;
         return -1;
     }

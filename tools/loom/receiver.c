@@ -13,10 +13,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
-#include <unistd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define CLOSE_TIMEOUT_S 3         /* of nng, to let go of its connections */
 #define BODY_TIMEOUT_MS 30000    /* from the last header to the last byte of the body */
