@@ -32,12 +32,21 @@ void bridge_destroy(bridge *b)
     }
 }
 
+/* What the bus knows of an agent's life is as old as a heartbeat: it is told, unless there is nothing new. */
+static void tell_heard(session *s, uint64_t now)
+{
+    if (s->heard_ms > s->told_ms && now >= s->told_ms + s->bridge->options.heartbeat_ms) {
+        s->told_ms = s->heard_ms;
+        session_pass_up(s, &(frame){.type = FRAME_PING, .u.number = now > s->heard_ms ? now - s->heard_ms : 0});
+    }
+}
+
 static void tick_session(session *s, uint64_t now)
 {
     uint64_t silent = now > s->heard_ms ? now - s->heard_ms : 0;
     uint32_t interval = s->bridge->options.heartbeat_ms;
-    if (s->doomed) {
-        session_end(s, FRAME_ERROR, LOOM_ENOMEM, "the bridge is out of memory");
+    if (s->doom != LOOM_OK) {
+        session_end_doomed(s);
     } else if (s->state == SESSION_NEW && now > s->opened_ms + SESSION_HELLO_MS) {
         session_end(s, FRAME_ERROR, LOOM_ETIMEDOUT, "no hello in time");
     } else if (s->state == SESSION_OPEN && silent > (uint64_t)interval * SESSION_SILENT_INTERVALS) {
@@ -49,6 +58,9 @@ static void tick_session(session *s, uint64_t now)
         session_appended(s, frame_put_number(&s->out, FRAME_PING, now));
         session_wake(s, before);
     }
+    if (s->state == SESSION_OPEN) {
+        tell_heard(s, now);
+    }
 }
 
 void bridge_tick(bridge *b, uint64_t now_ms)
@@ -58,6 +70,7 @@ void bridge_tick(bridge *b, uint64_t now_ms)
     b->now_ms = now_ms;
     for (session *s = b->sessions; s != NULL && slept > 0; s = s->next) {
         s->heard_ms += slept;
+        s->told_ms += slept;
         s->opened_ms += slept;
     }
     for (session *s = b->sessions, *next; s != NULL; s = next) {

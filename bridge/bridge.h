@@ -66,9 +66,14 @@ frame_writer *session_output(session *s);
 /* backlog: bytes taken from session_output() that the kernel has not taken yet. */
 void session_sent(session *s, size_t backlog);
 
+typedef struct bridge_flow {
+    uint64_t up, down; /* from agents, to agents */
+} bridge_flow;
+
 typedef struct bridge_stats {
     uint64_t published, published_bytes, forwarded, forwarded_bytes;
-    uint64_t refused;            /* messages answered with a notice */
+    uint64_t refused;            /* messages answered with a notice, calls that did not reach the bus */
+    bridge_flow calls, results, reports, cancels; /* a call goes up from its caller and down to a provider */
     uint64_t invalid_contexts;   /* trace contexts that counted as absent */
     uint64_t protocol_errors;    /* sessions ended by bytes that could not be parsed */
     uint64_t replaced, expired;  /* sessions */

@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way from a bridge to the broker: one small interface with two implementations, a direct call into the broker core
- * (broker/bus_local.h) and nng sockets (bridge/bus_nng.h). The bridge does not know which one it has.
+ * (broker/bus_local.h) and a connection to a broker process (bridge/bus/bus_remote.h). The bridge does not know which one
+ * it has.
  *
- * A session has one port on the bus. Requests are answered through the handlers, at once or later, in order.
- * Threads: the loop's. Handlers run inside calls of the bus or from the loop, and may call the bus only where it says so. */
+ * A session has one port on the bus. What a port says and hears are the frames of the agent link; the two that come with
+ * an envelope, publish and call, have functions of their own, because the bridge has scanned and may patch it.
+ * Which way a frame goes says what it means: a call that goes up is an invocation, one that comes down is work for a
+ * provider; a result or report goes up from a provider, and comes down to a caller; cancel and call_credit the other way.
+ *
+ * Up:   subscribe, unsubscribe, provide (each answered by an ack), result, report, cancel, call_credit,
+ *       ping (the agent was heard: at most one a heartbeat; number: ms since)
+ * Down: ack, notice (one published message was refused), result, report, cancel, call_credit
+ *
+ * Threads: the loop's. Handlers run inside calls of the bus or from the loop. A handler must not call the bus, but for
+ * grant(). */
 #ifndef LOOM_BRIDGE_BUS_H
 #define LOOM_BRIDGE_BUS_H
 
@@ -13,29 +23,41 @@
 typedef struct bus bus;
 typedef struct bus_port bus_port;
 
+/* What is known of the agent behind a port. Borrowed for the call. */
+typedef struct bus_agent {
+    loom_str id;
+    loom_str software;    /* such as "libloom/0.1.0"; may be empty */
+    loom_bytes instance;  /* 16 bytes or none */
+    uint64_t heartbeat_ms;
+    const char *peer;     /* its connection, for people */
+} bus_agent;
+
 typedef struct bus_handlers {
     /* One message for one subscription. view is borrowed for the call and shared: copy, then patch the copy. */
     void (*deliver)(void *user, uint64_t subscription, const envelope_view *view);
     /* on: a queue is full, stop granting publish credit to the agent. off: go on. */
     void (*pressure)(void *user, bool on);
-    /* A subscribe or unsubscribe is done. text may be empty. */
-    void (*answered)(void *user, uint64_t request, loom_status status, const char *text);
-    /* The bus has refused one published message. */
-    void (*refused)(void *user, const uint8_t id[LOOM_UUID_SIZE], loom_status status, const char *text);
+    /* A provider is asked to work. view as in deliver; f->envelope is not set. */
+    void (*call)(void *user, const frame_call *f, const envelope_view *view);
+    /* Any other frame. Borrowed for the call. */
+    void (*frame)(void *user, const frame *f);
 } bus_handlers;
 
 typedef struct bus_ops {
     /* LOOM_ENOMEM; LOOM_EFULL: too many. handlers must outlive the port. */
-    loom_status (*attach)(bus *b, bus_port **out, loom_str agent, const bus_handlers *handlers, void *user);
-    /* Ends its subscriptions; no handler is called after this. NULL is allowed. */
-    void (*detach)(bus *b, bus_port *port);
-    void (*subscribe)(bus *b, bus_port *port, const frame_subscribe *request);
-    void (*unsubscribe)(bus *b, bus_port *port, const frame_unsubscribe *request);
+    loom_status (*attach)(bus *b, bus_port **out, const bus_agent *agent, const bus_handlers *handlers, void *user);
+    /* Ends its subscriptions, capabilities and calls; no handler is called after this. NULL is allowed. why: what the
+     * directory says about it (LOOM_OK: the agent said goodbye). */
+    void (*detach)(bus *b, bus_port *port, loom_status why);
     /* Credit of the agent behind the port, as totals since it was attached. Delivers at once what waited for it. */
     void (*grant)(bus *b, bus_port *port, uint64_t messages, uint64_t bytes);
-    /* One scanned envelope, hop in place; wire is view->data, the caller's, and may be patched. Refusals come through
-     * the handler. Takes nothing over: the bytes may go when it returns. */
+    /* One scanned envelope, hop in place; wire is view->data, the caller's, and may be patched. Refusals come as notices.
+     * Takes nothing over: the bytes may go when it returns. */
     void (*publish)(bus *b, bus_port *port, const envelope_view *view, uint8_t *wire);
+    /* The same for an invocation; its outcome comes as a result. f->envelope is not looked at. */
+    void (*call)(bus *b, bus_port *port, const frame_call *f, const envelope_view *view, uint8_t *wire);
+    /* Any other frame that goes up. */
+    void (*frame)(bus *b, bus_port *port, const frame *f);
 } bus_ops;
 
 struct bus {

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the bus brings to a session: deliveries, push-back, answers.
+/* What the bus brings to a session: deliveries, calls, push-back. The rest is in session_answer.c.
  *
  * A delivery is one copy, from wherever the message lies into the outgoing bytes of the session; the context of its
- * bridge.forward span is patched in the copy. */
+ * bridge.forward span is patched in the copy. So is a call, whose span lives until its outcome. */
 #include <string.h>
 
-#include "bridge/session.h"
+#include "bridge/attempts.h"
+#include "trace/messaging/call_span.h"
 #include "trace/messaging/message_span.h"
 
 static void deliver(void *user, uint64_t subscription, const envelope_view *view)
 {
     session *s = user;
     bridge *b = s->bridge;
+    if (s->doom != LOOM_OK) {
+        return;
+    }
     size_t before = s->out.len;
     uint8_t *copy = frame_deliver_begin(&s->out, subscription, view->len);
     if (copy == NULL) {
-        s->doomed = true; /* ends at the next frame or tick; a subscriber that misses messages must not go on */
+        session_appended(s, LOOM_ENOMEM); /* a subscriber that misses messages must not go on */
         return;
     }
     memcpy(copy, view->data, view->len);
@@ -41,21 +45,30 @@ static void pressure(void *user, bool on)
     session_grant_publish(s);
 }
 
-static void answered(void *user, uint64_t request, loom_status status, const char *text)
-{
-    session_ack(user, request, status, text);
-}
-
-static void refused(void *user, const uint8_t id[LOOM_UUID_SIZE], loom_status status, const char *text)
+static void call(void *user, const frame_call *f, const envelope_view *view)
 {
     session *s = user;
-    frame_outcome f = {.status = (uint64_t)status, .text = {text, strlen(text)}, .message_id = {id, LOOM_UUID_SIZE}};
+    if (s->doom != LOOM_OK) {
+        return;
+    }
     size_t before = s->out.len;
-    s->bridge->stats.refused++;
-    loom_span_record_error(s->publishing, loom_status_name(status), text); /* NULL when the answer comes later */
-    session_appended(s, frame_put_outcome(&s->out, FRAME_NOTICE, &f));
-    s->reply_bytes += s->out.len - before;
-    session_wake(s, before);
+    uint8_t *copy = frame_call_begin(&s->out, f, view->len);
+    if (copy == NULL) {
+        session_appended(s, LOOM_ENOMEM);
+        return;
+    }
+    memcpy(copy, view->data, view->len);
+    loom_trace_context ctx;
+    bool patch;
+    call_facts facts = call_facts_of(view, session_agent(s), f->capability, f->version, f->call_id);
+    loom_span *span = call_span_pass(s->bridge->options.tracer, HOP_ACTION_FORWARD, &facts, view, &ctx, &patch);
+    if (patch) {
+        hop_patch(copy, &ctx);
+    }
+    attempts_add(s, f->call_id, span);
+    frame_call_commit(&s->out, view->len);
+    s->bridge->stats.calls.down++;
+    session_called(s, before);
 }
 
-const bus_handlers session_bus_handlers = {deliver, pressure, answered, refused};
+const bus_handlers session_bus_handlers = {deliver, pressure, call, session_answer};

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loom-bridge: agents' sessions in a process of their own, near the agents; reaches the broker over nng. */
+/* loom-bridge: agents' sessions in a process of their own, near the agents; reaches the broker over one connection. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "bridge/bus/bus_nng.h"
+#include "bridge/bus/bus_remote.h"
 #include "bridge/host/host.h"
 #include "bridge/metrics/metrics_server.h"
 
@@ -19,19 +19,19 @@ static const program_spec spec = {
     .extra_count = 1,
     .examples = "Examples:\n"
                 "  loom-bridge                                            agents of this machine, broker of this machine\n"
-                "  loom-bridge --bus-control tcp://broker.internal:7710   a broker elsewhere\n"
+                "  loom-bridge --bus-bridge tcp://broker.internal:7711    a broker elsewhere\n"
                 "  LOOM_URL=tcp://127.0.0.1:7701 my-agent                 an agent that connects to this bridge\n",
 };
 
 typedef struct bridge_process {
     host host;
-    bus_nng *bus;
+    bus_remote *bus;
     char id[128];
 } bridge_process;
 
 static bool nothing_unsent(void *user)
 {
-    return bus_nng_get_stats(((bridge_process *)user)->bus).unsent_bytes == 0;
+    return bus_remote_get_stats(((bridge_process *)user)->bus).unsent_bytes == 0;
 }
 
 static void on_bus_log(void *user, int level, const char *text)
@@ -51,15 +51,20 @@ static void on_connected(void *user, bool on)
 
 static void write_metrics(void *user, FILE *out)
 {
-    bus_nng_stats b = bus_nng_get_stats(((bridge_process *)user)->bus);
+    bus_remote_stats b = bus_remote_get_stats(((bridge_process *)user)->bus);
     metrics_gauge(out, "loom_bus_connected", "1 while the broker is reached.", b.connected);
+    metrics_gauge(out, "loom_bus_ports", "Agents on the bus, now.", b.ports);
     metrics_counter(out, "loom_bus_sent_total", "Messages sent to the broker.", b.sent);
     metrics_counter(out, "loom_bus_received_total", "Messages received from the broker.", b.received);
-    metrics_counter(out, "loom_bus_gaps_total", "Messages of the bus that did not follow: a loss.", b.gaps);
-    metrics_counter(out, "loom_bus_malformed_total", "Messages of the bus that could not be read.", b.malformed);
+    metrics_counter(out, "loom_bus_malformed_total", "Connections given up for what the broker said.", b.malformed);
+    metrics_counter(out, "loom_bus_memory_lost_total", "Connections given up for want of memory.", b.lost_memory);
     metrics_counter(out, "loom_bus_attachments_total", "Times the broker was reached.", b.attachments);
+    metrics_counter(out, "loom_bus_not_restored_total", "Subscriptions and capabilities that a later broker refused.",
+                    b.not_restored);
     metrics_counter(out, "loom_bus_unconfirmed_total", "Events that may have been lost with a broker.", b.unconfirmed);
     metrics_counter(out, "loom_bus_refused_total", "Events refused because too much waited for the broker.", b.refused);
+    metrics_counter(out, "loom_bus_calls_lost_total", "Calls that failed for want of a broker.", b.calls_lost);
+    metrics_counter(out, "loom_bus_late_total", "Results and reports of calls that were over.", b.late);
     metrics_gauge(out, "loom_bus_unsent_bytes", "Bytes that wait for the broker.", b.unsent_bytes);
 }
 
@@ -78,24 +83,24 @@ static void make_id(bridge_process *p, const char *wanted)
 static loom_status serve(bridge_process *p, const settings_bridge *s)
 {
     make_id(p, s->id);
-    bus_nng_options with = {
-        .control = s->bus_control,
+    bus_remote_options with = {
+        .url = s->bus_bridge,
         .bridge_id = p->id,
         .software = "loom-bridge/" LOOM_VERSION,
         .log = on_bus_log,
         .connected = on_connected,
         .user = p,
     };
-    loom_status st = bus_nng_open(&p->bus, &p->host.loop, &with);
+    loom_status st = bus_remote_open(&p->bus, &p->host.loop, &with);
     if (st != LOOM_OK) {
-        log_error(p->host.log, "cannot reach for the broker url=%s: %s", s->bus_control, loom_status_text(st));
+        log_error(p->host.log, "cannot reach for the broker url=%s: %s", s->bus_bridge, loom_status_text(st));
         return st;
     }
     if ((st = host_serve_metrics(&p->host, s->metrics_listen, write_metrics, p)) != LOOM_OK) {
         return st;
     }
     return host_serve(&p->host, &(host_serve_options){
-        .bus = bus_nng_bus(p->bus),
+        .bus = bus_remote_bus(p->bus),
         .bridge_id = p->id,
         .software = "loom-bridge/" LOOM_VERSION,
         .tracer = host_tracer(&p->host, "loom-bridge"),
@@ -128,7 +133,7 @@ int main(int argc, char *argv[])
     exit_code = serve(&me, &p.settings.bridge) == LOOM_OK ? host_run(&me.host) : 1;
     host_end_serving(&me.host);
     if (me.bus != NULL) {
-        bus_nng_close(me.bus, p.settings.bridge.drain_timeout_ms, on_bus_closed, &me);
+        bus_remote_close(me.bus, p.settings.bridge.drain_timeout_ms, on_bus_closed, &me);
         while (me.bus != NULL) {
             uv_run(&me.host.loop, UV_RUN_ONCE);
         }

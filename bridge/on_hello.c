@@ -7,6 +7,7 @@
 
 #include "bridge/agents.h"
 #include "bridge/session.h"
+#include "envelope/utf8.h"
 
 /* An agent id is one topic segment, so that agent.{id}.replies is a topic. */
 static bool valid_agent_id(loom_str id)
@@ -36,6 +37,19 @@ static loom_status take_place(session *s)
     return st;
 }
 
+static loom_status attach(session *s, const frame_hello *f)
+{
+    bridge *b = s->bridge;
+    bus_agent about = {
+        .id = session_agent(s),
+        .software = utf8_valid(f->software) ? f->software : (loom_str){0},
+        .instance = f->instance.len == LOOM_UUID_SIZE ? f->instance : (loom_bytes){0},
+        .heartbeat_ms = b->options.heartbeat_ms,
+        .peer = s->peer,
+    };
+    return b->options.bus->ops->attach(b->options.bus, &s->port, &about, &session_bus_handlers, s);
+}
+
 loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_SIZE])
 {
     bridge *b = s->bridge;
@@ -58,7 +72,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
 
     loom_status st = take_place(s);
     if (st == LOOM_OK) {
-        st = b->options.bus->ops->attach(b->options.bus, &s->port, session_agent(s), &session_bus_handlers, s);
+        st = attach(s, f);
     }
     if (st != LOOM_OK) {
         snprintf(reason, FRAME_REASON_SIZE, "cannot take the agent on: %s", loom_status_text(st));

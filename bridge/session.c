@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "bridge/agents.h"
+#include "bridge/attempts.h"
 
 session_info session_describe(const session *s)
 {
@@ -58,7 +59,7 @@ loom_status session_open(bridge *b, session **out, const session_io *io, void *u
     s->io = io;
     s->io_user = user;
     s->id = ++b->next_session;
-    s->opened_ms = s->heard_ms = b->now_ms;
+    s->opened_ms = s->heard_ms = s->told_ms = b->now_ms;
     frame_writer_init(&s->out);
     s->next = b->sessions;
     if (s->next != NULL) {
@@ -71,13 +72,14 @@ loom_status session_open(bridge *b, session **out, const session_io *io, void *u
 }
 
 /* Off the bus and out of the table, if this very session is the one that is in it. */
-static void withdraw(session *s)
+static void withdraw(session *s, loom_status why)
 {
     bridge *b = s->bridge;
     if (s->port != NULL) {
-        b->options.bus->ops->detach(b->options.bus, s->port);
+        b->options.bus->ops->detach(b->options.bus, s->port, why);
         s->port = NULL;
     }
+    attempts_end_all(s);
     agents_leave(b, s);
 }
 
@@ -86,7 +88,7 @@ void session_end(session *s, frame_type how, loom_status why, const char *text)
     if (s->state == SESSION_ENDED) {
         return;
     }
-    withdraw(s);
+    withdraw(s, why);
     s->state = SESSION_ENDED;
     session_log(s, why == LOOM_OK || why == LOOM_ECLOSED ? BRIDGE_LOG_INFO : BRIDGE_LOG_WARN, "session ended: %s (%s)", text,
                 loom_status_name(why));
@@ -100,7 +102,7 @@ void session_close(session *s)
     bridge *b = s->bridge;
     if (s->state != SESSION_ENDED) {
         session_log(s, BRIDGE_LOG_INFO, "session ended: connection closed");
-        withdraw(s);
+        withdraw(s, LOOM_ENOTCONN);
     }
     if (s->prev != NULL) {
         s->prev->next = s->next;
@@ -116,17 +118,62 @@ void session_close(session *s)
     free(s);
 }
 
+void session_doom(session *s, loom_status why, const char *text)
+{
+    if (s->doom == LOOM_OK) {
+        s->doom = why;
+        s->doom_text = text;
+    }
+}
+
+void session_end_doomed(session *s)
+{
+    if (s->doom != LOOM_OK) {
+        session_end(s, FRAME_ERROR, s->doom, s->doom_text);
+    }
+}
+
 void session_appended(session *s, loom_status st)
 {
     if (st != LOOM_OK) {
-        s->doomed = true;
+        session_doom(s, st, st == LOOM_ENOMEM ? "the bridge is out of memory" : "a frame for the agent is over its limit");
     }
 }
 
 void session_wake(session *s, size_t before)
 {
+    s->appended += s->out.len - before;
     if (before == 0 && s->out.len > 0) {
         s->io->output(s->io_user);
+    }
+}
+
+/* out grew from before by frames of the kind that u counts. */
+static void count_unread(session *s, session_unread *u, size_t before, uint64_t max, const char *text)
+{
+    u->newer += s->out.len - before;
+    if (u->older + u->newer > max && s->backlog + s->out.len > max) { /* the first may count what has been read */
+        session_doom(s, LOOM_EFULL, text);
+    }
+    session_wake(s, before);
+}
+
+void session_replied(session *s, size_t before)
+{
+    count_unread(s, &s->replies, before, SESSION_REPLIES_MAX, "the agent does not read the answers to its requests");
+}
+
+void session_called(session *s, size_t before)
+{
+    count_unread(s, &s->calls, before, SESSION_CALLS_MAX, "the agent does not read its calls and their results");
+}
+
+static void forget_read(session_unread *u, uint64_t read, uint64_t appended)
+{
+    if (read == appended) {
+        *u = (session_unread){.mark = appended};
+    } else if (read >= u->mark) {
+        *u = (session_unread){.older = u->newer, .mark = appended};
     }
 }
 
@@ -137,10 +184,11 @@ frame_writer *session_output(session *s)
 
 void session_sent(session *s, size_t backlog)
 {
+    uint64_t waiting = backlog + s->out.len;
+    uint64_t read = s->appended > waiting ? s->appended - waiting : 0; /* a carrier's own bytes may be in the backlog */
     s->backlog = backlog;
-    if (s->reply_bytes > backlog + s->out.len) { /* no more than all that is unread */
-        s->reply_bytes = backlog + s->out.len;
-    }
+    forget_read(&s->replies, read, s->appended);
+    forget_read(&s->calls, read, s->appended);
     session_apply_credit(s, false);
 }
 
@@ -179,27 +227,33 @@ void session_grant_publish(session *s)
     session_wake(s, before);
 }
 
-void session_ack(session *s, uint64_t request, loom_status st, const char *text)
+void session_pass_up(session *s, const frame *f)
 {
-    frame_outcome f = {.request = request, .status = (uint64_t)st, .text = {text, strlen(text)}};
-    size_t before = s->out.len;
-    session_appended(s, frame_put_outcome(&s->out, FRAME_ACK, &f));
-    s->reply_bytes += s->out.len - before;
-    session_wake(s, before);
+    s->bridge->options.bus->ops->frame(s->bridge->options.bus, s->port, f);
 }
 
 static void pong(session *s, uint64_t number)
 {
     size_t before = s->out.len;
     session_appended(s, frame_put_number(&s->out, FRAME_PONG, number));
-    s->reply_bytes += s->out.len - before;
-    session_wake(s, before);
+    session_replied(s, before);
 }
 
 static loom_status unexpected(frame_type type, char reason[FRAME_REASON_SIZE], const char *when)
 {
     snprintf(reason, FRAME_REASON_SIZE, "%s frame %s", frame_type_name(type), when);
     return LOOM_EPROTO;
+}
+
+static void goodbye(session *s, frame_type how, loom_str text)
+{
+    session_log(s, BRIDGE_LOG_DEBUG, "agent says %s: \"%.*s\"", frame_type_name(how), (int)text.len,
+                text.data != NULL ? text.data : "");
+    if (how == FRAME_BYE) {
+        session_end(s, FRAME_BYE, LOOM_OK, "goodbye");
+    } else {
+        session_end(s, FRAME_BYE, LOOM_EREMOTE, "the agent ended it with an error");
+    }
 }
 
 /* The table of verbs. */
@@ -211,24 +265,20 @@ static loom_status handle(session *s, const frame *f, char reason[FRAME_REASON_S
     switch (f->type) {
     case FRAME_HELLO:
         return s->state == SESSION_NEW ? on_hello(s, &f->u.hello, reason) : unexpected(f->type, reason, "twice");
-    case FRAME_SUBSCRIBE: return on_subscribe(s, &f->u.subscribe);
-    case FRAME_UNSUBSCRIBE: return on_unsubscribe(s, &f->u.unsubscribe);
+    case FRAME_SUBSCRIBE:
+    case FRAME_UNSUBSCRIBE:
+    case FRAME_PROVIDE: /* the bus answers with an ack */
+    case FRAME_CALL_CREDIT: session_pass_up(s, f); return LOOM_OK;
     case FRAME_PUBLISH: return on_publish(s, &f->u.batch, reason);
     case FRAME_CREDIT: on_credit(s, f->u.credit.messages, f->u.credit.bytes); return LOOM_OK;
-    case FRAME_CALL: on_call(s, &f->u.call); return LOOM_OK;
-    case FRAME_RESULT:
-    case FRAME_CANCEL: return LOOM_OK; /* of a call that is not there (any more) */
-    case FRAME_PROVIDE:
-        session_ack(s, f->u.provide.request, LOOM_EVERSION, "this broker does not serve capabilities");
-        return LOOM_OK;
+    case FRAME_CALL: return on_call(s, &f->u.call, reason);
+    case FRAME_CANCEL: on_cancel(s, f); return LOOM_OK;
+    case FRAME_RESULT: on_result(s, f); return LOOM_OK;
+    case FRAME_REPORT: on_report(s, f); return LOOM_OK;
     case FRAME_PING: pong(s, f->u.number); return LOOM_OK;
     case FRAME_PONG: s->pinged = false; return LOOM_OK;
     case FRAME_ERROR:
-    case FRAME_BYE:
-        session_log(s, BRIDGE_LOG_DEBUG, "agent says %s: \"%.*s\"", frame_type_name(f->type), (int)f->u.outcome.text.len,
-                    f->u.outcome.text.data != NULL ? f->u.outcome.text.data : "");
-        session_end(s, FRAME_BYE, LOOM_OK, "goodbye");
-        return LOOM_OK;
+    case FRAME_BYE: goodbye(s, f->type, f->u.outcome.text); return LOOM_OK;
     default: return unexpected(f->type, reason, "is not for a bridge");
     }
 }
@@ -245,10 +295,8 @@ static bool receive_frame(session *s, loom_bytes body)
     if (st != LOOM_OK) {
         s->bridge->stats.protocol_errors++;
         session_end(s, FRAME_ERROR, st, reason);
-    } else if (s->doomed) {
-        session_end(s, FRAME_ERROR, LOOM_ENOMEM, "the bridge is out of memory");
-    } else if (s->reply_bytes > SESSION_REPLIES_MAX) {
-        session_end(s, FRAME_ERROR, LOOM_EFULL, "the agent does not read the answers to its requests");
+    } else {
+        session_end_doomed(s);
     }
     return s->state != SESSION_ENDED;
 }

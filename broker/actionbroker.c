@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "trace/messaging/call_span.h"
+
 static uint32_t or_default(uint32_t value, uint32_t fallback)
 {
     return value != 0 ? value : fallback;
@@ -85,16 +87,7 @@ void actionbroker_expire(actionbroker *broker)
 
 const char *action_outcome_name(frame_call_outcome outcome)
 {
-    static const char *const names[ACTION_OUTCOMES] = {
-        [FRAME_CALL_OK] = "ok",
-        [FRAME_CALL_ERROR] = "error",
-        [FRAME_CALL_TIMEOUT] = "timeout",
-        [FRAME_CALL_NO_RESPONDERS] = "no_responders",
-        [FRAME_CALL_DENIED] = "denied",
-        [FRAME_CALL_CANCELLED] = "cancelled",
-        [FRAME_CALL_TOO_LARGE] = "too_large",
-    };
-    return (unsigned)outcome < ACTION_OUTCOMES ? names[outcome] : "?";
+    return call_outcome_name((unsigned)outcome);
 }
 
 action_stats actionbroker_get_stats(const actionbroker *broker)

@@ -13,7 +13,8 @@
  *   ERROR          provider_gone, stream_overrun, stream_order (a chunk out of turn), bad_result (an outcome there is not)
  *   TIMEOUT        deadline_exceeded, idle
  *   NO_RESPONDERS  no_provider
- *   DENIED         too_many_calls, call_id_reused (the id of a call of another capability or version)
+ *   DENIED         too_many_calls, call_id_reused (the id of a call of another capability or version), ttl_exhausted (it
+ *                  comes of a call that came of a call …, so many times that it is a loop)
  *   CANCELLED      cancelled; on spans also caller_gone
  *   TOO_LARGE      result_too_large, report_too_large
  *
@@ -24,7 +25,8 @@
  *                    method is the fully qualified name and rpc.service is deprecated; rpc.system=loom for backends that
  *                    know the older name only. capability, agent_id (the caller), call_id (hex when it is not printable
  *                    ASCII), event_id, thread_id, correlation_id; loom.call.version (asked for), loom.call.provider (agent
- *                    of the last attempt), loom.call.attempts, loom.call.outcome (action_outcome_name). A capability of
+ *                    of the last attempt), loom.call.attempts, loom.call.payload.size (of the envelope, bytes),
+ *                    loom.call.outcome (action_outcome_name). A capability of
  *                    kind "tool" has gen_ai.operation.name=execute_tool, gen_ai.tool.name and gen_ai.tool.call.id.
  *                    Every outcome but OK: status ERROR, and error.type: the code, or without one the outcome's name.
  *                    A duplicate has a short one of its own, with a link to that of the call it is a duplicate of: one that
@@ -150,7 +152,8 @@ typedef struct action_call {
 /* Invokes, on the provider with the fewest calls outstanding, those of all its capabilities together (ties: least recently
  * used for this capability). Whatever is wrong is an outcome, given through the result handler before this returns or
  * later: NO_RESPONDERS at once, TIMEOUT, DENIED …
- * wire is view->data, with the hop in place; it is the caller's, and is patched when the call is sampled.
+ * wire is view->data, with the hop in place; it is the caller's, and is patched when the call is sampled. The ttl is counted
+ * down in it, once however many attempts there are; a provider's handler hands on what is left to the calls it makes.
  * call_id_out (ACTION_CALL_ID_MAX bytes) and call_id_len receive the id used, before any handler runs; both may be NULL. An
  * id the broker gives is 16 bytes, a UUIDv7.
  *

@@ -71,6 +71,12 @@ static loom_status start_new(const invocation *in)
     if (refuse_too_many(in)) {
         return LOOM_OK;
     }
+    const uint8_t ttl = hop_ttl(in->wire);
+    if (ttl == 0) {
+        refuse(in, FRAME_CALL_DENIED, "ttl_exhausted", "the call's hops are used up");
+        return LOOM_OK;
+    }
+    hop_set_ttl(in->wire, (uint8_t)(ttl - 1));
     const action_version *version =
         action_registry_resolve(&in->party->broker->registry, in->key.capability, in->key.version);
     if (version == NULL) {

@@ -6,9 +6,11 @@
 #include <stdio.h>
 
 #include "broker/bus/bus_server.h"
-#include "broker/eventbus.h"
+#include "broker/port.h"
 
 void eventbus_write_metrics(const eventbus *bus, FILE *out);
+void actionbroker_write_metrics(const actionbroker *broker, FILE *out);
+void directory_write_metrics(const directory *agents, FILE *out);
 void bus_server_write_metrics(const bus_server *bus, FILE *out);
 
 #endif

@@ -1,120 +1,115 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A port of the bus is one of the broker, and what it is told is the bridge's: only the time is added on the way, since the
+ * loop may have slept since the last call. */
 #include "broker/bus_local.h"
 
-#include <loom/topic.h>
-
 #include <stdlib.h>
+#include <string.h>
 
 struct bus_port {
-    eventbus *core;
-    eventbus_publisher *publisher;
-    eventbus_subscriber *subscriber;
+    port *port;
     const bus_handlers *handlers;
     void *user;
 };
 
-static void deliver(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued)
+static void tell_time(const bus_local *b)
 {
-    bus_port *port = user;
-    (void)tag;
-    (void)queued;
-    port->handlers->deliver(port->user, subscription, view);
+    broker_set_time(b->cores, b->now_ms(b->clock));
 }
 
-static void pressure(void *user, bool on)
+/* ---- down ---- */
+
+static void on_deliver(void *user, uint64_t subscription, const envelope_view *view)
 {
-    bus_port *port = user;
-    port->handlers->pressure(port->user, on);
+    const bus_port *p = user;
+    p->handlers->deliver(p->user, subscription, view);
 }
 
-static loom_status attach(bus *base, bus_port **out, loom_str agent, const bus_handlers *handlers, void *user)
+static void on_pressure(void *user, bool on)
 {
-    static const eventbus_sink sink = {deliver};
-    static const eventbus_publisher_handlers publisher_handlers = {pressure};
-    eventbus *core = ((bus_local *)base)->core;
+    const bus_port *p = user;
+    p->handlers->pressure(p->user, on);
+}
+
+static void on_call(void *user, const frame_call *f, const envelope_view *view)
+{
+    const bus_port *p = user;
+    p->handlers->call(p->user, f, view);
+}
+
+static void on_frame(void *user, const frame *f)
+{
+    const bus_port *p = user;
+    p->handlers->frame(p->user, f);
+}
+
+/* ---- up ---- */
+
+static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, const bus_handlers *handlers, void *user)
+{
+    /* The bridge is in this process, and ends silent sessions by itself: no port expires. */
+    static const port_handlers down = {.deliver = on_deliver, .pressure = on_pressure, .call = on_call, .frame = on_frame};
+    const bus_local *b = (const bus_local *)base;
     *out = NULL;
-    bus_port *port = calloc(1, sizeof *port);
-    if (port == NULL) {
+    bus_port *p = malloc(sizeof *p);
+    if (p == NULL) {
         return LOOM_ENOMEM;
     }
-    *port = (bus_port){.core = core, .handlers = handlers, .user = user};
-    loom_status st = eventbus_publisher_open(core, &port->publisher, &publisher_handlers, port);
+    *p = (bus_port){.handlers = handlers, .user = user};
+    tell_time(b);
+    const loom_status st = port_open(b->cores, &p->port, &(directory_about){
+        .agent = agent->id,
+        .bridge = b->bridge,
+        .software = agent->software,
+        .peer = {agent->peer, agent->peer != NULL ? strlen(agent->peer) : 0},
+        .instance = agent->instance,
+        .heartbeat_ms = agent->heartbeat_ms < UINT32_MAX ? (uint32_t)agent->heartbeat_ms : UINT32_MAX,
+    }, &down, p);
     if (st != LOOM_OK) {
-        goto free_port;
+        free(p);
+        return st;
     }
-    if ((st = eventbus_subscriber_open(core, &port->subscriber, &sink, port, agent)) != LOOM_OK) {
-        goto close_publisher;
-    }
-    *out = port;
+    *out = p;
     return LOOM_OK;
-
-close_publisher:
-    eventbus_publisher_close(port->publisher);
-free_port:
-    free(port);
-    return st;
 }
 
-static void detach(bus *base, bus_port *port)
+static void detach(bus *base, bus_port *p, loom_status why)
 {
-    (void)base;
-    if (port != NULL) {
-        eventbus_publisher_close(port->publisher); /* first: the end of its own subscriptions is no news for it */
-        eventbus_subscriber_close(port->subscriber);
-        free(port);
+    if (p != NULL) {
+        tell_time((const bus_local *)base);
+        port_close(p->port, why);
+        free(p);
     }
 }
 
-static void subscribe(bus *base, bus_port *port, const frame_subscribe *request)
+static void grant(bus *base, bus_port *p, uint64_t messages, uint64_t bytes)
 {
     (void)base;
-    const char *reason = "";
-    loom_status st = loom_filter_check(request->filter, &reason);
-    if (st == LOOM_OK && request->qos >= LOOM_QOS_COUNT) {
-        st = LOOM_EINVAL;
-        reason = "qos is not known";
-    }
-    if (st == LOOM_OK) {
-        st = eventbus_subscribe(port->subscriber, request->subscription, &(eventbus_subscription_options){
-            .filter = request->filter,
-            .types = request->types,
-            .type_count = request->type_count,
-            .qos = (loom_qos)request->qos,
-            .queue_messages = request->queue_messages < UINT32_MAX ? (uint32_t)request->queue_messages : UINT32_MAX,
-            .queue_bytes = request->queue_bytes < UINT32_MAX ? (uint32_t)request->queue_bytes : UINT32_MAX,
-            .deadline_ms = request->deadline_ms < UINT32_MAX ? (uint32_t)request->deadline_ms : UINT32_MAX,
-        });
-        reason = st == LOOM_OK ? "" : loom_status_text(st);
-    }
-    port->handlers->answered(port->user, request->request, st, reason);
+    port_grant(p->port, messages, bytes);
 }
 
-static void unsubscribe(bus *base, bus_port *port, const frame_unsubscribe *request)
+static void publish(bus *base, bus_port *p, const envelope_view *view, uint8_t *wire)
 {
-    (void)base;
-    loom_status st = eventbus_unsubscribe(port->subscriber, request->subscription);
-    port->handlers->answered(port->user, request->request, st, st == LOOM_OK ? "" : "no such subscription");
+    tell_time((const bus_local *)base);
+    port_publish(p->port, view, wire);
 }
 
-static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
+static void call(bus *base, bus_port *p, const frame_call *f, const envelope_view *view, uint8_t *wire)
 {
-    (void)base;
-    eventbus_grant(port->subscriber, messages, bytes);
+    tell_time((const bus_local *)base);
+    port_call(p->port, f, view, wire);
 }
 
-static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_t *wire)
+static void pass(bus *base, bus_port *p, const frame *f)
 {
-    const bus_local *b = (const bus_local *)base;
-    eventbus_set_time(b->core, b->now_ms(b->clock)); /* the loop may have slept since the last one */
-    if (eventbus_publish(port->core, port->publisher, view, wire, NULL) == LOOM_EINVAL) {
-        const char *reason = "topic is not valid";
-        (void)!loom_topic_check(envelope_view_str(view, ENV_TOPIC), &reason);
-        port->handlers->refused(port->user, view->data + view->field[ENV_ID].off, LOOM_EINVAL, reason);
-    }
+    tell_time((const bus_local *)base);
+    (void)!port_frame(p->port, f); /* the bridge has checked that it goes this way */
 }
 
-void bus_local_init(bus_local *b, eventbus *core, uint64_t (*now_ms)(const void *clock), const void *clock)
+void bus_local_init(bus_local *b, const broker_cores *cores, loom_str bridge, uint64_t (*now_ms)(const void *clock),
+                    const void *clock)
 {
-    static const bus_ops ops = {attach, detach, subscribe, unsubscribe, grant, publish};
-    *b = (bus_local){{&ops}, core, now_ms, clock};
+    static const bus_ops ops = {
+        .attach = attach, .detach = detach, .grant = grant, .publish = publish, .call = call, .frame = pass};
+    *b = (bus_local){{&ops}, cores, bridge, now_ms, clock};
 }

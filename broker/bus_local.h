@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bridge's way to the broker inside one process: direct calls into the EventBus. */
+/* The bridge's way to the broker inside one process: direct calls into its cores. */
 #ifndef LOOM_BROKER_BUS_LOCAL_H
 #define LOOM_BROKER_BUS_LOCAL_H
 
 #include "bridge/bus.h"
-#include "broker/eventbus.h"
+#include "broker/port.h"
 
 typedef struct bus_local {
     bus base; /* what the bridge is given */
-    eventbus *core;
+    const broker_cores *cores;
+    loom_str bridge; /* its id, for the directory */
     uint64_t (*now_ms)(const void *clock); /* monotonic */
     const void *clock;
 } bus_local;
 
-void bus_local_init(bus_local *b, eventbus *core, uint64_t (*now_ms)(const void *clock), const void *clock);
+/* cores and bridge must outlive it. */
+void bus_local_init(bus_local *b, const broker_cores *cores, loom_str bridge, uint64_t (*now_ms)(const void *clock),
+                    const void *clock);
 
 #endif

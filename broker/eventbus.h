@@ -7,7 +7,8 @@
  * Conservation: matched = delivered + queued + dropped, where a message whose ttl was used up matches nothing and is not
  * in it.
  *
- * Threads: one at a time. Callbacks run inside publish, grant, expire, unsubscribe or close, and must not call back.
+ * Threads: one at a time. Callbacks run inside publish, grant, expire, unsubscribe or close, and must not call back,
+ * but for grant.
  *
  * Spans, of sampled messages only:
  *   eventbus.publish  INTERNAL, child of the envelope's hop context, and the new hop context. It ends after the sinks
@@ -120,7 +121,8 @@ typedef struct eventbus_subscription_options {
     void *tag;               /* given back with each delivery */
 } eventbus_subscription_options;
 
-/* id is the subscriber's own number. LOOM_EINVAL: bad filter, qos or types.  LOOM_EEXIST: the id is taken.
+/* id is the subscriber's own number. A filter that begins with a wildcard does not select reserved topics (reserved.h).
+ * LOOM_EINVAL: bad filter, qos or types.  LOOM_EEXIST: the id is taken.
  * LOOM_EFULL: too many subscriptions.  LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id,
                                                const eventbus_subscription_options *options);
@@ -128,7 +130,8 @@ LOOM_MUST_CHECK loom_status eventbus_subscribe(eventbus_subscriber *subscriber, 
 loom_status eventbus_unsubscribe(eventbus_subscriber *subscriber, uint64_t id);
 
 /* Credit since the subscriber opened, as totals: a lower total than before is ignored. Drains queues at once,
- * realtime first, then batched, then background; within one of these in turns. A message may overdraw the bytes by its own length. */
+ * realtime first, then batched, then background; within one of these in turns. A message may overdraw the bytes by its own
+ * length. A callback may call this, and nothing else: it then counts when the call under way is done. */
 void eventbus_grant(eventbus_subscriber *subscriber, uint64_t messages, uint64_t bytes);
 
 /* ---- statistics ---- */

@@ -41,17 +41,50 @@ static subscription *whose_turn(const eventbus_subscriber *subscriber)
     return NULL;
 }
 
-void eventbus_grant(eventbus_subscriber *subscriber, uint64_t messages, uint64_t bytes)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
-    if (messages > subscriber->granted_messages) {
-        subscriber->granted_messages = messages;
+    return a > b ? a : b;
+}
+
+/* A callback grants. If it counted at once, the message under way could overtake those in the queue. */
+static void note_for_later(eventbus_subscriber *subscriber, uint64_t messages, uint64_t bytes)
+{
+    subscriber->later_messages = larger(subscriber->later_messages, messages);
+    subscriber->later_bytes = larger(subscriber->later_bytes, bytes);
+    if (!subscriber->is_later) {
+        subscriber->is_later = true;
+        subscriber->next_later = subscriber->bus->later;
+        subscriber->bus->later = subscriber;
     }
-    if (bytes > subscriber->granted_bytes) {
-        subscriber->granted_bytes = bytes;
-    }
-    eventbus_enter(subscriber->bus);
+}
+
+static void grant(eventbus_subscriber *subscriber, uint64_t messages, uint64_t bytes)
+{
+    subscriber->granted_messages = larger(subscriber->granted_messages, messages);
+    subscriber->granted_bytes = larger(subscriber->granted_bytes, bytes);
     for (subscription *s; subscriber_has_credit(subscriber) && (s = whose_turn(subscriber)) != NULL;) {
         take_turn(s);
     }
+}
+
+void eventbus_grant_later(eventbus *bus)
+{
+    bus->running = true;
+    for (eventbus_subscriber *subscriber; (subscriber = bus->later) != NULL;) {
+        bus->later = subscriber->next_later;
+        subscriber->is_later = false;
+        grant(subscriber, subscriber->later_messages, subscriber->later_bytes);
+    }
+    bus->running = false;
+}
+
+void eventbus_grant(eventbus_subscriber *subscriber, uint64_t messages, uint64_t bytes)
+{
+    if (subscriber->bus->running) {
+        note_for_later(subscriber, messages, bytes);
+        return;
+    }
+    eventbus_enter(subscriber->bus);
+    grant(subscriber, messages, bytes);
     eventbus_leave(subscriber->bus);
 }

@@ -45,6 +45,7 @@ struct eventbus {
     hash_index presses;
     deadline_heap deadlines;
     eventbus_subscriber *subscribers; /* newest first */
+    eventbus_subscriber *later; /* those that granted from inside a callback */
     queue_limits limits[LOOM_QOS_COUNT];
     uint64_t total_queue_bytes;
     uint32_t max_subscriptions;
@@ -74,6 +75,9 @@ struct eventbus_subscriber {
     void *user;
     uint64_t granted_messages, granted_bytes; /* totals */
     uint64_t used_messages, used_bytes;       /* totals; bytes may be over what was granted */
+    uint64_t later_messages, later_bytes;     /* granted by a callback, totals */
+    eventbus_subscriber *next_later;          /* while it is among those */
+    bool is_later;
     subscription *subscriptions;              /* newest first */
     subscription *ready[LOOM_QOS_COUNT];      /* whose turn it is, in a ring */
     eventbus_subscriber *prev, *next;
@@ -141,9 +145,23 @@ static inline void eventbus_enter(eventbus *bus)
     bus->running = true;
 }
 
+/* ---- eventbus_grant.c ---- */
+
+/* What callbacks have granted meanwhile. */
+void eventbus_grant_later(eventbus *bus);
+
 static inline void eventbus_leave(eventbus *bus)
 {
     bus->running = false;
+    if (bus->later != NULL) {
+        eventbus_grant_later(bus);
+    }
+}
+
+/* Whether s may have a topic that its filter selects: a reserved one only when the filter names the first segment. */
+static inline bool subscription_may_have(const subscription *s, bool reserved)
+{
+    return !reserved || (s->text[0] != '*' && s->text[0] != '>');
 }
 
 /* ---- eventbus_queue.c ---- */

@@ -2,6 +2,7 @@
 /* The hot path: one message in, a callback for each subscription that matches. With credit and without sampling nothing
  * here allocates, and a topic published before is not matched again until a subscription changes. */
 #include "broker/eventbus_internal.h"
+#include "broker/reserved.h"
 
 static void collect(void *user, void *value)
 {
@@ -10,12 +11,19 @@ static void collect(void *user, void *value)
     bus->matches[bus->match_count++] = value;
 }
 
+static void collect_for_reserved(void *user, void *value)
+{
+    if (subscription_may_have(value, true)) {
+        collect(user, value);
+    }
+}
+
 /* The subscriptions whose filter selects topic; entry may be NULL (no memory for it). Valid until the next call. */
 static void *const *find_matches(eventbus *bus, topic_entry *entry, loom_str topic, uint32_t *count)
 {
     if (entry == NULL || entry->generation != bus->generation) {
         bus->match_count = 0;
-        (void)topic_trie_match(bus->trie, topic, collect, bus);
+        (void)topic_trie_match(bus->trie, topic, broker_name_reserved(topic) ? collect_for_reserved : collect, bus);
         if (entry == NULL ||
             !topic_table_remember(&bus->topics, entry, bus->matches, bus->match_count, bus->generation)) {
             *count = bus->match_count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the bus tells about itself. */
 #include "broker/eventbus_internal.h"
+#include "broker/reserved.h"
 
 const char *eventbus_drop_name(eventbus_drop reason)
 {
@@ -21,10 +22,15 @@ eventbus_stats eventbus_get_stats(const eventbus *bus)
     return stats;
 }
 
-static void count_only(void *user, void *value)
+typedef struct match_count {
+    bool reserved;
+    uint32_t count;
+} match_count;
+
+static void count_match(void *user, void *value)
 {
-    (void)user;
-    (void)value;
+    match_count *matches = user;
+    matches->count += subscription_may_have(value, matches->reserved);
 }
 
 void eventbus_visit_topics(const eventbus *bus, bool (*visit)(void *user, const eventbus_topic_stats *stats), void *user)
@@ -40,7 +46,9 @@ void eventbus_visit_topics(const eventbus *bus, bool (*visit)(void *user, const 
             .subscriptions = entry->match_count,
         };
         if (entry->generation != bus->generation) {
-            stats.subscriptions = (uint32_t)topic_trie_match(bus->trie, stats.topic, count_only, NULL);
+            match_count matches = {.reserved = broker_name_reserved(stats.topic)};
+            (void)topic_trie_match(bus->trie, stats.topic, count_match, &matches);
+            stats.subscriptions = matches.count;
         }
         if (!visit(user, &stats)) {
             return;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loom-broker: the EventBus, the nng endpoints of the bus, and a bridge for local agents, on one loop. */
+/* loom-broker: the cores, the endpoints of the bus, and a bridge for local agents, on one loop. */
 #include <string.h>
 
 #include "bridge/host/host.h"
 #include "broker/bus/bus_server.h"
-#include "broker/bus_local.h"
-#include "broker/eventbus.h"
 #include "broker/broker_metrics.h"
+#include "broker/bus_local.h"
 
 static const program_spec spec = {
     .name = "loom-broker",
     .version = LOOM_VERSION,
-    .summary = "The Loom message bus: takes agents on by itself and through bridges, and passes their events on. "
+    .summary = "The Loom message bus: takes agents on by itself and through bridges, passes their "
+               "events on and brings their calls to who can answer them. "
                "Every message is a trace: spans go where OTEL_EXPORTER_OTLP_ENDPOINT says.",
     .synopsis = "[OPTION]...",
     .sections = {"broker", "telemetry", "log", NULL},
@@ -26,7 +26,7 @@ static const program_spec spec = {
 
 typedef struct broker {
     host host;
-    eventbus *eventbus;
+    broker_cores cores;
     bus_local local;
     bus_server *bus;
     uv_prepare_t clock;
@@ -35,7 +35,7 @@ typedef struct broker {
 
 static bool nothing_queued(void *user)
 {
-    return eventbus_get_stats(((broker *)user)->eventbus).queued == 0;
+    return eventbus_get_stats(((broker *)user)->cores.events).queued == 0;
 }
 
 static uint64_t loop_now(const void *loop)
@@ -46,16 +46,17 @@ static uint64_t loop_now(const void *loop)
 static void on_deadline(uv_timer_t *timer)
 {
     broker *b = timer->data;
-    eventbus_set_time(b->eventbus, uv_now(&b->host.loop));
-    eventbus_expire(b->eventbus);
+    broker_set_time(&b->cores, uv_now(&b->host.loop));
+    broker_expire(&b->cores);
 }
 
-/* Before the loop sleeps: it will wake for the next deadline of the EventBus. */
+/* Before the loop sleeps: it will wake for the next deadline of the cores. */
 static void on_round(uv_prepare_t *prepare)
 {
     broker *b = prepare->data;
     uint64_t now = uv_now(&b->host.loop);
-    uint64_t next = eventbus_next_deadline_ms(b->eventbus);
+    uint64_t next = broker_next_deadline_ms(&b->cores);
+    broker_set_time(&b->cores, now);
     if (next == UINT64_MAX) {
         uv_timer_stop(&b->deadlines);
     } else {
@@ -70,7 +71,7 @@ static void on_bus_log(void *user, int level, const char *text)
 
 static loom_status open_bus(broker *b, const settings_broker *s)
 {
-    const char *urls[] = {s->bus_pull, s->bus_pub, s->bridge_pull, s->bridge_pub, s->bus_control};
+    const char *urls[] = {s->bus_pull, s->bus_pub, s->bus_bridge, s->bus_control};
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         loom_status st = host_prepare_url(&b->host, urls[i]);
         if (st != LOOM_OK) {
@@ -80,8 +81,7 @@ static loom_status open_bus(broker *b, const settings_broker *s)
     bus_server_options with = {
         .bus_pull = s->bus_pull,
         .bus_pub = s->bus_pub,
-        .bridge_pull = s->bridge_pull,
-        .bridge_pub = s->bridge_pub,
+        .bus_bridge = s->bus_bridge,
         .control = s->bus_control,
         .software = "loom-broker/" LOOM_VERSION,
         .payload_max = (uint32_t)s->max_payload,
@@ -89,7 +89,7 @@ static loom_status open_bus(broker *b, const settings_broker *s)
         .log = on_bus_log,
         .user = b,
     };
-    return bus_server_open(&b->bus, &b->host.loop, b->eventbus, &with);
+    return bus_server_open(&b->bus, &b->host.loop, &b->cores, &with);
 }
 
 static void on_bus_closed(void *user)
@@ -110,24 +110,58 @@ static void close_bus(broker *b)
 static void broker_write_metrics(void *user, FILE *out)
 {
     const broker *b = user;
-    eventbus_write_metrics(b->eventbus, out);
+    eventbus_write_metrics(b->cores.events, out);
+    actionbroker_write_metrics(b->cores.actions, out);
+    directory_write_metrics(b->cores.agents, out);
     bus_server_write_metrics(b->bus, out);
+}
+
+static loom_status create_cores(broker *b, const settings_broker *s)
+{
+    loom_tracer *tracer = host_tracer(&b->host, "loom-broker");
+    loom_status st = eventbus_create(&b->cores.events, &(eventbus_options){
+        .tracer = tracer,
+        .queue_messages = (uint32_t)s->queue_messages,
+        .queue_bytes = (uint32_t)s->queue_bytes,
+        .batched_deadline_ms = s->batched_deadline_ms,
+    });
+    if (st == LOOM_OK) {
+        st = actionbroker_create(&b->cores.actions, &(actionbroker_options){
+            .tracer = tracer,
+            .default_deadline_ms = s->call_deadline_ms,
+            .max_pending = (uint32_t)s->max_pending_calls,
+            .cache_entries = (uint32_t)s->call_cache_entries,
+            .cache_bytes = s->call_cache_bytes,
+            .cache_ttl_ms = s->call_cache_ttl_ms,
+            .payload_max = (uint32_t)s->max_payload,
+        });
+    }
+    if (st == LOOM_OK) {
+        st = directory_create(&b->cores.agents, b->cores.events);
+    }
+    if (st != LOOM_OK) {
+        log_error(b->host.log, "the broker cannot start: %s", loom_status_text(st));
+        return st;
+    }
+    broker_set_time(&b->cores, uv_now(&b->host.loop));
+    return LOOM_OK;
+}
+
+static void destroy_cores(broker *b)
+{
+    directory_destroy(b->cores.agents);
+    actionbroker_destroy(b->cores.actions);
+    eventbus_destroy(b->cores.events);
 }
 
 static loom_status serve(broker *b, const settings_broker *s)
 {
-    eventbus_options with = {
-        .tracer = host_tracer(&b->host, "loom-broker"),
-        .queue_messages = (uint32_t)s->queue_messages,
-        .queue_bytes = (uint32_t)s->queue_bytes,
-        .batched_deadline_ms = s->batched_deadline_ms,
-    };
-    loom_status st = eventbus_create(&b->eventbus, &with);
+    static const char bridge_id[] = "broker";
+    loom_status st = create_cores(b, s);
     if (st != LOOM_OK) {
-        log_error(b->host.log, "the event bus cannot start: %s", loom_status_text(st));
         return st;
     }
-    bus_local_init(&b->local, b->eventbus, loop_now, &b->host.loop);
+    bus_local_init(&b->local, &b->cores, (loom_str){bridge_id, sizeof bridge_id - 1}, loop_now, &b->host.loop);
     uv_prepare_init(&b->host.loop, &b->clock);
     uv_timer_init(&b->host.loop, &b->deadlines);
     b->clock.data = b->deadlines.data = b;
@@ -140,7 +174,7 @@ static loom_status serve(broker *b, const settings_broker *s)
     }
     return host_serve(&b->host, &(host_serve_options){
         .bus = &b->local.base,
-        .bridge_id = "broker",
+        .bridge_id = bridge_id,
         .software = "loom-broker/" LOOM_VERSION,
         .tracer = host_tracer(&b->host, "loom-bridge"),
         .listen = &s->listen,
@@ -171,7 +205,7 @@ int main(int argc, char *argv[])
     host_end_serving(&b.host);
     close_bus(&b);
     host_close(&b.host);
-    eventbus_destroy(b.eventbus);
+    destroy_cores(&b);
     program_fini(&p);
     return exit_code;
 }

@@ -2,14 +2,10 @@
 #include "envelope/bus_message.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "envelope/msgpack_bytes.h"
 
-enum { MAGIC_0 = 0xc1, MAGIC_1 = 'L' }; /* c1 begins no msgpack value, so no message is an envelope and none a header */
 enum { FANOUT_HEADER_SIZE = FRAME_HEADER_SIZE + 1 + 1 + 5, TARGETS_HEADER_SIZE = 5, TARGET_MAX = 18 };
-
-/* ---- header ---- */
 
 bool bus_bridge_id_valid(loom_str id)
 {
@@ -24,86 +20,55 @@ bool bus_bridge_id_valid(loom_str id)
     return true;
 }
 
-size_t bus_topic_write(uint8_t out[BUS_TOPIC_MAX], loom_str id)
+/* ---- reading ---- */
+
+static bool read_greeting(mp_reader *r, bus_greeting *f)
 {
-    size_t prefix = sizeof BUS_TOPIC_PREFIX - 1;
-    memcpy(out, BUS_TOPIC_PREFIX, prefix);
-    mp_put_raw(out + prefix, id.data, id.len);
-    out[prefix + id.len] = 0;
-    return prefix + id.len + 1;
+    return mp_read_uint(r, &f->protocol) && mp_read_str(r, &f->id) && f->id.len <= BUS_BRIDGE_ID_MAX &&
+           mp_read_str(r, &f->software) && f->software.len <= BUS_SOFTWARE_MAX;
 }
 
-static uint8_t *put64(uint8_t *p, uint64_t v)
+static bool read_attach(mp_reader *r, bus_attach *f)
 {
-    mp_store32(p, (uint32_t)(v >> 32));
-    mp_store32(p + 4, (uint32_t)v);
-    return p + 8;
+    return mp_read_str(r, &f->agent) && f->agent.len <= LOOM_AGENT_ID_MAX && mp_read_str(r, &f->software) &&
+           f->software.len <= BUS_SOFTWARE_MAX && mp_read_bin(r, &f->instance) &&
+           (f->instance.len == 0 || f->instance.len == LOOM_UUID_SIZE) && mp_read_uint(r, &f->heartbeat_ms) &&
+           mp_read_str(r, &f->peer) && f->peer.len <= BUS_PEER_MAX;
 }
 
-size_t bus_header_write(uint8_t *out, const bus_header *header)
+static bool read_taken(mp_reader *r, bus_frame *f)
 {
-    uint8_t *p = out;
-    *p++ = MAGIC_0;
-    *p++ = MAGIC_1;
-    *p++ = BUS_PROTOCOL;
-    *p++ = header->flags;
-    p = put64(p, header->epoch);
-    p = put64(p, header->seq);
-    p = put64(p, header->ack);
-    *p++ = (uint8_t)header->bridge.len;
-    return (size_t)(mp_put_raw(p, header->bridge.data, header->bridge.len) - out);
+    uint64_t answer;
+    bool fine = mp_read_uint(r, &f->number) && mp_read_uint(r, &answer);
+    f->answer = fine && answer != 0;
+    return fine;
 }
 
-loom_status bus_header_read(bus_header *out, loom_bytes message, loom_bytes *frames, const char **reason)
-{
-    const uint8_t *p = message.data;
-    if (message.len < 3 || p[0] != MAGIC_0 || p[1] != MAGIC_1) {
-        *reason = "does not begin like a message of the bridge bus";
-        return LOOM_EMALFORMED;
-    }
-    if (p[2] != BUS_PROTOCOL) {
-        *reason = "protocol version of the bridge bus is not supported";
-        return LOOM_EVERSION;
-    }
-    if (message.len < BUS_HEADER_FIXED || message.len < (size_t)BUS_HEADER_FIXED + p[BUS_HEADER_FIXED - 1]) {
-        *reason = "header is cut short";
-        return LOOM_EMALFORMED;
-    }
-    *out = (bus_header){.flags = p[3], .epoch = mp_load64(p + 4), .seq = mp_load64(p + 12), .ack = mp_load64(p + 20)};
-    size_t id_len = p[BUS_HEADER_FIXED - 1];
-    out->bridge = (loom_str){(const char *)p + BUS_HEADER_FIXED, id_len};
-    if (id_len > 0 && !bus_bridge_id_valid(out->bridge)) {
-        *reason = "bridge id is not valid";
-        return LOOM_EMALFORMED;
-    }
-    *frames = (loom_bytes){p + BUS_HEADER_FIXED + id_len, message.len - BUS_HEADER_FIXED - id_len};
-    return LOOM_OK;
-}
-
-/* ---- reading frames ---- */
-
-static loom_status read_own(bus_frame *out, mp_reader *r, char reason[FRAME_REASON_SIZE])
+static bool read_fanout(mp_reader *r, frame_batch *batch)
 {
     uint32_t values;
+    bool fine = mp_read_array(r, &values) && values % 2 == 0;
+    *batch = fine ? (frame_batch){values / 2, {r->at, (size_t)(r->end - r->at)}} : (frame_batch){0};
+    return fine;
+}
+
+/* Values of a later version, behind those that are known, are not looked at. */
+static loom_status read_own(bus_frame *out, mp_reader *r, char reason[FRAME_REASON_SIZE])
+{
+    bool fine;
     switch (out->type) {
     case BUS_FRAME_SESSION:
-    case BUS_FRAME_PRESSURE:
-        if (mp_read_uint(r, &out->number)) {
-            return LOOM_OK;
-        }
-        break;
-    case BUS_FRAME_FANOUT:
-        if (mp_read_array(r, &values) && values % 2 == 0) {
-            out->fanout = (frame_batch){values / 2, {r->at, (size_t)(r->end - r->at)}};
-            return LOOM_OK;
-        }
-        break;
-    default:
-        snprintf(reason, FRAME_REASON_SIZE, "frame type %u is not known", out->type);
-        return LOOM_EVERSION;
+    case BUS_FRAME_PRESSURE: fine = mp_read_uint(r, &out->number); break;
+    case BUS_FRAME_FANOUT: fine = read_fanout(r, &out->fanout); break;
+    case BUS_FRAME_GREETING: fine = read_greeting(r, &out->greeting); break;
+    case BUS_FRAME_TAKEN: fine = read_taken(r, out); break;
+    case BUS_FRAME_ATTACH: fine = read_attach(r, &out->attach); break;
+    default: snprintf(reason, FRAME_REASON_SIZE, "frame type %u is not known", out->type); return LOOM_EVERSION;
     }
-    snprintf(reason, FRAME_REASON_SIZE, "frame of type %u is not well-formed", out->type);
-    return LOOM_EMALFORMED;
+    if (!fine) {
+        snprintf(reason, FRAME_REASON_SIZE, "frame of type %u is not well-formed", out->type);
+    }
+    return fine ? LOOM_OK : LOOM_EMALFORMED;
 }
 
 loom_status bus_frame_next(loom_bytes *rest, bus_frame *out, char reason[FRAME_REASON_SIZE])
@@ -192,14 +157,92 @@ bool bus_target_next(bus_targets *targets, uint64_t *session, uint64_t *subscrip
 
 /* ---- writing ---- */
 
-loom_status bus_put_session(frame_writer *w, uint64_t session)
+/* The frame [type, …values - 1 more], which takes up to size bytes after its type. NULL: out of memory. */
+static uint8_t *open_frame(frame_writer *w, unsigned type, unsigned values, size_t size)
 {
-    return frame_put_number(w, (frame_type)BUS_FRAME_SESSION, session);
+    frame_writer_seal(w);
+    if (!frame_writer_reserve(w, FRAME_HEADER_SIZE + 2 + size)) {
+        return NULL;
+    }
+    uint8_t *p = w->data + w->len + FRAME_HEADER_SIZE;
+    p[0] = (uint8_t)(MP_FIXARRAY | values);
+    p[1] = (uint8_t)type;
+    return p + 2;
+}
+
+static loom_status close_frame(frame_writer *w, const uint8_t *end)
+{
+    uint8_t *at = w->data + w->len;
+    mp_store32(at, (uint32_t)(end - at) - FRAME_HEADER_SIZE);
+    w->len = (size_t)(end - w->data);
+    return LOOM_OK;
+}
+
+static loom_str cut(loom_str text, size_t max)
+{
+    return (loom_str){text.data, text.len < max ? text.len : max};
+}
+
+enum { UINT_MAX_SIZE = 9, TEXT_HEADER_SIZE = 3 };
+
+loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
+{
+    uint8_t *p = open_frame(w, BUS_FRAME_GREETING, 4,
+                            UINT_MAX_SIZE + 2 * TEXT_HEADER_SIZE + BUS_BRIDGE_ID_MAX + BUS_SOFTWARE_MAX);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_uint(p, f->protocol);
+    p = mp_put_str(p, cut(f->id, BUS_BRIDGE_ID_MAX));
+    return close_frame(w, mp_put_str(p, cut(f->software, BUS_SOFTWARE_MAX)));
+}
+
+loom_status bus_put_attach(frame_writer *w, const bus_attach *f)
+{
+    uint8_t *p = open_frame(w, BUS_FRAME_ATTACH, 6,
+                            UINT_MAX_SIZE + 4 * TEXT_HEADER_SIZE + LOOM_AGENT_ID_MAX + BUS_SOFTWARE_MAX + LOOM_UUID_SIZE +
+                                BUS_PEER_MAX);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_str(p, cut(f->agent, LOOM_AGENT_ID_MAX));
+    p = mp_put_str(p, cut(f->software, BUS_SOFTWARE_MAX));
+    p = mp_put_bin(p, f->instance.data, f->instance.len == LOOM_UUID_SIZE ? LOOM_UUID_SIZE : 0);
+    p = mp_put_uint(p, f->heartbeat_ms);
+    return close_frame(w, mp_put_str(p, cut(f->peer, BUS_PEER_MAX)));
+}
+
+loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer)
+{
+    uint8_t *p = open_frame(w, BUS_FRAME_TAKEN, 3, 2 * UINT_MAX_SIZE);
+    return p != NULL ? close_frame(w, mp_put_uint(mp_put_uint(p, envelopes), answer)) : LOOM_ENOMEM;
 }
 
 loom_status bus_put_pressure(frame_writer *w, bool on)
 {
-    return frame_put_number(w, (frame_type)BUS_FRAME_PRESSURE, on ? 1 : 0);
+    uint8_t *p = open_frame(w, BUS_FRAME_PRESSURE, 2, UINT_MAX_SIZE);
+    return p != NULL ? close_frame(w, mp_put_uint(p, on)) : LOOM_ENOMEM;
+}
+
+loom_status bus_put_frame(frame_writer *w, const frame *f)
+{
+    switch (f->type) {
+    case FRAME_SUBSCRIBE: return frame_put_subscribe(w, &f->u.subscribe);
+    case FRAME_UNSUBSCRIBE: return frame_put_unsubscribe(w, &f->u.unsubscribe);
+    case FRAME_PROVIDE: return frame_put_provide(w, &f->u.provide);
+    case FRAME_CREDIT: return frame_put_credit(w, f->u.credit.messages, f->u.credit.bytes);
+    case FRAME_RESULT: return frame_put_result(w, &f->u.result);
+    case FRAME_REPORT: return frame_put_report(w, &f->u.report);
+    case FRAME_CANCEL: return frame_put_cancel(w, f->u.cancel.call_id, f->u.cancel.reason);
+    case FRAME_CALL_CREDIT:
+        return frame_put_call_credit(w, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
+    case FRAME_PING: return frame_put_number(w, f->type, f->u.number);
+    case FRAME_ERROR:
+    case FRAME_BYE:
+    case FRAME_ACK:
+    case FRAME_NOTICE: return frame_put_outcome(w, f->type, &f->u.outcome);
+    default: return LOOM_EPROTO;
+    }
 }
 
 loom_status bus_put_raw(frame_writer *w, loom_bytes frames)
@@ -211,6 +254,28 @@ loom_status bus_put_raw(frame_writer *w, loom_bytes frames)
     mp_put_raw(w->data + w->len, frames.data, frames.len);
     w->len += frames.len;
     return LOOM_OK;
+}
+
+frame_writer *bus_outgoing_to(bus_outgoing *out, uint64_t session)
+{
+    if (out->session != session) {
+        uint8_t *p = open_frame(&out->w, BUS_FRAME_SESSION, 2, UINT_MAX_SIZE);
+        if (p == NULL) {
+            return NULL;
+        }
+        (void)close_frame(&out->w, mp_put_uint(p, session));
+        out->session = session;
+    }
+    return &out->w;
+}
+
+void bus_outgoing_clear(bus_outgoing *out)
+{
+    if (out->w.cap > 4 * BUS_MESSAGE_TARGET) {
+        frame_writer_fini(&out->w);
+    }
+    frame_writer_clear(&out->w);
+    out->session = 0;
 }
 
 /* The batch fields of the writer are used as its own batches use them, so that frame_writer_seal() closes this one too. */
@@ -234,9 +299,10 @@ static bool is_last(const frame_writer *w, const bus_fanout *last, const envelop
            last->targets < BUS_FANOUT_TARGETS && memcmp(w->data + last->envelope_at, view->data, view->len) == 0;
 }
 
-loom_status bus_put_delivery(frame_writer *w, bus_fanout *last, uint64_t session, uint64_t subscription,
-                             const envelope_view *view)
+loom_status bus_put_delivery(bus_outgoing *out, uint64_t session, uint64_t subscription, const envelope_view *view)
 {
+    frame_writer *w = &out->w;
+    bus_fanout *last = &out->fanout;
     if (!is_last(w, last, view)) {
         if (w->batch_type != (frame_type)BUS_FRAME_FANOUT || w->len - w->batch_at > FRAME_BATCH_TARGET) {
             frame_writer_seal(w);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages of the bridge bus (WIRE.md, "The bridge bus"): a fixed header, then frames of the agent link of many sessions.
+/* Messages of the bridge bus (WIRE.md, "The bridge bus"): frames of the agent link of many sessions, and a few of its own.
  *
  * Reading allocates nothing: everything is a slice of the message. Every byte is checked before it is used. */
 #ifndef LOOM_ENVELOPE_BUS_MESSAGE_H
@@ -8,52 +8,52 @@
 #include "envelope/frame.h"
 #include "envelope/view.h"
 
-#define BUS_TOPIC_PREFIX "bridge."
-
 enum {
     BUS_PROTOCOL = 1,
     BUS_BRIDGE_ID_MAX = LOOM_AGENT_ID_MAX,
-    BUS_HEADER_FIXED = 29,                                       /* bytes without the bridge id */
-    BUS_HEADER_MAX = BUS_HEADER_FIXED + BUS_BRIDGE_ID_MAX,
-    BUS_TOPIC_MAX = sizeof BUS_TOPIC_PREFIX + BUS_BRIDGE_ID_MAX, /* with its NUL */
-    BUS_MESSAGE_TARGET = 64 * 1024,                              /* a message is complete when it is larger */
-    BUS_MESSAGE_MAX = 4 * 1024 * 1024,                           /* of one SP message, what sockets accept */
-    BUS_FANOUT_TARGETS = 1024                                    /* of one copy of an envelope; more take another copy */
+    BUS_SOFTWARE_MAX = 128,            /* bytes; what is longer is cut by its writer */
+    BUS_PEER_MAX = 128,
+    BUS_MESSAGE_TARGET = 64 * 1024,    /* a message is complete when it is larger */
+    BUS_MESSAGE_MAX = 4 * 1024 * 1024, /* of one SP message, what sockets accept */
+    BUS_FANOUT_TARGETS = 1024          /* of one copy of an envelope; more take another copy */
 };
-
-enum { BUS_FLAG_ACK_NOW = 1, BUS_FLAG_RESEND = 2 };
 
 /* Types of the bus, beside those of the agent link (frame_type). */
 enum {
-    BUS_FRAME_SESSION = 64,  /* [64, session]: the frames after it are this session's */
+    BUS_FRAME_SESSION = 64,  /* [64, session]: the frames after it, in this message, are this session's; 0: the bridge's own */
     BUS_FRAME_PRESSURE = 65, /* [65, 1 or 0]: broker → bridge, stop or go on publishing */
-    BUS_FRAME_FANOUT = 66    /* [66, [envelope, [session, subscription, …], …]]: broker → bridge */
+    BUS_FRAME_FANOUT = 66,   /* [66, [envelope, [session, subscription, …], …]]: broker → bridge */
+    BUS_FRAME_GREETING = 67, /* [67, protocol, id, software]: first in each direction; the bridge's begins */
+    BUS_FRAME_TAKEN = 68,    /* [68, envelopes, 1 or 0]: read so far on this connection; 1: answer with yours */
+    BUS_FRAME_ATTACH = 69    /* [69, agent, software, instance, heartbeat ms, peer]: bridge → broker, begins a session */
 };
-
-typedef struct bus_header {
-    uint8_t flags;   /* BUS_FLAG_* */
-    uint64_t epoch;  /* of the attachment, from hello */
-    uint64_t seq;    /* from 1 in each direction; 0: carries no frames and is not counted */
-    uint64_t ack;    /* the highest number received in order from the other side */
-    loom_str bridge; /* upwards only; downwards the topic says it */
-} bus_header;
 
 /* 1 to BUS_BRIDGE_ID_MAX bytes, printable ASCII without spaces. */
 bool bus_bridge_id_valid(loom_str id);
-/* "bridge.<id>" and NUL; returns its length with the NUL. */
-size_t bus_topic_write(uint8_t out[BUS_TOPIC_MAX], loom_str id);
-/* Returns the bytes written. The length depends on the bridge id only, so a header may be written over an older one. */
-size_t bus_header_write(uint8_t *out, const bus_header *header);
-/* LOOM_EMALFORMED, LOOM_EVERSION; *reason is static text. *frames is what follows the header. */
-LOOM_MUST_CHECK loom_status bus_header_read(bus_header *out, loom_bytes message, loom_bytes *frames, const char **reason);
 
-/* ---- frames ---- */
+typedef struct bus_greeting {
+    uint64_t protocol;
+    loom_str id;       /* of the bridge; "broker" */
+    loom_str software;
+} bus_greeting;
+
+typedef struct bus_attach {
+    loom_str agent, software;
+    loom_bytes instance; /* 16 bytes or none */
+    uint64_t heartbeat_ms;
+    loom_str peer;       /* the agent's connection, for people */
+} bus_attach;
+
+/* ---- reading ---- */
 
 typedef struct bus_frame {
-    unsigned type;      /* BUS_FRAME_* or frame_type */
-    uint64_t number;    /* session, pressure */
-    frame_batch fanout; /* count: envelopes */
-    frame link;         /* the others */
+    unsigned type;       /* BUS_FRAME_* or frame_type */
+    uint64_t number;     /* session, pressure, taken */
+    bool answer;         /* taken */
+    frame_batch fanout;  /* count: envelopes */
+    bus_greeting greeting;
+    bus_attach attach;
+    frame link;          /* the others */
 } bus_frame;
 
 /* Takes the next frame off *rest. LOOM_ENOTFOUND: none is left. LOOM_EMALFORMED, LOOM_ETOOBIG: *rest cannot be read on.
@@ -76,8 +76,13 @@ bool bus_target_next(bus_targets *targets, uint64_t *session, uint64_t *subscrip
 
 /* ---- writing, into a frame_writer like the frames of the link ---- */
 
-LOOM_MUST_CHECK loom_status bus_put_session(frame_writer *w, uint64_t session);
+/* Texts over their limits are cut. */
+LOOM_MUST_CHECK loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f);
+LOOM_MUST_CHECK loom_status bus_put_attach(frame_writer *w, const bus_attach *f);
+LOOM_MUST_CHECK loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer);
 LOOM_MUST_CHECK loom_status bus_put_pressure(frame_writer *w, bool on);
+/* Any frame of a session but those that carry envelopes. LOOM_EPROTO: it is not one. */
+LOOM_MUST_CHECK loom_status bus_put_frame(frame_writer *w, const frame *f);
 /* Whole frames as they are. */
 LOOM_MUST_CHECK loom_status bus_put_raw(frame_writer *w, loom_bytes frames);
 
@@ -89,8 +94,19 @@ typedef struct bus_fanout {
     uint32_t targets;
 } bus_fanout;
 
+/* One message in the making. All zero: empty. */
+typedef struct bus_outgoing {
+    frame_writer w;
+    uint64_t session; /* that the next frame would be of */
+    bus_fanout fanout;
+} bus_outgoing;
+
+/* Where frames of this session go. NULL: out of memory. */
+frame_writer *bus_outgoing_to(bus_outgoing *out, uint64_t session);
+/* Empties it and keeps its memory, unless a large message has blown it up. */
+void bus_outgoing_clear(bus_outgoing *out);
 /* Appends one delivery: only its target when the envelope is the one written last. LOOM_ENOMEM: nothing was appended. */
-LOOM_MUST_CHECK loom_status bus_put_delivery(frame_writer *w, bus_fanout *last, uint64_t session, uint64_t subscription,
+LOOM_MUST_CHECK loom_status bus_put_delivery(bus_outgoing *out, uint64_t session, uint64_t subscription,
                                              const envelope_view *view);
 
 #endif

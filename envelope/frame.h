@@ -16,7 +16,14 @@ enum {
     FRAME_MAX = LOOM_ENVELOPE_MAX + 64 * 1024, /* bytes after the header */
     FRAME_BATCH_TARGET = 32 * 1024,            /* a batch frame is closed when it is larger */
     FRAME_REASON_SIZE = 160,
-    FRAME_TYPES_MAX = 16                       /* event types of one subscription */
+    FRAME_TYPES_MAX = 16,                      /* event types of one subscription */
+    FRAME_CALL_ID_MAX = 64,                    /* bytes */
+    FRAME_CAPABILITY_MAX = 256,                /* bytes of its name */
+    FRAME_VERSION_MAX = 64,
+    FRAME_DESCRIPTION_MAX = 4096,
+    FRAME_SCHEMA_MAX = 16 * 1024,
+    FRAME_TEXT_MAX = 1024,                     /* of any text for people, and of a result's code */
+    FRAME_METADATA_MAX = 32                    /* entries of a capability's metadata; LOOM_HEADERS_MAX bytes in all */
 };
 
 typedef enum frame_type {
@@ -27,7 +34,7 @@ typedef enum frame_type {
     FRAME_PUBLISH = 5,      /* agent → bridge: [5, [envelope, …]] */
     FRAME_DELIVER = 6,      /* bridge → agent: [6, [subscription, envelope, …]] */
     FRAME_CREDIT = 7,       /* both ways: [7, messages, bytes], totals since the session began */
-    FRAME_CALL = 8,         /* both ways: [8, call id, capability, version, deadline ms, envelope] */
+    FRAME_CALL = 8,         /* both ways: [8, call id, capability, version, deadline ms, idle ms, flags, envelope] */
     FRAME_RESULT = 9,       /* both ways: [9, call id, outcome, code, text, payload] */
     FRAME_CANCEL = 10,      /* both ways: [10, call id, reason] */
     FRAME_PROVIDE = 11,     /* agent → bridge; answered by ack */
@@ -37,6 +44,8 @@ typedef enum frame_type {
     FRAME_BYE = 15,         /* both ways: the session ends as wanted */
     FRAME_ACK = 16,         /* bridge → agent: the outcome of a request */
     FRAME_NOTICE = 17,      /* bridge → agent: one message was refused; the session goes on */
+    FRAME_REPORT = 18,      /* both ways: [18, call id, kind, number, payload]: progress, or a chunk of the result */
+    FRAME_CALL_CREDIT = 19, /* both ways: [19, call id, chunks, bytes], totals since the call began */
     FRAME_KEY_FIRST = 32,   /* 32–47: key exchange, before hello */
     FRAME_KEY_LAST = 47,
     FRAME_DURABLE_FIRST = 48, /* 48–63: durable publishes, acks and fetches */
@@ -89,6 +98,7 @@ typedef struct frame_provide {
     loom_str kind;             /* "tool", "agent" or "plain" */
     loom_str input_schema;     /* JSON text */
     loom_str output_schema;
+    loom_bytes metadata;       /* a msgpack map of strings, checked; empty: none. See frame_metadata_read() */
     bool withdraw;
 } frame_provide;
 
@@ -111,13 +121,32 @@ typedef struct frame_outcome {
     loom_bytes message_id;     /* notice: the envelope's id */
 } frame_outcome;
 
+enum {
+    FRAME_CALL_IDEMPOTENT = 1, /* may be tried again on another provider when one dies */
+    FRAME_CALL_STREAMS = 2     /* the caller takes chunks, as far as its call credit says: none at first */
+}; /* flags of a call; others are ignored */
+
+/* Up: an agent invokes, under an id of its choice (empty: the broker gives it one, which comes with the result).
+ * Down: a provider is asked to work; the id is the broker's, of this attempt. */
 typedef struct frame_call {
-    loom_bytes call_id;        /* 1 to 64 bytes */
+    loom_bytes call_id;        /* up to FRAME_CALL_ID_MAX bytes */
     loom_str capability;
-    loom_str version;
-    uint64_t deadline_ms;      /* what is left */
+    loom_str version;          /* up: empty for the highest; down: the provider's own */
+    uint64_t deadline_ms;      /* what is left; up: 0 for the broker's default */
+    uint64_t idle_ms;          /* the longest silence of the provider; 0: only the deadline counts */
+    uint64_t flags;            /* FRAME_CALL_* */
     loom_bytes envelope;       /* scan before use */
 } frame_call;
+
+typedef enum frame_report_kind { FRAME_PROGRESS = 0, FRAME_CHUNK = 1 } frame_report_kind;
+
+/* Up from the provider, down to the caller. */
+typedef struct frame_report {
+    loom_bytes call_id;
+    uint64_t kind;             /* frame_report_kind */
+    uint64_t number;           /* of chunks, from 0; of progress, too */
+    loom_bytes payload;
+} frame_report;
 
 typedef struct frame_result {
     loom_bytes call_id;
@@ -148,10 +177,15 @@ typedef struct frame {
         struct {
             uint64_t messages, bytes;
         } credit;
+        frame_report report;
         struct {
             loom_bytes call_id;
             loom_str reason;
         } cancel;
+        struct {
+            loom_bytes call_id;
+            uint64_t chunks, bytes;
+        } call_credit;
         uint64_t number;       /* ping, pong */
     } u;
 } frame;
@@ -162,8 +196,13 @@ typedef struct frame {
 LOOM_MUST_CHECK loom_status frame_split(loom_bytes stream, loom_bytes *body, size_t *need);
 
 /* Parses the body of one frame. LOOM_EMALFORMED, LOOM_ETOOBIG; reason says what was wrong and where.
- * A type in a reserved range, or unknown, is LOOM_EVERSION. */
+ * A type in a reserved range, or unknown, is LOOM_EVERSION. Only the member of u that belongs to the type is set. */
 LOOM_MUST_CHECK loom_status frame_decode(frame *out, loom_bytes body, char reason[FRAME_REASON_SIZE]);
+
+/* The metadata of a provide frame. The strings are slices of it. LOOM_EMALFORMED, LOOM_ETOOBIG: more than max. */
+LOOM_MUST_CHECK loom_status frame_metadata_read(loom_bytes metadata, loom_header *out, size_t max, size_t *count);
+/* Writes such a map. LOOM_ETOOBIG: over FRAME_METADATA_MAX entries, LOOM_HEADERS_MAX bytes, or size. */
+LOOM_MUST_CHECK loom_status frame_metadata_write(uint8_t *out, size_t size, const loom_header *entries, size_t count, size_t *len);
 
 const char *frame_type_name(frame_type type); /* "hello"; "?" */
 
@@ -195,7 +234,16 @@ uint8_t *frame_deliver_begin(frame_writer *w, uint64_t subscription, size_t size
 /* Adds the bytes that were written to that room. */
 void frame_batch_commit(frame_writer *w, size_t size);
 
-/* Each appends one frame. LOOM_ENOMEM, and then nothing was appended. */
+/* A call frame whose envelope is written, or copied and patched, in its place: begin() writes everything before the
+ * envelope (f->envelope is not looked at) and returns room for at most envelope_size bytes of it, or NULL: out of memory,
+ * or a field or the envelope is over its limit. An open batch is closed. commit() adds the frame, with the envelope's size
+ * as it is. Between the two nothing else may be written; a call that is not committed leaves nothing behind, whatever is
+ * written next. The room moves with the next write, so patch before that. */
+uint8_t *frame_call_begin(frame_writer *w, const frame_call *f, size_t envelope_size);
+void frame_call_commit(frame_writer *w, size_t envelope_size);
+
+/* Each appends one frame. LOOM_ENOMEM, or LOOM_ETOOBIG: over FRAME_MAX, or a field of call, result, report, cancel or
+ * call_credit is over its limit; then nothing was appended. Who fills in a frame with keys keeps their limits. */
 LOOM_MUST_CHECK loom_status frame_put_hello(frame_writer *w, const frame_hello *f);
 LOOM_MUST_CHECK loom_status frame_put_welcome(frame_writer *w, const frame_welcome *f);
 LOOM_MUST_CHECK loom_status frame_put_subscribe(frame_writer *w, const frame_subscribe *f);
@@ -207,6 +255,8 @@ LOOM_MUST_CHECK loom_status frame_put_credit(frame_writer *w, uint64_t messages,
 LOOM_MUST_CHECK loom_status frame_put_number(frame_writer *w, frame_type type, uint64_t number);
 LOOM_MUST_CHECK loom_status frame_put_call(frame_writer *w, const frame_call *f);
 LOOM_MUST_CHECK loom_status frame_put_result(frame_writer *w, const frame_result *f);
+LOOM_MUST_CHECK loom_status frame_put_report(frame_writer *w, const frame_report *f);
 LOOM_MUST_CHECK loom_status frame_put_cancel(frame_writer *w, loom_bytes call_id, loom_str reason);
+LOOM_MUST_CHECK loom_status frame_put_call_credit(frame_writer *w, loom_bytes call_id, uint64_t chunks, uint64_t bytes);
 
 #endif

@@ -42,19 +42,20 @@ static const frame_key unsubscribe[] = {
 
 static const frame_key provide[] = {
     {"request", KEY_UINT, offsetof(frame_provide, request), 0},
-    {"name", KEY_STR, offsetof(frame_provide, name), LOOM_TOPIC_MAX},
-    {"version", KEY_STR, offsetof(frame_provide, version), 64},
-    {"description", KEY_STR, offsetof(frame_provide, description), 1024},
+    {"name", KEY_STR, offsetof(frame_provide, name), FRAME_CAPABILITY_MAX},
+    {"version", KEY_STR, offsetof(frame_provide, version), FRAME_VERSION_MAX},
+    {"description", KEY_STR, offsetof(frame_provide, description), FRAME_DESCRIPTION_MAX},
     {"kind", KEY_STR, offsetof(frame_provide, kind), 16},
-    {"input_schema", KEY_STR, offsetof(frame_provide, input_schema), 16 * 1024},
-    {"output_schema", KEY_STR, offsetof(frame_provide, output_schema), 16 * 1024},
+    {"input_schema", KEY_STR, offsetof(frame_provide, input_schema), FRAME_SCHEMA_MAX},
+    {"output_schema", KEY_STR, offsetof(frame_provide, output_schema), FRAME_SCHEMA_MAX},
+    {"metadata", KEY_TEXTS, offsetof(frame_provide, metadata), LOOM_HEADERS_MAX},
     {"withdraw", KEY_BOOL, offsetof(frame_provide, withdraw), 0},
 };
 
 static const frame_key outcome[] = {
     {"request", KEY_UINT, offsetof(frame_outcome, request), 0},
     {"status", KEY_UINT, offsetof(frame_outcome, status), 0},
-    {"text", KEY_STR, offsetof(frame_outcome, text), 1024},
+    {"text", KEY_STR, offsetof(frame_outcome, text), FRAME_TEXT_MAX},
     {"message_id", KEY_BIN, offsetof(frame_outcome, message_id), LOOM_UUID_SIZE},
 };
 
@@ -82,7 +83,8 @@ const char *frame_type_name(frame_type type)
         [FRAME_CREDIT] = "credit",   [FRAME_CALL] = "call",               [FRAME_RESULT] = "result",
         [FRAME_CANCEL] = "cancel",   [FRAME_PROVIDE] = "provide",         [FRAME_PING] = "ping",
         [FRAME_PONG] = "pong",       [FRAME_ERROR] = "error",             [FRAME_BYE] = "bye",
-        [FRAME_ACK] = "ack",         [FRAME_NOTICE] = "notice",
+        [FRAME_ACK] = "ack",         [FRAME_NOTICE] = "notice",           [FRAME_REPORT] = "report",
+        [FRAME_CALL_CREDIT] = "call_credit",
     };
     return (size_t)type < sizeof names / sizeof *names && names[type] != NULL ? names[type] : "?";
 }

@@ -5,13 +5,20 @@
 
 #include "envelope/frame.h"
 
-typedef enum frame_key_kind { KEY_UINT, KEY_STR, KEY_BIN, KEY_BOOL, KEY_TYPES } frame_key_kind;
+typedef enum frame_key_kind {
+    KEY_UINT,
+    KEY_STR,
+    KEY_BIN,
+    KEY_BOOL,
+    KEY_TYPES, /* an array of str: those of a subscribe frame */
+    KEY_TEXTS  /* a map of str to str, kept as its bytes */
+} frame_key_kind;
 
 typedef struct frame_key {
     const char *name;
     frame_key_kind kind;
     size_t offset; /* of the field in its struct */
-    size_t max;    /* bytes of a string; 0: the frame's own bound */
+    size_t max;    /* bytes of a string or map; 0: the frame's own bound */
 } frame_key;
 
 typedef struct frame_keys {

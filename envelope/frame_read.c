@@ -54,6 +54,24 @@ static bool read_types(mp_reader *r, frame_subscribe *f)
     return true;
 }
 
+/* A map of str to str. Its bytes are kept as they are; one without entries is as good as none. */
+static bool read_texts(mp_reader *r, size_t max, loom_bytes *out)
+{
+    const uint8_t *first = r->at;
+    uint32_t count;
+    loom_str ignored;
+    if (!mp_read_map(r, &count) || count > FRAME_METADATA_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        if (!mp_read_str(r, &ignored)) {
+            return false;
+        }
+    }
+    *out = count > 0 ? (loom_bytes){first, (size_t)(r->at - first)} : (loom_bytes){NULL, 0};
+    return out->len <= max;
+}
+
 static bool read_value(mp_reader *r, const frame_key *key, void *into)
 {
     void *field = (char *)into + key->offset;
@@ -63,6 +81,7 @@ static bool read_value(mp_reader *r, const frame_key *key, void *into)
     case KEY_STR: return mp_read_str(r, field) && (key->max == 0 || ((loom_str *)field)->len <= key->max);
     case KEY_BIN: return mp_read_bin(r, field) && (key->max == 0 || ((loom_bytes *)field)->len <= key->max);
     case KEY_TYPES: return read_types(r, into);
+    case KEY_TEXTS: return read_texts(r, key->max, field);
     }
     return false;
 }
@@ -114,15 +133,28 @@ static loom_status read_batch(mp_reader *r, frame *out, char reason[FRAME_REASON
 
 static bool read_call_id(mp_reader *r, loom_bytes *id)
 {
-    return mp_read_bin(r, id) && id->len >= 1 && id->len <= 64;
+    return mp_read_bin(r, id) && id->len >= 1 && id->len <= FRAME_CALL_ID_MAX;
+}
+
+static bool read_text(mp_reader *r, size_t max, loom_str *text)
+{
+    return mp_read_str(r, text) && text->len <= max;
 }
 
 static loom_status read_call(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
 {
     frame_call *f = &out->u.call;
-    if (!read_call_id(r, &f->call_id) || !mp_read_str(r, &f->capability) || !mp_read_str(r, &f->version) ||
-        !mp_read_uint(r, &f->deadline_ms) || r->at == r->end) {
-        return refuse(reason, out->type, "call id, capability, version, deadline or envelope", "is missing or wrong");
+    if (!mp_read_bin(r, &f->call_id) || f->call_id.len > FRAME_CALL_ID_MAX) { /* an agent may leave it to the broker */
+        return refuse(reason, out->type, "call id", "is not bin or over 64 bytes");
+    }
+    if (!read_text(r, FRAME_CAPABILITY_MAX, &f->capability) || !read_text(r, FRAME_VERSION_MAX, &f->version)) {
+        return refuse(reason, out->type, "capability or version", "is of the wrong type or too long");
+    }
+    if (!mp_read_uint(r, &f->deadline_ms) || !mp_read_uint(r, &f->idle_ms) || !mp_read_uint(r, &f->flags)) {
+        return refuse(reason, out->type, "deadline, idle time or flags", "is not an unsigned integer");
+    }
+    if (r->at == r->end) {
+        return refuse(reason, out->type, "envelope", "is missing");
     }
     f->envelope = (loom_bytes){r->at, (size_t)(r->end - r->at)};
     return LOOM_OK;
@@ -144,32 +176,55 @@ static loom_status read_number(mp_reader *r, frame *out, char reason[FRAME_REASO
 static loom_status read_result(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
 {
     frame_result *f = &out->u.result;
-    if (!read_call_id(r, &f->call_id) || !mp_read_uint(r, &f->outcome) || !mp_read_str(r, &f->code) ||
-        !mp_read_str(r, &f->text) || !mp_read_bin(r, &f->payload)) {
-        return refuse(reason, out->type, "call id, outcome, code, text or payload", "is missing or wrong");
+    if (!read_call_id(r, &f->call_id) || !mp_read_uint(r, &f->outcome) || !read_text(r, FRAME_TEXT_MAX, &f->code) ||
+        !read_text(r, FRAME_TEXT_MAX, &f->text) || !mp_read_bin(r, &f->payload)) {
+        return refuse(reason, out->type, "call id, outcome, code, text or payload", "is of the wrong type or too long");
+    }
+    return LOOM_OK;
+}
+
+static loom_status read_report(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    frame_report *f = &out->u.report;
+    if (!read_call_id(r, &f->call_id) || !mp_read_uint(r, &f->kind) || !mp_read_uint(r, &f->number) ||
+        !mp_read_bin(r, &f->payload)) {
+        return refuse(reason, out->type, "call id, kind, number or payload", "is of the wrong type or too long");
     }
     return LOOM_OK;
 }
 
 static loom_status read_cancel(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
 {
-    if (!read_call_id(r, &out->u.cancel.call_id) || !mp_read_str(r, &out->u.cancel.reason)) {
-        return refuse(reason, out->type, "call id or reason", "is missing or wrong");
+    if (!read_call_id(r, &out->u.cancel.call_id) || !read_text(r, FRAME_TEXT_MAX, &out->u.cancel.reason)) {
+        return refuse(reason, out->type, "call id or reason", "is of the wrong type or too long");
     }
     return LOOM_OK;
 }
 
-/* The frames without a map. values: in the array, the type included. open: their last value is left unread. */
+static loom_status read_call_credit(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    if (!read_call_id(r, &out->u.call_credit.call_id) || !mp_read_uint(r, &out->u.call_credit.chunks) ||
+        !mp_read_uint(r, &out->u.call_credit.bytes)) {
+        return refuse(reason, out->type, "call id, chunks or bytes", "is of the wrong type or too long");
+    }
+    return LOOM_OK;
+}
+
+enum { TYPE_LAST = FRAME_CALL_CREDIT };
+
+/* The frames without a map: their readers set every field. values: in the array, the type included. open: their last value
+ * is left unread. */
 typedef struct positional {
     loom_status (*read)(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE]);
     uint32_t values;
     bool open;
 } positional;
 
-static const positional positionals[FRAME_NOTICE + 1] = {
+static const positional positionals[TYPE_LAST + 1] = {
     [FRAME_PUBLISH] = {read_batch, 2, true},   [FRAME_DELIVER] = {read_batch, 2, true},
-    [FRAME_CREDIT] = {read_credit, 3, false},  [FRAME_CALL] = {read_call, 6, true},
-    [FRAME_RESULT] = {read_result, 6, false},  [FRAME_CANCEL] = {read_cancel, 3, false},
+    [FRAME_CREDIT] = {read_credit, 3, false},  [FRAME_CALL] = {read_call, 8, true},
+    [FRAME_RESULT] = {read_result, 6, false},  [FRAME_REPORT] = {read_report, 5, false},
+    [FRAME_CANCEL] = {read_cancel, 3, false},  [FRAME_CALL_CREDIT] = {read_call_credit, 4, false},
     [FRAME_PING] = {read_number, 2, false},    [FRAME_PONG] = {read_number, 2, false},
 };
 
@@ -199,13 +254,13 @@ loom_status frame_decode(frame *out, loom_bytes body, char reason[FRAME_REASON_S
     mp_reader r = {body.data, body.data + body.len};
     uint32_t count;
     uint64_t type;
-    memset(out, 0, sizeof *out);
+    out->type = 0;
     if (!mp_read_array(&r, &count) || count < 2 || !mp_read_uint(&r, &type)) {
         snprintf(reason, FRAME_REASON_SIZE, "frame is not a msgpack array that begins with its type");
         return LOOM_EMALFORMED;
     }
-    frame_keys keys = frame_keys_of(type <= FRAME_NOTICE ? (frame_type)type : 0);
-    if (keys.keys == NULL && (type > FRAME_NOTICE || positionals[type].read == NULL)) {
+    frame_keys keys = frame_keys_of(type <= TYPE_LAST ? (frame_type)type : 0);
+    if (keys.keys == NULL && (type > TYPE_LAST || positionals[type].read == NULL)) {
         snprintf(reason, FRAME_REASON_SIZE, "frame type %llu is not known", (unsigned long long)type);
         return LOOM_EVERSION;
     }
@@ -213,6 +268,7 @@ loom_status frame_decode(frame *out, loom_bytes body, char reason[FRAME_REASON_S
     if (keys.keys == NULL) {
         return read_positional(&r, count, out, reason);
     }
+    memset(&out->u, 0, sizeof out->u); /* a key that is missing leaves its field empty */
     loom_status st = read_map(&r, out->type, keys, &out->u, reason);
     return st == LOOM_OK ? finish(&r, out->type, count - 2, reason) : st;
 }

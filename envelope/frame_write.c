@@ -170,7 +170,8 @@ static bool has_value(const frame_key *key, const void *from)
     case KEY_UINT: return *(const uint64_t *)field != 0;
     case KEY_BOOL: return *(const bool *)field;
     case KEY_STR: return ((const loom_str *)field)->len > 0;
-    case KEY_BIN: return ((const loom_bytes *)field)->len > 0;
+    case KEY_BIN:
+    case KEY_TEXTS: return ((const loom_bytes *)field)->len > 0;
     case KEY_TYPES: return ((const frame_subscribe *)from)->type_count > 0;
     }
     return false;
@@ -185,6 +186,7 @@ static void pack_value(msgpack_packer *pk, const frame_key *key, const void *fro
     case KEY_BOOL: *(const bool *)field ? msgpack_pack_true(pk) : msgpack_pack_false(pk); break;
     case KEY_STR: pack_str(pk, *(const loom_str *)field); break;
     case KEY_BIN: pack_bin(pk, *(const loom_bytes *)field); break;
+    case KEY_TEXTS: append(pk->data, (const char *)((const loom_bytes *)field)->data, ((const loom_bytes *)field)->len); break;
     case KEY_TYPES:
         msgpack_pack_array(pk, subscribe->type_count);
         for (uint32_t i = 0; i < subscribe->type_count; i++) {
@@ -260,41 +262,5 @@ loom_status frame_put_number(frame_writer *w, frame_type type, uint64_t number)
     msgpack_packer pk;
     size_t at = open_frame(&a, &pk, w, type, 2);
     msgpack_pack_uint64(&pk, number);
-    return close_frame(&a, at);
-}
-
-loom_status frame_put_call(frame_writer *w, const frame_call *f)
-{
-    appender a;
-    msgpack_packer pk;
-    size_t at = open_frame(&a, &pk, w, FRAME_CALL, 6);
-    pack_bin(&pk, f->call_id);
-    pack_str(&pk, f->capability);
-    pack_str(&pk, f->version);
-    msgpack_pack_uint64(&pk, f->deadline_ms);
-    append(&a, (const char *)f->envelope.data, f->envelope.len);
-    return close_frame(&a, at);
-}
-
-loom_status frame_put_result(frame_writer *w, const frame_result *f)
-{
-    appender a;
-    msgpack_packer pk;
-    size_t at = open_frame(&a, &pk, w, FRAME_RESULT, 6);
-    pack_bin(&pk, f->call_id);
-    msgpack_pack_uint64(&pk, f->outcome);
-    pack_str(&pk, f->code);
-    pack_str(&pk, f->text);
-    pack_bin(&pk, f->payload);
-    return close_frame(&a, at);
-}
-
-loom_status frame_put_cancel(frame_writer *w, loom_bytes call_id, loom_str reason)
-{
-    appender a;
-    msgpack_packer pk;
-    size_t at = open_frame(&a, &pk, w, FRAME_CANCEL, 3);
-    pack_bin(&pk, call_id);
-    pack_str(&pk, reason);
     return close_frame(&a, at);
 }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "envelope/random.h"
-#include "sdk-c/agent_internal.h"
+#include "sdk-c/actions.h"
 #include "sdk-c/agent_options.h"
 
 #define SEND_BUFFER_BYTES (16u * 1024u * 1024u)
@@ -135,6 +135,7 @@ static void *agent_thread(void *arg)
     while (!atomic_load_explicit(&a->closing_seen, memory_order_acquire) || !session_closed(a, monotonic_ns())) {
         agent_round(a, -1);
     }
+    actions_close(a);
     agent_loop_leave(a);
     return NULL;
 }
@@ -174,7 +175,12 @@ static void free_agent(loom_agent *a)
     send_queue_fini(&a->out);
     subscriptions_fini(&a->subs);
     loom_envelope_unref(a->event);
+    kept_free(&a->kept);
+    kept_free(&a->kept_immediate);
     free(a->in.data);
+    free(a->timers.items);
+    actions_fini(a);
+    held_buffers_free(&a->held, NULL);
     close_descriptors(a);
     free(a->tls_ca_file);
     free(a->id);
@@ -268,8 +274,19 @@ static void drain(loom_agent *a)
         while (!session_closed(a, monotonic_ns())) {
             agent_round(a, -1);
         }
+        actions_close(a);
         agent_loop_leave(a);
     }
+}
+
+/* They have been told that the agent is closing. */
+static void see_guests_off(loom_agent *a)
+{
+    pthread_mutex_lock(&a->lock);
+    while (a->guests > 0) {
+        agent_wait_change(a, NEVER);
+    }
+    pthread_mutex_unlock(&a->lock);
 }
 
 loom_status loom_agent_close_within(loom_agent *a, uint32_t timeout_ms)
@@ -290,6 +307,8 @@ loom_status loom_agent_close_within(loom_agent *a, uint32_t timeout_ms)
     pthread_mutex_unlock(&a->lock);
     end_keeper(a);
     drain(a);
+    action_home_close(a->actions.home);
+    see_guests_off(a);
     loom_status st = tell_unsent(a);
     uint64_t now = monotonic_ns();
     telemetry_close(a, now < deadline ? (uint32_t)((deadline - now) / MS_NS) + 1 : 1);
@@ -381,11 +400,15 @@ loom_agent_stats loom_agent_get_stats(const loom_agent *agent)
                               .refused = a->refused,
                               .sent = a->out.handed,
                               .lost = a->out.lost,
-                              .buffered_bytes = a->out.bytes};
+                              .buffered_bytes = a->out.bytes,
+                              .calls_made = a->actions.made,
+                              .calls_failed = a->actions.failed,
+                              .late_results = a->actions.late};
     pthread_mutex_unlock(&a->lock);
     stats.received = atomic_load_explicit(&a->counters.received, memory_order_relaxed);
     stats.failed = atomic_load_explicit(&a->counters.failed, memory_order_relaxed);
     stats.reconnects = atomic_load_explicit(&a->counters.reconnects, memory_order_relaxed);
+    stats.calls_handled = atomic_load_explicit(&a->counters.calls_handled, memory_order_relaxed);
     stats.invalid_context = atomic_load_explicit(&a->counters.invalid_context, memory_order_relaxed);
     return stats;
 }

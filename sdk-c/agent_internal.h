@@ -13,8 +13,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "sdk-c/actions_state.h"
 #include "sdk-c/carrier.h"
 #include "sdk-c/send_queue.h"
+#include "sdk-c/kept.h"
 #include "sdk-c/subscriptions.h"
 
 enum { SESSION_TEXT_SIZE = 320 };
@@ -56,6 +58,7 @@ typedef struct session {
 typedef struct receive_buffer {
     uint8_t *data;
     size_t capacity, begin, end;
+    bool parsing; /* a frame in it is being handled: it stays where it is */
 } receive_buffer;
 
 /* Who handles a subscription, as it was when so many had been removed. */
@@ -63,12 +66,19 @@ typedef struct known_handler {
     uint64_t number, removals;
     loom_on_event on_event; /* NULL: an empty place */
     void *user;
+    bool immediate;
 } known_handler;
 enum { KNOWN_HANDLERS = 16 };
 
 typedef struct agent_counters {
-    _Atomic uint64_t received, failed, reconnects, invalid_context;
+    _Atomic uint64_t received, failed, reconnects, invalid_context, calls_handled;
 } agent_counters;
+
+/* A binary heap, the earliest first. Guard: the agent's lock. */
+typedef struct timer_heap {
+    struct agent_timer **items;
+    size_t count, capacity;
+} timer_heap;
 
 struct loom_agent {
     /* fixed once open */
@@ -89,6 +99,7 @@ struct loom_agent {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* anything a waiter may wait for */
     unsigned waiters;       /* of changed; guarded by lock */
+    unsigned guests;        /* in a function that waits: the agent is not freed before they have left; guarded by lock */
     pthread_cond_t keeper_wakes; /* early, to end */
 
     /* guarded by lock */
@@ -111,11 +122,16 @@ struct loom_agent {
     uint64_t keep_ns;       /* a handler that takes longer keeps the session from ending: the heartbeat */
     char topic[LOOM_TOPIC_MAX]; /* the last one that was found valid */
     size_t topic_len;
+    actions_state actions;
+    timer_heap timers;
+    uint64_t armed;         /* what timer_fd is set to */
+    struct collaboration *collaboration; /* NULL: not used yet */
 
     atomic_bool unwritten;   /* set before somebody relies on the loop to write: it takes the lock only then */
     atomic_bool handling;    /* handlers run: nobody may rely on the loop to write */
     atomic_bool stopped;     /* by loom_agent_stop() */
     atomic_bool closing_seen; /* closing, without the lock: handlers are not called any more */
+    _Atomic uint64_t last_call; /* number of a call */
     _Atomic uint64_t removals; /* of subscriptions: what the loop remembers of handlers is void */
     agent_counters counters;
     atomic_flag exporter_told; /* an exporter's failure has been written to standard error */
@@ -126,7 +142,16 @@ struct loom_agent {
     known_handler handlers[KNOWN_HANDLERS];
     loom_envelope *event;    /* reused while nobody kept it */
     size_t event_capacity;
-    uint64_t armed;          /* what the timer is set to */
+    unsigned nested;         /* handlers that wait, one inside the other */
+    struct waiting_handler {
+        struct waiting_handler *outer;
+        loom_envelope *message; /* NULL: of no message */
+    } *waiting;              /* the innermost; on their stacks */
+    uint64_t links;          /* connections that have ended */
+    held_buffer *held;       /* receive buffers with frames that outer handlers are called from */
+    batch_cursor *batch;     /* the innermost deliver frame being handled */
+    kept_list kept;          /* deliveries for when the outermost handler has returned */
+    kept_list kept_immediate; /* deliveries for the next nested round */
     uint64_t notices, notice_told_at; /* refusals: since last told, and when that was */
 };
 
@@ -159,6 +184,23 @@ void agent_before_handler(loom_agent *a);
 void agent_after_handler(loom_agent *a);
 /* The loop has put a control frame into the queue. */
 void agent_control_waits(loom_agent *a);
+/* The loop: writes what waits, before it sleeps outside of a round. */
+void agent_write_left(loom_agent *a);
+/* The loop, around callbacks that may take their time: sets `handling`, and puts back what it was. */
+bool agent_handling_begin(loom_agent *a);
+void agent_handling_end(loom_agent *a, bool before);
+/* Until the deadline, rounded up, and at most a minute. */
+int agent_ms_until(uint64_t deadline_ns, uint64_t now_ns);
+/* Lock held. Whoever waits inside a function of the agent is its guest; closing waits until all have left. */
+void agent_guest_enter(loom_agent *a);
+void agent_guest_leave(loom_agent *a);
+
+/* ---- timers.c ---- */
+
+/* Lock held. NEVER: there is none. */
+uint64_t timers_next(const loom_agent *a);
+/* The loop: fires what is due. */
+void timers_fire(loom_agent *a, uint64_t now);
 
 /* ---- agent_keeper.c ---- */
 
@@ -173,6 +215,8 @@ void session_tick(loom_agent *a, uint64_t now);
 uint64_t session_next_deadline(const loom_agent *a);
 /* The carrier has something: goes on connecting, or reads. */
 void session_event(loom_agent *a);
+/* Handles frames that have been read already. */
+void session_read_on(loom_agent *a);
 /* Ends the connection; text is why. status LOOM_EREPLACED ends the session for good. */
 void session_break(loom_agent *a, loom_status status, const char *text);
 /* closing: true when there is nothing more to wait for. */
@@ -193,7 +237,19 @@ LOOM_MUST_CHECK loom_status session_renew_credit(loom_agent *a, bool now);
 
 /* The items of one deliver frame. LOOM_EMALFORMED: session.text says which. */
 LOOM_MUST_CHECK loom_status dispatch_batch(loom_agent *a, const frame_batch *batch);
-/* The event this thread is handling, or NULL. */
+/* Keeps what is left of the deliver frame being handled: a handler waits. */
+void dispatch_set_aside(loom_agent *a);
+/* What was kept: all of it when no handler waits any more; or only what is immediate. */
+LOOM_MUST_CHECK loom_status dispatch_kept(loom_agent *a);
+LOOM_MUST_CHECK loom_status dispatch_kept_immediate(loom_agent *a);
+/* The message this thread is handling, for the defaults of what it sends meanwhile. */
+typedef struct current_message {
+    loom_envelope *envelope; /* an event, or the envelope of a call; NULL: none */
+    uint64_t deadline_ns;    /* of a call; 0: none */
+} current_message;
+current_message dispatch_current(void);
+/* Makes it another one; returns what it was. */
+current_message dispatch_set_current(current_message message);
 const loom_envelope *dispatch_current_event(void);
 
 /* ---- telemetry.c ---- */

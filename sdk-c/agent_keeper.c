@@ -28,7 +28,8 @@ static void *keeper_thread(void *arg)
         struct timespec at = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
         pthread_cond_timedwait(&a->keeper_wakes, &a->lock, &at);
         bool handling = atomic_load_explicit(&a->handling, memory_order_relaxed);
-        uint64_t events = atomic_load_explicit(&a->counters.received, memory_order_relaxed);
+        uint64_t events = atomic_load_explicit(&a->counters.received, memory_order_relaxed) +
+                          atomic_load_explicit(&a->counters.calls_handled, memory_order_relaxed);
         if (handling && events == events_before) {
             speak_up(a);
         }

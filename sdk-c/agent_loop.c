@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sdk-c/agent_internal.h"
+#include "sdk-c/actions.h"
 
 /* About what waking a thread costs: a message that follows another more closely does not lose by waiting for that. */
 #define BURST_NS 20000u
@@ -73,6 +73,23 @@ void agent_changed(loom_agent *a)
     if (a->waiters > 0) {
         pthread_cond_broadcast(&a->changed);
     }
+}
+
+int agent_ms_until(uint64_t deadline_ns, uint64_t now_ns)
+{
+    uint64_t ms = deadline_ns > now_ns ? (deadline_ns - now_ns + MS_NS - 1) / MS_NS : 0;
+    return ms < 60000 ? (int)ms : 60000;
+}
+
+void agent_guest_enter(loom_agent *a)
+{
+    a->guests++;
+}
+
+void agent_guest_leave(loom_agent *a)
+{
+    a->guests--;
+    agent_changed(a);
 }
 
 bool agent_wait_change(loom_agent *a, uint64_t deadline_ns)
@@ -172,6 +189,22 @@ void agent_write_soon(loom_agent *a, uint64_t now_unix_ns)
 
 /* ---- around handlers ---- */
 
+bool agent_handling_begin(loom_agent *a)
+{
+    bool before = atomic_load_explicit(&a->handling, memory_order_relaxed);
+    if (!before) {
+        atomic_store(&a->handling, true);
+    }
+    return before;
+}
+
+void agent_handling_end(loom_agent *a, bool before)
+{
+    if (!before) {
+        atomic_store(&a->handling, false);
+    }
+}
+
 void agent_control_waits(loom_agent *a)
 {
     atomic_store_explicit(&a->unwritten, true, memory_order_relaxed);
@@ -203,9 +236,11 @@ void agent_after_handler(loom_agent *a)
 
 /* ---- rounds ---- */
 
-static void arm_timer(loom_agent *a)
+/* Lock held. */
+static void arm_timer_locked(loom_agent *a)
 {
-    uint64_t at = session_next_deadline(a);
+    uint64_t at = session_next_deadline(a), timer = timers_next(a);
+    at = timer < at ? timer : at;
     if (at == a->armed) {
         return;
     }
@@ -218,6 +253,24 @@ static void arm_timer(loom_agent *a)
         }
     }
     timerfd_settime(a->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
+static void arm_timer(loom_agent *a)
+{
+    pthread_mutex_lock(&a->lock);
+    arm_timer_locked(a);
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* It has fired: to be set again. */
+static void timer_fired(loom_agent *a)
+{
+    uint64_t expirations;
+    pthread_mutex_lock(&a->lock);
+    ssize_t got = read(a->timer_fd, &expirations, sizeof expirations);
+    (void)got; /* a timer set anew meanwhile has nothing to read */
+    a->armed = NEVER - 1;
+    pthread_mutex_unlock(&a->lock);
 }
 
 bool agent_write_failed(loom_agent *a)
@@ -241,6 +294,24 @@ static void write_all(loom_agent *a, bool link_event)
     pthread_mutex_unlock(&a->lock);
 }
 
+void agent_write_left(loom_agent *a)
+{
+    write_all(a, false);
+}
+
+/* Handlers that waited have left deliveries and calls to be handled. */
+static void handle_kept(loom_agent *a)
+{
+    actions_run_waiting(a);
+    loom_status st = dispatch_kept_immediate(a);
+    if (st == LOOM_OK) {
+        st = dispatch_kept(a);
+    }
+    if (st != LOOM_OK) {
+        session_break(a, st, a->session.text);
+    }
+}
+
 void agent_round(loom_agent *a, int timeout_ms)
 {
     struct epoll_event events[4];
@@ -251,17 +322,17 @@ void agent_round(loom_agent *a, int timeout_ms)
         if (events[i].data.u32 == CARRIER_TAG) {
             link_event = true;
         } else if (events[i].data.u32 == TIMER_TAG) {
-            uint64_t expirations;
-            ssize_t got = read(a->timer_fd, &expirations, sizeof expirations);
-            (void)got; /* a timer set anew meanwhile has nothing to read */
-            a->armed = NEVER - 1; /* it has fired: to be set again */
+            timer_fired(a);
         }
     }
     write_all(a, link_event);
     if (link_event || agent_write_failed(a)) {
         session_event(a); /* after a failed write too: the bridge may have said why */
     }
-    session_tick(a, monotonic_ns());
+    uint64_t now = monotonic_ns();
+    session_tick(a, now);
+    timers_fire(a, now);
+    handle_kept(a);
     write_all(a, link_event); /* reading may have cleared the sign that there is room again */
     arm_timer(a);
 }

@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "sdk-c/agent_internal.h"
+#include "sdk-c/actions.h"
 
 /* ---- poll mode ---- */
 
@@ -42,12 +42,6 @@ loom_status loom_agent_poll(loom_agent *a, int timeout_ms)
 /* Lock held. LOOM_EBUSY: not yet. */
 typedef loom_status condition(loom_agent *a, uint64_t argument);
 
-static int ms_until(uint64_t deadline, uint64_t now)
-{
-    uint64_t ms = deadline > now ? (deadline - now + MS_NS - 1) / MS_NS : 0;
-    return ms < 60000 ? (int)ms : 60000;
-}
-
 /* Whoever may drive the agent does so meanwhile; everybody else is told of changes. */
 static loom_status wait_for(loom_agent *a, condition *met, uint64_t argument, uint32_t timeout_ms)
 {
@@ -62,7 +56,7 @@ static loom_status wait_for(loom_agent *a, condition *met, uint64_t argument, ui
         }
         if (drive) {
             pthread_mutex_unlock(&a->lock);
-            agent_round(a, ms_until(deadline, now));
+            agent_round(a, agent_ms_until(deadline, now));
             pthread_mutex_lock(&a->lock);
         } else {
             agent_wait_change(a, deadline);
@@ -76,7 +70,7 @@ static loom_status wait_for(loom_agent *a, condition *met, uint64_t argument, ui
     return st != LOOM_EBUSY ? st : connected ? LOOM_ETIMEDOUT : LOOM_ENOTCONN;
 }
 
-/* Connected, and every subscription up to this number answered. */
+/* Connected, and every subscription up to this number answered, and every capability. */
 static loom_status is_ready(loom_agent *a, uint64_t last_number)
 {
     if (a->closing || a->state == LOOM_AGENT_CLOSED) {
@@ -95,7 +89,8 @@ static loom_status is_ready(loom_agent *a, uint64_t last_number)
             st = sub->answer;
         }
     }
-    return st;
+    loom_status provided = capabilities_answer(a);
+    return provided == LOOM_EBUSY || st == LOOM_OK ? provided : st;
 }
 
 loom_status loom_agent_wait_connected(loom_agent *a, uint32_t timeout_ms)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a deliver frame to the handlers: scan, span, call. Runs on the loop. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "envelope/msgpack_bytes.h"
@@ -9,11 +10,23 @@
 #include "trace/messaging/message_span.h"
 
 /* What this thread is handling, for the defaults of what it emits meanwhile. */
-static _Thread_local const loom_envelope *current_event;
+static _Thread_local current_message current;
+
+current_message dispatch_current(void)
+{
+    return current;
+}
+
+current_message dispatch_set_current(current_message message)
+{
+    current_message before = current;
+    current = message;
+    return before;
+}
 
 const loom_envelope *dispatch_current_event(void)
 {
-    return current_event;
+    return current.envelope;
 }
 
 /* The view as an envelope, in the memory of the last one when nobody kept that. NULL: out of memory, or not valid. */
@@ -62,10 +75,10 @@ static loom_status call(loom_agent *a, loom_on_event on_event, void *user, loom_
     loom_str from = loom_envelope_topic(event);
     memcpy(topic, from.data, from.len);
     topic[from.len] = '\0';
-    const loom_envelope *outer = current_event; /* a handler may poll another agent */
-    current_event = event;
+    /* a handler may wait, or poll another agent */
+    current_message outer = dispatch_set_current((current_message){.envelope = event});
     loom_status st = on_event(a, topic, event, user);
-    current_event = outer;
+    (void)dispatch_set_current(outer);
     return st;
 }
 
@@ -95,7 +108,12 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
     } else if (loom_trace_context_valid(&decided)) {
         token = loom_context_push(&decided, has_context ? loom_envelope_tracestate(event) : (loom_str){0});
     }
+    size_t capacity = a->event_capacity;
+    a->event = NULL; /* while it waits, others are handled: not in its event's memory */
     loom_status st = call(a, handler->on_event, handler->user, event);
+    loom_envelope_unref(a->event);
+    a->event = event;
+    a->event_capacity = capacity;
     if (st != LOOM_OK) {
         count(&a->counters.failed);
         loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
@@ -117,7 +135,7 @@ static const known_handler *find_handler(loom_agent *a, uint64_t number)
     }
     pthread_mutex_lock(&a->lock);
     const subscription *sub = subscriptions_find(&a->subs, number);
-    *known = sub != NULL ? (known_handler){number, removals, sub->on_event, sub->user} : (known_handler){0};
+    *known = sub != NULL ? (known_handler){number, removals, sub->on_event, sub->user, sub->immediate} : (known_handler){0};
     pthread_mutex_unlock(&a->lock);
     return known->on_event != NULL ? known : NULL;
 }
@@ -141,35 +159,125 @@ static loom_status malformed(loom_agent *a, loom_status st, const char *reason)
     return st == LOOM_ETOOBIG ? LOOM_ETOOBIG : LOOM_EPROTO;
 }
 
-static loom_status dispatch_items(loom_agent *a, const frame_batch *batch)
+/* links: as the delivery came. Credit is that of one session. */
+static loom_status dealt_with(loom_agent *a, uint64_t links, uint32_t len)
 {
-    mp_reader r = {batch->items.data, batch->items.data + batch->items.len};
-    for (uint32_t i = 0; i < batch->count; i++) {
-        uint64_t number;
+    if (a->links != links) {
+        return LOOM_OK;
+    }
+    a->session.handled_messages++;
+    a->session.handled_bytes += len;
+    return session_renew_credit(a, false);
+}
+
+static loom_status deliver(loom_agent *a, uint64_t number, const envelope_view *view, uint64_t links)
+{
+    dispatch_one(a, number, view);
+    return dealt_with(a, links, view->len);
+}
+
+/* For later, or for the next nested round. What is kept is bounded by the credit, which is not renewed for it. */
+static loom_status keep(loom_agent *a, uint64_t number, const envelope_view *view)
+{
+    const known_handler *handler = find_handler(a, number);
+    kept_list *list = handler != NULL && handler->immediate ? &a->kept_immediate : &a->kept;
+    if (kept_add(list, number, a->links, view) == LOOM_OK) {
+        return LOOM_OK;
+    }
+    report_refusal(a, LOOM_ENOMEM, "an event was not handled");
+    return dealt_with(a, a->links, view->len);
+}
+
+/* The next item of the batch. */
+static loom_status next_item(loom_agent *a, batch_cursor *batch, uint64_t *number, envelope_view *view)
+{
+    const char *reason;
+    mp_reader r = batch->r;
+    if (!mp_read_uint(&r, number)) {
+        return malformed(a, LOOM_EPROTO, "a subscription number is missing");
+    }
+    loom_status st = envelope_scan(view, (loom_bytes){r.at, (size_t)(r.end - r.at)}, NULL, &reason);
+    if (st != LOOM_OK) {
+        return malformed(a, st, reason);
+    }
+    r.at += view->len;
+    batch->r = r;
+    batch->left--;
+    return LOOM_OK;
+}
+
+static loom_status dispatch_items(loom_agent *a, batch_cursor *batch)
+{
+    while (batch->left > 0) {
+        uint64_t number, links = a->links;
         envelope_view view;
-        const char *reason;
-        if (!mp_read_uint(&r, &number)) {
-            return malformed(a, LOOM_EPROTO, "a subscription number is missing");
+        loom_status st = next_item(a, batch, &number, &view);
+        if (st == LOOM_OK) {
+            const known_handler *handler = a->nested > 0 ? find_handler(a, number) : NULL;
+            bool now = a->nested == 0 || (handler != NULL && handler->immediate);
+            st = now ? deliver(a, number, &view, links) : keep(a, number, &view);
         }
-        loom_status st = envelope_scan(&view, (loom_bytes){r.at, (size_t)(r.end - r.at)}, NULL, &reason);
         if (st != LOOM_OK) {
-            return malformed(a, st, reason);
-        }
-        r.at += view.len;
-        dispatch_one(a, number, &view);
-        a->session.handled_messages++;
-        a->session.handled_bytes += view.len;
-        if ((st = session_renew_credit(a, false)) != LOOM_OK) {
             return st;
         }
     }
-    return r.at == r.end ? LOOM_OK : malformed(a, LOOM_EPROTO, "bytes follow the last envelope");
+    return batch->r.at == batch->r.end ? LOOM_OK : malformed(a, LOOM_EPROTO, "bytes follow the last envelope");
 }
 
-loom_status dispatch_batch(loom_agent *a, const frame_batch *batch)
+loom_status dispatch_batch(loom_agent *a, const frame_batch *items)
 {
-    atomic_store(&a->handling, true);
-    loom_status st = dispatch_items(a, batch);
-    atomic_store(&a->handling, false);
+    batch_cursor batch = {a->batch, {items->items.data, items->items.data + items->items.len}, items->count};
+    bool handling = agent_handling_begin(a);
+    a->batch = &batch;
+    loom_status st = dispatch_items(a, &batch);
+    a->batch = batch.outer;
+    agent_handling_end(a, handling);
     return st;
+}
+
+/* Outer batches have been set aside when their handlers began to wait. What is malformed stays, and is found again. */
+void dispatch_set_aside(loom_agent *a)
+{
+    uint64_t number;
+    envelope_view view;
+    while (a->batch != NULL && a->batch->left > 0 && next_item(a, a->batch, &number, &view) == LOOM_OK) {
+        if (keep(a, number, &view) != LOOM_OK) {
+            return;
+        }
+    }
+}
+
+static loom_status deliver_kept(loom_agent *a, kept_delivery *kept)
+{
+    envelope_view view;
+    const char *reason;
+    loom_status st = envelope_scan(&view, (loom_bytes){kept->data, kept->len}, NULL, &reason);
+    if (st == LOOM_OK) { /* it was, before */
+        st = deliver(a, kept->subscription, &view, kept->links);
+    }
+    free(kept);
+    return st;
+}
+
+static loom_status deliver_list(loom_agent *a, kept_list *list)
+{
+    loom_status st = LOOM_OK;
+    if (list->first != NULL) {
+        bool handling = agent_handling_begin(a);
+        for (kept_delivery *kept; st == LOOM_OK && (kept = kept_take(list)) != NULL;) {
+            st = deliver_kept(a, kept);
+        }
+        agent_handling_end(a, handling);
+    }
+    return st;
+}
+
+loom_status dispatch_kept(loom_agent *a)
+{
+    return a->nested == 0 ? deliver_list(a, &a->kept) : LOOM_OK;
+}
+
+loom_status dispatch_kept_immediate(loom_agent *a)
+{
+    return deliver_list(a, &a->kept_immediate);
 }

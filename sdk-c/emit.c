@@ -3,23 +3,15 @@
 #include <string.h>
 
 #include <loom/topic.h>
-#include <loom/tracestate.h>
 
-#include "envelope/encode.h"
 #include "envelope/id.h"
-#include "sdk-c/agent_internal.h"
+#include "sdk-c/inherit.h"
 #include "trace/messaging/message_span.h"
 
 static loom_str str(const char *s)
 {
     return (loom_str){s, s != NULL ? strlen(s) : 0};
 }
-
-/* What is inherited and has no text of its own elsewhere. */
-typedef struct inherited_text {
-    char thread[LOOM_UUID_TEXT_SIZE], correlation[LOOM_UUID_TEXT_SIZE];
-    char tracestate[LOOM_TRACESTATE_MAX];
-} inherited_text;
 
 static void set_options(loom_envelope_fields *f, const loom_emit_options *o)
 {
@@ -34,48 +26,11 @@ static void set_options(loom_envelope_fields *f, const loom_emit_options *o)
     f->ttl = o->ttl;
 }
 
-/* LOOM_ETIMEDOUT: the event being handled has used up its hops, and so has what it leads to. */
-static loom_status inherit(loom_envelope_fields *f, const loom_envelope *event, inherited_text *text)
-{
-    if (f->correlation_id.len == 0) {
-        /* of another thread: its own default is better than this event's */
-        f->correlation_id = f->thread_id.len == 0 ? loom_envelope_correlation_id(event, text->correlation) : f->thread_id;
-    }
-    if (f->thread_id.len == 0) {
-        f->thread_id = loom_envelope_thread_id(event, text->thread);
-    }
-    if (f->baggage.data == NULL) {
-        f->baggage = loom_envelope_baggage(event);
-    }
-    if (f->ttl == 0) {
-        f->ttl = loom_envelope_ttl(event);
-        return f->ttl > 0 ? LOOM_OK : LOOM_ETIMEDOUT;
-    }
-    return LOOM_OK;
-}
-
-/* What is too long for an envelope loses members, as the specification has it (Trace Context, 3.3.1.5). */
-static void set_tracestate(loom_envelope_fields *f, loom_str tracestate, inherited_text *text)
-{
-    size_t len;
-    f->tracestate = tracestate;
-    if (tracestate.len > LOOM_TRACESTATE_MAX) {
-        loom_status st = loom_tracestate_truncate(text->tracestate, sizeof text->tracestate, &len, tracestate,
-                                                  LOOM_TRACESTATE_MAX);
-        f->tracestate = (loom_str){text->tracestate, st == LOOM_OK ? len : 0};
-    }
-}
-
 /* Without a span of ours, what is current goes on as it is. */
 static loom_span *set_context(loom_agent *a, loom_envelope_fields *f, inherited_text *text)
 {
-    const loom_trace_context *current = loom_context_current();
     loom_trace_context decided;
-    if (!span_decide(a->tracer, current, &decided)) {
-        loom_envelope_inject(f, &decided);
-        if (current != NULL) {
-            set_tracestate(f, loom_context_current_tracestate(), text);
-        }
+    if (!inherit_context(a, f, &decided, text)) {
         return NULL;
     }
     message_facts facts = {.agent = f->sender,
@@ -87,7 +42,7 @@ static loom_span *set_context(loom_agent *a, loom_envelope_fields *f, inherited_
     loom_span_options options = {.start_unix_ns = f->timestamp_unix_ns};
     loom_span *span = message_span_start(a->tracer, HOP_AGENT_EMIT, &facts, &options, &decided);
     loom_envelope_inject(f, loom_span_context(span));
-    set_tracestate(f, loom_span_tracestate(span), text);
+    inherit_tracestate(f, loom_span_tracestate(span), text);
     return span;
 }
 
@@ -159,8 +114,7 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     if (options != NULL) {
         set_options(&f, options);
     }
-    const loom_envelope *event = dispatch_current_event();
-    loom_status st = event != NULL ? inherit(&f, event, &text) : LOOM_OK;
+    loom_status st = inherit_message(&f, &text);
     if (st != LOOM_OK) {
         return st;
     }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "envelope/random.h"
-#include "sdk-c/agent_internal.h"
+#include "sdk-c/actions.h"
 
 #define SECOND_NS (1000 * MS_NS)
 #define CONNECT_TIMEOUT_NS (10 * SECOND_NS) /* to the welcome */
@@ -40,8 +40,10 @@ static void drop_link(loom_agent *a)
     carrier *link = a->link;
     a->link = NULL;
     a->writable = a->blocked = a->write_failed = false;
+    a->links++;
     send_queue_broken(&a->out);
     subscriptions_forget_answers(&a->subs);
+    actions_broken(a);
     pthread_mutex_unlock(&a->lock);
     if (link != NULL) {
         link->ops->close(link);
@@ -76,11 +78,13 @@ void session_break(loom_agent *a, loom_status status, const char *text)
             session_set_state(a, LOOM_AGENT_CLOSED, status, s->text);
             agent_end_runs(a);
         }
+        actions_tell_ended(a);
         return;
     }
     s->phase = SESSION_WAITING;
     s->deadline = now + backoff_ns(s->attempts++);
-    session_set_state(a, LOOM_AGENT_DISCONNECTED, status, s->text);
+    session_set_state(a, LOOM_AGENT_DISCONNECTED, status, why);
+    actions_tell_ended(a); /* last: who is told may wait, and the next session may stand by then */
 }
 
 /* ---- the beginning ---- */
@@ -177,6 +181,27 @@ static bool make_room(receive_buffer *in)
     return true;
 }
 
+/* False: it was not worth going on; the session may be another one. */
+static bool handle_frames(loom_agent *a)
+{
+    uint64_t links = a->links;
+    loom_status st = session_frames(a);
+    if (a->links != links) {
+        return false; /* a handler has waited, and this connection has ended meanwhile */
+    }
+    if (st != LOOM_OK) {
+        session_break(a, st, a->session.text);
+    }
+    return st == LOOM_OK;
+}
+
+void session_read_on(loom_agent *a)
+{
+    if (a->session.phase == SESSION_HELLO || a->session.phase == SESSION_UP) {
+        (void)handle_frames(a);
+    }
+}
+
 static void read_link(loom_agent *a)
 {
     receive_buffer *in = &a->in;
@@ -196,8 +221,7 @@ static void read_link(loom_agent *a)
         }
         in->end += got;
         a->session.heard = true;
-        if ((st = session_frames(a)) != LOOM_OK) {
-            session_break(a, st, a->session.text);
+        if (!handle_frames(a)) {
             return;
         }
         if (got < room) {

@@ -4,7 +4,15 @@
 #include <string.h>
 
 #include "envelope/id.h"
-#include "sdk-c/agent_internal.h"
+#include "sdk-c/actions.h"
+
+/* Statuses that this version knows. */
+enum {
+    LOOM_STATUSES = 0
+#define X(name, value, text) +1
+    LOOM_STATUS_MAP(X)
+#undef X
+};
 
 enum { HEARTBEAT_DEFAULT_MS = 15000, HEARTBEAT_MIN_MS = 10 };
 
@@ -38,7 +46,7 @@ static loom_status broken(loom_agent *a, loom_status st, const char *what)
 
 static loom_status status_of(uint64_t value, loom_status otherwise)
 {
-    return value > 0 && value <= LOOM_EEXPIRED ? (loom_status)value : otherwise;
+    return value > 0 && value < LOOM_STATUSES ? (loom_status)value : otherwise;
 }
 
 /* ---- credit for the bridge ---- */
@@ -109,6 +117,9 @@ static loom_status on_welcome(loom_agent *a, const frame_welcome *f)
     for (size_t i = 0; i < a->subs.count && st == LOOM_OK; i++) {
         st = session_subscribe(a, a->subs.items[i]);
     }
+    if (st == LOOM_OK && (st = capabilities_announce(a)) == LOOM_OK) {
+        st = open_calls_send(a);
+    }
     pthread_mutex_unlock(&a->lock);
     if (st != LOOM_OK) {
         return broken(a, st, loom_status_text(st));
@@ -121,6 +132,9 @@ static void on_ack(loom_agent *a, const frame_outcome *f)
 {
     char text[SESSION_TEXT_SIZE] = "";
     loom_status answer = f->status == LOOM_OK ? LOOM_OK : status_of(f->status, LOOM_EPROTO);
+    if (capabilities_on_ack(a, f, answer)) {
+        return;
+    }
     pthread_mutex_lock(&a->lock);
     subscription *sub = f->request % 2 == 0 ? subscriptions_find(&a->subs, f->request / 2) : NULL;
     if (sub != NULL) {
@@ -144,21 +158,6 @@ static void on_notice(loom_agent *a, const frame_outcome *f)
     snprintf(text, sizeof text, "message %s refused: %.*s", id, (int)(f->text.len < 200 ? f->text.len : 200),
              f->text.len > 0 ? f->text.data : "");
     report_refusal(a, status_of(f->status, LOOM_EPROTO), text);
-}
-
-/* This agent provides no capabilities: a call gets an answer all the same. */
-static loom_status on_call(loom_agent *a, const frame_call *f)
-{
-    static const char code[] = "not_found", text[] = "this agent provides no such capability";
-    frame_result result = {.call_id = f->call_id,
-                           .outcome = LOOM_ENOTFOUND,
-                           .code = {code, sizeof code - 1},
-                           .text = {text, sizeof text - 1}};
-    pthread_mutex_lock(&a->lock);
-    loom_status st = frame_put_result(&a->out.control, &result);
-    agent_control_waits(a);
-    pthread_mutex_unlock(&a->lock);
-    return st == LOOM_OK ? st : broken(a, st, loom_status_text(st));
 }
 
 static loom_status on_ping(loom_agent *a, uint64_t number)
@@ -218,18 +217,39 @@ static loom_status on_frame(loom_agent *a, const frame *f)
     case FRAME_NOTICE: on_notice(a, &f->u.outcome); return LOOM_OK;
     case FRAME_ERROR:
     case FRAME_BYE: return on_end(a, f);
-    case FRAME_CALL: return on_call(a, &f->u.call);
-    case FRAME_RESULT: /* of a call given up, or never made */
-    case FRAME_CANCEL: return LOOM_OK;
+    case FRAME_CALL: return actions_on_call(a, &f->u.call);
+    case FRAME_CANCEL: actions_on_cancel(a, f->u.cancel.call_id); return LOOM_OK;
+    case FRAME_CALL_CREDIT:
+        actions_on_credit(a, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
+        return LOOM_OK;
+    case FRAME_RESULT: open_calls_on_result(a, &f->u.result); return LOOM_OK;
+    case FRAME_REPORT: return open_calls_on_report(a, &f->u.report);
     default:
         snprintf(a->session.text, sizeof a->session.text, "the bridge sent a frame of type %s", frame_type_name(f->type));
         return LOOM_EPROTO;
     }
 }
 
+/* The handlers that a frame has led to may wait, and read on meanwhile: what the frame lies in stays until they are
+ * through. LOOM_ECLOSED: its connection has ended meanwhile. */
+static loom_status on_frame_in(loom_agent *a, receive_buffer *in, const frame *f)
+{
+    const held_buffer *held = a->held;
+    uint64_t links = a->links;
+    in->parsing = true;
+    loom_status st = on_frame(a, f);
+    in->parsing = false;
+    held_buffers_free(&a->held, held);
+    if (st == LOOM_OK && a->links == links) {
+        st = dispatch_kept(a);
+    }
+    return a->links == links ? st : LOOM_ECLOSED;
+}
+
 loom_status session_frames(loom_agent *a)
 {
     receive_buffer *in = &a->in;
+    uint64_t links = a->links;
     for (;;) {
         loom_bytes body;
         size_t need;
@@ -247,8 +267,8 @@ loom_status session_frames(loom_agent *a)
             snprintf(a->session.text, sizeof a->session.text, "the bridge sent what cannot be read: %s", reason);
             return LOOM_EPROTO;
         }
-        if ((st = on_frame(a, &f)) != LOOM_OK) {
-            return st;
+        if ((st = on_frame_in(a, in, &f)) != LOOM_OK) {
+            return a->links == links ? st : LOOM_OK;
         }
     }
 }

@@ -11,6 +11,7 @@
 typedef struct subscription {
     uint64_t number;       /* of the agent's life; grows */
     bool internal;         /* the agent's own: a refusal is told, and fails nobody's wait */
+    bool immediate;        /* its events are handled even while a handler waits */
     bool answered;         /* by the bridge, in this session */
     loom_status answer;
     loom_on_event on_event; /* NULL: nobody, not even the agent, handles it */

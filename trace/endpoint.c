@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From an OTLP endpoint to the URL that is posted to (OpenTelemetry, OTLP exporter, "Endpoint URLs for OTLP/HTTP"). */
+#include "trace/curl_library.h"
 #include "trace/exporter.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,33 +30,33 @@ static char *traces_path(const char *base)
     return n < 0 ? NULL : path;
 }
 
-static loom_status set_path(CURLU *url, const loom_span_processor_options *options)
+static loom_status set_path(const curl_library *curl, CURLU *url, const loom_span_processor_options *options)
 {
     if (options->exporter == LOOM_EXPORTER_OTLP_GRPC) {
-        return curl_url_set(url, CURLUPART_PATH, GRPC_PATH, 0) == CURLUE_OK ? LOOM_OK : LOOM_ENOMEM;
+        return curl->url_set(url, CURLUPART_PATH, GRPC_PATH, 0) == CURLUE_OK ? LOOM_OK : LOOM_ENOMEM;
     }
     if (options->endpoint_is_exact) {
         return LOOM_OK;
     }
     char *base = NULL;
-    if (curl_url_get(url, CURLUPART_PATH, &base, 0) != CURLUE_OK) {
+    if (curl->url_get(url, CURLUPART_PATH, &base, 0) != CURLUE_OK) {
         return LOOM_ENOMEM;
     }
     char *path = traces_path(base);
-    curl_free(base);
-    loom_status st = path != NULL && curl_url_set(url, CURLUPART_PATH, path, 0) == CURLUE_OK ? LOOM_OK : LOOM_ENOMEM;
+    curl->free(base);
+    loom_status st = path != NULL && curl->url_set(url, CURLUPART_PATH, path, 0) == CURLUE_OK ? LOOM_OK : LOOM_ENOMEM;
     free(path);
     return st;
 }
 
-static bool is_http(CURLU *url)
+static bool is_http(const curl_library *curl, CURLU *url)
 {
     char *scheme = NULL;
-    if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK) {
+    if (curl->url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK) {
         return false;
     }
     bool http = strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0;
-    curl_free(scheme);
+    curl->free(scheme);
     return http;
 }
 
@@ -65,28 +65,33 @@ loom_status endpoint_url(char **out, const loom_span_processor_options *options)
     *out = NULL;
     const char *endpoint = options->endpoint;
     if (endpoint == NULL || endpoint[0] == '\0') {
-        endpoint = options->exporter == LOOM_EXPORTER_OTLP_GRPC ? GRPC_DEFAULT : HTTP_DEFAULT;
+        *out = strdup(options->exporter == LOOM_EXPORTER_OTLP_GRPC ? GRPC_DEFAULT GRPC_PATH : HTTP_DEFAULT HTTP_PATH);
+        return *out != NULL ? LOOM_OK : LOOM_ENOMEM;
     }
-    CURLU *url = curl_url();
+    const curl_library *curl = curl_library_get();
+    if (curl == NULL) {
+        return LOOM_EIO;
+    }
+    CURLU *url = curl->url();
     if (url == NULL) {
         return LOOM_ENOMEM;
     }
     loom_status st = LOOM_EINVAL;
-    CURLUcode code = curl_url_set(url, CURLUPART_URL, endpoint, 0);
+    CURLUcode code = curl->url_set(url, CURLUPART_URL, endpoint, 0);
     if (code == CURLUE_OUT_OF_MEMORY) {
         st = LOOM_ENOMEM;
-    } else if (code == CURLUE_OK && is_http(url)) {
-        st = set_path(url, options);
+    } else if (code == CURLUE_OK && is_http(curl, url)) {
+        st = set_path(curl, url, options);
     }
     char *text = NULL;
-    if (st == LOOM_OK && curl_url_get(url, CURLUPART_URL, &text, 0) != CURLUE_OK) {
+    if (st == LOOM_OK && curl->url_get(url, CURLUPART_URL, &text, 0) != CURLUE_OK) {
         st = LOOM_ENOMEM;
     }
-    curl_url_cleanup(url);
+    curl->url_cleanup(url);
     if (st == LOOM_OK) {
         *out = strdup(text); /* ours to free() like any other string */
         st = *out != NULL ? LOOM_OK : LOOM_ENOMEM;
     }
-    curl_free(text);
+    curl->free(text);
     return st;
 }

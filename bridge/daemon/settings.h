@@ -12,8 +12,7 @@ typedef struct settings_broker {
     char *bus_pull;         /* nng URL where the bus takes messages in; "" is off, as below */
     char *bus_pub;          /* nng URL where the bus gives messages out */
     char *bus_control;      /* nng URL for actions and control */
-    char *bridge_pull;      /* nng URL where bridges send */
-    char *bridge_pub;       /* nng URL where bridges are sent to */
+    char *bus_bridge;       /* URL where bridges in processes of their own connect */
     char *tls_cert_key_file; /* PEM, for tls+tcp and wss; "" is none */
     uint32_t drain_timeout_ms;
     uint32_t heartbeat_interval_ms;
@@ -23,6 +22,11 @@ typedef struct settings_broker {
     uint32_t batched_deadline_ms;
     int64_t ttl;            /* hops */
     size_t max_payload;     /* bytes */
+    uint32_t call_deadline_ms;
+    int64_t max_pending_calls; /* of one agent */
+    int64_t call_cache_entries;
+    size_t call_cache_bytes;
+    uint32_t call_cache_ttl_ms;
     char *metrics_listen;   /* http URL; "" is off */
 } settings_broker;
 
@@ -30,7 +34,7 @@ typedef struct settings_broker {
 typedef struct settings_bridge {
     config_strings listen;
     bool allow_remote;
-    char *bus_control;      /* the broker's, which tells the rest */
+    char *bus_bridge;       /* the broker's */
     char *tls_cert_key_file;
     char *id;               /* "" : made from host name and process id */
     uint32_t drain_timeout_ms;

@@ -59,12 +59,6 @@ static loom_status check_broker(const settings *s, problems *list)
     if (b->listen.count == 0 && b->bus_pull[0] == '\0') {
         st = complain(s, "broker", "listen", list, "is empty and bus_pull too: nobody could reach the broker");
     }
-    /* a bridge in its own process needs both directions, and control tells it where they are */
-    bool in = b->bridge_pull[0] != '\0', out = b->bridge_pub[0] != '\0', control = b->bus_control[0] != '\0';
-    if (in != out || (in && !control)) {
-        st = complain(s, "broker", !in ? "bridge_pull" : !out ? "bridge_pub" : "bus_control", list,
-                      "is empty but bridges need it together with the other two; set all three, or neither of bridge_*");
-    }
     if (b->allow_remote) {
         return st;
     }
@@ -74,8 +68,7 @@ static loom_status check_broker(const settings *s, problems *list)
     st = check_local(s, "broker", "bus_pull", b->bus_pull, list) == LOOM_OK ? st : LOOM_EINVAL;
     st = check_local(s, "broker", "bus_pub", b->bus_pub, list) == LOOM_OK ? st : LOOM_EINVAL;
     st = check_local(s, "broker", "bus_control", b->bus_control, list) == LOOM_OK ? st : LOOM_EINVAL;
-    st = check_local(s, "broker", "bridge_pull", b->bridge_pull, list) == LOOM_OK ? st : LOOM_EINVAL;
-    st = check_local(s, "broker", "bridge_pub", b->bridge_pub, list) == LOOM_OK ? st : LOOM_EINVAL;
+    st = check_local(s, "broker", "bus_bridge", b->bus_bridge, list) == LOOM_OK ? st : LOOM_EINVAL;
     return check_local(s, "broker", "metrics_listen", b->metrics_listen, list) == LOOM_OK ? st : LOOM_EINVAL;
 }
 

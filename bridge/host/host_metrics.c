@@ -3,6 +3,13 @@
 #include "bridge/host/host.h"
 #include "bridge/metrics/metrics_server.h"
 
+static void write_flow(FILE *out, const char *name, const char *help, const bridge_flow *flow)
+{
+    metrics_describe(out, name, "counter", help);
+    metrics_sample(out, name, "direction", (loom_str){"up", 2}, flow->up);
+    metrics_sample(out, name, "direction", (loom_str){"down", 4}, flow->down);
+}
+
 static void write_bridge(FILE *out, const bridge_stats *s)
 {
     metrics_gauge(out, "loom_bridge_sessions", "Connections of agents, now.", s->sessions);
@@ -10,7 +17,13 @@ static void write_bridge(FILE *out, const bridge_stats *s)
     metrics_counter(out, "loom_bridge_published_bytes_total", "The same in bytes of envelopes.", s->published_bytes);
     metrics_counter(out, "loom_bridge_forwarded_total", "Events sent to agents.", s->forwarded);
     metrics_counter(out, "loom_bridge_forwarded_bytes_total", "The same in bytes of envelopes.", s->forwarded_bytes);
-    metrics_counter(out, "loom_bridge_refused_total", "Messages answered with a notice: not valid, or not permitted.", s->refused);
+    write_flow(out, "loom_bridge_calls_total", "Calls: up from their callers, down to providers.", &s->calls);
+    write_flow(out, "loom_bridge_results_total", "Results: up from providers, down to callers.", &s->results);
+    write_flow(out, "loom_bridge_reports_total", "Progress and chunks: up from providers, down to callers.", &s->reports);
+    write_flow(out, "loom_bridge_cancels_total", "Cancels: up from callers, down to providers.", &s->cancels);
+    metrics_counter(out, "loom_bridge_refused_total",
+                    "Messages answered with a notice, and calls that did not reach the bus: not valid, or not permitted.",
+                    s->refused);
     metrics_counter(out, "loom_bridge_invalid_contexts_total", "Trace contexts that counted as absent.", s->invalid_contexts);
     metrics_counter(out, "loom_bridge_protocol_errors_total", "Sessions ended by bytes that could not be parsed.",
                     s->protocol_errors);

@@ -1,310 +1,329 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bridges that are attached: what they send, what is sent to them, and how their end is noticed. */
-#include <nng/nng.h>
-#include <nng/protocol/pipeline0/pull.h>
-#include <nng/protocol/pubsub0/pub.h>
+/* The bridges that are connected: what they send, what is sent to them, and how their end is noticed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/bus/bus_internal.h"
-#include "envelope/random.h"
 
-enum {
-    /* The window and the acks of every bridge fit, so that a bridge which reads at all loses nothing here. */
-    SEND_BUFFER = 2 * BUS_WINDOW * BUS_BRIDGES_MAX,
-    INBOX_MESSAGES = 4 * BUS_WINDOW,
-    INBOX_BYTES = 32 * 1024 * 1024
-};
+enum { TELL_EVERY = 64 /* messages, before what was taken is told without anything else to say */ };
+
+static loom_str str(const char *text)
+{
+    return (loom_str){text, strlen(text)};
+}
 
 static bus_bridge *find(bus_server *s, loom_str id)
 {
     for (bus_bridge *b = s->bridges.first; b != NULL; b = b->next) {
-        if (b->id_len == id.len && memcmp(b->id, id.data, id.len) == 0) {
+        if (b->greeted && b->failed == LOOM_OK && b->id_len == id.len && memcmp(b->id, id.data, id.len) == 0) {
             return b;
         }
     }
     return NULL;
 }
 
-static void bridge_close(bus_bridge *b, const char *why)
+/* ---- its end ---- */
+
+static void fail(bus_bridge *b, loom_status why, const char *text)
 {
-    bus_server *s = b->server;
+    if (b->failed == LOOM_OK) {
+        b->failed = why;
+        b->failure = text;
+    }
+}
+
+static void leave_bus(bus_bridge *b, loom_status why)
+{
     void *session;
-    bus_log(s, 2, "bridge is gone bridge=%.*s sessions=%zu reason=\"%s\"", (int)b->id_len, b->id, b->sessions.count, why);
     for (size_t at = 0; number_table_next(&b->sessions, &at, &session);) {
-        bus_session_close(session);
+        bus_session_close(session, why);
     }
     number_table_fini(&b->sessions);
-    for (bus_bridge **at = &s->bridges.first; *at != NULL; at = &(*at)->next) {
+}
+
+static void forget(bus_bridge *b)
+{
+    for (bus_bridge **at = &b->server->bridges.first; *at != NULL; at = &(*at)->next) {
         if (*at == b) {
             *at = b->next;
             break;
         }
     }
-    s->bridges.count--;
-    s->stats.gaps += b->link.stats.gaps;
-    s->stats.resent += b->link.stats.resent;
-    s->stats.bridge_received += b->link.stats.received;
-    s->stats.bridge_sent += b->link.stats.sent;
-    bus_link_fini(&b->link);
+    b->server->bridges.count -= b->greeted;
+    frame_writer_fini(&b->out.w);
     free(b);
 }
 
-loom_status bridge_bus_hello(bus_server *s, loom_str id, loom_str software, uint64_t *epoch)
+/* After it nothing of the bridge is left here. */
+static void end(bus_bridge *b, loom_status status, const char *why)
 {
-    uint8_t topic[BUS_TOPIC_MAX];
-    bus_bridge *older = find(s, id);
-    if (older != NULL) {
-        bridge_close(older, "said hello again");
+    bus_server *s = b->server;
+    if (b->greeted) {
+        uint64_t lost = b->delivered - b->confirmed;
+        bus_log(s, 2, "bridge is gone bridge=%.*s sessions=%zu unconfirmed=%llu reason=\"%s\"", (int)b->id_len, b->id,
+                b->sessions.count, (unsigned long long)lost, why);
+        s->stats.unconfirmed += lost;
+        s->stats.bridges_lost++;
+    } else {
+        bus_log_limited(s, &s->malformed_log, 1, "no bridge came of a connection peer=%s reason=\"%s\"",
+                        b->peer != NULL ? sp_peer_name(b->peer) : "?", why);
     }
-    if (s->bridges.count >= s->options.max_bridges) {
-        return LOOM_EFULL;
+    leave_bus(b, status);
+    if (b->peer != NULL) {
+        frame_writer w = {0}; /* of its own: what else there was to say does not matter any more */
+        if (frame_put_outcome(&w, FRAME_ERROR, &(frame_outcome){.status = (uint64_t)status, .text = str(why)}) == LOOM_OK) {
+            (void)!sp_peer_send(b->peer, &(loom_bytes){w.data, w.len}, 1);
+        }
+        frame_writer_fini(&w);
+        sp_peer_close(b->peer);
     }
-    bus_bridge *b = calloc(1, sizeof *b);
-    if (b == NULL) {
-        return LOOM_ENOMEM;
-    }
-    b->server = s;
-    b->id_len = id.len;
-    memcpy(b->id, id.data, id.len);
-    bus_link_init(&b->link, (loom_bytes){topic, bus_topic_write(topic, id)}, (loom_str){NULL, 0});
-    random_take((uint8_t *)&b->link.epoch, sizeof b->link.epoch);
-    b->heard_ms = uv_now(s->loop);
-    b->next = s->bridges.first;
-    s->bridges.first = b;
-    s->bridges.count++;
-    s->stats.attachments++;
-    *epoch = b->link.epoch;
-    bus_log(s, 2, "bridge says hello bridge=%.*s software=%.*s", (int)id.len, id.data, (int)software.len,
-            software.len > 0 ? software.data : "");
-    return LOOM_OK;
-}
-
-loom_status bridge_bus_ping(bus_server *s, loom_str id, uint64_t epoch)
-{
-    bus_bridge *b = find(s, id);
-    if (b == NULL) {
-        return LOOM_ENOTFOUND;
-    }
-    if (b->link.epoch != epoch) {
-        return LOOM_EREPLACED;
-    }
-    b->heard_ms = uv_now(s->loop);
-    return LOOM_OK;
+    forget(b);
 }
 
 /* ---- out ---- */
 
-static bool send_down(bus_server *s, loom_bytes bytes)
+static void send_message(bus_bridge *b)
 {
-    loom_status st = nng_send_copy(s->bridges.pub, bytes); /* a PUB socket never waits */
-    if (st != LOOM_OK) {
-        bus_log_limited(s, &s->memory_log, 0, "message to a bridge waits reason=\"%s\"", loom_status_text(st));
+    frame_writer_seal(&b->out.w);
+    loom_status st = sp_peer_send(b->peer, &(loom_bytes){b->out.w.data, b->out.w.len}, 1);
+    if (st == LOOM_OK) {
+        b->server->stats.bridge_sent++;
+    } else if (st != LOOM_ENOTCONN) { /* then its end is about to be told */
+        bus_bridge_wrote(b, st);
     }
-    return st == LOOM_OK;
+    bus_outgoing_clear(&b->out);
 }
 
-static void flush(bus_bridge *b, bool complete_only)
+bus_outgoing *bus_bridge_out(bus_bridge *b)
 {
-    bus_server *s = b->server;
-    const bus_chunk *chunk;
-    while ((chunk = bus_link_next_resend(&b->link)) != NULL) {
-        if (!send_down(s, (loom_bytes){chunk->w.data, chunk->w.len})) {
-            return; /* it stays unacknowledged, so it will be tried again */
-        }
+    if (b->out.w.len > BUS_MESSAGE_TARGET) {
+        send_message(b);
     }
-    while ((chunk = bus_link_next(&b->link, complete_only)) != NULL) {
-        if (!send_down(s, (loom_bytes){chunk->w.data, chunk->w.len})) {
-            return;
-        }
-        bus_link_sent(&b->link, uv_now(s->loop));
+    return &b->out;
+}
+
+frame_writer *bus_bridge_writer(bus_bridge *b, uint64_t session)
+{
+    frame_writer *w = bus_outgoing_to(bus_bridge_out(b), session);
+    if (w == NULL) {
+        bus_bridge_wrote(b, LOOM_ENOMEM);
     }
-    uint8_t ack[BUS_TOPIC_MAX + BUS_HEADER_MAX];
-    size_t len;
-    if (!complete_only && bus_link_next_ack(&b->link, ack, &len)) {
-        (void)send_down(s, (loom_bytes){ack, len}); /* a lost ack is made good by the next */
+    return w;
+}
+
+void bus_bridge_wrote(bus_bridge *b, loom_status st)
+{
+    if (st != LOOM_OK && b->failed == LOOM_OK) {
+        b->server->stats.lost_memory++;
+        fail(b, LOOM_ENOMEM, "the broker is out of memory");
     }
 }
 
-void bridge_bus_flush(bus_server *s, bool complete_only)
+static void tell_taken(bus_bridge *b, bool answer)
+{
+    bus_bridge_wrote(b, bus_put_taken(&bus_bridge_out(b)->w, b->taken, answer));
+    b->told_taken = b->taken;
+    b->unanswered = 0;
+    b->asked = false;
+}
+
+/* A bridge that does not keep up gets no more than it has been granted already; one that does not read at all goes. */
+static void watch_unsent(bus_bridge *b)
+{
+    const bus_server_options *o = &b->server->options;
+    size_t unsent = sp_peer_unsent(b->peer);
+    if (unsent > o->bridge_end_bytes) {
+        fail(b, LOOM_EFULL, "it does not read what is sent to it");
+    } else if (!b->held && unsent > o->bridge_hold_bytes) {
+        b->held = true;
+        b->server->stats.held++;
+    } else if (b->held && unsent <= o->bridge_hold_bytes / 2) {
+        void *value;
+        b->held = false;
+        for (size_t at = 0; number_table_next(&b->sessions, &at, &value);) {
+            const bus_session *session = value;
+            port_grant(session->port, session->messages, session->bytes);
+        }
+    }
+}
+
+static void flush(bus_bridge *b)
+{
+    bool more = b->out.w.len > 0;
+    if (b->asked || (b->taken != b->told_taken && (more || b->unanswered >= TELL_EVERY))) {
+        tell_taken(b, false);
+    }
+    if (b->out.w.len > 0) {
+        send_message(b);
+        sp_peer_flush(b->peer);
+    }
+}
+
+void bridge_bus_flush(bus_server *s)
+{
+    for (bus_bridge *b = s->bridges.first, *next; b != NULL; b = next) {
+        next = b->next;
+        if (b->failed == LOOM_OK) {
+            flush(b);
+            watch_unsent(b);
+        }
+        if (b->failed != LOOM_OK) {
+            end(b, b->failed, b->failure);
+        }
+    }
+}
+
+void bridge_bus_tick(bus_server *s)
 {
     for (bus_bridge *b = s->bridges.first; b != NULL; b = b->next) {
-        flush(b, complete_only);
+        /* counted in ticks, not in time: a broker that was stopped itself has not been waiting for anybody */
+        b->silent = b->heard ? 0 : b->silent + 1;
+        b->heard = false;
+        if ((uint64_t)b->silent * s->options.ping_ms >= s->options.silence_ms) {
+            fail(b, LOOM_EEXPIRED, "nothing was heard of it");
+        } else if (b->greeted && b->silent > 0 && b->failed == LOOM_OK) {
+            tell_taken(b, true);
+        }
     }
 }
 
 /* ---- in ---- */
 
-static void on_frames(bus_bridge *b, loom_bytes frames)
+static loom_status greet(bus_bridge *b, const bus_frame *f, char reason[FRAME_REASON_SIZE])
 {
-    char reason[FRAME_REASON_SIZE] = "";
+    bus_server *s = b->server;
+    const bus_greeting *g = &f->greeting;
+    if (f->type != BUS_FRAME_GREETING) {
+        snprintf(reason, FRAME_REASON_SIZE, "a bridge begins with its greeting");
+        return LOOM_EPROTO;
+    }
+    if (g->protocol != BUS_PROTOCOL) {
+        snprintf(reason, FRAME_REASON_SIZE, "version of the bridge bus must be %d", BUS_PROTOCOL);
+        return LOOM_EVERSION;
+    }
+    if (!bus_bridge_id_valid(g->id)) {
+        snprintf(reason, FRAME_REASON_SIZE, "bridge id must be 1 to 128 printable ASCII characters without spaces");
+        return LOOM_EINVAL;
+    }
+    bus_bridge *older = find(s, g->id);
+    if (older != NULL) {
+        end(older, LOOM_EREPLACED, "a newer connection of the same bridge id took its place");
+    }
+    if (s->bridges.count >= s->options.max_bridges) {
+        snprintf(reason, FRAME_REASON_SIZE, "too many bridges");
+        return LOOM_EFULL;
+    }
+    b->greeted = true;
+    b->id_len = g->id.len;
+    memcpy(b->id, g->id.data, g->id.len);
+    s->bridges.count++;
+    s->stats.attachments++;
+    bus_bridge_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str("broker"), str(s->software)}));
+    bus_log(s, 2, "bridge is connected bridge=%.*s software=\"%.*s\" peer=%s", (int)b->id_len, b->id, (int)g->software.len,
+            g->software.data, sp_peer_name(b->peer));
+    return LOOM_OK;
+}
+
+static loom_status on_frame(bus_bridge *b, bus_frame *f, uint64_t *session, char reason[FRAME_REASON_SIZE])
+{
+    if (!b->greeted) {
+        return greet(b, f, reason);
+    }
+    switch (f->type) {
+    case BUS_FRAME_SESSION: *session = f->number; return LOOM_OK;
+    case BUS_FRAME_TAKEN:
+        if (f->number < b->confirmed || f->number > b->delivered) {
+            snprintf(reason, FRAME_REASON_SIZE, "it confirms what was never sent");
+            return LOOM_EPROTO;
+        }
+        b->confirmed = f->number;
+        b->asked = b->asked || f->answer;
+        return LOOM_OK;
+    default: return bus_session_frame(b, *session, f, reason);
+    }
+}
+
+static loom_status on_frames(bus_bridge *b, loom_bytes frames, char reason[FRAME_REASON_SIZE])
+{
     uint64_t session = 0;
     bus_frame f;
-    for (;;) {
+    while (b->failed == LOOM_OK) {
         loom_status st = bus_frame_next(&frames, &f, reason);
         if (st == LOOM_ENOTFOUND) {
-            return;
+            break;
         }
-        if (st == LOOM_OK && f.type == BUS_FRAME_SESSION) {
-            session = f.number;
-        } else if (st == LOOM_OK) {
-            st = bus_session_frame(b, session, &f, reason);
-        }
-        if (st != LOOM_OK && st != LOOM_EVERSION) { /* unknown frames are stepped over */
-            b->server->stats.bridge_malformed++;
-            bus_log(b->server, 0, "bridge breaks the protocol bridge=%.*s reason=\"%s\"", (int)b->id_len, b->id, reason);
-            b->failed = true;
-            return;
-        }
-    }
-}
-
-static void on_message(bus_server *s, nng_msg *msg)
-{
-    const char *reason;
-    bus_header header;
-    loom_bytes frames;
-    if (bus_header_read(&header, (loom_bytes){nng_msg_body(msg), nng_msg_len(msg)}, &frames, &reason) != LOOM_OK) {
-        s->stats.bridge_malformed++;
-        bus_log_limited(s, &s->malformed_log, 1, "message on the bridge bus is refused reason=\"%s\"", reason);
-        return;
-    }
-    bus_bridge *b = find(s, header.bridge);
-    if (b == NULL || b->link.epoch != header.epoch || b->failed) {
-        s->stats.bridge_stale++; /* from before a restart, or of somebody who never said hello */
-        bus_log_limited(s, &s->stale_log, 3, "message of no known attachment is ignored");
-        return;
-    }
-    uint32_t pipe = (uint32_t)nng_pipe_id(nng_msg_get_pipe(msg));
-    b->pipe = b->pipe != 0 ? b->pipe : pipe;
-    b->heard_ms = uv_now(s->loop);
-    uint64_t gaps = b->link.stats.gaps;
-    loom_status st = bus_link_accept(&b->link, &header, b->heard_ms);
-    if (b->link.stats.gaps != gaps) {
-        bus_log(s, 1, "messages of a bridge are missing, asked for again bridge=%.*s after=%llu got=%llu", (int)b->id_len,
-                b->id, (unsigned long long)b->link.received, (unsigned long long)header.seq);
-    }
-    if (st == LOOM_OK) {
-        on_frames(b, frames);
-        flush(b, true);
-    } else if (st == LOOM_EPROTO) {
-        s->stats.bridge_malformed++;
-        bus_log(s, 0, "bridge acknowledges what was never sent bridge=%.*s", (int)b->id_len, b->id);
-        b->failed = true;
-    }
-}
-
-static void close_failed(bus_server *s)
-{
-    for (bus_bridge *b = s->bridges.first, *next; b != NULL; b = next) {
-        next = b->next;
-        if (b->failed) {
-            s->stats.bridges_lost++;
-            bridge_close(b, "its messages cannot be trusted");
-        }
-    }
-}
-
-static void watch_pipes(bus_server *s)
-{
-    pipe_event event;
-    while (pipe_watch_take(s->bridges.pipes, &event)) {
-        for (bus_bridge *b = s->bridges.first, *next; b != NULL && !event.added; b = next) {
-            next = b->next;
-            if (b->pipe == event.pipe) {
-                s->stats.bridges_lost++;
-                bridge_close(b, "its connection has ended");
+        if (st != LOOM_EVERSION) { /* unknown frames are stepped over */
+            st = st == LOOM_OK ? on_frame(b, &f, &session, reason) : st;
+            if (st != LOOM_OK) {
+                return st;
             }
         }
     }
-    (void)pipe_watch_missed(s->bridges.pipes); /* whoever went unnoticed is silent and expires */
+    return LOOM_OK;
 }
 
-void bridge_bus_turn(bus_server *s)
+static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, const sp_reply_to *reply_to)
 {
-    nng_msg *msg;
-    if (s->bridges.inbox == NULL) {
-        return;
+    bus_server *s = user;
+    bus_bridge *b = sp_peer_user(peer);
+    char reason[FRAME_REASON_SIZE] = "";
+    (void)reply_to;
+    if (b == NULL) {
+        return; /* there was no memory for it; it is about to be closed */
     }
-    for (unsigned taken = 0; (msg = nng_inbox_take(s->bridges.inbox)) != NULL; taken++) {
-        on_message(s, msg);
-        nng_msg_free(msg);
-        if (taken == INBOX_MESSAGES) {
-            uv_async_send(&s->wake); /* others have their turn; pipes wait, so that no message is overtaken by an end */
-            close_failed(s);
-            return;
-        }
-    }
-    close_failed(s);
-    watch_pipes(s);
-}
-
-void bridge_bus_tick(bus_server *s)
-{
-    uint64_t now = uv_now(s->loop);
-    for (bus_bridge *b = s->bridges.first, *next; b != NULL; b = next) {
-        next = b->next;
-        bus_link_tick(&b->link, now);
-        if (now - b->heard_ms >= s->options.bridge_expiry_ms) {
-            s->stats.bridges_lost++;
-            bridge_close(b, "nothing was heard of it");
-        }
+    bus_set_time(s);
+    b->heard = true;
+    b->unanswered++;
+    s->stats.bridge_received++;
+    loom_status st = on_frames(b, (loom_bytes){data, len}, reason);
+    if (st != LOOM_OK) {
+        s->stats.bridge_malformed++;
+        end(b, st, reason);
     }
 }
 
 /* ---- life ---- */
 
-static loom_status open_pull(bus_server *s)
+static void on_opened(void *user, sp_peer *peer)
 {
-    int error = nng_pull0_open(&s->bridges.pull);
-    if (error != 0) {
-        return nng_status(error);
+    bus_server *s = user;
+    bus_bridge *b = calloc(1, sizeof *b);
+    if (b == NULL) {
+        s->stats.lost_memory++;
+        sp_peer_close(peer);
+        return;
     }
-    s->bridges.pull_open = true;
-    if ((error = nng_socket_set_size(s->bridges.pull, NNG_OPT_RECVMAXSZ, BUS_MESSAGE_MAX)) != 0) {
-        return nng_status(error);
+    b->server = s;
+    b->peer = peer;
+    b->heard = true;
+    b->next = s->bridges.first;
+    s->bridges.first = b;
+    sp_peer_set_user(peer, b);
+}
+
+static void on_closed(void *user, sp_peer *peer, loom_status status, const char *why)
+{
+    bus_bridge *b = sp_peer_user(peer);
+    (void)user;
+    if (b != NULL) {
+        bus_set_time(b->server);
+        b->peer = NULL;
+        end(b, status != LOOM_OK ? status : LOOM_ECLOSED, why);
     }
-    loom_status st = pipe_watch_open(&s->bridges.pipes, s->bridges.pull, &s->wake);
-    if (st == LOOM_OK) {
-        st = nng_inbox_open(&s->bridges.inbox, s->bridges.pull, &s->wake, INBOX_MESSAGES, INBOX_BYTES);
-    }
-    return st == LOOM_OK ? bus_listen(s, s->bridges.pull, BUS_SERVER_BRIDGE_PULL, s->options.bridge_pull) : st;
 }
 
 loom_status bridge_bus_open(bus_server *s)
 {
-    if (!bus_url_wanted(s->options.bridge_pull) || !bus_url_wanted(s->options.bridge_pub)) {
-        return LOOM_OK;
-    }
-    loom_status st = open_pull(s);
-    if (st != LOOM_OK) {
-        return st;
-    }
-    int error = nng_pub0_open(&s->bridges.pub);
-    if (error != 0) {
-        return nng_status(error);
-    }
-    s->bridges.pub_open = true;
-    int buffer = s->options.bridge_send_buffer > 0 ? (int)s->options.bridge_send_buffer : SEND_BUFFER;
-    if ((error = nng_socket_set_int(s->bridges.pub, NNG_OPT_SENDBUF, buffer)) != 0) {
-        return nng_status(error);
-    }
-    return bus_listen(s, s->bridges.pub, BUS_SERVER_BRIDGE_PUB, s->options.bridge_pub);
+    static const sp_handlers handlers = {.opened = on_opened, .message = on_message, .closed = on_closed};
+    sp_options options = {.protocol = SP_PAIR, .handlers = &handlers, .message_max = BUS_MESSAGE_MAX};
+    return bus_listen(s, &s->bridges.server, s->options.bus_bridge, options);
 }
 
 void bridge_bus_close(bus_server *s)
 {
-    bridge_bus *bridges = &s->bridges;
-    while (bridges->first != NULL) {
-        bridge_close(bridges->first, "the bus closes");
+    while (s->bridges.first != NULL) {
+        end(s->bridges.first, LOOM_ECLOSED, "the broker ends");
     }
-    nng_inbox_close(bridges->inbox);
-    if (bridges->pull_open) {
-        nng_closings_add(s->closings, bridges->pull, bridges->pipes);
-    }
-    if (bridges->pub_open) {
-        nng_closings_add(s->closings, bridges->pub, NULL);
-    }
-    *bridges = (bridge_bus){0};
+    bus_unlisten(s, &s->bridges.server);
 }

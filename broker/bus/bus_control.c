@@ -1,28 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control socket: questions and answers as msgpack maps. A table of operations, one function each.
- *
- * A few contexts of the REP socket, so that one slow asker does not keep the others waiting. nng's threads move them
- * from RECEIVING to ASKED and from SENDING to RECEIVING; the loop answers what is ASKED. */
-#include <msgpack.h>
-#include <nng/nng.h>
-#include <nng/protocol/reqrep0/rep.h>
+/* The control socket: questions and answers as msgpack maps. A table of operations, and a table of the keys they know. */
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "broker/bus/bus_internal.h"
+#include "broker/bus/control_internal.h"
 #include "envelope/msgpack_bytes.h"
 
-enum { REQUEST_MAX = 16 * 1024, SEND_TIMEOUT_MS = 2000 };
+/* ---- packing ---- */
 
-/* ---- answers ---- */
+static int append(void *user, const char *data, size_t len)
+{
+    control_buffer *b = user;
+    b->failed = b->failed || msgpack_sbuffer_write(&b->bytes, data, len) != 0;
+    return b->failed ? -1 : 0;
+}
+
+void control_buffer_init(control_buffer *b)
+{
+    b->failed = false;
+    msgpack_sbuffer_init(&b->bytes);
+    msgpack_packer_init(&b->pk, b, append);
+}
+
+void control_buffer_fini(control_buffer *b)
+{
+    msgpack_sbuffer_destroy(&b->bytes);
+}
 
 void control_pack_str(msgpack_packer *pk, loom_str text)
 {
     msgpack_pack_str_with_body(pk, text.data != NULL ? text.data : "", text.len);
 }
 
+void control_pack_bin(msgpack_packer *pk, loom_bytes bytes)
+{
+    msgpack_pack_bin_with_body(pk, bytes.data != NULL ? (const void *)bytes.data : "", bytes.len);
+}
+
 void control_pack_key(msgpack_packer *pk, const char *key)
 {
     control_pack_str(pk, (loom_str){key, strlen(key)});
+}
+
+void control_pack_text(msgpack_packer *pk, const char *key, loom_str text)
+{
+    control_pack_key(pk, key);
+    control_pack_str(pk, text);
 }
 
 void control_pack_uint(msgpack_packer *pk, const char *key, uint64_t value)
@@ -31,260 +55,260 @@ void control_pack_uint(msgpack_packer *pk, const char *key, uint64_t value)
     msgpack_pack_uint64(pk, value);
 }
 
-static void pack_text(msgpack_packer *pk, const char *key, const char *text)
+void control_pack_bool(msgpack_packer *pk, const char *key, bool value)
 {
     control_pack_key(pk, key);
-    control_pack_key(pk, text);
+    value ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
 }
 
-static void refuse(msgpack_packer *pk, loom_status st, const char *text)
+/* ---- lists ---- */
+
+void control_list_init(control_list *list, const control_request *q)
 {
-    msgpack_pack_map(pk, 2);
-    control_pack_uint(pk, "status", (uint64_t)st);
-    pack_text(pk, "text", text);
+    uint64_t limit = q->limit > 0 ? q->limit : CONTROL_LIST_DEFAULT;
+    *list = (control_list){.limit = limit < CONTROL_LIST_MAX ? (uint32_t)limit : CONTROL_LIST_MAX};
+    control_buffer_init(&list->items);
+}
+
+bool control_list_room(control_list *list)
+{
+    bool room = list->count < list->limit && list->items.bytes.size < CONTROL_ANSWER_TARGET && !list->items.failed;
+    list->count += room;
+    list->more = list->more || !room;
+    return room;
+}
+
+void control_list_append(control_list *list, control_buffer *answer)
+{
+    msgpack_pack_array(&answer->pk, list->count);
+    append(answer, list->items.bytes.size > 0 ? list->items.bytes.data : "", list->items.bytes.size);
+    answer->failed = answer->failed || list->items.failed;
+    control_buffer_fini(&list->items);
+}
+
+loom_status control_list_answer(control_list *list, control_buffer *answer, const char *key)
+{
+    bool more = list->more;
+    msgpack_pack_map(&answer->pk, 3);
+    control_pack_uint(&answer->pk, "status", LOOM_OK);
+    control_pack_key(&answer->pk, key);
+    control_list_append(list, answer);
+    control_pack_bool(&answer->pk, "more", more);
+    return LOOM_OK;
 }
 
 /* ---- operations ---- */
 
-static void op_hello(bus_server *s, const control_request *q, msgpack_packer *pk)
+loom_status control_refuse(control_buffer *answer, loom_status st, const char *text)
 {
-    uint64_t epoch;
-    if (!bus_bridge_id_valid(q->bridge)) {
-        refuse(pk, LOOM_EINVAL, "bridge must be 1 to 128 printable ASCII characters without spaces");
-        return;
-    }
-    if (q->protocol != BUS_PROTOCOL) {
-        refuse(pk, LOOM_EVERSION, "protocol must be 1");
-        return;
-    }
-    if (!s->bridges.pull_open || !s->bridges.pub_open) {
-        refuse(pk, LOOM_ENOTFOUND, "this broker does not take bridges");
-        return;
-    }
-    loom_status st = bridge_bus_hello(s, q->bridge, q->software, &epoch);
-    if (st != LOOM_OK) {
-        refuse(pk, st, st == LOOM_EFULL ? "too many bridges" : loom_status_text(st));
-        return;
-    }
-    msgpack_pack_map(pk, 6);
-    control_pack_uint(pk, "status", LOOM_OK);
-    control_pack_uint(pk, "protocol", BUS_PROTOCOL);
-    control_pack_uint(pk, "epoch", epoch);
-    pack_text(pk, "pull", s->urls[BUS_SERVER_BRIDGE_PULL]);
-    pack_text(pk, "pub", s->urls[BUS_SERVER_BRIDGE_PUB]);
-    pack_text(pk, "software", s->options.software);
+    msgpack_pack_map(&answer->pk, 2);
+    control_pack_uint(&answer->pk, "status", (uint64_t)st);
+    control_pack_text(&answer->pk, "text", (loom_str){text, strlen(text)});
+    return LOOM_OK;
 }
 
-static void op_ping(bus_server *s, const control_request *q, msgpack_packer *pk)
+static loom_status control_ping(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
-    loom_status st = bridge_bus_ping(s, q->bridge, q->epoch);
-    if (st != LOOM_OK) {
-        refuse(pk, st, st == LOOM_EREPLACED ? "another bridge of this id said hello later" : "no such bridge: say hello");
-        return;
-    }
-    msgpack_pack_map(pk, 1);
-    control_pack_uint(pk, "status", LOOM_OK);
+    (void)q;
+    (void)to;
+    msgpack_pack_map(&answer->pk, 2);
+    control_pack_uint(&answer->pk, "status", LOOM_OK);
+    control_pack_text(&answer->pk, "software", (loom_str){s->software, strlen(s->software)});
+    return LOOM_OK;
 }
 
-static const struct control_op {
+static const struct {
     const char *name;
-    void (*run)(bus_server *s, const control_request *q, msgpack_packer *pk); /* packs one map */
+    control_op *run;
 } ops[] = {
-    {"hello", op_hello},
-    {"ping", op_ping},
+    {"ping", control_ping},
     {"stats", control_stats},
+    {"agents", control_agents},
+    {"capabilities", control_capabilities},
+    {"topics", control_topics},
+    {"invoke", control_invoke},
 };
 
 /* ---- requests ---- */
+
+typedef enum key_kind { KEY_IS_STR, KEY_IS_UINT, KEY_IS_BOOL, KEY_IS_BYTES, KEY_IS_TEXTS } key_kind;
+
+static const struct control_key {
+    const char *name;
+    key_kind kind;
+    size_t offset;
+} keys[] = {
+    {"op", KEY_IS_STR, offsetof(control_request, op)},
+    {"agent", KEY_IS_STR, offsetof(control_request, agent)},
+    {"topic", KEY_IS_STR, offsetof(control_request, topic)},
+    {"capability", KEY_IS_STR, offsetof(control_request, capability)},
+    {"name", KEY_IS_STR, offsetof(control_request, name)},
+    {"prefix", KEY_IS_STR, offsetof(control_request, prefix)},
+    {"filter", KEY_IS_STR, offsetof(control_request, filter)},
+    {"after", KEY_IS_STR, offsetof(control_request, after)},
+    {"limit", KEY_IS_UINT, offsetof(control_request, limit)},
+    {"version", KEY_IS_STR, offsetof(control_request, version)},
+    {"content_type", KEY_IS_STR, offsetof(control_request, content_type)},
+    {"traceparent", KEY_IS_STR, offsetof(control_request, traceparent)},
+    {"tracestate", KEY_IS_STR, offsetof(control_request, tracestate)},
+    {"baggage", KEY_IS_STR, offsetof(control_request, baggage)},
+    {"payload", KEY_IS_BYTES, offsetof(control_request, payload)},
+    {"call_id", KEY_IS_BYTES, offsetof(control_request, call_id)},
+    {"headers", KEY_IS_TEXTS, offsetof(control_request, headers)},
+    {"deadline_ms", KEY_IS_UINT, offsetof(control_request, deadline_ms)},
+    {"idempotent", KEY_IS_BOOL, offsetof(control_request, idempotent)},
+};
+
+static bool read_bool(mp_reader *r, bool *out)
+{
+    enum { MP_FALSE = 0xc2, MP_TRUE = 0xc3 };
+    if (r->at == r->end || (*r->at != MP_FALSE && *r->at != MP_TRUE)) {
+        return false;
+    }
+    *out = *r->at++ == MP_TRUE;
+    return true;
+}
+
+/* bin, or str for those who type by hand. */
+static bool read_bytes(mp_reader *r, loom_bytes *out)
+{
+    mp_reader again = *r;
+    loom_str text;
+    if (mp_read_bin(r, out)) {
+        return true;
+    }
+    *r = again;
+    bool fine = mp_read_str(r, &text);
+    *out = fine ? (loom_bytes){(const uint8_t *)text.data, text.len} : (loom_bytes){NULL, 0};
+    return fine;
+}
+
+/* A map of strings, as it is. */
+static bool read_texts(mp_reader *r, loom_bytes *out)
+{
+    const uint8_t *at = r->at;
+    uint32_t pairs;
+    loom_str text;
+    bool fine = mp_read_map(r, &pairs);
+    for (uint64_t i = 0; fine && i < (uint64_t)pairs * 2; i++) {
+        fine = mp_read_str(r, &text);
+    }
+    *out = (loom_bytes){at, fine ? (size_t)(r->at - at) : 0};
+    return fine;
+}
+
+static bool read_value(mp_reader *r, const struct control_key *key, control_request *q)
+{
+    void *field = (char *)q + key->offset;
+    switch (key->kind) {
+    case KEY_IS_STR: return mp_read_str(r, field);
+    case KEY_IS_UINT: return mp_read_uint(r, field);
+    case KEY_IS_BOOL: return read_bool(r, field);
+    case KEY_IS_BYTES: return read_bytes(r, field);
+    case KEY_IS_TEXTS: return read_texts(r, field);
+    }
+    return false;
+}
 
 static bool is(loom_str text, const char *name)
 {
     return text.len == strlen(name) && memcmp(text.data, name, text.len) == 0;
 }
 
-static bool read_request(loom_bytes body, control_request *q)
+static const struct control_key *find_key(loom_str name)
+{
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (is(name, keys[i].name)) {
+            return &keys[i];
+        }
+    }
+    return NULL;
+}
+
+static loom_status read_request(loom_bytes body, control_request *q, char reason[FRAME_REASON_SIZE])
 {
     mp_reader r = {body.data, body.data + body.len};
     uint32_t pairs;
-    *q = (control_request){.body = body};
+    *q = (control_request){0};
+    snprintf(reason, FRAME_REASON_SIZE, "request is not a msgpack map with text keys");
     if (!mp_read_map(&r, &pairs)) {
-        return false;
+        return LOOM_EMALFORMED;
     }
     for (uint32_t i = 0; i < pairs; i++) {
-        loom_str key;
-        if (!mp_read_str(&r, &key)) {
-            return false;
+        loom_str name;
+        if (!mp_read_str(&r, &name)) {
+            return LOOM_EMALFORMED;
         }
-        bool fine = is(key, "op")         ? mp_read_str(&r, &q->op)
-                    : is(key, "bridge")   ? mp_read_str(&r, &q->bridge)
-                    : is(key, "software") ? mp_read_str(&r, &q->software)
-                    : is(key, "protocol") ? mp_read_uint(&r, &q->protocol)
-                    : is(key, "epoch")    ? mp_read_uint(&r, &q->epoch)
-                                          : mp_skip(&r, LOOM_DEPTH_MAX);
-        if (!fine) {
-            return false;
+        const struct control_key *key = find_key(name);
+        if (key == NULL ? !mp_skip(&r, LOOM_DEPTH_MAX) : !read_value(&r, key, q)) {
+            const char *which = key != NULL ? key->name : "an unknown key";
+            snprintf(reason, FRAME_REASON_SIZE, "the value of %s is not of its kind", which);
+            return LOOM_EMALFORMED;
         }
     }
-    return r.at == r.end;
+    return r.at == r.end ? LOOM_OK : LOOM_EMALFORMED;
 }
 
-static void run(bus_server *s, loom_bytes body, msgpack_packer *pk)
+loom_status control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer)
 {
+    char reason[FRAME_REASON_SIZE];
     control_request q;
     s->stats.control_requests++;
-    if (!read_request(body, &q)) {
-        refuse(pk, LOOM_EMALFORMED, "request is not a msgpack map with text keys and values of their kinds");
-        return;
+    loom_status st = read_request(body, &q, reason);
+    if (st != LOOM_OK) {
+        return control_refuse(answer, st, reason);
     }
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         if (is(q.op, ops[i].name)) {
-            ops[i].run(s, &q, pk);
-            return;
+            return ops[i].run(s, &q, to, answer);
         }
     }
-    refuse(pk, LOOM_ENOTFOUND, q.op.len == 0 ? "op is missing" : "op is not known");
+    return control_refuse(answer, LOOM_ENOTFOUND, q.op.len == 0 ? "op is missing" : "op is not known");
 }
 
-/* ---- contexts ---- */
-
-static void on_done(void *user)
+void control_reply(bus_server *s, const sp_reply_to *to, control_buffer *answer)
 {
-    control_context *c = user;
-    control_bus *bus = &c->server->control;
-    int error = nng_aio_result(c->aio);
-    bool receive = false;
-    uv_mutex_lock(&bus->lock);
-    if (error == NNG_ECLOSED || error == NNG_ECANCELED) {
-        if (c->phase == CONTROL_SENDING) {
-            nng_msg_free(nng_aio_get_msg(c->aio));
-        }
-        c->phase = CONTROL_OVER;
-    } else if (c->phase == CONTROL_RECEIVING && error == 0) {
-        c->phase = CONTROL_ASKED;
-    } else {
-        if (c->phase == CONTROL_SENDING && error != 0) {
-            nng_msg_free(nng_aio_get_msg(c->aio)); /* whoever asked has gone */
-        }
-        c->phase = CONTROL_RECEIVING;
-        receive = true;
-    }
-    bool asked = c->phase == CONTROL_ASKED;
-    uv_mutex_unlock(&bus->lock);
-    if (receive) {
-        nng_aio_set_msg(c->aio, NULL);
-        nng_aio_set_timeout(c->aio, NNG_DURATION_INFINITE);
-        nng_ctx_recv(c->ctx, c->aio);
-    } else if (asked) {
-        uv_async_send(&c->server->wake);
+    static const uint8_t no_memory[] = {0x81, 0xa6, 's', 't', 'a', 't', 'u', 's', LOOM_ENOMEM};
+    loom_bytes body = {(const uint8_t *)answer->bytes.data, answer->bytes.size};
+    loom_status st = answer->failed ? LOOM_ENOMEM : sp_server_reply(s->control.server, to, body);
+    if (st == LOOM_ENOMEM) { /* whoever has gone needs no answer */
+        (void)!sp_server_reply(s->control.server, to, (loom_bytes){no_memory, sizeof no_memory});
     }
 }
 
-/* Remembers a failure, which the packer's callers would have to look for after every value. */
-typedef struct answer_buffer {
-    msgpack_sbuffer bytes;
-    bool failed;
-} answer_buffer;
-
-static int append_answer(void *user, const char *data, size_t len)
+static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, const sp_reply_to *reply_to)
 {
-    answer_buffer *a = user;
-    a->failed = a->failed || msgpack_sbuffer_write(&a->bytes, data, len) != 0;
-    return a->failed ? -1 : 0;
+    bus_server *s = user;
+    control_buffer answer;
+    (void)peer;
+    bus_set_time(s);
+    control_buffer_init(&answer);
+    if (control_run(s, (loom_bytes){data, len}, reply_to, &answer) != LOOM_EBUSY) {
+        control_reply(s, reply_to, &answer);
+    }
+    control_buffer_fini(&answer);
 }
 
-static void answer_one(bus_server *s, control_context *c)
+static void on_closed(void *user, sp_peer *peer, loom_status status, const char *why)
 {
-    nng_msg *msg = nng_aio_get_msg(c->aio);
-    answer_buffer a = {.failed = false};
-    msgpack_packer pk;
-    msgpack_sbuffer_init(&a.bytes);
-    msgpack_packer_init(&pk, &a, append_answer);
-    run(s, (loom_bytes){nng_msg_body(msg), nng_msg_len(msg)}, &pk);
-    nng_msg_clear(msg); /* the REP protocol keeps the way back in the context */
-    if (a.failed || nng_msg_append(msg, a.bytes.data, a.bytes.size) != 0) {
-        static const uint8_t no_memory[] = {0x81, 0xa6, 's', 't', 'a', 't', 'u', 's', LOOM_ENOMEM};
-        nng_msg_clear(msg);
-        (void)nng_msg_append(msg, no_memory, sizeof no_memory);
-    }
-    msgpack_sbuffer_destroy(&a.bytes);
-    uv_mutex_lock(&s->control.lock);
-    c->phase = CONTROL_SENDING;
-    uv_mutex_unlock(&s->control.lock);
-    nng_aio_set_timeout(c->aio, SEND_TIMEOUT_MS);
-    nng_ctx_send(c->ctx, c->aio);
-}
-
-void control_bus_turn(bus_server *s)
-{
-    for (unsigned i = 0; i < BUS_CONTROLS; i++) {
-        control_context *c = &s->control.contexts[i];
-        uv_mutex_lock(&s->control.lock);
-        bool asked = c->open && c->phase == CONTROL_ASKED;
-        uv_mutex_unlock(&s->control.lock);
-        if (asked) {
-            answer_one(s, c);
-        }
-    }
+    bus_server *s = user;
+    (void)status;
+    (void)why;
+    bus_set_time(s);
+    control_invoke_forget(s, peer);
 }
 
 /* ---- life ---- */
 
-static loom_status open_context(bus_server *s, control_context *c)
-{
-    c->server = s;
-    c->phase = CONTROL_RECEIVING;
-    int error = nng_aio_alloc(&c->aio, on_done, c);
-    if (error != 0) {
-        return nng_status(error);
-    }
-    if ((error = nng_ctx_open(&c->ctx, s->control.socket)) != 0) {
-        nng_aio_free(c->aio);
-        return nng_status(error);
-    }
-    c->open = true;
-    nng_ctx_recv(c->ctx, c->aio);
-    return LOOM_OK;
-}
-
 loom_status control_bus_open(bus_server *s)
 {
-    if (!bus_url_wanted(s->options.control)) {
-        return LOOM_OK;
-    }
-    int error = nng_rep0_open(&s->control.socket);
-    if (error != 0) {
-        return nng_status(error);
-    }
-    s->control.socket_open = true;
-    if ((error = nng_socket_set_size(s->control.socket, NNG_OPT_RECVMAXSZ, REQUEST_MAX)) != 0) {
-        return nng_status(error);
-    }
-    for (unsigned i = 0; i < BUS_CONTROLS; i++) {
-        loom_status st = open_context(s, &s->control.contexts[i]);
-        if (st != LOOM_OK) {
-            return st;
-        }
-    }
-    return bus_listen(s, s->control.socket, BUS_SERVER_CONTROL, s->options.control);
+    static const sp_handlers handlers = {.message = on_message, .closed = on_closed};
+    sp_options options = {.protocol = SP_REP, .handlers = &handlers, .message_max = FRAME_MAX};
+    return bus_listen(s, &s->control.server, s->options.control, options);
 }
 
 void control_bus_close(bus_server *s)
 {
-    for (unsigned i = 0; i < BUS_CONTROLS; i++) {
-        control_context *c = &s->control.contexts[i];
-        if (!c->open) {
-            continue;
-        }
-        nng_aio_stop(c->aio);
-        if (c->phase == CONTROL_ASKED) {
-            nng_msg_free(nng_aio_get_msg(c->aio));
-        }
-        nng_aio_free(c->aio);
-        nng_ctx_close(c->ctx);
-        c->open = false;
-    }
-    if (s->control.socket_open) {
-        nng_closings_add(s->closings, s->control.socket, NULL);
-        s->control.socket_open = false;
-    }
+    control_invoke_close(s);
+    bus_unlisten(s, &s->control.server);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening, the rounds, and closing. The uv handles live inside the object, which is freed when the last is closed. */
+/* Opening, the rounds, and closing. The uv handles live inside the object, which is freed when the last part is closed. */
 #include "broker/bus/bus_server.h"
 
 #include <stdarg.h>
@@ -7,11 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <nng/transport/ipc/ipc.h>
-
 #include "broker/bus/bus_internal.h"
 
-enum { TICK_MS = 100, BRIDGE_EXPIRY_MS = 10000, SESSIONS_MAX = 65536, LOG_EVERY_MS = 1000 };
+enum {
+    PING_MS = 2000,
+    SILENCE_MS = 10000,
+    BRIDGES_MAX = 64,
+    SESSIONS_MAX = 65536,
+    HOLD_BYTES = 16 * 1024 * 1024,
+    END_BYTES = 256 * 1024 * 1024,
+    LOG_EVERY_MS = 1000
+};
 
 static void log_text(const bus_server *s, int level, const char *format, va_list args)
 {
@@ -52,81 +58,83 @@ void bus_log_limited(bus_server *s, log_limit *limit, int level, const char *for
     }
 }
 
-/* ---- listening ---- */
+/* ---- sockets ---- */
 
-/* The port that the system chose for port 0. */
-static void real_url(nng_listener listener, const char *url, char out[BUS_URL_SIZE])
+static void on_sp_log(void *user, int level, const char *text)
 {
-    nng_sockaddr address;
-    const char *port = strrchr(url, ':');
-    snprintf(out, BUS_URL_SIZE, "%s", url);
-    if (strncmp(url, "tcp", 3) != 0 || port == NULL || strcmp(port, ":0") != 0 ||
-        nng_listener_get_addr(listener, NNG_OPT_LOCADDR, &address) != 0) {
-        return;
-    }
-    uint16_t number = address.s_family == NNG_AF_INET6 ? address.s_in6.sa_port : address.s_in.sa_port;
-    snprintf(out, BUS_URL_SIZE, "%.*s:%u", (int)(port - url), url, (unsigned)(uint16_t)(number >> 8 | number << 8));
+    bus_log(user, level, "%s", text);
 }
 
-loom_status bus_listen(bus_server *s, nng_socket socket, bus_server_url which, const char *url)
+loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_options options)
 {
-    nng_listener listener;
-    int error = strlen(url) < BUS_URL_SIZE ? nng_listener_create(&listener, socket, url) : NNG_EADDRINVAL;
-    if (error == 0) {
-        if (strncmp(url, "ipc://", 6) == 0) {
-            (void)nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, (int)s->options.ipc_mode);
-        }
-        error = nng_listener_start(listener, 0);
+    *out = NULL;
+    if (url == NULL || url[0] == '\0') {
+        return LOOM_OK;
     }
-    if (error != 0) {
-        bus_log(s, 0, "cannot listen url=%s reason=\"%s\"", url, nng_strerror(error));
-        return nng_status(error);
+    options.user = s;
+    options.ipc_mode = s->options.ipc_mode;
+    options.log = on_sp_log;
+    loom_status st = sp_listen(out, s->loop, url, &options);
+    if (st != LOOM_OK) {
+        bus_log(s, 0, "cannot listen url=%s reason=\"%s\"", url, loom_status_text(st));
+        return st;
     }
-    real_url(listener, url, s->urls[which]);
-    bus_log(s, 2, "listening url=%s", s->urls[which]);
+    bus_log(s, 2, "listening url=%s", sp_server_url(*out));
     return LOOM_OK;
 }
 
 const char *bus_server_url_of(const bus_server *s, bus_server_url which)
 {
-    return s->urls[which];
+    const sp_server *const servers[BUS_SERVER_URLS] = {
+        [BUS_SERVER_PULL] = s->open.pull, [BUS_SERVER_PUB] = s->open.pub,
+        [BUS_SERVER_BRIDGE] = s->bridges.server, [BUS_SERVER_CONTROL] = s->control.server,
+    };
+    return servers[which] != NULL ? sp_server_url(servers[which]) : "";
 }
 
 /* ---- rounds ---- */
 
-static void on_timer(uv_timer_t *timer)
-{
-    bus_server *s = timer->data;
-    bridge_bus_tick(s);
-    bus_server_round_end(s);
-}
-
-void bus_server_round_end(bus_server *s)
+static void round_end(bus_server *s)
 {
     if (s->closing) {
         return;
     }
+    bridge_bus_flush(s);
     open_bus_flush(s);
-    bridge_bus_flush(s, false);
-    bool ticking = uv_is_active((uv_handle_t *)&s->timer) != 0;
-    if (s->bridges.count > 0 && !ticking) {
-        uv_timer_start(&s->timer, on_timer, TICK_MS, TICK_MS);
-    } else if (s->bridges.count == 0 && ticking) {
-        uv_timer_stop(&s->timer); /* nobody to watch: the loop may sleep */
+    if (s->control.server != NULL) {
+        sp_server_flush(s->control.server);
     }
 }
 
+static void on_prepare(uv_prepare_t *prepare)
+{
+    round_end(prepare->data);
+}
+
+static void on_check(uv_check_t *check)
+{
+    round_end(check->data);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    bus_server *s = timer->data;
+    bus_set_time(s);
+    bridge_bus_tick(s);
+    round_end(s);
+}
+
+/* ---- life ---- */
+
 static void free_all(bus_server *s)
 {
-    uv_mutex_destroy(&s->control.lock);
     free(s->software);
     free(s);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_part_closed(bus_server *s)
 {
-    bus_server *s = handle->data;
-    if (--s->handles > 0) {
+    if (--s->closing_parts > 0) {
         return;
     }
     void (*closed)(void *user) = s->closed;
@@ -137,136 +145,85 @@ static void on_handle_closed(uv_handle_t *handle)
     }
 }
 
-static void close_handles(bus_server *s)
+static void on_handle_closed(uv_handle_t *handle)
 {
-    uv_handle_t *all[] = {(uv_handle_t *)&s->wake, (uv_handle_t *)&s->prepare, (uv_handle_t *)&s->check,
-                          (uv_handle_t *)&s->timer};
-    if (uv_is_closing(all[0])) {
-        return;
+    on_part_closed(handle->data);
+}
+
+static void on_server_closed(void *user)
+{
+    on_part_closed(user);
+}
+
+void bus_unlisten(bus_server *s, sp_server **server)
+{
+    if (*server != NULL) {
+        s->closing_parts++;
+        sp_server_close(*server, on_server_closed, s);
+        *server = NULL;
     }
-    nng_closings_close(s->closings);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        uv_close(all[i], on_handle_closed);
-    }
-}
-
-static void on_wake(uv_async_t *wake)
-{
-    bus_server *s = wake->data;
-    if (s->closing) {
-        if (nng_closings_left(s->closings) == 0) {
-            close_handles(s);
-        }
-        return;
-    }
-    eventbus_set_time(s->core, uv_now(s->loop));
-    control_bus_turn(s);
-    bridge_bus_turn(s);
-    open_bus_turn(s);
-    bus_server_round_end(s);
-}
-
-static void on_prepare(uv_prepare_t *prepare)
-{
-    bus_server_round_end(prepare->data);
-}
-
-static void on_check(uv_check_t *check)
-{
-    bus_server_round_end(check->data);
-}
-
-/* ---- life ---- */
-
-static void on_closing_too_long(uv_timer_t *timer)
-{
-    bus_server *s = timer->data;
-    bus_log(s, 1, "sockets are abandoned, nng does not close them count=%u", nng_closings_left(s->closings));
-    close_handles(s);
 }
 
 void bus_server_close(bus_server *s, void (*closed)(void *user), void *user)
 {
-    bus_server_round_end(s);
+    round_end(s);
     s->closing = true;
     s->closed = closed;
     s->closed_user = user;
+    s->closing_parts = 3;
+    bus_set_time(s);
     control_bus_close(s);
     bridge_bus_close(s);
     open_bus_close(s);
-    if (nng_closings_left(s->closings) == 0) {
-        close_handles(s);
-    } else {
-        uv_timer_start(&s->timer, on_closing_too_long, NNG_CLOSING_MAX_MS, 0);
-    }
-}
-
-static loom_status open_handles(bus_server *s)
-{
-    loom_status st = nng_closings_open(&s->closings, &s->wake);
-    if (st != LOOM_OK) {
-        return st;
-    }
-    if (uv_async_init(s->loop, &s->wake, on_wake) != 0) {
-        nng_closings_close(s->closings);
-        return LOOM_EIO;
-    }
-    uv_prepare_init(s->loop, &s->prepare); /* these three cannot fail */
-    uv_check_init(s->loop, &s->check);
-    uv_timer_init(s->loop, &s->timer);
-    s->wake.data = s->prepare.data = s->check.data = s->timer.data = s;
-    s->handles = 4;
-    uv_prepare_start(&s->prepare, on_prepare);
-    uv_check_start(&s->check, on_check);
-    return LOOM_OK;
+    uv_close((uv_handle_t *)&s->prepare, on_handle_closed);
+    uv_close((uv_handle_t *)&s->check, on_handle_closed);
+    uv_close((uv_handle_t *)&s->timer, on_handle_closed);
 }
 
 static void set_options(bus_server *s, const bus_server_options *options)
 {
-    s->options = *options;
-    if (options->bridge_expiry_ms == 0) {
-        s->options.bridge_expiry_ms = BRIDGE_EXPIRY_MS;
-    }
-    if (options->max_bridges == 0 || options->max_bridges > BUS_BRIDGES_MAX) {
-        s->options.max_bridges = BUS_BRIDGES_MAX;
-    }
-    if (options->max_sessions == 0) {
-        s->options.max_sessions = SESSIONS_MAX;
-    }
-    if (options->ttl == 0) {
-        s->options.ttl = LOOM_TTL_DEFAULT;
-    }
-    if (options->ipc_mode == 0) {
-        s->options.ipc_mode = 0600;
-    }
-    s->options.software = s->software;
+    bus_server_options *o = &s->options;
+    *o = *options;
+    o->ping_ms = o->ping_ms > 0 ? o->ping_ms : PING_MS;
+    o->silence_ms = o->silence_ms > 0 ? o->silence_ms : SILENCE_MS;
+    o->max_bridges = o->max_bridges > 0 ? o->max_bridges : BRIDGES_MAX;
+    o->max_sessions = o->max_sessions > 0 ? o->max_sessions : SESSIONS_MAX;
+    o->bridge_hold_bytes = o->bridge_hold_bytes > 0 ? o->bridge_hold_bytes : HOLD_BYTES;
+    o->bridge_end_bytes = o->bridge_end_bytes > 0 ? o->bridge_end_bytes : END_BYTES;
+    o->ttl = o->ttl > 0 ? o->ttl : LOOM_TTL_DEFAULT;
+    o->ipc_mode = o->ipc_mode > 0 ? o->ipc_mode : 0600;
+    o->software = s->software;
 }
 
-loom_status bus_server_open(bus_server **out, uv_loop_t *loop, eventbus *core, const bus_server_options *options)
+loom_status bus_server_open(bus_server **out, uv_loop_t *loop, const broker_cores *cores, const bus_server_options *options)
 {
     *out = NULL;
     bus_server *s = calloc(1, sizeof *s);
     char *software = strdup(options->software != NULL ? options->software : "");
-    if (s == NULL || software == NULL || uv_mutex_init(&s->control.lock) != 0) {
+    if (s == NULL || software == NULL) {
         free(software);
         free(s);
         return LOOM_ENOMEM;
     }
     s->loop = loop;
-    s->core = core;
+    s->cores = *cores;
     s->software = software;
     s->started_ms = uv_now(loop);
+    s->control.end = &s->control.first;
     set_options(s, options);
-    loom_status st = open_handles(s);
-    if (st != LOOM_OK) {
-        free_all(s);
-        return st;
-    }
+    uv_prepare_init(loop, &s->prepare); /* these three cannot fail */
+    uv_check_init(loop, &s->check);
+    uv_timer_init(loop, &s->timer);
+    s->prepare.data = s->check.data = s->timer.data = s;
+    uv_prepare_start(&s->prepare, on_prepare);
+    uv_check_start(&s->check, on_check);
+    loom_status st;
     if ((st = open_bus_open(s)) != LOOM_OK || (st = bridge_bus_open(s)) != LOOM_OK ||
         (st = control_bus_open(s)) != LOOM_OK) {
         bus_server_close(s, NULL, NULL);
         return st;
     }
+    uv_timer_start(&s->timer, on_timer, s->options.ping_ms, s->options.ping_ms);
     *out = s;
     return LOOM_OK;
 }
@@ -277,12 +234,12 @@ bus_server_stats bus_server_get_stats(const bus_server *s)
     stats.bridges = s->bridges.count;
     for (const bus_bridge *b = s->bridges.first; b != NULL; b = b->next) {
         stats.sessions += (uint32_t)b->sessions.count;
-        stats.gaps += b->link.stats.gaps;
-        stats.resent += b->link.stats.resent;
-        stats.bridge_received += b->link.stats.received;
-        stats.bridge_sent += b->link.stats.sent;
     }
-    stats.open_peers = s->open.peers != NULL ? pipe_watch_count(s->open.peers) : 0;
+    if (s->open.pub != NULL) {
+        sp_stats pub = sp_server_get_stats(s->open.pub);
+        stats.open_peers = pub.peers;
+        stats.open_dropped = pub.dropped;
+    }
     stats.open_waiting = s->open.pressing;
     return stats;
 }

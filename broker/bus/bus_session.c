@@ -1,67 +1,82 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A session of a remote bridge, as the EventBus sees it: a publisher and a subscriber. Its frames are the agent link's;
- * deliveries and answers are written straight into the outgoing bytes of its bridge. */
-#include <loom/topic.h>
+/* A session of a bridge in another process, as a port of the broker: its frames are handed to the port, and what the port
+ * has to say is written straight into the outgoing bytes of the bridge. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/bus/bus_internal.h"
 
-/* Something for a bridge had no memory. What it should have heard is lost, so it has to start over and ask again. */
-static void out_of_memory(bus_bridge *b)
-{
-    b->failed = true;
-    b->server->stats.lost_memory++;
-    bus_log_limited(b->server, &b->server->memory_log, 0, "message to a bridge is lost reason=\"out of memory\" bridge=%.*s",
-                    (int)b->id_len, b->id);
-}
-
 /* ---- down ---- */
 
-static void deliver(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued)
+static void deliver(void *user, uint64_t subscription, const envelope_view *view)
 {
-    bus_session *session = user;
+    const bus_session *session = user;
     bus_bridge *b = session->bridge;
-    (void)tag;
-    (void)queued;
-    bus_chunk *chunk = bus_link_chunk(&b->link, 0);
-    if (chunk == NULL || bus_put_delivery(&chunk->w, &chunk->fanout, session->number, subscription, view) != LOOM_OK) {
-        out_of_memory(b);
-    }
+    loom_status st = bus_put_delivery(bus_bridge_out(b), session->number, subscription, view);
+    b->delivered += st == LOOM_OK;
+    bus_bridge_wrote(b, st);
 }
 
 static void on_pressure(void *user, bool on)
 {
-    bus_session *session = user;
-    bus_chunk *chunk = bus_link_chunk(&session->bridge->link, session->number);
-    if (chunk == NULL || bus_put_pressure(&chunk->w, on) != LOOM_OK) {
-        out_of_memory(session->bridge);
+    const bus_session *session = user;
+    frame_writer *w = bus_bridge_writer(session->bridge, session->number);
+    if (w != NULL) {
+        bus_bridge_wrote(session->bridge, bus_put_pressure(w, on));
     }
 }
 
-static void answer(bus_bridge *b, uint64_t session, frame_type type, const frame_outcome *outcome)
+static void on_call(void *user, const frame_call *f, const envelope_view *view)
 {
-    bus_chunk *chunk = bus_link_chunk(&b->link, session);
-    if (chunk == NULL || frame_put_outcome(&chunk->w, type, outcome) != LOOM_OK) {
-        out_of_memory(b);
+    const bus_session *session = user;
+    frame_writer *w = bus_bridge_writer(session->bridge, session->number);
+    frame_call whole = *f;
+    whole.envelope = (loom_bytes){view->data, view->len};
+    if (w != NULL) {
+        bus_bridge_wrote(session->bridge, frame_put_call(w, &whole));
     }
 }
 
-static void answer_text(bus_bridge *b, uint64_t session, frame_type type, uint64_t request, loom_status st, const char *text)
+static void say(bus_bridge *b, uint64_t number, const frame *f)
 {
-    answer(b, session, type, &(frame_outcome){.request = request, .status = (uint64_t)st, .text = {text, strlen(text)}});
+    frame_writer *w = bus_bridge_writer(b, number);
+    if (w != NULL) {
+        bus_bridge_wrote(b, bus_put_frame(w, f));
+    }
+}
+
+static void on_port_frame(void *user, const frame *f)
+{
+    const bus_session *session = user;
+    say(session->bridge, session->number, f);
+}
+
+static loom_str str(const char *text)
+{
+    return (loom_str){text, strlen(text)};
+}
+
+static void say_outcome(bus_bridge *b, uint64_t number, frame_type type, uint64_t request, loom_status st, const char *text)
+{
+    say(b, number, &(frame){.type = type, .u.outcome = {.request = request, .status = (uint64_t)st, .text = str(text)}});
 }
 
 /* ---- life ---- */
 
-static loom_status open_session(bus_bridge *b, uint64_t number, loom_str agent)
+/* Its bridge has not ended it although its agent was silent for long. */
+static void on_expired(void *user)
 {
-    static const eventbus_sink sink = {deliver};
-    static const eventbus_publisher_handlers handlers = {on_pressure};
-    if (number == 0 || agent.len == 0) {
-        return LOOM_EINVAL;
-    }
+    bus_session *session = user;
+    bus_bridge *b = session->bridge;
+    say_outcome(b, session->number, FRAME_ERROR, 0, LOOM_EEXPIRED, "the agent was silent for long");
+    number_table_remove(&b->sessions, session->number);
+    bus_session_close(session, LOOM_EEXPIRED);
+}
+
+static loom_status open_session(bus_bridge *b, uint64_t number, const bus_attach *f)
+{
+    static const port_handlers handlers = {deliver, on_pressure, on_call, on_port_frame, on_expired};
     if (b->sessions.count >= b->server->options.max_sessions) {
         return LOOM_EFULL;
     }
@@ -74,16 +89,19 @@ static loom_status open_session(bus_bridge *b, uint64_t number, loom_str agent)
     if (st != LOOM_OK) {
         goto free_session;
     }
-    if ((st = eventbus_publisher_open(b->server->core, &session->publisher, &handlers, session)) != LOOM_OK) {
+    directory_about about = {
+        .agent = f->agent,
+        .bridge = {b->id, b->id_len},
+        .software = f->software,
+        .peer = f->peer,
+        .instance = f->instance,
+        .heartbeat_ms = f->heartbeat_ms < UINT32_MAX ? (uint32_t)f->heartbeat_ms : UINT32_MAX,
+    };
+    if ((st = port_open(&b->server->cores, &session->port, &about, &handlers, session)) != LOOM_OK) {
         goto remove_session;
-    }
-    if ((st = eventbus_subscriber_open(b->server->core, &session->subscriber, &sink, session, agent)) != LOOM_OK) {
-        goto close_publisher;
     }
     return LOOM_OK;
 
-close_publisher:
-    eventbus_publisher_close(session->publisher);
 remove_session:
     number_table_remove(&b->sessions, number);
 free_session:
@@ -91,82 +109,104 @@ free_session:
     return st;
 }
 
-void bus_session_close(bus_session *session)
+void bus_session_close(bus_session *session, loom_status why)
 {
-    eventbus_subscriber_close(session->subscriber);
-    eventbus_publisher_close(session->publisher);
+    port_close(session->port, why);
     free(session);
 }
 
 /* ---- up ---- */
 
-static uint32_t cut(uint64_t value)
+/* Takes one envelope that a bridge has scanned already, so that anything wrong with it is the bridge's fault. */
+static loom_status check(const envelope_view *view, const char *what, loom_status st, const char *text,
+                         char reason[FRAME_REASON_SIZE])
 {
-    return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
-}
-
-static void subscribe(bus_bridge *b, uint64_t number, bus_session *session, const frame_subscribe *f)
-{
-    const char *reason = "the broker does not know this session";
-    loom_status st = session != NULL ? loom_filter_check(f->filter, &reason) : LOOM_ENOTFOUND;
-    if (st == LOOM_OK && f->qos >= LOOM_QOS_COUNT) {
-        st = LOOM_EINVAL;
-        reason = "qos is not known";
-    } else if (st == LOOM_OK) {
-        st = eventbus_subscribe(session->subscriber, f->subscription, &(eventbus_subscription_options){
-            .filter = f->filter,
-            .types = f->types,
-            .type_count = f->type_count,
-            .qos = (loom_qos)f->qos,
-            .queue_messages = cut(f->queue_messages),
-            .queue_bytes = cut(f->queue_bytes),
-            .deadline_ms = cut(f->deadline_ms),
-        });
-        reason = st == LOOM_OK ? "" : loom_status_text(st);
+    if (st == LOOM_OK && !view->hop_in_place) {
+        st = LOOM_EMALFORMED;
+        text = "hop context of an envelope is not in its place";
     }
-    answer_text(b, number, FRAME_ACK, f->request, st, reason);
+    if (st != LOOM_OK && st != LOOM_ENOTFOUND) {
+        snprintf(reason, FRAME_REASON_SIZE, "%s frame: %s", what, text);
+    }
+    return st;
 }
 
-static void unsubscribe(bus_bridge *b, uint64_t number, bus_session *session, const frame_unsubscribe *f)
+/* The bytes are those of the read buffer, which is this thread's alone. */
+static uint8_t *own(const envelope_view *view)
 {
-    loom_status st = session != NULL ? eventbus_unsubscribe(session->subscriber, f->subscription) : LOOM_ENOTFOUND;
-    answer_text(b, number, FRAME_ACK, f->request, st, st == LOOM_OK ? "" : "no such subscription");
+    return (uint8_t *)(uintptr_t)view->data;
 }
 
-static void refuse(bus_bridge *b, uint64_t number, const envelope_view *view, loom_status st, const char *text)
-{
-    answer(b, number, FRAME_NOTICE, &(frame_outcome){.status = (uint64_t)st, .text = {text, strlen(text)},
-                                                     .message_id = envelope_view_bytes(view, ENV_ID)});
-}
-
-static loom_status publish(bus_bridge *b, uint64_t number, bus_session *session, frame_batch *batch,
+static loom_status publish(bus_bridge *b, bus_session *session, uint64_t number, frame_batch *batch,
                            char reason[FRAME_REASON_SIZE])
 {
     envelope_view view;
     const char *text = "";
     loom_status st;
     while ((st = bus_publish_next(batch, &view, &text)) == LOOM_OK) {
-        eventbus_result result;
-        if (!view.hop_in_place) {
-            snprintf(reason, FRAME_REASON_SIZE, "publish frame: hop context of an envelope is not in its place");
-            return LOOM_EMALFORMED;
+        if ((st = check(&view, "publish", st, text, reason)) != LOOM_OK) {
+            return st;
         }
-        if (session == NULL) {
-            refuse(b, number, &view, LOOM_ENOTFOUND, "the broker does not know this session");
-            continue;
-        }
-        /* the bytes are those of the received message, which is this thread's alone */
-        if (eventbus_publish(b->server->core, session->publisher, &view, (uint8_t *)(uintptr_t)view.data, &result) ==
-            LOOM_EINVAL) {
-            const char *why = "topic is not valid";
-            (void)!loom_topic_check(envelope_view_str(&view, ENV_TOPIC), &why);
-            refuse(b, number, &view, LOOM_EINVAL, why);
+        b->taken++;
+        if (session != NULL) {
+            port_publish(session->port, &view, own(&view));
+        } else {
+            say(b, number, &(frame){.type = FRAME_NOTICE, .u.outcome = {
+                .status = LOOM_ENOTFOUND, .text = str("the broker does not know this session"),
+                .message_id = envelope_view_bytes(&view, ENV_ID)}});
         }
     }
-    if (st == LOOM_ENOTFOUND) {
-        return LOOM_OK;
+    return st == LOOM_ENOTFOUND ? LOOM_OK : check(&view, "publish", st, text, reason);
+}
+
+static loom_status call(bus_bridge *b, bus_session *session, uint64_t number, const frame_call *f,
+                        char reason[FRAME_REASON_SIZE])
+{
+    envelope_view view;
+    const char *text = "bytes after its envelope";
+    loom_status st = envelope_scan(&view, f->envelope, NULL, &text);
+    if (st == LOOM_OK && view.len != f->envelope.len) {
+        st = LOOM_EMALFORMED;
     }
-    snprintf(reason, FRAME_REASON_SIZE, "publish frame: %s", text);
+    if ((st = check(&view, "call", st, text, reason)) != LOOM_OK) {
+        return st;
+    }
+    if (session != NULL) {
+        port_call(session->port, f, &view, own(&view));
+    } else {
+        say(b, number, &(frame){.type = FRAME_RESULT, .u.result = {
+            .call_id = f->call_id, .outcome = FRAME_CALL_ERROR, .code = str("unknown_session"),
+            .text = str("the broker does not know this session")}});
+    }
+    return LOOM_OK;
+}
+
+static void grant(bus_session *session, uint64_t messages, uint64_t bytes)
+{
+    session->messages = messages;
+    session->bytes = bytes;
+    if (!session->bridge->held) {
+        port_grant(session->port, messages, bytes);
+    }
+}
+
+static loom_status other_frame(bus_bridge *b, bus_session *session, uint64_t number, const bus_frame *f,
+                               char reason[FRAME_REASON_SIZE])
+{
+    static const char text[] = "the broker does not know this session";
+    loom_status st = f->type < BUS_FRAME_SESSION ? LOOM_OK : LOOM_EPROTO;
+    if (st == LOOM_OK && session != NULL) {
+        st = port_frame(session->port, &f->link);
+    } else if (f->type == FRAME_SUBSCRIBE) {
+        say_outcome(b, number, FRAME_ACK, f->link.u.subscribe.request, LOOM_ENOTFOUND, text);
+    } else if (f->type == FRAME_UNSUBSCRIBE) {
+        say_outcome(b, number, FRAME_ACK, f->link.u.unsubscribe.request, LOOM_ENOTFOUND, text);
+    } else if (f->type == FRAME_PROVIDE) {
+        say_outcome(b, number, FRAME_ACK, f->link.u.provide.request, LOOM_ENOTFOUND, text);
+    }
+    if (st != LOOM_OK) {
+        snprintf(reason, FRAME_REASON_SIZE, "frame of type %u does not go this way", f->type);
+    }
     return st;
 }
 
@@ -175,33 +215,30 @@ loom_status bus_session_frame(bus_bridge *b, uint64_t number, bus_frame *f, char
     bus_session *session = number_table_get(&b->sessions, number);
     loom_status st;
     switch (f->type) {
-    case FRAME_HELLO:
-        st = open_session(b, number, f->link.u.hello.agent);
+    case BUS_FRAME_ATTACH:
+        if (number == 0 || session != NULL) {
+            snprintf(reason, FRAME_REASON_SIZE, "a session begins twice, or has no number");
+            return LOOM_EPROTO;
+        }
+        st = open_session(b, number, &f->attach);
         if (st != LOOM_OK) {
-            answer_text(b, number, FRAME_ERROR, 0, st, loom_status_text(st));
+            say_outcome(b, number, FRAME_ERROR, 0, st, loom_status_text(st));
         }
         return LOOM_OK;
     case FRAME_BYE:
         if (session != NULL) {
+            uint64_t why = f->link.u.outcome.status;
             number_table_remove(&b->sessions, number);
-            bus_session_close(session);
+            bus_session_close(session, why <= INT32_MAX ? (loom_status)why : LOOM_OK);
         }
         return LOOM_OK;
-    case FRAME_SUBSCRIBE:
-        subscribe(b, number, session, &f->link.u.subscribe);
-        return LOOM_OK;
-    case FRAME_UNSUBSCRIBE:
-        unsubscribe(b, number, session, &f->link.u.unsubscribe);
-        return LOOM_OK;
-    case FRAME_PUBLISH:
-        return publish(b, number, session, &f->link.u.batch, reason);
+    case FRAME_PUBLISH: return publish(b, session, number, &f->link.u.batch, reason);
+    case FRAME_CALL: return call(b, session, number, &f->link.u.call, reason);
     case FRAME_CREDIT:
         if (session != NULL) {
-            eventbus_grant(session->subscriber, f->link.u.credit.messages, f->link.u.credit.bytes);
+            grant(session, f->link.u.credit.messages, f->link.u.credit.bytes);
         }
         return LOOM_OK;
-    default:
-        snprintf(reason, FRAME_REASON_SIZE, "frame of type %u does not go this way", f->type);
-        return LOOM_EPROTO;
+    default: return other_frame(b, session, number, f, reason);
     }
 }

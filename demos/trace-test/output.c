@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "demos/trace-test/demo_agent.h"
+#include "demos/common/demo_agent.h"
 #include "demos/trace-test/reading.h"
 
 typedef struct progress {
@@ -34,11 +34,11 @@ int main(int argc, char **argv)
 {
     static const char *const topics[] = {"processed.data", NULL};
     progress p = {0, 0};
-    const demo_number numbers[] = {{"count", "processed readings to print; 0: until stopped", 0, 1000000000, &p.wanted},
-                                   {NULL, NULL, 0, 0, NULL}};
+    const demo_option known[] = {{"count", "processed readings to print; 0: until stopped", 0, 1000000000, &p.wanted, NULL},
+                                 {0}};
     const char *url;
     int status;
-    if (!demo_options(argc, argv, "Prints each processed.data and its trace id.", numbers, &url, &status)) {
+    if (!demo_options(argc, argv, "Prints each processed.data and its trace id.", known, &url, &status)) {
         return status;
     }
     loom_agent *agent = demo_open(

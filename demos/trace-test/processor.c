@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "demos/trace-test/demo_agent.h"
+#include "demos/common/demo_agent.h"
 #include "demos/trace-test/reading.h"
 
 static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
@@ -26,10 +26,10 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
 int main(int argc, char **argv)
 {
     static const char *const topics[] = {"sensor.data", NULL};
-    const demo_number numbers[] = {{NULL, NULL, 0, 0, NULL}};
+    const demo_option known[] = {{0}};
     const char *url;
     int status;
-    if (!demo_options(argc, argv, "Emits processed.data for each sensor.data.", numbers, &url, &status)) {
+    if (!demo_options(argc, argv, "Emits processed.data for each sensor.data.", known, &url, &status)) {
         return status;
     }
     loom_agent *agent =

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first of three agents: takes a reading every now and then, and emits it inside a span of its own. */
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "demos/trace-test/demo_agent.h"
+#include "demos/common/demo_agent.h"
 
 #define SENSOR_ID "sensor-1"
 
@@ -38,40 +35,24 @@ static void emit_reading(loom_agent *agent, long counter)
     loom_span_end(span);
 }
 
-/* False: SIGINT or SIGTERM came first. */
-static bool wait_ms(const sigset_t *stopping, long ms)
-{
-    struct timespec until = {ms / 1000, ms % 1000 * 1000000};
-    int got;
-    do {
-        got = sigtimedwait(stopping, NULL, &until);
-    } while (got < 0 && errno == EINTR);
-    return got < 0;
-}
-
 int main(int argc, char **argv)
 {
     long readings = 0, interval = 2000;
-    const demo_number numbers[] = {{"readings", "readings to take; 0: until stopped", 0, 1000000000, &readings},
-                                   {"interval", "milliseconds between two of them", 0, 86400000, &interval},
-                                   {NULL, NULL, 0, 0, NULL}};
+    const demo_option known[] = {{"readings", "readings to take; 0: until stopped", 0, 1000000000, &readings, NULL},
+                                 {"interval", "milliseconds between two of them", 0, 86400000, &interval, NULL},
+                                 {0}};
     const char *url;
     int status;
-    if (!demo_options(argc, argv, "Emits sensor.data, a reading every interval.", numbers, &url, &status)) {
+    if (!demo_options(argc, argv, "Emits sensor.data, a reading every interval.", known, &url, &status)) {
         return status;
     }
-    sigset_t stopping; /* blocked before there are other threads, so that every one inherits it */
-    sigemptyset(&stopping);
-    sigaddset(&stopping, SIGINT);
-    sigaddset(&stopping, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &stopping, NULL);
-
+    demo_hold_signals();
     loom_agent *agent = demo_open(&(loom_agent_options){.id = "sensor", .url = url});
     if (agent == NULL) {
         return EXIT_FAILURE;
     }
     for (long counter = 1; readings == 0 || counter <= readings; counter++) {
-        if (!wait_ms(&stopping, counter == 1 ? 0 : interval)) {
+        if (!demo_wait_ms(counter == 1 ? 0 : interval)) {
             break;
         }
         emit_reading(agent, counter);

@@ -20,7 +20,23 @@ static loom_status write_again(frame_writer *w, const frame *f)
     case FRAME_RESULT: return frame_put_result(w, &f->u.result);
     case FRAME_CANCEL: return frame_put_cancel(w, f->u.cancel.call_id, f->u.cancel.reason);
     case FRAME_CALL: return frame_put_call(w, &f->u.call);
+    case FRAME_REPORT: return frame_put_report(w, &f->u.report);
+    case FRAME_CALL_CREDIT:
+        return frame_put_call_credit(w, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
     default: return frame_keys_of(f->type).keys != NULL ? frame_put_outcome(w, f->type, &f->u.outcome) : LOOM_EINVAL;
+    }
+}
+
+/* What a provide frame carries has been checked: it can be read, and written again in no more bytes. */
+static void compare_metadata(loom_bytes metadata)
+{
+    loom_header entries[FRAME_METADATA_MAX];
+    uint8_t written[LOOM_HEADERS_MAX];
+    size_t count, len, again;
+    if (frame_metadata_read(metadata, entries, FRAME_METADATA_MAX, &count) != LOOM_OK ||
+        frame_metadata_write(written, sizeof written, entries, count, &len) != LOOM_OK || len > metadata.len ||
+        frame_metadata_read((loom_bytes){written, len}, entries, FRAME_METADATA_MAX, &again) != LOOM_OK || again != count) {
+        abort();
     }
 }
 
@@ -54,6 +70,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char reason[FRAME_REASON_SIZE] = "";
         if (frame_decode(&f, body, reason) == LOOM_OK) {
             compare(&f);
+            if (f.type == FRAME_PROVIDE) {
+                compare_metadata(f.u.provide.metadata);
+            }
         } else if (reason[0] == '\0') {
             abort();
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A session of the bridge fed with any bytes, in two pieces, on a bus that does nothing: it takes all of them, or keeps the
- * start of a frame for later, and when it has ended it says why, once. */
+/* A session of the bridge fed with any bytes, in two pieces, on a bus that brings everything back: it takes all of them, or
+ * keeps the start of a frame for later, and when it has ended it says why, once. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,39 +11,30 @@ struct bus_port {
     void *user;
 };
 
-typedef struct still_bus {
+typedef struct echo_bus {
     bus base;
     struct bus_port port;
     unsigned attached;
-} still_bus;
+} echo_bus;
 
-static loom_status attach(bus *base, bus_port **out, loom_str agent, const bus_handlers *handlers, void *user)
+static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, const bus_handlers *handlers, void *user)
 {
-    still_bus *b = (still_bus *)base;
-    (void)agent;
+    echo_bus *b = (echo_bus *)base;
+    if (agent->id.len == 0 || (agent->instance.len != 0 && agent->instance.len != LOOM_UUID_SIZE)) {
+        abort();
+    }
     b->port = (struct bus_port){handlers, user};
     b->attached++;
     *out = &b->port;
     return LOOM_OK;
 }
 
-static void detach(bus *base, bus_port *port)
+static void detach(bus *base, bus_port *port, loom_status why)
 {
+    (void)why;
     if (port != NULL) {
-        ((still_bus *)base)->attached--;
+        ((echo_bus *)base)->attached--;
     }
-}
-
-static void subscribe(bus *base, bus_port *port, const frame_subscribe *request)
-{
-    (void)base;
-    port->handlers->answered(port->user, request->request, LOOM_OK, "");
-}
-
-static void unsubscribe(bus *base, bus_port *port, const frame_unsubscribe *request)
-{
-    (void)base;
-    port->handlers->answered(port->user, request->request, LOOM_ENOTFOUND, "no such subscription");
 }
 
 static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
@@ -54,14 +45,61 @@ static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
     (void)bytes;
 }
 
+static void check_envelope(const envelope_view *view, const uint8_t *wire)
+{
+    if (!view->hop_in_place || view->data != wire || view->field[ENV_SENDER].len == 0) {
+        abort();
+    }
+}
+
 /* Every message comes straight back, as from a subscription to everything. */
 static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_t *wire)
 {
     (void)base;
-    if (!view->hop_in_place || view->data != wire || view->field[ENV_SENDER].len == 0) {
-        abort();
-    }
+    check_envelope(view, wire);
     port->handlers->deliver(port->user, 1, view);
+}
+
+/* Every call is for the agent itself, under the id it gave, so that its own results and cancels meet it. */
+static void call(bus *base, bus_port *port, const frame_call *f, const envelope_view *view, uint8_t *wire)
+{
+    (void)base;
+    check_envelope(view, wire);
+    port->handlers->call(port->user, f, view);
+}
+
+static void say(bus *base, bus_port *port, const frame *f)
+{
+    frame ack = {.type = FRAME_ACK};
+    (void)base;
+    switch (f->type) {
+    case FRAME_SUBSCRIBE: ack.u.outcome.request = f->u.subscribe.request; break;
+    case FRAME_UNSUBSCRIBE: ack.u.outcome.request = f->u.unsubscribe.request; break;
+    case FRAME_PROVIDE: ack.u.outcome.request = f->u.provide.request; break;
+    case FRAME_RESULT:
+    case FRAME_REPORT:
+    case FRAME_CANCEL:
+    case FRAME_CALL_CREDIT: port->handlers->frame(port->user, f); return;
+    case FRAME_PING: return;
+    default: abort();
+    }
+    port->handlers->frame(port->user, &ack);
+}
+
+/* Spans are made and thrown away; one provider for all runs. */
+static loom_tracer *tracer(void)
+{
+    static loom_tracer_provider *provider;
+    loom_span_processor *processor;
+    if (provider == NULL &&
+        loom_span_processor_create(&processor, &(loom_span_processor_options){.exporter = LOOM_EXPORTER_NONE}) == LOOM_OK) {
+        if (loom_tracer_provider_create(&provider, &(loom_tracer_provider_options){.service_name = "fuzz",
+                                                                                  .processor = processor}) != LOOM_OK) {
+            provider = NULL;
+        }
+        loom_span_processor_unref(processor);
+    }
+    return provider != NULL ? loom_tracer_get(provider, "fuzz", "1") : NULL;
 }
 
 static void on_output(void *user)
@@ -97,12 +135,11 @@ static size_t feed(session *s, const uint8_t *data, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const bus_ops ops = {.attach = attach, .detach = detach, .subscribe = subscribe, .unsubscribe = unsubscribe,
-                                .grant = grant, .publish = publish};
+    static const bus_ops ops = {attach, detach, grant, publish, call, say};
     static const session_io io = {on_output, on_ended};
-    still_bus still = {{&ops}, {NULL, NULL}, 0};
-    const bridge_options options = {.id = "b", .software = "s", .bus = &still.base, .payload_max = 4096,
-                                    .publish_window = 8192};
+    echo_bus echo = {{&ops}, {NULL, NULL}, 0};
+    const bridge_options options = {.id = "b", .software = "s", .bus = &echo.base, .tracer = tracer(),
+                                    .payload_max = 4096, .publish_window = 8192};
     unsigned ended = 0;
     bridge *b;
     session *s;
@@ -114,7 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         feed(s, data + half, size - half);
         session_sent(s, session_output(s)->len);
         bridge_tick(b, 1000000);
-        if (ended != 1 || still.attached != 0) { /* silent for so long, it has ended by now */
+        if (ended != 1 || echo.attached != 0) { /* silent for so long, it has ended by now */
             abort();
         }
         session_close(s);

@@ -141,7 +141,7 @@ class Agent:
         self.credit = messages
         self.send(wire.CREDIT, messages, size)
 
-    def request(self, kind, **fields):
+    def request(self, kind, /, **fields):
         number = next(self.requests)
         self.send(kind, {"request": number, **fields})
         return self.wait(lambda: self.acks.get(number), f"the ack of {fields}")

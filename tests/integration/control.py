@@ -21,15 +21,37 @@ def _read(sock, count):
     return data
 
 
-def ask(path, **request):
-    """path: of the ipc socket. The answer is a dictionary."""
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10.0)
-        sock.connect(path)
-        sock.sendall(GREETING)
-        if _read(sock, 8)[:4] != b"\0SP\0":
+class Asker:
+    """A REQ socket. path: of the ipc socket."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10.0)
+        self.sock.connect(str(path))
+        self.sock.sendall(GREETING)
+        if _read(self.sock, 8)[:4] != b"\0SP\0":
             raise ConnectionError("no SP protocol on the control socket")
-        body = (0x80000000 | int.from_bytes(os.urandom(3), "big")).to_bytes(4, "big") + pack(request)
-        sock.sendall(b"\x01" + struct.pack(">Q", len(body)) + body)
-        length = struct.unpack(">xQ", _read(sock, 9))[0]
-        return unpack(_read(sock, length)[4:])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def send_raw(self, body):
+        body = (0x80000000 | int.from_bytes(os.urandom(3), "big")).to_bytes(4, "big") + body
+        self.sock.sendall(b"\x01" + struct.pack(">Q", len(body)) + body)
+
+    def send(self, **request):
+        self.send_raw(pack(request))
+
+    def receive(self):
+        length = struct.unpack(">xQ", _read(self.sock, 9))[0]
+        return unpack(_read(self.sock, length)[4:])
+
+
+def ask(path, **request):
+    """The answer is a dictionary."""
+    with Asker(path) as asker:
+        asker.send(**request)
+        return asker.receive()

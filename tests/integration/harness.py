@@ -178,8 +178,8 @@ class Home:
 
     def start_broker(self):
         flags = ["--bus-pull", f"ipc://{self.folder}/in.sock", "--bus-pub", f"ipc://{self.folder}/out.sock",
-                 "--bus-control", f"ipc://{self.control_path}", "--bridge-pull", f"ipc://{self.folder}/bridge-in.sock",
-                 "--bridge-pub", f"ipc://{self.folder}/bridge-out.sock", *self.broker_flags]
+                 "--bus-control", f"ipc://{self.control_path}", "--bus-bridge", f"ipc://{self.folder}/bus-bridge.sock",
+                 *self.broker_flags]
         if self.kind == IN_BROKER:
             flags += self._listen_flags() + self.serving_flags
         else:
@@ -190,7 +190,7 @@ class Home:
 
     def start_bridge(self):
         self.bridge, self.urls = self._serve("loom-bridge", [
-            "--bus-control", f"ipc://{self.control_path}", "--id", "bridge", *self._listen_flags(), *self.serving_flags])
+            "--bus-bridge", f"ipc://{self.folder}/bus-bridge.sock", "--id", "bridge", *self._listen_flags(), *self.serving_flags])
 
     def start(self):
         self.start_broker()

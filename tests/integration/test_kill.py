@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of any process at any moment: afterwards messages flow again, and no other process was harmed."""
 
+import signal
 import threading
 import time
 import unittest
@@ -122,8 +123,7 @@ class TheBroker(Killing, LoomTest):
 
     @staticmethod
     def kill_broker(bus):
-        """Returns when the bridge knows. A bridge that still dials its old sockets would do to the next broker what
-        Listeners.test_peers_that_leave_before_the_greeting_do_not_keep_others_out is about."""
+        """Returns when the bridge knows."""
         def times(what):
             return bus.bridge.err.count(what)
         wait_until(lambda: times("connected to the broker") > times("the broker is gone"), "the bridge has its broker")
@@ -153,6 +153,39 @@ class TheBroker(Killing, LoomTest):
         receiver.wait(lambda: 77 in receiver.acks, "the ack of the subscription")
         self.assertEqual(wire.OK, receiver.acks[77]["status"])
         bus.loom("pub", "after", "x")
+        receiver.wait_events(1)
+
+
+class Stopped(Killing, LoomTest):
+    """SIGSTOP: the other side notices by the silence, and comes to terms when the process goes on."""
+    kind = OWN_PROCESS
+
+    def test_a_stopped_bridge_is_given_up_and_comes_back_when_it_goes_on(self):
+        bus = self.home(spans=False)
+        receiver = self.agent(bus, "receiver").subscribe("after")
+        bus.bridge.signal(signal.SIGSTOP)
+        wait_until(lambda: bus.stats()["bus"]["bridges"] == 0, "the broker gives it up")
+        bus.bridge.signal(signal.SIGCONT)
+        wait_until(lambda: bus.stats()["bus"]["sessions"] == 1, "its agent is there again")
+        bus.loom("pub", "after", "x")
+        receiver.wait_events(1)
+
+    def test_a_stopped_broker_is_given_up_and_reached_again_when_it_goes_on(self):
+        bus = self.home(spans=False)
+        receiver = self.agent(bus, "receiver").subscribe("after")
+        caller = self.agent(bus, "caller")
+        receiver.request(wire.PROVIDE, name="do.this")
+        body = wire.pack([wire.CALL, b"id", "do.this", "", 60_000, 0, 0])
+        frame = bytes([body[0] + 1]) + body[1:] + wire.envelope("do.this", b"", "caller")
+        caller.link.send(len(frame).to_bytes(4, "big") + frame)
+        receiver.wait(lambda: any(f[0] == wire.CALL for f in receiver.others), "the call")
+        bus.broker.signal(signal.SIGSTOP)
+        result = caller.wait(lambda: next((f for f in caller.others if f[0] == wire.RESULT), None), "the end of the call")
+        self.assertEqual((1, "bus_lost"), (result[2], result[3]))
+        receiver.wait(lambda: any(f[0] == wire.CANCEL for f in receiver.others), "the cancel")
+        bus.broker.signal(signal.SIGCONT)
+        wait_until(lambda: bus.stats()["bus"]["attachments"] == 2, "the bridge is back")
+        caller.publish("after", b"x")
         receiver.wait_events(1)
 
 

@@ -139,7 +139,7 @@ class Configuration(Programs):
 
 class Addresses(Programs):
     def bus_flags(self):
-        return [part for name in ("bus-pull", "bus-pub", "bus-control", "bridge-pull", "bridge-pub")
+        return [part for name in ("bus-pull", "bus-pub", "bus-control", "bus-bridge")
                 for part in (f"--{name}", f"ipc://{self.folder}/{name}.sock")]
 
     def test_a_tcp_port_in_use_is_named(self):

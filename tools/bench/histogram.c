@@ -29,6 +29,14 @@ void histogram_add(histogram *h, uint64_t value)
     h->count++;
 }
 
+void histogram_merge(histogram *h, const histogram *more)
+{
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        h->buckets[i] += more->buckets[i];
+    }
+    h->count += more->count;
+}
+
 uint64_t histogram_quantile(const histogram *h, double share)
 {
     const double wanted = share * (double)h->count;

@@ -16,6 +16,8 @@ typedef struct histogram {
 } histogram;
 
 void histogram_add(histogram *h, uint64_t value);
+/* Adds all that more counted. */
+void histogram_merge(histogram *h, const histogram *more);
 /* The value that this share (0 to 1) of all values does not exceed, within the width of a bucket; 0 when empty. */
 uint64_t histogram_quantile(const histogram *h, double share);
 

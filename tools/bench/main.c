@@ -1,67 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loom-bench: rounds of a scenario with Loom and its peers in turn, so that what else the machine does meets all alike. */
-#include <stdlib.h>
+/* loom-bench: makes a plan of what it is asked for, measures it, and reports. */
+#include <errno.h>
+#include <string.h>
 
 #include "tools/bench/report.h"
+#include "tools/bench/run.h"
 
-typedef struct bench_run {
-    bench_options options;
-    const bench_peer *contenders[REPORT_CONTENDERS_MAX];
-    size_t contender_count;
-    bench_sample samples[REPORT_CONTENDERS_MAX][BENCH_ROUNDS_MAX];
-    report_size sizes[BENCH_SIZES_MAX];
-} bench_run;
+enum { EXIT_MEASURED = 0, EXIT_FAILED = 1, EXIT_WRONG = 2, EXIT_INTERRUPTED = 130 };
 
-/* Loom first. False: one cannot be measured here. */
-static bool choose_contenders(bench_run *run)
+/* All there, nothing lost. */
+static bool is_whole(const bench_plan *plan)
 {
-    const bench_options *o = &run->options;
-    if (!o->no_loom) {
-        run->contenders[run->contender_count++] = &bench_peer_loom;
-    }
-    for (size_t i = 0; i < o->peer_count; i++) {
-        run->contenders[run->contender_count++] = o->peers[i];
-    }
-    for (size_t i = 0; i < run->contender_count; i++) {
-        char why[512];
-        const bench_peer *c = run->contenders[i];
-        if (c->available != NULL && !c->available(o, why, sizeof why)) {
-            bench_complain("%s: %s", c->name, why);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool measure(bench_run *run, report_size *out, size_t size)
-{
-    const bench_options *o = &run->options;
-    out->size = size;
-    out->count = run->contender_count;
-    for (unsigned round = 0; round < o->rounds; round++) {
-        for (size_t i = 0; i < run->contender_count; i++) {
-            bench_sample *sample = &run->samples[i][round];
-            if (!o->scenario->round(o, run->contenders[i], size, sample)) {
-                bench_complain("round %u of %s failed", round + 1, run->contenders[i]->name);
+    for (size_t i = 0; i < plan->count; i++) {
+        for (size_t k = 0; k < plan->cases[i].count; k++) {
+            const bench_contender *c = &plan->cases[i].contenders[k];
+            if (c->missing[0] != '\0') {
+                bench_complain("%s: %s was not measured: %s", plan->cases[i].title, c->label, c->missing);
                 return false;
             }
-            fprintf(stderr, "round %u/%u  %-18s %10.0f /s  p50 %.1f us  p99 %.1f us  lost %llu\n", round + 1, o->rounds,
-                    run->contenders[i]->name, sample->rate, sample->p50_us, sample->p99_us,
-                    (unsigned long long)sample->lost);
-        }
-    }
-    for (size_t i = 0; i < run->contender_count; i++) {
-        out->contenders[i] = run->contenders[i];
-        series_summarize(&out->summaries[i], run->samples[i], o->rounds);
-    }
-    return true;
-}
-
-static bool nothing_lost(const bench_run *run)
-{
-    for (size_t k = 0; k < run->options.size_count; k++) {
-        for (size_t i = 0; i < run->sizes[k].count; i++) {
-            if (run->sizes[k].summaries[i].lost > 0 || run->sizes[k].summaries[i].misordered > 0) {
+            if (c->summary.lost > 0 || c->summary.misordered > 0) {
                 return false;
             }
         }
@@ -69,36 +26,76 @@ static bool nothing_lost(const bench_run *run)
     return true;
 }
 
-static bool run_all(bench_run *run)
+static bool plot(const bench_plan *plan, const char *path)
 {
-    const bench_options *o = &run->options;
-    if (!choose_contenders(run)) {
+    FILE *out = fopen(path, "we");
+    if (out == NULL) {
+        bench_complain("cannot write %s: %s", path, strerror(errno));
         return false;
     }
-    processes_block_signals();
-    for (size_t i = 0; i < o->size_count; i++) {
-        if (!measure(run, &run->sizes[i], o->sizes[i])) {
-            return false;
-        }
+    const bool drawn = report_svg(out, plan);
+    if (fclose(out) != 0 || !drawn) {
+        bench_complain("%s could not be written", path);
+        return false;
     }
-    if (!o->json) {
-        report_table(stdout, o, run->sizes, o->size_count);
-    } else if (!report_json(stdout, o, run->sizes, o->size_count)) {
+    return true;
+}
+
+static bool report(const bench_plan *plan, const bench_options *o, const goal_result *goals, size_t goal_count)
+{
+    bool ok = true;
+    switch (o->format) {
+    case FORMAT_JSON:
+        ok = report_json(stdout, plan, goals, goal_count);
+        break;
+    case FORMAT_CSV:
+        ok = report_csv(stdout, plan);
+        break;
+    case FORMAT_TABLE:
+        report_table(stdout, plan);
+        if (goal_count > 0) {
+            fputs("\n", stdout);
+            report_goals(stdout, goals, goal_count);
+        }
+        ok = fflush(stdout) == 0 && ferror(stdout) == 0;
+        break;
+    }
+    if (!ok) {
         bench_complain("the report could not be written");
-        return false;
     }
-    return nothing_lost(run);
+    return (o->plot == NULL || plot(plan, o->plot)) && ok;
+}
+
+/* The figures that were promised, where they were measured. */
+static size_t judge(const bench_plan *plan, const bench_options *o, goal_result *out, bool *all_met)
+{
+    const size_t count = o->work == WORK_QUICK ? goals_of_quick(plan, out) : 0;
+    for (size_t i = 0; i < count; i++) {
+        *all_met = *all_met && out[i].state == GOAL_MET;
+    }
+    return count;
 }
 
 int main(int argc, char *argv[])
 {
-    bench_run *run = calloc(1, sizeof *run);
-    if (run == NULL) {
-        bench_complain("out of memory");
-        return 1;
+    bench_options options;
+    const options_outcome outcome = options_parse(&options, argc, argv);
+    if (outcome != OPTIONS_RUN) {
+        return outcome == OPTIONS_WRONG ? EXIT_WRONG : EXIT_MEASURED;
     }
-    const options_outcome outcome = options_parse(&run->options, argc, argv);
-    const int exit_code = outcome == OPTIONS_WRONG ? 2 : outcome == OPTIONS_HELPED ? 0 : run_all(run) ? 0 : 1;
-    free(run);
+    bench_plan plan;
+    int exit_code = EXIT_FAILED;
+    if (plan_make(&plan, &options)) {
+        const run_outcome run = run_plan(&plan);
+        goal_result goals[GOALS_MAX];
+        bool all_met = true;
+        const size_t goal_count = run == RUN_DONE ? judge(&plan, &options, goals, &all_met) : 0;
+        if (run == RUN_INTERRUPTED) {
+            exit_code = EXIT_INTERRUPTED;
+        } else if (run == RUN_DONE && report(&plan, &options, goals, goal_count) && is_whole(&plan) && all_met) {
+            exit_code = EXIT_MEASURED;
+        }
+    }
+    plan_free(&plan);
     return exit_code;
 }

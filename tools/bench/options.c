@@ -7,30 +7,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/bench/scenario.h"
-
-static const char *const bridge_names[] = {"broker", "process", NULL};
-static const char *const transport_names[] = {"ipc", "tcp", NULL};
-static const char *const tracing_names[] = {"off", "unsampled", "on", NULL};
-
-const char *bench_bridge_name(bench_bridge b)
-{
-    return bridge_names[b];
-}
-
-const char *bench_transport_name(bench_transport t)
-{
-    return transport_names[t];
-}
-
-const char *bench_tracing_name(bench_tracing t)
-{
-    return tracing_names[t];
-}
+#include "tools/bench/scenarios.h"
 
 enum {
-    OPT_SIZE = 256, OPT_PEER, OPT_ROUNDS, OPT_SECONDS, OPT_LATENCY_RATE, OPT_WINDOW, OPT_BRIDGE, OPT_TRANSPORT, OPT_TRACING,
-    OPT_NO_LOOM, OPT_JSON
+    OPT_SIZE = 256,
+    OPT_PEER,
+    OPT_ROUNDS,
+    OPT_SECONDS,
+    OPT_LATENCY_RATE,
+    OPT_WINDOW,
+    OPT_BRIDGE,
+    OPT_TRANSPORT,
+    OPT_TRACING,
+    OPT_PRODUCERS,
+    OPT_CONSUMERS,
+    OPT_FILTERS,
+    OPT_AGENTS,
+    OPT_API,
+    OPT_PLACEMENT,
+    OPT_NO_LOOM,
+    OPT_JSON,
+    OPT_CSV,
+    OPT_PLOT
 };
 
 static const struct option long_options[] = {
@@ -43,65 +41,20 @@ static const struct option long_options[] = {
     {"bridge", required_argument, NULL, OPT_BRIDGE},
     {"transport", required_argument, NULL, OPT_TRANSPORT},
     {"tracing", required_argument, NULL, OPT_TRACING},
+    {"producers", required_argument, NULL, OPT_PRODUCERS},
+    {"consumers", required_argument, NULL, OPT_CONSUMERS},
+    {"filters", required_argument, NULL, OPT_FILTERS},
+    {"agents", required_argument, NULL, OPT_AGENTS},
+    {"api", required_argument, NULL, OPT_API},
+    {"placement", required_argument, NULL, OPT_PLACEMENT},
     {"no-loom", no_argument, NULL, OPT_NO_LOOM},
     {"json", no_argument, NULL, OPT_JSON},
+    {"csv", no_argument, NULL, OPT_CSV},
+    {"plot", required_argument, NULL, OPT_PLOT},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
 };
-
-void options_help(FILE *out)
-{
-    fputs("Usage: loom-bench SCENARIO [OPTION]...\n\n"
-          "Measures Loom next to other message buses: the same sizes, the same durations, in\n"
-          "alternating rounds, each with fresh processes (a producer, a consumer, a server).\n"
-          "A round first sends as fast as every message still arrives and counts at the\n"
-          "consumer; then it sends at a fixed rate and takes the time each message needs.\n\n"
-          "Scenarios:\n", out);
-    for (const bench_scenario *const *s = bench_scenarios(); *s != NULL; s++) {
-        fprintf(out, "  %-18s %s\n", (*s)->name, (*s)->summary);
-    }
-    fputs("\nPeers:\n", out);
-    for (const bench_peer *const *p = bench_peers(); *p != NULL; p++) {
-        fprintf(out, "  %-18s %s\n", (*p)->name, (*p)->summary);
-    }
-    fputs("\nWhat is measured:\n"
-          "      --size BYTES        Payload, 16 to 1048576; repeat it for several sizes [128]\n"
-          "      --peer NAME         Measure this one as well; may be repeated\n"
-          "      --no-loom           Measure the peers alone\n"
-          "      --bridge WHERE      Loom's bridge: in the broker, or a process of its own:\n"
-          "                          broker, process [broker]\n"
-          "      --transport HOW     Loom's agent links: ipc, tcp [ipc]\n"
-          "      --tracing HOW       Loom's spans. off: no telemetry. unsampled: every message has\n"
-          "                          a trace context, nothing is recorded. on: every span is made\n"
-          "                          and exported over OTLP/HTTP to a receiver that drops it\n"
-          "                          [unsampled]\n"
-          "\nHow long, how much:\n"
-          "      --rounds N          Rounds of each; medians are reported [5]\n"
-          "      --seconds S         Of the timed window of a round [2]\n"
-          "      --latency-rate N    Messages a second while latency is measured [10000]\n"
-          "      --window N          Messages on their way at once, for peers that drop what a\n"
-          "                          slow consumer leaves behind (NATS) [100000]\n"
-          "\n"
-          "      --json              One object: results has a row per size and peer\n"
-          "  -V, --version           Print the version and exit\n"
-          "  -h, --help              Print this text and exit\n\n"
-          "Reading the table:\n"
-          "  rate                    messages a second, median of the rounds, and the range\n"
-          "  p50, p99                microseconds from publish to handler\n"
-          "  lost                    sent and never handled; anything but 0 spoils the row\n"
-          "  CPU                     seconds of processor time for a million messages, all processes;\n"
-          "                          the figure that other work on the machine disturbs least\n"
-          "  ratio                   Loom's figure divided by the peer's: for rate, more is\n"
-          "                          better; for the others, less\n"
-          "  Ratios hold from machine to machine better than figures do.\n\n"
-          "Examples:\n"
-          "  loom-bench pubsub --peer nats --peer nats-traceparent\n"
-          "  loom-bench pubsub --peer floor --size 128 --size 4096 --rounds 9\n"
-          "  loom-bench pubsub --peer nats --transport tcp --tracing on --json > bench.json\n\n"
-          "Exit status:\n"
-          "  0  measured, nothing lost    1  a failure, or messages were lost    2  a wrong command line\n", out);
-}
 
 static bool number_in(const char *option, const char *text, double low, double high, double *out)
 {
@@ -129,12 +82,13 @@ static bool whole_in(const char *option, const char *text, unsigned low, unsigne
     return true;
 }
 
-static bool choice(const char *option, const char *text, const char *const *names, unsigned *out)
+/* Adds the choice to those made before. */
+static bool choice(const char *option, const char *text, const char *const *names, bool *chosen)
 {
     char all[64] = "";
     for (unsigned i = 0; names[i] != NULL; i++) {
         if (strcmp(names[i], text) == 0) {
-            *out = i;
+            chosen[i] = true;
             return true;
         }
         snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i > 0 ? ", " : "", names[i]);
@@ -146,24 +100,24 @@ static bool choice(const char *option, const char *text, const char *const *name
 static bool add_size(bench_options *o, const char *text)
 {
     unsigned size;
-    if (o->size_count == BENCH_SIZES_MAX) {
-        bench_complain("at most %d sizes", BENCH_SIZES_MAX);
+    if (!whole_in("size", text, BENCH_SIZE_MIN, BENCH_SIZE_MAX, &size)) {
         return false;
     }
-    if (!whole_in("size", text, BENCH_SIZE_MIN, BENCH_SIZE_MAX, &size)) {
+    for (size_t i = 0; i < o->size_count; i++) {
+        if (o->sizes[i] == size) {
+            return true;
+        }
+    }
+    if (o->size_count == BENCH_SIZES_MAX) {
+        bench_complain("at most %d sizes", BENCH_SIZES_MAX);
         return false;
     }
     o->sizes[o->size_count++] = size;
     return true;
 }
 
-static bool add_peer(bench_options *o, const char *name)
+static bool add_one_peer(bench_options *o, const bench_peer *peer)
 {
-    const bench_peer *peer = bench_peer_find(name);
-    if (peer == NULL) {
-        bench_complain("there is no peer \"%s\"; --help lists them", name);
-        return false;
-    }
     for (size_t i = 0; i < o->peer_count; i++) {
         if (o->peers[i] == peer) {
             return true;
@@ -177,57 +131,135 @@ static bool add_peer(bench_options *o, const char *name)
     return true;
 }
 
-static bool set(bench_options *o, int option, const char *text)
+static bool add_peer(bench_options *o, const char *name)
 {
-    unsigned value = 0;
+    if (strcmp(name, "all") == 0) {
+        for (const bench_peer *const *p = bench_peers(); *p != NULL; p++) {
+            if (!add_one_peer(o, *p)) {
+                return false;
+            }
+        }
+        o->all_peers = true;
+        return true;
+    }
+    const bench_peer *peer = bench_peer_find(name);
+    if (peer == NULL) {
+        bench_complain("there is no peer \"%s\"; --help lists them", name);
+        return false;
+    }
+    return add_one_peer(o, peer);
+}
+
+static bool set_amount(bench_options *o, int option, const char *text)
+{
     switch (option) {
-    case OPT_SIZE:
-        return add_size(o, text);
-    case OPT_PEER:
-        return add_peer(o, text);
     case OPT_ROUNDS:
         return whole_in("rounds", text, 1, BENCH_ROUNDS_MAX, &o->rounds);
     case OPT_SECONDS:
-        return number_in("seconds", text, 0.1, 3600, &o->seconds);
+        return number_in("seconds", text, 0.1, 86400, &o->seconds);
     case OPT_LATENCY_RATE:
-        return whole_in("latency-rate", text, 1, 100000, &o->latency_rate);
+        return whole_in("latency-rate", text, 1, 1000000, &o->latency_rate);
     case OPT_WINDOW:
         return whole_in("window", text, 1, INT_MAX, &o->window);
-    case OPT_BRIDGE:
-        return choice("bridge", text, bridge_names, &value) && ((o->bridge = (bench_bridge)value), true);
-    case OPT_TRANSPORT:
-        return choice("transport", text, transport_names, &value) && ((o->transport = (bench_transport)value), true);
-    case OPT_TRACING:
-        return choice("tracing", text, tracing_names, &value) && ((o->tracing = (bench_tracing)value), true);
-    case OPT_NO_LOOM:
-        o->no_loom = true;
-        return true;
-    case OPT_JSON:
-        o->json = true;
-        return true;
+    case OPT_PRODUCERS:
+        return whole_in("producers", text, 1, BENCH_PRODUCERS_MAX, &o->producers);
+    case OPT_CONSUMERS:
+        return whole_in("consumers", text, 1, BENCH_CONSUMERS_MAX, &o->consumers);
+    case OPT_FILTERS:
+        return whole_in("filters", text, 1, BENCH_FILTERS_MAX, &o->filters);
+    case OPT_AGENTS:
+        return whole_in("agents", text, 1, BENCH_AGENTS_MAX, &o->agents);
     default:
         return false; /* getopt_long has said what it did not like */
     }
 }
 
-/* The rest of the line is the scenario; what is missing gets its default. */
-static bool complete(bench_options *o, int argc, char *argv[])
+static bool set_placement(bench_options *o, const char *text)
 {
-    if (optind >= argc) {
-        bench_complain("which scenario? --help lists them");
+    bool chosen[PLACEMENT_COUNT] = {false};
+    if (!choice("placement", text, bench_placement_names, chosen)) {
         return false;
     }
-    if (optind + 1 < argc) {
-        bench_complain("one scenario at a time; \"%s\" is too much", argv[optind + 1]);
+    for (unsigned i = 0; i < PLACEMENT_COUNT; i++) {
+        o->placement = chosen[i] ? (bench_placement)i : o->placement;
+    }
+    return true;
+}
+
+static bool set(bench_options *o, int option, const char *text)
+{
+    switch (option) {
+    case OPT_SIZE:
+        return add_size(o, text);
+    case OPT_PEER:
+        return add_peer(o, text);
+    case OPT_BRIDGE:
+        return choice("bridge", text, bench_bridge_names, o->bridges);
+    case OPT_TRANSPORT:
+        return choice("transport", text, bench_transport_names, o->transports);
+    case OPT_TRACING:
+        return choice("tracing", text, bench_tracing_names, o->tracings);
+    case OPT_API:
+        return choice("api", text, bench_api_names, o->apis);
+    case OPT_PLACEMENT:
+        return set_placement(o, text);
+    case OPT_NO_LOOM:
+        o->no_loom = true;
+        return true;
+    case OPT_JSON:
+    case OPT_CSV:
+        if (o->format != FORMAT_TABLE && o->format != (option == OPT_JSON ? FORMAT_JSON : FORMAT_CSV)) {
+            bench_complain("either --json or --csv");
+            return false;
+        }
+        o->format = option == OPT_JSON ? FORMAT_JSON : FORMAT_CSV;
+        return true;
+    case OPT_PLOT:
+        o->plot = text;
+        return true;
+    default:
+        return set_amount(o, option, text);
+    }
+}
+
+static bool any(const bool *chosen, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (chosen[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* quick and all know what they measure. */
+static bool complete_table(const bench_options *o, const char *name)
+{
+    if (o->no_loom || o->size_count > 0 || o->peer_count > 0 || any(o->bridges, BRIDGE_COUNT) ||
+        any(o->transports, TRANSPORT_COUNT) || any(o->tracings, TRACING_COUNT) || any(o->apis, API_COUNT) ||
+        o->placement != PLACEMENT_FREE || o->producers > 0 || o->consumers > 0 || o->filters > 0 || o->agents > 0) {
+        bench_complain("%s measures a fixed table; of what is measured nothing can be chosen", name);
         return false;
     }
-    o->scenario = bench_scenario_find(argv[optind]);
-    if (o->scenario == NULL) {
-        bench_complain("there is no scenario \"%s\"; --help lists them", argv[optind]);
-        return false;
-    }
-    if (o->no_loom && o->peer_count == 0) {
+    return true;
+}
+
+static bool complete_scenario(bench_options *o)
+{
+    if (o->no_loom && (o->peer_count == 0 || o->scenario->in_process)) {
         bench_complain("--no-loom without a --peer leaves nothing to measure");
+        return false;
+    }
+    if (o->scenario->in_process && o->peer_count > 0) {
+        bench_complain("%s measures a part of Loom in process; no peer has it", o->scenario->name);
+        return false;
+    }
+    if (o->apis[API_ACTION] && o->scenario != &bench_scenario_request) {
+        bench_complain("--api is for the request scenario");
+        return false;
+    }
+    if (o->scenario == &bench_scenario_stall && o->consumers == 1) {
+        bench_complain("stall stops one consumer; it takes another one to see what that means");
         return false;
     }
     if (o->size_count == 0) {
@@ -236,9 +268,34 @@ static bool complete(bench_options *o, int argc, char *argv[])
     return true;
 }
 
+/* The rest of the line is the scenario; what is missing gets its default. */
+static bool complete(bench_options *o, int argc, char *argv[])
+{
+    if (optind >= argc) {
+        bench_complain("which scenario? --help lists them; \"quick\" is a good one to begin with");
+        return false;
+    }
+    if (optind + 1 < argc) {
+        bench_complain("one scenario at a time; \"%s\" is too much", argv[optind + 1]);
+        return false;
+    }
+    const char *name = argv[optind];
+    o->work = strcmp(name, "quick") == 0 ? WORK_QUICK : strcmp(name, "all") == 0 ? WORK_ALL : WORK_SCENARIO;
+    if (o->work != WORK_SCENARIO) {
+        return complete_table(o, name);
+    }
+    o->scenario = bench_scenario_find(name);
+    if (o->scenario == NULL) {
+        bench_complain("there is no scenario \"%s\"; --help lists them", name);
+        return false;
+    }
+    return complete_scenario(o);
+}
+
 options_outcome options_parse(bench_options *out, int argc, char *argv[])
 {
-    *out = (bench_options){.rounds = 5, .seconds = 2, .latency_rate = 10000, .window = 100000, .tracing = TRACING_UNSAMPLED};
+    *out = (bench_options){0};
+    optind = 0; /* glibc: from the beginning, for who parses twice */
     for (int option; (option = getopt_long(argc, argv, "hV", long_options, NULL)) != -1;) {
         if (option == 'h') {
             options_help(stdout);

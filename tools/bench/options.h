@@ -3,46 +3,34 @@
 #ifndef LOOM_BENCH_OPTIONS_H
 #define LOOM_BENCH_OPTIONS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
-enum {
-    BENCH_PEERS_MAX = 8,
-    BENCH_SIZES_MAX = 8,
-    BENCH_ROUNDS_MAX = 99,
-    BENCH_SIZE_MIN = 16, /* bytes: a sequence number and a time */
-    BENCH_SIZE_MAX = 1024 * 1024
-};
+#include "tools/bench/scenario.h"
 
-typedef enum bench_bridge { BRIDGE_BROKER, BRIDGE_PROCESS } bench_bridge;
-typedef enum bench_transport { TRANSPORT_IPC, TRANSPORT_TCP } bench_transport;
-typedef enum bench_tracing { TRACING_OFF, TRACING_UNSAMPLED, TRACING_ON } bench_tracing;
+enum { BENCH_PEERS_MAX = 8, BENCH_SIZES_MAX = 8 };
 
-struct bench_peer;
-struct bench_scenario;
+typedef enum options_work { WORK_SCENARIO, WORK_ALL, WORK_QUICK } options_work;
+typedef enum options_format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV } options_format;
 
+/* 0 stands for: not said. Of bridges, transports and tracings Loom is measured in every combination. */
 typedef struct bench_options {
-    const struct bench_scenario *scenario;
-    size_t sizes[BENCH_SIZES_MAX]; /* payload bytes */
+    options_work work;
+    const bench_scenario *scenario;
+    size_t sizes[BENCH_SIZES_MAX];
     size_t size_count;
-    const struct bench_peer *peers[BENCH_PEERS_MAX]; /* next to Loom */
+    const bench_peer *peers[BENCH_PEERS_MAX];
     size_t peer_count;
+    bool all_peers; /* that have a part in the scenario */
+    bool bridges[BRIDGE_COUNT], transports[TRANSPORT_COUNT], tracings[TRACING_COUNT], apis[API_COUNT];
+    bench_placement placement;
+    unsigned producers, consumers, filters, agents;
     unsigned rounds;
-    double seconds;        /* of one timed window */
-    unsigned latency_rate; /* messages a second while latency is measured */
-    unsigned window;       /* messages on their way at once, for a peer that would drop them */
-    bench_bridge bridge;
-    bench_transport transport;
-    bench_tracing tracing;
+    double seconds;
+    unsigned latency_rate, window;
     bool no_loom;
-    bool json;
+    options_format format;
+    const char *plot; /* file for a drawing, or NULL */
 } bench_options;
-
-const char *bench_bridge_name(bench_bridge b);
-const char *bench_transport_name(bench_transport t);
-const char *bench_tracing_name(bench_tracing t);
 
 typedef enum options_outcome { OPTIONS_RUN, OPTIONS_HELPED, OPTIONS_WRONG } options_outcome;
 

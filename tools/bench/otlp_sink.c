@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 16, HEAD_MAX = 8192, READ_SIZE = 64 * 1024 };
+#include "tools/bench/otlp_count.h"
+
+enum { CONNECTIONS_MAX = 64, HEAD_MAX = 8192, READ_SIZE = 64 * 1024, BODY_MAX = 64 * 1024 * 1024 };
 
 /* An empty protobuf message is an ExportTraceServiceResponse without complaints. */
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n";
@@ -21,6 +23,8 @@ typedef struct connection {
     char head[HEAD_MAX + 1]; /* of the request that is coming in */
     size_t head_len;
     size_t body_left;
+    uint8_t *body; /* body_size bytes of room, kept from one request to the next */
+    size_t body_len, body_size;
 } connection;
 
 static const char *header_value(const char *head, const char *name)
@@ -39,22 +43,35 @@ static bool begin_body(int fd, connection *c)
 {
     const char *length = header_value(c->head, "\r\nContent-Length:");
     c->body_left = length != NULL ? strtoul(length, NULL, 10) : 0;
-    c->head_len = 0;
+    c->head_len = c->body_len = 0;
+    if (c->body_left > c->body_size) {
+        uint8_t *body = c->body_left <= BODY_MAX ? realloc(c->body, c->body_left) : NULL;
+        if (body == NULL) {
+            return false;
+        }
+        c->body = body;
+        c->body_size = c->body_left;
+    }
     const bool waits = header_value(c->head, "\r\nExpect: 100-continue") != NULL;
     return (!waits || say(fd, proceed)) && (c->body_left > 0 || say(fd, answer));
 }
 
 /* False: the connection is to be closed. */
-static bool take(int fd, connection *c, const char *data, size_t size)
+static bool take(shared *s, int fd, connection *c, const char *data, size_t size)
 {
     while (size > 0) {
         if (c->body_left > 0) {
             const size_t n = size < c->body_left ? size : c->body_left;
+            memcpy(c->body + c->body_len, data, n);
+            c->body_len += n;
             data += n;
             size -= n;
             c->body_left -= n;
-            if (c->body_left == 0 && !say(fd, answer)) {
-                return false;
+            if (c->body_left == 0) {
+                atomic_fetch_add(&s->spans, otlp_span_count(c->body, c->body_len));
+                if (!say(fd, answer)) {
+                    return false;
+                }
             }
             continue;
         }
@@ -71,7 +88,7 @@ static bool take(int fd, connection *c, const char *data, size_t size)
     return true;
 }
 
-static void serve(int listener)
+static void serve(shared *s, int listener)
 {
     static connection connections[CONNECTIONS_MAX]; /* this process ends with this function */
     static char data[READ_SIZE];
@@ -85,10 +102,10 @@ static void serve(int listener)
                 fds[i].fd = accept(listener, NULL, NULL);
                 fds[i].revents = 0;
                 fds[0].revents = 0;
-                memset(&connections[i - 1], 0, sizeof connections[0]);
+                connections[i - 1].head_len = connections[i - 1].body_left = 0;
             } else if (fds[i].fd >= 0 && fds[i].revents != 0) {
                 const ssize_t n = read(fds[i].fd, data, sizeof data);
-                if (n <= 0 || !take(fds[i].fd, &connections[i - 1], data, (size_t)n)) {
+                if (n <= 0 || !take(s, fds[i].fd, &connections[i - 1], data, (size_t)n)) {
                     close(fds[i].fd);
                     fds[i].fd = -1;
                 }
@@ -113,7 +130,7 @@ bool otlp_sink_start(bench_site *site, char url[SITE_URL_SIZE])
     snprintf(url, SITE_URL_SIZE, "http://127.0.0.1:%d", ntohs(at.sin_port));
     const pid_t pid = processes_fork(&site->processes, "otlp-sink");
     if (pid == 0) {
-        serve(fd);
+        serve(site->shared, fd);
         _exit(0);
     }
     close(fd);

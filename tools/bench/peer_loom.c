@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loom: loom-broker, loom-bridge when asked for, and libloom. Limits and buffers are the defaults; emit waits for room. */
+#include "tools/bench/peer_loom.h"
+
 #include <jansson.h>
-#include <loom/agent.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/bench/otlp_sink.h"
-#include "tools/bench/peer.h"
+#include "tools/bench/stream.h"
 
-enum { ARGS_MAX = 24, CONNECT_MS = 10000, EMIT_MS = 30000, FLUSH_MS = 30000 };
-
-typedef struct loom_client {
-    loom_agent *agent;
-    bench_on_message on_message;
-    void *user;
-} loom_client;
+enum { ARGS_MAX = 32, CONNECT_MS = 10000, EMIT_MS = 30000, FLUSH_MS = 30000 };
 
 static bool read_url(char out[SITE_URL_SIZE], const char *path)
 {
@@ -30,34 +25,45 @@ static bool read_url(char out[SITE_URL_SIZE], const char *path)
     return ok;
 }
 
-/* Spans of the agents: the environment that the forked producer and consumer find. */
+static bool exports(const bench_site *site)
+{
+    return site->setup->tracing >= TRACING_PERCENT;
+}
+
+/* Spans of the agents: the environment that the forked producers and consumers find. */
 static void set_environment(const bench_site *site, const char *sink_url)
 {
-    const bool on = site->options->tracing == TRACING_ON;
-    setenv("LOOM_TELEMETRY_AUTO", site->options->tracing == TRACING_OFF ? "0" : "1", 1);
-    setenv("OTEL_TRACES_EXPORTER", on ? "otlp" : "none", 1);
-    setenv("OTEL_TRACES_SAMPLER", on ? "parentbased_always_on" : "always_off", 1);
+    static const char *const samplers[TRACING_COUNT] = {"always_off", "always_off", "parentbased_traceidratio",
+                                                        "parentbased_always_on", "parentbased_always_on"};
+    const bench_tracing tracing = site->setup->tracing;
+    setenv("LOOM_TELEMETRY_AUTO", tracing == TRACING_OFF ? "0" : "1", 1);
+    setenv("OTEL_TRACES_EXPORTER", exports(site) ? "otlp" : "none", 1);
+    setenv("OTEL_TRACES_SAMPLER", samplers[tracing], 1);
+    setenv("OTEL_TRACES_SAMPLER_ARG", tracing == TRACING_PERCENT ? "0.01" : "1", 1);
     unsetenv("LOOM_SPANS_FILE");
-    if (on) {
+    if (exports(site)) {
         setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink_url, 1);
         setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", 1);
     }
 }
 
-static void url_for(const bench_site *site, char out[SITE_URL_SIZE], const char *name)
+/* Where spans go, if anywhere. */
+static bool find_sink(bench_site *site, char url[SITE_URL_SIZE])
 {
-    if (site->options->transport == TRANSPORT_TCP) {
-        snprintf(out, SITE_URL_SIZE, "tcp://127.0.0.1:0");
-    } else {
-        snprintf(out, SITE_URL_SIZE, "ipc://%s/%s", site->dir, name);
+    url[0] = '\0';
+    if (site->setup->tracing == TRACING_DOWN) {
+        const unsigned port = stream_free_port(); /* nobody listens there */
+        snprintf(url, SITE_URL_SIZE, "http://127.0.0.1:%u", port);
+        return port != 0;
     }
+    return !exports(site) || otlp_sink_start(site, url);
 }
 
-/* An endpoint of the bus; name is NULL: none. */
-static void bus_url(const bench_site *site, char out[SITE_URL_SIZE], const char *name)
+static void url_for(const bench_site *site, char out[SITE_URL_SIZE], const char *name)
 {
-    out[0] = '\0';
-    if (name != NULL) {
+    if (site->setup->transport == TRANSPORT_TCP) {
+        snprintf(out, SITE_URL_SIZE, "tcp://127.0.0.1:0");
+    } else {
         snprintf(out, SITE_URL_SIZE, "ipc://%s/%s", site->dir, name);
     }
 }
@@ -75,37 +81,45 @@ static bool start_program(bench_site *site, const char *program, char *const mor
     if (!site_sibling(path, program)) {
         return false;
     }
-    char *argv[ARGS_MAX] = {path, "--listen", listen, "--ready-file", ready, "--telemetry-exporter",
-                            site->options->tracing == TRACING_ON ? "otlp" : "none"};
+    char *argv[ARGS_MAX] = {
+        path, "--listen", listen, "--ready-file", ready, "--telemetry-exporter", exports(site) ? "otlp" : "none"};
     for (size_t n = 7, i = 0; more[i] != NULL && n < ARGS_MAX - 1; n++, i++) {
         argv[n] = more[i];
     }
-    return processes_run(&site->processes, program, argv, log) && site_wait_file(site, ready) &&
-           read_url(site->url, ready);
+    return processes_run(&site->processes, program, argv, log) && site_wait_file(site, ready) && read_url(site->url, ready);
 }
 
 static bool start(bench_site *site)
 {
-    char sink_url[SITE_URL_SIZE] = "";
-    if (site->options->tracing == TRACING_ON && !otlp_sink_start(site, sink_url)) {
+    char sink_url[SITE_URL_SIZE], queue[16], bus[SITE_URL_SIZE] = "";
+    if (!find_sink(site, sink_url)) {
         return false;
     }
     set_environment(site, sink_url);
-    const bool apart = site->options->bridge == BRIDGE_PROCESS;
-    char control[SITE_URL_SIZE], pull[SITE_URL_SIZE], pub[SITE_URL_SIZE];
-    bus_url(site, control, apart ? "bus-control.sock" : NULL);
-    bus_url(site, pull, apart ? "bridge-in.sock" : NULL);
-    bus_url(site, pub, apart ? "bridge-out.sock" : NULL);
-    char *broker[] = {"--bus-pull",    "",   "--bus-pub",    "",  "--bus-control", control,
-                      "--bridge-pull", pull, "--bridge-pub", pub, NULL};
-    char *bridge[] = {"--bus-control", control, NULL};
+    const bool apart = site->setup->bridge == BRIDGE_PROCESS;
+    if (apart) {
+        snprintf(bus, sizeof bus, "ipc://%s/bus-bridge.sock", site->dir);
+    }
+    snprintf(queue, sizeof queue, "%u", site->setup->queue);
+    char *broker[] = {"--bus-pull",
+                      "",
+                      "--bus-pub",
+                      "",
+                      "--bus-control",
+                      "",
+                      "--bus-bridge",
+                      bus,
+                      site->setup->queue > 0 ? "--queue-messages" : NULL,
+                      queue,
+                      NULL};
+    char *bridge[] = {"--bus-bridge", bus, NULL};
     return start_program(site, "loom-broker", broker) && (!apart || start_program(site, "loom-bridge", bridge));
 }
 
-static bool available(const bench_options *options, char *why, size_t why_size)
+static bool available(const bench_setup *setup, char *why, size_t why_size)
 {
     char path[SITE_URL_SIZE];
-    const bool apart = options->bridge == BRIDGE_PROCESS;
+    const bool apart = setup->bridge == BRIDGE_PROCESS;
     if (site_sibling(path, "loom-broker") && (!apart || site_sibling(path, "loom-bridge"))) {
         return true;
     }
@@ -115,8 +129,20 @@ static bool available(const bench_options *options, char *why, size_t why_size)
 
 static void on_error(loom_agent *agent, loom_status why, const char *text, void *user)
 {
-    (void)user;
+    const loom_client *c = user;
+    if (why == LOOM_EIO && c->spans_go_nowhere) {
+        return; /* that is what is measured */
+    }
     bench_complain("%s: %s (%s)", loom_agent_id(agent), text, loom_status_name(why));
+}
+
+/* A connection that breaks before the round has ended. */
+static void on_state(loom_agent *agent, loom_agent_state state, loom_status why, const char *text, void *user)
+{
+    const loom_client *c = user;
+    if (state == LOOM_AGENT_DISCONNECTED && atomic_load(&c->shared->phase) != PHASE_END) {
+        bench_complain("%s is disconnected: %s (%s)", loom_agent_id(agent), text, loom_status_name(why));
+    }
 }
 
 static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
@@ -129,7 +155,7 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
     return LOOM_OK;
 }
 
-static void close_client(void *client)
+void loom_client_close(void *client)
 {
     loom_client *c = client;
     if (c != NULL) {
@@ -138,33 +164,42 @@ static void close_client(void *client)
     }
 }
 
-static loom_client *open_client(const bench_site *site, const char *id, const char *const *topics,
-                                bench_on_message on_message, void *user)
+static loom_status subscribe(const loom_client *c, const char *topic, const bench_setup *setup)
 {
+    const loom_subscribe_options options = {.qos = setup->queue > 0 ? LOOM_QOS_REALTIME : LOOM_QOS_BATCHED};
+    return topic == NULL ? LOOM_OK : loom_agent_subscribe(c->agent, topic, &options, NULL);
+}
+
+loom_client *loom_client_open(const bench_site *site, const char *role, unsigned index, const char *topic,
+                              const loom_agent_options *more)
+{
+    char id[64];
     loom_client *c = calloc(1, sizeof *c);
     if (c == NULL) {
         bench_complain("out of memory");
         return NULL;
     }
-    c->on_message = on_message;
-    c->user = user;
-    const loom_agent_options options = {
-        .id = id,
-        .url = site->url,
-        .topics = topics,
-        .on_event = on_event,
-        .user = c,
-        .on_error = on_error,
-        .emit_timeout_ms = EMIT_MS,
-    };
+    c->shared = site->shared;
+    c->api = site->setup->api;
+    c->spans_go_nowhere = site->setup->tracing == TRACING_DOWN;
+    snprintf(id, sizeof id, "%s-%u", role, index);
+    loom_agent_options options = *more;
+    options.id = id;
+    options.url = site->url;
+    options.user = c;
+    options.on_error = on_error;
+    options.on_state = on_state;
+    options.emit_timeout_ms = EMIT_MS;
+    options.receive_messages = site->setup->queue;
     loom_status st = loom_agent_open(&c->agent, &options);
     if (st != LOOM_OK) {
         bench_complain("cannot open the agent %s: %s", id, loom_agent_open_error());
-    } else if ((st = loom_agent_wait_connected(c->agent, CONNECT_MS)) != LOOM_OK) {
+    } else if ((st = subscribe(c, topic, site->setup)) != LOOM_OK ||
+               (st = loom_agent_wait_connected(c->agent, CONNECT_MS)) != LOOM_OK) {
         bench_complain("the agent %s cannot connect to %s: %s", id, site->url, loom_status_text(st));
     }
     if (st != LOOM_OK) {
-        close_client(c);
+        loom_client_close(c);
         return NULL;
     }
     return c;
@@ -172,17 +207,21 @@ static loom_client *open_client(const bench_site *site, const char *id, const ch
 
 static void *publisher_open(const bench_site *site, bool at_once)
 {
-    return open_client(site, at_once ? "producer-paced" : "producer", NULL, NULL, NULL);
+    return loom_client_open(site, at_once ? "producer-paced" : "producer", site->index, NULL, &(loom_agent_options){0});
 }
 
-static bool publish(void *publisher, const uint8_t *data, size_t size)
+bool loom_client_emit(const loom_client *c, const char *topic, loom_bytes payload, const loom_emit_options *options)
 {
-    const loom_client *c = publisher;
-    const loom_status st = loom_agent_emit(c->agent, BENCH_TOPIC, (loom_bytes){data, size}, NULL);
+    const loom_status st = loom_agent_emit(c->agent, topic, payload, options);
     if (st != LOOM_OK) {
         bench_complain("emit: %s", loom_status_text(st));
     }
     return st == LOOM_OK;
+}
+
+static bool publish(void *publisher, const uint8_t *data, size_t size)
+{
+    return loom_client_emit(publisher, BENCH_TOPIC, (loom_bytes){data, size}, NULL);
 }
 
 static bool flush(void *publisher)
@@ -195,21 +234,61 @@ static bool flush(void *publisher)
     return st == LOOM_OK;
 }
 
+/* Subscriptions that nothing matches. */
+static bool subscribe_more(const loom_client *c, const bench_setup *setup)
+{
+    char filter[64];
+    loom_status st = LOOM_OK;
+    for (unsigned i = 0; i < setup->shape.filters && st == LOOM_OK; i++) {
+        snprintf(filter, sizeof filter, "bench.site%u.*", i);
+        st = subscribe(c, filter, setup);
+    }
+    st = st == LOOM_OK ? loom_agent_wait_connected(c->agent, CONNECT_MS) : st;
+    if (st != LOOM_OK) {
+        bench_complain("%u subscriptions more: %s", setup->shape.filters, loom_status_text(st));
+    }
+    return st == LOOM_OK;
+}
+
 static void *subscriber_open(const bench_site *site, bench_on_message on_message, void *user)
 {
-    static const char *const topics[] = {BENCH_TOPIC, NULL};
-    return open_client(site, "consumer", topics, on_message, user);
+    loom_client *c = loom_client_open(site, "consumer", site->index, BENCH_TOPIC, &(loom_agent_options){.on_event = on_event});
+    if (c != NULL) { /* nothing is published before every consumer is open */
+        c->on_message = on_message;
+        c->user = user;
+        if (!subscribe_more(c, site->setup)) {
+            loom_client_close(c);
+            return NULL;
+        }
+    }
+    return c;
+}
+
+/* In poll mode an agent has no thread; one that is not polled keeps its session for three heartbeats. */
+static bool session_open(const bench_site *site, unsigned index)
+{
+    char topic[64];
+    snprintf(topic, sizeof topic, "bench.idle.%u", index);
+    return loom_client_open(site, "idle", index, topic, &(loom_agent_options){.on_event = on_event, .poll_mode = true}) != NULL;
 }
 
 const bench_peer bench_peer_loom = {
     .name = "loom",
     .summary = "loom-broker with libloom",
+    .guarantee = "at most once; batched: a full queue holds the producer back",
+    .more_filters = true,
     .available = available,
     .start = start,
     .publisher_open = publisher_open,
     .publish = publish,
     .flush = flush,
-    .publisher_close = close_client,
+    .publisher_close = loom_client_close,
     .subscriber_open = subscriber_open,
-    .subscriber_close = close_client,
+    .subscriber_close = loom_client_close,
+    .responder_open = loom_responder_open,
+    .responder_close = loom_client_close,
+    .requester_open = loom_requester_open,
+    .request = loom_request,
+    .requester_close = loom_client_close,
+    .session_open = session_open,
 };

@@ -2,9 +2,9 @@
 /* Loom itself in a build without libloom: peers can be compared with one another. */
 #include "tools/bench/peer.h"
 
-static bool unavailable(const bench_options *options, char *why, size_t why_size)
+static bool unavailable(const bench_setup *setup, char *why, size_t why_size)
 {
-    (void)options;
+    (void)setup;
     snprintf(why, why_size, "this loom-bench was built without libloom; --no-loom measures the peers alone");
     return false;
 }

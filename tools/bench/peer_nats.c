@@ -4,14 +4,15 @@
  * Highest rate: publishes gather in the client's buffer and its flusher thread writes them; latency: SendAsap, since the
  * flusher waits a millisecond for company. Buffers are large, pending limits of client and server are out of the way. NATS
  * drops what a slow consumer leaves behind, so that the producer is held back by the consumer's progress (needs_window). */
-#include "tools/bench/peer_nats.h"
+#include "tools/bench/peers.h"
 
 #include <nats/nats.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { PATH_LINE_SIZE = 512, IO_BUFFER_SIZE = 256 * 1024, TRACEPARENT_SIZE = 56, FLUSH_MS = 10000 };
+#include "tools/bench/peer_nats_server.h"
+
+enum { IO_BUFFER_SIZE = 256 * 1024, TRACEPARENT_SIZE = 56, FLUSH_MS = 10000 };
 
 typedef struct nats_client {
     natsConnection *connection;
@@ -19,91 +20,9 @@ typedef struct nats_client {
     bench_on_message on_message;
     void *user;
     bool traceparent;
-    uint64_t span;      /* number of the last one */
-    natsMsg *outgoing;  /* with headers: made once, see publish_with_header() */
+    uint64_t span;     /* number of the last one */
+    natsMsg *outgoing; /* with headers: made once, see publish_with_header() */
 } nats_client;
-
-static bool find_server(char out[SITE_URL_SIZE])
-{
-    const char *path = getenv("PATH");
-    char dirs[PATH_LINE_SIZE * 4];
-    snprintf(dirs, sizeof dirs, "%s:/usr/sbin:/usr/local/sbin", path != NULL ? path : "/usr/bin");
-    char *rest = dirs;
-    for (char *dir; (dir = strsep(&rest, ":")) != NULL;) {
-        if (snprintf(out, SITE_URL_SIZE, "%s/nats-server", dir) < SITE_URL_SIZE && access(out, X_OK) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool available(const bench_options *options, char *why, size_t why_size)
-{
-    (void)options;
-    char server[SITE_URL_SIZE];
-    if (find_server(server)) {
-        return true;
-    }
-    snprintf(why, why_size, "there is no nats-server in PATH. Install the Debian package nats-server (tools/bench/peers.sh does)");
-    return false;
-}
-
-static bool write_config(const char *path)
-{
-    FILE *config = fopen(path, "we");
-    if (config == NULL) {
-        bench_complain("cannot write %s", path);
-        return false;
-    }
-    fputs("listen: \"127.0.0.1:-1\"\nmax_pending: 512MB\nwrite_deadline: \"60s\"\n", config);
-    return fclose(config) == 0;
-}
-
-/* nats-server writes {"nats":["nats://127.0.0.1:PORT"]}, among others. */
-static bool read_url(char out[SITE_URL_SIZE], const char *path)
-{
-    char text[PATH_LINE_SIZE * 2];
-    FILE *ports = fopen(path, "re");
-    if (ports == NULL) {
-        return false;
-    }
-    text[fread(text, 1, sizeof text - 1, ports)] = '\0';
-    fclose(ports);
-    char *url = strstr(text, "nats://");
-    const size_t len = url != NULL ? strcspn(url, "\"") : 0;
-    if (len == 0 || len >= SITE_URL_SIZE || url[len] != '"') {
-        return false;
-    }
-    memcpy(out, url, len);
-    out[len] = '\0';
-    return true;
-}
-
-static bool start(bench_site *site)
-{
-    char server[SITE_URL_SIZE], config[SITE_URL_SIZE], log[SITE_URL_SIZE], name[64], ports[SITE_URL_SIZE];
-    site_path(site, config, "nats.conf");
-    site_path(site, log, "nats.log");
-    if (!find_server(server) || !write_config(config)) {
-        return false;
-    }
-    char *argv[] = {server, "-c", config, "--ports_file_dir", site->dir, NULL};
-    if (!processes_run(&site->processes, "nats-server", argv, log)) {
-        return false;
-    }
-    snprintf(name, sizeof name, "nats-server_%d.ports", (int)site->processes.items[site->processes.count - 1].pid);
-    site_path(site, ports, name);
-    if (!site_wait_file(site, ports)) {
-        return false;
-    }
-    for (int tries = 0; !read_url(site->url, ports); tries++) { /* it may be half written */
-        if (tries == 100 || !site_sleep(site, 0.005)) {
-            bench_complain("nats-server does not say where it listens");
-            return false;
-        }
-    }
-    return true;
-}
 
 static void close_client(void *client)
 {
@@ -165,29 +84,33 @@ static void format_traceparent(char out[TRACEPARENT_SIZE], uint64_t number)
 }
 
 /* A message made for each publish costs this peer a third of its rate. So there is one, whose data, a copy that it owns, is
- * written anew; the library offers no call for that. */
-static natsStatus publish_with_header(nats_client *c, const uint8_t *data, size_t size)
+ * written anew; the library offers no call for that. Answers have a new subject each, and so a new message. */
+static natsStatus prepare_with_header(nats_client *c, const char *subject, const uint8_t *data, size_t size)
 {
     char traceparent[TRACEPARENT_SIZE];
     natsStatus st = NATS_OK;
-    if (c->outgoing == NULL || natsMsg_GetDataLength(c->outgoing) != (int)size) {
+    if (c->outgoing == NULL || natsMsg_GetDataLength(c->outgoing) != (int)size ||
+        strcmp(natsMsg_GetSubject(c->outgoing), subject) != 0) {
         natsMsg_Destroy(c->outgoing);
         c->outgoing = NULL;
-        st = natsMsg_Create(&c->outgoing, BENCH_TOPIC, NULL, (const char *)data, (int)size);
+        st = natsMsg_Create(&c->outgoing, subject, NULL, (const char *)data, (int)size);
     } else {
         memcpy((char *)(uintptr_t)natsMsg_GetData(c->outgoing), data, size);
     }
     format_traceparent(traceparent, ++c->span);
-    if (st == NATS_OK && (st = natsMsgHeader_Set(c->outgoing, "traceparent", traceparent)) == NATS_OK) {
-        st = natsConnection_PublishMsg(c->connection, c->outgoing);
-    }
-    return st;
+    return st == NATS_OK ? natsMsgHeader_Set(c->outgoing, "traceparent", traceparent) : st;
+}
+
+static natsStatus publish_with_header(nats_client *c, const char *subject, const uint8_t *data, size_t size)
+{
+    const natsStatus st = prepare_with_header(c, subject, data, size);
+    return st == NATS_OK ? natsConnection_PublishMsg(c->connection, c->outgoing) : st;
 }
 
 static bool publish(void *publisher, const uint8_t *data, size_t size)
 {
     nats_client *c = publisher;
-    const natsStatus st = c->traceparent ? publish_with_header(c, data, size)
+    const natsStatus st = c->traceparent ? publish_with_header(c, BENCH_TOPIC, data, size)
                                          : natsConnection_Publish(c->connection, BENCH_TOPIC, data, (int)size);
     if (st != NATS_OK) {
         bench_complain("NATS publish: %s", natsStatus_GetText(st));
@@ -218,6 +141,35 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
     natsMsg_Destroy(msg);
 }
 
+static bool subscribe(nats_client *c, const char *subject, natsMsgHandler handler)
+{
+    natsStatus st = natsConnection_Subscribe(&c->subscription, c->connection, subject, handler, c);
+    if (st == NATS_OK && (st = natsSubscription_SetPendingLimits(c->subscription, -1, -1)) == NATS_OK) {
+        st = natsConnection_FlushTimeout(c->connection, FLUSH_MS);
+    }
+    if (st != NATS_OK) {
+        bench_complain("NATS subscribe: %s", natsStatus_GetText(st));
+    }
+    return st == NATS_OK;
+}
+
+/* Subscriptions that nothing matches; they live as long as the connection. A synchronous one has no thread. */
+static bool subscribe_more(nats_client *c, unsigned filters)
+{
+    natsStatus st = NATS_OK;
+    for (unsigned i = 0; i < filters && st == NATS_OK; i++) {
+        char filter[64];
+        natsSubscription *subscription;
+        snprintf(filter, sizeof filter, "bench.site%u.*", i);
+        st = natsConnection_SubscribeSync(&subscription, c->connection, filter);
+    }
+    st = st == NATS_OK ? natsConnection_FlushTimeout(c->connection, FLUSH_MS) : st;
+    if (st != NATS_OK) {
+        bench_complain("NATS, %u subscriptions more: %s", filters, natsStatus_GetText(st));
+    }
+    return st == NATS_OK;
+}
+
 static void *open_subscriber(const bench_site *site, bench_on_message handler, void *user, bool traceparent)
 {
     nats_client *c = open_client(site, false, traceparent);
@@ -226,12 +178,7 @@ static void *open_subscriber(const bench_site *site, bench_on_message handler, v
     }
     c->on_message = handler;
     c->user = user;
-    natsStatus st = natsConnection_Subscribe(&c->subscription, c->connection, BENCH_TOPIC, on_message, c);
-    if (st == NATS_OK && (st = natsSubscription_SetPendingLimits(c->subscription, -1, -1)) == NATS_OK) {
-        st = natsConnection_FlushTimeout(c->connection, FLUSH_MS);
-    }
-    if (st != NATS_OK) {
-        bench_complain("NATS subscribe: %s", natsStatus_GetText(st));
+    if (!subscribe_more(c, site->setup->shape.filters) || !subscribe(c, BENCH_TOPIC, on_message)) {
         close_client(c);
         return NULL;
     }
@@ -248,30 +195,115 @@ static void *traceparent_subscriber_open(const bench_site *site, bench_on_messag
     return open_subscriber(site, handler, user, true);
 }
 
+/* The answer is the request itself. */
+static void on_request(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *user)
+{
+    (void)subscription;
+    nats_client *c = user;
+    const char *reply = natsMsg_GetReply(msg);
+    natsStatus st = NATS_OK;
+    if (reply != NULL && c->traceparent) {
+        st = publish_with_header(c, reply, (const uint8_t *)natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg));
+    } else if (reply != NULL) {
+        st = natsConnection_Publish(connection, reply, natsMsg_GetData(msg), natsMsg_GetDataLength(msg));
+    }
+    if (st != NATS_OK) {
+        bench_complain("NATS answer: %s", natsStatus_GetText(st));
+    }
+    natsMsg_Destroy(msg);
+}
+
+static void *open_responder(const bench_site *site, bool traceparent)
+{
+    nats_client *c = open_client(site, true, traceparent);
+    if (c != NULL && !subscribe(c, BENCH_REQUEST_TOPIC, on_request)) {
+        close_client(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void *responder_open(const bench_site *site)
+{
+    return open_responder(site, false);
+}
+
+static void *traceparent_responder_open(const bench_site *site)
+{
+    return open_responder(site, true);
+}
+
+static void *requester_open(const bench_site *site)
+{
+    return open_client(site, true, false);
+}
+
+static void *traceparent_requester_open(const bench_site *site)
+{
+    return open_client(site, true, true);
+}
+
+/* One inbox for all requests of a connection, as nats.c does it. */
+static bool request(void *requester, const uint8_t *data, size_t size, uint8_t *answer)
+{
+    nats_client *c = requester;
+    natsMsg *msg = NULL;
+    natsStatus st;
+    if (c->traceparent) {
+        st = prepare_with_header(c, BENCH_REQUEST_TOPIC, data, size);
+        st = st == NATS_OK ? natsConnection_RequestMsg(&msg, c->connection, c->outgoing, FLUSH_MS) : st;
+    } else {
+        st = natsConnection_Request(&msg, c->connection, BENCH_REQUEST_TOPIC, data, (int)size, FLUSH_MS);
+    }
+    if (st != NATS_OK || (size_t)natsMsg_GetDataLength(msg) != size) {
+        bench_complain("NATS request: %s", st != NATS_OK ? natsStatus_GetText(st) : "an answer of another size");
+        natsMsg_Destroy(msg);
+        return false;
+    }
+    memcpy(answer, natsMsg_GetData(msg), size);
+    natsMsg_Destroy(msg);
+    return true;
+}
+
 const bench_peer bench_peer_nats = {
     .name = "nats",
-    .summary = "nats-server with nats.c over TCP on the loopback; no headers, so no trace",
+    .summary = "nats-server with nats.c over TCP; no headers, so no trace",
+    .guarantee = "at most once; the producer is held back by the benchmark",
     .needs_window = true,
-    .available = available,
-    .start = start,
+    .more_filters = true,
+    .available = nats_server_available,
+    .start = nats_server_start,
     .publisher_open = publisher_open,
     .publish = publish,
     .flush = flush,
     .publisher_close = close_client,
     .subscriber_open = subscriber_open,
     .subscriber_close = close_client,
+    .responder_open = responder_open,
+    .responder_close = close_client,
+    .requester_open = requester_open,
+    .request = request,
+    .requester_close = close_client,
+    .session_open = nats_session_open,
 };
 
 const bench_peer bench_peer_nats_traceparent = {
     .name = "nats-traceparent",
-    .summary = "the same with a W3C traceparent header, which is what a trace takes there",
+    .summary = "the same with a W3C traceparent header: what a trace takes there",
+    .guarantee = "at most once; the producer is held back by the benchmark",
     .needs_window = true,
-    .available = available,
-    .start = start,
+    .more_filters = true,
+    .available = nats_server_available,
+    .start = nats_server_start,
     .publisher_open = traceparent_publisher_open,
     .publish = publish,
     .flush = flush,
     .publisher_close = close_client,
     .subscriber_open = traceparent_subscriber_open,
     .subscriber_close = close_client,
+    .responder_open = traceparent_responder_open,
+    .responder_close = close_client,
+    .requester_open = traceparent_requester_open,
+    .request = request,
+    .requester_close = close_client,
 };

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of peers. A new one is its file, its line in CMakeLists.txt, and its line here. */
-#include <string.h>
+#include "tools/bench/peers.h"
 
-#include "tools/bench/peer.h"
-#include "tools/bench/peer_floor.h"
-#include "tools/bench/peer_nats.h"
+#include <string.h>
 
 const bench_peer *const *bench_peers(void)
 {
-    static const bench_peer *const peers[] = {&bench_peer_nats, &bench_peer_nats_traceparent, &bench_peer_floor, NULL};
+    static const bench_peer *const peers[] = {&bench_peer_nats,
+                                              &bench_peer_nats_traceparent,
+                                              &bench_peer_zmq,
+                                              &bench_peer_mosquitto,
+                                              &bench_peer_nng,
+                                              &bench_peer_floor,
+                                              NULL};
     return peers;
 }
 

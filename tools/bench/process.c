@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/bench/process.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -32,9 +32,38 @@ void processes_block_signals(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+bool process_is_client(const char *role)
+{
+    static const char *const clients[] = {"consumer", "producer", "requester", "responder", "sessions"};
+    for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++) {
+        if (strcmp(role, clients[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Children inherit it. With one processor there is nothing to choose. */
+static void choose_processor(unsigned wanted)
+{
+    cpu_set_t allowed, one;
+    CPU_ZERO(&allowed);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+        return;
+    }
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET((size_t)cpu, &allowed) && wanted-- == 0) {
+            CPU_ZERO(&one);
+            CPU_SET((size_t)cpu, &one);
+            (void)sched_setaffinity(0, sizeof one, &one);
+            return;
+        }
+    }
+}
+
 pid_t processes_fork(process_list *list, const char *role)
 {
-    if (list->count == SAMPLE_PROCESSES_MAX) {
+    if (list->count == PROCESSES_MAX) {
         bench_complain("no room for the process %s", role);
         return -1;
     }
@@ -51,6 +80,9 @@ pid_t processes_fork(process_list *list, const char *role)
             _exit(1); /* it died before the line above */
         }
         prctl(PR_SET_NAME, role);
+        if (list->placement != PLACEMENT_FREE) {
+            choose_processor(list->placement == PLACEMENT_APART && !process_is_client(role) ? 1 : 0);
+        }
         sigprocmask(SIG_UNBLOCK, &set, NULL);
         return 0;
     }
@@ -129,20 +161,19 @@ bool processes_sleep(process_list *list, double seconds)
             }
         } else if (sig > 0) {
             bench_complain("interrupted");
+            list->interrupted = true;
             return false;
         }
     }
     return true;
 }
 
-void processes_end(process_list *list)
+/* Waits until all from the first one on are gone; those that take too long are killed. */
+static void wait_from(process_list *list, size_t first)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        kill(list->items[i].pid, SIGTERM);
-    }
-    for (unsigned step = 0; list->count > 0; step++) {
-        size_t left = 0;
-        for (size_t i = 0; i < list->count; i++) {
+    for (unsigned step = 0; list->count > first; step++) {
+        size_t left = first;
+        for (size_t i = first; i < list->count; i++) {
             if (step == END_STEPS) {
                 kill(list->items[i].pid, SIGKILL);
             }
@@ -151,49 +182,25 @@ void processes_end(process_list *list)
             }
         }
         list->count = left;
-        if (left > 0) {
+        if (left > first) {
             nanosleep(&(struct timespec){.tv_nsec = END_STEP_MS * 1000000}, NULL);
         }
     }
 }
 
-/* Voluntary and other switches of all threads; one that ends meanwhile takes its own with it. */
-static uint64_t switches_of(pid_t pid)
+void processes_end(process_list *list, bool orderly)
 {
-    char path[64];
-    uint64_t sum = 0;
-    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    DIR *tasks = opendir(path);
-    for (struct dirent *task; tasks != NULL && (task = readdir(tasks)) != NULL;) {
-        char file[sizeof path + sizeof task->d_name + 8], line[128];
-        snprintf(file, sizeof file, "%s/%s/status", path, task->d_name);
-        FILE *status = task->d_name[0] == '.' ? NULL : fopen(file, "re");
-        while (status != NULL && fgets(line, sizeof line, status) != NULL) {
-            unsigned long long n;
-            if (sscanf(line, "voluntary_ctxt_switches: %llu", &n) == 1 ||
-                sscanf(line, "nonvoluntary_ctxt_switches: %llu", &n) == 1) {
-                sum += n;
-            }
-        }
-        if (status != NULL) {
-            fclose(status);
-        }
+    size_t first = list->count;
+    while (orderly && first > 0 && process_is_client(list->items[first - 1].role)) {
+        first--;
     }
-    if (tasks != NULL) {
-        closedir(tasks);
-    }
-    return sum;
-}
-
-void processes_usage(const process_list *list, process_usage out[SAMPLE_PROCESSES_MAX])
-{
-    for (size_t i = 0; i < list->count; i++) {
-        clockid_t clock;
-        struct timespec used = {0};
-        if (clock_getcpuclockid(list->items[i].pid, &clock) == 0) {
-            clock_gettime(clock, &used);
+    wait_from(list, first);
+    while (list->count > 0) {
+        first = orderly ? list->count - 1 : 0;
+        for (size_t i = first; i < list->count; i++) {
+            kill(list->items[i].pid, SIGTERM);
+            kill(list->items[i].pid, SIGCONT); /* it may be stopped */
         }
-        out[i].cpu_ns = (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
-        out[i].switches = switches_of(list->items[i].pid);
+        wait_from(list, first);
     }
 }

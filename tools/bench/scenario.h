@@ -9,11 +9,20 @@
 typedef struct bench_scenario {
     const char *name;
     const char *summary;
+    const bench_shape *shapes; /* each is measured, one after the other */
+    size_t shape_count;
+    bool in_process;   /* parts of Loom without its processes: no peers, no bridge, no transport */
+    bool sizeless;     /* no payloads */
+    bool more_filters; /* the consumer can hold --filters subscriptions more than it needs */
+    bool by_request;   /* only when asked for: not part of `all` */
+    double seconds;    /* of a timed window unless the user says; 0: as everywhere */
+    /* What this scenario wants different from the rest; may be NULL. */
+    void (*adjust)(bench_setup *setup);
+    /* Whether peer can take part; NULL: all can. */
+    bool (*suits)(const bench_peer *peer);
     /* One round with one peer: its own processes, from start to end. False: it failed, or the user interrupted. */
-    bool (*round)(const bench_options *options, const bench_peer *peer, size_t size, bench_sample *out);
+    bool (*round)(const bench_setup *setup, const bench_peer *peer, bench_sample *out);
 } bench_scenario;
-
-extern const bench_scenario bench_scenario_pubsub;
 
 /* The list ends with NULL. */
 const bench_scenario *const *bench_scenarios(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The memory that conductor, producer and consumer of a round share. The conductor moves the phase on; producer and
- * consumer follow and report. Each field has one writer, named beside it. */
+/* The memory that conductor, producers and consumers of a round share. The conductor moves the phase on; the others
+ * follow and report. Each field has one writer, named beside it. */
 #ifndef LOOM_BENCH_SHARED_H
 #define LOOM_BENCH_SHARED_H
 
@@ -8,25 +8,38 @@
 #include <stdatomic.h>
 
 #include "tools/bench/histogram.h"
+#include "tools/bench/setup.h"
 
 typedef enum bench_phase {
-    PHASE_CONNECT,      /* everybody connects; probes until one has arrived */
-    PHASE_RATE,         /* as fast as it goes */
-    PHASE_RATE_OVER,    /* the producer stops, the consumer gets what is on its way */
-    PHASE_LATENCY,      /* one message at a time, at a fixed rate */
+    PHASE_CONNECT,   /* everybody connects; probes until one has arrived everywhere */
+    PHASE_RATE,      /* as fast as it goes */
+    PHASE_RATE_OVER, /* producers stop, consumers get what is on its way */
+    PHASE_LATENCY,   /* one message at a time, at a fixed rate */
     PHASE_LATENCY_OVER,
     PHASE_END
 } bench_phase;
 
-typedef struct shared {
-    _Atomic uint32_t phase;               /* conductor */
-    _Atomic uint32_t producer_phase;      /* producer: the last one it is through with, or ready for */
-    _Atomic uint32_t consumer_ready;      /* consumer: a probe has arrived */
-    alignas(64) _Atomic uint64_t sent;    /* producer: without probes */
-    alignas(64) _Atomic uint64_t received; /* consumer, like the rest */
-    uint64_t next;                        /* the sequence number expected */
+typedef struct shared_producer {
+    alignas(64) _Atomic uint32_t phase; /* the last one it is through with, or ready for */
+    _Atomic uint64_t sent;              /* without probes */
+    _Atomic uint64_t probes;
+} shared_producer;
+
+typedef struct shared_consumer {
+    alignas(64) _Atomic uint32_t open; /* it is connected, and has its subscriptions */
+    /* A probe of this producer has arrived; the producer sets it back. */
+    _Atomic uint32_t probed[BENCH_PRODUCERS_MAX];
+    alignas(64) _Atomic uint64_t received;      /* without probes */
+    _Atomic uint64_t next[BENCH_PRODUCERS_MAX]; /* the sequence number expected from each producer */
     _Atomic uint64_t misordered;
     histogram latency_ns;
+} shared_consumer;
+
+typedef struct shared {
+    _Atomic uint32_t phase; /* conductor */
+    _Atomic uint64_t spans; /* OTLP receiver: spans it was sent */
+    shared_producer producers[BENCH_PRODUCERS_MAX];
+    shared_consumer consumers[BENCH_CONSUMERS_MAX];
 } shared;
 
 /* NULL without memory. Children inherit it. */

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #define WAIT_SECONDS 10.0
-#define WAIT_STEP 0.002
+#define WAIT_STEP    0.002
+
+enum { DIRS_SIZE = 4096 };
 
 void bench_complain(const char *format, ...)
 {
@@ -19,14 +21,15 @@ void bench_complain(const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    fprintf(stderr, "loom-bench: %s\n", line);
+    /* over the line that tells how far the run is, if there is one */
+    fprintf(stderr, "%sloom-bench: %s\n", isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "", line);
 }
 
-bool site_open(bench_site *site, const bench_options *options, size_t size)
+bool site_open(bench_site *site, const bench_setup *setup)
 {
     memset(site, 0, sizeof *site);
-    site->options = options;
-    site->size = size;
+    site->setup = setup;
+    site->processes.placement = setup->placement;
     const char *tmp = getenv("TMPDIR");
     if (tmp == NULL || tmp[0] != '/' || strlen(tmp) > SITE_PATH_SIZE / 2) {
         tmp = "/tmp"; /* socket paths are short of room */
@@ -60,14 +63,16 @@ static void remove_dir(const char *path)
     rmdir(path);
 }
 
-void site_close(bench_site *site)
+bool site_close(bench_site *site)
 {
-    processes_end(&site->processes);
+    const bool interrupted = site->processes.interrupted;
+    processes_end(&site->processes, false);
     shared_destroy(site->shared);
     site->shared = NULL;
     if (site->dir[0] != '\0') {
         remove_dir(site->dir);
     }
+    return interrupted;
 }
 
 void site_path(const bench_site *site, char out[SITE_URL_SIZE], const char *name)
@@ -91,6 +96,20 @@ bool site_sibling(char out[SITE_URL_SIZE], const char *name)
         return false;
     }
     return true;
+}
+
+bool site_find_program(char out[SITE_URL_SIZE], const char *name)
+{
+    const char *path = getenv("PATH");
+    char dirs[DIRS_SIZE];
+    snprintf(dirs, sizeof dirs, "%s:/usr/sbin:/usr/local/sbin", path != NULL ? path : "/usr/bin");
+    char *rest = dirs;
+    for (char *dir; (dir = strsep(&rest, ":")) != NULL;) {
+        if (snprintf(out, SITE_URL_SIZE, "%s/%s", dir, name) < SITE_URL_SIZE && access(out, X_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool site_sleep(bench_site *site, double seconds)

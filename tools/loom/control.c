@@ -10,12 +10,26 @@
 #include "bridge/daemon/paths.h"
 #include "envelope/msgpack_bytes.h"
 
-enum { ANSWER_MS = 3000, DEPTH_MAX = 16 };
+enum { ANSWER_MS = 3000, DEPTH_MAX = 16, KEYS_MAX = 8 };
 
 static json_t *text(loom_str s)
 {
     json_t *value = json_stringn(s.data, s.len);
     return value != NULL ? value : json_string("?"); /* no UTF-8 */
+}
+
+static json_t *hex(loom_bytes bytes)
+{
+    char *digits = malloc(bytes.len * 2 + 1);
+    if (digits == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < bytes.len; i++) {
+        snprintf(digits + 2 * i, 3, "%02x", bytes.data[i]);
+    }
+    json_t *value = json_stringn(digits, bytes.len * 2);
+    free(digits);
+    return value;
 }
 
 /* One value at r as JSON, or NULL when it is not one of the kinds that control uses. */
@@ -36,6 +50,10 @@ static json_t *read_value(mp_reader *r, unsigned depth)
     if (mp_read_str(r, &s)) {
         return text(s);
     }
+    loom_bytes bytes;
+    if (mp_read_bin(r, &bytes)) {
+        return hex(bytes);
+    }
     bool is_map = mp_read_map(r, &count);
     if (!is_map && !mp_read_array(r, &count)) {
         return NULL;
@@ -53,7 +71,29 @@ static json_t *read_value(mp_reader *r, unsigned depth)
     return all;
 }
 
-static int exchange(const char *url, const char *op, nng_msg **answer)
+static void pack_text(msgpack_packer *pk, const char *text_to_pack)
+{
+    msgpack_pack_str_with_body(pk, text_to_pack, strlen(text_to_pack));
+}
+
+static void pack_question(msgpack_packer *pk, const char *op, const control_key *keys)
+{
+    uint32_t count = 1;
+    for (const control_key *key = keys; key != NULL && key->name != NULL; key++) {
+        count += key->value != NULL;
+    }
+    msgpack_pack_map(pk, count);
+    pack_text(pk, "op");
+    pack_text(pk, op);
+    for (const control_key *key = keys; key != NULL && key->name != NULL; key++) {
+        if (key->value != NULL) {
+            pack_text(pk, key->name);
+            pack_text(pk, key->value);
+        }
+    }
+}
+
+static int exchange(const char *url, const char *op, const control_key *keys, nng_msg **answer)
 {
     nng_socket socket;
     int rc = nng_req0_open(&socket);
@@ -64,9 +104,7 @@ static int exchange(const char *url, const char *op, nng_msg **answer)
     msgpack_packer pk;
     msgpack_sbuffer_init(&question);
     msgpack_packer_init(&pk, &question, msgpack_sbuffer_write);
-    msgpack_pack_map(&pk, 1);
-    msgpack_pack_str_with_body(&pk, "op", 2);
-    msgpack_pack_str_with_body(&pk, op, strlen(op));
+    pack_question(&pk, op, keys);
     if ((rc = nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, ANSWER_MS)) == 0 && (rc = nng_dial(socket, url, NULL, 0)) == 0 &&
         (rc = nng_send(socket, question.data, question.size, 0)) == 0) {
         rc = nng_recvmsg(socket, answer, 0);
@@ -94,7 +132,7 @@ static json_t *read_answer(const command *c, const nng_msg *answer, int *exit_co
     return NULL;
 }
 
-json_t *control_ask(const command *c, const options *o, const char *op, int *exit_code)
+json_t *control_ask(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)
 {
     char fallback[PATHS_DIR_SIZE + 64];
     const char *url = options_value(o, "control");
@@ -107,7 +145,7 @@ json_t *control_ask(const command *c, const options *o, const char *op, int *exi
         url = fallback;
     }
     nng_msg *answer = NULL;
-    int rc = exchange(url, op, &answer);
+    int rc = exchange(url, op, keys, &answer);
     if (rc != 0) {
         *exit_code = command_fail(c, "no answer from a broker at %s (%s); start one with `loom-broker`, or name its bus_control "
                                      "with --control or LOOM_CONTROL", url, nng_strerror(rc));
@@ -115,5 +153,29 @@ json_t *control_ask(const command *c, const options *o, const char *op, int *exi
     }
     json_t *all = read_answer(c, answer, exit_code);
     nng_msg_free(answer);
+    return all;
+}
+
+json_t *control_list(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
+                     int *exit_code)
+{
+    control_key with[KEYS_MAX + 2] = {{"after", NULL}};
+    for (size_t i = 0; keys[i].name != NULL && i < KEYS_MAX; i++) {
+        with[i + 1] = keys[i];
+    }
+    json_t *all = json_array();
+    for (bool more = true; more;) {
+        json_t *answer = control_ask(c, o, op, with, exit_code);
+        json_t *items = json_object_get(answer, op);
+        if (answer == NULL || json_array_extend(all, items) != 0) {
+            json_decref(answer);
+            json_decref(all);
+            return NULL;
+        }
+        const char *last = json_string_value(json_object_get(json_array_get(all, json_array_size(all) - 1), item_key));
+        more = json_is_true(json_object_get(answer, "more")) && json_array_size(items) > 0 && last != NULL;
+        with[0].value = last; /* of all, which outlives the question */
+        json_decref(answer);
+    }
     return all;
 }

@@ -11,7 +11,16 @@
     {.name = "control", .kind = OPTION_VALUE, .value = "URL", .group = "Connection",                                 \
      .help = "The broker's bus_control; without it LOOM_CONTROL, else the broker of this machine"}
 
-/* Asks op and gives the answer as JSON; the caller owns it. NULL: said on standard error, *exit_code tells. */
-json_t *control_ask(const command *c, const options *o, const char *op, int *exit_code);
+/* A text that goes with a question; value NULL: it does not. */
+typedef struct control_key {
+    const char *name, *value;
+} control_key;
+
+/* Asks op and gives the answer as JSON; the caller owns it. keys: ended by a NULL name; may be NULL. NULL: said on standard
+ * error, *exit_code tells. */
+json_t *control_ask(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code);
+/* Asks an op that answers with a list under its own name, page by page, ordered by item_key; an array. Otherwise the same. */
+json_t *control_list(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
+                     int *exit_code);
 
 #endif

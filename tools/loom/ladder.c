@@ -123,23 +123,63 @@ static bool hangs_on(const check *c, size_t node, size_t step)
     return false;
 }
 
+static bool are_alike(const ladder_step *a, const ladder_step *b)
+{
+    return a->kind == b->kind && strcmp(a->name, b->name) == 0 && strcmp(a->service, b->service) == 0;
+}
+
+static bool is_placed(const check *c, size_t node, const ladder_step *step)
+{
+    const ladder_step *steps = c->expected->steps;
+    if (hangs_on(c, node, step->parent)) {
+        return true;
+    }
+    for (size_t i = 0; step->any_parent && i < c->expected->count; i++) {
+        if (are_alike(&steps[i], &steps[step->parent]) && c->matched[i] != TREE_NONE && hangs_on(c, node, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_candidate(const check *c, size_t node, const ladder_step *step)
 {
     const tree_node *n = &c->tree.nodes[node];
     if (c->step_of[node] != LADDER_NONE || !has_name(n->span, step)) {
         return false;
     }
-    return step->parent == LADDER_NONE ? n->parent == TREE_NONE && n->fault == TREE_SOUND : hangs_on(c, node, step->parent);
+    return step->parent == LADDER_NONE ? n->parent == TREE_NONE && n->fault == TREE_SOUND : is_placed(c, node, step);
 }
 
-/* The span that fits best: of the right name at the right place, and if possible of the right kind and service. */
-static size_t best_candidate(const check *c, const ladder_step *step)
+/* Whether a span right below node is what a step right below this one asks for: it tells apart spans that are alike, as
+ * those of a message with several subscribers are. */
+static bool leads_on(const check *c, size_t node, size_t index)
 {
+    for (size_t i = index + 1; i < c->expected->count; i++) {
+        const ladder_step *next = &c->expected->steps[i];
+        for (size_t n = 0; next->parent == index && n < c->tree.count; n++) {
+            const trace_span *span = c->tree.nodes[n].span;
+            if (c->tree.nodes[n].parent == node && has_name(span, next) && has_service(span, next)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The span that fits best: of the right name at the right place, and if possible of the right kind and service, and with
+ * the right one below it. */
+static size_t best_candidate(const check *c, size_t index)
+{
+    const ladder_step *step = &c->expected->steps[index];
     size_t best = TREE_NONE;
     int best_score = -1;
-    for (size_t i = 0; i < c->tree.count && best_score < 2; i++) {
+    for (size_t i = 0; i < c->tree.count && best_score < 3; i++) {
         const trace_span *span = c->tree.nodes[i].span;
-        int score = (span->otlp.kind == step->kind) + has_service(span, step);
+        if (!has_name(span, step)) {
+            continue;
+        }
+        int score = (span->otlp.kind == step->kind) + has_service(span, step) + leads_on(c, i, index);
         if (score > best_score && is_candidate(c, i, step)) {
             best = i;
             best_score = score;
@@ -163,8 +203,12 @@ static size_t misplaced_candidate(check *c, const ladder_step *step)
             fputs("it is below ", c->out);
             text_put(c->out, node->parent == TREE_NONE ? str("nothing") : c->tree.nodes[node->parent].span->otlp.name,
                      NAME_COLUMNS);
-            fprintf(c->out, ", expected below %s\n",
-                    step->parent == LADDER_NONE ? "nothing" : c->expected->steps[step->parent].name);
+            if (step->parent == LADDER_NONE) {
+                fputs(", expected below nothing\n", c->out);
+            } else {
+                const ladder_step *above = &c->expected->steps[step->parent];
+                fprintf(c->out, ", expected below %s of %s\n", above->name, above->service);
+            }
         }
         return i;
     }
@@ -185,41 +229,107 @@ static void report_missing(check *c, const ladder_step *step)
 
 typedef struct link_check {
     check *c;
-    size_t node, target; /* node of the span the link has to name; TREE_NONE when that one is missing */
-    size_t count;
+    size_t node;
+    uint64_t missing; /* steps whose link has not been seen */
 } link_check;
+
+/* The step in mask whose span the link names. */
+static size_t linked_step(const check *c, uint64_t mask, const otlp_link *link)
+{
+    for (size_t i = 0; i < c->expected->count; i++) {
+        const otlp_span *target = (mask >> i & 1) == 0 || c->matched[i] == TREE_NONE ? NULL : &c->tree.nodes[c->matched[i]].span->otlp;
+        if (target != NULL && memcmp(link->trace_id, target->trace_id, LOOM_TRACE_ID_SIZE) == 0 &&
+            memcmp(link->span_id, target->span_id, LOOM_SPAN_ID_SIZE) == 0) {
+            return i;
+        }
+    }
+    return LADDER_NONE;
+}
+
+/* A link that is not among those missing stands for the first of them, so that one fault is one difference. */
+static void report_link(link_check *l, const otlp_link *link)
+{
+    const check *c = l->c;
+    char is[LOOM_SPAN_ID_HEX_SIZE];
+    loom_span_id_to_hex(is, link->span_id);
+    differ(l->c, l->node);
+    fprintf(c->out, "its link points to %s, expected ", is);
+    size_t step = 0;
+    while (step < c->expected->count && (l->missing >> step & 1) == 0) {
+        step++;
+    }
+    if (step == c->expected->count) {
+        fputs("none more\n", c->out);
+        return;
+    }
+    l->missing &= ~(UINT64_C(1) << step);
+    if (c->matched[step] != TREE_NONE) {
+        loom_span_id_to_hex(is, c->tree.nodes[c->matched[step]].span->otlp.span_id);
+        fprintf(c->out, "%s\n", is);
+    } else {
+        fprintf(c->out, "%s of %s\n", c->expected->steps[step].name, c->expected->steps[step].service);
+    }
+}
 
 static bool visit_link(void *user, const otlp_link *link)
 {
     link_check *l = user;
-    l->count++;
-    const otlp_span *target = l->target == TREE_NONE ? NULL : &l->c->tree.nodes[l->target].span->otlp;
-    if (target != NULL && (memcmp(link->trace_id, target->trace_id, LOOM_TRACE_ID_SIZE) != 0 ||
-                           memcmp(link->span_id, target->span_id, LOOM_SPAN_ID_SIZE) != 0)) {
-        char is[LOOM_SPAN_ID_HEX_SIZE];
-        char wanted[LOOM_SPAN_ID_HEX_SIZE];
-        loom_span_id_to_hex(is, link->span_id);
-        loom_span_id_to_hex(wanted, target->span_id);
-        differ(l->c, l->node);
-        fprintf(l->c->out, "its link points to %s, expected %s\n", is, wanted);
+    size_t step = linked_step(l->c, l->missing, link);
+    if (step != LADDER_NONE) {
+        l->missing &= ~(UINT64_C(1) << step);
+    } else {
+        report_link(l, link);
     }
     return true;
 }
 
-static void check_link(check *c, size_t node, const ladder_step *step)
+static void check_links(check *c, size_t node, const ladder_step *step)
 {
-    link_check l = {.c = c, .node = node, .target = c->matched[step->link_to]};
+    link_check l = {.c = c, .node = node, .missing = step->links};
     otlp_read_span_links(c->tree.nodes[node].span->otlp.span, visit_link, &l);
-    if (l.count != 1) {
-        differ(c, node);
-        fprintf(c->out, "it has %zu links, expected one, to %s\n", l.count, c->expected->steps[step->link_to].name);
+    for (size_t i = 0; i < c->expected->count; i++) {
+        if ((l.missing >> i & 1) != 0) {
+            differ(c, node);
+            fprintf(c->out, "it has no link to %s of %s\n", c->expected->steps[i].name, c->expected->steps[i].service);
+        }
+    }
+}
+
+typedef struct attr_check {
+    const ladder_attr *wanted;
+    char is[64];
+    size_t len;
+    bool found;
+} attr_check;
+
+static bool visit_attr(void *user, otlp_attr attr)
+{
+    attr_check *a = user;
+    if (!equal(attr.key, a->wanted->key)) {
+        return true;
+    }
+    a->found = text_scalar(a->is, sizeof a->is, &a->len, attr.value);
+    return false;
+}
+
+static void check_attrs(check *c, size_t node, const ladder_step *step)
+{
+    for (size_t i = 0; i < LADDER_ATTRS_MAX && step->attrs[i].key != NULL; i++) {
+        attr_check a = {.wanted = &step->attrs[i]};
+        otlp_read_span_attrs(c->tree.nodes[node].span->otlp.span, visit_attr, &a);
+        if (!a.found || !equal((loom_str){a.is, a.len}, a.wanted->value)) {
+            differ(c, node);
+            fprintf(c->out, "its attribute %s is ", a.wanted->key);
+            text_put(c->out, a.found ? (loom_str){a.is, a.len} : str("missing"), NAME_COLUMNS);
+            fprintf(c->out, ", expected %s\n", a.wanted->value);
+        }
     }
 }
 
 static void check_step(check *c, size_t index)
 {
     const ladder_step *step = &c->expected->steps[index];
-    size_t node = best_candidate(c, step);
+    size_t node = best_candidate(c, index);
     if (node == TREE_NONE) {
         node = misplaced_candidate(c, step);
     }
@@ -240,9 +350,10 @@ static void check_step(check *c, size_t index)
         text_put(c->out, span->service.len > 0 ? span->service : str("(none)"), NAME_COLUMNS);
         fprintf(c->out, ", expected %s\n", step->service);
     }
-    if (step->link_to != LADDER_NONE) {
-        check_link(c, node, step);
+    if (step->links != 0) {
+        check_links(c, node, step);
     }
+    check_attrs(c, node, step);
 }
 
 /* What no step asked for has to be a user span below a step that allows them. Nodes stand after their parents, so one

@@ -8,7 +8,12 @@
 #include <stdio.h>
 
 #define LADDER_NONE SIZE_MAX
-#define LADDER_STEPS_MAX 64u
+#define LADDER_STEPS_MAX 64u /* steps are bits of `links` */
+#define LADDER_ATTRS_MAX 2u
+
+typedef struct ladder_attr {
+    const char *key, *value; /* as text_scalar() has it */
+} ladder_attr;
 
 /* One span that has to be there. */
 typedef struct ladder_step {
@@ -16,8 +21,10 @@ typedef struct ladder_step {
     int kind; /* loom_span_kind */
     const char *service;
     size_t parent;   /* index of an earlier step; LADDER_NONE for the root */
-    size_t link_to;  /* index of the step its one link points to; LADDER_NONE: links are not looked at */
+    uint64_t links;  /* the steps it links to, exactly these, a bit each; 0: links are not looked at */
     bool user_spans; /* INTERNAL spans of the same service may stand below it, and between it and its next step */
+    bool any_parent; /* below any step that is like its parent: of that name, kind and service */
+    ladder_attr attrs[LADDER_ATTRS_MAX]; /* that it has to carry */
 } ladder_step;
 
 typedef struct ladder {

@@ -7,9 +7,14 @@
 #include <unistd.h>
 
 static const verb verbs[] = {
+    {"agents", "Who is on the bus", verb_agents},
+    {"caps", "What there is to call, and who provides it", verb_caps},
+    {"invoke", "Call a capability", verb_invoke},
+    {"provide", "Provide a capability made of a command", verb_provide},
     {"pub", "Publish a message", verb_pub},
     {"stats", "What a broker counts, and who was slow", verb_stats},
     {"sub", "Print the events that filters select", verb_sub},
+    {"topics", "What is published, and who listens", verb_topics},
     {"trace", "Collect, list, show and check traces", verb_trace},
 };
 
@@ -22,6 +27,8 @@ static const verb_table table = {
                "  loom-broker &                        a broker for this machine\n"
                "  loom sub 'greetings.>' &             print what comes\n"
                "  loom pub greetings.all hello         publish, and print the trace id\n"
+               "  loom provide text.upper -- tr a-z A-Z &   a capability out of a command\n"
+               "  loom invoke text.upper hello         call it\n"
                "  loom trace collect &                 receive traces on 127.0.0.1:4318\n"
                "  loom trace ls --since 10m            what happened lately\n"
                "  loom trace show --last               the newest trace as a waterfall\n",

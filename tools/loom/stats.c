@@ -16,7 +16,8 @@ static const option_spec specs[] = {
 static const command stats = {
     .manual = {.program = "loom stats",
                .synopsis = "[OPTION]…",
-               .summary = "Asks a broker what it counts: events, losses by reason, topics, and subscriptions with what waits for them.",
+               .summary = "Asks a broker what it counts: events, losses by reason, calls by outcome, topics, and subscriptions with what waits "
+                          "for them.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
@@ -64,6 +65,24 @@ static void print_totals(const json_t *all)
     }
 }
 
+/* What calls came to, and what is still under way. */
+static void print_calls(const json_t *all)
+{
+    const json_t *a = json_object_get(all, "actions");
+    const char *outcome;
+    json_t *count;
+    if (a == NULL || number(a, "invoked") == 0) {
+        return;
+    }
+    printf("\ncalls       %12lld   (%lld running, %lld answered from the cache, %lld joined another)\n", number(a, "invoked"),
+           number(a, "running"), number(a, "cached"), number(a, "joined"));
+    json_object_foreach(json_object_get(a, "outcomes"), outcome, count) {
+        if (json_integer_value(count) > 0) {
+            printf("  %-18s%4s%8lld\n", outcome, "", (long long)json_integer_value(count));
+        }
+    }
+}
+
 static void print_subscriptions(const json_t *list, bool all)
 {
     static const char *const qos[] = {"batched", "realtime", "background"};
@@ -107,12 +126,13 @@ int verb_stats(int argc, char *const argv[])
     if (!command_start(&stats, &o, argc, argv, &exit_code)) {
         return exit_code;
     }
-    json_t *all = control_ask(&stats, &o, "stats", &exit_code);
+    json_t *all = control_ask(&stats, &o, "stats", NULL, &exit_code);
     if (all != NULL && options_is_on(&o, "json")) {
         json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
         putchar('\n');
     } else if (all != NULL) {
         print_totals(all);
+        print_calls(all);
         print_subscriptions(json_object_get(all, "subscriptions"), options_is_on(&o, "all"));
         print_topics(json_object_get(all, "topics"), options_is_on(&o, "all"));
     }

@@ -21,7 +21,7 @@ static const option_spec specs[] = {
      .help = "With --all: there have to be exactly N of them"},
     OPTIONS_SOURCE,
     {.name = "ladder", .kind = OPTION_VALUE, .value = "NAME", .group = "What to check",
-     .help = "Each trace is exactly this ladder: trace-test"},
+     .help = "Each trace is exactly this ladder: trace-test, market-analyst or market-analyst-timeout"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output",
      .help = "Say nothing about traces that are right, and draw none"},
     OPTION_COLOR,
@@ -112,8 +112,8 @@ static bool find_ladder(const options *o, const ladder **out, int *exit_code)
         suggestion_consider(&s, ladder_at(i)->name);
     }
     const char *nearest = suggestion_result(&s);
-    *exit_code = command_misuse(&check, "there is no ladder \"%s\"; %s%s", name, nearest != NULL ? "did you mean " : "known: ",
-                                nearest != NULL ? nearest : ladder_at(0)->name);
+    *exit_code = nearest != NULL ? command_misuse(&check, "there is no ladder \"%s\"; did you mean %s", name, nearest)
+                                 : command_misuse(&check, "there is no ladder \"%s\"; --help lists them", name);
     return false;
 }
 

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every verb, one file each: verb_NAME() is in NAME.c, verb_trace_NAME() in trace_NAME.c. */
+/* Every verb: verb_NAME() is in NAME.c, verb_trace_NAME() in trace_NAME.c; agents, caps and topics are in directory.c. */
 #ifndef LOOM_TOOLS_VERBS_H
 #define LOOM_TOOLS_VERBS_H
 
 #include "tools/loom/verb.h"
 
+int verb_agents(int argc, char *const argv[]);
+int verb_caps(int argc, char *const argv[]);
+int verb_invoke(int argc, char *const argv[]);
+int verb_provide(int argc, char *const argv[]);
 int verb_pub(int argc, char *const argv[]);
+int verb_request(int argc, char *const argv[]);
 int verb_stats(int argc, char *const argv[]);
 int verb_sub(int argc, char *const argv[]);
+int verb_topics(int argc, char *const argv[]);
 int verb_trace(int argc, char *const argv[]);
 int verb_trace_check(int argc, char *const argv[]);
 int verb_trace_collect(int argc, char *const argv[]);

@@ -26,7 +26,10 @@ LOOM_BEGIN_DECLS
     X(EBUSY, 14, "in use")                                                  \
     X(EPROTO, 15, "peer broke the protocol")                                \
     X(EREPLACED, 16, "replaced by a newer session of the same agent")       \
-    X(EEXPIRED, 17, "no heartbeat in time")
+    X(EEXPIRED, 17, "no heartbeat in time")                                 \
+    X(EREMOTE, 18, "the other side answered with an error")                 \
+    X(ENORESPONDERS, 19, "nobody provides or answers this")                 \
+    X(ECANCELED, 20, "cancelled")
 
 typedef enum loom_status {
 #define X(name, value, text) LOOM_##name = (value),

@@ -153,6 +153,10 @@ typedef struct loom_agent_stats {
     uint64_t reconnects;
     uint64_t invalid_context; /* envelopes whose trace context was refused */
     size_t buffered_bytes;    /* waiting to be sent, now */
+    uint64_t calls_made;      /* accepted by invoke */
+    uint64_t calls_handled;   /* calls of own capabilities handed to handlers */
+    uint64_t calls_failed;    /* of those made: ended with any outcome but OK */
+    uint64_t late_results;    /* results, and reports, of calls that were over */
 } loom_agent_stats;
 LOOM_API loom_agent_stats loom_agent_get_stats(const loom_agent *agent);
 

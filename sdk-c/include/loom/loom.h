@@ -3,8 +3,10 @@
 #ifndef LOOM_LOOM_H
 #define LOOM_LOOM_H
 
+#include <loom/action.h>
 #include <loom/agent.h>
 #include <loom/baggage.h>
+#include <loom/collaboration.h>
 #include <loom/context.h>
 #include <loom/envelope.h>
 #include <loom/status.h>

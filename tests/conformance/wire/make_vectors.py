@@ -316,7 +316,19 @@ def frames():
     yield mapped("shortest subscribe", 3, "subscribe", {"request": 1, "subscription": 2, "filter": ">"})
     yield mapped("unsubscribe", 4, "unsubscribe", {"request": 300, "subscription": 2 ** 32})
     yield mapped("provide", 11, "provide", {"request": 4, "name": "math.add", "version": "1.0.0", "description": "adds",
-                                            "kind": "tool", "input_schema": "{}", "output_schema": '{"type":"number"}'})
+                                            "kind": "tool", "input_schema": "{}", "output_schema": '{"type":"number"}',
+                                            "metadata": {"cost": "low", "owner": "tëam", "empty": ""}})
+    yield mapped("provide with as much metadata as may be", 11, "provide", {
+        "name": "n", "metadata": {f"key-{n:02}": "v" * 502 for n in range(31)} | {"last": "v" * 501}})
+    yield mapped("provide at every limit", 11, "provide", {
+        "request": 2 ** 32, "name": "n" * 256, "version": "v" * 64, "description": "d" * 4096, "kind": "k" * 16,
+        "input_schema": "i" * 16384, "output_schema": "o" * 16384})
+    yield mapped("provide with metadata that is empty", 11, "provide", {"name": "n"}, False,
+                 b"\x92\x0b" + pack({"name": "n", "metadata": {}}))
+    yield mapped("provide with metadata in wide forms", 11, "provide", {"name": "n", "metadata": {"k": "v"}}, False,
+                 b"\x92\x0b\x82\xa4name\xa1n\xa8metadata\xdf\x00\x00\x00\x01\xdb\x00\x00\x00\x01k\xda\x00\x01v")
+    yield mapped("provide with metadata twice: the last counts", 11, "provide", {"metadata": {"k": "v"}}, False,
+                 b"\x92\x0b\x82" + 2 * (b"\xa8metadata" + pack({"k": "v"})))
     yield mapped("withdraw", 11, "provide", {"request": 5, "name": "math.add", "withdraw": True})
     yield mapped("error", 14, "error", {"status": 15, "text": "hello frame twice"})
     yield mapped("bye", 15, "bye", {"text": "goodbye"})
@@ -329,11 +341,33 @@ def frames():
     yield plain("ping", 12, "ping", {"number": 2 ** 64 - 1})
     yield plain("pong", 13, "pong", {"number": 0})
     env = envelope(SIMPLE)
-    call = {"call_id": b"call-1", "capability": "math.add", "version": "", "deadline_ms": 1500}
-    yield plain("call", 8, "call", dict(call, envelope=env), b"\x96\x08" + b"".join(map(pack, call.values())) + env)
+    call = {"call_id": b"call-1", "capability": "math.add", "version": "", "deadline_ms": 1500, "idle_ms": 0, "flags": 0}
+    longest = {"call_id": b"\x00" * 64, "capability": "c" * 256, "version": "9" * 64, "deadline_ms": 2 ** 64 - 1,
+               "idle_ms": 3600000, "flags": 3}
+
+    def called(name, values, envelope_bytes=env):
+        return plain(name, 8, "call", dict(values, envelope=envelope_bytes),
+                     b"\x98\x08" + b"".join(map(pack, values.values())) + envelope_bytes)
+
+    yield called("call", call)
+    yield called("call at every limit", longest, envelope(ALL))
+    yield called("call without an id: the broker gives it one", dict(call, call_id=b"", flags=1, idle_ms=250))
+    yield called("call with flags of a later version", dict(call, flags=2 ** 64 - 1))
     yield plain("result", 9, "result", {"call_id": b"call-1", "outcome": 1, "code": "overflow", "text": "too large",
                                         "payload": b"\x00\x01"})
+    yield plain("result at every limit of its texts", 9, "result", {
+        "call_id": b"x" * 64, "outcome": 6, "code": "c" * 1024, "text": "t" * 1024, "payload": b"p" * 256})
+    yield plain("result with an outcome and values of a later version", 9, "result", {
+        "call_id": b"c", "outcome": 99, "code": "", "text": "", "payload": b""}, pack([9, b"c", 99, "", "", b"", "later"]), False)
+    yield plain("progress", 18, "report", {"call_id": b"call-1", "kind": 0, "number": 40, "payload": b"40 %"})
+    yield plain("chunk", 18, "report", {"call_id": b"x" * 64, "kind": 1, "number": 2 ** 64 - 1, "payload": b"p" * 300})
+    yield plain("a report of a later version", 18, "report", {"call_id": b"c", "kind": 2, "number": 0, "payload": b""},
+                pack([18, b"c", 2, 0, b"", [1]]), False)
+    yield plain("call credit", 19, "call_credit", {"call_id": b"call-1", "chunks": 16, "bytes": 2 ** 20})
+    yield plain("call credit of a later version", 19, "call_credit", {"call_id": b"c", "chunks": 0, "bytes": 2 ** 64 - 1},
+                pack([19, b"c", 0, 2 ** 64 - 1, None]), False)
     yield plain("cancel", 10, "cancel", {"call_id": b"x" * 64, "reason": "no longer needed"})
+    yield plain("cancel at every limit", 10, "cancel", {"call_id": b"x", "reason": "r" * 1024})
     two = [envelope(SIMPLE), envelope(ALL)]
     yield plain("publish", 5, "publish", {"envelopes": b"".join(two), "count": 2},
                 b"\x92\x05\xdd\x00\x00\x00\x02" + b"".join(two))
@@ -358,7 +392,7 @@ def refused_frames():
     yield case("a type alone", b"\x91\x01")
     yield case("no type", b"\x92\xc0\xc0")
     yield case("a type that is text", b"\x92\xa1x\x80")
-    for number in (0, 18, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
+    for number in (0, 20, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
         yield case(f"type {number}", b"\x92" + pack(number) + b"\x80", "EVERSION")
     yield keyed("a hello that is no map", 1, b"\x90")
     yield keyed("a map bomb", 1, bytes.fromhex("df04000000"))
@@ -386,9 +420,57 @@ def refused_frames():
     yield case("publish that claims more than it holds", b"\x92\x05\xdd\x04\x00\x00\x00")
     yield case("publish with another value", b"\x93\x05\x90\x01")
     yield case("deliver of half a pair", b"\x92\x06\x91\x01")
-    yield case("call without an envelope", pack([8, b"c", "n", "", 1]))
-    yield case("call with an empty id", pack([8, b"", "n", "", 1, 2]))
-    yield case("call with an id of 65 bytes", pack([8, b"c" * 65, "n", "", 1, 2]))
+    for name, key, value in (("a name of 257 bytes", "name", "n" * 257), ("a version of 65 bytes", "version", "v" * 65),
+                             ("a description of 4097 bytes", "description", "d" * 4097),
+                             ("a kind of 17 bytes", "kind", "k" * 17), ("a kind that is a number", "kind", 1),
+                             ("an input schema of 16385 bytes", "input_schema", "i" * 16385),
+                             ("an output schema of 16385 bytes", "output_schema", "o" * 16385),
+                             ("a schema that is a map", "input_schema", {"type": "object"}),
+                             ("metadata that is an array", "metadata", ["k", "v"]),
+                             ("metadata that is nil", "metadata", None),
+                             ("metadata with a number", "metadata", {"k": 1}),
+                             ("metadata with a key that is a number", "metadata", {1: "v"}),
+                             ("metadata with bytes", "metadata", {"k": b"v"}),
+                             ("metadata within metadata", "metadata", {"k": {"k": "v"}}),
+                             ("metadata of 33 entries", "metadata", {f"{n}": "v" for n in range(33)}),
+                             ("metadata of 16385 bytes", "metadata", {"k": "v" * (16385 - 1 - 2 - 3)})):
+        yield keyed(f"provide: {name}", 11, {"name": "n"} | {key: value})
+    yield keyed("provide: metadata that is cut", 11, b"\x81\xa8metadata\x82\xa1k\xa1v")
+    yield keyed("provide: metadata that is a bomb", 11, b"\x81\xa8metadata\xdf\x80\x00\x00\x00")
+    good = [8, b"c", "n", "", 1, 2, 3, 4]
+
+    def changed(name, good, position, value):
+        return case(name, pack(good[:position] + [value] + good[position + 1:]))
+
+    yield case("call of the form before idle time and flags", pack([8, b"c", "n", "", 1, 2]))
+    yield case("call without an envelope", pack(good[:-1]))
+    yield case("call with its envelope cut away", pack(good)[:-1])
+    yield case("call with another value", pack(good + [5]))
+    for name, position, value in (("an id of 65 bytes", 1, b"c" * 65), ("an id of text", 1, "c"), ("a nil id", 1, None),
+                                  ("a capability of bytes", 2, b"n"), ("a capability of 257 bytes", 2, "n" * 257),
+                                  ("a nil version", 3, None), ("a version of 65 bytes", 3, "v" * 65),
+                                  ("a negative deadline", 4, -1), ("an idle time of text", 5, "1"),
+                                  ("a nil idle time", 5, None), ("negative flags", 6, -1), ("flags in a map", 6, {})):
+        yield changed(f"call with {name}", good, position, value)
+    good = [9, b"c", 0, "", "", b""]
+    for name, position, value in (("no id", 1, b""), ("an id of 65 bytes", 1, b"c" * 65), ("an outcome of text", 2, "ok"),
+                                  ("a negative outcome", 2, -1), ("a code of 1025 bytes", 3, "c" * 1025),
+                                  ("a nil code", 3, None), ("a text of 1025 bytes", 4, "t" * 1025)):
+        yield changed(f"result with {name}", good, position, value)
+    good = [18, b"c", 1, 0, b""]
+    for name, position, value in (("no id", 1, b""), ("an id of 65 bytes", 1, b"c" * 65), ("a kind of text", 2, "chunk"),
+                                  ("a negative number", 3, -1), ("a nil payload", 4, None), ("a text payload", 4, "p")):
+        yield changed(f"report with {name}", good, position, value)
+    yield case("report without a payload", pack(good[:-1]))
+    yield case("report with a payload that is not there", pack(good)[:-2] + b"\xc6\xff\xff\xff\xff")
+    good = [19, b"c", 1, 2]
+    for name, position, value in (("no id", 1, b""), ("an id of 65 bytes", 1, b"c" * 65), ("negative chunks", 2, -1),
+                                  ("bytes of text", 3, "2")):
+        yield changed(f"call credit with {name}", good, position, value)
+    yield case("call credit without bytes", pack(good[:-1]))
+    yield case("cancel without an id", pack([10, b"", "r"]))
+    yield case("cancel with an id of 65 bytes", pack([10, b"c" * 65, "r"]))
+    yield case("cancel with a reason of 1025 bytes", pack([10, b"c", "r" * 1025]))
     yield case("result without a payload", pack([9, b"c", 0, "", ""]))
     yield case("result with a text payload", pack([9, b"c", 0, "", "", "p"]))
     yield case("cancel with a number for a reason", pack([10, b"c", 1]))

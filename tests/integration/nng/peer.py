@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of plain nng programs share: a bus to talk to, and envelopes without any of Loom's code.
 
-The bus is bus_fixture; or a loom-broker, when LOOM_BROKER names one; or, when LOOM_BUS_PULL, LOOM_BUS_PUB and
-LOOM_BUS_CONTROL are set, the one they name."""
-import json
+The bus is that of a loom-broker, which LOOM_BROKER names; or, when LOOM_BUS_PULL, LOOM_BUS_PUB and LOOM_BUS_CONTROL are
+set, the one they name."""
 import os
 import shutil
 import struct
@@ -23,21 +22,17 @@ class Bus:
             return self
         self.folder = tempfile.mkdtemp(prefix="loom-nng-")
         try:
-            urls = self.start_broker() if os.environ.get("LOOM_BROKER") else self.start_fixture()
+            urls = self.start_broker()
         except BaseException:
             self.__exit__()
             raise
+        self.listen = urls["listen"]
         self.pull, self.pub, self.control = urls["bus_pull"], urls["bus_pub"], urls["bus_control"]
         return self
 
-    def start_fixture(self):
-        self.process = subprocess.Popen([os.environ["LOOM_BUS_FIXTURE"], self.folder], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        return json.loads(self.process.stdout.readline())
-
     def start_broker(self):
         urls = {name: f"ipc://{self.folder}/{name}.sock"
-                for name in ("listen", "bus_pull", "bus_pub", "bus_control", "bridge_pull", "bridge_pub")}
+                for name in ("listen", "bus_pull", "bus_pub", "bus_control", "bus_bridge")}
         flags = [part for name, url in urls.items() for part in ("--" + name.replace("_", "-"), url)]
         ready = os.path.join(self.folder, "ready.json")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("LOOM_", "OTEL_"))}
@@ -53,8 +48,7 @@ class Bus:
         if self.process:
             self.process.stdin.close()
             self.process.stdout.close()
-            if os.environ.get("LOOM_BROKER"):
-                self.process.terminate()
+            self.process.terminate()
             try:
                 code = self.process.wait(DEADLINE_S)
             finally:

@@ -35,7 +35,7 @@ def fields(topic, payload, hop=None):
                           None, "text/plain", {"k": "v"}, payload], use_bin_type=True)
 
 
-class Pynng(unittest.TestCase):
+class Pynng:
     def setUp(self):
         import pynng
         self.bus = self.enterContext(peer.Bus())
@@ -72,6 +72,8 @@ class Pynng(unittest.TestCase):
         number, *envelopes = list(unpacker)
         return topic.decode(), number, envelopes
 
+
+class OpenBus(Pynng, unittest.TestCase):
     def test_python_hears_what_python_says(self):
         self.subscribe("py.")
         for expected in (1, 2, 3):
@@ -108,6 +110,75 @@ class Pynng(unittest.TestCase):
         before = self.ask(op="stats")["bus"]["open_malformed"]
         self.push.send(b"rubbish")
         peer.until(lambda: self.ask(op="stats")["bus"]["open_malformed"] == before + 1, "the count of the rubbish")
+
+
+class Actions(Pynng, unittest.TestCase):
+    """An agent on its link, in Python too, provides; a program that has only nng calls."""
+
+    def setUp(self):
+        super().setUp()
+        sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+        import agent
+        import wire
+        self.wire = wire
+        self.provider = self.enterContext(agent.Agent(self.bus.listen, "adder"))
+        ack = self.provider.request(wire.PROVIDE, name="math.add", version="1.2", kind="tool", description="adds",
+                                    input_schema="{}", metadata={"team": "py"})
+        self.assertEqual(ack["status"], wire.OK)
+
+    def invoke(self, **fields):
+        import msgpack
+        self.req.send(msgpack.packb({"op": "invoke", "capability": "math.add", **fields}))
+
+    def work(self):
+        """The call that the provider gets next: its id and its envelope."""
+        call = self.provider.wait(lambda: next((f for f in self.provider.others if f[0] == self.wire.CALL), None), "a call")
+        self.provider.others.remove(call)
+        return call[1], call[-1]
+
+    def answer(self):
+        import msgpack
+        return msgpack.unpackb(self.req.recv())
+
+    def test_a_capability_is_invoked_and_its_result_comes_back(self):
+        self.invoke(payload=b"1+2", content_type="text/plain", headers={"k": "v"}, call_id=b"mine", deadline_ms=10_000,
+                    traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", baggage="user=7")
+        call_id, envelope = self.work()
+        self.assertEqual((envelope[15], envelope[13], envelope[14], envelope[12]), (b"1+2", "text/plain", {"k": "v"}, "user=7"))
+        self.provider.send(self.wire.RESULT, call_id, 0, "", "", b"3")
+        answer = self.answer()
+        self.assertEqual((answer["status"], answer["outcome"], answer["outcome_name"]), (0, 0, "ok"))
+        self.assertEqual((answer["payload"], answer["call_id"]), (b"3", b"mine"))
+        self.assertEqual(answer["trace_id"], "0af7651916cd43dd8448eb211c80319c")
+
+    def test_an_error_is_an_answer_too(self):
+        self.invoke(payload="text will do")
+        call_id, _ = self.work()
+        self.provider.send(self.wire.RESULT, call_id, 1, "overflow", "too large for me", b"")
+        answer = self.answer()
+        self.assertEqual((answer["outcome_name"], answer["code"], answer["text"]), ("error", "overflow", "too large for me"))
+        self.assertEqual(len(answer["call_id"]), 16)
+
+    def test_nobody_who_provides_it_is_told_at_once(self):
+        self.assertEqual(self.ask(op="invoke", capability="math.none")["outcome_name"], "no_responders")
+
+    def test_a_question_that_is_asked_again_while_it_waits_is_one_call(self):
+        import msgpack
+        import pynng
+        with pynng.Req0(dial=self.bus.control, resend_time=30, recv_timeout=10_000) as impatient:
+            impatient.send(msgpack.packb({"op": "invoke", "capability": "math.add"}))
+            call_id, _ = self.work()
+            before = self.ask(op="stats")["bus"]["control_requests"]
+            peer.until(lambda: self.ask(op="stats")["bus"]["control_requests"] > before + 20, "the question again and again")
+            self.provider.send(self.wire.RESULT, call_id, 0, "", "", b"once")
+            self.assertEqual(msgpack.unpackb(impatient.recv())["payload"], b"once")
+        self.assertEqual(self.ask(op="stats")["actions"]["invoked"], 1)
+
+    def test_the_directory_knows_agent_and_capability(self):
+        self.assertEqual([a["agent"] for a in self.ask(op="agents", capability="math.add")["agents"]], ["adder"])
+        found = self.ask(op="capabilities", prefix="math.")["capabilities"]
+        self.assertEqual([(c["name"], c["version"], c["kind"], c["metadata"]) for c in found],
+                         [("math.add", "1.2", "tool", {"team": "py"})])
 
 
 if __name__ == "__main__":

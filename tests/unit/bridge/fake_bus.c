@@ -3,7 +3,12 @@
 
 #include <stdlib.h>
 
-static loom_status attach(bus *base, bus_port **out, loom_str agent, const bus_handlers *handlers, void *user)
+static void keep(char *out, size_t size, loom_str text)
+{
+    snprintf(out, size, "%.*s", (int)text.len, text.data != NULL ? text.data : "");
+}
+
+static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, const bus_handlers *handlers, void *user)
 {
     fake_bus *b = (fake_bus *)base;
     *out = NULL;
@@ -11,46 +16,34 @@ static loom_status attach(bus *base, bus_port **out, loom_str agent, const bus_h
         return b->attach_status;
     }
     for (size_t i = 0; i < FAKE_PORTS; i++) {
-        if (!b->ports[i].used) {
-            b->ports[i] = (struct bus_port){.used = true, .handlers = handlers, .user = user};
-            memcpy(b->ports[i].agent, agent.data, agent.len);
+        bus_port *port = &b->ports[i];
+        if (!port->used) {
+            *port = (struct bus_port){.used = true, .handlers = handlers, .user = user, .heartbeat_ms = agent->heartbeat_ms};
+            keep(port->agent, sizeof port->agent, agent->id);
+            keep(port->software, sizeof port->software, agent->software);
+            keep(port->peer, sizeof port->peer, str_of(agent->peer));
+            assert_true(agent->instance.len == 0 || agent->instance.len == LOOM_UUID_SIZE);
+            port->instance_len = agent->instance.len;
+            if (agent->instance.len > 0) {
+                memcpy(port->instance, agent->instance.data, agent->instance.len);
+            }
             b->attached++;
-            *out = &b->ports[i];
+            *out = port;
             return LOOM_OK;
         }
     }
     return LOOM_EFULL;
 }
 
-static void detach(bus *base, bus_port *port)
+static void detach(bus *base, bus_port *port, loom_status why)
 {
     fake_bus *b = (fake_bus *)base;
     if (port != NULL) {
         assert_true(port->used);
         port->used = false;
         b->detached++;
+        b->why = why;
     }
-}
-
-static void subscribe(bus *base, bus_port *port, const frame_subscribe *request)
-{
-    fake_bus *b = (fake_bus *)base;
-    b->subscribed++;
-    b->request = request->request;
-    b->subscription = request->subscription;
-    snprintf(b->filter, sizeof b->filter, "%.*s", (int)request->filter.len, request->filter.data);
-    if (!b->defers) {
-        port->handlers->answered(port->user, request->request, LOOM_OK, "");
-    }
-}
-
-static void unsubscribe(bus *base, bus_port *port, const frame_unsubscribe *request)
-{
-    fake_bus *b = (fake_bus *)base;
-    b->unsubscribed++;
-    b->request = request->request;
-    b->subscription = request->subscription;
-    port->handlers->answered(port->user, request->request, LOOM_ENOTFOUND, "no such subscription");
 }
 
 static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
@@ -63,21 +56,111 @@ static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
     port->grants++;
 }
 
-static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_t *wire)
+static void keep_wire(fake_bus *b, const envelope_view *view, const uint8_t *wire)
 {
-    fake_bus *b = (fake_bus *)base;
-    assert_true(port->used);
     assert_true(view->hop_in_place);
     assert_ptr_equal(view->data, wire);
-    b->published++;
     b->wire_len = view->len < FAKE_WIRE ? view->len : FAKE_WIRE;
     memcpy(b->wire, wire, b->wire_len);
 }
 
+static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_t *wire)
+{
+    fake_bus *b = (fake_bus *)base;
+    assert_true(port->used);
+    b->published++;
+    keep_wire(b, view, wire);
+}
+
+static void keep_call_id(fake_bus *b, loom_bytes id)
+{
+    assert_true(id.len <= sizeof b->call.id);
+    b->call.id_len = id.len;
+    if (id.len > 0) {
+        memcpy(b->call.id, id.data, id.len);
+    }
+}
+
+static void call(bus *base, bus_port *port, const frame_call *f, const envelope_view *view, uint8_t *wire)
+{
+    fake_bus *b = (fake_bus *)base;
+    assert_true(port->used);
+    b->called++;
+    keep_call_id(b, f->call_id);
+    keep(b->call.capability, sizeof b->call.capability, f->capability);
+    keep(b->call.version, sizeof b->call.version, f->version);
+    b->call.deadline_ms = f->deadline_ms;
+    b->call.idle_ms = f->idle_ms;
+    b->call.flags = f->flags;
+    keep_wire(b, view, wire);
+}
+
+static void answer(fake_bus *b, bus_port *port, uint64_t request, loom_status st, const char *text)
+{
+    b->request = request;
+    if (!b->defers) {
+        port->handlers->frame(port->user, &(frame){.type = FRAME_ACK,
+                                                   .u.outcome = {.request = request, .status = (uint64_t)st, .text = str_of(text)}});
+    }
+}
+
+static void said_of_call(fake_bus *b, const frame *f)
+{
+    switch (f->type) {
+    case FRAME_RESULT:
+        keep_call_id(b, f->u.result.call_id);
+        keep(b->call.code, sizeof b->call.code, f->u.result.code);
+        keep(b->call.text, sizeof b->call.text, f->u.result.text);
+        b->call.outcome = f->u.result.outcome;
+        b->call.payload_len = f->u.result.payload.len;
+        break;
+    case FRAME_REPORT:
+        keep_call_id(b, f->u.report.call_id);
+        b->call.kind = f->u.report.kind;
+        b->call.number = f->u.report.number;
+        b->call.payload_len = f->u.report.payload.len;
+        break;
+    case FRAME_CANCEL:
+        keep_call_id(b, f->u.cancel.call_id);
+        keep(b->call.text, sizeof b->call.text, f->u.cancel.reason);
+        break;
+    case FRAME_CALL_CREDIT:
+        keep_call_id(b, f->u.call_credit.call_id);
+        b->call.chunks = f->u.call_credit.chunks;
+        b->call.bytes = f->u.call_credit.bytes;
+        break;
+    default: fail_msg("a bridge does not say %s", frame_type_name(f->type));
+    }
+}
+
+static void say(bus *base, bus_port *port, const frame *f)
+{
+    fake_bus *b = (fake_bus *)base;
+    assert_true(port->used);
+    assert_in_range(f->type, 0, FAKE_TYPES - 1);
+    b->said[f->type]++;
+    switch (f->type) {
+    case FRAME_SUBSCRIBE:
+        b->subscription = f->u.subscribe.subscription;
+        keep(b->filter, sizeof b->filter, f->u.subscribe.filter);
+        answer(b, port, f->u.subscribe.request, LOOM_OK, "");
+        break;
+    case FRAME_UNSUBSCRIBE:
+        b->subscription = f->u.unsubscribe.subscription;
+        answer(b, port, f->u.unsubscribe.request, LOOM_ENOTFOUND, "no such subscription");
+        break;
+    case FRAME_PROVIDE:
+        keep(b->filter, sizeof b->filter, f->u.provide.name);
+        answer(b, port, f->u.provide.request, LOOM_OK, "");
+        break;
+    case FRAME_PING: b->number = f->u.number; break;
+    default: said_of_call(b, f);
+    }
+}
+
 void fake_bus_init(fake_bus *b)
 {
-    static const bus_ops ops = {.attach = attach, .detach = detach, .subscribe = subscribe, .unsubscribe = unsubscribe,
-                                .grant = grant, .publish = publish};
+    static const bus_ops ops = {attach, detach, grant, publish, call, say};
     memset(b, 0, sizeof *b);
     b->base.ops = &ops;
 }
@@ -100,6 +183,21 @@ void fake_bus_deliver(fake_bus *b, const char *agent, uint64_t subscription, loo
     const char *reason;
     assert_status(LOOM_OK, envelope_scan(&view, wire, NULL, &reason));
     port->handlers->deliver(port->user, subscription, &view);
+}
+
+void fake_bus_call(fake_bus *b, const char *agent, const frame_call *f, loom_bytes wire)
+{
+    bus_port *port = fake_bus_port(b, agent);
+    envelope_view view;
+    const char *reason;
+    assert_status(LOOM_OK, envelope_scan(&view, wire, NULL, &reason));
+    port->handlers->call(port->user, f, &view);
+}
+
+void fake_bus_say(fake_bus *b, const char *agent, const frame *f)
+{
+    bus_port *port = fake_bus_port(b, agent);
+    port->handlers->frame(port->user, f);
 }
 
 loom_envelope *fake_bus_last(const fake_bus *b)

@@ -7,11 +7,15 @@
 #include "bridge/bridge.h"
 #include "tests/support/check.h"
 
-enum { FAKE_PORTS = 8, FAKE_FRAMES = 64, FAKE_WIRE = 4096 };
+enum { FAKE_PORTS = 8, FAKE_FRAMES = 64, FAKE_WIRE = 4096, FAKE_TYPES = 64 };
 
 struct bus_port {
     bool used;
     char agent[LOOM_AGENT_ID_MAX + 1];
+    char software[64], peer[64];
+    uint8_t instance[LOOM_UUID_SIZE];
+    size_t instance_len;
+    uint64_t heartbeat_ms;
     const bus_handlers *handlers;
     void *user;
     uint64_t granted_messages, granted_bytes;
@@ -22,12 +26,22 @@ typedef struct fake_bus {
     bus base;
     struct bus_port ports[FAKE_PORTS];
     loom_status attach_status;
-    unsigned attached, detached, subscribed, unsubscribed, published;
+    loom_status why;            /* of the last detach */
+    unsigned attached, detached, published, called;
+    unsigned said[FAKE_TYPES];  /* frames by type, publish and call apart */
     bool defers;                /* answers to requests wait for the test to give them */
     uint64_t request, subscription;
-    char filter[LOOM_TOPIC_MAX + 1];
-    uint8_t wire[FAKE_WIRE];    /* the last envelope published, cut */
+    char filter[LOOM_TOPIC_MAX + 1]; /* or the capability provided */
+    uint8_t wire[FAKE_WIRE];    /* the last envelope published or called with, cut */
     size_t wire_len;
+    struct {                    /* what was last said of a call */
+        uint8_t id[FRAME_CALL_ID_MAX];
+        size_t id_len, payload_len;
+        char capability[FRAME_CAPABILITY_MAX + 1], version[FRAME_VERSION_MAX + 1];
+        char code[FRAME_TEXT_MAX + 1], text[FRAME_TEXT_MAX + 1]; /* of a result; a cancel's reason is text */
+        uint64_t deadline_ms, idle_ms, flags, outcome, kind, number, chunks, bytes;
+    } call;
+    uint64_t number;            /* of the last ping */
 } fake_bus;
 
 void fake_bus_init(fake_bus *b);
@@ -35,7 +49,11 @@ void fake_bus_init(fake_bus *b);
 bus_port *fake_bus_port(fake_bus *b, const char *agent);
 /* What the bus has for a subscription of that agent. */
 void fake_bus_deliver(fake_bus *b, const char *agent, uint64_t subscription, loom_bytes wire);
-/* The last envelope published, decoded; its caller drops it. */
+/* A call for that agent; f->envelope is not looked at. */
+void fake_bus_call(fake_bus *b, const char *agent, const frame_call *f, loom_bytes wire);
+/* Any other frame for that agent. */
+void fake_bus_say(fake_bus *b, const char *agent, const frame *f);
+/* The last envelope published or called with, decoded; its caller drops it. */
 loom_envelope *fake_bus_last(const fake_bus *b);
 
 /* An agent's end of a session. */

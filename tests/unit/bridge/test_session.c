@@ -56,6 +56,33 @@ static void hello_is_answered_by_a_welcome_that_says_what_holds(void **state)
     assert_int_equal(1, f->a.outputs);
 }
 
+static void the_bus_is_told_who_the_agent_is(void **state)
+{
+    fixture *f = *state;
+    static const uint8_t instance[LOOM_UUID_SIZE] = {1, 2, 3};
+    assert_status(LOOM_OK, fake_agent_open(&f->a, f->bridge));
+    assert_status(LOOM_OK, frame_put_hello(&f->a.say, &(frame_hello){.protocol = LINK_PROTOCOL, .agent = STR("a"),
+                                                                     .software = STR("libloom/0.2"), .instance = BYTES(instance)}));
+    fake_agent_send(&f->a);
+    const bus_port *port = fake_bus_port(&f->bus, "a");
+    assert_string_equal("libloom/0.2", port->software);
+    assert_string_equal("test", port->peer);
+    assert_int_equal(LOOM_UUID_SIZE, port->instance_len);
+    assert_memory_equal(instance, port->instance, sizeof instance);
+    assert_int_equal(1000, port->heartbeat_ms);
+}
+
+static void what_an_agent_says_of_itself_is_left_out_when_it_makes_no_sense(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, fake_agent_open(&f->a, f->bridge));
+    assert_status(LOOM_OK, frame_put_hello(&f->a.say, &(frame_hello){.protocol = LINK_PROTOCOL, .agent = STR("a"),
+                                                                     .software = STR("\xff\xfe"), .instance = BYTES("short")}));
+    fake_agent_send(&f->a);
+    assert_string_equal("", fake_bus_port(&f->bus, "a")->software);
+    assert_int_equal(0, fake_bus_port(&f->bus, "a")->instance_len);
+}
+
 static void another_protocol_version_is_refused(void **state)
 {
     fixture *f = *state;
@@ -162,6 +189,7 @@ static void a_newer_session_of_an_agent_takes_the_place_of_the_older(void **stat
     assert_ended(&f->a, FRAME_ERROR, LOOM_EREPLACED, "a newer session");
     assert_int_equal(1, bridge_get_stats(f->bridge).replaced);
     assert_int_equal(1, f->bus.detached);
+    assert_int_equal(LOOM_EREPLACED, f->bus.why);
     assert_int_equal(0, f->b.ended);
 }
 
@@ -246,6 +274,7 @@ static void silence_is_asked_about_once_and_ends_the_session_after_three_interva
     bridge_tick(f->bridge, 3001);
     assert_ended(&f->a, FRAME_ERROR, LOOM_EEXPIRED, "no heartbeat in time");
     assert_int_equal(1, bridge_get_stats(f->bridge).expired);
+    assert_int_equal(LOOM_EEXPIRED, f->bus.why);
     bridge_tick(f->bridge, 9000);
     assert_int_equal(1, f->a.ended);
 }
@@ -275,6 +304,45 @@ static void a_process_that_was_stopped_blames_nobody_for_its_silence(void **stat
     assert_ended(&f->a, FRAME_ERROR, LOOM_EEXPIRED, "no heartbeat in time");
 }
 
+static void an_agent_that_is_heard_is_reported_once_a_heartbeat(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    for (uint64_t now = 100; now <= 10000; now += 100) {
+        bridge_tick(f->bridge, now);
+        assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, now));
+        fake_agent_send(&f->a);
+        fake_agent_hear(&f->a);
+    }
+    assert_in_range(f->bus.said[FRAME_PING], 9, 11); /* a tick less than a heartbeat apart */
+    assert_int_equal(100, f->bus.number); /* ms since it was heard: a tick */
+}
+
+static void an_agent_that_is_silent_is_not_reported(void **state)
+{
+    fixture *f = *state;
+    bridge_tick(f->bridge, 100);
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    tick_up_to(f->bridge, 100, 3000);
+    assert_int_equal(0, f->bus.said[FRAME_PING]);
+}
+
+/* What the bus knows is never older than a heartbeat and a tick, when there is something to know. */
+static void an_agent_that_is_heard_late_is_reported_at_once(void **state)
+{
+    fixture *f = *state;
+    bridge_tick(f->bridge, 100);
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    tick_up_to(f->bridge, 100, 2100);
+    assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PONG, 1));
+    fake_agent_send(&f->a);
+    bridge_tick(f->bridge, 2300);
+    assert_int_equal(1, f->bus.said[FRAME_PING]);
+    assert_int_equal(200, f->bus.number);
+    tick_up_to(f->bridge, 2300, 4000);
+    assert_int_equal(1, f->bus.said[FRAME_PING]);
+}
+
 static void a_ping_is_answered_with_its_number(void **state)
 {
     fixture *f = *state;
@@ -293,7 +361,25 @@ static void an_agent_that_says_bye_is_answered_and_gone(void **state)
     fake_agent_send(&f->a);
     assert_ended(&f->a, FRAME_BYE, LOOM_OK, "goodbye");
     assert_int_equal(1, f->bus.detached);
+    assert_int_equal(LOOM_OK, f->bus.why);
     assert_int_equal(0, bridge_get_stats(f->bridge).protocol_errors);
+}
+
+static void the_bus_is_told_why_an_agent_left(void **state)
+{
+    fixture *f = *state;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    fake_agent_close(&f->a); /* the connection */
+    assert_int_equal(LOOM_ENOTCONN, f->bus.why);
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    assert_status(LOOM_OK, frame_put_outcome(&f->a.say, FRAME_ERROR, &(frame_outcome){.text = STR("no welcome")}));
+    fake_agent_send(&f->a);
+    assert_ended(&f->a, FRAME_BYE, LOOM_EREMOTE, "ended it with an error");
+    assert_int_equal(LOOM_EREMOTE, f->bus.why);
+    fake_agent_enter(&f->b, f->bridge, "b", 0, 0);
+    fake_agent_send_bytes(&f->b, BYTES("\0\0\0\1\xc0"));
+    assert_ended(&f->b, FRAME_ERROR, LOOM_EMALFORMED, "frame is not");
+    assert_int_equal(LOOM_EMALFORMED, f->bus.why);
 }
 
 static void the_end_of_the_bridge_is_told_to_every_session(void **state)
@@ -330,6 +416,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_fixture(hello_is_answered_by_a_welcome_that_says_what_holds),
+        with_fixture(the_bus_is_told_who_the_agent_is),
+        with_fixture(what_an_agent_says_of_itself_is_left_out_when_it_makes_no_sense),
         with_fixture(another_protocol_version_is_refused),
         with_fixture(an_agent_id_that_is_no_topic_segment_is_refused),
         with_fixture(an_agent_id_may_have_128_bytes),
@@ -347,8 +435,12 @@ int main(void)
         with_fixture(silence_is_asked_about_once_and_ends_the_session_after_three_intervals),
         with_fixture(anything_heard_keeps_a_session_alive),
         with_fixture(a_process_that_was_stopped_blames_nobody_for_its_silence),
+        with_fixture(an_agent_that_is_heard_is_reported_once_a_heartbeat),
+        with_fixture(an_agent_that_is_silent_is_not_reported),
+        with_fixture(an_agent_that_is_heard_late_is_reported_at_once),
         with_fixture(a_ping_is_answered_with_its_number),
         with_fixture(an_agent_that_says_bye_is_answered_and_gone),
+        with_fixture(the_bus_is_told_why_an_agent_left),
         with_fixture(the_end_of_the_bridge_is_told_to_every_session),
         with_fixture(sessions_are_visited_newest_first_until_the_visitor_has_seen_enough),
     };

@@ -72,6 +72,9 @@ static loom_status whole_session(void *user)
     receive(s, &sc->work);
     if (!ended) {
         fake_bus_deliver(&fake, "a", 1, loom_envelope_wire(sc->delivery));
+        fake_bus_call(&fake, "a", &(frame_call){.call_id = BYTES("id"), .capability = STR("c")},
+                      loom_envelope_wire(sc->delivery));
+        fake_bus_say(&fake, "a", &(frame){.type = FRAME_RESULT, .u.result = {.call_id = BYTES("id")}});
         bridge_tick(b, 20000); /* time for a ping */
         bridge_tick(b, 20001);
     }
@@ -101,6 +104,7 @@ static void a_session_that_misses_memory_ends_and_leaves_nothing(void **state)
     assert_non_null(room);
     memcpy(room, loom_envelope_wire(env).data, loom_envelope_wire(env).len);
     frame_batch_commit(&sc.work, loom_envelope_wire(env).len);
+    assert_status(LOOM_OK, frame_put_call(&sc.work, &(frame_call){.capability = STR("c"), .envelope = loom_envelope_wire(env)}));
     assert_status(LOOM_OK, frame_put_number(&sc.work, FRAME_PING, 1));
     sc.delivery = fake_message("t", "other", 3000); /* makes the outgoing bytes grow */
     assert_in_range(alloc_fault_each(whole_session, &sc), 6, 100);
@@ -110,41 +114,115 @@ static void a_session_that_misses_memory_ends_and_leaves_nothing(void **state)
     frame_writer_fini(&sc.work);
 }
 
+/* A bridge that makes spans, and an agent on it. */
+typedef struct traced {
+    fake_bus bus;
+    loom_span_processor *processor;
+    loom_tracer_provider *provider;
+    bridge *bridge;
+    fake_agent a;
+} traced;
+
+static void traced_open(traced *t)
+{
+    fake_bus_init(&t->bus);
+    assert_status(LOOM_OK, loom_span_processor_create(&t->processor, &(loom_span_processor_options){
+                                                                         .exporter = LOOM_EXPORTER_NONE}));
+    assert_status(LOOM_OK, loom_tracer_provider_create(&t->provider, &(loom_tracer_provider_options){.service_name = "test",
+                                                                                                    .processor = t->processor}));
+    assert_status(LOOM_OK, bridge_create(&t->bridge, &(bridge_options){.id = "b", .software = "s", .bus = &t->bus.base,
+                                                                       .tracer = loom_tracer_get(t->provider, "tests", "1")}));
+    fake_agent_enter(&t->a, t->bridge, "a", 0, 0);
+}
+
+static void traced_close(traced *t)
+{
+    fake_agent_close(&t->a);
+    bridge_destroy(t->bridge);
+    loom_tracer_provider_unref(t->provider);
+    loom_span_processor_unref(t->processor);
+}
+
+static loom_envelope *message_in(loom_trace_context context)
+{
+    loom_envelope *env;
+    assert_status(LOOM_OK, loom_envelope_create(&env, &(loom_envelope_fields){.topic = STR("t"), .sender = STR("a"),
+                                                                              .context = context}));
+    return env;
+}
+
 /* From the read buffer to the bus, and from there into outgoing bytes that have room. */
 static void an_unsampled_message_passes_without_an_allocation(void **state)
 {
     (void)state;
-    fake_bus fake;
-    fake_bus_init(&fake);
-    loom_span_processor *processor;
-    loom_tracer_provider *provider;
-    assert_status(LOOM_OK, loom_span_processor_create(&processor, &(loom_span_processor_options){
-                                                                      .exporter = LOOM_EXPORTER_NONE}));
-    assert_status(LOOM_OK, loom_tracer_provider_create(&provider, &(loom_tracer_provider_options){.service_name = "test",
-                                                                                                 .processor = processor}));
-    bridge *b;
-    assert_status(LOOM_OK, bridge_create(&b, &(bridge_options){.id = "b", .software = "s", .bus = &fake.base,
-                                                               .tracer = loom_tracer_get(provider, "tests", "1")}));
-    fake_agent a;
-    fake_agent_enter(&a, b, "a", 0, 0);
-    loom_envelope *env;
-    assert_status(LOOM_OK, loom_envelope_create(&env, &(loom_envelope_fields){.topic = STR("t"), .sender = STR("a"),
-                                                                              .context = {{1}, {2}, 0}}));
-    fake_agent_publish(&a, loom_envelope_wire(env));
-    frame_writer_seal(&a.say);
+    traced t;
+    traced_open(&t);
+    loom_envelope *env = message_in((loom_trace_context){{1}, {2}, 0});
+    fake_agent_publish(&t.a, loom_envelope_wire(env));
+    frame_writer_seal(&t.a.say);
 
     alloc_fault_arm(0);
-    receive(a.session, &a.say);
-    fake_bus_deliver(&fake, "a", 1, loom_envelope_wire(env));
+    receive(t.a.session, &t.a.say);
+    fake_bus_deliver(&t.bus, "a", 1, loom_envelope_wire(env));
     assert_false(alloc_fault_disarm());
-    assert_int_equal(1, fake.published);
-    assert_int_equal(1, bridge_get_stats(b).forwarded);
+    assert_int_equal(1, t.bus.published);
+    assert_int_equal(1, bridge_get_stats(t.bridge).forwarded);
 
     loom_envelope_unref(env);
-    fake_agent_close(&a);
-    bridge_destroy(b);
-    loom_tracer_provider_unref(provider);
-    loom_span_processor_unref(processor);
+    traced_close(&t);
+}
+
+static void an_unsampled_call_passes_without_an_allocation(void **state)
+{
+    (void)state;
+    traced t;
+    traced_open(&t);
+    loom_envelope *env = message_in((loom_trace_context){{1}, {2}, 0});
+    frame_writer result;
+    frame_writer_init(&result);
+    assert_status(LOOM_OK, frame_put_call(&t.a.say, &(frame_call){.capability = STR("c"), .envelope = loom_envelope_wire(env)}));
+    assert_status(LOOM_OK, frame_put_result(&result, &(frame_result){.call_id = BYTES("id")}));
+    assert_true(frame_writer_reserve(session_output(t.a.session), 8192));
+
+    alloc_fault_arm(0);
+    receive(t.a.session, &t.a.say);
+    fake_bus_call(&t.bus, "a", &(frame_call){.call_id = BYTES("id"), .capability = STR("c")}, loom_envelope_wire(env));
+    receive(t.a.session, &result);
+    fake_bus_say(&t.bus, "a", &(frame){.type = FRAME_RESULT, .u.result = {.call_id = BYTES("id")}});
+    assert_false(alloc_fault_disarm());
+    assert_int_equal(1, t.bus.called);
+    assert_int_equal(1, t.bus.said[FRAME_RESULT]);
+    assert_int_equal(1, bridge_get_stats(t.bridge).calls.down);
+
+    frame_writer_fini(&result);
+    loom_envelope_unref(env);
+    traced_close(&t);
+}
+
+/* Tracing never fails the bus: what is missing is the span, or its outcome. */
+static void a_sampled_call_passes_when_there_is_no_memory_for_its_span(void **state)
+{
+    (void)state;
+    traced t;
+    traced_open(&t);
+    loom_envelope *env = message_in((loom_trace_context){{1}, {2}, LOOM_TRACE_FLAG_SAMPLED});
+    unsigned calls = 0;
+    for (bool faulted = true; faulted; calls++) {
+        assert_in_range(calls, 0, 50);
+        assert_true(frame_writer_reserve(session_output(t.a.session), 8192));
+        alloc_fault_arm(calls);
+        fake_bus_call(&t.bus, "a", &(frame_call){.call_id = BYTES("id"), .capability = STR("c")}, loom_envelope_wire(env));
+        faulted = alloc_fault_disarm();
+        fake_agent_hear(&t.a);
+        (void)fake_agent_frame(&t.a, FRAME_CALL);
+        assert_status(LOOM_OK, frame_put_result(&t.a.say, &(frame_result){.call_id = BYTES("id")}));
+        fake_agent_send(&t.a);
+    }
+    assert_int_equal(calls, t.bus.said[FRAME_RESULT]);
+    assert_int_equal(0, t.a.ended);
+    assert_true(calls > 1);
+    loom_envelope_unref(env);
+    traced_close(&t);
 }
 
 int main(void)
@@ -153,6 +231,8 @@ int main(void)
         cmocka_unit_test(opening_survives_every_failed_allocation),
         cmocka_unit_test(a_session_that_misses_memory_ends_and_leaves_nothing),
         cmocka_unit_test(an_unsampled_message_passes_without_an_allocation),
+        cmocka_unit_test(an_unsampled_call_passes_without_an_allocation),
+        cmocka_unit_test(a_sampled_call_passes_when_there_is_no_memory_for_its_span),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,7 @@ static void a_subscription_goes_to_the_bus_and_its_answer_comes_back(void **stat
     const frame_subscribe request = {.request = 7, .subscription = 3, .filter = STR("orders.>")};
     assert_status(LOOM_OK, frame_put_subscribe(&f->a.say, &request));
     fake_agent_send(&f->a);
-    assert_int_equal(1, f->bus.subscribed);
+    assert_int_equal(1, f->bus.said[FRAME_SUBSCRIBE]);
     assert_string_equal("orders.>", f->bus.filter);
     fake_agent_hear(&f->a);
     const frame_outcome *ack = &fake_agent_frame(&f->a, FRAME_ACK)->u.outcome;
@@ -60,7 +60,7 @@ static void a_subscription_goes_to_the_bus_and_its_answer_comes_back(void **stat
 
     assert_status(LOOM_OK, frame_put_unsubscribe(&f->a.say, &(frame_unsubscribe){8, 3}));
     fake_agent_send(&f->a);
-    assert_int_equal(1, f->bus.unsubscribed);
+    assert_int_equal(1, f->bus.said[FRAME_UNSUBSCRIBE]);
     assert_int_equal(3, f->bus.subscription);
     fake_agent_hear(&f->a);
     ack = &fake_agent_frame(&f->a, FRAME_ACK)->u.outcome;
@@ -77,8 +77,8 @@ static void an_answer_may_come_later(void **state)
     fake_agent_send(&f->a);
     fake_agent_hear(&f->a);
     assert_int_equal(0, f->a.count);
-    bus_port *port = fake_bus_port(&f->bus, "a");
-    port->handlers->answered(port->user, 7, LOOM_EDENIED, "not for you");
+    fake_bus_say(&f->bus, "a", &(frame){.type = FRAME_ACK,
+                                        .u.outcome = {.request = 7, .status = LOOM_EDENIED, .text = STR("not for you")}});
     fake_agent_hear(&f->a);
     assert_int_equal(LOOM_EDENIED, fake_agent_frame(&f->a, FRAME_ACK)->u.outcome.status);
 }
@@ -371,23 +371,6 @@ static void an_agent_that_reads_may_ask_for_ever(void **state)
     assert_int_equal(0, f->a.ended);
 }
 
-/* ---- capabilities, of a broker without them ---- */
-
-static void a_call_is_answered_even_where_nobody_provides_anything(void **state)
-{
-    fixture *f = *state;
-    loom_envelope *env = fake_message("t", "a", 1);
-    const frame_call call = {.call_id = BYTES("id"), .capability = STR("math.add"), .deadline_ms = 100,
-                             .envelope = loom_envelope_wire(env)};
-    assert_status(LOOM_OK, frame_put_call(&f->a.say, &call));
-    fake_agent_send(&f->a);
-    fake_agent_hear(&f->a);
-    const frame_result *result = &fake_agent_frame(&f->a, FRAME_RESULT)->u.result;
-    assert_int_equal(FRAME_CALL_NO_RESPONDERS, result->outcome);
-    assert_memory_equal("id", result->call_id.data, 3);
-    loom_envelope_unref(env);
-}
-
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -414,7 +397,6 @@ int main(void)
         with_fixture(the_last_of_an_agents_credit_is_passed_on_without_another_credit_frame),
         with_fixture(an_agent_that_does_not_read_its_answers_is_ended),
         with_fixture(an_agent_that_reads_may_ask_for_ever),
-        with_fixture(a_call_is_answered_even_where_nobody_provides_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

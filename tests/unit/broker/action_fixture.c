@@ -18,7 +18,7 @@ static void on_request(void *user, const action_request *request)
     test_party *party = user;
     seen_request *seen = &party->request[party->requests++ % SEEN_MAX];
     *seen = (seen_request){.ref = request->ref, .deadline_ms = request->deadline_ms, .streams = request->streams,
-                           .envelope_size = request->view->len};
+                           .envelope_size = request->view->len, .ttl = hop_ttl(request->view->data)};
     const loom_bytes payload = envelope_view_bytes(request->view, ENV_PAYLOAD);
     note(seen->capability, request->capability.data, request->capability.len);
     note(seen->version, request->version.data, request->version.len);
@@ -114,6 +114,7 @@ static uint8_t *encode(const test_call *call, size_t *len)
         .sender = STR("someone"),
         .payload = {payload, name_len + call->padding},
         .tracestate = str_of(call->tracestate),
+        .ttl = call->ttl,
         .context = call->hop});
     free(payload);
     assert_true(st == LOOM_OK || st == LOOM_ENOMEM);
@@ -124,6 +125,9 @@ static uint8_t *encode(const test_call *call, size_t *len)
     }
     if (wire != NULL) {
         memcpy(wire, loom_envelope_wire(env).data, *len);
+        if (call->used_up) {
+            hop_set_ttl(wire, 0);
+        }
     }
     loom_envelope_unref(env);
     return wire;

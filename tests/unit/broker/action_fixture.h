@@ -15,6 +15,7 @@ typedef struct seen_request {
     uint32_t envelope_size;
     char payload[SEEN_TEXT];
     loom_trace_context hop;
+    uint8_t ttl;
 } seen_request;
 
 typedef struct seen_cancel {
@@ -67,6 +68,8 @@ typedef struct test_call {
     uint64_t deadline_ms, idle_ms;
     bool idempotent, streams;
     uint32_t padding; /* bytes more of payload */
+    uint8_t ttl;      /* 0: the default */
+    bool used_up;     /* ttl 0 on arrival */
     loom_trace_context hop;
     const char *tracestate;
 } test_call;

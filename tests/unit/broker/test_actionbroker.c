@@ -377,6 +377,43 @@ static void texts_that_are_too_long_are_cut_between_characters(void **state)
     assert_int_equal(ACTION_TEXT_MAX - 1, last_result(&f->caller)->code_len);
 }
 
+/* ---- hops ---- */
+
+static void the_ttl_is_counted_down_by_one(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, test_provide(&f->a, "x", "1"));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x", .ttl = 7}));
+    assert_int_equal(6, last_request(&f->a)->ttl);
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x", .ttl = 1})); /* the last one that passes */
+    assert_int_equal(0, last_request(&f->a)->ttl);
+    assert_int_equal(2, f->a.requests);
+}
+
+static void a_call_whose_ttl_is_used_up_is_denied(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, test_provide(&f->a, "x", "1"));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x", .id = "1", .used_up = true}));
+    assert_result(&f->caller, 1, FRAME_CALL_DENIED, "ttl_exhausted");
+    assert_int_equal(0, f->a.requests);
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x", .id = "1"})); /* the id is free */
+    assert_int_equal(1, f->a.requests);
+}
+
+static void a_duplicate_is_no_dispatch_and_needs_no_ttl(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, test_provide(&f->a, "x", "1"));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x", .id = "1"}));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x", .id = "1", .used_up = true}));
+    assert_status(LOOM_OK, test_answer_ok(&f->a, ""));
+    assert_result(&f->caller, 2, FRAME_CALL_OK, "");
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x", .id = "1", .used_up = true}));
+    assert_result(&f->caller, 3, FRAME_CALL_OK, "");
+    assert_int_equal(1, f->a.requests);
+}
+
 /* ---- limits of a caller ---- */
 
 static void one_call_more_than_the_limit_is_denied(void **state)
@@ -459,6 +496,9 @@ int main(void)
         BROKER_TEST(an_outcome_that_does_not_exist_is_an_error),
         BROKER_TEST(a_result_over_the_limit_is_too_large_for_the_caller),
         BROKER_TEST(texts_that_are_too_long_are_cut_between_characters),
+        BROKER_TEST(the_ttl_is_counted_down_by_one),
+        BROKER_TEST(a_call_whose_ttl_is_used_up_is_denied),
+        BROKER_TEST(a_duplicate_is_no_dispatch_and_needs_no_ttl),
         BROKER_TEST(one_call_more_than_the_limit_is_denied),
         BROKER_TEST(a_joined_call_counts_for_the_limit_too),
         BROKER_TEST(calls_that_run_go_on_when_their_capability_is_withdrawn),

@@ -158,6 +158,7 @@ static void the_span_says_what_was_called_and_how_it_ended(void **state)
     recorded_has_string(span, "loom.call.provider", "a");
     recorded_has_string(span, "loom.call.outcome", "ok");
     assert_attr(span, "loom.call.attempts", "intValue", "1");
+    assert_attr(span, "loom.call.payload.size", "intValue", "14"); /* the capability's name */
     json_t *id = NULL;
     assert_int_equal(1, recorded_attr(span, "event_id", &id));
     const char *text = recorded_string(id, "stringValue");
@@ -256,6 +257,9 @@ static void calls_that_reach_nobody_have_a_span_too(void **state)
         assert_status(LOOM_OK, invoke_at(f, NULL, sampled));
     }
     assert_failed(span_at(f, 1, 2), "denied", "too_many_calls");
+    assert_status(LOOM_OK, test_answer_ok(&f->a, ""));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "weather.lookup", .hop = sampled, .used_up = true}));
+    assert_failed(span_at(f, 3, 4), "denied", "ttl_exhausted");
 }
 
 static void ends_that_the_broker_decides_show_their_reason(void **state)

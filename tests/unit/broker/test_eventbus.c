@@ -449,6 +449,49 @@ static void closing_nothing_is_allowed(void **state)
     eventbus_destroy(NULL);
 }
 
+static void reserved_topics_are_for_filters_that_name_them(void **state)
+{
+    fixture *f = *state;
+    static const char *const filters[] = {">", "*.agents", "*.>", "system.>", "system.*", "system.agents", "*", "system"};
+    for (uint64_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        assert_status(LOOM_OK, test_subscribe(&f->a, i, filters[i]));
+    }
+    eventbus_grant(f->a.handle, UNLIMITED);
+    test_publish_range(f->bus, NULL, "system.agents", 1, 2); /* the second time from what was remembered */
+    for (uint64_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        if (i >= 3 && i <= 5) {
+            assert_numbers(&f->a, i, 1, 2);
+        } else {
+            check_numbers(&f->a, i, NULL, 0, __FILE__, __LINE__);
+        }
+    }
+    assert_status(LOOM_OK, eventbus_unsubscribe(f->a.handle, 0)); /* so that they are counted anew */
+    topic_log log = {0};
+    eventbus_visit_topics(f->bus, log_topic, &log);
+    assert_int_equal(1, log.count);
+    assert_int_equal(3, log.stats[0].subscriptions);
+    test_publish_range(f->bus, NULL, "system", 3, 3); /* is not under it */
+    assert_numbers(&f->a, 6, 3);
+    assert_numbers(&f->a, 7, 3);
+}
+
+/* Each request has a reply topic of its own, subscribed to for the time of the request. */
+static void a_hundred_thousand_reply_topics_leave_bounded_statistics(void **state)
+{
+    fixture *f = *state;
+    char topic[40];
+    eventbus_grant(f->a.handle, UNLIMITED);
+    for (uint32_t i = 0; i < 100000; i++) {
+        snprintf(topic, sizeof topic, "thread.%u.reply", i);
+        assert_status(LOOM_OK, test_subscribe(&f->a, i, topic));
+        assert_status(LOOM_OK, test_publish(f->bus, NULL, &(test_message){.topic = topic, .number = i}, NULL));
+        assert_status(LOOM_OK, eventbus_unsubscribe(f->a.handle, i));
+    }
+    assert_int_equal(100000, f->a.count);
+    assert_int_equal(65536, eventbus_get_stats(f->bus).topics);
+    assert_int_equal(0, eventbus_get_stats(f->bus).subscriptions);
+}
+
 int main(void)
 {
 #define BUS_TEST(name) cmocka_unit_test_setup_teardown(name, open_bus, close_bus)
@@ -479,6 +522,8 @@ int main(void)
         BUS_TEST(subscription_tells_what_it_is_and_holds),
         cmocka_unit_test(every_drop_reason_has_a_name),
         BUS_TEST(hundred_thousand_subscriptions_come_and_go),
+        BUS_TEST(reserved_topics_are_for_filters_that_name_them),
+        BUS_TEST(a_hundred_thousand_reply_topics_leave_bounded_statistics),
         BUS_TEST(sink_without_a_callback_is_invalid),
         cmocka_unit_test(closing_nothing_is_allowed),
     };

@@ -49,10 +49,27 @@ static void the_defaults_are_a_valid_configuration(void **state)
     assert_int_equal(2, s->broker.listen.count);
     assert_string_equal("ipc:///run/user/7/loom/loom.sock", s->broker.listen.items[0]);
     assert_string_equal("tcp://127.0.0.1:7700", s->broker.listen.items[1]);
-    assert_string_equal(s->broker.bus_control, s->bridge.bus_control);
+    assert_string_equal(s->broker.bus_bridge, s->bridge.bus_bridge);
     assert_string_equal(s->agent.url, s->broker.listen.items[0]);
     assert_int_equal(1024 * 1024, s->broker.max_payload);
     assert_int_equal(15000, s->broker.heartbeat_interval_ms);
+    assert_int_equal(30000, s->broker.call_deadline_ms);
+    assert_int_equal(60000, s->broker.call_cache_ttl_ms);
+}
+
+static void calls_have_their_limits(void **state)
+{
+    settings *s = *state;
+    problems list;
+    assert_status(LOOM_OK, load(s, "[broker]\ncall_deadline = '90s'\nmax_pending_calls = 5\ncall_cache_entries = 7\n"
+                                   "call_cache_bytes = '1MiB'\ncall_cache_ttl = '1.5s'\n", &list));
+    assert_int_equal(90000, s->broker.call_deadline_ms);
+    assert_int_equal(5, s->broker.max_pending_calls);
+    assert_int_equal(7, s->broker.call_cache_entries);
+    assert_int_equal(1024 * 1024, s->broker.call_cache_bytes);
+    assert_int_equal(1500, s->broker.call_cache_ttl_ms);
+    assert_status(LOOM_EINVAL, load(s, "[broker]\ncall_deadline = '0s'\n", &list)); /* 0 would be the library's own default */
+    assert_status(LOOM_EINVAL, load(s, "[broker]\ncall_cache_ttl = '2h'\n", &list));
 }
 
 static void every_key_of_the_table_has_its_own_field_and_a_help_text(void **state)
@@ -106,11 +123,11 @@ static void only_the_sections_in_use_are_held_to_their_rules(void **state)
 {
     settings *s = *state;
     problems list;
-    assert_status(LOOM_OK, load(s, "[bridge]\nlisten = []\n[broker]\nbridge_pull = ''\n", &list));
+    assert_status(LOOM_OK, load(s, "[bridge]\nlisten = []\n[broker]\nlisten = []\nbus_pull = ''\n", &list));
     assert_status(LOOM_OK, settings_check(s, (const char *[]){"agent", "log", NULL}, &list));
     assert_status(LOOM_EINVAL, settings_check(s, (const char *[]){"bridge", NULL}, &list));
     assert_status(LOOM_EINVAL, settings_check(s, (const char *[]){"broker", NULL}, &list));
-    assert_non_null(strstr(list.items[1].text, "set all three"));
+    assert_non_null(strstr(list.items[1].text, "nobody could reach the broker"));
 }
 
 static void a_url_in_the_file_is_checked_where_it_stands(void **state)
@@ -190,6 +207,7 @@ int main(void)
         TEST(only_the_sections_in_use_are_held_to_their_rules),
         TEST(a_url_in_the_file_is_checked_where_it_stands),
         TEST(the_payload_limit_goes_downwards_only),
+        TEST(calls_have_their_limits),
         TEST(telemetry_reaches_the_tracing_library_unless_the_environment_has_spoken),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };

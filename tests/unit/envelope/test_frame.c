@@ -193,6 +193,153 @@ static void a_frame_over_the_limit_is_not_written(void **state)
     frame_writer_fini(&w);
 }
 
+/* ---- calls ---- */
+
+static frame read_first(const frame_writer *w)
+{
+    frame f;
+    loom_bytes body;
+    size_t need;
+    char reason[FRAME_REASON_SIZE];
+    assert_status(LOOM_OK, frame_split((loom_bytes){w->data, w->len}, &body, &need));
+    assert_status(LOOM_OK, frame_decode(&f, body, reason));
+    return f;
+}
+
+static void a_call_written_in_place_is_the_same_as_one_that_is_copied(void **state)
+{
+    (void)state;
+    loom_envelope *env = message(300);
+    const loom_bytes wire = loom_envelope_wire(env);
+    const frame_call call = {.call_id = BYTES("id"), .capability = STR("a.b"), .deadline_ms = 70000, .flags = 3, .envelope = wire};
+    frame_writer copied, in_place;
+    frame_writer_init(&copied);
+    frame_writer_init(&in_place);
+    assert_status(LOOM_OK, frame_put_call(&copied, &call));
+    uint8_t *room = frame_call_begin(&in_place, &call, wire.len + 1000); /* more than is needed in the end */
+    assert_non_null(room);
+    memcpy(room, wire.data, wire.len);
+    frame_call_commit(&in_place, wire.len);
+    assert_int_equal(copied.len, in_place.len);
+    assert_memory_equal(copied.data, in_place.data, copied.len);
+    assert_int_equal(wire.len, read_first(&in_place).u.call.envelope.len);
+    frame_writer_fini(&copied);
+    frame_writer_fini(&in_place);
+    loom_envelope_unref(env);
+}
+
+static void a_call_that_is_not_committed_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    loom_envelope *env = message(10);
+    const frame_call call = {.capability = STR("a.b")};
+    frame_writer w;
+    frame_writer_init(&w);
+    assert_true(add(&w, 0, loom_envelope_wire(env)));
+    const size_t before = w.len;
+    assert_non_null(frame_call_begin(&w, &call, 500));
+    assert_int_equal(before, w.len);
+    assert_true(add(&w, 0, loom_envelope_wire(env)));
+    frame_writer_seal(&w);
+    assert_int_equal(2, read_all(&w, FRAME_PUBLISH).frames); /* the open batch was closed before the call */
+    frame_writer_fini(&w);
+    loom_envelope_unref(env);
+}
+
+static void a_field_over_its_limit_is_not_written(void **state)
+{
+    (void)state;
+    static const char long_text[FRAME_TEXT_MAX + 1];
+    const loom_bytes id = BYTES("x"), long_id = {(const uint8_t *)long_text, FRAME_CALL_ID_MAX + 1};
+    const loom_str text = {long_text, sizeof long_text}, name = {long_text, FRAME_CAPABILITY_MAX + 1};
+    const loom_bytes envelope = {(const uint8_t *)long_text, 1};
+    frame_writer w;
+    frame_writer_init(&w);
+    assert_status(LOOM_ETOOBIG, frame_put_call(&w, &(frame_call){.call_id = long_id, .envelope = envelope}));
+    assert_status(LOOM_ETOOBIG, frame_put_call(&w, &(frame_call){.capability = name, .envelope = envelope}));
+    assert_status(LOOM_ETOOBIG, frame_put_call(&w, &(frame_call){.version = name, .envelope = envelope}));
+    assert_null(frame_call_begin(&w, &(frame_call){.capability = STR("c")}, LOOM_ENVELOPE_MAX + 1));
+    assert_status(LOOM_ETOOBIG, frame_put_result(&w, &(frame_result){.call_id = long_id}));
+    assert_status(LOOM_ETOOBIG, frame_put_result(&w, &(frame_result){.call_id = id, .code = text}));
+    assert_status(LOOM_ETOOBIG, frame_put_result(&w, &(frame_result){.call_id = id, .text = text}));
+    assert_status(LOOM_ETOOBIG, frame_put_report(&w, &(frame_report){.call_id = long_id}));
+    assert_status(LOOM_ETOOBIG, frame_put_report(&w, &(frame_report){.call_id = id, .payload = {NULL, FRAME_MAX + 1}}));
+    assert_status(LOOM_ETOOBIG, frame_put_cancel(&w, id, text));
+    assert_status(LOOM_ETOOBIG, frame_put_call_credit(&w, long_id, 1, 2));
+    assert_int_equal(0, w.len);
+    frame_writer_fini(&w);
+}
+
+static void a_frame_with_keys_has_nothing_of_the_one_before(void **state)
+{
+    (void)state;
+    static const uint8_t subscribe[] = {0x92, 3, 0x81, 0xa6, 'f', 'i', 'l', 't', 'e', 'r', 0xa1, '>'};
+    static const uint8_t shortest[] = {0x92, 3, 0x80};
+    frame f;
+    char reason[FRAME_REASON_SIZE];
+    assert_status(LOOM_OK, frame_decode(&f, BYTES(subscribe), reason));
+    assert_str(">", f.u.subscribe.filter);
+    assert_status(LOOM_OK, frame_decode(&f, BYTES(shortest), reason)); /* into the same memory */
+    assert_int_equal(0, f.u.subscribe.filter.len);
+    assert_int_equal(0, f.u.subscribe.type_count);
+}
+
+/* ---- metadata ---- */
+
+static void metadata_reads_as_it_was_written(void **state)
+{
+    (void)state;
+    loom_header entries[FRAME_METADATA_MAX], again[FRAME_METADATA_MAX];
+    uint8_t map[2048];
+    size_t len, count;
+    for (size_t n = 0; n <= FRAME_METADATA_MAX; n++) {
+        assert_status(LOOM_OK, frame_metadata_write(map, sizeof map, entries, n, &len));
+        assert_status(LOOM_OK, frame_metadata_read((loom_bytes){map, len}, again, FRAME_METADATA_MAX, &count));
+        assert_int_equal(n, count);
+        if (n > 0) {
+            assert_str("key", again[n - 1].key);
+            assert_int_equal(entries[0].value.len, again[n - 1].value.len);
+            assert_status(LOOM_ETOOBIG, frame_metadata_read((loom_bytes){map, len}, again, n - 1, &count));
+        }
+        if (n < FRAME_METADATA_MAX) {
+            entries[n] = (loom_header){STR("key"), STR("a value of more than thirty-one bytes, for str 8")};
+        }
+    }
+}
+
+static void metadata_over_a_limit_is_not_written(void **state)
+{
+    (void)state;
+    static char text[LOOM_HEADERS_MAX];
+    static uint8_t map[LOOM_HEADERS_MAX + 1];
+    loom_header many[FRAME_METADATA_MAX + 1] = {{{NULL, 0}, {NULL, 0}}};
+    size_t len;
+    assert_status(LOOM_OK, frame_metadata_write(map, sizeof map, many, FRAME_METADATA_MAX, &len));
+    assert_status(LOOM_ETOOBIG, frame_metadata_write(map, sizeof map, many, FRAME_METADATA_MAX + 1, &len));
+    loom_header one = {STR("k"), {text, LOOM_HEADERS_MAX - 1 - 2 - 3}};
+    assert_status(LOOM_OK, frame_metadata_write(map, sizeof map, &one, 1, &len));
+    assert_int_equal(LOOM_HEADERS_MAX, len);
+    assert_status(LOOM_ETOOBIG, frame_metadata_write(map, LOOM_HEADERS_MAX - 1, &one, 1, &len));
+    one.value.len++;
+    assert_status(LOOM_ETOOBIG, frame_metadata_write(map, sizeof map, &one, 1, &len));
+    one.value.len = SIZE_MAX;
+    assert_status(LOOM_ETOOBIG, frame_metadata_write(map, sizeof map, &one, 1, &len));
+}
+
+static void metadata_that_is_no_map_of_strings_is_malformed(void **state)
+{
+    (void)state;
+    static const uint8_t array[] = {0x90}, number[] = {0x81, 0xa1, 'k', 1}, bomb[] = {0xdf, 0, 0, 0, 2, 0xa1, 'k', 0xa1, 'v'},
+                         more[] = {0x81, 0xa1, 'k', 0xa1, 'v', 0xc0};
+    const loom_bytes wrong[] = {BYTES(array), BYTES(number), BYTES(bomb), BYTES(more)};
+    loom_header out[FRAME_METADATA_MAX];
+    size_t count;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_status(LOOM_EMALFORMED, frame_metadata_read(wrong[i], out, FRAME_METADATA_MAX, &count));
+        assert_int_equal(0, count);
+    }
+}
+
 /* ---- without memory ---- */
 
 static loom_status put_everything(void *user)
@@ -201,25 +348,30 @@ static loom_status put_everything(void *user)
     const frame_outcome outcome = {.status = 2, .text = STR("why")};
     const frame_call call = {.call_id = BYTES("x"), .capability = STR("c"), .envelope = loom_envelope_wire(env)};
     const frame_result result = {.call_id = BYTES("x"), .payload = BYTES("y")};
+    const frame_report report = {.call_id = BYTES("x"), .kind = FRAME_CHUNK, .payload = loom_envelope_wire(env)};
+    static const uint8_t metadata[] = {0x81, 0xa1, 'k', 0xa1, 'v'};
+    const frame_provide provide = {.name = STR("n"), .metadata = BYTES(metadata), .withdraw = true};
     frame_writer w;
     frame_writer_init(&w);
     loom_status st = LOOM_OK;
     size_t before = 0;
-    for (int step = 0; st == LOOM_OK && step < 13; step++) {
+    for (int step = 0; st == LOOM_OK && step < 15; step++) {
         before = w.len;
         switch (step) {
         case 0: st = frame_put_hello(&w, &(frame_hello){.protocol = 1, .agent = STR("a")}); break;
         case 1: st = frame_put_welcome(&w, &(frame_welcome){.protocol = 1}); break;
         case 2: st = frame_put_subscribe(&w, &(frame_subscribe){.filter = STR("f"), .types = {STR("t")}, .type_count = 1}); break;
         case 3: st = frame_put_unsubscribe(&w, &(frame_unsubscribe){1, 2}); break;
-        case 4: st = frame_put_provide(&w, &(frame_provide){.name = STR("n"), .withdraw = true}); break;
+        case 4: st = frame_put_provide(&w, &provide); break;
         case 5: st = frame_put_outcome(&w, FRAME_ERROR, &outcome); break;
         case 6: st = frame_put_credit(&w, 1, 2); break;
         case 7: st = frame_put_number(&w, FRAME_PONG, 3); break;
         case 8: st = frame_put_call(&w, &call); break;
         case 9: st = frame_put_result(&w, &result); break;
         case 10: st = frame_put_cancel(&w, BYTES("x"), STR("r")); break;
-        case 11: st = add(&w, 0, loom_envelope_wire(env)) ? LOOM_OK : LOOM_ENOMEM; break;
+        case 11: st = frame_put_report(&w, &report); break;
+        case 12: st = frame_put_call_credit(&w, BYTES("x"), 1, 2); break;
+        case 13: st = add(&w, 0, loom_envelope_wire(env)) ? LOOM_OK : LOOM_ENOMEM; break;
         default: st = add(&w, 9, loom_envelope_wire(env)) ? LOOM_OK : LOOM_ENOMEM; break;
         }
     }
@@ -249,6 +401,13 @@ int main(void)
         cmocka_unit_test(a_batch_is_closed_when_it_is_large_and_no_envelope_is_split),
         cmocka_unit_test(another_frame_closes_an_open_batch_and_keeps_the_order),
         cmocka_unit_test(a_frame_over_the_limit_is_not_written),
+        cmocka_unit_test(a_call_written_in_place_is_the_same_as_one_that_is_copied),
+        cmocka_unit_test(a_call_that_is_not_committed_leaves_nothing_behind),
+        cmocka_unit_test(a_field_over_its_limit_is_not_written),
+        cmocka_unit_test(a_frame_with_keys_has_nothing_of_the_one_before),
+        cmocka_unit_test(metadata_reads_as_it_was_written),
+        cmocka_unit_test(metadata_over_a_limit_is_not_written),
+        cmocka_unit_test(metadata_that_is_no_map_of_strings_is_malformed),
         cmocka_unit_test(a_writer_without_memory_keeps_what_it_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

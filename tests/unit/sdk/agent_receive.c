@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fuzz target: whatever a bridge sends. The first byte says how the bytes are cut into reads, and whether a welcome has
  * come before them. */
+#include <loom/action.h>
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "sdk-c/agent_internal.h"
+#include "sdk-c/waiting.h"
 
 typedef struct fuzz_carrier {
     carrier base;
@@ -52,11 +54,59 @@ static void nothing(carrier *c)
 
 static const carrier_ops fuzz_ops = {.send = take_all, .receive = give, .drained = always, .finish = nothing, .close = nothing};
 
+static bool never(void *user)
+{
+    (void)user;
+    return false;
+}
+
+/* As a handler that waits, and has no time for it. */
+static void go_on_inside(loom_agent *agent)
+{
+    (void)!agent_wait_for(agent, never, NULL, 0);
+}
+
 static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
 {
     (void)user;
+    go_on_inside(agent);
     (void)!loom_agent_emit(agent, topic, loom_envelope_payload(event), NULL);
     return LOOM_OK;
+}
+
+static loom_status on_action(loom_agent *agent, loom_action *action, void *user)
+{
+    (void)user;
+    (void)!loom_action_progress(action, loom_action_payload(action));
+    go_on_inside(agent);
+    return loom_action_streams(action) ? loom_action_chunk(action, loom_action_payload(action), 0) : LOOM_OK;
+}
+
+static void on_result(loom_agent *agent, loom_result *result, void *user)
+{
+    (void)user;
+    (void)strlen(loom_result_text(result));
+    loom_result_free(result);
+    go_on_inside(agent);
+}
+
+static void on_chunk(loom_agent *agent, uint64_t number, loom_bytes payload, void *user)
+{
+    (void)number;
+    (void)payload;
+    (void)user;
+    go_on_inside(agent);
+}
+
+/* What calls, results and reports may be about: the capability "a", and two calls with the id "c". */
+static void take_part(loom_agent *agent)
+{
+    loom_capability capability = {.name = "a", .on_action = on_action};
+    loom_invoke_options options = {.call_id = {(const uint8_t *)"c", 1}, .on_chunk = on_chunk, .on_progress = on_chunk};
+    (void)!loom_agent_provide(agent, &capability);
+    for (int i = 0; i < 2; i++) {
+        (void)!loom_agent_invoke_async(agent, "b", (loom_bytes){0}, &options, on_result, NULL, NULL);
+    }
 }
 
 static void on_state(loom_agent *agent, loom_agent_state state, loom_status why, const char *text, void *user)
@@ -96,6 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         frame_writer_fini(&w);
         return 0;
     }
+    take_part(agent);
     fuzz_carrier link = {{&fuzz_ops, ""}, data + 1, size - 1, (data[0] >> 1) + 1u};
     fuzz_carrier greeting = {{&fuzz_ops, ""}, w.data, w.len, w.len};
     if (agent_loop_enter(agent)) {

@@ -106,7 +106,7 @@ static bool receive(fake_bridge *b)
 }
 
 /* False: the stream has ended. */
-static bool next_frame(fake_bridge *b, frame *f)
+bool fake_bridge_try_next(fake_bridge *b, frame *f)
 {
     loom_bytes body;
     size_t need;
@@ -131,7 +131,7 @@ static bool next_frame(fake_bridge *b, frame *f)
 frame fake_bridge_next(fake_bridge *b)
 {
     frame f;
-    if (!next_frame(b, &f)) {
+    if (!fake_bridge_try_next(b, &f)) {
         fail_msg("the agent has ended the connection");
     }
     return f;
@@ -149,7 +149,7 @@ frame fake_bridge_expect(fake_bridge *b, frame_type type)
 void fake_bridge_expect_end(fake_bridge *b, frame_type unwanted)
 {
     frame f;
-    while (next_frame(b, &f)) {
+    while (fake_bridge_try_next(b, &f)) {
         assert_int_not_equal(unwanted, f.type);
     }
 }
@@ -207,6 +207,77 @@ uint64_t fake_bridge_session(fake_bridge *b, unsigned subscriptions)
         number = fake_bridge_answer_subscribe(b);
     }
     return number;
+}
+
+loom_str fake_bridge_answer_provide(fake_bridge *b, loom_status status)
+{
+    frame f = fake_bridge_expect(b, FRAME_PROVIDE);
+    frame_outcome ack = {.request = f.u.provide.request, .status = status, .text = STR("as the test wants it")};
+    assert_status(LOOM_OK, frame_put_outcome(&b->out, FRAME_ACK, &ack));
+    fake_bridge_flush(b);
+    return f.u.provide.name;
+}
+
+void fake_bridge_expect_call(fake_bridge *b, heard_call *out, const char *capability)
+{
+    const char *reason;
+    out->frame = fake_bridge_expect(b, FRAME_CALL).u.call;
+    assert_str(capability, out->frame.capability);
+    memcpy(out->id_bytes, out->frame.call_id.data, out->frame.call_id.len);
+    out->id = (loom_bytes){out->id_bytes, out->frame.call_id.len};
+    assert_status(LOOM_OK, envelope_scan(&out->view, out->frame.envelope, NULL, &reason));
+}
+
+void fake_bridge_result(fake_bridge *b, loom_bytes id, frame_call_outcome outcome, const char *code, const char *payload)
+{
+    frame_result f = {.call_id = id,
+                      .outcome = outcome,
+                      .code = str_of(code),
+                      .text = STR("as the test wants it"),
+                      .payload = {(const uint8_t *)payload, strlen(payload)}};
+    assert_status(LOOM_OK, frame_put_result(&b->out, &f));
+    fake_bridge_flush(b);
+}
+
+void fake_bridge_report(fake_bridge *b, loom_bytes id, frame_report_kind kind, uint64_t number, const char *payload)
+{
+    frame_report f = {
+        .call_id = id, .kind = kind, .number = number, .payload = {(const uint8_t *)payload, strlen(payload)}};
+    assert_status(LOOM_OK, frame_put_report(&b->out, &f));
+    fake_bridge_flush(b);
+}
+
+void fake_bridge_call(fake_bridge *b, const frame_call *f, const loom_envelope_fields *fields)
+{
+    loom_envelope *env;
+    frame_call call = *f;
+    assert_status(LOOM_OK, loom_envelope_create(&env, fields));
+    call.envelope = loom_envelope_wire(env);
+    assert_status(LOOM_OK, frame_put_call(&b->out, &call));
+    loom_envelope_unref(env);
+    fake_bridge_flush(b);
+}
+
+void fake_bridge_call_text(fake_bridge *b, const char *id, const char *capability, const char *payload)
+{
+    frame_call f = {.call_id = {(const uint8_t *)id, strlen(id)},
+                    .capability = str_of(capability),
+                    .version = STR("0"),
+                    .deadline_ms = 10000};
+    loom_envelope_fields fields = {.topic = str_of(capability),
+                                   .sender = STR("caller"),
+                                   .payload = {(const uint8_t *)payload, strlen(payload)}};
+    fake_bridge_call(b, &f, &fields);
+}
+
+void fake_bridge_expect_result(fake_bridge *b, const char *id, frame_call_outcome outcome, const char *code,
+                               const char *payload)
+{
+    frame_result f = fake_bridge_expect(b, FRAME_RESULT).u.result;
+    assert_str(id, ((loom_str){(const char *)f.call_id.data, f.call_id.len}));
+    assert_int_equal(outcome, f.outcome);
+    assert_str(code, f.code);
+    assert_str(payload, ((loom_str){(const char *)f.payload.data, f.payload.len}));
 }
 
 void fake_bridge_deliver(fake_bridge *b, uint64_t subscription, const loom_envelope_fields *fields)

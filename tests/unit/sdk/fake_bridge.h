@@ -7,6 +7,7 @@
 #include <loom/agent.h>
 
 #include "envelope/frame.h"
+#include "envelope/view.h"
 #include "tests/support/check.h"
 #include "tests/support/wait_until.h"
 
@@ -36,6 +37,8 @@ void fake_bridge_listen(fake_bridge *b);
 
 /* The next frame; its slices are valid until the next call. fake_bridge_expect() fails when it is of another type. */
 frame fake_bridge_next(fake_bridge *b);
+/* False: the agent has ended the connection. */
+bool fake_bridge_try_next(fake_bridge *b, frame *f);
 frame fake_bridge_expect(fake_bridge *b, frame_type type);
 /* The agent has ended the connection, after any frames but those of type unwanted. */
 void fake_bridge_expect_end(fake_bridge *b, frame_type unwanted);
@@ -51,6 +54,28 @@ uint64_t fake_bridge_answer_subscribe(fake_bridge *b);
 void fake_bridge_deliver(fake_bridge *b, uint64_t subscription, const loom_envelope_fields *fields);
 void fake_bridge_deliver_text(fake_bridge *b, uint64_t subscription, const char *topic, const char *payload);
 void fake_bridge_error(fake_bridge *b, loom_status status, const char *text);
+
+/* Answers one provide frame, of which the name is returned; valid until the next frame. */
+loom_str fake_bridge_answer_provide(fake_bridge *b, loom_status status);
+
+/* A call that the agent has made; the envelope is valid until the next frame. */
+typedef struct heard_call {
+    frame_call frame;
+    uint8_t id_bytes[FRAME_CALL_ID_MAX];
+    loom_bytes id; /* in id_bytes */
+    envelope_view view;
+} heard_call;
+/* In out, whose id points into it. */
+void fake_bridge_expect_call(fake_bridge *b, heard_call *out, const char *capability);
+void fake_bridge_result(fake_bridge *b, loom_bytes id, frame_call_outcome outcome, const char *code, const char *payload);
+void fake_bridge_report(fake_bridge *b, loom_bytes id, frame_report_kind kind, uint64_t number, const char *payload);
+/* The agent is to work. f: without an envelope. */
+void fake_bridge_call(fake_bridge *b, const frame_call *f, const loom_envelope_fields *fields);
+/* id is text; a deadline of 10 s. */
+void fake_bridge_call_text(fake_bridge *b, const char *id, const char *capability, const char *payload);
+/* The answer to a call of this id, whose payload must be text. */
+void fake_bridge_expect_result(fake_bridge *b, const char *id, frame_call_outcome outcome, const char *code,
+                               const char *payload);
 
 /* The payloads of the publish frames to come, joined by commas, until there are count of them. */
 void fake_bridge_collect(fake_bridge *b, char *text, size_t size, unsigned count);

@@ -5,7 +5,7 @@
 set -eu
 shared=$("$1" -D --defined-only "$2" | awk '{print $3}')
 static=$("$1" -g --defined-only "$3" | awk 'NF == 3 {print $3}')
-for api in loom_agent_open loom_agent_emit loom_span_start loom_envelope_create loom_status_text loom_topic_valid; do
+for api in loom_agent_open loom_agent_emit loom_agent_invoke loom_agent_provide loom_span_start loom_envelope_create loom_status_text loom_topic_valid; do
   for names in "$shared" "$static"; do
     printf '%s\n' "$names" | grep -qx "$api" || { echo "$api is missing"; exit 1; }
   done

@@ -46,10 +46,23 @@ static void put_attr(pb_buf *out, uint32_t field, const char *key, const char *v
     pb_close(out, pair);
 }
 
+static void put_link(pb_buf *out, uint8_t trace, uint8_t link)
+{
+    if (link != 0) {
+        size_t link_mark = pb_open(out, 13);
+        put_trace_id(out, 1, trace);
+        put_id(out, 2, link);
+        pb_close(out, link_mark);
+    }
+}
+
 static void put_details(pb_buf *out, uint8_t trace, const fixture_span *s)
 {
     if (s->key != NULL) {
         put_attr(out, 9, s->key, s->value);
+    }
+    if (s->other_key != NULL) {
+        put_attr(out, 9, s->other_key, s->other_value);
     }
     if (s->event != NULL) {
         size_t event = pb_open(out, 11);
@@ -58,11 +71,9 @@ static void put_details(pb_buf *out, uint8_t trace, const fixture_span *s)
         put_attr(out, 3, "reason", "queue_full");
         pb_close(out, event);
     }
-    if (s->link != 0) {
-        size_t link_mark = pb_open(out, 13);
-        put_trace_id(out, 1, trace);
-        put_id(out, 2, s->link);
-        pb_close(out, link_mark);
+    put_link(out, trace, s->link);
+    for (size_t i = 0; i < sizeof s->links; i++) {
+        put_link(out, trace, s->links[i]);
     }
     if (s->status != 0) {
         size_t status = pb_open(out, 15);

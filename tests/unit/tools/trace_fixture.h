@@ -19,10 +19,11 @@ typedef struct fixture_span {
     int kind;
     const char *service;
     uint32_t start_us, end_us;
-    uint8_t link;          /* 0: none */
+    uint8_t link, links[3]; /* 0: none */
     int status;
     const char *message;   /* of the status; may be NULL */
     const char *key, *value; /* an attribute; key may be NULL */
+    const char *other_key, *other_value;
     const char *event;       /* name of an event at the start; may be NULL */
 } fixture_span;
 

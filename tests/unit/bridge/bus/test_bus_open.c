@@ -9,7 +9,7 @@
 
 #include "envelope/bus_message.h"
 #include "envelope/msgpack_bytes.h"
-#include "tests/unit/bridge/bus/nng_fixture.h"
+#include "tests/unit/bridge/bus/bus_home.h"
 
 typedef struct open_world {
     bus_home home;
@@ -21,10 +21,10 @@ static int setup(void **state)
     open_world *w = test_calloc(1, sizeof *w);
     home_open(&w->home);
     assert_int_equal(nng_push0_open(&w->push), 0);
-    assert_int_equal(nng_dial(w->push, w->home.urls[BUS_SERVER_PULL], NULL, 0), 0);
+    assert_int_equal(nng_dial(w->push, w->home.urls[BUS_SERVER_PULL], NULL, NNG_FLAG_NONBLOCK), 0);
     assert_int_equal(nng_sub0_open(&w->sub), 0);
     assert_int_equal(nng_req0_open(&w->req), 0);
-    assert_int_equal(nng_dial(w->req, w->home.urls[BUS_SERVER_CONTROL], NULL, 0), 0);
+    assert_int_equal(nng_dial(w->req, w->home.urls[BUS_SERVER_CONTROL], NULL, NNG_FLAG_NONBLOCK), 0);
     *state = w;
     return 0;
 }
@@ -44,9 +44,9 @@ static void subscribe(open_world *w, const char *topic)
 {
     assert_int_equal(nng_socket_set(w->sub, NNG_OPT_SUB_SUBSCRIBE, topic, strlen(topic)), 0);
     if (bus_server_get_stats(w->home.server).open_peers == 0) {
-        uint32_t before = eventbus_get_stats(w->home.core).subscriptions;
-        assert_int_equal(nng_dial(w->sub, w->home.urls[BUS_SERVER_PUB], NULL, 0), 0);
-        home_until(&w->home, eventbus_get_stats(w->home.core).subscriptions == before + 1);
+        uint32_t before = eventbus_get_stats(w->home.cores.events).subscriptions;
+        assert_int_equal(nng_dial(w->sub, w->home.urls[BUS_SERVER_PUB], NULL, NNG_FLAG_NONBLOCK), 0);
+        home_until(&w->home, eventbus_get_stats(w->home.cores.events).subscriptions == before + 1);
     }
 }
 
@@ -55,7 +55,7 @@ static void push(open_world *w, loom_bytes bytes)
     uint8_t copy[4096];
     assert_true(bytes.len <= sizeof copy);
     memcpy(copy, bytes.data, bytes.len);
-    assert_int_equal(nng_send(w->push, copy, bytes.len, 0), 0);
+    home_until(&w->home, nng_send(w->push, copy, bytes.len, NNG_FLAG_NONBLOCK) == 0); /* one thread is both ends */
 }
 
 static size_t encode(uint8_t *out, const char *topic, const char *payload)
@@ -174,16 +174,28 @@ static void malformed_messages_are_counted_and_cost_nobody_anything(void **state
     assert_int_equal(bus_server_get_stats(w->home.server).open_received, 1);
 }
 
+static void what_is_said_on_topics_of_the_broker_is_refused_and_counted(void **state)
+{
+    open_world *w = *state;
+    uint8_t bytes[2048];
+    size_t len = encode(bytes, "system.agents", "I am the broker");
+    len += encode(bytes + len, "a", "and this is fine");
+    push(w, (loom_bytes){bytes, len});
+    home_until(&w->home, bus_server_get_stats(w->home.server).open_received == 1);
+    assert_int_equal(bus_server_get_stats(w->home.server).open_denied, 1);
+    assert_int_equal(bus_server_get_stats(w->home.server).open_malformed, 0);
+}
+
 static void without_subscribers_nothing_is_encoded(void **state)
 {
     open_world *w = *state;
     uint8_t bytes[1024];
     push(w, (loom_bytes){bytes, encode(bytes, "a", "x")});
-    home_until(&w->home, eventbus_get_stats(w->home.core).published == 1);
-    assert_int_equal(eventbus_get_stats(w->home.core).subscriptions, 0);
+    home_until(&w->home, eventbus_get_stats(w->home.cores.events).published == 1);
+    assert_int_equal(eventbus_get_stats(w->home.cores.events).subscriptions, 0);
     subscribe(w, "a");
     nng_close(w->sub);
-    home_until(&w->home, eventbus_get_stats(w->home.core).subscriptions == 0);
+    home_until(&w->home, eventbus_get_stats(w->home.cores.events).subscriptions == 0);
 }
 
 static void bridges_and_open_programs_hear_each_other(void **state)
@@ -193,15 +205,15 @@ static void bridges_and_open_programs_hear_each_other(void **state)
     uint64_t number;
     envelope_view view;
     loom_bytes envelopes;
-    bus_nng *b = home_bridge(&w->home, "b");
+    bus_remote *b = home_bridge(&w->home, "b");
     test_port agent;
-    port_attach(&agent, bus_nng_bus(b), "agent");
-    port_grant(&agent, 10);
-    assert_status(LOOM_OK, port_subscribe(&w->home, &agent, 1, "in.>", LOOM_QOS_BATCHED, 0));
+    agent_attach(&agent, bus_remote_bus(b), "agent");
+    agent_grant(&agent, 10);
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &agent, 1, "in.>", LOOM_QOS_BATCHED, 0));
     push(w, (loom_bytes){bytes, encode(bytes, "in.x", "12345678")});
     home_until(&w->home, agent.delivered == 1);
     subscribe(w, "out.");
-    port_publish(&agent, "out.x", 0);
+    agent_publish(&agent, "out.x", 0);
     nng_msg_free(next_message(w, &number, &view, &envelopes));
     home_close_bridge(&w->home, b, 0);
 }
@@ -210,18 +222,18 @@ static void a_full_queue_stops_the_open_bus_until_there_is_room(void **state)
 {
     open_world *w = *state;
     uint8_t bytes[1024];
-    bus_nng *b = home_bridge(&w->home, "b");
+    bus_remote *b = home_bridge(&w->home, "b");
     test_port agent;
-    port_attach(&agent, bus_nng_bus(b), "agent");
-    assert_status(LOOM_OK, port_subscribe(&w->home, &agent, 1, "in", LOOM_QOS_BATCHED, 8));
+    agent_attach(&agent, bus_remote_bus(b), "agent");
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &agent, 1, "in", LOOM_QOS_BATCHED, 8));
     size_t len = encode(bytes, "in", "12345678");
     for (unsigned i = 0; i < 100; i++) {
         push(w, (loom_bytes){bytes, len});
     }
     home_until(&w->home, bus_server_get_stats(w->home.server).open_waiting);
-    assert_in_range(bus_server_get_stats(w->home.server).open_received, 8, 20);
+    assert_true(bus_server_get_stats(w->home.server).open_received >= 8);
     for (uint64_t granted = 8; agent.delivered < 100; granted = agent.delivered + 8) {
-        port_grant(&agent, granted);
+        agent_grant(&agent, granted);
         home_until(&w->home, agent.delivered >= granted || agent.delivered == 100);
     }
     home_close_bridge(&w->home, b, 0);
@@ -234,7 +246,7 @@ static uint64_t ask(open_world *w, loom_bytes request, loom_str *text, nng_msg *
     nng_msg *msg;
     assert_int_equal(nng_msg_alloc(&msg, 0), 0);
     assert_int_equal(nng_msg_append(msg, request.data, request.len), 0);
-    assert_int_equal(nng_sendmsg(w->req, msg, 0), 0);
+    home_until(&w->home, nng_sendmsg(w->req, msg, NNG_FLAG_NONBLOCK) == 0);
     home_until(&w->home, nng_recvmsg(w->req, &msg, NNG_FLAG_NONBLOCK) == 0);
     mp_reader r = {nng_msg_body(msg), (uint8_t *)nng_msg_body(msg) + nng_msg_len(msg)};
     uint32_t pairs;
@@ -268,24 +280,17 @@ static void the_control_socket_answers_every_request_and_says_what_was_wrong(voi
         REQUEST("\x81\xa2op\xa5nosuc", LOOM_ENOTFOUND),
         REQUEST("\x80", LOOM_ENOTFOUND),
         REQUEST("\x82\xa2op\xa5stats\xa7unknown\x93\x01\x02\x03", LOOM_OK),
-        REQUEST("\x81\xa2op\xa5hello", LOOM_EINVAL),
-        REQUEST("\x82\xa2op\xa5hello\xa6"
-                "bridge\xa1"
-                "b",
-                LOOM_EVERSION),
-        REQUEST("\x83\xa2op\xa5hello\xa6"
-                "bridge\xa1"
-                "b\xa8protocol\x01",
-                LOOM_OK),
-        REQUEST("\x82\xa2op\xa4ping\xa6"
-                "bridge\xa1"
-                "c",
-                LOOM_ENOTFOUND),
-        REQUEST("\x83\xa2op\xa4ping\xa6"
-                "bridge\xa1"
-                "b\xa5"
-                "epoch\x01",
-                LOOM_EREPLACED),
+        REQUEST("\x81\xa2op\xa4ping", LOOM_OK),
+        REQUEST("\x81\xa2op\xa6" "agents", LOOM_OK),
+        REQUEST("\x81\xa2op\xac" "capabilities", LOOM_OK),
+        REQUEST("\x81\xa2op\xa6topics", LOOM_OK),
+        REQUEST("\x82\xa2op\xa6topics\xa6" "filter\xa4" "a..b", LOOM_EINVAL),
+        REQUEST("\x81\xa2op\xa6invoke", LOOM_EINVAL),
+        REQUEST("\x82\xa2op\xa6invoke\xaa" "capability\xa1" "c", LOOM_OK),
+        REQUEST("\x82\xa2op\xa6invoke\xa7headers\x81\xa1k\x01", LOOM_EMALFORMED),
+        REQUEST("\x82\xa2op\xa6invoke\xa7headers\xdf\xff\xff\xff\xff", LOOM_EMALFORMED),
+        REQUEST("\x82\xa2op\xa6invoke\xa7payload\xc6\xff\xff\xff\xff", LOOM_EMALFORMED),
+        REQUEST("\x82\xa2op\xa6" "agents\xa5limit\xff", LOOM_EMALFORMED),
         REQUEST("\x81\xa2op\x05", LOOM_EMALFORMED),
         REQUEST("\xdf\xff\xff\xff\xff", LOOM_EMALFORMED),
         REQUEST("hello", LOOM_EMALFORMED),
@@ -302,24 +307,12 @@ static void the_control_socket_answers_every_request_and_says_what_was_wrong(voi
     }
 }
 
-static void rubbish_on_the_bridge_bus_is_counted_and_a_liar_is_thrown_out(void **state)
+/* nng ends its own threads, which free what was closed last only after a while. */
+static int end_nng(void **state)
 {
-    open_world *w = *state;
-    bus_nng *b = home_bridge(&w->home, "b");
-    nng_socket raw;
-    uint8_t bytes[256];
-    home_until(&w->home, bus_nng_get_stats(b).connected);
-    assert_int_equal(nng_push0_open(&raw), 0);
-    assert_int_equal(nng_dial(raw, w->home.urls[BUS_SERVER_BRIDGE_PULL], NULL, 0), 0);
-    assert_int_equal(nng_send(raw, "rubbish", 7, 0), 0);
-    size_t len = bus_header_write(bytes, &(bus_header){.seq = 1, .epoch = 42, .bridge = STR("b")});
-    assert_int_equal(nng_send(raw, bytes, len, 0), 0);
-    home_until(&w->home, bus_server_get_stats(w->home.server).bridge_malformed == 1 &&
-                             bus_server_get_stats(w->home.server).bridge_stale == 1);
-    assert_true(bus_nng_get_stats(b).connected);
-    assert_int_equal(bus_server_get_stats(w->home.server).bridges, 1);
-    nng_close(raw);
-    home_close_bridge(&w->home, b, 0);
+    (void)state;
+    nng_fini();
+    return 0;
 }
 
 int main(void)
@@ -330,11 +323,11 @@ int main(void)
         IN_OPEN(envelopes_of_one_topic_that_come_together_go_together),
         IN_OPEN(an_envelope_in_the_form_of_another_language_is_taken),
         IN_OPEN(malformed_messages_are_counted_and_cost_nobody_anything),
+        IN_OPEN(what_is_said_on_topics_of_the_broker_is_refused_and_counted),
         IN_OPEN(without_subscribers_nothing_is_encoded),
         IN_OPEN(bridges_and_open_programs_hear_each_other),
         IN_OPEN(a_full_queue_stops_the_open_bus_until_there_is_room),
         IN_OPEN(the_control_socket_answers_every_request_and_says_what_was_wrong),
-        IN_OPEN(rubbish_on_the_bridge_bus_is_counted_and_a_liar_is_thrown_out),
     };
-    return cmocka_run_group_tests_name("bus_open", tests, NULL, home_fini_nng);
+    return cmocka_run_group_tests_name("bus_open", tests, NULL, end_nng);
 }

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the demos' scripts share: a folder for the run, processes that end with it, a trace collector, a broker and a bridge.
+# Sourced by a script that has set: called_from (the caller's directory), program (its name for messages), spans (a file to
+# keep, or empty), in_process (yes: no bridge process). It gives: $work, $file (every span), $url (for agents), $bin.
+
+from_caller() { # FILE: its path, whatever directory we are in now
+    case "$1" in /*) echo "$1" ;; *) echo "$called_from/$1" ;; esac
+}
+
+work=
+pids=
+last=
+stop_all() {
+    trap '' INT TERM HUP # once is enough: what follows is to be finished
+    for pid in $pids ${!:-}; do
+        kill "$pid" 2>/dev/null || true
+    done
+    for pid in $pids ${!:-}; do
+        wait "$pid" 2>/dev/null || true
+    done
+    [ -z "$work" ] || rm -rf "$work"
+}
+
+stage_open() { # makes the folder, and sees to it that nothing is left behind
+    trap stop_all EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    TMPDIR=$(from_caller "${TMPDIR:-/tmp}")
+    export TMPDIR
+    work=$(mktemp -d "$TMPDIR/loom-demo.XXXXXX")
+    case "$work" in *[[:space:]]*) unfit=yes ;; *) unfit=no ;; esac
+    if [ "$unfit" = yes ] || [ ${#work} -gt 80 ]; then # a URL holds no space, a Unix socket address no more than 107 bytes
+        rmdir "$work"
+        work=$(mktemp -d /tmp/loom-demo.XXXXXX)
+    fi
+}
+
+stage_build() { # TARGET…: builds Loom and these, unless LOOM_BUILD_DIR has them
+    if [ -n "${LOOM_BUILD_DIR:-}" ]; then
+        bin=$(from_caller "$LOOM_BUILD_DIR")/bin
+    else
+        [ "$install" = no ] || tools/deps.sh build
+        tools/build.sh release loom-broker loom-bridge loom-cli "$@"
+        bin=build/release/bin
+    fi
+}
+
+start() { # NAME COMMAND…: runs it in the background, its words in $work/NAME.log
+    name=$1
+    shift
+    "$@" >"$work/$name.log" 2>&1 &
+    last=$!
+    pids="$last $pids"
+}
+
+fail() {
+    echo "$program: $*" >&2
+    for log in "$work"/*.log; do
+        [ -s "$log" ] || continue
+        echo "--- $(basename "$log" .log)" >&2
+        tail -n 15 "$log" >&2
+    done
+    exit 1
+}
+
+# wait_for WHAT PID SECONDS COMMAND…: until the command succeeds; fails when the process is gone or time is up
+wait_for() {
+    what=$1 of=$2 left=$(($3 * 20))
+    shift 3
+    until "$@"; do
+        kill -0 "$of" 2>/dev/null || fail "$what: the process ended"
+        left=$((left - 1))
+        [ "$left" -gt 0 ] || fail "$what: not in time"
+        sleep 0.05
+    done
+}
+
+stop() { # PID: asks it to end, and waits for it
+    kill "$1" 2>/dev/null || true
+    wait "$1" || true
+}
+
+start_agent() { # NAME COMMAND…: an agent that prints "ready"
+    start "$@"
+    wait_for "$1" "$last" 10 grep -qs '^ready' "$work/$1.log"
+}
+
+stage_traces() { # where spans go: into $file, and to a collector of ours unless the environment names another
+    file=$work/spans.jsonl
+    if [ -n "$spans" ]; then
+        file=$(from_caller "$spans")
+        true >"$file" || fail "cannot write $spans"
+    fi
+    export LOOM_SPANS_FILE="$file"
+    : "${OTEL_BSP_SCHEDULE_DELAY:=200}"
+    export OTEL_BSP_SCHEDULE_DELAY
+    unset OTEL_SERVICE_NAME OTEL_TRACES_SAMPLER OTEL_SDK_DISABLED OTEL_TRACES_EXPORTER LOOM_TELEMETRY_AUTO LOOM_URL
+    elsewhere=${OTEL_EXPORTER_OTLP_TRACES_ENDPOINT:-${OTEL_EXPORTER_OTLP_ENDPOINT:-}}
+    if [ -n "$elsewhere" ]; then
+        echo "== spans go to $elsewhere"
+        return
+    fi
+    # without a home, as a service's user has none, the traces last as long as the demo
+    store=${XDG_STATE_HOME:-${HOME:-/nonexistent}/.local/state}/loom
+    set --
+    mkdir -p "$store" 2>/dev/null && [ -w "$store" ] || set -- --db "$work/traces.db"
+    start collector "$bin/loom" trace collect "$@" --listen 127.0.0.1:0 --port-file "$work/collector.port"
+    wait_for "the trace collector" "$last" 10 test -s "$work/collector.port"
+    OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$(cat "$work/collector.port")
+    OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+    export OTEL_EXPORTER_OTLP_ENDPOINT OTEL_EXPORTER_OTLP_PROTOCOL
+    echo "== trace collector at $OTEL_EXPORTER_OTLP_ENDPOINT"
+}
+
+stage_bus() { # CONFIG: a broker, and a bridge unless $in_process
+    echo "== starting the broker$([ "$in_process" = yes ] && echo ', with the bridge inside' || echo ' and the bridge')"
+    url=ipc://$work/agents.sock
+    own=$url
+    [ "$in_process" = yes ] || own=ipc://$work/broker.sock
+    start broker "$bin/loom-broker" --config "$1" --bus-pull "ipc://$work/in.sock" --bus-pub "ipc://$work/out.sock" \
+        --bus-control "ipc://$work/control.sock" --bus-bridge "ipc://$work/bridge.sock" --listen "$own" \
+        --ready-file "$work/broker.ready"
+    broker=$last
+    wait_for "the broker" "$broker" 10 test -s "$work/broker.ready"
+    bridge=
+    [ "$in_process" = yes ] && return
+    start bridge "$bin/loom-bridge" --config "$1" --bus-bridge "ipc://$work/bridge.sock" --listen "$url" \
+        --ready-file "$work/bridge.ready"
+    bridge=$last
+    wait_for "the bridge" "$bridge" 10 test -s "$work/bridge.ready"
+}
+
+stage_bus_stop() {
+    [ -z "$bridge" ] || stop "$bridge"
+    stop "$broker"
+}
+
+show_traces() { # all of $file as waterfalls, the oldest first
+    ids=$("$bin/loom" trace ls --file "$file" --limit 1000000 --json | sed -n 's/.*"trace_id":"\([0-9a-f]*\)".*/\1/p' | tac)
+    for id in $ids; do
+        echo
+        "$bin/loom" trace show "$id" --file "$file"
+    done
+    echo
+    if [ -n "$elsewhere" ]; then
+        for id in $ids; do
+            echo "${JAEGER_UI:-http://localhost:16686}/trace/$id"
+        done
+        echo
+    fi
+}

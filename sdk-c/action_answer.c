@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a provider says about a call: progress, chunks, and the one answer. Any thread. */
+#include "sdk-c/actions.h"
+
+static const loom_str disconnected = {"disconnected", 12};
+
+static loom_bytes id_of(const loom_action *act)
+{
+    return (loom_bytes){act->entry.id, act->entry.len};
+}
+
+/* At a character's end. */
+static loom_str cut(loom_str text, size_t max)
+{
+    if (text.len > max) {
+        text.len = max;
+        while (text.len > 0 && ((uint8_t)text.data[text.len] & 0xc0) == 0x80) {
+            text.len--;
+        }
+    }
+    return text;
+}
+
+/* Lock held: whether anything can still be said about the call. */
+static loom_status check_open(const loom_agent *a, const loom_action *act)
+{
+    if (act->answered) {
+        return LOOM_EEXIST;
+    }
+    return act->links == a->links && a->out.up ? LOOM_OK : LOOM_ENOTCONN;
+}
+
+/* Lock held. */
+static loom_status put_answer(loom_agent *a, loom_action *act, const frame_result *result)
+{
+    loom_status st = check_open(a, act);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    if (result->payload.len > a->max_payload) {
+        return LOOM_ETOOBIG;
+    }
+    if ((st = frame_put_result(&a->out.control, result)) == LOOM_OK) {
+        act->answered = true;
+        action_delist(a, act);
+        agent_write_soon(a, loom_time_unix_ns());
+    }
+    return st;
+}
+
+loom_status action_answer(loom_action *act, loom_outcome outcome, loom_str code, loom_str text, loom_bytes payload)
+{
+    frame_result result = {.call_id = id_of(act),
+                           .outcome = outcome,
+                           .code = cut(code, FRAME_TEXT_MAX),
+                           .text = cut(text, FRAME_TEXT_MAX),
+                           .payload = payload};
+    loom_status st = LOOM_ENOTCONN;
+    loom_agent *a = action_enter(act);
+    if (a != NULL) {
+        pthread_mutex_lock(&a->lock);
+        st = put_answer(a, act, &result);
+        pthread_mutex_unlock(&a->lock);
+        action_leave(act);
+    }
+    if (st == LOOM_OK) {
+        action_end_span(act, outcome, code, text);
+    } else if (st == LOOM_ENOTCONN) {
+        action_end_span(act, LOOM_OUTCOME_ERROR, disconnected, str_of_text("the session of the call has gone"));
+    }
+    return st;
+}
+
+loom_status loom_action_reply(loom_action *act, loom_bytes payload)
+{
+    if (act == NULL || (payload.len > 0 && payload.data == NULL)) {
+        return LOOM_EINVAL;
+    }
+    return action_answer(act, LOOM_OUTCOME_OK, (loom_str){0}, (loom_str){0}, payload);
+}
+
+loom_status loom_action_fail(loom_action *act, const char *code, const char *text)
+{
+    if (act == NULL || code == NULL) {
+        return LOOM_EINVAL;
+    }
+    return action_answer(act, LOOM_OUTCOME_ERROR, str_of_text(code), str_of_text(text), (loom_bytes){0});
+}
+
+/* Lock held. */
+static loom_status put_report(loom_agent *a, loom_action *act, frame_report_kind kind, uint64_t number, loom_bytes payload)
+{
+    if (a->out.control.len + payload.len > a->out.limit) {
+        return LOOM_EFULL; /* the kernel takes no more, and reports are not worth all memory */
+    }
+    frame_report report = {.call_id = id_of(act), .kind = kind, .number = number, .payload = payload};
+    loom_status st = frame_put_report(&a->out.control, &report);
+    if (st == LOOM_OK) {
+        agent_write_soon(a, loom_time_unix_ns());
+    }
+    return st;
+}
+
+loom_status loom_action_progress(loom_action *act, loom_bytes payload)
+{
+    if (act == NULL || (payload.len > 0 && payload.data == NULL)) {
+        return LOOM_EINVAL;
+    }
+    loom_agent *a = action_enter(act);
+    if (a == NULL) {
+        return LOOM_ENOTCONN;
+    }
+    pthread_mutex_lock(&a->lock);
+    loom_status st = check_open(a, act);
+    if (st == LOOM_OK) {
+        st = payload.len > a->max_payload ? LOOM_ETOOBIG : put_report(a, act, FRAME_PROGRESS, act->reports, payload);
+        act->reports += st == LOOM_OK;
+    }
+    pthread_mutex_unlock(&a->lock);
+    action_leave(act);
+    return st;
+}
+
+/* ---- chunks ---- */
+
+/* Lock held. LOOM_EFULL: no credit yet. */
+static loom_status put_chunk(loom_agent *a, loom_action *act, loom_bytes payload)
+{
+    loom_status st = check_open(a, act);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    if (atomic_load(&act->cancelled)) {
+        return LOOM_ECANCELED;
+    }
+    if (payload.len > a->max_payload) {
+        return LOOM_ETOOBIG;
+    }
+    if (act->chunks >= act->credit_chunks || act->chunk_bytes >= act->credit_bytes) {
+        return LOOM_EFULL;
+    }
+    st = put_report(a, act, FRAME_CHUNK, act->chunks, payload);
+    if (st == LOOM_OK) {
+        act->chunks++;
+        act->chunk_bytes += payload.len;
+    }
+    return st;
+}
+
+typedef struct chunk_wait {
+    loom_agent *agent;
+    loom_action *act;
+    loom_bytes payload;
+    loom_status st;
+} chunk_wait;
+
+static bool chunk_is_put(void *user)
+{
+    chunk_wait *w = user;
+    w->st = put_chunk(w->agent, w->act, w->payload);
+    return w->st != LOOM_EFULL;
+}
+
+loom_status loom_action_chunk(loom_action *act, loom_bytes payload, uint32_t timeout_ms)
+{
+    if (act == NULL || (payload.len > 0 && payload.data == NULL) || !act->streams) {
+        return LOOM_EINVAL;
+    }
+    loom_agent *a = action_enter(act);
+    if (a == NULL) {
+        return LOOM_ENOTCONN;
+    }
+    chunk_wait wait = {a, act, payload, LOOM_EFULL};
+    pthread_mutex_lock(&a->lock);
+    bool put = chunk_is_put(&wait);
+    pthread_mutex_unlock(&a->lock);
+    if (!put && timeout_ms > 0) {
+        loom_status st = agent_wait_for(a, chunk_is_put, &wait, monotonic_ns() + timeout_ms * MS_NS);
+        wait.st = st == LOOM_OK ? wait.st : st == LOOM_ECLOSED ? LOOM_ENOTCONN : st == LOOM_ENOMEM ? st : LOOM_EFULL;
+    }
+    action_leave(act);
+    return wait.st;
+}

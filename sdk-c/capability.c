@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an agent provides, and what the broker says to that. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <loom/topic.h>
+
+#include "sdk-c/actions.h"
+
+/* Tells requests about capabilities from those about subscriptions, which count from 1. */
+#define PROVIDE_REQUEST (1ull << 62)
+
+static uint64_t provide_request(uint64_t number)
+{
+    return PROVIDE_REQUEST | number * 2;
+}
+
+/* ---- one capability ---- */
+
+void capability_unref(capability *c)
+{
+    if (c != NULL && atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1) {
+        free(c);
+    }
+}
+
+static loom_str version_of(const char *version)
+{
+    return version != NULL && version[0] != '\0' ? str_of_text(version) : (loom_str){"0", 1};
+}
+
+static loom_status check(const loom_capability *given, loom_str *kind)
+{
+    static const char *const kinds[] = {"plain", "tool", "agent"};
+    if (given == NULL || given->name == NULL || given->on_action == NULL || !loom_topic_valid(str_of_text(given->name)) ||
+        (given->metadata_count > 0 && given->metadata == NULL)) {
+        return LOOM_EINVAL;
+    }
+    size_t i = 0;
+    while (given->kind != NULL && given->kind[0] != '\0' && strcmp(given->kind, kinds[i]) != 0) {
+        if (++i == sizeof kinds / sizeof *kinds) {
+            return LOOM_EINVAL;
+        }
+    }
+    *kind = str_of_text(kinds[i]);
+    bool fits = strlen(given->name) <= FRAME_CAPABILITY_MAX && version_of(given->version).len <= FRAME_VERSION_MAX &&
+                str_of_text(given->description).len <= FRAME_DESCRIPTION_MAX &&
+                str_of_text(given->input_schema).len <= FRAME_SCHEMA_MAX &&
+                str_of_text(given->output_schema).len <= FRAME_SCHEMA_MAX;
+    return fits ? LOOM_OK : LOOM_ETOOBIG;
+}
+
+static loom_str put(char **at, loom_str text)
+{
+    loom_str copy = {*at, text.len};
+    if (text.len > 0) {
+        memcpy(*at, text.data, text.len);
+    }
+    (*at)[text.len] = '\0';
+    *at += text.len + 1;
+    return copy;
+}
+
+static loom_status capability_create(capability **out, const loom_capability *given)
+{
+    uint8_t metadata[LOOM_HEADERS_MAX];
+    size_t metadata_len = 0;
+    loom_str kind;
+    loom_status st = check(given, &kind);
+    if (st == LOOM_OK && given->metadata_count > 0) {
+        st = frame_metadata_write(metadata, sizeof metadata, given->metadata, given->metadata_count, &metadata_len);
+    }
+    if (st != LOOM_OK) {
+        return st;
+    }
+    const loom_str texts[] = {str_of_text(given->name),         version_of(given->version),
+                              str_of_text(given->description),  kind,
+                              str_of_text(given->input_schema), str_of_text(given->output_schema)};
+    size_t size = sizeof(capability) + metadata_len;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        size += texts[i].len + 1;
+    }
+    capability *c = calloc(1, size);
+    if (c == NULL) {
+        return LOOM_ENOMEM;
+    }
+    char *at = (char *)(c + 1);
+    loom_str *const into[] = {&c->about.name, &c->about.version,      &c->about.description,
+                              &c->about.kind, &c->about.input_schema, &c->about.output_schema};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        *into[i] = put(&at, texts[i]);
+    }
+    if (metadata_len > 0) {
+        memcpy(at, metadata, metadata_len);
+    }
+    c->about.metadata = (loom_bytes){(uint8_t *)at, metadata_len};
+    c->tool = strcmp(kind.data, "tool") == 0;
+    c->on_action = given->on_action;
+    c->on_cancel = given->on_cancel;
+    c->user = given->user;
+    atomic_init(&c->refs, 1);
+    *out = c;
+    return LOOM_OK;
+}
+
+/* ---- all of an agent's ---- */
+
+static bool same(loom_str a, loom_str b)
+{
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+/* capability_count: there is none. */
+static size_t position(const loom_agent *a, loom_str name, loom_str version)
+{
+    const actions_state *s = &a->actions;
+    size_t i = 0;
+    while (i < s->capability_count && !(same(s->capabilities[i]->about.name, name) &&
+                                        same(s->capabilities[i]->about.version, version))) {
+        i++;
+    }
+    return i;
+}
+
+capability *capabilities_find(loom_agent *a, loom_str name, loom_str version)
+{
+    size_t i = position(a, name, version.len > 0 ? version : (loom_str){"0", 1});
+    if (i == a->actions.capability_count) {
+        return NULL;
+    }
+    capability *c = a->actions.capabilities[i];
+    atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+    return c;
+}
+
+void capabilities_fini(loom_agent *a)
+{
+    for (size_t i = 0; i < a->actions.capability_count; i++) {
+        capability_unref(a->actions.capabilities[i]);
+    }
+    free(a->actions.capabilities);
+}
+
+static loom_status announce(loom_agent *a, capability *c)
+{
+    c->about.request = provide_request(c->number);
+    c->answered = false;
+    return frame_put_provide(&a->out.control, &c->about);
+}
+
+loom_status capabilities_announce(loom_agent *a)
+{
+    loom_status st = LOOM_OK;
+    for (size_t i = 0; i < a->actions.capability_count && st == LOOM_OK; i++) {
+        st = announce(a, a->actions.capabilities[i]);
+    }
+    return st;
+}
+
+void capabilities_forget_answers(loom_agent *a)
+{
+    for (size_t i = 0; i < a->actions.capability_count; i++) {
+        a->actions.capabilities[i]->answered = false;
+    }
+}
+
+loom_status capabilities_answer(const loom_agent *a)
+{
+    loom_status st = LOOM_OK;
+    for (size_t i = 0; i < a->actions.capability_count; i++) {
+        const capability *c = a->actions.capabilities[i];
+        if (!c->answered) {
+            return LOOM_EBUSY;
+        }
+        if (st == LOOM_OK) {
+            st = c->answer;
+        }
+    }
+    return st;
+}
+
+bool capabilities_on_ack(loom_agent *a, const frame_outcome *ack, loom_status answer)
+{
+    char text[SESSION_TEXT_SIZE] = "";
+    if ((ack->request & PROVIDE_REQUEST) == 0) {
+        return false;
+    }
+    pthread_mutex_lock(&a->lock);
+    for (size_t i = 0; i < a->actions.capability_count; i++) {
+        capability *c = a->actions.capabilities[i];
+        if (provide_request(c->number) == ack->request) {
+            c->answered = true;
+            c->answer = answer;
+            snprintf(text, sizeof text, "capability %.100s refused: %.*s", c->about.name.data,
+                     (int)(ack->text.len < 160 ? ack->text.len : 160), ack->text.len > 0 ? ack->text.data : "");
+            agent_changed(a);
+        }
+    }
+    pthread_mutex_unlock(&a->lock);
+    if (answer != LOOM_OK && text[0] != '\0') { /* a withdrawal that was not needed says nothing */
+        report_refusal(a, answer, text);
+    }
+    return true;
+}
+
+/* ---- provide and withdraw ---- */
+
+/* Lock held: in the place of one of the same name and version, or at the end. */
+static loom_status put_in_place(loom_agent *a, capability *c)
+{
+    actions_state *s = &a->actions;
+    size_t at = position(a, c->about.name, c->about.version);
+    if (at == s->capability_capacity) {
+        size_t capacity = at > 0 ? at * 2 : 8;
+        capability **items = realloc(s->capabilities, capacity * sizeof(capability *));
+        if (items == NULL) {
+            return LOOM_ENOMEM;
+        }
+        s->capabilities = items;
+        s->capability_capacity = capacity;
+    }
+    if (s->home == NULL && action_home_create(&s->home, a) != LOOM_OK) {
+        return LOOM_ENOMEM;
+    }
+    c->number = ++s->last_capability;
+    if (a->out.up) {
+        loom_status st = announce(a, c);
+        if (st != LOOM_OK) {
+            return st;
+        }
+    }
+    if (at < s->capability_count) {
+        capability_unref(s->capabilities[at]);
+    } else {
+        s->capability_count++;
+    }
+    s->capabilities[at] = c;
+    if (a->out.up) {
+        agent_write_soon(a, loom_time_unix_ns()); /* last: it gives up the lock, and the answer may come meanwhile */
+    }
+    return LOOM_OK;
+}
+
+loom_status loom_agent_provide(loom_agent *a, const loom_capability *given)
+{
+    capability *c;
+    if (a == NULL) {
+        return LOOM_EINVAL;
+    }
+    loom_status st = capability_create(&c, given);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    pthread_mutex_lock(&a->lock);
+    st = a->closing || a->state == LOOM_AGENT_CLOSED ? LOOM_ECLOSED : put_in_place(a, c);
+    pthread_mutex_unlock(&a->lock);
+    if (st != LOOM_OK) {
+        capability_unref(c);
+    }
+    return st;
+}
+
+loom_status loom_agent_withdraw(loom_agent *a, const char *name, const char *version)
+{
+    if (a == NULL || name == NULL) {
+        return LOOM_EINVAL;
+    }
+    pthread_mutex_lock(&a->lock);
+    actions_state *s = &a->actions;
+    size_t at = position(a, str_of_text(name), version_of(version));
+    loom_status st = at < s->capability_count ? LOOM_OK : LOOM_ENOTFOUND;
+    capability *c = st == LOOM_OK ? s->capabilities[at] : NULL;
+    if (st == LOOM_OK && a->out.up) {
+        frame_provide gone = {.request = provide_request(c->number) + 1,
+                              .name = c->about.name,
+                              .version = c->about.version,
+                              .withdraw = true};
+        st = frame_put_provide(&a->out.control, &gone);
+    }
+    if (st == LOOM_OK) {
+        memmove(&s->capabilities[at], &s->capabilities[at + 1], (--s->capability_count - at) * sizeof(capability *));
+        agent_changed(a);
+        agent_write_soon(a, loom_time_unix_ns());
+    } else {
+        c = NULL;
+    }
+    pthread_mutex_unlock(&a->lock);
+    capability_unref(c);
+    return st;
+}

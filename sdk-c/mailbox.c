@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mailbox agent.{id}.replies, and the table of those who wait for something in it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "envelope/random.h"
+#include "sdk-c/collaboration.h"
+
+enum { BUCKETS_FIRST = 64 };
+
+/* ---- keys ---- */
+
+static uint32_t hash_of(loom_str text)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a: what is hashed ends in a number of ours, or in somebody's id */
+    for (size_t i = 0; i < text.len; i++) {
+        hash = (hash ^ (uint8_t)text.data[i]) * 16777619u;
+    }
+    return hash;
+}
+
+/* The number in a key of this agent. 0: it is none. */
+static uint64_t number_of(const collaboration *c, loom_str key)
+{
+    enum { TAG = sizeof c->tag - 1 };
+    if (key.len <= TAG + 1 || key.len >= EXCHANGE_KEY_SIZE || memcmp(key.data, c->tag, TAG) != 0 || key.data[TAG] != '-') {
+        return 0;
+    }
+    uint64_t number = 0;
+    for (size_t i = TAG + 1; i < key.len; i++) {
+        const char *digits = "0123456789abcdef", *at = memchr(digits, key.data[i], 16);
+        if (at == NULL) {
+            return 0;
+        }
+        number = number << 4 | (uint64_t)(at - digits);
+    }
+    return number <= c->last_number ? number : 0;
+}
+
+/* ---- the table ---- */
+
+static bool resize(collaboration *c, size_t count)
+{
+    exchange **buckets = calloc(count, sizeof *buckets);
+    if (buckets == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < c->bucket_count; i++) {
+        /* The order within a bucket is that of opening: the oldest first. */
+        for (exchange *x = c->buckets[i], *next; x != NULL; x = next) {
+            exchange **at = &buckets[hash_of(collab_str(x->correlation)) & (count - 1)];
+            while (*at != NULL) {
+                at = &(*at)->next;
+            }
+            next = x->next;
+            x->next = NULL;
+            *at = x;
+        }
+    }
+    free(c->buckets);
+    c->buckets = buckets;
+    c->bucket_count = count;
+    return true;
+}
+
+static bool make_room(collaboration *c)
+{
+    if (c->bucket_count == 0) {
+        return resize(c, BUCKETS_FIRST);
+    }
+    if (c->open >= c->bucket_count) {
+        (void)resize(c, c->bucket_count * 2); /* without it, it is slower */
+    }
+    return true;
+}
+
+loom_status exchange_open(loom_agent *a, exchange *x, const char *correlation)
+{
+    collaboration *c = collaboration_of(a);
+    if (a->closing || a->state == LOOM_AGENT_CLOSED) {
+        return LOOM_ECLOSED;
+    }
+    if (c == NULL || !make_room(c)) {
+        return LOOM_ENOMEM;
+    }
+    if (c->open >= LOOM_REQUESTS_MAX) {
+        return LOOM_EFULL;
+    }
+    x->number = ++c->last_number;
+    snprintf(x->key, sizeof x->key, "%s-%" PRIx64, c->tag, x->number);
+    x->correlation = correlation != NULL ? correlation : x->key;
+    x->next = NULL;
+    exchange **at = &c->buckets[hash_of(collab_str(x->correlation)) & (c->bucket_count - 1)];
+    while (*at != NULL) {
+        at = &(*at)->next;
+    }
+    *at = x;
+    c->open++;
+    return LOOM_OK;
+}
+
+void exchange_close(loom_agent *a, exchange *x, bool timed_out)
+{
+    collaboration *c = a->collaboration;
+    if (x->number == 0) {
+        return;
+    }
+    exchange **at = &c->buckets[hash_of(collab_str(x->correlation)) & (c->bucket_count - 1)];
+    while (*at != x) {
+        at = &(*at)->next;
+    }
+    *at = x->next;
+    if (timed_out) {
+        c->timed_out[x->number % TIMED_OUT_KNOWN] = x->number;
+        c->stats.timeouts++;
+    }
+    x->number = 0;
+    if (--c->open == 0 && c->bucket_count > BUCKETS_FIRST) {
+        free(c->buckets); /* what many at once have needed is not kept */
+        c->buckets = NULL;
+        c->bucket_count = 0;
+    }
+}
+
+exchange *exchange_find(loom_agent *a, uint64_t number)
+{
+    const collaboration *c = a->collaboration;
+    for (size_t i = 0; c != NULL && i < c->bucket_count; i++) {
+        for (exchange *x = c->buckets[i]; x != NULL; x = x->next) {
+            if (x->number == number) {
+                return x;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Who waits for this event. With a key, exactly that one; without, the oldest of the correlation. */
+static exchange *exchange_for(const collaboration *c, loom_str correlation, loom_str key)
+{
+    if (c->bucket_count == 0) {
+        return NULL;
+    }
+    exchange *x = c->buckets[hash_of(correlation) & (c->bucket_count - 1)];
+    while (x != NULL && !(str_is(correlation, x->correlation) && (key.len == 0 || str_is(key, x->key)))) {
+        x = x->next;
+    }
+    return x;
+}
+
+/* ---- mail ---- */
+
+/* Mail that nobody waits for is either late, or an ordinary event for the agent's handler. */
+static bool is_left_over(collaboration *c, loom_str correlation, loom_str key)
+{
+    uint64_t number = number_of(c, key.len > 0 ? key : correlation);
+    if (number == 0) {
+        return false;
+    }
+    if (c->timed_out[number % TIMED_OUT_KNOWN] == number) {
+        c->stats.late_replies++;
+        loom_span_add_event(loom_span_current(), "loom.reply.late", NULL, 0);
+    } else {
+        c->stats.surplus_replies++;
+    }
+    return true;
+}
+
+static loom_status on_mail(loom_agent *a, const char *topic, loom_envelope *event, void *user)
+{
+    collaboration *c = user;
+    char buf[LOOM_UUID_TEXT_SIZE];
+    loom_str correlation = loom_envelope_correlation_id(event, buf), key;
+    (void)loom_envelope_header(event, HEADER_IN_REPLY_TO, &key); /* empty without */
+    void (*after)(loom_agent *, exchange *) = NULL;
+    pthread_mutex_lock(&a->lock);
+    exchange *x = exchange_for(c, correlation, key);
+    bool ours = x != NULL || is_left_over(c, correlation, key);
+    if (x != NULL) {
+        c->stats.replies++;
+        after = x->after;
+        x->take(a, x, event);
+        after = x->number == 0 ? after : NULL;
+    }
+    pthread_mutex_unlock(&a->lock);
+    if (after != NULL) {
+        after(a, x);
+    }
+    if (ours || a->options.on_event == NULL) {
+        return LOOM_OK;
+    }
+    return a->options.on_event(a, topic, event, a->options.user);
+}
+
+void collaboration_make_immediate(loom_agent *a, uint64_t number)
+{
+    subscription *sub = subscriptions_find(&a->subs, number);
+    if (sub != NULL) {
+        sub->immediate = true;
+        atomic_fetch_add(&a->removals, 1); /* the loop may remember it as it was */
+    }
+}
+
+/* The agent has subscribed to its mailbox when it opened, for its handler: now we look first. */
+static bool take_mailbox(loom_agent *a, collaboration *c)
+{
+    snprintf(c->mailbox, sizeof c->mailbox, "agent.%s.replies", a->id);
+    for (size_t i = 0; i < a->subs.count; i++) {
+        subscription *sub = a->subs.items[i];
+        if (sub->internal && strcmp(sub->filter, c->mailbox) == 0) {
+            sub->on_event = on_mail;
+            sub->user = c;
+            c->mailbox_number = sub->number;
+            collaboration_make_immediate(a, sub->number);
+            return true;
+        }
+    }
+    return false;
+}
+
+collaboration *collaboration_of(loom_agent *a)
+{
+    if (a->collaboration != NULL) {
+        return a->collaboration;
+    }
+    collaboration *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return NULL;
+    }
+    uint8_t random[8];
+    random_take(random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++) {
+        snprintf(c->tag + 2 * i, 3, "%02x", random[i]);
+    }
+    if (!take_mailbox(a, c)) {
+        free(c);
+        return NULL;
+    }
+    a->collaboration = c;
+    return c;
+}
+
+static exchange *any_of(const collaboration *c)
+{
+    for (size_t i = 0; i < c->bucket_count; i++) {
+        if (c->buckets[i] != NULL) {
+            return c->buckets[i];
+        }
+    }
+    return NULL;
+}
+
+void collaboration_close(loom_agent *a)
+{
+    collaboration *c = a->collaboration;
+    if (c == NULL) {
+        return;
+    }
+    for (exchange *x; (x = any_of(c)) != NULL;) {
+        pthread_mutex_lock(&a->lock);
+        void (*abandon)(loom_agent *, exchange *) = x->abandon;
+        exchange_close(a, x, false);
+        pthread_mutex_unlock(&a->lock);
+        if (abandon != NULL) {
+            abandon(a, x);
+        }
+    }
+    threads_close(a);
+    a->collaboration = NULL;
+    free(c->buckets);
+    free(c);
+}
+
+/* ---- being ready ---- */
+
+typedef struct awaited_subscription {
+    loom_agent *agent;
+    uint64_t number;
+    loom_status answer;
+} awaited_subscription;
+
+static bool is_answered(void *user)
+{
+    awaited_subscription *w = user;
+    const subscription *sub = subscriptions_find(&w->agent->subs, w->number);
+    if (w->agent->state == LOOM_AGENT_CLOSED) {
+        w->answer = LOOM_ECLOSED;
+        return true;
+    }
+    w->answer = sub != NULL ? sub->answer : LOOM_ENOTFOUND;
+    return sub == NULL || (sub->answered && w->agent->state == LOOM_AGENT_CONNECTED);
+}
+
+loom_status collaboration_wait_subscribed(loom_agent *a, uint64_t number, uint64_t deadline_ns)
+{
+    awaited_subscription w = {a, number, LOOM_OK};
+    pthread_mutex_lock(&a->lock);
+    bool answered = is_answered(&w);
+    pthread_mutex_unlock(&a->lock);
+    if (answered) {
+        return w.answer;
+    }
+    loom_status st = agent_wait_for(a, is_answered, &w, deadline_ns);
+    return st == LOOM_ETIMEDOUT ? LOOM_ENOTCONN : st != LOOM_OK ? st : w.answer;
+}
+
+loom_status collaboration_wait_ready(loom_agent *a, uint64_t deadline_ns)
+{
+    pthread_mutex_lock(&a->lock);
+    const collaboration *c = collaboration_of(a);
+    pthread_mutex_unlock(&a->lock);
+    return c != NULL ? collaboration_wait_subscribed(a, c->mailbox_number, deadline_ns) : LOOM_ENOMEM;
+}
+
+/* ---- asking ---- */
+
+exchange_address exchange_address_of(loom_agent *a, const exchange *x)
+{
+    exchange_address address = {.mailbox = a->collaboration->mailbox};
+    memcpy(address.key, x->key, sizeof address.key);
+    snprintf(address.correlation, sizeof address.correlation, "%s", x->correlation);
+    return address;
+}
+
+loom_status exchange_emit(loom_agent *a, const exchange_address *address, const char *topic, loom_bytes payload,
+                          const loom_emit_options *options)
+{
+    loom_emit_options asking = options != NULL ? *options : (loom_emit_options){0};
+    loom_header key = {collab_str(HEADER_REQUEST), collab_str(address->key)};
+    asking.correlation_id = address->correlation;
+    asking.reply_to = address->mailbox;
+    bool own = strcmp(address->key, address->correlation) == 0;
+    return emit_with_headers(a, topic, payload, &asking, &key, own ? 0 : 1);
+}
+
+loom_collaboration_stats loom_agent_collaboration(const loom_agent *agent)
+{
+    loom_agent *a = (loom_agent *)(uintptr_t)agent; /* only the lock changes */
+    loom_collaboration_stats stats = {0};
+    pthread_mutex_lock(&a->lock);
+    if (a->collaboration != NULL) {
+        stats = a->collaboration->stats;
+        stats.open = a->collaboration->open;
+    }
+    pthread_mutex_unlock(&a->lock);
+    return stats;
+}

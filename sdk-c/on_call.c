@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a call frame to the handler of a capability, and what the broker says about the call later. Runs on the loop. */
+#include <stdio.h>
+#include <string.h>
+
+#include "sdk-c/actions.h"
+#include "trace/messaging/call_span.h"
+
+/* ---- the span ---- */
+
+/* Makes agent.on_action, or what goes on without it, the current context. Returns the token that takes it off again. */
+static uint64_t begin_span(loom_agent *a, loom_action *act)
+{
+    const envelope_view *view = envelope_as_view(act->envelope);
+    loom_trace_context parent, decided;
+    bool has_parent = loom_envelope_extract(act->envelope, &parent);
+    loom_str tracestate = has_parent ? loom_envelope_tracestate(act->envelope) : (loom_str){0};
+    if (!span_decide(a->tracer, &parent, &decided)) {
+        act->context = decided;
+        return loom_trace_context_valid(&decided) ? loom_context_push(&decided, tracestate) : 0;
+    }
+    call_facts facts = call_facts_of(view, (loom_str){a->id, a->id_len}, act->cap->about.name, act->cap->about.version,
+                                     (loom_bytes){act->entry.id, act->entry.len});
+    facts.tool = act->cap->tool;
+    act->span = call_span_start(a->tracer, HOP_AGENT_ON_ACTION, &facts,
+                                &(loom_span_options){.parent = &parent,
+                                                     .parent_is_remote = has_parent,
+                                                     .tracestate = tracestate},
+                                &decided);
+    act->context = *loom_span_context(act->span);
+    /* The span may outlive the handler: what is below it on the stack is taken off, and it with that. */
+    uint64_t token = loom_context_push(&act->context, tracestate);
+    if (token != 0) {
+        loom_span_make_current(act->span);
+    }
+    return token;
+}
+
+/* The handler has returned: if the call was answered meanwhile, the span ends with that. */
+static void leave_span(loom_action *act, uint64_t token)
+{
+    loom_context_pop(token);
+    pthread_mutex_lock(&act->home->lock);
+    act->running = false;
+    loom_span *span = act->over ? act->span : NULL;
+    if (act->over) {
+        act->span = NULL;
+    }
+    pthread_mutex_unlock(&act->home->lock);
+    if (span != NULL) {
+        call_span_outcome(span, act->outcome, str_of_text(act->code), str_of_text(act->text));
+        loom_span_end_at(span, act->over_at);
+    }
+}
+
+/* ---- the handler ---- */
+
+static void answer_for(loom_action *act, loom_status st)
+{
+    loom_status answered = LOOM_OK;
+    if (st != LOOM_OK) {
+        answered = loom_action_fail(act, loom_status_name(st), loom_status_text(st));
+    } else if (atomic_load(&act->refs) == 1) {
+        answered = loom_action_reply(act, (loom_bytes){0});
+    }
+    (void)answered; /* it had one, or nobody waits any more */
+}
+
+static void run(loom_agent *a, loom_action *act)
+{
+    bool handling = agent_handling_begin(a);
+    agent_before_handler(a);
+    act->started = act->running = true;
+    uint64_t token = begin_span(a, act);
+    current_message outer = dispatch_set_current((current_message){act->envelope, act->deadline_ns});
+    loom_status st = act->cap->on_action(a, act, act->cap->user);
+    answer_for(act, st);
+    (void)dispatch_set_current(outer);
+    leave_span(act, token);
+    atomic_fetch_add_explicit(&a->counters.calls_handled, 1, memory_order_relaxed);
+    agent_after_handler(a);
+    agent_handling_end(a, handling);
+}
+
+/* Consumes the reference. */
+static void run_if_wanted(loom_agent *a, loom_action *act)
+{
+    if (!atomic_load(&act->cancelled) && act->links == a->links &&
+        !atomic_load_explicit(&a->closing_seen, memory_order_relaxed)) {
+        run(a, act);
+    }
+    loom_action_unref(act);
+}
+
+/* Whether it belongs to what a handler waits for. */
+static bool is_related(const loom_agent *a, const loom_action *act)
+{
+    char text[LOOM_UUID_TEXT_SIZE], other_text[LOOM_UUID_TEXT_SIZE];
+    loom_str thread = loom_envelope_thread_id(act->envelope, text);
+    for (const struct waiting_handler *h = a->waiting; h != NULL; h = h->outer) {
+        if (h->message != NULL) {
+            loom_str other = loom_envelope_thread_id(h->message, other_text);
+            if (other.len == thread.len && memcmp(other.data, thread.data, thread.len) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void put_last(struct waiting_calls *list, loom_action *act)
+{
+    if (list->last != NULL) {
+        list->last->next_waiting = act;
+    } else {
+        list->first = act;
+    }
+    list->last = act;
+}
+
+static loom_action *take_first(struct waiting_calls *list)
+{
+    loom_action *act = list->first;
+    if (act != NULL) {
+        list->first = act->next_waiting;
+        if (list->first == NULL) {
+            list->last = NULL;
+        }
+    }
+    return act;
+}
+
+static void run_or_let_wait(loom_agent *a, loom_action *act)
+{
+    bool related = a->nested >= NESTED_STRANGERS_MAX && is_related(a, act);
+    if (a->nested < (related ? NESTED_MAX : NESTED_STRANGERS_MAX)) {
+        run_if_wanted(a, act);
+    } else {
+        put_last(related ? &a->actions.waiting : &a->actions.strangers, act);
+    }
+}
+
+void actions_run_waiting(loom_agent *a)
+{
+    loom_action *act;
+    while (a->nested < NESTED_MAX && (act = take_first(&a->actions.waiting)) != NULL) {
+        run_if_wanted(a, act);
+    }
+    while (a->nested < NESTED_STRANGERS_MAX && (act = take_first(&a->actions.strangers)) != NULL) {
+        run_if_wanted(a, act);
+    }
+}
+
+/* ---- frames ---- */
+
+static loom_status refuse(loom_agent *a, const frame_call *f, const char *code, const char *text)
+{
+    frame_result result = {
+        .call_id = f->call_id, .outcome = FRAME_CALL_ERROR, .code = str_of_text(code), .text = str_of_text(text)};
+    pthread_mutex_lock(&a->lock);
+    loom_status st = frame_put_result(&a->out.control, &result);
+    agent_control_waits(a);
+    pthread_mutex_unlock(&a->lock);
+    if (st != LOOM_OK) {
+        snprintf(a->session.text, sizeof a->session.text, "%s", loom_status_text(st));
+    }
+    return st;
+}
+
+static loom_status list(loom_agent *a, loom_action *act, loom_bytes call_id)
+{
+    pthread_mutex_lock(&a->lock);
+    loom_status st = id_table_reserve(&a->actions.worked_on);
+    if (st == LOOM_OK) {
+        id_table_add(&a->actions.worked_on, &act->entry, call_id);
+        act->listed = true;
+    }
+    pthread_mutex_unlock(&a->lock);
+    return st;
+}
+
+loom_status actions_on_call(loom_agent *a, const frame_call *f)
+{
+    envelope_view view;
+    const char *reason = "the envelope is not all of it";
+    loom_status st = envelope_scan(&view, f->envelope, NULL, &reason);
+    if (st != LOOM_OK || view.len != f->envelope.len || f->call_id.len == 0) {
+        snprintf(a->session.text, sizeof a->session.text, "call frame: %s", f->call_id.len == 0 ? "no call id" : reason);
+        return LOOM_EPROTO;
+    }
+    if (atomic_load_explicit(&a->closing_seen, memory_order_relaxed)) {
+        return LOOM_OK; /* when the session has ended, the broker asks another one, or fails the call */
+    }
+    pthread_mutex_lock(&a->lock);
+    capability *cap = capabilities_find(a, f->capability, f->version);
+    pthread_mutex_unlock(&a->lock);
+    if (cap == NULL) {
+        return refuse(a, f, "not_found", "this agent provides no such capability");
+    }
+    loom_action *act;
+    if (action_create(a, &act, cap, f, &view) != LOOM_OK) {
+        return refuse(a, f, "out_of_memory", "the provider is out of memory");
+    }
+    if (list(a, act, f->call_id) != LOOM_OK) {
+        act->answered = true; /* by this */
+        loom_action_unref(act);
+        return refuse(a, f, "out_of_memory", "the provider is out of memory");
+    }
+    run_or_let_wait(a, act);
+    return LOOM_OK;
+}
+
+/* With a reference; NULL: it is over. Lock held. */
+static loom_action *find(loom_agent *a, loom_bytes call_id)
+{
+    id_entry *entry = id_table_find(&a->actions.worked_on, call_id);
+    return entry != NULL ? action_try_ref((loom_action *)entry) : NULL;
+}
+
+/* Consumes the reference. */
+static void tell_cancelled(loom_agent *a, loom_action *act)
+{
+    if (act->started && act->cap->on_cancel != NULL) {
+        bool handling = agent_handling_begin(a);
+        agent_before_handler(a);
+        act->cap->on_cancel(a, act, act->cap->user);
+        agent_after_handler(a);
+        agent_handling_end(a, handling);
+    }
+    loom_action_unref(act);
+}
+
+void actions_on_cancel(loom_agent *a, loom_bytes call_id)
+{
+    pthread_mutex_lock(&a->lock);
+    loom_action *act = find(a, call_id);
+    bool first = act != NULL && !atomic_exchange(&act->cancelled, true);
+    agent_changed(a); /* one may wait for credit */
+    pthread_mutex_unlock(&a->lock);
+    if (first) {
+        tell_cancelled(a, act);
+    } else {
+        loom_action_unref(act);
+    }
+}
+
+void actions_on_credit(loom_agent *a, loom_bytes call_id, uint64_t chunks, uint64_t bytes)
+{
+    pthread_mutex_lock(&a->lock);
+    loom_action *act = find(a, call_id);
+    if (act != NULL) {
+        act->credit_chunks = chunks > act->credit_chunks ? chunks : act->credit_chunks;
+        act->credit_bytes = bytes > act->credit_bytes ? bytes : act->credit_bytes;
+        agent_changed(a);
+    }
+    pthread_mutex_unlock(&a->lock);
+    loom_action_unref(act);
+}
+
+/* ---- the end of the session ---- */
+
+/* Lock held. */
+static void end_action(loom_agent *a, loom_action *act)
+{
+    actions_state *s = &a->actions;
+    act->listed = false;
+    if (action_try_ref(act) == NULL) {
+        return;
+    }
+    if (s->last_ended != NULL) {
+        s->last_ended->next_ended = act;
+    } else {
+        s->ended = act;
+    }
+    s->last_ended = act;
+}
+
+void actions_end_worked_on(loom_agent *a)
+{
+    for (id_entry *entry; (entry = id_table_take_any(&a->actions.worked_on)) != NULL;) {
+        end_action(a, (loom_action *)entry);
+    }
+}
+
+void actions_tell_worked_on(loom_agent *a)
+{
+    actions_state *s = &a->actions;
+    for (loom_action *act; (act = s->ended) != NULL;) {
+        s->ended = act->next_ended;
+        if (s->ended == NULL) {
+            s->last_ended = NULL;
+        }
+        action_end_span(act, LOOM_OUTCOME_ERROR, str_of_text("disconnected"),
+                        str_of_text("the session of the call has gone"));
+        if (!atomic_exchange(&act->cancelled, true)) {
+            tell_cancelled(a, act);
+        } else {
+            loom_action_unref(act);
+        }
+    }
+}
+
+void actions_drop_waiting(loom_agent *a)
+{
+    for (loom_action *act; (act = take_first(&a->actions.waiting)) != NULL || (act = take_first(&a->actions.strangers)) != NULL;) {
+        loom_action_unref(act);
+    }
+}

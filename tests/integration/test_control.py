@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control socket: who is there, what can be called, what is published, and calls from a program with only REQ."""
+
+import unittest
+
+import control
+import wire
+from harness import LoomTest, in_both_homes, wait_until
+
+
+class Control:
+    def setUp(self):
+        self.bus = self.home(spans=False)
+
+    def ask(self, **request):
+        return control.ask(self.bus.control_path, **request)
+
+    def provider(self, agent_id, *names, version="1"):
+        agent = self.agent(self.bus, agent_id)
+        for name in names:
+            self.assertEqual(wire.OK, agent.request(wire.PROVIDE, name=name, version=version, description=f"about {name}")["status"])
+        return agent
+
+    def work(self, provider):
+        call = provider.wait(lambda: next((f for f in provider.others if f[0] == wire.CALL), None), "a call")
+        provider.others.remove(call)
+        return call[1], call[-1]
+
+
+@in_both_homes
+class Directory(Control):
+    def test_agents_are_listed_with_what_they_subscribe_to_and_provide(self):
+        self.agent(self.bus, "listener").subscribe("sensor.*").subscribe("a.b", 2, qos=wire.REALTIME)
+        self.provider("worker", "do.this", "do.that")
+        agents = {a["agent"]: a for a in self.ask(op="agents")["agents"]}
+        listener, worker = agents["listener"], agents["worker"]
+        self.assertEqual([("a.b", 1), ("sensor.*", 0)], sorted((s["filter"], s["qos"]) for s in listener["subscriptions"]))
+        self.assertEqual(["do.that", "do.this"], sorted(c["name"] for c in worker["capabilities"]))
+        self.assertEqual(("python/1", "active", bytes(16)), (listener["software"], listener["state"], listener["instance"]))
+        self.assertEqual("bridge" if self.kind == "own_process" else "broker", listener["bridge"])
+        self.assertTrue(listener["peer"].startswith("ipc"), listener)
+        self.assertLess(listener["heard_ms_ago"], 20_000)
+        self.assertGreater(listener["since_unix_ns"], 1 << 60)
+
+    def names(self, **request):
+        return [a["agent"] for a in self.ask(op="agents", **request)["agents"]]
+
+    def test_agents_are_found_by_name_by_topic_and_by_capability(self):
+        self.agent(self.bus, "one").subscribe("sensor.*")
+        self.agent(self.bus, "two").subscribe(">")
+        self.provider("three", "do.this")
+        self.assertEqual(["two"], self.names(agent="two"))
+        self.assertEqual([], self.names(agent="nobody"))
+        self.assertEqual(["one", "two"], self.names(topic="sensor.x"))
+        self.assertEqual(["two"], self.names(topic="elsewhere"))
+        self.assertEqual(["three"], self.names(capability="do.this"))
+
+    def test_an_agent_that_leaves_is_not_listed_any_more(self):
+        with self.bus.agent("fleeting"):
+            self.assertEqual(["fleeting"], wait_until(lambda: self.names(agent="fleeting"), "the agent"))
+        wait_until(lambda: not self.names(agent="fleeting"), "the end of the agent")
+
+    def test_lists_come_in_parts(self):
+        for number in range(5):
+            self.provider(f"agent-{number}", f"cap.{number}")
+        first = self.ask(op="agents", limit=2)
+        self.assertEqual((["agent-0", "agent-1"], True), ([a["agent"] for a in first["agents"]], first["more"]))
+        rest = self.ask(op="agents", limit=10, after="agent-1")
+        self.assertEqual((["agent-2", "agent-3", "agent-4"], False), ([a["agent"] for a in rest["agents"]], rest["more"]))
+        caps = self.ask(op="capabilities", limit=3, after="cap.0")
+        self.assertEqual(["cap.1", "cap.2", "cap.3"], [c["name"] for c in caps["capabilities"]])
+
+    def test_capabilities_are_listed_with_their_providers(self):
+        self.provider("x", "do.this")
+        self.provider("y", "do.this", "other")
+        self.provider("z", "do.this", version="2")
+        one, two = self.ask(op="capabilities", name="do.this")["capabilities"]
+        self.assertEqual(("1", ["x", "y"]), (one["version"], [p["agent"] for p in one["providers"]]))
+        self.assertEqual(("2", ["z"]), (two["version"], [p["agent"] for p in two["providers"]]))
+        self.assertEqual(("plain", "about do.this"), (one["kind"], one["description"]))
+        self.assertEqual(3, len(self.ask(op="capabilities")["capabilities"]))
+
+    def test_topics_are_listed_with_their_counts(self):
+        listener = self.agent(self.bus, "listener").subscribe("sensor.a")
+        for topic, count in (("sensor.a", 3), ("sensor.b", 2), ("else", 5)):
+            for _ in range(count):
+                listener.publish(topic, b"x")
+        listener.wait_events(3)
+
+        def topics():
+            found = self.ask(op="topics", filter="sensor.*")["topics"]
+            return found if len(found) == 2 and found[1]["published"] == 2 else None
+        found = wait_until(topics, "both topics")
+        self.assertEqual([("sensor.a", 3, 3, 1), ("sensor.b", 2, 0, 0)],
+                         [(t["topic"], t["published"], t["delivered"], t["subscriptions"]) for t in found])
+
+
+@in_both_homes
+class Invoke(Control):
+    def test_a_call_reaches_its_provider_and_is_answered(self):
+        provider = self.provider("worker", "do.this")
+        with control.Asker(self.bus.control_path) as asker:
+            asker.send(op="invoke", capability="do.this", payload=b"question")
+            call_id, envelope = self.work(provider)
+            self.assertEqual((b"question", "control"), (envelope[15], envelope[5]))
+            provider.send(wire.RESULT, call_id, 0, "", "", b"answer")
+            answer = asker.receive()
+        self.assertEqual((0, "ok", b"answer"), (answer["status"], answer["outcome_name"], answer["payload"]))
+        actions = self.bus.stats()["actions"]
+        self.assertEqual((1, 1, 0), (actions["invoked"], actions["outcomes"]["ok"], actions["pending"]))
+
+    def test_a_call_that_nobody_answers_ends_at_its_deadline(self):
+        self.provider("worker", "do.this")
+        answer = self.ask(op="invoke", capability="do.this", deadline_ms=50)
+        self.assertEqual(("timeout", "deadline_exceeded"), (answer["outcome_name"], answer["code"]))
+
+    def test_when_the_one_who_asked_goes_away_the_call_is_cancelled(self):
+        provider = self.provider("worker", "do.this")
+        with control.Asker(self.bus.control_path) as asker:
+            asker.send(op="invoke", capability="do.this")
+            call_id, _ = self.work(provider)
+        cancel = provider.wait(lambda: next((f for f in provider.others if f[0] == wire.CANCEL), None), "the cancel")
+        self.assertEqual(call_id, cancel[1])
+        wait_until(lambda: self.bus.stats()["actions"]["pending"] == 0, "the end of the call")
+
+    def test_a_provider_that_is_killed_fails_the_call_at_once(self):
+        with self.bus.agent("worker") as provider, control.Asker(self.bus.control_path) as asker:
+            provider.request(wire.PROVIDE, name="do.this")
+            asker.send(op="invoke", capability="do.this")
+            self.work(provider)
+            provider.close()
+            answer = asker.receive()
+        self.assertEqual(("error", "provider_gone"), (answer["outcome_name"], answer["code"]))
+
+    def test_two_who_ask_with_the_same_id_get_the_same_result(self):
+        provider = self.provider("worker", "do.this")
+        with control.Asker(self.bus.control_path) as one, control.Asker(self.bus.control_path) as two:
+            one.send(op="invoke", capability="do.this", call_id=b"same")
+            call_id, _ = self.work(provider)
+            two.send(op="invoke", capability="do.this", call_id=b"same")
+            wait_until(lambda: self.bus.stats()["actions"]["joined"] == 1, "the second to join")
+            provider.send(wire.RESULT, call_id, 0, "", "", b"once")
+            self.assertEqual([b"once", b"once"], [one.receive()["payload"], two.receive()["payload"]])
+
+    def test_an_agent_calls_another_whatever_the_home(self):
+        provider, caller = self.provider("worker", "do.this"), self.agent(self.bus, "caller")
+        envelope = wire.envelope("do.this", b"question", "caller")
+        body = wire.pack([wire.CALL, b"id", "do.this", "", 5000, 0, 0])
+        frame = bytes([body[0] + 1]) + body[1:] + envelope
+        caller.link.send(len(frame).to_bytes(4, "big") + frame)
+        call_id, received = self.work(provider)
+        self.assertEqual(b"question", received[15])
+        provider.send(wire.RESULT, call_id, 0, "", "", b"answer")
+        result = caller.wait(lambda: next((f for f in caller.others if f[0] == wire.RESULT), None), "the result")
+        self.assertEqual((b"id", 0, b"answer"), (result[1], result[2], result[5]))
+
+    def test_bad_requests_are_answered_with_what_is_wrong(self):
+        for request, status in (({}, wire.EINVAL), ({"capability": "a", "call_id": bytes(65)}, wire.ETOOBIG),
+                                ({"capability": "a", "payload": 7}, wire.EMALFORMED),
+                                ({"capability": "a", "headers": {"k": 1}}, wire.EMALFORMED),
+                                ({"capability": "a", "headers": {str(n): "" for n in range(200)}}, wire.ETOOBIG),
+                                ({"capability": "a", "payload": bytes((1 << 20) + 1)}, wire.ETOOBIG),
+                                ({"capability": "t" * 300}, wire.ETOOBIG)):
+            answer = self.ask(op="invoke", **request)
+            self.assertEqual(status, answer["status"], answer)
+            self.assertTrue(answer["text"])
+
+
+if __name__ == "__main__":
+    unittest.main()

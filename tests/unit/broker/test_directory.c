@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "broker/directory.h"
+#include "tests/unit/broker/bus_fixture.h"
+
+enum { HEARTBEAT = 100, NEWS_MAX = 8 };
+
+typedef struct news {
+    char type[40], sender[40], content_type[40];
+    json_t *payload;
+    bool sampled, has_context;
+} news;
+
+typedef struct fixture {
+    eventbus *bus;
+    eventbus_subscriber *reader;
+    directory *agents;
+    size_t count;
+    news got[NEWS_MAX];
+} fixture;
+
+static void copy(char out[40], loom_str text)
+{
+    snprintf(out, 40, "%.*s", (int)text.len, text.data);
+}
+
+static void deliver(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued)
+{
+    fixture *f = user;
+    (void)subscription;
+    (void)tag;
+    (void)queued;
+    assert_in_range(f->count, 0, NEWS_MAX - 1);
+    news *n = &f->got[f->count++];
+    const loom_bytes payload = envelope_view_bytes(view, ENV_PAYLOAD);
+    loom_trace_context hop;
+    json_decref(n->payload);
+    n->payload = json_loadb((const char *)payload.data, payload.len, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(n->payload);
+    assert_str("system.agents", envelope_view_str(view, ENV_TOPIC));
+    copy(n->type, envelope_view_str(view, ENV_TYPE));
+    copy(n->sender, envelope_view_str(view, ENV_SENDER));
+    copy(n->content_type, envelope_view_str(view, ENV_CONTENT_TYPE));
+    n->has_context = envelope_view_context(view, &hop);
+    n->sampled = (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
+}
+
+static int open_directory(void **state)
+{
+    static const eventbus_sink sink = {deliver};
+    fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    assert_status(LOOM_OK, eventbus_create(&f->bus, NULL));
+    assert_status(LOOM_OK, eventbus_subscriber_open(f->bus, &f->reader, &sink, f, STR("reader")));
+    assert_status(LOOM_OK, eventbus_subscribe(f->reader, 1, &(eventbus_subscription_options){.filter = STR("system.agents")}));
+    eventbus_grant(f->reader, UNLIMITED);
+    assert_status(LOOM_OK, directory_create(&f->agents, f->bus));
+    directory_set_time(f->agents, 1000);
+    *state = f;
+    return 0;
+}
+
+static int close_directory(void **state)
+{
+    fixture *f = *state;
+    directory_destroy(f->agents);
+    eventbus_subscriber_close(f->reader);
+    eventbus_destroy(f->bus);
+    for (size_t i = 0; i < NEWS_MAX; i++) {
+        json_decref(f->got[i].payload);
+    }
+    free(f);
+    return 0;
+}
+
+static directory_entry *enter(directory *d, const char *agent, uint32_t heartbeat_ms)
+{
+    directory_entry *entry;
+    assert_status(LOOM_OK, directory_enter(d, &entry, &(directory_about){.agent = str_of(agent), .heartbeat_ms = heartbeat_ms},
+                                           NULL, NULL));
+    return entry;
+}
+
+static directory_state state_of(const directory *d, const char *agent)
+{
+    directory_info info;
+    assert_true(directory_find(d, str_of(agent), &info));
+    return info.state;
+}
+
+static void pass_to(directory *d, uint64_t now_ms)
+{
+    directory_set_time(d, now_ms);
+    directory_expire(d);
+}
+
+static const char *text_of(const news *n, const char *key)
+{
+    const char *text = json_string_value(json_object_get(n->payload, key));
+    assert_non_null(text);
+    return text;
+}
+
+static void an_agent_is_found_as_it_was_entered(void **state)
+{
+    fixture *f = *state;
+    static const uint8_t instance[16] = {0xab, 1, 2};
+    char software[] = "libloom/0.1.0";
+    directory_entry *entry;
+    directory_info info;
+    const uint64_t before = (uint64_t)time(NULL);
+    assert_false(directory_find(f->agents, STR("a"), &info));
+    assert_status(LOOM_OK, directory_enter(f->agents, &entry, &(directory_about){
+        .agent = STR("a"), .bridge = STR("bridge-1"), .software = str_of(software), .peer = STR("ipc:12"),
+        .instance = BYTES(instance), .heartbeat_ms = HEARTBEAT}, NULL, NULL));
+    memset(software, 'x', sizeof software - 1); /* it was copied */
+    directory_set_time(f->agents, 1020);
+    assert_true(directory_find(f->agents, STR("a"), &info));
+    assert_str("a", info.about.agent);
+    assert_str("bridge-1", info.about.bridge);
+    assert_str("libloom/0.1.0", info.about.software);
+    assert_str("ipc:12", info.about.peer);
+    assert_int_equal(16, info.about.instance.len);
+    assert_memory_equal(instance, info.about.instance.data, 16);
+    assert_int_equal(HEARTBEAT, info.about.heartbeat_ms);
+    assert_int_equal(20, info.heard_ms_ago);
+    assert_int_equal(DIRECTORY_ACTIVE, info.state);
+    assert_in_range(info.since_unix_ns / 1000000000u, before, (uint64_t)time(NULL));
+    directory_leave(f->agents, entry, LOOM_OK);
+    assert_false(directory_find(f->agents, STR("a"), &info));
+}
+
+static void coming_and_going_is_told_on_the_bus(void **state)
+{
+    fixture *f = *state;
+    static const uint8_t instance[16] = {0xab, 0xcd};
+    directory_entry *entry;
+    assert_status(LOOM_OK, directory_enter(f->agents, &entry, &(directory_about){
+        .agent = STR("a\"\\\x01\n"), .bridge = STR("bridge-1"), .software = STR("bad \xff utf-8"), .instance = BYTES(instance)},
+        NULL, NULL));
+    directory_leave(f->agents, entry, LOOM_EREPLACED);
+    assert_int_equal(2, f->count);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal("loom-broker", f->got[i].sender);
+        assert_string_equal("application/json", f->got[i].content_type);
+        assert_string_equal("a\"\\\x01\n", text_of(&f->got[i], "agent"));
+        assert_string_equal("bridge-1", text_of(&f->got[i], "bridge"));
+        assert_string_equal("abcd0000000000000000000000000000", text_of(&f->got[i], "instance"));
+        assert_string_equal("bad \xef\xbf\xbd utf-8", text_of(&f->got[i], "software"));
+        assert_int_equal(1, json_integer_value(json_object_get(f->got[i].payload, "session")));
+    }
+    assert_string_equal("agent.registered", f->got[0].type);
+    assert_null(json_object_get(f->got[0].payload, "reason"));
+    assert_string_equal("agent.unregistered", f->got[1].type);
+    assert_string_equal("replaced by a newer session of the same agent", text_of(&f->got[1], "reason"));
+    directory_leave(f->agents, enter(f->agents, "b", 0), LOOM_OK);
+    assert_string_equal("goodbye", text_of(&f->got[3], "reason"));
+    assert_string_equal("", text_of(&f->got[3], "instance"));
+    assert_int_equal(2, json_integer_value(json_object_get(f->got[3].payload, "session")));
+}
+
+static void the_news_makes_no_traces(void **state)
+{
+    fixture *f = *state;
+    directory_leave(f->agents, enter(f->agents, "a", 0), LOOM_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(f->got[i].has_context); /* without one, it could become the root of a trace */
+        assert_false(f->got[i].sampled);
+    }
+}
+
+static void the_longest_texts_fit_into_the_news(void **state)
+{
+    fixture *f = *state;
+    char agent[LOOM_AGENT_ID_MAX], text[1000];
+    directory_entry *entry;
+    directory_info info;
+    memset(agent, 1, sizeof agent); /* six characters of JSON each */
+    memset(text, 2, sizeof text);
+    const loom_str long_text = {text, sizeof text};
+    assert_status(LOOM_OK, directory_enter(f->agents, &entry, &(directory_about){
+        .agent = {agent, sizeof agent}, .bridge = long_text, .software = long_text, .peer = long_text}, NULL, NULL));
+    assert_int_equal(1, f->count);
+    assert_int_equal(DIRECTORY_TEXT_MAX, strlen(text_of(&f->got[0], "bridge")));
+    assert_true(directory_find(f->agents, (loom_str){agent, sizeof agent}, &info));
+    assert_int_equal(DIRECTORY_TEXT_MAX, info.about.peer.len);
+    directory_leave(f->agents, entry, LOOM_OK);
+}
+
+static void a_text_is_cut_between_characters(void **state)
+{
+    fixture *f = *state;
+    char text[300];
+    directory_entry *entry;
+    directory_info info;
+    for (size_t i = 0; i < sizeof text; i += 2) {
+        memcpy(text + i, "\xc3\xa4", 2);
+    }
+    assert_status(LOOM_OK, directory_enter(f->agents, &entry, &(directory_about){
+        .agent = STR("a"), .software = {text, sizeof text}}, NULL, NULL));
+    assert_true(directory_find(f->agents, STR("a"), &info));
+    assert_int_equal(DIRECTORY_TEXT_MAX - 1, info.about.software.len);
+    directory_leave(f->agents, entry, LOOM_OK);
+}
+
+static void what_is_not_of_its_size_is_refused(void **state)
+{
+    fixture *f = *state;
+    static const char long_id[LOOM_AGENT_ID_MAX + 1] = {'x'};
+    static const uint8_t instance[15];
+    directory_entry *entry;
+    assert_status(LOOM_EINVAL, directory_enter(f->agents, &entry, &(directory_about){.agent = {NULL, 0}}, NULL, NULL));
+    assert_status(LOOM_EINVAL, directory_enter(f->agents, &entry, &(directory_about){.agent = {long_id, sizeof long_id}}, NULL, NULL));
+    assert_status(LOOM_EINVAL, directory_enter(f->agents, &entry, &(directory_about){
+        .agent = STR("a"), .instance = BYTES(instance)}, NULL, NULL));
+    assert_null(entry);
+    assert_int_equal(0, f->count);
+    directory_leave(f->agents, NULL, LOOM_OK);
+}
+
+/* ---- time ---- */
+
+static void an_agent_that_is_not_heard_passes_from_state_to_state(void **state)
+{
+    fixture *f = *state;
+    directory_entry *entry = enter(f->agents, "a", HEARTBEAT);
+    pass_to(f->agents, 1000 + HEARTBEAT + HEARTBEAT / 2 - 1);
+    assert_int_equal(DIRECTORY_ACTIVE, state_of(f->agents, "a"));
+    assert_int_equal(1150, directory_next_deadline_ms(f->agents));
+    pass_to(f->agents, 1150);
+    assert_int_equal(DIRECTORY_SILENT, state_of(f->agents, "a"));
+    assert_int_equal(1300, directory_next_deadline_ms(f->agents));
+    pass_to(f->agents, 1300);
+    assert_int_equal(DIRECTORY_EXPIRED, state_of(f->agents, "a"));
+    pass_to(f->agents, 1500);
+    assert_int_equal(DIRECTORY_EXPIRED, state_of(f->agents, "a"));
+    assert_int_equal(UINT64_MAX, directory_next_deadline_ms(f->agents));
+    directory_leave(f->agents, entry, LOOM_EEXPIRED);
+    const directory_stats stats = directory_get_stats(f->agents);
+    assert_int_equal(0, stats.agents);
+    assert_int_equal(1, stats.registered);
+    assert_int_equal(1, stats.unregistered);
+    assert_int_equal(1, stats.expired);
+    assert_string_equal("active", directory_state_name(DIRECTORY_ACTIVE));
+    assert_string_equal("silent", directory_state_name(DIRECTORY_SILENT));
+    assert_string_equal("expired", directory_state_name(DIRECTORY_EXPIRED));
+    assert_string_equal("?", directory_state_name((directory_state)9));
+}
+
+static void one_look_after_a_long_time_passes_all_states(void **state)
+{
+    fixture *f = *state;
+    directory_entry *entry = enter(f->agents, "a", HEARTBEAT);
+    pass_to(f->agents, 1350);
+    assert_int_equal(DIRECTORY_EXPIRED, state_of(f->agents, "a"));
+    directory_leave(f->agents, entry, LOOM_OK);
+}
+
+static void an_agent_that_is_heard_again_is_active_from_any_state(void **state)
+{
+    fixture *f = *state;
+    directory_entry *entry = enter(f->agents, "a", HEARTBEAT);
+    static const uint64_t silences[] = {160, 310, 510};
+    uint64_t now_ms = 1000;
+    for (size_t i = 0; i < sizeof silences / sizeof *silences; i++) {
+        now_ms += silences[i];
+        pass_to(f->agents, now_ms);
+        assert_int_not_equal(DIRECTORY_ACTIVE, state_of(f->agents, "a"));
+        directory_heard(entry, 0);
+        assert_int_equal(DIRECTORY_ACTIVE, state_of(f->agents, "a"));
+        assert_int_equal(now_ms + 150, directory_next_deadline_ms(f->agents));
+    }
+    directory_leave(f->agents, entry, LOOM_OK);
+}
+
+static void hearing_an_active_agent_leaves_its_deadline_to_be_looked_at_later(void **state)
+{
+    fixture *f = *state;
+    directory_entry *entry = enter(f->agents, "a", HEARTBEAT);
+    directory_set_time(f->agents, 1140);
+    directory_heard(entry, 20);
+    assert_int_equal(1150, directory_next_deadline_ms(f->agents));
+    pass_to(f->agents, 1150);
+    assert_int_equal(DIRECTORY_ACTIVE, state_of(f->agents, "a"));
+    assert_int_equal(1120 + 150, directory_next_deadline_ms(f->agents));
+    directory_heard(entry, 100); /* older than what is known */
+    directory_info info;
+    assert_true(directory_find(f->agents, STR("a"), &info));
+    assert_int_equal(30, info.heard_ms_ago);
+    directory_leave(f->agents, entry, LOOM_OK);
+}
+
+static void an_agent_without_a_heartbeat_stays_active(void **state)
+{
+    fixture *f = *state;
+    directory_entry *entry = enter(f->agents, "a", 0);
+    assert_int_equal(UINT64_MAX, directory_next_deadline_ms(f->agents));
+    pass_to(f->agents, UINT64_MAX / 2);
+    assert_int_equal(DIRECTORY_ACTIVE, state_of(f->agents, "a"));
+    directory_leave(f->agents, entry, LOOM_OK);
+}
+
+static void count_expired(void *user)
+{
+    ++*(int *)user;
+}
+
+static void an_entry_that_nobody_ends_is_told_of_once_for_each_silence(void **state)
+{
+    fixture *f = *state;
+    directory_entry *entry;
+    int told = 0;
+    assert_status(LOOM_OK, directory_enter(f->agents, &entry, &(directory_about){.agent = STR("a"), .heartbeat_ms = HEARTBEAT},
+                                           count_expired, &told));
+    pass_to(f->agents, 1499);
+    assert_int_equal(0, told);
+    pass_to(f->agents, 1500);
+    pass_to(f->agents, 5000);
+    assert_int_equal(1, told);
+    directory_heard(entry, 0);
+    pass_to(f->agents, 5500);
+    assert_int_equal(2, told);
+    directory_leave(f->agents, entry, LOOM_OK);
+}
+
+typedef struct leaver {
+    directory *agents;
+    directory_entry *entry;
+} leaver;
+
+static void leave_when_expired(void *user)
+{
+    leaver *l = user;
+    directory_leave(l->agents, l->entry, LOOM_EEXPIRED);
+}
+
+static void entries_may_leave_when_they_are_told_of(void **state)
+{
+    fixture *f = *state;
+    leaver leavers[3];
+    for (size_t i = 0; i < 3; i++) {
+        leavers[i].agents = f->agents;
+        assert_status(LOOM_OK, directory_enter(f->agents, &leavers[i].entry, &(directory_about){
+            .agent = STR("a"), .heartbeat_ms = HEARTBEAT}, leave_when_expired, &leavers[i]));
+    }
+    pass_to(f->agents, 2000);
+    assert_int_equal(0, directory_get_stats(f->agents).agents);
+    assert_int_equal(3, directory_get_stats(f->agents).expired);
+    assert_int_equal(6, f->count);
+}
+
+/* ---- order ---- */
+
+typedef struct order {
+    size_t count, limit;
+    char last[LOOM_AGENT_ID_MAX + 1];
+    uint64_t last_session;
+} order;
+
+static bool check_order(void *user, const directory_info *info)
+{
+    order *o = user;
+    char agent[LOOM_AGENT_ID_MAX + 1] = "";
+    memcpy(agent, info->about.agent.data, info->about.agent.len);
+    const int way = strcmp(o->last, agent);
+    assert_true(way < 0 || (way == 0 && o->last_session < info->session));
+    strcpy(o->last, agent);
+    o->last_session = info->session;
+    return ++o->count < o->limit;
+}
+
+static void agents_are_visited_in_order_of_their_ids(void **state)
+{
+    fixture *f = *state;
+    directory *d;
+    directory_entry *entries[1000];
+    char agent[20];
+    (void)f;
+    assert_status(LOOM_OK, directory_create(&d, NULL)); /* without events */
+    uint32_t seed = 7;
+    for (size_t i = 0; i < 1000; i++) {
+        seed = seed * 1103515245u + 12345u;
+        snprintf(agent, sizeof agent, "agent-%u", (seed >> 16) % 300); /* several of each */
+        entries[i] = enter(d, agent, i % 2 == 0 ? HEARTBEAT : 0);
+    }
+    order all = {.limit = SIZE_MAX}, some = {.limit = 5};
+    directory_visit(d, check_order, &all);
+    assert_int_equal(1000, all.count);
+    directory_visit(d, check_order, &some);
+    assert_int_equal(5, some.count);
+    for (size_t i = 0; i < 1000; i++) {
+        directory_leave(d, entries[(i * 7) % 1000], LOOM_OK);
+        order left = {.limit = SIZE_MAX};
+        if (i % 50 == 0) {
+            directory_visit(d, check_order, &left);
+            assert_int_equal(999 - i, left.count);
+        }
+    }
+    assert_int_equal(UINT64_MAX, directory_next_deadline_ms(d));
+    directory_destroy(d);
+}
+
+static void the_first_of_several_ports_of_an_agent_is_found(void **state)
+{
+    fixture *f = *state;
+    directory_info info;
+    directory_entry *first = enter(f->agents, "twin", 0), *prefix = enter(f->agents, "tw", 0), *second = enter(f->agents, "twin", 0);
+    assert_true(directory_find(f->agents, STR("twin"), &info));
+    assert_int_equal(1, info.session);
+    directory_leave(f->agents, first, LOOM_OK);
+    assert_true(directory_find(f->agents, STR("twin"), &info));
+    assert_int_equal(3, info.session);
+    assert_true(directory_find(f->agents, STR("tw"), &info));
+    assert_int_equal(2, info.session);
+    assert_false(directory_find(f->agents, STR("t"), &info));
+    assert_false(directory_find(f->agents, STR("twins"), &info));
+    assert_false(directory_find(f->agents, (loom_str){NULL, 0}, &info));
+    directory_leave(f->agents, prefix, LOOM_OK);
+    directory_leave(f->agents, second, LOOM_OK);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_directory, close_directory)
+    const struct CMUnitTest tests[] = {
+        TEST(an_agent_is_found_as_it_was_entered),
+        TEST(coming_and_going_is_told_on_the_bus),
+        TEST(the_news_makes_no_traces),
+        TEST(the_longest_texts_fit_into_the_news),
+        TEST(a_text_is_cut_between_characters),
+        TEST(what_is_not_of_its_size_is_refused),
+        TEST(an_agent_that_is_not_heard_passes_from_state_to_state),
+        TEST(one_look_after_a_long_time_passes_all_states),
+        TEST(an_agent_that_is_heard_again_is_active_from_any_state),
+        TEST(hearing_an_active_agent_leaves_its_deadline_to_be_looked_at_later),
+        TEST(an_agent_without_a_heartbeat_stays_active),
+        TEST(an_entry_that_nobody_ends_is_told_of_once_for_each_silence),
+        TEST(entries_may_leave_when_they_are_told_of),
+        TEST(agents_are_visited_in_order_of_their_ids),
+        TEST(the_first_of_several_ports_of_an_agent_is_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/bench/otlp_count.h"
+
+#include <stdbool.h>
+
+/* Field numbers on the way down: resource_spans, scope_spans, spans. */
+static const uint64_t path[] = {1, 2, 2};
+
+enum { DEPTH = sizeof path / sizeof path[0], WIRE_VARINT = 0, WIRE_I64 = 1, WIRE_LEN = 2, WIRE_I32 = 5 };
+
+static bool varint(const uint8_t **at, const uint8_t *end, uint64_t *out)
+{
+    *out = 0;
+    for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
+        const uint8_t byte = *(*at)++;
+        *out |= (uint64_t)(byte & 0x7f) << shift;
+        if ((byte & 0x80) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t count_at(const uint8_t *at, const uint8_t *end, unsigned depth)
+{
+    uint64_t found = 0, tag, len, value;
+    while (at < end && varint(&at, end, &tag)) {
+        switch (tag & 7) {
+        case WIRE_VARINT:
+            len = 0;
+            if (!varint(&at, end, &value)) {
+                return found;
+            }
+            break;
+        case WIRE_I64:
+            len = 8;
+            break;
+        case WIRE_I32:
+            len = 4;
+            break;
+        case WIRE_LEN:
+            if (!varint(&at, end, &len)) {
+                return found;
+            }
+            break;
+        default:
+            return found;
+        }
+        if (len > (uint64_t)(end - at)) {
+            return found;
+        }
+        if ((tag & 7) == WIRE_LEN && tag >> 3 == path[depth]) {
+            found += depth + 1 == DEPTH ? 1 : count_at(at, at + len, depth + 1);
+        }
+        at += len;
+    }
+    return found;
+}
+
+uint64_t otlp_span_count(const uint8_t *data, size_t size)
+{
+    return count_at(data, data + size, 0);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one round is about: the shape of the traffic, and how the contender is set up for it. */
+#ifndef LOOM_BENCH_SETUP_H
+#define LOOM_BENCH_SETUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    BENCH_SIZE_MIN = 16, /* bytes: a sequence number and a time */
+    BENCH_SIZE_MAX = 1024 * 1024,
+    BENCH_PRODUCERS_MAX = 16,
+    BENCH_CONSUMERS_MAX = 32,
+    BENCH_FILTERS_MAX = 1000000,
+    BENCH_AGENTS_MAX = 4096
+};
+
+typedef enum bench_bridge { BRIDGE_BROKER, BRIDGE_PROCESS, BRIDGE_COUNT } bench_bridge;
+typedef enum bench_transport { TRANSPORT_IPC, TRANSPORT_TCP, TRANSPORT_COUNT } bench_transport;
+/* DOWN: like ON, and nobody listens where the spans go. */
+typedef enum bench_tracing {
+    TRACING_OFF,
+    TRACING_UNSAMPLED,
+    TRACING_PERCENT,
+    TRACING_ON,
+    TRACING_DOWN,
+    TRACING_COUNT
+} bench_tracing;
+
+/* Loom's requests: events with a reply_to, or actions. */
+typedef enum bench_api { API_EVENT, API_ACTION, API_COUNT } bench_api;
+/* Of processes on processors. FREE: as the kernel likes. APART: clients on one, servers on another, so that every hop
+ * crosses over. TOGETHER: all on one. */
+typedef enum bench_placement { PLACEMENT_FREE, PLACEMENT_APART, PLACEMENT_TOGETHER, PLACEMENT_COUNT } bench_placement;
+
+/* How many of each; what a scenario has no use for is 0. */
+typedef struct bench_shape {
+    unsigned producers, consumers;
+    unsigned filters; /* subscriptions held at once */
+    unsigned agents;  /* idle sessions */
+} bench_shape;
+
+typedef struct bench_setup {
+    bench_shape shape;
+    size_t size;         /* payload bytes */
+    bench_bridge bridge; /* these three: Loom's */
+    bench_transport transport;
+    bench_tracing tracing;
+    bench_api api;
+    bench_placement placement;
+    double seconds;        /* of one timed window */
+    double warm_up;        /* seconds before it */
+    unsigned latency_rate; /* deliveries a second, all consumers together, while latency is measured */
+    unsigned window;       /* messages on their way at once, for a peer that would drop them */
+    unsigned stopped;      /* so many of the consumers are stopped while latency is measured */
+    unsigned queue;        /* Loom: realtime queues and credit of so many messages; 0: what an agent gets unasked */
+    bool paced;            /* at latency_rate only, not as fast as it goes */
+    bool requests;         /* the servers are for requests and answers */
+} bench_setup;
+
+/* Words of the command line and of the results; each list ends with NULL. */
+extern const char *const bench_bridge_names[];
+extern const char *const bench_transport_names[];
+extern const char *const bench_tracing_names[];
+extern const char *const bench_api_names[];
+extern const char *const bench_placement_names[];
+
+/* "1→4", "1000 filters", "1000 sessions"; empty for one producer and one consumer. */
+void bench_shape_title(const bench_shape *shape, char out[32]);
+/* "128 B", "16 KiB". */
+void bench_size_title(size_t size, char out[16]);
+
+/* Messages a second that each producer sends while latency is measured: fewer where they are large, so that it is never
+ * the machine's memory that is measured. */
+double bench_setup_pace(const bench_setup *setup);
+/* Messages that each producer may have on their way, for a peer that drops; most is the peer's own limit, 0: none. */
+uint64_t bench_setup_window(const bench_setup *setup, unsigned most);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The consumer's process: counts, checks the order, and takes the time of what says when it left. */
+#include <string.h>
+
+#include "tools/bench/traffic.h"
+
+typedef struct consumer {
+    shared_consumer *counts;
+    bool bad_message_told;
+    size_t size;
+    unsigned producers;
+} consumer;
+
+static void complain_once(consumer *c, size_t size)
+{
+    if (!c->bad_message_told) {
+        bench_complain("a message of %zu bytes arrived with %zu, or is not one of ours", c->size, size);
+        c->bad_message_told = true;
+    }
+}
+
+/* Nobody else writes these. */
+static void add_one(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static void on_message(void *user, const uint8_t *data, size_t size)
+{
+    consumer *c = user;
+    shared_consumer *s = c->counts;
+    traffic_head head = {0};
+    if (size >= sizeof head) {
+        memcpy(&head, data, sizeof head);
+    }
+    const uint64_t producer = head.stamp >> TRAFFIC_NUMBER_BITS, number = head.stamp & TRAFFIC_PROBE;
+    if (size != c->size || producer >= c->producers) {
+        complain_once(c, size);
+        return; /* and so it counts as lost */
+    }
+    if (number == TRAFFIC_PROBE) {
+        atomic_store(&s->probed[producer], 1);
+        return;
+    }
+    if (head.sent_at != 0) {
+        histogram_add(&s->latency_ns, bench_now_ns() - head.sent_at);
+    }
+    if (number < atomic_load_explicit(&s->next[producer], memory_order_relaxed)) {
+        add_one(&s->misordered);
+    } else {
+        atomic_store_explicit(&s->next[producer], number + 1, memory_order_relaxed);
+    }
+    add_one(&s->received);
+}
+
+int traffic_consume(const bench_site *site, const bench_peer *peer)
+{
+    shared_consumer *counts = &site->shared->consumers[site->index];
+    consumer c = {.counts = counts, .size = site->setup->size, .producers = site->setup->shape.producers};
+    void *subscriber = peer->subscriber_open(site, on_message, &c);
+    if (subscriber == NULL) {
+        return 1;
+    }
+    shared_set(&counts->open, 1);
+    const bool ended = shared_wait(&site->shared->phase, PHASE_END, UINT64_MAX / 4);
+    peer->subscriber_close(subscriber);
+    return ended ? 0 : 1;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/loom/event_json.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "envelope/id.h"
+
+static json_t *json_text(loom_str s)
+{
+    json_t *text = json_stringn(s.data != NULL ? s.data : "", s.len);
+    return text != NULL ? text : json_null();
+}
+
+static void set_text(json_t *to, const char *key, loom_str value)
+{
+    if (value.len > 0) {
+        json_object_set_new(to, key, json_text(value));
+    }
+}
+
+void payload_to_json(json_t *to, loom_bytes payload)
+{
+    json_t *text = json_stringn(payload.data != NULL ? (const char *)payload.data : "", payload.len);
+    if (text != NULL) {
+        json_object_set_new(to, "payload", text);
+        return;
+    }
+    size_t size = sodium_base64_ENCODED_LEN(payload.len, sodium_base64_VARIANT_ORIGINAL);
+    char *encoded = malloc(size);
+    if (encoded != NULL) {
+        sodium_bin2base64(encoded, size, payload.data, payload.len, sodium_base64_VARIANT_ORIGINAL);
+        json_object_set_new(to, "payload_base64", json_string(encoded));
+        free(encoded);
+    }
+}
+
+static bool set_header(void *user, loom_header header)
+{
+    if (json_object_setn_new(user, header.key.data, header.key.len, json_text(header.value)) != 0) {
+        json_object_set_new(user, "?", json_text(header.value)); /* no UTF-8 */
+    }
+    return true;
+}
+
+json_t *event_to_json(const loom_envelope *event)
+{
+    char id[LOOM_UUID_TEXT_SIZE], buf[LOOM_UUID_TEXT_SIZE], trace_id[LOOM_TRACE_ID_HEX_SIZE] = "-";
+    loom_trace_context ctx;
+    json_t *all = json_object();
+    if (loom_envelope_extract(event, &ctx)) {
+        loom_trace_id_to_hex(trace_id, ctx.trace_id);
+    }
+    loom_envelope_id_text(event, id);
+    set_text(all, "topic", loom_envelope_topic(event));
+    set_text(all, "type", loom_envelope_type(event));
+    set_text(all, "id", (loom_str){id, sizeof id - 1});
+    set_text(all, "sender", loom_envelope_sender(event));
+    json_object_set_new(all, "timestamp_unix_ns", json_integer((json_int_t)loom_envelope_timestamp_unix_ns(event)));
+    set_text(all, "thread_id", loom_envelope_thread_id(event, buf));
+    set_text(all, "correlation_id", loom_envelope_correlation_id(event, buf));
+    set_text(all, "content_type", loom_envelope_content_type(event));
+    set_text(all, "trace_id", (loom_str){trace_id, strlen(trace_id)});
+    json_object_set_new(all, "ttl", json_integer(loom_envelope_ttl(event)));
+    json_t *headers = json_object();
+    loom_envelope_headers(event, set_header, headers);
+    if (json_object_size(headers) > 0) {
+        json_object_set(all, "headers", headers);
+    }
+    json_decref(headers);
+    payload_to_json(all, loom_envelope_payload(event));
+    return all;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events as JSON objects, for --json. */
+#ifndef LOOM_TOOLS_EVENT_JSON_H
+#define LOOM_TOOLS_EVENT_JSON_H
+
+#include <jansson.h>
+#include <loom/envelope.h>
+
+/* The caller owns it. */
+json_t *event_to_json(const loom_envelope *event);
+/* "payload" with the text, or what is no text as "payload_base64". */
+void payload_to_json(json_t *to, loom_bytes payload);
+
+#endif

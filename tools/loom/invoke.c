@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loom invoke: calls a capability and prints its result. */
+#include <loom/action.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "envelope/id.h"
+#include "tools/loom/bus_client.h"
+#include "tools/loom/event_json.h"
+#include "tools/loom/message_options.h"
+#include "tools/loom/text.h"
+#include "tools/loom/verbs.h"
+
+static const option_spec specs[] = {
+    OPTIONS_PAYLOAD,
+    {.name = "version", .kind = OPTION_VALUE, .value = "VERSION", .group = "Call", .help = "Exactly this version; without it the highest"},
+    {.name = "deadline", .letter = 'd', .kind = OPTION_VALUE, .value = "TIME", .fallback = "30s", .group = "Call", .help = "How long the whole call may take"},
+    {.name = "idle", .kind = OPTION_VALUE, .value = "TIME", .group = "Call", .help = "How long the provider may be silent"},
+    {.name = "call-id", .kind = OPTION_VALUE, .value = "ID", .group = "Call", .help = "A call of the same id runs once: join it, or get its result again"},
+    {.name = "idempotent", .kind = OPTION_FLAG, .group = "Call", .help = "May be tried on another provider when one dies"},
+    {.name = "stream", .letter = 's', .kind = OPTION_FLAG, .group = "Output", .help = "Take the result in chunks, and print each as it comes; with --json, an object each"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print the outcome as one JSON object"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Print no progress and no trace id"},
+    OPTIONS_BUS,
+    OPTION_HELP,
+};
+
+static const command invoke = {
+    .manual = {.program = "loom invoke",
+               .synopsis = "[OPTION]… CAPABILITY [PAYLOAD]",
+               .summary = "Calls a capability and prints what it answers. Ends with 0 only if the outcome is ok; otherwise the "
+                          "outcome is said on standard error, with the provider's code and text. Progress and the trace id go "
+                          "to standard error, too. With TRACEPARENT in the environment the call joins that trace.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "Examples:\n"
+                          "  loom caps                                     what there is to call\n"
+                          "  loom invoke weather.lookup '{\"city\": \"Oslo\"}'\n"
+                          "  loom invoke report.render --file data.json --deadline 5m > report.pdf\n"
+                          "  loom invoke chat.complete 'Why is the sky blue?' --stream\n"},
+    .operands_max = 2,
+};
+
+static void on_progress(loom_agent *agent, uint64_t number, loom_bytes payload, void *user)
+{
+    (void)agent;
+    (void)number;
+    (void)user;
+    text_put(stderr, (loom_str){(const char *)payload.data, payload.len}, SIZE_MAX);
+    fputc('\n', stderr);
+}
+
+static void print_json(json_t *object)
+{
+    json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(object);
+}
+
+static void on_chunk(loom_agent *agent, uint64_t number, loom_bytes payload, void *user)
+{
+    (void)agent;
+    if (options_is_on(user, "json")) {
+        json_t *chunk = json_pack("{s:I}", "chunk", (json_int_t)number);
+        payload_to_json(chunk, payload);
+        print_json(chunk);
+    } else {
+        message_payload_print(payload);
+    }
+    fflush(stdout);
+}
+
+static bool read_time(const options *o, const char *name, uint32_t *ms, int *exit_code)
+{
+    const char *text = options_value(o, name);
+    uint64_t ns = 0;
+    if (text != NULL && (!text_parse_duration(&ns, text) || ns < 1000000 || ns / 1000000 > 3600000)) {
+        *exit_code = command_misuse(&invoke, "--%s wants a time from 1ms to 1h, not \"%s\"", name, text);
+        return false;
+    }
+    *ms = (uint32_t)(ns / 1000000);
+    return true;
+}
+
+static void print_result(const loom_result *result, const char *trace_id)
+{
+    json_t *all = json_pack("{s:s, s:s}", "outcome", loom_outcome_name(loom_result_outcome(result)), "trace_id", trace_id);
+    if (loom_result_outcome(result) != LOOM_OUTCOME_OK) {
+        json_object_set_new(all, "code", json_string(loom_result_code(result)));
+        json_object_set_new(all, "text", json_string(loom_result_text(result)));
+    }
+    payload_to_json(all, loom_result_payload(result));
+    print_json(all);
+}
+
+static int print_outcome(const options *o, loom_status st, const loom_result *result, const char *trace_id)
+{
+    bool json = options_is_on(o, "json");
+    if (!options_is_on(o, "quiet") && !json) {
+        fprintf(stderr, "trace %s\n", trace_id);
+    }
+    if (result == NULL) {
+        return command_fail(&invoke, "cannot call \"%s\": %s", o->operands[0], loom_status_text(st));
+    }
+    if (json) {
+        print_result(result, trace_id);
+        return st == LOOM_OK ? VERB_OK : VERB_FAILED;
+    }
+    if (st == LOOM_OK) {
+        message_payload_print(loom_result_payload(result));
+        return VERB_OK;
+    }
+    const char *code = loom_result_code(result), *text = loom_result_text(result);
+    const char *hint = loom_result_outcome(result) == LOOM_OUTCOME_NO_RESPONDERS ? "; `loom caps` lists what there is" : "";
+    return command_fail(&invoke, "%s: %s (%s): %s%s", o->operands[0], loom_outcome_name(loom_result_outcome(result)),
+                        code[0] != '\0' ? code : "no code", text[0] != '\0' ? text : "no text", hint);
+}
+
+static int call(const options *o, loom_bytes payload, const loom_invoke_options *with)
+{
+    bus_client client;
+    int exit_code;
+    if (!bus_client_open(&client, &invoke, o, "invoke", &(loom_agent_options){0}, &exit_code)) {
+        return exit_code;
+    }
+    char trace_id[LOOM_TRACE_ID_HEX_SIZE];
+    loom_span *span = message_span_begin(&invoke, client.tracer, "loom invoke");
+    loom_trace_id_to_hex(trace_id, loom_span_context(span)->trace_id);
+    loom_span_set_string(span, "capability", o->operands[0]);
+    loom_result *result = NULL;
+    loom_status st = loom_agent_invoke(client.agent, o->operands[0], payload, with, &result);
+    if (st != LOOM_OK) {
+        loom_span_record_error(span, loom_status_name(st), result != NULL ? loom_result_text(result) : loom_status_text(st));
+    }
+    loom_span_end(span);
+    exit_code = print_outcome(o, st, result, trace_id);
+    loom_result_free(result);
+    if (!bus_client_close(&client)) {
+        exit_code = VERB_FAILED;
+    }
+    return command_finish(&invoke, exit_code);
+}
+
+static int run(const options *o)
+{
+    int exit_code = VERB_FAILED;
+    loom_header headers[MESSAGE_HEADERS_MAX];
+    message_payload payload;
+    const char *id = options_value(o, "call-id");
+    loom_invoke_options with = {.version = options_value(o, "version"),
+                                .idempotent = options_is_on(o, "idempotent"),
+                                .call_id = {(const uint8_t *)id, id != NULL ? strlen(id) : 0},
+                                .content_type = options_value(o, "content-type"),
+                                .headers = headers,
+                                .on_progress = options_is_on(o, "quiet") ? NULL : on_progress,
+                                .on_chunk = options_is_on(o, "stream") ? on_chunk : NULL,
+                                .user = (void *)(uintptr_t)o};
+    if (o->operand_count < 1) {
+        return command_misuse(&invoke, "a capability is needed; `loom caps` lists what there is");
+    }
+    if (!read_time(o, "deadline", &with.deadline_ms, &exit_code) || !read_time(o, "idle", &with.idle_ms, &exit_code) ||
+        !message_headers_read(&invoke, o, headers, &with.header_count, &exit_code) ||
+        !message_payload_read(&invoke, o, true, &payload, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = call(o, (loom_bytes){payload.data, payload.len}, &with);
+    free(payload.data);
+    return exit_code;
+}
+
+int verb_invoke(int argc, char *const argv[])
+{
+    options o;
+    int exit_code;
+    if (!command_start(&invoke, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return exit_code;
+}

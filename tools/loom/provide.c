@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loom provide: a capability made of a command. Calls wait in line for one of a few workers, each of which runs the command
+ * to its end and answers; the agent's own thread only takes calls on. */
+#include <errno.h>
+#include <inttypes.h>
+#include <loom/action.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/loom/bus_client.h"
+#include "tools/loom/command_run.h"
+#include "tools/loom/text.h"
+#include "tools/loom/trace_options.h"
+#include "tools/loom/verbs.h"
+
+enum { ARGUMENTS_MAX = 256, WORKERS_MAX = 64, VARIABLES = 8, SCHEMA_MAX = 16 * 1024 };
+
+static const option_spec specs[] = {
+    {.name = "version", .kind = OPTION_VALUE, .value = "VERSION", .group = "Capability", .help = "Its version, such as 1.2.0"},
+    {.name = "description", .kind = OPTION_VALUE, .value = "TEXT", .group = "Capability", .help = "What it does, for people and models"},
+    {.name = "kind", .kind = OPTION_VALUE, .value = "KIND", .choices = "plain|tool|agent", .group = "Capability", .help = "What it is"},
+    {.name = "input-schema", .kind = OPTION_VALUE, .value = "FILE", .group = "Capability", .help = "JSON Schema of the payload"},
+    {.name = "output-schema", .kind = OPTION_VALUE, .value = "FILE", .group = "Capability", .help = "JSON Schema of the result"},
+    {.name = "parallel", .letter = 'j', .kind = OPTION_VALUE, .value = "N", .fallback = "1", .group = "Running", .help = "Commands that may run at once"},
+    {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Running", .help = "End after so many calls"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "No line a call"},
+    OPTIONS_BUS,
+    OPTION_HELP,
+};
+
+static const command provide = {
+    .manual = {.program = "loom provide",
+               .synopsis = "[OPTION]… CAPABILITY -- COMMAND [ARGUMENT]…",
+               .summary = "Provides a capability until it is interrupted. Each call runs the command with the payload on its "
+                          "standard input; what it prints is the result. Another exit code than 0 is an error of that code "
+                          "(exit_3, signal_9) with the last of its standard error as text. A caller that takes chunks gets the "
+                          "output as it comes. A call that is cancelled or late ends the command.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "The command finds in its environment:\n"
+                          "  TRACEPARENT, TRACESTATE    the call's span: what the command publishes with loom, or traces itself,\n"
+                          "                             is part of the caller's trace\n"
+                          "  LOOM_CAPABILITY, LOOM_CALLER, LOOM_DEADLINE_MS, LOOM_CORRELATION_ID, LOOM_CONTENT_TYPE\n\n"
+                          "Examples:\n"
+                          "  loom provide text.upper -- tr a-z A-Z\n"
+                          "  loom provide host.uptime --kind tool --description 'How long this host is up' -- uptime\n"
+                          "  loom provide thumbnail.make --parallel 4 -- convert - -resize 200x200 png:-\n"},
+    .operands_max = ARGUMENTS_MAX,
+};
+
+typedef struct waiting_call {
+    struct waiting_call *next;
+    loom_action *action;
+} waiting_call;
+
+typedef struct provider {
+    char *const *argv;
+    loom_agent *agent;
+    bool quiet;
+    uint64_t wanted; /* 0: no end */
+    pthread_t workers[WORKERS_MAX];
+    unsigned worker_count;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* guarded by lock: */
+    waiting_call *first, **last;
+    uint64_t done;
+    bool over;
+} provider;
+
+/* ---- one call ---- */
+
+typedef struct job {
+    provider *p;
+    loom_action *action;
+} job;
+
+static bool is_over(provider *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool over = p->over;
+    pthread_mutex_unlock(&p->lock);
+    return over;
+}
+
+static bool has_been_given_up(void *user)
+{
+    const job *j = user;
+    return loom_action_cancelled(j->action) || loom_action_deadline_left_ms(j->action) == 0 || is_over(j->p);
+}
+
+static bool send_piece(void *user, loom_bytes piece)
+{
+    const job *j = user;
+    return loom_action_chunk(j->action, piece, loom_action_deadline_left_ms(j->action)) == LOOM_OK;
+}
+
+typedef struct surroundings {
+    char text[VARIABLES][1100];
+    unsigned count;
+    char **all; /* the strings are environ's, and those above */
+} surroundings;
+
+static void put_variable(surroundings *s, const char *name, loom_str value)
+{
+    snprintf(s->text[s->count++], sizeof s->text[0], "%s=%.*s", name, (int)(value.len < 1024 ? value.len : 1024),
+             value.len > 0 ? value.data : "");
+}
+
+static bool is_replaced(const surroundings *s, const char *variable)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        size_t name = (size_t)(strchr(s->text[i], '=') - s->text[i]) + 1;
+        if (strncmp(s->text[i], variable, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool surroundings_of(surroundings *s, const loom_action *action)
+{
+    char traceparent[LOOM_TRACEPARENT_SIZE], deadline[24], buf[LOOM_UUID_TEXT_SIZE];
+    const loom_envelope *call = loom_action_envelope(action);
+    s->count = 0;
+    loom_traceparent_format(traceparent, loom_action_context(action));
+    snprintf(deadline, sizeof deadline, "%" PRIu32, loom_action_deadline_left_ms(action));
+    put_variable(s, "TRACEPARENT", (loom_str){traceparent, strlen(traceparent)});
+    put_variable(s, "TRACESTATE", loom_envelope_tracestate(call));
+    put_variable(s, "LOOM_CAPABILITY", (loom_str){loom_action_capability(action), strlen(loom_action_capability(action))});
+    put_variable(s, "LOOM_CALLER", loom_envelope_sender(call));
+    put_variable(s, "LOOM_DEADLINE_MS", (loom_str){deadline, strlen(deadline)});
+    put_variable(s, "LOOM_CORRELATION_ID", loom_envelope_correlation_id(call, buf));
+    put_variable(s, "LOOM_CONTENT_TYPE", loom_envelope_content_type(call));
+    size_t count = 0, used = 0;
+    while (environ[count] != NULL) {
+        count++;
+    }
+    s->all = calloc(count + VARIABLES + 1, sizeof *s->all);
+    if (s->all == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!is_replaced(s, environ[i])) {
+            s->all[used++] = environ[i];
+        }
+    }
+    for (unsigned i = 0; i < s->count; i++) {
+        s->all[used++] = s->text[i];
+    }
+    return true;
+}
+
+/* The last line that says something. */
+static const char *last_line(char *text)
+{
+    size_t len = strlen(text);
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' ')) {
+        text[--len] = '\0';
+    }
+    const char *newline = strrchr(text, '\n');
+    return newline != NULL ? newline + 1 : text;
+}
+
+static loom_status answer(const provider *p, loom_action *action, command_end *end)
+{
+    char code[32], text[COMMAND_COMPLAINT_SIZE + 64];
+    switch (end->how) {
+    case COMMAND_EXITED:
+        if (end->number == 0) {
+            return loom_action_reply(action, (loom_bytes){end->output, end->output_len});
+        }
+        snprintf(code, sizeof code, "exit_%d", end->number);
+        return loom_action_fail(action, code, last_line(end->complaint));
+    case COMMAND_SIGNALLED:
+        snprintf(code, sizeof code, "signal_%d", end->number);
+        return loom_action_fail(action, code, last_line(end->complaint));
+    case COMMAND_TOO_MUCH:
+        snprintf(text, sizeof text, "the command printed more than %u bytes; take it in chunks (--stream)", LOOM_PAYLOAD_MAX);
+        return loom_action_fail(action, "output_too_large", text);
+    case COMMAND_NOT_STARTED:
+        snprintf(text, sizeof text, "%s: %s", p->argv[0], strerror(end->number));
+        return loom_action_fail(action, "not_started", text);
+    case COMMAND_GIVEN_UP: break;
+    }
+    return loom_action_fail(action, "given_up", "the command was ended: cancelled, past the deadline, or its provider was stopped");
+}
+
+static void print_call(const provider *p, const loom_action *action, const command_end *end)
+{
+    static const char *const how[] = {[COMMAND_SIGNALLED] = "signal", [COMMAND_GIVEN_UP] = "given up",
+                                      [COMMAND_TOO_MUCH] = "too much output", [COMMAND_NOT_STARTED] = "not started"};
+    char trace_id[LOOM_TRACE_ID_HEX_SIZE];
+    if (p->quiet) {
+        return;
+    }
+    loom_trace_id_to_hex(trace_id, loom_action_context(action)->trace_id);
+    flockfile(stdout);
+    text_put(stdout, loom_envelope_sender(loom_action_envelope(action)), SIZE_MAX);
+    if (end->how == COMMAND_EXITED) {
+        printf("  exit %d", end->number);
+    } else {
+        printf("  %s", how[end->how]);
+    }
+    printf("  trace %s\n", trace_id);
+    fflush(stdout);
+    funlockfile(stdout);
+}
+
+static void work(provider *p, loom_action *action)
+{
+    surroundings around;
+    command_end end;
+    if (!surroundings_of(&around, action)) {
+        (void)loom_action_fail(action, "out_of_memory", "no memory to start the command");
+        return;
+    }
+    command_run_to_end(&(command_run){.argv = p->argv,
+                                      .environment = around.all,
+                                      .input = loom_action_payload(action),
+                                      .output_max = LOOM_PAYLOAD_MAX,
+                                      .give_up = has_been_given_up,
+                                      .piece = loom_action_streams(action) ? send_piece : NULL,
+                                      .user = &(job){p, action}}, &end);
+    loom_status st = answer(p, action, &end);
+    if (st != LOOM_OK && st != LOOM_ENOTCONN && end.how != COMMAND_GIVEN_UP) {
+        command_fail(&provide, "a call could not be answered: %s", loom_status_text(st));
+    }
+    print_call(p, action, &end);
+    free(end.output);
+    free(around.all);
+}
+
+/* ---- workers ---- */
+
+static void *run_worker(void *user)
+{
+    provider *p = user;
+    pthread_mutex_lock(&p->lock);
+    for (;;) {
+        while (p->first == NULL && !p->over) {
+            pthread_cond_wait(&p->changed, &p->lock);
+        }
+        if (p->first == NULL) {
+            break;
+        }
+        waiting_call *call = p->first;
+        p->first = call->next;
+        p->last = p->first == NULL ? &p->first : p->last;
+        pthread_mutex_unlock(&p->lock);
+        work(p, call->action);
+        loom_action_unref(call->action);
+        free(call);
+        pthread_mutex_lock(&p->lock);
+        if (++p->done == p->wanted) {
+            loom_agent_stop(p->agent);
+        }
+    }
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+static loom_status on_action(loom_agent *agent, loom_action *action, void *user)
+{
+    (void)agent;
+    provider *p = user;
+    waiting_call *call = malloc(sizeof *call);
+    if (call == NULL) {
+        return LOOM_ENOMEM;
+    }
+    *call = (waiting_call){NULL, loom_action_ref(action)};
+    pthread_mutex_lock(&p->lock);
+    *p->last = call;
+    p->last = &call->next;
+    pthread_cond_signal(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    return LOOM_OK;
+}
+
+static bool start_workers(provider *p, uint64_t count)
+{
+    while (p->worker_count < count && pthread_create(&p->workers[p->worker_count], NULL, run_worker, p) == 0) {
+        p->worker_count++;
+    }
+    return p->worker_count > 0;
+}
+
+/* Calls still in line are answered by the end of their references. */
+static void stop_workers(provider *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->over = true;
+    while (p->first != NULL) {
+        waiting_call *call = p->first;
+        p->first = call->next;
+        (void)loom_action_fail(call->action, "provider_stopped", "the provider was stopped");
+        loom_action_unref(call->action);
+        free(call);
+    }
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        pthread_join(p->workers[i], NULL);
+    }
+}
+
+/* ---- the verb ---- */
+
+static bool read_schema(const options *o, const char *name, char text[SCHEMA_MAX + 1], int *exit_code)
+{
+    const char *path = options_value(o, name);
+    text[0] = '\0';
+    if (path == NULL) {
+        return true;
+    }
+    FILE *in = fopen(path, "rbe");
+    if (in == NULL) {
+        *exit_code = command_fail(&provide, "%s: %s", path, strerror(errno));
+        return false;
+    }
+    size_t len = fread(text, 1, SCHEMA_MAX + 1, in);
+    bool bad = ferror(in) != 0;
+    fclose(in);
+    if (bad || len > SCHEMA_MAX) {
+        *exit_code = command_fail(&provide, "%s: %s", path, bad ? strerror(errno) : "a schema is at most 16 KiB");
+        return false;
+    }
+    text[len] = '\0';
+    return true;
+}
+
+static int serve(provider *p, const options *o, const loom_capability *capability, uint64_t parallel)
+{
+    bus_client client;
+    int exit_code;
+    if (!bus_client_open(&client, &provide, o, "provide", &(loom_agent_options){.user = p}, &exit_code)) {
+        return exit_code;
+    }
+    p->agent = client.agent;
+    if (!start_workers(p, parallel)) {
+        bus_client_close(&client);
+        return command_fail(&provide, "cannot start a thread");
+    }
+    loom_status st = loom_agent_provide(client.agent, capability);
+    if (st == LOOM_OK && (st = loom_agent_wait_connected(client.agent, 5000)) == LOOM_OK) {
+        fprintf(stderr, "providing %s\n", capability->name);
+        st = loom_agent_run_until_signal(client.agent);
+    } else {
+        command_misuse(&provide, "cannot provide \"%s\": %s", capability->name, loom_status_text(st));
+    }
+    stop_workers(p);
+    return command_finish(&provide, bus_client_close(&client) && st == LOOM_OK ? VERB_OK : VERB_FAILED);
+}
+
+static int run(const options *o)
+{
+    char input_schema[SCHEMA_MAX + 1], output_schema[SCHEMA_MAX + 1];
+    int exit_code = VERB_FAILED;
+    uint64_t parallel;
+    provider p = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .quiet = options_is_on(o, "quiet")};
+    p.last = &p.first;
+    if (o->operand_count < 2) {
+        return command_misuse(&provide, o->operand_count == 0 ? "a capability and a command are needed"
+                                                              : "a command is needed, behind --");
+    }
+    if (!trace_options_number(&provide, o, "parallel", 1, &parallel, &exit_code) ||
+        !trace_options_number(&provide, o, "count", 0, &p.wanted, &exit_code) ||
+        !read_schema(o, "input-schema", input_schema, &exit_code) ||
+        !read_schema(o, "output-schema", output_schema, &exit_code)) {
+        return exit_code;
+    }
+    if (parallel < 1 || parallel > WORKERS_MAX) {
+        return command_misuse(&provide, "--parallel is from 1 to %d", WORKERS_MAX);
+    }
+    char **argv = calloc(o->operand_count, sizeof *argv);
+    if (argv == NULL) {
+        return command_fail(&provide, "out of memory");
+    }
+    memcpy(argv, o->operands + 1, (o->operand_count - 1) * sizeof *argv);
+    p.argv = argv;
+    exit_code = serve(&p, o, &(loom_capability){.name = o->operands[0],
+                                                .version = options_value(o, "version"),
+                                                .description = options_value(o, "description"),
+                                                .kind = options_value(o, "kind"),
+                                                .input_schema = input_schema,
+                                                .output_schema = output_schema,
+                                                .on_action = on_action,
+                                                .user = &p}, parallel);
+    free(argv);
+    return exit_code;
+}
+
+int verb_provide(int argc, char *const argv[])
+{
+    options o;
+    int exit_code;
+    if (!command_start(&provide, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return exit_code;
+}

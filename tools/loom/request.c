@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loom request: publishes a message that asks for an answer, and prints the first one. */
+#include <loom/collaboration.h>
+#include <loom/topic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "envelope/id.h"
+#include "tools/loom/bus_client.h"
+#include "tools/loom/event_json.h"
+#include "tools/loom/message_options.h"
+#include "tools/loom/text.h"
+#include "tools/loom/verbs.h"
+
+static const option_spec specs[] = {
+    {.name = "type", .letter = 't', .kind = OPTION_VALUE, .value = "TYPE", .group = "Message", .help = "Event type"},
+    OPTIONS_PAYLOAD,
+    {.name = "timeout", .letter = 'd', .kind = OPTION_VALUE, .value = "TIME", .fallback = "30s", .group = "Answer", .help = "How long to wait for one"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print the answer as one JSON object"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Print no trace id"},
+    OPTIONS_BUS,
+    OPTION_HELP,
+};
+
+static const command request = {
+    .manual = {.program = "loom request",
+               .synopsis = "[OPTION]… TOPIC [PAYLOAD]",
+               .summary = "Publishes a message with a reply_to of its own, waits for the first answer, and prints it. Any agent "
+                          "answers with loom_agent_reply(): it publishes to reply_to, with the correlation_id it was given. The "
+                          "trace id goes to standard error. With TRACEPARENT in the environment the request joins that trace.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "Examples:\n"
+                          "  loom request time.now\n"
+                          "  loom request orders.check '{\"order\": 17}' --timeout 5s --json\n"
+                          "  loom agents --topic time.now                 who could answer\n"},
+    .operands_max = 2,
+};
+
+static int print_answer(const options *o, loom_status st, const loom_envelope *reply, const loom_request_report *report,
+                        const char *trace_id)
+{
+    if (!options_is_on(o, "quiet") && !options_is_on(o, "json")) {
+        fprintf(stderr, "trace %s\n", trace_id);
+    }
+    if (st == LOOM_ETIMEDOUT && report->sent) {
+        char waited[TEXT_DURATION_SIZE];
+        text_duration(waited, report->waited_ns);
+        return command_fail(&request, "nobody answered on \"%s\" within %s; `loom agents --topic %s` lists who could",
+                            o->operands[0], waited, o->operands[0]);
+    }
+    if (st != LOOM_OK) {
+        return command_fail(&request, "cannot ask \"%s\": %s", o->operands[0], loom_status_text(st));
+    }
+    if (options_is_on(o, "json")) {
+        json_t *all = event_to_json(reply);
+        json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        putchar('\n');
+        json_decref(all);
+    } else {
+        message_payload_print(loom_envelope_payload(reply));
+    }
+    return VERB_OK;
+}
+
+static int ask(const options *o, loom_bytes payload, loom_request_options *with)
+{
+    bus_client client;
+    int exit_code;
+    if (!bus_client_open(&client, &request, o, "request", &(loom_agent_options){0}, &exit_code)) {
+        return exit_code;
+    }
+    char trace_id[LOOM_TRACE_ID_HEX_SIZE];
+    loom_request_report report = {0};
+    loom_envelope *reply = NULL;
+    with->report = &report;
+    loom_span *span = message_span_begin(&request, client.tracer, "loom request");
+    loom_trace_id_to_hex(trace_id, loom_span_context(span)->trace_id);
+    loom_span_set_string(span, "topic", o->operands[0]);
+    loom_status st = loom_agent_request(client.agent, o->operands[0], payload, with, &reply);
+    if (st != LOOM_OK) {
+        loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
+    }
+    loom_span_end(span);
+    exit_code = print_answer(o, st, reply, &report, trace_id);
+    loom_envelope_unref(reply);
+    if (!bus_client_close(&client)) {
+        exit_code = VERB_FAILED;
+    }
+    return command_finish(&request, exit_code);
+}
+
+static int run(const options *o)
+{
+    int exit_code = VERB_FAILED;
+    loom_header headers[MESSAGE_HEADERS_MAX];
+    message_payload payload;
+    const char *reason, *timeout = options_value(o, "timeout");
+    uint64_t ns = 0;
+    loom_request_options with = {.type = options_value(o, "type"), .content_type = options_value(o, "content-type"), .headers = headers};
+    if (o->operand_count < 1) {
+        return command_misuse(&request, "a topic is needed");
+    }
+    if (loom_topic_check((loom_str){o->operands[0], strlen(o->operands[0])}, &reason) != LOOM_OK) {
+        return command_misuse(&request, "\"%s\" is not a topic: %s", o->operands[0], reason);
+    }
+    if (timeout != NULL && (!text_parse_duration(&ns, timeout) || ns < 1000000 || ns / 1000000 > UINT32_MAX)) {
+        return command_misuse(&request, "--timeout wants a time such as 500ms, 30s or 5m, not \"%s\"", timeout);
+    }
+    with.timeout_ms = (uint32_t)(ns / 1000000);
+    if (!message_headers_read(&request, o, headers, &with.header_count, &exit_code) ||
+        !message_payload_read(&request, o, true, &payload, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = ask(o, (loom_bytes){payload.data, payload.len}, &with);
+    free(payload.data);
+    return exit_code;
+}
+
+int verb_request(int argc, char *const argv[])
+{
+    options o;
+    int exit_code;
+    if (!command_start(&request, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return exit_code;
+}
