@@ -10,7 +10,8 @@
  *
  * Up:   subscribe, unsubscribe, provide (each answered by an ack), result, report, cancel, call_credit,
  *       ping (the agent was heard: at most one a heartbeat; number: ms since)
- * Down: ack, notice (one published message was refused), result, report, cancel, call_credit
+ * Down: ack, notice (one published message was refused), result, report, cancel, call_credit, error (the broker has ended
+ *       the port: so does the session)
  *
  * Threads: the loop's. Handlers run inside calls of the bus or from the loop. A handler must not call the bus, but for
  * grant(). */

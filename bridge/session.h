@@ -8,7 +8,8 @@
 enum {
     SESSION_BACKLOG_MAX = 8 * 1024 * 1024, /* bytes on their way to one agent, whatever credit it granted */
     SESSION_REPLIES_MAX = 1024 * 1024,     /* unread acks, notices and pongs that end a session */
-    SESSION_CALLS_MAX = 8 * 1024 * 1024,   /* the same of calls, results and reports, which may be large */
+    SESSION_CALLS_MAX = 72 * 1024 * 1024,  /* the same of calls, results and reports, which may be large: more than a
+                                              broker lets one provider have unanswered, 64 MiB by default */
     SESSION_HELLO_MAX = 4096,              /* bytes of the first frame */
     SESSION_HELLO_MS = 10000,              /* how long a connection may take to say hello */
     SESSION_SILENT_INTERVALS = 3

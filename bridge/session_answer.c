@@ -75,6 +75,10 @@ void session_answer(void *user, const frame *f)
         put_notice(s, &f->u.outcome);
         session_replied(s, before);
         break;
+    case FRAME_ERROR: /* the broker has no port for it any more */
+        session_doom(s, f->u.outcome.status < INT32_MAX ? (loom_status)f->u.outcome.status : LOOM_EPROTO,
+                     "the broker has ended this session");
+        break;
     default:
         put_of_call(s, f);
         session_called(s, before);

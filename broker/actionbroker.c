@@ -17,10 +17,22 @@ static void set_limits(actionbroker *broker, const actionbroker_options *options
     broker->max_pending = or_default(options->max_pending, 10000);
     broker->max_capabilities = or_default(options->max_capabilities, 1000);
     broker->payload_max = or_default(options->payload_max, LOOM_PAYLOAD_MAX);
+    broker->max_provider_bytes = options->max_provider_bytes != 0 ? options->max_provider_bytes : UINT64_C(64) << 20;
     broker->max_kept_bytes = options->kept_bytes != 0 ? options->kept_bytes : UINT64_C(64) << 20;
     action_cache_init(&broker->cache, or_default(options->cache_entries, 10000),
                       options->cache_bytes != 0 ? options->cache_bytes : UINT64_C(16) << 20,
                       or_default(options->cache_ttl_ms, 60000));
+}
+
+/* Anywhere: what a provider still says to the broker that was here before is no answer to a call of this one. */
+static uint64_t first_ref(const actionbroker_options *options)
+{
+    uint64_t ref = options->first_ref;
+    if (ref == 0) {
+        randombytes_buf(&ref, sizeof ref);
+        ref = (ref >> 2) + 1;
+    }
+    return ref;
 }
 
 loom_status actionbroker_create(actionbroker **out, const actionbroker_options *options)
@@ -43,6 +55,7 @@ loom_status actionbroker_create(actionbroker **out, const actionbroker_options *
     hash_index_init(&broker->by_key);
     hash_index_init(&broker->by_ref);
     crypto_shorthash_keygen(broker->key);
+    broker->last_ref = first_ref(options) - 1;
     *out = broker;
     return LOOM_OK;
 }

@@ -10,7 +10,8 @@
  * borrowed for the call.
  *
  * Codes of outcomes that the broker itself decides:
- *   ERROR          provider_gone, stream_overrun, stream_order (a chunk out of turn), bad_result (an outcome there is not)
+ *   ERROR          provider_gone, provider_busy (max_provider_bytes), stream_overrun, stream_order (a chunk out of turn),
+ *                  bad_result (an outcome there is not)
  *   TIMEOUT        deadline_exceeded, idle
  *   NO_RESPONDERS  no_provider
  *   DENIED         too_many_calls, call_id_reused (the id of a call of another capability or version), ttl_exhausted (it
@@ -66,7 +67,10 @@ typedef struct actionbroker_options {
     uint32_t cache_ttl_ms;           /* 0: 60000 */
     uint64_t kept_bytes;             /* of envelopes kept for another attempt, of all parties together; 0: 64 MiB. A call
                                         that does not fit has one attempt, idempotent or not */
+    uint64_t max_provider_bytes;     /* of the calls that one party works on; 0: 64 MiB. One more is an ERROR, code
+                                        "provider_busy", unless it is the only one */
     uint32_t payload_max;            /* of a result, a progress report or a chunk; 0: LOOM_PAYLOAD_MAX */
+    uint64_t first_ref;              /* number of the first attempt; 0: a random one */
 } actionbroker_options;
 
 /* options NULL: the defaults, without spans. LOOM_ENOMEM; LOOM_EIO: the system has no random numbers. */

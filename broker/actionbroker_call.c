@@ -94,6 +94,7 @@ static void attempt(running_call *call, action_offer *offer, const envelope_view
     }
     provider->working = call;
     provider->outstanding++;
+    provider->outstanding_bytes += call->size;
     offer->outstanding++;
     offer->calls++;
     action_offer_use(offer);
@@ -125,6 +126,7 @@ static void end_attempt(running_call *call)
         call->next->prev = call->prev;
     }
     provider->outstanding--;
+    provider->outstanding_bytes -= call->size;
     if (call->offer != NULL) {
         call->offer->outstanding--;
     }
@@ -139,7 +141,8 @@ static action_offer *another_provider(const running_call *call)
     }
     const action_version *version =
         action_registry_resolve(&call->broker->registry, call->key.capability, call->key.version);
-    return version != NULL ? action_version_pick(version) : NULL;
+    action_offer *offer = version != NULL ? action_version_pick(version) : NULL;
+    return offer != NULL && action_party_has_room(offer->party, call->size) ? offer : NULL;
 }
 
 void running_call_leave_provider(running_call *call)
@@ -173,6 +176,7 @@ static running_call *make_call(const invocation *in)
     call->key = action_key_copy(&in->key, call->bytes);
     call->ends_ms = ends_after(broker, in->call->deadline_ms);
     call->idle_ms = in->call->idle_ms;
+    call->size = in->view->len;
     call->streams = in->call->streams;
     return call;
 }
@@ -262,7 +266,9 @@ void running_call_abort(running_call *call, const action_result *result)
 {
     action_party *provider = call->provider;
     if (provider != NULL && provider->handlers.cancel != NULL) {
-        provider->handlers.cancel(provider->user, call->ref, result->text.len > 0 ? result->text : result->code);
+        /* The caller's own words, or the code of why the broker gives up. */
+        const bool cancelled = result->outcome == FRAME_CALL_CANCELLED && result->text.len > 0;
+        provider->handlers.cancel(provider->user, call->ref, cancelled ? result->text : result->code);
     }
     running_call_end(call, result);
 }

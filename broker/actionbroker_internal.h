@@ -36,7 +36,7 @@ struct actionbroker {
     bool running;          /* a call is in progress: handlers must not call back */
     uint32_t default_deadline_ms, max_deadline_ms;
     uint32_t max_pending, max_capabilities, payload_max;
-    uint64_t max_kept_bytes;
+    uint64_t max_kept_bytes, max_provider_bytes;
     action_stats stats;    /* what the parts know themselves is filled in when asked for */
     uint8_t key[crypto_shorthash_KEYBYTES]; /* for by_key and the cache: agents choose their ids */
 };
@@ -52,6 +52,7 @@ struct action_party {
     uint32_t offer_count;
     uint32_t pending;        /* waiters */
     uint32_t outstanding;    /* working */
+    uint64_t outstanding_bytes; /* of their envelopes */
     uint16_t agent_len;
     char agent[];
 };
@@ -83,6 +84,7 @@ struct running_call {
     uint64_t credit_chunks, credit_bytes; /* what the provider was told, totals */
     uint64_t used_chunks, used_bytes;
     uint32_t attempts;
+    uint32_t size;          /* of the envelope, bytes */
     bool streams;
     action_key key;         /* its strings are in bytes */
     uint8_t bytes[];
@@ -101,6 +103,12 @@ typedef struct invocation {
 static inline loom_str action_party_agent(const action_party *party)
 {
     return (loom_str){party->agent, party->agent_len};
+}
+
+/* What a provider has not answered yet is bounded: whoever carries it to a slow one has to hold it. */
+static inline bool action_party_has_room(const action_party *provider, uint32_t size)
+{
+    return provider->outstanding == 0 || provider->outstanding_bytes + size <= provider->broker->max_provider_bytes;
 }
 
 static inline void actionbroker_enter(actionbroker *broker)

@@ -83,7 +83,12 @@ static loom_status start_new(const invocation *in)
         refuse(in, FRAME_CALL_NO_RESPONDERS, "no_provider", "nobody provides this capability in this version");
         return LOOM_OK;
     }
-    return running_call_begin(in, action_version_pick(version));
+    action_offer *offer = action_version_pick(version);
+    if (!action_party_has_room(offer->party, in->view->len)) {
+        refuse(in, FRAME_CALL_ERROR, "provider_busy", "the provider has too many bytes of calls without an answer");
+        return LOOM_OK;
+    }
+    return running_call_begin(in, offer);
 }
 
 static loom_status invoke(const invocation *in)

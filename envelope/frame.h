@@ -2,8 +2,8 @@
 /* Frames of the agent link (WIRE.md section 4): u32 big-endian length, then a msgpack array [type, …].
  * The same bytes on every carrier: ipc, tcp, tls, WebSocket.
  *
- * Rare frames are [type, map]: unknown keys are ignored, missing ones have defaults. Hot ones (publish, deliver,
- * credit, ping, pong) are positional. Reading allocates nothing: strings are slices of the frame. */
+ * Rare frames are [type, map]: unknown keys are ignored, missing ones have defaults. The others (publish, deliver,
+ * credit, ping, pong, and all about a call) are positional. Reading allocates nothing: strings are slices of the frame. */
 #ifndef LOOM_ENVELOPE_FRAME_H
 #define LOOM_ENVELOPE_FRAME_H
 

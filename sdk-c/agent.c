@@ -14,6 +14,7 @@
 #include "envelope/random.h"
 #include "sdk-c/actions.h"
 #include "sdk-c/agent_options.h"
+#include "sdk-c/collaboration.h"
 
 #define SEND_BUFFER_BYTES (16u * 1024u * 1024u)
 #define RECEIVE_MESSAGES 8192u /* at 1024 a fast stream waits for credit: a tenth slower */
@@ -306,9 +307,11 @@ loom_status loom_agent_close_within(loom_agent *a, uint32_t timeout_ms)
     agent_wake(a);
     pthread_mutex_unlock(&a->lock);
     end_keeper(a);
+    see_guests_off(a); /* one of them may be the loop, in poll mode */
     drain(a);
     action_home_close(a->actions.home);
     see_guests_off(a);
+    collaboration_close(a);
     loom_status st = tell_unsent(a);
     uint64_t now = monotonic_ns();
     telemetry_close(a, now < deadline ? (uint32_t)((deadline - now) / MS_NS) + 1 : 1);

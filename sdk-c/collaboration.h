@@ -55,6 +55,7 @@ typedef struct collaboration {
     loom_collaboration_stats stats;
     struct loom_thread *threads;
     uint64_t directory_subscription; /* to system.agents, while there are threads; 0: none */
+    agent_timer thread_timer;        /* while there are threads: looks whether to join them again */
     struct barrier *barriers;
 } collaboration;
 
@@ -102,6 +103,11 @@ LOOM_MUST_CHECK loom_status reply_with(loom_agent *a, loom_envelope *event, loom
 /* Publishes with the caller's headers and ours. */
 LOOM_MUST_CHECK loom_status emit_with_headers(loom_agent *a, const char *topic, loom_bytes payload,
                                               const loom_emit_options *options, const loom_header *own, size_t own_count);
+
+/* ---- thread.c ---- */
+
+/* Closing, as collaboration_close(): frees what was not left. */
+void threads_close(loom_agent *a);
 
 static inline loom_str collab_str(const char *text)
 {

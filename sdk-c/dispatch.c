@@ -176,11 +176,15 @@ static loom_status deliver(loom_agent *a, uint64_t number, const envelope_view *
     return dealt_with(a, links, view->len);
 }
 
-/* For later, or for the next nested round. What is kept is bounded by the credit, which is not renewed for it. */
+/* For later, or for the next nested round. What is kept is bounded by the credit, which is not renewed for it; each session
+ * begins with all of it, and so the limit is for a bridge that does not count, and for sessions that break again and again. */
 static loom_status keep(loom_agent *a, uint64_t number, const envelope_view *view)
 {
     const known_handler *handler = find_handler(a, number);
     kept_list *list = handler != NULL && handler->immediate ? &a->kept_immediate : &a->kept;
+    if (list->bytes > 2 * (size_t)a->options.receive_bytes + LOOM_ENVELOPE_MAX) {
+        return malformed(a, LOOM_EPROTO, "more of them than were granted, while a handler waits");
+    }
     if (kept_add(list, number, a->links, view) == LOOM_OK) {
         return LOOM_OK;
     }
@@ -241,7 +245,9 @@ void dispatch_set_aside(loom_agent *a)
     uint64_t number;
     envelope_view view;
     while (a->batch != NULL && a->batch->left > 0 && next_item(a, a->batch, &number, &view) == LOOM_OK) {
-        if (keep(a, number, &view) != LOOM_OK) {
+        loom_status st = keep(a, number, &view);
+        if (st != LOOM_OK) {
+            session_break(a, st, a->session.text);
             return;
         }
     }

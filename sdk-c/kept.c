@@ -21,6 +21,7 @@ loom_status kept_add(kept_list *list, uint64_t subscription, uint64_t links, con
         list->first = kept;
     }
     list->last = kept;
+    list->bytes += kept->len;
     return LOOM_OK;
 }
 
@@ -29,6 +30,7 @@ kept_delivery *kept_take(kept_list *list)
     kept_delivery *kept = list->first;
     if (kept != NULL) {
         list->first = kept->next;
+        list->bytes -= kept->len;
         if (list->first == NULL) {
             list->last = NULL;
         }

@@ -25,6 +25,7 @@ typedef struct kept_delivery {
 
 typedef struct kept_list {
     kept_delivery *first, *last;
+    size_t bytes; /* of envelopes */
 } kept_list;
 
 /* LOOM_ENOMEM. */

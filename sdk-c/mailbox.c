@@ -39,6 +39,11 @@ static uint64_t number_of(const collaboration *c, loom_str key)
     return number <= c->last_number ? number : 0;
 }
 
+static void write_key(const collaboration *c, char key[EXCHANGE_KEY_SIZE], uint64_t number)
+{
+    snprintf(key, EXCHANGE_KEY_SIZE, "%s-%" PRIx64, c->tag, number);
+}
+
 /* ---- the table ---- */
 
 static bool resize(collaboration *c, size_t count)
@@ -89,7 +94,7 @@ loom_status exchange_open(loom_agent *a, exchange *x, const char *correlation)
         return LOOM_EFULL;
     }
     x->number = ++c->last_number;
-    snprintf(x->key, sizeof x->key, "%s-%" PRIx64, c->tag, x->number);
+    write_key(c, x->key, x->number);
     x->correlation = correlation != NULL ? correlation : x->key;
     x->next = NULL;
     exchange **at = &c->buckets[hash_of(collab_str(x->correlation)) & (c->bucket_count - 1)];
@@ -124,17 +129,29 @@ void exchange_close(loom_agent *a, exchange *x, bool timed_out)
     }
 }
 
+static exchange *find_in(const collaboration *c, size_t bucket, uint64_t number)
+{
+    exchange *x = c->buckets[bucket];
+    while (x != NULL && x->number != number) {
+        x = x->next;
+    }
+    return x;
+}
+
+/* At once for those whose correlation is the key, as it mostly is. */
 exchange *exchange_find(loom_agent *a, uint64_t number)
 {
     const collaboration *c = a->collaboration;
-    for (size_t i = 0; c != NULL && i < c->bucket_count; i++) {
-        for (exchange *x = c->buckets[i]; x != NULL; x = x->next) {
-            if (x->number == number) {
-                return x;
-            }
-        }
+    char key[EXCHANGE_KEY_SIZE];
+    if (c == NULL || c->bucket_count == 0 || number == 0 || number > c->last_number) {
+        return NULL;
     }
-    return NULL;
+    write_key(c, key, number);
+    exchange *x = find_in(c, hash_of(collab_str(key)) & (c->bucket_count - 1), number);
+    for (size_t i = 0; x == NULL && i < c->bucket_count; i++) {
+        x = find_in(c, i, number);
+    }
+    return x;
 }
 
 /* Who waits for this event. With a key, exactly that one; without, the oldest of the correlation. */
@@ -258,6 +275,7 @@ void collaboration_close(loom_agent *a)
     if (c == NULL) {
         return;
     }
+    bool looping = agent_loop_enter(a); /* callbacks are on the loop, as ever */
     for (exchange *x; (x = any_of(c)) != NULL;) {
         pthread_mutex_lock(&a->lock);
         void (*abandon)(loom_agent *, exchange *) = x->abandon;
@@ -266,6 +284,9 @@ void collaboration_close(loom_agent *a)
         if (abandon != NULL) {
             abandon(a, x);
         }
+    }
+    if (looping) {
+        agent_loop_leave(a);
     }
     threads_close(a);
     a->collaboration = NULL;

@@ -302,7 +302,8 @@ void actions_tell_worked_on(loom_agent *a)
 
 void actions_drop_waiting(loom_agent *a)
 {
-    for (loom_action *act; (act = take_first(&a->actions.waiting)) != NULL || (act = take_first(&a->actions.strangers)) != NULL;) {
+    loom_action *act;
+    while ((act = take_first(&a->actions.waiting)) != NULL || (act = take_first(&a->actions.strangers)) != NULL) {
         loom_action_unref(act);
     }
 }

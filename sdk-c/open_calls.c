@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The calls that an agent has made and that have no outcome yet. Each ends once, on the loop: by its result, by its timer, or
- * with the session or the agent. */
+/* The calls that an agent has made and that have no outcome yet. Each ends once, on the loop: by its result, by its timer,
+ * or with the session or the agent. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,9 @@
 
 /* The broker tells of a deadline. Only when it does not, this long after, the agent itself does. */
 #define NO_ANSWER_NS (500 * MS_NS)
+
+#define CODE_CANCELLED "cancelled"
+#define CODE_CLOSED "closed"
 
 /* ---- in and out of the tables; lock held ---- */
 
@@ -138,7 +141,7 @@ static void on_timer(loom_agent *a, agent_timer *timer)
     take(a, call);
     pthread_mutex_unlock(&a->lock);
     if (cancelled && !sent) {
-        finish_alone(a, call, LOOM_OUTCOME_CANCELLED, "cancelled", "cancelled before it was sent");
+        finish_alone(a, call, LOOM_OUTCOME_CANCELLED, CODE_CANCELLED, "cancelled before it was sent");
     } else if (sent) {
         finish_alone(a, call, LOOM_OUTCOME_TIMEOUT, "no_answer", "the broker has not answered by the deadline");
     } else {
@@ -382,7 +385,7 @@ void open_calls_end(loom_agent *a, bool closing)
             continue;
         }
         take(a, call);
-        call->end_code = closing ? "closed" : "disconnected";
+        call->end_code = closing ? CODE_CLOSED : call->cancelled ? CODE_CANCELLED : "disconnected";
         call->next = NULL;
         if (s->last_ended_call != NULL) {
             s->last_ended_call->next = call;
@@ -401,8 +404,10 @@ void open_calls_tell_ended(loom_agent *a)
         if (s->ended_calls == NULL) {
             s->last_ended_call = NULL;
         }
-        bool closed = strcmp(call->end_code, "closed") == 0;
-        finish_alone(a, call, LOOM_OUTCOME_ERROR, call->end_code,
-                     closed ? "the agent has been closed" : "the connection has broken, and what became of the call is not known");
+        bool cancelled = strcmp(call->end_code, CODE_CANCELLED) == 0;
+        finish_alone(a, call, cancelled ? LOOM_OUTCOME_CANCELLED : LOOM_OUTCOME_ERROR, call->end_code,
+                     strcmp(call->end_code, CODE_CLOSED) == 0
+                         ? "the agent has been closed"
+                         : "the connection has broken, and what became of the call is not known");
     }
 }

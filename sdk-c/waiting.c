@@ -114,8 +114,14 @@ loom_status agent_wait_for(loom_agent *a, bool (*done)(void *user), void *user, 
     if (st != LOOM_EBUSY || !agent_loop_enter(a)) {
         return st;
     }
+    pthread_mutex_lock(&a->lock);
+    agent_guest_enter(a);
+    pthread_mutex_unlock(&a->lock);
     agent_write_left(a);
     st = go_round(a, done, user, deadline_ns);
     agent_loop_leave(a);
+    pthread_mutex_lock(&a->lock);
+    agent_guest_leave(a);
+    pthread_mutex_unlock(&a->lock);
     return st;
 }

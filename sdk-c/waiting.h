@@ -13,10 +13,10 @@
 
 enum {
     NESTED_MAX = 16,
-    /* Calls of another thread (the envelope's) than those of the handlers that wait are begun less deep. They might well wait
-     * until the handler has returned, and each of them makes calls of its own: many of them, each with a part of the depth and
-     * waiting for more, would wait for one another for ever. What belongs to the waiting handlers is found by its thread_id,
-     * which calls inherit. */
+    /* Calls with another thread_id than those of the handlers that wait are begun less deep. They might well wait until the
+     * handler has returned, and each of them makes calls of its own: many of them, each with a part of the depth and waiting
+     * for more, would wait for one another for ever. What belongs to the waiting handlers has their thread_id, which calls
+     * inherit. */
     NESTED_STRANGERS_MAX = 4
 };
 

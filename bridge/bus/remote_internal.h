@@ -43,6 +43,7 @@ typedef struct remote_request {
     struct remote_request *next, *prev;
     uint64_t number;        /* of ours, instead of the agent's */
     uint64_t agent_request;
+    uint64_t subject;       /* equal for requests about the same subscription or capability, and for few others */
     bool standing;          /* was answered: a subscription or capability that the next broker has to hear of */
     size_t len;
     uint8_t frame[];        /* as it is sent */
@@ -51,6 +52,7 @@ typedef struct remote_request {
 typedef struct remote_requests {
     remote_request *first, *last;
     remote_request *awaited; /* the one that the next ack is for; NULL: none is out */
+    size_t open_bytes;       /* of those that were not answered yet */
 } remote_requests;
 
 /* subscribe, unsubscribe or provide, remembered and sent. */

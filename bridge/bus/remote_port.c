@@ -6,7 +6,7 @@
 #include "bridge/bus/remote_internal.h"
 #include "envelope/id.h"
 
-/* Publishes are refused when this many times the pressure bound waits. Until then what was on its way is taken. */
+/* Publishes and calls are refused when this many times the pressure bound waits. Until then what was on its way is taken. */
 enum { REFUSE_FACTOR = 16 };
 
 /* ---- writing ---- */
@@ -36,6 +36,16 @@ void remote_port_wrote(bus_port *port, loom_status st)
     if (st != LOOM_OK) {
         out_of_step(port->owner);
     }
+}
+
+static size_t waiting(const bus_remote *b)
+{
+    return remote_queue_bytes(&b->queue) + (b->peer != NULL ? sp_peer_unsent(b->peer) : 0);
+}
+
+static bool too_much_waits(const bus_remote *b)
+{
+    return waiting(b) > b->options.buffer_bytes * REFUSE_FACTOR;
 }
 
 /* ---- life ---- */
@@ -157,9 +167,7 @@ static void refuse(bus_port *port, const envelope_view *view, loom_status st, co
 static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_t *wire)
 {
     bus_remote *b = (bus_remote *)base;
-    size_t bound = b->options.buffer_bytes;
-    size_t waits = remote_queue_bytes(&b->queue) + (b->peer != NULL ? sp_peer_unsent(b->peer) : 0);
-    if (waits > bound * REFUSE_FACTOR) {
+    if (too_much_waits(b)) {
         refuse(port, view, LOOM_EFULL, "too much waits for the broker");
         return;
     }
@@ -173,7 +181,7 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
     memcpy(room, wire, view->len);
     frame_batch_commit(w, view->len);
     chunk->envelopes++;
-    if (!b->pressing && waits + view->len > bound) {
+    if (!b->pressing && waiting(b) > b->options.buffer_bytes) {
         b->pressing = true;
         remote_tell_pressure(b); /* at once: a whole buffer of an agent may be on its way through this call */
     }
@@ -205,6 +213,10 @@ static void fail_call(bus_port *port, loom_bytes id, const char *code, const cha
         .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str(code), .text = str(text)}});
 }
 
+static const struct {
+    const char *code, *text;
+} bus_full = {"bus_full", "too much waits for the broker"};
+
 static void lose_call(void *user, loom_bytes id)
 {
     bus_port *port = user;
@@ -235,6 +247,11 @@ static void call(bus *base, bus_port *port, const frame_call *f, const envelope_
         loom_uuid7_generate(given);
         own.call_id = (loom_bytes){given, sizeof given};
     }
+    if (b->state == REMOTE_UP && too_much_waits(b)) {
+        b->stats.refused++;
+        fail_call(port, own.call_id, bus_full.code, bus_full.text);
+        return;
+    }
     frame_writer *w = remote_port_writer(port);
     if (w == NULL) {
         lose_call(port, own.call_id);
@@ -264,6 +281,27 @@ static bool of_its_work(bus_port *port, const frame *f)
     return known;
 }
 
+/* Without room for what a provider says, its call fails, which takes little. Progress may be missed, but a stream with a
+ * hole must not end well. */
+static void fail_work(bus_port *port, const frame *f)
+{
+    bus_remote *b = port->owner;
+    loom_bytes id = f->type == FRAME_RESULT ? f->u.result.call_id : f->u.report.call_id;
+    b->stats.refused++;
+    if (f->type == FRAME_REPORT) {
+        if (f->u.report.kind == FRAME_PROGRESS) {
+            return;
+        }
+        (void)call_set_take(&port->working, b->key, id);
+        port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, str(bus_full.text)}});
+    }
+    frame_writer *w = remote_port_writer(port);
+    if (w != NULL) {
+        remote_port_wrote(port, frame_put_result(w, &(frame_result){
+            .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str(bus_full.code), .text = str(bus_full.text)}));
+    }
+}
+
 static void on_frame(bus *base, bus_port *port, const frame *f)
 {
     (void)base;
@@ -271,7 +309,14 @@ static void on_frame(bus *base, bus_port *port, const frame *f)
         remote_request_make(port, f);
         return;
     }
-    frame_writer *w = of_its_work(port, f) ? remote_port_writer(port) : NULL;
+    if (!of_its_work(port, f)) {
+        return;
+    }
+    if ((f->type == FRAME_RESULT || f->type == FRAME_REPORT) && too_much_waits(port->owner)) {
+        fail_work(port, f);
+        return;
+    }
+    frame_writer *w = remote_port_writer(port);
     if (w != NULL) {
         remote_port_wrote(port, bus_put_frame(w, f));
     }

@@ -6,11 +6,30 @@
 
 #include "bridge/bus/remote_internal.h"
 
+/* Of requests without an answer, of one port: all that an honest agent may provide at once, and more. */
+enum { OPEN_MAX = 64 * 1024 * 1024 };
+
 static uint64_t *number_of(frame *f)
 {
     return f->type == FRAME_SUBSCRIBE ? &f->u.subscribe.request
            : f->type == FRAME_PROVIDE ? &f->u.provide.request
                                       : &f->u.unsubscribe.request;
+}
+
+static uint64_t mix(uint64_t hash, loom_str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        hash = (hash ^ (uint8_t)text.data[i]) * 0x100000001b3u;
+    }
+    return hash * 0x100000001b3u; /* where one text ends counts, too */
+}
+
+/* Who makes others collide only makes its own requests slower. */
+static uint64_t subject_of(const frame *f)
+{
+    return f->type == FRAME_PROVIDE     ? mix(mix(0xcbf29ce484222325u, f->u.provide.name), f->u.provide.version)
+           : f->type == FRAME_SUBSCRIBE ? f->u.subscribe.subscription
+                                        : f->u.unsubscribe.subscription;
 }
 
 static void tell(bus_port *port, uint64_t agent_request, const frame_outcome *outcome)
@@ -63,7 +82,9 @@ static remote_request *remember(bus_port *port, const frame *f)
     }
     remote_request *q = malloc(sizeof *q + b->scratch.len);
     if (q != NULL) {
-        *q = (remote_request){.number = b->next_request++, .agent_request = agent_request, .len = b->scratch.len};
+        *q = (remote_request){.number = b->next_request++, .agent_request = agent_request, .subject = subject_of(f),
+                              .len = b->scratch.len};
+        port->requests.open_bytes += q->len;
         memcpy(q->frame, b->scratch.data, b->scratch.len);
         append(&port->requests, q);
     }
@@ -73,6 +94,12 @@ static remote_request *remember(bus_port *port, const frame *f)
 void remote_request_make(bus_port *port, const frame *f)
 {
     frame own = *f;
+    if (port->requests.open_bytes > OPEN_MAX) {
+        static const char text[] = "the agent has too many requests without an answer";
+        port->handlers->frame(port->user, &(frame){.type = FRAME_ERROR, .u.outcome = {
+            .status = LOOM_EFULL, .text = {text, sizeof text - 1}}});
+        return;
+    }
     remote_request *q = remember(port, f);
     if (q == NULL) {
         static const char text[] = "the bridge is out of memory";
@@ -109,9 +136,9 @@ static bool same_thing(const frame *standing, const frame *request)
 /* The standing request that this one has ended or replaced. */
 static void forget_older(remote_requests *r, const remote_request *than, const frame *request)
 {
-    for (remote_request *q = r->first; q != NULL && q != than; q = q->next) {
+    for (remote_request *q = r->first; q != NULL && q != than && request->type != FRAME_SUBSCRIBE; q = q->next) {
         frame standing;
-        if (q->standing) {
+        if (q->standing && q->subject == than->subject) {
             read_again(&standing, q);
             if (same_thing(&standing, request)) {
                 forget(r, q);
@@ -139,6 +166,7 @@ void remote_request_answered(bus_port *port, const frame_outcome *ack)
         }
         return;
     }
+    port->requests.open_bytes -= q->len;
     uint64_t agent_request = q->agent_request;
     read_again(&request, q);
     bool ends = request.type == FRAME_UNSUBSCRIBE || (request.type == FRAME_PROVIDE && request.u.provide.withdraw);

@@ -86,7 +86,8 @@ static void end(bus_bridge *b, loom_status status, const char *why)
 static void send_message(bus_bridge *b)
 {
     frame_writer_seal(&b->out.w);
-    loom_status st = sp_peer_send(b->peer, &(loom_bytes){b->out.w.data, b->out.w.len}, 1);
+    /* Without a connection its sessions are just being ended, and what one leaves behind is told to the next. */
+    loom_status st = b->peer != NULL ? sp_peer_send(b->peer, &(loom_bytes){b->out.w.data, b->out.w.len}, 1) : LOOM_ENOTCONN;
     if (st == LOOM_OK) {
         b->server->stats.bridge_sent++;
     } else if (st != LOOM_ENOTCONN) { /* then its end is about to be told */

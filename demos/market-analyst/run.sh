@@ -120,6 +120,16 @@ run_ticks() { # N ARGUMENT…: N more prices, until there is a plan for each
 echo "== $ticks prices, one every $interval ms"
 run_ticks "$ticks" "$@"
 
+ids() { # FIRST LAST: the traces of these plans
+    sed -n 's/^plan for .* trace \([0-9a-f]*\)$/\1/p' "$work/planner.log" | sed -n "$1,$2p"
+}
+sent() { # a process that is killed takes the spans along that it has not sent
+    for id in $(ids 1 "$ticks"); do
+        "$bin/loom" trace check "$id" --file "$file" --ladder market-analyst --quiet >/dev/null 2>&1 || return 1
+    done
+}
+wait_for "the spans so far" "$planner" 10 sent
+
 echo "== killing risk (kill -9), and $killed_ticks prices more: planner waits $timeout ms for it"
 kill -9 "$risk"
 gone() {
@@ -137,7 +147,7 @@ stage_bus_stop
 show_traces
 wrong=0
 check() { # LADDER FIRST LAST: the traces of these plans
-    for id in $(sed -n 's/^plan for .* trace \([0-9a-f]*\)$/\1/p' "$work/planner.log" | sed -n "$2,$3p"); do
+    for id in $(ids "$2" "$3"); do
         "$bin/loom" trace check "$id" --file "$file" --ladder "$1" || wrong=$((wrong + 1))
     done
 }

@@ -2,21 +2,15 @@
 """The market-analyst demo, with a killed analyst, asked about in a real Jaeger: every price is one trace whose branches are
 joined, or of which two are joined when the third is missing; in both homes of the bridge."""
 
-import os
-import pathlib
-import signal
-import subprocess
-import tempfile
 import unittest
 
+import demos
 import jaeger
 import ladder
 import spans
 
 DEMO = jaeger.ROOT / "demos" / "market-analyst" / "run.sh"
 TICKS, KILLED_TICKS = 2, 2
-DEMO_DEADLINE_S = 120.0
-TRACE_DEADLINE_S = 30.0
 SPANS = {"complete": 29, "timeout": 22}
 ANALYSTS = {"complete": {"trend", "risk", "sentiment"}, "timeout": {"trend", "sentiment"}}
 
@@ -26,41 +20,19 @@ def setUpModule():
     server = unittest.enterModuleContext(jaeger.Jaeger())
 
 
-def run_demo(options):
-    """What it printed, and the spans that its processes wrote to their file."""
-    with tempfile.TemporaryDirectory(prefix="loom-e2e-") as folder:
-        file = pathlib.Path(folder) / "spans.jsonl"
-        command = [DEMO, "--no-install", "--ticks", str(TICKS), "--killed-ticks", str(KILLED_TICKS), "--interval", "100",
-                   "--timeout", "1000", "--spans", file, *options]
-        environment = {key: value for key, value in os.environ.items()
-                       if not key.startswith("OTEL_") and key != "LOOM_SPANS_FILE"}
-        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = server.endpoint("grpc")
-        demo = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-                                preexec_fn=jaeger.die_with_parent)
-        try:
-            output, _ = demo.communicate(timeout=DEMO_DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(demo.pid, signal.SIGKILL)
-            output, _ = demo.communicate()
-            raise AssertionError(f"the demo did not end within {DEMO_DEADLINE_S} s\n{output}") from None
-        if demo.returncode != 0:
-            raise AssertionError(f"the demo ended with status {demo.returncode}\n{output}")
-        return output, spans.parse_lines(file.read_text())
-
-
 class Prices:
     options = ()
 
     @classmethod
     def setUpClass(cls):
-        cls.output, cls.written = run_demo(cls.options)
+        cls.written = demos.run(server, DEMO, "--ticks", str(TICKS), "--killed-ticks", str(KILLED_TICKS), "--interval", "100",
+                                "--timeout", "1000", *cls.options)
         roots = sorted((span for span in cls.written if span.name == "market.tick"), key=lambda span: span.start_ns)
         if len(roots) != TICKS + KILLED_TICKS:
-            raise AssertionError(f"{len(roots)} traces\n{cls.output}")
+            raise AssertionError(f"{len(roots)} traces\n{spans.draw(cls.written)}")
         wanted = ["complete"] * TICKS + ["timeout"] * KILLED_TICKS
         cls.traces = [(outcome, server.wait_trace(root.trace_id, lambda found, outcome=outcome: len(found) >= SPANS[outcome],
-                                                  TRACE_DEADLINE_S))
+                                                  demos.TRACE_DEADLINE_S))
                       for root, outcome in zip(roots, wanted)]
 
     def test_every_price_is_one_trace_of_exactly_its_spans(self):

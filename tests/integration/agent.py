@@ -2,6 +2,7 @@
 """An agent in Python, on the bytes of the link: what any program of any language could be."""
 
 import itertools
+import os
 import struct
 import time
 
@@ -24,6 +25,8 @@ class Agent:
         self.link = carriers.connect(url, certificate)
         self.buffer = bytearray()
         self.events, self.notices, self.acks, self.others = [], [], {}, []
+        self.calls, self.cancels, self.call_credits = [], [], []  # as a provider
+        self.results, self.reports = {}, []                       # as a caller; results by call id
         self.end = None             # (frame type, status, text) of error or bye
         self.closed = False         # by the other side
         self.answers_pings = True
@@ -88,6 +91,20 @@ class Agent:
             self.end = (kind, values[0]["status"], values[0]["text"])
         else:
             self.others.append((kind, *values))
+            self._on_action(kind, values)
+
+    def _on_action(self, kind, values):
+        if kind == wire.CALL:
+            self.calls.append(wire.Call(*values[:6], wire.Event(0, values[6], 0)))
+        elif kind == wire.RESULT:
+            call_id, outcome, code, text, payload = values
+            self.results.setdefault(call_id, []).append(wire.Result(outcome, payload, code, text))
+        elif kind == wire.REPORT:
+            self.reports.append(wire.Report(*values))
+        elif kind == wire.CANCEL:
+            self.cancels.append(tuple(values))
+        elif kind == wire.CALL_CREDIT:
+            self.call_credits.append(tuple(values))
 
     def _on_deliver(self, events):
         self.events += events
@@ -161,6 +178,40 @@ class Agent:
     def publish(self, topic, payload=b"", **fields):
         fields.setdefault("sender", self.id)
         self.publish_raw([wire.envelope(topic, payload, **fields)])
+
+    # ---- actions ----
+
+    def provide(self, name, version="", **fields):
+        ack = self.request(wire.PROVIDE, name=name, version=version, **fields)
+        if ack["status"] != wire.OK:
+            raise AssertionError(f"provide {name} {version}: {ack}")
+        return self
+
+    def call(self, capability, payload=b"", call_id=None, **options):
+        """Invokes; its call id. options: of wire.call_frame, and headers and the like of its envelope."""
+        call_id = os.urandom(8) if call_id is None else call_id
+        of_frame = {name: options.pop(name) for name in ("version", "deadline_ms", "idle_ms", "flags") if name in options}
+        options.setdefault("sender", self.id)
+        self.link.send(wire.call_frame(call_id, capability, wire.envelope(capability, payload, **options), **of_frame))
+        return call_id
+
+    def wait_call(self):
+        self.wait(lambda: self.calls, "a call")
+        return self.calls.pop(0)
+
+    def answer(self, call_id, outcome=0, payload=b"", code="", text=""):
+        self.send(wire.RESULT, call_id, outcome, code, text, payload)
+
+    def report(self, call_id, kind, number, payload=b""):
+        self.send(wire.REPORT, call_id, kind, number, payload)
+
+    def wait_result(self, call_id):
+        """The oldest result of this id that was not asked for yet."""
+        self.wait(lambda: self.results.get(call_id), f"the result of {call_id.hex()}")
+        result = self.results[call_id].pop(0)
+        if not self.results[call_id]:
+            del self.results[call_id]
+        return result
 
     def sync(self):
         """Until the bridge has read everything sent so far."""

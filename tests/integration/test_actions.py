@@ -3,12 +3,12 @@
 
 import json
 import os
+import time
 import unittest
 
 import wire
+from actions import ERROR, NO_RESPONDERS, OK, Actions
 from harness import LoomTest, in_both_homes, wait_until
-
-OK, ERROR, TIMEOUT, NO_RESPONDERS, DENIED, CANCELLED, TOO_LARGE = range(7)
 
 
 @in_both_homes
@@ -136,22 +136,236 @@ class CommandLine:
 
 
 @in_both_homes
-class Calls:
+class Calls(Actions):
     """The same on the wire, where a client does as it likes."""
 
-    def pair(self, **options):
-        bus = self.home(spans=False, **options)
-        return bus, self.agent(bus, "provider"), self.agent(bus, "caller")
-
     def test_a_call_goes_to_the_provider_and_its_result_back(self):
-        _, provider, caller = self.pair()
+        bus, provider, caller = self.pair()
         provider.provide("math.add", version="1.0")
-        call_id = caller.call("math.add", b"1 2")
+        call_id = caller.call("math.add", b"1 2", headers={"unit": "m"}, content_type="text/plain")
         call = provider.wait_call()
         self.assertEqual(("math.add", "1.0", b"1 2"), (call.capability, call.version, call.envelope.payload))
-        self.assertLessEqual(call.deadline_ms, 30000)
+        self.assertEqual(("caller", {"unit": "m"}, "text/plain"),
+                         (call.envelope.sender, call.envelope.headers, call.envelope.content_type))
+        self.assertTrue(25000 < call.deadline_ms <= 30000, call.deadline_ms)
         provider.answer(call.call_id, payload=b"3")
         self.assertEqual((OK, b"3"), caller.wait_result(call_id)[:2])
+        self.assert_outcomes(bus, ok=1)
+
+    def test_the_providers_error_is_the_callers(self):
+        bus, provider, caller = self.pair("fails")
+        call_id = caller.call("fails")
+        provider.answer(provider.wait_call().call_id, ERROR, b"details", "not_found", "there is no such thing")
+        self.assertEqual((ERROR, b"details", "not_found", "there is no such thing"), caller.wait_result(call_id))
+
+    def test_every_outcome_that_a_provider_may_give_reaches_the_caller(self):
+        bus, provider, caller = self.pair("anything")
+        for outcome in range(7):
+            call_id = caller.call("anything")
+            provider.answer(provider.wait_call().call_id, outcome)
+            self.ended(caller, call_id, outcome)
+        self.assert_outcomes(bus, **dict.fromkeys(wire.OUTCOMES, 1))
+
+    def test_an_agent_may_call_itself(self):
+        bus = self.bus_of_calls()
+        alone = self.agent(bus, "alone").provide("echo")
+        self.served(alone, alone, "echo")
+
+    def test_what_nobody_provides_is_told_at_once(self):
+        bus, provider, caller = self.pair()
+        started = time.monotonic()
+        self.ended(caller, caller.call("nobody.home", deadline_ms=3_600_000), NO_RESPONDERS, "no_provider")
+        self.assert_soon(started)
+
+    def test_a_call_without_an_id_gets_one(self):
+        bus, provider, caller = self.pair("echo")
+        caller.call("echo", call_id=b"")
+        provider.answer(provider.wait_call().call_id, payload=b"x")
+        [(call_id, [result])] = caller.wait(lambda: list(caller.results.items()), "the result")
+        self.assertEqual((16, OK), (len(call_id), result.outcome))
+
+    def test_calls_that_overtake_each_other_keep_their_results(self):
+        bus, provider, caller = self.pair("echo")
+        wanted = {caller.call("echo", b"%d" % n): b"%d" % n for n in range(50)}
+        provider.wait(lambda: len(provider.calls) == 50, "all calls")
+        for call in reversed(provider.calls):
+            provider.answer(call.call_id, payload=call.envelope.payload)
+        for call_id, payload in wanted.items():
+            self.assertEqual((OK, payload), caller.wait_result(call_id)[:2])
+
+
+@in_both_homes
+class Versions(Actions):
+    def version_of(self, caller, providers, **asked):
+        """Who a call goes to, and in which version."""
+        call_id = caller.call("it", **asked)
+        hit = caller.wait(lambda: next((p for p in providers if p.calls or p.pump(0)), None), "the call reaches one of them")
+        call = hit.wait_call()
+        hit.answer(call.call_id)
+        self.assertEqual(OK, caller.wait_result(call_id).outcome)
+        return call.version
+
+    def test_without_a_version_the_highest_is_called(self):
+        bus, provider, caller = self.pair()
+        for version in ("1.9", "1.10", "1.10-rc.1", "0.99"):
+            provider.provide("it", version)
+        self.assertEqual("1.10", self.version_of(caller, [provider]))
+        provider.provide("it", "2")
+        self.assertEqual("2", self.version_of(caller, [provider]))
+
+    def test_a_version_is_taken_by_its_letter(self):
+        bus, provider, caller = self.pair()
+        for version in ("1.0", "1.00", "1.1"):
+            provider.provide("it", version)
+        for version in ("1.0", "1.00", "1.1"):
+            self.assertEqual(version, self.version_of(caller, [provider], version=version))
+
+    def test_a_version_that_nobody_provides_is_told_at_once(self):
+        bus, provider, caller = self.pair()
+        provider.provide("it", "1.0")
+        self.ended(caller, caller.call("it", version="1"), NO_RESPONDERS, "no_provider")
+
+    def test_a_capability_without_a_version_has_version_0(self):
+        bus, provider, caller = self.pair("it")
+        self.assertEqual("0", self.version_of(caller, [provider], version="0"))
+
+    def test_the_highest_version_is_looked_for_among_all_providers(self):
+        bus, first, caller = self.pair()
+        second = self.agent(bus, "second").provide("it", "1.3")
+        first.provide("it", "1.2")
+        self.assertEqual("1.3", self.version_of(caller, [first, second]))
+        self.assertEqual(wire.OK, second.request(wire.PROVIDE, name="it", version="1.3", withdraw=True)["status"])
+        self.assertEqual("1.2", self.version_of(caller, [first, second]))
+
+
+@in_both_homes
+class Providers(Actions):
+    """Several of one capability, and their going."""
+
+    def test_calls_go_to_whoever_has_fewest_open(self):
+        bus, first, caller = self.pair("it")
+        others = [self.agent(bus, f"other-{n}").provide("it") for n in range(2)]
+        ids = [caller.call("it") for _ in range(9)]
+        everybody = [first, *others]
+        for provider in everybody:
+            provider.wait(lambda provider=provider: len(provider.calls) == 3, "its third of the calls")
+        for call in others[0].calls:  # now it has none, and the next three are for it
+            others[0].answer(call.call_id)
+        self.through(others[0])
+        others[0].calls.clear()
+        ids += [caller.call("it") for _ in range(3)]
+        others[0].wait(lambda: len(others[0].calls) == 3, "all three")
+        for provider in everybody:
+            for call in provider.calls:
+                provider.answer(call.call_id)
+        for call_id in ids:
+            self.assertEqual(OK, caller.wait_result(call_id).outcome)
+
+    def test_what_is_withdrawn_is_not_called_but_finishes_what_it_has(self):
+        bus, provider, caller = self.pair("it")
+        running = caller.call("it")
+        call = provider.wait_call()
+        self.assertEqual(wire.OK, provider.request(wire.PROVIDE, name="it", withdraw=True)["status"])
+        self.ended(caller, caller.call("it"), NO_RESPONDERS)
+        provider.answer(call.call_id, payload=b"still")
+        self.assertEqual((OK, b"still"), caller.wait_result(running)[:2])
+        self.assertEqual(wire.ENOTFOUND, provider.request(wire.PROVIDE, name="it", withdraw=True)["status"])
+
+    def goes(self, bus, leave):
+        """All that leave() ends: what the provider offered, and the call it was working on."""
+        caller = self.agent(bus, "caller")
+        provider = self.agent(bus, "provider")
+        for n in range(20):
+            provider.provide(f"it.{n}")
+        running = caller.call("it.0")
+        provider.wait_call()
+        started = time.monotonic()
+        leave(provider)
+        self.ended(caller, running, ERROR, "provider_gone")
+        self.assert_soon(started)
+        self.ended(caller, caller.call("it.19"), NO_RESPONDERS)
+        return provider
+
+    def test_a_provider_that_says_goodbye_takes_everything_along(self):
+        bus = self.bus_of_calls()
+        self.goes(bus, lambda provider: provider.send(wire.BYE, {"status": 0}))
+        self.assertEqual(0, self.actions(bus)["capabilities"])
+
+    def test_a_provider_whose_connection_closes_takes_everything_along(self):
+        bus = self.bus_of_calls()
+        self.goes(bus, lambda provider: provider.close())
+        self.assertEqual(0, self.actions(bus)["capabilities"])
+
+    def test_a_provider_that_is_replaced_takes_everything_along(self):
+        bus = self.bus_of_calls()
+        older = self.goes(bus, lambda _: self.agent(bus, "provider").provide("other"))
+        self.assertEqual(wire.EREPLACED, older.wait_end()[1])
+        self.assertEqual(1, self.actions(bus)["capabilities"])
+
+    def test_a_provider_that_breaks_the_protocol_takes_everything_along(self):
+        bus = self.bus_of_calls()
+        self.goes(bus, lambda provider: provider.send(99, 0))
+
+    def test_a_killed_provider_process_is_noticed_at_once(self):
+        bus = self.bus_of_calls()
+        gate = bus.folder / "gate"
+        os.mkfifo(gate)
+        victim = bus.run("loom", "provide", "--url", bus.url, "hangs", "--", "sh", "-c", f"read x < {gate}")
+        wait_until(lambda: "providing" in victim.err, "it provides")
+        caller = self.agent(bus, "caller")
+        call_id = caller.call("hangs")
+        wait_until(lambda: self.actions(bus)["running"] == 1, "the call is with it")
+        started = time.monotonic()
+        bus.kill(victim)
+        self.ended(caller, call_id, ERROR, "provider_gone")
+        self.assert_soon(started)
+        with open(os.open(gate, os.O_RDWR | os.O_NONBLOCK), "wb", 0) as end:
+            end.write(b"go\n")
+
+    def test_a_caller_that_leaves_has_its_calls_cancelled(self):
+        bus, provider, caller = self.pair("it")
+        for _ in range(3):
+            caller.call("it")
+        provider.wait(lambda: len(provider.calls) == 3, "the calls")
+        caller.close()
+        provider.wait(lambda: len(provider.cancels) == 3, "the cancels")
+        self.assertEqual({call.call_id for call in provider.calls}, {call_id for call_id, _ in provider.cancels})
+        self.assert_outcomes(bus, cancelled=3)
+
+    def test_bad_capabilities_are_refused_and_nothing_is_left_of_them(self):
+        bus, provider, caller = self.pair()
+        for status, fields in (
+                (wire.EINVAL, {"name": ""}), (wire.EINVAL, {"name": "a b"}), (wire.EINVAL, {"name": "a.*"}),
+                (wire.EINVAL, {"name": "it", "kind": "robot"}), (wire.EDENIED, {"name": "system.it"})):
+            with self.subTest(fields=str(fields)[:60]):
+                ack = provider.request(wire.PROVIDE, **fields)
+                self.assertEqual(status, ack["status"], ack)
+                self.assertTrue(ack["text"])
+        self.assertEqual(0, self.actions(bus)["capabilities"])
+        provider.provide("it", "v" * 64, input_schema="x" * 16384, output_schema="x" * 16384, description="x" * 4096,
+                         metadata={"%02d" % n: "y" * 500 for n in range(32)})
+
+    def test_a_field_over_its_limit_ends_the_session_and_no_other(self):
+        bus, provider, caller = self.pair("it")
+        for number, fields in enumerate(({"name": "x" * 257}, {"version": "1" * 65}, {"description": "x" * 4097},
+                                         {"kind": "x" * 17}, {"input_schema": "x" * 16385}, {"output_schema": "x" * 16385},
+                                         {"metadata": {str(n): "x" for n in range(33)}}, {"metadata": {"x": "y" * 17000}},
+                                         {"metadata": {"x": 1}}, {"metadata": [1]}, {"withdraw": 1}, {"request": "1"})):
+            with self.subTest(fields=str(fields)[:60]):
+                stranger = self.agent(bus, f"stranger-{number}")
+                stranger.send(wire.PROVIDE, {"request": 1, "name": "it", **fields})
+                self.assertEqual((wire.ERROR, wire.EMALFORMED), stranger.wait_end()[:2])
+        self.assertEqual(1, self.actions(bus)["capabilities"])
+        self.served(provider, caller, "it")
+
+    def test_an_agent_cannot_provide_without_end(self):
+        bus, provider, caller = self.pair()
+        for n in range(1000):
+            provider.send(wire.PROVIDE, {"request": 0, "name": f"it.{n}"})
+        self.assertEqual(wire.EFULL, provider.request(wire.PROVIDE, name="more")["status"])
+        self.assertEqual(1000, self.actions(bus)["capabilities"])
+        provider.close()
+        wait_until(lambda: self.actions(bus)["capabilities"] == 0, "all of them have gone")
 
 
 if __name__ == "__main__":

@@ -5,14 +5,18 @@ import dataclasses
 import os
 import struct
 import time
+from typing import NamedTuple
 
 from packing import Ext, array_header, pack
 
 HELLO, WELCOME, SUBSCRIBE, UNSUBSCRIBE, PUBLISH, DELIVER, CREDIT = range(1, 8)
-CALL, RESULT, CANCEL, PROVIDE, PING, PONG, ERROR, BYE, ACK, NOTICE = range(8, 18)
+CALL, RESULT, CANCEL, PROVIDE, PING, PONG, ERROR, BYE, ACK, NOTICE, REPORT, CALL_CREDIT = range(8, 20)
 OK, ENOMEM, EINVAL, EMALFORMED, ETOOBIG, ENOTFOUND, EEXIST, EFULL, ETIMEDOUT = range(9)
 ECLOSED, ENOTCONN, EDENIED, EVERSION, EIO, EBUSY, EPROTO, EREPLACED, EEXPIRED = range(9, 18)
 BATCHED, REALTIME, BACKGROUND = range(3)
+OUTCOMES = ("ok", "error", "timeout", "no_responders", "denied", "cancelled", "too_large")
+IDEMPOTENT, STREAMS = 1, 2  # flags of a call
+PROGRESS, CHUNK = 0, 1      # kinds of a report
 
 FRAME_MAX = (1 << 20) + 128 * 1024
 HOP_EXT = 1
@@ -51,6 +55,12 @@ def publish_frame(envelopes):
     return struct.pack(">I", len(body)) + body
 
 
+def call_frame(call_id, capability, encoded, version="", deadline_ms=0, idle_ms=0, flags=0):
+    """encoded: the envelope."""
+    body = array_header(8) + b"".join(map(pack, (CALL, call_id, capability, version, deadline_ms, idle_ms, flags))) + encoded
+    return struct.pack(">I", len(body)) + body
+
+
 def envelope(topic, payload=b"", sender=None, hop=None, **fields):
     """An encoded envelope. hop: a Hop, a text, or None for nil. Its fixed place is an array16 and an ext8."""
     values = dict.fromkeys(FIELDS)
@@ -76,6 +86,30 @@ class Event:
     def context(self):
         data = self.fields[1].data
         return Hop(data[:16].hex(), data[16:24].hex(), data[24], data[25])
+
+
+class Call(NamedTuple):
+    call_id: bytes
+    capability: str
+    version: str
+    deadline_ms: int
+    idle_ms: int
+    flags: int
+    envelope: Event
+
+
+class Result(NamedTuple):
+    outcome: int
+    payload: bytes
+    code: str
+    text: str
+
+
+class Report(NamedTuple):
+    call_id: bytes
+    kind: int
+    number: int
+    payload: bytes
 
 
 def events_of(reader):

@@ -12,6 +12,7 @@ static const verb verbs[] = {
     {"invoke", "Call a capability", verb_invoke},
     {"provide", "Provide a capability made of a command", verb_provide},
     {"pub", "Publish a message", verb_pub},
+    {"request", "Publish a message and print the first answer", verb_request},
     {"stats", "What a broker counts, and who was slow", verb_stats},
     {"sub", "Print the events that filters select", verb_sub},
     {"topics", "What is published, and who listens", verb_topics},

@@ -3,8 +3,8 @@
  *
  * Threads: invoke, provide, withdraw, cancel and everything about a loom_action may be called from any thread and from
  * handlers. While a handler waits for an outcome, its agent goes on: answers are taken, calls of this agent's own
- * capabilities are handled (one inside the other, 16 deep; such with another thread_id than the waiting handlers have, 4 deep; the
- * rest waits), events wait until the handler returns.
+ * capabilities are handled (one inside the other, 16 deep; such with another thread_id than the waiting handlers have, 4
+ * deep; the rest waits), events wait until the handler returns.
  * Spans: invoke makes action.invoke (CLIENT) and puts its context into the call; agent.on_action (SERVER) is the current
  * span inside a provider's handler. */
 #ifndef LOOM_ACTION_H

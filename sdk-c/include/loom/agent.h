@@ -89,7 +89,7 @@ LOOM_API loom_status loom_agent_close_within(loom_agent *agent, uint32_t timeout
 /* ---- events ---- */
 
 /* More than topic and payload. Zero and NULL mean: the default, as in loom_envelope_fields. Inside a handler the thread_id,
- * correlation_id, baggage and remaining ttl of the event being handled are the defaults. */
+ * correlation_id, baggage and remaining ttl of the event (or call) being handled are the defaults. */
 typedef struct loom_emit_options {
     const char *type;
     const char *thread_id;

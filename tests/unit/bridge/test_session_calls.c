@@ -4,7 +4,7 @@
 
 #include "tests/unit/bridge/fake_bus.h"
 
-enum { PAYLOAD_MAX = 64 * 1024, CALLS_MAX = 8 * 1024 * 1024 };
+enum { PAYLOAD_MAX = 64 * 1024, CALLS_MAX = 72 * 1024 * 1024 };
 
 typedef struct fixture {
     fake_bus bus;

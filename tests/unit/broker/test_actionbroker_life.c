@@ -15,7 +15,7 @@ static int open_broker(void **state)
     assert_non_null(f);
     assert_status(LOOM_OK, actionbroker_create(&f->broker, &(actionbroker_options){
         .default_deadline_ms = 500, .max_deadline_ms = 2000, .cache_ttl_ms = 300, .cache_entries = 100, .payload_max = 100,
-        .kept_bytes = 1000}));
+        .kept_bytes = 1000, .max_provider_bytes = 4000}));
     actionbroker_set_time(f->broker, 1000);
     assert_status(LOOM_OK, test_party_open(&f->caller, f->broker, "caller"));
     assert_status(LOOM_OK, test_party_open(&f->again, f->broker, "caller"));
@@ -265,6 +265,23 @@ static void envelopes_that_no_longer_fit_are_not_kept_for_another_attempt(void *
     assert_int_equal(1, f->b.requests);
     assert_status(LOOM_OK, test_answer_ok(&f->b, ""));
     assert_int_equal(0, actionbroker_get_stats(f->broker).kept_bytes);
+}
+
+static void a_provider_gets_no_more_bytes_than_it_may_have_unanswered(void **state)
+{
+    fixture *f = *state;
+    const test_call large = {.capability = "x", .padding = 3000};
+    assert_status(LOOM_OK, test_invoke(&f->caller, &large));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &large));
+    assert_result(&f->caller, 1, FRAME_CALL_ERROR, "provider_busy");
+    assert_int_equal(1, f->a.requests);
+    assert_status(LOOM_OK, test_answer_ok(&f->a, ""));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &large));
+    assert_int_equal(2, f->a.requests);
+    assert_status(LOOM_OK, test_answer_ok(&f->a, ""));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x", .padding = 6000})); /* the only one */
+    assert_int_equal(3, f->a.requests);
+    assert_status(LOOM_OK, test_answer_ok(&f->a, ""));
 }
 
 static void calls_of_a_party_that_closes_are_cancelled_at_their_providers(void **state)
@@ -543,6 +560,7 @@ int main(void)
         BROKER_TEST(a_call_is_not_tried_for_ever),
         BROKER_TEST(a_call_whose_deadline_has_passed_is_not_tried_again),
         BROKER_TEST(envelopes_that_no_longer_fit_are_not_kept_for_another_attempt),
+        BROKER_TEST(a_provider_gets_no_more_bytes_than_it_may_have_unanswered),
         BROKER_TEST(calls_of_a_party_that_closes_are_cancelled_at_their_providers),
         BROKER_TEST(a_call_that_another_party_of_the_agent_joined_goes_on_without_the_first),
         BROKER_TEST(a_duplicate_of_a_running_call_joins_it_and_both_get_the_result),

@@ -549,7 +549,7 @@ static void run(uint64_t seed)
     w->random = seed;
     assert_status(LOOM_OK, actionbroker_create(&w->broker, &(actionbroker_options){
         .default_deadline_ms = DEADLINE_MS, .max_deadline_ms = DEADLINE_MS, .max_pending = PENDING_MAX,
-        .cache_entries = CACHE_MAX, .cache_ttl_ms = TTL_MS}));
+        .cache_entries = CACHE_MAX, .cache_ttl_ms = TTL_MS, .first_ref = 1}));
     for (int p = 0; p < PARTIES; p++) {
         open_party(w, p);
     }

@@ -16,7 +16,7 @@ static int open_ports(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    assert_status(LOOM_OK, test_cores_create(&f->cores, &(actionbroker_options){.payload_max = 1000, .max_pending = 3}));
+    assert_status(LOOM_OK, test_cores_create(&f->cores, &(actionbroker_options){.payload_max = 1000, .max_pending = 3, .first_ref = 1}));
     broker_set_time(&f->cores, 1000);
     assert_status(LOOM_OK, test_port_open(&f->a, &f->cores, "a", 0));
     assert_status(LOOM_OK, test_port_open(&f->b, &f->cores, "b", 0));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A bridge with a broker behind it, for one agent that talks to itself: what it publishes is delivered to its subscriptions
- * of exactly that topic, and what it invokes comes back to it as work. Runs in a thread, through as many connections as the agent
- * makes, until the agent has gone. */
+ * of exactly that topic, and what it invokes comes back to it as work. Runs in a thread, through as many connections as the
+ * agent makes, until it has gone. */
 #ifndef LOOM_TESTS_FAKE_RELAY_H
 #define LOOM_TESTS_FAKE_RELAY_H
 

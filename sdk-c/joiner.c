@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fan-in of events that were not asked for.
+ *
+ * Each key that is open has a join. All of them have the same deadline from their first contribution on, and so expire in the
+ * order in which they were opened: a list, and one timer for the first of it. A key that is over gives its join away and
+ * stays for a while, to know late contributions by.
+ *
+ * What is over waits in `done` for the loop, or is handed over at once by who completed it on the loop. Guard: the agent's
+ * lock, for everything but what is fixed once open. on_joined runs on the loop, without it. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sdk-c/joining.h"
+
+#define MAX_OPEN_DEFAULT 1024u
+#define REMEMBERED_DEFAULT 1024u
+
+enum { BUCKETS_FIRST = 64 };
+
+typedef struct joiner_key {
+    struct joiner_key *next;          /* of the bucket */
+    struct joiner_key *newer, *older; /* of open, or of finished */
+    join *join;                       /* NULL: finished */
+    uint64_t deadline_ns;
+    uint32_t hash;
+    size_t len;
+    char text[];
+} joiner_key;
+
+typedef struct key_list {
+    joiner_key *oldest, *newest;
+    size_t count;
+} key_list;
+
+struct loom_joiner {
+    agent_timer timer; /* first: fire is given its address */
+    /* fixed once open */
+    loom_agent *agent;
+    loom_on_joined on_joined;
+    void *user;
+    size_t max_open, remembered;
+    uint64_t deadline_ns;             /* of each key, from its first contribution */
+    join_tally tally;                 /* of a key without contributions */
+    bool has_parent;
+    loom_trace_context parent;
+    char **sources;                   /* ended by NULL; NULL: everybody's count */
+
+    /* guarded by the agent's lock */
+    joiner_key **buckets;
+    size_t bucket_count;              /* a power of two */
+    key_list open, finished;
+    join *done, *last_done;           /* to be handed over */
+    size_t done_count;
+    bool armed;                       /* the timer is set, or about to fire */
+    unsigned uses;                    /* the loop is in it */
+    bool closed;
+    bool loop_frees;                  /* closed by the loop while it was in it */
+    loom_joiner_stats stats;
+};
+
+/* ---- keys ---- */
+
+static uint32_t hash_of(loom_str text)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < text.len; i++) {
+        hash = (hash ^ (uint8_t)text.data[i]) * 16777619u;
+    }
+    return hash;
+}
+
+static joiner_key **place_of(const loom_joiner *j, uint32_t hash)
+{
+    return &j->buckets[hash & (j->bucket_count - 1)];
+}
+
+static joiner_key *find_key(const loom_joiner *j, loom_str text)
+{
+    uint32_t hash = hash_of(text);
+    joiner_key *key = *place_of(j, hash);
+    while (key != NULL && (key->hash != hash || key->len != text.len || memcmp(key->text, text.data, text.len) != 0)) {
+        key = key->next;
+    }
+    return key;
+}
+
+/* Without memory it stays as it is, and is slower. */
+static void grow(loom_joiner *j)
+{
+    size_t count = j->bucket_count * 2;
+    joiner_key **before = j->buckets, **buckets = calloc(count, sizeof(joiner_key *));
+    if (buckets == NULL) {
+        return;
+    }
+    size_t old_count = j->bucket_count;
+    j->buckets = buckets;
+    j->bucket_count = count;
+    for (size_t i = 0; i < old_count; i++) {
+        for (joiner_key *key = before[i], *next; key != NULL; key = next) {
+            next = key->next;
+            joiner_key **at = place_of(j, key->hash);
+            key->next = *at;
+            *at = key;
+        }
+    }
+    free(before);
+}
+
+static void list_add(key_list *list, joiner_key *key)
+{
+    key->older = list->newest;
+    key->newer = NULL;
+    *(list->newest != NULL ? &list->newest->newer : &list->oldest) = key;
+    list->newest = key;
+    list->count++;
+}
+
+static void list_remove(key_list *list, joiner_key *key)
+{
+    *(key->older != NULL ? &key->older->newer : &list->oldest) = key->newer;
+    *(key->newer != NULL ? &key->newer->older : &list->newest) = key->older;
+    list->count--;
+}
+
+/* Of no list any more. */
+static void forget(loom_joiner *j, joiner_key *key)
+{
+    joiner_key **at = place_of(j, key->hash);
+    while (*at != key) {
+        at = &(*at)->next;
+    }
+    *at = key->next;
+    join_free(key->join);
+    free(key);
+}
+
+/* ---- the timer ---- */
+
+static void on_timer(loom_agent *a, agent_timer *timer);
+
+/* Lock held. For the first deadline, or for now when something is done. Earlier than needed does no harm. LOOM_ENOMEM only
+ * when it was not armed. */
+static loom_status arm(loom_joiner *j)
+{
+    if (j->done == NULL && j->open.oldest == NULL) {
+        return LOOM_OK;
+    }
+    uint64_t at = j->done != NULL ? 1 : j->open.oldest->deadline_ns;
+    if (j->armed && j->timer.at <= at) { /* 0: about to fire */
+        return LOOM_OK;
+    }
+    loom_status st = agent_timer_set(j->agent, &j->timer, at);
+    j->armed = j->armed || st == LOOM_OK;
+    return st;
+}
+
+/* ---- opening and closing ---- */
+
+static void free_sources(char **sources)
+{
+    for (size_t i = 0; sources != NULL && sources[i] != NULL; i++) {
+        free(sources[i]);
+    }
+    free(sources);
+}
+
+static loom_status copy_sources(char ***out, const char *const *sources)
+{
+    *out = NULL;
+    if (sources == NULL) {
+        return LOOM_OK;
+    }
+    size_t count = join_source_count(sources);
+    char **copy = calloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < count; i++) {
+        if ((copy[i] = strdup(sources[i])) == NULL) {
+            free_sources(copy);
+            return LOOM_ENOMEM;
+        }
+    }
+    *out = copy;
+    return copy != NULL ? LOOM_OK : LOOM_ENOMEM;
+}
+
+static void free_list(loom_joiner *j, key_list *list)
+{
+    for (joiner_key *key; (key = list->oldest) != NULL;) {
+        list_remove(list, key);
+        forget(j, key);
+    }
+}
+
+/* Nobody else has it. */
+static void free_joiner(loom_joiner *j)
+{
+    if (j->buckets != NULL) {
+        free_list(j, &j->open);
+        free_list(j, &j->finished);
+    }
+    for (join *next; j->done != NULL; j->done = next) {
+        next = j->done->next;
+        join_free(j->done);
+    }
+    free(j->buckets);
+    free_sources(j->sources);
+    free(j);
+}
+
+static bool is_closing(loom_agent *a)
+{
+    pthread_mutex_lock(&a->lock);
+    bool closing = a->closing || a->state == LOOM_AGENT_CLOSED;
+    pthread_mutex_unlock(&a->lock);
+    return closing;
+}
+
+loom_status loom_joiner_open(loom_joiner **out, loom_agent *agent, const loom_joiner_options *options)
+{
+    join_tally tally;
+    if (out == NULL) {
+        return LOOM_EINVAL;
+    }
+    *out = NULL;
+    if (agent == NULL || options == NULL || options->on_joined == NULL ||
+        join_tally_init(&tally, &options->rule, join_source_count(options->rule.sources)) != LOOM_OK) {
+        return LOOM_EINVAL;
+    }
+    if (is_closing(agent)) {
+        return LOOM_ECLOSED;
+    }
+    loom_joiner *j = calloc(1, sizeof *j);
+    if (j == NULL) {
+        return LOOM_ENOMEM;
+    }
+    j->timer.fire = on_timer;
+    j->agent = agent;
+    j->on_joined = options->on_joined;
+    j->user = options->user;
+    j->max_open = options->max_open != 0 ? options->max_open : MAX_OPEN_DEFAULT;
+    j->remembered = options->remembered != 0 ? options->remembered : REMEMBERED_DEFAULT;
+    j->deadline_ns = (options->rule.deadline_ms != 0 ? options->rule.deadline_ms : WAIT_DEFAULT_MS) * MS_NS;
+    j->tally = tally;
+    j->has_parent = options->parent != NULL;
+    j->parent = options->parent != NULL ? *options->parent : j->parent;
+    j->bucket_count = BUCKETS_FIRST;
+    j->buckets = calloc(BUCKETS_FIRST, sizeof(joiner_key *));
+    if (j->buckets == NULL || copy_sources(&j->sources, options->rule.sources) != LOOM_OK) {
+        free_joiner(j);
+        return LOOM_ENOMEM;
+    }
+    *out = j;
+    return LOOM_OK;
+}
+
+/* Lock held. */
+static bool is_unused(const loom_joiner *j)
+{
+    return j->uses == 0 && !j->armed;
+}
+
+void loom_joiner_close(loom_joiner *j)
+{
+    if (j == NULL) {
+        return;
+    }
+    loom_agent *a = j->agent;
+    bool on_loop = agent_on_loop(a);
+    pthread_mutex_lock(&a->lock);
+    j->closed = true;
+    if (j->timer.at != 0) {
+        agent_timer_clear(a, &j->timer);
+        j->armed = false;
+    }
+    agent_guest_enter(a);
+    while (!on_loop && !is_unused(j)) { /* user may go when this returns */
+        agent_wait_change(a, NEVER);
+    }
+    bool unused = is_unused(j);
+    j->loop_frees = !unused;
+    agent_guest_leave(a);
+    pthread_mutex_unlock(&a->lock);
+    if (unused) {
+        free_joiner(j);
+    }
+}
+
+/* ---- what is over ---- */
+
+/* Lock held. The join that the key gives away; the key is remembered. */
+static join *end_key(loom_joiner *j, joiner_key *key, loom_join_outcome outcome)
+{
+    join *over = key->join;
+    (void)join_finish(over, outcome);
+    key->join = NULL;
+    list_remove(&j->open, key);
+    list_add(&j->finished, key);
+    if (j->finished.count > j->remembered) {
+        key = j->finished.oldest;
+        list_remove(&j->finished, key);
+        forget(j, key);
+    }
+    return over;
+}
+
+/* Lock held. For the loop. */
+static void put_done(loom_joiner *j, join *over)
+{
+    over->next = NULL;
+    *(j->last_done != NULL ? &j->last_done->next : &j->done) = over;
+    j->last_done = over;
+    j->done_count++;
+}
+
+static join *take_done(loom_joiner *j)
+{
+    join *over = j->done;
+    if (over != NULL) {
+        j->done = over->next;
+        j->last_done = j->done != NULL ? j->last_done : NULL;
+        j->done_count--;
+    }
+    return over;
+}
+
+/* The loop, lock not held. */
+static void hand_over(loom_joiner *j, join *over)
+{
+    loom_agent *a = j->agent;
+    bool handling = agent_handling_begin(a);
+    agent_before_handler(a);
+    current_message outer = dispatch_set_current((current_message){.envelope = join_first_event(over)});
+    current_span span = join_span_begin(a, over);
+    j->on_joined(a, &over->joined, j->user);
+    current_span_end(&span);
+    (void)dispatch_set_current(outer);
+    join_free(over);
+    agent_after_handler(a);
+    agent_handling_end(a, handling);
+}
+
+/* The loop, lock held; given up while it is handed over. */
+static void count_and_hand_over(loom_joiner *j, join *over)
+{
+    loom_agent *a = j->agent;
+    j->stats.joined++;
+    j->stats.timed_out += over->joined.outcome == LOOM_JOIN_TIMEOUT;
+    pthread_mutex_unlock(&a->lock);
+    hand_over(j, over);
+    pthread_mutex_lock(&a->lock);
+}
+
+/* The loop, lock held; gives it up. What on_joined does may have closed it. */
+static void leave(loom_joiner *j)
+{
+    loom_agent *a = j->agent;
+    j->uses--;
+    bool unused = j->loop_frees && is_unused(j);
+    agent_changed(a);
+    pthread_mutex_unlock(&a->lock);
+    if (unused) {
+        free_joiner(j);
+    }
+}
+
+/* Lock held. */
+static void expire(loom_joiner *j, uint64_t now)
+{
+    while (j->open.oldest != NULL && j->open.oldest->deadline_ns <= now) {
+        put_done(j, end_key(j, j->open.oldest, LOOM_JOIN_TIMEOUT));
+    }
+}
+
+static void on_timer(loom_agent *a, agent_timer *timer)
+{
+    loom_joiner *j = (loom_joiner *)timer;
+    pthread_mutex_lock(&a->lock);
+    j->armed = false;
+    j->uses++;
+    if (!j->closed) {
+        expire(j, monotonic_ns());
+    }
+    while (!j->closed) {
+        join *over = take_done(j);
+        if (arm(j) != LOOM_OK) {
+            expire(j, NEVER); /* without a timer nobody would end them: early is better than never */
+        }
+        if (over == NULL && (over = take_done(j)) == NULL) {
+            break;
+        }
+        count_and_hand_over(j, over);
+    }
+    leave(j);
+}
+
+/* ---- adding ---- */
+
+/* Lock held. Of no list yet. NULL: out of memory. */
+static joiner_key *create_key(loom_joiner *j, loom_str text, const loom_envelope *event)
+{
+    joiner_key *key = calloc(1, sizeof *key + text.len + 1);
+    if (key == NULL) {
+        return NULL;
+    }
+    key->join = join_create(text, &j->tally);
+    if (key->join == NULL || join_set_parent(key->join, j->has_parent ? &j->parent : NULL, event) != LOOM_OK) {
+        join_free(key->join);
+        free(key);
+        return NULL;
+    }
+    memcpy(key->text, text.len > 0 ? text.data : "", text.len);
+    key->len = text.len;
+    key->hash = hash_of(text);
+    key->deadline_ns = monotonic_ns() + j->deadline_ns;
+    return key;
+}
+
+/* Lock held. The key with its first contribution. */
+static loom_status open_key(loom_joiner *j, joiner_key **out, loom_str text, loom_str source, loom_envelope *event)
+{
+    if (j->open.count + j->done_count >= j->max_open) {
+        return LOOM_EFULL;
+    }
+    joiner_key *key = create_key(j, text, event);
+    if (key == NULL) {
+        return LOOM_ENOMEM;
+    }
+    if (j->open.count + j->finished.count >= j->bucket_count) {
+        grow(j);
+    }
+    key->next = *place_of(j, key->hash);
+    *place_of(j, key->hash) = key;
+    list_add(&j->open, key);
+    loom_status st = join_add(key->join, source, 0, LOOM_OK, event, NULL);
+    if (st == LOOM_OK) {
+        st = arm(j);
+    }
+    if (st != LOOM_OK) {
+        list_remove(&j->open, key);
+        forget(j, key);
+        return st;
+    }
+    *out = key;
+    return LOOM_OK;
+}
+
+static loom_status ignore(loom_joiner *j, joiner_key *key, loom_status why)
+{
+    j->stats.ignored++;
+    if (key != NULL && key->join != NULL) {
+        key->join->joined.ignored++;
+    }
+    return why;
+}
+
+/* Lock held. *key is open when it is LOOM_OK. */
+static loom_status take_in(loom_joiner *j, joiner_key **key, loom_str text, loom_str source, loom_envelope *event)
+{
+    if (j->closed || j->agent->closing || j->agent->state == LOOM_AGENT_CLOSED) {
+        return LOOM_ECLOSED;
+    }
+    *key = find_key(j, text);
+    if (!join_source_counts((const char *const *)j->sources, source)) {
+        return ignore(j, *key, LOOM_EDENIED);
+    }
+    if (*key != NULL && (*key)->join == NULL) {
+        j->stats.late++;
+        return LOOM_EEXIST;
+    }
+    if (*key != NULL && join_has_source((*key)->join, source)) {
+        return ignore(j, *key, LOOM_EEXIST);
+    }
+    loom_status st = *key != NULL ? join_add((*key)->join, source, 0, LOOM_OK, event, NULL)
+                                  : open_key(j, key, text, source, event);
+    j->stats.refused += st != LOOM_OK;
+    return st;
+}
+
+/* Lock held; gives it up. */
+static void end_if_over(loom_joiner *j, joiner_key *key)
+{
+    loom_agent *a = j->agent;
+    loom_join_outcome outcome;
+    if (!join_tally_over(&key->join->tally, &outcome)) {
+        pthread_mutex_unlock(&a->lock);
+        return;
+    }
+    join *over = end_key(j, key, outcome);
+    if (agent_on_loop(a)) {
+        j->uses++;
+        count_and_hand_over(j, over);
+        leave(j);
+        return;
+    }
+    put_done(j, over);
+    loom_status st = arm(j); /* it is armed, since this key was opened */
+    assert(st == LOOM_OK);
+    (void)st;
+    pthread_mutex_unlock(&a->lock);
+}
+
+loom_status loom_joiner_add(loom_joiner *j, const char *key, const char *source, loom_envelope *event)
+{
+    char buf[LOOM_UUID_TEXT_SIZE];
+    if (j == NULL || event == NULL) {
+        return LOOM_EINVAL;
+    }
+    loom_str text = key != NULL ? collab_str(key) : loom_envelope_correlation_id(event, buf);
+    loom_str from = source != NULL ? collab_str(source) : loom_envelope_sender(event);
+    if (text.len > LOOM_THREAD_ID_MAX || from.len > LOOM_THREAD_ID_MAX) {
+        return LOOM_EINVAL;
+    }
+    if (from.len == 0) {
+        from.data = ""; /* what was built by hand may have no sender */
+    }
+    joiner_key *into;
+    pthread_mutex_lock(&j->agent->lock);
+    loom_status st = take_in(j, &into, text, from, event);
+    if (st == LOOM_OK) {
+        end_if_over(j, into);
+    } else {
+        pthread_mutex_unlock(&j->agent->lock);
+    }
+    return st;
+}
+
+loom_joiner_stats loom_joiner_get_stats(const loom_joiner *joiner)
+{
+    loom_agent *a = joiner->agent;
+    pthread_mutex_lock(&a->lock);
+    loom_joiner_stats stats = joiner->stats;
+    stats.open = joiner->open.count + joiner->done_count;
+    pthread_mutex_unlock(&a->lock);
+    return stats;
+}

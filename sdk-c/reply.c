@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Replying, and publishing with headers of ours next to the caller's. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sdk-c/collaboration.h"
+
+loom_status emit_with_headers(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options,
+                              const loom_header *own, size_t own_count)
+{
+    if (own_count == 0) {
+        return loom_agent_emit(a, topic, payload, options);
+    }
+    loom_emit_options all = options != NULL ? *options : (loom_emit_options){0};
+    loom_header few[16], *headers = few;
+    size_t count = own_count + all.header_count;
+    if (count > sizeof few / sizeof *few && (headers = calloc(count, sizeof *headers)) == NULL) {
+        return LOOM_ENOMEM;
+    }
+    memcpy(headers, own, own_count * sizeof *own); /* of equal keys the first counts */
+    if (all.header_count > 0) {
+        memcpy(headers + own_count, all.headers, all.header_count * sizeof *headers);
+    }
+    all.headers = headers;
+    all.header_count = count;
+    loom_status st = loom_agent_emit(a, topic, payload, &all);
+    if (headers != few) {
+        free(headers);
+    }
+    return st;
+}
+
+/* A topic or id of an envelope as C text. False: too long, or with a NUL in it. */
+static bool copy_text(char *out, size_t size, loom_str text)
+{
+    if (text.len >= size || (text.len > 0 && memchr(text.data, 0, text.len) != NULL)) {
+        return false;
+    }
+    if (text.len > 0) {
+        memcpy(out, text.data, text.len);
+    }
+    out[text.len] = '\0';
+    return true;
+}
+
+typedef struct reply_texts {
+    char topic[LOOM_TOPIC_MAX + 1];
+    char thread[LOOM_THREAD_ID_MAX + 1], correlation[LOOM_THREAD_ID_MAX + 1];
+} reply_texts;
+
+static bool set_texts(reply_texts *t, const loom_envelope *event)
+{
+    char reply_to[LOOM_REPLY_TO_SIZE], id[LOOM_UUID_TEXT_SIZE];
+    return copy_text(t->topic, sizeof t->topic, loom_envelope_reply_to(event, reply_to)) &&
+           copy_text(t->thread, sizeof t->thread, loom_envelope_thread_id(event, id)) &&
+           copy_text(t->correlation, sizeof t->correlation, loom_envelope_correlation_id(event, id));
+}
+
+/* Outside of its handler, an event goes on where it was brought to us. */
+static uint64_t enter_context(const loom_envelope *event)
+{
+    loom_trace_context context;
+    if (loom_context_current() != NULL || !loom_envelope_extract(event, &context)) {
+        return 0;
+    }
+    return loom_context_push(&context, loom_envelope_tracestate(event));
+}
+
+loom_status reply_with(loom_agent *a, loom_envelope *event, loom_bytes payload, const loom_emit_options *options,
+                       const loom_header *own, size_t own_count, const exchange_address *asking)
+{
+    reply_texts texts;
+    loom_header headers[6];
+    size_t count = 0;
+    loom_str key;
+    if (a == NULL || event == NULL || !set_texts(&texts, event)) {
+        return LOOM_EINVAL;
+    }
+    loom_emit_options reply = options != NULL ? *options : (loom_emit_options){0};
+    reply.thread_id = texts.thread;
+    reply.correlation_id = texts.correlation;
+    reply.reply_to = asking != NULL ? asking->mailbox : NULL;
+    if (reply.ttl == 0 && (reply.ttl = loom_envelope_ttl(event)) == 0) {
+        return LOOM_ETIMEDOUT;
+    }
+    if (loom_envelope_header(event, HEADER_REQUEST, &key) == LOOM_OK) {
+        headers[count++] = (loom_header){collab_str(HEADER_IN_REPLY_TO), key};
+    }
+    if (asking != NULL) {
+        headers[count++] = (loom_header){collab_str(HEADER_REQUEST), collab_str(asking->key)};
+    }
+    for (size_t i = 0; i < own_count; i++) {
+        headers[count++] = own[i];
+    }
+    uint64_t token = enter_context(event);
+    loom_status st = emit_with_headers(a, texts.topic, payload, &reply, headers, count);
+    if (token != 0) {
+        loom_context_pop(token);
+    }
+    return st;
+}
+
+loom_status loom_agent_reply(loom_agent *a, loom_envelope *event, loom_bytes payload, const loom_emit_options *options)
+{
+    return reply_with(a, event, payload, options, NULL, 0, NULL);
+}
