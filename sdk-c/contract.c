@@ -171,7 +171,8 @@ static void join_proposals(loom_agent *a, const negotiation *n, bool results)
     if (st == LOOM_OK) {
         j->first_unix_ns = results ? n->finished_at : n->proposed_at;
         bool all = results ? c->missing == 0 && c->failed == 0 : c->count > 0 && c->count >= expected;
-        loom_join_outcome outcome = all ? LOOM_JOIN_COMPLETE : results && c->failed > 0 ? LOOM_JOIN_FAILED : LOOM_JOIN_TIMEOUT;
+        loom_join_outcome otherwise = results && c->failed > 0 ? LOOM_JOIN_FAILED : LOOM_JOIN_TIMEOUT;
+        loom_join_outcome outcome = all ? LOOM_JOIN_COMPLETE : otherwise;
         (void)join_finish(j, outcome);
         current_span span = join_span_begin(a, j);
         current_span_end(&span);

@@ -24,10 +24,16 @@ static uint64_t mix(uint64_t hash, loom_str text)
     return hash * 0x100000001b3u; /* where one text ends counts, too */
 }
 
+/* As the broker takes it. */
+static loom_str version_of(const frame *f)
+{
+    return f->u.provide.version.len > 0 ? f->u.provide.version : (loom_str){"0", 1};
+}
+
 /* Who makes others collide only makes its own requests slower. */
 static uint64_t subject_of(const frame *f)
 {
-    return f->type == FRAME_PROVIDE     ? mix(mix(0xcbf29ce484222325u, f->u.provide.name), f->u.provide.version)
+    return f->type == FRAME_PROVIDE     ? mix(mix(0xcbf29ce484222325u, f->u.provide.name), version_of(f))
            : f->type == FRAME_SUBSCRIBE ? f->u.subscribe.subscription
                                         : f->u.unsubscribe.subscription;
 }
@@ -128,7 +134,7 @@ static bool same_thing(const frame *standing, const frame *request)
 {
     if (standing->type == FRAME_PROVIDE) {
         return request->type == FRAME_PROVIDE && same_text(standing->u.provide.name, request->u.provide.name) &&
-               same_text(standing->u.provide.version, request->u.provide.version);
+               same_text(version_of(standing), version_of(request));
     }
     return request->type == FRAME_UNSUBSCRIBE && standing->u.subscribe.subscription == request->u.unsubscribe.subscription;
 }

@@ -8,7 +8,7 @@ import unittest
 
 import control
 import wire
-from actions import ERROR, OK, TIMEOUT, Actions
+from actions import ERROR, NO_RESPONDERS, OK, TIMEOUT, Actions
 from agent import Agent
 from harness import IN_BROKER, OWN_PROCESS, LoomTest, in_both_homes, wait_until
 
@@ -133,6 +133,17 @@ class KilledBroker(Actions, LoomTest):
         caller.call("it", call_id=b"same")
         provider.answer(provider.wait_call().call_id, payload=b"x")
         self.assertEqual((OK, b"x"), caller.wait_result(b"same")[:2])
+
+    def test_what_was_withdrawn_or_provided_anew_is_not_provided_twice_at_the_next_broker(self):
+        bus, provider, caller = self.pair("it")
+        for version in ("", "0", "1", "1"):
+            provider.provide("other", version)
+        self.assertEqual(wire.OK, provider.request(wire.PROVIDE, name="other", version="0", withdraw=True)["status"])
+        self.assertEqual(wire.OK, provider.request(wire.PROVIDE, name="other", version="1", withdraw=True)["status"])
+        bus.kill(bus.broker)
+        self.restart(bus)
+        self.ended(caller, caller.call("other"), NO_RESPONDERS)
+        self.served(provider, caller, "it")
 
     def test_a_stopped_broker_does_not_fill_the_memory_of_a_bridge(self):
         bus, provider, caller, _ = self.pair_with_calls(0)

@@ -3,6 +3,7 @@
 
 import struct
 import threading
+import time
 import unittest
 
 import control
@@ -128,6 +129,18 @@ class Many(Actions):
         provider.close()
         caller.wait(lambda: len(caller.results) == 10_000, "all results")
         self.assert_outcomes(bus, error=10_000)
+
+    def test_an_agent_that_provides_over_and_over_keeps_nobody_waiting_for_long(self):
+        bus, provider, caller = self.pair("it")
+        restless = self.agent(bus, "restless")
+        for n in range(1000):
+            restless.send(wire.PROVIDE, {"request": 0, "name": f"other.{n}"})
+        restless.link.send(wire.frame(wire.PROVIDE, {"request": 0, "name": "other.999"}) * 5000)
+        started = time.monotonic()
+        self.served(provider, caller, "it")
+        self.assert_soon(started)
+        self.through(restless)
+        self.assertEqual(1001, self.actions(bus)["capabilities"])
 
     def test_a_thousand_duplicates_and_their_cancel(self):
         bus, provider, caller = self.pair("it")

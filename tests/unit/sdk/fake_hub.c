@@ -31,7 +31,8 @@ static void deliver(fake_hub *h, const envelope_view *view)
     loom_str topic = envelope_view_str(view, ENV_TOPIC);
     for (hub_subscription *at = h->subscriptions; at < h->subscriptions + HUB_SUBSCRIPTIONS; at++) {
         fake_bridge *b = &h->bridges[at->agent];
-        if (at->number == 0 || b->peer < 0 || strlen(at->filter) != topic.len || memcmp(at->filter, topic.data, topic.len) != 0) {
+        bool selects = strlen(at->filter) == topic.len && memcmp(at->filter, topic.data, topic.len) == 0;
+        if (at->number == 0 || b->peer < 0 || !selects) {
             continue;
         }
         uint8_t *room = frame_deliver_begin(&b->out, at->number, view->len);

@@ -90,6 +90,11 @@ static size_t waiting(const party *p)
     return loom_agent_collaboration(p->agent).open;
 }
 
+static uint64_t replies(const party *p)
+{
+    return loom_agent_collaboration(p->agent).replies;
+}
+
 /* ---- tests ---- */
 
 static void all_leave_together(void **state)
@@ -110,8 +115,7 @@ static void nobody_leaves_before_the_last_has_come(void **state)
     fixture *f = *state;
     begin(f, 0, "load.1", 3, FAKE_DEADLINE_MS);
     begin(f, 1, "load.1", 3, FAKE_DEADLINE_MS);
-    wait_until(loom_agent_collaboration(f->parties[0].agent).replies + loom_agent_collaboration(f->parties[1].agent).replies > 0,
-               FAKE_DEADLINE_MS);
+    wait_until(replies(&f->parties[0]) + replies(&f->parties[1]) > 0, FAKE_DEADLINE_MS);
     assert_false(atomic_load(&f->parties[0].done) || atomic_load(&f->parties[1].done));
     begin(f, 2, "load.1", 3, FAKE_DEADLINE_MS);
     for (unsigned i = 0; i < 3; i++) {

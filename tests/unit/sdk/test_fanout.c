@@ -253,7 +253,8 @@ static void what_makes_no_sense_is_invalid(void **state)
         loom_status status;
     } bad[] = {{NULL, 0, &any, LOOM_EINVAL},       {BOTH, 0, &any, LOOM_EINVAL},  {&neither, 1, &any, LOOM_EINVAL},
                {&two_kinds, 1, &any, LOOM_EINVAL}, {&wild, 1, &any, LOOM_EINVAL}, {BOTH, 2, &k, LOOM_EINVAL},
-               {BOTH, 2, NULL, LOOM_EINVAL},       {BOTH, 1, &all, LOOM_EINVAL},  {many, LOOM_CONTRIBUTIONS_MAX + 1, &any, LOOM_EFULL}};
+               {BOTH, 2, NULL, LOOM_EINVAL},       {BOTH, 1, &all, LOOM_EINVAL},
+               {many, LOOM_CONTRIBUTIONS_MAX + 1, &any, LOOM_EFULL}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_status(bad[i].status, loom_agent_fanout(f->agent, bad[i].targets, bad[i].count, TEXT("x"), bad[i].rule,
                                                        NULL, &joined));

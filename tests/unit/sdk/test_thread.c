@@ -147,10 +147,12 @@ static void who_was_cut_off_joins_again(void **state)
 {
     fixture *f = *state;
     join_all(f, 3);
-    wait_until(sees(&f->members[0], "ann,ben,cat,"), FAKE_DEADLINE_MS);
+    for (unsigned i = 0; i < 3; i++) {
+        wait_until(sees(&f->members[i], "ann,ben,cat,"), FAKE_DEADLINE_MS);
+    }
     unsigned before = atomic_load(&f->hub.published);
     fake_hub_drop(&f->hub, 1);
-    wait_until(atomic_load(&f->hub.published) == before + 3, FAKE_DEADLINE_MS); /* its joining, and two answers */
+    wait_until(atomic_load(&f->hub.published) >= before + 3, FAKE_DEADLINE_MS); /* its joining, and two answers */
     for (unsigned i = 0; i < 3; i++) {
         wait_until(sees(&f->members[i], "ann,ben,cat,"), FAKE_DEADLINE_MS);
     }
