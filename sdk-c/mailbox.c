@@ -259,14 +259,13 @@ collaboration *collaboration_of(loom_agent *a)
     return c;
 }
 
-static exchange *any_of(const collaboration *c)
+/* The next one, from the bucket *at on: nothing is opened any more. */
+static exchange *any_from(const collaboration *c, size_t *at)
 {
-    for (size_t i = 0; i < c->bucket_count; i++) {
-        if (c->buckets[i] != NULL) {
-            return c->buckets[i];
-        }
+    while (*at < c->bucket_count && c->buckets[*at] == NULL) {
+        (*at)++;
     }
-    return NULL;
+    return *at < c->bucket_count ? c->buckets[*at] : NULL;
 }
 
 void collaboration_close(loom_agent *a)
@@ -276,7 +275,8 @@ void collaboration_close(loom_agent *a)
         return;
     }
     bool looping = agent_loop_enter(a); /* callbacks are on the loop, as ever */
-    for (exchange *x; (x = any_of(c)) != NULL;) {
+    size_t at = 0;
+    for (exchange *x; (x = any_from(c, &at)) != NULL;) {
         pthread_mutex_lock(&a->lock);
         void (*abandon)(loom_agent *, exchange *) = x->abandon;
         exchange_close(a, x, false);

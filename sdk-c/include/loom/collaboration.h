@@ -14,7 +14,8 @@
  * | contract net | call                      | the caller's        | loom.contract.call     | reply_to mailbox; header loom.contract.window_ms |
  * |              | proposal                  | reply_to            | loom.contract.proposal | reply_to own mailbox; headers loom.contract.score
  * |              |                           |                     |                        | (a number as text), loom.request |
- * |              | award, or rejection       | proposal's reply_to | loom.contract.award,   | correlation_id; loom.in_reply_to |
+ * |              | award, or rejection       | proposal's reply_to | loom.contract.award,   | correlation_id; loom.in_reply_to;
+ * |              |                           |                     |                        | an award's payload is the task   |
  * |              |                           |                     | loom.contract.reject   |                                |
  * |              | result                    | award's reply_to    | loom.contract.result,  | correlation_id                 |
  * |              |                           |                     | loom.contract.failure  |                                |
