@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "envelope/random.h"
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 #include "sdk-c/agent_options.h"
-#include "sdk-c/collaboration.h"
+#include "sdk-c/collaboration/collaboration.h"
 
 #define SEND_BUFFER_BYTES (16u * 1024u * 1024u)
 #define RECEIVE_MESSAGES 8192u /* at 1024 a fast stream waits for credit: a tenth slower */

@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "sdk-c/actions_state.h"
+#include "sdk-c/actions/actions_state.h"
 #include "sdk-c/carrier.h"
 #include "sdk-c/send_queue.h"
 #include "sdk-c/kept.h"

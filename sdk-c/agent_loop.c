@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 
 /* About what waking a thread costs: a message that follows another more closely does not lose by waiting for that. */
 #define BURST_NS 20000u
@@ -236,21 +236,19 @@ void agent_after_handler(loom_agent *a)
 
 /* ---- rounds ---- */
 
-/* Lock held. */
+/* Lock held. A timer that is set too early stays: calls that end before their deadline would otherwise set it twice each,
+ * and a round too many once in a while costs less. */
 static void arm_timer_locked(loom_agent *a)
 {
     uint64_t at = session_next_deadline(a), timer = timers_next(a);
     at = timer < at ? timer : at;
-    if (at == a->armed) {
+    if (at >= a->armed && a->armed > 0) { /* 0: not set yet, or for at once */
         return;
     }
     a->armed = at;
-    struct itimerspec spec = {.it_value = {0, 0}}; /* never */
-    if (at != NEVER) {
-        spec.it_value = (struct timespec){(time_t)(at / 1000000000u), (long)(at % 1000000000u)};
-        if (at == 0) {
-            spec.it_value.tv_nsec = 1;
-        }
+    struct itimerspec spec = {.it_value = {(time_t)(at / 1000000000u), (long)(at % 1000000000u)}};
+    if (at == 0) {
+        spec.it_value.tv_nsec = 1; /* 0 would be never */
     }
     timerfd_settime(a->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
@@ -269,7 +267,7 @@ static void timer_fired(loom_agent *a)
     pthread_mutex_lock(&a->lock);
     ssize_t got = read(a->timer_fd, &expirations, sizeof expirations);
     (void)got; /* a timer set anew meanwhile has nothing to read */
-    a->armed = NEVER - 1;
+    a->armed = NEVER;
     pthread_mutex_unlock(&a->lock);
 }
 
@@ -312,6 +310,18 @@ static void handle_kept(loom_agent *a)
     }
 }
 
+/* Who polls and has read something queues next what belongs to it, a request or an answer: no burst, and nobody else
+ * would write it. */
+static void end_round(loom_agent *a, bool link_event)
+{
+    pthread_mutex_lock(&a->lock);
+    if (a->options.poll_mode && link_event) {
+        a->last_write = 0;
+    }
+    arm_timer_locked(a);
+    pthread_mutex_unlock(&a->lock);
+}
+
 void agent_round(loom_agent *a, int timeout_ms)
 {
     struct epoll_event events[4];
@@ -334,5 +344,5 @@ void agent_round(loom_agent *a, int timeout_ms)
     timers_fire(a, now);
     handle_kept(a);
     write_all(a, link_event); /* reading may have cleared the sign that there is room again */
-    arm_timer(a);
+    end_round(a, link_event);
 }

@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 
 /* ---- poll mode ---- */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "envelope/random.h"
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 
 #define SECOND_NS (1000 * MS_NS)
 #define CONNECT_TIMEOUT_NS (10 * SECOND_NS) /* to the welcome */

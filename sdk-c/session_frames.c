@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "envelope/id.h"
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 
 /* Statuses that this version knows. */
 enum {

@@ -93,6 +93,12 @@ class Process:
         with open(f"/proc/{self.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
+    def sanitized(self):
+        """Whether it is slow, and freed memory is held back to be watched."""
+        with open(f"/proc/{self.pid}/maps") as maps:
+            text = maps.read()
+        return any(name in text for name in ("libasan", "libtsan", "libclang_rt"))
+
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 

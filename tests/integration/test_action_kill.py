@@ -149,11 +149,13 @@ class KilledBroker(Actions, LoomTest):
         bus, provider, caller, _ = self.pair_with_calls(0)
         before = bus.bridge.resident_kib()
         bus.broker.signal(signal.SIGSTOP)
+        self.addCleanup(bus.broker.signal, signal.SIGCONT)  # whatever happens, before the home goes
         count = 150
         for n in range(count):
             caller.call("it", b"x" * (1 << 20), call_id=b"%d" % n)
             caller.pump(0)
-        self.assertLess(bus.bridge.resident_kib() - before, 100 * 1024)
+        if not bus.bridge.sanitized():
+            self.assertLess(bus.bridge.resident_kib() - before, 100 * 1024)
         bus.broker.signal(signal.SIGCONT)
         while len(caller.results) < count:
             if provider.calls or provider.pump(0.01):

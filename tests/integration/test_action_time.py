@@ -17,7 +17,7 @@ class Deadlines(Actions):
         result = self.ended(caller, call_id, TIMEOUT, code)
         took = time.monotonic() - started
         self.assertGreaterEqual(took, at_least_s - 0.01)  # the broker's clock ticks in milliseconds, and a round is one moment
-        self.assertLess(took, at_least_s + 1.0)
+        self.assertLess(took, at_least_s + 5.0)
         return result
 
     def cancelled(self, provider, call):

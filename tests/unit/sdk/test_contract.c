@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "sdk-c/contract.h"
+#include "sdk-c/collaboration/contract.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/sdk/fake_hub.h"
 #include "tests/unit/sdk/span_file.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When a join is over, and how. */
-#include "sdk-c/join_rule.h"
+#include "sdk-c/collaboration/join_rule.h"
 
 #include "tests/support/check.h"
 

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sdk-c/agent_set.h"
-#include "sdk-c/contract.h"
-#include "sdk-c/joining.h"
+#include "sdk-c/collaboration/agent_set.h"
+#include "sdk-c/collaboration/contract.h"
+#include "sdk-c/collaboration/joining.h"
 
 #define WINDOW_DEFAULT_MS 1000u
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk-c/join_rule.h"
+#include "sdk-c/collaboration/join_rule.h"
 
 #include <string.h>
 

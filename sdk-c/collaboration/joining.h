@@ -3,8 +3,8 @@
 #ifndef LOOM_SDK_JOINING_H
 #define LOOM_SDK_JOINING_H
 
-#include "sdk-c/collaboration.h"
-#include "sdk-c/join_rule.h"
+#include "sdk-c/collaboration/collaboration.h"
+#include "sdk-c/collaboration/join_rule.h"
 
 /* ---- joined.c ---- */
 

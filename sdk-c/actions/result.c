@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 
 static const struct {
     const char *name;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sdk-c/joining.h"
+#include "sdk-c/collaboration/joining.h"
 
 #define MAX_OPEN_DEFAULT 1024u
 #define REMEMBERED_DEFAULT 1024u

@@ -11,8 +11,8 @@
 
 #include <loom/topic.h>
 
-#include "sdk-c/agent_set.h"
-#include "sdk-c/collaboration.h"
+#include "sdk-c/collaboration/agent_set.h"
+#include "sdk-c/collaboration/collaboration.h"
 
 #define TYPE_ARRIVE "loom.barrier.arrive"
 #define TYPE_PRESENT "loom.barrier.present"

@@ -8,8 +8,8 @@
 
 #include <loom/topic.h>
 
-#include "sdk-c/actions.h"
-#include "sdk-c/joining.h"
+#include "sdk-c/actions/actions.h"
+#include "sdk-c/collaboration/joining.h"
 
 typedef struct fanout fanout;
 

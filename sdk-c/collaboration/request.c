@@ -7,7 +7,7 @@
 
 #include <loom/topic.h>
 
-#include "sdk-c/collaboration.h"
+#include "sdk-c/collaboration/collaboration.h"
 
 static loom_emit_options emit_options_of(const loom_request_options *o)
 {

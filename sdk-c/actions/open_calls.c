@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "envelope/encode.h"
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 #include "trace/messaging/call_span.h"
 
 /* The broker tells of a deadline. Only when it does not, this long after, the agent itself does. */

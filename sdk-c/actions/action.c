@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 #include "trace/messaging/call_span.h"
 
 /* ---- home ---- */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sdk-c/contract.h"
+#include "sdk-c/collaboration/contract.h"
 
 static const char *locale_point(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The spans agent.join and agent.fanout. */
-#include "sdk-c/joining.h"
+#include "sdk-c/collaboration/joining.h"
 #include "trace/span_start.h"
 
 /* Starts what is to be recorded; what is not goes on as a bare context. */

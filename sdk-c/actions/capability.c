@@ -6,7 +6,7 @@
 
 #include <loom/topic.h>
 
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 
 /* Tells requests about capabilities from those about subscriptions, which count from 1. */
 #define PROVIDE_REQUEST (1ull << 62)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sdk-c/collaboration.h"
+#include "sdk-c/collaboration/collaboration.h"
 
 loom_status emit_with_headers(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options,
                               const loom_header *own, size_t own_count)

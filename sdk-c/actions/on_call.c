@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 #include "trace/messaging/call_span.h"
 
 /* ---- the span ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk-c/id_table.h"
+#include "sdk-c/actions/id_table.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "sdk-c/contract.h"
+#include "sdk-c/collaboration/contract.h"
 
 /* After the window the initiator chooses, and what it sends travels. */
 #define AFTER_WINDOW_MS 30000u

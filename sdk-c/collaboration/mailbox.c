@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "envelope/random.h"
-#include "sdk-c/collaboration.h"
+#include "sdk-c/collaboration/collaboration.h"
 
 enum { BUCKETS_FIRST = 64 };
 

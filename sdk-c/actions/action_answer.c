@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a provider says about a call: progress, chunks, and the one answer. Any thread. */
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 
 static const loom_str disconnected = {"disconnected", 12};
 

@@ -3,7 +3,7 @@
 #ifndef LOOM_SDK_ACTIONS_STATE_H
 #define LOOM_SDK_ACTIONS_STATE_H
 
-#include "sdk-c/id_table.h"
+#include "sdk-c/actions/id_table.h"
 
 typedef struct actions_state {
     struct capability **capabilities; /* in the order in which they were provided */

@@ -3,7 +3,7 @@
 #ifndef LOOM_SDK_CONTRACT_H
 #define LOOM_SDK_CONTRACT_H
 
-#include "sdk-c/collaboration.h"
+#include "sdk-c/collaboration/collaboration.h"
 
 #define CONTRACT_CALL "loom.contract.call"
 #define CONTRACT_PROPOSAL "loom.contract.proposal"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sdk-c/agent_set.h"
+#include "sdk-c/collaboration/agent_set.h"
 
 #include <stdlib.h>
 #include <string.h>

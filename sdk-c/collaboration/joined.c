@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Contributions: collected, and handed over as one loom_joined. */
-#include "sdk-c/joining.h"
+#include "sdk-c/collaboration/joining.h"
 
 #include <stdlib.h>
 #include <string.h>

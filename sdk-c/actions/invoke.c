@@ -6,7 +6,7 @@
 #include <loom/topic.h>
 
 #include "envelope/id.h"
-#include "sdk-c/actions.h"
+#include "sdk-c/actions/actions.h"
 #include "sdk-c/inherit.h"
 #include "trace/messaging/call_span.h"
 
