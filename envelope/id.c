@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "envelope/hex.h"
+#include "envelope/msgpack_bytes.h"
 #include "envelope/random.h"
 
 static bool all_zero(const uint8_t *bytes, size_t len)
@@ -19,27 +20,38 @@ static bool all_zero(const uint8_t *bytes, size_t len)
     return seen == 0;
 }
 
+/* In words: every hop of every message asks. */
+static_assert(LOOM_TRACE_ID_SIZE == 16 && LOOM_SPAN_ID_SIZE == 8, "an id is whole words");
+
+static uint64_t word(const uint8_t *bytes)
+{
+    uint64_t w;
+    memcpy(&w, bytes, sizeof w);
+    return w;
+}
+
+static bool trace_id_set(const uint8_t id[LOOM_TRACE_ID_SIZE])
+{
+    return (word(id) | word(id + 8)) != 0;
+}
+
 bool loom_trace_context_valid(const loom_trace_context *ctx)
 {
-    uint64_t trace[2], span; /* in words: every hop of every message asks */
-    static_assert(sizeof trace == LOOM_TRACE_ID_SIZE && sizeof span == LOOM_SPAN_ID_SIZE, "an id is whole words");
-    memcpy(trace, ctx->trace_id, sizeof trace);
-    memcpy(&span, ctx->span_id, sizeof span);
-    return (trace[0] | trace[1]) != 0 && span != 0;
+    return trace_id_set(ctx->trace_id) && word(ctx->span_id) != 0;
 }
 
 void loom_trace_id_generate(uint8_t out[LOOM_TRACE_ID_SIZE])
 {
     do {
         random_take(out, LOOM_TRACE_ID_SIZE);
-    } while (all_zero(out, LOOM_TRACE_ID_SIZE));
+    } while (!trace_id_set(out));
 }
 
 void loom_span_id_generate(uint8_t out[LOOM_SPAN_ID_SIZE])
 {
     do {
         random_take(out, LOOM_SPAN_ID_SIZE);
-    } while (all_zero(out, LOOM_SPAN_ID_SIZE));
+    } while (word(out) == 0);
 }
 
 void loom_trace_id_to_hex(char out[LOOM_TRACE_ID_HEX_SIZE], const uint8_t id[LOOM_TRACE_ID_SIZE])
@@ -120,10 +132,8 @@ void loom_uuid7_generate_at(uint8_t out[LOOM_UUID_SIZE], uint64_t unix_ns)
 
     const uint64_t high = (ticks >> 12 << 16) | 0x7000u | (ticks & 0x0fffu);
     const uint64_t low = UINT64_C(2) << 62 | tail;
-    for (unsigned i = 0; i < 8; i++) {
-        out[i] = (uint8_t)(high >> (56 - 8 * i));
-        out[8 + i] = (uint8_t)(low >> (56 - 8 * i));
-    }
+    mp_store64(out, high);
+    mp_store64(out + 8, low);
 }
 
 uint64_t loom_uuid7_unix_ms(const uint8_t id[LOOM_UUID_SIZE])

@@ -46,7 +46,7 @@ bool mp_read_str_sized(mp_reader *r, loom_str *out)
     return true;
 }
 
-bool mp_read_bin(mp_reader *r, loom_bytes *out)
+bool mp_read_bin_sized(mp_reader *r, loom_bytes *out)
 {
     if (left(r) == 0) {
         return false;

@@ -5,6 +5,7 @@
 #ifndef LOOM_ENVELOPE_MSGPACK_BYTES_H
 #define LOOM_ENVELOPE_MSGPACK_BYTES_H
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -37,27 +38,38 @@ enum {
     MP_MAP32 = 0xdf
 };
 
+/* Whole words: written byte by byte they become a dozen shifts each, and several are merged into something worse. */
 static inline uint16_t mp_load16(const uint8_t *p)
 {
-    return (uint16_t)((p[0] << 8) | p[1]);
+    uint16_t v;
+    memcpy(&v, p, sizeof v);
+    return be16toh(v);
 }
 
 static inline uint32_t mp_load32(const uint8_t *p)
 {
-    return ((uint32_t)p[0] << 24) | ((uint32_t)p[1] << 16) | ((uint32_t)p[2] << 8) | p[3];
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return be32toh(v);
 }
 
 static inline uint64_t mp_load64(const uint8_t *p)
 {
-    return ((uint64_t)mp_load32(p) << 32) | mp_load32(p + 4);
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return be64toh(v);
 }
 
 static inline void mp_store32(uint8_t *p, uint32_t v)
 {
-    p[0] = (uint8_t)(v >> 24);
-    p[1] = (uint8_t)(v >> 16);
-    p[2] = (uint8_t)(v >> 8);
-    p[3] = (uint8_t)v;
+    const uint32_t big = htobe32(v);
+    memcpy(p, &big, sizeof big);
+}
+
+static inline void mp_store64(uint8_t *p, uint64_t v)
+{
+    const uint64_t big = htobe64(v);
+    memcpy(p, &big, sizeof big);
 }
 
 static inline uint8_t *mp_put_uint(uint8_t *p, uint64_t v)
@@ -77,8 +89,7 @@ static inline uint8_t *mp_put_uint(uint8_t *p, uint64_t v)
         p += 4;
     } else {
         *p++ = MP_UINT64;
-        mp_store32(p, (uint32_t)(v >> 32));
-        mp_store32(p + 4, (uint32_t)v);
+        mp_store64(p, v);
         p += 8;
     }
     return p;
@@ -156,7 +167,21 @@ static inline bool mp_read_str(mp_reader *r, loom_str *out)
     r->at += 1 + len;
     return true;
 }
-bool mp_read_bin(mp_reader *r, loom_bytes *out);
+bool mp_read_bin_sized(mp_reader *r, loom_bytes *out); /* of any size */
+static inline bool mp_read_bin(mp_reader *r, loom_bytes *out)
+{
+    size_t left = (size_t)(r->end - r->at);
+    if (left < 2 || r->at[0] != MP_BIN8) {
+        return mp_read_bin_sized(r, out);
+    }
+    size_t len = r->at[1];
+    if (len > left - 2) {
+        return false;
+    }
+    *out = (loom_bytes){r->at + 2, len};
+    r->at += 2 + len;
+    return true;
+}
 /* In a signed form too, when it is not negative: several languages know no other. */
 bool mp_read_uint(mp_reader *r, uint64_t *out);
 /* Any extension, of whichever size form. Leaves the position alone when there is none. */

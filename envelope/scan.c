@@ -7,22 +7,23 @@ typedef struct field_rule {
     const char *malformed; /* what to say when the field is not of its kind */
     const char *too_big;
     uint32_t max; /* bytes of content */
+    bool optional; /* may be nil */
 } field_rule;
 
 static const field_rule rules[ENVELOPE_FIELDS] = {
     [ENV_TOPIC] = {"topic is not a string", "topic is over 256 bytes", LOOM_TOPIC_MAX},
     [ENV_ID] = {"id is not 16 bytes", NULL, LOOM_UUID_SIZE},
-    [ENV_TYPE] = {"type is not a string", "type is over 128 bytes", LOOM_TYPE_MAX},
-    [ENV_SENDER] = {"sender is not a string", "sender is over 128 bytes", LOOM_AGENT_ID_MAX},
+    [ENV_TYPE] = {"type is not a string", "type is over 128 bytes", LOOM_TYPE_MAX, true},
+    [ENV_SENDER] = {"sender is not a string", "sender is over 128 bytes", LOOM_AGENT_ID_MAX, true},
     [ENV_TIMESTAMP] = {"timestamp is not an unsigned integer", NULL, 0},
-    [ENV_THREAD_ID] = {"thread_id is not a string", "thread_id is over 128 bytes", LOOM_THREAD_ID_MAX},
-    [ENV_CORRELATION_ID] = {"correlation_id is not a string", "correlation_id is over 128 bytes", LOOM_THREAD_ID_MAX},
-    [ENV_REPLY_TO] = {"reply_to is not a string", "reply_to is over 256 bytes", LOOM_TOPIC_MAX},
-    [ENV_CREATION] = {"creation span id is not 8 bytes", NULL, LOOM_SPAN_ID_SIZE},
-    [ENV_TRACESTATE] = {"tracestate is not a string", "tracestate is over 512 bytes", LOOM_TRACESTATE_MAX},
-    [ENV_BAGGAGE] = {"baggage is not a string", "baggage is over 8192 bytes", LOOM_BAGGAGE_MAX},
-    [ENV_CONTENT_TYPE] = {"content_type is not a string", "content_type is over 128 bytes", LOOM_CONTENT_TYPE_MAX},
-    [ENV_HEADERS] = {"headers is not a map of strings", "headers are over 16 KiB", LOOM_HEADERS_MAX},
+    [ENV_THREAD_ID] = {"thread_id is not a string", "thread_id is over 128 bytes", LOOM_THREAD_ID_MAX, true},
+    [ENV_CORRELATION_ID] = {"correlation_id is not a string", "correlation_id is over 128 bytes", LOOM_THREAD_ID_MAX, true},
+    [ENV_REPLY_TO] = {"reply_to is not a string", "reply_to is over 256 bytes", LOOM_TOPIC_MAX, true},
+    [ENV_CREATION] = {"creation span id is not 8 bytes", NULL, LOOM_SPAN_ID_SIZE, true},
+    [ENV_TRACESTATE] = {"tracestate is not a string", "tracestate is over 512 bytes", LOOM_TRACESTATE_MAX, true},
+    [ENV_BAGGAGE] = {"baggage is not a string", "baggage is over 8192 bytes", LOOM_BAGGAGE_MAX, true},
+    [ENV_CONTENT_TYPE] = {"content_type is not a string", "content_type is over 128 bytes", LOOM_CONTENT_TYPE_MAX, true},
+    [ENV_HEADERS] = {"headers is not a map of strings", "headers are over 16 KiB", LOOM_HEADERS_MAX, true},
     [ENV_PAYLOAD] = {"payload is not bytes", "payload is over the limit", LOOM_PAYLOAD_MAX},
 };
 
@@ -98,11 +99,6 @@ static loom_status scan_prefix(envelope_view *v, mp_reader *r, uint32_t *count, 
 static bool scan_headers(envelope_view *v, mp_reader *r)
 {
     const uint8_t *start = r->at;
-    v->headers_count = 0;
-    if (take_nil(r)) {
-        set_slice(v, ENV_HEADERS, NULL, 0);
-        return true;
-    }
     uint32_t count;
     if (!mp_read_map(r, &count)) {
         return false;
@@ -124,12 +120,6 @@ static bool scan_field(envelope_view *v, mp_reader *r, enum envelope_field f)
     loom_bytes bytes;
     uint64_t number;
     switch (f) {
-    case ENV_TOPIC:
-        if (!mp_read_str(r, &text)) {
-            return false;
-        }
-        set_slice(v, f, text.data, text.len);
-        return true;
     case ENV_ID:
     case ENV_PAYLOAD:
         if (!mp_read_bin(r, &bytes)) {
@@ -138,10 +128,6 @@ static bool scan_field(envelope_view *v, mp_reader *r, enum envelope_field f)
         set_slice(v, f, bytes.data, bytes.len);
         return f == ENV_PAYLOAD || bytes.len == LOOM_UUID_SIZE;
     case ENV_CREATION:
-        if (take_nil(r)) {
-            set_slice(v, f, NULL, 0);
-            return true;
-        }
         if (!mp_read_bin(r, &bytes) || bytes.len != LOOM_SPAN_ID_SIZE) {
             return false;
         }
@@ -158,10 +144,6 @@ static bool scan_field(envelope_view *v, mp_reader *r, enum envelope_field f)
     case ENV_HEADERS:
         return scan_headers(v, r);
     default:
-        if (take_nil(r)) {
-            set_slice(v, f, NULL, 0);
-            return true;
-        }
         if (!mp_read_str(r, &text)) {
             return false;
         }
@@ -184,7 +166,12 @@ loom_status envelope_scan(envelope_view *view, loom_bytes bytes, const envelope_
     if (st != LOOM_OK) {
         return st;
     }
+    view->headers_count = 0;
     for (unsigned f = ENV_TOPIC; f < ENVELOPE_FIELDS; f++) {
+        if (rules[f].optional && take_nil(&r)) { /* most are, in most messages */
+            view->field[f] = (envelope_slice){0, 0};
+            continue;
+        }
         if (!scan_field(view, &r, f)) {
             *reason = rules[f].malformed;
             return LOOM_EMALFORMED;

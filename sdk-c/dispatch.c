@@ -102,11 +102,13 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
     }
     loom_span *span = NULL;
     uint64_t token = 0;
-    if (span_decide(a->tracer, &parent, &decided)) {
+    if (has_context && !span_decide_under(a->tracer, &parent)) {
+        token = loom_context_push(&parent, loom_envelope_tracestate(event));
+    } else if (span_decide(a->tracer, &parent, &decided)) {
         span = start_span(a, event, &parent, &decided);
         loom_span_make_current(span);
     } else if (loom_trace_context_valid(&decided)) {
-        token = loom_context_push(&decided, has_context ? loom_envelope_tracestate(event) : (loom_str){0});
+        token = loom_context_push(&decided, (loom_str){0});
     }
     size_t capacity = a->event_capacity;
     a->event = NULL; /* while it waits, others are handled: not in its event's memory */

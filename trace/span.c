@@ -67,6 +67,11 @@ static bool decide(loom_tracer *tracer, const loom_trace_context *parent, loom_t
     return false;
 }
 
+bool span_decide_under(loom_tracer *tracer, const loom_trace_context *parent)
+{
+    return tracer != NULL && sampler_decide(&tracer->provider->sampler, parent, parent->trace_id);
+}
+
 bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
 {
     if (parent != NULL && !loom_trace_context_valid(parent)) {

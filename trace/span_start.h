@@ -11,6 +11,9 @@
  * trace that is not sampled; with a NULL tracer, which decides nothing, no context. */
 bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx);
 
+/* The same question of a valid parent, for who needs no context when the answer is no: it is that of the parent. */
+bool span_decide_under(loom_tracer *tracer, const loom_trace_context *parent);
+
 /* loom_span_start() of what was decided to record. options->attrs are not looked at. */
 loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,
                               const loom_trace_context *decided, const fixed_attr *attrs, size_t attr_count);

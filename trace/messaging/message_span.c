@@ -116,6 +116,10 @@ loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelop
 {
     loom_trace_context parent;
     bool has_parent = envelope_view_context(view, &parent);
+    if (has_parent && !span_decide_under(tracer, &parent)) { /* most messages */
+        *patch = false;
+        return NULL;
+    }
     if (!span_decide(tracer, &parent, ctx)) {
         *patch = tracer != NULL && !has_parent;
         return NULL;
