@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asks the broker's control socket: nng's REQ over ipc, as its documents describe the bytes, and msgpack in it."""
 
-import os
+import itertools
 import socket
 import struct
 
@@ -25,6 +25,7 @@ class Asker:
     """A REQ socket. path: of the ipc socket."""
 
     def __init__(self, path):
+        self.ids = itertools.count(1)  # the broker takes the same one again for the same question
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(10.0)
         self.sock.connect(str(path))
@@ -39,7 +40,7 @@ class Asker:
         self.sock.close()
 
     def send_raw(self, body):
-        body = (0x80000000 | int.from_bytes(os.urandom(3), "big")).to_bytes(4, "big") + body
+        body = (0x80000000 | next(self.ids)).to_bytes(4, "big") + body
         self.sock.sendall(b"\x01" + struct.pack(">Q", len(body)) + body)
 
     def send(self, **request):
