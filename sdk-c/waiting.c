@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The three ways to wait: asleep while another thread is the loop, as the loop in poll mode, as the loop in a handler. */
 #include "sdk-c/waiting.h"
 
 #include <stdlib.h>
