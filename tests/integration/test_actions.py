@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import time
 import unittest
 
@@ -308,19 +309,17 @@ class Providers(Actions):
 
     def test_a_killed_provider_process_is_noticed_at_once(self):
         bus = self.bus_of_calls()
-        gate = bus.folder / "gate"
-        os.mkfifo(gate)
-        victim = bus.run("loom", "provide", "--url", bus.url, "hangs", "--", "sh", "-c", f"read x < {gate}")
+        mark = bus.folder / "pid"
+        victim = bus.run("loom", "provide", "--url", bus.url, "hangs", "--", "sh", "-c", f"echo $$ > {mark}; exec sleep 1000")
         wait_until(lambda: "providing" in victim.err, "it provides")
         caller = self.agent(bus, "caller")
         call_id = caller.call("hangs")
-        wait_until(lambda: self.actions(bus)["running"] == 1, "the call is with it")
+        pid = wait_until(lambda: mark.exists() and mark.read_text().strip(), "the command runs")
+        self.addCleanup(os.kill, int(pid), signal.SIGKILL)  # kill -9 of its parent leaves it behind
         started = time.monotonic()
         bus.kill(victim)
         self.ended(caller, call_id, ERROR, "provider_gone")
         self.assert_soon(started)
-        with open(os.open(gate, os.O_RDWR | os.O_NONBLOCK), "wb", 0) as end:
-            end.write(b"go\n")
 
     def test_a_caller_that_leaves_has_its_calls_cancelled(self):
         bus, provider, caller = self.pair("it")
