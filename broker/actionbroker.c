@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "trace/messaging/call_span.h"
 
 static uint32_t or_default(uint32_t value, uint32_t fallback)
 {
@@ -97,11 +96,6 @@ void actionbroker_expire(actionbroker *broker)
 }
 
 /* ---- statistics ---- */
-
-const char *action_outcome_name(frame_call_outcome outcome)
-{
-    return call_outcome_name((unsigned)outcome);
-}
 
 action_stats actionbroker_get_stats(const actionbroker *broker)
 {

@@ -27,7 +27,7 @@
  *                    know the older name only. capability, agent_id (the caller), call_id (hex when it is not printable
  *                    ASCII), event_id, thread_id, correlation_id; loom.call.version (asked for), loom.call.provider (agent
  *                    of the last attempt), loom.call.attempts, loom.call.payload.size (of the envelope, bytes),
- *                    loom.call.outcome (action_outcome_name). A capability of
+ *                    loom.call.outcome (call_outcome_name). A capability of
  *                    kind "tool" has gen_ai.operation.name=execute_tool, gen_ai.tool.name and gen_ai.tool.call.id.
  *                    Every outcome but OK: status ERROR, and error.type: the code, or without one the outcome's name.
  *                    A duplicate has a short one of its own, with a link to that of the call it is a duplicate of: one that
@@ -203,8 +203,6 @@ typedef struct action_stats {
     uint64_t kept_bytes;        /* of envelopes kept for another attempt */
 } action_stats;
 action_stats actionbroker_get_stats(const actionbroker *broker);
-
-const char *action_outcome_name(frame_call_outcome outcome); /* "ok", "no_responders", …; "?" */
 
 typedef struct action_provider_info {
     loom_str agent;

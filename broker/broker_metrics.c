@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bridge/metrics/metrics_server.h"
+#include "trace/messaging/call_span.h"
 
 typedef struct subscription_writer {
     FILE *out;
@@ -63,7 +64,7 @@ void actionbroker_write_metrics(const actionbroker *broker, FILE *out)
     metrics_counter(out, "loom_action_invoked_total", "Invocations of capabilities.", s.invoked);
     metrics_describe(out, outcomes, "counter", "Invocations that ended, by outcome.");
     for (unsigned i = 0; i < ACTION_OUTCOMES; i++) {
-        const char *name = action_outcome_name((frame_call_outcome)i);
+        const char *name = call_outcome_name(i);
         metrics_sample(out, outcomes, "outcome", (loom_str){name, strlen(name)}, s.outcomes[i]);
     }
     metrics_counter(out, "loom_action_attempts_total", "Requests handed to providers.", s.attempts);

@@ -31,14 +31,8 @@ interval=2000
 in_process=no
 spans=
 install=yes
-bad() {
-    echo "demo.sh: $*" >&2
-    echo 'Try "tools/demo.sh --help".' >&2
-    exit 2
-}
-number() {
-    case "$2" in '' | *[!0-9]* | 0) bad "$1 takes a whole number from 1, not \"$2\"" ;; esac
-}
+program=demo.sh script=tools/demo.sh
+. demos/common/stage.sh
 while [ $# -gt 0 ]; do
     case "$1" in
     --readings | --interval | --spans)
@@ -58,8 +52,6 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-program=demo.sh
-. demos/common/stage.sh
 stage_open
 stage_build sensor processor output
 stage_traces

@@ -9,6 +9,7 @@
 #include "broker/bus/control_internal.h"
 #include "envelope/id.h"
 #include "envelope/msgpack_bytes.h"
+#include "trace/messaging/call_span.h"
 
 typedef struct invocation {
     struct invocation *next;
@@ -53,7 +54,7 @@ static void keep_trace_id(invocation *i)
 static void answer_outcome(bus_server *s, const invocation *i, const frame_result *f)
 {
     char trace_id[LOOM_TRACE_ID_HEX_SIZE];
-    const char *name = action_outcome_name(f->outcome < ACTION_OUTCOMES ? (frame_call_outcome)f->outcome : FRAME_CALL_ERROR);
+    const char *name = call_outcome_name(f->outcome < ACTION_OUTCOMES ? f->outcome : FRAME_CALL_ERROR);
     control_buffer answer;
     control_buffer_init(&answer);
     msgpack_packer *pk = &answer.pk;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/bus/control_internal.h"
+#include "trace/messaging/call_span.h"
 
 enum { SUBSCRIPTIONS_TOLD = 1000 };
 
@@ -75,7 +76,7 @@ static void pack_actions(msgpack_packer *pk, const action_stats *a)
     control_pack_key(pk, "outcomes");
     msgpack_pack_map(pk, ACTION_OUTCOMES);
     for (unsigned i = 0; i < ACTION_OUTCOMES; i++) {
-        control_pack_uint(pk, action_outcome_name((frame_call_outcome)i), a->outcomes[i]);
+        control_pack_uint(pk, call_outcome_name(i), a->outcomes[i]);
     }
 }
 

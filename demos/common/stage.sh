@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the demos' scripts share: a folder for the run, processes that end with it, a trace collector, a broker and a bridge.
-# Sourced by a script that has set: called_from (the caller's directory), program (its name for messages), spans (a file to
-# keep, or empty), in_process (yes: no bridge process). It gives: $work, $file (every span), $url (for agents), $bin.
+# Sourced by a script that has set: called_from (the caller's directory), program and script (its name for messages, and its
+# path). Before stage_open it sets spans (a file to keep, or empty), in_process (yes: no bridge process), install (no: no
+# packages). It gets: $work, $file (every span), $url (for agents), $bin.
+
+bad() { # a command line that makes no sense
+    echo "$program: $*" >&2
+    echo "Try \"$script --help\"." >&2
+    exit 2
+}
+number() { # OPTION VALUE
+    case "$2" in '' | *[!0-9]* | 0) bad "$1 takes a whole number from 1, not \"$2\"" ;; esac
+}
 
 from_caller() { # FILE: its path, whatever directory we are in now
     case "$1" in /*) echo "$1" ;; *) echo "$called_from/$1" ;; esac

@@ -41,14 +41,8 @@ csv=
 in_process=no
 spans=
 install=yes
-bad() {
-    echo "run.sh: $*" >&2
-    echo 'Try "demos/market-analyst/run.sh --help".' >&2
-    exit 2
-}
-number() {
-    case "$2" in '' | *[!0-9]* | 0) bad "$1 takes a whole number from 1, not \"$2\"" ;; esac
-}
+program=run.sh script=demos/market-analyst/run.sh
+. demos/common/stage.sh
 while [ $# -gt 0 ]; do
     case "$1" in
     --ticks | --killed-ticks | --interval | --timeout | --seed | --csv | --spans)
@@ -72,8 +66,6 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-program=run.sh
-. demos/common/stage.sh
 stage_open
 stage_build market-data market-trend market-risk market-sentiment market-planner
 set -- --interval "$interval" --seed "$seed"

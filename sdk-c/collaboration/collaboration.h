@@ -38,11 +38,6 @@ typedef struct exchange {
     void (*abandon)(loom_agent *a, struct exchange *x);
 } exchange;
 
-typedef struct kept_mail {
-    struct kept_mail *next;
-    loom_envelope *event;
-} kept_mail;
-
 typedef struct collaboration {
     char tag[17];
     char mailbox[sizeof "agent..replies" + LOOM_AGENT_ID_MAX];

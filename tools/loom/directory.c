@@ -5,6 +5,7 @@
 
 #include "envelope/id.h"
 #include "tools/loom/control.h"
+#include "tools/loom/event_json.h"
 #include "tools/loom/text.h"
 #include "tools/loom/verbs.h"
 
@@ -90,9 +91,7 @@ static int list(const listing *l, int argc, char *const argv[])
         exit_code = command_fail(l->command, "there is no \"%s\"", operand);
     } else if (items != NULL && options_is_on(&o, "json")) {
         json_t *all = json_pack("{s:O}", l->op, items);
-        json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-        putchar('\n');
-        json_decref(all);
+        json_print_line(all);
     } else if (items != NULL) {
         l->print(items, operand != NULL);
     }

@@ -72,3 +72,10 @@ json_t *event_to_json(const loom_envelope *event)
     payload_to_json(all, loom_envelope_payload(event));
     return all;
 }
+
+void json_print_line(json_t *object)
+{
+    json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(object);
+}

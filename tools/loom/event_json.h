@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events as JSON objects, for --json. */
+/* Events as JSON objects, and objects as lines, for --json. */
 #ifndef LOOM_TOOLS_EVENT_JSON_H
 #define LOOM_TOOLS_EVENT_JSON_H
 
@@ -10,5 +10,7 @@
 json_t *event_to_json(const loom_envelope *event);
 /* "payload" with the text, or what is no text as "payload_base64". */
 void payload_to_json(json_t *to, loom_bytes payload);
+/* The object on a line of standard output. Takes the reference. */
+void json_print_line(json_t *object);
 
 #endif

@@ -50,20 +50,13 @@ static void on_progress(loom_agent *agent, uint64_t number, loom_bytes payload, 
     fputc('\n', stderr);
 }
 
-static void print_json(json_t *object)
-{
-    json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    json_decref(object);
-}
-
 static void on_chunk(loom_agent *agent, uint64_t number, loom_bytes payload, void *user)
 {
     (void)agent;
     if (options_is_on(user, "json")) {
         json_t *chunk = json_pack("{s:I}", "chunk", (json_int_t)number);
         payload_to_json(chunk, payload);
-        print_json(chunk);
+        json_print_line(chunk);
     } else {
         message_payload_print(payload);
     }
@@ -90,7 +83,7 @@ static void print_result(const loom_result *result, const char *trace_id)
         json_object_set_new(all, "text", json_string(loom_result_text(result)));
     }
     payload_to_json(all, loom_result_payload(result));
-    print_json(all);
+    json_print_line(all);
 }
 
 static int print_outcome(const options *o, loom_status st, const loom_result *result, const char *trace_id)

@@ -8,6 +8,7 @@
 
 #include "envelope/id.h"
 #include "tools/loom/bus_client.h"
+#include "tools/loom/event_json.h"
 #include "tools/loom/message_options.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
@@ -48,9 +49,7 @@ static void print_result(const options *o, const char *topic, const uint8_t id[L
         char id_text[LOOM_UUID_TEXT_SIZE];
         loom_uuid_to_text(id_text, id);
         json_t *all = json_pack("{s:s, s:s, s:s}", "trace_id", trace_id, "event_id", id_text, "topic", topic);
-        json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-        putchar('\n');
-        json_decref(all);
+        json_print_line(all);
     } else if (!options_is_on(o, "quiet")) {
         puts(trace_id);
     }

@@ -53,10 +53,7 @@ static int print_answer(const options *o, loom_status st, const loom_envelope *r
         return command_fail(&request, "cannot ask \"%s\": %s", o->operands[0], loom_status_text(st));
     }
     if (options_is_on(o, "json")) {
-        json_t *all = event_to_json(reply);
-        json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-        putchar('\n');
-        json_decref(all);
+        json_print_line(event_to_json(reply));
     } else {
         message_payload_print(loom_envelope_payload(reply));
     }

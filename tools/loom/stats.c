@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tools/loom/control.h"
+#include "tools/loom/event_json.h"
 #include "tools/loom/text.h"
 #include "tools/loom/verbs.h"
 
@@ -128,8 +129,7 @@ int verb_stats(int argc, char *const argv[])
     }
     json_t *all = control_ask(&stats, &o, "stats", NULL, &exit_code);
     if (all != NULL && options_is_on(&o, "json")) {
-        json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-        putchar('\n');
+        json_print_line(json_incref(all));
     } else if (all != NULL) {
         print_totals(all);
         print_calls(all);

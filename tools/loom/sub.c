@@ -52,14 +52,6 @@ typedef struct printer {
     int error;       /* errno of standard output when it could not be written; 0 */
 } printer;
 
-static void print_json(const loom_envelope *event)
-{
-    json_t *all = event_to_json(event);
-    json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    json_decref(all);
-}
-
 static void print_line(const printer *p, const loom_envelope *event, const char *trace_id)
 {
     const char *bold = p->colour ? "\033[1m" : "", *dim = p->colour ? "\033[2m" : "", *plain = p->colour ? "\033[0m" : "";
@@ -89,7 +81,7 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
     }
     errno = 0;
     if (p->json) {
-        print_json(event);
+        json_print_line(event_to_json(event));
     } else if (p->raw) {
         loom_bytes payload = loom_envelope_payload(event);
         fwrite(payload.data, 1, payload.len, stdout);

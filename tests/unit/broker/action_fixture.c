@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/broker/action_fixture.h"
+#include "trace/messaging/call_span.h"
 
 #include <stdlib.h>
 
@@ -188,8 +189,8 @@ void check_result(const test_party *caller, size_t count, frame_call_outcome out
     if (caller->results != count || last == NULL || last->outcome != outcome ||
         (code != NULL && strcmp(last->code, code) != 0)) {
         print_error("%zu results, the last one %s (code \"%s\"); expected %zu and %s (\"%s\")\n", caller->results,
-                    last != NULL ? action_outcome_name(last->outcome) : "none", last != NULL ? last->code : "", count,
-                    action_outcome_name(outcome), code != NULL ? code : "any");
+                    last != NULL ? call_outcome_name(last->outcome) : "none", last != NULL ? last->code : "", count,
+                    call_outcome_name(outcome), code != NULL ? code : "any");
         _fail(file, line);
     }
 }

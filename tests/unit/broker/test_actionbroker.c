@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/broker/action_fixture.h"
+#include "trace/messaging/call_span.h"
 
 typedef struct fixture {
     actionbroker *broker;
@@ -344,7 +345,7 @@ static void an_outcome_that_does_not_exist_is_an_error(void **state)
     assert_status(LOOM_EINVAL, test_answer(&f->a, last_request(&f->a)->ref, (frame_call_outcome)ACTION_OUTCOMES, ""));
     assert_result(&f->caller, 1, FRAME_CALL_ERROR, "bad_result");
     assert_int_equal(1, actionbroker_get_stats(f->broker).invalid);
-    assert_string_equal("?", action_outcome_name((frame_call_outcome)ACTION_OUTCOMES));
+    assert_string_equal("?", call_outcome_name(ACTION_OUTCOMES));
 }
 
 static void a_result_over_the_limit_is_too_large_for_the_caller(void **state)

@@ -4,6 +4,7 @@
 
 #include "tests/unit/broker/action_fixture.h"
 #include "tests/unit/trace/recorded.h"
+#include "trace/messaging/call_span.h"
 
 typedef struct fixture {
     recorded spans;
@@ -225,7 +226,7 @@ static void every_outcome_but_ok_is_an_error_with_its_type(void **state)
     for (int outcome = FRAME_CALL_ERROR; outcome < ACTION_OUTCOMES; outcome++) {
         assert_status(LOOM_OK, invoke_at(f, NULL, sampled));
         assert_status(LOOM_OK, test_answer(&f->a, last_request(&f->a)->ref, (frame_call_outcome)outcome, ""));
-        const char *name = action_outcome_name((frame_call_outcome)outcome);
+        const char *name = call_outcome_name((uint64_t)outcome);
         assert_failed(span_at(f, (size_t)outcome - 1, (size_t)outcome), name, name);
     }
 }
