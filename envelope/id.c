@@ -43,15 +43,18 @@ bool loom_trace_context_valid(const loom_trace_context *ctx)
 void loom_trace_id_generate(uint8_t out[LOOM_TRACE_ID_SIZE])
 {
     do {
-        random_take(out, LOOM_TRACE_ID_SIZE);
+        const uint64_t words[] = {random_word(), random_word()};
+        memcpy(out, words, LOOM_TRACE_ID_SIZE);
     } while (!trace_id_set(out));
 }
 
 void loom_span_id_generate(uint8_t out[LOOM_SPAN_ID_SIZE])
 {
+    uint64_t id;
     do {
-        random_take(out, LOOM_SPAN_ID_SIZE);
-    } while (word(out) == 0);
+        id = random_word();
+    } while (id == 0);
+    memcpy(out, &id, LOOM_SPAN_ID_SIZE);
 }
 
 void loom_trace_id_to_hex(char out[LOOM_TRACE_ID_HEX_SIZE], const uint8_t id[LOOM_TRACE_ID_SIZE])

@@ -5,6 +5,9 @@
  * ChaCha20: drawing the pool itself would take a call for each 256 bytes. Bytes are zeroed as they are taken and
  * the seed as soon as it is stretched, so memory holds nothing that tells ids already given out.
  *
+ * Words come from xoshiro256++ (Blackman and Vigna, "Scrambled Linear Pseudorandom Number Generators", 2021), whose state
+ * each thread draws from its pool: 256 bits, so that the sequences of any number of threads do not meet.
+ *
  * fork(): the child starts with a copy of the pool of the thread that forked, and only that thread. The handler below
  * runs on it and empties the pool; the way of an id pays nothing for that. */
 #include "envelope/random.h"
@@ -22,10 +25,13 @@ static _Thread_local struct {
     uint8_t bytes[POOL_SIZE];
 } pool;
 
+static _Thread_local uint64_t words[4]; /* all zero: not drawn yet */
+
 static void forget_in_child(void)
 {
     pool.left = 0;
     sodium_memzero(pool.bytes, sizeof pool.bytes);
+    memset(words, 0, sizeof words);
 }
 
 static void prepare_process(void)
@@ -67,4 +73,24 @@ void random_take(uint8_t *out, size_t len)
         memcpy(out, next, len);
         memset(next, 0, len);
     }
+}
+
+static uint64_t rotate(uint64_t word, unsigned by)
+{
+    return word << by | word >> (64 - by);
+}
+
+uint64_t random_word(void)
+{
+    uint64_t *const w = words; /* looked up once */
+    while ((w[0] | w[1] | w[2] | w[3]) == 0) {
+        random_take((uint8_t *)w, sizeof words);
+    }
+    const uint64_t a = w[0], b = w[1], c = w[2] ^ a, d = w[3] ^ b;
+    const uint64_t out = rotate(a + w[3], 23) + a;
+    w[0] = a ^ d;
+    w[1] = b ^ c;
+    w[2] = c ^ b << 17;
+    w[3] = rotate(d, 45);
+    return out;
 }

@@ -36,7 +36,7 @@ static bool take_nil(mp_reader *r)
     return false;
 }
 
-static void set_slice(envelope_view *v, enum envelope_field f, const void *data, size_t len)
+static inline void set_slice(envelope_view *v, enum envelope_field f, const void *data, size_t len)
 {
     v->field[f] = (envelope_slice){len > 0 ? (uint32_t)((const uint8_t *)data - v->data) : 0, (uint32_t)len};
 }
@@ -72,7 +72,15 @@ static loom_status scan_hop(envelope_view *v, mp_reader *r, const char **reason)
 /* The array header and version, and what follows them. */
 static loom_status scan_prefix(envelope_view *v, mp_reader *r, uint32_t *count, const char **reason)
 {
+    static const uint8_t usual[HOP_OFFSET] = {MP_ARRAY16, 0, ENVELOPE_FIELDS, ENVELOPE_VERSION, MP_EXT8, HOP_SIZE, HOP_EXT_TYPE};
     uint64_t version;
+    if (r->end - r->at >= HOP_OFFSET + HOP_SIZE && memcmp(r->at, usual, sizeof usual) == 0) { /* as we write it */
+        v->hop_in_place = true;
+        v->field[ENV_HOP] = (envelope_slice){HOP_OFFSET, HOP_SIZE};
+        *count = ENVELOPE_FIELDS;
+        r->at += HOP_OFFSET + HOP_SIZE;
+        return LOOM_OK;
+    }
     if (!mp_read_array(r, count)) {
         *reason = "not an envelope: no array";
         return LOOM_EMALFORMED;
@@ -96,60 +104,117 @@ static loom_status scan_prefix(envelope_view *v, mp_reader *r, uint32_t *count, 
     return scan_hop(v, r, reason);
 }
 
-static bool scan_headers(envelope_view *v, mp_reader *r)
+/* Each of these takes the value at a place for field f, and returns the place after it; NULL: it is of another kind.
+ * The usual forms are read here. The place goes from one to the next in a register: in a reader, which is memory, each
+ * field would wait for the one before to be stored and loaded again. */
+
+static inline const uint8_t *scan_text(envelope_view *v, enum envelope_field f, const uint8_t *at, const uint8_t *end)
 {
-    const uint8_t *start = r->at;
+    if (at < end && (*at & 0xe0) == MP_FIXSTR && (*at & 0x1f) < end - at) {
+        const size_t len = *at & 0x1f;
+        set_slice(v, f, at + 1, len);
+        return at + 1 + len;
+    }
+    mp_reader r = {at, end};
+    loom_str text;
+    if (!mp_read_str_sized(&r, &text)) {
+        return NULL;
+    }
+    set_slice(v, f, text.data, text.len);
+    return r.at;
+}
+
+static inline const uint8_t *scan_bytes(envelope_view *v, enum envelope_field f, const uint8_t *at, const uint8_t *end)
+{
+    if (end - at >= 2 && *at == MP_BIN8 && at[1] <= end - at - 2) {
+        const size_t len = at[1];
+        set_slice(v, f, at + 2, len);
+        return at + 2 + len;
+    }
+    mp_reader r = {at, end};
+    loom_bytes bytes;
+    if (!mp_read_bin_sized(&r, &bytes)) {
+        return NULL;
+    }
+    set_slice(v, f, bytes.data, bytes.len);
+    return r.at;
+}
+
+/* The encoded integer. */
+static inline const uint8_t *scan_number(envelope_view *v, enum envelope_field f, const uint8_t *at, const uint8_t *end)
+{
+    if (end - at >= 9 && *at == MP_UINT64) {
+        set_slice(v, f, at, 9);
+        return at + 9;
+    }
+    mp_reader r = {at, end};
+    uint64_t number;
+    if (!mp_read_uint(&r, &number)) {
+        return NULL;
+    }
+    set_slice(v, f, at, (size_t)(r.at - at));
+    return r.at;
+}
+
+static const uint8_t *scan_headers(envelope_view *v, const uint8_t *at, const uint8_t *end)
+{
+    mp_reader r = {at, end};
     uint32_t count;
-    if (!mp_read_map(r, &count)) {
-        return false;
+    if (!mp_read_map(&r, &count)) {
+        return NULL;
     }
     for (uint32_t i = 0; i < count; i++) {
         loom_str key, value;
-        if (!mp_read_str(r, &key) || !mp_read_str(r, &value)) {
-            return false;
+        if (!mp_read_str(&r, &key) || !mp_read_str(&r, &value)) {
+            return NULL;
         }
     }
     v->headers_count = count;
-    set_slice(v, ENV_HEADERS, start, (size_t)(r->at - start));
-    return true;
+    set_slice(v, ENV_HEADERS, at, (size_t)(r.at - at));
+    return r.at;
 }
 
-static bool scan_field(envelope_view *v, mp_reader *r, enum envelope_field f)
+static inline const uint8_t *scan_field(envelope_view *v, enum envelope_field f, const uint8_t *at, const uint8_t *end)
 {
-    loom_str text;
-    loom_bytes bytes;
-    uint64_t number;
+    const uint8_t *after;
     switch (f) {
     case ENV_ID:
-    case ENV_PAYLOAD:
-        if (!mp_read_bin(r, &bytes)) {
-            return false;
-        }
-        set_slice(v, f, bytes.data, bytes.len);
-        return f == ENV_PAYLOAD || bytes.len == LOOM_UUID_SIZE;
+        after = scan_bytes(v, f, at, end);
+        return after != NULL && v->field[f].len == LOOM_UUID_SIZE ? after : NULL;
     case ENV_CREATION:
-        if (!mp_read_bin(r, &bytes) || bytes.len != LOOM_SPAN_ID_SIZE) {
-            return false;
-        }
-        set_slice(v, f, bytes.data, bytes.len);
-        return true;
-    case ENV_TIMESTAMP: {
-        const uint8_t *start = r->at;
-        if (!mp_read_uint(r, &number)) {
-            return false;
-        }
-        set_slice(v, f, start, (size_t)(r->at - start)); /* the encoded integer */
-        return true;
+        after = scan_bytes(v, f, at, end);
+        return after != NULL && v->field[f].len == LOOM_SPAN_ID_SIZE ? after : NULL;
+    case ENV_PAYLOAD: return scan_bytes(v, f, at, end);
+    case ENV_TIMESTAMP: return scan_number(v, f, at, end);
+    case ENV_HEADERS: return scan_headers(v, at, end);
+    default: return scan_text(v, f, at, end);
     }
-    case ENV_HEADERS:
-        return scan_headers(v, r);
-    default:
-        if (!mp_read_str(r, &text)) {
-            return false;
+}
+
+/* The fields after the hop context. */
+static inline loom_status scan_fields(envelope_view *v, mp_reader *r, uint32_t payload_max, const char **reason)
+{
+    const uint8_t *at = r->at, *const end = r->end;
+#pragma GCC unroll 16 /* with f known, little is left of the rules and of the switch */
+    for (unsigned f = ENV_TOPIC; f < ENVELOPE_FIELDS; f++) {
+        if (rules[f].optional && at < end && *at == MP_NIL) { /* most are, in most messages */
+            v->field[f] = (envelope_slice){0, 0};
+            at++;
+            continue;
         }
-        set_slice(v, f, text.data, text.len);
-        return true;
+        at = scan_field(v, (enum envelope_field)f, at, end);
+        if (at == NULL) {
+            *reason = rules[f].malformed;
+            return LOOM_EMALFORMED;
+        }
+        const uint32_t max = f == ENV_PAYLOAD ? payload_max : rules[f].max;
+        if (v->field[f].len > max && rules[f].too_big != NULL) {
+            *reason = rules[f].too_big;
+            return LOOM_ETOOBIG;
+        }
     }
+    r->at = at;
+    return LOOM_OK;
 }
 
 loom_status envelope_scan(envelope_view *view, loom_bytes bytes, const envelope_limits *limits, const char **reason)
@@ -167,20 +232,9 @@ loom_status envelope_scan(envelope_view *view, loom_bytes bytes, const envelope_
         return st;
     }
     view->headers_count = 0;
-    for (unsigned f = ENV_TOPIC; f < ENVELOPE_FIELDS; f++) {
-        if (rules[f].optional && take_nil(&r)) { /* most are, in most messages */
-            view->field[f] = (envelope_slice){0, 0};
-            continue;
-        }
-        if (!scan_field(view, &r, f)) {
-            *reason = rules[f].malformed;
-            return LOOM_EMALFORMED;
-        }
-        uint32_t max = f == ENV_PAYLOAD ? payload_max : rules[f].max;
-        if (view->field[f].len > max && rules[f].too_big != NULL) {
-            *reason = rules[f].too_big;
-            return LOOM_ETOOBIG;
-        }
+    st = scan_fields(view, &r, payload_max, reason);
+    if (st != LOOM_OK) {
+        return st;
     }
     for (uint32_t i = ENVELOPE_FIELDS; i < count; i++) {
         if (!mp_skip(&r, LOOM_DEPTH_MAX)) {

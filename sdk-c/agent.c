@@ -91,6 +91,22 @@ static void set_defaults(loom_agent *a, const loom_agent_options *options)
     session_start(a);
 }
 
+/* Held for less than it takes to put a thread to sleep and wake it: who finds it taken looks again a few times first.
+ * Without that, a fast emitter and the loop that writes for it wake each other for every batch. */
+static bool init_mutex(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attr;
+    if (pthread_mutexattr_init(&attr) != 0) {
+        return false;
+    }
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP /* of glibc */
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+    const bool made = pthread_mutex_init(lock, &attr) == 0;
+    pthread_mutexattr_destroy(&attr);
+    return made;
+}
+
 static loom_status init_lock(loom_agent *a)
 {
     pthread_condattr_t attr;
@@ -105,7 +121,7 @@ static loom_status init_lock(loom_agent *a)
     if (pthread_cond_init(&a->keeper_wakes, &attr) != 0) {
         goto destroy_changed;
     }
-    if (pthread_mutex_init(&a->lock, NULL) != 0) {
+    if (!init_mutex(&a->lock)) {
         goto destroy_keeper_wakes;
     }
     st = LOOM_OK;

@@ -14,7 +14,8 @@
 #define STEADY_NS SECOND_NS       /* a session that held this long starts the backoff anew */
 #define BYE_TIMEOUT_NS (500 * MS_NS) /* for the bridge to close after our goodbye */
 
-enum { PINGS_MISSED_MAX = 3, RECEIVE_MIN = 64 * 1024, RECEIVE_KEPT_MAX = 512 * 1024, RECEIVE_ROUNDS = 16 };
+enum { PINGS_MISSED_MAX = 3, RECEIVE_ROUNDS = 16 };
+enum { RECEIVE_SIZE = 128 * 1024, RECEIVE_ROOM_MIN = 32 * 1024, RECEIVE_KEPT_MAX = 512 * 1024 };
 
 void session_set_state(loom_agent *a, loom_agent_state state, loom_status why, const char *text)
 {
@@ -150,33 +151,39 @@ void session_start(loom_agent *a)
 
 /* ---- reading ---- */
 
-/* Room for what is known to come, or at least for something. */
+/* Room for the rest of the frame that has begun, and for a read that is worth its system call. What has come of the frame
+ * is moved only when there is too little behind it. */
 static bool make_room(receive_buffer *in)
 {
-    size_t need = RECEIVE_MIN;
-    loom_bytes body;
     if (in->begin == in->end) {
         in->begin = in->end = 0;
         if (in->capacity > RECEIVE_KEPT_MAX) { /* one large message is over */
             free(in->data);
             *in = (receive_buffer){0};
         }
-    } else if (frame_split((loom_bytes){in->data + in->begin, in->end - in->begin}, &body, &need) != LOOM_EBUSY ||
-               need < RECEIVE_MIN) {
-        need = RECEIVE_MIN;
+    }
+    const size_t have = in->end - in->begin;
+    size_t need = 0, frame_size;
+    loom_bytes body;
+    if (have > 0 && frame_split((loom_bytes){in->data + in->begin, have}, &body, &frame_size) == LOOM_EBUSY) {
+        need = frame_size;
+    }
+    if (need < have + RECEIVE_ROOM_MIN) {
+        need = have + RECEIVE_ROOM_MIN;
     }
     if (in->begin > 0 && in->capacity - in->begin < need) {
-        memmove(in->data, in->data + in->begin, in->end - in->begin);
-        in->end -= in->begin;
+        memmove(in->data, in->data + in->begin, have);
+        in->end = have;
         in->begin = 0;
     }
     if (in->capacity < need) {
-        uint8_t *data = realloc(in->data, need);
+        const size_t capacity = need > RECEIVE_SIZE ? need : RECEIVE_SIZE;
+        uint8_t *data = realloc(in->data, capacity);
         if (data == NULL) {
             return false;
         }
         in->data = data;
-        in->capacity = need;
+        in->capacity = capacity;
     }
     return true;
 }

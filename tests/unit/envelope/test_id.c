@@ -84,29 +84,54 @@ static void every_bit_of_an_id_varies(void **state)
     }
 }
 
-static void a_forked_child_draws_other_bytes_than_its_parent(void **state)
+enum { DRAWN = 32 };
+
+static void draw_bytes(uint8_t out[DRAWN])
 {
-    (void)state;
-    enum { SIZE = 32 };
-    uint8_t mine[SIZE];
-    uint8_t childs[SIZE];
-    random_take(mine, sizeof mine); /* the pool is filled, and its rest is copied by fork() */
+    random_take(out, DRAWN);
+}
+
+static void draw_words(uint8_t out[DRAWN])
+{
+    for (size_t i = 0; i < DRAWN; i += sizeof(uint64_t)) {
+        const uint64_t word = random_word();
+        memcpy(out + i, &word, sizeof word);
+    }
+}
+
+static void assert_forked_child_draws_others(void (*draw)(uint8_t out[DRAWN]))
+{
+    uint8_t mine[DRAWN];
+    uint8_t childs[DRAWN];
+    draw(mine); /* now there is something that fork() copies */
     int pipes[2];
     assert_int_equal(0, pipe(pipes));
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        random_take(childs, sizeof childs);
+        draw(childs);
         _exit(write(pipes[1], childs, sizeof childs) == (ssize_t)sizeof childs ? 0 : 1);
     }
-    random_take(mine, sizeof mine);
-    assert_int_equal(SIZE, read(pipes[0], childs, sizeof childs));
+    draw(mine);
+    assert_int_equal(DRAWN, read(pipes[0], childs, sizeof childs));
     int status;
     assert_int_equal(child, waitpid(child, &status, 0));
     assert_int_equal(0, status);
-    assert_memory_not_equal(mine, childs, SIZE);
+    assert_memory_not_equal(mine, childs, DRAWN);
     close(pipes[0]);
     close(pipes[1]);
+}
+
+static void a_forked_child_draws_other_bytes_than_its_parent(void **state)
+{
+    (void)state;
+    assert_forked_child_draws_others(draw_bytes);
+}
+
+static void a_forked_child_draws_other_words_than_its_parent(void **state)
+{
+    (void)state;
+    assert_forked_child_draws_others(draw_words);
 }
 
 static void hex_of_an_id_reads_back(void **state)
@@ -264,6 +289,7 @@ int main(void)
         cmocka_unit_test(ids_of_several_threads_all_differ),
         cmocka_unit_test(every_bit_of_an_id_varies),
         cmocka_unit_test(a_forked_child_draws_other_bytes_than_its_parent),
+        cmocka_unit_test(a_forked_child_draws_other_words_than_its_parent),
         cmocka_unit_test(hex_of_an_id_reads_back),
         cmocka_unit_test(hex_is_lower_case_and_in_byte_order),
         cmocka_unit_test(hex_of_another_form_is_refused_and_gives_zeros),
