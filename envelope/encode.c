@@ -89,11 +89,9 @@ static uint8_t *put_headers(uint8_t *p, const loom_envelope_fields *f)
 
 size_t envelope_encode(uint8_t *out, const loom_envelope_fields *f, uint8_t id[LOOM_UUID_SIZE])
 {
-    static const uint8_t prefix[HOP_OFFSET] = {MP_ARRAY16, 0, ENVELOPE_FIELDS, ENVELOPE_VERSION,
-                                               MP_EXT8,    HOP_SIZE, HOP_EXT_TYPE};
     static const loom_trace_context none = {{0}, {0}, 0};
 
-    memcpy(out, prefix, sizeof prefix);
+    memcpy(out, hop_usual_prefix, sizeof hop_usual_prefix);
     hop_patch(out, loom_trace_context_valid(&f->context) ? &f->context : &none);
     hop_set_ttl(out, f->ttl != 0 ? f->ttl : LOOM_TTL_DEFAULT);
     const bool dated = f->timestamp_unix_ns != 0; /* by the caller, and perhaps long ago */

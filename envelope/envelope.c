@@ -271,7 +271,7 @@ bool loom_envelope_creation_context(const loom_envelope *env, loom_trace_context
 void loom_envelope_inject(loom_envelope_fields *fields, const loom_trace_context *ctx)
 {
     if (ctx != NULL && loom_trace_context_valid(ctx)) {
-        fields->context = *ctx;
+        trace_context_copy(&fields->context, ctx);
         memcpy(fields->creation_span_id, ctx->span_id, LOOM_SPAN_ID_SIZE);
     }
 }

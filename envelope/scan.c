@@ -72,9 +72,8 @@ static loom_status scan_hop(envelope_view *v, mp_reader *r, const char **reason)
 /* The array header and version, and what follows them. */
 static loom_status scan_prefix(envelope_view *v, mp_reader *r, uint32_t *count, const char **reason)
 {
-    static const uint8_t usual[HOP_OFFSET] = {MP_ARRAY16, 0, ENVELOPE_FIELDS, ENVELOPE_VERSION, MP_EXT8, HOP_SIZE, HOP_EXT_TYPE};
     uint64_t version;
-    if (r->end - r->at >= HOP_OFFSET + HOP_SIZE && memcmp(r->at, usual, sizeof usual) == 0) { /* as we write it */
+    if (r->end - r->at >= HOP_OFFSET + HOP_SIZE && memcmp(r->at, hop_usual_prefix, HOP_OFFSET) == 0) {
         v->hop_in_place = true;
         v->field[ENV_HOP] = (envelope_slice){HOP_OFFSET, HOP_SIZE};
         *count = ENVELOPE_FIELDS;

@@ -96,19 +96,20 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
         return;
     }
     loom_trace_context parent, decided;
-    bool has_context = loom_envelope_extract(event, &parent);
+    /* from where it has lain for a while, rather than from the copy that was made just now */
+    bool has_context = view->hop_in_place ? envelope_view_context(view, &parent) : loom_envelope_extract(event, &parent);
     if (!has_context && has_invalid_context(view)) {
         count(&a->counters.invalid_context);
     }
     loom_span *span = NULL;
     uint64_t token = 0;
     if (has_context && !span_decide_under(a->tracer, &parent)) {
-        token = loom_context_push(&parent, loom_envelope_tracestate(event));
+        token = context_push_borrowed(&parent, loom_envelope_tracestate(event));
     } else if (span_decide(a->tracer, &parent, &decided)) {
         span = start_span(a, event, &parent, &decided);
         loom_span_make_current(span);
     } else if (loom_trace_context_valid(&decided)) {
-        token = loom_context_push(&decided, (loom_str){0});
+        token = context_push_borrowed(&decided, (loom_str){0});
     }
     size_t capacity = a->event_capacity;
     a->event = NULL; /* while it waits, others are handled: not in its event's memory */
@@ -198,16 +199,21 @@ static loom_status keep(loom_agent *a, uint64_t number, const envelope_view *vie
 static loom_status next_item(loom_agent *a, batch_cursor *batch, uint64_t *number, envelope_view *view)
 {
     const char *reason;
-    mp_reader r = batch->r;
-    if (!mp_read_uint(&r, number)) {
-        return malformed(a, LOOM_EPROTO, "a subscription number is missing");
+    const uint8_t *at = batch->r.at, *const end = batch->r.end;
+    if (at < end && *at < 0x80) { /* as most are */
+        *number = *at++;
+    } else {
+        mp_reader r = {at, end};
+        if (!mp_read_uint(&r, number)) {
+            return malformed(a, LOOM_EPROTO, "a subscription number is missing");
+        }
+        at = r.at;
     }
-    loom_status st = envelope_scan(view, (loom_bytes){r.at, (size_t)(r.end - r.at)}, NULL, &reason);
+    loom_status st = envelope_scan(view, (loom_bytes){at, (size_t)(end - at)}, NULL, &reason);
     if (st != LOOM_OK) {
         return malformed(a, st, reason);
     }
-    r.at += view->len;
-    batch->r = r;
+    batch->r.at = at + view->len;
     batch->left--;
     return LOOM_OK;
 }

@@ -8,14 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trace/span_start.h"
+
 #define DEPTH_MAX 1024u  /* entries: deeper is a program that never pops */
 #define DEPTH_FIRST 16u  /* entries */
 
 typedef struct stack_entry {
     uint64_t token;
-    loom_trace_context ctx;
-    loom_span *span;     /* pinned; NULL: a bare context */
-    loom_str tracestate; /* of a bare context: own heap copy */
+    loom_span *span;                    /* pinned; NULL: a bare context */
+    const loom_trace_context *borrowed; /* of a bare context; NULL: it is the copy */
+    loom_trace_context copy;
+    loom_str tracestate;                /* of a bare context: borrowed with it, or on the heap with the copy */
 } stack_entry;
 
 typedef struct context_stack {
@@ -31,7 +34,7 @@ static void clear_entry(const stack_entry *entry)
     if (entry->span != NULL) {
         span_unpin(entry->span);
     }
-    if (entry->tracestate.len > 0) {
+    if (entry->borrowed == NULL && entry->tracestate.len > 0) {
         free((char *)(uintptr_t)entry->tracestate.data);
     }
 }
@@ -83,13 +86,30 @@ static const stack_entry *top_entry(void)
     return NULL;
 }
 
+/* Of no span and of no context yet. */
+static stack_entry *push_entry(void)
+{
+    stack_entry *entry = &stack.entries[stack.depth++];
+    entry->token = ++stack.last_token;
+    entry->span = NULL;
+    entry->borrowed = NULL;
+    entry->tracestate = (loom_str){0};
+    return entry;
+}
+
+static const loom_trace_context *context_of(const stack_entry *entry)
+{
+    return entry->span != NULL ? &entry->span->ctx : entry->borrowed != NULL ? entry->borrowed : &entry->copy;
+}
+
 void loom_span_make_current(loom_span *span)
 {
     if (span == NULL || !make_room()) {
         return;
     }
     atomic_fetch_add_explicit(&span->pins, 1, memory_order_relaxed);
-    stack.entries[stack.depth++] = (stack_entry){.token = ++stack.last_token, .ctx = span->ctx, .span = span};
+    stack_entry *entry = push_entry();
+    entry->span = span;
 }
 
 uint64_t loom_context_push(const loom_trace_context *ctx, loom_str tracestate)
@@ -97,13 +117,24 @@ uint64_t loom_context_push(const loom_trace_context *ctx, loom_str tracestate)
     if (ctx == NULL || !make_room()) {
         return 0;
     }
-    stack_entry *entry = &stack.entries[stack.depth++];
-    *entry = (stack_entry){.token = ++stack.last_token, .ctx = *ctx};
+    stack_entry *entry = push_entry();
+    entry->copy = *ctx;
     char *copy = tracestate.len > 0 ? malloc(tracestate.len) : NULL;
     if (copy != NULL) {
         memcpy(copy, tracestate.data, tracestate.len);
         entry->tracestate = (loom_str){copy, tracestate.len};
     }
+    return entry->token;
+}
+
+uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestate)
+{
+    if (!make_room()) {
+        return 0;
+    }
+    stack_entry *entry = push_entry();
+    entry->borrowed = ctx;
+    entry->tracestate = tracestate;
     return entry->token;
 }
 
@@ -139,7 +170,7 @@ bool context_stack_parent(context_parent *out)
     if (top == NULL) {
         return false;
     }
-    *out = (context_parent){.ctx = top->ctx,
+    *out = (context_parent){.ctx = *context_of(top),
                             .tracestate = top->span != NULL ? top->span->tracestate : top->tracestate,
                             .remote = top->span == NULL};
     return true;
@@ -148,7 +179,7 @@ bool context_stack_parent(context_parent *out)
 const loom_trace_context *loom_context_current(void)
 {
     const stack_entry *top = top_entry();
-    return top != NULL ? &top->ctx : NULL;
+    return top != NULL ? context_of(top) : NULL;
 }
 
 loom_str loom_context_current_tracestate(void)

@@ -21,4 +21,7 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
 /* Attributes of which no key is set yet. */
 void span_add_fixed(loom_span *span, const fixed_attr *attrs, size_t attr_count);
 
+/* loom_context_push() of a context, and its tracestate, that both stay where they are until it is popped. */
+uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestate);
+
 #endif

@@ -25,7 +25,8 @@ typedef struct loom_trace_context {
 /* Both ids are non-zero (Trace Context 3.2.2.3, 3.2.2.4). */
 LOOM_API bool loom_trace_context_valid(const loom_trace_context *ctx);
 
-/* Fresh random ids, never all-zero. Any thread; tens of nanoseconds (a pool of libsodium bytes per thread). */
+/* Fresh random ids, never all-zero. Any thread; a few nanoseconds. Distinct, but no secrets: who has seen
+ * several of one thread can foretell the next. */
 LOOM_API void loom_trace_id_generate(uint8_t out[LOOM_TRACE_ID_SIZE]);
 LOOM_API void loom_span_id_generate(uint8_t out[LOOM_SPAN_ID_SIZE]);
 
