@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "envelope/hex.h"
 
+#include <endian.h>
+#include <string.h>
+
 static const char digits_lower[16] = "0123456789abcdef";
 
 /* Value + 1 of each lower-case digit; 0 for every other character. Header fields are parsed for each message, and a
@@ -10,8 +13,28 @@ static const uint8_t digit_plus_one[256] = {
     ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
 };
 
+/* Four bytes at once: each is spread to two nibbles in their order, and those over 9 moved on to the letters. */
+static void encode_four(char *out, const uint8_t *bytes)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint32_t word;
+    memcpy(&word, bytes, sizeof word);
+    uint64_t x = le32toh(word);
+    x = (x | x << 16) & 0x0000ffff0000ffffu;
+    x = (x | x << 8) & 0x00ff00ff00ff00ffu;
+    x = (x >> 4 | x << 8) & 0x0f0f0f0f0f0f0f0fu;
+    const uint64_t letters = (x + 6 * ones) >> 4 & ones;
+    x = htole64(x + '0' * ones + letters * ('a' - '0' - 10));
+    memcpy(out, &x, sizeof x);
+}
+
 void hex_encode(char *out, const uint8_t *bytes, size_t len)
 {
+    for (; len >= 4; len -= 4) {
+        encode_four(out, bytes);
+        out += 8;
+        bytes += 4;
+    }
     for (size_t i = 0; i < len; i++) {
         out[2 * i] = digits_lower[bytes[i] >> 4];
         out[2 * i + 1] = digits_lower[bytes[i] & 0x0f];

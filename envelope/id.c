@@ -156,10 +156,14 @@ enum { UUID_GROUPS = sizeof uuid_groups / sizeof uuid_groups[0] };
 
 void loom_uuid_to_text(char out[LOOM_UUID_TEXT_SIZE], const uint8_t id[LOOM_UUID_SIZE])
 {
+    char digits[2 * LOOM_UUID_SIZE];
+    hex_encode(digits, id, LOOM_UUID_SIZE);
     memset(out, '-', LOOM_UUID_TEXT_SIZE - 1);
-    for (unsigned i = 0; i < UUID_GROUPS; i++) {
-        hex_encode(out + uuid_groups[i].text, id + uuid_groups[i].byte, uuid_groups[i].size);
-    }
+    memcpy(out, digits, 8);
+    memcpy(out + 9, digits + 8, 4);
+    memcpy(out + 14, digits + 12, 4);
+    memcpy(out + 19, digits + 16, 4);
+    memcpy(out + 24, digits + 20, 12);
     out[LOOM_UUID_TEXT_SIZE - 1] = '\0';
 }
 

@@ -50,23 +50,45 @@ size_t utf8_next(loom_str text, uint32_t *code_point)
     return s.len;
 }
 
-/* text without the ASCII it begins with, eight bytes at a step: nearly every text is nothing else. */
-static loom_str skip_ascii(loom_str text)
+static uint64_t word_at(const char *at)
 {
     uint64_t word;
-    while (text.len >= sizeof word) {
-        memcpy(&word, text.data, sizeof word);
-        if ((word & 0x8080808080808080u) != 0) {
-            return text;
-        }
-        text.data += sizeof word;
-        text.len -= sizeof word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+static uint32_t half_word_at(const char *at)
+{
+    uint32_t half;
+    memcpy(&half, at, sizeof half);
+    return half;
+}
+
+/* Of less than eight bytes: first and last ones, which meet in the middle. */
+static bool short_is_ascii(loom_str text)
+{
+    if (text.len >= sizeof(uint32_t)) {
+        return ((half_word_at(text.data) | half_word_at(text.data + text.len - sizeof(uint32_t))) & 0x80808080u) == 0;
     }
-    unsigned seen = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        seen |= (unsigned char)text.data[i];
+    return text.len == 0 || ((text.data[0] | text.data[text.len / 2] | text.data[text.len - 1]) & 0x80) == 0;
+}
+
+/* text without ASCII it begins with, eight bytes at a step, the last of which goes back over bytes seen already: nearly
+ * every text is nothing else. */
+static loom_str skip_ascii(loom_str text)
+{
+    const uint64_t high_bits = 0x8080808080808080u;
+    if (text.len < sizeof(uint64_t)) {
+        return short_is_ascii(text) ? (loom_str){0} : text;
     }
-    return seen < 0x80 ? (loom_str){0} : text;
+    const char *at = text.data, *end = text.data + text.len, *last = end - sizeof(uint64_t);
+    while (at < last && (word_at(at) & high_bits) == 0) {
+        at += sizeof(uint64_t);
+    }
+    if (at >= last && (word_at(last) & high_bits) == 0) {
+        return (loom_str){0};
+    }
+    return (loom_str){at, (size_t)(end - at)};
 }
 
 bool utf8_valid(loom_str text)

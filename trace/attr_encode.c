@@ -40,16 +40,6 @@ static void put_array(pb_buf *b, const loom_attr *attr)
     pb_close(b, array);
 }
 
-static uint8_t *put_text(uint8_t *to, uint32_t field, loom_str text)
-{
-    *to++ = (uint8_t)(field << 3 | PB_LENGTH);
-    to += pb_put_varint(to, text.len);
-    if (text.len > 0) {
-        memcpy(to, text.data, text.len);
-    }
-    return to + text.len;
-}
-
 /* Most attributes of a span are strings: with all lengths known at once, one look at the room is enough.
  * false: not such a one, or no room; nothing is written. */
 static bool put_string_key_value(pb_buf *b, uint32_t field, loom_str key, loom_str value)
@@ -65,10 +55,10 @@ static bool put_string_key_value(pb_buf *b, uint32_t field, loom_str key, loom_s
     uint8_t *to = b->data + b->len;
     to += pb_put_varint(to, field << 3 | PB_LENGTH);
     to += pb_put_varint(to, kv);
-    to = put_text(to, KEYVALUE_KEY, key);
+    to += pb_put_bytes(to, KEYVALUE_KEY, key.data, key.len);
     *to++ = KEYVALUE_VALUE << 3 | PB_LENGTH;
     to += pb_put_varint(to, any);
-    to = put_text(to, ANY_STRING, value);
+    to += pb_put_bytes(to, ANY_STRING, value.data, value.len);
     b->len = (size_t)(to - b->data);
     return true;
 }
@@ -227,61 +217,99 @@ bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_att
     return true;
 }
 
-/* With the length of the key known, and room for what is copied along behind it: no call but for the value. */
-static bool put_fixed_string(pb_buf *b, uint32_t field, const fixed_attr *attr)
+/* A short attribute is a field below 16 with lengths of one byte: no varint is longer. */
+#define SHORT_MAX 0x7fu     /* bytes of the KeyValue */
+#define SHORT_OVERHEAD 6u   /* of them tags and lengths: of key, value and string */
+#define SHORT_ROOM (2u + SHORT_MAX + ATTR_KEY_ROOM) /* the zeros behind a key are copied along */
+
+/* All but what the value's message says, which takes value_size bytes; returns where that goes. */
+static uint8_t *put_short_key(uint8_t *to, uint8_t tag, const attr_key *key, size_t value_size)
 {
-    const attr_key *key = attr->key;
-    size_t len = attr->string.len, any = 2 + len, kv = 4u + key->len + any;
-    if (kv >= 0x80 || !utf8_valid(attr->string) || !pb_reserve(b, PB_VARINT_MAX + kv + sizeof key->text)) {
-        return false;
-    }
-    uint8_t *to = b->data + b->len;
-    to += pb_put_tag(to, field, PB_LENGTH);
-    *to++ = (uint8_t)kv;
-    *to++ = KEYVALUE_KEY << 3 | PB_LENGTH;
-    *to++ = key->len;
-    memcpy(to, key->text, sizeof key->text);
-    to += key->len;
-    *to++ = KEYVALUE_VALUE << 3 | PB_LENGTH;
-    *to++ = (uint8_t)any;
-    *to++ = ANY_STRING << 3 | PB_LENGTH;
-    *to++ = (uint8_t)len;
-    if (len > 0) {
-        memcpy(to, attr->string.data, len);
-    }
-    b->len = (size_t)(to - b->data) + len;
-    return true;
+    const size_t len = key->len;
+    to[0] = tag;
+    to[1] = (uint8_t)(SHORT_OVERHEAD - 2 + len + value_size);
+    to[2] = KEYVALUE_KEY << 3 | PB_LENGTH;
+    to[3] = (uint8_t)len;
+    memcpy(to + 4, key->text, sizeof key->text);
+    to += 4 + len;
+    to[0] = KEYVALUE_VALUE << 3 | PB_LENGTH;
+    to[1] = (uint8_t)value_size;
+    return to + 2;
 }
 
-static void put_fixed(pb_buf *b, uint32_t field, const fixed_attr *attr)
+/* There is SHORT_ROOM. Returns the attribute's end; NULL: it is not short, or not UTF-8. */
+static uint8_t *put_short(uint8_t *to, uint8_t tag, const fixed_attr *attr)
 {
     const attr_key *key = attr->key;
-    loom_attr general = {.type = LOOM_ATTR_INT, .value.integer = attr->integer};
-    if (!key->is_int) {
-        if (put_fixed_string(b, field, attr)) {
-            return;
-        }
-        general = (loom_attr){.type = LOOM_ATTR_STRING, .value.string = attr->string};
+    if (key->is_int) {
+        const uint64_t value = (uint64_t)attr->integer;
+        to = put_short_key(to, tag, key, 1 + pb_varint_size(value));
+        to[0] = ANY_INT << 3 | PB_VARINT;
+        return to + 1 + pb_put_varint(to + 1, value);
     }
-    put_key_value(b, field, (loom_str){key->text, key->len}, &general);
+    const loom_str text = attr->string;
+    if (text.len > SHORT_MAX - SHORT_OVERHEAD - key->len || !(attr->is_utf8 || utf8_valid(text))) {
+        return NULL;
+    }
+    to = put_short_key(to, tag, key, 2 + text.len);
+    to[0] = ANY_STRING << 3 | PB_LENGTH;
+    to[1] = (uint8_t)text.len;
+    if (text.len > 0) {
+        memcpy(to + 2, text.data, text.len);
+    }
+    return to + 2 + text.len;
+}
+
+/* Nearly every fixed attribute is short. Adds them up to one that is not; returns how many. */
+static size_t add_short(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count)
+{
+    const uint8_t tag = (uint8_t)(field << 3 | PB_LENGTH);
+    const size_t places = ATTR_COUNT_MAX - index->count, most = count < places ? count : places;
+    attr_slot *slots = index->slots + index->count;
+    uint8_t *const data = b->data, *const room_end = data + b->cap - b->slack, *to = data + b->len;
+    size_t added = 0;
+    for (; added < most && room_end - to >= (ptrdiff_t)SHORT_ROOM; added++) {
+        uint8_t *end = put_short(to, tag, &attrs[added]);
+        if (end == NULL) {
+            break;
+        }
+        slots[added] = (attr_slot){(uint32_t)(to - data), (uint32_t)(end - to)};
+        to = end;
+    }
+    index->count += (uint32_t)added;
+    b->len = (size_t)(to - data);
+    return added;
+}
+
+/* One that is not short, or needs repair or more room. false: too many attributes, or no room. */
+static bool add_any(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attr)
+{
+    const size_t mark = b->len;
+    loom_attr general = {.type = attr->key->is_int ? LOOM_ATTR_INT : LOOM_ATTR_STRING};
+    if (index->count == ATTR_COUNT_MAX) {
+        return false;
+    }
+    if (attr->key->is_int) {
+        general.value.integer = attr->integer;
+    } else {
+        general.value.string = attr->string;
+    }
+    put_key_value(b, field, (loom_str){attr->key->text, attr->key->len}, &general);
+    if (b->failed) {
+        pb_rollback(b, mark);
+        return false;
+    }
+    index->slots[index->count++] = (attr_slot){(uint32_t)mark, (uint32_t)(b->len - mark)};
+    return true;
 }
 
 uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count)
 {
     uint32_t dropped = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t mark = b->len;
-        if (index->count == ATTR_COUNT_MAX) {
-            dropped++;
-            continue;
-        }
-        put_fixed(b, field, &attrs[i]);
-        if (b->failed) {
-            pb_rollback(b, mark);
-            dropped++;
-            continue;
-        }
-        index->slots[index->count++] = (attr_slot){(uint32_t)mark, (uint32_t)(b->len - mark)};
+    size_t i = add_short(index, b, field, attrs, count);
+    while (i < count) {
+        dropped += add_any(index, b, field, &attrs[i++]) ? 0 : 1;
+        i += add_short(index, b, field, attrs + i, count - i);
     }
     return dropped;
 }

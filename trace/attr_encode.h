@@ -39,8 +39,11 @@ typedef struct attr_key {
 /* An attribute of a constant key. What is said about it may be empty. */
 typedef struct fixed_attr {
     const attr_key *key;
-    loom_str string;
-    int64_t integer;
+    union {
+        loom_str string;
+        int64_t integer;
+    };
+    bool is_utf8; /* the string is known to be UTF-8; else it is looked at, and repaired */
 } fixed_attr;
 
 void attr_index_init(attr_index *index);

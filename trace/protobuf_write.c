@@ -28,6 +28,9 @@ static bool grow(pb_buf *b, size_t need)
     while (cap < need) {
         cap *= 2;
     }
+    if (cap > b->max) { /* what is reserved is compared with cap alone */
+        cap = b->max;
+    }
     uint8_t *data = b->on_heap ? realloc(b->data, cap) : malloc(cap);
     if (data == NULL) {
         return false;

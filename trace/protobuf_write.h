@@ -80,6 +80,17 @@ static inline size_t pb_put_tag(uint8_t *to, uint32_t field, enum pb_wire wire)
     return pb_put_varint(to, (uint64_t)field << 3 | (uint64_t)wire);
 }
 
+/* Writes a field of bytes at `to`, which has room; returns its size. */
+static inline size_t pb_put_bytes(uint8_t *to, uint32_t field, const void *data, size_t len)
+{
+    size_t n = pb_put_tag(to, field, PB_LENGTH);
+    n += pb_put_varint(to + n, len);
+    if (len > 0) {
+        memcpy(to + n, data, len);
+    }
+    return n + len;
+}
+
 void pb_raw(pb_buf *b, const void *data, size_t len);
 
 /* Inline: nearly every field is a constant, and then its tag is one too. */
@@ -115,13 +126,7 @@ static inline void pb_bytes_field(pb_buf *b, uint32_t field, const void *data, s
         b->failed = true;
         return;
     }
-    uint8_t *to = b->data + b->len;
-    to += pb_put_tag(to, field, PB_LENGTH);
-    to += pb_put_varint(to, len);
-    if (len > 0) {
-        memcpy(to, data, len);
-    }
-    b->len = (size_t)(to - b->data) + len;
+    b->len += pb_put_bytes(b->data + b->len, field, data, len);
 }
 
 void pb_double_field(pb_buf *b, uint32_t field, double value);

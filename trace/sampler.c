@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/sampler.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,19 +16,13 @@ static bool ratio_decide(double ratio, const uint8_t trace_id[LOOM_TRACE_ID_SIZE
     if (!(ratio > 0.0)) {
         return false;
     }
-    uint64_t x = 0;
-    for (size_t i = 8; i < LOOM_TRACE_ID_SIZE; i++) {
-        x = x << 8 | trace_id[i];
-    }
-    return x >> 1 < (uint64_t)(ratio * 9223372036854775808.0);
+    uint64_t last;
+    memcpy(&last, trace_id + 8, sizeof last);
+    return be64toh(last) >> 1 < (uint64_t)(ratio * 9223372036854775808.0);
 }
 
-bool sampler_decide(const loom_sampler *sampler, const loom_trace_context *parent, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
+bool sampler_decide_root(const loom_sampler *sampler, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
 {
-    bool follows_parent = sampler->kind <= LOOM_SAMPLER_PARENTBASED_RATIO;
-    if (follows_parent && parent != NULL) {
-        return (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
-    }
     switch (sampler->kind) {
     case LOOM_SAMPLER_PARENTBASED_ALWAYS_ON:
     case LOOM_SAMPLER_ALWAYS_ON:

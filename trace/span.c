@@ -101,17 +101,22 @@ static void write_first_fields(span_recording *rec, const char *name, const loom
 {
     pb_buf *b = &rec->buf;
     const loom_trace_context *ctx = &rec->base.ctx;
-    pb_bytes_field(b, SPAN_TRACE_ID, ctx->trace_id, sizeof ctx->trace_id);
-    pb_bytes_field(b, SPAN_SPAN_ID, ctx->span_id, sizeof ctx->span_id);
+    uint8_t *to = b->data + b->len; /* of the inline storage, where all of these fit */
+    to += pb_put_bytes(to, SPAN_TRACE_ID, ctx->trace_id, sizeof ctx->trace_id);
+    to += pb_put_bytes(to, SPAN_SPAN_ID, ctx->span_id, sizeof ctx->span_id);
     uint32_t flags = ctx->trace_flags | FLAG_HAS_IS_REMOTE;
     if (parent != NULL) {
-        pb_bytes_field(b, SPAN_PARENT_SPAN_ID, parent->ctx.span_id, sizeof parent->ctx.span_id);
+        to += pb_put_bytes(to, SPAN_PARENT_SPAN_ID, parent->ctx.span_id, sizeof parent->ctx.span_id);
         flags |= parent->remote ? FLAG_IS_REMOTE : 0;
     }
     bool known_kind = options->kind >= LOOM_SPAN_INTERNAL && options->kind <= LOOM_SPAN_CONSUMER;
-    pb_varint_field(b, SPAN_KIND, known_kind ? options->kind : LOOM_SPAN_INTERNAL);
-    pb_fixed32_field(b, SPAN_FLAGS, flags);
-    pb_fixed64_field(b, SPAN_START_TIME, rec->start_ns);
+    to += pb_put_tag(to, SPAN_KIND, PB_VARINT);
+    *to++ = (uint8_t)(known_kind ? options->kind : LOOM_SPAN_INTERNAL);
+    to += pb_put_tag(to, SPAN_FLAGS, PB_FIXED32);
+    to += pb_put_fixed32(to, flags);
+    to += pb_put_tag(to, SPAN_START_TIME, PB_FIXED64);
+    to += pb_put_fixed64(to, rec->start_ns);
+    b->len = (size_t)(to - b->data);
     if (rec->base.tracestate.len > 0) {
         size_t mark = b->len;
         pb_string_field(b, SPAN_TRACE_STATE, rec->base.tracestate);

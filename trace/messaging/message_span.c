@@ -2,6 +2,7 @@
 #include "trace/messaging/message_span.h"
 
 #include "envelope/id.h"
+#include "envelope/utf8.h"
 
 #include <assert.h>
 
@@ -60,33 +61,50 @@ typedef struct attr_list {
     size_t count;
 } attr_list;
 
-static void add_text(attr_list *list, unsigned key, loom_str text)
+/* Text of a message, looked at once however many attributes say it. */
+typedef struct known_text {
+    loom_str str;
+    bool is_utf8;
+} known_text;
+
+static known_text look_at(loom_str text)
 {
-    if (text.len > 0) {
-        list->items[list->count++] = (fixed_attr){.key = &keys[key], .string = text};
+    return (known_text){text, utf8_valid(text)};
+}
+
+static known_text look_at_or(loom_str text, known_text otherwise)
+{
+    return text.len > 0 ? look_at(text) : otherwise;
+}
+
+static void add(attr_list *list, unsigned key, known_text text)
+{
+    if (text.str.len > 0) {
+        list->items[list->count++] = (fixed_attr){.key = &keys[key], .string = text.str, .is_utf8 = text.is_utf8};
     }
 }
 
 static void describe(attr_list *list, message_hop hop, const message_facts *facts, char id_text[LOOM_UUID_TEXT_SIZE])
 {
     loom_uuid_to_text(id_text, facts->id);
-    loom_str id = {id_text, LOOM_UUID_TEXT_SIZE - 1};
-    loom_str thread = facts->thread_id.len > 0 ? facts->thread_id : id;
-    loom_str correlation = facts->correlation_id.len > 0 ? facts->correlation_id : thread;
+    const known_text id = {{id_text, LOOM_UUID_TEXT_SIZE - 1}, true};
+    const known_text agent = look_at(facts->agent), topic = look_at(facts->topic);
+    const known_text thread = look_at_or(facts->thread_id, id);
+    const known_text correlation = look_at_or(facts->correlation_id, thread);
     list->count = 0;
-    add_text(list, KEY_SYSTEM, (loom_str)TEXT("loom"));
-    add_text(list, KEY_OPERATION_TYPE, hops[hop].type);
-    add_text(list, KEY_OPERATION_NAME, hops[hop].name);
-    add_text(list, KEY_DESTINATION, facts->topic);
-    add_text(list, KEY_MESSAGE_ID, id);
-    add_text(list, KEY_CONVERSATION_ID, correlation);
-    add_text(list, KEY_CLIENT_ID, facts->agent);
+    add(list, KEY_SYSTEM, (known_text){TEXT("loom"), true});
+    add(list, KEY_OPERATION_TYPE, (known_text){hops[hop].type, true});
+    add(list, KEY_OPERATION_NAME, (known_text){hops[hop].name, true});
+    add(list, KEY_DESTINATION, topic);
+    add(list, KEY_MESSAGE_ID, id);
+    add(list, KEY_CONVERSATION_ID, correlation);
+    add(list, KEY_CLIENT_ID, agent);
     list->items[list->count++] = (fixed_attr){.key = &keys[KEY_BODY_SIZE], .integer = (int64_t)facts->payload_len};
-    add_text(list, KEY_AGENT_ID, facts->agent);
-    add_text(list, KEY_TOPIC, facts->topic);
-    add_text(list, KEY_EVENT_ID, id);
-    add_text(list, KEY_THREAD_ID, thread);
-    add_text(list, KEY_CORRELATION_ID, correlation);
+    add(list, KEY_AGENT_ID, agent);
+    add(list, KEY_TOPIC, topic);
+    add(list, KEY_EVENT_ID, id);
+    add(list, KEY_THREAD_ID, thread);
+    add(list, KEY_CORRELATION_ID, correlation);
     assert(list->count <= KEYS);
 }
 
@@ -116,11 +134,7 @@ loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelop
 {
     loom_trace_context parent;
     bool has_parent = envelope_view_context(view, &parent);
-    if (has_parent && !span_decide_under(tracer, &parent)) { /* most messages */
-        *patch = false;
-        return NULL;
-    }
-    if (!span_decide(tracer, &parent, ctx)) {
+    if (has_parent ? !span_decide_under(tracer, &parent) : !span_decide(tracer, NULL, ctx)) { /* most messages */
         *patch = tracer != NULL && !has_parent;
         return NULL;
     }
@@ -128,7 +142,7 @@ loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelop
     loom_span_options options = {.parent = &parent, /* not valid: none */
                                  .parent_is_remote = has_parent,
                                  .tracestate = has_parent ? envelope_view_str(view, ENV_TRACESTATE) : (loom_str){0}};
-    loom_span *span = message_span_start(tracer, hop, &facts, &options, ctx);
+    loom_span *span = message_span_start(tracer, hop, &facts, &options, has_parent ? &parent : ctx);
     *ctx = *loom_span_context(span);
     *patch = loom_trace_context_valid(ctx);
     return span;
