@@ -15,6 +15,7 @@ enum {
     OPT_ROUNDS,
     OPT_SECONDS,
     OPT_LATENCY_RATE,
+    OPT_RATE,
     OPT_WINDOW,
     OPT_BRIDGE,
     OPT_TRANSPORT,
@@ -37,6 +38,7 @@ static const struct option long_options[] = {
     {"rounds", required_argument, NULL, OPT_ROUNDS},
     {"seconds", required_argument, NULL, OPT_SECONDS},
     {"latency-rate", required_argument, NULL, OPT_LATENCY_RATE},
+    {"rate", required_argument, NULL, OPT_RATE},
     {"window", required_argument, NULL, OPT_WINDOW},
     {"bridge", required_argument, NULL, OPT_BRIDGE},
     {"transport", required_argument, NULL, OPT_TRANSPORT},
@@ -159,6 +161,8 @@ static bool set_amount(bench_options *o, int option, const char *text)
         return number_in("seconds", text, 0.1, 86400, &o->seconds);
     case OPT_LATENCY_RATE:
         return whole_in("latency-rate", text, 1, 1000000, &o->latency_rate);
+    case OPT_RATE:
+        return whole_in("rate", text, 1, 1000000, &o->rate);
     case OPT_WINDOW:
         return whole_in("window", text, 1, INT_MAX, &o->window);
     case OPT_PRODUCERS:
@@ -237,7 +241,8 @@ static bool complete_table(const bench_options *o, const char *name)
 {
     if (o->no_loom || o->size_count > 0 || o->peer_count > 0 || any(o->bridges, BRIDGE_COUNT) ||
         any(o->transports, TRANSPORT_COUNT) || any(o->tracings, TRACING_COUNT) || any(o->apis, API_COUNT) ||
-        o->placement != PLACEMENT_FREE || o->producers > 0 || o->consumers > 0 || o->filters > 0 || o->agents > 0) {
+        o->placement != PLACEMENT_FREE || o->producers > 0 || o->consumers > 0 || o->filters > 0 || o->agents > 0 ||
+        o->rate > 0) {
         bench_complain("%s measures a fixed table; of what is measured nothing can be chosen", name);
         return false;
     }
@@ -256,6 +261,14 @@ static bool complete_scenario(bench_options *o)
     }
     if (o->apis[API_ACTION] && o->scenario != &bench_scenario_request) {
         bench_complain("--api is for the request scenario");
+        return false;
+    }
+    if (o->rate > 0 && (o->scenario->in_process || o->scenario->sizeless || o->scenario == &bench_scenario_request)) {
+        bench_complain("--rate is for scenarios of messages from producers to consumers");
+        return false;
+    }
+    if (o->rate > 0 && o->latency_rate > 0) {
+        bench_complain("either --rate or --latency-rate");
         return false;
     }
     if (o->scenario == &bench_scenario_stall && o->consumers == 1) {

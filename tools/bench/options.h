@@ -26,7 +26,7 @@ typedef struct bench_options {
     unsigned producers, consumers, filters, agents;
     unsigned rounds;
     double seconds;
-    unsigned latency_rate, window;
+    unsigned latency_rate, rate, window;
     bool no_loom;
     options_format format;
     const char *plot; /* file for a drawing, or NULL */

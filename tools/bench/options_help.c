@@ -51,10 +51,11 @@ static void measured(FILE *out)
 static void durations(FILE *out)
 {
     fputs("\nHow long, how much:\n"
-          "  --rounds N             Rounds of each; medians are reported [5; all: 3]\n"
+          "  --rounds N             Rounds of each; medians are reported [5; all: 3, soak: 1]\n"
           "  --seconds S            Of the timed window of a round [2; quick: 0.6, all: 1, soak: 60]\n"
           "  --latency-rate N       Deliveries a second while latency is measured [10000], fewer\n"
           "                         where that would be more than 64 MB a second\n"
+          "  --rate N               Deliveries a second all the time, instead of as fast as it goes\n"
           "  --window N             Messages on their way at once, for peers that drop what a slow\n"
           "                         consumer leaves behind [100000, at most 64 MiB]\n"
           "\nResults:\n"
@@ -81,6 +82,7 @@ static void reading(FILE *out)
           "  loom-bench pubsub --peer nats --peer nats-traceparent\n"
           "  loom-bench fanout --consumers 4 --peer all --size 128 --size 1024 --rounds 9\n"
           "  loom-bench pubsub --tracing unsampled --tracing on --json > bench.json\n"
+          "  loom-bench soak --seconds 600\n"
           "  loom-bench all --csv --plot bench.svg > bench.csv\n\n"
           "Exit status:\n"
           "  0    everything asked for was measured, nothing was lost, no promise missed\n"

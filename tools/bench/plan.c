@@ -18,6 +18,17 @@ static double seconds_of(const bench_scenario *scenario, const bench_options *o)
     return scenario->seconds > 0 ? scenario->seconds : o->work == WORK_SCENARIO ? SECONDS : SECONDS_ALL;
 }
 
+static unsigned rounds_of(const bench_options *o)
+{
+    if (o->rounds > 0) {
+        return o->rounds;
+    }
+    if (o->work == WORK_SCENARIO && o->scenario->rounds > 0) {
+        return o->scenario->rounds;
+    }
+    return o->work == WORK_ALL ? ROUNDS_ALL : ROUNDS;
+}
+
 bench_case *plan_add_case(bench_plan *plan, const bench_scenario *scenario, bench_shape shape, size_t size,
                           const bench_options *o)
 {
@@ -44,6 +55,10 @@ bench_case *plan_add_case(bench_plan *plan, const bench_scenario *scenario, benc
         scenario->adjust(&c->setup);
     }
     c->setup.latency_rate = o->latency_rate > 0 ? o->latency_rate : c->setup.latency_rate;
+    if (o->rate > 0) {
+        c->setup.latency_rate = o->rate;
+        c->setup.paced = true;
+    }
     char shape_title[32], size_title[16];
     bench_shape_title(&shape, shape_title);
     bench_size_title(c->setup.size, size_title);
@@ -223,7 +238,7 @@ static void choose_defaults(bench_options *o)
 bool plan_make(bench_plan *out, const bench_options *options)
 {
     bench_options o = *options;
-    *out = (bench_plan){.rounds = o.rounds > 0 ? o.rounds : o.work == WORK_ALL ? ROUNDS_ALL : ROUNDS};
+    *out = (bench_plan){.rounds = rounds_of(&o)};
     if (o.work != WORK_SCENARIO) {
         return o.work == WORK_QUICK ? plan_quick(out, &o) : plan_all(out, &o);
     }

@@ -16,6 +16,7 @@ typedef struct bench_scenario {
     bool more_filters; /* the consumer can hold --filters subscriptions more than it needs */
     bool by_request;   /* only when asked for: not part of `all` */
     double seconds;    /* of a timed window unless the user says; 0: as everywhere */
+    unsigned rounds;   /* the same */
     /* What this scenario wants different from the rest; may be NULL. */
     void (*adjust)(bench_setup *setup);
     /* Whether peer can take part; NULL: all can. */

@@ -56,6 +56,7 @@ typedef struct bench_setup {
     unsigned stopped;      /* so many of the consumers are stopped while latency is measured */
     unsigned queue;        /* Loom: realtime queues and credit of so many messages; 0: what an agent gets unasked */
     bool paced;            /* at latency_rate only, not as fast as it goes */
+    bool checked;          /* every byte of every payload; and the growth of the servers' memory while it goes fast */
     bool requests;         /* the servers are for requests and answers */
 } bench_setup;
 

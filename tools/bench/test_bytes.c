@@ -16,6 +16,7 @@
 #include "tools/bench/otlp_count.h"
 #include "tools/bench/peer_floor_relay.h"
 #include "tools/bench/stream.h"
+#include "tools/bench/traffic.h"
 
 #define COUNT(bytes) otlp_span_count(bytes, sizeof bytes)
 
@@ -154,6 +155,22 @@ static void the_floor_counts_whole_messages_only(void **state)
     free(b.data);
 }
 
+static void a_payload_that_is_checked_fits_no_other_bytes(void **state)
+{
+    (void)state;
+    enum { SIZE = 61 }; /* no whole number of words */
+    uint8_t payload[SIZE] = {0};
+    const uint64_t stamp = (UINT64_C(3) << TRAFFIC_NUMBER_BITS) | 41;
+    traffic_fill(payload, SIZE, stamp);
+    assert_true(traffic_intact(payload, SIZE, stamp));
+    assert_false(traffic_intact(payload, SIZE, stamp + 1));
+    for (size_t at = sizeof(traffic_head); at < SIZE; at++) {
+        payload[at] ^= 1;
+        assert_false(traffic_intact(payload, SIZE, stamp));
+        payload[at] ^= 1;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +182,7 @@ int main(void)
         cmocka_unit_test(an_mqtt_length_that_never_ends_ends_the_connection),
         cmocka_unit_test(mqtt_publishes_gather_until_they_are_flushed),
         cmocka_unit_test(the_floor_counts_whole_messages_only),
+        cmocka_unit_test(a_payload_that_is_checked_fits_no_other_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,6 +167,8 @@ static void a_wrong_line_is_refused(void **state)
         "pubsub --teleport",
         "pubsub --no-loom",                  /* leaves nothing */
         "pubsub --api action",               /* there is nothing to invoke */
+        "pubsub --rate 5 --latency-rate 7",  /* one of the two */
+        "request --rate 5",                  /* one after the other already */
         "eventbus --peer floor",             /* no peer has it */
         "stall --consumers 1",               /* nobody left to measure */
         "quick --size 128",                  /* a fixed table */

@@ -53,6 +53,8 @@ round eventbus --consumers 2 --tracing 1%
 round subscriptions --filters 100
 round agents --agents 20
 round stall --consumers 3
+round soak
+round soak --rate 2000 --bridge process
 
 "$bench" soak --seconds 30 >/dev/null 2>&1 &
 pid=$!

@@ -117,8 +117,15 @@ static bool measure_rate(bench_site *site, bench_sample *out)
         return false;
     }
     shared_set(&s->phase, PHASE_RATE);
-    if (!site_sleep(site, site->setup->warm_up) || !measure_window(site, site->setup->seconds, out)) {
+    if (!site_sleep(site, site->setup->warm_up)) {
         return false;
+    }
+    const double before = usage_servers_resident(site);
+    if (!measure_window(site, site->setup->seconds, out)) {
+        return false;
+    }
+    if (site->setup->checked) {
+        out->values[METRIC_GROWTH_BYTES] = usage_servers_resident(site) - before;
     }
     shared_set(&s->phase, PHASE_RATE_OVER);
     return site_wait(site, rate_is_over, "the end of what the producers send") && drain(site);

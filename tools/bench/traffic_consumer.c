@@ -9,12 +9,13 @@ typedef struct consumer {
     bool bad_message_told;
     size_t size;
     unsigned producers;
+    bool checked; /* payloads are */
 } consumer;
 
-static void complain_once(consumer *c, size_t size)
+static void complain_once(consumer *c, const char *what, uint64_t number, size_t size)
 {
     if (!c->bad_message_told) {
-        bench_complain("a message of %zu bytes arrived with %zu, or is not one of ours", c->size, size);
+        bench_complain("message %llu of %zu bytes arrived with %zu: %s", (unsigned long long)number, c->size, size, what);
         c->bad_message_told = true;
     }
 }
@@ -35,8 +36,12 @@ static void on_message(void *user, const uint8_t *data, size_t size)
     }
     const uint64_t producer = head.stamp >> TRAFFIC_NUMBER_BITS, number = head.stamp & TRAFFIC_PROBE;
     if (size != c->size || producer >= c->producers) {
-        complain_once(c, size);
+        complain_once(c, "it is not one of ours", number, size);
         return; /* and so it counts as lost */
+    }
+    if (c->checked && !traffic_intact(data, size, head.stamp)) {
+        complain_once(c, "its bytes are not those that left", number, size);
+        return;
     }
     if (number == TRAFFIC_PROBE) {
         atomic_store(&s->probed[producer], 1);
@@ -56,7 +61,8 @@ static void on_message(void *user, const uint8_t *data, size_t size)
 int traffic_consume(const bench_site *site, const bench_peer *peer)
 {
     shared_consumer *counts = &site->shared->consumers[site->index];
-    consumer c = {.counts = counts, .size = site->setup->size, .producers = site->setup->shape.producers};
+    consumer c = {.counts = counts, .size = site->setup->size, .producers = site->setup->shape.producers,
+                  .checked = site->setup->checked};
     void *subscriber = peer->subscriber_open(site, on_message, &c);
     if (subscriber == NULL) {
         return 1;

@@ -34,6 +34,9 @@ static bool send_one(producer *p, uint64_t number, uint64_t sent_at)
 {
     const traffic_head head = {((uint64_t)p->site->index << TRAFFIC_NUMBER_BITS) | number, sent_at};
     memcpy(p->payload, &head, sizeof head);
+    if (p->site->setup->checked) {
+        traffic_fill(p->payload, p->site->setup->size, head.stamp);
+    }
     return p->peer->publish(p->publisher, p->payload, p->site->setup->size);
 }
 
