@@ -7,6 +7,17 @@
 
 #include <loom/trace.h>
 
+loom_status agent_may_wait(loom_agent *a)
+{
+    if (agent_on_loop(a)) {
+        return a->nested < NESTED_MAX ? LOOM_OK : LOOM_EBUSY;
+    }
+    pthread_mutex_lock(&a->lock);
+    bool polled_elsewhere = a->options.poll_mode && a->looping;
+    pthread_mutex_unlock(&a->lock);
+    return polled_elsewhere ? LOOM_EBUSY : LOOM_OK;
+}
+
 /* Lock held. LOOM_EBUSY: not yet. */
 static loom_status look(loom_agent *a, bool (*done)(void *user), void *user)
 {

@@ -25,6 +25,9 @@ enum {
  * deep, or poll mode and another thread polls. Lock not held. */
 LOOM_MUST_CHECK loom_status agent_wait_for(loom_agent *a, bool (*done)(void *user), void *user, uint64_t deadline_ns);
 
+/* Whether waiting can begin at all, LOOM_EBUSY otherwise: nothing is sent for somebody who cannot. Lock not held. */
+LOOM_MUST_CHECK loom_status agent_may_wait(loom_agent *a);
+
 /* ---- timers of the loop ---- */
 
 /* fire runs on the loop, no lock held, once. The memory is the owner's; zeroed before its first use. */

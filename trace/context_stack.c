@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trace/span_start.h"
-
 #define DEPTH_MAX 1024u  /* entries: deeper is a program that never pops */
 #define DEPTH_FIRST 16u  /* entries */
 

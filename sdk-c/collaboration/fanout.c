@@ -231,21 +231,9 @@ static void let_go(loom_agent *a, fanout *f)
     }
 }
 
-/* Nothing is sent by who could not wait for the answers. */
-static loom_status may_wait(loom_agent *a)
-{
-    if (agent_on_loop(a)) {
-        return a->nested < NESTED_MAX ? LOOM_OK : LOOM_EBUSY;
-    }
-    pthread_mutex_lock(&a->lock);
-    bool polled_elsewhere = a->options.poll_mode && a->looping;
-    pthread_mutex_unlock(&a->lock);
-    return polled_elsewhere ? LOOM_EBUSY : LOOM_OK;
-}
-
 static loom_status run(loom_agent *a, fanout *f)
 {
-    loom_status st = may_wait(a);
+    loom_status st = agent_may_wait(a);
     if (st != LOOM_OK || (st = wait_ready(a, f)) != LOOM_OK) {
         return st;
     }

@@ -64,18 +64,6 @@ static bool has_reply(void *user)
     return ((const waiting_request *)user)->reply != NULL;
 }
 
-/* Whether waiting can begin at all: nothing is sent for somebody who cannot. Lock not held. */
-static loom_status may_wait(loom_agent *a)
-{
-    if (agent_on_loop(a)) {
-        return a->nested < NESTED_MAX ? LOOM_OK : LOOM_EBUSY;
-    }
-    pthread_mutex_lock(&a->lock);
-    bool polled_elsewhere = a->options.poll_mode && a->looping;
-    pthread_mutex_unlock(&a->lock);
-    return polled_elsewhere ? LOOM_EBUSY : LOOM_OK;
-}
-
 static loom_status wait_for_reply(loom_agent *a, waiting_request *r, uint64_t deadline, loom_request_report *report)
 {
     uint64_t start = monotonic_ns();
@@ -91,7 +79,7 @@ static loom_status ask_and_wait(loom_agent *a, waiting_request *r, const char *t
                                 const loom_request_options *o, loom_request_report *report)
 {
     uint64_t deadline = deadline_of(o);
-    loom_status st = may_wait(a);
+    loom_status st = agent_may_wait(a);
     if (st != LOOM_OK || (st = collaboration_wait_ready(a, deadline)) != LOOM_OK) {
         return st;
     }

@@ -90,10 +90,11 @@ static bool drain(bench_site *site)
     return true;
 }
 
-/* A timed window: what arrives in it, and what it costs. */
+/* A timed window: what arrives in it, what it costs, and for a load that is steady or checked, whether memory grows. */
 static bool measure_window(bench_site *site, double seconds, bench_sample *out)
 {
     usage_mark begin, end;
+    const double before = usage_servers_resident(site);
     usage_take(site, &begin);
     const uint64_t first = received_by_all(site), from = bench_now_ns();
     if (!site_sleep(site, seconds)) {
@@ -107,6 +108,9 @@ static bool measure_window(bench_site *site, double seconds, bench_sample *out)
     }
     out->values[METRIC_RATE] = (double)(last - first) / ((double)(until - from) / 1e9);
     usage_report(site, &begin, &end, last - first, out);
+    if (site->setup->paced || site->setup->checked) {
+        out->values[METRIC_GROWTH_BYTES] = usage_servers_resident(site) - before;
+    }
     return true;
 }
 
@@ -117,15 +121,8 @@ static bool measure_rate(bench_site *site, bench_sample *out)
         return false;
     }
     shared_set(&s->phase, PHASE_RATE);
-    if (!site_sleep(site, site->setup->warm_up)) {
+    if (!site_sleep(site, site->setup->warm_up) || !measure_window(site, site->setup->seconds, out)) {
         return false;
-    }
-    const double before = usage_servers_resident(site);
-    if (!measure_window(site, site->setup->seconds, out)) {
-        return false;
-    }
-    if (site->setup->checked) {
-        out->values[METRIC_GROWTH_BYTES] = usage_servers_resident(site) - before;
     }
     shared_set(&s->phase, PHASE_RATE_OVER);
     return site_wait(site, rate_is_over, "the end of what the producers send") && drain(site);
@@ -177,12 +174,8 @@ static bool measure_latency(traffic *t, bench_sample *out)
         }
         forget_latency(site);
     }
-    const double before = usage_servers_resident(site);
     if (!(setup->paced ? measure_window(site, seconds, out) : site_sleep(site, seconds))) {
         return false;
-    }
-    if (setup->paced) {
-        out->values[METRIC_GROWTH_BYTES] = usage_servers_resident(site) - before;
     }
     shared_set(&s->phase, PHASE_LATENCY_OVER);
     if (!site_wait(site, latency_is_over, "the end of what the producers send") || !drain(site)) {
