@@ -7,6 +7,9 @@
  * whoever queued last writes it: the processor has it at hand, and the loop has waited for its turn long enough. A stream
  * so finds its own batch size, and no timer ever holds a message back.
  *
+ * What the kernel does not take at once is left to the loop, too: the epoll set says when there is room. It is asked to
+ * under the lock, which the loop takes next, and not while somebody writes: the loop would be told of room that is his.
+ *
  * While handlers run, the loop cannot be relied on: others then write themselves. Who leaves a message to the loop first
  * sets `unwritten` and then looks at `handling`; the loop sets `handling` before it looks at `unwritten`. So one of the two
  * sees the other, and the loop needs the lock only when there is something to write. */
@@ -137,11 +140,9 @@ void agent_write(loom_agent *a, bool all)
             a->write_failed = true;
             agent_wake(a);
         }
+        a->blocked = !complete;
+        link->ops->watch_room(link, a->blocked && !a->write_failed);
         if (!complete) {
-            a->blocked = true;
-            if (!all) {
-                agent_wake(a); /* room may have come before blocked was set */
-            }
             return;
         }
         if (!all && !atomic_load(&a->handling)) {
@@ -286,7 +287,9 @@ static void write_all(loom_agent *a, bool link_event)
         a->blocked = false;
     }
     a->woken = false;
-    if (!a->blocked) {
+    if (a->writable && a->out.writing) {
+        a->link->ops->watch_room(a->link, false); /* it would keep the loop from sleeping until that write is over */
+    } else if (!a->blocked) {
         agent_write(a, true);
     }
     pthread_mutex_unlock(&a->lock);

@@ -2,7 +2,8 @@
 /* What carries the bytes of a link: one small vtable, implemented on sockets (ipc, tcp) and on nng streams (tls, ws).
  *
  * A carrier registers what has to be watched with the agent's epoll set, under CARRIER_TAG. The agent's thread calls
- * everything but send, which any thread may call, one at a time, once connect has answered LOOM_OK. Nothing blocks.
+ * everything but send and watch_room, which any thread may call, one at a time, once connect has answered LOOM_OK. Nothing
+ * blocks.
  * After an error, the carrier's why says what happened; it can then only be closed. */
 #ifndef LOOM_SDK_CARRIER_H
 #define LOOM_SDK_CARRIER_H
@@ -20,8 +21,11 @@ typedef struct carrier carrier;
 typedef struct carrier_ops {
     /* Goes on connecting. LOOM_OK: connected. LOOM_EBUSY: not yet; the epoll set says when to call again. */
     loom_status (*connect)(carrier *c);
-    /* Takes what it can; *sent bytes. Fewer than given, or LOOM_EBUSY for none: the epoll set will say when to go on. */
+    /* Takes what it can; *sent bytes. LOOM_EBUSY: none. */
     loom_status (*send)(carrier *c, const struct iovec *iov, size_t count, size_t *sent);
+    /* Whether the epoll set has to say when send takes more. Any thread, with the agent's lock held: the loop that is told
+     * so takes that lock next, and waits for it in good order. */
+    void (*watch_room)(carrier *c, bool on);
     /* LOOM_EBUSY: nothing is there now.  LOOM_ECLOSED: the peer has ended the stream. */
     loom_status (*receive)(carrier *c, void *into, size_t room, size_t *got);
     /* Whether everything taken by send has been handed to the kernel. */

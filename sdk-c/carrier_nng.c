@@ -135,7 +135,7 @@ static loom_status carrier_nng_send(carrier *c, const struct iovec *iov, size_t 
         return LOOM_EIO;
     }
     if (busy) {
-        return LOOM_EBUSY; /* on_sent will wake the agent */
+        return LOOM_EBUSY;
     }
     n->sent = n->to_send = 0;
     for (size_t i = 0; i < count && n->to_send < sizeof n->send_buffer; i++) {
@@ -152,6 +152,18 @@ static loom_status carrier_nng_send(carrier *c, const struct iovec *iov, size_t 
         begin_send(n);
     }
     return LOOM_OK;
+}
+
+/* The end of a send wakes the agent, asked or not; one that has ended meanwhile has done so too early. */
+static void carrier_nng_watch_room(carrier *c, bool on)
+{
+    nng_carrier *n = (nng_carrier *)c;
+    pthread_mutex_lock(&n->lock);
+    bool sending = n->sending;
+    pthread_mutex_unlock(&n->lock);
+    if (on && !sending) {
+        signal_agent(n);
+    }
 }
 
 static loom_status carrier_nng_receive(carrier *c, void *into, size_t room, size_t *got)
@@ -242,7 +254,7 @@ static void carrier_nng_close(carrier *c)
     free(n);
 }
 
-static const carrier_ops nng_ops = {carrier_nng_connect, carrier_nng_send,   carrier_nng_receive,
+static const carrier_ops nng_ops = {carrier_nng_connect, carrier_nng_send,   carrier_nng_watch_room, carrier_nng_receive,
                                     carrier_nng_drained, carrier_nng_finish, carrier_nng_close};
 
 static const char *ca_file(const char *configured)

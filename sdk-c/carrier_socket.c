@@ -20,7 +20,7 @@ typedef struct socket_carrier {
     const link_url *url;
     int epoll_fd;
     int fd;                       /* -1: none yet */
-    bool wants_room;              /* EPOLLOUT is asked for; one sender at a time touches it */
+    bool wants_room;              /* EPOLLOUT is asked for; guarded by the agent's lock */
     resolver *resolving;          /* tcp, until there is an answer */
     struct addrinfo *found, *next; /* tcp: every address, and the one to try next */
     unsigned attempt;
@@ -146,8 +146,9 @@ static loom_status socket_connect(carrier *c)
     return watch(s, EPOLL_CTL_MOD, s->fd, EPOLLIN) == 0 ? LOOM_OK : fail(s, "epoll", errno);
 }
 
-static void want_room(socket_carrier *s, bool on)
+static void socket_watch_room(carrier *c, bool on)
 {
+    socket_carrier *s = (socket_carrier *)c;
     if (s->wants_room != on) {
         s->wants_room = on;
         watch(s, EPOLL_CTL_MOD, s->fd, on ? EPOLLIN | EPOLLOUT : EPOLLIN);
@@ -158,10 +159,6 @@ static loom_status socket_send(carrier *c, const struct iovec *iov, size_t count
 {
     socket_carrier *s = (socket_carrier *)c;
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count};
-    size_t whole = 0;
-    for (size_t i = 0; i < count; i++) {
-        whole += iov[i].iov_len;
-    }
     ssize_t n;
     do {
         n = sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -170,7 +167,6 @@ static loom_status socket_send(carrier *c, const struct iovec *iov, size_t count
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS) {
         return LOOM_EIO;
     }
-    want_room(s, *sent < whole);
     return *sent > 0 ? LOOM_OK : LOOM_EBUSY;
 }
 
@@ -217,7 +213,7 @@ static void socket_close(carrier *c)
     free(s);
 }
 
-static const carrier_ops socket_ops = {socket_connect, socket_send,   socket_receive,
+static const carrier_ops socket_ops = {socket_connect, socket_send,   socket_watch_room, socket_receive,
                                        socket_drained, socket_finish, socket_close};
 
 static loom_status begin_unix(socket_carrier *s)

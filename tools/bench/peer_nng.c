@@ -10,7 +10,6 @@
 #include <nng/protocol/pubsub0/sub.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
-#include <nng/supplemental/util/platform.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +20,7 @@
 enum {
     TOPIC_SIZE = sizeof BENCH_TOPIC, /* with its NUL, which ends it */
     QUEUE = 8192,                    /* the most that nng allows */
-    WINDOW = 1024,                   /* little enough to leave within SETTLE_MS */
-    SETTLE_MS = 300                  /* nng_send only queues: time for the rest to leave before a close */
+    WINDOW = 1024
 };
 
 typedef struct nng_client {
@@ -103,7 +101,6 @@ static bool start(bench_site *site)
 static void close_client(void *client)
 {
     nng_client *c = client;
-    nng_msleep(SETTLE_MS);
     nng_close(c->socket);
     free(c);
 }

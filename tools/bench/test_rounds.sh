@@ -46,7 +46,7 @@ round() {
 }
 
 round pubsub --tracing on --latency-rate 1000
-round fanout --consumers 3 --peer floor
+round fanout --consumers 3 --size 262144 --peer floor
 round fanin --producers 3 --bridge process --peer floor
 round request --transport tcp --peer floor
 round eventbus --consumers 2 --tracing 1%

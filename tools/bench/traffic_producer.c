@@ -16,6 +16,7 @@ enum {
     WINDOW_CHECK_BYTES = 64 * 1024,
     WINDOW_WAIT_NS = 20000,
     WINDOW_FLUSH = 50, /* waits after which what the client still holds is sent off */
+    STANDSTILL = 25000, /* waits, half a second: what has not arrived by then is lost */
     PROBE_WAIT_NS = 2 * MS_NS,
     TICK_NS = MS_NS / 10,  /* it sleeps no shorter than this */
     BACKLOG_NS = 5 * MS_NS /* a hiccup of the machine is made up for up to here, and no further */
@@ -145,6 +146,18 @@ static bool produce_paced(producer *p)
     return p->peer->flush(p->publisher);
 }
 
+/* A peer that only queues would lose at the close what has not left. */
+static void wait_for_arrival(const producer *p)
+{
+    uint64_t arrived = progress(p);
+    for (unsigned waits = 0; arrived < p->number && waits < STANDSTILL; waits++) {
+        nanosleep(&(struct timespec){.tv_nsec = WINDOW_WAIT_NS}, NULL);
+        const uint64_t now = progress(p);
+        waits = now != arrived ? 0 : waits;
+        arrived = now;
+    }
+}
+
 /* Waits for phase, works until the conductor ends it, and says so. */
 static bool run_phase(producer *p, bench_phase phase, bool (*work)(producer *p))
 {
@@ -156,6 +169,9 @@ static bool run_phase(producer *p, bench_phase phase, bool (*work)(producer *p))
     if (ok) {
         shared_set(&p->counts->phase, phase);
         ok = shared_wait(&p->site->shared->phase, phase, PHASE_WAIT_NS) && work(p);
+        if (ok && p->peer->needs_window) {
+            wait_for_arrival(p);
+        }
     }
     p->peer->publisher_close(p->publisher);
     atomic_store(&p->counts->sent, p->number);

@@ -52,7 +52,18 @@ static void nothing(carrier *c)
     (void)c;
 }
 
-static const carrier_ops fuzz_ops = {.send = take_all, .receive = give, .drained = always, .finish = nothing, .close = nothing};
+static void watch_nothing(carrier *c, bool on)
+{
+    (void)c;
+    (void)on;
+}
+
+static const carrier_ops fuzz_ops = {.send = take_all,
+                                     .watch_room = watch_nothing,
+                                     .receive = give,
+                                     .drained = always,
+                                     .finish = nothing,
+                                     .close = nothing};
 
 static bool never(void *user)
 {

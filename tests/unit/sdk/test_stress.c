@@ -10,9 +10,21 @@
 #include "envelope/view.h"
 #include "tests/unit/sdk/fake_bridge.h"
 
-enum { THREADS = 3, MESSAGES = 4000, WINDOW = 20000, BREAKS = 5 };
+enum { THREADS = 3, BREAKS = 5, SMALL = 20 };
+
+/* What is emitted by each thread: every seventh message is a large one. */
+typedef struct load {
+    unsigned messages;
+    size_t large;
+    uint64_t window; /* credit */
+} load;
+
+static const load many = {.messages = 4000, .large = 200, .window = 20000};
+/* The kernel takes no whole message at once. */
+static const load huge = {.messages = 400, .large = 500000, .window = 1 << 20};
 
 typedef struct stress {
+    load load;
     fake_bridge bridge;
     loom_agent *agent;
     atomic_bool done;
@@ -33,14 +45,17 @@ typedef struct emitter {
 static void *emit_all(void *arg)
 {
     emitter *e = arg;
-    char text[200];
-    memset(text, '.', sizeof text);
-    for (int i = 1; i <= MESSAGES; i++) {
-        int n = snprintf(text, sizeof text, "%d %d", e->number, i);
+    const load *l = &e->s->load;
+    char *text = malloc(l->large);
+    assert_non_null(text);
+    memset(text, '.', l->large);
+    for (unsigned i = 1; i <= l->messages; i++) {
+        int n = snprintf(text, SMALL, "%d %u", e->number, i);
         text[n] = ' ';
-        loom_bytes payload = {(const uint8_t *)text, i % 7 == 0 ? sizeof text : 20};
+        loom_bytes payload = {(const uint8_t *)text, i % 7 == 0 ? l->large : SMALL};
         e->failed += loom_agent_emit(e->s->agent, "out", payload, NULL) != LOOM_OK;
     }
+    free(text);
     return NULL;
 }
 
@@ -70,7 +85,7 @@ static void take(stress *s, const frame_batch *batch, uint64_t *bytes)
 static void serve(stress *s, unsigned frames)
 {
     fake_bridge *b = &s->bridge;
-    uint64_t bytes = 0, granted = WINDOW;
+    uint64_t bytes = 0, granted = s->load.window;
     fake_bridge_session(b, 1);
     s->sessions++;
     for (unsigned i = 0; frames == 0 || i < frames;) {
@@ -85,8 +100,8 @@ static void serve(stress *s, unsigned frames)
             take(s, &f.u.batch, &bytes);
             i++;
         }
-        if (granted - bytes < WINDOW / 2) {
-            granted = bytes + WINDOW;
+        if (granted - bytes < s->load.window / 2) {
+            granted = bytes + s->load.window;
             assert_status(LOOM_OK, frame_put_credit(&b->out, 0, granted));
             fake_bridge_flush(b);
         }
@@ -119,10 +134,11 @@ static void run(stress *s)
     emitter emitters[THREADS];
     setenv("LOOM_TELEMETRY_AUTO", "0", 1);
     fake_bridge_open(&s->bridge);
-    s->bridge.credit_bytes = WINDOW;
-    loom_agent_options options = {.id = "stress", .url = s->bridge.url, .on_state = be_quiet};
+    s->bridge.credit_bytes = s->load.window;
+    loom_agent_options options = {.id = "stress", .url = s->bridge.url, .emit_timeout_ms = 30000, .on_state = be_quiet};
     assert_status(LOOM_OK, loom_agent_open(&s->agent, &options));
     assert_int_equal(0, pthread_create(&bridge, NULL, bridge_thread, s));
+    assert_status(LOOM_OK, loom_agent_wait_connected(s->agent, 30000)); /* before, emit does not wait for room */
     for (int i = 0; i < THREADS; i++) {
         emitters[i] = (emitter){.s = s, .number = i};
         assert_int_equal(0, pthread_create(&emitters[i].thread, NULL, emit_all, &emitters[i]));
@@ -145,26 +161,37 @@ static void end(stress *s)
     fake_bridge_close(&s->bridge);
 }
 
-static void messages_of_many_threads_arrive_once_and_in_order(void **state)
+static void all_arrives(load of_each)
 {
-    (void)state;
-    stress s = {.breaks = false};
+    stress s = {.load = of_each};
     run(&s);
-    assert_int_equal(THREADS * MESSAGES, s.arrived);
+    assert_int_equal(THREADS * of_each.messages, s.arrived);
     assert_int_equal(0, s.out_of_order);
     assert_int_equal(0, loom_agent_get_stats(s.agent).lost);
     end(&s);
 }
 
+static void messages_of_many_threads_arrive_once_and_in_order(void **state)
+{
+    (void)state;
+    all_arrives(many);
+}
+
+static void messages_that_the_kernel_takes_in_parts_do_too(void **state)
+{
+    (void)state;
+    all_arrives(huge);
+}
+
 static void broken_connections_lose_nothing_that_is_not_counted(void **state)
 {
     (void)state;
-    stress s = {.breaks = true};
+    stress s = {.load = many, .breaks = true};
     run(&s);
     loom_agent_stats stats = loom_agent_get_stats(s.agent);
-    assert_int_equal(THREADS * MESSAGES, stats.sent);
+    assert_int_equal(THREADS * many.messages, stats.sent);
     assert_int_equal(0, s.out_of_order); /* and so none twice */
-    assert_true(s.arrived + stats.lost >= THREADS * MESSAGES);
+    assert_true(s.arrived + stats.lost >= THREADS * many.messages);
     assert_int_equal(BREAKS, stats.reconnects);
     assert_int_equal(BREAKS + 1, s.sessions);
     end(&s);
@@ -174,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_of_many_threads_arrive_once_and_in_order),
+        cmocka_unit_test(messages_that_the_kernel_takes_in_parts_do_too),
         cmocka_unit_test(broken_connections_lose_nothing_that_is_not_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
