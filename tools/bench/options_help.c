@@ -14,7 +14,7 @@ static void scenarios(FILE *out)
         fprintf(out, "  %-18s %s\n", (*s)->name, (*s)->summary);
     }
     fputs("  quick              the figures that Loom promises, each met or missed; 3 minutes\n"
-          "  all                every scenario but soak, every size, every peer; 40 minutes\n"
+          "  all                every scenario but soak, every size, every peer; 30 minutes\n"
           "\nPeers:\n", out);
     for (const bench_peer *const *p = bench_peers(); *p != NULL; p++) {
         fprintf(out, "  %-18s %s\n", (*p)->name, (*p)->summary);

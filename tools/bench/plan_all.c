@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The full table: every scenario with every size and peer, Loom in every home and over both transports, all tracings. */
+/* The full table: every scenario with every size and peer, Loom in every home, over both transports, with all tracings and
+ * both APIs. */
+#include <string.h>
+
 #include "tools/bench/plan.h"
 #include "tools/bench/scenarios.h"
 
@@ -28,6 +31,13 @@ static bool with_all_peers(bench_plan *plan, const bench_scenario *scenario, ben
     return true;
 }
 
+/* For a case whose shape and size another one has, too: what its forms of Loom differ in. */
+static void title_by(bench_case *c, const char *what)
+{
+    const size_t len = strlen(c->title);
+    snprintf(c->title + len, sizeof c->title - len, ", by %s", what);
+}
+
 /* Both homes over both transports, next to NATS bare. */
 static bool with_all_forms(bench_plan *plan, const bench_scenario *scenario, bench_shape shape, const bench_options *o)
 {
@@ -41,6 +51,28 @@ static bool with_all_forms(bench_plan *plan, const bench_scenario *scenario, ben
     }
     plan_add_contender(c, bench_peers()[0]);
     plan_name_contenders(c);
+    title_by(c, "bridge and transport");
+    return true;
+}
+
+/* Requests as events and as calls of a capability, through both homes, next to NATS bare. */
+static bool with_all_apis(bench_plan *plan, const bench_scenario *scenario, const bench_options *o)
+{
+    bench_case *c = plan_add_case(plan, scenario, scenario->shapes[0], SMALL, o);
+    if (c == NULL) {
+        return false;
+    }
+    for (unsigned form = 0; form < 4; form++) {
+        bench_contender *loom =
+            plan_add_loom(c, form % 2 == 0 ? BRIDGE_BROKER : BRIDGE_PROCESS, TRANSPORT_IPC, TRACING_UNSAMPLED);
+        if (loom == NULL) {
+            return false;
+        }
+        loom->setup.api = form < 2 ? API_EVENT : API_ACTION;
+    }
+    plan_add_contender(c, bench_peers()[0]);
+    plan_name_contenders(c);
+    title_by(c, "API and bridge");
     return true;
 }
 
@@ -55,6 +87,7 @@ static bool with_all_tracings(bench_plan *plan, const bench_scenario *scenario, 
     }
     plan_add_contender(c, bench_peers()[1]); /* with a traceparent */
     plan_name_contenders(c);
+    title_by(c, "tracing");
     return true;
 }
 
@@ -119,6 +152,6 @@ bool plan_all(bench_plan *out, const bench_options *o)
             plan_name_contenders(c);
         }
     }
-    return add_many_filters(out, o) && with_all_peers(out, &bench_scenario_agents, bench_scenario_agents.shapes[0], 0, o) &&
-           add_stall(out, o);
+    return with_all_apis(out, &bench_scenario_request, o) && add_many_filters(out, o) &&
+           with_all_peers(out, &bench_scenario_agents, bench_scenario_agents.shapes[0], 0, o) && add_stall(out, o);
 }

@@ -117,6 +117,11 @@ static void the_full_table_has_every_scenario_but_those_by_request(void **state)
         }
         assert_true((*s)->by_request ? cases == 0 : cases > 0);
     }
+    for (size_t i = 1; i < plan.count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            assert_string_not_equal(plan.cases[k].title, plan.cases[i].title);
+        }
+    }
     plan_free(&plan);
 }
 
