@@ -2,9 +2,8 @@
 /* What carries the bytes of a link: one small vtable, implemented on sockets (ipc, tcp) and on nng streams (tls, ws).
  *
  * A carrier registers what has to be watched with the agent's epoll set, under CARRIER_TAG. The agent's thread calls
- * everything but send and watch_room, which any thread may call, one at a time, once connect has answered LOOM_OK. Nothing
- * blocks.
- * After an error, the carrier's why says what happened; it can then only be closed. */
+ * everything but send and watch_room, which any thread may call, one at a time, once connect has answered LOOM_OK.
+ * Nothing blocks. After an error, the carrier's why says what happened; it can then only be closed. */
 #ifndef LOOM_SDK_CARRIER_H
 #define LOOM_SDK_CARRIER_H
 

@@ -154,18 +154,6 @@ static loom_status carrier_nng_send(carrier *c, const struct iovec *iov, size_t 
     return LOOM_OK;
 }
 
-/* The end of a send wakes the agent, asked or not; one that has ended meanwhile has done so too early. */
-static void carrier_nng_watch_room(carrier *c, bool on)
-{
-    nng_carrier *n = (nng_carrier *)c;
-    pthread_mutex_lock(&n->lock);
-    bool sending = n->sending;
-    pthread_mutex_unlock(&n->lock);
-    if (on && !sending) {
-        signal_agent(n);
-    }
-}
-
 static loom_status carrier_nng_receive(carrier *c, void *into, size_t room, size_t *got)
 {
     nng_carrier *n = (nng_carrier *)c;
@@ -209,6 +197,14 @@ static bool carrier_nng_drained(carrier *c)
     bool drained = !n->sending;
     pthread_mutex_unlock(&n->lock);
     return drained;
+}
+
+/* The end of a send wakes the agent, asked or not; one that has ended meanwhile has done so too early. */
+static void carrier_nng_watch_room(carrier *c, bool on)
+{
+    if (on && carrier_nng_drained(c)) {
+        signal_agent((nng_carrier *)c);
+    }
 }
 
 static void carrier_nng_finish(carrier *c)

@@ -14,8 +14,9 @@
 
 #define GRPC_FRAME_HEAD 5u
 #define POLL_MAX_MS 1000u
-#define UPLOAD_BUFFER_SIZE (512u * 1024u) /* bytes: a batch of 512 spans in one write, instead of seven and two polls for each */
 #define REQUEST_MAX (512u * 1024u * 1024u) /* bytes */
+/* Bytes: a batch of 512 spans leaves in one write, instead of seven with two polls each. */
+#define UPLOAD_BUFFER_SIZE (512u * 1024u)
 
 typedef struct otlp_exporter {
     exporter base;

@@ -31,11 +31,16 @@ static bool with_all_peers(bench_plan *plan, const bench_scenario *scenario, ben
     return true;
 }
 
-/* For a case whose shape and size another one has, too: what its forms of Loom differ in. */
-static void title_by(bench_case *c, const char *what)
+/* Completes a case whose shape and size another one has, too. by: what its forms of Loom differ in. */
+static bool next_to(bench_case *c, const bench_peer *peer, const char *by)
 {
     const size_t len = strlen(c->title);
-    snprintf(c->title + len, sizeof c->title - len, ", by %s", what);
+    snprintf(c->title + len, sizeof c->title - len, ", by %s", by);
+    if (plan_add_contender(c, peer) == NULL) {
+        return false;
+    }
+    plan_name_contenders(c);
+    return true;
 }
 
 /* Both homes over both transports, next to NATS bare. */
@@ -49,16 +54,13 @@ static bool with_all_forms(bench_plan *plan, const bench_scenario *scenario, ben
         plan_add_loom(c, form < 2 ? BRIDGE_BROKER : BRIDGE_PROCESS, form % 2 == 0 ? TRANSPORT_IPC : TRANSPORT_TCP,
                       TRACING_UNSAMPLED);
     }
-    plan_add_contender(c, bench_peers()[0]);
-    plan_name_contenders(c);
-    title_by(c, "bridge and transport");
-    return true;
+    return next_to(c, bench_peers()[0], "bridge and transport");
 }
 
 /* Requests as events and as calls of a capability, through both homes, next to NATS bare. */
-static bool with_all_apis(bench_plan *plan, const bench_scenario *scenario, const bench_options *o)
+static bool add_apis(bench_plan *plan, const bench_options *o)
 {
-    bench_case *c = plan_add_case(plan, scenario, scenario->shapes[0], SMALL, o);
+    bench_case *c = plan_add_case(plan, &bench_scenario_request, bench_scenario_request.shapes[0], SMALL, o);
     if (c == NULL) {
         return false;
     }
@@ -70,10 +72,7 @@ static bool with_all_apis(bench_plan *plan, const bench_scenario *scenario, cons
         }
         loom->setup.api = form < 2 ? API_EVENT : API_ACTION;
     }
-    plan_add_contender(c, bench_peers()[0]);
-    plan_name_contenders(c);
-    title_by(c, "API and bridge");
-    return true;
+    return next_to(c, bench_peers()[0], "API and bridge");
 }
 
 static bool with_all_tracings(bench_plan *plan, const bench_scenario *scenario, bench_shape shape, const bench_options *o)
@@ -85,10 +84,7 @@ static bool with_all_tracings(bench_plan *plan, const bench_scenario *scenario, 
     for (unsigned tracing = 0; tracing < TRACING_COUNT; tracing++) {
         plan_add_loom(c, BRIDGE_BROKER, TRANSPORT_IPC, (bench_tracing)tracing);
     }
-    plan_add_contender(c, bench_peers()[1]); /* with a traceparent */
-    plan_name_contenders(c);
-    title_by(c, "tracing");
-    return true;
+    return next_to(c, bench_peers()[1], "tracing"); /* with a traceparent */
 }
 
 static bool add_with_peers(bench_plan *plan, const bench_scenario *s, const bench_options *o)
@@ -152,6 +148,6 @@ bool plan_all(bench_plan *out, const bench_options *o)
             plan_name_contenders(c);
         }
     }
-    return with_all_apis(out, &bench_scenario_request, o) && add_many_filters(out, o) &&
+    return add_apis(out, o) && add_many_filters(out, o) &&
            with_all_peers(out, &bench_scenario_agents, bench_scenario_agents.shapes[0], 0, o) && add_stall(out, o);
 }
