@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way from a bridge to the broker: one small interface with two implementations, a direct call into the broker core
- * (broker/bus_local.h) and a connection to a broker process (bridge/bus/bus_remote.h). The bridge does not know which one
+ * (broker/bus_local.h) and a connection to a broker process (bridge/bus/remote/remote.h). The bridge does not know which one
  * it has.
  *
  * A session has one port on the bus. What a port says and hears are the frames of the agent link; the two that come with
@@ -18,7 +18,7 @@
 #ifndef LOOM_BRIDGE_BUS_H
 #define LOOM_BRIDGE_BUS_H
 
-#include "envelope/frame.h"
+#include "envelope/frame/frame.h"
 #include "envelope/view.h"
 
 typedef struct bus bus;

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bridge/bus/bus_remote.h"
-#include "bridge/host/host.h"
-#include "bridge/metrics/metrics_server.h"
+#include "bridge/bus/remote/remote.h"
+#include "bridge/serve.h"
+#include "host/http/metrics_server.h"
 
 static const program_spec spec = {
     .name = "loom-bridge",

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-#include "broker/bus/bus_server.h"
-#include "broker/port.h"
+#include "broker/endpoints/server.h"
+#include "broker/port/port.h"
 
 void eventbus_write_metrics(const eventbus *bus, FILE *out);
 void actionbroker_write_metrics(const actionbroker *broker, FILE *out);

@@ -4,7 +4,7 @@
 #define LOOM_BROKER_BUS_LOCAL_H
 
 #include "bridge/bus.h"
-#include "broker/port.h"
+#include "broker/port/port.h"
 
 typedef struct bus_local {
     bus base; /* what the bridge is given */

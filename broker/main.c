@@ -2,8 +2,8 @@
 /* loom-broker: the cores, the endpoints of the bus, and a bridge for local agents, on one loop. */
 #include <string.h>
 
-#include "bridge/host/host.h"
-#include "broker/bus/bus_server.h"
+#include "bridge/serve.h"
+#include "broker/endpoints/server.h"
 #include "broker/broker_metrics.h"
 #include "broker/bus_local.h"
 

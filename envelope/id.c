@@ -7,9 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "envelope/hex.h"
+#include "base/hex.h"
 #include "envelope/msgpack_bytes.h"
-#include "envelope/random.h"
+#include "base/random.h"
 
 static bool all_zero(const uint8_t *bytes, size_t len)
 {

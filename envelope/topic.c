@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "envelope/topic.h"
 
-#include "envelope/text.h"
-#include "envelope/utf8.h"
+#include "base/str.h"
+#include "base/utf8.h"
 
 bool topic_next_segment(loom_str *rest, loom_str *segment)
 {

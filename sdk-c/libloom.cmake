@@ -2,13 +2,13 @@
 # What is installed: libloom.so, libloom.a, <loom/*.h>, loom.pc, and a CMake package with loom::loom.
 include(CMakePackageConfigHelpers)
 
-set(LIBLOOM_MODULES loom_envelope loom_trace loom_messaging loom_sdk)
+set(LIBLOOM_MODULES loom_base loom_envelope loom_trace loom_messaging loom_sdk)
 set(LIBLOOM_OBJECTS)
 set(LIBLOOM_INCLUDES)
 foreach(module ${LIBLOOM_MODULES})
   list(APPEND LIBLOOM_OBJECTS $<TARGET_OBJECTS:${module}>)
 endforeach()
-foreach(folder envelope trace sdk-c)
+foreach(folder base envelope trace sdk-c)
   list(APPEND LIBLOOM_INCLUDES "${PROJECT_SOURCE_DIR}/${folder}/include")
 endforeach()
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One connection, whatever carries it: the contract between link.c and the carriers (link_uv.c, link_nng.c). */
+/* One connection, whatever carries it: the contract between link.c and the carriers (uv.c, nng.c). */
 #ifndef LOOM_BRIDGE_LINK_H
 #define LOOM_BRIDGE_LINK_H
 
-#include "bridge/link/link_server.h"
+#include "bridge/link/server.h"
 
 enum {
     LINK_READ_SIZE = 256 * 1024,     /* the loop's one read buffer, shared by all links */
@@ -65,7 +65,7 @@ struct link_server {
     uv_timer_t tick;
     uv_prepare_t before_poll; /* writes what a round of work left behind */
     uv_async_t nng_wake;      /* events of the nng carriers */
-    void *nng_inbox;          /* owned by link_nng.c */
+    void *nng_inbox;          /* owned by nng.c */
     uint8_t *read_buffer;     /* LINK_READ_SIZE */
     unsigned handles_open;
     int descriptor_limit;     /* agents get no descriptor from here on: the rest is for everything else */

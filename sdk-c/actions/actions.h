@@ -9,7 +9,7 @@
 #include <loom/action.h>
 
 #include "sdk-c/actions/id_table.h"
-#include "sdk-c/waiting.h"
+#include "sdk-c/agent/waiting.h"
 
 enum { OPEN_CALLS_MAX = 10000, OWN_CALL_ID_SIZE = 16 };
 

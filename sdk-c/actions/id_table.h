@@ -3,7 +3,7 @@
 #ifndef LOOM_SDK_ID_TABLE_H
 #define LOOM_SDK_ID_TABLE_H
 
-#include "envelope/frame.h"
+#include "envelope/frame/frame.h"
 
 /* Lies in the thing that is found. */
 typedef struct id_entry {

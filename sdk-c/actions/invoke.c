@@ -7,7 +7,7 @@
 
 #include "envelope/id.h"
 #include "sdk-c/actions/actions.h"
-#include "sdk-c/inherit.h"
+#include "sdk-c/agent/inherit.h"
 #include "trace/messaging/call_span.h"
 
 #define DEADLINE_DEFAULT_MS 30000u

@@ -12,7 +12,7 @@
 
 #include <loom/collaboration.h>
 
-#include "sdk-c/waiting.h"
+#include "sdk-c/agent/waiting.h"
 
 #define HEADER_REQUEST "loom.request"
 #define HEADER_IN_REPLY_TO "loom.in_reply_to"

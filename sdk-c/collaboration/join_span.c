@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The spans agent.join and agent.fanout. */
 #include "sdk-c/collaboration/joining.h"
-#include "trace/span_start.h"
+#include "trace/span/start.h"
 
 /* Starts what is to be recorded; what is not goes on as a bare context. */
 static current_span begin(loom_agent *a, const char *name, const loom_span_options *options)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "envelope/random.h"
+#include "base/random.h"
 #include "sdk-c/collaboration/collaboration.h"
 
 enum { BUCKETS_FIRST = 64 };

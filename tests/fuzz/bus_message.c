@@ -2,7 +2,7 @@
 /* A message of the bridge bus, read the way both ends read it: every frame to its last target. */
 #include <stdlib.h>
 
-#include "envelope/bus_message.h"
+#include "envelope/frame/bus_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

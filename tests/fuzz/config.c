@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* loom.toml from anywhere: whatever the bytes are, the loader answers with a status and keeps to its bounds. */
-#include "bridge/daemon/settings.h"
+#include "host/config/settings.h"
 
 #include <assert.h>
 #include <stdlib.h>

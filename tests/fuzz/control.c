@@ -2,7 +2,7 @@
 /* Questions to the control socket, against a broker with an agent that provides and subscribes. */
 #include <stdlib.h>
 
-#include "broker/bus/control_internal.h"
+#include "broker/endpoints/control_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "envelope/frame.h"
-#include "envelope/frame_keys.h"
+#include "envelope/frame/frame.h"
+#include "envelope/frame/keys.h"
 
 static loom_status write_again(frame_writer *w, const frame *f)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OTLP/JSON from the network and from files: what is accepted has to be a request that can be read. */
-#include "tools/loom/otlp_from_json.h"
+#include "trace/collect/otlp_from_json.h"
 
-#include "tools/loom/spans.h"
+#include "trace/collect/spans.h"
 
 #include <stdlib.h>
 

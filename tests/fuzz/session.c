@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bridge/bridge.h"
+#include "bridge/session/bridge.h"
 
 struct bus_port {
     const bus_handlers *handlers;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bridge/sp/sp_stream.h"
+#include "host/net/sp/stream.h"
 
 enum { SHARED = 512, MESSAGE_MAX = 2000 };
 

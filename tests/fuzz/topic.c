@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "envelope/topic_trie.h"
+#include "broker/eventbus/topic_trie.h"
 
 enum { FILTERS_MAX = 64 };
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/actionbroker.h"
+#include "broker/actions/actionbroker.h"
 
 enum { ROUNDS = 5, PAYLOAD_SIZE = 128, PROVIDERS_MAX = 1000, BATCH_MAX = 1000 };
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/eventbus.h"
+#include "broker/eventbus/eventbus.h"
 #include "tools/bench/site.h"
 
 enum { PERCENT = 100, SPAN_QUEUE = 65536, FILTER_SIZE = 64 };

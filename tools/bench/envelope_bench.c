@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "envelope/encode.h"
-#include "envelope/frame.h"
+#include "envelope/frame/frame.h"
 #include "envelope/view.h"
 
 enum { ROUNDS = 20, REPEATS = 200000, WRITER_FULL = 64 * 1024 };

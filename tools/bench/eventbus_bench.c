@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/eventbus.h"
+#include "broker/eventbus/eventbus.h"
 
 enum { ROUNDS = 5, PAYLOAD_SIZE = 128 };
 

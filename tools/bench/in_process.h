@@ -3,7 +3,7 @@
 #ifndef LOOM_BENCH_IN_PROCESS_H
 #define LOOM_BENCH_IN_PROCESS_H
 
-#include "tools/bench/scenario.h"
+#include "tools/bench/scenarios/scenario.h"
 
 /* Publishes to up to topics topics in turn. */
 bool in_process_round(const bench_setup *setup, unsigned topics, bench_sample *out);

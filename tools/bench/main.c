@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tools/bench/report.h"
+#include "tools/bench/report/report.h"
 #include "tools/bench/run.h"
 
 enum { EXIT_MEASURED = 0, EXIT_FAILED = 1, EXIT_WRONG = 2, EXIT_INTERRUPTED = 130 };

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/bench/scenarios.h"
+#include "tools/bench/scenarios/scenarios.h"
 
 enum {
     OPT_SIZE = 256,

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "tools/bench/scenario.h"
+#include "tools/bench/scenarios/scenario.h"
 
 enum { BENCH_PEERS_MAX = 8, BENCH_SIZES_MAX = 8 };
 

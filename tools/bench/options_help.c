@@ -20,7 +20,7 @@ static void scenarios(FILE *out)
         fprintf(out, "  %-18s %s\n", (*p)->name, (*p)->summary);
     }
     fputs("  all                every one of these\n"
-          "  What a peer needs comes from Debian: tools/bench/peers.sh installs it.\n", out);
+          "  What a peer needs comes from Debian: tools/bench/peers/install.sh installs it.\n", out);
 }
 
 static void measured(FILE *out)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tools/bench/plan.h"
-#include "tools/bench/scenarios.h"
+#include "tools/bench/scenarios/scenarios.h"
 
 static const size_t sizes[] = {128, 1024, 16 * 1024, 256 * 1024};
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What `quick` measures: the rows that the promises are about, and the promises. */
 #include "tools/bench/goals.h"
-#include "tools/bench/peers.h"
-#include "tools/bench/scenarios.h"
+#include "tools/bench/peers/peers.h"
+#include "tools/bench/scenarios/scenarios.h"
 
 #define SECONDS 0.6
 #define WARM_UP_SECONDS 0.25

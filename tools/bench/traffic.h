@@ -8,7 +8,7 @@
 #ifndef LOOM_BENCH_TRAFFIC_H
 #define LOOM_BENCH_TRAFFIC_H
 
-#include "tools/bench/scenario.h"
+#include "tools/bench/scenarios/scenario.h"
 
 /* A payload begins with these; the rest is filling. */
 typedef struct traffic_head {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/loom/text.h"
+#include "trace/view/text.h"
 
 enum { CLOSE_MS = 5000, FLUSH_MS = 1000 };
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bridge/daemon/paths.h"
+#include "base/runtime_dir.h"
 #include "envelope/msgpack_bytes.h"
 
 enum { ANSWER_MS = 3000, DEPTH_MAX = 16, KEYS_MAX = 8 };

@@ -6,7 +6,7 @@
 #include "envelope/id.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
-#include "tools/loom/text.h"
+#include "trace/view/text.h"
 #include "tools/loom/verbs.h"
 
 enum { LIST_SIZE = 512 };

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/loom/text.h"
+#include "trace/view/text.h"
 
 /* Reads up to one byte more than a message may hold, so that too much is noticed and nothing is read without end. */
 static bool read_stream(FILE *in, message_payload *out)

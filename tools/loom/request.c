@@ -9,7 +9,7 @@
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/message_options.h"
-#include "tools/loom/text.h"
+#include "trace/view/text.h"
 #include "tools/loom/verbs.h"
 
 static const option_spec specs[] = {

@@ -4,7 +4,7 @@
 
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
-#include "tools/loom/text.h"
+#include "trace/view/text.h"
 #include "tools/loom/verbs.h"
 
 static const option_spec specs[] = {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "bridge/daemon/suggest.h"
-#include "tools/loom/ladder.h"
-#include "tools/loom/text.h"
+#include "base/suggest.h"
+#include "trace/view/ladder.h"
+#include "trace/view/text.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
-#include "tools/loom/waterfall.h"
+#include "trace/view/waterfall.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads: nng's run the receiver; the main thread only waits for a signal. Signals are blocked before nng makes its
  * threads, which inherit that. */
-#include "tools/loom/receiver.h"
+#include "trace/collect/receiver.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
 

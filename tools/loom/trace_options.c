@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/trace_options.h"
 
-#include "bridge/daemon/term.h"
+#include "host/cli/term.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef LOOM_TOOLS_TRACE_OPTIONS_H
 #define LOOM_TOOLS_TRACE_OPTIONS_H
 
-#include "tools/loom/source.h"
+#include "trace/collect/source.h"
 #include "tools/loom/verb.h"
 
 #define OPTIONS_SOURCE                                                                                               \

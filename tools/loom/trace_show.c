@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/loom/regroup.h"
-#include "tools/loom/text.h"
+#include "trace/collect/regroup.h"
+#include "trace/view/text.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
-#include "tools/loom/waterfall.h"
-#include "trace/otlp_json.h"
+#include "trace/view/waterfall.h"
+#include "trace/otlp/json.h"
 
 #include <unistd.h>
 

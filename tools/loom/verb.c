@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/verb.h"
 
-#include "bridge/daemon/suggest.h"
-#include "bridge/daemon/term.h"
+#include "base/suggest.h"
+#include "host/cli/term.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #ifndef LOOM_TOOLS_VERB_H
 #define LOOM_TOOLS_VERB_H
 
-#include "bridge/daemon/options.h"
+#include "host/cli/options.h"
 
 /* Exit codes of every verb. */
 enum { VERB_OK = 0, VERB_FAILED = 1, VERB_USAGE = OPTIONS_EXIT_USAGE };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/messaging/call_span.h"
 
-#include "envelope/hex.h"
+#include "base/hex.h"
 #include "envelope/id.h"
 
 #include <assert.h>

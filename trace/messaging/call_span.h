@@ -6,9 +6,9 @@
 #ifndef LOOM_TRACE_CALL_SPAN_H
 #define LOOM_TRACE_CALL_SPAN_H
 
-#include "envelope/frame.h"
+#include "envelope/frame/frame.h"
 #include "envelope/view.h"
-#include "trace/span_start.h"
+#include "trace/span/start.h"
 
 typedef enum call_hop {
     HOP_ACTION_INVOKE,   /* CLIENT, sdk */

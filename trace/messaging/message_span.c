@@ -2,7 +2,7 @@
 #include "trace/messaging/message_span.h"
 
 #include "envelope/id.h"
-#include "envelope/utf8.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 

@@ -6,7 +6,7 @@
 #define LOOM_TRACE_MESSAGE_SPAN_H
 
 #include "envelope/view.h"
-#include "trace/span_start.h"
+#include "trace/span/start.h"
 
 typedef enum message_hop {
     HOP_AGENT_EMIT,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Protobuf in, OTLP/JSON out (OTLP specification, "JSON Protobuf Encoding"). */
 #include "tests/support/check.h"
-#include "trace/otlp_json.h"
+#include "trace/otlp/json.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/check.h"
-#include "trace/otlp_read.h"
+#include "trace/otlp/read.h"
 
 static bool keep(void *user, const otlp_span *span)
 {

@@ -2,8 +2,8 @@
 /* Frames of vectors.json: what is read from them, what is written for them, and which bytes are refused. */
 #include <stdlib.h>
 
-#include "envelope/frame.h"
-#include "envelope/frame_keys.h"
+#include "envelope/frame/frame.h"
+#include "envelope/frame/keys.h"
 #include "tests/conformance/wire/vectors.h"
 
 static loom_bytes bin_of(json_t *value)

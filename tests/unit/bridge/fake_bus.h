@@ -4,7 +4,7 @@
 #ifndef LOOM_TESTS_FAKE_BUS_H
 #define LOOM_TESTS_FAKE_BUS_H
 
-#include "bridge/bridge.h"
+#include "bridge/session/bridge.h"
 #include "tests/support/check.h"
 
 enum { FAKE_PORTS = 8, FAKE_FRAMES = 128, FAKE_WIRE = 4096, FAKE_TYPES = 64 };

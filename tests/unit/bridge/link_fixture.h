@@ -4,8 +4,8 @@
 #ifndef LOOM_TESTS_LINK_FIXTURE_H
 #define LOOM_TESTS_LINK_FIXTURE_H
 
-#include "bridge/daemon/url.h"
-#include "bridge/link/link_server.h"
+#include "base/url.h"
+#include "bridge/link/server.h"
 #include "tests/support/wait_until.h"
 #include "tests/unit/bridge/fake_bus.h"
 

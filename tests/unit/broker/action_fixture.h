@@ -3,7 +3,7 @@
 #ifndef LOOM_TESTS_ACTION_FIXTURE_H
 #define LOOM_TESTS_ACTION_FIXTURE_H
 
-#include "broker/actionbroker.h"
+#include "broker/actions/actionbroker.h"
 #include "tests/support/check.h"
 
 enum { SEEN_MAX = 64, SEEN_TEXT = 80 };

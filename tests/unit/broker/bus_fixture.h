@@ -3,7 +3,7 @@
 #ifndef LOOM_TESTS_BUS_FIXTURE_H
 #define LOOM_TESTS_BUS_FIXTURE_H
 
-#include "broker/eventbus.h"
+#include "broker/eventbus/eventbus.h"
 #include "tests/support/check.h"
 
 /* A grant that never runs out. */

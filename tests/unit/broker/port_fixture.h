@@ -3,7 +3,7 @@
 #ifndef LOOM_TESTS_PORT_FIXTURE_H
 #define LOOM_TESTS_PORT_FIXTURE_H
 
-#include "broker/port.h"
+#include "broker/port/port.h"
 #include "tests/support/check.h"
 
 enum { PORT_SEEN_MAX = 32, PORT_TEXT = 160 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The order of versions, and the cache of results. */
-#include "broker/action_cache.h"
-#include "broker/action_version.h"
+#include "broker/actions/cache.h"
+#include "broker/actions/version.h"
 #include "tests/support/check.h"
 
 /* ---- versions ---- */

@@ -2,10 +2,10 @@
 /* The containers the bus is built of: hash index, delivery queue and its messages, deadline heap, topic table. */
 #include <stdlib.h>
 
-#include "broker/deadline_heap.h"
-#include "broker/delivery_queue.h"
-#include "broker/hash_index.h"
-#include "broker/topic_table.h"
+#include "base/deadline_heap.h"
+#include "broker/eventbus/delivery_queue.h"
+#include "base/hash_index.h"
+#include "broker/eventbus/topic_table.h"
 #include "tests/support/check.h"
 
 /* ---- hash_index ---- */

@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "broker/directory.h"
+#include "broker/directory/directory.h"
 #include "tests/unit/broker/bus_fixture.h"
 
 enum { HEARTBEAT = 100, NEWS_MAX = 8 };

@@ -3,7 +3,7 @@
  * in bytes is in the vectors of tests/conformance/wire. */
 #include <stdlib.h>
 
-#include "envelope/frame.h"
+#include "envelope/frame/frame.h"
 #include "envelope/msgpack_bytes.h"
 #include "envelope/view.h"
 #include "tests/support/alloc_fault.h"

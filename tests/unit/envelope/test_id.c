@@ -8,7 +8,7 @@
 #include <loom/context.h>
 
 #include "envelope/id.h"
-#include "envelope/random.h"
+#include "base/random.h"
 #include "tests/support/check.h"
 
 enum { MANY = 20000 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sdk-c/waiting.h"
+#include "sdk-c/agent/waiting.h"
 
 typedef struct fuzz_carrier {
     carrier base;

@@ -6,7 +6,7 @@
 
 #include <loom/agent.h>
 
-#include "envelope/frame.h"
+#include "envelope/frame/frame.h"
 #include "envelope/view.h"
 #include "tests/support/check.h"
 #include "tests/support/wait_until.h"

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "sdk-c/waiting.h"
+#include "sdk-c/agent/waiting.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/sdk/fake_relay.h"
 

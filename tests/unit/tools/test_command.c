@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs the program itself. */
 #include "tests/support/wait_until.h"
-#include "tests/unit/tools/trace_fixture.h"
+#include "tests/unit/collect/trace_fixture.h"
 
 #include <curl/curl.h>
 #include <signal.h>

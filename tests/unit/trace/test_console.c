@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/check.h"
-#include "trace/exporter.h"
+#include "trace/export/exporter.h"
 
 #include <loom/trace.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "tests/support/alloc_fault.h"
 #include "tests/support/check.h"
 
-#include "trace/span_start.h"
+#include "trace/span/start.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 #include "tests/support/check.h"
 #include "tests/support/wait_until.h"
 #include "tests/unit/trace/http_stub.h"
-#include "trace/otlp_read.h"
+#include "trace/otlp/read.h"
 
 #include <loom/trace.h>
 #include <pthread.h>

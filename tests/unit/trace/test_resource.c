@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/trace/recorded.h"
-#include "trace/otlp_read.h"
-#include "trace/protobuf_read.h"
-#include "trace/provider.h"
+#include "trace/otlp/read.h"
+#include "trace/otlp/protobuf_read.h"
+#include "trace/span/provider.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/check.h"
-#include "trace/sampler.h"
+#include "trace/span/sampler.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 /* The decision apart from the span, and attributes of constant keys. */
 #include "tests/unit/trace/recorded.h"
 
-#include "trace/span_start.h"
+#include "trace/span/start.h"
 
 static const attr_key NUMBER = ATTR_INT_KEY("number");
 static const attr_key TEXT = ATTR_STRING_KEY("text");

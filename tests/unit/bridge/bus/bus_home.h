@@ -5,8 +5,8 @@
 
 #include <uv.h>
 
-#include "bridge/bus/bus_remote.h"
-#include "broker/bus/bus_server.h"
+#include "bridge/bus/remote/remote.h"
+#include "broker/endpoints/server.h"
 #include "tests/support/check.h"
 
 enum { HOME_DEADLINE_MS = 10000 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every allocation of the public entry points fails once: it is told, or made good, and nothing leaks. */
-#include "broker/bus/control_internal.h"
+#include "broker/endpoints/control_internal.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/bridge/bus/bus_home.h"
 

@@ -3,7 +3,7 @@
 #include <loom/envelope.h>
 #include <stdlib.h>
 
-#include "envelope/bus_message.h"
+#include "envelope/frame/bus_message.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/support/check.h"
 

@@ -7,7 +7,7 @@
 
 #include <loom/envelope.h>
 
-#include "envelope/bus_message.h"
+#include "envelope/frame/bus_message.h"
 #include "envelope/msgpack_bytes.h"
 #include "tests/unit/bridge/bus/bus_home.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections to the bridge bus that are no good bridges, or whose broker is no good one. */
-#include "bridge/sp/sp.h"
-#include "envelope/bus_message.h"
+#include "host/net/sp/sp.h"
+#include "envelope/frame/bus_message.h"
 #include "tests/unit/bridge/bus/bus_home.h"
 
 /* The far end of a connection, which says what a test wants it to say. */

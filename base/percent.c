@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/percent.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* In place; false: a bad escape. */
+static bool decode(char *s)
+{
+    char *to = s;
+    for (; *s != '\0'; s++) {
+        if (*s != '%') {
+            *to++ = *s;
+            continue;
+        }
+        int high = hex_digit(s[1]);
+        int low = high >= 0 ? hex_digit(s[2]) : -1;
+        if (low < 0 || (high == 0 && low == 0)) {
+            return false;
+        }
+        *to++ = (char)(high * 16 + low);
+        s += 2;
+    }
+    *to = '\0';
+    return true;
+}
+
+static char *trim(char *s)
+{
+    s += strspn(s, " \t");
+    size_t n = strlen(s);
+    while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t')) {
+        s[--n] = '\0';
+    }
+    return s;
+}
+
+loom_status percent_pairs(const char *list, bool (*visit)(void *user, const char *key, const char *value), void *user)
+{
+    if (list == NULL || list[0] == '\0') {
+        return LOOM_OK;
+    }
+    char *copy = strdup(list);
+    if (copy == NULL) {
+        return LOOM_ENOMEM;
+    }
+    char *rest = copy;
+    for (char *pair = strsep(&rest, ","); pair != NULL; pair = strsep(&rest, ",")) {
+        char *value = strchr(pair, '=');
+        if (value == NULL) {
+            continue;
+        }
+        *value++ = '\0';
+        char *key = trim(pair);
+        value = trim(value);
+        if (decode(key) && decode(value) && key[0] != '\0' && !visit(user, key, value)) {
+            break;
+        }
+    }
+    free(copy);
+    return LOOM_OK;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A pool of random bytes per thread, so that an id costs a copy of 8 or 16 bytes and no system call.
+ *
+ * A refill draws a 32-byte seed from libsodium (one getrandom() call) and stretches it to the whole pool with
+ * ChaCha20: drawing the pool itself would take a call for each 256 bytes. Bytes are zeroed as they are taken and
+ * the seed as soon as it is stretched, so memory holds nothing that tells ids already given out.
+ *
+ * Words come from xoshiro256++ (Blackman and Vigna, "Scrambled Linear Pseudorandom Number Generators", 2021), whose state
+ * each thread draws from its pool: 256 bits, so that the sequences of any number of threads do not meet.
+ *
+ * fork(): the child starts with a copy of the pool of the thread that forked, and only that thread. The handler below
+ * runs on it and empties the pool; the way of an id pays nothing for that. */
+#include "base/random.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { POOL_SIZE = 4096 };
+
+static _Thread_local struct {
+    size_t left;             /* bytes not taken yet; they are the last ones of bytes[] */
+    uint8_t bytes[POOL_SIZE];
+} pool;
+
+static _Thread_local uint64_t words[4]; /* all zero: not drawn yet */
+
+static void forget_in_child(void)
+{
+    pool.left = 0;
+    sodium_memzero(pool.bytes, sizeof pool.bytes);
+    memset(words, 0, sizeof words);
+}
+
+static void prepare_process(void)
+{
+    /* Neither can fail but for want of entropy or memory at start-up; ids that may repeat are worse than stopping. */
+    if (sodium_init() < 0 || pthread_atfork(NULL, NULL, forget_in_child) != 0) {
+        abort();
+    }
+}
+
+static void refill(void)
+{
+    static pthread_once_t prepared = PTHREAD_ONCE_INIT; /* what it guards is the process's: sodium, fork handlers */
+    pthread_once(&prepared, prepare_process);
+
+    uint8_t seed[randombytes_SEEDBYTES];
+    randombytes_buf(seed, sizeof seed);
+    randombytes_buf_deterministic(pool.bytes, sizeof pool.bytes, seed);
+    sodium_memzero(seed, sizeof seed);
+    pool.left = sizeof pool.bytes;
+}
+
+void random_take(uint8_t *out, size_t len)
+{
+    assert(len <= RANDOM_TAKE_MAX);
+    if (pool.left < len) {
+        refill();
+    }
+    uint8_t *next = pool.bytes + (sizeof pool.bytes - pool.left);
+    pool.left -= len;
+    for (; len >= sizeof(uint64_t); len -= sizeof(uint64_t)) { /* ids are whole words, and short: no call for each */
+        const uint64_t none = 0;
+        memcpy(out, next, sizeof none);
+        memcpy(next, &none, sizeof none);
+        out += sizeof none;
+        next += sizeof none;
+    }
+    if (len > 0) {
+        memcpy(out, next, len);
+        memset(next, 0, len);
+    }
+}
+
+static uint64_t rotate(uint64_t word, unsigned by)
+{
+    return word << by | word >> (64 - by);
+}
+
+uint64_t random_word(void)
+{
+    uint64_t *const w = words; /* looked up once */
+    while ((w[0] | w[1] | w[2] | w[3]) == 0) {
+        random_take((uint8_t *)w, sizeof words);
+    }
+    const uint64_t a = w[0], b = w[1], c = w[2] ^ a, d = w[3] ^ b;
+    const uint64_t out = rotate(a + w[3], 23) + a;
+    w[0] = a ^ d;
+    w[1] = b ^ c;
+    w[2] = c ^ b << 17;
+    w[3] = rotate(d, 45);
+    return out;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* UTF-8, strictly: no overlong forms, no surrogates, nothing above U+10FFFF (RFC 3629). */
+#ifndef LOOM_BASE_UTF8_H
+#define LOOM_BASE_UTF8_H
+
+#include <loom/api.h>
+
+#define UTF8_INVALID UINT32_MAX
+
+/* Decodes the code point text starts with; text must not be empty. Returns the bytes it takes, at least 1.
+ * *code_point is UTF8_INVALID for an ill-formed sequence; what is returned then is its maximal subpart, the bytes
+ * that one U+FFFD stands for (Unicode, 3.9, "U+FFFD Substitution of Maximal Subparts"). */
+size_t utf8_next(loom_str text, uint32_t *code_point);
+bool utf8_valid(loom_str text);
+
+#endif

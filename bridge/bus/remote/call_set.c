@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bridge/bus/remote/call_set.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct one_call {
+    uint32_t count;
+    size_t len;
+    uint8_t id[];
+} one_call;
+
+static uint64_t hash(const call_set_key key, loom_bytes id)
+{
+    uint64_t number;
+    static_assert(sizeof number == crypto_shorthash_BYTES, "a hash is a number");
+    crypto_shorthash((uint8_t *)&number, id.data, id.len, key);
+    return number;
+}
+
+loom_status call_set_add(call_set *c, const call_set_key key, loom_bytes id)
+{
+    uint64_t number = hash(key, id);
+    one_call *call = number_table_get(&c->calls, number);
+    if (call != NULL) {
+        call->count++;
+        return LOOM_OK;
+    }
+    call = malloc(sizeof *call + id.len);
+    if (call == NULL) {
+        return LOOM_ENOMEM;
+    }
+    *call = (one_call){.count = 1, .len = id.len};
+    memcpy(call->id, id.data, id.len);
+    loom_status st = number_table_add(&c->calls, number, call);
+    if (st != LOOM_OK) {
+        free(call);
+    }
+    return st;
+}
+
+bool call_set_has(const call_set *c, const call_set_key key, loom_bytes id)
+{
+    return number_table_get(&c->calls, hash(key, id)) != NULL;
+}
+
+bool call_set_take(call_set *c, const call_set_key key, loom_bytes id)
+{
+    uint64_t number = hash(key, id);
+    one_call *call = number_table_get(&c->calls, number);
+    if (call == NULL) {
+        return false;
+    }
+    if (--call->count == 0) {
+        number_table_remove(&c->calls, number);
+        free(call);
+    }
+    return true;
+}
+
+void call_set_clear(call_set *c, void (*over)(void *user, loom_bytes id), void *user)
+{
+    number_table calls = c->calls;
+    void *value;
+    c->calls = (number_table){0};
+    for (size_t at = 0; number_table_next(&calls, &at, &value);) {
+        one_call *call = value;
+        while (over != NULL && call->count-- > 0) {
+            over(user, (loom_bytes){call->id, call->len});
+        }
+        free(call);
+    }
+    number_table_fini(&calls);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of bus_remote share. Everything belongs to the loop's thread. */
+#ifndef LOOM_BRIDGE_BUS_REMOTE_INTERNAL_H
+#define LOOM_BRIDGE_BUS_REMOTE_INTERNAL_H
+
+#include "bridge/bus/remote/remote.h"
+#include "base/number_table.h"
+#include "bridge/bus/remote/call_set.h"
+#include "host/net/sp/sp.h"
+#include "envelope/frame/bus_message.h"
+
+/* ---- what waits for the broker (queue.c) ---- */
+
+typedef struct remote_chunk {
+    struct remote_chunk *next;
+    bus_outgoing out;
+    uint64_t envelopes; /* published ones in it */
+} remote_chunk;
+
+/* Messages of about BUS_MESSAGE_TARGET bytes; the last one is still being written. All zero: empty. */
+typedef struct remote_queue {
+    remote_chunk *first, *last;
+    remote_chunk *spare;
+    size_t bytes; /* of all but the last */
+} remote_queue;
+
+/* The chunk to write to. NULL: out of memory. */
+remote_chunk *remote_queue_open(remote_queue *q);
+void remote_queue_fini(remote_queue *q);
+static inline size_t remote_queue_bytes(const remote_queue *q)
+{
+    return q->bytes + (q->last != NULL ? q->last->out.w.len : 0);
+}
+/* Hands as much to the connection as it should hold, so that the rest survives it. LOOM_ENOMEM: try again later. */
+LOOM_MUST_CHECK loom_status remote_queue_send(bus_remote *b);
+/* Moves the publishes of ports that are still there from old to the queue of b, and empties old; returns how many
+ * envelopes were lost on the way. */
+uint64_t remote_queue_carry(bus_remote *b, remote_queue *old);
+
+/* ---- requests that are answered by an ack (requests.c) ---- */
+
+typedef struct remote_request {
+    struct remote_request *next, *prev;
+    uint64_t number;        /* of ours, instead of the agent's */
+    uint64_t agent_request;
+    uint64_t subject;       /* equal for requests about the same subscription or capability, and for few others */
+    bool standing;          /* was answered: a subscription or capability that the next broker has to hear of */
+    size_t len;
+    uint8_t frame[];        /* as it is sent */
+} remote_request;
+
+typedef struct remote_requests {
+    remote_request *first, *last;
+    remote_request *awaited; /* the one that the next ack is for; NULL: none is out */
+    size_t open_bytes;       /* of those that were not answered yet */
+} remote_requests;
+
+/* subscribe, unsubscribe or provide, remembered and sent. */
+void remote_request_make(bus_port *port, const frame *f);
+void remote_request_answered(bus_port *port, const frame_outcome *ack);
+/* All of them again, for a broker that knows nothing. */
+LOOM_MUST_CHECK loom_status remote_requests_replay(bus_port *port);
+void remote_requests_free(remote_requests *r);
+
+/* ---- ports (port.c) ---- */
+
+struct bus_port {
+    bus_remote *owner;
+    uint64_t session;
+    const bus_handlers *handlers;
+    void *user;
+    remote_requests requests;
+    call_set asked;   /* calls of the agent without an outcome */
+    call_set working; /* calls that the broker gave it, on this connection, without an answer */
+    uint64_t granted_messages, granted_bytes;     /* totals since it was attached */
+    uint64_t delivered_messages, delivered_bytes;
+    uint64_t base_messages, base_bytes;           /* delivered when this connection began */
+    bool broker_pressing, told_pressing;
+    size_t agent_len;
+    char agent[LOOM_AGENT_ID_MAX];
+    size_t attach_len;
+    uint8_t attach[];   /* the frame that begins it at a broker */
+};
+
+extern const bus_ops remote_ops;
+void remote_port_free(bus_port *port);
+/* Writes everything the broker needs to know of it. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status remote_port_replay(bus_port *port);
+/* Where a frame of this port goes; NULL: the broker is away, or there is no memory. It will be told on its return. */
+frame_writer *remote_port_writer(bus_port *port);
+/* What was written may not be all: another connection will tell the broker everything. */
+void remote_port_wrote(bus_port *port, loom_status st);
+/* The connection has ended: its calls are over. */
+void remote_port_lost(bus_port *port);
+/* Tells the agent's session when it has changed. */
+void remote_port_tell_pressure(bus_port *port);
+/* The same for every port. */
+void remote_tell_pressure(bus_remote *b);
+
+/* ---- what the broker says (frames.c) ---- */
+
+/* The frames of one message. LOOM_EMALFORMED, LOOM_ETOOBIG: what follows cannot be trusted; reason says why. */
+LOOM_MUST_CHECK loom_status remote_take_frames(bus_remote *b, loom_bytes frames, char reason[FRAME_REASON_SIZE]);
+
+/* ---- the connection (link.c) ---- */
+
+typedef enum remote_state {
+    REMOTE_WAITING,  /* to dial (again), at retry_ms */
+    REMOTE_DIALLING,
+    REMOTE_GREETING, /* our greeting is out */
+    REMOTE_UP,
+    REMOTE_CLOSED
+} remote_state;
+
+struct bus_remote {
+    bus base;
+    uv_loop_t *loop;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_timer_t timer;
+    unsigned handles; /* open */
+    bus_remote_options options;
+    char *url, *software;
+    char bridge_id[BUS_BRIDGE_ID_MAX + 1];
+    call_set_key key;
+
+    remote_state state;
+    sp_peer *peer;
+    uint64_t backoff_ms;
+    bool replaced;           /* another bridge has our id: do not come back at once */
+    bool heard;              /* since the last tick */
+    unsigned silent;         /* ticks without a word */
+    uint64_t published, confirmed; /* envelopes sent on this connection, and what the broker has taken of them */
+    uint64_t taken, told_taken;    /* deliveries had on this connection, and as told */
+    unsigned unanswered;           /* messages since they were told */
+    bool asked;                    /* the broker wants to be told */
+
+    remote_queue queue;
+    frame_writer scratch;
+    number_table ports;
+    uint64_t next_session, next_request;
+    bool pressing, pressure_changed;
+    bool must_reattach; /* the broker was not told something, for want of memory */
+
+    bool closing;
+    uint64_t drain_until_ms;
+    void (*closed)(void *user);
+    void *closed_user;
+    bus_remote_stats stats;
+};
+
+void remote_log(const bus_remote *b, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* LOOM_EINVAL: the URL. Other failures are tried again. */
+LOOM_MUST_CHECK loom_status remote_dial(bus_remote *b);
+/* The next step in time: dials again, looks for silence. */
+void remote_tick(bus_remote *b);
+/* Ends a round of work: what was written leaves. */
+void remote_flush(bus_remote *b);
+/* Ends the connection and, unless it closes, dials again later. why is for the log. */
+void remote_lost(bus_remote *b, const char *why);
+/* The broker's greeting has come. */
+void remote_become_up(bus_remote *b, const bus_greeting *greeting);
+/* Everything has been confirmed. */
+bool remote_drained(const bus_remote *b);
+
+#endif

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ports of sessions: what they say goes into frames for the broker, and what another broker has to know is remembered. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/bus/remote/internal.h"
+#include "envelope/id.h"
+
+/* Publishes and calls are refused when this many times the pressure bound waits. Until then what was on its way is taken. */
+enum { REFUSE_FACTOR = 16 };
+
+/* ---- writing ---- */
+
+/* The broker and this side differ now; attaching again tells it everything. */
+static void out_of_step(bus_remote *b)
+{
+    b->must_reattach = true;
+}
+
+frame_writer *remote_port_writer(bus_port *port)
+{
+    bus_remote *b = port->owner;
+    if (b->state != REMOTE_UP) {
+        return NULL;
+    }
+    remote_chunk *chunk = remote_queue_open(&b->queue);
+    frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, port->session) : NULL;
+    if (w == NULL) {
+        out_of_step(b);
+    }
+    return w;
+}
+
+void remote_port_wrote(bus_port *port, loom_status st)
+{
+    if (st != LOOM_OK) {
+        out_of_step(port->owner);
+    }
+}
+
+static size_t waiting(const bus_remote *b)
+{
+    return remote_queue_bytes(&b->queue) + (b->peer != NULL ? sp_peer_unsent(b->peer) : 0);
+}
+
+static bool too_much_waits(const bus_remote *b)
+{
+    return waiting(b) > b->options.buffer_bytes * REFUSE_FACTOR;
+}
+
+/* ---- life ---- */
+
+static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, const bus_handlers *handlers, void *user)
+{
+    bus_remote *b = (bus_remote *)base;
+    *out = NULL;
+    if (agent->id.len == 0 || agent->id.len > LOOM_AGENT_ID_MAX) {
+        return LOOM_EINVAL;
+    }
+    const char *peer = agent->peer != NULL ? agent->peer : "";
+    frame_writer_clear(&b->scratch);
+    loom_status st = bus_put_attach(&b->scratch, &(bus_attach){agent->id, agent->software, agent->instance,
+                                                              agent->heartbeat_ms, {peer, strlen(peer)}});
+    bus_port *port = st == LOOM_OK ? calloc(1, sizeof *port + b->scratch.len) : NULL;
+    if (port == NULL) {
+        return LOOM_ENOMEM;
+    }
+    port->owner = b;
+    port->session = b->next_session;
+    port->handlers = handlers;
+    port->user = user;
+    port->agent_len = agent->id.len;
+    memcpy(port->agent, agent->id.data, agent->id.len);
+    port->attach_len = b->scratch.len;
+    memcpy(port->attach, b->scratch.data, b->scratch.len);
+    st = number_table_add(&b->ports, port->session, port);
+    if (st == LOOM_OK && b->state == REMOTE_UP && (st = remote_port_replay(port)) != LOOM_OK) {
+        number_table_remove(&b->ports, port->session);
+        out_of_step(b); /* half of it may have been written */
+    }
+    if (st != LOOM_OK) {
+        free(port);
+        return st;
+    }
+    b->next_session++;
+    b->pressure_changed = b->pressure_changed || b->pressing; /* it hears of it after this call */
+    *out = port;
+    return LOOM_OK;
+}
+
+void remote_port_free(bus_port *port)
+{
+    remote_requests_free(&port->requests);
+    call_set_clear(&port->asked, NULL, NULL);
+    call_set_clear(&port->working, NULL, NULL);
+    free(port);
+}
+
+static void detach(bus *base, bus_port *port, loom_status why)
+{
+    (void)base;
+    if (port == NULL) {
+        return;
+    }
+    frame_writer *w = remote_port_writer(port);
+    if (w != NULL) {
+        remote_port_wrote(port, frame_put_outcome(w, FRAME_BYE, &(frame_outcome){.status = (uint64_t)why}));
+    }
+    number_table_remove(&port->owner->ports, port->session);
+    remote_port_free(port);
+}
+
+/* ---- credit ---- */
+
+static uint64_t left(uint64_t granted, uint64_t used)
+{
+    return granted > used ? granted - used : 0;
+}
+
+static loom_status put_credit(const bus_port *port, frame_writer *w)
+{
+    return frame_put_credit(w, left(port->granted_messages, port->base_messages),
+                            left(port->granted_bytes, port->base_bytes));
+}
+
+static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
+{
+    (void)base;
+    port->granted_messages = messages;
+    port->granted_bytes = bytes;
+    frame_writer *w = remote_port_writer(port);
+    if (w != NULL) {
+        remote_port_wrote(port, put_credit(port, w));
+    }
+}
+
+loom_status remote_port_replay(bus_port *port)
+{
+    port->base_messages = port->delivered_messages;
+    port->base_bytes = port->delivered_bytes;
+    frame_writer *w = remote_port_writer(port);
+    loom_status st = w != NULL ? bus_put_raw(w, (loom_bytes){port->attach, port->attach_len}) : LOOM_ENOMEM;
+    if (st == LOOM_OK) {
+        st = remote_requests_replay(port);
+    }
+    if (st == LOOM_OK && port->granted_messages > 0) {
+        w = remote_port_writer(port);
+        st = w != NULL ? put_credit(port, w) : LOOM_ENOMEM;
+    }
+    return st;
+}
+
+/* ---- publishing ---- */
+
+static loom_str str(const char *text)
+{
+    return (loom_str){text, strlen(text)};
+}
+
+static void refuse(bus_port *port, const envelope_view *view, loom_status st, const char *text)
+{
+    port->owner->stats.refused++;
+    port->handlers->frame(port->user, &(frame){.type = FRAME_NOTICE, .u.outcome = {
+        .status = (uint64_t)st, .text = str(text), .message_id = envelope_view_bytes(view, ENV_ID)}});
+}
+
+static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_t *wire)
+{
+    bus_remote *b = (bus_remote *)base;
+    if (too_much_waits(b)) {
+        refuse(port, view, LOOM_EFULL, "too much waits for the broker");
+        return;
+    }
+    remote_chunk *chunk = remote_queue_open(&b->queue);
+    frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, port->session) : NULL;
+    uint8_t *room = w != NULL ? frame_publish_begin(w, view->len) : NULL;
+    if (room == NULL) {
+        refuse(port, view, LOOM_ENOMEM, loom_status_text(LOOM_ENOMEM));
+        return;
+    }
+    memcpy(room, wire, view->len);
+    frame_batch_commit(w, view->len);
+    chunk->envelopes++;
+    if (!b->pressing && waiting(b) > b->options.buffer_bytes) {
+        b->pressing = true;
+        remote_tell_pressure(b); /* at once: a whole buffer of an agent may be on its way through this call */
+    }
+}
+
+void remote_port_tell_pressure(bus_port *port)
+{
+    bool on = port->broker_pressing || port->owner->pressing;
+    if (on != port->told_pressing) {
+        port->told_pressing = on;
+        port->handlers->pressure(port->user, on);
+    }
+}
+
+void remote_tell_pressure(bus_remote *b)
+{
+    void *port;
+    b->pressure_changed = false;
+    for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
+        remote_port_tell_pressure(port);
+    }
+}
+
+/* ---- calls ---- */
+
+static void fail_call(bus_port *port, loom_bytes id, const char *code, const char *text)
+{
+    port->handlers->frame(port->user, &(frame){.type = FRAME_RESULT, .u.result = {
+        .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str(code), .text = str(text)}});
+}
+
+static const struct {
+    const char *code, *text;
+} bus_full = {"bus_full", "too much waits for the broker"};
+
+static void lose_call(void *user, loom_bytes id)
+{
+    bus_port *port = user;
+    port->owner->stats.calls_lost++;
+    fail_call(port, id, "bus_lost", "the broker is not reached");
+}
+
+static void cancel_work(void *user, loom_bytes id)
+{
+    bus_port *port = user;
+    port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, str("the broker is not reached")}});
+}
+
+void remote_port_lost(bus_port *port)
+{
+    port->requests.awaited = NULL;
+    call_set_clear(&port->asked, lose_call, port);
+    call_set_clear(&port->working, cancel_work, port);
+}
+
+static void call(bus *base, bus_port *port, const frame_call *f, const envelope_view *view, uint8_t *wire)
+{
+    bus_remote *b = (bus_remote *)base;
+    uint8_t given[LOOM_UUID_SIZE];
+    frame_call own = *f;
+    own.envelope = (loom_bytes){wire, view->len};
+    if (own.call_id.len == 0) { /* so that it can be answered when the broker does not */
+        loom_uuid7_generate(given);
+        own.call_id = (loom_bytes){given, sizeof given};
+    }
+    if (b->state == REMOTE_UP && too_much_waits(b)) {
+        b->stats.refused++;
+        fail_call(port, own.call_id, bus_full.code, bus_full.text);
+        return;
+    }
+    frame_writer *w = remote_port_writer(port);
+    if (w == NULL) {
+        lose_call(port, own.call_id);
+        return;
+    }
+    if (call_set_add(&port->asked, b->key, own.call_id) != LOOM_OK) {
+        fail_call(port, own.call_id, "out_of_memory", "the bridge is out of memory");
+        return;
+    }
+    loom_status st = frame_put_call(w, &own);
+    if (st != LOOM_OK) {
+        (void)call_set_take(&port->asked, b->key, own.call_id);
+        fail_call(port, own.call_id, st == LOOM_ETOOBIG ? "too_large" : "out_of_memory", loom_status_text(st));
+    }
+}
+
+/* ---- other frames ---- */
+
+/* Of a call that this broker gave the port, and that is not over. */
+static bool of_its_work(bus_port *port, const frame *f)
+{
+    bus_remote *b = port->owner;
+    bool known = f->type == FRAME_RESULT   ? call_set_take(&port->working, b->key, f->u.result.call_id)
+                 : f->type == FRAME_REPORT ? call_set_has(&port->working, b->key, f->u.report.call_id)
+                                           : true;
+    b->stats.late += !known;
+    return known;
+}
+
+/* Without room for what a provider says, its call fails, which takes little. Progress may be missed, but a stream with a
+ * hole must not end well. */
+static void fail_work(bus_port *port, const frame *f)
+{
+    bus_remote *b = port->owner;
+    loom_bytes id = f->type == FRAME_RESULT ? f->u.result.call_id : f->u.report.call_id;
+    b->stats.refused++;
+    if (f->type == FRAME_REPORT) {
+        if (f->u.report.kind == FRAME_PROGRESS) {
+            return;
+        }
+        (void)call_set_take(&port->working, b->key, id);
+        port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, str(bus_full.text)}});
+    }
+    frame_writer *w = remote_port_writer(port);
+    if (w != NULL) {
+        remote_port_wrote(port, frame_put_result(w, &(frame_result){
+            .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str(bus_full.code), .text = str(bus_full.text)}));
+    }
+}
+
+static void on_frame(bus *base, bus_port *port, const frame *f)
+{
+    (void)base;
+    if (f->type == FRAME_SUBSCRIBE || f->type == FRAME_UNSUBSCRIBE || f->type == FRAME_PROVIDE) {
+        remote_request_make(port, f);
+        return;
+    }
+    if (!of_its_work(port, f)) {
+        return;
+    }
+    if ((f->type == FRAME_RESULT || f->type == FRAME_REPORT) && too_much_waits(port->owner)) {
+        fail_work(port, f);
+        return;
+    }
+    frame_writer *w = remote_port_writer(port);
+    if (w != NULL) {
+        remote_port_wrote(port, bus_put_frame(w, f));
+    }
+}
+
+const bus_ops remote_ops = {attach, detach, grant, publish, call, on_frame};

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What waits for the broker, in messages ready to be sent. The connection is given only a little ahead: what it has when it
+ * breaks may be lost, what is still here is not. */
+#include <stdlib.h>
+
+#include "bridge/bus/remote/internal.h"
+
+enum { AHEAD_BYTES = 256 * 1024 };
+
+remote_chunk *remote_queue_open(remote_queue *q)
+{
+    if (q->last != NULL && q->last->out.w.len <= BUS_MESSAGE_TARGET) {
+        return q->last;
+    }
+    remote_chunk *chunk = q->spare != NULL ? q->spare : calloc(1, sizeof *chunk);
+    if (chunk == NULL) {
+        return NULL;
+    }
+    q->spare = NULL;
+    if (q->last != NULL) {
+        q->bytes += q->last->out.w.len;
+        q->last->next = chunk;
+    } else {
+        q->first = chunk;
+    }
+    q->last = chunk;
+    return chunk;
+}
+
+static void chunk_free(remote_chunk *chunk)
+{
+    if (chunk != NULL) {
+        frame_writer_fini(&chunk->out.w);
+        free(chunk);
+    }
+}
+
+/* The first one, which then belongs to the caller. */
+static remote_chunk *take(remote_queue *q)
+{
+    remote_chunk *chunk = q->first;
+    if (chunk == q->last) {
+        q->first = q->last = NULL;
+    } else {
+        q->first = chunk->next;
+        q->bytes -= chunk->out.w.len;
+    }
+    return chunk;
+}
+
+/* One is kept with its memory for the next round. */
+static void drop(remote_queue *q, remote_chunk *chunk)
+{
+    if (q->spare != NULL) {
+        chunk_free(chunk);
+        return;
+    }
+    bus_outgoing_clear(&chunk->out);
+    chunk->envelopes = 0;
+    chunk->next = NULL;
+    q->spare = chunk;
+}
+
+void remote_queue_fini(remote_queue *q)
+{
+    while (q->first != NULL) {
+        chunk_free(take(q));
+    }
+    chunk_free(q->spare);
+    *q = (remote_queue){0};
+}
+
+loom_status remote_queue_send(bus_remote *b)
+{
+    remote_queue *q = &b->queue;
+    while (q->first != NULL && q->first->out.w.len > 0) {
+        if (sp_peer_unsent(b->peer) >= AHEAD_BYTES) {
+            sp_peer_flush(b->peer);
+            if (sp_peer_unsent(b->peer) >= AHEAD_BYTES) {
+                return LOOM_OK; /* goes on when the kernel has taken some */
+            }
+        }
+        frame_writer *w = &q->first->out.w;
+        frame_writer_seal(w);
+        loom_status st = sp_peer_send(b->peer, &(loom_bytes){w->data, w->len}, 1);
+        if (st != LOOM_OK) {
+            return st == LOOM_ENOTCONN ? LOOM_OK : st; /* its end is about to be told */
+        }
+        b->published += q->first->envelopes;
+        b->stats.sent++;
+        drop(q, take(q));
+    }
+    sp_peer_flush(b->peer);
+    return LOOM_OK;
+}
+
+/* What else was written has been said again by the replay. */
+static uint64_t carry_chunk(bus_remote *b, loom_bytes frames)
+{
+    char reason[FRAME_REASON_SIZE];
+    uint64_t session = 0, lost = 0;
+    bus_frame f;
+    for (;;) {
+        loom_bytes bytes = {frames.data, 0};
+        loom_status st = bus_frame_next(&frames, &f, reason);
+        if (st == LOOM_ENOTFOUND) {
+            return lost;
+        }
+        bytes.len = (size_t)(frames.data - bytes.data);
+        if (st == LOOM_OK && f.type == BUS_FRAME_SESSION) {
+            session = f.number;
+        } else if (st == LOOM_OK && f.type == FRAME_PUBLISH) {
+            remote_chunk *to = number_table_get(&b->ports, session) != NULL ? remote_queue_open(&b->queue) : NULL;
+            frame_writer *w = to != NULL ? bus_outgoing_to(&to->out, session) : NULL;
+            if (w == NULL || bus_put_raw(w, bytes) != LOOM_OK) {
+                lost += f.link.u.batch.count;
+            } else {
+                to->envelopes += f.link.u.batch.count;
+            }
+        }
+    }
+}
+
+uint64_t remote_queue_carry(bus_remote *b, remote_queue *old)
+{
+    uint64_t lost = 0;
+    while (old->first != NULL) {
+        remote_chunk *chunk = take(old);
+        frame_writer_seal(&chunk->out.w);
+        lost += carry_chunk(b, (loom_bytes){chunk->out.w.data, chunk->out.w.len});
+        chunk_free(chunk);
+    }
+    remote_queue_fini(old);
+    return lost;
+}

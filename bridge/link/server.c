@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bridge/link/server.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/url.h"
+#include "bridge/link/link.h"
+
+enum { SPARE_DESCRIPTORS = 64 };
+
+/* An idle link keeps little memory: what a burst needed goes back. */
+static void shrink_idle(link_t *l)
+{
+    if (l->active) {
+        l->active = false;
+        return;
+    }
+    frame_writer *out = session_output(l->session);
+    if (!l->sending && l->flight.cap > LINK_KEEP_SIZE) {
+        frame_writer_fini(&l->flight);
+    }
+    if (out->len == 0 && out->cap > LINK_KEEP_SIZE) {
+        frame_writer_fini(out);
+    }
+    if (l->partial_len == 0 && l->partial != NULL) {
+        free(l->partial);
+        l->partial = NULL;
+        l->partial_cap = 0;
+    }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    link_server *server = timer->data;
+    bridge_tick(server->bridge, uv_now(server->loop));
+    for (listener *ls = server->listeners; ls != NULL; ls = ls->next) {
+        if (ls->stuck && !ls->closing) {
+            ls->stuck = false;
+            ls->ops->retry(ls);
+        }
+    }
+    for (link_t *l = server->links; l != NULL; l = l->next) {
+        shrink_idle(l);
+        link_expire(l, uv_now(server->loop));
+    }
+    link_server_flush(server);
+}
+
+static void on_before_poll(uv_prepare_t *prepare)
+{
+    link_server_flush(prepare->data);
+}
+
+static void on_nng_wake(uv_async_t *async)
+{
+    link_nng_drain(async->data);
+}
+
+static uint64_t tick_ms(uint32_t heartbeat_ms)
+{
+    uint64_t part = heartbeat_ms / LINK_TICKS_PER_HEARTBEAT;
+    return heartbeat_ms == 0 || part > LINK_TICK_MS ? LINK_TICK_MS : part > 0 ? part : 1;
+}
+
+/* Agents get most of the descriptors the process may open. */
+static int descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) {
+        return INT_MAX;
+    }
+    int all = (int)limit.rlim_cur;
+    return all - (all / 4 < SPARE_DESCRIPTORS ? all / 4 : SPARE_DESCRIPTORS);
+}
+
+loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, const link_server_options *options)
+{
+    *out = NULL;
+    link_server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        return LOOM_ENOMEM;
+    }
+    server->loop = loop;
+    server->bridge = b;
+    server->descriptor_limit = descriptor_limit();
+    if (options != NULL) {
+        server->options = *options;
+    }
+    if (server->options.linger_ms == 0) {
+        server->options.linger_ms = LINK_LINGER_MS;
+    }
+    if ((server->read_buffer = malloc(LINK_READ_SIZE)) == NULL) {
+        goto free_server;
+    }
+    if (link_nng_init(server) != LOOM_OK) {
+        goto free_buffer;
+    }
+    if (uv_async_init(loop, &server->nng_wake, on_nng_wake) != 0) {
+        goto fini_nng;
+    }
+    /* these two cannot fail */
+    uv_timer_init(loop, &server->tick);
+    uv_prepare_init(loop, &server->before_poll);
+    server->nng_wake.data = server->tick.data = server->before_poll.data = server;
+    server->handles_open = 3;
+    bridge_tick(b, uv_now(loop));
+    uint64_t interval = tick_ms(server->options.heartbeat_ms);
+    uv_timer_start(&server->tick, on_tick, interval, interval);
+    uv_prepare_start(&server->before_poll, on_before_poll);
+    *out = server;
+    return LOOM_OK;
+
+fini_nng:
+    link_nng_fini(server);
+free_buffer:
+    free(server->read_buffer);
+free_server:
+    free(server);
+    return LOOM_ENOMEM;
+}
+
+loom_status link_server_listen(link_server *server, const char *text, char *bound, size_t bound_size, char why[LINK_ERROR_SIZE])
+{
+    url u;
+    char fault[LINK_ERROR_SIZE];
+    loom_status st = url_parse(&u, text, URL_LINKS, fault);
+    if (st == LOOM_OK) {
+        st = (u.scheme & (URL_IPC | URL_TCP)) != 0 ? link_uv_listen(server, &u, bound, bound_size, fault)
+                                                   : link_nng_listen(server, &u, bound, bound_size, fault);
+    }
+    if (st != LOOM_OK) {
+        snprintf(why, LINK_ERROR_SIZE, "cannot listen on %.100s: %.380s", text, fault);
+    }
+    return st;
+}
+
+void listener_init(listener *ls, link_server *server, const listener_ops *ops)
+{
+    ls->ops = ops;
+    ls->server = server;
+    ls->next = server->listeners;
+    server->listeners = ls;
+}
+
+void listener_close(listener *ls)
+{
+    if (!ls->closing) {
+        ls->closing = true;
+        ls->ops->close(ls);
+    }
+}
+
+void listener_gone(listener *ls)
+{
+    link_server *server = ls->server;
+    for (listener **at = &server->listeners; *at != NULL; at = &(*at)->next) {
+        if (*at == ls) {
+            *at = ls->next;
+            break;
+        }
+    }
+    link_server_left(server);
+}
+
+void link_server_stop_listening(link_server *server)
+{
+    for (listener *ls = server->listeners, *next; ls != NULL; ls = next) {
+        next = ls->next;
+        listener_close(ls);
+    }
+}
+
+size_t link_server_busy(const link_server *server)
+{
+    size_t busy = 0;
+    for (const link_t *l = server->links; l != NULL; l = l->next) {
+        busy += l->sending || l->ended || l->closing || session_output(l->session)->len > 0;
+    }
+    return busy;
+}
+
+uint64_t link_server_refused(const link_server *server)
+{
+    return server->refused;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    link_server *server = handle->data;
+    server->handles_open--;
+    link_server_left(server);
+}
+
+void link_server_left(link_server *server)
+{
+    if (!server->closing || server->links != NULL || server->listeners != NULL) {
+        return;
+    }
+    if (server->handles_open == 3 && !uv_is_closing((uv_handle_t *)&server->tick)) {
+        uv_close((uv_handle_t *)&server->tick, on_handle_closed);
+        uv_close((uv_handle_t *)&server->before_poll, on_handle_closed);
+        uv_close((uv_handle_t *)&server->nng_wake, on_handle_closed);
+    } else if (server->handles_open == 0) {
+        void (*done)(void *user) = server->done;
+        void *user = server->done_user;
+        link_nng_fini(server);
+        free(server->read_buffer);
+        free(server);
+        if (done != NULL) {
+            done(user);
+        }
+    }
+}
+
+void link_server_close(link_server *server, void (*done)(void *user), void *user)
+{
+    server->done = done;
+    server->done_user = user;
+    server->closing = true;
+    link_server_stop_listening(server);
+    for (link_t *l = server->links, *next; l != NULL; l = next) {
+        next = l->next;
+        link_broken(l);
+    }
+    link_server_left(server);
+}

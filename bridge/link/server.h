@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agents' connections: listens on URLs, and moves bytes between connections and the sessions of a bridge.
+ * ipc and tcp are read and written by the libuv loop; tls+tcp, ws and wss come through nng streams, whose callbacks
+ * hand their bytes to the loop. The sessions cannot tell the difference.
+ *
+ * Threads: the loop's, for everything here. */
+#ifndef LOOM_BRIDGE_LINK_SERVER_H
+#define LOOM_BRIDGE_LINK_SERVER_H
+
+#include <uv.h>
+
+#include "bridge/session/bridge.h"
+
+typedef struct link_server link_server;
+
+typedef struct link_server_options {
+    const char *tls_cert_key_file; /* PEM with certificate and key, for tls+tcp and wss; NULL: none */
+    uint32_t heartbeat_ms;         /* the bridge's, which is ticked a few times in it; 0: so long that it does not matter */
+    uint32_t linger_ms;            /* how long the last bytes of a session that ended may take to leave; 0: 5000 */
+} link_server_options;
+
+LOOM_MUST_CHECK loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, const link_server_options *options);
+enum { LINK_ERROR_SIZE = 512 };
+/* Begins to listen. bound receives the URL with the real port (size URL_MAX). On an error why holds a sentence that names
+ * the URL. LOOM_EBUSY: in use.  LOOM_EINVAL.  LOOM_EIO. */
+LOOM_MUST_CHECK loom_status link_server_listen(link_server *server, const char *url, char *bound, size_t bound_size,
+                                               char why[LINK_ERROR_SIZE]);
+/* No new connections. */
+void link_server_stop_listening(link_server *server);
+/* Writes what the sessions have to say now, without waiting for the end of the round. */
+void link_server_flush(link_server *server);
+/* Connections that still have something to send, or wait to be closed. */
+size_t link_server_busy(const link_server *server);
+/* Connections that were closed at once: too many agents, no memory, no descriptor. */
+uint64_t link_server_refused(const link_server *server);
+/* Closes everything; then runs done from the loop, after which the server is gone. */
+void link_server_close(link_server *server, void (*done)(void *user), void *user);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The carriers ipc and tcp: libuv streams. A write is tried at once; only what the kernel does not take waits. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/url.h"
+#include "bridge/link/link.h"
+
+enum { BACKLOG = 511, SOCKET_BUFFER = 1024 * 1024, SOCKET_MODE = 0600 };
+
+typedef union uv_any_stream {
+    uv_stream_t stream;
+    uv_pipe_t pipe;
+    uv_tcp_t tcp;
+} uv_any_stream;
+
+typedef struct uv_link {
+    link_t link;
+    uv_any_stream handle;
+    uv_write_t write;
+} uv_link;
+
+typedef struct uv_listener {
+    listener listener;
+    uv_any_stream handle;
+    bool is_pipe;
+    char path[URL_IPC_PATH_MAX + 1]; /* of the socket, removed at close */
+} uv_listener;
+
+static uv_link *of(link_t *l)
+{
+    return (uv_link *)l;
+}
+
+/* ---- a connection ---- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    size_t room;
+    uint8_t *at = link_room(handle->data, &room);
+    *buf = uv_buf_init((char *)at, (unsigned)room);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+    (void)buf;
+    link_t *l = stream->data;
+    if (nread > 0) {
+        link_received(l, (size_t)nread);
+    } else if (nread < 0) {
+        link_broken(l);
+    }
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    link_t *l = req->data;
+    link_sent(l, status == 0);
+}
+
+static void uv_link_send(link_t *l, const uint8_t *data, size_t len)
+{
+    uv_link *u = of(l);
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)data, (unsigned)len);
+    int written = uv_try_write(&u->handle.stream, &buf, 1);
+    if (written == (int)len) {
+        link_sent(l, true);
+        return;
+    }
+    if (written < 0 && written != UV_EAGAIN) {
+        link_sent(l, false);
+        return;
+    }
+    if (written > 0) {
+        buf.base += written;
+        buf.len -= (size_t)written;
+    }
+    u->write.data = l;
+    if (uv_write(&u->write, &u->handle.stream, &buf, 1, on_written) != 0) {
+        link_sent(l, false);
+    }
+}
+
+static void on_link_closed(uv_handle_t *handle)
+{
+    link_t *l = handle->data;
+    link_gone(l);
+    free(of(l));
+}
+
+static void uv_link_close(link_t *l)
+{
+    uv_close((uv_handle_t *)&of(l)->handle.stream, on_link_closed);
+}
+
+static const link_carrier carrier = {uv_link_send, uv_link_close};
+
+/* ---- a listener ---- */
+
+static int init_stream(uv_loop_t *loop, uv_any_stream *s, bool is_pipe)
+{
+    return is_pipe ? uv_pipe_init(loop, &s->pipe, 0) : uv_tcp_init(loop, &s->tcp);
+}
+
+static void describe_peer(const uv_link *u, bool is_pipe, char *out, size_t size)
+{
+    uv_os_fd_t fd;
+    struct sockaddr_storage addr;
+    int len = sizeof addr;
+    char host[64];
+    struct ucred cred;
+    socklen_t cred_len = sizeof cred;
+    snprintf(out, size, "?");
+    if (is_pipe) {
+        if (uv_fileno((const uv_handle_t *)&u->handle.pipe, &fd) == 0 &&
+            getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) == 0) {
+            snprintf(out, size, "ipc:pid=%d,uid=%u", (int)cred.pid, (unsigned)cred.uid);
+        }
+    } else if (uv_tcp_getpeername(&u->handle.tcp, (struct sockaddr *)&addr, &len) == 0 &&
+               uv_ip_name((const struct sockaddr *)&addr, host, sizeof host) == 0) {
+        in_port_t port = addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
+                                                    : ((struct sockaddr_in *)&addr)->sin_port;
+        bool v6 = strchr(host, ':') != NULL;
+        snprintf(out, size, v6 ? "tcp:[%s]:%u" : "tcp:%s:%u", host, (unsigned)ntohs(port));
+    }
+}
+
+static void on_refused_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+/* Out of descriptors libuv would try to accept again and again, within one round: the last ones are not for agents. */
+static bool may_stay(const uv_link *u, const link_server *server)
+{
+    uv_os_fd_t fd;
+    return uv_fileno((const uv_handle_t *)&u->handle.stream, &fd) == 0 && fd < server->descriptor_limit;
+}
+
+/* Says why, if the socket takes it at once, and closes. */
+static void turn_away(uv_link *u, loom_status why)
+{
+    static const char text[] = "the bridge has no room for another agent";
+    const frame_outcome f = {.status = (uint64_t)why, .text = {text, sizeof text - 1}};
+    frame_writer w;
+    frame_writer_init(&w);
+    if (frame_put_outcome(&w, FRAME_ERROR, &f) == LOOM_OK) {
+        uv_buf_t buf = uv_buf_init((char *)w.data, (unsigned)w.len);
+        (void)uv_try_write(&u->handle.stream, &buf, 1);
+    }
+    frame_writer_fini(&w);
+    uv_close((uv_handle_t *)&u->handle.stream, on_refused_closed);
+}
+
+static void on_connection(uv_stream_t *stream, int status)
+{
+    uv_listener *ls = stream->data;
+    link_server *server = ls->listener.server;
+    if (status < 0) {
+        server->refused++;
+        return; /* this one connection failed; the listener goes on */
+    }
+    uv_link *u = calloc(1, sizeof *u);
+    if (u == NULL || init_stream(server->loop, &u->handle, ls->is_pipe) != 0) {
+        free(u);
+        ls->listener.stuck = true; /* libuv keeps the connection, and takes no other before this one is accepted */
+        return;
+    }
+    u->handle.stream.data = u;
+    char peer[128];
+    if (uv_accept(stream, &u->handle.stream) != 0) {
+        uv_close((uv_handle_t *)&u->handle.stream, on_refused_closed);
+        return;
+    }
+    describe_peer(u, ls->is_pipe, peer, sizeof peer);
+    loom_status st = may_stay(u, server) ? link_init(&u->link, server, &carrier, peer) : LOOM_EFULL;
+    if (st != LOOM_OK) {
+        server->refused++;
+        turn_away(u, st);
+        return;
+    }
+    int size = SOCKET_BUFFER; /* a batch fits; what the system allows is enough */
+    (void)uv_send_buffer_size((uv_handle_t *)&u->handle.stream, &size);
+    if (!ls->is_pipe) {
+        (void)uv_tcp_nodelay(&u->handle.tcp, 1);
+    }
+    if (uv_read_start(&u->handle.stream, on_alloc, on_read) != 0) {
+        link_broken(&u->link);
+    }
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    uv_listener *ls = handle->data;
+    listener_gone(&ls->listener);
+    free(ls);
+}
+
+static void uv_listener_close(listener *base)
+{
+    uv_listener *ls = (uv_listener *)base;
+    if (ls->path[0] != '\0') {
+        (void)unlink(ls->path);
+    }
+    uv_close((uv_handle_t *)&ls->handle.stream, on_listener_closed);
+}
+
+static void uv_listener_retry(listener *base)
+{
+    on_connection(&((uv_listener *)base)->handle.stream, 0);
+}
+
+static const listener_ops ops = {uv_listener_close, uv_listener_retry};
+
+/* A socket file that nobody answers on is left over from a process that was killed: it may go. */
+static bool remove_stale_socket(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode)) {
+        return false;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return false;
+    }
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    snprintf(addr.sun_path, sizeof addr.sun_path, "%.*s", URL_IPC_PATH_MAX, path);
+    bool stale = connect(fd, (struct sockaddr *)&addr, sizeof addr) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return stale && unlink(path) == 0;
+}
+
+static int bind_pipe(uv_listener *ls, const url *u)
+{
+    int rc = uv_pipe_bind(&ls->handle.pipe, u->path);
+    if (rc == UV_EADDRINUSE && remove_stale_socket(u->path)) {
+        rc = uv_pipe_bind(&ls->handle.pipe, u->path);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    snprintf(ls->path, sizeof ls->path, "%.*s", URL_IPC_PATH_MAX, u->path);
+    /* whatever the umask: who may write to the socket speaks for any agent. Nobody can connect before listen() */
+    return chmod(ls->path, SOCKET_MODE) == 0 ? 0 : uv_translate_sys_error(errno);
+}
+
+/* Every address: of both families where there is IPv6, otherwise of IPv4. */
+static int bind_any(uv_listener *ls, uint16_t port)
+{
+    const struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_ANY_INIT};
+    const struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_ANY)}};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool has_six = fd >= 0 && bind(fd, (const struct sockaddr *)&(struct sockaddr_in6){.sin6_family = AF_INET6,
+                                                                                       .sin6_addr = IN6ADDR_ANY_INIT},
+                                   sizeof six) == 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return uv_tcp_bind(&ls->handle.tcp, has_six ? (const struct sockaddr *)&six : (const struct sockaddr *)&four, 0);
+}
+
+static int bind_tcp(uv_listener *ls, const url *u)
+{
+    if (strcmp(u->host, "*") == 0) {
+        return bind_any(ls, u->port);
+    }
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    char port[8];
+    snprintf(port, sizeof port, "%u", (unsigned)u->port);
+    /* at start only, before there is anybody to delay */
+    if (getaddrinfo(u->host, port, &hints, &found) != 0) {
+        return UV_EAI_NONAME;
+    }
+    int rc = uv_tcp_bind(&ls->handle.tcp, found->ai_addr, 0);
+    freeaddrinfo(found);
+    return rc;
+}
+
+static void real_port(const uv_listener *ls, url *u)
+{
+    struct sockaddr_storage addr;
+    int len = sizeof addr;
+    if (uv_tcp_getsockname(&ls->handle.tcp, (struct sockaddr *)&addr, &len) == 0) {
+        u->port = ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
+                                                   : ((struct sockaddr_in *)&addr)->sin_port);
+    }
+}
+
+loom_status link_uv_listen(link_server *server, const url *asked, char *bound, size_t bound_size, char why[LINK_ERROR_SIZE])
+{
+    url u = *asked;
+    uv_listener *ls = calloc(1, sizeof *ls);
+    if (ls == NULL) {
+        snprintf(why, LINK_ERROR_SIZE, "out of memory");
+        return LOOM_ENOMEM;
+    }
+    ls->is_pipe = u.scheme == URL_IPC;
+    int rc = init_stream(server->loop, &ls->handle, ls->is_pipe);
+    if (rc != 0) {
+        snprintf(why, LINK_ERROR_SIZE, "%s", uv_strerror(rc));
+        free(ls);
+        return LOOM_EIO;
+    }
+    ls->handle.stream.data = ls;
+    listener_init(&ls->listener, server, &ops);
+    rc = ls->is_pipe ? bind_pipe(ls, &u) : bind_tcp(ls, &u);
+    if (rc == 0) {
+        rc = uv_listen(&ls->handle.stream, BACKLOG, on_connection);
+    }
+    if (rc != 0) {
+        snprintf(why, LINK_ERROR_SIZE, "%s",
+                 rc == UV_EADDRINUSE ? "the address is in use: is a broker or bridge running there already?" : uv_strerror(rc));
+        listener_close(&ls->listener);
+        return rc == UV_EADDRINUSE ? LOOM_EBUSY : LOOM_EIO;
+    }
+    if (!ls->is_pipe) {
+        real_port(ls, &u);
+    }
+    return url_format(bound, bound_size, &u);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frames without an envelope on their way down to an agent: outcomes of what it asked for, and what is said of calls. */
+#include <string.h>
+
+#include "bridge/session/attempts.h"
+
+static void put_notice(session *s, const frame_outcome *f)
+{
+    char text[FRAME_TEXT_MAX + 1];
+    size_t len = f->text.len < FRAME_TEXT_MAX ? f->text.len : FRAME_TEXT_MAX;
+    if (s->publishing != NULL) { /* it is not when the answer comes later */
+        if (len > 0) {
+            memcpy(text, f->text.data, len);
+        }
+        text[len] = '\0';
+        loom_span_record_error(s->publishing, loom_status_name((loom_status)f->status), text);
+    }
+    s->bridge->stats.refused++;
+    session_appended(s, frame_put_outcome(&s->out, FRAME_NOTICE, f));
+}
+
+/* A reason is for people, but the broker's own are codes, and those make a good error.type. */
+static bool is_code(loom_str reason)
+{
+    for (size_t i = 0; i < reason.len; i++) {
+        char c = reason.data[i];
+        if ((c < 'a' || c > 'z') && c != '_') {
+            return false;
+        }
+    }
+    return reason.len > 0;
+}
+
+static void put_cancel(session *s, loom_bytes call_id, loom_str reason)
+{
+    attempts_end(s, call_id, FRAME_CALL_CANCELLED, is_code(reason) ? reason : (loom_str){0}, reason);
+    s->bridge->stats.cancels.down++;
+    session_appended(s, frame_put_cancel(&s->out, call_id, reason));
+}
+
+static void put_of_call(session *s, const frame *f)
+{
+    bridge_stats *stats = &s->bridge->stats;
+    switch (f->type) {
+    case FRAME_RESULT:
+        stats->results.down++;
+        session_appended(s, frame_put_result(&s->out, &f->u.result));
+        break;
+    case FRAME_REPORT:
+        stats->reports.down++;
+        session_appended(s, frame_put_report(&s->out, &f->u.report));
+        break;
+    case FRAME_CANCEL: put_cancel(s, f->u.cancel.call_id, f->u.cancel.reason); break;
+    case FRAME_CALL_CREDIT:
+        session_appended(s, frame_put_call_credit(&s->out, f->u.call_credit.call_id, f->u.call_credit.chunks,
+                                                  f->u.call_credit.bytes));
+        break;
+    default: break; /* nothing else comes down */
+    }
+}
+
+void session_answer(void *user, const frame *f)
+{
+    session *s = user;
+    if (s->doom != LOOM_OK) {
+        return;
+    }
+    size_t before = s->out.len;
+    switch (f->type) {
+    case FRAME_ACK:
+        session_appended(s, frame_put_outcome(&s->out, FRAME_ACK, &f->u.outcome));
+        session_replied(s, before);
+        break;
+    case FRAME_NOTICE:
+        put_notice(s, &f->u.outcome);
+        session_replied(s, before);
+        break;
+    case FRAME_ERROR: /* the broker has no port for it any more */
+        session_doom(s, f->u.outcome.status < INT32_MAX ? (loom_status)f->u.outcome.status : LOOM_EPROTO,
+                     "the broker has ended this session");
+        break;
+    default:
+        put_of_call(s, f);
+        session_called(s, before);
+    }
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bridge/session/bridge.h"
+
+#include <stdlib.h>
+
+#include "bridge/session/session.h"
+
+loom_status bridge_create(bridge **out, const bridge_options *options)
+{
+    *out = NULL;
+    bridge *b = calloc(1, sizeof *b);
+    if (b == NULL) {
+        return LOOM_ENOMEM;
+    }
+    b->options = *options;
+    bridge_options *o = &b->options;
+    o->payload_max = o->payload_max != 0 && o->payload_max < LOOM_PAYLOAD_MAX ? o->payload_max : LOOM_PAYLOAD_MAX;
+    o->heartbeat_ms = o->heartbeat_ms != 0 ? o->heartbeat_ms : 15000;
+    o->max_sessions = o->max_sessions != 0 ? o->max_sessions : 10000;
+    o->publish_window = o->publish_window != 0 ? o->publish_window : 1024 * 1024;
+    o->ttl = o->ttl != 0 ? o->ttl : LOOM_TTL_DEFAULT;
+    *out = b;
+    return LOOM_OK;
+}
+
+void bridge_destroy(bridge *b)
+{
+    if (b != NULL) {
+        free(b->scratch[0]);
+        free(b->scratch[1]);
+        free(b);
+    }
+}
+
+/* What the bus knows of an agent's life is as old as a heartbeat: it is told, unless there is nothing new. */
+static void tell_heard(session *s, uint64_t now)
+{
+    if (s->heard_ms > s->told_ms && now >= s->told_ms + s->bridge->options.heartbeat_ms) {
+        s->told_ms = s->heard_ms;
+        session_pass_up(s, &(frame){.type = FRAME_PING, .u.number = now > s->heard_ms ? now - s->heard_ms : 0});
+    }
+}
+
+static void tick_session(session *s, uint64_t now)
+{
+    uint64_t silent = now > s->heard_ms ? now - s->heard_ms : 0;
+    uint32_t interval = s->bridge->options.heartbeat_ms;
+    if (s->doom != LOOM_OK) {
+        session_end_doomed(s);
+    } else if (s->state == SESSION_NEW && now > s->opened_ms + SESSION_HELLO_MS) {
+        session_end(s, FRAME_ERROR, LOOM_ETIMEDOUT, "no hello in time");
+    } else if (s->state == SESSION_OPEN && silent > (uint64_t)interval * SESSION_SILENT_INTERVALS) {
+        s->bridge->stats.expired++;
+        session_end(s, FRAME_ERROR, LOOM_EEXPIRED, "no heartbeat in time");
+    } else if (s->state == SESSION_OPEN && silent > interval && !s->pinged) {
+        size_t before = s->out.len;
+        s->pinged = true;
+        session_appended(s, frame_put_number(&s->out, FRAME_PING, now));
+        session_wake(s, before);
+    }
+    if (s->state == SESSION_OPEN) {
+        tell_heard(s, now);
+    }
+}
+
+void bridge_tick(bridge *b, uint64_t now_ms)
+{
+    /* a process that was stopped, or a machine that slept, has heard nobody: nobody is to blame */
+    uint64_t slept = b->now_ms != 0 && now_ms - b->now_ms > b->options.heartbeat_ms ? now_ms - b->now_ms : 0;
+    b->now_ms = now_ms;
+    for (session *s = b->sessions; s != NULL && slept > 0; s = s->next) {
+        s->heard_ms += slept;
+        s->told_ms += slept;
+        s->opened_ms += slept;
+    }
+    for (session *s = b->sessions, *next; s != NULL; s = next) {
+        next = s->next; /* ending a session may close it */
+        tick_session(s, now_ms);
+    }
+}
+
+void bridge_end_sessions(bridge *b, loom_status why, const char *text)
+{
+    for (session *s = b->sessions, *next; s != NULL; s = next) {
+        next = s->next;
+        session_end(s, FRAME_BYE, why, text);
+    }
+}
+
+bridge_stats bridge_get_stats(const bridge *b)
+{
+    return b->stats;
+}
+
+void bridge_visit_sessions(const bridge *b, bool (*visit)(void *user, const session_info *info), void *user)
+{
+    for (const session *s = b->sessions; s != NULL; s = s->next) {
+        session_info info = session_describe(s);
+        if (!visit(user, &info)) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bridge core: agents' sessions over the frames of the agent link, without I/O, threads or clocks of its own.
+ * It makes the bridge.publish and bridge.forward spans. Whoever owns the connections feeds bytes in and takes bytes out.
+ *
+ * Threads: one at a time. */
+#ifndef LOOM_BRIDGE_SESSION_BRIDGE_H
+#define LOOM_BRIDGE_SESSION_BRIDGE_H
+
+#include <loom/trace.h>
+
+#include "bridge/bus.h"
+
+typedef struct bridge bridge;
+typedef struct session session; /* one agent's connection, from its first byte to its last */
+
+typedef enum bridge_log_level { BRIDGE_LOG_ERROR, BRIDGE_LOG_WARN, BRIDGE_LOG_INFO, BRIDGE_LOG_DEBUG } bridge_log_level;
+
+typedef struct session_info {
+    loom_str agent;              /* empty before hello */
+    const char *peer;
+    uint64_t id;
+    uint64_t last_heard_ms;
+    uint64_t published, forwarded;
+    bool pressed;
+} session_info;
+typedef struct bridge_options {
+    const char *id;               /* valid while the bridge lives, as all strings here */
+    const char *software;         /* such as "loom-bridge/0.1.0" */
+    bus *bus;
+    loom_tracer *tracer;          /* NULL: no spans */
+    uint32_t payload_max;         /* bytes; 0: LOOM_PAYLOAD_MAX */
+    uint32_t heartbeat_ms;        /* 0: 15000; three intervals of silence end a session */
+    uint32_t max_sessions;        /* 0: 10000 */
+    uint32_t publish_window;      /* bytes an agent may have on their way to us; 0: 1 MiB */
+    uint8_t ttl;                  /* given to envelopes that come without; 0: LOOM_TTL_DEFAULT */
+    /* What happened to a session, for the operator's log. May be NULL. */
+    void (*log)(void *user, bridge_log_level level, const session_info *about, const char *text);
+    void *log_user;
+} bridge_options;
+
+LOOM_MUST_CHECK loom_status bridge_create(bridge **out, const bridge_options *options);
+void bridge_destroy(bridge *b); /* all sessions must be closed */
+
+/* Milliseconds of any monotonic clock. Sends pings, ends sessions that were silent too long. Call about once a second. */
+void bridge_tick(bridge *b, uint64_t now_ms);
+/* Says bye to every session and ends it. */
+void bridge_end_sessions(bridge *b, loom_status why, const char *text);
+
+typedef struct session_io {
+    /* session_output() has bytes now and had none before. May run inside any call of the bridge or the bus. */
+    void (*output)(void *user);
+    /* The session is over: send what session_output() still holds, then call session_close(). */
+    void (*ended)(void *user);
+} session_io;
+
+/* peer names the connection in logs. LOOM_EFULL: max_sessions.  LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status session_open(bridge *b, session **out, const session_io *io, void *user, const char *peer);
+/* The connection is gone. Frees the session. */
+void session_close(session *s);
+
+/* Handles the whole frames at the start of data and returns how many bytes they were; give the rest again with more
+ * behind it. The bytes may be changed. *need: how long the frame that follows is known to be (0: unknown). */
+size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need);
+/* What is to be sent. The owner of the connection seals and empties it, and tells with session_sent(). */
+frame_writer *session_output(session *s);
+/* backlog: bytes taken from session_output() that the kernel has not taken yet. */
+void session_sent(session *s, size_t backlog);
+
+typedef struct bridge_flow {
+    uint64_t up, down; /* from agents, to agents */
+} bridge_flow;
+
+typedef struct bridge_stats {
+    uint64_t published, published_bytes, forwarded, forwarded_bytes;
+    uint64_t refused;            /* messages answered with a notice, calls that did not reach the bus */
+    bridge_flow calls, results, reports, cancels; /* a call goes up from its caller and down to a provider */
+    uint64_t invalid_contexts;   /* trace contexts that counted as absent */
+    uint64_t protocol_errors;    /* sessions ended by bytes that could not be parsed */
+    uint64_t replaced, expired;  /* sessions */
+    uint32_t sessions;           /* now */
+} bridge_stats;
+bridge_stats bridge_get_stats(const bridge *b);
+
+void bridge_visit_sessions(const bridge *b, bool (*visit)(void *user, const session_info *info), void *user);
+
+#endif

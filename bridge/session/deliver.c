@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the bus brings to a session: deliveries, calls, push-back. The rest is in answer.c.
+ *
+ * A delivery is one copy, from wherever the message lies into the outgoing bytes of the session; the context of its
+ * bridge.forward span is patched in the copy. So is a call, whose span lives until its outcome. */
+#include <string.h>
+
+#include "bridge/session/attempts.h"
+#include "trace/messaging/call_span.h"
+#include "trace/messaging/message_span.h"
+
+static void deliver(void *user, uint64_t subscription, const envelope_view *view)
+{
+    session *s = user;
+    bridge *b = s->bridge;
+    if (s->doom != LOOM_OK) {
+        return;
+    }
+    size_t before = s->out.len;
+    uint8_t *copy = frame_deliver_begin(&s->out, subscription, view->len);
+    if (copy == NULL) {
+        session_appended(s, LOOM_ENOMEM); /* a subscriber that misses messages must not go on */
+        return;
+    }
+    memcpy(copy, view->data, view->len);
+    loom_trace_context ctx;
+    bool patch;
+    loom_span *span = message_span_pass(b->options.tracer, HOP_BRIDGE_FORWARD, view, session_agent(s), &ctx, &patch);
+    if (patch) {
+        hop_patch(copy, &ctx);
+    }
+    loom_span_end(span);
+    frame_batch_commit(&s->out, view->len);
+    s->forwarded++;
+    s->forwarded_bytes += view->len;
+    b->stats.forwarded++;
+    b->stats.forwarded_bytes += view->len;
+    session_wake(s, before);
+}
+
+static void pressure(void *user, bool on)
+{
+    session *s = user;
+    s->pressed = on;
+    session_grant_publish(s);
+}
+
+static void call(void *user, const frame_call *f, const envelope_view *view)
+{
+    session *s = user;
+    if (s->doom != LOOM_OK) {
+        return;
+    }
+    size_t before = s->out.len;
+    uint8_t *copy = frame_call_begin(&s->out, f, view->len);
+    if (copy == NULL) {
+        session_appended(s, LOOM_ENOMEM);
+        return;
+    }
+    memcpy(copy, view->data, view->len);
+    loom_trace_context ctx;
+    bool patch;
+    call_facts facts = call_facts_of(view, session_agent(s), f->capability, f->version, f->call_id);
+    loom_span *span = call_span_pass(s->bridge->options.tracer, HOP_ACTION_FORWARD, &facts, view, &ctx, &patch);
+    if (patch) {
+        hop_patch(copy, &ctx);
+    }
+    attempts_add(s, f->call_id, span);
+    frame_call_commit(&s->out, view->len);
+    s->bridge->stats.calls.down++;
+    session_called(s, before);
+}
+
+const bus_handlers session_bus_handlers = {deliver, pressure, call, session_answer};

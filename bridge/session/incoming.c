@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The usual envelope is not copied, and nothing is allocated for it: it stays where it lies in the read buffer. */
+#include "bridge/session/incoming.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCRATCH_SIZE = LOOM_ENVELOPE_MAX + LOOM_AGENT_ID_MAX + 2 * ENVELOPE_PREFIX_SIZE };
+
+static uint8_t *scratch(bridge *b, unsigned which)
+{
+    if (b->scratch[which] == NULL) {
+        b->scratch[which] = malloc(SCRATCH_SIZE);
+    }
+    return b->scratch[which];
+}
+
+/* Rewrites what a foreign client left to the bridge: the form of the hop field, and the sender. */
+static loom_status rewrite(session *s, envelope_view *view, uint8_t **wire, const char **reason)
+{
+    bridge *b = s->bridge;
+    const envelope_limits limits = {b->options.payload_max};
+    if (!view->hop_in_place) {
+        bool invalid;
+        uint8_t *to = scratch(b, 0);
+        if (to == NULL) {
+            *reason = "the bridge is out of memory";
+            return LOOM_ENOMEM;
+        }
+        uint32_t len = envelope_normalise(to, view, b->options.ttl, &invalid);
+        b->stats.invalid_contexts += invalid;
+        loom_status st = envelope_scan(view, (loom_bytes){to, len}, &limits, reason);
+        if (st != LOOM_OK) {
+            return st;
+        }
+        *wire = to;
+    }
+    if (view->field[ENV_SENDER].len == 0) {
+        uint8_t *to = scratch(b, 1);
+        if (to == NULL) {
+            *reason = "the bridge is out of memory";
+            return LOOM_ENOMEM;
+        }
+        uint32_t len = envelope_with_sender(to, view, session_agent(s));
+        loom_status st = envelope_scan(view, (loom_bytes){to, len}, &limits, reason);
+        if (st != LOOM_OK) {
+            return st;
+        }
+        *wire = to;
+    }
+    return LOOM_OK;
+}
+
+/* An id half set is no context: it counts as absent, and is counted. */
+static void drop_invalid_context(bridge *b, uint8_t *wire)
+{
+    static const uint8_t zero[LOOM_TRACE_ID_SIZE + LOOM_SPAN_ID_SIZE] = {0};
+    loom_trace_context ctx;
+    hop_read(wire, &ctx);
+    if (!loom_trace_context_valid(&ctx) && memcmp(wire + HOP_OFFSET, zero, sizeof zero) != 0) {
+        static const loom_trace_context none = {{0}, {0}, 0};
+        hop_patch(wire, &none);
+        b->stats.invalid_contexts++;
+    }
+}
+
+loom_status incoming_take(session *s, uint8_t **wire, size_t len, envelope_view *view, uint32_t *used, const char **reason)
+{
+    const envelope_limits limits = {s->bridge->options.payload_max};
+    loom_status st = envelope_scan(view, (loom_bytes){*wire, len}, &limits, reason);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    *used = view->len;
+    if (!view->hop_in_place || view->field[ENV_SENDER].len == 0) {
+        if ((st = rewrite(s, view, wire, reason)) != LOOM_OK) {
+            return st;
+        }
+    }
+    drop_invalid_context(s->bridge, *wire);
+    return LOOM_OK;
+}
+
+bool incoming_is_own(const session *s, const envelope_view *view)
+{
+    loom_str sender = envelope_view_str(view, ENV_SENDER);
+    return sender.len == s->agent_len && memcmp(sender.data, s->agent, s->agent_len) == 0;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hello: who the agent is. A newer session of the same agent takes the place of the older one. */
+#include <loom/topic.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bridge/session/agents.h"
+#include "bridge/session/session.h"
+#include "base/utf8.h"
+
+/* An agent id is one topic segment, so that agent.{id}.replies is a topic. */
+static bool valid_agent_id(loom_str id)
+{
+    return id.len > 0 && id.len <= LOOM_AGENT_ID_MAX && loom_topic_valid(id) && memchr(id.data, '.', id.len) == NULL;
+}
+
+/* How much of a client's own name may stand in a log line without looking like a field of it. */
+static size_t plain_prefix(loom_str text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/+";
+    size_t len = 0;
+    while (len < text.len && text.data[len] != '\0' && strchr(plain, text.data[len]) != NULL) {
+        len++;
+    }
+    return len;
+}
+
+static loom_status take_place(session *s)
+{
+    session *older;
+    loom_status st = agents_enter(s->bridge, s, &older);
+    if (older != NULL) {
+        s->bridge->stats.replaced++;
+        session_end(older, FRAME_ERROR, LOOM_EREPLACED, "a newer session of the same agent took its place");
+    }
+    return st;
+}
+
+static loom_status attach(session *s, const frame_hello *f)
+{
+    bridge *b = s->bridge;
+    bus_agent about = {
+        .id = session_agent(s),
+        .software = utf8_valid(f->software) ? f->software : (loom_str){0},
+        .instance = f->instance.len == LOOM_UUID_SIZE ? f->instance : (loom_bytes){0},
+        .heartbeat_ms = b->options.heartbeat_ms,
+        .peer = s->peer,
+    };
+    return b->options.bus->ops->attach(b->options.bus, &s->port, &about, &session_bus_handlers, s);
+}
+
+loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_SIZE])
+{
+    bridge *b = s->bridge;
+    if (f->protocol != LINK_PROTOCOL) {
+        snprintf(reason, FRAME_REASON_SIZE, "link protocol %llu is not supported, this bridge speaks %d",
+                 (unsigned long long)f->protocol, LINK_PROTOCOL);
+        return LOOM_EVERSION;
+    }
+    if (!valid_agent_id(f->agent)) {
+        snprintf(reason, FRAME_REASON_SIZE,
+                 "agent id must be one topic segment of 1 to %u bytes: no '.', '*', '>', space or control character",
+                 LOOM_AGENT_ID_MAX);
+        return LOOM_EINVAL;
+    }
+    memcpy(s->agent, f->agent.data, f->agent.len);
+    s->agent_len = f->agent.len;
+    s->credit_messages = f->credit_messages != 0 ? f->credit_messages : UINT64_MAX;
+    s->credit_bytes = f->credit_bytes != 0 ? f->credit_bytes : UINT64_MAX;
+    s->publish_granted = b->options.publish_window;
+
+    loom_status st = take_place(s);
+    if (st == LOOM_OK) {
+        st = attach(s, f);
+    }
+    if (st != LOOM_OK) {
+        snprintf(reason, FRAME_REASON_SIZE, "cannot take the agent on: %s", loom_status_text(st));
+        return st;
+    }
+    s->state = SESSION_OPEN;
+    frame_welcome welcome = {
+        .protocol = LINK_PROTOCOL,
+        .session = s->id,
+        .bridge = {b->options.id, strlen(b->options.id)},
+        .software = {b->options.software, strlen(b->options.software)},
+        .credit_bytes = s->publish_granted,
+        .max_payload = b->options.payload_max,
+        .heartbeat_ms = b->options.heartbeat_ms,
+    };
+    size_t before = s->out.len;
+    session_appended(s, frame_put_welcome(&s->out, &welcome));
+    session_wake(s, before);
+    session_apply_credit(s, true);
+    session_log(s, BRIDGE_LOG_INFO, "session opened by %.*s", (int)plain_prefix(f->software),
+                f->software.data != NULL ? f->software.data : "");
+    return LOOM_OK;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* publish: a batch of envelopes from the agent to the bus.
+ *
+ * Each is scanned where it lies in the read buffer, gets the context of its bridge.publish span patched in place when it
+ * is sampled, and goes to the bus. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bridge/session/incoming.h"
+#include "trace/messaging/message_span.h"
+
+static void refuse(session *s, const envelope_view *view, loom_status why, const char *text)
+{
+    session_answer(s, &(frame){.type = FRAME_NOTICE,
+                               .u.outcome = {.status = (uint64_t)why,
+                                             .text = {text, strlen(text)},
+                                             .message_id = envelope_view_bytes(view, ENV_ID)}});
+}
+
+static void publish(session *s, const envelope_view *view, uint8_t *wire)
+{
+    bridge *b = s->bridge;
+    loom_trace_context ctx;
+    bool patch;
+    loom_span *span = message_span_pass(b->options.tracer, HOP_BRIDGE_PUBLISH, view, session_agent(s), &ctx, &patch);
+    if (patch) {
+        hop_patch(wire, &ctx);
+    }
+    s->publishing = span;
+    if (incoming_is_own(s, view)) {
+        b->options.bus->ops->publish(b->options.bus, s->port, view, wire);
+        s->published++;
+        b->stats.published++;
+        b->stats.published_bytes += view->len;
+    } else {
+        refuse(s, view, LOOM_EDENIED, "the sender is not the agent of this session");
+    }
+    s->publishing = NULL;
+    loom_span_end(span);
+}
+
+/* One envelope at the start of wire. *used: its bytes in the frame. */
+static loom_status publish_next(session *s, uint8_t *wire, size_t len, uint32_t *used, const char **reason)
+{
+    envelope_view view;
+    loom_status st = incoming_take(s, &wire, len, &view, used, reason);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    s->published_bytes += *used;
+    if (s->published_bytes > s->publish_granted + FRAME_MAX) {
+        *reason = "published past its credit";
+        return LOOM_EPROTO;
+    }
+    publish(s, &view, wire);
+    return LOOM_OK;
+}
+
+loom_status on_publish(session *s, const frame_batch *batch, char reason[FRAME_REASON_SIZE])
+{
+    uint8_t *at = (uint8_t *)(uintptr_t)batch->items.data; /* the read buffer, which session_receive() may change */
+    size_t left = batch->items.len;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        uint32_t used = 0;
+        const char *fault = "";
+        loom_status st = publish_next(s, at, left, &used, &fault);
+        if (st != LOOM_OK) {
+            snprintf(reason, FRAME_REASON_SIZE, "publish frame: envelope %u of %u: %s", i + 1, batch->count, fault);
+            return st;
+        }
+        if (s->state == SESSION_ENDED) {
+            return LOOM_OK;
+        }
+        at += used;
+        left -= used;
+    }
+    if (left > 0) {
+        snprintf(reason, FRAME_REASON_SIZE, "publish frame: %zu bytes after its %u envelopes", left, batch->count);
+        return LOOM_EMALFORMED;
+    }
+    session_grant_publish(s);
+    return LOOM_OK;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a session: what the verbs (on_*.c) work on. */
+#ifndef LOOM_BRIDGE_SESSION_SESSION_H
+#define LOOM_BRIDGE_SESSION_SESSION_H
+
+#include "bridge/session/bridge.h"
+
+enum {
+    SESSION_BACKLOG_MAX = 8 * 1024 * 1024, /* bytes on their way to one agent, whatever credit it granted */
+    SESSION_REPLIES_MAX = 1024 * 1024,     /* unread acks, notices and pongs that end a session */
+    SESSION_CALLS_MAX = 72 * 1024 * 1024,  /* the same of calls, results and reports, which may be large: more than a
+                                              broker lets one provider have unanswered, 64 MiB by default */
+    SESSION_HELLO_MAX = 4096,              /* bytes of the first frame */
+    SESSION_HELLO_MS = 10000,              /* how long a connection may take to say hello */
+    SESSION_SILENT_INTERVALS = 3
+};
+
+struct bridge {
+    bridge_options options;
+    session *sessions;      /* all of them, newest first */
+    void *agents;           /* tsearch tree of sessions by agent id */
+    uint64_t next_session;
+    uint64_t now_ms;
+    uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
+    bridge_stats stats;
+};
+
+typedef enum session_state { SESSION_NEW, SESSION_OPEN, SESSION_ENDED } session_state;
+
+/* How much of one kind of frames the agent has not read: those appended since the mark, and those between the mark before
+ * it and this one. Never too little, and no more than what came with about two backlogs. */
+typedef struct session_unread {
+    uint64_t older, newer;
+    uint64_t mark;            /* in bytes appended */
+} session_unread;
+
+struct session {
+    bridge *bridge;
+    session *prev, *next;
+    const session_io *io;
+    void *io_user;
+    session_state state;
+    loom_status doom;         /* not LOOM_OK: ends at the next frame or tick, and until then takes nothing more */
+    const char *doom_text;
+    bool pressed;             /* the bus asked us to stop granting */
+    bool pinged;              /* our ping is not answered yet */
+    uint64_t id;
+    char *peer;
+    char agent[LOOM_AGENT_ID_MAX + 1];
+    size_t agent_len;
+    bus_port *port;           /* NULL before hello and after the end */
+    loom_span *publishing;    /* bridge.publish of the message that is being handed to the bus; NULL: none, not sampled */
+    frame_writer out;
+    void *attempts;           /* tsearch tree of spans by call id (attempts.h) */
+    uint64_t opened_ms, heard_ms;
+    uint64_t told_ms;         /* the heard_ms that the bus was told last */
+    uint64_t appended;        /* bytes that were ever in out */
+    session_unread replies, calls;
+    size_t backlog;           /* taken from out, not yet by the kernel */
+    uint64_t credit_messages, credit_bytes; /* granted by the agent, totals; UINT64_MAX: it does not count */
+    uint64_t granted_bytes;   /* what the bus was told */
+    uint64_t forwarded, forwarded_bytes;
+    uint64_t published, published_bytes;
+    uint64_t publish_granted; /* total bytes the agent may publish */
+};
+
+static inline loom_str session_agent(const session *s)
+{
+    return (loom_str){s->agent, s->agent_len};
+}
+
+/* Ends the session: takes it off the bus and the table, tells the agent why, tells the owner of the connection. Once. */
+void session_end(session *s, frame_type how, loom_status why, const char *text);
+/* Something that cannot be made good happened where a session cannot be ended: it ends soon. The first one counts. */
+void session_doom(session *s, loom_status why, const char *text);
+/* Ends a doomed session. */
+void session_end_doomed(session *s);
+/* Appends are checked here: one that failed dooms the session. */
+void session_appended(session *s, loom_status st);
+session_info session_describe(const session *s);
+/* The bytes of out grew from before; those of the second and third by frames whose unread bytes are limited. */
+void session_wake(session *s, size_t before);
+void session_replied(session *s, size_t before);
+void session_called(session *s, size_t before);
+void session_log(const session *s, bridge_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Tells the bus how much may be delivered now: the agent's credit, held down by what it has not read yet.
+ * granted: the agent has just given more. */
+void session_apply_credit(session *s, bool granted);
+/* Grants publish credit when half of it is used and nothing presses. */
+void session_grant_publish(session *s);
+/* Hands a frame up to the bus as it is. */
+void session_pass_up(session *s, const frame *f);
+
+/* One verb, or a few of a kind, each. A status other than LOOM_OK ends the session with it and reason. */
+loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_SIZE]);
+loom_status on_publish(session *s, const frame_batch *batch, char reason[FRAME_REASON_SIZE]);
+void on_credit(session *s, uint64_t messages, uint64_t bytes);
+loom_status on_call(session *s, const frame_call *f, char reason[FRAME_REASON_SIZE]);
+void on_cancel(session *s, const frame *f);
+void on_result(session *s, const frame *f);
+void on_report(session *s, const frame *f);
+
+/* Handlers of the port: what the bus brings. */
+extern const bus_handlers session_bus_handlers;
+/* One of them: frames without an envelope. Verbs that answer for the bus use it too. */
+void session_answer(void *user, const frame *f);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the ActionBroker is made of. Only actionbroker*.c look inside.
+ *
+ *   broker ─ registry: who provides what
+ *          ─ by_key: (agent, call id) → running call     ─ by_ref: number of the attempt → running call
+ *          ─ deadlines: all running calls                ─ cache: results of calls that ended
+ *   call   ─ waiters: the invokes that wait for it; the first is the owner, whose stream it is
+ *   party  ─ offers, waiters (as a caller), working (calls, as a provider)
+ *
+ * A running call always has a waiter and a provider, except inside the function that takes the last one away.
+ * One thread at a time (actionbroker.h), so no field has a guard. */
+#ifndef LOOM_BROKER_ACTIONS_INTERNAL_H
+#define LOOM_BROKER_ACTIONS_INTERNAL_H
+
+#include <assert.h>
+#include <string.h>
+
+#include "broker/actions/cache.h"
+#include "broker/actions/registry.h"
+#include "broker/actions/actionbroker.h"
+#include "base/deadline_heap.h"
+
+typedef struct running_call running_call;
+typedef struct action_waiter action_waiter;
+
+struct actionbroker {
+    action_registry registry;
+    hash_index by_key;
+    hash_index by_ref;
+    deadline_heap deadlines;
+    action_cache cache;
+    action_party *parties; /* newest first */
+    loom_tracer *tracer;   /* NULL: no spans */
+    uint64_t now_ms;
+    uint64_t last_ref;
+    bool running;          /* a call is in progress: handlers must not call back */
+    uint32_t default_deadline_ms, max_deadline_ms;
+    uint32_t max_pending, max_capabilities, payload_max;
+    uint64_t max_kept_bytes, max_provider_bytes;
+    action_stats stats;    /* what the parts know themselves is filled in when asked for */
+    uint8_t key[crypto_shorthash_KEYBYTES]; /* for by_key and the cache: agents choose their ids */
+};
+
+struct action_party {
+    actionbroker *broker;
+    action_handlers handlers;
+    void *user;
+    action_party *prev, *next;
+    action_offer *offers;    /* newest first */
+    action_waiter *waiters;  /* newest first */
+    running_call *working;   /* newest first */
+    uint32_t offer_count;
+    uint32_t pending;        /* waiters */
+    uint32_t outstanding;    /* working */
+    uint64_t outstanding_bytes; /* of their envelopes */
+    uint16_t agent_len;
+    char agent[];
+};
+
+/* One accepted invoke. */
+struct action_waiter {
+    running_call *call;
+    action_party *party;
+    action_waiter *prev, *next;                   /* of the call, the oldest first */
+    action_waiter *prev_of_party, *next_of_party;
+    uint64_t granted_chunks, granted_bytes;       /* totals; they count while it is the owner */
+};
+
+struct running_call {
+    hash_node by_ref;       /* first */
+    hash_node by_key;
+    deadline_node deadline; /* the earlier of ends_ms and the end of the idle time */
+    actionbroker *broker;
+    action_waiter *waiters, *last_waiter;
+    action_waiter own;      /* of the invoke that began it; the others are allocated */
+    action_party *provider; /* NULL: has gone */
+    action_offer *offer;    /* NULL: withdrawn meanwhile */
+    running_call *prev, *next; /* of the provider */
+    loom_span *span;        /* NULL: not recorded */
+    loom_envelope *envelope; /* to be sent again; NULL: will not be */
+    uint64_t ref;           /* of the attempt under way */
+    uint64_t ends_ms;
+    uint64_t idle_ms;       /* 0: any silence is fine */
+    uint64_t credit_chunks, credit_bytes; /* what the provider was told, totals */
+    uint64_t used_chunks, used_bytes;
+    uint32_t attempts;
+    uint32_t size;          /* of the envelope, bytes */
+    bool streams;
+    action_key key;         /* its strings are in bytes */
+    uint8_t bytes[];
+};
+
+/* One action_invoke() at work. */
+typedef struct invocation {
+    action_party *party;
+    const action_call *call;
+    const envelope_view *view;
+    uint8_t *wire;
+    action_key key;
+    uint64_t hash; /* of the key's agent and id */
+} invocation;
+
+static inline loom_str action_party_agent(const action_party *party)
+{
+    return (loom_str){party->agent, party->agent_len};
+}
+
+/* What a provider has not answered yet is bounded: whoever carries it to a slow one has to hold it. */
+static inline bool action_party_has_room(const action_party *provider, uint32_t size)
+{
+    return provider->outstanding == 0 || provider->outstanding_bytes + size <= provider->broker->max_provider_bytes;
+}
+
+static inline void actionbroker_enter(actionbroker *broker)
+{
+    assert(!broker->running && "a handler called back");
+    broker->running = true;
+}
+
+static inline void actionbroker_leave(actionbroker *broker)
+{
+    broker->running = false;
+}
+
+/* A result the broker makes itself. */
+static inline action_result action_result_of(frame_call_outcome outcome, const char *code, const char *text)
+{
+    return (action_result){.outcome = outcome, .code = {code, strlen(code)}, .text = {text, strlen(text)}};
+}
+
+/* ---- answer.c ---- */
+
+/* At most ACTION_TEXT_MAX bytes of it, whole characters. */
+loom_str action_text_cut(loom_str text);
+
+/* ---- call.c ---- */
+
+/* Of the agent and the id. */
+uint64_t action_key_hash(const actionbroker *broker, const action_key *key);
+running_call *running_call_find(const actionbroker *broker, const action_key *key, uint64_t hash);
+/* Begins the call that was invoked, at the provider of offer. LOOM_ENOMEM: nothing has happened, but for a span. */
+LOOM_MUST_CHECK loom_status running_call_begin(const invocation *in, action_offer *offer);
+/* Ends the call: a result for each waiter, the span, and it is gone. */
+void running_call_end(running_call *call, const action_result *result);
+/* The same with the provider told that it need not go on. */
+void running_call_abort(running_call *call, const action_result *result);
+/* Its time is up. */
+void running_call_expire(running_call *call);
+static inline bool running_call_is_overdue(const running_call *call)
+{
+    return call->deadline.at_ms <= call->broker->now_ms;
+}
+/* Its provider closes and has withdrawn everything: on to another one, or ended. */
+void running_call_leave_provider(running_call *call);
+/* The provider has shown that it is at work. */
+void running_call_touch(running_call *call);
+
+/* ---- wait.c ---- */
+
+/* Counts an outcome, and tells the caller. */
+void action_party_tell(action_party *party, loom_bytes call_id, const action_result *result);
+void action_waiter_add(action_waiter *waiter, running_call *call, action_party *party);
+/* Takes the waiter off its call and its party, and frees it. Who goes on has to see to the owner's credit. */
+void action_waiter_remove(action_waiter *waiter);
+/* The first waiter of this party; NULL: it does not wait for this call. */
+action_waiter *running_call_waiter_of(const running_call *call, const action_party *party);
+/* What the owner grants beyond what the provider knows goes to the provider. */
+void running_call_pass_credit(running_call *call);
+/* The party closes. */
+void action_waiter_abandon(action_waiter *waiter);
+
+/* ---- span.c ---- */
+
+/* What an action.dispatch is about, besides the call. */
+typedef enum action_span_kind { ACTION_SPAN_CALL, ACTION_SPAN_JOINED, ACTION_SPAN_CACHED } action_span_kind;
+
+/* Starts action.dispatch. kind is the capability's ("" when unknown); original that of the call a duplicate is one of, and
+ * may be all zero. NULL: not to be recorded. */
+loom_span *action_span_start(const invocation *in, action_span_kind what, loom_str kind,
+                             const loom_trace_context *original);
+/* span may be NULL. */
+void action_span_attempt(loom_span *span, const action_offer *offer, uint32_t attempts);
+void action_span_end(loom_span *span, const action_result *result);
+
+#endif

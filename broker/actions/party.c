@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parties, and what they provide. */
+#include "broker/actions/internal.h"
+
+#include <stdlib.h>
+
+#include <loom/topic.h>
+
+loom_status action_party_open(actionbroker *broker, action_party **out, const action_handlers *handlers, void *user,
+                              loom_str agent)
+{
+    *out = NULL;
+    if (handlers == NULL || handlers->request == NULL || handlers->result == NULL || agent.len == 0 ||
+        agent.len > LOOM_AGENT_ID_MAX) {
+        return LOOM_EINVAL;
+    }
+    action_party *party = calloc(1, sizeof *party + agent.len);
+    if (party == NULL) {
+        return LOOM_ENOMEM;
+    }
+    party->broker = broker;
+    party->handlers = *handlers;
+    party->user = user;
+    party->agent_len = (uint16_t)agent.len;
+    memcpy(party->agent, agent.data, agent.len);
+    party->next = broker->parties;
+    if (party->next != NULL) {
+        party->next->prev = party;
+    }
+    broker->parties = party;
+    broker->stats.parties++;
+    *out = party;
+    return LOOM_OK;
+}
+
+static void remove_offer(action_party *party, action_offer *offer)
+{
+    *(offer->prev_of_party != NULL ? &offer->prev_of_party->next_of_party : &party->offers) = offer->next_of_party;
+    if (offer->next_of_party != NULL) {
+        offer->next_of_party->prev_of_party = offer->prev_of_party;
+    }
+    party->offer_count--;
+    action_registry_remove(&party->broker->registry, offer);
+}
+
+static void unlink_party(action_party *party)
+{
+    *(party->prev != NULL ? &party->prev->next : &party->broker->parties) = party->next;
+    if (party->next != NULL) {
+        party->next->prev = party->prev;
+    }
+    party->broker->stats.parties--;
+}
+
+void action_party_close(action_party *party)
+{
+    if (party == NULL) {
+        return;
+    }
+    actionbroker *broker = party->broker;
+    actionbroker_enter(broker);
+    /* From here on nobody talks to it: calls it made to itself end without a word. */
+    party->handlers = (action_handlers){0};
+    while (party->waiters != NULL) {
+        action_waiter_abandon(party->waiters);
+    }
+    for (running_call *call = party->working; call != NULL; call = call->next) {
+        call->offer = NULL;
+    }
+    while (party->offers != NULL) {
+        remove_offer(party, party->offers);
+    }
+    while (party->working != NULL) {
+        running_call_leave_provider(party->working);
+    }
+    assert(party->pending == 0 && party->outstanding == 0);
+    unlink_party(party);
+    free(party);
+    actionbroker_leave(broker);
+}
+
+/* ---- providing ---- */
+
+static bool kind_valid(loom_str kind)
+{
+    static const char *const kinds[] = {"tool", "agent", "plain"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (kind.len == strlen(kinds[i]) && memcmp(kind.data, kinds[i], kind.len) == 0) {
+            return true;
+        }
+    }
+    return kind.len == 0;
+}
+
+static loom_status check_capability(const action_capability *capability)
+{
+    const loom_status st = loom_topic_check(capability->name, NULL);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    if (!kind_valid(capability->kind)) {
+        return LOOM_EINVAL;
+    }
+    if (capability->version.len > ACTION_VERSION_MAX || capability->description.len > ACTION_DESCRIPTION_MAX ||
+        capability->input_schema.len > ACTION_SCHEMA_MAX || capability->output_schema.len > ACTION_SCHEMA_MAX) {
+        return LOOM_ETOOBIG;
+    }
+    size_t left = LOOM_HEADERS_MAX;
+    for (size_t i = 0; i < capability->metadata_count; i++) {
+        const loom_header *header = &capability->metadata[i];
+        /* Two bytes more for each pair, as they take at least on the wire: pairs of nothing are bounded, too. */
+        if (header->key.len > left || header->value.len > left || header->key.len + header->value.len + 2 > left) {
+            return LOOM_ETOOBIG;
+        }
+        left -= header->key.len + header->value.len + 2;
+    }
+    return LOOM_OK;
+}
+
+/* What this party says about this version; NULL: nothing yet. */
+static action_offer *find_offer(const action_party *party, loom_str name, loom_str version)
+{
+    const action_version *offered = action_registry_find(&party->broker->registry, name, version);
+    action_offer *offer = offered != NULL ? party->offers : NULL;
+    while (offer != NULL && offer->version != offered) {
+        offer = offer->next_of_party;
+    }
+    return offer;
+}
+
+loom_status action_provide(action_party *party, const action_capability *capability)
+{
+    actionbroker *broker = party->broker;
+    assert(!broker->running);
+    loom_status st = check_capability(capability);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    action_offer *offer = find_offer(party, capability->name, capability->version);
+    if (offer != NULL) {
+        return action_offer_reword(offer, capability);
+    }
+    if (party->offer_count >= broker->max_capabilities) {
+        return LOOM_EFULL;
+    }
+    st = action_registry_add(&broker->registry, &offer, party, &party->outstanding, capability);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    offer->next_of_party = party->offers;
+    if (party->offers != NULL) {
+        party->offers->prev_of_party = offer;
+    }
+    party->offers = offer;
+    party->offer_count++;
+    return LOOM_OK;
+}
+
+loom_status action_withdraw(action_party *party, loom_str name, loom_str version)
+{
+    assert(!party->broker->running);
+    action_offer *offer = find_offer(party, name, version);
+    if (offer == NULL) {
+        return LOOM_ENOTFOUND;
+    }
+    for (running_call *call = party->working; call != NULL; call = call->next) {
+        if (call->offer == offer) {
+            call->offer = NULL;
+        }
+    }
+    remove_offer(party, offer);
+    return LOOM_OK;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The directory: which agents there are, through which bridge, since when, and when each was last heard.
+ *
+ * An entry lives as long as its port. It is active while its agent is heard, silent after one missed heartbeat (which may be
+ * half an interval late), and is marked expired after three: its session is then about to be ended by its bridge, which
+ * closes the port; an entry whose bridge does not do so within another two is reported to `expired`, so that its port can be
+ * closed.
+ * Each change is an event on the topic `system.agents` (type agent.registered, agent.unregistered; payload JSON:
+ * {"agent", "bridge", "session", "instance", "software"}, and "reason" when it leaves), published through the EventBus,
+ * unsampled, so that the bus's own news makes no traces. Sender "loom-broker". session is a number, the directory's own and
+ * never used again; instance is hex, or "".
+ *
+ * What an agent subscribes to and provides is asked of the EventBus and the ActionBroker; nothing is kept twice.
+ * Threads: the loop's. */
+#ifndef LOOM_BROKER_DIRECTORY_DIRECTORY_H
+#define LOOM_BROKER_DIRECTORY_DIRECTORY_H
+
+#include "broker/eventbus/eventbus.h"
+
+typedef struct directory directory;
+typedef struct directory_entry directory_entry;
+
+enum { DIRECTORY_TEXT_MAX = 255 }; /* bytes of each string but the agent; longer ones are cut */
+
+/* Strings are borrowed for the call, and copied. */
+typedef struct directory_about {
+    loom_str agent;          /* 1 to LOOM_AGENT_ID_MAX bytes */
+    loom_str bridge;         /* bridge id; "broker" for local agents */
+    loom_str software;
+    loom_str peer;           /* its connection, for people */
+    loom_bytes instance;     /* 16 bytes or none */
+    uint32_t heartbeat_ms;   /* 0: never expected to be heard (in-process and open users) */
+} directory_about;
+
+typedef enum directory_state { DIRECTORY_ACTIVE, DIRECTORY_SILENT, DIRECTORY_EXPIRED } directory_state;
+const char *directory_state_name(directory_state state); /* "active", "silent", "expired" */
+
+typedef struct directory_info {
+    directory_about about;
+    uint64_t session;        /* the directory's number of it */
+    uint64_t since_unix_ns;
+    uint64_t heard_ms_ago;
+    directory_state state;
+} directory_info;
+
+/* events may be NULL: no events are published. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status directory_create(directory **out, eventbus *events);
+void directory_destroy(directory *d); /* entries must be gone. NULL is allowed */
+void directory_set_time(directory *d, uint64_t now_ms);
+uint64_t directory_next_deadline_ms(const directory *d);
+/* States pass from one to the next; calls expired for entries that nobody ended in time. */
+void directory_expire(directory *d);
+
+/* Registers. expired(user) may leave, or close the entry's port; it is told once for each silence; NULL: nobody is told.
+ * LOOM_EINVAL: agent or instance is not of its size. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
+                                            void (*expired)(void *user), void *user);
+/* Unregisters. why: LOOM_OK for a goodbye; it is the reason in the event. NULL is allowed. */
+void directory_leave(directory *d, directory_entry *entry, loom_status why);
+/* The agent was heard ms_ago milliseconds ago. Cheap: called for every frame. Going back in time is ignored. */
+void directory_heard(directory_entry *entry, uint64_t ms_ago);
+
+typedef struct directory_stats {
+    uint32_t agents;                   /* entries, now */
+    uint64_t registered, unregistered;
+    uint64_t expired;                  /* of the unregistered: for want of a heartbeat */
+} directory_stats;
+directory_stats directory_get_stats(const directory *d);
+/* In order of agent id; until visit returns false; visit must not change anything. */
+void directory_visit(const directory *d, bool (*visit)(void *user, const directory_info *info), void *user);
+/* False: no such agent. The first, when several ports are of it. Strings are valid until it leaves. */
+bool directory_find(const directory *d, loom_str agent, directory_info *out);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The directory's news, as events. They are made on the stack, so that a full house does not lose them. */
+#include <inttypes.h>
+
+#include "broker/directory/internal.h"
+#include "envelope/encode.h"
+#include "base/hex.h"
+#include "trace/otlp/json.h"
+
+enum {
+    JSON_MAX = 6 * (LOOM_AGENT_ID_MAX + 3 * DIRECTORY_TEXT_MAX) + 256, /* six: a control character is \u001f */
+    EVENT_MAX = JSON_MAX + 512
+};
+
+static void put_member(pb_buf *out, const char *name, loom_str value)
+{
+    json_put_format(out, "%s\"%s\":", out->len == 0 ? "{" : ",", name);
+    json_put_string(out, value);
+}
+
+static void put_json(pb_buf *out, const directory_entry *entry, const char *reason)
+{
+    const directory_about *about = &entry->about;
+    char instance[2 * DIRECTORY_INSTANCE_SIZE];
+    hex_encode(instance, about->instance.data, about->instance.len);
+    put_member(out, "agent", about->agent);
+    put_member(out, "bridge", about->bridge);
+    json_put_format(out, ",\"session\":%" PRIu64, entry->session);
+    put_member(out, "instance", (loom_str){instance, 2 * about->instance.len});
+    put_member(out, "software", about->software);
+    if (reason != NULL) {
+        put_member(out, "reason", (loom_str){reason, strlen(reason)});
+    }
+    json_put_format(out, "}");
+}
+
+/* A context that is there and not sampled: nobody on the way makes it the root of a trace. */
+static loom_trace_context unsampled(void)
+{
+    loom_trace_context context = {.trace_flags = LOOM_TRACE_FLAG_RANDOM};
+    loom_trace_id_generate(context.trace_id);
+    loom_span_id_generate(context.span_id);
+    return context;
+}
+
+void directory_publish(const directory_entry *entry, const char *type, const char *reason)
+{
+    eventbus *events = entry->directory->events;
+    if (events == NULL) {
+        return;
+    }
+    uint8_t json_bytes[JSON_MAX], wire[EVENT_MAX], id[LOOM_UUID_SIZE];
+    pb_buf json;
+    pb_init(&json, json_bytes, sizeof json_bytes, sizeof json_bytes);
+    put_json(&json, entry, reason);
+    const loom_envelope_fields fields = {
+        .topic = {"system.agents", 13},
+        .type = {type, strlen(type)},
+        .sender = {"loom-broker", 11},
+        .content_type = {"application/json", 16},
+        .payload = {json.data, json.len},
+        .context = unsampled(),
+    };
+    size_t size;
+    if (!json.failed && envelope_encode_check(&fields, &size) == LOOM_OK && size <= sizeof wire) {
+        envelope_view view;
+        const char *reason_unused;
+        size = envelope_encode(wire, &fields, id);
+        if (envelope_scan(&view, (loom_bytes){wire, size}, NULL, &reason_unused) == LOOM_OK) {
+            (void)eventbus_publish(events, NULL, &view, wire, NULL);
+        }
+    }
+    pb_fini(&json);
+}

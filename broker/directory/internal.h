@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the directory is made of. Only directory*.c look inside. One thread at a time, so no field has a guard. */
+#ifndef LOOM_BROKER_DIRECTORY_INTERNAL_H
+#define LOOM_BROKER_DIRECTORY_INTERNAL_H
+
+#include "base/deadline_heap.h"
+#include "broker/directory/directory.h"
+
+enum { DIRECTORY_INSTANCE_SIZE = 16 };
+
+struct directory {
+    eventbus *events;          /* NULL: none are published */
+    directory_entry **entries; /* in order of agent, then of session; stats.agents of them */
+    uint32_t room;             /* of entries and of deadlines */
+    deadline_heap deadlines;   /* of entries that have a heartbeat */
+    uint64_t now_ms;
+    uint64_t last_session;
+    directory_stats stats;
+};
+
+struct directory_entry {
+    directory *directory;
+    deadline_node deadline;    /* not later than its next change of state */
+    directory_about about;     /* its bytes are in instance and text */
+    void (*expired)(void *user);
+    void *user;
+    uint64_t session;
+    uint64_t since_unix_ns;
+    uint64_t heard_ms;
+    directory_state state;
+    uint8_t instance[DIRECTORY_INSTANCE_SIZE];
+    char text[];
+};
+
+/* Tells who subscribed to system.agents. reason NULL: none. */
+void directory_publish(const directory_entry *entry, const char *type, const char *reason);
+
+#endif

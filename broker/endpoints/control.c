@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control socket: questions and answers as msgpack maps. A table of operations, and a table of the keys they know. */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/endpoints/control_internal.h"
+#include "envelope/msgpack_bytes.h"
+
+/* ---- packing ---- */
+
+static int append(void *user, const char *data, size_t len)
+{
+    control_buffer *b = user;
+    b->failed = b->failed || msgpack_sbuffer_write(&b->bytes, data, len) != 0;
+    return b->failed ? -1 : 0;
+}
+
+void control_buffer_init(control_buffer *b)
+{
+    b->failed = false;
+    msgpack_sbuffer_init(&b->bytes);
+    msgpack_packer_init(&b->pk, b, append);
+}
+
+void control_buffer_fini(control_buffer *b)
+{
+    msgpack_sbuffer_destroy(&b->bytes);
+}
+
+void control_pack_str(msgpack_packer *pk, loom_str text)
+{
+    msgpack_pack_str_with_body(pk, text.data != NULL ? text.data : "", text.len);
+}
+
+void control_pack_bin(msgpack_packer *pk, loom_bytes bytes)
+{
+    msgpack_pack_bin_with_body(pk, bytes.data != NULL ? (const void *)bytes.data : "", bytes.len);
+}
+
+void control_pack_key(msgpack_packer *pk, const char *key)
+{
+    control_pack_str(pk, (loom_str){key, strlen(key)});
+}
+
+void control_pack_text(msgpack_packer *pk, const char *key, loom_str text)
+{
+    control_pack_key(pk, key);
+    control_pack_str(pk, text);
+}
+
+void control_pack_uint(msgpack_packer *pk, const char *key, uint64_t value)
+{
+    control_pack_key(pk, key);
+    msgpack_pack_uint64(pk, value);
+}
+
+void control_pack_bool(msgpack_packer *pk, const char *key, bool value)
+{
+    control_pack_key(pk, key);
+    value ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
+}
+
+/* ---- lists ---- */
+
+void control_list_init(control_list *list, const control_request *q)
+{
+    uint64_t limit = q->limit > 0 ? q->limit : CONTROL_LIST_DEFAULT;
+    *list = (control_list){.limit = limit < CONTROL_LIST_MAX ? (uint32_t)limit : CONTROL_LIST_MAX};
+    control_buffer_init(&list->items);
+}
+
+bool control_list_room(control_list *list)
+{
+    bool room = list->count < list->limit && list->items.bytes.size < CONTROL_ANSWER_TARGET && !list->items.failed;
+    list->count += room;
+    list->more = list->more || !room;
+    return room;
+}
+
+void control_list_append(control_list *list, control_buffer *answer)
+{
+    msgpack_pack_array(&answer->pk, list->count);
+    append(answer, list->items.bytes.size > 0 ? list->items.bytes.data : "", list->items.bytes.size);
+    answer->failed = answer->failed || list->items.failed;
+    control_buffer_fini(&list->items);
+}
+
+loom_status control_list_answer(control_list *list, control_buffer *answer, const char *key)
+{
+    bool more = list->more;
+    msgpack_pack_map(&answer->pk, 3);
+    control_pack_uint(&answer->pk, "status", LOOM_OK);
+    control_pack_key(&answer->pk, key);
+    control_list_append(list, answer);
+    control_pack_bool(&answer->pk, "more", more);
+    return LOOM_OK;
+}
+
+/* ---- operations ---- */
+
+loom_status control_refuse(control_buffer *answer, loom_status st, const char *text)
+{
+    msgpack_pack_map(&answer->pk, 2);
+    control_pack_uint(&answer->pk, "status", (uint64_t)st);
+    control_pack_text(&answer->pk, "text", (loom_str){text, strlen(text)});
+    return LOOM_OK;
+}
+
+static loom_status control_ping(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+{
+    (void)q;
+    (void)to;
+    msgpack_pack_map(&answer->pk, 2);
+    control_pack_uint(&answer->pk, "status", LOOM_OK);
+    control_pack_text(&answer->pk, "software", (loom_str){s->software, strlen(s->software)});
+    return LOOM_OK;
+}
+
+static const struct {
+    const char *name;
+    control_op *run;
+} ops[] = {
+    {"ping", control_ping},
+    {"stats", control_stats},
+    {"agents", control_agents},
+    {"capabilities", control_capabilities},
+    {"topics", control_topics},
+    {"invoke", control_invoke},
+};
+
+/* ---- requests ---- */
+
+typedef enum key_kind { KEY_IS_STR, KEY_IS_UINT, KEY_IS_BOOL, KEY_IS_BYTES, KEY_IS_TEXTS } key_kind;
+
+static const struct control_key {
+    const char *name;
+    key_kind kind;
+    size_t offset;
+} keys[] = {
+    {"op", KEY_IS_STR, offsetof(control_request, op)},
+    {"agent", KEY_IS_STR, offsetof(control_request, agent)},
+    {"topic", KEY_IS_STR, offsetof(control_request, topic)},
+    {"capability", KEY_IS_STR, offsetof(control_request, capability)},
+    {"name", KEY_IS_STR, offsetof(control_request, name)},
+    {"prefix", KEY_IS_STR, offsetof(control_request, prefix)},
+    {"filter", KEY_IS_STR, offsetof(control_request, filter)},
+    {"after", KEY_IS_STR, offsetof(control_request, after)},
+    {"limit", KEY_IS_UINT, offsetof(control_request, limit)},
+    {"version", KEY_IS_STR, offsetof(control_request, version)},
+    {"content_type", KEY_IS_STR, offsetof(control_request, content_type)},
+    {"traceparent", KEY_IS_STR, offsetof(control_request, traceparent)},
+    {"tracestate", KEY_IS_STR, offsetof(control_request, tracestate)},
+    {"baggage", KEY_IS_STR, offsetof(control_request, baggage)},
+    {"payload", KEY_IS_BYTES, offsetof(control_request, payload)},
+    {"call_id", KEY_IS_BYTES, offsetof(control_request, call_id)},
+    {"headers", KEY_IS_TEXTS, offsetof(control_request, headers)},
+    {"deadline_ms", KEY_IS_UINT, offsetof(control_request, deadline_ms)},
+    {"idempotent", KEY_IS_BOOL, offsetof(control_request, idempotent)},
+};
+
+static bool read_bool(mp_reader *r, bool *out)
+{
+    enum { MP_FALSE = 0xc2, MP_TRUE = 0xc3 };
+    if (r->at == r->end || (*r->at != MP_FALSE && *r->at != MP_TRUE)) {
+        return false;
+    }
+    *out = *r->at++ == MP_TRUE;
+    return true;
+}
+
+/* bin, or str for those who type by hand. */
+static bool read_bytes(mp_reader *r, loom_bytes *out)
+{
+    mp_reader again = *r;
+    loom_str text;
+    if (mp_read_bin(r, out)) {
+        return true;
+    }
+    *r = again;
+    bool fine = mp_read_str(r, &text);
+    *out = fine ? (loom_bytes){(const uint8_t *)text.data, text.len} : (loom_bytes){NULL, 0};
+    return fine;
+}
+
+/* A map of strings, as it is. */
+static bool read_texts(mp_reader *r, loom_bytes *out)
+{
+    const uint8_t *at = r->at;
+    uint32_t pairs;
+    loom_str text;
+    bool fine = mp_read_map(r, &pairs);
+    for (uint64_t i = 0; fine && i < (uint64_t)pairs * 2; i++) {
+        fine = mp_read_str(r, &text);
+    }
+    *out = (loom_bytes){at, fine ? (size_t)(r->at - at) : 0};
+    return fine;
+}
+
+static bool read_value(mp_reader *r, const struct control_key *key, control_request *q)
+{
+    void *field = (char *)q + key->offset;
+    switch (key->kind) {
+    case KEY_IS_STR: return mp_read_str(r, field);
+    case KEY_IS_UINT: return mp_read_uint(r, field);
+    case KEY_IS_BOOL: return read_bool(r, field);
+    case KEY_IS_BYTES: return read_bytes(r, field);
+    case KEY_IS_TEXTS: return read_texts(r, field);
+    }
+    return false;
+}
+
+static bool is(loom_str text, const char *name)
+{
+    return text.len == strlen(name) && memcmp(text.data, name, text.len) == 0;
+}
+
+static const struct control_key *find_key(loom_str name)
+{
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (is(name, keys[i].name)) {
+            return &keys[i];
+        }
+    }
+    return NULL;
+}
+
+static loom_status read_request(loom_bytes body, control_request *q, char reason[FRAME_REASON_SIZE])
+{
+    mp_reader r = {body.data, body.data + body.len};
+    uint32_t pairs;
+    *q = (control_request){0};
+    snprintf(reason, FRAME_REASON_SIZE, "request is not a msgpack map with text keys");
+    if (!mp_read_map(&r, &pairs)) {
+        return LOOM_EMALFORMED;
+    }
+    for (uint32_t i = 0; i < pairs; i++) {
+        loom_str name;
+        if (!mp_read_str(&r, &name)) {
+            return LOOM_EMALFORMED;
+        }
+        const struct control_key *key = find_key(name);
+        if (key == NULL ? !mp_skip(&r, LOOM_DEPTH_MAX) : !read_value(&r, key, q)) {
+            const char *which = key != NULL ? key->name : "an unknown key";
+            snprintf(reason, FRAME_REASON_SIZE, "the value of %s is not of its kind", which);
+            return LOOM_EMALFORMED;
+        }
+    }
+    return r.at == r.end ? LOOM_OK : LOOM_EMALFORMED;
+}
+
+loom_status control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer)
+{
+    char reason[FRAME_REASON_SIZE];
+    control_request q;
+    s->stats.control_requests++;
+    loom_status st = read_request(body, &q, reason);
+    if (st != LOOM_OK) {
+        return control_refuse(answer, st, reason);
+    }
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        if (is(q.op, ops[i].name)) {
+            return ops[i].run(s, &q, to, answer);
+        }
+    }
+    return control_refuse(answer, LOOM_ENOTFOUND, q.op.len == 0 ? "op is missing" : "op is not known");
+}
+
+void control_reply(bus_server *s, const sp_reply_to *to, control_buffer *answer)
+{
+    static const uint8_t no_memory[] = {0x81, 0xa6, 's', 't', 'a', 't', 'u', 's', LOOM_ENOMEM};
+    loom_bytes body = {(const uint8_t *)answer->bytes.data, answer->bytes.size};
+    loom_status st = answer->failed ? LOOM_ENOMEM : sp_server_reply(s->control.server, to, body);
+    if (st == LOOM_ENOMEM) { /* whoever has gone needs no answer */
+        (void)!sp_server_reply(s->control.server, to, (loom_bytes){no_memory, sizeof no_memory});
+    }
+}
+
+static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, const sp_reply_to *reply_to)
+{
+    bus_server *s = user;
+    control_buffer answer;
+    (void)peer;
+    bus_set_time(s);
+    control_buffer_init(&answer);
+    if (control_run(s, (loom_bytes){data, len}, reply_to, &answer) != LOOM_EBUSY) {
+        control_reply(s, reply_to, &answer);
+    }
+    control_buffer_fini(&answer);
+}
+
+static void on_closed(void *user, sp_peer *peer, loom_status status, const char *why)
+{
+    bus_server *s = user;
+    (void)status;
+    (void)why;
+    bus_set_time(s);
+    control_invoke_forget(s, peer);
+}
+
+/* ---- life ---- */
+
+loom_status control_bus_open(bus_server *s)
+{
+    static const sp_handlers handlers = {.message = on_message, .closed = on_closed};
+    sp_options options = {.protocol = SP_REP, .handlers = &handlers, .message_max = FRAME_MAX};
+    return bus_listen(s, &s->control.server, s->options.control, options);
+}
+
+void control_bus_close(bus_server *s)
+{
+    control_invoke_close(s);
+    bus_unlisten(s, &s->control.server);
+}

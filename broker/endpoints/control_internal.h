@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A question to the control socket and its answer, for the files of the operations. */
+#ifndef LOOM_BROKER_ENDPOINTS_CONTROL_INTERNAL_H
+#define LOOM_BROKER_ENDPOINTS_CONTROL_INTERNAL_H
+
+#include <msgpack.h>
+
+#include "broker/endpoints/internal.h"
+
+enum {
+    CONTROL_ANSWER_TARGET = 512 * 1024, /* bytes: a list ends when it is longer; nng's sockets take 1 MiB by default */
+    CONTROL_LIST_MAX = 1000,            /* items of a list */
+    CONTROL_LIST_DEFAULT = 100,
+    CONTROL_HEADERS_MAX = 128           /* of an invocation */
+};
+
+/* Every key that some operation knows; those that were not given are empty. */
+typedef struct control_request {
+    loom_str op;
+    loom_str agent, topic, capability, name, prefix, filter, after; /* which ones */
+    uint64_t limit;                                                /* how many at most */
+    loom_str version, content_type, traceparent, tracestate, baggage; /* of an invocation, as are those below */
+    loom_bytes payload, call_id, headers;                          /* headers: a checked msgpack map */
+    uint64_t deadline_ms;
+    bool idempotent;
+} control_request;
+
+/* Bytes with a packer; a failure is remembered, so that packers need not look. */
+typedef struct control_buffer {
+    msgpack_packer pk;
+    msgpack_sbuffer bytes;
+    bool failed;
+} control_buffer;
+
+void control_buffer_init(control_buffer *b);
+void control_buffer_fini(control_buffer *b);
+
+/* Each packs one map; or, LOOM_EBUSY from invoke only: the answer comes later. Otherwise what is wrong is answered. */
+typedef loom_status control_op(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer);
+control_op control_stats, control_agents, control_capabilities, control_topics, control_invoke;
+
+/* Reads one question and runs its operation, as above. */
+LOOM_MUST_CHECK loom_status control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer);
+/* {"status": …, "text": …} */
+loom_status control_refuse(control_buffer *answer, loom_status st, const char *text);
+void control_reply(bus_server *s, const sp_reply_to *to, control_buffer *answer);
+
+void control_pack_str(msgpack_packer *pk, loom_str text);
+void control_pack_bin(msgpack_packer *pk, loom_bytes bytes);
+void control_pack_key(msgpack_packer *pk, const char *key);
+void control_pack_text(msgpack_packer *pk, const char *key, loom_str text);
+void control_pack_uint(msgpack_packer *pk, const char *key, uint64_t value);
+void control_pack_bool(msgpack_packer *pk, const char *key, bool value);
+
+/* A list in the making: items go to its buffer one by one. */
+typedef struct control_list {
+    control_buffer items;
+    uint32_t count, limit;
+    bool more; /* there are some that had no place */
+} control_list;
+void control_list_init(control_list *list, const control_request *q);
+/* Whether another item may be packed. */
+bool control_list_room(control_list *list);
+/* The array, and frees the list. */
+void control_list_append(control_list *list, control_buffer *answer);
+/* {"status": 0, key: […], "more": …}, and frees the list. */
+loom_status control_list_answer(control_list *list, control_buffer *answer, const char *key);
+/* The topics table of stats and of the operation "topics": those published to most. filter may be empty. */
+void control_pack_topics(control_list *list, const eventbus *events, loom_str filter);
+
+/* One who asked has gone: what it waits for is cancelled. */
+void control_invoke_forget(bus_server *s, const sp_peer *peer);
+void control_invoke_close(bus_server *s);
+
+#endif

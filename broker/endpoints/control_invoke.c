@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control operation "invoke": calls a capability for a program that has nothing but a REQ socket.
+ *
+ * All invocations go through one port, of the agent "control". The answer is sent when the outcome is there; when the one
+ * who asked goes away before, its call is cancelled. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/endpoints/control_internal.h"
+#include "envelope/id.h"
+#include "envelope/msgpack_bytes.h"
+#include "trace/messaging/call_span.h"
+
+typedef struct invocation {
+    struct invocation *next;
+    sp_reply_to to;
+    const uint8_t *wire; /* while the call is being made: its hop context is that of action.dispatch */
+    uint8_t trace_id[LOOM_TRACE_ID_SIZE];
+    size_t id_len;
+    uint8_t id[FRAME_CALL_ID_MAX];
+} invocation;
+
+static loom_bytes id_of(const invocation *i)
+{
+    return (loom_bytes){i->id, i->id_len};
+}
+
+static bool same_id(const invocation *i, loom_bytes id)
+{
+    return i->id_len == id.len && memcmp(i->id, id.data, id.len) == 0;
+}
+
+static invocation *take(control_bus *c, invocation **at)
+{
+    invocation *i = *at;
+    *at = i->next;
+    if (c->end == &i->next) {
+        c->end = at;
+    }
+    return i;
+}
+
+/* ---- outcomes ---- */
+
+static void keep_trace_id(invocation *i)
+{
+    if (i->wire != NULL) {
+        loom_trace_context ctx;
+        hop_read(i->wire, &ctx);
+        memcpy(i->trace_id, ctx.trace_id, sizeof i->trace_id);
+    }
+}
+
+static void answer_outcome(bus_server *s, const invocation *i, const frame_result *f)
+{
+    char trace_id[LOOM_TRACE_ID_HEX_SIZE];
+    const char *name = call_outcome_name(f->outcome < ACTION_OUTCOMES ? f->outcome : FRAME_CALL_ERROR);
+    control_buffer answer;
+    control_buffer_init(&answer);
+    msgpack_packer *pk = &answer.pk;
+    loom_trace_id_to_hex(trace_id, i->trace_id);
+    msgpack_pack_map(pk, 8);
+    control_pack_uint(pk, "status", LOOM_OK);
+    control_pack_uint(pk, "outcome", f->outcome);
+    control_pack_text(pk, "outcome_name", (loom_str){name, strlen(name)});
+    control_pack_text(pk, "code", f->code);
+    control_pack_text(pk, "text", f->text);
+    control_pack_key(pk, "payload");
+    control_pack_bin(pk, f->payload);
+    control_pack_key(pk, "call_id");
+    control_pack_bin(pk, id_of(i));
+    control_pack_text(pk, "trace_id", (loom_str){trace_id, sizeof trace_id - 1});
+    control_reply(s, &i->to, &answer);
+    control_buffer_fini(&answer);
+}
+
+static void on_frame(void *user, const frame *f)
+{
+    bus_server *s = user;
+    if (f->type != FRAME_RESULT) {
+        return; /* progress: there is no way for it */
+    }
+    for (invocation **at = &s->control.first; *at != NULL; at = &(*at)->next) {
+        if (same_id(*at, f->u.result.call_id)) {
+            invocation *i = take(&s->control, at);
+            keep_trace_id(i);
+            answer_outcome(s, i, &f->u.result);
+            free(i);
+            return;
+        }
+    }
+}
+
+static void on_deliver(void *user, uint64_t subscription, const envelope_view *view)
+{
+    (void)user;
+    (void)subscription;
+    (void)view;
+}
+
+static void on_call(void *user, const frame_call *f, const envelope_view *view)
+{
+    (void)user;
+    (void)f;
+    (void)view;
+}
+
+static loom_status open_port(bus_server *s)
+{
+    static const port_handlers handlers = {.deliver = on_deliver, .call = on_call, .frame = on_frame};
+    static const char id[] = "control", bridge[] = "broker";
+    directory_about about = {.agent = {id, sizeof id - 1}, .bridge = {bridge, sizeof bridge - 1},
+                             .software = {s->software, strlen(s->software)}};
+    return s->control.port != NULL ? LOOM_OK : port_open(&s->cores, &s->control.port, &about, &handlers, s);
+}
+
+/* ---- invoking ---- */
+
+/* The map was checked when the request was read. False: too many. */
+static bool read_headers(loom_bytes map, loom_header headers[CONTROL_HEADERS_MAX], size_t *count)
+{
+    *count = 0;
+    if (map.len == 0) {
+        return true;
+    }
+    mp_reader r = {map.data, map.data + map.len};
+    uint32_t pairs;
+    if (!mp_read_map(&r, &pairs) || pairs > CONTROL_HEADERS_MAX) {
+        return false;
+    }
+    while (*count < pairs) {
+        loom_header *h = &headers[(*count)++];
+        if (!mp_read_str(&r, &h->key) || !mp_read_str(&r, &h->value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* NULL: *st and *text say why not. */
+static loom_envelope *make_envelope(const bus_server *s, const control_request *q, loom_status *st, const char **text)
+{
+    loom_header headers[CONTROL_HEADERS_MAX];
+    loom_trace_context ctx;
+    loom_envelope *env = NULL;
+    loom_envelope_fields fields = {
+        .topic = q->capability,
+        .payload = q->payload,
+        .sender = {"control", sizeof "control" - 1},
+        .content_type = q->content_type,
+        .tracestate = q->tracestate,
+        .baggage = q->baggage,
+        .headers = headers,
+        .ttl = s->options.ttl,
+    };
+    uint32_t payload_max = s->options.payload_max != 0 ? s->options.payload_max : LOOM_PAYLOAD_MAX;
+    *st = LOOM_ETOOBIG;
+    *text = "payload is over its limit";
+    if (q->payload.len > payload_max) {
+        return NULL;
+    }
+    *text = "too many headers";
+    if (!read_headers(q->headers, headers, &fields.header_count)) {
+        return NULL;
+    }
+    if (loom_traceparent_parse(&ctx, q->traceparent) == LOOM_OK) { /* an invalid one counts as absent */
+        loom_envelope_inject(&fields, &ctx);
+    }
+    *st = loom_envelope_create(&env, &fields);
+    *text = *st == LOOM_ETOOBIG ? "a field is over its limit" : loom_status_text(*st);
+    return env;
+}
+
+/* A REQ socket asks again when it has waited for a minute, not knowing that its question is being worked on. */
+static bool waits_already(const control_bus *c, const sp_reply_to *to)
+{
+    for (const invocation *i = c->first; i != NULL; i = i->next) {
+        if (i->to.peer_number == to->peer_number && i->to.backtrace_len == to->backtrace_len &&
+            memcmp(i->to.backtrace, to->backtrace, to->backtrace_len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static invocation *remember(bus_server *s, const control_request *q, const sp_reply_to *to)
+{
+    invocation *i = calloc(1, sizeof *i);
+    if (i == NULL) {
+        return NULL;
+    }
+    i->to = *to;
+    if (q->call_id.len > 0) {
+        memcpy(i->id, q->call_id.data, i->id_len = q->call_id.len);
+    } else {
+        loom_uuid7_generate(i->id);
+        i->id_len = LOOM_UUID_SIZE;
+    }
+    *s->control.end = i;
+    s->control.end = &i->next;
+    return i;
+}
+
+loom_status control_invoke(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+{
+    loom_status st;
+    const char *text;
+    if (q->call_id.len > FRAME_CALL_ID_MAX) {
+        return control_refuse(answer, LOOM_ETOOBIG, "call_id is over its limit");
+    }
+    if (q->capability.len == 0) {
+        return control_refuse(answer, LOOM_EINVAL, "capability is missing");
+    }
+    if (waits_already(&s->control, to)) {
+        return LOOM_EBUSY;
+    }
+    if ((st = open_port(s)) != LOOM_OK) {
+        return control_refuse(answer, st, loom_status_text(st));
+    }
+    loom_envelope *env = make_envelope(s, q, &st, &text);
+    if (env == NULL) {
+        return control_refuse(answer, st, text);
+    }
+    invocation *i = remember(s, q, to);
+    if (i == NULL) {
+        loom_envelope_unref(env);
+        return control_refuse(answer, LOOM_ENOMEM, loom_status_text(LOOM_ENOMEM));
+    }
+    const envelope_view *view = envelope_as_view(env);
+    uint8_t *wire = (uint8_t *)(uintptr_t)view->data; /* nobody else has a reference */
+    uint8_t id[FRAME_CALL_ID_MAX];
+    frame_call call = {
+        .call_id = {id, i->id_len},
+        .capability = q->capability,
+        .version = q->version,
+        .deadline_ms = q->deadline_ms,
+        .flags = q->idempotent ? FRAME_CALL_IDEMPOTENT : 0,
+    };
+    memcpy(id, i->id, i->id_len);
+    i->wire = wire;
+    port_call(s->control.port, &call, view, wire); /* i may be gone after it: the outcome came at once */
+    for (invocation *p = s->control.first; p != NULL; p = p->next) {
+        if (p->wire == wire) {
+            keep_trace_id(p);
+            p->wire = NULL;
+        }
+    }
+    loom_envelope_unref(env);
+    return LOOM_EBUSY;
+}
+
+/* ---- cancelling ---- */
+
+static bool is_waited_for(const control_bus *c, loom_bytes id)
+{
+    for (const invocation *i = c->first; i != NULL; i = i->next) {
+        if (same_id(i, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void control_invoke_forget(bus_server *s, const sp_peer *peer)
+{
+    static const char reason[] = "the one who asked has gone";
+    for (invocation **at = &s->control.first; *at != NULL;) {
+        if ((*at)->to.peer != peer) {
+            at = &(*at)->next;
+            continue;
+        }
+        invocation *i = take(&s->control, at);
+        /* under the same id somebody else may wait for the same call; nobody hears the outcome of this one */
+        if (!is_waited_for(&s->control, id_of(i))) {
+            frame cancel = {.type = FRAME_CANCEL, .u.cancel = {id_of(i), {reason, sizeof reason - 1}}};
+            (void)!port_frame(s->control.port, &cancel);
+        }
+        free(i);
+    }
+}
+
+void control_invoke_close(bus_server *s)
+{
+    port_close(s->control.port, LOOM_OK);
+    s->control.port = NULL;
+    static const char code[] = "cancelled", text[] = "the broker ends";
+    const frame_result over = {.outcome = FRAME_CALL_CANCELLED, .code = {code, sizeof code - 1}, .text = {text, sizeof text - 1}};
+    while (s->control.first != NULL) {
+        invocation *i = take(&s->control, &s->control.first);
+        answer_outcome(s, i, &over);
+        free(i);
+    }
+}

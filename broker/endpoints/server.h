@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The broker's sockets (WIRE.md, "The bus"), on the loop that runs its cores. They speak nng's protocols:
+ *   bus_pull      PULL  bare envelopes from any nng program
+ *   bus_pub       PUB   every publish, for any nng program: topic, NUL, number, envelopes
+ *   bus_bridge    PAIR  one connection for each bridge in a process of its own
+ *   control       REP   questions as msgpack maps: ping, stats, agents, capabilities, topics, invoke
+ *
+ * The server tells the cores the time before its rounds. Expiry (broker_expire) stays with the caller.
+ * Threads: the loop's. */
+#ifndef LOOM_BROKER_ENDPOINTS_SERVER_H
+#define LOOM_BROKER_ENDPOINTS_SERVER_H
+
+#include <uv.h>
+
+#include "broker/port/port.h"
+
+typedef struct bus_server bus_server;
+
+typedef struct bus_server_options {
+    const char *bus_pull, *bus_pub, *bus_bridge, *control; /* URLs; NULL or "": not opened */
+    const char *software;      /* such as "loom-broker/0.1.0"; NULL: none */
+    uint32_t ping_ms;          /* silence before a bridge is asked for a sign of life; 0: 2000 */
+    uint32_t silence_ms;       /* silence that ends its connection; 0: 10000 */
+    uint32_t max_bridges;      /* 0: 64 */
+    uint32_t max_sessions;     /* of one bridge; 0: 65536 */
+    uint32_t payload_max;      /* bytes of an open publish, or of an invocation by control; 0: LOOM_PAYLOAD_MAX */
+    size_t bridge_hold_bytes;  /* unsent to a bridge: its agents' new credit waits until half is gone; 0: 16 MiB */
+    size_t bridge_end_bytes;   /* unsent to a bridge that does not read: its connection ends; 0: 256 MiB */
+    uint8_t ttl;               /* of an open publish that brings none; 0: LOOM_TTL_DEFAULT */
+    uint32_t ipc_mode;         /* permissions of ipc sockets; 0: 0600 */
+    void (*log)(void *user, int level, const char *text); /* levels as in log_level; NULL: no log */
+    void *user;
+} bus_server_options;
+
+/* cores are copied; what they point to must outlive the server. LOOM_EINVAL: a URL is not valid.  LOOM_EBUSY: an address is
+ * in use.  LOOM_EDENIED, LOOM_EIO, LOOM_ENOMEM.  Each is logged with the URL. */
+LOOM_MUST_CHECK loom_status bus_server_open(bus_server **out, uv_loop_t *loop, const broker_cores *cores,
+                                            const bus_server_options *options);
+/* Flushes, closes the sockets and leaves the cores at once; frees itself and calls closed (may be NULL) from the loop. */
+void bus_server_close(bus_server *s, void (*closed)(void *user), void *user);
+
+typedef enum bus_server_url {
+    BUS_SERVER_PULL,
+    BUS_SERVER_PUB,
+    BUS_SERVER_BRIDGE,
+    BUS_SERVER_CONTROL,
+    BUS_SERVER_URLS
+} bus_server_url;
+/* As it is really listened on (a tcp port 0 filled in); "" when it is off. Valid until close. */
+const char *bus_server_url_of(const bus_server *s, bus_server_url which);
+
+typedef struct bus_server_stats {
+    uint64_t open_received, open_malformed, open_denied; /* envelopes in, messages refused, envelopes for system. topics */
+    uint64_t open_sent, open_dropped;                    /* messages out; copies that a peer had no room for */
+    uint64_t open_lost_memory;
+    uint64_t bridge_received, bridge_sent;               /* messages */
+    uint64_t bridge_malformed;                           /* connections ended for what they said */
+    uint64_t unconfirmed;                                /* deliveries that may have been lost with a bridge */
+    uint64_t held;                                       /* times credit was held back because a bridge did not keep up */
+    uint64_t lost_memory;                                /* bridges given up for want of memory */
+    uint64_t control_requests;
+    uint64_t attachments, bridges_lost;                  /* connections that greeted, and that ended */
+    uint32_t bridges, sessions, open_peers;              /* now */
+    bool open_waiting;                                   /* now: the open PULL is not read, a queue is full */
+} bus_server_stats;
+bus_server_stats bus_server_get_stats(const bus_server *s);
+
+#endif

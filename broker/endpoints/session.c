@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A session of a bridge in another process, as a port of the broker: its frames are handed to the port, and what the port
+ * has to say is written straight into the outgoing bytes of the bridge. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/endpoints/internal.h"
+
+/* ---- down ---- */
+
+static void deliver(void *user, uint64_t subscription, const envelope_view *view)
+{
+    const bus_session *session = user;
+    bus_bridge *b = session->bridge;
+    loom_status st = bus_put_delivery(bus_bridge_out(b), session->number, subscription, view);
+    b->delivered += st == LOOM_OK;
+    bus_bridge_wrote(b, st);
+}
+
+static void on_pressure(void *user, bool on)
+{
+    const bus_session *session = user;
+    frame_writer *w = bus_bridge_writer(session->bridge, session->number);
+    if (w != NULL) {
+        bus_bridge_wrote(session->bridge, bus_put_pressure(w, on));
+    }
+}
+
+static void on_call(void *user, const frame_call *f, const envelope_view *view)
+{
+    const bus_session *session = user;
+    frame_writer *w = bus_bridge_writer(session->bridge, session->number);
+    frame_call whole = *f;
+    whole.envelope = (loom_bytes){view->data, view->len};
+    if (w != NULL) {
+        bus_bridge_wrote(session->bridge, frame_put_call(w, &whole));
+    }
+}
+
+static void say(bus_bridge *b, uint64_t number, const frame *f)
+{
+    frame_writer *w = bus_bridge_writer(b, number);
+    if (w != NULL) {
+        bus_bridge_wrote(b, bus_put_frame(w, f));
+    }
+}
+
+static void on_port_frame(void *user, const frame *f)
+{
+    const bus_session *session = user;
+    say(session->bridge, session->number, f);
+}
+
+static loom_str str(const char *text)
+{
+    return (loom_str){text, strlen(text)};
+}
+
+static void say_outcome(bus_bridge *b, uint64_t number, frame_type type, uint64_t request, loom_status st, const char *text)
+{
+    say(b, number, &(frame){.type = type, .u.outcome = {.request = request, .status = (uint64_t)st, .text = str(text)}});
+}
+
+/* ---- life ---- */
+
+/* Its bridge has not ended it although its agent was silent for long. */
+static void on_expired(void *user)
+{
+    bus_session *session = user;
+    bus_bridge *b = session->bridge;
+    say_outcome(b, session->number, FRAME_ERROR, 0, LOOM_EEXPIRED, "the agent was silent for long");
+    number_table_remove(&b->sessions, session->number);
+    bus_session_close(session, LOOM_EEXPIRED);
+}
+
+static loom_status open_session(bus_bridge *b, uint64_t number, const bus_attach *f)
+{
+    static const port_handlers handlers = {deliver, on_pressure, on_call, on_port_frame, on_expired};
+    if (b->sessions.count >= b->server->options.max_sessions) {
+        return LOOM_EFULL;
+    }
+    bus_session *session = calloc(1, sizeof *session);
+    if (session == NULL) {
+        return LOOM_ENOMEM;
+    }
+    *session = (bus_session){.bridge = b, .number = number};
+    loom_status st = number_table_add(&b->sessions, number, session);
+    if (st != LOOM_OK) {
+        goto free_session;
+    }
+    directory_about about = {
+        .agent = f->agent,
+        .bridge = {b->id, b->id_len},
+        .software = f->software,
+        .peer = f->peer,
+        .instance = f->instance,
+        .heartbeat_ms = f->heartbeat_ms < UINT32_MAX ? (uint32_t)f->heartbeat_ms : UINT32_MAX,
+    };
+    if ((st = port_open(&b->server->cores, &session->port, &about, &handlers, session)) != LOOM_OK) {
+        goto remove_session;
+    }
+    return LOOM_OK;
+
+remove_session:
+    number_table_remove(&b->sessions, number);
+free_session:
+    free(session);
+    return st;
+}
+
+void bus_session_close(bus_session *session, loom_status why)
+{
+    port_close(session->port, why);
+    free(session);
+}
+
+/* ---- up ---- */
+
+/* Takes one envelope that a bridge has scanned already, so that anything wrong with it is the bridge's fault. */
+static loom_status check(const envelope_view *view, const char *what, loom_status st, const char *text,
+                         char reason[FRAME_REASON_SIZE])
+{
+    if (st == LOOM_OK && !view->hop_in_place) {
+        st = LOOM_EMALFORMED;
+        text = "hop context of an envelope is not in its place";
+    }
+    if (st != LOOM_OK && st != LOOM_ENOTFOUND) {
+        snprintf(reason, FRAME_REASON_SIZE, "%s frame: %s", what, text);
+    }
+    return st;
+}
+
+/* The bytes are those of the read buffer, which is this thread's alone. */
+static uint8_t *own(const envelope_view *view)
+{
+    return (uint8_t *)(uintptr_t)view->data;
+}
+
+static loom_status publish(bus_bridge *b, bus_session *session, uint64_t number, frame_batch *batch,
+                           char reason[FRAME_REASON_SIZE])
+{
+    envelope_view view;
+    const char *text = "";
+    loom_status st;
+    while ((st = bus_publish_next(batch, &view, &text)) == LOOM_OK) {
+        if ((st = check(&view, "publish", st, text, reason)) != LOOM_OK) {
+            return st;
+        }
+        b->taken++;
+        if (session != NULL) {
+            port_publish(session->port, &view, own(&view));
+        } else {
+            say(b, number, &(frame){.type = FRAME_NOTICE, .u.outcome = {
+                .status = LOOM_ENOTFOUND, .text = str("the broker does not know this session"),
+                .message_id = envelope_view_bytes(&view, ENV_ID)}});
+        }
+    }
+    return st == LOOM_ENOTFOUND ? LOOM_OK : check(&view, "publish", st, text, reason);
+}
+
+static loom_status call(bus_bridge *b, bus_session *session, uint64_t number, const frame_call *f,
+                        char reason[FRAME_REASON_SIZE])
+{
+    envelope_view view;
+    const char *text = "bytes after its envelope";
+    loom_status st = envelope_scan(&view, f->envelope, NULL, &text);
+    if (st == LOOM_OK && view.len != f->envelope.len) {
+        st = LOOM_EMALFORMED;
+    }
+    if ((st = check(&view, "call", st, text, reason)) != LOOM_OK) {
+        return st;
+    }
+    if (session != NULL) {
+        port_call(session->port, f, &view, own(&view));
+    } else {
+        say(b, number, &(frame){.type = FRAME_RESULT, .u.result = {
+            .call_id = f->call_id, .outcome = FRAME_CALL_ERROR, .code = str("unknown_session"),
+            .text = str("the broker does not know this session")}});
+    }
+    return LOOM_OK;
+}
+
+static void grant(bus_session *session, uint64_t messages, uint64_t bytes)
+{
+    session->messages = messages;
+    session->bytes = bytes;
+    if (!session->bridge->held) {
+        port_grant(session->port, messages, bytes);
+    }
+}
+
+static loom_status other_frame(bus_bridge *b, bus_session *session, uint64_t number, const bus_frame *f,
+                               char reason[FRAME_REASON_SIZE])
+{
+    static const char text[] = "the broker does not know this session";
+    loom_status st = f->type < BUS_FRAME_SESSION ? LOOM_OK : LOOM_EPROTO;
+    if (st == LOOM_OK && session != NULL) {
+        st = port_frame(session->port, &f->link);
+    } else if (f->type == FRAME_SUBSCRIBE) {
+        say_outcome(b, number, FRAME_ACK, f->link.u.subscribe.request, LOOM_ENOTFOUND, text);
+    } else if (f->type == FRAME_UNSUBSCRIBE) {
+        say_outcome(b, number, FRAME_ACK, f->link.u.unsubscribe.request, LOOM_ENOTFOUND, text);
+    } else if (f->type == FRAME_PROVIDE) {
+        say_outcome(b, number, FRAME_ACK, f->link.u.provide.request, LOOM_ENOTFOUND, text);
+    }
+    if (st != LOOM_OK) {
+        snprintf(reason, FRAME_REASON_SIZE, "frame of type %u does not go this way", f->type);
+    }
+    return st;
+}
+
+loom_status bus_session_frame(bus_bridge *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE])
+{
+    bus_session *session = number_table_get(&b->sessions, number);
+    loom_status st;
+    switch (f->type) {
+    case BUS_FRAME_ATTACH:
+        if (number == 0 || session != NULL) {
+            snprintf(reason, FRAME_REASON_SIZE, "a session begins twice, or has no number");
+            return LOOM_EPROTO;
+        }
+        st = open_session(b, number, &f->attach);
+        if (st != LOOM_OK) {
+            say_outcome(b, number, FRAME_ERROR, 0, st, loom_status_text(st));
+        }
+        return LOOM_OK;
+    case FRAME_BYE:
+        if (session != NULL) {
+            uint64_t why = f->link.u.outcome.status;
+            number_table_remove(&b->sessions, number);
+            bus_session_close(session, why <= INT32_MAX ? (loom_status)why : LOOM_OK);
+        }
+        return LOOM_OK;
+    case FRAME_PUBLISH: return publish(b, session, number, &f->link.u.batch, reason);
+    case FRAME_CALL: return call(b, session, number, &f->link.u.call, reason);
+    case FRAME_CREDIT:
+        if (session != NULL) {
+            grant(session, f->link.u.credit.messages, f->link.u.credit.bytes);
+        }
+        return LOOM_OK;
+    default: return other_frame(b, session, number, f, reason);
+    }
+}

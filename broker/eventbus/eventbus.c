@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/eventbus/internal.h"
+
+#include <stdlib.h>
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value != 0 ? value : fallback;
+}
+
+static uint32_t four_times(uint32_t value)
+{
+    return value > UINT32_MAX / 4 ? UINT32_MAX : value * 4;
+}
+
+static void set_limits(eventbus *bus, const eventbus_options *options)
+{
+    const queue_limits base = {
+        .messages = or_default(options->queue_messages, 8192),
+        .bytes = or_default(options->queue_bytes, 8u << 20),
+        .deadline_ms = or_default(options->batched_deadline_ms, 1000),
+    };
+    bus->limits[LOOM_QOS_BATCHED] = base;
+    bus->limits[LOOM_QOS_REALTIME] = base;
+    bus->limits[LOOM_QOS_BACKGROUND] = (queue_limits){
+        .messages = four_times(base.messages),
+        .bytes = four_times(base.bytes),
+        .deadline_ms = base.deadline_ms,
+    };
+    bus->total_queue_bytes = options->total_queue_bytes != 0 ? options->total_queue_bytes : UINT64_C(512) << 20;
+    bus->max_subscriptions = or_default(options->max_subscriptions, 1000000);
+}
+
+loom_status eventbus_create(eventbus **out, const eventbus_options *options)
+{
+    *out = NULL;
+    eventbus *bus = calloc(1, sizeof *bus);
+    if (bus == NULL) {
+        return LOOM_ENOMEM;
+    }
+    const loom_status st = topic_trie_create(&bus->trie); /* initialises libsodium, too */
+    if (st != LOOM_OK) {
+        free(bus);
+        return st;
+    }
+    static const eventbus_options defaults;
+    if (options == NULL) {
+        options = &defaults;
+    }
+    bus->generation = topic_trie_generation(bus->trie);
+    bus->tracer = options->tracer;
+    set_limits(bus, options);
+    topic_table_init(&bus->topics, or_default(options->max_topics, 65536));
+    hash_index_init(&bus->by_id);
+    hash_index_init(&bus->presses);
+    crypto_shorthash_keygen(bus->key);
+    *out = bus;
+    return LOOM_OK;
+}
+
+void eventbus_destroy(eventbus *bus)
+{
+    if (bus == NULL) {
+        return;
+    }
+    assert(bus->stats.publishers == 0 && bus->stats.subscribers == 0);
+    topic_trie_destroy(bus->trie);
+    topic_table_fini(&bus->topics);
+    hash_index_fini(&bus->by_id);
+    hash_index_fini(&bus->presses);
+    deadline_heap_fini(&bus->deadlines);
+    block_pool_fini(&bus->pool);
+    free(bus->matches);
+    free(bus);
+}
+
+void eventbus_set_time(eventbus *bus, uint64_t now_ms)
+{
+    bus->now_ms = now_ms;
+}

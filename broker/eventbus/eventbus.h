@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The EventBus: publish/subscribe in process, without I/O, threads, locks or clocks of its own.
+ *
+ * A publisher publishes envelopes; a subscriber holds subscriptions and a credit. With credit, a message goes straight
+ * to the subscriber's sink; without, it waits in the queue of its subscription, under the subscription's QoS.
+ * Invariant: a subscriber with credit left has only empty queues.
+ * Conservation: matched = delivered + queued + dropped, where a message whose ttl was used up matches nothing and is not
+ * in it.
+ *
+ * Threads: one at a time. Callbacks run inside publish, grant, expire, unsubscribe or close, and must not call back,
+ * but for grant.
+ *
+ * Spans, of sampled messages only:
+ *   eventbus.publish  INTERNAL, child of the envelope's hop context, and the new hop context. It ends after the sinks
+ *                     have run. messaging.system=loom, messaging.operation.type=send, messaging.operation.name=publish,
+ *                     messaging.destination.name, messaging.message.id, messaging.message.conversation_id (correlation id),
+ *                     messaging.message.body.size (payload, bytes); topic, event_id, thread_id, correlation_id, agent_id
+ *                     (sender); loom.matched, loom.delivered, loom.dropped (eventbus_result). When this message is lost
+ *                     to somebody: an event loom.drop each (loom.drop.reason; loom.drop.filter and loom.drop.subscriber
+ *                     unless it was the ttl), error.type and status ERROR.
+ *   eventbus.drop     INTERNAL, child of the message's own eventbus.publish, for the loss of a message that was queued:
+ *                     the same attributes of the message with messaging.operation.name=drop and no type, the event, and
+ *                     status ERROR. */
+#ifndef LOOM_BROKER_EVENTBUS_EVENTBUS_H
+#define LOOM_BROKER_EVENTBUS_EVENTBUS_H
+
+#include <loom/qos.h>
+#include <loom/trace.h>
+
+#include "envelope/view.h"
+
+#define EVENTBUS_TYPES_MAX 256u     /* event types in one subscription */
+#define EVENTBUS_MESSAGE_UPKEEP 192u /* bytes that a queued message costs besides its own */
+
+typedef struct eventbus eventbus;
+typedef struct eventbus_publisher eventbus_publisher;
+typedef struct eventbus_subscriber eventbus_subscriber;
+
+typedef enum eventbus_drop {
+    EVENTBUS_DROP_TTL,        /* hops used up */
+    EVENTBUS_DROP_OLDEST,     /* realtime: the queue was full, its oldest message went */
+    EVENTBUS_DROP_DEADLINE,   /* batched, background: still full when the deadline had passed */
+    EVENTBUS_DROP_MEMORY,     /* the bus's own bound on queued bytes, or no memory */
+    EVENTBUS_DROP_GONE,       /* queued for a subscription that ended */
+    EVENTBUS_DROP_REASONS
+} eventbus_drop;
+const char *eventbus_drop_name(eventbus_drop reason); /* "ttl_expired", "queue_full_oldest", … for metrics and spans */
+
+typedef struct eventbus_options {
+    loom_tracer *tracer;           /* for eventbus.publish; NULL: no spans */
+    uint32_t queue_messages;       /* default of a batched or realtime subscription; 0: 8192. background: four times it */
+    uint32_t queue_bytes;          /* the same in bytes; 0: 8 MiB. A realtime queue holds one message whatever its length */
+    uint32_t batched_deadline_ms;  /* how long a full queue pushes back; 0: 1000 */
+    uint64_t total_queue_bytes;    /* of all queues together, EVENTBUS_MESSAGE_UPKEEP for each message included; up to 8 MiB
+                                      of free blocks may be kept on top; 0: 512 MiB */
+    uint32_t max_topics;           /* topics with statistics of their own; the least recently used goes; 0: 65536 */
+    uint32_t max_subscriptions;    /* 0: 1000000 */
+} eventbus_options;
+
+/* options NULL: the defaults, without spans. LOOM_ENOMEM; LOOM_EIO: the system has no random numbers. */
+LOOM_MUST_CHECK loom_status eventbus_create(eventbus **out, const eventbus_options *options);
+void eventbus_destroy(eventbus *bus); /* publishers and subscribers must be closed. NULL is allowed */
+
+/* Time is given, so that tests decide it. Milliseconds of any monotonic clock; call before a round of work. */
+void eventbus_set_time(eventbus *bus, uint64_t now_ms);
+/* When eventbus_expire() has something to do; UINT64_MAX: never. */
+uint64_t eventbus_next_deadline_ms(const eventbus *bus);
+/* Releases publishers whose push-back deadline has passed. The queue they waited for is then overdue: while it is at its
+ * limit it loses the newest messages (EVENTBUS_DROP_DEADLINE), until it is down to half. */
+void eventbus_expire(eventbus *bus);
+
+/* ---- publishing ---- */
+
+typedef struct eventbus_publisher_handlers {
+    /* on: stop sending, a subscriber's queue is full. off: go on. What was on its way is still taken.
+     * Told once, however many queues it waits for; off comes when the last of them lets go, at half its limit, at its
+     * deadline or at its end. NULL: this publisher cannot be pushed back on. */
+    void (*pressure)(void *user, bool on);
+} eventbus_publisher_handlers;
+
+LOOM_MUST_CHECK loom_status eventbus_publisher_open(eventbus *bus, eventbus_publisher **out,
+                                                    const eventbus_publisher_handlers *handlers, void *user);
+/* Without a last word to its handlers. NULL is allowed. */
+void eventbus_publisher_close(eventbus_publisher *publisher);
+
+typedef struct eventbus_result {
+    uint32_t matched;   /* subscriptions that the topic and type match */
+    uint32_t delivered; /* handed over or queued */
+    uint32_t dropped;   /* messages that did not find a place, this one or an older one */
+} eventbus_result;
+
+/* Publishes one scanned envelope whose hop is in place. wire is view->data, the caller's to change: the bus counts the ttl
+ * down in it, and, when the envelope is sampled (or has no context and the tracer samples it), patches the hop context to
+ * its eventbus.publish span. publisher may be NULL: it cannot be pushed back on, and what
+ * finds a batched or background queue full is lost at once (EVENTBUS_DROP_DEADLINE). result may be NULL.
+ * LOOM_EINVAL: the topic is not valid; nothing was done. LOOM_ETIMEDOUT: the ttl was used up; counted as a drop. */
+loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const envelope_view *view, uint8_t *wire,
+                             eventbus_result *result);
+
+/* ---- subscribing ---- */
+
+typedef struct eventbus_sink {
+    /* Takes one message for one subscription. view is borrowed for the call, its bytes shared with other deliveries:
+     * copy, then patch the copy. queued: it waited. tag is the subscription's. */
+    void (*deliver)(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued);
+} eventbus_sink;
+
+LOOM_MUST_CHECK loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, const eventbus_sink *sink,
+                                                     void *user, loom_str name /* agent id, copied, for spans of drops */);
+/* Ends its subscriptions; what they held is counted as dropped (gone). NULL is allowed. */
+void eventbus_subscriber_close(eventbus_subscriber *subscriber);
+
+typedef struct eventbus_subscription_options {
+    loom_str filter;
+    const loom_str *types;   /* event types, exact ("": no type), copied; none: every type */
+    uint32_t type_count;
+    loom_qos qos;
+    uint32_t queue_messages; /* these three: 0: the bus's default; larger than the default is cut to it */
+    uint32_t queue_bytes;
+    uint32_t deadline_ms;
+    void *tag;               /* given back with each delivery */
+} eventbus_subscription_options;
+
+/* id is the subscriber's own number. A filter that begins with a wildcard does not select reserved topics (reserved.h).
+ * LOOM_EINVAL: bad filter, qos or types.  LOOM_EEXIST: the id is taken.
+ * LOOM_EFULL: too many subscriptions.  LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id,
+                                               const eventbus_subscription_options *options);
+/* What it held is counted as dropped (gone). LOOM_ENOTFOUND. */
+loom_status eventbus_unsubscribe(eventbus_subscriber *subscriber, uint64_t id);
+
+/* Credit since the subscriber opened, as totals: a lower total than before is ignored. Drains queues at once,
+ * realtime first, then batched, then background; within one of these in turns. A message may overdraw the bytes by its own
+ * length. A callback may call this, and nothing else: it then counts when the call under way is done. */
+void eventbus_grant(eventbus_subscriber *subscriber, uint64_t messages, uint64_t bytes);
+
+/* ---- statistics ---- */
+
+typedef struct eventbus_stats {
+    uint64_t published, matched, delivered, unmatched; /* unmatched: publishes that found no subscription */
+    uint64_t published_bytes, delivered_bytes;
+    uint64_t dropped[EVENTBUS_DROP_REASONS];
+    uint64_t pressure;                                  /* times a publisher was asked to wait */
+    uint64_t queued, queued_bytes;                      /* now */
+    uint32_t publishers, subscribers, subscriptions, topics; /* now */
+} eventbus_stats;
+eventbus_stats eventbus_get_stats(const eventbus *bus);
+
+typedef struct eventbus_topic_stats {
+    loom_str topic;
+    uint64_t published, delivered, dropped, bytes; /* bytes: published */
+    uint64_t last_ms; /* when it was last published to */
+    uint32_t subscriptions;
+} eventbus_topic_stats;
+/* The most recently used first, until visit returns false. */
+void eventbus_visit_topics(const eventbus *bus, bool (*visit)(void *user, const eventbus_topic_stats *stats), void *user);
+
+typedef struct eventbus_subscription_stats {
+    loom_str subscriber; /* its name */
+    uint64_t id;
+    loom_str filter;
+    loom_qos qos;
+    uint64_t delivered, dropped;
+    uint32_t queued, queued_bytes;
+    bool pressing; /* publishers wait for it */
+    bool overdue;  /* its deadline has passed: it loses messages */
+} eventbus_subscription_stats;
+void eventbus_visit_subscriptions(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscription_stats *stats),
+                                  void *user);
+
+#endif

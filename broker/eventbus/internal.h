@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the EventBus is made of. Only eventbus*.c look inside.
+ *
+ *   bus ─ topics: what was published, and the subscriptions found for it
+ *       ─ trie: filter → subscription
+ *       ─ by_id: (subscriber, id) → subscription
+ *       ─ presses: (subscription, publisher) → press, one for each publisher that waits for a subscription
+ *       ─ deadlines: the pressing subscriptions
+ *   subscriber ─ subscriptions, all; and by QoS those with something queued ("ready"), in turn
+ *
+ * One thread at a time (eventbus.h), so no field has a guard. */
+#ifndef LOOM_BROKER_EVENTBUS_INTERNAL_H
+#define LOOM_BROKER_EVENTBUS_INTERNAL_H
+
+#include <assert.h>
+
+#include "base/deadline_heap.h"
+#include "broker/eventbus/delivery_queue.h"
+#include "broker/eventbus/eventbus.h"
+#include "base/hash_index.h"
+#include "broker/eventbus/topic_table.h"
+#include "broker/eventbus/topic_trie.h"
+
+typedef struct eventbus_subscription subscription;
+
+/* Limits of one class of subscriptions; a subscriber may ask for less. */
+typedef struct queue_limits {
+    uint32_t messages;
+    uint32_t bytes;
+    uint32_t deadline_ms;
+} queue_limits;
+
+struct eventbus {
+    topic_table topics;
+    topic_trie *trie;
+    uint64_t generation;    /* the trie's, kept here for the hot path */
+    void **matches;         /* room for every subscription: finding matches never needs memory */
+    uint32_t match_count;
+    uint32_t room;          /* of matches and of deadlines */
+    bool running;           /* a call is in progress: callbacks must not call back */
+    loom_tracer *tracer;    /* NULL: no spans */
+    uint64_t now_ms;
+    eventbus_stats stats;   /* topics is filled in when asked for */
+    hash_index by_id;
+    hash_index presses;
+    deadline_heap deadlines;
+    eventbus_subscriber *subscribers; /* newest first */
+    eventbus_subscriber *later; /* those that granted from inside a callback */
+    queue_limits limits[LOOM_QOS_COUNT];
+    uint64_t total_queue_bytes;
+    uint32_t max_subscriptions;
+    uint8_t key[crypto_shorthash_KEYBYTES]; /* for by_id: subscribers choose their ids */
+    block_pool pool; /* of queued messages and of the pages of queues */
+};
+
+/* "publisher waits for subscription": in the lists of both, and in the bus's index. */
+typedef struct press {
+    hash_node node; /* first */
+    subscription *subscription;
+    eventbus_publisher *publisher;
+    struct press *prev_of_subscription, *next_of_subscription;
+    struct press *prev_of_publisher, *next_of_publisher;
+} press;
+
+struct eventbus_publisher {
+    eventbus *bus;
+    eventbus_publisher_handlers handlers;
+    void *user;
+    press *presses; /* by the subscriptions it waits for; none: it may send */
+};
+
+struct eventbus_subscriber {
+    eventbus *bus;
+    eventbus_sink sink;
+    void *user;
+    uint64_t granted_messages, granted_bytes; /* totals */
+    uint64_t used_messages, used_bytes;       /* totals; bytes may be over what was granted */
+    uint64_t later_messages, later_bytes;     /* granted by a callback, totals */
+    eventbus_subscriber *next_later;          /* while it is among those */
+    bool is_later;
+    subscription *subscriptions;              /* newest first */
+    subscription *ready[LOOM_QOS_COUNT];      /* whose turn it is, in a ring */
+    eventbus_subscriber *prev, *next;
+    uint16_t name_len;
+    char name[];
+};
+
+typedef enum pressure_state {
+    PRESSURE_NONE,
+    PRESSURE_ON,     /* it was full: publishers wait, until half or until the deadline */
+    PRESSURE_OVERDUE /* the deadline has passed: what finds it full is lost, until half */
+} pressure_state;
+
+struct eventbus_subscription {
+    hash_node node; /* first; in by_id */
+    eventbus_subscriber *subscriber;
+    uint64_t id;
+    void *tag;
+    uint64_t delivered, dropped;
+    uint8_t qos;        /* loom_qos */
+    uint8_t state;      /* pressure_state */
+    uint16_t filter_len;
+    uint16_t type_count;
+    queue_limits limits;
+    deadline_node deadline; /* in the bus's heap while PRESSURE_ON */
+    delivery_queue queue;
+    subscription *prev, *next;             /* of the subscriber */
+    subscription *prev_ready, *next_ready; /* while the queue holds something */
+    press *presses;
+    char text[]; /* the filter, then each type as a byte of length and its text */
+};
+
+/* One eventbus_publish() at work. */
+typedef struct publication {
+    eventbus *bus;
+    eventbus_publisher *publisher; /* NULL: nobody to push back on */
+    const envelope_view *view;
+    loom_span *span;               /* eventbus.publish; NULL: not recording */
+    queued_message *copy;          /* made when the first subscription has to queue it, shared by all that do */
+    eventbus_result *result;       /* counted in place: a copy at the end would wait for the stores to a cold message */
+} publication;
+
+static inline bool subscriber_has_credit(const eventbus_subscriber *subscriber)
+{
+    return subscriber->used_messages < subscriber->granted_messages &&
+           subscriber->used_bytes < subscriber->granted_bytes;
+}
+
+/* Hands one message to the sink and counts it, but for its topic. */
+static inline void subscription_deliver(subscription *s, const envelope_view *view, bool queued)
+{
+    eventbus_subscriber *subscriber = s->subscriber;
+    eventbus_stats *stats = &subscriber->bus->stats;
+    subscriber->used_messages++;
+    subscriber->used_bytes += view->len;
+    s->delivered++;
+    stats->delivered++;
+    stats->delivered_bytes += view->len;
+    subscriber->sink.deliver(subscriber->user, s->id, s->tag, view, queued);
+}
+
+static inline void eventbus_enter(eventbus *bus)
+{
+    assert(!bus->running && "a callback called back");
+    bus->running = true;
+}
+
+/* ---- grant.c ---- */
+
+/* What callbacks have granted meanwhile. */
+void eventbus_grant_later(eventbus *bus);
+
+static inline void eventbus_leave(eventbus *bus)
+{
+    bus->running = false;
+    if (bus->later != NULL) {
+        eventbus_grant_later(bus);
+    }
+}
+
+/* Whether s may have a topic that its filter selects: a reserved one only when the filter names the first segment. */
+static inline bool subscription_may_have(const subscription *s, bool reserved)
+{
+    return !reserved || (s->text[0] != '*' && s->text[0] != '>');
+}
+
+/* ---- queue.c ---- */
+
+/* Queues the message for a subscriber without credit, or drops it, or older ones for it: the QoS decides. */
+void subscription_enqueue(publication *p, subscription *s);
+/* Takes the oldest message off the queue. The reference is the caller's. */
+queued_message *subscription_dequeue(subscription *s);
+/* Drops everything queued, as gone. */
+void subscription_drop_all(subscription *s);
+
+/* ---- pressure.c ---- */
+
+static inline bool subscription_is_full(const subscription *s)
+{
+    return s->queue.count >= s->limits.messages || s->queue.bytes >= s->limits.bytes;
+}
+
+/* Makes the publisher wait for s; it may be waiting already. False: out of memory, it will not wait. */
+bool subscription_press(subscription *s, eventbus_publisher *publisher);
+/* After messages left the queue: at half the limit all is well again. */
+void subscription_settle(subscription *s);
+/* Lets the publishers go when the deadline has passed. */
+void subscription_check_deadline(subscription *s);
+/* Lets the publishers go, deadline or not. */
+void subscription_let_go(subscription *s);
+
+/* ---- span.c ---- */
+
+/* Starts eventbus.publish and patches the hop context in wire to it. NULL: not to be recorded, and nothing patched. */
+loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, const loom_trace_context *parent);
+void eventbus_span_end(loom_span *span, const eventbus_result *result);
+/* Notes on eventbus.publish that its own message is lost; s NULL: for everybody. span NULL: does nothing. */
+void eventbus_span_drop(loom_span *span, eventbus_drop reason, const subscription *s);
+/* The loss of a message published earlier, as a span of its own in that message's trace, when that is sampled. */
+void eventbus_span_lost(const subscription *s, const envelope_view *view, eventbus_drop reason);
+
+#endif

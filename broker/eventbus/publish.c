@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hot path: one message in, a callback for each subscription that matches. With credit and without sampling nothing
+ * here allocates, and a topic published before is not matched again until a subscription changes. */
+#include "broker/eventbus/internal.h"
+#include "broker/port/reserved.h"
+
+static void collect(void *user, void *value)
+{
+    eventbus *bus = user;
+    assert(bus->match_count < bus->room);
+    bus->matches[bus->match_count++] = value;
+}
+
+static void collect_for_reserved(void *user, void *value)
+{
+    if (subscription_may_have(value, true)) {
+        collect(user, value);
+    }
+}
+
+/* The subscriptions whose filter selects topic; entry may be NULL (no memory for it). Valid until the next call. */
+static void *const *find_matches(eventbus *bus, topic_entry *entry, loom_str topic, uint32_t *count)
+{
+    if (entry == NULL || entry->generation != bus->generation) {
+        bus->match_count = 0;
+        (void)topic_trie_match(bus->trie, topic, broker_name_reserved(topic) ? collect_for_reserved : collect, bus);
+        if (entry == NULL ||
+            !topic_table_remember(&bus->topics, entry, bus->matches, bus->match_count, bus->generation)) {
+            *count = bus->match_count;
+            return bus->matches;
+        }
+    }
+    *count = entry->match_count;
+    return entry->matches;
+}
+
+static bool selects_type(const subscription *s, loom_str type)
+{
+    const char *at = s->text + s->filter_len;
+    for (uint32_t i = 0; i < s->type_count; i++) {
+        const size_t len = (uint8_t)*at++;
+        if (len == type.len && memcmp(at, type.data, len) == 0) {
+            return true;
+        }
+        at += len;
+    }
+    return false;
+}
+
+/* Returns how many were handed to a sink. */
+static uint32_t deliver_to_all(publication *p, void *const *matches, uint32_t count)
+{
+    const loom_str type = envelope_view_str(p->view, ENV_TYPE);
+    uint32_t handed = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        subscription *s = matches[i];
+        if (s->type_count > 0 && !selects_type(s, type)) {
+            continue;
+        }
+        p->result->matched++;
+        if (subscriber_has_credit(s->subscriber)) {
+            handed++;
+            subscription_deliver(s, p->view, false);
+        } else {
+            subscription_enqueue(p, s);
+        }
+    }
+    p->result->delivered += handed;
+    return handed;
+}
+
+static void drop_expired(publication *p, topic_entry *entry)
+{
+    p->result->dropped = 1;
+    p->bus->stats.dropped[EVENTBUS_DROP_TTL]++;
+    if (entry != NULL) {
+        entry->dropped++;
+    }
+    eventbus_span_drop(p->span, EVENTBUS_DROP_TTL, NULL);
+}
+
+/* An unsampled message passes without a span; one without a context may become the root of a trace. */
+static loom_span *start_span(eventbus *bus, const envelope_view *view, uint8_t *wire)
+{
+    loom_trace_context hop;
+    if (bus->tracer == NULL ||
+        (envelope_view_context(view, &hop) && (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0)) {
+        return NULL;
+    }
+    return eventbus_span_start(bus, view, wire, &hop);
+}
+
+static void count_published(eventbus *bus, topic_entry *entry, uint32_t bytes)
+{
+    bus->stats.published++;
+    bus->stats.published_bytes += bytes;
+    if (entry != NULL) {
+        entry->published++;
+        entry->bytes += bytes;
+        entry->last_ms = bus->now_ms;
+    }
+}
+
+static void publish_to_matches(publication *p, topic_entry *entry, loom_str topic)
+{
+    uint32_t count;
+    void *const *matches = find_matches(p->bus, entry, topic, &count);
+    const uint32_t handed = deliver_to_all(p, matches, count);
+    queued_message_unref(&p->bus->pool, p->copy);
+    if (entry != NULL) {
+        entry->delivered += handed;
+    }
+    p->bus->stats.matched += p->result->matched;
+    if (p->result->matched == 0) {
+        p->bus->stats.unmatched++;
+    }
+}
+
+loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const envelope_view *view, uint8_t *wire,
+                             eventbus_result *result)
+{
+    assert(view->data == wire && view->hop_in_place);
+    eventbus_result unasked;
+    if (result == NULL) {
+        result = &unasked;
+    }
+    *result = (eventbus_result){0};
+    const loom_str topic = envelope_view_str(view, ENV_TOPIC);
+    topic_entry *entry;
+    if (topic_table_use(&bus->topics, topic, &entry) == LOOM_EINVAL) {
+        return LOOM_EINVAL;
+    }
+    eventbus_enter(bus);
+    count_published(bus, entry, view->len);
+    publication p = {
+        .bus = bus,
+        .publisher = publisher != NULL && publisher->handlers.pressure != NULL ? publisher : NULL,
+        .view = view,
+        .result = result,
+        .span = start_span(bus, view, wire),
+    };
+    const uint8_t ttl = hop_ttl(wire);
+    if (ttl == 0) {
+        drop_expired(&p, entry);
+    } else {
+        hop_set_ttl(wire, (uint8_t)(ttl - 1));
+        publish_to_matches(&p, entry, topic);
+    }
+    eventbus_span_end(p.span, result);
+    eventbus_leave(bus);
+    return ttl == 0 ? LOOM_ETIMEDOUT : LOOM_OK;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages that wait for credit, and those that find no place. Every loss passes through count_drop(). */
+#include "broker/eventbus/internal.h"
+
+static void count_drop(subscription *s, eventbus_drop reason, loom_str topic)
+{
+    eventbus *bus = s->subscriber->bus;
+    bus->stats.dropped[reason]++;
+    s->dropped++;
+    topic_entry *entry = topic_table_find(&bus->topics, topic);
+    if (entry != NULL) {
+        entry->dropped++;
+    }
+}
+
+static void drop_current(publication *p, subscription *s, eventbus_drop reason)
+{
+    p->result->dropped++;
+    count_drop(s, reason, envelope_view_str(p->view, ENV_TOPIC));
+    eventbus_span_drop(p->span, reason, s);
+}
+
+static void drop_oldest(subscription *s, eventbus_drop reason)
+{
+    queued_message *message = subscription_dequeue(s);
+    envelope_view view;
+    queued_message_view(message, &view);
+    count_drop(s, reason, envelope_view_str(&view, ENV_TOPIC));
+    eventbus_span_lost(s, &view, reason);
+    queued_message_unref(&s->subscriber->bus->pool, message);
+}
+
+/* ---- the list of subscriptions that have something for their subscriber ---- */
+
+static void ready_add(subscription *s)
+{
+    subscription **turn = &s->subscriber->ready[s->qos];
+    if (*turn == NULL) {
+        *turn = s->prev_ready = s->next_ready = s;
+        return;
+    }
+    /* Behind the one whose turn it is, seen round the ring: its turn comes last. */
+    s->next_ready = *turn;
+    s->prev_ready = (*turn)->prev_ready;
+    s->prev_ready->next_ready = s;
+    s->next_ready->prev_ready = s;
+}
+
+static void ready_remove(subscription *s)
+{
+    subscription **turn = &s->subscriber->ready[s->qos];
+    if (s->next_ready == s) {
+        *turn = NULL;
+    } else {
+        s->prev_ready->next_ready = s->next_ready;
+        s->next_ready->prev_ready = s->prev_ready;
+        if (*turn == s) {
+            *turn = s->next_ready;
+        }
+    }
+    s->prev_ready = s->next_ready = NULL;
+}
+
+/* ---- in and out ---- */
+
+static bool push(subscription *s, queued_message *message)
+{
+    eventbus *bus = s->subscriber->bus;
+    if (!delivery_queue_push(&s->queue, &bus->pool, message)) {
+        return false;
+    }
+    if (s->queue.count == 1) {
+        ready_add(s);
+    }
+    bus->stats.queued++;
+    bus->stats.queued_bytes += message->len;
+    return true;
+}
+
+queued_message *subscription_dequeue(subscription *s)
+{
+    eventbus *bus = s->subscriber->bus;
+    queued_message *message = delivery_queue_pop(&s->queue, &bus->pool);
+    if (s->queue.count == 0) {
+        ready_remove(s);
+    }
+    bus->stats.queued--;
+    bus->stats.queued_bytes -= message->len;
+    return message;
+}
+
+void subscription_drop_all(subscription *s)
+{
+    while (s->queue.count > 0) {
+        drop_oldest(s, EVENTBUS_DROP_GONE);
+    }
+}
+
+/* ---- the policies ---- */
+
+static bool bus_has_room(const eventbus *bus, uint32_t bytes)
+{
+    const uint64_t upkeep = (bus->stats.queued + 1) * EVENTBUS_MESSAGE_UPKEEP;
+    return bus->stats.queued_bytes + bytes + upkeep <= bus->total_queue_bytes;
+}
+
+/* Realtime: the oldest go until the new one fits. One message always does, however long. */
+static void make_room(publication *p, subscription *s)
+{
+    const uint32_t bytes = p->view->len;
+    while (s->queue.count > 0 &&
+           (s->queue.count >= s->limits.messages || s->queue.bytes + bytes > s->limits.bytes)) {
+        drop_oldest(s, EVENTBUS_DROP_OLDEST);
+        p->result->dropped++;
+    }
+    while (s->queue.count > 0 && !bus_has_room(p->bus, bytes)) {
+        drop_oldest(s, EVENTBUS_DROP_MEMORY);
+        p->result->dropped++;
+    }
+}
+
+/* Batched and background, full: taken all the same if its publisher can be made to wait and the deadline is not over. */
+static bool may_exceed(publication *p, subscription *s, eventbus_drop *reason)
+{
+    *reason = EVENTBUS_DROP_DEADLINE;
+    if (p->publisher == NULL) {
+        return false;
+    }
+    subscription_check_deadline(s);
+    if (s->state == PRESSURE_OVERDUE) {
+        return false;
+    }
+    *reason = EVENTBUS_DROP_MEMORY;
+    return subscription_press(s, p->publisher);
+}
+
+void subscription_enqueue(publication *p, subscription *s)
+{
+    eventbus_drop reason;
+    if (s->qos != LOOM_QOS_REALTIME && subscription_is_full(s) && !may_exceed(p, s, &reason)) {
+        drop_current(p, s, reason);
+        return;
+    }
+    if (p->copy == NULL && (p->copy = queued_message_create(&p->bus->pool, p->view)) == NULL) {
+        drop_current(p, s, EVENTBUS_DROP_MEMORY);
+        return;
+    }
+    if (s->qos == LOOM_QOS_REALTIME) {
+        make_room(p, s);
+    }
+    if (!bus_has_room(p->bus, p->view->len) || !push(s, p->copy)) {
+        drop_current(p, s, EVENTBUS_DROP_MEMORY);
+        return;
+    }
+    p->result->delivered++;
+    if (s->qos != LOOM_QOS_REALTIME && s->state != PRESSURE_OVERDUE && p->publisher != NULL && subscription_is_full(s)) {
+        (void)subscription_press(s, p->publisher); /* without the memory for it, its next message is refused */
+    }
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The spans of the EventBus: eventbus.publish of each message, and eventbus.drop of one that was dropped while it waited. */
+#include "broker/eventbus/internal.h"
+
+#include "trace/messaging/message_span.h"
+
+static loom_attr string_attr(const char *key, loom_str value)
+{
+    return (loom_attr){.key = key, .type = LOOM_ATTR_STRING, .value.string = value};
+}
+
+static loom_str str(const char *text)
+{
+    return (loom_str){text, strlen(text)};
+}
+
+/* NULL when it would not be recorded. */
+static loom_span *start(loom_tracer *tracer, message_hop hop, const envelope_view *view, const loom_trace_context *parent)
+{
+    loom_trace_context decided;
+    if (!span_decide(tracer, parent, &decided)) {
+        return NULL;
+    }
+    const message_facts facts = message_facts_of(view, envelope_view_str(view, ENV_SENDER));
+    const loom_span_options options = {
+        .parent = parent,
+        .parent_is_remote = hop == HOP_EVENTBUS_PUBLISH, /* a drop's is our own eventbus.publish */
+        .tracestate = envelope_view_str(view, ENV_TRACESTATE),
+    };
+    loom_span *span = message_span_start(tracer, hop, &facts, &options, &decided);
+    if (!loom_span_is_recording(span)) {
+        loom_span_end(span);
+        return NULL;
+    }
+    return span;
+}
+
+loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, const loom_trace_context *parent)
+{
+    loom_span *span = start(bus->tracer, HOP_EVENTBUS_PUBLISH, view, parent);
+    if (span != NULL) {
+        hop_patch(wire, loom_span_context(span));
+    }
+    return span;
+}
+
+void eventbus_span_end(loom_span *span, const eventbus_result *result)
+{
+    if (span == NULL) {
+        return;
+    }
+    static const attr_key matched = ATTR_INT_KEY("loom.matched"), delivered = ATTR_INT_KEY("loom.delivered"),
+                          dropped = ATTR_INT_KEY("loom.dropped");
+    const fixed_attr counts[] = {{.key = &matched, .integer = result->matched},
+                                 {.key = &delivered, .integer = result->delivered},
+                                 {.key = &dropped, .integer = result->dropped}};
+    span_add_fixed(span, counts, sizeof counts / sizeof *counts);
+    loom_span_end(span);
+}
+
+void eventbus_span_drop(loom_span *span, eventbus_drop reason, const subscription *s)
+{
+    if (span == NULL) {
+        return;
+    }
+    const char *name = eventbus_drop_name(reason);
+    loom_attr attrs[3] = {string_attr("loom.drop.reason", str(name))};
+    size_t count = 1;
+    if (s != NULL) {
+        const eventbus_subscriber *subscriber = s->subscriber;
+        attrs[count++] = string_attr("loom.drop.filter", (loom_str){s->text, s->filter_len});
+        attrs[count++] = string_attr("loom.drop.subscriber", (loom_str){subscriber->name, subscriber->name_len});
+    }
+    loom_span_add_event(span, "loom.drop", attrs, count);
+    loom_span_set_string(span, "error.type", name);
+    loom_span_set_status(span, LOOM_SPAN_ERROR, name);
+}
+
+void eventbus_span_lost(const subscription *s, const envelope_view *view, eventbus_drop reason)
+{
+    loom_tracer *tracer = s->subscriber->bus->tracer;
+    loom_trace_context hop;
+    if (tracer == NULL || !envelope_view_context(view, &hop) || (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0) {
+        return;
+    }
+    loom_span *span = start(tracer, HOP_EVENTBUS_DROP, view, &hop);
+    eventbus_span_drop(span, reason, s);
+    loom_span_end(span);
+}

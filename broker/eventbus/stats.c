@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the bus tells about itself. */
+#include "broker/eventbus/internal.h"
+#include "broker/port/reserved.h"
+
+const char *eventbus_drop_name(eventbus_drop reason)
+{
+    static const char *const names[EVENTBUS_DROP_REASONS] = {
+        [EVENTBUS_DROP_TTL] = "ttl_expired",
+        [EVENTBUS_DROP_OLDEST] = "queue_full_oldest",
+        [EVENTBUS_DROP_DEADLINE] = "queue_full_deadline",
+        [EVENTBUS_DROP_MEMORY] = "memory_limit",
+        [EVENTBUS_DROP_GONE] = "subscription_ended",
+    };
+    return (unsigned)reason < EVENTBUS_DROP_REASONS ? names[reason] : "?";
+}
+
+eventbus_stats eventbus_get_stats(const eventbus *bus)
+{
+    eventbus_stats stats = bus->stats;
+    stats.topics = (uint32_t)bus->topics.index.count;
+    return stats;
+}
+
+typedef struct match_count {
+    bool reserved;
+    uint32_t count;
+} match_count;
+
+static void count_match(void *user, void *value)
+{
+    match_count *matches = user;
+    matches->count += subscription_may_have(value, matches->reserved);
+}
+
+void eventbus_visit_topics(const eventbus *bus, bool (*visit)(void *user, const eventbus_topic_stats *stats), void *user)
+{
+    for (const topic_entry *entry = bus->topics.newest; entry != NULL; entry = entry->older) {
+        eventbus_topic_stats stats = {
+            .topic = {entry->topic, entry->len},
+            .published = entry->published,
+            .delivered = entry->delivered,
+            .dropped = entry->dropped,
+            .bytes = entry->bytes,
+            .last_ms = entry->last_ms,
+            .subscriptions = entry->match_count,
+        };
+        if (entry->generation != bus->generation) {
+            match_count matches = {.reserved = broker_name_reserved(stats.topic)};
+            (void)topic_trie_match(bus->trie, stats.topic, count_match, &matches);
+            stats.subscriptions = matches.count;
+        }
+        if (!visit(user, &stats)) {
+            return;
+        }
+    }
+}
+
+void eventbus_visit_subscriptions(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscription_stats *stats),
+                                  void *user)
+{
+    for (const eventbus_subscriber *subscriber = bus->subscribers; subscriber != NULL; subscriber = subscriber->next) {
+        for (const subscription *s = subscriber->subscriptions; s != NULL; s = s->next) {
+            const eventbus_subscription_stats stats = {
+                .subscriber = {subscriber->name, subscriber->name_len},
+                .id = s->id,
+                .filter = {s->text, s->filter_len},
+                .qos = (loom_qos)s->qos,
+                .delivered = s->delivered,
+                .dropped = s->dropped,
+                .queued = s->queue.count,
+                .queued_bytes = s->queue.bytes < UINT32_MAX ? (uint32_t)s->queue.bytes : UINT32_MAX,
+                .pressing = s->state == PRESSURE_ON,
+                .overdue = s->state == PRESSURE_OVERDUE,
+            };
+            if (!visit(user, &stats)) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Subscribers and their subscriptions. */
+#include "broker/eventbus/internal.h"
+
+#include <stdlib.h>
+
+enum { ROOM_MIN = 16 };
+
+/* ---- subscribers ---- */
+
+loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, const eventbus_sink *sink, void *user,
+                                     loom_str name)
+{
+    *out = NULL;
+    if (sink == NULL || sink->deliver == NULL || name.len > UINT16_MAX) {
+        return LOOM_EINVAL;
+    }
+    eventbus_subscriber *subscriber = calloc(1, sizeof *subscriber + name.len);
+    if (subscriber == NULL) {
+        return LOOM_ENOMEM;
+    }
+    subscriber->bus = bus;
+    subscriber->sink = *sink;
+    subscriber->user = user;
+    subscriber->name_len = (uint16_t)name.len;
+    if (name.len > 0) {
+        memcpy(subscriber->name, name.data, name.len);
+    }
+    subscriber->next = bus->subscribers;
+    if (subscriber->next != NULL) {
+        subscriber->next->prev = subscriber;
+    }
+    bus->subscribers = subscriber;
+    bus->stats.subscribers++;
+    *out = subscriber;
+    return LOOM_OK;
+}
+
+static void end_subscription(subscription *s);
+
+void eventbus_subscriber_close(eventbus_subscriber *subscriber)
+{
+    if (subscriber == NULL) {
+        return;
+    }
+    eventbus *bus = subscriber->bus;
+    eventbus_enter(bus);
+    /* The newest first: the trie looks for a value from the end of its filter's list. */
+    while (subscriber->subscriptions != NULL) {
+        end_subscription(subscriber->subscriptions);
+    }
+    eventbus_leave(bus);
+    if (subscriber->prev != NULL) {
+        subscriber->prev->next = subscriber->next;
+    } else {
+        bus->subscribers = subscriber->next;
+    }
+    if (subscriber->next != NULL) {
+        subscriber->next->prev = subscriber->prev;
+    }
+    bus->stats.subscribers--;
+    free(subscriber);
+}
+
+/* ---- finding one by its number ---- */
+
+static uint64_t id_hash(const eventbus_subscriber *subscriber, uint64_t id)
+{
+    const uint64_t key[2] = {(uint64_t)(uintptr_t)subscriber, id};
+    uint8_t digest[crypto_shorthash_BYTES];
+    crypto_shorthash(digest, (const uint8_t *)key, sizeof key, subscriber->bus->key);
+    uint64_t hash;
+    memcpy(&hash, digest, sizeof hash);
+    return hash;
+}
+
+static subscription *find_by_id(const eventbus_subscriber *subscriber, uint64_t id, uint64_t hash)
+{
+    for (hash_node *node = hash_index_first(&subscriber->bus->by_id, hash); node != NULL; node = hash_index_next(node)) {
+        subscription *s = (subscription *)node;
+        if (s->subscriber == subscriber && s->id == id) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* ---- room for what a publish may need ---- */
+
+static bool set_room(eventbus *bus, uint32_t room)
+{
+    if (!deadline_heap_reserve(&bus->deadlines, room)) {
+        return false;
+    }
+    void **matches = realloc(bus->matches, room * sizeof *matches);
+    if (matches == NULL) {
+        return false;
+    }
+    bus->matches = matches;
+    bus->room = room;
+    return true;
+}
+
+static bool reserve_room(eventbus *bus)
+{
+    if (bus->stats.subscriptions < bus->room) {
+        return true;
+    }
+    return set_room(bus, bus->room == 0 ? ROOM_MIN : bus->room * 2);
+}
+
+static void give_room_back(eventbus *bus)
+{
+    if (bus->room > ROOM_MIN && bus->stats.subscriptions < bus->room / 4) {
+        (void)set_room(bus, bus->room / 2); /* without the memory to move it just stays */
+    }
+}
+
+/* ---- one subscription ---- */
+
+static uint32_t at_most(uint32_t wanted, uint32_t limit)
+{
+    return wanted == 0 || wanted > limit ? limit : wanted;
+}
+
+static bool options_valid(const eventbus_subscription_options *options, size_t *types_size)
+{
+    *types_size = 0;
+    if ((unsigned)options->qos >= LOOM_QOS_COUNT || options->type_count > EVENTBUS_TYPES_MAX ||
+        !loom_filter_valid(options->filter)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < options->type_count; i++) {
+        if (options->types[i].len > LOOM_TYPE_MAX) {
+            return false;
+        }
+        *types_size += 1 + options->types[i].len;
+    }
+    return true;
+}
+
+static void write_text(subscription *s, const eventbus_subscription_options *options)
+{
+    char *at = s->text;
+    memcpy(at, options->filter.data, options->filter.len);
+    at += options->filter.len;
+    for (uint32_t i = 0; i < options->type_count; i++) {
+        const loom_str type = options->types[i];
+        *at++ = (char)(uint8_t)type.len;
+        if (type.len > 0) {
+            memcpy(at, type.data, type.len);
+        }
+        at += type.len;
+    }
+}
+
+static subscription *make_subscription(eventbus_subscriber *subscriber, uint64_t id,
+                                       const eventbus_subscription_options *options, size_t types_size)
+{
+    subscription *s = calloc(1, sizeof *s + options->filter.len + types_size);
+    if (s == NULL) {
+        return NULL;
+    }
+    const queue_limits *most = &subscriber->bus->limits[options->qos];
+    s->subscriber = subscriber;
+    s->id = id;
+    s->tag = options->tag;
+    s->qos = (uint8_t)options->qos;
+    s->filter_len = (uint16_t)options->filter.len;
+    s->type_count = (uint16_t)options->type_count;
+    s->limits = (queue_limits){
+        .messages = at_most(options->queue_messages, most->messages),
+        .bytes = at_most(options->queue_bytes, most->bytes),
+        .deadline_ms = at_most(options->deadline_ms, most->deadline_ms),
+    };
+    write_text(s, options);
+    return s;
+}
+
+loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, const eventbus_subscription_options *options)
+{
+    eventbus *bus = subscriber->bus;
+    assert(!bus->running);
+    size_t types_size;
+    if (!options_valid(options, &types_size)) {
+        return LOOM_EINVAL;
+    }
+    const uint64_t hash = id_hash(subscriber, id);
+    if (find_by_id(subscriber, id, hash) != NULL) {
+        return LOOM_EEXIST;
+    }
+    if (bus->stats.subscriptions >= bus->max_subscriptions) {
+        return LOOM_EFULL;
+    }
+    if (!reserve_room(bus)) {
+        return LOOM_ENOMEM;
+    }
+    subscription *s = make_subscription(subscriber, id, options, types_size);
+    if (s == NULL) {
+        return LOOM_ENOMEM;
+    }
+    const loom_status st = topic_trie_add(bus->trie, options->filter, s);
+    if (st != LOOM_OK) {
+        free(s);
+        return st;
+    }
+    bus->generation = topic_trie_generation(bus->trie);
+    hash_index_insert(&bus->by_id, &s->node, hash);
+    s->next = subscriber->subscriptions;
+    if (s->next != NULL) {
+        s->next->prev = s;
+    }
+    subscriber->subscriptions = s;
+    bus->stats.subscriptions++;
+    return LOOM_OK;
+}
+
+static void end_subscription(subscription *s)
+{
+    eventbus_subscriber *subscriber = s->subscriber;
+    eventbus *bus = subscriber->bus;
+    const loom_status st = topic_trie_remove(bus->trie, (loom_str){s->text, s->filter_len}, s);
+    assert(st == LOOM_OK);
+    (void)st;
+    bus->generation = topic_trie_generation(bus->trie);
+    hash_index_remove(&bus->by_id, &s->node);
+    subscription_drop_all(s);
+    subscription_let_go(s);
+    if (s->prev != NULL) {
+        s->prev->next = s->next;
+    } else {
+        subscriber->subscriptions = s->next;
+    }
+    if (s->next != NULL) {
+        s->next->prev = s->prev;
+    }
+    free(s);
+    bus->stats.subscriptions--;
+    give_room_back(bus);
+}
+
+loom_status eventbus_unsubscribe(eventbus_subscriber *subscriber, uint64_t id)
+{
+    subscription *s = find_by_id(subscriber, id, id_hash(subscriber, id));
+    if (s == NULL) {
+        return LOOM_ENOTFOUND;
+    }
+    eventbus_enter(subscriber->bus);
+    end_subscription(s);
+    eventbus_leave(subscriber->bus);
+    return LOOM_OK;
+}

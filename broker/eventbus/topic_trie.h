@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Filters (<loom/topic.h>) and what is subscribed under each, for finding all values whose filter selects a topic.
+ *
+ * The cost of a match depends on the segments of the topic and on the wildcard filters that begin like it, not on how
+ * many filters there are. Several matches may run at once; a change (add, remove) needs the trie for itself. */
+#ifndef LOOM_BROKER_EVENTBUS_TOPIC_TRIE_H
+#define LOOM_BROKER_EVENTBUS_TOPIC_TRIE_H
+
+#include <loom/topic.h>
+
+typedef struct topic_trie topic_trie;
+
+LOOM_MUST_CHECK loom_status topic_trie_create(topic_trie **out);
+/* Forgets the values; they stay their owner's. NULL is allowed. */
+void topic_trie_destroy(topic_trie *trie);
+
+/* Adds value under filter. The same value may be added again, under this or another filter: it is then visited as often.
+ * LOOM_EINVAL, LOOM_ETOOBIG: not a valid filter.  LOOM_ENOMEM: nothing has changed. */
+LOOM_MUST_CHECK loom_status topic_trie_add(topic_trie *trie, loom_str filter, void *value);
+/* Removes value from under filter, once. Cost grows with the values of this one filter. Never out of memory.
+ * LOOM_ENOTFOUND: it is not there. */
+loom_status topic_trie_remove(topic_trie *trie, loom_str filter, void *value);
+
+typedef void topic_trie_visit(void *user, void *value);
+/* Visits every value whose filter selects topic, in no particular order; returns how many. Allocates nothing. visit must not
+ * change the trie. What is no valid topic matches nothing or less than it should, and does no harm. */
+size_t topic_trie_match(const topic_trie *trie, loom_str topic, topic_trie_visit *visit, void *user);
+
+/* Another number after each add and remove that changed something, and never 0: what a match found stays true while
+ * this stays the same. */
+uint64_t topic_trie_generation(const topic_trie *trie);
+size_t topic_trie_value_count(const topic_trie *trie);
+/* Nodes held, without the root: 0 when there is no filter. */
+size_t topic_trie_node_count(const topic_trie *trie);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a port is made of. Only port*.c look inside. One thread at a time, so no field has a guard. */
+#ifndef LOOM_BROKER_PORT_INTERNAL_H
+#define LOOM_BROKER_PORT_INTERNAL_H
+
+#include <string.h>
+
+#include "broker/port/port.h"
+
+struct port {
+    broker_cores cores;
+    eventbus_publisher *publisher;
+    eventbus_subscriber *subscriber;
+    action_party *party;
+    directory_entry *entry;
+    const port_handlers *handlers;
+    void *user;
+};
+
+static inline void port_say(const port *p, const frame *f)
+{
+    p->handlers->frame(p->user, f);
+}
+
+/* ---- request.c: what is answered by an ack ---- */
+
+void port_subscribe(port *p, const frame_subscribe *f);
+void port_unsubscribe(port *p, const frame_unsubscribe *f);
+void port_provide(port *p, const frame_provide *f);
+
+/* ---- action.c ---- */
+
+extern const action_handlers port_action_handlers;
+void port_result(port *p, const frame_result *f);
+void port_report(port *p, const frame_report *f);
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a port, its events, and where its frames go. */
+#include "broker/port/internal.h"
+
+#include <stdlib.h>
+
+#include <loom/topic.h>
+
+#include "broker/port/reserved.h"
+
+void broker_set_time(const broker_cores *cores, uint64_t now_ms)
+{
+    eventbus_set_time(cores->events, now_ms);
+    actionbroker_set_time(cores->actions, now_ms);
+    directory_set_time(cores->agents, now_ms);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t broker_next_deadline_ms(const broker_cores *cores)
+{
+    return earlier(eventbus_next_deadline_ms(cores->events), earlier(actionbroker_next_deadline_ms(cores->actions),
+                                                                     directory_next_deadline_ms(cores->agents)));
+}
+
+void broker_expire(const broker_cores *cores)
+{
+    eventbus_expire(cores->events);
+    actionbroker_expire(cores->actions);
+    directory_expire(cores->agents);
+}
+
+/* ---- down ---- */
+
+static void on_deliver(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued)
+{
+    const port *p = user;
+    (void)tag;
+    (void)queued;
+    p->handlers->deliver(p->user, subscription, view);
+}
+
+static void on_pressure(void *user, bool on)
+{
+    const port *p = user;
+    p->handlers->pressure(p->user, on);
+}
+
+static void on_expired(void *user)
+{
+    const port *p = user;
+    if (p->handlers->expired != NULL) {
+        p->handlers->expired(p->user);
+    }
+}
+
+/* ---- life ---- */
+
+loom_status port_open(const broker_cores *cores, port **out, const directory_about *about, const port_handlers *handlers,
+                      void *user)
+{
+    static const eventbus_sink sink = {on_deliver};
+    *out = NULL;
+    if (handlers->deliver == NULL || handlers->call == NULL || handlers->frame == NULL) {
+        return LOOM_EINVAL;
+    }
+    port *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    *p = (port){.cores = *cores, .handlers = handlers, .user = user};
+    const eventbus_publisher_handlers pushed = {handlers->pressure != NULL ? on_pressure : NULL};
+    loom_status st = eventbus_publisher_open(cores->events, &p->publisher, &pushed, p);
+    if (st != LOOM_OK) {
+        goto free_port;
+    }
+    if ((st = eventbus_subscriber_open(cores->events, &p->subscriber, &sink, p, about->agent)) != LOOM_OK) {
+        goto close_publisher;
+    }
+    if ((st = action_party_open(cores->actions, &p->party, &port_action_handlers, p, about->agent)) != LOOM_OK) {
+        goto close_subscriber;
+    }
+    if ((st = directory_enter(cores->agents, &p->entry, about, on_expired, p)) != LOOM_OK) {
+        goto close_party;
+    }
+    *out = p;
+    return LOOM_OK;
+
+close_party:
+    action_party_close(p->party);
+close_subscriber:
+    eventbus_subscriber_close(p->subscriber);
+close_publisher:
+    eventbus_publisher_close(p->publisher);
+free_port:
+    free(p);
+    return st;
+}
+
+void port_close(port *p, loom_status why)
+{
+    if (p == NULL) {
+        return;
+    }
+    eventbus_publisher_close(p->publisher); /* first: the end of its own subscriptions is no news for it */
+    eventbus_subscriber_close(p->subscriber);
+    action_party_close(p->party);
+    directory_leave(p->cores.agents, p->entry, why);
+    free(p);
+}
+
+/* ---- up ---- */
+
+void port_grant(port *p, uint64_t messages, uint64_t bytes)
+{
+    eventbus_grant(p->subscriber, messages, bytes);
+}
+
+static void refuse(const port *p, const envelope_view *view, loom_status st, const char *text)
+{
+    port_say(p, &(frame){.type = FRAME_NOTICE, .u.outcome = {
+        .status = (uint64_t)st,
+        .text = {text, strlen(text)},
+        .message_id = envelope_view_bytes(view, ENV_ID),
+    }});
+}
+
+void port_publish(port *p, const envelope_view *view, uint8_t *wire)
+{
+    directory_heard(p->entry, 0);
+    if (broker_name_reserved(envelope_view_str(view, ENV_TOPIC))) {
+        refuse(p, view, LOOM_EDENIED, "topics under system. are the broker's");
+    } else if (eventbus_publish(p->cores.events, p->publisher, view, wire, NULL) == LOOM_EINVAL) {
+        const char *reason = NULL;
+        (void)!loom_topic_check(envelope_view_str(view, ENV_TOPIC), &reason);
+        refuse(p, view, LOOM_EINVAL, reason != NULL ? reason : "topic is not valid");
+    }
+}
+
+loom_status port_frame(port *p, const frame *f)
+{
+    directory_heard(p->entry, f->type == FRAME_PING ? f->u.number : 0);
+    switch (f->type) {
+    case FRAME_SUBSCRIBE: port_subscribe(p, &f->u.subscribe); return LOOM_OK;
+    case FRAME_UNSUBSCRIBE: port_unsubscribe(p, &f->u.unsubscribe); return LOOM_OK;
+    case FRAME_PROVIDE: port_provide(p, &f->u.provide); return LOOM_OK;
+    case FRAME_RESULT: port_result(p, &f->u.result); return LOOM_OK;
+    case FRAME_REPORT: port_report(p, &f->u.report); return LOOM_OK;
+    /* A call that is not there any more has had its result: nobody waits for a word about it. */
+    case FRAME_CANCEL: (void)action_cancel(p->party, f->u.cancel.call_id, f->u.cancel.reason); return LOOM_OK;
+    case FRAME_CALL_CREDIT:
+        (void)action_grant(p->party, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
+        return LOOM_OK;
+    case FRAME_PING: return LOOM_OK;
+    default: return LOOM_EPROTO;
+    }
+}

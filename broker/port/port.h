@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A port: one agent's session as the broker's cores see it. It is a publisher and a subscriber of the EventBus, a party of
+ * the ActionBroker, and an entry in the directory. Ports of local agents (bus_local.c), of agents behind a bridge process
+ * (broker/endpoints/session.c) and of in-process users are all the same.
+ *
+ * Input and output are the frames of the agent link, as bridge/bus.h has them.
+ *
+ * Threads: the loop's. Handlers run inside calls of this interface, of the cores, and of broker_expire(). A handler must not
+ * call back, but for port_grant(). */
+#ifndef LOOM_BROKER_PORT_PORT_H
+#define LOOM_BROKER_PORT_PORT_H
+
+#include "broker/actions/actionbroker.h"
+#include "broker/directory/directory.h"
+#include "broker/eventbus/eventbus.h"
+
+/* The cores of one broker, owned by whoever made them. */
+typedef struct broker_cores {
+    eventbus *events;
+    actionbroker *actions;
+    directory *agents;
+} broker_cores;
+
+/* All three, before a round of work. */
+void broker_set_time(const broker_cores *cores, uint64_t now_ms);
+/* UINT64_MAX: never. */
+uint64_t broker_next_deadline_ms(const broker_cores *cores);
+void broker_expire(const broker_cores *cores);
+
+typedef struct port port;
+
+/* As bus_handlers in bridge/bus.h, which says what each means. deliver, call and frame must be there. */
+typedef struct port_handlers {
+    void (*deliver)(void *user, uint64_t subscription, const envelope_view *view);
+    void (*pressure)(void *user, bool on); /* NULL: it cannot be pushed back on */
+    void (*call)(void *user, const frame_call *f, const envelope_view *view);
+    void (*frame)(void *user, const frame *f);
+    /* The agent has been silent for long, and nobody has ended its session (directory.h). From broker_expire(), outside of
+     * the cores: this one may close the port. NULL: it stays. */
+    void (*expired)(void *user);
+} port_handlers;
+
+/* about is copied. handlers must outlive the port. LOOM_EINVAL, LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status port_open(const broker_cores *cores, port **out, const directory_about *about,
+                                      const port_handlers *handlers, void *user);
+/* No handler is called any more. NULL is allowed. why: for the directory; LOOM_OK: it said goodbye. */
+void port_close(port *p, loom_status why);
+
+void port_grant(port *p, uint64_t messages, uint64_t bytes);
+/* One scanned envelope, hop in place; wire is view->data and may be patched. A refusal comes as a notice: LOOM_EINVAL, or
+ * LOOM_EDENIED for a topic that is the broker's (reserved.h). */
+void port_publish(port *p, const envelope_view *view, uint8_t *wire);
+/* An invocation; exactly one result comes for it, now or later, unless the port closes first. */
+void port_call(port *p, const frame_call *f, const envelope_view *view, uint8_t *wire);
+/* subscribe, unsubscribe, provide, result, report, cancel, call_credit, ping. LOOM_EPROTO: another one does not go this way;
+ * whatever else is wrong is answered, or counted. */
+LOOM_MUST_CHECK loom_status port_frame(port *p, const frame *f);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests of an agent: each is done at once, and answered by an ack that says what was wrong. */
+#include <loom/topic.h>
+
+#include "broker/port/internal.h"
+#include "broker/port/reserved.h"
+
+static void answer(const port *p, uint64_t request, loom_status st, const char *text)
+{
+    port_say(p, &(frame){.type = FRAME_ACK, .u.outcome = {
+        .request = request,
+        .status = (uint64_t)st,
+        .text = {text, strlen(text)},
+    }});
+}
+
+static uint32_t cut(uint64_t value)
+{
+    return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
+
+/* ---- subscriptions ---- */
+
+static loom_status subscribe(port *p, const frame_subscribe *f, const char **reason)
+{
+    loom_status st = loom_filter_check(f->filter, reason);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    if (f->qos >= LOOM_QOS_COUNT) {
+        *reason = "qos is not known";
+        return LOOM_EINVAL;
+    }
+    st = eventbus_subscribe(p->subscriber, f->subscription, &(eventbus_subscription_options){
+        .filter = f->filter,
+        .types = f->types,
+        .type_count = f->type_count,
+        .qos = (loom_qos)f->qos,
+        .queue_messages = cut(f->queue_messages),
+        .queue_bytes = cut(f->queue_bytes),
+        .deadline_ms = cut(f->deadline_ms),
+    });
+    *reason = loom_status_text(st);
+    return st;
+}
+
+void port_subscribe(port *p, const frame_subscribe *f)
+{
+    const char *reason;
+    const loom_status st = subscribe(p, f, &reason);
+    answer(p, f->request, st, st == LOOM_OK ? "" : reason);
+}
+
+void port_unsubscribe(port *p, const frame_unsubscribe *f)
+{
+    const loom_status st = eventbus_unsubscribe(p->subscriber, f->subscription);
+    answer(p, f->request, st, st == LOOM_OK ? "" : "no such subscription");
+}
+
+/* ---- capabilities ---- */
+
+static const char *why_not_provided(const frame_provide *f, loom_status st)
+{
+    const char *reason = NULL;
+    switch (st) {
+    case LOOM_EINVAL:
+        return loom_topic_check(f->name, &reason) != LOOM_OK ? reason : "kind is not tool, agent or plain";
+    case LOOM_ETOOBIG:
+        return loom_topic_check(f->name, &reason) != LOOM_OK ? reason : "a field is over its limit";
+    case LOOM_EFULL: return "the agent provides too much already";
+    default: return loom_status_text(st);
+    }
+}
+
+static loom_status provide(port *p, const frame_provide *f, const char **reason)
+{
+    loom_header metadata[FRAME_METADATA_MAX];
+    size_t count = 0;
+    if (broker_name_reserved(f->name)) {
+        *reason = "capabilities under system. are the broker's";
+        return LOOM_EDENIED;
+    }
+    loom_status st = f->metadata.len > 0 ? frame_metadata_read(f->metadata, metadata, FRAME_METADATA_MAX, &count) : LOOM_OK;
+    if (st != LOOM_OK) {
+        *reason = st == LOOM_ETOOBIG ? "metadata has too many entries" : "metadata is not a map of strings";
+        return st;
+    }
+    st = action_provide(p->party, &(action_capability){
+        .name = f->name,
+        .version = f->version,
+        .description = f->description,
+        .kind = f->kind,
+        .input_schema = f->input_schema,
+        .output_schema = f->output_schema,
+        .metadata = metadata,
+        .metadata_count = count,
+    });
+    *reason = why_not_provided(f, st);
+    return st;
+}
+
+void port_provide(port *p, const frame_provide *f)
+{
+    const char *reason = "no such capability";
+    const loom_status st = f->withdraw ? action_withdraw(p->party, f->name, f->version) : provide(p, f, &reason);
+    answer(p, f->request, st, st == LOOM_OK ? "" : reason);
+}

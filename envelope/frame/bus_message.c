@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "envelope/frame/bus_message.h"
+
+#include <stdio.h>
+
+#include "envelope/msgpack_bytes.h"
+
+enum { FANOUT_HEADER_SIZE = FRAME_HEADER_SIZE + 1 + 1 + 5, TARGETS_HEADER_SIZE = 5, TARGET_MAX = 18 };
+
+bool bus_bridge_id_valid(loom_str id)
+{
+    if (id.len == 0 || id.len > BUS_BRIDGE_ID_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < id.len; i++) {
+        if (id.data[i] <= ' ' || id.data[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- reading ---- */
+
+static bool read_greeting(mp_reader *r, bus_greeting *f)
+{
+    return mp_read_uint(r, &f->protocol) && mp_read_str(r, &f->id) && f->id.len <= BUS_BRIDGE_ID_MAX &&
+           mp_read_str(r, &f->software) && f->software.len <= BUS_SOFTWARE_MAX;
+}
+
+static bool read_attach(mp_reader *r, bus_attach *f)
+{
+    return mp_read_str(r, &f->agent) && f->agent.len <= LOOM_AGENT_ID_MAX && mp_read_str(r, &f->software) &&
+           f->software.len <= BUS_SOFTWARE_MAX && mp_read_bin(r, &f->instance) &&
+           (f->instance.len == 0 || f->instance.len == LOOM_UUID_SIZE) && mp_read_uint(r, &f->heartbeat_ms) &&
+           mp_read_str(r, &f->peer) && f->peer.len <= BUS_PEER_MAX;
+}
+
+static bool read_taken(mp_reader *r, bus_frame *f)
+{
+    uint64_t answer;
+    bool fine = mp_read_uint(r, &f->number) && mp_read_uint(r, &answer);
+    f->answer = fine && answer != 0;
+    return fine;
+}
+
+static bool read_fanout(mp_reader *r, frame_batch *batch)
+{
+    uint32_t values;
+    bool fine = mp_read_array(r, &values) && values % 2 == 0;
+    *batch = fine ? (frame_batch){values / 2, {r->at, (size_t)(r->end - r->at)}} : (frame_batch){0};
+    return fine;
+}
+
+/* Values of a later version, behind those that are known, are not looked at. */
+static loom_status read_own(bus_frame *out, mp_reader *r, char reason[FRAME_REASON_SIZE])
+{
+    bool fine;
+    switch (out->type) {
+    case BUS_FRAME_SESSION:
+    case BUS_FRAME_PRESSURE: fine = mp_read_uint(r, &out->number); break;
+    case BUS_FRAME_FANOUT: fine = read_fanout(r, &out->fanout); break;
+    case BUS_FRAME_GREETING: fine = read_greeting(r, &out->greeting); break;
+    case BUS_FRAME_TAKEN: fine = read_taken(r, out); break;
+    case BUS_FRAME_ATTACH: fine = read_attach(r, &out->attach); break;
+    default: snprintf(reason, FRAME_REASON_SIZE, "frame type %u is not known", out->type); return LOOM_EVERSION;
+    }
+    if (!fine) {
+        snprintf(reason, FRAME_REASON_SIZE, "frame of type %u is not well-formed", out->type);
+    }
+    return fine ? LOOM_OK : LOOM_EMALFORMED;
+}
+
+loom_status bus_frame_next(loom_bytes *rest, bus_frame *out, char reason[FRAME_REASON_SIZE])
+{
+    loom_bytes body;
+    size_t need;
+    if (rest->len == 0) {
+        return LOOM_ENOTFOUND;
+    }
+    loom_status st = frame_split(*rest, &body, &need);
+    if (st != LOOM_OK) {
+        snprintf(reason, FRAME_REASON_SIZE, "a frame is %s", st == LOOM_EBUSY ? "cut short" : "of a length out of bounds");
+        return st == LOOM_EBUSY ? LOOM_EMALFORMED : st;
+    }
+    *rest = (loom_bytes){rest->data + need, rest->len - need};
+    mp_reader r = {body.data, body.data + body.len};
+    uint32_t count;
+    uint64_t type;
+    if (!mp_read_array(&r, &count) || count < 2 || !mp_read_uint(&r, &type)) {
+        snprintf(reason, FRAME_REASON_SIZE, "frame is not a msgpack array that begins with its type");
+        return LOOM_EMALFORMED;
+    }
+    if (type >= BUS_FRAME_SESSION) {
+        out->type = type > UINT32_MAX ? UINT32_MAX : (unsigned)type;
+        return read_own(out, &r, reason);
+    }
+    st = frame_decode(&out->link, body, reason);
+    out->type = st == LOOM_OK ? (unsigned)out->link.type : (unsigned)type;
+    return st;
+}
+
+static void advance(loom_bytes *bytes, size_t len)
+{
+    bytes->data += len;
+    bytes->len -= len;
+}
+
+loom_status bus_publish_next(frame_batch *batch, envelope_view *view, const char **reason)
+{
+    if (batch->count == 0) {
+        return LOOM_ENOTFOUND;
+    }
+    loom_status st = envelope_scan(view, batch->items, NULL, reason);
+    if (st == LOOM_OK) {
+        batch->count--;
+        advance(&batch->items, view->len);
+    }
+    return st;
+}
+
+loom_status bus_fanout_next(frame_batch *batch, envelope_view *view, bus_targets *targets, const char **reason)
+{
+    loom_status st = bus_publish_next(batch, view, reason);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    mp_reader r = {batch->items.data, batch->items.data + batch->items.len};
+    uint32_t values;
+    if (!mp_read_array(&r, &values) || values % 2 != 0) {
+        *reason = "targets are not an array of pairs";
+        return LOOM_EMALFORMED;
+    }
+    const uint8_t *first = r.at;
+    for (uint32_t i = 0; i < values; i++) { /* every value takes a byte, so this ends with the message at the latest */
+        uint64_t number;
+        if (!mp_read_uint(&r, &number)) {
+            *reason = "a target is not a pair of unsigned integers";
+            return LOOM_EMALFORMED;
+        }
+    }
+    *targets = (bus_targets){values / 2, {first, (size_t)(r.at - first)}};
+    advance(&batch->items, (size_t)(r.at - batch->items.data));
+    return LOOM_OK;
+}
+
+bool bus_target_next(bus_targets *targets, uint64_t *session, uint64_t *subscription)
+{
+    mp_reader r = {targets->items.data, targets->items.data + targets->items.len};
+    if (targets->count == 0 || !mp_read_uint(&r, session) || !mp_read_uint(&r, subscription)) {
+        return false;
+    }
+    targets->count--;
+    advance(&targets->items, (size_t)(r.at - targets->items.data));
+    return true;
+}
+
+/* ---- writing ---- */
+
+/* The frame [type, …values - 1 more], which takes up to size bytes after its type. NULL: out of memory. */
+static uint8_t *open_frame(frame_writer *w, unsigned type, unsigned values, size_t size)
+{
+    frame_writer_seal(w);
+    if (!frame_writer_reserve(w, FRAME_HEADER_SIZE + 2 + size)) {
+        return NULL;
+    }
+    uint8_t *p = w->data + w->len + FRAME_HEADER_SIZE;
+    p[0] = (uint8_t)(MP_FIXARRAY | values);
+    p[1] = (uint8_t)type;
+    return p + 2;
+}
+
+static loom_status close_frame(frame_writer *w, const uint8_t *end)
+{
+    uint8_t *at = w->data + w->len;
+    mp_store32(at, (uint32_t)(end - at) - FRAME_HEADER_SIZE);
+    w->len = (size_t)(end - w->data);
+    return LOOM_OK;
+}
+
+static loom_str cut(loom_str text, size_t max)
+{
+    return (loom_str){text.data, text.len < max ? text.len : max};
+}
+
+enum { UINT_MAX_SIZE = 9, TEXT_HEADER_SIZE = 3 };
+
+loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
+{
+    uint8_t *p = open_frame(w, BUS_FRAME_GREETING, 4,
+                            UINT_MAX_SIZE + 2 * TEXT_HEADER_SIZE + BUS_BRIDGE_ID_MAX + BUS_SOFTWARE_MAX);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_uint(p, f->protocol);
+    p = mp_put_str(p, cut(f->id, BUS_BRIDGE_ID_MAX));
+    return close_frame(w, mp_put_str(p, cut(f->software, BUS_SOFTWARE_MAX)));
+}
+
+loom_status bus_put_attach(frame_writer *w, const bus_attach *f)
+{
+    uint8_t *p = open_frame(w, BUS_FRAME_ATTACH, 6,
+                            UINT_MAX_SIZE + 4 * TEXT_HEADER_SIZE + LOOM_AGENT_ID_MAX + BUS_SOFTWARE_MAX + LOOM_UUID_SIZE +
+                                BUS_PEER_MAX);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_str(p, cut(f->agent, LOOM_AGENT_ID_MAX));
+    p = mp_put_str(p, cut(f->software, BUS_SOFTWARE_MAX));
+    p = mp_put_bin(p, f->instance.data, f->instance.len == LOOM_UUID_SIZE ? LOOM_UUID_SIZE : 0);
+    p = mp_put_uint(p, f->heartbeat_ms);
+    return close_frame(w, mp_put_str(p, cut(f->peer, BUS_PEER_MAX)));
+}
+
+loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer)
+{
+    uint8_t *p = open_frame(w, BUS_FRAME_TAKEN, 3, 2 * UINT_MAX_SIZE);
+    return p != NULL ? close_frame(w, mp_put_uint(mp_put_uint(p, envelopes), answer)) : LOOM_ENOMEM;
+}
+
+loom_status bus_put_pressure(frame_writer *w, bool on)
+{
+    uint8_t *p = open_frame(w, BUS_FRAME_PRESSURE, 2, UINT_MAX_SIZE);
+    return p != NULL ? close_frame(w, mp_put_uint(p, on)) : LOOM_ENOMEM;
+}
+
+loom_status bus_put_frame(frame_writer *w, const frame *f)
+{
+    switch (f->type) {
+    case FRAME_SUBSCRIBE: return frame_put_subscribe(w, &f->u.subscribe);
+    case FRAME_UNSUBSCRIBE: return frame_put_unsubscribe(w, &f->u.unsubscribe);
+    case FRAME_PROVIDE: return frame_put_provide(w, &f->u.provide);
+    case FRAME_CREDIT: return frame_put_credit(w, f->u.credit.messages, f->u.credit.bytes);
+    case FRAME_RESULT: return frame_put_result(w, &f->u.result);
+    case FRAME_REPORT: return frame_put_report(w, &f->u.report);
+    case FRAME_CANCEL: return frame_put_cancel(w, f->u.cancel.call_id, f->u.cancel.reason);
+    case FRAME_CALL_CREDIT:
+        return frame_put_call_credit(w, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
+    case FRAME_PING: return frame_put_number(w, f->type, f->u.number);
+    case FRAME_ERROR:
+    case FRAME_BYE:
+    case FRAME_ACK:
+    case FRAME_NOTICE: return frame_put_outcome(w, f->type, &f->u.outcome);
+    default: return LOOM_EPROTO;
+    }
+}
+
+loom_status bus_put_raw(frame_writer *w, loom_bytes frames)
+{
+    frame_writer_seal(w);
+    if (!frame_writer_reserve(w, frames.len)) {
+        return LOOM_ENOMEM;
+    }
+    mp_put_raw(w->data + w->len, frames.data, frames.len);
+    w->len += frames.len;
+    return LOOM_OK;
+}
+
+frame_writer *bus_outgoing_to(bus_outgoing *out, uint64_t session)
+{
+    if (out->session != session) {
+        uint8_t *p = open_frame(&out->w, BUS_FRAME_SESSION, 2, UINT_MAX_SIZE);
+        if (p == NULL) {
+            return NULL;
+        }
+        (void)close_frame(&out->w, mp_put_uint(p, session));
+        out->session = session;
+    }
+    return &out->w;
+}
+
+void bus_outgoing_clear(bus_outgoing *out)
+{
+    if (out->w.cap > 4 * BUS_MESSAGE_TARGET) {
+        frame_writer_fini(&out->w);
+    }
+    frame_writer_clear(&out->w);
+    out->session = 0;
+}
+
+/* The batch fields of the writer are used as its own batches use them, so that frame_writer_seal() closes this one too. */
+static void open_fanout(frame_writer *w)
+{
+    uint8_t *p = w->data + w->len + FRAME_HEADER_SIZE;
+    p[0] = MP_FIXARRAY | 2;
+    p[1] = BUS_FRAME_FANOUT;
+    p[2] = MP_ARRAY32;
+    w->batch_at = w->len;
+    w->batch_type = (frame_type)BUS_FRAME_FANOUT;
+    w->batch_count = 0;
+    w->len += FANOUT_HEADER_SIZE;
+}
+
+/* Equal bytes are one envelope, whoever asks: comparing them is cheaper than writing them again, and differing ones
+ * differ early, in the span id. */
+static bool is_last(const frame_writer *w, const bus_fanout *last, const envelope_view *view)
+{
+    return w->batch_type == (frame_type)BUS_FRAME_FANOUT && w->batch_count > 0 && last->envelope_len == view->len &&
+           last->targets < BUS_FANOUT_TARGETS && memcmp(w->data + last->envelope_at, view->data, view->len) == 0;
+}
+
+loom_status bus_put_delivery(bus_outgoing *out, uint64_t session, uint64_t subscription, const envelope_view *view)
+{
+    frame_writer *w = &out->w;
+    bus_fanout *last = &out->fanout;
+    if (!is_last(w, last, view)) {
+        if (w->batch_type != (frame_type)BUS_FRAME_FANOUT || w->len - w->batch_at > FRAME_BATCH_TARGET) {
+            frame_writer_seal(w);
+        }
+        if (!frame_writer_reserve(w, FANOUT_HEADER_SIZE + view->len + TARGETS_HEADER_SIZE + TARGET_MAX)) {
+            return LOOM_ENOMEM;
+        }
+        if (w->batch_type == 0) {
+            open_fanout(w);
+        }
+        last->envelope_at = w->len;
+        last->envelope_len = view->len;
+        mp_put_raw(w->data + w->len, view->data, view->len);
+        w->len += view->len;
+        last->targets_at = w->len;
+        last->targets = 0;
+        w->data[w->len] = MP_ARRAY32;
+        w->len += TARGETS_HEADER_SIZE;
+        w->batch_count += 2;
+    } else if (!frame_writer_reserve(w, TARGET_MAX)) {
+        return LOOM_ENOMEM;
+    }
+    uint8_t *p = mp_put_uint(w->data + w->len, session);
+    p = mp_put_uint(p, subscription);
+    w->len = (size_t)(p - w->data);
+    last->targets++;
+    mp_store32(w->data + last->targets_at + 1, last->targets * 2);
+    return LOOM_OK;
+}

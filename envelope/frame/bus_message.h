@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages of the bridge bus (WIRE.md, "The bridge bus"): frames of the agent link of many sessions, and a few of its own.
+ *
+ * Reading allocates nothing: everything is a slice of the message. Every byte is checked before it is used. */
+#ifndef LOOM_ENVELOPE_FRAME_BUS_MESSAGE_H
+#define LOOM_ENVELOPE_FRAME_BUS_MESSAGE_H
+
+#include "envelope/frame/frame.h"
+#include "envelope/view.h"
+
+enum {
+    BUS_PROTOCOL = 1,
+    BUS_BRIDGE_ID_MAX = LOOM_AGENT_ID_MAX,
+    BUS_SOFTWARE_MAX = 128,            /* bytes; what is longer is cut by its writer */
+    BUS_PEER_MAX = 128,
+    BUS_MESSAGE_TARGET = 64 * 1024,    /* a message is complete when it is larger */
+    BUS_MESSAGE_MAX = 4 * 1024 * 1024, /* of one SP message, what sockets accept */
+    BUS_FANOUT_TARGETS = 1024          /* of one copy of an envelope; more take another copy */
+};
+
+/* Types of the bus, beside those of the agent link (frame_type). */
+enum {
+    BUS_FRAME_SESSION = 64,  /* [64, session]: the frames after it, in this message, are this session's; 0: the bridge's own */
+    BUS_FRAME_PRESSURE = 65, /* [65, 1 or 0]: broker → bridge, stop or go on publishing */
+    BUS_FRAME_FANOUT = 66,   /* [66, [envelope, [session, subscription, …], …]]: broker → bridge */
+    BUS_FRAME_GREETING = 67, /* [67, protocol, id, software]: first in each direction; the bridge's begins */
+    BUS_FRAME_TAKEN = 68,    /* [68, envelopes, 1 or 0]: read so far on this connection; 1: answer with yours */
+    BUS_FRAME_ATTACH = 69    /* [69, agent, software, instance, heartbeat ms, peer]: bridge → broker, begins a session */
+};
+
+/* 1 to BUS_BRIDGE_ID_MAX bytes, printable ASCII without spaces. */
+bool bus_bridge_id_valid(loom_str id);
+
+typedef struct bus_greeting {
+    uint64_t protocol;
+    loom_str id;       /* of the bridge; "broker" */
+    loom_str software;
+} bus_greeting;
+
+typedef struct bus_attach {
+    loom_str agent, software;
+    loom_bytes instance; /* 16 bytes or none */
+    uint64_t heartbeat_ms;
+    loom_str peer;       /* the agent's connection, for people */
+} bus_attach;
+
+/* ---- reading ---- */
+
+typedef struct bus_frame {
+    unsigned type;       /* BUS_FRAME_* or frame_type */
+    uint64_t number;     /* session, pressure, taken */
+    bool answer;         /* taken */
+    frame_batch fanout;  /* count: envelopes */
+    bus_greeting greeting;
+    bus_attach attach;
+    frame link;          /* the others */
+} bus_frame;
+
+/* Takes the next frame off *rest. LOOM_ENOTFOUND: none is left. LOOM_EMALFORMED, LOOM_ETOOBIG: *rest cannot be read on.
+ * LOOM_EVERSION: a type that is not known, stepped over. */
+LOOM_MUST_CHECK loom_status bus_frame_next(loom_bytes *rest, bus_frame *out, char reason[FRAME_REASON_SIZE]);
+
+/* The pairs of numbers that one envelope goes to. */
+typedef struct bus_targets {
+    uint32_t count;
+    loom_bytes items;
+} bus_targets;
+
+/* Takes the next envelope off a publish batch. LOOM_ENOTFOUND: none is left. */
+LOOM_MUST_CHECK loom_status bus_publish_next(frame_batch *batch, envelope_view *view, const char **reason);
+/* The same with its targets off a fanout batch. */
+LOOM_MUST_CHECK loom_status bus_fanout_next(frame_batch *batch, envelope_view *view, bus_targets *targets,
+                                            const char **reason);
+/* False: none is left. */
+bool bus_target_next(bus_targets *targets, uint64_t *session, uint64_t *subscription);
+
+/* ---- writing, into a frame_writer like the frames of the link ---- */
+
+/* Texts over their limits are cut. */
+LOOM_MUST_CHECK loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f);
+LOOM_MUST_CHECK loom_status bus_put_attach(frame_writer *w, const bus_attach *f);
+LOOM_MUST_CHECK loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer);
+LOOM_MUST_CHECK loom_status bus_put_pressure(frame_writer *w, bool on);
+/* Any frame of a session but those that carry envelopes. LOOM_EPROTO: it is not one. */
+LOOM_MUST_CHECK loom_status bus_put_frame(frame_writer *w, const frame *f);
+/* Whole frames as they are. */
+LOOM_MUST_CHECK loom_status bus_put_raw(frame_writer *w, loom_bytes frames);
+
+/* Where the last envelope of an open fanout batch is; of no meaning when the writer's open batch is another. */
+typedef struct bus_fanout {
+    size_t envelope_at;
+    uint32_t envelope_len;
+    size_t targets_at; /* of its array32 header */
+    uint32_t targets;
+} bus_fanout;
+
+/* One message in the making. All zero: empty. */
+typedef struct bus_outgoing {
+    frame_writer w;
+    uint64_t session; /* that the next frame would be of */
+    bus_fanout fanout;
+} bus_outgoing;
+
+/* Where frames of this session go. NULL: out of memory. */
+frame_writer *bus_outgoing_to(bus_outgoing *out, uint64_t session);
+/* Empties it and keeps its memory, unless a large message has blown it up. */
+void bus_outgoing_clear(bus_outgoing *out);
+/* Appends one delivery: only its target when the envelope is the one written last. LOOM_ENOMEM: nothing was appended. */
+LOOM_MUST_CHECK loom_status bus_put_delivery(bus_outgoing *out, uint64_t session, uint64_t subscription,
+                                             const envelope_view *view);
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frames of the agent link (WIRE.md section 4): u32 big-endian length, then a msgpack array [type, …].
+ * The same bytes on every carrier: ipc, tcp, tls, WebSocket.
+ *
+ * Rare frames are [type, map]: unknown keys are ignored, missing ones have defaults. The others (publish, deliver,
+ * credit, ping, pong, and all about a call) are positional. Reading allocates nothing: strings are slices of the frame. */
+#ifndef LOOM_ENVELOPE_FRAME_FRAME_H
+#define LOOM_ENVELOPE_FRAME_FRAME_H
+
+#include <loom/envelope.h>
+#include <loom/qos.h>
+
+enum {
+    LINK_PROTOCOL = 1,
+    FRAME_HEADER_SIZE = 4,
+    FRAME_MAX = LOOM_ENVELOPE_MAX + 64 * 1024, /* bytes after the header */
+    FRAME_BATCH_TARGET = 32 * 1024,            /* a batch frame is closed when it is larger */
+    FRAME_REASON_SIZE = 160,
+    FRAME_TYPES_MAX = 16,                      /* event types of one subscription */
+    FRAME_CALL_ID_MAX = 64,                    /* bytes */
+    FRAME_CAPABILITY_MAX = 256,                /* bytes of its name */
+    FRAME_VERSION_MAX = 64,
+    FRAME_DESCRIPTION_MAX = 4096,
+    FRAME_SCHEMA_MAX = 16 * 1024,
+    FRAME_TEXT_MAX = 1024,                     /* of any text for people, and of a result's code */
+    FRAME_METADATA_MAX = 32                    /* entries of a capability's metadata; LOOM_HEADERS_MAX bytes in all */
+};
+
+typedef enum frame_type {
+    FRAME_HELLO = 1,        /* agent → bridge, first */
+    FRAME_WELCOME = 2,      /* bridge → agent, answers hello */
+    FRAME_SUBSCRIBE = 3,    /* agent → bridge; answered by ack */
+    FRAME_UNSUBSCRIBE = 4,  /* agent → bridge; answered by ack */
+    FRAME_PUBLISH = 5,      /* agent → bridge: [5, [envelope, …]] */
+    FRAME_DELIVER = 6,      /* bridge → agent: [6, [subscription, envelope, …]] */
+    FRAME_CREDIT = 7,       /* both ways: [7, messages, bytes], totals since the session began */
+    FRAME_CALL = 8,         /* both ways: [8, call id, capability, version, deadline ms, idle ms, flags, envelope] */
+    FRAME_RESULT = 9,       /* both ways: [9, call id, outcome, code, text, payload] */
+    FRAME_CANCEL = 10,      /* both ways: [10, call id, reason] */
+    FRAME_PROVIDE = 11,     /* agent → bridge; answered by ack */
+    FRAME_PING = 12,        /* both ways: [12, number] */
+    FRAME_PONG = 13,        /* both ways: [13, number] */
+    FRAME_ERROR = 14,       /* both ways: the session ends, and why */
+    FRAME_BYE = 15,         /* both ways: the session ends as wanted */
+    FRAME_ACK = 16,         /* bridge → agent: the outcome of a request */
+    FRAME_NOTICE = 17,      /* bridge → agent: one message was refused; the session goes on */
+    FRAME_REPORT = 18,      /* both ways: [18, call id, kind, number, payload]: progress, or a chunk of the result */
+    FRAME_CALL_CREDIT = 19, /* both ways: [19, call id, chunks, bytes], totals since the call began */
+    FRAME_KEY_FIRST = 32,   /* 32–47: key exchange, before hello */
+    FRAME_KEY_LAST = 47,
+    FRAME_DURABLE_FIRST = 48, /* 48–63: durable publishes, acks and fetches */
+    FRAME_DURABLE_LAST = 63
+} frame_type;
+
+typedef struct frame_hello {
+    uint64_t protocol;         /* LINK_PROTOCOL */
+    loom_str agent;            /* agent id, 1 to LOOM_AGENT_ID_MAX bytes */
+    loom_str software;         /* such as "libloom/0.1.0" */
+    loom_bytes instance;       /* 16 random bytes per process start of the agent; may be empty */
+    uint64_t credit_messages;  /* what the agent grants at once */
+    uint64_t credit_bytes;
+    uint64_t max_payload;      /* largest payload the agent accepts; 0: LOOM_PAYLOAD_MAX */
+    uint64_t heartbeat_ms;     /* asked for; 0: the bridge's choice */
+} frame_hello;
+
+typedef struct frame_welcome {
+    uint64_t protocol;
+    uint64_t session;
+    loom_str bridge;           /* bridge id */
+    loom_str software;         /* such as "loom-broker/0.1.0" */
+    uint64_t credit_bytes;     /* publish credit granted at once */
+    uint64_t max_payload;
+    uint64_t heartbeat_ms;     /* interval of pings; three missed ones end the session */
+} frame_welcome;
+
+typedef struct frame_subscribe {
+    uint64_t request;          /* echoed in the ack */
+    uint64_t subscription;     /* chosen by the agent, unique in its session */
+    loom_str filter;
+    loom_str types[FRAME_TYPES_MAX]; /* none: every type */
+    uint32_t type_count;
+    uint64_t qos;              /* loom_qos */
+    uint64_t queue_messages;   /* 0: the broker's default */
+    uint64_t queue_bytes;
+    uint64_t deadline_ms;      /* how long batched pushes back; 0: the default */
+} frame_subscribe;
+
+typedef struct frame_unsubscribe {
+    uint64_t request;
+    uint64_t subscription;
+} frame_unsubscribe;
+
+typedef struct frame_provide {
+    uint64_t request;
+    loom_str name;
+    loom_str version;
+    loom_str description;
+    loom_str kind;             /* "tool", "agent" or "plain" */
+    loom_str input_schema;     /* JSON text */
+    loom_str output_schema;
+    loom_bytes metadata;       /* a msgpack map of strings, checked; empty: none. See frame_metadata_read() */
+    bool withdraw;
+} frame_provide;
+
+/* How a call ended; on the wire in result. */
+typedef enum frame_call_outcome {
+    FRAME_CALL_OK = 0,
+    FRAME_CALL_ERROR = 1,
+    FRAME_CALL_TIMEOUT = 2,
+    FRAME_CALL_NO_RESPONDERS = 3,
+    FRAME_CALL_DENIED = 4,
+    FRAME_CALL_CANCELLED = 5,
+    FRAME_CALL_TOO_LARGE = 6
+} frame_call_outcome;
+
+/* error, bye, ack and notice carry an outcome. */
+typedef struct frame_outcome {
+    uint64_t request;          /* ack */
+    uint64_t status;           /* loom_status */
+    loom_str text;             /* for people */
+    loom_bytes message_id;     /* notice: the envelope's id */
+} frame_outcome;
+
+enum {
+    FRAME_CALL_IDEMPOTENT = 1, /* may be tried again on another provider when one dies */
+    FRAME_CALL_STREAMS = 2     /* the caller takes chunks, as far as its call credit says: none at first */
+}; /* flags of a call; others are ignored */
+
+/* Up: an agent invokes, under an id of its choice (empty: the broker gives it one, which comes with the result).
+ * Down: a provider is asked to work; the id is the broker's, of this attempt. */
+typedef struct frame_call {
+    loom_bytes call_id;        /* up to FRAME_CALL_ID_MAX bytes */
+    loom_str capability;
+    loom_str version;          /* up: empty for the highest; down: the provider's own */
+    uint64_t deadline_ms;      /* what is left; up: 0 for the broker's default */
+    uint64_t idle_ms;          /* the longest silence of the provider; 0: only the deadline counts */
+    uint64_t flags;            /* FRAME_CALL_* */
+    loom_bytes envelope;       /* scan before use */
+} frame_call;
+
+typedef enum frame_report_kind { FRAME_PROGRESS = 0, FRAME_CHUNK = 1 } frame_report_kind;
+
+/* Up from the provider, down to the caller. */
+typedef struct frame_report {
+    loom_bytes call_id;
+    uint64_t kind;             /* frame_report_kind */
+    uint64_t number;           /* of chunks, from 0; of progress, too */
+    loom_bytes payload;
+} frame_report;
+
+typedef struct frame_result {
+    loom_bytes call_id;
+    uint64_t outcome;          /* frame_call_outcome */
+    loom_str code;
+    loom_str text;
+    loom_bytes payload;
+} frame_result;
+
+/* The items of a publish or deliver frame, still to be scanned. */
+typedef struct frame_batch {
+    uint32_t count; /* envelopes */
+    loom_bytes items;
+} frame_batch;
+
+typedef struct frame {
+    frame_type type;
+    union {
+        frame_hello hello;
+        frame_welcome welcome;
+        frame_subscribe subscribe;
+        frame_unsubscribe unsubscribe;
+        frame_provide provide;
+        frame_outcome outcome; /* error, bye, ack, notice */
+        frame_call call;
+        frame_result result;
+        frame_batch batch;     /* publish, deliver */
+        struct {
+            uint64_t messages, bytes;
+        } credit;
+        frame_report report;
+        struct {
+            loom_bytes call_id;
+            loom_str reason;
+        } cancel;
+        struct {
+            loom_bytes call_id;
+            uint64_t chunks, bytes;
+        } call_credit;
+        uint64_t number;       /* ping, pong */
+    } u;
+} frame;
+
+/* Looks at the start of a stream. LOOM_OK: a whole frame is there, *body is its bytes after the header.
+ * LOOM_EBUSY: more bytes are needed, *need is how many in all (header and body) as far as known.
+ * LOOM_ETOOBIG: the length is over FRAME_MAX, or zero. */
+LOOM_MUST_CHECK loom_status frame_split(loom_bytes stream, loom_bytes *body, size_t *need);
+
+/* Parses the body of one frame. LOOM_EMALFORMED, LOOM_ETOOBIG; reason says what was wrong and where.
+ * A type in a reserved range, or unknown, is LOOM_EVERSION. Only the member of u that belongs to the type is set. */
+LOOM_MUST_CHECK loom_status frame_decode(frame *out, loom_bytes body, char reason[FRAME_REASON_SIZE]);
+
+/* The metadata of a provide frame. The strings are slices of it. LOOM_EMALFORMED, LOOM_ETOOBIG: more than max. */
+LOOM_MUST_CHECK loom_status frame_metadata_read(loom_bytes metadata, loom_header *out, size_t max, size_t *count);
+/* Writes such a map. LOOM_ETOOBIG: over FRAME_METADATA_MAX entries, LOOM_HEADERS_MAX bytes, or size. */
+LOOM_MUST_CHECK loom_status frame_metadata_write(uint8_t *out, size_t size, const loom_header *entries, size_t count, size_t *len);
+
+const char *frame_type_name(frame_type type); /* "hello"; "?" */
+
+/* ---- writing ---- */
+
+/* Bytes on their way to a peer: whole frames, of which the last may be an open batch. The caller serialises access. */
+typedef struct frame_writer {
+    uint8_t *data;
+    size_t len;
+    size_t cap;
+    size_t batch_at;      /* where the open batch frame begins */
+    uint32_t batch_count; /* msgpack values in it */
+    frame_type batch_type; /* 0: none is open */
+} frame_writer;
+
+void frame_writer_init(frame_writer *w);
+void frame_writer_fini(frame_writer *w);
+/* Room for more bytes after len. False: out of memory, and nothing has changed. */
+bool frame_writer_reserve(frame_writer *w, size_t more);
+/* Closes an open batch, so that the bytes are whole frames. */
+void frame_writer_seal(frame_writer *w);
+/* Empties it and keeps its memory. */
+void frame_writer_clear(frame_writer *w);
+
+/* Room for one envelope of at most size bytes in a publish batch, or NULL: out of memory. The batch goes on, or begins. */
+uint8_t *frame_publish_begin(frame_writer *w, size_t size);
+/* The same in a deliver batch, after the subscription's number. */
+uint8_t *frame_deliver_begin(frame_writer *w, uint64_t subscription, size_t size);
+/* Adds the bytes that were written to that room. */
+void frame_batch_commit(frame_writer *w, size_t size);
+
+/* A call frame whose envelope is written, or copied and patched, in its place: begin() writes everything before the
+ * envelope (f->envelope is not looked at) and returns room for at most envelope_size bytes of it, or NULL: out of memory,
+ * or a field or the envelope is over its limit. An open batch is closed. commit() adds the frame, with the envelope's size
+ * as it is. Between the two nothing else may be written; a call that is not committed leaves nothing behind, whatever is
+ * written next. The room moves with the next write, so patch before that. */
+uint8_t *frame_call_begin(frame_writer *w, const frame_call *f, size_t envelope_size);
+void frame_call_commit(frame_writer *w, size_t envelope_size);
+
+/* Each appends one frame. LOOM_ENOMEM, or LOOM_ETOOBIG: over FRAME_MAX, or a field of call, result, report, cancel or
+ * call_credit is over its limit; then nothing was appended. Who fills in a frame with keys keeps their limits. */
+LOOM_MUST_CHECK loom_status frame_put_hello(frame_writer *w, const frame_hello *f);
+LOOM_MUST_CHECK loom_status frame_put_welcome(frame_writer *w, const frame_welcome *f);
+LOOM_MUST_CHECK loom_status frame_put_subscribe(frame_writer *w, const frame_subscribe *f);
+LOOM_MUST_CHECK loom_status frame_put_unsubscribe(frame_writer *w, const frame_unsubscribe *f);
+LOOM_MUST_CHECK loom_status frame_put_provide(frame_writer *w, const frame_provide *f);
+/* type: error, bye, ack or notice. */
+LOOM_MUST_CHECK loom_status frame_put_outcome(frame_writer *w, frame_type type, const frame_outcome *f);
+LOOM_MUST_CHECK loom_status frame_put_credit(frame_writer *w, uint64_t messages, uint64_t bytes);
+LOOM_MUST_CHECK loom_status frame_put_number(frame_writer *w, frame_type type, uint64_t number);
+LOOM_MUST_CHECK loom_status frame_put_call(frame_writer *w, const frame_call *f);
+LOOM_MUST_CHECK loom_status frame_put_result(frame_writer *w, const frame_result *f);
+LOOM_MUST_CHECK loom_status frame_put_report(frame_writer *w, const frame_report *f);
+LOOM_MUST_CHECK loom_status frame_put_cancel(frame_writer *w, loom_bytes call_id, loom_str reason);
+LOOM_MUST_CHECK loom_status frame_put_call_credit(frame_writer *w, loom_bytes call_id, uint64_t chunks, uint64_t bytes);
+
+#endif

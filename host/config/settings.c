@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of every setting. To add one: a field in settings.h and a row here; file, environment, flag, --help,
+ * --check-config and the documentation test follow from it. */
+#include "host/config/settings.h"
+
+#include "base/url.h"
+
+#include <assert.h>
+#include <loom/envelope.h>
+#include <stddef.h>
+#include <string.h>
+
+static bool check_link(const char *text, char why[CONFIG_CHECK_SIZE])
+{
+    static_assert(CONFIG_CHECK_SIZE >= URL_ERROR_SIZE, "a check passes on what url_parse() says");
+    url parsed;
+    return url_parse(&parsed, text, URL_LINKS, why) == LOOM_OK;
+}
+
+static bool check_bus(const char *text, char why[CONFIG_CHECK_SIZE])
+{
+    return text[0] == '\0' || check_link(text, why);
+}
+
+static bool check_metrics(const char *text, char why[CONFIG_CHECK_SIZE])
+{
+    url parsed;
+    return text[0] == '\0' || url_parse(&parsed, text, URL_HTTP, why) == LOOM_OK;
+}
+
+static bool check_collector(const char *text, char why[CONFIG_CHECK_SIZE])
+{
+    url parsed;
+    return text[0] == '\0' || url_parse(&parsed, text, URL_WEB, why) == LOOM_OK;
+}
+
+/* What may stand in a span attribute and a log line without quoting. */
+static bool check_id(const char *text, char why[CONFIG_CHECK_SIZE])
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    if (strlen(text) > 64 || text[strspn(text, allowed)] != '\0') {
+        snprintf(why, CONFIG_CHECK_SIZE, "an id has up to 64 letters, digits, dots, underscores and dashes");
+        return false;
+    }
+    return true;
+}
+
+#define AT(member) offsetof(settings, member)
+#define KIB ((int64_t)1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define SECOND ((int64_t)1000)
+#define HOUR (3600 * SECOND)
+
+static const config_key keys[] = {
+    {.section = "broker", .name = "listen", .type = CONFIG_STRINGS, .offset = AT(broker.listen), .value = "URL",
+     .fallback = "ipc://{runtime}/loom.sock, tcp://127.0.0.1:7700", .check = check_link,
+     .help = "Where agents connect: ipc, tcp, tls+tcp, ws, wss"},
+    {.section = "broker", .name = "allow_remote", .type = CONFIG_BOOL, .offset = AT(broker.allow_remote),
+     .fallback = "false", .help = "Listen beyond this machine although anybody there may connect"},
+    {.section = "broker", .name = "bus_pull", .type = CONFIG_STRING, .offset = AT(broker.bus_pull), .value = "URL",
+     .fallback = "ipc://{runtime}/bus-in.sock", .check = check_bus,
+     .help = "Socket (nng PULL) that takes messages into the bus; empty turns it off"},
+    {.section = "broker", .name = "bus_pub", .type = CONFIG_STRING, .offset = AT(broker.bus_pub), .value = "URL",
+     .fallback = "ipc://{runtime}/bus-out.sock", .check = check_bus,
+     .help = "Socket (nng PUB) that gives every message of the bus; empty turns it off"},
+    {.section = "broker", .name = "bus_control", .type = CONFIG_STRING, .offset = AT(broker.bus_control), .value = "URL",
+     .fallback = "ipc://{runtime}/bus-control.sock", .check = check_bus,
+     .help = "Socket (nng REP) for questions and control; empty turns it off"},
+    {.section = "broker", .name = "bus_bridge", .type = CONFIG_STRING, .offset = AT(broker.bus_bridge), .value = "URL",
+     .fallback = "ipc://{runtime}/bus-bridge.sock", .check = check_bus,
+     .help = "Where bridges in processes of their own connect; empty turns it off"},
+    {.section = "broker", .name = "tls_cert_key_file", .type = CONFIG_STRING, .offset = AT(broker.tls_cert_key_file),
+     .value = "FILE", .fallback = "", .help = "Certificate and key in PEM, for tls+tcp and wss"},
+    {.section = "broker", .name = "drain_timeout", .type = CONFIG_DURATION, .offset = AT(broker.drain_timeout_ms),
+     .min = 0, .max = HOUR, .fallback = "5s", .help = "How long a stop waits for queues and spans to empty"},
+    {.section = "broker", .name = "heartbeat_interval", .type = CONFIG_DURATION,
+     .offset = AT(broker.heartbeat_interval_ms), .min = 100, .max = HOUR, .fallback = "15s",
+     .help = "How often agents have to show that they live"},
+    {.section = "broker", .name = "max_agents", .type = CONFIG_INT, .offset = AT(broker.max_agents), .min = 1,
+     .max = 1000000, .fallback = "4096", .help = "Agents connected at once; more are refused"},
+    {.section = "broker", .name = "queue_messages", .type = CONFIG_INT, .offset = AT(broker.queue_messages), .min = 1,
+     .max = 16777216, .fallback = "8192", .help = "Messages that wait for one subscription"},
+    {.section = "broker", .name = "queue_bytes", .type = CONFIG_SIZE, .offset = AT(broker.queue_bytes), .min = 4 * KIB,
+     .max = 4 * GIB, .fallback = "8MiB", .help = "Bytes that wait for one subscription"},
+    {.section = "broker", .name = "batched_deadline", .type = CONFIG_DURATION, .offset = AT(broker.batched_deadline_ms),
+     .min = 0, .max = HOUR, .fallback = "1s",
+     .help = "How long a full batched queue holds its publisher back before it drops"},
+    {.section = "broker", .name = "ttl", .type = CONFIG_INT, .offset = AT(broker.ttl), .min = 1, .max = 255,
+     .fallback = "16", .help = "Hops a message makes at most when its publisher said nothing"},
+    {.section = "broker", .name = "max_payload", .type = CONFIG_SIZE, .offset = AT(broker.max_payload), .min = KIB,
+     .max = LOOM_PAYLOAD_MAX, .fallback = "1MiB", .help = "Largest payload that is accepted"},
+    {.section = "broker", .name = "call_deadline", .type = CONFIG_DURATION, .offset = AT(broker.call_deadline_ms), .min = 1,
+     .max = HOUR, .fallback = "30s", .help = "How long a call may take when its caller said nothing"},
+    {.section = "broker", .name = "max_pending_calls", .type = CONFIG_INT, .offset = AT(broker.max_pending_calls), .min = 1,
+     .max = 1000000, .fallback = "10000", .help = "Calls of one agent without an outcome yet; more are refused"},
+    {.section = "broker", .name = "call_cache_entries", .type = CONFIG_INT, .offset = AT(broker.call_cache_entries), .min = 1,
+     .max = 16777216, .fallback = "10000", .help = "Results of calls kept for duplicates of them"},
+    {.section = "broker", .name = "call_cache_bytes", .type = CONFIG_SIZE, .offset = AT(broker.call_cache_bytes),
+     .min = 4 * KIB, .max = 4 * GIB, .fallback = "16MiB", .help = "The same in bytes"},
+    {.section = "broker", .name = "call_cache_ttl", .type = CONFIG_DURATION, .offset = AT(broker.call_cache_ttl_ms), .min = 1,
+     .max = HOUR, .fallback = "1m", .help = "How long a result is kept for duplicates of its call"},
+    {.section = "broker", .name = "metrics_listen", .type = CONFIG_STRING, .offset = AT(broker.metrics_listen),
+     .value = "URL", .fallback = "", .check = check_metrics,
+     .help = "Where /metrics is served, such as http://127.0.0.1:7780; empty turns it off"},
+
+    {.section = "bridge", .name = "listen", .type = CONFIG_STRINGS, .offset = AT(bridge.listen), .value = "URL",
+     .fallback = "ipc://{runtime}/bridge.sock, tcp://127.0.0.1:7701", .check = check_link,
+     .help = "Where agents connect: ipc, tcp, tls+tcp, ws, wss"},
+    {.section = "bridge", .name = "allow_remote", .type = CONFIG_BOOL, .offset = AT(bridge.allow_remote),
+     .fallback = "false", .help = "Listen beyond this machine although anybody there may connect"},
+    {.section = "bridge", .name = "bus_bridge", .type = CONFIG_STRING, .offset = AT(bridge.bus_bridge), .value = "URL",
+     .fallback = "ipc://{runtime}/bus-bridge.sock", .check = check_link, .help = "The broker's bus_bridge"},
+    {.section = "bridge", .name = "tls_cert_key_file", .type = CONFIG_STRING, .offset = AT(bridge.tls_cert_key_file),
+     .value = "FILE", .fallback = "", .help = "Certificate and key in PEM, for tls+tcp and wss"},
+    {.section = "bridge", .name = "id", .type = CONFIG_STRING, .offset = AT(bridge.id), .value = "ID", .fallback = "",
+     .check = check_id, .help = "Name of this bridge on the bus; empty makes one from host name and process id"},
+    {.section = "bridge", .name = "drain_timeout", .type = CONFIG_DURATION, .offset = AT(bridge.drain_timeout_ms),
+     .min = 0, .max = HOUR, .fallback = "5s", .help = "How long a stop waits for queues and spans to empty"},
+    {.section = "bridge", .name = "heartbeat_interval", .type = CONFIG_DURATION,
+     .offset = AT(bridge.heartbeat_interval_ms), .min = 100, .max = HOUR, .fallback = "15s",
+     .help = "How often agents have to show that they live"},
+    {.section = "bridge", .name = "metrics_listen", .type = CONFIG_STRING, .offset = AT(bridge.metrics_listen),
+     .value = "URL", .fallback = "", .check = check_metrics,
+     .help = "Where /metrics is served, such as http://127.0.0.1:7781; empty turns it off"},
+
+    {.section = "telemetry", .name = "exporter", .type = CONFIG_STRING, .offset = AT(telemetry.exporter),
+     .choices = "otlp|otlp/file|console|none", .fallback = "otlp", .env = "OTEL_TRACES_EXPORTER", .help = "Where spans go"},
+    {.section = "telemetry", .name = "endpoint", .type = CONFIG_STRING, .offset = AT(telemetry.endpoint), .value = "URL",
+     .fallback = "", .check = check_collector, .env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT OTEL_EXPORTER_OTLP_ENDPOINT",
+     .help = "OTLP receiver; empty is port 4317 (grpc) or 4318 (http) of this machine"},
+    {.section = "telemetry", .name = "protocol", .type = CONFIG_STRING, .offset = AT(telemetry.protocol),
+     .choices = "|grpc|http/protobuf", .fallback = "",
+     .env = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL OTEL_EXPORTER_OTLP_PROTOCOL", .help = "How OTLP is spoken"},
+    {.section = "telemetry", .name = "sampler", .type = CONFIG_STRING, .offset = AT(telemetry.sampler),
+     .choices = "always_on|always_off|traceidratio|parentbased_always_on|parentbased_always_off|parentbased_traceidratio",
+     .fallback = "parentbased_always_on", .env = "OTEL_TRACES_SAMPLER", .help = "Which traces are kept"},
+    {.section = "telemetry", .name = "sampler_arg", .type = CONFIG_DOUBLE, .offset = AT(telemetry.sampler_arg),
+     .min = 0, .max = 1, .fallback = "1", .env = "OTEL_TRACES_SAMPLER_ARG",
+     .help = "Share of traces that a ratio sampler keeps, 0 to 1"},
+    {.section = "telemetry", .name = "spans_file", .type = CONFIG_STRING, .offset = AT(telemetry.spans_file),
+     .value = "FILE", .fallback = "", .env = "LOOM_SPANS_FILE",
+     .help = "Append spans to this file (as well), as OTLP/JSON lines"},
+
+    {.section = "log", .name = "level", .type = CONFIG_STRING, .offset = AT(log.level),
+     .choices = "error|warn|info|debug", .fallback = "info", .help = "The least important lines that are written"},
+    {.section = "log", .name = "format", .type = CONFIG_STRING, .offset = AT(log.format), .choices = "text|json",
+     .fallback = "text", .help = "Lines for eyes, or one JSON object each"},
+
+    {.section = "agent", .name = "url", .type = CONFIG_STRING, .offset = AT(agent.url), .value = "URL",
+     .fallback = "ipc://{runtime}/loom.sock", .check = check_link, .env = "LOOM_URL",
+     .help = "The bridge or broker that the agent connects to"},
+};
+
+const config_key *settings_keys(size_t *count)
+{
+    *count = sizeof keys / sizeof keys[0];
+    return keys;
+}
+
+loom_status settings_init(settings *s)
+{
+    memset(s, 0, sizeof *s);
+    return config_init(&s->config, keys, sizeof keys / sizeof keys[0], s);
+}
+
+void settings_fini(settings *s)
+{
+    config_fini(&s->config);
+}

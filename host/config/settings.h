@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every setting of every Loom program, in one table: a file is checked as a whole whoever reads it. */
+#ifndef LOOM_HOST_CONFIG_SETTINGS_H
+#define LOOM_HOST_CONFIG_SETTINGS_H
+
+#include "host/config/config.h"
+
+/* [broker]: loom-broker */
+typedef struct settings_broker {
+    config_strings listen;  /* link URLs for agents */
+    bool allow_remote;      /* may listen where other machines reach it */
+    char *bus_pull;         /* nng URL where the bus takes messages in; "" is off, as below */
+    char *bus_pub;          /* nng URL where the bus gives messages out */
+    char *bus_control;      /* nng URL for actions and control */
+    char *bus_bridge;       /* URL where bridges in processes of their own connect */
+    char *tls_cert_key_file; /* PEM, for tls+tcp and wss; "" is none */
+    uint32_t drain_timeout_ms;
+    uint32_t heartbeat_interval_ms;
+    int64_t max_agents;
+    int64_t queue_messages; /* of one subscription */
+    size_t queue_bytes;     /* of one subscription */
+    uint32_t batched_deadline_ms;
+    int64_t ttl;            /* hops */
+    size_t max_payload;     /* bytes */
+    uint32_t call_deadline_ms;
+    int64_t max_pending_calls; /* of one agent */
+    int64_t call_cache_entries;
+    size_t call_cache_bytes;
+    uint32_t call_cache_ttl_ms;
+    char *metrics_listen;   /* http URL; "" is off */
+} settings_broker;
+
+/* [bridge]: loom-bridge */
+typedef struct settings_bridge {
+    config_strings listen;
+    bool allow_remote;
+    char *bus_bridge;       /* the broker's */
+    char *tls_cert_key_file;
+    char *id;               /* "" : made from host name and process id */
+    uint32_t drain_timeout_ms;
+    uint32_t heartbeat_interval_ms;
+    char *metrics_listen;
+} settings_bridge;
+
+/* [telemetry]: "" leaves the choice to the tracing library */
+typedef struct settings_telemetry {
+    char *exporter;         /* otlp, otlp/file, console, none */
+    char *endpoint;         /* base URL of an OTLP receiver */
+    char *protocol;         /* grpc, http/protobuf */
+    char *sampler;          /* always_on … parentbased_traceidratio */
+    double sampler_arg;     /* 0 to 1 */
+    char *spans_file;       /* OTLP/JSON lines are appended there too */
+} settings_telemetry;
+
+typedef struct settings {
+    settings_broker broker;
+    settings_bridge bridge;
+    settings_telemetry telemetry;
+    struct {
+        char *level;        /* error, warn, info, debug */
+        char *format;       /* text, json */
+    } log;
+    struct {
+        char *url;          /* where the agent's bridge is */
+    } agent;
+    config config;          /* where each value came from; points into this struct, which therefore does not move */
+} settings;
+
+/* The table, for tests and documentation. */
+const config_key *settings_keys(size_t *count);
+
+/* Every setting gets its default. LOOM_ENOMEM: nothing is held. */
+LOOM_MUST_CHECK loom_status settings_init(settings *s);
+void settings_fini(settings *s);
+/* Rules over more than one key, for the sections named ("broker", NULL at the end): listening beyond this machine has to
+ * be allowed by name, bus endpoints come together. LOOM_EINVAL: the problems are in the list. */
+LOOM_MUST_CHECK loom_status settings_check(const settings *s, const char *const *sections, problems *list);
+/* Writes what a file or a flag said of [telemetry] into the OTEL_ variables, which are what the tracing library reads, so that the order flag,
+ * environment, file holds there too. Before any other thread runs. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status settings_export_telemetry(const settings *s);
+
+/* The values of the sections named as a loom.toml, each with where it came from; as_json: one object. */
+void settings_print(const settings *s, const char *const *sections, bool as_json, FILE *out);
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/config/units.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXACT_MAX 9007199254740992.0 /* 2^53: a double counts up to here without gaps */
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+
+/* The largest first, as formatting wants them. */
+static const struct unit durations[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+static const struct unit sizes[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {"", 1}};
+
+static bool parse_units(int64_t *out, loom_str text, const struct unit *units, size_t count)
+{
+    char digits[CONFIG_UNITS_SIZE];
+    size_t length = 0;
+    bool point = false;
+    while (length < text.len && ((text.data[length] >= '0' && text.data[length] <= '9') || text.data[length] == '.')) {
+        point = point || text.data[length] == '.';
+        length++;
+    }
+    if (length == 0 || length >= sizeof digits) {
+        return false;
+    }
+    memcpy(digits, text.data, length);
+    digits[length] = '\0';
+    char *end;
+    double number = strtod(digits, &end);
+    if (*end != '\0' || (point && (digits[0] == '.' || digits[length - 1] == '.'))) {
+        return false;
+    }
+    loom_str suffix = {text.data + length, text.len - length};
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(units[i].name) == suffix.len && memcmp(units[i].name, suffix.data, suffix.len) == 0) {
+            double scaled = number * (double)units[i].factor;
+            /* 0.3 of a millisecond is a mistake, not zero; 1.1s is 1100 ms although binary fractions miss it */
+            if (scaled > EXACT_MAX || fabs(scaled - round(scaled)) > 1e-6) {
+                return false;
+            }
+            *out = (int64_t)round(scaled);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool config_parse_duration(int64_t *out_ms, loom_str text)
+{
+    if (text.len == 1 && text.data[0] == '0') {
+        *out_ms = 0;
+        return true;
+    }
+    return parse_units(out_ms, text, durations, sizeof durations / sizeof durations[0]);
+}
+
+bool config_parse_size(int64_t *out_bytes, loom_str text)
+{
+    return parse_units(out_bytes, text, sizes, sizeof sizes / sizeof sizes[0]);
+}
+
+static bool copy_number(char out[64], loom_str text, const char *allowed)
+{
+    if (text.len == 0 || text.len >= 64) {
+        return false;
+    }
+    memcpy(out, text.data, text.len);
+    out[text.len] = '\0';
+    return strspn(out, allowed) == text.len;
+}
+
+bool config_parse_int(int64_t *out, loom_str text)
+{
+    char copy[64];
+    char *end;
+    if (!copy_number(copy, text, "+-0123456789")) {
+        return false;
+    }
+    errno = 0;
+    long long number = strtoll(copy, &end, 10);
+    if (errno != 0 || end == copy || *end != '\0') {
+        return false;
+    }
+    *out = number;
+    return true;
+}
+
+bool config_parse_double(double *out, loom_str text)
+{
+    char copy[64];
+    char *end;
+    if (!copy_number(copy, text, "+-0123456789.eE")) {
+        return false;
+    }
+    double number = strtod(copy, &end);
+    if (end == copy || *end != '\0' || !isfinite(number)) {
+        return false;
+    }
+    *out = number;
+    return true;
+}
+
+bool config_parse_bool(bool *out, loom_str text)
+{
+    static const char *const words[2][4] = {{"false", "no", "off", "0"}, {"true", "yes", "on", "1"}};
+    for (size_t value = 0; value < 2; value++) {
+        for (size_t i = 0; i < 4; i++) {
+            if (strlen(words[value][i]) == text.len && memcmp(words[value][i], text.data, text.len) == 0) {
+                *out = value == 1;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void format_units(char out[CONFIG_UNITS_SIZE], int64_t number, const struct unit *units, size_t count)
+{
+    for (size_t i = 0; i + 1 < count; i++) {
+        if (number != 0 && number % units[i].factor == 0) {
+            snprintf(out, CONFIG_UNITS_SIZE, "%" PRId64 "%s", number / units[i].factor, units[i].name);
+            return;
+        }
+    }
+    snprintf(out, CONFIG_UNITS_SIZE, "%" PRId64 "%s", number, units[count - 1].name);
+}
+
+void config_format_duration(char out[CONFIG_UNITS_SIZE], int64_t ms)
+{
+    format_units(out, ms, durations, sizeof durations / sizeof durations[0]);
+}
+
+void config_format_size(char out[CONFIG_UNITS_SIZE], int64_t bytes)
+{
+    format_units(out, bytes, sizes, 4);
+}
+
+/* Length of the well-formed UTF-8 sequence at text, 0 when there is none (RFC 3629, 4). */
+static size_t utf8_length(const unsigned char *at, size_t left)
+{
+    static const struct {
+        unsigned char first_min, first_max, second_min, second_max, length;
+    } rows[] = {{0x00, 0x7f, 0, 0, 1},          {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+                {0xe1, 0xec, 0x80, 0xbf, 3},    {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+                {0xf0, 0xf0, 0x90, 0xbf, 4},    {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (at[0] < rows[i].first_min || at[0] > rows[i].first_max) {
+            continue;
+        }
+        if (rows[i].length > left) {
+            return 0;
+        }
+        for (size_t k = 1; k < rows[i].length; k++) {
+            unsigned char min = k == 1 ? rows[i].second_min : 0x80, max = k == 1 ? rows[i].second_max : 0xbf;
+            if (at[k] < min || at[k] > max) {
+                return 0;
+            }
+        }
+        return rows[i].length;
+    }
+    return 0;
+}
+
+size_t config_quote_char(char out[CONFIG_QUOTED_CHAR_SIZE], const char *text, size_t left)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t length = utf8_length(at, left);
+    if (length == 0) {
+        memcpy(out, "\xef\xbf\xbd", 4);
+        return 1;
+    }
+    if (*at == 0xc2 && at[1] < 0xa0) {
+        /* C1 controls, which some terminals obey */
+        snprintf(out, CONFIG_QUOTED_CHAR_SIZE, "\\u%04x", at[1]);
+    } else if (length > 1) {
+        memcpy(out, at, length);
+        out[length] = '\0';
+    } else if (*at == '"' || *at == '\\') {
+        snprintf(out, CONFIG_QUOTED_CHAR_SIZE, "\\%c", *at);
+    } else if (*at == '\n') {
+        memcpy(out, "\\n", 3);
+    } else if (*at == '\t') {
+        memcpy(out, "\\t", 3);
+    } else if (*at < 0x20 || *at == 0x7f) {
+        snprintf(out, CONFIG_QUOTED_CHAR_SIZE, "\\u%04x", *at);
+    } else {
+        snprintf(out, CONFIG_QUOTED_CHAR_SIZE, "%c", *at);
+    }
+    return length;
+}
+
+void config_print_quoted(FILE *out, loom_str text)
+{
+    char piece[CONFIG_QUOTED_CHAR_SIZE];
+    fputc('"', out);
+    for (size_t i = 0; i < text.len;) {
+        i += config_quote_char(piece, text.data + i, text.len - i);
+        fputs(piece, out);
+    }
+    fputc('"', out);
+}
+
+bool config_append_quoted(char *out, size_t size, size_t *used, loom_str text)
+{
+    char piece[CONFIG_QUOTED_CHAR_SIZE];
+    size_t at = *used;
+    if (at + 2 >= size) {
+        return false;
+    }
+    out[at++] = '"';
+    for (size_t i = 0; i < text.len;) {
+        i += config_quote_char(piece, text.data + i, text.len - i);
+        size_t length = strlen(piece);
+        if (at + length + 2 > size) {
+            out[*used] = '\0';
+            return false;
+        }
+        memcpy(out + at, piece, length);
+        at += length;
+    }
+    out[at++] = '"';
+    out[at] = '\0';
+    *used = at;
+    return true;
+}

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ring and its writer. Callers append whole lines under the lock; the writer takes whole lines out under it and
+ * writes them with no lock held. Only the writer touches the descriptor, so only the writer can be held up by it.
+ *
+ * Before each write it polls, in short turns, so that a close with a deadline is noticed while nobody reads. A chunk is
+ * at most PIPE_BUF: what poll calls writable then takes it whole and lines of several processes stay apart. Should a
+ * write block all the same (another process filled the pipe in between), close cancels the thread. */
+#include "host/log/log.h"
+
+#include "host/log/line.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHUNK_MAX PIPE_BUF
+#define POLL_TURN_MS 50 /* how soon a stalled writer notices that the log closes */
+
+static_assert(LOG_LINE_MAX <= CHUNK_MAX, "a chunk holds at least one line");
+
+struct logger {
+    int fd;
+    log_style style; /* service is owned */
+    _Atomic log_level level;
+    pthread_t writer;
+    pthread_mutex_t lock;
+    pthread_cond_t work;    /* the ring is not empty, or closing */
+    pthread_cond_t written; /* the ring is empty and nothing is being written, or the writer has ended */
+    /* under lock: */
+    char *ring;
+    size_t size, head, used; /* head: of the oldest byte */
+    uint64_t untold;         /* lines dropped since the last line that told of drops */
+    uint64_t dropped;
+    bool busy;               /* the writer holds a chunk */
+    bool closing;            /* no more lines; the writer ends when the ring is empty */
+    bool abandon;            /* the deadline has passed: the writer ends at once */
+    bool ended;
+    /* of the writer: */
+    char chunk[CHUNK_MAX];
+};
+
+bool log_level_parse(log_level *out, const char *text)
+{
+    for (log_level level = LOG_ERROR; level <= LOG_DEBUG; level++) {
+        if (strcmp(text, log_level_name(level)) == 0) {
+            *out = level;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *log_level_name(log_level level)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    return names[level];
+}
+
+/* ---- the ring; all under lock ---- */
+
+static void ring_put(logger *l, const char *bytes, size_t length)
+{
+    size_t at = (l->head + l->used) % l->size;
+    size_t first = length < l->size - at ? length : l->size - at;
+    memcpy(l->ring + at, bytes, first);
+    memcpy(l->ring, bytes + first, length - first);
+    l->used += length;
+}
+
+static char ring_at(const logger *l, size_t offset)
+{
+    return l->ring[(l->head + offset) % l->size];
+}
+
+/* As many whole lines as a chunk holds. */
+static size_t ring_take(logger *l)
+{
+    size_t length = l->used < CHUNK_MAX ? l->used : CHUNK_MAX;
+    while (length > 0 && ring_at(l, length - 1) != '\n') {
+        length--;
+    }
+    size_t first = length < l->size - l->head ? length : l->size - l->head;
+    memcpy(l->chunk, l->ring + l->head, first);
+    memcpy(l->chunk + first, l->ring, length - first);
+    l->head = (l->head + length) % l->size;
+    l->used -= length;
+    return length;
+}
+
+static size_t format_line(const logger *l, char line[LOG_LINE_MAX], log_level level, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static size_t format_line(const logger *l, char line[LOG_LINE_MAX], log_level level, const char *format, ...)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    va_list args;
+    va_start(args, format);
+    size_t length = log_line_format(line, &l->style, level, &now, format, args);
+    va_end(args);
+    return length;
+}
+
+/* Tells of drops where they happened: before the next line that finds room. */
+static bool tell_drops(logger *l)
+{
+    char line[LOG_LINE_MAX];
+    if (l->untold == 0) {
+        return true;
+    }
+    size_t length = format_line(l, line, LOG_WARN, "log lines dropped, nobody read them count=%llu",
+                                (unsigned long long)l->untold);
+    if (length > l->size - l->used) {
+        return false;
+    }
+    ring_put(l, line, length);
+    l->untold = 0;
+    return true;
+}
+
+static void count_drops(logger *l, uint64_t lines)
+{
+    l->untold += lines;
+    l->dropped += lines;
+}
+
+/* ---- the writer ---- */
+
+static uint64_t count_lines(const char *bytes, size_t length)
+{
+    uint64_t lines = 0;
+    for (size_t i = 0; i < length; i++) {
+        lines += bytes[i] == '\n' ? 1 : 0;
+    }
+    return lines;
+}
+
+static bool is_abandoned(logger *l)
+{
+    pthread_mutex_lock(&l->lock);
+    bool abandon = l->abandon;
+    pthread_mutex_unlock(&l->lock);
+    return abandon;
+}
+
+/* Returns how many bytes reached the descriptor. A failing descriptor loses the chunk, not the process. */
+static size_t write_chunk(logger *l, size_t length)
+{
+    size_t done = 0;
+    while (done < length && !is_abandoned(l)) {
+        struct pollfd ready = {.fd = l->fd, .events = POLLOUT};
+        int n = poll(&ready, 1, POLL_TURN_MS);
+        if (n == 0 || (n < 0 && errno == EINTR)) {
+            continue;
+        }
+        int unused;
+        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &unused);
+        ssize_t wrote = write(l->fd, l->chunk + done, length - done);
+        int error = errno;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
+        if (wrote < 0 && error != EINTR && error != EAGAIN) {
+            break;
+        }
+        done += wrote > 0 ? (size_t)wrote : 0;
+    }
+    return done;
+}
+
+static void *run_writer(void *arg)
+{
+    logger *l = arg;
+    int unused;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
+    pthread_mutex_lock(&l->lock);
+    while (!l->abandon) {
+        if (l->used == 0) {
+            tell_drops(l);
+        }
+        if (l->used == 0) {
+            pthread_cond_broadcast(&l->written);
+            if (l->closing) {
+                break;
+            }
+            pthread_cond_wait(&l->work, &l->lock);
+            continue;
+        }
+        size_t length = ring_take(l);
+        l->busy = true;
+        pthread_mutex_unlock(&l->lock);
+        size_t done = write_chunk(l, length);
+        pthread_mutex_lock(&l->lock);
+        l->busy = false;
+        if (done < length) {
+            /* a dead descriptor would be told of its own drops for ever */
+            l->dropped += count_lines(l->chunk + done, length - done);
+        }
+    }
+    l->ended = true;
+    pthread_cond_broadcast(&l->written);
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+/* Signals belong to the program's own threads; SIGPIPE blocked makes a closed pipe an error of write(). */
+static int start_writer(logger *l)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&l->writer, NULL, run_writer, l);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+/* ---- the interface ---- */
+
+static void init_locks(logger *l)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->work, NULL);
+    pthread_cond_init(&l->written, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static void free_logger(logger *l)
+{
+    pthread_cond_destroy(&l->written);
+    pthread_cond_destroy(&l->work);
+    pthread_mutex_destroy(&l->lock);
+    free((char *)l->style.service);
+    free(l->ring);
+    free(l);
+}
+
+loom_status logger_open(logger **out, const logger_options *options)
+{
+    *out = NULL;
+    logger *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return LOOM_ENOMEM;
+    }
+    init_locks(l);
+    l->fd = options->fd;
+    l->style = (log_style){.json = options->json, .color = options->color && !options->json};
+    atomic_init(&l->level, options->level);
+    l->size = options->ring_bytes == 0 ? LOG_RING_DEFAULT : options->ring_bytes;
+    l->size = l->size < LOG_LINE_MAX ? LOG_LINE_MAX : l->size;
+    l->ring = malloc(l->size);
+    loom_status st = l->ring == NULL ? LOOM_ENOMEM : LOOM_OK;
+    if (st == LOOM_OK && options->service != NULL) {
+        l->style.service = strndup(options->service, 64);
+        st = l->style.service == NULL ? LOOM_ENOMEM : LOOM_OK;
+    }
+    if (st == LOOM_OK && start_writer(l) != 0) {
+        st = LOOM_EIO;
+    }
+    if (st != LOOM_OK) {
+        free_logger(l);
+        return st;
+    }
+    *out = l;
+    return LOOM_OK;
+}
+
+static struct timespec deadline_in(uint32_t timeout_ms)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += timeout_ms / 1000;
+    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_nsec -= 1000000000;
+        at.tv_sec++;
+    }
+    return at;
+}
+
+/* Under lock. False when the deadline passed first. */
+static bool wait_until_ended(logger *l, const struct timespec *deadline)
+{
+    while (!l->ended) {
+        if (pthread_cond_timedwait(&l->written, &l->lock, deadline) == ETIMEDOUT) {
+            return l->ended;
+        }
+    }
+    return true;
+}
+
+uint64_t logger_close(logger *l, uint32_t timeout_ms)
+{
+    if (l == NULL) {
+        return 0;
+    }
+    struct timespec deadline = deadline_in(timeout_ms);
+    pthread_mutex_lock(&l->lock);
+    l->closing = true;
+    pthread_cond_signal(&l->work);
+    bool busy = false;
+    if (!wait_until_ended(l, &deadline)) {
+        l->abandon = true;
+        deadline = deadline_in(2 * POLL_TURN_MS);
+        if (!wait_until_ended(l, &deadline)) {
+            busy = l->busy;
+            pthread_cancel(l->writer);
+        }
+    }
+    pthread_mutex_unlock(&l->lock);
+    pthread_join(l->writer, NULL);
+    if (busy && !l->ended) {
+        /* cancelled inside write(): what its chunk became of is not known, so it counts as lost */
+        l->dropped++;
+    }
+    for (size_t i = 0; i < l->used; i++) {
+        l->dropped += ring_at(l, i) == '\n' ? 1 : 0;
+    }
+    uint64_t dropped = l->dropped;
+    free_logger(l);
+    return dropped;
+}
+
+loom_status logger_flush(logger *l, uint32_t timeout_ms)
+{
+    if (l == NULL) {
+        return LOOM_OK;
+    }
+    struct timespec deadline = deadline_in(timeout_ms);
+    loom_status st = LOOM_OK;
+    pthread_mutex_lock(&l->lock);
+    while ((l->used > 0 || l->busy || l->untold > 0) && st == LOOM_OK) {
+        if (pthread_cond_timedwait(&l->written, &l->lock, &deadline) == ETIMEDOUT) {
+            st = l->used > 0 || l->busy ? LOOM_ETIMEDOUT : LOOM_OK;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&l->lock);
+    return st;
+}
+
+void logger_set_level(logger *l, log_level level)
+{
+    if (l != NULL) {
+        atomic_store_explicit(&l->level, level, memory_order_relaxed);
+    }
+}
+
+bool logger_enabled(const logger *l, log_level level)
+{
+    return l != NULL && level <= atomic_load_explicit(&l->level, memory_order_relaxed);
+}
+
+uint64_t logger_dropped(logger *l)
+{
+    if (l == NULL) {
+        return 0;
+    }
+    pthread_mutex_lock(&l->lock);
+    uint64_t dropped = l->dropped;
+    pthread_mutex_unlock(&l->lock);
+    return dropped;
+}
+
+void log_write(logger *l, log_level level, const char *format, ...)
+{
+    if (!logger_enabled(l, level)) {
+        return;
+    }
+    char line[LOG_LINE_MAX];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    va_list args;
+    va_start(args, format);
+    size_t length = log_line_format(line, &l->style, level, &now, format, args);
+    va_end(args);
+
+    pthread_mutex_lock(&l->lock);
+    if (!tell_drops(l) || length > l->size - l->used) {
+        count_drops(l, 1);
+    } else {
+        ring_put(l, line, length);
+        pthread_cond_signal(&l->work);
+    }
+    pthread_mutex_unlock(&l->lock);
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A server: accepts peers, and speaks to all of them or to the one who asked. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/net/sp/internal.h"
+
+enum { ACCEPTS_AT_ONCE = 64, PAUSE_MS = 100, SLOT_BITS = 24, SLOTS_FROM = 16 };
+
+static void on_connections(uv_poll_t *poll, int status, int events);
+
+/* ---- peers ---- */
+
+static void on_peer_gone(sp_peer *p)
+{
+    sp_server *s = p->server;
+    sp_stream_fini(&p->in);
+    free(p);
+    sp_server_handle_gone(s);
+}
+
+static loom_status take_slot(sp_server *s, sp_peer *p)
+{
+    if (s->connections == s->slot_count) {
+        uint32_t count = s->slot_count > 0 ? s->slot_count * 2 : SLOTS_FROM;
+        sp_peer **grown = realloc(s->slots, count * sizeof *grown);
+        if (grown == NULL) {
+            return LOOM_ENOMEM;
+        }
+        memset(grown + s->slot_count, 0, (count - s->slot_count) * sizeof *grown);
+        s->slot_hint = s->slot_count;
+        s->slots = grown;
+        s->slot_count = count;
+    }
+    while (s->slots[s->slot_hint] != NULL) {
+        s->slot_hint = (s->slot_hint + 1) % s->slot_count;
+    }
+    s->slots[s->slot_hint] = p;
+    p->number = ++s->numbers << SLOT_BITS | s->slot_hint;
+    return LOOM_OK;
+}
+
+static void add_peer(sp_server *s, sp_peer *p)
+{
+    p->next = s->peers;
+    if (p->next != NULL) {
+        p->next->prev = p;
+    }
+    s->peers = p;
+    s->connections++;
+    s->handles++;
+}
+
+static uint32_t slot_of(uint64_t number)
+{
+    return (uint32_t)(number & ((1u << SLOT_BITS) - 1));
+}
+
+void sp_server_lost(sp_server *s, sp_peer *p, bool was_open)
+{
+    if (p->prev != NULL) {
+        p->prev->next = p->next;
+    } else {
+        s->peers = p->next;
+    }
+    if (p->next != NULL) {
+        p->next->prev = p->prev;
+    }
+    p->prev = p->next = NULL;
+    s->slot_hint = slot_of(p->number);
+    s->slots[s->slot_hint] = NULL;
+    s->connections--;
+    s->stats.peers -= was_open;
+}
+
+static void refuse(sp_server *s, int fd, const char *why)
+{
+    close(fd);
+    s->stats.refused++;
+    sp_log(&s->log, &s->options, uv_now(s->hub->loop), LOG_WARN, "%s refused a connection: %s url=%s",
+           sp_protocol_name((uint16_t)s->options.protocol), why, s->url);
+}
+
+static void welcome(sp_server *s, int fd)
+{
+    if (s->connections >= s->options.max_peers) {
+        refuse(s, fd, "there are as many peers as are allowed");
+        return;
+    }
+    sp_peer *p = calloc(1, sizeof *p);
+    if (p == NULL || take_slot(s, p) != LOOM_OK) {
+        free(p);
+        refuse(s, fd, "out of memory");
+        return;
+    }
+    sp_peer_init(p, s->hub, &s->options, s->ipc);
+    p->server = s;
+    p->gone = on_peer_gone;
+    int rc = sp_peer_start(p, fd, s->ipc);
+    if (rc != 0) { /* usually it has left already */
+        s->slots[slot_of(p->number)] = NULL;
+        free(p);
+        s->stats.refused++;
+        sp_log(&s->log, &s->options, uv_now(s->hub->loop), LOG_DEBUG, "%s lost a new connection: %s url=%s",
+               sp_protocol_name((uint16_t)s->options.protocol), strerror(rc), s->url);
+        return;
+    }
+    add_peer(s, p);
+    sp_deadline_set(s->hub, &p->deadline, SP_GREETING_MS);
+}
+
+/* ---- accepting ---- */
+
+static void start_accepting(sp_server *s)
+{
+    uv_poll_start(&s->poll, UV_READABLE, on_connections);
+}
+
+static void on_again(sp_deadline *d)
+{
+    start_accepting(d->user);
+}
+
+/* Out of descriptors, most likely. Those who wait go on waiting in the kernel's queue; asking all the time would burn the
+ * processor that could free some. */
+static void pause_accepting(sp_server *s, int error)
+{
+    uint64_t now = uv_now(s->hub->loop);
+    uv_poll_stop(&s->poll);
+    sp_deadline_set(s->hub, &s->again, PAUSE_MS);
+    if (s->pause_log.second != now / 1000 || s->pause_log.lines == 0) {
+        sp_log(&s->pause_log, &s->options, now, LOG_WARN, "%s cannot accept a connection now: %s url=%s",
+               sp_protocol_name((uint16_t)s->options.protocol), strerror(error), s->url);
+    }
+}
+
+static void on_connections(uv_poll_t *poll, int status, int events)
+{
+    sp_server *s = poll->data;
+    (void)events;
+    if (status < 0) {
+        pause_accepting(s, -status);
+        return;
+    }
+    for (unsigned i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        int fd = accept4(s->listening.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+            welcome(s, fd);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            pause_accepting(s, errno);
+            return;
+        }
+    }
+}
+
+/* ---- life ---- */
+
+static void server_free(sp_server *s)
+{
+    free(s->slots);
+    free(s);
+}
+
+static loom_status listen_on(sp_server *s, const char *text, char why[URL_ERROR_SIZE])
+{
+    sp_url u;
+    loom_status st = sp_url_parse(&u, text, why);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    s->ipc = u.ipc;
+    if ((st = sp_bind(&s->listening, &u, text, s->options.ipc_mode, s->url, why)) != LOOM_OK) {
+        return st;
+    }
+    int rc = uv_poll_init(s->hub->loop, &s->poll, s->listening.fd);
+    if (rc != 0) {
+        snprintf(why, URL_ERROR_SIZE, "%s", uv_strerror(rc));
+        sp_bind_unlink(&s->listening);
+        close(s->listening.fd);
+        return rc == UV_ENOMEM ? LOOM_ENOMEM : LOOM_EIO;
+    }
+    return LOOM_OK;
+}
+
+loom_status sp_listen(sp_server **out, uv_loop_t *loop, const char *text, const sp_options *options)
+{
+    *out = NULL;
+    sp_server *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return LOOM_ENOMEM;
+    }
+    char why[URL_ERROR_SIZE] = "";
+    loom_status st = sp_options_complete(&s->options, options);
+    if (st == LOOM_OK && sp_hub_get(&s->hub, loop) != LOOM_OK) {
+        st = LOOM_ENOMEM;
+    }
+    if (st != LOOM_OK) {
+        goto free_server;
+    }
+    if (s->options.max_peers > 1u << SLOT_BITS) {
+        s->options.max_peers = 1u << SLOT_BITS;
+    }
+    if ((st = listen_on(s, text, why)) != LOOM_OK) {
+        sp_log(&s->log, &s->options, uv_now(loop), LOG_ERROR, "cannot listen on %s: %s", text != NULL ? text : "?", why);
+        goto release_hub;
+    }
+    s->poll.data = s;
+    s->again = (sp_deadline){.passed = on_again, .user = s};
+    s->handles = 1;
+    start_accepting(s);
+    *out = s;
+    return LOOM_OK;
+
+release_hub:
+    sp_hub_release(s->hub, NULL, NULL);
+free_server:
+    server_free(s);
+    return st;
+}
+
+static void on_released(void *user)
+{
+    sp_server *s = user;
+    void (*closed)(void *user) = s->closed;
+    void *closed_user = s->closed_user;
+    server_free(s);
+    if (closed != NULL) {
+        closed(closed_user);
+    }
+}
+
+void sp_server_handle_gone(sp_server *s)
+{
+    if (--s->handles == 0 && s->closing) {
+        sp_hub_release(s->hub, on_released, s);
+    }
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    sp_server_handle_gone(handle->data);
+}
+
+void sp_server_close(sp_server *s, void (*closed)(void *user), void *user)
+{
+    if (s == NULL) {
+        return;
+    }
+    s->closing = true;
+    s->closed = closed;
+    s->closed_user = user;
+    sp_bind_unlink(&s->listening);
+    sp_deadline_clear(s->hub, &s->again);
+    uv_close((uv_handle_t *)&s->poll, on_listener_closed);
+    close(s->listening.fd);
+    while (s->peers != NULL) {
+        sp_peer_shut(s->peers);
+    }
+}
+
+/* ---- what its owner asks for ---- */
+
+const char *sp_server_url(const sp_server *s)
+{
+    return s->url;
+}
+
+void sp_server_pause(sp_server *s, bool paused)
+{
+    if (s->paused == paused) {
+        return;
+    }
+    s->paused = paused;
+    for (sp_peer *p = s->peers; p != NULL; p = p->next) {
+        sp_peer_watch(p);
+    }
+}
+
+/* What waits may only wait for the end of the round: then it is written first. A message larger than the buffer goes to a
+ * peer for whom nothing else waits. */
+static bool has_room(sp_peer *p, size_t len)
+{
+    size_t max = p->options->peer_buffer;
+    if (p->out.len == 0 || (p->out.len < max && len <= max - p->out.len)) {
+        return true;
+    }
+    sp_peer_write(p);
+    return p->out.len == 0 || (p->out.len < max && len <= max - p->out.len);
+}
+
+loom_status sp_server_publish(sp_server *s, const loom_bytes *parts, size_t count)
+{
+    size_t len = sp_parts_len(parts, count);
+    for (sp_peer *p = s->peers; p != NULL; p = p->next) {
+        if (p->state != SP_OPEN || p->broken != 0) {
+            continue;
+        }
+        if (!has_room(p, len + SP_HEADER_MAX)) {
+            s->stats.dropped++;
+        } else if (p->broken == 0 && sp_peer_add(p, parts, count, len) == LOOM_ENOMEM) {
+            return LOOM_ENOMEM;
+        }
+    }
+    return LOOM_OK;
+}
+
+loom_status sp_server_reply(sp_server *s, const sp_reply_to *to, loom_bytes body)
+{
+    uint32_t slot = slot_of(to->peer_number);
+    sp_peer *p = slot < s->slot_count ? s->slots[slot] : NULL;
+    if (p == NULL || p->number != to->peer_number || p->broken != 0) {
+        return LOOM_ENOTFOUND;
+    }
+    const loom_bytes parts[2] = {{to->backtrace, to->backtrace_len}, body};
+    return sp_peer_add(p, parts, 2, to->backtrace_len + body.len);
+}
+
+void sp_server_flush(sp_server *s)
+{
+    for (sp_peer *p = s->hub->busy; p != NULL; p = p->next_busy) {
+        if (p->server == s) {
+            sp_peer_write(p); /* which adds to the list at most whom it met here */
+        }
+    }
+}
+
+sp_stats sp_server_get_stats(const sp_server *s)
+{
+    return s->stats;
+}

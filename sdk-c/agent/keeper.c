@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keeps the session while a handler takes its time.
+ *
+ * Handlers run on the thread that reads and answers the bridge's pings. One that works for minutes would look like a dead
+ * agent, and lose its session. So a second thread wakes once per heartbeat, and when the same handler has been running
+ * since the last time, it sends a ping: to the bridge that is a sign of life like any other. It handles nothing, and in
+ * poll mode, where the caller owns the time, there is none. */
+
+#include "sdk-c/agent/internal.h"
+
+enum { KEEPER_STACK_SIZE = 256 * 1024 };
+
+/* Lock held. The pong to number 0 answers no ping of the session's. */
+static void speak_up(loom_agent *a)
+{
+    if (a->writable && a->out.up && frame_put_number(&a->out.control, FRAME_PING, 0) == LOOM_OK) {
+        agent_write(a, false);
+    }
+}
+
+static void *keeper_thread(void *arg)
+{
+    loom_agent *a = arg;
+    uint64_t events_before = UINT64_MAX;
+    pthread_mutex_lock(&a->lock);
+    while (!a->closing) {
+        uint64_t until = monotonic_ns() + a->keep_ns;
+        struct timespec at = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+        pthread_cond_timedwait(&a->keeper_wakes, &a->lock, &at);
+        bool handling = atomic_load_explicit(&a->handling, memory_order_relaxed);
+        uint64_t events = atomic_load_explicit(&a->counters.received, memory_order_relaxed) +
+                          atomic_load_explicit(&a->counters.calls_handled, memory_order_relaxed);
+        if (handling && events == events_before) {
+            speak_up(a);
+        }
+        events_before = handling ? events : UINT64_MAX;
+    }
+    pthread_mutex_unlock(&a->lock);
+    return NULL;
+}
+
+loom_status agent_keeper_start(loom_agent *a)
+{
+    pthread_attr_t attr;
+    if (pthread_attr_init(&attr) != 0) {
+        return LOOM_ENOMEM;
+    }
+    pthread_attr_setstacksize(&attr, KEEPER_STACK_SIZE);
+    int failed = pthread_create(&a->keeper, &attr, keeper_thread, a);
+    pthread_attr_destroy(&attr);
+    a->has_keeper = failed == 0;
+    return failed == 0 ? LOOM_OK : LOOM_EIO;
+}

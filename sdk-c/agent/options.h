@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checks of what a caller gives, with a sentence for people. */
+#ifndef LOOM_SDK_AGENT_OPTIONS_H
+#define LOOM_SDK_AGENT_OPTIONS_H
+
+#include <loom/agent.h>
+
+#include "sdk-c/link/url.h"
+
+/* Forgets what the last failed loom_agent_open() of this thread said. */
+void agent_open_error_clear(void);
+void agent_open_error_set(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* LOOM_EINVAL, told to agent_open_error_set(). */
+LOOM_MUST_CHECK loom_status agent_options_check(const loom_agent_options *options, link_url *url);
+/* reason is a sentence fragment. */
+LOOM_MUST_CHECK loom_status agent_subscription_check(const char *filter, const loom_subscribe_options *options,
+                                                     const char **reason);
+
+#endif

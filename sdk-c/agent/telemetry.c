@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An agent's tracer provider: its owner's, or one of its own made from the environment. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "sdk-c/agent/internal.h"
+
+#define SCOPE_NAME "loom"
+
+/* From the exporter's thread. */
+static void on_exporter_error(void *user, const char *message)
+{
+    loom_agent *a = user;
+    if (a->options.on_error != NULL) {
+        a->options.on_error(a, LOOM_EIO, message, a->options.user);
+    } else if (!atomic_flag_test_and_set(&a->exporter_told)) {
+        fprintf(stderr, "loom: agent %s: traces are not exported: %s\n", a->id, message);
+    }
+}
+
+/* Without an exporter, spans would be made for nobody. A sampler that is set to off is kept all the same: it makes none,
+ * and its decision is one that messages carry on, so that no other hop starts a trace either. */
+static bool is_of_use(const loom_span_processor_options *options)
+{
+    if (options->exporter != LOOM_EXPORTER_NONE || options->also_file != NULL) {
+        return true;
+    }
+    const char *disabled = getenv("OTEL_SDK_DISABLED");
+    loom_sampler_kind kind = loom_sampler_from_env().kind;
+    return (disabled == NULL || strcasecmp(disabled, "true") != 0) &&
+           (kind == LOOM_SAMPLER_ALWAYS_OFF || kind == LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF);
+}
+
+/* A wrong setting of the telemetry is told and costs the traces, never the agent. */
+static loom_status create_own(loom_agent *a)
+{
+    const char *automatic = getenv("LOOM_TELEMETRY_AUTO");
+    if (automatic != NULL && (strcmp(automatic, "0") == 0 || strcmp(automatic, "false") == 0)) {
+        return LOOM_OK;
+    }
+    loom_span_processor_options options;
+    const char *warning = NULL;
+    loom_span_processor_options_from_env(&options, &warning);
+    options.on_error = on_exporter_error;
+    options.user = a;
+    if (warning != NULL) {
+        on_exporter_error(a, warning);
+    }
+    if (!is_of_use(&options)) {
+        return LOOM_OK;
+    }
+    loom_status st = loom_span_processor_create(&a->processor, &options);
+    if (st == LOOM_ENOMEM) {
+        return st;
+    }
+    if (st != LOOM_OK) {
+        on_exporter_error(a, st == LOOM_EINVAL ? "the endpoint is not a URL" : "the spans file cannot be opened");
+        return LOOM_OK;
+    }
+    char name[sizeof "agent-" + LOOM_AGENT_ID_MAX];
+    snprintf(name, sizeof name, "agent-%s", a->id);
+    return loom_tracer_provider_create(
+        &a->provider, &(loom_tracer_provider_options){.default_service_name = name, .processor = a->processor});
+}
+
+loom_status telemetry_open(loom_agent *a)
+{
+    if (a->options.telemetry != NULL) {
+        a->provider = loom_tracer_provider_ref(a->options.telemetry);
+    } else {
+        loom_status st = create_own(a);
+        if (st != LOOM_OK || a->provider == NULL) {
+            return st;
+        }
+    }
+    a->tracer = loom_tracer_get(a->provider, SCOPE_NAME, LOOM_VERSION);
+    return a->tracer != NULL ? LOOM_OK : LOOM_ENOMEM;
+}
+
+void telemetry_close(loom_agent *a, uint32_t timeout_ms)
+{
+    if (a->processor != NULL) {
+        (void)loom_span_processor_shutdown(a->processor, timeout_ms); /* what it could not deliver it reports itself */
+    }
+    loom_tracer_provider_unref(a->provider);
+    loom_span_processor_unref(a->processor);
+    a->provider = NULL;
+    a->processor = NULL;
+}

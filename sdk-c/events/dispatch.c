@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a deliver frame to the handlers: scan, span, call. Runs on the loop. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "envelope/msgpack_bytes.h"
+#include "envelope/view.h"
+#include "sdk-c/agent/internal.h"
+#include "trace/messaging/message_span.h"
+
+/* What this thread is handling, for the defaults of what it emits meanwhile. */
+static _Thread_local current_message current;
+
+current_message dispatch_current(void)
+{
+    return current;
+}
+
+current_message dispatch_set_current(current_message message)
+{
+    current_message before = current;
+    current = message;
+    return before;
+}
+
+const loom_envelope *dispatch_current_event(void)
+{
+    return current.envelope;
+}
+
+/* The view as an envelope, in the memory of the last one when nobody kept that. NULL: out of memory, or not valid. */
+static loom_envelope *make_event(loom_agent *a, const envelope_view *view)
+{
+    if (view->hop_in_place) {
+        a->event = envelope_renew(a->event, &a->event_capacity, view);
+        return a->event;
+    }
+    /* Bridges put the hop context in its place; this is for one that does not. */
+    loom_envelope_unref(a->event);
+    a->event = NULL;
+    a->event_capacity = 0;
+    if (loom_envelope_decode(&a->event, (loom_bytes){view->data, view->len}) != LOOM_OK) {
+        return NULL;
+    }
+    return a->event;
+}
+
+/* A context that is there and refused counts; one that is absent does not. */
+static bool has_invalid_context(const envelope_view *view)
+{
+    static const uint8_t none[LOOM_TRACE_ID_SIZE + LOOM_SPAN_ID_SIZE];
+    loom_bytes hop = envelope_view_bytes(view, ENV_HOP);
+    return hop.len > 0 && (hop.len != HOP_SIZE || memcmp(hop.data, none, sizeof none) != 0);
+}
+
+static loom_span *start_span(loom_agent *a, const loom_envelope *event, const loom_trace_context *parent,
+                             const loom_trace_context *decided)
+{
+    loom_link link = {0};
+    message_facts facts = message_facts_of(envelope_as_view(event), (loom_str){a->id, a->id_len});
+    bool linked = loom_envelope_creation_context(event, &link.context);
+    return message_span_start(a->tracer, HOP_AGENT_ON_EVENT, &facts,
+                              &(loom_span_options){.parent = parent,
+                                                   .parent_is_remote = true,
+                                                   .tracestate = loom_envelope_tracestate(event),
+                                                   .links = &link,
+                                                   .link_count = linked ? 1 : 0},
+                              decided);
+}
+
+static loom_status call(loom_agent *a, loom_on_event on_event, void *user, loom_envelope *event)
+{
+    char topic[LOOM_TOPIC_MAX + 1];
+    loom_str from = loom_envelope_topic(event);
+    memcpy(topic, from.data, from.len);
+    topic[from.len] = '\0';
+    /* a handler may wait, or poll another agent */
+    current_message outer = dispatch_set_current((current_message){.envelope = event});
+    loom_status st = on_event(a, topic, event, user);
+    (void)dispatch_set_current(outer);
+    return st;
+}
+
+/* Only the loop counts; others read. */
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static void handle(loom_agent *a, const known_handler *handler, const envelope_view *view)
+{
+    loom_envelope *event = make_event(a, view);
+    if (event == NULL) {
+        report_refusal(a, LOOM_ENOMEM, "an event was not handled");
+        return;
+    }
+    loom_trace_context parent, decided;
+    /* from where it has lain for a while, rather than from the copy that was made just now */
+    bool has_context = view->hop_in_place ? envelope_view_context(view, &parent) : loom_envelope_extract(event, &parent);
+    if (!has_context && has_invalid_context(view)) {
+        count(&a->counters.invalid_context);
+    }
+    loom_span *span = NULL;
+    uint64_t token = 0;
+    if (has_context && !span_decide_under(a->tracer, &parent)) {
+        token = context_push_borrowed(&parent, loom_envelope_tracestate(event));
+    } else if (span_decide(a->tracer, &parent, &decided)) {
+        span = start_span(a, event, &parent, &decided);
+        loom_span_make_current(span);
+    } else if (loom_trace_context_valid(&decided)) {
+        token = context_push_borrowed(&decided, (loom_str){0});
+    }
+    size_t capacity = a->event_capacity;
+    a->event = NULL; /* while it waits, others are handled: not in its event's memory */
+    loom_status st = call(a, handler->on_event, handler->user, event);
+    loom_envelope_unref(a->event);
+    a->event = event;
+    a->event_capacity = capacity;
+    if (st != LOOM_OK) {
+        count(&a->counters.failed);
+        loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
+    }
+    loom_span_end(span);
+    if (token != 0) {
+        loom_context_pop(token);
+    }
+    count(&a->counters.received);
+}
+
+/* As the agent's subscriptions have it, without the lock as long as nobody unsubscribes. NULL: nobody handles it. */
+static const known_handler *find_handler(loom_agent *a, uint64_t number)
+{
+    known_handler *known = &a->handlers[number % KNOWN_HANDLERS];
+    uint64_t removals = atomic_load(&a->removals);
+    if (known->on_event != NULL && known->number == number && known->removals == removals) {
+        return known;
+    }
+    pthread_mutex_lock(&a->lock);
+    const subscription *sub = subscriptions_find(&a->subs, number);
+    *known = sub != NULL ? (known_handler){number, removals, sub->on_event, sub->user, sub->immediate} : (known_handler){0};
+    pthread_mutex_unlock(&a->lock);
+    return known->on_event != NULL ? known : NULL;
+}
+
+static void dispatch_one(loom_agent *a, uint64_t number, const envelope_view *view)
+{
+    if (atomic_load_explicit(&a->closing_seen, memory_order_relaxed)) {
+        return; /* the owner wants no more of them */
+    }
+    agent_before_handler(a);
+    const known_handler *handler = find_handler(a, number);
+    if (handler != NULL) {
+        handle(a, handler, view);
+    }
+    agent_after_handler(a);
+}
+
+static loom_status malformed(loom_agent *a, loom_status st, const char *reason)
+{
+    snprintf(a->session.text, sizeof a->session.text, "deliver frame: %s", reason);
+    return st == LOOM_ETOOBIG ? LOOM_ETOOBIG : LOOM_EPROTO;
+}
+
+/* links: as the delivery came. Credit is that of one session. */
+static loom_status dealt_with(loom_agent *a, uint64_t links, uint32_t len)
+{
+    if (a->links != links) {
+        return LOOM_OK;
+    }
+    a->session.handled_messages++;
+    a->session.handled_bytes += len;
+    return session_renew_credit(a, false);
+}
+
+static loom_status deliver(loom_agent *a, uint64_t number, const envelope_view *view, uint64_t links)
+{
+    dispatch_one(a, number, view);
+    return dealt_with(a, links, view->len);
+}
+
+/* For later, or for the next nested round. What is kept is bounded by the credit, which is not renewed for it; each session
+ * begins with all of it, and so the limit is for a bridge that does not count, and for sessions that break again and again. */
+static loom_status keep(loom_agent *a, uint64_t number, const envelope_view *view)
+{
+    const known_handler *handler = find_handler(a, number);
+    kept_list *list = handler != NULL && handler->immediate ? &a->kept_immediate : &a->kept;
+    if (list->bytes > 2 * (size_t)a->options.receive_bytes + LOOM_ENVELOPE_MAX) {
+        return malformed(a, LOOM_EPROTO, "more of them than were granted, while a handler waits");
+    }
+    if (kept_add(list, number, a->links, view) == LOOM_OK) {
+        return LOOM_OK;
+    }
+    report_refusal(a, LOOM_ENOMEM, "an event was not handled");
+    return dealt_with(a, a->links, view->len);
+}
+
+/* The next item of the batch. */
+static loom_status next_item(loom_agent *a, batch_cursor *batch, uint64_t *number, envelope_view *view)
+{
+    const char *reason;
+    const uint8_t *at = batch->r.at, *const end = batch->r.end;
+    if (at < end && *at < 0x80) { /* as most are */
+        *number = *at++;
+    } else {
+        mp_reader r = {at, end};
+        if (!mp_read_uint(&r, number)) {
+            return malformed(a, LOOM_EPROTO, "a subscription number is missing");
+        }
+        at = r.at;
+    }
+    loom_status st = envelope_scan(view, (loom_bytes){at, (size_t)(end - at)}, NULL, &reason);
+    if (st != LOOM_OK) {
+        return malformed(a, st, reason);
+    }
+    batch->r.at = at + view->len;
+    batch->left--;
+    return LOOM_OK;
+}
+
+static loom_status dispatch_items(loom_agent *a, batch_cursor *batch)
+{
+    while (batch->left > 0) {
+        uint64_t number, links = a->links;
+        envelope_view view;
+        loom_status st = next_item(a, batch, &number, &view);
+        if (st == LOOM_OK) {
+            const known_handler *handler = a->nested > 0 ? find_handler(a, number) : NULL;
+            bool now = a->nested == 0 || (handler != NULL && handler->immediate);
+            st = now ? deliver(a, number, &view, links) : keep(a, number, &view);
+        }
+        if (st != LOOM_OK) {
+            return st;
+        }
+    }
+    return batch->r.at == batch->r.end ? LOOM_OK : malformed(a, LOOM_EPROTO, "bytes follow the last envelope");
+}
+
+loom_status dispatch_batch(loom_agent *a, const frame_batch *items)
+{
+    batch_cursor batch = {a->batch, {items->items.data, items->items.data + items->items.len}, items->count};
+    bool handling = agent_handling_begin(a);
+    a->batch = &batch;
+    loom_status st = dispatch_items(a, &batch);
+    a->batch = batch.outer;
+    agent_handling_end(a, handling);
+    return st;
+}
+
+/* Outer batches have been set aside when their handlers began to wait. What is malformed stays, and is found again. */
+void dispatch_set_aside(loom_agent *a)
+{
+    uint64_t number;
+    envelope_view view;
+    while (a->batch != NULL && a->batch->left > 0 && next_item(a, a->batch, &number, &view) == LOOM_OK) {
+        loom_status st = keep(a, number, &view);
+        if (st != LOOM_OK) {
+            session_break(a, st, a->session.text);
+            return;
+        }
+    }
+}
+
+static loom_status deliver_kept(loom_agent *a, kept_delivery *kept)
+{
+    envelope_view view;
+    const char *reason;
+    loom_status st = envelope_scan(&view, (loom_bytes){kept->data, kept->len}, NULL, &reason);
+    if (st == LOOM_OK) { /* it was, before */
+        st = deliver(a, kept->subscription, &view, kept->links);
+    }
+    free(kept);
+    return st;
+}
+
+static loom_status deliver_list(loom_agent *a, kept_list *list)
+{
+    loom_status st = LOOM_OK;
+    if (list->first != NULL) {
+        bool handling = agent_handling_begin(a);
+        for (kept_delivery *kept; st == LOOM_OK && (kept = kept_take(list)) != NULL;) {
+            st = deliver_kept(a, kept);
+        }
+        agent_handling_end(a, handling);
+    }
+    return st;
+}
+
+loom_status dispatch_kept(loom_agent *a)
+{
+    return a->nested == 0 ? deliver_list(a, &a->kept) : LOOM_OK;
+}
+
+loom_status dispatch_kept_immediate(loom_agent *a)
+{
+    return deliver_list(a, &a->kept_immediate);
+}

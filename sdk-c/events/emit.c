@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Publishing: the fields and their defaults, the agent.emit span, the way into the send queue. Any thread. */
+#include <string.h>
+
+#include <loom/topic.h>
+
+#include "envelope/id.h"
+#include "sdk-c/agent/inherit.h"
+#include "trace/messaging/message_span.h"
+
+static loom_str str(const char *s)
+{
+    return (loom_str){s, s != NULL ? strlen(s) : 0};
+}
+
+static void set_options(loom_envelope_fields *f, const loom_emit_options *o)
+{
+    f->type = str(o->type);
+    f->thread_id = str(o->thread_id);
+    f->correlation_id = str(o->correlation_id);
+    f->reply_to = str(o->reply_to);
+    f->content_type = str(o->content_type);
+    f->baggage = str(o->baggage);
+    f->headers = o->headers;
+    f->header_count = o->header_count;
+    f->ttl = o->ttl;
+}
+
+/* Without a span of ours, what is current goes on as it is. */
+static loom_span *set_context(loom_agent *a, loom_envelope_fields *f, inherited_text *text)
+{
+    loom_trace_context decided;
+    if (!inherit_context(a, f, &decided, text)) {
+        return NULL;
+    }
+    message_facts facts = {.agent = f->sender,
+                           .topic = f->topic,
+                           .thread_id = f->thread_id,
+                           .correlation_id = f->correlation_id,
+                           .id = f->id,
+                           .payload_len = f->payload.len};
+    loom_span_options options = {.start_unix_ns = f->timestamp_unix_ns};
+    loom_span *span = message_span_start(a->tracer, HOP_AGENT_EMIT, &facts, &options, &decided);
+    loom_envelope_inject(f, loom_span_context(span));
+    inherit_tracestate(f, loom_span_tracestate(span), text);
+    return span;
+}
+
+/* Lock held. The same topic as the last time is the usual case, and cheaper to compare than to check. */
+static bool topic_is_valid(loom_agent *a, loom_str topic)
+{
+    if (topic.len == a->topic_len && topic.len > 0 && memcmp(topic.data, a->topic, topic.len) == 0) {
+        return true;
+    }
+    if (!loom_topic_valid(topic)) {
+        return false;
+    }
+    memcpy(a->topic, topic.data, topic.len);
+    a->topic_len = topic.len;
+    return true;
+}
+
+/* Lock held; given up while waiting. */
+static loom_status find_room(loom_agent *a, size_t size, uint8_t **room)
+{
+    uint64_t deadline = 0;
+    for (;;) {
+        if (a->closing || a->state == LOOM_AGENT_CLOSED) {
+            return LOOM_ECLOSED;
+        }
+        loom_status st = send_queue_room(&a->out, size, room);
+        if (st != LOOM_EFULL || a->options.emit_timeout_ms == 0 || a->options.poll_mode || agent_on_loop(a) ||
+            a->state != LOOM_AGENT_CONNECTED) {
+            return st;
+        }
+        if (deadline == 0) {
+            deadline = monotonic_ns() + a->options.emit_timeout_ms * MS_NS;
+        }
+        if (!agent_wait_change(a, deadline)) {
+            return LOOM_EFULL;
+        }
+    }
+}
+
+static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t size)
+{
+    uint8_t *room, id[LOOM_UUID_SIZE];
+    pthread_mutex_lock(&a->lock);
+    loom_status st = LOOM_OK;
+    if (!topic_is_valid(a, f->topic)) {
+        st = LOOM_EINVAL;
+    } else if (f->payload.len > a->max_payload) {
+        st = LOOM_ETOOBIG;
+    } else if ((st = find_room(a, size, &room)) == LOOM_OK) {
+        size = envelope_encode(room, f, id);
+        send_queue_add(&a->out, size);
+        a->collected += size;
+        a->emitted++;
+        agent_write_soon(a, f->timestamp_unix_ns);
+    }
+    a->refused += st == LOOM_EFULL;
+    pthread_mutex_unlock(&a->lock);
+    return st;
+}
+
+loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options)
+{
+    if (a == NULL || topic == NULL || (payload.len > 0 && payload.data == NULL)) {
+        return LOOM_EINVAL;
+    }
+    loom_envelope_fields f = {.topic = str(topic), .payload = payload, .sender = {a->id, a->id_len}};
+    inherited_text text;
+    size_t size;
+    if (options != NULL) {
+        set_options(&f, options);
+    }
+    loom_status st = inherit_message(&f, &text);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    f.timestamp_unix_ns = loom_time_unix_ns(); /* the one look at the clock: also of the id, the span, and the write */
+    loom_uuid7_generate_at(f.id, f.timestamp_unix_ns);
+    loom_span *span = set_context(a, &f, &text);
+    st = envelope_encode_check(&f, &size);
+    if (st == LOOM_OK) {
+        st = queue(a, &f, size);
+    }
+    if (st != LOOM_OK) {
+        loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
+    } else if (options != NULL && options->id_out != NULL) {
+        memcpy(options->id_out, f.id, LOOM_UUID_SIZE);
+    }
+    loom_span_end(span);
+    return st;
+}
+
+loom_status loom_agent_emit_text(loom_agent *a, const char *topic, const char *text, const loom_emit_options *options)
+{
+    if (text == NULL) {
+        return LOOM_EINVAL;
+    }
+    return loom_agent_emit(a, topic, (loom_bytes){(const uint8_t *)text, strlen(text)}, options);
+}

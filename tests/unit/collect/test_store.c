@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/alloc_fault.h"
+#include "tests/unit/collect/trace_fixture.h"
+#include "trace/collect/store.h"
+
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct fixture {
+    char folder[64];
+    char path[128];
+    char problem[STORE_PROBLEM_SIZE];
+    store *db;
+} fixture;
+
+static fixture *open_fixture(uint64_t retention_spans)
+{
+    static fixture f;
+    fixture_folder_make(f.folder);
+    snprintf(f.path, sizeof f.path, "%s/state/loom/traces.db", f.folder);
+    assert_status(LOOM_OK, store_open_writer(&f.db, f.path, retention_spans, f.problem));
+    return &f;
+}
+
+static void close_fixture(fixture *f)
+{
+    store_close(f->db);
+    fixture_folder_remove(f->folder);
+}
+
+static store_receipt add(store *db, uint8_t trace, const fixture_span *spans, size_t count)
+{
+    pb_buf request;
+    store_receipt receipt;
+    pb_init(&request, NULL, 0, 1 << 24);
+    fixture_request(&request, trace, spans, count);
+    assert_status(LOOM_OK, store_add(db, (loom_bytes){request.data, request.len}, &receipt));
+    pb_fini(&request);
+    return receipt;
+}
+
+static fixture_span at_time(uint32_t start_us)
+{
+    return (fixture_span){.id = 1, .name = "root", .kind = LOOM_SPAN_INTERNAL, .service = "s", .start_us = start_us, .end_us = start_us + 1};
+}
+
+typedef struct seen {
+    uint8_t traces[16];
+    size_t count;
+    trace_summary last; /* names are not kept */
+} seen;
+
+static bool see(void *user, const trace_summary *summary)
+{
+    seen *s = user;
+    s->traces[s->count++] = summary->trace_id[0];
+    s->last = *summary;
+    return true;
+}
+
+static seen list(store *db, store_filter filter)
+{
+    seen s = {0};
+    filter.limit = filter.limit == 0 ? 16 : filter.limit;
+    assert_status(LOOM_OK, store_list(db, &filter, see, &s));
+    return s;
+}
+
+static void stored_trace_is_loaded_as_it_came(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    assert_int_equal(add(f->db, 1, fixture_ladder, FIXTURE_LADDER_COUNT).stored, FIXTURE_LADDER_COUNT);
+    span_list sent;
+    span_list loaded;
+    fixture_list(&sent, 1, fixture_ladder, FIXTURE_LADDER_COUNT);
+    span_list_init(&loaded);
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    memset(id, 1, sizeof id);
+    assert_status(LOOM_OK, store_load(f->db, id, &loaded));
+    span_list_sort(&loaded);
+    assert_int_equal(loaded.count, sent.count);
+    for (size_t i = 0; i < sent.count; i++) {
+        assert_int_equal(loaded.items[i].otlp.span.len, sent.items[i].otlp.span.len);
+        assert_memory_equal(loaded.items[i].otlp.span.data, sent.items[i].otlp.span.data, sent.items[i].otlp.span.len);
+        assert_int_equal(loaded.items[i].service.len, sent.items[i].service.len);
+        assert_memory_equal(loaded.items[i].service.data, sent.items[i].service.data, sent.items[i].service.len);
+    }
+    span_list_fini(&loaded);
+    span_list_fini(&sent);
+    close_fixture(f);
+}
+
+static void span_delivered_twice_is_stored_once(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    add(f->db, 1, fixture_ladder, 3);
+    store_receipt again = add(f->db, 1, fixture_ladder, 5);
+    assert_int_equal(again.stored, 2);
+    assert_int_equal(again.known, 3);
+    assert_int_equal(list(f->db, (store_filter){0}).last.span_count, 5);
+    close_fixture(f);
+}
+
+static void spans_without_ids_are_rejected_and_the_others_stored(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    fixture_span spans[2] = {at_time(0), at_time(1)};
+    spans[0].id = 0;
+    store_receipt receipt = add(f->db, 1, spans, 2);
+    assert_int_equal(receipt.rejected, 1);
+    assert_int_equal(receipt.stored, 1);
+    close_fixture(f);
+}
+
+static void broken_request_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    pb_buf request;
+    store_receipt receipt;
+    pb_init(&request, NULL, 0, 1 << 20);
+    fixture_request(&request, 1, fixture_ladder, FIXTURE_LADDER_COUNT);
+    assert_status(LOOM_EMALFORMED, store_add(f->db, (loom_bytes){request.data, request.len - 1}, &receipt));
+    assert_int_equal(receipt.stored, 0);
+    assert_int_equal(list(f->db, (store_filter){0}).count, 0);
+    pb_fini(&request);
+    add(f->db, 1, fixture_ladder, 1); /* the transaction was closed */
+    close_fixture(f);
+}
+
+static void traces_are_listed_newest_first_up_to_the_limit(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    for (uint8_t trace = 1; trace <= 5; trace++) {
+        const fixture_span span = at_time(trace == 3 ? 900 : trace);
+        add(f->db, trace, &span, 1);
+    }
+    seen s = list(f->db, (store_filter){.limit = 3});
+    assert_int_equal(s.count, 3);
+    assert_memory_equal(s.traces, ((uint8_t[]){3, 5, 4}), 3);
+    s = list(f->db, (store_filter){.since_unix_ns = FIXTURE_START_NS + 5000});
+    assert_memory_equal(s.traces, ((uint8_t[]){3, 5}), 2);
+    assert_int_equal(s.count, 2);
+    close_fixture(f);
+}
+
+static void trace_is_found_by_service_and_by_all_of_its_attributes(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    fixture_span spans[2] = {at_time(0), at_time(1)};
+    spans[0].key = "topic";
+    spans[0].value = "sensor.data";
+    spans[1].id = 2;
+    spans[1].key = "event_id";
+    spans[1].value = "e-1";
+    spans[1].service = "other";
+    add(f->db, 1, spans, 2);
+    add(f->db, 2, spans, 1);
+    const store_attr topic = {STR("topic"), STR("sensor.data")};
+    const store_attr event = {STR("event_id"), STR("e-1")};
+    assert_int_equal(list(f->db, (store_filter){.attrs = {topic}, .attr_count = 1}).count, 2);
+    assert_int_equal(list(f->db, (store_filter){.attrs = {topic, event}, .attr_count = 2}).count, 1);
+    assert_int_equal(list(f->db, (store_filter){.service = STR("other")}).traces[0], 1);
+    assert_int_equal(list(f->db, (store_filter){.service = STR("nobody")}).count, 0);
+    assert_int_equal(list(f->db, (store_filter){.attrs = {{STR("topic"), STR("' OR 1=1 --")}}, .attr_count = 1}).count, 0);
+    close_fixture(f);
+}
+
+static void retention_drops_the_oldest_traces_whole(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(25);
+    for (uint8_t trace = 1; trace <= 4; trace++) {
+        fixture_span spans[10];
+        for (size_t i = 0; i < 10; i++) {
+            spans[i] = at_time(trace * 100u + (uint32_t)i);
+            spans[i].id = (uint8_t)(i + 1);
+        }
+        add(f->db, trace, spans, 10);
+    }
+    seen s = list(f->db, (store_filter){0});
+    assert_int_equal(s.count, 2);
+    assert_memory_equal(s.traces, ((uint8_t[]){4, 3}), 2);
+    assert_int_equal(s.last.span_count, 10);
+    close_fixture(f);
+}
+
+static void newest_trace_is_kept_however_large(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(2);
+    add(f->db, 1, fixture_ladder, FIXTURE_LADDER_COUNT);
+    assert_int_equal(list(f->db, (store_filter){0}).last.span_count, FIXTURE_LADDER_COUNT);
+    close_fixture(f);
+}
+
+static void reader_sees_what_a_writer_has_stored_meanwhile(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    store *reader;
+    assert_status(LOOM_OK, store_open_reader(&reader, f->path, f->problem));
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    assert_status(LOOM_ENOTFOUND, store_latest(reader, id));
+    add(f->db, 9, fixture_ladder, 1);
+    assert_status(LOOM_OK, store_latest(reader, id));
+    assert_int_equal(id[0], 9);
+    store_close(reader);
+    close_fixture(f);
+}
+
+static void stored_spans_survive_closing(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    add(f->db, 9, fixture_ladder, 4);
+    store_close(f->db);
+    assert_status(LOOM_OK, store_open_writer(&f->db, f->path, 0, f->problem));
+    assert_int_equal(list(f->db, (store_filter){0}).last.span_count, 4);
+    close_fixture(f);
+}
+
+static void reading_a_database_that_is_not_there_says_so(void **state)
+{
+    (void)state;
+    char problem[STORE_PROBLEM_SIZE];
+    store *db;
+    assert_status(LOOM_ENOTFOUND, store_open_reader(&db, "/nowhere/at/all.db", problem));
+    assert_null(db);
+    assert_non_null(strstr(problem, "/nowhere/at/all.db"));
+}
+
+static void file_of_another_program_is_refused(void **state)
+{
+    (void)state;
+    char folder[64];
+    char path[128];
+    char problem[STORE_PROBLEM_SIZE];
+    fixture_folder_make(folder);
+    snprintf(path, sizeof path, "%s/other.db", folder);
+    sqlite3 *other;
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "CREATE TABLE mine (a)", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    store *db;
+    assert_status(LOOM_EVERSION, store_open_writer(&db, path, 0, problem));
+    assert_null(db);
+    assert_status(LOOM_EVERSION, store_open_reader(&db, path, problem));
+    snprintf(path, sizeof path, "%s/text", folder);
+    FILE *text = fopen(path, "w");
+    assert_non_null(text);
+    for (int i = 0; i < 1000; i++) {
+        fputs("this is no database\n", text);
+    }
+    fclose(text);
+    assert_status(LOOM_EIO, store_open_reader(&db, path, problem));
+    assert_null(db);
+    fixture_folder_remove(folder);
+}
+
+static void default_path_follows_the_xdg_directories(void **state)
+{
+    (void)state;
+    char *path;
+    setenv("HOME", "/home/someone", 1);
+    setenv("XDG_STATE_HOME", "/state", 1);
+    assert_status(LOOM_OK, store_default_path(&path));
+    assert_string_equal(path, "/state/loom/traces.db");
+    free(path);
+    setenv("XDG_STATE_HOME", "relative", 1);
+    assert_status(LOOM_OK, store_default_path(&path));
+    assert_string_equal(path, "/home/someone/.local/state/loom/traces.db");
+    free(path);
+    unsetenv("HOME");
+    assert_status(LOOM_ENOTFOUND, store_default_path(&path));
+}
+
+static loom_status store_scenario(void *user)
+{
+    fixture *f = user;
+    char problem[STORE_PROBLEM_SIZE];
+    store *db;
+    loom_status st = store_open_reader(&db, f->path, problem);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    span_list spans;
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    memset(id, 1, sizeof id);
+    span_list_init(&spans);
+    st = store_load(db, id, &spans);
+    seen s = {0};
+    if (st == LOOM_OK) {
+        st = store_list(db, &(store_filter){.limit = 1}, see, &s);
+    }
+    span_list_fini(&spans);
+    store_close(db);
+    return st;
+}
+
+static void reading_reports_every_failed_allocation(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    add(f->db, 1, fixture_ladder, FIXTURE_LADDER_COUNT);
+    assert_true(alloc_fault_each(store_scenario, f) > 3);
+    close_fixture(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stored_trace_is_loaded_as_it_came),
+        cmocka_unit_test(span_delivered_twice_is_stored_once),
+        cmocka_unit_test(spans_without_ids_are_rejected_and_the_others_stored),
+        cmocka_unit_test(broken_request_leaves_nothing_behind),
+        cmocka_unit_test(traces_are_listed_newest_first_up_to_the_limit),
+        cmocka_unit_test(trace_is_found_by_service_and_by_all_of_its_attributes),
+        cmocka_unit_test(retention_drops_the_oldest_traces_whole),
+        cmocka_unit_test(newest_trace_is_kept_however_large),
+        cmocka_unit_test(reader_sees_what_a_writer_has_stored_meanwhile),
+        cmocka_unit_test(stored_spans_survive_closing),
+        cmocka_unit_test(reading_a_database_that_is_not_there_says_so),
+        cmocka_unit_test(file_of_another_program_is_refused),
+        cmocka_unit_test(default_path_follows_the_xdg_directories),
+        cmocka_unit_test(reading_reports_every_failed_allocation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/alloc_fault.h"
+#include "tests/unit/collect/trace_fixture.h"
+#include "trace/view/waterfall.h"
+
+#include <stdlib.h>
+
+static char *draw(const fixture_span *spans, size_t count, waterfall_options options)
+{
+    char *text = NULL;
+    size_t len = 0;
+    span_list list;
+    fixture_list(&list, 0x4b, spans, count);
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    assert_status(LOOM_OK, waterfall_draw(out, fixture_range(&list), &options));
+    fclose(out);
+    span_list_fini(&list);
+    return text;
+}
+
+static void assert_drawn(const char *expected, char *drawn)
+{
+    if (strcmp(expected, drawn) != 0) {
+        print_error("drawn:\n%s", drawn);
+    }
+    assert_string_equal(expected, drawn);
+    free(drawn);
+}
+
+static const fixture_span faulty[] = {
+    {.id = 1, .name = "root", .kind = LOOM_SPAN_INTERNAL, .service = "agent", .start_us = 0, .end_us = 1000, .key = "topic", .value = "a.b"},
+    {.id = 2, .parent = 1, .name = "agent.emit", .kind = LOOM_SPAN_PRODUCER, .service = "agent", .start_us = 250, .end_us = 500,
+     .event = "loom.drop", .status = LOOM_SPAN_ERROR, .message = "queue full"},
+    {.id = 3, .parent = 1, .name = "agent.on_event", .kind = LOOM_SPAN_CONSUMER, .service = "agent", .start_us = 500, .end_us = 1000, .link = 2},
+    {.id = 4, .parent = 9, .name = "lost", .kind = LOOM_SPAN_SERVER, .service = "other", .start_us = 750, .end_us = 750, .link = 8},
+};
+
+static void waterfall_shows_tree_bars_events_links_errors_and_orphans(void **state)
+{
+    (void)state;
+    assert_drawn("trace 4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b  2023-11-14 22:13:20.000 UTC  1.00 ms  4 spans, 2 services, 1 error\n"
+                 "NAME              SERVICE  KIND          START   DURATION\n"
+                 "root              agent    internal          0    1.00 ms  ████████████████\n"
+                 "├ agent.emit      agent    producer     250 µs     250 µs      ████\n"
+                 "│     ! error: queue full\n"
+                 "│     • loom.drop at 250 µs reason=queue_full\n"
+                 "└ agent.on_event  agent    consumer     500 µs     500 µs          ████████\n"
+                 "      → link 0000000000000002 (agent.emit)\n"
+                 "(orphan) lost     other    server       750 µs          0              ▏\n"
+                 "    ! parent 0000000000000009 is not in the trace\n"
+                 "    → link 0000000000000008 (not in this trace)\n",
+                 draw(faulty, 4, (waterfall_options){.columns = 75}));
+}
+
+static void attributes_are_listed_when_asked_for(void **state)
+{
+    (void)state;
+    assert_drawn("trace 4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b  2023-11-14 22:13:20.000 UTC  1.00 ms  1 span, 1 service\n"
+                 "NAME  SERVICE  KIND          START   DURATION\n"
+                 "root  agent    internal          0    1.00 ms  ████████████\n"
+                 "    topic = a.b\n",
+                 draw(faulty, 1, (waterfall_options){.columns = 55, .attrs = true}));
+}
+
+static void errors_are_red_when_colours_are_wanted(void **state)
+{
+    (void)state;
+    char *text = draw(faulty, 2, (waterfall_options){.columns = 75, .colour = true});
+    assert_non_null(strstr(text, "\033[31magent.emit"));
+    assert_non_null(strstr(text, "\033[31m! error: queue full\033[0m"));
+    free(text);
+}
+
+static void no_colours_means_no_escape_sequences(void **state)
+{
+    (void)state;
+    char *text = draw(faulty, 4, (waterfall_options){.columns = 120});
+    assert_null(strchr(text, '\033'));
+    free(text);
+}
+
+static void escape_sequences_in_names_do_not_reach_the_terminal(void **state)
+{
+    (void)state;
+    static const fixture_span spans[] = {{.id = 1, .name = "\033[2Jboo\n\xc2\x9b", .kind = 1, .service = "s\r", .key = "\033]0;", .value = "\a", .end_us = 1}};
+    char *text = draw(spans, 1, (waterfall_options){.columns = 120, .attrs = true});
+    assert_null(strpbrk(text, "\033\r\a"));
+    assert_null(strstr(text, "\xc2\x9b"));
+    assert_non_null(strstr(text, "·[2Jboo··"));
+    free(text);
+}
+
+static void every_line_of_a_deep_trace_fits_the_terminal(void **state)
+{
+    (void)state;
+    fixture_span spans[200];
+    for (size_t i = 0; i < 200; i++) {
+        spans[i] = (fixture_span){.id = (uint8_t)(i + 1), .parent = (uint8_t)i, .name = "a.rather.long.name.of.a.span", .kind = 1, .service = "service-with-a-name-that-is-too-long", .start_us = (uint32_t)i, .end_us = 400};
+    }
+    char *text = draw(spans, 200, (waterfall_options){.columns = 100});
+    char *rest = strchr(text, '\n') + 1; /* the title has a fixed length */
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+        size_t columns = 0;
+        for (const char *c = line; *c != '\0'; c++) {
+            columns += ((unsigned char)*c & 0xc0) != 0x80;
+        }
+        assert_in_range(columns, 0, 100);
+    }
+    free(text);
+}
+
+static loom_status draw_scenario(void *user)
+{
+    (void)user;
+    pb_buf request;
+    span_list list;
+    pb_init(&request, NULL, 0, 1 << 20);
+    span_list_init(&list);
+    fixture_request(&request, 1, faulty, 4);
+    loom_status st = request.failed ? LOOM_ENOMEM : span_list_add(&list, (loom_bytes){request.data, request.len});
+    if (st == LOOM_OK) {
+        FILE *out = fopen("/dev/null", "w");
+        span_list_sort(&list);
+        st = out == NULL ? LOOM_ENOMEM : waterfall_draw(out, fixture_range(&list), &(waterfall_options){.columns = 80});
+        if (out != NULL) {
+            fclose(out);
+        }
+    }
+    span_list_fini(&list);
+    pb_fini(&request);
+    return st;
+}
+
+static void drawing_reports_every_failed_allocation(void **state)
+{
+    (void)state;
+    assert_true(alloc_fault_each(draw_scenario, NULL) > 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(waterfall_shows_tree_bars_events_links_errors_and_orphans),
+        cmocka_unit_test(attributes_are_listed_when_asked_for),
+        cmocka_unit_test(errors_are_red_when_colours_are_wanted),
+        cmocka_unit_test(no_colours_means_no_escape_sequences),
+        cmocka_unit_test(escape_sequences_in_names_do_not_reach_the_terminal),
+        cmocka_unit_test(every_line_of_a_deep_trace_fits_the_terminal),
+        cmocka_unit_test(drawing_reports_every_failed_allocation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of peers. A new one is its file, its line in CMakeLists.txt, and its line here. */
+#include "tools/bench/peers/peers.h"
+
+#include <string.h>
+
+const bench_peer *const *bench_peers(void)
+{
+    static const bench_peer *const peers[] = {&bench_peer_nats,
+                                              &bench_peer_nats_traceparent,
+                                              &bench_peer_zmq,
+                                              &bench_peer_mosquitto,
+                                              &bench_peer_nng,
+                                              &bench_peer_floor,
+                                              NULL};
+    return peers;
+}
+
+const bench_peer *bench_peer_find(const char *name)
+{
+    for (const bench_peer *const *p = bench_peers(); *p != NULL; p++) {
+        if (strcmp((*p)->name, name) == 0) {
+            return *p;
+        }
+    }
+    return NULL;
+}

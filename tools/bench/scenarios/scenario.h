@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A shape of traffic. A scenario is one file with one entry in scenarios.c. */
+#ifndef LOOM_TOOLS_BENCH_SCENARIOS_SCENARIO_H
+#define LOOM_TOOLS_BENCH_SCENARIOS_SCENARIO_H
+
+#include "tools/bench/peers/peer.h"
+#include "tools/bench/series.h"
+
+typedef struct bench_scenario {
+    const char *name;
+    const char *summary;
+    const bench_shape *shapes; /* each is measured, one after the other */
+    size_t shape_count;
+    bool in_process;   /* parts of Loom without its processes: no peers, no bridge, no transport */
+    bool sizeless;     /* no payloads */
+    bool more_filters; /* the consumer can hold --filters subscriptions more than it needs */
+    bool by_request;   /* only when asked for: not part of `all` */
+    double seconds;    /* of a timed window unless the user says; 0: as everywhere */
+    unsigned rounds;   /* the same */
+    /* What this scenario wants different from the rest; may be NULL. */
+    void (*adjust)(bench_setup *setup);
+    /* Whether peer can take part; NULL: all can. */
+    bool (*suits)(const bench_peer *peer);
+    /* One round with one peer: its own processes, from start to end. False: it failed, or the user interrupted. */
+    bool (*round)(const bench_setup *setup, const bench_peer *peer, bench_sample *out);
+} bench_scenario;
+
+/* The list ends with NULL. */
+const bench_scenario *const *bench_scenarios(void);
+const bench_scenario *bench_scenario_find(const char *name);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of scenarios. */
+#include "tools/bench/scenarios/scenarios.h"
+
+#include <string.h>
+
+const bench_scenario *const *bench_scenarios(void)
+{
+    static const bench_scenario *const scenarios[] = {&bench_scenario_pubsub,   &bench_scenario_fanout,
+                                                      &bench_scenario_fanin,    &bench_scenario_request,
+                                                      &bench_scenario_eventbus, &bench_scenario_subscriptions,
+                                                      &bench_scenario_agents,   &bench_scenario_stall,
+                                                      &bench_scenario_soak,     NULL};
+    return scenarios;
+}
+
+const bench_scenario *bench_scenario_find(const char *name)
+{
+    for (const bench_scenario *const *s = bench_scenarios(); *s != NULL; s++) {
+        if (strcmp((*s)->name, name) == 0) {
+            return *s;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Driven by tables of the messages of opentelemetry-proto 1.x: collector/trace/v1, trace/v1, resource/v1, common/v1. */
+#include "trace/collect/otlp_from_json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <loom/context.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEPTH_MAX 40u /* messages in messages; an AnyValue of lists in lists is the only deep one */
+
+typedef enum field_type {
+    FIELD_STRING,
+    FIELD_TRACE_ID, /* bytes; ids are hex, unlike everything else in protobuf's JSON */
+    FIELD_SPAN_ID,
+    FIELD_BASE64, /* bytes */
+    FIELD_UINT32,
+    FIELD_ENUM,
+    FIELD_FIXED32,
+    FIELD_FIXED64,
+    FIELD_INT64,
+    FIELD_DOUBLE,
+    FIELD_BOOL,
+    FIELD_MESSAGE,
+    FIELD_MESSAGES /* repeated */
+} field_type;
+
+typedef struct message message;
+typedef struct field {
+    const char *key;
+    uint32_t number;
+    field_type type;
+    const message *of;
+} field;
+struct message {
+    const field *fields; /* ended by a NULL key */
+};
+
+static const message any_value_message;
+
+static const field key_value_fields[] = {
+    {"key", 1, FIELD_STRING, NULL}, {"value", 2, FIELD_MESSAGE, &any_value_message}, {0}};
+static const message key_value = {key_value_fields};
+
+static const field key_value_list_fields[] = {{"values", 1, FIELD_MESSAGES, &key_value}, {0}};
+static const message key_value_list = {key_value_list_fields};
+
+static const field array_value_fields[] = {{"values", 1, FIELD_MESSAGES, &any_value_message}, {0}};
+static const message array_value = {array_value_fields};
+
+static const field any_value_fields[] = {{"stringValue", 1, FIELD_STRING, NULL},
+                                         {"boolValue", 2, FIELD_BOOL, NULL},
+                                         {"intValue", 3, FIELD_INT64, NULL},
+                                         {"doubleValue", 4, FIELD_DOUBLE, NULL},
+                                         {"arrayValue", 5, FIELD_MESSAGE, &array_value},
+                                         {"kvlistValue", 6, FIELD_MESSAGE, &key_value_list},
+                                         {"bytesValue", 7, FIELD_BASE64, NULL},
+                                         {0}};
+static const message any_value_message = {any_value_fields};
+
+static const field event_fields[] = {{"timeUnixNano", 1, FIELD_FIXED64, NULL},
+                                     {"name", 2, FIELD_STRING, NULL},
+                                     {"attributes", 3, FIELD_MESSAGES, &key_value},
+                                     {"droppedAttributesCount", 4, FIELD_UINT32, NULL},
+                                     {0}};
+static const message event = {event_fields};
+
+static const field link_fields[] = {{"traceId", 1, FIELD_TRACE_ID, NULL},
+                                    {"spanId", 2, FIELD_SPAN_ID, NULL},
+                                    {"traceState", 3, FIELD_STRING, NULL},
+                                    {"attributes", 4, FIELD_MESSAGES, &key_value},
+                                    {"droppedAttributesCount", 5, FIELD_UINT32, NULL},
+                                    {"flags", 6, FIELD_FIXED32, NULL},
+                                    {0}};
+static const message link_message = {link_fields};
+
+static const field status_fields[] = {{"message", 2, FIELD_STRING, NULL}, {"code", 3, FIELD_ENUM, NULL}, {0}};
+static const message status_message = {status_fields};
+
+static const field span_fields[] = {{"traceId", 1, FIELD_TRACE_ID, NULL},
+                                    {"spanId", 2, FIELD_SPAN_ID, NULL},
+                                    {"traceState", 3, FIELD_STRING, NULL},
+                                    {"parentSpanId", 4, FIELD_SPAN_ID, NULL},
+                                    {"name", 5, FIELD_STRING, NULL},
+                                    {"kind", 6, FIELD_ENUM, NULL},
+                                    {"startTimeUnixNano", 7, FIELD_FIXED64, NULL},
+                                    {"endTimeUnixNano", 8, FIELD_FIXED64, NULL},
+                                    {"attributes", 9, FIELD_MESSAGES, &key_value},
+                                    {"droppedAttributesCount", 10, FIELD_UINT32, NULL},
+                                    {"events", 11, FIELD_MESSAGES, &event},
+                                    {"droppedEventsCount", 12, FIELD_UINT32, NULL},
+                                    {"links", 13, FIELD_MESSAGES, &link_message},
+                                    {"droppedLinksCount", 14, FIELD_UINT32, NULL},
+                                    {"status", 15, FIELD_MESSAGE, &status_message},
+                                    {"flags", 16, FIELD_FIXED32, NULL},
+                                    {0}};
+static const message span = {span_fields};
+
+static const field scope_fields[] = {{"name", 1, FIELD_STRING, NULL},
+                                     {"version", 2, FIELD_STRING, NULL},
+                                     {"attributes", 3, FIELD_MESSAGES, &key_value},
+                                     {"droppedAttributesCount", 4, FIELD_UINT32, NULL},
+                                     {0}};
+static const message scope = {scope_fields};
+
+static const field scope_spans_fields[] = {{"scope", 1, FIELD_MESSAGE, &scope},
+                                           {"spans", 2, FIELD_MESSAGES, &span},
+                                           {"schemaUrl", 3, FIELD_STRING, NULL},
+                                           {0}};
+static const message scope_spans = {scope_spans_fields};
+
+static const field resource_fields[] = {
+    {"attributes", 1, FIELD_MESSAGES, &key_value}, {"droppedAttributesCount", 2, FIELD_UINT32, NULL}, {0}};
+static const message resource = {resource_fields};
+
+static const field resource_spans_fields[] = {{"resource", 1, FIELD_MESSAGE, &resource},
+                                              {"scopeSpans", 2, FIELD_MESSAGES, &scope_spans},
+                                              {"schemaUrl", 3, FIELD_STRING, NULL},
+                                              {0}};
+static const message resource_spans = {resource_spans_fields};
+
+static const field request_fields[] = {{"resourceSpans", 1, FIELD_MESSAGES, &resource_spans}, {0}};
+static const message request = {request_fields};
+
+typedef struct encoding {
+    pb_buf *out;
+    char *problem;
+} encoding;
+
+static loom_status wrong(const encoding *e, const field *f, const char *expected)
+{
+    snprintf(e->problem, OTLP_JSON_PROBLEM_SIZE, "%s has to be %s", f->key, expected);
+    return LOOM_EMALFORMED;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* All of its digits, or none for an absent one. */
+static loom_status put_id(const encoding *e, const field *f, const json_t *value)
+{
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    const size_t size = f->type == FIELD_TRACE_ID ? LOOM_TRACE_ID_SIZE : LOOM_SPAN_ID_SIZE;
+    const char *expected = f->type == FIELD_TRACE_ID ? "32 hex digits" : "16 hex digits";
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+    if (text == NULL || (len != 0 && len != 2 * size)) {
+        return wrong(e, f, expected);
+    }
+    for (size_t i = 0; i < len / 2; i++) {
+        int high = hex_digit(text[2 * i]);
+        int low = hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return wrong(e, f, expected);
+        }
+        id[i] = (uint8_t)(high << 4 | low);
+    }
+    pb_bytes_field(e->out, f->number, id, len / 2);
+    return LOOM_OK;
+}
+
+static int base64_digit(char c)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    if (c == '-' || c == '_') { /* protobuf's JSON reads the URL-safe alphabet, too */
+        return c == '-' ? 62 : 63;
+    }
+    const char *at = c != '\0' ? strchr(digits, c) : NULL;
+    return at != NULL ? (int)(at - digits) : -1;
+}
+
+static loom_status put_base64(const encoding *e, const field *f, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    size_t len = json_string_length(value);
+    if (text == NULL) {
+        return wrong(e, f, "bytes in base64");
+    }
+    while (len > 0 && text[len - 1] == '=') {
+        len--;
+    }
+    uint8_t *bytes = malloc(len + 1);
+    if (bytes == NULL) {
+        return LOOM_ENOMEM;
+    }
+    size_t count = 0;
+    uint32_t bits = 0;
+    for (size_t i = 0; i < len; i++) {
+        int digit = base64_digit(text[i]);
+        if (digit < 0) {
+            free(bytes);
+            return wrong(e, f, "bytes in base64");
+        }
+        bits = bits << 6 | (uint32_t)digit;
+        if (i % 4 > 0) {
+            bytes[count++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
+        }
+    }
+    pb_bytes_field(e->out, f->number, bytes, count);
+    free(bytes);
+    return LOOM_OK;
+}
+
+/* 64-bit numbers are strings of decimal digits; plain numbers are read as well. */
+static bool read_integer(const json_t *value, bool is_signed, uint64_t *out)
+{
+    if (json_is_integer(value)) {
+        json_int_t number = json_integer_value(value);
+        *out = (uint64_t)number;
+        return is_signed || number >= 0;
+    }
+    const char *text = json_string_value(value);
+    size_t digits = text != NULL ? strspn(text, "0123456789") : 0;
+    bool negative = text != NULL && is_signed && text[0] == '-';
+    if (text == NULL || (!negative && digits == 0) || json_string_length(value) > 20) {
+        return false;
+    }
+    char *end;
+    errno = 0;
+    *out = is_signed ? (uint64_t)strtoll(text, &end, 10) : strtoull(text, &end, 10);
+    return errno == 0 && *end == '\0' && end != text;
+}
+
+static loom_status put_integer(const encoding *e, const field *f, const json_t *value)
+{
+    uint64_t number;
+    if (!read_integer(value, f->type == FIELD_INT64, &number)) {
+        return wrong(e, f, f->type == FIELD_INT64 ? "a 64-bit integer" : "a non-negative integer");
+    }
+    if ((f->type == FIELD_UINT32 || f->type == FIELD_FIXED32 || f->type == FIELD_ENUM) && number > UINT32_MAX) {
+        return wrong(e, f, "a 32-bit integer");
+    }
+    if (f->type == FIELD_FIXED64) {
+        pb_fixed64_field(e->out, f->number, number);
+    } else if (f->type == FIELD_FIXED32) {
+        pb_fixed32_field(e->out, f->number, (uint32_t)number);
+    } else {
+        pb_varint_field(e->out, f->number, number);
+    }
+    return LOOM_OK;
+}
+
+static loom_status put_double(const encoding *e, const field *f, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    double number = json_number_value(value);
+    if (text != NULL) {
+        char *end;
+        /* "NaN", "Infinity" and "-Infinity" are spelled as strings; strtod() reads them, and numbers in quotes. */
+        number = strtod(text, &end);
+        if (end == text || *end != '\0') {
+            return wrong(e, f, "a number");
+        }
+    } else if (!json_is_number(value)) {
+        return wrong(e, f, "a number");
+    }
+    pb_double_field(e->out, f->number, number);
+    return LOOM_OK;
+}
+
+static loom_status put_message(const encoding *e, const field *f, const json_t *value, size_t depth);
+
+static loom_status put_messages(const encoding *e, const field *f, const json_t *value, size_t depth)
+{
+    if (!json_is_array(value)) {
+        return wrong(e, f, "an array");
+    }
+    size_t index;
+    const json_t *item;
+    json_array_foreach(value, index, item) {
+        loom_status st = put_message(e, f, item, depth);
+        if (st != LOOM_OK) {
+            return st;
+        }
+    }
+    return LOOM_OK;
+}
+
+static loom_status put_field(const encoding *e, const field *f, const json_t *value, size_t depth)
+{
+    switch (f->type) {
+    case FIELD_STRING:
+        if (!json_is_string(value)) {
+            return wrong(e, f, "a string");
+        }
+        pb_string_field(e->out, f->number, (loom_str){json_string_value(value), json_string_length(value)});
+        return LOOM_OK;
+    case FIELD_TRACE_ID:
+    case FIELD_SPAN_ID:
+        return put_id(e, f, value);
+    case FIELD_BASE64:
+        return put_base64(e, f, value);
+    case FIELD_UINT32:
+    case FIELD_ENUM:
+    case FIELD_FIXED32:
+    case FIELD_FIXED64:
+    case FIELD_INT64:
+        return put_integer(e, f, value);
+    case FIELD_DOUBLE:
+        return put_double(e, f, value);
+    case FIELD_BOOL:
+        if (!json_is_boolean(value)) {
+            return wrong(e, f, "true or false");
+        }
+        pb_varint_field(e->out, f->number, json_is_true(value));
+        return LOOM_OK;
+    case FIELD_MESSAGE:
+        return put_message(e, f, value, depth);
+    case FIELD_MESSAGES:
+        return put_messages(e, f, value, depth);
+    }
+    return LOOM_EINVAL;
+}
+
+static loom_status put_fields(const encoding *e, const message *of, const json_t *object, size_t depth)
+{
+    for (const field *f = of->fields; f->key != NULL; f++) {
+        const json_t *value = json_object_get(object, f->key);
+        if (value == NULL || json_is_null(value)) { /* null is the default value, as in protobuf's JSON */
+            continue;
+        }
+        loom_status st = put_field(e, f, value, depth);
+        if (st != LOOM_OK) {
+            return st;
+        }
+    }
+    return LOOM_OK;
+}
+
+static loom_status put_message(const encoding *e, const field *f, const json_t *value, size_t depth)
+{
+    if (!json_is_object(value)) {
+        return wrong(e, f, f->type == FIELD_MESSAGES ? "an array of objects" : "an object");
+    }
+    if (depth == DEPTH_MAX) {
+        return wrong(e, f, "nested less deep");
+    }
+    size_t mark = pb_open(e->out, f->number);
+    loom_status st = put_fields(e, f->of, value, depth + 1);
+    if (st == LOOM_OK) {
+        pb_close(e->out, mark);
+    }
+    return st;
+}
+
+/* jansson tells what it did not like; only a lack of memory is not the sender's fault. */
+static loom_status load(json_t **out, loom_str json, char *problem)
+{
+    json_error_t error;
+    /* JSON_REJECT_DUPLICATES: which of two trace ids a reader takes should not be a matter of taste. */
+    *out = json_loadb(json.data, json.len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
+    if (*out != NULL && json_is_object(*out)) {
+        return LOOM_OK;
+    }
+    if (*out != NULL) {
+        snprintf(problem, OTLP_JSON_PROBLEM_SIZE, "an ExportTraceServiceRequest is a JSON object");
+        json_decref(*out);
+        *out = NULL;
+        return LOOM_EMALFORMED;
+    }
+    if (json_error_code(&error) == json_error_out_of_memory) {
+        return LOOM_ENOMEM;
+    }
+    snprintf(problem, OTLP_JSON_PROBLEM_SIZE, "not JSON: line %d, column %d: %s", error.line, error.column, error.text);
+    return LOOM_EMALFORMED;
+}
+
+loom_status otlp_from_json(pb_buf *out, loom_str json, char problem[OTLP_JSON_PROBLEM_SIZE])
+{
+    encoding e = {.out = out, .problem = problem};
+    size_t mark = out->len;
+    json_t *root;
+    problem[0] = '\0';
+    loom_status st = load(&root, json.len > 0 ? json : (loom_str){"", 0}, problem);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    st = put_fields(&e, &request, root, 0);
+    json_decref(root);
+    if (st == LOOM_OK && out->failed) {
+        st = LOOM_ENOMEM;
+    }
+    if (st != LOOM_OK) {
+        pb_rollback(out, mark);
+    }
+    return st;
+}

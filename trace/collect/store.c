@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/collect/store_internal.h"
+
+#include <errno.h>
+#include <loom/trace.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define BUSY_TIMEOUT_MS 5000
+#define SCHEMA_VERSION 1
+
+/* Searches ask for traces, so attributes are kept once a trace: a ladder repeats most of them on every span. The traces
+ * table saves `ls` from looking at every span there is. */
+static const char schema[] =
+    "PRAGMA user_version = 1;"
+    "CREATE TABLE spans (trace_id BLOB NOT NULL, span_id BLOB NOT NULL, parent BLOB NOT NULL, service TEXT NOT NULL,"
+    " name TEXT NOT NULL, kind INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, status INTEGER NOT NULL,"
+    " span BLOB NOT NULL, resource BLOB NOT NULL, scope BLOB NOT NULL, PRIMARY KEY (trace_id, span_id));"
+    "CREATE TABLE traces (trace_id BLOB NOT NULL PRIMARY KEY, start INTEGER NOT NULL, spans INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX traces_by_start ON traces (start);"
+    "CREATE TABLE attributes (trace_id BLOB NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    " PRIMARY KEY (trace_id, key, value)) WITHOUT ROWID;"
+    "CREATE INDEX attributes_by_value ON attributes (key, value);";
+
+static const char upsert_trace[] =
+    "INSERT INTO traces VALUES (?1, ?2, 1) ON CONFLICT (trace_id) DO UPDATE SET start = min(start, excluded.start),"
+    " spans = spans + 1 RETURNING spans";
+
+static const char *const write_sql[WRITE_COUNT] = {
+    [WRITE_BEGIN] = "BEGIN IMMEDIATE",
+    [WRITE_COMMIT] = "COMMIT",
+    [WRITE_ROLLBACK] = "ROLLBACK",
+    [WRITE_SPAN] = "INSERT INTO spans VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
+    [WRITE_ATTR] = "INSERT INTO attributes VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    [WRITE_TRACE] = upsert_trace,
+    [WRITE_OLDEST] = "SELECT trace_id, spans FROM traces ORDER BY start LIMIT 1",
+    [WRITE_DROP_ATTRS] = "DELETE FROM attributes WHERE trace_id = ?1",
+    [WRITE_DROP_SPANS] = "DELETE FROM spans WHERE trace_id = ?1",
+    [WRITE_DROP_TRACE] = "DELETE FROM traces WHERE trace_id = ?1",
+};
+
+loom_status store_status(int sqlite_code)
+{
+    switch (sqlite_code & 0xff) { /* the primary code of an extended one */
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return LOOM_OK;
+    case SQLITE_NOMEM:
+        return LOOM_ENOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return LOOM_EBUSY;
+    case SQLITE_TOOBIG:
+        return LOOM_ETOOBIG;
+    default:
+        return LOOM_EIO;
+    }
+}
+
+loom_status store_prepare(store *s, sqlite3_stmt **out, const char *sql)
+{
+    return store_status(sqlite3_prepare_v2(s->db, sql, -1, out, NULL));
+}
+
+int store_bind_bytes(sqlite3_stmt *stmt, int index, loom_bytes bytes)
+{
+    return bytes.len == 0 ? sqlite3_bind_zeroblob(stmt, index, 0)
+                          : sqlite3_bind_blob64(stmt, index, bytes.data, bytes.len, SQLITE_STATIC);
+}
+
+int store_bind_str(sqlite3_stmt *stmt, int index, loom_str text)
+{
+    return sqlite3_bind_text64(stmt, index, text.len == 0 ? "" : text.data, text.len, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+sqlite3_int64 store_time(uint64_t unix_ns)
+{
+    return unix_ns > INT64_MAX ? INT64_MAX : (sqlite3_int64)unix_ns;
+}
+
+const char *store_problem(const store *s)
+{
+    return sqlite3_errmsg(s->db);
+}
+
+static loom_status exec(store *s, const char *sql)
+{
+    return store_status(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
+}
+
+static loom_status read_number(store *s, const char *sql, uint64_t *out)
+{
+    sqlite3_stmt *stmt;
+    loom_status st = store_prepare(s, &stmt, sql);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    int code = sqlite3_step(stmt);
+    *out = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+    sqlite3_finalize(stmt);
+    return store_status(code);
+}
+
+/* A file of another program, or of a newer Loom, is left alone. */
+static loom_status check_version(store *s, bool make)
+{
+    uint64_t version, tables;
+    loom_status st = read_number(s, "PRAGMA user_version", &version);
+    if (st == LOOM_OK) {
+        st = read_number(s, "SELECT count(*) FROM sqlite_schema", &tables);
+    }
+    if (st != LOOM_OK || version == SCHEMA_VERSION) {
+        return st;
+    }
+    return make && version == 0 && tables == 0 ? exec(s, schema) : LOOM_EVERSION;
+}
+
+static loom_status set_up_writer(store *s)
+{
+    /* The log makes NORMAL safe against a crash of the process; a crash of the system may cost the last commits, which
+     * is right for traces. */
+    loom_status st = exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
+    if (st == LOOM_OK) {
+        st = exec(s, "BEGIN IMMEDIATE"); /* two collectors started at once make the tables only once */
+    }
+    if (st != LOOM_OK) {
+        return st;
+    }
+    st = check_version(s, true);
+    loom_status ended = exec(s, st == LOOM_OK ? "COMMIT" : "ROLLBACK");
+    st = st != LOOM_OK ? st : ended;
+    for (size_t i = 0; i < WRITE_COUNT && st == LOOM_OK; i++) {
+        st = store_status(sqlite3_prepare_v3(s->db, write_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->write[i], NULL));
+    }
+    return st;
+}
+
+static void explain(char problem[STORE_PROBLEM_SIZE], const store *s, const char *path, loom_status st)
+{
+    if (st == LOOM_EVERSION) {
+        snprintf(problem, STORE_PROBLEM_SIZE, "%s is not a trace database of this version of Loom", path);
+    } else {
+        snprintf(problem, STORE_PROBLEM_SIZE, "cannot open the trace database %s: %s", path,
+                 s != NULL && s->db != NULL ? sqlite3_errmsg(s->db) : loom_status_text(st));
+    }
+}
+
+static loom_status open_file(store **out, const char *path, int flags, char problem[STORE_PROBLEM_SIZE])
+{
+    *out = NULL;
+    store *s = calloc(1, sizeof *s);
+    loom_status st = LOOM_ENOMEM;
+    if (s != NULL) {
+        st = store_status(sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL));
+    }
+    if (st != LOOM_OK) {
+        explain(problem, s, path, st);
+        store_close(s);
+        return st;
+    }
+    sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
+    *out = s;
+    return LOOM_OK;
+}
+
+static loom_status give_up(store **out, const char *path, loom_status st, char problem[STORE_PROBLEM_SIZE])
+{
+    explain(problem, *out, path, st);
+    store_close(*out);
+    *out = NULL;
+    return st;
+}
+
+/* As mkdir -p: on a fresh account even ~/.local is missing. */
+static void make_folders(const char *path)
+{
+    if (path[0] == '\0') {
+        return;
+    }
+    char *folder = strdup(path);
+    if (folder == NULL) {
+        return;
+    }
+    for (char *slash = strchr(folder + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(folder, 0700); /* a failure shows when the file cannot be made */
+        *slash = '/';
+    }
+    free(folder);
+}
+
+static loom_status count_rows(store *s)
+{
+    loom_status st = read_number(s, "SELECT coalesce(sum(spans), 0) FROM traces", &s->span_count);
+    return st != LOOM_OK ? st : read_number(s, "SELECT count(*) FROM traces", &s->trace_count);
+}
+
+loom_status store_open_writer(store **out, const char *path, uint64_t retention_spans, char problem[STORE_PROBLEM_SIZE])
+{
+    make_folders(path);
+    loom_status st = open_file(out, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, problem);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    (*out)->retention_spans = retention_spans;
+    st = set_up_writer(*out);
+    if (st == LOOM_OK) {
+        st = count_rows(*out);
+    }
+    return st == LOOM_OK ? st : give_up(out, path, st, problem);
+}
+
+loom_status store_open_reader(store **out, const char *path, char problem[STORE_PROBLEM_SIZE])
+{
+    struct stat info;
+    *out = NULL;
+    if (stat(path, &info) != 0 && errno == ENOENT) {
+        snprintf(problem, STORE_PROBLEM_SIZE, "there is no trace database %s; `loom trace collect` makes it", path);
+        return LOOM_ENOTFOUND;
+    }
+    loom_status st = open_file(out, path, SQLITE_OPEN_READONLY, problem);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    st = check_version(*out, false);
+    return st == LOOM_OK ? st : give_up(out, path, st, problem);
+}
+
+void store_close(store *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < WRITE_COUNT; i++) {
+        sqlite3_finalize(s->write[i]);
+    }
+    sqlite3_close(s->db);
+    free(s);
+}
+
+loom_status store_default_path(char **out)
+{
+    static const char file[] = "loom/traces.db";
+    const char *state = getenv("XDG_STATE_HOME");
+    const char *home = getenv("HOME");
+    *out = NULL;
+    int len;
+    if (state != NULL && state[0] == '/') { /* a relative one is to be ignored (XDG Base Directory) */
+        len = asprintf(out, "%s/%s", state, file);
+    } else if (home != NULL && home[0] == '/') {
+        len = asprintf(out, "%s/.local/state/%s", home, file);
+    } else {
+        return LOOM_ENOTFOUND;
+    }
+    if (len < 0) {
+        *out = NULL;
+        return LOOM_ENOMEM;
+    }
+    return LOOM_OK;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The trace store: one SQLite file. One process writes, any number read meanwhile (write-ahead log).
+ * A store is used by one thread at a time. */
+#ifndef LOOM_TRACE_COLLECT_STORE_H
+#define LOOM_TRACE_COLLECT_STORE_H
+
+#include "trace/collect/spans.h"
+#include "trace/view/summary.h"
+
+#define STORE_PROBLEM_SIZE 512 /* bytes with NUL */
+#define STORE_ATTRS_MAX 16     /* conditions of one query */
+
+typedef struct store store;
+
+/* Makes the file, and the last two levels of folders above it (mode 0700), when they are missing. More than
+ * retention_spans spans: whole traces are dropped, oldest first, but never the newest; 0 keeps all.
+ * LOOM_EIO, LOOM_EBUSY, LOOM_EVERSION, LOOM_ENOMEM: problem gets a sentence. */
+LOOM_MUST_CHECK loom_status store_open_writer(store **out, const char *path, uint64_t retention_spans,
+                                              char problem[STORE_PROBLEM_SIZE]);
+/* The same, and LOOM_ENOTFOUND when there is no file. */
+LOOM_MUST_CHECK loom_status store_open_reader(store **out, const char *path, char problem[STORE_PROBLEM_SIZE]);
+void store_close(store *s); /* NULL is allowed */
+
+/* ${XDG_STATE_HOME:-~/.local/state}/loom/traces.db, allocated. LOOM_ENOTFOUND: no home. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status store_default_path(char **out);
+
+typedef struct store_receipt {
+    size_t stored;
+    size_t known;    /* delivered before: kept as they were */
+    size_t rejected; /* a trace id or span id of zeros, which OpenTelemetry forbids */
+} store_receipt;
+
+/* Stores the spans of an encoded ExportTraceServiceRequest, all of them or none, and has them on disk (as far as the
+ * operating system, not the disk's cache, is concerned) when it returns.
+ * LOOM_EMALFORMED: not a request. LOOM_EBUSY: another writer. LOOM_EIO: disk full and the like. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status store_add(store *s, loom_bytes request, store_receipt *receipt);
+
+typedef struct store_attr {
+    loom_str key, value;
+} store_attr;
+
+typedef struct store_filter {
+    loom_str service;                   /* of any span; empty: any */
+    store_attr attrs[STORE_ATTRS_MAX];  /* all of them have to be in the trace, on any of its spans */
+    size_t attr_count;
+    uint64_t since_unix_ns; /* the trace started then or later; 0: any time */
+    uint64_t limit;         /* traces */
+} store_filter;
+
+/* Summaries of traces, newest first; visit returns false to stop. */
+LOOM_MUST_CHECK loom_status store_list(store *s, const store_filter *filter,
+                                       bool (*visit)(void *user, const trace_summary *summary), void *user);
+/* Up to max ids from first to last, both included, in order. */
+LOOM_MUST_CHECK loom_status store_find(store *s, const uint8_t first[LOOM_TRACE_ID_SIZE],
+                                       const uint8_t last[LOOM_TRACE_ID_SIZE], uint8_t (*ids)[LOOM_TRACE_ID_SIZE],
+                                       size_t max, size_t *count);
+/* The trace that started last. LOOM_ENOTFOUND: the store is empty. */
+LOOM_MUST_CHECK loom_status store_latest(store *s, uint8_t id[LOOM_TRACE_ID_SIZE]);
+/* Adds the spans of a trace to list. LOOM_ENOTFOUND. */
+LOOM_MUST_CHECK loom_status store_load(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], span_list *list);
+/* What SQLite said about the last failure. Valid until the next call. */
+const char *store_problem(const store *s);
+
+#endif

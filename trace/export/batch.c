@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/export/batch.h"
+
+#include "trace/span/provider.h"
+
+#include <stdlib.h>
+
+enum { REQUEST_RESOURCE_SPANS = 1 };
+enum { RESOURCE_SPANS_SCOPE_SPANS = 2 };
+
+#define REQUEST_KEEP_MAX (4u * 1024u * 1024u) /* bytes: a buffer that grew beyond is given back */
+
+loom_status batch_init(batch *b, size_t max_spans)
+{
+    *b = (batch){.cap = max_spans};
+    b->groups = calloc(max_spans, sizeof *b->groups);
+    pb_init(&b->request, NULL, 0, SIZE_MAX / 8);
+    return b->groups != NULL ? LOOM_OK : LOOM_ENOMEM;
+}
+
+void batch_fini(batch *b)
+{
+    free(b->groups);
+    pb_fini(&b->request);
+}
+
+static batch_group *group_of(batch *b, loom_tracer *tracer)
+{
+    for (size_t i = b->count; i-- > 0;) { /* from the end: neighbours are often of one tracer */
+        if (b->groups[i].tracer == tracer) {
+            return &b->groups[i];
+        }
+    }
+    b->groups[b->count] = (batch_group){.tracer = tracer};
+    return &b->groups[b->count++];
+}
+
+void batch_add(batch *b, span_record *record)
+{
+    batch_group *group = group_of(b, record->tracer);
+    if (group->last == NULL) {
+        group->first = record;
+    } else {
+        group->last->next = record;
+    }
+    group->last = record;
+    record->next = NULL;
+    group->spans++;
+    group->bytes += record->len;
+    b->spans++;
+}
+
+static size_t scope_size(const batch_group *group)
+{
+    return group->tracer->scope.len + group->bytes;
+}
+
+static void put_length(pb_buf *out, uint32_t field, size_t size)
+{
+    uint8_t head[2 * PB_VARINT_MAX];
+    size_t n = pb_put_varint(head, field << 3 | PB_LENGTH);
+    n += pb_put_varint(head + n, size);
+    pb_raw(out, head, n);
+}
+
+static void put_scope(pb_buf *out, const batch_group *group)
+{
+    put_length(out, RESOURCE_SPANS_SCOPE_SPANS, scope_size(group));
+    pb_raw(out, group->tracer->scope.data, group->tracer->scope.len);
+    for (const span_record *r = group->first; r != NULL; r = r->next) {
+        pb_raw(out, span_record_bytes(r), r->len);
+    }
+}
+
+/* All groups of one provider, the first of which is at `from`. */
+static void put_resource(batch *b, size_t from)
+{
+    const loom_tracer_provider *provider = b->groups[from].tracer->provider;
+    size_t size = provider->resource.len;
+    for (size_t i = from; i < b->count; i++) {
+        if (b->groups[i].tracer->provider == provider) {
+            size_t scope = scope_size(&b->groups[i]);
+            size += 1 + pb_varint_size(scope) + scope;
+        }
+    }
+    put_length(&b->request, REQUEST_RESOURCE_SPANS, size);
+    pb_raw(&b->request, provider->resource.data, provider->resource.len);
+    for (size_t i = from; i < b->count; i++) {
+        if (b->groups[i].tracer->provider == provider) {
+            put_scope(&b->request, &b->groups[i]);
+            b->groups[i].written = true;
+        }
+    }
+}
+
+bool batch_encode(batch *b, loom_bytes *out)
+{
+    pb_rollback(&b->request, 0);
+    for (size_t i = 0; i < b->count; i++) {
+        if (!b->groups[i].written) {
+            put_resource(b, i);
+        }
+    }
+    *out = (loom_bytes){b->request.data, b->request.len};
+    return !b->request.failed;
+}
+
+void batch_clear(batch *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        provider_release(b->groups[i].tracer->provider, b->groups[i].spans);
+    }
+    b->count = 0;
+    b->spans = 0;
+    if (b->request.cap > REQUEST_KEEP_MAX) {
+        pb_fini(&b->request);
+        pb_init(&b->request, NULL, 0, SIZE_MAX / 8);
+    }
+}

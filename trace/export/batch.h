@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Puts ended spans together into one ExportTraceServiceRequest, grouped by resource and scope. */
+#ifndef LOOM_TRACE_EXPORT_BATCH_H
+#define LOOM_TRACE_EXPORT_BATCH_H
+
+#include "trace/otlp/protobuf_write.h"
+#include "trace/export/span_queue.h"
+
+typedef struct batch_group {
+    loom_tracer *tracer;
+    span_record *first, *last;
+    size_t spans;
+    size_t bytes; /* of their fields */
+    bool written;
+} batch_group;
+
+typedef struct batch {
+    batch_group *groups; /* `cap` of them: as many as there may be spans */
+    size_t count, cap;
+    size_t spans;
+    pb_buf request;
+} batch;
+
+loom_status batch_init(batch *b, size_t max_spans);
+void batch_fini(batch *b);
+/* Adds a span; it stays where it is until batch_clear(). There are fewer than max_spans in the batch. */
+void batch_add(batch *b, span_record *record);
+/* The encoded request, valid until the next call. false: no memory. */
+bool batch_encode(batch *b, loom_bytes *out);
+/* Empties the batch and gives the uses of its providers back. */
+void batch_clear(batch *b);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From an OTLP endpoint to the URL that is posted to (OpenTelemetry, OTLP exporter, "Endpoint URLs for OTLP/HTTP"). */
+#include "trace/export/curl_library.h"
+#include "trace/export/exporter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GRPC_PATH "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+#define HTTP_PATH "/v1/traces"
+#define GRPC_DEFAULT "http://localhost:4317"
+#define HTTP_DEFAULT "http://localhost:4318"
+
+static bool ends_with(const char *text, size_t len, const char *end)
+{
+    size_t n = strlen(end);
+    return len >= n && memcmp(text + len - n, end, n) == 0;
+}
+
+/* base + v1/traces, whether or not the base ends with a slash, or says v1/traces itself. */
+static char *traces_path(const char *base)
+{
+    size_t len = strlen(base);
+    while (len > 0 && base[len - 1] == '/') {
+        len--;
+    }
+    char *path;
+    int n = asprintf(&path, "%.*s%s", (int)len, base, ends_with(base, len, HTTP_PATH) ? "" : HTTP_PATH);
+    return n < 0 ? NULL : path;
+}
+
+static loom_status set_path(const curl_library *curl, CURLU *url, const loom_span_processor_options *options)
+{
+    if (options->exporter == LOOM_EXPORTER_OTLP_GRPC) {
+        return curl->url_set(url, CURLUPART_PATH, GRPC_PATH, 0) == CURLUE_OK ? LOOM_OK : LOOM_ENOMEM;
+    }
+    if (options->endpoint_is_exact) {
+        return LOOM_OK;
+    }
+    char *base = NULL;
+    if (curl->url_get(url, CURLUPART_PATH, &base, 0) != CURLUE_OK) {
+        return LOOM_ENOMEM;
+    }
+    char *path = traces_path(base);
+    curl->free(base);
+    loom_status st = path != NULL && curl->url_set(url, CURLUPART_PATH, path, 0) == CURLUE_OK ? LOOM_OK : LOOM_ENOMEM;
+    free(path);
+    return st;
+}
+
+static bool is_http(const curl_library *curl, CURLU *url)
+{
+    char *scheme = NULL;
+    if (curl->url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK) {
+        return false;
+    }
+    bool http = strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0;
+    curl->free(scheme);
+    return http;
+}
+
+loom_status endpoint_url(char **out, const loom_span_processor_options *options)
+{
+    *out = NULL;
+    const char *endpoint = options->endpoint;
+    if (endpoint == NULL || endpoint[0] == '\0') {
+        *out = strdup(options->exporter == LOOM_EXPORTER_OTLP_GRPC ? GRPC_DEFAULT GRPC_PATH : HTTP_DEFAULT HTTP_PATH);
+        return *out != NULL ? LOOM_OK : LOOM_ENOMEM;
+    }
+    const curl_library *curl = curl_library_get();
+    if (curl == NULL) {
+        return LOOM_EIO;
+    }
+    CURLU *url = curl->url();
+    if (url == NULL) {
+        return LOOM_ENOMEM;
+    }
+    loom_status st = LOOM_EINVAL;
+    CURLUcode code = curl->url_set(url, CURLUPART_URL, endpoint, 0);
+    if (code == CURLUE_OUT_OF_MEMORY) {
+        st = LOOM_ENOMEM;
+    } else if (code == CURLUE_OK && is_http(curl, url)) {
+        st = set_path(curl, url, options);
+    }
+    char *text = NULL;
+    if (st == LOOM_OK && curl->url_get(url, CURLUPART_URL, &text, 0) != CURLUE_OK) {
+        st = LOOM_ENOMEM;
+    }
+    curl->url_cleanup(url);
+    if (st == LOOM_OK) {
+        *out = strdup(text); /* ours to free() like any other string */
+        st = *out != NULL ? LOOM_OK : LOOM_ENOMEM;
+    }
+    curl->free(text);
+    return st;
+}

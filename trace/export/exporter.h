@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The contract between the exporter thread and what carries a batch away.
+ *
+ * send() runs on the exporter thread only; interrupt() on any thread. A batch is an OTLP ExportTraceServiceRequest. */
+#ifndef LOOM_TRACE_EXPORT_EXPORTER_H
+#define LOOM_TRACE_EXPORT_EXPORTER_H
+
+#include <loom/trace.h>
+
+#include <stdatomic.h>
+
+typedef enum export_outcome {
+    EXPORT_OK,
+    EXPORT_RETRY,      /* it may work later */
+    EXPORT_UNREACHABLE, /* likewise, but nobody listens there at all */
+    EXPORT_FAILED      /* trying again is no use */
+} export_outcome;
+
+typedef struct export_result {
+    export_outcome outcome;
+    uint64_t retry_after_ms; /* what the receiver asked for; 0: nothing */
+    uint64_t rejected;       /* spans refused by partial success */
+    char message[200];       /* why, in English; empty: nothing to say */
+} export_result;
+
+/* Until when one attempt may take: monotonic nanoseconds. The second may move closer while send() runs. */
+typedef struct export_deadline {
+    uint64_t attempt_ns;
+    const atomic_uint_fast64_t *stop_ns;
+} export_deadline;
+
+typedef struct exporter exporter;
+typedef struct exporter_ops {
+    void (*send)(exporter *self, loom_bytes request, export_deadline until, export_result *result);
+    void (*interrupt)(exporter *self); /* makes a running send() look at its deadline again */
+    void (*close)(exporter *self);
+} exporter_ops;
+struct exporter {
+    const exporter_ops *ops;
+};
+
+loom_status console_exporter_open(exporter **out);
+/* LOOM_EIO: cannot be opened for appending. */
+loom_status file_exporter_open(exporter **out, const char *path);
+/* LOOM_EINVAL: the endpoint is no http or https URL. LOOM_EIO: libcurl cannot be used, or has no HTTP/2 for gRPC. */
+loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options *options);
+
+/* endpoint.c: the URL to post to, on the heap. */
+loom_status endpoint_url(char **out, const loom_span_processor_options *options);
+
+uint64_t exporter_clock_ns(void);
+static inline uint64_t export_deadline_ns(export_deadline until)
+{
+    uint64_t stop = atomic_load_explicit(until.stop_ns, memory_order_acquire);
+    return stop < until.attempt_ns ? stop : until.attempt_ns;
+}
+
+#endif

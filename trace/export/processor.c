@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The batch span processor as its callers see it: submit, flush, shut down. Any thread.
+ *
+ * Ending a span copies its bytes into the queue under the lock and wakes the exporter thread only when it sleeps and a
+ * batch is full; less than a batch waits for the exporter thread's own timer. */
+#include "trace/export/processor_internal.h"
+
+#include "trace/span/provider.h"
+
+#include <time.h>
+
+#define STUCK_GRACE_MS 250u /* after the deadline, for the exporter thread to count and leave */
+
+uint64_t exporter_clock_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool processor_wait(loom_span_processor *p, pthread_cond_t *cond, uint64_t until_ns)
+{
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u), .tv_nsec = (long)(until_ns % 1000000000u)};
+    return pthread_cond_timedwait(cond, &p->lock, &until) == 0;
+}
+
+/* With the lock held. true: the queue has taken the span and its use of the provider. */
+static bool accept_span(loom_span_processor *p, loom_tracer *tracer, loom_bytes span)
+{
+    p->counts.ended++;
+    if (p->stopping) {
+        p->counts.dropped_shutdown++;
+        return false;
+    }
+    if (p->main == NULL) {
+        p->counts.exported++;
+        return false;
+    }
+    if (p->queued >= p->max_queue || p->queued_bytes + span.len > QUEUE_BYTES_MAX ||
+        !span_queue_push(&p->queue, tracer, span)) {
+        p->counts.dropped_full++;
+        return false;
+    }
+    p->queued++;
+    p->queued_bytes += span.len;
+    p->accepted++;
+    return true;
+}
+
+void processor_submit(loom_span_processor *p, loom_tracer *tracer, loom_bytes span)
+{
+    if (processor_forked(p)) {
+        atomic_fetch_add_explicit(&p->forked_drops, 1, memory_order_relaxed);
+        provider_release(tracer->provider, 1);
+        return;
+    }
+    pthread_mutex_lock(&p->lock);
+    bool accepted = accept_span(p, tracer, span);
+    bool wake = p->waiting && p->queued >= p->max_batch;
+    if (wake) {
+        p->waiting = false; /* once is enough */
+    }
+    /* Signalled with the lock held: once it is open and the queue has the span, nothing keeps p alive for us. */
+    if (wake) {
+        pthread_cond_signal(&p->wake);
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (!accepted) {
+        provider_release(tracer->provider, 1);
+    }
+}
+
+/* With the lock held, after waiting: what became of the spans since `before`. */
+static loom_status verdict(const loom_span_processor *p, const loom_span_counts *before)
+{
+    if (p->counts.dropped_shutdown > before->dropped_shutdown) {
+        return LOOM_ETIMEDOUT;
+    }
+    return p->counts.dropped_failed > before->dropped_failed ? LOOM_EIO : LOOM_OK;
+}
+
+loom_status loom_span_processor_flush(loom_span_processor *processor, uint32_t timeout_ms)
+{
+    loom_span_processor *p = processor;
+    if (p == NULL || processor_forked(p)) {
+        return p == NULL ? LOOM_EINVAL : LOOM_ECLOSED;
+    }
+    uint64_t until = exporter_clock_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+    pthread_mutex_lock(&p->lock);
+    loom_span_counts before = p->counts;
+    uint64_t target = p->accepted;
+    if (p->flush_target < target) {
+        p->flush_target = target;
+    }
+    p->flushes++;
+    p->waiting = false;
+    pthread_cond_signal(&p->wake);
+    loom_status st = p->stopping ? LOOM_ECLOSED : LOOM_OK;
+    while (p->done < target && st == LOOM_OK) {
+        if (!processor_wait(p, &p->progress, until) && p->done < target) {
+            st = LOOM_ETIMEDOUT;
+        }
+    }
+    if (st == LOOM_OK) {
+        st = verdict(p, &before);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return st;
+}
+
+/* With the lock held: the thread sits in a write that does not return. Its spans count as lost; it will notice. */
+static void abandon_thread(loom_span_processor *p)
+{
+    p->abandoned = true;
+    p->counts.dropped_shutdown += p->queued + p->in_flight;
+    p->done = p->accepted;
+    p->queued = p->in_flight = 0;
+    pthread_cond_broadcast(&p->progress);
+}
+
+static void interrupt_exporter(exporter *e)
+{
+    if (e != NULL && e->ops->interrupt != NULL) {
+        e->ops->interrupt(e);
+    }
+}
+
+loom_status loom_span_processor_shutdown(loom_span_processor *processor, uint32_t timeout_ms)
+{
+    loom_span_processor *p = processor;
+    if (p == NULL || processor_forked(p)) {
+        return p == NULL ? LOOM_EINVAL : LOOM_ECLOSED;
+    }
+    uint64_t until = exporter_clock_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+    pthread_mutex_lock(&p->lock);
+    bool first = !p->stopping;
+    loom_span_counts before = p->counts;
+    p->stopping = true;
+    if (p->main == NULL) {
+        p->finished = p->joined = true;
+    }
+    if (until < atomic_load(&p->stop_ns)) {
+        atomic_store(&p->stop_ns, until);
+    }
+    pthread_cond_broadcast(&p->wake);
+    interrupt_exporter(p->main);
+    while (!p->finished && !p->abandoned &&
+           (processor_wait(p, &p->progress, until + STUCK_GRACE_MS * (uint64_t)NS_PER_MS) || p->finished)) {
+    }
+    if (!p->finished && !p->abandoned) {
+        abandon_thread(p);
+    }
+    loom_status st = first ? verdict(p, &before) : LOOM_OK;
+    bool settle = !p->joined;
+    bool finished = p->finished;
+    p->joined = true;
+    pthread_mutex_unlock(&p->lock);
+    if (settle) {
+        (void)(finished ? pthread_join(p->thread, NULL) : pthread_detach(p->thread));
+    }
+    return st;
+}
+
+loom_span_counts loom_span_processor_counts(const loom_span_processor *processor)
+{
+    if (processor_forked(processor)) {
+        uint64_t drops = atomic_load(&((loom_span_processor *)(uintptr_t)processor)->forked_drops);
+        return (loom_span_counts){.ended = drops, .dropped_shutdown = drops};
+    }
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&processor->lock;
+    pthread_mutex_lock(lock);
+    loom_span_counts counts = processor->counts;
+    pthread_mutex_unlock(lock);
+    return counts;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The batch span processor: what spans and providers may do with it. */
+#ifndef LOOM_TRACE_EXPORT_PROCESSOR_H
+#define LOOM_TRACE_EXPORT_PROCESSOR_H
+
+#include <loom/trace.h>
+
+/* Copies one ended span (the bytes of a ScopeSpans.spans field) into the queue. Never blocks on anything but a lock
+ * held for a copy. Takes over the caller's use of the tracer's provider. */
+void processor_submit(loom_span_processor *processor, loom_tracer *tracer, loom_bytes span);
+
+/* A hold keeps the memory, not the exporter: spans may end after everybody let go of the processor. */
+void processor_hold(loom_span_processor *processor);
+void processor_unhold(loom_span_processor *processor);
+
+#endif

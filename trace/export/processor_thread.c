@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exporter thread: waits for a batch, its timer, a flush or the end; sends; retries; accounts for every span. */
+#include "trace/export/processor_internal.h"
+
+#include "base/random.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define BACKOFF_FIRST_MS 500u
+#define BACKOFF_MAX_MS 10000u
+#define NICENESS 5 /* added to the program's */
+#define REPORT_EVERY_NS 10000000000u
+
+static bool stop_deadline_passed(const loom_span_processor *p)
+{
+    return exporter_clock_ns() >= atomic_load(&p->stop_ns);
+}
+
+/* One error at once, then at most one each ten seconds. */
+static void report(loom_span_processor *p, const char *message)
+{
+    uint64_t now = exporter_clock_ns();
+    if (p->on_error == NULL || message[0] == '\0') {
+        return;
+    }
+    if (p->last_report_ns != 0 && now - p->last_report_ns < REPORT_EVERY_NS) {
+        p->unreported++;
+        return;
+    }
+    char text[320];
+    if (p->unreported > 0) {
+        (void)snprintf(text, sizeof text, "%s (and %" PRIu64 " more errors since the last report)", message, p->unreported);
+    } else {
+        (void)snprintf(text, sizeof text, "%s", message);
+    }
+    p->last_report_ns = now;
+    p->unreported = 0;
+    p->on_error(p->user, text);
+}
+
+/* ---- taking spans ---- */
+
+/* With the lock held. */
+static void stage(loom_span_processor *p)
+{
+    span_chunk *chunks = span_queue_steal(&p->queue);
+    if (chunks == NULL) {
+        return;
+    }
+    if (p->staged_last == NULL) {
+        p->staged_first = chunks;
+    } else {
+        p->staged_last->next = chunks;
+    }
+    while (chunks->next != NULL) {
+        chunks = chunks->next;
+    }
+    p->staged_last = chunks;
+}
+
+/* Fills the batch from what is staged; returns the bytes taken. */
+static size_t fill_batch(loom_span_processor *p)
+{
+    size_t bytes = 0;
+    while (p->batch.spans < p->max_batch && p->staged_first != NULL) {
+        span_record *record = span_chunk_next(p->staged_first);
+        if (record != NULL) {
+            batch_add(&p->batch, record);
+            bytes += record->len;
+            continue;
+        }
+        span_chunk *chunk = p->staged_first;
+        p->staged_first = chunk->next;
+        if (p->staged_first == NULL) {
+            p->staged_last = NULL;
+        }
+        chunk->next = p->spent;
+        p->spent = chunk;
+    }
+    return bytes;
+}
+
+/* Sleeps until there is something to do. false: there never will be again. Then spans are in the batch. */
+static bool take_batch(loom_span_processor *p)
+{
+    pthread_mutex_lock(&p->lock);
+    do {
+        uint64_t until = exporter_clock_ns() + p->delay_ns;
+        bool in_time = true;
+        while (in_time && !p->stopping && p->queued < p->max_batch && p->flush_target <= p->done) {
+            p->waiting = true;
+            in_time = processor_wait(p, &p->wake, until);
+            p->waiting = false;
+        }
+    } while (p->queued == 0 && !p->stopping && !p->abandoned);
+    bool more = p->queued > 0 && !p->abandoned;
+    stage(p);
+    pthread_mutex_unlock(&p->lock);
+    if (!more) {
+        return false;
+    }
+    size_t bytes = fill_batch(p);
+    pthread_mutex_lock(&p->lock);
+    if (!p->abandoned) {
+        p->queued -= p->batch.spans;
+        p->queued_bytes -= bytes;
+        p->in_flight = p->batch.spans;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return true;
+}
+
+/* ---- sending ---- */
+
+/* Exponential, with jitter down to half: a hundred processes must not come back at the same moment. */
+static uint64_t backoff_ns(unsigned attempt)
+{
+    uint64_t ms = attempt < 8 ? (uint64_t)BACKOFF_FIRST_MS << attempt : BACKOFF_MAX_MS;
+    if (ms > BACKOFF_MAX_MS) {
+        ms = BACKOFF_MAX_MS;
+    }
+    uint32_t random;
+    random_take((uint8_t *)&random, sizeof random);
+    return ms * NS_PER_MS / 2 + ms * NS_PER_MS / 2 * random / UINT32_MAX;
+}
+
+/* What callers had asked for when an attempt began: a flush or a shutdown that comes later makes the next one due. */
+typedef struct requests_seen {
+    uint64_t flushes;
+    bool stopping;
+} requests_seen;
+
+static requests_seen look_at_requests(loom_span_processor *p)
+{
+    pthread_mutex_lock(&p->lock);
+    requests_seen seen = {p->flushes, p->stopping};
+    pthread_mutex_unlock(&p->lock);
+    return seen;
+}
+
+static void retry_sleep(loom_span_processor *p, uint64_t until_ns, requests_seen seen)
+{
+    pthread_mutex_lock(&p->lock);
+    bool in_time = true;
+    while (in_time && p->flushes == seen.flushes && p->stopping == seen.stopping) {
+        in_time = processor_wait(p, &p->wake, until_ns);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* Whether to try again after this result; sleeps if so. */
+static bool retry(loom_span_processor *p, const export_result *result, unsigned attempt, uint64_t deadline_ns, requests_seen seen)
+{
+    if (result->outcome == EXPORT_OK || result->outcome == EXPORT_FAILED) {
+        return false;
+    }
+    requests_seen now = look_at_requests(p);
+    if (now.stopping && result->outcome == EXPORT_UNREACHABLE) {
+        return false; /* nobody listens: a program without a collector should still end at once */
+    }
+    uint64_t delay = backoff_ns(attempt);
+    if (result->retry_after_ms > 0) {
+        delay = result->retry_after_ms > UINT64_MAX / 4 / NS_PER_MS ? UINT64_MAX / 4 : result->retry_after_ms * NS_PER_MS;
+    }
+    if (now.flushes != seen.flushes || now.stopping != seen.stopping) {
+        delay = 0;
+    }
+    uint64_t next = exporter_clock_ns() + delay;
+    uint64_t stop = atomic_load(&p->stop_ns);
+    if (next >= (stop < deadline_ns ? stop : deadline_ns)) {
+        return false;
+    }
+    retry_sleep(p, next, seen);
+    return true;
+}
+
+static export_result send_batch(loom_span_processor *p, loom_bytes request)
+{
+    uint64_t deadline = exporter_clock_ns() + p->timeout_ns;
+    export_result result;
+    requests_seen seen;
+    unsigned attempt = 0;
+    do {
+        uint64_t attempt_end = exporter_clock_ns() + p->attempt_ns;
+        export_deadline until = {attempt_end < deadline ? attempt_end : deadline, &p->stop_ns};
+        result = (export_result){.outcome = EXPORT_FAILED};
+        seen = look_at_requests(p);
+        p->main->ops->send(p->main, request, until, &result);
+        report(p, result.message);
+    } while (retry(p, &result, attempt++, deadline, seen));
+    return result;
+}
+
+static export_result export_batch(loom_span_processor *p)
+{
+    loom_bytes request;
+    if (!batch_encode(&p->batch, &request)) {
+        report(p, "no memory to encode a batch of spans");
+        return (export_result){.outcome = EXPORT_FAILED};
+    }
+    if (p->also != NULL) {
+        export_deadline until = {exporter_clock_ns() + p->timeout_ns, &p->stop_ns};
+        export_result result = {.outcome = EXPORT_FAILED};
+        p->also->ops->send(p->also, request, until, &result);
+        report(p, result.message);
+    }
+    return send_batch(p, request);
+}
+
+/* ---- accounting ---- */
+
+static void account(loom_span_processor *p, const export_result *result)
+{
+    bool late = stop_deadline_passed(p);
+    pthread_mutex_lock(&p->lock);
+    late = late || (p->stopping && result->outcome == EXPORT_RETRY); /* it might have worked, given time */
+    if (!p->abandoned) {
+        uint64_t spans = p->in_flight;
+        uint64_t rejected = result->rejected < spans ? result->rejected : spans;
+        if (result->outcome == EXPORT_OK) {
+            p->counts.exported += spans - rejected;
+            p->counts.dropped_failed += rejected;
+        } else if (late) {
+            p->counts.dropped_shutdown += spans;
+        } else {
+            p->counts.dropped_failed += spans;
+        }
+        p->done += spans;
+        p->in_flight = 0;
+    }
+    while (p->spent != NULL) {
+        span_chunk *chunk = p->spent;
+        p->spent = chunk->next;
+        span_queue_recycle(&p->queue, chunk);
+    }
+    pthread_cond_broadcast(&p->progress);
+    pthread_mutex_unlock(&p->lock);
+    batch_clear(&p->batch);
+}
+
+/* What is left when the thread was given up: counted by shutdown, the providers still want their uses back. */
+static void discard_staged(loom_span_processor *p)
+{
+    do {
+        batch_clear(&p->batch);
+        (void)fill_batch(p);
+    } while (p->batch.spans > 0);
+    while (p->spent != NULL) {
+        span_chunk *chunk = p->spent;
+        p->spent = chunk->next;
+        free(chunk);
+    }
+}
+
+/* A batch keeps a processor busy for some tenths of a millisecond: whoever handles messages goes first. No further back
+ * than this, or a busy machine would export nothing. On Linux the priority is the thread's. */
+static void step_back(void)
+{
+    const id_t thread = (id_t)gettid();
+    (void)setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + NICENESS);
+}
+
+void *processor_thread_main(void *processor)
+{
+    loom_span_processor *p = processor;
+    step_back();
+    while (take_batch(p)) {
+        export_result result = {.outcome = EXPORT_FAILED};
+        if (!stop_deadline_passed(p)) {
+            result = export_batch(p);
+        }
+        account(p, &result);
+    }
+    discard_staged(p);
+    pthread_mutex_lock(&p->lock);
+    p->finished = true;
+    pthread_cond_broadcast(&p->progress);
+    pthread_mutex_unlock(&p->lock);
+    processor_unhold(p);
+    return NULL;
+}

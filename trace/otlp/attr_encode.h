@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attributes as OTLP KeyValue messages inside a buffer, and the index that lets a key be set again. */
+#ifndef LOOM_TRACE_OTLP_ATTR_ENCODE_H
+#define LOOM_TRACE_OTLP_ATTR_ENCODE_H
+
+#include "trace/otlp/protobuf_write.h"
+
+#include <loom/trace.h>
+
+#define ATTR_COUNT_MAX 128u /* attributes of a span, an event or a link: OpenTelemetry's default */
+
+/* Where a field lies in the buffer, tag included; len 0: not there. */
+typedef struct attr_slot {
+    uint32_t offset, len;
+} attr_slot;
+
+/* Fields beside the attributes that may be written again and so move: they are kept with the index. */
+enum { ATTR_PIN_NAME, ATTR_PIN_STATUS, ATTR_PINS };
+
+/* Only the first `count` slots are ever written, and hashes when somebody sets an attribute by its key. */
+typedef struct attr_index {
+    attr_slot pins[ATTR_PINS];
+    uint32_t count, hashed;
+    uint32_t hashes[ATTR_COUNT_MAX]; /* of the keys of the first `hashed` slots */
+    attr_slot slots[ATTR_COUNT_MAX];
+} attr_index;
+
+#define ATTR_KEY_ROOM 48u /* bytes */
+
+/* A key that is a constant of this source. It is ASCII; the zeros behind it are there to be copied along. */
+typedef struct attr_key {
+    uint8_t len;
+    bool is_int; /* else a string */
+    char text[ATTR_KEY_ROOM];
+} attr_key;
+#define ATTR_STRING_KEY(s) {.len = sizeof(s) - 1, .text = s}
+#define ATTR_INT_KEY(s) {.len = sizeof(s) - 1, .is_int = true, .text = s}
+
+/* An attribute of a constant key. What is said about it may be empty. */
+typedef struct fixed_attr {
+    const attr_key *key;
+    union {
+        loom_str string;
+        int64_t integer;
+    };
+    bool is_utf8; /* the string is known to be UTF-8; else it is looked at, and repaired */
+} fixed_attr;
+
+void attr_index_init(attr_index *index);
+/* Takes a field's bytes out of the buffer and moves what the index knows behind it. */
+void attr_index_remove(attr_index *index, pb_buf *b, attr_slot slot);
+/* Adds attr as `field` of the open message, or overwrites the attribute of that key.
+ * false: a key that is empty or not UTF-8, an unknown type, too many attributes, or no room. The buffer is as before. */
+bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_attr *attr);
+/* Adds attributes whose keys are all different, and not set yet: nothing is looked for. Returns how many were left out. */
+uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count);
+
+/* Writes a list of attributes, each as `field`; without overwriting. Returns how many were left out. */
+uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OTLP's JSON encoding (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding), written into a byte buffer:
+ * ids in hex, enums as numbers, 64-bit numbers as strings. */
+#ifndef LOOM_TRACE_OTLP_JSON_H
+#define LOOM_TRACE_OTLP_JSON_H
+
+#include "trace/otlp/protobuf_write.h"
+
+#include <loom/status.h>
+
+/* Appends the request as one JSON object without line breaks. LOOM_EMALFORMED, LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status otlp_json_request(pb_buf *out, loom_bytes request);
+
+/* A JSON string with its quotes; ill-formed UTF-8 becomes U+FFFD. */
+void json_put_string(pb_buf *out, loom_str text);
+/* An AnyValue as plain JSON (numbers as numbers, arrays as arrays), for eyes. */
+void json_put_plain_value(pb_buf *out, loom_bytes any_value);
+__attribute__((format(printf, 2, 3))) void json_put_format(pb_buf *out, const char *format, ...);
+
+/* One write(2) where the system allows. false: errno says why. */
+bool file_write_all(int fd, const uint8_t *data, size_t len);
+
+#endif

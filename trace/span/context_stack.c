@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The current context of each thread: a stack of spans and of bare contexts.
+ *
+ * Only its own thread touches a stack. An entry pins its span, so a span that another thread ends stays readable here
+ * until this thread next looks: entries of ended spans are taken off as soon as they are met on top. */
+#include "trace/span/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEPTH_MAX 1024u  /* entries: deeper is a program that never pops */
+#define DEPTH_FIRST 16u  /* entries */
+
+typedef struct stack_entry {
+    uint64_t token;
+    loom_span *span;                    /* pinned; NULL: a bare context */
+    const loom_trace_context *borrowed; /* of a bare context; NULL: it is the copy */
+    loom_trace_context copy;
+    loom_str tracestate;                /* of a bare context: borrowed with it, or on the heap with the copy */
+} stack_entry;
+
+typedef struct context_stack {
+    stack_entry *entries;
+    size_t depth, cap;
+    uint64_t last_token; /* tokens grow, so entries are sorted by them */
+} context_stack;
+
+static _Thread_local context_stack stack;
+
+static void clear_entry(const stack_entry *entry)
+{
+    if (entry->span != NULL) {
+        span_unpin(entry->span);
+    }
+    if (entry->borrowed == NULL && entry->tracestate.len > 0) {
+        free((char *)(uintptr_t)entry->tracestate.data);
+    }
+}
+
+static void pop_entry(void)
+{
+    stack_entry entry = stack.entries[--stack.depth];
+    clear_entry(&entry);
+}
+
+void context_stack_thread_exit(void)
+{
+    while (stack.depth > 0) {
+        pop_entry();
+    }
+    free(stack.entries);
+    stack.entries = NULL;
+    stack.cap = 0;
+}
+
+static bool make_room(void)
+{
+    if (stack.depth < stack.cap) {
+        return true;
+    }
+    if (stack.depth == DEPTH_MAX || !span_thread_attach()) {
+        return false;
+    }
+    size_t cap = stack.cap == 0 ? DEPTH_FIRST : stack.cap * 2;
+    stack_entry *entries = realloc(stack.entries, cap * sizeof *entries);
+    if (entries == NULL) {
+        return false;
+    }
+    stack.entries = entries;
+    stack.cap = cap;
+    return true;
+}
+
+/* The innermost entry that is still alive, or NULL. */
+static const stack_entry *top_entry(void)
+{
+    while (stack.depth > 0) {
+        const stack_entry *top = &stack.entries[stack.depth - 1];
+        if (top->span == NULL || !atomic_load_explicit(&top->span->ended, memory_order_acquire)) {
+            return top;
+        }
+        pop_entry();
+    }
+    return NULL;
+}
+
+/* Of no span and of no context yet. */
+static stack_entry *push_entry(void)
+{
+    stack_entry *entry = &stack.entries[stack.depth++];
+    entry->token = ++stack.last_token;
+    entry->span = NULL;
+    entry->borrowed = NULL;
+    entry->tracestate = (loom_str){0};
+    return entry;
+}
+
+static const loom_trace_context *context_of(const stack_entry *entry)
+{
+    return entry->span != NULL ? &entry->span->ctx : entry->borrowed != NULL ? entry->borrowed : &entry->copy;
+}
+
+void loom_span_make_current(loom_span *span)
+{
+    if (span == NULL || !make_room()) {
+        return;
+    }
+    atomic_fetch_add_explicit(&span->pins, 1, memory_order_relaxed);
+    stack_entry *entry = push_entry();
+    entry->span = span;
+}
+
+uint64_t loom_context_push(const loom_trace_context *ctx, loom_str tracestate)
+{
+    if (ctx == NULL || !make_room()) {
+        return 0;
+    }
+    stack_entry *entry = push_entry();
+    entry->copy = *ctx;
+    char *copy = tracestate.len > 0 ? malloc(tracestate.len) : NULL;
+    if (copy != NULL) {
+        memcpy(copy, tracestate.data, tracestate.len);
+        entry->tracestate = (loom_str){copy, tracestate.len};
+    }
+    return entry->token;
+}
+
+uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestate)
+{
+    if (!make_room()) {
+        return 0;
+    }
+    stack_entry *entry = push_entry();
+    entry->borrowed = ctx;
+    entry->tracestate = tracestate;
+    return entry->token;
+}
+
+void loom_context_pop(uint64_t token)
+{
+    size_t at = stack.depth;
+    while (at > 0 && stack.entries[at - 1].token > token) {
+        at--;
+    }
+    if (at == 0 || stack.entries[at - 1].token != token) {
+        return; /* gone already, never pushed, or of another thread */
+    }
+    while (stack.depth >= at) {
+        pop_entry();
+    }
+}
+
+void context_stack_forget(loom_span *span)
+{
+    for (size_t i = stack.depth; i-- > 0;) {
+        if (stack.entries[i].span == span) {
+            stack_entry entry = stack.entries[i];
+            memmove(&stack.entries[i], &stack.entries[i + 1], (stack.depth - i - 1) * sizeof entry);
+            stack.depth--;
+            clear_entry(&entry);
+        }
+    }
+}
+
+bool context_stack_parent(context_parent *out)
+{
+    const stack_entry *top = top_entry();
+    if (top == NULL) {
+        return false;
+    }
+    *out = (context_parent){.ctx = *context_of(top),
+                            .tracestate = top->span != NULL ? top->span->tracestate : top->tracestate,
+                            .remote = top->span == NULL};
+    return true;
+}
+
+const loom_trace_context *loom_context_current(void)
+{
+    const stack_entry *top = top_entry();
+    return top != NULL ? context_of(top) : NULL;
+}
+
+loom_str loom_context_current_tracestate(void)
+{
+    context_parent parent;
+    return context_stack_parent(&parent) ? parent.tracestate : (loom_str){0};
+}
+
+loom_span *loom_span_current(void)
+{
+    const stack_entry *top = top_entry();
+    return top != NULL ? top->span : NULL;
+}

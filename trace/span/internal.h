@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a span is made of. Only span*.c and context_stack.c look inside.
+ *
+ * A span that records is one object with a buffer in it: attributes, events and links are encoded as OTLP the moment
+ * they are set, so that ending it is one copy into the processor's queue. A span that does not record is its first
+ * part alone. Both come from free lists of the thread. */
+#ifndef LOOM_TRACE_SPAN_INTERNAL_H
+#define LOOM_TRACE_SPAN_INTERNAL_H
+
+#include "trace/span/start.h"
+
+#include <stdatomic.h>
+
+#define SPAN_INLINE_SIZE 1536u        /* bytes: a message span with its ids and topic fits, three times over */
+#define SPAN_SIZE_MAX (256u * 1024u)  /* bytes; what does not fit is dropped and counted */
+#define SPAN_TAIL_SIZE 64u            /* bytes kept for what ending writes: end time and three dropped counts */
+#define SPAN_HEAD_SIZE 8u             /* bytes before the Span for its tag and length inside ScopeSpans */
+#define SPAN_EVENTS_MAX 128u          /* OpenTelemetry's default */
+#define SPAN_LINKS_MAX 128u           /* OpenTelemetry's default */
+
+/* opentelemetry/proto/trace/v1/trace.proto */
+enum {
+    SPAN_TRACE_ID = 1,
+    SPAN_SPAN_ID = 2,
+    SPAN_TRACE_STATE = 3,
+    SPAN_PARENT_SPAN_ID = 4,
+    SPAN_NAME = 5,
+    SPAN_KIND = 6,
+    SPAN_START_TIME = 7,
+    SPAN_END_TIME = 8,
+    SPAN_ATTRIBUTES = 9,
+    SPAN_DROPPED_ATTRIBUTES = 10,
+    SPAN_EVENTS = 11,
+    SPAN_DROPPED_EVENTS = 12,
+    SPAN_LINKS = 13,
+    SPAN_DROPPED_LINKS = 14,
+    SPAN_STATUS = 15,
+    SPAN_FLAGS = 16
+};
+
+typedef enum span_home { SPAN_HOME_HEAP, SPAN_HOME_RESERVE } span_home;
+
+struct loom_span {
+    loom_trace_context ctx;
+    bool recording;
+    span_home home;
+    loom_str tracestate;  /* own heap copy; nearly always empty */
+    loom_span *next_free; /* while in a free list */
+    atomic_bool ended;    /* another thread's stack may still point here */
+    atomic_uint pins;     /* the owner's until end, and one for each stack entry: the last one frees */
+};
+
+typedef struct span_recording {
+    loom_span base; /* first: a loom_span with `recording` set is one of these */
+    loom_tracer *tracer;
+    uint64_t start_ns;
+    loom_span_status status;
+    uint32_t events, links;
+    uint32_t dropped_attributes, dropped_events, dropped_links;
+    pb_buf buf; /* SPAN_HEAD_SIZE bytes, then the Span message without its tail */
+    attr_index index;
+    uint8_t storage[SPAN_INLINE_SIZE];
+} span_recording;
+
+/* NULL for a span that does not record, and for NULL. */
+static inline span_recording *span_recording_of(loom_span *span)
+{
+    return span != NULL && span->recording ? (span_recording *)span : NULL;
+}
+
+/* ---- alloc.c ---- */
+
+/* A span with one pin; tracestate is copied (empty when there is no memory for it). NULL: no memory. */
+span_recording *span_alloc_recording(void);
+loom_span *span_alloc_plain(void);
+void span_set_tracestate(loom_span *span, loom_str tracestate);
+/* Drops one pin; with the last the span goes back to a free list of this thread. */
+void span_unpin(loom_span *span);
+
+/* ---- context_stack.c ---- */
+
+/* The parent a span started now in this thread has. */
+typedef struct context_parent {
+    loom_trace_context ctx;
+    loom_str tracestate; /* valid until the stack changes */
+    bool remote;         /* a bare context: it came with a message */
+} context_parent;
+bool context_stack_parent(context_parent *out);
+/* Takes every entry of this span off this thread's stack. */
+void context_stack_forget(loom_span *span);
+
+/* ---- thread_exit hooks, run by alloc.c ---- */
+void context_stack_thread_exit(void);
+/* Arranges for this thread's lists and stack to be freed when it exits. false: no memory, so nothing may be kept. */
+bool span_thread_attach(void);
+
+/* Adds attributes with overwriting; counts what is dropped. */
+void span_record_attrs(span_recording *rec, const loom_attr *attrs, size_t count);
+void span_record_link(span_recording *rec, const loom_link *link);
+void span_record_name(span_recording *rec, const char *name);
+
+#endif

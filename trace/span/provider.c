@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/span/provider.h"
+
+#include "trace/export/processor.h"
+#include "trace/span/sampler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SCOPE_SPANS_SCOPE = 1 };
+enum { SCOPE_NAME = 1, SCOPE_VERSION = 2 };
+
+static void tracer_free(loom_tracer *tracer)
+{
+    pb_fini(&tracer->scope);
+    free(tracer->name);
+    free(tracer->version);
+    free(tracer);
+}
+
+static void provider_free(loom_tracer_provider *provider)
+{
+    while (provider->tracers != NULL) {
+        loom_tracer *next = provider->tracers->next;
+        tracer_free(provider->tracers);
+        provider->tracers = next;
+    }
+    pthread_mutex_destroy(&provider->lock);
+    pb_fini(&provider->resource);
+    free(provider->service_name);
+    free(provider);
+}
+
+void provider_release(loom_tracer_provider *provider, size_t uses)
+{
+    if (atomic_fetch_sub_explicit(&provider->uses, uses, memory_order_acq_rel) == uses) {
+        loom_span_processor *processor = provider->processor;
+        provider_free(provider);
+        processor_unhold(processor);
+    }
+}
+
+loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_tracer_provider_options *options)
+{
+    *out = NULL;
+    if (options == NULL || options->processor == NULL || (options->resource_count > 0 && options->resource == NULL)) {
+        return LOOM_EINVAL;
+    }
+    loom_sampler sampler = options->sampler != NULL ? *options->sampler : loom_sampler_from_env();
+    if (!sampler_valid(&sampler)) {
+        return LOOM_EINVAL;
+    }
+    loom_tracer_provider *provider = calloc(1, sizeof *provider);
+    if (provider == NULL) {
+        return LOOM_ENOMEM;
+    }
+    atomic_init(&provider->refs, 1);
+    atomic_init(&provider->uses, 1);
+    provider->sampler = sampler;
+    loom_status st = LOOM_ENOMEM;
+    if (pthread_mutex_init(&provider->lock, NULL) != 0) {
+        goto free_provider;
+    }
+    if ((st = resource_encode(&provider->resource, &provider->service_name, options)) != LOOM_OK) {
+        goto destroy_lock;
+    }
+    provider->processor = loom_span_processor_ref(options->processor);
+    processor_hold(provider->processor);
+    *out = provider;
+    return LOOM_OK;
+
+destroy_lock:
+    pthread_mutex_destroy(&provider->lock);
+free_provider:
+    free(provider);
+    return st;
+}
+
+loom_tracer_provider *loom_tracer_provider_ref(loom_tracer_provider *provider)
+{
+    atomic_fetch_add_explicit(&provider->refs, 1, memory_order_relaxed);
+    return provider;
+}
+
+void loom_tracer_provider_unref(loom_tracer_provider *provider)
+{
+    if (provider != NULL && atomic_fetch_sub_explicit(&provider->refs, 1, memory_order_acq_rel) == 1) {
+        loom_span_processor_unref(provider->processor);
+        provider_release(provider, 1);
+    }
+}
+
+const char *loom_tracer_provider_service_name(const loom_tracer_provider *provider)
+{
+    return provider->service_name;
+}
+
+static loom_str text(const char *s)
+{
+    return (loom_str){s, strlen(s)};
+}
+
+static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *name, const char *version)
+{
+    loom_tracer *tracer = calloc(1, sizeof *tracer);
+    if (tracer == NULL) {
+        return NULL;
+    }
+    tracer->provider = provider;
+    tracer->name = strdup(name);
+    tracer->version = strdup(version);
+    pb_init(&tracer->scope, NULL, 0, SIZE_MAX / 8);
+    size_t scope = pb_open(&tracer->scope, SCOPE_SPANS_SCOPE);
+    pb_string_field(&tracer->scope, SCOPE_NAME, text(name));
+    if (version[0] != '\0') {
+        pb_string_field(&tracer->scope, SCOPE_VERSION, text(version));
+    }
+    pb_close(&tracer->scope, scope);
+    if (tracer->name == NULL || tracer->version == NULL || tracer->scope.failed) {
+        tracer_free(tracer);
+        return NULL;
+    }
+    return tracer;
+}
+
+loom_tracer *loom_tracer_get(loom_tracer_provider *provider, const char *scope_name, const char *scope_version)
+{
+    if (provider == NULL) {
+        return NULL;
+    }
+    const char *name = scope_name != NULL ? scope_name : "";
+    const char *version = scope_version != NULL ? scope_version : "";
+    pthread_mutex_lock(&provider->lock);
+    loom_tracer *tracer = provider->tracers;
+    while (tracer != NULL && (strcmp(tracer->name, name) != 0 || strcmp(tracer->version, version) != 0)) {
+        tracer = tracer->next;
+    }
+    if (tracer == NULL && (tracer = tracer_create(provider, name, version)) != NULL) {
+        tracer->next = provider->tracers;
+        provider->tracers = tracer;
+    }
+    pthread_mutex_unlock(&provider->lock);
+    return tracer;
+}

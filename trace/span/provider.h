@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tracer providers and tracers, as spans and the batch builder see them.
+ *
+ * Two counts keep a provider. `refs` are its users'; with the last one the provider gives its reference to the
+ * processor back, in that user's thread, so that a final flush happens there. `uses` keeps the memory: one for the users
+ * together, one for each live span, one for each span in the processor's queue. */
+#ifndef LOOM_TRACE_SPAN_PROVIDER_H
+#define LOOM_TRACE_SPAN_PROVIDER_H
+
+#include "trace/otlp/protobuf_write.h"
+
+#include <loom/trace.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct loom_tracer {
+    loom_tracer_provider *provider;
+    loom_tracer *next;
+    char *name, *version;
+    pb_buf scope; /* encoded ScopeSpans.scope field */
+};
+
+struct loom_tracer_provider {
+    atomic_uint refs;
+    atomic_size_t uses;
+    loom_span_processor *processor;
+    loom_sampler sampler;
+    char *service_name;
+    pb_buf resource; /* encoded ResourceSpans.resource field */
+    pthread_mutex_t lock;
+    loom_tracer *tracers; /* guarded by lock; entries never move nor change */
+};
+
+static inline void provider_use(loom_tracer_provider *provider)
+{
+    atomic_fetch_add_explicit(&provider->uses, 1, memory_order_relaxed);
+}
+void provider_release(loom_tracer_provider *provider, size_t uses);
+
+/* resource.c: encodes the Resource as ResourceSpans.resource and finds the service name (heap). */
+loom_status resource_encode(pb_buf *out, char **service_name, const loom_tracer_provider_options *options);
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a span: who its parent is, whether it is kept, its first and its last bytes. */
+#include "trace/span/internal.h"
+
+#include "trace/export/processor.h"
+#include "trace/span/provider.h"
+#include "trace/span/sampler.h"
+
+#include <string.h>
+#include <time.h>
+
+#define SCOPE_SPANS_SPANS 2u /* the field of ScopeSpans that a span is */
+
+/* Span.flags beside the W3C flags (SpanFlags in trace.proto). */
+#define FLAG_HAS_IS_REMOTE 0x100u
+#define FLAG_IS_REMOTE 0x200u
+
+uint64_t loom_time_unix_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* false: the span starts a trace. */
+static bool find_parent(context_parent *out, const loom_span_options *options)
+{
+    if (options->root) {
+        return false;
+    }
+    if (options->parent == NULL) {
+        if (!context_stack_parent(out)) {
+            return false;
+        }
+        if (options->tracestate.len > 0) {
+            out->tracestate = options->tracestate;
+        }
+    } else {
+        *out = (context_parent){*options->parent, options->tracestate, options->parent_is_remote};
+    }
+    return loom_trace_context_valid(&out->ctx);
+}
+
+/* What goes on when there is no span: the parent, or a new trace that is not sampled, of the trace id in ctx. */
+static void go_on_without(loom_trace_context *ctx, const loom_trace_context *parent)
+{
+    if (parent != NULL) {
+        *ctx = *parent;
+    } else {
+        loom_span_id_generate(ctx->span_id);
+        ctx->trace_flags = LOOM_TRACE_FLAG_RANDOM;
+    }
+}
+
+/* parent: NULL or valid. */
+static bool decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
+{
+    if (parent != NULL) {
+        *ctx = *parent;
+    } else {
+        loom_trace_id_generate(ctx->trace_id);
+    }
+    if (tracer != NULL && sampler_decide(&tracer->provider->sampler, parent, ctx->trace_id)) {
+        return true;
+    }
+    go_on_without(ctx, parent);
+    return false;
+}
+
+bool span_decide_under(loom_tracer *tracer, const loom_trace_context *parent)
+{
+    return tracer != NULL && sampler_decide(&tracer->provider->sampler, parent, parent->trace_id);
+}
+
+bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
+{
+    if (parent != NULL && !loom_trace_context_valid(parent)) {
+        parent = NULL;
+    }
+    if (tracer == NULL && parent == NULL) {
+        *ctx = (loom_trace_context){0};
+        return false;
+    }
+    return decide(tracer, parent, ctx);
+}
+
+static loom_span *start_plain(const loom_trace_context *ctx, const context_parent *parent)
+{
+    loom_span *span = span_alloc_plain();
+    if (span != NULL) {
+        span->ctx = *ctx;
+        if (parent != NULL) {
+            span_set_tracestate(span, parent->tracestate);
+        }
+    }
+    return span;
+}
+
+static void write_first_fields(span_recording *rec, const char *name, const loom_span_options *options,
+                               const context_parent *parent)
+{
+    pb_buf *b = &rec->buf;
+    const loom_trace_context *ctx = &rec->base.ctx;
+    uint8_t *to = b->data + b->len; /* of the inline storage, where all of these fit */
+    to += pb_put_bytes(to, SPAN_TRACE_ID, ctx->trace_id, sizeof ctx->trace_id);
+    to += pb_put_bytes(to, SPAN_SPAN_ID, ctx->span_id, sizeof ctx->span_id);
+    uint32_t flags = ctx->trace_flags | FLAG_HAS_IS_REMOTE;
+    if (parent != NULL) {
+        to += pb_put_bytes(to, SPAN_PARENT_SPAN_ID, parent->ctx.span_id, sizeof parent->ctx.span_id);
+        flags |= parent->remote ? FLAG_IS_REMOTE : 0;
+    }
+    bool known_kind = options->kind >= LOOM_SPAN_INTERNAL && options->kind <= LOOM_SPAN_CONSUMER;
+    to += pb_put_tag(to, SPAN_KIND, PB_VARINT);
+    *to++ = (uint8_t)(known_kind ? options->kind : LOOM_SPAN_INTERNAL);
+    to += pb_put_tag(to, SPAN_FLAGS, PB_FIXED32);
+    to += pb_put_fixed32(to, flags);
+    to += pb_put_tag(to, SPAN_START_TIME, PB_FIXED64);
+    to += pb_put_fixed64(to, rec->start_ns);
+    b->len = (size_t)(to - b->data);
+    if (rec->base.tracestate.len > 0) {
+        size_t mark = b->len;
+        pb_string_field(b, SPAN_TRACE_STATE, rec->base.tracestate);
+        if (b->failed) {
+            pb_rollback(b, mark);
+        }
+    }
+    span_record_name(rec, name != NULL ? name : "");
+}
+
+static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t start_ns)
+{
+    rec->tracer = tracer;
+    rec->start_ns = start_ns;
+    rec->status = LOOM_SPAN_UNSET;
+    rec->events = rec->links = 0;
+    rec->dropped_attributes = rec->dropped_events = rec->dropped_links = 0;
+    pb_init(&rec->buf, rec->storage, sizeof rec->storage, SPAN_SIZE_MAX);
+    rec->buf.len = SPAN_HEAD_SIZE;
+    rec->buf.slack = SPAN_TAIL_SIZE;
+    attr_index_init(&rec->index);
+}
+
+/* Everything but the attributes and links. NULL: no memory. */
+static span_recording *start_recording(loom_tracer *tracer, const loom_trace_context *decided, const char *name,
+                                       const loom_span_options *options, const context_parent *parent)
+{
+    span_recording *rec = span_alloc_recording();
+    if (rec == NULL) {
+        return NULL;
+    }
+    loom_span *span = &rec->base;
+    memcpy(span->ctx.trace_id, decided->trace_id, sizeof span->ctx.trace_id);
+    loom_span_id_generate(span->ctx.span_id);
+    uint8_t random = parent != NULL ? parent->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
+    span->ctx.trace_flags = (uint8_t)(LOOM_TRACE_FLAG_SAMPLED | random);
+    if (parent != NULL) {
+        span_set_tracestate(span, parent->tracestate);
+    }
+    init_recording(rec, tracer, options->start_unix_ns != 0 ? options->start_unix_ns : loom_time_unix_ns());
+    provider_use(tracer->provider);
+    write_first_fields(rec, name, options, parent);
+    return rec;
+}
+
+static void record_links(span_recording *rec, const loom_span_options *options)
+{
+    for (size_t i = 0; i < options->link_count; i++) {
+        span_record_link(rec, &options->links[i]);
+    }
+}
+
+/* No memory for a span that records. */
+static loom_span *start_unrecorded(const loom_trace_context *decided, const context_parent *parent)
+{
+    loom_trace_context ctx = *decided;
+    go_on_without(&ctx, parent != NULL ? &parent->ctx : NULL);
+    return start_plain(&ctx, parent);
+}
+
+loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,
+                              const loom_trace_context *decided, const fixed_attr *attrs, size_t attr_count)
+{
+    context_parent found;
+    const context_parent *parent = find_parent(&found, options) ? &found : NULL;
+    span_recording *rec = start_recording(tracer, decided, name, options, parent);
+    if (rec == NULL) {
+        return start_unrecorded(decided, parent);
+    }
+    span_add_fixed(&rec->base, attrs, attr_count);
+    record_links(rec, options);
+    return &rec->base;
+}
+
+loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options)
+{
+    static const loom_span_options defaults = {.kind = LOOM_SPAN_INTERNAL};
+    if (options == NULL) {
+        options = &defaults;
+    }
+    context_parent found;
+    loom_trace_context ctx;
+    const context_parent *parent = find_parent(&found, options) ? &found : NULL;
+    if (!decide(tracer, parent != NULL ? &parent->ctx : NULL, &ctx)) {
+        return start_plain(&ctx, parent);
+    }
+    span_recording *rec = start_recording(tracer, &ctx, name, options, parent);
+    if (rec == NULL) {
+        return start_unrecorded(&ctx, parent);
+    }
+    span_record_attrs(rec, options->attrs, options->attr_count);
+    record_links(rec, options);
+    return &rec->base;
+}
+
+/* Writes the tail into the room kept for it, and the field header right before the message. */
+static loom_bytes finish(span_recording *rec, uint64_t end_ns)
+{
+    pb_buf *b = &rec->buf;
+    b->failed = false;
+    b->slack = 0;
+    b->max += SPAN_TAIL_SIZE;
+    /* The wall clock may be set back meanwhile; a span that ends before it starts confuses every viewer. */
+    pb_fixed64_field(b, SPAN_END_TIME, end_ns > rec->start_ns ? end_ns : rec->start_ns);
+    if (rec->dropped_attributes > 0) {
+        pb_varint_field(b, SPAN_DROPPED_ATTRIBUTES, rec->dropped_attributes);
+    }
+    if (rec->dropped_events > 0) {
+        pb_varint_field(b, SPAN_DROPPED_EVENTS, rec->dropped_events);
+    }
+    if (rec->dropped_links > 0) {
+        pb_varint_field(b, SPAN_DROPPED_LINKS, rec->dropped_links);
+    }
+    size_t message = b->len - SPAN_HEAD_SIZE;
+    size_t head = 1 + pb_varint_size(message);
+    uint8_t *field = b->data + SPAN_HEAD_SIZE - head;
+    field[0] = SCOPE_SPANS_SPANS << 3 | PB_LENGTH;
+    (void)pb_put_varint(field + 1, message);
+    return (loom_bytes){field, head + message};
+}
+
+static void end_span(loom_span *span, uint64_t end_ns)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec != NULL) {
+        loom_bytes bytes = finish(rec, end_ns);
+        processor_submit(rec->tracer->provider->processor, rec->tracer, bytes);
+    }
+    if (atomic_load_explicit(&span->pins, memory_order_acquire) > 1) {
+        atomic_store_explicit(&span->ended, true, memory_order_release);
+        context_stack_forget(span);
+    }
+    span_unpin(span);
+}
+
+void loom_span_end(loom_span *span)
+{
+    if (span != NULL) {
+        end_span(span, span->recording ? loom_time_unix_ns() : 0);
+    }
+}
+
+void loom_span_end_at(loom_span *span, uint64_t end_unix_ns)
+{
+    if (span != NULL) {
+        end_span(span, end_unix_ns);
+    }
+}
+
+bool loom_span_is_recording(const loom_span *span)
+{
+    return span != NULL && span->recording;
+}
+
+const loom_trace_context *loom_span_context(const loom_span *span)
+{
+    static const loom_trace_context none = {0};
+    return span != NULL ? &span->ctx : &none;
+}
+
+loom_str loom_span_tracestate(const loom_span *span)
+{
+    return span != NULL ? span->tracestate : (loom_str){0};
+}

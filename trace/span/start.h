@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting spans from inside Loom, on paths that every message takes: the decision apart from the span, so that a
+ * message that is not sampled costs no more than that, and attributes whose keys are constants. */
+#ifndef LOOM_TRACE_SPAN_START_H
+#define LOOM_TRACE_SPAN_START_H
+
+#include "trace/otlp/attr_encode.h"
+
+/* Whether a span with this parent (NULL or invalid: none) would record. If so, *ctx has its trace id, and the span is to
+ * be started with span_start_decided(). If not, *ctx is what goes on without it: the parent, or the context of a new
+ * trace that is not sampled; with a NULL tracer, which decides nothing, no context. */
+bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx);
+
+/* The same question of a valid parent, for who needs no context when the answer is no: it is that of the parent. */
+bool span_decide_under(loom_tracer *tracer, const loom_trace_context *parent);
+
+/* loom_span_start() of what was decided to record. options->attrs are not looked at. */
+loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,
+                              const loom_trace_context *decided, const fixed_attr *attrs, size_t attr_count);
+
+/* Attributes of which no key is set yet. */
+void span_add_fixed(loom_span *span, const fixed_attr *attrs, size_t attr_count);
+
+/* loom_context_push() of a context, and its tracestate, that both stay where they are until it is popped. */
+uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestate);
+
+#endif
