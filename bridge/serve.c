@@ -190,10 +190,10 @@ loom_status host_open(host *h, const program *p)
     return LOOM_OK;
 }
 
-static void on_bridge_log(void *user, bridge_log_level level, const session_info *about, const char *text)
+static void on_bridge_log(void *user, log_level level, const session_info *about, const char *text)
 {
     host *h = user;
-    log_write(h->log, (log_level)level, "%s agent=%.*s peer=%s session=%llu", text,
+    log_write(h->log, level, "%s agent=%.*s peer=%s session=%llu", text,
               about->agent.len > 0 ? (int)about->agent.len : 1, about->agent.len > 0 ? about->agent.data : "-", about->peer,
               (unsigned long long)about->id);
 }

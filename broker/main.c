@@ -64,9 +64,9 @@ static void on_round(uv_prepare_t *prepare)
     }
 }
 
-static void on_bus_log(void *user, int level, const char *text)
+static void on_bus_log(void *user, log_level level, const char *text)
 {
-    log_write(((broker *)user)->host.log, (log_level)level, "%s", text);
+    log_write(((broker *)user)->host.log, level, "%s", text);
 }
 
 static loom_status open_bus(broker *b, const settings_broker *s)

@@ -82,7 +82,7 @@ session_info session_describe(const session *s);
 void session_wake(session *s, size_t before);
 void session_replied(session *s, size_t before);
 void session_called(session *s, size_t before);
-void session_log(const session *s, bridge_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void session_log(const session *s, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Tells the bus how much may be delivered now: the agent's credit, held down by what it has not read yet.
  * granted: the agent has just given more. */
 void session_apply_credit(session *s, bool granted);

@@ -61,12 +61,12 @@ static void end(bus_bridge *b, loom_status status, const char *why)
     bus_server *s = b->server;
     if (b->greeted) {
         uint64_t lost = b->delivered - b->confirmed;
-        bus_log(s, 2, "bridge is gone bridge=%.*s sessions=%zu unconfirmed=%llu reason=\"%s\"", (int)b->id_len, b->id,
+        bus_log(s, LOG_INFO, "bridge is gone bridge=%.*s sessions=%zu unconfirmed=%llu reason=\"%s\"", (int)b->id_len, b->id,
                 b->sessions.count, (unsigned long long)lost, why);
         s->stats.unconfirmed += lost;
         s->stats.bridges_lost++;
     } else {
-        bus_log_limited(s, &s->malformed_log, 1, "no bridge came of a connection peer=%s reason=\"%s\"",
+        bus_log_limited(s, &s->malformed_log, LOG_WARN, "bridge connection rejected before its greeting peer=%s reason=\"%s\"",
                         b->peer != NULL ? sp_peer_name(b->peer) : "?", why);
     }
     leave_bus(b, status);
@@ -221,8 +221,8 @@ static loom_status greet(bus_bridge *b, const bus_frame *f, char reason[FRAME_RE
     s->bridges.count++;
     s->stats.attachments++;
     bus_bridge_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str("broker"), str(s->software)}));
-    bus_log(s, 2, "bridge is connected bridge=%.*s software=\"%.*s\" peer=%s", (int)b->id_len, b->id, (int)g->software.len,
-            g->software.data, sp_peer_name(b->peer));
+    bus_log(s, LOG_INFO, "bridge is connected bridge=%.*s software=\"%.*s\" peer=%s", (int)b->id_len, b->id,
+            (int)g->software.len, g->software.data, sp_peer_name(b->peer));
     return LOOM_OK;
 }
 

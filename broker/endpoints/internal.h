@@ -118,9 +118,9 @@ struct bus_server {
     void *closed_user;
 };
 
-void bus_log(const bus_server *s, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void bus_log(const bus_server *s, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* At most once a second for each limit; says how often it kept quiet. */
-void bus_log_limited(bus_server *s, log_limit *limit, int level, const char *format, ...)
+void bus_log_limited(bus_server *s, log_limit *limit, log_level level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Listens; failures are logged. options need protocol, handlers and limits only. url NULL or "": *out is NULL. */
 LOOM_MUST_CHECK loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_options options);

@@ -19,14 +19,14 @@ enum {
     LOG_EVERY_MS = 1000
 };
 
-static void log_text(const bus_server *s, int level, const char *format, va_list args)
+static void log_text(const bus_server *s, log_level level, const char *format, va_list args)
 {
     char text[512];
     vsnprintf(text, sizeof text, format, args);
     s->options.log(s->options.user, level, text);
 }
 
-void bus_log(const bus_server *s, int level, const char *format, ...)
+void bus_log(const bus_server *s, log_level level, const char *format, ...)
 {
     va_list args;
     if (s->options.log == NULL) {
@@ -37,7 +37,7 @@ void bus_log(const bus_server *s, int level, const char *format, ...)
     va_end(args);
 }
 
-void bus_log_limited(bus_server *s, log_limit *limit, int level, const char *format, ...)
+void bus_log_limited(bus_server *s, log_limit *limit, log_level level, const char *format, ...)
 {
     uint64_t now = uv_now(s->loop);
     va_list args;
@@ -53,14 +53,14 @@ void bus_log_limited(bus_server *s, log_limit *limit, int level, const char *for
     log_text(s, level, format, args);
     va_end(args);
     if (limit->suppressed > 0) {
-        bus_log(s, level, "the same happened before without a line count=%llu", (unsigned long long)limit->suppressed);
+        bus_log(s, level, "suppressed similar messages count=%llu", (unsigned long long)limit->suppressed);
         limit->suppressed = 0;
     }
 }
 
 /* ---- sockets ---- */
 
-static void on_sp_log(void *user, int level, const char *text)
+static void on_sp_log(void *user, log_level level, const char *text)
 {
     bus_log(user, level, "%s", text);
 }
@@ -76,10 +76,10 @@ loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_optio
     options.log = on_sp_log;
     loom_status st = sp_listen(out, s->loop, url, &options);
     if (st != LOOM_OK) {
-        bus_log(s, 0, "cannot listen url=%s reason=\"%s\"", url, loom_status_text(st));
+        bus_log(s, LOG_ERROR, "cannot listen url=%s reason=\"%s\"", url, loom_status_text(st));
         return st;
     }
-    bus_log(s, 2, "listening url=%s", sp_server_url(*out));
+    bus_log(s, LOG_INFO, "listening url=%s", sp_server_url(*out));
     return LOOM_OK;
 }
 

@@ -12,6 +12,7 @@
 
 #include <uv.h>
 
+#include "base/log_level.h"
 #include "broker/port/port.h"
 
 typedef struct bus_server bus_server;
@@ -28,7 +29,7 @@ typedef struct bus_server_options {
     size_t bridge_end_bytes;   /* unsent to a bridge that does not read: its connection ends; 0: 256 MiB */
     uint8_t ttl;               /* of an open publish that brings none; 0: LOOM_TTL_DEFAULT */
     uint32_t ipc_mode;         /* permissions of ipc sockets; 0: 0600 */
-    void (*log)(void *user, int level, const char *text); /* levels as in log_level; NULL: no log */
+    void (*log)(void *user, log_level level, const char *text); /* NULL: no log */
     void *user;
 } bus_server_options;
 

@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void on_log(void *user, int level, const char *text)
+static void on_log(void *user, log_level level, const char *text)
 {
     bus_home *h = user;
-    if (level <= 1) {
+    if (level <= LOG_WARN) {
         h->warnings++;
     }
     if (getenv("LOOM_TEST_LOG") != NULL) {
-        print_message("%llu %d %s\n", (unsigned long long)(uv_hrtime() / 1000000), level, text);
+        print_message("%llu %d %s\n", (unsigned long long)(uv_hrtime() / 1000000), (int)level, text);
     }
 }
 
