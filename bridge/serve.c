@@ -104,7 +104,8 @@ static void on_links_closed(void *user)
 static void on_drain(uv_timer_t *timer)
 {
     host *h = timer->data;
-    bool late = uv_now(&h->loop) >= h->drain_until_ms;
+    host_woke(h);
+    bool late = h->clock.now_ms >= h->drain_until_ms;
     if (h->phase == HOST_DRAINING && (late || h->drained == NULL || h->drained(h->drained_user))) {
         h->phase = HOST_ENDING;
         bridge_end_sessions(h->bridge, LOOM_ECLOSED, "the process is shutting down");
@@ -129,7 +130,8 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     log_info(h->log, "shutting down signal=%s timeout_ms=%u", number == SIGINT ? "SIGINT" : "SIGTERM", h->drain_timeout_ms);
     h->phase = HOST_DRAINING;
-    h->drain_until_ms = uv_now(&h->loop) + h->drain_timeout_ms;
+    host_woke(h);
+    h->drain_until_ms = h->clock.now_ms + h->drain_timeout_ms;
     link_server_stop_listening(h->links);
     uv_timer_start(&h->drain_timer, on_drain, 0, DRAIN_STEP_MS);
 }
@@ -185,6 +187,7 @@ loom_status host_open(host *h, const program *p)
         h->signals[i].data = h;
         uv_signal_start(&h->signals[i], on_signal, numbers[i]);
     }
+    host_woke(h);
     uv_timer_init(&h->loop, &h->drain_timer);
     h->drain_timer.data = h;
     return LOOM_OK;
@@ -252,13 +255,13 @@ loom_status host_serve(host *h, const host_serve_options *o)
         .log = on_bridge_log,
         .log_user = h,
     };
-    loom_status st = bridge_create(&h->bridge, &with);
+    loom_status st = bridge_create(&h->bridge, &h->clock, &with);
     if (st == LOOM_OK) {
         link_server_options link = {
             .tls_cert_key_file = o->tls_cert_key_file[0] != '\0' ? o->tls_cert_key_file : NULL,
             .heartbeat_ms = o->heartbeat_ms,
         };
-        st = link_server_open(&h->links, &h->loop, h->bridge, &link);
+        st = link_server_open(&h->links, &h->loop, &h->clock, h->bridge, &link);
     }
     if (st != LOOM_OK) {
         log_error(h->log, "cannot serve agents: %s", loom_status_text(st));

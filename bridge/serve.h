@@ -18,6 +18,7 @@ typedef struct host {
     const program *program;
     logger *log;
     uv_loop_t loop;
+    loop_clock clock; /* of the loop */
     loom_span_processor *spans;
     loom_tracer_provider *services[HOST_SERVICES_MAX];
     size_t service_count;
@@ -42,6 +43,11 @@ extern const size_t host_options_count;
 
 /* Log, loop and telemetry. On an error what is to be said has been said on standard error. */
 LOOM_MUST_CHECK loom_status host_open(host *h, const program *p);
+/* First in what the loop calls for the program: it may have slept since the clock was set. */
+static inline void host_woke(host *h)
+{
+    h->clock.now_ms = uv_now(&h->loop);
+}
 /* A tracer of a service of this process, such as "loom-broker". NULL: no spans are wanted, or no memory. */
 loom_tracer *host_tracer(host *h, const char *service);
 

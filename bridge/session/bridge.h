@@ -8,6 +8,7 @@
 
 #include <loom/trace.h>
 
+#include "base/clock.h"
 #include "base/log_level.h"
 #include "bridge/bus.h"
 
@@ -37,11 +38,12 @@ typedef struct bridge_options {
     void *log_user;
 } bridge_options;
 
-LOOM_MUST_CHECK loom_status bridge_create(bridge **out, const bridge_options *options);
+/* clock is borrowed and must outlive the bridge. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_options *options);
 void bridge_destroy(bridge *b); /* all sessions must be closed */
 
-/* Milliseconds of any monotonic clock. Sends pings, ends sessions that were silent too long. Call about once a second. */
-void bridge_tick(bridge *b, uint64_t now_ms);
+/* Sends pings, ends sessions that were silent too long. Call about once a second. */
+void bridge_tick(bridge *b);
 /* Says bye to every session and ends it. */
 void bridge_end_sessions(bridge *b, loom_status why, const char *text);
 

@@ -59,7 +59,7 @@ loom_status session_open(bridge *b, session **out, const session_io *io, void *u
     s->io = io;
     s->io_user = user;
     s->id = ++b->next_session;
-    s->opened_ms = s->heard_ms = s->told_ms = b->now_ms;
+    s->opened_ms = s->heard_ms = s->told_ms = b->clock->now_ms;
     frame_writer_init(&s->out);
     s->next = b->sessions;
     if (s->next != NULL) {
@@ -304,7 +304,7 @@ static bool receive_frame(session *s, loom_bytes body)
 size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
 {
     size_t done = 0;
-    s->heard_ms = s->bridge->now_ms;
+    s->heard_ms = s->bridge->clock->now_ms;
     s->pinged = false;
     *need = 0;
     while (s->state != SESSION_ENDED) {

@@ -20,7 +20,8 @@ struct bridge {
     session *sessions;      /* all of them, newest first */
     void *agents;           /* tsearch tree of sessions by agent id */
     uint64_t next_session;
-    uint64_t now_ms;
+    const loop_clock *clock;
+    uint64_t ticked_ms;     /* when bridge_tick() ran last; 0: never */
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
     bridge_stats stats;
 };

@@ -273,7 +273,7 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     if (b == NULL) {
         return; /* there was no memory for it; it is about to be closed */
     }
-    bus_set_time(s);
+    bus_woke(s);
     b->heard = true;
     b->unanswered++;
     s->stats.bridge_received++;
@@ -308,7 +308,7 @@ static void on_closed(void *user, sp_peer *peer, loom_status status, const char 
     bus_bridge *b = sp_peer_user(peer);
     (void)user;
     if (b != NULL) {
-        bus_set_time(b->server);
+        bus_woke(b->server);
         b->peer = NULL;
         end(b, status != LOOM_OK ? status : LOOM_ECLOSED, why);
     }

@@ -100,6 +100,7 @@ typedef struct log_limit {
 
 struct bus_server {
     uv_loop_t *loop;
+    loop_clock *clock;
     uv_prepare_t prepare;
     uv_check_t check;
     uv_timer_t timer;
@@ -126,9 +127,10 @@ void bus_log_limited(bus_server *s, log_limit *limit, log_level level, const cha
 LOOM_MUST_CHECK loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_options options);
 /* Closes it as a part of the server's end. */
 void bus_unlisten(bus_server *s, sp_server **server);
-static inline void bus_set_time(const bus_server *s)
+/* First in what the loop calls for a socket of ours: it may have slept since the clock was set. */
+static inline void bus_woke(const bus_server *s)
 {
-    broker_set_time(&s->cores, uv_now(s->loop));
+    s->clock->now_ms = uv_now(s->loop);
 }
 
 #endif

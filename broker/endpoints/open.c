@@ -67,7 +67,7 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     const char *reason = "empty message";
     (void)peer;
     (void)reply_to;
-    bus_set_time(s);
+    bus_woke(s);
     if (len == 0) {
         refuse(s, 0, reason);
     }
@@ -127,14 +127,12 @@ static bool begin_batch(bus_server *s, loom_str topic)
     return true;
 }
 
-static void deliver(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued)
+static void deliver(void *user, uint64_t subscription, const envelope_view *view)
 {
     bus_server *s = user;
     frame_writer *w = &s->open.batch;
     loom_str topic = envelope_view_str(view, ENV_TOPIC);
     (void)subscription;
-    (void)tag;
-    (void)queued;
     if (w->len > 0 && (!topic_entry_is(s->open.batch_topic, topic) || w->len + view->len > BUS_MESSAGE_TARGET)) {
         send_batch(s);
     }

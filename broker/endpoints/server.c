@@ -119,7 +119,7 @@ static void on_check(uv_check_t *check)
 static void on_timer(uv_timer_t *timer)
 {
     bus_server *s = timer->data;
-    bus_set_time(s);
+    bus_woke(s);
     bridge_bus_tick(s);
     round_end(s);
 }
@@ -171,7 +171,7 @@ void bus_server_close(bus_server *s, void (*closed)(void *user), void *user)
     s->closed = closed;
     s->closed_user = user;
     s->closing_parts = 3;
-    bus_set_time(s);
+    bus_woke(s);
     control_bus_close(s);
     bridge_bus_close(s);
     open_bus_close(s);
@@ -195,7 +195,8 @@ static void set_options(bus_server *s, const bus_server_options *options)
     o->software = s->software;
 }
 
-loom_status bus_server_open(bus_server **out, uv_loop_t *loop, const broker_cores *cores, const bus_server_options *options)
+loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock, const broker_cores *cores,
+                            const bus_server_options *options)
 {
     *out = NULL;
     bus_server *s = calloc(1, sizeof *s);
@@ -206,6 +207,7 @@ loom_status bus_server_open(bus_server **out, uv_loop_t *loop, const broker_core
         return LOOM_ENOMEM;
     }
     s->loop = loop;
+    s->clock = clock;
     s->cores = *cores;
     s->software = software;
     s->started_ms = uv_now(loop);
