@@ -19,7 +19,7 @@ static const program_spec spec = {
     .examples = "Examples:\n"
                 "  loom-bridge                                            agents of this machine, broker of this machine\n"
                 "  loom-bridge --bus-bridge tcp://broker.internal:7711    a broker elsewhere\n"
-                "  LOOM_URL=tcp://127.0.0.1:7701 my-agent                 an agent that connects to this bridge\n",
+                "  loom-bridge --listen tcp://127.0.0.1:7701              agents over TCP; LOOM_URL=tcp://127.0.0.1:7701 my-agent\n",
 };
 
 typedef struct bridge_process {
