@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/str.h"
 #include "host/http/metrics_server.h"
 #include "trace/messaging/call_span.h"
 
@@ -46,7 +47,7 @@ void eventbus_write_metrics(const eventbus *bus, FILE *out)
     metrics_describe(out, dropped, "counter", "Deliveries that were lost, by reason.");
     for (unsigned i = 0; i < EVENTBUS_DROP_REASONS; i++) {
         const char *name = eventbus_drop_name((eventbus_drop)i);
-        metrics_sample(out, dropped, "reason", (loom_str){name, strlen(name)}, s.dropped[i]);
+        metrics_sample(out, dropped, "reason", str_of(name), s.dropped[i]);
     }
     metrics_gauge(out, "loom_eventbus_queued", "Messages that wait in queues.", s.queued);
     metrics_gauge(out, "loom_eventbus_queued_bytes", "The same in bytes.", s.queued_bytes);
@@ -65,7 +66,7 @@ void actionbroker_write_metrics(const actionbroker *broker, FILE *out)
     metrics_describe(out, outcomes, "counter", "Invocations that ended, by outcome.");
     for (unsigned i = 0; i < ACTION_OUTCOMES; i++) {
         const char *name = call_outcome_name(i);
-        metrics_sample(out, outcomes, "outcome", (loom_str){name, strlen(name)}, s.outcomes[i]);
+        metrics_sample(out, outcomes, "outcome", str_of(name), s.outcomes[i]);
     }
     metrics_counter(out, "loom_action_attempts_total", "Requests handed to providers.", s.attempts);
     metrics_counter(out, "loom_action_joined_total", "Invocations that joined a running call of the same id.", s.joined);

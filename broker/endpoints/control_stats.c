@@ -2,6 +2,7 @@
 /* The control operation "stats": what the cores and the bus count, for people and for other programs. */
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/control_internal.h"
 #include "trace/messaging/call_span.h"
 
@@ -152,7 +153,7 @@ loom_status control_stats(bus_server *s, const control_request *q, const sp_repl
     (void)to;
     msgpack_pack_map(pk, 9);
     control_pack_uint(pk, "status", LOOM_OK);
-    control_pack_text(pk, "software", (loom_str){s->software, strlen(s->software)});
+    control_pack_text(pk, "software", str_of(s->software));
     control_pack_uint(pk, "uptime_ms", uv_now(s->loop) - s->started_ms);
     pack_eventbus(pk, &events);
     pack_actions(pk, &actions);

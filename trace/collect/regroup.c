@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/str.h"
+
 #define REQUEST_MAX ((size_t)1 << 31) /* bytes */
 
 /* ExportTraceServiceRequest.resource_spans, ResourceSpans.{resource, scope_spans}, ScopeSpans.{scope, spans}. */
@@ -27,7 +29,7 @@ void regrouping_fini(regrouping *r)
 
 static bool same(const regrouping *r, size_t at, size_t len, loom_bytes bytes)
 {
-    return bytes.len == len && (len == 0 || memcmp(r->out.data + at, bytes.data, len) == 0);
+    return bytes_equal(bytes, (loom_bytes){r->out.data + at, len});
 }
 
 static void close_groups(regrouping *r)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/span/provider.h"
 
+#include "base/str.h"
 #include "trace/export/processor.h"
 #include "trace/span/sampler.h"
 
@@ -95,11 +96,6 @@ const char *loom_tracer_provider_service_name(const loom_tracer_provider *provid
     return provider->service_name;
 }
 
-static loom_str text(const char *s)
-{
-    return (loom_str){s, strlen(s)};
-}
-
 static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *name, const char *version)
 {
     loom_tracer *tracer = calloc(1, sizeof *tracer);
@@ -111,9 +107,9 @@ static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *na
     tracer->version = strdup(version);
     pb_init(&tracer->scope, NULL, 0, SIZE_MAX / 8);
     size_t scope = pb_open(&tracer->scope, SCOPE_SPANS_SCOPE);
-    pb_string_field(&tracer->scope, SCOPE_NAME, text(name));
+    pb_string_field(&tracer->scope, SCOPE_NAME, str_of(name));
     if (version[0] != '\0') {
-        pb_string_field(&tracer->scope, SCOPE_VERSION, text(version));
+        pb_string_field(&tracer->scope, SCOPE_VERSION, str_of(version));
     }
     pb_close(&tracer->scope, scope);
     if (tracer->name == NULL || tracer->version == NULL || tracer->scope.failed) {

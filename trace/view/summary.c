@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/view/summary.h"
 
+#include "base/str.h"
 #include "base/utf8.h"
 #include "trace/view/text.h"
 
@@ -35,15 +36,10 @@ static char *copied(loom_str text)
     return strndup(text.len > 0 ? text.data : "", text.len);
 }
 
-static bool same(const char *known, loom_str text)
-{
-    return strlen(known) == text.len && memcmp(known, text.data, text.len) == 0;
-}
-
 static loom_status add_service(trace_summary *summary, loom_str service)
 {
     for (size_t i = 0; i < summary->service_count; i++) {
-        if (service.len == 0 || same(summary->services[i], service)) {
+        if (service.len == 0 || str_is(service, summary->services[i])) {
             return LOOM_OK;
         }
     }
@@ -120,11 +116,6 @@ loom_status trace_summary_init(trace_summary *summary, span_range trace)
     return LOOM_OK;
 }
 
-static loom_str str(const char *text)
-{
-    return (loom_str){text, text != NULL ? strlen(text) : 0};
-}
-
 static void print_count(FILE *out, size_t count, const char *noun)
 {
     fprintf(out, "%zu %s%s", count, noun, count == 1 ? "" : "s");
@@ -159,19 +150,19 @@ void trace_summary_print_heading(FILE *out, bool colour)
 
 static void print_right(FILE *out, const char *text, size_t columns)
 {
-    size_t used = text_columns(str(text));
+    size_t used = text_columns(str_of(text));
     text_put_spaces(out, used < columns ? columns - used : 0);
     fputs(text, out);
 }
 
 static void print_services(FILE *out, const trace_summary *summary)
 {
-    size_t used = text_put(out, str(summary->root_service), SERVICES_COLUMNS);
+    size_t used = text_put(out, str_of(summary->root_service), SERVICES_COLUMNS);
     for (size_t i = 0; i < summary->service_count; i++) {
         if (strcmp(summary->services[i], summary->root_service) == 0) {
             continue;
         }
-        if (used + 2 + text_columns(str(summary->services[i])) > SERVICES_COLUMNS) {
+        if (used + 2 + text_columns(str_of(summary->services[i])) > SERVICES_COLUMNS) {
             fputs(" …", out);
             return;
         }
@@ -179,7 +170,7 @@ static void print_services(FILE *out, const trace_summary *summary)
             fputs(", ", out);
             used += 2;
         }
-        used += text_put(out, str(summary->services[i]), SERVICES_COLUMNS - used);
+        used += text_put(out, str_of(summary->services[i]), SERVICES_COLUMNS - used);
     }
 }
 
@@ -199,8 +190,8 @@ void trace_summary_print_row(FILE *out, const trace_summary *summary, uint64_t n
     fputs("  ", out);
     bool red = colour && (summary->error_count > 0 || !summary->root_found);
     fputs(red ? "\033[31m" : "", out);
-    size_t used = summary->root_found ? 0 : text_put(out, str("(no root) "), ROOT_COLUMNS);
-    text_put_padded(out, str(summary->root_name), ROOT_COLUMNS - used);
+    size_t used = summary->root_found ? 0 : text_put(out, str_of("(no root) "), ROOT_COLUMNS);
+    text_put_padded(out, str_of(summary->root_name), ROOT_COLUMNS - used);
     fputs(red ? "\033[0m" : "", out);
     fputs("  ", out);
     print_right(out, took, 9);
@@ -213,7 +204,7 @@ void trace_summary_print_row(FILE *out, const trace_summary *summary, uint64_t n
 static json_t *json_text(const char *text)
 {
     json_t *value = json_stringn(text, strlen(text));
-    return value != NULL || utf8_valid(str(text)) ? value : json_stringn("(not UTF-8)", 11);
+    return value != NULL || utf8_valid(str_of(text)) ? value : json_stringn("(not UTF-8)", 11);
 }
 
 loom_status trace_summary_print_json(FILE *out, const trace_summary *summary)
