@@ -5,6 +5,7 @@
 #include "trace/collect/receiver_internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 

@@ -3,7 +3,6 @@
 
 #include "base/str.h"
 #include "trace/collect/source_file.h"
-#include "trace/view/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -93,7 +92,7 @@ static bool visit_attr(void *user, otlp_attr attr)
     attr_search *search = user;
     char value[1024];
     size_t len;
-    search->found = str_equal(attr.key, search->wanted.key) && text_scalar(value, sizeof value, &len, attr.value) &&
+    search->found = str_equal(attr.key, search->wanted.key) && span_value_text(value, sizeof value, &len, attr.value) &&
                     str_equal((loom_str){value, len}, search->wanted.value);
     return !search->found;
 }

@@ -299,7 +299,7 @@ static bool visit_attr(void *user, otlp_attr attr)
     if (!str_is(attr.key, a->wanted->key)) {
         return true;
     }
-    a->found = text_scalar(a->is, sizeof a->is, &a->len, attr.value);
+    a->found = span_value_text(a->is, sizeof a->is, &a->len, attr.value);
     return false;
 }
 
