@@ -89,10 +89,7 @@ bool context_stack_parent(context_parent *out);
 /* Takes every entry of this span off this thread's stack. */
 void context_stack_forget(loom_span *span);
 
-/* ---- thread_exit hooks, run by alloc.c ---- */
-void context_stack_thread_exit(void);
-/* Arranges for this thread's lists and stack to be freed when it exits. false: no memory, so nothing may be kept. */
-bool span_thread_attach(void);
+/* ---- record.c ---- */
 
 /* Adds attributes with overwriting; counts what is dropped. */
 void span_record_attrs(span_recording *rec, const loom_attr *attrs, size_t count);
