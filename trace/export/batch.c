@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/export/batch.h"
 
-#include <stdlib.h>
+#include "trace/otlp/fields.h"
 
-enum { REQUEST_RESOURCE_SPANS = 1 };
-enum { RESOURCE_SPANS_SCOPE_SPANS = 2 };
+#include <stdlib.h>
 
 #define REQUEST_KEEP_MAX (4u * 1024u * 1024u) /* bytes: a buffer that grew beyond is given back */
 

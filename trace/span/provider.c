@@ -3,13 +3,11 @@
 
 #include "base/str.h"
 #include "trace/export/processor.h"
+#include "trace/otlp/fields.h"
 #include "trace/span/sampler.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { SCOPE_SPANS_SCOPE = 1 };
-enum { SCOPE_NAME = 1, SCOPE_VERSION = 2 };
 
 static void tracer_free(loom_tracer *tracer)
 {

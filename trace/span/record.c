@@ -4,13 +4,9 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "trace/otlp/fields.h"
 
 #include <string.h>
-
-/* Span.Event, Span.Link and Status in trace.proto. */
-enum { EVENT_TIME = 1, EVENT_NAME = 2, EVENT_ATTRIBUTES = 3, EVENT_DROPPED_ATTRIBUTES = 4 };
-enum { LINK_TRACE_ID = 1, LINK_SPAN_ID = 2, LINK_ATTRIBUTES = 4, LINK_DROPPED_ATTRIBUTES = 5, LINK_FLAGS = 6 };
-enum { STATUS_MESSAGE = 2, STATUS_CODE = 3 };
 
 /* Makes what was written since mark the value of a pinned field, in place of the old one. */
 static void pin(span_recording *rec, int which, size_t mark)

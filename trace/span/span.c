@@ -4,12 +4,11 @@
 
 #include "base/clock.h"
 #include "trace/export/processor.h"
+#include "trace/otlp/fields.h"
 #include "trace/span/provider.h"
 #include "trace/span/sampler.h"
 
 #include <string.h>
-
-#define SCOPE_SPANS_SPANS 2u /* the field of ScopeSpans that a span is */
 
 /* Span.flags beside the W3C flags (SpanFlags in trace.proto). */
 #define FLAG_HAS_IS_REMOTE 0x100u
