@@ -8,6 +8,7 @@
 
 #include <loom/trace.h>
 
+#include "base/counters.h"
 #include "bridge/bus.h"
 
 typedef struct bridge bridge;
@@ -80,6 +81,7 @@ typedef struct bridge_stats {
     uint32_t sessions;           /* now */
 } bridge_stats;
 bridge_stats bridge_get_stats(const bridge *b);
+counter_source bridge_counter_source(const bridge *b);
 
 void bridge_visit_sessions(const bridge *b, bool (*visit)(void *user, const session_info *info), void *user);
 

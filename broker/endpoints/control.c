@@ -124,6 +124,7 @@ static const struct {
 } ops[] = {
     {"ping", control_ping},
     {"stats", control_stats},
+    {"counters", control_counters},
     {"agents", control_agents},
     {"capabilities", control_capabilities},
     {"topics", control_topics},

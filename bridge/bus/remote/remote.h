@@ -14,6 +14,7 @@
 
 #include <uv.h>
 
+#include "base/counters.h"
 #include "bridge/bus.h"
 
 typedef struct bus_remote bus_remote;
@@ -53,5 +54,6 @@ typedef struct bus_remote_stats {
     bool connected;           /* now */
 } bus_remote_stats;
 bus_remote_stats bus_remote_get_stats(const bus_remote *b);
+counter_source bus_remote_counter_source(const bus_remote *b);
 
 #endif
