@@ -3,6 +3,7 @@
  * means). */
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/control_internal.h"
 
 enum { SUBSCRIPTIONS_TOLD = 1000 };
@@ -109,7 +110,7 @@ loom_status control_stats(bus_server *s, const control_request *q, const sp_repl
     (void)to;
     msgpack_pack_map(pk, 5 + counters->count);
     control_pack_uint(pk, "status", LOOM_OK);
-    control_pack_text(pk, "software", (loom_str){s->software, strlen(s->software)});
+    control_pack_text(pk, "software", str_of(s->software));
     control_pack_uint(pk, "uptime_ms", uv_now(s->loop) - s->started_ms);
     for (size_t i = 0; i < counters->count; i++) {
         pack_counters(pk, &counters->items[i]);

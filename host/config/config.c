@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/config/config.h"
 
+#include "base/str.h"
 #include "host/config/units.h"
 
 #include <assert.h>
@@ -12,11 +13,6 @@
 static void *field(const config *c, size_t key)
 {
     return (char *)c->values + c->keys[key].offset;
-}
-
-static bool str_is(loom_str text, const char *expected)
-{
-    return strlen(expected) == text.len && (text.len == 0 || memcmp(text.data, expected, text.len) == 0);
 }
 
 /* Lists in defaults and in the environment: separated by commas, blanks around them dropped. */
@@ -45,7 +41,7 @@ static loom_status put_joined(config *c, size_t key, const char *text, const con
 {
     loom_str parts[CONFIG_LIST_MAX + 1];
     size_t count = 1;
-    parts[0] = (loom_str){text, strlen(text)};
+    parts[0] = str_of(text);
     if (c->keys[key].type == CONFIG_STRINGS) {
         count = split_list(parts, CONFIG_LIST_MAX + 1, text);
     }
@@ -209,7 +205,7 @@ void config_print_value(const config *c, size_t key, FILE *out)
         break;
     case CONFIG_STRING: {
         const char *text = *(char *const *)at;
-        config_print_quoted(out, (loom_str){text, strlen(text)});
+        config_print_quoted(out, str_of(text));
         break;
     }
     case CONFIG_STRINGS: {
@@ -217,7 +213,7 @@ void config_print_value(const config *c, size_t key, FILE *out)
         fputc('[', out);
         for (size_t i = 0; i < strings->count; i++) {
             fputs(i > 0 ? ", " : "", out);
-            config_print_quoted(out, (loom_str){strings->items[i], strlen(strings->items[i])});
+            config_print_quoted(out, str_of(strings->items[i]));
         }
         fputc(']', out);
         break;
