@@ -9,6 +9,7 @@
 #include <loom/trace.h>
 
 #include "base/clock.h"
+#include "base/counters.h"
 #include "base/log_level.h"
 #include "bridge/bus.h"
 
@@ -81,6 +82,7 @@ typedef struct bridge_stats {
     uint32_t sessions;           /* now */
 } bridge_stats;
 bridge_stats bridge_get_stats(const bridge *b);
+counter_source bridge_counter_source(const bridge *b);
 
 void bridge_visit_sessions(const bridge *b, bool (*visit)(void *user, const session_info *info), void *user);
 

@@ -39,6 +39,7 @@
 #include <loom/trace.h>
 
 #include "base/clock.h"
+#include "base/counters.h"
 #include "envelope/frame/frame.h"
 #include "envelope/view.h"
 
@@ -204,6 +205,7 @@ typedef struct action_stats {
     uint64_t kept_bytes;        /* of envelopes kept for another attempt */
 } action_stats;
 action_stats actionbroker_get_stats(const actionbroker *broker);
+counter_source actionbroker_counter_source(const actionbroker *broker);
 
 typedef struct action_provider_info {
     loom_str agent;

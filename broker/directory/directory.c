@@ -303,7 +303,7 @@ void directory_visit(const directory *d, bool (*visit)(void *user, const directo
 bool directory_find(const directory *d, loom_str agent, directory_info *out)
 {
     const uint32_t at = agent.len > 0 ? place_of(d, agent, 0) : d->stats.agents;
-    if (at == d->stats.agents || !text_equal(d->entries[at]->about.agent, agent)) {
+    if (at == d->stats.agents || !str_equal(d->entries[at]->about.agent, agent)) {
         return false;
     }
     *out = describe(d->entries[at]);

@@ -15,6 +15,7 @@
 #ifndef LOOM_BROKER_DIRECTORY_DIRECTORY_H
 #define LOOM_BROKER_DIRECTORY_DIRECTORY_H
 
+#include "base/counters.h"
 #include "broker/eventbus/eventbus.h"
 
 typedef struct directory directory;
@@ -65,6 +66,7 @@ typedef struct directory_stats {
     uint64_t expired;                  /* of the unregistered: for want of a heartbeat */
 } directory_stats;
 directory_stats directory_get_stats(const directory *d);
+counter_source directory_counter_source(const directory *d);
 /* In order of agent id; until visit returns false; visit must not change anything. */
 void directory_visit(const directory *d, bool (*visit)(void *user, const directory_info *info), void *user);
 /* False: no such agent. The first, when several ports are of it. Strings are valid until it leaves. */

@@ -4,14 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/internal.h"
 
 enum { TELL_EVERY = 64 /* messages, before what was taken is told without anything else to say */ };
-
-static loom_str str(const char *text)
-{
-    return (loom_str){text, strlen(text)};
-}
 
 static bus_bridge *find(bus_server *s, loom_str id)
 {
@@ -72,7 +68,7 @@ static void end(bus_bridge *b, loom_status status, const char *why)
     leave_bus(b, status);
     if (b->peer != NULL) {
         frame_writer w = {0}; /* of its own: what else there was to say does not matter any more */
-        if (frame_put_outcome(&w, FRAME_ERROR, &(frame_outcome){.status = (uint64_t)status, .text = str(why)}) == LOOM_OK) {
+        if (frame_put_outcome(&w, FRAME_ERROR, &(frame_outcome){.status = (uint64_t)status, .text = str_of(why)}) == LOOM_OK) {
             (void)!sp_peer_send(b->peer, &(loom_bytes){w.data, w.len}, 1);
         }
         frame_writer_fini(&w);
@@ -220,7 +216,7 @@ static loom_status greet(bus_bridge *b, const bus_frame *f, char reason[FRAME_RE
     memcpy(b->id, g->id.data, g->id.len);
     s->bridges.count++;
     s->stats.attachments++;
-    bus_bridge_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str("broker"), str(s->software)}));
+    bus_bridge_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str_of("broker"), str_of(s->software)}));
     bus_log(s, LOG_INFO, "bridge is connected bridge=%.*s software=\"%.*s\" peer=%s", (int)b->id_len, b->id,
             (int)g->software.len, g->software.data, sp_peer_name(b->peer));
     return LOOM_OK;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/control_internal.h"
 #include "envelope/msgpack_bytes.h"
 
@@ -40,7 +41,7 @@ void control_pack_bin(msgpack_packer *pk, loom_bytes bytes)
 
 void control_pack_key(msgpack_packer *pk, const char *key)
 {
-    control_pack_str(pk, (loom_str){key, strlen(key)});
+    control_pack_str(pk, str_of(key));
 }
 
 void control_pack_text(msgpack_packer *pk, const char *key, loom_str text)
@@ -103,7 +104,7 @@ loom_status control_refuse(control_buffer *answer, loom_status st, const char *t
 {
     msgpack_pack_map(&answer->pk, 2);
     control_pack_uint(&answer->pk, "status", (uint64_t)st);
-    control_pack_text(&answer->pk, "text", (loom_str){text, strlen(text)});
+    control_pack_text(&answer->pk, "text", str_of(text));
     return LOOM_OK;
 }
 
@@ -113,7 +114,7 @@ static loom_status control_ping(bus_server *s, const control_request *q, const s
     (void)to;
     msgpack_pack_map(&answer->pk, 2);
     control_pack_uint(&answer->pk, "status", LOOM_OK);
-    control_pack_text(&answer->pk, "software", (loom_str){s->software, strlen(s->software)});
+    control_pack_text(&answer->pk, "software", str_of(s->software));
     return LOOM_OK;
 }
 
@@ -123,6 +124,7 @@ static const struct {
 } ops[] = {
     {"ping", control_ping},
     {"stats", control_stats},
+    {"counters", control_counters},
     {"agents", control_agents},
     {"capabilities", control_capabilities},
     {"topics", control_topics},
@@ -210,15 +212,10 @@ static bool read_value(mp_reader *r, const struct control_key *key, control_requ
     return false;
 }
 
-static bool is(loom_str text, const char *name)
-{
-    return text.len == strlen(name) && memcmp(text.data, name, text.len) == 0;
-}
-
 static const struct control_key *find_key(loom_str name)
 {
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (is(name, keys[i].name)) {
+        if (str_is(name, keys[i].name)) {
             return &keys[i];
         }
     }
@@ -259,7 +256,7 @@ loom_status control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, c
         return control_refuse(answer, st, reason);
     }
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        if (is(q.op, ops[i].name)) {
+        if (str_is(q.op, ops[i].name)) {
             return ops[i].run(s, &q, to, answer);
         }
     }

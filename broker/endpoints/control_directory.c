@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/control_internal.h"
 #include "broker/port/reserved.h"
 
@@ -184,7 +185,7 @@ static void pack_agent(msgpack_packer *pk, const agents_view *v, const agent_row
     control_pack_text(pk, "peer", about->peer);
     control_pack_uint(pk, "since_unix_ns", row->info.since_unix_ns);
     control_pack_uint(pk, "heard_ms_ago", row->info.heard_ms_ago);
-    control_pack_text(pk, "state", (loom_str){state, strlen(state)});
+    control_pack_text(pk, "state", str_of(state));
     control_pack_key(pk, "subscriptions");
     msgpack_pack_array(pk, first->subscriptions);
     const subscription_row *s = first->subscriptions > 0 ? first_of(&v->subscriptions, about->agent) : NULL;

@@ -37,7 +37,7 @@ void control_buffer_fini(control_buffer *b);
 
 /* Each packs one map; or, LOOM_EBUSY from invoke only: the answer comes later. Otherwise what is wrong is answered. */
 typedef loom_status control_op(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer);
-control_op control_stats, control_agents, control_capabilities, control_topics, control_invoke;
+control_op control_stats, control_counters, control_agents, control_capabilities, control_topics, control_invoke;
 
 /* Reads one question and runs its operation, as above. */
 LOOM_MUST_CHECK loom_status control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer);

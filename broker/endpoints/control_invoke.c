@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/control_internal.h"
 #include "envelope/id.h"
 #include "envelope/msgpack_bytes.h"
@@ -62,7 +63,7 @@ static void answer_outcome(bus_server *s, const invocation *i, const frame_resul
     msgpack_pack_map(pk, 8);
     control_pack_uint(pk, "status", LOOM_OK);
     control_pack_uint(pk, "outcome", f->outcome);
-    control_pack_text(pk, "outcome_name", (loom_str){name, strlen(name)});
+    control_pack_text(pk, "outcome_name", str_of(name));
     control_pack_text(pk, "code", f->code);
     control_pack_text(pk, "text", f->text);
     control_pack_key(pk, "payload");

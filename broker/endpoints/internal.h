@@ -107,6 +107,7 @@ struct bus_server {
     unsigned closing_parts; /* handles and sockets that are not closed yet */
     broker_cores cores;
     bus_server_options options;
+    counter_list own_counters; /* when the options bring none */
     char *software;
     open_bus open;
     bridge_bus bridges;

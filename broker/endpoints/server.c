@@ -195,6 +195,20 @@ static void set_options(bus_server *s, const bus_server_options *options)
     o->software = s->software;
 }
 
+static void count_own(bus_server *s)
+{
+    counter_list_add(&s->own_counters, eventbus_counter_source(s->cores.events));
+    counter_list_add(&s->own_counters, actionbroker_counter_source(s->cores.actions));
+    counter_list_add(&s->own_counters, directory_counter_source(s->cores.agents));
+    counter_list_add(&s->own_counters, bus_server_counter_source(s));
+    s->options.counters = &s->own_counters;
+}
+
+static void on_failed_open_closed(void *over)
+{
+    *(bool *)over = true;
+}
+
 loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock, const broker_cores *cores,
                             const bus_server_options *options)
 {
@@ -213,6 +227,9 @@ loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock
     s->started_ms = uv_now(loop);
     s->control.end = &s->control.first;
     set_options(s, options);
+    if (s->options.counters == NULL) {
+        count_own(s);
+    }
     uv_prepare_init(loop, &s->prepare); /* these three cannot fail */
     uv_check_init(loop, &s->check);
     uv_timer_init(loop, &s->timer);
@@ -222,7 +239,12 @@ loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock
     loom_status st;
     if ((st = open_bus_open(s)) != LOOM_OK || (st = bridge_bus_open(s)) != LOOM_OK ||
         (st = control_bus_open(s)) != LOOM_OK) {
-        bus_server_close(s, NULL, NULL);
+        /* handles of the loop close later: the caller must not find half of them */
+        bool over = false;
+        bus_server_close(s, on_failed_open_closed, &over);
+        while (!over) {
+            uv_run(loop, UV_RUN_ONCE);
+        }
         return st;
     }
     uv_timer_start(&s->timer, on_timer, s->options.ping_ms, s->options.ping_ms);

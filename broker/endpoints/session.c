@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/internal.h"
 
 /* ---- down ---- */
@@ -52,14 +53,9 @@ static void on_port_frame(void *user, const frame *f)
     say(session->bridge, session->number, f);
 }
 
-static loom_str str(const char *text)
-{
-    return (loom_str){text, strlen(text)};
-}
-
 static void say_outcome(bus_bridge *b, uint64_t number, frame_type type, uint64_t request, loom_status st, const char *text)
 {
-    say(b, number, &(frame){.type = type, .u.outcome = {.request = request, .status = (uint64_t)st, .text = str(text)}});
+    say(b, number, &(frame){.type = type, .u.outcome = {.request = request, .status = (uint64_t)st, .text = str_of(text)}});
 }
 
 /* ---- life ---- */
@@ -152,7 +148,7 @@ static loom_status publish(bus_bridge *b, bus_session *session, uint64_t number,
             port_publish(session->port, &view, own(&view));
         } else {
             say(b, number, &(frame){.type = FRAME_NOTICE, .u.outcome = {
-                .status = LOOM_ENOTFOUND, .text = str("the broker does not know this session"),
+                .status = LOOM_ENOTFOUND, .text = str_of("the broker does not know this session"),
                 .message_id = envelope_view_bytes(&view, ENV_ID)}});
         }
     }
@@ -175,8 +171,8 @@ static loom_status call(bus_bridge *b, bus_session *session, uint64_t number, co
         port_call(session->port, f, &view, own(&view));
     } else {
         say(b, number, &(frame){.type = FRAME_RESULT, .u.result = {
-            .call_id = f->call_id, .outcome = FRAME_CALL_ERROR, .code = str("unknown_session"),
-            .text = str("the broker does not know this session")}});
+            .call_id = f->call_id, .outcome = FRAME_CALL_ERROR, .code = str_of("unknown_session"),
+            .text = str_of("the broker does not know this session")}});
     }
     return LOOM_OK;
 }

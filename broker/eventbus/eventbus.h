@@ -28,6 +28,7 @@
 #include <loom/trace.h>
 
 #include "base/clock.h"
+#include "base/counters.h"
 #include "envelope/view.h"
 
 #define EVENTBUS_TYPES_MAX 256u     /* event types in one subscription */
@@ -144,6 +145,7 @@ typedef struct eventbus_stats {
     uint32_t publishers, subscribers, subscriptions, topics; /* now */
 } eventbus_stats;
 eventbus_stats eventbus_get_stats(const eventbus *bus);
+counter_source eventbus_counter_source(const eventbus *bus);
 
 typedef struct eventbus_topic_stats {
     loom_str topic;

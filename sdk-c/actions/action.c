@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "sdk-c/actions/actions.h"
 #include "trace/messaging/call_span.h"
 
@@ -139,8 +140,8 @@ static void give_up(loom_action *act)
     bool gave_up = atomic_load(&act->cancelled);
     loom_outcome outcome = gave_up ? LOOM_OUTCOME_CANCELLED : LOOM_OUTCOME_ERROR;
     loom_str code = gave_up ? cancelled : none;
-    if (action_answer(act, outcome, code, str_of_text(text), (loom_bytes){0}) != LOOM_OK) {
-        action_end_span(act, outcome, code, str_of_text(text));
+    if (action_answer(act, outcome, code, str_of(text), (loom_bytes){0}) != LOOM_OK) {
+        action_end_span(act, outcome, code, str_of(text));
     }
     loom_agent *a = action_enter(act);
     if (a != NULL) {

@@ -2,6 +2,8 @@
 /* What a provider says about a call: progress, chunks, and the one answer. Any thread. */
 #include "sdk-c/actions/actions.h"
 
+#include "base/str.h"
+
 static const loom_str disconnected = {"disconnected", 12};
 
 static loom_bytes id_of(const loom_action *act)
@@ -66,7 +68,7 @@ loom_status action_answer(loom_action *act, loom_outcome outcome, loom_str code,
     if (st == LOOM_OK) {
         action_end_span(act, outcome, code, text);
     } else if (st == LOOM_ENOTCONN) {
-        action_end_span(act, LOOM_OUTCOME_ERROR, disconnected, str_of_text("the session of the call has gone"));
+        action_end_span(act, LOOM_OUTCOME_ERROR, disconnected, str_of("the session of the call has gone"));
     }
     return st;
 }
@@ -84,7 +86,7 @@ loom_status loom_action_fail(loom_action *act, const char *code, const char *tex
     if (act == NULL || code == NULL) {
         return LOOM_EINVAL;
     }
-    return action_answer(act, LOOM_OUTCOME_ERROR, str_of_text(code), str_of_text(text), (loom_bytes){0});
+    return action_answer(act, LOOM_OUTCOME_ERROR, str_of(code), str_of(text), (loom_bytes){0});
 }
 
 /* Lock held. */

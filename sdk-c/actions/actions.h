@@ -8,6 +8,7 @@
 
 #include <loom/action.h>
 
+#include "base/str.h"
 #include "sdk-c/actions/id_table.h"
 #include "sdk-c/agent/waiting.h"
 
@@ -213,11 +214,6 @@ static inline void actions_fini(loom_agent *a)
     id_table_fini(&a->actions.worked_on);
     id_table_fini(&a->actions.by_id);
     id_table_fini(&a->actions.by_number);
-}
-
-static inline loom_str str_of_text(const char *text)
-{
-    return (loom_str){text, text != NULL ? strlen(text) : 0};
 }
 
 #endif

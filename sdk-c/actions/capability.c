@@ -6,6 +6,7 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "sdk-c/actions/actions.h"
 
 /* Tells requests about capabilities from those about subscriptions, which count from 1. */
@@ -27,13 +28,13 @@ void capability_unref(capability *c)
 
 static loom_str version_of(const char *version)
 {
-    return version != NULL && version[0] != '\0' ? str_of_text(version) : (loom_str){"0", 1};
+    return version != NULL && version[0] != '\0' ? str_of(version) : (loom_str){"0", 1};
 }
 
 static loom_status check(const loom_capability *given, loom_str *kind)
 {
     static const char *const kinds[] = {"plain", "tool", "agent"};
-    if (given == NULL || given->name == NULL || given->on_action == NULL || !loom_topic_valid(str_of_text(given->name)) ||
+    if (given == NULL || given->name == NULL || given->on_action == NULL || !loom_topic_valid(str_of(given->name)) ||
         (given->metadata_count > 0 && given->metadata == NULL)) {
         return LOOM_EINVAL;
     }
@@ -43,11 +44,11 @@ static loom_status check(const loom_capability *given, loom_str *kind)
             return LOOM_EINVAL;
         }
     }
-    *kind = str_of_text(kinds[i]);
+    *kind = str_of(kinds[i]);
     bool fits = strlen(given->name) <= FRAME_CAPABILITY_MAX && version_of(given->version).len <= FRAME_VERSION_MAX &&
-                str_of_text(given->description).len <= FRAME_DESCRIPTION_MAX &&
-                str_of_text(given->input_schema).len <= FRAME_SCHEMA_MAX &&
-                str_of_text(given->output_schema).len <= FRAME_SCHEMA_MAX;
+                str_of(given->description).len <= FRAME_DESCRIPTION_MAX &&
+                str_of(given->input_schema).len <= FRAME_SCHEMA_MAX &&
+                str_of(given->output_schema).len <= FRAME_SCHEMA_MAX;
     return fits ? LOOM_OK : LOOM_ETOOBIG;
 }
 
@@ -74,9 +75,9 @@ static loom_status capability_create(capability **out, const loom_capability *gi
     if (st != LOOM_OK) {
         return st;
     }
-    const loom_str texts[] = {str_of_text(given->name),         version_of(given->version),
-                              str_of_text(given->description),  kind,
-                              str_of_text(given->input_schema), str_of_text(given->output_schema)};
+    const loom_str texts[] = {str_of(given->name),         version_of(given->version),
+                              str_of(given->description),  kind,
+                              str_of(given->input_schema), str_of(given->output_schema)};
     size_t size = sizeof(capability) + metadata_len;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         size += texts[i].len + 1;
@@ -106,18 +107,13 @@ static loom_status capability_create(capability **out, const loom_capability *gi
 
 /* ---- all of an agent's ---- */
 
-static bool same(loom_str a, loom_str b)
-{
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
 /* capability_count: there is none. */
 static size_t position(const loom_agent *a, loom_str name, loom_str version)
 {
     const actions_state *s = &a->actions;
     size_t i = 0;
-    while (i < s->capability_count && !(same(s->capabilities[i]->about.name, name) &&
-                                        same(s->capabilities[i]->about.version, version))) {
+    while (i < s->capability_count && !(str_equal(s->capabilities[i]->about.name, name) &&
+                                        str_equal(s->capabilities[i]->about.version, version))) {
         i++;
     }
     return i;
@@ -268,7 +264,7 @@ loom_status loom_agent_withdraw(loom_agent *a, const char *name, const char *ver
     }
     pthread_mutex_lock(&a->lock);
     actions_state *s = &a->actions;
-    size_t at = position(a, str_of_text(name), version_of(version));
+    size_t at = position(a, str_of(name), version_of(version));
     loom_status st = at < s->capability_count ? LOOM_OK : LOOM_ENOTFOUND;
     capability *c = st == LOOM_OK ? s->capabilities[at] : NULL;
     if (st == LOOM_OK && a->out.up) {

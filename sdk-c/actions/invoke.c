@@ -5,6 +5,7 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "envelope/id.h"
 #include "sdk-c/actions/actions.h"
 #include "sdk-c/agent/inherit.h"
@@ -72,8 +73,8 @@ static loom_status remember_context(open_call *call)
 static loom_status check(const char *name, loom_bytes payload, const loom_invoke_options *o)
 {
     if (name == NULL || (payload.len > 0 && payload.data == NULL) || (o->call_id.len > 0 && o->call_id.data == NULL) ||
-        o->call_id.len > FRAME_CALL_ID_MAX || str_of_text(o->version).len > FRAME_VERSION_MAX ||
-        strlen(name) > FRAME_CAPABILITY_MAX || !loom_topic_valid(str_of_text(name))) {
+        o->call_id.len > FRAME_CALL_ID_MAX || str_of(o->version).len > FRAME_VERSION_MAX ||
+        strlen(name) > FRAME_CAPABILITY_MAX || !loom_topic_valid(str_of(name))) {
         return LOOM_EINVAL;
     }
     return LOOM_OK;
@@ -82,14 +83,14 @@ static loom_status check(const char *name, loom_bytes payload, const loom_invoke
 static loom_envelope_fields fields_of(const loom_agent *a, const char *name, loom_bytes payload,
                                       const loom_invoke_options *o)
 {
-    return (loom_envelope_fields){.topic = str_of_text(name),
+    return (loom_envelope_fields){.topic = str_of(name),
                                   .payload = payload,
                                   .sender = {a->id, a->id_len},
-                                  .type = str_of_text(o->type),
-                                  .thread_id = str_of_text(o->thread_id),
-                                  .correlation_id = str_of_text(o->correlation_id),
-                                  .content_type = str_of_text(o->content_type),
-                                  .baggage = str_of_text(o->baggage),
+                                  .type = str_of(o->type),
+                                  .thread_id = str_of(o->thread_id),
+                                  .correlation_id = str_of(o->correlation_id),
+                                  .content_type = str_of(o->content_type),
+                                  .baggage = str_of(o->baggage),
                                   .headers = o->headers,
                                   .header_count = o->header_count};
 }
@@ -114,7 +115,7 @@ static loom_span *start_span(loom_agent *a, loom_envelope_fields *f, const open_
     }
     call_facts facts = {.agent = f->sender,
                         .capability = f->topic,
-                        .version = str_of_text(call->version),
+                        .version = str_of(call->version),
                         .call_id = id,
                         .thread_id = f->thread_id,
                         .correlation_id = f->correlation_id,
@@ -273,11 +274,11 @@ loom_status loom_agent_invoke(loom_agent *a, const char *name, loom_bytes payloa
 
 loom_status loom_agent_cancel(loom_agent *a, uint64_t number, const char *reason)
 {
-    if (a == NULL || str_of_text(reason).len > FRAME_TEXT_MAX) {
+    if (a == NULL || str_of(reason).len > FRAME_TEXT_MAX) {
         return LOOM_EINVAL;
     }
     pthread_mutex_lock(&a->lock);
-    loom_status st = open_calls_cancel(a, number, str_of_text(reason));
+    loom_status st = open_calls_cancel(a, number, str_of(reason));
     pthread_mutex_unlock(&a->lock);
     return st;
 }

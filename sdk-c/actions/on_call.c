@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "sdk-c/actions/actions.h"
 #include "trace/messaging/call_span.h"
 
@@ -48,7 +49,7 @@ static void leave_span(loom_action *act, uint64_t token)
     }
     pthread_mutex_unlock(&act->home->lock);
     if (span != NULL) {
-        call_span_outcome(span, act->outcome, str_of_text(act->code), str_of_text(act->text));
+        call_span_outcome(span, act->outcome, str_of(act->code), str_of(act->text));
         loom_span_end_at(span, act->over_at);
     }
 }
@@ -100,7 +101,7 @@ static bool is_related(const loom_agent *a, const loom_action *act)
     for (const struct waiting_handler *h = a->waiting; h != NULL; h = h->outer) {
         if (h->message != NULL) {
             loom_str other = loom_envelope_thread_id(h->message, other_text);
-            if (other.len == thread.len && memcmp(other.data, thread.data, thread.len) == 0) {
+            if (str_equal(other, thread)) {
                 return true;
             }
         }
@@ -156,7 +157,7 @@ void actions_run_waiting(loom_agent *a)
 static loom_status refuse(loom_agent *a, const frame_call *f, const char *code, const char *text)
 {
     frame_result result = {
-        .call_id = f->call_id, .outcome = FRAME_CALL_ERROR, .code = str_of_text(code), .text = str_of_text(text)};
+        .call_id = f->call_id, .outcome = FRAME_CALL_ERROR, .code = str_of(code), .text = str_of(text)};
     pthread_mutex_lock(&a->lock);
     loom_status st = frame_put_result(&a->out.control, &result);
     agent_control_waits(a);
@@ -290,8 +291,8 @@ void actions_tell_worked_on(loom_agent *a)
         if (s->ended == NULL) {
             s->last_ended = NULL;
         }
-        action_end_span(act, LOOM_OUTCOME_ERROR, str_of_text("disconnected"),
-                        str_of_text("the session of the call has gone"));
+        action_end_span(act, LOOM_OUTCOME_ERROR, str_of("disconnected"),
+                        str_of("the session of the call has gone"));
         if (!atomic_exchange(&act->cancelled, true)) {
             tell_cancelled(a, act);
         } else {

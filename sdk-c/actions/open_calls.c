@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "envelope/encode.h"
 #include "sdk-c/actions/actions.h"
 #include "trace/messaging/call_span.h"
@@ -85,7 +86,7 @@ static callback_state begin_callback(loom_agent *a, const open_call *call)
     callback_state state = {.handling = agent_handling_begin(a)};
     agent_before_handler(a);
     if (loom_trace_context_valid(&call->context)) {
-        state.token = loom_context_push(&call->context, str_of_text(call->tracestate));
+        state.token = loom_context_push(&call->context, str_of(call->tracestate));
     }
     state.outer = dispatch_set_current((current_message){.envelope = call->message});
     return state;
@@ -130,7 +131,7 @@ static void finish(loom_agent *a, open_call *call, loom_outcome outcome, loom_st
 
 static void finish_alone(loom_agent *a, open_call *call, loom_outcome outcome, const char *code, const char *text)
 {
-    finish(a, call, outcome, str_of_text(code), str_of_text(text), (loom_bytes){0});
+    finish(a, call, outcome, str_of(code), str_of(text), (loom_bytes){0});
 }
 
 static void on_timer(loom_agent *a, agent_timer *timer)
@@ -165,8 +166,8 @@ static loom_status put_call(loom_agent *a, open_call *call, const loom_envelope_
     size_t before = w->len;
     uint64_t now = monotonic_ns();
     frame_call f = {.call_id = id_of(call),
-                    .capability = str_of_text(call->capability),
-                    .version = str_of_text(call->version),
+                    .capability = str_of(call->capability),
+                    .version = str_of(call->version),
                     .deadline_ms = call->deadline_ns > now ? (call->deadline_ns - now + MS_NS - 1) / MS_NS : 1,
                     .idle_ms = call->idle_ms,
                     .flags = (call->idempotent ? (uint64_t)FRAME_CALL_IDEMPOTENT : 0) |

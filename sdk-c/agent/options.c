@@ -7,6 +7,7 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "envelope/frame/frame.h"
 
 static _Thread_local char open_error[320];
@@ -50,7 +51,7 @@ loom_status agent_subscription_check(const char *filter, const loom_subscribe_op
     if (filter == NULL) {
         return LOOM_EINVAL;
     }
-    loom_status st = loom_filter_check((loom_str){filter, strlen(filter)}, reason);
+    loom_status st = loom_filter_check(str_of(filter), reason);
     if (st != LOOM_OK || options == NULL) {
         return st == LOOM_OK ? st : LOOM_EINVAL;
     }

@@ -11,6 +11,7 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "sdk-c/collaboration/agent_set.h"
 #include "sdk-c/collaboration/collaboration.h"
 
@@ -226,7 +227,7 @@ static loom_status make(barrier **out, loom_agent *a, const char *name, uint32_t
         return LOOM_ENOMEM;
     }
     int len = snprintf(b->topic, sizeof b->topic, TOPIC_PREFIX "%s", name);
-    if (len < 0 || (size_t)len >= sizeof b->topic || !loom_topic_valid(collab_str(b->topic))) {
+    if (len < 0 || (size_t)len >= sizeof b->topic || !loom_topic_valid(str_of(b->topic))) {
         free(b);
         return LOOM_EINVAL;
     }

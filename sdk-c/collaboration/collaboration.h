@@ -12,6 +12,7 @@
 
 #include <loom/collaboration.h>
 
+#include "base/str.h"
 #include "sdk-c/agent/waiting.h"
 
 #define HEADER_REQUEST "loom.request"
@@ -103,16 +104,6 @@ LOOM_MUST_CHECK loom_status emit_with_headers(loom_agent *a, const char *topic, 
 
 /* Closing, as collaboration_close(): frees what was not left. */
 void threads_close(loom_agent *a);
-
-static inline loom_str collab_str(const char *text)
-{
-    return (loom_str){text, text != NULL ? strlen(text) : 0};
-}
-
-static inline bool str_is(loom_str text, const char *other)
-{
-    return text.len == strlen(other) && memcmp(text.data, other, text.len) == 0;
-}
 
 static inline uint64_t deadline_in(uint32_t ms, uint32_t default_ms)
 {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "sdk-c/collaboration/agent_set.h"
 #include "sdk-c/collaboration/contract.h"
 #include "sdk-c/collaboration/joining.h"
@@ -165,7 +166,7 @@ static void join_proposals(loom_agent *a, const negotiation *n, bool results)
         loom_envelope *event = results ? c->proposals[i].result : c->proposals[i].event;
         if (event != NULL) {
             bool failed = results && c->proposals[i].state == LOOM_PROPOSAL_FAILED;
-            st = join_add(j, collab_str(c->proposals[i].agent), i, failed ? LOOM_EREMOTE : LOOM_OK, event, NULL);
+            st = join_add(j, str_of(c->proposals[i].agent), i, failed ? LOOM_EREMOTE : LOOM_OK, event, NULL);
         }
     }
     if (st == LOOM_OK) {
@@ -186,7 +187,7 @@ static loom_status call(loom_agent *a, negotiation *n, const char *topic, loom_b
 {
     char window[16];
     snprintf(window, sizeof window, "%" PRIu32, window_ms);
-    loom_header header = {collab_str(CONTRACT_WINDOW), collab_str(window)};
+    loom_header header = {str_of(CONTRACT_WINDOW), str_of(window)};
     loom_emit_options options = {.type = CONTRACT_CALL,
                                  .thread_id = n->options->thread_id,
                                  .content_type = n->options->content_type,

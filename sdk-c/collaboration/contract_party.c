@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/str.h"
 #include "sdk-c/collaboration/contract.h"
 
 /* After the window the initiator chooses, and what it sends travels. */
@@ -169,7 +170,7 @@ static loom_status propose(loom_agent *a, loom_envelope *call, double score, loo
         return st;
     }
     contract_score_to_text(text, score);
-    loom_header header = {collab_str(CONTRACT_SCORE), collab_str(text)};
+    loom_header header = {str_of(CONTRACT_SCORE), str_of(text)};
     loom_emit_options options = {.type = CONTRACT_PROPOSAL};
     return stop_sending(a, p, reply_with(a, call, payload, &options, &header, 1, &address));
 }

@@ -8,6 +8,7 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "sdk-c/actions/actions.h"
 #include "sdk-c/collaboration/joining.h"
 
@@ -86,7 +87,7 @@ static void on_result(loom_agent *a, loom_result *result, void *user)
     pthread_mutex_lock(&a->lock);
     fanout *f = call->of;
     if (f != NULL) {
-        loom_str source = collab_str(f->targets[call->target].capability);
+        loom_str source = str_of(f->targets[call->target].capability);
         f->asked[call->target].call = NULL;
         if (!join_source_counts(f->rule->sources, source)) {
             f->join->joined.ignored++;
@@ -180,7 +181,7 @@ static loom_status ask_all(loom_agent *a, fanout *f)
             first = first != LOOM_OK ? first : st;
             const char *name = target->topic != NULL ? target->topic : target->capability;
             pthread_mutex_lock(&a->lock);
-            (void)contribute(a, f, collab_str(name), i, st, NULL, NULL);
+            (void)contribute(a, f, str_of(name), i, st, NULL, NULL);
             pthread_mutex_unlock(&a->lock);
         }
     }
@@ -268,7 +269,7 @@ static loom_status check(const loom_agent *a, const loom_target *targets, size_t
         const loom_target *t = &targets[i];
         const char *name = t->topic != NULL ? t->topic : t->capability;
         if ((t->topic != NULL) == (t->capability != NULL) || (t->payload.len > 0 && t->payload.data == NULL) ||
-            !loom_topic_valid(collab_str(name))) {
+            !loom_topic_valid(str_of(name))) {
             return LOOM_EINVAL;
         }
     }

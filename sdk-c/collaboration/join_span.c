@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The spans agent.join and agent.fanout. */
+#include "base/str.h"
 #include "sdk-c/collaboration/joining.h"
 #include "trace/span/start.h"
 
@@ -34,7 +35,7 @@ static void add_sources(loom_span *span, const loom_joined *joined)
     size_t count = 0;
     for (size_t i = 0; i < joined->count && count < LOOM_JOIN_LINKS_MAX; i++) {
         if (joined->contributions[i].status == LOOM_OK) {
-            sources[count++] = collab_str(joined->contributions[i].source);
+            sources[count++] = str_of(joined->contributions[i].source);
         }
     }
     loom_span_set_attr(span, &(loom_attr){.key = "loom.join.sources",
@@ -79,7 +80,7 @@ current_span join_span_begin(loom_agent *a, const join *j)
                            &(loom_span_options){.kind = LOOM_SPAN_CONSUMER,
                                                 .parent = &j->parent,
                                                 .parent_is_remote = j->parent_is_remote,
-                                                .tracestate = collab_str(j->tracestate),
+                                                .tracestate = str_of(j->tracestate),
                                                 .start_unix_ns = j->first_unix_ns,
                                                 .links = links,
                                                 .link_count = linked});

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "sdk-c/collaboration/joining.h"
 
 #define MAX_OPEN_DEFAULT 1024u
@@ -505,8 +506,8 @@ loom_status loom_joiner_add(loom_joiner *j, const char *key, const char *source,
     if (j == NULL || event == NULL) {
         return LOOM_EINVAL;
     }
-    loom_str text = key != NULL ? collab_str(key) : loom_envelope_correlation_id(event, buf);
-    loom_str from = source != NULL ? collab_str(source) : loom_envelope_sender(event);
+    loom_str text = key != NULL ? str_of(key) : loom_envelope_correlation_id(event, buf);
+    loom_str from = source != NULL ? str_of(source) : loom_envelope_sender(event);
     if (text.len > LOOM_THREAD_ID_MAX || from.len > LOOM_THREAD_ID_MAX) {
         return LOOM_EINVAL;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "base/str.h"
 #include "sdk-c/collaboration/collaboration.h"
 
 enum { BUCKETS_FIRST = 64 };
@@ -55,7 +56,7 @@ static bool resize(collaboration *c, size_t count)
     for (size_t i = 0; i < c->bucket_count; i++) {
         /* The order within a bucket is that of opening: the oldest first. */
         for (exchange *x = c->buckets[i], *next; x != NULL; x = next) {
-            exchange **at = &buckets[hash_of(collab_str(x->correlation)) & (count - 1)];
+            exchange **at = &buckets[hash_of(str_of(x->correlation)) & (count - 1)];
             while (*at != NULL) {
                 at = &(*at)->next;
             }
@@ -97,7 +98,7 @@ loom_status exchange_open(loom_agent *a, exchange *x, const char *correlation)
     write_key(c, x->key, x->number);
     x->correlation = correlation != NULL ? correlation : x->key;
     x->next = NULL;
-    exchange **at = &c->buckets[hash_of(collab_str(x->correlation)) & (c->bucket_count - 1)];
+    exchange **at = &c->buckets[hash_of(str_of(x->correlation)) & (c->bucket_count - 1)];
     while (*at != NULL) {
         at = &(*at)->next;
     }
@@ -112,7 +113,7 @@ void exchange_close(loom_agent *a, exchange *x, bool timed_out)
     if (x->number == 0) {
         return;
     }
-    exchange **at = &c->buckets[hash_of(collab_str(x->correlation)) & (c->bucket_count - 1)];
+    exchange **at = &c->buckets[hash_of(str_of(x->correlation)) & (c->bucket_count - 1)];
     while (*at != x) {
         at = &(*at)->next;
     }
@@ -147,7 +148,7 @@ exchange *exchange_find(loom_agent *a, uint64_t number)
         return NULL;
     }
     write_key(c, key, number);
-    exchange *x = find_in(c, hash_of(collab_str(key)) & (c->bucket_count - 1), number);
+    exchange *x = find_in(c, hash_of(str_of(key)) & (c->bucket_count - 1), number);
     for (size_t i = 0; x == NULL && i < c->bucket_count; i++) {
         x = find_in(c, i, number);
     }
@@ -349,7 +350,7 @@ loom_status exchange_emit(loom_agent *a, const exchange_address *address, const 
                           const loom_emit_options *options)
 {
     loom_emit_options asking = options != NULL ? *options : (loom_emit_options){0};
-    loom_header key = {collab_str(HEADER_REQUEST), collab_str(address->key)};
+    loom_header key = {str_of(HEADER_REQUEST), str_of(address->key)};
     asking.correlation_id = address->correlation;
     asking.reply_to = address->mailbox;
     bool own = strcmp(address->key, address->correlation) == 0;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "sdk-c/collaboration/collaboration.h"
 
 loom_status emit_with_headers(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options,
@@ -84,10 +85,10 @@ loom_status reply_with(loom_agent *a, loom_envelope *event, loom_bytes payload, 
         return LOOM_ETIMEDOUT;
     }
     if (loom_envelope_header(event, HEADER_REQUEST, &key) == LOOM_OK) {
-        headers[count++] = (loom_header){collab_str(HEADER_IN_REPLY_TO), key};
+        headers[count++] = (loom_header){str_of(HEADER_IN_REPLY_TO), key};
     }
     if (asking != NULL) {
-        headers[count++] = (loom_header){collab_str(HEADER_REQUEST), collab_str(asking->key)};
+        headers[count++] = (loom_header){str_of(HEADER_REQUEST), str_of(asking->key)};
     }
     for (size_t i = 0; i < own_count; i++) {
         headers[count++] = own[i];

@@ -7,6 +7,7 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "sdk-c/collaboration/collaboration.h"
 
 static loom_emit_options emit_options_of(const loom_request_options *o)
@@ -25,7 +26,7 @@ static loom_emit_options emit_options_of(const loom_request_options *o)
 
 static loom_status check(const loom_agent *a, const char *topic, loom_bytes payload, const loom_request_options *o)
 {
-    if (a == NULL || topic == NULL || !loom_topic_valid(collab_str(topic)) || (payload.len > 0 && payload.data == NULL) ||
+    if (a == NULL || topic == NULL || !loom_topic_valid(str_of(topic)) || (payload.len > 0 && payload.data == NULL) ||
         (o != NULL && o->header_count > 0 && o->headers == NULL)) {
         return LOOM_EINVAL;
     }
@@ -170,7 +171,7 @@ static void tell_no_reply(loom_agent *a, called_request *r, loom_status status)
     bool handling = agent_handling_begin(a);
     agent_before_handler(a);
     if (loom_trace_context_valid(&r->context)) {
-        token = loom_context_push(&r->context, collab_str(r->tracestate));
+        token = loom_context_push(&r->context, str_of(r->tracestate));
     }
     current_message outer = dispatch_set_current((current_message){.envelope = r->message});
     r->on_reply(a, status, NULL, r->user);

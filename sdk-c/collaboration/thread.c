@@ -11,6 +11,7 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "sdk-c/collaboration/agent_set.h"
 #include "sdk-c/collaboration/collaboration.h"
 
@@ -72,7 +73,7 @@ static void take_present(loom_agent *a, exchange *x, loom_envelope *event)
 static loom_status on_join(loom_agent *a, const char *topic, loom_envelope *event)
 {
     pthread_mutex_lock(&a->lock);
-    loom_thread *t = find(a, collab_str(topic));
+    loom_thread *t = find(a, str_of(topic));
     loom_status st = t != NULL ? add_participant(t, loom_envelope_sender(event)) : LOOM_OK;
     pthread_mutex_unlock(&a->lock);
     if (t == NULL) {
@@ -86,7 +87,7 @@ static loom_status on_join(loom_agent *a, const char *topic, loom_envelope *even
 static void on_leave(loom_agent *a, const char *topic, loom_envelope *event)
 {
     pthread_mutex_lock(&a->lock);
-    loom_thread *t = find(a, collab_str(topic));
+    loom_thread *t = find(a, str_of(topic));
     if (t != NULL) {
         (void)agent_set_remove(&t->participants, loom_envelope_sender(event));
     }
@@ -110,7 +111,7 @@ static loom_status on_thread_event(loom_agent *a, const char *topic, loom_envelo
         return LOOM_OK;
     }
     pthread_mutex_lock(&a->lock);
-    const loom_thread *t = find(a, collab_str(topic));
+    const loom_thread *t = find(a, str_of(topic));
     if (t != NULL) {
         on_event = t->on_event;
         owner = t->user;
@@ -154,7 +155,7 @@ static loom_status on_directory(loom_agent *a, const char *topic, loom_envelope 
     }
     pthread_mutex_lock(&a->lock);
     for (loom_thread *t = a->collaboration->threads; t != NULL; t = t->next) {
-        (void)agent_set_remove(&t->participants, collab_str(agent));
+        (void)agent_set_remove(&t->participants, str_of(agent));
     }
     pthread_mutex_unlock(&a->lock);
     return LOOM_OK;
@@ -234,7 +235,7 @@ static void rejoin(loom_agent *a, loom_thread *t)
     pthread_mutex_unlock(&a->lock);
     loom_status st = announce(a, &address, topic);
     pthread_mutex_lock(&a->lock);
-    if (st != LOOM_OK && (t = find(a, collab_str(topic))) != NULL) {
+    if (st != LOOM_OK && (t = find(a, str_of(topic))) != NULL) {
         t->told_in = NEVER; /* the next time */
     }
 }
@@ -271,7 +272,7 @@ static loom_status enlist(loom_agent *a, loom_thread *t)
 {
     pthread_mutex_lock(&a->lock);
     collaboration *c = collaboration_of(a);
-    loom_status st = c == NULL ? LOOM_ENOMEM : find(a, collab_str(t->topic)) != NULL ? LOOM_EEXIST : LOOM_OK;
+    loom_status st = c == NULL ? LOOM_ENOMEM : find(a, str_of(t->topic)) != NULL ? LOOM_EEXIST : LOOM_OK;
     if (st == LOOM_OK) {
         st = agent_set_add(&t->participants, (loom_str){a->id, a->id_len}, PARTICIPANTS_MAX);
     }
@@ -340,7 +341,7 @@ static void discharge(loom_agent *a, loom_thread *t)
 static loom_status check(const loom_agent *a, const char *thread_id, loom_on_event on_event)
 {
     return a != NULL && thread_id != NULL && on_event != NULL && strlen(thread_id) <= LOOM_THREAD_ID_MAX &&
-                   loom_topic_valid(collab_str(thread_id))
+                   loom_topic_valid(str_of(thread_id))
                ? LOOM_OK
                : LOOM_EINVAL;
 }

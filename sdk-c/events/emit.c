@@ -4,23 +4,19 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "envelope/id.h"
 #include "sdk-c/agent/inherit.h"
 #include "trace/messaging/message_span.h"
 
-static loom_str str(const char *s)
-{
-    return (loom_str){s, s != NULL ? strlen(s) : 0};
-}
-
 static void set_options(loom_envelope_fields *f, const loom_emit_options *o)
 {
-    f->type = str(o->type);
-    f->thread_id = str(o->thread_id);
-    f->correlation_id = str(o->correlation_id);
-    f->reply_to = str(o->reply_to);
-    f->content_type = str(o->content_type);
-    f->baggage = str(o->baggage);
+    f->type = str_of(o->type);
+    f->thread_id = str_of(o->thread_id);
+    f->correlation_id = str_of(o->correlation_id);
+    f->reply_to = str_of(o->reply_to);
+    f->content_type = str_of(o->content_type);
+    f->baggage = str_of(o->baggage);
     f->headers = o->headers;
     f->header_count = o->header_count;
     f->ttl = o->ttl;
@@ -108,7 +104,7 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     if (a == NULL || topic == NULL || (payload.len > 0 && payload.data == NULL)) {
         return LOOM_EINVAL;
     }
-    loom_envelope_fields f = {.topic = str(topic), .payload = payload, .sender = {a->id, a->id_len}};
+    loom_envelope_fields f = {.topic = str_of(topic), .payload = payload, .sender = {a->id, a->id_len}};
     inherited_text text;
     size_t size;
     if (options != NULL) {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
 static void subscription_free(subscription *sub)
 {
     for (uint32_t i = 0; i < sub->type_count; i++) {
@@ -132,7 +134,7 @@ loom_status subscription_put(const subscription *sub, frame_writer *w, uint64_t 
                          .queue_bytes = sub->queue_bytes,
                          .deadline_ms = sub->deadline_ms};
     for (uint32_t i = 0; i < sub->type_count; i++) {
-        f.types[i] = (loom_str){sub->types[i], strlen(sub->types[i])};
+        f.types[i] = str_of(sub->types[i]);
     }
     return frame_put_subscribe(w, &f);
 }

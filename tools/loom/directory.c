@@ -3,6 +3,7 @@
 #include <loom/trace.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "envelope/id.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
@@ -29,7 +30,7 @@ static void put_duration(uint64_t ns, size_t columns)
 {
     char text[TEXT_DURATION_SIZE];
     text_duration(text, ns);
-    text_put_padded(stdout, (loom_str){text, strlen(text)}, columns);
+    text_put_padded(stdout, str_of(text), columns);
 }
 
 /* The values of one key of an array of objects, with commas. */
@@ -241,7 +242,7 @@ static void print_one_capability(const json_t *c)
     put_field("output schema", c, "output_schema");
     json_object_foreach(json_object_get(c, "metadata"), key, value) {
         printf("  %-16s", "metadata");
-        text_put(stdout, (loom_str){key, strlen(key)}, 40);
+        text_put(stdout, str_of(key), 40);
         putchar('=');
         text_put(stdout, (loom_str){json_string_value(value), json_string_length(value)}, SIZE_MAX);
         putchar('\n');

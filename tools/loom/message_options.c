@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "trace/view/text.h"
 
 /* Reads up to one byte more than a message may hold, so that too much is noticed and nothing is read without end. */
@@ -115,7 +116,7 @@ static bool parent_from_environment(const command *c, loom_trace_context *parent
     if (text == NULL || text[0] == '\0') {
         return false;
     }
-    if (loom_traceparent_parse(parent, (loom_str){text, strlen(text)}) != LOOM_OK) {
+    if (loom_traceparent_parse(parent, str_of(text)) != LOOM_OK) {
         command_fail(c, "TRACEPARENT is not valid and is ignored: %s", text);
         return false;
     }

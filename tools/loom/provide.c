@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/command_run.h"
 #include "trace/view/text.h"
@@ -127,11 +128,11 @@ static bool surroundings_of(surroundings *s, const loom_action *action)
     s->count = 0;
     loom_traceparent_format(traceparent, loom_action_context(action));
     snprintf(deadline, sizeof deadline, "%" PRIu32, loom_action_deadline_left_ms(action));
-    put_variable(s, "TRACEPARENT", (loom_str){traceparent, strlen(traceparent)});
+    put_variable(s, "TRACEPARENT", str_of(traceparent));
     put_variable(s, "TRACESTATE", loom_envelope_tracestate(call));
-    put_variable(s, "LOOM_CAPABILITY", (loom_str){loom_action_capability(action), strlen(loom_action_capability(action))});
+    put_variable(s, "LOOM_CAPABILITY", str_of(loom_action_capability(action)));
     put_variable(s, "LOOM_CALLER", loom_envelope_sender(call));
-    put_variable(s, "LOOM_DEADLINE_MS", (loom_str){deadline, strlen(deadline)});
+    put_variable(s, "LOOM_DEADLINE_MS", str_of(deadline));
     put_variable(s, "LOOM_CORRELATION_ID", loom_envelope_correlation_id(call, buf));
     put_variable(s, "LOOM_CONTENT_TYPE", loom_envelope_content_type(call));
     size_t count = 0, used = 0;

@@ -6,6 +6,7 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "envelope/id.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
@@ -105,7 +106,7 @@ static int run(const options *o)
     if (o->operand_count < 1) {
         return command_misuse(&pub, "a topic is needed");
     }
-    if (loom_topic_check((loom_str){o->operands[0], strlen(o->operands[0])}, &reason) != LOOM_OK) {
+    if (loom_topic_check(str_of(o->operands[0]), &reason) != LOOM_OK) {
         return command_misuse(&pub, "\"%s\" is not a topic: %s", o->operands[0], reason);
     }
     if (!trace_options_number(&pub, o, "count", 1, &count, &exit_code) ||

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "envelope/id.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
@@ -98,7 +99,7 @@ static int run(const options *o)
     if (o->operand_count < 1) {
         return command_misuse(&request, "a topic is needed");
     }
-    if (loom_topic_check((loom_str){o->operands[0], strlen(o->operands[0])}, &reason) != LOOM_OK) {
+    if (loom_topic_check(str_of(o->operands[0]), &reason) != LOOM_OK) {
         return command_misuse(&request, "\"%s\" is not a topic: %s", o->operands[0], reason);
     }
     if (timeout != NULL && (!text_parse_duration(&ns, timeout) || ns < 1000000 || ns / 1000000 > UINT32_MAX)) {

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "envelope/id.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
@@ -166,7 +167,7 @@ static int run(const options *o)
     }
     for (size_t i = 0; i < o->operand_count; i++) {
         const char *reason;
-        if (loom_filter_check((loom_str){o->operands[i], strlen(o->operands[i])}, &reason) != LOOM_OK) {
+        if (loom_filter_check(str_of(o->operands[i]), &reason) != LOOM_OK) {
             return command_misuse(&sub, "\"%s\" is not a filter: %s", o->operands[i], reason);
         }
     }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
 #include "base/suggest.h"
 #include "trace/view/ladder.h"
 #include "trace/view/text.h"
@@ -107,7 +108,7 @@ static bool find_ladder(const options *o, const ladder **out, int *exit_code)
         return true;
     }
     suggestion s;
-    suggestion_init(&s, (loom_str){name, strlen(name)});
+    suggestion_init(&s, str_of(name));
     for (size_t i = 0; ladder_at(i) != NULL; i++) {
         suggestion_consider(&s, ladder_at(i)->name);
     }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+#include "trace/view/summary.h"
 #include "trace/view/text.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
@@ -61,7 +63,7 @@ static bool read_filter(const options *o, uint64_t now, store_filter *filter, in
     const char *since = options_value(o, "since");
     loom_str attrs[STORE_ATTRS_MAX];
     *filter = (store_filter){0};
-    filter->service = (loom_str){service, service != NULL ? strlen(service) : 0};
+    filter->service = str_of(service);
     filter->attr_count = options_values(o, "attr", attrs, STORE_ATTRS_MAX);
     if (filter->attr_count > STORE_ATTRS_MAX) {
         *exit_code = command_misuse(&ls, "at most %d of --attr", STORE_ATTRS_MAX);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/verb.h"
 
+#include "base/str.h"
 #include "base/suggest.h"
 #include "host/cli/term.h"
 
@@ -36,7 +37,7 @@ static const verb *find_verb(const verb_table *table, const char *name)
 static int unknown_verb(const verb_table *table, const char *name)
 {
     suggestion s;
-    suggestion_init(&s, (loom_str){name, strlen(name)});
+    suggestion_init(&s, str_of(name));
     for (size_t i = 0; i < table->count; i++) {
         suggestion_consider(&s, table->verbs[i].name);
     }

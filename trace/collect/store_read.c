@@ -3,6 +3,7 @@
 #include "trace/collect/store_internal.h"
 
 #include <loom/trace.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

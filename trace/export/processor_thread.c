@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exporter thread: waits for a batch, its timer, a flush or the end; sends; retries; accounts for every span. */
-#include "trace/export/processor_internal.h"
+#include "trace/export/processor_state.h"
 
+#include "base/clock.h"
 #include "base/random.h"
 
 #include <inttypes.h>
@@ -18,13 +19,13 @@
 
 static bool stop_deadline_passed(const loom_span_processor *p)
 {
-    return exporter_clock_ns() >= atomic_load(&p->stop_ns);
+    return clock_monotonic_ns() >= atomic_load(&p->stop_ns);
 }
 
 /* One error at once, then at most one each ten seconds. */
 static void report(loom_span_processor *p, const char *message)
 {
-    uint64_t now = exporter_clock_ns();
+    uint64_t now = clock_monotonic_ns();
     if (p->on_error == NULL || message[0] == '\0') {
         return;
     }
@@ -90,7 +91,7 @@ static bool take_batch(loom_span_processor *p)
 {
     pthread_mutex_lock(&p->lock);
     do {
-        uint64_t until = exporter_clock_ns() + p->delay_ns;
+        uint64_t until = clock_monotonic_ns() + p->delay_ns;
         bool in_time = true;
         while (in_time && !p->stopping && p->queued < p->max_batch && p->flush_target <= p->done) {
             p->waiting = true;
@@ -170,7 +171,7 @@ static bool retry(loom_span_processor *p, const export_result *result, unsigned 
     if (now.flushes != seen.flushes || now.stopping != seen.stopping) {
         delay = 0;
     }
-    uint64_t next = exporter_clock_ns() + delay;
+    uint64_t next = clock_monotonic_ns() + delay;
     uint64_t stop = atomic_load(&p->stop_ns);
     if (next >= (stop < deadline_ns ? stop : deadline_ns)) {
         return false;
@@ -181,12 +182,12 @@ static bool retry(loom_span_processor *p, const export_result *result, unsigned 
 
 static export_result send_batch(loom_span_processor *p, loom_bytes request)
 {
-    uint64_t deadline = exporter_clock_ns() + p->timeout_ns;
+    uint64_t deadline = clock_monotonic_ns() + p->timeout_ns;
     export_result result;
     requests_seen seen;
     unsigned attempt = 0;
     do {
-        uint64_t attempt_end = exporter_clock_ns() + p->attempt_ns;
+        uint64_t attempt_end = clock_monotonic_ns() + p->attempt_ns;
         export_deadline until = {attempt_end < deadline ? attempt_end : deadline, &p->stop_ns};
         result = (export_result){.outcome = EXPORT_FAILED};
         seen = look_at_requests(p);
@@ -204,7 +205,7 @@ static export_result export_batch(loom_span_processor *p)
         return (export_result){.outcome = EXPORT_FAILED};
     }
     if (p->also != NULL) {
-        export_deadline until = {exporter_clock_ns() + p->timeout_ns, &p->stop_ns};
+        export_deadline until = {clock_monotonic_ns() + p->timeout_ns, &p->stop_ns};
         export_result result = {.outcome = EXPORT_FAILED};
         p->also->ops->send(p->also, request, until, &result);
         report(p, result.message);
@@ -243,7 +244,7 @@ static void account(loom_span_processor *p, const export_result *result)
     batch_clear(&p->batch);
 }
 
-/* What is left when the thread was given up: counted by shutdown, the providers still want their uses back. */
+/* What is left when the thread was given up: counted by shutdown, the resources still need their uses back. */
 static void discard_staged(loom_span_processor *p)
 {
     do {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "bridge/bus/remote/internal.h"
 #include "envelope/id.h"
 
@@ -152,16 +153,11 @@ loom_status remote_port_replay(bus_port *port)
 
 /* ---- publishing ---- */
 
-static loom_str str(const char *text)
-{
-    return (loom_str){text, strlen(text)};
-}
-
 static void refuse(bus_port *port, const envelope_view *view, loom_status st, const char *text)
 {
     port->owner->stats.refused++;
     port->handlers->frame(port->user, &(frame){.type = FRAME_NOTICE, .u.outcome = {
-        .status = (uint64_t)st, .text = str(text), .message_id = envelope_view_bytes(view, ENV_ID)}});
+        .status = (uint64_t)st, .text = str_of(text), .message_id = envelope_view_bytes(view, ENV_ID)}});
 }
 
 static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_t *wire)
@@ -210,7 +206,7 @@ void remote_tell_pressure(bus_remote *b)
 static void fail_call(bus_port *port, loom_bytes id, const char *code, const char *text)
 {
     port->handlers->frame(port->user, &(frame){.type = FRAME_RESULT, .u.result = {
-        .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str(code), .text = str(text)}});
+        .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str_of(code), .text = str_of(text)}});
 }
 
 static const struct {
@@ -227,7 +223,7 @@ static void lose_call(void *user, loom_bytes id)
 static void cancel_work(void *user, loom_bytes id)
 {
     bus_port *port = user;
-    port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, str("the broker is not reached")}});
+    port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, str_of("the broker is not reached")}});
 }
 
 void remote_port_lost(bus_port *port)
@@ -293,12 +289,12 @@ static void fail_work(bus_port *port, const frame *f)
             return;
         }
         (void)call_set_take(&port->working, b->key, id);
-        port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, str(bus_full.text)}});
+        port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, str_of(bus_full.text)}});
     }
     frame_writer *w = remote_port_writer(port);
     if (w != NULL) {
         remote_port_wrote(port, frame_put_result(w, &(frame_result){
-            .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str(bus_full.code), .text = str(bus_full.text)}));
+            .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str_of(bus_full.code), .text = str_of(bus_full.text)}));
     }
 }
 

@@ -14,6 +14,7 @@
 
 #include <uv.h>
 
+#include "base/counters.h"
 #include "base/log_level.h"
 #include "bridge/bus.h"
 
@@ -54,5 +55,6 @@ typedef struct bus_remote_stats {
     bool connected;           /* now */
 } bus_remote_stats;
 bus_remote_stats bus_remote_get_stats(const bus_remote *b);
+counter_source bus_remote_counter_source(const bus_remote *b);
 
 #endif

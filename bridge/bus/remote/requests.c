@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "bridge/bus/remote/internal.h"
 
 /* Of requests without an answer, of one port: all that an honest agent may provide at once, and more. */
@@ -125,16 +126,11 @@ static void read_again(frame *out, const remote_request *q)
     (void)!frame_decode(out, (loom_bytes){q->frame + FRAME_HEADER_SIZE, q->len - FRAME_HEADER_SIZE}, reason);
 }
 
-static bool same_text(loom_str a, loom_str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
 static bool same_thing(const frame *standing, const frame *request)
 {
     if (standing->type == FRAME_PROVIDE) {
-        return request->type == FRAME_PROVIDE && same_text(standing->u.provide.name, request->u.provide.name) &&
-               same_text(version_of(standing), version_of(request));
+        return request->type == FRAME_PROVIDE && str_equal(standing->u.provide.name, request->u.provide.name) &&
+               str_equal(version_of(standing), version_of(request));
     }
     return request->type == FRAME_UNSUBSCRIBE && standing->u.subscribe.subscription == request->u.unsubscribe.subscription;
 }

@@ -49,11 +49,6 @@ static loom_envelope *message(const char *sender, const loom_trace_context *ctx)
     return env;
 }
 
-static loom_bytes bytes_of(const char *text)
-{
-    return (loom_bytes){(const uint8_t *)text, strlen(text)};
-}
-
 static void bring_call(fixture *f, const char *id, const loom_trace_context *ctx)
 {
     loom_envelope *env = message("planner", ctx);

@@ -35,14 +35,9 @@ static int teardown(void **state)
     return 0;
 }
 
-static loom_bytes bytes_of(const char *text)
-{
-    return (loom_bytes){(const uint8_t *)text, strlen(text)};
-}
-
 static bool same_bytes(loom_bytes a, const char *text)
 {
-    return a.len == strlen(text) && (a.len == 0 || memcmp(a.data, text, a.len) == 0);
+    return bytes_equal(a, bytes_of(text));
 }
 
 #define assert_call_id(f, text) assert_true(same_bytes((loom_bytes){(f)->bus.call.id, (f)->bus.call.id_len}, (text)))

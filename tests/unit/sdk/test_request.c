@@ -113,8 +113,7 @@ static int tear_down(void **state)
 
 static bool is_text(loom_envelope *event, const char *text)
 {
-    loom_bytes payload = loom_envelope_payload(event);
-    return payload.len == strlen(text) && memcmp(payload.data, text, payload.len) == 0;
+    return bytes_equal(loom_envelope_payload(event), bytes_of(text));
 }
 
 static loom_status ask_within(fixture *f, const char *topic, uint32_t timeout_ms, loom_request_report *report)
@@ -300,7 +299,7 @@ static void a_reply_belongs_to_what_it_answers(void **state)
         static const char names[] = "abcdefghijklmnopqrst";
         headers[i] = (loom_header){{names + i, 1}, {"v", 1}};
     }
-    headers[3].key = collab_str(HEADER_REQUEST); /* as who passes on what it was given */
+    headers[3].key = str_of(HEADER_REQUEST); /* as who passes on what it was given */
     loom_request_options options = {
         .correlation_id = "order-17", .thread_id = "talk", .ttl = 7, .headers = headers, .header_count = 20};
     loom_envelope *reply;
