@@ -34,9 +34,9 @@ static bool nothing_unsent(void *user)
     return bus_remote_get_stats(((bridge_process *)user)->bus).unsent_bytes == 0;
 }
 
-static void on_bus_log(void *user, int level, const char *text)
+static void on_bus_log(void *user, log_level level, const char *text)
 {
-    log_write(((bridge_process *)user)->process.log, (log_level)level, "%s", text);
+    log_write(((bridge_process *)user)->process.log, level, "%s", text);
 }
 
 static void on_connected(void *user, bool on)

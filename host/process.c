@@ -90,7 +90,8 @@ static void close_telemetry(process *p)
 static void on_drain(uv_timer_t *timer)
 {
     process *p = timer->data;
-    if (p->drain->step(p->drain_user, uv_now(&p->loop) >= p->drain_until_ms)) {
+    process_woke(p);
+    if (p->drain->step(p->drain_user, p->clock.now_ms >= p->drain_until_ms)) {
         uv_timer_stop(timer);
         uv_stop(&p->loop);
     }
@@ -110,7 +111,8 @@ static void on_signal(uv_signal_t *handle, int number)
         return;
     }
     log_info(p->log, "shutting down signal=SIG%s timeout_ms=%u", sigabbrev_np(number), p->drain_timeout_ms);
-    p->drain_until_ms = uv_now(&p->loop) + p->drain_timeout_ms;
+    process_woke(p);
+    p->drain_until_ms = p->clock.now_ms + p->drain_timeout_ms;
     p->drain->begin(p->drain_user);
     uv_timer_start(&p->drain_timer, on_drain, 0, DRAIN_STEP_MS);
 }
@@ -184,6 +186,7 @@ loom_status process_open(process *p, const program *of)
         st = LOOM_EIO;
         goto close_telemetry;
     }
+    process_woke(p);
     start_signals(p);
     uv_timer_init(&p->loop, &p->drain_timer);
     p->drain_timer.data = p;

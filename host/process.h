@@ -9,6 +9,7 @@
 #include <loom/trace.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/counters.h"
 #include "host/cli/program.h"
 
@@ -26,6 +27,7 @@ typedef struct process {
     const program *program;
     logger *log;
     uv_loop_t loop;
+    loop_clock clock; /* of the loop */
     loom_span_processor *spans; /* NULL: no telemetry */
     loom_tracer_provider *services[PROCESS_SERVICES_MAX];
     size_t service_count;
@@ -48,6 +50,11 @@ extern const size_t process_options_count;
 
 /* Log, loop, telemetry, signals. Errors have been reported on standard error when it returns. */
 LOOM_MUST_CHECK loom_status process_open(process *p, const program *of);
+/* First in what the loop calls for the program: it may have slept since the clock was set. */
+static inline void process_woke(process *p)
+{
+    p->clock.now_ms = uv_now(&p->loop);
+}
 /* A tracer for a service of this process, such as "loom-broker". NULL: no spans are wanted, or no memory. */
 loom_tracer *process_tracer(process *p, const char *service);
 /* What SIGTERM, SIGINT and SIGHUP start. drain must outlive the process. */

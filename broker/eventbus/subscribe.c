@@ -164,7 +164,6 @@ static subscription *make_subscription(eventbus_subscriber *subscriber, uint64_t
     const queue_limits *most = &subscriber->bus->limits[options->qos];
     s->subscriber = subscriber;
     s->id = id;
-    s->tag = options->tag;
     s->qos = (uint8_t)options->qos;
     s->filter_len = (uint16_t)options->filter.len;
     s->type_count = (uint16_t)options->type_count;
