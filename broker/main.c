@@ -136,7 +136,7 @@ static loom_status create_cores(broker *b, const settings_broker *s)
         st = directory_create(&b->cores.agents, &b->process.clock, b->cores.events);
     }
     if (st != LOOM_OK) {
-        log_error(b->process.log, "the broker cannot start: %s", loom_status_text(st));
+        log_error(b->process.log, "cannot start the broker: %s", loom_status_text(st));
         return st;
     }
     counter_list_add(&b->process.counters, eventbus_counter_source(b->cores.events));

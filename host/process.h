@@ -27,7 +27,7 @@ typedef struct process {
     const program *program;
     logger *log;
     uv_loop_t loop;
-    loop_clock clock; /* the loop's */
+    loop_clock clock; /* of the loop */
     loom_span_processor *spans; /* NULL: no telemetry */
     loom_tracer_provider *services[PROCESS_SERVICES_MAX];
     size_t service_count;

@@ -93,6 +93,7 @@ typedef enum pressure_state {
 
 struct eventbus_subscription {
     hash_node node; /* first; in by_id */
+    topic_trie_value in_trie;
     eventbus_subscriber *subscriber;
     uint64_t id;
     uint64_t delivered, dropped;
@@ -108,6 +109,11 @@ struct eventbus_subscription {
     press *presses;
     char text[]; /* the filter, then each type as a byte of length and its text */
 };
+
+static inline subscription *subscription_at(topic_trie_value *value)
+{
+    return (subscription *)((char *)value - offsetof(subscription, in_trie));
+}
 
 /* One eventbus_publish() at work. */
 typedef struct publication {

@@ -4,16 +4,16 @@
 #include "broker/eventbus/internal.h"
 #include "broker/port/reserved.h"
 
-static void collect(void *user, void *value)
+static void collect(void *user, topic_trie_value *value)
 {
     eventbus *bus = user;
     assert(bus->match_count < bus->room);
-    bus->matches[bus->match_count++] = value;
+    bus->matches[bus->match_count++] = subscription_at(value);
 }
 
-static void collect_for_reserved(void *user, void *value)
+static void collect_for_reserved(void *user, topic_trie_value *value)
 {
-    if (subscription_may_have(value, true)) {
+    if (subscription_may_have(subscription_at(value), true)) {
         collect(user, value);
     }
 }
