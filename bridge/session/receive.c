@@ -80,16 +80,16 @@ size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
     *need = 0;
     while (s->state != SESSION_ENDED) {
         loom_bytes body;
-        loom_status st = frame_split((loom_bytes){data + done, len - done}, &body, need);
+        frame_piece piece = frame_split((loom_bytes){data + done, len - done}, &body, need);
         if (s->state == SESSION_NEW && *need > SESSION_HELLO_MAX) {
-            st = LOOM_ETOOBIG; /* a stranger gets no large buffer */
+            piece = FRAME_BAD_LENGTH; /* a stranger gets no large buffer */
         }
-        if (st == LOOM_EBUSY) {
+        if (piece == FRAME_PARTIAL) {
             return done;
         }
-        if (st != LOOM_OK) {
+        if (piece == FRAME_BAD_LENGTH) {
             s->bridge->stats.protocol_errors++;
-            session_end(s, FRAME_ERROR, st, "frame length is zero or over the limit: is this a Loom agent link?");
+            session_end(s, FRAME_ERROR, LOOM_ETOOBIG, "frame length is zero or over the limit: is this a Loom agent link?");
             break;
         }
         done += FRAME_HEADER_SIZE + body.len;
