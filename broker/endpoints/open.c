@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "broker/endpoints/internal.h"
-#include "broker/port/reserved.h"
+#include "broker/eventbus/reserved.h"
 #include "envelope/msgpack_bytes.h"
 
 enum { TOPICS_MAX = 65536, SUBSCRIPTION = 1 };
