@@ -54,10 +54,9 @@ static void tick_session(session *s, uint64_t now)
         s->bridge->stats.expired++;
         session_end(s, FRAME_ERROR, LOOM_EEXPIRED, "no heartbeat in time");
     } else if (s->state == SESSION_OPEN && silent > interval && !s->pinged) {
-        size_t before = s->out.len;
+        const size_t mark = session_begin(s);
         s->pinged = true;
-        session_appended(s, frame_put_number(&s->out, FRAME_PING, now));
-        session_wake(s, before);
+        session_commit(s, mark, SESSION_OTHER, frame_put_number(&s->out, FRAME_PING, now));
     }
     if (s->state == SESSION_OPEN) {
         tell_heard(s, now);

@@ -102,7 +102,7 @@ static void pack_topics(control_buffer *answer, const eventbus *events)
     control_list_append(&list, answer);
 }
 
-loom_status control_stats(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+control_outcome control_stats(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
     const counter_list *counters = s->options.counters;
     msgpack_packer *pk = &answer->pk;
@@ -117,10 +117,10 @@ loom_status control_stats(bus_server *s, const control_request *q, const sp_repl
     }
     pack_topics(answer, s->cores.events);
     pack_subscriptions(pk, s->cores.events);
-    return LOOM_OK;
+    return CONTROL_ANSWERED;
 }
 
-loom_status control_counters(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+control_outcome control_counters(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
     const counter_list *counters = s->options.counters;
     msgpack_packer *pk = &answer->pk;
@@ -139,5 +139,5 @@ loom_status control_counters(bus_server *s, const control_request *q, const sp_r
             pack_description(pk, counters->items[i].group->name, &counters->items[i].group->counters[k]);
         }
     }
-    return LOOM_OK;
+    return CONTROL_ANSWERED;
 }

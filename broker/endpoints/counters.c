@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/endpoints/server.h"
+#include "broker/endpoints/internal.h"
 
 #define ROW(field, kind, metric, help) COUNTER(bus_server_stats, field, kind, "loom_bus_" metric, help)
 
@@ -26,6 +26,22 @@ static const counter rows[] = {
 };
 
 const counter_group bus_server_counters = COUNTER_GROUP("bus", bus_server_stats, rows);
+
+bus_server_stats bus_server_get_stats(const bus_server *s)
+{
+    bus_server_stats stats = s->stats;
+    stats.bridges = s->bridges.count;
+    for (const bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
+        stats.sessions += (uint32_t)b->sessions.count;
+    }
+    if (s->open.pub != NULL) {
+        sp_stats pub = sp_server_get_stats(s->open.pub);
+        stats.open_peers = pub.peers;
+        stats.open_dropped = pub.dropped;
+    }
+    stats.open_waiting = s->open.pressing;
+    return stats;
+}
 
 static void read_stats(const void *server, void *stats)
 {

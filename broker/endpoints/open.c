@@ -95,7 +95,7 @@ static void on_pressure(void *user, bool on)
 
 static void send_batch(bus_server *s)
 {
-    open_bus *o = &s->open;
+    open_endpoint *o = &s->open;
     if (o->batch.len == 0) {
         return;
     }
@@ -165,7 +165,7 @@ static void on_peer_opened(void *user, sp_peer *peer)
             .filter = {">", 1}, .qos = LOOM_QOS_REALTIME});
     }
     if (st != LOOM_OK) {
-        bus_log(s, LOG_ERROR, "open subscribers get nothing until the next one comes reason=\"%s\"", loom_status_text(st));
+        log_to(&s->log, LOG_ERROR, "open subscribers get nothing until the next one comes reason=\"%s\"", loom_status_text(st));
         eventbus_subscriber_close(s->open.subscriber);
         s->open.subscriber = NULL;
     }
@@ -195,7 +195,7 @@ static void on_nothing(void *user, sp_peer *peer, uint8_t *data, size_t len, con
 
 /* ---- rounds and life ---- */
 
-void open_bus_flush(bus_server *s)
+void open_endpoint_flush(bus_server *s)
 {
     if (s->open.batch.len > 0) {
         send_batch(s);
@@ -203,7 +203,7 @@ void open_bus_flush(bus_server *s)
     }
 }
 
-loom_status open_bus_open(bus_server *s)
+loom_status open_endpoint_open(bus_server *s)
 {
     static const sp_handlers in = {.message = on_message};
     static const sp_handlers out = {.opened = on_peer_opened, .message = on_nothing, .closed = on_peer_closed};
@@ -220,9 +220,9 @@ loom_status open_bus_open(bus_server *s)
     return st == LOOM_OK ? bus_listen(s, &s->open.pub, s->options.bus_pub, pub) : st;
 }
 
-void open_bus_close(bus_server *s)
+void open_endpoint_close(bus_server *s)
 {
-    open_bus *o = &s->open;
+    open_endpoint *o = &s->open;
     eventbus_publisher_close(o->publisher);
     eventbus_subscriber_close(o->subscriber);
     bus_unlisten(s, &o->pull);
@@ -232,5 +232,5 @@ void open_bus_close(bus_server *s)
     }
     frame_writer_fini(&o->batch);
     free(o->scratch);
-    *o = (open_bus){0};
+    *o = (open_endpoint){0};
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/eventbus/internal.h"
+#include "broker/eventbus/grant.h"
 
 #include <stdlib.h>
 
@@ -84,4 +84,26 @@ void eventbus_destroy(eventbus *bus)
     block_pool_fini(&bus->pool);
     free(bus->matches);
     free(bus);
+}
+
+/* ---- time ---- */
+
+uint64_t eventbus_next_deadline_ms(const eventbus *bus)
+{
+    const deadline_node *first = deadline_heap_first(&bus->deadlines);
+    return first != NULL ? first->at_ms : UINT64_MAX;
+}
+
+static subscription *subscription_of(deadline_node *node)
+{
+    return (subscription *)((char *)node - offsetof(subscription, deadline));
+}
+
+void eventbus_expire(eventbus *bus)
+{
+    eventbus_enter(bus);
+    for (deadline_node *first; (first = deadline_heap_first(&bus->deadlines)) != NULL && first->at_ms <= bus->clock->now_ms;) {
+        subscription_check_deadline(subscription_of(first));
+    }
+    eventbus_leave(bus);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credit, and what it sets free. */
-#include "broker/eventbus/internal.h"
+#include "broker/eventbus/grant.h"
 
 enum { TURN_MESSAGES = 32 }; /* one subscription's, before the next one of its class has its turn */
 

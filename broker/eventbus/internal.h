@@ -160,25 +160,6 @@ static inline void subscription_deliver(subscription *s, const envelope_view *vi
     subscriber->sink.deliver(subscriber->user, s->id, view);
 }
 
-static inline void eventbus_enter(eventbus *bus)
-{
-    assert(!bus->running && "a callback called back");
-    bus->running = true;
-}
-
-/* ---- grant.c ---- */
-
-/* What callbacks have granted meanwhile. */
-void eventbus_grant_later(eventbus *bus);
-
-static inline void eventbus_leave(eventbus *bus)
-{
-    bus->running = false;
-    if (bus->later != NULL) {
-        eventbus_grant_later(bus);
-    }
-}
-
 /* Whether s may have a topic that its filter selects: a reserved one only when the filter names the first segment. */
 static inline bool subscription_may_have(const subscription *s, bool reserved)
 {

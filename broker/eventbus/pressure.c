@@ -69,11 +69,6 @@ static void press_free(press *pressing)
 
 /* ---- the states of a subscription ---- */
 
-static subscription *subscription_of(deadline_node *node)
-{
-    return (subscription *)((char *)node - offsetof(subscription, deadline));
-}
-
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -197,21 +192,6 @@ void subscription_check_deadline(subscription *s)
     }
     s->state = PRESSURE_OVERDUE;
     stop_holding(s, true);
-}
-
-uint64_t eventbus_next_deadline_ms(const eventbus *bus)
-{
-    const deadline_node *first = deadline_heap_first(&bus->deadlines);
-    return first != NULL ? first->at_ms : UINT64_MAX;
-}
-
-void eventbus_expire(eventbus *bus)
-{
-    eventbus_enter(bus);
-    for (deadline_node *first; (first = deadline_heap_first(&bus->deadlines)) != NULL && first->at_ms <= bus->clock->now_ms;) {
-        subscription_check_deadline(subscription_of(first));
-    }
-    eventbus_leave(bus);
 }
 
 /* ---- publishers ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Subscribers and their subscriptions. */
-#include "broker/eventbus/internal.h"
+#include "broker/eventbus/grant.h"
 
 #include <stdlib.h>
 

@@ -165,7 +165,7 @@ static bool make_room(receive_buffer *in)
     const size_t have = in->end - in->begin;
     size_t need = 0, frame_size;
     loom_bytes body;
-    if (have > 0 && frame_split((loom_bytes){in->data + in->begin, have}, &body, &frame_size) == LOOM_EBUSY) {
+    if (have > 0 && frame_split((loom_bytes){in->data + in->begin, have}, &body, &frame_size) == FRAME_PARTIAL) {
         need = frame_size;
     }
     if (need < have + RECEIVE_ROOM_MIN) {

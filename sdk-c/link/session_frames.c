@@ -253,11 +253,11 @@ loom_status session_frames(loom_agent *a)
     for (;;) {
         loom_bytes body;
         size_t need;
-        loom_status st = frame_split((loom_bytes){in->data + in->begin, in->end - in->begin}, &body, &need);
-        if (st == LOOM_EBUSY) {
+        const frame_piece piece = frame_split((loom_bytes){in->data + in->begin, in->end - in->begin}, &body, &need);
+        if (piece == FRAME_PARTIAL) {
             return LOOM_OK;
         }
-        if (st != LOOM_OK) {
+        if (piece == FRAME_BAD_LENGTH) {
             return broken(a, LOOM_EPROTO, "what the bridge sends is no link frame (its length makes no sense)");
         }
         frame f;
@@ -267,7 +267,8 @@ loom_status session_frames(loom_agent *a)
             snprintf(a->session.text, sizeof a->session.text, "the bridge sent what cannot be read: %s", reason);
             return LOOM_EPROTO;
         }
-        if ((st = on_frame_in(a, in, &f)) != LOOM_OK) {
+        const loom_status st = on_frame_in(a, in, &f);
+        if (st != LOOM_OK) {
             return a->links == links ? st : LOOM_OK;
         }
     }

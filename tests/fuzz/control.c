@@ -74,8 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     control_buffer answer;
     open_world(&w);
     control_buffer_init(&answer);
-    loom_status st = control_run(w.server, (loom_bytes){data, size}, &nobody, &answer);
-    if ((st == LOOM_OK) != (answer.bytes.size > 0)) {
+    const control_outcome outcome = control_run(w.server, (loom_bytes){data, size}, &nobody, &answer);
+    if ((outcome == CONTROL_ANSWERED) != (answer.bytes.size > 0)) {
         abort(); /* now or later, and never both */
     }
     control_buffer_fini(&answer);

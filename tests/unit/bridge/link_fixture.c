@@ -123,7 +123,7 @@ size_t link_peer_count(const link_peer *p, frame_type type)
 {
     size_t count = 0;
     loom_bytes left = {p->heard, p->heard_len}, body;
-    for (size_t need; left.len > 0 && frame_split(left, &body, &need) == LOOM_OK;) {
+    for (size_t need; left.len > 0 && frame_split(left, &body, &need) == FRAME_WHOLE;) {
         frame read;
         char reason[FRAME_REASON_SIZE];
         assert_status(LOOM_OK, frame_decode(&read, body, reason));
