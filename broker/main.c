@@ -119,7 +119,10 @@ static loom_status create_cores(broker *b, const settings_broker *s)
         .tracer = tracer,
         .queue_messages = (uint32_t)s->queue_messages,
         .queue_bytes = (uint32_t)s->queue_bytes,
-        .batched_deadline_ms = s->batched_deadline_ms,
+        .batched_deadline_ms = s->batched_deadline_ms > 0 ? s->batched_deadline_ms : EVENTBUS_NO_DEADLINE,
+        .subscriber_queue_bytes = (uint64_t)s->agent_queue_bytes,
+        .total_queue_bytes = (uint64_t)s->total_queue_bytes,
+        .subscriber_subscriptions = (uint32_t)s->max_subscriptions,
     });
     if (st == LOOM_OK) {
         st = actionbroker_create(&b->cores.actions, &b->process.clock, &(actionbroker_options){

@@ -8,6 +8,11 @@ static uint32_t or_default(uint32_t value, uint32_t fallback)
     return value != 0 ? value : fallback;
 }
 
+static uint64_t or_default_bytes(uint64_t value, uint64_t fallback)
+{
+    return value != 0 ? value : fallback;
+}
+
 static uint32_t four_times(uint32_t value)
 {
     return value > UINT32_MAX / 4 ? UINT32_MAX : value * 4;
@@ -18,7 +23,7 @@ static void set_limits(eventbus *bus, const eventbus_options *options)
     const queue_limits base = {
         .messages = or_default(options->queue_messages, 8192),
         .bytes = or_default(options->queue_bytes, 8u << 20),
-        .deadline_ms = or_default(options->batched_deadline_ms, 1000),
+        .deadline_ms = options->batched_deadline_ms != EVENTBUS_NO_DEADLINE ? or_default(options->batched_deadline_ms, 50) : 0,
     };
     bus->limits[LOOM_QOS_BATCHED] = base;
     bus->limits[LOOM_QOS_REALTIME] = base;
@@ -27,8 +32,14 @@ static void set_limits(eventbus *bus, const eventbus_options *options)
         .bytes = four_times(base.bytes),
         .deadline_ms = base.deadline_ms,
     };
-    bus->total_queue_bytes = options->total_queue_bytes != 0 ? options->total_queue_bytes : UINT64_C(512) << 20;
+    bus->patience = or_default(options->patience, 20);
+    bus->hold_percent = or_default(options->hold_percent, 5);
+    bus->total_queue_bytes = or_default_bytes(options->total_queue_bytes, UINT64_C(512) << 20);
+    bus->subscriber_queue_bytes = or_default_bytes(options->subscriber_queue_bytes, bus->total_queue_bytes / 8);
+    bus->total_filter_bytes = or_default_bytes(options->total_filter_bytes, UINT64_C(512) << 20);
+    bus->subscriber_filter_bytes = or_default_bytes(options->subscriber_filter_bytes, UINT64_C(64) << 20);
     bus->max_subscriptions = or_default(options->max_subscriptions, 1000000);
+    bus->subscriber_subscriptions = or_default(options->subscriber_subscriptions, 100000);
 }
 
 loom_status eventbus_create(eventbus **out, const loop_clock *clock, const eventbus_options *options)

@@ -15,7 +15,7 @@ static void deliver_oldest(subscription *s)
         entry->delivered++;
     }
     subscription_deliver(s, &view);
-    queued_message_unref(&bus->pool, message);
+    eventbus_release(bus, message);
 }
 
 static void take_turn(subscription *s)

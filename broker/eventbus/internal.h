@@ -15,9 +15,10 @@
 #include <assert.h>
 
 #include "base/deadline_heap.h"
+#include "base/hash_index.h"
 #include "broker/eventbus/delivery_queue.h"
 #include "broker/eventbus/eventbus.h"
-#include "base/hash_index.h"
+#include "broker/eventbus/hold_budget.h"
 #include "broker/eventbus/topic_table.h"
 #include "broker/eventbus/topic_trie.h"
 
@@ -47,8 +48,14 @@ struct eventbus {
     eventbus_subscriber *subscribers; /* newest first */
     eventbus_subscriber *later; /* those that granted from inside a callback */
     queue_limits limits[LOOM_QOS_COUNT];
-    uint64_t total_queue_bytes;
-    uint32_t max_subscriptions;
+    uint32_t patience;      /* deadlines that publishers wait for a subscriber that takes something */
+    uint32_t hold_percent;
+    hold_memory holds;      /* of subscribers that left */
+    uint64_t held_bytes;    /* of queued messages, each once, with its upkeep */
+    uint64_t total_queue_bytes, subscriber_queue_bytes;
+    uint64_t filter_bytes;  /* of all subscriptions, as subscription_cost() has them */
+    uint64_t total_filter_bytes, subscriber_filter_bytes;
+    uint32_t max_subscriptions, subscriber_subscriptions;
     uint8_t key[crypto_shorthash_KEYBYTES]; /* for by_id: subscribers choose their ids */
     block_pool pool; /* of queued messages and of the pages of queues */
 };
@@ -79,6 +86,12 @@ struct eventbus_subscriber {
     eventbus_subscriber *next_later;          /* while it is among those */
     bool is_later;
     subscription *subscriptions;              /* newest first */
+    uint32_t subscription_count;
+    uint32_t holding;                         /* subscriptions that are PRESSURE_ON */
+    uint64_t holding_since_ms;                /* and since when, as far as it has not been charged yet */
+    hold_budget budget;
+    uint64_t filter_bytes;                    /* of its subscriptions */
+    uint64_t queued_bytes;                    /* in all its queues */
     subscription *ready[LOOM_QOS_COUNT];      /* whose turn it is, in a ring */
     eventbus_subscriber *prev, *next;
     uint16_t name_len;
@@ -87,8 +100,8 @@ struct eventbus_subscriber {
 
 typedef enum pressure_state {
     PRESSURE_NONE,
-    PRESSURE_ON,     /* it was full: publishers wait, until half or until the deadline */
-    PRESSURE_OVERDUE /* the deadline has passed: what finds it full is lost, until half */
+    PRESSURE_ON,     /* it was full: publishers wait, until half, or until it takes nothing for as long as its deadline */
+    PRESSURE_OVERDUE /* they waited in vain, or may not wait: what finds it full is lost, until half */
 } pressure_state;
 
 struct eventbus_subscription {
@@ -101,8 +114,11 @@ struct eventbus_subscription {
     uint8_t state;      /* pressure_state */
     uint16_t filter_len;
     uint16_t type_count;
+    uint32_t cost;      /* subscription_cost() */
     queue_limits limits;
-    deadline_node deadline; /* in the bus's heap while PRESSURE_ON */
+    deadline_node deadline; /* in the bus's heap while PRESSURE_ON: when to look whether it has taken anything */
+    uint64_t hold_until_ms; /* PRESSURE_ON: however much it takes */
+    uint64_t used_before;   /* PRESSURE_ON: the subscriber's used_messages at the last look */
     delivery_queue queue;
     subscription *prev, *next;             /* of the subscriber */
     subscription *prev_ready, *next_ready; /* while the queue holds something */
@@ -154,8 +170,10 @@ static inline bool subscription_may_have(const subscription *s, bool reserved)
 
 /* Queues the message for a subscriber without credit, or drops it, or older ones for it: the QoS decides. */
 void subscription_enqueue(publication *p, subscription *s);
-/* Takes the oldest message off the queue. The reference is the caller's. */
+/* Takes the oldest message off the queue. The reference is the caller's, to be given up by eventbus_release(). */
 queued_message *subscription_dequeue(subscription *s);
+/* Drops a reference; the last one frees the message. NULL is allowed. */
+void eventbus_release(eventbus *bus, queued_message *message);
 /* Drops everything queued, as gone. */
 void subscription_drop_all(subscription *s);
 
@@ -163,16 +181,20 @@ void subscription_drop_all(subscription *s);
 
 static inline bool subscription_is_full(const subscription *s)
 {
-    return s->queue.count >= s->limits.messages || s->queue.bytes >= s->limits.bytes;
+    return s->queue.count >= s->limits.messages || s->queue.bytes >= s->limits.bytes ||
+           s->subscriber->queued_bytes >= s->subscriber->bus->subscriber_queue_bytes;
 }
+
+/* Whether publishers may be made to wait for it: not while its subscriber owes them time. */
+bool subscription_may_hold(const subscription *s);
 
 /* Makes the publisher wait for s; it may be waiting already. False: out of memory, it will not wait. */
 bool subscription_press(subscription *s, eventbus_publisher *publisher);
 /* After messages left the queue: at half the limit all is well again. */
 void subscription_settle(subscription *s);
-/* Lets the publishers go when the deadline has passed. */
+/* Lets the publishers go when they wait in vain: the subscriber takes nothing, or the deadline has passed. */
 void subscription_check_deadline(subscription *s);
-/* Lets the publishers go, deadline or not. */
+/* Lets the publishers go because the subscription ends. */
 void subscription_let_go(subscription *s);
 
 /* ---- span.c ---- */

@@ -106,7 +106,7 @@ static void publish_to_matches(publication *p, topic_entry *entry, loom_str topi
     uint32_t count;
     void *const *matches = find_matches(p->bus, entry, topic, &count);
     const uint32_t handed = deliver_to_all(p, matches, count);
-    queued_message_unref(&p->bus->pool, p->copy);
+    eventbus_release(p->bus, p->copy);
     if (entry != NULL) {
         entry->delivered += handed;
     }

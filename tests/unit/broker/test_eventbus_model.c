@@ -288,7 +288,7 @@ static void run(uint64_t seed)
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->random = seed;
-    assert_status(LOOM_OK, eventbus_create(&w->bus, &w->clock, &(eventbus_options){.max_topics = 3}));
+    assert_status(LOOM_OK, eventbus_create(&w->bus, &w->clock, &(eventbus_options){.max_topics = 3, .batched_deadline_ms = 1000, .patience = 1, .hold_percent = 100}));
     assert_status(LOOM_OK, test_subscriber_open(&w->subscriber, w->bus, "model"));
     for (int i = 0; i < PUBLISHERS; i++) {
         assert_status(LOOM_OK, test_publisher_open(&w->publishers[i], w->bus));

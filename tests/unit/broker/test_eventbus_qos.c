@@ -29,13 +29,14 @@ static int open_with(void **state, const eventbus_options *options)
 
 static int open_bus(void **state)
 {
-    return open_with(state, &(eventbus_options){.queue_messages = 4, .batched_deadline_ms = DEADLINE_MS});
+    return open_with(state, &(eventbus_options){
+        .queue_messages = 4, .batched_deadline_ms = DEADLINE_MS, .patience = 1, .hold_percent = 100});
 }
 
 /* Room for three messages to "t" in all queues together. */
 static int open_tight_bus(void **state)
 {
-    const uint32_t each = test_message_size("t") + EVENTBUS_MESSAGE_UPKEEP;
+    const uint32_t each = test_message_size("t") + EVENTBUS_MESSAGE_UPKEEP + sizeof(void *);
     return open_with(state, &(eventbus_options){.total_queue_bytes = 3 * each});
 }
 

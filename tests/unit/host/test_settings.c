@@ -91,6 +91,9 @@ static void a_size_that_does_not_fit_is_refused_and_not_cut(void **state)
     settings *s = *state;
     problems list;
     assert_status(LOOM_EINVAL, load(s, "[broker]\nqueue_bytes = '4GiB'\n", &list));
+    assert_status(LOOM_OK, load(s, "[broker]\nbatched_deadline = '0s'\nagent_queue_bytes = '1GiB'\n", &list));
+    assert_int_equal(0, s->broker.batched_deadline_ms);
+    assert_true(s->broker.agent_queue_bytes == (size_t)1 << 30);
     assert_status(LOOM_OK, load(s, "[broker]\nqueue_bytes = '2GiB'\n", &list));
     assert_true(s->broker.queue_bytes == (int64_t)2 << 30);
 }
