@@ -127,7 +127,7 @@ loom_action *action_try_ref(loom_action *act)
 void action_delist(loom_agent *a, loom_action *act)
 {
     if (act->listed) {
-        id_table_remove(&a->actions.worked_on, &act->entry);
+        bytes_table_remove(&a->actions.worked_on, &act->id.node);
         act->listed = false;
     }
 }

@@ -8,7 +8,7 @@ static const loom_str disconnected = {"disconnected", 12};
 
 static loom_bytes id_of(const loom_action *act)
 {
-    return (loom_bytes){act->entry.id, act->entry.len};
+    return act->id.node.key;
 }
 
 /* At a character's end. */

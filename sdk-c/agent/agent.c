@@ -195,7 +195,7 @@ static void free_agent(loom_agent *a)
     kept_free(&a->kept);
     kept_free(&a->kept_immediate);
     free(a->in.data);
-    free(a->timers.items);
+    heap_fini(&a->timers);
     actions_fini(a);
     held_buffers_free(&a->held, NULL);
     close_descriptors(a);
@@ -237,6 +237,7 @@ loom_status loom_agent_open(loom_agent **out, const loom_agent_options *options)
     }
     a->epoll_fd = a->wake_fd = a->run_fd = a->timer_fd = -1;
     atomic_flag_clear(&a->exporter_told);
+    actions_init(a);
     loom_status st = agent_options_check(options, &a->url);
     if (st != LOOM_OK) {
         free(a);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/heap.h"
 #include "sdk-c/actions/actions_state.h"
 #include "sdk-c/link/carrier.h"
 #include "sdk-c/link/send_queue.h"
@@ -74,12 +75,6 @@ typedef struct agent_counters {
     _Atomic uint64_t received, failed, reconnects, invalid_context, calls_handled;
 } agent_counters;
 
-/* A binary heap, the earliest first. Guard: the agent's lock. */
-typedef struct timer_heap {
-    struct agent_timer **items;
-    size_t count, capacity;
-} timer_heap;
-
 struct loom_agent {
     /* fixed once open */
     char *id;
@@ -123,7 +118,7 @@ struct loom_agent {
     char topic[LOOM_TOPIC_MAX]; /* the last one that was found valid */
     size_t topic_len;
     actions_state actions;
-    timer_heap timers;
+    binary_heap timers;     /* of agent_timer.node, by CLOCK_MONOTONIC ns */
     uint64_t armed;         /* what timer_fd is set to */
     struct collaboration *collaboration; /* NULL: not used yet */
 
