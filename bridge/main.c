@@ -19,7 +19,7 @@ static const program_spec spec = {
     .examples = "Examples:\n"
                 "  loom-bridge                                            agents of this machine, broker of this machine\n"
                 "  loom-bridge --bus-bridge tcp://broker.internal:7711    a broker elsewhere\n"
-                "  LOOM_URL=tcp://127.0.0.1:7701 my-agent                 an agent that connects to this bridge\n",
+                "  loom-bridge --listen tcp://127.0.0.1:7701              agents over TCP; LOOM_URL=tcp://127.0.0.1:7701 my-agent\n",
 };
 
 typedef struct bridge_process {
@@ -34,9 +34,9 @@ static bool nothing_unsent(void *user)
     return bus_remote_get_stats(((bridge_process *)user)->bus).unsent_bytes == 0;
 }
 
-static void on_bus_log(void *user, int level, const char *text)
+static void on_bus_log(void *user, log_level level, const char *text)
 {
-    log_write(((bridge_process *)user)->process.log, (log_level)level, "%s", text);
+    log_write(((bridge_process *)user)->process.log, level, "%s", text);
 }
 
 static void on_connected(void *user, bool on)

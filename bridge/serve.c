@@ -74,10 +74,10 @@ void serve_close(serving *s)
 
 /* ---- the beginning ---- */
 
-static void on_bridge_log(void *user, bridge_log_level level, const session_info *about, const char *text)
+static void on_bridge_log(void *user, log_level level, const session_info *about, const char *text)
 {
     const serving *s = user;
-    log_write(s->process->log, (log_level)level, "%s agent=%.*s peer=%s session=%llu", text,
+    log_write(s->process->log, level, "%s agent=%.*s peer=%s session=%llu", text,
               about->agent.len > 0 ? (int)about->agent.len : 1, about->agent.len > 0 ? about->agent.data : "-", about->peer,
               (unsigned long long)about->id);
 }
@@ -104,7 +104,7 @@ static loom_status listen_all(serving *s, const config_strings *urls, ready_file
 
 static loom_status open_links(serving *s, const serve_options *o)
 {
-    loom_status st = bridge_create(&s->bridge, &(bridge_options){
+    loom_status st = bridge_create(&s->bridge, &s->process->clock, &(bridge_options){
         .id = o->bridge_id,
         .software = o->software,
         .bus = o->bus,
@@ -117,7 +117,7 @@ static loom_status open_links(serving *s, const serve_options *o)
         .log_user = s,
     });
     if (st == LOOM_OK) {
-        st = link_server_open(&s->links, &s->process->loop, s->bridge, &(link_server_options){
+        st = link_server_open(&s->links, &s->process->loop, &s->process->clock, s->bridge, &(link_server_options){
             .tls_cert_key_file = o->tls_cert_key_file[0] != '\0' ? o->tls_cert_key_file : NULL,
             .heartbeat_ms = o->heartbeat_ms,
         });

@@ -30,7 +30,7 @@ typedef struct broker {
     broker_cores cores;
     bus_local local;
     bus_server *bus;
-    uv_prepare_t clock;
+    uv_prepare_t round;
     uv_timer_t deadlines;
 } broker;
 
@@ -39,15 +39,10 @@ static bool nothing_queued(void *user)
     return eventbus_get_stats(((broker *)user)->cores.events).queued == 0;
 }
 
-static uint64_t loop_now(const void *loop)
-{
-    return uv_now(loop);
-}
-
 static void on_deadline(uv_timer_t *timer)
 {
     broker *b = timer->data;
-    broker_set_time(&b->cores, uv_now(&b->process.loop));
+    process_woke(&b->process);
     broker_expire(&b->cores);
 }
 
@@ -57,7 +52,6 @@ static void on_round(uv_prepare_t *prepare)
     broker *b = prepare->data;
     uint64_t now = uv_now(&b->process.loop);
     uint64_t next = broker_next_deadline_ms(&b->cores);
-    broker_set_time(&b->cores, now);
     if (next == UINT64_MAX) {
         uv_timer_stop(&b->deadlines);
     } else {
@@ -65,9 +59,9 @@ static void on_round(uv_prepare_t *prepare)
     }
 }
 
-static void on_bus_log(void *user, int level, const char *text)
+static void on_bus_log(void *user, log_level level, const char *text)
 {
-    log_write(((broker *)user)->process.log, (log_level)level, "%s", text);
+    log_write(((broker *)user)->process.log, level, "%s", text);
 }
 
 static loom_status open_bus(broker *b, const settings_broker *s)
@@ -91,7 +85,7 @@ static loom_status open_bus(broker *b, const settings_broker *s)
         .log = on_bus_log,
         .user = b,
     };
-    loom_status st = bus_server_open(&b->bus, &b->process.loop, &b->cores, &with);
+    loom_status st = bus_server_open(&b->bus, &b->process.loop, &b->process.clock, &b->cores, &with);
     if (st == LOOM_OK) {
         counter_list_add(&b->process.counters, bus_server_counter_source(b->bus));
     }
@@ -121,14 +115,14 @@ static void broker_write_metrics(void *user, FILE *out)
 static loom_status create_cores(broker *b, const settings_broker *s)
 {
     loom_tracer *tracer = process_tracer(&b->process, "loom-broker");
-    loom_status st = eventbus_create(&b->cores.events, &(eventbus_options){
+    loom_status st = eventbus_create(&b->cores.events, &b->process.clock, &(eventbus_options){
         .tracer = tracer,
         .queue_messages = (uint32_t)s->queue_messages,
         .queue_bytes = (uint32_t)s->queue_bytes,
         .batched_deadline_ms = s->batched_deadline_ms,
     });
     if (st == LOOM_OK) {
-        st = actionbroker_create(&b->cores.actions, &(actionbroker_options){
+        st = actionbroker_create(&b->cores.actions, &b->process.clock, &(actionbroker_options){
             .tracer = tracer,
             .default_deadline_ms = s->call_deadline_ms,
             .max_pending = (uint32_t)s->max_pending_calls,
@@ -139,13 +133,12 @@ static loom_status create_cores(broker *b, const settings_broker *s)
         });
     }
     if (st == LOOM_OK) {
-        st = directory_create(&b->cores.agents, b->cores.events);
+        st = directory_create(&b->cores.agents, &b->process.clock, b->cores.events);
     }
     if (st != LOOM_OK) {
-        log_error(b->process.log, "the broker cannot start: %s", loom_status_text(st));
+        log_error(b->process.log, "cannot start the broker: %s", loom_status_text(st));
         return st;
     }
-    broker_set_time(&b->cores, uv_now(&b->process.loop));
     counter_list_add(&b->process.counters, eventbus_counter_source(b->cores.events));
     counter_list_add(&b->process.counters, actionbroker_counter_source(b->cores.actions));
     counter_list_add(&b->process.counters, directory_counter_source(b->cores.agents));
@@ -166,11 +159,11 @@ static loom_status serve(broker *b, const settings_broker *s)
     if (st != LOOM_OK) {
         return st;
     }
-    bus_local_init(&b->local, &b->cores, (loom_str){bridge_id, sizeof bridge_id - 1}, loop_now, &b->process.loop);
-    uv_prepare_init(&b->process.loop, &b->clock);
+    bus_local_init(&b->local, &b->cores, (loom_str){bridge_id, sizeof bridge_id - 1});
+    uv_prepare_init(&b->process.loop, &b->round);
     uv_timer_init(&b->process.loop, &b->deadlines);
-    b->clock.data = b->deadlines.data = b;
-    uv_prepare_start(&b->clock, on_round);
+    b->round.data = b->deadlines.data = b;
+    uv_prepare_start(&b->round, on_round);
     if ((st = open_bus(b, s)) != LOOM_OK) {
         return st;
     }

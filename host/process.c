@@ -90,7 +90,8 @@ static void close_telemetry(process *p)
 static void on_drain(uv_timer_t *timer)
 {
     process *p = timer->data;
-    if (p->drain->step(p->drain_user, uv_now(&p->loop) >= p->drain_until_ms)) {
+    process_woke(p);
+    if (p->drain->step(p->drain_user, p->clock.now_ms >= p->drain_until_ms)) {
         uv_timer_stop(timer);
         uv_stop(&p->loop);
     }
@@ -109,8 +110,9 @@ static void on_signal(uv_signal_t *handle, int number)
         uv_stop(&p->loop);
         return;
     }
-    log_info(p->log, "shutting down signal=%s timeout_ms=%u", number == SIGINT ? "SIGINT" : "SIGTERM", p->drain_timeout_ms);
-    p->drain_until_ms = uv_now(&p->loop) + p->drain_timeout_ms;
+    log_info(p->log, "shutting down signal=SIG%s timeout_ms=%u", sigabbrev_np(number), p->drain_timeout_ms);
+    process_woke(p);
+    p->drain_until_ms = p->clock.now_ms + p->drain_timeout_ms;
     p->drain->begin(p->drain_user);
     uv_timer_start(&p->drain_timer, on_drain, 0, DRAIN_STEP_MS);
 }
@@ -147,13 +149,21 @@ static void raise_descriptor_limit(void)
     }
 }
 
+static bool is_ignored(int number)
+{
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 static void start_signals(process *p)
 {
-    static const int numbers[2] = {SIGTERM, SIGINT};
-    for (size_t i = 0; i < 2; i++) {
+    static const int numbers[PROCESS_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    for (size_t i = 0; i < PROCESS_SIGNALS; i++) {
         uv_signal_init(&p->loop, &p->signals[i]);
         p->signals[i].data = p;
-        uv_signal_start(&p->signals[i], on_signal, numbers[i]);
+        if (numbers[i] != SIGHUP || !is_ignored(SIGHUP)) { /* nohup has a reason */
+            uv_signal_start(&p->signals[i], on_signal, numbers[i]);
+        }
     }
 }
 
@@ -176,6 +186,7 @@ loom_status process_open(process *p, const program *of)
         st = LOOM_EIO;
         goto close_telemetry;
     }
+    process_woke(p);
     start_signals(p);
     uv_timer_init(&p->loop, &p->drain_timer);
     p->drain_timer.data = p;

@@ -9,10 +9,11 @@
 #include <loom/trace.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "base/counters.h"
 #include "host/cli/program.h"
 
-enum { PROCESS_SERVICES_MAX = 2 };
+enum { PROCESS_SERVICES_MAX = 2, PROCESS_SIGNALS = 3 };
 
 /* How the program comes to its end. Called on the loop. */
 typedef struct process_drain {
@@ -26,10 +27,11 @@ typedef struct process {
     const program *program;
     logger *log;
     uv_loop_t loop;
+    loop_clock clock; /* of the loop */
     loom_span_processor *spans; /* NULL: no telemetry */
     loom_tracer_provider *services[PROCESS_SERVICES_MAX];
     size_t service_count;
-    uv_signal_t signals[2];
+    uv_signal_t signals[PROCESS_SIGNALS];
     uv_timer_t drain_timer;
     uint64_t drain_until_ms;
     uint32_t drain_timeout_ms;
@@ -48,9 +50,14 @@ extern const size_t process_options_count;
 
 /* Log, loop, telemetry, signals. Errors have been reported on standard error when it returns. */
 LOOM_MUST_CHECK loom_status process_open(process *p, const program *of);
+/* First in what the loop calls for the program: it may have slept since the clock was set. */
+static inline void process_woke(process *p)
+{
+    p->clock.now_ms = uv_now(&p->loop);
+}
 /* A tracer for a service of this process, such as "loom-broker". NULL: no spans are wanted, or no memory. */
 loom_tracer *process_tracer(process *p, const char *service);
-/* What SIGTERM and SIGINT start. drain must outlive the process. */
+/* What SIGTERM, SIGINT and SIGHUP start. drain must outlive the process. */
 void process_on_stop(process *p, uint32_t drain_timeout_ms, const process_drain *drain, void *user);
 
 /* Called by process_open(): spans and log. */

@@ -71,4 +71,5 @@ static void call(void *user, const frame_call *f, const envelope_view *view)
     session_called(s, before);
 }
 
-const bus_handlers session_bus_handlers = {deliver, pressure, call, session_answer};
+/* Nothing expires: bridge_tick() ends a silent session before the bus would. */
+const bus_handlers session_bus_handlers = {.deliver = deliver, .pressure = pressure, .call = call, .frame = session_answer};

@@ -92,7 +92,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
     session_appended(s, frame_put_welcome(&s->out, &welcome));
     session_wake(s, before);
     session_apply_credit(s, true);
-    session_log(s, BRIDGE_LOG_INFO, "session opened by %.*s", (int)plain_prefix(f->software),
+    session_log(s, LOG_INFO, "session opened by %.*s", (int)plain_prefix(f->software),
                 f->software.data != NULL ? f->software.data : "");
     return LOOM_OK;
 }

@@ -27,7 +27,7 @@ session_info session_describe(const session *s)
     };
 }
 
-void session_log(const session *s, bridge_log_level level, const char *format, ...)
+void session_log(const session *s, log_level level, const char *format, ...)
 {
     if (s->bridge->options.log == NULL) {
         return;
@@ -59,7 +59,7 @@ loom_status session_open(bridge *b, session **out, const session_io *io, void *u
     s->io = io;
     s->io_user = user;
     s->id = ++b->next_session;
-    s->opened_ms = s->heard_ms = s->told_ms = b->now_ms;
+    s->opened_ms = s->heard_ms = s->told_ms = b->clock->now_ms;
     frame_writer_init(&s->out);
     s->next = b->sessions;
     if (s->next != NULL) {
@@ -90,7 +90,7 @@ void session_end(session *s, frame_type how, loom_status why, const char *text)
     }
     withdraw(s, why);
     s->state = SESSION_ENDED;
-    session_log(s, why == LOOM_OK || why == LOOM_ECLOSED ? BRIDGE_LOG_INFO : BRIDGE_LOG_WARN, "session ended: %s (%s)", text,
+    session_log(s, why == LOOM_OK || why == LOOM_ECLOSED ? LOG_INFO : LOG_WARN, "session ended: %s (%s)", text,
                 loom_status_name(why));
     frame_outcome f = {.status = (uint64_t)why, .text = {text, strlen(text)}};
     (void)!frame_put_outcome(&s->out, how, &f); /* without memory the connection just closes */
@@ -101,7 +101,7 @@ void session_close(session *s)
 {
     bridge *b = s->bridge;
     if (s->state != SESSION_ENDED) {
-        session_log(s, BRIDGE_LOG_INFO, "session ended: connection closed");
+        session_log(s, LOG_INFO, "session ended: connection closed");
         withdraw(s, LOOM_ENOTCONN);
     }
     if (s->prev != NULL) {
@@ -247,7 +247,7 @@ static loom_status unexpected(frame_type type, char reason[FRAME_REASON_SIZE], c
 
 static void goodbye(session *s, frame_type how, loom_str text)
 {
-    session_log(s, BRIDGE_LOG_DEBUG, "agent says %s: \"%.*s\"", frame_type_name(how), (int)text.len,
+    session_log(s, LOG_DEBUG, "agent says %s: \"%.*s\"", frame_type_name(how), (int)text.len,
                 text.data != NULL ? text.data : "");
     if (how == FRAME_BYE) {
         session_end(s, FRAME_BYE, LOOM_OK, "goodbye");
@@ -304,7 +304,7 @@ static bool receive_frame(session *s, loom_bytes body)
 size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
 {
     size_t done = 0;
-    s->heard_ms = s->bridge->now_ms;
+    s->heard_ms = s->bridge->clock->now_ms;
     s->pinged = false;
     *need = 0;
     while (s->state != SESSION_ENDED) {

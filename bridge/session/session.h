@@ -20,7 +20,8 @@ struct bridge {
     session *sessions;      /* all of them, newest first */
     void *agents;           /* tsearch tree of sessions by agent id */
     uint64_t next_session;
-    uint64_t now_ms;
+    const loop_clock *clock;
+    uint64_t ticked_ms;     /* when bridge_tick() ran last; 0: never */
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
     bridge_stats stats;
 };
@@ -82,7 +83,7 @@ session_info session_describe(const session *s);
 void session_wake(session *s, size_t before);
 void session_replied(session *s, size_t before);
 void session_called(session *s, size_t before);
-void session_log(const session *s, bridge_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void session_log(const session *s, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Tells the bus how much may be delivered now: the agent's credit, held down by what it has not read yet.
  * granted: the agent has just given more. */
 void session_apply_credit(session *s, bool granted);

@@ -31,7 +31,7 @@ struct actionbroker {
     action_cache cache;
     action_party *parties; /* newest first */
     loom_tracer *tracer;   /* NULL: no spans */
-    uint64_t now_ms;
+    const loop_clock *clock;
     uint64_t last_ref;
     bool running;          /* a call is in progress: handlers must not call back */
     uint32_t default_deadline_ms, max_deadline_ms;
@@ -148,7 +148,7 @@ void running_call_abort(running_call *call, const action_result *result);
 void running_call_expire(running_call *call);
 static inline bool running_call_is_overdue(const running_call *call)
 {
-    return call->deadline.at_ms <= call->broker->now_ms;
+    return call->deadline.at_ms <= call->broker->clock->now_ms;
 }
 /* Its provider closes and has withdrawn everything: on to another one, or ended. */
 void running_call_leave_provider(running_call *call);

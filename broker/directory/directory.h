@@ -44,10 +44,9 @@ typedef struct directory_info {
     directory_state state;
 } directory_info;
 
-/* events may be NULL: no events are published. LOOM_ENOMEM. */
-LOOM_MUST_CHECK loom_status directory_create(directory **out, eventbus *events);
+/* clock and events are borrowed and must outlive it. events NULL: no events are published. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status directory_create(directory **out, const loop_clock *clock, eventbus *events);
 void directory_destroy(directory *d); /* entries must be gone. NULL is allowed */
-void directory_set_time(directory *d, uint64_t now_ms);
 uint64_t directory_next_deadline_ms(const directory *d);
 /* States pass from one to the next; calls expired for entries that nobody ended in time. */
 void directory_expire(directory *d);

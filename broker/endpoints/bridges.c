@@ -57,12 +57,12 @@ static void end(bus_bridge *b, loom_status status, const char *why)
     bus_server *s = b->server;
     if (b->greeted) {
         uint64_t lost = b->delivered - b->confirmed;
-        bus_log(s, 2, "bridge is gone bridge=%.*s sessions=%zu unconfirmed=%llu reason=\"%s\"", (int)b->id_len, b->id,
+        bus_log(s, LOG_INFO, "bridge is gone bridge=%.*s sessions=%zu unconfirmed=%llu reason=\"%s\"", (int)b->id_len, b->id,
                 b->sessions.count, (unsigned long long)lost, why);
         s->stats.unconfirmed += lost;
         s->stats.bridges_lost++;
     } else {
-        bus_log_limited(s, &s->malformed_log, 1, "no bridge came of a connection peer=%s reason=\"%s\"",
+        bus_log_limited(s, &s->malformed_log, LOG_WARN, "bridge connection rejected before its greeting peer=%s reason=\"%s\"",
                         b->peer != NULL ? sp_peer_name(b->peer) : "?", why);
     }
     leave_bus(b, status);
@@ -217,8 +217,8 @@ static loom_status greet(bus_bridge *b, const bus_frame *f, char reason[FRAME_RE
     s->bridges.count++;
     s->stats.attachments++;
     bus_bridge_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str_of("broker"), str_of(s->software)}));
-    bus_log(s, 2, "bridge is connected bridge=%.*s software=\"%.*s\" peer=%s", (int)b->id_len, b->id, (int)g->software.len,
-            g->software.data, sp_peer_name(b->peer));
+    bus_log(s, LOG_INFO, "bridge is connected bridge=%.*s software=\"%.*s\" peer=%s", (int)b->id_len, b->id,
+            (int)g->software.len, g->software.data, sp_peer_name(b->peer));
     return LOOM_OK;
 }
 
@@ -269,7 +269,7 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     if (b == NULL) {
         return; /* there was no memory for it; it is about to be closed */
     }
-    bus_set_time(s);
+    bus_woke(s);
     b->heard = true;
     b->unanswered++;
     s->stats.bridge_received++;
@@ -304,7 +304,7 @@ static void on_closed(void *user, sp_peer *peer, loom_status status, const char 
     bus_bridge *b = sp_peer_user(peer);
     (void)user;
     if (b != NULL) {
-        bus_set_time(b->server);
+        bus_woke(b->server);
         b->peer = NULL;
         end(b, status != LOOM_OK ? status : LOOM_ECLOSED, why);
     }

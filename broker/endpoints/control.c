@@ -278,7 +278,7 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     bus_server *s = user;
     control_buffer answer;
     (void)peer;
-    bus_set_time(s);
+    bus_woke(s);
     control_buffer_init(&answer);
     if (control_run(s, (loom_bytes){data, len}, reply_to, &answer) != LOOM_EBUSY) {
         control_reply(s, reply_to, &answer);
@@ -291,7 +291,7 @@ static void on_closed(void *user, sp_peer *peer, loom_status status, const char 
     bus_server *s = user;
     (void)status;
     (void)why;
-    bus_set_time(s);
+    bus_woke(s);
     control_invoke_forget(s, peer);
 }
 

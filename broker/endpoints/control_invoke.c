@@ -108,7 +108,7 @@ static void on_call(void *user, const frame_call *f, const envelope_view *view)
 
 static loom_status open_port(bus_server *s)
 {
-    static const port_handlers handlers = {.deliver = on_deliver, .call = on_call, .frame = on_frame};
+    static const bus_handlers handlers = {.deliver = on_deliver, .call = on_call, .frame = on_frame};
     static const char id[] = "control", bridge[] = "broker";
     directory_about about = {.agent = {id, sizeof id - 1}, .bridge = {bridge, sizeof bridge - 1},
                              .software = {s->software, strlen(s->software)}};

@@ -100,6 +100,7 @@ typedef struct log_limit {
 
 struct bus_server {
     uv_loop_t *loop;
+    loop_clock *clock;
     uv_prepare_t prepare;
     uv_check_t check;
     uv_timer_t timer;
@@ -119,17 +120,18 @@ struct bus_server {
     void *closed_user;
 };
 
-void bus_log(const bus_server *s, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void bus_log(const bus_server *s, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* At most once a second for each limit; says how often it kept quiet. */
-void bus_log_limited(bus_server *s, log_limit *limit, int level, const char *format, ...)
+void bus_log_limited(bus_server *s, log_limit *limit, log_level level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Listens; failures are logged. options need protocol, handlers and limits only. url NULL or "": *out is NULL. */
 LOOM_MUST_CHECK loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_options options);
 /* Closes it as a part of the server's end. */
 void bus_unlisten(bus_server *s, sp_server **server);
-static inline void bus_set_time(const bus_server *s)
+/* First in what the loop calls for a socket of ours: it may have slept since the clock was set. */
+static inline void bus_woke(const bus_server *s)
 {
-    broker_set_time(&s->cores, uv_now(s->loop));
+    s->clock->now_ms = uv_now(s->loop);
 }
 
 #endif

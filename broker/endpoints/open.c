@@ -32,7 +32,7 @@ static loom_status settle_form(bus_server *s, envelope_view *view, const char **
 static void refuse(bus_server *s, size_t at, const char *reason)
 {
     s->stats.open_malformed++;
-    bus_log_limited(s, &s->malformed_log, 1, "message on the open bus is refused at=%zu reason=\"%s\"", at, reason);
+    bus_log_limited(s, &s->malformed_log, LOG_WARN, "message on the open bus is refused at=%zu reason=\"%s\"", at, reason);
 }
 
 /* What the broker itself says must not be said by others. */
@@ -42,7 +42,7 @@ static bool denied(bus_server *s, const envelope_view *view)
         return false;
     }
     s->stats.open_denied++;
-    bus_log_limited(s, &s->denied_log, 1,
+    bus_log_limited(s, &s->denied_log, LOG_WARN,
                     "message on the open bus is refused reason=\"topics below system. are the broker's\"");
     return true;
 }
@@ -67,7 +67,7 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     const char *reason = "empty message";
     (void)peer;
     (void)reply_to;
-    bus_set_time(s);
+    bus_woke(s);
     if (len == 0) {
         refuse(s, 0, reason);
     }
@@ -127,14 +127,12 @@ static bool begin_batch(bus_server *s, loom_str topic)
     return true;
 }
 
-static void deliver(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued)
+static void deliver(void *user, uint64_t subscription, const envelope_view *view)
 {
     bus_server *s = user;
     frame_writer *w = &s->open.batch;
     loom_str topic = envelope_view_str(view, ENV_TOPIC);
     (void)subscription;
-    (void)tag;
-    (void)queued;
     if (w->len > 0 && (!topic_entry_is(s->open.batch_topic, topic) || w->len + view->len > BUS_MESSAGE_TARGET)) {
         send_batch(s);
     }
@@ -145,7 +143,7 @@ static void deliver(void *user, uint64_t subscription, void *tag, const envelope
     if (!begun || !frame_writer_reserve(w, view->len)) {
         s->stats.open_lost_memory++;
         send_batch(s); /* what would follow is not consecutive */
-        bus_log_limited(s, &s->memory_log, 0, "message for open subscribers is lost reason=\"out of memory\"");
+        bus_log_limited(s, &s->memory_log, LOG_ERROR, "message for open subscribers is lost reason=\"out of memory\"");
         return;
     }
     memcpy(w->data + w->len, view->data, view->len);
@@ -167,7 +165,7 @@ static void on_peer_opened(void *user, sp_peer *peer)
             .filter = {">", 1}, .qos = LOOM_QOS_REALTIME});
     }
     if (st != LOOM_OK) {
-        bus_log(s, 0, "open subscribers get nothing until the next one comes reason=\"%s\"", loom_status_text(st));
+        bus_log(s, LOG_ERROR, "open subscribers get nothing until the next one comes reason=\"%s\"", loom_status_text(st));
         eventbus_subscriber_close(s->open.subscriber);
         s->open.subscriber = NULL;
     }

@@ -19,14 +19,14 @@ enum {
     LOG_EVERY_MS = 1000
 };
 
-static void log_text(const bus_server *s, int level, const char *format, va_list args)
+static void log_text(const bus_server *s, log_level level, const char *format, va_list args)
 {
     char text[512];
     vsnprintf(text, sizeof text, format, args);
     s->options.log(s->options.user, level, text);
 }
 
-void bus_log(const bus_server *s, int level, const char *format, ...)
+void bus_log(const bus_server *s, log_level level, const char *format, ...)
 {
     va_list args;
     if (s->options.log == NULL) {
@@ -37,7 +37,7 @@ void bus_log(const bus_server *s, int level, const char *format, ...)
     va_end(args);
 }
 
-void bus_log_limited(bus_server *s, log_limit *limit, int level, const char *format, ...)
+void bus_log_limited(bus_server *s, log_limit *limit, log_level level, const char *format, ...)
 {
     uint64_t now = uv_now(s->loop);
     va_list args;
@@ -53,14 +53,14 @@ void bus_log_limited(bus_server *s, log_limit *limit, int level, const char *for
     log_text(s, level, format, args);
     va_end(args);
     if (limit->suppressed > 0) {
-        bus_log(s, level, "the same happened before without a line count=%llu", (unsigned long long)limit->suppressed);
+        bus_log(s, level, "suppressed similar messages count=%llu", (unsigned long long)limit->suppressed);
         limit->suppressed = 0;
     }
 }
 
 /* ---- sockets ---- */
 
-static void on_sp_log(void *user, int level, const char *text)
+static void on_sp_log(void *user, log_level level, const char *text)
 {
     bus_log(user, level, "%s", text);
 }
@@ -76,10 +76,10 @@ loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_optio
     options.log = on_sp_log;
     loom_status st = sp_listen(out, s->loop, url, &options);
     if (st != LOOM_OK) {
-        bus_log(s, 0, "cannot listen url=%s reason=\"%s\"", url, loom_status_text(st));
+        bus_log(s, LOG_ERROR, "cannot listen url=%s reason=\"%s\"", url, loom_status_text(st));
         return st;
     }
-    bus_log(s, 2, "listening url=%s", sp_server_url(*out));
+    bus_log(s, LOG_INFO, "listening url=%s", sp_server_url(*out));
     return LOOM_OK;
 }
 
@@ -119,7 +119,7 @@ static void on_check(uv_check_t *check)
 static void on_timer(uv_timer_t *timer)
 {
     bus_server *s = timer->data;
-    bus_set_time(s);
+    bus_woke(s);
     bridge_bus_tick(s);
     round_end(s);
 }
@@ -171,7 +171,7 @@ void bus_server_close(bus_server *s, void (*closed)(void *user), void *user)
     s->closed = closed;
     s->closed_user = user;
     s->closing_parts = 3;
-    bus_set_time(s);
+    bus_woke(s);
     control_bus_close(s);
     bridge_bus_close(s);
     open_bus_close(s);
@@ -209,7 +209,8 @@ static void on_failed_open_closed(void *over)
     *(bool *)over = true;
 }
 
-loom_status bus_server_open(bus_server **out, uv_loop_t *loop, const broker_cores *cores, const bus_server_options *options)
+loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock, const broker_cores *cores,
+                            const bus_server_options *options)
 {
     *out = NULL;
     bus_server *s = calloc(1, sizeof *s);
@@ -220,6 +221,7 @@ loom_status bus_server_open(bus_server **out, uv_loop_t *loop, const broker_core
         return LOOM_ENOMEM;
     }
     s->loop = loop;
+    s->clock = clock;
     s->cores = *cores;
     s->software = software;
     s->started_ms = uv_now(loop);

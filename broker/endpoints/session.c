@@ -72,7 +72,7 @@ static void on_expired(void *user)
 
 static loom_status open_session(bus_bridge *b, uint64_t number, const bus_attach *f)
 {
-    static const port_handlers handlers = {deliver, on_pressure, on_call, on_port_frame, on_expired};
+    static const bus_handlers handlers = {deliver, on_pressure, on_call, on_port_frame, on_expired};
     if (b->sessions.count >= b->server->options.max_sessions) {
         return LOOM_EFULL;
     }

@@ -31,7 +31,7 @@ static void set_limits(eventbus *bus, const eventbus_options *options)
     bus->max_subscriptions = or_default(options->max_subscriptions, 1000000);
 }
 
-loom_status eventbus_create(eventbus **out, const eventbus_options *options)
+loom_status eventbus_create(eventbus **out, const loop_clock *clock, const eventbus_options *options)
 {
     *out = NULL;
     eventbus *bus = calloc(1, sizeof *bus);
@@ -48,6 +48,7 @@ loom_status eventbus_create(eventbus **out, const eventbus_options *options)
         options = &defaults;
     }
     bus->generation = topic_trie_generation(bus->trie);
+    bus->clock = clock;
     bus->tracer = options->tracer;
     set_limits(bus, options);
     topic_table_init(&bus->topics, or_default(options->max_topics, 65536));
@@ -72,9 +73,4 @@ void eventbus_destroy(eventbus *bus)
     block_pool_fini(&bus->pool);
     free(bus->matches);
     free(bus);
-}
-
-void eventbus_set_time(eventbus *bus, uint64_t now_ms)
-{
-    bus->now_ms = now_ms;
 }

@@ -27,6 +27,7 @@
 #include <loom/qos.h>
 #include <loom/trace.h>
 
+#include "base/clock.h"
 #include "base/counters.h"
 #include "envelope/view.h"
 
@@ -58,12 +59,11 @@ typedef struct eventbus_options {
     uint32_t max_subscriptions;    /* 0: 1000000 */
 } eventbus_options;
 
-/* options NULL: the defaults, without spans. LOOM_ENOMEM; LOOM_EIO: the system has no random numbers. */
-LOOM_MUST_CHECK loom_status eventbus_create(eventbus **out, const eventbus_options *options);
+/* clock is borrowed, must outlive the bus, and says when deadlines are. options NULL: the defaults, without spans.
+ * LOOM_ENOMEM; LOOM_EIO: the system has no random numbers. */
+LOOM_MUST_CHECK loom_status eventbus_create(eventbus **out, const loop_clock *clock, const eventbus_options *options);
 void eventbus_destroy(eventbus *bus); /* publishers and subscribers must be closed. NULL is allowed */
 
-/* Time is given, so that tests decide it. Milliseconds of any monotonic clock; call before a round of work. */
-void eventbus_set_time(eventbus *bus, uint64_t now_ms);
 /* When eventbus_expire() has something to do; UINT64_MAX: never. */
 uint64_t eventbus_next_deadline_ms(const eventbus *bus);
 /* Releases publishers whose push-back deadline has passed. The queue they waited for is then overdue: while it is at its
@@ -102,8 +102,8 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
 
 typedef struct eventbus_sink {
     /* Takes one message for one subscription. view is borrowed for the call, its bytes shared with other deliveries:
-     * copy, then patch the copy. queued: it waited. tag is the subscription's. */
-    void (*deliver)(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued);
+     * copy, then patch the copy. */
+    void (*deliver)(void *user, uint64_t subscription, const envelope_view *view);
 } eventbus_sink;
 
 LOOM_MUST_CHECK loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, const eventbus_sink *sink,
@@ -119,7 +119,6 @@ typedef struct eventbus_subscription_options {
     uint32_t queue_messages; /* these three: 0: the bus's default; larger than the default is cut to it */
     uint32_t queue_bytes;
     uint32_t deadline_ms;
-    void *tag;               /* given back with each delivery */
 } eventbus_subscription_options;
 
 /* id is the subscriber's own number. A filter that begins with a wildcard does not select reserved topics (reserved.h).

@@ -14,7 +14,7 @@ static void deliver_oldest(subscription *s)
     if (entry != NULL) {
         entry->delivered++;
     }
-    subscription_deliver(s, &view, true);
+    subscription_deliver(s, &view);
     queued_message_unref(&bus->pool, message);
 }
 

@@ -39,7 +39,7 @@ struct eventbus {
     uint32_t room;          /* of matches and of deadlines */
     bool running;           /* a call is in progress: callbacks must not call back */
     loom_tracer *tracer;    /* NULL: no spans */
-    uint64_t now_ms;
+    const loop_clock *clock;
     eventbus_stats stats;   /* topics is filled in when asked for */
     hash_index by_id;
     hash_index presses;
@@ -93,9 +93,9 @@ typedef enum pressure_state {
 
 struct eventbus_subscription {
     hash_node node; /* first; in by_id */
+    topic_trie_value in_trie;
     eventbus_subscriber *subscriber;
     uint64_t id;
-    void *tag;
     uint64_t delivered, dropped;
     uint8_t qos;        /* loom_qos */
     uint8_t state;      /* pressure_state */
@@ -109,6 +109,11 @@ struct eventbus_subscription {
     press *presses;
     char text[]; /* the filter, then each type as a byte of length and its text */
 };
+
+static inline subscription *subscription_at(topic_trie_value *value)
+{
+    return (subscription *)((char *)value - offsetof(subscription, in_trie));
+}
 
 /* One eventbus_publish() at work. */
 typedef struct publication {
@@ -127,7 +132,7 @@ static inline bool subscriber_has_credit(const eventbus_subscriber *subscriber)
 }
 
 /* Hands one message to the sink and counts it, but for its topic. */
-static inline void subscription_deliver(subscription *s, const envelope_view *view, bool queued)
+static inline void subscription_deliver(subscription *s, const envelope_view *view)
 {
     eventbus_subscriber *subscriber = s->subscriber;
     eventbus_stats *stats = &subscriber->bus->stats;
@@ -136,7 +141,7 @@ static inline void subscription_deliver(subscription *s, const envelope_view *vi
     s->delivered++;
     stats->delivered++;
     stats->delivered_bytes += view->len;
-    subscriber->sink.deliver(subscriber->user, s->id, s->tag, view, queued);
+    subscriber->sink.deliver(subscriber->user, s->id, view);
 }
 
 static inline void eventbus_enter(eventbus *bus)

@@ -90,9 +90,9 @@ bool subscription_press(subscription *s, eventbus_publisher *publisher)
     hash_index_insert(&bus->presses, &pressing->node, hash);
     if (s->state == PRESSURE_NONE) {
         s->state = PRESSURE_ON;
-        const uint64_t longest = UINT64_MAX - 1 - bus->now_ms; /* UINT64_MAX stands for never */
+        const uint64_t longest = UINT64_MAX - 1 - bus->clock->now_ms; /* UINT64_MAX stands for never */
         deadline_heap_add(&bus->deadlines, &s->deadline,
-                          bus->now_ms + (s->limits.deadline_ms < longest ? s->limits.deadline_ms : longest));
+                          bus->clock->now_ms + (s->limits.deadline_ms < longest ? s->limits.deadline_ms : longest));
     }
     if (!waits_already) {
         bus->stats.pressure++;
@@ -123,7 +123,7 @@ void subscription_settle(subscription *s)
 
 void subscription_check_deadline(subscription *s)
 {
-    if (s->state == PRESSURE_ON && s->deadline.at_ms <= s->subscriber->bus->now_ms) {
+    if (s->state == PRESSURE_ON && s->deadline.at_ms <= s->subscriber->bus->clock->now_ms) {
         s->state = PRESSURE_OVERDUE;
         subscription_let_go(s);
     }
@@ -138,7 +138,7 @@ uint64_t eventbus_next_deadline_ms(const eventbus *bus)
 void eventbus_expire(eventbus *bus)
 {
     eventbus_enter(bus);
-    for (deadline_node *first; (first = deadline_heap_first(&bus->deadlines)) != NULL && first->at_ms <= bus->now_ms;) {
+    for (deadline_node *first; (first = deadline_heap_first(&bus->deadlines)) != NULL && first->at_ms <= bus->clock->now_ms;) {
         subscription_check_deadline(subscription_of(first));
     }
     eventbus_leave(bus);

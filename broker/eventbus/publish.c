@@ -4,16 +4,16 @@
 #include "broker/eventbus/internal.h"
 #include "broker/port/reserved.h"
 
-static void collect(void *user, void *value)
+static void collect(void *user, topic_trie_value *value)
 {
     eventbus *bus = user;
     assert(bus->match_count < bus->room);
-    bus->matches[bus->match_count++] = value;
+    bus->matches[bus->match_count++] = subscription_at(value);
 }
 
-static void collect_for_reserved(void *user, void *value)
+static void collect_for_reserved(void *user, topic_trie_value *value)
 {
-    if (subscription_may_have(value, true)) {
+    if (subscription_may_have(subscription_at(value), true)) {
         collect(user, value);
     }
 }
@@ -60,7 +60,7 @@ static uint32_t deliver_to_all(publication *p, void *const *matches, uint32_t co
         p->result->matched++;
         if (subscriber_has_credit(s->subscriber)) {
             handed++;
-            subscription_deliver(s, p->view, false);
+            subscription_deliver(s, p->view);
         } else {
             subscription_enqueue(p, s);
         }
@@ -97,7 +97,7 @@ static void count_published(eventbus *bus, topic_entry *entry, uint32_t bytes)
     if (entry != NULL) {
         entry->published++;
         entry->bytes += bytes;
-        entry->last_ms = bus->now_ms;
+        entry->last_ms = bus->clock->now_ms;
     }
 }
 

@@ -45,7 +45,6 @@ void eventbus_subscriber_close(eventbus_subscriber *subscriber)
     }
     eventbus *bus = subscriber->bus;
     eventbus_enter(bus);
-    /* The newest first: the trie looks for a value from the end of its filter's list. */
     while (subscriber->subscriptions != NULL) {
         end_subscription(subscriber->subscriptions);
     }
@@ -160,7 +159,6 @@ static subscription *make_subscription(eventbus_subscriber *subscriber, uint64_t
     const queue_limits *most = &subscriber->bus->limits[options->qos];
     s->subscriber = subscriber;
     s->id = id;
-    s->tag = options->tag;
     s->qos = (uint8_t)options->qos;
     s->filter_len = (uint16_t)options->filter.len;
     s->type_count = (uint16_t)options->type_count;
@@ -195,7 +193,7 @@ loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, con
     if (s == NULL) {
         return LOOM_ENOMEM;
     }
-    const loom_status st = topic_trie_add(bus->trie, options->filter, s);
+    const loom_status st = topic_trie_add(bus->trie, options->filter, &s->in_trie);
     if (st != LOOM_OK) {
         free(s);
         return st;
@@ -215,9 +213,7 @@ static void end_subscription(subscription *s)
 {
     eventbus_subscriber *subscriber = s->subscriber;
     eventbus *bus = subscriber->bus;
-    const loom_status st = topic_trie_remove(bus->trie, (loom_str){s->text, s->filter_len}, s);
-    assert(st == LOOM_OK);
-    (void)st;
+    topic_trie_remove(bus->trie, &s->in_trie);
     bus->generation = topic_trie_generation(bus->trie);
     hash_index_remove(&bus->by_id, &s->node);
     subscription_drop_all(s);

@@ -149,7 +149,7 @@ struct bus_remote {
     bus_remote_stats stats;
 };
 
-void remote_log(const bus_remote *b, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void remote_log(const bus_remote *b, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* LOOM_EINVAL: the URL. Other failures are tried again. */
 LOOM_MUST_CHECK loom_status remote_dial(bus_remote *b);
 /* The next step in time: dials again, looks for silence. */

@@ -26,7 +26,8 @@ static void count_losses(bus_remote *b, uint64_t lost)
 {
     if (lost > 0) {
         b->stats.unconfirmed += lost;
-        remote_log(b, 1, "messages may have been lost with the connection to the broker count=%llu", (unsigned long long)lost);
+        remote_log(b, LOG_WARN, "messages may have been lost with the connection to the broker count=%llu",
+                   (unsigned long long)lost);
     }
 }
 
@@ -46,7 +47,7 @@ void remote_lost(bus_remote *b, const char *why)
     b->state = REMOTE_WAITING;
     b->must_reattach = false;
     sp_peer_close(peer);
-    remote_log(b, was_up || b->replaced ? 1 : 3, "broker is not reached url=%s reason=\"%s\"", b->url, why);
+    remote_log(b, was_up || b->replaced ? LOG_WARN : LOG_DEBUG, "broker is not reached url=%s reason=\"%s\"", b->url, why);
     uint64_t wait = b->replaced ? BACKOFF_REPLACED_MS : b->backoff_ms > BACKOFF_MIN_MS ? b->backoff_ms : BACKOFF_MIN_MS;
     b->replaced = false;
     b->backoff_ms = wait * 2 < BACKOFF_MAX_MS ? wait * 2 : BACKOFF_MAX_MS;
@@ -82,7 +83,7 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
     }
     b->pressure_changed = true;
     b->stats.attachments++;
-    remote_log(b, 2, "broker is reached url=%s software=\"%.*s\" ports=%zu", b->url, (int)greeting->software.len,
+    remote_log(b, LOG_INFO, "broker is reached url=%s software=\"%.*s\" ports=%zu", b->url, (int)greeting->software.len,
                greeting->software.data, b->ports.count);
     count_losses(b, remote_queue_carry(b, &old));
     if (b->options.connected != NULL) {

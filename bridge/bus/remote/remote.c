@@ -11,7 +11,7 @@
 
 enum { BUFFER_BYTES = 4 * 1024 * 1024, PING_MS = 2000, SILENCE_MS = 10000, DRAIN_TICK_MS = 20 };
 
-void remote_log(const bus_remote *b, int level, const char *format, ...)
+void remote_log(const bus_remote *b, log_level level, const char *format, ...)
 {
     char text[512];
     va_list args;

@@ -19,7 +19,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "host/log/log.h"
 #include "base/url.h"
 #include "host/net/sp/stream.h"
 

@@ -31,5 +31,5 @@ void sp_log(sp_log_state *state, const sp_options *options, uint64_t now_ms, log
         snprintf(line + used, sizeof line - used, " left_out=%u", state->left_out);
         state->left_out = 0;
     }
-    options->log(options->user, (int)level, line);
+    options->log(options->user, level, line);
 }

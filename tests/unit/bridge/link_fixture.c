@@ -18,9 +18,9 @@ loom_status link_fixture_open(link_fixture *f, const bridge_options *options, co
     assert_int_equal(0, uv_loop_init(&f->loop));
     snprintf(f->dir, sizeof f->dir, "/tmp/loom-link-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
-    loom_status st = bridge_create(&f->bridge, &with);
+    loom_status st = bridge_create(&f->bridge, &f->clock, &with);
     if (st == LOOM_OK) {
-        st = link_server_open(&f->server, &f->loop, f->bridge, link);
+        st = link_server_open(&f->server, &f->loop, &f->clock, f->bridge, link);
     }
     return st;
 }

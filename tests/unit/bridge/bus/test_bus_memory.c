@@ -53,7 +53,7 @@ static loom_status server_life(memory_world *w, bool faults_in_close)
     bus_server *server;
     bus_server_options options = {.bus_pull = "tcp://127.0.0.1:0", .bus_pub = "tcp://127.0.0.1:0",
                                   .bus_bridge = "tcp://127.0.0.1:0", .control = "tcp://127.0.0.1:0"};
-    loom_status st = bus_server_open(&server, &w->home.loop, &w->home.cores, &options);
+    loom_status st = bus_server_open(&server, &w->home.loop, &w->home.clock, &w->home.cores, &options);
     if (!faults_in_close) {
         (void)alloc_fault_disarm();
     }
