@@ -4,6 +4,7 @@
 #define LOOM_BROKER_ENDPOINTS_INTERNAL_H
 
 #include "base/number_table.h"
+#include "base/rate_limit.h"
 #include "host/net/sp/sp.h"
 #include "broker/endpoints/server.h"
 #include "broker/eventbus/topic_table.h"
@@ -93,11 +94,6 @@ void control_bus_close(bus_server *s);
 
 /* ---- the server ---- */
 
-typedef struct log_limit {
-    uint64_t next_ms;
-    uint64_t suppressed;
-} log_limit;
-
 struct bus_server {
     uv_loop_t *loop;
     loop_clock *clock;
@@ -113,7 +109,7 @@ struct bus_server {
     bridge_bus bridges;
     control_bus control;
     bus_server_stats stats;
-    log_limit malformed_log, denied_log, memory_log;
+    rate_limit malformed_log, denied_log, memory_log;
     uint64_t started_ms;
     bool closing;
     void (*closed)(void *user);
@@ -121,8 +117,8 @@ struct bus_server {
 };
 
 void bus_log(const bus_server *s, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* At most once a second for each limit; says how often it kept quiet. */
-void bus_log_limited(bus_server *s, log_limit *limit, log_level level, const char *format, ...)
+/* At most once a second for each limit; then also how many were suppressed. */
+void bus_log_limited(bus_server *s, rate_limit *limit, log_level level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Listens; failures are logged. options need protocol, handlers and limits only. url NULL or "": *out is NULL. */
 LOOM_MUST_CHECK loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_options options);

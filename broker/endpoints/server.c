@@ -37,24 +37,18 @@ void bus_log(const bus_server *s, log_level level, const char *format, ...)
     va_end(args);
 }
 
-void bus_log_limited(bus_server *s, log_limit *limit, log_level level, const char *format, ...)
+void bus_log_limited(bus_server *s, rate_limit *limit, log_level level, const char *format, ...)
 {
-    uint64_t now = uv_now(s->loop);
+    uint64_t suppressed;
     va_list args;
-    if (s->options.log == NULL) {
+    if (s->options.log == NULL || !rate_limit_pass(limit, uv_now(s->loop), LOG_EVERY_MS, &suppressed)) {
         return;
     }
-    if (now < limit->next_ms) {
-        limit->suppressed++;
-        return;
-    }
-    limit->next_ms = now + LOG_EVERY_MS;
     va_start(args, format);
     log_text(s, level, format, args);
     va_end(args);
-    if (limit->suppressed > 0) {
-        bus_log(s, level, "suppressed similar messages count=%llu", (unsigned long long)limit->suppressed);
-        limit->suppressed = 0;
+    if (suppressed > 0) {
+        bus_log(s, level, "suppressed similar messages count=%llu", (unsigned long long)suppressed);
     }
 }
 

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/heap.h"
+#include "base/rate_limit.h"
 #include "sdk-c/actions/actions_state.h"
 #include "sdk-c/link/carrier.h"
 #include "sdk-c/link/send_queue.h"
@@ -147,7 +148,7 @@ struct loom_agent {
     batch_cursor *batch;     /* the innermost deliver frame being handled */
     kept_list kept;          /* deliveries for when the outermost handler has returned */
     kept_list kept_immediate; /* deliveries for the next nested round */
-    uint64_t notices, notice_told_at; /* refusals: since last told, and when that was */
+    rate_limit notices; /* of refusals, on standard error */
 };
 
 /* ---- loop.c ---- */
