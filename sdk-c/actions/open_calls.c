@@ -159,7 +159,7 @@ static loom_status put_call(loom_agent *a, open_call *call, const loom_envelope_
 {
     frame_writer *w = &a->out.control;
     size_t before = w->len;
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     frame_call f = {.call_id = id_of(call),
                     .capability = str_of(call->capability),
                     .version = str_of(call->version),
@@ -188,7 +188,7 @@ static loom_status put_call(loom_agent *a, open_call *call, const loom_envelope_
 
 loom_status open_calls_send(loom_agent *a)
 {
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     for (open_call *call = a->actions.first; call != NULL; call = call->next) {
         if (call->sent || call->cancelled || call->deadline_ns <= now) {
             continue; /* its timer ends it */

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "base/heap.h"
 #include "base/rate_limit.h"
 #include "sdk-c/actions/actions_state.h"
@@ -153,7 +154,6 @@ struct loom_agent {
 
 /* ---- loop.c ---- */
 
-uint64_t monotonic_ns(void);
 /* One round: waits up to timeout_ms for something to do (-1: for ever) and does it. */
 void agent_round(loom_agent *a, int timeout_ms);
 /* Makes the calling thread the loop. False: another one is. */

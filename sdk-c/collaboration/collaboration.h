@@ -108,7 +108,7 @@ void threads_close(loom_agent *a);
 
 static inline uint64_t deadline_in(uint32_t ms, uint32_t default_ms)
 {
-    return monotonic_ns() + (ms != 0 ? ms : default_ms) * MS_NS;
+    return clock_monotonic_ns() + (ms != 0 ? ms : default_ms) * MS_NS;
 }
 
 #endif

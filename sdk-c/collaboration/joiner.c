@@ -327,7 +327,7 @@ static void on_timer(loom_agent *a, agent_timer *timer)
     j->armed = false;
     j->uses++;
     if (!j->closed) {
-        expire(j, monotonic_ns());
+        expire(j, clock_monotonic_ns());
     }
     while (!j->closed) {
         join *over = take_done(j);
@@ -358,7 +358,7 @@ static joiner_key *create_key(loom_joiner *j, loom_str text, const loom_envelope
         return NULL;
     }
     memcpy(key->text, text.len > 0 ? text.data : "", text.len);
-    key->deadline_ns = monotonic_ns() + j->deadline_ns;
+    key->deadline_ns = clock_monotonic_ns() + j->deadline_ns;
     return key;
 }
 

@@ -67,12 +67,12 @@ static bool has_reply(void *user)
 
 static loom_status wait_for_reply(loom_agent *a, waiting_request *r, uint64_t deadline, loom_request_report *report)
 {
-    uint64_t start = monotonic_ns();
+    uint64_t start = clock_monotonic_ns();
     loom_status st = agent_wait_for(a, has_reply, r, deadline);
     pthread_mutex_lock(&a->lock);
     exchange_close(a, &r->x, st == LOOM_ETIMEDOUT); /* not open any more: it has come in the last moment */
     pthread_mutex_unlock(&a->lock);
-    report->waited_ns = monotonic_ns() - start;
+    report->waited_ns = clock_monotonic_ns() - start;
     return r->reply != NULL ? LOOM_OK : st;
 }
 

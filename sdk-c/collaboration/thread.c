@@ -253,7 +253,7 @@ static void on_timer(loom_agent *a, agent_timer *timer)
         rejoin(a, t);
     }
     if (c->threads != NULL) {
-        loom_status st = agent_timer_set(a, timer, monotonic_ns() + REJOIN_NS);
+        loom_status st = agent_timer_set(a, timer, clock_monotonic_ns() + REJOIN_NS);
         (void)st; /* its old place among the timers is free; had another taken it and memory were short, the next join sets it */
     }
     pthread_mutex_unlock(&a->lock);
@@ -264,7 +264,7 @@ static loom_status watch_connection(loom_agent *a)
 {
     agent_timer *timer = &a->collaboration->thread_timer;
     timer->fire = on_timer;
-    return agent_timer_is_set(timer) ? LOOM_OK : agent_timer_set(a, timer, monotonic_ns() + REJOIN_NS);
+    return agent_timer_is_set(timer) ? LOOM_OK : agent_timer_set(a, timer, clock_monotonic_ns() + REJOIN_NS);
 }
 
 /* Into the agent's list, so that there is one of it. */

@@ -56,7 +56,7 @@ void session_break(loom_agent *a, loom_status status, const char *text)
 {
     session *s = &a->session;
     char why[SESSION_TEXT_SIZE];
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     snprintf(why, sizeof why, "%s", text); /* text may lie in the carrier */
     bool steady = s->phase == SESSION_UP && now - s->up_since >= STEADY_NS;
     drop_link(a);
@@ -130,7 +130,7 @@ static void dial(loom_agent *a)
     a->link = link;
     pthread_mutex_unlock(&a->lock);
     s->phase = SESSION_DIALING;
-    s->deadline = monotonic_ns() + CONNECT_TIMEOUT_NS;
+    s->deadline = clock_monotonic_ns() + CONNECT_TIMEOUT_NS;
     go_on_connecting(a);
 }
 
