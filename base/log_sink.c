@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 enum { SECOND_MS = 1000 };
@@ -26,32 +25,18 @@ void log_to(const log_sink *sink, log_level level, const char *format, ...)
     va_end(args);
 }
 
-static bool may_write(log_limit *limit, unsigned lines_a_second, uint64_t now_ms)
-{
-    if (limit->lines == 0 || now_ms - limit->since_ms >= SECOND_MS) {
-        limit->since_ms = now_ms;
-        limit->lines = 0;
-    }
-    if (limit->lines == lines_a_second) {
-        limit->suppressed++;
-        return false;
-    }
-    limit->lines++;
-    return true;
-}
-
-void log_to_limited(const log_sink *sink, log_limit *limit, unsigned lines_a_second, uint64_t now_ms, log_level level,
+void log_to_limited(const log_sink *sink, rate_limit *limit, unsigned lines_a_second, uint64_t now_ms, log_level level,
                     const char *format, ...)
 {
     va_list args;
-    if (sink->write == NULL || !may_write(limit, lines_a_second, now_ms)) {
+    uint64_t suppressed;
+    if (sink->write == NULL || !rate_limit_pass(limit, now_ms, SECOND_MS, lines_a_second, &suppressed)) {
         return;
     }
     va_start(args, format);
     write_line(sink, level, format, args);
     va_end(args);
-    if (limit->suppressed > 0) {
-        log_to(sink, level, "suppressed similar messages count=%" PRIu64, limit->suppressed);
-        limit->suppressed = 0;
+    if (suppressed > 0) {
+        log_to(sink, level, "suppressed similar messages count=%" PRIu64, suppressed);
     }
 }

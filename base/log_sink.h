@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/log_level.h"
+#include "base/rate_limit.h"
 
 enum { LOG_SINK_LINE_MAX = 512 }; /* bytes with the NUL; longer lines are cut */
 
@@ -18,16 +19,9 @@ typedef struct log_sink {
 
 void log_to(const log_sink *sink, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Lines of one kind that somebody outside could cause at will. All zero: none so far. */
-typedef struct log_limit {
-    uint64_t since_ms; /* the second that is counted began here */
-    unsigned lines;    /* written in it */
-    uint64_t suppressed;
-} log_limit;
-
-/* At most so many lines a second (now_ms is any monotonic clock's); the next line that is written is followed by how many
+/* For lines of one kind that somebody outside could cause at will. At most so many lines a second (now_ms is any monotonic clock's); the next line that is written is followed by how many
  * were not. */
-void log_to_limited(const log_sink *sink, log_limit *limit, unsigned lines_a_second, uint64_t now_ms, log_level level,
+void log_to_limited(const log_sink *sink, rate_limit *limit, unsigned lines_a_second, uint64_t now_ms, log_level level,
                     const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 #endif

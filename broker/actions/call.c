@@ -11,11 +11,7 @@ uint64_t action_key_hash(const actionbroker *broker, const action_key *key)
     uint8_t text[LOOM_AGENT_ID_MAX + ACTION_CALL_ID_MAX];
     memcpy(text, key->agent.data, key->agent.len);
     memcpy(text + key->agent.len, key->call_id.data, key->call_id.len);
-    uint8_t digest[crypto_shorthash_BYTES];
-    crypto_shorthash(digest, text, key->agent.len + key->call_id.len, broker->key);
-    uint64_t hash;
-    memcpy(&hash, digest, sizeof hash);
-    return hash;
+    return hash_under_secret(broker->key, text, key->agent.len + key->call_id.len);
 }
 
 running_call *running_call_find(const actionbroker *broker, const action_key *key, uint64_t hash)

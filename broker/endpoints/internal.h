@@ -5,6 +5,7 @@
 
 #include "base/log_sink.h"
 #include "base/number_table.h"
+#include "base/rate_limit.h"
 #include "bridge/bus/ledger.h"
 #include "broker/endpoints/server.h"
 #include "broker/eventbus/topic_table.h"
@@ -113,7 +114,7 @@ struct bus_server {
     bridge_endpoint bridges;
     control_endpoint control;
     bus_server_stats stats;
-    log_limit malformed_log, denied_log, memory_log;
+    rate_limit malformed_log, denied_log, memory_log;
     uint64_t started_ms;
     bool closing;
     void (*closed)(void *user);

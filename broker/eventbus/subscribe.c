@@ -77,11 +77,7 @@ void eventbus_subscriber_close(eventbus_subscriber *subscriber)
 static uint64_t id_hash(const eventbus_subscriber *subscriber, uint64_t id)
 {
     const uint64_t key[2] = {(uint64_t)(uintptr_t)subscriber, id};
-    uint8_t digest[crypto_shorthash_BYTES];
-    crypto_shorthash(digest, (const uint8_t *)key, sizeof key, subscriber->bus->key);
-    uint64_t hash;
-    memcpy(&hash, digest, sizeof hash);
-    return hash;
+    return hash_under_secret(subscriber->bus->key, key, sizeof key);
 }
 
 static subscription *find_by_id(const eventbus_subscriber *subscriber, uint64_t id, uint64_t hash)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash_index.h"
 #include "envelope/topic.h"
 
 enum { TABLE_MIN = 16 }; /* slots; always a power of two */
@@ -53,11 +54,7 @@ struct topic_trie {
 
 static uint64_t segment_hash(const topic_trie *trie, loom_str segment)
 {
-    uint8_t digest[crypto_shorthash_BYTES];
-    crypto_shorthash(digest, (const uint8_t *)segment.data, segment.len, trie->key);
-    uint64_t hash;
-    memcpy(&hash, digest, sizeof hash);
-    return hash;
+    return hash_under_secret(trie->key, segment.data, segment.len);
 }
 
 /* The segment's hash is unpredictable already; mixing in the parent spreads one segment under many parents. The final

@@ -102,7 +102,7 @@ loom_status action_create(loom_agent *a, loom_action **out, capability *cap, con
     act->home = a->actions.home;
     act->cap = cap;
     act->envelope = envelope;
-    act->deadline_ns = monotonic_ns() + ms * MS_NS;
+    act->deadline_ns = clock_monotonic_ns() + ms * MS_NS;
     act->links = a->links;
     act->streams = (f->flags & FRAME_CALL_STREAMS) != 0;
     *out = act;
@@ -127,7 +127,7 @@ loom_action *action_try_ref(loom_action *act)
 void action_delist(loom_agent *a, loom_action *act)
 {
     if (act->listed) {
-        id_table_remove(&a->actions.worked_on, &act->entry);
+        bytes_table_remove(&a->actions.worked_on, &act->id.node);
         act->listed = false;
     }
 }
@@ -220,14 +220,14 @@ loom_envelope *loom_action_envelope(const loom_action *act)
 
 uint32_t loom_action_deadline_left_ms(const loom_action *act)
 {
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     uint64_t ms = act->deadline_ns > now ? (act->deadline_ns - now + MS_NS - 1) / MS_NS : 0;
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
 bool loom_action_cancelled(const loom_action *act)
 {
-    return atomic_load(&act->cancelled) || monotonic_ns() >= act->deadline_ns;
+    return atomic_load(&act->cancelled) || clock_monotonic_ns() >= act->deadline_ns;
 }
 
 bool loom_action_streams(const loom_action *act)

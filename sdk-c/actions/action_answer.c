@@ -8,7 +8,7 @@ static const loom_str disconnected = {"disconnected", 12};
 
 static loom_bytes id_of(const loom_action *act)
 {
-    return (loom_bytes){act->entry.id, act->entry.len};
+    return act->id.node.key;
 }
 
 /* At a character's end. */
@@ -177,7 +177,7 @@ loom_status loom_action_chunk(loom_action *act, loom_bytes payload, uint32_t tim
     bool put = chunk_is_put(&wait);
     pthread_mutex_unlock(&a->lock);
     if (!put && timeout_ms > 0) {
-        loom_status st = agent_wait_for(a, chunk_is_put, &wait, monotonic_ns() + timeout_ms * MS_NS);
+        loom_status st = agent_wait_for(a, chunk_is_put, &wait, clock_monotonic_ns() + timeout_ms * MS_NS);
         wait.st = st == LOOM_OK ? wait.st : st == LOOM_ECLOSED ? LOOM_ENOTCONN : st == LOOM_ENOMEM ? st : LOOM_EFULL;
     }
     action_leave(act);

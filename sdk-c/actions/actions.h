@@ -9,7 +9,6 @@
 #include <loom/action.h>
 
 #include "base/str.h"
-#include "sdk-c/actions/id_table.h"
 #include "sdk-c/agent/waiting.h"
 
 enum { OPEN_CALLS_MAX = 10000, OWN_CALL_ID_SIZE = 16 };
@@ -59,7 +58,7 @@ LOOM_MUST_CHECK loom_status action_home_create(action_home **out, loom_agent *a)
 void action_home_close(action_home *home);
 
 struct loom_action {
-    id_entry entry;          /* first; in the agent's table while listed */
+    call_id id;              /* first; in the agent's table while listed */
     atomic_uint refs;        /* the table has none: who finds an action in it takes one only when there is one */
     action_home *home;
     capability *cap;
@@ -104,8 +103,8 @@ loom_agent *action_enter(loom_action *act);
 void action_leave(loom_action *act);
 
 LOOM_MUST_CHECK loom_status actions_on_call(loom_agent *a, const frame_call *f);
-void actions_on_cancel(loom_agent *a, loom_bytes call_id);
-void actions_on_credit(loom_agent *a, loom_bytes call_id, uint64_t chunks, uint64_t bytes);
+void actions_on_cancel(loom_agent *a, loom_bytes id);
+void actions_on_credit(loom_agent *a, loom_bytes id, uint64_t chunks, uint64_t bytes);
 /* Calls that came while handlers waited in each other too deep. */
 void actions_run_waiting(loom_agent *a);
 void actions_drop_waiting(loom_agent *a);
@@ -133,7 +132,8 @@ typedef struct call_waiter {
 } call_waiter;
 
 typedef struct open_call {
-    id_entry by_id, by_number;
+    call_id by_id;                 /* first */
+    hash_node by_number;
     struct open_call *prev, *next; /* of all open ones, oldest first; or of the ended ones */
     uint64_t number, *number_out;  /* told before anybody else can know the call; NULL: not asked for */
     agent_timer timer;
@@ -207,13 +207,20 @@ static inline void actions_close(loom_agent *a)
     actions_tell_ended(a);
 }
 
+static inline void actions_init(loom_agent *a)
+{
+    bytes_table_init(&a->actions.worked_on);
+    bytes_table_init(&a->actions.by_id);
+    hash_index_init(&a->actions.by_number);
+}
+
 /* Nothing is open any more. */
 static inline void actions_fini(loom_agent *a)
 {
     capabilities_fini(a);
-    id_table_fini(&a->actions.worked_on);
-    id_table_fini(&a->actions.by_id);
-    id_table_fini(&a->actions.by_number);
+    bytes_table_fini(&a->actions.worked_on);
+    bytes_table_fini(&a->actions.by_id);
+    hash_index_fini(&a->actions.by_number);
 }
 
 #endif

@@ -131,7 +131,7 @@ static loom_span *start_span(loom_agent *a, loom_envelope_fields *f, const open_
 /* What is left of the call being handled is all there is for those it makes. */
 static loom_status set_deadline(open_call *call, uint32_t deadline_ms)
 {
-    uint64_t now = monotonic_ns(), limit = dispatch_current().deadline_ns;
+    uint64_t now = clock_monotonic_ns(), limit = dispatch_current().deadline_ns;
     call->deadline_ns = now + (deadline_ms != 0 ? deadline_ms : DEADLINE_DEFAULT_MS) * MS_NS;
     if (limit != 0 && limit < call->deadline_ns) {
         call->deadline_ns = limit;

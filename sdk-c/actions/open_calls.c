@@ -18,32 +18,27 @@
 
 /* ---- in and out of the tables; lock held ---- */
 
-static loom_bytes number_bytes(const uint64_t *number)
-{
-    return (loom_bytes){(const uint8_t *)number, sizeof *number};
-}
-
 static loom_bytes id_of(const open_call *call)
 {
-    return (loom_bytes){call->by_id.id, call->by_id.len};
+    return call->by_id.node.key;
 }
 
 static open_call *find_id(const loom_agent *a, loom_bytes id)
 {
-    return (open_call *)id_table_find(&a->actions.by_id, id);
+    return (open_call *)bytes_table_find(&a->actions.by_id, id);
 }
 
 static open_call *find_number(const loom_agent *a, uint64_t number)
 {
-    id_entry *entry = id_table_find(&a->actions.by_number, number_bytes(&number));
-    return entry != NULL ? (open_call *)((uint8_t *)entry - offsetof(open_call, by_number)) : NULL;
+    hash_node *node = hash_index_first(&a->actions.by_number, number);
+    return node != NULL ? (open_call *)((uint8_t *)node - offsetof(open_call, by_number)) : NULL;
 }
 
 static void put(loom_agent *a, open_call *call, loom_bytes id)
 {
     actions_state *s = &a->actions;
-    id_table_add(&s->by_id, &call->by_id, id);
-    id_table_add(&s->by_number, &call->by_number, number_bytes(&call->number));
+    call_id_add(&s->by_id, &call->by_id, id);
+    hash_index_insert(&s->by_number, &call->by_number, call->number);
     call->next = NULL;
     call->prev = s->last;
     if (s->last != NULL) {
@@ -57,8 +52,8 @@ static void put(loom_agent *a, open_call *call, loom_bytes id)
 static void take(loom_agent *a, open_call *call)
 {
     actions_state *s = &a->actions;
-    id_table_remove(&s->by_id, &call->by_id);
-    id_table_remove(&s->by_number, &call->by_number);
+    bytes_table_remove(&s->by_id, &call->by_id.node);
+    hash_index_remove(&s->by_number, &call->by_number);
     if (call->prev != NULL) {
         call->prev->next = call->next;
     } else {
@@ -164,7 +159,7 @@ static loom_status put_call(loom_agent *a, open_call *call, const loom_envelope_
 {
     frame_writer *w = &a->out.control;
     size_t before = w->len;
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     frame_call f = {.call_id = id_of(call),
                     .capability = str_of(call->capability),
                     .version = str_of(call->version),
@@ -193,7 +188,7 @@ static loom_status put_call(loom_agent *a, open_call *call, const loom_envelope_
 
 loom_status open_calls_send(loom_agent *a)
 {
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     for (open_call *call = a->actions.first; call != NULL; call = call->next) {
         if (call->sent || call->cancelled || call->deadline_ns <= now) {
             continue; /* its timer ends it */
@@ -221,12 +216,8 @@ static loom_status check_room(loom_agent *a, const loom_envelope_fields *fields,
     if (fields->payload.len > a->max_payload) {
         return LOOM_ETOOBIG;
     }
-    bool full = a->actions.by_id.count >= OPEN_CALLS_MAX || a->out.control.len + size > a->out.limit;
-    if (full) {
-        return LOOM_EFULL;
-    }
-    loom_status st = id_table_reserve(&a->actions.by_id);
-    return st == LOOM_OK ? id_table_reserve(&a->actions.by_number) : st;
+    bool full = bytes_table_count(&a->actions.by_id) >= OPEN_CALLS_MAX || a->out.control.len + size > a->out.limit;
+    return full ? LOOM_EFULL : LOOM_OK;
 }
 
 /* What may have to be sent later, or again, keeps its bytes. */

@@ -149,7 +149,7 @@ static void *agent_thread(void *arg)
     if (!agent_loop_enter(a)) {
         return NULL; /* cannot be: nobody else drives a thread's agent */
     }
-    while (!atomic_load_explicit(&a->closing_seen, memory_order_acquire) || !session_closed(a, monotonic_ns())) {
+    while (!atomic_load_explicit(&a->closing_seen, memory_order_acquire) || !session_closed(a, clock_monotonic_ns())) {
         agent_round(a, -1);
     }
     actions_close(a);
@@ -195,7 +195,7 @@ static void free_agent(loom_agent *a)
     kept_free(&a->kept);
     kept_free(&a->kept_immediate);
     free(a->in.data);
-    free(a->timers.items);
+    heap_fini(&a->timers);
     actions_fini(a);
     held_buffers_free(&a->held, NULL);
     close_descriptors(a);
@@ -237,6 +237,7 @@ loom_status loom_agent_open(loom_agent **out, const loom_agent_options *options)
     }
     a->epoll_fd = a->wake_fd = a->run_fd = a->timer_fd = -1;
     atomic_flag_clear(&a->exporter_told);
+    actions_init(a);
     loom_status st = agent_options_check(options, &a->url);
     if (st != LOOM_OK) {
         free(a);
@@ -288,7 +289,7 @@ static void drain(loom_agent *a)
     if (a->has_thread) {
         pthread_join(a->thread, NULL);
     } else if (agent_loop_enter(a)) {
-        while (!session_closed(a, monotonic_ns())) {
+        while (!session_closed(a, clock_monotonic_ns())) {
             agent_round(a, -1);
         }
         actions_close(a);
@@ -314,7 +315,7 @@ loom_status loom_agent_close_within(loom_agent *a, uint32_t timeout_ms)
     if (agent_on_loop(a)) {
         return LOOM_EBUSY;
     }
-    uint64_t deadline = monotonic_ns() + timeout_ms * MS_NS;
+    uint64_t deadline = clock_monotonic_ns() + timeout_ms * MS_NS;
     pthread_mutex_lock(&a->lock);
     a->closing = true;
     a->close_deadline = deadline;
@@ -329,7 +330,7 @@ loom_status loom_agent_close_within(loom_agent *a, uint32_t timeout_ms)
     see_guests_off(a);
     collaboration_close(a);
     loom_status st = tell_unsent(a);
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     telemetry_close(a, now < deadline ? (uint32_t)((deadline - now) / MS_NS) + 1 : 1);
     destroy_lock(a);
     free_agent(a);

@@ -13,6 +13,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
+#include "base/heap.h"
+#include "base/rate_limit.h"
 #include "sdk-c/actions/actions_state.h"
 #include "sdk-c/link/carrier.h"
 #include "sdk-c/link/send_queue.h"
@@ -74,12 +77,6 @@ typedef struct agent_counters {
     _Atomic uint64_t received, failed, reconnects, invalid_context, calls_handled;
 } agent_counters;
 
-/* A binary heap, the earliest first. Guard: the agent's lock. */
-typedef struct timer_heap {
-    struct agent_timer **items;
-    size_t count, capacity;
-} timer_heap;
-
 struct loom_agent {
     /* fixed once open */
     char *id;
@@ -123,7 +120,7 @@ struct loom_agent {
     char topic[LOOM_TOPIC_MAX]; /* the last one that was found valid */
     size_t topic_len;
     actions_state actions;
-    timer_heap timers;
+    binary_heap timers;     /* of agent_timer.node, by CLOCK_MONOTONIC ns */
     uint64_t armed;         /* what timer_fd is set to */
     struct collaboration *collaboration; /* NULL: not used yet */
 
@@ -152,12 +149,11 @@ struct loom_agent {
     batch_cursor *batch;     /* the innermost deliver frame being handled */
     kept_list kept;          /* deliveries for when the outermost handler has returned */
     kept_list kept_immediate; /* deliveries for the next nested round */
-    uint64_t notices, notice_told_at; /* refusals: since last told, and when that was */
+    rate_limit notices; /* of refusals, on standard error */
 };
 
 /* ---- loop.c ---- */
 
-uint64_t monotonic_ns(void);
 /* One round: waits up to timeout_ms for something to do (-1: for ever) and does it. */
 void agent_round(loom_agent *a, int timeout_ms);
 /* Makes the calling thread the loop. False: another one is. */

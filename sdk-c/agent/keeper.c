@@ -24,7 +24,7 @@ static void *keeper_thread(void *arg)
     uint64_t events_before = UINT64_MAX;
     pthread_mutex_lock(&a->lock);
     while (!a->closing) {
-        uint64_t until = monotonic_ns() + a->keep_ns;
+        uint64_t until = clock_monotonic_ns() + a->keep_ns;
         struct timespec at = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
         pthread_cond_timedwait(&a->keeper_wakes, &a->lock, &at);
         bool handling = atomic_load_explicit(&a->handling, memory_order_relaxed);

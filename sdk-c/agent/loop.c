@@ -33,13 +33,6 @@ static _Thread_local struct {
     unsigned depth;
 } loops;
 
-uint64_t monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 bool agent_on_loop(const loom_agent *a)
 {
     for (unsigned i = loops.depth; i-- > 0;) {
@@ -133,7 +126,7 @@ void agent_write(loom_agent *a, bool all)
         loom_status st = link->ops->send(link, q->iov + q->iov_at, q->iov_count - q->iov_at, &sent);
         pthread_mutex_lock(&a->lock);
         q->writing = false;
-        a->last_write = loom_time_unix_ns();
+        a->last_write = clock_unix_ns();
         bool complete = st == LOOM_OK && send_queue_sent(q, sent);
         agent_changed(a);
         if (st != LOOM_OK && st != LOOM_EBUSY) {
@@ -229,7 +222,7 @@ void agent_after_handler(loom_agent *a)
         return;
     }
     pthread_mutex_lock(&a->lock);
-    if (a->writable && !a->out.writing && send_queue_ready(&a->out) && loom_time_unix_ns() - a->last_write >= BURST_NS) {
+    if (a->writable && !a->out.writing && send_queue_ready(&a->out) && clock_unix_ns() - a->last_write >= BURST_NS) {
         agent_write(a, true);
     }
     pthread_mutex_unlock(&a->lock);
@@ -342,7 +335,7 @@ void agent_round(loom_agent *a, int timeout_ms)
     if (link_event || agent_write_failed(a)) {
         session_event(a); /* after a failed write too: the bridge may have said why */
     }
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     session_tick(a, now);
     timers_fire(a, now);
     handle_kept(a);

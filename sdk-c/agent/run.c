@@ -45,12 +45,12 @@ typedef loom_status condition(loom_agent *a, uint64_t argument);
 /* Whoever may drive the agent does so meanwhile; everybody else is told of changes. */
 static loom_status wait_for(loom_agent *a, condition *met, uint64_t argument, uint32_t timeout_ms)
 {
-    uint64_t deadline = monotonic_ns() + timeout_ms * MS_NS;
+    uint64_t deadline = clock_monotonic_ns() + timeout_ms * MS_NS;
     bool drive = a->options.poll_mode && agent_loop_enter(a);
     loom_status st;
     pthread_mutex_lock(&a->lock);
     while ((st = met(a, argument)) == LOOM_EBUSY) {
-        uint64_t now = monotonic_ns();
+        uint64_t now = clock_monotonic_ns();
         if (now >= deadline) {
             break;
         }

@@ -54,7 +54,7 @@ static loom_status go_round(loom_agent *a, bool (*done)(void *user), void *user,
 {
     loom_status st;
     while ((st = look_once(a, done, user)) == LOOM_EBUSY) {
-        uint64_t now = monotonic_ns();
+        uint64_t now = clock_monotonic_ns();
         if (now >= deadline_ns) {
             return LOOM_ETIMEDOUT;
         }

@@ -32,10 +32,14 @@ LOOM_MUST_CHECK loom_status agent_may_wait(loom_agent *a);
 
 /* fire runs on the loop, no lock held, once. The memory is the owner's; zeroed before its first use. */
 typedef struct agent_timer {
-    uint64_t at; /* CLOCK_MONOTONIC ns; 0: not set */
+    heap_node node; /* first; its key is CLOCK_MONOTONIC ns */
     void (*fire)(loom_agent *a, struct agent_timer *timer);
-    size_t heap_index;
 } agent_timer;
+
+static inline bool agent_timer_is_set(const agent_timer *timer)
+{
+    return heap_holds(&timer->node);
+}
 
 /* Lock held. Setting again moves it. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status agent_timer_set(loom_agent *a, agent_timer *timer, uint64_t at_ns);

@@ -91,7 +91,7 @@ static void on_result(loom_agent *a, loom_result *result, void *user)
         f->asked[call->target].call = NULL;
         if (!join_source_counts(f->rule->sources, source)) {
             f->join->joined.ignored++;
-        } else if (monotonic_ns() < f->deadline_ns) { /* its deadline is that of the join, which tells it better */
+        } else if (clock_monotonic_ns() < f->deadline_ns) { /* its deadline is that of the join, which tells it better */
             taken = contribute(a, f, source, call->target, outcome_status(loom_result_outcome(result)), NULL, result);
         }
     }
@@ -139,7 +139,7 @@ static loom_status ask_topic(loom_agent *a, fanout *f, size_t i, loom_bytes payl
 /* Rounded up: what times out there does so after the join. */
 static uint32_t ms_left(uint64_t deadline_ns)
 {
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     return deadline_ns > now ? (uint32_t)((deadline_ns - now) / MS_NS) + 1 : 1;
 }
 

@@ -11,21 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes_table.h"
 #include "base/str.h"
 #include "sdk-c/collaboration/joining.h"
 
 #define MAX_OPEN_DEFAULT 1024u
 #define REMEMBERED_DEFAULT 1024u
 
-enum { BUCKETS_FIRST = 64 };
-
 typedef struct joiner_key {
-    struct joiner_key *next;          /* of the bucket */
+    bytes_node node;                  /* first; its key is text */
     struct joiner_key *newer, *older; /* of open, or of finished */
     join *join;                       /* NULL: finished */
     uint64_t deadline_ns;
-    uint32_t hash;
-    size_t len;
     char text[];
 } joiner_key;
 
@@ -48,8 +45,7 @@ struct loom_joiner {
     char **sources;                   /* ended by NULL; NULL: everybody's count */
 
     /* guarded by the agent's lock */
-    joiner_key **buckets;
-    size_t bucket_count;              /* a power of two */
+    bytes_table keys;
     key_list open, finished;
     join *done, *last_done;           /* to be handed over */
     size_t done_count;
@@ -62,50 +58,9 @@ struct loom_joiner {
 
 /* ---- keys ---- */
 
-static uint32_t hash_of(loom_str text)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < text.len; i++) {
-        hash = (hash ^ (uint8_t)text.data[i]) * 16777619u;
-    }
-    return hash;
-}
-
-static joiner_key **place_of(const loom_joiner *j, uint32_t hash)
-{
-    return &j->buckets[hash & (j->bucket_count - 1)];
-}
-
 static joiner_key *find_key(const loom_joiner *j, loom_str text)
 {
-    uint32_t hash = hash_of(text);
-    joiner_key *key = *place_of(j, hash);
-    while (key != NULL && (key->hash != hash || key->len != text.len || memcmp(key->text, text.data, text.len) != 0)) {
-        key = key->next;
-    }
-    return key;
-}
-
-/* Without memory it stays as it is, and is slower. */
-static void grow(loom_joiner *j)
-{
-    size_t count = j->bucket_count * 2;
-    joiner_key **before = j->buckets, **buckets = calloc(count, sizeof(joiner_key *));
-    if (buckets == NULL) {
-        return;
-    }
-    size_t old_count = j->bucket_count;
-    j->buckets = buckets;
-    j->bucket_count = count;
-    for (size_t i = 0; i < old_count; i++) {
-        for (joiner_key *key = before[i], *next; key != NULL; key = next) {
-            next = key->next;
-            joiner_key **at = place_of(j, key->hash);
-            key->next = *at;
-            *at = key;
-        }
-    }
-    free(before);
+    return (joiner_key *)bytes_table_find(&j->keys, (loom_bytes){(const uint8_t *)text.data, text.len});
 }
 
 static void list_add(key_list *list, joiner_key *key)
@@ -127,11 +82,7 @@ static void list_remove(key_list *list, joiner_key *key)
 /* Of no list any more. */
 static void forget(loom_joiner *j, joiner_key *key)
 {
-    joiner_key **at = place_of(j, key->hash);
-    while (*at != key) {
-        at = &(*at)->next;
-    }
-    *at = key->next;
+    bytes_table_remove(&j->keys, &key->node);
     join_free(key->join);
     free(key);
 }
@@ -148,7 +99,7 @@ static loom_status arm(loom_joiner *j)
         return LOOM_OK;
     }
     uint64_t at = j->done != NULL ? 1 : j->open.oldest->deadline_ns;
-    if (j->armed && j->timer.at <= at) { /* 0: about to fire */
+    if (j->armed && (!agent_timer_is_set(&j->timer) || j->timer.node.key <= at)) { /* not set: about to fire */
         return LOOM_OK;
     }
     loom_status st = agent_timer_set(j->agent, &j->timer, at);
@@ -195,15 +146,13 @@ static void free_list(loom_joiner *j, key_list *list)
 /* Nobody else has it. */
 static void free_joiner(loom_joiner *j)
 {
-    if (j->buckets != NULL) {
-        free_list(j, &j->open);
-        free_list(j, &j->finished);
-    }
+    free_list(j, &j->open);
+    free_list(j, &j->finished);
+    bytes_table_fini(&j->keys);
     for (join *next; j->done != NULL; j->done = next) {
         next = j->done->next;
         join_free(j->done);
     }
-    free(j->buckets);
     free_sources(j->sources);
     free(j);
 }
@@ -244,9 +193,8 @@ loom_status loom_joiner_open(loom_joiner **out, loom_agent *agent, const loom_jo
     j->tally = tally;
     j->has_parent = options->parent != NULL;
     j->parent = options->parent != NULL ? *options->parent : j->parent;
-    j->bucket_count = BUCKETS_FIRST;
-    j->buckets = calloc(BUCKETS_FIRST, sizeof(joiner_key *));
-    if (j->buckets == NULL || copy_sources(&j->sources, options->rule.sources) != LOOM_OK) {
+    bytes_table_init(&j->keys);
+    if (copy_sources(&j->sources, options->rule.sources) != LOOM_OK) {
         free_joiner(j);
         return LOOM_ENOMEM;
     }
@@ -269,7 +217,7 @@ void loom_joiner_close(loom_joiner *j)
     bool on_loop = agent_on_loop(a);
     pthread_mutex_lock(&a->lock);
     j->closed = true;
-    if (j->timer.at != 0) {
+    if (agent_timer_is_set(&j->timer)) {
         agent_timer_clear(a, &j->timer);
         j->armed = false;
     }
@@ -379,7 +327,7 @@ static void on_timer(loom_agent *a, agent_timer *timer)
     j->armed = false;
     j->uses++;
     if (!j->closed) {
-        expire(j, monotonic_ns());
+        expire(j, clock_monotonic_ns());
     }
     while (!j->closed) {
         join *over = take_done(j);
@@ -410,9 +358,7 @@ static joiner_key *create_key(loom_joiner *j, loom_str text, const loom_envelope
         return NULL;
     }
     memcpy(key->text, text.len > 0 ? text.data : "", text.len);
-    key->len = text.len;
-    key->hash = hash_of(text);
-    key->deadline_ns = monotonic_ns() + j->deadline_ns;
+    key->deadline_ns = clock_monotonic_ns() + j->deadline_ns;
     return key;
 }
 
@@ -426,11 +372,7 @@ static loom_status open_key(loom_joiner *j, joiner_key **out, loom_str text, loo
     if (key == NULL) {
         return LOOM_ENOMEM;
     }
-    if (j->open.count + j->finished.count >= j->bucket_count) {
-        grow(j);
-    }
-    key->next = *place_of(j, key->hash);
-    *place_of(j, key->hash) = key;
+    bytes_table_add(&j->keys, &key->node, (loom_bytes){(const uint8_t *)key->text, text.len});
     list_add(&j->open, key);
     loom_status st = join_add(key->join, source, 0, LOOM_OK, event, NULL);
     if (st == LOOM_OK) {

@@ -67,12 +67,12 @@ static bool has_reply(void *user)
 
 static loom_status wait_for_reply(loom_agent *a, waiting_request *r, uint64_t deadline, loom_request_report *report)
 {
-    uint64_t start = monotonic_ns();
+    uint64_t start = clock_monotonic_ns();
     loom_status st = agent_wait_for(a, has_reply, r, deadline);
     pthread_mutex_lock(&a->lock);
     exchange_close(a, &r->x, st == LOOM_ETIMEDOUT); /* not open any more: it has come in the last moment */
     pthread_mutex_unlock(&a->lock);
-    report->waited_ns = monotonic_ns() - start;
+    report->waited_ns = clock_monotonic_ns() - start;
     return r->reply != NULL ? LOOM_OK : st;
 }
 
@@ -276,7 +276,7 @@ static bool end_soon(loom_agent *a, uint64_t number, loom_status status, bool to
     pthread_mutex_lock(&a->lock);
     exchange *x = exchange_find(a, number);
     called_request *r = x != NULL && x->abandon == tell_closed ? (called_request *)x : NULL;
-    bool goes_on = r != NULL && r->status == LOOM_ETIMEDOUT && r->timer.at != 0;
+    bool goes_on = r != NULL && r->status == LOOM_ETIMEDOUT && agent_timer_is_set(&r->timer);
     if (goes_on) {
         r->status = status;
         r->on_reply = told ? r->on_reply : NULL;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
+#include "base/backoff.h"
 #include "sdk-c/actions/actions.h"
 
 #define SECOND_NS (1000 * MS_NS)
@@ -52,21 +52,11 @@ static void drop_link(loom_agent *a)
     a->in.begin = a->in.end = 0;
 }
 
-/* Between half and all of 50 ms · 2^attempts: agents that lost the same bridge do not come back in step. */
-static uint64_t backoff_ns(unsigned attempts)
-{
-    uint64_t full = attempts < 8 ? BACKOFF_FIRST_NS << attempts : BACKOFF_MAX_NS;
-    uint64_t random;
-    full = full < BACKOFF_MAX_NS ? full : BACKOFF_MAX_NS;
-    random_take((uint8_t *)&random, sizeof random);
-    return full / 2 + random % (full / 2 + 1);
-}
-
 void session_break(loom_agent *a, loom_status status, const char *text)
 {
     session *s = &a->session;
     char why[SESSION_TEXT_SIZE];
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     snprintf(why, sizeof why, "%s", text); /* text may lie in the carrier */
     bool steady = s->phase == SESSION_UP && now - s->up_since >= STEADY_NS;
     drop_link(a);
@@ -83,7 +73,7 @@ void session_break(loom_agent *a, loom_status status, const char *text)
         return;
     }
     s->phase = SESSION_WAITING;
-    s->deadline = now + backoff_ns(s->attempts++);
+    s->deadline = now + backoff_delay(BACKOFF_FIRST_NS, BACKOFF_MAX_NS, s->attempts++);
     session_set_state(a, LOOM_AGENT_DISCONNECTED, status, why);
     actions_tell_ended(a); /* last: who is told may wait, and the next session may stand by then */
 }
@@ -140,7 +130,7 @@ static void dial(loom_agent *a)
     a->link = link;
     pthread_mutex_unlock(&a->lock);
     s->phase = SESSION_DIALING;
-    s->deadline = monotonic_ns() + CONNECT_TIMEOUT_NS;
+    s->deadline = clock_monotonic_ns() + CONNECT_TIMEOUT_NS;
     go_on_connecting(a);
 }
 

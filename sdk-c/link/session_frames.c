@@ -82,7 +82,7 @@ static void begin_session(loom_agent *a, const frame_welcome *f)
     heartbeat_ms = heartbeat_ms > HEARTBEAT_MIN_MS ? heartbeat_ms : HEARTBEAT_MIN_MS;
     heartbeat_ms = heartbeat_ms < UINT32_MAX ? heartbeat_ms : UINT32_MAX;
     s->phase = SESSION_UP;
-    s->up_since = monotonic_ns();
+    s->up_since = clock_monotonic_ns();
     s->heartbeat_ns = heartbeat_ms * MS_NS;
     s->next_heartbeat = s->up_since + s->heartbeat_ns;
     s->pinged = false;

@@ -4,6 +4,7 @@
 #ifndef LOOM_TRACE_EXPORT_PROCESSOR_STATE_H
 #define LOOM_TRACE_EXPORT_PROCESSOR_STATE_H
 
+#include "base/rate_limit.h"
 #include "trace/export/batch.h"
 #include "trace/export/exporter.h"
 #include "trace/export/processor.h"
@@ -52,8 +53,7 @@ struct loom_span_processor {
     span_chunk *staged_first, *staged_last; /* stolen, partly read */
     span_chunk *spent;                      /* read up, still referred to by the batch */
     batch batch;
-    uint64_t last_report_ns;
-    uint64_t unreported; /* errors since the last report */
+    rate_limit reports;
 };
 
 static inline bool processor_forked(const loom_span_processor *p)

@@ -35,7 +35,7 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
     void *port;
     b->queue = (remote_queue){0};
     b->state = REMOTE_UP;
-    b->backoff_ms = 0;
+    b->attempts = 0;
     for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
         ((bus_port *)port)->broker_pressing = false;
         if (remote_port_replay(port) != LOOM_OK) {

@@ -136,7 +136,7 @@ struct bus_remote {
 
     remote_state state;
     sp_peer *peer;
-    uint64_t backoff_ms;
+    unsigned attempts;       /* to reach the broker, in a row */
     bool replaced;           /* another bridge has our id: do not come back at once */
     bus_ledger ledger;       /* of this connection: publishes go, deliveries come */
 

@@ -5,11 +5,12 @@
  * nothing while it lasts; what it may have lost when it ends is known by what the broker had confirmed. */
 #include <string.h>
 
+#include "base/backoff.h"
 #include "bridge/bus/remote/internal.h"
 
 enum {
     DIAL_MS = 5000,
-    BACKOFF_MIN_MS = 20,
+    BACKOFF_FIRST_MS = 20,
     BACKOFF_MAX_MS = 2000,
     BACKOFF_REPLACED_MS = 10000 /* two bridges of one id must not throw each other out all the time */
 };
@@ -31,9 +32,8 @@ void remote_lost(bus_remote *b, const char *why)
     sp_peer_close(peer);
     log_to(&b->log, was_up || b->replaced ? LOG_WARN : LOG_DEBUG, "%s url=%s reason=\"%s\"",
            was_up ? "lost the connection to the broker" : "cannot reach the broker", b->url, why);
-    uint64_t wait = b->replaced ? BACKOFF_REPLACED_MS : b->backoff_ms > BACKOFF_MIN_MS ? b->backoff_ms : BACKOFF_MIN_MS;
+    uint64_t wait = b->replaced ? BACKOFF_REPLACED_MS : backoff_delay(BACKOFF_FIRST_MS, BACKOFF_MAX_MS, b->attempts++);
     b->replaced = false;
-    b->backoff_ms = wait * 2 < BACKOFF_MAX_MS ? wait * 2 : BACKOFF_MAX_MS;
     if (!b->closing) {
         uv_timer_start(&b->timer, on_timer, wait, 0);
     }

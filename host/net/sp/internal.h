@@ -206,7 +206,7 @@ struct sp_server {
     uint64_t numbers;
     sp_stats stats;
     log_sink log;
-    log_limit lines, pause_lines; /* the second so that nothing else crowds it out */
+    rate_limit lines, pause_lines; /* the second so that nothing else crowds it out */
     void (*closed)(void *user);
     void *closed_user;
     char url[SP_URL_SIZE];

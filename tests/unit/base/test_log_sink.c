@@ -34,11 +34,11 @@ static void a_line_comes_with_its_level_and_its_values(void **state)
 static void without_a_callback_nothing_is_written(void **state)
 {
     const log_sink nowhere = {NULL, NULL};
-    log_limit limit = {0};
+    rate_limit limit = {0};
     (void)state;
     log_to(&nowhere, LOG_ERROR, "%d", 1);
     log_to_limited(&nowhere, &limit, 1, 0, LOG_ERROR, "%d", 1);
-    assert_int_equal(0, limit.lines);
+    assert_int_equal(0, limit.passed);
 }
 
 static void a_line_that_is_too_long_is_cut(void **state)
@@ -53,7 +53,7 @@ static void what_comes_too_often_is_counted_and_told_in_the_next_second(void **s
 {
     ear e = {0};
     const log_sink sink = {hear, &e};
-    log_limit limit = {0};
+    rate_limit limit = {0};
     (void)state;
     for (unsigned i = 0; i < 10; i++) {
         log_to_limited(&sink, &limit, PER_SECOND, 500 + i, LOG_WARN, "line %u", i);

@@ -287,7 +287,7 @@ static void timers_fire_in_their_order(void **state)
     enum { TIMERS = 50 };
     static timed timers[TIMERS];
     open_agent(f, false);
-    uint64_t base = monotonic_ns() + 20 * MS_NS;
+    uint64_t base = clock_monotonic_ns() + 20 * MS_NS;
     pthread_mutex_lock(&f->agent->lock);
     for (unsigned i = 0; i < TIMERS; i++) {
         timers[i].timer.fire = on_timer;
@@ -314,7 +314,7 @@ static void waiting_ends_at_its_deadline(void **state)
 {
     fixture *f = *state;
     open_agent(f, false);
-    assert_status(LOOM_ETIMEDOUT, agent_wait_for(f->agent, never, NULL, monotonic_ns() + 10 * MS_NS));
+    assert_status(LOOM_ETIMEDOUT, agent_wait_for(f->agent, never, NULL, clock_monotonic_ns() + 10 * MS_NS));
 }
 
 static void *wait_long(void *user)
