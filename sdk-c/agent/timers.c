@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Timers of the loop: a binary heap under the agent's lock. */
-#include <stdlib.h>
+#include "sdk-c/agent/timers.h"
 
-#include "sdk-c/agent/waiting.h"
+#include <stdlib.h>
 
 static void place(timer_heap *heap, size_t at, agent_timer *timer)
 {
@@ -42,14 +41,14 @@ static void settle(timer_heap *heap, size_t at, agent_timer *timer)
     }
 }
 
-uint64_t timers_next(const loom_agent *a)
+void timers_fini(timer_heap *heap)
 {
-    return a->timers.count > 0 ? a->timers.items[0]->at : NEVER;
+    free(heap->items);
+    *heap = (timer_heap){0};
 }
 
-loom_status agent_timer_set(loom_agent *a, agent_timer *timer, uint64_t at_ns)
+loom_status timers_set(timer_heap *heap, agent_timer *timer, uint64_t at_ns)
 {
-    timer_heap *heap = &a->timers;
     if (timer->at == 0) {
         if (heap->count == heap->capacity) {
             size_t capacity = heap->capacity > 0 ? heap->capacity * 2 : 16;
@@ -65,15 +64,11 @@ loom_status agent_timer_set(loom_agent *a, agent_timer *timer, uint64_t at_ns)
     timer->at = at_ns > 0 ? at_ns : 1;
     heap->items[timer->heap_index] = timer;
     settle(heap, timer->heap_index, timer);
-    if (timer->at < a->armed && !agent_on_loop(a)) {
-        agent_wake(a); /* to be armed; the loop itself does so before it sleeps */
-    }
     return LOOM_OK;
 }
 
-void agent_timer_clear(loom_agent *a, agent_timer *timer)
+void timers_clear(timer_heap *heap, agent_timer *timer)
 {
-    timer_heap *heap = &a->timers;
     if (timer->at == 0) {
         return;
     }
@@ -83,18 +78,4 @@ void agent_timer_clear(loom_agent *a, agent_timer *timer)
     if (last != timer) {
         settle(heap, at, last);
     }
-}
-
-void timers_fire(loom_agent *a, uint64_t now)
-{
-    pthread_mutex_lock(&a->lock);
-    /* Not for ever: one that is set again for now has its turn in the next round. */
-    for (size_t left = a->timers.count; left > 0 && timers_next(a) <= now; left--) {
-        agent_timer *timer = a->timers.items[0];
-        agent_timer_clear(a, timer);
-        pthread_mutex_unlock(&a->lock);
-        timer->fire(a, timer);
-        pthread_mutex_lock(&a->lock);
-    }
-    pthread_mutex_unlock(&a->lock);
 }

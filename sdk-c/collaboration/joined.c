@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
 enum { ITEMS_FIRST = 4 };
 
 join *join_create(loom_str key, const join_tally *tally)
