@@ -3,7 +3,6 @@
 
 #include "base/str.h"
 #include "host/config/units.h"
-#include "base/runtime_dir.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -14,28 +13,6 @@
 static void *field(const config *c, size_t key)
 {
     return (char *)c->values + c->keys[key].offset;
-}
-
-/* "{runtime}" in a default becomes this user's runtime directory. */
-static char *expand_fallback(const char *text)
-{
-    char dir[PATHS_DIR_SIZE];
-    paths_runtime_dir(dir);
-    static const char mark[] = "{runtime}";
-    size_t size = strlen(text) + 1;
-    for (const char *at = strstr(text, mark); at != NULL; at = strstr(at + 1, mark)) {
-        size += strlen(dir);
-    }
-    char *out = malloc(size);
-    if (out == NULL) {
-        return NULL;
-    }
-    char *end = out;
-    for (const char *at; (at = strstr(text, mark)) != NULL; text = at + sizeof mark - 1) {
-        end += sprintf(end, "%.*s%s", (int)(at - text), text, dir);
-    }
-    strcpy(end, text);
-    return out;
 }
 
 /* Lists in defaults and in the environment: separated by commas, blanks around them dropped. */
@@ -74,13 +51,7 @@ static loom_status put_joined(config *c, size_t key, const char *text, const con
 static loom_status put_fallback(config *c, size_t key, problems *scratch)
 {
     static const config_place place = {.source = CONFIG_FROM_DEFAULT, .name = "default"};
-    char *text = expand_fallback(c->keys[key].fallback);
-    if (text == NULL) {
-        return LOOM_ENOMEM;
-    }
-    loom_status st = put_joined(c, key, text, &place, scratch);
-    free(text);
-    return st;
+    return put_joined(c, key, c->keys[key].fallback, &place, scratch);
 }
 
 loom_status config_init(config *c, const config_key *keys, size_t count, void *values)

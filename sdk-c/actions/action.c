@@ -58,7 +58,7 @@ loom_action *action_try_ref(loom_action *act)
 void action_delist(loom_agent *a, loom_action *act)
 {
     if (act->listed) {
-        id_table_remove(&a->actions->worked_on, &act->entry);
+        bytes_table_remove(&a->actions->worked_on, &act->id.node);
         act->listed = false;
     }
 }
@@ -88,7 +88,7 @@ void action_end_span(loom_action *act, loom_outcome outcome, loom_str code, loom
     pthread_mutex_lock(&act->home->lock);
     if (!act->over && act->running) {
         act->outcome = outcome;
-        act->over_at = loom_time_unix_ns();
+        act->over_at = clock_unix_ns();
         cut_into(act->code, sizeof act->code, code);
         cut_into(act->text, sizeof act->text, text);
     } else if (!act->over) {

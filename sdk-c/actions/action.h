@@ -10,7 +10,7 @@
 #include "sdk-c/actions/capability.h"
 
 struct loom_action {
-    id_entry entry;          /* first; in the agent's table while listed */
+    call_id id;              /* first; in the agent's table while listed */
     atomic_uint refs;        /* the table has none: who finds an action in it takes one only when there is one */
     action_home *home;
     capability *cap;

@@ -8,7 +8,7 @@
 
 static loom_bytes id_of(const loom_action *act)
 {
-    return (loom_bytes){act->entry.id, act->entry.len};
+    return act->id.node.key;
 }
 
 /* At a character's end. */
@@ -45,7 +45,7 @@ static loom_status put_answer(loom_agent *a, loom_action *act, const frame_resul
     if ((st = frame_put_result(&a->loop.out.control, result)) == LOOM_OK) {
         act->answered = true;
         action_delist(a, act);
-        loop_write_soon(&a->loop, loom_time_unix_ns());
+        loop_write_soon(&a->loop, clock_unix_ns());
     }
     return st;
 }
@@ -127,7 +127,7 @@ static loom_status put_report(loom_agent *a, loom_action *act, frame_report_kind
     frame_report report = {.call_id = id_of(act), .kind = kind, .number = number, .payload = payload};
     loom_status st = frame_put_report(&a->loop.out.control, &report);
     if (st == LOOM_OK) {
-        loop_write_soon(&a->loop, loom_time_unix_ns());
+        loop_write_soon(&a->loop, clock_unix_ns());
     }
     return st;
 }

@@ -5,8 +5,14 @@
 
 loom_status actions_create(actions **out)
 {
-    *out = calloc(1, sizeof **out);
-    return *out != NULL ? LOOM_OK : LOOM_ENOMEM;
+    actions *s = *out = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return LOOM_ENOMEM;
+    }
+    bytes_table_init(&s->worked_on);
+    bytes_table_init(&s->by_id);
+    hash_index_init(&s->by_number);
+    return LOOM_OK;
 }
 
 void actions_free(actions *s)
@@ -15,9 +21,9 @@ void actions_free(actions *s)
         return;
     }
     capabilities_fini(s);
-    id_table_fini(&s->worked_on);
-    id_table_fini(&s->by_id);
-    id_table_fini(&s->by_number);
+    bytes_table_fini(&s->worked_on);
+    bytes_table_fini(&s->by_id);
+    hash_index_fini(&s->by_number);
     free(s);
 }
 

@@ -8,9 +8,21 @@
 
 #include <loom/action.h>
 
+#include "base/bytes_table.h"
 #include "base/list.h"
-#include "sdk-c/actions/id_table.h"
 #include "sdk-c/agent/parts.h"
+
+/* What finds a call by its id. Sits inside the call. */
+typedef struct call_id {
+    bytes_node node; /* first; its key is bytes, and stays what it was when the call is found no more */
+    uint8_t bytes[FRAME_CALL_ID_MAX];
+} call_id;
+
+static inline void call_id_add(bytes_table *table, call_id *entry, loom_bytes id)
+{
+    memcpy(entry->bytes, id.data, id.len);
+    bytes_table_add(table, &entry->node, (loom_bytes){entry->bytes, id.len});
+}
 
 typedef struct actions {
     /* guarded by the loop's lock */
@@ -18,8 +30,9 @@ typedef struct actions {
     size_t capability_count, capability_capacity;
     uint64_t last_capability;
     struct action_home *home;         /* NULL: nothing has been provided yet */
-    id_table worked_on;               /* loom_action */
-    id_table by_id, by_number;        /* open_call */
+    bytes_table worked_on;            /* loom_action, by id */
+    bytes_table by_id;                /* open_call */
+    hash_index by_number;             /* the same; the hash is the number */
     linked_list open;                        /* the same, the oldest first */
     uint64_t made, failed, late;
 

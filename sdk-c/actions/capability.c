@@ -236,7 +236,7 @@ static loom_status put_in_place(loom_agent *a, capability *c)
     }
     s->capabilities[at] = c;
     if (a->loop.out.up) {
-        loop_write_soon(&a->loop, loom_time_unix_ns()); /* last: it gives up the lock, and the answer may come meanwhile */
+        loop_write_soon(&a->loop, clock_unix_ns()); /* last: it gives up the lock, and the answer may come meanwhile */
     }
     return LOOM_OK;
 }
@@ -280,7 +280,7 @@ loom_status loom_agent_withdraw(loom_agent *a, const char *name, const char *ver
     if (st == LOOM_OK) {
         memmove(&s->capabilities[at], &s->capabilities[at + 1], (--s->capability_count - at) * sizeof(capability *));
         loop_changed(&a->loop);
-        loop_write_soon(&a->loop, loom_time_unix_ns());
+        loop_write_soon(&a->loop, clock_unix_ns());
     } else {
         c = NULL;
     }

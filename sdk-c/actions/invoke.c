@@ -100,7 +100,7 @@ static loom_status send_call(loom_agent *a, open_call *call, loom_bytes payload,
     call->number = atomic_fetch_add_explicit(&a->actions->last_call, 1, memory_order_relaxed) + 1;
     call->window_bytes = a->options.receive_bytes;
     loom_bytes id = o->call_id.len > 0 ? o->call_id : own_id(a, call->number, own);
-    f.timestamp_unix_ns = loom_time_unix_ns();
+    f.timestamp_unix_ns = clock_unix_ns();
     loom_uuid7_generate_at(f.id, f.timestamp_unix_ns);
     call->span = start_span(a, &f, call, id, &text);
     st = envelope_encode_check(&f, &size);

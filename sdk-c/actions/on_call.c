@@ -22,7 +22,7 @@ static uint64_t begin_span(loom_agent *a, loom_action *act)
         return loom_trace_context_valid(&decided) ? loom_context_push(&decided, tracestate) : 0;
     }
     call_facts facts = call_facts_of(view, a->id, act->cap->about.name, act->cap->about.version,
-                                     (loom_bytes){act->entry.id, act->entry.len});
+                                     act->id.node.key);
     facts.tool = act->cap->tool;
     act->span = call_span_start(a->tracer, HOP_AGENT_ON_ACTION, &facts,
                                 &(loom_span_options){.parent = &parent,
@@ -150,16 +150,12 @@ static loom_status refuse(loom_agent *a, const frame_call *f, call_end why)
     return st == LOOM_OK ? st : session_fail(&a->session, st, "%s", loom_status_text(st));
 }
 
-static loom_status put_in_table(loom_agent *a, loom_action *act, loom_bytes call_id)
+static void put_in_table(loom_agent *a, loom_action *act, loom_bytes id)
 {
     pthread_mutex_lock(&a->loop.lock);
-    loom_status st = id_table_reserve(&a->actions->worked_on);
-    if (st == LOOM_OK) {
-        id_table_add(&a->actions->worked_on, &act->entry, call_id);
-        act->listed = true;
-    }
+    call_id_add(&a->actions->worked_on, &act->id, id);
+    act->listed = true;
     pthread_mutex_unlock(&a->loop.lock);
-    return st;
 }
 
 loom_status actions_on_call(loom_agent *a, const frame_call *f)
@@ -183,20 +179,16 @@ loom_status actions_on_call(loom_agent *a, const frame_call *f)
     if (action_create(a, &act, cap, f, &view) != LOOM_OK) {
         return refuse(a, f, CALL_END_NO_MEMORY);
     }
-    if (put_in_table(a, act, f->call_id) != LOOM_OK) {
-        act->answered = true; /* by this */
-        loom_action_unref(act);
-        return refuse(a, f, CALL_END_NO_MEMORY);
-    }
+    put_in_table(a, act, f->call_id);
     run_or_let_wait(a, act);
     return LOOM_OK;
 }
 
 /* With a reference; NULL: it is over. Lock held. */
-static loom_action *find(loom_agent *a, loom_bytes call_id)
+static loom_action *find(loom_agent *a, loom_bytes id)
 {
-    id_entry *entry = id_table_find(&a->actions->worked_on, call_id);
-    return entry != NULL ? action_try_ref((loom_action *)entry) : NULL;
+    bytes_node *node = bytes_table_find(&a->actions->worked_on, id);
+    return node != NULL ? action_try_ref((loom_action *)node) : NULL;
 }
 
 /* Consumes the reference. */
@@ -212,10 +204,10 @@ static void tell_cancelled(loom_agent *a, loom_action *act)
     loom_action_unref(act);
 }
 
-void actions_on_cancel(loom_agent *a, loom_bytes call_id)
+void actions_on_cancel(loom_agent *a, loom_bytes id)
 {
     pthread_mutex_lock(&a->loop.lock);
-    loom_action *act = find(a, call_id);
+    loom_action *act = find(a, id);
     bool first = act != NULL && !atomic_exchange(&act->cancelled, true);
     loop_changed(&a->loop); /* one may wait for credit */
     pthread_mutex_unlock(&a->loop.lock);
@@ -226,10 +218,10 @@ void actions_on_cancel(loom_agent *a, loom_bytes call_id)
     }
 }
 
-void actions_on_credit(loom_agent *a, loom_bytes call_id, uint64_t chunks, uint64_t bytes)
+void actions_on_credit(loom_agent *a, loom_bytes id, uint64_t chunks, uint64_t bytes)
 {
     pthread_mutex_lock(&a->loop.lock);
-    loom_action *act = find(a, call_id);
+    loom_action *act = find(a, id);
     if (act != NULL) {
         act->credit_chunks = chunks > act->credit_chunks ? chunks : act->credit_chunks;
         act->credit_bytes = bytes > act->credit_bytes ? bytes : act->credit_bytes;
@@ -252,8 +244,10 @@ static void end_action(loom_agent *a, loom_action *act)
 
 void actions_end_worked_on(loom_agent *a)
 {
-    for (id_entry *entry; (entry = id_table_take_any(&a->actions->worked_on)) != NULL;) {
-        end_action(a, (loom_action *)entry);
+    size_t hint = 0;
+    for (bytes_node *node; (node = bytes_table_any(&a->actions->worked_on, &hint)) != NULL;) {
+        bytes_table_remove(&a->actions->worked_on, node);
+        end_action(a, (loom_action *)node);
     }
 }
 

@@ -6,8 +6,8 @@
 #include "sdk-c/actions/actions_state.h"
 
 LOOM_MUST_CHECK loom_status actions_on_call(loom_agent *a, const frame_call *f);
-void actions_on_cancel(loom_agent *a, loom_bytes call_id);
-void actions_on_credit(loom_agent *a, loom_bytes call_id, uint64_t chunks, uint64_t bytes);
+void actions_on_cancel(loom_agent *a, loom_bytes id);
+void actions_on_credit(loom_agent *a, loom_bytes id, uint64_t chunks, uint64_t bytes);
 /* Calls that came while handlers waited in each other too deep. */
 void actions_run_waiting(loom_agent *a);
 void actions_drop_waiting(loom_agent *a);

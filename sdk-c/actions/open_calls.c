@@ -53,40 +53,35 @@ void open_call_free(open_call *call)
 
 /* ---- in and out of the tables; lock held ---- */
 
-static loom_bytes number_bytes(const uint64_t *number)
-{
-    return (loom_bytes){(const uint8_t *)number, sizeof *number};
-}
-
 static loom_bytes id_of(const open_call *call)
 {
-    return (loom_bytes){call->by_id.id, call->by_id.len};
+    return call->by_id.node.key;
 }
 
 static open_call *find_id(const loom_agent *a, loom_bytes id)
 {
-    return (open_call *)id_table_find(&a->actions->by_id, id);
+    return (open_call *)bytes_table_find(&a->actions->by_id, id);
 }
 
 static open_call *find_number(const loom_agent *a, uint64_t number)
 {
-    id_entry *entry = id_table_find(&a->actions->by_number, number_bytes(&number));
-    return entry != NULL ? (open_call *)((uint8_t *)entry - offsetof(open_call, by_number)) : NULL;
+    hash_node *node = hash_index_first(&a->actions->by_number, number);
+    return node != NULL ? (open_call *)(void *)((char *)node - offsetof(open_call, by_number)) : NULL;
 }
 
 static void put(loom_agent *a, open_call *call, loom_bytes id)
 {
     actions *s = a->actions;
-    id_table_add(&s->by_id, &call->by_id, id);
-    id_table_add(&s->by_number, &call->by_number, number_bytes(&call->number));
+    call_id_add(&s->by_id, &call->by_id, id);
+    hash_index_insert(&s->by_number, &call->by_number, call->number);
     list_append(&s->open, &call->node);
 }
 
 static void take(loom_agent *a, open_call *call)
 {
     actions *s = a->actions;
-    id_table_remove(&s->by_id, &call->by_id);
-    id_table_remove(&s->by_number, &call->by_number);
+    bytes_table_remove(&s->by_id, &call->by_id.node);
+    hash_index_remove(&s->by_number, &call->by_number);
     list_remove(&s->open, &call->node);
     loop_timer_clear(&a->loop, &call->timer);
 }
@@ -207,12 +202,9 @@ static loom_status check_room(loom_agent *a, const loom_envelope_fields *fields,
     if (fields->payload.len > a->session.max_payload) {
         return LOOM_ETOOBIG;
     }
-    bool full = a->actions->by_id.count >= OPEN_CALLS_MAX || a->loop.out.control.len + size > a->loop.out.limit;
-    if (full) {
-        return LOOM_EFULL;
-    }
-    loom_status st = id_table_reserve(&a->actions->by_id);
-    return st == LOOM_OK ? id_table_reserve(&a->actions->by_number) : st;
+    bool full = bytes_table_count(&a->actions->by_id) >= OPEN_CALLS_MAX ||
+                a->loop.out.control.len + size > a->loop.out.limit;
+    return full ? LOOM_EFULL : LOOM_OK;
 }
 
 /* What may have to be sent later, or again, keeps its bytes. */
@@ -277,7 +269,7 @@ loom_status open_calls_cancel(loom_agent *a, uint64_t number, loom_str reason)
         if (st != LOOM_OK) {
             return st;
         }
-        loop_write_soon(&a->loop, loom_time_unix_ns());
+        loop_write_soon(&a->loop, clock_unix_ns());
     } else {
         loom_status st = loop_timer_set(&a->loop, &call->timer, 1);
         if (st != LOOM_OK) {

@@ -19,7 +19,8 @@ typedef struct call_waiter {
 enum { OPEN_CALLS_MAX = 10000, OWN_CALL_ID_SIZE = 16 };
 
 typedef struct open_call {
-    id_entry by_id, by_number;
+    call_id by_id;                 /* first */
+    hash_node by_number;
     list_node node;                /* of all open ones, or of the ended ones */
     uint64_t number, *number_out;  /* written before anybody else can know the call; NULL: not asked for */
     agent_timer timer;

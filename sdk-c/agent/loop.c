@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { TIMERS_FIRST = 16 };
+
 /* The loops that this thread drives: one, unless a handler polls another agent. */
 static _Thread_local struct {
     const agent_loop *items[8];
@@ -111,7 +113,7 @@ void loop_fini(agent_loop *loop)
         loop->link->ops->close(loop->link);
     }
     send_queue_fini(&loop->out);
-    timers_fini(&loop->timers);
+    heap_fini(&loop->timers);
     close_descriptors(loop);
     pthread_mutex_destroy(&loop->lock);
     pthread_cond_destroy(&loop->closes);
@@ -242,24 +244,39 @@ void loop_end_runs(agent_loop *loop)
 
 loom_status loop_timer_set(agent_loop *loop, agent_timer *timer, uint64_t at_ns)
 {
-    loom_status st = timers_set(&loop->timers, timer, at_ns);
-    if (st == LOOM_OK && timer->at < loop->armed && !loop_is_this_thread(loop)) {
+    binary_heap *heap = &loop->timers;
+    if (agent_timer_is_set(timer)) {
+        heap_move(heap, &timer->node, at_ns);
+    } else {
+        if (heap->count == heap->capacity && !heap_reserve(heap, heap->capacity > 0 ? heap->capacity * 2 : TIMERS_FIRST)) {
+            return LOOM_ENOMEM;
+        }
+        heap_add(heap, &timer->node, at_ns);
+    }
+    if (at_ns < loop->armed && !loop_is_this_thread(loop)) {
         loop_wake(loop); /* to be armed; the loop itself does so before it sleeps */
     }
-    return st;
+    return LOOM_OK;
 }
 
 void loop_timer_clear(agent_loop *loop, agent_timer *timer)
 {
-    timers_clear(&loop->timers, timer);
+    heap_remove(&loop->timers, &timer->node);
+}
+
+/* NEVER: none is set. */
+static uint64_t first_timer(const agent_loop *loop)
+{
+    const heap_node *first = heap_first(&loop->timers);
+    return first != NULL ? first->key : NEVER;
 }
 
 /* A timer that is set too early stays: calls that end before their deadline would otherwise set it twice each, and one
  * round too many once in a while costs less. */
 void loop_arm(agent_loop *loop, uint64_t at)
 {
-    const agent_timer *first = timers_first(&loop->timers);
-    at = first != NULL && first->at < at ? first->at : at;
+    uint64_t first = first_timer(loop);
+    at = first < at ? first : at;
     if (at >= loop->armed && loop->armed > 0) { /* 0: not set yet, or for at once */
         return;
     }
@@ -284,11 +301,10 @@ void loop_timer_expired(agent_loop *loop)
 void loop_fire_timers(agent_loop *loop, loom_agent *a, uint64_t now)
 {
     pthread_mutex_lock(&loop->lock);
-    agent_timer *timer;
     /* Not for ever: one that is set again for now has its turn in the next round. */
-    for (size_t left = loop->timers.count; left > 0 && (timer = timers_first(&loop->timers)) != NULL && timer->at <= now;
-         left--) {
-        timers_clear(&loop->timers, timer);
+    for (size_t left = loop->timers.count; left > 0 && first_timer(loop) <= now; left--) {
+        agent_timer *timer = (agent_timer *)heap_first(&loop->timers);
+        loop_timer_clear(loop, timer);
         pthread_mutex_unlock(&loop->lock);
         timer->fire(a, timer);
         pthread_mutex_lock(&loop->lock);

@@ -44,7 +44,7 @@ typedef struct agent_loop {
     size_t collected;       /* bytes queued since the last write */
     uint64_t close_deadline; /* with closing */
     uint64_t armed;         /* what timer_fd is set to */
-    timer_heap timers;
+    binary_heap timers;     /* of agent_timer.node, by CLOCK_MONOTONIC ns */
     send_queue out;
 
     atomic_bool unwritten;    /* set before somebody relies on the loop to write: it takes the lock only then */

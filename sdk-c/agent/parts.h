@@ -6,6 +6,7 @@
 
 #include <loom/trace.h>
 
+#include "base/rate_limit.h"
 #include "sdk-c/agent/loop.h"
 #include "sdk-c/agent/session.h"
 
@@ -39,7 +40,7 @@ struct loom_agent {
     unsigned nested;                  /* handlers that wait, one inside the other */
     struct waiting_handler *waiting;  /* the innermost of them; they lie on their stacks */
     bool outage_told;                 /* report.c: this outage has been written to standard error */
-    uint64_t notices, notice_told_at; /* report.c: refusals since the last one written, and when that was */
+    rate_limit notices;               /* report.c: refusals written to standard error */
 };
 
 #endif

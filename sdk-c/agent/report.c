@@ -12,19 +12,16 @@ void report_refusal(loom_agent *a, loom_status why, const char *text)
         a->options.on_error(a, why, text, a->options.user);
         return;
     }
-    uint64_t now = clock_monotonic_ns();
-    a->notices++;
-    if (a->notice_told_at != 0 && now - a->notice_told_at < NOTICE_INTERVAL_NS) {
+    uint64_t suppressed;
+    if (!rate_limit_pass(&a->notices, clock_monotonic_ns(), NOTICE_INTERVAL_NS, 1, &suppressed)) {
         return;
     }
-    if (a->notices > 1) {
-        fprintf(stderr, "loom: agent %s: %s (%s; and %llu before it)\n", a->id.data, text, loom_status_text(why),
-                (unsigned long long)(a->notices - 1));
+    if (suppressed > 0) {
+        fprintf(stderr, "loom: agent %s: %s (%s); suppressed similar messages count=%llu\n", a->id.data, text,
+                loom_status_text(why), (unsigned long long)suppressed);
     } else {
         fprintf(stderr, "loom: agent %s: %s (%s)\n", a->id.data, text, loom_status_text(why));
     }
-    a->notices = 0;
-    a->notice_told_at = now;
 }
 
 void report_state(loom_agent *a, loom_agent_state state, loom_status why, const char *text)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/random.h"
 
 #define SECOND_NS (1000 * MS_NS)
@@ -75,16 +76,6 @@ loom_status session_fail(session *s, loom_status st, const char *format, ...)
     return st;
 }
 
-/* Between half and all of 50 ms · 2^attempts: agents that lost the same bridge do not reconnect in step. */
-static uint64_t backoff_ns(unsigned attempts)
-{
-    uint64_t full = attempts < 8 ? BACKOFF_FIRST_NS << attempts : BACKOFF_MAX_NS;
-    uint64_t random;
-    full = full < BACKOFF_MAX_NS ? full : BACKOFF_MAX_NS;
-    random_take((uint8_t *)&random, sizeof random);
-    return full / 2 + random % (full / 2 + 1);
-}
-
 void session_break(session *s, loom_status status, const char *text)
 {
     char why[SESSION_TEXT_SIZE];
@@ -105,7 +96,7 @@ void session_break(session *s, loom_status status, const char *text)
         return;
     }
     s->phase = SESSION_WAITING;
-    s->deadline = now + backoff_ns(s->attempts++);
+    s->deadline = now + backoff_delay(BACKOFF_FIRST_NS, BACKOFF_MAX_NS, s->attempts++);
     session_set_state(s, LOOM_AGENT_DISCONNECTED, status, why);
     s->ops->tell_broken(s->agent); /* last: callbacks may wait, and the next session may be up by then */
 }

@@ -196,9 +196,9 @@ static loom_status handle_all(session *s)
     for (;;) {
         loom_bytes body;
         switch (receive_buffer_next(&s->in, &body)) {
-        case NEXT_FRAME: break;
-        case NEXT_FRAME_INCOMPLETE: return LOOM_OK;
-        case NEXT_FRAME_MALFORMED:
+        case FRAME_WHOLE: break;
+        case FRAME_PARTIAL: return LOOM_OK;
+        case FRAME_BAD_LENGTH:
             return session_fail(s, LOOM_EPROTO, "what the bridge sends is no link frame (its length makes no sense)");
         }
         frame f;

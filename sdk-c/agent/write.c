@@ -16,8 +16,6 @@
  * one of the two sees the other, and the loop needs the lock only when there is something to write. */
 #include "sdk-c/agent/loop.h"
 
-#include <loom/trace.h>
-
 /* About what waking a thread costs: a message that follows another more closely than this loses nothing by waiting. */
 #define BURST_NS 20000u
 /* A write of this size costs little more per byte than a larger one, and still lies in the cache. */
@@ -35,7 +33,7 @@ void loop_write(agent_loop *loop, bool all)
         loom_status st = link->ops->send(link, q->iov + q->iov_at, q->iov_count - q->iov_at, &sent);
         pthread_mutex_lock(&loop->lock);
         q->writing = false;
-        loop->last_write = loom_time_unix_ns();
+        loop->last_write = clock_unix_ns();
         bool complete = st == LOOM_OK && send_queue_sent(q, sent);
         loop_changed(loop);
         if (st != LOOM_OK && st != LOOM_EBUSY) {
@@ -155,7 +153,7 @@ void loop_after_handler(agent_loop *loop)
     }
     pthread_mutex_lock(&loop->lock);
     if (loop->writable && !loop->out.writing && send_queue_ready(&loop->out) &&
-        loom_time_unix_ns() - loop->last_write >= BURST_NS) {
+        clock_unix_ns() - loop->last_write >= BURST_NS) {
         loop_write(loop, true);
     }
     pthread_mutex_unlock(&loop->lock);

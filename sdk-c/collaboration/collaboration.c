@@ -14,6 +14,7 @@ void collaboration_close(loom_agent *a)
     exchanges_close(a);
     threads_close(a);
     a->collaboration = NULL;
-    free(c->buckets);
+    bytes_table_fini(&c->by_correlation);
+    hash_index_fini(&c->by_number);
     free(c);
 }

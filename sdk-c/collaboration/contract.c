@@ -97,7 +97,7 @@ static loom_status add_proposal(negotiation *n, loom_envelope *event, double sco
     size_t at = place_of(n, score);
     memmove(n->items + at + 1, n->items + at, (c->count - at) * sizeof *n->items);
     n->items[at] = (loom_proposal){.agent = agent, .score = score, .event = loom_envelope_ref(event)};
-    n->proposed_at = c->count++ == 0 ? loom_time_unix_ns() : n->proposed_at;
+    n->proposed_at = c->count++ == 0 ? clock_unix_ns() : n->proposed_at;
     return LOOM_OK;
 }
 
@@ -122,7 +122,7 @@ static void take_result(loom_agent *a, negotiation *n, loom_envelope *event, boo
         if (p->result == NULL && str_is(loom_envelope_sender(event), p->agent)) {
             p->state = completed ? LOOM_PROPOSAL_COMPLETED : LOOM_PROPOSAL_FAILED;
             p->result = loom_envelope_ref(event);
-            n->finished_at = n->finished_at == 0 ? loom_time_unix_ns() : n->finished_at;
+            n->finished_at = n->finished_at == 0 ? clock_unix_ns() : n->finished_at;
             n->settled++;
             loop_changed(&a->loop);
             return;

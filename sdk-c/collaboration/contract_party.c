@@ -147,7 +147,7 @@ static loom_status open_answer(loom_agent *a, party *p, uint64_t deadline_ns, ex
 static loom_status stop_sending(loom_agent *a, party *p, loom_status st)
 {
     pthread_mutex_lock(&a->loop.lock);
-    bool answered = p->answer.number == 0, over = p->over, firing = !answered && p->deadline.at == 0;
+    bool answered = p->answer.number == 0, over = p->over, firing = !answered && !agent_timer_is_set(&p->deadline);
     p->sending = false;
     if (st != LOOM_OK && !answered) {
         exchange_close(a, &p->answer, false);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes_table.h"
 #include "base/str.h"
 #include "sdk-c/agent/current.h"
 #include "sdk-c/collaboration/joining.h"
@@ -18,15 +19,11 @@
 #define MAX_OPEN_DEFAULT 1024u
 #define REMEMBERED_DEFAULT 1024u
 
-enum { BUCKETS_FIRST = 64 };
-
 typedef struct joiner_key {
-    struct joiner_key *next;          /* of the bucket */
+    bytes_node by_text;               /* first; its key is text */
     list_node node;                   /* of open, or of finished */
     join *join;                       /* NULL: finished */
     uint64_t deadline_ns;
-    uint32_t hash;
-    size_t len;
     char text[];
 } joiner_key;
 
@@ -49,8 +46,7 @@ struct loom_joiner {
     char **sources;                   /* ended by NULL; NULL: everybody's count */
 
     /* guarded by the agent's lock */
-    joiner_key **buckets;
-    size_t bucket_count;              /* a power of two */
+    bytes_table keys;
     key_list open, finished;
     linked_list done;                      /* join: to be handed over */
     size_t done_count;
@@ -63,50 +59,9 @@ struct loom_joiner {
 
 /* ---- keys ---- */
 
-static uint32_t hash_of(loom_str text)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < text.len; i++) {
-        hash = (hash ^ (uint8_t)text.data[i]) * 16777619u;
-    }
-    return hash;
-}
-
-static joiner_key **place_of(const loom_joiner *j, uint32_t hash)
-{
-    return &j->buckets[hash & (j->bucket_count - 1)];
-}
-
 static joiner_key *find_key(const loom_joiner *j, loom_str text)
 {
-    uint32_t hash = hash_of(text);
-    joiner_key *key = *place_of(j, hash);
-    while (key != NULL && (key->hash != hash || key->len != text.len || memcmp(key->text, text.data, text.len) != 0)) {
-        key = key->next;
-    }
-    return key;
-}
-
-/* Without memory it stays as it is, and is slower. */
-static void grow(loom_joiner *j)
-{
-    size_t count = j->bucket_count * 2;
-    joiner_key **before = j->buckets, **buckets = calloc(count, sizeof(joiner_key *));
-    if (buckets == NULL) {
-        return;
-    }
-    size_t old_count = j->bucket_count;
-    j->buckets = buckets;
-    j->bucket_count = count;
-    for (size_t i = 0; i < old_count; i++) {
-        for (joiner_key *key = before[i], *next; key != NULL; key = next) {
-            next = key->next;
-            joiner_key **at = place_of(j, key->hash);
-            key->next = *at;
-            *at = key;
-        }
-    }
-    free(before);
+    return (joiner_key *)bytes_table_find(&j->keys, (loom_bytes){(const uint8_t *)text.data, text.len});
 }
 
 static void keys_add(key_list *list, joiner_key *key)
@@ -130,11 +85,7 @@ static joiner_key *oldest(const key_list *list)
 /* Of no list any more. */
 static void forget(loom_joiner *j, joiner_key *key)
 {
-    joiner_key **at = place_of(j, key->hash);
-    while (*at != key) {
-        at = &(*at)->next;
-    }
-    *at = key->next;
+    bytes_table_remove(&j->keys, &key->by_text);
     join_free(key->join);
     free(key);
 }
@@ -160,7 +111,7 @@ static loom_status arm(loom_joiner *j)
         return LOOM_OK;
     }
     uint64_t at = j->done_count > 0 ? 1 : first->deadline_ns;
-    if (j->armed && j->timer.at <= at) { /* 0: about to fire */
+    if (j->armed && (!agent_timer_is_set(&j->timer) || j->timer.node.key <= at)) { /* not set: about to fire */
         return LOOM_OK;
     }
     loom_status st = loop_timer_set(&j->agent->loop, &j->timer, at);
@@ -207,14 +158,12 @@ static void free_list(loom_joiner *j, key_list *list)
 /* Nobody else has it. */
 static void free_joiner(loom_joiner *j)
 {
-    if (j->buckets != NULL) {
-        free_list(j, &j->open);
-        free_list(j, &j->finished);
-    }
+    free_list(j, &j->open);
+    free_list(j, &j->finished);
+    bytes_table_fini(&j->keys);
     for (join *over; (over = take_done(j)) != NULL;) {
         join_free(over);
     }
-    free(j->buckets);
     free_sources(j->sources);
     free(j);
 }
@@ -255,9 +204,8 @@ loom_status loom_joiner_open(loom_joiner **out, loom_agent *agent, const loom_jo
     j->tally = tally;
     j->has_parent = options->parent != NULL;
     j->parent = options->parent != NULL ? *options->parent : j->parent;
-    j->bucket_count = BUCKETS_FIRST;
-    j->buckets = calloc(BUCKETS_FIRST, sizeof(joiner_key *));
-    if (j->buckets == NULL || copy_sources(&j->sources, options->rule.sources) != LOOM_OK) {
+    bytes_table_init(&j->keys);
+    if (copy_sources(&j->sources, options->rule.sources) != LOOM_OK) {
         free_joiner(j);
         return LOOM_ENOMEM;
     }
@@ -281,7 +229,7 @@ void loom_joiner_close(loom_joiner *j)
     loop_guest_enter(&a->loop);
     pthread_mutex_lock(&a->loop.lock);
     j->closed = true;
-    if (j->timer.at != 0) {
+    if (agent_timer_is_set(&j->timer)) {
         loop_timer_clear(&a->loop, &j->timer);
         j->armed = false;
     }
@@ -408,8 +356,6 @@ static joiner_key *create_key(loom_joiner *j, loom_str text, const loom_envelope
         return NULL;
     }
     memcpy(key->text, text.len > 0 ? text.data : "", text.len);
-    key->len = text.len;
-    key->hash = hash_of(text);
     key->deadline_ns = clock_monotonic_ns() + j->deadline_ns;
     return key;
 }
@@ -424,11 +370,7 @@ static loom_status open_key(loom_joiner *j, joiner_key **out, loom_str text, loo
     if (key == NULL) {
         return LOOM_ENOMEM;
     }
-    if (j->open.count + j->finished.count >= j->bucket_count) {
-        grow(j);
-    }
-    key->next = *place_of(j, key->hash);
-    *place_of(j, key->hash) = key;
+    bytes_table_add(&j->keys, &key->by_text, (loom_bytes){(const uint8_t *)key->text, text.len});
     keys_add(&j->open, key);
     loom_status st = join_add(key->join, source, 0, LOOM_OK, event, NULL);
     if (st == LOOM_OK) {

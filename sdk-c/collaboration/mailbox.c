@@ -12,18 +12,7 @@
 #include "sdk-c/collaboration/own_headers.h"
 #include "sdk-c/events/subscribe.h"
 
-enum { BUCKETS_FIRST = 64 };
-
 /* ---- keys ---- */
-
-static uint32_t hash_of(loom_str text)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a: what is hashed ends in a number of ours, or in somebody's id */
-    for (size_t i = 0; i < text.len; i++) {
-        hash = (hash ^ (uint8_t)text.data[i]) * 16777619u;
-    }
-    return hash;
-}
 
 /* The number in a key of this agent. 0: it is none. */
 static uint64_t number_of(const collaboration *c, loom_str key)
@@ -50,63 +39,23 @@ static void write_key(const collaboration *c, char key[EXCHANGE_KEY_SIZE], uint6
 
 /* ---- the table ---- */
 
-static bool resize(collaboration *c, size_t count)
-{
-    exchange **buckets = calloc(count, sizeof *buckets);
-    if (buckets == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < c->bucket_count; i++) {
-        /* The order within a bucket is that of opening: the oldest first. */
-        for (exchange *x = c->buckets[i], *next; x != NULL; x = next) {
-            exchange **at = &buckets[hash_of(str_of(x->correlation)) & (count - 1)];
-            while (*at != NULL) {
-                at = &(*at)->next;
-            }
-            next = x->next;
-            x->next = NULL;
-            *at = x;
-        }
-    }
-    free(c->buckets);
-    c->buckets = buckets;
-    c->bucket_count = count;
-    return true;
-}
-
-static bool make_room(collaboration *c)
-{
-    if (c->bucket_count == 0) {
-        return resize(c, BUCKETS_FIRST);
-    }
-    if (c->open >= c->bucket_count) {
-        (void)resize(c, c->bucket_count * 2); /* without it, it is slower */
-    }
-    return true;
-}
-
 loom_status exchange_open(loom_agent *a, exchange *x, const char *correlation)
 {
     collaboration *c = collaboration_of(a);
     if (a->loop.over) {
         return LOOM_ECLOSED;
     }
-    if (c == NULL || !make_room(c)) {
+    if (c == NULL) {
         return LOOM_ENOMEM;
     }
-    if (c->open >= LOOM_REQUESTS_MAX) {
+    if (bytes_table_count(&c->by_correlation) >= LOOM_REQUESTS_MAX) {
         return LOOM_EFULL;
     }
     x->number = ++c->last_number;
     write_key(c, x->key, x->number);
     x->correlation = correlation != NULL ? correlation : x->key;
-    x->next = NULL;
-    exchange **at = &c->buckets[hash_of(str_of(x->correlation)) & (c->bucket_count - 1)];
-    while (*at != NULL) {
-        at = &(*at)->next;
-    }
-    *at = x;
-    c->open++;
+    bytes_table_add(&c->by_correlation, &x->by_correlation, bytes_of(x->correlation));
+    hash_index_insert(&c->by_number, &x->by_number, x->number);
     return LOOM_OK;
 }
 
@@ -116,59 +65,31 @@ void exchange_close(loom_agent *a, exchange *x, bool timed_out)
     if (x->number == 0) {
         return;
     }
-    exchange **at = &c->buckets[hash_of(str_of(x->correlation)) & (c->bucket_count - 1)];
-    while (*at != x) {
-        at = &(*at)->next;
-    }
-    *at = x->next;
+    bytes_table_remove(&c->by_correlation, &x->by_correlation);
+    hash_index_remove(&c->by_number, &x->by_number);
     if (timed_out) {
         c->timed_out[x->number % TIMED_OUT_KNOWN] = x->number;
         c->stats.timeouts++;
     }
     x->number = 0;
-    if (--c->open == 0 && c->bucket_count > BUCKETS_FIRST) {
-        free(c->buckets); /* what many at once have needed is not kept */
-        c->buckets = NULL;
-        c->bucket_count = 0;
-    }
 }
 
-static exchange *find_in(const collaboration *c, size_t bucket, uint64_t number)
-{
-    exchange *x = c->buckets[bucket];
-    while (x != NULL && x->number != number) {
-        x = x->next;
-    }
-    return x;
-}
-
-/* At once for those whose correlation is the key, as it mostly is. */
 exchange *exchange_find(loom_agent *a, uint64_t number)
 {
     const collaboration *c = a->collaboration;
-    char key[EXCHANGE_KEY_SIZE];
-    if (c == NULL || c->bucket_count == 0 || number == 0 || number > c->last_number) {
-        return NULL;
-    }
-    write_key(c, key, number);
-    exchange *x = find_in(c, hash_of(str_of(key)) & (c->bucket_count - 1), number);
-    for (size_t i = 0; x == NULL && i < c->bucket_count; i++) {
-        x = find_in(c, i, number);
-    }
-    return x;
+    hash_node *node = c != NULL ? hash_index_first(&c->by_number, number) : NULL;
+    return node != NULL ? (exchange *)((uint8_t *)node - offsetof(exchange, by_number)) : NULL;
 }
 
 /* Who waits for this event. With a key, exactly that one; without, the oldest of the correlation. */
-static exchange *exchange_for(const collaboration *c, loom_str correlation, loom_str key)
+static exchange *exchange_for(loom_agent *a, loom_str correlation, loom_str key)
 {
-    if (c->bucket_count == 0) {
-        return NULL;
+    const collaboration *c = a->collaboration;
+    if (key.len == 0) {
+        return (exchange *)bytes_table_find(&c->by_correlation, (loom_bytes){(const uint8_t *)correlation.data, correlation.len});
     }
-    exchange *x = c->buckets[hash_of(correlation) & (c->bucket_count - 1)];
-    while (x != NULL && !(str_is(correlation, x->correlation) && (key.len == 0 || str_is(key, x->key)))) {
-        x = x->next;
-    }
-    return x;
+    exchange *x = exchange_find(a, number_of(c, key));
+    return x != NULL && str_is(correlation, x->correlation) && str_is(key, x->key) ? x : NULL;
 }
 
 /* ---- mail ---- */
@@ -197,7 +118,7 @@ static loom_status on_mail(loom_agent *a, const char *topic, loom_envelope *even
     (void)loom_envelope_header(event, HEADER_IN_REPLY_TO, &key); /* empty without */
     void (*after)(loom_agent *, exchange *) = NULL;
     pthread_mutex_lock(&a->loop.lock);
-    exchange *x = exchange_for(c, correlation, key);
+    exchange *x = exchange_for(a, correlation, key);
     bool ours = x != NULL || is_left_over(c, correlation, key);
     if (x != NULL) {
         c->stats.replies++;
@@ -259,25 +180,18 @@ collaboration *collaboration_of(loom_agent *a)
         free(c);
         return NULL;
     }
+    bytes_table_init(&c->by_correlation);
+    hash_index_init(&c->by_number);
     a->collaboration = c;
     return c;
-}
-
-/* The next one, from the bucket *at on: nothing is opened any more. */
-static exchange *any_from(const collaboration *c, size_t *at)
-{
-    while (*at < c->bucket_count && c->buckets[*at] == NULL) {
-        (*at)++;
-    }
-    return *at < c->bucket_count ? c->buckets[*at] : NULL;
 }
 
 void exchanges_close(loom_agent *a)
 {
     collaboration *c = a->collaboration;
     bool looping = loop_enter(&a->loop); /* callbacks are on the loop, as ever */
-    size_t at = 0;
-    for (exchange *x; (x = any_from(c, &at)) != NULL;) {
+    size_t hint = 0;
+    for (exchange *x; (x = (exchange *)bytes_table_any(&c->by_correlation, &hint)) != NULL;) {
         pthread_mutex_lock(&a->loop.lock);
         void (*abandon)(loom_agent *, exchange *) = x->abandon;
         exchange_close(a, x, false);
@@ -360,7 +274,7 @@ loom_collaboration_stats loom_agent_collaboration(const loom_agent *agent)
     pthread_mutex_lock(&a->loop.lock);
     if (a->collaboration != NULL) {
         stats = a->collaboration->stats;
-        stats.open = a->collaboration->open;
+        stats.open = bytes_table_count(&a->collaboration->by_correlation);
     }
     pthread_mutex_unlock(&a->loop.lock);
     return stats;

@@ -12,6 +12,7 @@
 
 #include <loom/collaboration.h>
 
+#include "base/bytes_table.h"
 #include "base/list.h"
 #include "sdk-c/agent/waiting.h"
 #include "sdk-c/events/events.h"
@@ -27,7 +28,8 @@ enum {
 
 /* One who waits for mail. The memory is the owner's; zeroed before. */
 typedef struct exchange {
-    struct exchange *next;    /* of the bucket */
+    bytes_node by_correlation; /* first; both in the tables while it is open */
+    hash_node by_number;
     uint64_t number;          /* 0: not open */
     char key[EXCHANGE_KEY_SIZE];
     const char *correlation;  /* the key, or the caller's own: borrowed while it is open */
@@ -44,9 +46,8 @@ typedef struct collaboration {
     char tag[17];
     char mailbox[MAILBOX_SIZE];
     uint64_t mailbox_number;  /* of its subscription */
-    exchange **buckets;
-    size_t bucket_count;      /* a power of two, or 0 */
-    size_t open;
+    bytes_table by_correlation;
+    hash_index by_number;     /* the hash is the number */
     uint64_t last_number;
     uint64_t timed_out[TIMED_OUT_KNOWN]; /* numbers, at their remainder */
     loom_collaboration_stats stats;

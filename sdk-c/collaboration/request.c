@@ -240,7 +240,7 @@ static bool end_soon(loom_agent *a, uint64_t number, loom_status status, bool to
     pthread_mutex_lock(&a->loop.lock);
     exchange *x = exchange_find(a, number);
     called_request *r = x != NULL && x->abandon == tell_closed ? (called_request *)x : NULL;
-    bool goes_on = r != NULL && r->status == LOOM_ETIMEDOUT && r->timer.at != 0;
+    bool goes_on = r != NULL && r->status == LOOM_ETIMEDOUT && agent_timer_is_set(&r->timer);
     if (goes_on) {
         r->status = status;
         r->on_reply = told ? r->on_reply : NULL;

@@ -259,9 +259,10 @@ static void on_timer(loom_agent *a, agent_timer *timer)
     while (left-- > 0 && (t = find_forgotten(a)) != NULL) {
         rejoin(a, t);
     }
-    /* The place that it had among the timers is free: there is memory for it, unless another one was faster. */
-    if (c->threads.first != NULL && loop_timer_set(&a->loop, timer, clock_monotonic_ns() + REJOIN_NS) != LOOM_OK) {
-        timer->at = 0; /* the next join sets it */
+    if (c->threads.first != NULL) {
+        loom_status st = loop_timer_set(&a->loop, timer, clock_monotonic_ns() + REJOIN_NS);
+        (void)st; /* its old place among the timers is free; had another timer taken it and memory were short, the next join
+                     sets it */
     }
     pthread_mutex_unlock(&a->loop.lock);
 }
@@ -271,7 +272,7 @@ static loom_status watch_connection(loom_agent *a)
 {
     agent_timer *timer = &a->collaboration->thread_timer;
     timer->fire = on_timer;
-    return timer->at != 0 ? LOOM_OK : loop_timer_set(&a->loop, timer, clock_monotonic_ns() + REJOIN_NS);
+    return agent_timer_is_set(timer) ? LOOM_OK : loop_timer_set(&a->loop, timer, clock_monotonic_ns() + REJOIN_NS);
 }
 
 /* Into the agent's list, so that there is one of it. */

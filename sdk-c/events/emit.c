@@ -116,7 +116,7 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     if (st != LOOM_OK) {
         return st;
     }
-    f.timestamp_unix_ns = loom_time_unix_ns(); /* the one look at the clock: also of the id, the span, and the write */
+    f.timestamp_unix_ns = clock_unix_ns(); /* the one look at the clock: also of the id, the span, and the write */
     loom_uuid7_generate_at(f.id, f.timestamp_unix_ns);
     loom_span *span = set_context(a, &f, &text);
     st = envelope_encode_check(&f, &size);

@@ -106,7 +106,7 @@ loom_status loom_agent_subscribe(loom_agent *a, const char *filter, const loom_s
         *number = sub->number;
     }
     if (st == LOOM_OK && a->loop.out.up) {
-        loop_write_soon(&a->loop, loom_time_unix_ns()); /* last: it gives up the lock, and sub may go meanwhile */
+        loop_write_soon(&a->loop, clock_unix_ns()); /* last: it gives up the lock, and sub may go meanwhile */
     }
     pthread_mutex_unlock(&a->loop.lock);
     return st;
@@ -126,7 +126,7 @@ loom_status loom_agent_unsubscribe(loom_agent *a, uint64_t number)
         (void)subscriptions_remove(subs, number);
         atomic_fetch_add(&a->events->generation, 1);
         loop_changed(&a->loop);
-        loop_write_soon(&a->loop, loom_time_unix_ns());
+        loop_write_soon(&a->loop, clock_unix_ns());
     }
     pthread_mutex_unlock(&a->loop.lock);
     return st;

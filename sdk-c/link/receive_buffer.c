@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "envelope/frame/frame.h"
-
 enum { SIZE_FIRST = 128 * 1024, ROOM_MIN = 32 * 1024, KEPT_MAX = 512 * 1024 };
 
 struct held_bytes {
@@ -49,7 +47,7 @@ bool receive_buffer_reserve(receive_buffer *in)
     const size_t have = in->end - in->begin;
     size_t need = 0, frame_size;
     loom_bytes body;
-    if (have > 0 && frame_split(unread(in), &body, &frame_size) == LOOM_EBUSY) {
+    if (have > 0 && frame_split(unread(in), &body, &frame_size) == FRAME_PARTIAL) {
         need = frame_size;
     }
     if (need < have + ROOM_MIN) {
@@ -72,15 +70,12 @@ bool receive_buffer_reserve(receive_buffer *in)
     return true;
 }
 
-next_frame receive_buffer_next(receive_buffer *in, loom_bytes *body)
+frame_piece receive_buffer_next(receive_buffer *in, loom_bytes *body)
 {
     size_t size;
-    const loom_status st = frame_split(unread(in), body, &size);
-    if (st == LOOM_OK) {
-        in->begin += size;
-        return NEXT_FRAME;
-    }
-    return st == LOOM_EBUSY ? NEXT_FRAME_INCOMPLETE : NEXT_FRAME_MALFORMED;
+    const frame_piece piece = frame_split(unread(in), body, &size);
+    in->begin += piece == FRAME_WHOLE ? size : 0;
+    return piece;
 }
 
 void receive_buffer_drop(receive_buffer *in)

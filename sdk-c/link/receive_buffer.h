@@ -6,8 +6,7 @@
 #ifndef LOOM_SDK_LINK_RECEIVE_BUFFER_H
 #define LOOM_SDK_LINK_RECEIVE_BUFFER_H
 
-#include <loom/api.h>
-#include <loom/status.h>
+#include "envelope/frame/frame.h"
 
 typedef struct held_bytes held_bytes;
 
@@ -18,13 +17,11 @@ typedef struct receive_buffer {
     held_bytes *held; /* of outer handlers, the innermost first */
 } receive_buffer;
 
-typedef enum next_frame { NEXT_FRAME, NEXT_FRAME_INCOMPLETE, NEXT_FRAME_MALFORMED } next_frame;
-
 void receive_buffer_fini(receive_buffer *in);
 /* Room for the rest of the frame that has begun, and for a read that is worth its system call. False: out of memory. */
 bool receive_buffer_reserve(receive_buffer *in);
-/* Takes the next whole frame; body is valid until the next call. */
-next_frame receive_buffer_next(receive_buffer *in, loom_bytes *body);
+/* Takes the next frame if it is whole; body is valid until the next call. */
+frame_piece receive_buffer_next(receive_buffer *in, loom_bytes *body);
 /* Whatever has been read belongs to a connection that has ended. */
 void receive_buffer_drop(receive_buffer *in);
 

@@ -9,6 +9,7 @@
 
 static const option_spec specs[] = {
     {.name = "all", .letter = 'a', .kind = OPTION_FLAG, .group = "Output", .help = "Every topic and subscription, not only the first twenty"},
+    {.name = "counters", .kind = OPTION_FLAG, .group = "Output", .help = "Every counter of the broker, with what it means"},
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Everything, as one JSON object"},
     OPTIONS_CONTROL,
     OPTION_HELP,
@@ -23,6 +24,7 @@ static const command stats = {
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom stats\n"
+                          "  loom stats --counters | grep dropped\n"
                           "  loom stats --json | jq '.subscriptions[] | select(.dropped > 0)'\n"
                           "  watch -n 1 loom stats\n"},
 };
@@ -120,6 +122,37 @@ static void print_topics(const json_t *list, bool all)
     }
 }
 
+static void print_counter(const char *name, const json_t *value, const char *help)
+{
+    printf("%-52s %12lld  %s\n", name, json_is_boolean(value) ? json_is_true(value) : (long long)json_integer_value(value), help);
+}
+
+/* One line each, GROUP.KEY{LABEL="VALUE"}, so that grep finds them. */
+static void print_counters(const json_t *all, const json_t *described)
+{
+    size_t i;
+    json_t *c, *one;
+    json_array_foreach(described, i, c) {
+        char name[160];
+        const char *group = json_string_value(json_object_get(c, "group")), *key = json_string_value(json_object_get(c, "key"));
+        const char *label = json_string_value(json_object_get(c, "label")), *help = json_string_value(json_object_get(c, "help"));
+        if (group == NULL || key == NULL || label == NULL || help == NULL) {
+            continue;
+        }
+        json_t *value = json_object_get(json_object_get(all, group), key);
+        if (!json_is_object(value)) {
+            snprintf(name, sizeof name, "%s.%s", group, key);
+            print_counter(name, value, help);
+            continue;
+        }
+        const char *of;
+        json_object_foreach(value, of, one) {
+            snprintf(name, sizeof name, "%s.%s{%s=\"%s\"}", group, key, label, of);
+            print_counter(name, one, help);
+        }
+    }
+}
+
 int verb_stats(int argc, char *const argv[])
 {
     options o;
@@ -130,6 +163,10 @@ int verb_stats(int argc, char *const argv[])
     json_t *all = control_ask(&stats, &o, "stats", NULL, &exit_code);
     if (all != NULL && options_is_on(&o, "json")) {
         json_print_line(json_incref(all));
+    } else if (all != NULL && options_is_on(&o, "counters")) {
+        json_t *described = control_ask(&stats, &o, "counters", NULL, &exit_code);
+        print_counters(all, json_object_get(described, "counters"));
+        json_decref(described);
     } else if (all != NULL) {
         print_totals(all);
         print_calls(all);

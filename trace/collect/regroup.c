@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/collect/regroup.h"
 
-#include <string.h>
-
 #include "base/str.h"
+#include "trace/otlp/fields.h"
 
 #define REQUEST_MAX ((size_t)1 << 31) /* bytes */
-
-/* ExportTraceServiceRequest.resource_spans, ResourceSpans.{resource, scope_spans}, ScopeSpans.{scope, spans}. */
-enum {
-    REQUEST_RESOURCE_SPANS = 1,
-    RESOURCE_SPANS_RESOURCE = 1,
-    RESOURCE_SPANS_SCOPE_SPANS = 2,
-    SCOPE_SPANS_SCOPE = 1,
-    SCOPE_SPANS_SPANS = 2
-};
 
 void regrouping_init(regrouping *r)
 {

@@ -3,13 +3,9 @@
 
 #include "base/str.h"
 #include "base/utf8.h"
+#include "trace/otlp/fields.h"
 
 #include <string.h>
-
-/* opentelemetry/proto/common/v1/common.proto */
-enum { KEYVALUE_KEY = 1, KEYVALUE_VALUE = 2 };
-enum { ANY_STRING = 1, ANY_BOOL = 2, ANY_INT = 3, ANY_DOUBLE = 4, ANY_ARRAY = 5 };
-enum { ARRAY_VALUES = 1 };
 
 static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_t i)
 {

@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/otlp/read.h"
 
+#include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
-#include "trace/span/internal.h"
 
 #include <string.h>
-
-enum { REQUEST_RESOURCE_SPANS = 1 };
-enum { RESOURCE_SPANS_RESOURCE = 1, RESOURCE_SPANS_SCOPE_SPANS = 2, SCOPE_SPANS_SCOPE = 1, SCOPE_SPANS_SPANS = 2 };
-enum { RESOURCE_ATTRIBUTES = 1 };
-enum { SCOPE_NAME = 1, SCOPE_VERSION = 2 };
-enum { EVENT_TIME = 1, EVENT_NAME = 2, EVENT_ATTRIBUTES = 3, EVENT_DROPPED_ATTRIBUTES = 4 };
-enum { LINK_TRACE_ID = 1, LINK_SPAN_ID = 2, LINK_TRACE_STATE = 3, LINK_ATTRIBUTES = 4, LINK_DROPPED_ATTRIBUTES = 5, LINK_FLAGS = 6 };
-enum { STATUS_MESSAGE = 2, STATUS_CODE = 3 };
-enum { KEYVALUE_KEY = 1, KEYVALUE_VALUE = 2 };
-enum { ANY_STRING = 1, ANY_BOOL = 2, ANY_INT = 3, ANY_DOUBLE = 4, ANY_ARRAY = 5, ANY_KVLIST = 6, ANY_BYTES = 7 };
-enum { ARRAY_VALUES = 1 };
 
 typedef bool (*span_visitor)(void *user, const otlp_span *span);
 typedef bool (*attr_visitor)(void *user, otlp_attr attr);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/otlp/response.h"
 
+#include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
 
 #include <inttypes.h>
@@ -19,8 +20,9 @@
 enum { GRPC_OK = 0, GRPC_CANCELLED = 1, GRPC_DEADLINE_EXCEEDED = 4, GRPC_RESOURCE_EXHAUSTED = 8, GRPC_ABORTED = 10,
        GRPC_OUT_OF_RANGE = 11, GRPC_UNAVAILABLE = 14, GRPC_DATA_LOSS = 15 };
 
-enum { RESPONSE_PARTIAL_SUCCESS = 1, PARTIAL_REJECTED_SPANS = 1, PARTIAL_ERROR_MESSAGE = 2 };
-enum { STATUS_DETAILS = 3, ANY_TYPE_URL = 1, ANY_VALUE = 2, RETRY_INFO_DELAY = 1, DURATION_SECONDS = 1, DURATION_NANOS = 2 };
+/* google.rpc.Status and, in its details, google.protobuf.Any with a google.rpc.RetryInfo. */
+enum { RPC_STATUS_DETAILS = 3, PROTOBUF_ANY_TYPE_URL = 1, PROTOBUF_ANY_VALUE = 2 };
+enum { RETRY_INFO_DELAY = 1, DURATION_SECONDS = 1, DURATION_NANOS = 2 };
 
 void otlp_response_init(otlp_response *r)
 {
@@ -74,9 +76,9 @@ static void read_detail(otlp_response *r, loom_bytes detail)
     pb_field f;
     loom_bytes type = {0}, value = {0};
     while (pb_next(&c, &f)) {
-        if (pb_is(&f, ANY_TYPE_URL, PB_LENGTH)) {
+        if (pb_is(&f, PROTOBUF_ANY_TYPE_URL, PB_LENGTH)) {
             type = f.bytes;
-        } else if (pb_is(&f, ANY_VALUE, PB_LENGTH)) {
+        } else if (pb_is(&f, PROTOBUF_ANY_VALUE, PB_LENGTH)) {
             value = f.bytes;
         }
     }
@@ -107,7 +109,7 @@ static void read_status_details(otlp_response *r, loom_str base64)
     pb_cursor c = pb_cursor_on((loom_bytes){bytes, len});
     pb_field f;
     while (pb_next(&c, &f)) {
-        if (pb_is(&f, STATUS_DETAILS, PB_LENGTH)) {
+        if (pb_is(&f, RPC_STATUS_DETAILS, PB_LENGTH)) {
             read_detail(r, f.bytes);
         }
     }

@@ -2,14 +2,11 @@
 /* What is said about a span while it runs: name, attributes, events, links, status; encoded at once. */
 #include "trace/span/internal.h"
 
-#include <string.h>
-
+#include "base/clock.h"
 #include "base/str.h"
+#include "trace/otlp/fields.h"
 
-/* Span.Event, Span.Link and Status in trace.proto. */
-enum { EVENT_TIME = 1, EVENT_NAME = 2, EVENT_ATTRIBUTES = 3, EVENT_DROPPED_ATTRIBUTES = 4 };
-enum { LINK_TRACE_ID = 1, LINK_SPAN_ID = 2, LINK_ATTRIBUTES = 4, LINK_DROPPED_ATTRIBUTES = 5, LINK_FLAGS = 6 };
-enum { STATUS_MESSAGE = 2, STATUS_CODE = 3 };
+#include <string.h>
 
 /* Makes what was written since mark the value of a pinned field, in place of the old one. */
 static void pin(span_recording *rec, int which, size_t mark)
@@ -94,7 +91,7 @@ void loom_span_set_attr(loom_span *span, const loom_attr *attr)
 
 void loom_span_set_string(loom_span *span, const char *key, const char *value)
 {
-    if (loom_span_is_recording(span)) {
+    if (span_recording_of(span) != NULL) {
         loom_span_set_str(span, key, str_of(value));
     }
 }
@@ -132,7 +129,7 @@ void loom_span_add_event(loom_span *span, const char *name, const loom_attr *att
     pb_buf *b = &rec->buf;
     size_t mark = b->len;
     size_t message = pb_open(b, SPAN_EVENTS);
-    pb_fixed64_field(b, EVENT_TIME, loom_time_unix_ns());
+    pb_fixed64_field(b, EVENT_TIME, clock_unix_ns());
     pb_string_field(b, EVENT_NAME, str_of(name));
     uint32_t dropped = attr_encode_list(b, EVENT_ATTRIBUTES, attrs, attr_count);
     if (dropped > 0) {
@@ -180,7 +177,7 @@ void loom_span_set_status(loom_span *span, loom_span_status status, const char *
 
 void loom_span_record_error(loom_span *span, const char *type, const char *message)
 {
-    if (!loom_span_is_recording(span)) {
+    if (span_recording_of(span) == NULL) {
         return;
     }
     loom_attr attrs[2];

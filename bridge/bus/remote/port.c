@@ -10,34 +10,7 @@
 /* Publishes and calls are refused when this many times the pressure bound waits. Until then what was on its way is taken. */
 enum { REFUSE_FACTOR = 16 };
 
-/* ---- writing ---- */
-
-/* The broker and this side differ now; attaching again tells it everything. */
-static void out_of_step(bus_remote *b)
-{
-    b->must_reattach = true;
-}
-
-frame_writer *remote_port_writer(bus_port *port)
-{
-    bus_remote *b = port->owner;
-    if (b->state != REMOTE_UP) {
-        return NULL;
-    }
-    remote_chunk *chunk = remote_queue_open(&b->queue);
-    frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, port->session) : NULL;
-    if (w == NULL) {
-        out_of_step(b);
-    }
-    return w;
-}
-
-void remote_port_wrote(bus_port *port, loom_status st)
-{
-    if (st != LOOM_OK) {
-        out_of_step(port->owner);
-    }
-}
+/* ---- how much waits ---- */
 
 static size_t waiting(const bus_remote *b)
 {
@@ -77,7 +50,7 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
     st = number_table_add(&b->ports, port->session, port);
     if (st == LOOM_OK && b->state == REMOTE_UP && (st = remote_port_replay(port)) != LOOM_OK) {
         number_table_remove(&b->ports, port->session);
-        out_of_step(b); /* half of it may have been written */
+        b->must_reattach = true; /* half of it may have been written */
     }
     if (st != LOOM_OK) {
         free(port);

@@ -25,6 +25,15 @@ static void put(sp_out *o, loom_bytes bytes)
     }
 }
 
+size_t sp_parts_len(const loom_bytes *parts, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        len += parts[i].len;
+    }
+    return len;
+}
+
 loom_status sp_out_add(sp_out *o, sp_hub *hub, loom_bytes head, const loom_bytes *parts, size_t count)
 {
     size_t len = head.len + sp_parts_len(parts, count);

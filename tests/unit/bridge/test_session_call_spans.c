@@ -9,6 +9,7 @@ static const loom_trace_context dispatch = {{0x11, 1}, {0x22, 2}, LOOM_TRACE_FLA
 static const loom_trace_context unsampled = {{0x11, 1}, {0x22, 2}, LOOM_TRACE_FLAG_RANDOM};
 
 typedef struct fixture {
+    loop_clock clock;
     recorded recorded;
     fake_bus bus;
     bridge *bridge;
@@ -21,7 +22,7 @@ static int setup(void **state)
     recorded_open(&f->recorded, NULL);
     fake_bus_init(&f->bus);
     bridge_options options = {.id = "bridge-1", .software = "test", .bus = &f->bus.base, .tracer = f->recorded.tracer};
-    assert_status(LOOM_OK, bridge_create(&f->bridge, &options));
+    assert_status(LOOM_OK, bridge_create(&f->bridge, &f->clock, &options));
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
     *state = f;
     return 0;

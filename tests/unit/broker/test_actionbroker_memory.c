@@ -8,6 +8,7 @@
 
 /* Kept out of the scenarios' allocations. */
 typedef struct world {
+    loop_clock clock;
     loom_tracer *tracer; /* NULL: no spans */
     actionbroker *broker;
     test_party caller, a, b;
@@ -29,9 +30,10 @@ static int close_world(void **state)
 
 static loom_status create_only(void *user)
 {
+    const loop_clock clock = {0};
     (void)user;
     actionbroker *broker;
-    const loom_status st = actionbroker_create(&broker, NULL);
+    const loom_status st = actionbroker_create(&broker, &clock, NULL);
     assert_int_equal(st == LOOM_OK, broker != NULL);
     actionbroker_destroy(broker);
     return st;
@@ -58,7 +60,7 @@ static void close_all(world *w)
 static loom_status open_all(world *w)
 {
     w->caller.handle = w->a.handle = w->b.handle = NULL;
-    loom_status st = actionbroker_create(&w->broker, &(actionbroker_options){.tracer = w->tracer});
+    loom_status st = actionbroker_create(&w->broker, &w->clock, &(actionbroker_options){.tracer = w->tracer});
     if (st != LOOM_OK) {
         return st;
     }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state that processor.c (any thread) and processor_thread.c (the exporter thread) share. */
-#ifndef LOOM_TRACE_EXPORT_PROCESSOR_INTERNAL_H
-#define LOOM_TRACE_EXPORT_PROCESSOR_INTERNAL_H
+/* The state that processor.c (any thread) and processor_thread.c (the exporter thread) share; processor_state.c is the
+ * ground of both, processor_life.c puts them together. */
+#ifndef LOOM_TRACE_EXPORT_PROCESSOR_STATE_H
+#define LOOM_TRACE_EXPORT_PROCESSOR_STATE_H
 
+#include "base/rate_limit.h"
 #include "trace/export/batch.h"
 #include "trace/export/exporter.h"
 #include "trace/export/processor.h"
 
 #include <pthread.h>
 
+#define NS_PER_S 1000000000u
 #define NS_PER_MS 1000000u
 #define QUEUE_BYTES_MAX (64u * 1024u * 1024u) /* however few spans they are */
 
@@ -50,8 +53,7 @@ struct loom_span_processor {
     span_chunk *staged_first, *staged_last; /* stolen, partly read */
     span_chunk *spent;                      /* read up, still referred to by the batch */
     batch batch;
-    uint64_t last_report_ns;
-    uint64_t unreported; /* errors since the last report */
+    rate_limit reports;
 };
 
 static inline bool processor_forked(const loom_span_processor *p)
@@ -59,8 +61,16 @@ static inline bool processor_forked(const loom_span_processor *p)
     return *p->alive == 0;
 }
 
-void *processor_thread_main(void *processor);
+/* ---- processor_state.c ---- */
+
+/* LOOM_ENOMEM. */
+loom_status processor_init_state(loom_span_processor *p);
+void processor_fini_state(loom_span_processor *p);
 /* Waits on cond, with the lock held, until then or a wake-up. false: the time has come. */
 bool processor_wait(loom_span_processor *p, pthread_cond_t *cond, uint64_t until_ns);
+
+/* ---- processor_thread.c ---- */
+
+void *processor_thread_main(void *processor);
 
 #endif
