@@ -13,8 +13,5 @@ void agent_open_error_set(const char *format, ...) __attribute__((format(printf,
 
 /* LOOM_EINVAL, told to agent_open_error_set(). */
 LOOM_MUST_CHECK loom_status agent_options_check(const loom_agent_options *options, link_url *url);
-/* reason is a sentence fragment. */
-LOOM_MUST_CHECK loom_status agent_subscription_check(const char *filter, const loom_subscribe_options *options,
-                                                     const char **reason);
 
 #endif
