@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/control_internal.h"
 #include "envelope/msgpack_bytes.h"
 
@@ -212,7 +213,7 @@ static bool read_value(mp_reader *r, const struct control_key *key, control_requ
 
 static bool is(loom_str text, const char *name)
 {
-    return text.len == strlen(name) && memcmp(text.data, name, text.len) == 0;
+    return text_equal(text, (loom_str){name, strlen(name)});
 }
 
 static const struct control_key *find_key(loom_str name)

@@ -38,7 +38,7 @@ static char *expand_fallback(const char *text)
     for (const char *at; (at = strstr(text, mark)) != NULL; text = at + sizeof mark - 1) {
         end += sprintf(end, "%.*s%s", (int)(at - text), text, dir);
     }
-    strcpy(end, text);
+    memcpy(end, text, strlen(text) + 1);
     return out;
 }
 
