@@ -81,6 +81,7 @@ static int ask(const options *o, loom_bytes payload, loom_request_options *with)
         loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
     }
     loom_span_end(span);
+    with->report = NULL;
     exit_code = print_answer(o, st, reply, &report, trace_id);
     loom_envelope_unref(reply);
     if (!bus_client_close(&client)) {
