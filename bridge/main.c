@@ -6,7 +6,7 @@
 
 #include "bridge/bus/remote/remote.h"
 #include "bridge/serve.h"
-#include "host/http/metrics_server.h"
+#include "host/metrics_text.h"
 
 static const program_spec spec = {
     .name = "loom-bridge",

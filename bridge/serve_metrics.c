@@ -2,6 +2,7 @@
 /* The metrics that loom-broker and loom-bridge have in common: sessions, and what became of the spans. */
 #include "bridge/serve.h"
 #include "host/http/metrics_server.h"
+#include "host/metrics_text.h"
 
 static void write_flow(FILE *out, const char *name, const char *help, const bridge_flow *flow)
 {
@@ -71,7 +72,7 @@ loom_status host_serve_metrics(host *h, const char *url, void (*write)(void *use
     char why[METRICS_ERROR_SIZE];
     h->write_metrics = write;
     h->metrics_user = user;
-    loom_status st = metrics_server_open(&h->metrics, &h->loop, url, write_metrics, h, why);
+    loom_status st = metrics_server_open(&h->metrics, &h->loop, h->log, url, write_metrics, h, why);
     if (st != LOOM_OK) {
         log_error(h->log, "%s", why);
     } else {

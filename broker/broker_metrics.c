@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "host/http/metrics_server.h"
+#include "host/metrics_text.h"
 #include "trace/messaging/call_span.h"
 
 typedef struct subscription_writer {
