@@ -119,6 +119,7 @@ void http_connection_wait(http_connection *c, bool waiting)
     }
     c->waiting = waiting;
     if (waiting) {
+        c->waiting_since_ms = uv_now(s->loop);
         c->waiting_prev = s->waiting_last;
         c->waiting_next = NULL;
         *(s->waiting_last != NULL ? &s->waiting_last->waiting_next : &s->waiting_first) = c;

@@ -81,17 +81,23 @@ static void handle(http_connection *c)
     c->request->route->handle(c->listener->options.user, c->request);
 }
 
-static bool methods_are(const http_route *route, loom_str method)
+static bool equal(loom_str text, const char *expected)
 {
-    return (method.len == strlen(route->method) && memcmp(route->method, method.data, method.len) == 0) ||
-           (strcmp(route->method, "GET") == 0 && method.len == 4 && memcmp("HEAD", method.data, 4) == 0);
+    return text.len == strlen(expected) && memcmp(text.data, expected, text.len) == 0;
 }
 
-static void allow(http_request *r, const char *method)
+static bool is_method_of(const http_route *route, loom_str method)
+{
+    if (route->websocket != NULL) {
+        return equal(method, "GET");
+    }
+    return equal(method, route->method) || (strcmp(route->method, "GET") == 0 && equal(method, "HEAD"));
+}
+
+static void allow(http_request *r, const char *methods)
 {
     size_t used = strlen(r->allow);
-    snprintf(r->allow + used, sizeof r->allow - used, "%s%s", used > 0 ? ", " : "",
-             strcmp(method, "GET") == 0 ? "GET, HEAD" : method);
+    snprintf(r->allow + used, sizeof r->allow - used, "%s%s", used > 0 ? ", " : "", methods);
 }
 
 /* The status to refuse with; 0: r->route is set. */
@@ -99,15 +105,14 @@ static uint16_t find_route(http_request *r, const http_listen_options *o)
 {
     for (size_t i = 0; i < o->route_count; i++) {
         const http_route *route = &o->routes[i];
-        const char *method = route->websocket != NULL ? "GET" : route->method;
-        if (r->head.path.len != strlen(route->path) || memcmp(route->path, r->head.path.data, r->head.path.len) != 0) {
+        if (!equal(r->head.path, route->path)) {
             continue;
         }
-        if (route->websocket != NULL ? http_text_is(r->head.method, method) : methods_are(route, r->head.method)) {
+        if (is_method_of(route, r->head.method)) {
             r->route = route;
             return 0;
         }
-        allow(r, method);
+        allow(r, route->websocket != NULL ? "GET" : strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
     }
     return r->allow[0] != '\0' ? 405 : 404;
 }
@@ -119,7 +124,7 @@ static void on_head(http_connection *c)
     http_connection_wait(c, false);
     r->path_known = true;
     r->close = r->head.close;
-    r->head_only = r->head.method.len == 4 && memcmp(r->head.method.data, "HEAD", 4) == 0;
+    r->head_only = equal(r->head.method, "HEAD");
     uint16_t status = find_route(r, o);
     if (status != 0) {
         http_exchange_refuse(c, status, status == 405 ? "the method is not allowed here" : "there is nothing at this path");

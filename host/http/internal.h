@@ -67,6 +67,7 @@ struct http_connection {
     http_connection *prev, *next;
     http_connection *waiting_prev, *waiting_next; /* in the order in which they began to wait */
     bool waiting;
+    uint64_t waiting_since_ms;
     uv_tcp_t tcp;
     uv_timer_t timer;
     uv_write_t write;
@@ -130,8 +131,13 @@ void http_listener_close(http_listener *l);
 /* ---- server.c ---- */
 /* Something of a server that is closing has gone: the last of it ends the server. */
 void http_server_left(http_server *s);
-/* Closes the connection that has waited longest, of this listener or of any (NULL); false: none waits. */
-bool http_server_make_room(http_server *s, const http_listener *of);
+typedef enum http_room {
+    ROOM_MADE, /* a connection is closed */
+    ROOM_SOON, /* those that wait have come in this round: what they say has not even been read */
+    ROOM_NONE  /* none waits */
+} http_room;
+/* Closes the connection that has waited longest, of this listener or of any (NULL). */
+http_room http_server_make_room(http_server *s, const http_listener *of);
 
 /* ---- connection.c ---- */
 /* Takes fd, in every outcome. */

@@ -6,12 +6,13 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { BACKLOG = 511, ACCEPTS_MAX = 64 /* in one round */, PAUSE_MS = 100, TELL_MS = 10000 };
 
-static void on_acceptable(uv_poll_t *poll, int status, int events);
+static void on_acceptable(uv_poll_t *handle, int status, int events);
 
 /* ---- accepting ---- */
 
@@ -54,36 +55,64 @@ static void refuse(http_listener *l, int fd)
     close(fd);
 }
 
-static void take(http_listener *l, int fd)
+static bool is_out_of_something(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static bool somebody_comes(const http_listener *l)
+{
+    struct pollfd backlog = {.fd = l->fd, .events = POLLIN};
+    return poll(&backlog, 1, 0) == 1;
+}
+
+/* accept() fails for want of a descriptor even when nobody comes. False: the round is over. */
+static bool find_descriptor(http_listener *l, int error)
+{
+    if (!somebody_comes(l)) {
+        return false;
+    }
+    http_room room = http_server_make_room(l->server, NULL);
+    if (room == ROOM_NONE) {
+        pause_accepting(l, error);
+    }
+    return room == ROOM_MADE;
+}
+
+/* False: the round is over. */
+static bool accept_one(http_listener *l)
 {
     const http_server_options *o = &l->server->options;
     size_t max = l->options.max_connections;
     bool crowded = max > 0 && l->connections >= max;
-    bool scarce = o->descriptor_limit > 0 && fd >= o->descriptor_limit;
-    if ((crowded && !http_server_make_room(l->server, l)) || (scarce && !http_server_make_room(l->server, NULL))) {
+    if (crowded && !somebody_comes(l)) {
+        return false; /* nobody has to go for nobody */
+    }
+    http_room room = crowded ? http_server_make_room(l->server, l) : ROOM_MADE;
+    if (room == ROOM_SOON) {
+        return false;
+    }
+    int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        int error = errno;
+        return is_out_of_something(error) ? find_descriptor(l, error) : error == EINTR || error == ECONNABORTED;
+    }
+    if (o->descriptor_limit > 0 && fd >= o->descriptor_limit && room != ROOM_NONE) {
+        room = http_server_make_room(l->server, NULL);
+    }
+    if (room == ROOM_NONE) {
         refuse(l, fd);
     } else {
         http_connection_open(l, fd);
     }
+    return true;
 }
 
-static void on_acceptable(uv_poll_t *poll, int status, int events)
+static void on_acceptable(uv_poll_t *handle, int status, int events)
 {
-    http_listener *l = poll->data;
+    http_listener *l = handle->data;
     (void)status, (void)events;
-    for (size_t i = 0; i < ACCEPTS_MAX && !l->closing; i++) {
-        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            take(l, fd);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            int error = errno;
-            if (!http_server_make_room(l->server, NULL)) {
-                pause_accepting(l, error);
-                return;
-            }
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            return; /* EAGAIN, or an error of the one connection (accept(2)) */
-        }
+    for (size_t i = 0; i < ACCEPTS_MAX && !l->closing && accept_one(l); i++) {
     }
 }
 

@@ -36,16 +36,20 @@ loom_status http_server_open(http_server **out, uv_loop_t *loop, const http_serv
     return LOOM_OK;
 }
 
-bool http_server_make_room(http_server *s, const http_listener *of)
+http_room http_server_make_room(http_server *s, const http_listener *of)
 {
     for (http_connection *c = s->waiting_first; c != NULL; c = c->waiting_next) {
-        if (of == NULL || c->listener == of) {
-            s->counts.displaced++;
-            http_connection_abort(c);
-            return true;
+        if (of != NULL && c->listener != of) {
+            continue;
         }
+        if (c->waiting_since_ms >= uv_now(s->loop)) {
+            return ROOM_SOON;
+        }
+        s->counts.displaced++;
+        http_connection_abort(c);
+        return ROOM_MADE;
     }
-    return false;
+    return ROOM_NONE;
 }
 
 http_server_counts http_server_get_counts(const http_server *s)
