@@ -256,6 +256,9 @@ loom_status host_serve(host *h, const host_serve_options *o)
     if (st == LOOM_OK) {
         link_server_options link = {
             .tls_cert_key_file = o->tls_cert_key_file[0] != '\0' ? o->tls_cert_key_file : NULL,
+            .ws_origins = (const char *const *)o->ws_origins->items,
+            .ws_origin_count = o->ws_origins->count,
+            .http.log = h->log,
             .heartbeat_ms = o->heartbeat_ms,
         };
         st = link_server_open(&h->links, &h->loop, h->bridge, &link);
