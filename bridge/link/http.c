@@ -134,6 +134,9 @@ static loom_status http_carrier_listen(link_server *server, const url *asked, ch
         .user = server,
     };
     loom_status st = http_server_listen(server->http->server, &u, &options, why);
+    if (st == LOOM_EBUSY) {
+        snprintf(why, LINK_ERROR_SIZE, "the address is in use: is a broker or bridge running there already?");
+    }
     if (st != LOOM_OK) {
         free(a);
         return st;

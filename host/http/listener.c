@@ -164,8 +164,7 @@ static int open_socket(const url *u, char why[HTTP_ERROR_SIZE])
         errno = error;
     }
     if (fd < 0) {
-        snprintf(why, HTTP_ERROR_SIZE, "%s", errno == EADDRINUSE
-                     ? "the address is in use: is a broker or bridge running there already?" : strerror(errno));
+        snprintf(why, HTTP_ERROR_SIZE, "%s", errno == EADDRINUSE ? "the address is in use" : strerror(errno));
     }
     return fd;
 }

@@ -182,7 +182,8 @@ bool ws_close_code(const uint8_t *payload, size_t len, uint16_t *code)
     if (len == 1 || !utf8_valid((loom_str){(const char *)payload + 2, len - 2})) {
         return false;
     }
-    *code = (uint16_t)(payload[0] << 8 | payload[1]);
+    unsigned read = (unsigned)payload[0] << 8 | payload[1];
+    *code = (uint16_t)read;
     /* those of the protocol but the ones that never travel, those of IANA's registry, and the private ones */
     bool known = (*code >= 1000 && *code <= 1014 && *code != 1004 && *code != 1005 && *code != 1006);
     return known || (*code >= 3000 && *code <= 4999);

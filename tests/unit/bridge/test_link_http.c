@@ -50,7 +50,9 @@ static uint16_t ws_hear(ws_peer *p, frame_type type, size_t count)
         loom_bytes payload;
         uint8_t first = http_peer_frame(&p->http, &payload);
         if (first == 0x88) {
-            return (uint16_t)(payload.data[0] << 8 | payload.data[1]);
+            assert_true(payload.len >= 2);
+            unsigned code = (unsigned)payload.data[0] << 8 | payload.data[1];
+            return (uint16_t)code;
         }
         assert_int_equal(0x82, first);
         p->heard.heard = realloc(p->heard.heard, p->heard.heard_len + payload.len);

@@ -193,5 +193,6 @@ uint16_t http_peer_close_code(http_peer *p)
     loom_bytes payload;
     while (http_peer_frame(p, &payload) != 0x88) {
     }
-    return payload.len >= 2 ? (uint16_t)(payload.data[0] << 8 | payload.data[1]) : 0;
+    unsigned code = payload.len >= 2 ? (unsigned)payload.data[0] << 8 | payload.data[1] : 0;
+    return (uint16_t)code;
 }
