@@ -76,7 +76,7 @@ loom_status host_serve_metrics(host *h, const char *url, void (*write)(void *use
     if (st != LOOM_OK) {
         log_error(h->log, "%s", why);
     } else {
-        log_info(h->log, "metrics are served url=%s/metrics", url);
+        log_info(h->log, "metrics are served url=%s", metrics_server_url(h->metrics));
     }
     return st;
 }

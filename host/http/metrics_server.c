@@ -12,6 +12,7 @@ struct metrics_server {
     http_server *http;
     void (*write)(void *user, FILE *out);
     void *user;
+    char url[URL_MAX];
 };
 
 static void on_request(void *user, http_request *r)
@@ -33,7 +34,9 @@ static void on_request(void *user, http_request *r)
     free(text);
 }
 
-static const http_route routes[] = {{.method = "GET", .path = "/metrics", .handle = on_request}};
+#define PATH "/metrics"
+
+static const http_route routes[] = {{.method = "GET", .path = PATH, .handle = on_request}};
 
 static void on_closed(void *user)
 {
@@ -61,6 +64,10 @@ loom_status metrics_server_open(metrics_server **out, uv_loop_t *loop, logger *l
     if ((st = url_parse(&u, text, URL_HTTP, fault)) == LOOM_OK) {
         st = http_server_listen(m->http, &u, &listen, fault);
     }
+    if (st == LOOM_OK) {
+        snprintf(u.path, sizeof u.path, PATH);
+        st = url_format(m->url, sizeof m->url, &u);
+    }
     if (st != LOOM_OK) {
         snprintf(why, METRICS_ERROR_SIZE, "cannot serve metrics at %.128s: %.340s", text, fault);
         metrics_server_close(m);
@@ -68,6 +75,11 @@ loom_status metrics_server_open(metrics_server **out, uv_loop_t *loop, logger *l
     }
     *out = m;
     return LOOM_OK;
+}
+
+const char *metrics_server_url(const metrics_server *m)
+{
+    return m->url;
 }
 
 void metrics_server_close(metrics_server *m)

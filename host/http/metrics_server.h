@@ -18,6 +18,8 @@ enum { METRICS_ERROR_SIZE = 512 };
  * LOOM_EBUSY, LOOM_EINVAL, LOOM_EIO, LOOM_ENOMEM; why then holds a sentence that names the URL. */
 LOOM_MUST_CHECK loom_status metrics_server_open(metrics_server **out, uv_loop_t *loop, logger *log, const char *url,
                                                 void (*write)(void *user, FILE *out), void *user, char why[METRICS_ERROR_SIZE]);
+/* Where it is served, with the real port: http://127.0.0.1:7780/metrics. Valid until it is closed. */
+const char *metrics_server_url(const metrics_server *m);
 /* Frees itself, as the loop goes on; runs no callback after it returns. NULL is allowed. */
 void metrics_server_close(metrics_server *m);
 
