@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The receiver runs on the test's own thread while it waits; clients block in threads of theirs. */
 #include "tests/support/wait_until.h"
 #include "tests/unit/collect/trace_fixture.h"
-#include "trace/collect/receiver.h"
+#include "tools/loom/receiver.h"
 #include "trace/otlp/json.h"
 #include "trace/otlp/protobuf_read.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,8 +19,14 @@ typedef struct fixture {
     char folder[64];
     char path[128];
     store *db;
+    uv_loop_t loop;
     receiver *r;
 } fixture;
+
+enum { DEADLINE_MS = 30000 };
+
+/* Turns the loop until the condition holds. */
+#define turn_until(f, condition) wait_until((uv_run(&(f)->loop, UV_RUN_NOWAIT), (condition)), DEADLINE_MS)
 
 static int set_up(void **state)
 {
@@ -27,7 +36,8 @@ static int set_up(void **state)
     snprintf(f.path, sizeof f.path, "%s/traces.db", f.folder);
     assert_status(LOOM_OK, store_open_writer(&f.db, f.path, 0, problem));
     const receiver_options options = {.listen = "127.0.0.1:0", .db = f.db};
-    assert_status(LOOM_OK, receiver_open(&f.r, &options, problem));
+    assert_int_equal(0, uv_loop_init(&f.loop));
+    assert_status(LOOM_OK, receiver_open(&f.r, &f.loop, &options, problem));
     *state = &f;
     return 0;
 }
@@ -36,6 +46,8 @@ static int tear_down(void **state)
 {
     fixture *f = *state;
     receiver_close(f->r);
+    assert_int_equal(0, uv_run(&f->loop, UV_RUN_DEFAULT));
+    assert_int_equal(0, uv_loop_close(&f->loop));
     store_close(f->db);
     fixture_folder_remove(f->folder);
     return 0;
@@ -59,8 +71,8 @@ static size_t keep_body(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
-/* body NULL: GET. status 0: no answer. Any thread, so nothing is asserted here. */
-static answer request(const fixture *f, const char *path, const char *header, const char *more, const void *body, size_t len)
+/* body NULL: GET. status 0: no answer. Blocks, in a thread that is not the loop's, so nothing is asserted here. */
+static answer blocking_request(const fixture *f, const char *path, const char *header, const char *more, const void *body, size_t len)
 {
     answer a = {0};
     char url[128];
@@ -88,6 +100,34 @@ static answer request(const fixture *f, const char *path, const char *header, co
     curl_easy_cleanup(curl);
     a.body[a.len] = '\0';
     return a;
+}
+
+typedef struct asking {
+    const fixture *f;
+    const char *path, *header, *more;
+    const void *body;
+    size_t len;
+    answer answer;
+    atomic_bool done;
+} asking;
+
+static void *ask(void *arg)
+{
+    asking *a = arg;
+    a->answer = blocking_request(a->f, a->path, a->header, a->more, a->body, a->len);
+    atomic_store(&a->done, true);
+    return NULL;
+}
+
+/* The same while the loop turns. */
+static answer request(fixture *f, const char *path, const char *header, const char *more, const void *body, size_t len)
+{
+    asking a = {.f = f, .path = path, .header = header, .more = more, .body = body, .len = len};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, ask, &a), 0);
+    turn_until(f, atomic_load(&a.done));
+    pthread_join(thread, NULL);
+    return a.answer;
 }
 
 #define PROTOBUF "Content-Type: application/x-protobuf"
@@ -136,7 +176,7 @@ static loom_str status_message(const answer *a, uint64_t *code)
 
 static void protobuf_is_stored_when_it_is_answered(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     pb_buf body;
     ladder_request(&body, 1);
     answer a = request(f, "/v1/traces", PROTOBUF, NULL, body.data, body.len);
@@ -149,7 +189,7 @@ static void protobuf_is_stored_when_it_is_answered(void **state)
 
 static void json_is_stored_and_answered_in_json(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     pb_buf body;
     pb_buf json;
     ladder_request(&body, 1);
@@ -166,7 +206,7 @@ static void json_is_stored_and_answered_in_json(void **state)
 
 static void redelivery_is_accepted_and_stored_once(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     pb_buf body;
     ladder_request(&body, 1);
     for (int i = 0; i < 3; i++) {
@@ -178,7 +218,7 @@ static void redelivery_is_accepted_and_stored_once(void **state)
 
 static void spans_without_ids_are_a_partial_success(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     static const char body[] = "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{}]}]}]}";
     answer a = request(f, "/v1/traces", JSON, NULL, body, sizeof body - 1);
     assert_int_equal(a.status, 200);
@@ -188,13 +228,13 @@ static void spans_without_ids_are_a_partial_success(void **state)
 
 static void empty_request_is_a_success(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     assert_int_equal(request(f, "/v1/traces", PROTOBUF, NULL, "", 0).status, 200);
 }
 
 static void malformed_protobuf_is_answered_with_a_status_message(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     uint64_t code;
     pb_buf body;
     ladder_request(&body, 1);
@@ -208,7 +248,7 @@ static void malformed_protobuf_is_answered_with_a_status_message(void **state)
 
 static void malformed_json_is_answered_in_json(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     answer a = request(f, "/v1/traces", JSON, NULL, "{\"resourceSpans\":\"x\"}", 21);
     assert_int_equal(a.status, 400);
     assert_string_equal((const char *)a.body, "{\"code\":3,\"message\":\"resourceSpans has to be an array\"}");
@@ -216,7 +256,7 @@ static void malformed_json_is_answered_in_json(void **state)
 
 static void too_large_body_is_answered_with_413(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     uint64_t code;
     size_t len = RECEIVER_BODY_MAX + 1;
     uint8_t *body = calloc(1, len);
@@ -230,7 +270,7 @@ static void too_large_body_is_answered_with_413(void **state)
 
 static void largest_body_is_read(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     uint8_t *body = calloc(1, RECEIVER_BODY_MAX);
     assert_non_null(body);
     assert_int_equal(request(f, "/v1/traces", PROTOBUF, NULL, body, RECEIVER_BODY_MAX).status, 400); /* field number 0 */
@@ -239,7 +279,7 @@ static void largest_body_is_read(void **state)
 
 static void compressed_body_is_refused_clearly(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     answer a = request(f, "/v1/traces", JSON, "Content-Encoding: gzip", "\x1f\x8b", 2);
     assert_int_equal(a.status, 415);
     assert_non_null(strstr((const char *)a.body, "compression"));
@@ -247,7 +287,7 @@ static void compressed_body_is_refused_clearly(void **state)
 
 static void unknown_content_type_is_refused(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     answer a = request(f, "/v1/traces", "Content-Type: text/xml", NULL, "<a/>", 4);
     assert_int_equal(a.status, 415);
     assert_string_equal(a.type, "text/plain; charset=utf-8");
@@ -255,7 +295,7 @@ static void unknown_content_type_is_refused(void **state)
 
 static void other_methods_and_paths_are_refused(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     assert_int_equal(request(f, "/v1/traces", NULL, NULL, NULL, 0).status, 405);
     assert_int_equal(request(f, "/v1/metrics", PROTOBUF, NULL, "x", 1).status, 404);
     assert_int_equal(request(f, "/", NULL, NULL, NULL, 0).status, 404);
@@ -265,7 +305,7 @@ static void other_methods_and_paths_are_refused(void **state)
 
 static void health_is_answered(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     answer a = request(f, "/health", NULL, NULL, NULL, 0);
     assert_int_equal(a.status, 200);
     assert_string_equal((const char *)a.body, "ok\n");
@@ -280,6 +320,53 @@ static int connect_raw(const fixture *f)
     return fd;
 }
 
+static void chunks_are_put_together(void **state)
+{
+    fixture *f = *state;
+    answer a = request(f, "/v1/traces", JSON, "Transfer-Encoding: chunked", "{}", 2);
+    assert_int_equal(a.status, 200);
+    assert_string_equal((const char *)a.body, "{}");
+}
+
+static void a_body_without_a_length_is_answered_with_411(void **state)
+{
+    fixture *f = *state;
+    static const char head[] = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\r\n";
+    char heard[1024] = "";
+    int fd = connect_raw(f);
+    assert_int_equal(send(fd, head, sizeof head - 1, 0), sizeof head - 1);
+    turn_until(f, recv(fd, heard, sizeof heard - 1, MSG_DONTWAIT) > 0);
+    assert_memory_equal(heard, "HTTP/1.1 411 Length Required\r\n", 30);
+    assert_non_null(strstr(heard, "{\"code\":3,\"message\":\"send a Content-Length\"}"));
+    close(fd);
+}
+
+static void too_many_bodies_at_once_are_told_to_come_back(void **state)
+{
+    fixture *f = *state;
+    enum { CLIENTS = 6 };
+    static const char head[] = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 16777216\r\n\r\n";
+    int fds[CLIENTS];
+    char *part = calloc(1, 1 << 20);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        fds[i] = connect_raw(f);
+        assert_int_equal(send(fds[i], head, sizeof head - 1, 0), sizeof head - 1);
+        for (size_t sent = 0, tries = 0; sent < (15u << 20) && tries < 100000; tries++) {
+            ssize_t rc = send(fds[i], part, 1 << 20, MSG_DONTWAIT | MSG_NOSIGNAL);
+            sent += rc > 0 ? (size_t)rc : 0;
+            uv_run(&f->loop, UV_RUN_NOWAIT);
+        }
+    }
+    char heard[1024] = "";
+    turn_until(f, recv(fds[CLIENTS - 1], heard, sizeof heard - 1, MSG_DONTWAIT) > 0);
+    assert_memory_equal(heard, "HTTP/1.1 503 ", 13);
+    assert_non_null(strstr(heard, "Retry-After: 1\r\n"));
+    for (size_t i = 0; i < CLIENTS; i++) {
+        close(fds[i]);
+    }
+    free(part);
+}
+
 static void closing_does_not_wait_for_a_client_that_never_sends_its_body(void **state)
 {
     fixture *f = *state;
@@ -290,13 +377,14 @@ static void closing_does_not_wait_for_a_client_that_never_sends_its_body(void **
     uint64_t before = wait_now_ms();
     receiver_close(f->r);
     f->r = NULL;
+    assert_int_equal(0, uv_run(&f->loop, UV_RUN_DEFAULT));
     assert_in_range(wait_now_ms() - before, 0, 10000);
     close(fd);
 }
 
 static void client_that_hangs_up_in_its_body_stores_nothing(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     static const char head[] = "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{";
     int fd = connect_raw(f);
     assert_int_equal(send(fd, head, sizeof head - 1, 0), sizeof head - 1);
@@ -309,6 +397,7 @@ typedef struct client {
     const fixture *f;
     uint8_t trace;
     size_t accepted;
+    atomic_bool done;
 } client;
 
 static void *send_many(void *arg)
@@ -317,15 +406,16 @@ static void *send_many(void *arg)
     for (uint8_t i = 0; i < 10; i++) {
         pb_buf body;
         ladder_request(&body, (uint8_t)(c->trace + i));
-        c->accepted += request(c->f, "/v1/traces", PROTOBUF, NULL, body.data, body.len).status == 200;
+        c->accepted += blocking_request(c->f, "/v1/traces", PROTOBUF, NULL, body.data, body.len).status == 200;
         pb_fini(&body);
     }
+    atomic_store(&c->done, true);
     return NULL;
 }
 
 static void clients_at_once_lose_nothing(void **state)
 {
-    const fixture *f = *state;
+    fixture *f = *state;
     client clients[4];
     pthread_t threads[4];
     for (size_t i = 0; i < 4; i++) {
@@ -333,6 +423,7 @@ static void clients_at_once_lose_nothing(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, send_many, &clients[i]), 0);
     }
     for (size_t i = 0; i < 4; i++) {
+        turn_until(f, atomic_load(&clients[i].done));
         pthread_join(threads[i], NULL);
         assert_int_equal(clients[i].accepted, 10);
     }
@@ -342,8 +433,7 @@ static void clients_at_once_lose_nothing(void **state)
 
 static void address_in_use_is_reported(void **state)
 {
-    const fixture *f = *state;
-    /* A socket of our own, because nng lends a server it already has to whoever asks for the same address. */
+    fixture *f = *state;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
@@ -354,11 +444,11 @@ static void address_in_use_is_reported(void **state)
     char problem[RECEIVER_PROBLEM_SIZE];
     receiver *r;
     snprintf(listen_on, sizeof listen_on, "127.0.0.1:%u", (unsigned)ntohs(at.sin_port));
-    assert_status(LOOM_EBUSY, receiver_open(&r, &(receiver_options){.listen = listen_on, .db = f->db}, problem));
+    assert_status(LOOM_EBUSY, receiver_open(&r, &f->loop, &(receiver_options){.listen = listen_on, .db = f->db}, problem));
     assert_null(r);
     assert_non_null(strstr(problem, listen_on));
-    assert_status(LOOM_EINVAL, receiver_open(&r, &(receiver_options){.listen = "4318", .db = f->db}, problem));
-    assert_status(LOOM_EINVAL, receiver_open(&r, &(receiver_options){.listen = "127.0.0.1:70000", .db = f->db}, problem));
+    assert_status(LOOM_EINVAL, receiver_open(&r, &f->loop, &(receiver_options){.listen = "4318", .db = f->db}, problem));
+    assert_status(LOOM_EINVAL, receiver_open(&r, &f->loop, &(receiver_options){.listen = "127.0.0.1:70000", .db = f->db}, problem));
     close(fd);
 }
 
@@ -366,6 +456,7 @@ static void address_in_use_is_reported(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* as in the program */
     curl_global_init(CURL_GLOBAL_DEFAULT);
     const struct CMUnitTest tests[] = {
         TEST(protobuf_is_stored_when_it_is_answered),
@@ -381,6 +472,9 @@ int main(void)
         TEST(unknown_content_type_is_refused),
         TEST(other_methods_and_paths_are_refused),
         TEST(health_is_answered),
+        TEST(chunks_are_put_together),
+        TEST(a_body_without_a_length_is_answered_with_411),
+        TEST(too_many_bodies_at_once_are_told_to_come_back),
         TEST(closing_does_not_wait_for_a_client_that_never_sends_its_body),
         TEST(client_that_hangs_up_in_its_body_stores_nothing),
         TEST(clients_at_once_lose_nothing),

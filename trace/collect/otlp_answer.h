@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the receiver's HTTP half and its OTLP half say to each other. */
-#ifndef LOOM_TRACE_COLLECT_RECEIVER_INTERNAL_H
-#define LOOM_TRACE_COLLECT_RECEIVER_INTERNAL_H
+/* What OTLP/HTTP answers to a body, without any HTTP: whoever serves it brings the content type and the bytes. */
+#ifndef LOOM_TRACE_COLLECT_OTLP_ANSWER_H
+#define LOOM_TRACE_COLLECT_OTLP_ANSWER_H
 
 #include "trace/collect/store.h"
 #include "trace/otlp/protobuf_write.h"
@@ -13,7 +13,6 @@ typedef struct otlp_answer {
     uint16_t status;          /* of HTTP */
     const char *content_type; /* static storage */
     pb_buf body;
-    bool retry_later; /* goes with a Retry-After */
 } otlp_answer;
 
 /* By the media type alone; parameters such as a charset do not matter. type may be NULL. */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An OTLP/HTTP receiver of traces in front of a store: POST /v1/traces, GET /health.
- * https://opentelemetry.io/docs/specs/otlp/#otlphttp */
-#ifndef LOOM_TRACE_COLLECT_RECEIVER_H
-#define LOOM_TRACE_COLLECT_RECEIVER_H
+ * https://opentelemetry.io/docs/specs/otlp/#otlphttp
+ *
+ * Threads: the loop's. What is received is stored before it is answered. */
+#ifndef LOOM_TOOLS_RECEIVER_H
+#define LOOM_TOOLS_RECEIVER_H
+
+#include <uv.h>
 
 #include "trace/collect/store.h"
 
@@ -20,21 +24,19 @@ typedef struct receiver_counts {
 
 typedef struct receiver_options {
     const char *listen; /* "HOST:PORT"; port 0: any free one. An IPv6 host stands in brackets. */
-    store *db;          /* a writer; used by the receiver's threads alone until it is closed */
-    /* What went wrong on our side, from any thread, one call at a time; may be NULL. */
-    void (*on_error)(void *user, const char *message);
+    store *db;          /* a writer; used by the receiver alone until it is closed */
+    void (*on_error)(void *user, const char *message); /* what went wrong on our side; may be NULL */
     void *user;
 } receiver_options;
 
 /* Listens when it returns. LOOM_EINVAL: no HOST:PORT. LOOM_EBUSY: the address is in use. LOOM_EIO, LOOM_ENOMEM. */
-LOOM_MUST_CHECK loom_status receiver_open(receiver **out, const receiver_options *options,
+LOOM_MUST_CHECK loom_status receiver_open(receiver **out, uv_loop_t *loop, const receiver_options *options,
                                           char problem[RECEIVER_PROBLEM_SIZE]);
 /* "HOST:PORT" as it is listened on, with the real port. */
 const char *receiver_address(const receiver *r);
 uint16_t receiver_port(const receiver *r);
-receiver_counts receiver_read_counts(receiver *r);
-/* Ends connections, and returns when no thread works for the receiver any more; after three seconds in any case: what nng
- * has not let go of by then is left to the end of the process. NULL is allowed. */
+receiver_counts receiver_read_counts(const receiver *r);
+/* Ends connections as the loop goes on, then frees itself. The store is not used any more. NULL is allowed. */
 void receiver_close(receiver *r);
 
 #endif

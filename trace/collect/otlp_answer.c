@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What OTLP/HTTP answers, without any HTTP. */
+#include "trace/collect/otlp_answer.h"
+
 #include "base/str.h"
 #include "trace/collect/otlp_from_json.h"
-#include "trace/collect/receiver_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,7 +98,6 @@ static int rpc_code(uint16_t http_status)
 void otlp_answer_error(otlp_answer *answer, body_type type, uint16_t status, const char *message)
 {
     begin(answer, type, status);
-    answer->retry_later = status == 503;
     if (type == BODY_PROTOBUF) {
         /* google.rpc.Status {code = 1, message = 2}. */
         pb_varint_field(&answer->body, 1, (uint64_t)rpc_code(status));
