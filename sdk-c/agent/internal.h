@@ -84,7 +84,7 @@ struct loom_agent {
     /* fixed once open */
     char *id;
     size_t id_len;
-    link_url url;
+    url url;
     char *tls_ca_file;
     loom_agent_options options; /* its strings are not kept */
     uint8_t instance[LOOM_UUID_SIZE];

@@ -8,6 +8,7 @@
 #include <loom/topic.h>
 
 #include "envelope/frame/frame.h"
+#include "sdk-c/link/url.h"
 
 static _Thread_local char open_error[320];
 
@@ -68,9 +69,9 @@ loom_status agent_subscription_check(const char *filter, const loom_subscribe_op
     return LOOM_OK;
 }
 
-loom_status agent_options_check(const loom_agent_options *options, link_url *url)
+loom_status agent_options_check(const loom_agent_options *options, url *to)
 {
-    char default_url[LINK_URL_MAX], why[LINK_WHY_SIZE];
+    char default_url[URL_MAX], why[URL_ERROR_SIZE];
     const char *text = options->url;
     if (check_id(options->id) != LOOM_OK) {
         return LOOM_EINVAL;
@@ -79,7 +80,7 @@ loom_status agent_options_check(const loom_agent_options *options, link_url *url
         link_url_default(default_url);
         text = default_url;
     }
-    if (link_url_parse(url, text, why) != LOOM_OK) {
+    if (url_parse(to, text, URL_LINKS | URL_DIAL, why) != LOOM_OK) {
         agent_open_error_set("url \"%.100s\": %s", text, why);
         return LOOM_EINVAL;
     }

@@ -11,9 +11,11 @@
 
 #include <sys/uio.h>
 
-#include "sdk-c/link/url.h"
+#include "base/url.h"
 
 enum { CARRIER_TAG = 1 }; /* epoll_event.data.u32 */
+
+enum { LINK_WHY_SIZE = 192 };
 
 typedef struct carrier carrier;
 
@@ -40,7 +42,7 @@ struct carrier {
 };
 
 typedef struct carrier_options {
-    const link_url *url;      /* must outlive the carrier */
+    const url *url;           /* must outlive the carrier */
     int epoll_fd;
     unsigned attempt;         /* counts up, so that every address of a name gets its turn to be first */
     const char *tls_ca_file;  /* may be NULL */

@@ -21,6 +21,7 @@ enum { NNG_BUFFER_SIZE = 64 * 1024 };
 typedef struct nng_carrier {
     carrier base;
     int event_fd;
+    char text[URL_MAX];
     nng_stream_dialer *dialer;
     nng_aio *dial_aio, *receive_aio, *send_aio;
     nng_stream *stream; /* set by the agent's thread when dialing is done */
@@ -285,12 +286,12 @@ static int begin(nng_carrier *n, const carrier_options *options)
     if ((error = nng_aio_alloc(&n->dial_aio, on_dialed, n)) != 0 ||
         (error = nng_aio_alloc(&n->receive_aio, on_received, n)) != 0 ||
         (error = nng_aio_alloc(&n->send_aio, on_sent, n)) != 0 ||
-        (error = nng_stream_dialer_alloc(&n->dialer, options->url->text)) != 0) {
+        (error = nng_stream_dialer_alloc(&n->dialer, n->text)) != 0) {
         return error;
     }
     nng_aio_set_timeout(n->receive_aio, NNG_DURATION_INFINITE);
     nng_aio_set_timeout(n->send_aio, NNG_DURATION_INFINITE);
-    bool tls = options->url->scheme == LINK_TLS || options->url->scheme == LINK_WSS;
+    bool tls = options->url->scheme == URL_TLS || options->url->scheme == URL_WSS;
     if (tls && (error = set_tls(n, options)) != 0) {
         return error;
     }
@@ -307,6 +308,8 @@ loom_status carrier_nng_open(carrier **out, const carrier_options *options, char
         return LOOM_ENOMEM;
     }
     n->base.ops = &nng_ops;
+    loom_status whole = url_format(n->text, sizeof n->text, options->url);
+    (void)whole;
     pthread_mutex_init(&n->lock, NULL);
     n->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = CARRIER_TAG};
@@ -316,7 +319,7 @@ loom_status carrier_nng_open(carrier **out, const carrier_options *options, char
     }
     if (error != 0) {
         loom_status st = fail(n, error);
-        snprintf(why, LINK_WHY_SIZE, "%.100s: %.80s", options->url->text, n->base.why);
+        snprintf(why, LINK_WHY_SIZE, "%.100s: %.80s", n->text, n->base.why);
         carrier_nng_close(&n->base);
         return st;
     }

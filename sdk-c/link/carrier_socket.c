@@ -17,7 +17,7 @@
 
 typedef struct socket_carrier {
     carrier base;
-    const link_url *url;
+    const url *url;
     int epoll_fd;
     int fd;                       /* -1: none yet */
     bool wants_room;              /* EPOLLOUT is asked for; guarded by the agent's lock */
@@ -227,7 +227,9 @@ static loom_status begin_unix(socket_carrier *s)
 
 static loom_status begin_tcp(socket_carrier *s)
 {
-    loom_status st = resolver_start(&s->resolving, &s->found, s->url->host, s->url->port);
+    char port[6];
+    snprintf(port, sizeof port, "%u", (unsigned)s->url->port);
+    loom_status st = resolver_start(&s->resolving, &s->found, s->url->host, port);
     if (st != LOOM_OK) {
         snprintf(s->base.why, sizeof s->base.why, "%.80s: %s", s->url->host, loom_status_text(st));
         return st;
@@ -253,7 +255,7 @@ loom_status carrier_socket_open(carrier **out, const carrier_options *options, c
     s->epoll_fd = options->epoll_fd;
     s->attempt = options->attempt;
     s->fd = -1;
-    loom_status st = s->url->scheme == LINK_IPC ? begin_unix(s) : begin_tcp(s);
+    loom_status st = s->url->scheme == URL_IPC ? begin_unix(s) : begin_tcp(s);
     if (st != LOOM_OK) {
         snprintf(why, LINK_WHY_SIZE, "%s", s->base.why);
         socket_close(&s->base);
@@ -265,6 +267,6 @@ loom_status carrier_socket_open(carrier **out, const carrier_options *options, c
 
 loom_status carrier_open(carrier **out, const carrier_options *options, char why[LINK_WHY_SIZE])
 {
-    bool plain = options->url->scheme == LINK_IPC || options->url->scheme == LINK_TCP;
+    bool plain = options->url->scheme == URL_IPC || options->url->scheme == URL_TCP;
     return plain ? carrier_socket_open(out, options, why) : carrier_nng_open(out, options, why);
 }
