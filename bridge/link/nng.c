@@ -351,7 +351,8 @@ static int open_listener(nng_listener_link *ls, const link_server *server, const
         }
     }
     if ((u->scheme & (URL_WS | URL_WSS)) != 0 &&
-        (rc = nng_stream_listener_set_size(ls->stream, NNG_OPT_WS_RECVMAXFRAME, WEBSOCKET_FRAME_MAX)) != 0) {
+        ((rc = nng_stream_listener_set_string(ls->stream, NNG_OPT_WS_PROTOCOL, "loom.v1")) != 0 || /* refused unless it is ours */
+         (rc = nng_stream_listener_set_size(ls->stream, NNG_OPT_WS_RECVMAXFRAME, WEBSOCKET_FRAME_MAX)) != 0)) {
         return rc;
     }
     return nng_stream_listener_listen(ls->stream);

@@ -32,6 +32,7 @@ static void ws_open(ws_peer *p, link_fixture *f)
     assert_int_equal(0, nng_aio_alloc(&p->aio, on_done, p));
     nng_aio_set_timeout(p->aio, LINK_DEADLINE_MS);
     assert_int_equal(0, nng_stream_dialer_alloc(&p->dialer, f->url));
+    assert_int_equal(0, nng_stream_dialer_set_string(p->dialer, NNG_OPT_WS_PROTOCOL, "loom.v1"));
     begin(p);
     nng_stream_dialer_dial(p->dialer, p->aio);
     until(f, atomic_load(&p->done));
