@@ -15,7 +15,7 @@
 #define BYE_TIMEOUT_NS (500 * MS_NS) /* for the bridge to close after our goodbye */
 
 enum { PINGS_MISSED_MAX = 3, RECEIVE_ROUNDS = 16 };
-enum { RECEIVE_SIZE = 128 * 1024, RECEIVE_ROOM_MIN = 32 * 1024, RECEIVE_KEPT_MAX = 512 * 1024 };
+enum { RECEIVE_SIZE = 128 * 1024, RECEIVE_ROOM_MIN = CARRIER_ROOM_MIN, RECEIVE_KEPT_MAX = 512 * 1024 };
 
 void session_set_state(loom_agent *a, loom_agent_state state, loom_status why, const char *text)
 {
@@ -330,13 +330,13 @@ static bool say_goodbye(loom_agent *a, uint64_t now)
 {
     session *s = &a->session;
     pthread_mutex_lock(&a->lock);
-    bool empty = send_queue_empty(&a->out) && !a->out.writing && a->link->ops->drained(a->link);
+    bool empty = send_queue_empty(&a->out) && !a->out.writing;
     loom_status st = LOOM_OK;
     if (empty && !s->bye_said) {
         st = frame_put_outcome(&a->out.control, FRAME_BYE, &(frame_outcome){.status = LOOM_OK});
         s->bye_said = true;
         agent_write(a, true);
-        empty = send_queue_empty(&a->out) && a->link->ops->drained(a->link);
+        empty = send_queue_empty(&a->out);
     }
     pthread_mutex_unlock(&a->lock);
     if (st != LOOM_OK) {
