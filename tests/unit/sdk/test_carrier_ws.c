@@ -17,7 +17,7 @@ typedef struct fixture {
     const char *answer;    /* of the server to the request; %s is the accept value */
     char request[WS_REQUEST_MAX];
     uint8_t closed_with[2]; /* the client's close frame */
-    size_t closed_len;
+    _Atomic size_t closed_len;
     unsigned pongs;
     bool unmasked, all_as_sent;
     const uint8_t *say;    /* what the server says once upgraded */
@@ -164,8 +164,8 @@ static void say_and_listen(stream *s, void *user)
         f->unmasked = f->unmasked || !m.masked;
         f->pongs += m.opcode == 0xa;
         if (m.opcode == 0x8) {
-            f->closed_len = m.len;
             memcpy(f->closed_with, m.data, m.len < 2 ? m.len : 2);
+            f->closed_len = m.len;
         }
         free(m.data);
     }
@@ -226,7 +226,7 @@ static void finishing_says_1000_and_waits_for_the_server(void **state)
     assert_status(LOOM_OK, connect_with(f, say_and_listen));
     driver_receive_all(&f->driver, word, 1);
     f->driver.carrier->ops->finish(f->driver.carrier);
-    wait_until(__atomic_load_n(&f->closed_len, __ATOMIC_SEQ_CST) == 2, DRIVER_DEADLINE_MS);
+    wait_until(f->closed_len == 2, DRIVER_DEADLINE_MS);
     finish(f);
     assert_memory_equal("\x03\xe8", f->closed_with, 2);
 }
