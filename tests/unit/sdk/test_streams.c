@@ -171,7 +171,7 @@ static void every_stream_carries_the_same_frames_both_ways(void **state)
     }
 }
 
-enum { EMITTERS = 3, EACH = 2000 };
+enum { EMITTERS = 3, EACH = 1000 };
 
 static void *emit_many(void *agent)
 {
