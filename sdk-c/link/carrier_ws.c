@@ -6,6 +6,7 @@
  * from the agent's thread while another one may be sending. When there is nothing to read but something to do, the room
  * watch wakes the agent's thread. */
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ typedef struct ws_carrier {
     size_t head_begin, head_len;
     ws_reader reader;
 
+    atomic_bool owes;         /* the room watch is on for us: a control frame could not leave, or receive has to be called */
     pthread_mutex_t lock;     /* of what follows, and of sending by the carrier below */
     ws_writer writer;
 } ws_carrier;
@@ -77,13 +79,20 @@ static loom_status ask(ws_carrier *w)
     return LOOM_OK;
 }
 
+/* Lock held, or before there is another thread. */
+static void owe(ws_carrier *w, bool on)
+{
+    atomic_store(&w->owes, on);
+    room_watch_layer(&w->room, on);
+}
+
 /* Whatever followed the answer is the first that receive() decodes. */
 static loom_status upgraded(ws_carrier *w, size_t end)
 {
     w->phase = WS_UP;
     if (end < w->head_len) {
         w->head_begin = end;
-        room_watch_layer(&w->room, true); /* nothing else may come */
+        owe(w, true); /* nothing else may come */
     } else {
         free(w->head);
         w->head = NULL;
@@ -136,6 +145,9 @@ static loom_status ws_send(carrier *c, const struct iovec *iov, size_t count, si
     ws_carrier *w = (ws_carrier *)c;
     pthread_mutex_lock(&w->lock);
     loom_status st = ws_writer_send(&w->writer, w->under, iov, count, sent);
+    if (ws_writer_is_stuck(&w->writer) && !atomic_load(&w->owes)) {
+        owe(w, true); /* the agent may have nothing more to send, and would not come again */
+    }
     pthread_mutex_unlock(&w->lock);
     return st;
 }
@@ -145,10 +157,14 @@ static void ws_watch_room(carrier *c, bool on)
     room_watch_agent(&((ws_carrier *)c)->room, on);
 }
 
-/* Answers what the reader has found, and goes on with what could not leave before. A failure shows when reading. */
+/* Answers what the reader has found, and goes on with what could not leave before. A failure shows when reading. Mostly
+ * there is nothing to do, and no reason to wait for a thread that is sending. */
 static void answer(ws_carrier *w, bool more_to_tell)
 {
     ws_reader *r = &w->reader;
+    if (!r->pinged && r->ended == LOOM_OK && !atomic_load(&w->owes)) {
+        return;
+    }
     pthread_mutex_lock(&w->lock);
     if (r->pinged) {
         r->pinged = false;
@@ -158,7 +174,7 @@ static void answer(ws_carrier *w, bool more_to_tell)
         ws_writer_close(&w->writer, r->close_code);
     }
     bool waits = ws_writer_control(&w->writer, w->under) == LOOM_EBUSY;
-    room_watch_layer(&w->room, waits || more_to_tell);
+    owe(w, waits || more_to_tell);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -205,7 +221,7 @@ static void ws_finish(carrier *c)
     ws_carrier *w = (ws_carrier *)c;
     pthread_mutex_lock(&w->lock);
     ws_writer_close(&w->writer, WSLAY_CODE_NORMAL_CLOSURE);
-    room_watch_layer(&w->room, ws_writer_control(&w->writer, w->under) == LOOM_EBUSY);
+    owe(w, ws_writer_control(&w->writer, w->under) == LOOM_EBUSY);
     pthread_mutex_unlock(&w->lock);
 }
 

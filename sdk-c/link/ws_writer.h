@@ -30,6 +30,11 @@ typedef struct ws_writer {
 
 /* As carrier_ops.send. Control frames that wait leave between two messages. */
 LOOM_MUST_CHECK loom_status ws_writer_send(ws_writer *w, carrier *under, const struct iovec *iov, size_t count, size_t *sent);
+/* A control frame is on its way and did not leave whole. */
+static inline bool ws_writer_is_stuck(const ws_writer *w)
+{
+    return w->control_begin < w->control_end;
+}
 /* The newest ping is answered; one that was not answered yet need not be (RFC 6455, 5.5.3). */
 void ws_writer_pong(ws_writer *w, const uint8_t *data, size_t len);
 /* The last frame. */
