@@ -21,7 +21,11 @@ static void on_error(loom_agent *agent, loom_status why, const char *text, void 
 static void on_state(loom_agent *agent, loom_agent_state state, loom_status why, const char *text, void *user)
 {
     (void)agent;
-    (void)user;
+    bus_client *client = user;
+    if (state == LOOM_AGENT_DISCONNECTED) {
+        client->why = why;
+        snprintf(client->reason, sizeof client->reason, "%s", text);
+    }
     if (state == LOOM_AGENT_CLOSED && why != LOOM_OK) {
         fprintf(stderr, "loom: %s\n", text);
     }
@@ -63,6 +67,17 @@ static void make_id(bus_client *client, const char *name)
     snprintf(client->id, sizeof client->id, "loom-%s-%d-%.6s", name, (int)getpid(), hex);
 }
 
+/* The agent is closed. Who answers, but cannot be used, is not missing. */
+static int tell_unconnected(const bus_client *client, const char *address, loom_status st)
+{
+    if (client->why == LOOM_EDENIED || client->why == LOOM_EPROTO || client->why == LOOM_EINVAL || client->why == LOOM_EVERSION) {
+        return command_fail(client->command, "cannot connect to %s: %s", address, client->reason);
+    }
+    return command_fail(client->command,
+                        "no broker at %s (%s); start one with `loom-broker`, or name it with --url or LOOM_URL.", address,
+                        loom_status_text(st));
+}
+
 bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,
                      const loom_agent_options *agent, int *exit_code)
 {
@@ -92,9 +107,8 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     address = address != NULL && address[0] != '\0' ? address : "the default address";
     st = loom_agent_wait_connected(client->agent, (uint32_t)(wait_ns / 1000000));
     if (st != LOOM_OK) {
-        *exit_code = command_fail(c, "no broker at %s (%s); start one with `loom-broker`, or set --url or LOOM_URL",
-                                  address, loom_status_text(st));
         (void)loom_agent_close_within(client->agent, 0);
+        *exit_code = tell_unconnected(client, address, st);
         close_telemetry(client);
         return false;
     }

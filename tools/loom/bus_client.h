@@ -23,6 +23,8 @@ typedef struct bus_client {
     loom_tracer_provider *provider;
     loom_tracer *tracer;
     char id[LOOM_AGENT_ID_MAX + 1];
+    loom_status why;  /* the last connection failed; written on the agent's thread, read when it has ended */
+    char reason[160]; /* in words */
     bool refused; /* a message was; said on standard error. Written on the agent's thread, read when it has ended */
 } bus_client;
 
