@@ -13,11 +13,7 @@ PRODUCT = ("base", "envelope", "trace", "host", "bridge", "broker", "sdk-c", "to
 TESTS = ("unit", "conformance", "fuzz", "integration", "e2e", "layers", "support")
 FOREIGN = ("nng", "uv.h", "libwebsockets.h", "openssl", "sqlite3.h", "jansson.h", "curl", "msgpack.h", "sodium.h", "toml++",
            "nats", "zmq.h")
-TO_GO = {  # (folder, what it still includes): to go
-    ("bridge/link", "nng"), ("host/http", "nng"), ("sdk-c/link", "nng"), ("trace/collect", "nng"),
-    ("trace/collect", "trace/view"), ("trace/otlp", "trace/export"), ("trace/otlp", "trace/span"),
-    ("trace/export", "trace/span"), ("sdk-c/link", "sdk-c/actions"),
-}
+TO_GO = set()  # (folder, what it still includes): to go
 
 
 def read_table():

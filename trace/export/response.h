@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a receiver answered, and what that means for the batch (OTLP specification, "Failures"). Bytes from outside. */
-#ifndef LOOM_TRACE_OTLP_RESPONSE_H
-#define LOOM_TRACE_OTLP_RESPONSE_H
+#ifndef LOOM_TRACE_EXPORT_RESPONSE_H
+#define LOOM_TRACE_EXPORT_RESPONSE_H
 
 #include "trace/export/exporter.h"
 #include "trace/otlp/protobuf_write.h"

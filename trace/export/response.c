@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "trace/otlp/response.h"
+#include "trace/export/response.h"
 
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
