@@ -39,16 +39,6 @@ static void on_bus_log(void *user, log_level level, const char *text)
     log_write(((bridge_process *)user)->process.log, level, "%s", text);
 }
 
-static void on_connected(void *user, bool on)
-{
-    bridge_process *p = user;
-    if (on) {
-        log_info(p->process.log, "connected to the broker");
-    } else if (!p->process.stopping) {
-        log_warn(p->process.log, "the broker is gone; trying again");
-    }
-}
-
 /* Unique among bridges, and telling the operator where it runs. */
 static void make_id(bridge_process *p, const char *wanted)
 {
@@ -69,7 +59,6 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
         .bridge_id = p->id,
         .software = "loom-bridge/" LOOM_VERSION,
         .log = on_bus_log,
-        .connected = on_connected,
         .user = p,
     };
     loom_status st = bus_remote_open(&p->bus, &p->process.loop, &with);

@@ -24,9 +24,6 @@ void remote_become_down(bus_remote *b)
 {
     count_losses(b, bus_ledger_unconfirmed(&b->ledger));
     end_calls(b);
-    if (b->options.connected != NULL) {
-        b->options.connected(b->options.user, false);
-    }
 }
 
 void remote_become_up(bus_remote *b, const bus_greeting *greeting)
@@ -47,7 +44,4 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
     log_to(&b->log, LOG_INFO, "connected to the broker url=%s software=\"%.*s\" ports=%zu", b->url, (int)greeting->software.len,
            greeting->software.data, b->ports.count);
     count_losses(b, remote_queue_carry(b, &old));
-    if (b->options.connected != NULL) {
-        b->options.connected(b->options.user, true);
-    }
 }

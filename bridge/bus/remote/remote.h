@@ -28,7 +28,6 @@ typedef struct bus_remote_options {
     uint32_t ping_ms;      /* silence before the broker is asked for a sign of life; 0: 2000 */
     uint32_t silence_ms;   /* silence that ends the connection; 0: 10000 */
     void (*log)(void *user, log_level level, const char *text); /* NULL: no log */
-    void (*connected)(void *user, bool on);               /* ports reach the broker, or do not any more; may be NULL */
     void *user;
 } bus_remote_options;
 
