@@ -88,6 +88,7 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
         .tracer = process_tracer(&p->process, "loom-bridge"),
         .listen = &s->listen,
         .tls_cert_key_file = s->tls_cert_key_file,
+        .ws_origins = &s->ws_origins,
         .heartbeat_ms = s->heartbeat_interval_ms,
         .drain_timeout_ms = s->drain_timeout_ms,
         .drained = nothing_unsent,

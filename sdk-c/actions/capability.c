@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an agent provides, and what the broker says to that. */
+#include "sdk-c/actions/capability.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,8 @@
 #include <loom/topic.h>
 
 #include "base/str.h"
-#include "sdk-c/actions/actions.h"
+#include "sdk-c/actions/action_home.h"
+#include "sdk-c/agent/report.h"
 
 /* Tells requests about capabilities from those about subscriptions, which count from 1. */
 #define PROVIDE_REQUEST (1ull << 62)
@@ -110,7 +112,7 @@ static loom_status capability_create(capability **out, const loom_capability *gi
 /* capability_count: there is none. */
 static size_t position(const loom_agent *a, loom_str name, loom_str version)
 {
-    const actions_state *s = &a->actions;
+    const actions *s = a->actions;
     size_t i = 0;
     while (i < s->capability_count && !(str_equal(s->capabilities[i]->about.name, name) &&
                                         str_equal(s->capabilities[i]->about.version, version))) {
@@ -122,79 +124,80 @@ static size_t position(const loom_agent *a, loom_str name, loom_str version)
 capability *capabilities_find(loom_agent *a, loom_str name, loom_str version)
 {
     size_t i = position(a, name, version.len > 0 ? version : (loom_str){"0", 1});
-    if (i == a->actions.capability_count) {
+    if (i == a->actions->capability_count) {
         return NULL;
     }
-    capability *c = a->actions.capabilities[i];
+    capability *c = a->actions->capabilities[i];
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
     return c;
 }
 
-void capabilities_fini(loom_agent *a)
+void capabilities_fini(actions *s)
 {
-    for (size_t i = 0; i < a->actions.capability_count; i++) {
-        capability_unref(a->actions.capabilities[i]);
+    for (size_t i = 0; i < s->capability_count; i++) {
+        capability_unref(s->capabilities[i]);
     }
-    free(a->actions.capabilities);
+    free(s->capabilities);
 }
 
 static loom_status announce(loom_agent *a, capability *c)
 {
     c->about.request = provide_request(c->number);
     c->answered = false;
-    return frame_put_provide(&a->out.control, &c->about);
+    return frame_put_provide(&a->loop.out.control, &c->about);
 }
 
 loom_status capabilities_announce(loom_agent *a)
 {
     loom_status st = LOOM_OK;
-    for (size_t i = 0; i < a->actions.capability_count && st == LOOM_OK; i++) {
-        st = announce(a, a->actions.capabilities[i]);
+    for (size_t i = 0; i < a->actions->capability_count && st == LOOM_OK; i++) {
+        st = announce(a, a->actions->capabilities[i]);
     }
     return st;
 }
 
 void capabilities_forget_answers(loom_agent *a)
 {
-    for (size_t i = 0; i < a->actions.capability_count; i++) {
-        a->actions.capabilities[i]->answered = false;
+    for (size_t i = 0; i < a->actions->capability_count; i++) {
+        a->actions->capabilities[i]->answered = false;
     }
 }
 
-loom_status capabilities_answer(const loom_agent *a)
+bool capabilities_answer(const loom_agent *a, loom_status *answer)
 {
-    loom_status st = LOOM_OK;
-    for (size_t i = 0; i < a->actions.capability_count; i++) {
-        const capability *c = a->actions.capabilities[i];
+    *answer = LOOM_OK;
+    for (size_t i = 0; i < a->actions->capability_count; i++) {
+        const capability *c = a->actions->capabilities[i];
         if (!c->answered) {
-            return LOOM_EBUSY;
+            return false;
         }
-        if (st == LOOM_OK) {
-            st = c->answer;
+        if (*answer == LOOM_OK) {
+            *answer = c->answer;
         }
     }
-    return st;
+    return true;
 }
 
-bool capabilities_on_ack(loom_agent *a, const frame_outcome *ack, loom_status answer)
+bool capabilities_on_ack(loom_agent *a, const frame_outcome *ack)
 {
+    loom_status answer = ack->status == LOOM_OK ? LOOM_OK : session_status_of(ack->status, LOOM_EPROTO);
     char text[SESSION_TEXT_SIZE] = "";
     if ((ack->request & PROVIDE_REQUEST) == 0) {
         return false;
     }
-    pthread_mutex_lock(&a->lock);
-    for (size_t i = 0; i < a->actions.capability_count; i++) {
-        capability *c = a->actions.capabilities[i];
+    pthread_mutex_lock(&a->loop.lock);
+    for (size_t i = 0; i < a->actions->capability_count; i++) {
+        capability *c = a->actions->capabilities[i];
         if (provide_request(c->number) == ack->request) {
             c->answered = true;
             c->answer = answer;
             snprintf(text, sizeof text, "capability %.100s refused: %.*s", c->about.name.data,
                      (int)(ack->text.len < 160 ? ack->text.len : 160), ack->text.len > 0 ? ack->text.data : "");
-            agent_changed(a);
+            loop_changed(&a->loop);
         }
     }
-    pthread_mutex_unlock(&a->lock);
-    if (answer != LOOM_OK && text[0] != '\0') { /* a withdrawal that was not needed says nothing */
+    pthread_mutex_unlock(&a->loop.lock);
+    if (answer != LOOM_OK && text[0] != '\0') { /* refusing to withdraw what is not there is no news */
         report_refusal(a, answer, text);
     }
     return true;
@@ -205,7 +208,7 @@ bool capabilities_on_ack(loom_agent *a, const frame_outcome *ack, loom_status an
 /* Lock held: in the place of one of the same name and version, or at the end. */
 static loom_status put_in_place(loom_agent *a, capability *c)
 {
-    actions_state *s = &a->actions;
+    actions *s = a->actions;
     size_t at = position(a, c->about.name, c->about.version);
     if (at == s->capability_capacity) {
         size_t capacity = at > 0 ? at * 2 : 8;
@@ -220,7 +223,7 @@ static loom_status put_in_place(loom_agent *a, capability *c)
         return LOOM_ENOMEM;
     }
     c->number = ++s->last_capability;
-    if (a->out.up) {
+    if (a->loop.out.up) {
         loom_status st = announce(a, c);
         if (st != LOOM_OK) {
             return st;
@@ -232,8 +235,8 @@ static loom_status put_in_place(loom_agent *a, capability *c)
         s->capability_count++;
     }
     s->capabilities[at] = c;
-    if (a->out.up) {
-        agent_write_soon(a, loom_time_unix_ns()); /* last: it gives up the lock, and the answer may come meanwhile */
+    if (a->loop.out.up) {
+        loop_write_soon(&a->loop, clock_unix_ns()); /* last: it gives up the lock, and the answer may come meanwhile */
     }
     return LOOM_OK;
 }
@@ -248,9 +251,9 @@ loom_status loom_agent_provide(loom_agent *a, const loom_capability *given)
     if (st != LOOM_OK) {
         return st;
     }
-    pthread_mutex_lock(&a->lock);
-    st = a->closing || a->state == LOOM_AGENT_CLOSED ? LOOM_ECLOSED : put_in_place(a, c);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
+    st = a->loop.over ? LOOM_ECLOSED : put_in_place(a, c);
+    pthread_mutex_unlock(&a->loop.lock);
     if (st != LOOM_OK) {
         capability_unref(c);
     }
@@ -262,26 +265,26 @@ loom_status loom_agent_withdraw(loom_agent *a, const char *name, const char *ver
     if (a == NULL || name == NULL) {
         return LOOM_EINVAL;
     }
-    pthread_mutex_lock(&a->lock);
-    actions_state *s = &a->actions;
+    pthread_mutex_lock(&a->loop.lock);
+    actions *s = a->actions;
     size_t at = position(a, str_of(name), version_of(version));
     loom_status st = at < s->capability_count ? LOOM_OK : LOOM_ENOTFOUND;
     capability *c = st == LOOM_OK ? s->capabilities[at] : NULL;
-    if (st == LOOM_OK && a->out.up) {
+    if (st == LOOM_OK && a->loop.out.up) {
         frame_provide gone = {.request = provide_request(c->number) + 1,
                               .name = c->about.name,
                               .version = c->about.version,
                               .withdraw = true};
-        st = frame_put_provide(&a->out.control, &gone);
+        st = frame_put_provide(&a->loop.out.control, &gone);
     }
     if (st == LOOM_OK) {
         memmove(&s->capabilities[at], &s->capabilities[at + 1], (--s->capability_count - at) * sizeof(capability *));
-        agent_changed(a);
-        agent_write_soon(a, loom_time_unix_ns());
+        loop_changed(&a->loop);
+        loop_write_soon(&a->loop, clock_unix_ns());
     } else {
         c = NULL;
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     capability_unref(c);
     return st;
 }

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "sdk-c/collaboration/agent_set.h"
 #include "sdk-c/collaboration/contract.h"
+#include "sdk-c/collaboration/contract_score.h"
 #include "sdk-c/collaboration/joining.h"
 
 #define WINDOW_DEFAULT_MS 1000u
@@ -96,7 +97,7 @@ static loom_status add_proposal(negotiation *n, loom_envelope *event, double sco
     size_t at = place_of(n, score);
     memmove(n->items + at + 1, n->items + at, (c->count - at) * sizeof *n->items);
     n->items[at] = (loom_proposal){.agent = agent, .score = score, .event = loom_envelope_ref(event)};
-    n->proposed_at = c->count++ == 0 ? loom_time_unix_ns() : n->proposed_at;
+    n->proposed_at = c->count++ == 0 ? clock_unix_ns() : n->proposed_at;
     return LOOM_OK;
 }
 
@@ -108,7 +109,7 @@ static void take_proposal(loom_agent *a, negotiation *n, loom_envelope *event)
     if (n->awarding || !contract_score_from_text(&score, text) || add_proposal(n, event, score) != LOOM_OK) {
         refuse(n, event);
     } else if (n->options->enough > 0 && n->contract->count >= n->options->enough) {
-        agent_changed(a);
+        loop_changed(&a->loop);
     }
 }
 
@@ -121,9 +122,9 @@ static void take_result(loom_agent *a, negotiation *n, loom_envelope *event, boo
         if (p->result == NULL && str_is(loom_envelope_sender(event), p->agent)) {
             p->state = completed ? LOOM_PROPOSAL_COMPLETED : LOOM_PROPOSAL_FAILED;
             p->result = loom_envelope_ref(event);
-            n->finished_at = n->finished_at == 0 ? loom_time_unix_ns() : n->finished_at;
+            n->finished_at = n->finished_at == 0 ? clock_unix_ns() : n->finished_at;
             n->settled++;
-            agent_changed(a);
+            loop_changed(&a->loop);
             return;
         }
     }
@@ -193,27 +194,27 @@ static loom_status call(loom_agent *a, negotiation *n, const char *topic, loom_b
                                  .content_type = n->options->content_type,
                                  .headers = &header,
                                  .header_count = 1};
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_status st = exchange_open(a, &n->call, NULL);
     exchange_address address = {0};
     if (st == LOOM_OK) {
         address = exchange_address_of(a, &n->call);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return st == LOOM_OK ? exchange_emit(a, &address, topic, task, &options) : st;
 }
 
 /* The window is over: what comes now is late. */
 static void choose(loom_agent *a, negotiation *n, uint32_t awards)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_contract *c = n->contract;
     n->awarding = true;
     c->awarded = awards < c->count ? awards : (uint32_t)c->count;
     for (size_t i = 0; i < c->count; i++) {
         n->items[i].state = i < c->awarded ? LOOM_PROPOSAL_MISSING : LOOM_PROPOSAL_REJECTED;
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
 }
 
 static void reject(loom_agent *a, loom_envelope *proposal)
@@ -226,12 +227,12 @@ static void reject(loom_agent *a, loom_envelope *proposal)
 
 static void reject_refused(loom_agent *a, negotiation *n)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_envelope **refused = n->refused;
     size_t count = n->refused_count;
     n->refused = NULL;
     n->refused_count = n->refused_capacity = 0;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     for (size_t i = 0; i < count; i++) {
         reject(a, refused[i]);
         loom_envelope_unref(refused[i]);
@@ -244,15 +245,15 @@ static void tell(loom_agent *a, negotiation *n, loom_bytes task)
 {
     const loom_contract *c = n->contract;
     loom_emit_options options = {.type = CONTRACT_AWARD, .content_type = n->options->content_type};
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     exchange_address address = exchange_address_of(a, &n->call);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     for (size_t i = 0; i < c->awarded; i++) {
         if (reply_with(a, n->items[i].event, task, &options, NULL, 0, &address) != LOOM_OK) {
             loom_span_add_event(loom_span_current(), "loom.contract.award.unsent", NULL, 0);
-            pthread_mutex_lock(&a->lock);
+            pthread_mutex_lock(&a->loop.lock);
             n->settled += n->items[i].result == NULL;
-            pthread_mutex_unlock(&a->lock);
+            pthread_mutex_unlock(&a->loop.lock);
         }
     }
     for (size_t i = c->awarded; i < c->count; i++) {
@@ -274,11 +275,11 @@ static void count_states(negotiation *n)
 
 static loom_status close_call(loom_agent *a, negotiation *n, loom_status st)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     count_states(n);
     const loom_contract *c = n->contract;
     exchange_close(a, &n->call, c->count == 0 || c->missing > 0);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (c->awarded > 0) {
         join_proposals(a, n, true);
     }
@@ -318,9 +319,10 @@ static loom_status begin(loom_agent *a, const char *topic, loom_bytes task, cons
     if (n.contract == NULL) {
         return LOOM_ENOMEM;
     }
-    loom_status st = agent_on_loop(a) && a->nested == NESTED_MAX
-                         ? LOOM_EBUSY
-                         : collaboration_wait_ready(a, deadline_in(options->result_ms, WAIT_DEFAULT_MS));
+    loom_status st = agent_may_wait(a);
+    if (st == LOOM_OK) {
+        st = collaboration_wait_ready(a, deadline_in(options->result_ms, WAIT_DEFAULT_MS));
+    }
     if (st != LOOM_OK) {
         free(n.contract);
         return st;
@@ -350,13 +352,9 @@ loom_status loom_agent_call_for_proposals(loom_agent *a, const char *topic, loom
     if (a == NULL || topic == NULL || (task.len > 0 && task.data == NULL)) {
         return LOOM_EINVAL;
     }
-    pthread_mutex_lock(&a->lock);
-    agent_guest_enter(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_enter(&a->loop);
     loom_status st = begin(a, topic, task, options != NULL ? options : &none, out);
-    pthread_mutex_lock(&a->lock);
-    agent_guest_leave(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_leave(&a->loop);
     return st;
 }
 

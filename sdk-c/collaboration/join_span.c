@@ -12,7 +12,7 @@ static current_span begin(loom_agent *a, const char *name, const loom_span_optio
     if (span_decide(a->tracer, options->parent, &decided)) {
         s.span = span_start_decided(a->tracer, name, options, &decided, NULL, 0);
         loom_span_make_current(s.span);
-        loom_span_set_str(s.span, "agent_id", (loom_str){a->id, a->id_len});
+        loom_span_set_str(s.span, "agent_id", a->id);
     } else if (loom_trace_context_valid(&decided)) {
         s.token = loom_context_push(&decided, options->tracestate);
     }

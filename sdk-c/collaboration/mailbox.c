@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The mailbox agent.{id}.replies, and the table of those who wait for something in it. */
+#include "sdk-c/collaboration/mailbox.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +9,8 @@
 
 #include "base/random.h"
 #include "base/str.h"
-#include "sdk-c/collaboration/collaboration.h"
+#include "sdk-c/collaboration/own_headers.h"
+#include "sdk-c/events/subscribe.h"
 
 /* ---- keys ---- */
 
@@ -39,7 +42,7 @@ static void write_key(const collaboration *c, char key[EXCHANGE_KEY_SIZE], uint6
 loom_status exchange_open(loom_agent *a, exchange *x, const char *correlation)
 {
     collaboration *c = collaboration_of(a);
-    if (a->closing || a->state == LOOM_AGENT_CLOSED) {
+    if (a->loop.over) {
         return LOOM_ECLOSED;
     }
     if (c == NULL) {
@@ -114,7 +117,7 @@ static loom_status on_mail(loom_agent *a, const char *topic, loom_envelope *even
     loom_str correlation = loom_envelope_correlation_id(event, buf), key;
     (void)loom_envelope_header(event, HEADER_IN_REPLY_TO, &key); /* empty without */
     void (*after)(loom_agent *, exchange *) = NULL;
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     exchange *x = exchange_for(a, correlation, key);
     bool ours = x != NULL || is_left_over(c, correlation, key);
     if (x != NULL) {
@@ -123,7 +126,7 @@ static loom_status on_mail(loom_agent *a, const char *topic, loom_envelope *even
         x->take(a, x, event);
         after = x->number == 0 ? after : NULL;
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (after != NULL) {
         after(a, x);
     }
@@ -135,24 +138,24 @@ static loom_status on_mail(loom_agent *a, const char *topic, loom_envelope *even
 
 void collaboration_make_immediate(loom_agent *a, uint64_t number)
 {
-    subscription *sub = subscriptions_find(&a->subs, number);
+    subscription *sub = subscriptions_find(&a->events->subs, number);
     if (sub != NULL) {
-        sub->immediate = true;
-        atomic_fetch_add(&a->removals, 1); /* the loop may remember it as it was */
+        subscription_make_immediate(a, sub);
     }
 }
 
 /* The agent has subscribed to its mailbox when it opened, for its handler: now we look first. */
 static bool take_mailbox(loom_agent *a, collaboration *c)
 {
-    snprintf(c->mailbox, sizeof c->mailbox, "agent.%s.replies", a->id);
-    for (size_t i = 0; i < a->subs.count; i++) {
-        subscription *sub = a->subs.items[i];
+    const subscriptions *subs = &a->events->subs;
+    events_mailbox(c->mailbox, a->id);
+    for (size_t i = 0; i < subs->count; i++) {
+        subscription *sub = subs->items[i];
         if (sub->internal && strcmp(sub->filter, c->mailbox) == 0) {
             sub->on_event = on_mail;
             sub->user = c;
             c->mailbox_number = sub->number;
-            collaboration_make_immediate(a, sub->number);
+            subscription_make_immediate(a, sub);
             return true;
         }
     }
@@ -183,31 +186,23 @@ collaboration *collaboration_of(loom_agent *a)
     return c;
 }
 
-void collaboration_close(loom_agent *a)
+void exchanges_close(loom_agent *a)
 {
     collaboration *c = a->collaboration;
-    if (c == NULL) {
-        return;
-    }
-    bool looping = agent_loop_enter(a); /* callbacks are on the loop, as ever */
+    bool looping = loop_enter(&a->loop); /* callbacks are on the loop, as ever */
     size_t hint = 0;
     for (exchange *x; (x = (exchange *)bytes_table_any(&c->by_correlation, &hint)) != NULL;) {
-        pthread_mutex_lock(&a->lock);
+        pthread_mutex_lock(&a->loop.lock);
         void (*abandon)(loom_agent *, exchange *) = x->abandon;
         exchange_close(a, x, false);
-        pthread_mutex_unlock(&a->lock);
+        pthread_mutex_unlock(&a->loop.lock);
         if (abandon != NULL) {
             abandon(a, x);
         }
     }
     if (looping) {
-        agent_loop_leave(a);
+        loop_leave(&a->loop);
     }
-    threads_close(a);
-    a->collaboration = NULL;
-    bytes_table_fini(&c->by_correlation);
-    hash_index_fini(&c->by_number);
-    free(c);
 }
 
 /* ---- being ready ---- */
@@ -221,21 +216,21 @@ typedef struct awaited_subscription {
 static bool is_answered(void *user)
 {
     awaited_subscription *w = user;
-    const subscription *sub = subscriptions_find(&w->agent->subs, w->number);
-    if (w->agent->state == LOOM_AGENT_CLOSED) {
+    const subscription *sub = subscriptions_find(&w->agent->events->subs, w->number);
+    if (w->agent->session.state == LOOM_AGENT_CLOSED) {
         w->answer = LOOM_ECLOSED;
         return true;
     }
     w->answer = sub != NULL ? sub->answer : LOOM_ENOTFOUND;
-    return sub == NULL || (sub->answered && w->agent->state == LOOM_AGENT_CONNECTED);
+    return sub == NULL || (sub->answered && w->agent->session.state == LOOM_AGENT_CONNECTED);
 }
 
 loom_status collaboration_wait_subscribed(loom_agent *a, uint64_t number, uint64_t deadline_ns)
 {
     awaited_subscription w = {a, number, LOOM_OK};
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     bool answered = is_answered(&w);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (answered) {
         return w.answer;
     }
@@ -245,9 +240,9 @@ loom_status collaboration_wait_subscribed(loom_agent *a, uint64_t number, uint64
 
 loom_status collaboration_wait_ready(loom_agent *a, uint64_t deadline_ns)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     const collaboration *c = collaboration_of(a);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return c != NULL ? collaboration_wait_subscribed(a, c->mailbox_number, deadline_ns) : LOOM_ENOMEM;
 }
 
@@ -276,11 +271,11 @@ loom_collaboration_stats loom_agent_collaboration(const loom_agent *agent)
 {
     loom_agent *a = (loom_agent *)(uintptr_t)agent; /* only the lock changes */
     loom_collaboration_stats stats = {0};
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     if (a->collaboration != NULL) {
         stats = a->collaboration->stats;
         stats.open = bytes_table_count(&a->collaboration->by_correlation);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return stats;
 }

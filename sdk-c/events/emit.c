@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "envelope/id.h"
 #include "sdk-c/agent/inherit.h"
+#include "sdk-c/events/events.h"
 #include "trace/messaging/message_span.h"
 
 static void set_options(loom_envelope_fields *f, const loom_emit_options *o)
@@ -42,17 +43,17 @@ static loom_span *set_context(loom_agent *a, loom_envelope_fields *f, inherited_
     return span;
 }
 
-/* Lock held. The same topic as the last time is the usual case, and cheaper to compare than to check. */
-static bool topic_is_valid(loom_agent *a, loom_str topic)
+/* Lock held. The same topic as last time is the usual case, and comparing is cheaper than checking. */
+static bool topic_is_valid(events *e, loom_str topic)
 {
-    if (topic.len == a->topic_len && topic.len > 0 && memcmp(topic.data, a->topic, topic.len) == 0) {
+    if (topic.len == e->topic_len && topic.len > 0 && memcmp(topic.data, e->topic, topic.len) == 0) {
         return true;
     }
     if (!loom_topic_valid(topic)) {
         return false;
     }
-    memcpy(a->topic, topic.data, topic.len);
-    a->topic_len = topic.len;
+    memcpy(e->topic, topic.data, topic.len);
+    e->topic_len = topic.len;
     return true;
 }
 
@@ -61,18 +62,18 @@ static loom_status find_room(loom_agent *a, size_t size, uint8_t **room)
 {
     uint64_t deadline = 0;
     for (;;) {
-        if (a->closing || a->state == LOOM_AGENT_CLOSED) {
+        if (a->loop.over) {
             return LOOM_ECLOSED;
         }
-        loom_status st = send_queue_room(&a->out, size, room);
-        if (st != LOOM_EFULL || a->options.emit_timeout_ms == 0 || a->options.poll_mode || agent_on_loop(a) ||
-            a->state != LOOM_AGENT_CONNECTED) {
+        loom_status st = send_queue_room(&a->loop.out, size, room);
+        if (st != LOOM_EFULL || a->options.emit_timeout_ms == 0 || a->options.poll_mode || loop_is_this_thread(&a->loop) ||
+            a->session.state != LOOM_AGENT_CONNECTED) {
             return st;
         }
         if (deadline == 0) {
             deadline = clock_monotonic_ns() + a->options.emit_timeout_ms * MS_NS;
         }
-        if (!agent_wait_change(a, deadline)) {
+        if (!loop_wait_change(&a->loop, deadline)) {
             return LOOM_EFULL;
         }
     }
@@ -81,21 +82,22 @@ static loom_status find_room(loom_agent *a, size_t size, uint8_t **room)
 static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t size)
 {
     uint8_t *room, id[LOOM_UUID_SIZE];
-    pthread_mutex_lock(&a->lock);
+    events *e = a->events;
+    pthread_mutex_lock(&a->loop.lock);
     loom_status st = LOOM_OK;
-    if (!topic_is_valid(a, f->topic)) {
+    if (!topic_is_valid(e, f->topic)) {
         st = LOOM_EINVAL;
-    } else if (f->payload.len > a->max_payload) {
+    } else if (f->payload.len > a->session.max_payload) {
         st = LOOM_ETOOBIG;
     } else if ((st = find_room(a, size, &room)) == LOOM_OK) {
         size = envelope_encode(room, f, id);
-        send_queue_add(&a->out, size);
-        a->collected += size;
-        a->emitted++;
-        agent_write_soon(a, f->timestamp_unix_ns);
+        send_queue_add(&a->loop.out, size);
+        a->loop.collected += size;
+        e->emitted++;
+        loop_write_soon(&a->loop, f->timestamp_unix_ns);
     }
-    a->refused += st == LOOM_EFULL;
-    pthread_mutex_unlock(&a->lock);
+    e->refused += st == LOOM_EFULL;
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 
@@ -104,7 +106,7 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     if (a == NULL || topic == NULL || (payload.len > 0 && payload.data == NULL)) {
         return LOOM_EINVAL;
     }
-    loom_envelope_fields f = {.topic = str_of(topic), .payload = payload, .sender = {a->id, a->id_len}};
+    loom_envelope_fields f = {.topic = str_of(topic), .payload = payload, .sender = a->id};
     inherited_text text;
     size_t size;
     if (options != NULL) {
