@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What each end of the bridge bus keeps of one connection: how many envelopes went each way and which of them were confirmed,
- * and whether the other end is alive. Both ends count alike: a bridge publishes and the broker delivers; whoever takes an
- * envelope reports the total, so that the loss with a broken connection is known.
+ * and whether the other end is alive. Both ends count alike: a bridge publishes and the broker delivers; the end
+ * that takes envelopes reports how many, so that the loss with a broken connection is known.
  *
  * Silence is counted in ticks, not in time: a process that was stopped itself has not been waiting for anybody.
  * Threads: the loop's. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a session: new → open (hello) → ended. What is said to its agent collects in out.
  *
- * A session that ends leaves the bus and the table of agents at once, whoever ended it. After that nothing of it can
+ * A session that ends leaves the bus and the table of agents at once, no matter who ended it. After that nothing of it can
  * touch the session that replaced it; only its last bytes are still sent. */
 #include "bridge/session/session.h"
 

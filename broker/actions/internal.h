@@ -105,7 +105,7 @@ static inline loom_str action_party_agent(const action_party *party)
     return (loom_str){party->agent, party->agent_len};
 }
 
-/* What a provider has not answered yet is bounded: whoever carries it to a slow one has to hold it. */
+/* The calls a provider has not answered yet are bounded: on the way to a slow one, somebody has to hold them. */
 static inline bool action_party_has_room(const action_party *provider, uint32_t size)
 {
     return provider->outstanding == 0 || provider->outstanding_bytes + size <= provider->broker->max_provider_bytes;

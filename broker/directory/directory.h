@@ -63,7 +63,7 @@ void directory_heard(directory_entry *entry, uint64_t ms_ago);
 typedef struct directory_stats {
     uint32_t agents;                   /* entries, now */
     uint64_t registered, unregistered;
-    uint64_t expired;                  /* of the unregistered: for want of a heartbeat */
+    uint64_t expired;                  /* of the unregistered: no heartbeat came in time */
 } directory_stats;
 directory_stats directory_get_stats(const directory *d);
 counter_source directory_counter_source(const directory *d);

@@ -69,7 +69,7 @@ static void watch_unsent(bridge_peer *b)
         b->held = false;
         for (size_t at = 0; number_table_next(&b->sessions, &at, &value);) {
             const peer_session *session = value;
-            port_grant(session->port, session->messages, session->bytes);
+            port_grant(session->port, session->granted_messages, session->granted_bytes);
         }
     }
 }

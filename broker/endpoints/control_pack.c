@@ -110,7 +110,7 @@ void control_reply(bus_server *s, const sp_reply_to *to, control_buffer *answer)
     static const uint8_t no_memory[] = {0x81, 0xa6, 's', 't', 'a', 't', 'u', 's', LOOM_ENOMEM};
     loom_bytes body = {(const uint8_t *)answer->bytes.data, answer->bytes.size};
     loom_status st = answer->failed ? LOOM_ENOMEM : sp_server_reply(s->control.server, to, body);
-    if (st == LOOM_ENOMEM) { /* whoever has gone needs no answer */
+    if (st == LOOM_ENOMEM) { /* a requester that has gone needs no answer */
         (void)!sp_server_reply(s->control.server, to, (loom_bytes){no_memory, sizeof no_memory});
     }
 }

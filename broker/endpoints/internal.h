@@ -51,7 +51,7 @@ typedef struct peer_session {
     bridge_peer *bridge;
     uint64_t number;
     port *port;
-    uint64_t messages, bytes; /* credit, as it was granted last */
+    uint64_t granted_messages, granted_bytes; /* by its agent; held back while its bridge falls behind */
 } peer_session;
 
 typedef struct bridge_endpoint {

@@ -179,8 +179,8 @@ static loom_status call(bridge_peer *b, peer_session *session, uint64_t number, 
 
 static void grant(peer_session *session, uint64_t messages, uint64_t bytes)
 {
-    session->messages = messages;
-    session->bytes = bytes;
+    session->granted_messages = messages;
+    session->granted_bytes = bytes;
     if (!session->bridge->held) {
         port_grant(session->port, messages, bytes);
     }

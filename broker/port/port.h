@@ -15,7 +15,7 @@
 #include "broker/directory/directory.h"
 #include "broker/eventbus/eventbus.h"
 
-/* The cores of one broker, owned by whoever made them. */
+/* The cores of one broker, owned by their creator. */
 typedef struct broker_cores {
     eventbus *events;
     actionbroker *actions;

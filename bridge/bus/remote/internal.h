@@ -145,7 +145,7 @@ struct bus_remote {
     number_table ports;
     uint64_t next_session, next_request;
     bool pressing, pressure_changed;
-    bool must_reattach; /* the broker was not told something, for want of memory */
+    bool must_reattach; /* memory ran out, so the broker misses something */
 
     bool closing;
     uint64_t drain_until_ms;

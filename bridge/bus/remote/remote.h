@@ -44,10 +44,10 @@ typedef struct bus_remote_stats {
     uint64_t malformed;       /* connections given up for what the broker said */
     uint64_t attachments;     /* times the broker was reached */
     uint64_t unconfirmed;     /* envelopes that may have been lost with a broker */
-    uint64_t refused;         /* envelopes refused because too much waits, or for want of memory */
+    uint64_t refused;         /* envelopes refused: too much was waiting, or memory ran out */
     uint64_t calls_lost;      /* answered with bus_lost */
     uint64_t late;            /* results and reports of calls that were over */
-    uint64_t lost_memory;     /* connections given up for want of memory */
+    uint64_t lost_memory;     /* connections dropped because memory ran out */
     uint64_t not_restored;    /* subscriptions and capabilities that a later broker refused */
     size_t unsent_bytes;      /* now */
     uint32_t ports;           /* now */

@@ -196,7 +196,7 @@ struct sp_server {
     bool closing;
     bool accepting;         /* the listener is polled */
     uv_poll_t poll;
-    sp_deadline again;      /* accepts again, after a pause for want of descriptors */
+    sp_deadline again;      /* accepts again, after a pause without descriptors */
     unsigned handles;       /* open ones, of peers too */
     sp_peer *peers;         /* all that are not closed */
     uint32_t connections;   /* how many those are */
