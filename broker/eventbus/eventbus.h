@@ -55,7 +55,8 @@ typedef struct eventbus_options {
     uint32_t queue_bytes;          /* the same in bytes; 0: 8 MiB. A realtime queue holds one message whatever its length */
     uint32_t batched_deadline_ms;  /* how long a full queue pushes back while its subscriber takes nothing; 0: 50;
                                       EVENTBUS_NO_DEADLINE: not at all */
-    uint32_t patience;             /* and while it takes something, this many times as long; 0: 20 */
+    uint32_t patience;             /* and while it takes something, this many times as long; for so long also more than its
+                                      limit is kept of a subscriber that nobody waits for any longer; 0: 20 */
     uint32_t hold_percent;         /* share of its time that one subscriber may make publishers wait in vain
                                       (hold_budget.h); 0: 5; 100: no limit */
     uint64_t total_queue_bytes;    /* of all queued messages, each counted once however many queues hold it, with

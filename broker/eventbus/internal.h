@@ -101,7 +101,8 @@ struct eventbus_subscriber {
 typedef enum pressure_state {
     PRESSURE_NONE,
     PRESSURE_ON,     /* it was full: publishers wait, until half, or until it takes nothing for as long as its deadline */
-    PRESSURE_OVERDUE /* they waited in vain, or may not wait: what finds it full is lost, until half */
+    PRESSURE_OVERDUE /* they waited in vain, or may not wait: what finds it full has its subscriber's share of the memory
+                        for a while, and is lost after that, until half */
 } pressure_state;
 
 struct eventbus_subscription {
@@ -117,7 +118,7 @@ struct eventbus_subscription {
     uint32_t cost;      /* subscription_cost() */
     queue_limits limits;
     deadline_node deadline; /* in the bus's heap while PRESSURE_ON: when to look whether it has taken anything */
-    uint64_t hold_until_ms; /* PRESSURE_ON: however much it takes */
+    uint64_t hold_until_ms; /* ON: however much it takes. OVERDUE: until when more than its limit is kept */
     uint64_t used_before;   /* PRESSURE_ON: the subscriber's used_messages at the last look */
     delivery_queue queue;
     subscription *prev, *next;             /* of the subscriber */
@@ -188,6 +189,8 @@ static inline bool subscription_is_full(const subscription *s)
 /* Whether publishers may be made to wait for it: not while its subscriber owes them time. */
 bool subscription_may_hold(const subscription *s);
 
+/* Nobody is to wait for it: from NONE to OVERDUE. */
+void subscription_overflow(subscription *s);
 /* Makes the publisher wait for s; it may be waiting already. False: out of memory, it will not wait. */
 bool subscription_press(subscription *s, eventbus_publisher *publisher);
 /* After messages left the queue: at half the limit all is well again. */

@@ -2,10 +2,11 @@
 /* Publishers, and who of them waits for which subscription.
  *
  * A subscription that is full makes each publisher that hits it wait. At half its limit it lets them all go. It lets them
- * go too when its subscriber has taken nothing for as long as the deadline, or not enough in some deadlines; from then on it
- * loses what it has no place for until it is down to half, and the time waited in vain is its subscriber's debt
- * (hold_budget.h). A publisher that closes changes nothing in that: else opening and closing would put the deadline off for
- * ever. */
+ * go too when its subscriber has taken nothing for as long as the deadline, or not enough in some deadlines; the time waited
+ * in vain is its subscriber's debt (hold_budget.h). What then finds it full is kept all the same while the subscriber's share
+ * of the memory lasts, but no longer than publishers would have waited for one that takes something; after that it is lost,
+ * until the queue is down to half. A publisher that closes changes nothing in that: else opening and closing would put the
+ * deadline off for ever. */
 #include "broker/eventbus/internal.h"
 
 #include <stdlib.h>
@@ -96,11 +97,23 @@ static void look_again(subscription *s)
     deadline_heap_add(&bus->deadlines, &s->deadline, earlier(s->hold_until_ms, in_ms(bus, s->limits.deadline_ms)));
 }
 
+static uint64_t out_of_patience_ms(const subscription *s)
+{
+    const eventbus *bus = s->subscriber->bus;
+    return in_ms(bus, (uint64_t)s->limits.deadline_ms * bus->patience);
+}
+
+void subscription_overflow(subscription *s)
+{
+    s->state = PRESSURE_OVERDUE;
+    s->hold_until_ms = out_of_patience_ms(s);
+}
+
 static void start_holding(subscription *s)
 {
     eventbus_subscriber *subscriber = s->subscriber;
     s->state = PRESSURE_ON;
-    s->hold_until_ms = in_ms(subscriber->bus, (uint64_t)s->limits.deadline_ms * subscriber->bus->patience);
+    s->hold_until_ms = out_of_patience_ms(s);
     if (subscriber->holding++ == 0) {
         subscriber->holding_since_ms = subscriber->bus->clock->now_ms;
     }

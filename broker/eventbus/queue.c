@@ -149,7 +149,8 @@ static void make_room(publication *p, subscription *s)
     }
 }
 
-/* Batched and background, full: taken all the same if its publisher can be made to wait and the deadline is not over. */
+/* Batched and background, full: taken all the same if its publisher can be made to wait, or if it has waited long enough and
+ * the subscriber's share of the memory is not used up. */
 static bool may_exceed(publication *p, subscription *s, eventbus_drop *reason)
 {
     *reason = EVENTBUS_DROP_DEADLINE;
@@ -158,10 +159,10 @@ static bool may_exceed(publication *p, subscription *s, eventbus_drop *reason)
     }
     subscription_check_deadline(s);
     if (s->state == PRESSURE_NONE && !subscription_may_hold(s)) {
-        s->state = PRESSURE_OVERDUE;
+        subscription_overflow(s);
     }
     if (s->state == PRESSURE_OVERDUE) {
-        return false;
+        return p->bus->clock->now_ms < s->hold_until_ms && subscriber_has_room(s, p->view->len);
     }
     *reason = EVENTBUS_DROP_MEMORY;
     return subscription_press(s, p->publisher);

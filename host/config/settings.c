@@ -107,7 +107,7 @@ static const config_key keys[] = {
      .max = 2 * GIB, .fallback = "8MiB", .help = "Bytes waiting for one subscription at most"},
     {.section = "broker", .name = "batched_deadline", .type = CONFIG_DURATION, .offset = AT(broker.batched_deadline_ms),
      .min = 0, .max = HOUR, .fallback = "50ms",
-     .help = "How long a full queue holds publishers back for a subscriber that takes nothing, before it drops messages"},
+     .help = "How long a full queue holds publishers back for a subscriber that takes nothing; after that messages wait without them, and after 20 times that they are dropped"},
     {.section = "broker", .name = "agent_queue_bytes", .type = CONFIG_SIZE, .offset = AT(broker.agent_queue_bytes),
      .min = 4 * KIB, .max = 1024 * GIB, .fallback = "64MiB", .help = "Bytes waiting for all subscriptions of one agent at most"},
     {.section = "broker", .name = "total_queue_bytes", .type = CONFIG_SIZE, .offset = AT(broker.total_queue_bytes),

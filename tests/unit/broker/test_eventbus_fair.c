@@ -91,6 +91,22 @@ static void one_that_takes_something_holds_them_for_twenty(void **state)
     assert_int_equal(DEADLINE_MS, held);
 }
 
+static void what_comes_meanwhile_is_kept_beyond_the_limit_for_some_time(void **state)
+{
+    fixture *f = *state;
+    assert_int_equal(STALL_MS, held_by(f, &f->a, 1, DEADLINE_MS)); /* QUEUE + 1 messages */
+    pass(f, DEADLINE_MS - STALL_MS - 1);
+    test_publish_range(f->bus, &f->p, "t", QUEUE + 2, 1000);
+    assert_false(f->p.waits);
+    assert_int_equal(0, eventbus_get_stats(f->bus).dropped[EVENTBUS_DROP_DEADLINE]);
+    pass(f, 1);
+    test_publish_range(f->bus, &f->p, "t", 1001, 1001);
+    assert_int_equal(1, eventbus_get_stats(f->bus).dropped[EVENTBUS_DROP_DEADLINE]);
+    eventbus_grant(f->a.handle, UNLIMITED);
+    assert_int_equal(1000, f->a.count);
+    assert_false(test_subscription_stats(f->bus, 1).overdue);
+}
+
 static void new_subscriptions_of_a_stalled_subscriber_hold_nobody(void **state)
 {
     fixture *f = *state;
@@ -262,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_subscriber_that_takes_nothing_holds_publishers_for_its_deadline, open_bus),
         TEST(one_that_takes_something_holds_them_for_twenty, open_bus),
+        TEST(what_comes_meanwhile_is_kept_beyond_the_limit_for_some_time, open_bus),
         TEST(new_subscriptions_of_a_stalled_subscriber_hold_nobody, open_bus),
         TEST(leaving_while_others_wait_is_no_way_out_of_the_debt, open_bus),
         TEST(another_subscriber_may_hold_all_the_same, open_bus),
