@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control operations "stats" (what the process counts, topics, subscriptions) and "counters" (what each counter
  * means). */
-#include <string.h>
-
 #include "base/str.h"
 #include "broker/endpoints/control_internal.h"
 
 enum { SUBSCRIPTIONS_TOLD = 1000 };
-
-static loom_str str(const char *text)
-{
-    return (loom_str){text, strlen(text)};
-}
 
 static void pack_counter(msgpack_packer *pk, const counter *c, const counter_stats *stats)
 {
@@ -43,12 +36,12 @@ static void pack_description(msgpack_packer *pk, const char *group, const counte
 {
     static const char *const kinds[] = {[COUNTER_TOTAL] = "total", [COUNTER_GAUGE] = "gauge", [COUNTER_FLAG] = "flag"};
     msgpack_pack_map(pk, 6);
-    control_pack_text(pk, "group", str(group));
-    control_pack_text(pk, "key", str(c->key));
-    control_pack_text(pk, "kind", str(kinds[c->kind]));
-    control_pack_text(pk, "label", str(c->label != NULL ? c->label : ""));
-    control_pack_text(pk, "metric", str(c->metric));
-    control_pack_text(pk, "help", str(c->help));
+    control_pack_text(pk, "group", str_of(group));
+    control_pack_text(pk, "key", str_of(c->key));
+    control_pack_text(pk, "kind", str_of(kinds[c->kind]));
+    control_pack_text(pk, "label", str_of(c->label != NULL ? c->label : ""));
+    control_pack_text(pk, "metric", str_of(c->metric));
+    control_pack_text(pk, "help", str_of(c->help));
 }
 
 /* ---- subscriptions ---- */

@@ -10,11 +10,7 @@ enum { ROOM_MIN = 16 };
 
 static uint64_t name_hash(const eventbus *bus, loom_str name)
 {
-    uint8_t digest[crypto_shorthash_BYTES];
-    crypto_shorthash(digest, (const uint8_t *)name.data, name.len, bus->key);
-    uint64_t hash;
-    memcpy(&hash, digest, sizeof hash);
-    return hash;
+    return hash_under_secret(bus->key, name.data, name.len);
 }
 
 loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, const eventbus_sink *sink, void *user,
