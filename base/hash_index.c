@@ -25,6 +25,19 @@ static void put(hash_node **buckets, size_t mask, hash_node *node)
     buckets[node->hash & mask] = node;
 }
 
+/* Reversed, so that putting its nodes back one by one, each in front, keeps the order of those with one hash. */
+static hash_node *reversed(hash_node *chain)
+{
+    hash_node *result = NULL;
+    while (chain != NULL) {
+        hash_node *next = chain->next;
+        chain->next = result;
+        result = chain;
+        chain = next;
+    }
+    return result;
+}
+
 /* Without the memory it stays as it is, slower or larger, and right. */
 static void resize(hash_index *index, size_t buckets_wanted)
 {
@@ -38,7 +51,7 @@ static void resize(hash_index *index, size_t buckets_wanted)
         memset(index->small, 0, sizeof index->small);
     }
     for (size_t i = 0; i <= index->mask; i++) {
-        for (hash_node *node = index->buckets[i]; node != NULL;) {
+        for (hash_node *node = reversed(index->buckets[i]); node != NULL;) {
             hash_node *next = node->next;
             put(buckets, buckets_wanted - 1, node);
             node = next;
@@ -74,4 +87,16 @@ void hash_index_remove(hash_index *index, hash_node *node)
     if (buckets > HASH_INDEX_SMALL && index->count < buckets / 8) {
         resize(index, buckets / 2);
     }
+}
+
+hash_node *hash_index_any(const hash_index *index, size_t *hint)
+{
+    if (index->count == 0) {
+        return NULL;
+    }
+    *hint &= index->mask;
+    while (index->buckets[*hint] == NULL) {
+        *hint = (*hint + 1) & index->mask;
+    }
+    return index->buckets[*hint];
 }

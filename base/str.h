@@ -1,29 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slices of text: white space of header fields (RFC 9110, 5.6.3), lists with separators. */
+/* Slices of text and bytes: made, compared, trimmed of the white space of header fields (RFC 9110, 5.6.3), split at separators. */
 #ifndef LOOM_BASE_STR_H
 #define LOOM_BASE_STR_H
 
 #include <loom/api.h>
 #include <string.h>
 
-static inline bool text_equal(loom_str a, loom_str b)
+/* A NUL-terminated string as a slice of it; NULL is the empty one. */
+static inline loom_str str_of(const char *text)
+{
+    return (loom_str){.data = text, .len = text != NULL ? strlen(text) : 0};
+}
+
+/* The bytes of a NUL-terminated string, without the NUL; NULL has none. */
+static inline loom_bytes bytes_of(const char *text)
+{
+    return (loom_bytes){.data = (const uint8_t *)text, .len = text != NULL ? strlen(text) : 0};
+}
+
+static inline bool bytes_equal(loom_bytes a, loom_bytes b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-static inline bool text_is_space(char c)
+static inline bool str_equal(loom_str a, loom_str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* other is NUL-terminated, most often a literal. */
+static inline bool str_is(loom_str text, const char *other)
+{
+    return str_equal(text, str_of(other));
+}
+
+static inline bool str_is_space(char c)
 {
     return c == ' ' || c == '\t';
 }
 
 /* text without the white space around it. */
-static inline loom_str text_trim(loom_str text)
+static inline loom_str str_trim(loom_str text)
 {
-    while (text.len > 0 && text_is_space(text.data[0])) {
+    while (text.len > 0 && str_is_space(text.data[0])) {
         text.data++;
         text.len--;
     }
-    while (text.len > 0 && text_is_space(text.data[text.len - 1])) {
+    while (text.len > 0 && str_is_space(text.data[text.len - 1])) {
         text.len--;
     }
     return text;
@@ -31,7 +54,7 @@ static inline loom_str text_trim(loom_str text)
 
 /* Takes the next item of a list off *rest, up to the separator or the end, white space not trimmed.
  * A list of n separators has n + 1 items; false when there is none left: rest->data is NULL then. */
-static inline bool text_next_item(loom_str *rest, char separator, loom_str *item)
+static inline bool str_next_item(loom_str *rest, char separator, loom_str *item)
 {
     if (rest->data == NULL) {
         return false;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/str.h"
+
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -43,7 +45,7 @@ void suggestion_init(suggestion *s, loom_str word)
 
 void suggestion_consider(suggestion *s, const char *candidate)
 {
-    size_t distance = suggest_distance(s->word, (loom_str){candidate, strlen(candidate)});
+    size_t distance = suggest_distance(s->word, str_of(candidate));
     if (distance < s->distance) {
         s->distance = distance;
         s->best = candidate;

@@ -18,11 +18,9 @@
 #ifndef LOOM_BRIDGE_BUS_H
 #define LOOM_BRIDGE_BUS_H
 
-#include "envelope/frame/frame.h"
-#include "envelope/view.h"
+#include "bridge/bus_port.h"
 
 typedef struct bus bus;
-typedef struct bus_port bus_port;
 
 /* What is known of the agent behind a port. Borrowed for the call. */
 typedef struct bus_agent {
@@ -32,17 +30,6 @@ typedef struct bus_agent {
     uint64_t heartbeat_ms;
     const char *peer;     /* its connection, for people */
 } bus_agent;
-
-typedef struct bus_handlers {
-    /* One message for one subscription. view is borrowed for the call and shared: copy, then patch the copy. */
-    void (*deliver)(void *user, uint64_t subscription, const envelope_view *view);
-    /* on: a queue is full, stop granting publish credit to the agent. off: go on. */
-    void (*pressure)(void *user, bool on);
-    /* A provider is asked to work. view as in deliver; f->envelope is not set. */
-    void (*call)(void *user, const frame_call *f, const envelope_view *view);
-    /* Any other frame. Borrowed for the call. */
-    void (*frame)(void *user, const frame *f);
-} bus_handlers;
 
 typedef struct bus_ops {
     /* LOOM_ENOMEM; LOOM_EFULL: too many. handlers must outlive the port. */

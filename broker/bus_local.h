@@ -10,12 +10,9 @@ typedef struct bus_local {
     bus base; /* what the bridge is given */
     const broker_cores *cores;
     loom_str bridge; /* its id, for the directory */
-    uint64_t (*now_ms)(const void *clock); /* monotonic */
-    const void *clock;
 } bus_local;
 
 /* cores and bridge must outlive it. */
-void bus_local_init(bus_local *b, const broker_cores *cores, loom_str bridge, uint64_t (*now_ms)(const void *clock),
-                    const void *clock);
+void bus_local_init(bus_local *b, const broker_cores *cores, loom_str bridge);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "bridge/serve.h"
 #include "broker/endpoints/server.h"
-#include "broker/broker_metrics.h"
+#include "broker/subscription_metrics.h"
 #include "broker/bus_local.h"
 
 static const program_spec spec = {
@@ -15,7 +15,7 @@ static const program_spec spec = {
                "Every message is a trace: spans go where OTEL_EXPORTER_OTLP_ENDPOINT says.",
     .synopsis = "[OPTION]...",
     .sections = {"broker", "telemetry", "log", NULL},
-    .extra = host_options,
+    .extra = process_options,
     .extra_count = 1,
     .examples = "Examples:\n"
                 "  loom-broker                                  a broker for this machine's agents\n"
@@ -25,11 +25,12 @@ static const program_spec spec = {
 };
 
 typedef struct broker {
-    host host;
+    process process;
+    serving serving;
     broker_cores cores;
     bus_local local;
     bus_server *bus;
-    uv_prepare_t clock;
+    uv_prepare_t round;
     uv_timer_t deadlines;
 } broker;
 
@@ -38,15 +39,10 @@ static bool nothing_queued(void *user)
     return eventbus_get_stats(((broker *)user)->cores.events).queued == 0;
 }
 
-static uint64_t loop_now(const void *loop)
-{
-    return uv_now(loop);
-}
-
 static void on_deadline(uv_timer_t *timer)
 {
     broker *b = timer->data;
-    broker_set_time(&b->cores, uv_now(&b->host.loop));
+    process_woke(&b->process);
     broker_expire(&b->cores);
 }
 
@@ -54,9 +50,8 @@ static void on_deadline(uv_timer_t *timer)
 static void on_round(uv_prepare_t *prepare)
 {
     broker *b = prepare->data;
-    uint64_t now = uv_now(&b->host.loop);
+    uint64_t now = uv_now(&b->process.loop);
     uint64_t next = broker_next_deadline_ms(&b->cores);
-    broker_set_time(&b->cores, now);
     if (next == UINT64_MAX) {
         uv_timer_stop(&b->deadlines);
     } else {
@@ -64,16 +59,16 @@ static void on_round(uv_prepare_t *prepare)
     }
 }
 
-static void on_bus_log(void *user, int level, const char *text)
+static void on_bus_log(void *user, log_level level, const char *text)
 {
-    log_write(((broker *)user)->host.log, (log_level)level, "%s", text);
+    log_write(((broker *)user)->process.log, level, "%s", text);
 }
 
 static loom_status open_bus(broker *b, const settings_broker *s)
 {
     const char *urls[] = {s->bus_pull, s->bus_pub, s->bus_bridge, s->bus_control};
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
-        loom_status st = host_prepare_url(&b->host, urls[i]);
+        loom_status st = process_prepare_url(&b->process, urls[i]);
         if (st != LOOM_OK) {
             return st;
         }
@@ -86,10 +81,15 @@ static loom_status open_bus(broker *b, const settings_broker *s)
         .software = "loom-broker/" LOOM_VERSION,
         .payload_max = (uint32_t)s->max_payload,
         .ttl = (uint8_t)s->ttl,
+        .counters = &b->process.counters,
         .log = on_bus_log,
         .user = b,
     };
-    return bus_server_open(&b->bus, &b->host.loop, &b->cores, &with);
+    loom_status st = bus_server_open(&b->bus, &b->process.loop, &b->process.clock, &b->cores, &with);
+    if (st == LOOM_OK) {
+        counter_list_add(&b->process.counters, bus_server_counter_source(b->bus));
+    }
+    return st;
 }
 
 static void on_bus_closed(void *user)
@@ -102,31 +102,30 @@ static void close_bus(broker *b)
     if (b->bus != NULL) {
         bus_server_close(b->bus, on_bus_closed, b);
         while (b->bus != NULL) {
-            uv_run(&b->host.loop, UV_RUN_ONCE);
+            uv_run(&b->process.loop, UV_RUN_ONCE);
         }
     }
 }
 
 static void broker_write_metrics(void *user, FILE *out)
 {
-    const broker *b = user;
-    eventbus_write_metrics(b->cores.events, out);
-    actionbroker_write_metrics(b->cores.actions, out);
-    directory_write_metrics(b->cores.agents, out);
-    bus_server_write_metrics(b->bus, out);
+    subscriptions_write_metrics(((broker *)user)->cores.events, out);
 }
 
 static loom_status create_cores(broker *b, const settings_broker *s)
 {
-    loom_tracer *tracer = host_tracer(&b->host, "loom-broker");
-    loom_status st = eventbus_create(&b->cores.events, &(eventbus_options){
+    loom_tracer *tracer = process_tracer(&b->process, "loom-broker");
+    loom_status st = eventbus_create(&b->cores.events, &b->process.clock, &(eventbus_options){
         .tracer = tracer,
         .queue_messages = (uint32_t)s->queue_messages,
         .queue_bytes = (uint32_t)s->queue_bytes,
-        .batched_deadline_ms = s->batched_deadline_ms,
+        .batched_deadline_ms = s->batched_deadline_ms > 0 ? s->batched_deadline_ms : EVENTBUS_NO_DEADLINE,
+        .subscriber_queue_bytes = (uint64_t)s->agent_queue_bytes,
+        .total_queue_bytes = (uint64_t)s->total_queue_bytes,
+        .subscriber_subscriptions = (uint32_t)s->max_subscriptions,
     });
     if (st == LOOM_OK) {
-        st = actionbroker_create(&b->cores.actions, &(actionbroker_options){
+        st = actionbroker_create(&b->cores.actions, &b->process.clock, &(actionbroker_options){
             .tracer = tracer,
             .default_deadline_ms = s->call_deadline_ms,
             .max_pending = (uint32_t)s->max_pending_calls,
@@ -137,13 +136,15 @@ static loom_status create_cores(broker *b, const settings_broker *s)
         });
     }
     if (st == LOOM_OK) {
-        st = directory_create(&b->cores.agents, b->cores.events);
+        st = directory_create(&b->cores.agents, &b->process.clock, b->cores.events);
     }
     if (st != LOOM_OK) {
-        log_error(b->host.log, "the broker cannot start: %s", loom_status_text(st));
+        log_error(b->process.log, "cannot start the broker: %s", loom_status_text(st));
         return st;
     }
-    broker_set_time(&b->cores, uv_now(&b->host.loop));
+    counter_list_add(&b->process.counters, eventbus_counter_source(b->cores.events));
+    counter_list_add(&b->process.counters, actionbroker_counter_source(b->cores.actions));
+    counter_list_add(&b->process.counters, directory_counter_source(b->cores.agents));
     return LOOM_OK;
 }
 
@@ -161,22 +162,22 @@ static loom_status serve(broker *b, const settings_broker *s)
     if (st != LOOM_OK) {
         return st;
     }
-    bus_local_init(&b->local, &b->cores, (loom_str){bridge_id, sizeof bridge_id - 1}, loop_now, &b->host.loop);
-    uv_prepare_init(&b->host.loop, &b->clock);
-    uv_timer_init(&b->host.loop, &b->deadlines);
-    b->clock.data = b->deadlines.data = b;
-    uv_prepare_start(&b->clock, on_round);
+    bus_local_init(&b->local, &b->cores, (loom_str){bridge_id, sizeof bridge_id - 1});
+    uv_prepare_init(&b->process.loop, &b->round);
+    uv_timer_init(&b->process.loop, &b->deadlines);
+    b->round.data = b->deadlines.data = b;
+    uv_prepare_start(&b->round, on_round);
     if ((st = open_bus(b, s)) != LOOM_OK) {
         return st;
     }
-    if ((st = host_serve_metrics(&b->host, s->metrics_listen, broker_write_metrics, b)) != LOOM_OK) {
+    if ((st = process_serve_metrics(&b->process, s->metrics_listen, broker_write_metrics, b)) != LOOM_OK) {
         return st;
     }
-    return host_serve(&b->host, &(host_serve_options){
+    return serve_agents(&b->serving, &b->process, &(serve_options){
         .bus = &b->local.base,
         .bridge_id = bridge_id,
         .software = "loom-broker/" LOOM_VERSION,
-        .tracer = host_tracer(&b->host, "loom-bridge"),
+        .tracer = process_tracer(&b->process, "loom-bridge"),
         .listen = &s->listen,
         .tls_cert_key_file = s->tls_cert_key_file,
         .ws_origins = &s->ws_origins,
@@ -198,14 +199,17 @@ int main(int argc, char *argv[])
     if (program_start(&p, &spec, argc, argv, stdout, stderr, &exit_code) != LOOM_OK) {
         return exit_code;
     }
-    if (settings_export_telemetry(&p.settings) != LOOM_OK || host_open(&b.host, &p) != LOOM_OK) {
+    if (settings_export_telemetry(&p.settings) != LOOM_OK || process_open(&b.process, &p) != LOOM_OK) {
         program_fini(&p);
         return 1;
     }
-    exit_code = serve(&b, &p.settings.broker) == LOOM_OK ? host_run(&b.host) : 1;
-    host_end_serving(&b.host);
+    exit_code = serve(&b, &p.settings.broker) == LOOM_OK ? 0 : 1;
+    if (exit_code == 0) {
+        process_run(&b.process);
+    }
+    serve_close(&b.serving);
     close_bus(&b);
-    host_close(&b.host);
+    process_close(&b.process);
     destroy_cores(&b);
     program_fini(&p);
     return exit_code;

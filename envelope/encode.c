@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "envelope/encode.h"
 
-#include <time.h>
-
+#include "base/clock.h"
 #include "envelope/hop.h"
 #include "envelope/id.h"
 #include "envelope/msgpack_bytes.h"
@@ -60,13 +59,6 @@ loom_status envelope_encode_check(const loom_envelope_fields *f, size_t *size_ma
     return LOOM_OK;
 }
 
-static uint64_t now_unix_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static uint8_t *put_headers(uint8_t *p, const loom_envelope_fields *f)
 {
     if (f->header_count == 0) {
@@ -95,7 +87,7 @@ size_t envelope_encode(uint8_t *out, const loom_envelope_fields *f, uint8_t id[L
     hop_patch(out, loom_trace_context_valid(&f->context) ? &f->context : &none);
     hop_set_ttl(out, f->ttl != 0 ? f->ttl : LOOM_TTL_DEFAULT);
     const bool dated = f->timestamp_unix_ns != 0; /* by the caller, and perhaps long ago */
-    const uint64_t timestamp = dated ? f->timestamp_unix_ns : now_unix_ns();
+    const uint64_t timestamp = dated ? f->timestamp_unix_ns : clock_unix_ns();
     if (!is_zero(f->id, LOOM_UUID_SIZE)) {
         memcpy(id, f->id, LOOM_UUID_SIZE);
     } else if (dated) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/str.h"
 #include "envelope/encode.h"
 #include "envelope/id.h"
 #include "envelope/msgpack_bytes.h"
@@ -238,7 +239,7 @@ typedef struct header_search {
 static bool match_header(void *user, loom_header header)
 {
     header_search *search = user;
-    search->found = header.key.len == search->key.len && memcmp(header.key.data, search->key.data, header.key.len) == 0;
+    search->found = str_equal(header.key, search->key);
     if (search->found) {
         *search->value = header.value;
     }

@@ -5,11 +5,11 @@
 #include <assert.h>
 #include <loom/context.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/hex.h"
-#include "envelope/msgpack_bytes.h"
 #include "base/random.h"
+#include "envelope/msgpack_bytes.h"
 
 static bool all_zero(const uint8_t *bytes, size_t len)
 {
@@ -120,9 +120,7 @@ static void uuid_advance(uint64_t *ticks, uint64_t *tail, uint64_t now, uint64_t
 
 void loom_uuid7_generate(uint8_t out[LOOM_UUID_SIZE])
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    loom_uuid7_generate_at(out, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+    loom_uuid7_generate_at(out, clock_unix_ns());
 }
 
 void loom_uuid7_generate_at(uint8_t out[LOOM_UUID_SIZE], uint64_t unix_ns)

@@ -6,7 +6,7 @@
 
 bool topic_next_segment(loom_str *rest, loom_str *segment)
 {
-    return text_next_item(rest, '.', segment);
+    return str_next_item(rest, '.', segment);
 }
 
 /* What a code point no topic may hold is called; NULL for the others. */
@@ -116,7 +116,7 @@ bool loom_filter_matches(loom_str filter, loom_str topic)
         if (topic_segment_is_tail(wanted)) {
             return true;
         }
-        if (!topic_segment_is_star(wanted) && !text_equal(wanted, segment)) {
+        if (!topic_segment_is_star(wanted) && !str_equal(wanted, segment)) {
             return false;
         }
     }

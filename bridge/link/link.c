@@ -43,6 +43,7 @@ loom_status link_init(link_t *l, link_server *server, const link_carrier *carrie
     l->carrier = carrier;
     l->server = server;
     frame_writer_init(&l->flight);
+    link_server_woke(server);
     loom_status st = session_open(server->bridge, &l->session, &io, l, peer);
     if (st != LOOM_OK) {
         return st;
@@ -92,6 +93,7 @@ static void leave_dirty(link_t *l)
 void link_gone(link_t *l)
 {
     link_server *server = l->server;
+    link_server_woke(server);
     if (l->session != NULL) {
         session_close(l->session);
     }
@@ -149,6 +151,7 @@ void link_received(link_t *l, size_t len)
     uint8_t *data = l->apart ? l->partial : l->server->read_buffer;
     bool kept = l->partial_len > 0;
     size_t have = l->partial_len + len;
+    link_server_woke(l->server);
     l->active = true;
     l->partial_len = 0;
     size_t need;

@@ -67,6 +67,7 @@ struct listener {
 
 struct link_server {
     uv_loop_t *loop;
+    loop_clock *clock;
     bridge *bridge;
     link_server_options options;
     link_t *links;
@@ -84,6 +85,12 @@ struct link_server {
     void (*done)(void *user);
     void *done_user;
 };
+
+/* First in what the loop calls for a connection: it may have slept since the clock was set. */
+static inline void link_server_woke(link_server *server)
+{
+    server->clock->now_ms = uv_now(server->loop);
+}
 
 /* A new connection: opens its session. LOOM_EFULL, LOOM_ENOMEM: the carrier closes it. */
 LOOM_MUST_CHECK loom_status link_init(link_t *l, link_server *server, const link_carrier *carrier, const char *peer);

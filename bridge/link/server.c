@@ -38,7 +38,8 @@ static void shrink_idle(link_t *l)
 static void on_tick(uv_timer_t *timer)
 {
     link_server *server = timer->data;
-    bridge_tick(server->bridge, uv_now(server->loop));
+    link_server_woke(server);
+    bridge_tick(server->bridge);
     for (listener *ls = server->listeners; ls != NULL; ls = ls->next) {
         if (ls->stuck && !ls->closing) {
             ls->stuck = false;
@@ -47,7 +48,7 @@ static void on_tick(uv_timer_t *timer)
     }
     for (link_t *l = server->links; l != NULL; l = l->next) {
         shrink_idle(l);
-        link_expire(l, uv_now(server->loop));
+        link_expire(l, server->clock->now_ms);
     }
     link_server_flush(server);
 }
@@ -74,7 +75,8 @@ static int descriptor_limit(void)
     return all - (all / 4 < SPARE_DESCRIPTORS ? all / 4 : SPARE_DESCRIPTORS);
 }
 
-loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, const link_server_options *options)
+loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clock, bridge *b,
+                             const link_server_options *options)
 {
     *out = NULL;
     link_server *server = calloc(1, sizeof *server);
@@ -82,6 +84,7 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, cons
         return LOOM_ENOMEM;
     }
     server->loop = loop;
+    server->clock = clock;
     server->bridge = b;
     server->descriptor_limit = descriptor_limit();
     if (options != NULL) {
@@ -99,7 +102,8 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, cons
     uv_prepare_init(loop, &server->before_poll);
     server->tick.data = server->before_poll.data = server;
     server->handles_open = 2;
-    bridge_tick(b, uv_now(loop));
+    link_server_woke(server);
+    bridge_tick(b);
     uint64_t interval = tick_ms(server->options.heartbeat_ms);
     uv_timer_start(&server->tick, on_tick, interval, interval);
     uv_prepare_start(&server->before_poll, on_before_poll);

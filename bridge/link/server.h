@@ -23,7 +23,9 @@ typedef struct link_server_options {
     uint32_t linger_ms;            /* how long the last bytes of a session that ended may take to leave; 0: 5000 */
 } link_server_options;
 
-LOOM_MUST_CHECK loom_status link_server_open(link_server **out, uv_loop_t *loop, bridge *b, const link_server_options *options);
+/* clock is the bridge's, which the server sets when the loop wakes for it. clock and b must outlive it. options may be NULL. */
+LOOM_MUST_CHECK loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clock, bridge *b,
+                                             const link_server_options *options);
 enum { LINK_ERROR_SIZE = 512 };
 /* Begins to listen. bound receives the URL with the real port (size URL_MAX). On an error why holds a sentence that names
  * the URL. LOOM_EBUSY: in use.  LOOM_EINVAL.  LOOM_EIO. */

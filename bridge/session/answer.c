@@ -4,7 +4,7 @@
 
 #include "bridge/session/attempts.h"
 
-static void put_notice(session *s, const frame_outcome *f)
+static loom_status put_notice(session *s, const frame_outcome *f)
 {
     char text[FRAME_TEXT_MAX + 1];
     size_t len = f->text.len < FRAME_TEXT_MAX ? f->text.len : FRAME_TEXT_MAX;
@@ -16,7 +16,7 @@ static void put_notice(session *s, const frame_outcome *f)
         loom_span_record_error(s->publishing, loom_status_name((loom_status)f->status), text);
     }
     s->bridge->stats.refused++;
-    session_appended(s, frame_put_outcome(&s->out, FRAME_NOTICE, f));
+    return frame_put_outcome(&s->out, FRAME_NOTICE, f);
 }
 
 /* A reason is for people, but the broker's own are codes, and those make a good error.type. */
@@ -31,31 +31,27 @@ static bool is_code(loom_str reason)
     return reason.len > 0;
 }
 
-static void put_cancel(session *s, loom_bytes call_id, loom_str reason)
+static loom_status put_cancel(session *s, loom_bytes call_id, loom_str reason)
 {
     attempts_end(s, call_id, FRAME_CALL_CANCELLED, is_code(reason) ? reason : (loom_str){0}, reason);
     s->bridge->stats.cancels.down++;
-    session_appended(s, frame_put_cancel(&s->out, call_id, reason));
+    return frame_put_cancel(&s->out, call_id, reason);
 }
 
-static void put_of_call(session *s, const frame *f)
+static loom_status put_of_call(session *s, const frame *f)
 {
     bridge_stats *stats = &s->bridge->stats;
     switch (f->type) {
     case FRAME_RESULT:
         stats->results.down++;
-        session_appended(s, frame_put_result(&s->out, &f->u.result));
-        break;
+        return frame_put_result(&s->out, &f->u.result);
     case FRAME_REPORT:
         stats->reports.down++;
-        session_appended(s, frame_put_report(&s->out, &f->u.report));
-        break;
-    case FRAME_CANCEL: put_cancel(s, f->u.cancel.call_id, f->u.cancel.reason); break;
+        return frame_put_report(&s->out, &f->u.report);
+    case FRAME_CANCEL: return put_cancel(s, f->u.cancel.call_id, f->u.cancel.reason);
     case FRAME_CALL_CREDIT:
-        session_appended(s, frame_put_call_credit(&s->out, f->u.call_credit.call_id, f->u.call_credit.chunks,
-                                                  f->u.call_credit.bytes));
-        break;
-    default: break; /* nothing else comes down */
+        return frame_put_call_credit(&s->out, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
+    default: return LOOM_OK; /* nothing else comes down */
     }
 }
 
@@ -65,22 +61,16 @@ void session_answer(void *user, const frame *f)
     if (s->doom != LOOM_OK) {
         return;
     }
-    size_t before = s->out.len;
+    const size_t mark = session_begin(s);
     switch (f->type) {
     case FRAME_ACK:
-        session_appended(s, frame_put_outcome(&s->out, FRAME_ACK, &f->u.outcome));
-        session_replied(s, before);
+        session_commit(s, mark, SESSION_REPLY, frame_put_outcome(&s->out, FRAME_ACK, &f->u.outcome));
         break;
-    case FRAME_NOTICE:
-        put_notice(s, &f->u.outcome);
-        session_replied(s, before);
-        break;
+    case FRAME_NOTICE: session_commit(s, mark, SESSION_REPLY, put_notice(s, &f->u.outcome)); break;
     case FRAME_ERROR: /* the broker has no port for it any more */
         session_doom(s, f->u.outcome.status < INT32_MAX ? (loom_status)f->u.outcome.status : LOOM_EPROTO,
                      "the broker has ended this session");
         break;
-    default:
-        put_of_call(s, f);
-        session_called(s, before);
+    default: session_commit(s, mark, SESSION_CALL, put_of_call(s, f));
     }
 }

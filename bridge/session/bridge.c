@@ -5,13 +5,14 @@
 
 #include "bridge/session/session.h"
 
-loom_status bridge_create(bridge **out, const bridge_options *options)
+loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_options *options)
 {
     *out = NULL;
     bridge *b = calloc(1, sizeof *b);
     if (b == NULL) {
         return LOOM_ENOMEM;
     }
+    b->clock = clock;
     b->options = *options;
     bridge_options *o = &b->options;
     o->payload_max = o->payload_max != 0 && o->payload_max < LOOM_PAYLOAD_MAX ? o->payload_max : LOOM_PAYLOAD_MAX;
@@ -53,26 +54,37 @@ static void tick_session(session *s, uint64_t now)
         s->bridge->stats.expired++;
         session_end(s, FRAME_ERROR, LOOM_EEXPIRED, "no heartbeat in time");
     } else if (s->state == SESSION_OPEN && silent > interval && !s->pinged) {
-        size_t before = s->out.len;
+        const size_t mark = session_begin(s);
         s->pinged = true;
-        session_appended(s, frame_put_number(&s->out, FRAME_PING, now));
-        session_wake(s, before);
+        session_commit(s, mark, SESSION_OTHER, frame_put_number(&s->out, FRAME_PING, now));
     }
     if (s->state == SESSION_OPEN) {
         tell_heard(s, now);
     }
 }
 
-void bridge_tick(bridge *b, uint64_t now_ms)
+static uint64_t later(uint64_t at_ms, uint64_t by_ms, uint64_t now_ms)
 {
-    /* a process that was stopped, or a machine that slept, has heard nobody: nobody is to blame */
-    uint64_t slept = b->now_ms != 0 && now_ms - b->now_ms > b->options.heartbeat_ms ? now_ms - b->now_ms : 0;
-    b->now_ms = now_ms;
-    for (session *s = b->sessions; s != NULL && slept > 0; s = s->next) {
-        s->heard_ms += slept;
-        s->told_ms += slept;
-        s->opened_ms += slept;
+    return now_ms - at_ms > by_ms ? at_ms + by_ms : now_ms; /* it may have been after the pause */
+}
+
+/* A process that was stopped, or a machine that slept, has heard nobody: no session is to blame. */
+static void forgive(bridge *b, uint64_t slept_ms, uint64_t now_ms)
+{
+    for (session *s = b->sessions; s != NULL; s = s->next) {
+        s->heard_ms = later(s->heard_ms, slept_ms, now_ms);
+        s->told_ms = later(s->told_ms, slept_ms, now_ms);
+        s->opened_ms = later(s->opened_ms, slept_ms, now_ms);
     }
+}
+
+void bridge_tick(bridge *b)
+{
+    const uint64_t now_ms = b->clock->now_ms, since_ms = now_ms - b->ticked_ms;
+    if (b->ticked_ms != 0 && since_ms > b->options.heartbeat_ms) {
+        forgive(b, since_ms, now_ms);
+    }
+    b->ticked_ms = now_ms;
     for (session *s = b->sessions, *next; s != NULL; s = next) {
         next = s->next; /* ending a session may close it */
         tick_session(s, now_ms);

@@ -8,12 +8,13 @@
 
 #include <loom/trace.h>
 
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/log_level.h"
 #include "bridge/bus.h"
 
 typedef struct bridge bridge;
 typedef struct session session; /* one agent's connection, from its first byte to its last */
-
-typedef enum bridge_log_level { BRIDGE_LOG_ERROR, BRIDGE_LOG_WARN, BRIDGE_LOG_INFO, BRIDGE_LOG_DEBUG } bridge_log_level;
 
 typedef struct session_info {
     loom_str agent;              /* empty before hello */
@@ -34,15 +35,16 @@ typedef struct bridge_options {
     uint32_t publish_window;      /* bytes an agent may have on their way to us; 0: 1 MiB */
     uint8_t ttl;                  /* given to envelopes that come without; 0: LOOM_TTL_DEFAULT */
     /* What happened to a session, for the operator's log. May be NULL. */
-    void (*log)(void *user, bridge_log_level level, const session_info *about, const char *text);
+    void (*log)(void *user, log_level level, const session_info *about, const char *text);
     void *log_user;
 } bridge_options;
 
-LOOM_MUST_CHECK loom_status bridge_create(bridge **out, const bridge_options *options);
+/* clock is borrowed and must outlive the bridge. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_options *options);
 void bridge_destroy(bridge *b); /* all sessions must be closed */
 
-/* Milliseconds of any monotonic clock. Sends pings, ends sessions that were silent too long. Call about once a second. */
-void bridge_tick(bridge *b, uint64_t now_ms);
+/* Sends pings, ends sessions that were silent too long. Call about once a second. */
+void bridge_tick(bridge *b);
 /* Says bye to every session and ends it. */
 void bridge_end_sessions(bridge *b, loom_status why, const char *text);
 
@@ -80,6 +82,7 @@ typedef struct bridge_stats {
     uint32_t sessions;           /* now */
 } bridge_stats;
 bridge_stats bridge_get_stats(const bridge *b);
+counter_source bridge_counter_source(const bridge *b);
 
 void bridge_visit_sessions(const bridge *b, bool (*visit)(void *user, const session_info *info), void *user);
 

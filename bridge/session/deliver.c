@@ -16,10 +16,10 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
     if (s->doom != LOOM_OK) {
         return;
     }
-    size_t before = s->out.len;
+    const size_t mark = session_begin(s);
     uint8_t *copy = frame_deliver_begin(&s->out, subscription, view->len);
     if (copy == NULL) {
-        session_appended(s, LOOM_ENOMEM); /* a subscriber that misses messages must not go on */
+        session_commit(s, mark, SESSION_OTHER, LOOM_ENOMEM); /* a subscriber that misses messages must not go on */
         return;
     }
     memcpy(copy, view->data, view->len);
@@ -35,7 +35,7 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
     s->forwarded_bytes += view->len;
     b->stats.forwarded++;
     b->stats.forwarded_bytes += view->len;
-    session_wake(s, before);
+    session_commit(s, mark, SESSION_OTHER, LOOM_OK);
 }
 
 static void pressure(void *user, bool on)
@@ -51,10 +51,10 @@ static void call(void *user, const frame_call *f, const envelope_view *view)
     if (s->doom != LOOM_OK) {
         return;
     }
-    size_t before = s->out.len;
+    const size_t mark = session_begin(s);
     uint8_t *copy = frame_call_begin(&s->out, f, view->len);
     if (copy == NULL) {
-        session_appended(s, LOOM_ENOMEM);
+        session_commit(s, mark, SESSION_CALL, LOOM_ENOMEM);
         return;
     }
     memcpy(copy, view->data, view->len);
@@ -68,7 +68,8 @@ static void call(void *user, const frame_call *f, const envelope_view *view)
     attempts_add(s, f->call_id, span);
     frame_call_commit(&s->out, view->len);
     s->bridge->stats.calls.down++;
-    session_called(s, before);
+    session_commit(s, mark, SESSION_CALL, LOOM_OK);
 }
 
-const bus_handlers session_bus_handlers = {deliver, pressure, call, session_answer};
+/* Nothing expires: bridge_tick() ends a silent session before the bus would. */
+const bus_handlers session_bus_handlers = {.deliver = deliver, .pressure = pressure, .call = call, .frame = session_answer};

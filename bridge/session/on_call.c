@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* call and cancel, from an agent that calls others. A call's envelope is taken as that of a publish. There is no span here:
- * between action.invoke and action.dispatch, both of which say all there is to say, the bridge only passes it on. */
+/* Calls: call and cancel, from an agent that calls others; result and report, from one that works on a call. Whether there is
+ * such a call (any more) is for the broker to say.
+ *
+ * The envelope of a call is taken as that of a publish. There is no span here: between action.invoke and action.dispatch,
+ * both of which say all there is to say, the bridge only passes it on. */
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/session/attempts.h"
 #include "bridge/session/incoming.h"
 #include "envelope/id.h"
 
@@ -56,5 +60,19 @@ loom_status on_call(session *s, const frame_call *f, char reason[FRAME_REASON_SI
 void on_cancel(session *s, const frame *f)
 {
     s->bridge->stats.cancels.up++;
+    session_pass_up(s, f);
+}
+
+void on_result(session *s, const frame *f)
+{
+    const frame_result *result = &f->u.result;
+    s->bridge->stats.results.up++;
+    attempts_end(s, result->call_id, result->outcome, result->code, result->text);
+    session_pass_up(s, f);
+}
+
+void on_report(session *s, const frame *f)
+{
+    s->bridge->stats.reports.up++;
     session_pass_up(s, f);
 }

@@ -88,11 +88,10 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
         .max_payload = b->options.payload_max,
         .heartbeat_ms = b->options.heartbeat_ms,
     };
-    size_t before = s->out.len;
-    session_appended(s, frame_put_welcome(&s->out, &welcome));
-    session_wake(s, before);
+    const size_t mark = session_begin(s);
+    session_commit(s, mark, SESSION_OTHER, frame_put_welcome(&s->out, &welcome));
     session_apply_credit(s, true);
-    session_log(s, BRIDGE_LOG_INFO, "session opened by %.*s", (int)plain_prefix(f->software),
+    session_log(s, LOG_INFO, "session opened by %.*s", (int)plain_prefix(f->software),
                 f->software.data != NULL ? f->software.data : "");
     return LOOM_OK;
 }

@@ -20,15 +20,16 @@ struct bridge {
     session *sessions;      /* all of them, newest first */
     void *agents;           /* tsearch tree of sessions by agent id */
     uint64_t next_session;
-    uint64_t now_ms;
+    const loop_clock *clock;
+    uint64_t ticked_ms;     /* when bridge_tick() ran last; 0: never */
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
     bridge_stats stats;
 };
 
 typedef enum session_state { SESSION_NEW, SESSION_OPEN, SESSION_ENDED } session_state;
 
-/* How much of one kind of frames the agent has not read: those appended since the mark, and those between the mark before
- * it and this one. Never too little, and no more than what came with about two backlogs. */
+/* Upper bound on the unread bytes of one kind of frame, never an underestimate: those appended since the mark, and those
+ * between the mark before it and this one. At most what was appended with about two backlogs. */
 typedef struct session_unread {
     uint64_t older, newer;
     uint64_t mark;            /* in bytes appended */
@@ -75,14 +76,8 @@ void session_end(session *s, frame_type how, loom_status why, const char *text);
 void session_doom(session *s, loom_status why, const char *text);
 /* Ends a doomed session. */
 void session_end_doomed(session *s);
-/* Appends are checked here: one that failed dooms the session. */
-void session_appended(session *s, loom_status st);
 session_info session_describe(const session *s);
-/* The bytes of out grew from before; those of the second and third by frames whose unread bytes are limited. */
-void session_wake(session *s, size_t before);
-void session_replied(session *s, size_t before);
-void session_called(session *s, size_t before);
-void session_log(const session *s, bridge_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void session_log(const session *s, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Tells the bus how much may be delivered now: the agent's credit, held down by what it has not read yet.
  * granted: the agent has just given more. */
 void session_apply_credit(session *s, bool granted);
@@ -99,6 +94,39 @@ loom_status on_call(session *s, const frame_call *f, char reason[FRAME_REASON_SI
 void on_cancel(session *s, const frame *f);
 void on_result(session *s, const frame *f);
 void on_report(session *s, const frame *f);
+
+/* Frames for the agent, by the limit on how many bytes of them it may leave unread. */
+typedef enum session_kind {
+    SESSION_OTHER, /* credit bounds them, or they are few */
+    SESSION_REPLY,
+    SESSION_CALL
+} session_kind;
+
+/* The two below, when there is something to do. */
+void session_append_failed(session *s, loom_status st);
+void session_count_unread(session *s, session_kind kind, size_t bytes);
+
+/* Whatever is written to out is written between these two; without the second, nobody would send it. */
+static inline size_t session_begin(const session *s)
+{
+    return s->out.len;
+}
+
+/* st: how the writing went; anything but LOOM_OK dooms the session. */
+static inline void session_commit(session *s, size_t mark, session_kind kind, loom_status st)
+{
+    const size_t bytes = s->out.len - mark;
+    if (st != LOOM_OK) {
+        session_append_failed(s, st);
+    }
+    s->appended += bytes;
+    if (kind != SESSION_OTHER) {
+        session_count_unread(s, kind, bytes);
+    }
+    if (mark == 0 && bytes > 0) {
+        s->io->output(s->io_user);
+    }
+}
 
 /* Handlers of the port: what the bus brings. */
 extern const bus_handlers session_bus_handlers;

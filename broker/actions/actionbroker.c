@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-
 static uint32_t or_default(uint32_t value, uint32_t fallback)
 {
     return value != 0 ? value : fallback;
@@ -34,7 +33,7 @@ static uint64_t first_ref(const actionbroker_options *options)
     return ref;
 }
 
-loom_status actionbroker_create(actionbroker **out, const actionbroker_options *options)
+loom_status actionbroker_create(actionbroker **out, const loop_clock *clock, const actionbroker_options *options)
 {
     *out = NULL;
     if (sodium_init() < 0) {
@@ -48,6 +47,7 @@ loom_status actionbroker_create(actionbroker **out, const actionbroker_options *
     if (options == NULL) {
         options = &defaults;
     }
+    broker->clock = clock;
     broker->tracer = options->tracer;
     set_limits(broker, options);
     action_registry_init(&broker->registry);
@@ -73,11 +73,6 @@ void actionbroker_destroy(actionbroker *broker)
     free(broker);
 }
 
-void actionbroker_set_time(actionbroker *broker, uint64_t now_ms)
-{
-    broker->now_ms = now_ms;
-}
-
 uint64_t actionbroker_next_deadline_ms(const actionbroker *broker)
 {
     const deadline_node *first = deadline_heap_first(&broker->deadlines);
@@ -87,11 +82,12 @@ uint64_t actionbroker_next_deadline_ms(const actionbroker *broker)
 
 void actionbroker_expire(actionbroker *broker)
 {
+    const uint64_t now_ms = broker->clock->now_ms;
     actionbroker_enter(broker);
-    for (deadline_node *first; (first = deadline_heap_first(&broker->deadlines)) != NULL && first->at_ms <= broker->now_ms;) {
+    for (deadline_node *first; (first = deadline_heap_first(&broker->deadlines)) != NULL && first->at_ms <= now_ms;) {
         running_call_expire((running_call *)(void *)((char *)first - offsetof(running_call, deadline)));
     }
-    action_cache_expire(&broker->cache, broker->now_ms);
+    action_cache_expire(&broker->cache, now_ms);
     actionbroker_leave(broker);
 }
 

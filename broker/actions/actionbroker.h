@@ -38,6 +38,8 @@
 
 #include <loom/trace.h>
 
+#include "base/clock.h"
+#include "base/counters.h"
 #include "envelope/frame/frame.h"
 #include "envelope/view.h"
 
@@ -73,11 +75,11 @@ typedef struct actionbroker_options {
     uint64_t first_ref;              /* number of the first attempt; 0: a random one */
 } actionbroker_options;
 
-/* options NULL: the defaults, without spans. LOOM_ENOMEM; LOOM_EIO: the system has no random numbers. */
-LOOM_MUST_CHECK loom_status actionbroker_create(actionbroker **out, const actionbroker_options *options);
+/* clock is borrowed, must outlive the broker, and says when deadlines are. options NULL: the defaults, without spans.
+ * LOOM_ENOMEM; LOOM_EIO: the system has no random numbers. */
+LOOM_MUST_CHECK loom_status actionbroker_create(actionbroker **out, const loop_clock *clock,
+                                                const actionbroker_options *options);
 void actionbroker_destroy(actionbroker *broker); /* parties must be closed. NULL is allowed */
-/* Time is given, so that tests decide it. Milliseconds of any monotonic clock; call before a round of work. */
-void actionbroker_set_time(actionbroker *broker, uint64_t now_ms);
 /* When actionbroker_expire() has something to do; UINT64_MAX: never. */
 uint64_t actionbroker_next_deadline_ms(const actionbroker *broker);
 /* Ends calls whose deadline or idle time has passed (TIMEOUT; the provider is told), and forgets old cache entries. */
@@ -203,6 +205,7 @@ typedef struct action_stats {
     uint64_t kept_bytes;        /* of envelopes kept for another attempt */
 } action_stats;
 action_stats actionbroker_get_stats(const actionbroker *broker);
+counter_source actionbroker_counter_source(const actionbroker *broker);
 
 typedef struct action_provider_info {
     loom_str agent;

@@ -2,17 +2,6 @@
 /* What a provider says about a call: progress, chunks, and the answer. */
 #include "broker/actions/internal.h"
 
-loom_str action_text_cut(loom_str text)
-{
-    if (text.len > ACTION_TEXT_MAX) {
-        text.len = ACTION_TEXT_MAX;
-        while (text.len > 0 && ((uint8_t)text.data[text.len] & 0xc0u) == 0x80u) {
-            text.len--; /* not inside a character */
-        }
-    }
-    return text;
-}
-
 /* The call under this number, if it is with this provider and there is time left; otherwise what is said comes too late. */
 static running_call *find_attempt(action_party *provider, uint64_t ref)
 {

@@ -6,26 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
 /* ---- keys ---- */
-
-static bool same_bytes(const void *a, size_t a_len, const void *b, size_t b_len)
-{
-    return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
-}
-
-static bool same_str(loom_str a, loom_str b)
-{
-    return same_bytes(a.data, a.len, b.data, b.len);
-}
 
 bool action_key_same_id(const action_key *a, const action_key *b)
 {
-    return same_bytes(a->call_id.data, a->call_id.len, b->call_id.data, b->call_id.len) && same_str(a->agent, b->agent);
+    return bytes_equal(a->call_id, b->call_id) && str_equal(a->agent, b->agent);
 }
 
 bool action_key_same(const action_key *a, const action_key *b)
 {
-    return action_key_same_id(a, b) && same_str(a->capability, b->capability) && same_str(a->version, b->version);
+    return action_key_same_id(a, b) && str_equal(a->capability, b->capability) && str_equal(a->version, b->version);
 }
 
 size_t action_key_size(const action_key *key)

@@ -11,11 +11,7 @@ uint64_t action_key_hash(const actionbroker *broker, const action_key *key)
     uint8_t text[LOOM_AGENT_ID_MAX + ACTION_CALL_ID_MAX];
     memcpy(text, key->agent.data, key->agent.len);
     memcpy(text + key->agent.len, key->call_id.data, key->call_id.len);
-    uint8_t digest[crypto_shorthash_BYTES];
-    crypto_shorthash(digest, text, key->agent.len + key->call_id.len, broker->key);
-    uint64_t hash;
-    memcpy(&hash, digest, sizeof hash);
-    return hash;
+    return hash_under_secret(broker->key, text, key->agent.len + key->call_id.len);
 }
 
 running_call *running_call_find(const actionbroker *broker, const action_key *key, uint64_t hash)
@@ -51,12 +47,12 @@ static uint64_t ends_after(const actionbroker *broker, uint64_t deadline_ms)
     if (deadline_ms == 0) {
         deadline_ms = broker->default_deadline_ms;
     }
-    return broker->now_ms + (deadline_ms < broker->max_deadline_ms ? deadline_ms : broker->max_deadline_ms);
+    return broker->clock->now_ms + (deadline_ms < broker->max_deadline_ms ? deadline_ms : broker->max_deadline_ms);
 }
 
 static uint64_t next_deadline(const running_call *call)
 {
-    const uint64_t now_ms = call->broker->now_ms;
+    const uint64_t now_ms = call->broker->clock->now_ms;
     const uint64_t left_ms = call->ends_ms > now_ms ? call->ends_ms - now_ms : 0;
     return call->idle_ms > 0 && call->idle_ms < left_ms ? now_ms + call->idle_ms : call->ends_ms;
 }
@@ -71,7 +67,7 @@ void running_call_touch(running_call *call)
 
 void running_call_expire(running_call *call)
 {
-    const action_result result = call->ends_ms <= call->broker->now_ms
+    const action_result result = call->ends_ms <= call->broker->clock->now_ms
                                      ? action_result_of(FRAME_CALL_TIMEOUT, "deadline_exceeded", "the deadline has passed")
                                      : action_result_of(FRAME_CALL_TIMEOUT, "idle", "the provider was silent for too long");
     running_call_abort(call, &result);
@@ -105,7 +101,7 @@ static void attempt(running_call *call, action_offer *offer, const envelope_view
         .ref = call->ref,
         .capability = offer->info.name,
         .version = offer->info.version,
-        .deadline_ms = call->ends_ms - broker->now_ms,
+        .deadline_ms = call->ends_ms - broker->clock->now_ms,
         .streams = call->streams,
         .view = view,
     });
@@ -239,7 +235,7 @@ static void remember(running_call *call, const action_result *result)
     if (result->outcome == FRAME_CALL_OK && call->used_chunks == 0) {
         static const loom_trace_context none;
         const loom_trace_context *context = call->span != NULL ? loom_span_context(call->span) : &none;
-        action_cache_put(&call->broker->cache, &call->key, call->by_key.hash, result, context, call->broker->now_ms);
+        action_cache_put(&call->broker->cache, &call->key, call->by_key.hash, result, context, call->broker->clock->now_ms);
     }
 }
 

@@ -31,7 +31,7 @@ struct actionbroker {
     action_cache cache;
     action_party *parties; /* newest first */
     loom_tracer *tracer;   /* NULL: no spans */
-    uint64_t now_ms;
+    const loop_clock *clock;
     uint64_t last_ref;
     bool running;          /* a call is in progress: handlers must not call back */
     uint32_t default_deadline_ms, max_deadline_ms;
@@ -128,10 +128,17 @@ static inline action_result action_result_of(frame_call_outcome outcome, const c
     return (action_result){.outcome = outcome, .code = {code, strlen(code)}, .text = {text, strlen(text)}};
 }
 
-/* ---- answer.c ---- */
-
 /* At most ACTION_TEXT_MAX bytes of it, whole characters. */
-loom_str action_text_cut(loom_str text);
+static inline loom_str action_text_cut(loom_str text)
+{
+    if (text.len > ACTION_TEXT_MAX) {
+        text.len = ACTION_TEXT_MAX;
+        while (text.len > 0 && ((uint8_t)text.data[text.len] & 0xc0u) == 0x80u) {
+            text.len--; /* not inside a character */
+        }
+    }
+    return text;
+}
 
 /* ---- call.c ---- */
 
@@ -148,7 +155,7 @@ void running_call_abort(running_call *call, const action_result *result);
 void running_call_expire(running_call *call);
 static inline bool running_call_is_overdue(const running_call *call)
 {
-    return call->deadline.at_ms <= call->broker->now_ms;
+    return call->deadline.at_ms <= call->broker->clock->now_ms;
 }
 /* Its provider closes and has withdrawn everything: on to another one, or ended. */
 void running_call_leave_provider(running_call *call);
@@ -166,6 +173,9 @@ void action_waiter_remove(action_waiter *waiter);
 action_waiter *running_call_waiter_of(const running_call *call, const action_party *party);
 /* What the owner grants beyond what the provider knows goes to the provider. */
 void running_call_pass_credit(running_call *call);
+
+/* ---- caller.c ---- */
+
 /* The party closes. */
 void action_waiter_abandon(action_waiter *waiter);
 

@@ -102,7 +102,7 @@ static loom_status invoke(const invocation *in)
     if (running != NULL) {
         return join(in, running);
     }
-    action_cache_expire(&broker->cache, broker->now_ms);
+    action_cache_expire(&broker->cache, broker->clock->now_ms);
     const action_cache_entry *entry = action_cache_find(&broker->cache, &in->key, in->hash);
     if (entry != NULL) {
         answer_from_cache(in, entry);

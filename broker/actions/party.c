@@ -6,6 +6,8 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
+
 loom_status action_party_open(actionbroker *broker, action_party **out, const action_handlers *handlers, void *user,
                               loom_str agent)
 {
@@ -85,7 +87,7 @@ static bool kind_valid(loom_str kind)
 {
     static const char *const kinds[] = {"tool", "agent", "plain"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (kind.len == strlen(kinds[i]) && memcmp(kind.data, kinds[i], kind.len) == 0) {
+        if (str_is(kind, kinds[i])) {
             return true;
         }
     }

@@ -41,11 +41,7 @@ void action_registry_fini(action_registry *registry)
 
 static uint64_t name_hash(const action_registry *registry, loom_str name)
 {
-    uint8_t digest[crypto_shorthash_BYTES];
-    crypto_shorthash(digest, (const uint8_t *)name.data, name.len, registry->key);
-    uint64_t hash;
-    memcpy(&hash, digest, sizeof hash);
-    return hash;
+    return hash_under_secret(registry->key, name.data, name.len);
 }
 
 static action_name *find_name(const action_registry *registry, loom_str text, uint64_t hash)

@@ -16,7 +16,7 @@ loom_span *action_span_start(const invocation *in, action_span_kind what, loom_s
         return NULL;
     }
     call_facts facts = call_facts_of(in->view, in->key.agent, in->key.capability, in->key.version, in->key.call_id);
-    facts.tool = text_equal(kind, (loom_str){"tool", 4});
+    facts.tool = str_is(kind, "tool");
     const bool linked = original != NULL && loom_trace_context_valid(original);
     const loom_span_options options = {
         .parent = &hop,

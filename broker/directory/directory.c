@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/str.h"
 #include "base/utf8.h"
@@ -25,13 +24,14 @@ const char *directory_state_name(directory_state state)
     return "?";
 }
 
-loom_status directory_create(directory **out, eventbus *events)
+loom_status directory_create(directory **out, const loop_clock *clock, eventbus *events)
 {
     directory *d = calloc(1, sizeof *d);
     *out = d;
     if (d == NULL) {
         return LOOM_ENOMEM;
     }
+    d->clock = clock;
     d->events = events;
     return LOOM_OK;
 }
@@ -131,7 +131,7 @@ static void set_deadline(directory_entry *entry)
 
 void directory_heard(directory_entry *entry, uint64_t ms_ago)
 {
-    const uint64_t now_ms = entry->directory->now_ms;
+    const uint64_t now_ms = entry->directory->clock->now_ms;
     const uint64_t heard_ms = ms_ago < now_ms ? now_ms - ms_ago : 0;
     if (heard_ms <= entry->heard_ms) {
         return;
@@ -146,7 +146,7 @@ void directory_heard(directory_entry *entry, uint64_t ms_ago)
 /* Its deadline has come. True: it has been silent for too long, whatever its state is called. */
 static bool grow_silent(directory_entry *entry)
 {
-    const uint64_t now_ms = entry->directory->now_ms;
+    const uint64_t now_ms = entry->directory->clock->now_ms;
     while (entry->heard_ms + state_ends_after(entry) <= now_ms) {
         if (entry->state == DIRECTORY_EXPIRED) {
             deadline_heap_remove(&entry->directory->deadlines, &entry->deadline); /* until it is heard again */
@@ -158,11 +158,6 @@ static bool grow_silent(directory_entry *entry)
     return false;
 }
 
-void directory_set_time(directory *d, uint64_t now_ms)
-{
-    d->now_ms = now_ms;
-}
-
 uint64_t directory_next_deadline_ms(const directory *d)
 {
     const deadline_node *first = deadline_heap_first(&d->deadlines);
@@ -171,7 +166,7 @@ uint64_t directory_next_deadline_ms(const directory *d)
 
 void directory_expire(directory *d)
 {
-    for (deadline_node *first; (first = deadline_heap_first(&d->deadlines)) != NULL && first->at_ms <= d->now_ms;) {
+    for (deadline_node *first; (first = deadline_heap_first(&d->deadlines)) != NULL && first->at_ms <= d->clock->now_ms;) {
         directory_entry *entry = (directory_entry *)(void *)((char *)first - offsetof(directory_entry, deadline));
         if (grow_silent(entry) && entry->expired != NULL) {
             entry->expired(entry->user); /* it may be gone after that */
@@ -232,13 +227,6 @@ static directory_entry *make_entry(const directory_about *about)
     return entry;
 }
 
-static uint64_t wall_clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
                             void (*expired)(void *user), void *user)
 {
@@ -258,8 +246,8 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
     entry->expired = expired;
     entry->user = user;
     entry->session = ++d->last_session;
-    entry->since_unix_ns = wall_clock_ns();
-    entry->heard_ms = d->now_ms;
+    entry->since_unix_ns = clock_unix_ns();
+    entry->heard_ms = d->clock->now_ms;
     insert(d, entry);
     if (about->heartbeat_ms > 0) {
         set_deadline(entry);
@@ -292,11 +280,12 @@ directory_stats directory_get_stats(const directory *d)
 
 static directory_info describe(const directory_entry *entry)
 {
+    const uint64_t now_ms = entry->directory->clock->now_ms;
     return (directory_info){
         .about = entry->about,
         .session = entry->session,
         .since_unix_ns = entry->since_unix_ns,
-        .heard_ms_ago = entry->directory->now_ms > entry->heard_ms ? entry->directory->now_ms - entry->heard_ms : 0,
+        .heard_ms_ago = now_ms > entry->heard_ms ? now_ms - entry->heard_ms : 0,
         .state = entry->state,
     };
 }
@@ -314,7 +303,7 @@ void directory_visit(const directory *d, bool (*visit)(void *user, const directo
 bool directory_find(const directory *d, loom_str agent, directory_info *out)
 {
     const uint32_t at = agent.len > 0 ? place_of(d, agent, 0) : d->stats.agents;
-    if (at == d->stats.agents || !text_equal(d->entries[at]->about.agent, agent)) {
+    if (at == d->stats.agents || !str_equal(d->entries[at]->about.agent, agent)) {
         return false;
     }
     *out = describe(d->entries[at]);

@@ -15,6 +15,7 @@
 #ifndef LOOM_BROKER_DIRECTORY_DIRECTORY_H
 #define LOOM_BROKER_DIRECTORY_DIRECTORY_H
 
+#include "base/counters.h"
 #include "broker/eventbus/eventbus.h"
 
 typedef struct directory directory;
@@ -43,10 +44,9 @@ typedef struct directory_info {
     directory_state state;
 } directory_info;
 
-/* events may be NULL: no events are published. LOOM_ENOMEM. */
-LOOM_MUST_CHECK loom_status directory_create(directory **out, eventbus *events);
+/* clock and events are borrowed and must outlive it. events NULL: no events are published. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status directory_create(directory **out, const loop_clock *clock, eventbus *events);
 void directory_destroy(directory *d); /* entries must be gone. NULL is allowed */
-void directory_set_time(directory *d, uint64_t now_ms);
 uint64_t directory_next_deadline_ms(const directory *d);
 /* States pass from one to the next; calls expired for entries that nobody ended in time. */
 void directory_expire(directory *d);
@@ -66,6 +66,7 @@ typedef struct directory_stats {
     uint64_t expired;                  /* of the unregistered: for want of a heartbeat */
 } directory_stats;
 directory_stats directory_get_stats(const directory *d);
+counter_source directory_counter_source(const directory *d);
 /* In order of agent id; until visit returns false; visit must not change anything. */
 void directory_visit(const directory *d, bool (*visit)(void *user, const directory_info *info), void *user);
 /* False: no such agent. The first, when several ports are of it. Strings are valid until it leaves. */

@@ -2,6 +2,7 @@
 /* The directory's news, as events. They are made on the stack, so that a full house does not lose them. */
 #include <inttypes.h>
 
+#include "base/str.h"
 #include "broker/directory/internal.h"
 #include "envelope/encode.h"
 #include "base/hex.h"
@@ -29,7 +30,7 @@ static void put_json(pb_buf *out, const directory_entry *entry, const char *reas
     put_member(out, "instance", (loom_str){instance, 2 * about->instance.len});
     put_member(out, "software", about->software);
     if (reason != NULL) {
-        put_member(out, "reason", (loom_str){reason, strlen(reason)});
+        put_member(out, "reason", str_of(reason));
     }
     json_put_format(out, "}");
 }

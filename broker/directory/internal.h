@@ -13,7 +13,7 @@ struct directory {
     directory_entry **entries; /* in order of agent, then of session; stats.agents of them */
     uint32_t room;             /* of entries and of deadlines */
     deadline_heap deadlines;   /* of entries that have a heartbeat */
-    uint64_t now_ms;
+    const loop_clock *clock;
     uint64_t last_session;
     directory_stats stats;
 };

@@ -4,117 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/control_internal.h"
 #include "envelope/msgpack_bytes.h"
 
-/* ---- packing ---- */
-
-static int append(void *user, const char *data, size_t len)
-{
-    control_buffer *b = user;
-    b->failed = b->failed || msgpack_sbuffer_write(&b->bytes, data, len) != 0;
-    return b->failed ? -1 : 0;
-}
-
-void control_buffer_init(control_buffer *b)
-{
-    b->failed = false;
-    msgpack_sbuffer_init(&b->bytes);
-    msgpack_packer_init(&b->pk, b, append);
-}
-
-void control_buffer_fini(control_buffer *b)
-{
-    msgpack_sbuffer_destroy(&b->bytes);
-}
-
-void control_pack_str(msgpack_packer *pk, loom_str text)
-{
-    msgpack_pack_str_with_body(pk, text.data != NULL ? text.data : "", text.len);
-}
-
-void control_pack_bin(msgpack_packer *pk, loom_bytes bytes)
-{
-    msgpack_pack_bin_with_body(pk, bytes.data != NULL ? (const void *)bytes.data : "", bytes.len);
-}
-
-void control_pack_key(msgpack_packer *pk, const char *key)
-{
-    control_pack_str(pk, (loom_str){key, strlen(key)});
-}
-
-void control_pack_text(msgpack_packer *pk, const char *key, loom_str text)
-{
-    control_pack_key(pk, key);
-    control_pack_str(pk, text);
-}
-
-void control_pack_uint(msgpack_packer *pk, const char *key, uint64_t value)
-{
-    control_pack_key(pk, key);
-    msgpack_pack_uint64(pk, value);
-}
-
-void control_pack_bool(msgpack_packer *pk, const char *key, bool value)
-{
-    control_pack_key(pk, key);
-    value ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
-}
-
-/* ---- lists ---- */
-
-void control_list_init(control_list *list, const control_request *q)
-{
-    uint64_t limit = q->limit > 0 ? q->limit : CONTROL_LIST_DEFAULT;
-    *list = (control_list){.limit = limit < CONTROL_LIST_MAX ? (uint32_t)limit : CONTROL_LIST_MAX};
-    control_buffer_init(&list->items);
-}
-
-bool control_list_room(control_list *list)
-{
-    bool room = list->count < list->limit && list->items.bytes.size < CONTROL_ANSWER_TARGET && !list->items.failed;
-    list->count += room;
-    list->more = list->more || !room;
-    return room;
-}
-
-void control_list_append(control_list *list, control_buffer *answer)
-{
-    msgpack_pack_array(&answer->pk, list->count);
-    append(answer, list->items.bytes.size > 0 ? list->items.bytes.data : "", list->items.bytes.size);
-    answer->failed = answer->failed || list->items.failed;
-    control_buffer_fini(&list->items);
-}
-
-loom_status control_list_answer(control_list *list, control_buffer *answer, const char *key)
-{
-    bool more = list->more;
-    msgpack_pack_map(&answer->pk, 3);
-    control_pack_uint(&answer->pk, "status", LOOM_OK);
-    control_pack_key(&answer->pk, key);
-    control_list_append(list, answer);
-    control_pack_bool(&answer->pk, "more", more);
-    return LOOM_OK;
-}
-
 /* ---- operations ---- */
 
-loom_status control_refuse(control_buffer *answer, loom_status st, const char *text)
-{
-    msgpack_pack_map(&answer->pk, 2);
-    control_pack_uint(&answer->pk, "status", (uint64_t)st);
-    control_pack_text(&answer->pk, "text", (loom_str){text, strlen(text)});
-    return LOOM_OK;
-}
-
-static loom_status control_ping(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+static control_outcome control_ping(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
     (void)q;
     (void)to;
     msgpack_pack_map(&answer->pk, 2);
     control_pack_uint(&answer->pk, "status", LOOM_OK);
-    control_pack_text(&answer->pk, "software", (loom_str){s->software, strlen(s->software)});
-    return LOOM_OK;
+    control_pack_text(&answer->pk, "software", str_of(s->software));
+    return CONTROL_ANSWERED;
 }
 
 static const struct {
@@ -123,6 +26,7 @@ static const struct {
 } ops[] = {
     {"ping", control_ping},
     {"stats", control_stats},
+    {"counters", control_counters},
     {"agents", control_agents},
     {"capabilities", control_capabilities},
     {"topics", control_topics},
@@ -210,15 +114,10 @@ static bool read_value(mp_reader *r, const struct control_key *key, control_requ
     return false;
 }
 
-static bool is(loom_str text, const char *name)
-{
-    return text.len == strlen(name) && memcmp(text.data, name, text.len) == 0;
-}
-
 static const struct control_key *find_key(loom_str name)
 {
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (is(name, keys[i].name)) {
+        if (str_is(name, keys[i].name)) {
             return &keys[i];
         }
     }
@@ -249,7 +148,7 @@ static loom_status read_request(loom_bytes body, control_request *q, char reason
     return r.at == r.end ? LOOM_OK : LOOM_EMALFORMED;
 }
 
-loom_status control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer)
+control_outcome control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer)
 {
     char reason[FRAME_REASON_SIZE];
     control_request q;
@@ -259,21 +158,11 @@ loom_status control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, c
         return control_refuse(answer, st, reason);
     }
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        if (is(q.op, ops[i].name)) {
+        if (str_is(q.op, ops[i].name)) {
             return ops[i].run(s, &q, to, answer);
         }
     }
     return control_refuse(answer, LOOM_ENOTFOUND, q.op.len == 0 ? "op is missing" : "op is not known");
-}
-
-void control_reply(bus_server *s, const sp_reply_to *to, control_buffer *answer)
-{
-    static const uint8_t no_memory[] = {0x81, 0xa6, 's', 't', 'a', 't', 'u', 's', LOOM_ENOMEM};
-    loom_bytes body = {(const uint8_t *)answer->bytes.data, answer->bytes.size};
-    loom_status st = answer->failed ? LOOM_ENOMEM : sp_server_reply(s->control.server, to, body);
-    if (st == LOOM_ENOMEM) { /* whoever has gone needs no answer */
-        (void)!sp_server_reply(s->control.server, to, (loom_bytes){no_memory, sizeof no_memory});
-    }
 }
 
 static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, const sp_reply_to *reply_to)
@@ -281,9 +170,9 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     bus_server *s = user;
     control_buffer answer;
     (void)peer;
-    bus_set_time(s);
+    bus_woke(s);
     control_buffer_init(&answer);
-    if (control_run(s, (loom_bytes){data, len}, reply_to, &answer) != LOOM_EBUSY) {
+    if (control_run(s, (loom_bytes){data, len}, reply_to, &answer) == CONTROL_ANSWERED) {
         control_reply(s, reply_to, &answer);
     }
     control_buffer_fini(&answer);
@@ -294,20 +183,20 @@ static void on_closed(void *user, sp_peer *peer, loom_status status, const char 
     bus_server *s = user;
     (void)status;
     (void)why;
-    bus_set_time(s);
+    bus_woke(s);
     control_invoke_forget(s, peer);
 }
 
 /* ---- life ---- */
 
-loom_status control_bus_open(bus_server *s)
+loom_status control_endpoint_open(bus_server *s)
 {
     static const sp_handlers handlers = {.message = on_message, .closed = on_closed};
     sp_options options = {.protocol = SP_REP, .handlers = &handlers, .message_max = FRAME_MAX};
     return bus_listen(s, &s->control.server, s->options.control, options);
 }
 
-void control_bus_close(bus_server *s)
+void control_endpoint_close(bus_server *s)
 {
     control_invoke_close(s);
     bus_unlisten(s, &s->control.server);

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/control_internal.h"
-#include "broker/port/reserved.h"
+#include "broker/eventbus/reserved.h"
 
 enum { AGENT_SUBSCRIPTIONS_TOLD = 100, AGENT_CAPABILITIES_TOLD = 100, PROVIDERS_TOLD = 1000 };
 
@@ -45,7 +46,7 @@ static void *rows_add(rows *r)
     return (char *)r->data + r->size * r->count++;
 }
 
-static loom_status out_of_memory(control_buffer *answer)
+static control_outcome out_of_memory(control_buffer *answer)
 {
     return control_refuse(answer, LOOM_ENOMEM, loom_status_text(LOOM_ENOMEM));
 }
@@ -184,7 +185,7 @@ static void pack_agent(msgpack_packer *pk, const agents_view *v, const agent_row
     control_pack_text(pk, "peer", about->peer);
     control_pack_uint(pk, "since_unix_ns", row->info.since_unix_ns);
     control_pack_uint(pk, "heard_ms_ago", row->info.heard_ms_ago);
-    control_pack_text(pk, "state", (loom_str){state, strlen(state)});
+    control_pack_text(pk, "state", str_of(state));
     control_pack_key(pk, "subscriptions");
     msgpack_pack_array(pk, first->subscriptions);
     const subscription_row *s = first->subscriptions > 0 ? first_of(&v->subscriptions, about->agent) : NULL;
@@ -210,7 +211,7 @@ static void sort(rows *r, int (*order)(const void *a, const void *b))
     }
 }
 
-static loom_status list_agents(agents_view *v, control_buffer *answer)
+static control_outcome list_agents(agents_view *v, control_buffer *answer)
 {
     control_list list;
     control_list_init(&list, v->q);
@@ -228,10 +229,9 @@ static loom_status list_agents(agents_view *v, control_buffer *answer)
     return control_list_answer(&list, answer, "agents");
 }
 
-loom_status control_agents(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+control_outcome control_agents(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
     agents_view v = {q, {.size = sizeof(agent_row)}, {.size = sizeof(subscription_row)}, {.size = sizeof(capability_row)}};
-    loom_status st = LOOM_OK;
     (void)to;
     directory_visit(s->cores.agents, add_agent, &v);
     sort(&v.agents, by_agent);
@@ -240,11 +240,11 @@ loom_status control_agents(bus_server *s, const control_request *q, const sp_rep
     sort(&v.subscriptions, by_owner);
     sort(&v.capabilities, by_owner);
     bool failed = v.agents.failed || v.subscriptions.failed || v.capabilities.failed;
-    st = failed ? out_of_memory(answer) : list_agents(&v, answer);
+    const control_outcome outcome = failed ? out_of_memory(answer) : list_agents(&v, answer);
     free(v.agents.data);
     free(v.subscriptions.data);
     free(v.capabilities.data);
-    return st;
+    return outcome;
 }
 
 /* ---- capabilities ---- */
@@ -311,7 +311,7 @@ static void pack_capability(msgpack_packer *pk, const action_provider_info *prov
     }
 }
 
-loom_status control_capabilities(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+control_outcome control_capabilities(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
     providers_view v = {q, {.size = sizeof(action_provider_info)}};
     control_list list;
@@ -410,7 +410,7 @@ void control_pack_topics(control_list *list, const eventbus *events, loom_str fi
     free(top.topics);
 }
 
-loom_status control_topics(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+control_outcome control_topics(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
     control_list list;
     (void)to;

@@ -35,14 +35,19 @@ typedef struct control_buffer {
 void control_buffer_init(control_buffer *b);
 void control_buffer_fini(control_buffer *b);
 
-/* Each packs one map; or, LOOM_EBUSY from invoke only: the answer comes later. Otherwise what is wrong is answered. */
-typedef loom_status control_op(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer);
-control_op control_stats, control_agents, control_capabilities, control_topics, control_invoke;
+typedef enum control_outcome {
+    CONTROL_ANSWERED, /* one map is packed; what was wrong, it says */
+    CONTROL_LATER     /* nothing is packed: the answer is sent when it is there */
+} control_outcome;
+
+/* Answers one question. */
+typedef control_outcome control_op(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer);
+control_op control_stats, control_counters, control_agents, control_capabilities, control_topics, control_invoke;
 
 /* Reads one question and runs its operation, as above. */
-LOOM_MUST_CHECK loom_status control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer);
+LOOM_MUST_CHECK control_outcome control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer);
 /* {"status": …, "text": …} */
-loom_status control_refuse(control_buffer *answer, loom_status st, const char *text);
+control_outcome control_refuse(control_buffer *answer, loom_status st, const char *text);
 void control_reply(bus_server *s, const sp_reply_to *to, control_buffer *answer);
 
 void control_pack_str(msgpack_packer *pk, loom_str text);
@@ -64,7 +69,7 @@ bool control_list_room(control_list *list);
 /* The array, and frees the list. */
 void control_list_append(control_list *list, control_buffer *answer);
 /* {"status": 0, key: […], "more": …}, and frees the list. */
-loom_status control_list_answer(control_list *list, control_buffer *answer, const char *key);
+control_outcome control_list_answer(control_list *list, control_buffer *answer, const char *key);
 /* The topics table of stats and of the operation "topics": those published to most. filter may be empty. */
 void control_pack_topics(control_list *list, const eventbus *events, loom_str filter);
 

@@ -6,13 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/control_internal.h"
 #include "envelope/id.h"
 #include "envelope/msgpack_bytes.h"
 #include "trace/messaging/call_span.h"
 
+/* One reference is the list's, until there is an outcome; another that of control_invoke() while it makes the call, since the
+ * outcome may come at once. */
 typedef struct invocation {
     struct invocation *next;
+    unsigned refs;
     sp_reply_to to;
     const uint8_t *wire; /* while the call is being made: its hop context is that of action.dispatch */
     uint8_t trace_id[LOOM_TRACE_ID_SIZE];
@@ -30,7 +34,15 @@ static bool same_id(const invocation *i, loom_bytes id)
     return i->id_len == id.len && memcmp(i->id, id.data, id.len) == 0;
 }
 
-static invocation *take(control_bus *c, invocation **at)
+static void unref(invocation *i)
+{
+    if (--i->refs == 0) {
+        free(i);
+    }
+}
+
+/* Takes it off the list; the reference is the caller's now. */
+static invocation *take(control_endpoint *c, invocation **at)
 {
     invocation *i = *at;
     *at = i->next;
@@ -62,7 +74,7 @@ static void answer_outcome(bus_server *s, const invocation *i, const frame_resul
     msgpack_pack_map(pk, 8);
     control_pack_uint(pk, "status", LOOM_OK);
     control_pack_uint(pk, "outcome", f->outcome);
-    control_pack_text(pk, "outcome_name", (loom_str){name, strlen(name)});
+    control_pack_text(pk, "outcome_name", str_of(name));
     control_pack_text(pk, "code", f->code);
     control_pack_text(pk, "text", f->text);
     control_pack_key(pk, "payload");
@@ -85,7 +97,7 @@ static void on_frame(void *user, const frame *f)
             invocation *i = take(&s->control, at);
             keep_trace_id(i);
             answer_outcome(s, i, &f->u.result);
-            free(i);
+            unref(i);
             return;
         }
     }
@@ -107,7 +119,7 @@ static void on_call(void *user, const frame_call *f, const envelope_view *view)
 
 static loom_status open_port(bus_server *s)
 {
-    static const port_handlers handlers = {.deliver = on_deliver, .call = on_call, .frame = on_frame};
+    static const bus_handlers handlers = {.deliver = on_deliver, .call = on_call, .frame = on_frame};
     static const char id[] = "control", bridge[] = "broker";
     directory_about about = {.agent = {id, sizeof id - 1}, .bridge = {bridge, sizeof bridge - 1},
                              .software = {s->software, strlen(s->software)}};
@@ -172,7 +184,7 @@ static loom_envelope *make_envelope(const bus_server *s, const control_request *
 }
 
 /* A REQ socket asks again when it has waited for a minute, not knowing that its question is being worked on. */
-static bool waits_already(const control_bus *c, const sp_reply_to *to)
+static bool waits_already(const control_endpoint *c, const sp_reply_to *to)
 {
     for (const invocation *i = c->first; i != NULL; i = i->next) {
         if (i->to.peer_number == to->peer_number && i->to.backtrace_len == to->backtrace_len &&
@@ -183,6 +195,7 @@ static bool waits_already(const control_bus *c, const sp_reply_to *to)
     return false;
 }
 
+/* On the list, with a second reference for the caller. NULL: out of memory. */
 static invocation *remember(bus_server *s, const control_request *q, const sp_reply_to *to)
 {
     invocation *i = calloc(1, sizeof *i);
@@ -190,6 +203,7 @@ static invocation *remember(bus_server *s, const control_request *q, const sp_re
         return NULL;
     }
     i->to = *to;
+    i->refs = 2;
     if (q->call_id.len > 0) {
         memcpy(i->id, q->call_id.data, i->id_len = q->call_id.len);
     } else {
@@ -201,7 +215,7 @@ static invocation *remember(bus_server *s, const control_request *q, const sp_re
     return i;
 }
 
-loom_status control_invoke(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+control_outcome control_invoke(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
     loom_status st;
     const char *text;
@@ -212,7 +226,7 @@ loom_status control_invoke(bus_server *s, const control_request *q, const sp_rep
         return control_refuse(answer, LOOM_EINVAL, "capability is missing");
     }
     if (waits_already(&s->control, to)) {
-        return LOOM_EBUSY;
+        return CONTROL_LATER;
     }
     if ((st = open_port(s)) != LOOM_OK) {
         return control_refuse(answer, st, loom_status_text(st));
@@ -228,30 +242,25 @@ loom_status control_invoke(bus_server *s, const control_request *q, const sp_rep
     }
     const envelope_view *view = envelope_as_view(env);
     uint8_t *wire = (uint8_t *)(uintptr_t)view->data; /* nobody else has a reference */
-    uint8_t id[FRAME_CALL_ID_MAX];
-    frame_call call = {
-        .call_id = {id, i->id_len},
+    const frame_call call = {
+        .call_id = id_of(i),
         .capability = q->capability,
         .version = q->version,
         .deadline_ms = q->deadline_ms,
         .flags = q->idempotent ? FRAME_CALL_IDEMPOTENT : 0,
     };
-    memcpy(id, i->id, i->id_len);
     i->wire = wire;
-    port_call(s->control.port, &call, view, wire); /* i may be gone after it: the outcome came at once */
-    for (invocation *p = s->control.first; p != NULL; p = p->next) {
-        if (p->wire == wire) {
-            keep_trace_id(p);
-            p->wire = NULL;
-        }
-    }
+    port_call(s->control.port, &call, view, wire);
+    keep_trace_id(i);
+    i->wire = NULL;
+    unref(i);
     loom_envelope_unref(env);
-    return LOOM_EBUSY;
+    return CONTROL_LATER;
 }
 
 /* ---- cancelling ---- */
 
-static bool is_waited_for(const control_bus *c, loom_bytes id)
+static bool is_waited_for(const control_endpoint *c, loom_bytes id)
 {
     for (const invocation *i = c->first; i != NULL; i = i->next) {
         if (same_id(i, id)) {
@@ -263,7 +272,7 @@ static bool is_waited_for(const control_bus *c, loom_bytes id)
 
 void control_invoke_forget(bus_server *s, const sp_peer *peer)
 {
-    static const char reason[] = "the one who asked has gone";
+    static const char reason[] = "the requester has gone";
     for (invocation **at = &s->control.first; *at != NULL;) {
         if ((*at)->to.peer != peer) {
             at = &(*at)->next;
@@ -275,7 +284,7 @@ void control_invoke_forget(bus_server *s, const sp_peer *peer)
             frame cancel = {.type = FRAME_CANCEL, .u.cancel = {id_of(i), {reason, sizeof reason - 1}}};
             (void)!port_frame(s->control.port, &cancel);
         }
-        free(i);
+        unref(i);
     }
 }
 
@@ -283,11 +292,11 @@ void control_invoke_close(bus_server *s)
 {
     port_close(s->control.port, LOOM_OK);
     s->control.port = NULL;
-    static const char code[] = "cancelled", text[] = "the broker ends";
+    static const char code[] = "cancelled", text[] = "the broker is shutting down";
     const frame_result over = {.outcome = FRAME_CALL_CANCELLED, .code = {code, sizeof code - 1}, .text = {text, sizeof text - 1}};
     while (s->control.first != NULL) {
         invocation *i = take(&s->control, &s->control.first);
         answer_outcome(s, i, &over);
-        free(i);
+        unref(i);
     }
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "broker/endpoints/internal.h"
-#include "broker/port/reserved.h"
+#include "broker/eventbus/reserved.h"
 #include "envelope/msgpack_bytes.h"
 
 enum { TOPICS_MAX = 65536, SUBSCRIPTION = 1 };
@@ -32,7 +32,7 @@ static loom_status settle_form(bus_server *s, envelope_view *view, const char **
 static void refuse(bus_server *s, size_t at, const char *reason)
 {
     s->stats.open_malformed++;
-    bus_log_limited(s, &s->malformed_log, 1, "message on the open bus is refused at=%zu reason=\"%s\"", at, reason);
+    bus_log_limited(s, &s->malformed_log, LOG_WARN, "refused a message on the open bus at=%zu reason=\"%s\"", at, reason);
 }
 
 /* What the broker itself says must not be said by others. */
@@ -42,8 +42,8 @@ static bool denied(bus_server *s, const envelope_view *view)
         return false;
     }
     s->stats.open_denied++;
-    bus_log_limited(s, &s->denied_log, 1,
-                    "message on the open bus is refused reason=\"topics below system. are the broker's\"");
+    bus_log_limited(s, &s->denied_log, LOG_WARN,
+                    "refused a message on the open bus reason=\"topics below system. are the broker's\"");
     return true;
 }
 
@@ -67,7 +67,7 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     const char *reason = "empty message";
     (void)peer;
     (void)reply_to;
-    bus_set_time(s);
+    bus_woke(s);
     if (len == 0) {
         refuse(s, 0, reason);
     }
@@ -95,7 +95,7 @@ static void on_pressure(void *user, bool on)
 
 static void send_batch(bus_server *s)
 {
-    open_bus *o = &s->open;
+    open_endpoint *o = &s->open;
     if (o->batch.len == 0) {
         return;
     }
@@ -127,14 +127,12 @@ static bool begin_batch(bus_server *s, loom_str topic)
     return true;
 }
 
-static void deliver(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued)
+static void deliver(void *user, uint64_t subscription, const envelope_view *view)
 {
     bus_server *s = user;
     frame_writer *w = &s->open.batch;
     loom_str topic = envelope_view_str(view, ENV_TOPIC);
     (void)subscription;
-    (void)tag;
-    (void)queued;
     if (w->len > 0 && (!topic_entry_is(s->open.batch_topic, topic) || w->len + view->len > BUS_MESSAGE_TARGET)) {
         send_batch(s);
     }
@@ -145,7 +143,7 @@ static void deliver(void *user, uint64_t subscription, void *tag, const envelope
     if (!begun || !frame_writer_reserve(w, view->len)) {
         s->stats.open_lost_memory++;
         send_batch(s); /* what would follow is not consecutive */
-        bus_log_limited(s, &s->memory_log, 0, "message for open subscribers is lost reason=\"out of memory\"");
+        bus_log_limited(s, &s->memory_log, LOG_ERROR, "lost a message for open-bus subscribers reason=\"out of memory\"");
         return;
     }
     memcpy(w->data + w->len, view->data, view->len);
@@ -167,7 +165,8 @@ static void on_peer_opened(void *user, sp_peer *peer)
             .filter = {">", 1}, .qos = LOOM_QOS_REALTIME});
     }
     if (st != LOOM_OK) {
-        bus_log(s, 0, "open subscribers get nothing until the next one comes reason=\"%s\"", loom_status_text(st));
+        log_to(&s->log, LOG_ERROR, "open-bus subscribers receive nothing until another one connects reason=\"%s\"",
+               loom_status_text(st));
         eventbus_subscriber_close(s->open.subscriber);
         s->open.subscriber = NULL;
     }
@@ -197,7 +196,7 @@ static void on_nothing(void *user, sp_peer *peer, uint8_t *data, size_t len, con
 
 /* ---- rounds and life ---- */
 
-void open_bus_flush(bus_server *s)
+void open_endpoint_flush(bus_server *s)
 {
     if (s->open.batch.len > 0) {
         send_batch(s);
@@ -205,7 +204,7 @@ void open_bus_flush(bus_server *s)
     }
 }
 
-loom_status open_bus_open(bus_server *s)
+loom_status open_endpoint_open(bus_server *s)
 {
     static const sp_handlers in = {.message = on_message};
     static const sp_handlers out = {.opened = on_peer_opened, .message = on_nothing, .closed = on_peer_closed};
@@ -222,9 +221,9 @@ loom_status open_bus_open(bus_server *s)
     return st == LOOM_OK ? bus_listen(s, &s->open.pub, s->options.bus_pub, pub) : st;
 }
 
-void open_bus_close(bus_server *s)
+void open_endpoint_close(bus_server *s)
 {
-    open_bus *o = &s->open;
+    open_endpoint *o = &s->open;
     eventbus_publisher_close(o->publisher);
     eventbus_subscriber_close(o->subscriber);
     bus_unlisten(s, &o->pull);
@@ -234,5 +233,5 @@ void open_bus_close(bus_server *s)
     }
     frame_writer_fini(&o->batch);
     free(o->scratch);
-    *o = (open_bus){0};
+    *o = (open_endpoint){0};
 }

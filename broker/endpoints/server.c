@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening, the rounds, and closing. The uv handles live inside the object, which is freed when the last part is closed. */
+/* Opening, the rounds, and closing. The uv handles live inside the object, which is freed when the last part is closed
+ * (endpoint.c). */
 #include "broker/endpoints/server.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,73 +14,10 @@ enum {
     BRIDGES_MAX = 64,
     SESSIONS_MAX = 65536,
     HOLD_BYTES = 16 * 1024 * 1024,
-    END_BYTES = 256 * 1024 * 1024,
-    LOG_EVERY_MS = 1000
+    END_BYTES = 256 * 1024 * 1024
 };
 
-static void log_text(const bus_server *s, int level, const char *format, va_list args)
-{
-    char text[512];
-    vsnprintf(text, sizeof text, format, args);
-    s->options.log(s->options.user, level, text);
-}
-
-void bus_log(const bus_server *s, int level, const char *format, ...)
-{
-    va_list args;
-    if (s->options.log == NULL) {
-        return;
-    }
-    va_start(args, format);
-    log_text(s, level, format, args);
-    va_end(args);
-}
-
-void bus_log_limited(bus_server *s, log_limit *limit, int level, const char *format, ...)
-{
-    uint64_t now = uv_now(s->loop);
-    va_list args;
-    if (s->options.log == NULL) {
-        return;
-    }
-    if (now < limit->next_ms) {
-        limit->suppressed++;
-        return;
-    }
-    limit->next_ms = now + LOG_EVERY_MS;
-    va_start(args, format);
-    log_text(s, level, format, args);
-    va_end(args);
-    if (limit->suppressed > 0) {
-        bus_log(s, level, "the same happened before without a line count=%llu", (unsigned long long)limit->suppressed);
-        limit->suppressed = 0;
-    }
-}
-
 /* ---- sockets ---- */
-
-static void on_sp_log(void *user, int level, const char *text)
-{
-    bus_log(user, level, "%s", text);
-}
-
-loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_options options)
-{
-    *out = NULL;
-    if (url == NULL || url[0] == '\0') {
-        return LOOM_OK;
-    }
-    options.user = s;
-    options.ipc_mode = s->options.ipc_mode;
-    options.log = on_sp_log;
-    loom_status st = sp_listen(out, s->loop, url, &options);
-    if (st != LOOM_OK) {
-        bus_log(s, 0, "cannot listen url=%s reason=\"%s\"", url, loom_status_text(st));
-        return st;
-    }
-    bus_log(s, 2, "listening url=%s", sp_server_url(*out));
-    return LOOM_OK;
-}
 
 const char *bus_server_url_of(const bus_server *s, bus_server_url which)
 {
@@ -99,8 +35,8 @@ static void round_end(bus_server *s)
     if (s->closing) {
         return;
     }
-    bridge_bus_flush(s);
-    open_bus_flush(s);
+    bridge_endpoint_flush(s);
+    open_endpoint_flush(s);
     if (s->control.server != NULL) {
         sp_server_flush(s->control.server);
     }
@@ -119,50 +55,12 @@ static void on_check(uv_check_t *check)
 static void on_timer(uv_timer_t *timer)
 {
     bus_server *s = timer->data;
-    bus_set_time(s);
-    bridge_bus_tick(s);
+    bus_woke(s);
+    bridge_endpoint_tick(s);
     round_end(s);
 }
 
 /* ---- life ---- */
-
-static void free_all(bus_server *s)
-{
-    free(s->software);
-    free(s);
-}
-
-static void on_part_closed(bus_server *s)
-{
-    if (--s->closing_parts > 0) {
-        return;
-    }
-    void (*closed)(void *user) = s->closed;
-    void *user = s->closed_user;
-    free_all(s);
-    if (closed != NULL) {
-        closed(user);
-    }
-}
-
-static void on_handle_closed(uv_handle_t *handle)
-{
-    on_part_closed(handle->data);
-}
-
-static void on_server_closed(void *user)
-{
-    on_part_closed(user);
-}
-
-void bus_unlisten(bus_server *s, sp_server **server)
-{
-    if (*server != NULL) {
-        s->closing_parts++;
-        sp_server_close(*server, on_server_closed, s);
-        *server = NULL;
-    }
-}
 
 void bus_server_close(bus_server *s, void (*closed)(void *user), void *user)
 {
@@ -171,13 +69,13 @@ void bus_server_close(bus_server *s, void (*closed)(void *user), void *user)
     s->closed = closed;
     s->closed_user = user;
     s->closing_parts = 3;
-    bus_set_time(s);
-    control_bus_close(s);
-    bridge_bus_close(s);
-    open_bus_close(s);
-    uv_close((uv_handle_t *)&s->prepare, on_handle_closed);
-    uv_close((uv_handle_t *)&s->check, on_handle_closed);
-    uv_close((uv_handle_t *)&s->timer, on_handle_closed);
+    bus_woke(s);
+    control_endpoint_close(s);
+    bridge_endpoint_close(s);
+    open_endpoint_close(s);
+    uv_close((uv_handle_t *)&s->prepare, endpoint_handle_closed);
+    uv_close((uv_handle_t *)&s->check, endpoint_handle_closed);
+    uv_close((uv_handle_t *)&s->timer, endpoint_handle_closed);
 }
 
 static void set_options(bus_server *s, const bus_server_options *options)
@@ -195,7 +93,22 @@ static void set_options(bus_server *s, const bus_server_options *options)
     o->software = s->software;
 }
 
-loom_status bus_server_open(bus_server **out, uv_loop_t *loop, const broker_cores *cores, const bus_server_options *options)
+static void count_own(bus_server *s)
+{
+    counter_list_add(&s->own_counters, eventbus_counter_source(s->cores.events));
+    counter_list_add(&s->own_counters, actionbroker_counter_source(s->cores.actions));
+    counter_list_add(&s->own_counters, directory_counter_source(s->cores.agents));
+    counter_list_add(&s->own_counters, bus_server_counter_source(s));
+    s->options.counters = &s->own_counters;
+}
+
+static void on_failed_open_closed(void *over)
+{
+    *(bool *)over = true;
+}
+
+loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock, const broker_cores *cores,
+                            const bus_server_options *options)
 {
     *out = NULL;
     bus_server *s = calloc(1, sizeof *s);
@@ -206,11 +119,16 @@ loom_status bus_server_open(bus_server **out, uv_loop_t *loop, const broker_core
         return LOOM_ENOMEM;
     }
     s->loop = loop;
+    s->clock = clock;
     s->cores = *cores;
     s->software = software;
     s->started_ms = uv_now(loop);
     s->control.end = &s->control.first;
+    s->log = (log_sink){options->log, options->user};
     set_options(s, options);
+    if (s->options.counters == NULL) {
+        count_own(s);
+    }
     uv_prepare_init(loop, &s->prepare); /* these three cannot fail */
     uv_check_init(loop, &s->check);
     uv_timer_init(loop, &s->timer);
@@ -218,28 +136,17 @@ loom_status bus_server_open(bus_server **out, uv_loop_t *loop, const broker_core
     uv_prepare_start(&s->prepare, on_prepare);
     uv_check_start(&s->check, on_check);
     loom_status st;
-    if ((st = open_bus_open(s)) != LOOM_OK || (st = bridge_bus_open(s)) != LOOM_OK ||
-        (st = control_bus_open(s)) != LOOM_OK) {
-        bus_server_close(s, NULL, NULL);
+    if ((st = open_endpoint_open(s)) != LOOM_OK || (st = bridge_endpoint_open(s)) != LOOM_OK ||
+        (st = control_endpoint_open(s)) != LOOM_OK) {
+        /* handles of the loop close later: the caller must not find half of them */
+        bool over = false;
+        bus_server_close(s, on_failed_open_closed, &over);
+        while (!over) {
+            uv_run(loop, UV_RUN_ONCE);
+        }
         return st;
     }
     uv_timer_start(&s->timer, on_timer, s->options.ping_ms, s->options.ping_ms);
     *out = s;
     return LOOM_OK;
-}
-
-bus_server_stats bus_server_get_stats(const bus_server *s)
-{
-    bus_server_stats stats = s->stats;
-    stats.bridges = s->bridges.count;
-    for (const bus_bridge *b = s->bridges.first; b != NULL; b = b->next) {
-        stats.sessions += (uint32_t)b->sessions.count;
-    }
-    if (s->open.pub != NULL) {
-        sp_stats pub = sp_server_get_stats(s->open.pub);
-        stats.open_peers = pub.peers;
-        stats.open_dropped = pub.dropped;
-    }
-    stats.open_waiting = s->open.pressing;
-    return stats;
 }

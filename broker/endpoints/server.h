@@ -3,15 +3,17 @@
  *   bus_pull      PULL  bare envelopes from any nng program
  *   bus_pub       PUB   every publish, for any nng program: topic, NUL, number, envelopes
  *   bus_bridge    PAIR  one connection for each bridge in a process of its own
- *   control       REP   questions as msgpack maps: ping, stats, agents, capabilities, topics, invoke
+ *   control       REP   requests as msgpack maps: ping, stats, counters, agents, capabilities, topics, invoke
  *
- * The server tells the cores the time before its rounds. Expiry (broker_expire) stays with the caller.
+ * Expiry (broker_expire) stays with the caller.
  * Threads: the loop's. */
 #ifndef LOOM_BROKER_ENDPOINTS_SERVER_H
 #define LOOM_BROKER_ENDPOINTS_SERVER_H
 
 #include <uv.h>
 
+#include "base/counters.h"
+#include "base/log_level.h"
 #include "broker/port/port.h"
 
 typedef struct bus_server bus_server;
@@ -27,14 +29,17 @@ typedef struct bus_server_options {
     size_t bridge_hold_bytes;  /* unsent to a bridge: its agents' new credit waits until half is gone; 0: 16 MiB */
     size_t bridge_end_bytes;   /* unsent to a bridge that does not read: its connection ends; 0: 256 MiB */
     uint8_t ttl;               /* of an open publish that brings none; 0: LOOM_TTL_DEFAULT */
+    const counter_list *counters; /* what the operation "stats" reports; NULL: of the cores and the server alone */
     uint32_t ipc_mode;         /* permissions of ipc sockets; 0: 0600 */
-    void (*log)(void *user, int level, const char *text); /* levels as in log_level; NULL: no log */
+    void (*log)(void *user, log_level level, const char *text); /* NULL: no log */
     void *user;
 } bus_server_options;
 
-/* cores are copied; what they point to must outlive the server. LOOM_EINVAL: a URL is not valid.  LOOM_EBUSY: an address is
- * in use.  LOOM_EDENIED, LOOM_EIO, LOOM_ENOMEM.  Each is logged with the URL. */
-LOOM_MUST_CHECK loom_status bus_server_open(bus_server **out, uv_loop_t *loop, const broker_cores *cores,
+/* clock is the one of the cores, which the server sets when the loop wakes for it. cores are copied; what they point to must
+ * outlive the server, as must clock. LOOM_EINVAL: a URL is not valid.  LOOM_EBUSY: an address is in use.  LOOM_EDENIED,
+ * LOOM_EIO, LOOM_ENOMEM.  Each is logged with the URL. After an error nothing is left on the loop, which has been run for
+ * that. */
+LOOM_MUST_CHECK loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock, const broker_cores *cores,
                                             const bus_server_options *options);
 /* Flushes, closes the sockets and leaves the cores at once; frees itself and calls closed (may be NULL) from the loop. */
 void bus_server_close(bus_server *s, void (*closed)(void *user), void *user);
@@ -64,5 +69,6 @@ typedef struct bus_server_stats {
     bool open_waiting;                                   /* now: the open PULL is not read, a queue is full */
 } bus_server_stats;
 bus_server_stats bus_server_get_stats(const bus_server *s);
+counter_source bus_server_counter_source(const bus_server *s);
 
 #endif

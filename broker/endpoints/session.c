@@ -5,61 +5,57 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "broker/endpoints/internal.h"
 
 /* ---- down ---- */
 
 static void deliver(void *user, uint64_t subscription, const envelope_view *view)
 {
-    const bus_session *session = user;
-    bus_bridge *b = session->bridge;
-    loom_status st = bus_put_delivery(bus_bridge_out(b), session->number, subscription, view);
-    b->delivered += st == LOOM_OK;
-    bus_bridge_wrote(b, st);
+    const peer_session *session = user;
+    bridge_peer *b = session->bridge;
+    loom_status st = bus_put_delivery(bridge_peer_out(b), session->number, subscription, view);
+    b->ledger.sent += st == LOOM_OK;
+    bridge_peer_wrote(b, st);
 }
 
 static void on_pressure(void *user, bool on)
 {
-    const bus_session *session = user;
-    frame_writer *w = bus_bridge_writer(session->bridge, session->number);
+    const peer_session *session = user;
+    frame_writer *w = bridge_peer_writer(session->bridge, session->number);
     if (w != NULL) {
-        bus_bridge_wrote(session->bridge, bus_put_pressure(w, on));
+        bridge_peer_wrote(session->bridge, bus_put_pressure(w, on));
     }
 }
 
 static void on_call(void *user, const frame_call *f, const envelope_view *view)
 {
-    const bus_session *session = user;
-    frame_writer *w = bus_bridge_writer(session->bridge, session->number);
+    const peer_session *session = user;
+    frame_writer *w = bridge_peer_writer(session->bridge, session->number);
     frame_call whole = *f;
     whole.envelope = (loom_bytes){view->data, view->len};
     if (w != NULL) {
-        bus_bridge_wrote(session->bridge, frame_put_call(w, &whole));
+        bridge_peer_wrote(session->bridge, frame_put_call(w, &whole));
     }
 }
 
-static void say(bus_bridge *b, uint64_t number, const frame *f)
+static void say(bridge_peer *b, uint64_t number, const frame *f)
 {
-    frame_writer *w = bus_bridge_writer(b, number);
+    frame_writer *w = bridge_peer_writer(b, number);
     if (w != NULL) {
-        bus_bridge_wrote(b, bus_put_frame(w, f));
+        bridge_peer_wrote(b, bus_put_frame(w, f));
     }
 }
 
 static void on_port_frame(void *user, const frame *f)
 {
-    const bus_session *session = user;
+    const peer_session *session = user;
     say(session->bridge, session->number, f);
 }
 
-static loom_str str(const char *text)
+static void say_outcome(bridge_peer *b, uint64_t number, frame_type type, uint64_t request, loom_status st, const char *text)
 {
-    return (loom_str){text, strlen(text)};
-}
-
-static void say_outcome(bus_bridge *b, uint64_t number, frame_type type, uint64_t request, loom_status st, const char *text)
-{
-    say(b, number, &(frame){.type = type, .u.outcome = {.request = request, .status = (uint64_t)st, .text = str(text)}});
+    say(b, number, &(frame){.type = type, .u.outcome = {.request = request, .status = (uint64_t)st, .text = str_of(text)}});
 }
 
 /* ---- life ---- */
@@ -67,24 +63,24 @@ static void say_outcome(bus_bridge *b, uint64_t number, frame_type type, uint64_
 /* Its bridge has not ended it although its agent was silent for long. */
 static void on_expired(void *user)
 {
-    bus_session *session = user;
-    bus_bridge *b = session->bridge;
+    peer_session *session = user;
+    bridge_peer *b = session->bridge;
     say_outcome(b, session->number, FRAME_ERROR, 0, LOOM_EEXPIRED, "the agent was silent for long");
     number_table_remove(&b->sessions, session->number);
-    bus_session_close(session, LOOM_EEXPIRED);
+    peer_session_close(session, LOOM_EEXPIRED);
 }
 
-static loom_status open_session(bus_bridge *b, uint64_t number, const bus_attach *f)
+static loom_status open_session(bridge_peer *b, uint64_t number, const bus_attach *f)
 {
-    static const port_handlers handlers = {deliver, on_pressure, on_call, on_port_frame, on_expired};
+    static const bus_handlers handlers = {deliver, on_pressure, on_call, on_port_frame, on_expired};
     if (b->sessions.count >= b->server->options.max_sessions) {
         return LOOM_EFULL;
     }
-    bus_session *session = calloc(1, sizeof *session);
+    peer_session *session = calloc(1, sizeof *session);
     if (session == NULL) {
         return LOOM_ENOMEM;
     }
-    *session = (bus_session){.bridge = b, .number = number};
+    *session = (peer_session){.bridge = b, .number = number};
     loom_status st = number_table_add(&b->sessions, number, session);
     if (st != LOOM_OK) {
         goto free_session;
@@ -109,7 +105,7 @@ free_session:
     return st;
 }
 
-void bus_session_close(bus_session *session, loom_status why)
+void peer_session_close(peer_session *session, loom_status why)
 {
     port_close(session->port, why);
     free(session);
@@ -137,7 +133,7 @@ static uint8_t *own(const envelope_view *view)
     return (uint8_t *)(uintptr_t)view->data;
 }
 
-static loom_status publish(bus_bridge *b, bus_session *session, uint64_t number, frame_batch *batch,
+static loom_status publish(bridge_peer *b, peer_session *session, uint64_t number, frame_batch *batch,
                            char reason[FRAME_REASON_SIZE])
 {
     envelope_view view;
@@ -147,19 +143,19 @@ static loom_status publish(bus_bridge *b, bus_session *session, uint64_t number,
         if ((st = check(&view, "publish", st, text, reason)) != LOOM_OK) {
             return st;
         }
-        b->taken++;
+        b->ledger.taken++;
         if (session != NULL) {
             port_publish(session->port, &view, own(&view));
         } else {
             say(b, number, &(frame){.type = FRAME_NOTICE, .u.outcome = {
-                .status = LOOM_ENOTFOUND, .text = str("the broker does not know this session"),
+                .status = LOOM_ENOTFOUND, .text = str_of("the broker does not know this session"),
                 .message_id = envelope_view_bytes(&view, ENV_ID)}});
         }
     }
     return st == LOOM_ENOTFOUND ? LOOM_OK : check(&view, "publish", st, text, reason);
 }
 
-static loom_status call(bus_bridge *b, bus_session *session, uint64_t number, const frame_call *f,
+static loom_status call(bridge_peer *b, peer_session *session, uint64_t number, const frame_call *f,
                         char reason[FRAME_REASON_SIZE])
 {
     envelope_view view;
@@ -175,13 +171,13 @@ static loom_status call(bus_bridge *b, bus_session *session, uint64_t number, co
         port_call(session->port, f, &view, own(&view));
     } else {
         say(b, number, &(frame){.type = FRAME_RESULT, .u.result = {
-            .call_id = f->call_id, .outcome = FRAME_CALL_ERROR, .code = str("unknown_session"),
-            .text = str("the broker does not know this session")}});
+            .call_id = f->call_id, .outcome = FRAME_CALL_ERROR, .code = str_of("unknown_session"),
+            .text = str_of("the broker does not know this session")}});
     }
     return LOOM_OK;
 }
 
-static void grant(bus_session *session, uint64_t messages, uint64_t bytes)
+static void grant(peer_session *session, uint64_t messages, uint64_t bytes)
 {
     session->messages = messages;
     session->bytes = bytes;
@@ -190,7 +186,7 @@ static void grant(bus_session *session, uint64_t messages, uint64_t bytes)
     }
 }
 
-static loom_status other_frame(bus_bridge *b, bus_session *session, uint64_t number, const bus_frame *f,
+static loom_status other_frame(bridge_peer *b, peer_session *session, uint64_t number, const bus_frame *f,
                                char reason[FRAME_REASON_SIZE])
 {
     static const char text[] = "the broker does not know this session";
@@ -210,9 +206,9 @@ static loom_status other_frame(bus_bridge *b, bus_session *session, uint64_t num
     return st;
 }
 
-loom_status bus_session_frame(bus_bridge *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE])
+loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE])
 {
-    bus_session *session = number_table_get(&b->sessions, number);
+    peer_session *session = number_table_get(&b->sessions, number);
     loom_status st;
     switch (f->type) {
     case BUS_FRAME_ATTACH:
@@ -229,7 +225,7 @@ loom_status bus_session_frame(bus_bridge *b, uint64_t number, bus_frame *f, char
         if (session != NULL) {
             uint64_t why = f->link.u.outcome.status;
             number_table_remove(&b->sessions, number);
-            bus_session_close(session, why <= INT32_MAX ? (loom_status)why : LOOM_OK);
+            peer_session_close(session, why <= INT32_MAX ? (loom_status)why : LOOM_OK);
         }
         return LOOM_OK;
     case FRAME_PUBLISH: return publish(b, session, number, &f->link.u.batch, reason);

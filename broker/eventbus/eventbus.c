@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "broker/eventbus/internal.h"
+#include "broker/eventbus/grant.h"
 
 #include <stdlib.h>
 
 static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value != 0 ? value : fallback;
+}
+
+static uint64_t or_default_bytes(uint64_t value, uint64_t fallback)
 {
     return value != 0 ? value : fallback;
 }
@@ -18,7 +23,7 @@ static void set_limits(eventbus *bus, const eventbus_options *options)
     const queue_limits base = {
         .messages = or_default(options->queue_messages, 8192),
         .bytes = or_default(options->queue_bytes, 8u << 20),
-        .deadline_ms = or_default(options->batched_deadline_ms, 1000),
+        .deadline_ms = options->batched_deadline_ms != EVENTBUS_NO_DEADLINE ? or_default(options->batched_deadline_ms, 50) : 0,
     };
     bus->limits[LOOM_QOS_BATCHED] = base;
     bus->limits[LOOM_QOS_REALTIME] = base;
@@ -27,11 +32,17 @@ static void set_limits(eventbus *bus, const eventbus_options *options)
         .bytes = four_times(base.bytes),
         .deadline_ms = base.deadline_ms,
     };
-    bus->total_queue_bytes = options->total_queue_bytes != 0 ? options->total_queue_bytes : UINT64_C(512) << 20;
+    bus->patience = or_default(options->patience, 20);
+    bus->hold_percent = or_default(options->hold_percent, 5);
+    bus->total_queue_bytes = or_default_bytes(options->total_queue_bytes, UINT64_C(512) << 20);
+    bus->subscriber_queue_bytes = or_default_bytes(options->subscriber_queue_bytes, bus->total_queue_bytes / 8);
+    bus->total_filter_bytes = or_default_bytes(options->total_filter_bytes, UINT64_C(512) << 20);
+    bus->subscriber_filter_bytes = or_default_bytes(options->subscriber_filter_bytes, UINT64_C(64) << 20);
     bus->max_subscriptions = or_default(options->max_subscriptions, 1000000);
+    bus->subscriber_subscriptions = or_default(options->subscriber_subscriptions, 100000);
 }
 
-loom_status eventbus_create(eventbus **out, const eventbus_options *options)
+loom_status eventbus_create(eventbus **out, const loop_clock *clock, const eventbus_options *options)
 {
     *out = NULL;
     eventbus *bus = calloc(1, sizeof *bus);
@@ -48,6 +59,7 @@ loom_status eventbus_create(eventbus **out, const eventbus_options *options)
         options = &defaults;
     }
     bus->generation = topic_trie_generation(bus->trie);
+    bus->clock = clock;
     bus->tracer = options->tracer;
     set_limits(bus, options);
     topic_table_init(&bus->topics, or_default(options->max_topics, 65536));
@@ -74,7 +86,24 @@ void eventbus_destroy(eventbus *bus)
     free(bus);
 }
 
-void eventbus_set_time(eventbus *bus, uint64_t now_ms)
+/* ---- time ---- */
+
+uint64_t eventbus_next_deadline_ms(const eventbus *bus)
 {
-    bus->now_ms = now_ms;
+    const deadline_node *first = deadline_heap_first(&bus->deadlines);
+    return first != NULL ? first->at_ms : UINT64_MAX;
+}
+
+static subscription *subscription_of(deadline_node *node)
+{
+    return (subscription *)((char *)node - offsetof(subscription, deadline));
+}
+
+void eventbus_expire(eventbus *bus)
+{
+    eventbus_enter(bus);
+    for (deadline_node *first; (first = deadline_heap_first(&bus->deadlines)) != NULL && first->at_ms <= bus->clock->now_ms;) {
+        subscription_check_deadline(subscription_of(first));
+    }
+    eventbus_leave(bus);
 }

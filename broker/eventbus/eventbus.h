@@ -27,9 +27,12 @@
 #include <loom/qos.h>
 #include <loom/trace.h>
 
+#include "base/clock.h"
+#include "base/counters.h"
 #include "envelope/view.h"
 
 #define EVENTBUS_TYPES_MAX 256u     /* event types in one subscription */
+#define EVENTBUS_NO_DEADLINE UINT32_MAX
 #define EVENTBUS_MESSAGE_UPKEEP 192u /* bytes that a queued message costs besides its own */
 
 typedef struct eventbus eventbus;
@@ -50,19 +53,26 @@ typedef struct eventbus_options {
     loom_tracer *tracer;           /* for eventbus.publish; NULL: no spans */
     uint32_t queue_messages;       /* default of a batched or realtime subscription; 0: 8192. background: four times it */
     uint32_t queue_bytes;          /* the same in bytes; 0: 8 MiB. A realtime queue holds one message whatever its length */
-    uint32_t batched_deadline_ms;  /* how long a full queue pushes back; 0: 1000 */
-    uint64_t total_queue_bytes;    /* of all queues together, EVENTBUS_MESSAGE_UPKEEP for each message included; up to 8 MiB
-                                      of free blocks may be kept on top; 0: 512 MiB */
+    uint32_t batched_deadline_ms;  /* how long a full queue pushes back while its subscriber takes nothing; 0: 50;
+                                      EVENTBUS_NO_DEADLINE: not at all */
+    uint32_t patience;             /* and while it takes something, this many times as long; 0: 20 */
+    uint32_t hold_percent;         /* share of its time that one subscriber may make publishers wait in vain
+                                      (hold_budget.h); 0: 5; 100: no limit */
+    uint64_t total_queue_bytes;    /* of all queued messages, each counted once however many queues hold it, with
+                                      EVENTBUS_MESSAGE_UPKEEP; up to 8 MiB of free blocks may be kept on top; 0: 512 MiB */
+    uint64_t subscriber_queue_bytes; /* in all queues of one subscriber, which are full from there on; 0: an eighth of that */
     uint32_t max_topics;           /* topics with statistics of their own; the least recently used goes; 0: 65536 */
     uint32_t max_subscriptions;    /* 0: 1000000 */
+    uint32_t subscriber_subscriptions; /* of one subscriber; 0: 100000 */
+    uint64_t subscriber_filter_bytes;  /* memory for the subscriptions of one subscriber; 0: 64 MiB */
+    uint64_t total_filter_bytes;       /* for those of all; 0: 512 MiB */
 } eventbus_options;
 
-/* options NULL: the defaults, without spans. LOOM_ENOMEM; LOOM_EIO: the system has no random numbers. */
-LOOM_MUST_CHECK loom_status eventbus_create(eventbus **out, const eventbus_options *options);
+/* clock is borrowed, must outlive the bus, and says when deadlines are. options NULL: the defaults, without spans.
+ * LOOM_ENOMEM; LOOM_EIO: the system has no random numbers. */
+LOOM_MUST_CHECK loom_status eventbus_create(eventbus **out, const loop_clock *clock, const eventbus_options *options);
 void eventbus_destroy(eventbus *bus); /* publishers and subscribers must be closed. NULL is allowed */
 
-/* Time is given, so that tests decide it. Milliseconds of any monotonic clock; call before a round of work. */
-void eventbus_set_time(eventbus *bus, uint64_t now_ms);
 /* When eventbus_expire() has something to do; UINT64_MAX: never. */
 uint64_t eventbus_next_deadline_ms(const eventbus *bus);
 /* Releases publishers whose push-back deadline has passed. The queue they waited for is then overdue: while it is at its
@@ -101,8 +111,8 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
 
 typedef struct eventbus_sink {
     /* Takes one message for one subscription. view is borrowed for the call, its bytes shared with other deliveries:
-     * copy, then patch the copy. queued: it waited. tag is the subscription's. */
-    void (*deliver)(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued);
+     * copy, then patch the copy. */
+    void (*deliver)(void *user, uint64_t subscription, const envelope_view *view);
 } eventbus_sink;
 
 LOOM_MUST_CHECK loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, const eventbus_sink *sink,
@@ -118,14 +128,15 @@ typedef struct eventbus_subscription_options {
     uint32_t queue_messages; /* these three: 0: the bus's default; larger than the default is cut to it */
     uint32_t queue_bytes;
     uint32_t deadline_ms;
-    void *tag;               /* given back with each delivery */
 } eventbus_subscription_options;
 
 /* id is the subscriber's own number. A filter that begins with a wildcard does not select reserved topics (reserved.h).
  * LOOM_EINVAL: bad filter, qos or types.  LOOM_EEXIST: the id is taken.
- * LOOM_EFULL: too many subscriptions.  LOOM_ENOMEM. */
+ * LOOM_EFULL: too many subscriptions, or too much memory for them: eventbus_subscribe_limit() says which.  LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id,
                                                const eventbus_subscription_options *options);
+/* After LOOM_EFULL: the limit that was reached, as a sentence. Static storage. */
+const char *eventbus_subscribe_limit(const eventbus_subscriber *subscriber, const eventbus_subscription_options *options);
 /* What it held is counted as dropped (gone). LOOM_ENOTFOUND. */
 loom_status eventbus_unsubscribe(eventbus_subscriber *subscriber, uint64_t id);
 
@@ -145,6 +156,7 @@ typedef struct eventbus_stats {
     uint32_t publishers, subscribers, subscriptions, topics; /* now */
 } eventbus_stats;
 eventbus_stats eventbus_get_stats(const eventbus *bus);
+counter_source eventbus_counter_source(const eventbus *bus);
 
 typedef struct eventbus_topic_stats {
     loom_str topic;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credit, and what it sets free. */
-#include "broker/eventbus/internal.h"
+#include "broker/eventbus/grant.h"
 
 enum { TURN_MESSAGES = 32 }; /* one subscription's, before the next one of its class has its turn */
 
@@ -14,8 +14,8 @@ static void deliver_oldest(subscription *s)
     if (entry != NULL) {
         entry->delivered++;
     }
-    subscription_deliver(s, &view, true);
-    queued_message_unref(&bus->pool, message);
+    subscription_deliver(s, &view);
+    eventbus_release(bus, message);
 }
 
 static void take_turn(subscription *s)

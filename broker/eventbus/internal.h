@@ -15,9 +15,10 @@
 #include <assert.h>
 
 #include "base/deadline_heap.h"
+#include "base/hash_index.h"
 #include "broker/eventbus/delivery_queue.h"
 #include "broker/eventbus/eventbus.h"
-#include "base/hash_index.h"
+#include "broker/eventbus/hold_budget.h"
 #include "broker/eventbus/topic_table.h"
 #include "broker/eventbus/topic_trie.h"
 
@@ -39,7 +40,7 @@ struct eventbus {
     uint32_t room;          /* of matches and of deadlines */
     bool running;           /* a call is in progress: callbacks must not call back */
     loom_tracer *tracer;    /* NULL: no spans */
-    uint64_t now_ms;
+    const loop_clock *clock;
     eventbus_stats stats;   /* topics is filled in when asked for */
     hash_index by_id;
     hash_index presses;
@@ -47,8 +48,14 @@ struct eventbus {
     eventbus_subscriber *subscribers; /* newest first */
     eventbus_subscriber *later; /* those that granted from inside a callback */
     queue_limits limits[LOOM_QOS_COUNT];
-    uint64_t total_queue_bytes;
-    uint32_t max_subscriptions;
+    uint32_t patience;      /* deadlines that publishers wait for a subscriber that takes something */
+    uint32_t hold_percent;
+    hold_memory holds;      /* of subscribers that left */
+    uint64_t held_bytes;    /* of queued messages, each once, with its upkeep */
+    uint64_t total_queue_bytes, subscriber_queue_bytes;
+    uint64_t filter_bytes;  /* of all subscriptions, as subscription_cost() has them */
+    uint64_t total_filter_bytes, subscriber_filter_bytes;
+    uint32_t max_subscriptions, subscriber_subscriptions;
     uint8_t key[crypto_shorthash_KEYBYTES]; /* for by_id: subscribers choose their ids */
     block_pool pool; /* of queued messages and of the pages of queues */
 };
@@ -79,6 +86,12 @@ struct eventbus_subscriber {
     eventbus_subscriber *next_later;          /* while it is among those */
     bool is_later;
     subscription *subscriptions;              /* newest first */
+    uint32_t subscription_count;
+    uint32_t holding;                         /* subscriptions that are PRESSURE_ON */
+    uint64_t holding_since_ms;                /* and since when, as far as it has not been charged yet */
+    hold_budget budget;
+    uint64_t filter_bytes;                    /* of its subscriptions */
+    uint64_t queued_bytes;                    /* in all its queues */
     subscription *ready[LOOM_QOS_COUNT];      /* whose turn it is, in a ring */
     eventbus_subscriber *prev, *next;
     uint16_t name_len;
@@ -87,28 +100,36 @@ struct eventbus_subscriber {
 
 typedef enum pressure_state {
     PRESSURE_NONE,
-    PRESSURE_ON,     /* it was full: publishers wait, until half or until the deadline */
-    PRESSURE_OVERDUE /* the deadline has passed: what finds it full is lost, until half */
+    PRESSURE_ON,     /* it was full: publishers wait, until half, or until it takes nothing for as long as its deadline */
+    PRESSURE_OVERDUE /* they waited in vain, or may not wait: what finds it full is lost, until half */
 } pressure_state;
 
 struct eventbus_subscription {
     hash_node node; /* first; in by_id */
+    topic_trie_value in_trie;
     eventbus_subscriber *subscriber;
     uint64_t id;
-    void *tag;
     uint64_t delivered, dropped;
     uint8_t qos;        /* loom_qos */
     uint8_t state;      /* pressure_state */
     uint16_t filter_len;
     uint16_t type_count;
+    uint32_t cost;      /* subscription_cost() */
     queue_limits limits;
-    deadline_node deadline; /* in the bus's heap while PRESSURE_ON */
+    deadline_node deadline; /* in the bus's heap while PRESSURE_ON: when to look whether it has taken anything */
+    uint64_t hold_until_ms; /* PRESSURE_ON: however much it takes */
+    uint64_t used_before;   /* PRESSURE_ON: the subscriber's used_messages at the last look */
     delivery_queue queue;
     subscription *prev, *next;             /* of the subscriber */
     subscription *prev_ready, *next_ready; /* while the queue holds something */
     press *presses;
     char text[]; /* the filter, then each type as a byte of length and its text */
 };
+
+static inline subscription *subscription_at(topic_trie_value *value)
+{
+    return (subscription *)((char *)value - offsetof(subscription, in_trie));
+}
 
 /* One eventbus_publish() at work. */
 typedef struct publication {
@@ -127,7 +148,7 @@ static inline bool subscriber_has_credit(const eventbus_subscriber *subscriber)
 }
 
 /* Hands one message to the sink and counts it, but for its topic. */
-static inline void subscription_deliver(subscription *s, const envelope_view *view, bool queued)
+static inline void subscription_deliver(subscription *s, const envelope_view *view)
 {
     eventbus_subscriber *subscriber = s->subscriber;
     eventbus_stats *stats = &subscriber->bus->stats;
@@ -136,26 +157,7 @@ static inline void subscription_deliver(subscription *s, const envelope_view *vi
     s->delivered++;
     stats->delivered++;
     stats->delivered_bytes += view->len;
-    subscriber->sink.deliver(subscriber->user, s->id, s->tag, view, queued);
-}
-
-static inline void eventbus_enter(eventbus *bus)
-{
-    assert(!bus->running && "a callback called back");
-    bus->running = true;
-}
-
-/* ---- grant.c ---- */
-
-/* What callbacks have granted meanwhile. */
-void eventbus_grant_later(eventbus *bus);
-
-static inline void eventbus_leave(eventbus *bus)
-{
-    bus->running = false;
-    if (bus->later != NULL) {
-        eventbus_grant_later(bus);
-    }
+    subscriber->sink.deliver(subscriber->user, s->id, view);
 }
 
 /* Whether s may have a topic that its filter selects: a reserved one only when the filter names the first segment. */
@@ -168,8 +170,10 @@ static inline bool subscription_may_have(const subscription *s, bool reserved)
 
 /* Queues the message for a subscriber without credit, or drops it, or older ones for it: the QoS decides. */
 void subscription_enqueue(publication *p, subscription *s);
-/* Takes the oldest message off the queue. The reference is the caller's. */
+/* Takes the oldest message off the queue. The reference is the caller's, to be given up by eventbus_release(). */
 queued_message *subscription_dequeue(subscription *s);
+/* Drops a reference; the last one frees the message. NULL is allowed. */
+void eventbus_release(eventbus *bus, queued_message *message);
 /* Drops everything queued, as gone. */
 void subscription_drop_all(subscription *s);
 
@@ -177,16 +181,20 @@ void subscription_drop_all(subscription *s);
 
 static inline bool subscription_is_full(const subscription *s)
 {
-    return s->queue.count >= s->limits.messages || s->queue.bytes >= s->limits.bytes;
+    return s->queue.count >= s->limits.messages || s->queue.bytes >= s->limits.bytes ||
+           s->subscriber->queued_bytes >= s->subscriber->bus->subscriber_queue_bytes;
 }
+
+/* Whether publishers may be made to wait for it: not while its subscriber owes them time. */
+bool subscription_may_hold(const subscription *s);
 
 /* Makes the publisher wait for s; it may be waiting already. False: out of memory, it will not wait. */
 bool subscription_press(subscription *s, eventbus_publisher *publisher);
 /* After messages left the queue: at half the limit all is well again. */
 void subscription_settle(subscription *s);
-/* Lets the publishers go when the deadline has passed. */
+/* Lets the publishers go when they wait in vain: the subscriber takes nothing, or the deadline has passed. */
 void subscription_check_deadline(subscription *s);
-/* Lets the publishers go, deadline or not. */
+/* Lets the publishers go because the subscription ends. */
 void subscription_let_go(subscription *s);
 
 /* ---- span.c ---- */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Publishers, and who of them waits for which subscription.
  *
- * A subscription that is full makes each publisher that hits it wait. At half its limit it lets them all go. When its
- * deadline passes first it lets them go too, and loses what it has no place for until it is down to half. A publisher
- * that closes changes nothing in that: else opening and closing would put the deadline off for ever. */
+ * A subscription that is full makes each publisher that hits it wait. At half its limit it lets them all go. It lets them
+ * go too when its subscriber has taken nothing for as long as the deadline, or not enough in some deadlines; from then on it
+ * loses what it has no place for until it is down to half, and the time waited in vain is its subscriber's debt
+ * (hold_budget.h). A publisher that closes changes nothing in that: else opening and closing would put the deadline off for
+ * ever. */
 #include "broker/eventbus/internal.h"
 
 #include <stdlib.h>
@@ -67,9 +69,42 @@ static void press_free(press *pressing)
 
 /* ---- the states of a subscription ---- */
 
-static subscription *subscription_of(deadline_node *node)
+static uint64_t earlier(uint64_t a, uint64_t b)
 {
-    return (subscription *)((char *)node - offsetof(subscription, deadline));
+    return a < b ? a : b;
+}
+
+/* Now and a span of time; UINT64_MAX stands for never. */
+static uint64_t in_ms(const eventbus *bus, uint64_t ms)
+{
+    const uint64_t now = bus->clock->now_ms;
+    return now + earlier(ms, UINT64_MAX - 1 - now);
+}
+
+bool subscription_may_hold(const subscription *s)
+{
+    const eventbus *bus = s->subscriber->bus;
+    return s->limits.deadline_ms > 0 &&
+           (bus->hold_percent >= 100 ||
+            hold_debt_ms(&s->subscriber->budget, bus->clock->now_ms, bus->hold_percent) < s->limits.deadline_ms);
+}
+
+static void look_again(subscription *s)
+{
+    eventbus *bus = s->subscriber->bus;
+    s->used_before = s->subscriber->used_messages;
+    deadline_heap_add(&bus->deadlines, &s->deadline, earlier(s->hold_until_ms, in_ms(bus, s->limits.deadline_ms)));
+}
+
+static void start_holding(subscription *s)
+{
+    eventbus_subscriber *subscriber = s->subscriber;
+    s->state = PRESSURE_ON;
+    s->hold_until_ms = in_ms(subscriber->bus, (uint64_t)s->limits.deadline_ms * subscriber->bus->patience);
+    if (subscriber->holding++ == 0) {
+        subscriber->holding_since_ms = subscriber->bus->clock->now_ms;
+    }
+    look_again(s);
 }
 
 bool subscription_press(subscription *s, eventbus_publisher *publisher)
@@ -89,10 +124,7 @@ bool subscription_press(subscription *s, eventbus_publisher *publisher)
     press_link(pressing);
     hash_index_insert(&bus->presses, &pressing->node, hash);
     if (s->state == PRESSURE_NONE) {
-        s->state = PRESSURE_ON;
-        const uint64_t longest = UINT64_MAX - 1 - bus->now_ms; /* UINT64_MAX stands for never */
-        deadline_heap_add(&bus->deadlines, &s->deadline,
-                          bus->now_ms + (s->limits.deadline_ms < longest ? s->limits.deadline_ms : longest));
+        start_holding(s);
     }
     if (!waits_already) {
         bus->stats.pressure++;
@@ -101,11 +133,11 @@ bool subscription_press(subscription *s, eventbus_publisher *publisher)
     return true;
 }
 
-void subscription_let_go(subscription *s)
+static void release_publishers(subscription *s)
 {
     deadline_heap_remove(&s->subscriber->bus->deadlines, &s->deadline);
     while (s->presses != NULL) {
-        eventbus_publisher *publisher = s->presses->publisher;
+        eventbus_publisher *publisher = s->presses->publisher; /* NOLINT(clang-analyzer-unix.Malloc): press_free() unlinks it */
         press_free(s->presses);
         if (publisher->presses == NULL) {
             publisher->handlers.pressure(publisher->user, false);
@@ -113,35 +145,53 @@ void subscription_let_go(subscription *s)
     }
 }
 
+/* Of a subscription that is PRESSURE_ON. */
+static void stop_holding(subscription *s, bool in_vain)
+{
+    eventbus_subscriber *subscriber = s->subscriber;
+    const uint64_t now = subscriber->bus->clock->now_ms;
+    subscriber->holding--;
+    if (in_vain) {
+        hold_spend(&subscriber->budget, now, now - subscriber->holding_since_ms, subscriber->bus->hold_percent);
+        subscriber->holding_since_ms = now; /* what others of it hold from now on is charged when they stop */
+    }
+    release_publishers(s);
+}
+
+void subscription_let_go(subscription *s)
+{
+    if (s->state == PRESSURE_ON) {
+        stop_holding(s, true);
+    }
+}
+
 void subscription_settle(subscription *s)
 {
-    if (s->state != PRESSURE_NONE && s->queue.count <= s->limits.messages / 2 && s->queue.bytes <= s->limits.bytes / 2) {
-        s->state = PRESSURE_NONE;
-        subscription_let_go(s);
+    const eventbus_subscriber *subscriber = s->subscriber;
+    if (s->state == PRESSURE_NONE || s->queue.count > s->limits.messages / 2 || s->queue.bytes > s->limits.bytes / 2 ||
+        (s->queue.count > 0 && subscriber->queued_bytes > subscriber->bus->subscriber_queue_bytes / 2)) {
+        return;
     }
+    if (s->state == PRESSURE_ON) {
+        stop_holding(s, false);
+    }
+    s->state = PRESSURE_NONE;
 }
 
 void subscription_check_deadline(subscription *s)
 {
-    if (s->state == PRESSURE_ON && s->deadline.at_ms <= s->subscriber->bus->now_ms) {
-        s->state = PRESSURE_OVERDUE;
-        subscription_let_go(s);
+    eventbus *bus = s->subscriber->bus;
+    const uint64_t now = bus->clock->now_ms;
+    if (s->state != PRESSURE_ON || s->deadline.at_ms > now) {
+        return;
     }
-}
-
-uint64_t eventbus_next_deadline_ms(const eventbus *bus)
-{
-    const deadline_node *first = deadline_heap_first(&bus->deadlines);
-    return first != NULL ? first->at_ms : UINT64_MAX;
-}
-
-void eventbus_expire(eventbus *bus)
-{
-    eventbus_enter(bus);
-    for (deadline_node *first; (first = deadline_heap_first(&bus->deadlines)) != NULL && first->at_ms <= bus->now_ms;) {
-        subscription_check_deadline(subscription_of(first));
+    if (now < s->hold_until_ms && s->subscriber->used_messages != s->used_before) {
+        deadline_heap_remove(&bus->deadlines, &s->deadline);
+        look_again(s);
+        return;
     }
-    eventbus_leave(bus);
+    s->state = PRESSURE_OVERDUE;
+    stop_holding(s, true);
 }
 
 /* ---- publishers ---- */
@@ -171,7 +221,7 @@ void eventbus_publisher_close(eventbus_publisher *publisher)
     }
     assert(!publisher->bus->running);
     while (publisher->presses != NULL) {
-        press_free(publisher->presses);
+        press_free(publisher->presses); /* NOLINT(clang-analyzer-unix.Malloc): unlinks it */
     }
     publisher->bus->stats.publishers--;
     free(publisher);

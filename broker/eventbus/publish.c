@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hot path: one message in, a callback for each subscription that matches. With credit and without sampling nothing
  * here allocates, and a topic published before is not matched again until a subscription changes. */
-#include "broker/eventbus/internal.h"
-#include "broker/port/reserved.h"
+#include "broker/eventbus/grant.h"
+#include "broker/eventbus/reserved.h"
 
-static void collect(void *user, void *value)
+static void collect(void *user, topic_trie_value *value)
 {
     eventbus *bus = user;
     assert(bus->match_count < bus->room);
-    bus->matches[bus->match_count++] = value;
+    bus->matches[bus->match_count++] = subscription_at(value);
 }
 
-static void collect_for_reserved(void *user, void *value)
+static void collect_for_reserved(void *user, topic_trie_value *value)
 {
-    if (subscription_may_have(value, true)) {
+    if (subscription_may_have(subscription_at(value), true)) {
         collect(user, value);
     }
 }
@@ -60,7 +60,7 @@ static uint32_t deliver_to_all(publication *p, void *const *matches, uint32_t co
         p->result->matched++;
         if (subscriber_has_credit(s->subscriber)) {
             handed++;
-            subscription_deliver(s, p->view, false);
+            subscription_deliver(s, p->view);
         } else {
             subscription_enqueue(p, s);
         }
@@ -97,7 +97,7 @@ static void count_published(eventbus *bus, topic_entry *entry, uint32_t bytes)
     if (entry != NULL) {
         entry->published++;
         entry->bytes += bytes;
-        entry->last_ms = bus->now_ms;
+        entry->last_ms = bus->clock->now_ms;
     }
 }
 
@@ -106,7 +106,7 @@ static void publish_to_matches(publication *p, topic_entry *entry, loom_str topi
     uint32_t count;
     void *const *matches = find_matches(p->bus, entry, topic, &count);
     const uint32_t handed = deliver_to_all(p, matches, count);
-    queued_message_unref(&p->bus->pool, p->copy);
+    eventbus_release(p->bus, p->copy);
     if (entry != NULL) {
         entry->delivered += handed;
     }

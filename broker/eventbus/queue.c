@@ -27,7 +27,7 @@ static void drop_oldest(subscription *s, eventbus_drop reason)
     queued_message_view(message, &view);
     count_drop(s, reason, envelope_view_str(&view, ENV_TOPIC));
     eventbus_span_lost(s, &view, reason);
-    queued_message_unref(&s->subscriber->bus->pool, message);
+    eventbus_release(s->subscriber->bus, message);
 }
 
 /* ---- the list of subscriptions that have something for their subscriber ---- */
@@ -74,6 +74,7 @@ static bool push(subscription *s, queued_message *message)
     }
     bus->stats.queued++;
     bus->stats.queued_bytes += message->len;
+    s->subscriber->queued_bytes += message->len;
     return true;
 }
 
@@ -86,6 +87,7 @@ queued_message *subscription_dequeue(subscription *s)
     }
     bus->stats.queued--;
     bus->stats.queued_bytes -= message->len;
+    s->subscriber->queued_bytes -= message->len;
     return message;
 }
 
@@ -98,10 +100,38 @@ void subscription_drop_all(subscription *s)
 
 /* ---- the policies ---- */
 
-static bool bus_has_room(const eventbus *bus, uint32_t bytes)
+static uint64_t cost(uint32_t len)
 {
-    const uint64_t upkeep = (bus->stats.queued + 1) * EVENTBUS_MESSAGE_UPKEEP;
-    return bus->stats.queued_bytes + bytes + upkeep <= bus->total_queue_bytes;
+    return (uint64_t)len + EVENTBUS_MESSAGE_UPKEEP;
+}
+
+/* A message that some queue holds already is paid for, but for its entry in another. */
+static bool bus_has_room(const publication *p)
+{
+    const eventbus *bus = p->bus;
+    const uint64_t entries = (bus->stats.queued + 1) * sizeof(queued_message *);
+    return bus->held_bytes + (p->copy == NULL ? cost(p->view->len) : 0) + entries <= bus->total_queue_bytes;
+}
+
+static bool make_copy(publication *p)
+{
+    if (p->copy == NULL && (p->copy = queued_message_create(&p->bus->pool, p->view)) != NULL) {
+        p->bus->held_bytes += cost(p->copy->len);
+    }
+    return p->copy != NULL;
+}
+
+void eventbus_release(eventbus *bus, queued_message *message)
+{
+    if (message != NULL && message->refs == 1) {
+        bus->held_bytes -= cost(message->len);
+    }
+    queued_message_unref(&bus->pool, message);
+}
+
+static bool subscriber_has_room(const subscription *s, uint32_t bytes)
+{
+    return s->subscriber->queued_bytes + bytes <= s->subscriber->bus->subscriber_queue_bytes;
 }
 
 /* Realtime: the oldest go until the new one fits. One message always does, however long. */
@@ -113,7 +143,7 @@ static void make_room(publication *p, subscription *s)
         drop_oldest(s, EVENTBUS_DROP_OLDEST);
         p->result->dropped++;
     }
-    while (s->queue.count > 0 && !bus_has_room(p->bus, bytes)) {
+    while (s->queue.count > 0 && (!bus_has_room(p) || !subscriber_has_room(s, bytes))) {
         drop_oldest(s, EVENTBUS_DROP_MEMORY);
         p->result->dropped++;
     }
@@ -127,11 +157,26 @@ static bool may_exceed(publication *p, subscription *s, eventbus_drop *reason)
         return false;
     }
     subscription_check_deadline(s);
+    if (s->state == PRESSURE_NONE && !subscription_may_hold(s)) {
+        s->state = PRESSURE_OVERDUE;
+    }
     if (s->state == PRESSURE_OVERDUE) {
         return false;
     }
     *reason = EVENTBUS_DROP_MEMORY;
     return subscription_press(s, p->publisher);
+}
+
+/* Whether the message has, or has been made, a place in memory. */
+static bool find_room(publication *p, subscription *s)
+{
+    if (s->qos == LOOM_QOS_REALTIME) {
+        make_room(p, s);
+        if (!subscriber_has_room(s, p->view->len)) {
+            return false;
+        }
+    }
+    return bus_has_room(p) && make_copy(p) && push(s, p->copy);
 }
 
 void subscription_enqueue(publication *p, subscription *s)
@@ -141,19 +186,13 @@ void subscription_enqueue(publication *p, subscription *s)
         drop_current(p, s, reason);
         return;
     }
-    if (p->copy == NULL && (p->copy = queued_message_create(&p->bus->pool, p->view)) == NULL) {
-        drop_current(p, s, EVENTBUS_DROP_MEMORY);
-        return;
-    }
-    if (s->qos == LOOM_QOS_REALTIME) {
-        make_room(p, s);
-    }
-    if (!bus_has_room(p->bus, p->view->len) || !push(s, p->copy)) {
+    if (!find_room(p, s)) {
         drop_current(p, s, EVENTBUS_DROP_MEMORY);
         return;
     }
     p->result->delivered++;
-    if (s->qos != LOOM_QOS_REALTIME && s->state != PRESSURE_OVERDUE && p->publisher != NULL && subscription_is_full(s)) {
+    if (s->qos != LOOM_QOS_REALTIME && p->publisher != NULL && subscription_is_full(s) &&
+        (s->state == PRESSURE_ON || (s->state == PRESSURE_NONE && subscription_may_hold(s)))) {
         (void)subscription_press(s, p->publisher); /* without the memory for it, its next message is refused */
     }
 }

@@ -2,16 +2,12 @@
 /* The spans of the EventBus: eventbus.publish of each message, and eventbus.drop of one that was dropped while it waited. */
 #include "broker/eventbus/internal.h"
 
+#include "base/str.h"
 #include "trace/messaging/message_span.h"
 
 static loom_attr string_attr(const char *key, loom_str value)
 {
     return (loom_attr){.key = key, .type = LOOM_ATTR_STRING, .value.string = value};
-}
-
-static loom_str str(const char *text)
-{
-    return (loom_str){text, strlen(text)};
 }
 
 /* NULL when it would not be recorded. */
@@ -64,7 +60,7 @@ void eventbus_span_drop(loom_span *span, eventbus_drop reason, const subscriptio
         return;
     }
     const char *name = eventbus_drop_name(reason);
-    loom_attr attrs[3] = {string_attr("loom.drop.reason", str(name))};
+    loom_attr attrs[3] = {string_attr("loom.drop.reason", str_of(name))};
     size_t count = 1;
     if (s != NULL) {
         const eventbus_subscriber *subscriber = s->subscriber;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the bus tells about itself. */
 #include "broker/eventbus/internal.h"
-#include "broker/port/reserved.h"
+#include "broker/eventbus/reserved.h"
 
 const char *eventbus_drop_name(eventbus_drop reason)
 {
@@ -27,10 +27,10 @@ typedef struct match_count {
     uint32_t count;
 } match_count;
 
-static void count_match(void *user, void *value)
+static void count_match(void *user, topic_trie_value *value)
 {
     match_count *matches = user;
-    matches->count += subscription_may_have(value, matches->reserved);
+    matches->count += subscription_may_have(subscription_at(value), matches->reserved);
 }
 
 void eventbus_visit_topics(const eventbus *bus, bool (*visit)(void *user, const eventbus_topic_stats *stats), void *user)

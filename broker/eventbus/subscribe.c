@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Subscribers and their subscriptions. */
-#include "broker/eventbus/internal.h"
+#include "broker/eventbus/grant.h"
 
 #include <stdlib.h>
 
 enum { ROOM_MIN = 16 };
 
 /* ---- subscribers ---- */
+
+static uint64_t name_hash(const eventbus *bus, loom_str name)
+{
+    uint8_t digest[crypto_shorthash_BYTES];
+    crypto_shorthash(digest, (const uint8_t *)name.data, name.len, bus->key);
+    uint64_t hash;
+    memcpy(&hash, digest, sizeof hash);
+    return hash;
+}
 
 loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, const eventbus_sink *sink, void *user,
                                      loom_str name)
@@ -32,6 +41,7 @@ loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, c
     }
     bus->subscribers = subscriber;
     bus->stats.subscribers++;
+    subscriber->budget = hold_recall(&bus->holds, name_hash(bus, name));
     *out = subscriber;
     return LOOM_OK;
 }
@@ -45,11 +55,11 @@ void eventbus_subscriber_close(eventbus_subscriber *subscriber)
     }
     eventbus *bus = subscriber->bus;
     eventbus_enter(bus);
-    /* The newest first: the trie looks for a value from the end of its filter's list. */
     while (subscriber->subscriptions != NULL) {
-        end_subscription(subscriber->subscriptions);
+        end_subscription(subscriber->subscriptions); /* NOLINT(clang-analyzer-unix.Malloc): unlinks it */
     }
     eventbus_leave(bus);
+    hold_remember(&bus->holds, name_hash(bus, (loom_str){subscriber->name, subscriber->name_len}), &subscriber->budget);
     if (subscriber->prev != NULL) {
         subscriber->prev->next = subscriber->next;
     } else {
@@ -67,11 +77,7 @@ void eventbus_subscriber_close(eventbus_subscriber *subscriber)
 static uint64_t id_hash(const eventbus_subscriber *subscriber, uint64_t id)
 {
     const uint64_t key[2] = {(uint64_t)(uintptr_t)subscriber, id};
-    uint8_t digest[crypto_shorthash_BYTES];
-    crypto_shorthash(digest, (const uint8_t *)key, sizeof key, subscriber->bus->key);
-    uint64_t hash;
-    memcpy(&hash, digest, sizeof hash);
-    return hash;
+    return hash_under_secret(subscriber->bus->key, key, sizeof key);
 }
 
 static subscription *find_by_id(const eventbus_subscriber *subscriber, uint64_t id, uint64_t hash)
@@ -139,6 +145,58 @@ static bool options_valid(const eventbus_subscription_options *options, size_t *
     return true;
 }
 
+/* Bytes, about: what a hostile subscriber makes of few is counted in full, and shared nodes of the trie once for each. */
+static uint64_t subscription_cost(loom_str filter, size_t types_size)
+{
+    enum { UPKEEP = 16 /* malloc's */ + 2 * sizeof(void *) /* matches, heap */ + 2 * sizeof(void *) /* by_id */ };
+    return sizeof(subscription) + filter.len + types_size + UPKEEP + topic_trie_cost(filter);
+}
+
+static const char *limit_reached(const eventbus_subscriber *subscriber, uint64_t cost)
+{
+    const eventbus *bus = subscriber->bus;
+    if (subscriber->subscription_count >= bus->subscriber_subscriptions) {
+        return "the agent has as many subscriptions as one agent may have";
+    }
+    if (subscriber->filter_bytes + cost > bus->subscriber_filter_bytes) {
+        return "the agent's subscriptions take as much memory as one agent's may take";
+    }
+    if (bus->stats.subscriptions >= bus->max_subscriptions) {
+        return "the broker has as many subscriptions as it may have";
+    }
+    return bus->filter_bytes + cost > bus->total_filter_bytes ? "the broker's subscriptions take as much memory as they may take"
+                                                              : NULL;
+}
+
+const char *eventbus_subscribe_limit(const eventbus_subscriber *subscriber, const eventbus_subscription_options *options)
+{
+    size_t types_size = 0;
+    for (uint32_t i = 0; i < options->type_count; i++) {
+        types_size += 1 + options->types[i].len;
+    }
+    const char *limit = limit_reached(subscriber, subscription_cost(options->filter, types_size));
+    return limit != NULL ? limit : loom_status_text(LOOM_EFULL);
+}
+
+static void count_subscription(subscription *s, uint64_t cost)
+{
+    eventbus_subscriber *subscriber = s->subscriber;
+    s->cost = (uint32_t)cost;
+    subscriber->filter_bytes += cost;
+    subscriber->bus->filter_bytes += cost;
+    subscriber->subscription_count++;
+    subscriber->bus->stats.subscriptions++;
+}
+
+static void uncount_subscription(const subscription *s)
+{
+    eventbus_subscriber *subscriber = s->subscriber;
+    subscriber->filter_bytes -= s->cost;
+    subscriber->bus->filter_bytes -= s->cost;
+    subscriber->subscription_count--;
+    subscriber->bus->stats.subscriptions--;
+}
+
 static void write_text(subscription *s, const eventbus_subscription_options *options)
 {
     char *at = s->text;
@@ -164,7 +222,6 @@ static subscription *make_subscription(eventbus_subscriber *subscriber, uint64_t
     const queue_limits *most = &subscriber->bus->limits[options->qos];
     s->subscriber = subscriber;
     s->id = id;
-    s->tag = options->tag;
     s->qos = (uint8_t)options->qos;
     s->filter_len = (uint16_t)options->filter.len;
     s->type_count = (uint16_t)options->type_count;
@@ -189,7 +246,8 @@ loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, con
     if (find_by_id(subscriber, id, hash) != NULL) {
         return LOOM_EEXIST;
     }
-    if (bus->stats.subscriptions >= bus->max_subscriptions) {
+    const uint64_t cost = subscription_cost(options->filter, types_size);
+    if (limit_reached(subscriber, cost) != NULL) {
         return LOOM_EFULL;
     }
     if (!reserve_room(bus)) {
@@ -199,7 +257,7 @@ loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, con
     if (s == NULL) {
         return LOOM_ENOMEM;
     }
-    const loom_status st = topic_trie_add(bus->trie, options->filter, s);
+    const loom_status st = topic_trie_add(bus->trie, options->filter, &s->in_trie);
     if (st != LOOM_OK) {
         free(s);
         return st;
@@ -211,7 +269,7 @@ loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, con
         s->next->prev = s;
     }
     subscriber->subscriptions = s;
-    bus->stats.subscriptions++;
+    count_subscription(s, cost);
     return LOOM_OK;
 }
 
@@ -219,9 +277,7 @@ static void end_subscription(subscription *s)
 {
     eventbus_subscriber *subscriber = s->subscriber;
     eventbus *bus = subscriber->bus;
-    const loom_status st = topic_trie_remove(bus->trie, (loom_str){s->text, s->filter_len}, s);
-    assert(st == LOOM_OK);
-    (void)st;
+    topic_trie_remove(bus->trie, &s->in_trie);
     bus->generation = topic_trie_generation(bus->trie);
     hash_index_remove(&bus->by_id, &s->node);
     subscription_drop_all(s);
@@ -234,8 +290,8 @@ static void end_subscription(subscription *s)
     if (s->next != NULL) {
         s->next->prev = s->prev;
     }
+    uncount_subscription(s);
     free(s);
-    bus->stats.subscriptions--;
     give_room_back(bus);
 }
 

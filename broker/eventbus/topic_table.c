@@ -64,11 +64,7 @@ static void evict_oldest(topic_table *table)
 
 static uint64_t topic_hash(const topic_table *table, loom_str topic)
 {
-    uint8_t digest[crypto_shorthash_BYTES];
-    crypto_shorthash(digest, (const uint8_t *)topic.data, topic.len, table->key);
-    uint64_t hash;
-    memcpy(&hash, digest, sizeof hash);
-    return hash;
+    return hash_under_secret(table->key, topic.data, topic.len);
 }
 
 static topic_entry *lookup(const topic_table *table, loom_str topic, uint64_t hash)

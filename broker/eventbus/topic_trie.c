@@ -13,18 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash_index.h"
 #include "envelope/topic.h"
 
 enum { TABLE_MIN = 16 }; /* slots; always a power of two */
 
-typedef struct node node;
-struct node {
+typedef struct topic_trie_node node;
+struct topic_trie_node {
     node *parent;  /* NULL: the root */
     node *star;    /* child "*" */
     node *tail;    /* child ">", a leaf */
     union {
-        void *one;   /* the value, when there is one */
-        void **many; /* the values, when there are more; room for the next power of two */
+        topic_trie_value *one;   /* the value, when there is one */
+        topic_trie_value **many; /* the values, when there are more; room for the next power of two */
     } values;
     uint32_t value_count;
     uint32_t child_count; /* literal, "*" and ">" */
@@ -53,11 +54,7 @@ struct topic_trie {
 
 static uint64_t segment_hash(const topic_trie *trie, loom_str segment)
 {
-    uint8_t digest[crypto_shorthash_BYTES];
-    crypto_shorthash(digest, (const uint8_t *)segment.data, segment.len, trie->key);
-    uint64_t hash;
-    memcpy(&hash, digest, sizeof hash);
-    return hash;
+    return hash_under_secret(trie->key, segment.data, segment.len);
 }
 
 /* The segment's hash is unpredictable already; mixing in the parent spreads one segment under many parents. The final
@@ -148,10 +145,15 @@ static void table_remove(topic_trie *trie, const node *n)
 
 /* ---- nodes ---- */
 
+static size_t node_size(size_t segment_len)
+{
+    const size_t size = offsetof(node, segment) + segment_len;
+    return size > sizeof(node) ? size : sizeof(node);
+}
+
 static node *node_create(node *parent, loom_str segment)
 {
-    const size_t size = offsetof(node, segment) + segment.len;
-    node *n = calloc(1, size > sizeof *n ? size : sizeof *n);
+    node *n = calloc(1, node_size(segment.len));
     if (n != NULL) {
         n->parent = parent;
         n->segment_len = (uint16_t)segment.len;
@@ -187,6 +189,7 @@ static node *child_find(const topic_trie *trie, node *parent, loom_str segment)
 
 static node *child_add(topic_trie *trie, node *parent, loom_str segment)
 {
+    assert(parent != NULL);
     node *n = node_create(parent, segment);
     if (n == NULL) {
         return NULL;
@@ -224,24 +227,24 @@ static void prune(topic_trie *trie, node *n)
 
 /* ---- values ---- */
 
-static void **values_of(node *n)
+static topic_trie_value **values_of(node *n)
 {
     return n->value_count > 1 ? n->values.many : &n->values.one;
 }
 
-static bool value_add(node *n, void *value)
+static loom_status value_add(node *n, topic_trie_value *value)
 {
     const uint32_t count = n->value_count;
     if (count == UINT32_MAX) {
-        return false;
+        return LOOM_EFULL;
     }
     if (count == 0) {
         n->values.one = value;
     } else if ((count & (count - 1)) == 0) {
         /* A power of two: the array is full, or, with one value, still to come. */
-        void **many = realloc(count > 1 ? n->values.many : NULL, 2 * (size_t)count * sizeof *many);
+        topic_trie_value **many = realloc(count > 1 ? n->values.many : NULL, 2 * (size_t)count * sizeof *many);
         if (many == NULL) {
-            return false;
+            return LOOM_ENOMEM;
         }
         if (count == 1) {
             many[0] = n->values.one;
@@ -251,31 +254,29 @@ static bool value_add(node *n, void *value)
     } else {
         n->values.many[count] = value;
     }
+    *value = (topic_trie_value){.node = n, .at = count};
     n->value_count++;
-    return true;
+    return LOOM_OK;
 }
 
-static bool value_remove(node *n, const void *value)
+/* The last value moves into its place. */
+static void value_remove(node *n, topic_trie_value *value)
 {
-    void **values = values_of(n);
-    for (uint32_t i = n->value_count; i-- > 0;) {
-        if (values[i] != value) {
-            continue;
-        }
-        const uint32_t count = --n->value_count;
-        values[i] = values[count];
-        if (count == 1) {
-            void *last = values[0];
-            free(values);
-            n->values.one = last;
-        } else if (count > 1 && (count & (count - 1)) == 0) {
-            /* Keeps the rule value_add() goes by: at a power of two the array is exactly full. */
-            void **smaller = realloc(values, (size_t)count * sizeof *smaller);
-            n->values.many = smaller != NULL ? smaller : values;
-        }
-        return true;
+    topic_trie_value **values = values_of(n);
+    assert(value->at < n->value_count && values[value->at] == value);
+    const uint32_t count = --n->value_count;
+    values[value->at] = values[count];
+    values[value->at]->at = value->at;
+    value->node = NULL;
+    if (count == 1) {
+        topic_trie_value *last = values[0];
+        free(values);
+        n->values.one = last;
+    } else if (count > 1 && (count & (count - 1)) == 0) {
+        /* Keeps the rule value_add() goes by: at a power of two the array is exactly full. */
+        topic_trie_value **smaller = realloc(values, (size_t)count * sizeof *smaller);
+        n->values.many = smaller != NULL ? smaller : values;
     }
-    return false;
 }
 
 /* ---- the trie ---- */
@@ -335,12 +336,13 @@ void topic_trie_destroy(topic_trie *trie)
     free(trie);
 }
 
-loom_status topic_trie_add(topic_trie *trie, loom_str filter, void *value)
+loom_status topic_trie_add(topic_trie *trie, loom_str filter, topic_trie_value *value)
 {
-    const loom_status status = loom_filter_check(filter, NULL);
+    loom_status status = loom_filter_check(filter, NULL);
     if (status != LOOM_OK) {
         return status;
     }
+    assert(value->node == NULL);
     node *n = trie->root;
     for (loom_str segment; topic_next_segment(&filter, &segment);) {
         node *child = child_find(trie, n, segment);
@@ -350,31 +352,33 @@ loom_status topic_trie_add(topic_trie *trie, loom_str filter, void *value)
         }
         n = child;
     }
-    if (!value_add(n, value)) {
+    if ((status = value_add(n, value)) != LOOM_OK) {
         prune(trie, n);
-        return LOOM_ENOMEM;
+        return status;
     }
     trie->value_count++;
     trie->generation++;
     return LOOM_OK;
 }
 
-loom_status topic_trie_remove(topic_trie *trie, loom_str filter, void *value)
+void topic_trie_remove(topic_trie *trie, topic_trie_value *value)
 {
-    if (!loom_filter_valid(filter)) {
-        return LOOM_ENOTFOUND;
-    }
-    node *n = trie->root;
-    for (loom_str segment; n != NULL && topic_next_segment(&filter, &segment);) {
-        n = child_find(trie, n, segment);
-    }
-    if (n == NULL || !value_remove(n, value)) {
-        return LOOM_ENOTFOUND;
-    }
+    node *n = value->node;
+    assert(n != NULL);
+    value_remove(n, value);
     prune(trie, n);
     trie->value_count--;
     trie->generation++;
-    return LOOM_OK;
+}
+
+size_t topic_trie_cost(loom_str filter)
+{
+    enum { UPKEEP = 16 }; /* malloc's, each node */
+    size_t cost = 2 * sizeof(topic_trie_value *);
+    for (loom_str segment; topic_next_segment(&filter, &segment);) {
+        cost += node_size(segment.len) + 2 * sizeof(slot) + UPKEEP;
+    }
+    return cost;
 }
 
 /* ---- matching ---- */
@@ -388,7 +392,7 @@ typedef struct topic_match {
 
 static void visit_values(topic_match *match, node *n)
 {
-    void **values = values_of(n);
+    topic_trie_value **values = values_of(n);
     const uint64_t generation = match->trie->generation;
     for (uint32_t i = 0; i < n->value_count; i++) {
         match->visit(match->user, values[i]);

@@ -14,14 +14,22 @@ LOOM_MUST_CHECK loom_status topic_trie_create(topic_trie **out);
 /* Forgets the values; they stay their owner's. NULL is allowed. */
 void topic_trie_destroy(topic_trie *trie);
 
-/* Adds value under filter. The same value may be added again, under this or another filter: it is then visited as often.
- * LOOM_EINVAL, LOOM_ETOOBIG: not a valid filter.  LOOM_ENOMEM: nothing has changed. */
-LOOM_MUST_CHECK loom_status topic_trie_add(topic_trie *trie, loom_str filter, void *value);
-/* Removes value from under filter, once. Cost grows with the values of this one filter. Never out of memory.
- * LOOM_ENOTFOUND: it is not there. */
-loom_status topic_trie_remove(topic_trie *trie, loom_str filter, void *value);
+/* What is subscribed sits inside the thing that subscribes, and knows where it is: removing it takes the same time however
+ * many share its filter. */
+typedef struct topic_trie_value {
+    struct topic_trie_node *node; /* NULL: in no trie */
+    uint32_t at;
+} topic_trie_value;
 
-typedef void topic_trie_visit(void *user, void *value);
+/* Adds value, which must be in no trie, under filter; it stays the caller's and must not move.
+ * LOOM_EINVAL, LOOM_ETOOBIG: not a valid filter.  LOOM_EFULL: too many under this filter.  LOOM_ENOMEM: nothing has changed. */
+LOOM_MUST_CHECK loom_status topic_trie_add(topic_trie *trie, loom_str filter, topic_trie_value *value);
+/* Takes value, which must be in trie, out of it. Needs no memory. */
+void topic_trie_remove(topic_trie *trie, topic_trie_value *value);
+/* Bytes that a filter of its own costs at most. */
+size_t topic_trie_cost(loom_str filter);
+
+typedef void topic_trie_visit(void *user, topic_trie_value *value);
 /* Visits every value whose filter selects topic, in no particular order; returns how many. Allocates nothing. visit must not
  * change the trie. What is no valid topic matches nothing or less than it should, and does no harm. */
 size_t topic_trie_match(const topic_trie *trie, loom_str topic, topic_trie_visit *visit, void *user);

@@ -7,13 +7,13 @@
 
 #include "broker/port/port.h"
 
-struct port {
+struct bus_port {
     broker_cores cores;
     eventbus_publisher *publisher;
     eventbus_subscriber *subscriber;
     action_party *party;
     directory_entry *entry;
-    const port_handlers *handlers;
+    const bus_handlers *handlers;
     void *user;
 };
 

@@ -6,14 +6,7 @@
 
 #include <loom/topic.h>
 
-#include "broker/port/reserved.h"
-
-void broker_set_time(const broker_cores *cores, uint64_t now_ms)
-{
-    eventbus_set_time(cores->events, now_ms);
-    actionbroker_set_time(cores->actions, now_ms);
-    directory_set_time(cores->agents, now_ms);
-}
+#include "broker/eventbus/reserved.h"
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -33,36 +26,12 @@ void broker_expire(const broker_cores *cores)
     directory_expire(cores->agents);
 }
 
-/* ---- down ---- */
-
-static void on_deliver(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued)
-{
-    const port *p = user;
-    (void)tag;
-    (void)queued;
-    p->handlers->deliver(p->user, subscription, view);
-}
-
-static void on_pressure(void *user, bool on)
-{
-    const port *p = user;
-    p->handlers->pressure(p->user, on);
-}
-
-static void on_expired(void *user)
-{
-    const port *p = user;
-    if (p->handlers->expired != NULL) {
-        p->handlers->expired(p->user);
-    }
-}
-
 /* ---- life ---- */
 
-loom_status port_open(const broker_cores *cores, port **out, const directory_about *about, const port_handlers *handlers,
+/* What needs no translation, the cores hand to the port's owner themselves. */
+loom_status port_open(const broker_cores *cores, port **out, const directory_about *about, const bus_handlers *handlers,
                       void *user)
 {
-    static const eventbus_sink sink = {on_deliver};
     *out = NULL;
     if (handlers->deliver == NULL || handlers->call == NULL || handlers->frame == NULL) {
         return LOOM_EINVAL;
@@ -72,18 +41,19 @@ loom_status port_open(const broker_cores *cores, port **out, const directory_abo
         return LOOM_ENOMEM;
     }
     *p = (port){.cores = *cores, .handlers = handlers, .user = user};
-    const eventbus_publisher_handlers pushed = {handlers->pressure != NULL ? on_pressure : NULL};
-    loom_status st = eventbus_publisher_open(cores->events, &p->publisher, &pushed, p);
+    const eventbus_sink sink = {handlers->deliver};
+    const eventbus_publisher_handlers pushed = {handlers->pressure};
+    loom_status st = eventbus_publisher_open(cores->events, &p->publisher, &pushed, user);
     if (st != LOOM_OK) {
         goto free_port;
     }
-    if ((st = eventbus_subscriber_open(cores->events, &p->subscriber, &sink, p, about->agent)) != LOOM_OK) {
+    if ((st = eventbus_subscriber_open(cores->events, &p->subscriber, &sink, user, about->agent)) != LOOM_OK) {
         goto close_publisher;
     }
     if ((st = action_party_open(cores->actions, &p->party, &port_action_handlers, p, about->agent)) != LOOM_OK) {
         goto close_subscriber;
     }
-    if ((st = directory_enter(cores->agents, &p->entry, about, on_expired, p)) != LOOM_OK) {
+    if ((st = directory_enter(cores->agents, &p->entry, about, handlers->expired, user)) != LOOM_OK) {
         goto close_party;
     }
     *out = p;

@@ -3,13 +3,14 @@
  * the ActionBroker, and an entry in the directory. Ports of local agents (bus_local.c), of agents behind a bridge process
  * (broker/endpoints/session.c) and of in-process users are all the same.
  *
- * Input and output are the frames of the agent link, as bridge/bus.h has them.
+ * Input and output are the frames of the agent link, as bridge/bus.h has them, and so are the handlers.
  *
  * Threads: the loop's. Handlers run inside calls of this interface, of the cores, and of broker_expire(). A handler must not
- * call back, but for port_grant(). */
+ * call back, but for port_grant(); expired may close the port. */
 #ifndef LOOM_BROKER_PORT_PORT_H
 #define LOOM_BROKER_PORT_PORT_H
 
+#include "bridge/bus_port.h"
 #include "broker/actions/actionbroker.h"
 #include "broker/directory/directory.h"
 #include "broker/eventbus/eventbus.h"
@@ -21,28 +22,16 @@ typedef struct broker_cores {
     directory *agents;
 } broker_cores;
 
-/* All three, before a round of work. */
-void broker_set_time(const broker_cores *cores, uint64_t now_ms);
-/* UINT64_MAX: never. */
+/* When broker_expire() has something to do, by the clock of the cores; UINT64_MAX: never. */
 uint64_t broker_next_deadline_ms(const broker_cores *cores);
 void broker_expire(const broker_cores *cores);
 
-typedef struct port port;
-
-/* As bus_handlers in bridge/bus.h, which says what each means. deliver, call and frame must be there. */
-typedef struct port_handlers {
-    void (*deliver)(void *user, uint64_t subscription, const envelope_view *view);
-    void (*pressure)(void *user, bool on); /* NULL: it cannot be pushed back on */
-    void (*call)(void *user, const frame_call *f, const envelope_view *view);
-    void (*frame)(void *user, const frame *f);
-    /* The agent has been silent for long, and nobody has ended its session (directory.h). From broker_expire(), outside of
-     * the cores: this one may close the port. NULL: it stays. */
-    void (*expired)(void *user);
-} port_handlers;
+/* What bus_ops.attach() of a broker in the same process gives out. */
+typedef bus_port port;
 
 /* about is copied. handlers must outlive the port. LOOM_EINVAL, LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status port_open(const broker_cores *cores, port **out, const directory_about *about,
-                                      const port_handlers *handlers, void *user);
+                                      const bus_handlers *handlers, void *user);
 /* No handler is called any more. NULL is allowed. why: for the directory; LOOM_OK: it said goodbye. */
 void port_close(port *p, loom_status why);
 

@@ -3,7 +3,7 @@
 #include <loom/topic.h>
 
 #include "broker/port/internal.h"
-#include "broker/port/reserved.h"
+#include "broker/eventbus/reserved.h"
 
 static void answer(const port *p, uint64_t request, loom_status st, const char *text)
 {
@@ -31,7 +31,7 @@ static loom_status subscribe(port *p, const frame_subscribe *f, const char **rea
         *reason = "qos is not known";
         return LOOM_EINVAL;
     }
-    st = eventbus_subscribe(p->subscriber, f->subscription, &(eventbus_subscription_options){
+    const eventbus_subscription_options options = {
         .filter = f->filter,
         .types = f->types,
         .type_count = f->type_count,
@@ -39,8 +39,9 @@ static loom_status subscribe(port *p, const frame_subscribe *f, const char **rea
         .queue_messages = cut(f->queue_messages),
         .queue_bytes = cut(f->queue_bytes),
         .deadline_ms = cut(f->deadline_ms),
-    });
-    *reason = loom_status_text(st);
+    };
+    st = eventbus_subscribe(p->subscriber, f->subscription, &options);
+    *reason = st == LOOM_EFULL ? eventbus_subscribe_limit(p->subscriber, &options) : loom_status_text(st);
     return st;
 }
 

@@ -166,7 +166,7 @@ const loom_baggage_member *loom_baggage_at(const loom_baggage *baggage, size_t i
 const loom_baggage_member *loom_baggage_find(const loom_baggage *baggage, loom_str key)
 {
     for (size_t i = loom_baggage_count(baggage); i-- > 0;) {
-        if (text_equal(baggage->members[i].shown.key, key)) {
+        if (str_equal(baggage->members[i].shown.key, key)) {
             return &baggage->members[i].shown;
         }
     }
@@ -273,7 +273,7 @@ static loom_status rewrite(loom_baggage **out, const loom_baggage *base, loom_st
     w.len = w.count = 0;
     for (size_t i = 0; i < loom_baggage_count(base); i++) {
         const member *m = &base->members[i];
-        if (!text_equal(m->shown.key, key)) {
+        if (!str_equal(m->shown.key, key)) {
             if (!writer_add_text(&w, m->text)) {
                 return LOOM_ETOOBIG;
             }

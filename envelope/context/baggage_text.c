@@ -45,20 +45,20 @@ static bool cut_at_equals(loom_str item, loom_str *key, loom_str *value)
 {
     const char *equals = item.len > 0 ? memchr(item.data, '=', item.len) : NULL;
     if (equals == NULL) {
-        *key = text_trim(item);
+        *key = str_trim(item);
         *value = (loom_str){0};
         return false;
     }
     const size_t key_len = (size_t)(equals - item.data);
-    *key = text_trim((loom_str){.data = item.data, .len = key_len});
-    *value = text_trim((loom_str){.data = equals + 1, .len = item.len - key_len - 1});
+    *key = str_trim((loom_str){.data = item.data, .len = key_len});
+    *value = str_trim((loom_str){.data = equals + 1, .len = item.len - key_len - 1});
     return true;
 }
 
 bool baggage_text_next_property(loom_str *rest, loom_baggage_property *out, bool *valid)
 {
     loom_str item;
-    if (!text_next_item(rest, ';', &item)) {
+    if (!str_next_item(rest, ';', &item)) {
         return false;
     }
     out->has_value = cut_at_equals(item, &out->key, &out->value);
@@ -85,15 +85,15 @@ bool baggage_text_next(loom_str *rest, baggage_text_member *out, bool *valid)
 {
     loom_str item;
     do {
-        if (!text_next_item(rest, ',', &item)) {
+        if (!str_next_item(rest, ',', &item)) {
             return false;
         }
-        item = text_trim(item);
+        item = str_trim(item);
     } while (item.len == 0);
 
-    loom_str pair;
+    loom_str pair = {0};
     loom_str properties = item;
-    text_next_item(&properties, ';', &pair);
+    str_next_item(&properties, ';', &pair);
     *out = (baggage_text_member){.properties = properties};
     *valid = cut_at_equals(pair, &out->key, &out->value) && baggage_key_valid(out->key) &&
              baggage_octets_valid(out->value);

@@ -45,7 +45,7 @@ static bool parse(loom_trace_context *out, loom_str text)
 
 loom_status loom_traceparent_parse(loom_trace_context *out, loom_str text)
 {
-    if (!parse(out, text_trim(text))) {
+    if (!parse(out, str_trim(text))) {
         memset(out, 0, sizeof *out);
         return LOOM_EMALFORMED;
     }

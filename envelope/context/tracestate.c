@@ -53,8 +53,8 @@ bool loom_tracestate_value_valid(loom_str value)
 loom_status loom_tracestate_next(loom_str *rest, loom_tracestate_member *out)
 {
     *out = (loom_tracestate_member){0};
-    for (loom_str item; text_next_item(rest, ',', &item);) {
-        item = text_trim(item);
+    for (loom_str item; str_next_item(rest, ',', &item);) {
+        item = str_trim(item);
         if (item.len == 0) {
             continue;
         }
@@ -77,7 +77,7 @@ loom_status loom_tracestate_next(loom_str *rest, loom_tracestate_member *out)
 static const loom_tracestate_member *find(const tracestate *state, loom_str key)
 {
     for (size_t i = 0; i < state->count; i++) {
-        if (text_equal(state->members[i].key, key)) {
+        if (str_equal(state->members[i].key, key)) {
             return &state->members[i];
         }
     }

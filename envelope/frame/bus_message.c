@@ -78,10 +78,11 @@ loom_status bus_frame_next(loom_bytes *rest, bus_frame *out, char reason[FRAME_R
     if (rest->len == 0) {
         return LOOM_ENOTFOUND;
     }
-    loom_status st = frame_split(*rest, &body, &need);
-    if (st != LOOM_OK) {
-        snprintf(reason, FRAME_REASON_SIZE, "a frame is %s", st == LOOM_EBUSY ? "cut short" : "of a length out of bounds");
-        return st == LOOM_EBUSY ? LOOM_EMALFORMED : st;
+    const frame_piece piece = frame_split(*rest, &body, &need);
+    if (piece != FRAME_WHOLE) {
+        const bool cut = piece == FRAME_PARTIAL;
+        snprintf(reason, FRAME_REASON_SIZE, "a frame is %s", cut ? "cut short" : "of a length out of bounds");
+        return cut ? LOOM_EMALFORMED : LOOM_ETOOBIG;
     }
     *rest = (loom_bytes){rest->data + need, rest->len - need};
     mp_reader r = {body.data, body.data + body.len};
@@ -95,7 +96,7 @@ loom_status bus_frame_next(loom_bytes *rest, bus_frame *out, char reason[FRAME_R
         out->type = type > UINT32_MAX ? UINT32_MAX : (unsigned)type;
         return read_own(out, &r, reason);
     }
-    st = frame_decode(&out->link, body, reason);
+    const loom_status st = frame_decode(&out->link, body, reason);
     out->type = st == LOOM_OK ? (unsigned)out->link.type : (unsigned)type;
     return st;
 }

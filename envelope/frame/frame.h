@@ -190,10 +190,15 @@ typedef struct frame {
     } u;
 } frame;
 
-/* Looks at the start of a stream. LOOM_OK: a whole frame is there, *body is its bytes after the header.
- * LOOM_EBUSY: more bytes are needed, *need is how many in all (header and body) as far as known.
- * LOOM_ETOOBIG: the length is over FRAME_MAX, or zero. */
-LOOM_MUST_CHECK loom_status frame_split(loom_bytes stream, loom_bytes *body, size_t *need);
+typedef enum frame_piece {
+    FRAME_WHOLE,     /* *body is the frame's bytes after the header */
+    FRAME_PARTIAL,   /* more bytes have to come */
+    FRAME_BAD_LENGTH /* over FRAME_MAX, or zero */
+} frame_piece;
+
+/* What the start of a stream is. *need: how many bytes the frame has in all, header and body, as far as known; unchanged when
+ * its length is bad. */
+LOOM_MUST_CHECK frame_piece frame_split(loom_bytes stream, loom_bytes *body, size_t *need);
 
 /* Parses the body of one frame. LOOM_EMALFORMED, LOOM_ETOOBIG; reason says what was wrong and where.
  * A type in a reserved range, or unknown, is LOOM_EVERSION. Only the member of u that belongs to the type is set. */

@@ -6,22 +6,22 @@
 #include "envelope/frame/keys.h"
 #include "envelope/msgpack_bytes.h"
 
-loom_status frame_split(loom_bytes stream, loom_bytes *body, size_t *need)
+frame_piece frame_split(loom_bytes stream, loom_bytes *body, size_t *need)
 {
     if (stream.len < FRAME_HEADER_SIZE) {
         *need = FRAME_HEADER_SIZE;
-        return LOOM_EBUSY;
+        return FRAME_PARTIAL;
     }
     uint32_t len = mp_load32(stream.data);
     if (len == 0 || len > FRAME_MAX) {
-        return LOOM_ETOOBIG;
+        return FRAME_BAD_LENGTH;
     }
     *need = FRAME_HEADER_SIZE + (size_t)len;
     if (stream.len < *need) {
-        return LOOM_EBUSY;
+        return FRAME_PARTIAL;
     }
     *body = (loom_bytes){stream.data + FRAME_HEADER_SIZE, len};
-    return LOOM_OK;
+    return FRAME_WHOLE;
 }
 
 static loom_status refuse(char reason[FRAME_REASON_SIZE], frame_type type, const char *what, const char *fault)

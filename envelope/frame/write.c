@@ -7,6 +7,7 @@
 #include <msgpack.h>
 #include <stdlib.h>
 
+#include "base/str.h"
 #include "envelope/frame/frame.h"
 #include "envelope/frame/keys.h"
 #include "envelope/msgpack_bytes.h"
@@ -209,7 +210,7 @@ static loom_status put_map(frame_writer *w, frame_type type, const void *from)
     msgpack_pack_map(&pk, pairs);
     for (size_t i = 0; i < keys.count; i++) {
         if (has_value(&keys.keys[i], from)) {
-            pack_str(&pk, (loom_str){keys.keys[i].name, strlen(keys.keys[i].name)});
+            pack_str(&pk, str_of(keys.keys[i].name));
             pack_value(&pk, &keys.keys[i], from);
         }
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/cli/options.h"
 
+#include "base/str.h"
 #include "host/config/units.h"
 #include "base/suggest.h"
 
@@ -77,7 +78,7 @@ static void use_next(parsing *p, size_t spec)
 static void use_switch(parsing *p, size_t spec, const char *value)
 {
     bool on;
-    if (config_parse_bool(&on, (loom_str){value, strlen(value)})) {
+    if (config_parse_bool(&on, str_of(value))) {
         use(p, spec, on ? "true" : "false");
         return;
     }
@@ -209,7 +210,7 @@ size_t options_values(const options *o, const char *name, loom_str *out, size_t 
     for (size_t i = 0; i < o->use_count; i++) {
         if (strcmp(o->specs[o->uses[i].spec].name, name) == 0) {
             if (count < max) {
-                out[count] = (loom_str){o->uses[i].value, strlen(o->uses[i].value)};
+                out[count] = str_of(o->uses[i].value);
             }
             count++;
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/cli/program.h"
 
+#include "base/str.h"
 #include "host/config/units.h"
 #include "base/runtime_dir.h"
 #include "host/cli/program_options.h"
@@ -90,7 +91,7 @@ static void print_problems_json(const starting *s)
         fprintf(s->out, "%s{\"severity\":\"%s\",\"line\":%u,\"column\":%u,\"text\":", i > 0 ? "," : "",
                 list->items[i].severity == PROBLEM_WARNING ? "warning" : "error", list->items[i].line,
                 list->items[i].column);
-        config_print_quoted(s->out, (loom_str){list->items[i].text, strlen(list->items[i].text)});
+        config_print_quoted(s->out, str_of(list->items[i].text));
         fputc('}', s->out);
     }
     fputc(']', s->out);
@@ -111,7 +112,7 @@ static void report_check(const starting *s, bool valid)
     }
     fprintf(s->out, "{\"valid\":%s,\"file\":", valid ? "true" : "false");
     if (file != NULL) {
-        config_print_quoted(s->out, (loom_str){file, strlen(file)});
+        config_print_quoted(s->out, str_of(file));
     } else {
         fputs("null", s->out);
     }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
+
 #define FLAG_NAME_SIZE 48
 
 static const option_spec common[] = {
@@ -150,7 +152,7 @@ static loom_status apply_flag(program *p, size_t key, bool own)
     }
     if (p->settings.config.keys[key].type != CONFIG_STRINGS) {
         const char *last = options_value(&p->options, name);
-        texts[0] = (loom_str){last, strlen(last)};
+        texts[0] = str_of(last);
         count = 1;
     }
     return config_put_texts(&p->settings.config, key, texts, count, &place, &p->problems);

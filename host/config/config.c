@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/config/config.h"
 
+#include "base/str.h"
 #include "host/config/units.h"
-#include "base/runtime_dir.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -13,33 +13,6 @@
 static void *field(const config *c, size_t key)
 {
     return (char *)c->values + c->keys[key].offset;
-}
-
-static bool str_is(loom_str text, const char *expected)
-{
-    return strlen(expected) == text.len && (text.len == 0 || memcmp(text.data, expected, text.len) == 0);
-}
-
-/* "{runtime}" in a default becomes this user's runtime directory. */
-static char *expand_fallback(const char *text)
-{
-    char dir[PATHS_DIR_SIZE];
-    paths_runtime_dir(dir);
-    static const char mark[] = "{runtime}";
-    size_t size = strlen(text) + 1;
-    for (const char *at = strstr(text, mark); at != NULL; at = strstr(at + 1, mark)) {
-        size += strlen(dir);
-    }
-    char *out = malloc(size);
-    if (out == NULL) {
-        return NULL;
-    }
-    char *end = out;
-    for (const char *at; (at = strstr(text, mark)) != NULL; text = at + sizeof mark - 1) {
-        end += sprintf(end, "%.*s%s", (int)(at - text), text, dir);
-    }
-    strcpy(end, text);
-    return out;
 }
 
 /* Lists in defaults and in the environment: separated by commas, blanks around them dropped. */
@@ -68,7 +41,7 @@ static loom_status put_joined(config *c, size_t key, const char *text, const con
 {
     loom_str parts[CONFIG_LIST_MAX + 1];
     size_t count = 1;
-    parts[0] = (loom_str){text, strlen(text)};
+    parts[0] = str_of(text);
     if (c->keys[key].type == CONFIG_STRINGS) {
         count = split_list(parts, CONFIG_LIST_MAX + 1, text);
     }
@@ -78,13 +51,7 @@ static loom_status put_joined(config *c, size_t key, const char *text, const con
 static loom_status put_fallback(config *c, size_t key, problems *scratch)
 {
     static const config_place place = {.source = CONFIG_FROM_DEFAULT, .name = "default"};
-    char *text = expand_fallback(c->keys[key].fallback);
-    if (text == NULL) {
-        return LOOM_ENOMEM;
-    }
-    loom_status st = put_joined(c, key, text, &place, scratch);
-    free(text);
-    return st;
+    return put_joined(c, key, c->keys[key].fallback, &place, scratch);
 }
 
 loom_status config_init(config *c, const config_key *keys, size_t count, void *values)
@@ -238,7 +205,7 @@ void config_print_value(const config *c, size_t key, FILE *out)
         break;
     case CONFIG_STRING: {
         const char *text = *(char *const *)at;
-        config_print_quoted(out, (loom_str){text, strlen(text)});
+        config_print_quoted(out, str_of(text));
         break;
     }
     case CONFIG_STRINGS: {
@@ -246,7 +213,7 @@ void config_print_value(const config *c, size_t key, FILE *out)
         fputc('[', out);
         for (size_t i = 0; i < strings->count; i++) {
             fputs(i > 0 ? ", " : "", out);
-            config_print_quoted(out, (loom_str){strings->items[i], strlen(strings->items[i])});
+            config_print_quoted(out, str_of(strings->items[i]));
         }
         fputc(']', out);
         break;

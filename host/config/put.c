@@ -2,8 +2,9 @@
 /* The one gate every value passes, wherever it was written: type, range, choices, the key's own check. */
 #include "host/config/config.h"
 
-#include "host/config/units.h"
+#include "base/runtime_dir.h"
 #include "base/suggest.h"
+#include "host/config/units.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -187,6 +188,33 @@ static loom_status refuse_choice(const putting *p, loom_str text)
                   guess != NULL ? "; did you mean \"" : "", guess != NULL ? guess : "", guess != NULL ? "\"?" : "");
 }
 
+/* A copy of text in which "{runtime}" has become this user's runtime directory. NULL: no memory. */
+static char *expand(loom_str text)
+{
+    static const char mark[] = "{runtime}";
+    char dir[PATHS_DIR_SIZE];
+    paths_runtime_dir(dir);
+    size_t marks = 0;
+    const char *end = text.data + text.len, *found;
+    for (const char *at = text.data; (found = memmem(at, (size_t)(end - at), mark, sizeof mark - 1)) != NULL;) {
+        marks++;
+        at = found + sizeof mark - 1;
+    }
+    char *out = malloc(text.len + marks * strlen(dir) + 1);
+    if (out == NULL) {
+        return NULL;
+    }
+    char *to = out;
+    const char *at = text.data;
+    while (marks-- > 0) {
+        found = memmem(at, (size_t)(end - at), mark, sizeof mark - 1);
+        to = stpcpy(mempcpy(to, at, (size_t)(found - at)), dir);
+        at = found + sizeof mark - 1;
+    }
+    *(char *)mempcpy(to, at, (size_t)(end - at)) = '\0';
+    return out;
+}
+
 /* *out is a copy that the caller owns. */
 static loom_status take_text(const putting *p, char **out, loom_str text)
 {
@@ -199,7 +227,7 @@ static loom_status take_text(const putting *p, char **out, loom_str text)
     if (p->key->choices != NULL && !is_choice(p->key->choices, text)) {
         return refuse_choice(p, text);
     }
-    char *copy = strndup(text.len > 0 ? text.data : "", text.len);
+    char *copy = expand(text.len > 0 ? text : (loom_str){"", 0});
     if (copy == NULL) {
         return LOOM_ENOMEM;
     }

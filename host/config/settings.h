@@ -21,6 +21,8 @@ typedef struct settings_broker {
     int64_t queue_messages; /* of one subscription */
     size_t queue_bytes;     /* of one subscription */
     uint32_t batched_deadline_ms;
+    size_t agent_queue_bytes, total_queue_bytes;
+    int64_t max_subscriptions; /* of one agent */
     int64_t ttl;            /* hops */
     size_t max_payload;     /* bytes */
     uint32_t call_deadline_ms;

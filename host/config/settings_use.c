@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is done with settings as a whole: rules between keys, the way to the tracing library, printing. */
+#include "base/str.h"
 #include "host/config/units.h"
 #include "host/config/settings.h"
 #include "base/url.h"
@@ -21,7 +22,7 @@ static bool has(const char *const *sections, const char *name)
 
 static const config_place *place_of(const settings *s, const char *section, const char *name)
 {
-    size_t key = config_find(&s->config, (loom_str){section, strlen(section)}, (loom_str){name, strlen(name)});
+    size_t key = config_find(&s->config, str_of(section), str_of(name));
     assert(key < s->config.count);
     return &s->config.places[key];
 }
@@ -165,7 +166,7 @@ static void print_json(const settings *s, const char *section, FILE *out)
             fprintf(out, "%s\"%s\":{\"value\":", first ? "" : ",", c->keys[i].name);
             config_print_value(c, i, out);
             fputs(",\"from\":", out);
-            config_print_quoted(out, (loom_str){where, strlen(where)});
+            config_print_quoted(out, str_of(where));
             fputc('}', out);
             first = false;
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/log/line.h"
 
+#include "base/str.h"
 #include "host/config/units.h"
 
 #include <stdint.h>
@@ -301,7 +302,7 @@ static void put_head(line *l, const log_style *style, log_level level, const str
         put_text(l, "\"");
         if (style->service != NULL) {
             put_text(l, ",\"service\":");
-            put_quoted(l, (loom_str){style->service, strlen(style->service)});
+            put_quoted(l, str_of(style->service));
         }
         put_text(l, ",\"message\":");
         return;

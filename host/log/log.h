@@ -18,10 +18,10 @@
 
 #include <loom/status.h>
 
+#include "base/log_level.h"
+
 #define LOG_LINE_MAX 2048                /* bytes with the newline; longer lines are cut and end in "..." */
 #define LOG_RING_DEFAULT (256 * 1024)    /* bytes waiting at most */
-
-typedef enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG } log_level;
 
 /* Not called `log`, which is a function of the C library. */
 typedef struct logger logger;

@@ -1,80 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A call at its provider: what it consists of, and who holds it.
- *
- * An action may outlive its session, and its agent: whoever answers enters the agent through the action's home, which knows
- * whether there still is one, and makes its closing wait meanwhile. */
+/* A call at its provider: what it consists of, who holds it, and its span. */
+#include "sdk-c/actions/action.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "sdk-c/actions/actions.h"
+#include "base/str.h"
 #include "trace/messaging/call_span.h"
-
-/* ---- home ---- */
-
-loom_status action_home_create(action_home **out, loom_agent *a)
-{
-    action_home *home = calloc(1, sizeof *home);
-    if (home == NULL) {
-        return LOOM_ENOMEM;
-    }
-    if (pthread_cond_init(&home->left, NULL) != 0) {
-        goto free_home;
-    }
-    if (pthread_mutex_init(&home->lock, NULL) != 0) {
-        goto destroy_left;
-    }
-    atomic_init(&home->refs, 1);
-    home->agent = a;
-    *out = home;
-    return LOOM_OK;
-
-destroy_left:
-    pthread_cond_destroy(&home->left);
-free_home:
-    free(home);
-    return LOOM_ENOMEM;
-}
-
-static void home_unref(action_home *home)
-{
-    if (atomic_fetch_sub_explicit(&home->refs, 1, memory_order_acq_rel) == 1) {
-        pthread_mutex_destroy(&home->lock);
-        pthread_cond_destroy(&home->left);
-        free(home);
-    }
-}
-
-void action_home_close(action_home *home)
-{
-    if (home == NULL) {
-        return;
-    }
-    pthread_mutex_lock(&home->lock);
-    home->agent = NULL;
-    while (home->guests > 0) {
-        pthread_cond_wait(&home->left, &home->lock);
-    }
-    pthread_mutex_unlock(&home->lock);
-    home_unref(home);
-}
-
-loom_agent *action_enter(loom_action *act)
-{
-    pthread_mutex_lock(&act->home->lock);
-    loom_agent *a = act->home->agent;
-    act->home->guests += a != NULL;
-    pthread_mutex_unlock(&act->home->lock);
-    return a;
-}
-
-void action_leave(loom_action *act)
-{
-    pthread_mutex_lock(&act->home->lock);
-    if (--act->home->guests == 0) {
-        pthread_cond_signal(&act->home->left);
-    }
-    pthread_mutex_unlock(&act->home->lock);
-}
 
 /* ---- life ---- */
 
@@ -97,12 +29,12 @@ loom_status action_create(loom_agent *a, loom_action **out, capability *cap, con
     uint64_t ms = f->deadline_ms < UINT32_MAX ? f->deadline_ms : UINT32_MAX;
     atomic_init(&act->refs, 1);
     atomic_init(&act->cancelled, false);
-    atomic_fetch_add_explicit(&a->actions.home->refs, 1, memory_order_relaxed);
-    act->home = a->actions.home;
+    atomic_fetch_add_explicit(&a->actions->home->refs, 1, memory_order_relaxed);
+    act->home = a->actions->home;
     act->cap = cap;
     act->envelope = envelope;
-    act->deadline_ns = monotonic_ns() + ms * MS_NS;
-    act->links = a->links;
+    act->deadline_ns = clock_monotonic_ns() + ms * MS_NS;
+    act->connection = a->session.connection;
     act->streams = (f->flags & FRAME_CALL_STREAMS) != 0;
     *out = act;
     return LOOM_OK;
@@ -126,42 +58,16 @@ loom_action *action_try_ref(loom_action *act)
 void action_delist(loom_agent *a, loom_action *act)
 {
     if (act->listed) {
-        id_table_remove(&a->actions.worked_on, &act->entry);
+        bytes_table_remove(&a->actions->worked_on, &act->id.node);
         act->listed = false;
     }
 }
 
-/* Nobody has answered, and nobody can any more. */
-static void give_up(loom_action *act)
+void action_free(loom_action *act)
 {
-    static const loom_str none = {"no_answer", 9}, cancelled = {"cancelled", 9};
-    static const char text[] = "the provider has dropped the call without an answer";
-    bool gave_up = atomic_load(&act->cancelled);
-    loom_outcome outcome = gave_up ? LOOM_OUTCOME_CANCELLED : LOOM_OUTCOME_ERROR;
-    loom_str code = gave_up ? cancelled : none;
-    if (action_answer(act, outcome, code, str_of_text(text), (loom_bytes){0}) != LOOM_OK) {
-        action_end_span(act, outcome, code, str_of_text(text));
-    }
-    loom_agent *a = action_enter(act);
-    if (a != NULL) {
-        pthread_mutex_lock(&a->lock);
-        action_delist(a, act);
-        pthread_mutex_unlock(&a->lock);
-        action_leave(act);
-    }
-}
-
-void loom_action_unref(loom_action *act)
-{
-    if (act == NULL || atomic_fetch_sub_explicit(&act->refs, 1, memory_order_acq_rel) != 1) {
-        return;
-    }
-    if (!act->answered) {
-        give_up(act);
-    }
     capability_unref(act->cap);
     loom_envelope_unref(act->envelope);
-    home_unref(act->home);
+    action_home_unref(act->home);
     free(act);
 }
 
@@ -182,7 +88,7 @@ void action_end_span(loom_action *act, loom_outcome outcome, loom_str code, loom
     pthread_mutex_lock(&act->home->lock);
     if (!act->over && act->running) {
         act->outcome = outcome;
-        act->over_at = loom_time_unix_ns();
+        act->over_at = clock_unix_ns();
         cut_into(act->code, sizeof act->code, code);
         cut_into(act->text, sizeof act->text, text);
     } else if (!act->over) {
@@ -219,14 +125,14 @@ loom_envelope *loom_action_envelope(const loom_action *act)
 
 uint32_t loom_action_deadline_left_ms(const loom_action *act)
 {
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     uint64_t ms = act->deadline_ns > now ? (act->deadline_ns - now + MS_NS - 1) / MS_NS : 0;
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
 bool loom_action_cancelled(const loom_action *act)
 {
-    return atomic_load(&act->cancelled) || monotonic_ns() >= act->deadline_ns;
+    return atomic_load(&act->cancelled) || clock_monotonic_ns() >= act->deadline_ns;
 }
 
 bool loom_action_streams(const loom_action *act)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a provider says about a call: progress, chunks, and the one answer. Any thread. */
-#include "sdk-c/actions/actions.h"
+/* What a provider says about a call: progress, chunks, and the one answer. Dropping the last reference without having
+ * answered is an answer, too. Any thread. */
+#include "sdk-c/actions/action.h"
+#include "sdk-c/agent/waiting.h"
 
-static const loom_str disconnected = {"disconnected", 12};
+#include "base/str.h"
 
 static loom_bytes id_of(const loom_action *act)
 {
-    return (loom_bytes){act->entry.id, act->entry.len};
+    return act->id.node.key;
 }
 
 /* At a character's end. */
@@ -27,7 +29,7 @@ static loom_status check_open(const loom_agent *a, const loom_action *act)
     if (act->answered) {
         return LOOM_EEXIST;
     }
-    return act->links == a->links && a->out.up ? LOOM_OK : LOOM_ENOTCONN;
+    return act->connection == a->session.connection && a->loop.out.up ? LOOM_OK : LOOM_ENOTCONN;
 }
 
 /* Lock held. */
@@ -37,13 +39,13 @@ static loom_status put_answer(loom_agent *a, loom_action *act, const frame_resul
     if (st != LOOM_OK) {
         return st;
     }
-    if (result->payload.len > a->max_payload) {
+    if (result->payload.len > a->session.max_payload) {
         return LOOM_ETOOBIG;
     }
-    if ((st = frame_put_result(&a->out.control, result)) == LOOM_OK) {
+    if ((st = frame_put_result(&a->loop.out.control, result)) == LOOM_OK) {
         act->answered = true;
         action_delist(a, act);
-        agent_write_soon(a, loom_time_unix_ns());
+        loop_write_soon(&a->loop, clock_unix_ns());
     }
     return st;
 }
@@ -56,19 +58,48 @@ loom_status action_answer(loom_action *act, loom_outcome outcome, loom_str code,
                            .text = cut(text, FRAME_TEXT_MAX),
                            .payload = payload};
     loom_status st = LOOM_ENOTCONN;
-    loom_agent *a = action_enter(act);
+    loom_agent *a = action_home_enter(act->home);
     if (a != NULL) {
-        pthread_mutex_lock(&a->lock);
+        pthread_mutex_lock(&a->loop.lock);
         st = put_answer(a, act, &result);
-        pthread_mutex_unlock(&a->lock);
-        action_leave(act);
+        pthread_mutex_unlock(&a->loop.lock);
+        action_home_leave(act->home);
     }
     if (st == LOOM_OK) {
         action_end_span(act, outcome, code, text);
     } else if (st == LOOM_ENOTCONN) {
-        action_end_span(act, LOOM_OUTCOME_ERROR, disconnected, str_of_text("the session of the call has gone"));
+        const call_end_facts *gone = call_end_facts_of(CALL_END_SESSION_GONE);
+        action_end_span(act, gone->outcome, gone->code, gone->text);
     }
     return st;
+}
+
+/* Nobody has answered, and nobody can any more. */
+static void give_up(loom_action *act)
+{
+    bool cancelled = atomic_load(&act->cancelled);
+    const call_end_facts *end = call_end_facts_of(cancelled ? CALL_END_CANCELLED_DROPPED : CALL_END_DROPPED);
+    if (action_answer(act, end->outcome, end->code, end->text, (loom_bytes){0}) != LOOM_OK) {
+        action_end_span(act, end->outcome, end->code, end->text);
+    }
+    loom_agent *a = action_home_enter(act->home);
+    if (a != NULL) {
+        pthread_mutex_lock(&a->loop.lock);
+        action_delist(a, act);
+        pthread_mutex_unlock(&a->loop.lock);
+        action_home_leave(act->home);
+    }
+}
+
+void loom_action_unref(loom_action *act)
+{
+    if (act == NULL || atomic_fetch_sub_explicit(&act->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    if (!act->answered) {
+        give_up(act);
+    }
+    action_free(act);
 }
 
 loom_status loom_action_reply(loom_action *act, loom_bytes payload)
@@ -84,19 +115,19 @@ loom_status loom_action_fail(loom_action *act, const char *code, const char *tex
     if (act == NULL || code == NULL) {
         return LOOM_EINVAL;
     }
-    return action_answer(act, LOOM_OUTCOME_ERROR, str_of_text(code), str_of_text(text), (loom_bytes){0});
+    return action_answer(act, LOOM_OUTCOME_ERROR, str_of(code), str_of(text), (loom_bytes){0});
 }
 
 /* Lock held. */
 static loom_status put_report(loom_agent *a, loom_action *act, frame_report_kind kind, uint64_t number, loom_bytes payload)
 {
-    if (a->out.control.len + payload.len > a->out.limit) {
+    if (a->loop.out.control.len + payload.len > a->loop.out.limit) {
         return LOOM_EFULL; /* the kernel takes no more, and reports are not worth all memory */
     }
     frame_report report = {.call_id = id_of(act), .kind = kind, .number = number, .payload = payload};
-    loom_status st = frame_put_report(&a->out.control, &report);
+    loom_status st = frame_put_report(&a->loop.out.control, &report);
     if (st == LOOM_OK) {
-        agent_write_soon(a, loom_time_unix_ns());
+        loop_write_soon(&a->loop, clock_unix_ns());
     }
     return st;
 }
@@ -106,18 +137,18 @@ loom_status loom_action_progress(loom_action *act, loom_bytes payload)
     if (act == NULL || (payload.len > 0 && payload.data == NULL)) {
         return LOOM_EINVAL;
     }
-    loom_agent *a = action_enter(act);
+    loom_agent *a = action_home_enter(act->home);
     if (a == NULL) {
         return LOOM_ENOTCONN;
     }
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_status st = check_open(a, act);
     if (st == LOOM_OK) {
-        st = payload.len > a->max_payload ? LOOM_ETOOBIG : put_report(a, act, FRAME_PROGRESS, act->reports, payload);
+        st = payload.len > a->session.max_payload ? LOOM_ETOOBIG : put_report(a, act, FRAME_PROGRESS, act->reports, payload);
         act->reports += st == LOOM_OK;
     }
-    pthread_mutex_unlock(&a->lock);
-    action_leave(act);
+    pthread_mutex_unlock(&a->loop.lock);
+    action_home_leave(act->home);
     return st;
 }
 
@@ -133,7 +164,7 @@ static loom_status put_chunk(loom_agent *a, loom_action *act, loom_bytes payload
     if (atomic_load(&act->cancelled)) {
         return LOOM_ECANCELED;
     }
-    if (payload.len > a->max_payload) {
+    if (payload.len > a->session.max_payload) {
         return LOOM_ETOOBIG;
     }
     if (act->chunks >= act->credit_chunks || act->chunk_bytes >= act->credit_bytes) {
@@ -166,18 +197,18 @@ loom_status loom_action_chunk(loom_action *act, loom_bytes payload, uint32_t tim
     if (act == NULL || (payload.len > 0 && payload.data == NULL) || !act->streams) {
         return LOOM_EINVAL;
     }
-    loom_agent *a = action_enter(act);
+    loom_agent *a = action_home_enter(act->home);
     if (a == NULL) {
         return LOOM_ENOTCONN;
     }
     chunk_wait wait = {a, act, payload, LOOM_EFULL};
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     bool put = chunk_is_put(&wait);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (!put && timeout_ms > 0) {
-        loom_status st = agent_wait_for(a, chunk_is_put, &wait, monotonic_ns() + timeout_ms * MS_NS);
+        loom_status st = agent_wait_for(a, chunk_is_put, &wait, clock_monotonic_ns() + timeout_ms * MS_NS);
         wait.st = st == LOOM_OK ? wait.st : st == LOOM_ECLOSED ? LOOM_ENOTCONN : st == LOOM_ENOMEM ? st : LOOM_EFULL;
     }
-    action_leave(act);
+    action_home_leave(act->home);
     return wait.st;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an agent provides, and what the broker says to that. */
+#include "sdk-c/actions/capability.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <loom/topic.h>
 
-#include "sdk-c/actions/actions.h"
+#include "base/str.h"
+#include "sdk-c/actions/action_home.h"
+#include "sdk-c/agent/report.h"
 
 /* Tells requests about capabilities from those about subscriptions, which count from 1. */
 #define PROVIDE_REQUEST (1ull << 62)
@@ -27,13 +30,13 @@ void capability_unref(capability *c)
 
 static loom_str version_of(const char *version)
 {
-    return version != NULL && version[0] != '\0' ? str_of_text(version) : (loom_str){"0", 1};
+    return version != NULL && version[0] != '\0' ? str_of(version) : (loom_str){"0", 1};
 }
 
 static loom_status check(const loom_capability *given, loom_str *kind)
 {
     static const char *const kinds[] = {"plain", "tool", "agent"};
-    if (given == NULL || given->name == NULL || given->on_action == NULL || !loom_topic_valid(str_of_text(given->name)) ||
+    if (given == NULL || given->name == NULL || given->on_action == NULL || !loom_topic_valid(str_of(given->name)) ||
         (given->metadata_count > 0 && given->metadata == NULL)) {
         return LOOM_EINVAL;
     }
@@ -43,11 +46,11 @@ static loom_status check(const loom_capability *given, loom_str *kind)
             return LOOM_EINVAL;
         }
     }
-    *kind = str_of_text(kinds[i]);
+    *kind = str_of(kinds[i]);
     bool fits = strlen(given->name) <= FRAME_CAPABILITY_MAX && version_of(given->version).len <= FRAME_VERSION_MAX &&
-                str_of_text(given->description).len <= FRAME_DESCRIPTION_MAX &&
-                str_of_text(given->input_schema).len <= FRAME_SCHEMA_MAX &&
-                str_of_text(given->output_schema).len <= FRAME_SCHEMA_MAX;
+                str_of(given->description).len <= FRAME_DESCRIPTION_MAX &&
+                str_of(given->input_schema).len <= FRAME_SCHEMA_MAX &&
+                str_of(given->output_schema).len <= FRAME_SCHEMA_MAX;
     return fits ? LOOM_OK : LOOM_ETOOBIG;
 }
 
@@ -74,9 +77,9 @@ static loom_status capability_create(capability **out, const loom_capability *gi
     if (st != LOOM_OK) {
         return st;
     }
-    const loom_str texts[] = {str_of_text(given->name),         version_of(given->version),
-                              str_of_text(given->description),  kind,
-                              str_of_text(given->input_schema), str_of_text(given->output_schema)};
+    const loom_str texts[] = {str_of(given->name),         version_of(given->version),
+                              str_of(given->description),  kind,
+                              str_of(given->input_schema), str_of(given->output_schema)};
     size_t size = sizeof(capability) + metadata_len;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         size += texts[i].len + 1;
@@ -106,18 +109,13 @@ static loom_status capability_create(capability **out, const loom_capability *gi
 
 /* ---- all of an agent's ---- */
 
-static bool same(loom_str a, loom_str b)
-{
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
 /* capability_count: there is none. */
 static size_t position(const loom_agent *a, loom_str name, loom_str version)
 {
-    const actions_state *s = &a->actions;
+    const actions *s = a->actions;
     size_t i = 0;
-    while (i < s->capability_count && !(same(s->capabilities[i]->about.name, name) &&
-                                        same(s->capabilities[i]->about.version, version))) {
+    while (i < s->capability_count && !(str_equal(s->capabilities[i]->about.name, name) &&
+                                        str_equal(s->capabilities[i]->about.version, version))) {
         i++;
     }
     return i;
@@ -126,79 +124,80 @@ static size_t position(const loom_agent *a, loom_str name, loom_str version)
 capability *capabilities_find(loom_agent *a, loom_str name, loom_str version)
 {
     size_t i = position(a, name, version.len > 0 ? version : (loom_str){"0", 1});
-    if (i == a->actions.capability_count) {
+    if (i == a->actions->capability_count) {
         return NULL;
     }
-    capability *c = a->actions.capabilities[i];
+    capability *c = a->actions->capabilities[i];
     atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
     return c;
 }
 
-void capabilities_fini(loom_agent *a)
+void capabilities_fini(actions *s)
 {
-    for (size_t i = 0; i < a->actions.capability_count; i++) {
-        capability_unref(a->actions.capabilities[i]);
+    for (size_t i = 0; i < s->capability_count; i++) {
+        capability_unref(s->capabilities[i]);
     }
-    free(a->actions.capabilities);
+    free(s->capabilities);
 }
 
 static loom_status announce(loom_agent *a, capability *c)
 {
     c->about.request = provide_request(c->number);
     c->answered = false;
-    return frame_put_provide(&a->out.control, &c->about);
+    return frame_put_provide(&a->loop.out.control, &c->about);
 }
 
 loom_status capabilities_announce(loom_agent *a)
 {
     loom_status st = LOOM_OK;
-    for (size_t i = 0; i < a->actions.capability_count && st == LOOM_OK; i++) {
-        st = announce(a, a->actions.capabilities[i]);
+    for (size_t i = 0; i < a->actions->capability_count && st == LOOM_OK; i++) {
+        st = announce(a, a->actions->capabilities[i]);
     }
     return st;
 }
 
 void capabilities_forget_answers(loom_agent *a)
 {
-    for (size_t i = 0; i < a->actions.capability_count; i++) {
-        a->actions.capabilities[i]->answered = false;
+    for (size_t i = 0; i < a->actions->capability_count; i++) {
+        a->actions->capabilities[i]->answered = false;
     }
 }
 
-loom_status capabilities_answer(const loom_agent *a)
+bool capabilities_answer(const loom_agent *a, loom_status *answer)
 {
-    loom_status st = LOOM_OK;
-    for (size_t i = 0; i < a->actions.capability_count; i++) {
-        const capability *c = a->actions.capabilities[i];
+    *answer = LOOM_OK;
+    for (size_t i = 0; i < a->actions->capability_count; i++) {
+        const capability *c = a->actions->capabilities[i];
         if (!c->answered) {
-            return LOOM_EBUSY;
+            return false;
         }
-        if (st == LOOM_OK) {
-            st = c->answer;
+        if (*answer == LOOM_OK) {
+            *answer = c->answer;
         }
     }
-    return st;
+    return true;
 }
 
-bool capabilities_on_ack(loom_agent *a, const frame_outcome *ack, loom_status answer)
+bool capabilities_on_ack(loom_agent *a, const frame_outcome *ack)
 {
+    loom_status answer = ack->status == LOOM_OK ? LOOM_OK : session_status_of(ack->status, LOOM_EPROTO);
     char text[SESSION_TEXT_SIZE] = "";
     if ((ack->request & PROVIDE_REQUEST) == 0) {
         return false;
     }
-    pthread_mutex_lock(&a->lock);
-    for (size_t i = 0; i < a->actions.capability_count; i++) {
-        capability *c = a->actions.capabilities[i];
+    pthread_mutex_lock(&a->loop.lock);
+    for (size_t i = 0; i < a->actions->capability_count; i++) {
+        capability *c = a->actions->capabilities[i];
         if (provide_request(c->number) == ack->request) {
             c->answered = true;
             c->answer = answer;
             snprintf(text, sizeof text, "capability %.100s refused: %.*s", c->about.name.data,
                      (int)(ack->text.len < 160 ? ack->text.len : 160), ack->text.len > 0 ? ack->text.data : "");
-            agent_changed(a);
+            loop_changed(&a->loop);
         }
     }
-    pthread_mutex_unlock(&a->lock);
-    if (answer != LOOM_OK && text[0] != '\0') { /* a withdrawal that was not needed says nothing */
+    pthread_mutex_unlock(&a->loop.lock);
+    if (answer != LOOM_OK && text[0] != '\0') { /* refusing to withdraw what is not there is no news */
         report_refusal(a, answer, text);
     }
     return true;
@@ -209,7 +208,7 @@ bool capabilities_on_ack(loom_agent *a, const frame_outcome *ack, loom_status an
 /* Lock held: in the place of one of the same name and version, or at the end. */
 static loom_status put_in_place(loom_agent *a, capability *c)
 {
-    actions_state *s = &a->actions;
+    actions *s = a->actions;
     size_t at = position(a, c->about.name, c->about.version);
     if (at == s->capability_capacity) {
         size_t capacity = at > 0 ? at * 2 : 8;
@@ -224,7 +223,7 @@ static loom_status put_in_place(loom_agent *a, capability *c)
         return LOOM_ENOMEM;
     }
     c->number = ++s->last_capability;
-    if (a->out.up) {
+    if (a->loop.out.up) {
         loom_status st = announce(a, c);
         if (st != LOOM_OK) {
             return st;
@@ -236,8 +235,8 @@ static loom_status put_in_place(loom_agent *a, capability *c)
         s->capability_count++;
     }
     s->capabilities[at] = c;
-    if (a->out.up) {
-        agent_write_soon(a, loom_time_unix_ns()); /* last: it gives up the lock, and the answer may come meanwhile */
+    if (a->loop.out.up) {
+        loop_write_soon(&a->loop, clock_unix_ns()); /* last: it gives up the lock, and the answer may come meanwhile */
     }
     return LOOM_OK;
 }
@@ -252,9 +251,9 @@ loom_status loom_agent_provide(loom_agent *a, const loom_capability *given)
     if (st != LOOM_OK) {
         return st;
     }
-    pthread_mutex_lock(&a->lock);
-    st = a->closing || a->state == LOOM_AGENT_CLOSED ? LOOM_ECLOSED : put_in_place(a, c);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
+    st = a->loop.over ? LOOM_ECLOSED : put_in_place(a, c);
+    pthread_mutex_unlock(&a->loop.lock);
     if (st != LOOM_OK) {
         capability_unref(c);
     }
@@ -266,26 +265,26 @@ loom_status loom_agent_withdraw(loom_agent *a, const char *name, const char *ver
     if (a == NULL || name == NULL) {
         return LOOM_EINVAL;
     }
-    pthread_mutex_lock(&a->lock);
-    actions_state *s = &a->actions;
-    size_t at = position(a, str_of_text(name), version_of(version));
+    pthread_mutex_lock(&a->loop.lock);
+    actions *s = a->actions;
+    size_t at = position(a, str_of(name), version_of(version));
     loom_status st = at < s->capability_count ? LOOM_OK : LOOM_ENOTFOUND;
     capability *c = st == LOOM_OK ? s->capabilities[at] : NULL;
-    if (st == LOOM_OK && a->out.up) {
+    if (st == LOOM_OK && a->loop.out.up) {
         frame_provide gone = {.request = provide_request(c->number) + 1,
                               .name = c->about.name,
                               .version = c->about.version,
                               .withdraw = true};
-        st = frame_put_provide(&a->out.control, &gone);
+        st = frame_put_provide(&a->loop.out.control, &gone);
     }
     if (st == LOOM_OK) {
         memmove(&s->capabilities[at], &s->capabilities[at + 1], (--s->capability_count - at) * sizeof(capability *));
-        agent_changed(a);
-        agent_write_soon(a, loom_time_unix_ns());
+        loop_changed(&a->loop);
+        loop_write_soon(&a->loop, clock_unix_ns());
     } else {
         c = NULL;
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     capability_unref(c);
     return st;
 }

@@ -5,75 +5,22 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "envelope/id.h"
-#include "sdk-c/actions/actions.h"
+#include "sdk-c/actions/open_calls.h"
 #include "sdk-c/agent/inherit.h"
+#include "sdk-c/agent/waiting.h"
 #include "trace/messaging/call_span.h"
 
 #define DEADLINE_DEFAULT_MS 30000u
-#define CHUNK_WINDOW 64u
-
-/* ---- one call ---- */
-
-open_call *open_call_create(const char *name, const loom_invoke_options *o)
-{
-    const char *version = o->version != NULL ? o->version : "";
-    size_t name_size = strlen(name) + 1, version_size = strlen(version) + 1;
-    open_call *call = calloc(1, sizeof *call + name_size + version_size);
-    if (call == NULL) {
-        return NULL;
-    }
-    call->capability = (char *)(call + 1);
-    call->version = call->capability + name_size;
-    memcpy(call->capability, name, name_size);
-    memcpy(call->version, version, version_size);
-    call->result = calloc(1, sizeof *call->result);
-    if (call->result == NULL) {
-        open_call_free(call);
-        return NULL;
-    }
-    call->idle_ms = o->idle_ms;
-    call->idempotent = o->idempotent;
-    call->on_progress = o->on_progress;
-    call->on_chunk = o->on_chunk;
-    call->part_user = o->user;
-    call->window = o->chunk_window != 0 ? o->chunk_window : CHUNK_WINDOW;
-    return call;
-}
-
-void open_call_free(open_call *call)
-{
-    loom_span_end(call->span);
-    loom_envelope_unref(call->message);
-    loom_result_free(call->result);
-    free(call->tracestate);
-    free(call->envelope);
-    free(call);
-}
-
-/* The callbacks go on where the invoking thread is now. */
-static loom_status remember_context(open_call *call)
-{
-    const loom_trace_context *current = loom_context_current();
-    loom_str tracestate = loom_context_current_tracestate();
-    if (current != NULL) {
-        call->context = *current;
-    }
-    if (tracestate.len > 0 && (call->tracestate = strndup(tracestate.data, tracestate.len)) == NULL) {
-        return LOOM_ENOMEM;
-    }
-    loom_envelope *message = dispatch_current().envelope;
-    call->message = message != NULL ? loom_envelope_ref(message) : NULL;
-    return LOOM_OK;
-}
 
 /* ---- what is sent ---- */
 
 static loom_status check(const char *name, loom_bytes payload, const loom_invoke_options *o)
 {
     if (name == NULL || (payload.len > 0 && payload.data == NULL) || (o->call_id.len > 0 && o->call_id.data == NULL) ||
-        o->call_id.len > FRAME_CALL_ID_MAX || str_of_text(o->version).len > FRAME_VERSION_MAX ||
-        strlen(name) > FRAME_CAPABILITY_MAX || !loom_topic_valid(str_of_text(name))) {
+        o->call_id.len > FRAME_CALL_ID_MAX || str_of(o->version).len > FRAME_VERSION_MAX ||
+        strlen(name) > FRAME_CAPABILITY_MAX || !loom_topic_valid(str_of(name))) {
         return LOOM_EINVAL;
     }
     return LOOM_OK;
@@ -82,14 +29,14 @@ static loom_status check(const char *name, loom_bytes payload, const loom_invoke
 static loom_envelope_fields fields_of(const loom_agent *a, const char *name, loom_bytes payload,
                                       const loom_invoke_options *o)
 {
-    return (loom_envelope_fields){.topic = str_of_text(name),
+    return (loom_envelope_fields){.topic = str_of(name),
                                   .payload = payload,
-                                  .sender = {a->id, a->id_len},
-                                  .type = str_of_text(o->type),
-                                  .thread_id = str_of_text(o->thread_id),
-                                  .correlation_id = str_of_text(o->correlation_id),
-                                  .content_type = str_of_text(o->content_type),
-                                  .baggage = str_of_text(o->baggage),
+                                  .sender = a->id,
+                                  .type = str_of(o->type),
+                                  .thread_id = str_of(o->thread_id),
+                                  .correlation_id = str_of(o->correlation_id),
+                                  .content_type = str_of(o->content_type),
+                                  .baggage = str_of(o->baggage),
                                   .headers = o->headers,
                                   .header_count = o->header_count};
 }
@@ -97,7 +44,7 @@ static loom_envelope_fields fields_of(const loom_agent *a, const char *name, loo
 /* Unique among the agent's processes and sessions. */
 static loom_bytes own_id(const loom_agent *a, uint64_t number, uint8_t id[OWN_CALL_ID_SIZE])
 {
-    memcpy(id, a->instance, OWN_CALL_ID_SIZE - sizeof number);
+    memcpy(id, a->session.instance, OWN_CALL_ID_SIZE - sizeof number);
     for (size_t i = 0; i < sizeof number; i++) {
         id[OWN_CALL_ID_SIZE - 1 - i] = (uint8_t)(number >> (8 * i));
     }
@@ -114,7 +61,7 @@ static loom_span *start_span(loom_agent *a, loom_envelope_fields *f, const open_
     }
     call_facts facts = {.agent = f->sender,
                         .capability = f->topic,
-                        .version = str_of_text(call->version),
+                        .version = str_of(call->version),
                         .call_id = id,
                         .thread_id = f->thread_id,
                         .correlation_id = f->correlation_id,
@@ -130,7 +77,7 @@ static loom_span *start_span(loom_agent *a, loom_envelope_fields *f, const open_
 /* What is left of the call being handled is all there is for those it makes. */
 static loom_status set_deadline(open_call *call, uint32_t deadline_ms)
 {
-    uint64_t now = monotonic_ns(), limit = dispatch_current().deadline_ns;
+    uint64_t now = clock_monotonic_ns(), limit = current_get().deadline_ns;
     call->deadline_ns = now + (deadline_ms != 0 ? deadline_ms : DEADLINE_DEFAULT_MS) * MS_NS;
     if (limit != 0 && limit < call->deadline_ns) {
         call->deadline_ns = limit;
@@ -147,13 +94,13 @@ static loom_status send_call(loom_agent *a, open_call *call, loom_bytes payload,
     loom_envelope_fields f = fields_of(a, call->capability, payload, o);
     loom_status st = inherit_message(&f, &text);
     if (st != LOOM_OK || (st = set_deadline(call, o->deadline_ms)) != LOOM_OK ||
-        (st = remember_context(call)) != LOOM_OK) {
+        (st = origin_take(&call->from)) != LOOM_OK) {
         return st;
     }
-    call->number = atomic_fetch_add_explicit(&a->last_call, 1, memory_order_relaxed) + 1;
+    call->number = atomic_fetch_add_explicit(&a->actions->last_call, 1, memory_order_relaxed) + 1;
     call->window_bytes = a->options.receive_bytes;
     loom_bytes id = o->call_id.len > 0 ? o->call_id : own_id(a, call->number, own);
-    f.timestamp_unix_ns = loom_time_unix_ns();
+    f.timestamp_unix_ns = clock_unix_ns();
     loom_uuid7_generate_at(f.id, f.timestamp_unix_ns);
     call->span = start_span(a, &f, call, id, &text);
     st = envelope_encode_check(&f, &size);
@@ -208,12 +155,12 @@ static bool is_done(void *user)
 static void stop_waiting(loom_agent *a, open_call *call, uint64_t number, call_waiter *waiter)
 {
     static const loom_str reason = {"nobody waits any more", 21};
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     if (!waiter->done) {
         call->waiter = NULL;
         (void)open_calls_cancel(a, number, reason);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
 }
 
 static loom_status wait_for_outcome(loom_agent *a, open_call *call, uint64_t number, call_waiter *waiter)
@@ -254,30 +201,25 @@ loom_status loom_agent_invoke(loom_agent *a, const char *name, loom_bytes payloa
         return st;
     }
     call->waiter = &waiter;
-    pthread_mutex_lock(&a->lock);
-    agent_guest_enter(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_enter(&a->loop);
     uint64_t number = 0;
     call->number_out = &number;
-    st = agent_on_loop(a) && a->nested == NESTED_MAX ? LOOM_EBUSY : send_call(a, call, payload, options);
-    if (st != LOOM_OK) {
+    if ((st = agent_may_wait(a)) != LOOM_OK || (st = send_call(a, call, payload, options)) != LOOM_OK) {
         open_call_free(call);
     } else if ((st = wait_for_outcome(a, call, number, &waiter)) == LOOM_OK) {
         st = outcome_of(&waiter, out);
     }
-    pthread_mutex_lock(&a->lock);
-    agent_guest_leave(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_leave(&a->loop);
     return st;
 }
 
 loom_status loom_agent_cancel(loom_agent *a, uint64_t number, const char *reason)
 {
-    if (a == NULL || str_of_text(reason).len > FRAME_TEXT_MAX) {
+    if (a == NULL || str_of(reason).len > FRAME_TEXT_MAX) {
         return LOOM_EINVAL;
     }
-    pthread_mutex_lock(&a->lock);
-    loom_status st = open_calls_cancel(a, number, str_of_text(reason));
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
+    loom_status st = open_calls_cancel(a, number, str_of(reason));
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }

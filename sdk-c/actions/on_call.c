@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a call frame to the handler of a capability, and what the broker says about the call later. Runs on the loop. */
-#include <stdio.h>
-#include <string.h>
+/* From a call frame to the handler of a capability, and what the broker says about the call later. */
+#include "sdk-c/actions/on_call.h"
 
-#include "sdk-c/actions/actions.h"
+#include "base/str.h"
+#include "sdk-c/actions/action.h"
+#include "sdk-c/agent/current.h"
+#include "sdk-c/agent/waiting.h"
 #include "trace/messaging/call_span.h"
 
 /* ---- the span ---- */
@@ -19,8 +21,8 @@ static uint64_t begin_span(loom_agent *a, loom_action *act)
         act->context = decided;
         return loom_trace_context_valid(&decided) ? loom_context_push(&decided, tracestate) : 0;
     }
-    call_facts facts = call_facts_of(view, (loom_str){a->id, a->id_len}, act->cap->about.name, act->cap->about.version,
-                                     (loom_bytes){act->entry.id, act->entry.len});
+    call_facts facts = call_facts_of(view, a->id, act->cap->about.name, act->cap->about.version,
+                                     act->id.node.key);
     facts.tool = act->cap->tool;
     act->span = call_span_start(a->tracer, HOP_AGENT_ON_ACTION, &facts,
                                 &(loom_span_options){.parent = &parent,
@@ -48,7 +50,7 @@ static void leave_span(loom_action *act, uint64_t token)
     }
     pthread_mutex_unlock(&act->home->lock);
     if (span != NULL) {
-        call_span_outcome(span, act->outcome, str_of_text(act->code), str_of_text(act->text));
+        call_span_outcome(span, act->outcome, str_of(act->code), str_of(act->text));
         loom_span_end_at(span, act->over_at);
     }
 }
@@ -68,25 +70,25 @@ static void answer_for(loom_action *act, loom_status st)
 
 static void run(loom_agent *a, loom_action *act)
 {
-    bool handling = agent_handling_begin(a);
-    agent_before_handler(a);
+    bool handling = loop_handling_begin(&a->loop);
+    loop_before_handler(&a->loop);
     act->started = act->running = true;
     uint64_t token = begin_span(a, act);
-    current_message outer = dispatch_set_current((current_message){act->envelope, act->deadline_ns});
+    current_message outer = current_set((current_message){act->envelope, act->deadline_ns});
     loom_status st = act->cap->on_action(a, act, act->cap->user);
     answer_for(act, st);
-    (void)dispatch_set_current(outer);
+    (void)current_set(outer);
     leave_span(act, token);
     atomic_fetch_add_explicit(&a->counters.calls_handled, 1, memory_order_relaxed);
-    agent_after_handler(a);
-    agent_handling_end(a, handling);
+    loop_after_handler(&a->loop);
+    loop_handling_end(&a->loop, handling);
 }
 
 /* Consumes the reference. */
 static void run_if_wanted(loom_agent *a, loom_action *act)
 {
-    if (!atomic_load(&act->cancelled) && act->links == a->links &&
-        !atomic_load_explicit(&a->closing_seen, memory_order_relaxed)) {
+    if (!atomic_load(&act->cancelled) && act->connection == a->session.connection &&
+        !atomic_load_explicit(&a->loop.closing_seen, memory_order_relaxed)) {
         run(a, act);
     }
     loom_action_unref(act);
@@ -97,10 +99,10 @@ static bool is_related(const loom_agent *a, const loom_action *act)
 {
     char text[LOOM_UUID_TEXT_SIZE], other_text[LOOM_UUID_TEXT_SIZE];
     loom_str thread = loom_envelope_thread_id(act->envelope, text);
-    for (const struct waiting_handler *h = a->waiting; h != NULL; h = h->outer) {
+    for (const waiting_handler *h = a->waiting; h != NULL; h = h->outer) {
         if (h->message != NULL) {
             loom_str other = loom_envelope_thread_id(h->message, other_text);
-            if (other.len == thread.len && memcmp(other.data, thread.data, thread.len) == 0) {
+            if (str_equal(other, thread)) {
                 return true;
             }
         }
@@ -108,26 +110,10 @@ static bool is_related(const loom_agent *a, const loom_action *act)
     return false;
 }
 
-static void put_last(struct waiting_calls *list, loom_action *act)
+/* NULL: none waits. */
+static loom_action *take_waiting(linked_list *of)
 {
-    if (list->last != NULL) {
-        list->last->next_waiting = act;
-    } else {
-        list->first = act;
-    }
-    list->last = act;
-}
-
-static loom_action *take_first(struct waiting_calls *list)
-{
-    loom_action *act = list->first;
-    if (act != NULL) {
-        list->first = act->next_waiting;
-        if (list->first == NULL) {
-            list->last = NULL;
-        }
-    }
-    return act;
+    return list_item(list_take_first(of), loom_action, waiting_node);
 }
 
 static void run_or_let_wait(loom_agent *a, loom_action *act)
@@ -136,47 +122,40 @@ static void run_or_let_wait(loom_agent *a, loom_action *act)
     if (a->nested < (related ? NESTED_MAX : NESTED_STRANGERS_MAX)) {
         run_if_wanted(a, act);
     } else {
-        put_last(related ? &a->actions.waiting : &a->actions.strangers, act);
+        list_append(related ? &a->actions->related : &a->actions->strangers, &act->waiting_node);
     }
 }
 
 void actions_run_waiting(loom_agent *a)
 {
     loom_action *act;
-    while (a->nested < NESTED_MAX && (act = take_first(&a->actions.waiting)) != NULL) {
+    while (a->nested < NESTED_MAX && (act = take_waiting(&a->actions->related)) != NULL) {
         run_if_wanted(a, act);
     }
-    while (a->nested < NESTED_STRANGERS_MAX && (act = take_first(&a->actions.strangers)) != NULL) {
+    while (a->nested < NESTED_STRANGERS_MAX && (act = take_waiting(&a->actions->strangers)) != NULL) {
         run_if_wanted(a, act);
     }
 }
 
 /* ---- frames ---- */
 
-static loom_status refuse(loom_agent *a, const frame_call *f, const char *code, const char *text)
+static loom_status refuse(loom_agent *a, const frame_call *f, call_end why)
 {
-    frame_result result = {
-        .call_id = f->call_id, .outcome = FRAME_CALL_ERROR, .code = str_of_text(code), .text = str_of_text(text)};
-    pthread_mutex_lock(&a->lock);
-    loom_status st = frame_put_result(&a->out.control, &result);
-    agent_control_waits(a);
-    pthread_mutex_unlock(&a->lock);
-    if (st != LOOM_OK) {
-        snprintf(a->session.text, sizeof a->session.text, "%s", loom_status_text(st));
-    }
-    return st;
+    const call_end_facts *end = call_end_facts_of(why);
+    frame_result result = {.call_id = f->call_id, .outcome = end->outcome, .code = end->code, .text = end->text};
+    pthread_mutex_lock(&a->loop.lock);
+    loom_status st = frame_put_result(&a->loop.out.control, &result);
+    loop_control_waits(&a->loop);
+    pthread_mutex_unlock(&a->loop.lock);
+    return st == LOOM_OK ? st : session_fail(&a->session, st, "%s", loom_status_text(st));
 }
 
-static loom_status list(loom_agent *a, loom_action *act, loom_bytes call_id)
+static void put_in_table(loom_agent *a, loom_action *act, loom_bytes id)
 {
-    pthread_mutex_lock(&a->lock);
-    loom_status st = id_table_reserve(&a->actions.worked_on);
-    if (st == LOOM_OK) {
-        id_table_add(&a->actions.worked_on, &act->entry, call_id);
-        act->listed = true;
-    }
-    pthread_mutex_unlock(&a->lock);
-    return st;
+    pthread_mutex_lock(&a->loop.lock);
+    call_id_add(&a->actions->worked_on, &act->id, id);
+    act->listed = true;
+    pthread_mutex_unlock(&a->loop.lock);
 }
 
 loom_status actions_on_call(loom_agent *a, const frame_call *f)
@@ -185,58 +164,53 @@ loom_status actions_on_call(loom_agent *a, const frame_call *f)
     const char *reason = "the envelope is not all of it";
     loom_status st = envelope_scan(&view, f->envelope, NULL, &reason);
     if (st != LOOM_OK || view.len != f->envelope.len || f->call_id.len == 0) {
-        snprintf(a->session.text, sizeof a->session.text, "call frame: %s", f->call_id.len == 0 ? "no call id" : reason);
-        return LOOM_EPROTO;
+        return session_fail(&a->session, LOOM_EPROTO, "call frame: %s", f->call_id.len == 0 ? "no call id" : reason);
     }
-    if (atomic_load_explicit(&a->closing_seen, memory_order_relaxed)) {
+    if (atomic_load_explicit(&a->loop.closing_seen, memory_order_relaxed)) {
         return LOOM_OK; /* when the session has ended, the broker asks another one, or fails the call */
     }
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     capability *cap = capabilities_find(a, f->capability, f->version);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (cap == NULL) {
-        return refuse(a, f, "not_found", "this agent provides no such capability");
+        return refuse(a, f, CALL_END_NOT_PROVIDED);
     }
     loom_action *act;
     if (action_create(a, &act, cap, f, &view) != LOOM_OK) {
-        return refuse(a, f, "out_of_memory", "the provider is out of memory");
+        return refuse(a, f, CALL_END_NO_MEMORY);
     }
-    if (list(a, act, f->call_id) != LOOM_OK) {
-        act->answered = true; /* by this */
-        loom_action_unref(act);
-        return refuse(a, f, "out_of_memory", "the provider is out of memory");
-    }
+    put_in_table(a, act, f->call_id);
     run_or_let_wait(a, act);
     return LOOM_OK;
 }
 
 /* With a reference; NULL: it is over. Lock held. */
-static loom_action *find(loom_agent *a, loom_bytes call_id)
+static loom_action *find(loom_agent *a, loom_bytes id)
 {
-    id_entry *entry = id_table_find(&a->actions.worked_on, call_id);
-    return entry != NULL ? action_try_ref((loom_action *)entry) : NULL;
+    bytes_node *node = bytes_table_find(&a->actions->worked_on, id);
+    return node != NULL ? action_try_ref((loom_action *)node) : NULL;
 }
 
 /* Consumes the reference. */
 static void tell_cancelled(loom_agent *a, loom_action *act)
 {
     if (act->started && act->cap->on_cancel != NULL) {
-        bool handling = agent_handling_begin(a);
-        agent_before_handler(a);
+        bool handling = loop_handling_begin(&a->loop);
+        loop_before_handler(&a->loop);
         act->cap->on_cancel(a, act, act->cap->user);
-        agent_after_handler(a);
-        agent_handling_end(a, handling);
+        loop_after_handler(&a->loop);
+        loop_handling_end(&a->loop, handling);
     }
     loom_action_unref(act);
 }
 
-void actions_on_cancel(loom_agent *a, loom_bytes call_id)
+void actions_on_cancel(loom_agent *a, loom_bytes id)
 {
-    pthread_mutex_lock(&a->lock);
-    loom_action *act = find(a, call_id);
+    pthread_mutex_lock(&a->loop.lock);
+    loom_action *act = find(a, id);
     bool first = act != NULL && !atomic_exchange(&act->cancelled, true);
-    agent_changed(a); /* one may wait for credit */
-    pthread_mutex_unlock(&a->lock);
+    loop_changed(&a->loop); /* one may wait for credit */
+    pthread_mutex_unlock(&a->loop.lock);
     if (first) {
         tell_cancelled(a, act);
     } else {
@@ -244,16 +218,16 @@ void actions_on_cancel(loom_agent *a, loom_bytes call_id)
     }
 }
 
-void actions_on_credit(loom_agent *a, loom_bytes call_id, uint64_t chunks, uint64_t bytes)
+void actions_on_credit(loom_agent *a, loom_bytes id, uint64_t chunks, uint64_t bytes)
 {
-    pthread_mutex_lock(&a->lock);
-    loom_action *act = find(a, call_id);
+    pthread_mutex_lock(&a->loop.lock);
+    loom_action *act = find(a, id);
     if (act != NULL) {
         act->credit_chunks = chunks > act->credit_chunks ? chunks : act->credit_chunks;
         act->credit_bytes = bytes > act->credit_bytes ? bytes : act->credit_bytes;
-        agent_changed(a);
+        loop_changed(&a->loop);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     loom_action_unref(act);
 }
 
@@ -262,36 +236,27 @@ void actions_on_credit(loom_agent *a, loom_bytes call_id, uint64_t chunks, uint6
 /* Lock held. */
 static void end_action(loom_agent *a, loom_action *act)
 {
-    actions_state *s = &a->actions;
     act->listed = false;
-    if (action_try_ref(act) == NULL) {
-        return;
+    if (action_try_ref(act) != NULL) {
+        list_append(&a->actions->ended_actions, &act->ended_node);
     }
-    if (s->last_ended != NULL) {
-        s->last_ended->next_ended = act;
-    } else {
-        s->ended = act;
-    }
-    s->last_ended = act;
 }
 
 void actions_end_worked_on(loom_agent *a)
 {
-    for (id_entry *entry; (entry = id_table_take_any(&a->actions.worked_on)) != NULL;) {
-        end_action(a, (loom_action *)entry);
+    size_t hint = 0;
+    for (bytes_node *node; (node = bytes_table_any(&a->actions->worked_on, &hint)) != NULL;) {
+        bytes_table_remove(&a->actions->worked_on, node);
+        end_action(a, (loom_action *)node);
     }
 }
 
 void actions_tell_worked_on(loom_agent *a)
 {
-    actions_state *s = &a->actions;
-    for (loom_action *act; (act = s->ended) != NULL;) {
-        s->ended = act->next_ended;
-        if (s->ended == NULL) {
-            s->last_ended = NULL;
-        }
-        action_end_span(act, LOOM_OUTCOME_ERROR, str_of_text("disconnected"),
-                        str_of_text("the session of the call has gone"));
+    const call_end_facts *gone = call_end_facts_of(CALL_END_SESSION_GONE);
+    linked_list *ended = &a->actions->ended_actions;
+    for (loom_action *act; (act = list_item(list_take_first(ended), loom_action, ended_node)) != NULL;) {
+        action_end_span(act, gone->outcome, gone->code, gone->text);
         if (!atomic_exchange(&act->cancelled, true)) {
             tell_cancelled(a, act);
         } else {
@@ -303,7 +268,7 @@ void actions_tell_worked_on(loom_agent *a)
 void actions_drop_waiting(loom_agent *a)
 {
     loom_action *act;
-    while ((act = take_first(&a->actions.waiting)) != NULL || (act = take_first(&a->actions.strangers)) != NULL) {
+    while ((act = take_waiting(&a->actions->related)) != NULL || (act = take_waiting(&a->actions->strangers)) != NULL) {
         loom_action_unref(act);
     }
 }

@@ -1,105 +1,92 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The calls that an agent has made and that have no outcome yet. Each ends once, on the loop: by its result, by its timer,
  * or with the session or the agent. */
-#include <stddef.h>
+#include "sdk-c/actions/open_calls.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "envelope/encode.h"
-#include "sdk-c/actions/actions.h"
+#include "base/str.h"
 #include "trace/messaging/call_span.h"
 
 /* The broker tells of a deadline. Only when it does not, this long after, the agent itself does. */
 #define NO_ANSWER_NS (500 * MS_NS)
 
-#define CODE_CANCELLED "cancelled"
-#define CODE_CLOSED "closed"
+#define CHUNK_WINDOW 64u
+
+/* ---- one call ---- */
+
+open_call *open_call_create(const char *name, const loom_invoke_options *o)
+{
+    const char *version = o->version != NULL ? o->version : "";
+    size_t name_size = strlen(name) + 1, version_size = strlen(version) + 1;
+    open_call *call = calloc(1, sizeof *call + name_size + version_size);
+    if (call == NULL) {
+        return NULL;
+    }
+    call->capability = (char *)(call + 1);
+    call->version = call->capability + name_size;
+    memcpy(call->capability, name, name_size);
+    memcpy(call->version, version, version_size);
+    call->result = calloc(1, sizeof *call->result);
+    if (call->result == NULL) {
+        open_call_free(call);
+        return NULL;
+    }
+    call->idle_ms = o->idle_ms;
+    call->idempotent = o->idempotent;
+    call->on_progress = o->on_progress;
+    call->on_chunk = o->on_chunk;
+    call->part_user = o->user;
+    call->window = o->chunk_window != 0 ? o->chunk_window : CHUNK_WINDOW;
+    return call;
+}
+
+void open_call_free(open_call *call)
+{
+    loom_span_end(call->span);
+    loom_result_free(call->result);
+    origin_fini(&call->from);
+    free(call->envelope);
+    free(call);
+}
 
 /* ---- in and out of the tables; lock held ---- */
 
-static loom_bytes number_bytes(const uint64_t *number)
-{
-    return (loom_bytes){(const uint8_t *)number, sizeof *number};
-}
-
 static loom_bytes id_of(const open_call *call)
 {
-    return (loom_bytes){call->by_id.id, call->by_id.len};
+    return call->by_id.node.key;
 }
 
 static open_call *find_id(const loom_agent *a, loom_bytes id)
 {
-    return (open_call *)id_table_find(&a->actions.by_id, id);
+    return (open_call *)bytes_table_find(&a->actions->by_id, id);
 }
 
 static open_call *find_number(const loom_agent *a, uint64_t number)
 {
-    id_entry *entry = id_table_find(&a->actions.by_number, number_bytes(&number));
-    return entry != NULL ? (open_call *)((uint8_t *)entry - offsetof(open_call, by_number)) : NULL;
+    hash_node *node = hash_index_first(&a->actions->by_number, number);
+    return node != NULL ? (open_call *)(void *)((char *)node - offsetof(open_call, by_number)) : NULL;
 }
 
 static void put(loom_agent *a, open_call *call, loom_bytes id)
 {
-    actions_state *s = &a->actions;
-    id_table_add(&s->by_id, &call->by_id, id);
-    id_table_add(&s->by_number, &call->by_number, number_bytes(&call->number));
-    call->next = NULL;
-    call->prev = s->last;
-    if (s->last != NULL) {
-        s->last->next = call;
-    } else {
-        s->first = call;
-    }
-    s->last = call;
+    actions *s = a->actions;
+    call_id_add(&s->by_id, &call->by_id, id);
+    hash_index_insert(&s->by_number, &call->by_number, call->number);
+    list_append(&s->open, &call->node);
 }
 
 static void take(loom_agent *a, open_call *call)
 {
-    actions_state *s = &a->actions;
-    id_table_remove(&s->by_id, &call->by_id);
-    id_table_remove(&s->by_number, &call->by_number);
-    if (call->prev != NULL) {
-        call->prev->next = call->next;
-    } else {
-        s->first = call->next;
-    }
-    if (call->next != NULL) {
-        call->next->prev = call->prev;
-    } else {
-        s->last = call->prev;
-    }
-    agent_timer_clear(a, &call->timer);
+    actions *s = a->actions;
+    bytes_table_remove(&s->by_id, &call->by_id.node);
+    hash_index_remove(&s->by_number, &call->by_number);
+    list_remove(&s->open, &call->node);
+    loop_timer_clear(&a->loop, &call->timer);
 }
 
 /* ---- callbacks ---- */
-
-typedef struct callback_state {
-    uint64_t token;
-    current_message outer;
-    bool handling;
-} callback_state;
-
-/* As who invoked: in its span, and with what it was handling. */
-static callback_state begin_callback(loom_agent *a, const open_call *call)
-{
-    callback_state state = {.handling = agent_handling_begin(a)};
-    agent_before_handler(a);
-    if (loom_trace_context_valid(&call->context)) {
-        state.token = loom_context_push(&call->context, str_of_text(call->tracestate));
-    }
-    state.outer = dispatch_set_current((current_message){.envelope = call->message});
-    return state;
-}
-
-static void end_callback(loom_agent *a, callback_state state)
-{
-    (void)dispatch_set_current(state.outer);
-    if (state.token != 0) {
-        loom_context_pop(state.token);
-    }
-    agent_after_handler(a);
-    agent_handling_end(a, state.handling);
-}
 
 /* Out of the tables: tells who wants to know, and frees it. */
 static void finish(loom_agent *a, open_call *call, loom_outcome outcome, loom_str code, loom_str text, loom_bytes payload)
@@ -110,43 +97,38 @@ static void finish(loom_agent *a, open_call *call, loom_outcome outcome, loom_st
     call_span_outcome(call->span, outcome, code, text);
     loom_span_end(call->span);
     call->span = NULL;
-    pthread_mutex_lock(&a->lock);
-    a->actions.failed += outcome != LOOM_OUTCOME_OK;
+    pthread_mutex_lock(&a->loop.lock);
+    a->actions->failed += outcome != LOOM_OUTCOME_OK;
     if (call->waiter != NULL) {
         *call->waiter = (call_waiter){.done = true, .never_sent = !call->ever_sent, .result = result};
         result = NULL;
-        agent_changed(a);
+        loop_changed(&a->loop);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (result != NULL && call->on_result != NULL) {
-        callback_state state = begin_callback(a, call);
+        callback_scope scope = callback_begin(&a->loop, &call->from);
         call->on_result(a, result, call->user);
-        end_callback(a, state);
+        callback_end(&a->loop, scope);
     } else {
         loom_result_free(result); /* of one that waits no more */
     }
     open_call_free(call);
 }
 
-static void finish_alone(loom_agent *a, open_call *call, loom_outcome outcome, const char *code, const char *text)
+static void finish_as(loom_agent *a, open_call *call, call_end end)
 {
-    finish(a, call, outcome, str_of_text(code), str_of_text(text), (loom_bytes){0});
+    const call_end_facts *facts = call_end_facts_of(end);
+    finish(a, call, facts->outcome, facts->code, facts->text, (loom_bytes){0});
 }
 
 static void on_timer(loom_agent *a, agent_timer *timer)
 {
-    open_call *call = (open_call *)((uint8_t *)timer - offsetof(open_call, timer));
-    pthread_mutex_lock(&a->lock);
+    open_call *call = (open_call *)(void *)((char *)timer - offsetof(open_call, timer));
+    pthread_mutex_lock(&a->loop.lock);
     bool cancelled = call->cancelled, sent = call->sent;
     take(a, call);
-    pthread_mutex_unlock(&a->lock);
-    if (cancelled && !sent) {
-        finish_alone(a, call, LOOM_OUTCOME_CANCELLED, CODE_CANCELLED, "cancelled before it was sent");
-    } else if (sent) {
-        finish_alone(a, call, LOOM_OUTCOME_TIMEOUT, "no_answer", "the broker has not answered by the deadline");
-    } else {
-        finish_alone(a, call, LOOM_OUTCOME_TIMEOUT, "not_connected", "there was no connection by the deadline");
-    }
+    pthread_mutex_unlock(&a->loop.lock);
+    finish_as(a, call, sent ? CALL_END_NO_ANSWER : cancelled ? CALL_END_CANCELLED_UNSENT : CALL_END_NOT_CONNECTED);
 }
 
 /* ---- sending; lock held ---- */
@@ -155,18 +137,18 @@ static loom_status put_credit(loom_agent *a, open_call *call)
 {
     call->granted = call->chunks + call->window;
     call->granted_bytes = call->chunk_bytes + call->window_bytes;
-    return frame_put_call_credit(&a->out.control, id_of(call), call->granted, call->granted_bytes);
+    return frame_put_call_credit(&a->loop.out.control, id_of(call), call->granted, call->granted_bytes);
 }
 
 /* fields: encoded in place; NULL: the envelope is there already. */
 static loom_status put_call(loom_agent *a, open_call *call, const loom_envelope_fields *fields, size_t size)
 {
-    frame_writer *w = &a->out.control;
+    frame_writer *w = &a->loop.out.control;
     size_t before = w->len;
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     frame_call f = {.call_id = id_of(call),
-                    .capability = str_of_text(call->capability),
-                    .version = str_of_text(call->version),
+                    .capability = str_of(call->capability),
+                    .version = str_of(call->version),
                     .deadline_ms = call->deadline_ns > now ? (call->deadline_ns - now + MS_NS - 1) / MS_NS : 1,
                     .idle_ms = call->idle_ms,
                     .flags = (call->idempotent ? (uint64_t)FRAME_CALL_IDEMPOTENT : 0) |
@@ -186,20 +168,20 @@ static loom_status put_call(loom_agent *a, open_call *call, const loom_envelope_
         return LOOM_ENOMEM;
     }
     call->sent = call->ever_sent = true;
-    call->links = a->links;
     return LOOM_OK;
 }
 
 loom_status open_calls_send(loom_agent *a)
 {
-    uint64_t now = monotonic_ns();
-    for (open_call *call = a->actions.first; call != NULL; call = call->next) {
+    uint64_t now = clock_monotonic_ns();
+    for (list_node *node = a->actions->open.first; node != NULL; node = node->next) {
+        open_call *call = list_item(node, open_call, node);
         if (call->sent || call->cancelled || call->deadline_ns <= now) {
             continue; /* its timer ends it */
         }
         loom_status st = put_call(a, call, NULL, call->envelope_len);
         if (st == LOOM_OK) {
-            st = agent_timer_set(a, &call->timer, call->deadline_ns + NO_ANSWER_NS);
+            st = loop_timer_set(&a->loop, &call->timer, call->deadline_ns + NO_ANSWER_NS);
         }
         if (st != LOOM_OK) {
             return st;
@@ -214,18 +196,15 @@ loom_status open_calls_send(loom_agent *a)
 
 static loom_status check_room(loom_agent *a, const loom_envelope_fields *fields, size_t size)
 {
-    if (a->closing || a->state == LOOM_AGENT_CLOSED) {
+    if (a->loop.over) {
         return LOOM_ECLOSED;
     }
-    if (fields->payload.len > a->max_payload) {
+    if (fields->payload.len > a->session.max_payload) {
         return LOOM_ETOOBIG;
     }
-    bool full = a->actions.by_id.count >= OPEN_CALLS_MAX || a->out.control.len + size > a->out.limit;
-    if (full) {
-        return LOOM_EFULL;
-    }
-    loom_status st = id_table_reserve(&a->actions.by_id);
-    return st == LOOM_OK ? id_table_reserve(&a->actions.by_number) : st;
+    bool full = bytes_table_count(&a->actions->by_id) >= OPEN_CALLS_MAX ||
+                a->loop.out.control.len + size > a->loop.out.limit;
+    return full ? LOOM_EFULL : LOOM_OK;
 }
 
 /* What may have to be sent later, or again, keeps its bytes. */
@@ -242,14 +221,14 @@ static loom_status keep_envelope(open_call *call, const loom_envelope_fields *fi
 
 static loom_status add(loom_agent *a, open_call *call, const loom_envelope_fields *fields, size_t size, loom_bytes id)
 {
-    bool now = a->out.up, keep = !now || call->idempotent;
+    bool now = a->loop.out.up, keep = !now || call->idempotent;
     loom_status st = check_room(a, fields, size);
     if (st == LOOM_OK && keep) {
         st = keep_envelope(call, fields, size);
     }
     if (st == LOOM_OK) {
         call->timer.fire = on_timer;
-        st = agent_timer_set(a, &call->timer, call->deadline_ns + (now ? NO_ANSWER_NS : 0));
+        st = loop_timer_set(&a->loop, &call->timer, call->deadline_ns + (now ? NO_ANSWER_NS : 0));
     }
     if (st != LOOM_OK) {
         return st;
@@ -265,17 +244,17 @@ static loom_status add(loom_agent *a, open_call *call, const loom_envelope_field
             take(a, call);
             return st;
         }
-        agent_write_soon(a, fields->timestamp_unix_ns);
+        loop_write_soon(&a->loop, fields->timestamp_unix_ns);
     }
-    a->actions.made++;
+    a->actions->made++;
     return LOOM_OK;
 }
 
 loom_status open_calls_add(loom_agent *a, open_call *call, const loom_envelope_fields *fields, size_t size, loom_bytes id)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_status st = add(a, call, fields, size, id);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 
@@ -286,13 +265,13 @@ loom_status open_calls_cancel(loom_agent *a, uint64_t number, loom_str reason)
         return LOOM_ENOTFOUND;
     }
     if (call->sent) {
-        loom_status st = frame_put_cancel(&a->out.control, id_of(call), reason);
+        loom_status st = frame_put_cancel(&a->loop.out.control, id_of(call), reason);
         if (st != LOOM_OK) {
             return st;
         }
-        agent_write_soon(a, loom_time_unix_ns());
+        loop_write_soon(&a->loop, clock_unix_ns());
     } else {
-        loom_status st = agent_timer_set(a, &call->timer, 1);
+        loom_status st = loop_timer_set(&a->loop, &call->timer, 1);
         if (st != LOOM_OK) {
             return st;
         }
@@ -305,15 +284,15 @@ loom_status open_calls_cancel(loom_agent *a, uint64_t number, loom_str reason)
 
 void open_calls_on_result(loom_agent *a, const frame_result *f)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     open_call *call = find_id(a, f->call_id);
     if (call != NULL && call->sent) {
         take(a, call);
     } else {
         call = NULL;
-        a->actions.late++;
+        a->actions->late++;
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (call != NULL) {
         finish(a, call, (loom_outcome)(f->outcome <= LOOM_OUTCOME_TOO_LARGE ? f->outcome : LOOM_OUTCOME_ERROR), f->code,
                f->text, f->payload);
@@ -329,7 +308,7 @@ static bool half_used(uint64_t taken, uint64_t granted, uint64_t window)
 static loom_status renew_credit(loom_agent *a, uint64_t number, size_t len)
 {
     loom_status st = LOOM_OK;
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     open_call *call = find_number(a, number);
     if (call != NULL && call->sent) {
         call->chunks++;
@@ -337,19 +316,19 @@ static loom_status renew_credit(loom_agent *a, uint64_t number, size_t len)
         if (half_used(call->chunks, call->granted, call->window) ||
             half_used(call->chunk_bytes, call->granted_bytes, call->window_bytes)) {
             st = put_credit(a, call);
-            agent_control_waits(a);
+            loop_control_waits(&a->loop);
         }
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 
 loom_status open_calls_on_report(loom_agent *a, const frame_report *f)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     open_call *call = find_id(a, f->call_id);
-    a->actions.late += call == NULL;
-    pthread_mutex_unlock(&a->lock);
+    a->actions->late += call == NULL;
+    pthread_mutex_unlock(&a->loop.lock);
     if (call == NULL || !call->sent) {
         return LOOM_OK;
     }
@@ -359,9 +338,9 @@ loom_status open_calls_on_report(loom_agent *a, const frame_report *f)
         return LOOM_OK;
     }
     uint64_t number = call->number;
-    callback_state state = begin_callback(a, call);
+    callback_scope scope = callback_begin(&a->loop, &call->from);
     on_part(a, f->number, f->payload, call->part_user);
-    end_callback(a, state);
+    callback_end(&a->loop, scope);
     return chunk ? renew_credit(a, number, f->payload.len) : LOOM_OK;
 }
 
@@ -375,39 +354,26 @@ static bool waits(const open_call *call, bool closing)
 
 void open_calls_end(loom_agent *a, bool closing)
 {
-    actions_state *s = &a->actions;
-    for (open_call *call = s->first, *next; call != NULL; call = next) {
-        next = call->next;
+    actions *s = a->actions;
+    for (list_node *node = s->open.first, *next; node != NULL; node = next) {
+        open_call *call = list_item(node, open_call, node);
+        next = node->next;
         if (waits(call, closing)) {
-            if (call->sent && agent_timer_set(a, &call->timer, call->deadline_ns) == LOOM_OK) {
+            if (call->sent && loop_timer_set(&a->loop, &call->timer, call->deadline_ns) == LOOM_OK) {
                 call->sent = false;
             }
             continue;
         }
         take(a, call);
-        call->end_code = closing ? CODE_CLOSED : call->cancelled ? CODE_CANCELLED : "disconnected";
-        call->next = NULL;
-        if (s->last_ended_call != NULL) {
-            s->last_ended_call->next = call;
-        } else {
-            s->ended_calls = call;
-        }
-        s->last_ended_call = call;
+        call->end = closing ? CALL_END_CLOSED : call->cancelled ? CALL_END_CANCELLED_DISCONNECTED : CALL_END_DISCONNECTED;
+        list_append(&s->ended_calls, &call->node);
     }
 }
 
 void open_calls_tell_ended(loom_agent *a)
 {
-    actions_state *s = &a->actions;
-    for (open_call *call; (call = s->ended_calls) != NULL;) {
-        s->ended_calls = call->next;
-        if (s->ended_calls == NULL) {
-            s->last_ended_call = NULL;
-        }
-        bool cancelled = strcmp(call->end_code, CODE_CANCELLED) == 0;
-        finish_alone(a, call, cancelled ? LOOM_OUTCOME_CANCELLED : LOOM_OUTCOME_ERROR, call->end_code,
-                     strcmp(call->end_code, CODE_CLOSED) == 0
-                         ? "the agent has been closed"
-                         : "the connection has broken, and what became of the call is not known");
+    linked_list *ended = &a->actions->ended_calls;
+    for (open_call *call; (call = list_item(list_take_first(ended), open_call, node)) != NULL;) {
+        finish_as(a, call, call->end);
     }
 }

@@ -1,36 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a call ended. */
+#include "sdk-c/actions/result.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "sdk-c/actions/actions.h"
+#include "trace/messaging/call_span.h"
 
-static const struct {
-    const char *name;
-    loom_status status;
-} outcomes[] = {
-    [LOOM_OUTCOME_OK] = {"ok", LOOM_OK},
-    [LOOM_OUTCOME_ERROR] = {"error", LOOM_EREMOTE},
-    [LOOM_OUTCOME_TIMEOUT] = {"timeout", LOOM_ETIMEDOUT},
-    [LOOM_OUTCOME_NO_RESPONDERS] = {"no_responders", LOOM_ENORESPONDERS},
-    [LOOM_OUTCOME_DENIED] = {"denied", LOOM_EDENIED},
-    [LOOM_OUTCOME_CANCELLED] = {"cancelled", LOOM_ECANCELED},
-    [LOOM_OUTCOME_TOO_LARGE] = {"too_large", LOOM_ETOOBIG},
+static const loom_status statuses[] = {
+    [LOOM_OUTCOME_OK] = LOOM_OK,
+    [LOOM_OUTCOME_ERROR] = LOOM_EREMOTE,
+    [LOOM_OUTCOME_TIMEOUT] = LOOM_ETIMEDOUT,
+    [LOOM_OUTCOME_NO_RESPONDERS] = LOOM_ENORESPONDERS,
+    [LOOM_OUTCOME_DENIED] = LOOM_EDENIED,
+    [LOOM_OUTCOME_CANCELLED] = LOOM_ECANCELED,
+    [LOOM_OUTCOME_TOO_LARGE] = LOOM_ETOOBIG,
 };
 
 static bool is_known(loom_outcome outcome)
 {
-    return (unsigned)outcome < sizeof outcomes / sizeof *outcomes;
+    return (unsigned)outcome < sizeof statuses / sizeof *statuses;
 }
 
 const char *loom_outcome_name(loom_outcome outcome)
 {
-    return is_known(outcome) ? outcomes[outcome].name : "?";
+    return call_outcome_name(outcome); /* the numbers are those of the wire */
 }
 
 loom_status outcome_status(loom_outcome outcome)
 {
-    return is_known(outcome) ? outcomes[outcome].status : LOOM_EREMOTE;
+    return is_known(outcome) ? statuses[outcome] : LOOM_EREMOTE;
 }
 
 static char *put_text(uint8_t **at, loom_str text)

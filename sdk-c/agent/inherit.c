@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk-c/agent/inherit.h"
 
+#include "sdk-c/agent/current.h"
 #include "trace/span/start.h"
 
 loom_status inherit_message(loom_envelope_fields *f, inherited_text *text)
 {
-    const loom_envelope *event = dispatch_current().envelope;
+    const loom_envelope *event = current_get().envelope;
     if (event == NULL) {
         return LOOM_OK;
     }

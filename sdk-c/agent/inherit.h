@@ -7,7 +7,7 @@
 #include <loom/tracestate.h>
 
 #include "envelope/encode.h"
-#include "sdk-c/agent/internal.h"
+#include "sdk-c/agent/parts.h"
 
 /* What is inherited and has no text of its own elsewhere. */
 typedef struct inherited_text {

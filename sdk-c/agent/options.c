@@ -7,7 +7,9 @@
 
 #include <loom/topic.h>
 
-#include "envelope/frame/frame.h"
+#include "base/str.h"
+#include "sdk-c/events/subscriptions.h"
+#include "sdk-c/link/url.h"
 
 static _Thread_local char open_error[320];
 
@@ -44,33 +46,9 @@ static loom_status check_id(const char *id)
     return LOOM_EINVAL;
 }
 
-loom_status agent_subscription_check(const char *filter, const loom_subscribe_options *options, const char **reason)
+loom_status agent_options_check(const loom_agent_options *options, url *to)
 {
-    *reason = "it is missing";
-    if (filter == NULL) {
-        return LOOM_EINVAL;
-    }
-    loom_status st = loom_filter_check((loom_str){filter, strlen(filter)}, reason);
-    if (st != LOOM_OK || options == NULL) {
-        return st == LOOM_OK ? st : LOOM_EINVAL;
-    }
-    if ((unsigned)options->qos >= LOOM_QOS_COUNT) {
-        *reason = "there is no such qos";
-        return LOOM_EINVAL;
-    }
-    for (size_t i = 0; options->types != NULL && options->types[i] != NULL; i++) {
-        size_t len = strlen(options->types[i]);
-        if (i == FRAME_TYPES_MAX || len == 0 || len > LOOM_TYPE_MAX) {
-            *reason = i == FRAME_TYPES_MAX ? "it names more than 16 types" : "a type is empty or over 128 bytes";
-            return LOOM_EINVAL;
-        }
-    }
-    return LOOM_OK;
-}
-
-loom_status agent_options_check(const loom_agent_options *options, link_url *url)
-{
-    char default_url[LINK_URL_MAX], why[LINK_WHY_SIZE];
+    char default_url[URL_MAX], why[URL_ERROR_SIZE];
     const char *text = options->url;
     if (check_id(options->id) != LOOM_OK) {
         return LOOM_EINVAL;
@@ -79,13 +57,13 @@ loom_status agent_options_check(const loom_agent_options *options, link_url *url
         link_url_default(default_url);
         text = default_url;
     }
-    if (link_url_parse(url, text, why) != LOOM_OK) {
+    if (url_parse(to, text, URL_LINKS | URL_DIAL, why) != LOOM_OK) {
         agent_open_error_set("url \"%.100s\": %s", text, why);
         return LOOM_EINVAL;
     }
     for (size_t i = 0; options->topics != NULL && options->topics[i] != NULL; i++) {
         const char *reason;
-        if (agent_subscription_check(options->topics[i], NULL, &reason) != LOOM_OK) {
+        if (subscription_check(options->topics[i], NULL, &reason) != LOOM_OK) {
             agent_open_error_set("topic \"%.100s\": %s", options->topics[i], reason);
             return LOOM_EINVAL;
         }

@@ -5,16 +5,13 @@
 
 #include <loom/agent.h>
 
-#include "sdk-c/link/url.h"
+#include "base/url.h"
 
 /* Forgets what the last failed loom_agent_open() of this thread said. */
 void agent_open_error_clear(void);
 void agent_open_error_set(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* LOOM_EINVAL, told to agent_open_error_set(). */
-LOOM_MUST_CHECK loom_status agent_options_check(const loom_agent_options *options, link_url *url);
-/* reason is a sentence fragment. */
-LOOM_MUST_CHECK loom_status agent_subscription_check(const char *filter, const loom_subscribe_options *options,
-                                                     const char **reason);
+LOOM_MUST_CHECK loom_status agent_options_check(const loom_agent_options *options, url *to);
 
 #endif

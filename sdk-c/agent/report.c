@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an agent tells its owner: by callback, or on standard error when there is none. */
+/* What an agent reports to its owner: by callback, or on standard error when there is none. */
 #include <stdio.h>
 
-#include "sdk-c/agent/internal.h"
+#include "sdk-c/agent/report.h"
 
 #define NOTICE_INTERVAL_NS (1000 * MS_NS)
 
@@ -12,43 +12,43 @@ void report_refusal(loom_agent *a, loom_status why, const char *text)
         a->options.on_error(a, why, text, a->options.user);
         return;
     }
-    uint64_t now = monotonic_ns();
-    a->notices++;
-    if (a->notice_told_at != 0 && now - a->notice_told_at < NOTICE_INTERVAL_NS) {
+    uint64_t suppressed;
+    if (!rate_limit_pass(&a->notices, clock_monotonic_ns(), NOTICE_INTERVAL_NS, 1, &suppressed)) {
         return;
     }
-    if (a->notices > 1) {
-        fprintf(stderr, "loom: agent %s: %s (%s; and %llu before it)\n", a->id, text, loom_status_text(why),
-                (unsigned long long)(a->notices - 1));
+    if (suppressed > 0) {
+        fprintf(stderr, "loom: agent %s: %s (%s); suppressed similar messages count=%llu\n", a->id.data, text,
+                loom_status_text(why), (unsigned long long)suppressed);
     } else {
-        fprintf(stderr, "loom: agent %s: %s (%s)\n", a->id, text, loom_status_text(why));
+        fprintf(stderr, "loom: agent %s: %s (%s)\n", a->id.data, text, loom_status_text(why));
     }
-    a->notices = 0;
-    a->notice_told_at = now;
 }
 
 void report_state(loom_agent *a, loom_agent_state state, loom_status why, const char *text)
 {
+    char address[URL_MAX];
     if (a->options.on_state != NULL) {
         a->options.on_state(a, state, why, text, a->options.user);
         return;
     }
+    loom_status whole = url_format(address, sizeof address, &a->session.url); /* a very long one is cut */
+    (void)whole;
     switch (state) {
     case LOOM_AGENT_DISCONNECTED:
-        if (!a->session.announced) {
-            a->session.announced = true;
-            fprintf(stderr, "loom: agent %s: not connected to %s: %s; trying again\n", a->id, a->url.text, text);
+        if (!a->outage_told) {
+            a->outage_told = true;
+            fprintf(stderr, "loom: agent %s: not connected to %s: %s; trying again\n", a->id.data, address, text);
         }
         break;
     case LOOM_AGENT_CONNECTED:
-        if (a->session.announced) {
-            a->session.announced = false;
-            fprintf(stderr, "loom: agent %s: connected to %s\n", a->id, a->url.text);
+        if (a->outage_told) {
+            a->outage_told = false;
+            fprintf(stderr, "loom: agent %s: connected to %s\n", a->id.data, address);
         }
         break;
     case LOOM_AGENT_CLOSED:
         if (why != LOOM_OK) {
-            fprintf(stderr, "loom: agent %s: closed: %s\n", a->id, text);
+            fprintf(stderr, "loom: agent %s: closed: %s\n", a->id.data, text);
         }
         break;
     case LOOM_AGENT_CONNECTING: break;

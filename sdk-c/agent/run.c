@@ -8,19 +8,22 @@
 #include <unistd.h>
 
 #include "sdk-c/actions/actions.h"
+#include "sdk-c/agent/round.h"
+#include "sdk-c/events/subscribe.h"
 
 /* ---- poll mode ---- */
 
 int loom_agent_fd(const loom_agent *a)
 {
-    return a->options.poll_mode ? a->epoll_fd : -1;
+    return a->options.poll_mode ? a->loop.epoll_fd : -1;
 }
 
 static loom_status closed_status(loom_agent *a)
 {
-    pthread_mutex_lock(&a->lock);
-    loom_status st = a->state != LOOM_AGENT_CLOSED ? LOOM_OK : a->why != LOOM_OK ? a->why : LOOM_ECLOSED;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
+    bool closed = a->session.state == LOOM_AGENT_CLOSED;
+    loom_status st = !closed ? LOOM_OK : a->session.why != LOOM_OK ? a->session.why : LOOM_ECLOSED;
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 
@@ -29,129 +32,104 @@ loom_status loom_agent_poll(loom_agent *a, int timeout_ms)
     if (!a->options.poll_mode) {
         return LOOM_EINVAL;
     }
-    if (agent_on_loop(a) || !agent_loop_enter(a)) {
+    if (loop_is_this_thread(&a->loop) || !loop_enter(&a->loop)) {
         return LOOM_EBUSY;
     }
     agent_round(a, timeout_ms);
-    agent_loop_leave(a);
+    loop_leave(&a->loop);
     return closed_status(a);
 }
 
 /* ---- waiting for a condition ---- */
 
-/* Lock held. LOOM_EBUSY: not yet. */
-typedef loom_status condition(loom_agent *a, uint64_t argument);
+/* Lock held. Whether there is nothing more to wait for; *st says how it ended. */
+typedef bool condition(loom_agent *a, uint64_t argument, loom_status *st);
 
-/* Whoever may drive the agent does so meanwhile; everybody else is told of changes. */
-static loom_status wait_for(loom_agent *a, condition *met, uint64_t argument, uint32_t timeout_ms)
+/* A thread that may drive the agent does so meanwhile; all others are told of changes. */
+static loom_status wait_for(loom_agent *a, condition *is_over, uint64_t argument, uint32_t timeout_ms)
 {
-    uint64_t deadline = monotonic_ns() + timeout_ms * MS_NS;
-    bool drive = a->options.poll_mode && agent_loop_enter(a);
-    loom_status st;
-    pthread_mutex_lock(&a->lock);
-    while ((st = met(a, argument)) == LOOM_EBUSY) {
-        uint64_t now = monotonic_ns();
+    uint64_t deadline = clock_monotonic_ns() + timeout_ms * MS_NS;
+    bool drive = a->options.poll_mode && loop_enter(&a->loop), over;
+    loom_status st = LOOM_OK;
+    pthread_mutex_lock(&a->loop.lock);
+    while (!(over = is_over(a, argument, &st))) {
+        uint64_t now = clock_monotonic_ns();
         if (now >= deadline) {
             break;
         }
         if (drive) {
-            pthread_mutex_unlock(&a->lock);
-            agent_round(a, agent_ms_until(deadline, now));
-            pthread_mutex_lock(&a->lock);
+            pthread_mutex_unlock(&a->loop.lock);
+            agent_round(a, loop_ms_until(deadline, now));
+            pthread_mutex_lock(&a->loop.lock);
         } else {
-            agent_wait_change(a, deadline);
+            loop_wait_change(&a->loop, deadline);
         }
     }
-    bool connected = a->state == LOOM_AGENT_CONNECTED;
-    pthread_mutex_unlock(&a->lock);
+    bool connected = a->session.state == LOOM_AGENT_CONNECTED;
+    pthread_mutex_unlock(&a->loop.lock);
     if (drive) {
-        agent_loop_leave(a);
+        loop_leave(&a->loop);
     }
-    return st != LOOM_EBUSY ? st : connected ? LOOM_ETIMEDOUT : LOOM_ENOTCONN;
+    return over ? st : connected ? LOOM_ETIMEDOUT : LOOM_ENOTCONN;
 }
 
-/* Connected, and every subscription up to this number answered, and every capability. */
-static loom_status is_ready(loom_agent *a, uint64_t last_number)
+/* Connected, and every subscription up to this number answered, and every capability. The first refusal is the answer. */
+static bool is_ready(loom_agent *a, uint64_t last_number, loom_status *st)
 {
-    if (a->closing || a->state == LOOM_AGENT_CLOSED) {
-        return LOOM_ECLOSED;
+    loom_status provided;
+    if (a->loop.over) {
+        *st = LOOM_ECLOSED;
+        return true;
     }
-    if (a->state != LOOM_AGENT_CONNECTED) {
-        return LOOM_EBUSY;
+    if (a->session.state != LOOM_AGENT_CONNECTED || !subscriptions_answer(a, last_number, st) ||
+        !capabilities_answer(a, &provided)) {
+        return false;
     }
-    loom_status st = LOOM_OK;
-    for (size_t i = 0; i < a->subs.count && a->subs.items[i]->number <= last_number; i++) {
-        const subscription *sub = a->subs.items[i];
-        if (!sub->answered) {
-            return LOOM_EBUSY;
-        }
-        if (st == LOOM_OK && !sub->internal) {
-            st = sub->answer;
-        }
-    }
-    loom_status provided = capabilities_answer(a);
-    return provided == LOOM_EBUSY || st == LOOM_OK ? provided : st;
+    *st = *st == LOOM_OK ? provided : *st;
+    return true;
 }
 
 loom_status loom_agent_wait_connected(loom_agent *a, uint32_t timeout_ms)
 {
-    if (agent_on_loop(a)) {
+    if (loop_is_this_thread(&a->loop)) {
         return LOOM_EBUSY;
     }
-    pthread_mutex_lock(&a->lock);
-    uint64_t last_number = a->subs.last_number;
-    pthread_mutex_unlock(&a->lock);
-    loom_status st = wait_for(a, is_ready, last_number, timeout_ms);
+    loom_status st = wait_for(a, is_ready, subscriptions_last(a), timeout_ms);
     return st == LOOM_ENOTCONN ? LOOM_ETIMEDOUT : st;
 }
 
-static loom_status has_left(loom_agent *a, uint64_t queued)
+static bool has_left(loom_agent *a, uint64_t queued, loom_status *st)
 {
-    if (a->out.handed >= queued) {
-        return LOOM_OK;
-    }
-    return a->closing || a->state == LOOM_AGENT_CLOSED ? LOOM_ECLOSED : LOOM_EBUSY;
+    bool left = a->loop.out.handed >= queued;
+    *st = left ? LOOM_OK : LOOM_ECLOSED;
+    return left || a->loop.over;
 }
 
 loom_status loom_agent_flush(loom_agent *a, uint32_t timeout_ms)
 {
-    pthread_mutex_lock(&a->lock);
-    uint64_t queued = a->out.queued;
-    agent_write(a, true);
-    pthread_mutex_unlock(&a->lock);
-    return wait_for(a, has_left, queued, agent_on_loop(a) ? 0 : timeout_ms);
+    pthread_mutex_lock(&a->loop.lock);
+    uint64_t queued = a->loop.out.queued;
+    loop_write(&a->loop, true);
+    pthread_mutex_unlock(&a->loop.lock);
+    return wait_for(a, has_left, queued, loop_is_this_thread(&a->loop) ? 0 : timeout_ms);
 }
 
 /* ---- run ---- */
 
-static void signal_fd(int fd)
-{
-    int saved = errno; /* this runs in signal handlers */
-    uint64_t one = 1;
-    ssize_t written = write(fd, &one, sizeof one);
-    (void)written; /* full is readable too */
-    errno = saved;
-}
-
-void agent_end_runs(loom_agent *a)
-{
-    signal_fd(a->run_fd);
-}
-
 void loom_agent_stop(loom_agent *a)
 {
     atomic_store(&a->stopped, true);
-    signal_fd(a->run_fd);
+    loop_end_runs(&a->loop);
 }
 
 /* other_fd: readable means stop; -1: none. */
 static loom_status run_until(loom_agent *a, int other_fd)
 {
-    if (agent_on_loop(a)) {
+    if (loop_is_this_thread(&a->loop)) {
         return LOOM_EBUSY;
     }
     loom_status st = LOOM_OK;
-    struct pollfd fds[] = {{.fd = a->run_fd, .events = POLLIN},
+    struct pollfd fds[] = {{.fd = a->loop.run_fd, .events = POLLIN},
                            {.fd = other_fd, .events = POLLIN},
                            {.fd = loom_agent_fd(a), .events = POLLIN}};
     while (!atomic_load(&a->stopped) && (st = closed_status(a)) == LOOM_OK) {
@@ -170,7 +148,7 @@ static loom_status run_until(loom_agent *a, int other_fd)
     }
     if (atomic_exchange(&a->stopped, false)) {
         uint64_t count;
-        ssize_t got = read(a->run_fd, &count, sizeof count);
+        ssize_t got = read(a->loop.run_fd, &count, sizeof count);
         (void)got;
         return LOOM_OK;
     }
@@ -200,7 +178,7 @@ static void on_signal(int number)
     (void)number;
     int fd = atomic_load(&signal_event_fd);
     if (fd >= 0) {
-        signal_fd(fd);
+        loop_signal(fd);
     }
 }
 

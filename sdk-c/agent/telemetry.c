@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "sdk-c/agent/internal.h"
+#include "sdk-c/agent/telemetry.h"
 
 #define SCOPE_NAME "loom"
 
@@ -16,7 +16,7 @@ static void on_exporter_error(void *user, const char *message)
     if (a->options.on_error != NULL) {
         a->options.on_error(a, LOOM_EIO, message, a->options.user);
     } else if (!atomic_flag_test_and_set(&a->exporter_told)) {
-        fprintf(stderr, "loom: agent %s: traces are not exported: %s\n", a->id, message);
+        fprintf(stderr, "loom: agent %s: traces are not exported: %s\n", a->id.data, message);
     }
 }
 
@@ -60,7 +60,7 @@ static loom_status create_own(loom_agent *a)
         return LOOM_OK;
     }
     char name[sizeof "agent-" + LOOM_AGENT_ID_MAX];
-    snprintf(name, sizeof name, "agent-%s", a->id);
+    snprintf(name, sizeof name, "agent-%s", a->id.data);
     return loom_tracer_provider_create(
         &a->provider, &(loom_tracer_provider_options){.default_service_name = name, .processor = a->processor});
 }

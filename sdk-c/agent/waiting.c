@@ -2,138 +2,119 @@
 /* The three ways to wait: asleep while another thread is the loop, as the loop in poll mode, as the loop in a handler. */
 #include "sdk-c/agent/waiting.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "sdk-c/agent/current.h"
 
-#include <loom/trace.h>
+typedef struct condition {
+    bool (*done)(void *user);
+    void *user;
+    uint64_t deadline_ns;
+} condition;
 
 loom_status agent_may_wait(loom_agent *a)
 {
-    if (agent_on_loop(a)) {
+    if (loop_is_this_thread(&a->loop)) {
         return a->nested < NESTED_MAX ? LOOM_OK : LOOM_EBUSY;
     }
-    pthread_mutex_lock(&a->lock);
-    bool polled_elsewhere = a->options.poll_mode && a->looping;
-    pthread_mutex_unlock(&a->lock);
+    if (!a->options.poll_mode) {
+        return LOOM_OK;
+    }
+    pthread_mutex_lock(&a->loop.lock);
+    bool polled_elsewhere = a->loop.looping;
+    pthread_mutex_unlock(&a->loop.lock);
     return polled_elsewhere ? LOOM_EBUSY : LOOM_OK;
 }
 
-/* Lock held. LOOM_EBUSY: not yet. */
-static loom_status look(loom_agent *a, bool (*done)(void *user), void *user)
+/* Lock held. Whether waiting has come to its end, and how. */
+static bool is_over(const loom_agent *a, const condition *c, loom_status *st)
 {
-    if (done(user)) {
-        return LOOM_OK;
-    }
-    return a->closing || a->state == LOOM_AGENT_CLOSED ? LOOM_ECLOSED : LOOM_EBUSY;
+    bool done = c->done(c->user);
+    *st = done ? LOOM_OK : LOOM_ECLOSED;
+    return done || a->loop.over;
 }
 
-static loom_status look_once(loom_agent *a, bool (*done)(void *user), void *user)
+/* Lock not held. */
+static bool is_over_now(loom_agent *a, const condition *c, loom_status *st)
 {
-    pthread_mutex_lock(&a->lock);
-    loom_status st = look(a, done, user);
-    pthread_mutex_unlock(&a->lock);
-    return st;
+    pthread_mutex_lock(&a->loop.lock);
+    bool over = is_over(a, c, st);
+    pthread_mutex_unlock(&a->loop.lock);
+    return over;
 }
 
 /* Another thread is the loop. */
-static loom_status sleep_until(loom_agent *a, bool (*done)(void *user), void *user, uint64_t deadline_ns)
+static loom_status sleep_until(loom_agent *a, const condition *c)
 {
     loom_status st;
-    bool in_time = true;
-    pthread_mutex_lock(&a->lock);
-    agent_guest_enter(a);
-    while ((st = look(a, done, user)) == LOOM_EBUSY && in_time) {
-        in_time = agent_wait_change(a, deadline_ns);
+    bool over, in_time = true;
+    loop_guest_enter(&a->loop);
+    pthread_mutex_lock(&a->loop.lock);
+    while (!(over = is_over(a, c, &st)) && in_time) {
+        in_time = loop_wait_change(&a->loop, c->deadline_ns);
     }
-    agent_guest_leave(a);
-    pthread_mutex_unlock(&a->lock);
-    return st == LOOM_EBUSY ? LOOM_ETIMEDOUT : st;
+    pthread_mutex_unlock(&a->loop.lock);
+    loop_guest_leave(&a->loop);
+    return over ? st : LOOM_ETIMEDOUT;
 }
 
-static loom_status go_round(loom_agent *a, bool (*done)(void *user), void *user, uint64_t deadline_ns)
+static loom_status go_round(loom_agent *a, const condition *c)
 {
     loom_status st;
-    while ((st = look_once(a, done, user)) == LOOM_EBUSY) {
-        uint64_t now = monotonic_ns();
-        if (now >= deadline_ns) {
+    while (!is_over_now(a, c, &st)) {
+        uint64_t now = clock_monotonic_ns();
+        if (now >= c->deadline_ns) {
             return LOOM_ETIMEDOUT;
         }
-        agent_round(a, agent_ms_until(deadline_ns, now));
+        a->rounds->go(a, loop_ms_until(c->deadline_ns, now));
     }
     return st;
 }
 
-/* ---- inside a handler ---- */
-
-/* The frame that the handler was called from lies in the receive buffer. What follows it goes on in another one. */
-static loom_status set_buffer_aside(loom_agent *a)
+/* In a handler. */
+static loom_status wait_nested(loom_agent *a, const condition *c)
 {
-    receive_buffer *in = &a->in;
-    if (!in->parsing) {
-        return LOOM_OK;
-    }
-    size_t rest = in->end - in->begin;
-    uint8_t *data = malloc(in->capacity);
-    if (data == NULL || held_buffers_add(&a->held, in->data) != LOOM_OK) {
-        free(data);
-        return LOOM_ENOMEM;
-    }
-    memcpy(data, in->data + in->begin, rest);
-    *in = (receive_buffer){.data = data, .capacity = in->capacity, .end = rest};
-    return LOOM_OK;
-}
-
-static loom_status wait_nested(loom_agent *a, bool (*done)(void *user), void *user, uint64_t deadline_ns)
-{
-    loom_status st = look_once(a, done, user);
-    if (st != LOOM_EBUSY) {
+    loom_status st;
+    if (is_over_now(a, c, &st)) {
         return st;
     }
-    if (a->nested == NESTED_MAX) {
-        return LOOM_EBUSY;
-    }
-    if ((st = set_buffer_aside(a)) != LOOM_OK) {
+    if ((st = agent_may_wait(a)) != LOOM_OK || (st = receive_buffer_set_aside(&a->session.in)) != LOOM_OK) {
         return st;
     }
-    current_message message = dispatch_set_current((current_message){0}); /* what runs in between does not belong to it */
-    struct waiting_handler self = {a->waiting, message.envelope};
-    dispatch_set_aside(a);
+    current_message message = current_set((current_message){0}); /* what runs in between does not belong to it */
+    waiting_handler self = {a->waiting, message.envelope};
     a->waiting = &self;
     a->nested++;
-    if ((st = dispatch_kept_immediate(a)) != LOOM_OK) {
-        session_break(a, st, a->session.text);
-    }
-    session_read_on(a); /* what was read together with the frame being handled */
-    agent_write_left(a);
-    st = go_round(a, done, user, deadline_ns);
+    a->rounds->go_inside(a);
+    loop_write_all(&a->loop, false);
+    st = go_round(a, c);
     a->nested--;
     a->waiting = self.outer;
-    (void)dispatch_set_current(message);
+    (void)current_set(message);
     return st;
 }
 
-/* ---- both ---- */
+/* In poll mode, outside of handlers. */
+static loom_status poll_until(loom_agent *a, const condition *c)
+{
+    loom_status st;
+    if (is_over_now(a, c, &st)) {
+        return st;
+    }
+    if (!loop_enter(&a->loop)) {
+        return LOOM_EBUSY;
+    }
+    loop_guest_enter(&a->loop);
+    loop_write_all(&a->loop, false);
+    st = go_round(a, c);
+    loop_leave(&a->loop);
+    loop_guest_leave(&a->loop);
+    return st;
+}
 
 loom_status agent_wait_for(loom_agent *a, bool (*done)(void *user), void *user, uint64_t deadline_ns)
 {
-    if (agent_on_loop(a)) {
-        return wait_nested(a, done, user, deadline_ns);
+    const condition c = {done, user, deadline_ns};
+    if (loop_is_this_thread(&a->loop)) {
+        return wait_nested(a, &c);
     }
-    if (!a->options.poll_mode) {
-        return sleep_until(a, done, user, deadline_ns);
-    }
-    loom_status st = look_once(a, done, user);
-    if (st != LOOM_EBUSY || !agent_loop_enter(a)) {
-        return st;
-    }
-    pthread_mutex_lock(&a->lock);
-    agent_guest_enter(a);
-    pthread_mutex_unlock(&a->lock);
-    agent_write_left(a);
-    st = go_round(a, done, user, deadline_ns);
-    agent_loop_leave(a);
-    pthread_mutex_lock(&a->lock);
-    agent_guest_leave(a);
-    pthread_mutex_unlock(&a->lock);
-    return st;
+    return a->options.poll_mode ? poll_until(a, &c) : sleep_until(a, &c);
 }

@@ -11,8 +11,9 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "sdk-c/collaboration/agent_set.h"
-#include "sdk-c/collaboration/collaboration.h"
+#include "sdk-c/collaboration/reply.h"
 
 #define TYPE_ARRIVE "loom.barrier.arrive"
 #define TYPE_PRESENT "loom.barrier.present"
@@ -21,7 +22,7 @@
 
 /* Guard: the agent's lock, but for what is fixed. */
 typedef struct barrier {
-    struct barrier *next;
+    list_node node;         /* of the agent's */
     loom_agent *agent;
     exchange present;       /* answers to our arrival */
     uint64_t subscription;  /* 0: none yet */
@@ -34,17 +35,17 @@ typedef struct barrier {
 
 static uint64_t reconnects(const loom_agent *a)
 {
-    return atomic_load_explicit(&a->counters.reconnects, memory_order_relaxed);
+    return atomic_load_explicit(&a->session.reconnects, memory_order_relaxed);
 }
 
 /* Lock held. */
 static barrier *find(const loom_agent *a, const char *topic)
 {
-    barrier *b = a->collaboration->barriers;
-    while (b != NULL && strcmp(b->topic, topic) != 0) {
-        b = b->next;
+    list_node *node = a->collaboration->barriers.first;
+    while (node != NULL && strcmp(list_item(node, barrier, node)->topic, topic) != 0) {
+        node = node->next;
     }
-    return b;
+    return list_item(node, barrier, node);
 }
 
 /* ---- who is there ---- */
@@ -55,7 +56,7 @@ static loom_status add_party(barrier *b, loom_str agent)
     loom_status st = agent_set_add(&b->there, agent, LOOM_CONTRIBUTIONS_MAX);
     if (!b->complete && b->there.count >= b->parties) {
         b->complete = true;
-        agent_changed(b->agent);
+        loop_changed(&b->agent->loop);
     }
     return st == LOOM_EEXIST ? LOOM_OK : st;
 }
@@ -72,9 +73,9 @@ static void take_present(loom_agent *a, exchange *x, loom_envelope *event)
 /* It is told of us first: who is counted knows. */
 static loom_status on_arrive(loom_agent *a, const char *topic, loom_envelope *event)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     bool here = find(a, topic) != NULL;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (!here) {
         return LOOM_OK;
     }
@@ -83,30 +84,30 @@ static loom_status on_arrive(loom_agent *a, const char *topic, loom_envelope *ev
     if (st != LOOM_OK) {
         return st;
     }
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     barrier *b = find(a, topic);
     if (b != NULL) {
         st = add_party(b, loom_envelope_sender(event));
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 
 static void on_leave(loom_agent *a, const char *topic, loom_envelope *event)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     barrier *b = find(a, topic);
     if (b != NULL) {
         (void)agent_set_remove(&b->there, loom_envelope_sender(event));
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
 }
 
 static loom_status on_barrier_event(loom_agent *a, const char *topic, loom_envelope *event, void *user)
 {
     (void)user;
     loom_str type = loom_envelope_type(event);
-    if (str_is(loom_envelope_sender(event), a->id)) {
+    if (str_equal(loom_envelope_sender(event), a->id)) {
         return LOOM_OK; /* our own come back */
     }
     if (str_is(type, TYPE_ARRIVE)) {
@@ -123,15 +124,15 @@ static loom_status on_barrier_event(loom_agent *a, const char *topic, loom_envel
 static bool has_news(void *user)
 {
     const barrier *b = user;
-    return b->complete || (b->agent->state == LOOM_AGENT_CONNECTED && b->told_in != reconnects(b->agent));
+    return b->complete || (b->agent->session.state == LOOM_AGENT_CONNECTED && b->told_in != reconnects(b->agent));
 }
 
 static loom_status arrive(loom_agent *a, barrier *b, uint64_t deadline_ns)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     exchange_address address = exchange_address_of(a, &b->present);
     b->told_in = reconnects(a);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     loom_status st = collaboration_wait_ready(a, deadline_ns);
     if (st == LOOM_OK) {
         st = collaboration_wait_subscribed(a, b->subscription, deadline_ns);
@@ -152,9 +153,9 @@ static loom_status meet(loom_agent *a, barrier *b, uint64_t deadline_ns)
     if (st != LOOM_OK) {
         return st;
     }
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     collaboration_make_immediate(a, b->subscription);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     for (bool again = false;; again = true) {
         st = arrive(a, b, deadline_ns);
         if (st == LOOM_OK) {
@@ -162,9 +163,9 @@ static loom_status meet(loom_agent *a, barrier *b, uint64_t deadline_ns)
         } else if (again && st == LOOM_ENOTCONN) {
             st = LOOM_ETIMEDOUT;
         }
-        pthread_mutex_lock(&a->lock);
+        pthread_mutex_lock(&a->loop.lock);
         bool complete = b->complete;
-        pthread_mutex_unlock(&a->lock);
+        pthread_mutex_unlock(&a->loop.lock);
         if (complete || st != LOOM_OK) {
             return complete ? LOOM_OK : st;
         }
@@ -176,31 +177,25 @@ static loom_status meet(loom_agent *a, barrier *b, uint64_t deadline_ns)
 /* Into the agent's list, so that there is one of it. */
 static loom_status enlist(loom_agent *a, barrier *b)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     collaboration *c = collaboration_of(a);
     loom_status st = c == NULL ? LOOM_ENOMEM : find(a, b->topic) != NULL ? LOOM_EEXIST : LOOM_OK;
-    if (st == LOOM_OK && (st = add_party(b, (loom_str){a->id, a->id_len})) == LOOM_OK &&
+    if (st == LOOM_OK && (st = add_party(b, a->id)) == LOOM_OK &&
         (st = exchange_open(a, &b->present, NULL)) == LOOM_OK) {
-        b->next = c->barriers;
-        c->barriers = b;
+        list_append(&c->barriers, &b->node);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 
 /* Frees. How many were there, and whether that is enough after all: *st. */
 static uint32_t discharge(loom_agent *a, barrier *b, loom_status *st)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     *st = b->complete && *st == LOOM_ETIMEDOUT ? LOOM_OK : *st;
-    for (barrier **at = &a->collaboration->barriers; *at != NULL; at = &(*at)->next) {
-        if (*at == b) {
-            *at = b->next;
-            break;
-        }
-    }
+    list_remove(&a->collaboration->barriers, &b->node);
     exchange_close(a, &b->present, *st == LOOM_ETIMEDOUT);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     uint32_t arrived = (uint32_t)b->there.count;
     if (*st != LOOM_OK && b->subscription != 0) { /* whoever has heard of us */
         loom_emit_options options = {.type = TYPE_LEAVE, .ttl = LOOM_TTL_DEFAULT};
@@ -226,7 +221,7 @@ static loom_status make(barrier **out, loom_agent *a, const char *name, uint32_t
         return LOOM_ENOMEM;
     }
     int len = snprintf(b->topic, sizeof b->topic, TOPIC_PREFIX "%s", name);
-    if (len < 0 || (size_t)len >= sizeof b->topic || !loom_topic_valid(collab_str(b->topic))) {
+    if (len < 0 || (size_t)len >= sizeof b->topic || !loom_topic_valid(str_of(b->topic))) {
         free(b);
         return LOOM_EINVAL;
     }
@@ -247,9 +242,7 @@ loom_status loom_agent_barrier(loom_agent *a, const char *name, uint32_t parties
     if (st != LOOM_OK) {
         return st;
     }
-    pthread_mutex_lock(&a->lock);
-    agent_guest_enter(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_enter(&a->loop);
     if ((st = enlist(a, b)) == LOOM_OK) {
         st = meet(a, b, deadline_in(timeout_ms, WAIT_DEFAULT_MS));
         *arrived = discharge(a, b, &st);
@@ -257,8 +250,6 @@ loom_status loom_agent_barrier(loom_agent *a, const char *name, uint32_t parties
         agent_set_fini(&b->there);
         free(b);
     }
-    pthread_mutex_lock(&a->lock);
-    agent_guest_leave(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_leave(&a->loop);
     return st;
 }

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "sdk-c/collaboration/agent_set.h"
 #include "sdk-c/collaboration/contract.h"
+#include "sdk-c/collaboration/contract_score.h"
 #include "sdk-c/collaboration/joining.h"
 
 #define WINDOW_DEFAULT_MS 1000u
@@ -95,7 +97,7 @@ static loom_status add_proposal(negotiation *n, loom_envelope *event, double sco
     size_t at = place_of(n, score);
     memmove(n->items + at + 1, n->items + at, (c->count - at) * sizeof *n->items);
     n->items[at] = (loom_proposal){.agent = agent, .score = score, .event = loom_envelope_ref(event)};
-    n->proposed_at = c->count++ == 0 ? loom_time_unix_ns() : n->proposed_at;
+    n->proposed_at = c->count++ == 0 ? clock_unix_ns() : n->proposed_at;
     return LOOM_OK;
 }
 
@@ -107,7 +109,7 @@ static void take_proposal(loom_agent *a, negotiation *n, loom_envelope *event)
     if (n->awarding || !contract_score_from_text(&score, text) || add_proposal(n, event, score) != LOOM_OK) {
         refuse(n, event);
     } else if (n->options->enough > 0 && n->contract->count >= n->options->enough) {
-        agent_changed(a);
+        loop_changed(&a->loop);
     }
 }
 
@@ -120,9 +122,9 @@ static void take_result(loom_agent *a, negotiation *n, loom_envelope *event, boo
         if (p->result == NULL && str_is(loom_envelope_sender(event), p->agent)) {
             p->state = completed ? LOOM_PROPOSAL_COMPLETED : LOOM_PROPOSAL_FAILED;
             p->result = loom_envelope_ref(event);
-            n->finished_at = n->finished_at == 0 ? loom_time_unix_ns() : n->finished_at;
+            n->finished_at = n->finished_at == 0 ? clock_unix_ns() : n->finished_at;
             n->settled++;
-            agent_changed(a);
+            loop_changed(&a->loop);
             return;
         }
     }
@@ -165,7 +167,7 @@ static void join_proposals(loom_agent *a, const negotiation *n, bool results)
         loom_envelope *event = results ? c->proposals[i].result : c->proposals[i].event;
         if (event != NULL) {
             bool failed = results && c->proposals[i].state == LOOM_PROPOSAL_FAILED;
-            st = join_add(j, collab_str(c->proposals[i].agent), i, failed ? LOOM_EREMOTE : LOOM_OK, event, NULL);
+            st = join_add(j, str_of(c->proposals[i].agent), i, failed ? LOOM_EREMOTE : LOOM_OK, event, NULL);
         }
     }
     if (st == LOOM_OK) {
@@ -186,33 +188,33 @@ static loom_status call(loom_agent *a, negotiation *n, const char *topic, loom_b
 {
     char window[16];
     snprintf(window, sizeof window, "%" PRIu32, window_ms);
-    loom_header header = {collab_str(CONTRACT_WINDOW), collab_str(window)};
+    loom_header header = {str_of(CONTRACT_WINDOW), str_of(window)};
     loom_emit_options options = {.type = CONTRACT_CALL,
                                  .thread_id = n->options->thread_id,
                                  .content_type = n->options->content_type,
                                  .headers = &header,
                                  .header_count = 1};
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_status st = exchange_open(a, &n->call, NULL);
     exchange_address address = {0};
     if (st == LOOM_OK) {
         address = exchange_address_of(a, &n->call);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return st == LOOM_OK ? exchange_emit(a, &address, topic, task, &options) : st;
 }
 
 /* The window is over: what comes now is late. */
 static void choose(loom_agent *a, negotiation *n, uint32_t awards)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_contract *c = n->contract;
     n->awarding = true;
     c->awarded = awards < c->count ? awards : (uint32_t)c->count;
     for (size_t i = 0; i < c->count; i++) {
         n->items[i].state = i < c->awarded ? LOOM_PROPOSAL_MISSING : LOOM_PROPOSAL_REJECTED;
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
 }
 
 static void reject(loom_agent *a, loom_envelope *proposal)
@@ -225,12 +227,12 @@ static void reject(loom_agent *a, loom_envelope *proposal)
 
 static void reject_refused(loom_agent *a, negotiation *n)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_envelope **refused = n->refused;
     size_t count = n->refused_count;
     n->refused = NULL;
     n->refused_count = n->refused_capacity = 0;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     for (size_t i = 0; i < count; i++) {
         reject(a, refused[i]);
         loom_envelope_unref(refused[i]);
@@ -243,15 +245,15 @@ static void tell(loom_agent *a, negotiation *n, loom_bytes task)
 {
     const loom_contract *c = n->contract;
     loom_emit_options options = {.type = CONTRACT_AWARD, .content_type = n->options->content_type};
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     exchange_address address = exchange_address_of(a, &n->call);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     for (size_t i = 0; i < c->awarded; i++) {
         if (reply_with(a, n->items[i].event, task, &options, NULL, 0, &address) != LOOM_OK) {
             loom_span_add_event(loom_span_current(), "loom.contract.award.unsent", NULL, 0);
-            pthread_mutex_lock(&a->lock);
+            pthread_mutex_lock(&a->loop.lock);
             n->settled += n->items[i].result == NULL;
-            pthread_mutex_unlock(&a->lock);
+            pthread_mutex_unlock(&a->loop.lock);
         }
     }
     for (size_t i = c->awarded; i < c->count; i++) {
@@ -273,11 +275,11 @@ static void count_states(negotiation *n)
 
 static loom_status close_call(loom_agent *a, negotiation *n, loom_status st)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     count_states(n);
     const loom_contract *c = n->contract;
     exchange_close(a, &n->call, c->count == 0 || c->missing > 0);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (c->awarded > 0) {
         join_proposals(a, n, true);
     }
@@ -317,9 +319,10 @@ static loom_status begin(loom_agent *a, const char *topic, loom_bytes task, cons
     if (n.contract == NULL) {
         return LOOM_ENOMEM;
     }
-    loom_status st = agent_on_loop(a) && a->nested == NESTED_MAX
-                         ? LOOM_EBUSY
-                         : collaboration_wait_ready(a, deadline_in(options->result_ms, WAIT_DEFAULT_MS));
+    loom_status st = agent_may_wait(a);
+    if (st == LOOM_OK) {
+        st = collaboration_wait_ready(a, deadline_in(options->result_ms, WAIT_DEFAULT_MS));
+    }
     if (st != LOOM_OK) {
         free(n.contract);
         return st;
@@ -349,13 +352,9 @@ loom_status loom_agent_call_for_proposals(loom_agent *a, const char *topic, loom
     if (a == NULL || topic == NULL || (task.len > 0 && task.data == NULL)) {
         return LOOM_EINVAL;
     }
-    pthread_mutex_lock(&a->lock);
-    agent_guest_enter(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_enter(&a->loop);
     loom_status st = begin(a, topic, task, options != NULL ? options : &none, out);
-    pthread_mutex_lock(&a->lock);
-    agent_guest_leave(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_leave(&a->loop);
     return st;
 }
 

@@ -6,7 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/str.h"
 #include "sdk-c/collaboration/contract.h"
+#include "sdk-c/collaboration/contract_score.h"
 
 /* After the window the initiator chooses, and what it sends travels. */
 #define AFTER_WINDOW_MS 30000u
@@ -41,10 +43,10 @@ static void finish(loom_agent *a, party *p)
     if (p->award != NULL && st != LOOM_OK && loom_agent_finish_award(a, p->award, st, (loom_bytes){0}) != LOOM_OK) {
         loom_span_add_event(loom_span_current(), "loom.contract.failure.untold", NULL, 0);
     }
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     bool sending = p->sending;
     p->over = true;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (!sending) {
         free_party(p);
     }
@@ -58,7 +60,7 @@ static void take_answer(loom_agent *a, exchange *x, loom_envelope *event)
         return;
     }
     p->award = award ? loom_envelope_ref(event) : NULL;
-    agent_timer_clear(a, &p->deadline);
+    loop_timer_clear(&a->loop, &p->deadline);
     exchange_close(a, x, false);
 }
 
@@ -70,9 +72,9 @@ static void after_answer(loom_agent *a, exchange *x)
 static void abandon(loom_agent *a, exchange *x)
 {
     party *p = party_of(x);
-    pthread_mutex_lock(&a->lock);
-    agent_timer_clear(a, &p->deadline);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
+    loop_timer_clear(&a->loop, &p->deadline);
+    pthread_mutex_unlock(&a->loop.lock);
     finish(a, p);
 }
 
@@ -80,10 +82,10 @@ static void abandon(loom_agent *a, exchange *x)
 static void on_deadline(loom_agent *a, agent_timer *timer)
 {
     party *p = (party *)((char *)timer - offsetof(party, deadline));
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     bool over = p->over;
     exchange_close(a, &p->answer, true);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (over) {
         free_party(p);
     } else {
@@ -129,30 +131,30 @@ static loom_status make(party **out, const loom_envelope *call, loom_on_award on
 
 static loom_status open_answer(loom_agent *a, party *p, uint64_t deadline_ns, exchange_address *address)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_status st = exchange_open(a, &p->answer, p->correlation);
     if (st == LOOM_OK) {
         *address = exchange_address_of(a, &p->answer);
-        if ((st = agent_timer_set(a, &p->deadline, deadline_ns)) != LOOM_OK) {
+        if ((st = loop_timer_set(&a->loop, &p->deadline, deadline_ns)) != LOOM_OK) {
             exchange_close(a, &p->answer, false);
         }
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 
 /* What was not sent is answered by nobody. LOOM_OK: it was answered all the same, and on_award has run or does. */
 static loom_status stop_sending(loom_agent *a, party *p, loom_status st)
 {
-    pthread_mutex_lock(&a->lock);
-    bool answered = p->answer.number == 0, over = p->over, firing = !answered && p->deadline.at == 0;
+    pthread_mutex_lock(&a->loop.lock);
+    bool answered = p->answer.number == 0, over = p->over, firing = !answered && !agent_timer_is_set(&p->deadline);
     p->sending = false;
     if (st != LOOM_OK && !answered) {
         exchange_close(a, &p->answer, false);
-        agent_timer_clear(a, &p->deadline);
+        loop_timer_clear(&a->loop, &p->deadline);
         p->over = true;
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (over || (st != LOOM_OK && !answered && !firing)) {
         free_party(p);
     }
@@ -169,7 +171,7 @@ static loom_status propose(loom_agent *a, loom_envelope *call, double score, loo
         return st;
     }
     contract_score_to_text(text, score);
-    loom_header header = {collab_str(CONTRACT_SCORE), collab_str(text)};
+    loom_header header = {str_of(CONTRACT_SCORE), str_of(text)};
     loom_emit_options options = {.type = CONTRACT_PROPOSAL};
     return stop_sending(a, p, reply_with(a, call, payload, &options, &header, 1, &address));
 }
@@ -185,13 +187,9 @@ loom_status loom_agent_propose(loom_agent *a, loom_envelope *call, double score,
     if (st != LOOM_OK) {
         return st;
     }
-    pthread_mutex_lock(&a->lock);
-    agent_guest_enter(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_enter(&a->loop);
     st = propose(a, call, score, payload, p);
-    pthread_mutex_lock(&a->lock);
-    agent_guest_leave(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_leave(&a->loop);
     return st;
 }
 

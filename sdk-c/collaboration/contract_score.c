@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* strtod() and printf() take the decimal point of the locale, which is not ours to choose: on the wire it is a point. */
+#include "sdk-c/collaboration/contract_score.h"
+
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "sdk-c/collaboration/contract.h"
+#include <string.h>
 
 static const char *locale_point(void)
 {

@@ -8,7 +8,9 @@
 
 #include <loom/topic.h>
 
-#include "sdk-c/actions/actions.h"
+#include "base/str.h"
+#include "sdk-c/actions/result.h"
+#include "sdk-c/agent/current.h"
 #include "sdk-c/collaboration/joining.h"
 
 typedef struct fanout fanout;
@@ -57,7 +59,7 @@ static bool contribute(loom_agent *a, fanout *f, loom_str source, size_t target,
     } else {
         f->over = join_tally_over(&f->join->tally, &f->outcome);
     }
-    agent_changed(a);
+    loop_changed(&a->loop);
     return st == LOOM_OK;
 }
 
@@ -83,18 +85,18 @@ static void on_result(loom_agent *a, loom_result *result, void *user)
 {
     asked_call *call = user;
     bool taken = false;
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     fanout *f = call->of;
     if (f != NULL) {
-        loom_str source = collab_str(f->targets[call->target].capability);
+        loom_str source = str_of(f->targets[call->target].capability);
         f->asked[call->target].call = NULL;
         if (!join_source_counts(f->rule->sources, source)) {
             f->join->joined.ignored++;
-        } else if (monotonic_ns() < f->deadline_ns) { /* its deadline is that of the join, which tells it better */
+        } else if (clock_monotonic_ns() < f->deadline_ns) { /* its deadline is that of the join, which tells it better */
             taken = contribute(a, f, source, call->target, outcome_status(loom_result_outcome(result)), NULL, result);
         }
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (!taken) {
         loom_result_free(result);
     }
@@ -109,12 +111,12 @@ static loom_status ask_topic(loom_agent *a, fanout *f, size_t i, loom_bytes payl
     exchange *x = &f->asked[i].x;
     exchange_address address;
     x->take = on_answer;
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_status st = exchange_open(a, x, NULL);
     if (st == LOOM_OK) {
         address = exchange_address_of(a, x);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (st != LOOM_OK) {
         return st;
     }
@@ -126,19 +128,19 @@ static loom_status ask_topic(loom_agent *a, fanout *f, size_t i, loom_bytes payl
                                             .headers = o->headers,
                                             .header_count = o->header_count,
                                             .ttl = o->ttl});
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     a->collaboration->stats.requests += st == LOOM_OK;
     if (st != LOOM_OK) {
         exchange_close(a, x, false);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 
 /* Rounded up: what times out there does so after the join. */
 static uint32_t ms_left(uint64_t deadline_ns)
 {
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_monotonic_ns();
     return deadline_ns > now ? (uint32_t)((deadline_ns - now) / MS_NS) + 1 : 1;
 }
 
@@ -179,9 +181,9 @@ static loom_status ask_all(loom_agent *a, fanout *f)
         if (st != LOOM_OK) {
             first = first != LOOM_OK ? first : st;
             const char *name = target->topic != NULL ? target->topic : target->capability;
-            pthread_mutex_lock(&a->lock);
-            (void)contribute(a, f, collab_str(name), i, st, NULL, NULL);
-            pthread_mutex_unlock(&a->lock);
+            pthread_mutex_lock(&a->loop.lock);
+            (void)contribute(a, f, str_of(name), i, st, NULL, NULL);
+            pthread_mutex_unlock(&a->loop.lock);
         }
     }
     return f->sent > 0 ? LOOM_OK : first;
@@ -191,7 +193,7 @@ static loom_status ask_all(loom_agent *a, fanout *f)
 
 static bool is_connected(void *user)
 {
-    return ((const loom_agent *)user)->state == LOOM_AGENT_CONNECTED;
+    return ((const loom_agent *)user)->session.state == LOOM_AGENT_CONNECTED;
 }
 
 /* Calls need no mailbox, which might be refused. */
@@ -218,13 +220,13 @@ static void let_go(loom_agent *a, fanout *f)
     bool timed_out = f->over && f->outcome == LOOM_JOIN_TIMEOUT;
     for (size_t i = 0; i < f->count; i++) {
         uint64_t number = 0;
-        pthread_mutex_lock(&a->lock);
+        pthread_mutex_lock(&a->loop.lock);
         exchange_close(a, &f->asked[i].x, timed_out);
         if (f->asked[i].call != NULL) {
             number = f->asked[i].call->number;
             f->asked[i].call->of = NULL;
         }
-        pthread_mutex_unlock(&a->lock);
+        pthread_mutex_unlock(&a->loop.lock);
         if (number != 0) {
             (void)loom_agent_cancel(a, number, "its answer is not needed any more"); /* or it has just ended */
         }
@@ -241,14 +243,14 @@ static loom_status run(loom_agent *a, fanout *f)
     if (st == LOOM_OK) {
         st = agent_wait_for(a, is_over, f, f->deadline_ns);
     }
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     if (st == LOOM_ETIMEDOUT && f->sent > 0) {
         f->outcome = f->over ? f->outcome : LOOM_JOIN_TIMEOUT;
         f->over = true;
         st = LOOM_OK;
     }
     st = st == LOOM_OK ? f->failure : st;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     let_go(a, f);
     return st;
 }
@@ -268,7 +270,7 @@ static loom_status check(const loom_agent *a, const loom_target *targets, size_t
         const loom_target *t = &targets[i];
         const char *name = t->topic != NULL ? t->topic : t->capability;
         if ((t->topic != NULL) == (t->capability != NULL) || (t->payload.len > 0 && t->payload.data == NULL) ||
-            !loom_topic_valid(collab_str(name))) {
+            !loom_topic_valid(str_of(name))) {
             return LOOM_EINVAL;
         }
     }
@@ -278,7 +280,7 @@ static loom_status check(const loom_agent *a, const loom_target *targets, size_t
 /* In a handler of a call, what is left of that is all there is. */
 static uint64_t deadline_of(const loom_join_rule *rule)
 {
-    uint64_t deadline = deadline_in(rule->deadline_ms, WAIT_DEFAULT_MS), limit = dispatch_current().deadline_ns;
+    uint64_t deadline = deadline_in(rule->deadline_ms, WAIT_DEFAULT_MS), limit = current_get().deadline_ns;
     return limit != 0 && limit < deadline ? limit : deadline;
 }
 
@@ -336,13 +338,9 @@ loom_status loom_agent_fanout(loom_agent *a, const loom_target *targets, size_t 
         f.asked[i].of = &f;
         f.asked[i].target = i;
     }
-    pthread_mutex_lock(&a->lock);
-    agent_guest_enter(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_enter(&a->loop);
     st = fan_out(a, &f, out);
-    pthread_mutex_lock(&a->lock);
-    agent_guest_leave(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_leave(&a->loop);
     free(f.asked);
     join_free(f.join);
     return st;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/str.h"
+
 /* 0: the strategy needs to know how many are expected, or k. */
 static uint32_t needed_of(const loom_join_rule *rule, uint32_t expected)
 {
@@ -51,7 +53,7 @@ size_t join_source_count(const char *const *sources)
 bool join_source_counts(const char *const *sources, loom_str source)
 {
     for (size_t i = 0; sources != NULL && sources[i] != NULL; i++) {
-        if (strlen(sources[i]) == source.len && (source.len == 0 || memcmp(sources[i], source.data, source.len) == 0)) {
+        if (str_is(source, sources[i])) {
             return true;
         }
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The spans agent.join and agent.fanout. */
+#include "base/str.h"
 #include "sdk-c/collaboration/joining.h"
 #include "trace/span/start.h"
 
@@ -11,7 +12,7 @@ static current_span begin(loom_agent *a, const char *name, const loom_span_optio
     if (span_decide(a->tracer, options->parent, &decided)) {
         s.span = span_start_decided(a->tracer, name, options, &decided, NULL, 0);
         loom_span_make_current(s.span);
-        loom_span_set_str(s.span, "agent_id", (loom_str){a->id, a->id_len});
+        loom_span_set_str(s.span, "agent_id", a->id);
     } else if (loom_trace_context_valid(&decided)) {
         s.token = loom_context_push(&decided, options->tracestate);
     }
@@ -34,7 +35,7 @@ static void add_sources(loom_span *span, const loom_joined *joined)
     size_t count = 0;
     for (size_t i = 0; i < joined->count && count < LOOM_JOIN_LINKS_MAX; i++) {
         if (joined->contributions[i].status == LOOM_OK) {
-            sources[count++] = collab_str(joined->contributions[i].source);
+            sources[count++] = str_of(joined->contributions[i].source);
         }
     }
     loom_span_set_attr(span, &(loom_attr){.key = "loom.join.sources",
@@ -79,7 +80,7 @@ current_span join_span_begin(loom_agent *a, const join *j)
                            &(loom_span_options){.kind = LOOM_SPAN_CONSUMER,
                                                 .parent = &j->parent,
                                                 .parent_is_remote = j->parent_is_remote,
-                                                .tracestate = collab_str(j->tracestate),
+                                                .tracestate = str_of(j->tracestate),
                                                 .start_unix_ns = j->first_unix_ns,
                                                 .links = links,
                                                 .link_count = linked});

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
 enum { ITEMS_FIRST = 4 };
 
 join *join_create(loom_str key, const join_tally *tally)
@@ -89,7 +91,7 @@ loom_status join_add(join *j, loom_str source, size_t target, loom_status status
     j->tally.received += status == LOOM_OK;
     j->tally.failed += status != LOOM_OK;
     if (j->first_unix_ns == 0) {
-        j->first_unix_ns = loom_time_unix_ns();
+        j->first_unix_ns = clock_unix_ns();
     }
     return LOOM_OK;
 }

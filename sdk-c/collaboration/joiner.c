@@ -11,25 +11,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes_table.h"
+#include "base/str.h"
+#include "sdk-c/agent/current.h"
 #include "sdk-c/collaboration/joining.h"
 
 #define MAX_OPEN_DEFAULT 1024u
 #define REMEMBERED_DEFAULT 1024u
 
-enum { BUCKETS_FIRST = 64 };
-
 typedef struct joiner_key {
-    struct joiner_key *next;          /* of the bucket */
-    struct joiner_key *newer, *older; /* of open, or of finished */
+    bytes_node by_text;               /* first; its key is text */
+    list_node node;                   /* of open, or of finished */
     join *join;                       /* NULL: finished */
     uint64_t deadline_ns;
-    uint32_t hash;
-    size_t len;
     char text[];
 } joiner_key;
 
 typedef struct key_list {
-    joiner_key *oldest, *newest;
+    linked_list keys; /* the oldest first */
     size_t count;
 } key_list;
 
@@ -47,10 +46,9 @@ struct loom_joiner {
     char **sources;                   /* ended by NULL; NULL: everybody's count */
 
     /* guarded by the agent's lock */
-    joiner_key **buckets;
-    size_t bucket_count;              /* a power of two */
+    bytes_table keys;
     key_list open, finished;
-    join *done, *last_done;           /* to be handed over */
+    linked_list done;                      /* join: to be handed over */
     size_t done_count;
     bool armed;                       /* the timer is set, or about to fire */
     unsigned uses;                    /* the loop is in it */
@@ -61,78 +59,43 @@ struct loom_joiner {
 
 /* ---- keys ---- */
 
-static uint32_t hash_of(loom_str text)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < text.len; i++) {
-        hash = (hash ^ (uint8_t)text.data[i]) * 16777619u;
-    }
-    return hash;
-}
-
-static joiner_key **place_of(const loom_joiner *j, uint32_t hash)
-{
-    return &j->buckets[hash & (j->bucket_count - 1)];
-}
-
 static joiner_key *find_key(const loom_joiner *j, loom_str text)
 {
-    uint32_t hash = hash_of(text);
-    joiner_key *key = *place_of(j, hash);
-    while (key != NULL && (key->hash != hash || key->len != text.len || memcmp(key->text, text.data, text.len) != 0)) {
-        key = key->next;
-    }
-    return key;
+    return (joiner_key *)bytes_table_find(&j->keys, (loom_bytes){(const uint8_t *)text.data, text.len});
 }
 
-/* Without memory it stays as it is, and is slower. */
-static void grow(loom_joiner *j)
+static void keys_add(key_list *list, joiner_key *key)
 {
-    size_t count = j->bucket_count * 2;
-    joiner_key **before = j->buckets, **buckets = calloc(count, sizeof(joiner_key *));
-    if (buckets == NULL) {
-        return;
-    }
-    size_t old_count = j->bucket_count;
-    j->buckets = buckets;
-    j->bucket_count = count;
-    for (size_t i = 0; i < old_count; i++) {
-        for (joiner_key *key = before[i], *next; key != NULL; key = next) {
-            next = key->next;
-            joiner_key **at = place_of(j, key->hash);
-            key->next = *at;
-            *at = key;
-        }
-    }
-    free(before);
-}
-
-static void list_add(key_list *list, joiner_key *key)
-{
-    key->older = list->newest;
-    key->newer = NULL;
-    *(list->newest != NULL ? &list->newest->newer : &list->oldest) = key;
-    list->newest = key;
+    list_append(&list->keys, &key->node);
     list->count++;
 }
 
-static void list_remove(key_list *list, joiner_key *key)
+static void keys_remove(key_list *list, joiner_key *key)
 {
-    *(key->older != NULL ? &key->older->newer : &list->oldest) = key->newer;
-    *(key->newer != NULL ? &key->newer->older : &list->newest) = key->older;
+    list_remove(&list->keys, &key->node);
     list->count--;
+}
+
+/* NULL: there is none. */
+static joiner_key *oldest(const key_list *list)
+{
+    return list_item(list->keys.first, joiner_key, node);
 }
 
 /* Of no list any more. */
 static void forget(loom_joiner *j, joiner_key *key)
 {
-    joiner_key **at = place_of(j, key->hash);
-    while (*at != key) {
-        at = &(*at)->next;
-    }
-    *at = key->next;
+    bytes_table_remove(&j->keys, &key->by_text);
     join_free(key->join);
     free(key);
+}
+
+/* Lock held. NULL: nothing is done. */
+static join *take_done(loom_joiner *j)
+{
+    join *over = list_item(list_take_first(&j->done), join, node);
+    j->done_count -= over != NULL;
+    return over;
 }
 
 /* ---- the timer ---- */
@@ -143,14 +106,15 @@ static void on_timer(loom_agent *a, agent_timer *timer);
  * when it was not armed. */
 static loom_status arm(loom_joiner *j)
 {
-    if (j->done == NULL && j->open.oldest == NULL) {
+    const joiner_key *first = oldest(&j->open);
+    if (j->done_count == 0 && first == NULL) {
         return LOOM_OK;
     }
-    uint64_t at = j->done != NULL ? 1 : j->open.oldest->deadline_ns;
-    if (j->armed && j->timer.at <= at) { /* 0: about to fire */
+    uint64_t at = j->done_count > 0 ? 1 : first->deadline_ns;
+    if (j->armed && (!agent_timer_is_set(&j->timer) || j->timer.node.key <= at)) { /* not set: about to fire */
         return LOOM_OK;
     }
-    loom_status st = agent_timer_set(j->agent, &j->timer, at);
+    loom_status st = loop_timer_set(&j->agent->loop, &j->timer, at);
     j->armed = j->armed || st == LOOM_OK;
     return st;
 }
@@ -185,8 +149,8 @@ static loom_status copy_sources(char ***out, const char *const *sources)
 
 static void free_list(loom_joiner *j, key_list *list)
 {
-    for (joiner_key *key; (key = list->oldest) != NULL;) {
-        list_remove(list, key);
+    for (joiner_key *key; (key = oldest(list)) != NULL;) {
+        keys_remove(list, key);
         forget(j, key);
     }
 }
@@ -194,24 +158,21 @@ static void free_list(loom_joiner *j, key_list *list)
 /* Nobody else has it. */
 static void free_joiner(loom_joiner *j)
 {
-    if (j->buckets != NULL) {
-        free_list(j, &j->open);
-        free_list(j, &j->finished);
+    free_list(j, &j->open);
+    free_list(j, &j->finished);
+    bytes_table_fini(&j->keys);
+    for (join *over; (over = take_done(j)) != NULL;) {
+        join_free(over);
     }
-    for (join *next; j->done != NULL; j->done = next) {
-        next = j->done->next;
-        join_free(j->done);
-    }
-    free(j->buckets);
     free_sources(j->sources);
     free(j);
 }
 
 static bool is_closing(loom_agent *a)
 {
-    pthread_mutex_lock(&a->lock);
-    bool closing = a->closing || a->state == LOOM_AGENT_CLOSED;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
+    bool closing = a->loop.over;
+    pthread_mutex_unlock(&a->loop.lock);
     return closing;
 }
 
@@ -243,9 +204,8 @@ loom_status loom_joiner_open(loom_joiner **out, loom_agent *agent, const loom_jo
     j->tally = tally;
     j->has_parent = options->parent != NULL;
     j->parent = options->parent != NULL ? *options->parent : j->parent;
-    j->bucket_count = BUCKETS_FIRST;
-    j->buckets = calloc(BUCKETS_FIRST, sizeof(joiner_key *));
-    if (j->buckets == NULL || copy_sources(&j->sources, options->rule.sources) != LOOM_OK) {
+    bytes_table_init(&j->keys);
+    if (copy_sources(&j->sources, options->rule.sources) != LOOM_OK) {
         free_joiner(j);
         return LOOM_ENOMEM;
     }
@@ -265,21 +225,21 @@ void loom_joiner_close(loom_joiner *j)
         return;
     }
     loom_agent *a = j->agent;
-    bool on_loop = agent_on_loop(a);
-    pthread_mutex_lock(&a->lock);
+    bool on_loop = loop_is_this_thread(&a->loop);
+    loop_guest_enter(&a->loop);
+    pthread_mutex_lock(&a->loop.lock);
     j->closed = true;
-    if (j->timer.at != 0) {
-        agent_timer_clear(a, &j->timer);
+    if (agent_timer_is_set(&j->timer)) {
+        loop_timer_clear(&a->loop, &j->timer);
         j->armed = false;
     }
-    agent_guest_enter(a);
     while (!on_loop && !is_unused(j)) { /* user may go when this returns */
-        agent_wait_change(a, NEVER);
+        loop_wait_change(&a->loop, NEVER);
     }
     bool unused = is_unused(j);
     j->loop_frees = !unused;
-    agent_guest_leave(a);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
+    loop_guest_leave(&a->loop);
     if (unused) {
         free_joiner(j);
     }
@@ -293,11 +253,11 @@ static join *end_key(loom_joiner *j, joiner_key *key, loom_join_outcome outcome)
     join *over = key->join;
     (void)join_finish(over, outcome);
     key->join = NULL;
-    list_remove(&j->open, key);
-    list_add(&j->finished, key);
+    keys_remove(&j->open, key);
+    keys_add(&j->finished, key);
     if (j->finished.count > j->remembered) {
-        key = j->finished.oldest;
-        list_remove(&j->finished, key);
+        key = oldest(&j->finished);
+        keys_remove(&j->finished, key);
         forget(j, key);
     }
     return over;
@@ -306,37 +266,24 @@ static join *end_key(loom_joiner *j, joiner_key *key, loom_join_outcome outcome)
 /* Lock held. For the loop. */
 static void put_done(loom_joiner *j, join *over)
 {
-    over->next = NULL;
-    *(j->last_done != NULL ? &j->last_done->next : &j->done) = over;
-    j->last_done = over;
+    list_append(&j->done, &over->node);
     j->done_count++;
-}
-
-static join *take_done(loom_joiner *j)
-{
-    join *over = j->done;
-    if (over != NULL) {
-        j->done = over->next;
-        j->last_done = j->done != NULL ? j->last_done : NULL;
-        j->done_count--;
-    }
-    return over;
 }
 
 /* The loop, lock not held. */
 static void hand_over(loom_joiner *j, join *over)
 {
     loom_agent *a = j->agent;
-    bool handling = agent_handling_begin(a);
-    agent_before_handler(a);
-    current_message outer = dispatch_set_current((current_message){.envelope = join_first_event(over)});
+    bool handling = loop_handling_begin(&a->loop);
+    loop_before_handler(&a->loop);
+    current_message outer = current_set((current_message){.envelope = join_first_event(over)});
     current_span span = join_span_begin(a, over);
     j->on_joined(a, &over->joined, j->user);
     current_span_end(&span);
-    (void)dispatch_set_current(outer);
+    (void)current_set(outer);
     join_free(over);
-    agent_after_handler(a);
-    agent_handling_end(a, handling);
+    loop_after_handler(&a->loop);
+    loop_handling_end(&a->loop, handling);
 }
 
 /* The loop, lock held; given up while it is handed over. */
@@ -345,9 +292,9 @@ static void count_and_hand_over(loom_joiner *j, join *over)
     loom_agent *a = j->agent;
     j->stats.joined++;
     j->stats.timed_out += over->joined.outcome == LOOM_JOIN_TIMEOUT;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     hand_over(j, over);
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
 }
 
 /* The loop, lock held; gives it up. What on_joined does may have closed it. */
@@ -356,8 +303,8 @@ static void leave(loom_joiner *j)
     loom_agent *a = j->agent;
     j->uses--;
     bool unused = j->loop_frees && is_unused(j);
-    agent_changed(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_changed(&a->loop);
+    pthread_mutex_unlock(&a->loop.lock);
     if (unused) {
         free_joiner(j);
     }
@@ -366,19 +313,19 @@ static void leave(loom_joiner *j)
 /* Lock held. */
 static void expire(loom_joiner *j, uint64_t now)
 {
-    while (j->open.oldest != NULL && j->open.oldest->deadline_ns <= now) {
-        put_done(j, end_key(j, j->open.oldest, LOOM_JOIN_TIMEOUT));
+    for (joiner_key *key; (key = oldest(&j->open)) != NULL && key->deadline_ns <= now;) {
+        put_done(j, end_key(j, key, LOOM_JOIN_TIMEOUT));
     }
 }
 
 static void on_timer(loom_agent *a, agent_timer *timer)
 {
     loom_joiner *j = (loom_joiner *)timer;
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     j->armed = false;
     j->uses++;
     if (!j->closed) {
-        expire(j, monotonic_ns());
+        expire(j, clock_monotonic_ns());
     }
     while (!j->closed) {
         join *over = take_done(j);
@@ -409,9 +356,7 @@ static joiner_key *create_key(loom_joiner *j, loom_str text, const loom_envelope
         return NULL;
     }
     memcpy(key->text, text.len > 0 ? text.data : "", text.len);
-    key->len = text.len;
-    key->hash = hash_of(text);
-    key->deadline_ns = monotonic_ns() + j->deadline_ns;
+    key->deadline_ns = clock_monotonic_ns() + j->deadline_ns;
     return key;
 }
 
@@ -425,18 +370,14 @@ static loom_status open_key(loom_joiner *j, joiner_key **out, loom_str text, loo
     if (key == NULL) {
         return LOOM_ENOMEM;
     }
-    if (j->open.count + j->finished.count >= j->bucket_count) {
-        grow(j);
-    }
-    key->next = *place_of(j, key->hash);
-    *place_of(j, key->hash) = key;
-    list_add(&j->open, key);
+    bytes_table_add(&j->keys, &key->by_text, (loom_bytes){(const uint8_t *)key->text, text.len});
+    keys_add(&j->open, key);
     loom_status st = join_add(key->join, source, 0, LOOM_OK, event, NULL);
     if (st == LOOM_OK) {
         st = arm(j);
     }
     if (st != LOOM_OK) {
-        list_remove(&j->open, key);
+        keys_remove(&j->open, key);
         forget(j, key);
         return st;
     }
@@ -456,7 +397,7 @@ static loom_status ignore(loom_joiner *j, joiner_key *key, loom_status why)
 /* Lock held. *key is open when it is LOOM_OK. */
 static loom_status take_in(loom_joiner *j, joiner_key **key, loom_str text, loom_str source, loom_envelope *event)
 {
-    if (j->closed || j->agent->closing || j->agent->state == LOOM_AGENT_CLOSED) {
+    if (j->closed || j->agent->loop.over) {
         return LOOM_ECLOSED;
     }
     *key = find_key(j, text);
@@ -482,11 +423,11 @@ static void end_if_over(loom_joiner *j, joiner_key *key)
     loom_agent *a = j->agent;
     loom_join_outcome outcome;
     if (!join_tally_over(&key->join->tally, &outcome)) {
-        pthread_mutex_unlock(&a->lock);
+        pthread_mutex_unlock(&a->loop.lock);
         return;
     }
     join *over = end_key(j, key, outcome);
-    if (agent_on_loop(a)) {
+    if (loop_is_this_thread(&a->loop)) {
         j->uses++;
         count_and_hand_over(j, over);
         leave(j);
@@ -496,7 +437,7 @@ static void end_if_over(loom_joiner *j, joiner_key *key)
     loom_status st = arm(j); /* it is armed, since this key was opened */
     assert(st == LOOM_OK);
     (void)st;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
 }
 
 loom_status loom_joiner_add(loom_joiner *j, const char *key, const char *source, loom_envelope *event)
@@ -505,8 +446,8 @@ loom_status loom_joiner_add(loom_joiner *j, const char *key, const char *source,
     if (j == NULL || event == NULL) {
         return LOOM_EINVAL;
     }
-    loom_str text = key != NULL ? collab_str(key) : loom_envelope_correlation_id(event, buf);
-    loom_str from = source != NULL ? collab_str(source) : loom_envelope_sender(event);
+    loom_str text = key != NULL ? str_of(key) : loom_envelope_correlation_id(event, buf);
+    loom_str from = source != NULL ? str_of(source) : loom_envelope_sender(event);
     if (text.len > LOOM_THREAD_ID_MAX || from.len > LOOM_THREAD_ID_MAX) {
         return LOOM_EINVAL;
     }
@@ -514,12 +455,12 @@ loom_status loom_joiner_add(loom_joiner *j, const char *key, const char *source,
         from.data = ""; /* what was built by hand may have no sender */
     }
     joiner_key *into;
-    pthread_mutex_lock(&j->agent->lock);
+    pthread_mutex_lock(&j->agent->loop.lock);
     loom_status st = take_in(j, &into, text, from, event);
     if (st == LOOM_OK) {
         end_if_over(j, into);
     } else {
-        pthread_mutex_unlock(&j->agent->lock);
+        pthread_mutex_unlock(&j->agent->loop.lock);
     }
     return st;
 }
@@ -527,9 +468,9 @@ loom_status loom_joiner_add(loom_joiner *j, const char *key, const char *source,
 loom_joiner_stats loom_joiner_get_stats(const loom_joiner *joiner)
 {
     loom_agent *a = joiner->agent;
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_joiner_stats stats = joiner->stats;
     stats.open = joiner->open.count + joiner->done_count;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return stats;
 }

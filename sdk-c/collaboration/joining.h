@@ -3,7 +3,8 @@
 #ifndef LOOM_SDK_JOINING_H
 #define LOOM_SDK_JOINING_H
 
-#include "sdk-c/collaboration/collaboration.h"
+#include "base/list.h"
+#include "sdk-c/collaboration/mailbox.h"
 #include "sdk-c/collaboration/join_rule.h"
 
 /* ---- joined.c ---- */
@@ -11,7 +12,7 @@
 /* A join under way. In the end its owner hands out &j->joined, and loom_joined_free() frees all of it. Not locked. */
 typedef struct join {
     loom_joined joined;          /* first */
-    struct join *next;           /* of whoever has it */
+    list_node node;              /* of its owner */
     join_tally tally;
     loom_contribution *items;
     size_t capacity;

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The mailbox agent.{id}.replies, and the table of those who wait for something in it. */
+#include "sdk-c/collaboration/mailbox.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/random.h"
-#include "sdk-c/collaboration/collaboration.h"
-
-enum { BUCKETS_FIRST = 64 };
+#include "base/str.h"
+#include "sdk-c/collaboration/own_headers.h"
+#include "sdk-c/events/subscribe.h"
 
 /* ---- keys ---- */
-
-static uint32_t hash_of(loom_str text)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a: what is hashed ends in a number of ours, or in somebody's id */
-    for (size_t i = 0; i < text.len; i++) {
-        hash = (hash ^ (uint8_t)text.data[i]) * 16777619u;
-    }
-    return hash;
-}
 
 /* The number in a key of this agent. 0: it is none. */
 static uint64_t number_of(const collaboration *c, loom_str key)
@@ -46,63 +39,23 @@ static void write_key(const collaboration *c, char key[EXCHANGE_KEY_SIZE], uint6
 
 /* ---- the table ---- */
 
-static bool resize(collaboration *c, size_t count)
-{
-    exchange **buckets = calloc(count, sizeof *buckets);
-    if (buckets == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < c->bucket_count; i++) {
-        /* The order within a bucket is that of opening: the oldest first. */
-        for (exchange *x = c->buckets[i], *next; x != NULL; x = next) {
-            exchange **at = &buckets[hash_of(collab_str(x->correlation)) & (count - 1)];
-            while (*at != NULL) {
-                at = &(*at)->next;
-            }
-            next = x->next;
-            x->next = NULL;
-            *at = x;
-        }
-    }
-    free(c->buckets);
-    c->buckets = buckets;
-    c->bucket_count = count;
-    return true;
-}
-
-static bool make_room(collaboration *c)
-{
-    if (c->bucket_count == 0) {
-        return resize(c, BUCKETS_FIRST);
-    }
-    if (c->open >= c->bucket_count) {
-        (void)resize(c, c->bucket_count * 2); /* without it, it is slower */
-    }
-    return true;
-}
-
 loom_status exchange_open(loom_agent *a, exchange *x, const char *correlation)
 {
     collaboration *c = collaboration_of(a);
-    if (a->closing || a->state == LOOM_AGENT_CLOSED) {
+    if (a->loop.over) {
         return LOOM_ECLOSED;
     }
-    if (c == NULL || !make_room(c)) {
+    if (c == NULL) {
         return LOOM_ENOMEM;
     }
-    if (c->open >= LOOM_REQUESTS_MAX) {
+    if (bytes_table_count(&c->by_correlation) >= LOOM_REQUESTS_MAX) {
         return LOOM_EFULL;
     }
     x->number = ++c->last_number;
     write_key(c, x->key, x->number);
     x->correlation = correlation != NULL ? correlation : x->key;
-    x->next = NULL;
-    exchange **at = &c->buckets[hash_of(collab_str(x->correlation)) & (c->bucket_count - 1)];
-    while (*at != NULL) {
-        at = &(*at)->next;
-    }
-    *at = x;
-    c->open++;
+    bytes_table_add(&c->by_correlation, &x->by_correlation, bytes_of(x->correlation));
+    hash_index_insert(&c->by_number, &x->by_number, x->number);
     return LOOM_OK;
 }
 
@@ -112,59 +65,31 @@ void exchange_close(loom_agent *a, exchange *x, bool timed_out)
     if (x->number == 0) {
         return;
     }
-    exchange **at = &c->buckets[hash_of(collab_str(x->correlation)) & (c->bucket_count - 1)];
-    while (*at != x) {
-        at = &(*at)->next;
-    }
-    *at = x->next;
+    bytes_table_remove(&c->by_correlation, &x->by_correlation);
+    hash_index_remove(&c->by_number, &x->by_number);
     if (timed_out) {
         c->timed_out[x->number % TIMED_OUT_KNOWN] = x->number;
         c->stats.timeouts++;
     }
     x->number = 0;
-    if (--c->open == 0 && c->bucket_count > BUCKETS_FIRST) {
-        free(c->buckets); /* what many at once have needed is not kept */
-        c->buckets = NULL;
-        c->bucket_count = 0;
-    }
 }
 
-static exchange *find_in(const collaboration *c, size_t bucket, uint64_t number)
-{
-    exchange *x = c->buckets[bucket];
-    while (x != NULL && x->number != number) {
-        x = x->next;
-    }
-    return x;
-}
-
-/* At once for those whose correlation is the key, as it mostly is. */
 exchange *exchange_find(loom_agent *a, uint64_t number)
 {
     const collaboration *c = a->collaboration;
-    char key[EXCHANGE_KEY_SIZE];
-    if (c == NULL || c->bucket_count == 0 || number == 0 || number > c->last_number) {
-        return NULL;
-    }
-    write_key(c, key, number);
-    exchange *x = find_in(c, hash_of(collab_str(key)) & (c->bucket_count - 1), number);
-    for (size_t i = 0; x == NULL && i < c->bucket_count; i++) {
-        x = find_in(c, i, number);
-    }
-    return x;
+    hash_node *node = c != NULL ? hash_index_first(&c->by_number, number) : NULL;
+    return node != NULL ? (exchange *)((uint8_t *)node - offsetof(exchange, by_number)) : NULL;
 }
 
 /* Who waits for this event. With a key, exactly that one; without, the oldest of the correlation. */
-static exchange *exchange_for(const collaboration *c, loom_str correlation, loom_str key)
+static exchange *exchange_for(loom_agent *a, loom_str correlation, loom_str key)
 {
-    if (c->bucket_count == 0) {
-        return NULL;
+    const collaboration *c = a->collaboration;
+    if (key.len == 0) {
+        return (exchange *)bytes_table_find(&c->by_correlation, (loom_bytes){(const uint8_t *)correlation.data, correlation.len});
     }
-    exchange *x = c->buckets[hash_of(correlation) & (c->bucket_count - 1)];
-    while (x != NULL && !(str_is(correlation, x->correlation) && (key.len == 0 || str_is(key, x->key)))) {
-        x = x->next;
-    }
-    return x;
+    exchange *x = exchange_find(a, number_of(c, key));
+    return x != NULL && str_is(correlation, x->correlation) && str_is(key, x->key) ? x : NULL;
 }
 
 /* ---- mail ---- */
@@ -192,8 +117,8 @@ static loom_status on_mail(loom_agent *a, const char *topic, loom_envelope *even
     loom_str correlation = loom_envelope_correlation_id(event, buf), key;
     (void)loom_envelope_header(event, HEADER_IN_REPLY_TO, &key); /* empty without */
     void (*after)(loom_agent *, exchange *) = NULL;
-    pthread_mutex_lock(&a->lock);
-    exchange *x = exchange_for(c, correlation, key);
+    pthread_mutex_lock(&a->loop.lock);
+    exchange *x = exchange_for(a, correlation, key);
     bool ours = x != NULL || is_left_over(c, correlation, key);
     if (x != NULL) {
         c->stats.replies++;
@@ -201,7 +126,7 @@ static loom_status on_mail(loom_agent *a, const char *topic, loom_envelope *even
         x->take(a, x, event);
         after = x->number == 0 ? after : NULL;
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (after != NULL) {
         after(a, x);
     }
@@ -213,24 +138,24 @@ static loom_status on_mail(loom_agent *a, const char *topic, loom_envelope *even
 
 void collaboration_make_immediate(loom_agent *a, uint64_t number)
 {
-    subscription *sub = subscriptions_find(&a->subs, number);
+    subscription *sub = subscriptions_find(&a->events->subs, number);
     if (sub != NULL) {
-        sub->immediate = true;
-        atomic_fetch_add(&a->removals, 1); /* the loop may remember it as it was */
+        subscription_make_immediate(a, sub);
     }
 }
 
 /* The agent has subscribed to its mailbox when it opened, for its handler: now we look first. */
 static bool take_mailbox(loom_agent *a, collaboration *c)
 {
-    snprintf(c->mailbox, sizeof c->mailbox, "agent.%s.replies", a->id);
-    for (size_t i = 0; i < a->subs.count; i++) {
-        subscription *sub = a->subs.items[i];
+    const subscriptions *subs = &a->events->subs;
+    events_mailbox(c->mailbox, a->id);
+    for (size_t i = 0; i < subs->count; i++) {
+        subscription *sub = subs->items[i];
         if (sub->internal && strcmp(sub->filter, c->mailbox) == 0) {
             sub->on_event = on_mail;
             sub->user = c;
             c->mailbox_number = sub->number;
-            collaboration_make_immediate(a, sub->number);
+            subscription_make_immediate(a, sub);
             return true;
         }
     }
@@ -255,43 +180,29 @@ collaboration *collaboration_of(loom_agent *a)
         free(c);
         return NULL;
     }
+    bytes_table_init(&c->by_correlation);
+    hash_index_init(&c->by_number);
     a->collaboration = c;
     return c;
 }
 
-/* The next one, from the bucket *at on: nothing is opened any more. */
-static exchange *any_from(const collaboration *c, size_t *at)
-{
-    while (*at < c->bucket_count && c->buckets[*at] == NULL) {
-        (*at)++;
-    }
-    return *at < c->bucket_count ? c->buckets[*at] : NULL;
-}
-
-void collaboration_close(loom_agent *a)
+void exchanges_close(loom_agent *a)
 {
     collaboration *c = a->collaboration;
-    if (c == NULL) {
-        return;
-    }
-    bool looping = agent_loop_enter(a); /* callbacks are on the loop, as ever */
-    size_t at = 0;
-    for (exchange *x; (x = any_from(c, &at)) != NULL;) {
-        pthread_mutex_lock(&a->lock);
+    bool looping = loop_enter(&a->loop); /* callbacks are on the loop, as ever */
+    size_t hint = 0;
+    for (exchange *x; (x = (exchange *)bytes_table_any(&c->by_correlation, &hint)) != NULL;) {
+        pthread_mutex_lock(&a->loop.lock);
         void (*abandon)(loom_agent *, exchange *) = x->abandon;
         exchange_close(a, x, false);
-        pthread_mutex_unlock(&a->lock);
+        pthread_mutex_unlock(&a->loop.lock);
         if (abandon != NULL) {
             abandon(a, x);
         }
     }
     if (looping) {
-        agent_loop_leave(a);
+        loop_leave(&a->loop);
     }
-    threads_close(a);
-    a->collaboration = NULL;
-    free(c->buckets);
-    free(c);
 }
 
 /* ---- being ready ---- */
@@ -305,21 +216,21 @@ typedef struct awaited_subscription {
 static bool is_answered(void *user)
 {
     awaited_subscription *w = user;
-    const subscription *sub = subscriptions_find(&w->agent->subs, w->number);
-    if (w->agent->state == LOOM_AGENT_CLOSED) {
+    const subscription *sub = subscriptions_find(&w->agent->events->subs, w->number);
+    if (w->agent->session.state == LOOM_AGENT_CLOSED) {
         w->answer = LOOM_ECLOSED;
         return true;
     }
     w->answer = sub != NULL ? sub->answer : LOOM_ENOTFOUND;
-    return sub == NULL || (sub->answered && w->agent->state == LOOM_AGENT_CONNECTED);
+    return sub == NULL || (sub->answered && w->agent->session.state == LOOM_AGENT_CONNECTED);
 }
 
 loom_status collaboration_wait_subscribed(loom_agent *a, uint64_t number, uint64_t deadline_ns)
 {
     awaited_subscription w = {a, number, LOOM_OK};
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     bool answered = is_answered(&w);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (answered) {
         return w.answer;
     }
@@ -329,9 +240,9 @@ loom_status collaboration_wait_subscribed(loom_agent *a, uint64_t number, uint64
 
 loom_status collaboration_wait_ready(loom_agent *a, uint64_t deadline_ns)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     const collaboration *c = collaboration_of(a);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return c != NULL ? collaboration_wait_subscribed(a, c->mailbox_number, deadline_ns) : LOOM_ENOMEM;
 }
 
@@ -349,7 +260,7 @@ loom_status exchange_emit(loom_agent *a, const exchange_address *address, const 
                           const loom_emit_options *options)
 {
     loom_emit_options asking = options != NULL ? *options : (loom_emit_options){0};
-    loom_header key = {collab_str(HEADER_REQUEST), collab_str(address->key)};
+    loom_header key = {str_of(HEADER_REQUEST), str_of(address->key)};
     asking.correlation_id = address->correlation;
     asking.reply_to = address->mailbox;
     bool own = strcmp(address->key, address->correlation) == 0;
@@ -360,11 +271,11 @@ loom_collaboration_stats loom_agent_collaboration(const loom_agent *agent)
 {
     loom_agent *a = (loom_agent *)(uintptr_t)agent; /* only the lock changes */
     loom_collaboration_stats stats = {0};
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     if (a->collaboration != NULL) {
         stats = a->collaboration->stats;
-        stats.open = a->collaboration->open;
+        stats.open = bytes_table_count(&a->collaboration->by_correlation);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return stats;
 }

@@ -1,34 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Replying, and publishing with headers of ours next to the caller's. */
-#include <stdlib.h>
+#include "sdk-c/collaboration/reply.h"
+
 #include <string.h>
 
-#include "sdk-c/collaboration/collaboration.h"
-
-loom_status emit_with_headers(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options,
-                              const loom_header *own, size_t own_count)
-{
-    if (own_count == 0) {
-        return loom_agent_emit(a, topic, payload, options);
-    }
-    loom_emit_options all = options != NULL ? *options : (loom_emit_options){0};
-    loom_header few[16], *headers = few;
-    size_t count = own_count + all.header_count;
-    if (count > sizeof few / sizeof *few && (headers = calloc(count, sizeof *headers)) == NULL) {
-        return LOOM_ENOMEM;
-    }
-    memcpy(headers, own, own_count * sizeof *own); /* of equal keys the first counts */
-    if (all.header_count > 0) {
-        memcpy(headers + own_count, all.headers, all.header_count * sizeof *headers);
-    }
-    all.headers = headers;
-    all.header_count = count;
-    loom_status st = loom_agent_emit(a, topic, payload, &all);
-    if (headers != few) {
-        free(headers);
-    }
-    return st;
-}
+#include "base/str.h"
+#include "sdk-c/collaboration/own_headers.h"
 
 /* A topic or id of an envelope as C text. False: too long, or with a NUL in it. */
 static bool copy_text(char *out, size_t size, loom_str text)
@@ -84,10 +60,10 @@ loom_status reply_with(loom_agent *a, loom_envelope *event, loom_bytes payload, 
         return LOOM_ETIMEDOUT;
     }
     if (loom_envelope_header(event, HEADER_REQUEST, &key) == LOOM_OK) {
-        headers[count++] = (loom_header){collab_str(HEADER_IN_REPLY_TO), key};
+        headers[count++] = (loom_header){str_of(HEADER_IN_REPLY_TO), key};
     }
     if (asking != NULL) {
-        headers[count++] = (loom_header){collab_str(HEADER_REQUEST), collab_str(asking->key)};
+        headers[count++] = (loom_header){str_of(HEADER_REQUEST), str_of(asking->key)};
     }
     for (size_t i = 0; i < own_count; i++) {
         headers[count++] = own[i];

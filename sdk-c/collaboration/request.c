@@ -7,7 +7,9 @@
 
 #include <loom/topic.h>
 
-#include "sdk-c/collaboration/collaboration.h"
+#include "base/str.h"
+#include "sdk-c/agent/current.h"
+#include "sdk-c/collaboration/mailbox.h"
 
 static loom_emit_options emit_options_of(const loom_request_options *o)
 {
@@ -25,7 +27,7 @@ static loom_emit_options emit_options_of(const loom_request_options *o)
 
 static loom_status check(const loom_agent *a, const char *topic, loom_bytes payload, const loom_request_options *o)
 {
-    if (a == NULL || topic == NULL || !loom_topic_valid(collab_str(topic)) || (payload.len > 0 && payload.data == NULL) ||
+    if (a == NULL || topic == NULL || !loom_topic_valid(str_of(topic)) || (payload.len > 0 && payload.data == NULL) ||
         (o != NULL && o->header_count > 0 && o->headers == NULL)) {
         return LOOM_EINVAL;
     }
@@ -56,7 +58,7 @@ static void keep_reply(loom_agent *a, exchange *x, loom_envelope *event)
     waiting_request *r = (waiting_request *)x;
     r->reply = loom_envelope_ref(event);
     exchange_close(a, x, false);
-    agent_changed(a);
+    loop_changed(&a->loop);
 }
 
 static bool has_reply(void *user)
@@ -66,12 +68,12 @@ static bool has_reply(void *user)
 
 static loom_status wait_for_reply(loom_agent *a, waiting_request *r, uint64_t deadline, loom_request_report *report)
 {
-    uint64_t start = monotonic_ns();
+    uint64_t start = clock_monotonic_ns();
     loom_status st = agent_wait_for(a, has_reply, r, deadline);
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     exchange_close(a, &r->x, st == LOOM_ETIMEDOUT); /* not open any more: it has come in the last moment */
-    pthread_mutex_unlock(&a->lock);
-    report->waited_ns = monotonic_ns() - start;
+    pthread_mutex_unlock(&a->loop.lock);
+    report->waited_ns = clock_monotonic_ns() - start;
     return r->reply != NULL ? LOOM_OK : st;
 }
 
@@ -84,13 +86,13 @@ static loom_status ask_and_wait(loom_agent *a, waiting_request *r, const char *t
         return st;
     }
     exchange_address address;
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     st = exchange_open(a, &r->x, correlation_of(o));
     if (st == LOOM_OK) {
         a->collaboration->stats.requests++;
         address = exchange_address_of(a, &r->x);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (st != LOOM_OK) {
         return st;
     }
@@ -100,9 +102,9 @@ static loom_status ask_and_wait(loom_agent *a, waiting_request *r, const char *t
         report->sent = true;
         return wait_for_reply(a, r, deadline, report);
     }
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     exchange_close(a, &r->x, false);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     loom_envelope_unref(r->reply); /* from somebody who knew the correlation without having been asked */
     r->reply = NULL;
     return st;
@@ -119,14 +121,12 @@ loom_status loom_agent_request(loom_agent *a, const char *topic, loom_bytes payl
     *reply = NULL;
     loom_status st = check(a, topic, payload, o);
     if (st == LOOM_OK) {
-        pthread_mutex_lock(&a->lock);
-        agent_guest_enter(a);
-        pthread_mutex_unlock(&a->lock);
+        loop_guest_enter(&a->loop);
         st = ask_and_wait(a, &r, topic, payload, o, &report);
-        pthread_mutex_lock(&a->lock);
+        pthread_mutex_lock(&a->loop.lock);
         report.late = a->collaboration != NULL ? a->collaboration->stats.late_replies : 0;
-        agent_guest_leave(a);
-        pthread_mutex_unlock(&a->lock);
+        pthread_mutex_unlock(&a->loop.lock);
+        loop_guest_leave(&a->loop);
     }
     if (o != NULL && o->report != NULL) {
         *o->report = report;
@@ -144,10 +144,7 @@ typedef struct called_request {
     void *user;
     loom_envelope *reply;
     loom_status status;     /* when the timer fires */
-    /* Where it was made: what is emitted for want of a reply goes on there. */
-    loom_trace_context context; /* invalid: none */
-    char *tracestate;
-    loom_envelope *message;
+    origin from;            /* what is emitted when no reply comes goes on there */
     char correlation[];
 } called_request;
 
@@ -159,27 +156,8 @@ static called_request *of_timer(agent_timer *timer)
 static void called_free(called_request *r)
 {
     loom_envelope_unref(r->reply);
-    loom_envelope_unref(r->message);
-    free(r->tracestate);
+    origin_fini(&r->from);
     free(r);
-}
-
-static void tell_no_reply(loom_agent *a, called_request *r, loom_status status)
-{
-    uint64_t token = 0;
-    bool handling = agent_handling_begin(a);
-    agent_before_handler(a);
-    if (loom_trace_context_valid(&r->context)) {
-        token = loom_context_push(&r->context, collab_str(r->tracestate));
-    }
-    current_message outer = dispatch_set_current((current_message){.envelope = r->message});
-    r->on_reply(a, status, NULL, r->user);
-    (void)dispatch_set_current(outer);
-    if (token != 0) {
-        loom_context_pop(token);
-    }
-    agent_after_handler(a);
-    agent_handling_end(a, handling);
 }
 
 /* The loop; the exchange is closed. A reply is told inside of its own handler. */
@@ -188,7 +166,9 @@ static void tell(loom_agent *a, called_request *r, loom_status status)
     if (r->reply != NULL) {
         r->on_reply(a, LOOM_OK, r->reply, r->user);
     } else if (r->on_reply != NULL) {
-        tell_no_reply(a, r, status);
+        callback_scope scope = callback_begin(&a->loop, &r->from);
+        r->on_reply(a, status, NULL, r->user);
+        callback_end(&a->loop, scope);
     }
     called_free(r);
 }
@@ -202,7 +182,7 @@ static void take_reply(loom_agent *a, exchange *x, loom_envelope *event)
         return; /* the timer is about to end it */
     }
     r->reply = loom_envelope_ref(event);
-    agent_timer_clear(a, &r->timer);
+    loop_timer_clear(&a->loop, &r->timer);
     exchange_close(a, x, false);
 }
 
@@ -214,35 +194,20 @@ static void tell_reply(loom_agent *a, exchange *x)
 static void tell_closed(loom_agent *a, exchange *x)
 {
     called_request *r = (called_request *)x;
-    pthread_mutex_lock(&a->lock);
-    agent_timer_clear(a, &r->timer);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
+    loop_timer_clear(&a->loop, &r->timer);
+    pthread_mutex_unlock(&a->loop.lock);
     tell(a, r, r->status == LOOM_ECANCELED ? LOOM_ECANCELED : LOOM_ECLOSED);
 }
 
 static void give_up(loom_agent *a, agent_timer *timer)
 {
     called_request *r = of_timer(timer);
-    pthread_mutex_lock(&a->lock);
-    agent_timer_clear(a, timer);
+    pthread_mutex_lock(&a->loop.lock);
+    loop_timer_clear(&a->loop, timer);
     exchange_close(a, &r->x, r->status == LOOM_ETIMEDOUT && r->on_reply != NULL);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     tell(a, r, r->status);
-}
-
-static bool remember_context(called_request *r)
-{
-    const loom_trace_context *current = loom_context_current();
-    loom_str tracestate = loom_context_current_tracestate();
-    loom_envelope *message = dispatch_current().envelope;
-    if (tracestate.len > 0 && (r->tracestate = strndup(tracestate.data, tracestate.len)) == NULL) {
-        return false;
-    }
-    if (current != NULL) {
-        r->context = *current;
-    }
-    r->message = message != NULL ? loom_envelope_ref(message) : NULL;
-    return true;
 }
 
 static called_request *called_create(const char *correlation, loom_on_reply on_reply, void *user)
@@ -262,7 +227,7 @@ static called_request *called_create(const char *correlation, loom_on_reply on_r
     r->on_reply = on_reply;
     r->user = user;
     r->status = LOOM_ETIMEDOUT;
-    if (!remember_context(r)) {
+    if (origin_take(&r->from) != LOOM_OK) {
         called_free(r);
         return NULL;
     }
@@ -272,26 +237,26 @@ static called_request *called_create(const char *correlation, loom_on_reply on_r
 /* Ends it soon, on the loop. False: it has ended, or is about to. */
 static bool end_soon(loom_agent *a, uint64_t number, loom_status status, bool told)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     exchange *x = exchange_find(a, number);
     called_request *r = x != NULL && x->abandon == tell_closed ? (called_request *)x : NULL;
-    bool goes_on = r != NULL && r->status == LOOM_ETIMEDOUT && r->timer.at != 0;
+    bool goes_on = r != NULL && r->status == LOOM_ETIMEDOUT && agent_timer_is_set(&r->timer);
     if (goes_on) {
         r->status = status;
         r->on_reply = told ? r->on_reply : NULL;
-        loom_status st = agent_timer_set(a, &r->timer, 1);
+        loom_status st = loop_timer_set(&a->loop, &r->timer, 1);
         (void)st; /* moving one needs no memory */
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return goes_on;
 }
 
 static loom_status open_called(loom_agent *a, called_request *r, const char *correlation, uint64_t deadline,
                                exchange_address *address, uint64_t *number, uint64_t *request)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     loom_status st = exchange_open(a, &r->x, correlation != NULL ? r->correlation : NULL);
-    if (st == LOOM_OK && (st = agent_timer_set(a, &r->timer, deadline)) != LOOM_OK) {
+    if (st == LOOM_OK && (st = loop_timer_set(&a->loop, &r->timer, deadline)) != LOOM_OK) {
         exchange_close(a, &r->x, false);
     }
     if (st == LOOM_OK) {
@@ -302,7 +267,7 @@ static loom_status open_called(loom_agent *a, called_request *r, const char *cor
             *request = r->x.number; /* before it can be told */
         }
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 
@@ -310,11 +275,11 @@ static loom_status open_called(loom_agent *a, called_request *r, const char *cor
  * on the link. */
 static loom_status mailbox_status(loom_agent *a)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     const collaboration *c = collaboration_of(a);
-    const subscription *sub = c != NULL ? subscriptions_find(&a->subs, c->mailbox_number) : NULL;
+    const subscription *sub = c != NULL ? subscriptions_find(&a->events->subs, c->mailbox_number) : NULL;
     loom_status st = c == NULL ? LOOM_ENOMEM : sub != NULL && sub->answered ? sub->answer : LOOM_OK;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 

@@ -5,14 +5,17 @@
  * newcomer. Who vanishes without a word is known from system.agents; and so an agent whose connection was lost is no longer
  * known to the others: once it is back, it joins again. The handler finds the thread by its topic under the
  * lock, and copies what it needs: the thread may be left, on any thread, while an event of it is handled. */
+#include "sdk-c/collaboration/thread.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "sdk-c/collaboration/agent_set.h"
-#include "sdk-c/collaboration/collaboration.h"
+#include "sdk-c/collaboration/reply.h"
 
 #define TYPE_PREFIX "loom.thread."
 #define TYPE_JOIN TYPE_PREFIX "join"
@@ -25,7 +28,7 @@ enum { PARTICIPANTS_MAX = 65536 };
 
 struct loom_thread {
     loom_agent *agent;
-    loom_thread *next;        /* of the agent's; guarded by its lock */
+    list_node node;           /* of the agent's; guarded by its lock */
     exchange present;         /* answers to our joining */
     uint64_t subscription;    /* 0: none yet */
     loom_on_event on_event;
@@ -44,11 +47,11 @@ static const char *id_of(const loom_thread *t)
 /* Lock held. */
 static loom_thread *find(const loom_agent *a, loom_str topic)
 {
-    loom_thread *t = a->collaboration->threads;
-    while (t != NULL && !str_is(topic, t->topic)) {
-        t = t->next;
+    list_node *node = a->collaboration->threads.first;
+    while (node != NULL && !str_is(topic, list_item(node, loom_thread, node)->topic)) {
+        node = node->next;
     }
-    return t;
+    return list_item(node, loom_thread, node);
 }
 
 /* ---- who is there ---- */
@@ -71,10 +74,10 @@ static void take_present(loom_agent *a, exchange *x, loom_envelope *event)
 
 static loom_status on_join(loom_agent *a, const char *topic, loom_envelope *event)
 {
-    pthread_mutex_lock(&a->lock);
-    loom_thread *t = find(a, collab_str(topic));
+    pthread_mutex_lock(&a->loop.lock);
+    loom_thread *t = find(a, str_of(topic));
     loom_status st = t != NULL ? add_participant(t, loom_envelope_sender(event)) : LOOM_OK;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (t == NULL) {
         return LOOM_OK;
     }
@@ -85,12 +88,12 @@ static loom_status on_join(loom_agent *a, const char *topic, loom_envelope *even
 
 static void on_leave(loom_agent *a, const char *topic, loom_envelope *event)
 {
-    pthread_mutex_lock(&a->lock);
-    loom_thread *t = find(a, collab_str(topic));
+    pthread_mutex_lock(&a->loop.lock);
+    loom_thread *t = find(a, str_of(topic));
     if (t != NULL) {
         (void)agent_set_remove(&t->participants, loom_envelope_sender(event));
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
 }
 
 static loom_status on_thread_event(loom_agent *a, const char *topic, loom_envelope *event, void *user)
@@ -99,7 +102,7 @@ static loom_status on_thread_event(loom_agent *a, const char *topic, loom_envelo
     loom_on_event on_event = NULL;
     void *owner = NULL;
     loom_str type = loom_envelope_type(event);
-    if (str_is(loom_envelope_sender(event), a->id)) {
+    if (str_equal(loom_envelope_sender(event), a->id)) {
         return LOOM_OK; /* our own come back */
     }
     if (str_is(type, TYPE_JOIN)) {
@@ -109,13 +112,13 @@ static loom_status on_thread_event(loom_agent *a, const char *topic, loom_envelo
         on_leave(a, topic, event);
         return LOOM_OK;
     }
-    pthread_mutex_lock(&a->lock);
-    const loom_thread *t = find(a, collab_str(topic));
+    pthread_mutex_lock(&a->loop.lock);
+    const loom_thread *t = find(a, str_of(topic));
     if (t != NULL) {
         on_event = t->on_event;
         owner = t->user;
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return on_event != NULL ? on_event(a, topic, event, owner) : LOOM_OK;
 }
 
@@ -149,14 +152,14 @@ static loom_status on_directory(loom_agent *a, const char *topic, loom_envelope 
         return LOOM_OK;
     }
     loom_status st = agent_in_news(agent, loom_envelope_payload(event));
-    if (st != LOOM_OK || strcmp(agent, a->id) == 0) {
+    if (st != LOOM_OK || str_is(a->id, agent)) {
         return st; /* our own last session */
     }
-    pthread_mutex_lock(&a->lock);
-    for (loom_thread *t = a->collaboration->threads; t != NULL; t = t->next) {
-        (void)agent_set_remove(&t->participants, collab_str(agent));
+    pthread_mutex_lock(&a->loop.lock);
+    for (list_node *node = a->collaboration->threads.first; node != NULL; node = node->next) {
+        (void)agent_set_remove(&list_item(node, loom_thread, node)->participants, str_of(agent));
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return LOOM_OK;
 }
 
@@ -164,9 +167,9 @@ static loom_status on_directory(loom_agent *a, const char *topic, loom_envelope 
 static loom_status watch_directory(loom_agent *a)
 {
     uint64_t number;
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     bool watched = a->collaboration->directory_subscription != 0;
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (watched) {
         return LOOM_OK;
     }
@@ -174,17 +177,17 @@ static loom_status watch_directory(loom_agent *a)
     if (st != LOOM_OK) {
         return st;
     }
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     watched = a->collaboration->directory_subscription != 0; /* another thread may have been faster */
     if (!watched) {
         a->collaboration->directory_subscription = number;
-        subscription *sub = subscriptions_find(&a->subs, number);
+        subscription *sub = subscriptions_find(&a->events->subs, number);
         if (sub != NULL) {
             sub->internal = true;
         }
         collaboration_make_immediate(a, number);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (watched) {
         (void)loom_agent_unsubscribe(a, number);
     }
@@ -202,12 +205,12 @@ static loom_status announce(loom_agent *a, const exchange_address *address, cons
 
 static uint64_t reconnects(const loom_agent *a)
 {
-    return atomic_load_explicit(&a->counters.reconnects, memory_order_relaxed);
+    return atomic_load_explicit(&a->session.reconnects, memory_order_relaxed);
 }
 
 static bool is_subscribed(const loom_agent *a, uint64_t number)
 {
-    const subscription *sub = subscriptions_find(&a->subs, number);
+    const subscription *sub = subscriptions_find(&a->events->subs, number);
     return sub != NULL && sub->answered && sub->answer == LOOM_OK;
 }
 
@@ -215,11 +218,16 @@ static bool is_subscribed(const loom_agent *a, uint64_t number)
 static loom_thread *find_forgotten(const loom_agent *a)
 {
     const collaboration *c = a->collaboration;
-    loom_thread *t = c->threads;
-    while (t != NULL && !(t->told && t->told_in != reconnects(a) && is_subscribed(a, t->subscription))) {
-        t = t->next;
+    if (a->session.state != LOOM_AGENT_CONNECTED || !is_subscribed(a, c->mailbox_number)) {
+        return NULL;
     }
-    return a->state == LOOM_AGENT_CONNECTED && is_subscribed(a, c->mailbox_number) ? t : NULL;
+    for (list_node *node = c->threads.first; node != NULL; node = node->next) {
+        loom_thread *t = list_item(node, loom_thread, node);
+        if (t->told && t->told_in != reconnects(a) && is_subscribed(a, t->subscription)) {
+            return t;
+        }
+    }
+    return NULL;
 }
 
 /* Who is there says so again. Lock held; given up meanwhile. */
@@ -230,32 +238,33 @@ static void rejoin(loom_agent *a, loom_thread *t)
     memcpy(topic, t->topic, sizeof topic);
     t->told_in = reconnects(a);
     agent_set_fini(&t->participants);
-    (void)agent_set_add(&t->participants, (loom_str){a->id, a->id_len}, PARTICIPANTS_MAX);
-    pthread_mutex_unlock(&a->lock);
+    (void)agent_set_add(&t->participants, a->id, PARTICIPANTS_MAX);
+    pthread_mutex_unlock(&a->loop.lock);
     loom_status st = announce(a, &address, topic);
-    pthread_mutex_lock(&a->lock);
-    if (st != LOOM_OK && (t = find(a, collab_str(topic))) != NULL) {
+    pthread_mutex_lock(&a->loop.lock);
+    if (st != LOOM_OK && (t = find(a, str_of(topic))) != NULL) {
         t->told_in = NEVER; /* the next time */
     }
 }
 
 static void on_timer(loom_agent *a, agent_timer *timer)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     collaboration *c = a->collaboration;
     loom_thread *t;
     size_t left = 0;
-    for (t = c->threads; t != NULL; t = t->next) {
+    for (const list_node *node = c->threads.first; node != NULL; node = node->next) {
         left++;
     }
     while (left-- > 0 && (t = find_forgotten(a)) != NULL) {
         rejoin(a, t);
     }
-    /* The place that it had among the timers is free: there is memory for it, unless another one was faster. */
-    if (c->threads != NULL && agent_timer_set(a, timer, monotonic_ns() + REJOIN_NS) != LOOM_OK) {
-        timer->at = 0; /* the next join sets it */
+    if (c->threads.first != NULL) {
+        loom_status st = loop_timer_set(&a->loop, timer, clock_monotonic_ns() + REJOIN_NS);
+        (void)st; /* its old place among the timers is free; had another timer taken it and memory were short, the next join
+                     sets it */
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
 }
 
 /* Lock held. */
@@ -263,23 +272,22 @@ static loom_status watch_connection(loom_agent *a)
 {
     agent_timer *timer = &a->collaboration->thread_timer;
     timer->fire = on_timer;
-    return timer->at != 0 ? LOOM_OK : agent_timer_set(a, timer, monotonic_ns() + REJOIN_NS);
+    return agent_timer_is_set(timer) ? LOOM_OK : loop_timer_set(&a->loop, timer, clock_monotonic_ns() + REJOIN_NS);
 }
 
 /* Into the agent's list, so that there is one of it. */
 static loom_status enlist(loom_agent *a, loom_thread *t)
 {
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     collaboration *c = collaboration_of(a);
-    loom_status st = c == NULL ? LOOM_ENOMEM : find(a, collab_str(t->topic)) != NULL ? LOOM_EEXIST : LOOM_OK;
+    loom_status st = c == NULL ? LOOM_ENOMEM : find(a, str_of(t->topic)) != NULL ? LOOM_EEXIST : LOOM_OK;
     if (st == LOOM_OK) {
-        st = agent_set_add(&t->participants, (loom_str){a->id, a->id_len}, PARTICIPANTS_MAX);
+        st = agent_set_add(&t->participants, a->id, PARTICIPANTS_MAX);
     }
     if (st == LOOM_OK && (st = watch_connection(a)) == LOOM_OK && (st = exchange_open(a, &t->present, NULL)) == LOOM_OK) {
-        t->next = c->threads;
-        c->threads = t;
+        list_append(&c->threads, &t->node);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 
@@ -294,11 +302,11 @@ static loom_status subscribe_and_tell(loom_agent *a, loom_thread *t, uint64_t de
     if (st != LOOM_OK) {
         return st;
     }
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     exchange_address address = exchange_address_of(a, &t->present);
     t->told = true;
     t->told_in = reconnects(a);
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     return announce(a, &address, t->topic);
 }
 
@@ -306,27 +314,22 @@ static loom_status subscribe_and_tell(loom_agent *a, loom_thread *t, uint64_t de
 static void discharge(loom_agent *a, loom_thread *t)
 {
     uint64_t directory = 0;
-    pthread_mutex_lock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
     collaboration *c = a->collaboration;
     exchange_close(a, &t->present, false);
-    for (loom_thread **at = &c->threads; *at != NULL; at = &(*at)->next) {
-        if (*at == t) {
-            *at = t->next;
-            break;
-        }
+    list_remove(&c->threads, &t->node);
+    if (c->threads.first == NULL) {
+        loop_timer_clear(&a->loop, &c->thread_timer);
     }
-    if (c->threads == NULL) {
-        agent_timer_clear(a, &c->thread_timer);
-    }
-    if (c->threads == NULL && c->directory_subscription != 0) {
+    if (c->threads.first == NULL && c->directory_subscription != 0) {
         directory = c->directory_subscription;
         c->directory_subscription = 0;
-        subscription *sub = subscriptions_find(&a->subs, directory);
+        subscription *sub = subscriptions_find(&a->events->subs, directory);
         if (sub != NULL) {
             sub->internal = false;
         }
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&a->loop.lock);
     if (t->subscription != 0) {
         (void)loom_agent_unsubscribe(a, t->subscription);
     }
@@ -340,7 +343,7 @@ static void discharge(loom_agent *a, loom_thread *t)
 static loom_status check(const loom_agent *a, const char *thread_id, loom_on_event on_event)
 {
     return a != NULL && thread_id != NULL && on_event != NULL && strlen(thread_id) <= LOOM_THREAD_ID_MAX &&
-                   loom_topic_valid(collab_str(thread_id))
+                   loom_topic_valid(str_of(thread_id))
                ? LOOM_OK
                : LOOM_EINVAL;
 }
@@ -362,9 +365,7 @@ loom_status loom_agent_thread_join(loom_thread **out, loom_agent *a, const char 
     t->user = user;
     t->present.take = take_present;
     snprintf(t->topic, sizeof t->topic, TOPIC_PREFIX "%s", thread_id);
-    pthread_mutex_lock(&a->lock);
-    agent_guest_enter(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_enter(&a->loop);
     if ((st = enlist(a, t)) != LOOM_OK) {
         agent_set_fini(&t->participants);
         free(t);
@@ -373,9 +374,7 @@ loom_status loom_agent_thread_join(loom_thread **out, loom_agent *a, const char 
     } else {
         *out = t;
     }
-    pthread_mutex_lock(&a->lock);
-    agent_guest_leave(a);
-    pthread_mutex_unlock(&a->lock);
+    loop_guest_leave(&a->loop);
     return st;
 }
 
@@ -414,9 +413,9 @@ size_t loom_thread_participants(loom_thread *t, bool (*visit)(void *user, const 
     if (t == NULL) {
         return 0;
     }
-    pthread_mutex_lock(&t->agent->lock);
+    pthread_mutex_lock(&t->agent->loop.lock);
     loom_status st = agent_set_copy(&there, &t->participants);
-    pthread_mutex_unlock(&t->agent->lock);
+    pthread_mutex_unlock(&t->agent->loop.lock);
     if (st != LOOM_OK) {
         return 0;
     }
@@ -429,13 +428,12 @@ size_t loom_thread_participants(loom_thread *t, bool (*visit)(void *user, const 
 
 void threads_close(loom_agent *a)
 {
-    pthread_mutex_lock(&a->lock);
-    agent_timer_clear(a, &a->collaboration->thread_timer);
-    pthread_mutex_unlock(&a->lock);
-    for (loom_thread *t = a->collaboration->threads, *next; t != NULL; t = next) {
-        next = t->next;
+    pthread_mutex_lock(&a->loop.lock);
+    loop_timer_clear(&a->loop, &a->collaboration->thread_timer);
+    pthread_mutex_unlock(&a->loop.lock);
+    linked_list *threads = &a->collaboration->threads;
+    for (loom_thread *t; (t = list_item(list_take_first(threads), loom_thread, node)) != NULL;) {
         agent_set_fini(&t->participants);
         free(t); /* its exchange is closed */
     }
-    a->collaboration->threads = NULL;
 }

@@ -1,49 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a deliver frame to the handlers: scan, span, call. Runs on the loop. */
-#include <stdio.h>
+/* Scan, span, call. No lock is taken on the way, as long as handlers do not change. */
+#include "sdk-c/events/dispatch.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "envelope/msgpack_bytes.h"
 #include "envelope/view.h"
-#include "sdk-c/agent/internal.h"
+#include "sdk-c/agent/current.h"
+#include "sdk-c/agent/report.h"
+#include "sdk-c/agent/session_receive.h"
 #include "trace/messaging/message_span.h"
 
-/* What this thread is handling, for the defaults of what it emits meanwhile. */
-static _Thread_local current_message current;
-
-current_message dispatch_current(void)
-{
-    return current;
-}
-
-current_message dispatch_set_current(current_message message)
-{
-    current_message before = current;
-    current = message;
-    return before;
-}
-
-const loom_envelope *dispatch_current_event(void)
-{
-    return current.envelope;
-}
-
 /* The view as an envelope, in the memory of the last one when nobody kept that. NULL: out of memory, or not valid. */
-static loom_envelope *make_event(loom_agent *a, const envelope_view *view)
+static loom_envelope *make_event(events *e, const envelope_view *view)
 {
     if (view->hop_in_place) {
-        a->event = envelope_renew(a->event, &a->event_capacity, view);
-        return a->event;
+        e->event = envelope_renew(e->event, &e->event_capacity, view);
+        return e->event;
     }
     /* Bridges put the hop context in its place; this is for one that does not. */
-    loom_envelope_unref(a->event);
-    a->event = NULL;
-    a->event_capacity = 0;
-    if (loom_envelope_decode(&a->event, (loom_bytes){view->data, view->len}) != LOOM_OK) {
+    loom_envelope_unref(e->event);
+    e->event = NULL;
+    e->event_capacity = 0;
+    if (loom_envelope_decode(&e->event, (loom_bytes){view->data, view->len}) != LOOM_OK) {
         return NULL;
     }
-    return a->event;
+    return e->event;
 }
 
 /* A context that is there and refused counts; one that is absent does not. */
@@ -58,7 +40,7 @@ static loom_span *start_span(loom_agent *a, const loom_envelope *event, const lo
                              const loom_trace_context *decided)
 {
     loom_link link = {0};
-    message_facts facts = message_facts_of(envelope_as_view(event), (loom_str){a->id, a->id_len});
+    message_facts facts = message_facts_of(envelope_as_view(event), a->id);
     bool linked = loom_envelope_creation_context(event, &link.context);
     return message_span_start(a->tracer, HOP_AGENT_ON_EVENT, &facts,
                               &(loom_span_options){.parent = parent,
@@ -76,9 +58,9 @@ static loom_status call(loom_agent *a, loom_on_event on_event, void *user, loom_
     memcpy(topic, from.data, from.len);
     topic[from.len] = '\0';
     /* a handler may wait, or poll another agent */
-    current_message outer = dispatch_set_current((current_message){.envelope = event});
+    current_message outer = current_set((current_message){.envelope = event});
     loom_status st = on_event(a, topic, event, user);
-    (void)dispatch_set_current(outer);
+    (void)current_set(outer);
     return st;
 }
 
@@ -90,7 +72,8 @@ static void count(_Atomic uint64_t *counter)
 
 static void handle(loom_agent *a, const known_handler *handler, const envelope_view *view)
 {
-    loom_envelope *event = make_event(a, view);
+    events *e = a->events;
+    loom_envelope *event = make_event(e, view);
     if (event == NULL) {
         report_refusal(a, LOOM_ENOMEM, "an event was not handled");
         return;
@@ -111,12 +94,12 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
     } else if (loom_trace_context_valid(&decided)) {
         token = context_push_borrowed(&decided, (loom_str){0});
     }
-    size_t capacity = a->event_capacity;
-    a->event = NULL; /* while it waits, others are handled: not in its event's memory */
+    size_t capacity = e->event_capacity;
+    e->event = NULL; /* while it waits, others are handled: not in its event's memory */
     loom_status st = call(a, handler->on_event, handler->user, event);
-    loom_envelope_unref(a->event);
-    a->event = event;
-    a->event_capacity = capacity;
+    loom_envelope_unref(e->event);
+    e->event = event;
+    e->event_capacity = capacity;
     if (st != LOOM_OK) {
         count(&a->counters.failed);
         loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
@@ -128,55 +111,45 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
     count(&a->counters.received);
 }
 
-/* As the agent's subscriptions have it, without the lock as long as nobody unsubscribes. NULL: nobody handles it. */
+/* Without the lock, as long as the generation is the one in which it was looked up. NULL: nobody handles it. */
 static const known_handler *find_handler(loom_agent *a, uint64_t number)
 {
-    known_handler *known = &a->handlers[number % KNOWN_HANDLERS];
-    uint64_t removals = atomic_load(&a->removals);
-    if (known->on_event != NULL && known->number == number && known->removals == removals) {
+    events *e = a->events;
+    known_handler *known = &e->handlers[number % KNOWN_HANDLERS];
+    uint64_t generation = atomic_load(&e->generation);
+    if (known->on_event != NULL && known->number == number && known->generation == generation) {
         return known;
     }
-    pthread_mutex_lock(&a->lock);
-    const subscription *sub = subscriptions_find(&a->subs, number);
-    *known = sub != NULL ? (known_handler){number, removals, sub->on_event, sub->user, sub->immediate} : (known_handler){0};
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_lock(&a->loop.lock);
+    const subscription *sub = subscriptions_find(&e->subs, number);
+    *known = sub != NULL ? (known_handler){number, generation, sub->on_event, sub->user, sub->immediate}
+                         : (known_handler){0};
+    pthread_mutex_unlock(&a->loop.lock);
     return known->on_event != NULL ? known : NULL;
 }
 
 static void dispatch_one(loom_agent *a, uint64_t number, const envelope_view *view)
 {
-    if (atomic_load_explicit(&a->closing_seen, memory_order_relaxed)) {
+    if (atomic_load_explicit(&a->loop.closing_seen, memory_order_relaxed)) {
         return; /* the owner wants no more of them */
     }
-    agent_before_handler(a);
+    loop_before_handler(&a->loop);
     const known_handler *handler = find_handler(a, number);
     if (handler != NULL) {
         handle(a, handler, view);
     }
-    agent_after_handler(a);
+    loop_after_handler(&a->loop);
 }
 
 static loom_status malformed(loom_agent *a, loom_status st, const char *reason)
 {
-    snprintf(a->session.text, sizeof a->session.text, "deliver frame: %s", reason);
-    return st == LOOM_ETOOBIG ? LOOM_ETOOBIG : LOOM_EPROTO;
+    return session_fail(&a->session, st == LOOM_ETOOBIG ? LOOM_ETOOBIG : LOOM_EPROTO, "deliver frame: %s", reason);
 }
 
-/* links: as the delivery came. Credit is that of one session. */
-static loom_status dealt_with(loom_agent *a, uint64_t links, uint32_t len)
-{
-    if (a->links != links) {
-        return LOOM_OK;
-    }
-    a->session.handled_messages++;
-    a->session.handled_bytes += len;
-    return session_renew_credit(a, false);
-}
-
-static loom_status deliver(loom_agent *a, uint64_t number, const envelope_view *view, uint64_t links)
+static loom_status deliver(loom_agent *a, uint64_t number, const envelope_view *view, uint64_t connection)
 {
     dispatch_one(a, number, view);
-    return dealt_with(a, links, view->len);
+    return session_delivered(&a->session, connection, view->len);
 }
 
 /* For later, or for the next nested round. What is kept is bounded by the credit, which is not renewed for it; each session
@@ -184,19 +157,19 @@ static loom_status deliver(loom_agent *a, uint64_t number, const envelope_view *
 static loom_status keep(loom_agent *a, uint64_t number, const envelope_view *view)
 {
     const known_handler *handler = find_handler(a, number);
-    kept_list *list = handler != NULL && handler->immediate ? &a->kept_immediate : &a->kept;
+    kept_list *list = handler != NULL && handler->immediate ? &a->events->kept_immediate : &a->events->kept;
     if (list->bytes > 2 * (size_t)a->options.receive_bytes + LOOM_ENVELOPE_MAX) {
         return malformed(a, LOOM_EPROTO, "more of them than were granted, while a handler waits");
     }
-    if (kept_add(list, number, a->links, view) == LOOM_OK) {
+    if (kept_add(list, number, a->session.connection, view) == LOOM_OK) {
         return LOOM_OK;
     }
     report_refusal(a, LOOM_ENOMEM, "an event was not handled");
-    return dealt_with(a, a->links, view->len);
+    return session_delivered(&a->session, a->session.connection, view->len);
 }
 
 /* The next item of the batch. */
-static loom_status next_item(loom_agent *a, batch_cursor *batch, uint64_t *number, envelope_view *view)
+static inline loom_status next_item(loom_agent *a, batch_cursor *batch, uint64_t *number, envelope_view *view)
 {
     const char *reason;
     const uint8_t *at = batch->r.at, *const end = batch->r.end;
@@ -221,13 +194,13 @@ static loom_status next_item(loom_agent *a, batch_cursor *batch, uint64_t *numbe
 static loom_status dispatch_items(loom_agent *a, batch_cursor *batch)
 {
     while (batch->left > 0) {
-        uint64_t number, links = a->links;
+        uint64_t number, connection = a->session.connection;
         envelope_view view;
         loom_status st = next_item(a, batch, &number, &view);
         if (st == LOOM_OK) {
             const known_handler *handler = a->nested > 0 ? find_handler(a, number) : NULL;
             bool now = a->nested == 0 || (handler != NULL && handler->immediate);
-            st = now ? deliver(a, number, &view, links) : keep(a, number, &view);
+            st = now ? deliver(a, number, &view, connection) : keep(a, number, &view);
         }
         if (st != LOOM_OK) {
             return st;
@@ -238,27 +211,27 @@ static loom_status dispatch_items(loom_agent *a, batch_cursor *batch)
 
 loom_status dispatch_batch(loom_agent *a, const frame_batch *items)
 {
-    batch_cursor batch = {a->batch, {items->items.data, items->items.data + items->items.len}, items->count};
-    bool handling = agent_handling_begin(a);
-    a->batch = &batch;
+    events *e = a->events;
+    batch_cursor batch = {e->batch, {items->items.data, items->items.data + items->items.len}, items->count};
+    bool handling = loop_handling_begin(&a->loop);
+    e->batch = &batch;
     loom_status st = dispatch_items(a, &batch);
-    a->batch = batch.outer;
-    agent_handling_end(a, handling);
+    e->batch = batch.outer;
+    loop_handling_end(&a->loop, handling);
     return st;
 }
 
 /* Outer batches have been set aside when their handlers began to wait. What is malformed stays, and is found again. */
-void dispatch_set_aside(loom_agent *a)
+loom_status dispatch_set_aside(loom_agent *a)
 {
+    batch_cursor *batch = a->events->batch;
+    loom_status st = LOOM_OK;
     uint64_t number;
     envelope_view view;
-    while (a->batch != NULL && a->batch->left > 0 && next_item(a, a->batch, &number, &view) == LOOM_OK) {
-        loom_status st = keep(a, number, &view);
-        if (st != LOOM_OK) {
-            session_break(a, st, a->session.text);
-            return;
-        }
+    while (st == LOOM_OK && batch != NULL && batch->left > 0 && next_item(a, batch, &number, &view) == LOOM_OK) {
+        st = keep(a, number, &view);
     }
+    return st;
 }
 
 static loom_status deliver_kept(loom_agent *a, kept_delivery *kept)
@@ -267,7 +240,7 @@ static loom_status deliver_kept(loom_agent *a, kept_delivery *kept)
     const char *reason;
     loom_status st = envelope_scan(&view, (loom_bytes){kept->data, kept->len}, NULL, &reason);
     if (st == LOOM_OK) { /* it was, before */
-        st = deliver(a, kept->subscription, &view, kept->links);
+        st = deliver(a, kept->subscription, &view, kept->connection);
     }
     free(kept);
     return st;
@@ -276,22 +249,22 @@ static loom_status deliver_kept(loom_agent *a, kept_delivery *kept)
 static loom_status deliver_list(loom_agent *a, kept_list *list)
 {
     loom_status st = LOOM_OK;
-    if (list->first != NULL) {
-        bool handling = agent_handling_begin(a);
+    if (list->deliveries.first != NULL) {
+        bool handling = loop_handling_begin(&a->loop);
         for (kept_delivery *kept; st == LOOM_OK && (kept = kept_take(list)) != NULL;) {
             st = deliver_kept(a, kept);
         }
-        agent_handling_end(a, handling);
+        loop_handling_end(&a->loop, handling);
     }
     return st;
 }
 
 loom_status dispatch_kept(loom_agent *a)
 {
-    return a->nested == 0 ? deliver_list(a, &a->kept) : LOOM_OK;
+    return a->nested == 0 ? deliver_list(a, &a->events->kept) : LOOM_OK;
 }
 
 loom_status dispatch_kept_immediate(loom_agent *a)
 {
-    return deliver_list(a, &a->kept_immediate);
+    return deliver_list(a, &a->events->kept_immediate);
 }

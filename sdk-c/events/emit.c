@@ -4,23 +4,20 @@
 
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "envelope/id.h"
 #include "sdk-c/agent/inherit.h"
+#include "sdk-c/events/events.h"
 #include "trace/messaging/message_span.h"
-
-static loom_str str(const char *s)
-{
-    return (loom_str){s, s != NULL ? strlen(s) : 0};
-}
 
 static void set_options(loom_envelope_fields *f, const loom_emit_options *o)
 {
-    f->type = str(o->type);
-    f->thread_id = str(o->thread_id);
-    f->correlation_id = str(o->correlation_id);
-    f->reply_to = str(o->reply_to);
-    f->content_type = str(o->content_type);
-    f->baggage = str(o->baggage);
+    f->type = str_of(o->type);
+    f->thread_id = str_of(o->thread_id);
+    f->correlation_id = str_of(o->correlation_id);
+    f->reply_to = str_of(o->reply_to);
+    f->content_type = str_of(o->content_type);
+    f->baggage = str_of(o->baggage);
     f->headers = o->headers;
     f->header_count = o->header_count;
     f->ttl = o->ttl;
@@ -46,17 +43,17 @@ static loom_span *set_context(loom_agent *a, loom_envelope_fields *f, inherited_
     return span;
 }
 
-/* Lock held. The same topic as the last time is the usual case, and cheaper to compare than to check. */
-static bool topic_is_valid(loom_agent *a, loom_str topic)
+/* Lock held. The same topic as last time is the usual case, and comparing is cheaper than checking. */
+static bool topic_is_valid(events *e, loom_str topic)
 {
-    if (topic.len == a->topic_len && topic.len > 0 && memcmp(topic.data, a->topic, topic.len) == 0) {
+    if (topic.len == e->topic_len && topic.len > 0 && memcmp(topic.data, e->topic, topic.len) == 0) {
         return true;
     }
     if (!loom_topic_valid(topic)) {
         return false;
     }
-    memcpy(a->topic, topic.data, topic.len);
-    a->topic_len = topic.len;
+    memcpy(e->topic, topic.data, topic.len);
+    e->topic_len = topic.len;
     return true;
 }
 
@@ -65,18 +62,18 @@ static loom_status find_room(loom_agent *a, size_t size, uint8_t **room)
 {
     uint64_t deadline = 0;
     for (;;) {
-        if (a->closing || a->state == LOOM_AGENT_CLOSED) {
+        if (a->loop.over) {
             return LOOM_ECLOSED;
         }
-        loom_status st = send_queue_room(&a->out, size, room);
-        if (st != LOOM_EFULL || a->options.emit_timeout_ms == 0 || a->options.poll_mode || agent_on_loop(a) ||
-            a->state != LOOM_AGENT_CONNECTED) {
+        loom_status st = send_queue_room(&a->loop.out, size, room);
+        if (st != LOOM_EFULL || a->options.emit_timeout_ms == 0 || a->options.poll_mode || loop_is_this_thread(&a->loop) ||
+            a->session.state != LOOM_AGENT_CONNECTED) {
             return st;
         }
         if (deadline == 0) {
-            deadline = monotonic_ns() + a->options.emit_timeout_ms * MS_NS;
+            deadline = clock_monotonic_ns() + a->options.emit_timeout_ms * MS_NS;
         }
-        if (!agent_wait_change(a, deadline)) {
+        if (!loop_wait_change(&a->loop, deadline)) {
             return LOOM_EFULL;
         }
     }
@@ -85,21 +82,22 @@ static loom_status find_room(loom_agent *a, size_t size, uint8_t **room)
 static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t size)
 {
     uint8_t *room, id[LOOM_UUID_SIZE];
-    pthread_mutex_lock(&a->lock);
+    events *e = a->events;
+    pthread_mutex_lock(&a->loop.lock);
     loom_status st = LOOM_OK;
-    if (!topic_is_valid(a, f->topic)) {
+    if (!topic_is_valid(e, f->topic)) {
         st = LOOM_EINVAL;
-    } else if (f->payload.len > a->max_payload) {
+    } else if (f->payload.len > a->session.max_payload) {
         st = LOOM_ETOOBIG;
     } else if ((st = find_room(a, size, &room)) == LOOM_OK) {
         size = envelope_encode(room, f, id);
-        send_queue_add(&a->out, size);
-        a->collected += size;
-        a->emitted++;
-        agent_write_soon(a, f->timestamp_unix_ns);
+        send_queue_add(&a->loop.out, size);
+        a->loop.collected += size;
+        e->emitted++;
+        loop_write_soon(&a->loop, f->timestamp_unix_ns);
     }
-    a->refused += st == LOOM_EFULL;
-    pthread_mutex_unlock(&a->lock);
+    e->refused += st == LOOM_EFULL;
+    pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
 
@@ -108,7 +106,7 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     if (a == NULL || topic == NULL || (payload.len > 0 && payload.data == NULL)) {
         return LOOM_EINVAL;
     }
-    loom_envelope_fields f = {.topic = str(topic), .payload = payload, .sender = {a->id, a->id_len}};
+    loom_envelope_fields f = {.topic = str_of(topic), .payload = payload, .sender = a->id};
     inherited_text text;
     size_t size;
     if (options != NULL) {
@@ -118,7 +116,7 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     if (st != LOOM_OK) {
         return st;
     }
-    f.timestamp_unix_ns = loom_time_unix_ns(); /* the one look at the clock: also of the id, the span, and the write */
+    f.timestamp_unix_ns = clock_unix_ns(); /* the one look at the clock: also of the id, the span, and the write */
     loom_uuid7_generate_at(f.id, f.timestamp_unix_ns);
     loom_span *span = set_context(a, &f, &text);
     st = envelope_encode_check(&f, &size);

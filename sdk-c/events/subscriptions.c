@@ -4,6 +4,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <loom/topic.h>
+
+#include "base/str.h"
+
+loom_status subscription_check(const char *filter, const loom_subscribe_options *options, const char **reason)
+{
+    *reason = "it is missing";
+    if (filter == NULL) {
+        return LOOM_EINVAL;
+    }
+    loom_status st = loom_filter_check(str_of(filter), reason);
+    if (st != LOOM_OK || options == NULL) {
+        return st == LOOM_OK ? st : LOOM_EINVAL;
+    }
+    if ((unsigned)options->qos >= LOOM_QOS_COUNT) {
+        *reason = "there is no such qos";
+        return LOOM_EINVAL;
+    }
+    for (size_t i = 0; options->types != NULL && options->types[i] != NULL; i++) {
+        size_t len = strlen(options->types[i]);
+        if (i == FRAME_TYPES_MAX || len == 0 || len > LOOM_TYPE_MAX) {
+            *reason = i == FRAME_TYPES_MAX ? "it names more than 16 types" : "a type is empty or over 128 bytes";
+            return LOOM_EINVAL;
+        }
+    }
+    return LOOM_OK;
+}
+
 static void subscription_free(subscription *sub)
 {
     for (uint32_t i = 0; i < sub->type_count; i++) {
@@ -67,7 +95,6 @@ loom_status subscriptions_add(subscriptions *s, subscription **out, const char *
     sub->user = own ? options->user : user;
     sub->number = ++s->last_number;
     s->items[s->count++] = sub;
-    s->unanswered++;
     *out = sub;
     return LOOM_OK;
 }
@@ -99,7 +126,6 @@ bool subscriptions_remove(subscriptions *s, uint64_t number)
     if (at == s->count || s->items[at]->number != number) {
         return false;
     }
-    s->unanswered -= !s->items[at]->answered;
     subscription_free(s->items[at]);
     memmove(&s->items[at], &s->items[at + 1], (s->count - at - 1) * sizeof *s->items);
     s->count--;
@@ -111,14 +137,27 @@ void subscriptions_forget_answers(subscriptions *s)
     for (size_t i = 0; i < s->count; i++) {
         s->items[i]->answered = false;
     }
-    s->unanswered = s->count;
 }
 
-void subscription_answered(subscriptions *s, subscription *sub, loom_status answer)
+void subscription_answered(subscription *sub, loom_status answer)
 {
-    s->unanswered -= !sub->answered;
     sub->answered = true;
     sub->answer = answer;
+}
+
+bool subscriptions_answered(const subscriptions *s, uint64_t last_number, loom_status *answer)
+{
+    *answer = LOOM_OK;
+    for (size_t i = 0; i < s->count && s->items[i]->number <= last_number; i++) {
+        const subscription *sub = s->items[i];
+        if (!sub->answered) {
+            return false;
+        }
+        if (*answer == LOOM_OK && !sub->internal) {
+            *answer = sub->answer;
+        }
+    }
+    return true;
 }
 
 loom_status subscription_put(const subscription *sub, frame_writer *w, uint64_t request)
@@ -132,7 +171,7 @@ loom_status subscription_put(const subscription *sub, frame_writer *w, uint64_t 
                          .queue_bytes = sub->queue_bytes,
                          .deadline_ms = sub->deadline_ms};
     for (uint32_t i = 0; i < sub->type_count; i++) {
-        f.types[i] = (loom_str){sub->types[i], strlen(sub->types[i])};
+        f.types[i] = str_of(sub->types[i]);
     }
     return frame_put_subscribe(w, &f);
 }

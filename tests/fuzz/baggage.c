@@ -4,16 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
 static void require(bool condition)
 {
     if (!condition) {
         abort();
     }
-}
-
-static bool same(loom_str a, loom_str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 /* An encoded value may be longer than what it was decoded from, so that a member may have outgrown the limit. */
@@ -24,7 +21,7 @@ static void set_again(const loom_baggage_member *m)
     require(status == LOOM_OK || status == LOOM_ETOOBIG);
     if (status == LOOM_OK) {
         const loom_baggage_member *found = loom_baggage_find(b, m->key);
-        require(found != NULL && same(found->value, m->value) && found->property_count == m->property_count);
+        require(found != NULL && str_equal(found->value, m->value) && found->property_count == m->property_count);
     }
     loom_baggage_unref(b);
 }
@@ -38,9 +35,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const loom_str text = loom_baggage_text(b);
     require(text.len <= LOOM_BAGGAGE_MAX && loom_baggage_count(b) <= LOOM_BAGGAGE_MAX_MEMBERS);
     require(loom_baggage_parse(&again, text, &dropped) == LOOM_OK);
-    require(dropped == 0 && same(text, loom_baggage_text(again)) && loom_baggage_count(again) == loom_baggage_count(b));
+    require(dropped == 0 && str_equal(text, loom_baggage_text(again)) && loom_baggage_count(again) == loom_baggage_count(b));
     for (size_t i = 0; i < loom_baggage_count(b); i++) {
-        require(same(loom_baggage_at(b, i)->value, loom_baggage_at(again, i)->value));
+        require(str_equal(loom_baggage_at(b, i)->value, loom_baggage_at(again, i)->value));
         set_again(loom_baggage_at(b, i));
     }
     loom_baggage_unref(again);

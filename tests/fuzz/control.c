@@ -8,6 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef struct world {
     uv_loop_t loop;
+    loop_clock clock;
     broker_cores cores;
     bus_server *server;
     port *agent;
@@ -44,12 +45,12 @@ static void check(loom_status st)
 
 static void open_world(world *w)
 {
-    static const port_handlers handlers = {.deliver = on_deliver, .call = on_call, .frame = on_frame};
+    static const bus_handlers handlers = {.deliver = on_deliver, .call = on_call, .frame = on_frame};
     uv_loop_init(&w->loop);
-    check(eventbus_create(&w->cores.events, NULL));
-    check(actionbroker_create(&w->cores.actions, NULL));
-    check(directory_create(&w->cores.agents, w->cores.events));
-    check(bus_server_open(&w->server, &w->loop, &w->cores, &(bus_server_options){.control = "tcp://127.0.0.1:0"}));
+    check(eventbus_create(&w->cores.events, &w->clock, NULL));
+    check(actionbroker_create(&w->cores.actions, &w->clock, NULL));
+    check(directory_create(&w->cores.agents, &w->clock, w->cores.events));
+    check(bus_server_open(&w->server, &w->loop, &w->clock, &w->cores, &(bus_server_options){.control = "tcp://127.0.0.1:0"}));
     check(port_open(&w->cores, &w->agent, &(directory_about){.agent = TEXT("a"), .bridge = TEXT("b")}, &handlers, w));
     check(port_frame(w->agent, &(frame){.type = FRAME_PROVIDE, .u.provide = {.name = TEXT("c"), .version = TEXT("1")}}));
     check(port_frame(w->agent, &(frame){.type = FRAME_SUBSCRIBE, .u.subscribe = {.filter = TEXT("t.>")}}));
@@ -73,8 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     control_buffer answer;
     open_world(&w);
     control_buffer_init(&answer);
-    loom_status st = control_run(w.server, (loom_bytes){data, size}, &nobody, &answer);
-    if ((st == LOOM_OK) != (answer.bytes.size > 0)) {
+    const control_outcome outcome = control_run(w.server, (loom_bytes){data, size}, &nobody, &answer);
+    if ((outcome == CONTROL_ANSWERED) != (answer.bytes.size > 0)) {
         abort(); /* now or later, and never both */
     }
     control_buffer_fini(&answer);

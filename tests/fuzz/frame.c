@@ -50,7 +50,7 @@ static void compare(const frame *f)
     frame_writer_init(&first);
     frame_writer_init(&second);
     if (write_again(&first, f) == LOOM_OK) {
-        if (frame_split((loom_bytes){first.data, first.len}, &body, &need) != LOOM_OK ||
+        if (frame_split((loom_bytes){first.data, first.len}, &body, &need) != FRAME_WHOLE ||
             frame_decode(&again, body, reason) != LOOM_OK || again.type != f->type ||
             write_again(&second, &again) != LOOM_OK || second.len != first.len ||
             memcmp(first.data, second.data, first.len) != 0) {
@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     loom_bytes left = {data, size}, body;
     size_t need;
-    while (left.len > 0 && frame_split(left, &body, &need) == LOOM_OK) {
+    while (left.len > 0 && frame_split(left, &body, &need) == FRAME_WHOLE) {
         frame f;
         char reason[FRAME_REASON_SIZE] = "";
         if (frame_decode(&f, body, reason) == LOOM_OK) {

@@ -141,16 +141,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const bridge_options options = {.id = "b", .software = "s", .bus = &echo.base, .tracer = tracer(),
                                     .payload_max = 4096, .publish_window = 8192};
     unsigned ended = 0;
+    loop_clock clock = {0};
     bridge *b;
     session *s;
-    if (bridge_create(&b, &options) != LOOM_OK) {
+    if (bridge_create(&b, &clock, &options) != LOOM_OK) {
         return 0;
     }
     if (session_open(b, &s, &io, &ended, "fuzz") == LOOM_OK) {
         size_t half = feed(s, data, size / 2);
         feed(s, data + half, size - half);
         session_sent(s, session_output(s)->len);
-        bridge_tick(b, 1000000);
+        clock.now_ms = 1000000;
+        bridge_tick(b);
         if (ended != 1 || echo.attached != 0) { /* silent for so long, it has ended by now */
             abort();
         }

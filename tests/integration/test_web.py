@@ -75,7 +75,7 @@ def close_code(raw):
 
 
 def metrics_url(process):
-    return wait_until(lambda: re.search(r"metrics are served url=(\S+)", process.err), "metrics are served")[1]
+    return wait_until(lambda: re.search(r"serving metrics url=(\S+)", process.err), "metrics are served")[1]
 
 
 @in_both_homes

@@ -13,16 +13,12 @@
 #include <cmocka.h>
 #include <loom/status.h>
 
+#include "base/str.h"
+
 /* loom_bytes of a whole array. */
 #define BYTES(array) ((loom_bytes){.data = (const uint8_t *)(array), .len = sizeof(array)})
 /* loom_str of a string literal, which may hold NUL bytes. */
 #define STR(literal) ((loom_str){.data = "" literal, .len = sizeof(literal) - 1})
-
-/* loom_str of a NUL-terminated string; NULL gives the empty one. */
-static inline loom_str str_of(const char *text)
-{
-    return (loom_str){.data = text, .len = text == NULL ? 0 : strlen(text)};
-}
 
 static inline void check_status(loom_status expected, loom_status actual, const char *call, const char *file, int line)
 {
@@ -34,7 +30,7 @@ static inline void check_status(loom_status expected, loom_status actual, const 
 
 static inline void check_str(const char *expected, loom_str actual, const char *expression, const char *file, int line)
 {
-    if (strlen(expected) != actual.len || (actual.len > 0 && memcmp(expected, actual.data, actual.len) != 0)) {
+    if (!str_is(actual, expected)) {
         print_error("%s\n  is \"%.*s\" (%zu bytes), expected \"%s\"\n", expression, (int)actual.len,
                     actual.len > 0 ? actual.data : "", actual.len, expected);
         _fail(file, line);

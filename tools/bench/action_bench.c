@@ -10,6 +10,7 @@
 enum { ROUNDS = 5, PAYLOAD_SIZE = 128, PROVIDERS_MAX = 1000, BATCH_MAX = 1000 };
 
 typedef struct bench {
+    loop_clock clock; /* stands still */
     actionbroker *broker;
     action_party *caller;
     action_party *providers[PROVIDERS_MAX];
@@ -67,7 +68,7 @@ static void open_bench(bench *b, loom_tracer *tracer, uint32_t providers, uint8_
 {
     static const uint8_t payload[PAYLOAD_SIZE];
     memset(b, 0, sizeof *b);
-    check(actionbroker_create(&b->broker, &(actionbroker_options){.tracer = tracer}), "broker");
+    check(actionbroker_create(&b->broker, &b->clock, &(actionbroker_options){.tracer = tracer}), "broker");
     check(action_party_open(b->broker, &b->caller, &(action_handlers){.request = no_request, .result = on_result}, b,
                             (loom_str){"caller", 6}), "caller");
     b->provider_count = providers;

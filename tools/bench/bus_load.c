@@ -17,6 +17,7 @@ typedef struct message {
 } message;
 
 struct bus_load {
+    loop_clock clock; /* stands still: nothing here has a deadline */
     eventbus *bus;
     eventbus_subscriber *subscribers[BENCH_CONSUMERS_MAX];
     unsigned subscriber_count;
@@ -35,12 +36,10 @@ static bool check(loom_status st, const char *what)
     return st == LOOM_OK;
 }
 
-static void deliver(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued)
+static void deliver(void *user, uint64_t subscription, const envelope_view *view)
 {
     (void)subscription;
-    (void)tag;
     (void)view;
-    (void)queued;
     bus_load *load = user;
     load->delivered++;
 }
@@ -59,7 +58,7 @@ static bool open_bus(bus_load *load, const bench_setup *setup)
         }
         tracer = loom_tracer_get(load->provider, "loom.broker", NULL);
     }
-    return check(eventbus_create(&load->bus, &(eventbus_options){.tracer = tracer}), "bus");
+    return check(eventbus_create(&load->bus, &load->clock, &(eventbus_options){.tracer = tracer}), "bus");
 }
 
 static bool subscribe(bus_load *load, unsigned filters)

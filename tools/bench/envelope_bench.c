@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "envelope/encode.h"
 #include "envelope/frame/frame.h"
 #include "envelope/view.h"
@@ -26,9 +26,7 @@ typedef struct bench {
 
 static double now_ns(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+    return (double)clock_monotonic_ns();
 }
 
 static void scan(bench *b)

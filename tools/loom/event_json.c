@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "envelope/id.h"
 
 static json_t *json_text(loom_str s)
@@ -61,7 +62,7 @@ json_t *event_to_json(const loom_envelope *event)
     set_text(all, "thread_id", loom_envelope_thread_id(event, buf));
     set_text(all, "correlation_id", loom_envelope_correlation_id(event, buf));
     set_text(all, "content_type", loom_envelope_content_type(event));
-    set_text(all, "trace_id", (loom_str){trace_id, strlen(trace_id)});
+    set_text(all, "trace_id", str_of(trace_id));
     json_object_set_new(all, "ttl", json_integer(loom_envelope_ttl(event)));
     json_t *headers = json_object();
     loom_envelope_headers(event, set_header, headers);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loom stats: what a broker counts, and who was slow. */
+/* loom stats: a broker's counters, and slow subscribers. */
 #include <string.h>
 
 #include "tools/loom/control.h"
@@ -8,8 +8,9 @@
 #include "tools/loom/verbs.h"
 
 static const option_spec specs[] = {
-    {.name = "all", .letter = 'a', .kind = OPTION_FLAG, .group = "Output", .help = "Every topic and subscription, not only the first twenty"},
-    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Everything, as one JSON object"},
+    {.name = "all", .letter = 'a', .kind = OPTION_FLAG, .group = "Output", .help = "Show all topics and subscriptions, not just the first twenty"},
+    {.name = "counters", .kind = OPTION_FLAG, .group = "Output", .help = "Show every counter of the broker and what it means"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print everything as one JSON object"},
     OPTIONS_CONTROL,
     OPTION_HELP,
 };
@@ -17,12 +18,13 @@ static const option_spec specs[] = {
 static const command stats = {
     .manual = {.program = "loom stats",
                .synopsis = "[OPTION]…",
-               .summary = "Asks a broker what it counts: events, losses by reason, calls by outcome, topics, and subscriptions with what waits "
-                          "for them.",
+               .summary = "Shows a broker's counters: events, losses by reason, calls by outcome, topics, and subscriptions "
+                          "with their backlogs.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom stats\n"
+                          "  loom stats --counters | grep dropped\n"
                           "  loom stats --json | jq '.subscriptions[] | select(.dropped > 0)'\n"
                           "  watch -n 1 loom stats\n"},
 };
@@ -48,7 +50,7 @@ static void print_totals(const json_t *all)
     text_duration(uptime, (uint64_t)number(all, "uptime_ms") * 1000000u);
     put_text(all, "software", 24);
     printf("up %s\n\n", uptime);
-    printf("published   %12lld   (%lld found no subscription)\n", number(e, "published"), number(e, "unmatched"));
+    printf("published   %12lld   (%lld matched no subscription)\n", number(e, "published"), number(e, "unmatched"));
     printf("delivered   %12lld\n", number(e, "delivered"));
     printf("waiting     %12lld   (%lld bytes)\n", number(e, "queued"), number(e, "queued_bytes"));
     printf("push-back   %12lld   times a publisher was asked to wait\n", number(e, "pressure"));
@@ -66,7 +68,7 @@ static void print_totals(const json_t *all)
     }
 }
 
-/* What calls came to, and what is still under way. */
+/* Outcomes of calls, and calls in progress. */
 static void print_calls(const json_t *all)
 {
     const json_t *a = json_object_get(all, "actions");
@@ -92,14 +94,14 @@ static void print_subscriptions(const json_t *list, bool all)
     printf("\n%-28s%-28s%-12s%12s%10s%10s\n", "SUBSCRIBER", "FILTER", "QOS", "DELIVERED", "DROPPED", "WAITING");
     json_array_foreach(list, i, s) {
         if (shown++ == ROWS && !all) {
-            printf("… %zu in all; --all shows them\n", json_array_size(list));
+            printf("… %zu in total; --all shows them\n", json_array_size(list));
             return;
         }
         long long q = number(s, "qos");
         put_text(s, "subscriber", 28);
         put_text(s, "filter", 28);
         printf("%-12s%12lld%10lld%10lld%s\n", q >= 0 && q < 3 ? qos[q] : "?", number(s, "delivered"), number(s, "dropped"),
-               number(s, "queued"), json_is_true(json_object_get(s, "overdue")) ? "  losing" :
+               number(s, "queued"), json_is_true(json_object_get(s, "overdue")) ? "  dropping" :
                json_is_true(json_object_get(s, "pressing")) ? "  slow" : "");
     }
 }
@@ -111,12 +113,43 @@ static void print_topics(const json_t *list, bool all)
     printf("\n%-44s%12s%12s%10s%6s\n", "TOPIC", "PUBLISHED", "DELIVERED", "DROPPED", "SUBS");
     json_array_foreach(list, i, t) {
         if (shown++ == ROWS && !all) {
-            printf("… %zu in all; --all shows them\n", json_array_size(list));
+            printf("… %zu in total; --all shows them\n", json_array_size(list));
             return;
         }
         put_text(t, "topic", 44);
         printf("%12lld%12lld%10lld%6lld\n", number(t, "published"), number(t, "delivered"), number(t, "dropped"),
                number(t, "subscriptions"));
+    }
+}
+
+static void print_counter(const char *name, const json_t *value, const char *help)
+{
+    printf("%-52s %12lld  %s\n", name, json_is_boolean(value) ? json_is_true(value) : (long long)json_integer_value(value), help);
+}
+
+/* One line each, GROUP.KEY{LABEL="VALUE"}, so that grep finds them. */
+static void print_counters(const json_t *all, const json_t *described)
+{
+    size_t i;
+    json_t *c, *one;
+    json_array_foreach(described, i, c) {
+        char name[160];
+        const char *group = json_string_value(json_object_get(c, "group")), *key = json_string_value(json_object_get(c, "key"));
+        const char *label = json_string_value(json_object_get(c, "label")), *help = json_string_value(json_object_get(c, "help"));
+        if (group == NULL || key == NULL || label == NULL || help == NULL) {
+            continue;
+        }
+        json_t *value = json_object_get(json_object_get(all, group), key);
+        if (!json_is_object(value)) {
+            snprintf(name, sizeof name, "%s.%s", group, key);
+            print_counter(name, value, help);
+            continue;
+        }
+        const char *of;
+        json_object_foreach(value, of, one) {
+            snprintf(name, sizeof name, "%s.%s{%s=\"%s\"}", group, key, label, of);
+            print_counter(name, one, help);
+        }
     }
 }
 
@@ -130,6 +163,10 @@ int verb_stats(int argc, char *const argv[])
     json_t *all = control_ask(&stats, &o, "stats", NULL, &exit_code);
     if (all != NULL && options_is_on(&o, "json")) {
         json_print_line(json_incref(all));
+    } else if (all != NULL && options_is_on(&o, "counters")) {
+        json_t *described = control_ask(&stats, &o, "counters", NULL, &exit_code);
+        print_counters(all, json_object_get(described, "counters"));
+        json_decref(described);
     } else if (all != NULL) {
         print_totals(all);
         print_calls(all);

@@ -13,30 +13,30 @@
 
 static const option_spec specs[] = {
     {.name = "listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = "127.0.0.1:4318",
-     .help = "Address to receive on; port 0 takes a free one"},
+     .help = "Address to listen on; port 0 picks a free port"},
     {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db",
-     .help = "Database, made when it is missing"},
+     .help = "Database; created if missing"},
     {.name = "retention-spans", .kind = OPTION_VALUE, .value = "N", .fallback = "1000000",
-     .help = "Drop the oldest traces beyond so many spans; 0 keeps everything"},
+     .help = "Drop the oldest traces beyond this many spans; 0 keeps everything"},
     {.name = "port-file", .kind = OPTION_VALUE, .value = "FILE", .group = "For scripts",
-     .help = "Write the port here once it listens"},
+     .help = "Write the port to this file once listening"},
     {.name = "ready-fd", .kind = OPTION_VALUE, .value = "N", .group = "For scripts",
-     .help = "Write HOST:PORT and a line feed to this descriptor once it listens, and close it"},
-    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "General", .help = "Print nothing but errors"},
+     .help = "Write HOST:PORT and a newline to this descriptor once listening, then close it"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "General", .help = "Print errors only"},
     OPTION_HELP,
 };
 
 static const command collect = {
     .manual = {.program = "loom trace collect",
                .synopsis = "[OPTION]…",
-               .summary = "Receives traces over OTLP/HTTP (POST /v1/traces, protobuf or JSON, uncompressed, up to 16 MiB) and "
-                          "keeps them in an SQLite database until SIGTERM or SIGINT. GET /health answers 200. Everybody who "
-                          "can connect can write, so listen on loopback unless the network is yours.",
+               .summary = "Receives traces over OTLP/HTTP (POST /v1/traces, protobuf or JSON, uncompressed, up to 16 MiB) "
+                          "and stores them in an SQLite database until SIGTERM or SIGINT. GET /health returns 200. Anyone "
+                          "who can connect can write, so listen on loopback unless you trust the network.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom trace collect\n"
-                          "  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 loom-broker     a broker that reports to it\n"
+                          "  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 loom-broker     a broker that exports to it\n"
                           "  loom trace collect --listen 127.0.0.1:0 --db /tmp/t.db --port-file /tmp/port\n"},
 };
 
@@ -179,7 +179,7 @@ static int run(const options *o)
     if (path == NULL) {
         loom_status st = store_default_path(&fallback);
         if (st != LOOM_OK) {
-            return command_fail(&collect, "%s", st == LOOM_ENOTFOUND ? "HOME is not set: name the database with --db" : loom_status_text(st));
+            return command_fail(&collect, "%s", st == LOOM_ENOTFOUND ? "HOME is not set; name the database with --db" : loom_status_text(st));
         }
         path = fallback;
     }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/collect/otlp_answer.h"
 
+#include "base/str.h"
 #include "trace/collect/otlp_from_json.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -99,7 +101,7 @@ void otlp_answer_error(otlp_answer *answer, body_type type, uint16_t status, con
     if (type == BODY_PROTOBUF) {
         /* google.rpc.Status {code = 1, message = 2}. */
         pb_varint_field(&answer->body, 1, (uint64_t)rpc_code(status));
-        pb_string_field(&answer->body, 2, (loom_str){message, strlen(message)});
+        pb_string_field(&answer->body, 2, str_of(message));
     } else if (type == BODY_JSON) {
         char head[32];
         snprintf(head, sizeof head, "{\"code\":%d,\"message\":", rpc_code(status));

@@ -2,6 +2,8 @@
 /* Driven by tables of the messages of opentelemetry-proto 1.x: collector/trace/v1, trace/v1, resource/v1, common/v1. */
 #include "trace/collect/otlp_from_json.h"
 
+#include "trace/otlp/fields.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -42,87 +44,90 @@ struct message {
 static const message any_value_message;
 
 static const field key_value_fields[] = {
-    {"key", 1, FIELD_STRING, NULL}, {"value", 2, FIELD_MESSAGE, &any_value_message}, {0}};
+    {"key", KEYVALUE_KEY, FIELD_STRING, NULL}, {"value", KEYVALUE_VALUE, FIELD_MESSAGE, &any_value_message}, {0}};
 static const message key_value = {key_value_fields};
 
-static const field key_value_list_fields[] = {{"values", 1, FIELD_MESSAGES, &key_value}, {0}};
+static const field key_value_list_fields[] = {{"values", KVLIST_VALUES, FIELD_MESSAGES, &key_value}, {0}};
 static const message key_value_list = {key_value_list_fields};
 
-static const field array_value_fields[] = {{"values", 1, FIELD_MESSAGES, &any_value_message}, {0}};
+static const field array_value_fields[] = {{"values", ARRAY_VALUES, FIELD_MESSAGES, &any_value_message}, {0}};
 static const message array_value = {array_value_fields};
 
-static const field any_value_fields[] = {{"stringValue", 1, FIELD_STRING, NULL},
-                                         {"boolValue", 2, FIELD_BOOL, NULL},
-                                         {"intValue", 3, FIELD_INT64, NULL},
-                                         {"doubleValue", 4, FIELD_DOUBLE, NULL},
-                                         {"arrayValue", 5, FIELD_MESSAGE, &array_value},
-                                         {"kvlistValue", 6, FIELD_MESSAGE, &key_value_list},
-                                         {"bytesValue", 7, FIELD_BASE64, NULL},
+static const field any_value_fields[] = {{"stringValue", ANY_STRING, FIELD_STRING, NULL},
+                                         {"boolValue", ANY_BOOL, FIELD_BOOL, NULL},
+                                         {"intValue", ANY_INT, FIELD_INT64, NULL},
+                                         {"doubleValue", ANY_DOUBLE, FIELD_DOUBLE, NULL},
+                                         {"arrayValue", ANY_ARRAY, FIELD_MESSAGE, &array_value},
+                                         {"kvlistValue", ANY_KVLIST, FIELD_MESSAGE, &key_value_list},
+                                         {"bytesValue", ANY_BYTES, FIELD_BASE64, NULL},
                                          {0}};
 static const message any_value_message = {any_value_fields};
 
-static const field event_fields[] = {{"timeUnixNano", 1, FIELD_FIXED64, NULL},
-                                     {"name", 2, FIELD_STRING, NULL},
-                                     {"attributes", 3, FIELD_MESSAGES, &key_value},
-                                     {"droppedAttributesCount", 4, FIELD_UINT32, NULL},
+static const field event_fields[] = {{"timeUnixNano", EVENT_TIME, FIELD_FIXED64, NULL},
+                                     {"name", EVENT_NAME, FIELD_STRING, NULL},
+                                     {"attributes", EVENT_ATTRIBUTES, FIELD_MESSAGES, &key_value},
+                                     {"droppedAttributesCount", EVENT_DROPPED_ATTRIBUTES, FIELD_UINT32, NULL},
                                      {0}};
 static const message event = {event_fields};
 
-static const field link_fields[] = {{"traceId", 1, FIELD_TRACE_ID, NULL},
-                                    {"spanId", 2, FIELD_SPAN_ID, NULL},
-                                    {"traceState", 3, FIELD_STRING, NULL},
-                                    {"attributes", 4, FIELD_MESSAGES, &key_value},
-                                    {"droppedAttributesCount", 5, FIELD_UINT32, NULL},
-                                    {"flags", 6, FIELD_FIXED32, NULL},
+static const field link_fields[] = {{"traceId", LINK_TRACE_ID, FIELD_TRACE_ID, NULL},
+                                    {"spanId", LINK_SPAN_ID, FIELD_SPAN_ID, NULL},
+                                    {"traceState", LINK_TRACE_STATE, FIELD_STRING, NULL},
+                                    {"attributes", LINK_ATTRIBUTES, FIELD_MESSAGES, &key_value},
+                                    {"droppedAttributesCount", LINK_DROPPED_ATTRIBUTES, FIELD_UINT32, NULL},
+                                    {"flags", LINK_FLAGS, FIELD_FIXED32, NULL},
                                     {0}};
 static const message link_message = {link_fields};
 
-static const field status_fields[] = {{"message", 2, FIELD_STRING, NULL}, {"code", 3, FIELD_ENUM, NULL}, {0}};
+static const field status_fields[] = {
+    {"message", STATUS_MESSAGE, FIELD_STRING, NULL}, {"code", STATUS_CODE, FIELD_ENUM, NULL}, {0}};
 static const message status_message = {status_fields};
 
-static const field span_fields[] = {{"traceId", 1, FIELD_TRACE_ID, NULL},
-                                    {"spanId", 2, FIELD_SPAN_ID, NULL},
-                                    {"traceState", 3, FIELD_STRING, NULL},
-                                    {"parentSpanId", 4, FIELD_SPAN_ID, NULL},
-                                    {"name", 5, FIELD_STRING, NULL},
-                                    {"kind", 6, FIELD_ENUM, NULL},
-                                    {"startTimeUnixNano", 7, FIELD_FIXED64, NULL},
-                                    {"endTimeUnixNano", 8, FIELD_FIXED64, NULL},
-                                    {"attributes", 9, FIELD_MESSAGES, &key_value},
-                                    {"droppedAttributesCount", 10, FIELD_UINT32, NULL},
-                                    {"events", 11, FIELD_MESSAGES, &event},
-                                    {"droppedEventsCount", 12, FIELD_UINT32, NULL},
-                                    {"links", 13, FIELD_MESSAGES, &link_message},
-                                    {"droppedLinksCount", 14, FIELD_UINT32, NULL},
-                                    {"status", 15, FIELD_MESSAGE, &status_message},
-                                    {"flags", 16, FIELD_FIXED32, NULL},
+static const field span_fields[] = {{"traceId", SPAN_TRACE_ID, FIELD_TRACE_ID, NULL},
+                                    {"spanId", SPAN_SPAN_ID, FIELD_SPAN_ID, NULL},
+                                    {"traceState", SPAN_TRACE_STATE, FIELD_STRING, NULL},
+                                    {"parentSpanId", SPAN_PARENT_SPAN_ID, FIELD_SPAN_ID, NULL},
+                                    {"name", SPAN_NAME, FIELD_STRING, NULL},
+                                    {"kind", SPAN_KIND, FIELD_ENUM, NULL},
+                                    {"startTimeUnixNano", SPAN_START_TIME, FIELD_FIXED64, NULL},
+                                    {"endTimeUnixNano", SPAN_END_TIME, FIELD_FIXED64, NULL},
+                                    {"attributes", SPAN_ATTRIBUTES, FIELD_MESSAGES, &key_value},
+                                    {"droppedAttributesCount", SPAN_DROPPED_ATTRIBUTES, FIELD_UINT32, NULL},
+                                    {"events", SPAN_EVENTS, FIELD_MESSAGES, &event},
+                                    {"droppedEventsCount", SPAN_DROPPED_EVENTS, FIELD_UINT32, NULL},
+                                    {"links", SPAN_LINKS, FIELD_MESSAGES, &link_message},
+                                    {"droppedLinksCount", SPAN_DROPPED_LINKS, FIELD_UINT32, NULL},
+                                    {"status", SPAN_STATUS, FIELD_MESSAGE, &status_message},
+                                    {"flags", SPAN_FLAGS, FIELD_FIXED32, NULL},
                                     {0}};
 static const message span = {span_fields};
 
-static const field scope_fields[] = {{"name", 1, FIELD_STRING, NULL},
-                                     {"version", 2, FIELD_STRING, NULL},
-                                     {"attributes", 3, FIELD_MESSAGES, &key_value},
-                                     {"droppedAttributesCount", 4, FIELD_UINT32, NULL},
+static const field scope_fields[] = {{"name", SCOPE_NAME, FIELD_STRING, NULL},
+                                     {"version", SCOPE_VERSION, FIELD_STRING, NULL},
+                                     {"attributes", SCOPE_ATTRIBUTES, FIELD_MESSAGES, &key_value},
+                                     {"droppedAttributesCount", SCOPE_DROPPED_ATTRIBUTES, FIELD_UINT32, NULL},
                                      {0}};
 static const message scope = {scope_fields};
 
-static const field scope_spans_fields[] = {{"scope", 1, FIELD_MESSAGE, &scope},
-                                           {"spans", 2, FIELD_MESSAGES, &span},
-                                           {"schemaUrl", 3, FIELD_STRING, NULL},
+static const field scope_spans_fields[] = {{"scope", SCOPE_SPANS_SCOPE, FIELD_MESSAGE, &scope},
+                                           {"spans", SCOPE_SPANS_SPANS, FIELD_MESSAGES, &span},
+                                           {"schemaUrl", SCOPE_SPANS_SCHEMA_URL, FIELD_STRING, NULL},
                                            {0}};
 static const message scope_spans = {scope_spans_fields};
 
 static const field resource_fields[] = {
-    {"attributes", 1, FIELD_MESSAGES, &key_value}, {"droppedAttributesCount", 2, FIELD_UINT32, NULL}, {0}};
+    {"attributes", RESOURCE_ATTRIBUTES, FIELD_MESSAGES, &key_value},
+    {"droppedAttributesCount", RESOURCE_DROPPED_ATTRIBUTES, FIELD_UINT32, NULL},
+    {0}};
 static const message resource = {resource_fields};
 
-static const field resource_spans_fields[] = {{"resource", 1, FIELD_MESSAGE, &resource},
-                                              {"scopeSpans", 2, FIELD_MESSAGES, &scope_spans},
-                                              {"schemaUrl", 3, FIELD_STRING, NULL},
+static const field resource_spans_fields[] = {{"resource", RESOURCE_SPANS_RESOURCE, FIELD_MESSAGE, &resource},
+                                              {"scopeSpans", RESOURCE_SPANS_SCOPE_SPANS, FIELD_MESSAGES, &scope_spans},
+                                              {"schemaUrl", RESOURCE_SPANS_SCHEMA_URL, FIELD_STRING, NULL},
                                               {0}};
 static const message resource_spans = {resource_spans_fields};
 
-static const field request_fields[] = {{"resourceSpans", 1, FIELD_MESSAGES, &resource_spans}, {0}};
+static const field request_fields[] = {{"resourceSpans", REQUEST_RESOURCE_SPANS, FIELD_MESSAGES, &resource_spans}, {0}};
 static const message request = {request_fields};
 
 typedef struct encoding {

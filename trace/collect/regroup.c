@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/collect/regroup.h"
 
-#include <string.h>
+#include "base/str.h"
+#include "trace/otlp/fields.h"
 
 #define REQUEST_MAX ((size_t)1 << 31) /* bytes */
-
-/* ExportTraceServiceRequest.resource_spans, ResourceSpans.{resource, scope_spans}, ScopeSpans.{scope, spans}. */
-enum {
-    REQUEST_RESOURCE_SPANS = 1,
-    RESOURCE_SPANS_RESOURCE = 1,
-    RESOURCE_SPANS_SCOPE_SPANS = 2,
-    SCOPE_SPANS_SCOPE = 1,
-    SCOPE_SPANS_SPANS = 2
-};
 
 void regrouping_init(regrouping *r)
 {
@@ -27,7 +19,7 @@ void regrouping_fini(regrouping *r)
 
 static bool same(const regrouping *r, size_t at, size_t len, loom_bytes bytes)
 {
-    return bytes.len == len && (len == 0 || memcmp(r->out.data + at, bytes.data, len) == 0);
+    return bytes_equal(bytes, (loom_bytes){r->out.data + at, len});
 }
 
 static void close_groups(regrouping *r)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/collect/source.h"
 
+#include "base/str.h"
 #include "trace/collect/source_file.h"
-#include "trace/view/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -82,11 +82,6 @@ static loom_status told(trace_source *source, loom_status st)
 
 /* ---- list, of a file ---- */
 
-static bool equal(loom_str a, loom_str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
 typedef struct attr_search {
     store_attr wanted;
     bool found;
@@ -97,8 +92,8 @@ static bool visit_attr(void *user, otlp_attr attr)
     attr_search *search = user;
     char value[1024];
     size_t len;
-    search->found = equal(attr.key, search->wanted.key) && text_scalar(value, sizeof value, &len, attr.value) &&
-                    equal((loom_str){value, len}, search->wanted.value);
+    search->found = str_equal(attr.key, search->wanted.key) && span_value_text(value, sizeof value, &len, attr.value) &&
+                    str_equal((loom_str){value, len}, search->wanted.value);
     return !search->found;
 }
 
@@ -115,7 +110,7 @@ static bool passes(span_range trace, const store_filter *filter)
 {
     bool service = filter->service.len == 0;
     for (size_t i = 0; i < trace.count && !service; i++) {
-        service = equal(trace.spans[i].service, filter->service);
+        service = str_equal(trace.spans[i].service, filter->service);
     }
     if (!service || trace.spans[0].otlp.start_unix_ns < filter->since_unix_ns) {
         return false;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/collect/spans.h"
 
+#include <inttypes.h>
 #include <loom/trace.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,4 +155,34 @@ bool trace_id_is_zero(const uint8_t id[LOOM_TRACE_ID_SIZE])
 uint64_t span_duration_ns(const trace_span *span)
 {
     return span->otlp.end_unix_ns > span->otlp.start_unix_ns ? span->otlp.end_unix_ns - span->otlp.start_unix_ns : 0;
+}
+
+bool span_value_text(char *out, size_t size, size_t *len, loom_bytes any_value)
+{
+    otlp_any any = otlp_read_any(any_value);
+    int written = -1;
+    switch (any.type) {
+    case OTLP_ANY_STRING:
+        if (any.bytes.len > size) {
+            return false;
+        }
+        if (any.bytes.len > 0) {
+            memcpy(out, any.bytes.data, any.bytes.len);
+        }
+        *len = any.bytes.len;
+        return true;
+    case OTLP_ANY_BOOL:
+        written = snprintf(out, size, "%s", any.boolean ? "true" : "false");
+        break;
+    case OTLP_ANY_INT:
+        written = snprintf(out, size, "%" PRId64, any.integer);
+        break;
+    case OTLP_ANY_DOUBLE:
+        written = snprintf(out, size, "%.15g", any.real);
+        break;
+    default:
+        break;
+    }
+    *len = written < 0 ? 0 : (size_t)written;
+    return written >= 0 && (size_t)written < size;
 }

@@ -40,5 +40,8 @@ bool span_id_is_zero(const uint8_t id[LOOM_SPAN_ID_SIZE]);
 bool trace_id_is_zero(const uint8_t id[LOOM_TRACE_ID_SIZE]);
 /* end - start, 0 when a clock went backwards. */
 uint64_t span_duration_ns(const trace_span *span);
+/* The value of an attribute (an encoded AnyValue) as text to search for: a string as it is, otherwise as it prints.
+ * Not NUL-terminated. False: no string, bool, int or double, or longer than size bytes. */
+bool span_value_text(char *out, size_t size, size_t *len, loom_bytes any_value);
 
 #endif

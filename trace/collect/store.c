@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <loom/trace.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -4,8 +4,7 @@
 #ifndef LOOM_TRACE_COLLECT_STORE_H
 #define LOOM_TRACE_COLLECT_STORE_H
 
-#include "trace/collect/spans.h"
-#include "trace/view/summary.h"
+#include "trace/collect/summary.h"
 
 #define STORE_PROBLEM_SIZE 512 /* bytes with NUL */
 #define STORE_ATTRS_MAX 16     /* conditions of one query */

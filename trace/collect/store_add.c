@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/collect/store_internal.h"
-#include "trace/view/text.h"
 
 #include <string.h>
 
@@ -29,7 +28,7 @@ static bool add_attr(void *user, otlp_attr attr)
     adding *a = user;
     char value[SEARCHABLE_MAX];
     size_t len;
-    if (attr.key.len > SEARCHABLE_MAX || !text_scalar(value, sizeof value, &len, attr.value)) {
+    if (attr.key.len > SEARCHABLE_MAX || !span_value_text(value, sizeof value, &len, attr.value)) {
         return true;
     }
     sqlite3_stmt *stmt = a->s->write[WRITE_ATTR];

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/export/batch.h"
 
-#include "trace/span/provider.h"
+#include "trace/otlp/fields.h"
 
 #include <stdlib.h>
-
-enum { REQUEST_RESOURCE_SPANS = 1 };
-enum { RESOURCE_SPANS_SCOPE_SPANS = 2 };
 
 #define REQUEST_KEEP_MAX (4u * 1024u * 1024u) /* bytes: a buffer that grew beyond is given back */
 
@@ -24,20 +21,20 @@ void batch_fini(batch *b)
     pb_fini(&b->request);
 }
 
-static batch_group *group_of(batch *b, loom_tracer *tracer)
+static batch_group *group_of(batch *b, const span_scope *scope)
 {
-    for (size_t i = b->count; i-- > 0;) { /* from the end: neighbours are often of one tracer */
-        if (b->groups[i].tracer == tracer) {
+    for (size_t i = b->count; i-- > 0;) { /* from the end: neighbours are often of one scope */
+        if (b->groups[i].scope == scope) {
             return &b->groups[i];
         }
     }
-    b->groups[b->count] = (batch_group){.tracer = tracer};
+    b->groups[b->count] = (batch_group){.scope = scope};
     return &b->groups[b->count++];
 }
 
 void batch_add(batch *b, span_record *record)
 {
-    batch_group *group = group_of(b, record->tracer);
+    batch_group *group = group_of(b, record->scope);
     if (group->last == NULL) {
         group->first = record;
     } else {
@@ -52,7 +49,7 @@ void batch_add(batch *b, span_record *record)
 
 static size_t scope_size(const batch_group *group)
 {
-    return group->tracer->scope.len + group->bytes;
+    return group->scope->encoded.len + group->bytes;
 }
 
 static void put_length(pb_buf *out, uint32_t field, size_t size)
@@ -66,27 +63,27 @@ static void put_length(pb_buf *out, uint32_t field, size_t size)
 static void put_scope(pb_buf *out, const batch_group *group)
 {
     put_length(out, RESOURCE_SPANS_SCOPE_SPANS, scope_size(group));
-    pb_raw(out, group->tracer->scope.data, group->tracer->scope.len);
+    pb_raw(out, group->scope->encoded.data, group->scope->encoded.len);
     for (const span_record *r = group->first; r != NULL; r = r->next) {
         pb_raw(out, span_record_bytes(r), r->len);
     }
 }
 
-/* All groups of one provider, the first of which is at `from`. */
+/* All groups of one resource, the first of which is at `from`. */
 static void put_resource(batch *b, size_t from)
 {
-    const loom_tracer_provider *provider = b->groups[from].tracer->provider;
-    size_t size = provider->resource.len;
+    const span_resource *resource = b->groups[from].scope->resource;
+    size_t size = resource->encoded.len;
     for (size_t i = from; i < b->count; i++) {
-        if (b->groups[i].tracer->provider == provider) {
+        if (b->groups[i].scope->resource == resource) {
             size_t scope = scope_size(&b->groups[i]);
             size += 1 + pb_varint_size(scope) + scope;
         }
     }
     put_length(&b->request, REQUEST_RESOURCE_SPANS, size);
-    pb_raw(&b->request, provider->resource.data, provider->resource.len);
+    pb_raw(&b->request, resource->encoded.data, resource->encoded.len);
     for (size_t i = from; i < b->count; i++) {
-        if (b->groups[i].tracer->provider == provider) {
+        if (b->groups[i].scope->resource == resource) {
             put_scope(&b->request, &b->groups[i]);
             b->groups[i].written = true;
         }
@@ -108,7 +105,8 @@ bool batch_encode(batch *b, loom_bytes *out)
 void batch_clear(batch *b)
 {
     for (size_t i = 0; i < b->count; i++) {
-        provider_release(b->groups[i].tracer->provider, b->groups[i].spans);
+        span_resource *resource = b->groups[i].scope->resource;
+        resource->release(resource, b->groups[i].spans);
     }
     b->count = 0;
     b->spans = 0;

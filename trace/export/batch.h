@@ -3,11 +3,13 @@
 #ifndef LOOM_TRACE_EXPORT_BATCH_H
 #define LOOM_TRACE_EXPORT_BATCH_H
 
-#include "trace/otlp/protobuf_write.h"
 #include "trace/export/span_queue.h"
+#include "trace/otlp/protobuf_write.h"
+
+#include <loom/status.h>
 
 typedef struct batch_group {
-    loom_tracer *tracer;
+    const span_scope *scope;
     span_record *first, *last;
     size_t spans;
     size_t bytes; /* of their fields */
@@ -27,7 +29,7 @@ void batch_fini(batch *b);
 void batch_add(batch *b, span_record *record);
 /* The encoded request, valid until the next call. false: no memory. */
 bool batch_encode(batch *b, loom_bytes *out);
-/* Empties the batch and gives the uses of its providers back. */
+/* Empties the batch and gives the uses of its resources back. */
 void batch_clear(batch *b);
 
 #endif

@@ -39,16 +39,28 @@ struct exporter {
     const exporter_ops *ops;
 };
 
+/* exporter_open.c: the exporter that options name and, after it, the file to write as well. Either may be NULL: with no
+ * exporter but a file, the file is main. The errors of the three below; nothing is open then. */
+loom_status exporters_open(exporter **main, exporter **also, const loom_span_processor_options *options);
+/* NULL is allowed. */
+static inline void exporter_close(exporter *e)
+{
+    if (e != NULL) {
+        e->ops->close(e);
+    }
+}
+
 loom_status console_exporter_open(exporter **out);
 /* LOOM_EIO: cannot be opened for appending. */
 loom_status file_exporter_open(exporter **out, const char *path);
+/* One write(2) where the system allows. false: errno says why. */
+bool file_write_all(int fd, const uint8_t *data, size_t len);
 /* LOOM_EINVAL: the endpoint is no http or https URL. LOOM_EIO: libcurl cannot be used, or has no HTTP/2 for gRPC. */
 loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options *options);
 
 /* endpoint.c: the URL to post to, on the heap. */
 loom_status endpoint_url(char **out, const loom_span_processor_options *options);
 
-uint64_t exporter_clock_ns(void);
 static inline uint64_t export_deadline_ns(export_deadline until)
 {
     uint64_t stop = atomic_load_explicit(until.stop_ns, memory_order_acquire);

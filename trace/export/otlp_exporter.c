@@ -3,10 +3,11 @@
  *
  * The curl handles belong to the exporter thread, which makes them for its first batch. Only curl_multi_wakeup() is called
  * from elsewhere: that is how a shutdown makes a transfer look at its deadline again. */
+#include "base/clock.h"
+#include "base/percent.h"
 #include "trace/export/curl_library.h"
 #include "trace/export/exporter.h"
-#include "trace/otlp/response.h"
-#include "base/percent.h"
+#include "trace/export/response.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +78,7 @@ static bool run_transfer(otlp_exporter *e, export_deadline until, CURLcode *code
                 return true;
             }
         }
-        uint64_t now = exporter_clock_ns(), deadline = export_deadline_ns(until);
+        uint64_t now = clock_monotonic_ns(), deadline = export_deadline_ns(until);
         if (now >= deadline) {
             return false;
         }

@@ -3,29 +3,14 @@
  *
  * Ending a span copies its bytes into the queue under the lock and wakes the exporter thread only when it sleeps and a
  * batch is full; less than a batch waits for the exporter thread's own timer. */
-#include "trace/export/processor_internal.h"
+#include "trace/export/processor_state.h"
 
-#include "trace/span/provider.h"
-
-#include <time.h>
+#include "base/clock.h"
 
 #define STUCK_GRACE_MS 250u /* after the deadline, for the exporter thread to count and leave */
 
-uint64_t exporter_clock_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-bool processor_wait(loom_span_processor *p, pthread_cond_t *cond, uint64_t until_ns)
-{
-    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u), .tv_nsec = (long)(until_ns % 1000000000u)};
-    return pthread_cond_timedwait(cond, &p->lock, &until) == 0;
-}
-
-/* With the lock held. true: the queue has taken the span and its use of the provider. */
-static bool accept_span(loom_span_processor *p, loom_tracer *tracer, loom_bytes span)
+/* With the lock held. true: the queue has taken the span and its use of the resource. */
+static bool accept_span(loom_span_processor *p, const span_scope *scope, loom_bytes span)
 {
     p->counts.ended++;
     if (p->stopping) {
@@ -37,7 +22,7 @@ static bool accept_span(loom_span_processor *p, loom_tracer *tracer, loom_bytes 
         return false;
     }
     if (p->queued >= p->max_queue || p->queued_bytes + span.len > QUEUE_BYTES_MAX ||
-        !span_queue_push(&p->queue, tracer, span)) {
+        !span_queue_push(&p->queue, scope, span)) {
         p->counts.dropped_full++;
         return false;
     }
@@ -47,15 +32,15 @@ static bool accept_span(loom_span_processor *p, loom_tracer *tracer, loom_bytes 
     return true;
 }
 
-void processor_submit(loom_span_processor *p, loom_tracer *tracer, loom_bytes span)
+void processor_submit(loom_span_processor *p, const span_scope *scope, loom_bytes span)
 {
     if (processor_forked(p)) {
         atomic_fetch_add_explicit(&p->forked_drops, 1, memory_order_relaxed);
-        provider_release(tracer->provider, 1);
+        scope->resource->release(scope->resource, 1);
         return;
     }
     pthread_mutex_lock(&p->lock);
-    bool accepted = accept_span(p, tracer, span);
+    bool accepted = accept_span(p, scope, span);
     bool wake = p->waiting && p->queued >= p->max_batch;
     if (wake) {
         p->waiting = false; /* once is enough */
@@ -66,7 +51,7 @@ void processor_submit(loom_span_processor *p, loom_tracer *tracer, loom_bytes sp
     }
     pthread_mutex_unlock(&p->lock);
     if (!accepted) {
-        provider_release(tracer->provider, 1);
+        scope->resource->release(scope->resource, 1);
     }
 }
 
@@ -85,7 +70,7 @@ loom_status loom_span_processor_flush(loom_span_processor *processor, uint32_t t
     if (p == NULL || processor_forked(p)) {
         return p == NULL ? LOOM_EINVAL : LOOM_ECLOSED;
     }
-    uint64_t until = exporter_clock_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+    uint64_t until = clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
     pthread_mutex_lock(&p->lock);
     loom_span_counts before = p->counts;
     uint64_t target = p->accepted;
@@ -131,7 +116,7 @@ loom_status loom_span_processor_shutdown(loom_span_processor *processor, uint32_
     if (p == NULL || processor_forked(p)) {
         return p == NULL ? LOOM_EINVAL : LOOM_ECLOSED;
     }
-    uint64_t until = exporter_clock_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+    uint64_t until = clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
     pthread_mutex_lock(&p->lock);
     bool first = !p->stopping;
     loom_span_counts before = p->counts;

@@ -3,11 +3,13 @@
 #ifndef LOOM_TRACE_EXPORT_PROCESSOR_H
 #define LOOM_TRACE_EXPORT_PROCESSOR_H
 
+#include "trace/export/scope.h"
+
 #include <loom/trace.h>
 
 /* Copies one ended span (the bytes of a ScopeSpans.spans field) into the queue. Never blocks on anything but a lock
- * held for a copy. Takes over the caller's use of the tracer's provider. */
-void processor_submit(loom_span_processor *processor, loom_tracer *tracer, loom_bytes span);
+ * held for a copy. Takes over the caller's use of the scope's resource. */
+void processor_submit(loom_span_processor *processor, const span_scope *scope, loom_bytes span);
 
 /* A hold keeps the memory, not the exporter: spans may end after everybody let go of the processor. */
 void processor_hold(loom_span_processor *processor);

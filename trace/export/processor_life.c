@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a processor comes and goes: options, exporters, thread; references of users, holds on the memory. */
-#include "trace/export/processor_internal.h"
+/* How a processor comes and goes: options, exporters, thread, references of its users. */
+#include "trace/export/processor_state.h"
 
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
 #define DEFAULT_QUEUE_SIZE 2048u
 #define DEFAULT_BATCH_SIZE 512u
@@ -38,100 +35,6 @@ static void configure(loom_span_processor *p, const loom_span_processor_options 
     atomic_init(&p->forked_drops, 0);
 }
 
-static loom_status open_main(loom_span_processor *p, const loom_span_processor_options *o)
-{
-    switch (o->exporter) {
-    case LOOM_EXPORTER_NONE:
-        return LOOM_OK;
-    case LOOM_EXPORTER_OTLP_GRPC:
-    case LOOM_EXPORTER_OTLP_HTTP:
-        return otlp_exporter_open(&p->main, o);
-    case LOOM_EXPORTER_CONSOLE:
-        return console_exporter_open(&p->main);
-    case LOOM_EXPORTER_FILE:
-        return file_exporter_open(&p->main, o->endpoint != NULL ? o->endpoint : LOOM_SPANS_FILE_DEFAULT);
-    }
-    return LOOM_EINVAL;
-}
-
-static void close_exporter(exporter *e)
-{
-    if (e != NULL) {
-        e->ops->close(e);
-    }
-}
-
-static loom_status open_exporters(loom_span_processor *p, const loom_span_processor_options *o)
-{
-    loom_status st = open_main(p, o);
-    if (st != LOOM_OK || o->also_file == NULL) {
-        return st;
-    }
-    st = file_exporter_open(p->main != NULL ? &p->also : &p->main, o->also_file);
-    if (st != LOOM_OK) {
-        close_exporter(p->main);
-    }
-    return st;
-}
-
-static loom_status init_sync(loom_span_processor *p)
-{
-    pthread_condattr_t monotonic;
-    if (pthread_condattr_init(&monotonic) != 0) {
-        return LOOM_ENOMEM;
-    }
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    loom_status st = LOOM_ENOMEM;
-    if (pthread_mutex_init(&p->lock, NULL) != 0) {
-        goto destroy_attr;
-    }
-    if (pthread_cond_init(&p->wake, &monotonic) != 0) {
-        goto destroy_lock;
-    }
-    if (pthread_cond_init(&p->progress, &monotonic) != 0) {
-        goto destroy_wake;
-    }
-    pthread_condattr_destroy(&monotonic);
-    return LOOM_OK;
-
-destroy_wake:
-    pthread_cond_destroy(&p->wake);
-destroy_lock:
-    pthread_mutex_destroy(&p->lock);
-destroy_attr:
-    pthread_condattr_destroy(&monotonic);
-    return st;
-}
-
-static void fini_sync(loom_span_processor *p)
-{
-    pthread_cond_destroy(&p->progress);
-    pthread_cond_destroy(&p->wake);
-    pthread_mutex_destroy(&p->lock);
-}
-
-static size_t page_size(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
-
-static loom_status map_alive(loom_span_processor *p)
-{
-    uint8_t *page = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) {
-        return LOOM_ENOMEM;
-    }
-    (void)madvise(page, page_size(), MADV_WIPEONFORK); /* where there is none, a child just must not end spans */
-    page[0] = 1;
-    p->alive = page;
-    return LOOM_OK;
-}
-
-static void unmap_alive(loom_span_processor *p)
-{
-    (void)munmap((void *)(uintptr_t)p->alive, page_size());
-}
-
 /* No signal handler of the program may run on the exporter thread, and no SIGPIPE may come from its sockets. */
 static loom_status start_thread(loom_span_processor *p)
 {
@@ -157,15 +60,12 @@ static loom_status processor_create(loom_span_processor **out, const loom_span_p
     }
     configure(p, options);
     span_queue_init(&p->queue);
-    loom_status st = map_alive(p);
+    loom_status st = processor_init_state(p);
     if (st != LOOM_OK) {
         goto free_processor;
     }
-    if ((st = init_sync(p)) != LOOM_OK) {
-        goto unmap;
-    }
-    if ((st = open_exporters(p, options)) != LOOM_OK) {
-        goto fini;
+    if ((st = exporters_open(&p->main, &p->also, options)) != LOOM_OK) {
+        goto fini_state;
     }
     if (p->main != NULL && ((st = batch_init(&p->batch, p->max_batch)) != LOOM_OK || (st = start_thread(p)) != LOOM_OK)) {
         goto close_all;
@@ -175,12 +75,10 @@ static loom_status processor_create(loom_span_processor **out, const loom_span_p
 
 close_all:
     batch_fini(&p->batch);
-    close_exporter(p->also);
-    close_exporter(p->main);
-fini:
-    fini_sync(p);
-unmap:
-    unmap_alive(p);
+    exporter_close(p->also);
+    exporter_close(p->main);
+fini_state:
+    processor_fini_state(p);
 free_processor:
     free(p);
     return st;
@@ -209,25 +107,4 @@ void loom_span_processor_unref(loom_span_processor *processor)
         (void)loom_span_processor_shutdown(processor, LAST_UNREF_TIMEOUT_MS);
         processor_unhold(processor);
     }
-}
-
-void processor_hold(loom_span_processor *processor)
-{
-    atomic_fetch_add_explicit(&processor->holds, 1, memory_order_relaxed);
-}
-
-void processor_unhold(loom_span_processor *processor)
-{
-    if (atomic_fetch_sub_explicit(&processor->holds, 1, memory_order_acq_rel) != 1 || processor_forked(processor)) {
-        return; /* in a forked child the lock may be held by a thread that is not there: leave all as it is */
-    }
-    span_queue_fini(&processor->queue);
-    if (processor->main != NULL) {
-        batch_fini(&processor->batch);
-    }
-    close_exporter(processor->also);
-    close_exporter(processor->main);
-    fini_sync(processor);
-    unmap_alive(processor);
-    free(processor);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exporter thread: waits for a batch, its timer, a flush or the end; sends; retries; accounts for every span. */
-#include "trace/export/processor_internal.h"
+#include "trace/export/processor_state.h"
 
-#include "base/random.h"
+#include "base/backoff.h"
+#include "base/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,35 +12,30 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define BACKOFF_FIRST_MS 500u
-#define BACKOFF_MAX_MS 10000u
+#define BACKOFF_FIRST_NS 500000000u
+#define BACKOFF_MAX_NS 10000000000u
 #define NICENESS 5 /* added to the program's */
 #define REPORT_EVERY_NS 10000000000u
 
 static bool stop_deadline_passed(const loom_span_processor *p)
 {
-    return exporter_clock_ns() >= atomic_load(&p->stop_ns);
+    return clock_monotonic_ns() >= atomic_load(&p->stop_ns);
 }
 
-/* One error at once, then at most one each ten seconds. */
+/* The first error at once, then at most one every ten seconds. */
 static void report(loom_span_processor *p, const char *message)
 {
-    uint64_t now = exporter_clock_ns();
-    if (p->on_error == NULL || message[0] == '\0') {
-        return;
-    }
-    if (p->last_report_ns != 0 && now - p->last_report_ns < REPORT_EVERY_NS) {
-        p->unreported++;
+    uint64_t suppressed;
+    if (p->on_error == NULL || message[0] == '\0' ||
+        !rate_limit_pass(&p->reports, clock_monotonic_ns(), REPORT_EVERY_NS, 1, &suppressed)) {
         return;
     }
     char text[320];
-    if (p->unreported > 0) {
-        (void)snprintf(text, sizeof text, "%s (and %" PRIu64 " more errors since the last report)", message, p->unreported);
+    if (suppressed > 0) {
+        (void)snprintf(text, sizeof text, "%s; suppressed similar messages count=%" PRIu64, message, suppressed);
     } else {
         (void)snprintf(text, sizeof text, "%s", message);
     }
-    p->last_report_ns = now;
-    p->unreported = 0;
     p->on_error(p->user, text);
 }
 
@@ -90,7 +86,7 @@ static bool take_batch(loom_span_processor *p)
 {
     pthread_mutex_lock(&p->lock);
     do {
-        uint64_t until = exporter_clock_ns() + p->delay_ns;
+        uint64_t until = clock_monotonic_ns() + p->delay_ns;
         bool in_time = true;
         while (in_time && !p->stopping && p->queued < p->max_batch && p->flush_target <= p->done) {
             p->waiting = true;
@@ -116,18 +112,6 @@ static bool take_batch(loom_span_processor *p)
 }
 
 /* ---- sending ---- */
-
-/* Exponential, with jitter down to half: a hundred processes must not come back at the same moment. */
-static uint64_t backoff_ns(unsigned attempt)
-{
-    uint64_t ms = attempt < 8 ? (uint64_t)BACKOFF_FIRST_MS << attempt : BACKOFF_MAX_MS;
-    if (ms > BACKOFF_MAX_MS) {
-        ms = BACKOFF_MAX_MS;
-    }
-    uint32_t random;
-    random_take((uint8_t *)&random, sizeof random);
-    return ms * NS_PER_MS / 2 + ms * NS_PER_MS / 2 * random / UINT32_MAX;
-}
 
 /* What callers had asked for when an attempt began: a flush or a shutdown that comes later makes the next one due. */
 typedef struct requests_seen {
@@ -163,14 +147,14 @@ static bool retry(loom_span_processor *p, const export_result *result, unsigned 
     if (now.stopping && result->outcome == EXPORT_UNREACHABLE) {
         return false; /* nobody listens: a program without a collector should still end at once */
     }
-    uint64_t delay = backoff_ns(attempt);
+    uint64_t delay = backoff_delay(BACKOFF_FIRST_NS, BACKOFF_MAX_NS, attempt);
     if (result->retry_after_ms > 0) {
         delay = result->retry_after_ms > UINT64_MAX / 4 / NS_PER_MS ? UINT64_MAX / 4 : result->retry_after_ms * NS_PER_MS;
     }
     if (now.flushes != seen.flushes || now.stopping != seen.stopping) {
         delay = 0;
     }
-    uint64_t next = exporter_clock_ns() + delay;
+    uint64_t next = clock_monotonic_ns() + delay;
     uint64_t stop = atomic_load(&p->stop_ns);
     if (next >= (stop < deadline_ns ? stop : deadline_ns)) {
         return false;
@@ -181,12 +165,12 @@ static bool retry(loom_span_processor *p, const export_result *result, unsigned 
 
 static export_result send_batch(loom_span_processor *p, loom_bytes request)
 {
-    uint64_t deadline = exporter_clock_ns() + p->timeout_ns;
+    uint64_t deadline = clock_monotonic_ns() + p->timeout_ns;
     export_result result;
     requests_seen seen;
     unsigned attempt = 0;
     do {
-        uint64_t attempt_end = exporter_clock_ns() + p->attempt_ns;
+        uint64_t attempt_end = clock_monotonic_ns() + p->attempt_ns;
         export_deadline until = {attempt_end < deadline ? attempt_end : deadline, &p->stop_ns};
         result = (export_result){.outcome = EXPORT_FAILED};
         seen = look_at_requests(p);
@@ -204,7 +188,7 @@ static export_result export_batch(loom_span_processor *p)
         return (export_result){.outcome = EXPORT_FAILED};
     }
     if (p->also != NULL) {
-        export_deadline until = {exporter_clock_ns() + p->timeout_ns, &p->stop_ns};
+        export_deadline until = {clock_monotonic_ns() + p->timeout_ns, &p->stop_ns};
         export_result result = {.outcome = EXPORT_FAILED};
         p->also->ops->send(p->also, request, until, &result);
         report(p, result.message);
@@ -243,7 +227,7 @@ static void account(loom_span_processor *p, const export_result *result)
     batch_clear(&p->batch);
 }
 
-/* What is left when the thread was given up: counted by shutdown, the providers still want their uses back. */
+/* What is left when the thread was given up: counted by shutdown, the resources still need their uses back. */
 static void discard_staged(loom_span_processor *p)
 {
     do {

@@ -60,7 +60,7 @@ static size_t record_size(size_t len)
     return (sizeof(span_record) + len + _Alignof(span_record) - 1) / _Alignof(span_record) * _Alignof(span_record);
 }
 
-bool span_queue_push(span_queue *q, loom_tracer *tracer, loom_bytes span)
+bool span_queue_push(span_queue *q, const span_scope *scope, loom_bytes span)
 {
     size_t size = record_size(span.len);
     if (q->last == NULL || q->last->cap - q->last->used < size) {
@@ -76,7 +76,7 @@ bool span_queue_push(span_queue *q, loom_tracer *tracer, loom_bytes span)
         q->last = chunk;
     }
     span_record *record = (span_record *)(void *)(chunk_data(q->last) + q->last->used);
-    *record = (span_record){.tracer = tracer, .len = span.len};
+    *record = (span_record){.scope = scope, .len = span.len};
     memcpy(record + 1, span.data, span.len);
     q->last->used += size;
     return true;

@@ -4,11 +4,11 @@
 #ifndef LOOM_TRACE_EXPORT_SPAN_QUEUE_H
 #define LOOM_TRACE_EXPORT_SPAN_QUEUE_H
 
-#include <loom/trace.h>
+#include "trace/export/scope.h"
 
 /* One span in a chunk; its bytes follow. */
 typedef struct span_record {
-    loom_tracer *tracer;       /* carries one use of its provider */
+    const span_scope *scope;   /* with one use of its resource */
     struct span_record *next;  /* for the batch builder */
     size_t len;                /* bytes: one ScopeSpans.spans field */
 } span_record;
@@ -28,7 +28,7 @@ typedef struct span_queue {
 void span_queue_init(span_queue *q);
 void span_queue_fini(span_queue *q);
 /* Copies the span in. false: no memory. */
-bool span_queue_push(span_queue *q, loom_tracer *tracer, loom_bytes span);
+bool span_queue_push(span_queue *q, const span_scope *scope, loom_bytes span);
 /* Hands over every chunk, in order. */
 span_chunk *span_queue_steal(span_queue *q);
 /* Takes an emptied chunk back for later use, or frees it. */

@@ -2,6 +2,7 @@
 #include "trace/messaging/call_span.h"
 
 #include "base/hex.h"
+#include "base/str.h"
 #include "envelope/id.h"
 
 #include <assert.h>
@@ -183,10 +184,10 @@ void call_span_outcome(loom_span *span, uint64_t outcome, loom_str code, loom_st
         return;
     }
     char description[FRAME_TEXT_MAX + 1];
-    loom_str what = text.len > 0 ? at_most(text, FRAME_TEXT_MAX) : (loom_str){name, strlen(name)};
+    loom_str what = text.len > 0 ? at_most(text, FRAME_TEXT_MAX) : str_of(name);
     memcpy(description, what.data, what.len);
     description[what.len] = '\0';
     bool code_serves = code.len > 0 && code.len <= ERROR_TYPE_MAX;
-    loom_span_set_str(span, "error.type", code_serves ? code : (loom_str){name, strlen(name)});
+    loom_span_set_str(span, "error.type", code_serves ? code : str_of(name));
     loom_span_set_status(span, LOOM_SPAN_ERROR, description);
 }

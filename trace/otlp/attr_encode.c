@@ -3,13 +3,9 @@
 
 #include "base/str.h"
 #include "base/utf8.h"
+#include "trace/otlp/fields.h"
 
 #include <string.h>
-
-/* opentelemetry/proto/common/v1/common.proto */
-enum { KEYVALUE_KEY = 1, KEYVALUE_VALUE = 2 };
-enum { ANY_STRING = 1, ANY_BOOL = 2, ANY_INT = 3, ANY_DOUBLE = 4, ANY_ARRAY = 5 };
-enum { ARRAY_VALUES = 1 };
 
 static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_t i)
 {
@@ -104,7 +100,7 @@ static bool key_of(const loom_attr *attr, loom_str *key)
     if (attr->key == NULL || attr->key[0] == '\0') {
         return false;
     }
-    *key = (loom_str){attr->key, strlen(attr->key)};
+    *key = str_of(attr->key);
     return utf8_valid(*key);
 }
 
@@ -154,7 +150,7 @@ static void hash_rest(attr_index *index, const pb_buf *b)
 static uint32_t find_key(const attr_index *index, const pb_buf *b, uint32_t hash, loom_str key)
 {
     for (uint32_t i = 0; i < index->count; i++) {
-        if (index->hashes[i] == hash && text_equal(slot_key(b, index->slots[i]), key)) {
+        if (index->hashes[i] == hash && str_equal(slot_key(b, index->slots[i]), key)) {
             return i;
         }
     }

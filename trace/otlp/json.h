@@ -17,7 +17,4 @@ void json_put_string(pb_buf *out, loom_str text);
 void json_put_plain_value(pb_buf *out, loom_bytes any_value);
 __attribute__((format(printf, 2, 3))) void json_put_format(pb_buf *out, const char *format, ...);
 
-/* One write(2) where the system allows. false: errno says why. */
-bool file_write_all(int fd, const uint8_t *data, size_t len);
-
 #endif

@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/otlp/read.h"
 
+#include "base/str.h"
+#include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
-#include "trace/span/internal.h"
 
 #include <string.h>
-
-enum { REQUEST_RESOURCE_SPANS = 1 };
-enum { RESOURCE_SPANS_RESOURCE = 1, RESOURCE_SPANS_SCOPE_SPANS = 2, SCOPE_SPANS_SCOPE = 1, SCOPE_SPANS_SPANS = 2 };
-enum { RESOURCE_ATTRIBUTES = 1 };
-enum { SCOPE_NAME = 1, SCOPE_VERSION = 2 };
-enum { EVENT_TIME = 1, EVENT_NAME = 2, EVENT_ATTRIBUTES = 3, EVENT_DROPPED_ATTRIBUTES = 4 };
-enum { LINK_TRACE_ID = 1, LINK_SPAN_ID = 2, LINK_TRACE_STATE = 3, LINK_ATTRIBUTES = 4, LINK_DROPPED_ATTRIBUTES = 5, LINK_FLAGS = 6 };
-enum { STATUS_MESSAGE = 2, STATUS_CODE = 3 };
-enum { KEYVALUE_KEY = 1, KEYVALUE_VALUE = 2 };
-enum { ANY_STRING = 1, ANY_BOOL = 2, ANY_INT = 3, ANY_DOUBLE = 4, ANY_ARRAY = 5, ANY_KVLIST = 6, ANY_BYTES = 7 };
-enum { ARRAY_VALUES = 1 };
 
 typedef bool (*span_visitor)(void *user, const otlp_span *span);
 typedef bool (*attr_visitor)(void *user, otlp_attr attr);
@@ -348,15 +338,14 @@ void otlp_read_scope(loom_bytes scope, loom_str *name, loom_str *version)
 }
 
 typedef struct search {
-    const char *key;
-    size_t len;
+    loom_str key;
     loom_str found;
 } search;
 
 static bool match_key(void *user, otlp_attr attr)
 {
     search *s = user;
-    if (attr.key.len == s->len && memcmp(attr.key.data, s->key, s->len) == 0) {
+    if (str_equal(attr.key, s->key)) {
         otlp_any any = otlp_read_any(attr.value);
         s->found = any.type == OTLP_ANY_STRING ? as_text(any.bytes) : (loom_str){0};
         return false;
@@ -366,7 +355,7 @@ static bool match_key(void *user, otlp_attr attr)
 
 static loom_str find_string(loom_bytes message, uint32_t number, const char *key)
 {
-    search s = {.key = key, .len = strlen(key)};
+    search s = {.key = {key, strlen(key)}};
     walk_attrs(message, number, match_key, &s);
     return s.found;
 }

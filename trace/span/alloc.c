@@ -3,10 +3,10 @@
  *
  * A span ended by another thread than it was started by joins the list of the thread that ended it. When even malloc has
  * nothing, a span that does not record comes from a small reserve of the process: a message must not lose its context
- * because memory is short. The reserve and the key for thread exit are the module's only process-wide state. */
+ * because memory is short. The reserve is the module's only process-wide state. */
 #include "trace/span/internal.h"
+#include "trace/span/thread_exit.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,14 +21,11 @@ typedef struct free_list {
 
 typedef struct thread_lists {
     free_list recording, plain;
-    bool attached; /* the exit hook of this thread is set */
+    thread_exit_hook on_exit;
 } thread_lists;
 
-static _Thread_local thread_lists lists;
-
-static pthread_once_t exit_key_once = PTHREAD_ONCE_INIT;
-static pthread_key_t exit_key;
-static bool exit_key_made;
+static void free_lists(void);
+static _Thread_local thread_lists lists = {.on_exit = {.run = free_lists}};
 
 static struct {
     loom_span span;
@@ -45,27 +42,10 @@ static void free_all(free_list *list)
     list->count = 0;
 }
 
-static void on_thread_exit(void *unused)
+static void free_lists(void)
 {
-    (void)unused;
-    context_stack_thread_exit();
     free_all(&lists.recording);
     free_all(&lists.plain);
-    lists.attached = false; /* a destructor that runs later may start spans: it attaches again */
-}
-
-static void make_exit_key(void)
-{
-    exit_key_made = pthread_key_create(&exit_key, on_thread_exit) == 0;
-}
-
-bool span_thread_attach(void)
-{
-    if (!lists.attached) {
-        (void)pthread_once(&exit_key_once, make_exit_key);
-        lists.attached = exit_key_made && pthread_setspecific(exit_key, &lists) == 0;
-    }
-    return lists.attached;
 }
 
 static loom_span *take_free(free_list *list)
@@ -91,12 +71,12 @@ static void init_span(loom_span *span, bool recording, span_home home)
 
 span_recording *span_alloc_recording(void)
 {
-    loom_span *span = take_free(&lists.recording);
-    if (span == NULL && (span = malloc(sizeof(span_recording))) == NULL) {
+    span_recording *span = (span_recording *)take_free(&lists.recording);
+    if (span == NULL && (span = malloc(sizeof *span)) == NULL) {
         return NULL;
     }
-    init_span(span, true, SPAN_HOME_HEAP);
-    return (span_recording *)span;
+    init_span(&span->base, true, SPAN_HOME_HEAP);
+    return span;
 }
 
 static loom_span *take_reserve(void)
@@ -133,7 +113,7 @@ static void put_free(loom_span *span)
 {
     free_list *list = span->recording ? &lists.recording : &lists.plain;
     unsigned max = span->recording ? FREE_RECORDING_MAX : FREE_PLAIN_MAX;
-    if (list->count >= max || !span_thread_attach()) {
+    if (list->count >= max || !thread_exit_attach(&lists.on_exit)) {
         free(span);
         return;
     }

@@ -4,6 +4,7 @@
  * Only its own thread touches a stack. An entry pins its span, so a span that another thread ends stays readable here
  * until this thread next looks: entries of ended spans are taken off as soon as they are met on top. */
 #include "trace/span/internal.h"
+#include "trace/span/thread_exit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +24,11 @@ typedef struct context_stack {
     stack_entry *entries;
     size_t depth, cap;
     uint64_t last_token; /* tokens grow, so entries are sorted by them */
+    thread_exit_hook on_exit;
 } context_stack;
 
-static _Thread_local context_stack stack;
+static void free_stack(void);
+static _Thread_local context_stack stack = {.on_exit = {.run = free_stack}};
 
 static void clear_entry(const stack_entry *entry)
 {
@@ -43,7 +46,7 @@ static void pop_entry(void)
     clear_entry(&entry);
 }
 
-void context_stack_thread_exit(void)
+static void free_stack(void)
 {
     while (stack.depth > 0) {
         pop_entry();
@@ -58,7 +61,7 @@ static bool make_room(void)
     if (stack.depth < stack.cap) {
         return true;
     }
-    if (stack.depth == DEPTH_MAX || !span_thread_attach()) {
+    if (stack.depth == DEPTH_MAX || !thread_exit_attach(&stack.on_exit)) {
         return false;
     }
     size_t cap = stack.cap == 0 ? DEPTH_FIRST : stack.cap * 2;

@@ -18,26 +18,6 @@
 #define SPAN_EVENTS_MAX 128u          /* OpenTelemetry's default */
 #define SPAN_LINKS_MAX 128u           /* OpenTelemetry's default */
 
-/* opentelemetry/proto/trace/v1/trace.proto */
-enum {
-    SPAN_TRACE_ID = 1,
-    SPAN_SPAN_ID = 2,
-    SPAN_TRACE_STATE = 3,
-    SPAN_PARENT_SPAN_ID = 4,
-    SPAN_NAME = 5,
-    SPAN_KIND = 6,
-    SPAN_START_TIME = 7,
-    SPAN_END_TIME = 8,
-    SPAN_ATTRIBUTES = 9,
-    SPAN_DROPPED_ATTRIBUTES = 10,
-    SPAN_EVENTS = 11,
-    SPAN_DROPPED_EVENTS = 12,
-    SPAN_LINKS = 13,
-    SPAN_DROPPED_LINKS = 14,
-    SPAN_STATUS = 15,
-    SPAN_FLAGS = 16
-};
-
 typedef enum span_home { SPAN_HOME_HEAP, SPAN_HOME_RESERVE } span_home;
 
 struct loom_span {
@@ -89,10 +69,7 @@ bool context_stack_parent(context_parent *out);
 /* Takes every entry of this span off this thread's stack. */
 void context_stack_forget(loom_span *span);
 
-/* ---- thread_exit hooks, run by alloc.c ---- */
-void context_stack_thread_exit(void);
-/* Arranges for this thread's lists and stack to be freed when it exits. false: no memory, so nothing may be kept. */
-bool span_thread_attach(void);
+/* ---- record.c ---- */
 
 /* Adds attributes with overwriting; counts what is dropped. */
 void span_record_attrs(span_recording *rec, const loom_attr *attrs, size_t count);

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/span/provider.h"
 
+#include "base/str.h"
 #include "trace/export/processor.h"
+#include "trace/otlp/fields.h"
 #include "trace/span/sampler.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCOPE_SPANS_SCOPE = 1 };
-enum { SCOPE_NAME = 1, SCOPE_VERSION = 2 };
-
 static void tracer_free(loom_tracer *tracer)
 {
-    pb_fini(&tracer->scope);
+    pb_fini(&tracer->scope_field);
     free(tracer->name);
     free(tracer->version);
     free(tracer);
@@ -26,18 +25,24 @@ static void provider_free(loom_tracer_provider *provider)
         provider->tracers = next;
     }
     pthread_mutex_destroy(&provider->lock);
-    pb_fini(&provider->resource);
+    pb_fini(&provider->resource_field);
     free(provider->service_name);
     free(provider);
 }
 
-void provider_release(loom_tracer_provider *provider, size_t uses)
+static void release_uses(loom_tracer_provider *provider, size_t uses)
 {
     if (atomic_fetch_sub_explicit(&provider->uses, uses, memory_order_acq_rel) == uses) {
         loom_span_processor *processor = provider->processor;
         provider_free(provider);
         processor_unhold(processor);
     }
+}
+
+/* As the processor calls it, for spans it has exported or dropped. */
+static void release_resource(span_resource *self, size_t uses)
+{
+    release_uses((loom_tracer_provider *)((char *)self - offsetof(loom_tracer_provider, resource)), uses);
 }
 
 loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_tracer_provider_options *options)
@@ -61,9 +66,10 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
     if (pthread_mutex_init(&provider->lock, NULL) != 0) {
         goto free_provider;
     }
-    if ((st = resource_encode(&provider->resource, &provider->service_name, options)) != LOOM_OK) {
+    if ((st = resource_encode(&provider->resource_field, &provider->service_name, options)) != LOOM_OK) {
         goto destroy_lock;
     }
+    provider->resource = (span_resource){{provider->resource_field.data, provider->resource_field.len}, release_resource};
     provider->processor = loom_span_processor_ref(options->processor);
     processor_hold(provider->processor);
     *out = provider;
@@ -86,18 +92,13 @@ void loom_tracer_provider_unref(loom_tracer_provider *provider)
 {
     if (provider != NULL && atomic_fetch_sub_explicit(&provider->refs, 1, memory_order_acq_rel) == 1) {
         loom_span_processor_unref(provider->processor);
-        provider_release(provider, 1);
+        release_uses(provider, 1);
     }
 }
 
 const char *loom_tracer_provider_service_name(const loom_tracer_provider *provider)
 {
     return provider->service_name;
-}
-
-static loom_str text(const char *s)
-{
-    return (loom_str){s, strlen(s)};
 }
 
 static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *name, const char *version)
@@ -109,17 +110,18 @@ static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *na
     tracer->provider = provider;
     tracer->name = strdup(name);
     tracer->version = strdup(version);
-    pb_init(&tracer->scope, NULL, 0, SIZE_MAX / 8);
-    size_t scope = pb_open(&tracer->scope, SCOPE_SPANS_SCOPE);
-    pb_string_field(&tracer->scope, SCOPE_NAME, text(name));
+    pb_init(&tracer->scope_field, NULL, 0, SIZE_MAX / 8);
+    size_t scope = pb_open(&tracer->scope_field, SCOPE_SPANS_SCOPE);
+    pb_string_field(&tracer->scope_field, SCOPE_NAME, str_of(name));
     if (version[0] != '\0') {
-        pb_string_field(&tracer->scope, SCOPE_VERSION, text(version));
+        pb_string_field(&tracer->scope_field, SCOPE_VERSION, str_of(version));
     }
-    pb_close(&tracer->scope, scope);
-    if (tracer->name == NULL || tracer->version == NULL || tracer->scope.failed) {
+    pb_close(&tracer->scope_field, scope);
+    if (tracer->name == NULL || tracer->version == NULL || tracer->scope_field.failed) {
         tracer_free(tracer);
         return NULL;
     }
+    tracer->scope = (span_scope){{tracer->scope_field.data, tracer->scope_field.len}, &provider->resource};
     return tracer;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tracer providers and tracers, as spans and the batch builder see them.
+/* Tracer providers and tracers, as spans see them; the processor sees a span_resource and its scopes.
  *
  * Two counts keep a provider. `refs` are its users'; with the last one the provider gives its reference to the
  * processor back, in that user's thread, so that a final flush happens there. `uses` keeps the memory: one for the users
@@ -7,6 +7,7 @@
 #ifndef LOOM_TRACE_SPAN_PROVIDER_H
 #define LOOM_TRACE_SPAN_PROVIDER_H
 
+#include "trace/export/scope.h"
 #include "trace/otlp/protobuf_write.h"
 
 #include <loom/trace.h>
@@ -15,19 +16,21 @@
 #include <stdatomic.h>
 
 struct loom_tracer {
+    span_scope scope; /* of scope_field, and of the provider's resource */
     loom_tracer_provider *provider;
     loom_tracer *next;
     char *name, *version;
-    pb_buf scope; /* encoded ScopeSpans.scope field */
+    pb_buf scope_field;
 };
 
 struct loom_tracer_provider {
+    span_resource resource; /* of resource_field; its release() drops uses */
     atomic_uint refs;
     atomic_size_t uses;
     loom_span_processor *processor;
     loom_sampler sampler;
     char *service_name;
-    pb_buf resource; /* encoded ResourceSpans.resource field */
+    pb_buf resource_field;
     pthread_mutex_t lock;
     loom_tracer *tracers; /* guarded by lock; entries never move nor change */
 };
@@ -36,7 +39,6 @@ static inline void provider_use(loom_tracer_provider *provider)
 {
     atomic_fetch_add_explicit(&provider->uses, 1, memory_order_relaxed);
 }
-void provider_release(loom_tracer_provider *provider, size_t uses);
 
 /* resource.c: encodes the Resource as ResourceSpans.resource and finds the service name (heap). */
 loom_status resource_encode(pb_buf *out, char **service_name, const loom_tracer_provider_options *options);

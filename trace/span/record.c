@@ -2,17 +2,11 @@
 /* What is said about a span while it runs: name, attributes, events, links, status; encoded at once. */
 #include "trace/span/internal.h"
 
+#include "base/clock.h"
+#include "base/str.h"
+#include "trace/otlp/fields.h"
+
 #include <string.h>
-
-/* Span.Event, Span.Link and Status in trace.proto. */
-enum { EVENT_TIME = 1, EVENT_NAME = 2, EVENT_ATTRIBUTES = 3, EVENT_DROPPED_ATTRIBUTES = 4 };
-enum { LINK_TRACE_ID = 1, LINK_SPAN_ID = 2, LINK_ATTRIBUTES = 4, LINK_DROPPED_ATTRIBUTES = 5, LINK_FLAGS = 6 };
-enum { STATUS_MESSAGE = 2, STATUS_CODE = 3 };
-
-static loom_str text(const char *s)
-{
-    return s != NULL ? (loom_str){s, strlen(s)} : (loom_str){0};
-}
 
 /* Makes what was written since mark the value of a pinned field, in place of the old one. */
 static void pin(span_recording *rec, int which, size_t mark)
@@ -32,7 +26,7 @@ static void pin(span_recording *rec, int which, size_t mark)
 void span_record_name(span_recording *rec, const char *name)
 {
     size_t mark = rec->buf.len;
-    pb_string_field(&rec->buf, SPAN_NAME, text(name));
+    pb_string_field(&rec->buf, SPAN_NAME, str_of(name));
     pin(rec, ATTR_PIN_NAME, mark);
 }
 
@@ -97,8 +91,8 @@ void loom_span_set_attr(loom_span *span, const loom_attr *attr)
 
 void loom_span_set_string(loom_span *span, const char *key, const char *value)
 {
-    if (loom_span_is_recording(span)) {
-        loom_span_set_str(span, key, text(value));
+    if (span_recording_of(span) != NULL) {
+        loom_span_set_str(span, key, str_of(value));
     }
 }
 
@@ -135,8 +129,8 @@ void loom_span_add_event(loom_span *span, const char *name, const loom_attr *att
     pb_buf *b = &rec->buf;
     size_t mark = b->len;
     size_t message = pb_open(b, SPAN_EVENTS);
-    pb_fixed64_field(b, EVENT_TIME, loom_time_unix_ns());
-    pb_string_field(b, EVENT_NAME, text(name));
+    pb_fixed64_field(b, EVENT_TIME, clock_unix_ns());
+    pb_string_field(b, EVENT_NAME, str_of(name));
     uint32_t dropped = attr_encode_list(b, EVENT_ATTRIBUTES, attrs, attr_count);
     if (dropped > 0) {
         pb_varint_field(b, EVENT_DROPPED_ATTRIBUTES, dropped);
@@ -171,7 +165,7 @@ void loom_span_set_status(loom_span *span, loom_span_status status, const char *
     size_t message = pb_open(b, SPAN_STATUS);
     if (status == LOOM_SPAN_ERROR && description != NULL) {
         size_t before = b->len;
-        pb_string_field(b, STATUS_MESSAGE, text(description));
+        pb_string_field(b, STATUS_MESSAGE, str_of(description));
         if (b->failed) { /* no room for the words: the code matters more */
             pb_rollback(b, before);
         }
@@ -183,16 +177,16 @@ void loom_span_set_status(loom_span *span, loom_span_status status, const char *
 
 void loom_span_record_error(loom_span *span, const char *type, const char *message)
 {
-    if (!loom_span_is_recording(span)) {
+    if (span_recording_of(span) == NULL) {
         return;
     }
     loom_attr attrs[2];
     size_t count = 0;
     if (type != NULL) {
-        attrs[count++] = (loom_attr){.key = "exception.type", .type = LOOM_ATTR_STRING, .value.string = text(type)};
+        attrs[count++] = (loom_attr){.key = "exception.type", .type = LOOM_ATTR_STRING, .value.string = str_of(type)};
     }
     if (message != NULL) {
-        attrs[count++] = (loom_attr){.key = "exception.message", .type = LOOM_ATTR_STRING, .value.string = text(message)};
+        attrs[count++] = (loom_attr){.key = "exception.message", .type = LOOM_ATTR_STRING, .value.string = str_of(message)};
     }
     loom_span_add_event(span, "exception", attrs, count);
     loom_span_set_status(span, LOOM_SPAN_ERROR, message);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The resource of a provider: who makes the spans (OpenTelemetry resource conventions).
  * What comes later wins: Loom's own, then OTEL_RESOURCE_ATTRIBUTES, then the caller's, then the service name. */
-#include "trace/otlp/attr_encode.h"
 #include "base/percent.h"
+#include "trace/otlp/attr_encode.h"
+#include "trace/otlp/fields.h"
 #include "trace/span/provider.h"
 
 #include <errno.h>
@@ -12,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { RESOURCE_SPANS_RESOURCE = 1 };
-enum { RESOURCE_ATTRIBUTES = 1 };
 
 #define UUID_SIZE 37     /* 36 characters and NUL */
 #define HOST_NAME_SIZE 256

@@ -2,14 +2,13 @@
 /* The life of a span: who its parent is, whether it is kept, its first and its last bytes. */
 #include "trace/span/internal.h"
 
+#include "base/clock.h"
 #include "trace/export/processor.h"
+#include "trace/otlp/fields.h"
 #include "trace/span/provider.h"
 #include "trace/span/sampler.h"
 
 #include <string.h>
-#include <time.h>
-
-#define SCOPE_SPANS_SPANS 2u /* the field of ScopeSpans that a span is */
 
 /* Span.flags beside the W3C flags (SpanFlags in trace.proto). */
 #define FLAG_HAS_IS_REMOTE 0x100u
@@ -17,9 +16,7 @@
 
 uint64_t loom_time_unix_ns(void)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return clock_unix_ns();
 }
 
 /* false: the span starts a trace. */
@@ -156,7 +153,7 @@ static span_recording *start_recording(loom_tracer *tracer, const loom_trace_con
     if (parent != NULL) {
         span_set_tracestate(span, parent->tracestate);
     }
-    init_recording(rec, tracer, options->start_unix_ns != 0 ? options->start_unix_ns : loom_time_unix_ns());
+    init_recording(rec, tracer, options->start_unix_ns != 0 ? options->start_unix_ns : clock_unix_ns());
     provider_use(tracer->provider);
     write_first_fields(rec, name, options, parent);
     return rec;
@@ -243,7 +240,7 @@ static void end_span(loom_span *span, uint64_t end_ns)
     span_recording *rec = span_recording_of(span);
     if (rec != NULL) {
         loom_bytes bytes = finish(rec, end_ns);
-        processor_submit(rec->tracer->provider->processor, rec->tracer, bytes);
+        processor_submit(rec->tracer->provider->processor, &rec->tracer->scope, bytes);
     }
     if (atomic_load_explicit(&span->pins, memory_order_acquire) > 1) {
         atomic_store_explicit(&span->ended, true, memory_order_release);
@@ -255,7 +252,7 @@ static void end_span(loom_span *span, uint64_t end_ns)
 void loom_span_end(loom_span *span)
 {
     if (span != NULL) {
-        end_span(span, span->recording ? loom_time_unix_ns() : 0);
+        end_span(span, span->recording ? clock_unix_ns() : 0);
     }
 }
 

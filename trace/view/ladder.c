@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/view/ladder.h"
 
+#include "base/str.h"
 #include "trace/view/text.h"
 #include "trace/view/tree.h"
 
@@ -19,11 +20,6 @@ typedef struct check {
     size_t *step_of;                  /* the step of each node; LADDER_NONE while it has none */
     size_t differences;
 } check;
-
-static loom_str str(const char *text)
-{
-    return (loom_str){text, strlen(text)};
-}
 
 /* "  agent.emit 00f067aa0ba902b7 (producer, agent-sensor): ", to be completed to a sentence. */
 static void differ(check *c, size_t node)
@@ -85,25 +81,20 @@ static void check_roots(check *c)
 
 /* ---- the ladder ---- */
 
-static bool equal(loom_str text, const char *wanted)
-{
-    return text.len == strlen(wanted) && (text.len == 0 || memcmp(text.data, wanted, text.len) == 0);
-}
-
 static bool has_name(const trace_span *span, const ladder_step *step)
 {
-    return equal(span->otlp.name, step->name);
+    return str_is(span->otlp.name, step->name);
 }
 
 static bool has_service(const trace_span *span, const ladder_step *step)
 {
-    return equal(span->service, step->service);
+    return str_is(span->service, step->service);
 }
 
 static bool is_user_span(const check *c, size_t node, const char *service)
 {
     const trace_span *span = c->tree.nodes[node].span;
-    return c->step_of[node] == LADDER_NONE && span->otlp.kind == LOOM_SPAN_INTERNAL && equal(span->service, service);
+    return c->step_of[node] == LADDER_NONE && span->otlp.kind == LOOM_SPAN_INTERNAL && str_is(span->service, service);
 }
 
 /* Whether node hangs on the node of a step: directly, or through user spans where the step allows them. */
@@ -201,7 +192,7 @@ static size_t misplaced_candidate(check *c, const ladder_step *step)
         if (node->fault == TREE_SOUND) { /* the others have been reported */
             differ(c, i);
             fputs("it is below ", c->out);
-            text_put(c->out, node->parent == TREE_NONE ? str("nothing") : c->tree.nodes[node->parent].span->otlp.name,
+            text_put(c->out, node->parent == TREE_NONE ? str_of("nothing") : c->tree.nodes[node->parent].span->otlp.name,
                      NAME_COLUMNS);
             if (step->parent == LADDER_NONE) {
                 fputs(", expected below nothing\n", c->out);
@@ -305,10 +296,10 @@ typedef struct attr_check {
 static bool visit_attr(void *user, otlp_attr attr)
 {
     attr_check *a = user;
-    if (!equal(attr.key, a->wanted->key)) {
+    if (!str_is(attr.key, a->wanted->key)) {
         return true;
     }
-    a->found = text_scalar(a->is, sizeof a->is, &a->len, attr.value);
+    a->found = span_value_text(a->is, sizeof a->is, &a->len, attr.value);
     return false;
 }
 
@@ -317,10 +308,10 @@ static void check_attrs(check *c, size_t node, const ladder_step *step)
     for (size_t i = 0; i < LADDER_ATTRS_MAX && step->attrs[i].key != NULL; i++) {
         attr_check a = {.wanted = &step->attrs[i]};
         otlp_read_span_attrs(c->tree.nodes[node].span->otlp.span, visit_attr, &a);
-        if (!a.found || !equal((loom_str){a.is, a.len}, a.wanted->value)) {
+        if (!a.found || !str_is((loom_str){a.is, a.len}, a.wanted->value)) {
             differ(c, node);
             fprintf(c->out, "its attribute %s is ", a.wanted->key);
-            text_put(c->out, a.found ? (loom_str){a.is, a.len} : str("missing"), NAME_COLUMNS);
+            text_put(c->out, a.found ? (loom_str){a.is, a.len} : str_of("missing"), NAME_COLUMNS);
             fprintf(c->out, ", expected %s\n", a.wanted->value);
         }
     }
@@ -347,7 +338,7 @@ static void check_step(check *c, size_t index)
     if (!has_service(span, step)) {
         differ(c, node);
         fputs("its service is ", c->out);
-        text_put(c->out, span->service.len > 0 ? span->service : str("(none)"), NAME_COLUMNS);
+        text_put(c->out, span->service.len > 0 ? span->service : str_of("(none)"), NAME_COLUMNS);
         fprintf(c->out, ", expected %s\n", step->service);
     }
     if (step->links != 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/view/summary.h"
 
+#include "base/str.h"
 #include "base/utf8.h"
 #include "trace/view/text.h"
 
@@ -12,118 +13,6 @@
 
 #define ROOT_COLUMNS 28u
 #define SERVICES_COLUMNS 60u
-
-void trace_summary_begin(trace_summary *summary, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
-{
-    *summary = (trace_summary){0};
-    memcpy(summary->trace_id, trace_id, LOOM_TRACE_ID_SIZE);
-}
-
-void trace_summary_fini(trace_summary *summary)
-{
-    for (size_t i = 0; i < summary->service_count; i++) {
-        free(summary->services[i]);
-    }
-    free(summary->root_name);
-    free(summary->root_service);
-    *summary = (trace_summary){0};
-}
-
-/* NUL-terminated; an embedded NUL cuts it, which no honest name has. */
-static char *copied(loom_str text)
-{
-    return strndup(text.len > 0 ? text.data : "", text.len);
-}
-
-static bool same(const char *known, loom_str text)
-{
-    return strlen(known) == text.len && memcmp(known, text.data, text.len) == 0;
-}
-
-static loom_status add_service(trace_summary *summary, loom_str service)
-{
-    for (size_t i = 0; i < summary->service_count; i++) {
-        if (service.len == 0 || same(summary->services[i], service)) {
-            return LOOM_OK;
-        }
-    }
-    if (service.len == 0 || summary->service_count == SUMMARY_SERVICES_MAX) {
-        return LOOM_OK;
-    }
-    char *name = copied(service);
-    if (name == NULL) {
-        return LOOM_ENOMEM;
-    }
-    summary->services[summary->service_count++] = name;
-    return LOOM_OK;
-}
-
-static loom_status set_root(trace_summary *summary, const summary_span *span)
-{
-    char *name = copied(span->name);
-    char *service = copied(span->service);
-    if (name == NULL || service == NULL) {
-        free(name);
-        free(service);
-        return LOOM_ENOMEM;
-    }
-    free(summary->root_name);
-    free(summary->root_service);
-    summary->root_name = name;
-    summary->root_service = service;
-    summary->root_start_unix_ns = span->start_unix_ns;
-    summary->root_found = span->is_root;
-    return LOOM_OK;
-}
-
-loom_status trace_summary_add(trace_summary *summary, const summary_span *span)
-{
-    bool better = summary->span_count == 0 || (span->is_root && !summary->root_found) ||
-                  (span->is_root == summary->root_found && span->start_unix_ns < summary->root_start_unix_ns);
-    loom_status st = better ? set_root(summary, span) : LOOM_OK;
-    if (st == LOOM_OK) {
-        st = add_service(summary, span->service);
-    }
-    if (st != LOOM_OK) {
-        return st;
-    }
-    uint64_t end = span->end_unix_ns > span->start_unix_ns ? span->end_unix_ns : span->start_unix_ns;
-    if (summary->span_count == 0 || span->start_unix_ns < summary->start_unix_ns) {
-        summary->start_unix_ns = span->start_unix_ns;
-    }
-    if (end > summary->end_unix_ns) {
-        summary->end_unix_ns = end;
-    }
-    summary->span_count++;
-    summary->error_count += span->is_error;
-    return LOOM_OK;
-}
-
-loom_status trace_summary_init(trace_summary *summary, span_range trace)
-{
-    static const uint8_t none[LOOM_TRACE_ID_SIZE];
-    trace_summary_begin(summary, trace.count > 0 ? trace.spans[0].otlp.trace_id : none);
-    for (size_t i = 0; i < trace.count; i++) {
-        const otlp_span *span = &trace.spans[i].otlp;
-        const summary_span row = {.name = span->name,
-                                  .service = trace.spans[i].service,
-                                  .is_root = span_id_is_zero(span->parent_span_id),
-                                  .is_error = span->status == LOOM_SPAN_ERROR,
-                                  .start_unix_ns = span->start_unix_ns,
-                                  .end_unix_ns = span->end_unix_ns};
-        loom_status st = trace_summary_add(summary, &row);
-        if (st != LOOM_OK) {
-            trace_summary_fini(summary);
-            return st;
-        }
-    }
-    return LOOM_OK;
-}
-
-static loom_str str(const char *text)
-{
-    return (loom_str){text, text != NULL ? strlen(text) : 0};
-}
 
 static void print_count(FILE *out, size_t count, const char *noun)
 {
@@ -159,19 +48,19 @@ void trace_summary_print_heading(FILE *out, bool colour)
 
 static void print_right(FILE *out, const char *text, size_t columns)
 {
-    size_t used = text_columns(str(text));
+    size_t used = text_columns(str_of(text));
     text_put_spaces(out, used < columns ? columns - used : 0);
     fputs(text, out);
 }
 
 static void print_services(FILE *out, const trace_summary *summary)
 {
-    size_t used = text_put(out, str(summary->root_service), SERVICES_COLUMNS);
+    size_t used = text_put(out, str_of(summary->root_service), SERVICES_COLUMNS);
     for (size_t i = 0; i < summary->service_count; i++) {
         if (strcmp(summary->services[i], summary->root_service) == 0) {
             continue;
         }
-        if (used + 2 + text_columns(str(summary->services[i])) > SERVICES_COLUMNS) {
+        if (used + 2 + text_columns(str_of(summary->services[i])) > SERVICES_COLUMNS) {
             fputs(" …", out);
             return;
         }
@@ -179,7 +68,7 @@ static void print_services(FILE *out, const trace_summary *summary)
             fputs(", ", out);
             used += 2;
         }
-        used += text_put(out, str(summary->services[i]), SERVICES_COLUMNS - used);
+        used += text_put(out, str_of(summary->services[i]), SERVICES_COLUMNS - used);
     }
 }
 
@@ -199,8 +88,8 @@ void trace_summary_print_row(FILE *out, const trace_summary *summary, uint64_t n
     fputs("  ", out);
     bool red = colour && (summary->error_count > 0 || !summary->root_found);
     fputs(red ? "\033[31m" : "", out);
-    size_t used = summary->root_found ? 0 : text_put(out, str("(no root) "), ROOT_COLUMNS);
-    text_put_padded(out, str(summary->root_name), ROOT_COLUMNS - used);
+    size_t used = summary->root_found ? 0 : text_put(out, str_of("(no root) "), ROOT_COLUMNS);
+    text_put_padded(out, str_of(summary->root_name), ROOT_COLUMNS - used);
     fputs(red ? "\033[0m" : "", out);
     fputs("  ", out);
     print_right(out, took, 9);
@@ -213,7 +102,7 @@ void trace_summary_print_row(FILE *out, const trace_summary *summary, uint64_t n
 static json_t *json_text(const char *text)
 {
     json_t *value = json_stringn(text, strlen(text));
-    return value != NULL || utf8_valid(str(text)) ? value : json_stringn("(not UTF-8)", 11);
+    return value != NULL || utf8_valid(str_of(text)) ? value : json_stringn("(not UTF-8)", 11);
 }
 
 loom_status trace_summary_print_json(FILE *out, const trace_summary *summary)

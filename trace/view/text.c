@@ -204,36 +204,6 @@ void text_put_value(FILE *out, loom_bytes any_value)
     }
 }
 
-bool text_scalar(char *out, size_t size, size_t *len, loom_bytes any_value)
-{
-    otlp_any any = otlp_read_any(any_value);
-    int written = -1;
-    switch (any.type) {
-    case OTLP_ANY_STRING:
-        if (any.bytes.len > size) {
-            return false;
-        }
-        if (any.bytes.len > 0) {
-            memcpy(out, any.bytes.data, any.bytes.len);
-        }
-        *len = any.bytes.len;
-        return true;
-    case OTLP_ANY_BOOL:
-        written = snprintf(out, size, "%s", any.boolean ? "true" : "false");
-        break;
-    case OTLP_ANY_INT:
-        written = snprintf(out, size, "%" PRId64, any.integer);
-        break;
-    case OTLP_ANY_DOUBLE:
-        written = snprintf(out, size, "%.15g", any.real);
-        break;
-    default:
-        break;
-    }
-    *len = written < 0 ? 0 : (size_t)written;
-    return written >= 0 && (size_t)written < size;
-}
-
 bool text_parse_duration(uint64_t *out_ns, const char *text)
 {
     static const struct {

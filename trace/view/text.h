@@ -25,8 +25,6 @@ void text_duration(char out[TEXT_DURATION_SIZE], uint64_t ns);
 void text_time(char out[TEXT_TIME_SIZE], uint64_t unix_ns);
 /* The value of an attribute (an encoded AnyValue), on one line. */
 void text_put_value(FILE *out, loom_bytes any_value);
-/* The same as text for a search: false when it is no string, bool, int or double, or does not fit. */
-bool text_scalar(char *out, size_t size, size_t *len, loom_bytes any_value);
 
 /* A number and ms, s, m, h or d ("10m", "1.5h"); nanoseconds. False when it is none, or over 2^63. */
 bool text_parse_duration(uint64_t *out_ns, const char *text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/view/waterfall.h"
 
+#include "base/str.h"
 #include "trace/view/summary.h"
 #include "trace/view/text.h"
 #include "trace/view/tree.h"
@@ -123,14 +124,14 @@ static void draw_span(const drawing *d, const tree_node *node)
     colour(d, red ? RED : BOLD);
     const char *mark = fault_mark(node);
     size_t left = d->name_columns > used ? d->name_columns - used : 0;
-    used = text_put(d->out, (loom_str){mark, strlen(mark)}, left);
+    used = text_put(d->out, str_of(mark), left);
     text_put_padded(d->out, span->name, left - used);
     colour(d, PLAIN);
     fputs("  ", d->out);
     text_put_padded(d->out, node->span->service, d->service_columns);
     const char *kind = span_kind_name(span->kind);
     fputs("  ", d->out);
-    text_put_padded(d->out, (loom_str){kind, strlen(kind)}, KIND_COLUMNS);
+    text_put_padded(d->out, str_of(kind), KIND_COLUMNS);
     fputs("  ", d->out);
     draw_time(d, span->start_unix_ns - d->start);
     fputs("  ", d->out);

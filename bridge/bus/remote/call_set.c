@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bridge/bus/remote/call_set.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/hash_index.h"
 
 typedef struct one_call {
     uint32_t count;
@@ -11,17 +12,9 @@ typedef struct one_call {
     uint8_t id[];
 } one_call;
 
-static uint64_t hash(const call_set_key key, loom_bytes id)
-{
-    uint64_t number;
-    static_assert(sizeof number == crypto_shorthash_BYTES, "a hash is a number");
-    crypto_shorthash((uint8_t *)&number, id.data, id.len, key);
-    return number;
-}
-
 loom_status call_set_add(call_set *c, const call_set_key key, loom_bytes id)
 {
-    uint64_t number = hash(key, id);
+    uint64_t number = hash_under_secret(key, id.data, id.len);
     one_call *call = number_table_get(&c->calls, number);
     if (call != NULL) {
         call->count++;
@@ -42,12 +35,12 @@ loom_status call_set_add(call_set *c, const call_set_key key, loom_bytes id)
 
 bool call_set_has(const call_set *c, const call_set_key key, loom_bytes id)
 {
-    return number_table_get(&c->calls, hash(key, id)) != NULL;
+    return number_table_get(&c->calls, hash_under_secret(key, id.data, id.len)) != NULL;
 }
 
 bool call_set_take(call_set *c, const call_set_key key, loom_bytes id)
 {
-    uint64_t number = hash(key, id);
+    uint64_t number = hash_under_secret(key, id.data, id.len);
     one_call *call = number_table_get(&c->calls, number);
     if (call == NULL) {
         return false;

@@ -18,7 +18,7 @@ static loom_status deliver(bus_remote *b, frame_batch *batch, char reason[FRAME_
         }
         while (bus_target_next(&targets, &session, &subscription)) {
             bus_port *port = number_table_get(&b->ports, session);
-            b->taken++;
+            b->ledger.taken++;
             if (port != NULL) { /* otherwise it has gone while the message was on its way */
                 port->delivered_messages++;
                 port->delivered_bytes += view.len;
@@ -77,8 +77,8 @@ static loom_status on_port_frame(bus_remote *b, bus_port *port, bus_frame *f, ch
     case FRAME_REPORT:
     case FRAME_CALL_CREDIT: port->handlers->frame(port->user, &f->link); return LOOM_OK;
     case FRAME_ERROR:
-        remote_log(b, 1, "broker refuses a session agent=%.*s reason=\"%.*s\"", (int)port->agent_len, port->agent,
-                   (int)f->link.u.outcome.text.len, f->link.u.outcome.text.len > 0 ? f->link.u.outcome.text.data : "");
+        log_to(&b->log, LOG_WARN, "broker refused a session agent=%.*s reason=\"%.*s\"", (int)port->agent_len, port->agent,
+               (int)f->link.u.outcome.text.len, f->link.u.outcome.text.len > 0 ? f->link.u.outcome.text.data : "");
         port->handlers->frame(port->user, &f->link);
         return LOOM_OK;
     default: return LOOM_OK; /* a later broker may send more than this bridge knows */
@@ -88,7 +88,7 @@ static loom_status on_port_frame(bus_remote *b, bus_port *port, bus_frame *f, ch
 /* The broker ends the connection, and says why. */
 static loom_status on_refusal(bus_remote *b, const frame_outcome *f, char reason[FRAME_REASON_SIZE])
 {
-    snprintf(reason, FRAME_REASON_SIZE, "the broker says: %.*s", (int)f->text.len, f->text.len > 0 ? f->text.data : "");
+    snprintf(reason, FRAME_REASON_SIZE, "the broker closed it: %.*s", (int)f->text.len, f->text.len > 0 ? f->text.data : "");
     b->replaced = f->status == LOOM_EREPLACED;
     return f->status != LOOM_OK && f->status <= INT32_MAX ? (loom_status)f->status : LOOM_ECLOSED;
 }
@@ -107,12 +107,7 @@ static loom_status on_frame(bus_remote *b, bus_frame *f, uint64_t *session, char
         }
         remote_become_up(b, &f->greeting);
     } else if (f->type == BUS_FRAME_TAKEN) {
-        if (f->number < b->confirmed || f->number > b->published) {
-            snprintf(reason, FRAME_REASON_SIZE, "the broker confirms what was never sent");
-            return LOOM_EPROTO;
-        }
-        b->confirmed = f->number;
-        b->asked = b->asked || f->answer;
+        return bus_ledger_confirm(&b->ledger, f, reason);
     } else if (f->type == BUS_FRAME_FANOUT) {
         return deliver(b, &f->fanout, reason);
     } else {

@@ -5,6 +5,8 @@
 
 #include "bridge/bus/remote/remote.h"
 #include "base/number_table.h"
+#include "base/log_sink.h"
+#include "bridge/bus/ledger.h"
 #include "bridge/bus/remote/call_set.h"
 #include "host/net/sp/sp.h"
 #include "envelope/frame/bus_message.h"
@@ -33,6 +35,10 @@ static inline size_t remote_queue_bytes(const remote_queue *q)
 }
 /* Hands as much to the connection as it should hold, so that the rest survives it. LOOM_ENOMEM: try again later. */
 LOOM_MUST_CHECK loom_status remote_queue_send(bus_remote *b);
+/* Where a frame of this port goes; NULL: the broker is away, or there is no memory. It will be told on its return. */
+frame_writer *remote_port_writer(bus_port *port);
+/* What was written may not be all: another connection will tell the broker everything. */
+void remote_port_wrote(bus_port *port, loom_status st);
 /* Moves the publishes of ports that are still there from old to the queue of b, and empties old; returns how many
  * envelopes were lost on the way. */
 uint64_t remote_queue_carry(bus_remote *b, remote_queue *old);
@@ -86,16 +92,19 @@ extern const bus_ops remote_ops;
 void remote_port_free(bus_port *port);
 /* Writes everything the broker needs to know of it. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status remote_port_replay(bus_port *port);
-/* Where a frame of this port goes; NULL: the broker is away, or there is no memory. It will be told on its return. */
-frame_writer *remote_port_writer(bus_port *port);
-/* What was written may not be all: another connection will tell the broker everything. */
-void remote_port_wrote(bus_port *port, loom_status st);
 /* The connection has ended: its calls are over. */
 void remote_port_lost(bus_port *port);
 /* Tells the agent's session when it has changed. */
 void remote_port_tell_pressure(bus_port *port);
 /* The same for every port. */
 void remote_tell_pressure(bus_remote *b);
+
+/* ---- what a connection begins and ends with (attach.c) ---- */
+
+/* The broker's greeting has come: it is told everything. */
+void remote_become_up(bus_remote *b, const bus_greeting *greeting);
+/* A connection that was up is over: what may be lost is counted, and calls end. */
+void remote_become_down(bus_remote *b);
 
 /* ---- what the broker says (frames.c) ---- */
 
@@ -120,20 +129,16 @@ struct bus_remote {
     uv_timer_t timer;
     unsigned handles; /* open */
     bus_remote_options options;
+    log_sink log;
     char *url, *software;
     char bridge_id[BUS_BRIDGE_ID_MAX + 1];
     call_set_key key;
 
     remote_state state;
     sp_peer *peer;
-    uint64_t backoff_ms;
+    unsigned attempts;       /* to reach the broker, in a row */
     bool replaced;           /* another bridge has our id: do not come back at once */
-    bool heard;              /* since the last tick */
-    unsigned silent;         /* ticks without a word */
-    uint64_t published, confirmed; /* envelopes sent on this connection, and what the broker has taken of them */
-    uint64_t taken, told_taken;    /* deliveries had on this connection, and as told */
-    unsigned unanswered;           /* messages since they were told */
-    bool asked;                    /* the broker wants to be told */
+    bus_ledger ledger;       /* of this connection: publishes go, deliveries come */
 
     remote_queue queue;
     frame_writer scratch;
@@ -149,7 +154,6 @@ struct bus_remote {
     bus_remote_stats stats;
 };
 
-void remote_log(const bus_remote *b, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* LOOM_EINVAL: the URL. Other failures are tried again. */
 LOOM_MUST_CHECK loom_status remote_dial(bus_remote *b);
 /* The next step in time: dials again, looks for silence. */
@@ -158,8 +162,6 @@ void remote_tick(bus_remote *b);
 void remote_flush(bus_remote *b);
 /* Ends the connection and, unless it closes, dials again later. why is for the log. */
 void remote_lost(bus_remote *b, const char *why);
-/* The broker's greeting has come. */
-void remote_become_up(bus_remote *b, const bus_greeting *greeting);
 /* Everything has been confirmed. */
 bool remote_drained(const bus_remote *b);
 

@@ -5,14 +5,14 @@
  * nothing while it lasts; what it may have lost when it ends is known by what the broker had confirmed. */
 #include <string.h>
 
+#include "base/backoff.h"
 #include "bridge/bus/remote/internal.h"
 
 enum {
     DIAL_MS = 5000,
-    BACKOFF_MIN_MS = 20,
+    BACKOFF_FIRST_MS = 20,
     BACKOFF_MAX_MS = 2000,
-    BACKOFF_REPLACED_MS = 10000, /* two bridges of one id must not throw each other out all the time */
-    TELL_EVERY = 64              /* messages, before what was taken is told without anything else to say */
+    BACKOFF_REPLACED_MS = 10000 /* two bridges of one id must not throw each other out all the time */
 };
 
 static void on_timer(uv_timer_t *timer)
@@ -22,22 +22,6 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- the end of a connection ---- */
 
-static void count_losses(bus_remote *b, uint64_t lost)
-{
-    if (lost > 0) {
-        b->stats.unconfirmed += lost;
-        remote_log(b, 1, "messages may have been lost with the connection to the broker count=%llu", (unsigned long long)lost);
-    }
-}
-
-static void end_calls(bus_remote *b)
-{
-    void *port;
-    for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
-        remote_port_lost(port);
-    }
-}
-
 void remote_lost(bus_remote *b, const char *why)
 {
     bool was_up = b->state == REMOTE_UP;
@@ -46,49 +30,19 @@ void remote_lost(bus_remote *b, const char *why)
     b->state = REMOTE_WAITING;
     b->must_reattach = false;
     sp_peer_close(peer);
-    remote_log(b, was_up || b->replaced ? 1 : 3, "broker is not reached url=%s reason=\"%s\"", b->url, why);
-    uint64_t wait = b->replaced ? BACKOFF_REPLACED_MS : b->backoff_ms > BACKOFF_MIN_MS ? b->backoff_ms : BACKOFF_MIN_MS;
+    log_to(&b->log, was_up || b->replaced ? LOG_WARN : LOG_DEBUG, "%s url=%s reason=\"%s\"",
+           was_up ? "lost the connection to the broker" : "cannot reach the broker", b->url, why);
+    uint64_t wait = b->replaced ? BACKOFF_REPLACED_MS : backoff_delay(BACKOFF_FIRST_MS, BACKOFF_MAX_MS, b->attempts++);
     b->replaced = false;
-    b->backoff_ms = wait * 2 < BACKOFF_MAX_MS ? wait * 2 : BACKOFF_MAX_MS;
     if (!b->closing) {
         uv_timer_start(&b->timer, on_timer, wait, 0);
     }
     if (was_up) {
-        count_losses(b, b->published - b->confirmed);
-        end_calls(b);
-        if (b->options.connected != NULL) {
-            b->options.connected(b->options.user, false);
-        }
+        remote_become_down(b);
     }
 }
 
 /* ---- its beginning ---- */
-
-void remote_become_up(bus_remote *b, const bus_greeting *greeting)
-{
-    remote_queue old = b->queue;
-    void *port;
-    b->queue = (remote_queue){0};
-    b->state = REMOTE_UP;
-    b->backoff_ms = 0;
-    b->published = b->confirmed = b->taken = b->told_taken = 0;
-    b->unanswered = 0;
-    b->asked = false;
-    for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
-        ((bus_port *)port)->broker_pressing = false;
-        if (remote_port_replay(port) != LOOM_OK) {
-            b->must_reattach = true;
-        }
-    }
-    b->pressure_changed = true;
-    b->stats.attachments++;
-    remote_log(b, 2, "broker is reached url=%s software=\"%.*s\" ports=%zu", b->url, (int)greeting->software.len,
-               greeting->software.data, b->ports.count);
-    count_losses(b, remote_queue_carry(b, &old));
-    if (b->options.connected != NULL) {
-        b->options.connected(b->options.user, true);
-    }
-}
 
 static void on_opened(void *user, sp_peer *peer)
 {
@@ -101,8 +55,7 @@ static void on_opened(void *user, sp_peer *peer)
         return;
     }
     b->state = REMOTE_GREETING;
-    b->silent = 0;
-    b->heard = true;
+    b->ledger = (bus_ledger){.heard = true};
     uv_timer_start(&b->timer, on_timer, b->options.ping_ms, b->options.ping_ms);
 }
 
@@ -112,9 +65,8 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     char reason[FRAME_REASON_SIZE] = "";
     (void)peer;
     (void)reply_to;
-    b->heard = true;
     b->stats.received++;
-    b->unanswered++;
+    bus_ledger_received(&b->ledger);
     loom_status st = remote_take_frames(b, (loom_bytes){data, len}, reason);
     if (st != LOOM_OK) {
         b->stats.malformed += st == LOOM_EMALFORMED || st == LOOM_ETOOBIG || st == LOOM_EPROTO;
@@ -151,16 +103,13 @@ loom_status remote_dial(bus_remote *b)
 
 /* ---- rounds ---- */
 
-/* Tells what was taken, and so that this side lives. answer: the broker shall, too. */
-static void tell_taken(bus_remote *b, bool answer)
+/* Without memory it is left to the next round. */
+static void report(bus_remote *b, bool ask)
 {
     remote_chunk *chunk = remote_queue_open(&b->queue);
-    if (chunk == NULL || bus_put_taken(&chunk->out.w, b->taken, answer) != LOOM_OK) {
-        return; /* the next one will do */
+    if (chunk != NULL) {
+        (void)!bus_ledger_report(&b->ledger, &chunk->out.w, ask);
     }
-    b->told_taken = b->taken;
-    b->unanswered = 0;
-    b->asked = false;
 }
 
 void remote_tick(bus_remote *b)
@@ -175,28 +124,25 @@ void remote_tick(bus_remote *b)
     if (b->state != REMOTE_GREETING && b->state != REMOTE_UP) {
         return;
     }
-    /* counted in ticks, not in time: a process that was stopped itself has not been waiting for anybody */
-    b->silent = b->heard ? 0 : b->silent + 1;
-    b->heard = false;
-    if ((uint64_t)b->silent * b->options.ping_ms >= b->options.silence_ms) {
-        remote_lost(b, "nothing is heard of the broker");
-    } else if (b->state == REMOTE_UP && (b->silent > 0 || b->closing)) {
-        tell_taken(b, true);
+    const bus_life life = bus_ledger_tick(&b->ledger, b->options.ping_ms, b->options.silence_ms);
+    if (life == BUS_LIFE_GONE) {
+        remote_lost(b, "no sign of life from the broker");
+    } else if (b->state == REMOTE_UP && (life == BUS_LIFE_QUIET || b->closing)) {
+        report(b, true);
         remote_flush(b);
     }
 }
 
 bool remote_drained(const bus_remote *b)
 {
-    return b->state != REMOTE_UP || (remote_queue_bytes(&b->queue) == 0 && b->confirmed == b->published);
+    return b->state != REMOTE_UP || (remote_queue_bytes(&b->queue) == 0 && bus_ledger_unconfirmed(&b->ledger) == 0);
 }
 
 void remote_flush(bus_remote *b)
 {
     if (b->state == REMOTE_UP) {
-        bool more = remote_queue_bytes(&b->queue) > 0;
-        if (b->asked || (b->taken != b->told_taken && (more || b->unanswered >= TELL_EVERY))) {
-            tell_taken(b, false);
+        if (bus_ledger_report_due(&b->ledger, remote_queue_bytes(&b->queue) > 0)) {
+            report(b, false);
         }
         if (b->must_reattach) {
             b->stats.lost_memory++;

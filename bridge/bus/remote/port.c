@@ -3,40 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "bridge/bus/remote/internal.h"
 #include "envelope/id.h"
 
 /* Publishes and calls are refused when this many times the pressure bound waits. Until then what was on its way is taken. */
 enum { REFUSE_FACTOR = 16 };
 
-/* ---- writing ---- */
-
-/* The broker and this side differ now; attaching again tells it everything. */
-static void out_of_step(bus_remote *b)
-{
-    b->must_reattach = true;
-}
-
-frame_writer *remote_port_writer(bus_port *port)
-{
-    bus_remote *b = port->owner;
-    if (b->state != REMOTE_UP) {
-        return NULL;
-    }
-    remote_chunk *chunk = remote_queue_open(&b->queue);
-    frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, port->session) : NULL;
-    if (w == NULL) {
-        out_of_step(b);
-    }
-    return w;
-}
-
-void remote_port_wrote(bus_port *port, loom_status st)
-{
-    if (st != LOOM_OK) {
-        out_of_step(port->owner);
-    }
-}
+/* ---- how much waits ---- */
 
 static size_t waiting(const bus_remote *b)
 {
@@ -76,7 +50,7 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
     st = number_table_add(&b->ports, port->session, port);
     if (st == LOOM_OK && b->state == REMOTE_UP && (st = remote_port_replay(port)) != LOOM_OK) {
         number_table_remove(&b->ports, port->session);
-        out_of_step(b); /* half of it may have been written */
+        b->must_reattach = true; /* half of it may have been written */
     }
     if (st != LOOM_OK) {
         free(port);
@@ -152,23 +126,18 @@ loom_status remote_port_replay(bus_port *port)
 
 /* ---- publishing ---- */
 
-static loom_str str(const char *text)
-{
-    return (loom_str){text, strlen(text)};
-}
-
 static void refuse(bus_port *port, const envelope_view *view, loom_status st, const char *text)
 {
     port->owner->stats.refused++;
     port->handlers->frame(port->user, &(frame){.type = FRAME_NOTICE, .u.outcome = {
-        .status = (uint64_t)st, .text = str(text), .message_id = envelope_view_bytes(view, ENV_ID)}});
+        .status = (uint64_t)st, .text = str_of(text), .message_id = envelope_view_bytes(view, ENV_ID)}});
 }
 
 static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_t *wire)
 {
     bus_remote *b = (bus_remote *)base;
     if (too_much_waits(b)) {
-        refuse(port, view, LOOM_EFULL, "too much waits for the broker");
+        refuse(port, view, LOOM_EFULL, "too much is waiting for the broker");
         return;
     }
     remote_chunk *chunk = remote_queue_open(&b->queue);
@@ -210,24 +179,25 @@ void remote_tell_pressure(bus_remote *b)
 static void fail_call(bus_port *port, loom_bytes id, const char *code, const char *text)
 {
     port->handlers->frame(port->user, &(frame){.type = FRAME_RESULT, .u.result = {
-        .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str(code), .text = str(text)}});
+        .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str_of(code), .text = str_of(text)}});
 }
 
 static const struct {
     const char *code, *text;
-} bus_full = {"bus_full", "too much waits for the broker"};
+} bus_full = {"bus_full", "too much is waiting for the broker"};
 
 static void lose_call(void *user, loom_bytes id)
 {
     bus_port *port = user;
     port->owner->stats.calls_lost++;
-    fail_call(port, id, "bus_lost", "the broker is not reached");
+    fail_call(port, id, "bus_lost", "the connection to the broker is down");
 }
 
 static void cancel_work(void *user, loom_bytes id)
 {
     bus_port *port = user;
-    port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, str("the broker is not reached")}});
+    port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {
+        id, str_of("the connection to the broker is down")}});
 }
 
 void remote_port_lost(bus_port *port)
@@ -293,12 +263,12 @@ static void fail_work(bus_port *port, const frame *f)
             return;
         }
         (void)call_set_take(&port->working, b->key, id);
-        port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, str(bus_full.text)}});
+        port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, str_of(bus_full.text)}});
     }
     frame_writer *w = remote_port_writer(port);
     if (w != NULL) {
         remote_port_wrote(port, frame_put_result(w, &(frame_result){
-            .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str(bus_full.code), .text = str(bus_full.text)}));
+            .call_id = id, .outcome = FRAME_CALL_ERROR, .code = str_of(bus_full.code), .text = str_of(bus_full.text)}));
     }
 }
 

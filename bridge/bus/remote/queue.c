@@ -27,6 +27,24 @@ remote_chunk *remote_queue_open(remote_queue *q)
     return chunk;
 }
 
+frame_writer *remote_port_writer(bus_port *port)
+{
+    bus_remote *b = port->owner;
+    if (b->state != REMOTE_UP) {
+        return NULL;
+    }
+    remote_chunk *chunk = remote_queue_open(&b->queue);
+    frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, port->session) : NULL;
+    b->must_reattach = b->must_reattach || w == NULL;
+    return w;
+}
+
+void remote_port_wrote(bus_port *port, loom_status st)
+{
+    bus_remote *b = port->owner;
+    b->must_reattach = b->must_reattach || st != LOOM_OK; /* the broker and this side differ now */
+}
+
 static void chunk_free(remote_chunk *chunk)
 {
     if (chunk != NULL) {
@@ -86,7 +104,7 @@ loom_status remote_queue_send(bus_remote *b)
         if (st != LOOM_OK) {
             return st == LOOM_ENOTCONN ? LOOM_OK : st; /* its end is about to be told */
         }
-        b->published += q->first->envelopes;
+        b->ledger.sent += q->first->envelopes;
         b->stats.sent++;
         drop(q, take(q));
     }

@@ -2,27 +2,12 @@
 /* Opening and closing. The uv handles live inside the object, which is freed when the last of them is closed. */
 #include "bridge/bus/remote/remote.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bridge/bus/remote/internal.h"
 
 enum { BUFFER_BYTES = 4 * 1024 * 1024, PING_MS = 2000, SILENCE_MS = 10000, DRAIN_TICK_MS = 20 };
-
-void remote_log(const bus_remote *b, int level, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    if (b->options.log == NULL) {
-        return;
-    }
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    b->options.log(b->options.user, level, text);
-}
 
 static void free_all(bus_remote *b)
 {
@@ -87,20 +72,21 @@ static void on_check(uv_check_t *check)
 static loom_status set_options(bus_remote *b, const bus_remote_options *options)
 {
     b->options = *options;
+    b->log = (log_sink){options->log, options->user};
     b->options.buffer_bytes = options->buffer_bytes > 0 ? options->buffer_bytes : BUFFER_BYTES;
     b->options.ping_ms = options->ping_ms > 0 ? options->ping_ms : PING_MS;
     b->options.silence_ms = options->silence_ms > 0 ? options->silence_ms : SILENCE_MS;
     b->url = strdup(options->url);
     b->software = strdup(options->software != NULL ? options->software : "");
-    strcpy(b->bridge_id, options->bridge_id); /* its length was checked */
+    memcpy(b->bridge_id, options->bridge_id, strlen(options->bridge_id) + 1); /* bus_bridge_id_valid() saw that it fits */
     return b->url != NULL && b->software != NULL ? LOOM_OK : LOOM_ENOMEM;
 }
 
 loom_status bus_remote_open(bus_remote **out, uv_loop_t *loop, const bus_remote_options *options)
 {
     *out = NULL;
-    loom_str id = {options->bridge_id, options->bridge_id != NULL ? strlen(options->bridge_id) : 0};
-    if (options->url == NULL || !bus_bridge_id_valid(id)) {
+    if (options->url == NULL || options->bridge_id == NULL ||
+        !bus_bridge_id_valid((loom_str){options->bridge_id, strlen(options->bridge_id)})) {
         return LOOM_EINVAL;
     }
     bus_remote *b = calloc(1, sizeof *b);

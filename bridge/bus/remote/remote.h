@@ -14,6 +14,8 @@
 
 #include <uv.h>
 
+#include "base/counters.h"
+#include "base/log_level.h"
 #include "bridge/bus.h"
 
 typedef struct bus_remote bus_remote;
@@ -25,7 +27,7 @@ typedef struct bus_remote_options {
     size_t buffer_bytes;   /* of what waits for the broker, before ports are told of pressure; 0: 4 MiB */
     uint32_t ping_ms;      /* silence before the broker is asked for a sign of life; 0: 2000 */
     uint32_t silence_ms;   /* silence that ends the connection; 0: 10000 */
-    void (*log)(void *user, int level, const char *text); /* levels as in log_level; NULL: no log */
+    void (*log)(void *user, log_level level, const char *text); /* NULL: no log */
     void (*connected)(void *user, bool on);               /* ports reach the broker, or do not any more; may be NULL */
     void *user;
 } bus_remote_options;
@@ -53,5 +55,6 @@ typedef struct bus_remote_stats {
     bool connected;           /* now */
 } bus_remote_stats;
 bus_remote_stats bus_remote_get_stats(const bus_remote *b);
+counter_source bus_remote_counter_source(const bus_remote *b);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "bridge/bus/remote/internal.h"
 
 /* Of requests without an answer, of one port: all that an honest agent may provide at once, and more. */
@@ -70,9 +71,11 @@ static void forget(remote_requests *r, remote_request *q)
 
 void remote_requests_free(remote_requests *r)
 {
-    while (r->first != NULL) {
-        forget(r, r->first);
+    for (remote_request *q = r->first, *next; q != NULL; q = next) {
+        next = q->next;
+        free(q);
     }
+    r->first = r->last = r->awaited = NULL;
 }
 
 /* NULL: out of memory. */
@@ -125,16 +128,11 @@ static void read_again(frame *out, const remote_request *q)
     (void)!frame_decode(out, (loom_bytes){q->frame + FRAME_HEADER_SIZE, q->len - FRAME_HEADER_SIZE}, reason);
 }
 
-static bool same_text(loom_str a, loom_str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
 static bool same_thing(const frame *standing, const frame *request)
 {
     if (standing->type == FRAME_PROVIDE) {
-        return request->type == FRAME_PROVIDE && same_text(standing->u.provide.name, request->u.provide.name) &&
-               same_text(version_of(standing), version_of(request));
+        return request->type == FRAME_PROVIDE && str_equal(standing->u.provide.name, request->u.provide.name) &&
+               str_equal(version_of(standing), version_of(request));
     }
     return request->type == FRAME_UNSUBSCRIBE && standing->u.subscribe.subscription == request->u.unsubscribe.subscription;
 }
@@ -166,8 +164,8 @@ void remote_request_answered(bus_port *port, const frame_outcome *ack)
     if (q->standing) {
         if (ack->status != LOOM_OK) {
             b->stats.not_restored++;
-            remote_log(b, 1, "a request of before could not be made again agent=%.*s reason=\"%.*s\"", (int)port->agent_len,
-                       port->agent, (int)ack->text.len, ack->text.len > 0 ? ack->text.data : "");
+            log_to(&b->log, LOG_WARN, "could not restore a subscription or capability agent=%.*s reason=\"%.*s\"",
+                   (int)port->agent_len, port->agent, (int)ack->text.len, ack->text.len > 0 ? ack->text.data : "");
             forget(&port->requests, q);
         }
         return;

@@ -10,7 +10,7 @@ static void run(sp_hub *hub)
     for (unsigned left = hub->busy_count; left > 0 && hub->busy != NULL; left--) {
         sp_peer *p = hub->busy;
         sp_hub_not_busy(hub, p);
-        sp_peer_run(p);
+        p->run(p);
     }
 }
 

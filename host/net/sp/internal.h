@@ -4,9 +4,11 @@
  *   url.c     what a URL names: a unix socket, an abstract one, addresses of tcp
  *   hub.c     one for each loop: the read buffer, spare pieces of outgoing bytes, deadlines, who has something to do
  *   out.c     the outgoing bytes of one peer
- *   peer.c    a connection: its life and what may be done with it;  peer_io.c: reading and writing
+ *   peer.c    a connection: its life and what may be done with it;  peer_io.c: what the loop does with it
  *   server.c  accepts peers, and speaks to them;  bind.c: how it comes to listen
  *   dial.c    a peer of its own: finding and connecting
+ *
+ * Calls go up that list, never down: from the hub to a peer, and from a peer to its server, by what is stored in the peer.
  *
  * Sending never calls a handler. An error met while writing is only noted: what the other side sent before it left is read
  * first, by the loop, and then the peer ends. Memory of a peer or server stays until libuv has closed its handles, so a
@@ -19,7 +21,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "host/log/log.h"
+#include "base/log_sink.h"
 #include "base/url.h"
 #include "host/net/sp/stream.h"
 
@@ -34,6 +36,7 @@ enum {
     SP_GREETING_MS = 10000,
     SP_DIAL_MS = 10000,
     SP_NAME_SIZE = 96,
+    SP_LINES_A_SECOND = 5,            /* of the log, for one server */
     SP_ADDRESSES_MAX = 8              /* of one name that are tried */
 };
 
@@ -113,6 +116,7 @@ typedef struct sp_out {
     size_t len;
 } sp_out;
 
+size_t sp_parts_len(const loom_bytes *parts, size_t count);
 /* The head and then the parts. LOOM_ENOMEM: nothing was added. */
 LOOM_MUST_CHECK loom_status sp_out_add(sp_out *o, sp_hub *hub, loom_bytes head, const loom_bytes *parts, size_t count);
 /* 0: all of it was written. EAGAIN: the kernel takes no more now. Another errno: the connection is broken. */
@@ -145,11 +149,14 @@ struct sp_peer {
     sp_deadline deadline;       /* for the greeting, or for dialling and greeting */
     uint64_t number;            /* of the server */
     void *own;                  /* the owner's */
+    uv_poll_cb on_poll;         /* these two: what the loop asks of it (peer_io.c) */
+    void (*run)(sp_peer *p);    /* it was busy when a round ended */
+    void (*lost)(sp_peer *p, bool was_open); /* of a server: it is none of its peers any more */
     void (*gone)(sp_peer *p);   /* its handles are closed: frees the whole */
     char name[SP_NAME_SIZE];
 };
 
-/* Fills in a peer that has no connection yet. */
+/* Fills in a peer that has no connection yet, with what the loop asks of it. lost and gone are its maker's. */
 void sp_peer_init(sp_peer *p, sp_hub *hub, const sp_options *options, bool ipc);
 /* Takes a connected socket: greets and reads. Closes it when that fails: an errno. */
 int sp_peer_start(sp_peer *p, int fd, bool ipc);
@@ -162,25 +169,8 @@ void sp_peer_watch(sp_peer *p);
 LOOM_MUST_CHECK loom_status sp_peer_add(sp_peer *p, const loom_bytes *parts, size_t count, size_t len);
 /* Writes what collected, as far as the kernel takes it. */
 void sp_peer_write(sp_peer *p);
-/* Reads, and hands over what was kept. */
-void sp_peer_read(sp_peer *p);
-void sp_peer_on_poll(uv_poll_t *poll, int status, int events);
-/* What the hub calls for a busy peer. */
-void sp_peer_run(sp_peer *p);
-size_t sp_parts_len(const loom_bytes *parts, size_t count);
 /* The options with their defaults. LOOM_EINVAL: no such protocol. */
 LOOM_MUST_CHECK loom_status sp_options_complete(sp_options *out, const sp_options *in);
-
-/* ---- log ---- */
-
-typedef struct sp_log_state {
-    uint64_t second;
-    unsigned lines, left_out;
-} sp_log_state;
-
-/* At most a few lines a second; what was left out is counted. */
-void sp_log(sp_log_state *state, const sp_options *options, uint64_t now_ms, log_level level, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
 
 /* ---- servers ---- */
 
@@ -215,15 +205,21 @@ struct sp_server {
     uint32_t slot_hint;     /* where to look for a free one */
     uint64_t numbers;
     sp_stats stats;
-    sp_log_state log;
-    sp_log_state pause_log; /* its own, so that nothing else crowds it out */
+    log_sink log;
+    rate_limit lines, pause_lines; /* the second so that nothing else crowds it out */
     void (*closed)(void *user);
     void *closed_user;
     char url[SP_URL_SIZE];
 };
 
-/* A peer is not among the server's any more. */
-void sp_server_lost(sp_server *s, sp_peer *p, bool was_open);
-void sp_server_handle_gone(sp_server *s);
+/* For what a peer may cause. */
+#define sp_server_log(s, level, ...) \
+    log_to_limited(&(s)->log, &(s)->lines, SP_LINES_A_SECOND, uv_now((s)->hub->loop), (level), __VA_ARGS__)
+
+/* Nothing is read from it now. */
+static inline bool sp_peer_stopped(const sp_peer *p)
+{
+    return p->state == SP_OPEN && (p->paused || p->choked || (p->server != NULL && p->server->paused));
+}
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection: how it begins and ends, and what its owner may do with it. */
+/* A connection: how it begins and ends, and what its owner may do with it. What the loop does with it is in peer_io.c. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -30,27 +30,24 @@ loom_status sp_options_complete(sp_options *out, const sp_options *in)
     return sp_counterpart(out->protocol) != 0 && out->handlers != NULL ? LOOM_OK : LOOM_EINVAL;
 }
 
-static void on_deadline(sp_deadline *d)
+void sp_peer_watch(sp_peer *p)
 {
-    sp_peer *p = d->user;
-    if (p->state == SP_GREETING) {
-        sp_peer_read(p); /* it may lie there already, if the loop was busy for that long */
+    if (p->state != SP_GREETING && p->state != SP_OPEN) {
+        return;
     }
-    if (p->state == SP_DIALLING) {
-        sp_peer_end(p, LOOM_ETIMEDOUT, "no connection in time");
-    } else if (p->state == SP_GREETING) {
-        sp_peer_end(p, LOOM_ETIMEDOUT, "no greeting in time");
+    int want = (sp_peer_stopped(p) ? 0 : UV_READABLE) | (p->blocked ? UV_WRITABLE : 0);
+    if (!sp_peer_stopped(p) && (p->held || p->broken != 0)) {
+        sp_hub_busy(p->hub, p);
     }
-}
-
-void sp_peer_init(sp_peer *p, sp_hub *hub, const sp_options *options, bool ipc)
-{
-    p->hub = hub;
-    p->options = options;
-    p->fd = -1;
-    p->deadline.passed = on_deadline;
-    p->deadline.user = p;
-    sp_stream_init(&p->in, ipc, options->protocol, options->message_max);
+    if (want == p->events) {
+        return;
+    }
+    p->events = want;
+    if (want == 0) {
+        uv_poll_stop(&p->poll);
+    } else {
+        uv_poll_start(&p->poll, want, p->on_poll);
+    }
 }
 
 static void describe(sp_peer *p, bool ipc)
@@ -126,7 +123,7 @@ void sp_peer_shut(sp_peer *p)
     sp_deadline_clear(p->hub, &p->deadline);
     sp_out_clear(&p->out, p->hub);
     if (p->server != NULL) {
-        sp_server_lost(p->server, p, was_open);
+        p->lost(p, was_open);
     }
     if (p->polling) {
         if (!uv_is_closing((uv_handle_t *)&p->poll)) { /* a dialled one may be on its way to the next address */
@@ -152,8 +149,8 @@ void sp_peer_end(sp_peer *p, loom_status status, const char *why)
         s->stats.malformed += was_open && malformed;
         s->stats.refused += !was_open;
         log_level level = malformed || status == LOOM_ETIMEDOUT ? LOG_WARN : LOG_DEBUG;
-        sp_log(&s->log, o, uv_now(p->hub->loop), level, "%s closed a connection: %s peer=%s url=%s",
-               sp_protocol_name((uint16_t)o->protocol), why, p->name, s->url);
+        sp_server_log(s, level, "%s closed a connection: %s peer=%s url=%s", sp_protocol_name((uint16_t)o->protocol), why,
+                      p->name, s->url);
     }
     sp_peer_shut(p);
     if ((was_open || p->server == NULL) && o->handlers->closed != NULL) {
@@ -169,15 +166,6 @@ void sp_peer_close(sp_peer *p)
 }
 
 /* ---- sending ---- */
-
-size_t sp_parts_len(const loom_bytes *parts, size_t count)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < count; i++) {
-        len += parts[i].len;
-    }
-    return len;
-}
 
 /* A requester that does not read its answers is not asked for more requests: its answers would collect without end. */
 static void choke(sp_peer *p)

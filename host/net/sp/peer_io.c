@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading, and what the poll and the end of a round ask of a peer. Only these call handlers about messages. */
+/* What the loop asks of a peer: to read and write by the poll, at the end of a round, and when a deadline has passed. Only
+ * this calls handlers about messages. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,31 +8,6 @@
 #include "host/net/sp/internal.h"
 
 enum { READS_AT_ONCE = 4 }; /* of one peer, before the others have their turn */
-
-static bool stopped(const sp_peer *p)
-{
-    return p->state == SP_OPEN && (p->paused || p->choked || (p->server != NULL && p->server->paused));
-}
-
-void sp_peer_watch(sp_peer *p)
-{
-    if (p->state != SP_GREETING && p->state != SP_OPEN) {
-        return;
-    }
-    int want = (stopped(p) ? 0 : UV_READABLE) | (p->blocked ? UV_WRITABLE : 0);
-    if (!stopped(p) && (p->held || p->broken != 0)) {
-        sp_hub_busy(p->hub, p);
-    }
-    if (want == p->events) {
-        return;
-    }
-    p->events = want;
-    if (want == 0) {
-        uv_poll_stop(&p->poll);
-    } else {
-        uv_poll_start(&p->poll, want, sp_peer_on_poll);
-    }
-}
 
 /* ---- messages ---- */
 
@@ -54,9 +30,8 @@ static void on_request(sp_peer *p, sp_buffer body)
     size_t ids;
     loom_status st = sp_backtrace(body.data, body.size, &ids);
     if (st == LOOM_ETOOBIG) { /* as nng does: it went round in circles, which is not this peer's mistake */
-        sp_log(&p->server->log, p->options, uv_now(p->hub->loop), LOG_WARN,
-               "REP dropped a request that passed more than %d devices peer=%s url=%s", SP_BACKTRACE_MAX, p->name,
-               p->server->url);
+        sp_server_log(p->server, LOG_WARN, "REP dropped a request that passed more than %d devices peer=%s url=%s",
+                      SP_BACKTRACE_MAX, p->name, p->server->url);
         return;
     }
     if (st != LOOM_OK) {
@@ -87,7 +62,7 @@ static void on_message(sp_peer *p, sp_buffer body)
 /* Hands over what has been received. False: p is closed. */
 static bool hand_over(sp_peer *p)
 {
-    for (sp_event event = SP_EVENT_MESSAGE; event != SP_EVENT_MORE && !stopped(p);) {
+    for (sp_event event = SP_EVENT_MESSAGE; event != SP_EVENT_MORE && !sp_peer_stopped(p);) {
         sp_buffer body;
         loom_status status;
         char why[SP_WHY_SIZE];
@@ -103,7 +78,7 @@ static bool hand_over(sp_peer *p)
             return false;
         }
     }
-    p->held = stopped(p) && sp_stream_left(&p->in) > 0;
+    p->held = sp_peer_stopped(p) && sp_stream_left(&p->in) > 0;
     if (!sp_stream_rest(&p->in, p->hub->shared)) {
         sp_peer_end(p, LOOM_ENOMEM, "out of memory");
         return false;
@@ -154,7 +129,7 @@ static bool read_once(sp_peer *p)
     return false;
 }
 
-void sp_peer_read(sp_peer *p)
+static void read_some(sp_peer *p)
 {
     if (p->held) {
         p->held = false;
@@ -163,27 +138,27 @@ void sp_peer_read(sp_peer *p)
             return;
         }
     }
-    for (unsigned i = 0; i < READS_AT_ONCE && !stopped(p); i++) {
+    for (unsigned i = 0; i < READS_AT_ONCE && !sp_peer_stopped(p); i++) {
         if (!read_once(p)) {
             return;
         }
     }
-    if (p->broken != 0 && p->state != SP_CLOSED && !stopped(p)) {
+    if (p->broken != 0 && p->state != SP_CLOSED && !sp_peer_stopped(p)) {
         sp_hub_busy(p->hub, p); /* the poll may not tell */
     }
 }
 
 /* ---- asked by the loop ---- */
 
-void sp_peer_run(sp_peer *p)
+static void run(sp_peer *p)
 {
     sp_peer_write(p);
-    if ((p->held || p->broken != 0) && !stopped(p)) {
-        sp_peer_read(p);
+    if ((p->held || p->broken != 0) && !sp_peer_stopped(p)) {
+        read_some(p);
     }
 }
 
-void sp_peer_on_poll(uv_poll_t *poll, int status, int events)
+static void on_poll(uv_poll_t *poll, int status, int events)
 {
     sp_peer *p = poll->data;
     if (status < 0) { /* libuv has stopped the poll; reading and writing tell what happened */
@@ -200,8 +175,33 @@ void sp_peer_on_poll(uv_poll_t *poll, int status, int events)
     if (p->state == SP_CLOSED) {
         return;
     }
-    if ((events & UV_READABLE) != 0 && !stopped(p)) {
-        sp_peer_read(p);
+    if ((events & UV_READABLE) != 0 && !sp_peer_stopped(p)) {
+        read_some(p);
     }
     sp_peer_watch(p);
+}
+
+static void on_deadline(sp_deadline *d)
+{
+    sp_peer *p = d->user;
+    if (p->state == SP_GREETING) {
+        read_some(p); /* it may lie there already, if the loop was busy for that long */
+    }
+    if (p->state == SP_DIALLING) {
+        sp_peer_end(p, LOOM_ETIMEDOUT, "no connection in time");
+    } else if (p->state == SP_GREETING) {
+        sp_peer_end(p, LOOM_ETIMEDOUT, "no greeting in time");
+    }
+}
+
+void sp_peer_init(sp_peer *p, sp_hub *hub, const sp_options *options, bool ipc)
+{
+    p->hub = hub;
+    p->options = options;
+    p->fd = -1;
+    p->deadline.passed = on_deadline;
+    p->deadline.user = p;
+    p->on_poll = on_poll;
+    p->run = run;
+    sp_stream_init(&p->in, ipc, options->protocol, options->message_max);
 }

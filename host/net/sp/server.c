@@ -12,6 +12,32 @@ enum { ACCEPTS_AT_ONCE = 64, PAUSE_MS = 100, SLOT_BITS = 24, SLOTS_FROM = 16 };
 
 static void on_connections(uv_poll_t *poll, int status, int events);
 
+/* ---- the end ---- */
+
+static void server_free(sp_server *s)
+{
+    free(s->slots);
+    free(s);
+}
+
+static void on_released(void *user)
+{
+    sp_server *s = user;
+    void (*closed)(void *user) = s->closed;
+    void *closed_user = s->closed_user;
+    server_free(s);
+    if (closed != NULL) {
+        closed(closed_user);
+    }
+}
+
+static void handle_gone(sp_server *s)
+{
+    if (--s->handles == 0 && s->closing) {
+        sp_hub_release(s->hub, on_released, s);
+    }
+}
+
 /* ---- peers ---- */
 
 static void on_peer_gone(sp_peer *p)
@@ -19,7 +45,7 @@ static void on_peer_gone(sp_peer *p)
     sp_server *s = p->server;
     sp_stream_fini(&p->in);
     free(p);
-    sp_server_handle_gone(s);
+    handle_gone(s);
 }
 
 static loom_status take_slot(sp_server *s, sp_peer *p)
@@ -59,8 +85,9 @@ static uint32_t slot_of(uint64_t number)
     return (uint32_t)(number & ((1u << SLOT_BITS) - 1));
 }
 
-void sp_server_lost(sp_server *s, sp_peer *p, bool was_open)
+static void on_peer_lost(sp_peer *p, bool was_open)
 {
+    sp_server *s = p->server;
     if (p->prev != NULL) {
         p->prev->next = p->next;
     } else {
@@ -80,8 +107,8 @@ static void refuse(sp_server *s, int fd, const char *why)
 {
     close(fd);
     s->stats.refused++;
-    sp_log(&s->log, &s->options, uv_now(s->hub->loop), LOG_WARN, "%s refused a connection: %s url=%s",
-           sp_protocol_name((uint16_t)s->options.protocol), why, s->url);
+    sp_server_log(s, LOG_WARN, "%s refused a connection: %s url=%s", sp_protocol_name((uint16_t)s->options.protocol), why,
+                  s->url);
 }
 
 static void welcome(sp_server *s, int fd)
@@ -98,14 +125,15 @@ static void welcome(sp_server *s, int fd)
     }
     sp_peer_init(p, s->hub, &s->options, s->ipc);
     p->server = s;
+    p->lost = on_peer_lost;
     p->gone = on_peer_gone;
     int rc = sp_peer_start(p, fd, s->ipc);
     if (rc != 0) { /* usually it has left already */
         s->slots[slot_of(p->number)] = NULL;
         free(p);
         s->stats.refused++;
-        sp_log(&s->log, &s->options, uv_now(s->hub->loop), LOG_DEBUG, "%s lost a new connection: %s url=%s",
-               sp_protocol_name((uint16_t)s->options.protocol), strerror(rc), s->url);
+        sp_server_log(s, LOG_DEBUG, "%s lost a new connection: %s url=%s",
+                      sp_protocol_name((uint16_t)s->options.protocol), strerror(rc), s->url);
         return;
     }
     add_peer(s, p);
@@ -128,13 +156,11 @@ static void on_again(sp_deadline *d)
  * processor that could free some. */
 static void pause_accepting(sp_server *s, int error)
 {
-    uint64_t now = uv_now(s->hub->loop);
     uv_poll_stop(&s->poll);
     sp_deadline_set(s->hub, &s->again, PAUSE_MS);
-    if (s->pause_log.second != now / 1000 || s->pause_log.lines == 0) {
-        sp_log(&s->pause_log, &s->options, now, LOG_WARN, "%s cannot accept a connection now: %s url=%s",
-               sp_protocol_name((uint16_t)s->options.protocol), strerror(error), s->url);
-    }
+    log_to_limited(&s->log, &s->pause_lines, 1, uv_now(s->hub->loop), LOG_WARN,
+                   "%s cannot accept a connection now: %s url=%s", sp_protocol_name((uint16_t)s->options.protocol),
+                   strerror(error), s->url);
 }
 
 static void on_connections(uv_poll_t *poll, int status, int events)
@@ -159,12 +185,6 @@ static void on_connections(uv_poll_t *poll, int status, int events)
 }
 
 /* ---- life ---- */
-
-static void server_free(sp_server *s)
-{
-    free(s->slots);
-    free(s);
-}
 
 static loom_status listen_on(sp_server *s, const char *text, char why[URL_ERROR_SIZE])
 {
@@ -196,6 +216,7 @@ loom_status sp_listen(sp_server **out, uv_loop_t *loop, const char *text, const 
     }
     char why[URL_ERROR_SIZE] = "";
     loom_status st = sp_options_complete(&s->options, options);
+    s->log = (log_sink){options->log, options->user};
     if (st == LOOM_OK && sp_hub_get(&s->hub, loop) != LOOM_OK) {
         st = LOOM_ENOMEM;
     }
@@ -206,7 +227,7 @@ loom_status sp_listen(sp_server **out, uv_loop_t *loop, const char *text, const 
         s->options.max_peers = 1u << SLOT_BITS;
     }
     if ((st = listen_on(s, text, why)) != LOOM_OK) {
-        sp_log(&s->log, &s->options, uv_now(loop), LOG_ERROR, "cannot listen on %s: %s", text != NULL ? text : "?", why);
+        log_to(&s->log, LOG_ERROR, "cannot listen on %s: %s", text != NULL ? text : "?", why);
         goto release_hub;
     }
     s->poll.data = s;
@@ -223,27 +244,9 @@ free_server:
     return st;
 }
 
-static void on_released(void *user)
-{
-    sp_server *s = user;
-    void (*closed)(void *user) = s->closed;
-    void *closed_user = s->closed_user;
-    server_free(s);
-    if (closed != NULL) {
-        closed(closed_user);
-    }
-}
-
-void sp_server_handle_gone(sp_server *s)
-{
-    if (--s->handles == 0 && s->closing) {
-        sp_hub_release(s->hub, on_released, s);
-    }
-}
-
 static void on_listener_closed(uv_handle_t *handle)
 {
-    sp_server_handle_gone(handle->data);
+    handle_gone(handle->data);
 }
 
 void sp_server_close(sp_server *s, void (*closed)(void *user), void *user)

@@ -22,6 +22,8 @@
 #include <loom/envelope.h>
 #include <uv.h>
 
+#include "base/log_level.h"
+
 typedef struct sp_server sp_server;
 typedef struct sp_peer sp_peer; /* one connection */
 
@@ -72,7 +74,7 @@ typedef struct sp_options {
                                   A message larger than that goes to a peer for whom nothing waits */
     uint32_t ipc_mode;         /* permissions of the socket; 0: 0600 */
     uint32_t max_peers;        /* 0: 1024; more connections are closed at once and logged */
-    void (*log)(void *user, int level, const char *text); /* levels as in log_level; at most a few lines a second */
+    void (*log)(void *user, log_level level, const char *text); /* at most a few lines a second */
 } sp_options;
 
 typedef struct sp_stats {

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/str.h"
+
 typedef struct asking {
     loom_agent *agent;
     const char *topic;
@@ -39,7 +41,7 @@ static void on_reply(loom_agent *agent, loom_status status, loom_envelope *reply
     question *q = user;
     asking *all = q->all;
     loom_bytes payload = status == LOOM_OK ? loom_envelope_payload(reply) : (loom_bytes){0};
-    bool right = payload.len == strlen(q->text) && memcmp(payload.data, q->text, payload.len) == 0;
+    bool right = bytes_equal(payload, bytes_of(q->text));
     pthread_mutex_lock(&all->lock);
     all->answered += right;
     all->wrong += status == LOOM_OK && !right;

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/str.h"
+
 #define WAIT_MS 20000u /* of anything that is to happen */
 #define LOOK_MS 5      /* between two looks at what nobody signals */
 #define TEXT(literal) ((loom_bytes){(const uint8_t *)(literal), sizeof(literal) - 1})
@@ -169,8 +171,8 @@ static void run_barrier(team *t)
 /* Every handler waits in the middle of its event for all the others. */
 static void run_barrier_in_handlers(team *t)
 {
-    for (uint8_t i = 0; i < HANDLER_MEETINGS; i++) {
-        must(loom_agent_emit(t->members[1].agent, "team.meet", (loom_bytes){&i, 1}, NULL), "emit");
+    for (int i = 0; i < HANDLER_MEETINGS; i++) {
+        must(loom_agent_emit(t->members[1].agent, "team.meet", (loom_bytes){(uint8_t[]){(uint8_t)i}, 1}, NULL), "emit");
     }
     wait_for(t, all_handlers_have_met);
     expect_meetings(t, HANDLER_MEETINGS);
@@ -181,7 +183,7 @@ static void run_barrier_in_handlers(team *t)
 static bool payload_is(const loom_envelope *event, loom_bytes wanted)
 {
     loom_bytes got = event != NULL ? loom_envelope_payload(event) : (loom_bytes){0};
-    return got.len == wanted.len && memcmp(got.data, wanted.data, got.len) == 0;
+    return bytes_equal(got, wanted);
 }
 
 static loom_status on_award(loom_agent *agent, loom_envelope *award, void *user)

@@ -284,7 +284,7 @@ void fake_agent_hear(fake_agent *a)
         size_t need;
         char reason[FRAME_REASON_SIZE];
         assert_true(a->count < FAKE_FRAMES);
-        assert_status(LOOM_OK, frame_split(left, &body, &need));
+        assert_int_equal(FRAME_WHOLE, frame_split(left, &body, &need));
         assert_status(LOOM_OK, frame_decode(&a->frames[a->count], body, reason));
         left.data += need;
         left.len -= need;

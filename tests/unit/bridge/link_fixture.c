@@ -18,9 +18,9 @@ loom_status link_fixture_open(link_fixture *f, const bridge_options *options, co
     assert_int_equal(0, uv_loop_init(&f->loop));
     snprintf(f->dir, sizeof f->dir, "/tmp/loom-link-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
-    loom_status st = bridge_create(&f->bridge, &with);
+    loom_status st = bridge_create(&f->bridge, &f->clock, &with);
     if (st == LOOM_OK) {
-        st = link_server_open(&f->server, &f->loop, f->bridge, link);
+        st = link_server_open(&f->server, &f->loop, &f->clock, f->bridge, link);
     }
     return st;
 }
@@ -123,7 +123,7 @@ size_t link_peer_count(const link_peer *p, frame_type type)
 {
     size_t count = 0;
     loom_bytes left = {p->heard, p->heard_len}, body;
-    for (size_t need; left.len > 0 && frame_split(left, &body, &need) == LOOM_OK;) {
+    for (size_t need; left.len > 0 && frame_split(left, &body, &need) == FRAME_WHOLE;) {
         frame read;
         char reason[FRAME_REASON_SIZE];
         assert_status(LOOM_OK, frame_decode(&read, body, reason));

@@ -13,6 +13,7 @@ enum { LINK_DEADLINE_MS = 20000 };
 
 typedef struct link_fixture {
     uv_loop_t loop;
+    loop_clock clock;
     fake_bus bus;
     bridge *bridge;
     link_server *server;

@@ -5,6 +5,7 @@
 #include "tests/unit/bridge/fake_bus.h"
 
 typedef struct fixture {
+    loop_clock clock;
     fake_bus bus;
     bridge *bridge;
     fake_agent a, b;
@@ -16,7 +17,7 @@ static int setup(void **state)
     fake_bus_init(&f->bus);
     bridge_options options = {.id = "bridge-1", .software = "loom-bridge/test", .bus = &f->bus.base, .heartbeat_ms = 1000,
                               .max_sessions = 3};
-    assert_status(LOOM_OK, bridge_create(&f->bridge, &options));
+    assert_status(LOOM_OK, bridge_create(&f->bridge, &f->clock, &options));
     *state = f;
     return 0;
 }
@@ -238,23 +239,29 @@ static void no_more_sessions_than_allowed_are_opened(void **state)
     fake_agent_close(&more[1]);
 }
 
+static void tick_at(fixture *f, uint64_t now_ms)
+{
+    f->clock.now_ms = now_ms;
+    bridge_tick(f->bridge);
+}
+
 /* As a loop does it: a larger jump would mean that the process had been stopped. */
-static void tick_up_to(bridge *b, uint64_t from, uint64_t to)
+static void tick_up_to(fixture *f, uint64_t from, uint64_t to)
 {
     for (uint64_t now = from; now < to; now += 250) {
-        bridge_tick(b, now);
+        tick_at(f, now);
     }
-    bridge_tick(b, to);
+    tick_at(f, to);
 }
 
 static void a_connection_without_hello_ends_after_ten_seconds(void **state)
 {
     fixture *f = *state;
-    bridge_tick(f->bridge, 5000);
+    tick_at(f, 5000);
     assert_status(LOOM_OK, fake_agent_open(&f->a, f->bridge));
-    tick_up_to(f->bridge, 5000, 15000);
+    tick_up_to(f, 5000, 15000);
     assert_int_equal(0, f->a.ended);
-    bridge_tick(f->bridge, 15001);
+    tick_at(f, 15001);
     assert_ended(&f->a, FRAME_ERROR, LOOM_ETIMEDOUT, "no hello in time");
 }
 
@@ -262,20 +269,20 @@ static void silence_is_asked_about_once_and_ends_the_session_after_three_interva
 {
     fixture *f = *state;
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
-    bridge_tick(f->bridge, 1000);
+    tick_at(f, 1000);
     fake_agent_hear(&f->a);
     assert_int_equal(0, f->a.count);
-    bridge_tick(f->bridge, 1001);
-    bridge_tick(f->bridge, 2001);
+    tick_at(f, 1001);
+    tick_at(f, 2001);
     fake_agent_hear(&f->a);
     (void)fake_agent_frame(&f->a, FRAME_PING);
-    bridge_tick(f->bridge, 3000);
+    tick_at(f, 3000);
     assert_int_equal(0, f->a.ended);
-    bridge_tick(f->bridge, 3001);
+    tick_at(f, 3001);
     assert_ended(&f->a, FRAME_ERROR, LOOM_EEXPIRED, "no heartbeat in time");
     assert_int_equal(1, bridge_get_stats(f->bridge).expired);
     assert_int_equal(LOOM_EEXPIRED, f->bus.why);
-    bridge_tick(f->bridge, 9000);
+    tick_at(f, 9000);
     assert_int_equal(1, f->a.ended);
 }
 
@@ -284,7 +291,7 @@ static void anything_heard_keeps_a_session_alive(void **state)
     fixture *f = *state;
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
     for (uint64_t now = 2500; now <= 10000; now += 2500) {
-        tick_up_to(f->bridge, now - 2250, now);
+        tick_up_to(f, now - 2250, now);
         fake_agent_hear(&f->a);
         uint64_t asked = fake_agent_frame(&f->a, FRAME_PING)->u.number;
         assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PONG, asked));
@@ -296,12 +303,29 @@ static void anything_heard_keeps_a_session_alive(void **state)
 static void a_process_that_was_stopped_blames_nobody_for_its_silence(void **state)
 {
     fixture *f = *state;
-    bridge_tick(f->bridge, 1);
+    tick_at(f, 1);
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
-    bridge_tick(f->bridge, 60001);
+    tick_at(f, 60001);
     assert_int_equal(0, f->a.ended);
-    tick_up_to(f->bridge, 60001, 63002); /* three intervals of silence that it did listen to */
+    tick_up_to(f, 60001, 63002); /* three intervals of silence that it did listen to */
     assert_ended(&f->a, FRAME_ERROR, LOOM_EEXPIRED, "no heartbeat in time");
+}
+
+/* The loop reads before it ticks, so that a session may be heard after the pause and before anybody knows of it. */
+static void an_agent_that_is_heard_right_after_the_pause_may_not_be_silent_for_longer(void **state)
+{
+    fixture *f = *state;
+    tick_at(f, 1);
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    f->clock.now_ms = 60001;
+    assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, 1));
+    fake_agent_send(&f->a);
+    tick_up_to(f, 60001, 63001);
+    assert_int_equal(0, f->a.ended);
+    tick_at(f, 63002);
+    fake_agent_hear(&f->a);
+    assert_int_equal(1, f->a.ended);
+    assert_int_equal(1, bridge_get_stats(f->bridge).expired);
 }
 
 static void an_agent_that_is_heard_is_reported_once_a_heartbeat(void **state)
@@ -309,7 +333,7 @@ static void an_agent_that_is_heard_is_reported_once_a_heartbeat(void **state)
     fixture *f = *state;
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
     for (uint64_t now = 100; now <= 10000; now += 100) {
-        bridge_tick(f->bridge, now);
+        tick_at(f, now);
         assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, now));
         fake_agent_send(&f->a);
         fake_agent_hear(&f->a);
@@ -321,9 +345,9 @@ static void an_agent_that_is_heard_is_reported_once_a_heartbeat(void **state)
 static void an_agent_that_is_silent_is_not_reported(void **state)
 {
     fixture *f = *state;
-    bridge_tick(f->bridge, 100);
+    tick_at(f, 100);
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
-    tick_up_to(f->bridge, 100, 3000);
+    tick_up_to(f, 100, 3000);
     assert_int_equal(0, f->bus.said[FRAME_PING]);
 }
 
@@ -331,15 +355,15 @@ static void an_agent_that_is_silent_is_not_reported(void **state)
 static void an_agent_that_is_heard_late_is_reported_at_once(void **state)
 {
     fixture *f = *state;
-    bridge_tick(f->bridge, 100);
+    tick_at(f, 100);
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
-    tick_up_to(f->bridge, 100, 2100);
+    tick_up_to(f, 100, 2100);
     assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PONG, 1));
     fake_agent_send(&f->a);
-    bridge_tick(f->bridge, 2300);
+    tick_at(f, 2300);
     assert_int_equal(1, f->bus.said[FRAME_PING]);
     assert_int_equal(200, f->bus.number);
-    tick_up_to(f->bridge, 2300, 4000);
+    tick_up_to(f, 2300, 4000);
     assert_int_equal(1, f->bus.said[FRAME_PING]);
 }
 
@@ -435,6 +459,7 @@ int main(void)
         with_fixture(silence_is_asked_about_once_and_ends_the_session_after_three_intervals),
         with_fixture(anything_heard_keeps_a_session_alive),
         with_fixture(a_process_that_was_stopped_blames_nobody_for_its_silence),
+        with_fixture(an_agent_that_is_heard_right_after_the_pause_may_not_be_silent_for_longer),
         with_fixture(an_agent_that_is_heard_is_reported_once_a_heartbeat),
         with_fixture(an_agent_that_is_silent_is_not_reported),
         with_fixture(an_agent_that_is_heard_late_is_reported_at_once),

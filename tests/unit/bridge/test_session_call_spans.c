@@ -9,6 +9,7 @@ static const loom_trace_context dispatch = {{0x11, 1}, {0x22, 2}, LOOM_TRACE_FLA
 static const loom_trace_context unsampled = {{0x11, 1}, {0x22, 2}, LOOM_TRACE_FLAG_RANDOM};
 
 typedef struct fixture {
+    loop_clock clock;
     recorded recorded;
     fake_bus bus;
     bridge *bridge;
@@ -21,7 +22,7 @@ static int setup(void **state)
     recorded_open(&f->recorded, NULL);
     fake_bus_init(&f->bus);
     bridge_options options = {.id = "bridge-1", .software = "test", .bus = &f->bus.base, .tracer = f->recorded.tracer};
-    assert_status(LOOM_OK, bridge_create(&f->bridge, &options));
+    assert_status(LOOM_OK, bridge_create(&f->bridge, &f->clock, &options));
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
     *state = f;
     return 0;
@@ -46,11 +47,6 @@ static loom_envelope *message(const char *sender, const loom_trace_context *ctx)
     loom_envelope *env;
     assert_status(LOOM_OK, loom_envelope_create(&env, &fields));
     return env;
-}
-
-static loom_bytes bytes_of(const char *text)
-{
-    return (loom_bytes){(const uint8_t *)text, strlen(text)};
 }
 
 static void bring_call(fixture *f, const char *id, const loom_trace_context *ctx)

@@ -7,6 +7,7 @@
 enum { PAYLOAD_MAX = 64 * 1024, CALLS_MAX = 72 * 1024 * 1024 };
 
 typedef struct fixture {
+    loop_clock clock;
     fake_bus bus;
     bridge *bridge;
     fake_agent a, b;
@@ -17,7 +18,7 @@ static int setup(void **state)
     fixture *f = calloc(1, sizeof *f);
     fake_bus_init(&f->bus);
     bridge_options options = {.id = "bridge-1", .software = "test", .bus = &f->bus.base, .payload_max = PAYLOAD_MAX, .ttl = 9};
-    assert_status(LOOM_OK, bridge_create(&f->bridge, &options));
+    assert_status(LOOM_OK, bridge_create(&f->bridge, &f->clock, &options));
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
     *state = f;
     return 0;
@@ -34,14 +35,9 @@ static int teardown(void **state)
     return 0;
 }
 
-static loom_bytes bytes_of(const char *text)
-{
-    return (loom_bytes){(const uint8_t *)text, strlen(text)};
-}
-
 static bool same_bytes(loom_bytes a, const char *text)
 {
-    return a.len == strlen(text) && (a.len == 0 || memcmp(a.data, text, a.len) == 0);
+    return bytes_equal(a, bytes_of(text));
 }
 
 #define assert_call_id(f, text) assert_true(same_bytes((loom_bytes){(f)->bus.call.id, (f)->bus.call.id_len}, (text)))
@@ -439,7 +435,7 @@ static void an_agent_that_does_not_read_its_results_is_ended(void **state)
     free(payload);
     assert_in_range(session_output(f->a.session)->len, CALLS_MAX, CALLS_MAX + 1000 * 1000 + 100);
     assert_int_equal(0, f->a.ended); /* not inside a call of the bus */
-    bridge_tick(f->bridge, 1);
+    bridge_tick(f->bridge);
     assert_ended(&f->a, FRAME_ERROR, LOOM_EFULL, "does not read its calls and their results");
     assert_int_equal(LOOM_EFULL, f->bus.why);
 }
@@ -454,7 +450,7 @@ static void an_agent_that_reads_may_be_called_for_ever(void **state)
         frame_writer_clear(session_output(f->a.session));
         session_sent(f->a.session, len); /* the one before has been read, this one is on its way */
     }
-    bridge_tick(f->bridge, 1);
+    bridge_tick(f->bridge);
     assert_int_equal(0, f->a.ended);
     loom_envelope_unref(env);
 }
@@ -478,7 +474,7 @@ static void a_backlog_of_events_does_not_count_as_unread_results(void **state)
         }
         session_sent(f->a.session, backlog);
     }
-    bridge_tick(f->bridge, 1);
+    bridge_tick(f->bridge);
     assert_int_equal(0, f->a.ended);
     loom_envelope_unref(env);
 }

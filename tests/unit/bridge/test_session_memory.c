@@ -27,9 +27,10 @@ static loom_status create_and_open(void *user)
     (void)user;
     fake_bus fake;
     fake_bus_init(&fake);
+    loop_clock clock = {0};
     bridge *b;
     bool ended = false;
-    loom_status st = bridge_create(&b, &(bridge_options){.id = "b", .software = "s", .bus = &fake.base});
+    loom_status st = bridge_create(&b, &clock, &(bridge_options){.id = "b", .software = "s", .bus = &fake.base});
     if (st != LOOM_OK) {
         return st;
     }
@@ -58,10 +59,11 @@ static loom_status whole_session(void *user)
     scenario *sc = user;
     fake_bus fake;
     fake_bus_init(&fake);
+    loop_clock clock = {0};
     bridge *b;
     session *s;
     bool ended = false;
-    loom_status st = bridge_create(&b, &(bridge_options){.id = "b", .software = "s", .bus = &fake.base});
+    loom_status st = bridge_create(&b, &clock, &(bridge_options){.id = "b", .software = "s", .bus = &fake.base});
     if (st != LOOM_OK) {
         return st;
     }
@@ -75,8 +77,10 @@ static loom_status whole_session(void *user)
         fake_bus_call(&fake, "a", &(frame_call){.call_id = BYTES("id"), .capability = STR("c")},
                       loom_envelope_wire(sc->delivery));
         fake_bus_say(&fake, "a", &(frame){.type = FRAME_RESULT, .u.result = {.call_id = BYTES("id")}});
-        bridge_tick(b, 20000); /* time for a ping */
-        bridge_tick(b, 20001);
+        clock.now_ms = 20000;
+        bridge_tick(b); /* time for a ping */
+        clock.now_ms++;
+        bridge_tick(b);
     }
     assert_int_equal(ended, fake.attached == fake.detached); /* an ended session has left the bus at once */
     st = ended ? LOOM_ENOMEM : LOOM_OK;
@@ -119,6 +123,7 @@ typedef struct traced {
     fake_bus bus;
     loom_span_processor *processor;
     loom_tracer_provider *provider;
+    loop_clock clock;
     bridge *bridge;
     fake_agent a;
 } traced;
@@ -130,8 +135,8 @@ static void traced_open(traced *t)
                                                                          .exporter = LOOM_EXPORTER_NONE}));
     assert_status(LOOM_OK, loom_tracer_provider_create(&t->provider, &(loom_tracer_provider_options){.service_name = "test",
                                                                                                     .processor = t->processor}));
-    assert_status(LOOM_OK, bridge_create(&t->bridge, &(bridge_options){.id = "b", .software = "s", .bus = &t->bus.base,
-                                                                       .tracer = loom_tracer_get(t->provider, "tests", "1")}));
+    assert_status(LOOM_OK, bridge_create(&t->bridge, &t->clock, &(bridge_options){
+        .id = "b", .software = "s", .bus = &t->bus.base, .tracer = loom_tracer_get(t->provider, "tests", "1")}));
     fake_agent_enter(&t->a, t->bridge, "a", 0, 0);
 }
 

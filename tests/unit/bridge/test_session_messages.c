@@ -8,6 +8,7 @@
 enum { WINDOW = 64 * 1024, BACKLOG_MAX = 8 * 1024 * 1024 };
 
 typedef struct fixture {
+    loop_clock clock;
     fake_bus bus;
     bridge *bridge;
     fake_agent a, b;
@@ -18,7 +19,7 @@ static int setup(void **state)
     fixture *f = calloc(1, sizeof *f);
     fake_bus_init(&f->bus);
     bridge_options options = {.id = "bridge-1", .software = "test", .bus = &f->bus.base, .publish_window = WINDOW, .ttl = 9};
-    assert_status(LOOM_OK, bridge_create(&f->bridge, &options));
+    assert_status(LOOM_OK, bridge_create(&f->bridge, &f->clock, &options));
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
     *state = f;
     return 0;

@@ -8,6 +8,7 @@
 static const loom_trace_context producer = {{0x11, 1}, {0x22, 2}, LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM};
 
 typedef struct fixture {
+    loop_clock clock;
     recorded recorded;
     fake_bus bus;
     bridge *bridge;
@@ -20,7 +21,7 @@ static int setup(void **state)
     recorded_open(&f->recorded, NULL);
     fake_bus_init(&f->bus);
     bridge_options options = {.id = "bridge-1", .software = "test", .bus = &f->bus.base, .tracer = f->recorded.tracer};
-    assert_status(LOOM_OK, bridge_create(&f->bridge, &options));
+    assert_status(LOOM_OK, bridge_create(&f->bridge, &f->clock, &options));
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
     fake_agent_enter(&f->b, f->bridge, "b", 0, 0);
     *state = f;

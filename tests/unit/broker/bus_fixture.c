@@ -3,12 +3,12 @@
 
 #include <stdlib.h>
 
-static void deliver(void *user, uint64_t id, void *tag, const envelope_view *view, bool queued)
+static void deliver(void *user, uint64_t id, const envelope_view *view)
 {
     test_subscriber *subscriber = user;
     if (subscriber->count < RECEIVED_MAX) {
         received *r = &subscriber->got[subscriber->count];
-        *r = (received){.subscription = id, .tag = tag, .queued = queued, .ttl = hop_ttl(view->data)};
+        *r = (received){.subscription = id, .ttl = hop_ttl(view->data)};
         memcpy(&r->number, envelope_view_bytes(view, ENV_PAYLOAD).data, sizeof r->number);
         hop_read(view->data, &r->hop);
     }

@@ -13,9 +13,7 @@ enum { RECEIVED_MAX = 4096 };
 
 typedef struct received {
     uint64_t subscription;
-    void *tag;
     uint32_t number; /* the message's */
-    bool queued;
     uint8_t ttl;
     loom_trace_context hop;
 } received;

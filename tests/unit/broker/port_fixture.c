@@ -117,15 +117,15 @@ static void on_expired(void *user)
 
 /* ---- life ---- */
 
-loom_status test_cores_create(broker_cores *cores, const actionbroker_options *options)
+loom_status test_cores_create(broker_cores *cores, const loop_clock *clock, const actionbroker_options *options)
 {
     *cores = (broker_cores){0};
-    loom_status st = eventbus_create(&cores->events, NULL);
+    loom_status st = eventbus_create(&cores->events, clock, NULL);
     if (st == LOOM_OK) {
-        st = actionbroker_create(&cores->actions, options);
+        st = actionbroker_create(&cores->actions, clock, options);
     }
     if (st == LOOM_OK) {
-        st = directory_create(&cores->agents, cores->events);
+        st = directory_create(&cores->agents, clock, cores->events);
     }
     if (st != LOOM_OK) {
         test_cores_destroy(cores);
@@ -143,7 +143,7 @@ void test_cores_destroy(broker_cores *cores)
 
 loom_status test_port_open_without_credit(test_port *p, const broker_cores *cores, const char *agent, uint32_t heartbeat_ms)
 {
-    static const port_handlers handlers = {on_deliver, on_pressure, on_call, on_frame, on_expired};
+    static const bus_handlers handlers = {on_deliver, on_pressure, on_call, on_frame, on_expired};
     memset(p, 0, sizeof *p);
     return port_open(cores, &p->handle, &(directory_about){
         .agent = str_of(agent), .bridge = STR("here"), .heartbeat_ms = heartbeat_ms}, &handlers, p);

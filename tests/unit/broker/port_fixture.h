@@ -42,7 +42,8 @@ typedef struct test_port {
     seen_frame frame[PORT_SEEN_MAX];
 } test_port;
 
-LOOM_MUST_CHECK loom_status test_cores_create(broker_cores *cores, const actionbroker_options *options);
+LOOM_MUST_CHECK loom_status test_cores_create(broker_cores *cores, const loop_clock *clock,
+                                              const actionbroker_options *options);
 void test_cores_destroy(broker_cores *cores);
 
 /* handle is NULL on an error. */

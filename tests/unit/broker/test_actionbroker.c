@@ -6,6 +6,7 @@
 #include "trace/messaging/call_span.h"
 
 typedef struct fixture {
+    loop_clock clock;
     actionbroker *broker;
     test_party caller, a, b, c;
 } fixture;
@@ -14,9 +15,9 @@ static int open_broker(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    assert_status(LOOM_OK, actionbroker_create(&f->broker, &(actionbroker_options){
+    assert_status(LOOM_OK, actionbroker_create(&f->broker, &f->clock, &(actionbroker_options){
         .max_pending = 4, .max_capabilities = 3, .payload_max = 100, .cache_entries = 8}));
-    actionbroker_set_time(f->broker, 1000);
+    f->clock.now_ms = 1000;
     assert_status(LOOM_OK, test_party_open(&f->caller, f->broker, "caller"));
     assert_status(LOOM_OK, test_party_open(&f->a, f->broker, "a"));
     assert_status(LOOM_OK, test_party_open(&f->b, f->broker, "b"));

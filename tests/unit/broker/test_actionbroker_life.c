@@ -5,6 +5,7 @@
 #include "tests/unit/broker/action_fixture.h"
 
 typedef struct fixture {
+    loop_clock clock;
     actionbroker *broker;
     test_party caller, again, a, b; /* again: another party of the caller's agent */
 } fixture;
@@ -13,10 +14,10 @@ static int open_broker(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    assert_status(LOOM_OK, actionbroker_create(&f->broker, &(actionbroker_options){
+    assert_status(LOOM_OK, actionbroker_create(&f->broker, &f->clock, &(actionbroker_options){
         .default_deadline_ms = 500, .max_deadline_ms = 2000, .cache_ttl_ms = 300, .cache_entries = 100, .payload_max = 100,
         .kept_bytes = 1000, .max_provider_bytes = 4000}));
-    actionbroker_set_time(f->broker, 1000);
+    f->clock.now_ms = 1000;
     assert_status(LOOM_OK, test_party_open(&f->caller, f->broker, "caller"));
     assert_status(LOOM_OK, test_party_open(&f->again, f->broker, "caller"));
     assert_status(LOOM_OK, test_party_open(&f->a, f->broker, "a"));
@@ -45,7 +46,7 @@ static int close_broker(void **state)
 
 static void expire_at(fixture *f, uint64_t now_ms)
 {
-    actionbroker_set_time(f->broker, now_ms);
+    f->clock.now_ms = now_ms;
     actionbroker_expire(f->broker);
 }
 
@@ -90,7 +91,7 @@ static void an_answer_after_the_deadline_is_late_even_before_the_broker_looked(v
 {
     fixture *f = *state;
     assert_status(LOOM_OK, test_invoke(&f->caller, &plain));
-    actionbroker_set_time(f->broker, 1500);
+    f->clock.now_ms = 1500;
     assert_status(LOOM_ENOTFOUND, test_answer_ok(&f->a, "late"));
     assert_result(&f->caller, 1, FRAME_CALL_TIMEOUT, "deadline_exceeded");
     assert_int_equal(1, actionbroker_get_stats(f->broker).late);
@@ -195,7 +196,7 @@ static void an_idempotent_call_goes_to_another_provider_with_the_time_that_is_le
     fixture *f = *state;
     assert_status(LOOM_OK, test_invoke(&f->caller, &idempotent));
     assert_status(LOOM_OK, test_provide(&f->b, "x", "1"));
-    actionbroker_set_time(f->broker, 1200);
+    f->clock.now_ms = 1200;
     test_party_close(&f->a);
     assert_int_equal(1, f->b.requests);
     assert_int_equal(300, last_request(&f->b)->deadline_ms);
@@ -246,7 +247,7 @@ static void a_call_whose_deadline_has_passed_is_not_tried_again(void **state)
     fixture *f = *state;
     assert_status(LOOM_OK, test_invoke(&f->caller, &idempotent));
     assert_status(LOOM_OK, test_provide(&f->b, "x", "1"));
-    actionbroker_set_time(f->broker, 1500);
+    f->clock.now_ms = 1500;
     test_party_close(&f->a);
     assert_result(&f->caller, 1, FRAME_CALL_TIMEOUT, "deadline_exceeded");
     assert_int_equal(0, f->b.requests);
@@ -354,7 +355,7 @@ static void cached_results_are_forgotten_after_their_time(void **state)
     assert_status(LOOM_OK, test_invoke(&f->caller, &plain));
     assert_status(LOOM_OK, test_answer_ok(&f->a, "old"));
     assert_int_equal(1300, actionbroker_next_deadline_ms(f->broker));
-    actionbroker_set_time(f->broker, 1300);
+    f->clock.now_ms = 1300;
     assert_status(LOOM_OK, test_invoke(&f->caller, &plain)); /* though nobody called expire */
     assert_int_equal(2, f->a.requests);
     assert_int_equal(0, actionbroker_get_stats(f->broker).cache_entries);
@@ -387,7 +388,7 @@ static void a_duplicate_of_an_overdue_call_is_a_new_call(void **state)
 {
     fixture *f = *state;
     assert_status(LOOM_OK, test_invoke(&f->caller, &plain));
-    actionbroker_set_time(f->broker, 1500);
+    f->clock.now_ms = 1500;
     assert_status(LOOM_OK, test_invoke(&f->caller, &plain));
     assert_result(&f->caller, 1, FRAME_CALL_TIMEOUT, "deadline_exceeded");
     assert_int_equal(2, f->a.requests);

@@ -8,6 +8,7 @@
 
 /* Kept out of the scenarios' allocations. */
 typedef struct world {
+    loop_clock clock;
     loom_tracer *tracer; /* NULL: no spans */
     actionbroker *broker;
     test_party caller, a, b;
@@ -29,9 +30,10 @@ static int close_world(void **state)
 
 static loom_status create_only(void *user)
 {
+    const loop_clock clock = {0};
     (void)user;
     actionbroker *broker;
-    const loom_status st = actionbroker_create(&broker, NULL);
+    const loom_status st = actionbroker_create(&broker, &clock, NULL);
     assert_int_equal(st == LOOM_OK, broker != NULL);
     actionbroker_destroy(broker);
     return st;
@@ -58,7 +60,7 @@ static void close_all(world *w)
 static loom_status open_all(world *w)
 {
     w->caller.handle = w->a.handle = w->b.handle = NULL;
-    loom_status st = actionbroker_create(&w->broker, &(actionbroker_options){.tracer = w->tracer});
+    loom_status st = actionbroker_create(&w->broker, &w->clock, &(actionbroker_options){.tracer = w->tracer});
     if (st != LOOM_OK) {
         return st;
     }
@@ -79,9 +81,10 @@ static loom_status provide(void *user)
     }
     const loom_header metadata = {STR("k"), STR("v")};
     const action_capability capability = {.name = STR("x"), .description = STR("d"), .metadata = &metadata, .metadata_count = 1};
-    if ((st = action_provide(w->a.handle, &capability)) == LOOM_OK &&
-        (st = action_provide(w->a.handle, &capability)) == LOOM_OK && /* says it again */
-        (st = test_provide(&w->b, "x", "2")) == LOOM_OK && (st = test_provide(&w->b, "x", "3")) == LOOM_OK) {
+    for (int i = 0; st == LOOM_OK && i < 2; i++) { /* and says it again */
+        st = action_provide(w->a.handle, &capability);
+    }
+    if (st == LOOM_OK && (st = test_provide(&w->b, "x", "2")) == LOOM_OK && (st = test_provide(&w->b, "x", "3")) == LOOM_OK) {
         assert_status(LOOM_OK, action_withdraw(w->b.handle, STR("x"), STR("2")));
     }
     close_all(w);

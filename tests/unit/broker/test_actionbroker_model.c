@@ -57,6 +57,7 @@ typedef struct model {
 } model;
 
 typedef struct world {
+    loop_clock clock;
     actionbroker *broker;
     action_party *handles[PARTIES];
     tally seen[PARTIES];
@@ -500,7 +501,7 @@ static void step_time(world *w)
 {
     model *m = &w->model;
     m->now_ms += pick(w, 20);
-    actionbroker_set_time(w->broker, m->now_ms);
+    w->clock.now_ms = m->now_ms;
     if (pick(w, 3) == 0) {
         return; /* nobody looks at the deadlines yet */
     }
@@ -547,7 +548,7 @@ static void run(uint64_t seed)
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->random = seed;
-    assert_status(LOOM_OK, actionbroker_create(&w->broker, &(actionbroker_options){
+    assert_status(LOOM_OK, actionbroker_create(&w->broker, &w->clock, &(actionbroker_options){
         .default_deadline_ms = DEADLINE_MS, .max_deadline_ms = DEADLINE_MS, .max_pending = PENDING_MAX,
         .cache_entries = CACHE_MAX, .cache_ttl_ms = TTL_MS, .first_ref = 1}));
     for (int p = 0; p < PARTIES; p++) {

@@ -7,6 +7,7 @@
 #include "trace/messaging/call_span.h"
 
 typedef struct fixture {
+    loop_clock clock;
     recorded spans;
     actionbroker *broker;
     test_party caller, a, b;
@@ -20,7 +21,8 @@ static int open_with(void **state, const loom_sampler *sampler)
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
     recorded_open(&f->spans, sampler);
-    assert_status(LOOM_OK, actionbroker_create(&f->broker, &(actionbroker_options){.tracer = f->spans.tracer, .max_pending = 3}));
+    assert_status(LOOM_OK, actionbroker_create(&f->broker, &f->clock, &(actionbroker_options){
+        .tracer = f->spans.tracer, .max_pending = 3}));
     assert_status(LOOM_OK, test_party_open(&f->caller, f->broker, "caller"));
     assert_status(LOOM_OK, test_party_open(&f->a, f->broker, "a"));
     assert_status(LOOM_OK, test_party_open(&f->b, f->broker, "b"));
@@ -267,7 +269,7 @@ static void ends_that_the_broker_decides_show_their_reason(void **state)
 {
     fixture *f = *state;
     assert_status(LOOM_OK, invoke_at(f, "1", sampled));
-    actionbroker_set_time(f->broker, 30000);
+    f->clock.now_ms = 30000;
     actionbroker_expire(f->broker);
     assert_failed(span_at(f, 0, 1), "timeout", "deadline_exceeded");
     assert_status(LOOM_OK, invoke_at(f, "2", sampled));

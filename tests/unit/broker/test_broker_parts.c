@@ -1,50 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The containers the bus is built of: hash index, delivery queue and its messages, deadline heap, topic table. */
+/* The containers the bus is built of: delivery queue and its messages, pool of blocks, topic table. */
 #include <stdlib.h>
 
-#include "base/deadline_heap.h"
 #include "broker/eventbus/delivery_queue.h"
-#include "base/hash_index.h"
 #include "broker/eventbus/topic_table.h"
 #include "tests/support/check.h"
-
-/* ---- hash_index ---- */
-
-typedef struct item {
-    hash_node node; /* first */
-    unsigned number;
-} item;
-
-static void index_finds_each_node_while_it_grows_and_shrinks(void **state)
-{
-    (void)state;
-    enum { COUNT = 5000 };
-    item *items = calloc(COUNT, sizeof *items);
-    assert_non_null(items);
-    hash_index index;
-    hash_index_init(&index);
-    for (unsigned i = 0; i < COUNT; i++) {
-        items[i].number = i;
-        hash_index_insert(&index, &items[i].node, i / 2 * 31); /* two of each hash */
-    }
-    assert_int_equal(COUNT, index.count);
-    for (unsigned i = 0; i < COUNT; i += 2) {
-        unsigned seen = 0;
-        for (hash_node *node = hash_index_first(&index, i / 2 * 31); node != NULL; node = hash_index_next(node)) {
-            assert_int_equal(i / 2, ((item *)node)->number / 2);
-            seen++;
-        }
-        assert_int_equal(2, seen);
-    }
-    for (unsigned i = 0; i < COUNT; i++) {
-        hash_index_remove(&index, &items[i].node);
-        assert_int_equal(i % 2 == 0, hash_index_first(&index, i / 2 * 31) != NULL);
-    }
-    assert_int_equal(0, index.count);
-    assert_ptr_equal(index.small, index.buckets);
-    hash_index_fini(&index);
-    free(items);
-}
 
 /* ---- delivery_queue ---- */
 
@@ -203,33 +163,6 @@ static void pool_keeps_no_more_than_its_bound_and_no_large_block(void **state)
     free(blocks);
 }
 
-/* ---- deadline_heap ---- */
-
-static void heap_gives_the_earliest_deadline_whatever_is_removed(void **state)
-{
-    (void)state;
-    enum { COUNT = 200 };
-    deadline_node nodes[COUNT] = {{0}};
-    deadline_heap heap = {0};
-    assert_true(deadline_heap_reserve(&heap, COUNT));
-    for (uint32_t i = 0; i < COUNT; i++) {
-        deadline_heap_add(&heap, &nodes[i], (i * 7919) % 211);
-    }
-    for (uint32_t i = 0; i < COUNT; i += 3) {
-        deadline_heap_remove(&heap, &nodes[i]);
-        deadline_heap_remove(&heap, &nodes[i]); /* not in it: nothing happens */
-    }
-    uint64_t before = 0;
-    uint32_t left = COUNT - (COUNT + 2) / 3;
-    for (deadline_node *first; (first = deadline_heap_first(&heap)) != NULL; left--) {
-        assert_true(first->at_ms >= before);
-        before = first->at_ms;
-        deadline_heap_remove(&heap, first);
-    }
-    assert_int_equal(0, left);
-    deadline_heap_fini(&heap);
-}
-
 /* ---- topic_table ---- */
 
 static void table_forgets_all_matches_rather_than_grow_past_its_bound(void **state)
@@ -291,14 +224,12 @@ int main(void)
         return 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(index_finds_each_node_while_it_grows_and_shrinks),
         cmocka_unit_test(queue_gives_back_in_order_and_empty_holds_no_memory),
         cmocka_unit_test(message_in_two_queues_is_stored_until_both_have_given_it_out),
         cmocka_unit_test(queued_message_gives_back_the_view_it_was_made_of),
         cmocka_unit_test(queued_message_keeps_every_field_at_its_limit),
         cmocka_unit_test(pool_uses_a_block_again_for_whatever_is_about_as_large),
         cmocka_unit_test(pool_keeps_no_more_than_its_bound_and_no_large_block),
-        cmocka_unit_test(heap_gives_the_earliest_deadline_whatever_is_removed),
         cmocka_unit_test(table_forgets_all_matches_rather_than_grow_past_its_bound),
         cmocka_unit_test(table_checks_a_topic_it_does_not_know_and_takes_nothing_from_a_bad_one),
         cmocka_unit_test(table_of_one_topic_keeps_the_one_in_use),

@@ -16,6 +16,7 @@ typedef struct news {
 } news;
 
 typedef struct fixture {
+    loop_clock clock;
     eventbus *bus;
     eventbus_subscriber *reader;
     directory *agents;
@@ -28,12 +29,10 @@ static void copy(char out[40], loom_str text)
     snprintf(out, 40, "%.*s", (int)text.len, text.data);
 }
 
-static void deliver(void *user, uint64_t subscription, void *tag, const envelope_view *view, bool queued)
+static void deliver(void *user, uint64_t subscription, const envelope_view *view)
 {
     fixture *f = user;
     (void)subscription;
-    (void)tag;
-    (void)queued;
     assert_in_range(f->count, 0, NEWS_MAX - 1);
     news *n = &f->got[f->count++];
     const loom_bytes payload = envelope_view_bytes(view, ENV_PAYLOAD);
@@ -54,12 +53,12 @@ static int open_directory(void **state)
     static const eventbus_sink sink = {deliver};
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    assert_status(LOOM_OK, eventbus_create(&f->bus, NULL));
+    assert_status(LOOM_OK, eventbus_create(&f->bus, &f->clock, NULL));
     assert_status(LOOM_OK, eventbus_subscriber_open(f->bus, &f->reader, &sink, f, STR("reader")));
     assert_status(LOOM_OK, eventbus_subscribe(f->reader, 1, &(eventbus_subscription_options){.filter = STR("system.agents")}));
     eventbus_grant(f->reader, UNLIMITED);
-    assert_status(LOOM_OK, directory_create(&f->agents, f->bus));
-    directory_set_time(f->agents, 1000);
+    assert_status(LOOM_OK, directory_create(&f->agents, &f->clock, f->bus));
+    f->clock.now_ms = 1000;
     *state = f;
     return 0;
 }
@@ -92,10 +91,10 @@ static directory_state state_of(const directory *d, const char *agent)
     return info.state;
 }
 
-static void pass_to(directory *d, uint64_t now_ms)
+static void pass_to(fixture *f, uint64_t now_ms)
 {
-    directory_set_time(d, now_ms);
-    directory_expire(d);
+    f->clock.now_ms = now_ms;
+    directory_expire(f->agents);
 }
 
 static const char *text_of(const news *n, const char *key)
@@ -118,7 +117,7 @@ static void an_agent_is_found_as_it_was_entered(void **state)
         .agent = STR("a"), .bridge = STR("bridge-1"), .software = str_of(software), .peer = STR("ipc:12"),
         .instance = BYTES(instance), .heartbeat_ms = HEARTBEAT}, NULL, NULL));
     memset(software, 'x', sizeof software - 1); /* it was copied */
-    directory_set_time(f->agents, 1020);
+    f->clock.now_ms = 1020;
     assert_true(directory_find(f->agents, STR("a"), &info));
     assert_str("a", info.about.agent);
     assert_str("bridge-1", info.about.bridge);
@@ -228,15 +227,15 @@ static void an_agent_that_is_not_heard_passes_from_state_to_state(void **state)
 {
     fixture *f = *state;
     directory_entry *entry = enter(f->agents, "a", HEARTBEAT);
-    pass_to(f->agents, 1000 + HEARTBEAT + HEARTBEAT / 2 - 1);
+    pass_to(f, 1000 + HEARTBEAT + HEARTBEAT / 2 - 1);
     assert_int_equal(DIRECTORY_ACTIVE, state_of(f->agents, "a"));
     assert_int_equal(1150, directory_next_deadline_ms(f->agents));
-    pass_to(f->agents, 1150);
+    pass_to(f, 1150);
     assert_int_equal(DIRECTORY_SILENT, state_of(f->agents, "a"));
     assert_int_equal(1300, directory_next_deadline_ms(f->agents));
-    pass_to(f->agents, 1300);
+    pass_to(f, 1300);
     assert_int_equal(DIRECTORY_EXPIRED, state_of(f->agents, "a"));
-    pass_to(f->agents, 1500);
+    pass_to(f, 1500);
     assert_int_equal(DIRECTORY_EXPIRED, state_of(f->agents, "a"));
     assert_int_equal(UINT64_MAX, directory_next_deadline_ms(f->agents));
     directory_leave(f->agents, entry, LOOM_EEXPIRED);
@@ -255,7 +254,7 @@ static void one_look_after_a_long_time_passes_all_states(void **state)
 {
     fixture *f = *state;
     directory_entry *entry = enter(f->agents, "a", HEARTBEAT);
-    pass_to(f->agents, 1350);
+    pass_to(f, 1350);
     assert_int_equal(DIRECTORY_EXPIRED, state_of(f->agents, "a"));
     directory_leave(f->agents, entry, LOOM_OK);
 }
@@ -268,7 +267,7 @@ static void an_agent_that_is_heard_again_is_active_from_any_state(void **state)
     uint64_t now_ms = 1000;
     for (size_t i = 0; i < sizeof silences / sizeof *silences; i++) {
         now_ms += silences[i];
-        pass_to(f->agents, now_ms);
+        pass_to(f, now_ms);
         assert_int_not_equal(DIRECTORY_ACTIVE, state_of(f->agents, "a"));
         directory_heard(entry, 0);
         assert_int_equal(DIRECTORY_ACTIVE, state_of(f->agents, "a"));
@@ -281,10 +280,10 @@ static void hearing_an_active_agent_leaves_its_deadline_to_be_looked_at_later(vo
 {
     fixture *f = *state;
     directory_entry *entry = enter(f->agents, "a", HEARTBEAT);
-    directory_set_time(f->agents, 1140);
+    f->clock.now_ms = 1140;
     directory_heard(entry, 20);
     assert_int_equal(1150, directory_next_deadline_ms(f->agents));
-    pass_to(f->agents, 1150);
+    pass_to(f, 1150);
     assert_int_equal(DIRECTORY_ACTIVE, state_of(f->agents, "a"));
     assert_int_equal(1120 + 150, directory_next_deadline_ms(f->agents));
     directory_heard(entry, 100); /* older than what is known */
@@ -299,7 +298,7 @@ static void an_agent_without_a_heartbeat_stays_active(void **state)
     fixture *f = *state;
     directory_entry *entry = enter(f->agents, "a", 0);
     assert_int_equal(UINT64_MAX, directory_next_deadline_ms(f->agents));
-    pass_to(f->agents, UINT64_MAX / 2);
+    pass_to(f, UINT64_MAX / 2);
     assert_int_equal(DIRECTORY_ACTIVE, state_of(f->agents, "a"));
     directory_leave(f->agents, entry, LOOM_OK);
 }
@@ -316,13 +315,13 @@ static void an_entry_that_nobody_ends_is_told_of_once_for_each_silence(void **st
     int told = 0;
     assert_status(LOOM_OK, directory_enter(f->agents, &entry, &(directory_about){.agent = STR("a"), .heartbeat_ms = HEARTBEAT},
                                            count_expired, &told));
-    pass_to(f->agents, 1499);
+    pass_to(f, 1499);
     assert_int_equal(0, told);
-    pass_to(f->agents, 1500);
-    pass_to(f->agents, 5000);
+    pass_to(f, 1500);
+    pass_to(f, 5000);
     assert_int_equal(1, told);
     directory_heard(entry, 0);
-    pass_to(f->agents, 5500);
+    pass_to(f, 5500);
     assert_int_equal(2, told);
     directory_leave(f->agents, entry, LOOM_OK);
 }
@@ -347,7 +346,7 @@ static void entries_may_leave_when_they_are_told_of(void **state)
         assert_status(LOOM_OK, directory_enter(f->agents, &leavers[i].entry, &(directory_about){
             .agent = STR("a"), .heartbeat_ms = HEARTBEAT}, leave_when_expired, &leavers[i]));
     }
-    pass_to(f->agents, 2000);
+    pass_to(f, 2000);
     assert_int_equal(0, directory_get_stats(f->agents).agents);
     assert_int_equal(3, directory_get_stats(f->agents).expired);
     assert_int_equal(6, f->count);
@@ -379,8 +378,7 @@ static void agents_are_visited_in_order_of_their_ids(void **state)
     directory *d;
     directory_entry *entries[1000];
     char agent[20];
-    (void)f;
-    assert_status(LOOM_OK, directory_create(&d, NULL)); /* without events */
+    assert_status(LOOM_OK, directory_create(&d, &f->clock, NULL)); /* without events */
     uint32_t seed = 7;
     for (size_t i = 0; i < 1000; i++) {
         seed = seed * 1103515245u + 12345u;

@@ -6,13 +6,14 @@
 #include "tests/unit/broker/bus_fixture.h"
 
 /* Kept out of the scenarios' allocations. */
+static const loop_clock clock_at_rest;
 static test_subscriber subscriber;
 
 static loom_status create_only(void *user)
 {
     (void)user;
     eventbus *bus;
-    const loom_status st = eventbus_create(&bus, NULL);
+    const loom_status st = eventbus_create(&bus, &clock_at_rest, NULL);
     assert_int_equal(st == LOOM_OK, bus != NULL);
     eventbus_destroy(bus);
     return st;
@@ -43,7 +44,7 @@ static void opening_reports_out_of_memory(void **state)
 {
     (void)state;
     eventbus *bus;
-    assert_status(LOOM_OK, eventbus_create(&bus, NULL));
+    assert_status(LOOM_OK, eventbus_create(&bus, &clock_at_rest, NULL));
     alloc_fault_each(open_publisher_and_subscriber, bus);
     eventbus_destroy(bus);
 }
@@ -72,7 +73,7 @@ static void subscribing_leaves_nothing_behind_when_out_of_memory(void **state)
 {
     (void)state;
     eventbus *bus;
-    assert_status(LOOM_OK, eventbus_create(&bus, NULL));
+    assert_status(LOOM_OK, eventbus_create(&bus, &clock_at_rest, NULL));
     alloc_fault_each_survived(subscribe_twenty, bus);
     eventbus_destroy(bus);
 }
@@ -81,7 +82,7 @@ static loom_status subscribe_once(void *user)
 {
     eventbus *bus;
     (void)user;
-    loom_status st = eventbus_create(&bus, NULL);
+    loom_status st = eventbus_create(&bus, &clock_at_rest, NULL);
     if (st != LOOM_OK) {
         return st;
     }
@@ -139,7 +140,7 @@ static void publishing_without_memory_loses_only_what_would_have_to_wait_and_cou
     for (size_t n = 0, fired = 1; fired; n++) {
         static test_subscriber slow, fast;
         queueing q;
-        assert_status(LOOM_OK, eventbus_create(&q.bus, NULL));
+        assert_status(LOOM_OK, eventbus_create(&q.bus, &clock_at_rest, NULL));
         assert_status(LOOM_OK, test_publisher_open(&q.publisher, q.bus));
         assert_status(LOOM_OK, test_subscriber_open(&slow, q.bus, "slow"));
         assert_status(LOOM_OK, test_subscriber_open(&fast, q.bus, "fast"));
@@ -165,7 +166,7 @@ static void publishing_with_credit_to_a_known_topic_allocates_nothing(void **sta
 {
     (void)state;
     eventbus *bus;
-    assert_status(LOOM_OK, eventbus_create(&bus, NULL));
+    assert_status(LOOM_OK, eventbus_create(&bus, &clock_at_rest, NULL));
     assert_status(LOOM_OK, test_subscriber_open(&subscriber, bus, "s"));
     assert_status(LOOM_OK, test_subscribe(&subscriber, 1, "t"));
     eventbus_grant(subscriber.handle, UNLIMITED);

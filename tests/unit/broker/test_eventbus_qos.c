@@ -5,6 +5,7 @@
 #include "tests/unit/broker/bus_fixture.h"
 
 typedef struct fixture {
+    loop_clock clock;
     eventbus *bus;
     test_publisher p, q;
     test_subscriber a, b;
@@ -16,8 +17,8 @@ static int open_with(void **state, const eventbus_options *options)
 {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    assert_status(LOOM_OK, eventbus_create(&f->bus, options));
-    eventbus_set_time(f->bus, START_MS);
+    assert_status(LOOM_OK, eventbus_create(&f->bus, &f->clock, options));
+    f->clock.now_ms = START_MS;
     assert_status(LOOM_OK, test_publisher_open(&f->p, f->bus));
     assert_status(LOOM_OK, test_publisher_open(&f->q, f->bus));
     assert_status(LOOM_OK, test_subscriber_open(&f->a, f->bus, "a"));
@@ -28,13 +29,14 @@ static int open_with(void **state, const eventbus_options *options)
 
 static int open_bus(void **state)
 {
-    return open_with(state, &(eventbus_options){.queue_messages = 4, .batched_deadline_ms = DEADLINE_MS});
+    return open_with(state, &(eventbus_options){
+        .queue_messages = 4, .batched_deadline_ms = DEADLINE_MS, .patience = 1, .hold_percent = 100});
 }
 
 /* Room for three messages to "t" in all queues together. */
 static int open_tight_bus(void **state)
 {
-    const uint32_t each = test_message_size("t") + EVENTBUS_MESSAGE_UPKEEP;
+    const uint32_t each = test_message_size("t") + EVENTBUS_MESSAGE_UPKEEP + sizeof(void *);
     return open_with(state, &(eventbus_options){.total_queue_bytes = 3 * each});
 }
 
@@ -63,7 +65,7 @@ static uint64_t dropped(const fixture *f, eventbus_drop reason)
 
 static void at_ms(fixture *f, uint64_t ms)
 {
-    eventbus_set_time(f->bus, ms);
+    f->clock.now_ms = ms;
     eventbus_expire(f->bus);
 }
 
@@ -266,7 +268,7 @@ static void deadline_counts_at_publish_even_before_expire_is_called(void **state
     fixture *f = *state;
     assert_status(LOOM_OK, test_subscribe(&f->a, 1, "t"));
     test_publish_range(f->bus, &f->p, "t", 1, 4);
-    eventbus_set_time(f->bus, START_MS + DEADLINE_MS);
+    f->clock.now_ms = START_MS + DEADLINE_MS;
     test_publish_range(f->bus, &f->p, "t", 5, 5);
     assert_false(f->p.waits);
     assert_int_equal(1, dropped(f, EVENTBUS_DROP_DEADLINE));
@@ -443,7 +445,7 @@ static void closing_a_waiting_publisher_does_not_put_the_deadline_off(void **sta
     eventbus_publisher_close(f->p.handle);
     assert_int_equal(0, f->p.off);
     f->p = (test_publisher){0};
-    eventbus_set_time(f->bus, START_MS + 10);
+    f->clock.now_ms = START_MS + 10;
     test_publish_range(f->bus, &f->q, "t", 5, 5);
     assert_true(f->q.waits);
     assert_int_equal(START_MS + DEADLINE_MS, eventbus_next_deadline_ms(f->bus));

@@ -8,6 +8,7 @@
 static const loom_bytes no_metadata;
 
 typedef struct fixture {
+    loop_clock clock;
     broker_cores cores;
     test_port a, b;
 } fixture;
@@ -16,8 +17,9 @@ static int open_ports(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
-    assert_status(LOOM_OK, test_cores_create(&f->cores, &(actionbroker_options){.payload_max = 1000, .max_pending = 3, .first_ref = 1}));
-    broker_set_time(&f->cores, 1000);
+    assert_status(LOOM_OK, test_cores_create(&f->cores, &f->clock, &(actionbroker_options){
+        .payload_max = 1000, .max_pending = 3, .first_ref = 1}));
+    f->clock.now_ms = 1000;
     assert_status(LOOM_OK, test_port_open(&f->a, &f->cores, "a", 0));
     assert_status(LOOM_OK, test_port_open(&f->b, &f->cores, "b", 0));
     *state = f;
@@ -302,7 +304,7 @@ static void a_deadline_ends_a_call_for_both(void **state)
     assert_status(LOOM_OK, test_port_call(&f->a, &(frame_call){
         .call_id = {(const uint8_t *)"id", 2}, .capability = STR("x"), .deadline_ms = 50}, "", 16));
     assert_int_equal(1050, broker_next_deadline_ms(&f->cores));
-    broker_set_time(&f->cores, 1050);
+    f->clock.now_ms = 1050;
     broker_expire(&f->cores);
     assert_result(&f->a, "id", FRAME_CALL_TIMEOUT, "deadline_exceeded");
     assert_int_equal(FRAME_CANCEL, last_frame(&f->b)->type);
@@ -410,7 +412,7 @@ static void what_is_withdrawn_is_called_no_more(void **state)
 static void a_port_needs_an_agent_and_handlers(void **state)
 {
     fixture *f = *state;
-    static const port_handlers none = {0};
+    static const bus_handlers none = {0};
     test_port c;
     port *handle = NULL;
     assert_status(LOOM_EINVAL, test_port_open(&c, &f->cores, "", 0));
@@ -477,7 +479,7 @@ static void every_word_of_an_agent_counts_as_heard(void **state)
     test_port c;
     directory_info info;
     assert_status(LOOM_OK, test_port_open(&c, &f->cores, "c", 100));
-    broker_set_time(&f->cores, 1100);
+    f->clock.now_ms = 1100;
     assert_true(directory_find(f->cores.agents, STR("c"), &info));
     assert_int_equal(100, info.heard_ms_ago);
     assert_status(LOOM_OK, port_frame(c.handle, &(frame){.type = FRAME_PING, .u.number = 30}));
@@ -489,7 +491,7 @@ static void every_word_of_an_agent_counts_as_heard(void **state)
     assert_status(LOOM_OK, test_port_publish(&c, "t", ""));
     assert_true(directory_find(f->cores.agents, STR("c"), &info));
     assert_int_equal(0, info.heard_ms_ago);
-    broker_set_time(&f->cores, 1200);
+    f->clock.now_ms = 1200;
     assert_status(LOOM_OK, test_port_call_named(&c, "", "nobody"));
     assert_true(directory_find(f->cores.agents, STR("c"), &info));
     assert_int_equal(0, info.heard_ms_ago);
@@ -504,10 +506,10 @@ static void a_port_that_is_silent_for_long_may_be_closed_by_its_owner(void **sta
     assert_status(LOOM_OK, test_port_provide(&c, "x", "", no_metadata));
     assert_status(LOOM_OK, test_port_call_named(&f->a, "id", "x"));
     c.closes_when_expired = true;
-    broker_set_time(&f->cores, 1499);
+    f->clock.now_ms = 1499;
     broker_expire(&f->cores);
     assert_int_equal(0, c.expired);
-    broker_set_time(&f->cores, 1500);
+    f->clock.now_ms = 1500;
     broker_expire(&f->cores);
     assert_int_equal(1, c.expired);
     assert_null(c.handle);
@@ -577,7 +579,7 @@ static void any_frames_in_any_order_leave_every_call_with_one_outcome(void **sta
         called += !say_anything(p, &seed);
         if (next_random(&seed) % 20 == 0) {
             now_ms += next_random(&seed) % 4;
-            broker_set_time(&f->cores, now_ms);
+            f->clock.now_ms = now_ms;
             broker_expire(&f->cores);
         }
         if (next_random(&seed) % 1000 == 0) { /* leaves, and comes back */

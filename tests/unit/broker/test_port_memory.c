@@ -7,6 +7,7 @@
 
 /* Kept out of the scenarios' allocations. */
 typedef struct world {
+    loop_clock clock;
     broker_cores cores;
     test_port a, b;
 } world;
@@ -38,7 +39,7 @@ static void close_all(world *w)
 static loom_status open_all(world *w)
 {
     memset(w, 0, sizeof *w);
-    loom_status st = test_cores_create(&w->cores, NULL);
+    loom_status st = test_cores_create(&w->cores, &w->clock, NULL);
     if (st != LOOM_OK) {
         return st;
     }

@@ -46,15 +46,56 @@ static void the_defaults_are_a_valid_configuration(void **state)
     problems list;
     problems_init(&list);
     assert_status(LOOM_OK, settings_check(s, every_section, &list));
-    assert_int_equal(2, s->broker.listen.count);
+    assert_int_equal(1, s->broker.listen.count); /* tcp checks nobody: it is asked for by name */
     assert_string_equal("ipc:///run/user/7/loom/loom.sock", s->broker.listen.items[0]);
-    assert_string_equal("tcp://127.0.0.1:7700", s->broker.listen.items[1]);
+    assert_int_equal(1, s->bridge.listen.count);
+    assert_string_equal("ipc:///run/user/7/loom/bridge.sock", s->bridge.listen.items[0]);
     assert_string_equal(s->broker.bus_bridge, s->bridge.bus_bridge);
     assert_string_equal(s->agent.url, s->broker.listen.items[0]);
     assert_int_equal(1024 * 1024, s->broker.max_payload);
     assert_int_equal(15000, s->broker.heartbeat_interval_ms);
     assert_int_equal(30000, s->broker.call_deadline_ms);
     assert_int_equal(60000, s->broker.call_cache_ttl_ms);
+}
+
+static void the_runtime_directory_may_be_named_in_any_value(void **state)
+{
+    settings *s = *state;
+    problems list;
+    assert_status(LOOM_OK, load(s, "[broker]\nlisten = ['ipc://{runtime}/a.sock', 'ipc:///b{runtime}{runtime}']\n"
+                                   "bus_pub = ''\n[telemetry]\nspans_file = '{runtime}/spans'\n", &list));
+    assert_string_equal("ipc:///run/user/7/loom/a.sock", s->broker.listen.items[0]);
+    assert_string_equal("ipc:///b/run/user/7/loom/run/user/7/loom", s->broker.listen.items[1]);
+    assert_string_equal("", s->broker.bus_pub);
+    assert_string_equal("/run/user/7/loom/spans", s->telemetry.spans_file);
+}
+
+static void the_sockets_of_the_bus_take_ipc_and_tcp_alone(void **state)
+{
+    static const char *const keys[] = {"[broker]\nbus_pull", "[broker]\nbus_pub", "[broker]\nbus_control",
+                                       "[broker]\nbus_bridge", "[bridge]\nbus_bridge"};
+    static const char *const urls[] = {"tls+tcp://127.0.0.1:1", "ws://127.0.0.1:1/", "wss://127.0.0.1:1/"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        for (size_t k = 0; k < sizeof urls / sizeof *urls; k++) {
+            char file[128];
+            problems list;
+            snprintf(file, sizeof file, "%s = '%s'\n", keys[i], urls[k]);
+            assert_status(LOOM_EINVAL, load(*state, file, &list));
+            assert_non_null(strstr(list.items[0].text, "ipc, tcp"));
+        }
+    }
+}
+
+static void a_size_that_does_not_fit_is_refused_and_not_cut(void **state)
+{
+    settings *s = *state;
+    problems list;
+    assert_status(LOOM_EINVAL, load(s, "[broker]\nqueue_bytes = '4GiB'\n", &list));
+    assert_status(LOOM_OK, load(s, "[broker]\nbatched_deadline = '0s'\nagent_queue_bytes = '1GiB'\n", &list));
+    assert_int_equal(0, s->broker.batched_deadline_ms);
+    assert_true(s->broker.agent_queue_bytes == (size_t)1 << 30);
+    assert_status(LOOM_OK, load(s, "[broker]\nqueue_bytes = '2GiB'\n", &list));
+    assert_true(s->broker.queue_bytes == (int64_t)2 << 30);
 }
 
 static void calls_have_their_limits(void **state)
@@ -193,7 +234,7 @@ static loom_status init_once(void *user)
 static void every_failed_allocation_is_reported(void **state)
 {
     (void)state;
-    assert_true(alloc_fault_each(init_once, NULL) > 50);
+    assert_true(alloc_fault_each(init_once, NULL) > 20);
 }
 
 int main(void)
@@ -208,6 +249,9 @@ int main(void)
         TEST(a_url_in_the_file_is_checked_where_it_stands),
         TEST(the_payload_limit_goes_downwards_only),
         TEST(calls_have_their_limits),
+        TEST(the_runtime_directory_may_be_named_in_any_value),
+        TEST(the_sockets_of_the_bus_take_ipc_and_tcp_alone),
+        TEST(a_size_that_does_not_fit_is_refused_and_not_cut),
         TEST(telemetry_reaches_the_tracing_library_unless_the_environment_has_spoken),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };

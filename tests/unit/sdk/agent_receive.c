@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sdk-c/agent/session_receive.h"
 #include "sdk-c/agent/waiting.h"
 
 typedef struct fuzz_carrier {
@@ -41,12 +42,6 @@ static loom_status give(carrier *c, void *into, size_t room, size_t *got)
     return LOOM_OK;
 }
 
-static bool always(carrier *c)
-{
-    (void)c;
-    return true;
-}
-
 static void nothing(carrier *c)
 {
     (void)c;
@@ -61,7 +56,6 @@ static void watch_nothing(carrier *c, bool on)
 static const carrier_ops fuzz_ops = {.send = take_all,
                                      .watch_room = watch_nothing,
                                      .receive = give,
-                                     .drained = always,
                                      .finish = nothing,
                                      .close = nothing};
 
@@ -160,20 +154,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     take_part(agent);
     fuzz_carrier link = {{&fuzz_ops, ""}, data + 1, size - 1, (data[0] >> 1) + 1u};
     fuzz_carrier greeting = {{&fuzz_ops, ""}, w.data, w.len, w.len};
-    if (agent_loop_enter(agent)) {
-        agent->link = (data[0] & 1) != 0 ? &greeting.base : &link.base;
-        agent->writable = true;
+    if (loop_enter(&agent->loop)) {
+        agent->loop.link = (data[0] & 1) != 0 ? &greeting.base : &link.base;
+        agent->loop.writable = true;
         agent->session.phase = SESSION_HELLO;
-        for (size_t i = 0; agent->link != NULL && i < 2 * size + 8; i++) {
-            if (greeting.left == 0 && agent->link == &greeting.base) {
-                agent->link = &link.base;
+        for (size_t i = 0; agent->loop.link != NULL && i < 2 * size + 8; i++) {
+            if (greeting.left == 0 && agent->loop.link == &greeting.base) {
+                agent->loop.link = &link.base;
             }
-            session_event(agent);
+            session_event(&agent->session);
         }
-        agent_loop_leave(agent);
+        loop_leave(&agent->loop);
     }
-    agent->link = NULL;
-    agent->writable = false;
+    agent->loop.link = NULL;
+    agent->loop.writable = false;
     loom_agent_close_within(agent, 0);
     frame_writer_fini(&w);
     return 0;

@@ -107,7 +107,7 @@ static bool has_frame(const fake_bridge *b)
 {
     loom_bytes body;
     size_t need;
-    return b->end > b->begin && frame_split((loom_bytes){b->in + b->begin, b->end - b->begin}, &body, &need) == LOOM_OK;
+    return b->end > b->begin && frame_split((loom_bytes){b->in + b->begin, b->end - b->begin}, &body, &need) == FRAME_WHOLE;
 }
 
 static void read_frames(fake_hub *h, unsigned agent)

@@ -84,6 +84,7 @@ static void relay(fake_relay *r, const frame *f)
     case FRAME_SUBSCRIBE: subscribe(r, &f->u.subscribe); break;
     case FRAME_PROVIDE: ack(r, f->u.provide.request); break;
     case FRAME_PUBLISH: publish(r, &f->u.batch); break;
+    case FRAME_CREDIT: atomic_store(&r->credit_messages, f->u.credit.messages); break;
     case FRAME_CALL: call(r, &f->u.call); break;
     case FRAME_CALL_CREDIT: call_credit(r, f); break;
     case FRAME_RESULT:
@@ -119,6 +120,7 @@ static void *serve(void *user)
     frame f;
     do {
         r->subscriptions = 0;
+        atomic_store(&r->credit_messages, 0);
         fake_bridge_session(r->bridge, 0);
         while (fake_bridge_try_next(r->bridge, &f)) {
             relay(r, &f);

@@ -25,6 +25,7 @@ typedef struct fake_relay {
     unsigned subscriptions;
     relayed_call calls[RELAY_CALLS]; /* the id at the provider is the place */
     unsigned call_count;
+    _Atomic uint64_t credit_messages; /* the agent's last grant; 0: none in this session */
     atomic_bool ended;
 } fake_relay;
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "sdk-c/collaboration/contract.h"
+#include "sdk-c/collaboration/contract_score.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/sdk/fake_hub.h"
 #include "tests/unit/sdk/span_file.h"

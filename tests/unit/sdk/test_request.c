@@ -6,7 +6,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "sdk-c/collaboration/collaboration.h"
+#include "sdk-c/agent/current.h"
+#include "sdk-c/collaboration/mailbox.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/sdk/fake_relay.h"
 
@@ -113,8 +114,7 @@ static int tear_down(void **state)
 
 static bool is_text(loom_envelope *event, const char *text)
 {
-    loom_bytes payload = loom_envelope_payload(event);
-    return payload.len == strlen(text) && memcmp(payload.data, text, payload.len) == 0;
+    return bytes_equal(loom_envelope_payload(event), bytes_of(text));
 }
 
 static loom_status ask_within(fixture *f, const char *topic, uint32_t timeout_ms, loom_request_report *report)
@@ -132,8 +132,8 @@ static void on_reply(loom_agent *agent, loom_status status, loom_envelope *reply
 {
     fixture *f = user;
     loom_bytes payload = status == LOOM_OK ? loom_envelope_payload(reply) : TEXT("");
-    if ((reply != NULL) != (status == LOOM_OK) || !agent_on_loop(agent) ||
-        (reply != NULL && dispatch_current_event() != reply)) {
+    if ((reply != NULL) != (status == LOOM_OK) || !loop_is_this_thread(&agent->loop) ||
+        (reply != NULL && current_get().envelope != reply)) {
         atomic_fetch_add(&f->failed, 1);
     }
     pthread_mutex_lock(&f->lock);
@@ -300,7 +300,7 @@ static void a_reply_belongs_to_what_it_answers(void **state)
         static const char names[] = "abcdefghijklmnopqrst";
         headers[i] = (loom_header){{names + i, 1}, {"v", 1}};
     }
-    headers[3].key = collab_str(HEADER_REQUEST); /* as who passes on what it was given */
+    headers[3].key = str_of(HEADER_REQUEST); /* as who passes on what it was given */
     loom_request_options options = {
         .correlation_id = "order-17", .thread_id = "talk", .ttl = 7, .headers = headers, .header_count = 20};
     loom_envelope *reply;
@@ -411,18 +411,18 @@ static void many_at_once_leave_nothing_behind(void **state)
     enum { MANY = 20000 };
     open_relayed(f, false);
     assert_status(LOOM_OK, ask_within(f, "echo", 0, NULL));
-    size_t timers = f->agent->timers.count;
+    size_t timers = f->agent->loop.timers.count;
     for (unsigned i = 0; i < MANY; i++) {
         assert_status(LOOM_OK, loom_agent_request_async(f->agent, "echo", TEXT("x"), NULL, on_counted, f, NULL));
     }
     wait_until(reached(f, &f->told, MANY), FAKE_DEADLINE_MS);
     assert_int_equal(0, stats_of(f).open);
     assert_int_equal(MANY + 1, stats_of(f).replies);
-    pthread_mutex_lock(&f->agent->lock);
-    assert_int_equal(timers, f->agent->timers.count);
-    assert_true(f->agent->collaboration->bucket_count <= 64);
-    assert_int_equal(4, f->agent->subs.count);
-    pthread_mutex_unlock(&f->agent->lock);
+    pthread_mutex_lock(&f->agent->loop.lock);
+    assert_int_equal(timers, f->agent->loop.timers.count);
+    assert_true(f->agent->collaboration->by_correlation.index.mask < 64);
+    assert_int_equal(4, f->agent->events->subs.count);
+    pthread_mutex_unlock(&f->agent->loop.lock);
 }
 
 static void over_the_limit_requests_are_refused(void **state)
@@ -469,7 +469,7 @@ static loom_status ask_inside(loom_agent *agent, const char *topic, loom_envelop
     fixture *f = user;
     loom_envelope *reply;
     loom_status st = loom_agent_request(agent, "elsewhere", TEXT("inside"), NULL, &reply);
-    if (st == LOOM_OK && (!is_text(reply, "answer") || dispatch_current_event() != event)) {
+    if (st == LOOM_OK && (!is_text(reply, "answer") || current_get().envelope != event)) {
         st = LOOM_EINVAL;
     }
     loom_envelope_unref(reply);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "sdk-c/agent/current.h"
 #include "sdk-c/agent/waiting.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/sdk/fake_relay.h"
@@ -88,7 +89,7 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
     bool ok = calls(f, "echo", "hello", "hello");
     payload = loom_envelope_payload(event);
     snprintf(after, sizeof after, "%s %.*s", topic, (int)payload.len, (const char *)payload.data);
-    if (!ok || strcmp(before, after) != 0 || dispatch_current_event() != event) {
+    if (!ok || strcmp(before, after) != 0 || current_get().envelope != event) {
         atomic_store(&f->failed, true);
     }
     note_payload(f, payload);
@@ -98,7 +99,7 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
 
 /* ---- set-up ---- */
 
-static void open_agent(fixture *f, bool polled)
+static void open_agent_with(fixture *f, bool polled, uint32_t receive_messages)
 {
     static const char *const topics[] = {"in", NULL};
     static const struct {
@@ -110,7 +111,8 @@ static void open_agent(fixture *f, bool polled)
                                   .topics = topics,
                                   .on_event = on_event,
                                   .user = f,
-                                  .poll_mode = polled};
+                                  .poll_mode = polled,
+                                  .receive_messages = receive_messages};
     f->polled = polled;
     assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
     for (size_t i = 0; i < 2; i++) {
@@ -119,6 +121,11 @@ static void open_agent(fixture *f, bool polled)
     }
     fake_relay_start(&f->relay, &f->bridge);
     assert_status(LOOM_OK, loom_agent_wait_connected(f->agent, FAKE_DEADLINE_MS));
+}
+
+static void open_agent(fixture *f, bool polled)
+{
+    open_agent_with(f, polled, 0);
 }
 
 static int set_up(void **state)
@@ -192,12 +199,12 @@ static void events_that_come_meanwhile_are_handled_in_order(void **state)
 static void credit_goes_on_for_events_that_were_kept(void **state)
 {
     fixture *f = *state;
-    open_agent(f, false);
+    open_agent_with(f, false, 4);
     /* the relay does not count credit: what matters is that all of them are granted again */
-    f->agent->options.receive_messages = 4;
     emit_numbers(f, 100);
     wait_until(progressed(f, 100), FAKE_DEADLINE_MS);
     expect_numbers(f, 100);
+    wait_until(atomic_load(&f->relay.credit_messages) >= 102, FAKE_DEADLINE_MS); /* at most half a window is not renewed */
 }
 
 static void the_same_in_poll_mode(void **state)
@@ -287,16 +294,16 @@ static void timers_fire_in_their_order(void **state)
     enum { TIMERS = 50 };
     static timed timers[TIMERS];
     open_agent(f, false);
-    uint64_t base = monotonic_ns() + 20 * MS_NS;
-    pthread_mutex_lock(&f->agent->lock);
+    uint64_t base = clock_monotonic_ns() + 20 * MS_NS;
+    pthread_mutex_lock(&f->agent->loop.lock);
     for (unsigned i = 0; i < TIMERS; i++) {
         timers[i].timer.fire = on_timer;
-        assert_status(LOOM_OK, agent_timer_set(f->agent, &timers[i].timer, NEVER - 1));
-        assert_status(LOOM_OK, agent_timer_set(f->agent, &timers[i].timer, base + (i * 7 % TIMERS) * 1000));
+        assert_status(LOOM_OK, loop_timer_set(&f->agent->loop, &timers[i].timer, NEVER - 1));
+        assert_status(LOOM_OK, loop_timer_set(&f->agent->loop, &timers[i].timer, base + (i * 7 % TIMERS) * 1000));
     }
-    agent_timer_clear(f->agent, &timers[0].timer);
-    agent_timer_clear(f->agent, &timers[0].timer); /* not set: nothing */
-    pthread_mutex_unlock(&f->agent->lock);
+    loop_timer_clear(&f->agent->loop, &timers[0].timer);
+    loop_timer_clear(&f->agent->loop, &timers[0].timer); /* not set: nothing */
+    pthread_mutex_unlock(&f->agent->loop.lock);
     for (unsigned i = 1; i < TIMERS; i++) {
         wait_until(atomic_load(&timers[i].fired) == 1, FAKE_DEADLINE_MS);
         assert_int_equal(i * 7 % TIMERS - 1, timers[i].place);
@@ -314,7 +321,7 @@ static void waiting_ends_at_its_deadline(void **state)
 {
     fixture *f = *state;
     open_agent(f, false);
-    assert_status(LOOM_ETIMEDOUT, agent_wait_for(f->agent, never, NULL, monotonic_ns() + 10 * MS_NS));
+    assert_status(LOOM_ETIMEDOUT, agent_wait_for(f->agent, never, NULL, clock_monotonic_ns() + 10 * MS_NS));
 }
 
 static void *wait_long(void *user)
@@ -337,9 +344,9 @@ static void waiting_ends_when_the_agent_closes(void **state)
     assert_int_equal(0, pthread_create(&thread, NULL, wait_long, &waiter));
     bool waits = false;
     while (!waits) {
-        pthread_mutex_lock(&f->agent->lock);
-        waits = f->agent->guests > 0;
-        pthread_mutex_unlock(&f->agent->lock);
+        pthread_mutex_lock(&f->agent->loop.lock);
+        waits = f->agent->loop.guests > 0;
+        pthread_mutex_unlock(&f->agent->loop.lock);
     }
     loom_agent_close_within(f->agent, 100);
     f->agent = NULL;

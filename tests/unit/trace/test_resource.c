@@ -9,7 +9,7 @@
 
 static loom_bytes resource_of(const loom_tracer_provider *provider)
 {
-    pb_cursor c = pb_cursor_on((loom_bytes){provider->resource.data, provider->resource.len});
+    pb_cursor c = pb_cursor_on(provider->resource.encoded);
     pb_field f;
     assert_true(pb_next(&c, &f));
     assert_true(pb_is(&f, 1, PB_LENGTH));

@@ -13,7 +13,8 @@ enum { HOME_DEADLINE_MS = 10000 };
 
 typedef struct bus_home {
     uv_loop_t loop;
-    uv_timer_t pulse; /* keeps the loop turning, and gives the cores their time */
+    loop_clock clock; /* of the cores */
+    uv_timer_t pulse; /* keeps the loop turning, and expires what is due in the cores */
     broker_cores cores;
     bus_server *server;
     bus_server_options options; /* of every server opened here */

@@ -255,9 +255,9 @@ static uint64_t ask(open_world *w, loom_bytes request, loom_str *text, nng_msg *
     for (uint32_t i = 0; i < pairs; i++) {
         loom_str key;
         assert_true(mp_read_str(&r, &key));
-        if (key.len == 6 && memcmp(key.data, "status", 6) == 0) {
+        if (str_is(key, "status")) {
             assert_true(mp_read_uint(&r, &status));
-        } else if (key.len == 4 && memcmp(key.data, "text", 4) == 0) {
+        } else if (str_is(key, "text")) {
             assert_true(mp_read_str(&r, text));
         } else {
             assert_true(mp_skip(&r, 32));

@@ -342,11 +342,11 @@ static void an_address_in_use_is_told_with_its_url(void **state)
     world *w = *state;
     bus_server *second;
     unsigned before = w->home.warnings;
-    assert_status(LOOM_EBUSY, bus_server_open(&second, &w->home.loop, &w->home.cores, &w->home.options));
+    assert_status(LOOM_EBUSY, bus_server_open(&second, &w->home.loop, &w->home.clock, &w->home.cores, &w->home.options));
     assert_null(second);
     assert_true(w->home.warnings > before);
     bus_server_options wrong = {.bus_pull = "nonsense://x"};
-    assert_status(LOOM_EINVAL, bus_server_open(&second, &w->home.loop, &w->home.cores, &wrong));
+    assert_status(LOOM_EINVAL, bus_server_open(&second, &w->home.loop, &w->home.clock, &w->home.cores, &wrong));
 }
 
 static void bad_options_of_a_bridge_are_refused(void **state)
@@ -366,7 +366,7 @@ static void over_tcp_with_ports_that_the_system_chose_it_works_too(void **state)
 {
     world *w = *state;
     bus_server *server;
-    assert_status(LOOM_OK, bus_server_open(&server, &w->home.loop, &w->home.cores, &(bus_server_options){
+    assert_status(LOOM_OK, bus_server_open(&server, &w->home.loop, &w->home.clock, &w->home.cores, &(bus_server_options){
         .bus_bridge = "tcp://127.0.0.1:0"}));
     bus_remote *b;
     assert_status(LOOM_OK, bus_remote_open(&b, &w->home.loop, &(bus_remote_options){

@@ -71,13 +71,13 @@ static void on_closed(void *user, sp_peer *peer, loom_status status, const char 
     }
 }
 
-static void on_log(void *user, int level, const char *text)
+static void on_log(void *user, log_level level, const char *text)
 {
     sp_ear *ear = user;
     ear->logs++;
     snprintf(ear->log, sizeof ear->log, "%s", text);
     if (getenv("LOOM_TEST_LOG") != NULL) {
-        print_message("%d %s\n", level, text);
+        print_message("%d %s\n", (int)level, text);
     }
 }
 

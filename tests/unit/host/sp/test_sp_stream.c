@@ -60,7 +60,7 @@ static void start(fed *f, bool ipc, sp_protocol own)
 }
 
 /* The bytes of a PUSH peer with messages of these sizes. The caller frees. */
-static uint8_t *bytes_of(bool ipc, const size_t *sizes, size_t count, size_t *len)
+static uint8_t *wire_of(bool ipc, const size_t *sizes, size_t count, size_t *len)
 {
     size_t all = SP_GREETING_SIZE;
     for (size_t i = 0; i < count; i++) {
@@ -84,7 +84,7 @@ static void messages_come_out_whole_however_they_are_cut(void **state)
     enum { COUNT = sizeof sizes / sizeof *sizes };
     for (int ipc = 0; ipc < 2; ipc++) {
         size_t len, total = 0;
-        uint8_t *data = bytes_of(ipc == 1, sizes, COUNT, &len);
+        uint8_t *data = wire_of(ipc == 1, sizes, COUNT, &len);
         for (size_t i = 0; i < COUNT; i++) {
             total += sizes[i];
         }
@@ -122,7 +122,7 @@ static void kept_messages_come_out_again(void **state)
     static const size_t sizes[] = {10, 20, 30};
     fed f;
     size_t len;
-    uint8_t *data = bytes_of(true, sizes, 3, &len);
+    uint8_t *data = wire_of(true, sizes, 3, &len);
     sp_buffer body;
     start(&f, true, SP_PULL);
     memcpy(f.memory, data, len - 5);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a connection begins and ends with. A broker that is reached knows nothing: every port is attached again, with what
+ * stands for it. When the connection ends, what the broker had not confirmed is counted, and calls are over. */
+#include "bridge/bus/remote/internal.h"
+
+static void count_losses(bus_remote *b, uint64_t lost)
+{
+    if (lost > 0) {
+        b->stats.unconfirmed += lost;
+        log_to(&b->log, LOG_WARN, "messages may have been lost with the connection to the broker count=%llu",
+               (unsigned long long)lost);
+    }
+}
+
+static void end_calls(bus_remote *b)
+{
+    void *port;
+    for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
+        remote_port_lost(port);
+    }
+}
+
+void remote_become_down(bus_remote *b)
+{
+    count_losses(b, bus_ledger_unconfirmed(&b->ledger));
+    end_calls(b);
+    if (b->options.connected != NULL) {
+        b->options.connected(b->options.user, false);
+    }
+}
+
+void remote_become_up(bus_remote *b, const bus_greeting *greeting)
+{
+    remote_queue old = b->queue;
+    void *port;
+    b->queue = (remote_queue){0};
+    b->state = REMOTE_UP;
+    b->attempts = 0;
+    for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
+        ((bus_port *)port)->broker_pressing = false;
+        if (remote_port_replay(port) != LOOM_OK) {
+            b->must_reattach = true;
+        }
+    }
+    b->pressure_changed = true;
+    b->stats.attachments++;
+    log_to(&b->log, LOG_INFO, "connected to the broker url=%s software=\"%.*s\" ports=%zu", b->url, (int)greeting->software.len,
+           greeting->software.data, b->ports.count);
+    count_losses(b, remote_queue_carry(b, &old));
+    if (b->options.connected != NULL) {
+        b->options.connected(b->options.user, true);
+    }
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A port of the bus, as its owner sees it: what it is told. bus.h says what the frames mean. The broker's own ports
+ * (broker/port/port.h) and those of a connection to a broker process (bridge/bus/remote/) tell it in the same way. */
+#ifndef LOOM_BRIDGE_BUS_PORT_H
+#define LOOM_BRIDGE_BUS_PORT_H
+
+#include "envelope/frame/frame.h"
+#include "envelope/view.h"
+
+typedef struct bus_port bus_port;
+
+/* deliver, call and frame must be there. */
+typedef struct bus_handlers {
+    /* One message for one subscription. view is borrowed for the call and shared: copy, then patch the copy. */
+    void (*deliver)(void *user, uint64_t subscription, const envelope_view *view);
+    /* on: a queue is full, stop granting publish credit to the agent. off: go on. NULL: cannot be pushed back on. */
+    void (*pressure)(void *user, bool on);
+    /* A provider is asked to work. view as in deliver; f->envelope is not set. */
+    void (*call)(void *user, const frame_call *f, const envelope_view *view);
+    /* Any other frame. Borrowed for the call. */
+    void (*frame)(void *user, const frame *f);
+    /* The agent has been silent for long, and nobody has ended its session. Only from a broker in the same process, from
+     * the loop: this one may detach the port. NULL: it stays. */
+    void (*expired)(void *user);
+} bus_handlers;
+
+#endif

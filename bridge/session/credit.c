@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Credit, both ways: what the agent lets the bus deliver, held down by what it has not read yet, and what the bridge lets it
+ * publish. */
+#include "bridge/session/session.h"
+
+/* ---- down: what the agent grants ---- */
+
+void session_apply_credit(session *s, bool granted)
+{
+    if (s->port == NULL) {
+        return;
+    }
+    size_t waiting = s->backlog + s->out.len;
+    uint64_t room = waiting < SESSION_BACKLOG_MAX ? SESSION_BACKLOG_MAX - waiting : 0;
+    uint64_t bytes = s->forwarded_bytes + room;
+    if (bytes > s->credit_bytes) {
+        bytes = s->credit_bytes;
+    }
+    if (bytes < s->granted_bytes) {
+        bytes = s->granted_bytes;
+    }
+    /* when the agent has not granted anew, only a good part of its backlog read is worth telling, or all that it allows */
+    bool last = bytes == s->credit_bytes && bytes > s->granted_bytes;
+    if (granted || last || bytes - s->granted_bytes > SESSION_BACKLOG_MAX / 4) {
+        s->granted_bytes = bytes;
+        s->bridge->options.bus->ops->grant(s->bridge->options.bus, s->port, s->credit_messages, bytes);
+    }
+}
+
+/* Totals since hello. Smaller ones than before are ignored. */
+void on_credit(session *s, uint64_t messages, uint64_t bytes)
+{
+    if (messages > s->credit_messages) {
+        s->credit_messages = messages;
+    }
+    if (bytes > s->credit_bytes) {
+        s->credit_bytes = bytes;
+    }
+    session_apply_credit(s, true);
+}
+
+/* ---- what it has not read yet ---- */
+
+static void forget_read(session_unread *u, uint64_t read, uint64_t appended)
+{
+    if (read == appended) {
+        *u = (session_unread){.mark = appended};
+    } else if (read >= u->mark) {
+        *u = (session_unread){.older = u->newer, .mark = appended};
+    }
+}
+
+void session_sent(session *s, size_t backlog)
+{
+    uint64_t waiting = backlog + s->out.len;
+    uint64_t read = s->appended > waiting ? s->appended - waiting : 0; /* a carrier's own bytes may be in the backlog */
+    s->backlog = backlog;
+    forget_read(&s->replies, read, s->appended);
+    forget_read(&s->calls, read, s->appended);
+    session_apply_credit(s, false);
+}
+
+/* ---- up: what it may publish ---- */
+
+void session_grant_publish(session *s)
+{
+    uint32_t window = s->bridge->options.publish_window;
+    /* a message larger than half the window may have overdrawn it: published is then past granted */
+    if (s->state != SESSION_OPEN || s->pressed || s->publish_granted > s->published_bytes + window / 2) {
+        return;
+    }
+    s->publish_granted = s->published_bytes + window;
+    const size_t mark = session_begin(s);
+    session_commit(s, mark, SESSION_OTHER, frame_put_credit(&s->out, 0, s->publish_granted));
+}

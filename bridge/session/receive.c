@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an agent sends: bytes into frames, and each frame to its verb (on_*.c). */
+#include <stdio.h>
+
+#include "bridge/session/session.h"
+
+static void pong(session *s, uint64_t number)
+{
+    const size_t mark = session_begin(s);
+    session_commit(s, mark, SESSION_REPLY, frame_put_number(&s->out, FRAME_PONG, number));
+}
+
+static loom_status unexpected(frame_type type, char reason[FRAME_REASON_SIZE], const char *when)
+{
+    snprintf(reason, FRAME_REASON_SIZE, "%s frame %s", frame_type_name(type), when);
+    return LOOM_EPROTO;
+}
+
+static void goodbye(session *s, frame_type how, loom_str text)
+{
+    session_log(s, LOG_DEBUG, "agent says %s: \"%.*s\"", frame_type_name(how), (int)text.len,
+                text.data != NULL ? text.data : "");
+    if (how == FRAME_BYE) {
+        session_end(s, FRAME_BYE, LOOM_OK, "goodbye");
+    } else {
+        session_end(s, FRAME_BYE, LOOM_EREMOTE, "the agent ended it with an error");
+    }
+}
+
+/* The table of verbs. */
+static loom_status handle(session *s, const frame *f, char reason[FRAME_REASON_SIZE])
+{
+    if (s->state == SESSION_NEW && f->type != FRAME_HELLO) {
+        return unexpected(f->type, reason, "before hello");
+    }
+    switch (f->type) {
+    case FRAME_HELLO:
+        return s->state == SESSION_NEW ? on_hello(s, &f->u.hello, reason) : unexpected(f->type, reason, "twice");
+    case FRAME_SUBSCRIBE:
+    case FRAME_UNSUBSCRIBE:
+    case FRAME_PROVIDE: /* the bus answers with an ack */
+    case FRAME_CALL_CREDIT: session_pass_up(s, f); return LOOM_OK;
+    case FRAME_PUBLISH: return on_publish(s, &f->u.batch, reason);
+    case FRAME_CREDIT: on_credit(s, f->u.credit.messages, f->u.credit.bytes); return LOOM_OK;
+    case FRAME_CALL: return on_call(s, &f->u.call, reason);
+    case FRAME_CANCEL: on_cancel(s, f); return LOOM_OK;
+    case FRAME_RESULT: on_result(s, f); return LOOM_OK;
+    case FRAME_REPORT: on_report(s, f); return LOOM_OK;
+    case FRAME_PING: pong(s, f->u.number); return LOOM_OK;
+    case FRAME_PONG: s->pinged = false; return LOOM_OK;
+    case FRAME_ERROR:
+    case FRAME_BYE: goodbye(s, f->type, f->u.outcome.text); return LOOM_OK;
+    default: return unexpected(f->type, reason, "is not for a bridge");
+    }
+}
+
+/* One frame. False: the session has ended. */
+static bool receive_frame(session *s, loom_bytes body)
+{
+    frame f;
+    char reason[FRAME_REASON_SIZE];
+    loom_status st = frame_decode(&f, body, reason);
+    if (st == LOOM_OK) {
+        st = handle(s, &f, reason);
+    }
+    if (st != LOOM_OK) {
+        s->bridge->stats.protocol_errors++;
+        session_end(s, FRAME_ERROR, st, reason);
+    } else {
+        session_end_doomed(s);
+    }
+    return s->state != SESSION_ENDED;
+}
+
+size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
+{
+    size_t done = 0;
+    s->heard_ms = s->bridge->clock->now_ms;
+    s->pinged = false;
+    *need = 0;
+    while (s->state != SESSION_ENDED) {
+        loom_bytes body;
+        frame_piece piece = frame_split((loom_bytes){data + done, len - done}, &body, need);
+        if (s->state == SESSION_NEW && *need > SESSION_HELLO_MAX) {
+            piece = FRAME_BAD_LENGTH; /* a stranger gets no large buffer */
+        }
+        if (piece == FRAME_PARTIAL) {
+            return done;
+        }
+        if (piece == FRAME_BAD_LENGTH) {
+            s->bridge->stats.protocol_errors++;
+            session_end(s, FRAME_ERROR, LOOM_ETOOBIG, "frame length is zero or over the limit: is this a Loom agent link?");
+            break;
+        }
+        done += FRAME_HEADER_SIZE + body.len;
+        if (!receive_frame(s, body)) {
+            break;
+        }
+    }
+    return len; /* nothing after the end of a session counts */
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the endpoints share: how they come to listen, and how they end. The server is freed when the last socket and the last
+ * handle of it are closed. */
+#include <stdlib.h>
+
+#include "broker/endpoints/internal.h"
+
+static void on_sp_log(void *user, log_level level, const char *text)
+{
+    log_to(&((const bus_server *)user)->log, level, "%s", text);
+}
+
+loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_options options)
+{
+    *out = NULL;
+    if (url == NULL || url[0] == '\0') {
+        return LOOM_OK;
+    }
+    options.user = s;
+    options.ipc_mode = s->options.ipc_mode;
+    options.log = on_sp_log;
+    loom_status st = sp_listen(out, s->loop, url, &options);
+    if (st != LOOM_OK) {
+        log_to(&s->log, LOG_ERROR, "cannot listen url=%s reason=\"%s\"", url, loom_status_text(st));
+        return st;
+    }
+    log_to(&s->log, LOG_INFO, "listening url=%s", sp_server_url(*out));
+    return LOOM_OK;
+}
+
+static void on_part_closed(bus_server *s)
+{
+    if (--s->closing_parts > 0) {
+        return;
+    }
+    void (*closed)(void *user) = s->closed;
+    void *user = s->closed_user;
+    free(s->software);
+    free(s);
+    if (closed != NULL) {
+        closed(user);
+    }
+}
+
+void endpoint_handle_closed(uv_handle_t *handle)
+{
+    on_part_closed(handle->data);
+}
+
+static void on_server_closed(void *user)
+{
+    on_part_closed(user);
+}
+
+void bus_unlisten(bus_server *s, sp_server **server)
+{
+    if (*server != NULL) {
+        s->closing_parts++;
+        sp_server_close(*server, on_server_closed, s);
+        *server = NULL;
+    }
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What loom-broker and loom-bridge have in common as processes: the loop, the log, telemetry, /metrics, signals, and an
+ * orderly end. main() opens a process, puts its work on the loop, and runs it.
+ *
+ * Threads: main's, which is the loop's. */
+#ifndef LOOM_HOST_PROCESS_H
+#define LOOM_HOST_PROCESS_H
+
+#include <loom/trace.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "host/cli/program.h"
+
+enum { PROCESS_SERVICES_MAX = 2, PROCESS_SIGNALS = 3 };
+
+/* How the program comes to its end. Called on the loop. */
+typedef struct process_drain {
+    void (*begin)(void *user); /* a signal came: take on nothing new */
+    /* Every few milliseconds from then on. late: the drain time is over, so cut off what is left.
+     * True: everything is closed, and the loop may stop. */
+    bool (*step)(void *user, bool late);
+} process_drain;
+
+typedef struct process {
+    const program *program;
+    logger *log;
+    uv_loop_t loop;
+    loop_clock clock; /* of the loop */
+    loom_span_processor *spans; /* NULL: no telemetry */
+    loom_tracer_provider *services[PROCESS_SERVICES_MAX];
+    size_t service_count;
+    uv_signal_t signals[PROCESS_SIGNALS];
+    uv_timer_t drain_timer;
+    uint64_t drain_until_ms;
+    uint32_t drain_timeout_ms;
+    const process_drain *drain; /* NULL: a signal stops the loop at once */
+    void *drain_user;
+    bool stopping;
+    struct metrics_server *metrics; /* NULL: not served */
+    counter_list counters; /* of all parts of the process; /metrics shows them */
+    void (*write_metrics)(void *user, FILE *out); /* what no counter_source can tell; may be NULL */
+    void *metrics_user;
+} process;
+
+/* The options that both programs have beside their settings: --ready-file. */
+extern const option_spec process_options[];
+extern const size_t process_options_count;
+
+/* Log, loop, telemetry, signals. Errors have been reported on standard error when it returns. */
+LOOM_MUST_CHECK loom_status process_open(process *p, const program *of);
+/* First in what the loop calls for the program: it may have slept since the clock was set. */
+static inline void process_woke(process *p)
+{
+    p->clock.now_ms = uv_now(&p->loop);
+}
+/* A tracer for a service of this process, such as "loom-broker". NULL: no spans are wanted, or no memory. */
+loom_tracer *process_tracer(process *p, const char *service);
+/* What SIGTERM, SIGINT and SIGHUP start. drain must outlive the process. */
+void process_on_stop(process *p, uint32_t drain_timeout_ms, const process_drain *drain, void *user);
+
+/* Called by process_open(): spans and log. */
+void process_count_own(process *p);
+/* Serves /metrics at an http URL; "": does nothing. write adds what is no counter of a source; may be NULL. Errors are
+ * logged. */
+LOOM_MUST_CHECK loom_status process_serve_metrics(process *p, const char *url, void (*write)(void *user, FILE *out), void *user);
+void process_stop_metrics(process *p); /* idempotent */
+
+/* Creates the directory of an ipc URL; does nothing for other URLs and "". Errors are logged. */
+LOOM_MUST_CHECK loom_status process_prepare_url(process *p, const char *url);
+
+/* Runs until a signal and the drain after it have ended; a second signal ends the program at once. */
+void process_run(process *p);
+/* Ends what is on the loop, exports what is left within the drain time, writes the log, frees. */
+void process_close(process *p);
+
+#endif

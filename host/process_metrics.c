@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /metrics of a process: the counters of its parts, and its own: spans and log. */
+#include "host/http/metrics_server.h"
+#include "host/metrics.h"
+#include "host/process.h"
+
+static const char *drop_name(unsigned i)
+{
+    static const char *const names[] = {"queue_full", "export_failed", "shutdown"};
+    return names[i];
+}
+
+_Static_assert(offsetof(loom_span_counts, dropped_shutdown) == offsetof(loom_span_counts, dropped_full) + 2 * sizeof(uint64_t),
+               "the reasons lie side by side");
+
+static const counter span_rows[] = {
+    COUNTER(loom_span_counts, ended, COUNTER_TOTAL, "loom_spans_ended_total", "Sampled spans that ended."),
+    COUNTER(loom_span_counts, exported, COUNTER_TOTAL, "loom_spans_exported_total", "Spans that the receiver accepted."),
+    COUNTER_FAMILY(loom_span_counts, dropped_full, "dropped", "loom_spans_dropped_total", "reason", 3, drop_name,
+                   "Spans that did not reach the receiver, by reason."),
+};
+static const counter_group span_counters = COUNTER_GROUP("spans", loom_span_counts, span_rows);
+
+static void read_spans(const void *owner, void *stats)
+{
+    const process *p = owner;
+    *(loom_span_counts *)stats = p->spans != NULL ? loom_span_processor_counts(p->spans) : (loom_span_counts){0};
+}
+
+typedef struct log_counts {
+    uint64_t lines_dropped;
+} log_counts;
+
+static const counter log_rows[] = {
+    COUNTER(log_counts, lines_dropped, COUNTER_TOTAL, "loom_log_lines_dropped_total",
+            "Log lines dropped because the reader of the log fell behind."),
+};
+static const counter_group log_counters = COUNTER_GROUP("log", log_counts, log_rows);
+
+static void read_log(const void *owner, void *stats)
+{
+    *(log_counts *)stats = (log_counts){logger_dropped(((const process *)owner)->log)};
+}
+
+void process_count_own(process *p)
+{
+    counter_list_add(&p->counters, (counter_source){&span_counters, p, read_spans});
+    counter_list_add(&p->counters, (counter_source){&log_counters, p, read_log});
+}
+
+static void write_metrics(void *user, FILE *out)
+{
+    process *p = user;
+    for (size_t i = 0; i < p->counters.count; i++) {
+        metrics_write_counters(out, &p->counters.items[i]);
+    }
+    if (p->write_metrics != NULL) {
+        p->write_metrics(p->metrics_user, out);
+    }
+}
+
+loom_status process_serve_metrics(process *p, const char *url, void (*write)(void *user, FILE *out), void *user)
+{
+    if (url[0] == '\0') {
+        return LOOM_OK;
+    }
+    char why[METRICS_ERROR_SIZE];
+    p->write_metrics = write;
+    p->metrics_user = user;
+    loom_status st = metrics_server_open(&p->metrics, &p->loop, p->log, url, write_metrics, p, why);
+    if (st != LOOM_OK) {
+        log_error(p->log, "%s", why);
+    } else {
+        log_info(p->log, "serving metrics url=%s", metrics_server_url(p->metrics));
+    }
+    return st;
+}

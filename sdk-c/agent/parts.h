@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an agent is made of. The loop and the session are whole here; what stands on them (events, actions, collaboration)
+ * is known by name only, so that no layer sees into the one above. */
+#ifndef LOOM_SDK_AGENT_PARTS_H
+#define LOOM_SDK_AGENT_PARTS_H
+
+#include <loom/trace.h>
+
+#include "base/rate_limit.h"
+#include "sdk-c/agent/loop.h"
+#include "sdk-c/agent/session.h"
+
+typedef struct agent_counters {
+    _Atomic uint64_t received, failed, invalid_context, calls_handled;
+} agent_counters;
+
+struct loom_agent {
+    agent_loop loop;
+    session session;
+
+    /* fixed once open */
+    loom_str id;                      /* ends with a NUL */
+    loom_agent_options options;       /* of its strings, id and tls_ca_file are copies of ours, and no others are kept */
+    loom_tracer_provider *provider;   /* NULL: telemetry is off */
+    loom_span_processor *processor;   /* our own, or NULL */
+    loom_tracer *tracer;
+    pthread_t thread, keeper;
+    bool has_thread, has_keeper;
+    const struct round_ops *rounds;   /* waiting.h */
+
+    struct events *events;            /* events/events.h */
+    struct actions *actions;          /* actions/actions.h */
+    struct collaboration *collaboration; /* NULL: not used yet. Guard: the loop's lock */
+
+    atomic_bool stopped;              /* by loom_agent_stop() */
+    atomic_flag exporter_told;        /* an exporter's failure has been written to standard error */
+    agent_counters counters;          /* written by the loop */
+
+    /* the loop's */
+    unsigned nested;                  /* handlers that wait, one inside the other */
+    struct waiting_handler *waiting;  /* the innermost of them; they lie on their stacks */
+    bool outage_told;                 /* report.c: this outage has been written to standard error */
+    rate_limit notices;               /* report.c: refusals written to standard error */
+};
+
+#endif

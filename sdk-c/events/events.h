@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an agent publishes and what it is subscribed to. Here is what emit.c, subscribe.c and dispatch.c share. */
+#ifndef LOOM_SDK_EVENTS_H
+#define LOOM_SDK_EVENTS_H
+
+#include "envelope/msgpack_bytes.h"
+#include "sdk-c/agent/parts.h"
+#include "sdk-c/events/kept.h"
+#include "sdk-c/events/subscriptions.h"
+
+/* Who handles a subscription, as the loop last saw it. */
+typedef struct known_handler {
+    uint64_t number;
+    uint64_t generation;    /* of the handlers when it was seen */
+    loom_on_event on_event; /* NULL: an empty place */
+    void *user;
+    bool immediate;
+} known_handler;
+enum { KNOWN_HANDLERS = 16 };
+
+/* A deliver frame being handled; on the stack of who handles it. */
+typedef struct batch_cursor {
+    struct batch_cursor *outer;
+    mp_reader r;
+    uint32_t left; /* items */
+} batch_cursor;
+
+typedef struct events {
+    /* guarded by the loop's lock */
+    uint64_t emitted, refused;
+    size_t topic_len;
+    char topic[LOOM_TOPIC_MAX]; /* the last one that was found valid */
+    subscriptions subs;
+
+    _Atomic uint64_t generation; /* grows when a handler has gone or changed: what the loop knows of handlers is void */
+
+    /* the loop's */
+    known_handler handlers[KNOWN_HANDLERS];
+    loom_envelope *event;        /* reused while nobody kept it */
+    size_t event_capacity;
+    batch_cursor *batch;         /* the innermost deliver frame being handled */
+    kept_list kept;              /* for when the outermost handler has returned */
+    kept_list kept_immediate;    /* for the next nested round */
+} events;
+
+/* With the subscriptions that options ask for, and the one to the agent's mailbox. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status events_create(events **out, loom_str agent_id, const loom_agent_options *options);
+void events_free(events *e); /* NULL is allowed */
+
+/* "agent.{id}.replies" */
+#define MAILBOX_PREFIX "agent."
+#define MAILBOX_SUFFIX ".replies"
+enum { MAILBOX_SIZE = sizeof MAILBOX_PREFIX MAILBOX_SUFFIX + LOOM_AGENT_ID_MAX };
+void events_mailbox(char out[MAILBOX_SIZE], loom_str agent_id);
+
+#endif

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is counted: one table serves /metrics, the control socket's stats and counters, and `loom stats --counters`."""
+
+import re
+import socket
+import subprocess
+import unittest
+import urllib.request
+
+import control
+from harness import BIN, LoomTest, in_both_homes, wait_until
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+SERIES = re.compile(r'^(\w+)(?:\{(\w+)="([^"]*)"\})? (\d+)$')
+
+
+def scrape(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    series = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, _, value, number = SERIES.match(line).groups()
+            series[(name, value)] = int(number)
+    kinds = re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M)
+    return series, dict(kinds), kinds
+
+
+@in_both_homes
+class Counters:
+    def setUp(self):
+        self.port, self.serving_port = free_port(), free_port()
+        flags = {"broker": ["--metrics-listen", f"http://127.0.0.1:{self.port}"]}
+        if self.kind == "own_process":
+            flags["serving"] = ["--metrics-listen", f"http://127.0.0.1:{self.serving_port}"]
+        self.bus = self.home(spans=False, **flags)
+
+    def ask(self, **request):
+        return control.ask(self.bus.control_path, **request)
+
+    def publish(self, count):
+        with self.bus.agent("taker") as taker, self.bus.agent("sender") as sender:
+            taker.subscribe("counted.>")
+            for i in range(count):
+                sender.publish("counted.here", b"x")
+            wait_until(lambda: self.ask(op="stats")["eventbus"]["delivered"] >= count, "the deliveries")
+        wait_until(lambda: self.ask(op="stats")["directory"]["agents"] == 0, "both have left")  # nothing changes any more
+
+    def test_what_the_control_socket_describes_is_what_it_counts_and_what_is_scraped(self):
+        self.publish(3)
+        stats, (series, kinds, _) = self.ask(op="stats"), scrape(self.port)
+        described = self.ask(op="counters")["counters"]
+        self.assertGreater(len(described), 50)
+        for c in described:
+            value = stats[c["group"]][c["key"]]
+            self.assertTrue(c["help"].endswith("."), c)
+            self.assertEqual("counter" if c["kind"] == "total" else "gauge", kinds[c["metric"]], c)
+            labels = {value for name, value in series if name == c["metric"]}
+            self.assertEqual(set(value) if c["label"] else {None}, labels, c)
+        groups = {c["group"] for c in described}
+        for group in groups:
+            self.assertEqual(set(stats[group]), {c["key"] for c in described if c["group"] == group})
+        self.assertEqual(3, stats["eventbus"]["delivered"])
+        for c in described:
+            if not c["label"] and c["key"] != "control_requests":
+                self.assertEqual(stats[c["group"]][c["key"]], series[(c["metric"], None)], c)
+
+    def test_no_series_and_no_type_is_given_twice(self):
+        for port in [self.port] + ([self.serving_port] if self.kind == "own_process" else []):
+            series, kinds, all_kinds = scrape(port)
+            self.assertEqual(len(kinds), len(all_kinds))
+            self.assertTrue({name for name, _ in series} <= set(kinds))
+
+    def test_the_serving_process_counts_what_agents_sent(self):
+        self.publish(5)
+        series, _, _ = scrape(self.serving_port if self.kind == "own_process" else self.port)
+        self.assertEqual(5, series[("loom_bridge_published_total", None)])
+        self.assertEqual(5, series[("loom_bridge_forwarded_total", None)])
+        self.assertEqual(0, series[("loom_bridge_connections_refused_total", None)])
+
+    def test_loom_stats_prints_each_counter_with_its_meaning(self):
+        self.publish(2)
+        out = subprocess.run([BIN / "loom", "stats", "--counters", "--control", f"ipc://{self.bus.control_path}"],
+                             capture_output=True, text=True, timeout=20, check=True).stdout
+        self.assertRegex(out, r"(?m)^eventbus\.published +\d+  Events published\.$")
+        self.assertRegex(out, r"(?m)^eventbus\.dropped\{reason=\"ttl_expired\"\} +0  Deliveries lost, by reason\.$")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+#include "tests/support/check.h"
+
+static void a_null_string_is_the_empty_slice(void **state)
+{
+    (void)state;
+    assert_true(str_equal(str_of(NULL), str_of("")));
+    assert_int_equal(0, bytes_of(NULL).len);
+    assert_true(bytes_equal(bytes_of(NULL), bytes_of("")));
+}
+
+static void slices_are_equal_byte_for_byte(void **state)
+{
+    (void)state;
+    assert_true(str_equal(str_of("topic"), (loom_str){"topics", 5}));
+    assert_false(str_equal(str_of("topic"), str_of("topid")));
+    assert_false(str_equal(str_of("topic"), str_of("topics")));
+    assert_true(bytes_equal(bytes_of("abc"), (loom_bytes){(const uint8_t *)"abcd", 3}));
+    assert_false(bytes_equal(bytes_of("abc"), bytes_of("abd")));
+}
+
+static void a_nul_inside_a_slice_is_compared_like_any_byte(void **state)
+{
+    (void)state;
+    assert_false(str_equal(STR("a\0b"), STR("a\0c")));
+    assert_false(str_is(STR("a\0b"), "a"));
+    assert_true(str_is((loom_str){"ab", 1}, "a"));
+}
+
+static void only_spaces_and_tabs_are_trimmed(void **state)
+{
+    (void)state;
+    assert_str("a b", str_trim(str_of(" \ta b\t ")));
+    assert_str("\na", str_trim(str_of(" \na")));
+    assert_str("", str_trim(str_of(" \t ")));
+    assert_str("", str_trim((loom_str){0}));
+}
+
+static void a_list_of_n_separators_has_n_plus_one_items(void **state)
+{
+    (void)state;
+    loom_str rest = str_of("a, b,,");
+    loom_str item;
+    assert_true(str_next_item(&rest, ',', &item));
+    assert_str("a", item);
+    assert_true(str_next_item(&rest, ',', &item));
+    assert_str(" b", item);
+    assert_true(str_next_item(&rest, ',', &item));
+    assert_str("", item);
+    assert_true(str_next_item(&rest, ',', &item));
+    assert_str("", item);
+    assert_false(str_next_item(&rest, ',', &item));
+}
+
+static void an_empty_list_has_one_empty_item_and_none_is_no_list(void **state)
+{
+    (void)state;
+    loom_str rest = str_of("");
+    loom_str item;
+    assert_true(str_next_item(&rest, '.', &item));
+    assert_int_equal(0, item.len);
+    assert_false(str_next_item(&rest, '.', &item));
+    rest = str_of(NULL);
+    assert_false(str_next_item(&rest, '.', &item));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_null_string_is_the_empty_slice),
+        cmocka_unit_test(slices_are_equal_byte_for_byte),
+        cmocka_unit_test(a_nul_inside_a_slice_is_compared_like_any_byte),
+        cmocka_unit_test(only_spaces_and_tabs_are_trimmed),
+        cmocka_unit_test(a_list_of_n_separators_has_n_plus_one_items),
+        cmocka_unit_test(an_empty_list_has_one_empty_item_and_none_is_no_list),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

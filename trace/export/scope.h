@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a span comes from, as an export needs it: its instrumentation scope and the resource above that, both encoded.
+ * A provider is a resource and its tracers are scopes; the exporter side sees no more of them than this. */
+#ifndef LOOM_TRACE_EXPORT_SCOPE_H
+#define LOOM_TRACE_EXPORT_SCOPE_H
+
+#include <loom/api.h>
+
+typedef struct span_resource span_resource;
+struct span_resource {
+    loom_bytes encoded; /* a ResourceSpans.resource field */
+    /* Gives back uses, each of which kept this and its scopes alive. Any thread, no lock held. */
+    void (*release)(span_resource *self, size_t uses);
+};
+
+typedef struct span_scope {
+    loom_bytes encoded; /* a ScopeSpans.scope field */
+    span_resource *resource;
+} span_scope;
+
+#endif
