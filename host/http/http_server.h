@@ -42,7 +42,7 @@ typedef struct http_server_counts {
     uint64_t refused;   /* connections: no room, no descriptor, no memory */
     uint64_t displaced; /* connections that made room for newer ones while they waited */
     uint64_t late;      /* connections closed because a deadline had passed */
-    uint64_t invalid;   /* requests and frames that broke the protocol */
+    uint64_t invalid;   /* requests that the server itself refused, and frames that broke the protocol */
     size_t connections; /* now */
 } http_server_counts;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the server share. A connection goes through phases; each file is the master of some:
- * connection.c of bytes, TLS and the end; exchange.c of requests and answers; websocket.c of streams. */
+ * connection.c of the beginning and the end, connection_io.c of bytes and TLS; exchange.c of requests and answers; websocket.c of streams. */
 #ifndef LOOM_HOST_HTTP_INTERNAL_H
 #define LOOM_HOST_HTTP_INTERNAL_H
 
@@ -15,7 +15,7 @@
 enum {
     READ_SIZE = 64 * 1024,
     SEND_CHUNK = 64 * 1024,       /* of a stream: one WebSocket message, and what TLS encrypts at a time */
-    KEEP_SIZE = 16 * 1024,        /* buffers larger than this are given back after use */
+    KEEP_SIZE = 16 * 1024,        /* buffers larger than this are given back: a stream's when it is idle */
     SKIP_MAX = 64 * 1024 * 1024,  /* bytes read away so that a client gets the answer to what it still sends */
     CONTROL_QUEUE_MAX = 4096,     /* bytes of pongs that wait */
     PINGS_MAX = 3,
@@ -140,18 +140,24 @@ typedef enum http_room {
 http_room http_server_make_room(http_server *s, const http_listener *of);
 
 /* ---- connection.c ---- */
+/* All is written: ends our side. */
+void http_connection_shut(http_connection *c);
 /* Takes fd, in every outcome. */
 void http_connection_open(http_listener *l, int fd);
 void http_connection_deadline(http_connection *c, uint32_t ms);
 /* Whether it may be closed for another. */
 void http_connection_wait(http_connection *c, bool waiting);
+/* When all is said: shuts our side, and closes as soon as the peer does. */
+void http_connection_finish(http_connection *c);
+void http_connection_abort(http_connection *c);
+
+/* ---- connection_io.c ---- */
 /* Writes what there is. Never closes the connection itself: that comes from the loop. */
 void http_connection_pump(http_connection *c);
 /* Appends to what the server says; false: out of memory, and the connection is being closed. */
 bool http_connection_say(http_connection *c, const void *data, size_t len);
-/* When all is said: shuts our side, and closes as soon as the peer does. */
-void http_connection_finish(http_connection *c);
-void http_connection_abort(http_connection *c);
+/* Gives back what only a burst needed. */
+void http_connection_shrink(http_connection *c);
 void http_connection_read(http_connection *c, bool on);
 /* Hands on what was stashed, as far as it can be. */
 void http_connection_resume(http_connection *c);

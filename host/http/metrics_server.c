@@ -6,10 +6,12 @@
 
 #include <stdlib.h>
 
-enum { CONNECTIONS_MAX = 64 };
+enum { CONNECTIONS_MAX = 64, CLOSE_MS = 200 };
 
 struct metrics_server {
+    uv_loop_t *loop;
     http_server *http;
+    bool closed;
     void (*write)(void *user, FILE *out);
     void *user;
     char url[URL_MAX];
@@ -40,7 +42,8 @@ static const http_route routes[] = {{.method = "GET", .path = PATH, .handle = on
 
 static void on_closed(void *user)
 {
-    free(user);
+    metrics_server *m = user;
+    m->closed = true;
 }
 
 loom_status metrics_server_open(metrics_server **out, uv_loop_t *loop, logger *log, const char *text,
@@ -50,13 +53,14 @@ loom_status metrics_server_open(metrics_server **out, uv_loop_t *loop, logger *l
     url u;
     char fault[HTTP_ERROR_SIZE] = "out of memory";
     metrics_server *m = calloc(1, sizeof *m);
-    const http_server_options options = {.log = log};
+    const http_server_options options = {.log = log, .close_ms = CLOSE_MS};
     loom_status st = m == NULL ? LOOM_ENOMEM : http_server_open(&m->http, loop, &options);
     if (st != LOOM_OK) {
         snprintf(why, METRICS_ERROR_SIZE, "cannot serve metrics at %.128s: %s", text, fault);
         free(m);
         return st;
     }
+    m->loop = loop;
     m->write = write;
     m->user = user;
     const http_listen_options listen = {.routes = routes, .route_count = sizeof routes / sizeof routes[0],
@@ -84,7 +88,12 @@ const char *metrics_server_url(const metrics_server *m)
 
 void metrics_server_close(metrics_server *m)
 {
-    if (m != NULL) {
-        http_server_close(m->http, on_closed, m);
+    if (m == NULL) {
+        return;
     }
+    http_server_close(m->http, on_closed, m);
+    while (!m->closed) {
+        uv_run(m->loop, UV_RUN_ONCE);
+    }
+    free(m);
 }

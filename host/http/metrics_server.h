@@ -20,7 +20,7 @@ LOOM_MUST_CHECK loom_status metrics_server_open(metrics_server **out, uv_loop_t 
                                                 void (*write)(void *user, FILE *out), void *user, char why[METRICS_ERROR_SIZE]);
 /* Where it is served, with the real port: http://127.0.0.1:7780/metrics. Valid until it is closed. */
 const char *metrics_server_url(const metrics_server *m);
-/* Frees itself, as the loop goes on; runs no callback after it returns. NULL is allowed. */
+/* Runs the loop until it is closed: not from within a callback of the loop. NULL is allowed. */
 void metrics_server_close(metrics_server *m);
 
 #endif

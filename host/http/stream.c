@@ -14,7 +14,7 @@ void http_stream_open(http_connection *c, const http_endpoint *endpoint, bool fr
     c->phase = PHASE_STREAM;
     c->heard = true;
     http_connection_wait(c, false);
-    http_connection_deadline(c, framed ? c->server->options.ping_ms : 0);
+    http_connection_deadline(c, c->server->options.ping_ms);
     endpoint->opened(c->listener->options.user, &c->stream, c->peer);
     if (c->stream.events == NULL && c->phase == PHASE_STREAM) {
         http_connection_abort(c);
@@ -97,19 +97,31 @@ void http_stream_going_away(http_connection *c)
     http_stream_close(&c->stream, WS_CODE_GOING_AWAY);
 }
 
-void http_stream_late(http_connection *c)
+/* False: the peer has said nothing to the last of the pings. */
+static bool ping(http_connection *c)
 {
     http_stream *s = &c->stream;
+    if (s->pings == PINGS_MAX) {
+        return false;
+    }
+    if (c->out.len < CONTROL_QUEUE_MAX && say_frame(c, WS_PING, NULL, 0)) {
+        s->pings++;
+        http_connection_pump(c);
+    }
+    return true;
+}
+
+void http_stream_late(http_connection *c)
+{
     if (c->heard) {
         c->heard = false;
-        s->pings = 0;
-    } else if (s->pings == PINGS_MAX) {
+        c->stream.pings = 0;
+    } else if (c->stream.framed && !ping(c)) {
         c->server->counts.late++;
         http_connection_abort(c);
         return;
-    } else if (c->out.len < CONTROL_QUEUE_MAX && say_frame(c, WS_PING, NULL, 0)) {
-        s->pings++;
-        http_connection_pump(c);
+    } else {
+        http_connection_shrink(c);
     }
     http_connection_deadline(c, c->server->options.ping_ms);
 }
