@@ -225,9 +225,13 @@ def run_program(name, *arguments, environment=None, timeout=30):
                           env=clean_environment(**(environment or {})))
 
 
-def agent_program(name):
-    """A program of this folder written in C."""
-    return BIN.parent / "tests" / name
+def start_agent(home, *arguments, environment=None):
+    """hostile_agent, until the home ends."""
+    home.count += 1
+    process = Process(home.folder, f"agent-{home.count}", [str(BIN.parent / "tests" / "hostile_agent"), *map(str, arguments)],
+                      {**home.environment, **(environment or {})})
+    home.processes.append(process)
+    return process
 
 
 def line_count(process, words):
