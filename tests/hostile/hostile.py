@@ -18,7 +18,7 @@ import control  # noqa: E402,F401
 import wire  # noqa: E402
 from agent import Agent  # noqa: E402,F401
 from harness import BIN, IN_BROKER, OWN_PROCESS, Home, LoomTest, Process, clean_environment, die_with_parent, wait_until  # noqa: E402,F401
-from packing import pack  # noqa: E402,F401
+from packing import pack, unpack  # noqa: E402,F401
 from known import KNOWN  # noqa: E402
 
 SANITIZED = bool(os.environ.get("LOOM_SANITIZE"))
