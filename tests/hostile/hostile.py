@@ -16,7 +16,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import control  # noqa: E402,F401
 import wire  # noqa: E402
-from agent import Agent  # noqa: E402,F401
+from agent import Agent, Ended  # noqa: E402,F401
 from harness import BIN, IN_BROKER, OWN_PROCESS, Home, LoomTest, Process, clean_environment, die_with_parent, wait_until  # noqa: E402,F401
 from packing import pack, unpack  # noqa: E402,F401
 from known import KNOWN  # noqa: E402
