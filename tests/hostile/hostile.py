@@ -118,11 +118,12 @@ def loop_ns(*processes):
     return total
 
 
-def process_ns(process):
-    """Processor time of all threads, in nanoseconds, as the kernel counts it in ticks."""
-    with open(f"/proc/{process.pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+def wanted_ns(process):
+    """Processor time of all threads, in nanoseconds, and what they have waited for it."""
+    total = 0
+    for stat in pathlib.Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
+        total += sum(map(int, stat.read_text().split()[:2]))
+    return total
 
 
 def servers(home):
@@ -137,6 +138,7 @@ def percentile(values, share):
 # ---- raw floods ----
 
 NUMBERS = (0x7A00_0001, 0x7B00_0001)  # places in a frame that are filled in with a number each
+LAST = 0x7CFE_FDFC                    # of the request that ends a flood
 
 
 def numbered(template, numbers):
@@ -165,7 +167,7 @@ class Flood:
 
     def __init__(self, link):
         self.sock, self.taken, self.sent, self.broken = link.sock, 0, False, False
-        self.over = False
+        self.answered = self.over = False
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -184,6 +186,7 @@ class Flood:
         self.sent = True
 
     def _read(self):
+        tail, mark = b"", pack(LAST)
         while not self.over:
             try:
                 got = self.sock.recv(1 << 18)
@@ -194,6 +197,8 @@ class Flood:
             if not got:
                 break
             self.taken += len(got)
+            tail = tail[-len(mark):] + got
+            self.answered = self.answered or mark in tail
         self.broken = True
 
     def wait_sent(self):
@@ -211,12 +216,11 @@ class Flood:
         """Bytes that the other side has not read yet (SIOCOUTQ)."""
         return struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4)))[0]
 
-    def settle(self, seconds=0.3):
-        """Until nothing more has come for a while."""
-        before = -1
-        while self.taken != before and not self.broken:
-            before = self.taken
-            time.sleep(seconds)
+    def finish(self):
+        """Until everything that was sent is answered, or the session has ended."""
+        self.wait_sent()
+        self.start(wire.frame(wire.UNSUBSCRIBE, {"request": LAST, "subscription": LAST})).wait_sent()
+        wait_until(lambda: self.answered or self.broken, "the answer to the last request", 60.0)
 
 
 def run_program(name, *arguments, environment=None, timeout=30):

@@ -65,8 +65,7 @@ class Removal:
         self.unsanitized()
         home, wanted = self.home(spans=False), 150_000
         flood = Flood(self.agent(home, "greedy").link).start(subscribes("a", range(1, wanted + 1)))
-        flood.wait_sent()
-        flood.settle()
+        flood.finish()
         had = home.stats()["eventbus"]["subscriptions"]
         self.right(had < wanted, f"one session has {had} subscriptions of the {wanted} it asked for")
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 import unittest
 
-from hostile import (BIN, IN_BROKER, MIB, HostileTest, Process, clean_environment, die_with_parent, in_both_homes, run_program,
+from hostile import (BIN, IN_BROKER, MIB, Flood, HostileTest, Process, clean_environment, die_with_parent, in_both_homes, run_program,
                      wait_until, wire)
 
 FAKE = pathlib.Path(__file__).resolve().with_name("fake_server.py")
@@ -232,13 +232,16 @@ class Provide(HostileTest):
         for _ in range(20):
             caller.call("slow")
         wait_until(lambda: home.stats()["actions"]["running"] == 20, "its calls are there")
+        calls = b"".join(wire.call_frame(os.urandom(8), "slow", wire.envelope("slow", b"", "caller")) for _ in range(3000))
+        flood = Flood(caller.link).start(calls)  # it is at them for a while
+        time.sleep(0.1)
         provider.signal(signal.SIGTERM)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 30
         while provider.running() and time.monotonic() < end:
-            for _ in range(5):
-                caller.call("slow")
-            caller.pump(0.02)
-        code = provider.wait()
+            if flood.sent:
+                flood.start(calls[:len(calls) // 30])
+            time.sleep(0.02)
+        code = provider.wait(30)
         found = [line for line in provider.err.splitlines() if "Invalid" in line or "ERROR" in line]
         self.right(code in (0, -signal.SIGTERM) and not found, f"exit code {code}, {found[:2]}")
 
