@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 2, 3, 12, 13, 18, 19, 22: how the programs begin and end, and whom they trust meanwhile."""
 
+import itertools
 import os
 import pathlib
 import re
@@ -232,15 +233,17 @@ class Provide(HostileTest):
         for _ in range(20):
             caller.call("slow")
         wait_until(lambda: home.stats()["actions"]["running"] == 20, "its calls are there")
-        calls = b"".join(wire.call_frame(os.urandom(8), "slow", wire.envelope("slow", b"", "caller")) for _ in range(3000))
-        flood = Flood(caller.link).start(calls)  # it is at them for a while
+        end = time.monotonic() + 30
+        calls = [wire.call_frame(os.urandom(8), "slow", wire.envelope("slow", b"", "caller")) for _ in range(9000)]
+        flood = Flood(caller.link).start(b"".join(calls[:3000]))  # it is at them for a while
         time.sleep(0.1)
         provider.signal(signal.SIGTERM)
-        end = time.monotonic() + 30
-        while provider.running() and time.monotonic() < end:
-            if flood.sent:
-                flood.start(calls[:len(calls) // 30])
-            time.sleep(0.02)
+        for first in itertools.cycle(range(3000, 9000, 20)):
+            if not provider.running() or time.monotonic() > end:
+                break
+            flood.wait_sent()
+            flood.start(b"".join(calls[first:first + 20]))
+            time.sleep(0.003)
         code = provider.wait(30)
         found = [line for line in provider.err.splitlines() if "Invalid" in line or "ERROR" in line]
         self.right(code in (0, -signal.SIGTERM) and not found, f"exit code {code}, {found[:2]}")
