@@ -6,9 +6,8 @@ things does not change it."""
 
 import signal
 import time
-import unittest
 
-from hostile import NUMBERS, Flood, in_both_homes, loop_ns, numbered, percentile, servers, subscribes, wire
+from hostile import NUMBERS, Flood, in_both_homes, loop_ns, main, numbered, percentile, servers, subscribes, wire
 
 ECHOES = 200
 SUBSCRIBES, CALLS = 150_000, 40_000
@@ -121,4 +120,4 @@ class Stalls:
 del Floods, Stalls  # only in their homes
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -12,12 +12,14 @@ import sys
 import termios
 import threading
 import time
+import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import control  # noqa: E402,F401
 import wire  # noqa: E402
 from agent import Agent, Ended  # noqa: E402,F401
-from harness import BIN, IN_BROKER, OWN_PROCESS, Home, LoomTest, Process, clean_environment, die_with_parent, wait_until  # noqa: E402,F401
+from harness import (BIN, IN_BROKER, OWN_PROCESS, Home, LoomTest, Process, clean_environment,  # noqa: E402,F401
+                     die_with_parent, wait_until)
 from packing import pack, unpack  # noqa: E402,F401
 from known import KNOWN  # noqa: E402
 
@@ -70,6 +72,12 @@ class HostileTest(LoomTest):
         """Skips what measures memory or work, both of which a sanitizer changes."""
         if SANITIZED:
             self.skipTest("a sanitizer has its own memory and time")
+
+    def log_of(self, home):
+        """What the process that serves the agents has logged so far: its log is written behind its back."""
+        self.agent(home, "the-last-to-come").sync()
+        wait_until(lambda: "the-last-to-come" in home.serving.err, "the log is written")
+        return home.serving.err
 
     def raw(self, path):
         """A bare connection to a unix socket."""
@@ -241,3 +249,14 @@ def start_agent(home, *arguments, environment=None):
 
 def line_count(process, words):
     return sum(1 for line in process.err.splitlines() if words in line)
+
+
+def main():
+    """Runs the tests of the program, once every line of known.py that is about it names one of them."""
+    loaded = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+    names = {test.name() for suite in loaded for test in suite}
+    program = pathlib.Path(sys.argv[0]).stem
+    stale = [name for name in KNOWN if name.startswith(f"{program}.") and name.partition("@")[0] not in names]
+    if stale:
+        sys.exit(f"tests/hostile/known.py names tests that are not there: {', '.join(stale)}")
+    unittest.main()

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 15, 16: who an agent is, and from whom it takes an award."""
 
-import unittest
 
-from hostile import IN_BROKER, OWN_PROCESS, Agent, HostileTest, control, start_agent, wait_until, wire
+from hostile import IN_BROKER, OWN_PROCESS, Agent, HostileTest, control, main, start_agent, wait_until, wire
 
 
 def lives(home, agent_id):
@@ -100,4 +99,4 @@ class Awards(HostileTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

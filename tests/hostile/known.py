@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The faults that are known today. "program.Class.test" (both homes) or "program.Class.test@home" → the row of the issue and
-what was measured. A test that is listed here has to fail; whoever mends it takes its line away."""
+"""The faults that are known today. "program.Class.test" (both homes) or "program.Class.test@home" → the row of the issue
+and what was measured. A test that is listed here has to fail; whoever mends it takes its line away."""
 
 from typing import NamedTuple
 
@@ -14,12 +14,14 @@ KNOWN = {
     "fairness.Floods.test_a_flood_of_calls_delays_nobody": Known("5", "48 to 158 ms of the loop's work before an answer"),
     "fairness.Floods.test_a_flood_of_subscribes_delays_nobody": Known("5", "620 to 800 ms of the loop's work before an answer"),
     "fairness.Stalls.test_a_subscriber_that_stops_holds_its_publishers_back_for_a_moment_only": Known("29", "998 ms"),
-    "fairness.Stalls.test_subscribing_anew_buys_no_new_time_to_hold_publishers_back": Known("7", "21 MB/s instead of 320 to 1,250"),
+    "fairness.Stalls.test_subscribing_anew_buys_no_new_time_to_hold_publishers_back": Known(
+        "7", "21 MB/s instead of 320 to 1,250"),
     "removal.Removal.test_an_agent_that_goes_costs_each_subscription_once": Known("6", "10 µs each of 4,000, 38 of 16,000"),
     "removal.Removal.test_one_session_may_not_subscribe_without_end": Known("6", "150,000 of 150,000"),
     "removal.Removal.test_unsubscribing_the_newest_first_does_not_search_for_each@own_process": Known(
         "6", "25 µs each of 4,000, 80 of 16,000"),
-    "removal.Removal.test_unsubscribing_the_oldest_first_does_not_search_for_each": Known("6", "4 µs each of 4,000, 11 of 16,000"),
+    "removal.Removal.test_unsubscribing_the_oldest_first_does_not_search_for_each": Known(
+        "6", "4 µs each of 4,000, 11 of 16,000"),
     "memory.Queues.test_a_slow_agent_with_many_subscriptions_takes_no_room_from_others": Known("8", "21 of 50 messages came"),
     "memory.Sessions.test_deep_filters_do_not_multiply_in_memory": Known("9", "48 MiB for 1.1 MiB of subscribes"),
     "memory.Sessions.test_capabilities_of_one_session_are_bounded_in_bytes": Known("9", "51 MiB for 1,000"),
@@ -43,7 +45,8 @@ KNOWN = {
     "reentrancy.Reentrancy.test_a_callback_while_a_handler_waits_is_in_no_trace_of_that_handler": Known(
         "14", "in the trace of the handler"),
     "reentrancy.Reentrancy.test_the_message_of_a_call_lives_while_a_callback_of_it_runs": Known("1", "SIGSEGV"),
-    "reentrancy.Reentrancy.test_the_outcome_is_told_after_the_callback_has_returned": Known("1", "outcome before the callback's end"),
+    "reentrancy.Reentrancy.test_the_outcome_is_told_after_the_callback_has_returned": Known(
+        "1", "outcome before the callback's end"),
     "descriptors.Exhausted.test_a_scrape_without_descriptors_does_not_make_the_broker_spin": Known("23", "1.1 processors"),
     "descriptors.Exhausted.test_agents_that_find_no_place_are_logged_in_a_few_lines": Known("21", "0 lines, 138 refused"),
     "descriptors.Exhausted.test_an_agent_is_taken_or_told_why_not": Known("23", "closed without a word"),
@@ -77,7 +80,8 @@ KNOWN = {
     "text.Lists.test_a_metadata_key_that_is_no_utf8_harms_nobody": Known("17", "loom caps fails for everybody"),
     "text.Logs.test_an_id_that_turns_the_line_round_does_not_reach_the_log": Known("suspected: bidi", "U+202E in the log"),
     "text.Terminals.test_a_notice_is_cleaned_before_it_is_printed": Known("20", "ESC on standard error"),
-    "text.Terminals.test_a_notice_is_cleaned_before_an_agent_without_a_handler_prints_it": Known("20", "the same, by libloom itself"),
+    "text.Terminals.test_a_notice_is_cleaned_before_an_agent_without_a_handler_prints_it": Known(
+        "20", "the same, by libloom itself"),
     "text.Terminals.test_why_a_capability_is_refused_is_cleaned_before_it_is_printed": Known("20", "ESC on standard error"),
     "text.Terminals.test_why_a_session_ended_is_cleaned_before_it_is_printed": Known("20", "ESC on standard error"),
     "spansfile.SpansFile.test_a_bad_line_is_told_and_stepped_over": Known("27", "0 of 2 traces"),
@@ -91,11 +95,15 @@ KNOWN = {
     "loss.Stop.test_what_a_drain_throws_away_is_said": Known("26", "`stopped`, no count"),
     "loss.Lost.test_after_a_goodbye_nothing_is_lost": Known("30", "2,000 of 2,000, and all arrived"),
     "loss.Lost.test_after_a_kill_the_count_is_near_the_loss": Known("30", "2,000 of 2,000, and all arrived"),
-    "suspected.Races.test_a_signal_handler_writes_to_no_descriptor_of_others": Known("suspected: signals_leave()", "8 bytes in a file"),
+    "suspected.Races.test_a_signal_handler_writes_to_no_descriptor_of_others": Known(
+        "suspected: signals_leave()", "8 bytes in a file"),
     "suspected.Races.test_an_agent_lives_while_another_thread_flushes_it": Known("suspected: close", "freed under the waiter"),
-    "suspected.Races.test_an_agent_lives_while_another_thread_runs_it": Known("suspected: close", "freed, and run() does not return"),
-    "suspected.Races.test_an_agent_lives_while_another_thread_waits_for_its_connection": Known("suspected: close", "freed under the waiter"),
-    "suspected.Races.test_an_agent_lives_while_another_thread_waits_for_room_to_emit": Known("suspected: close", "freed under the waiter"),
+    "suspected.Races.test_an_agent_lives_while_another_thread_runs_it": Known(
+        "suspected: close", "freed, and run() does not return"),
+    "suspected.Races.test_an_agent_lives_while_another_thread_waits_for_its_connection": Known(
+        "suspected: close", "freed under the waiter"),
+    "suspected.Races.test_an_agent_lives_while_another_thread_waits_for_room_to_emit": Known(
+        "suspected: close", "freed under the waiter"),
     "suspected.Stamps.test_an_envelope_that_the_hop_context_makes_too_large_does_not_end_the_session": Known(
         "suspected: stamps", "ended, ETOOBIG; a sibling"),
     "suspected.Stamps.test_an_envelope_that_the_senders_stamp_makes_too_large_does_not_end_the_session": Known(

@@ -3,9 +3,9 @@
 
 import signal
 import time
-import unittest
 
-from hostile import MIB, NUMBERS, OWN_PROCESS, Flood, HostileTest, in_both_homes, numbered, subscribes, wait_until, wire
+from hostile import (MIB, NUMBERS, OWN_PROCESS, Flood, HostileTest, in_both_homes, main, numbered, subscribes, wait_until,
+                     wire)
 
 BUDGET_MIB = 32        # of one session
 BUDGET_IN_ALL_MIB = 64 # of all half frames
@@ -122,4 +122,4 @@ class Bridge(HostileTest):
 del Queues, Sessions  # only in their homes
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 4, 10, and a suspicion: a slow provider, a caller that does not read, and streams that change their owner."""
 
-import time
-import unittest
 
-from hostile import MIB, OWN_PROCESS, Agent, HostileTest, in_both_homes, wait_until, wire
+from hostile import MIB, OWN_PROCESS, Agent, HostileTest, in_both_homes, main, wait_until, wire
 
 OK, ERROR, TIMEOUT = range(3)
 
@@ -21,6 +19,7 @@ def is_alive(agent):
 @in_both_homes
 class Slow:
     def test_calls_that_have_timed_out_do_not_end_the_session_of_a_slow_provider(self):
+        self.unsanitized()
         home = self.home(spans=False)
         provider, caller = self.agent(home, "provider").provide("slow"), self.agent(home, "caller")
         payload = bytes(MIB - 1000)
@@ -36,6 +35,7 @@ class Slow:
 @in_both_homes
 class Progress:
     def test_progress_for_a_caller_that_does_not_read_does_not_end_its_session(self):
+        self.unsanitized()
         home = self.home(spans=False)
         provider, caller = self.agent(home, "provider").provide("talks"), self.agent(home, "caller")
         caller.call("talks", deadline_ms=60_000)
@@ -81,4 +81,4 @@ class Joined(HostileTest):
 del Slow, Progress  # only in their homes
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

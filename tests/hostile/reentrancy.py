@@ -2,9 +2,8 @@
 """Rows 1, 14: callbacks that wait, and what they see meanwhile. hostile_agent is built with the tree's own sanitizers;
 without any, freed memory is overwritten by the allocator, so that whoever reads it is found out."""
 
-import unittest
 
-from hostile import IN_BROKER, HostileTest, start_agent, wait_until, wire
+from hostile import IN_BROKER, HostileTest, main, start_agent, wait_until, wire
 
 FOUND_OUT = {"MALLOC_PERTURB_": "165"}
 
@@ -86,4 +85,4 @@ class Reentrancy(HostileTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -2,9 +2,8 @@
 """Row 6: what it costs to end subscriptions, and how many one session may have. Work is counted in processor time of the
 loop and compared between two sizes: a cost that does not grow with the number of subscriptions stays what it is."""
 
-import unittest
 
-from hostile import Flood, in_both_homes, loop_ns, servers, subscribes, unsubscribes, wait_until, wire
+from hostile import Flood, in_both_homes, loop_ns, main, servers, subscribes, unsubscribes, wait_until, wire
 
 FEW = 2_000
 GROWTH = 2.5  # at most, of the cost of one removal from FEW to many: an index has about 1, a search more the more there are
@@ -73,4 +72,4 @@ class Removal:
 del Removal  # only in its homes
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

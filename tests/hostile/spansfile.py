@@ -2,13 +2,11 @@
 """Row 27: a disk that was full while spans were written to a file."""
 
 import json
-import os
 import resource
 import signal
 import subprocess
-import unittest
 
-from hostile import BIN, IN_BROKER, HostileTest, run_program
+from hostile import BIN, IN_BROKER, HostileTest, main, run_program
 
 
 class SpansFile(HostileTest):
@@ -54,7 +52,8 @@ class SpansFile(HostileTest):
         self.publish(home)
         done = run_program("loom", "trace", "ls", "--file", self.path)
         found = sum("agent.emit" in line or "loom-cli" in line for line in done.stdout.splitlines())
-        self.right(found == 2 and ":2:" in done.stderr, f"exit code {done.returncode}, {found} of 2 traces, {done.stderr.strip()[-100:]!r}")
+        self.right(found == 2 and ":2:" in done.stderr,
+                   f"exit code {done.returncode}, {found} of 2 traces, {done.stderr.strip()[-100:]!r}")
 
     def test_what_a_full_disk_left_hides_no_other_trace(self):
         self.filled()
@@ -64,4 +63,4 @@ class SpansFile(HostileTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -11,10 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import unittest
 
-from hostile import (BIN, IN_BROKER, MIB, Flood, HostileTest, Process, clean_environment, die_with_parent, in_both_homes, run_program,
-                     wait_until, wire)
+from hostile import (BIN, IN_BROKER, MIB, Flood, HostileTest, Process, clean_environment, die_with_parent, in_both_homes,
+                     main, run_program, wait_until, wire)
 
 FAKE = pathlib.Path(__file__).resolve().with_name("fake_server.py")
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
@@ -84,12 +83,14 @@ class Values(Programs):
     def test_queue_bytes_of_4_gib_are_honoured_or_refused(self):
         code, _ = self.checked("loom-broker", "--queue-bytes", "4GiB")
         held = self.queued(("--queue-bytes", "4GiB")) if code == 0 else 0
-        self.right(code != 0 or held > 11 * MIB, f"--queue-bytes 4GiB: exit code {code}, and a queue holds {held / MIB:.1f} MiB of 12")
+        self.right(code != 0 or held > 11 * MIB,
+                   f"--queue-bytes 4GiB: exit code {code}, and a queue holds {held / MIB:.1f} MiB of 12")
 
     def test_queue_bytes_over_4_gib_less_a_byte_are_not_cut(self):
         code, _ = self.checked("loom-broker", "--queue-bytes", "4294967295")
         held = self.queued(("--queue-bytes", "4294967295")) if code == 0 else 0
-        self.right(code != 0 or held > 11 * MIB, f"4 GiB less a byte: exit code {code}, and a queue holds {held / MIB:.1f} MiB of 12")
+        self.right(code != 0 or held > 11 * MIB,
+                   f"4 GiB less a byte: exit code {code}, and a queue holds {held / MIB:.1f} MiB of 12")
 
     def test_a_batched_deadline_of_0_holds_nobody_back(self):
         code, _ = self.checked("loom-broker", "--batched-deadline", "0")
@@ -225,8 +226,8 @@ class Provide(HostileTest):
         home = self.home(spans=False)
         checker = [] if sanitized else [valgrind, "-q", "--error-exitcode=99"]
         home.count += 1
-        provider = Process(home.folder, "provide", [*checker, str(BIN / "loom"), "provide", "--url", home.url, "slow", "--", "sleep", "0.5"],
-                           home.environment)
+        provider = Process(home.folder, "provide", [*checker, str(BIN / "loom"), "provide", "--url", home.url, "slow", "--",
+                                                    "sleep", "0.5"], home.environment)
         self.addCleanup(provider.kill)
         caller = self.agent(home, "caller")
         wait_until(lambda: "providing" in provider.err or not provider.running(), "it provides")
@@ -252,4 +253,4 @@ class Provide(HostileTest):
 del Hangup  # only in its homes
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was suspected by reading: races of closing and of signals in libloom, and envelopes of nearly the largest size."""
 
-import unittest
 
-from hostile import BIN, IN_BROKER, Ended, HostileTest, Process, in_both_homes, wait_until, wire
+from hostile import BIN, IN_BROKER, Ended, HostileTest, Process, in_both_homes, main, wait_until, wire
 
 ENVELOPE_MAX = (1 << 20) + 64 * 1024
 
@@ -14,8 +13,8 @@ class Races(HostileTest):
 
     def interleaved(self, mode, url=None):
         home = self.home(spans=False)
-        process = Process(home.folder, "races", [str(BIN.parent / "tests" / "hostile_races"), mode, url or f"ipc://{home.folder}/nobody"],
-                          home.environment)
+        process = Process(home.folder, "races", [str(BIN.parent / "tests" / "hostile_races"), mode,
+                                                 url or f"ipc://{home.folder}/nobody"], home.environment)
         self.addCleanup(process.kill)
         process.wait()
         said = (process.out.strip().splitlines() or [f"ended with {process.popen.returncode}: {process.err[:200]}"])[-1]
@@ -65,8 +64,8 @@ class Stamps:
 
     def assert_goes_on(self, foreign, receiver):
         self.right(foreign.end is None and not foreign.closed,
-                   f"the session {'goes on' if foreign.end is None else f'is ended: {foreign.end}'}; {len(receiver.events)} delivered, "
-                   f"notices {[notice['text'] for notice in foreign.notices]}")
+                   f"the session {'goes on' if foreign.end is None else f'is ended: {foreign.end}'}; "
+                   f"{len(receiver.events)} delivered, notices {[notice['text'] for notice in foreign.notices]}")
 
     def test_an_envelope_of_the_largest_size_passes(self):
         foreign, receiver = self.published(sender="foreign-client-with-a-name", hop=wire.new_hop())
@@ -93,4 +92,4 @@ class Stamps:
 del Stamps  # only in their homes
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

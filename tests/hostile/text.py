@@ -4,9 +4,9 @@
 import socket
 import struct
 import threading
-import unittest
 
-from hostile import IN_BROKER, BIN, HostileTest, Process, in_both_homes, pack, run_program, start_agent, unpack, wait_until, wire
+from hostile import (BIN, IN_BROKER, HostileTest, Process, in_both_homes, main, pack, run_program, start_agent, unpack,
+                     wait_until, wire)
 
 ESCAPE = "\x1b[31m\x1b]0;owned\x07"
 RIGHT_TO_LEFT = "\u202e"
@@ -77,7 +77,8 @@ class FakeBridge:
             connection.sendall(wire.frame(wire.ACK, {"request": frame[1]["request"], "status": wire.EDENIED if refused else 0,
                                                      "text": self.said["ack"] if refused else ""}))
         elif kind == wire.PUBLISH and "notice" in self.said:
-            connection.sendall(wire.frame(wire.NOTICE, {"status": wire.EDENIED, "text": self.said["notice"], "message_id": bytes(16)}))
+            connection.sendall(wire.frame(wire.NOTICE, {"status": wire.EDENIED, "text": self.said["notice"],
+                                                        "message_id": bytes(16)}))
         elif kind == wire.PUBLISH and "error" in self.said:
             connection.sendall(wire.frame(wire.ERROR, {"status": wire.EREPLACED, "text": self.said["error"]}))
         elif kind == wire.PING:
@@ -170,7 +171,7 @@ class Logs:
             self.agent(home, f"a{RIGHT_TO_LEFT}b").sync()
         except Exception as refused:  # that is one way
             self.say(f"refused: {refused}")
-        seen = RIGHT_TO_LEFT in home.serving.err
+        seen = RIGHT_TO_LEFT in self.log_of(home)
         self.right(not seen, f"U+202E {'is' if seen else 'is not'} in the log")
 
     def test_an_id_that_turns_the_line_round_does_not_reach_the_list_of_agents(self):
@@ -187,4 +188,4 @@ class Logs:
 del Logs  # only in its homes
 
 if __name__ == "__main__":
-    unittest.main()
+    main()
