@@ -187,7 +187,7 @@ class Flood:
 
     def _write(self, data):
         try:
-            self.sock.settimeout(30.0)
+            self.sock.settimeout(60.0)
             self.sock.sendall(data)
         except OSError:
             self.broken = True
