@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows 5, 7, 29: what one agent floods or stalls must not cost another.
+
+Waiting is counted in processor time of the broker between a question and its answer: a machine that is busy with other
+things does not change it."""
+
+import signal
+import time
+
+from hostile import NUMBERS, Flood, in_both_homes, loop_ns, main, numbered, percentile, servers, subscribes, wire
+
+ECHOES = 200
+SUBSCRIBES, CALLS = 150_000, 40_000
+
+
+class Probe:
+    """An agent that publishes to itself."""
+
+    def __init__(self, test, home):
+        self.servers = servers(home)
+        self.agent = test.agent(home, "probe").subscribe("probe.echo")
+
+    def echo(self, meanwhile=lambda: None):
+        """Milliseconds of the loops' work, and of time, until a message has come back."""
+        already, before, start = len(self.agent.events), loop_ns(*self.servers), time.monotonic()
+        self.agent.publish("probe.echo", b"x")
+        meanwhile()
+        self.agent.wait_events(already + 1)
+        self.agent.events.clear()
+        return (loop_ns(*self.servers) - before) / 1e6, (time.monotonic() - start) * 1e3
+
+
+@in_both_homes
+class Floods:
+    LIMIT_MS = 15.0  # of work for others before an answer
+
+    def flooded(self, data):
+        """The flood lies in the kernel's buffers, of which tcp has large ones, before the loop sees any of it."""
+        self.unsanitized()
+        home = self.home(spans=False, listen=("ipc", "tcp"))
+        probe = Probe(self, home)
+        quiet = [probe.echo() for _ in range(ECHOES)]
+        flooder = self.agent(home, "flood", scheme="tcp")
+        home.serving.signal(signal.SIGSTOP)
+        flood = Flood(flooder.link).start(data)
+        flood.wait_blocked()
+        busy = [probe.echo(lambda: home.serving.signal(signal.SIGCONT))]
+        unchanged, taken = 0, -1
+        while not flood.sent or unchanged < 20:
+            busy.append(probe.echo())
+            unchanged, taken = (unchanged + 1, taken) if flood.taken == taken else (0, flood.taken)
+        p99, busy99, worst = (percentile([work for work, _ in quiet], 0.99), percentile([work for work, _ in busy], 0.99),
+                              max(busy)[0])
+        self.right(worst <= max(self.LIMIT_MS, 20 * p99),
+                   f"worst wait {worst:.1f} ms of the loop's work ({max(time for _, time in busy):.0f} ms of time), p99 "
+                   f"{busy99:.2f} ms = {busy99 / p99:.0f} × the undisturbed {p99:.2f} ms")
+
+    def test_a_flood_of_subscribes_delays_nobody(self):
+        self.flooded(subscribes("some.topic.of.its.own", range(1, SUBSCRIBES + 1)))
+
+    def test_a_flood_of_calls_delays_nobody(self):
+        envelope = wire.envelope("nobody.provides.this", b"", "flood")
+        call = wire.call_frame(b"\xce" + NUMBERS[0].to_bytes(4, "big"), "nobody.provides.this", envelope)
+        self.flooded(numbered(call, range(1, CALLS + 1)))
+
+
+@in_both_homes
+class Stalls:
+    DEADLINE_MS = 200
+    SECONDS = 2.0
+
+    def passed(self, renew):
+        """How many bytes a publisher can pass while a subscriber that takes nothing subscribes anew again and again."""
+        home = self.home(spans=False, broker=("--batched-deadline", f"{self.DEADLINE_MS}ms"))
+        stalled = self.agent(home, "stalled", credit_messages=1)
+        stalled.subscribe("flow", 1, queue_messages=1)
+        publisher = self.agent(home, "publisher")
+        batch = [wire.envelope("flow", bytes(4000), "publisher")] * 16
+        end = time.monotonic() + self.SECONDS
+        number, next_renewal = 1, time.monotonic()
+        while (now := time.monotonic()) < end:
+            if renew and now >= next_renewal:
+                stalled.send(wire.UNSUBSCRIBE, {"request": 2 * number, "subscription": number})
+                number += 1
+                stalled.send(wire.SUBSCRIBE, {"request": 2 * number + 1, "subscription": number, "filter": "flow",
+                                              "queue_messages": 1})
+                next_renewal = now + self.DEADLINE_MS / 4e3
+            if publisher.published < publisher.granted:
+                publisher.publish_raw(batch)
+            else:
+                publisher.pump(0.005)
+        return publisher.published
+
+    def test_subscribing_anew_buys_no_new_time_to_hold_publishers_back(self):
+        self.unsanitized()
+        once, again = self.passed(False), self.passed(True)
+        self.right(again >= once / 3, f"{again / self.SECONDS / 1e6:.1f} MB/s pass a subscriber that subscribes anew every "
+                                      f"{self.DEADLINE_MS // 4} ms, {once / self.SECONDS / 1e6:.1f} MB/s one that does not")
+
+    def test_a_subscriber_that_stops_holds_its_publishers_back_for_a_moment_only(self):
+        self.unsanitized()
+        home = self.home(spans=False)
+        publisher = self.agent(home, "publisher")
+        batch = [wire.envelope("flow", bytes(16000), "publisher")] * 16
+        waits = []
+        for number in range(2):  # the shorter of two counts: a busy machine is not what is measured
+            stopped = home.subscriber("flow")
+            stopped.signal(signal.SIGSTOP)
+            longest, start = 0.0, time.monotonic()
+            while time.monotonic() < start + 4 and publisher.published < (number + 1) * 80e6:
+                began = time.monotonic()
+                publisher.wait(lambda: publisher.published < publisher.granted, "publish credit")
+                longest = max(longest, time.monotonic() - began)
+                publisher.publish_raw(batch)
+            waits.append(longest)
+            home.kill(stopped)
+        self.right(min(waits) <= 0.15, f"its publisher waited {min(waits) * 1e3:.0f} ms")
+
+
+del Floods, Stalls  # only in their homes
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows 4, 10, and a suspicion: a slow provider, a caller that does not read, and streams that change their owner."""
+
+
+from hostile import MIB, OWN_PROCESS, Agent, HostileTest, in_both_homes, main, wait_until, wire
+
+OK, ERROR, TIMEOUT = range(3)
+
+
+def is_alive(agent):
+    """Whether its session still answers, after everything that waits for it was read."""
+    try:
+        agent.sync()
+        return agent.end is None
+    except Exception:  # its end, or the end of its connection
+        return False
+
+
+@in_both_homes
+class Slow:
+    def test_calls_that_have_timed_out_do_not_end_the_session_of_a_slow_provider(self):
+        self.unsanitized()
+        home = self.home(spans=False)
+        provider, caller = self.agent(home, "provider").provide("slow"), self.agent(home, "caller")
+        payload = bytes(MIB - 1000)
+        for _ in range(4):  # what a provider may have unanswered is 64 MiB; each round is over before the next
+            calls = [caller.call("slow", payload, deadline_ms=100) for _ in range(25)]
+            for call_id in calls:
+                caller.wait_result(call_id)
+        alive = is_alive(provider)
+        self.right(alive, f"100 MiB of calls with 100 ms each: the session is {'alive' if alive else f'ended, {provider.end}'}, "
+                          f"{len(provider.calls)} of them came")
+
+
+@in_both_homes
+class Progress:
+    def test_progress_for_a_caller_that_does_not_read_does_not_end_its_session(self):
+        self.unsanitized()
+        home = self.home(spans=False)
+        provider, caller = self.agent(home, "provider").provide("talks"), self.agent(home, "caller")
+        caller.call("talks", deadline_ms=60_000)
+        call = provider.wait_call()
+        for number in range(90):
+            provider.report(call.call_id, wire.PROGRESS, number, bytes(MIB - 1000))
+        provider.sync()
+        provider.answer(call.call_id)
+        wait_until(lambda: not home.stats()["actions"]["running"], "the call is over")
+        alive = is_alive(caller)
+        self.right(alive, f"90 MiB of progress: the caller's session is {'alive' if alive else f'ended, {caller.end}'}, "
+                          f"{len(caller.reports)} reports came")
+
+
+class Joined(HostileTest):
+    """An agent that lives twice (row 16) asks the same call twice, and the first to ask goes."""
+    kind = OWN_PROCESS
+
+    def test_a_stream_gives_its_new_owner_no_more_than_that_one_has_granted(self):
+        home = self.home(spans=False)
+        provider = self.agent(home, "provider").provide("stream")
+        first = self.enterContext(Agent(f"ipc://{home.folder}/broker.sock", "caller"))
+        second = self.agent(home, "caller")
+        first.call("stream", call_id=b"same", flags=wire.STREAMS, deadline_ms=60_000)
+        first.send(wire.CALL_CREDIT, b"same", 10, MIB)
+        call = provider.wait_call()
+        provider.wait(lambda: provider.call_credits, "credit")
+        second.call("stream", call_id=b"same", flags=wire.STREAMS, deadline_ms=60_000)
+        wait_until(lambda: home.stats()["actions"]["joined"] == 1, "the second call has joined")
+        if first.closed or first.end is not None:
+            self.right(True, "an agent does not live twice")
+            return
+        first.close()
+        wait_until(lambda: home.stats()["actions"]["pending"] == 1, "the first caller has gone")
+        for number in range(10):
+            provider.report(call.call_id, wire.CHUNK, number, b"chunk")
+        provider.answer(call.call_id)
+        result = second.wait_result(b"same")
+        chunks = sum(report.kind == wire.CHUNK for report in second.reports)
+        self.right(chunks == 0, f"the new owner granted nothing and got {chunks} chunks, and the result {result[:3]}")
+
+
+del Slow, Progress  # only in their homes
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows 17, 20, and a suspicion: text of others on terminals and in logs, and in everybody's lists."""
+
+import socket
+import struct
+import threading
+
+from hostile import (BIN, IN_BROKER, HostileTest, Process, in_both_homes, main, pack, run_program, start_agent, unpack,
+                     wait_until, wire)
+
+ESCAPE = "\x1b[31m\x1b]0;owned\x07"
+RIGHT_TO_LEFT = "\u202e"
+
+
+class Lists(HostileTest):
+    kind = IN_BROKER
+
+    def listed(self, **fields):
+        """What `loom caps` makes of a capability with "@@" in a text, once that is replaced by bytes that are no UTF-8."""
+        home = self.home(spans=False)
+        self.agent(home, "good").provide("good.one")
+        bad = self.agent(home, "bad")
+        request = next(bad.requests)
+        bad.link.send(wire.frame(wire.PROVIDE, {"request": request, "name": "bad.one", **fields}).replace(b"@@", b"\xff\xfe"))
+        bad.wait(lambda: request in bad.acks or bad.end is not None, "an answer")
+        said = bad.acks.get(request) or bad.end
+        done = [run_program("loom", "caps", "--control", f"ipc://{home.control_path}", *flags) for flags in ((), ("--json",))]
+        fine = all(one.returncode == 0 and "good.one" in one.stdout for one in done)
+        self.right(fine, f"the broker says {said}; loom caps: exit code {done[0].returncode} {done[0].stderr.strip()[:120]!r}")
+
+    def test_a_metadata_key_that_is_no_utf8_harms_nobody(self):
+        self.listed(metadata={"@@": "value"})
+
+    def test_a_metadata_value_that_is_no_utf8_harms_nobody(self):
+        self.listed(metadata={"key": "@@"})
+
+    def test_a_description_that_is_no_utf8_harms_nobody(self):
+        self.listed(description="@@")
+
+    def test_a_version_that_is_no_utf8_harms_nobody(self):
+        self.listed(version="1@@")
+
+    def test_an_empty_metadata_key_harms_nobody(self):
+        self.listed(metadata={"": "value"})
+
+
+class FakeBridge:
+    """Takes one agent on, acknowledges what it asks, and says what it was given to say."""
+
+    def __init__(self, test, path, **said):
+        self.said = said
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        test.addCleanup(self.listener.close)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        try:
+            connection = self.listener.accept()[0]
+            buffer = b""
+            while data := connection.recv(1 << 16):
+                buffer += data
+                while len(buffer) >= 4 and len(buffer) >= 4 + (length := struct.unpack_from(">I", buffer)[0]):
+                    self._answer(connection, buffer[4:4 + length])
+                    buffer = buffer[4 + length:]
+        except OSError:
+            pass
+
+    def _answer(self, connection, body):
+        frame = unpack(body)
+        kind = frame[0]
+        if kind == wire.HELLO:
+            connection.sendall(wire.frame(wire.WELCOME, {"protocol": 1, "session": 1, "credit_bytes": 1 << 20}))
+        elif kind in (wire.SUBSCRIBE, wire.PROVIDE):
+            refused = kind == wire.PROVIDE and "ack" in self.said
+            connection.sendall(wire.frame(wire.ACK, {"request": frame[1]["request"], "status": wire.EDENIED if refused else 0,
+                                                     "text": self.said["ack"] if refused else ""}))
+        elif kind == wire.PUBLISH and "notice" in self.said:
+            connection.sendall(wire.frame(wire.NOTICE, {"status": wire.EDENIED, "text": self.said["notice"],
+                                                        "message_id": bytes(16)}))
+        elif kind == wire.PUBLISH and "error" in self.said:
+            connection.sendall(wire.frame(wire.ERROR, {"status": wire.EREPLACED, "text": self.said["error"]}))
+        elif kind == wire.PING:
+            connection.sendall(wire.frame(wire.PONG, frame[1]))
+        elif kind == wire.BYE:
+            connection.close()
+
+
+def fake_control(test, path, text):
+    """Answers every question with a refusal of this text."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    test.addCleanup(listener.close)
+
+    def serve():
+        try:
+            connection = listener.accept()[0]
+            connection.sendall(b"\0SP\0\0\x31\0\0")
+            data = b""
+            while len(data) < 8 + 9 + 4:
+                data += connection.recv(4096)
+            body = data[17:21] + pack({"status": wire.EDENIED, "text": text})
+            connection.sendall(b"\1" + struct.pack(">Q", len(body)) + body)
+            connection.recv(1)
+        except OSError:
+            pass
+    threading.Thread(target=serve, daemon=True).start()
+
+
+class Terminals(HostileTest):
+    kind = IN_BROKER
+
+    def printed_clean(self, done):
+        self.assertIn("owned", done.stdout + done.stderr, "the text was to be seen")
+        raw = [name for name, text in (("standard output", done.stdout), ("standard error", done.stderr)) if "\x1b" in text]
+        self.right(not raw, f"an escape sequence reaches {' and '.join(raw) or 'nothing'}")
+
+    def against(self, command, **said):
+        home = self.home(spans=False)
+        path = home.folder / "fake"
+        FakeBridge(self, path, **said)
+        self.printed_clean(run_program("loom", *command, "--url", f"ipc://{path}"))
+
+    def test_a_notice_is_cleaned_before_it_is_printed(self):
+        self.against(("pub", "a.b", "x"), notice=ESCAPE)
+
+    def test_why_a_session_ended_is_cleaned_before_it_is_printed(self):
+        self.against(("pub", "a.b", "x"), error=ESCAPE)
+
+    def test_why_a_capability_is_refused_is_cleaned_before_it_is_printed(self):
+        home = self.home(spans=False)
+        path = home.folder / "fake"
+        FakeBridge(self, path, ack=ESCAPE)
+        provider = Process(home.folder, "provide", [str(BIN / "loom"), "provide", "--url", f"ipc://{path}", "a.b", "--", "true"],
+                           home.environment)
+        self.addCleanup(provider.kill)
+        wait_until(lambda: "owned" in provider.err, "the refusal is told")
+        self.right("\x1b" not in provider.err, f"{provider.err.encode()!r}")
+
+    def test_a_notice_is_cleaned_before_an_agent_without_a_handler_prints_it(self):
+        home = self.home(spans=False)
+        FakeBridge(self, home.folder / "fake", notice=ESCAPE)
+        agent = start_agent(home, "emitter", f"ipc://{home.folder}/fake", "agent", 1)
+        wait_until(lambda: "owned" in agent.err, "the refusal is told")
+        self.right("\x1b" not in agent.err, f"{agent.err.encode()!r}"[:120])
+
+    def test_why_control_refuses_is_cleaned_before_it_is_printed(self):
+        home = self.home(spans=False)
+        path = home.folder / "fake"
+        fake_control(self, path, ESCAPE)
+        self.printed_clean(run_program("loom", "agents", "--control", f"ipc://{path}"))
+
+    def test_why_a_call_failed_is_cleaned_before_it_is_printed(self):
+        home = self.home(spans=False)
+        provider = self.agent(home, "provider").provide("fails")
+        caller = home.run("loom", "invoke", "--url", home.url, "fails")
+        call = provider.wait_call()
+        provider.answer(call.call_id, 1, code="bad", text=ESCAPE)
+        caller.wait()
+        self.assertIn("owned", caller.out + caller.err)
+        self.right("\x1b" not in caller.out + caller.err, f"{(caller.out + caller.err).encode()!r}"[:120])
+
+
+@in_both_homes
+class Logs:
+    def test_an_id_that_turns_the_line_round_does_not_reach_the_log(self):
+        home = self.home(spans=False)
+        try:
+            self.agent(home, f"a{RIGHT_TO_LEFT}b").sync()
+        except Exception as refused:  # that is one way
+            self.say(f"refused: {refused}")
+        seen = RIGHT_TO_LEFT in self.log_of(home)
+        self.right(not seen, f"U+202E {'is' if seen else 'is not'} in the log")
+
+    def test_an_id_that_turns_the_line_round_does_not_reach_the_list_of_agents(self):
+        home = self.home(spans=False)
+        try:
+            self.agent(home, f"a{RIGHT_TO_LEFT}b").sync()
+        except Exception as refused:
+            self.say(f"refused: {refused}")
+        done = run_program("loom", "agents", "--control", f"ipc://{home.control_path}")
+        seen = RIGHT_TO_LEFT in done.stdout
+        self.right(not seen, f"U+202E {'is' if seen else 'is not'} in `loom agents`")
+
+
+del Logs  # only in its homes
+
+if __name__ == "__main__":
+    main()
