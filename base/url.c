@@ -111,7 +111,7 @@ static loom_status parse_ipc(url *out, const char *path, char why[URL_ERROR_SIZE
     return LOOM_OK;
 }
 
-static loom_status parse_port(uint16_t *out, loom_str digits, char why[URL_ERROR_SIZE])
+static loom_status parse_port(uint16_t *out, loom_str digits, unsigned allowed, char why[URL_ERROR_SIZE])
 {
     unsigned long port = 0;
     if (digits.len == 0) {
@@ -126,6 +126,9 @@ static loom_status parse_port(uint16_t *out, loom_str digits, char why[URL_ERROR
     }
     if (port > 65535) {
         return refuse(why, "the port %lu is over 65535", port);
+    }
+    if (port == 0 && (allowed & URL_DIAL)) {
+        return refuse(why, "port 0 is any free one to listen on; to connect takes the port itself");
     }
     *out = (uint16_t)port;
     return LOOM_OK;
@@ -150,8 +153,25 @@ static bool looks_like_ipv4(const char *host)
     return host[strspn(host, "0123456789.")] == '\0';
 }
 
-static loom_status take_host(url *out, loom_str host, bool bracketed, char why[URL_ERROR_SIZE])
+/* An address, and for link-local ones perhaps the interface: fe80::1%eth0. */
+static bool is_ipv6(const char *host)
 {
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr six;
+    size_t length = strcspn(host, "%");
+    if (length >= sizeof address || strcmp(host + length, "%") == 0) {
+        return false;
+    }
+    memcpy(address, host, length);
+    address[length] = '\0';
+    return inet_pton(AF_INET6, address, &six) == 1;
+}
+
+static loom_status take_host(url *out, loom_str host, bool bracketed, unsigned allowed, char why[URL_ERROR_SIZE])
+{
+    if (host.len == 0 && (allowed & URL_DIAL)) {
+        return refuse(why, "the host is missing");
+    }
     if (host.len == 0) {
         return refuse(why, "the host is missing; 127.0.0.1 is this machine only, 0.0.0.0 every IPv4 address");
     }
@@ -161,13 +181,12 @@ static loom_status take_host(url *out, loom_str host, bool bracketed, char why[U
     memcpy(out->host, host.data, host.len);
     out->host[host.len] = '\0';
     out->host_is_ipv6 = bracketed;
-    struct in6_addr six;
     struct in_addr four;
-    if (bracketed && inet_pton(AF_INET6, out->host, &six) != 1) {
+    if (bracketed && !is_ipv6(out->host)) {
         return refuse(why, "what stands in the brackets is not an IPv6 address");
     }
-    if (!bracketed && strchr(out->host, '@') != NULL) {
-        return refuse(why, "a user name in the URL is not supported");
+    if ((allowed & URL_DIAL) && strcmp(out->host, "*") == 0) {
+        return refuse(why, "the host \"*\" is every address to listen on; to connect takes one");
     }
     if (!bracketed && !host_name_is_plain(out->host)) {
         return refuse(why, "the host is neither a name nor an address");
@@ -179,8 +198,12 @@ static loom_status take_host(url *out, loom_str host, bool bracketed, char why[U
 }
 
 /* authority = HOST or [IPV6], with or without :PORT */
-static loom_status parse_authority(url *out, const struct scheme *scheme, loom_str authority, char why[URL_ERROR_SIZE])
+static loom_status parse_authority(url *out, const struct scheme *scheme, loom_str authority, unsigned allowed,
+                                   char why[URL_ERROR_SIZE])
 {
+    if (memchr(authority.data, '@', authority.len) != NULL) {
+        return refuse(why, "a user name in the URL is not supported");
+    }
     bool bracketed = authority.len > 0 && authority.data[0] == '[';
     loom_str host = authority;
     const char *colon;
@@ -203,15 +226,17 @@ static loom_status parse_authority(url *out, const struct scheme *scheme, loom_s
             host.len = (size_t)(colon - authority.data);
         }
     }
-    loom_status st = take_host(out, host, bracketed, why);
+    loom_status st = take_host(out, host, bracketed, allowed, why);
     if (st != LOOM_OK) {
         return st;
     }
     if (colon != NULL) {
-        return parse_port(&out->port, (loom_str){colon + 1, authority.len - (size_t)(colon + 1 - authority.data)}, why);
+        loom_str digits = {colon + 1, authority.len - (size_t)(colon + 1 - authority.data)};
+        return parse_port(&out->port, digits, allowed, why);
     }
     if (scheme->default_port == 0) {
-        return refuse(why, "the port is missing, as in %s; 0 takes any free one", scheme->example);
+        return refuse(why, "the port is missing, as in %s%s", scheme->example,
+                      (allowed & URL_DIAL) ? "" : "; 0 takes any free one");
     }
     out->port = scheme->default_port;
     return LOOM_OK;
@@ -253,7 +278,7 @@ static loom_status parse(url *out, const char *text, unsigned allowed, char why[
         return parse_ipc(out, after, why);
     }
     size_t length = strcspn(after, "/?#");
-    if ((st = parse_authority(out, scheme, (loom_str){after, length}, why)) != LOOM_OK) {
+    if ((st = parse_authority(out, scheme, (loom_str){after, length}, allowed, why)) != LOOM_OK) {
         return st;
     }
     const char *path = after + length;

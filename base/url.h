@@ -14,6 +14,7 @@ typedef enum url_scheme {
     URL_WSS = 1 << 4,   /* wss://HOST[:PORT][/PATH], port 443 */
     URL_HTTP = 1 << 5,  /* http://HOST[:PORT][/PATH], port 80 */
     URL_HTTPS = 1 << 6, /* https://HOST[:PORT][/PATH], port 443 */
+    URL_DIAL = 1 << 7,  /* not a scheme, and only in allowed: to be connected to, so neither '*' nor port 0 */
     URL_BUS = URL_IPC | URL_TCP,                                /* the bus's own sockets */
     URL_LINKS = URL_IPC | URL_TCP | URL_TLS | URL_WS | URL_WSS, /* an agent link */
     URL_WEB = URL_HTTP | URL_HTTPS

@@ -74,7 +74,7 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
     };
     loom_status st = bus_remote_open(&p->bus, &p->process.loop, &with);
     if (st != LOOM_OK) {
-        log_error(p->process.log, "cannot reach for the broker url=%s: %s", s->bus_bridge, loom_status_text(st));
+        log_error(p->process.log, "cannot connect to the broker url=%s: %s", s->bus_bridge, loom_status_text(st));
         return st;
     }
     counter_list_add(&p->process.counters, bus_remote_counter_source(p->bus));
@@ -88,6 +88,7 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
         .tracer = process_tracer(&p->process, "loom-bridge"),
         .listen = &s->listen,
         .tls_cert_key_file = s->tls_cert_key_file,
+        .ws_origins = &s->ws_origins,
         .heartbeat_ms = s->heartbeat_interval_ms,
         .drain_timeout_ms = s->drain_timeout_ms,
         .drained = nothing_unsent,

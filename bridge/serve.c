@@ -119,6 +119,9 @@ static loom_status open_links(serving *s, const serve_options *o)
     if (st == LOOM_OK) {
         st = link_server_open(&s->links, &s->process->loop, &s->process->clock, s->bridge, &(link_server_options){
             .tls_cert_key_file = o->tls_cert_key_file[0] != '\0' ? o->tls_cert_key_file : NULL,
+            .ws_origins = (const char *const *)o->ws_origins->items,
+            .ws_origin_count = o->ws_origins->count,
+            .http.log = s->process->log,
             .heartbeat_ms = o->heartbeat_ms,
         });
     }

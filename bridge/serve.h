@@ -26,6 +26,7 @@ typedef struct serve_options {
     loom_tracer *tracer;
     const config_strings *listen;
     const char *tls_cert_key_file; /* "": none */
+    const config_strings *ws_origins;
     uint32_t heartbeat_ms, drain_timeout_ms, max_sessions, payload_max;
     uint8_t ttl;
     bool (*drained)(void *user); /* nothing waits in the bus any more; NULL: nothing ever does */

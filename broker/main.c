@@ -180,6 +180,7 @@ static loom_status serve(broker *b, const settings_broker *s)
         .tracer = process_tracer(&b->process, "loom-bridge"),
         .listen = &s->listen,
         .tls_cert_key_file = s->tls_cert_key_file,
+        .ws_origins = &s->ws_origins,
         .heartbeat_ms = s->heartbeat_interval_ms,
         .drain_timeout_ms = s->drain_timeout_ms,
         .max_sessions = (uint32_t)s->max_agents,

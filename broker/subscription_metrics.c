@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/subscription_metrics.h"
 
-#include "host/http/metrics_server.h"
+#include "host/metrics.h"
 
 typedef struct subscription_writer {
     FILE *out;

@@ -11,11 +11,11 @@ typedef struct field_rule {
 } field_rule;
 
 static const field_rule rules[ENVELOPE_FIELDS] = {
-    [ENV_TOPIC] = {"topic is not a string", "topic is over 256 bytes", LOOM_TOPIC_MAX},
-    [ENV_ID] = {"id is not 16 bytes", NULL, LOOM_UUID_SIZE},
+    [ENV_TOPIC] = {"topic is not a string", "topic is over 256 bytes", LOOM_TOPIC_MAX, false},
+    [ENV_ID] = {"id is not 16 bytes", NULL, LOOM_UUID_SIZE, false},
     [ENV_TYPE] = {"type is not a string", "type is over 128 bytes", LOOM_TYPE_MAX, true},
     [ENV_SENDER] = {"sender is not a string", "sender is over 128 bytes", LOOM_AGENT_ID_MAX, true},
-    [ENV_TIMESTAMP] = {"timestamp is not an unsigned integer", NULL, 0},
+    [ENV_TIMESTAMP] = {"timestamp is not an unsigned integer", NULL, 0, false},
     [ENV_THREAD_ID] = {"thread_id is not a string", "thread_id is over 128 bytes", LOOM_THREAD_ID_MAX, true},
     [ENV_CORRELATION_ID] = {"correlation_id is not a string", "correlation_id is over 128 bytes", LOOM_THREAD_ID_MAX, true},
     [ENV_REPLY_TO] = {"reply_to is not a string", "reply_to is over 256 bytes", LOOM_TOPIC_MAX, true},
@@ -24,7 +24,7 @@ static const field_rule rules[ENVELOPE_FIELDS] = {
     [ENV_BAGGAGE] = {"baggage is not a string", "baggage is over 8192 bytes", LOOM_BAGGAGE_MAX, true},
     [ENV_CONTENT_TYPE] = {"content_type is not a string", "content_type is over 128 bytes", LOOM_CONTENT_TYPE_MAX, true},
     [ENV_HEADERS] = {"headers is not a map of strings", "headers are over 16 KiB", LOOM_HEADERS_MAX, true},
-    [ENV_PAYLOAD] = {"payload is not bytes", "payload is over the limit", LOOM_PAYLOAD_MAX},
+    [ENV_PAYLOAD] = {"payload is not bytes", "payload is over the limit", LOOM_PAYLOAD_MAX, false},
 };
 
 static bool take_nil(mp_reader *r)

@@ -3,7 +3,31 @@
 
 #include <string.h>
 
-#include "host/http/metrics_server.h"
+void metrics_describe(FILE *out, const char *name, const char *type, const char *help)
+{
+    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+void metrics_sample(FILE *out, const char *name, const char *label, loom_str label_value, uint64_t value)
+{
+    fputs(name, out);
+    if (label != NULL) {
+        fprintf(out, "{%s=\"", label);
+        for (size_t i = 0; i < label_value.len; i++) {
+            char c = label_value.data[i];
+            if (c == '\n') {
+                fputs("\\n", out);
+            } else {
+                if (c == '\\' || c == '"') {
+                    putc('\\', out);
+                }
+                putc(c, out);
+            }
+        }
+        fputs("\"}", out);
+    }
+    fprintf(out, " %llu\n", (unsigned long long)value);
+}
 
 void metrics_write_counters(FILE *out, const counter_source *source)
 {

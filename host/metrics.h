@@ -7,6 +7,10 @@
 
 #include "base/counters.h"
 
+/* # HELP and # TYPE of a metric; type is "counter" or "gauge". Its samples follow. */
+void metrics_describe(FILE *out, const char *name, const char *type, const char *help);
+/* One sample. label NULL: none. A label's value may be any text. */
+void metrics_sample(FILE *out, const char *name, const char *label, loom_str label_value, uint64_t value);
 /* Reads a source and writes all its counters, each with # HELP and # TYPE. */
 void metrics_write_counters(FILE *out, const counter_source *source);
 

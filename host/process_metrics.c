@@ -67,11 +67,11 @@ loom_status process_serve_metrics(process *p, const char *url, void (*write)(voi
     char why[METRICS_ERROR_SIZE];
     p->write_metrics = write;
     p->metrics_user = user;
-    loom_status st = metrics_server_open(&p->metrics, &p->loop, url, write_metrics, p, why);
+    loom_status st = metrics_server_open(&p->metrics, &p->loop, p->log, url, write_metrics, p, why);
     if (st != LOOM_OK) {
         log_error(p->log, "%s", why);
     } else {
-        log_info(p->log, "serving metrics url=%s/metrics", url);
+        log_info(p->log, "serving metrics url=%s", metrics_server_url(p->metrics));
     }
     return st;
 }

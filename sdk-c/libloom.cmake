@@ -19,7 +19,7 @@ set_target_properties(loom PROPERTIES LINKER_LANGUAGE C VERSION ${PROJECT_VERSIO
 foreach(folder ${LIBLOOM_INCLUDES})
   target_include_directories(loom INTERFACE $<BUILD_INTERFACE:${folder}>)
 endforeach()
-target_link_libraries(loom PRIVATE nng::nng PkgConfig::msgpack PkgConfig::sodium Threads::Threads ${CMAKE_DL_LIBS})
+target_link_libraries(loom PRIVATE PkgConfig::msgpack PkgConfig::sodium Threads::Threads ${CMAKE_DL_LIBS})
 target_link_options(loom PRIVATE LINKER:-z,relro,-z,now)
 if(LOOM_SANITIZE)
   target_link_options(loom PUBLIC -fsanitize=${LOOM_SANITIZE})
@@ -47,7 +47,7 @@ add_library(loom_static STATIC IMPORTED GLOBAL)
 add_dependencies(loom_static loom_static_archive)
 set_target_properties(loom_static PROPERTIES IMPORTED_LOCATION "${LIBLOOM_STATIC}")
 target_include_directories(loom_static INTERFACE ${LIBLOOM_INCLUDES})
-target_link_libraries(loom_static INTERFACE nng::nng PkgConfig::msgpack PkgConfig::sodium Threads::Threads ${CMAKE_DL_LIBS})
+target_link_libraries(loom_static INTERFACE PkgConfig::msgpack PkgConfig::sodium Threads::Threads ${CMAKE_DL_LIBS})
 
 install(TARGETS loom EXPORT loomTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}

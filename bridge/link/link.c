@@ -56,6 +56,15 @@ loom_status link_init(link_t *l, link_server *server, const link_carrier *carrie
     return LOOM_OK;
 }
 
+void link_put_refusal(frame_writer *w, loom_status why)
+{
+    static const char text[] = "the bridge has no room for another agent";
+    const frame_outcome f = {.status = (uint64_t)why, .text = {text, sizeof text - 1}};
+    if (frame_put_outcome(w, FRAME_ERROR, &f) != LOOM_OK) {
+        frame_writer_clear(w);
+    }
+}
+
 static void close_link(link_t *l)
 {
     if (!l->closing) {

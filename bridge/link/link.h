@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One connection, whatever carries it: the contract between link.c and the carriers (uv.c, nng.c). */
+/* One connection, whatever carries it: the contract between link.c and the carriers (uv.c, http.c). */
 #ifndef LOOM_BRIDGE_LINK_H
 #define LOOM_BRIDGE_LINK_H
 
@@ -15,13 +15,23 @@ enum {
 
 typedef struct link link_t;
 typedef struct listener listener;
+struct url;
 
+/* What carries links. */
 typedef struct link_carrier {
+    unsigned schemes;        /* URL_* */
+    /* Listens at u. bound receives the URL with the real port. */
+    loom_status (*listen)(link_server *server, const struct url *u, char *bound, size_t bound_size, char why[LINK_ERROR_SIZE]);
+    void (*stop)(link_server *server); /* no new connections; NULL: its listeners are on the server's list, and are closed */
+    void (*fini)(link_server *server); /* frees what listen made for the server, which link_server_left() then asks for; NULL */
     /* Sends; link_sent() follows, during the call or later. One at a time. */
     void (*send)(link_t *l, const uint8_t *data, size_t len);
     /* Closes; link_gone() follows, later, once. */
     void (*close)(link_t *l);
 } link_carrier;
+
+extern const link_carrier link_uv_carrier;   /* ipc, tcp */
+extern const link_carrier link_http_carrier; /* ws, wss, tls+tcp */
 
 struct link {
     const link_carrier *carrier;
@@ -65,12 +75,12 @@ struct link_server {
     link_t *dirty;
     uv_timer_t tick;
     uv_prepare_t before_poll; /* writes what a round of work left behind */
-    uv_async_t nng_wake;      /* events of the nng carriers */
-    void *nng_inbox;          /* owned by nng.c */
+    struct link_http *http;   /* owned by http.c; NULL: nobody listens there */
     uint8_t *read_buffer;     /* LINK_READ_SIZE */
     unsigned handles_open;
     int descriptor_limit;     /* agents get no descriptor from here on: the rest is for everything else */
     uint64_t refused;
+    bool stopping;            /* no new connections */
     bool closing;
     void (*done)(void *user);
     void *done_user;
@@ -101,15 +111,9 @@ void link_server_left(link_server *server);
 void listener_init(listener *ls, link_server *server, const listener_ops *ops);
 void listener_close(listener *ls); /* once is enough */
 void listener_gone(listener *ls);
-
-struct url;
-LOOM_MUST_CHECK loom_status link_uv_listen(link_server *server, const struct url *u, char *bound, size_t bound_size,
-                                           char why[LINK_ERROR_SIZE]);
-LOOM_MUST_CHECK loom_status link_nng_listen(link_server *server, const struct url *u, char *bound, size_t bound_size,
-                                            char why[LINK_ERROR_SIZE]);
-LOOM_MUST_CHECK loom_status link_nng_init(link_server *server);
-void link_nng_fini(link_server *server);
-/* Runs on the loop: what nng's threads left in the inbox. */
-void link_nng_drain(link_server *server);
+/* Appends the frame that tells an agent why it cannot be served. */
+void link_put_refusal(frame_writer *w, loom_status why);
+/* Connections that http.c refused by itself. */
+uint64_t link_http_refused(const link_server *server);
 
 #endif

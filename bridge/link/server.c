@@ -11,6 +11,9 @@
 
 enum { SPARE_DESCRIPTORS = 64 };
 
+static const link_carrier *const carriers[] = {&link_uv_carrier, &link_http_carrier};
+enum { CARRIERS = sizeof carriers / sizeof carriers[0] };
+
 /* An idle link keeps little memory: what a burst needed goes back. */
 static void shrink_idle(link_t *l)
 {
@@ -55,11 +58,6 @@ static void on_before_poll(uv_prepare_t *prepare)
     link_server_flush(prepare->data);
 }
 
-static void on_nng_wake(uv_async_t *async)
-{
-    link_nng_drain(async->data);
-}
-
 static uint64_t tick_ms(uint32_t heartbeat_ms)
 {
     uint64_t part = heartbeat_ms / LINK_TICKS_PER_HEARTBEAT;
@@ -96,19 +94,14 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
         server->options.linger_ms = LINK_LINGER_MS;
     }
     if ((server->read_buffer = malloc(LINK_READ_SIZE)) == NULL) {
-        goto free_server;
-    }
-    if (link_nng_init(server) != LOOM_OK) {
-        goto free_buffer;
-    }
-    if (uv_async_init(loop, &server->nng_wake, on_nng_wake) != 0) {
-        goto fini_nng;
+        free(server);
+        return LOOM_ENOMEM;
     }
     /* these two cannot fail */
     uv_timer_init(loop, &server->tick);
     uv_prepare_init(loop, &server->before_poll);
-    server->nng_wake.data = server->tick.data = server->before_poll.data = server;
-    server->handles_open = 3;
+    server->tick.data = server->before_poll.data = server;
+    server->handles_open = 2;
     link_server_woke(server);
     bridge_tick(b);
     uint64_t interval = tick_ms(server->options.heartbeat_ms);
@@ -116,14 +109,6 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
     uv_prepare_start(&server->before_poll, on_before_poll);
     *out = server;
     return LOOM_OK;
-
-fini_nng:
-    link_nng_fini(server);
-free_buffer:
-    free(server->read_buffer);
-free_server:
-    free(server);
-    return LOOM_ENOMEM;
 }
 
 loom_status link_server_listen(link_server *server, const char *text, char *bound, size_t bound_size, char why[LINK_ERROR_SIZE])
@@ -131,9 +116,10 @@ loom_status link_server_listen(link_server *server, const char *text, char *boun
     url u;
     char fault[LINK_ERROR_SIZE];
     loom_status st = url_parse(&u, text, URL_LINKS, fault);
-    if (st == LOOM_OK) {
-        st = (u.scheme & (URL_IPC | URL_TCP)) != 0 ? link_uv_listen(server, &u, bound, bound_size, fault)
-                                                   : link_nng_listen(server, &u, bound, bound_size, fault);
+    for (size_t i = 0; i < CARRIERS && st == LOOM_OK; i++) {
+        if ((carriers[i]->schemes & u.scheme) != 0) {
+            st = carriers[i]->listen(server, &u, bound, bound_size, fault);
+        }
     }
     if (st != LOOM_OK) {
         snprintf(why, LINK_ERROR_SIZE, "cannot listen on %.100s: %.380s", text, fault);
@@ -175,6 +161,12 @@ void link_server_stop_listening(link_server *server)
         next = ls->next;
         listener_close(ls);
     }
+    server->stopping = true;
+    for (size_t i = 0; i < CARRIERS; i++) {
+        if (carriers[i]->stop != NULL) {
+            carriers[i]->stop(server);
+        }
+    }
 }
 
 size_t link_server_busy(const link_server *server)
@@ -188,7 +180,7 @@ size_t link_server_busy(const link_server *server)
 
 uint64_t link_server_refused(const link_server *server)
 {
-    return server->refused;
+    return server->refused + link_http_refused(server);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -200,17 +192,15 @@ static void on_handle_closed(uv_handle_t *handle)
 
 void link_server_left(link_server *server)
 {
-    if (!server->closing || server->links != NULL || server->listeners != NULL) {
+    if (!server->closing || server->links != NULL || server->listeners != NULL || server->http != NULL) {
         return;
     }
-    if (server->handles_open == 3 && !uv_is_closing((uv_handle_t *)&server->tick)) {
+    if (server->handles_open == 2 && !uv_is_closing((uv_handle_t *)&server->tick)) {
         uv_close((uv_handle_t *)&server->tick, on_handle_closed);
         uv_close((uv_handle_t *)&server->before_poll, on_handle_closed);
-        uv_close((uv_handle_t *)&server->nng_wake, on_handle_closed);
     } else if (server->handles_open == 0) {
         void (*done)(void *user) = server->done;
         void *user = server->done_user;
-        link_nng_fini(server);
         free(server->read_buffer);
         free(server);
         if (done != NULL) {
@@ -228,6 +218,11 @@ void link_server_close(link_server *server, void (*done)(void *user), void *user
     for (link_t *l = server->links, *next; l != NULL; l = next) {
         next = l->next;
         link_broken(l);
+    }
+    for (size_t i = 0; i < CARRIERS; i++) {
+        if (carriers[i]->fini != NULL) {
+            carriers[i]->fini(server);
+        }
     }
     link_server_left(server);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The agents' connections: listens on URLs, and moves bytes between connections and the sessions of a bridge.
- * ipc and tcp are read and written by the libuv loop; tls+tcp, ws and wss come through nng streams, whose callbacks
- * hand their bytes to the loop. The sessions cannot tell the difference.
+ * ipc and tcp are libuv's streams; tls+tcp, ws and wss are streams of the HTTP server, on the same loop. The sessions
+ * cannot tell the difference.
  *
  * Threads: the loop's, for everything here. */
 #ifndef LOOM_BRIDGE_LINK_SERVER_H
@@ -10,11 +10,15 @@
 #include <uv.h>
 
 #include "bridge/session/bridge.h"
+#include "host/http/http_server.h"
 
 typedef struct link_server link_server;
 
 typedef struct link_server_options {
     const char *tls_cert_key_file; /* PEM with certificate and key, for tls+tcp and wss; NULL: none */
+    const char *const *ws_origins; /* pages that may open a WebSocket; "*": all. Those of our own host always may */
+    size_t ws_origin_count;
+    http_server_options http;      /* deadlines and limits of tls+tcp, ws and wss, and their log */
     uint32_t heartbeat_ms;         /* the bridge's, which is ticked a few times in it; 0: so long that it does not matter */
     uint32_t linger_ms;            /* how long the last bytes of a session that ended may take to leave; 0: 5000 */
 } link_server_options;

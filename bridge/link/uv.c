@@ -101,8 +101,6 @@ static void uv_link_close(link_t *l)
     uv_close((uv_handle_t *)&of(l)->handle.stream, on_link_closed);
 }
 
-static const link_carrier carrier = {uv_link_send, uv_link_close};
-
 /* ---- a listener ---- */
 
 static int init_stream(uv_loop_t *loop, uv_any_stream *s, bool is_pipe)
@@ -148,11 +146,10 @@ static bool may_stay(const uv_link *u, const link_server *server)
 /* Says why, if the socket takes it at once, and closes. */
 static void turn_away(uv_link *u, loom_status why)
 {
-    static const char text[] = "the bridge has no room for another agent";
-    const frame_outcome f = {.status = (uint64_t)why, .text = {text, sizeof text - 1}};
     frame_writer w;
     frame_writer_init(&w);
-    if (frame_put_outcome(&w, FRAME_ERROR, &f) == LOOM_OK) {
+    link_put_refusal(&w, why);
+    if (w.len > 0) {
         uv_buf_t buf = uv_buf_init((char *)w.data, (unsigned)w.len);
         (void)uv_try_write(&u->handle.stream, &buf, 1);
     }
@@ -181,7 +178,7 @@ static void on_connection(uv_stream_t *stream, int status)
         return;
     }
     describe_peer(u, ls->is_pipe, peer, sizeof peer);
-    loom_status st = may_stay(u, server) ? link_init(&u->link, server, &carrier, peer) : LOOM_EFULL;
+    loom_status st = may_stay(u, server) ? link_init(&u->link, server, &link_uv_carrier, peer) : LOOM_EFULL;
     if (st != LOOM_OK) {
         server->refused++;
         turn_away(u, st);
@@ -295,7 +292,8 @@ static void real_port(const uv_listener *ls, url *u)
     }
 }
 
-loom_status link_uv_listen(link_server *server, const url *asked, char *bound, size_t bound_size, char why[LINK_ERROR_SIZE])
+static loom_status uv_carrier_listen(link_server *server, const url *asked, char *bound, size_t bound_size,
+                                     char why[LINK_ERROR_SIZE])
 {
     url u = *asked;
     uv_listener *ls = calloc(1, sizeof *ls);
@@ -327,3 +325,10 @@ loom_status link_uv_listen(link_server *server, const url *asked, char *bound, s
     }
     return url_format(bound, bound_size, &u);
 }
+
+const link_carrier link_uv_carrier = {
+    .schemes = URL_IPC | URL_TCP,
+    .listen = uv_carrier_listen,
+    .send = uv_link_send,
+    .close = uv_link_close,
+};

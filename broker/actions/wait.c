@@ -60,6 +60,7 @@ action_waiter *running_call_waiter_of(const running_call *call, const action_par
 void running_call_pass_credit(running_call *call)
 {
     const action_waiter *owner = call->waiters;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a waiter that was removed is no longer on the list */
     if (!call->streams || (owner->granted_chunks <= call->credit_chunks && owner->granted_bytes <= call->credit_bytes)) {
         return;
     }

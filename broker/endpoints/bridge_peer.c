@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One bridge, from its outgoing side: the message that is being written to it, what it is told of what was taken, and what
- * becomes of one that does not keep up. */
+/* What is sent to one bridge: the message being written, the report of what was taken, and what happens to a bridge that falls
+ * behind. */
 #include "broker/endpoints/internal.h"
 
 void bridge_peer_fail(bridge_peer *b, loom_status why, const char *text)
@@ -22,11 +22,11 @@ void bridge_peer_wrote(bridge_peer *b, loom_status st)
 static void send_message(bridge_peer *b)
 {
     frame_writer_seal(&b->out.w);
-    /* Without a connection its sessions are just being ended, and what one leaves behind is told to the next. */
+    /* Without a connection its sessions are being ended, and the bridge's next connection starts over. */
     loom_status st = b->peer != NULL ? sp_peer_send(b->peer, &(loom_bytes){b->out.w.data, b->out.w.len}, 1) : LOOM_ENOTCONN;
     if (st == LOOM_OK) {
         b->server->stats.bridge_sent++;
-    } else if (st != LOOM_ENOTCONN) { /* then its end is about to be told */
+    } else if (st != LOOM_ENOTCONN) { /* otherwise on_closed() is about to be called */
         bridge_peer_wrote(b, st);
     }
     bus_outgoing_clear(&b->out);
@@ -54,13 +54,13 @@ void bridge_peer_report(bridge_peer *b, bool ask)
     bridge_peer_wrote(b, bus_ledger_report(&b->ledger, &bridge_peer_out(b)->w, ask));
 }
 
-/* A bridge that does not keep up gets no more than it has been granted already; one that does not read at all goes. */
+/* A bridge that falls behind gets no credit beyond what it was granted already; one that does not read at all is dropped. */
 static void watch_unsent(bridge_peer *b)
 {
     const bus_server_options *o = &b->server->options;
     size_t unsent = sp_peer_unsent(b->peer);
     if (unsent > o->bridge_end_bytes) {
-        bridge_peer_fail(b, LOOM_EFULL, "it does not read what is sent to it");
+        bridge_peer_fail(b, LOOM_EFULL, "the bridge is not reading its connection");
     } else if (!b->held && unsent > o->bridge_hold_bytes) {
         b->held = true;
         b->server->stats.held++;

@@ -41,13 +41,13 @@ static void forget(bridge_peer *b)
     free(b);
 }
 
-/* After it nothing of the bridge is left here. */
+/* Nothing of the bridge is left here when it returns. */
 static void end(bridge_peer *b, loom_status status, const char *why)
 {
     bus_server *s = b->server;
     if (b->greeted) {
         uint64_t lost = bus_ledger_unconfirmed(&b->ledger);
-        log_to(&s->log, LOG_INFO, "bridge is gone bridge=%.*s sessions=%zu unconfirmed=%llu reason=\"%s\"", (int)b->id_len,
+        log_to(&s->log, LOG_INFO, "bridge disconnected bridge=%.*s sessions=%zu unconfirmed=%llu reason=\"%s\"", (int)b->id_len,
                b->id, b->sessions.count, (unsigned long long)lost, why);
         s->stats.unconfirmed += lost;
         s->stats.bridges_lost++;
@@ -57,7 +57,7 @@ static void end(bridge_peer *b, loom_status status, const char *why)
     }
     leave_bus(b, status);
     if (b->peer != NULL) {
-        frame_writer w = {0}; /* of its own: what else there was to say does not matter any more */
+        frame_writer w = {0}; /* its own: whatever else was waiting no longer matters */
         if (frame_put_outcome(&w, FRAME_ERROR, &(frame_outcome){.status = (uint64_t)status, .text = str_of(why)}) == LOOM_OK) {
             (void)!sp_peer_send(b->peer, &(loom_bytes){w.data, w.len}, 1);
         }
@@ -87,7 +87,7 @@ void bridge_endpoint_tick(bus_server *s)
     for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
         const bus_life life = bus_ledger_tick(&b->ledger, s->options.ping_ms, s->options.silence_ms);
         if (life == BUS_LIFE_GONE) {
-            bridge_peer_fail(b, LOOM_EEXPIRED, "nothing was heard of it");
+            bridge_peer_fail(b, LOOM_EEXPIRED, "no sign of life from the bridge");
         } else if (life == BUS_LIFE_QUIET && b->greeted && b->failed == LOOM_OK) {
             bridge_peer_report(b, true);
         }
@@ -114,7 +114,7 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     }
     bridge_peer *older = find(s, g->id);
     if (older != NULL) {
-        end(older, LOOM_EREPLACED, "a newer connection of the same bridge id took its place");
+        end(older, LOOM_EREPLACED, "replaced by a newer connection with the same bridge id");
     }
     if (s->bridges.count >= s->options.max_bridges) {
         snprintf(reason, FRAME_REASON_SIZE, "too many bridges");
@@ -126,7 +126,7 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     s->bridges.count++;
     s->stats.attachments++;
     bridge_peer_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str_of("broker"), str_of(s->software)}));
-    log_to(&s->log, LOG_INFO, "bridge is connected bridge=%.*s software=\"%.*s\" peer=%s", (int)b->id_len, b->id,
+    log_to(&s->log, LOG_INFO, "bridge connected bridge=%.*s software=\"%.*s\" peer=%s", (int)b->id_len, b->id,
            (int)g->software.len, g->software.data, sp_peer_name(b->peer));
     return LOOM_OK;
 }
@@ -221,7 +221,7 @@ loom_status bridge_endpoint_open(bus_server *s)
 void bridge_endpoint_close(bus_server *s)
 {
     while (s->bridges.first != NULL) {
-        end(s->bridges.first, LOOM_ECLOSED, "the broker ends");
+        end(s->bridges.first, LOOM_ECLOSED, "the broker is shutting down"); /* NOLINT(clang-analyzer-unix.Malloc): end() unlinks it */
     }
     bus_unlisten(s, &s->bridges.server);
 }

@@ -272,7 +272,7 @@ static bool is_waited_for(const control_endpoint *c, loom_bytes id)
 
 void control_invoke_forget(bus_server *s, const sp_peer *peer)
 {
-    static const char reason[] = "the one who asked has gone";
+    static const char reason[] = "the requester has gone";
     for (invocation **at = &s->control.first; *at != NULL;) {
         if ((*at)->to.peer != peer) {
             at = &(*at)->next;
@@ -292,7 +292,7 @@ void control_invoke_close(bus_server *s)
 {
     port_close(s->control.port, LOOM_OK);
     s->control.port = NULL;
-    static const char code[] = "cancelled", text[] = "the broker ends";
+    static const char code[] = "cancelled", text[] = "the broker is shutting down";
     const frame_result over = {.outcome = FRAME_CALL_CANCELLED, .code = {code, sizeof code - 1}, .text = {text, sizeof text - 1}};
     while (s->control.first != NULL) {
         invocation *i = take(&s->control, &s->control.first);

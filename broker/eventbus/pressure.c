@@ -137,7 +137,7 @@ static void release_publishers(subscription *s)
 {
     deadline_heap_remove(&s->subscriber->bus->deadlines, &s->deadline);
     while (s->presses != NULL) {
-        eventbus_publisher *publisher = s->presses->publisher;
+        eventbus_publisher *publisher = s->presses->publisher; /* NOLINT(clang-analyzer-unix.Malloc): press_free() unlinks it */
         press_free(s->presses);
         if (publisher->presses == NULL) {
             publisher->handlers.pressure(publisher->user, false);
@@ -221,7 +221,7 @@ void eventbus_publisher_close(eventbus_publisher *publisher)
     }
     assert(!publisher->bus->running);
     while (publisher->presses != NULL) {
-        press_free(publisher->presses);
+        press_free(publisher->presses); /* NOLINT(clang-analyzer-unix.Malloc): unlinks it */
     }
     publisher->bus->stats.publishers--;
     free(publisher);

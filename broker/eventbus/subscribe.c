@@ -56,7 +56,7 @@ void eventbus_subscriber_close(eventbus_subscriber *subscriber)
     eventbus *bus = subscriber->bus;
     eventbus_enter(bus);
     while (subscriber->subscriptions != NULL) {
-        end_subscription(subscriber->subscriptions);
+        end_subscription(subscriber->subscriptions); /* NOLINT(clang-analyzer-unix.Malloc): unlinks it */
     }
     eventbus_leave(bus);
     hold_remember(&bus->holds, name_hash(bus, (loom_str){subscriber->name, subscriber->name_len}), &subscriber->budget);

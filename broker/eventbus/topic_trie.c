@@ -189,6 +189,7 @@ static node *child_find(const topic_trie *trie, node *parent, loom_str segment)
 
 static node *child_add(topic_trie *trie, node *parent, loom_str segment)
 {
+    assert(parent != NULL);
     node *n = node_create(parent, segment);
     if (n == NULL) {
         return NULL;

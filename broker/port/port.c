@@ -6,7 +6,7 @@
 
 #include <loom/topic.h>
 
-#include "broker/port/reserved.h"
+#include "broker/eventbus/reserved.h"
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {

@@ -3,7 +3,7 @@
 #include <loom/topic.h>
 
 #include "broker/port/internal.h"
-#include "broker/port/reserved.h"
+#include "broker/eventbus/reserved.h"
 
 static void answer(const port *p, uint64_t request, loom_status st, const char *text)
 {

@@ -16,7 +16,7 @@ static analyst_memory *remember(office *o, const char *symbol)
     for (unsigned i = 0; i < MARKET_SYMBOLS_MAX; i++) {
         analyst_memory *m = &o->memory[i];
         if (m->symbol[0] == '\0') {
-            strcpy(m->symbol, symbol);
+            snprintf(m->symbol, sizeof m->symbol, "%s", symbol);
         }
         if (strcmp(m->symbol, symbol) == 0) {
             return m;

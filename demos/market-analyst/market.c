@@ -3,16 +3,13 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool copy_text(char *out, size_t size, const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
-    if (text == NULL || text[0] == '\0' || strlen(text) >= size) {
-        return false;
-    }
-    strcpy(out, text);
-    return true;
+    return text != NULL && text[0] != '\0' && (size_t)snprintf(out, size, "%s", text) < size;
 }
 
 static bool copy_number(double *out, const json_t *object, const char *key)

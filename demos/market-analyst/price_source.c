@@ -2,6 +2,7 @@
 #include "demos/market-analyst/price_source.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +54,7 @@ static price_result simulate(price_source *s, char symbol[PRICE_SYMBOL_SIZE], do
     unsigned which = s->next++ % PRICE_SYMBOLS;
     double step = (double)(next_random(s) >> 11) / 9007199254740992.0 * 2 - 1;
     s->prices[which] *= 1 + step / 100;
-    strcpy(symbol, start[which].symbol);
+    snprintf(symbol, PRICE_SYMBOL_SIZE, "%s", start[which].symbol);
     *price = s->prices[which];
     return PRICE_OK;
 }

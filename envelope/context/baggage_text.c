@@ -91,7 +91,7 @@ bool baggage_text_next(loom_str *rest, baggage_text_member *out, bool *valid)
         item = str_trim(item);
     } while (item.len == 0);
 
-    loom_str pair;
+    loom_str pair = {0};
     loom_str properties = item;
     str_next_item(&properties, ';', &pair);
     *out = (baggage_text_member){.properties = properties};

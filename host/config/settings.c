@@ -41,6 +41,17 @@ static bool check_collector(const char *text, char why[CONFIG_CHECK_SIZE])
     return text[0] == '\0' || url_parse(&parsed, text, URL_WEB, why) == LOOM_OK;
 }
 
+/* What a browser sends as Origin: a scheme, a host, and a port that does not go without saying (RFC 6454, section 6.2). */
+static bool check_origin(const char *text, char why[CONFIG_CHECK_SIZE])
+{
+    const char *host = strstr(text, "://");
+    if (strcmp(text, "*") == 0 || (host != NULL && host != text && host[3] != '\0' && strpbrk(host + 3, "/?# ") == NULL)) {
+        return true;
+    }
+    snprintf(why, CONFIG_CHECK_SIZE, "an origin is a scheme, a host and perhaps a port, like https://example.org, or *");
+    return false;
+}
+
 /* What may stand in a span attribute and a log line without quoting. */
 static bool check_id(const char *text, char why[CONFIG_CHECK_SIZE])
 {
@@ -79,6 +90,10 @@ static const config_key keys[] = {
      .help = "Where loom-bridge processes connect; empty turns it off"},
     {.section = "broker", .name = "tls_cert_key_file", .type = CONFIG_STRING, .offset = AT(broker.tls_cert_key_file),
      .value = "FILE", .fallback = "", .help = "PEM file with certificate and private key, for tls+tcp and wss"},
+    {.section = "broker", .name = "ws_origins", .type = CONFIG_STRINGS, .offset = AT(broker.ws_origins),
+     .value = "ORIGIN", .fallback = "", .check = check_origin,
+     .help = "Web pages that may open a WebSocket, such as https://example.org; * is all of them, empty only those that "
+             "come from the same host and port"},
     {.section = "broker", .name = "drain_timeout", .type = CONFIG_DURATION, .offset = AT(broker.drain_timeout_ms),
      .min = 0, .max = HOUR, .fallback = "5s", .help = "How long shutdown waits for queues and spans to drain"},
     {.section = "broker", .name = "heartbeat_interval", .type = CONFIG_DURATION,
@@ -126,6 +141,10 @@ static const config_key keys[] = {
      .fallback = "ipc://{runtime}/bus-bridge.sock", .check = check_broker_bus, .help = "The broker's bus_bridge"},
     {.section = "bridge", .name = "tls_cert_key_file", .type = CONFIG_STRING, .offset = AT(bridge.tls_cert_key_file),
      .value = "FILE", .fallback = "", .help = "PEM file with certificate and private key, for tls+tcp and wss"},
+    {.section = "bridge", .name = "ws_origins", .type = CONFIG_STRINGS, .offset = AT(bridge.ws_origins),
+     .value = "ORIGIN", .fallback = "", .check = check_origin,
+     .help = "Web pages that may open a WebSocket, such as https://example.org; * is all of them, empty only those that "
+             "come from the same host and port"},
     {.section = "bridge", .name = "id", .type = CONFIG_STRING, .offset = AT(bridge.id), .value = "ID", .fallback = "",
      .check = check_id, .help = "Name of this bridge on the bus; empty: host name and process id"},
     {.section = "bridge", .name = "drain_timeout", .type = CONFIG_DURATION, .offset = AT(bridge.drain_timeout_ms),

@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "sdk-c/events/subscriptions.h"
+#include "sdk-c/link/url.h"
 
 static _Thread_local char open_error[320];
 
@@ -45,9 +46,9 @@ static loom_status check_id(const char *id)
     return LOOM_EINVAL;
 }
 
-loom_status agent_options_check(const loom_agent_options *options, link_url *url)
+loom_status agent_options_check(const loom_agent_options *options, url *to)
 {
-    char default_url[LINK_URL_MAX], why[LINK_WHY_SIZE];
+    char default_url[URL_MAX], why[URL_ERROR_SIZE];
     const char *text = options->url;
     if (check_id(options->id) != LOOM_OK) {
         return LOOM_EINVAL;
@@ -56,7 +57,7 @@ loom_status agent_options_check(const loom_agent_options *options, link_url *url
         link_url_default(default_url);
         text = default_url;
     }
-    if (link_url_parse(url, text, why) != LOOM_OK) {
+    if (url_parse(to, text, URL_LINKS | URL_DIAL, why) != LOOM_OK) {
         agent_open_error_set("url \"%.100s\": %s", text, why);
         return LOOM_EINVAL;
     }

@@ -26,21 +26,24 @@ void report_refusal(loom_agent *a, loom_status why, const char *text)
 
 void report_state(loom_agent *a, loom_agent_state state, loom_status why, const char *text)
 {
+    char address[URL_MAX];
     if (a->options.on_state != NULL) {
         a->options.on_state(a, state, why, text, a->options.user);
         return;
     }
+    loom_status whole = url_format(address, sizeof address, &a->session.url); /* a very long one is cut */
+    (void)whole;
     switch (state) {
     case LOOM_AGENT_DISCONNECTED:
         if (!a->outage_told) {
             a->outage_told = true;
-            fprintf(stderr, "loom: agent %s: not connected to %s: %s; trying again\n", a->id.data, a->session.url.text, text);
+            fprintf(stderr, "loom: agent %s: not connected to %s: %s; trying again\n", a->id.data, address, text);
         }
         break;
     case LOOM_AGENT_CONNECTED:
         if (a->outage_told) {
             a->outage_told = false;
-            fprintf(stderr, "loom: agent %s: connected to %s\n", a->id.data, a->session.url.text);
+            fprintf(stderr, "loom: agent %s: connected to %s\n", a->id.data, address);
         }
         break;
     case LOOM_AGENT_CLOSED:

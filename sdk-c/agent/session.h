@@ -51,7 +51,7 @@ typedef struct session {
     const loom_agent_options *options;
     loom_str id;
     uint8_t instance[LOOM_UUID_SIZE];
-    link_url url;
+    url url;
 
     /* guarded by the loop's lock */
     loom_agent_state state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The carrier on plain sockets: ipc:// (unix streams) and tcp://. */
+/* The carrier on plain sockets: ipc:// (unix streams) and tcp://, and the ground that the others lie on. */
 #include "sdk-c/link/carrier.h"
 
 #include <errno.h>
@@ -17,12 +17,12 @@
 
 typedef struct socket_carrier {
     carrier base;
-    const link_url *url;
+    const url *url;
     int epoll_fd;
     int fd;                       /* -1: none yet */
-    bool wants_room;              /* EPOLLOUT is asked for; guarded by the agent's lock */
-    resolver *resolving;          /* tcp, until there is an answer */
-    struct addrinfo *found, *next; /* tcp: every address, and the one to try next */
+    bool wants_room;              /* EPOLLOUT is asked for; guarded by the agent's lock, or the lock of the carrier above */
+    resolver *resolving;          /* not ipc, until there is an answer */
+    struct addrinfo *found, *next; /* not ipc: every address, and the one to try next */
     unsigned attempt;
 } socket_carrier;
 
@@ -188,12 +188,6 @@ static loom_status socket_receive(carrier *c, void *into, size_t room, size_t *g
     return errno == EAGAIN || errno == EWOULDBLOCK ? LOOM_EBUSY : fail(s, "connection broken", errno);
 }
 
-static bool socket_drained(carrier *c)
-{
-    (void)c;
-    return true;
-}
-
 static void socket_finish(carrier *c)
 {
     shutdown(((socket_carrier *)c)->fd, SHUT_WR);
@@ -213,8 +207,8 @@ static void socket_close(carrier *c)
     free(s);
 }
 
-static const carrier_ops socket_ops = {socket_connect, socket_send,   socket_watch_room, socket_receive,
-                                       socket_drained, socket_finish, socket_close};
+static const carrier_ops socket_ops = {socket_connect, socket_send,   socket_watch_room,
+                                       socket_receive, socket_finish, socket_close};
 
 static loom_status begin_unix(socket_carrier *s)
 {
@@ -227,7 +221,9 @@ static loom_status begin_unix(socket_carrier *s)
 
 static loom_status begin_tcp(socket_carrier *s)
 {
-    loom_status st = resolver_start(&s->resolving, &s->found, s->url->host, s->url->port);
+    char port[6];
+    snprintf(port, sizeof port, "%u", (unsigned)s->url->port);
+    loom_status st = resolver_start(&s->resolving, &s->found, s->url->host, port);
     if (st != LOOM_OK) {
         snprintf(s->base.why, sizeof s->base.why, "%.80s: %s", s->url->host, loom_status_text(st));
         return st;
@@ -253,7 +249,7 @@ loom_status carrier_socket_open(carrier **out, const carrier_options *options, c
     s->epoll_fd = options->epoll_fd;
     s->attempt = options->attempt;
     s->fd = -1;
-    loom_status st = s->url->scheme == LINK_IPC ? begin_unix(s) : begin_tcp(s);
+    loom_status st = s->url->scheme == URL_IPC ? begin_unix(s) : begin_tcp(s);
     if (st != LOOM_OK) {
         snprintf(why, LINK_WHY_SIZE, "%s", s->base.why);
         socket_close(&s->base);
@@ -261,10 +257,4 @@ loom_status carrier_socket_open(carrier **out, const carrier_options *options, c
     }
     *out = &s->base;
     return LOOM_OK;
-}
-
-loom_status carrier_open(carrier **out, const carrier_options *options, char why[LINK_WHY_SIZE])
-{
-    bool plain = options->url->scheme == LINK_IPC || options->url->scheme == LINK_TCP;
-    return plain ? carrier_socket_open(out, options, why) : carrier_nng_open(out, options, why);
 }

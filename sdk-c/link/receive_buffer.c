@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk-c/link/receive_buffer.h"
 
+#include "sdk-c/link/carrier.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZE_FIRST = 128 * 1024, ROOM_MIN = 32 * 1024, KEPT_MAX = 512 * 1024 };
+enum { SIZE_FIRST = 128 * 1024, ROOM_MIN = CARRIER_ROOM_MIN, KEPT_MAX = 512 * 1024 };
 
 struct held_bytes {
     held_bytes *outer;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An export request from outside, read and written as JSON: the output is JSON text without control bytes. */
 #include "trace/otlp/json.h"
-#include "trace/otlp/response.h"
+#include "trace/export/response.h"
 
 #include <stdlib.h>
 

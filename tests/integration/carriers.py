@@ -56,7 +56,8 @@ class WebSocket(Stream):
     def _handshake(self, host, path):
         key = base64.b64encode(os.urandom(16))
         self.sock.sendall(b"GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                          b"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n" % (path.encode(), host.encode(), key))
+                          b"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n"
+                          b"Sec-WebSocket-Protocol: loom.v1\r\n\r\n" % (path.encode(), host.encode(), key))
         while b"\r\n\r\n" not in self.raw:
             got = self.sock.recv(4096)
             if not got:

@@ -51,8 +51,9 @@ class Process:
         self.name, self.command = name, command
         self.out_path, self.err_path = folder / f"{name}.out", folder / f"{name}.err"
         with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
-            self.popen = subprocess.Popen(command, env=environment, cwd=folder, preexec_fn=die_with_parent,
-                                          **{"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err, **popen})
+            self.popen = subprocess.Popen(command, env=environment, cwd=folder,
+                                          **{"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err,
+                                             "preexec_fn": die_with_parent, **popen})
 
     @property
     def pid(self):
@@ -98,6 +99,12 @@ class Process:
         with open(f"/proc/{self.pid}/maps") as maps:
             text = maps.read()
         return any(name in text for name in ("libasan", "libtsan", "libclang_rt"))
+
+    def processor_s(self):
+        """Seconds of processor time so far."""
+        with open(f"/proc/{self.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

@@ -114,7 +114,7 @@ class CommandLine:
         self.assertEqual([("shouter", 1, 0)], [(p["agent"], p["calls"], p["errors"]) for p in cap["providers"]])
         topics = json.loads(bus.loom("topics", *self.control(bus), "news.>", "--json").stdout)["topics"]
         self.assertEqual([("news.today", 1, 1)], [(t["topic"], t["published"], t["delivered"]) for t in topics])
-        self.assertIn('there is no "nobody"', bus.loom("agents", *self.control(bus), "nobody", code=1).stderr)
+        self.assertIn('not found: "nobody"', bus.loom("agents", *self.control(bus), "nobody", code=1).stderr)
 
         bus.kill(provider)
         wait_until(lambda: "shouter" not in bus.loom("agents", *self.control(bus)).stdout, "the provider has left")
@@ -133,7 +133,7 @@ class CommandLine:
         bus = self.home(spans=False)
         self.agent(bus, "clock").subscribe("time.now")  # hears it, and says nothing
         done = bus.loom("request", "time.now", "--timeout", "200ms", code=1)
-        self.assertIn("nobody answered", done.stderr)
+        self.assertIn("no reply on", done.stderr)
 
 
 @in_both_homes

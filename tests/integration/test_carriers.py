@@ -108,7 +108,13 @@ class Carriers:
 
     def test_a_certificate_that_is_not_trusted_is_refused_by_the_agent(self):
         failed = self.bus.loom("pub", "--url", self.bus.url_of("tls+tcp"), "t", "x", "--wait", "1s", code=1)
-        self.assertIn("no broker at", failed.stderr)
+        self.assertIn("the certificate is not trusted", failed.stderr)
+        self.assertNotIn("no broker at", failed.stderr)
+
+    def test_a_tls_agent_at_a_plain_port_is_told_so(self):
+        url = self.bus.url_of("tcp").replace("tcp://", "tls+tcp://")
+        failed = self.bus.loom("pub", "--url", url, "t", "x", "--wait", "1s", code=1)
+        self.assertIn("not a TLS server", failed.stderr)
 
 
 if __name__ == "__main__":

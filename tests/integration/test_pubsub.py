@@ -93,10 +93,10 @@ class PublishRefused:
 
     def test_topics_that_are_not_valid_are_a_wrong_command_line(self):
         for topic in ("", "a..b", "a.*", ">", "a b"):
-            self.assertIn("is not a topic", self.refused(2, topic, "x"))
+            self.assertIn("invalid topic", self.refused(2, topic, "x"))
 
     def test_a_topic_is_needed(self):
-        self.assertIn("a topic is needed", self.refused(2))
+        self.assertIn("missing topic", self.refused(2))
 
     def test_a_payload_over_the_limit_is_an_error(self):
         self.assertIn("larger than a message may be", self.refused(1, "t", given="x" * ((1 << 20) + 1)))
@@ -174,11 +174,11 @@ class Subscribe:
 
     def test_too_few_events_in_time_are_an_error(self):
         done = self.bus.loom("sub", "t", "--count", "1", "--timeout", "200ms", code=1)
-        self.assertIn("not enough events in time", done.stderr)
+        self.assertIn("timed out waiting for events", done.stderr)
 
     def test_filters_that_are_not_valid_are_a_wrong_command_line(self):
         for bad in ("", "a..b", "a.>.b"):
-            self.assertIn("is not a filter", self.bus.loom("sub", bad, code=2).stderr)
+            self.assertIn("invalid filter", self.bus.loom("sub", bad, code=2).stderr)
 
     def test_sigterm_ends_it_well(self):
         self.assertEqual(0, self.bus.subscriber("t").stop())

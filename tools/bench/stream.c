@@ -10,10 +10,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define WAIT_SECONDS 10.0
-#define WAIT_STEP    0.005
+#define WAIT_STEP 0.005 /* seconds */
 
-enum { BACKLOG = 64 };
+enum { BACKLOG = 64, WAIT_STEPS = 2000 };
 
 static bool address(struct sockaddr_un *out, const bench_site *site, const char *name)
 {
@@ -93,7 +92,7 @@ unsigned stream_free_port(void)
 
 bool stream_wait_port(bench_site *site, unsigned port)
 {
-    for (double waited = 0; waited < WAIT_SECONDS; waited += WAIT_STEP) {
+    for (int step = 0; step < WAIT_STEPS; step++) {
         const int fd = try_port(port);
         if (fd >= 0) {
             close(fd);
@@ -103,7 +102,7 @@ bool stream_wait_port(bench_site *site, unsigned port)
             return false;
         }
     }
-    bench_complain("nobody listens on 127.0.0.1:%u after %.0f s", port, WAIT_SECONDS);
+    bench_complain("nobody listens on 127.0.0.1:%u after %.0f s", port, WAIT_STEPS * WAIT_STEP);
     return false;
 }
 

@@ -6,7 +6,10 @@ find_package(nng CONFIG REQUIRED)
 pkg_check_modules(msgpack REQUIRED IMPORTED_TARGET msgpack)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(uv REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl>=3) # its headers: the library is loaded when TLS is first used
 pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl)
+find_path(WSLAY_INCLUDE_DIR wslay/wslay.h REQUIRED) # libwslay-dev has no pkg-config file
 pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)

@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # loom_fuzz(NAME [SOURCES …] [LINK …])   a fuzz target, its source being NAME.c unless SOURCES says otherwise, and its
 # seeds in corpus/NAME:
-#   fuzz-NAME      the libFuzzer program (with LOOM_FUZZ, which needs clang), in <build>/fuzz
 #   NAME-replay    runs the target over its corpus; a test with the label "fuzz", in every build
+#   fuzz-NAME      the libFuzzer program (with LOOM_FUZZ, which needs clang), in <build>/fuzz; the target "fuzzers" is all
+#   NAME-smoke     runs that for some thousand inputs, the same each time; a test with the label "smoke"
+include_guard(GLOBAL)
+set(LOOM_FUZZ_RUNS 10000 CACHE STRING "Inputs of each fuzz target's smoke test")
+
+if(LOOM_FUZZ)
+  add_custom_target(fuzzers)
+endif()
+
 function(loom_fuzz name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
   if(NOT ARG_SOURCES)
@@ -21,9 +29,13 @@ function(loom_fuzz name)
   if(LOOM_FUZZ)
     add_executable(fuzz-${name} ${ARG_SOURCES})
     loom_compile_settings(fuzz-${name})
-    target_compile_options(fuzz-${name} PRIVATE -Wno-missing-prototypes -fsanitize=fuzzer)
+    target_compile_options(fuzz-${name} PRIVATE -Wno-missing-prototypes)
     target_link_options(fuzz-${name} PRIVATE -fsanitize=fuzzer)
     set_target_properties(fuzz-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz")
     target_link_libraries(fuzz-${name} PRIVATE ${ARG_LINK})
+    add_dependencies(fuzzers fuzz-${name})
+    add_test(NAME ${name}-smoke COMMAND "${PROJECT_SOURCE_DIR}/tests/fuzz/smoke.sh" $<TARGET_FILE:fuzz-${name}>
+             "${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name}" ${LOOM_FUZZ_RUNS})
+    set_tests_properties(${name}-smoke PROPERTIES TIMEOUT 120 LABELS smoke)
   endif()
 endfunction()

@@ -22,6 +22,10 @@ function(loom_compile_settings target)
     target_compile_options(${target} PRIVATE -fsanitize=${LOOM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(${target} PUBLIC -fsanitize=${LOOM_SANITIZE})
   endif()
+  if(LOOM_FUZZ)
+    # Coverage feedback has to come from the code under test, not only from the target's own file.
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
 endfunction()
 
 function(loom_library name)

@@ -17,11 +17,15 @@ static void on_error(loom_agent *agent, loom_status why, const char *text, void 
     fprintf(stderr, "loom: %s (%s)\n", text, loom_status_name(why));
 }
 
-/* Failures to connect are told once, by wait_connected(). */
+/* bus_client_open() reports failures to connect, once. */
 static void on_state(loom_agent *agent, loom_agent_state state, loom_status why, const char *text, void *user)
 {
     (void)agent;
-    (void)user;
+    bus_client *client = user;
+    if (state == LOOM_AGENT_DISCONNECTED) {
+        client->why = why;
+        snprintf(client->reason, sizeof client->reason, "%s", text);
+    }
     if (state == LOOM_AGENT_CLOSED && why != LOOM_OK) {
         fprintf(stderr, "loom: %s\n", text);
     }
@@ -63,6 +67,17 @@ static void make_id(bus_client *client, const char *name)
     snprintf(client->id, sizeof client->id, "loom-%s-%d-%.6s", name, (int)getpid(), hex);
 }
 
+/* The agent is closed. Who answers, but cannot be used, is not missing. */
+static int tell_unconnected(const bus_client *client, const char *address, loom_status st)
+{
+    if (client->why == LOOM_EDENIED || client->why == LOOM_EPROTO || client->why == LOOM_EINVAL || client->why == LOOM_EVERSION) {
+        return command_fail(client->command, "cannot connect to %s: %s", address, client->reason);
+    }
+    return command_fail(client->command,
+                        "no broker at %s (%s); start one with `loom-broker`, or name it with --url or LOOM_URL.", address,
+                        loom_status_text(st));
+}
+
 bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,
                      const loom_agent_options *agent, int *exit_code)
 {
@@ -70,7 +85,7 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     uint64_t wait_ns = 5000000000u;
     const char *wait = options_value(o, "wait");
     if (wait != NULL && (!text_parse_duration(&wait_ns, wait) || wait_ns / 1000000 > UINT32_MAX)) {
-        *exit_code = command_misuse(c, "--wait wants a time such as 500ms, 5s or 1m, not \"%s\"", wait);
+        *exit_code = command_misuse(c, "--wait must be a duration such as 500ms, 5s or 1m, not \"%s\"", wait);
         return false;
     }
     make_id(client, name);
@@ -92,9 +107,8 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     address = address != NULL && address[0] != '\0' ? address : "the default address";
     st = loom_agent_wait_connected(client->agent, (uint32_t)(wait_ns / 1000000));
     if (st != LOOM_OK) {
-        *exit_code = command_fail(c, "no broker at %s (%s); start one with `loom-broker`, or name it with --url or LOOM_URL.",
-                                  address, loom_status_text(st));
         (void)loom_agent_close_within(client->agent, 0);
+        *exit_code = tell_unconnected(client, address, st);
         close_telemetry(client);
         return false;
     }
@@ -105,7 +119,7 @@ bool bus_client_close(bus_client *client)
 {
     loom_status st = loom_agent_close_within(client->agent, CLOSE_MS);
     if (st != LOOM_OK) {
-        command_fail(client->command, "not everything could be sent: %s", loom_status_text(st));
+        command_fail(client->command, "some messages were not sent: %s", loom_status_text(st));
     }
     close_telemetry(client);
     return st == LOOM_OK && !client->refused;

@@ -9,11 +9,11 @@
 
 #define OPTIONS_BUS                                                                                                  \
     {.name = "url", .letter = 'u', .kind = OPTION_VALUE, .value = "URL", .group = "Connection",                      \
-     .help = "The broker or bridge; without it LOOM_URL, else the broker of this machine"},                          \
+     .help = "Broker or bridge to connect to; default: LOOM_URL, or this machine's broker"},                          \
     {.name = "id", .kind = OPTION_VALUE, .value = "ID", .group = "Connection",                                       \
-     .help = "Agent id of this command; without it one of its own"},                                                 \
+     .help = "Agent id to use; default: a unique one"},                                                 \
     {.name = "wait", .kind = OPTION_VALUE, .value = "TIME", .fallback = "5s", .group = "Connection",                 \
-     .help = "How long to try to connect"}
+     .help = "How long to keep trying to connect"}
 
 typedef struct bus_client {
     const command *command;
@@ -23,6 +23,8 @@ typedef struct bus_client {
     loom_tracer_provider *provider;
     loom_tracer *tracer;
     char id[LOOM_AGENT_ID_MAX + 1];
+    loom_status why;  /* the last connection failed; written on the agent's thread, read when it has ended */
+    char reason[160]; /* in words */
     bool refused; /* a message was; said on standard error. Written on the agent's thread, read when it has ended */
 } bus_client;
 

@@ -121,7 +121,7 @@ static json_t *read_answer(const command *c, const nng_msg *answer, int *exit_co
     json_t *all = read_value(&r, 0);
     json_t *status = json_object_get(all, "status");
     if (!json_is_integer(status)) {
-        *exit_code = command_fail(c, "the answer is not a broker's: is this a control socket?");
+        *exit_code = command_fail(c, "the answer is not from a broker; is this a control socket?");
     } else if (json_integer_value(status) != LOOM_OK) {
         const char *why = json_string_value(json_object_get(all, "text"));
         *exit_code = command_fail(c, "the broker refused: %s", why != NULL ? why : "no reason given");
@@ -139,7 +139,7 @@ json_t *control_ask(const command *c, const options *o, const char *op, const co
     url = url != NULL ? url : getenv("LOOM_CONTROL");
     if (url == NULL) {
         if (paths_runtime_url(fallback, sizeof fallback, "bus-control.sock") != LOOM_OK) {
-            *exit_code = command_fail(c, "no default control address; name it with --control");
+            *exit_code = command_fail(c, "no default control address; set --control");
             return NULL;
         }
         url = fallback;
@@ -147,8 +147,8 @@ json_t *control_ask(const command *c, const options *o, const char *op, const co
     nng_msg *answer = NULL;
     int rc = exchange(url, op, keys, &answer);
     if (rc != 0) {
-        *exit_code = command_fail(c, "no answer from a broker at %s (%s); start one with `loom-broker`, or name its bus_control "
-                                     "with --control or LOOM_CONTROL", url, nng_strerror(rc));
+        *exit_code = command_fail(c, "no answer from a broker at %s (%s); start one with `loom-broker`, or set --control or "
+                                     "LOOM_CONTROL to its bus_control", url, nng_strerror(rc));
         return NULL;
     }
     json_t *all = read_answer(c, answer, exit_code);

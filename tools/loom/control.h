@@ -9,7 +9,7 @@
 
 #define OPTIONS_CONTROL                                                                                              \
     {.name = "control", .kind = OPTION_VALUE, .value = "URL", .group = "Connection",                                 \
-     .help = "The broker's bus_control; without it LOOM_CONTROL, else the broker of this machine"}
+     .help = "The broker's bus_control; default: LOOM_CONTROL, or this machine's broker"}
 
 /* A text that goes with a question; value NULL: it does not. */
 typedef struct control_key {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loom agents, loom caps, loom topics: who is on the bus, what there is to call, what is published. */
+/* loom agents, loom caps, loom topics: who is on the bus, what can be called, what is published. */
 #include <loom/trace.h>
 #include <string.h>
 
@@ -89,7 +89,7 @@ static int list(const listing *l, int argc, char *const argv[])
         json_decref(answer);
     }
     if (items != NULL && operand != NULL && json_array_size(items) == 0) {
-        exit_code = command_fail(l->command, "there is no \"%s\"", operand);
+        exit_code = command_fail(l->command, "not found: \"%s\"", operand);
     } else if (items != NULL && options_is_on(&o, "json")) {
         json_t *all = json_pack("{s:O}", l->op, items);
         json_print_line(all);
@@ -101,13 +101,13 @@ static int list(const listing *l, int argc, char *const argv[])
     return command_finish(l->command, exit_code);
 }
 
-#define OPTION_JSON {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Everything, as one JSON object"}
+#define OPTION_JSON {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print everything as one JSON object"}
 
 /* ---- agents ---- */
 
 static const option_spec agents_specs[] = {
-    {.name = "topic", .kind = OPTION_VALUE, .value = "TOPIC", .group = "Which agents", .help = "Those that a message to this topic reaches"},
-    {.name = "capability", .kind = OPTION_VALUE, .value = "NAME", .group = "Which agents", .help = "Those that provide it"},
+    {.name = "topic", .kind = OPTION_VALUE, .value = "TOPIC", .group = "Which agents", .help = "Agents that receive messages on this topic"},
+    {.name = "capability", .kind = OPTION_VALUE, .value = "NAME", .group = "Which agents", .help = "Agents that provide this capability"},
     OPTION_JSON,
     OPTIONS_CONTROL,
     OPTION_HELP,
@@ -116,16 +116,16 @@ static const option_spec agents_specs[] = {
 static const command agents = {
     .manual = {.program = "loom agents",
                .synopsis = "[OPTION]… [AGENT]",
-               .summary = "Lists the agents on the bus: whether they are heard, since when they are there, through which bridge, "
-                          "what they subscribe to and provide. With an agent's id, everything about that one. Silent: a "
-                          "heartbeat is missing; after three an agent is expired, and gone.",
+               .summary = "Lists the agents on the bus: their state, when they were last heard, how long they have been "
+                          "there, their bridge, subscriptions and capabilities. With an agent's id, shows everything about "
+                          "that agent. An agent is silent after one missed heartbeat, and expired and removed after three.",
                .specs = agents_specs,
                .spec_count = sizeof agents_specs / sizeof agents_specs[0],
                .trailer = "Examples:\n"
                           "  loom agents\n"
-                          "  loom agents --topic sensor.data              who would hear this\n"
+                          "  loom agents --topic sensor.data              who receives this topic\n"
                           "  loom agents --json | jq -r '.agents[] | select(.state != \"active\").agent'\n"
-                          "  loom sub system.agents                       who comes and goes\n"},
+                          "  loom sub system.agents                       see agents join and leave\n"},
     .operands_max = 1,
 };
 
@@ -206,8 +206,8 @@ static const option_spec caps_specs[] = {OPTION_JSON, OPTIONS_CONTROL, OPTION_HE
 static const command caps = {
     .manual = {.program = "loom caps",
                .synopsis = "[OPTION]… [NAME]",
-               .summary = "Lists the capabilities that agents provide: version, kind, providers, calls so far, how many of them "
-                          "went wrong, and how many are under way. With a name, everything about that one, its schemas too.",
+               .summary = "Lists the capabilities that agents provide: version, kind, providers, calls so far, errors, and "
+                          "calls in progress. With a name, shows everything about that capability, including its schemas.",
                .specs = caps_specs,
                .spec_count = sizeof caps_specs / sizeof caps_specs[0],
                .trailer = "Examples:\n"
@@ -250,7 +250,7 @@ static void print_one_capability(const json_t *c)
     json_array_foreach(json_object_get(c, "providers"), i, p) {
         printf("  %-16s", i == 0 ? "provided by" : "");
         put(p, "agent", 32);
-        printf("%lld calls, %lld errors, %lld under way\n", number(p, "calls"), number(p, "errors"), number(p, "outstanding"));
+        printf("%lld calls, %lld errors, %lld in progress\n", number(p, "calls"), number(p, "errors"), number(p, "outstanding"));
     }
 }
 
@@ -289,8 +289,8 @@ int verb_caps(int argc, char *const argv[])
 static const command topics = {
     .manual = {.program = "loom topics",
                .synopsis = "[OPTION]… [FILTER]",
-               .summary = "Lists the topics that were published to, those with the most messages first: how many there were, how "
-                          "many copies were delivered and dropped, and how many subscriptions listen now.",
+               .summary = "Lists the topics that were published to, busiest first: messages published, copies delivered and "
+                          "dropped, and subscriptions now.",
                .specs = caps_specs,
                .spec_count = sizeof caps_specs / sizeof caps_specs[0],
                .trailer = "Examples:\n"

@@ -13,14 +13,14 @@
 
 static const option_spec specs[] = {
     OPTIONS_PAYLOAD,
-    {.name = "version", .kind = OPTION_VALUE, .value = "VERSION", .group = "Call", .help = "Exactly this version; without it the highest"},
-    {.name = "deadline", .letter = 'd', .kind = OPTION_VALUE, .value = "TIME", .fallback = "30s", .group = "Call", .help = "How long the whole call may take"},
-    {.name = "idle", .kind = OPTION_VALUE, .value = "TIME", .group = "Call", .help = "How long the provider may be silent"},
-    {.name = "call-id", .kind = OPTION_VALUE, .value = "ID", .group = "Call", .help = "A call of the same id runs once: join it, or get its result again"},
-    {.name = "idempotent", .kind = OPTION_FLAG, .group = "Call", .help = "May be tried on another provider when one dies"},
-    {.name = "stream", .letter = 's', .kind = OPTION_FLAG, .group = "Output", .help = "Take the result in chunks, and print each as it comes; with --json, an object each"},
+    {.name = "version", .kind = OPTION_VALUE, .value = "VERSION", .group = "Call", .help = "Version to call; default: the highest"},
+    {.name = "deadline", .letter = 'd', .kind = OPTION_VALUE, .value = "TIME", .fallback = "30s", .group = "Call", .help = "Time limit for the whole call"},
+    {.name = "idle", .kind = OPTION_VALUE, .value = "TIME", .group = "Call", .help = "Time limit for silence from the provider"},
+    {.name = "call-id", .kind = OPTION_VALUE, .value = "ID", .group = "Call", .help = "Calls with the same id run once: join the one running, or get its result again"},
+    {.name = "idempotent", .kind = OPTION_FLAG, .group = "Call", .help = "Allow another attempt if the provider goes away"},
+    {.name = "stream", .letter = 's', .kind = OPTION_FLAG, .group = "Output", .help = "Receive the result in chunks and print each as it arrives; with --json, one object per chunk"},
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print the outcome as one JSON object"},
-    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Print no progress and no trace id"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Do not print progress or the trace id"},
     OPTIONS_BUS,
     OPTION_HELP,
 };
@@ -28,13 +28,13 @@ static const option_spec specs[] = {
 static const command invoke = {
     .manual = {.program = "loom invoke",
                .synopsis = "[OPTION]… CAPABILITY [PAYLOAD]",
-               .summary = "Calls a capability and prints what it answers. Ends with 0 only if the outcome is ok; otherwise the "
-                          "outcome is said on standard error, with the provider's code and text. Progress and the trace id go "
-                          "to standard error, too. With TRACEPARENT in the environment the call joins that trace.",
+               .summary = "Calls a capability and prints its result. Exits with 0 only if the outcome is ok; otherwise "
+                          "prints the outcome to standard error, with the provider's code and text. Progress and the trace "
+                          "id also go to standard error. If TRACEPARENT is set, the call joins that trace.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
-                          "  loom caps                                     what there is to call\n"
+                          "  loom caps                                     list what can be called\n"
                           "  loom invoke weather.lookup '{\"city\": \"Oslo\"}'\n"
                           "  loom invoke report.render --file data.json --deadline 5m > report.pdf\n"
                           "  loom invoke chat.complete 'Why is the sky blue?' --stream\n"},
@@ -68,7 +68,7 @@ static bool read_time(const options *o, const char *name, uint32_t *ms, int *exi
     const char *text = options_value(o, name);
     uint64_t ns = 0;
     if (text != NULL && (!text_parse_duration(&ns, text) || ns < 1000000 || ns / 1000000 > 3600000)) {
-        *exit_code = command_misuse(&invoke, "--%s wants a time from 1ms to 1h, not \"%s\"", name, text);
+        *exit_code = command_misuse(&invoke, "--%s must be a duration from 1ms to 1h, not \"%s\"", name, text);
         return false;
     }
     *ms = (uint32_t)(ns / 1000000);
@@ -104,7 +104,7 @@ static int print_outcome(const options *o, loom_status st, const loom_result *re
         return VERB_OK;
     }
     const char *code = loom_result_code(result), *text = loom_result_text(result);
-    const char *hint = loom_result_outcome(result) == LOOM_OUTCOME_NO_RESPONDERS ? "; `loom caps` lists what there is" : "";
+    const char *hint = loom_result_outcome(result) == LOOM_OUTCOME_NO_RESPONDERS ? "; `loom caps` lists what is available" : "";
     return command_fail(&invoke, "%s: %s (%s): %s%s", o->operands[0], loom_outcome_name(loom_result_outcome(result)),
                         code[0] != '\0' ? code : "no code", text[0] != '\0' ? text : "no text", hint);
 }
@@ -149,7 +149,7 @@ static int run(const options *o)
                                 .on_chunk = options_is_on(o, "stream") ? on_chunk : NULL,
                                 .user = (void *)(uintptr_t)o};
     if (o->operand_count < 1) {
-        return command_misuse(&invoke, "a capability is needed; `loom caps` lists what there is");
+        return command_misuse(&invoke, "missing capability; `loom caps` lists what is available");
     }
     if (!read_time(o, "deadline", &with.deadline_ms, &exit_code) || !read_time(o, "idle", &with.idle_ms, &exit_code) ||
         !message_headers_read(&invoke, o, headers, &with.header_count, &exit_code) ||

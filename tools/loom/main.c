@@ -7,15 +7,15 @@
 #include <unistd.h>
 
 static const verb verbs[] = {
-    {"agents", "Who is on the bus", verb_agents},
-    {"caps", "What there is to call, and who provides it", verb_caps},
+    {"agents", "List the agents on the bus", verb_agents},
+    {"caps", "List capabilities and who provides them", verb_caps},
     {"invoke", "Call a capability", verb_invoke},
-    {"provide", "Provide a capability made of a command", verb_provide},
+    {"provide", "Provide a capability that runs a command", verb_provide},
     {"pub", "Publish a message", verb_pub},
-    {"request", "Publish a message and print the first answer", verb_request},
-    {"stats", "What a broker counts, and who was slow", verb_stats},
-    {"sub", "Print the events that filters select", verb_sub},
-    {"topics", "What is published, and who listens", verb_topics},
+    {"request", "Publish a message and print the first reply", verb_request},
+    {"stats", "Show a broker's counters and slow subscribers", verb_stats},
+    {"sub", "Subscribe to topics and print their events", verb_sub},
+    {"topics", "List topics, their traffic and their subscriptions", verb_topics},
     {"trace", "Collect, list, show and check traces", verb_trace},
 };
 
@@ -26,17 +26,17 @@ static const verb_table table = {
     .count = sizeof verbs / sizeof verbs[0],
     .trailer = "Examples:\n"
                "  loom-broker &                        a broker for this machine\n"
-               "  loom sub 'greetings.>' &             print what comes\n"
+               "  loom sub 'greetings.>' &             print events as they arrive\n"
                "  loom pub greetings.all hello         publish, and print the trace id\n"
-               "  loom provide text.upper -- tr a-z A-Z &   a capability out of a command\n"
+               "  loom provide text.upper -- tr a-z A-Z &   turn a command into a capability\n"
                "  loom invoke text.upper hello         call it\n"
                "  loom trace collect &                 receive traces on 127.0.0.1:4318\n"
-               "  loom trace ls --since 10m            what happened lately\n"
+               "  loom trace ls --since 10m            recent traces\n"
                "  loom trace show --last               the newest trace as a waterfall\n",
 };
 
-/* A descriptor that the caller closed would go to the first socket or file opened, and what is printed into that. Opened for
- * reading only, it makes printing fail as it did before. */
+/* The first socket or file opened would take the place of a standard stream that the caller has closed, and our output would
+ * go there. Open for reading only, it still makes printing fail. */
 static void hold_standard_streams(void)
 {
     int fd;
@@ -51,6 +51,6 @@ static void hold_standard_streams(void)
 int main(int argc, char *argv[])
 {
     hold_standard_streams();
-    signal(SIGPIPE, SIG_IGN); /* a reader that goes away shows as EPIPE */
+    signal(SIGPIPE, SIG_IGN); /* a reader that has gone shows as EPIPE */
     return verb_table_run(&table, argc, argv);
 }

@@ -59,7 +59,7 @@ bool message_payload_read(const command *c, const options *o, bool optional, mes
     const char *text = o->operand_count > 1 ? o->operands[1] : NULL;
     *out = (message_payload){NULL, 0};
     if (text != NULL && path != NULL) {
-        *exit_code = command_misuse(c, "a payload and --file at once: which one?");
+        *exit_code = command_misuse(c, "use a payload argument or --file, not both");
         return false;
     }
     if (text != NULL && strcmp(text, "-") != 0) {
@@ -74,14 +74,14 @@ bool message_payload_read(const command *c, const options *o, bool optional, mes
             if (optional && !asked) {
                 return true;
             }
-            fprintf(stderr, "%s: reading the payload from the terminal; end it with Ctrl-D\n", c->manual.program);
+            fprintf(stderr, "%s: reading the payload from the terminal; press Ctrl-D to end it\n", c->manual.program);
         }
         if (!read_file(c, named ? path : NULL, out, exit_code)) {
             return false;
         }
     }
     if (out->data != NULL && out->len > LOOM_PAYLOAD_MAX) {
-        *exit_code = command_fail(c, "the payload is larger than a message may be (%u bytes)", LOOM_PAYLOAD_MAX);
+        *exit_code = command_fail(c, "the payload is larger than a message may be: %u bytes at most", LOOM_PAYLOAD_MAX);
         free(out->data);
         out->data = NULL;
     }
@@ -94,13 +94,13 @@ bool message_headers_read(const command *c, const options *o, loom_header header
     loom_str given[MESSAGE_HEADERS_MAX];
     *count = options_values(o, "header", given, MESSAGE_HEADERS_MAX);
     if (*count > MESSAGE_HEADERS_MAX) {
-        *exit_code = command_misuse(c, "at most %d of --header", MESSAGE_HEADERS_MAX);
+        *exit_code = command_misuse(c, "at most %d --header options", MESSAGE_HEADERS_MAX);
         return false;
     }
     for (size_t i = 0; i < *count; i++) {
         const char *equals = memchr(given[i].data, '=', given[i].len);
         if (equals == NULL || equals == given[i].data) {
-            *exit_code = command_misuse(c, "--header wants KEY=VALUE, not \"%.*s\"", (int)given[i].len, given[i].data);
+            *exit_code = command_misuse(c, "--header must be KEY=VALUE, not \"%.*s\"", (int)given[i].len, given[i].data);
             return false;
         }
         size_t key = (size_t)(equals - given[i].data);
@@ -109,7 +109,7 @@ bool message_headers_read(const command *c, const options *o, loom_header header
     return true;
 }
 
-/* A traceparent that is not valid is said and ignored. */
+/* An invalid traceparent is reported and ignored. */
 static bool parent_from_environment(const command *c, loom_trace_context *parent)
 {
     const char *text = getenv("TRACEPARENT");
@@ -117,7 +117,7 @@ static bool parent_from_environment(const command *c, loom_trace_context *parent
         return false;
     }
     if (loom_traceparent_parse(parent, str_of(text)) != LOOM_OK) {
-        command_fail(c, "TRACEPARENT is not valid and is ignored: %s", text);
+        command_fail(c, "ignoring an invalid TRACEPARENT: %s", text);
         return false;
     }
     return true;

@@ -12,7 +12,7 @@ enum { MESSAGE_HEADERS_MAX = 64 };
 
 #define OPTIONS_PAYLOAD                                                                                              \
     {.name = "file", .letter = 'f', .kind = OPTION_VALUE, .value = "FILE", .group = "Message",                       \
-     .help = "Read the payload from here; - is standard input"},                                                     \
+     .help = "Read the payload from this file; - is standard input"},                                                     \
     {.name = "header", .letter = 'H', .kind = OPTION_VALUE, .repeatable = true, .value = "KEY=VALUE",                \
      .group = "Message", .help = "Add a header"},                                                                    \
     {.name = "content-type", .kind = OPTION_VALUE, .value = "TYPE", .group = "Message",                              \

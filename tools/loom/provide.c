@@ -19,14 +19,14 @@
 enum { ARGUMENTS_MAX = 256, WORKERS_MAX = 64, VARIABLES = 8, SCHEMA_MAX = 16 * 1024 };
 
 static const option_spec specs[] = {
-    {.name = "version", .kind = OPTION_VALUE, .value = "VERSION", .group = "Capability", .help = "Its version, such as 1.2.0"},
-    {.name = "description", .kind = OPTION_VALUE, .value = "TEXT", .group = "Capability", .help = "What it does, for people and models"},
-    {.name = "kind", .kind = OPTION_VALUE, .value = "KIND", .choices = "plain|tool|agent", .group = "Capability", .help = "What it is"},
+    {.name = "version", .kind = OPTION_VALUE, .value = "VERSION", .group = "Capability", .help = "Version, such as 1.2.0"},
+    {.name = "description", .kind = OPTION_VALUE, .value = "TEXT", .group = "Capability", .help = "Description, for people and models"},
+    {.name = "kind", .kind = OPTION_VALUE, .value = "KIND", .choices = "plain|tool|agent", .group = "Capability", .help = "What kind of capability it is"},
     {.name = "input-schema", .kind = OPTION_VALUE, .value = "FILE", .group = "Capability", .help = "JSON Schema of the payload"},
     {.name = "output-schema", .kind = OPTION_VALUE, .value = "FILE", .group = "Capability", .help = "JSON Schema of the result"},
-    {.name = "parallel", .letter = 'j', .kind = OPTION_VALUE, .value = "N", .fallback = "1", .group = "Running", .help = "Commands that may run at once"},
-    {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Running", .help = "End after so many calls"},
-    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "No line a call"},
+    {.name = "parallel", .letter = 'j', .kind = OPTION_VALUE, .value = "N", .fallback = "1", .group = "Running", .help = "Number of commands that may run at once"},
+    {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Running", .help = "Exit after N calls"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Do not print a line per call"},
     OPTIONS_BUS,
     OPTION_HELP,
 };
@@ -34,15 +34,16 @@ static const option_spec specs[] = {
 static const command provide = {
     .manual = {.program = "loom provide",
                .synopsis = "[OPTION]… CAPABILITY -- COMMAND [ARGUMENT]…",
-               .summary = "Provides a capability until it is interrupted. Each call runs the command with the payload on its "
-                          "standard input; what it prints is the result. Another exit code than 0 is an error of that code "
-                          "(exit_3, signal_9) with the last of its standard error as text. A caller that takes chunks gets the "
-                          "output as it comes. A call that is cancelled or late ends the command.",
+               .summary = "Provides a capability until interrupted. Each call runs the command with the payload on its "
+                          "standard input; what it prints is the result. An exit code other than 0 is an error of that code "
+                          "(exit_3, signal_9), with the last line of standard error as its text. A caller that accepts "
+                          "chunks gets the output as it comes. The command is killed when its call is cancelled or past its "
+                          "deadline.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
-               .trailer = "The command finds in its environment:\n"
-                          "  TRACEPARENT, TRACESTATE    the call's span: what the command publishes with loom, or traces itself,\n"
-                          "                             is part of the caller's trace\n"
+               .trailer = "Environment of the command:\n"
+                          "  TRACEPARENT, TRACESTATE    the call's span; what the command publishes or traces becomes\n"
+                          "                             part of the caller's trace\n"
                           "  LOOM_CAPABILITY, LOOM_CALLER, LOOM_DEADLINE_MS, LOOM_CORRELATION_ID, LOOM_CONTENT_TYPE\n\n"
                           "Examples:\n"
                           "  loom provide text.upper -- tr a-z A-Z\n"
@@ -179,14 +180,14 @@ static loom_status answer(const provider *p, loom_action *action, command_end *e
         snprintf(code, sizeof code, "signal_%d", end->number);
         return loom_action_fail(action, code, last_line(end->complaint));
     case COMMAND_TOO_MUCH:
-        snprintf(text, sizeof text, "the command printed more than %u bytes; take it in chunks (--stream)", LOOM_PAYLOAD_MAX);
+        snprintf(text, sizeof text, "the command printed more than %u bytes; receive it in chunks (--stream)", LOOM_PAYLOAD_MAX);
         return loom_action_fail(action, "output_too_large", text);
     case COMMAND_NOT_STARTED:
         snprintf(text, sizeof text, "%s: %s", p->argv[0], strerror(end->number));
         return loom_action_fail(action, "not_started", text);
     case COMMAND_GIVEN_UP: break;
     }
-    return loom_action_fail(action, "given_up", "the command was ended: cancelled, past the deadline, or its provider was stopped");
+    return loom_action_fail(action, "given_up", "the command was killed: the call was cancelled or past its deadline, or the provider was stopped");
 }
 
 static void print_call(const provider *p, const loom_action *action, const command_end *end)
@@ -227,7 +228,7 @@ static void work(provider *p, loom_action *action)
                                       .user = &(job){p, action}}, &end);
     loom_status st = answer(p, action, &end);
     if (st != LOOM_OK && st != LOOM_ENOTCONN && end.how != COMMAND_GIVEN_UP) {
-        command_fail(&provide, "a call could not be answered: %s", loom_status_text(st));
+        command_fail(&provide, "cannot answer a call: %s", loom_status_text(st));
     }
     print_call(p, action, &end);
     free(end.output);
@@ -325,7 +326,7 @@ static bool read_schema(const options *o, const char *name, char text[SCHEMA_MAX
     bool bad = ferror(in) != 0;
     fclose(in);
     if (bad || len > SCHEMA_MAX) {
-        *exit_code = command_fail(&provide, "%s: %s", path, bad ? strerror(errno) : "a schema is at most 16 KiB");
+        *exit_code = command_fail(&provide, "%s: %s", path, bad ? strerror(errno) : "a schema may have 16 KiB at most");
         return false;
     }
     text[len] = '\0';
@@ -363,8 +364,8 @@ static int run(const options *o)
     provider p = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .quiet = options_is_on(o, "quiet")};
     p.last = &p.first;
     if (o->operand_count < 2) {
-        return command_misuse(&provide, o->operand_count == 0 ? "a capability and a command are needed"
-                                                              : "a command is needed, behind --");
+        return command_misuse(&provide, o->operand_count == 0 ? "missing capability and command"
+                                                              : "missing command after --");
     }
     if (!trace_options_number(&provide, o, "parallel", 1, &parallel, &exit_code) ||
         !trace_options_number(&provide, o, "count", 0, &p.wanted, &exit_code) ||
@@ -373,7 +374,7 @@ static int run(const options *o)
         return exit_code;
     }
     if (parallel < 1 || parallel > WORKERS_MAX) {
-        return command_misuse(&provide, "--parallel is from 1 to %d", WORKERS_MAX);
+        return command_misuse(&provide, "--parallel must be from 1 to %d", WORKERS_MAX);
     }
     char **argv = calloc(o->operand_count, sizeof *argv);
     if (argv == NULL) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loom pub: emits one event from the command line, as the start of a trace or as a part of the caller's. */
+/* loom pub: emits one event from the command line, as the root of a trace or as part of the caller's. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +17,11 @@
 static const option_spec specs[] = {
     {.name = "type", .letter = 't', .kind = OPTION_VALUE, .value = "TYPE", .group = "Message", .help = "Event type, such as sensor.reading"},
     OPTIONS_PAYLOAD,
-    {.name = "thread", .kind = OPTION_VALUE, .value = "ID", .group = "Message", .help = "Thread id; without it the message's own id"},
-    {.name = "correlation", .kind = OPTION_VALUE, .value = "ID", .group = "Message", .help = "Correlation id; without it the thread id"},
-    {.name = "reply-to", .kind = OPTION_VALUE, .value = "TOPIC", .group = "Message", .help = "Where answers should go"},
-    {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .fallback = "1", .group = "Message", .help = "Publish it so many times"},
-    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object a message"},
+    {.name = "thread", .kind = OPTION_VALUE, .value = "ID", .group = "Message", .help = "Thread id; default: the message's own id"},
+    {.name = "correlation", .kind = OPTION_VALUE, .value = "ID", .group = "Message", .help = "Correlation id; default: the thread id"},
+    {.name = "reply-to", .kind = OPTION_VALUE, .value = "TOPIC", .group = "Message", .help = "Topic for replies"},
+    {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .fallback = "1", .group = "Message", .help = "Publish the message N times"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object per message"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Print nothing"},
     OPTIONS_BUS,
     OPTION_HELP,
@@ -30,8 +30,8 @@ static const option_spec specs[] = {
 static const command pub = {
     .manual = {.program = "loom pub",
                .synopsis = "[OPTION]… TOPIC [PAYLOAD]",
-               .summary = "Publishes a message and prints its trace id. The payload is the argument, a file, or standard input. "
-                          "With TRACEPARENT in the environment the message joins that trace; otherwise it starts one.",
+               .summary = "Publishes a message and prints its trace id. The payload is the argument, a file, or standard "
+                          "input. If TRACEPARENT is set, the message joins that trace; otherwise it starts a new one.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
@@ -104,10 +104,10 @@ static int run(const options *o)
     message_payload p = {NULL, 0};
     const char *reason;
     if (o->operand_count < 1) {
-        return command_misuse(&pub, "a topic is needed");
+        return command_misuse(&pub, "missing topic");
     }
     if (loom_topic_check(str_of(o->operands[0]), &reason) != LOOM_OK) {
-        return command_misuse(&pub, "\"%s\" is not a topic: %s", o->operands[0], reason);
+        return command_misuse(&pub, "invalid topic \"%s\": %s", o->operands[0], reason);
     }
     if (!trace_options_number(&pub, o, "count", 1, &count, &exit_code) ||
         !message_headers_read(&pub, o, headers, &header_count, &exit_code) ||

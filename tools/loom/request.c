@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loom request: publishes a message that asks for an answer, and prints the first one. */
+/* loom request: publishes a message that asks for a reply, and prints the first one. */
 #include <loom/collaboration.h>
 #include <loom/topic.h>
 #include <stdlib.h>
@@ -16,9 +16,9 @@
 static const option_spec specs[] = {
     {.name = "type", .letter = 't', .kind = OPTION_VALUE, .value = "TYPE", .group = "Message", .help = "Event type"},
     OPTIONS_PAYLOAD,
-    {.name = "timeout", .letter = 'd', .kind = OPTION_VALUE, .value = "TIME", .fallback = "30s", .group = "Answer", .help = "How long to wait for one"},
-    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print the answer as one JSON object"},
-    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Print no trace id"},
+    {.name = "timeout", .letter = 'd', .kind = OPTION_VALUE, .value = "TIME", .fallback = "30s", .group = "Reply", .help = "How long to wait for it"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print the reply as one JSON object"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Do not print the trace id"},
     OPTIONS_BUS,
     OPTION_HELP,
 };
@@ -26,15 +26,16 @@ static const option_spec specs[] = {
 static const command request = {
     .manual = {.program = "loom request",
                .synopsis = "[OPTION]… TOPIC [PAYLOAD]",
-               .summary = "Publishes a message with a reply_to of its own, waits for the first answer, and prints it. Any agent "
-                          "answers with loom_agent_reply(): it publishes to reply_to, with the correlation_id it was given. The "
-                          "trace id goes to standard error. With TRACEPARENT in the environment the request joins that trace.",
+               .summary = "Publishes a message with a reply_to of its own, waits for the first reply and prints it. An "
+                          "agent replies with loom_agent_reply(), which publishes to reply_to with the correlation_id of "
+                          "the request. The trace id goes to standard error. If TRACEPARENT is set, the request joins that "
+                          "trace.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom request time.now\n"
                           "  loom request orders.check '{\"order\": 17}' --timeout 5s --json\n"
-                          "  loom agents --topic time.now                 who could answer\n"},
+                          "  loom agents --topic time.now                 who could reply\n"},
     .operands_max = 2,
 };
 
@@ -47,11 +48,11 @@ static int print_answer(const options *o, loom_status st, const loom_envelope *r
     if (st == LOOM_ETIMEDOUT && report->sent) {
         char waited[TEXT_DURATION_SIZE];
         text_duration(waited, report->waited_ns);
-        return command_fail(&request, "nobody answered on \"%s\" within %s; `loom agents --topic %s` lists who could",
+        return command_fail(&request, "no reply on \"%s\" within %s; `loom agents --topic %s` lists who could reply",
                             o->operands[0], waited, o->operands[0]);
     }
     if (st != LOOM_OK) {
-        return command_fail(&request, "cannot ask \"%s\": %s", o->operands[0], loom_status_text(st));
+        return command_fail(&request, "cannot send a request to \"%s\": %s", o->operands[0], loom_status_text(st));
     }
     if (options_is_on(o, "json")) {
         json_print_line(event_to_json(reply));
@@ -80,6 +81,7 @@ static int ask(const options *o, loom_bytes payload, loom_request_options *with)
         loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
     }
     loom_span_end(span);
+    with->report = NULL;
     exit_code = print_answer(o, st, reply, &report, trace_id);
     loom_envelope_unref(reply);
     if (!bus_client_close(&client)) {
@@ -97,13 +99,13 @@ static int run(const options *o)
     uint64_t ns = 0;
     loom_request_options with = {.type = options_value(o, "type"), .content_type = options_value(o, "content-type"), .headers = headers};
     if (o->operand_count < 1) {
-        return command_misuse(&request, "a topic is needed");
+        return command_misuse(&request, "missing topic");
     }
     if (loom_topic_check(str_of(o->operands[0]), &reason) != LOOM_OK) {
-        return command_misuse(&request, "\"%s\" is not a topic: %s", o->operands[0], reason);
+        return command_misuse(&request, "invalid topic \"%s\": %s", o->operands[0], reason);
     }
     if (timeout != NULL && (!text_parse_duration(&ns, timeout) || ns < 1000000 || ns / 1000000 > UINT32_MAX)) {
-        return command_misuse(&request, "--timeout wants a time such as 500ms, 30s or 5m, not \"%s\"", timeout);
+        return command_misuse(&request, "--timeout must be a duration such as 500ms, 30s or 5m, not \"%s\"", timeout);
     }
     with.timeout_ms = (uint32_t)(ns / 1000000);
     if (!message_headers_read(&request, o, headers, &with.header_count, &exit_code) ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loom stats: what a broker counts, and who was slow. */
+/* loom stats: a broker's counters, and slow subscribers. */
 #include <string.h>
 
 #include "tools/loom/control.h"
@@ -8,9 +8,9 @@
 #include "tools/loom/verbs.h"
 
 static const option_spec specs[] = {
-    {.name = "all", .letter = 'a', .kind = OPTION_FLAG, .group = "Output", .help = "Every topic and subscription, not only the first twenty"},
-    {.name = "counters", .kind = OPTION_FLAG, .group = "Output", .help = "Every counter of the broker, with what it means"},
-    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Everything, as one JSON object"},
+    {.name = "all", .letter = 'a', .kind = OPTION_FLAG, .group = "Output", .help = "Show all topics and subscriptions, not just the first twenty"},
+    {.name = "counters", .kind = OPTION_FLAG, .group = "Output", .help = "Show every counter of the broker and what it means"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print everything as one JSON object"},
     OPTIONS_CONTROL,
     OPTION_HELP,
 };
@@ -18,8 +18,8 @@ static const option_spec specs[] = {
 static const command stats = {
     .manual = {.program = "loom stats",
                .synopsis = "[OPTION]…",
-               .summary = "Asks a broker what it counts: events, losses by reason, calls by outcome, topics, and subscriptions with what waits "
-                          "for them.",
+               .summary = "Shows a broker's counters: events, losses by reason, calls by outcome, topics, and subscriptions "
+                          "with their backlogs.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
@@ -50,7 +50,7 @@ static void print_totals(const json_t *all)
     text_duration(uptime, (uint64_t)number(all, "uptime_ms") * 1000000u);
     put_text(all, "software", 24);
     printf("up %s\n\n", uptime);
-    printf("published   %12lld   (%lld found no subscription)\n", number(e, "published"), number(e, "unmatched"));
+    printf("published   %12lld   (%lld matched no subscription)\n", number(e, "published"), number(e, "unmatched"));
     printf("delivered   %12lld\n", number(e, "delivered"));
     printf("waiting     %12lld   (%lld bytes)\n", number(e, "queued"), number(e, "queued_bytes"));
     printf("push-back   %12lld   times a publisher was asked to wait\n", number(e, "pressure"));
@@ -68,7 +68,7 @@ static void print_totals(const json_t *all)
     }
 }
 
-/* What calls came to, and what is still under way. */
+/* Outcomes of calls, and calls in progress. */
 static void print_calls(const json_t *all)
 {
     const json_t *a = json_object_get(all, "actions");
@@ -94,14 +94,14 @@ static void print_subscriptions(const json_t *list, bool all)
     printf("\n%-28s%-28s%-12s%12s%10s%10s\n", "SUBSCRIBER", "FILTER", "QOS", "DELIVERED", "DROPPED", "WAITING");
     json_array_foreach(list, i, s) {
         if (shown++ == ROWS && !all) {
-            printf("… %zu in all; --all shows them\n", json_array_size(list));
+            printf("… %zu in total; --all shows them\n", json_array_size(list));
             return;
         }
         long long q = number(s, "qos");
         put_text(s, "subscriber", 28);
         put_text(s, "filter", 28);
         printf("%-12s%12lld%10lld%10lld%s\n", q >= 0 && q < 3 ? qos[q] : "?", number(s, "delivered"), number(s, "dropped"),
-               number(s, "queued"), json_is_true(json_object_get(s, "overdue")) ? "  losing" :
+               number(s, "queued"), json_is_true(json_object_get(s, "overdue")) ? "  dropping" :
                json_is_true(json_object_get(s, "pressing")) ? "  slow" : "");
     }
 }
@@ -113,7 +113,7 @@ static void print_topics(const json_t *list, bool all)
     printf("\n%-44s%12s%12s%10s%6s\n", "TOPIC", "PUBLISHED", "DELIVERED", "DROPPED", "SUBS");
     json_array_foreach(list, i, t) {
         if (shown++ == ROWS && !all) {
-            printf("… %zu in all; --all shows them\n", json_array_size(list));
+            printf("… %zu in total; --all shows them\n", json_array_size(list));
             return;
         }
         put_text(t, "topic", 44);

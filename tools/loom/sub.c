@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loom sub: prints the events that filters select, as they come. */
+/* loom sub: subscribes, and prints events as they arrive. */
 #include <errno.h>
 #include <loom/topic.h>
 #include <signal.h>
@@ -21,12 +21,12 @@ enum { FILTERS_MAX = 32, TYPES_MAX = 16 };
 static const option_spec specs[] = {
     {.name = "type", .letter = 't', .kind = OPTION_VALUE, .repeatable = true, .value = "TYPE", .group = "Which events", .help = "Only events of this type"},
     {.name = "qos", .kind = OPTION_VALUE, .value = "QOS", .fallback = "batched", .group = "Which events",
-     .help = "When this terminal is slower than the publishers: batched (they wait a while), realtime (the oldest go), background"},
-    {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Which events", .help = "End after so many events"},
+     .help = "When events come faster than they are printed: batched (publishers wait a while), realtime (the oldest are dropped), background"},
+    {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Which events", .help = "Exit after N events"},
     {.name = "timeout", .kind = OPTION_VALUE, .value = "TIME", .group = "Which events",
-     .help = "Fail when --count events have not come in this time"},
-    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "One JSON object an event"},
-    {.name = "raw", .kind = OPTION_FLAG, .group = "Output", .help = "The payload and nothing else, a line each"},
+     .help = "Fail unless --count events arrive within this time"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object per event"},
+    {.name = "raw", .kind = OPTION_FLAG, .group = "Output", .help = "Print payloads only, one per line"},
     OPTION_COLOR,
     OPTIONS_BUS,
     OPTION_HELP,
@@ -35,8 +35,8 @@ static const option_spec specs[] = {
 static const command sub = {
     .manual = {.program = "loom sub",
                .synopsis = "[OPTION]… FILTER…",
-               .summary = "Subscribes and prints each event: topic, type, sender, trace id, payload. In a filter * is one segment "
-                          "and a > at the end is one or more.",
+               .summary = "Subscribes to topics and prints each event: topic, type, sender, trace id, payload. In a filter, "
+                          "* matches one segment and a > at the end matches one or more.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
@@ -110,7 +110,7 @@ static bool read_qos(const options *o, loom_qos *qos, int *exit_code)
         }
     }
     if (wanted != NULL) {
-        *exit_code = command_misuse(&sub, "--qos is batched, realtime or background, not \"%s\"", wanted);
+        *exit_code = command_misuse(&sub, "--qos must be batched, realtime or background, not \"%s\"", wanted);
     }
     return wanted == NULL;
 }
@@ -121,7 +121,7 @@ static bool read_types(const options *o, const char *types[TYPES_MAX + 1], int *
     loom_str given[TYPES_MAX];
     size_t count = options_values(o, "type", given, TYPES_MAX);
     if (count > TYPES_MAX) {
-        *exit_code = command_misuse(&sub, "at most %d of --type", TYPES_MAX);
+        *exit_code = command_misuse(&sub, "at most %d --type options", TYPES_MAX);
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -133,7 +133,7 @@ static bool read_types(const options *o, const char *types[TYPES_MAX + 1], int *
 
 static void on_alarm(int number)
 {
-    static const char text[] = "loom sub: not enough events in time\n";
+    static const char text[] = "loom sub: timed out waiting for events\n";
     (void)number;
     (void)!write(STDERR_FILENO, text, sizeof text - 1);
     _exit(VERB_FAILED);
@@ -147,7 +147,7 @@ static bool start_timeout(const options *o, int *exit_code)
         return true;
     }
     if (!text_parse_duration(&ns, text) || ns < 1000000) {
-        *exit_code = command_misuse(&sub, "--timeout wants a time such as 500ms, 30s or 5m, not \"%s\"", text);
+        *exit_code = command_misuse(&sub, "--timeout must be a duration such as 500ms, 30s or 5m, not \"%s\"", text);
         return false;
     }
     signal(SIGALRM, on_alarm);
@@ -163,12 +163,12 @@ static int run(const options *o)
     const char *types[TYPES_MAX + 1];
     loom_subscribe_options with = {.types = types};
     if (o->operand_count < 1) {
-        return command_misuse(&sub, "a filter is needed, such as 'sensor.>'");
+        return command_misuse(&sub, "missing filter, such as 'sensor.>'");
     }
     for (size_t i = 0; i < o->operand_count; i++) {
         const char *reason;
         if (loom_filter_check(str_of(o->operands[i]), &reason) != LOOM_OK) {
-            return command_misuse(&sub, "\"%s\" is not a filter: %s", o->operands[i], reason);
+            return command_misuse(&sub, "invalid filter \"%s\": %s", o->operands[i], reason);
         }
     }
     if (!read_qos(o, &with.qos, &exit_code) || !read_types(o, types, &exit_code) ||
@@ -194,7 +194,7 @@ static int run(const options *o)
     if (st == LOOM_OK) {
         st = loom_agent_run_until_signal(client.agent);
     }
-    signal(SIGALRM, SIG_IGN); /* what was to come in time has come */
+    signal(SIGALRM, SIG_IGN); /* the events arrived in time */
     exit_code = st == LOOM_OK ? VERB_OK : command_fail(&sub, "%s", loom_status_text(st));
     bus_client_close(&client);
     if (p.error != 0 && p.error != EPIPE) {

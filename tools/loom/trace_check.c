@@ -16,15 +16,15 @@
 
 static const option_spec specs[] = {
     {.name = "last", .letter = 'l', .kind = OPTION_FLAG, .group = "Which traces",
-     .help = "The one that started last"},
-    {.name = "all", .kind = OPTION_FLAG, .group = "Which traces", .help = "Every trace there is"},
+     .help = "The trace that started last"},
+    {.name = "all", .kind = OPTION_FLAG, .group = "Which traces", .help = "All traces"},
     {.name = "count", .kind = OPTION_VALUE, .value = "N", .group = "Which traces",
-     .help = "With --all: there have to be exactly N of them"},
+     .help = "With --all: fail unless there are exactly N traces"},
     OPTIONS_SOURCE,
     {.name = "ladder", .kind = OPTION_VALUE, .value = "NAME", .group = "What to check",
-     .help = "Each trace is exactly this ladder: trace-test, market-analyst or market-analyst-timeout"},
+     .help = "Require exactly this ladder: trace-test, market-analyst or market-analyst-timeout"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output",
-     .help = "Say nothing about traces that are right, and draw none"},
+     .help = "Report failures only, and draw nothing"},
     OPTION_COLOR,
     OPTION_HELP,
 };
@@ -32,9 +32,10 @@ static const option_spec specs[] = {
 static const command check = {
     .manual = {.program = "loom trace check",
                .synopsis = "ID|PREFIX|--last|--all [OPTION]…",
-               .summary = "Checks that each trace is one connected tree: one root, every parent present, no id twice. With "
-                          "--ladder also that it is made of exactly the spans of a demo, in the right order, with the right "
-                          "kinds, services and links. Ends with 0 only if everything is right; prints what differs otherwise.",
+               .summary = "Checks that each trace is one connected tree: one root, every parent present, no duplicate ids. "
+                          "With --ladder, also that it consists of exactly the spans of a demo, in the right order, with "
+                          "the right kinds, services and links. Exits with 0 only if everything is right; otherwise prints "
+                          "the differences.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
@@ -113,8 +114,8 @@ static bool find_ladder(const options *o, const ladder **out, int *exit_code)
         suggestion_consider(&s, ladder_at(i)->name);
     }
     const char *nearest = suggestion_result(&s);
-    *exit_code = nearest != NULL ? command_misuse(&check, "there is no ladder \"%s\"; did you mean %s", name, nearest)
-                                 : command_misuse(&check, "there is no ladder \"%s\"; --help lists them", name);
+    *exit_code = nearest != NULL ? command_misuse(&check, "unknown ladder \"%s\"; did you mean %s?", name, nearest)
+                                 : command_misuse(&check, "unknown ladder \"%s\"; --help lists them", name);
     return false;
 }
 
@@ -135,10 +136,10 @@ static int check_all(checking *c, const options *o)
         printf("%" PRIu64 " traces, %" PRIu64 " wrong\n", c->traces, c->wrong);
     }
     if (c->traces == 0) {
-        return command_fail(&check, "there are no traces");
+        return command_fail(&check, "no traces found");
     }
     if (options_has(o, "count") && c->traces != wanted) {
-        return command_fail(&check, "%" PRIu64 " traces instead of %" PRIu64, c->traces, wanted);
+        return command_fail(&check, "expected %" PRIu64 " traces, found %" PRIu64, wanted, c->traces);
     }
     return c->wrong > 0 ? VERB_FAILED : VERB_OK;
 }
@@ -157,18 +158,18 @@ static int check_named(checking *c, const options *o)
     return c->wrong > 0 ? VERB_FAILED : VERB_OK;
 }
 
-/* Before any file is opened: a wrong command line is the better thing to hear about. */
+/* Before any file is opened: an invalid command line is reported first. */
 static bool names_traces(const options *o, int *exit_code)
 {
     if (!options_is_on(o, "all")) {
         if (options_has(o, "count")) {
-            *exit_code = command_misuse(&check, "--count goes with --all");
+            *exit_code = command_misuse(&check, "--count needs --all");
             return false;
         }
         return trace_options_name_one(&check, o, exit_code);
     }
     if (o->operand_count > 0 || options_is_on(o, "last")) {
-        *exit_code = command_misuse(&check, "--all stands alone");
+        *exit_code = command_misuse(&check, "use --all, --last or a trace id, not several of them");
         return false;
     }
     return true;

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads: nng's run the receiver; the main thread only waits for a signal. Signals are blocked before nng makes its
- * threads, which inherit that. */
-#include "trace/collect/receiver.h"
+/* Everything runs on a loop in the main thread: the receiver, its store, and the signals that end it. */
+#include "tools/loom/receiver.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,30 +13,30 @@
 
 static const option_spec specs[] = {
     {.name = "listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = "127.0.0.1:4318",
-     .help = "Address to receive on; port 0 takes a free one"},
+     .help = "Address to listen on; port 0 picks a free port"},
     {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db",
-     .help = "Database, made when it is missing"},
+     .help = "Database; created if missing"},
     {.name = "retention-spans", .kind = OPTION_VALUE, .value = "N", .fallback = "1000000",
-     .help = "Drop the oldest traces beyond so many spans; 0 keeps everything"},
+     .help = "Drop the oldest traces beyond this many spans; 0 keeps everything"},
     {.name = "port-file", .kind = OPTION_VALUE, .value = "FILE", .group = "For scripts",
-     .help = "Write the port here once it listens"},
+     .help = "Write the port to this file once listening"},
     {.name = "ready-fd", .kind = OPTION_VALUE, .value = "N", .group = "For scripts",
-     .help = "Write HOST:PORT and a line feed to this descriptor once it listens, and close it"},
-    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "General", .help = "Print nothing but errors"},
+     .help = "Write HOST:PORT and a newline to this descriptor once listening, then close it"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "General", .help = "Print errors only"},
     OPTION_HELP,
 };
 
 static const command collect = {
     .manual = {.program = "loom trace collect",
                .synopsis = "[OPTION]…",
-               .summary = "Receives traces over OTLP/HTTP (POST /v1/traces, protobuf or JSON, uncompressed, up to 16 MiB) and "
-                          "keeps them in an SQLite database until SIGTERM or SIGINT. GET /health answers 200. Everybody who "
-                          "can connect can write, so listen on loopback unless the network is yours.",
+               .summary = "Receives traces over OTLP/HTTP (POST /v1/traces, protobuf or JSON, uncompressed, up to 16 MiB) "
+                          "and stores them in an SQLite database until SIGTERM or SIGINT. GET /health returns 200. Anyone "
+                          "who can connect can write, so listen on loopback unless you trust the network.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom trace collect\n"
-                          "  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 loom-broker     a broker that reports to it\n"
+                          "  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 loom-broker     a broker that exports to it\n"
                           "  loom trace collect --listen 127.0.0.1:0 --db /tmp/t.db --port-file /tmp/port\n"},
 };
 
@@ -110,27 +108,62 @@ static bool announce(const options *o, const receiver *r, const char *db_path, i
     return true;
 }
 
-static int serve(const options *o, store *db, const char *db_path, const sigset_t *signals)
+/* The run of a receiver. */
+typedef struct collecting {
+    uv_loop_t loop;
+    uv_signal_t signals[2];
+    receiver *receiver;
+    bool quiet;
+} collecting;
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    collecting *c = handle->data;
+    receiver_counts counts = receiver_read_counts(c->receiver);
+    if (!c->quiet) {
+        printf("stopped by %s: %" PRIu64 " requests, %" PRIu64 " spans stored, %" PRIu64 " requests refused\n",
+               strsignal(number), counts.requests, counts.spans, counts.refused);
+    }
+    uv_stop(&c->loop);
+}
+
+static void close_signal(uv_signal_t *handle)
+{
+    uv_close((uv_handle_t *)handle, NULL);
+}
+
+static int serve(const options *o, store *db, const char *db_path)
 {
     const char *listen = options_value(o, "listen");
     const receiver_options settings = {.listen = listen != NULL ? listen : "127.0.0.1:4318", .db = db, .on_error = log_error};
     char why[RECEIVER_PROBLEM_SIZE];
-    receiver *r;
-    loom_status st = receiver_open(&r, &settings, why);
-    if (st != LOOM_OK) {
-        return st == LOOM_EINVAL ? command_misuse(&collect, "%s", why) : command_fail(&collect, "%s", why);
+    collecting c = {.quiet = options_is_on(o, "quiet")};
+    if (uv_loop_init(&c.loop) != 0) {
+        return command_fail(&collect, "the event loop cannot start");
+    }
+    signal(SIGPIPE, SIG_IGN); /* a client that leaves is no reason to end */
+    static const int numbers[2] = {SIGINT, SIGTERM};
+    for (size_t i = 0; i < 2; i++) {
+        uv_signal_init(&c.loop, &c.signals[i]);
+        c.signals[i].data = &c;
     }
     int exit_code = VERB_OK;
-    if (announce(o, r, db_path, &exit_code)) {
-        int number;
-        sigwait(signals, &number);
-        receiver_counts counts = receiver_read_counts(r);
-        if (!options_is_on(o, "quiet")) {
-            printf("stopped by %s: %" PRIu64 " requests, %" PRIu64 " spans stored, %" PRIu64 " requests refused\n",
-                   strsignal(number), counts.requests, counts.spans, counts.refused);
+    loom_status st = receiver_open(&c.receiver, &c.loop, &settings, why);
+    if (st != LOOM_OK) {
+        exit_code = st == LOOM_EINVAL ? command_misuse(&collect, "%s", why) : command_fail(&collect, "%s", why);
+    } else {
+        for (size_t i = 0; i < 2; i++) {
+            uv_signal_start(&c.signals[i], on_signal, numbers[i]);
+        }
+        if (announce(o, c.receiver, db_path, &exit_code)) {
+            uv_run(&c.loop, UV_RUN_DEFAULT);
         }
     }
-    receiver_close(r);
+    receiver_close(c.receiver);
+    close_signal(&c.signals[0]);
+    close_signal(&c.signals[1]);
+    uv_run(&c.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&c.loop);
     return exit_code;
 }
 
@@ -140,18 +173,13 @@ static int run(const options *o)
     uint64_t retention;
     char *fallback = NULL;
     const char *path = options_value(o, "db");
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (!trace_options_number(&collect, o, "retention-spans", 1000000, &retention, &exit_code)) {
         return exit_code;
     }
     if (path == NULL) {
         loom_status st = store_default_path(&fallback);
         if (st != LOOM_OK) {
-            return command_fail(&collect, "%s", st == LOOM_ENOTFOUND ? "HOME is not set: name the database with --db" : loom_status_text(st));
+            return command_fail(&collect, "%s", st == LOOM_ENOTFOUND ? "HOME is not set; name the database with --db" : loom_status_text(st));
         }
         path = fallback;
     }
@@ -160,7 +188,7 @@ static int run(const options *o)
     if (store_open_writer(&db, path, retention, why) != LOOM_OK) {
         exit_code = command_fail(&collect, "%s", why);
     } else {
-        exit_code = serve(o, db, path, &signals);
+        exit_code = serve(o, db, path);
         store_close(db);
     }
     free(fallback);

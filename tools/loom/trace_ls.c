@@ -11,14 +11,14 @@
 static const option_spec specs[] = {
     OPTIONS_SOURCE,
     {.name = "service", .letter = 's', .kind = OPTION_VALUE, .value = "NAME", .group = "Which traces",
-     .help = "With a span of this service"},
+     .help = "Traces with a span of this service"},
     {.name = "attr", .letter = 'a', .kind = OPTION_VALUE, .repeatable = true, .value = "KEY=VALUE", .group = "Which traces",
-     .help = "With this attribute on a span, such as topic=sensor.data"},
+     .help = "Traces with this attribute on any span, such as topic=sensor.data"},
     {.name = "since", .kind = OPTION_VALUE, .value = "AGE", .group = "Which traces",
-     .help = "Started at most this long ago: 90s, 10m, 2h, 1d"},
+     .help = "Traces that started at most this long ago: 90s, 10m, 2h, 1d"},
     {.name = "limit", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .fallback = "20", .group = "Which traces",
-     .help = "At most so many, the newest"},
-    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "One JSON object a line, times in nanoseconds"},
+     .help = "Maximum number of traces, newest first"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object per line, times in nanoseconds"},
     OPTION_COLOR,
     OPTION_HELP,
 };
@@ -66,13 +66,13 @@ static bool read_filter(const options *o, uint64_t now, store_filter *filter, in
     filter->service = str_of(service);
     filter->attr_count = options_values(o, "attr", attrs, STORE_ATTRS_MAX);
     if (filter->attr_count > STORE_ATTRS_MAX) {
-        *exit_code = command_misuse(&ls, "at most %d of --attr", STORE_ATTRS_MAX);
+        *exit_code = command_misuse(&ls, "at most %d --attr options", STORE_ATTRS_MAX);
         return false;
     }
     for (size_t i = 0; i < filter->attr_count; i++) {
         const char *equals = memchr(attrs[i].data, '=', attrs[i].len);
         if (equals == NULL || equals == attrs[i].data) {
-            *exit_code = command_misuse(&ls, "--attr wants KEY=VALUE, not \"%.*s\"", (int)attrs[i].len, attrs[i].data);
+            *exit_code = command_misuse(&ls, "--attr must be KEY=VALUE, not \"%.*s\"", (int)attrs[i].len, attrs[i].data);
             return false;
         }
         size_t key = (size_t)(equals - attrs[i].data);
@@ -80,7 +80,7 @@ static bool read_filter(const options *o, uint64_t now, store_filter *filter, in
     }
     uint64_t age = now;
     if (since != NULL && !text_parse_duration(&age, since)) {
-        *exit_code = command_misuse(&ls, "--since wants an age such as 90s, 10m, 2h or 1d, not \"%s\"", since);
+        *exit_code = command_misuse(&ls, "--since must be an age such as 90s, 10m, 2h or 1d, not \"%s\"", since);
         return false;
     }
     filter->since_unix_ns = age < now ? now - age : 0;

@@ -12,7 +12,7 @@ bool trace_options_open(const command *c, const options *o, trace_source *source
 {
     const char *file = options_value(o, "file");
     if (file != NULL && options_value(o, "db") != NULL) {
-        *exit_code = command_misuse(c, "give --db or --file, not both");
+        *exit_code = command_misuse(c, "use --db or --file, not both");
         return false;
     }
     if (trace_source_open(source, options_value(o, "db"), file) != LOOM_OK) {
@@ -20,7 +20,7 @@ bool trace_options_open(const command *c, const options *o, trace_source *source
         return false;
     }
     if (source->cut) {
-        command_fail(c, "%s ends in the middle of a line, which is left out", file);
+        command_fail(c, "%s ends in the middle of a line, which is ignored", file);
     }
     return true;
 }
@@ -30,7 +30,7 @@ bool trace_options_color(const command *c, const options *o, bool *out, int *exi
     const char *text = options_value(o, "color");
     term_color choice = TERM_COLOR_AUTO;
     if (text != NULL && !term_color_parse(&choice, text)) {
-        *exit_code = command_misuse(c, "--color is one of %s, not \"%s\"", TERM_COLOR_CHOICES, text);
+        *exit_code = command_misuse(c, "--color must be one of %s, not \"%s\"", TERM_COLOR_CHOICES, text);
         return false;
     }
     *out = term_wants_color(choice, STDOUT_FILENO);
@@ -41,8 +41,8 @@ bool trace_options_name_one(const command *c, const options *o, int *exit_code)
 {
     bool last = options_is_on(o, "last");
     if (last == (o->operand_count > 0)) {
-        *exit_code = command_misuse(c, last ? "give a trace id or --last, not both"
-                                            : "which trace? Give its id, the beginning of it, or --last");
+        *exit_code = command_misuse(c, last ? "use a trace id or --last, not both"
+                                            : "missing trace: give its id, a prefix of it, or --last");
         return false;
     }
     return true;
@@ -73,7 +73,7 @@ bool trace_options_number(const command *c, const options *o, const char *name, 
     errno = 0;
     *out = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0) {
-        *exit_code = command_misuse(c, "--%s is a whole number, not \"%s\"", name, text);
+        *exit_code = command_misuse(c, "--%s must be a whole number, not \"%s\"", name, text);
         return false;
     }
     return true;

@@ -7,17 +7,17 @@
 #include "tools/loom/verb.h"
 
 #define OPTIONS_SOURCE                                                                                               \
-    {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db", .group = "Where from", \
-     .help = "Database of `loom trace collect`"},                                                                    \
-    {.name = "file", .kind = OPTION_VALUE, .value = "FILE", .group = "Where from",                                   \
-     .help = "Read OTLP/JSON lines instead, as LOOM_SPANS_FILE has them; - is standard input"}
+    {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db", .group = "Source", \
+     .help = "Database written by `loom trace collect`"},                                                                    \
+    {.name = "file", .kind = OPTION_VALUE, .value = "FILE", .group = "Source",                                   \
+     .help = "Read OTLP/JSON lines instead, as LOOM_SPANS_FILE holds them; - is standard input"}
 #define OPTION_COLOR                                                                                                 \
     {.name = "color", .kind = OPTION_VALUE, .value = "WHEN", .fallback = "auto", .group = "Output",                  \
-     .help = "Colours: auto, always or never; auto wants a terminal and respects NO_COLOR"}
+     .help = "When to use colours: auto, always or never; auto needs a terminal and respects NO_COLOR"}
 
-/* --db or --file. False: *exit_code says how to end, and there is nothing to close. */
+/* --db or --file. False: exit with *exit_code; there is nothing to close. */
 bool trace_options_open(const command *c, const options *o, trace_source *source, int *exit_code);
-/* Whether standard output gets colours. False: not a value of --color; *exit_code says how to end. */
+/* Whether standard output gets colours. False: --color is invalid; exit with *exit_code. */
 bool trace_options_color(const command *c, const options *o, bool *out, int *exit_code);
 /* Whether the command line names one trace, by an operand or by --last. */
 bool trace_options_name_one(const command *c, const options *o, int *exit_code);

@@ -12,12 +12,12 @@
 #define JSON_MAX ((size_t)1 << 32) /* bytes */
 
 static const option_spec specs[] = {
-    {.name = "last", .letter = 'l', .kind = OPTION_FLAG, .group = "Which trace", .help = "The one that started last"},
+    {.name = "last", .letter = 'l', .kind = OPTION_FLAG, .group = "Which trace", .help = "The trace that started last"},
     OPTIONS_SOURCE,
-    {.name = "attrs", .letter = 'a', .kind = OPTION_FLAG, .group = "Output", .help = "Attributes of every span, too"},
-    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "One ExportTraceServiceRequest in OTLP/JSON"},
+    {.name = "attrs", .letter = 'a', .kind = OPTION_FLAG, .group = "Output", .help = "Show the attributes of every span"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one ExportTraceServiceRequest in OTLP/JSON"},
     {.name = "width", .letter = 'w', .kind = OPTION_VALUE, .value = "COLUMNS", .group = "Output",
-     .help = "Instead of the terminal's; 120 without a terminal"},
+     .help = "Width of the drawing; default: the terminal's, or 120"},
     OPTION_COLOR,
     OPTION_HELP,
 };
@@ -26,7 +26,7 @@ static const command show = {
     .manual = {.program = "loom trace show",
                .synopsis = "ID|PREFIX|--last [OPTION]…",
                .summary = "Draws a trace: each span below its parent, with its service, kind, start, duration and a bar "
-                          "where it lies in time; its events (•), links (→) and errors (!). A span whose parent is missing "
+                          "that shows when it ran; its events (•), links (→) and errors (!). A span whose parent is missing "
                           "is marked as an orphan.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
@@ -35,7 +35,7 @@ static const command show = {
                           "  loom trace show 4bf92f --attrs | less -R\n"
                           "  loom trace show --last --file spans.jsonl\n"
                           "  loom trace show --last --json | curl -H 'Content-Type: application/json' \\\n"
-                          "      --data-binary @- http://localhost:4318/v1/traces     send it on, say to Jaeger\n"},
+                          "      --data-binary @- http://localhost:4318/v1/traces     forward it, for example to Jaeger\n"},
     .operands_max = 1,
 };
 

@@ -18,7 +18,7 @@ static void print_table_help(const verb_table *table, FILE *out)
     for (size_t i = 0; i < table->count; i++) {
         fprintf(out, "  %-*s%s\n", NAME_COLUMNS, table->verbs[i].name, table->verbs[i].summary);
     }
-    fprintf(out, "\n`%s VERB --help` tells about a verb.\n", table->program);
+    fprintf(out, "\nRun `%s VERB --help` for help on a verb.\n", table->program);
     if (table->trailer != NULL) {
         fprintf(out, "\n%s", table->trailer);
     }
@@ -44,7 +44,7 @@ static int unknown_verb(const verb_table *table, const char *name)
     problems list;
     problems_init(&list);
     const char *nearest = suggestion_result(&s);
-    problems_add(&list, PROBLEM_ERROR, "there is no %s \"%s\"%s%s%s", name[0] == '-' ? "option" : "verb", name,
+    problems_add(&list, PROBLEM_ERROR, "unknown %s \"%s\"%s%s%s", name[0] == '-' ? "option" : "verb", name,
                  nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
     problems_print(&list, stderr, table->program);
     fprintf(stderr, "Try `%s --help`.\n", table->program);
@@ -99,7 +99,7 @@ bool command_start(const command *c, options *out, int argc, char *const argv[],
         return false;
     }
     if (st == LOOM_OK && out->operand_count > c->operands_max) {
-        problems_add(&list, PROBLEM_ERROR, "\"%s\" is one argument too many", out->operands[c->operands_max]);
+        problems_add(&list, PROBLEM_ERROR, "unexpected argument \"%s\"", out->operands[c->operands_max]);
         st = LOOM_EINVAL;
     }
     problems_print(&list, stderr, c->manual.program);

@@ -22,7 +22,7 @@ typedef struct verb_table {
     const char *trailer; /* examples */
 } verb_table;
 
-/* Runs the verb that argv[1] names; answers --help, help [VERB], --version, and what is no verb. */
+/* Runs the verb that argv[1] names; handles --help, help [VERB], --version, and unknown verbs. */
 int verb_table_run(const verb_table *table, int argc, char *const argv[]);
 
 typedef struct command {
@@ -30,8 +30,8 @@ typedef struct command {
     size_t operands_max;
 } command;
 
-/* Reads the command line of one verb. True: run it, and options_fini() at the end. False: *exit_code says how to end,
- * and what there is to say was printed. */
+/* Reads the command line of one verb. True: run it, then options_fini(). False: exit with *exit_code; the reason has been
+ * printed. */
 bool command_start(const command *c, options *out, int argc, char *const argv[], int *exit_code);
 /* "program: message" on standard error; returns VERB_FAILED. */
 int command_fail(const command *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -41,6 +41,6 @@ int command_misuse(const command *c, const char *format, ...) __attribute__((for
 /* Flushes standard output; a full disk is a failure, a reader that has gone is not. Returns the exit code. */
 int command_finish(const command *c, int exit_code);
 
-#define OPTION_HELP {.name = "help", .letter = 'h', .kind = OPTION_FLAG, .group = "General", .help = "Show this text and end"}
+#define OPTION_HELP {.name = "help", .letter = 'h', .kind = OPTION_FLAG, .group = "General", .help = "Show this help and exit"}
 
 #endif

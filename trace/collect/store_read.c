@@ -40,8 +40,7 @@ static loom_status summarise(sqlite3_stmt *spans, const uint8_t id[LOOM_TRACE_ID
     trace_summary_begin(summary, id);
     sqlite3_bind_blob(spans, 1, id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
     loom_status st = LOOM_OK;
-    int code;
-    while (st == LOOM_OK && (code = sqlite3_step(spans)) == SQLITE_ROW) {
+    while (st == LOOM_OK && sqlite3_step(spans) == SQLITE_ROW) {
         loom_bytes parent = column_bytes(spans, 0);
         const summary_span row = {.is_root = parent.len != sizeof no_parent || memcmp(parent.data, no_parent, parent.len) == 0,
                                   .service = column_str(spans, 1),

@@ -1,52 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/export/curl_library.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <string.h>
+
+#include "base/shared_library.h"
 
 /* What the dynamic linker has loaded belongs to the process, and so does this. Written once, under `once`. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static curl_library library;
+static curl_library table;
 static const curl_library *loaded;
-static char problem[160];
+static char problem[SHARED_LIBRARY_PROBLEM_SIZE];
 
-static bool resolve(void *handle)
+static void load(void)
 {
-    static const struct {
-        const char *name;
-        size_t at;
-    } functions[] = {
+    static const struct library_function functions[] = {
 #define X(name) {"curl_" #name, offsetof(curl_library, name)},
         CURL_LIBRARY_MAP(X)
 #undef X
     };
-    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-        void *address = dlsym(handle, functions[i].name);
-        if (address == NULL) {
-            (void)snprintf(problem, sizeof problem, "libcurl has no %s: version 7.68 or later is needed", functions[i].name);
-            return false;
-        }
-        memcpy((char *)&library + functions[i].at, &address, sizeof address);
-    }
-    return true;
-}
-
-static void load(void)
-{
-    static const char *const names[] = {"libcurl.so.4", "libcurl-gnutls.so.4"}; /* the same interface */
-    void *handle = NULL;
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && handle == NULL; i++) {
-        handle = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-    }
-    if (handle == NULL) {
-        const char *why = dlerror();
-        (void)snprintf(problem, sizeof problem, "OTLP needs libcurl (Debian: libcurl4): %s", why != NULL ? why : "not found");
-    } else if (resolve(handle)) {
-        loaded = &library;
+    static const shared_library library = {
+        .needed = "OTLP needs libcurl (Debian: libcurl4)",
+        .oldest = "libcurl 7.68",
+        .files = {"libcurl.so.4", "libcurl-gnutls.so.4"}, /* the same interface */
+        .functions = functions,
+        .function_count = sizeof functions / sizeof *functions,
+    };
+    if (shared_library_load(&table, &library, problem) == LOOM_OK) {
+        loaded = &table;
     }
 }
 

@@ -7,7 +7,7 @@
 #include "base/percent.h"
 #include "trace/export/curl_library.h"
 #include "trace/export/exporter.h"
-#include "trace/otlp/response.h"
+#include "trace/export/response.h"
 
 #include <stdio.h>
 #include <stdlib.h>

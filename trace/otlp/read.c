@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/otlp/read.h"
 
+#include "base/str.h"
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
 
@@ -337,15 +338,14 @@ void otlp_read_scope(loom_bytes scope, loom_str *name, loom_str *version)
 }
 
 typedef struct search {
-    const char *key;
-    size_t len;
+    loom_str key;
     loom_str found;
 } search;
 
 static bool match_key(void *user, otlp_attr attr)
 {
     search *s = user;
-    if (attr.key.len == s->len && memcmp(attr.key.data, s->key, s->len) == 0) {
+    if (str_equal(attr.key, s->key)) {
         otlp_any any = otlp_read_any(attr.value);
         s->found = any.type == OTLP_ANY_STRING ? as_text(any.bytes) : (loom_str){0};
         return false;
@@ -355,7 +355,7 @@ static bool match_key(void *user, otlp_attr attr)
 
 static loom_str find_string(loom_bytes message, uint32_t number, const char *key)
 {
-    search s = {.key = key, .len = strlen(key)};
+    search s = {.key = {key, strlen(key)}};
     walk_attrs(message, number, match_key, &s);
     return s.found;
 }

@@ -71,12 +71,12 @@ static void init_span(loom_span *span, bool recording, span_home home)
 
 span_recording *span_alloc_recording(void)
 {
-    loom_span *span = take_free(&lists.recording);
-    if (span == NULL && (span = malloc(sizeof(span_recording))) == NULL) {
+    span_recording *span = (span_recording *)take_free(&lists.recording);
+    if (span == NULL && (span = malloc(sizeof *span)) == NULL) {
         return NULL;
     }
-    init_span(span, true, SPAN_HOME_HEAP);
-    return (span_recording *)span;
+    init_span(&span->base, true, SPAN_HOME_HEAP);
+    return span;
 }
 
 static loom_span *take_reserve(void)

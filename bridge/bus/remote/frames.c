@@ -77,7 +77,7 @@ static loom_status on_port_frame(bus_remote *b, bus_port *port, bus_frame *f, ch
     case FRAME_REPORT:
     case FRAME_CALL_CREDIT: port->handlers->frame(port->user, &f->link); return LOOM_OK;
     case FRAME_ERROR:
-        log_to(&b->log, LOG_WARN, "broker refuses a session agent=%.*s reason=\"%.*s\"", (int)port->agent_len, port->agent,
+        log_to(&b->log, LOG_WARN, "broker refused a session agent=%.*s reason=\"%.*s\"", (int)port->agent_len, port->agent,
                (int)f->link.u.outcome.text.len, f->link.u.outcome.text.len > 0 ? f->link.u.outcome.text.data : "");
         port->handlers->frame(port->user, &f->link);
         return LOOM_OK;
@@ -88,7 +88,7 @@ static loom_status on_port_frame(bus_remote *b, bus_port *port, bus_frame *f, ch
 /* The broker ends the connection, and says why. */
 static loom_status on_refusal(bus_remote *b, const frame_outcome *f, char reason[FRAME_REASON_SIZE])
 {
-    snprintf(reason, FRAME_REASON_SIZE, "the broker says: %.*s", (int)f->text.len, f->text.len > 0 ? f->text.data : "");
+    snprintf(reason, FRAME_REASON_SIZE, "the broker closed it: %.*s", (int)f->text.len, f->text.len > 0 ? f->text.data : "");
     b->replaced = f->status == LOOM_EREPLACED;
     return f->status != LOOM_OK && f->status <= INT32_MAX ? (loom_status)f->status : LOOM_ECLOSED;
 }

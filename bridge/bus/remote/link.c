@@ -30,7 +30,8 @@ void remote_lost(bus_remote *b, const char *why)
     b->state = REMOTE_WAITING;
     b->must_reattach = false;
     sp_peer_close(peer);
-    log_to(&b->log, was_up || b->replaced ? LOG_WARN : LOG_DEBUG, "broker is not reached url=%s reason=\"%s\"", b->url, why);
+    log_to(&b->log, was_up || b->replaced ? LOG_WARN : LOG_DEBUG, "%s url=%s reason=\"%s\"",
+           was_up ? "lost the connection to the broker" : "cannot reach the broker", b->url, why);
     uint64_t wait = b->replaced ? BACKOFF_REPLACED_MS : backoff_delay(BACKOFF_FIRST_MS, BACKOFF_MAX_MS, b->attempts++);
     b->replaced = false;
     if (!b->closing) {
@@ -125,7 +126,7 @@ void remote_tick(bus_remote *b)
     }
     const bus_life life = bus_ledger_tick(&b->ledger, b->options.ping_ms, b->options.silence_ms);
     if (life == BUS_LIFE_GONE) {
-        remote_lost(b, "nothing is heard of the broker");
+        remote_lost(b, "no sign of life from the broker");
     } else if (b->state == REMOTE_UP && (life == BUS_LIFE_QUIET || b->closing)) {
         report(b, true);
         remote_flush(b);

@@ -137,7 +137,7 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
 {
     bus_remote *b = (bus_remote *)base;
     if (too_much_waits(b)) {
-        refuse(port, view, LOOM_EFULL, "too much waits for the broker");
+        refuse(port, view, LOOM_EFULL, "too much is waiting for the broker");
         return;
     }
     remote_chunk *chunk = remote_queue_open(&b->queue);
@@ -184,19 +184,20 @@ static void fail_call(bus_port *port, loom_bytes id, const char *code, const cha
 
 static const struct {
     const char *code, *text;
-} bus_full = {"bus_full", "too much waits for the broker"};
+} bus_full = {"bus_full", "too much is waiting for the broker"};
 
 static void lose_call(void *user, loom_bytes id)
 {
     bus_port *port = user;
     port->owner->stats.calls_lost++;
-    fail_call(port, id, "bus_lost", "the broker is not reached");
+    fail_call(port, id, "bus_lost", "the connection to the broker is down");
 }
 
 static void cancel_work(void *user, loom_bytes id)
 {
     bus_port *port = user;
-    port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, str_of("the broker is not reached")}});
+    port->handlers->frame(port->user, &(frame){.type = FRAME_CANCEL, .u.cancel = {
+        id, str_of("the connection to the broker is down")}});
 }
 
 void remote_port_lost(bus_port *port)

@@ -78,15 +78,15 @@ static loom_status set_options(bus_remote *b, const bus_remote_options *options)
     b->options.silence_ms = options->silence_ms > 0 ? options->silence_ms : SILENCE_MS;
     b->url = strdup(options->url);
     b->software = strdup(options->software != NULL ? options->software : "");
-    strcpy(b->bridge_id, options->bridge_id); /* its length was checked */
+    memcpy(b->bridge_id, options->bridge_id, strlen(options->bridge_id) + 1); /* bus_bridge_id_valid() saw that it fits */
     return b->url != NULL && b->software != NULL ? LOOM_OK : LOOM_ENOMEM;
 }
 
 loom_status bus_remote_open(bus_remote **out, uv_loop_t *loop, const bus_remote_options *options)
 {
     *out = NULL;
-    loom_str id = {options->bridge_id, options->bridge_id != NULL ? strlen(options->bridge_id) : 0};
-    if (options->url == NULL || !bus_bridge_id_valid(id)) {
+    if (options->url == NULL || options->bridge_id == NULL ||
+        !bus_bridge_id_valid((loom_str){options->bridge_id, strlen(options->bridge_id)})) {
         return LOOM_EINVAL;
     }
     bus_remote *b = calloc(1, sizeof *b);

@@ -71,9 +71,11 @@ static void forget(remote_requests *r, remote_request *q)
 
 void remote_requests_free(remote_requests *r)
 {
-    while (r->first != NULL) {
-        forget(r, r->first);
+    for (remote_request *q = r->first, *next; q != NULL; q = next) {
+        next = q->next;
+        free(q);
     }
+    r->first = r->last = r->awaited = NULL;
 }
 
 /* NULL: out of memory. */

@@ -188,11 +188,14 @@ static int bind_name(sp_listening *out, const url *u, char why[URL_ERROR_SIZE])
 
 static void real_port(int fd, url *u)
 {
-    struct sockaddr_storage addr;
+    union {
+        struct sockaddr_in6 v6;
+        struct sockaddr_in v4;
+        struct sockaddr any;
+    } addr = {0};
     socklen_t len = sizeof addr;
-    if (getsockname(fd, (struct sockaddr *)&addr, &len) == 0) {
-        u->port = ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
-                                                   : ((struct sockaddr_in *)&addr)->sin_port);
+    if (getsockname(fd, &addr.any, &len) == 0) {
+        u->port = ntohs(addr.any.sa_family == AF_INET6 ? addr.v6.sin6_port : addr.v4.sin_port);
     }
 }
 

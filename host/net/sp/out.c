@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Outgoing bytes: a chain of pieces. Nothing is moved when some have been written, and an empty one holds no memory. */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -13,6 +14,7 @@ static void put(sp_out *o, loom_bytes bytes)
     o->len += bytes.len;
     while (bytes.len > 0) {
         sp_piece *at = o->last;
+        assert(at != NULL); /* sp_out_add() made room */
         size_t room = at->cap - at->end, some = bytes.len < room ? bytes.len : room;
         if (some == 0) { /* only the last but one can be full */
             o->last = at->next;

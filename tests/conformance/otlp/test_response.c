@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which answers are tried again (OTLP specification, "Failures" of OTLP/gRPC and "Failures" of OTLP/HTTP). */
 #include "tests/support/check.h"
-#include "trace/otlp/response.h"
+#include "trace/export/response.h"
 
 static export_result judge_grpc(const char *const *headers, loom_bytes body)
 {

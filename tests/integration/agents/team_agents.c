@@ -171,8 +171,8 @@ static void run_barrier(team *t)
 /* Every handler waits in the middle of its event for all the others. */
 static void run_barrier_in_handlers(team *t)
 {
-    for (uint8_t i = 0; i < HANDLER_MEETINGS; i++) {
-        must(loom_agent_emit(t->members[1].agent, "team.meet", (loom_bytes){&i, 1}, NULL), "emit");
+    for (int i = 0; i < HANDLER_MEETINGS; i++) {
+        must(loom_agent_emit(t->members[1].agent, "team.meet", (loom_bytes){(uint8_t[]){(uint8_t)i}, 1}, NULL), "emit");
     }
     wait_for(t, all_handlers_have_met);
     expect_meetings(t, HANDLER_MEETINGS);

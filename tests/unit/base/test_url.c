@@ -94,6 +94,30 @@ static void a_bad_url_is_refused_with_its_reason(void **state)
     assert_refused("ws://h:1/#x", "fragment");
 }
 
+static void a_url_to_connect_to_names_one_address(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *why_part;
+    } refused[] = {{"tcp://*:7700", "to connect takes one"},
+                   {"tcp://127.0.0.1:0", "to connect takes the port itself"},
+                   {"tcp://:7700", "the host is missing"},
+                   {"tcp://127.0.0.1", "as in tcp://127.0.0.1:7700"},
+                   {"ws://me:secret@host/", "user name"},
+                   {"ws://me@host/", "user name"}};
+    url u;
+    char why[URL_ERROR_SIZE];
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        assert_status(LOOM_EINVAL, url_parse(&u, refused[i].text, URL_LINKS | URL_DIAL, why));
+        if (strstr(why, refused[i].why_part) == NULL || strstr(why, "0 takes") != NULL) {
+            fail_msg("%s: \"%s\"", refused[i].text, why);
+        }
+    }
+    assert_status(LOOM_OK, url_parse(&u, "tcp://[fe80::1%eth0]:7700", URL_LINKS | URL_DIAL, why));
+    assert_string_equal("fe80::1%eth0", u.host);
+    assert_status(LOOM_EINVAL, url_parse(&u, "tcp://[fe80::1%]:7700", URL_LINKS | URL_DIAL, why));
+}
+
 static void a_socket_path_over_the_limit_of_unix_is_refused(void **state)
 {
     (void)state;
@@ -196,6 +220,7 @@ int main(void)
         cmocka_unit_test(an_ipv6_address_stands_in_brackets),
         cmocka_unit_test(a_web_socket_url_has_a_path_and_a_default_port),
         cmocka_unit_test(a_bad_url_is_refused_with_its_reason),
+        cmocka_unit_test(a_url_to_connect_to_names_one_address),
         cmocka_unit_test(a_socket_path_over_the_limit_of_unix_is_refused),
         cmocka_unit_test(a_long_url_is_refused_whole),
         cmocka_unit_test(loopback_is_told_from_the_rest),

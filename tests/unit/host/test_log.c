@@ -53,8 +53,9 @@ static void every_length_of_integer_is_read(void **state)
 {
     (void)state;
     assert_string_equal(HEAD "x a=-1 b=255 c=-2 d=65535 e=-3 f=4 g=5 h=-6 i=7 j=100% k=c",
-                        formatted(&text, "x a=%hhd b=%hhu c=%hd d=%hu e=%ld f=%lu g=%ju h=%td i=%llu j=100%% k=%c", -1, 255u,
-                                  -2, 65535u, -3l, 4ul, (uintmax_t)5, (ptrdiff_t)-6, 7ull, 'c'));
+                        formatted(&text, "x a=%hhd b=%hhu c=%hd d=%hu e=%ld f=%lu g=%ju h=%td i=%llu j=100%% k=%c",
+                                  (signed char)-1, (unsigned char)255, (short)-2, (unsigned short)65535, -3l, 4ul,
+                                  (uintmax_t)5, (ptrdiff_t)-6, 7ull, 'c'));
 }
 
 static void a_star_precision_bounds_the_text_it_reads(void **state)

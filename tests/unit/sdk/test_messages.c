@@ -10,8 +10,8 @@ static void what_is_emitted_while_disconnected_is_sent_in_order(void **state)
     char text[256];
     fake_bridge_stop_listening(&f->bridge);
     open_agent(f);
-    for (char c = 'a'; c <= 'j'; c++) {
-        emit(f, (char[]){c, '\0'});
+    for (int c = 'a'; c <= 'j'; c++) {
+        emit(f, (char[]){(char)c, '\0'});
     }
     assert_status(LOOM_ENOTCONN, loom_agent_flush(f->agent, 1));
     fake_bridge_listen(&f->bridge);
@@ -138,8 +138,8 @@ static void unsent_messages_survive_a_broken_connection_and_sent_ones_count_as_l
     char text[256];
     f->bridge.credit_bytes = 1000;
     open_session(f);
-    for (char c = 'a'; c <= 'z'; c++) {
-        emit(f, (char[]){c, '\0'});
+    for (int c = 'a'; c <= 'z'; c++) {
+        emit(f, (char[]){(char)c, '\0'});
     }
     wait_until(loom_agent_get_stats(f->agent).sent > 0 && fake_bridge_hears_something(&f->bridge, 50), FAKE_DEADLINE_MS);
     while (fake_bridge_hears_something(&f->bridge, 100)) {

@@ -67,7 +67,7 @@ static void wrong_command_lines_end_with_two(void **state)
     assert_says(run("trace ls --since soon"), 2, "--since");
     assert_says(run("trace ls --limit -1"), 2, "--limit");
     assert_says(run("trace ls --nonsense"), 2, "nonsense");
-    assert_says(run("trace show"), 2, "which trace?");
+    assert_says(run("trace show"), 2, "missing trace");
     assert_says(run("trace show ab --last --file /dev/null"), 2, "not both");
     assert_says(run("trace show zz --file /dev/null"), 2, "hex digits");
     assert_says(run("trace show --last --color pink --file /dev/null"), 2, "--color");
@@ -81,7 +81,7 @@ static void failures_end_with_one(void **state)
     assert_says(run("trace ls --db /nowhere/t.db"), 1, "there is no trace database /nowhere/t.db");
     assert_says(run("trace show --last --file /nowhere/t.jsonl"), 1, "cannot read");
     assert_says(run("trace show ab --file /dev/null"), 1, "no trace begins with ab");
-    assert_says(run("trace check --all --file /dev/null"), 1, "there are no traces");
+    assert_says(run("trace check --all --file /dev/null"), 1, "no traces found");
     assert_says(run("trace ls --file /dev/null"), 0, "no traces");
 }
 
@@ -156,7 +156,7 @@ static void collected_trace_is_listed_shown_and_checked(void **state)
     snprintf(line, sizeof line, "trace check --all --count 1 --ladder trace-test --db %s", db);
     assert_says(run(line), 0, "right, 11 spans");
     snprintf(line, sizeof line, "trace check --all --count 2 --db %s", db);
-    assert_says(run(line), 1, "1 traces instead of 2");
+    assert_says(run(line), 1, "expected 2 traces, found 1");
     snprintf(line, sizeof line, "trace show --last --json --db %s | %s trace check --last --ladder trace-test --file -", db, LOOM_PROGRAM);
     assert_says(run(line), 0, "right, 11 spans");
 

@@ -191,7 +191,7 @@ static void an_answer_that_is_no_brokers_is_a_failure(void **state)
         {deep, sizeof deep},
     };
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
-        assert_says(ask(answers[i], ""), 1, "not a broker's");
+        assert_says(ask(answers[i], ""), 1, "not from a broker");
     }
 }
 
@@ -223,23 +223,23 @@ static void a_wrong_command_line_is_a_usage_error(void **state)
     static const struct {
         const char *line, *says;
     } wrong[] = {
-        {"pub", "a topic is needed"},
-        {"pub 'a..b' x", "is not a topic"},
-        {"pub 'a.*' x", "is not a topic"},
-        {"pub a.b x --header novalue", "--header wants KEY=VALUE"},
-        {"pub a.b x --header =value", "--header wants KEY=VALUE"},
-        {"pub a.b x --file /dev/null", "which one?"},
+        {"pub", "missing topic"},
+        {"pub 'a..b' x", "invalid topic"},
+        {"pub 'a.*' x", "invalid topic"},
+        {"pub a.b x --header novalue", "--header must be KEY=VALUE"},
+        {"pub a.b x --header =value", "--header must be KEY=VALUE"},
+        {"pub a.b x --file /dev/null", "not both"},
         {"pub a.b x --count many", "--count"},
-        {"pub a.b x y", "one argument too many"},
-        {"pub a.b x --wait soon", "--wait wants a time"},
+        {"pub a.b x y", "unexpected argument"},
+        {"pub a.b x --wait soon", "--wait must be a duration"},
         {"pub a.b x --id 'a.b'", "agent id"},
         {"pub a.b x --id $(printf %0200d 0)", "over 128 bytes"},
-        {"sub", "a filter is needed"},
-        {"sub 'a.>.b'", "is not a filter"},
-        {"sub a --qos best", "--qos is batched, realtime or background"},
-        {"sub a --timeout never", "--timeout wants a time"},
+        {"sub", "missing filter"},
+        {"sub 'a.>.b'", "invalid filter"},
+        {"sub a --qos best", "--qos must be batched, realtime or background"},
+        {"sub a --timeout never", "--timeout must be a duration"},
         {"sub a --count -1", "--count"},
-        {"stats here", "one argument too many"},
+        {"stats here", "unexpected argument"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_says(run(wrong[i].line), 2, wrong[i].says);

@@ -115,14 +115,8 @@ static bool serve(relay *r, size_t slot)
     return pass_on(r, &r->buffers[slot], 1, 1 + r->consumers);
 }
 
-void floor_relay(const bench_site *site, int in_listener, int out_listener)
+static void pass_all(relay *r, int in_listener, int out_listener)
 {
-    relay *r = calloc(1, sizeof *r); /* this process ends with this function */
-    if (r == NULL) {
-        return;
-    }
-    r->consumers = site->setup->shape.consumers;
-    r->payload = site->setup->size;
     r->fds[0] = (struct pollfd){.fd = in_listener, .events = POLLIN};
     for (r->slots = 1; r->slots <= r->consumers; r->slots++) {
         if (!add(r, r->slots, accept(out_listener, NULL, NULL))) {
@@ -139,4 +133,16 @@ void floor_relay(const bench_site *site, int in_listener, int out_listener)
             }
         }
     }
+}
+
+void floor_relay(const bench_site *site, int in_listener, int out_listener)
+{
+    relay *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        return;
+    }
+    r->consumers = site->setup->shape.consumers;
+    r->payload = site->setup->size;
+    pass_all(r, in_listener, out_listener); /* returns when this process may end, and connections with it */
+    free(r);
 }

@@ -127,7 +127,8 @@ static json_t *row_json(const bench_case *c, const report_row *row, bool *ok)
     put(object, "loom", row->loom != NULL ? contender_json(row->loom, ok) : json_null(), ok);
     put(object, "peer", row->peer != NULL ? contender_json(row->peer, ok) : json_null(), ok);
     put(object, "ratio", loom != NULL && peer != NULL ? ratio_json(loom, peer, ok) : json_null(), ok);
-    put(object, "lost", json_integer((json_int_t)((loom != NULL ? loom->lost : 0) + (peer != NULL ? peer->lost : 0))), ok);
+    const uint64_t lost = (loom != NULL ? loom->lost : 0) + (peer != NULL ? peer->lost : 0);
+    put(object, "lost", json_integer((json_int_t)lost), ok);
     if (row->loom != NULL && loom == NULL) {
         put(object, "loom_missing", json_string(row->loom->missing), ok);
     }

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests and their answers, one at a time on a connection. While a handler has a request nothing more is read, so what a
+ * client may have waiting here is bounded by one read. */
+#include "host/http/internal.h"
+
+#include <assert.h>
+#include <time.h>
+
+void http_request_free(http_request *r)
+{
+    buffer_fini(&r->text);
+    buffer_fini(&r->body);
+    free(r);
+}
+
+void http_exchange_leave(http_connection *c)
+{
+    http_request *r = c->request;
+    if (r == NULL) {
+        return;
+    }
+    c->request = NULL;
+    c->server->bodies -= r->body.cap;
+    if (c->phase == PHASE_ANSWER && !c->answered) {
+        r->connection = NULL; /* its owner still has it */
+    } else {
+        http_request_free(r);
+    }
+}
+
+void http_exchange_begin(http_connection *c, bool again)
+{
+    c->phase = PHASE_HEAD;
+    c->served = again;
+    if (!again) {
+        return; /* the deadline of the handshake runs on */
+    }
+    if (c->server->stopping) {
+        http_connection_finish(c);
+        return;
+    }
+    http_connection_wait(c, true);
+    http_connection_deadline(c, c->server->options.idle_ms);
+}
+
+/* ---- refusals ---- */
+
+void http_exchange_refuse(http_connection *c, uint16_t status, const char *why)
+{
+    http_request *r = c->request;
+    const http_listen_options *o = &c->listener->options;
+    bool whole = r->path_known && !r->head.chunked && r->head.length == 0;
+    r->close = r->close || !whole;
+    c->server->counts.invalid++;
+    c->phase = PHASE_ANSWER;
+    http_connection_wait(c, false);
+    http_connection_deadline(c, 0);
+    if (o->fail != NULL) {
+        o->fail(o->user, r, status, why);
+    } else {
+        http_request_answer_text(r, status, why);
+    }
+}
+
+void http_exchange_late(http_connection *c)
+{
+    if (c->request == NULL || c->request->text.len == 0) {
+        http_connection_finish(c); /* nothing was asked, nothing is answered */
+    } else {
+        http_exchange_refuse(c, 408, c->phase == PHASE_HEAD ? "the request took too long to come"
+                                                            : "the body of the request took too long to come");
+    }
+}
+
+/* ---- requests ---- */
+
+static void handle(http_connection *c)
+{
+    c->phase = PHASE_ANSWER;
+    http_connection_deadline(c, 0);
+    c->request->route->handle(c->listener->options.user, c->request);
+}
+
+static bool equal(loom_str text, const char *expected)
+{
+    return text.len == strlen(expected) && memcmp(text.data, expected, text.len) == 0;
+}
+
+static bool is_method_of(const http_route *route, loom_str method)
+{
+    if (route->websocket != NULL) {
+        return equal(method, "GET");
+    }
+    return equal(method, route->method) || (strcmp(route->method, "GET") == 0 && equal(method, "HEAD"));
+}
+
+static void allow(http_request *r, const char *methods)
+{
+    size_t used = strlen(r->allow);
+    snprintf(r->allow + used, sizeof r->allow - used, "%s%s", used > 0 ? ", " : "", methods);
+}
+
+/* The status to refuse with; 0: r->route is set. */
+static uint16_t find_route(http_request *r, const http_listen_options *o)
+{
+    for (size_t i = 0; i < o->route_count; i++) {
+        const http_route *route = &o->routes[i];
+        if (!equal(r->head.path, route->path)) {
+            continue;
+        }
+        if (is_method_of(route, r->head.method)) {
+            r->route = route;
+            return 0;
+        }
+        allow(r, route->websocket != NULL ? "GET" : strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
+    }
+    return r->allow[0] != '\0' ? 405 : 404;
+}
+
+static void on_head(http_connection *c)
+{
+    http_request *r = c->request;
+    const http_listen_options *o = &c->listener->options;
+    http_connection_wait(c, false);
+    r->path_known = true;
+    r->close = r->head.close;
+    r->head_only = equal(r->head.method, "HEAD");
+    uint16_t status = find_route(r, o);
+    if (status != 0) {
+        http_exchange_refuse(c, status, status == 405 ? "the method is not allowed here" : "there is nothing at this path");
+        return;
+    }
+    if (r->route->websocket != NULL) {
+        http_websocket_upgrade(c, r->route->websocket);
+        return;
+    }
+    if (r->head.has_length && r->head.length > o->body_max) {
+        http_exchange_refuse(c, 413, "the body is too large");
+        return;
+    }
+    http_body_init(&r->body_reader, r->head.chunked, r->head.length);
+    if (r->body_reader.state == BODY_DONE) {
+        handle(c);
+        return;
+    }
+    c->phase = PHASE_BODY;
+    http_connection_deadline(c, c->server->options.body_ms);
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (r->head.wants_continue && http_connection_say(c, go_on, sizeof go_on - 1)) {
+        http_connection_pump(c);
+    }
+}
+
+static size_t read_head(http_connection *c, const uint8_t *data, size_t len)
+{
+    http_request *r = c->request;
+    size_t max = c->server->options.head_max;
+    size_t part = len < max - r->text.len ? len : max - r->text.len;
+    if (!buffer_put(&r->text, data, part)) {
+        http_connection_abort(c);
+        return len;
+    }
+    size_t used;
+    const char *why = "";
+    uint16_t status = http_head_read(&r->head, (loom_str){(const char *)r->text.data, r->text.len}, max, &used, &why);
+    if (status == HTTP_HEAD_MORE) {
+        return part;
+    }
+    if (status != HTTP_HEAD_DONE) {
+        http_exchange_refuse(c, status, why);
+        return len; /* the connection ends with it */
+    }
+    part -= r->text.len - used;
+    r->text.len = used;
+    on_head(c);
+    return part;
+}
+
+/* Makes room for more bytes of the body: as many as there are, not as many as are announced. */
+static bool grow_body(http_connection *c, http_request *r, size_t more)
+{
+    byte_buffer *b = &r->body;
+    size_t want = b->len + more;
+    if (want <= b->cap) {
+        return true;
+    }
+    size_t limit = r->head.has_length ? (size_t)r->head.length : c->listener->options.body_max;
+    size_t cap = b->cap * 2 < want ? want : b->cap * 2 < limit ? b->cap * 2 : limit;
+    uint8_t *grown = realloc(b->data, cap);
+    if (grown == NULL) {
+        return false;
+    }
+    c->server->bodies += cap - b->cap;
+    b->data = grown;
+    b->cap = cap;
+    return true;
+}
+
+static size_t read_body(http_connection *c, const uint8_t *data, size_t len)
+{
+    http_request *r = c->request;
+    loom_bytes piece;
+    size_t used = http_body_read(&r->body_reader, (loom_bytes){data, len}, &piece);
+    if (r->body_reader.state == BODY_BAD) {
+        http_exchange_refuse(c, 400, "the chunks of the body are malformed");
+        return len;
+    }
+    if (piece.len > c->listener->options.body_max - r->body.len) {
+        http_exchange_refuse(c, 413, "the body is too large");
+        return len;
+    }
+    if (!grow_body(c, r, piece.len)) {
+        http_connection_abort(c);
+        return len;
+    }
+    if (c->server->bodies > c->server->options.bodies_max) {
+        http_exchange_refuse(c, 503, "too many requests at once");
+        return len;
+    }
+    (void)buffer_put(&r->body, piece.data, piece.len);
+    if (r->body_reader.state == BODY_DONE) {
+        handle(c);
+    }
+    return used;
+}
+
+static http_request *begin_request(http_connection *c)
+{
+    http_request *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        http_connection_abort(c);
+        return NULL;
+    }
+    r->connection = c;
+    http_head_init(&r->head);
+    if (c->served) { /* the pause is over */
+        http_connection_deadline(c, c->server->options.handshake_ms);
+    }
+    return c->request = r;
+}
+
+size_t http_exchange_input(http_connection *c, const uint8_t *data, size_t len)
+{
+    if (c->request == NULL && begin_request(c) == NULL) {
+        return len;
+    }
+    return c->phase == PHASE_HEAD ? read_head(c, data, len) : read_body(c, data, len);
+}
+
+/* ---- answers ---- */
+
+static void say_field(http_connection *c, const char *name, const char *value)
+{
+    if (http_connection_say(c, name, strlen(name)) && http_connection_say(c, ": ", 2) &&
+        http_connection_say(c, value, strlen(value))) {
+        (void)http_connection_say(c, "\r\n", 2);
+    }
+}
+
+static void say_head(http_connection *c, const http_request *r, const http_answer *a)
+{
+    char line[64], date[40], length[24];
+    struct tm now;
+    time_t seconds = time(NULL);
+    snprintf(line, sizeof line, "HTTP/1.1 %u %s\r\n", (unsigned)a->status, http_status_name(a->status));
+    (void)http_connection_say(c, line, strlen(line));
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &now));
+    snprintf(length, sizeof length, "%zu", a->body.len);
+    say_field(c, "Date", date);
+    if (a->content_type != NULL) {
+        say_field(c, "Content-Type", a->content_type);
+    }
+    say_field(c, "Content-Length", length);
+    switch (a->status) {
+    case 405:
+        say_field(c, "Allow", r->allow);
+        break;
+    case 426:
+        say_field(c, "Upgrade", "websocket");
+        say_field(c, "Sec-WebSocket-Version", "13");
+        break;
+    case 503:
+        say_field(c, "Retry-After", "1");
+        break;
+    default:
+        break;
+    }
+    if (r->close) {
+        say_field(c, "Connection", "close");
+    }
+    (void)http_connection_say(c, "\r\n", 2);
+}
+
+void http_request_answer(http_request *r, const http_answer *answer)
+{
+    http_connection *c = r->connection;
+    if (c == NULL) {
+        http_request_free(r);
+        return;
+    }
+    assert(c->request == r && c->phase == PHASE_ANSWER && !c->answered);
+    r->close = r->close || c->server->stopping;
+    say_head(c, r, answer);
+    if (!r->head_only) {
+        (void)http_connection_say(c, answer->body.data, answer->body.len);
+    }
+    if (c->closing) { /* out of memory: the request was let go of with the connection */
+        http_request_free(r);
+        return;
+    }
+    c->answered = true;
+    c->close_after = r->close;
+    http_exchange_leave(c);
+    http_connection_pump(c);
+}
+
+void http_request_answer_text(http_request *r, uint16_t status, const char *text)
+{
+    char body[256];
+    int len = snprintf(body, sizeof body, "%.250s\n", text);
+    http_request_answer(r, &(http_answer){.status = status,
+                                          .content_type = "text/plain; charset=utf-8",
+                                          .body = {(const uint8_t *)body, (size_t)len}});
+}
+
+void http_exchange_written(http_connection *c)
+{
+    c->answered = false;
+    if (c->close_after) {
+        http_connection_finish(c);
+        return;
+    }
+    http_exchange_begin(c, true);
+    if (c->phase == PHASE_HEAD) {
+        http_connection_resume(c);
+    }
+}
+
+/* ---- what a handler asks ---- */
+
+loom_str http_request_method(const http_request *r)
+{
+    return r->head.method;
+}
+
+loom_str http_request_path(const http_request *r)
+{
+    return r->head.path;
+}
+
+const loom_str *http_request_field(const http_request *r, const char *name)
+{
+    return http_head_field(&r->head, name);
+}
+
+loom_bytes http_request_body(const http_request *r)
+{
+    return (loom_bytes){r->body.data, r->body.len};
+}
+
+bool http_request_has_length(const http_request *r)
+{
+    return r->head.has_length || r->head.chunked;
+}

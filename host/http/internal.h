@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the server share. A connection goes through phases; each file is the master of some:
+ * connection.c of bytes, TLS and the end; exchange.c of requests and answers; websocket.c of streams. */
+#ifndef LOOM_HOST_HTTP_INTERNAL_H
+#define LOOM_HOST_HTTP_INTERNAL_H
+
+#include "base/url.h"
+#include "host/http/body.h"
+#include "host/http/buffer.h"
+#include "host/http/head.h"
+#include "host/http/http_server.h"
+#include "host/http/tls.h"
+#include "host/http/ws_frame.h"
+
+enum {
+    READ_SIZE = 64 * 1024,
+    SEND_CHUNK = 64 * 1024,       /* of a stream: one WebSocket message, and what TLS encrypts at a time */
+    KEEP_SIZE = 16 * 1024,        /* buffers larger than this are given back after use */
+    SKIP_MAX = 64 * 1024 * 1024,  /* bytes read away so that a client gets the answer to what it still sends */
+    CONTROL_QUEUE_MAX = 4096,     /* bytes of pongs that wait */
+    PINGS_MAX = 3,
+    PEER_SIZE = 80
+};
+
+typedef struct http_connection http_connection;
+typedef struct http_listener http_listener;
+
+typedef enum http_phase {
+    PHASE_TLS,     /* handshake */
+    PHASE_HEAD,    /* of a request; may be the pause between two */
+    PHASE_BODY,
+    PHASE_ANSWER,  /* the handler has the request, or its answer is on its way; nothing is read */
+    PHASE_STREAM,
+    PHASE_CLOSING, /* the last bytes are on their way: a close frame, an answer */
+    PHASE_LINGER   /* our side is shut; what the peer still says is read away */
+} http_phase;
+
+struct http_request {
+    http_connection *connection; /* NULL: the client has left */
+    http_head head;
+    byte_buffer text;            /* that the head points into */
+    byte_buffer body;
+    http_body body_reader;
+    const http_route *route;
+    bool path_known;             /* the head is whole */
+    bool head_only;
+    bool close;                  /* the connection ends with the answer */
+    char allow[64];              /* methods, of a 405 */
+};
+
+struct http_stream {
+    const http_stream_events *events;
+    void *user;
+    const http_endpoint *endpoint;
+    bool framed;                 /* a WebSocket */
+    ws_reader reader;
+    const uint8_t *payload;      /* given to send, and not yet sent */
+    size_t payload_len;
+    size_t chunk;                /* the first bytes of it, that are being written */
+    bool close_sent;
+    unsigned pings;              /* since the peer last said anything */
+};
+
+struct http_connection {
+    http_server *server;
+    http_listener *listener;
+    http_connection *prev, *next;
+    http_connection *waiting_prev, *waiting_next; /* in the order in which they began to wait */
+    bool waiting;
+    uint64_t waiting_since_ms;
+    uv_tcp_t tcp;
+    uv_timer_t timer;
+    uv_write_t write;
+    unsigned handles;            /* open, of these */
+    http_phase phase;
+    bool writing;                /* libuv has the bytes */
+    bool closing;                /* the handles are being closed */
+    bool pumping;
+    bool answered;               /* the answer is in out, or on its way */
+    bool close_after;            /* the connection ends with that answer */
+    bool heard;                  /* since the timer of a stream last ran */
+    bool tls_ended;
+    uint64_t linger_until_ms;
+    tls_session *tls;
+    byte_buffer out, flying;     /* what the server itself says: next, and being written */
+    uint8_t head_out[WS_HEAD_MAX];
+    size_t unsent;               /* of libuv, when the deadline was set */
+    http_request *request;
+    byte_buffer stash;           /* came behind a request that is not answered yet */
+    size_t stash_at;
+    bool served;                 /* has had an answer before */
+    uint64_t skipped;
+    http_stream stream;
+    char peer[PEER_SIZE];
+};
+
+struct http_listener {
+    http_server *server;
+    http_listener *next;
+    http_listen_options options;
+    url_scheme scheme;
+    tls_context *tls;
+    uv_poll_t poll;
+    uv_timer_t pause;
+    unsigned handles;
+    int fd;
+    size_t connections;
+    bool closing;
+};
+
+struct http_server {
+    uv_loop_t *loop;
+    http_server_options options;
+    http_listener *listeners;
+    http_connection *connections;
+    http_connection *waiting_first, *waiting_last;
+    uint8_t *read_buffer, *plain_buffer; /* READ_SIZE each; plain_buffer with the first TLS listener */
+    size_t bodies;                       /* bytes held for requests */
+    http_server_counts counts;
+    uint64_t told_ms, untold;            /* of the log about descriptors */
+    uv_timer_t handle;                   /* never started: its end brings `done`, if there is nothing else to close */
+    bool handle_open;
+    bool stopping, closing;
+    void (*done)(void *user);
+    void *done_user;
+};
+
+/* ---- listener.c ---- */
+void http_listener_close(http_listener *l);
+
+/* ---- server.c ---- */
+/* Something of a server that is closing has gone: the last of it ends the server. */
+void http_server_left(http_server *s);
+typedef enum http_room {
+    ROOM_MADE, /* a connection is closed */
+    ROOM_SOON, /* those that wait have come in this round: what they say has not even been read */
+    ROOM_NONE  /* none waits */
+} http_room;
+/* Closes the connection that has waited longest, of this listener or of any (NULL). */
+http_room http_server_make_room(http_server *s, const http_listener *of);
+
+/* ---- connection.c ---- */
+/* Takes fd, in every outcome. */
+void http_connection_open(http_listener *l, int fd);
+void http_connection_deadline(http_connection *c, uint32_t ms);
+/* Whether it may be closed for another. */
+void http_connection_wait(http_connection *c, bool waiting);
+/* Writes what there is. Never closes the connection itself: that comes from the loop. */
+void http_connection_pump(http_connection *c);
+/* Appends to what the server says; false: out of memory, and the connection is being closed. */
+bool http_connection_say(http_connection *c, const void *data, size_t len);
+/* When all is said: shuts our side, and closes as soon as the peer does. */
+void http_connection_finish(http_connection *c);
+void http_connection_abort(http_connection *c);
+void http_connection_read(http_connection *c, bool on);
+/* Hands on what was stashed, as far as it can be. */
+void http_connection_resume(http_connection *c);
+
+/* ---- exchange.c ---- */
+/* The connection is ready for the head of a request; again: it has had one. */
+void http_exchange_begin(http_connection *c, bool again);
+/* Takes bytes of a head or a body, up to the end of either; returns how many. */
+size_t http_exchange_input(http_connection *c, const uint8_t *data, size_t len);
+/* The answer is written. */
+void http_exchange_written(http_connection *c);
+void http_exchange_late(http_connection *c);
+/* The connection is gone, or will be: the request lives on until its owner answers it. */
+void http_exchange_leave(http_connection *c);
+/* Answers a request that the server itself refuses; the connection ends with it. */
+void http_exchange_refuse(http_connection *c, uint16_t status, const char *why);
+
+void http_request_free(http_request *r);
+
+/* ---- websocket.c ---- */
+/* Answers the request for a WebSocket: the connection is a stream after it, or refused. */
+void http_websocket_upgrade(http_connection *c, const http_endpoint *endpoint);
+
+/* ---- stream.c ---- */
+void http_stream_open(http_connection *c, const http_endpoint *endpoint, bool framed);
+void http_stream_input(http_connection *c, uint8_t *data, size_t len);
+void http_stream_late(http_connection *c);
+/* The chunk is written. */
+void http_stream_written(http_connection *c);
+/* The server goes. */
+void http_stream_going_away(http_connection *c);
+
+#endif

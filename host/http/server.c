@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "host/http/internal.h"
+
+enum {
+    HANDSHAKE_MS = 10000, BODY_MS = 30000, IDLE_MS = 60000, SEND_MS = 30000, PING_MS = 20000, CLOSE_MS = 1000,
+    HEAD_MAX = 16 * 1024, BODIES_MAX = 64 * 1024 * 1024
+};
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value != 0 ? value : fallback;
+}
+
+loom_status http_server_open(http_server **out, uv_loop_t *loop, const http_server_options *options)
+{
+    *out = NULL;
+    http_server *s = calloc(1, sizeof *s);
+    if (s == NULL || (s->read_buffer = malloc(READ_SIZE)) == NULL) {
+        free(s);
+        return LOOM_ENOMEM;
+    }
+    uv_timer_init(loop, &s->handle);
+    s->handle.data = s;
+    s->handle_open = true;
+    s->loop = loop;
+    s->options = *options;
+    s->options.handshake_ms = or_default(options->handshake_ms, HANDSHAKE_MS);
+    s->options.body_ms = or_default(options->body_ms, BODY_MS);
+    s->options.idle_ms = or_default(options->idle_ms, IDLE_MS);
+    s->options.send_ms = or_default(options->send_ms, SEND_MS);
+    s->options.ping_ms = or_default(options->ping_ms, PING_MS);
+    s->options.close_ms = or_default(options->close_ms, CLOSE_MS);
+    s->options.head_max = or_default(options->head_max, HEAD_MAX);
+    s->options.bodies_max = options->bodies_max != 0 ? options->bodies_max : BODIES_MAX;
+    *out = s;
+    return LOOM_OK;
+}
+
+http_room http_server_make_room(http_server *s, const http_listener *of)
+{
+    for (http_connection *c = s->waiting_first; c != NULL; c = c->waiting_next) {
+        if (of != NULL && c->listener != of) {
+            continue;
+        }
+        if (c->waiting_since_ms >= uv_now(s->loop)) {
+            return ROOM_SOON;
+        }
+        s->counts.displaced++;
+        http_connection_abort(c);
+        return ROOM_MADE;
+    }
+    return ROOM_NONE;
+}
+
+http_server_counts http_server_get_counts(const http_server *s)
+{
+    return s->counts;
+}
+
+void http_server_stop_listening(http_server *s)
+{
+    s->stopping = true;
+    for (http_listener *l = s->listeners; l != NULL; l = l->next) {
+        http_listener_close(l);
+    }
+}
+
+static void free_server(http_server *s)
+{
+    for (http_listener *l = s->listeners, *next; l != NULL; l = next) {
+        next = l->next;
+        tls_context_close(l->tls);
+        free(l);
+    }
+    free(s->read_buffer);
+    free(s->plain_buffer);
+    free(s);
+}
+
+void http_server_left(http_server *s)
+{
+    if (!s->closing || s->connections != NULL || s->handle_open) {
+        return;
+    }
+    for (const http_listener *l = s->listeners; l != NULL; l = l->next) {
+        if (l->handles > 0) {
+            return;
+        }
+    }
+    void (*done)(void *user) = s->done;
+    void *user = s->done_user;
+    free_server(s);
+    done(user);
+}
+
+/* Ends what can be ended in order, and cuts off the rest. */
+static void end(http_connection *c)
+{
+    if (c->phase == PHASE_STREAM) {
+        http_stream_going_away(c);
+    } else if (c->phase >= PHASE_CLOSING || (c->phase == PHASE_ANSWER && c->answered)) {
+        c->close_after = true;
+        http_connection_deadline(c, c->server->options.close_ms);
+    } else {
+        http_connection_abort(c);
+    }
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    http_server *s = handle->data;
+    s->handle_open = false;
+    http_server_left(s);
+}
+
+void http_server_close(http_server *s, void (*done)(void *user), void *user)
+{
+    s->done = done;
+    s->done_user = user;
+    s->closing = true;
+    http_server_stop_listening(s);
+    for (http_connection *c = s->connections, *next; c != NULL; c = next) {
+        next = c->next;
+        end(c);
+    }
+    uv_close((uv_handle_t *)&s->handle, on_handle_closed);
+}

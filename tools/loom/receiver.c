@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/loom/receiver.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/url.h"
+#include "host/http/http_server.h"
+#include "trace/collect/otlp_answer.h"
+
+#define ADDRESS_SIZE (URL_HOST_SIZE + 16)
+
+struct receiver {
+    http_server *http;
+    receiver_options options;
+    char address[ADDRESS_SIZE];
+    uint16_t port;
+    receiver_counts counts;
+};
+
+/* ---- answers ---- */
+
+static body_type type_of(const http_request *r)
+{
+    char text[64] = "";
+    const loom_str *field = http_request_field(r, "Content-Type");
+    if (field != NULL) {
+        snprintf(text, sizeof text, "%.*s", (int)(field->len < sizeof text ? field->len : sizeof text - 1), field->data);
+    }
+    return otlp_body_type(text);
+}
+
+static void respond(http_request *r, otlp_answer *answer)
+{
+    if (answer->body.failed) {
+        http_request_answer_text(r, 503, "out of memory");
+    } else {
+        http_request_answer(r, &(http_answer){.status = answer->status,
+                                              .content_type = answer->content_type,
+                                              .body = {answer->body.data, answer->body.len}});
+    }
+    pb_fini(&answer->body);
+}
+
+static void refuse(receiver *v, http_request *r, uint16_t status, const char *why)
+{
+    otlp_answer answer;
+    otlp_answer_error(&answer, type_of(r), status, why);
+    v->counts.refused++;
+    respond(r, &answer);
+}
+
+/* The server's own refusals, in the words of this service. OTLP clients read google.rpc.Status, whatever the status. */
+static void on_fail(void *user, http_request *r, uint16_t status, const char *why)
+{
+    loom_str path = http_request_path(r);
+    bool health = path.len == strlen("/health") && memcmp(path.data, "/health", path.len) == 0;
+    switch (status) {
+    case 404:
+        why = "traces are sent to /v1/traces";
+        break;
+    case 405:
+        why = health ? "/health is read with GET" : "traces are sent here with POST";
+        break;
+    case 413:
+        why = "a request may have at most 16 MiB: send fewer spans at once";
+        break;
+    default:
+        break;
+    }
+    refuse(user, r, status, why);
+}
+
+/* ---- requests ---- */
+
+static bool is_compressed(const http_request *r)
+{
+    const loom_str *field = http_request_field(r, "Content-Encoding");
+    return field != NULL && (field->len != strlen("identity") || memcmp(field->data, "identity", field->len) != 0);
+}
+
+static void on_traces(void *user, http_request *r)
+{
+    receiver *v = user;
+    body_type type = type_of(r);
+    if (!http_request_has_length(r)) {
+        refuse(v, r, 411, "send a Content-Length");
+    } else if (is_compressed(r)) {
+        refuse(v, r, 415, "compressed requests are not supported: set the exporter's compression to none");
+    } else if (type == BODY_UNKNOWN) {
+        refuse(v, r, 415, "Content-Type has to be application/x-protobuf or application/json");
+    } else {
+        otlp_answer answer;
+        store_receipt receipt;
+        char problem[STORE_PROBLEM_SIZE];
+        otlp_answer_export(&answer, type, http_request_body(r), v->options.db, &receipt, problem);
+        v->counts.requests += answer.status == 200;
+        v->counts.refused += answer.status != 200;
+        v->counts.spans += receipt.stored;
+        if (problem[0] != '\0' && v->options.on_error != NULL) {
+            v->options.on_error(v->options.user, problem);
+        }
+        respond(r, &answer);
+    }
+}
+
+static void on_health(void *user, http_request *r)
+{
+    (void)user;
+    http_request_answer_text(r, 200, "ok");
+}
+
+static const http_route routes[] = {
+    {.method = "POST", .path = "/v1/traces", .handle = on_traces},
+    {.method = "GET", .path = "/health", .handle = on_health},
+};
+
+/* ---- its life ---- */
+
+/* HOST:PORT */
+static bool parse_address(url *out, const char *listen)
+{
+    char text[ADDRESS_SIZE + 8], why[URL_ERROR_SIZE];
+    const char *colon = strrchr(listen, ':');
+    return colon != NULL && colon != listen && strpbrk(listen, "/?#") == NULL && strlen(listen) < ADDRESS_SIZE &&
+           snprintf(text, sizeof text, "http://%s", listen) > 0 && url_parse(out, text, URL_HTTP, why) == LOOM_OK;
+}
+
+static void on_closed(void *user)
+{
+    free(user);
+}
+
+loom_status receiver_open(receiver **out, uv_loop_t *loop, const receiver_options *options, char problem[RECEIVER_PROBLEM_SIZE])
+{
+    *out = NULL;
+    url u;
+    if (!parse_address(&u, options->listen)) {
+        snprintf(problem, RECEIVER_PROBLEM_SIZE, "%.100s is not HOST:PORT, such as 127.0.0.1:4318", options->listen);
+        return LOOM_EINVAL;
+    }
+    receiver *r = calloc(1, sizeof *r);
+    const http_server_options server = {.bodies_max = RECEIVER_BODIES_MAX};
+    if (r == NULL || http_server_open(&r->http, loop, &server) != LOOM_OK) {
+        snprintf(problem, RECEIVER_PROBLEM_SIZE, "out of memory");
+        free(r);
+        return LOOM_ENOMEM;
+    }
+    r->options = *options;
+    const http_listen_options listen = {.routes = routes, .route_count = sizeof routes / sizeof routes[0],
+                                        .body_max = RECEIVER_BODY_MAX, .fail = on_fail, .user = r};
+    char why[HTTP_ERROR_SIZE];
+    loom_status st = http_server_listen(r->http, &u, &listen, why);
+    if (st != LOOM_OK) {
+        snprintf(problem, RECEIVER_PROBLEM_SIZE, "cannot listen on %.100s: %.120s", options->listen, why);
+        receiver_close(r);
+        return st;
+    }
+    r->port = u.port;
+    snprintf(r->address, sizeof r->address, u.host_is_ipv6 ? "[%s]:%u" : "%s:%u", u.host, (unsigned)u.port);
+    *out = r;
+    return LOOM_OK;
+}
+
+const char *receiver_address(const receiver *r)
+{
+    return r->address;
+}
+
+uint16_t receiver_port(const receiver *r)
+{
+    return r->port;
+}
+
+receiver_counts receiver_read_counts(const receiver *r)
+{
+    return r->counts;
+}
+
+void receiver_close(receiver *r)
+{
+    if (r != NULL) {
+        http_server_close(r->http, on_closed, r);
+    }
+}
