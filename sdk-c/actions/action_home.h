@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How an action finds its agent, or finds that it has been closed.
  *
- * An action may outlive its session, and its agent. Whoever answers it, on any thread, enters the agent through the
- * action's home, which knows whether there still is one, and makes its closing wait meanwhile. Reference counted. */
+ * An action may outlive its session, and its agent. An answer, on any thread, enters the agent through the action's
+ * home, which knows whether the agent still exists and makes its closing wait meanwhile. Reference counted. */
 #ifndef LOOM_SDK_ACTION_HOME_H
 #define LOOM_SDK_ACTION_HOME_H
 

@@ -12,7 +12,7 @@ LOOM_MUST_CHECK loom_status actions_create(actions **out);
 /* Nothing is open any more. NULL is allowed. */
 void actions_free(actions *s);
 
-/* A session begins: the broker is told what is provided, and what waits is sent. Lock held. */
+/* A session begins: announces what is provided, and sends the calls that are waiting. Lock held. */
 LOOM_MUST_CHECK loom_status actions_announce(loom_agent *a);
 /* The connection has ended. Lock held; actions_tell_broken() then, without. */
 void actions_broken(loom_agent *a);

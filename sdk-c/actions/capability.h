@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an agent provides, and what the broker says to that. Guard: the lock of the agent's loop. */
+/* What an agent provides, and how the broker answers. Guard: the lock of the agent's loop. */
 #ifndef LOOM_SDK_CAPABILITY_H
 #define LOOM_SDK_CAPABILITY_H
 
@@ -23,7 +23,7 @@ void capability_unref(capability *c);
 /* With a reference; NULL: there is none. Lock held. */
 capability *capabilities_find(loom_agent *a, loom_str name, loom_str version);
 void capabilities_fini(actions *s);
-/* A session begins: the broker is told of all of them. Lock held. */
+/* A session begins: announces all of them to the broker. Lock held. */
 LOOM_MUST_CHECK loom_status capabilities_announce(loom_agent *a);
 /* A session has ended. Lock held. */
 void capabilities_forget_answers(loom_agent *a);

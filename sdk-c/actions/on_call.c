@@ -10,7 +10,8 @@
 
 /* ---- the span ---- */
 
-/* Makes agent.on_action, or what goes on without it, the current context. Returns the token that takes it off again. */
+/* Makes agent.on_action the current context, or, without such a span, the context that is passed on. Returns the token with
+ * which to pop it. */
 static uint64_t begin_span(loom_agent *a, loom_action *act)
 {
     const envelope_view *view = envelope_as_view(act->envelope);
@@ -30,7 +31,7 @@ static uint64_t begin_span(loom_agent *a, loom_action *act)
                                                      .tracestate = tracestate},
                                 &decided);
     act->context = *loom_span_context(act->span);
-    /* The span may outlive the handler: what is below it on the stack is taken off, and it with that. */
+    /* The span may outlive the handler: popping the context below it pops the span, too. */
     uint64_t token = loom_context_push(&act->context, tracestate);
     if (token != 0) {
         loom_span_make_current(act->span);
@@ -38,7 +39,7 @@ static uint64_t begin_span(loom_agent *a, loom_action *act)
     return token;
 }
 
-/* The handler has returned: if the call was answered meanwhile, the span ends with that. */
+/* The handler has returned: if the call was answered meanwhile, its span ends with that answer. */
 static void leave_span(loom_action *act, uint64_t token)
 {
     loom_context_pop(token);

@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "trace/messaging/call_span.h"
 
-/* The broker tells of a deadline. Only when it does not, this long after, the agent itself does. */
+/* The broker reports that a deadline has passed. If it does not, the agent gives up this long after. */
 #define NO_ANSWER_NS (500 * MS_NS)
 
 #define CHUNK_WINDOW 64u
@@ -88,7 +88,7 @@ static void take(loom_agent *a, open_call *call)
 
 /* ---- callbacks ---- */
 
-/* Out of the tables: tells who wants to know, and frees it. */
+/* Out of the tables: reports the outcome to the waiter or the callback, and frees the call. */
 static void finish(loom_agent *a, open_call *call, loom_outcome outcome, loom_str code, loom_str text, loom_bytes payload)
 {
     loom_result *result = call->result;

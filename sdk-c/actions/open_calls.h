@@ -48,11 +48,11 @@ typedef struct open_call {
 
 open_call *open_call_create(const char *name, const loom_invoke_options *options);
 void open_call_free(open_call *call);
-/* Sends it, or keeps it until a session stands. fields have been checked; size: envelope_encode_check().
- * LOOM_ECLOSED, LOOM_EFULL, LOOM_ETOOBIG, LOOM_ENOMEM: it is the caller's as before. Lock not held. */
+/* Sends it, or keeps it until a session is up. fields have been checked; size: envelope_encode_check().
+ * LOOM_ECLOSED, LOOM_EFULL, LOOM_ETOOBIG, LOOM_ENOMEM: it still is the caller's. Lock not held. */
 LOOM_MUST_CHECK loom_status open_calls_add(loom_agent *a, open_call *call, const loom_envelope_fields *fields, size_t size,
                                            loom_bytes id);
-/* A session begins: what waits is sent. Lock held. */
+/* A session begins: sends what waits. Lock held. */
 LOOM_MUST_CHECK loom_status open_calls_send(loom_agent *a);
 void open_calls_on_result(loom_agent *a, const frame_result *f);
 LOOM_MUST_CHECK loom_status open_calls_on_report(loom_agent *a, const frame_report *f);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ground an agent stands on: its lock, its outgoing bytes, and waking whoever has to write or look.
+/* The ground an agent stands on: its lock, its outgoing bytes, and waking the threads that write or wait.
  *
- * The loop is whoever drives the link: the agent's thread, or in poll mode the caller of loom_agent_poll(). One mutex
+ * The loop is the thread that drives the link: the agent's own, or in poll mode the caller of loom_agent_poll(). One mutex
  * guards what other threads touch. A write happens without the lock, in the one thread that has set out.writing; the loop
  * does not close the carrier before that thread is done. What a round of the loop does is in round.c, on top of
  * everything else; nothing here knows. */
@@ -37,7 +37,7 @@ typedef struct agent_loop {
     bool over;              /* closing, or closed for good by the bridge: nothing more is accepted */
     bool writable;          /* link is connected */
     bool blocked;           /* the kernel takes no more: the loop goes on when it does */
-    bool woken;             /* the loop has been told to write */
+    bool woken;             /* the loop has been woken to write */
     bool write_failed;
     carrier *link;          /* set and cleared by the loop */
     uint64_t last_write;    /* Unix ns, the clock that emit has read anyway */
@@ -65,9 +65,9 @@ bool loop_is_this_thread(const agent_loop *loop);
 
 /* ---- waking and waiting; lock held ---- */
 
-/* Tells the loop that there is something to write. */
+/* Wakes the loop: there is something to write. */
 void loop_wake(agent_loop *loop);
-/* Tells everybody who waits for a change. */
+/* Wakes everybody who waits for a change. */
 void loop_changed(agent_loop *loop);
 /* Waits for the next change. False: the deadline has passed. */
 bool loop_wait_change(agent_loop *loop, uint64_t deadline_ns);
@@ -80,7 +80,7 @@ void loop_timer_clear(agent_loop *loop, agent_timer *timer);
 /* Around a function that waits: the agent is not freed before its guests have left. */
 void loop_guest_enter(agent_loop *loop);
 void loop_guest_leave(agent_loop *loop);
-/* Nothing more is accepted, and all who wait are told. */
+/* Nothing more is accepted, and all waits end. */
 void loop_close_within(agent_loop *loop, uint64_t deadline_ns);
 /* Until the guests have left. */
 void loop_see_guests_off(agent_loop *loop);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks of what a caller gives, with a sentence for people. */
+/* Checks the options of loom_agent_open(), with a sentence for people. */
 #ifndef LOOM_SDK_AGENT_OPTIONS_H
 #define LOOM_SDK_AGENT_OPTIONS_H
 
@@ -11,7 +11,7 @@
 void agent_open_error_clear(void);
 void agent_open_error_set(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* LOOM_EINVAL, told to agent_open_error_set(). */
+/* LOOM_EINVAL; agent_open_error_set() has the reason. */
 LOOM_MUST_CHECK loom_status agent_options_check(const loom_agent_options *options, url *to);
 
 #endif

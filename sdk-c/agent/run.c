@@ -45,7 +45,7 @@ loom_status loom_agent_poll(loom_agent *a, int timeout_ms)
 /* Lock held. Whether there is nothing more to wait for; *st says how it ended. */
 typedef bool condition(loom_agent *a, uint64_t argument, loom_status *st);
 
-/* A thread that may drive the agent does so meanwhile; all others are told of changes. */
+/* A thread that may drive the agent does so meanwhile; all others sleep until something changes. */
 static loom_status wait_for(loom_agent *a, condition *is_over, uint64_t argument, uint32_t timeout_ms)
 {
     uint64_t deadline = clock_monotonic_ns() + timeout_ms * MS_NS;

@@ -27,7 +27,7 @@ typedef loom_status frame_handler(loom_agent *a, const frame *f);
 
 /* What the layers above do with a session: one table, in agent/wiring.c. On the loop; lock not held unless it says so. */
 typedef struct session_ops {
-    /* Queues all that a new session has to be told: subscriptions, capabilities, calls. Lock held. */
+    /* Queues what a new session starts with: subscriptions, capabilities, calls. Lock held. */
     loom_status (*begun)(loom_agent *a);
     /* The connection has ended. Lock held. */
     void (*broken)(loom_agent *a);

@@ -20,8 +20,8 @@ static void on_exporter_error(void *user, const char *message)
     }
 }
 
-/* Without an exporter, spans would be made for nobody. A sampler that is set to off is kept all the same: it makes none,
- * and its decision is one that messages carry on, so that no other hop starts a trace either. */
+/* Without an exporter nobody would see the spans. A sampler that is set to off is of use all the same: messages carry its
+ * decision, so that no other hop starts a trace either. */
 static bool is_of_use(const loom_span_processor_options *options)
 {
     if (options->exporter != LOOM_EXPORTER_NONE || options->also_file != NULL) {
@@ -33,7 +33,7 @@ static bool is_of_use(const loom_span_processor_options *options)
            (kind == LOOM_SAMPLER_ALWAYS_OFF || kind == LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF);
 }
 
-/* A wrong setting of the telemetry is told and costs the traces, never the agent. */
+/* A wrong telemetry setting is reported and costs the traces, never the agent. */
 static loom_status create_own(loom_agent *a)
 {
     const char *automatic = getenv("LOOM_TELEMETRY_AUTO");

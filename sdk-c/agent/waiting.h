@@ -27,7 +27,7 @@ typedef struct waiting_handler {
 } waiting_handler;
 
 /* Waiting inside a handler is recursion: a round calls handlers, and a handler that waits runs rounds. Waiting is below and
- * the round on top, so whoever makes an agent sets its `rounds`. Both run on the loop, lock not held. */
+ * the round on top, so agent.c sets `rounds`. Both run on the loop, lock not held. */
 typedef struct round_ops {
     /* Waits up to timeout_ms for something to do (-1: for ever) and does it. */
     void (*go)(loom_agent *a, int timeout_ms);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Barriers: agents that wait for one another, with nobody in charge.
  *
- * Each tells that it is here, after it has begun to listen; who is there already answers the newcomer. Whoever counts
- * another one has therefore told it about itself before: by its answer, or by the arrival that was answered. A barrier
- * that was once complete stays so, whoever gives up then.
- * The barrier lies on the heap of the waiting call and is found by its topic, under the agent's lock. */
+ * An agent first listens and then announces its arrival; those already there answer. So an agent that counts another has
+ * always made itself known to it before: by its answer, or by the arrival that was answered. A barrier that was complete
+ * once stays so, even if an agent gives up afterwards.
+ * A barrier belongs to the call that waits at it, and is found by its topic under the loop's lock. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +20,13 @@
 #define TYPE_LEAVE "loom.barrier.leave"
 #define TOPIC_PREFIX "barrier."
 
-/* Guard: the agent's lock, but for what is fixed. */
+/* Guard: the loop's lock, but for what is fixed. */
 typedef struct barrier {
     list_node node;         /* of the agent's */
     loom_agent *agent;
     exchange present;       /* answers to our arrival */
     uint64_t subscription;  /* 0: none yet */
-    uint64_t told_in;       /* reconnects when we told; others may have come unheard in between */
+    uint64_t told_in;       /* reconnects when we announced ourselves: others may have arrived unnoticed since */
     uint32_t parties;
     agent_set there;        /* this one too */
     bool complete;
@@ -70,7 +70,7 @@ static void take_present(loom_agent *a, exchange *x, loom_envelope *event)
     }
 }
 
-/* It is told of us first: who is counted knows. */
+/* The newcomer learns of us before we count it. */
 static loom_status on_arrive(loom_agent *a, const char *topic, loom_envelope *event)
 {
     pthread_mutex_lock(&a->loop.lock);
@@ -145,7 +145,7 @@ static loom_status arrive(loom_agent *a, barrier *b, uint64_t deadline_ns)
     return exchange_emit(a, &address, b->topic, (loom_bytes){0}, &options);
 }
 
-/* The first time, what is wrong is told; after a lost connection the deadline decides. */
+/* The first attempt reports what is wrong; after a lost connection only the deadline ends it. */
 static loom_status meet(loom_agent *a, barrier *b, uint64_t deadline_ns)
 {
     loom_subscribe_options options = {.on_event = on_barrier_event};
@@ -197,7 +197,7 @@ static uint32_t discharge(loom_agent *a, barrier *b, loom_status *st)
     exchange_close(a, &b->present, *st == LOOM_ETIMEDOUT);
     pthread_mutex_unlock(&a->loop.lock);
     uint32_t arrived = (uint32_t)b->there.count;
-    if (*st != LOOM_OK && b->subscription != 0) { /* whoever has heard of us */
+    if (*st != LOOM_OK && b->subscription != 0) { /* for those who know of us */
         loom_emit_options options = {.type = TYPE_LEAVE, .ttl = LOOM_TTL_DEFAULT};
         if (loom_agent_emit(a, b->topic, (loom_bytes){0}, &options) != LOOM_OK) {
             loom_span_add_event(loom_span_current(), "loom.barrier.leave.untold", NULL, 0);

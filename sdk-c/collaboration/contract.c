@@ -24,7 +24,7 @@ typedef struct negotiation {
     loom_proposal *items;     /* the contract's; fixed, but for states and results, once awarding */
     size_t capacity;
     agent_set proposers;
-    loom_envelope **refused;  /* to be told: second proposals, late ones, and such without a score */
+    loom_envelope **refused;  /* to be rejected: further proposals of an agent, late ones, and those without a score */
     size_t refused_count, refused_capacity;
     bool awarding;
     uint32_t settled;         /* awards with a result, and such as could not be sent */
@@ -56,7 +56,7 @@ static void refuse(negotiation *n, loom_envelope *event)
         grow(&items, n->refused_count, &n->refused_capacity, sizeof *n->refused)) {
         n->refused = items;
         n->refused[n->refused_count++] = loom_envelope_ref(event);
-    } /* without memory for it, its agent's own deadline tells it */
+    } /* without memory for it, its agent's own deadline ends it */
 }
 
 /* Behind those that are as good. */
@@ -334,7 +334,7 @@ static loom_status begin(loom_agent *a, const char *topic, loom_bytes task, cons
         loom_span_set_int(span.span, "loom.contract.proposals", (int64_t)n.contract->count);
         loom_span_set_int(span.span, "loom.contract.awarded", n.contract->awarded);
     } else {
-        (void)close_call(a, &n, st); /* something may have been heard of it all the same */
+        (void)close_call(a, &n, st); /* it may have been received all the same */
         loom_contract_free(n.contract);
     }
     if (st != LOOM_OK) {

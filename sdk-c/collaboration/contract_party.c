@@ -2,7 +2,7 @@
 /* The parties of a contract net: a proposal, the answer to it, and the result.
  *
  * A proposal belongs to the loop once it is sent: the answer, its deadline or the agent's end finishes and frees it. While
- * it is being sent, on any thread, the sender has a part in it, and whoever is through last frees it. */
+ * it is being sent, on any thread, the sender shares it, and the last of the two to finish frees it. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -20,7 +20,7 @@ typedef struct party {
     agent_timer deadline;
     loom_on_award on_award;
     void *user;
-    loom_envelope *award; /* taken, for after */
+    loom_envelope *award; /* for after_answer() */
     bool sending, over;
     char correlation[LOOM_THREAD_ID_MAX + 1];
 } party;

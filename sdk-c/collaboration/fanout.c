@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asking many at once: an exchange for each topic, a call for each capability, one join for their answers.
  *
- * What belongs to a fan-out ends with the function, but a call that was given up is told its outcome later: its asked_call
- * is the loop's, and is cut off before. Guard: the agent's lock. */
+ * A fan-out ends with its function, but the outcome of a call that was given up arrives later: its asked_call belongs to the
+ * loop, and is detached before. Guard: the loop's lock. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +46,7 @@ struct fanout {
 
 /* ---- answers ---- */
 
-/* Lock held. Whether it was taken in, with its result. */
+/* Lock held. Whether it was accepted, which consumes its result. */
 static bool contribute(loom_agent *a, fanout *f, loom_str source, size_t target, loom_status status, loom_envelope *event,
                        loom_result *result)
 {

@@ -27,7 +27,7 @@ typedef struct join {
 join *join_create(loom_str key, const join_tally *tally);
 void join_free(join *j); /* NULL is allowed */
 bool join_has_source(const join *j, loom_str source);
-/* source is copied, an event referenced; a result is taken when it is LOOM_OK. LOOM_EFULL: LOOM_CONTRIBUTIONS_MAX.
+/* source is copied, an event referenced; a result is consumed on LOOM_OK. LOOM_EFULL: LOOM_CONTRIBUTIONS_MAX.
  * LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status join_add(join *j, loom_str source, size_t target, loom_status status, loom_envelope *event,
                                      loom_result *result);

@@ -26,7 +26,7 @@ enum {
     TIMED_OUT_KNOWN = 1024
 };
 
-/* One who waits for mail. The memory is the owner's; zeroed before. */
+/* Waits for mail. The memory is the owner's; zeroed before. */
 typedef struct exchange {
     bytes_node by_correlation; /* first; both in the tables while it is open */
     hash_node by_number;

@@ -140,7 +140,7 @@ loom_status loom_agent_request(loom_agent *a, const char *topic, loom_bytes payl
 typedef struct called_request {
     exchange x;
     agent_timer timer;
-    loom_on_reply on_reply; /* NULL: it was never sent, and nobody is told */
+    loom_on_reply on_reply; /* NULL: it was never sent, and there is nobody to call */
     void *user;
     loom_envelope *reply;
     loom_status status;     /* when the timer fires */
@@ -160,7 +160,7 @@ static void called_free(called_request *r)
     free(r);
 }
 
-/* The loop; the exchange is closed. A reply is told inside of its own handler. */
+/* On the loop; the exchange is closed. A reply is passed on inside its own event's handler. */
 static void tell(loom_agent *a, called_request *r, loom_status status)
 {
     if (r->reply != NULL) {
@@ -264,7 +264,7 @@ static loom_status open_called(loom_agent *a, called_request *r, const char *cor
         *address = exchange_address_of(a, &r->x);
         *number = r->x.number;
         if (request != NULL) {
-            *request = r->x.number; /* before it can be told */
+            *request = r->x.number; /* before on_reply can run */
         }
     }
     pthread_mutex_unlock(&a->loop.lock);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads of conversation: who is in them, and posts to the others.
  *
- * A part in a thread is a subscription to thread.{id} and an exchange, in which those who are there already answer the
- * newcomer. Who vanishes without a word is known from system.agents; and so an agent whose connection was lost is no longer
- * known to the others: once it is back, it joins again. The handler finds the thread by its topic under the
- * lock, and copies what it needs: the thread may be left, on any thread, while an event of it is handled. */
+ * To take part in a thread is a subscription to thread.{id} and an exchange, in which the participants answer a newcomer.
+ * system.agents reports agents that vanish without leaving. It does so too for an agent that lost its connection, so that
+ * agent joins again once it is back. The handler finds the thread by its topic under the lock and copies what it needs: the
+ * thread may be left, from any thread, while one of its events is being handled. */
 #include "sdk-c/collaboration/thread.h"
 
 #include <stdio.h>
@@ -34,7 +34,7 @@ struct loom_thread {
     loom_on_event on_event;
     void *user;
     agent_set participants;   /* guarded by the agent's lock, and so are the rest */
-    bool told;                /* the others have been told that we join */
+    bool told;                /* our join has been announced */
     uint64_t told_in;         /* reconnects then */
     char topic[sizeof TOPIC_PREFIX + LOOM_THREAD_ID_MAX];
 };
@@ -68,7 +68,7 @@ static void take_present(loom_agent *a, exchange *x, loom_envelope *event)
     (void)a;
     loom_thread *t = (loom_thread *)((char *)x - offsetof(loom_thread, present));
     if (str_is(loom_envelope_type(event), TYPE_PRESENT)) {
-        (void)add_participant(t, loom_envelope_sender(event)); /* without memory it is missing: nobody can be told */
+        (void)add_participant(t, loom_envelope_sender(event)); /* without memory it is missing, and nobody can be notified */
     }
 }
 

@@ -5,7 +5,7 @@
 
 #include "sdk-c/events/events.h"
 
-/* A session begins: the bridge is told of all of them. Lock held. */
+/* A session begins: announces all of them to the bridge. Lock held. */
 LOOM_MUST_CHECK loom_status subscriptions_announce(loom_agent *a);
 /* The connection has ended. Lock held. */
 void subscriptions_broken(loom_agent *a);

@@ -221,7 +221,7 @@ static void part_has_left(send_queue *q, const flight_part *part, uint64_t end)
     }
 }
 
-/* q->taken as it was when the flight had been taken up to this part. */
+/* q->taken as it was after this many parts of the flight. */
 static uint64_t taken_at(const send_queue *q, unsigned parts)
 {
     uint64_t end = q->taken;

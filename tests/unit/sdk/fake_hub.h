@@ -4,12 +4,9 @@
 #ifndef LOOM_TESTS_FAKE_HUB_H
 #define LOOM_TESTS_FAKE_HUB_H
 
-#include <pthread.h>
-#include <stdatomic.h>
+#include "tests/unit/sdk/fake_server.h"
 
-#include "tests/unit/sdk/fake_bridge.h"
-
-enum { HUB_AGENTS = 4, HUB_SUBSCRIPTIONS = 64 };
+enum { HUB_AGENTS = FAKE_SERVER_BRIDGES, HUB_SUBSCRIPTIONS = 64 };
 
 typedef struct hub_subscription {
     unsigned agent;
@@ -21,9 +18,7 @@ typedef struct fake_hub {
     fake_bridge bridges[HUB_AGENTS];
     char ids[HUB_AGENTS][32];
     hub_subscription subscriptions[HUB_SUBSCRIPTIONS];
-    pthread_t thread;
-    atomic_bool ended;
-    atomic_int drop;      /* the agent whose connection is to be cut, and is -1 again when that is done */
+    fake_server server;
     atomic_uint published; /* messages that agents have published */
 } fake_hub;
 

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/sdk/fake_relay.h"
 
-#include <poll.h>
-#include <stdlib.h>
-
 static void ack(fake_relay *r, uint64_t request)
 {
     assert_status(LOOM_OK, frame_put_outcome(&r->bridge->out, FRAME_ACK, &(frame_outcome){.request = request}));
@@ -17,29 +14,13 @@ static void subscribe(fake_relay *r, const frame_subscribe *f)
     ack(r, f->request);
 }
 
-static void deliver(fake_relay *r, const envelope_view *view)
+static void deliver(void *user, const envelope_view *view)
 {
-    loom_str topic = envelope_view_str(view, ENV_TOPIC);
+    fake_relay *r = user;
     for (unsigned i = 0; i < r->subscriptions; i++) {
-        if (strlen(r->filters[i]) == topic.len && memcmp(r->filters[i], topic.data, topic.len) == 0) {
-            uint8_t *room = frame_deliver_begin(&r->bridge->out, r->numbers[i], view->len);
-            assert_non_null(room);
-            memcpy(room, view->data, view->len);
-            frame_batch_commit(&r->bridge->out, view->len);
+        if (fake_server_has_topic(view, r->filters[i])) {
+            fake_server_deliver(r->bridge, r->numbers[i], view);
         }
-    }
-}
-
-static void publish(fake_relay *r, const frame_batch *batch)
-{
-    loom_bytes left = batch->items;
-    for (uint32_t i = 0; i < batch->count; i++) {
-        envelope_view view;
-        const char *reason;
-        assert_status(LOOM_OK, envelope_scan(&view, left, NULL, &reason));
-        deliver(r, &view);
-        left.data += view.len;
-        left.len -= view.len;
     }
 }
 
@@ -76,14 +57,16 @@ static void call_credit(fake_relay *r, const frame *f)
     }
 }
 
-static void relay(fake_relay *r, const frame *f)
+static void on_frame(void *user, unsigned bridge, const frame *f)
 {
+    (void)bridge;
+    fake_relay *r = user;
     frame_result result;
     frame_report report;
     switch (f->type) {
     case FRAME_SUBSCRIBE: subscribe(r, &f->u.subscribe); break;
     case FRAME_PROVIDE: ack(r, f->u.provide.request); break;
-    case FRAME_PUBLISH: publish(r, &f->u.batch); break;
+    case FRAME_PUBLISH: fake_server_each(&f->u.batch, deliver, r); break;
     case FRAME_CREDIT: atomic_store(&r->credit_messages, f->u.credit.messages); break;
     case FRAME_CALL: call(r, &f->u.call); break;
     case FRAME_CALL_CREDIT: call_credit(r, f); break;
@@ -102,44 +85,23 @@ static void relay(fake_relay *r, const frame *f)
     }
 }
 
-/* The agent may have lost its connection, rather than have gone. */
-static bool awaits_another(fake_relay *r)
+static void on_gone(void *user, unsigned bridge)
 {
-    struct pollfd p = {.fd = r->bridge->listener, .events = POLLIN};
-    while (poll(&p, 1, 1) == 0) {
-        if (atomic_load(&r->ended)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void *serve(void *user)
-{
+    (void)bridge;
     fake_relay *r = user;
-    frame f;
-    do {
-        r->subscriptions = 0;
-        atomic_store(&r->credit_messages, 0);
-        fake_bridge_session(r->bridge, 0);
-        while (fake_bridge_try_next(r->bridge, &f)) {
-            relay(r, &f);
-            fake_bridge_flush(r->bridge);
-        }
-        fake_bridge_drop(r->bridge);
-    } while (awaits_another(r));
-    return NULL;
+    r->subscriptions = 0;
+    atomic_store(&r->credit_messages, 0);
 }
 
 void fake_relay_start(fake_relay *r, fake_bridge *b)
 {
     memset(r, 0, sizeof *r);
     r->bridge = b;
-    assert_int_equal(0, pthread_create(&r->thread, NULL, serve, r));
+    r->server = (fake_server){.bridges = {b}, .count = 1, .on_frame = on_frame, .on_gone = on_gone, .user = r};
+    fake_server_start(&r->server);
 }
 
 void fake_relay_end(fake_relay *r)
 {
-    atomic_store(&r->ended, true);
-    pthread_join(r->thread, NULL);
+    fake_server_end(&r->server);
 }

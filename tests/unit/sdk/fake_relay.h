@@ -5,10 +5,7 @@
 #ifndef LOOM_TESTS_FAKE_RELAY_H
 #define LOOM_TESTS_FAKE_RELAY_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include "tests/unit/sdk/fake_bridge.h"
+#include "tests/unit/sdk/fake_server.h"
 
 enum { RELAY_SUBSCRIPTIONS = 16, RELAY_CALLS = 4096 };
 
@@ -19,17 +16,16 @@ typedef struct relayed_call {
 
 typedef struct fake_relay {
     fake_bridge *bridge;
-    pthread_t thread;
+    fake_server server;
     char filters[RELAY_SUBSCRIPTIONS][64];
     uint64_t numbers[RELAY_SUBSCRIPTIONS];
     unsigned subscriptions;
     relayed_call calls[RELAY_CALLS]; /* the id at the provider is the place */
     unsigned call_count;
     _Atomic uint64_t credit_messages; /* the agent's last grant; 0: none in this session */
-    atomic_bool ended;
 } fake_relay;
 
-/* Takes the connection, and serves it. */
+/* Takes the agent's connections, and serves them. */
 void fake_relay_start(fake_relay *r, fake_bridge *b);
 /* The agent has been closed. */
 void fake_relay_end(fake_relay *r);

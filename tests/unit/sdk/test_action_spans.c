@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The spans of calls, asserted on what is exported; and what calls inherit from the message being handled. */
-#include <loom/loom.h>
-
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "tests/unit/sdk/fake_bridge.h"
+#include "tests/unit/sdk/agent_site.h"
 #include "tests/unit/sdk/span_file.h"
 
 static const loom_trace_context HOP = {{0xaa, 1}, {0xbb, 2}, LOOM_TRACE_FLAG_SAMPLED};
 #define TEXT(literal) ((loom_bytes){(const uint8_t *)literal, sizeof literal - 1})
 
 typedef struct fixture {
-    fake_bridge bridge;
+    agent_site site; /* first */
     span_file spans;
-    loom_agent *agent;
     atomic_uint handled, ended;
     enum { REPLY, FAIL, KEEP, INVOKE, EMIT, REPLY_AND_WORK } does;
     loom_action *_Atomic kept;
@@ -53,43 +50,35 @@ static loom_status on_action(loom_agent *agent, loom_action *action, void *user)
 
 static void open_agent(fixture *f, loom_sampler_kind sampler)
 {
-    span_file_open(&f->spans, f->bridge.folder, sampler);
-    loom_agent_options options = {.id = "tester", .url = f->bridge.url, .telemetry = f->spans.provider};
+    span_file_open(&f->spans, f->site.bridge.folder, sampler);
+    loom_agent_options options = {.id = "tester", .url = f->site.bridge.url, .telemetry = f->spans.provider};
     loom_capability capability = {
         .name = "weather.lookup", .version = "1.0", .kind = "tool", .on_action = on_action, .user = f};
-    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
-    assert_status(LOOM_OK, loom_agent_provide(f->agent, &capability));
-    fake_bridge_session(&f->bridge, 1);
-    fake_bridge_answer_provide(&f->bridge, LOOM_OK);
-    assert_status(LOOM_OK, loom_agent_wait_connected(f->agent, FAKE_DEADLINE_MS));
+    assert_status(LOOM_OK, loom_agent_open(&f->site.agent, &options));
+    assert_status(LOOM_OK, loom_agent_provide(f->site.agent, &capability));
+    fake_bridge_session(&f->site.bridge, 1);
+    fake_bridge_answer_provide(&f->site.bridge, LOOM_OK);
+    assert_status(LOOM_OK, loom_agent_wait_connected(f->site.agent, FAKE_DEADLINE_MS));
 }
 
 static int set_up(void **state)
 {
-    fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    fake_bridge_open(&f->bridge);
-    setenv("LOOM_TELEMETRY_AUTO", "0", 1);
-    *state = f;
+    site_set_up(state, sizeof(fixture));
     return 0;
 }
 
 static size_t read_spans(fixture *f)
 {
-    fake_bridge_drop(&f->bridge);
-    loom_agent_close_within(f->agent, 100);
-    f->agent = NULL;
+    site_close_agent(&f->site);
     return span_file_read(&f->spans);
 }
 
 static int tear_down(void **state)
 {
     fixture *f = *state;
-    fake_bridge_drop(&f->bridge);
-    loom_agent_close_within(f->agent, 100);
+    site_close_agent(&f->site);
     span_file_close(&f->spans);
-    fake_bridge_close(&f->bridge);
-    free(f);
+    site_tear_down(&f->site);
     return 0;
 }
 
@@ -108,7 +97,7 @@ static void call_agent(fixture *f, uint8_t flags)
                                    .ttl = 5,
                                    .context = HOP};
     fields.context.trace_flags = flags;
-    fake_bridge_call(&f->bridge, &call, &fields);
+    fake_bridge_call(&f->site.bridge, &call, &fields);
 }
 
 static void assert_parent(const json_t *span, const uint8_t trace[LOOM_TRACE_ID_SIZE], const uint8_t parent[LOOM_SPAN_ID_SIZE])
@@ -125,7 +114,7 @@ static void a_call_makes_one_server_span_below_its_hop(void **state)
     fixture *f = *state;
     open_agent(f, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
     call_agent(f, LOOM_TRACE_FLAG_SAMPLED);
-    fake_bridge_expect_result(&f->bridge, "c1", FRAME_CALL_OK, "", "done");
+    fake_bridge_expect_result(&f->site.bridge, "c1", FRAME_CALL_OK, "", "done");
     wait_until(atomic_load(&f->handled) == 1, FAKE_DEADLINE_MS);
     assert_int_equal(1, read_spans(f));
     json_t *span = span_file_named(&f->spans, "agent.on_action");
@@ -148,7 +137,7 @@ static void a_call_that_fails_has_a_span_with_an_error(void **state)
     f->does = FAIL;
     open_agent(f, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
     call_agent(f, LOOM_TRACE_FLAG_SAMPLED);
-    fake_bridge_expect_result(&f->bridge, "c1", FRAME_CALL_ERROR, "broken", "");
+    fake_bridge_expect_result(&f->site.bridge, "c1", FRAME_CALL_ERROR, "broken", "");
     wait_until(atomic_load(&f->handled) == 1, FAKE_DEADLINE_MS);
     read_spans(f);
     json_t *span = span_file_named(&f->spans, "agent.on_action");
@@ -162,15 +151,15 @@ static void a_call_that_is_kept_has_a_span_until_it_is_answered(void **state)
     f->does = KEEP;
     open_agent(f, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
     call_agent(f, LOOM_TRACE_FLAG_SAMPLED);
-    wait_until(loom_agent_get_stats(f->agent).calls_handled == 1, FAKE_DEADLINE_MS);
+    wait_until(loom_agent_get_stats(f->site.agent).calls_handled == 1, FAKE_DEADLINE_MS);
     uint64_t before = loom_time_unix_ns();
     loom_action *action = atomic_load(&f->kept);
-    loom_span *work = loom_span_start(loom_agent_tracer(f->agent), "work",
+    loom_span *work = loom_span_start(loom_agent_tracer(f->site.agent), "work",
                                       &(loom_span_options){.parent = loom_action_context(action)});
     loom_span_end(work);
     assert_status(LOOM_OK, loom_action_reply(action, TEXT("later")));
     loom_action_unref(action);
-    fake_bridge_expect_result(&f->bridge, "c1", FRAME_CALL_OK, "", "later");
+    fake_bridge_expect_result(&f->site.bridge, "c1", FRAME_CALL_OK, "", "later");
     assert_int_equal(2, read_spans(f));
     json_t *span = span_file_named(&f->spans, "agent.on_action");
     assert_true((uint64_t)span_number(span, "endTimeUnixNano") >= before);
@@ -183,7 +172,7 @@ static void after_its_answer_a_handler_is_still_in_its_span(void **state)
     f->does = REPLY_AND_WORK;
     open_agent(f, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
     call_agent(f, LOOM_TRACE_FLAG_SAMPLED);
-    fake_bridge_expect_result(&f->bridge, "c1", FRAME_CALL_OK, "", "done");
+    fake_bridge_expect_result(&f->site.bridge, "c1", FRAME_CALL_OK, "", "done");
     wait_until(atomic_load(&f->handled) == 1, FAKE_DEADLINE_MS);
     assert_non_null(f->current);
     assert_int_equal(2, read_spans(f));
@@ -221,16 +210,16 @@ static void an_invoke_makes_a_client_span_until_its_outcome(void **state)
     heard_call heard;
     loom_trace_context hop;
     open_agent(f, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
-    loom_span *mine = loom_span_start(loom_agent_tracer(f->agent), "mine", NULL);
+    loom_span *mine = loom_span_start(loom_agent_tracer(f->site.agent), "mine", NULL);
     loom_trace_context parent = *loom_span_context(mine);
     loom_span_make_current(mine);
     loom_invoke_options options = {.version = "1.0", .correlation_id = "corr"};
-    assert_status(LOOM_OK, loom_agent_invoke_async(f->agent, "other", TEXT("x"), &options, on_result, f, NULL));
+    assert_status(LOOM_OK, loom_agent_invoke_async(f->site.agent, "other", TEXT("x"), &options, on_result, f, NULL));
     loom_span_end(mine);
-    fake_bridge_expect_call(&f->bridge, &heard, "other");
+    fake_bridge_expect_call(&f->site.bridge, &heard, "other");
     assert_true(envelope_view_context(&heard.view, &hop));
     assert_str("corr", envelope_view_str(&heard.view, ENV_CORRELATION_ID));
-    fake_bridge_result(&f->bridge, heard.id, FRAME_CALL_NO_RESPONDERS, "no_provider", "");
+    fake_bridge_result(&f->site.bridge, heard.id, FRAME_CALL_NO_RESPONDERS, "no_provider", "");
     wait_until(atomic_load(&f->ended) == 1, FAKE_DEADLINE_MS);
     assert_memory_equal(&parent, &f->after, sizeof parent);
     assert_int_equal(3, read_spans(f));
@@ -254,15 +243,15 @@ static void a_call_in_a_handler_inherits(void **state)
     f->does = INVOKE;
     open_agent(f, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
     call_agent(f, LOOM_TRACE_FLAG_SAMPLED);
-    fake_bridge_expect_call(&f->bridge, &heard, "other");
+    fake_bridge_expect_call(&f->site.bridge, &heard, "other");
     assert_in_range(heard.frame.deadline_ms, 500, 2000); /* what is left of its own */
     assert_str("thread-1", envelope_view_str(&heard.view, ENV_THREAD_ID));
     assert_str("correlation-1", envelope_view_str(&heard.view, ENV_CORRELATION_ID));
     assert_str("k=v", envelope_view_str(&heard.view, ENV_BAGGAGE));
     assert_str("vendor=1", envelope_view_str(&heard.view, ENV_TRACESTATE));
     assert_int_equal(5, hop_ttl(heard.view.data));
-    fake_bridge_result(&f->bridge, heard.id, FRAME_CALL_OK, "", "");
-    fake_bridge_expect_result(&f->bridge, "c1", FRAME_CALL_OK, "", "");
+    fake_bridge_result(&f->site.bridge, heard.id, FRAME_CALL_OK, "", "");
+    fake_bridge_expect_result(&f->site.bridge, "c1", FRAME_CALL_OK, "", "");
     wait_until(atomic_load(&f->handled) == 1, FAKE_DEADLINE_MS);
     assert_int_equal(2, read_spans(f));
     assert_string_equal(span_text(span_file_named(&f->spans, "agent.on_action"), "spanId"),
@@ -277,11 +266,11 @@ static void a_shorter_deadline_in_a_handler_stays(void **state)
     f->options = (loom_invoke_options){.deadline_ms = 100, .correlation_id = "mine"};
     open_agent(f, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
     call_agent(f, LOOM_TRACE_FLAG_SAMPLED);
-    fake_bridge_expect_call(&f->bridge, &heard, "other");
+    fake_bridge_expect_call(&f->site.bridge, &heard, "other");
     assert_in_range(heard.frame.deadline_ms, 1, 100);
     assert_str("mine", envelope_view_str(&heard.view, ENV_CORRELATION_ID));
-    fake_bridge_result(&f->bridge, heard.id, FRAME_CALL_OK, "", "");
-    fake_bridge_expect_result(&f->bridge, "c1", FRAME_CALL_OK, "", "");
+    fake_bridge_result(&f->site.bridge, heard.id, FRAME_CALL_OK, "", "");
+    fake_bridge_expect_result(&f->site.bridge, "c1", FRAME_CALL_OK, "", "");
     wait_until(atomic_load(&f->handled) == 1, FAKE_DEADLINE_MS);
 }
 
@@ -293,9 +282,9 @@ static void an_emit_in_a_provider_inherits(void **state)
     call_agent(f, LOOM_TRACE_FLAG_SAMPLED);
     envelope_view view;
     const char *reason;
-    frame got = fake_bridge_next(&f->bridge);
+    frame got = fake_bridge_next(&f->site.bridge);
     while (got.type != FRAME_PUBLISH) { /* the result may come before it */
-        got = fake_bridge_next(&f->bridge);
+        got = fake_bridge_next(&f->site.bridge);
     }
     assert_status(LOOM_OK, envelope_scan(&view, got.u.batch.items, NULL, &reason));
     assert_str("thread-1", envelope_view_str(&view, ENV_THREAD_ID));
@@ -312,12 +301,12 @@ static void an_unsampled_call_makes_no_spans_and_goes_on_unsampled(void **state)
     f->does = INVOKE;
     open_agent(f, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
     call_agent(f, 0);
-    fake_bridge_expect_call(&f->bridge, &heard, "other");
+    fake_bridge_expect_call(&f->site.bridge, &heard, "other");
     assert_true(envelope_view_context(&heard.view, &hop));
     assert_memory_equal(HOP.trace_id, hop.trace_id, sizeof hop.trace_id);
     assert_int_equal(0, hop.trace_flags);
-    fake_bridge_result(&f->bridge, heard.id, FRAME_CALL_OK, "", "");
-    fake_bridge_expect_result(&f->bridge, "c1", FRAME_CALL_OK, "", "");
+    fake_bridge_result(&f->site.bridge, heard.id, FRAME_CALL_OK, "", "");
+    fake_bridge_expect_result(&f->site.bridge, "c1", FRAME_CALL_OK, "", "");
     wait_until(atomic_load(&f->handled) == 1, FAKE_DEADLINE_MS);
     assert_int_equal(0, read_spans(f));
 }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asking many at once: who answers, who fails, who is not waited for; and the spans around it. */
-#include <loom/loom.h>
-
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "tests/support/alloc_fault.h"
-#include "tests/unit/sdk/fake_relay.h"
+#include "tests/unit/sdk/agent_site.h"
 #include "tests/unit/sdk/span_file.h"
 
 static const loom_trace_context HOP = {{0xaa, 1}, {0xbb, 2}, LOOM_TRACE_FLAG_SAMPLED};
@@ -17,15 +15,12 @@ static const loom_target BOTH[] = {{.topic = "ask"}, {.capability = "echo"}};
 static const loom_target WITH_SILENCE[] = {{.topic = "ask"}, {.topic = "silence"}, {.capability = "mute"}};
 
 typedef struct fixture {
-    fake_bridge bridge;
-    fake_relay relay;
+    agent_site site; /* first */
     span_file spans;
-    loom_agent *agent;
     loom_action *_Atomic kept;
     atomic_uint handled;
     _Atomic loom_status nested; /* of the fan-out in a handler */
     uint32_t nested_received;
-    bool relayed;
 } fixture;
 
 /* ---- those who are asked: the agent itself ---- */
@@ -76,49 +71,38 @@ static void open_agent(fixture *f, bool polled, bool telemetry)
         loom_on_action on_action;
     } provided[] = {{"echo", echo}, {"fail", refuse}, {"mute", mute}};
     if (telemetry) {
-        span_file_open(&f->spans, f->bridge.folder, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
+        span_file_open(&f->spans, f->site.bridge.folder, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
     }
     loom_agent_options options = {.id = "asker",
-                                  .url = f->bridge.url,
+                                  .url = f->site.bridge.url,
                                   .topics = topics,
                                   .on_event = on_event,
                                   .user = f,
                                   .telemetry = f->spans.provider,
                                   .poll_mode = polled};
-    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
+    assert_status(LOOM_OK, loom_agent_open(&f->site.agent, &options));
     for (size_t i = 0; i < sizeof provided / sizeof provided[0]; i++) {
         loom_capability c = {.name = provided[i].name, .on_action = provided[i].on_action, .user = f};
-        assert_status(LOOM_OK, loom_agent_provide(f->agent, &c));
+        assert_status(LOOM_OK, loom_agent_provide(f->site.agent, &c));
     }
 }
 
 static void open_relayed(fixture *f, bool polled)
 {
     open_agent(f, polled, !polled);
-    fake_relay_start(&f->relay, &f->bridge);
-    f->relayed = true;
-    assert_status(LOOM_OK, loom_agent_wait_connected(f->agent, FAKE_DEADLINE_MS));
+    site_relay(&f->site);
 }
 
 static int set_up(void **state)
 {
-    fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    fake_bridge_open(&f->bridge);
-    setenv("LOOM_TELEMETRY_AUTO", "0", 1);
-    *state = f;
+    site_set_up(state, sizeof(fixture));
     return 0;
 }
 
 static void close_agent(fixture *f)
 {
     loom_action_unref(atomic_exchange(&f->kept, NULL));
-    loom_agent_close_within(f->agent, 100);
-    f->agent = NULL;
-    if (f->relayed) {
-        fake_relay_end(&f->relay);
-        f->relayed = false;
-    }
+    site_close_agent(&f->site);
 }
 
 static int tear_down(void **state)
@@ -126,14 +110,13 @@ static int tear_down(void **state)
     fixture *f = *state;
     close_agent(f);
     span_file_close(&f->spans);
-    fake_bridge_close(&f->bridge);
-    free(f);
+    site_tear_down(&f->site);
     return 0;
 }
 
 static size_t open_exchanges(const fixture *f)
 {
-    return loom_agent_collaboration(f->agent).open;
+    return loom_agent_collaboration(f->site.agent).open;
 }
 
 /* ---- who answers ---- */
@@ -142,7 +125,7 @@ static void assert_both_answered(fixture *f)
 {
     loom_joined *joined;
     const loom_join_rule rule = {.strategy = LOOM_JOIN_ALL, .deadline_ms = FAKE_DEADLINE_MS};
-    assert_status(LOOM_OK, loom_agent_fanout(f->agent, BOTH, 2, TEXT("hello"), &rule, NULL, &joined));
+    assert_status(LOOM_OK, loom_agent_fanout(f->site.agent, BOTH, 2, TEXT("hello"), &rule, NULL, &joined));
     assert_int_equal(LOOM_JOIN_COMPLETE, joined->outcome);
     assert_int_equal(2, joined->received);
     assert_int_equal(2, joined->expected);
@@ -176,7 +159,7 @@ static void a_handler_may_ask(void **state)
 {
     fixture *f = *state;
     open_relayed(f, false);
-    assert_status(LOOM_OK, loom_agent_emit_text(f->agent, "nest", "", NULL));
+    assert_status(LOOM_OK, loom_agent_emit_text(f->site.agent, "nest", "", NULL));
     wait_until(atomic_load(&f->handled) == 1, FAKE_DEADLINE_MS);
     assert_status(LOOM_OK, atomic_load(&f->nested));
     assert_int_equal(1, f->nested_received);
@@ -188,7 +171,7 @@ static void each_target_may_have_its_own_payload(void **state)
     loom_joined *joined;
     const loom_target targets[] = {{.capability = "echo", .payload = TEXT("own")}};
     open_relayed(f, false);
-    assert_status(LOOM_OK, loom_agent_fanout(f->agent, targets, 1, TEXT("all"), &(loom_join_rule){0}, NULL, &joined));
+    assert_status(LOOM_OK, loom_agent_fanout(f->site.agent, targets, 1, TEXT("all"), &(loom_join_rule){0}, NULL, &joined));
     assert_memory_equal("own", loom_result_payload(joined->contributions[0].result).data, 3);
     loom_joined_free(joined);
 }
@@ -198,14 +181,14 @@ static void the_first_answer_is_enough_for_any(void **state)
     fixture *f = *state;
     loom_joined *joined;
     open_relayed(f, false);
-    assert_status(LOOM_OK, loom_agent_fanout(f->agent, WITH_SILENCE, 3, TEXT("x"),
+    assert_status(LOOM_OK, loom_agent_fanout(f->site.agent, WITH_SILENCE, 3, TEXT("x"),
                                              &(loom_join_rule){.strategy = LOOM_JOIN_ANY}, NULL, &joined));
     assert_int_equal(LOOM_JOIN_QUORUM, joined->outcome);
     assert_int_equal(1, joined->count);
     assert_int_equal(3, joined->expected);
     loom_joined_free(joined);
     assert_int_equal(0, open_exchanges(f));
-    assert_int_equal(0, loom_agent_collaboration(f->agent).timeouts);
+    assert_int_equal(0, loom_agent_collaboration(f->site.agent).timeouts);
 }
 
 static void the_deadline_hands_over_what_has_come(void **state)
@@ -213,7 +196,7 @@ static void the_deadline_hands_over_what_has_come(void **state)
     fixture *f = *state;
     loom_joined *joined;
     open_relayed(f, false);
-    assert_status(LOOM_OK, loom_agent_fanout(f->agent, WITH_SILENCE, 3, TEXT("x"), &(loom_join_rule){.deadline_ms = 200},
+    assert_status(LOOM_OK, loom_agent_fanout(f->site.agent, WITH_SILENCE, 3, TEXT("x"), &(loom_join_rule){.deadline_ms = 200},
                                              NULL, &joined));
     assert_int_equal(LOOM_JOIN_TIMEOUT, joined->outcome);
     assert_int_equal(1, joined->received);
@@ -221,7 +204,7 @@ static void the_deadline_hands_over_what_has_come(void **state)
     assert_string_equal("asker", joined->contributions[0].source);
     loom_joined_free(joined);
     assert_int_equal(0, open_exchanges(f));
-    assert_int_equal(1, loom_agent_collaboration(f->agent).timeouts); /* of the topic that was silent */
+    assert_int_equal(1, loom_agent_collaboration(f->site.agent).timeouts); /* of the topic that was silent */
 }
 
 static void too_many_failures_end_it(void **state)
@@ -230,7 +213,7 @@ static void too_many_failures_end_it(void **state)
     loom_joined *joined;
     const loom_target targets[] = {{.capability = "fail"}, {.topic = "silence"}};
     open_relayed(f, false);
-    assert_status(LOOM_OK, loom_agent_fanout(f->agent, targets, 2, TEXT("x"), &(loom_join_rule){0}, NULL, &joined));
+    assert_status(LOOM_OK, loom_agent_fanout(f->site.agent, targets, 2, TEXT("x"), &(loom_join_rule){0}, NULL, &joined));
     assert_int_equal(LOOM_JOIN_FAILED, joined->outcome);
     assert_int_equal(1, joined->failed);
     assert_status(LOOM_EREMOTE, joined->contributions[0].status);
@@ -256,7 +239,7 @@ static void what_makes_no_sense_is_invalid(void **state)
                {BOTH, 2, NULL, LOOM_EINVAL},       {BOTH, 1, &all, LOOM_EINVAL},
                {many, LOOM_CONTRIBUTIONS_MAX + 1, &any, LOOM_EFULL}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_status(bad[i].status, loom_agent_fanout(f->agent, bad[i].targets, bad[i].count, TEXT("x"), bad[i].rule,
+        assert_status(bad[i].status, loom_agent_fanout(f->site.agent, bad[i].targets, bad[i].count, TEXT("x"), bad[i].rule,
                                                        NULL, &joined));
         assert_null(joined);
     }
@@ -268,10 +251,10 @@ static void without_a_connection_nothing_is_sent(void **state)
     loom_joined *joined;
     const loom_join_rule rule = {.deadline_ms = 20};
     open_agent(f, false, false);
-    assert_status(LOOM_ENOTCONN, loom_agent_fanout(f->agent, BOTH, 2, TEXT("x"), &rule, NULL, &joined));
+    assert_status(LOOM_ENOTCONN, loom_agent_fanout(f->site.agent, BOTH, 2, TEXT("x"), &rule, NULL, &joined));
     assert_null(joined);
-    assert_status(LOOM_ENOTCONN, loom_agent_fanout(f->agent, &BOTH[1], 1, TEXT("x"), &rule, NULL, &joined));
-    assert_int_equal(0, loom_agent_collaboration(f->agent).requests);
+    assert_status(LOOM_ENOTCONN, loom_agent_fanout(f->site.agent, &BOTH[1], 1, TEXT("x"), &rule, NULL, &joined));
+    assert_int_equal(0, loom_agent_collaboration(f->site.agent).requests);
 }
 
 /* ---- one topic, many responders ---- */
@@ -287,14 +270,14 @@ typedef struct asking {
 static void *ask(void *user)
 {
     asking *self = user;
-    self->status = loom_agent_fanout(self->f->agent, BOTH, 1, TEXT("x"), &self->rule, NULL, &self->joined);
+    self->status = loom_agent_fanout(self->f->site.agent, BOTH, 1, TEXT("x"), &self->rule, NULL, &self->joined);
     return NULL;
 }
 
 /* The request, as the bridge sees it: its correlation id and where answers go. */
 static void answer_from(fixture *f, uint64_t mailbox, const envelope_view *request, const char *sender)
 {
-    fake_bridge_deliver(&f->bridge, mailbox,
+    fake_bridge_deliver(&f->site.bridge, mailbox,
                         &(loom_envelope_fields){.topic = envelope_view_str(request, ENV_REPLY_TO),
                                                 .correlation_id = envelope_view_str(request, ENV_CORRELATION_ID),
                                                 .sender = str_of(sender)});
@@ -305,11 +288,11 @@ static void every_responder_of_one_topic_contributes_once(void **state)
     fixture *f = *state;
     static const char *const sources[] = {"x", "y", NULL};
     asking a = {.f = f, .rule = {.sources = sources, .deadline_ms = FAKE_DEADLINE_MS}};
-    loom_agent_options options = {.id = "asker", .url = f->bridge.url};
-    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
-    uint64_t mailbox = fake_bridge_session(&f->bridge, 1);
+    loom_agent_options options = {.id = "asker", .url = f->site.bridge.url};
+    assert_status(LOOM_OK, loom_agent_open(&f->site.agent, &options));
+    uint64_t mailbox = fake_bridge_session(&f->site.bridge, 1);
     assert_int_equal(0, pthread_create(&a.thread, NULL, ask, &a));
-    frame published = fake_bridge_expect(&f->bridge, FRAME_PUBLISH);
+    frame published = fake_bridge_expect(&f->site.bridge, FRAME_PUBLISH);
     envelope_view view;
     const char *reason;
     uint8_t *copy = malloc(published.u.batch.items.len);
@@ -328,7 +311,7 @@ static void every_responder_of_one_topic_contributes_once(void **state)
     assert_string_equal("y", a.joined->contributions[1].source);
     assert_int_equal(2, a.joined->ignored);
     loom_joined_free(a.joined);
-    fake_bridge_drop(&f->bridge);
+    fake_bridge_drop(&f->site.bridge);
 }
 
 static void closing_ends_the_waiting(void **state)
@@ -337,7 +320,7 @@ static void closing_ends_the_waiting(void **state)
     asking a = {.f = f, .rule = {.strategy = LOOM_JOIN_FIRST, .k = 2}};
     open_relayed(f, false);
     assert_int_equal(0, pthread_create(&a.thread, NULL, ask, &a));
-    wait_until(loom_agent_collaboration(f->agent).replies == 1, FAKE_DEADLINE_MS);
+    wait_until(loom_agent_collaboration(f->site.agent).replies == 1, FAKE_DEADLINE_MS);
     close_agent(f);
     pthread_join(a.thread, NULL);
     assert_status(LOOM_ECLOSED, a.status);
@@ -350,7 +333,7 @@ static void the_calls_and_the_join_are_below_the_fanout(void **state)
 {
     fixture *f = *state;
     open_relayed(f, false);
-    loom_span *span = loom_span_start(loom_agent_tracer(f->agent), "work", &(loom_span_options){.parent = &HOP});
+    loom_span *span = loom_span_start(loom_agent_tracer(f->site.agent), "work", &(loom_span_options){.parent = &HOP});
     loom_span_make_current(span);
     assert_both_answered(f);
     loom_span_end(span);
@@ -373,7 +356,7 @@ static loom_status ask_both(void *user)
 {
     fixture *f = user;
     loom_joined *joined;
-    loom_status st = loom_agent_fanout(f->agent, BOTH, 2, TEXT("x"), &(loom_join_rule){.deadline_ms = 300}, NULL, &joined);
+    loom_status st = loom_agent_fanout(f->site.agent, BOTH, 2, TEXT("x"), &(loom_join_rule){.deadline_ms = 300}, NULL, &joined);
     loom_joined_free(joined);
     assert_int_equal(0, open_exchanges(f));
     return st;

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fan-in: who completes a key, who is late, and in what context it is told. */
-#include <loom/loom.h>
-
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "tests/support/alloc_fault.h"
-#include "tests/unit/sdk/fake_relay.h"
+#include "tests/unit/sdk/agent_site.h"
 #include "tests/unit/sdk/span_file.h"
 
 static const loom_trace_context HOP = {{0xaa, 1}, {0xbb, 2}, LOOM_TRACE_FLAG_SAMPLED};
@@ -16,12 +14,10 @@ static const char *const TWO[] = {"a", "b", NULL};
 enum { THREADS = 4, KEYS = 300 };
 
 typedef struct fixture {
-    fake_bridge bridge;
-    fake_relay relay;
+    agent_site site; /* first */
     span_file spans;
-    loom_agent *agent;
     loom_joiner *joiner;
-    bool relayed, closes, emits;
+    bool closes, emits;
     atomic_uint joined, during_add;
     char log[2048]; /* of on_joined: "key:outcome:received/expected:sources;" */
     loom_trace_context context;
@@ -75,23 +71,23 @@ static void open_agent(fixture *f, bool polled, bool telemetry)
 {
     static const char *const topics[] = {"in", NULL};
     if (telemetry) {
-        span_file_open(&f->spans, f->bridge.folder, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
+        span_file_open(&f->spans, f->site.bridge.folder, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
     }
     loom_agent_options options = {.id = "joiner",
-                                  .url = f->bridge.url,
+                                  .url = f->site.bridge.url,
                                   .topics = topics,
                                   .on_event = on_event,
                                   .user = f,
                                   .telemetry = f->spans.provider,
                                   .poll_mode = polled};
-    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
+    assert_status(LOOM_OK, loom_agent_open(&f->site.agent, &options));
 }
 
 static loom_status open_joiner(fixture *f, loom_joiner_options options)
 {
     options.on_joined = on_joined;
     options.user = f;
-    return loom_joiner_open(&f->joiner, f->agent, &options);
+    return loom_joiner_open(&f->joiner, f->site.agent, &options);
 }
 
 /* An agent that is polled and has no session, and a joiner of two sources. */
@@ -105,18 +101,12 @@ static void open_relayed(fixture *f, loom_joiner_options options)
 {
     open_agent(f, false, true);
     assert_status(LOOM_OK, open_joiner(f, options));
-    fake_relay_start(&f->relay, &f->bridge);
-    f->relayed = true;
-    assert_status(LOOM_OK, loom_agent_wait_connected(f->agent, FAKE_DEADLINE_MS));
+    site_relay(&f->site);
 }
 
 static int set_up(void **state)
 {
-    fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    fake_bridge_open(&f->bridge);
-    setenv("LOOM_TELEMETRY_AUTO", "0", 1);
-    *state = f;
+    site_set_up(state, sizeof(fixture));
     return 0;
 }
 
@@ -124,12 +114,7 @@ static void close_agent(fixture *f)
 {
     loom_joiner_close(f->joiner);
     f->joiner = NULL;
-    loom_agent_close_within(f->agent, 100);
-    f->agent = NULL;
-    if (f->relayed) {
-        fake_relay_end(&f->relay);
-        f->relayed = false;
-    }
+    site_close_agent(&f->site);
 }
 
 static int tear_down(void **state)
@@ -137,8 +122,7 @@ static int tear_down(void **state)
     fixture *f = *state;
     close_agent(f);
     span_file_close(&f->spans);
-    fake_bridge_close(&f->bridge);
-    free(f);
+    site_tear_down(&f->site);
     return 0;
 }
 
@@ -166,7 +150,7 @@ static void poll_until_joined(fixture *f, unsigned count)
     uint64_t deadline = wait_now_ms() + FAKE_DEADLINE_MS;
     while (atomic_load(&f->joined) < count) {
         assert_true(wait_now_ms() < deadline);
-        loom_status st = loom_agent_poll(f->agent, 10);
+        loom_status st = loom_agent_poll(f->site.agent, 10);
         assert_true(st == LOOM_OK || st == LOOM_ETIMEDOUT);
     }
 }
@@ -299,10 +283,10 @@ static void what_makes_no_sense_is_invalid(void **state)
     assert_status(LOOM_EINVAL, add(f, "k", text));
     assert_status(LOOM_EINVAL, loom_joiner_add(f->joiner, "k", "a", NULL));
     loom_joiner *joiner;
-    assert_status(LOOM_EINVAL, loom_joiner_open(&joiner, f->agent, &(loom_joiner_options){.rule = {.sources = TWO}}));
+    assert_status(LOOM_EINVAL, loom_joiner_open(&joiner, f->site.agent, &(loom_joiner_options){.rule = {.sources = TWO}}));
     assert_null(joiner);
     loom_joiner_options options = {.on_joined = on_joined}; /* all of how many? */
-    assert_status(LOOM_EINVAL, loom_joiner_open(&joiner, f->agent, &options));
+    assert_status(LOOM_EINVAL, loom_joiner_open(&joiner, f->site.agent, &options));
     loom_joiner_close(NULL);
 }
 
@@ -332,7 +316,7 @@ static void closing_drops_what_is_open(void **state)
     loom_joiner_close(f->joiner);
     f->joiner = NULL;
     for (int i = 0; i < 3; i++) {
-        (void)loom_agent_poll(f->agent, 2);
+        (void)loom_agent_poll(f->site.agent, 2);
     }
     assert_string_equal("", f->log);
 }
@@ -345,7 +329,7 @@ static void it_may_be_closed_where_it_tells(void **state)
     assert_status(LOOM_OK, add(f, "k", "a"));
     assert_status(LOOM_OK, add(f, "l", "a"));
     poll_until_joined(f, 1);
-    (void)loom_agent_poll(f->agent, 1);
+    (void)loom_agent_poll(f->site.agent, 1);
     assert_string_equal("k:complete:1/0:a,", f->log);
 }
 
@@ -385,7 +369,7 @@ static void threads_join_each_key_once(void **state)
     loom_joiner_options options = {.rule = {.strategy = LOOM_JOIN_ALL, .expected = THREADS},
                                    .on_joined = count_joined,
                                    .user = &joined};
-    assert_status(LOOM_OK, loom_joiner_open(&f->joiner, f->agent, &options));
+    assert_status(LOOM_OK, loom_joiner_open(&f->joiner, f->site.agent, &options));
     for (int i = 0; i < THREADS; i++) {
         adders[i].f = f;
         snprintf(adders[i].source, sizeof adders[i].source, "%d", i);
@@ -410,7 +394,7 @@ static void closing_waits_for_whom_it_tells(void **state)
                                        .on_joined = count_joined,
                                        .user = &joined};
         loom_joiner *joiner;
-        assert_status(LOOM_OK, loom_joiner_open(&joiner, f->agent, &options));
+        assert_status(LOOM_OK, loom_joiner_open(&joiner, f->site.agent, &options));
         loom_envelope *event = event_of("sender");
         assert_status(LOOM_OK, loom_joiner_add(joiner, "k", NULL, event));
         loom_envelope_unref(event);
@@ -425,9 +409,9 @@ static void closing_waits_for_whom_it_tells(void **state)
 
 static void emit_in_a_span(fixture *f, const char *payload)
 {
-    loom_span *span = loom_span_start(loom_agent_tracer(f->agent), "tick", &(loom_span_options){.parent = &HOP});
+    loom_span *span = loom_span_start(loom_agent_tracer(f->site.agent), "tick", &(loom_span_options){.parent = &HOP});
     loom_span_make_current(span);
-    assert_status(LOOM_OK, loom_agent_emit_text(f->agent, "in", payload, &(loom_emit_options){.correlation_id = "k"}));
+    assert_status(LOOM_OK, loom_agent_emit_text(f->site.agent, "in", payload, &(loom_emit_options){.correlation_id = "k"}));
     loom_span_end(span);
 }
 
@@ -544,7 +528,7 @@ static loom_status open_and_add(void *user)
     if (st != LOOM_OK) {
         return st;
     }
-    st = loom_joiner_open(&joiner, f->agent, &options);
+    st = loom_joiner_open(&joiner, f->site.agent, &options);
     st = st == LOOM_OK ? loom_joiner_add(joiner, "k", "a", event) : st;
     st = st == LOOM_OK ? loom_joiner_add(joiner, "k", "b", event) : st;
     loom_joiner_close(joiner);
@@ -564,7 +548,7 @@ static loom_status join_in_a_poll(void *user)
 {
     fixture *f = user;
     unsigned before = atomic_load(&f->joined);
-    loom_status st = loom_joiner_open(&f->joiner, f->agent,
+    loom_status st = loom_joiner_open(&f->joiner, f->site.agent,
                                       &(loom_joiner_options){.rule = {.strategy = LOOM_JOIN_FIRST, .k = 2, .deadline_ms = 1},
                                                              .on_joined = on_joined, .user = f});
     if (st != LOOM_OK) {

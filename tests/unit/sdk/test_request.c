@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests: the reply that belongs to each, and what is left when there is none. */
-#include <loom/loom.h>
-
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,17 +7,15 @@
 #include "sdk-c/agent/current.h"
 #include "sdk-c/collaboration/mailbox.h"
 #include "tests/support/alloc_fault.h"
-#include "tests/unit/sdk/fake_relay.h"
+#include "tests/unit/sdk/agent_site.h"
 
 #define TEXT(literal) ((loom_bytes){(const uint8_t *)literal, sizeof literal - 1})
 
 enum { KEPT_MAX = 8 };
 
 typedef struct fixture {
-    fake_bridge bridge;
-    fake_relay relay;
-    bool relayed, polled;
-    loom_agent *agent;
+    agent_site site; /* first */
+    bool polled;
     pthread_mutex_t lock;
     /* guarded by lock */
     loom_envelope *kept[KEPT_MAX];
@@ -65,48 +61,35 @@ static void open_agent(fixture *f, bool polled)
 {
     static const char *const topics[] = {"echo", "twice", "keep", NULL};
     loom_agent_options options = {
-        .id = "asker", .url = f->bridge.url, .topics = topics, .on_event = on_event, .user = f, .poll_mode = polled};
+        .id = "asker", .url = f->site.bridge.url, .topics = topics, .on_event = on_event, .user = f, .poll_mode = polled};
     f->polled = polled;
-    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
+    assert_status(LOOM_OK, loom_agent_open(&f->site.agent, &options));
 }
 
 static void open_relayed(fixture *f, bool polled)
 {
     open_agent(f, polled);
-    fake_relay_start(&f->relay, &f->bridge);
-    f->relayed = true;
-    assert_status(LOOM_OK, loom_agent_wait_connected(f->agent, FAKE_DEADLINE_MS));
+    site_relay(&f->site);
 }
 
 static int set_up(void **state)
 {
-    fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
+    fixture *f = site_set_up(state, sizeof *f);
     pthread_mutex_init(&f->lock, NULL);
-    fake_bridge_open(&f->bridge);
-    f->bridge.credit_bytes = 1u << 30; /* the relay grants none later */
-    setenv("LOOM_TELEMETRY_AUTO", "0", 1);
-    *state = f;
+    f->site.bridge.credit_bytes = 1u << 30; /* the relay grants none later */
     return 0;
 }
 
 static int tear_down(void **state)
 {
     fixture *f = *state;
-    if (!f->relayed) {
-        fake_bridge_drop(&f->bridge);
-    }
-    loom_agent_close_within(f->agent, 100);
-    if (f->relayed) {
-        fake_relay_end(&f->relay);
-    }
-    fake_bridge_close(&f->bridge);
+    site_close_agent(&f->site);
     for (size_t i = 0; i < KEPT_MAX; i++) {
         loom_envelope_unref(f->kept[i]);
     }
     assert_int_equal(0, atomic_load(&f->failed));
     pthread_mutex_destroy(&f->lock);
-    free(f);
+    site_tear_down(&f->site);
     return 0;
 }
 
@@ -121,7 +104,7 @@ static loom_status ask_within(fixture *f, const char *topic, uint32_t timeout_ms
 {
     loom_envelope *reply;
     loom_request_options options = {.timeout_ms = timeout_ms, .report = report};
-    loom_status st = loom_agent_request(f->agent, topic, TEXT("question"), &options, &reply);
+    loom_status st = loom_agent_request(f->site.agent, topic, TEXT("question"), &options, &reply);
     assert_true((st == LOOM_OK) == (reply != NULL));
     assert_true(st != LOOM_OK || is_text(reply, "question"));
     loom_envelope_unref(reply);
@@ -148,7 +131,7 @@ static uint64_t ask_async(fixture *f, const char *topic, const char *text, const
 {
     uint64_t number = 0;
     loom_bytes payload = {(const uint8_t *)text, strlen(text)};
-    assert_status(LOOM_OK, loom_agent_request_async(f->agent, topic, payload, options, on_reply, f, &number));
+    assert_status(LOOM_OK, loom_agent_request_async(f->site.agent, topic, payload, options, on_reply, f, &number));
     assert_true(number != 0);
     return number;
 }
@@ -156,7 +139,7 @@ static uint64_t ask_async(fixture *f, const char *topic, const char *text, const
 static bool reached(fixture *f, atomic_uint *counter, unsigned count)
 {
     if (f->polled) {
-        (void)loom_agent_poll(f->agent, 1);
+        (void)loom_agent_poll(f->site.agent, 1);
     }
     return atomic_load(counter) >= count;
 }
@@ -164,12 +147,12 @@ static bool reached(fixture *f, atomic_uint *counter, unsigned count)
 static void answer_kept(fixture *f, size_t which, const char *text)
 {
     loom_bytes payload = {(const uint8_t *)text, strlen(text)};
-    assert_status(LOOM_OK, loom_agent_reply(f->agent, f->kept[which], payload, NULL));
+    assert_status(LOOM_OK, loom_agent_reply(f->site.agent, f->kept[which], payload, NULL));
 }
 
 static loom_collaboration_stats stats_of(fixture *f)
 {
-    return loom_agent_collaboration(f->agent);
+    return loom_agent_collaboration(f->site.agent);
 }
 
 /* ---- waiting for a reply ---- */
@@ -229,7 +212,7 @@ static void mail_that_was_not_asked_for_is_the_handlers(void **state)
     fixture *f = *state;
     open_relayed(f, false);
     assert_status(LOOM_OK, ask_within(f, "echo", 0, NULL));
-    assert_status(LOOM_OK, loom_agent_emit_text(f->agent, "agent.asker.replies", "hello", NULL));
+    assert_status(LOOM_OK, loom_agent_emit_text(f->site.agent, "agent.asker.replies", "hello", NULL));
     wait_until(reached(f, &f->unasked, 1), FAKE_DEADLINE_MS);
 }
 
@@ -240,18 +223,18 @@ static void without_a_connection_nothing_is_sent(void **state)
     open_agent(f, false);
     assert_status(LOOM_ENOTCONN, ask_within(f, "echo", 30, &report));
     assert_false(report.sent);
-    assert_int_equal(0, loom_agent_get_stats(f->agent).emitted);
+    assert_int_equal(0, loom_agent_get_stats(f->site.agent).emitted);
     assert_int_equal(0, stats_of(f).requests);
 }
 
 static void a_refused_mailbox_is_told(void **state)
 {
     fixture *f = *state;
-    f->bridge.answer = LOOM_EDENIED;
+    f->site.bridge.answer = LOOM_EDENIED;
     open_agent(f, false);
-    fake_bridge_session(&f->bridge, 4);
+    fake_bridge_session(&f->site.bridge, 4);
     assert_status(LOOM_EDENIED, ask_within(f, "echo", 1000, NULL));
-    assert_status(LOOM_EDENIED, loom_agent_request_async(f->agent, "echo", TEXT(""), NULL, on_reply, f, NULL));
+    assert_status(LOOM_EDENIED, loom_agent_request_async(f->site.agent, "echo", TEXT(""), NULL, on_reply, f, NULL));
     assert_int_equal(0, stats_of(f).open);
 }
 
@@ -285,7 +268,7 @@ static void a_reply_that_names_no_request_goes_to_the_oldest(void **state)
     ask_async(f, "keep", "first", &options);
     ask_async(f, "keep", "second", &options);
     wait_until(reached(f, &f->kept_count, 2), FAKE_DEADLINE_MS);
-    assert_status(LOOM_OK, loom_agent_emit_text(f->agent, "agent.asker.replies", "one", &plain));
+    assert_status(LOOM_OK, loom_agent_emit_text(f->site.agent, "agent.asker.replies", "one", &plain));
     wait_until(reached(f, &f->told, 1), FAKE_DEADLINE_MS);
     answer_kept(f, 1, "two");
     wait_until(reached(f, &f->told, 2), FAKE_DEADLINE_MS);
@@ -311,14 +294,14 @@ static void a_reply_belongs_to_what_it_answers(void **state)
     assert_status(LOOM_OK, loom_envelope_header(f->kept[0], HEADER_REQUEST, &key));
     assert_true(key.len > 1);
     loom_emit_options emit = {.headers = headers, .header_count = 1, .thread_id = "other", .reply_to = "elsewhere"};
-    assert_status(LOOM_OK, loom_agent_reply(f->agent, f->kept[0], TEXT("y"), &emit));
+    assert_status(LOOM_OK, loom_agent_reply(f->site.agent, f->kept[0], TEXT("y"), &emit));
     wait_until(reached(f, &f->told, 1), FAKE_DEADLINE_MS);
     /* and once more, to where it can be looked at */
     loom_envelope_fields fields = {.topic = STR("x"), .reply_to = STR("keep"), .correlation_id = STR("c"),
                                    .thread_id = STR("talk"), .ttl = 7, .headers = &(loom_header){STR(HEADER_REQUEST), STR("k")},
                                    .header_count = 1};
     assert_status(LOOM_OK, loom_envelope_create(&reply, &fields));
-    assert_status(LOOM_OK, loom_agent_reply(f->agent, reply, TEXT("z"), &emit));
+    assert_status(LOOM_OK, loom_agent_reply(f->site.agent, reply, TEXT("z"), &emit));
     loom_envelope_unref(reply);
     wait_until(reached(f, &f->kept_count, 2), FAKE_DEADLINE_MS);
     char buf[LOOM_UUID_TEXT_SIZE];
@@ -351,15 +334,15 @@ static void a_request_can_be_cancelled_once(void **state)
     uint64_t keyed = ask_async(f, "keep", "x", NULL);
     uint64_t named = ask_async(f, "keep", "y", &(loom_request_options){.correlation_id = "order-17"});
     wait_until(reached(f, &f->kept_count, 2), FAKE_DEADLINE_MS);
-    assert_status(LOOM_OK, loom_agent_request_cancel(f->agent, named));
-    assert_status(LOOM_OK, loom_agent_request_cancel(f->agent, keyed));
-    assert_status(LOOM_ENOTFOUND, loom_agent_request_cancel(f->agent, keyed));
+    assert_status(LOOM_OK, loom_agent_request_cancel(f->site.agent, named));
+    assert_status(LOOM_OK, loom_agent_request_cancel(f->site.agent, keyed));
+    assert_status(LOOM_ENOTFOUND, loom_agent_request_cancel(f->site.agent, keyed));
     wait_until(reached(f, &f->told, 2), FAKE_DEADLINE_MS);
     assert_string_equal("ECANCELED:,ECANCELED:,", f->log);
     answer_kept(f, 0, "nobody wants it");
     wait_until(stats_of(f).surplus_replies == 1, FAKE_DEADLINE_MS);
-    assert_status(LOOM_ENOTFOUND, loom_agent_request_cancel(f->agent, keyed));
-    assert_status(LOOM_ENOTFOUND, loom_agent_request_cancel(f->agent, 0));
+    assert_status(LOOM_ENOTFOUND, loom_agent_request_cancel(f->site.agent, keyed));
+    assert_status(LOOM_ENOTFOUND, loom_agent_request_cancel(f->site.agent, 0));
     assert_int_equal(0, stats_of(f).open);
     assert_int_equal(0, stats_of(f).timeouts);
 }
@@ -371,8 +354,8 @@ static void closing_tells_who_still_waits(void **state)
     ask_async(f, "keep", "x", NULL);
     ask_async(f, "keep", "y", NULL);
     wait_until(reached(f, &f->kept_count, 2), FAKE_DEADLINE_MS);
-    loom_agent_close_within(f->agent, 100);
-    f->agent = NULL;
+    loom_agent_close_within(f->site.agent, 100);
+    f->site.agent = NULL;
     assert_string_equal("ECLOSED:,ECLOSED:,", f->log);
 }
 
@@ -380,7 +363,7 @@ static void *ask_for_ever(void *user)
 {
     fixture *f = user;
     loom_envelope *reply;
-    atomic_store(&f->nested, (int)loom_agent_request(f->agent, "keep", TEXT(""), NULL, &reply));
+    atomic_store(&f->nested, (int)loom_agent_request(f->site.agent, "keep", TEXT(""), NULL, &reply));
     return NULL;
 }
 
@@ -391,8 +374,8 @@ static void closing_ends_a_wait(void **state)
     open_relayed(f, false);
     assert_int_equal(0, pthread_create(&thread, NULL, ask_for_ever, f));
     wait_until(reached(f, &f->kept_count, 1), FAKE_DEADLINE_MS);
-    loom_agent_close_within(f->agent, 100);
-    f->agent = NULL;
+    loom_agent_close_within(f->site.agent, 100);
+    f->site.agent = NULL;
     pthread_join(thread, NULL);
     assert_int_equal(LOOM_ECLOSED, atomic_load(&f->nested));
 }
@@ -411,18 +394,18 @@ static void many_at_once_leave_nothing_behind(void **state)
     enum { MANY = 20000 };
     open_relayed(f, false);
     assert_status(LOOM_OK, ask_within(f, "echo", 0, NULL));
-    size_t timers = f->agent->loop.timers.count;
+    size_t timers = f->site.agent->loop.timers.count;
     for (unsigned i = 0; i < MANY; i++) {
-        assert_status(LOOM_OK, loom_agent_request_async(f->agent, "echo", TEXT("x"), NULL, on_counted, f, NULL));
+        assert_status(LOOM_OK, loom_agent_request_async(f->site.agent, "echo", TEXT("x"), NULL, on_counted, f, NULL));
     }
     wait_until(reached(f, &f->told, MANY), FAKE_DEADLINE_MS);
     assert_int_equal(0, stats_of(f).open);
     assert_int_equal(MANY + 1, stats_of(f).replies);
-    pthread_mutex_lock(&f->agent->loop.lock);
-    assert_int_equal(timers, f->agent->loop.timers.count);
-    assert_true(f->agent->collaboration->by_correlation.index.mask < 64);
-    assert_int_equal(4, f->agent->events->subs.count);
-    pthread_mutex_unlock(&f->agent->loop.lock);
+    pthread_mutex_lock(&f->site.agent->loop.lock);
+    assert_int_equal(timers, f->site.agent->loop.timers.count);
+    assert_true(f->site.agent->collaboration->by_correlation.index.mask < 64);
+    assert_int_equal(4, f->site.agent->events->subs.count);
+    pthread_mutex_unlock(&f->site.agent->loop.lock);
 }
 
 static void over_the_limit_requests_are_refused(void **state)
@@ -430,11 +413,11 @@ static void over_the_limit_requests_are_refused(void **state)
     fixture *f = *state;
     open_agent(f, false); /* no bridge: they wait in the send buffer */
     for (unsigned i = 0; i < LOOM_REQUESTS_MAX; i++) {
-        assert_status(LOOM_OK, loom_agent_request_async(f->agent, "e", TEXT(""), NULL, on_reply, f, NULL));
+        assert_status(LOOM_OK, loom_agent_request_async(f->site.agent, "e", TEXT(""), NULL, on_reply, f, NULL));
     }
-    assert_status(LOOM_EFULL, loom_agent_request_async(f->agent, "e", TEXT(""), NULL, on_reply, f, NULL));
-    loom_agent_close_within(f->agent, 0);
-    f->agent = NULL;
+    assert_status(LOOM_EFULL, loom_agent_request_async(f->site.agent, "e", TEXT(""), NULL, on_reply, f, NULL));
+    loom_agent_close_within(f->site.agent, 0);
+    f->site.agent = NULL;
     assert_int_equal(LOOM_REQUESTS_MAX, atomic_load(&f->told));
 }
 
@@ -445,16 +428,16 @@ static void what_cannot_be_sent_is_not_open(void **state)
     char too_long[LOOM_THREAD_ID_MAX + 2] = "";
     memset(too_long, 'x', sizeof too_long - 1);
     open_relayed(f, false);
-    assert_status(LOOM_EINVAL, loom_agent_request(f->agent, "not/../*", TEXT(""), NULL, &reply));
+    assert_status(LOOM_EINVAL, loom_agent_request(f->site.agent, "not/../*", TEXT(""), NULL, &reply));
     assert_null(reply);
-    assert_status(LOOM_EINVAL, loom_agent_request(f->agent, NULL, TEXT(""), NULL, &reply));
+    assert_status(LOOM_EINVAL, loom_agent_request(f->site.agent, NULL, TEXT(""), NULL, &reply));
     assert_status(LOOM_EINVAL, loom_agent_request(NULL, "echo", TEXT(""), NULL, &reply));
-    assert_status(LOOM_EINVAL, loom_agent_request(f->agent, "echo", TEXT(""), NULL, NULL));
-    assert_status(LOOM_ETOOBIG, loom_agent_request(f->agent, "echo", TEXT(""),
+    assert_status(LOOM_EINVAL, loom_agent_request(f->site.agent, "echo", TEXT(""), NULL, NULL));
+    assert_status(LOOM_ETOOBIG, loom_agent_request(f->site.agent, "echo", TEXT(""),
                                                    &(loom_request_options){.correlation_id = too_long}, &reply));
-    assert_status(LOOM_EINVAL, loom_agent_request_async(f->agent, "*", TEXT(""), NULL, on_reply, f, NULL));
-    assert_status(LOOM_EINVAL, loom_agent_request_async(f->agent, "echo", TEXT(""), NULL, NULL, f, NULL));
-    assert_status(LOOM_EINVAL, loom_agent_reply(f->agent, NULL, TEXT(""), NULL));
+    assert_status(LOOM_EINVAL, loom_agent_request_async(f->site.agent, "*", TEXT(""), NULL, on_reply, f, NULL));
+    assert_status(LOOM_EINVAL, loom_agent_request_async(f->site.agent, "echo", TEXT(""), NULL, NULL, f, NULL));
+    assert_status(LOOM_EINVAL, loom_agent_reply(f->site.agent, NULL, TEXT(""), NULL));
     assert_int_equal(0, stats_of(f).open);
     assert_int_equal(0, atomic_load(&f->told));
 }
@@ -483,7 +466,7 @@ static void answer_from_bridge(fixture *f, uint64_t mailbox)
     char correlation[LOOM_THREAD_ID_MAX + 1];
     const char *reason;
     envelope_view view;
-    frame heard = fake_bridge_expect(&f->bridge, FRAME_PUBLISH);
+    frame heard = fake_bridge_expect(&f->site.bridge, FRAME_PUBLISH);
     assert_status(LOOM_OK, envelope_scan(&view, heard.u.batch.items, NULL, &reason));
     loom_str key = envelope_view_str(&view, ENV_CORRELATION_ID);
     memcpy(correlation, key.data, key.len);
@@ -493,7 +476,7 @@ static void answer_from_bridge(fixture *f, uint64_t mailbox)
                                    .sender = STR("somebody"),
                                    .payload = TEXT("answer"),
                                    .correlation_id = {correlation, key.len}};
-    fake_bridge_deliver(&f->bridge, mailbox, &fields);
+    fake_bridge_deliver(&f->site.bridge, mailbox, &fields);
 }
 
 static void a_handler_waits_for_its_reply_while_events_wait_for_it(void **state)
@@ -501,11 +484,11 @@ static void a_handler_waits_for_its_reply_while_events_wait_for_it(void **state)
     fixture *f = *state;
     static const char *const topics[] = {"in", NULL};
     loom_agent_options options = {
-        .id = "asker", .url = f->bridge.url, .topics = topics, .on_event = ask_inside, .user = f};
-    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
-    uint64_t in = fake_bridge_session(&f->bridge, 2);
-    fake_bridge_deliver_text(&f->bridge, in, "in", "one");
-    fake_bridge_deliver_text(&f->bridge, in, "in", "two");
+        .id = "asker", .url = f->site.bridge.url, .topics = topics, .on_event = ask_inside, .user = f};
+    assert_status(LOOM_OK, loom_agent_open(&f->site.agent, &options));
+    uint64_t in = fake_bridge_session(&f->site.bridge, 2);
+    fake_bridge_deliver_text(&f->site.bridge, in, "in", "one");
+    fake_bridge_deliver_text(&f->site.bridge, in, "in", "two");
     for (unsigned i = 1; i <= 2; i++) {
         answer_from_bridge(f, in - 1);
         wait_until(reached(f, &f->told, i), FAKE_DEADLINE_MS);
@@ -520,22 +503,22 @@ static void used_up_hops_end_a_request_before_it_is_sent(void **state)
     uint8_t wire[512];
     loom_envelope *env;
     loom_agent_options options = {
-        .id = "asker", .url = f->bridge.url, .topics = topics, .on_event = ask_inside, .user = f};
-    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
-    uint64_t in = fake_bridge_session(&f->bridge, 2);
+        .id = "asker", .url = f->site.bridge.url, .topics = topics, .on_event = ask_inside, .user = f};
+    assert_status(LOOM_OK, loom_agent_open(&f->site.agent, &options));
+    uint64_t in = fake_bridge_session(&f->site.bridge, 2);
     loom_envelope_fields fields = {.topic = STR("in"), .sender = STR("somebody"), .ttl = 1};
     assert_status(LOOM_OK, loom_envelope_create(&env, &fields));
     loom_bytes bytes = loom_envelope_wire(env);
     memcpy(wire, bytes.data, bytes.len);
     wire[32] = 0; /* ttl, WIRE.md section 2 */
-    uint8_t *room = frame_deliver_begin(&f->bridge.out, in, bytes.len);
+    uint8_t *room = frame_deliver_begin(&f->site.bridge.out, in, bytes.len);
     memcpy(room, wire, bytes.len);
-    frame_batch_commit(&f->bridge.out, bytes.len);
+    frame_batch_commit(&f->site.bridge.out, bytes.len);
     loom_envelope_unref(env);
-    fake_bridge_flush(&f->bridge);
+    fake_bridge_flush(&f->site.bridge);
     wait_until(reached(f, &f->told, 1), FAKE_DEADLINE_MS);
     assert_int_equal(LOOM_ETIMEDOUT, atomic_load(&f->nested));
-    assert_int_equal(0, loom_agent_get_stats(f->agent).emitted);
+    assert_int_equal(0, loom_agent_get_stats(f->site.agent).emitted);
     assert_int_equal(0, stats_of(f).timeouts);
     assert_int_equal(0, stats_of(f).open);
 }
@@ -547,7 +530,7 @@ static void *ask_many(void *user)
     fixture *f = user;
     for (int i = 0; i < 300; i++) {
         loom_envelope *reply = NULL;
-        if (loom_agent_request(f->agent, "echo", TEXT("x"), NULL, &reply) != LOOM_OK || !is_text(reply, "x")) {
+        if (loom_agent_request(f->site.agent, "echo", TEXT("x"), NULL, &reply) != LOOM_OK || !is_text(reply, "x")) {
             atomic_fetch_add(&f->failed, 1);
         }
         loom_envelope_unref(reply);
@@ -565,9 +548,9 @@ static void threads_ask_at_once(void **state)
     }
     for (unsigned i = 0; i < 1000; i++) {
         uint64_t number;
-        assert_status(LOOM_OK, loom_agent_request_async(f->agent, "echo", TEXT("y"), NULL, on_reply, f, &number));
+        assert_status(LOOM_OK, loom_agent_request_async(f->site.agent, "echo", TEXT("y"), NULL, on_reply, f, &number));
         if (i % 3 == 0) {
-            (void)loom_agent_request_cancel(f->agent, number);
+            (void)loom_agent_request_cancel(f->site.agent, number);
         }
     }
     for (size_t i = 0; i < 4; i++) {
@@ -581,7 +564,7 @@ static loom_status ask_once(void *user)
 {
     fixture *f = user;
     loom_envelope *reply;
-    loom_status st = loom_agent_request(f->agent, "echo", TEXT("x"), &(loom_request_options){.timeout_ms = 5000}, &reply);
+    loom_status st = loom_agent_request(f->site.agent, "echo", TEXT("x"), &(loom_request_options){.timeout_ms = 5000}, &reply);
     loom_envelope_unref(reply);
     return st;
 }
@@ -590,7 +573,7 @@ static loom_status ask_async_once(void *user)
 {
     fixture *f = user;
     unsigned before = atomic_load(&f->told);
-    loom_status st = loom_agent_request_async(f->agent, "echo", TEXT("x"),
+    loom_status st = loom_agent_request_async(f->site.agent, "echo", TEXT("x"),
                                               &(loom_request_options){.correlation_id = "order-17"}, on_counted, f, NULL);
     if (st == LOOM_OK) {
         wait_until(reached(f, &f->told, before + 1), FAKE_DEADLINE_MS);

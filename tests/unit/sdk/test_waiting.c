@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waiting inside handlers: the agent goes on meanwhile, and nothing is out of order afterwards. */
-#include <loom/loom.h>
-
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -9,14 +7,12 @@
 #include "sdk-c/agent/current.h"
 #include "sdk-c/agent/waiting.h"
 #include "tests/support/alloc_fault.h"
-#include "tests/unit/sdk/fake_relay.h"
+#include "tests/unit/sdk/agent_site.h"
 
 #define TEXT(literal) ((loom_bytes){(const uint8_t *)literal, sizeof literal - 1})
 
 typedef struct fixture {
-    fake_bridge bridge;
-    fake_relay relay;
-    loom_agent *agent;
+    agent_site site; /* first */
     bool polled;
     atomic_uint handled;
     atomic_bool failed;
@@ -41,7 +37,7 @@ static bool calls(fixture *f, const char *capability, const char *argument, cons
 {
     loom_result *result;
     loom_bytes payload = {(const uint8_t *)argument, strlen(argument)};
-    loom_status st = loom_agent_invoke(f->agent, capability, payload, NULL, &result);
+    loom_status st = loom_agent_invoke(f->site.agent, capability, payload, NULL, &result);
     bool ok = st == LOOM_OK && loom_result_payload(result).len == strlen(expected) &&
               memcmp(loom_result_payload(result).data, expected, strlen(expected)) == 0;
     loom_result_free(result);
@@ -107,20 +103,19 @@ static void open_agent_with(fixture *f, bool polled, uint32_t receive_messages)
         loom_on_action on_action;
     } provided[] = {{"echo", echo}, {"descend", descend}};
     loom_agent_options options = {.id = "waiter",
-                                  .url = f->bridge.url,
+                                  .url = f->site.bridge.url,
                                   .topics = topics,
                                   .on_event = on_event,
                                   .user = f,
                                   .poll_mode = polled,
                                   .receive_messages = receive_messages};
     f->polled = polled;
-    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
+    assert_status(LOOM_OK, loom_agent_open(&f->site.agent, &options));
     for (size_t i = 0; i < 2; i++) {
         loom_capability c = {.name = provided[i].name, .on_action = provided[i].on_action, .user = f};
-        assert_status(LOOM_OK, loom_agent_provide(f->agent, &c));
+        assert_status(LOOM_OK, loom_agent_provide(f->site.agent, &c));
     }
-    fake_relay_start(&f->relay, &f->bridge);
-    assert_status(LOOM_OK, loom_agent_wait_connected(f->agent, FAKE_DEADLINE_MS));
+    site_relay(&f->site);
 }
 
 static void open_agent(fixture *f, bool polled)
@@ -130,21 +125,14 @@ static void open_agent(fixture *f, bool polled)
 
 static int set_up(void **state)
 {
-    fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    fake_bridge_open(&f->bridge);
-    setenv("LOOM_TELEMETRY_AUTO", "0", 1);
-    *state = f;
+    site_set_up(state, sizeof(fixture));
     return 0;
 }
 
 static int tear_down(void **state)
 {
     fixture *f = *state;
-    loom_agent_close_within(f->agent, 100);
-    fake_relay_end(&f->relay);
-    fake_bridge_close(&f->bridge);
-    free(f);
+    site_tear_down(&f->site);
     return 0;
 }
 
@@ -153,7 +141,7 @@ static void emit_numbers(fixture *f, int count)
     for (int i = 0; i < count; i++) {
         char text[16];
         snprintf(text, sizeof text, "%d", i);
-        assert_status(LOOM_OK, loom_agent_emit_text(f->agent, "in", text, NULL));
+        assert_status(LOOM_OK, loom_agent_emit_text(f->site.agent, "in", text, NULL));
     }
 }
 
@@ -171,7 +159,7 @@ static void expect_numbers(fixture *f, int count)
 static bool progressed(fixture *f, unsigned count)
 {
     if (f->polled) {
-        (void)loom_agent_poll(f->agent, 1);
+        (void)loom_agent_poll(f->site.agent, 1);
     }
     return atomic_load(&f->handled) == count;
 }
@@ -204,7 +192,7 @@ static void credit_goes_on_for_events_that_were_kept(void **state)
     emit_numbers(f, 100);
     wait_until(progressed(f, 100), FAKE_DEADLINE_MS);
     expect_numbers(f, 100);
-    wait_until(atomic_load(&f->relay.credit_messages) >= 102, FAKE_DEADLINE_MS); /* at most half a window is not renewed */
+    wait_until(atomic_load(&f->site.relay.credit_messages) >= 102, FAKE_DEADLINE_MS); /* at most half a window is not renewed */
 }
 
 static void the_same_in_poll_mode(void **state)
@@ -233,7 +221,7 @@ static void handlers_wait_sixteen_deep_and_no_deeper(void **state)
     loom_result *result;
     loom_invoke_options options = {.deadline_ms = 300};
     /* the sixteenth waits for one that waits for it to return */
-    assert_status(LOOM_ETIMEDOUT, loom_agent_invoke(f->agent, "descend", TEXT("17"), &options, &result));
+    assert_status(LOOM_ETIMEDOUT, loom_agent_invoke(f->site.agent, "descend", TEXT("17"), &options, &result));
     assert_non_null(result);
     loom_result_free(result);
     assert_true(calls(f, "echo", "alive", "alive"));
@@ -295,15 +283,15 @@ static void timers_fire_in_their_order(void **state)
     static timed timers[TIMERS];
     open_agent(f, false);
     uint64_t base = clock_monotonic_ns() + 20 * MS_NS;
-    pthread_mutex_lock(&f->agent->loop.lock);
+    pthread_mutex_lock(&f->site.agent->loop.lock);
     for (unsigned i = 0; i < TIMERS; i++) {
         timers[i].timer.fire = on_timer;
-        assert_status(LOOM_OK, loop_timer_set(&f->agent->loop, &timers[i].timer, NEVER - 1));
-        assert_status(LOOM_OK, loop_timer_set(&f->agent->loop, &timers[i].timer, base + (i * 7 % TIMERS) * 1000));
+        assert_status(LOOM_OK, loop_timer_set(&f->site.agent->loop, &timers[i].timer, NEVER - 1));
+        assert_status(LOOM_OK, loop_timer_set(&f->site.agent->loop, &timers[i].timer, base + (i * 7 % TIMERS) * 1000));
     }
-    loop_timer_clear(&f->agent->loop, &timers[0].timer);
-    loop_timer_clear(&f->agent->loop, &timers[0].timer); /* not set: nothing */
-    pthread_mutex_unlock(&f->agent->loop.lock);
+    loop_timer_clear(&f->site.agent->loop, &timers[0].timer);
+    loop_timer_clear(&f->site.agent->loop, &timers[0].timer); /* not set: nothing */
+    pthread_mutex_unlock(&f->site.agent->loop.lock);
     for (unsigned i = 1; i < TIMERS; i++) {
         wait_until(atomic_load(&timers[i].fired) == 1, FAKE_DEADLINE_MS);
         assert_int_equal(i * 7 % TIMERS - 1, timers[i].place);
@@ -321,14 +309,14 @@ static void waiting_ends_at_its_deadline(void **state)
 {
     fixture *f = *state;
     open_agent(f, false);
-    assert_status(LOOM_ETIMEDOUT, agent_wait_for(f->agent, never, NULL, clock_monotonic_ns() + 10 * MS_NS));
+    assert_status(LOOM_ETIMEDOUT, agent_wait_for(f->site.agent, never, NULL, clock_monotonic_ns() + 10 * MS_NS));
 }
 
 static void *wait_long(void *user)
 {
     loom_status *st = user;
     fixture *f = *(fixture **)(st + 2);
-    *st = agent_wait_for(f->agent, never, NULL, NEVER);
+    *st = agent_wait_for(f->site.agent, never, NULL, NEVER);
     return NULL;
 }
 
@@ -344,12 +332,12 @@ static void waiting_ends_when_the_agent_closes(void **state)
     assert_int_equal(0, pthread_create(&thread, NULL, wait_long, &waiter));
     bool waits = false;
     while (!waits) {
-        pthread_mutex_lock(&f->agent->loop.lock);
-        waits = f->agent->loop.guests > 0;
-        pthread_mutex_unlock(&f->agent->loop.lock);
+        pthread_mutex_lock(&f->site.agent->loop.lock);
+        waits = f->site.agent->loop.guests > 0;
+        pthread_mutex_unlock(&f->site.agent->loop.lock);
     }
-    loom_agent_close_within(f->agent, 100);
-    f->agent = NULL;
+    loom_agent_close_within(f->site.agent, 100);
+    f->site.agent = NULL;
     pthread_join(thread, NULL);
     assert_status(LOOM_ECLOSED, waiter.st);
 }
@@ -363,11 +351,11 @@ static loom_status live_hungry(void *user)
     loom_result *result = NULL;
     loom_invoke_options options = {.deadline_ms = 50};
     unsigned handled = atomic_load(&f->handled);
-    loom_status st = loom_agent_invoke(f->agent, "descend", TEXT("2"), &options, &result);
+    loom_status st = loom_agent_invoke(f->site.agent, "descend", TEXT("2"), &options, &result);
     loom_result_free(result);
-    if (st == LOOM_OK && (st = loom_agent_emit_text(f->agent, "in", "0", NULL)) == LOOM_OK) {
+    if (st == LOOM_OK && (st = loom_agent_emit_text(f->site.agent, "in", "0", NULL)) == LOOM_OK) {
         for (int i = 0; i < 100 && atomic_load(&f->handled) == handled; i++) {
-            (void)loom_agent_poll(f->agent, 1);
+            (void)loom_agent_poll(f->site.agent, 1);
         }
     }
     return st;
@@ -379,7 +367,7 @@ static void nested_handlers_survive_missing_memory(void **state)
     open_agent(f, true);
     assert_in_range(alloc_fault_each_survived(live_hungry, f), 20, 2000);
     atomic_store(&f->failed, false);
-    assert_status(LOOM_OK, loom_agent_wait_connected(f->agent, FAKE_DEADLINE_MS));
+    assert_status(LOOM_OK, loom_agent_wait_connected(f->site.agent, FAKE_DEADLINE_MS));
     assert_true(calls(f, "descend", "3", "bottom"));
 }
 
@@ -409,35 +397,35 @@ static void the_session_may_end_and_begin_again_meanwhile(void **state)
     for (int again = 0; again < 2; again++) {
         heard_call heard;
         loom_agent_options options = {.id = "waiter",
-                                      .url = f->bridge.url,
+                                      .url = f->site.bridge.url,
                                       .topics = topics,
                                       .on_event = wait_through_the_end,
                                       .user = again ? &idempotent : NULL};
         atomic_store(&waits_begun, 0);
         atomic_store(&lost, 0);
-        assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
-        uint64_t number = fake_bridge_session(&f->bridge, 2);
+        assert_status(LOOM_OK, loom_agent_open(&f->site.agent, &options));
+        uint64_t number = fake_bridge_session(&f->site.bridge, 2);
         loom_envelope_fields fields = {.topic = STR("in"), .sender = STR("somebody")};
-        fake_bridge_deliver(&f->bridge, number, &fields);
-        fake_bridge_expect_call(&f->bridge, &heard, "elsewhere");
-        fake_bridge_deliver(&f->bridge, number, &fields); /* kept */
-        fake_bridge_drop(&f->bridge);
-        fake_bridge_session(&f->bridge, 2);
-        fake_bridge_expect_call(&f->bridge, &heard, "elsewhere"); /* the same, or that of the second event */
-        fake_bridge_result(&f->bridge, heard.id, FRAME_CALL_OK, "", "");
+        fake_bridge_deliver(&f->site.bridge, number, &fields);
+        fake_bridge_expect_call(&f->site.bridge, &heard, "elsewhere");
+        fake_bridge_deliver(&f->site.bridge, number, &fields); /* kept */
+        fake_bridge_drop(&f->site.bridge);
+        fake_bridge_session(&f->site.bridge, 2);
+        fake_bridge_expect_call(&f->site.bridge, &heard, "elsewhere"); /* the same, or that of the second event */
+        fake_bridge_result(&f->site.bridge, heard.id, FRAME_CALL_OK, "", "");
         if (again) {
-            fake_bridge_expect_call(&f->bridge, &heard, "elsewhere");
-            fake_bridge_result(&f->bridge, heard.id, FRAME_CALL_OK, "", "");
+            fake_bridge_expect_call(&f->site.bridge, &heard, "elsewhere");
+            fake_bridge_result(&f->site.bridge, heard.id, FRAME_CALL_OK, "", "");
         }
-        wait_until(loom_agent_get_stats(f->agent).received == 2, FAKE_DEADLINE_MS);
+        wait_until(loom_agent_get_stats(f->site.agent).received == 2, FAKE_DEADLINE_MS);
         assert_int_equal(again ? 0 : 1, atomic_load(&lost));
-        fake_bridge_deliver(&f->bridge, number, &fields); /* and it goes on */
-        fake_bridge_expect_call(&f->bridge, &heard, "elsewhere");
-        fake_bridge_result(&f->bridge, heard.id, FRAME_CALL_OK, "", "");
-        wait_until(loom_agent_get_stats(f->agent).received == 3, FAKE_DEADLINE_MS);
-        fake_bridge_drop(&f->bridge);
-        loom_agent_close_within(f->agent, 100);
-        f->agent = NULL;
+        fake_bridge_deliver(&f->site.bridge, number, &fields); /* and it goes on */
+        fake_bridge_expect_call(&f->site.bridge, &heard, "elsewhere");
+        fake_bridge_result(&f->site.bridge, heard.id, FRAME_CALL_OK, "", "");
+        wait_until(loom_agent_get_stats(f->site.agent).received == 3, FAKE_DEADLINE_MS);
+        fake_bridge_drop(&f->site.bridge);
+        loom_agent_close_within(f->site.agent, 100);
+        f->site.agent = NULL;
     }
 }
 
@@ -447,44 +435,33 @@ static void closing_ends_a_wait_inside_a_handler(void **state)
     static const char *const topics[] = {"in", NULL};
     heard_call heard;
     loom_agent_options options = {
-        .id = "waiter", .url = f->bridge.url, .topics = topics, .on_event = wait_through_the_end};
-    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
-    uint64_t number = fake_bridge_session(&f->bridge, 2);
-    fake_bridge_deliver_text(&f->bridge, number, "in", "x");
-    fake_bridge_expect_call(&f->bridge, &heard, "elsewhere");
-    loom_agent_close_within(f->agent, 50);
-    f->agent = NULL;
+        .id = "waiter", .url = f->site.bridge.url, .topics = topics, .on_event = wait_through_the_end};
+    assert_status(LOOM_OK, loom_agent_open(&f->site.agent, &options));
+    uint64_t number = fake_bridge_session(&f->site.bridge, 2);
+    fake_bridge_deliver_text(&f->site.bridge, number, "in", "x");
+    fake_bridge_expect_call(&f->site.bridge, &heard, "elsewhere");
+    loom_agent_close_within(f->site.agent, 50);
+    f->site.agent = NULL;
 }
 
-static int tear_down_alone(void **state)
-{
-    fixture *f = *state;
-    fake_bridge_drop(&f->bridge);
-    loom_agent_close_within(f->agent, 100);
-    fake_bridge_close(&f->bridge);
-    free(f);
-    return 0;
-}
-
-#define WITH_RELAY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-#define WITH_BRIDGE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down_alone)
+#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_RELAY(a_handler_may_wait_for_an_outcome),
-        WITH_RELAY(events_that_come_meanwhile_are_handled_in_order),
-        WITH_RELAY(credit_goes_on_for_events_that_were_kept),
-        WITH_RELAY(the_same_in_poll_mode),
-        WITH_RELAY(a_provider_may_invoke_itself),
-        WITH_RELAY(handlers_wait_sixteen_deep_and_no_deeper),
-        WITH_RELAY(threads_and_handlers_invoke_at_once),
-        WITH_RELAY(timers_fire_in_their_order),
-        WITH_RELAY(nested_handlers_survive_missing_memory),
-        WITH_RELAY(waiting_ends_at_its_deadline),
-        WITH_RELAY(waiting_ends_when_the_agent_closes),
-        WITH_BRIDGE(the_session_may_end_and_begin_again_meanwhile),
-        WITH_BRIDGE(closing_ends_a_wait_inside_a_handler),
+        WITH_SITE(a_handler_may_wait_for_an_outcome),
+        WITH_SITE(events_that_come_meanwhile_are_handled_in_order),
+        WITH_SITE(credit_goes_on_for_events_that_were_kept),
+        WITH_SITE(the_same_in_poll_mode),
+        WITH_SITE(a_provider_may_invoke_itself),
+        WITH_SITE(handlers_wait_sixteen_deep_and_no_deeper),
+        WITH_SITE(threads_and_handlers_invoke_at_once),
+        WITH_SITE(timers_fire_in_their_order),
+        WITH_SITE(nested_handlers_survive_missing_memory),
+        WITH_SITE(waiting_ends_at_its_deadline),
+        WITH_SITE(waiting_ends_when_the_agent_closes),
+        WITH_SITE(the_session_may_end_and_begin_again_meanwhile),
+        WITH_SITE(closing_ends_a_wait_inside_a_handler),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
