@@ -14,9 +14,10 @@
 enum {
     WINDOW_CHECK = 64, /* messages between two looks at the consumers' progress, or fewer large ones */
     WINDOW_CHECK_BYTES = 64 * 1024,
-    WINDOW_WAIT_NS = 20000,
-    WINDOW_FLUSH = 50, /* waits after which what the client still holds is sent off */
-    STANDSTILL = 25000, /* waits, half a second: what has not arrived by then is lost */
+    WINDOW_NAP_NS = 20000, /* the first of a wait; later ones are longer */
+    WINDOW_NAP_MAX_NS = MS_NS / 2,
+    WINDOW_FLUSH_NS = MS_NS, /* of waiting, after which what the client still holds is sent off */
+    STANDSTILL = 25000, /* naps, half a second: what has not arrived by then is lost */
     PROBE_WAIT_NS = 2 * MS_NS,
     TICK_NS = MS_NS / 10,  /* it sleeps no shorter than this */
     BACKLOG_NS = 5 * MS_NS /* a hiccup of the machine is made up for up to here, and no further */
@@ -83,16 +84,33 @@ static uint64_t progress(const producer *p)
     return least;
 }
 
-/* A peer that drops what a slow consumer leaves behind is not sent more than the consumers can still get. */
+static uint64_t next_nap(uint64_t waited)
+{
+    const uint64_t nap = waited / 2 > WINDOW_NAP_NS ? waited / 2 : WINDOW_NAP_NS;
+    return nap < WINDOW_NAP_MAX_NS ? nap : WINDOW_NAP_MAX_NS;
+}
+
+/* A peer that drops what a slow consumer leaves behind is not sent more than the consumers can still get. A full window
+ * is waited for until an eighth of it is free: a producer that woke for every few messages would take a processor from the
+ * server or the consumer each time, thousands of times a second. A nap is at most half as long as the wait so far, so that
+ * the window does not run dry in it. */
 static void wait_for_window(const producer *p, uint64_t window)
 {
     shared *s = p->site->shared;
-    for (unsigned waits = 1;
-         p->number - progress(p) > window && atomic_load_explicit(&s->phase, memory_order_relaxed) == PHASE_RATE; waits++) {
-        if (waits % WINDOW_FLUSH == 0 && !p->peer->flush(p->publisher)) {
-            return; /* the next publish tells why */
+    if (p->number - progress(p) <= window) {
+        return;
+    }
+    bool flushed = false;
+    for (uint64_t waited = 0, nap = WINDOW_NAP_NS;
+         p->number - progress(p) > window - window / 8 && atomic_load_explicit(&s->phase, memory_order_relaxed) == PHASE_RATE;
+         waited += nap, nap = next_nap(waited)) {
+        if (!flushed && waited >= WINDOW_FLUSH_NS) {
+            if (!p->peer->flush(p->publisher)) {
+                return; /* the next publish tells why */
+            }
+            flushed = true;
         }
-        nanosleep(&(struct timespec){.tv_nsec = WINDOW_WAIT_NS}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = (long)nap}, NULL);
     }
 }
 
@@ -151,7 +169,7 @@ static void wait_for_arrival(const producer *p)
 {
     uint64_t arrived = progress(p);
     for (unsigned waits = 0; arrived < p->number && waits < STANDSTILL; waits++) {
-        nanosleep(&(struct timespec){.tv_nsec = WINDOW_WAIT_NS}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = WINDOW_NAP_NS}, NULL);
         const uint64_t now = progress(p);
         waits = now != arrived ? 0 : waits;
         arrived = now;
