@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The carriers ipc and tcp: libuv streams. A write is tried at once; only what the kernel does not take waits. */
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/url.h"
 #include "bridge/link/link.h"
+#include "host/net/listen.h"
 
 enum { BACKLOG = 511, SOCKET_BUFFER = 1024 * 1024, SOCKET_MODE = 0600 };
 
@@ -31,7 +30,7 @@ typedef struct uv_listener {
     listener listener;
     uv_any_stream handle;
     bool is_pipe;
-    char path[URL_IPC_PATH_MAX + 1]; /* of the socket, removed at close */
+    listening at;
 } uv_listener;
 
 static uv_link *of(link_t *l)
@@ -204,9 +203,7 @@ static void on_listener_closed(uv_handle_t *handle)
 static void uv_listener_close(listener *base)
 {
     uv_listener *ls = (uv_listener *)base;
-    if (ls->path[0] != '\0') {
-        (void)unlink(ls->path);
-    }
+    listening_unlink(&ls->at);
     uv_close((uv_handle_t *)&ls->handle.stream, on_listener_closed);
 }
 
@@ -216,81 +213,6 @@ static void uv_listener_retry(listener *base)
 }
 
 static const listener_ops ops = {uv_listener_close, uv_listener_retry};
-
-/* A socket file that nobody answers on is left over from a process that was killed: it may go. */
-static bool remove_stale_socket(const char *path)
-{
-    struct stat st;
-    if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode)) {
-        return false;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return false;
-    }
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    snprintf(addr.sun_path, sizeof addr.sun_path, "%.*s", URL_IPC_PATH_MAX, path);
-    bool stale = connect(fd, (struct sockaddr *)&addr, sizeof addr) != 0 && errno == ECONNREFUSED;
-    close(fd);
-    return stale && unlink(path) == 0;
-}
-
-static int bind_pipe(uv_listener *ls, const url *u)
-{
-    int rc = uv_pipe_bind(&ls->handle.pipe, u->path);
-    if (rc == UV_EADDRINUSE && remove_stale_socket(u->path)) {
-        rc = uv_pipe_bind(&ls->handle.pipe, u->path);
-    }
-    if (rc != 0) {
-        return rc;
-    }
-    snprintf(ls->path, sizeof ls->path, "%.*s", URL_IPC_PATH_MAX, u->path);
-    /* whatever the umask: who may write to the socket speaks for any agent. Nobody can connect before listen() */
-    return chmod(ls->path, SOCKET_MODE) == 0 ? 0 : uv_translate_sys_error(errno);
-}
-
-/* Every address: of both families where there is IPv6, otherwise of IPv4. */
-static int bind_any(uv_listener *ls, uint16_t port)
-{
-    const struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_ANY_INIT};
-    const struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_ANY)}};
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool has_six = fd >= 0 && bind(fd, (const struct sockaddr *)&(struct sockaddr_in6){.sin6_family = AF_INET6,
-                                                                                       .sin6_addr = IN6ADDR_ANY_INIT},
-                                   sizeof six) == 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return uv_tcp_bind(&ls->handle.tcp, has_six ? (const struct sockaddr *)&six : (const struct sockaddr *)&four, 0);
-}
-
-static int bind_tcp(uv_listener *ls, const url *u)
-{
-    if (strcmp(u->host, "*") == 0) {
-        return bind_any(ls, u->port);
-    }
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    char port[8];
-    snprintf(port, sizeof port, "%u", (unsigned)u->port);
-    /* at start only, before there is anybody to delay */
-    if (getaddrinfo(u->host, port, &hints, &found) != 0) {
-        return UV_EAI_NONAME;
-    }
-    int rc = uv_tcp_bind(&ls->handle.tcp, found->ai_addr, 0);
-    freeaddrinfo(found);
-    return rc;
-}
-
-static void real_port(const uv_listener *ls, url *u)
-{
-    struct sockaddr_storage addr;
-    int len = sizeof addr;
-    if (uv_tcp_getsockname(&ls->handle.tcp, (struct sockaddr *)&addr, &len) == 0) {
-        u->port = ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
-                                                   : ((struct sockaddr_in *)&addr)->sin_port);
-    }
-}
 
 static loom_status uv_carrier_listen(link_server *server, const url *asked, char *bound, size_t bound_size,
                                      char why[LINK_ERROR_SIZE])
@@ -309,19 +231,23 @@ static loom_status uv_carrier_listen(link_server *server, const url *asked, char
         return LOOM_EIO;
     }
     ls->handle.stream.data = ls;
+    loom_status st = listening_open(&ls->at, &u, SOCKET_MODE, why);
     listener_init(&ls->listener, server, &ops);
-    rc = ls->is_pipe ? bind_pipe(ls, &u) : bind_tcp(ls, &u);
-    if (rc == 0) {
-        rc = uv_listen(&ls->handle.stream, BACKLOG, on_connection);
+    if (st == LOOM_OK) {
+        rc = ls->is_pipe ? uv_pipe_open(&ls->handle.pipe, ls->at.fd) : uv_tcp_open(&ls->handle.tcp, ls->at.fd);
+        if (rc != 0) {
+            close(ls->at.fd);
+        } else {
+            rc = uv_listen(&ls->handle.stream, BACKLOG, on_connection);
+        }
+        if (rc != 0) {
+            snprintf(why, LINK_ERROR_SIZE, "%s", uv_strerror(rc));
+            st = LOOM_EIO;
+        }
     }
-    if (rc != 0) {
-        snprintf(why, LINK_ERROR_SIZE, "%s",
-                 rc == UV_EADDRINUSE ? "the address is in use: is a broker or bridge running there already?" : uv_strerror(rc));
+    if (st != LOOM_OK) {
         listener_close(&ls->listener);
-        return rc == UV_EADDRINUSE ? LOOM_EBUSY : LOOM_EIO;
-    }
-    if (!ls->is_pipe) {
-        real_port(ls, &u);
+        return st;
     }
     return url_format(bound, bound_size, &u);
 }

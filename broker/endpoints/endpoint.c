@@ -21,7 +21,6 @@ loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_optio
     options.log = on_sp_log;
     loom_status st = sp_listen(out, s->loop, url, &options);
     if (st != LOOM_OK) {
-        log_to(&s->log, LOG_ERROR, "cannot listen url=%s reason=\"%s\"", url, loom_status_text(st));
         return st;
     }
     log_to(&s->log, LOG_INFO, "listening url=%s", sp_server_url(*out));

@@ -4,13 +4,13 @@
 #include "host/http/internal.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 511, ACCEPTS_MAX = 64 /* in one round */, PAUSE_MS = 100, TELL_MS = 10000 };
+#include "host/net/listen.h"
+
+enum { ACCEPTS_MAX = 64 /* in one round */, PAUSE_MS = 100, TELL_MS = 10000 };
 
 static void on_acceptable(uv_poll_t *handle, int status, int events);
 
@@ -116,69 +116,6 @@ static void on_acceptable(uv_poll_t *handle, int status, int events)
     }
 }
 
-/* ---- the socket ---- */
-
-static int bind_at(int family, const struct sockaddr *addr, socklen_t len, bool both)
-{
-    int on = 1, off = 0;
-    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && ((both && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) ||
-                    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 || bind(fd, addr, len) != 0 ||
-                    listen(fd, BACKLOG) != 0)) {
-        int why = errno;
-        close(fd);
-        errno = why;
-        return -1;
-    }
-    return fd;
-}
-
-/* Every address: of both families where there is IPv6, otherwise of IPv4. */
-static int bind_any(uint16_t port)
-{
-    const struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_ANY_INIT};
-    const struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_ANY)}};
-    int fd = bind_at(AF_INET6, (const struct sockaddr *)&six, sizeof six, true);
-    return fd >= 0 || errno == EADDRINUSE ? fd : bind_at(AF_INET, (const struct sockaddr *)&four, sizeof four, false);
-}
-
-static int open_socket(const url *u, char why[HTTP_ERROR_SIZE])
-{
-    int fd;
-    if (strcmp(u->host, "*") == 0) {
-        fd = bind_any(u->port);
-    } else {
-        struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-        struct addrinfo *found = NULL;
-        char port[8];
-        snprintf(port, sizeof port, "%u", (unsigned)u->port);
-        /* at start only, before there is anybody to delay */
-        int rc = getaddrinfo(u->host, port, &hints, &found);
-        if (rc != 0) {
-            snprintf(why, HTTP_ERROR_SIZE, "%s", gai_strerror(rc));
-            return -1;
-        }
-        fd = bind_at(found->ai_family, found->ai_addr, found->ai_addrlen, false);
-        int error = errno;
-        freeaddrinfo(found);
-        errno = error;
-    }
-    if (fd < 0) {
-        snprintf(why, HTTP_ERROR_SIZE, "%s", errno == EADDRINUSE ? "the address is in use" : strerror(errno));
-    }
-    return fd;
-}
-
-static void real_port(int fd, url *u)
-{
-    struct sockaddr_storage addr;
-    socklen_t len = sizeof addr;
-    if (getsockname(fd, (struct sockaddr *)&addr, &len) == 0) {
-        u->port = ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
-                                                   : ((struct sockaddr_in *)&addr)->sin_port);
-    }
-}
-
 /* ---- its life ---- */
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -230,11 +167,11 @@ loom_status http_server_listen(http_server *s, url *u, const http_listen_options
     if (st != LOOM_OK) {
         goto free_listener;
     }
-    if ((l->fd = open_socket(u, why)) < 0) {
-        st = errno == EADDRINUSE ? LOOM_EBUSY : LOOM_EIO;
+    listening at;
+    if ((st = listening_open(&at, u, 0, why)) != LOOM_OK) {
         goto close_tls;
     }
-    real_port(l->fd, u);
+    l->fd = at.fd;
     uv_timer_init(s->loop, &l->pause);
     l->poll.data = l->pause.data = l;
     if (uv_poll_init(s->loop, &l->poll, l->fd) != 0) {

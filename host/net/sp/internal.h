@@ -5,7 +5,7 @@
  *   hub.c     one for each loop: the read buffer, spare pieces of outgoing bytes, deadlines, who has something to do
  *   out.c     the outgoing bytes of one peer
  *   peer.c    a connection: its life and what may be done with it;  peer_io.c: what the loop does with it
- *   server.c  accepts peers, and speaks to them;  bind.c: how it comes to listen
+ *   server.c  accepts peers, and speaks to them
  *   dial.c    a peer of its own: finding and connecting
  *
  * Calls go up that list, never down: from the hub to a peer, and from a peer to its server, by what is stored in the peer.
@@ -23,6 +23,7 @@
 
 #include "base/log_sink.h"
 #include "base/url.h"
+#include "host/net/listen.h"
 #include "host/net/sp/stream.h"
 
 enum {
@@ -51,9 +52,9 @@ typedef struct sp_url {
     bool ipc;         /* or abstract: the framing of ipc */
     bool any;         /* tcp: every address */
     bool named;       /* the host is a name, to be looked up; otherwise address is set */
-    url tcp;          /* tcp: as parsed */
+    url tcp;          /* as parsed; not of abstract names */
+    const char *abstract_name; /* in the text parsed; NULL: none */
     sp_address address;
-    char path[URL_IPC_PATH_MAX + 1]; /* of the socket file, or "" */
 } sp_url;
 
 LOOM_MUST_CHECK loom_status sp_url_parse(sp_url *out, const char *text, char why[URL_ERROR_SIZE]);
@@ -174,23 +175,10 @@ LOOM_MUST_CHECK loom_status sp_options_complete(sp_options *out, const sp_option
 
 /* ---- servers ---- */
 
-typedef struct sp_listening {
-    int fd;
-    dev_t dev;      /* of the socket file, to remove no other */
-    ino_t ino;
-    char path[URL_IPC_PATH_MAX + 1]; /* "" unless there is a file */
-} sp_listening;
-
-/* A bound and listening socket. bound: the url with the real port. */
-LOOM_MUST_CHECK loom_status sp_bind(sp_listening *out, const sp_url *u, const char *text, uint32_t ipc_mode,
-                                    char bound[SP_URL_SIZE], char why[URL_ERROR_SIZE]);
-/* Removes the socket file if it is still this one. */
-void sp_bind_unlink(const sp_listening *l);
-
 struct sp_server {
     sp_hub *hub;
     sp_options options;
-    sp_listening listening;
+    listening listening;
     bool ipc;
     bool paused;
     bool closing;

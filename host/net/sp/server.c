@@ -14,10 +14,13 @@ static void on_connections(uv_poll_t *poll, int status, int events);
 
 /* ---- the end ---- */
 
+/* NULL is allowed. */
 static void server_free(sp_server *s)
 {
-    free(s->slots);
-    free(s);
+    if (s != NULL) {
+        free(s->slots);
+        free(s);
+    }
 }
 
 static void on_released(void *user)
@@ -194,13 +197,18 @@ static loom_status listen_on(sp_server *s, const char *text, char why[URL_ERROR_
         return st;
     }
     s->ipc = u.ipc;
-    if ((st = sp_bind(&s->listening, &u, text, s->options.ipc_mode, s->url, why)) != LOOM_OK) {
+    st = u.abstract_name != NULL ? listening_open_abstract(&s->listening, u.abstract_name, why)
+                                 : listening_open(&s->listening, &u.tcp, s->options.ipc_mode, why);
+    if (st != LOOM_OK) {
         return st;
+    }
+    if (u.ipc || url_format(s->url, sizeof s->url, &u.tcp) != LOOM_OK) {
+        snprintf(s->url, sizeof s->url, "%s", text);
     }
     int rc = uv_poll_init(s->hub->loop, &s->poll, s->listening.fd);
     if (rc != 0) {
         snprintf(why, URL_ERROR_SIZE, "%s", uv_strerror(rc));
-        sp_bind_unlink(&s->listening);
+        listening_unlink(&s->listening);
         close(s->listening.fd);
         return rc == UV_ENOMEM ? LOOM_ENOMEM : LOOM_EIO;
     }
@@ -210,24 +218,22 @@ static loom_status listen_on(sp_server *s, const char *text, char why[URL_ERROR_
 loom_status sp_listen(sp_server **out, uv_loop_t *loop, const char *text, const sp_options *options)
 {
     *out = NULL;
-    sp_server *s = calloc(1, sizeof *s);
-    if (s == NULL) {
-        return LOOM_ENOMEM;
-    }
+    const log_sink log = {options->log, options->user};
     char why[URL_ERROR_SIZE] = "";
-    loom_status st = sp_options_complete(&s->options, options);
-    s->log = (log_sink){options->log, options->user};
-    if (st == LOOM_OK && sp_hub_get(&s->hub, loop) != LOOM_OK) {
-        st = LOOM_ENOMEM;
-    }
+    sp_server *s = calloc(1, sizeof *s);
+    loom_status st = s != NULL ? sp_options_complete(&s->options, options) : LOOM_ENOMEM;
     if (st != LOOM_OK) {
+        goto free_server;
+    }
+    s->log = log;
+    if (sp_hub_get(&s->hub, loop) != LOOM_OK) {
+        st = LOOM_ENOMEM;
         goto free_server;
     }
     if (s->options.max_peers > 1u << SLOT_BITS) {
         s->options.max_peers = 1u << SLOT_BITS;
     }
     if ((st = listen_on(s, text, why)) != LOOM_OK) {
-        log_to(&s->log, LOG_ERROR, "cannot listen on %s: %s", text != NULL ? text : "?", why);
         goto release_hub;
     }
     s->poll.data = s;
@@ -240,6 +246,7 @@ loom_status sp_listen(sp_server **out, uv_loop_t *loop, const char *text, const 
 release_hub:
     sp_hub_release(s->hub, NULL, NULL);
 free_server:
+    log_to(&log, LOG_ERROR, "cannot listen on %s: %s", text != NULL ? text : "?", why[0] != '\0' ? why : loom_status_text(st));
     server_free(s);
     return st;
 }
@@ -257,7 +264,7 @@ void sp_server_close(sp_server *s, void (*closed)(void *user), void *user)
     s->closing = true;
     s->closed = closed;
     s->closed_user = user;
-    sp_bind_unlink(&s->listening);
+    listening_unlink(&s->listening);
     sp_deadline_clear(s->hub, &s->again);
     uv_close((uv_handle_t *)&s->poll, on_listener_closed);
     close(s->listening.fd);

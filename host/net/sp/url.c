@@ -26,6 +26,7 @@ static loom_status parse_abstract(sp_url *out, const char *name, char why[URL_ER
     memcpy(un->sun_path + 1, name, len);
     out->address.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
     out->ipc = true;
+    out->abstract_name = name;
     return LOOM_OK;
 }
 
@@ -35,7 +36,6 @@ static void take_path(sp_url *out, const char *path)
     size_t len = strlen(path); /* at most URL_IPC_PATH_MAX, which url_parse() has seen to */
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, path, len);
-    memcpy(out->path, path, len + 1);
     out->address.len = sizeof *un;
     out->ipc = true;
 }
