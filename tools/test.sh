@@ -59,7 +59,7 @@ failures() {
 }
 
 fail() { # STAGE WHAT LOG
-    echo "test.sh: FAILED in stage $1: $2; the whole log: $3"
+    echo "test.sh: FAILED in stage $1: ${2% }; the whole log: $3"
     exit 1
 }
 
