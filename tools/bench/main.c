@@ -79,9 +79,9 @@ static size_t judge(const bench_plan *plan, const bench_options *o, goal_result 
 int main(int argc, char *argv[])
 {
     bench_options options;
-    const options_outcome outcome = options_parse(&options, argc, argv);
-    if (outcome != OPTIONS_RUN) {
-        return outcome == OPTIONS_WRONG ? EXIT_WRONG : EXIT_MEASURED;
+    const bench_outcome outcome = bench_options_parse(&options, argc, argv);
+    if (outcome != BENCH_RUN) {
+        return outcome == BENCH_WRONG ? EXIT_WRONG : EXIT_MEASURED;
     }
     bench_plan plan;
     int exit_code = EXIT_FAILED;

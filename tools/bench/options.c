@@ -1,62 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The command line is a table: a row is an option, its help, and who takes its value. */
 #include "tools/bench/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "host/cli/options.h"
+#include "host/cli/term.h"
 #include "tools/bench/scenarios/scenarios.h"
-
-enum {
-    OPT_SIZE = 256,
-    OPT_PEER,
-    OPT_ROUNDS,
-    OPT_SECONDS,
-    OPT_LATENCY_RATE,
-    OPT_RATE,
-    OPT_WINDOW,
-    OPT_BRIDGE,
-    OPT_TRANSPORT,
-    OPT_TRACING,
-    OPT_PRODUCERS,
-    OPT_CONSUMERS,
-    OPT_FILTERS,
-    OPT_AGENTS,
-    OPT_API,
-    OPT_PLACEMENT,
-    OPT_NO_LOOM,
-    OPT_JSON,
-    OPT_CSV,
-    OPT_PLOT
-};
-
-static const struct option long_options[] = {
-    {"size", required_argument, NULL, OPT_SIZE},
-    {"peer", required_argument, NULL, OPT_PEER},
-    {"rounds", required_argument, NULL, OPT_ROUNDS},
-    {"seconds", required_argument, NULL, OPT_SECONDS},
-    {"latency-rate", required_argument, NULL, OPT_LATENCY_RATE},
-    {"rate", required_argument, NULL, OPT_RATE},
-    {"window", required_argument, NULL, OPT_WINDOW},
-    {"bridge", required_argument, NULL, OPT_BRIDGE},
-    {"transport", required_argument, NULL, OPT_TRANSPORT},
-    {"tracing", required_argument, NULL, OPT_TRACING},
-    {"producers", required_argument, NULL, OPT_PRODUCERS},
-    {"consumers", required_argument, NULL, OPT_CONSUMERS},
-    {"filters", required_argument, NULL, OPT_FILTERS},
-    {"agents", required_argument, NULL, OPT_AGENTS},
-    {"api", required_argument, NULL, OPT_API},
-    {"placement", required_argument, NULL, OPT_PLACEMENT},
-    {"no-loom", no_argument, NULL, OPT_NO_LOOM},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"csv", no_argument, NULL, OPT_CSV},
-    {"plot", required_argument, NULL, OPT_PLOT},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {NULL, 0, NULL, 0},
-};
 
 static bool number_in(const char *option, const char *text, double low, double high, double *out)
 {
@@ -99,10 +53,10 @@ static bool choice(const char *option, const char *text, const char *const *name
     return false;
 }
 
-static bool add_size(bench_options *o, const char *text)
+static bool add_size(bench_options *o, const char *name, const char *text)
 {
     unsigned size;
-    if (!whole_in("size", text, BENCH_SIZE_MIN, BENCH_SIZE_MAX, &size)) {
+    if (!whole_in(name, text, BENCH_SIZE_MIN, BENCH_SIZE_MAX, &size)) {
         return false;
     }
     for (size_t i = 0; i < o->size_count; i++) {
@@ -133,9 +87,10 @@ static bool add_one_peer(bench_options *o, const bench_peer *peer)
     return true;
 }
 
-static bool add_peer(bench_options *o, const char *name)
+static bool add_peer(bench_options *o, const char *name, const char *text)
 {
-    if (strcmp(name, "all") == 0) {
+    (void)name;
+    if (strcmp(text, "all") == 0) {
         for (const bench_peer *const *p = bench_peers(); *p != NULL; p++) {
             if (!add_one_peer(o, *p)) {
                 return false;
@@ -144,44 +99,68 @@ static bool add_peer(bench_options *o, const char *name)
         o->all_peers = true;
         return true;
     }
-    const bench_peer *peer = bench_peer_find(name);
+    const bench_peer *peer = bench_peer_find(text);
     if (peer == NULL) {
-        bench_complain("there is no peer \"%s\"; --help lists them", name);
+        bench_complain("there is no peer \"%s\"; --help lists them", text);
         return false;
     }
     return add_one_peer(o, peer);
 }
 
-static bool set_amount(bench_options *o, int option, const char *text)
+typedef struct amount {
+    const char *name;
+    size_t offset;
+    unsigned low, high;
+} amount;
+
+static bool set_amount(bench_options *o, const char *name, const char *text)
 {
-    switch (option) {
-    case OPT_ROUNDS:
-        return whole_in("rounds", text, 1, BENCH_ROUNDS_MAX, &o->rounds);
-    case OPT_SECONDS:
-        return number_in("seconds", text, 0.1, 86400, &o->seconds);
-    case OPT_LATENCY_RATE:
-        return whole_in("latency-rate", text, 1, 1000000, &o->latency_rate);
-    case OPT_RATE:
-        return whole_in("rate", text, 1, 1000000, &o->rate);
-    case OPT_WINDOW:
-        return whole_in("window", text, 1, INT_MAX, &o->window);
-    case OPT_PRODUCERS:
-        return whole_in("producers", text, 1, BENCH_PRODUCERS_MAX, &o->producers);
-    case OPT_CONSUMERS:
-        return whole_in("consumers", text, 1, BENCH_CONSUMERS_MAX, &o->consumers);
-    case OPT_FILTERS:
-        return whole_in("filters", text, 1, BENCH_FILTERS_MAX, &o->filters);
-    case OPT_AGENTS:
-        return whole_in("agents", text, 1, BENCH_AGENTS_MAX, &o->agents);
-    default:
-        return false; /* getopt_long has said what it did not like */
+    static const amount amounts[] = {
+        {"rounds", offsetof(bench_options, rounds), 1, BENCH_ROUNDS_MAX},
+        {"latency-rate", offsetof(bench_options, latency_rate), 1, 1000000},
+        {"rate", offsetof(bench_options, rate), 1, 1000000},
+        {"window", offsetof(bench_options, window), 1, INT_MAX},
+        {"producers", offsetof(bench_options, producers), 1, BENCH_PRODUCERS_MAX},
+        {"consumers", offsetof(bench_options, consumers), 1, BENCH_CONSUMERS_MAX},
+        {"filters", offsetof(bench_options, filters), 1, BENCH_FILTERS_MAX},
+        {"agents", offsetof(bench_options, agents), 1, BENCH_AGENTS_MAX},
+    };
+    const amount *a = amounts;
+    while (strcmp(a->name, name) != 0) {
+        a++;
     }
+    return whole_in(name, text, a->low, a->high, (unsigned *)((char *)o + a->offset));
 }
 
-static bool set_placement(bench_options *o, const char *text)
+static bool set_seconds(bench_options *o, const char *name, const char *text)
+{
+    return number_in(name, text, 0.1, 86400, &o->seconds);
+}
+
+static bool add_bridge(bench_options *o, const char *name, const char *text)
+{
+    return choice(name, text, bench_bridge_names, o->bridges);
+}
+
+static bool add_transport(bench_options *o, const char *name, const char *text)
+{
+    return choice(name, text, bench_transport_names, o->transports);
+}
+
+static bool add_tracing(bench_options *o, const char *name, const char *text)
+{
+    return choice(name, text, bench_tracing_names, o->tracings);
+}
+
+static bool add_api(bench_options *o, const char *name, const char *text)
+{
+    return choice(name, text, bench_api_names, o->apis);
+}
+
+static bool set_placement(bench_options *o, const char *name, const char *text)
 {
     bool chosen[PLACEMENT_COUNT] = {false};
-    if (!choice("placement", text, bench_placement_names, chosen)) {
+    if (!choice(name, text, bench_placement_names, chosen)) {
         return false;
     }
     for (unsigned i = 0; i < PLACEMENT_COUNT; i++) {
@@ -190,41 +169,90 @@ static bool set_placement(bench_options *o, const char *text)
     return true;
 }
 
-static bool set(bench_options *o, int option, const char *text)
+static bool set_no_loom(bench_options *o, const char *name, const char *text)
 {
-    switch (option) {
-    case OPT_SIZE:
-        return add_size(o, text);
-    case OPT_PEER:
-        return add_peer(o, text);
-    case OPT_BRIDGE:
-        return choice("bridge", text, bench_bridge_names, o->bridges);
-    case OPT_TRANSPORT:
-        return choice("transport", text, bench_transport_names, o->transports);
-    case OPT_TRACING:
-        return choice("tracing", text, bench_tracing_names, o->tracings);
-    case OPT_API:
-        return choice("api", text, bench_api_names, o->apis);
-    case OPT_PLACEMENT:
-        return set_placement(o, text);
-    case OPT_NO_LOOM:
-        o->no_loom = true;
-        return true;
-    case OPT_JSON:
-    case OPT_CSV:
-        if (o->format != FORMAT_TABLE && o->format != (option == OPT_JSON ? FORMAT_JSON : FORMAT_CSV)) {
-            bench_complain("either --json or --csv");
-            return false;
-        }
-        o->format = option == OPT_JSON ? FORMAT_JSON : FORMAT_CSV;
-        return true;
-    case OPT_PLOT:
-        o->plot = text;
-        return true;
-    default:
-        return set_amount(o, option, text);
-    }
+    (void)name, (void)text;
+    o->no_loom = true;
+    return true;
 }
+
+static bool set_format(bench_options *o, const char *name, const char *text)
+{
+    const options_format format = strcmp(name, "json") == 0 ? FORMAT_JSON : FORMAT_CSV;
+    (void)text;
+    if (o->format != FORMAT_TABLE && o->format != format) {
+        bench_complain("either --json or --csv");
+        return false;
+    }
+    o->format = format;
+    return true;
+}
+
+static bool set_plot(bench_options *o, const char *name, const char *text)
+{
+    (void)name;
+    o->plot = text;
+    return true;
+}
+
+/* ---- the table ---- */
+
+#define MEASURED "What is measured (what may be repeated is measured in turn)"
+#define LENGTH   "How long, how much"
+#define RESULTS  "Results"
+
+static const option_spec specs[] = {
+    {.name = "size", .kind = OPTION_VALUE, .repeatable = true, .value = "BYTES", .fallback = "128", .group = MEASURED,
+     .help = "Payload, 16 to 1048576"},
+    {.name = "peer", .kind = OPTION_VALUE, .repeatable = true, .value = "NAME", .group = MEASURED,
+     .help = "Measure this one as well"},
+    {.name = "no-loom", .kind = OPTION_FLAG, .group = MEASURED, .help = "Measure the peers alone"},
+    {.name = "bridge", .kind = OPTION_VALUE, .repeatable = true, .value = "WHERE", .choices = "broker|process",
+     .fallback = "broker", .group = MEASURED, .help = "Loom's bridge: in the broker, or a process of its own"},
+    {.name = "transport", .kind = OPTION_VALUE, .repeatable = true, .value = "HOW", .choices = "ipc|tcp", .fallback = "ipc",
+     .group = MEASURED, .help = "Agent links, and those of the peers that have both"},
+    {.name = "tracing", .kind = OPTION_VALUE, .repeatable = true, .value = "HOW", .fallback = "unsampled", .group = MEASURED,
+     .help = "Loom's spans: off (no telemetry), unsampled (every message has a trace context, none is recorded), 1% (one "
+             "trace in a hundred is recorded and exported), on (all are, over OTLP/HTTP to a receiver that counts), down (all "
+             "are recorded, and nobody takes them)"},
+    {.name = "api", .kind = OPTION_VALUE, .repeatable = true, .value = "HOW", .fallback = "event", .group = MEASURED,
+     .help = "Loom's requests: event (with a reply_to), action"},
+    {.name = "placement", .kind = OPTION_VALUE, .value = "HOW", .fallback = "free", .group = MEASURED,
+     .help = "free: the kernel decides which processor runs what. apart: clients on one, servers on another. together: all on "
+             "one, where what is left is the work itself; latencies vary least then"},
+    {.name = "producers", .kind = OPTION_VALUE, .value = "N", .group = MEASURED,
+     .help = "Another number than the scenario's, 1 to 16"},
+    {.name = "consumers", .kind = OPTION_VALUE, .value = "N", .group = MEASURED, .help = "The same, 1 to 32"},
+    {.name = "filters", .kind = OPTION_VALUE, .value = "N", .group = MEASURED,
+     .help = "The same, 1 to 1000000 (pubsub: so many subscriptions more)"},
+    {.name = "agents", .kind = OPTION_VALUE, .value = "N", .group = MEASURED, .help = "The same, 1 to 4096"},
+    {.name = "rounds", .kind = OPTION_VALUE, .value = "N", .fallback = "5; all: 3, soak: 1", .group = LENGTH,
+     .help = "Rounds of each; medians are reported"},
+    {.name = "seconds", .kind = OPTION_VALUE, .value = "S", .fallback = "2; quick: 0.6, all: 1, soak: 60", .group = LENGTH,
+     .help = "Of the timed window of a round"},
+    {.name = "latency-rate", .kind = OPTION_VALUE, .value = "N", .fallback = "10000", .group = LENGTH,
+     .help = "Deliveries a second while latency is measured, fewer where that would be more than 64 MB a second"},
+    {.name = "rate", .kind = OPTION_VALUE, .value = "N", .group = LENGTH,
+     .help = "Deliveries a second all the time, instead of as fast as it goes"},
+    {.name = "window", .kind = OPTION_VALUE, .value = "N", .fallback = "100000, at most 64 MiB", .group = LENGTH,
+     .help = "Messages on their way at once, for peers that drop what a slow consumer leaves behind"},
+    {.name = "json", .kind = OPTION_FLAG, .group = RESULTS,
+     .help = "One object: results has a row for each peer and kind of Loom"},
+    {.name = "csv", .kind = OPTION_FLAG, .group = RESULTS, .help = "The same rows, for a spreadsheet"},
+    {.name = "plot", .kind = OPTION_VALUE, .value = "FILE.svg", .group = RESULTS, .help = "Draw the rates as well"},
+    {.name = "version", .letter = 'V', .kind = OPTION_FLAG, .group = RESULTS, .help = "Print the version and exit"},
+    {.name = "help", .letter = 'h', .kind = OPTION_FLAG, .group = RESULTS, .help = "Print this text and exit"},
+};
+enum { SPECS = sizeof specs / sizeof *specs };
+
+/* In the order of specs; version and help have been dealt with. */
+static bool (*const set[SPECS])(bench_options *o, const char *name, const char *text) = {
+    add_size,   add_peer,   set_no_loom, add_bridge, add_transport, add_tracing, add_api,    set_placement,
+    set_amount, set_amount, set_amount,  set_amount, set_amount,    set_seconds, set_amount, set_amount,
+    set_amount, set_format, set_format,  set_plot,
+};
+
+/* ---- the whole ---- */
 
 static bool any(const bool *chosen, size_t count)
 {
@@ -282,17 +310,17 @@ static bool complete_scenario(bench_options *o)
 }
 
 /* The rest of the line is the scenario; what is missing gets its default. */
-static bool complete(bench_options *o, int argc, char *argv[])
+static bool complete(bench_options *o, const options *line)
 {
-    if (optind >= argc) {
+    if (line->operand_count == 0) {
         bench_complain("which scenario? --help lists them; \"quick\" is a good one to begin with");
         return false;
     }
-    if (optind + 1 < argc) {
-        bench_complain("one scenario at a time; \"%s\" is too much", argv[optind + 1]);
+    if (line->operand_count > 1) {
+        bench_complain("one scenario at a time; \"%s\" is too much", line->operands[1]);
         return false;
     }
-    const char *name = argv[optind];
+    const char *name = line->operands[0];
     o->work = strcmp(name, "quick") == 0 ? WORK_QUICK : strcmp(name, "all") == 0 ? WORK_ALL : WORK_SCENARIO;
     if (o->work != WORK_SCENARIO) {
         return complete_table(o, name);
@@ -305,22 +333,51 @@ static bool complete(bench_options *o, int argc, char *argv[])
     return complete_scenario(o);
 }
 
-options_outcome options_parse(bench_options *out, int argc, char *argv[])
+static void print_help(void)
 {
-    *out = (bench_options){0};
-    optind = 0; /* glibc: from the beginning, for who parses twice */
-    for (int option; (option = getopt_long(argc, argv, "hV", long_options, NULL)) != -1;) {
-        if (option == 'h') {
-            options_help(stdout);
-            return OPTIONS_HELPED;
-        }
-        if (option == 'V') {
-            puts("loom-bench " LOOM_VERSION);
-            return OPTIONS_HELPED;
-        }
-        if (!set(out, option, optarg)) {
-            return OPTIONS_WRONG;
+    options_print_help(&(options_manual){
+        .program = "loom-bench",
+        .synopsis = "SCENARIO [OPTION]...\n       loom-bench quick | all [OPTION]...",
+        .summary = "Measures Loom next to other message buses: the same sizes, the same durations, in alternating rounds, each "
+                   "with fresh processes (producers, consumers, servers). A round first sends as fast as every message still "
+                   "arrives and counts at the consumers; then it sends at a fixed rate and takes the time each message needs.",
+        .specs = specs,
+        .spec_count = SPECS,
+    }, stdout, term_width(STDOUT_FILENO));
+    bench_help_lists(stdout);
+}
+
+static bool take(bench_options *out, const options *line)
+{
+    for (size_t i = 0; i < line->use_count; i++) {
+        const option_use *use = &line->uses[i];
+        if (!set[use->spec](out, specs[use->spec].name, use->value)) {
+            return false;
         }
     }
-    return complete(out, argc, argv) ? OPTIONS_RUN : OPTIONS_WRONG;
+    return complete(out, line);
+}
+
+bench_outcome bench_options_parse(bench_options *out, int argc, char *argv[])
+{
+    *out = (bench_options){0};
+    options line;
+    problems list;
+    problems_init(&list);
+    bench_outcome outcome = BENCH_WRONG;
+    loom_status st = options_parse(&line, specs, SPECS, argc, argv, false, &list);
+    if (st == LOOM_ENOMEM) {
+        bench_complain("%s", loom_status_text(st));
+        return BENCH_WRONG;
+    }
+    if (options_is_on(&line, "help") || options_is_on(&line, "version")) {
+        options_is_on(&line, "help") ? print_help() : (void)puts("loom-bench " LOOM_VERSION);
+        outcome = BENCH_HELPED;
+    } else if (st != LOOM_OK) {
+        problems_print(&list, stderr, "loom-bench");
+    } else if (take(out, &line)) {
+        outcome = BENCH_RUN;
+    }
+    options_fini(&line);
+    return outcome;
 }

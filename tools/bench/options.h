@@ -32,10 +32,12 @@ typedef struct bench_options {
     const char *plot; /* file for a drawing, or NULL */
 } bench_options;
 
-typedef enum options_outcome { OPTIONS_RUN, OPTIONS_HELPED, OPTIONS_WRONG } options_outcome;
+typedef enum bench_outcome { BENCH_RUN, BENCH_HELPED, BENCH_WRONG } bench_outcome;
 
 /* HELPED: what was asked for is on standard output. WRONG: what is wrong is on standard error. */
-options_outcome options_parse(bench_options *out, int argc, char *argv[]);
-void options_help(FILE *out);
+/* plot points into argv. */
+bench_outcome bench_options_parse(bench_options *out, int argc, char *argv[]);
+/* The part of --help behind the options: scenarios, peers, how to read the table. */
+void bench_help_lists(FILE *out);
 
 #endif

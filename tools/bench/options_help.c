@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/bench/options.h"
 
-static void scenarios(FILE *out)
+static void lists(FILE *out)
 {
-    fputs("Usage: loom-bench SCENARIO [OPTION]...\n"
-          "       loom-bench quick | all [OPTION]...\n\n"
-          "Measures Loom next to other message buses: the same sizes, the same durations, in\n"
-          "alternating rounds, each with fresh processes (producers, consumers, servers).\n"
-          "A round first sends as fast as every message still arrives and counts at the\n"
-          "consumers; then it sends at a fixed rate and takes the time each message needs.\n\n"
-          "Scenarios:\n", out);
+    fputs("\nScenarios:\n", out);
     for (const bench_scenario *const *s = bench_scenarios(); *s != NULL; s++) {
         fprintf(out, "  %-18s %s\n", (*s)->name, (*s)->summary);
     }
@@ -21,49 +15,6 @@ static void scenarios(FILE *out)
     }
     fputs("  all                every one of these\n"
           "  What a peer needs comes from Debian: tools/bench/peers/install.sh installs it.\n", out);
-}
-
-static void measured(FILE *out)
-{
-    fputs("\nWhat is measured (those with * may be repeated, to measure several in turn):\n"
-          "  --size BYTES *         Payload, 16 to 1048576 [128]\n"
-          "  --peer NAME *          Measure this one as well\n"
-          "  --no-loom              Measure the peers alone\n"
-          "  --bridge WHERE *       Loom's bridge: in the broker, or a process of its own:\n"
-          "                         broker, process [broker]\n"
-          "  --transport HOW *      Agent links, and those of the peers that have both: ipc, tcp [ipc]\n"
-          "  --tracing HOW *        Loom's spans [unsampled]\n"
-          "                         off        no telemetry\n"
-          "                         unsampled  every message has a trace context, none is recorded\n"
-          "                         1%         one trace in a hundred is recorded and exported\n"
-          "                         on         all are, over OTLP/HTTP to a receiver that counts\n"
-          "                         down       all are recorded, and nobody takes them\n"
-          "  --api HOW *            Loom's requests: event (with a reply_to), action [event]\n"
-          "  --placement HOW        free: the kernel decides which processor runs what. apart: clients\n"
-          "                         on one, servers on another. together: all on one, where what is\n"
-          "                         left is the work itself; latencies vary least then [free]\n"
-          "  --producers N          Other numbers than the scenario's: 1 to 16,\n"
-          "  --consumers N          1 to 32,\n"
-          "  --filters N            1 to 1000000 (pubsub: so many subscriptions more),\n"
-          "  --agents N             1 to 4096\n", out);
-}
-
-static void durations(FILE *out)
-{
-    fputs("\nHow long, how much:\n"
-          "  --rounds N             Rounds of each; medians are reported [5; all: 3, soak: 1]\n"
-          "  --seconds S            Of the timed window of a round [2; quick: 0.6, all: 1, soak: 60]\n"
-          "  --latency-rate N       Deliveries a second while latency is measured [10000], fewer\n"
-          "                         where that would be more than 64 MB a second\n"
-          "  --rate N               Deliveries a second all the time, instead of as fast as it goes\n"
-          "  --window N             Messages on their way at once, for peers that drop what a slow\n"
-          "                         consumer leaves behind [100000, at most 64 MiB]\n"
-          "\nResults:\n"
-          "  --json                 One object: results has a row for each peer and kind of Loom\n"
-          "  --csv                  The same rows, for a spreadsheet\n"
-          "  --plot FILE.svg        Draw the rates as well\n"
-          "  -V, --version          Print the version and exit\n"
-          "  -h, --help             Print this text and exit\n", out);
 }
 
 static void reading(FILE *out)
@@ -91,10 +42,8 @@ static void reading(FILE *out)
           "  130  interrupted\n", out);
 }
 
-void options_help(FILE *out)
+void bench_help_lists(FILE *out)
 {
-    scenarios(out);
-    measured(out);
-    durations(out);
+    lists(out);
     reading(out);
 }

@@ -16,7 +16,7 @@
 enum { ARGS_MAX = 16 };
 
 /* line: words with one space between. */
-static options_outcome parse(bench_options *out, const char *line)
+static bench_outcome parse(bench_options *out, const char *line)
 {
     static char words[256]; /* options keep what they borrow */
     char *argv[ARGS_MAX + 1] = {(char[]){"loom-bench"}};
@@ -26,7 +26,7 @@ static options_outcome parse(bench_options *out, const char *line)
     for (char *word; argc < ARGS_MAX && (word = strsep(&rest, " ")) != NULL;) {
         argv[argc++] = word;
     }
-    return options_parse(out, argc, argv);
+    return bench_options_parse(out, argc, argv);
 }
 
 static void a_scenario_alone_measures_loom_with_the_defaults(void **state)
@@ -34,7 +34,7 @@ static void a_scenario_alone_measures_loom_with_the_defaults(void **state)
     bench_options o;
     bench_plan plan;
     (void)state;
-    assert_int_equal(OPTIONS_RUN, parse(&o, "pubsub"));
+    assert_int_equal(BENCH_RUN, parse(&o, "pubsub"));
     assert_true(plan_make(&plan, &o));
     assert_int_equal(1, plan.count);
     assert_int_equal(5, plan.rounds);
@@ -53,7 +53,7 @@ static void fanout_is_measured_with_4_and_16_consumers_in_every_size(void **stat
     bench_options o;
     bench_plan plan;
     (void)state;
-    assert_int_equal(OPTIONS_RUN, parse(&o, "fanout --size 128 --size 1024 --size 128 --peer floor"));
+    assert_int_equal(BENCH_RUN, parse(&o, "fanout --size 128 --size 1024 --size 128 --peer floor"));
     assert_true(plan_make(&plan, &o));
     assert_int_equal(4, plan.count);
     assert_string_equal("fanout 1→4, 128 B", plan.cases[0].title);
@@ -67,7 +67,7 @@ static void forms_of_loom_are_named_by_what_tells_them_apart(void **state)
     bench_options o;
     bench_plan plan;
     (void)state;
-    assert_int_equal(OPTIONS_RUN, parse(&o, "pubsub --bridge broker --bridge process --tracing on --tracing 1% "
+    assert_int_equal(BENCH_RUN, parse(&o, "pubsub --bridge broker --bridge process --tracing on --tracing 1% "
                                           "--transport tcp"));
     assert_true(plan_make(&plan, &o));
     assert_int_equal(4, plan.cases[0].count);
@@ -82,7 +82,7 @@ static void another_number_of_consumers_replaces_the_shapes(void **state)
     bench_options o;
     bench_plan plan;
     (void)state;
-    assert_int_equal(OPTIONS_RUN, parse(&o, "fanout --consumers 7"));
+    assert_int_equal(BENCH_RUN, parse(&o, "fanout --consumers 7"));
     assert_true(plan_make(&plan, &o));
     assert_int_equal(1, plan.count);
     assert_int_equal(7, plan.cases[0].setup.shape.consumers);
@@ -94,7 +94,7 @@ static void all_peers_are_those_with_a_part_in_the_scenario(void **state)
     bench_options o;
     bench_plan plan;
     (void)state;
-    assert_int_equal(OPTIONS_RUN, parse(&o, "agents --peer all --agents 10"));
+    assert_int_equal(BENCH_RUN, parse(&o, "agents --peer all --agents 10"));
     assert_true(plan_make(&plan, &o));
     for (size_t i = 0; i < plan.cases[0].count; i++) {
         assert_non_null(plan.cases[0].contenders[i].peer->session_open);
@@ -108,7 +108,7 @@ static void the_full_table_has_every_scenario_but_those_by_request(void **state)
     bench_options o;
     bench_plan plan;
     (void)state;
-    assert_int_equal(OPTIONS_RUN, parse(&o, "all"));
+    assert_int_equal(BENCH_RUN, parse(&o, "all"));
     assert_true(plan_make(&plan, &o));
     for (const bench_scenario *const *s = bench_scenarios(); *s != NULL; s++) {
         size_t cases = 0;
@@ -131,7 +131,7 @@ static void every_promise_is_about_something_that_quick_measures(void **state)
     bench_plan plan;
     goal_result goals[GOALS_MAX];
     (void)state;
-    assert_int_equal(OPTIONS_RUN, parse(&o, "quick"));
+    assert_int_equal(BENCH_RUN, parse(&o, "quick"));
     assert_true(plan_make(&plan, &o));
     for (size_t i = 0; i < plan.count; i++) { /* as if every figure were 1 */
         for (size_t k = 0; k < plan.cases[i].count; k++) {
@@ -182,7 +182,7 @@ static void a_wrong_line_is_refused(void **state)
     bench_options o;
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        if (parse(&o, lines[i]) != OPTIONS_WRONG) {
+        if (parse(&o, lines[i]) != BENCH_WRONG) {
             fail_msg("\"%s\" was accepted", lines[i]);
         }
     }
