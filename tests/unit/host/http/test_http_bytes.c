@@ -1,30 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the server reads without any I/O: bodies, WebSocket frames, SHA-1. Vectors name the clause they prove. */
-#include "base/hex.h"
+/* What the server reads without any I/O: bodies and WebSocket frames. Vectors name the clause they prove. */
 #include "host/http/body.h"
-#include "host/http/sha1.h"
 #include "host/http/ws_frame.h"
 #include "tests/support/check.h"
-
-/* ---- SHA-1 ---- */
-
-static void sha1_agrees_with_the_vectors_of_rfc_3174(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text, *digest;
-    } vectors[] = {
-        {"", "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
-        {"abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
-        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
-    };
-    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
-        uint8_t digest[SHA1_SIZE], expected[SHA1_SIZE];
-        assert_true(hex_decode(expected, vectors[i].digest, SHA1_SIZE));
-        sha1(digest, (loom_bytes){(const uint8_t *)vectors[i].text, strlen(vectors[i].text)});
-        assert_memory_equal(expected, digest, SHA1_SIZE);
-    }
-}
 
 /* ---- bodies ---- */
 
@@ -252,7 +230,6 @@ static void a_head_takes_the_shortest_form(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sha1_agrees_with_the_vectors_of_rfc_3174),
         cmocka_unit_test(a_body_ends_after_its_length),
         cmocka_unit_test(chunks_are_put_together),
         cmocka_unit_test(chunks_that_two_could_read_differently_are_refused),
