@@ -7,19 +7,26 @@
 /* ---- counters ---- */
 
 typedef struct link_counts {
-    uint64_t connections_refused;
+    uint64_t connections_refused, connections_displaced, connections_late, requests_invalid;
 } link_counts;
 
 static const counter link_rows[] = {
     COUNTER(link_counts, connections_refused, COUNTER_TOTAL, "loom_bridge_connections_refused_total",
             "Agent connections closed at once: no room for another agent."),
+    COUNTER(link_counts, connections_displaced, COUNTER_TOTAL, "loom_bridge_connections_displaced_total",
+            "Agent connections (TLS, WebSocket) closed during their handshake to make room for newer ones."),
+    COUNTER(link_counts, connections_late, COUNTER_TOTAL, "loom_bridge_connections_late_total",
+            "Agent connections (TLS, WebSocket) closed because a deadline had passed."),
+    COUNTER(link_counts, requests_invalid, COUNTER_TOTAL, "loom_bridge_requests_invalid_total",
+            "TLS handshakes, HTTP requests and WebSocket frames of agents that were refused."),
 };
 static const counter_group link_counters = COUNTER_GROUP("links", link_counts, link_rows);
 
 static void read_links(const void *owner, void *stats)
 {
     const serving *s = owner;
-    *(link_counts *)stats = (link_counts){s->links != NULL ? link_server_refused(s->links) : 0};
+    link_server_counts c = s->links != NULL ? link_server_get_counts(s->links) : (link_server_counts){0};
+    *(link_counts *)stats = (link_counts){c.refused, c.displaced, c.late, c.invalid};
 }
 
 /* ---- the end ---- */

@@ -42,10 +42,34 @@ static void read_log(const void *owner, void *stats)
     *(log_counts *)stats = (log_counts){logger_dropped(((const process *)owner)->log)};
 }
 
+typedef struct scrape_counts {
+    uint64_t connections_refused, connections_displaced, connections_late, requests_invalid;
+} scrape_counts;
+
+static const counter scrape_rows[] = {
+    COUNTER(scrape_counts, connections_refused, COUNTER_TOTAL, "loom_metrics_connections_refused_total",
+            "Connections to /metrics closed at once: no room for another one."),
+    COUNTER(scrape_counts, connections_displaced, COUNTER_TOTAL, "loom_metrics_connections_displaced_total",
+            "Idle connections to /metrics closed to make room for newer ones."),
+    COUNTER(scrape_counts, connections_late, COUNTER_TOTAL, "loom_metrics_connections_late_total",
+            "Connections to /metrics closed because a deadline had passed."),
+    COUNTER(scrape_counts, requests_invalid, COUNTER_TOTAL, "loom_metrics_requests_invalid_total",
+            "Requests to the server of /metrics that it refused."),
+};
+static const counter_group scrape_counters = COUNTER_GROUP("metrics", scrape_counts, scrape_rows);
+
+static void read_scrapes(const void *owner, void *stats)
+{
+    const process *p = owner;
+    http_server_counts c = p->metrics != NULL ? metrics_server_get_counts(p->metrics) : (http_server_counts){0};
+    *(scrape_counts *)stats = (scrape_counts){c.refused, c.displaced, c.late, c.invalid};
+}
+
 void process_count_own(process *p)
 {
     counter_list_add(&p->counters, (counter_source){&span_counters, p, read_spans});
     counter_list_add(&p->counters, (counter_source){&log_counters, p, read_log});
+    counter_list_add(&p->counters, (counter_source){&scrape_counters, p, read_scrapes});
 }
 
 static void write_metrics(void *user, FILE *out)

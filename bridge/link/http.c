@@ -153,9 +153,9 @@ static void stop(link_server *server)
     }
 }
 
-uint64_t link_http_refused(const link_server *server)
+http_server_counts link_http_counts(const link_server *server)
 {
-    return server->http != NULL ? http_server_get_counts(server->http->server).refused : 0;
+    return server->http != NULL ? http_server_get_counts(server->http->server) : (http_server_counts){0};
 }
 
 static void on_server_closed(void *user)

@@ -113,7 +113,7 @@ void listener_close(listener *ls); /* once is enough */
 void listener_gone(listener *ls);
 /* Appends the frame that tells an agent why it cannot be served. */
 void link_put_refusal(frame_writer *w, loom_status why);
-/* Connections that http.c refused by itself. */
-uint64_t link_http_refused(const link_server *server);
+/* What the HTTP server counts; zeros when nobody listens there. */
+http_server_counts link_http_counts(const link_server *server);
 
 #endif

@@ -178,9 +178,15 @@ size_t link_server_busy(const link_server *server)
     return busy;
 }
 
-uint64_t link_server_refused(const link_server *server)
+link_server_counts link_server_get_counts(const link_server *server)
 {
-    return server->refused + link_http_refused(server);
+    http_server_counts http = link_http_counts(server);
+    return (link_server_counts){
+        .refused = server->refused + http.refused,
+        .displaced = http.displaced,
+        .late = http.late,
+        .invalid = http.invalid,
+    };
 }
 
 static void on_handle_closed(uv_handle_t *handle)

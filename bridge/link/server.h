@@ -37,8 +37,14 @@ void link_server_stop_listening(link_server *server);
 void link_server_flush(link_server *server);
 /* Connections that still have something to send, or wait to be closed. */
 size_t link_server_busy(const link_server *server);
-/* Connections that were closed at once: too many agents, no memory, no descriptor. */
-uint64_t link_server_refused(const link_server *server);
+/* Of agents' connections. Those on ipc and tcp can only be refused. */
+typedef struct link_server_counts {
+    uint64_t refused;   /* closed at once: too many agents, no memory, no descriptor */
+    uint64_t displaced; /* made room for newer ones before their handshake was over */
+    uint64_t late;      /* closed because a deadline had passed */
+    uint64_t invalid;   /* requests and WebSocket frames that were refused */
+} link_server_counts;
+link_server_counts link_server_get_counts(const link_server *server);
 /* Closes everything; then runs done from the loop, after which the server is gone. */
 void link_server_close(link_server *server, void (*done)(void *user), void *user);
 

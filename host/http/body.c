@@ -1,106 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* llhttp counts the bytes and reads the chunks; ours is what they may cost, and that every line ends with CR and LF. */
 #include "host/http/body.h"
 
-enum { SIZE_DIGITS_MAX = 15, OVERHEAD_MAX = 16 * 1024 };
+enum { OVERHEAD_MAX = 16 * 1024, CHUNK_OVERHEAD = 32 };
 
-void http_body_init(http_body *b, bool chunked, uint64_t length)
+static int on_body(llhttp_t *parser, const char *at, size_t len)
 {
-    *b = (http_body){.chunked = chunked, .left = chunked ? 0 : length};
-    b->state = chunked ? BODY_SIZE : length > 0 ? BODY_DATA : BODY_DONE;
+    http_body *b = parser->data;
+    b->piece = (loom_bytes){(const uint8_t *)at, len};
+    return b->chunked ? HPE_PAUSED : HPE_OK; /* the next chunk is another piece */
 }
 
-static int hex_value(uint8_t c)
+static int on_chunk(llhttp_t *parser)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    http_body *b = parser->data;
+    b->allowance += CHUNK_OVERHEAD;
+    return 0;
 }
 
-static void read_size(http_body *b, uint8_t c)
+static int on_end(llhttp_t *parser)
 {
-    int value = hex_value(c);
-    if (value >= 0 && b->digits < SIZE_DIGITS_MAX) {
-        b->left = b->left << 4 | (unsigned)value;
-        b->digits++;
-    } else if (b->digits > 0 && c == '\r') {
-        b->state = BODY_SIZE_END;
-    } else if (b->digits > 0 && (c == ';' || c == ' ' || c == '\t')) {
-        b->state = BODY_EXTENSION;
-    } else {
-        b->state = BODY_BAD;
+    http_body *b = parser->data;
+    b->state = BODY_DONE;
+    return HPE_PAUSED;
+}
+
+void http_body_init(http_body *b, http_head *h)
+{
+    static const llhttp_settings_t settings = {.on_body = on_body, .on_chunk_header = on_chunk, .on_message_complete = on_end};
+    *b = (http_body){.parser = &h->parser, .chunked = h->chunked, .allowance = OVERHEAD_MAX + CHUNK_OVERHEAD};
+    b->state = h->chunked || h->length > 0 ? BODY_MORE : BODY_DONE;
+    h->parser.data = b;
+    h->parser.settings = (void *)(uintptr_t)&settings;
+}
+
+/* Of the bytes between the pieces. */
+static bool is_sound(http_body *b, loom_bytes bytes, size_t used)
+{
+    if (used == 0) {
+        return true;
     }
-}
-
-/* Skips what nobody here wants: extensions of a chunk, and trailers. */
-static void skip(http_body *b, uint8_t c)
-{
-    if (c == '\n' || ++b->overhead > OVERHEAD_MAX) {
-        b->state = BODY_BAD;
-    } else if (c == '\r') {
-        b->state = b->state == BODY_EXTENSION ? BODY_SIZE_END : BODY_TRAILER_LF;
-    }
-}
-
-static void expect(http_body *b, uint8_t c, uint8_t expected, int next)
-{
-    b->state = c == expected ? next : BODY_BAD;
-}
-
-/* One byte of what stands between the pieces. */
-static void read_frame(http_body *b, uint8_t c)
-{
-    switch (b->state) {
-    case BODY_SIZE:
-        read_size(b, c);
-        break;
-    case BODY_EXTENSION:
-        skip(b, c);
-        break;
-    case BODY_SIZE_END:
-        expect(b, c, '\n', b->left > 0 ? BODY_DATA : BODY_TRAILER);
-        b->digits = 0;
-        break;
-    case BODY_DATA_CR:
-        expect(b, c, '\r', BODY_DATA_LF);
-        break;
-    case BODY_DATA_LF:
-        expect(b, c, '\n', BODY_SIZE);
-        break;
-    case BODY_TRAILER: /* at the start of a line, or within one */
-        if (b->digits == 0 && c == '\r') {
-            b->state = BODY_END_LF;
-        } else {
-            b->digits = 1;
-            skip(b, c);
-        }
-        break;
-    case BODY_TRAILER_LF:
-        expect(b, c, '\n', BODY_TRAILER);
-        b->digits = 0;
-        break;
-    case BODY_END_LF:
-        expect(b, c, '\n', BODY_DONE);
-        break;
-    default:
-        b->state = BODY_BAD;
-        break;
-    }
+    uint8_t before = used > 1 ? bytes.data[used - 2] : b->last;
+    b->last = bytes.data[used - 1];
+    b->overhead += used - b->piece.len;
+    return b->overhead <= b->allowance && (b->state != BODY_DONE || before == '\r'); /* llhttp takes a bare LF as the end */
 }
 
 size_t http_body_read(http_body *b, loom_bytes bytes, loom_bytes *piece)
 {
     size_t used = 0;
-    *piece = (loom_bytes){bytes.data, 0};
-    while (used < bytes.len && b->state != BODY_DONE && b->state != BODY_BAD) {
-        if (b->state != BODY_DATA) {
-            read_frame(b, bytes.data[used++]);
-            continue;
+    b->piece = (loom_bytes){bytes.data, 0};
+    if (b->state == BODY_MORE) {
+        const char *data = (const char *)bytes.data;
+        llhttp_resume(b->parser);
+        llhttp_errno_t error = llhttp_execute(b->parser, data, bytes.len);
+        used = error == HPE_PAUSED ? (size_t)(llhttp_get_error_pos(b->parser) - data) : bytes.len;
+        if ((error != HPE_OK && error != HPE_PAUSED) || (b->chunked && !is_sound(b, bytes, used))) {
+            b->state = BODY_BAD;
+            b->piece.len = 0;
         }
-        size_t have = bytes.len - used;
-        *piece = (loom_bytes){bytes.data + used, have < b->left ? have : (size_t)b->left};
-        b->left -= piece->len;
-        if (b->left == 0) {
-            b->state = b->chunked ? BODY_DATA_CR : BODY_DONE;
-        }
-        return used + piece->len;
     }
+    *piece = b->piece;
     return used;
 }

@@ -3,19 +3,20 @@
 #ifndef LOOM_HOST_HTTP_BODY_H
 #define LOOM_HOST_HTTP_BODY_H
 
-#include <loom/api.h>
+#include "host/http/head.h"
 
 typedef struct http_body {
-    enum { BODY_DATA, BODY_SIZE, BODY_EXTENSION, BODY_SIZE_END, BODY_DATA_CR, BODY_DATA_LF, BODY_TRAILER, BODY_TRAILER_LF,
-           BODY_END_LF, BODY_DONE, BODY_BAD } state;
+    enum { BODY_MORE, BODY_DONE, BODY_BAD } state;
     bool chunked;
-    uint64_t left;     /* of the body, or of the chunk */
-    unsigned digits;   /* of the size of a chunk */
-    unsigned overhead; /* bytes of extensions and trailers */
+    llhttp_t *parser;           /* the head's */
+    loom_bytes piece;           /* found by the read under way */
+    uint64_t overhead;          /* bytes of sizes, extensions and trailers so far */
+    uint64_t allowance;         /* how many there may be: more with each chunk */
+    uint8_t last;               /* byte of the read before */
 } http_body;
 
-/* length: of a body that is not chunked. */
-void http_body_init(http_body *b, bool chunked, uint64_t length);
+/* Goes on where the head ended. h must have been read, and live as long as b; neither may move. */
+void http_body_init(http_body *b, http_head *h);
 /* Takes the next bytes, up to the end of one piece of the body, which piece then points to; it may be empty. Returns how
  * many were used. b->state tells whether this was the end (BODY_DONE), or is no body (BODY_BAD). */
 size_t http_body_read(http_body *b, loom_bytes bytes, loom_bytes *piece);

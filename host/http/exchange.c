@@ -138,7 +138,7 @@ static void on_head(http_connection *c)
         http_exchange_refuse(c, 413, "the body is too large");
         return;
     }
-    http_body_init(&r->body_reader, r->head.chunked, r->head.length);
+    http_body_init(&r->body_reader, &r->head);
     if (r->body_reader.state == BODY_DONE) {
         handle(c);
         return;

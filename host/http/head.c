@@ -14,7 +14,7 @@ const char *http_status_name(uint16_t status)
     } names[] = {
         {101, "Switching Protocols"}, {200, "OK"}, {204, "No Content"}, {400, "Bad Request"}, {403, "Forbidden"},
         {404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"}, {411, "Length Required"},
-        {413, "Content Too Large"}, {415, "Unsupported Media Type"}, {417, "Expectation Failed"},
+        {413, "Content Too Large"}, {414, "URI Too Long"}, {415, "Unsupported Media Type"}, {417, "Expectation Failed"},
         {426, "Upgrade Required"}, {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
         {501, "Not Implemented"}, {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"},
     };
@@ -97,7 +97,8 @@ bool http_head_lists(const http_head *h, const char *name, const char *token, bo
 
 /* ---- the end of the head ---- */
 
-/* HTTP_HEAD_DONE: it ends before h->scanned. */
+/* llhttp takes a bare LF for the end of some lines, empty lines before the first, and fields that go on in the next line:
+ * all of this is refused here. HTTP_HEAD_DONE: the head ends before h->scanned. */
 static uint16_t find_end(http_head *h, loom_str bytes, const char **why)
 {
     if (h->scanned == 0 && bytes.len > 0 && bytes.data[0] != '\r' && !is_token(bytes.data[0])) {
@@ -113,6 +114,9 @@ static uint16_t find_end(http_head *h, loom_str bytes, const char **why)
         if (end == h->line || bytes.data[end - 1] != '\r') {
             return REFUSE(400, "a line has to end with CR and LF");
         }
+        if (bytes.data[h->line] == ' ' || bytes.data[h->line] == '\t') {
+            return REFUSE(400, "a line begins with a space");
+        }
         bool empty = end - 1 == h->line;
         bool first = h->line == 0;
         h->scanned = h->line = end + 1;
@@ -125,20 +129,109 @@ static uint16_t find_end(http_head *h, loom_str bytes, const char **why)
     }
 }
 
-/* ---- the request line ---- */
+/* ---- what llhttp finds ---- */
+
+static int refuse(http_head *h, uint16_t status, const char *why)
+{
+    h->refused = status;
+    h->why = why;
+    return HPE_USER;
+}
+
+static int on_method(llhttp_t *parser, const char *at, size_t len)
+{
+    ((http_head *)parser->data)->method = (loom_str){at, len};
+    return 0;
+}
+
+static int on_target(llhttp_t *parser, const char *at, size_t len)
+{
+    ((http_head *)parser->data)->target = (loom_str){at, len};
+    return len <= HTTP_TARGET_MAX ? 0 : refuse(parser->data, 414, "the target is too long");
+}
+
+static int on_version(llhttp_t *parser, const char *at, size_t len)
+{
+    http_head *h = parser->data;
+    h->version = (loom_str){at, len};
+    if (len != 3) { /* llhttp has stopped there, and will say so */
+        return 0;
+    }
+    h->minor = at[2] == '0' ? 0 : 1;
+    return at[0] == '1' && at[2] <= '1' ? 0 : refuse(h, 505, "HTTP/1.1 is spoken here");
+}
+
+static int on_name(llhttp_t *parser, const char *at, size_t len)
+{
+    http_head *h = parser->data;
+    if (len == 0) {
+        return refuse(h, 400, "a header field has no name");
+    }
+    if (h->field_count == HTTP_FIELDS_MAX) {
+        return refuse(h, 431, "the request has too many header fields");
+    }
+    h->fields[h->field_count++] = (http_field_read){{at, len}, {"", 0}};
+    return 0;
+}
+
+static int on_value(llhttp_t *parser, const char *at, size_t len)
+{
+    http_head *h = parser->data;
+    h->fields[h->field_count - 1].value = trimmed((loom_str){at, len});
+    return 0;
+}
+
+static int on_head_end(llhttp_t *parser)
+{
+    (void)parser;
+    return HPE_PAUSED; /* what follows is the body's, or another request */
+}
+
+static uint16_t refusal(const http_head *h, llhttp_errno_t error, loom_str bytes, const char **why)
+{
+    if (h->refused != 0) {
+        return REFUSE(h->refused, h->why);
+    }
+    size_t method;
+    switch (error) {
+    case HPE_INVALID_METHOD:
+        method = token_length(bytes);
+        if (method > 0 && bytes.data[method] == ' ') {
+            return REFUSE(501, "the method is not known here");
+        }
+        return REFUSE(400, "the request line is not METHOD TARGET HTTP/1.1");
+    case HPE_INVALID_URL:
+        return REFUSE(400, "the target has to be a path, with what is no URL character written with %");
+    case HPE_INVALID_CONSTANT:
+    case HPE_INVALID_VERSION:
+        return REFUSE(400, "the request line is not METHOD TARGET HTTP/1.1");
+    case HPE_INVALID_CONTENT_LENGTH:
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        return REFUSE(400, "Content-Length has to be one number, given once, and not beside Transfer-Encoding");
+    case HPE_INVALID_TRANSFER_ENCODING:
+        return REFUSE(501, "of the transfer encodings only chunked is supported");
+    default:
+        return REFUSE(400, "a header field is not NAME: VALUE, or holds a control character");
+    }
+}
+
+/* ---- what llhttp lets pass ---- */
 
 static bool starts(loom_str text, const char *with)
 {
     return text.len >= strlen(with) && strncasecmp(text.data, with, strlen(with)) == 0;
 }
 
+/* More than one space, another protocol's name, or no version at all (HTTP/0.9). */
+static bool is_request_line(const http_head *h)
+{
+    const char *target = h->method.data + h->method.len + 1;
+    return h->version.len > 0 && h->target.data == target && h->version.data == target + h->target.len + 6 &&
+           memcmp(target + h->target.len, " HTTP/", 6) == 0;
+}
+
 static uint16_t read_target(http_head *h, loom_str target, const char **why)
 {
-    for (size_t i = 0; i < target.len; i++) {
-        if (target.data[i] <= ' ' || target.data[i] >= 0x7f) { /* char may be signed: what is over 127 counts, too */
-            return REFUSE(400, "the target holds a character that has to be written with %");
-        }
-    }
     size_t scheme = starts(target, "http://") ? 7 : starts(target, "https://") ? 8 : 0;
     if (scheme > 0) { /* absolute form: what a proxy is asked for, and a server has to take (RFC 9112, section 3.2.2) */
         const char *slash = memchr(target.data + scheme, '/', target.len - scheme);
@@ -148,7 +241,7 @@ static uint16_t read_target(http_head *h, loom_str target, const char **why)
     if (target.len == 0 && scheme > 0) {
         target = (loom_str){"/", 1};
     }
-    if (target.len == 0 || target.data[0] != '/') {
+    if (h->parser.method == HTTP_CONNECT || target.len == 0 || target.data[0] != '/') {
         return REFUSE(400, "the target has to be a path");
     }
     const char *mark = memchr(target.data, '?', target.len);
@@ -157,82 +250,22 @@ static uint16_t read_target(http_head *h, loom_str target, const char **why)
     return HTTP_HEAD_DONE;
 }
 
-/* METHOD SP TARGET SP HTTP/1.x */
-static uint16_t read_request_line(http_head *h, loom_str line, const char **why)
-{
-    size_t method = token_length(line);
-    const char *last = memrchr(line.data, ' ', line.len);
-    if (method == 0 || method == line.len || line.data[method] != ' ' || last == line.data + method) {
-        return REFUSE(400, "the request line is not METHOD TARGET HTTP/1.1");
-    }
-    loom_str version = {last + 1, line.len - (size_t)(last + 1 - line.data)};
-    if (version.len != 8 || memcmp(version.data, "HTTP/", 5) != 0 || version.data[6] != '.') {
-        return REFUSE(400, "the request line is not METHOD TARGET HTTP/1.1");
-    }
-    if (version.data[5] != '1' || version.data[7] < '0' || version.data[7] > '9') {
-        return REFUSE(505, "HTTP/1.1 is spoken here");
-    }
-    h->minor = version.data[7] == '0' ? 0 : 1;
-    h->method = (loom_str){line.data, method};
-    return read_target(h, (loom_str){line.data + method + 1, (size_t)(last - line.data) - method - 1}, why);
-}
-
-/* ---- the fields ---- */
-
-static uint16_t read_field(http_head *h, loom_str line, const char **why)
-{
-    size_t name = token_length(line);
-    if (name == 0 || name == line.len || line.data[name] != ':') {
-        return REFUSE(400, "a header field is not NAME: VALUE");
-    }
-    loom_str value = trimmed((loom_str){line.data + name + 1, line.len - name - 1});
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.data[i];
-        if ((c < ' ' && c != '\t') || c == 0x7f) {
-            return REFUSE(400, "a header field holds a control character");
-        }
-    }
-    if (h->field_count == HTTP_FIELDS_MAX) {
-        return REFUSE(431, "the request has too many header fields");
-    }
-    h->fields[h->field_count++] = (http_field_read){{line.data, name}, value};
-    return HTTP_HEAD_DONE;
-}
-
-static bool read_length(loom_str digits, uint64_t *out)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < digits.len; i++) {
-        if (digits.data[i] < '0' || digits.data[i] > '9' || i >= 18) {
-            return false;
-        }
-        value = value * 10 + (uint64_t)(digits.data[i] - '0');
-    }
-    *out = value;
-    return digits.len > 0;
-}
-
 /* How long the body is, so that there is one answer only (RFC 9112, section 6.3). */
 static uint16_t read_framing(http_head *h, const char **why)
 {
-    for (size_t i = 0; i < h->field_count; i++) {
-        const http_field_read *f = &h->fields[i];
-        if (http_text_is(f->name, "Content-Length")) {
-            uint64_t length;
-            if (!read_length(f->value, &length) || (h->has_length && length != h->length)) {
-                return REFUSE(400, "Content-Length has to be one number");
-            }
-            h->has_length = true;
-            h->length = length;
-        } else if (http_text_is(f->name, "Transfer-Encoding")) {
-            if (h->chunked || !http_text_is(f->value, "chunked")) {
-                return REFUSE(501, "of the transfer encodings only chunked is supported");
-            }
-            h->chunked = true;
-        }
+    static const uint64_t most = 999999999999999999;
+    h->has_length = (h->parser.flags & F_CONTENT_LENGTH) != 0;
+    h->chunked = (h->parser.flags & F_CHUNKED) != 0;
+    h->length = h->parser.content_length;
+    const loom_str *encoding = http_head_field(h, "Transfer-Encoding");
+    if (encoding != NULL && (!h->chunked || !http_text_is(*encoding, "chunked"))) {
+        return REFUSE(501, "of the transfer encodings only chunked is supported");
     }
-    if (h->chunked && (h->has_length || h->minor == 0)) {
-        return REFUSE(400, "the length of the body is given twice");
+    if (h->chunked && h->minor == 0) {
+        return REFUSE(400, "HTTP/1.0 has no chunks");
+    }
+    if (h->length > most) {
+        return REFUSE(400, "Content-Length is no number of bytes that can be");
     }
     return HTTP_HEAD_DONE;
 }
@@ -257,8 +290,19 @@ static uint16_t read_meaning(http_head *h, const char **why)
 
 void http_head_init(http_head *h)
 {
+    static const llhttp_settings_t settings = {
+        .on_method = on_method,
+        .on_url = on_target,
+        .on_version = on_version,
+        .on_header_field = on_name,
+        .on_header_value = on_value,
+        .on_headers_complete = on_head_end,
+    };
+    llhttp_init(&h->parser, HTTP_REQUEST, &settings);
+    h->parser.data = h;
     h->scanned = h->line = 0;
-    h->method = h->path = h->query = (loom_str){"", 0};
+    h->refused = 0;
+    h->method = h->target = h->version = h->path = h->query = (loom_str){"", 0};
     h->field_count = 0;
     h->minor = 1;
     h->close = h->chunked = h->has_length = h->wants_continue = false;
@@ -278,13 +322,13 @@ uint16_t http_head_read(http_head *h, loom_str bytes, size_t max, size_t *used, 
         return status;
     }
     *used = h->scanned;
-    loom_str left = {bytes.data, h->scanned - 2};
-    for (bool first = true; left.len > 0 && status == HTTP_HEAD_DONE; first = false) {
-        size_t len = (size_t)((const char *)memchr(left.data, '\n', left.len) - left.data) - 1;
-        loom_str line = {left.data, len};
-        status = first ? read_request_line(h, line, why) : read_field(h, line, why);
-        left.data += len + 2;
-        left.len -= len + 2;
+    llhttp_errno_t error = llhttp_execute(&h->parser, bytes.data, h->scanned); /* whole, so that every part is in one piece */
+    if (error != HPE_PAUSED) {
+        return refusal(h, error, bytes, why);
     }
+    if (!is_request_line(h) || llhttp_get_error_pos(&h->parser) != bytes.data + h->scanned) {
+        return REFUSE(400, "the request line is not METHOD TARGET HTTP/1.1");
+    }
+    status = read_target(h, h->target, why);
     return status != HTTP_HEAD_DONE ? status : read_meaning(h, why);
 }

@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The head of an HTTP/1 request (RFC 9112), read strictly and without any I/O: what two implementations could read in two
- * ways is refused. */
+ * ways is refused. llhttp takes it apart; limits, statuses, and what llhttp lets pass although the RFC does not, are ours. */
 #ifndef LOOM_HOST_HTTP_HEAD_H
 #define LOOM_HOST_HTTP_HEAD_H
 
+#include <llhttp/llhttp.h>
+
 #include <loom/api.h>
 
-enum { HTTP_FIELDS_MAX = 64 };
+enum { HTTP_FIELDS_MAX = 64, HTTP_TARGET_MAX = 8000 /* bytes; RFC 9112, section 3 */ };
 
 typedef struct http_field_read {
     loom_str name, value; /* value without the space around it */
 } http_field_read;
 
 typedef struct http_head {
+    llhttp_t parser;        /* of this request; body.h goes on with it */
     size_t scanned, line;   /* of the search for the end: how far it got, and where the line there begins */
+    uint16_t refused;       /* by one of our checks while llhttp was at work, and why */
+    const char *why;
     /* What was read points into the bytes. */
-    loom_str method, path, query; /* query without its '?' */
-    unsigned minor;         /* HTTP/1.minor: 0, or 1 for anything later */
+    loom_str method, target, version;
+    loom_str path, query;   /* query without its '?' */
+    unsigned minor;         /* HTTP/1.minor: 0 or 1 */
     http_field_read fields[HTTP_FIELDS_MAX];
     size_t field_count;
     bool close;             /* the connection ends with this request */
@@ -28,7 +34,7 @@ typedef struct http_head {
 
 enum { HTTP_HEAD_DONE = 0, HTTP_HEAD_MORE = 1 };
 
-/* Starts over, for the next request. */
+/* Starts over, for the next request. h may not move before http_head_read() is through with it. */
 void http_head_init(http_head *h);
 /* Looks whether bytes, which only grow from call to call, hold a whole head, and reads it.
  * HTTP_HEAD_DONE: used is its length. HTTP_HEAD_MORE: not yet. Otherwise the status to answer with, why being a sentence

@@ -2,7 +2,6 @@
 #include "host/http/metrics_server.h"
 
 #include "base/url.h"
-#include "host/http/http_server.h"
 
 #include <stdlib.h>
 
@@ -84,6 +83,11 @@ loom_status metrics_server_open(metrics_server **out, uv_loop_t *loop, logger *l
 const char *metrics_server_url(const metrics_server *m)
 {
     return m->url;
+}
+
+http_server_counts metrics_server_get_counts(const metrics_server *m)
+{
+    return http_server_get_counts(m->http);
 }
 
 void metrics_server_close(metrics_server *m)

@@ -6,9 +6,8 @@
 #define LOOM_HOST_HTTP_METRICS_SERVER_H
 
 #include <stdio.h>
-#include <uv.h>
 
-#include "host/log/log.h"
+#include "host/http/http_server.h"
 
 typedef struct metrics_server metrics_server;
 
@@ -20,6 +19,7 @@ LOOM_MUST_CHECK loom_status metrics_server_open(metrics_server **out, uv_loop_t 
                                                 void (*write)(void *user, FILE *out), void *user, char why[METRICS_ERROR_SIZE]);
 /* Where it is served, with the real port: http://127.0.0.1:7780/metrics. Valid until it is closed. */
 const char *metrics_server_url(const metrics_server *m);
+http_server_counts metrics_server_get_counts(const metrics_server *m);
 /* Runs the loop until it is closed: not from within a callback of the loop. NULL is allowed. */
 void metrics_server_close(metrics_server *m);
 

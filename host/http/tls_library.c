@@ -1,48 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/http/tls_library.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <string.h>
+
+#include "base/shared_library.h"
 
 /* What the dynamic linker has loaded belongs to the process, and so does this. Written once, under `once`. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static tls_library library;
+static tls_library table;
 static const tls_library *loaded;
-static char problem[160];
+static char problem[SHARED_LIBRARY_PROBLEM_SIZE];
 
-static bool resolve(void *handle)
+static void load(void)
 {
-    static const struct {
-        const char *name;
-        size_t at;
-    } functions[] = {
+    static const struct library_function functions[] = {
 #define X(name) {#name, offsetof(tls_library, name)},
         TLS_LIBRARY_MAP(X)
 #undef X
     };
-    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-        void *address = dlsym(handle, functions[i].name); /* looks into libcrypto, too, which libssl depends on */
-        if (address == NULL) {
-            (void)snprintf(problem, sizeof problem, "libssl has no %s: OpenSSL 3 is needed", functions[i].name);
-            return false;
-        }
-        memcpy((char *)&library + functions[i].at, &address, sizeof address);
-    }
-    return true;
-}
-
-static void load(void)
-{
-    void *handle = dlopen("libssl.so.3", RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
-        const char *why = dlerror();
-        (void)snprintf(problem, sizeof problem, "TLS needs OpenSSL (Debian: libssl3): %s", why != NULL ? why : "not found");
-    } else if (resolve(handle)) {
-        loaded = &library;
+    static const shared_library library = {
+        .needed = "TLS needs OpenSSL (Debian: libssl3)",
+        .oldest = "OpenSSL 3.0",
+        .files = {"libssl.so.3"}, /* the functions of libcrypto are found through it */
+        .functions = functions,
+        .function_count = sizeof functions / sizeof *functions,
+    };
+    if (shared_library_load(&table, &library, problem) == LOOM_OK) {
+        loaded = &table;
     }
 }
 

@@ -14,7 +14,7 @@
     X(SSL_CTX_check_private_key) X(SSL_CTX_get0_certificate) X(SSL_new) X(SSL_free) X(SSL_set_bio)                  \
     X(SSL_set_accept_state) X(SSL_do_handshake) X(SSL_read) X(SSL_write) X(SSL_shutdown) X(SSL_get_error)           \
     X(BIO_meth_new) X(BIO_meth_free) X(BIO_meth_set_read) X(BIO_meth_set_write) X(BIO_meth_set_ctrl) X(BIO_new)     \
-     X(BIO_get_data) X(BIO_set_data) X(BIO_set_init) X(BIO_set_flags) X(BIO_clear_flags)               \
+    X(BIO_get_data) X(BIO_set_data) X(BIO_set_init) X(BIO_set_flags) X(BIO_clear_flags)                \
     X(ERR_clear_error) X(ERR_peek_last_error) X(ERR_reason_error_string) X(X509_get0_notBefore)                     \
     X(X509_get0_notAfter) X(X509_cmp_current_time) X(ASN1_TIME_to_tm)
 

@@ -2,7 +2,7 @@
 /* The opening handshake of a WebSocket (RFC 6455, section 4.2). */
 #include "host/http/internal.h"
 
-#include "host/http/sha1.h"
+#include "base/sha1.h"
 
 #include <sodium.h>
 #include <strings.h>
@@ -25,7 +25,7 @@ static void accept_of(loom_str key, char out[ACCEPT_SIZE])
     uint8_t joined[KEY_TEXT + sizeof guid], digest[SHA1_SIZE];
     memcpy(joined, key.data, KEY_TEXT);
     memcpy(joined + KEY_TEXT, guid, sizeof guid - 1);
-    sha1(digest, (loom_bytes){joined, KEY_TEXT + sizeof guid - 1});
+    sha1(digest, joined, KEY_TEXT + sizeof guid - 1);
     sodium_bin2base64(out, ACCEPT_SIZE, digest, sizeof digest, sodium_base64_VARIANT_ORIGINAL);
 }
 

@@ -19,10 +19,10 @@ typedef struct result {
     uint64_t hash;
 } result;
 
-static void read_body(result *r, const http_head *h, const uint8_t *data, size_t size, size_t step)
+static void read_body(result *r, http_head *h, const uint8_t *data, size_t size, size_t step)
 {
     http_body b;
-    http_body_init(&b, h->chunked, h->length);
+    http_body_init(&b, h);
     size_t at = 0;
     while (at < size && b.state != BODY_DONE && b.state != BODY_BAD) {
         loom_bytes piece;

@@ -19,8 +19,9 @@ import urllib.request
 
 import agent
 import carriers
+import control
 import wire
-from harness import Home, LoomTest, die_with_parent, in_both_homes, wait_until
+from harness import BIN, Home, LoomTest, die_with_parent, in_both_homes, wait_until
 
 KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 UPGRADE = b"GET /loom HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" + KEY
@@ -101,6 +102,12 @@ class WebSockets:
         for text, status in cases:
             with self.subTest(text[:40]):
                 self.assertEqual(status, ask(self.url, text)[9:12])
+
+    def test_what_is_refused_is_counted(self):
+        ask(self.url, self.upgrade + b"\r\n\x82\x05hello")
+        ask(self.url, b"\x16\x03\x01\x02\x00")
+        if self.kind == "in_broker":  # the control socket tells of the broker's process
+            self.assertEqual(2, control.ask(self.bus.control_path, op="stats")["links"]["requests_invalid"])
 
     def test_frames_that_break_the_protocol_are_closed_with_their_code(self):
         cases = ((b"\x82\x05hello", 1002), (masked(0x81, b"text"), 1003), (masked(0xc2, b"x"), 1002), (masked(0x80, b"x"), 1002),
@@ -192,6 +199,25 @@ class Metrics(LoomTest):
             self.assertEqual(1, process.err.count("connections wait to be accepted"))
             resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
             self.assertIn(b"loom_bridge_sessions", receive_all(sock))
+
+    def test_who_is_turned_away_is_counted(self):
+        with contextlib.ExitStack() as stack:
+            for _ in range(70):  # there is room for 64
+                stack.enter_context(socket.create_connection(address(self.url), timeout=20))
+            self.assertEqual(b"501", ask(self.url, b"BREW /metrics HTTP/1.1\r\nHost: x\r\n\r\n")[9:12])
+            text = wait_until(lambda: self.scrape_of_displaced(7), "seven have made room")
+        self.assertRegex(text, r"(?m)^loom_metrics_requests_invalid_total 1$")
+        self.assertRegex(text, r"(?m)^loom_metrics_connections_late_total 0$")
+        self.assertRegex(text, r"(?m)^loom_metrics_connections_refused_total 0$")
+        printed = subprocess.run([BIN / "loom", "stats", "--counters", "--control", f"ipc://{self.bus.control_path}"],
+                                 capture_output=True, text=True, timeout=20, check=True).stdout
+        self.assertRegex(printed, r"(?m)^metrics\.connections_displaced +\d+  Idle connections to /metrics closed")
+        self.assertRegex(printed, r"(?m)^links\.connections_late +0  Agent connections")
+
+    def scrape_of_displaced(self, at_least):
+        with urllib.request.urlopen(self.url, timeout=20) as answer:
+            text = answer.read().decode()
+        return text if int(re.search(r"(?m)^loom_metrics_connections_displaced_total (\d+)$", text)[1]) >= at_least else None
 
     def test_an_address_in_use_is_said(self):
         place = "http://%s:%d" % address(self.url)

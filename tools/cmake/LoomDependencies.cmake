@@ -18,3 +18,14 @@ option(LOOM_TESTS "Build the tests" ${cmocka_FOUND})
 if(LOOM_TESTS AND NOT cmocka_FOUND)
   message(FATAL_ERROR "The tests need cmocka: install libcmocka-dev, or configure with -DLOOM_TESTS=OFF.")
 endif()
+
+# llhttp, Node's HTTP parser. Debian ships its C sources (node-llhttp), and no library. Strict, with all leniency off.
+find_path(LLHTTP_INCLUDE_DIR llhttp/llhttp.h PATHS /usr/share/include REQUIRED)
+find_path(LLHTTP_SOURCE_DIR llhttp.c PATHS /usr/share/llhttp REQUIRED)
+add_library(llhttp STATIC "${LLHTTP_SOURCE_DIR}/api.c" "${LLHTTP_SOURCE_DIR}/http.c" "${LLHTTP_SOURCE_DIR}/llhttp.c")
+loom_compile_settings(llhttp)
+target_compile_options(llhttp PRIVATE -w) # not our code
+set_target_properties(llhttp PROPERTIES C_CLANG_TIDY "")
+target_compile_definitions(llhttp PRIVATE LLHTTP_STRICT_MODE=1)
+target_include_directories(llhttp PRIVATE "${LLHTTP_INCLUDE_DIR}/llhttp")
+target_include_directories(llhttp SYSTEM INTERFACE "${LLHTTP_INCLUDE_DIR}")

@@ -179,7 +179,7 @@ static void too_many_agents_are_told_so(void **state)
     link_peer_open(&p[2], &f);
     until(&f, link_peer_hear(&p[2]) && p[2].over);
     assert_int_equal(1, link_peer_count(&p[2], FRAME_ERROR));
-    assert_int_equal(1, link_server_refused(f.server));
+    assert_int_equal(1, link_server_get_counts(f.server).refused);
     link_peer_close(&p[0]);
     link_peer_close(&p[2]);
     until(&f, bridge_get_stats(f.bridge).sessions == 1);

@@ -70,8 +70,6 @@ static void what_a_head_says_of_its_connection_and_body_is_understood(void **sta
     assert_str("/path", h.path);
     assert_int_equal(HTTP_HEAD_DONE, read_head(&h, "GET http://x HTTP/1.1\r\nHost: x\r\n\r\n"));
     assert_str("/", h.path);
-    assert_int_equal(HTTP_HEAD_DONE, read_head(&h, "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n"));
-    assert_int_equal(5, h.length);
     assert_int_equal(HTTP_HEAD_DONE, read_head(&h, "GET / HTTP/1.1\r\nHost: x\r\nL: a, \"b\"\r\nL: c ,D\r\n\r\n"));
     assert_true(http_head_lists(&h, "l", "d", false) && http_head_lists(&h, "L", "D", true));
     assert_false(http_head_lists(&h, "L", "d", true) || http_head_lists(&h, "L", "e", false));
@@ -116,12 +114,73 @@ static void what_could_be_read_in_two_ways_is_refused(void **state)
         {400, "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"},
         {501, "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"},
         {501, "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"},
+        {400, "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n"}, /* 6.3: may be refused, too */
         {417, "GET / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n"},
     };
     http_head h;
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
         assert_int_equal(vectors[i].status, read_head(&h, vectors[i].text));
     }
+}
+
+/* llhttp 8 takes all of these, even in its strict mode. */
+static void what_llhttp_lets_pass_is_refused_all_the_same(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t status;
+        const char *text;
+    } vectors[] = {
+        {400, "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"},                             /* 2.2: an empty line first may be ignored */
+        {400, "GET / HTTP/1.1\r\nHost: x\r\n\n"},                                  /* 2.2: a bare LF */
+        {400, "GET / HTTP/1.1\nHost: x\r\n\r\n"},
+        {400, "GET /\r\nHost: x\r\n\r\n"},                                        /* HTTP/0.9 */
+        {505, "GET / HTTP/0.9\r\nHost: x\r\n\r\n"},
+        {505, "GET / HTTP/2.0\r\nHost: x\r\n\r\n"},
+        {400, "GET /  HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {400, "SOURCE / ICE/1.0\r\nHost: x\r\n\r\n"},
+        {400, "DESCRIBE / RTSP/1.0\r\nHost: x\r\n\r\n"},
+        {400, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"},                           /* 3.2.4: nothing here is for all of a server */
+        {400, "CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {400, "GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {400, "GET / HTTP/1.1\r\nHost: x\r\nA:\r\n folded\r\n\r\n"},              /* 5.2: obs-fold */
+        {400, "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n\tfolded\r\n\r\n"},
+        {501, "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\t\r\n\r\n"}, /* it would not read them as chunks */
+        {501, "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n"},
+        {501, "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\r\n\r\n"},
+        {400, "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999999999999\r\n\r\n"},
+    };
+    http_head h;
+    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
+        assert_int_equal(vectors[i].status, read_head(&h, vectors[i].text));
+    }
+}
+
+static void a_method_that_nobody_knows_is_not_implemented(void **state)
+{
+    (void)state;
+    http_head h;
+    assert_int_equal(501, read_head(&h, "BREW / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert_int_equal(501, read_head(&h, "get / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert_int_equal(400, read_head(&h, "BREW\r\n\r\n"));
+}
+
+static void a_target_may_be_long_but_not_endless(void **state)
+{
+    (void)state;
+    http_head h;
+    size_t used;
+    const char *why;
+    char text[HTTP_TARGET_MAX + 100];
+    for (size_t over = 0; over <= 1; over++) {
+        memset(text, 'a', sizeof text);
+        memcpy(text, "GET /", 5);
+        strcpy(text + 4 + HTTP_TARGET_MAX + over, " HTTP/1.1\r\nHost: x\r\n\r\n");
+        http_head_init(&h);
+        assert_int_equal(over ? 414 : HTTP_HEAD_DONE,
+                         http_head_read(&h, (loom_str){text, strlen(text)}, sizeof text, &used, &why));
+    }
+    assert_string_equal("URI Too Long", http_status_name(414));
 }
 
 static void a_head_without_an_end_is_too_large(void **state)
@@ -167,6 +226,9 @@ int main(void)
         cmocka_unit_test(a_request_is_read_in_its_parts),
         cmocka_unit_test(what_a_head_says_of_its_connection_and_body_is_understood),
         cmocka_unit_test(what_could_be_read_in_two_ways_is_refused),
+        cmocka_unit_test(what_llhttp_lets_pass_is_refused_all_the_same),
+        cmocka_unit_test(a_method_that_nobody_knows_is_not_implemented),
+        cmocka_unit_test(a_target_may_be_long_but_not_endless),
         cmocka_unit_test(a_head_without_an_end_is_too_large),
         cmocka_unit_test(too_many_fields_are_refused),
         cmocka_unit_test(a_null_byte_is_no_end),
