@@ -7,19 +7,24 @@
 /* ---- counters ---- */
 
 typedef struct link_counts {
-    uint64_t connections_refused;
+    uint64_t connections_refused, frames_refused, kept_bytes;
 } link_counts;
 
 static const counter link_rows[] = {
     COUNTER(link_counts, connections_refused, COUNTER_TOTAL, "loom_bridge_connections_refused_total",
             "Agent connections closed at once: no room for another agent."),
+    COUNTER(link_counts, frames_refused, COUNTER_TOTAL, "loom_bridge_frames_refused_total",
+            "Sessions ended because no memory was left for a half-received frame."),
+    COUNTER(link_counts, kept_bytes, COUNTER_GAUGE, "loom_bridge_kept_bytes",
+            "Memory for half-received frames and for bytes that wait for their session's next turn."),
 };
 static const counter_group link_counters = COUNTER_GROUP("links", link_counts, link_rows);
 
 static void read_links(const void *owner, void *stats)
 {
     const serving *s = owner;
-    *(link_counts *)stats = (link_counts){s->links != NULL ? link_server_refused(s->links) : 0};
+    const link_server_stats now = s->links != NULL ? link_server_get_stats(s->links) : (link_server_stats){0};
+    *(link_counts *)stats = (link_counts){now.refused, now.frames_refused, now.kept_bytes};
 }
 
 /* ---- the end ---- */

@@ -37,8 +37,12 @@ void link_server_stop_listening(link_server *server);
 void link_server_flush(link_server *server);
 /* Connections that still have something to send, or wait to be closed. */
 size_t link_server_busy(const link_server *server);
-/* Connections that were closed at once: too many agents, no memory, no descriptor. */
-uint64_t link_server_refused(const link_server *server);
+typedef struct link_server_stats {
+    uint64_t refused;        /* connections closed at once: too many agents, no memory, no descriptor */
+    uint64_t frames_refused; /* sessions ended because there was no room for what they had sent of a frame */
+    uint64_t kept_bytes;     /* of memory for half frames and bytes that wait for their turn; now */
+} link_server_stats;
+link_server_stats link_server_get_stats(const link_server *server);
 /* Closes everything; then runs done from the loop, after which the server is gone. */
 void link_server_close(link_server *server, void (*done)(void *user), void *user);
 

@@ -11,8 +11,6 @@ class Known(NamedTuple):
 
 
 KNOWN = {
-    "fairness.Floods.test_a_flood_of_calls_delays_nobody": Known("5", "48 to 158 ms of the loop's work before an answer"),
-    "fairness.Floods.test_a_flood_of_subscribes_delays_nobody": Known("5", "620 to 800 ms of the loop's work before an answer"),
     "fairness.Stalls.test_a_subscriber_that_stops_holds_its_publishers_back_for_a_moment_only": Known("29", "998 ms"),
     "fairness.Stalls.test_subscribing_anew_buys_no_new_time_to_hold_publishers_back": Known(
         "7", "21 MB/s instead of 320 to 1,250"),
