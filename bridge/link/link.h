@@ -11,7 +11,7 @@ enum {
     LINK_KEPT_MAX = 48 * 1024 * 1024, /* of half frames and held bytes of all links; from half of it on they are scarce */
     LINK_ASKED_MS = 10,              /* between two looks at sessions that wait for the bus */
     LINK_SCARCE_READ = 16 * 1024,    /* what is read at once then */
-    LINK_DELAYS_MAX = 10,            /* ticks that a half frame may last while others wait for the memory of one */
+    LINK_DELAYS_MAX = 3,             /* ticks that a half frame may last while others wait for the memory of one */
     LINK_KEEP_SIZE = 16 * 1024,      /* buffers larger than this are given back when a link is idle */
     LINK_TICK_MS = 1000,             /* at most between two ticks */
     LINK_TICKS_PER_HEARTBEAT = 4,    /* at least: a session has to be pinged well before it expires */

@@ -23,7 +23,6 @@ KNOWN = {
     "memory.Queues.test_a_slow_agent_with_many_subscriptions_takes_no_room_from_others": Known("8", "21 of 50 messages came"),
     "memory.Sessions.test_deep_filters_do_not_multiply_in_memory": Known("9", "48 MiB for 1.1 MiB of subscribes"),
     "memory.Sessions.test_capabilities_of_one_session_are_bounded_in_bytes": Known("9", "51 MiB for 1,000"),
-    "memory.Sessions.test_half_frames_are_bounded_in_all": Known("9", "113 MiB for 100 sessions"),
     "memory.Bridge.test_cancels_of_calls_that_do_not_exist_are_not_kept": Known("11", "22 MiB for 200,000"),
     "memory.Bridge.test_credit_of_calls_that_do_not_exist_is_not_kept": Known("11", "15 MiB for 200,000"),
     "memory.Bridge.test_credit_of_the_session_is_not_kept_frame_by_frame": Known("11", "29 MiB for 1,500,000; a sibling"),

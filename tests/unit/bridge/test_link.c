@@ -195,6 +195,43 @@ static void a_session_that_ends_while_it_is_held_is_closed(void **state)
     link_fixture_close(&f);
 }
 
+/* Each announces a frame of the largest size and sends a part of it. Others go on, and so does who sends the whole. */
+static void half_frames_are_bounded_in_all_and_told(void **state)
+{
+    (void)state;
+    enum { HALVES = 60, PART = 100 * 1024 };
+    static link_peer halves[HALVES];
+    static uint8_t half[PART] = {FRAME_MAX >> 24, (FRAME_MAX >> 16) & 0xff, (FRAME_MAX >> 8) & 0xff, FRAME_MAX & 0xff, FRAME_PING};
+    link_fixture f;
+    link_peer honest;
+    link_fixture_start(&f, NULL, &(link_server_options){.heartbeat_ms = 40});
+    for (size_t i = 0; i < HALVES; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "half-%zu", i);
+        link_peer_enter(&halves[i], &f, name);
+        assert_int_equal(PART, send(halves[i].fd, half, PART, MSG_NOSIGNAL));
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+        assert_in_range(link_server_get_stats(f.server).kept_bytes, 1, 48 * 1024 * 1024);
+    }
+    link_peer_enter(&honest, &f, "honest");
+    loom_bytes large = link_publishes("honest", LOOM_PAYLOAD_MAX, 2);
+    link_peer_send(&honest, large, SIZE_MAX);
+    until(&f, f.bus.published == 2);
+    link_peer_hear(&honest);
+    assert_false(honest.over);
+    assert_true(link_server_get_stats(f.server).frames_refused > 0);
+    size_t told = 0;
+    for (size_t i = 0; i < HALVES; i++) {
+        link_peer_hear(&halves[i]);
+        told += link_peer_count(&halves[i], FRAME_ERROR);
+        link_peer_close(&halves[i]);
+    }
+    assert_int_equal(link_server_get_stats(f.server).frames_refused, told);
+    drop(large);
+    link_peer_close(&honest);
+    link_fixture_close(&f);
+}
+
 /* ---- writing ---- */
 
 static void deliver(link_fixture *f, const char *agent, size_t payload, size_t count)
@@ -496,6 +533,7 @@ int main(void)
         cmocka_unit_test(small_frames_behind_a_large_one_arrive_whole),
         cmocka_unit_test(what_is_no_agent_link_is_answered_and_closed),
         cmocka_unit_test(what_was_sent_before_a_half_close_counts),
+        cmocka_unit_test(half_frames_are_bounded_in_all_and_told),
         cmocka_unit_test(a_flood_of_one_session_lets_others_have_their_turn),
         cmocka_unit_test(a_flood_and_a_goodbye_are_taken_in_order),
         cmocka_unit_test(a_session_that_ends_while_it_is_held_is_closed),
