@@ -6,27 +6,26 @@
 
 /* ---- counters ---- */
 
-typedef struct link_counts {
-    uint64_t connections_refused, connections_displaced, connections_late, requests_invalid;
-} link_counts;
-
 static const counter link_rows[] = {
-    COUNTER(link_counts, connections_refused, COUNTER_TOTAL, "loom_bridge_connections_refused_total",
+    COUNTER(link_server_stats, connections_refused, COUNTER_TOTAL, "loom_bridge_connections_refused_total",
             "Agent connections closed at once: no room for another agent."),
-    COUNTER(link_counts, connections_displaced, COUNTER_TOTAL, "loom_bridge_connections_displaced_total",
+    COUNTER(link_server_stats, connections_displaced, COUNTER_TOTAL, "loom_bridge_connections_displaced_total",
             "Agent connections (TLS, WebSocket) closed during their handshake to make room for newer ones."),
-    COUNTER(link_counts, connections_late, COUNTER_TOTAL, "loom_bridge_connections_late_total",
+    COUNTER(link_server_stats, connections_late, COUNTER_TOTAL, "loom_bridge_connections_late_total",
             "Agent connections (TLS, WebSocket) closed because a deadline had passed."),
-    COUNTER(link_counts, requests_invalid, COUNTER_TOTAL, "loom_bridge_requests_invalid_total",
+    COUNTER(link_server_stats, requests_invalid, COUNTER_TOTAL, "loom_bridge_requests_invalid_total",
             "TLS handshakes, HTTP requests and WebSocket frames of agents that were refused."),
+    COUNTER(link_server_stats, frames_refused, COUNTER_TOTAL, "loom_bridge_frames_refused_total",
+            "Sessions ended because no memory was left for a half-received frame."),
+    COUNTER(link_server_stats, kept_bytes, COUNTER_GAUGE, "loom_bridge_kept_bytes",
+            "Memory for half-received frames and for bytes that wait for their session's next turn."),
 };
-static const counter_group link_counters = COUNTER_GROUP("links", link_counts, link_rows);
+static const counter_group link_counters = COUNTER_GROUP("links", link_server_stats, link_rows);
 
 static void read_links(const void *owner, void *stats)
 {
     const serving *s = owner;
-    link_server_counts c = s->links != NULL ? link_server_get_counts(s->links) : (link_server_counts){0};
-    *(link_counts *)stats = (link_counts){c.refused, c.displaced, c.late, c.invalid};
+    *(link_server_stats *)stats = s->links != NULL ? link_server_get_stats(s->links) : (link_server_stats){0};
 }
 
 /* ---- the end ---- */

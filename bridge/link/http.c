@@ -32,15 +32,7 @@ struct link_http {
 static void on_received(void *user, const uint8_t *data, size_t len)
 {
     http_link *h = user;
-    while (len > 0 && !h->link.closing) {
-        size_t room;
-        uint8_t *at = link_room(&h->link, &room);
-        size_t part = len < room ? len : room;
-        memcpy(at, data, part);
-        data += part;
-        len -= part;
-        link_received(&h->link, part);
-    }
+    link_push(&h->link, data, len);
 }
 
 static void on_sent(void *user)
@@ -63,6 +55,14 @@ static const http_stream_events events = {on_received, on_sent, on_closed};
 static void http_link_send(link_t *l, const uint8_t *data, size_t len)
 {
     http_stream_send(((http_link *)l)->stream, data, len);
+}
+
+static void http_link_pause(link_t *l, bool on)
+{
+    http_link *h = (http_link *)l;
+    if (h->stream != NULL) {
+        http_stream_pause(h->stream, on);
+    }
 }
 
 static void http_link_close(link_t *l)
@@ -183,5 +183,6 @@ const link_carrier link_http_carrier = {
     .stop = stop,
     .fini = fini,
     .send = http_link_send,
+    .pause = http_link_pause,
     .close = http_link_close,
 };

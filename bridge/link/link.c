@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection between its carrier and its session.
+/* A connection between its carrier and its session: its life, and what it writes (read.c reads).
  *
- * Reading: all links share the loop's one read buffer. The start of a frame whose rest has not come is kept aside and put
- * in front of the next bytes, so the session always sees whole frames in one piece. A frame that is larger than the shared
- * buffer, or that the next bytes did not complete, collects in the link's own memory: however small the pieces it comes in,
- * each byte of it is moved a few times at most.
  * Writing: the session's outgoing bytes and those in flight are two buffers that change places. The first message leaves
  * at the end of the round that brought it; what collects while it is in flight leaves together after it. */
 #include "bridge/link/link.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 static void flush(link_t *l);
 
@@ -98,6 +91,7 @@ void link_gone(link_t *l)
         session_close(l->session);
     }
     leave_dirty(l);
+    link_unpause(l);
     if (l->prev != NULL) {
         l->prev->next = l->next;
     } else if (server->links == l) {
@@ -107,65 +101,8 @@ void link_gone(link_t *l)
         l->next->prev = l->prev;
     }
     frame_writer_fini(&l->flight);
-    free(l->partial);
+    link_release(l);
     link_server_left(server);
-}
-
-/* ---- reading ---- */
-
-uint8_t *link_room(link_t *l, size_t *room)
-{
-    if (l->apart) {
-        *room = l->partial_cap - l->partial_len;
-        return l->partial + l->partial_len;
-    }
-    if (l->partial_len > 0) {
-        memcpy(l->server->read_buffer, l->partial, l->partial_len);
-    }
-    *room = LINK_READ_SIZE - l->partial_len;
-    return l->server->read_buffer + l->partial_len;
-}
-
-/* Keeps the start of a frame, with room for all of it when the rest is to be read behind it. */
-static bool keep(link_t *l, const uint8_t *data, size_t len)
-{
-    size_t want = l->apart ? l->need : len;
-    if (want > l->partial_cap) {
-        uint8_t *grown = malloc(want);
-        if (grown == NULL) {
-            return false;
-        }
-        memcpy(grown, data, len);
-        free(l->partial);
-        l->partial = grown;
-        l->partial_cap = want;
-    } else {
-        memmove(l->partial, data, len);
-    }
-    l->partial_len = len;
-    return true;
-}
-
-void link_received(link_t *l, size_t len)
-{
-    uint8_t *data = l->apart ? l->partial : l->server->read_buffer;
-    bool kept = l->partial_len > 0;
-    size_t have = l->partial_len + len;
-    link_server_woke(l->server);
-    l->active = true;
-    l->partial_len = 0;
-    size_t need;
-    size_t used = session_receive(l->session, data, have, &need);
-    l->need = need;
-    l->apart = need > LINK_READ_SIZE || (used == 0 && kept && need > have);
-    if (used < have && !keep(l, data + used, have - used)) {
-        link_broken(l);
-    }
-    if (l->ended) {
-        l->apart = false;
-        l->partial_len = 0;
-    }
-    link_server_flush(l->server);
 }
 
 /* ---- writing ---- */

@@ -3,10 +3,15 @@
 #ifndef LOOM_BRIDGE_LINK_H
 #define LOOM_BRIDGE_LINK_H
 
+#include "base/list.h"
 #include "bridge/link/server.h"
 
 enum {
     LINK_READ_SIZE = 256 * 1024,     /* the loop's one read buffer, shared by all links */
+    LINK_KEPT_MAX = 48 * 1024 * 1024, /* of half frames and held bytes of all links; from half of it on they are scarce */
+    LINK_ASKED_MS = 10,              /* between two looks at sessions that wait for the bus */
+    LINK_SCARCE_READ = 16 * 1024,    /* what is read at once then */
+    LINK_DELAYS_MAX = 3,             /* ticks that a half frame may last while others wait for the memory of one */
     LINK_KEEP_SIZE = 16 * 1024,      /* buffers larger than this are given back when a link is idle */
     LINK_TICK_MS = 1000,             /* at most between two ticks */
     LINK_TICKS_PER_HEARTBEAT = 4,    /* at least: a session has to be pinged well before it expires */
@@ -26,6 +31,8 @@ typedef struct link_carrier {
     void (*fini)(link_server *server); /* frees what listen made for the server, which link_server_left() then asks for; NULL */
     /* Sends; link_sent() follows, during the call or later. One at a time. */
     void (*send)(link_t *l, const uint8_t *data, size_t len);
+    /* Reads nothing, or goes on. A carrier that has more at hand may still push it. */
+    void (*pause)(link_t *l, bool on);
     /* Closes; link_gone() follows, later, once. */
     void (*close)(link_t *l);
 } link_carrier;
@@ -45,10 +52,13 @@ struct link {
     bool closing;             /* the carrier was told to close */
     bool active;              /* moved bytes since the last tick */
     frame_writer flight;      /* being sent */
-    uint8_t *partial;         /* start of a frame whose rest has not come */
-    size_t partial_len, partial_cap;
+    uint8_t *partial;         /* start of a frame whose rest has not come; of a link that is held: all it has read */
+    size_t partial_at, partial_len, partial_cap; /* at: only of a link that is held */
     size_t need;              /* bytes of that frame in all, when known */
     bool apart;               /* the rest of it is read into partial, not into the shared buffer */
+    linked_list *paused;      /* the server's asking, held or waiting, which it is in; NULL: it reads */
+    list_node paused_node;
+    unsigned delays;          /* ticks in which others waited and this half frame did not become whole */
     uint64_t close_by_ms;
 };
 
@@ -74,12 +84,18 @@ struct link_server {
     listener *listeners;
     link_t *dirty;
     uv_timer_t tick;
-    uv_prepare_t before_poll; /* writes what a round of work left behind */
+    uv_prepare_t before_poll; /* begins a round, and writes what the last one left behind */
+    uv_idle_t spin;           /* on while links are held */
+    uv_timer_t asked;         /* on while links are in asking */
+    linked_list asking;       /* links whose sessions have asked the bus for much and wait for its acks */
+    linked_list held;         /* links whose sessions have had their turn, in the order of the next */
+    linked_list waiting;      /* links with a large frame and no memory for it */
+    size_t kept_bytes;        /* of the partial buffers of all links */
     struct link_http *http;   /* owned by http.c; NULL: nobody listens there */
     uint8_t *read_buffer;     /* LINK_READ_SIZE */
     unsigned handles_open;
     int descriptor_limit;     /* agents get no descriptor from here on: the rest is for everything else */
-    uint64_t refused;
+    link_server_stats stats;
     bool stopping;            /* no new connections */
     bool closing;
     void (*done)(void *user);
@@ -94,10 +110,20 @@ static inline void link_server_woke(link_server *server)
 
 /* A new connection: opens its session. LOOM_EFULL, LOOM_ENOMEM: the carrier closes it. */
 LOOM_MUST_CHECK loom_status link_init(link_t *l, link_server *server, const link_carrier *carrier, const char *peer);
-/* Where the carrier is to put the bytes it reads next, and how many fit. NULL: no memory, close. */
+/* Where the carrier is to put the bytes it reads next, and how many fit. NULL: it is to ask again in the next round. */
 uint8_t *link_room(link_t *l, size_t *room);
 /* len bytes are at the place link_room() named. */
 void link_received(link_t *l, size_t len);
+/* For a carrier that cannot leave bytes where they are: copies them. */
+void link_push(link_t *l, const uint8_t *data, size_t len);
+/* Takes it off the list it waits in. */
+void link_unpause(link_t *l);
+/* Frees its partial buffer. */
+void link_release(link_t *l);
+/* Once a tick: ends a session whose half frame takes too long while others wait. */
+void link_check_delay(link_t *l);
+/* Gives the links that are held their turn. */
+void link_server_new_round(link_server *server);
 void link_sent(link_t *l, bool ok);
 /* Closes a link whose session ended a while ago, sent or not. */
 void link_expire(link_t *l, uint64_t now_ms);

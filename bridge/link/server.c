@@ -9,7 +9,7 @@
 #include "base/url.h"
 #include "bridge/link/link.h"
 
-enum { SPARE_DESCRIPTORS = 64 };
+enum { SPARE_DESCRIPTORS = 64, HANDLES = 4 };
 
 static const link_carrier *const carriers[] = {&link_uv_carrier, &link_http_carrier};
 enum { CARRIERS = sizeof carriers / sizeof carriers[0] };
@@ -28,10 +28,8 @@ static void shrink_idle(link_t *l)
     if (out->len == 0 && out->cap > LINK_KEEP_SIZE) {
         frame_writer_fini(out);
     }
-    if (l->partial_len == 0 && l->partial != NULL) {
-        free(l->partial);
-        l->partial = NULL;
-        l->partial_cap = 0;
+    if (l->partial_len == 0) {
+        link_release(l);
     }
 }
 
@@ -48,6 +46,7 @@ static void on_tick(uv_timer_t *timer)
     }
     for (link_t *l = server->links; l != NULL; l = l->next) {
         shrink_idle(l);
+        link_check_delay(l);
         link_expire(l, server->clock->now_ms);
     }
     link_server_flush(server);
@@ -55,7 +54,12 @@ static void on_tick(uv_timer_t *timer)
 
 static void on_before_poll(uv_prepare_t *prepare)
 {
-    link_server_flush(prepare->data);
+    link_server *server = prepare->data;
+    if (server->held.first != NULL || server->asking.first != NULL) {
+        link_server_woke(server);
+    }
+    link_server_new_round(server);
+    link_server_flush(server);
 }
 
 static uint64_t tick_ms(uint32_t heartbeat_ms)
@@ -97,11 +101,13 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
         free(server);
         return LOOM_ENOMEM;
     }
-    /* these two cannot fail */
+    /* these cannot fail */
     uv_timer_init(loop, &server->tick);
     uv_prepare_init(loop, &server->before_poll);
-    server->tick.data = server->before_poll.data = server;
-    server->handles_open = 2;
+    uv_idle_init(loop, &server->spin);
+    uv_timer_init(loop, &server->asked);
+    server->tick.data = server->before_poll.data = server->spin.data = server->asked.data = server;
+    server->handles_open = HANDLES;
     link_server_woke(server);
     bridge_tick(b);
     uint64_t interval = tick_ms(server->options.heartbeat_ms);
@@ -178,15 +184,16 @@ size_t link_server_busy(const link_server *server)
     return busy;
 }
 
-link_server_counts link_server_get_counts(const link_server *server)
+link_server_stats link_server_get_stats(const link_server *server)
 {
     http_server_counts http = link_http_counts(server);
-    return (link_server_counts){
-        .refused = server->refused + http.refused,
-        .displaced = http.displaced,
-        .late = http.late,
-        .invalid = http.invalid,
-    };
+    link_server_stats stats = server->stats;
+    stats.connections_refused += http.refused;
+    stats.connections_displaced = http.displaced;
+    stats.connections_late = http.late;
+    stats.requests_invalid = http.invalid;
+    stats.kept_bytes = server->kept_bytes;
+    return stats;
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -201,9 +208,11 @@ void link_server_left(link_server *server)
     if (!server->closing || server->links != NULL || server->listeners != NULL || server->http != NULL) {
         return;
     }
-    if (server->handles_open == 2 && !uv_is_closing((uv_handle_t *)&server->tick)) {
+    if (server->handles_open == HANDLES && !uv_is_closing((uv_handle_t *)&server->tick)) {
         uv_close((uv_handle_t *)&server->tick, on_handle_closed);
         uv_close((uv_handle_t *)&server->before_poll, on_handle_closed);
+        uv_close((uv_handle_t *)&server->spin, on_handle_closed);
+        uv_close((uv_handle_t *)&server->asked, on_handle_closed);
     } else if (server->handles_open == 0) {
         void (*done)(void *user) = server->done;
         void *user = server->done_user;

@@ -37,14 +37,15 @@ void link_server_stop_listening(link_server *server);
 void link_server_flush(link_server *server);
 /* Connections that still have something to send, or wait to be closed. */
 size_t link_server_busy(const link_server *server);
-/* Of agents' connections. Those on ipc and tcp can only be refused. */
-typedef struct link_server_counts {
-    uint64_t refused;   /* closed at once: too many agents, no memory, no descriptor */
-    uint64_t displaced; /* made room for newer ones before their handshake was over */
-    uint64_t late;      /* closed because a deadline had passed */
-    uint64_t invalid;   /* requests and WebSocket frames that were refused */
-} link_server_counts;
-link_server_counts link_server_get_counts(const link_server *server);
+typedef struct link_server_stats {
+    uint64_t connections_refused;   /* closed at once: too many agents, no memory, no descriptor */
+    uint64_t connections_displaced; /* on TLS and WebSocket, made room for newer ones before their handshake was over */
+    uint64_t connections_late;      /* on these, closed because a deadline had passed */
+    uint64_t requests_invalid;      /* TLS handshakes, HTTP requests and WebSocket frames that were refused */
+    uint64_t frames_refused;        /* sessions ended because there was no room for what they had sent of a frame */
+    uint64_t kept_bytes;            /* of memory for half frames and bytes that wait for their turn; now */
+} link_server_stats;
+link_server_stats link_server_get_stats(const link_server *server);
 /* Closes everything; then runs done from the loop, after which the server is gone. */
 void link_server_close(link_server *server, void (*done)(void *user), void *user);
 

@@ -54,7 +54,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     link_t *l = stream->data;
     if (nread > 0) {
         link_received(l, (size_t)nread);
-    } else if (nread < 0) {
+    } else if (nread < 0 && nread != UV_ENOBUFS) { /* that one says that there is no room in this round */
         link_broken(l);
     }
 }
@@ -85,6 +85,16 @@ static void uv_link_send(link_t *l, const uint8_t *data, size_t len)
     u->write.data = l;
     if (uv_write(&u->write, &u->handle.stream, &buf, 1, on_written) != 0) {
         link_sent(l, false);
+    }
+}
+
+static void uv_link_pause(link_t *l, bool on)
+{
+    uv_stream_t *stream = &of(l)->handle.stream;
+    if (on) {
+        uv_read_stop(stream);
+    } else if (uv_read_start(stream, on_alloc, on_read) != 0) {
+        link_broken(l);
     }
 }
 
@@ -161,7 +171,7 @@ static void on_connection(uv_stream_t *stream, int status)
     uv_listener *ls = stream->data;
     link_server *server = ls->listener.server;
     if (status < 0) {
-        server->refused++;
+        server->stats.connections_refused++;
         return; /* this one connection failed; the listener goes on */
     }
     uv_link *u = calloc(1, sizeof *u);
@@ -179,7 +189,7 @@ static void on_connection(uv_stream_t *stream, int status)
     describe_peer(u, ls->is_pipe, peer, sizeof peer);
     loom_status st = may_stay(u, server) ? link_init(&u->link, server, &link_uv_carrier, peer) : LOOM_EFULL;
     if (st != LOOM_OK) {
-        server->refused++;
+        server->stats.connections_refused++;
         turn_away(u, st);
         return;
     }
@@ -256,5 +266,6 @@ const link_carrier link_uv_carrier = {
     .schemes = URL_IPC | URL_TCP,
     .listen = uv_carrier_listen,
     .send = uv_link_send,
+    .pause = uv_link_pause,
     .close = uv_link_close,
 };

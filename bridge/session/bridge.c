@@ -99,6 +99,11 @@ void bridge_end_sessions(bridge *b, loom_status why, const char *text)
     }
 }
 
+void bridge_new_round(bridge *b)
+{
+    b->round++;
+}
+
 bridge_stats bridge_get_stats(const bridge *b)
 {
     return b->stats;

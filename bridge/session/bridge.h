@@ -57,12 +57,23 @@ typedef struct session_io {
 
 /* peer names the connection in logs. LOOM_EFULL: max_sessions.  LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status session_open(bridge *b, session **out, const session_io *io, void *user, const char *peer);
+/* Ends it with an error that the agent is told. */
+void session_fail(session *s, loom_status why, const char *text);
 /* The connection is gone. Frees the session. */
 void session_close(session *s);
 
-/* Handles the whole frames at the start of data and returns how many bytes they were; give the rest again with more
- * behind it. The bytes may be changed. *need: how long the frame that follows is known to be (0: unknown). */
+/* Each session has one turn in a round: so much work, after which it waits for the next round, however much has come. */
+void bridge_new_round(bridge *b);
+/* Handles the whole frames at the start of data, at most the session's turn of them, and returns how many bytes they were;
+ * give the rest again, in the next round when session_is_spent(), otherwise with more behind it. The bytes may be changed.
+ * *need: how long the frame that follows is known to be (0: unknown). */
 size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need);
+/* Whether it waits for the bus before its next turn: for acks, and not for long. */
+bool session_is_asking(const session *s);
+/* Whether its turn in this round is over. */
+bool session_is_spent(const session *s);
+/* Whether most of it is left. */
+bool session_is_fresh(const session *s);
 /* What is to be sent. The owner of the connection seals and empties it, and tells with session_sent(). */
 frame_writer *session_output(session *s);
 /* backlog: bytes taken from session_output() that the kernel has not taken yet. */

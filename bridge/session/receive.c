@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an agent sends: bytes into frames, and each frame to its verb (on_*.c). */
+/* What an agent sends: bytes into frames, and each frame to its verb (on_*.c).
+ *
+ * A session takes one turn in a round. Work is counted in bytes, which say how much there is to do in a publish, and in
+ * frames of every other kind, which take a few microseconds each: without a limit on both, one agent that subscribes in a
+ * loop holds everybody else up for as long as its socket has something to read. */
 #include <stdio.h>
 
 #include "bridge/session/session.h"
@@ -27,6 +31,18 @@ static void goodbye(session *s, frame_type how, loom_str text)
     }
 }
 
+/* The bus answers with an ack: at once, or when the broker's process has come to it. There, the requests of all agents of
+ * this bridge are in one queue, so none of them may have many in it. */
+static void request(session *s, const frame *f)
+{
+    s->asked++;
+    session_pass_up(s, f);
+    if (s->asked >= s->ask_limit) {
+        s->turn_left = 0;
+        s->ask_again_ms = s->bridge->clock->now_ms + SESSION_ASKED_MS;
+    }
+}
+
 /* The table of verbs. */
 static loom_status handle(session *s, const frame *f, char reason[FRAME_REASON_SIZE])
 {
@@ -38,7 +54,7 @@ static loom_status handle(session *s, const frame *f, char reason[FRAME_REASON_S
         return s->state == SESSION_NEW ? on_hello(s, &f->u.hello, reason) : unexpected(f->type, reason, "twice");
     case FRAME_SUBSCRIBE:
     case FRAME_UNSUBSCRIBE:
-    case FRAME_PROVIDE: /* the bus answers with an ack */
+    case FRAME_PROVIDE: request(s, f); return LOOM_OK;
     case FRAME_CALL_CREDIT: session_pass_up(s, f); return LOOM_OK;
     case FRAME_PUBLISH: return on_publish(s, &f->u.batch, reason);
     case FRAME_CREDIT: on_credit(s, f->u.credit.messages, f->u.credit.bytes); return LOOM_OK;
@@ -60,7 +76,9 @@ static bool receive_frame(session *s, loom_bytes body)
     frame f;
     char reason[FRAME_REASON_SIZE];
     loom_status st = frame_decode(&f, body, reason);
+    s->turn_left -= (int64_t)body.len;
     if (st == LOOM_OK) {
+        s->turn_left -= f.type == FRAME_PUBLISH ? 0 : SESSION_TURN_FRAME;
         st = handle(s, &f, reason);
     }
     if (st != LOOM_OK) {
@@ -72,14 +90,44 @@ static bool receive_frame(session *s, loom_bytes body)
     return s->state != SESSION_ENDED;
 }
 
+bool session_is_asking(const session *s)
+{
+    return s->asked >= s->ask_limit && s->bridge->clock->now_ms < s->ask_again_ms && s->state == SESSION_OPEN;
+}
+
+bool session_is_spent(const session *s)
+{
+    return s->round == s->bridge->round && s->turn_left <= 0;
+}
+
+bool session_is_fresh(const session *s)
+{
+    return s->round != s->bridge->round || s->turn_left > SESSION_TURN / 2;
+}
+
+static void begin_turn(session *s)
+{
+    s->turn_left = session_is_asking(s) ? 0 : SESSION_TURN;
+    if (s->turn_left > 0 && s->asked >= s->ask_limit) {
+        s->ask_limit = s->asked + SESSION_ASKED_MAX;
+    }
+}
+
 size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
 {
     size_t done = 0;
+    if (s->round != s->bridge->round) {
+        s->round = s->bridge->round;
+        begin_turn(s);
+    }
     s->heard_ms = s->bridge->clock->now_ms;
     s->pinged = false;
     *need = 0;
     while (s->state != SESSION_ENDED) {
         loom_bytes body;
+        if (s->turn_left <= 0) {
+            return done;
+        }
         frame_piece piece = frame_split((loom_bytes){data + done, len - done}, &body, need);
         if (s->state == SESSION_NEW && *need > SESSION_HELLO_MAX) {
             piece = FRAME_BAD_LENGTH; /* a stranger gets no large buffer */

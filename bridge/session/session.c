@@ -59,6 +59,9 @@ loom_status session_open(bridge *b, session **out, const session_io *io, void *u
     s->io_user = user;
     s->id = ++b->next_session;
     s->opened_ms = s->heard_ms = s->told_ms = b->clock->now_ms;
+    s->round = b->round;
+    s->turn_left = SESSION_TURN;
+    s->ask_limit = SESSION_ASKED_MAX;
     frame_writer_init(&s->out);
     s->next = b->sessions;
     if (s->next != NULL) {
@@ -94,6 +97,11 @@ void session_end(session *s, frame_type how, loom_status why, const char *text)
     frame_outcome f = {.status = (uint64_t)why, .text = {text, strlen(text)}};
     (void)!frame_put_outcome(&s->out, how, &f); /* without memory the connection just closes */
     s->io->ended(s->io_user);
+}
+
+void session_fail(session *s, loom_status why, const char *text)
+{
+    session_end(s, FRAME_ERROR, why, text);
 }
 
 void session_close(session *s)

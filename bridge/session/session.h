@@ -12,7 +12,11 @@ enum {
                                               broker lets one provider have unanswered, 64 MiB by default */
     SESSION_HELLO_MAX = 4096,              /* bytes of the first frame */
     SESSION_HELLO_MS = 10000,              /* how long a connection may take to say hello */
-    SESSION_SILENT_INTERVALS = 3
+    SESSION_SILENT_INTERVALS = 3,
+    SESSION_TURN = 256 * 1024,             /* what one session may use of a round, in bytes of frames */
+    SESSION_TURN_FRAME = 8192,             /* what any frame but a publish costs besides: it is work, however short it is */
+    SESSION_ASKED_MAX = 64,                /* requests on their way to the bus: others queue behind them */
+    SESSION_ASKED_MS = 10                  /* how long a session waits for their acks at most */
 };
 
 struct bridge {
@@ -20,6 +24,7 @@ struct bridge {
     session *sessions;      /* all of them, newest first */
     void *agents;           /* tsearch tree of sessions by agent id */
     uint64_t next_session;
+    uint64_t round;
     const loop_clock *clock;
     uint64_t ticked_ms;     /* when bridge_tick() ran last; 0: never */
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
@@ -45,6 +50,11 @@ struct session {
     const char *doom_text;
     bool pressed;             /* the bus asked us to stop granting */
     bool pinged;              /* our ping is not answered yet */
+    uint64_t round;           /* the round that turn_left is of */
+    int64_t turn_left;
+    uint32_t asked;           /* requests without an ack */
+    uint32_t ask_limit;       /* how many there may be: SESSION_ASKED_MAX, and more when none was answered for a while */
+    uint64_t ask_again_ms;    /* when there may be more: the broker may be away */
     uint64_t id;
     char *peer;
     char agent[LOOM_AGENT_ID_MAX + 1];

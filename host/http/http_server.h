@@ -84,6 +84,8 @@ typedef struct http_stream_events {
 void http_stream_attach(http_stream *s, const http_stream_events *events, void *user);
 /* Sends; data is borrowed until sent or closed. One at a time. */
 void http_stream_send(http_stream *s, const uint8_t *data, size_t len);
+/* Reads nothing more from the peer, or goes on. What has been read already is still handed over. */
+void http_stream_pause(http_stream *s, bool on);
 /* Says in `opened` that there is no room, with a few last bytes (copied), and closes. */
 void http_stream_refuse(http_stream *s, loom_bytes last);
 /* Codes of the close frame of a WebSocket (RFC 6455, section 7.4.1). */

@@ -46,6 +46,14 @@ void http_stream_send(http_stream *s, const uint8_t *data, size_t len)
     http_connection_pump(c);
 }
 
+void http_stream_pause(http_stream *s, bool on)
+{
+    http_connection *c = connection_of(s);
+    if (c->phase == PHASE_STREAM) {
+        http_connection_read(c, !on);
+    }
+}
+
 void http_stream_written(http_connection *c)
 {
     http_stream *s = &c->stream;

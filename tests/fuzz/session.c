@@ -115,7 +115,7 @@ static void on_ended(void *user)
 }
 
 /* In memory of exactly that size. Returns how many bytes were taken. */
-static size_t feed(session *s, const uint8_t *data, size_t len)
+static size_t feed(bridge *b, session *s, const uint8_t *data, size_t len)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
     if (copy == NULL) {
@@ -125,7 +125,11 @@ static size_t feed(session *s, const uint8_t *data, size_t len)
     if (len > 0) {
         memcpy(copy, data, len);
     }
-    size_t used = session_receive(s, copy, len, &need);
+    size_t used = 0;
+    do {
+        bridge_new_round(b);
+        used += session_receive(s, copy + used, len - used, &need);
+    } while (used < len && session_is_spent(s));
     free(copy);
     if (used > len) {
         abort();
@@ -148,8 +152,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     if (session_open(b, &s, &io, &ended, "fuzz") == LOOM_OK) {
-        size_t half = feed(s, data, size / 2);
-        feed(s, data + half, size - half);
+        size_t half = feed(b, s, data, size / 2);
+        feed(b, s, data + half, size - half);
         session_sent(s, session_output(s)->len);
         clock.now_ms = 1000000;
         bridge_tick(b);

@@ -106,6 +106,132 @@ static void what_was_sent_before_a_half_close_counts(void **state)
     link_fixture_close(&f);
 }
 
+/* ---- turns ---- */
+
+/* Frames of a flooder that one read brings all at once, and a ping of somebody else that comes behind them. */
+static void a_flood_of_one_session_lets_others_have_their_turn(void **state)
+{
+    (void)state;
+    enum { FLOOD = 2000, TURN = 64 };
+    link_fixture f;
+    link_peer flood, other;
+    frame_writer w;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&flood, &f, "flood");
+    link_peer_enter(&other, &f, "other");
+    frame_writer_init(&w);
+    for (uint64_t i = 0; i < FLOOD; i++) {
+        assert_status(LOOM_OK, frame_put_number(&w, FRAME_PING, i));
+    }
+    frame_writer_seal(&w);
+    assert_int_equal(w.len, send(flood.fd, w.data, w.len, MSG_NOSIGNAL));
+    frame_writer_clear(&w);
+    assert_status(LOOM_OK, frame_put_number(&w, FRAME_PING, 1));
+    frame_writer_seal(&w);
+    assert_int_equal(w.len, send(other.fd, w.data, w.len, MSG_NOSIGNAL));
+    frame_writer_fini(&w);
+    until(&f, link_peer_hear(&other) && link_peer_count(&other, FRAME_PONG) == 1);
+    link_peer_hear(&flood);
+    assert_in_range(link_peer_count(&flood, FRAME_PONG), 1, 3 * TURN);
+    until(&f, link_peer_hear(&flood) && link_peer_count(&flood, FRAME_PONG) == FLOOD);
+    link_peer_close(&flood);
+    link_peer_close(&other);
+    link_fixture_close(&f);
+}
+
+static void a_flood_and_a_goodbye_are_taken_in_order(void **state)
+{
+    (void)state;
+    enum { FLOOD = 2000 };
+    link_fixture f;
+    link_peer p;
+    frame_writer w;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&p, &f, "a");
+    frame_writer_init(&w);
+    for (uint64_t i = 0; i < FLOOD; i++) {
+        assert_status(LOOM_OK, frame_put_number(&w, FRAME_PING, i));
+    }
+    assert_status(LOOM_OK, frame_put_outcome(&w, FRAME_BYE, &(frame_outcome){.status = LOOM_OK}));
+    frame_writer_seal(&w);
+    assert_int_equal(w.len, send(p.fd, w.data, w.len, MSG_NOSIGNAL));
+    frame_writer_fini(&w);
+    assert_int_equal(0, shutdown(p.fd, SHUT_WR));
+    until(&f, link_peer_hear(&p) && p.over);
+    assert_int_equal(FLOOD, link_peer_count(&p, FRAME_PONG));
+    assert_int_equal(1, link_peer_count(&p, FRAME_BYE));
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
+/* In the middle of what is held, by another session of the same agent. */
+static void a_session_that_ends_while_it_is_held_is_closed(void **state)
+{
+    (void)state;
+    enum { FLOOD = 2000 };
+    link_fixture f;
+    link_peer p, newer;
+    frame_writer w;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&p, &f, "a");
+    link_peer_open(&newer, &f);
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    frame_writer_init(&w);
+    for (uint64_t i = 0; i < FLOOD; i++) {
+        assert_status(LOOM_OK, frame_put_number(&w, FRAME_PING, i));
+    }
+    frame_writer_seal(&w);
+    assert_int_equal(w.len, send(p.fd, w.data, w.len, MSG_NOSIGNAL));
+    frame_writer_fini(&w);
+    loom_bytes hello = link_hello("a");
+    assert_int_equal(hello.len, send(newer.fd, hello.data, hello.len, MSG_NOSIGNAL));
+    drop(hello);
+    until(&f, link_peer_hear(&p) && p.over);
+    assert_int_equal(1, link_peer_count(&p, FRAME_ERROR));
+    assert_true(link_peer_count(&p, FRAME_PONG) < FLOOD);
+    until(&f, link_peer_hear(&newer) && link_peer_count(&newer, FRAME_WELCOME) == 1);
+    link_peer_close(&p);
+    link_peer_close(&newer);
+    link_fixture_close(&f);
+}
+
+/* Each announces a frame of the largest size and sends a part of it. Others go on, and so does who sends the whole. */
+static void half_frames_are_bounded_in_all_and_told(void **state)
+{
+    (void)state;
+    enum { HALVES = 60, PART = 100 * 1024 };
+    static link_peer halves[HALVES];
+    static uint8_t half[PART] = {FRAME_MAX >> 24, (FRAME_MAX >> 16) & 0xff, (FRAME_MAX >> 8) & 0xff, FRAME_MAX & 0xff, FRAME_PING};
+    link_fixture f;
+    link_peer honest;
+    link_fixture_start(&f, NULL, &(link_server_options){.heartbeat_ms = 40});
+    for (size_t i = 0; i < HALVES; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "half-%zu", i);
+        link_peer_enter(&halves[i], &f, name);
+        assert_int_equal(PART, send(halves[i].fd, half, PART, MSG_NOSIGNAL));
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+        assert_in_range(link_server_get_stats(f.server).kept_bytes, 1, 48 * 1024 * 1024);
+    }
+    link_peer_enter(&honest, &f, "honest");
+    loom_bytes large = link_publishes("honest", LOOM_PAYLOAD_MAX, 2);
+    link_peer_send(&honest, large, SIZE_MAX);
+    until(&f, f.bus.published == 2);
+    link_peer_hear(&honest);
+    assert_false(honest.over);
+    assert_true(link_server_get_stats(f.server).frames_refused > 0);
+    size_t told = 0;
+    for (size_t i = 0; i < HALVES; i++) {
+        link_peer_hear(&halves[i]);
+        told += link_peer_count(&halves[i], FRAME_ERROR);
+        link_peer_close(&halves[i]);
+    }
+    assert_int_equal(link_server_get_stats(f.server).frames_refused, told);
+    drop(large);
+    link_peer_close(&honest);
+    link_fixture_close(&f);
+}
+
 /* ---- writing ---- */
 
 static void deliver(link_fixture *f, const char *agent, size_t payload, size_t count)
@@ -179,7 +305,7 @@ static void too_many_agents_are_told_so(void **state)
     link_peer_open(&p[2], &f);
     until(&f, link_peer_hear(&p[2]) && p[2].over);
     assert_int_equal(1, link_peer_count(&p[2], FRAME_ERROR));
-    assert_int_equal(1, link_server_get_counts(f.server).refused);
+    assert_int_equal(1, link_server_get_stats(f.server).connections_refused);
     link_peer_close(&p[0]);
     link_peer_close(&p[2]);
     until(&f, bridge_get_stats(f.bridge).sessions == 1);
@@ -407,6 +533,10 @@ int main(void)
         cmocka_unit_test(small_frames_behind_a_large_one_arrive_whole),
         cmocka_unit_test(what_is_no_agent_link_is_answered_and_closed),
         cmocka_unit_test(what_was_sent_before_a_half_close_counts),
+        cmocka_unit_test(half_frames_are_bounded_in_all_and_told),
+        cmocka_unit_test(a_flood_of_one_session_lets_others_have_their_turn),
+        cmocka_unit_test(a_flood_and_a_goodbye_are_taken_in_order),
+        cmocka_unit_test(a_session_that_ends_while_it_is_held_is_closed),
         cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
         cmocka_unit_test(a_session_that_ended_goes_though_its_peer_does_not_read),
         cmocka_unit_test(the_last_words_of_a_session_reach_a_peer_that_reads),

@@ -214,7 +214,7 @@ static void too_many_agents_are_told_so(void **state)
     ws_open(&second, &f);
     assert_int_equal(0, ws_hear(&second, FRAME_ERROR, 1));
     assert_int_equal(1013, http_peer_close_code(&second.http));
-    assert_int_equal(1, link_server_get_counts(f.server).refused);
+    assert_int_equal(1, link_server_get_stats(f.server).connections_refused);
     ws_close(&first);
     ws_close(&second);
     link_fixture_close(&f);
@@ -233,7 +233,7 @@ static void silent_connections_do_not_take_an_agents_place(void **state)
         uv_run(&f.loop, UV_RUN_NOWAIT);
     }
     ws_enter(&p, &f, "a");
-    assert_int_equal(0, link_server_get_counts(f.server).refused);
+    assert_int_equal(0, link_server_get_stats(f.server).connections_refused);
     for (size_t i = 0; i < SILENT; i++) {
         http_peer_close(&silent[i]);
     }

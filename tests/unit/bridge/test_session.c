@@ -182,6 +182,48 @@ static void a_frame_may_arrive_in_any_pieces(void **state)
     (void)fake_agent_frame(&f->a, FRAME_WELCOME);
 }
 
+static size_t receive_in_this_round(fake_agent *a, size_t from)
+{
+    size_t need;
+    return session_receive(a->session, a->say.data + from, a->say.len - from, &need);
+}
+
+/* Requests of all agents share one queue to the broker's process: of one agent only a few are in it. */
+static void a_session_waits_for_acks_but_not_for_ever(void **state)
+{
+    fixture *f = *state;
+    enum { MANY = 1000, AT_ONCE = 64, TURN = 32 };
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    f->bus.defers = true;
+    for (uint64_t i = 1; i <= MANY; i++) {
+        assert_status(LOOM_OK, frame_put_subscribe(&f->a.say, &(frame_subscribe){.request = i, .subscription = i,
+                                                                                 .filter = STR("a.b")}));
+    }
+    frame_writer_seal(&f->a.say);
+    size_t done = 0;
+    for (unsigned round = 0; round < 10; round++) {
+        bridge_new_round(f->bridge);
+        done += receive_in_this_round(&f->a, done);
+    }
+    assert_int_equal(AT_ONCE, f->bus.said[FRAME_SUBSCRIBE]);
+    assert_true(session_is_asking(f->a.session) && session_is_spent(f->a.session));
+    fake_bus_say(&f->bus, "a", &(frame){.type = FRAME_ACK, .u.outcome = {.request = 1}});
+    assert_false(session_is_asking(f->a.session));
+    bridge_new_round(f->bridge);
+    done += receive_in_this_round(&f->a, done);
+    assert_int_equal(AT_ONCE + 1, f->bus.said[FRAME_SUBSCRIBE]);
+    f->clock.now_ms += 10; /* the broker may be away */
+    assert_false(session_is_asking(f->a.session));
+    for (unsigned round = 0; round < AT_ONCE / TURN; round++) {
+        bridge_new_round(f->bridge);
+        done += receive_in_this_round(&f->a, done);
+    }
+    bridge_new_round(f->bridge);
+    assert_int_equal(0, receive_in_this_round(&f->a, done));
+    assert_int_equal(2 * AT_ONCE + 1, f->bus.said[FRAME_SUBSCRIBE]);
+    frame_writer_clear(&f->a.say);
+}
+
 static void a_newer_session_of_an_agent_takes_the_place_of_the_older(void **state)
 {
     fixture *f = *state;
@@ -451,6 +493,7 @@ int main(void)
         with_fixture(a_frame_of_an_unknown_type_ends_the_session),
         with_fixture(bytes_of_another_protocol_end_the_connection),
         with_fixture(a_frame_may_arrive_in_any_pieces),
+        with_fixture(a_session_waits_for_acks_but_not_for_ever),
         with_fixture(a_newer_session_of_an_agent_takes_the_place_of_the_older),
         with_fixture(closing_a_replaced_session_leaves_the_newer_one_alone),
         with_fixture(a_session_the_bus_does_not_take_ends),
