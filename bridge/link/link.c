@@ -173,6 +173,7 @@ void link_received(link_t *l, size_t len)
 static void flush(link_t *l)
 {
     frame_writer *out = session_output(l->session);
+    session_end_doomed(l->session);
     if (l->sending || l->closing) {
         return;
     }

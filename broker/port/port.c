@@ -53,7 +53,7 @@ loom_status port_open(const broker_cores *cores, port **out, const directory_abo
     if ((st = action_party_open(cores->actions, &p->party, &port_action_handlers, p, about->agent)) != LOOM_OK) {
         goto close_subscriber;
     }
-    if ((st = directory_enter(cores->agents, &p->entry, about, handlers->expired, user)) != LOOM_OK) {
+    if ((st = directory_enter(cores->agents, &p->entry, about, handlers->ended, user)) != LOOM_OK) {
         goto close_party;
     }
     *out = p;

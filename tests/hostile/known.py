@@ -36,10 +36,6 @@ KNOWN = {
     "identity.Awards.test_an_award_of_somebody_else_is_not_taken": Known("15", "taken"),
     "identity.Awards.test_an_award_of_somebody_else_that_names_no_proposal_is_not_taken": Known("15", "taken"),
     "identity.Awards.test_an_award_that_does_not_say_which_proposal_it_answers_is_not_taken": Known("15", "taken"),
-    "identity.Twice.test_a_mailbox_has_one_reader": Known("16", "1 of 1 replies read by the older session too"),
-    "identity.Twice.test_an_id_on_a_bridge_replaces_the_one_on_the_brokers_own": Known("16", "lives twice"),
-    "identity.Twice.test_an_id_on_another_bridge_replaces_the_older_session": Known("16", "lives twice"),
-    "identity.Twice.test_an_id_on_the_brokers_own_bridge_replaces_the_one_on_another": Known("16", "lives twice"),
     "reentrancy.Reentrancy.test_a_call_without_a_context_while_a_handler_waits_is_in_no_trace_of_that_handler": Known(
         "14", "in the trace of the handler; a sibling"),
     "reentrancy.Reentrancy.test_a_callback_while_a_handler_waits_is_in_no_trace_of_that_handler": Known(

@@ -168,6 +168,7 @@ static void on_frame(void *user, const frame *f)
         p->last_status = (loom_status)f->u.outcome.status;
         copy_text(p->last_text, sizeof p->last_text, f->u.outcome.text.data, f->u.outcome.text.len);
         break;
+    case FRAME_ERROR: p->ended = (loom_status)f->u.outcome.status; break;
     case FRAME_NOTICE:
         assert_int_equal(f->u.outcome.message_id.len, LOOM_UUID_SIZE);
         p->refusals++;

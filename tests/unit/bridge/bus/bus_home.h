@@ -66,6 +66,7 @@ typedef struct test_port {
     uint64_t last_request;
     loom_status last_status;
     char last_text[128];
+    loom_status ended;       /* by the broker */
     unsigned refusals;
     loom_status refused_status;
     uint64_t number; /* of the last message published */
