@@ -146,6 +146,9 @@ loom_status eventbus_unsubscribe(eventbus_subscriber *subscriber, uint64_t id);
  * length. A callback may call this, and nothing else: it then counts when the call under way is done. */
 void eventbus_grant(eventbus_subscriber *subscriber, uint64_t messages, uint64_t bytes);
 
+/* Bytes in all queues of the subscriber. */
+uint64_t eventbus_queued_for(const eventbus_subscriber *subscriber);
+
 /* ---- statistics ---- */
 
 typedef struct eventbus_stats {

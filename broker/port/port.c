@@ -89,6 +89,11 @@ void port_grant(port *p, uint64_t messages, uint64_t bytes)
     eventbus_grant(p->subscriber, messages, bytes);
 }
 
+uint64_t port_queued(const port *p)
+{
+    return eventbus_queued_for(p->subscriber);
+}
+
 static void refuse(const port *p, const envelope_view *view, loom_status st, const char *text)
 {
     port_say(p, &(frame){.type = FRAME_NOTICE, .u.outcome = {

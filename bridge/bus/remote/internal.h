@@ -145,6 +145,8 @@ struct bus_remote {
     number_table ports;
     uint64_t next_session, next_request;
     bool pressing, pressure_changed;
+    bool idle_asked;    /* the broker's next report says whether it keeps anything for this bridge's agents */
+    bool broker_idle;   /* it did, and keeps nothing */
     bool must_reattach; /* memory ran out, so the broker misses something */
 
     bool closing;

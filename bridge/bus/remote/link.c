@@ -56,6 +56,7 @@ static void on_opened(void *user, sp_peer *peer)
     }
     b->state = REMOTE_GREETING;
     b->ledger = (bus_ledger){.heard = true};
+    b->idle_asked = b->broker_idle = false;
     uv_timer_start(&b->timer, on_timer, b->options.ping_ms, b->options.ping_ms);
 }
 
@@ -108,7 +109,7 @@ static void report(bus_remote *b, bool ask)
 {
     remote_chunk *chunk = remote_queue_open(&b->queue);
     if (chunk != NULL) {
-        (void)!bus_ledger_report(&b->ledger, &chunk->out.w, ask);
+        (void)!bus_ledger_report(&b->ledger, &chunk->out.w, ask, 0);
     }
 }
 
@@ -131,6 +132,22 @@ void remote_tick(bus_remote *b)
         report(b, true);
         remote_flush(b);
     }
+}
+
+bool bus_remote_idle(bus_remote *b)
+{
+    const size_t unsent = bus_remote_get_stats(b).unsent_bytes;
+    if (b->state != REMOTE_UP) {
+        return unsent == 0;
+    }
+    const bool idle = b->broker_idle && unsent == 0;
+    if (!b->idle_asked) {
+        b->idle_asked = true;
+        b->broker_idle = false;
+        report(b, true);
+        remote_flush(b);
+    }
+    return idle;
 }
 
 bool remote_drained(const bus_remote *b)
