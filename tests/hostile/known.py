@@ -26,9 +26,6 @@ KNOWN = {
     "memory.Sessions.test_deep_filters_do_not_multiply_in_memory": Known("9", "48 MiB for 1.1 MiB of subscribes"),
     "memory.Sessions.test_capabilities_of_one_session_are_bounded_in_bytes": Known("9", "51 MiB for 1,000"),
     "memory.Sessions.test_half_frames_are_bounded_in_all": Known("9", "113 MiB for 100 sessions"),
-    "memory.Bridge.test_cancels_of_calls_that_do_not_exist_are_not_kept": Known("11", "22 MiB for 200,000"),
-    "memory.Bridge.test_credit_of_calls_that_do_not_exist_is_not_kept": Known("11", "15 MiB for 200,000"),
-    "memory.Bridge.test_credit_of_the_session_is_not_kept_frame_by_frame": Known("11", "29 MiB for 1,500,000; a sibling"),
     "provider.Slow.test_calls_that_have_timed_out_do_not_end_the_session_of_a_slow_provider": Known("4", "ended after 74 MiB"),
     "provider.Progress.test_progress_for_a_caller_that_does_not_read_does_not_end_its_session": Known("10", "ended after 74 MiB"),
     "provider.Joined.test_a_stream_gives_its_new_owner_no_more_than_that_one_has_granted": Known(

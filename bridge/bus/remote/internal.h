@@ -68,6 +68,18 @@ void remote_request_answered(bus_port *port, const frame_outcome *ack);
 LOOM_MUST_CHECK loom_status remote_requests_replay(bus_port *port);
 void remote_requests_free(remote_requests *r);
 
+/* ---- credit that is said later (due.c) ---- */
+
+/* Bytes on their way to the broker. */
+static inline size_t remote_waiting(const bus_remote *b);
+/* The broker does not keep up: what can be said later should be. */
+bool remote_is_behind(const bus_remote *b);
+/* The port has newer totals than it has told the broker: its own (credit_due), or of calls. */
+void remote_port_due(bus_port *port);
+void remote_port_not_due(bus_port *port);
+/* Writes as much of it as should be. True: there was something. */
+bool remote_say_due(bus_remote *b);
+
 /* ---- ports (port.c) ---- */
 
 struct bus_port {
@@ -82,6 +94,9 @@ struct bus_port {
     uint64_t delivered_messages, delivered_bytes;
     uint64_t base_messages, base_bytes;           /* delivered when this connection began */
     bool broker_pressing, told_pressing;
+    bool due;                                     /* in the list of those that have totals to say; no other field tells */
+    bool credit_due;                              /* its own are among them */
+    bus_port *prev_due, *next_due;
     size_t agent_len;
     char agent[LOOM_AGENT_ID_MAX];
     size_t attach_len;
@@ -90,6 +105,7 @@ struct bus_port {
 
 extern const bus_ops remote_ops;
 void remote_port_free(bus_port *port);
+void remote_port_put_credit(bus_port *port);
 /* Writes everything the broker needs to know of it. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status remote_port_replay(bus_port *port);
 /* The connection has ended: its calls are over. */
@@ -141,6 +157,8 @@ struct bus_remote {
     bus_ledger ledger;       /* of this connection: publishes go, deliveries come */
 
     remote_queue queue;
+    bus_port *due_first, *due_last; /* ports with totals to say */
+    uint64_t due_sent;              /* stats.sent when they were looked at last */
     frame_writer scratch;
     number_table ports;
     uint64_t next_session, next_request;
@@ -155,6 +173,11 @@ struct bus_remote {
     void *closed_user;
     bus_remote_stats stats;
 };
+
+static inline size_t remote_waiting(const bus_remote *b)
+{
+    return remote_queue_bytes(&b->queue) + (b->peer != NULL ? sp_peer_unsent(b->peer) : 0);
+}
 
 /* LOOM_EINVAL: the URL. Other failures are tried again. */
 LOOM_MUST_CHECK loom_status remote_dial(bus_remote *b);

@@ -164,14 +164,13 @@ void remote_flush(bus_remote *b)
         if (b->must_reattach) {
             b->stats.lost_memory++;
             remote_lost(b, "out of memory, starting over");
-        } else if (remote_queue_send(b) != LOOM_OK) {
+        } else if (remote_queue_send(b) != LOOM_OK || (remote_say_due(b) && remote_queue_send(b) != LOOM_OK)) {
             b->stats.lost_memory++; /* what was written stays; another connection has room again */
             remote_lost(b, "out of memory");
         }
     }
     if (b->pressing) {
-        size_t waits = remote_queue_bytes(&b->queue) + (b->peer != NULL ? sp_peer_unsent(b->peer) : 0);
-        if (waits <= b->options.buffer_bytes / 2) {
+        if (remote_waiting(b) <= b->options.buffer_bytes / 2) {
             b->pressing = false;
             b->pressure_changed = true;
         }

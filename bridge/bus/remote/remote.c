@@ -144,7 +144,7 @@ void bus_remote_close(bus_remote *b, uint32_t drain_ms, void (*closed)(void *use
 bus_remote_stats bus_remote_get_stats(const bus_remote *b)
 {
     bus_remote_stats s = b->stats;
-    s.unsent_bytes = remote_queue_bytes(&b->queue) + (b->peer != NULL ? sp_peer_unsent(b->peer) : 0);
+    s.unsent_bytes = remote_waiting(b);
     s.ports = (uint32_t)b->ports.count;
     s.connected = b->state == REMOTE_UP;
     return s;

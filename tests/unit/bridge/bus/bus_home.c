@@ -279,7 +279,7 @@ void agent_call(test_port *p, const char *id, const char *capability)
     envelope_view view;
     uint8_t *wire = make_wire(&view, capability, (loom_bytes){(const uint8_t *)"question", 8});
     p->base->ops->call(p->base, p->port, &(frame_call){.call_id = {(const uint8_t *)id, strlen(id)},
-        .capability = str_of(capability), .deadline_ms = 60000}, &view, wire);
+        .capability = str_of(capability), .deadline_ms = 60000, .flags = p->call_flags}, &view, wire);
     free(wire);
 }
 

@@ -346,6 +346,53 @@ static void reports_credit_and_cancels_of_a_call_pass_through(void **state)
     assert_int_equal(bus_remote_get_stats(w->bridge).late, 1);
 }
 
+static void say(test_port *p, const frame *f)
+{
+    p->base->ops->frame(p->base, p->port, f);
+}
+
+static void of_calls_that_are_not_there_nothing_is_said(void **state)
+{
+    world *w = *state;
+    home_until(&w->home, bus_remote_get_stats(w->bridge).connected && bus_remote_get_stats(w->bridge).unsent_bytes == 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        const loom_bytes id = {(const uint8_t *)&i, sizeof i};
+        say(&w->sensor, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, STR("why not")}});
+        say(&w->sensor, &(frame){.type = FRAME_CALL_CREDIT, .u.call_credit = {id, 1, 1}});
+    }
+    assert_int_equal(bus_remote_get_stats(w->bridge).unsent_bytes, 0);
+    agent_call(&w->sensor, "id", "slow");
+    const size_t before = bus_remote_get_stats(w->bridge).unsent_bytes;
+    for (unsigned i = 0; i < 1000; i++) { /* and of one that is there, once */
+        say(&w->sensor, &(frame){.type = FRAME_CANCEL, .u.cancel = {{(const uint8_t *)"id", 2}, STR("why not")}});
+    }
+    assert_in_range(bus_remote_get_stats(w->bridge).unsent_bytes - before, 0, 64);
+}
+
+static void credit_for_a_broker_that_does_not_read_takes_no_room(void **state)
+{
+    world *w = *state;
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &w->reader, 1, "b", LOOM_QOS_BATCHED, 0));
+    assert_status(LOOM_OK, agent_provide(&w->home, &w->reader, "slow", false));
+    w->sensor.call_flags = FRAME_CALL_STREAMS;
+    agent_call(&w->sensor, "id", "slow");
+    home_until(&w->home, w->reader.calls == 1);
+    for (unsigned i = 0; i < 40; i++) {
+        agent_publish(&w->sensor, "a", 50000); /* no round is run: nothing leaves */
+    }
+    const size_t before = bus_remote_get_stats(w->bridge).unsent_bytes;
+    for (unsigned i = 1; i <= 100000; i++) {
+        agent_grant(&w->reader, i);
+        say(&w->sensor, &(frame){.type = FRAME_CALL_CREDIT, .u.call_credit = {{(const uint8_t *)"id", 2}, i, i}});
+    }
+    assert_int_equal(bus_remote_get_stats(w->bridge).unsent_bytes, before);
+    home_until(&w->home, w->reader.call_credits == 1); /* the newest totals, once */
+    for (unsigned i = 0; i < 1000; i++) {
+        agent_publish(&w->sensor, "b", 0);
+    }
+    home_until(&w->home, w->reader.delivered == 1000);
+}
+
 static void without_a_broker_a_call_fails_at_once(void **state)
 {
     world *w = *state;
@@ -452,6 +499,8 @@ int main(void)
         IN_WORLD(a_newer_bridge_of_the_same_id_replaces_the_older),
         IN_WORLD(a_call_reaches_its_provider_and_its_result_the_caller),
         IN_WORLD(reports_credit_and_cancels_of_a_call_pass_through),
+        IN_WORLD(of_calls_that_are_not_there_nothing_is_said),
+        IN_WORLD(credit_for_a_broker_that_does_not_read_takes_no_room),
         IN_WORLD(without_a_broker_a_call_fails_at_once),
         IN_WORLD(when_the_connection_breaks_waiting_calls_fail_and_work_is_cancelled),
         IN_WORLD(the_directory_knows_the_agents_behind_a_bridge),
