@@ -16,12 +16,6 @@ KNOWN = {
     "fairness.Stalls.test_a_subscriber_that_stops_holds_its_publishers_back_for_a_moment_only": Known("29", "998 ms"),
     "fairness.Stalls.test_subscribing_anew_buys_no_new_time_to_hold_publishers_back": Known(
         "7", "21 MB/s instead of 320 to 1,250"),
-    "removal.Removal.test_an_agent_that_goes_costs_each_subscription_once": Known("6", "10 µs each of 4,000, 38 of 16,000"),
-    "removal.Removal.test_one_session_may_not_subscribe_without_end": Known("6", "150,000 of 150,000"),
-    "removal.Removal.test_unsubscribing_the_newest_first_does_not_search_for_each@own_process": Known(
-        "6", "25 µs each of 4,000, 80 of 16,000"),
-    "removal.Removal.test_unsubscribing_the_oldest_first_does_not_search_for_each": Known(
-        "6", "4 µs each of 4,000, 11 of 16,000"),
     "memory.Queues.test_a_slow_agent_with_many_subscriptions_takes_no_room_from_others": Known("8", "21 of 50 messages came"),
     "memory.Sessions.test_deep_filters_do_not_multiply_in_memory": Known("9", "48 MiB for 1.1 MiB of subscribes"),
     "memory.Sessions.test_capabilities_of_one_session_are_bounded_in_bytes": Known("9", "51 MiB for 1,000"),

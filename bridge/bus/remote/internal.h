@@ -4,6 +4,7 @@
 #define LOOM_BRIDGE_BUS_REMOTE_INTERNAL_H
 
 #include "bridge/bus/remote/remote.h"
+#include "base/hash_index.h"
 #include "base/number_table.h"
 #include "base/log_sink.h"
 #include "bridge/bus/ledger.h"
@@ -46,10 +47,11 @@ uint64_t remote_queue_carry(bus_remote *b, remote_queue *old);
 /* ---- requests that are answered by an ack (requests.c) ---- */
 
 typedef struct remote_request {
+    hash_node node;         /* first; in the bridge's index while it stands */
+    bus_port *port;
     struct remote_request *next, *prev;
     uint64_t number;        /* of ours, instead of the agent's */
     uint64_t agent_request;
-    uint64_t subject;       /* equal for requests about the same subscription or capability, and for few others */
     bool standing;          /* was answered: a subscription or capability that the next broker has to hear of */
     size_t len;
     uint8_t frame[];        /* as it is sent */
@@ -66,7 +68,7 @@ void remote_request_make(bus_port *port, const frame *f);
 void remote_request_answered(bus_port *port, const frame_outcome *ack);
 /* All of them again, for a broker that knows nothing. */
 LOOM_MUST_CHECK loom_status remote_requests_replay(bus_port *port);
-void remote_requests_free(remote_requests *r);
+void remote_requests_free(bus_port *port);
 
 /* ---- credit that is said later (due.c) ---- */
 
@@ -161,6 +163,8 @@ struct bus_remote {
     uint64_t due_sent;              /* stats.sent when they were looked at last */
     frame_writer scratch;
     number_table ports;
+    hash_index standing;            /* requests of all ports, by port and subject */
+    size_t open_bytes;              /* of requests of all ports without an answer */
     uint64_t next_session, next_request;
     bool pressing, pressure_changed;
     bool idle_asked;    /* the broker's next report says whether it keeps anything for this bridge's agents */

@@ -60,7 +60,7 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
 void remote_port_free(bus_port *port)
 {
     remote_port_not_due(port);
-    remote_requests_free(&port->requests);
+    remote_requests_free(port);
     call_set_clear(&port->asked, NULL, NULL);
     call_set_clear(&port->working, NULL, NULL);
     free(port);

@@ -14,6 +14,7 @@ static void free_all(bus_remote *b)
     remote_queue_fini(&b->queue);
     frame_writer_fini(&b->scratch);
     number_table_fini(&b->ports);
+    hash_index_fini(&b->standing);
     free(b->url);
     free(b->software);
     free(b);
@@ -97,6 +98,7 @@ loom_status bus_remote_open(bus_remote **out, uv_loop_t *loop, const bus_remote_
     b->loop = loop;
     b->next_session = b->next_request = 1;
     crypto_shorthash_keygen(b->key);
+    hash_index_init(&b->standing);
     loom_status st = set_options(b, options);
     if (st == LOOM_OK) {
         st = remote_dial(b);
