@@ -19,9 +19,10 @@ typedef struct bus_handlers {
     void (*call)(void *user, const frame_call *f, const envelope_view *view);
     /* Any other frame. Borrowed for the call. */
     void (*frame)(void *user, const frame *f);
-    /* The agent has been silent for long, and nobody has ended its session. Only from a broker in the same process, from
-     * the loop: this one may detach the port. NULL: it stays. */
-    void (*expired)(void *user);
+    /* The port's time is over. LOOM_EREPLACED: a newer session of the same agent took its place; the port must be detached
+     * before this returns. LOOM_EEXPIRED: the agent has been silent for long and nobody has ended its session; it may be.
+     * Only from a broker in the same process, from the loop. NULL: it stays. */
+    void (*ended)(void *user, loom_status why);
 } bus_handlers;
 
 #endif

@@ -29,9 +29,9 @@ typedef struct bridge_process {
     char id[128];
 } bridge_process;
 
-static bool nothing_unsent(void *user)
+static bool nothing_waits(void *user)
 {
-    return bus_remote_get_stats(((bridge_process *)user)->bus).unsent_bytes == 0;
+    return bus_remote_idle(((bridge_process *)user)->bus);
 }
 
 static void on_bus_log(void *user, log_level level, const char *text)
@@ -80,7 +80,7 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
         .ws_origins = &s->ws_origins,
         .heartbeat_ms = s->heartbeat_interval_ms,
         .drain_timeout_ms = s->drain_timeout_ms,
-        .drained = nothing_unsent,
+        .drained = nothing_waits,
         .drained_user = p,
     });
 }

@@ -119,6 +119,7 @@ static loom_status create_cores(broker *b, const settings_broker *s)
         .tracer = tracer,
         .queue_messages = (uint32_t)s->queue_messages,
         .queue_bytes = (uint32_t)s->queue_bytes,
+        .publish_hold_ms = s->publish_hold_ms,
         .batched_deadline_ms = s->batched_deadline_ms > 0 ? s->batched_deadline_ms : EVENTBUS_NO_DEADLINE,
         .subscriber_queue_bytes = (uint64_t)s->agent_queue_bytes,
         .total_queue_bytes = (uint64_t)s->total_queue_bytes,

@@ -27,9 +27,9 @@ bool bus_ledger_report_due(const bus_ledger *l, bool more)
     return l->asked || (l->taken != l->reported && (more || l->unanswered >= REPORT_EVERY));
 }
 
-loom_status bus_ledger_report(bus_ledger *l, frame_writer *w, bool ask)
+loom_status bus_ledger_report(bus_ledger *l, frame_writer *w, bool ask, uint64_t queued)
 {
-    loom_status st = bus_put_taken(w, l->taken, ask);
+    loom_status st = bus_put_taken(w, l->taken, ask, queued);
     if (st == LOOM_OK) {
         l->reported = l->taken;
         l->unanswered = 0;

@@ -31,8 +31,9 @@ void bus_ledger_received(bus_ledger *l);
 LOOM_MUST_CHECK loom_status bus_ledger_confirm(bus_ledger *l, const bus_frame *f, char reason[FRAME_REASON_SIZE]);
 /* Whether this end should report now. more: something else leaves anyway. */
 bool bus_ledger_report_due(const bus_ledger *l, bool more);
-/* Writes the report. ask: the other end is to send one, too, and so to show that it is alive. LOOM_ENOMEM. */
-LOOM_MUST_CHECK loom_status bus_ledger_report(bus_ledger *l, frame_writer *w, bool ask);
+/* Writes the report. ask: the other end is to send one, too, and so to show that it is alive. queued: bytes that this end
+ * keeps for the other. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status bus_ledger_report(bus_ledger *l, frame_writer *w, bool ask, uint64_t queued);
 
 typedef enum bus_life {
     BUS_LIFE_HEARD,

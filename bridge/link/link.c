@@ -110,6 +110,7 @@ void link_gone(link_t *l)
 static void flush(link_t *l)
 {
     frame_writer *out = session_output(l->session);
+    session_end_doomed(l->session);
     if (l->sending || l->closing) {
         return;
     }

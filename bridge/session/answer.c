@@ -55,6 +55,16 @@ static loom_status put_of_call(session *s, const frame *f)
     }
 }
 
+/* The broker has no port for it any more. Nothing may be ended inside a handler of the bus, so the owner of the connection
+ * does it at the end of the round. */
+static void ended_by_broker(session *s, uint64_t status)
+{
+    const loom_status why = status < INT32_MAX ? (loom_status)status : LOOM_EPROTO;
+    session_doom(s, why, why == LOOM_EREPLACED || why == LOOM_EFULL ? loom_status_text(why) : "the broker has ended this session");
+    s->bridge->stats.replaced += why == LOOM_EREPLACED;
+    s->io->output(s->io_user);
+}
+
 void session_answer(void *user, const frame *f)
 {
     session *s = user;
@@ -69,10 +79,7 @@ void session_answer(void *user, const frame *f)
         session_commit(s, mark, SESSION_REPLY, frame_put_outcome(&s->out, FRAME_ACK, &f->u.outcome));
         break;
     case FRAME_NOTICE: session_commit(s, mark, SESSION_REPLY, put_notice(s, &f->u.outcome)); break;
-    case FRAME_ERROR: /* the broker has no port for it any more */
-        session_doom(s, f->u.outcome.status < INT32_MAX ? (loom_status)f->u.outcome.status : LOOM_EPROTO,
-                     "the broker has ended this session");
-        break;
+    case FRAME_ERROR: ended_by_broker(s, f->u.outcome.status); break;
     default: session_commit(s, mark, SESSION_CALL, put_of_call(s, f));
     }
 }

@@ -49,7 +49,8 @@ void bridge_tick(bridge *b);
 void bridge_end_sessions(bridge *b, loom_status why, const char *text);
 
 typedef struct session_io {
-    /* session_output() has bytes now and had none before. May run inside any call of the bridge or the bus. */
+    /* session_output() has bytes now and had none before, or the session is doomed: call session_end_doomed() at the end of
+     * the round. May run inside any call of the bridge or the bus. */
     void (*output)(void *user);
     /* The session is over: send what session_output() still holds, then call session_close(). */
     void (*ended)(void *user);
@@ -74,6 +75,8 @@ bool session_is_asking(const session *s);
 bool session_is_spent(const session *s);
 /* Whether most of it is left. */
 bool session_is_fresh(const session *s);
+/* Ends the session if something that cannot be made good has happened to it. Not from inside a call of the bridge or bus. */
+void session_end_doomed(session *s);
 /* What is to be sent. The owner of the connection seals and empties it, and tells with session_sent(). */
 frame_writer *session_output(session *s);
 /* backlog: bytes taken from session_output() that the kernel has not taken yet. */

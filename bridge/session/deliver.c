@@ -72,4 +72,14 @@ static void call(void *user, const frame_call *f, const envelope_view *view)
 }
 
 /* Nothing expires: bridge_tick() ends a silent session before the bus would. */
-const bus_handlers session_bus_handlers = {.deliver = deliver, .pressure = pressure, .call = call, .frame = session_answer};
+static void ended(void *user, loom_status why)
+{
+    session *s = user;
+    if (why == LOOM_EREPLACED) {
+        s->bridge->stats.replaced++;
+        session_end(s, FRAME_ERROR, why, "a newer session of the same agent took its place");
+    }
+}
+
+const bus_handlers session_bus_handlers = {
+    .deliver = deliver, .pressure = pressure, .call = call, .frame = session_answer, .ended = ended};

@@ -68,7 +68,6 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
     s->agent_len = f->agent.len;
     s->credit_messages = f->credit_messages != 0 ? f->credit_messages : UINT64_MAX;
     s->credit_bytes = f->credit_bytes != 0 ? f->credit_bytes : UINT64_MAX;
-    s->publish_granted = b->options.publish_window;
 
     loom_status st = take_place(s);
     if (st == LOOM_OK) {
@@ -79,6 +78,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
         return st;
     }
     s->state = SESSION_OPEN;
+    s->publish_granted = s->pressed ? 0 : b->options.publish_window; /* a broker that has just started presses at once */
     frame_welcome welcome = {
         .protocol = LINK_PROTOCOL,
         .session = s->id,

@@ -84,8 +84,6 @@ static inline loom_str session_agent(const session *s)
 void session_end(session *s, frame_type how, loom_status why, const char *text);
 /* Something that cannot be made good happened where a session cannot be ended: it ends soon. The first one counts. */
 void session_doom(session *s, loom_status why, const char *text);
-/* Ends a doomed session. */
-void session_end_doomed(session *s);
 session_info session_describe(const session *s);
 void session_log(const session *s, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Tells the bus how much may be delivered now: the agent's credit, held down by what it has not read yet.

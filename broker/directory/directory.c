@@ -168,8 +168,8 @@ void directory_expire(directory *d)
 {
     for (deadline_node *first; (first = deadline_heap_first(&d->deadlines)) != NULL && first->at_ms <= d->clock->now_ms;) {
         directory_entry *entry = (directory_entry *)(void *)((char *)first - offsetof(directory_entry, deadline));
-        if (grow_silent(entry) && entry->expired != NULL) {
-            entry->expired(entry->user); /* it may be gone after that */
+        if (grow_silent(entry) && entry->ended != NULL) {
+            entry->ended(entry->user, LOOM_EEXPIRED); /* it may be gone after that */
         }
     }
 }
@@ -227,8 +227,25 @@ static directory_entry *make_entry(const directory_about *about)
     return entry;
 }
 
+/* Sessions of the same agent, through whichever bridge. What leaves makes room, so there is still some for the new one. */
+static void end_older(directory *d, loom_str agent)
+{
+    for (uint32_t at = place_of(d, agent, 0); at < d->stats.agents && str_equal(d->entries[at]->about.agent, agent);) {
+        const directory_entry *older = d->entries[at];
+        if (older->ended == NULL) {
+            at++;
+            continue;
+        }
+        const uint64_t left = d->stats.unregistered;
+        older->ended(older->user, LOOM_EREPLACED);
+        assert(d->stats.unregistered > left);
+        (void)left;
+        d->stats.replaced++;
+    }
+}
+
 loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
-                            void (*expired)(void *user), void *user)
+                            void (*ended)(void *user, loom_status why), void *user)
 {
     *out = NULL;
     if (about->agent.len == 0 || about->agent.len > LOOM_AGENT_ID_MAX ||
@@ -242,8 +259,11 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
     if (entry == NULL) {
         return LOOM_ENOMEM;
     }
+    if (ended != NULL) {
+        end_older(d, about->agent);
+    }
     entry->directory = d;
-    entry->expired = expired;
+    entry->ended = ended;
     entry->user = user;
     entry->session = ++d->last_session;
     entry->since_unix_ns = clock_unix_ns();

@@ -3,8 +3,10 @@
  *
  * An entry lives as long as its port. It is active while its agent is heard, silent after one missed heartbeat (which may be
  * half an interval late), and is marked expired after three: its session is then about to be ended by its bridge, which
- * closes the port; an entry whose bridge does not do so within another two is reported to `expired`, so that its port can be
+ * closes the port; an entry whose bridge does not do so within another two is reported to `ended`, so that its port can be
  * closed.
+ * An agent id lives once on the whole bus, whichever bridges its sessions come through: a newer session takes the place of
+ * the older one. In-process users without `ended` are not agents, and keep theirs.
  * Each change is an event on the topic `system.agents` (type agent.registered, agent.unregistered; payload JSON:
  * {"agent", "bridge", "session", "instance", "software"}, and "reason" when it leaves), published through the EventBus,
  * unsampled, so that the bus's own news makes no traces. Sender "loom-broker". session is a number, the directory's own and
@@ -48,13 +50,14 @@ typedef struct directory_info {
 LOOM_MUST_CHECK loom_status directory_create(directory **out, const loop_clock *clock, eventbus *events);
 void directory_destroy(directory *d); /* entries must be gone. NULL is allowed */
 uint64_t directory_next_deadline_ms(const directory *d);
-/* States pass from one to the next; calls expired for entries that nobody ended in time. */
+/* States pass from one to the next; calls ended for entries that nobody ended in time. */
 void directory_expire(directory *d);
 
-/* Registers. expired(user) may leave, or close the entry's port; it is told once for each silence; NULL: nobody is told.
+/* Registers. ended(user, why) may leave, or close the entry's port. LOOM_EEXPIRED: once for each silence. LOOM_EREPLACED:
+ * from directory_enter() of a newer session; it must have left on return. NULL: nobody is told.
  * LOOM_EINVAL: agent or instance is not of its size. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
-                                            void (*expired)(void *user), void *user);
+                                            void (*ended)(void *user, loom_status why), void *user);
 /* Unregisters. why: LOOM_OK for a goodbye; it is the reason in the event. NULL is allowed. */
 void directory_leave(directory *d, directory_entry *entry, loom_status why);
 /* The agent was heard ms_ago milliseconds ago. Cheap: called for every frame. Going back in time is ignored. */
@@ -64,6 +67,7 @@ typedef struct directory_stats {
     uint32_t agents;                   /* entries, now */
     uint64_t registered, unregistered;
     uint64_t expired;                  /* of the unregistered: no heartbeat came in time */
+    uint64_t replaced;                 /* of the unregistered: a newer session came through another bridge */
 } directory_stats;
 directory_stats directory_get_stats(const directory *d);
 counter_source directory_counter_source(const directory *d);

@@ -22,7 +22,7 @@ struct directory_entry {
     directory *directory;
     deadline_node deadline;    /* not later than its next change of state */
     directory_about about;     /* its bytes are in instance and text */
-    void (*expired)(void *user);
+    void (*ended)(void *user, loom_status why);
     void *user;
     uint64_t session;
     uint64_t since_unix_ns;

@@ -49,9 +49,21 @@ frame_writer *bridge_peer_writer(bridge_peer *b, uint64_t session)
     return w;
 }
 
+/* A bridge that asks may be about to end, and waits until nothing is queued for its agents. */
+static uint64_t queued_for(const bridge_peer *b)
+{
+    uint64_t bytes = 0;
+    void *value;
+    for (size_t at = 0; number_table_next(&b->sessions, &at, &value);) {
+        bytes += port_queued(((const peer_session *)value)->port);
+    }
+    return bytes;
+}
+
 void bridge_peer_report(bridge_peer *b, bool ask)
 {
-    bridge_peer_wrote(b, bus_ledger_report(&b->ledger, &bridge_peer_out(b)->w, ask));
+    const uint64_t queued = b->ledger.asked ? queued_for(b) : 0;
+    bridge_peer_wrote(b, bus_ledger_report(&b->ledger, &bridge_peer_out(b)->w, ask, queued));
 }
 
 /* A bridge that falls behind gets no credit beyond what it was granted already; one that does not read at all is dropped. */

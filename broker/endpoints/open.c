@@ -209,15 +209,14 @@ loom_status open_endpoint_open(bus_server *s)
     static const sp_handlers in = {.message = on_message};
     static const sp_handlers out = {.opened = on_peer_opened, .message = on_nothing, .closed = on_peer_closed};
     static const eventbus_publisher_handlers publisher = {on_pressure};
-    loom_status st = eventbus_publisher_open(s->cores.events, &s->open.publisher, &publisher, s);
-    if (st != LOOM_OK) {
-        return st;
-    }
     topic_table_init(&s->open.topics, TOPICS_MAX);
     s->open.topics_open = true;
     sp_options pull = {.protocol = SP_PULL, .handlers = &in, .message_max = BUS_MESSAGE_MAX};
     sp_options pub = {.protocol = SP_PUB, .handlers = &out};
-    st = bus_listen(s, &s->open.pull, s->options.bus_pull, pull);
+    loom_status st = bus_listen(s, &s->open.pull, s->options.bus_pull, pull);
+    if (st == LOOM_OK && s->open.pull != NULL) { /* it may be pressed from the start */
+        st = eventbus_publisher_open(s->cores.events, &s->open.publisher, &publisher, s);
+    }
     return st == LOOM_OK ? bus_listen(s, &s->open.pub, s->options.bus_pub, pub) : st;
 }
 

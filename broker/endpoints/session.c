@@ -60,19 +60,20 @@ static void say_outcome(bridge_peer *b, uint64_t number, frame_type type, uint64
 
 /* ---- life ---- */
 
-/* Its bridge has not ended it although its agent was silent for long. */
-static void on_expired(void *user)
+/* Its bridge has not ended it although its agent was silent for long, or its agent has come through another bridge. */
+static void on_ended(void *user, loom_status why)
 {
     peer_session *session = user;
     bridge_peer *b = session->bridge;
-    say_outcome(b, session->number, FRAME_ERROR, 0, LOOM_EEXPIRED, "the agent was silent for long");
+    say_outcome(b, session->number, FRAME_ERROR, 0, why,
+                why == LOOM_EEXPIRED ? "the agent was silent for long" : loom_status_text(why));
     number_table_remove(&b->sessions, session->number);
-    peer_session_close(session, LOOM_EEXPIRED);
+    peer_session_close(session, why);
 }
 
 static loom_status open_session(bridge_peer *b, uint64_t number, const bus_attach *f)
 {
-    static const bus_handlers handlers = {deliver, on_pressure, on_call, on_port_frame, on_expired};
+    static const bus_handlers handlers = {deliver, on_pressure, on_call, on_port_frame, on_ended};
     if (b->sessions.count >= b->server->options.max_sessions) {
         return LOOM_EFULL;
     }

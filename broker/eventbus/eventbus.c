@@ -62,6 +62,7 @@ loom_status eventbus_create(eventbus **out, const loop_clock *clock, const event
     bus->clock = clock;
     bus->tracer = options->tracer;
     set_limits(bus, options);
+    bus->hold_until_ms = options->publish_hold_ms > 0 ? clock->now_ms + options->publish_hold_ms : 0;
     topic_table_init(&bus->topics, or_default(options->max_topics, 65536));
     hash_index_init(&bus->by_id);
     hash_index_init(&bus->presses);
@@ -91,7 +92,8 @@ void eventbus_destroy(eventbus *bus)
 uint64_t eventbus_next_deadline_ms(const eventbus *bus)
 {
     const deadline_node *first = deadline_heap_first(&bus->deadlines);
-    return first != NULL ? first->at_ms : UINT64_MAX;
+    const uint64_t at_ms = first != NULL ? first->at_ms : UINT64_MAX;
+    return bus->early != NULL && bus->hold_until_ms < at_ms ? bus->hold_until_ms : at_ms;
 }
 
 static subscription *subscription_of(deadline_node *node)
@@ -102,6 +104,9 @@ static subscription *subscription_of(deadline_node *node)
 void eventbus_expire(eventbus *bus)
 {
     eventbus_enter(bus);
+    if (bus->early != NULL && bus->hold_until_ms <= bus->clock->now_ms) {
+        publishers_release_early(bus);
+    }
     for (deadline_node *first; (first = deadline_heap_first(&bus->deadlines)) != NULL && first->at_ms <= bus->clock->now_ms;) {
         subscription_check_deadline(subscription_of(first));
     }

@@ -7,7 +7,7 @@
  * Conservation: matched = delivered + queued + dropped, where a message whose ttl was used up matches nothing and is not
  * in it.
  *
- * Threads: one at a time. Callbacks run inside publish, grant, expire, unsubscribe or close, and must not call back,
+ * Threads: one at a time. Callbacks run inside open, publish, grant, expire, unsubscribe or close, and must not call back,
  * but for grant.
  *
  * Spans, of sampled messages only:
@@ -59,6 +59,8 @@ typedef struct eventbus_options {
                                       limit is kept of a subscriber that nobody waits for any longer; 0: 20 */
     uint32_t hold_percent;         /* share of its time that one subscriber may make publishers wait in vain
                                       (hold_budget.h); 0: 5; 100: no limit */
+    uint32_t publish_hold_ms;      /* after its creation publishers wait for so long, so that the subscribers of a bus before
+                                      it can be back first; 0: they do not */
     uint64_t total_queue_bytes;    /* of all queued messages, each counted once however many queues hold it, with
                                       EVENTBUS_MESSAGE_UPKEEP; up to 8 MiB of free blocks may be kept on top; 0: 512 MiB */
     uint64_t subscriber_queue_bytes; /* in all queues of one subscriber, which are full from there on; 0: an eighth of that */
@@ -85,7 +87,8 @@ void eventbus_expire(eventbus *bus);
 typedef struct eventbus_publisher_handlers {
     /* on: stop sending, a subscriber's queue is full. off: go on. What was on its way is still taken.
      * Told once, however many queues it waits for; off comes when the last of them lets go, at half its limit, at its
-     * deadline or at its end. NULL: this publisher cannot be pushed back on. */
+     * deadline or at its end. In the first publish_hold_ms of the bus, on comes from eventbus_publisher_open() already.
+     * NULL: this publisher cannot be pushed back on. */
     void (*pressure)(void *user, bool on);
 } eventbus_publisher_handlers;
 
@@ -145,6 +148,9 @@ loom_status eventbus_unsubscribe(eventbus_subscriber *subscriber, uint64_t id);
  * realtime first, then batched, then background; within one of these in turns. A message may overdraw the bytes by its own
  * length. A callback may call this, and nothing else: it then counts when the call under way is done. */
 void eventbus_grant(eventbus_subscriber *subscriber, uint64_t messages, uint64_t bytes);
+
+/* Bytes in all queues of the subscriber. */
+uint64_t eventbus_queued_for(const eventbus_subscriber *subscriber);
 
 /* ---- statistics ---- */
 

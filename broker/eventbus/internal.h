@@ -51,6 +51,8 @@ struct eventbus {
     uint32_t patience;      /* deadlines that publishers wait for a subscriber that takes something */
     uint32_t hold_percent;
     hold_memory holds;      /* of subscribers that left */
+    uint64_t hold_until_ms; /* publishers that open before it wait; 0: none do any more */
+    eventbus_publisher *early; /* those that wait for it */
     uint64_t held_bytes;    /* of queued messages, each once, with its upkeep */
     uint64_t total_queue_bytes, subscriber_queue_bytes;
     uint64_t filter_bytes;  /* of all subscriptions, as subscription_cost() has them */
@@ -73,7 +75,9 @@ struct eventbus_publisher {
     eventbus *bus;
     eventbus_publisher_handlers handlers;
     void *user;
-    press *presses; /* by the subscriptions it waits for; none: it may send */
+    press *presses; /* by the subscriptions it waits for */
+    bool early;     /* it waits for the bus's first moments to pass */
+    eventbus_publisher *prev_early, *next_early;
 };
 
 struct eventbus_subscriber {
@@ -193,6 +197,8 @@ bool subscription_may_hold(const subscription *s);
 void subscription_overflow(subscription *s);
 /* Makes the publisher wait for s; it may be waiting already. False: out of memory, it will not wait. */
 bool subscription_press(subscription *s, eventbus_publisher *publisher);
+/* The first moments of the bus are over. */
+void publishers_release_early(eventbus *bus);
 /* After messages left the queue: at half the limit all is well again. */
 void subscription_settle(subscription *s);
 /* Lets the publishers go when they wait in vain: the subscriber takes nothing, or the deadline has passed. */

@@ -131,7 +131,7 @@ bool subscription_press(subscription *s, eventbus_publisher *publisher)
     if (pressing == NULL) {
         return false;
     }
-    const bool waits_already = publisher->presses != NULL;
+    const bool waits_already = publisher->presses != NULL || publisher->early;
     pressing->subscription = s;
     pressing->publisher = publisher;
     press_link(pressing);
@@ -152,7 +152,7 @@ static void release_publishers(subscription *s)
     while (s->presses != NULL) {
         eventbus_publisher *publisher = s->presses->publisher; /* NOLINT(clang-analyzer-unix.Malloc): press_free() unlinks it */
         press_free(s->presses);
-        if (publisher->presses == NULL) {
+        if (publisher->presses == NULL && !publisher->early) {
             publisher->handlers.pressure(publisher->user, false);
         }
     }
@@ -207,6 +207,41 @@ void subscription_check_deadline(subscription *s)
     stop_holding(s, true);
 }
 
+/* ---- publishers in the first moments of the bus ---- */
+
+static void wait_early(eventbus_publisher *publisher)
+{
+    eventbus *bus = publisher->bus;
+    publisher->early = true;
+    publisher->next_early = bus->early;
+    if (bus->early != NULL) {
+        bus->early->prev_early = publisher;
+    }
+    bus->early = publisher;
+    publisher->handlers.pressure(publisher->user, true);
+}
+
+static void leave_early(eventbus_publisher *publisher)
+{
+    *(publisher->prev_early != NULL ? &publisher->prev_early->next_early : &publisher->bus->early) = publisher->next_early;
+    if (publisher->next_early != NULL) {
+        publisher->next_early->prev_early = publisher->prev_early;
+    }
+    publisher->early = false;
+}
+
+void publishers_release_early(eventbus *bus)
+{
+    bus->hold_until_ms = 0;
+    while (bus->early != NULL) {
+        eventbus_publisher *publisher = bus->early;
+        leave_early(publisher);
+        if (publisher->presses == NULL) {
+            publisher->handlers.pressure(publisher->user, false);
+        }
+    }
+}
+
 /* ---- publishers ---- */
 
 loom_status eventbus_publisher_open(eventbus *bus, eventbus_publisher **out, const eventbus_publisher_handlers *handlers,
@@ -224,6 +259,9 @@ loom_status eventbus_publisher_open(eventbus *bus, eventbus_publisher **out, con
     }
     bus->stats.publishers++;
     *out = publisher;
+    if (bus->clock->now_ms < bus->hold_until_ms && publisher->handlers.pressure != NULL) {
+        wait_early(publisher);
+    }
     return LOOM_OK;
 }
 
@@ -233,6 +271,9 @@ void eventbus_publisher_close(eventbus_publisher *publisher)
         return;
     }
     assert(!publisher->bus->running);
+    if (publisher->early) {
+        leave_early(publisher);
+    }
     while (publisher->presses != NULL) {
         press_free(publisher->presses); /* NOLINT(clang-analyzer-unix.Malloc): unlinks it */
     }

@@ -22,6 +22,11 @@ eventbus_stats eventbus_get_stats(const eventbus *bus)
     return stats;
 }
 
+uint64_t eventbus_queued_for(const eventbus_subscriber *subscriber)
+{
+    return subscriber->queued_bytes;
+}
+
 typedef struct match_count {
     bool reserved;
     uint32_t count;

@@ -53,7 +53,7 @@ loom_status port_open(const broker_cores *cores, port **out, const directory_abo
     if ((st = action_party_open(cores->actions, &p->party, &port_action_handlers, p, about->agent)) != LOOM_OK) {
         goto close_subscriber;
     }
-    if ((st = directory_enter(cores->agents, &p->entry, about, handlers->expired, user)) != LOOM_OK) {
+    if ((st = directory_enter(cores->agents, &p->entry, about, handlers->ended, user)) != LOOM_OK) {
         goto close_party;
     }
     *out = p;
@@ -87,6 +87,11 @@ void port_close(port *p, loom_status why)
 void port_grant(port *p, uint64_t messages, uint64_t bytes)
 {
     eventbus_grant(p->subscriber, messages, bytes);
+}
+
+uint64_t port_queued(const port *p)
+{
+    return eventbus_queued_for(p->subscriber);
 }
 
 static void refuse(const port *p, const envelope_view *view, loom_status st, const char *text)

@@ -6,7 +6,7 @@
  * Input and output are the frames of the agent link, as bridge/bus.h has them, and so are the handlers.
  *
  * Threads: the loop's. Handlers run inside calls of this interface, of the cores, and of broker_expire(). A handler must not
- * call back, but for port_grant(); expired may close the port. */
+ * call back, but for port_grant(); ended may close the port. */
 #ifndef LOOM_BROKER_PORT_PORT_H
 #define LOOM_BROKER_PORT_PORT_H
 
@@ -29,13 +29,15 @@ void broker_expire(const broker_cores *cores);
 /* What bus_ops.attach() of a broker in the same process gives out. */
 typedef bus_port port;
 
-/* about is copied. handlers must outlive the port. LOOM_EINVAL, LOOM_ENOMEM. */
+/* about is copied. handlers must outlive the port. An older port of the same agent is told to end (LOOM_EREPLACED).
+ * LOOM_EINVAL, LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status port_open(const broker_cores *cores, port **out, const directory_about *about,
                                       const bus_handlers *handlers, void *user);
 /* No handler is called any more. NULL is allowed. why: for the directory; LOOM_OK: it said goodbye. */
 void port_close(port *p, loom_status why);
 
 void port_grant(port *p, uint64_t messages, uint64_t bytes);
+uint64_t port_queued(const port *p); /* bytes that wait for its credit */
 /* One scanned envelope, hop in place; wire is view->data and may be patched. A refusal comes as a notice: LOOM_EINVAL, or
  * LOOM_EDENIED for a topic that is the broker's (reserved.h). */
 void port_publish(port *p, const envelope_view *view, uint8_t *wire);

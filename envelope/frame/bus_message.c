@@ -36,12 +36,13 @@ static bool read_attach(mp_reader *r, bus_attach *f)
            mp_read_str(r, &f->peer) && f->peer.len <= BUS_PEER_MAX;
 }
 
-static bool read_taken(mp_reader *r, bus_frame *f)
+static bool read_taken(mp_reader *r, uint32_t values, bus_frame *f)
 {
     uint64_t answer;
     bool fine = mp_read_uint(r, &f->number) && mp_read_uint(r, &answer);
     f->answer = fine && answer != 0;
-    return fine;
+    f->queued = 0;
+    return fine && (values < 4 || mp_read_uint(r, &f->queued));
 }
 
 static bool read_fanout(mp_reader *r, frame_batch *batch)
@@ -53,7 +54,7 @@ static bool read_fanout(mp_reader *r, frame_batch *batch)
 }
 
 /* Values of a later version, behind those that are known, are not looked at. */
-static loom_status read_own(bus_frame *out, mp_reader *r, char reason[FRAME_REASON_SIZE])
+static loom_status read_own(bus_frame *out, mp_reader *r, uint32_t values, char reason[FRAME_REASON_SIZE])
 {
     bool fine;
     switch (out->type) {
@@ -61,7 +62,7 @@ static loom_status read_own(bus_frame *out, mp_reader *r, char reason[FRAME_REAS
     case BUS_FRAME_PRESSURE: fine = mp_read_uint(r, &out->number); break;
     case BUS_FRAME_FANOUT: fine = read_fanout(r, &out->fanout); break;
     case BUS_FRAME_GREETING: fine = read_greeting(r, &out->greeting); break;
-    case BUS_FRAME_TAKEN: fine = read_taken(r, out); break;
+    case BUS_FRAME_TAKEN: fine = read_taken(r, values, out); break;
     case BUS_FRAME_ATTACH: fine = read_attach(r, &out->attach); break;
     default: snprintf(reason, FRAME_REASON_SIZE, "frame type %u is not known", out->type); return LOOM_EVERSION;
     }
@@ -94,7 +95,7 @@ loom_status bus_frame_next(loom_bytes *rest, bus_frame *out, char reason[FRAME_R
     }
     if (type >= BUS_FRAME_SESSION) {
         out->type = type > UINT32_MAX ? UINT32_MAX : (unsigned)type;
-        return read_own(out, &r, reason);
+        return read_own(out, &r, count, reason);
     }
     const loom_status st = frame_decode(&out->link, body, reason);
     out->type = st == LOOM_OK ? (unsigned)out->link.type : (unsigned)type;
@@ -213,10 +214,14 @@ loom_status bus_put_attach(frame_writer *w, const bus_attach *f)
     return close_frame(w, mp_put_str(p, cut(f->peer, BUS_PEER_MAX)));
 }
 
-loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer)
+loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer, uint64_t queued)
 {
-    uint8_t *p = open_frame(w, BUS_FRAME_TAKEN, 3, 2 * UINT_MAX_SIZE);
-    return p != NULL ? close_frame(w, mp_put_uint(mp_put_uint(p, envelopes), answer)) : LOOM_ENOMEM;
+    uint8_t *p = open_frame(w, BUS_FRAME_TAKEN, queued > 0 ? 4 : 3, 3 * UINT_MAX_SIZE);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_uint(mp_put_uint(p, envelopes), answer);
+    return close_frame(w, queued > 0 ? mp_put_uint(p, queued) : p);
 }
 
 loom_status bus_put_pressure(frame_writer *w, bool on)

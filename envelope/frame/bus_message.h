@@ -24,7 +24,8 @@ enum {
     BUS_FRAME_PRESSURE = 65, /* [65, 1 or 0]: broker → bridge, stop or go on publishing */
     BUS_FRAME_FANOUT = 66,   /* [66, [envelope, [session, subscription, …], …]]: broker → bridge */
     BUS_FRAME_GREETING = 67, /* [67, protocol, id, software]: first in each direction; the bridge's begins */
-    BUS_FRAME_TAKEN = 68,    /* [68, envelopes, 1 or 0]: read so far on this connection; 1: answer with yours */
+    BUS_FRAME_TAKEN = 68,    /* [68, envelopes, 1 or 0, queued]: read so far on this connection; 1: answer with yours.
+                                queued (may be left out when 0): bytes that this side keeps until the other has credit */
     BUS_FRAME_ATTACH = 69    /* [69, agent, software, instance, heartbeat ms, peer]: bridge → broker, begins a session */
 };
 
@@ -50,6 +51,7 @@ typedef struct bus_frame {
     unsigned type;       /* BUS_FRAME_* or frame_type */
     uint64_t number;     /* session, pressure, taken */
     bool answer;         /* taken */
+    uint64_t queued;     /* taken; 0 when it was left out */
     frame_batch fanout;  /* count: envelopes */
     bus_greeting greeting;
     bus_attach attach;
@@ -79,7 +81,7 @@ bool bus_target_next(bus_targets *targets, uint64_t *session, uint64_t *subscrip
 /* Texts over their limits are cut. */
 LOOM_MUST_CHECK loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f);
 LOOM_MUST_CHECK loom_status bus_put_attach(frame_writer *w, const bus_attach *f);
-LOOM_MUST_CHECK loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer);
+LOOM_MUST_CHECK loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer, uint64_t queued);
 LOOM_MUST_CHECK loom_status bus_put_pressure(frame_writer *w, bool on);
 /* Any frame of a session but those that carry envelopes. LOOM_EPROTO: it is not one. */
 LOOM_MUST_CHECK loom_status bus_put_frame(frame_writer *w, const frame *f);

@@ -21,6 +21,7 @@ typedef struct settings_broker {
     int64_t queue_messages; /* of one subscription */
     size_t queue_bytes;     /* of one subscription */
     uint32_t batched_deadline_ms;
+    uint32_t publish_hold_ms; /* after the start */
     size_t agent_queue_bytes, total_queue_bytes;
     int64_t max_subscriptions; /* of one agent */
     int64_t ttl;            /* hops */

@@ -38,7 +38,7 @@ static void write_again(const bus_frame *f)
         const bus_frame *from = to == &w ? f : &back;
         loom_status st = from->type == BUS_FRAME_GREETING ? bus_put_greeting(to, &from->greeting)
                          : from->type == BUS_FRAME_ATTACH ? bus_put_attach(to, &from->attach)
-                                                          : bus_put_taken(to, from->number, from->answer);
+                                                          : bus_put_taken(to, from->number, from->answer, from->queued);
         loom_bytes rest = {to->data, to->len};
         if (st != LOOM_OK || (to == &w && bus_frame_next(&rest, &back, reason) != LOOM_OK)) {
             abort();

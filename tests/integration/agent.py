@@ -150,7 +150,7 @@ class Agent:
         self.send(wire.HELLO, {"protocol": 1, "agent": agent_id, "software": "python/1", "instance": bytes(16),
                                "credit_messages": credit_messages, "credit_bytes": credit_bytes, **fields})
         self.welcome = self.wait(lambda: next((frame[1] for frame in self.others if frame[0] == wire.WELCOME), None), "welcome")
-        self.granted = self.welcome["credit_bytes"]
+        self.granted = self.welcome.get("credit_bytes", 0)
         return self
 
     def grant(self, messages, size=1 << 40):

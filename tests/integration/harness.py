@@ -40,7 +40,8 @@ def clean_environment(**changes):
     """The caller's without anything that changes what Loom does. A value None takes a variable out."""
     kept = {key: value for key, value in os.environ.items()
             if not key.startswith(("OTEL_", "LOOM_", "XDG_")) and key not in ("TRACEPARENT", "TRACESTATE", "BAGGAGE")}
-    merged = {"OTEL_TRACES_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "20", "NO_COLOR": "1", **kept, **changes}
+    merged = {"OTEL_TRACES_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "20", "NO_COLOR": "1",
+              "LOOM_BROKER_PUBLISH_HOLD": "0", **kept, **changes}
     return {key: str(value) for key, value in merged.items() if value is not None}
 
 

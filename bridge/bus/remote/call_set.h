@@ -12,6 +12,7 @@
 
 typedef struct call_set {
     number_table calls;
+    size_t credits; /* calls with credit that is kept */
 } call_set; /* all zero: empty */
 
 typedef uint8_t call_set_key[crypto_shorthash_KEYBYTES];
@@ -21,6 +22,12 @@ LOOM_MUST_CHECK loom_status call_set_add(call_set *c, const call_set_key key, lo
 bool call_set_has(const call_set *c, const call_set_key key, loom_bytes id);
 /* One less of this id. False: there is none. */
 bool call_set_take(call_set *c, const call_set_key key, loom_bytes id);
+/* Whether a cancel of this call is worth passing on: not for a call that is not there, and once each time it was made. */
+bool call_set_cancel(call_set *c, const call_set_key key, loom_bytes id);
+/* Keeps the credit of a call's stream, the highest totals. False: there is no such call. */
+bool call_set_keep_credit(call_set *c, const call_set_key key, loom_bytes id, uint64_t chunks, uint64_t bytes);
+/* Gives out and forgets what was kept. */
+void call_set_take_credit(call_set *c, void (*put)(void *user, loom_bytes id, uint64_t chunks, uint64_t bytes), void *user);
 /* Empties it. over (may be NULL) hears of each call, as often as it was made. */
 void call_set_clear(call_set *c, void (*over)(void *user, loom_bytes id), void *user);
 

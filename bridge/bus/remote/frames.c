@@ -18,8 +18,10 @@ static loom_status deliver(bus_remote *b, frame_batch *batch, char reason[FRAME_
         }
         while (bus_target_next(&targets, &session, &subscription)) {
             bus_port *port = number_table_get(&b->ports, session);
-            b->ledger.taken++;
-            if (port != NULL) { /* otherwise it has gone while the message was on its way */
+            if (port == NULL) { /* it has gone while the message was on its way, which is then lost: not taken */
+                b->stats.undeliverable++;
+            } else {
+                b->ledger.taken++;
                 port->delivered_messages++;
                 port->delivered_bytes += view.len;
                 port->handlers->deliver(port->user, subscription, &view);
@@ -107,6 +109,8 @@ static loom_status on_frame(bus_remote *b, bus_frame *f, uint64_t *session, char
         }
         remote_become_up(b, &f->greeting);
     } else if (f->type == BUS_FRAME_TAKEN) {
+        b->broker_idle = b->idle_asked && f->queued == 0;
+        b->idle_asked = false;
         return bus_ledger_confirm(&b->ledger, f, reason);
     } else if (f->type == BUS_FRAME_FANOUT) {
         return deliver(b, &f->fanout, reason);

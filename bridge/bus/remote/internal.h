@@ -4,6 +4,7 @@
 #define LOOM_BRIDGE_BUS_REMOTE_INTERNAL_H
 
 #include "bridge/bus/remote/remote.h"
+#include "base/hash_index.h"
 #include "base/number_table.h"
 #include "base/log_sink.h"
 #include "bridge/bus/ledger.h"
@@ -46,10 +47,11 @@ uint64_t remote_queue_carry(bus_remote *b, remote_queue *old);
 /* ---- requests that are answered by an ack (requests.c) ---- */
 
 typedef struct remote_request {
+    hash_node node;         /* first; in the bridge's index while it stands */
+    bus_port *port;
     struct remote_request *next, *prev;
     uint64_t number;        /* of ours, instead of the agent's */
     uint64_t agent_request;
-    uint64_t subject;       /* equal for requests about the same subscription or capability, and for few others */
     bool standing;          /* was answered: a subscription or capability that the next broker has to hear of */
     size_t len;
     uint8_t frame[];        /* as it is sent */
@@ -66,7 +68,19 @@ void remote_request_make(bus_port *port, const frame *f);
 void remote_request_answered(bus_port *port, const frame_outcome *ack);
 /* All of them again, for a broker that knows nothing. */
 LOOM_MUST_CHECK loom_status remote_requests_replay(bus_port *port);
-void remote_requests_free(remote_requests *r);
+void remote_requests_free(bus_port *port);
+
+/* ---- credit that is said later (due.c) ---- */
+
+/* Bytes on their way to the broker. */
+static inline size_t remote_waiting(const bus_remote *b);
+/* The broker does not keep up: what can be said later should be. */
+bool remote_is_behind(const bus_remote *b);
+/* The port has newer totals than it has told the broker: its own (credit_due), or of calls. */
+void remote_port_due(bus_port *port);
+void remote_port_not_due(bus_port *port);
+/* Writes as much of it as should be. True: there was something. */
+bool remote_say_due(bus_remote *b);
 
 /* ---- ports (port.c) ---- */
 
@@ -82,6 +96,9 @@ struct bus_port {
     uint64_t delivered_messages, delivered_bytes;
     uint64_t base_messages, base_bytes;           /* delivered when this connection began */
     bool broker_pressing, told_pressing;
+    bool due;                                     /* in the list of those that have totals to say; no other field tells */
+    bool credit_due;                              /* its own are among them */
+    bus_port *prev_due, *next_due;
     size_t agent_len;
     char agent[LOOM_AGENT_ID_MAX];
     size_t attach_len;
@@ -90,6 +107,7 @@ struct bus_port {
 
 extern const bus_ops remote_ops;
 void remote_port_free(bus_port *port);
+void remote_port_put_credit(bus_port *port);
 /* Writes everything the broker needs to know of it. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status remote_port_replay(bus_port *port);
 /* The connection has ended: its calls are over. */
@@ -141,10 +159,16 @@ struct bus_remote {
     bus_ledger ledger;       /* of this connection: publishes go, deliveries come */
 
     remote_queue queue;
+    bus_port *due_first, *due_last; /* ports with totals to say */
+    uint64_t due_sent;              /* stats.sent when they were looked at last */
     frame_writer scratch;
     number_table ports;
+    hash_index standing;            /* requests of all ports, by port and subject */
+    size_t open_bytes;              /* of requests of all ports without an answer */
     uint64_t next_session, next_request;
     bool pressing, pressure_changed;
+    bool idle_asked;    /* the broker's next report says whether it keeps anything for this bridge's agents */
+    bool broker_idle;   /* it did, and keeps nothing */
     bool must_reattach; /* memory ran out, so the broker misses something */
 
     bool closing;
@@ -153,6 +177,11 @@ struct bus_remote {
     void *closed_user;
     bus_remote_stats stats;
 };
+
+static inline size_t remote_waiting(const bus_remote *b)
+{
+    return remote_queue_bytes(&b->queue) + (b->peer != NULL ? sp_peer_unsent(b->peer) : 0);
+}
 
 /* LOOM_EINVAL: the URL. Other failures are tried again. */
 LOOM_MUST_CHECK loom_status remote_dial(bus_remote *b);

@@ -56,6 +56,7 @@ static void on_opened(void *user, sp_peer *peer)
     }
     b->state = REMOTE_GREETING;
     b->ledger = (bus_ledger){.heard = true};
+    b->idle_asked = b->broker_idle = false;
     uv_timer_start(&b->timer, on_timer, b->options.ping_ms, b->options.ping_ms);
 }
 
@@ -108,7 +109,7 @@ static void report(bus_remote *b, bool ask)
 {
     remote_chunk *chunk = remote_queue_open(&b->queue);
     if (chunk != NULL) {
-        (void)!bus_ledger_report(&b->ledger, &chunk->out.w, ask);
+        (void)!bus_ledger_report(&b->ledger, &chunk->out.w, ask, 0);
     }
 }
 
@@ -133,6 +134,22 @@ void remote_tick(bus_remote *b)
     }
 }
 
+bool bus_remote_idle(bus_remote *b)
+{
+    const size_t unsent = bus_remote_get_stats(b).unsent_bytes;
+    if (b->state != REMOTE_UP) {
+        return unsent == 0;
+    }
+    const bool idle = b->broker_idle && unsent == 0;
+    if (!b->idle_asked) {
+        b->idle_asked = true;
+        b->broker_idle = false;
+        report(b, true);
+        remote_flush(b);
+    }
+    return idle;
+}
+
 bool remote_drained(const bus_remote *b)
 {
     return b->state != REMOTE_UP || (remote_queue_bytes(&b->queue) == 0 && bus_ledger_unconfirmed(&b->ledger) == 0);
@@ -147,14 +164,13 @@ void remote_flush(bus_remote *b)
         if (b->must_reattach) {
             b->stats.lost_memory++;
             remote_lost(b, "out of memory, starting over");
-        } else if (remote_queue_send(b) != LOOM_OK) {
+        } else if (remote_queue_send(b) != LOOM_OK || (remote_say_due(b) && remote_queue_send(b) != LOOM_OK)) {
             b->stats.lost_memory++; /* what was written stays; another connection has room again */
             remote_lost(b, "out of memory");
         }
     }
     if (b->pressing) {
-        size_t waits = remote_queue_bytes(&b->queue) + (b->peer != NULL ? sp_peer_unsent(b->peer) : 0);
-        if (waits <= b->options.buffer_bytes / 2) {
+        if (remote_waiting(b) <= b->options.buffer_bytes / 2) {
             b->pressing = false;
             b->pressure_changed = true;
         }

@@ -12,14 +12,9 @@ enum { REFUSE_FACTOR = 16 };
 
 /* ---- how much waits ---- */
 
-static size_t waiting(const bus_remote *b)
-{
-    return remote_queue_bytes(&b->queue) + (b->peer != NULL ? sp_peer_unsent(b->peer) : 0);
-}
-
 static bool too_much_waits(const bus_remote *b)
 {
-    return waiting(b) > b->options.buffer_bytes * REFUSE_FACTOR;
+    return remote_waiting(b) > b->options.buffer_bytes * REFUSE_FACTOR;
 }
 
 /* ---- life ---- */
@@ -64,7 +59,8 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
 
 void remote_port_free(bus_port *port)
 {
-    remote_requests_free(&port->requests);
+    remote_port_not_due(port);
+    remote_requests_free(port);
     call_set_clear(&port->asked, NULL, NULL);
     call_set_clear(&port->working, NULL, NULL);
     free(port);
@@ -102,6 +98,16 @@ static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
     (void)base;
     port->granted_messages = messages;
     port->granted_bytes = bytes;
+    if (port->owner->state == REMOTE_UP && remote_is_behind(port->owner)) {
+        remote_port_due(port);
+        port->credit_due = true;
+    } else {
+        remote_port_put_credit(port);
+    }
+}
+
+void remote_port_put_credit(bus_port *port)
+{
     frame_writer *w = remote_port_writer(port);
     if (w != NULL) {
         remote_port_wrote(port, put_credit(port, w));
@@ -110,6 +116,7 @@ static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
 
 loom_status remote_port_replay(bus_port *port)
 {
+    remote_port_not_due(port);
     port->base_messages = port->delivered_messages;
     port->base_bytes = port->delivered_bytes;
     frame_writer *w = remote_port_writer(port);
@@ -150,7 +157,7 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
     memcpy(room, wire, view->len);
     frame_batch_commit(w, view->len);
     chunk->envelopes++;
-    if (!b->pressing && waiting(b) > b->options.buffer_bytes) {
+    if (!b->pressing && remote_waiting(b) > b->options.buffer_bytes) {
         b->pressing = true;
         remote_tell_pressure(b); /* at once: a whole buffer of an agent may be on its way through this call */
     }
@@ -272,11 +279,33 @@ static void fail_work(bus_port *port, const frame *f)
     }
 }
 
+/* Of a call that the agent has made. Nothing is said of others: the broker would not know them, either. */
+static void call_credit(bus_port *port, const frame *f)
+{
+    bus_remote *b = port->owner;
+    const loom_bytes id = f->u.call_credit.call_id;
+    if (!remote_is_behind(b)) {
+        frame_writer *w = call_set_has(&port->asked, b->key, id) ? remote_port_writer(port) : NULL;
+        if (w != NULL) {
+            remote_port_wrote(port, bus_put_frame(w, f));
+        }
+    } else if (call_set_keep_credit(&port->asked, b->key, id, f->u.call_credit.chunks, f->u.call_credit.bytes)) {
+        remote_port_due(port);
+    }
+}
+
 static void on_frame(bus *base, bus_port *port, const frame *f)
 {
     (void)base;
     if (f->type == FRAME_SUBSCRIBE || f->type == FRAME_UNSUBSCRIBE || f->type == FRAME_PROVIDE) {
         remote_request_make(port, f);
+        return;
+    }
+    if (f->type == FRAME_CALL_CREDIT) {
+        call_credit(port, f);
+        return;
+    }
+    if (f->type == FRAME_CANCEL && !call_set_cancel(&port->asked, port->owner->key, f->u.cancel.call_id)) {
         return;
     }
     if (!of_its_work(port, f)) {

@@ -14,6 +14,7 @@ static void free_all(bus_remote *b)
     remote_queue_fini(&b->queue);
     frame_writer_fini(&b->scratch);
     number_table_fini(&b->ports);
+    hash_index_fini(&b->standing);
     free(b->url);
     free(b->software);
     free(b);
@@ -97,6 +98,7 @@ loom_status bus_remote_open(bus_remote **out, uv_loop_t *loop, const bus_remote_
     b->loop = loop;
     b->next_session = b->next_request = 1;
     crypto_shorthash_keygen(b->key);
+    hash_index_init(&b->standing);
     loom_status st = set_options(b, options);
     if (st == LOOM_OK) {
         st = remote_dial(b);
@@ -144,7 +146,7 @@ void bus_remote_close(bus_remote *b, uint32_t drain_ms, void (*closed)(void *use
 bus_remote_stats bus_remote_get_stats(const bus_remote *b)
 {
     bus_remote_stats s = b->stats;
-    s.unsent_bytes = remote_queue_bytes(&b->queue) + (b->peer != NULL ? sp_peer_unsent(b->peer) : 0);
+    s.unsent_bytes = remote_waiting(b);
     s.ports = (uint32_t)b->ports.count;
     s.connected = b->state == REMOTE_UP;
     return s;

@@ -35,6 +35,8 @@ typedef struct bus_remote_options {
 LOOM_MUST_CHECK loom_status bus_remote_open(bus_remote **out, uv_loop_t *loop, const bus_remote_options *options);
 /* What the bridge is given; valid until bus_remote_close(). */
 bus *bus_remote_bus(bus_remote *b);
+/* Whether nothing waits, here for the broker or there for agents of this bridge. Asks the broker, so call it repeatedly. */
+bool bus_remote_idle(bus_remote *b);
 /* Sends what waits, until the broker has confirmed it, for at most drain_ms; then closes and calls closed (may be NULL)
  * from the loop. Ports that are still attached hear nothing more and are freed. */
 void bus_remote_close(bus_remote *b, uint32_t drain_ms, void (*closed)(void *user), void *user);
@@ -46,6 +48,7 @@ typedef struct bus_remote_stats {
     uint64_t unconfirmed;     /* envelopes that may have been lost with a broker */
     uint64_t refused;         /* envelopes refused: too much was waiting, or memory ran out */
     uint64_t calls_lost;      /* answered with bus_lost */
+    uint64_t undeliverable;   /* envelopes for a session that had ended; the broker has them in its unconfirmed */
     uint64_t late;            /* results and reports of calls that were over */
     uint64_t lost_memory;     /* connections dropped because memory ran out */
     uint64_t not_restored;    /* subscriptions and capabilities that a later broker refused */

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests, in their order: those that wait for an ack, and those that stand (subscriptions, capabilities). Another broker
- * hears all of them again in this order, so that each open one finds things as they were when it was made. */
+ * hears all of them again in this order, so that each open one finds things as they were when it was made. What stands is
+ * also in an index by what it is about, since what ends it may come after a hundred thousand others. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "bridge/bus/remote/internal.h"
 
-/* Of requests without an answer, of one port: all that an honest agent may provide at once, and more. */
-enum { OPEN_MAX = 64 * 1024 * 1024 };
+enum {
+    /* Of requests without an answer, of one port: all that an honest agent may provide at once, and more. */
+    OPEN_MAX = 64 * 1024 * 1024,
+    OPEN_MAX_IN_ALL = 256 * 1024 * 1024 /* of all ports */
+};
 
 static uint64_t *number_of(frame *f)
 {
@@ -17,26 +21,25 @@ static uint64_t *number_of(frame *f)
                                       : &f->u.unsubscribe.request;
 }
 
-static uint64_t mix(uint64_t hash, loom_str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        hash = (hash ^ (uint8_t)text.data[i]) * 0x100000001b3u;
-    }
-    return hash * 0x100000001b3u; /* where one text ends counts, too */
-}
-
 /* As the broker takes it. */
 static loom_str version_of(const frame *f)
 {
     return f->u.provide.version.len > 0 ? f->u.provide.version : (loom_str){"0", 1};
 }
 
-/* Who makes others collide only makes its own requests slower. */
-static uint64_t subject_of(const frame *f)
+/* Equal for requests of one port about the same subscription or capability, and for hardly any others. */
+static uint64_t subject_of(const bus_port *port, const frame *f)
 {
-    return f->type == FRAME_PROVIDE     ? mix(mix(0xcbf29ce484222325u, f->u.provide.name), version_of(f))
-           : f->type == FRAME_SUBSCRIBE ? f->u.subscribe.subscription
-                                        : f->u.unsubscribe.subscription;
+    const uint8_t *secret = port->owner->key;
+    uint64_t about[4] = {port->session, f->type == FRAME_PROVIDE, 0, 0};
+    if (f->type == FRAME_PROVIDE) {
+        const loom_str version = version_of(f);
+        about[2] = hash_under_secret(secret, f->u.provide.name.data, f->u.provide.name.len);
+        about[3] = hash_under_secret(secret, version.data, version.len);
+    } else {
+        about[2] = f->type == FRAME_SUBSCRIBE ? f->u.subscribe.subscription : f->u.unsubscribe.subscription;
+    }
+    return hash_under_secret(secret, about, sizeof about);
 }
 
 static void tell(bus_port *port, uint64_t agent_request, const frame_outcome *outcome)
@@ -59,8 +62,12 @@ static void append(remote_requests *r, remote_request *q)
     r->awaited = r->awaited != NULL ? r->awaited : q;
 }
 
-static void forget(remote_requests *r, remote_request *q)
+static void forget(bus_port *port, remote_request *q)
 {
+    remote_requests *r = &port->requests;
+    if (q->standing) {
+        hash_index_remove(&port->owner->standing, &q->node);
+    }
     if (r->awaited == q) {
         r->awaited = q->next;
     }
@@ -69,10 +76,16 @@ static void forget(remote_requests *r, remote_request *q)
     free(q);
 }
 
-void remote_requests_free(remote_requests *r)
+void remote_requests_free(bus_port *port)
 {
+    remote_requests *r = &port->requests;
+    port->owner->open_bytes -= r->open_bytes;
+    r->open_bytes = 0;
     for (remote_request *q = r->first, *next; q != NULL; q = next) {
         next = q->next;
+        if (q->standing) {
+            hash_index_remove(&port->owner->standing, &q->node);
+        }
         free(q);
     }
     r->first = r->last = r->awaited = NULL;
@@ -91,9 +104,10 @@ static remote_request *remember(bus_port *port, const frame *f)
     }
     remote_request *q = malloc(sizeof *q + b->scratch.len);
     if (q != NULL) {
-        *q = (remote_request){.number = b->next_request++, .agent_request = agent_request, .subject = subject_of(f),
+        *q = (remote_request){.number = b->next_request++, .agent_request = agent_request, .port = port,
                               .len = b->scratch.len};
         port->requests.open_bytes += q->len;
+        b->open_bytes += q->len;
         memcpy(q->frame, b->scratch.data, b->scratch.len);
         append(&port->requests, q);
     }
@@ -107,6 +121,11 @@ void remote_request_make(bus_port *port, const frame *f)
         static const char text[] = "the agent has too many requests without an answer";
         port->handlers->frame(port->user, &(frame){.type = FRAME_ERROR, .u.outcome = {
             .status = LOOM_EFULL, .text = {text, sizeof text - 1}}});
+        return;
+    }
+    if (port->owner->open_bytes > OPEN_MAX_IN_ALL) {
+        static const char text[] = "too many requests are waiting for the broker";
+        tell(port, *number_of(&own), &(frame_outcome){.status = LOOM_EFULL, .text = {text, sizeof text - 1}});
         return;
     }
     remote_request *q = remember(port, f);
@@ -138,16 +157,16 @@ static bool same_thing(const frame *standing, const frame *request)
 }
 
 /* The standing request that this one has ended or replaced. */
-static void forget_older(remote_requests *r, const remote_request *than, const frame *request)
+static void forget_older(bus_port *port, const frame *request)
 {
-    for (remote_request *q = r->first; q != NULL && q != than && request->type != FRAME_SUBSCRIBE; q = q->next) {
+    hash_node *node = request->type != FRAME_SUBSCRIBE ? hash_index_first(&port->owner->standing, subject_of(port, request)) : NULL;
+    for (; node != NULL; node = hash_index_next(node)) {
+        remote_request *q = (remote_request *)node;
         frame standing;
-        if (q->standing && q->subject == than->subject) {
-            read_again(&standing, q);
-            if (same_thing(&standing, request)) {
-                forget(r, q);
-                return;
-            }
+        read_again(&standing, q);
+        if (q->port == port && same_thing(&standing, request)) {
+            forget(port, q);
+            return;
         }
     }
 }
@@ -166,21 +185,23 @@ void remote_request_answered(bus_port *port, const frame_outcome *ack)
             b->stats.not_restored++;
             log_to(&b->log, LOG_WARN, "could not restore a subscription or capability agent=%.*s reason=\"%.*s\"",
                    (int)port->agent_len, port->agent, (int)ack->text.len, ack->text.len > 0 ? ack->text.data : "");
-            forget(&port->requests, q);
+            forget(port, q);
         }
         return;
     }
     port->requests.open_bytes -= q->len;
+    b->open_bytes -= q->len;
     uint64_t agent_request = q->agent_request;
     read_again(&request, q);
     bool ends = request.type == FRAME_UNSUBSCRIBE || (request.type == FRAME_PROVIDE && request.u.provide.withdraw);
     if (ack->status == LOOM_OK || (ends && ack->status == LOOM_ENOTFOUND)) {
-        forget_older(&port->requests, q, &request);
+        forget_older(port, &request);
     }
     if (ends || ack->status != LOOM_OK) {
-        forget(&port->requests, q);
+        forget(port, q);
     } else {
         q->standing = true;
+        hash_index_insert(&b->standing, &q->node, subject_of(port, &request));
     }
     tell(port, agent_request, ack);
 }

@@ -106,12 +106,12 @@ static void on_frame(void *user, const frame *f)
     }
 }
 
-static void on_expired(void *user)
+static void on_ended(void *user, loom_status why)
 {
     test_port *p = user;
-    p->expired++;
-    if (p->closes_when_expired) {
-        test_port_close(p, LOOM_EEXPIRED);
+    p->expired += why == LOOM_EEXPIRED;
+    if (p->closes_when_expired || why == LOOM_EREPLACED) {
+        test_port_close(p, why);
     }
 }
 
@@ -143,7 +143,7 @@ void test_cores_destroy(broker_cores *cores)
 
 loom_status test_port_open_without_credit(test_port *p, const broker_cores *cores, const char *agent, uint32_t heartbeat_ms)
 {
-    static const bus_handlers handlers = {on_deliver, on_pressure, on_call, on_frame, on_expired};
+    static const bus_handlers handlers = {on_deliver, on_pressure, on_call, on_frame, on_ended};
     memset(p, 0, sizeof *p);
     return port_open(cores, &p->handle, &(directory_about){
         .agent = str_of(agent), .bridge = STR("here"), .heartbeat_ms = heartbeat_ms}, &handlers, p);

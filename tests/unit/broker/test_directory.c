@@ -303,8 +303,9 @@ static void an_agent_without_a_heartbeat_stays_active(void **state)
     directory_leave(f->agents, entry, LOOM_OK);
 }
 
-static void count_expired(void *user)
+static void count_expired(void *user, loom_status why)
 {
+    assert_status(LOOM_EEXPIRED, why);
     ++*(int *)user;
 }
 
@@ -331,10 +332,11 @@ typedef struct leaver {
     directory_entry *entry;
 } leaver;
 
-static void leave_when_expired(void *user)
+static void leave_when_ended(void *user, loom_status why)
 {
     leaver *l = user;
-    directory_leave(l->agents, l->entry, LOOM_EEXPIRED);
+    directory_leave(l->agents, l->entry, why);
+    l->entry = NULL;
 }
 
 static void entries_may_leave_when_they_are_told_of(void **state)
@@ -344,12 +346,65 @@ static void entries_may_leave_when_they_are_told_of(void **state)
     for (size_t i = 0; i < 3; i++) {
         leavers[i].agents = f->agents;
         assert_status(LOOM_OK, directory_enter(f->agents, &leavers[i].entry, &(directory_about){
-            .agent = STR("a"), .heartbeat_ms = HEARTBEAT}, leave_when_expired, &leavers[i]));
+            .agent = {&"abc"[i], 1}, .heartbeat_ms = HEARTBEAT}, leave_when_ended, &leavers[i]));
     }
     pass_to(f, 2000);
     assert_int_equal(0, directory_get_stats(f->agents).agents);
     assert_int_equal(3, directory_get_stats(f->agents).expired);
     assert_int_equal(6, f->count);
+}
+
+/* ---- one id, several sessions ---- */
+
+static void a_newer_session_takes_the_place_of_the_older_one(void **state)
+{
+    fixture *f = *state;
+    leaver older = {f->agents, NULL}, newer = {f->agents, NULL};
+    directory_entry *other = enter(f->agents, "twi", 0), *longer = enter(f->agents, "twins", 0);
+    const char *bridges[] = {"bridge-1", "bridge-2"};
+    leaver *leavers[] = {&older, &newer};
+    f->count = 0;
+    for (size_t i = 0; i < 2; i++) {
+        assert_status(LOOM_OK, directory_enter(f->agents, &leavers[i]->entry, &(directory_about){
+            .agent = STR("twin"), .bridge = str_of(bridges[i]), .heartbeat_ms = HEARTBEAT}, leave_when_ended, leavers[i]));
+    }
+    assert_null(older.entry);
+    directory_info info;
+    assert_true(directory_find(f->agents, STR("twin"), &info));
+    assert_str("bridge-2", info.about.bridge);
+    assert_int_equal(3, directory_get_stats(f->agents).agents); /* those of similar names stay */
+    assert_int_equal(1, directory_get_stats(f->agents).replaced);
+    assert_int_equal(3, f->count);
+    assert_string_equal("agent.unregistered", f->got[1].type);
+    assert_string_equal("replaced by a newer session of the same agent", text_of(&f->got[1], "reason"));
+    assert_string_equal("agent.registered", f->got[2].type);
+    directory_leave(f->agents, newer.entry, LOOM_OK);
+    directory_leave(f->agents, other, LOOM_OK);
+    directory_leave(f->agents, longer, LOOM_OK);
+}
+
+static void a_house_full_of_agents_is_replaced_in_place(void **state)
+{
+    fixture *f = *state;
+    directory *d;
+    enum { MANY = 300 };
+    static leaver leavers[2][MANY];
+    char agent[20];
+    assert_status(LOOM_OK, directory_create(&d, &f->clock, NULL));
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < MANY; i++) {
+            snprintf(agent, sizeof agent, "agent-%zu", i);
+            leavers[round][i].agents = d;
+            assert_status(LOOM_OK, directory_enter(d, &leavers[round][i].entry, &(directory_about){
+                .agent = str_of(agent), .heartbeat_ms = HEARTBEAT}, leave_when_ended, &leavers[round][i]));
+        }
+        assert_int_equal(MANY, directory_get_stats(d).agents);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        assert_null(leavers[0][i].entry);
+        directory_leave(d, leavers[1][i].entry, LOOM_OK);
+    }
+    directory_destroy(d);
 }
 
 /* ---- order ---- */
@@ -440,6 +495,8 @@ int main(void)
         TEST(entries_may_leave_when_they_are_told_of),
         TEST(agents_are_visited_in_order_of_their_ids),
         TEST(the_first_of_several_ports_of_an_agent_is_found),
+        TEST(a_newer_session_takes_the_place_of_the_older_one),
+        TEST(a_house_full_of_agents_is_replaced_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,12 @@ static int open_bus(void **state)
         .queue_messages = 4, .batched_deadline_ms = DEADLINE_MS, .patience = 1, .hold_percent = 100});
 }
 
+static int open_bus_that_has_just_begun(void **state)
+{
+    return open_with(state, &(eventbus_options){
+        .queue_messages = 4, .batched_deadline_ms = DEADLINE_MS, .hold_percent = 100, .publish_hold_ms = START_MS + 100});
+}
+
 /* Room for three messages to "t" in all queues together. */
 static int open_tight_bus(void **state)
 {
@@ -466,9 +472,47 @@ static void closing_one_waiting_publisher_leaves_the_other_waiting(void **state)
     assert_false(f->q.waits);
 }
 
+static void in_the_first_moments_publishers_wait_and_then_go_on_together(void **state)
+{
+    fixture *f = *state;
+    assert_true(f->p.waits);
+    assert_true(f->q.waits);
+    assert_int_equal(START_MS + 100, eventbus_next_deadline_ms(f->bus));
+    f->clock.now_ms = START_MS + 99;
+    eventbus_expire(f->bus);
+    assert_true(f->p.waits);
+    f->clock.now_ms = START_MS + 100;
+    eventbus_expire(f->bus);
+    assert_false(f->p.waits);
+    assert_false(f->q.waits);
+    test_publisher late;
+    assert_status(LOOM_OK, test_publisher_open(&late, f->bus));
+    assert_int_equal(0, late.on);
+    eventbus_publisher_close(late.handle);
+}
+
+static void a_full_queue_goes_on_holding_when_the_first_moments_are_over(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, test_subscribe(&f->a, 1, "t"));
+    f->clock.now_ms = START_MS + 90;
+    test_publish_range(f->bus, &f->p, "t", 1, 5); /* what was on its way is taken */
+    assert_int_equal(1, f->p.on);
+    eventbus_publisher_close(f->q.handle); /* one that waits may leave */
+    f->clock.now_ms = START_MS + 100;
+    eventbus_expire(f->bus);
+    assert_true(f->p.waits);
+    assert_status(LOOM_OK, test_publisher_open(&f->q, f->bus));
+    assert_false(f->q.waits);
+    eventbus_grant(f->a.handle, UNLIMITED);
+    assert_false(f->p.waits);
+    assert_int_equal(1, f->p.off);
+}
+
 int main(void)
 {
 #define BUS_TEST(name) cmocka_unit_test_setup_teardown(name, open_bus, close_bus)
+#define NEW_BUS_TEST(name) cmocka_unit_test_setup_teardown(name, open_bus_that_has_just_begun, close_bus)
 #define TIGHT_BUS_TEST(name) cmocka_unit_test_setup_teardown(name, open_tight_bus, close_bus)
     const struct CMUnitTest tests[] = {
         BUS_TEST(realtime_queue_drops_its_oldest_when_full_by_messages),
@@ -500,6 +544,8 @@ int main(void)
         BUS_TEST(closing_an_overdue_subscriber_is_quiet),
         BUS_TEST(closing_a_waiting_publisher_does_not_put_the_deadline_off),
         BUS_TEST(closing_one_waiting_publisher_leaves_the_other_waiting),
+        NEW_BUS_TEST(in_the_first_moments_publishers_wait_and_then_go_on_together),
+        NEW_BUS_TEST(a_full_queue_goes_on_holding_when_the_first_moments_are_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,7 +101,9 @@ static bool start(bench_site *site)
         snprintf(bus, sizeof bus, "ipc://%s/bus-bridge.sock", site->dir);
     }
     snprintf(queue, sizeof queue, "%u", site->setup->queue);
-    char *broker[] = {"--bus-pull",
+    char *broker[] = {"--publish-hold",
+                      "0",
+                      "--bus-pull",
                       "",
                       "--bus-pub",
                       "",

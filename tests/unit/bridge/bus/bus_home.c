@@ -168,6 +168,7 @@ static void on_frame(void *user, const frame *f)
         p->last_status = (loom_status)f->u.outcome.status;
         copy_text(p->last_text, sizeof p->last_text, f->u.outcome.text.data, f->u.outcome.text.len);
         break;
+    case FRAME_ERROR: p->ended = (loom_status)f->u.outcome.status; break;
     case FRAME_NOTICE:
         assert_int_equal(f->u.outcome.message_id.len, LOOM_UUID_SIZE);
         p->refusals++;
@@ -278,7 +279,7 @@ void agent_call(test_port *p, const char *id, const char *capability)
     envelope_view view;
     uint8_t *wire = make_wire(&view, capability, (loom_bytes){(const uint8_t *)"question", 8});
     p->base->ops->call(p->base, p->port, &(frame_call){.call_id = {(const uint8_t *)id, strlen(id)},
-        .capability = str_of(capability), .deadline_ms = 60000}, &view, wire);
+        .capability = str_of(capability), .deadline_ms = 60000, .flags = p->call_flags}, &view, wire);
     free(wire);
 }
 

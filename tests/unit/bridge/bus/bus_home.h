@@ -66,9 +66,11 @@ typedef struct test_port {
     uint64_t last_request;
     loom_status last_status;
     char last_text[128];
+    loom_status ended;       /* by the broker */
     unsigned refusals;
     loom_status refused_status;
     uint64_t number; /* of the last message published */
+    uint64_t call_flags;     /* of the calls it makes */
     unsigned calls;          /* asked to work */
     uint8_t call_id[FRAME_CALL_ID_MAX]; /* of the last one, as are those below */
     size_t call_id_len;

@@ -21,7 +21,8 @@ static void frames_of_the_bus_are_read_as_they_were_written(void **state)
     static const uint8_t instance[LOOM_UUID_SIZE] = {1, 2, 3};
     bus_outgoing out = {0};
     assert_status(LOOM_OK, bus_put_greeting(bus_outgoing_to(&out, 0), &(bus_greeting){BUS_PROTOCOL, STR("eu"), STR("x/1")}));
-    assert_status(LOOM_OK, bus_put_taken(bus_outgoing_to(&out, 0), 300, true));
+    assert_status(LOOM_OK, bus_put_taken(bus_outgoing_to(&out, 0), 300, true, 70000));
+    assert_status(LOOM_OK, bus_put_taken(bus_outgoing_to(&out, 0), 301, false, 0));
     assert_status(LOOM_OK, bus_put_attach(bus_outgoing_to(&out, 70000), &(bus_attach){
         STR("agent"), STR("y/2"), BYTES(instance), 15000, STR("tcp 1.2.3.4")}));
     assert_status(LOOM_OK, bus_put_pressure(bus_outgoing_to(&out, 70000), true));
@@ -35,6 +36,11 @@ static void frames_of_the_bus_are_read_as_they_were_written(void **state)
     assert_int_equal(f.type, BUS_FRAME_TAKEN);
     assert_int_equal(f.number, 300);
     assert_true(f.answer);
+    assert_int_equal(f.queued, 70000);
+    f = next_of(&rest);
+    assert_int_equal(f.number, 301);
+    assert_false(f.answer);
+    assert_int_equal(f.queued, 0);
     f = next_of(&rest);
     assert_int_equal(f.type, BUS_FRAME_SESSION);
     assert_int_equal(f.number, 70000);

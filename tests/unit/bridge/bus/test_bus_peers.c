@@ -61,7 +61,7 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
             far->refused_status = f.link.u.outcome.status;
         } else if (f.type == BUS_FRAME_TAKEN && f.answer && !far->mute) {
             bus_outgoing out = {0};
-            assert_status(LOOM_OK, bus_put_taken(&out.w, 0, false));
+            assert_status(LOOM_OK, bus_put_taken(&out.w, 0, false, 0));
             send_bytes(peer, &out);
             frame_writer_fini(&out.w);
         }

@@ -67,7 +67,9 @@ static void an_envelope_for_many_sessions_of_a_bridge_travels_once(void **state)
     world *w = *state;
     test_port more[50];
     for (unsigned i = 0; i < 50; i++) {
-        agent_attach(&more[i], bus_remote_bus(w->bridge), "more");
+        char name[16];
+        snprintf(name, sizeof name, "more-%u", i);
+        agent_attach(&more[i], bus_remote_bus(w->bridge), name);
         agent_grant(&more[i], 10);
         assert_status(LOOM_OK, agent_subscribe(&w->home, &more[i], i, "a", LOOM_QOS_BATCHED, 0));
     }
@@ -230,6 +232,55 @@ static void a_bridge_that_is_gone_leaves_nothing_at_the_broker(void **state)
     assert_int_equal(bus_server_get_stats(w->home.server).bridges_lost, 1);
 }
 
+static void an_agent_on_another_bridge_replaces_its_older_session(void **state)
+{
+    world *w = *state;
+    bus_remote *second = home_bridge(&w->home, "second");
+    test_port older, newer;
+    agent_attach(&older, bus_remote_bus(w->bridge), "twin");
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &older, 1, "a", LOOM_QOS_BATCHED, 0));
+    agent_attach(&newer, bus_remote_bus(second), "twin");
+    home_until(&w->home, older.ended != LOOM_OK);
+    assert_status(LOOM_EREPLACED, older.ended);
+    assert_status(LOOM_OK, newer.ended);
+    assert_int_equal(eventbus_get_stats(w->home.cores.events).subscriptions, 0);
+    agent_detach(&older); /* the broker has forgotten it already */
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &newer, 1, "a", LOOM_QOS_BATCHED, 0));
+    home_close_bridge(&w->home, second, 1000);
+}
+
+static void a_bridge_is_idle_once_nothing_waits_for_its_agents_at_the_broker(void **state)
+{
+    world *w = *state;
+    agent_grant(&w->reader, 10);
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &w->reader, 1, "a", LOOM_QOS_BATCHED, 0));
+    for (unsigned i = 0; i < 30; i++) {
+        agent_publish(&w->sensor, "a", 0);
+    }
+    home_until(&w->home, w->reader.delivered == 10 && eventbus_get_stats(w->home.cores.events).queued == 20);
+    for (unsigned i = 0; i < 50; i++) {
+        assert_false(bus_remote_idle(w->bridge));
+        home_turn(&w->home);
+    }
+    agent_grant(&w->reader, 40);
+    home_until(&w->home, bus_remote_idle(w->bridge));
+    assert_int_equal(w->reader.delivered, 30);
+}
+
+static void what_comes_for_a_session_that_has_ended_counts_as_lost(void **state)
+{
+    world *w = *state;
+    agent_grant(&w->reader, 10);
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &w->reader, 1, "a", LOOM_QOS_BATCHED, 0));
+    agent_publish(&w->sensor, "a", 0);
+    agent_detach(&w->reader); /* leaves with the message, and is read after it */
+    home_until(&w->home, bus_remote_get_stats(w->bridge).undeliverable == 1);
+    home_close_bridge(&w->home, w->bridge, 1000);
+    w->bridge = NULL;
+    home_until(&w->home, bus_server_get_stats(w->home.server).bridges == 0);
+    assert_int_equal(bus_server_get_stats(w->home.server).unconfirmed, 1);
+}
+
 static void closing_sends_what_waits_first(void **state)
 {
     world *w = *state;
@@ -293,6 +344,53 @@ static void reports_credit_and_cancels_of_a_call_pass_through(void **state)
     assert_int_equal(w->sensor.outcome, FRAME_CALL_CANCELLED);
     agent_answer(&w->reader, "too late");
     assert_int_equal(bus_remote_get_stats(w->bridge).late, 1);
+}
+
+static void say(test_port *p, const frame *f)
+{
+    p->base->ops->frame(p->base, p->port, f);
+}
+
+static void of_calls_that_are_not_there_nothing_is_said(void **state)
+{
+    world *w = *state;
+    home_until(&w->home, bus_remote_get_stats(w->bridge).connected && bus_remote_get_stats(w->bridge).unsent_bytes == 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        const loom_bytes id = {(const uint8_t *)&i, sizeof i};
+        say(&w->sensor, &(frame){.type = FRAME_CANCEL, .u.cancel = {id, STR("why not")}});
+        say(&w->sensor, &(frame){.type = FRAME_CALL_CREDIT, .u.call_credit = {id, 1, 1}});
+    }
+    assert_int_equal(bus_remote_get_stats(w->bridge).unsent_bytes, 0);
+    agent_call(&w->sensor, "id", "slow");
+    const size_t before = bus_remote_get_stats(w->bridge).unsent_bytes;
+    for (unsigned i = 0; i < 1000; i++) { /* and of one that is there, once */
+        say(&w->sensor, &(frame){.type = FRAME_CANCEL, .u.cancel = {{(const uint8_t *)"id", 2}, STR("why not")}});
+    }
+    assert_in_range(bus_remote_get_stats(w->bridge).unsent_bytes - before, 0, 64);
+}
+
+static void credit_for_a_broker_that_does_not_read_takes_no_room(void **state)
+{
+    world *w = *state;
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &w->reader, 1, "b", LOOM_QOS_BATCHED, 0));
+    assert_status(LOOM_OK, agent_provide(&w->home, &w->reader, "slow", false));
+    w->sensor.call_flags = FRAME_CALL_STREAMS;
+    agent_call(&w->sensor, "id", "slow");
+    home_until(&w->home, w->reader.calls == 1);
+    for (unsigned i = 0; i < 40; i++) {
+        agent_publish(&w->sensor, "a", 50000); /* no round is run: nothing leaves */
+    }
+    const size_t before = bus_remote_get_stats(w->bridge).unsent_bytes;
+    for (unsigned i = 1; i <= 100000; i++) {
+        agent_grant(&w->reader, i);
+        say(&w->sensor, &(frame){.type = FRAME_CALL_CREDIT, .u.call_credit = {{(const uint8_t *)"id", 2}, i, i}});
+    }
+    assert_int_equal(bus_remote_get_stats(w->bridge).unsent_bytes, before);
+    home_until(&w->home, w->reader.call_credits == 1); /* the newest totals, once */
+    for (unsigned i = 0; i < 1000; i++) {
+        agent_publish(&w->sensor, "b", 0);
+    }
+    home_until(&w->home, w->reader.delivered == 1000);
 }
 
 static void without_a_broker_a_call_fails_at_once(void **state)
@@ -394,10 +492,15 @@ int main(void)
         IN_WORLD(after_a_restart_of_the_broker_subscriptions_and_credit_are_there_again),
         IN_WORLD(a_request_that_the_old_broker_never_answered_is_answered_by_the_new_one),
         IN_WORLD(a_bridge_that_is_gone_leaves_nothing_at_the_broker),
+        IN_WORLD(an_agent_on_another_bridge_replaces_its_older_session),
+        IN_WORLD(a_bridge_is_idle_once_nothing_waits_for_its_agents_at_the_broker),
+        IN_WORLD(what_comes_for_a_session_that_has_ended_counts_as_lost),
         IN_WORLD(closing_sends_what_waits_first),
         IN_WORLD(a_newer_bridge_of_the_same_id_replaces_the_older),
         IN_WORLD(a_call_reaches_its_provider_and_its_result_the_caller),
         IN_WORLD(reports_credit_and_cancels_of_a_call_pass_through),
+        IN_WORLD(of_calls_that_are_not_there_nothing_is_said),
+        IN_WORLD(credit_for_a_broker_that_does_not_read_takes_no_room),
         IN_WORLD(without_a_broker_a_call_fails_at_once),
         IN_WORLD(when_the_connection_breaks_waiting_calls_fail_and_work_is_cancelled),
         IN_WORLD(the_directory_knows_the_agents_behind_a_bridge),

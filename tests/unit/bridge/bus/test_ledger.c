@@ -67,7 +67,7 @@ static void a_report_goes_with_what_leaves_anyway_or_alone_after_many_messages(v
         assert_in_range(++messages, 1, 1000);
     }
     assert_in_range(messages, 10, 1000);
-    assert_status(LOOM_OK, bus_ledger_report(&l, &w, false));
+    assert_status(LOOM_OK, bus_ledger_report(&l, &w, false, 0));
     assert_int_equal(5, written(&w).number);
     assert_false(bus_ledger_report_due(&l, true));
     frame_writer_fini(&w);
@@ -83,7 +83,7 @@ static void who_asks_gets_a_report_even_without_news(void **state)
     frame_writer_init(&w);
     assert_status(LOOM_OK, bus_ledger_confirm(&l, &question, reason));
     assert_true(bus_ledger_report_due(&l, false));
-    assert_status(LOOM_OK, bus_ledger_report(&l, &w, true));
+    assert_status(LOOM_OK, bus_ledger_report(&l, &w, true, 0));
     assert_true(written(&w).answer);
     assert_false(bus_ledger_report_due(&l, false));
     frame_writer_fini(&w);
