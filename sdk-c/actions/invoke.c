@@ -151,11 +151,18 @@ static bool is_done(void *user)
     return ((call_waiter *)user)->done;
 }
 
-/* The call goes on without its waiter, until it is over one way or the other. */
+/* The call goes on without its waiter, until it is over one way or the other. Its callbacks do not: what they use may lie on
+ * the waiter's stack. */
 static void stop_waiting(loom_agent *a, open_call *call, uint64_t number, call_waiter *waiter)
 {
     static const loom_str reason = {"nobody waits any more", 21};
     pthread_mutex_lock(&a->loop.lock);
+    if (!waiter->done) {
+        call->on_progress = call->on_chunk = NULL;
+    }
+    while (!waiter->done && call->holds > 0) { /* on the loop none is left by now */
+        loop_wait_change(&a->loop, NEVER);
+    }
     if (!waiter->done) {
         call->waiter = NULL;
         (void)open_calls_cancel(a, number, reason);

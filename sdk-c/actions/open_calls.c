@@ -88,17 +88,12 @@ static void take(loom_agent *a, open_call *call)
 
 /* ---- callbacks ---- */
 
-/* Out of the tables: reports the outcome to the waiter or the callback, and frees the call. */
-static void finish(loom_agent *a, open_call *call, loom_outcome outcome, loom_str code, loom_str text, loom_bytes payload)
+/* Reports the outcome, which call->result holds, and frees the call. */
+static void tell(loom_agent *a, open_call *call)
 {
     loom_result *result = call->result;
     call->result = NULL;
-    result_set(result, outcome, code, text, payload);
-    call_span_outcome(call->span, outcome, code, text);
-    loom_span_end(call->span);
-    call->span = NULL;
     pthread_mutex_lock(&a->loop.lock);
-    a->actions->failed += outcome != LOOM_OUTCOME_OK;
     if (call->waiter != NULL) {
         *call->waiter = (call_waiter){.done = true, .never_sent = !call->ever_sent, .result = result};
         result = NULL;
@@ -110,9 +105,40 @@ static void finish(loom_agent *a, open_call *call, loom_outcome outcome, loom_st
         call->on_result(a, result, call->user);
         callback_end(&a->loop, scope);
     } else {
-        loom_result_free(result); /* of one that waits no more */
+        loom_result_free(result); /* its waiter has given up */
     }
     open_call_free(call);
+}
+
+/* Out of the tables: the call has its outcome. While one of its callbacks runs, which may wait and read on, the call stays
+ * and the outcome is not reported: release() does both. */
+static void finish(loom_agent *a, open_call *call, loom_outcome outcome, loom_str code, loom_str text, loom_bytes payload)
+{
+    result_set(call->result, outcome, code, text, payload);
+    call_span_outcome(call->span, outcome, code, text);
+    loom_span_end(call->span);
+    call->span = NULL;
+    pthread_mutex_lock(&a->loop.lock);
+    a->actions->failed += outcome != LOOM_OUTCOME_OK;
+    call->over = true;
+    bool held = call->holds > 0;
+    pthread_mutex_unlock(&a->loop.lock);
+    if (!held) {
+        tell(a, call);
+    }
+}
+
+/* A callback of the call has returned. False: the call has ended meanwhile, and may be gone. */
+static bool release(loom_agent *a, open_call *call)
+{
+    pthread_mutex_lock(&a->loop.lock);
+    bool last = --call->holds == 0, over = call->over;
+    loop_changed(&a->loop); /* a waiter that has given up waits for this */
+    pthread_mutex_unlock(&a->loop.lock);
+    if (over && last) {
+        tell(a, call);
+    }
+    return !over;
 }
 
 static void finish_as(loom_agent *a, open_call *call, call_end end)
@@ -304,23 +330,35 @@ static bool half_used(uint64_t taken, uint64_t granted, uint64_t window)
     return taken + window - granted >= (window > 1 ? window / 2 : 1);
 }
 
-/* A chunk has been handed over; the call may have ended meanwhile. */
-static loom_status renew_credit(loom_agent *a, uint64_t number, size_t len)
+/* A chunk has been handed over. */
+static loom_status renew_credit(loom_agent *a, open_call *call)
 {
     loom_status st = LOOM_OK;
     pthread_mutex_lock(&a->loop.lock);
-    open_call *call = find_number(a, number);
-    if (call != NULL && call->sent) {
-        call->chunks++;
-        call->chunk_bytes += len;
-        if (half_used(call->chunks, call->granted, call->window) ||
-            half_used(call->chunk_bytes, call->granted_bytes, call->window_bytes)) {
-            st = put_credit(a, call);
-            loop_control_waits(&a->loop);
-        }
+    if (call->sent && (half_used(call->chunks, call->granted, call->window) ||
+                       half_used(call->chunk_bytes, call->granted_bytes, call->window_bytes))) {
+        st = put_credit(a, call);
+        loop_control_waits(&a->loop);
     }
     pthread_mutex_unlock(&a->loop.lock);
     return st;
+}
+
+/* Lock held. The callback for this report, and the call held for it. A chunk counts before it is handed over: a call that
+ * is sent again while the callback waits would bring it twice. */
+static loom_on_part hold_for(open_call *call, const frame_report *f)
+{
+    bool chunk = f->kind == FRAME_CHUNK;
+    loom_on_part on_part = chunk ? call->on_chunk : f->kind == FRAME_PROGRESS ? call->on_progress : NULL;
+    if (!call->sent || on_part == NULL) {
+        return NULL;
+    }
+    call->holds++;
+    if (chunk) {
+        call->chunks++;
+        call->chunk_bytes += f->payload.len;
+    }
+    return on_part;
 }
 
 loom_status open_calls_on_report(loom_agent *a, const frame_report *f)
@@ -328,20 +366,15 @@ loom_status open_calls_on_report(loom_agent *a, const frame_report *f)
     pthread_mutex_lock(&a->loop.lock);
     open_call *call = find_id(a, f->call_id);
     a->actions->late += call == NULL;
+    loom_on_part on_part = call != NULL ? hold_for(call, f) : NULL;
     pthread_mutex_unlock(&a->loop.lock);
-    if (call == NULL || !call->sent) {
-        return LOOM_OK;
-    }
-    bool chunk = f->kind == FRAME_CHUNK;
-    loom_on_part on_part = chunk ? call->on_chunk : f->kind == FRAME_PROGRESS ? call->on_progress : NULL;
     if (on_part == NULL) {
         return LOOM_OK;
     }
-    uint64_t number = call->number;
     callback_scope scope = callback_begin(&a->loop, &call->from);
     on_part(a, f->number, f->payload, call->part_user);
     callback_end(&a->loop, scope);
-    return chunk ? renew_credit(a, number, f->payload.len) : LOOM_OK;
+    return release(a, call) && f->kind == FRAME_CHUNK ? renew_credit(a, call) : LOOM_OK;
 }
 
 /* ---- the end of the session, or of the agent ---- */

@@ -28,6 +28,8 @@ typedef struct open_call {
     char *capability, *version;    /* in this block */
     uint32_t idle_ms;
     bool idempotent, sent, ever_sent, cancelled;
+    bool over;                     /* out of the tables, with its outcome in result */
+    unsigned holds;                /* callbacks of it that run, one inside the other: it is not freed meanwhile */
     call_end end;                  /* of one that ended without an answer */
     uint8_t *envelope;             /* NULL: it need not be sent again */
     size_t envelope_len;
@@ -36,7 +38,7 @@ typedef struct open_call {
     call_waiter *waiter;           /* NULL: nobody waits (any more) */
     loom_on_result on_result;
     void *user;
-    loom_on_part on_progress, on_chunk;
+    loom_on_part on_progress, on_chunk; /* NULL: not asked for, or the waiter has given up */
     void *part_user;
     uint64_t window, window_bytes;
     uint64_t chunks, chunk_bytes;  /* handed over */

@@ -7,6 +7,7 @@
 #include <loom/trace.h>
 
 #include "sdk-c/agent/loop.h"
+#include "trace/span/start.h"
 
 typedef struct current_message {
     loom_envelope *envelope; /* an event, or the envelope of a call; NULL: none */
@@ -26,6 +27,24 @@ static inline current_message current_set(current_message message)
     current_message before = current_of_thread;
     current_of_thread = message;
     return before;
+}
+
+/* Around rounds of the loop on a thread that has a message or a span of its own, in a handler that waits or in poll mode:
+ * what they handle belongs to neither. */
+typedef struct set_aside {
+    hidden_context context;
+    current_message message;
+} set_aside;
+
+static inline set_aside current_set_aside(void)
+{
+    return (set_aside){context_hide(), current_set((current_message){0})};
+}
+
+static inline void current_take_back(set_aside aside)
+{
+    (void)current_set(aside.message);
+    context_unhide(aside.context);
 }
 
 /* ---- callbacks ---- */

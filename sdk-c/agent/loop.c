@@ -9,11 +9,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sdk-c/agent/current.h"
+
 enum { TIMERS_FIRST = 16 };
+
+enum { LOOPS_MAX = 8 };
 
 /* The loops that this thread drives: one, unless a handler polls another agent. */
 static _Thread_local struct {
-    const agent_loop *items[8];
+    const agent_loop *items[LOOPS_MAX];
+    set_aside asides[LOOPS_MAX]; /* what was current outside of each */
     unsigned depth;
 } loops;
 
@@ -135,10 +140,11 @@ bool loop_is_this_thread(const agent_loop *loop)
 bool loop_enter(agent_loop *loop)
 {
     pthread_mutex_lock(&loop->lock);
-    bool free = !loop->looping && loops.depth < sizeof loops.items / sizeof *loops.items;
+    bool free = !loop->looping && loops.depth < LOOPS_MAX;
     if (free) {
         loop->looping = true;
-        loops.items[loops.depth++] = loop;
+        loops.items[loops.depth] = loop;
+        loops.asides[loops.depth++] = current_set_aside();
     }
     pthread_mutex_unlock(&loop->lock);
     return free;
@@ -148,9 +154,10 @@ void loop_leave(agent_loop *loop)
 {
     pthread_mutex_lock(&loop->lock);
     loop->looping = false;
-    loops.depth--;
+    set_aside outside = loops.asides[--loops.depth];
     loop_changed(loop);
     pthread_mutex_unlock(&loop->lock);
+    current_take_back(outside);
 }
 
 /* ---- waking and waiting ---- */

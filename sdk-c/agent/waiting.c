@@ -79,8 +79,8 @@ static loom_status wait_nested(loom_agent *a, const condition *c)
     if ((st = agent_may_wait(a)) != LOOM_OK || (st = receive_buffer_set_aside(&a->session.in)) != LOOM_OK) {
         return st;
     }
-    current_message message = current_set((current_message){0}); /* what runs in between does not belong to it */
-    waiting_handler self = {a->waiting, message.envelope};
+    set_aside aside = current_set_aside(); /* what runs in between does not belong to the handler */
+    waiting_handler self = {a->waiting, aside.message.envelope};
     a->waiting = &self;
     a->nested++;
     a->rounds->go_inside(a);
@@ -88,7 +88,7 @@ static loom_status wait_nested(loom_agent *a, const condition *c)
     st = go_round(a, c);
     a->nested--;
     a->waiting = self.outer;
-    (void)current_set(message);
+    current_take_back(aside);
     return st;
 }
 

@@ -276,11 +276,12 @@ static void hand_over(loom_joiner *j, join *over)
     loom_agent *a = j->agent;
     bool handling = loop_handling_begin(&a->loop);
     loop_before_handler(&a->loop);
-    current_message outer = current_set((current_message){.envelope = join_first_event(over)});
+    set_aside aside = current_set_aside(); /* the handler that completed it is one contributor of many */
+    (void)current_set((current_message){.envelope = join_first_event(over)});
     current_span span = join_span_begin(a, over);
     j->on_joined(a, &over->joined, j->user);
     current_span_end(&span);
-    (void)current_set(outer);
+    current_take_back(aside);
     join_free(over);
     loop_after_handler(&a->loop);
     loop_handling_end(&a->loop, handling);

@@ -24,13 +24,6 @@ KNOWN = {
     "identity.Awards.test_an_award_of_somebody_else_is_not_taken": Known("15", "taken"),
     "identity.Awards.test_an_award_of_somebody_else_that_names_no_proposal_is_not_taken": Known("15", "taken"),
     "identity.Awards.test_an_award_that_does_not_say_which_proposal_it_answers_is_not_taken": Known("15", "taken"),
-    "reentrancy.Reentrancy.test_a_call_without_a_context_while_a_handler_waits_is_in_no_trace_of_that_handler": Known(
-        "14", "in the trace of the handler; a sibling"),
-    "reentrancy.Reentrancy.test_a_callback_while_a_handler_waits_is_in_no_trace_of_that_handler": Known(
-        "14", "in the trace of the handler"),
-    "reentrancy.Reentrancy.test_the_message_of_a_call_lives_while_a_callback_of_it_runs": Known("1", "SIGSEGV"),
-    "reentrancy.Reentrancy.test_the_outcome_is_told_after_the_callback_has_returned": Known(
-        "1", "outcome before the callback's end"),
     "descriptors.Exhausted.test_a_scrape_without_descriptors_does_not_make_the_broker_spin": Known("23", "1.1 processors"),
     "descriptors.Exhausted.test_agents_that_find_no_place_are_logged_in_a_few_lines": Known("21", "0 lines, 138 refused"),
     "descriptors.Exhausted.test_an_agent_is_taken_or_told_why_not": Known("23", "closed without a word"),

@@ -87,6 +87,22 @@ static const stack_entry *top_entry(void)
     return NULL;
 }
 
+hidden_context context_hide(void)
+{
+    hidden_context hidden = {stack.entries, stack.depth, stack.cap};
+    stack.entries = NULL;
+    stack.depth = stack.cap = 0;
+    return hidden;
+}
+
+void context_unhide(hidden_context hidden)
+{
+    free_stack(); /* also what a callback has left behind */
+    stack.entries = hidden.entries;
+    stack.depth = hidden.depth;
+    stack.cap = hidden.cap;
+}
+
 /* Of no span and of no context yet. */
 static stack_entry *push_entry(void)
 {

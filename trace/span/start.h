@@ -24,4 +24,13 @@ void span_add_fixed(loom_span *span, const fixed_attr *attrs, size_t attr_count)
 /* loom_context_push() of a context, and its tracestate, that both stay where they are until it is popped. */
 uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestate);
 
+/* What is current on this thread, put aside: a callback on behalf of somebody else begins with no context. Needs no memory.
+ * Nest them, and bring each back on the same thread. */
+typedef struct hidden_context {
+    struct stack_entry *entries;
+    size_t depth, cap;
+} hidden_context;
+hidden_context context_hide(void);
+void context_unhide(hidden_context hidden);
+
 #endif
