@@ -164,6 +164,15 @@ size_t link_server_busy(const link_server *server)
     return busy;
 }
 
+uint64_t link_server_unsent(const link_server *server)
+{
+    uint64_t bytes = 0;
+    for (const link_t *l = server->links; l != NULL; l = l->next) {
+        bytes += session_output(l->session)->len + (l->sending ? l->flight.len : 0);
+    }
+    return bytes;
+}
+
 uint64_t link_server_refused(const link_server *server)
 {
     return server->refused + link_http_refused(server);

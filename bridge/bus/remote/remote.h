@@ -35,9 +35,15 @@ typedef struct bus_remote_options {
 LOOM_MUST_CHECK loom_status bus_remote_open(bus_remote **out, uv_loop_t *loop, const bus_remote_options *options);
 /* What the bridge is given; valid until bus_remote_close(). */
 bus *bus_remote_bus(bus_remote *b);
+/* Published events that a close left behind: never sent, or sent and not confirmed. */
+typedef struct bus_remote_losses {
+    uint64_t unsent, unconfirmed;
+} bus_remote_losses;
+
 /* Sends what waits, until the broker has confirmed it, for at most drain_ms; then closes and calls closed (may be NULL)
  * from the loop. Ports that are still attached hear nothing more and are freed. */
-void bus_remote_close(bus_remote *b, uint32_t drain_ms, void (*closed)(void *user), void *user);
+void bus_remote_close(bus_remote *b, uint32_t drain_ms, void (*closed)(void *user, const bus_remote_losses *lost),
+                      void *user);
 
 typedef struct bus_remote_stats {
     uint64_t sent, received;  /* messages of the bus, either way */
