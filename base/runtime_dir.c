@@ -29,7 +29,7 @@ loom_status paths_runtime_url(char *out, size_t size, const char *name)
     return length >= 0 && (size_t)length < size ? LOOM_OK : LOOM_ETOOBIG;
 }
 
-static loom_status check_private(const char *dir, char *why, size_t why_size)
+loom_status paths_check_private(const char *dir, char *why, size_t why_size)
 {
     struct stat info;
     if (lstat(dir, &info) != 0) {
@@ -65,7 +65,7 @@ loom_status paths_prepare_socket_dir(const char *socket_path, char *why, size_t 
         snprintf(why, why_size, "%s: %s", dir, strerror(errno));
         st = LOOM_EIO;
     } else if (strcmp(dir, runtime) == 0) {
-        st = check_private(dir, why, why_size);
+        st = paths_check_private(dir, why, why_size);
     }
     free(dir);
     return st;

@@ -11,6 +11,8 @@
 void paths_runtime_dir(char out[PATHS_DIR_SIZE]);
 /* "ipc://<runtime dir>/<name>", the default URL of a local endpoint. LOOM_ETOOBIG: size is too small. */
 LOOM_MUST_CHECK loom_status paths_runtime_url(char *out, size_t size, const char *name);
+/* LOOM_EDENIED: not a directory, or another user owns it or may enter it. LOOM_EIO: it cannot be examined. why gets a sentence. */
+LOOM_MUST_CHECK loom_status paths_check_private(const char *dir, char *why, size_t why_size);
 /* Makes the directory an ipc socket will stand in (mode 0700) if it is missing; only the last level is made.
  * A directory of the runtime default has to belong to this user alone: others could plant sockets there.
  * LOOM_EDENIED: it belongs to somebody else or is open to others. LOOM_EIO: it cannot be made. why gets a sentence. */

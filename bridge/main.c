@@ -85,9 +85,12 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
     });
 }
 
-static void on_bus_closed(void *user)
+static void on_bus_closed(void *user, const bus_remote_losses *lost)
 {
-    ((bridge_process *)user)->bus = NULL;
+    bridge_process *p = user;
+    process_lost(&p->process, "messages_unsent", lost->unsent);
+    process_lost(&p->process, "messages_unconfirmed", lost->unconfirmed);
+    p->bus = NULL;
 }
 
 int main(int argc, char *argv[])
@@ -108,7 +111,7 @@ int main(int argc, char *argv[])
     }
     serve_close(&me.serving);
     if (me.bus != NULL) {
-        bus_remote_close(me.bus, p.settings.bridge.drain_timeout_ms, on_bus_closed, &me);
+        bus_remote_close(me.bus, process_time_left_ms(&me.process), on_bus_closed, &me);
         while (me.bus != NULL) {
             uv_run(&me.process.loop, UV_RUN_ONCE);
         }

@@ -48,12 +48,16 @@ static void begin_drain(void *user)
 static bool drain(void *user, bool late)
 {
     serving *s = user;
+    if (s->phase == SERVING_DRAINS && late && s->cut_off != NULL) {
+        s->cut_off(s->drained_user);
+    }
     if (s->phase == SERVING_DRAINS && (late || s->drained == NULL || s->drained(s->drained_user))) {
         s->phase = SERVING_ENDS;
         bridge_end_sessions(s->bridge, LOOM_ECLOSED, "the process is shutting down");
         link_server_flush(s->links);
     }
     if (s->phase == SERVING_ENDS && (late || link_server_busy(s->links) == 0)) {
+        process_lost(s->process, "bytes_unsent_to_agents", link_server_unsent(s->links));
         s->phase = SERVING_OVER; /* no further step before the links are closed */
         link_server_close(s->links, on_links_closed, s);
     }
@@ -139,7 +143,7 @@ static loom_status open_links(serving *s, const serve_options *o)
 
 loom_status serve_agents(serving *s, process *p, const serve_options *o)
 {
-    *s = (serving){.process = p, .drained = o->drained, .drained_user = o->drained_user};
+    *s = (serving){.process = p, .drained = o->drained, .cut_off = o->cut_off, .drained_user = o->drained_user};
     loom_status st = open_links(s, o);
     if (st != LOOM_OK) {
         return st;

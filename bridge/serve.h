@@ -15,7 +15,8 @@ typedef struct serving {
     bridge *bridge;
     link_server *links;
     bool (*drained)(void *user);
-    void *drained_user;
+    void (*cut_off)(void *user);
+    void *drained_user; /* of both */
     enum { SERVING_AGENTS, SERVING_DRAINS, SERVING_ENDS, SERVING_OVER } phase;
 } serving;
 
@@ -30,7 +31,8 @@ typedef struct serve_options {
     uint32_t heartbeat_ms, drain_timeout_ms, max_sessions, payload_max;
     uint8_t ttl;
     bool (*drained)(void *user); /* nothing waits in the bus any more; NULL: nothing ever does */
-    void *drained_user;
+    void (*cut_off)(void *user); /* the drain time is over: what still waits is lost, and counted here; may be NULL */
+    void *drained_user;          /* of both */
 } serve_options;
 
 /* Listens, writes the ready file, and adds its counters to the process's. s is the caller's and must not move. Errors are

@@ -39,6 +39,12 @@ static bool nothing_queued(void *user)
     return eventbus_get_stats(((broker *)user)->cores.events).queued == 0;
 }
 
+static void lose_queued(void *user)
+{
+    broker *b = user;
+    process_lost(&b->process, "messages_queued", eventbus_get_stats(b->cores.events).queued);
+}
+
 static void on_deadline(uv_timer_t *timer)
 {
     broker *b = timer->data;
@@ -188,6 +194,7 @@ static loom_status serve(broker *b, const settings_broker *s)
         .payload_max = (uint32_t)s->max_payload,
         .ttl = (uint8_t)s->ttl,
         .drained = nothing_queued,
+        .cut_off = lose_queued,
         .drained_user = b,
     });
 }

@@ -73,8 +73,9 @@ static void close_telemetry(process *p)
     if (p->spans == NULL) {
         return;
     }
-    if (loom_span_processor_shutdown(p->spans, p->drain_timeout_ms) != LOOM_OK) {
+    if (loom_span_processor_shutdown(p->spans, process_time_left_ms(p)) != LOOM_OK) {
         loom_span_counts c = loom_span_processor_counts(p->spans);
+        process_lost(p, "spans", c.dropped_failed + c.dropped_shutdown);
         log_warn(p->log, "spans were lost ended=%llu exported=%llu dropped_full=%llu dropped_failed=%llu dropped_shutdown=%llu",
                  (unsigned long long)c.ended, (unsigned long long)c.exported, (unsigned long long)c.dropped_full,
                  (unsigned long long)c.dropped_failed, (unsigned long long)c.dropped_shutdown);
@@ -86,6 +87,31 @@ static void close_telemetry(process *p)
 }
 
 /* ---- the end ---- */
+
+uint32_t process_time_left_ms(const process *p)
+{
+    uint64_t now = uv_hrtime() / 1000000; /* the loop may be closed already */
+    return !p->stopping ? p->drain_timeout_ms : now < p->stop_until_ms ? (uint32_t)(p->stop_until_ms - now) : 0;
+}
+
+void process_lost(process *p, const char *name, uint64_t count)
+{
+    if (count > 0 && p->loss_count < PROCESS_LOSSES_MAX) {
+        p->losses[p->loss_count++] = (process_loss){name, count};
+    }
+}
+
+static void tell_losses(const process *p)
+{
+    char text[512] = "";
+    for (size_t i = 0, len = 0; i < p->loss_count && len < sizeof text; i++) {
+        len += (size_t)snprintf(text + len, sizeof text - len, " %s=%llu", p->losses[i].name,
+                                (unsigned long long)p->losses[i].count);
+    }
+    if (p->loss_count > 0) {
+        log_warn(p->log, "some work was lost when the process stopped%s", text);
+    }
+}
 
 static void on_drain(uv_timer_t *timer)
 {
@@ -112,7 +138,8 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     log_info(p->log, "shutting down signal=SIG%s timeout_ms=%u", sigabbrev_np(number), p->drain_timeout_ms);
     process_woke(p);
-    p->drain_until_ms = p->clock.now_ms + p->drain_timeout_ms;
+    p->stop_until_ms = p->clock.now_ms + p->drain_timeout_ms;
+    p->drain_until_ms = p->stop_until_ms - (p->spans != NULL ? p->drain_timeout_ms / 4 : 0); /* spans come last */
     p->drain->begin(p->drain_user);
     uv_timer_start(&p->drain_timer, on_drain, 0, DRAIN_STEP_MS);
 }
@@ -240,6 +267,7 @@ void process_close(process *p)
     uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_loop_close(&p->loop);
     close_telemetry(p);
+    tell_losses(p);
     log_info(p->log, "stopped");
     logger_close(p->log, LOG_TIMEOUT_MS);
 }

@@ -13,7 +13,13 @@
 #include "base/counters.h"
 #include "host/cli/program.h"
 
-enum { PROCESS_SERVICES_MAX = 2, PROCESS_SIGNALS = 3 };
+enum { PROCESS_SERVICES_MAX = 2, PROCESS_SIGNALS = 3, PROCESS_LOSSES_MAX = 8 };
+
+/* What a stop threw away: a name for the log, and how much. */
+typedef struct process_loss {
+    const char *name;
+    uint64_t count;
+} process_loss;
 
 /* How the program comes to its end. Called on the loop. */
 typedef struct process_drain {
@@ -33,11 +39,14 @@ typedef struct process {
     size_t service_count;
     uv_signal_t signals[PROCESS_SIGNALS];
     uv_timer_t drain_timer;
-    uint64_t drain_until_ms;
+    uint64_t drain_until_ms;   /* the drain is late from here on */
+    uint64_t stop_until_ms;    /* the whole stop, spans included, is over; both by the loop's clock */
     uint32_t drain_timeout_ms;
     const process_drain *drain; /* NULL: a signal stops the loop at once */
     void *drain_user;
     bool stopping;
+    process_loss losses[PROCESS_LOSSES_MAX];
+    size_t loss_count;
     struct metrics_server *metrics; /* NULL: not served */
     counter_list counters; /* of all parts of the process; /metrics shows them */
     void (*write_metrics)(void *user, FILE *out); /* what no counter_source can tell; may be NULL */
@@ -57,8 +66,16 @@ static inline void process_woke(process *p)
 }
 /* A tracer for a service of this process, such as "loom-broker". NULL: no spans are wanted, or no memory. */
 loom_tracer *process_tracer(process *p, const char *service);
-/* What SIGTERM, SIGINT and SIGHUP start. drain must outlive the process. */
+/* What SIGTERM, SIGINT and SIGHUP start. drain_timeout_ms is for all of it: the drain, what is closed after it, and the
+ * last spans, for which a quarter is kept. drain must outlive the process. */
 void process_on_stop(process *p, uint32_t drain_timeout_ms, const process_drain *drain, void *user);
+
+/* How much of the drain time is left: for what is closed between process_run() and process_close(). All of it when no stop
+ * was asked for. */
+uint32_t process_time_left_ms(const process *p);
+/* The stop throws something away: one of the last lines says so. name is "messages_queued" or the like and must outlive the
+ * process. A count of 0 does nothing. */
+void process_lost(process *p, const char *name, uint64_t count);
 
 /* Called by process_open(): spans and log. */
 void process_count_own(process *p);

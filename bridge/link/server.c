@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bridge/link/server.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
+#include "base/descriptors.h"
 #include "base/url.h"
 #include "bridge/link/link.h"
 
-enum { SPARE_DESCRIPTORS = 64, HANDLES = 4 };
+enum { HANDLES = 4 };
 
 static const link_carrier *const carriers[] = {&link_uv_carrier, &link_http_carrier};
 enum { CARRIERS = sizeof carriers / sizeof carriers[0] };
@@ -68,17 +67,6 @@ static uint64_t tick_ms(uint32_t heartbeat_ms)
     return heartbeat_ms == 0 || part > LINK_TICK_MS ? LINK_TICK_MS : part > 0 ? part : 1;
 }
 
-/* Agents get most of the descriptors the process may open. */
-static int descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) {
-        return INT_MAX;
-    }
-    int all = (int)limit.rlim_cur;
-    return all - (all / 4 < SPARE_DESCRIPTORS ? all / 4 : SPARE_DESCRIPTORS);
-}
-
 loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clock, bridge *b,
                              const link_server_options *options)
 {
@@ -90,7 +78,7 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
     server->loop = loop;
     server->clock = clock;
     server->bridge = b;
-    server->descriptor_limit = descriptor_limit();
+    server->descriptor_limit = descriptors_limit(DESCRIPTORS_AGENTS);
     if (options != NULL) {
         server->options = *options;
     }
@@ -182,6 +170,15 @@ size_t link_server_busy(const link_server *server)
         busy += l->sending || l->ended || l->closing || session_output(l->session)->len > 0;
     }
     return busy;
+}
+
+uint64_t link_server_unsent(const link_server *server)
+{
+    uint64_t bytes = 0;
+    for (const link_t *l = server->links; l != NULL; l = l->next) {
+        bytes += session_output(l->session)->len + (l->sending ? l->flight.len : 0);
+    }
+    return bytes;
 }
 
 link_server_stats link_server_get_stats(const link_server *server)

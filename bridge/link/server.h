@@ -37,6 +37,8 @@ void link_server_stop_listening(link_server *server);
 void link_server_flush(link_server *server);
 /* Connections that still have something to send, or wait to be closed. */
 size_t link_server_busy(const link_server *server);
+/* Bytes for agents that the kernel has not taken. */
+uint64_t link_server_unsent(const link_server *server);
 typedef struct link_server_stats {
     uint64_t connections_refused;   /* closed at once: too many agents, no memory, no descriptor */
     uint64_t connections_displaced; /* on TLS and WebSocket, made room for newer ones before their handshake was over */

@@ -3,11 +3,32 @@
  * handle of it are closed. */
 #include <stdlib.h>
 
+#include "base/descriptors.h"
 #include "broker/endpoints/internal.h"
 
 static void on_sp_log(void *user, log_level level, const char *text)
 {
     log_to(&((const bus_server *)user)->log, level, "%s", text);
+}
+
+/* Bridges over max_bridges get in, to be refused with a reason. */
+enum { OPEN_PEERS_MAX = 1024, ASKERS_MAX = 64, BRIDGES_EXTRA = 16 };
+
+static void limit_peers(const bus_server *s, sp_options *o)
+{
+    switch (o->protocol) {
+    case SP_REP:
+        o->max_peers = descriptors_share(ASKERS_MAX, 8);
+        o->descriptor_limit = descriptors_limit(DESCRIPTORS_CONTROL);
+        return;
+    case SP_PAIR:
+        o->max_peers = descriptors_share(s->options.max_bridges + BRIDGES_EXTRA, 4);
+        o->descriptor_limit = descriptors_limit(DESCRIPTORS_BRIDGES);
+        return;
+    default:
+        o->max_peers = descriptors_share(OPEN_PEERS_MAX, 4);
+        o->descriptor_limit = descriptors_limit(DESCRIPTORS_AGENTS);
+    }
 }
 
 loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_options options)
@@ -19,6 +40,7 @@ loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_optio
     options.user = s;
     options.ipc_mode = s->options.ipc_mode;
     options.log = on_sp_log;
+    limit_peers(s, &options);
     loom_status st = sp_listen(out, s->loop, url, &options);
     if (st != LOOM_OK) {
         return st;

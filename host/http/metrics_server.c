@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/http/metrics_server.h"
 
+#include "base/descriptors.h"
 #include "base/url.h"
 
 #include <stdlib.h>
@@ -52,7 +53,8 @@ loom_status metrics_server_open(metrics_server **out, uv_loop_t *loop, logger *l
     url u;
     char fault[HTTP_ERROR_SIZE] = "out of memory";
     metrics_server *m = calloc(1, sizeof *m);
-    const http_server_options options = {.log = log, .close_ms = CLOSE_MS};
+    const http_server_options options = {.log = log, .close_ms = CLOSE_MS,
+                                         .descriptor_limit = descriptors_limit(DESCRIPTORS_METRICS)};
     loom_status st = m == NULL ? LOOM_ENOMEM : http_server_open(&m->http, loop, &options);
     if (st != LOOM_OK) {
         snprintf(why, METRICS_ERROR_SIZE, "cannot serve metrics at %.128s: %s", text, fault);

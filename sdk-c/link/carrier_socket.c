@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/socket_trust.h"
 #include "sdk-c/link/resolver.h"
 
 typedef struct socket_carrier {
@@ -215,8 +216,15 @@ static loom_status begin_unix(socket_carrier *s)
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int error;
     snprintf(addr.sun_path, sizeof addr.sun_path, "%s", s->url->path);
+    loom_status st = socket_trust_path(addr.sun_path, s->base.why, sizeof s->base.why);
+    if (st != LOOM_OK) {
+        return st;
+    }
     /* a unix connect answers at once; EAGAIN is a listener with a full backlog */
-    return dial(s, (struct sockaddr *)&addr, sizeof addr, &error) == LOOM_EIO ? fail(s, "cannot connect", error) : LOOM_OK;
+    if (dial(s, (struct sockaddr *)&addr, sizeof addr, &error) == LOOM_EIO) {
+        return fail(s, "cannot connect", error);
+    }
+    return socket_trust_peer(addr.sun_path, s->fd, s->base.why, sizeof s->base.why);
 }
 
 static loom_status begin_tcp(socket_carrier *s)

@@ -6,8 +6,11 @@
 #include <nng/protocol/reqrep0/req.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/runtime_dir.h"
+#include "base/socket_trust.h"
+#include "base/url.h"
 #include "envelope/msgpack_bytes.h"
 
 enum { ANSWER_MS = 3000, DEPTH_MAX = 16, KEYS_MAX = 8 };
@@ -93,7 +96,22 @@ static void pack_question(msgpack_packer *pk, const char *op, const control_key 
     }
 }
 
-static int exchange(const char *url, const char *op, const control_key *keys, nng_msg **answer)
+/* nng greets as soon as it has connected, so the socket's file is examined first: whoever listens made it. */
+static loom_status check_server(const char *to, char why[URL_ERROR_SIZE])
+{
+    url u;
+    struct stat info;
+    if (url_parse(&u, to, URL_IPC | URL_DIAL, why) != LOOM_OK) {
+        return LOOM_OK; /* tcp, or nothing that can be dialled */
+    }
+    loom_status st = socket_trust_path(u.path, why, URL_ERROR_SIZE);
+    if (st != LOOM_OK || lstat(u.path, &info) != 0) {
+        return st;
+    }
+    return socket_trust_uid(u.path, info.st_uid, why, URL_ERROR_SIZE);
+}
+
+static int exchange(const char *where, const char *op, const control_key *keys, nng_msg **answer)
 {
     nng_socket socket;
     int rc = nng_req0_open(&socket);
@@ -105,7 +123,7 @@ static int exchange(const char *url, const char *op, const control_key *keys, nn
     msgpack_sbuffer_init(&question);
     msgpack_packer_init(&pk, &question, msgpack_sbuffer_write);
     pack_question(&pk, op, keys);
-    if ((rc = nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, ANSWER_MS)) == 0 && (rc = nng_dial(socket, url, NULL, 0)) == 0 &&
+    if ((rc = nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, ANSWER_MS)) == 0 && (rc = nng_dial(socket, where, NULL, 0)) == 0 &&
         (rc = nng_send(socket, question.data, question.size, 0)) == 0) {
         rc = nng_recvmsg(socket, answer, 0);
     }
@@ -135,20 +153,25 @@ static json_t *read_answer(const command *c, const nng_msg *answer, int *exit_co
 json_t *control_ask(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)
 {
     char fallback[PATHS_DIR_SIZE + 64];
-    const char *url = options_value(o, "control");
-    url = url != NULL ? url : getenv("LOOM_CONTROL");
-    if (url == NULL) {
+    const char *where = options_value(o, "control");
+    where = where != NULL ? where : getenv("LOOM_CONTROL");
+    if (where == NULL) {
         if (paths_runtime_url(fallback, sizeof fallback, "bus-control.sock") != LOOM_OK) {
             *exit_code = command_fail(c, "no default control address; set --control");
             return NULL;
         }
-        url = fallback;
+        where = fallback;
     }
     nng_msg *answer = NULL;
-    int rc = exchange(url, op, keys, &answer);
+    char why[URL_ERROR_SIZE];
+    if (check_server(where, why) != LOOM_OK) {
+        *exit_code = command_fail(c, "did not connect to %s: %s", where, why);
+        return NULL;
+    }
+    int rc = exchange(where, op, keys, &answer);
     if (rc != 0) {
         *exit_code = command_fail(c, "no answer from a broker at %s (%s); start one with `loom-broker`, or set --control or "
-                                     "LOOM_CONTROL to its bus_control", url, nng_strerror(rc));
+                                     "LOOM_CONTROL to its bus_control", where, nng_strerror(rc));
         return NULL;
     }
     json_t *all = read_answer(c, answer, exit_code);

@@ -34,6 +34,7 @@ static inline size_t remote_queue_bytes(const remote_queue *q)
 {
     return q->bytes + (q->last != NULL ? q->last->out.w.len : 0);
 }
+uint64_t remote_queue_envelopes(const remote_queue *q);
 /* Hands as much to the connection as it should hold, so that the rest survives it. LOOM_ENOMEM: try again later. */
 LOOM_MUST_CHECK loom_status remote_queue_send(bus_remote *b);
 /* Where a frame of this port goes; NULL: the broker is away, or there is no memory. It will be told on its return. */
@@ -173,7 +174,8 @@ struct bus_remote {
 
     bool closing;
     uint64_t drain_until_ms;
-    void (*closed)(void *user);
+    void (*closed)(void *user, const bus_remote_losses *lost);
+    bus_remote_losses lost; /* set when it closes */
     void *closed_user;
     bus_remote_stats stats;
 };

@@ -88,6 +88,15 @@ void remote_queue_fini(remote_queue *q)
     *q = (remote_queue){0};
 }
 
+uint64_t remote_queue_envelopes(const remote_queue *q)
+{
+    uint64_t count = 0;
+    for (const remote_chunk *chunk = q->first; chunk != NULL; chunk = chunk->next) {
+        count += chunk->envelopes;
+    }
+    return count;
+}
+
 loom_status remote_queue_send(bus_remote *b)
 {
     remote_queue *q = &b->queue;

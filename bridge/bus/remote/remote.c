@@ -26,11 +26,12 @@ static void on_handle_closed(uv_handle_t *handle)
     if (--b->handles > 0) {
         return;
     }
-    void (*closed)(void *user) = b->closed;
+    void (*closed)(void *user, const bus_remote_losses *lost) = b->closed;
     void *user = b->closed_user;
+    const bus_remote_losses lost = b->lost;
     free_all(b);
     if (closed != NULL) {
-        closed(user);
+        closed(user, &lost);
     }
 }
 
@@ -40,6 +41,7 @@ static void finish(bus_remote *b)
     if (b->state == REMOTE_CLOSED) {
         return;
     }
+    b->lost = (bus_remote_losses){remote_queue_envelopes(&b->queue), b->state == REMOTE_UP ? bus_ledger_unconfirmed(&b->ledger) : 0};
     b->state = REMOTE_CLOSED;
     sp_peer_close(b->peer);
     b->peer = NULL;
@@ -133,7 +135,8 @@ static void on_drain_timer(uv_timer_t *timer)
     remote_tick(b); /* asks the broker for what it has taken */
 }
 
-void bus_remote_close(bus_remote *b, uint32_t drain_ms, void (*closed)(void *user), void *user)
+void bus_remote_close(bus_remote *b, uint32_t drain_ms, void (*closed)(void *user, const bus_remote_losses *lost),
+                      void *user)
 {
     b->closing = true;
     b->closed = closed;

@@ -37,9 +37,15 @@ LOOM_MUST_CHECK loom_status bus_remote_open(bus_remote **out, uv_loop_t *loop, c
 bus *bus_remote_bus(bus_remote *b);
 /* Whether nothing waits, here for the broker or there for agents of this bridge. Asks the broker, so call it repeatedly. */
 bool bus_remote_idle(bus_remote *b);
+/* Published events that a close left behind: never sent, or sent and not confirmed. */
+typedef struct bus_remote_losses {
+    uint64_t unsent, unconfirmed;
+} bus_remote_losses;
+
 /* Sends what waits, until the broker has confirmed it, for at most drain_ms; then closes and calls closed (may be NULL)
  * from the loop. Ports that are still attached hear nothing more and are freed. */
-void bus_remote_close(bus_remote *b, uint32_t drain_ms, void (*closed)(void *user), void *user);
+void bus_remote_close(bus_remote *b, uint32_t drain_ms, void (*closed)(void *user, const bus_remote_losses *lost),
+                      void *user);
 
 typedef struct bus_remote_stats {
     uint64_t sent, received;  /* messages of the bus, either way */

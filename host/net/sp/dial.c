@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/socket_trust.h"
 #include "host/net/sp/internal.h"
 
 enum { AGAIN_MS = 10 };
@@ -162,9 +163,29 @@ static void wait_for(sp_dialled *d, int fd)
     uv_poll_start(&p->poll, UV_WRITABLE, on_connected);
 }
 
+/* Before a byte is said. fd: -1 before there is a connection. False: the dial has failed. */
+static bool is_trusted(sp_dialled *d, const sp_address *a, int fd)
+{
+    if (!d->ipc) {
+        return true;
+    }
+    const struct sockaddr_un *un = (const struct sockaddr_un *)&a->addr; /* an abstract name begins with a NUL */
+    char why[SP_WHY_SIZE];
+    loom_status st = fd < 0 ? socket_trust_path(un->sun_path, why, sizeof why)
+                            : socket_trust_peer(un->sun_path, fd, why, sizeof why);
+    if (st != LOOM_OK) {
+        fail(d, st, why);
+        sp_deadline_set(d->peer.hub, &d->later, 0);
+    }
+    return st == LOOM_OK;
+}
+
 static void try_address(sp_dialled *d)
 {
     const sp_address *a = &d->addresses[d->at];
+    if (!is_trusted(d, a, -1)) {
+        return;
+    }
     int fd = socket(a->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         give_up_address(d, errno);
@@ -173,6 +194,10 @@ static void try_address(sp_dialled *d)
     int error = connect(fd, (const struct sockaddr *)&a->addr, a->len) == 0 ? 0 : errno;
     if (error == EINPROGRESS) {
         wait_for(d, fd);
+        return;
+    }
+    if (error == 0 && !is_trusted(d, a, fd)) {
+        close(fd);
         return;
     }
     if (error == 0) {

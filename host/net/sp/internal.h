@@ -149,6 +149,8 @@ struct sp_peer {
     sp_out out;
     sp_deadline deadline;       /* for the greeting, or for dialling and greeting */
     uint64_t number;            /* of the server */
+    uint64_t quiet_since_ms;    /* of the loop's clock: it connected, or its last request was answered */
+    uint32_t asked;             /* REP: requests without an answer yet */
     void *own;                  /* the owner's */
     uv_poll_cb on_poll;         /* these two: what the loop asks of it (peer_io.c) */
     void (*run)(sp_peer *p);    /* it was busy when a round ended */
@@ -194,7 +196,7 @@ struct sp_server {
     uint64_t numbers;
     sp_stats stats;
     log_sink log;
-    rate_limit lines, pause_lines; /* the second so that nothing else crowds it out */
+    rate_limit lines, pause_lines, full_lines; /* of their own, so that nothing else crowds them out */
     void (*closed)(void *user);
     void *closed_user;
     char url[SP_URL_SIZE];

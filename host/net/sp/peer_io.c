@@ -39,6 +39,7 @@ static void on_request(sp_peer *p, sp_buffer body)
         return;
     }
     p->server->stats.received++;
+    p->asked++;
     sp_reply_to to = {.peer = p, .peer_number = p->number, .backtrace_len = ids};
     memcpy(to.backtrace, body.data, ids);
     p->options->handlers->message(p->options->user, p, body.data + ids, body.size - ids, &to);

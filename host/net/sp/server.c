@@ -110,14 +110,43 @@ static void refuse(sp_server *s, int fd, const char *why)
 {
     close(fd);
     s->stats.refused++;
-    sp_server_log(s, LOG_WARN, "%s refused a connection: %s url=%s", sp_protocol_name((uint16_t)s->options.protocol), why,
-                  s->url);
+    log_to_limited(&s->log, &s->full_lines, 1, uv_now(s->hub->loop), LOG_WARN, "%s refused a connection: %s peers=%u url=%s",
+                   sp_protocol_name((uint16_t)s->options.protocol), why, (unsigned)s->connections, s->url);
+}
+
+/* Nobody misses it: silent before its greeting, or between two requests. One that came in this round has not been heard. */
+static bool may_make_room(const sp_server *s, const sp_peer *p)
+{
+    bool waits = p->state == SP_GREETING ||
+                 (p->state == SP_OPEN && s->options.protocol == SP_REP && p->asked == 0 && p->out.len == 0);
+    return waits && p->quiet_since_ms < uv_now(s->hub->loop);
+}
+
+/* Otherwise a few connections that say nothing would keep everybody out. */
+static bool make_room(sp_server *s)
+{
+    sp_peer *longest = NULL;
+    for (sp_peer *p = s->peers; p != NULL; p = p->next) {
+        if (may_make_room(s, p) && (longest == NULL || p->quiet_since_ms <= longest->quiet_since_ms)) {
+            longest = p;
+        }
+    }
+    if (longest == NULL) {
+        return false;
+    }
+    log_to_limited(&s->log, &s->full_lines, 1, uv_now(s->hub->loop), LOG_WARN,
+                   "%s closed an idle connection: there are as many peers as are allowed peers=%u peer=%s url=%s",
+                   sp_protocol_name((uint16_t)s->options.protocol), (unsigned)s->connections, longest->name, s->url);
+    sp_peer_end(longest, LOOM_EFULL, "its place is needed for another");
+    return true;
 }
 
 static void welcome(sp_server *s, int fd)
 {
-    if (s->connections >= s->options.max_peers) {
-        refuse(s, fd, "there are as many peers as are allowed");
+    bool crowded = s->connections >= s->options.max_peers;
+    bool scarce = s->options.descriptor_limit > 0 && fd >= s->options.descriptor_limit;
+    if ((crowded || scarce) && !make_room(s)) {
+        refuse(s, fd, crowded ? "there are as many peers as are allowed" : "the descriptors left are kept for others");
         return;
     }
     sp_peer *p = calloc(1, sizeof *p);
@@ -128,6 +157,7 @@ static void welcome(sp_server *s, int fd)
     }
     sp_peer_init(p, s->hub, &s->options, s->ipc);
     p->server = s;
+    p->quiet_since_ms = uv_now(s->hub->loop);
     p->lost = on_peer_lost;
     p->gone = on_peer_gone;
     int rc = sp_peer_start(p, fd, s->ipc);
@@ -326,6 +356,8 @@ loom_status sp_server_reply(sp_server *s, const sp_reply_to *to, loom_bytes body
     if (p == NULL || p->number != to->peer_number || p->broken != 0) {
         return LOOM_ENOTFOUND;
     }
+    p->quiet_since_ms = uv_now(s->hub->loop);
+    p->asked -= p->asked > 0;
     const loom_bytes parts[2] = {{to->backtrace, to->backtrace_len}, body};
     return sp_peer_add(p, parts, 2, to->backtrace_len + body.len);
 }

@@ -73,7 +73,9 @@ typedef struct sp_options {
     size_t peer_buffer;        /* PUB: bytes that may wait for one peer; more and a message is dropped for it. 0: 8 MiB.
                                   A message larger than that goes to a peer for whom nothing waits */
     uint32_t ipc_mode;         /* permissions of the socket; 0: 0600 */
-    uint32_t max_peers;        /* 0: 1024; more connections are closed at once and logged */
+    uint32_t max_peers;        /* 0: 1024. When there are as many, a new one takes the place of a connection that has said
+                                  nothing yet or, of a REP server, asks nothing; otherwise it is closed, counted and logged */
+    int descriptor_limit;      /* peers get no descriptor from here on; 0: any */
     void (*log)(void *user, log_level level, const char *text); /* at most a few lines a second */
 } sp_options;
 

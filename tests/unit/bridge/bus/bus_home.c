@@ -112,10 +112,17 @@ bus_remote *home_bridge(bus_home *h, const char *id)
     return b;
 }
 
+static void on_bridge_closed(void *user, const bus_remote_losses *lost)
+{
+    bus_home *h = user;
+    h->lost = *lost;
+    h->closed++;
+}
+
 void home_close_bridge(bus_home *h, bus_remote *b, uint32_t drain_ms)
 {
     unsigned before = h->closed;
-    bus_remote_close(b, drain_ms, on_closed, h);
+    bus_remote_close(b, drain_ms, on_bridge_closed, h);
     home_until(h, h->closed > before);
 }
 

@@ -23,6 +23,7 @@ typedef struct bus_home {
     char urls[BUS_SERVER_URLS][96];
     unsigned warnings;          /* lines logged at level warn or error */
     unsigned closed;            /* things that have told that they are closed */
+    bus_remote_losses lost;     /* with the last bridge that was closed */
 } bus_home;
 
 void home_open(bus_home *h);

@@ -295,9 +295,28 @@ static void closing_sends_what_waits_first(void **state)
     }
     home_close_bridge(&w->home, w->bridge, 5000);
     w->bridge = NULL;
+    assert_int_equal(0, w->home.lost.unsent + w->home.lost.unconfirmed);
     home_until(&w->home, far.delivered == 3000);
     assert_int_equal(far.out_of_order, 0);
     home_close_bridge(&w->home, other, 0);
+}
+
+static void a_close_without_time_says_what_it_left_behind(void **state)
+{
+    world *w = *state;
+    home_until(&w->home, bus_remote_get_stats(w->bridge).connected);
+    for (unsigned i = 0; i < 3000; i++) {
+        agent_publish(&w->sensor, "a", 1000);
+    }
+    uint64_t before = eventbus_get_stats(w->home.cores.events).published;
+    home_close_bridge(&w->home, w->bridge, 0);
+    w->bridge = NULL;
+    uint64_t lost = w->home.lost.unsent + w->home.lost.unconfirmed;
+    home_until(&w->home, bus_server_get_stats(w->home.server).bridges == 0);
+    uint64_t published = eventbus_get_stats(w->home.cores.events).published - before;
+    assert_true(lost > 0);
+    assert_true(published + lost >= 3000); /* what was not confirmed may have arrived */
+    assert_true(lost <= 3000);
 }
 
 static void a_newer_bridge_of_the_same_id_replaces_the_older(void **state)
@@ -496,6 +515,7 @@ int main(void)
         IN_WORLD(a_bridge_is_idle_once_nothing_waits_for_its_agents_at_the_broker),
         IN_WORLD(what_comes_for_a_session_that_has_ended_counts_as_lost),
         IN_WORLD(closing_sends_what_waits_first),
+        IN_WORLD(a_close_without_time_says_what_it_left_behind),
         IN_WORLD(a_newer_bridge_of_the_same_id_replaces_the_older),
         IN_WORLD(a_call_reaches_its_provider_and_its_result_the_caller),
         IN_WORLD(reports_credit_and_cancels_of_a_call_pass_through),

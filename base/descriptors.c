@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/descriptors.h"
+
+#include <limits.h>
+#include <sys/resource.h>
+
+enum { RESERVE = 64 /* of which bridges leave half, and control a quarter */, SHARE_MIN = 4 };
+
+static int all_of_them(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
+}
+
+int descriptors_limit(descriptor_use use)
+{
+    int all = all_of_them();
+    int reserve = all / 4 < RESERVE ? all / 4 : RESERVE;
+    if (all == INT_MAX) {
+        return INT_MAX;
+    }
+    switch (use) {
+    case DESCRIPTORS_AGENTS: return all - reserve;
+    case DESCRIPTORS_BRIDGES: return all - reserve / 2;
+    case DESCRIPTORS_CONTROL: return all - reserve / 4;
+    case DESCRIPTORS_METRICS: return all - reserve / 8;
+    }
+    return all;
+}
+
+uint32_t descriptors_share(uint32_t wanted, uint32_t part)
+{
+    uint32_t share = (uint32_t)all_of_them() / part;
+    share = share < SHARE_MIN ? SHARE_MIN : share;
+    return wanted < share ? wanted : share;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a process shares out the descriptors it may open, so that no kind of peer can take them all: an operator has to be
+ * able to ask what is wrong while agents or subscribers fill the rest.
+ *
+ * The kernel hands out the lowest free number, so a connection whose number reaches the limit of its kind has come when only
+ * the reserve of the others is left. Threads: any. */
+#ifndef LOOM_BASE_DESCRIPTORS_H
+#define LOOM_BASE_DESCRIPTORS_H
+
+#include <stdint.h>
+
+typedef enum descriptor_use {
+    DESCRIPTORS_AGENTS,  /* sessions, and subscribers and publishers of the open bus */
+    DESCRIPTORS_BRIDGES,
+    DESCRIPTORS_CONTROL,
+    DESCRIPTORS_METRICS, /* only the last few are kept from it: to accept, and to refuse */
+} descriptor_use;
+
+/* A connection for this gets no descriptor from here on. INT_MAX when the process has no limit. */
+int descriptors_limit(descriptor_use use);
+/* At most this many of one kind: wanted, or 1/part of what the process may open, but four in any case. */
+uint32_t descriptors_share(uint32_t wanted, uint32_t part);
+
+#endif
