@@ -83,8 +83,9 @@ size_t envelope_encode(uint8_t *out, const loom_envelope_fields *f, uint8_t id[L
 {
     static const loom_trace_context none = {{0}, {0}, 0};
 
+    const bool has_context = loom_trace_context_valid(&f->context);
     memcpy(out, hop_usual_prefix, sizeof hop_usual_prefix);
-    hop_patch(out, loom_trace_context_valid(&f->context) ? &f->context : &none);
+    hop_patch(out, has_context ? &f->context : &none);
     hop_set_ttl(out, f->ttl != 0 ? f->ttl : LOOM_TTL_DEFAULT);
     const bool dated = f->timestamp_unix_ns != 0; /* by the caller, and perhaps long ago */
     const uint64_t timestamp = dated ? f->timestamp_unix_ns : clock_unix_ns();
@@ -109,7 +110,7 @@ size_t envelope_encode(uint8_t *out, const loom_envelope_fields *f, uint8_t id[L
     } else {
         p = mp_put_bin(p, f->creation_span_id, LOOM_SPAN_ID_SIZE);
     }
-    p = mp_put_str_or_nil(p, f->tracestate);
+    p = mp_put_str_or_nil(p, has_context ? f->tracestate : (loom_str){0}); /* it belongs to a context (W3C, 3.3) */
     p = mp_put_str_or_nil(p, f->baggage);
     p = mp_put_str_or_nil(p, f->content_type);
     p = put_headers(p, f);

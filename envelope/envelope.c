@@ -164,6 +164,10 @@ loom_str loom_envelope_content_type(const loom_envelope *env)
 
 loom_str loom_envelope_tracestate(const loom_envelope *env)
 {
+    loom_trace_context ctx;
+    if (env->view.field[ENV_TRACESTATE].len == 0 || !envelope_view_context(&env->view, &ctx)) {
+        return (loom_str){0};
+    }
     return envelope_view_str(&env->view, ENV_TRACESTATE);
 }
 

@@ -191,7 +191,8 @@ static inline const uint8_t *scan_field(envelope_view *v, enum envelope_field f,
 }
 
 /* The fields after the hop context. */
-static inline loom_status scan_fields(envelope_view *v, mp_reader *r, uint32_t payload_max, const char **reason)
+static inline loom_status scan_fields(envelope_view *v, mp_reader *r, uint32_t payload_max, bool any_context,
+                                      const char **reason)
 {
     const uint8_t *at = r->at, *const end = r->end;
 #pragma GCC unroll 16 /* with f known, little is left of the rules and of the switch */
@@ -207,7 +208,8 @@ static inline loom_status scan_fields(envelope_view *v, mp_reader *r, uint32_t p
             return LOOM_EMALFORMED;
         }
         const uint32_t max = f == ENV_PAYLOAD ? payload_max : rules[f].max;
-        if (v->field[f].len > max && rules[f].too_big != NULL) {
+        if (v->field[f].len > max && rules[f].too_big != NULL &&
+            !(any_context && (f == ENV_TRACESTATE || f == ENV_BAGGAGE))) {
             *reason = rules[f].too_big;
             return LOOM_ETOOBIG;
         }
@@ -231,7 +233,7 @@ loom_status envelope_scan(envelope_view *view, loom_bytes bytes, const envelope_
         return st;
     }
     view->headers_count = 0;
-    st = scan_fields(view, &r, payload_max, reason);
+    st = scan_fields(view, &r, payload_max, limits != NULL && limits->any_context, reason);
     if (st != LOOM_OK) {
         return st;
     }

@@ -44,6 +44,7 @@ typedef struct envelope_view {
 /* Limits a process may set lower than the public constants. */
 typedef struct envelope_limits {
     uint32_t payload_max; /* bytes; 0: LOOM_PAYLOAD_MAX */
+    bool any_context;     /* tracestate and baggage over their limits pass; envelope_mend_context() cuts them */
 } envelope_limits;
 
 /* Reads one envelope at the start of bytes; more may follow it (view->len tells where).
@@ -56,6 +57,17 @@ LOOM_MUST_CHECK loom_status envelope_scan(envelope_view *view, loom_bytes bytes,
  * send) into out, which needs view->len + ENVELOPE_PREFIX_SIZE bytes. Returns the new length; *invalid tells whether a
  * context was there and refused. ttl is given to it when the field had none. */
 uint32_t envelope_normalise(uint8_t *out, const envelope_view *view, uint8_t ttl, bool *invalid);
+
+/* Whether envelope_mend_context() may find something to do. */
+static inline bool envelope_context_needs_look(const envelope_view *view)
+{
+    return view->field[ENV_TRACESTATE].len > 0 || view->field[ENV_BAGGAGE].len > LOOM_BAGGAGE_MAX;
+}
+
+/* Takes the tracestate of a message without a context out (Trace Context, 3.3), and cuts tracestate and baggage to their
+ * limits by whole members (Trace Context, 3.3.1.5; Baggage, 3.3.2), in place. The view's hop is in place. Returns the
+ * new length, which is never larger; with another one than before, the envelope is to be scanned again. */
+uint32_t envelope_mend_context(uint8_t *wire, const envelope_view *view);
 
 /* The same envelope with another sender; out needs view->len + LOOM_AGENT_ID_MAX + 3 bytes. Returns the new length. */
 uint32_t envelope_with_sender(uint8_t *out, const envelope_view *view, loom_str sender);

@@ -19,7 +19,7 @@ static uint8_t *scratch(bridge *b, unsigned which)
 static loom_status rewrite(session *s, envelope_view *view, uint8_t **wire, const char **reason)
 {
     bridge *b = s->bridge;
-    const envelope_limits limits = {b->options.payload_max};
+    const envelope_limits limits = {.payload_max = b->options.payload_max, .any_context = true};
     if (!view->hop_in_place) {
         bool invalid;
         uint8_t *to = scratch(b, 0);
@@ -64,9 +64,16 @@ static void drop_invalid_context(bridge *b, uint8_t *wire)
     }
 }
 
+/* What no other hop is to find: the tracestate of a context that was dropped, and more of either than an envelope holds. */
+static loom_status mend_context(uint8_t *wire, envelope_view *view, const envelope_limits *limits, const char **reason)
+{
+    uint32_t len = envelope_mend_context(wire, view);
+    return len == view->len ? LOOM_OK : envelope_scan(view, (loom_bytes){wire, len}, limits, reason);
+}
+
 loom_status incoming_take(session *s, uint8_t **wire, size_t len, envelope_view *view, uint32_t *used, const char **reason)
 {
-    const envelope_limits limits = {s->bridge->options.payload_max};
+    const envelope_limits limits = {.payload_max = s->bridge->options.payload_max, .any_context = true};
     loom_status st = envelope_scan(view, (loom_bytes){*wire, len}, &limits, reason);
     if (st != LOOM_OK) {
         return st;
@@ -78,7 +85,7 @@ loom_status incoming_take(session *s, uint8_t **wire, size_t len, envelope_view 
         }
     }
     drop_invalid_context(s->bridge, *wire);
-    return LOOM_OK;
+    return envelope_context_needs_look(view) ? mend_context(*wire, view, &limits, reason) : LOOM_OK;
 }
 
 bool incoming_is_own(const session *s, const envelope_view *view)

@@ -12,7 +12,13 @@ loom_span *action_span_start(const invocation *in, action_span_kind what, loom_s
     loom_tracer *tracer = in->party->broker->tracer;
     loom_trace_context hop, decided;
     const bool has_parent = envelope_view_context(in->view, &hop);
-    if ((has_parent && (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0) || !span_decide(tracer, &hop, &decided)) {
+    if (tracer == NULL || (has_parent && (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0)) {
+        return NULL;
+    }
+    if (!span_decide(tracer, &hop, &decided)) {
+        if (has_parent) { /* a sampled one: the hops that follow keep to the decision */
+            hop_patch(in->wire, &decided);
+        }
         return NULL;
     }
     call_facts facts = call_facts_of(in->view, in->key.agent, in->key.capability, in->key.version, in->key.call_id);

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <loom/baggage.h>
+#include <loom/tracestate.h>
+
 #include "base/str.h"
 #include "broker/endpoints/control_internal.h"
 #include "envelope/id.h"
@@ -149,19 +152,44 @@ static bool read_headers(loom_bytes map, loom_header headers[CONTROL_HEADERS_MAX
     return true;
 }
 
+/* As much of the requester's context as an envelope holds, by whole members (Trace Context, 3.3.1.5; Baggage, 3.3.2). */
+typedef struct cut_context {
+    char tracestate[LOOM_TRACESTATE_MAX];
+    loom_baggage *baggage; /* NULL: it needs no cutting */
+} cut_context;
+
+static void set_context(loom_envelope_fields *fields, cut_context *cut, const control_request *q)
+{
+    loom_trace_context ctx;
+    *cut = (cut_context){.baggage = NULL};
+    fields->tracestate = q->tracestate;
+    fields->baggage = q->baggage;
+    if (q->tracestate.len > LOOM_TRACESTATE_MAX) {
+        size_t len;
+        loom_status st = loom_tracestate_truncate(cut->tracestate, sizeof cut->tracestate, &len, q->tracestate,
+                                                  LOOM_TRACESTATE_MAX);
+        fields->tracestate = (loom_str){cut->tracestate, st == LOOM_OK ? len : 0};
+    }
+    if (q->baggage.len > LOOM_BAGGAGE_MAX) {
+        loom_status st = loom_baggage_parse(&cut->baggage, q->baggage, NULL);
+        fields->baggage = st == LOOM_OK ? loom_baggage_text(cut->baggage) : (loom_str){0};
+    }
+    if (loom_traceparent_parse(&ctx, q->traceparent) == LOOM_OK) { /* an invalid one counts as absent */
+        loom_envelope_inject(fields, &ctx);
+    }
+}
+
 /* NULL: *st and *text say why not. */
 static loom_envelope *make_envelope(const bus_server *s, const control_request *q, loom_status *st, const char **text)
 {
     loom_header headers[CONTROL_HEADERS_MAX];
-    loom_trace_context ctx;
+    cut_context cut;
     loom_envelope *env = NULL;
     loom_envelope_fields fields = {
         .topic = q->capability,
         .payload = q->payload,
         .sender = {"control", sizeof "control" - 1},
         .content_type = q->content_type,
-        .tracestate = q->tracestate,
-        .baggage = q->baggage,
         .headers = headers,
         .ttl = s->options.ttl,
     };
@@ -175,10 +203,9 @@ static loom_envelope *make_envelope(const bus_server *s, const control_request *
     if (!read_headers(q->headers, headers, &fields.header_count)) {
         return NULL;
     }
-    if (loom_traceparent_parse(&ctx, q->traceparent) == LOOM_OK) { /* an invalid one counts as absent */
-        loom_envelope_inject(&fields, &ctx);
-    }
+    set_context(&fields, &cut, q);
     *st = loom_envelope_create(&env, &fields);
+    loom_baggage_unref(cut.baggage);
     *text = *st == LOOM_ETOOBIG ? "a field is over its limit" : loom_status_text(*st);
     return env;
 }

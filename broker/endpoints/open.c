@@ -15,7 +15,7 @@ enum { TOPICS_MAX = 65536, SUBSCRIPTION = 1 };
 /* ---- in ---- */
 
 /* The envelope in its fixed form; rewritten when another language sent it otherwise. */
-static loom_status settle_form(bus_server *s, envelope_view *view, const char **reason)
+static loom_status settle_hop(bus_server *s, envelope_view *view, const envelope_limits *limits, const char **reason)
 {
     bool invalid;
     if (view->hop_in_place) {
@@ -26,7 +26,25 @@ static loom_status settle_form(bus_server *s, envelope_view *view, const char **
         return LOOM_ENOMEM;
     }
     uint32_t len = envelope_normalise(s->open.scratch, view, s->options.ttl, &invalid);
-    return envelope_scan(view, (loom_bytes){s->open.scratch, len}, NULL, reason);
+    return envelope_scan(view, (loom_bytes){s->open.scratch, len}, limits, reason);
+}
+
+/* The form that everybody behind relies on; for an agent's messages its bridge sees to that. */
+static loom_status settle_form(bus_server *s, envelope_view *view, uint8_t **wire, const envelope_limits *limits,
+                               const char **reason)
+{
+    loom_status st = settle_hop(s, view, limits, reason);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    if (view->data == s->open.scratch) {
+        *wire = s->open.scratch;
+    }
+    if (!envelope_context_needs_look(view)) {
+        return LOOM_OK;
+    }
+    uint32_t len = envelope_mend_context(*wire, view);
+    return len == view->len ? LOOM_OK : envelope_scan(view, (loom_bytes){*wire, len}, limits, reason);
 }
 
 static void refuse(bus_server *s, size_t at, const char *reason)
@@ -63,7 +81,7 @@ static void publish_one(bus_server *s, const envelope_view *view, uint8_t *wire,
 static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, const sp_reply_to *reply_to)
 {
     bus_server *s = user;
-    envelope_limits limits = {.payload_max = s->options.payload_max};
+    envelope_limits limits = {.payload_max = s->options.payload_max, .any_context = true};
     const char *reason = "empty message";
     (void)peer;
     (void)reply_to;
@@ -73,13 +91,14 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     }
     for (size_t at = 0; at < len;) {
         envelope_view view;
+        uint8_t *wire = data + at;
         loom_status st = envelope_scan(&view, (loom_bytes){data + at, len - at}, &limits, &reason);
         size_t next = at + (st == LOOM_OK ? view.len : 0);
-        if (st != LOOM_OK || settle_form(s, &view, &reason) != LOOM_OK) {
+        if (st != LOOM_OK || settle_form(s, &view, &wire, &limits, &reason) != LOOM_OK) {
             refuse(s, at, reason); /* where the next envelope would begin is not known any more */
             return;
         }
-        publish_one(s, &view, view.data == s->open.scratch ? s->open.scratch : data + at, at);
+        publish_one(s, &view, wire, at);
         at = next;
     }
 }

@@ -10,20 +10,16 @@ static loom_attr string_attr(const char *key, loom_str value)
     return (loom_attr){.key = key, .type = LOOM_ATTR_STRING, .value.string = value};
 }
 
-/* NULL when it would not be recorded. */
-static loom_span *start(loom_tracer *tracer, message_hop hop, const envelope_view *view, const loom_trace_context *parent)
+static loom_span *start(loom_tracer *tracer, message_hop hop, const envelope_view *view, const loom_trace_context *parent,
+                        const loom_trace_context *decided)
 {
-    loom_trace_context decided;
-    if (!span_decide(tracer, parent, &decided)) {
-        return NULL;
-    }
     const message_facts facts = message_facts_of(view, envelope_view_str(view, ENV_SENDER));
     const loom_span_options options = {
         .parent = parent,
         .parent_is_remote = hop == HOP_EVENTBUS_PUBLISH, /* a drop's is our own eventbus.publish */
         .tracestate = envelope_view_str(view, ENV_TRACESTATE),
     };
-    loom_span *span = message_span_start(tracer, hop, &facts, &options, &decided);
+    loom_span *span = message_span_start(tracer, hop, &facts, &options, decided);
     if (!loom_span_is_recording(span)) {
         loom_span_end(span);
         return NULL;
@@ -33,7 +29,14 @@ static loom_span *start(loom_tracer *tracer, message_hop hop, const envelope_vie
 
 loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, const loom_trace_context *parent)
 {
-    loom_span *span = start(bus->tracer, HOP_EVENTBUS_PUBLISH, view, parent);
+    loom_trace_context decided;
+    if (!span_decide(bus->tracer, parent, &decided)) {
+        if (loom_trace_context_valid(parent)) { /* a sampled one: the hops that follow keep to the decision */
+            hop_patch(wire, &decided);
+        }
+        return NULL;
+    }
+    loom_span *span = start(bus->tracer, HOP_EVENTBUS_PUBLISH, view, parent, &decided);
     if (span != NULL) {
         hop_patch(wire, loom_span_context(span));
     }
@@ -75,11 +78,12 @@ void eventbus_span_drop(loom_span *span, eventbus_drop reason, const subscriptio
 void eventbus_span_lost(const subscription *s, const envelope_view *view, eventbus_drop reason)
 {
     loom_tracer *tracer = s->subscriber->bus->tracer;
-    loom_trace_context hop;
-    if (tracer == NULL || !envelope_view_context(view, &hop) || (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0) {
+    loom_trace_context hop, decided;
+    if (tracer == NULL || !envelope_view_context(view, &hop) || (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 ||
+        !span_decide(tracer, &hop, &decided)) {
         return;
     }
-    loom_span *span = start(tracer, HOP_EVENTBUS_DROP, view, &hop);
+    loom_span *span = start(tracer, HOP_EVENTBUS_DROP, view, &hop, &decided);
     eventbus_span_drop(span, reason, s);
     loom_span_end(span);
 }

@@ -90,7 +90,10 @@ static loom_status read_members(tracestate *out, loom_str text)
     loom_tracestate_member member;
     loom_status status;
     while ((status = loom_tracestate_next(&text, &member)) == LOOM_OK) {
-        if (out->count == LOOM_TRACESTATE_MAX_MEMBERS || find(out, member.key) != NULL) {
+        if (find(out, member.key) != NULL) {
+            continue; /* the leftmost was written last */
+        }
+        if (out->count == LOOM_TRACESTATE_MAX_MEMBERS) {
             return LOOM_EMALFORMED;
         }
         out->members[out->count++] = member;

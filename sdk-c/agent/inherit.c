@@ -45,7 +45,7 @@ bool inherit_context(const loom_agent *a, loom_envelope_fields *f, loom_trace_co
         return true;
     }
     loom_envelope_inject(f, decided);
-    if (current != NULL) {
+    if (current != NULL && loom_trace_context_valid(current)) {
         inherit_tracestate(f, loom_context_current_tracestate(), text);
     }
     return false;

@@ -35,8 +35,9 @@ static bool set_texts(reply_texts *t, const loom_envelope *event)
 /* Outside of its handler, an event goes on where it was brought to us. */
 static uint64_t enter_context(const loom_envelope *event)
 {
+    const loom_trace_context *current = loom_context_current();
     loom_trace_context context;
-    if (loom_context_current() != NULL || !loom_envelope_extract(event, &context)) {
+    if ((current != NULL && loom_trace_context_valid(current)) || !loom_envelope_extract(event, &context)) {
         return 0;
     }
     return loom_context_push(&context, loom_envelope_tracestate(event));

@@ -86,13 +86,14 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
     }
     loom_span *span = NULL;
     uint64_t token = 0;
-    if (has_context && !span_decide_under(a->tracer, &parent)) {
+    bool unsampled = has_context && (parent.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0;
+    if (unsampled && !span_decide_under(a->tracer, &parent)) {
         token = context_push_borrowed(&parent, loom_envelope_tracestate(event));
     } else if (span_decide(a->tracer, &parent, &decided)) {
         span = start_span(a, event, &parent, &decided);
         loom_span_make_current(span);
     } else if (loom_trace_context_valid(&decided)) {
-        token = context_push_borrowed(&decided, (loom_str){0});
+        token = context_push_borrowed(&decided, has_context ? loom_envelope_tracestate(event) : (loom_str){0});
     }
     size_t capacity = e->event_capacity;
     e->event = NULL; /* while it waits, others are handled: not in its event's memory */

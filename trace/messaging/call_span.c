@@ -146,7 +146,7 @@ loom_span *call_span_pass(loom_tracer *tracer, call_hop hop, const call_facts *f
     loom_trace_context parent;
     bool has_parent = envelope_view_context(view, &parent);
     if (!span_decide(tracer, &parent, ctx)) {
-        *patch = tracer != NULL && !has_parent;
+        *patch = tracer != NULL && (!has_parent || (parent.trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0);
         return NULL;
     }
     loom_span_options options = {.parent = &parent, /* not valid: none */

@@ -134,8 +134,9 @@ loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelop
 {
     loom_trace_context parent;
     bool has_parent = envelope_view_context(view, &parent);
-    if (has_parent ? !span_decide_under(tracer, &parent) : !span_decide(tracer, NULL, ctx)) { /* most messages */
-        *patch = tracer != NULL && !has_parent;
+    bool unsampled = has_parent && (parent.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0; /* most messages */
+    if (unsampled ? !span_decide_under(tracer, &parent) : !span_decide(tracer, &parent, ctx)) {
+        *patch = tracer != NULL && !unsampled;
         return NULL;
     }
     message_facts facts = message_facts_of(view, agent);

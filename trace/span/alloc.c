@@ -3,20 +3,26 @@
  *
  * A span ended by another thread than it was started by joins the list of the thread that ended it. When even malloc has
  * nothing, a span that does not record comes from a small reserve of the process: a message must not lose its context
- * because memory is short. The reserve is the module's only process-wide state. */
+ * because memory is short.
+ *
+ * A span may be ended twice by mistake, and the second end reads its generation. So memory does not go back to the heap
+ * at once: what a list has no place for, and the lists of a thread that exits, are parked until PARKED_MAX others have
+ * followed. The reserve and the parking place are the module's only process-wide state. */
 #include "trace/span/internal.h"
 #include "trace/span/thread_exit.h"
 
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FREE_RECORDING_MAX 32u /* spans; about 100 KiB a thread */
-#define FREE_PLAIN_MAX 64u     /* spans */
-#define RESERVE_SIZE 64u       /* spans */
+#define FREE_MAX 32u     /* spans of a list, a power of two; about 100 KiB a thread */
+#define PARKED_MAX 256u  /* spans, a power of two */
+#define RESERVE_SIZE 64u /* spans */
 
+/* The span freed last is taken first, since it is in the cache; the oldest makes room. */
 typedef struct free_list {
-    loom_span *first;
-    unsigned count;
+    loom_span *spans[FREE_MAX];
+    unsigned next, count;
 } free_list;
 
 typedef struct thread_lists {
@@ -24,36 +30,65 @@ typedef struct thread_lists {
     thread_exit_hook on_exit;
 } thread_lists;
 
-static void free_lists(void);
-static _Thread_local thread_lists lists = {.on_exit = {.run = free_lists}};
+static void park_lists(void);
+static _Thread_local thread_lists lists = {.on_exit = {.run = park_lists}};
 
 static struct {
-    loom_span span;
+    alignas(SPAN_ALIGN) loom_span span;
     atomic_bool taken;
 } reserve[RESERVE_SIZE];
 
-static void free_all(free_list *list)
-{
-    while (list->first != NULL) {
-        loom_span *span = list->first;
-        list->first = span->next_free;
-        free(span);
-    }
-    list->count = 0;
-}
+static struct {
+    atomic_uint next;
+    _Atomic(loom_span *) spans[PARKED_MAX];
+} parked;
 
-static void free_lists(void)
+static void park(loom_span *span)
 {
-    free_all(&lists.recording);
-    free_all(&lists.plain);
+    unsigned at = atomic_fetch_add_explicit(&parked.next, 1, memory_order_relaxed) % PARKED_MAX;
+    free(atomic_exchange_explicit(&parked.spans[at], span, memory_order_acq_rel));
 }
 
 static loom_span *take_free(free_list *list)
 {
-    loom_span *span = list->first;
-    if (span != NULL) {
-        list->first = span->next_free;
-        list->count--;
+    if (list->count == 0) {
+        return NULL;
+    }
+    list->count--;
+    list->next = (list->next - 1) % FREE_MAX;
+    return list->spans[list->next];
+}
+
+static void put_free(free_list *list, loom_span *span)
+{
+    if (list->count == FREE_MAX) {
+        park(list->spans[list->next]);
+    } else {
+        list->count++;
+    }
+    list->spans[list->next] = span;
+    list->next = (list->next + 1) % FREE_MAX;
+}
+
+static void park_all(free_list *list)
+{
+    for (loom_span *span; (span = take_free(list)) != NULL;) {
+        park(span);
+    }
+}
+
+static void park_lists(void)
+{
+    park_all(&lists.recording);
+    park_all(&lists.plain);
+}
+
+/* From the free list, or new. NULL: no memory. */
+static void *take_or_allocate(free_list *list, size_t size)
+{
+    loom_span *span = take_free(list);
+    if (span == NULL && (span = aligned_alloc(SPAN_ALIGN, (size + SPAN_ALIGN - 1) / SPAN_ALIGN * SPAN_ALIGN)) != NULL) {
+        atomic_init(&span->generation, 0);
     }
     return span;
 }
@@ -64,15 +99,14 @@ static void init_span(loom_span *span, bool recording, span_home home)
     span->recording = recording;
     span->home = home;
     span->tracestate = (loom_str){0};
-    span->next_free = NULL;
     atomic_init(&span->ended, false);
     atomic_init(&span->pins, 1);
 }
 
 span_recording *span_alloc_recording(void)
 {
-    span_recording *span = (span_recording *)take_free(&lists.recording);
-    if (span == NULL && (span = malloc(sizeof *span)) == NULL) {
+    span_recording *span = take_or_allocate(&lists.recording, sizeof *span);
+    if (span == NULL) {
         return NULL;
     }
     init_span(&span->base, true, SPAN_HOME_HEAP);
@@ -92,8 +126,8 @@ static loom_span *take_reserve(void)
 
 loom_span *span_alloc_plain(void)
 {
-    loom_span *span = take_free(&lists.plain);
-    if (span == NULL && (span = malloc(sizeof *span)) == NULL) {
+    loom_span *span = take_or_allocate(&lists.plain, sizeof *span);
+    if (span == NULL) {
         return take_reserve();
     }
     init_span(span, false, SPAN_HOME_HEAP);
@@ -107,19 +141,6 @@ void span_set_tracestate(loom_span *span, loom_str tracestate)
         memcpy(copy, tracestate.data, tracestate.len);
         span->tracestate = (loom_str){copy, tracestate.len};
     }
-}
-
-static void put_free(loom_span *span)
-{
-    free_list *list = span->recording ? &lists.recording : &lists.plain;
-    unsigned max = span->recording ? FREE_RECORDING_MAX : FREE_PLAIN_MAX;
-    if (list->count >= max || !thread_exit_attach(&lists.on_exit)) {
-        free(span);
-        return;
-    }
-    span->next_free = list->first;
-    list->first = span;
-    list->count++;
 }
 
 static void release(loom_span *span)
@@ -136,7 +157,11 @@ static void release(loom_span *span)
         atomic_store(&reserve[i].taken, false);
         return;
     }
-    put_free(span);
+    if (thread_exit_attach(&lists.on_exit)) {
+        put_free(span->recording ? &lists.recording : &lists.plain, span);
+    } else {
+        park(span);
+    }
 }
 
 void span_unpin(loom_span *span)

@@ -119,8 +119,9 @@ static const loom_trace_context *context_of(const stack_entry *entry)
     return entry->span != NULL ? &entry->span->ctx : entry->borrowed != NULL ? entry->borrowed : &entry->copy;
 }
 
-void loom_span_make_current(loom_span *span)
+void loom_span_make_current(loom_span *handle)
 {
+    loom_span *span = span_live(handle);
     if (span == NULL || !make_room()) {
         return;
     }
@@ -208,5 +209,5 @@ loom_str loom_context_current_tracestate(void)
 loom_span *loom_span_current(void)
 {
     const stack_entry *top = top_entry();
-    return top != NULL ? top->span : NULL;
+    return top != NULL && top->span != NULL ? span_handle(top->span) : NULL;
 }

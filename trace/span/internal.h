@@ -10,6 +10,7 @@
 #include "trace/span/start.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 
 #define SPAN_INLINE_SIZE 1536u        /* bytes: a message span with its ids and topic fits, three times over */
 #define SPAN_SIZE_MAX (256u * 1024u)  /* bytes; what does not fit is dropped and counted */
@@ -18,6 +19,12 @@
 #define SPAN_EVENTS_MAX 128u          /* OpenTelemetry's default */
 #define SPAN_LINKS_MAX 128u           /* OpenTelemetry's default */
 
+/* What callers hold is a handle: the address of the span, with the generation of its memory in the low bits that the
+ * alignment leaves free. Ending a span starts the next generation, so a handle that was ended already is recognised, also
+ * when its memory serves another span by then. */
+#define SPAN_ALIGN 64u                /* bytes: a cache line */
+#define SPAN_GENERATION_MASK 63u
+
 typedef enum span_home { SPAN_HOME_HEAP, SPAN_HOME_RESERVE } span_home;
 
 struct loom_span {
@@ -25,7 +32,7 @@ struct loom_span {
     bool recording;
     span_home home;
     loom_str tracestate;  /* own heap copy; nearly always empty */
-    loom_span *next_free; /* while in a free list */
+    atomic_uchar generation; /* up to SPAN_GENERATION_MASK; atomic for a second end in another thread */
     atomic_bool ended;    /* another thread's stack may still point here */
     atomic_uint pins;     /* the owner's until end, and one for each stack entry: the last one frees */
 };
@@ -42,9 +49,27 @@ typedef struct span_recording {
     uint8_t storage[SPAN_INLINE_SIZE];
 } span_recording;
 
-/* NULL for a span that does not record, and for NULL. */
-static inline span_recording *span_recording_of(loom_span *span)
+static inline loom_span *span_handle(loom_span *span)
 {
+    const unsigned generation = atomic_load_explicit(&span->generation, memory_order_relaxed);
+    return (loom_span *)((char *)span + generation);
+}
+
+/* The span of a handle. NULL for one that has ended, and for NULL. */
+static inline loom_span *span_live(const loom_span *handle)
+{
+    if (handle == NULL) {
+        return NULL;
+    }
+    const unsigned generation = (uintptr_t)handle & SPAN_GENERATION_MASK;
+    loom_span *span = (loom_span *)(uintptr_t)((const char *)handle - generation);
+    return atomic_load_explicit(&span->generation, memory_order_relaxed) == generation ? span : NULL;
+}
+
+/* NULL for a span that does not record or has ended, and for NULL. */
+static inline span_recording *span_recording_of(const loom_span *handle)
+{
+    loom_span *span = span_live(handle);
     return span != NULL && span->recording ? (span_recording *)span : NULL;
 }
 

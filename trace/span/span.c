@@ -38,30 +38,30 @@ static bool find_parent(context_parent *out, const loom_span_options *options)
     return loom_trace_context_valid(&out->ctx);
 }
 
-/* What goes on when there is no span: the parent, or a new trace that is not sampled, of the trace id in ctx. */
-static void go_on_without(loom_trace_context *ctx, const loom_trace_context *parent)
+/* No SDK, no decision: the parent goes on, and without one there is no context (OpenTelemetry, trace API, "Behavior of
+ * the API in the absence of an installed SDK"). */
+static bool pass_parent(const loom_trace_context *parent, loom_trace_context *ctx)
 {
-    if (parent != NULL) {
-        *ctx = *parent;
-    } else {
-        loom_span_id_generate(ctx->span_id);
-        ctx->trace_flags = LOOM_TRACE_FLAG_RANDOM;
-    }
+    *ctx = parent != NULL ? *parent : (loom_trace_context){0};
+    return false;
 }
 
-/* parent: NULL or valid. */
-static bool decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
+/* The context of a span that is not sampled, of the trace id in ctx: an id of its own, and the decision as its flag. */
+static void make_unsampled(loom_trace_context *ctx, const loom_trace_context *parent)
+{
+    loom_span_id_generate(ctx->span_id);
+    ctx->trace_flags = parent != NULL ? parent->trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
+}
+
+/* parent: NULL or valid. If the answer is no, ctx has a trace id and no more. */
+static bool is_sampled(const loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
 {
     if (parent != NULL) {
         *ctx = *parent;
     } else {
         loom_trace_id_generate(ctx->trace_id);
     }
-    if (tracer != NULL && sampler_decide(&tracer->provider->sampler, parent, ctx->trace_id)) {
-        return true;
-    }
-    go_on_without(ctx, parent);
-    return false;
+    return sampler_decide(&tracer->provider->sampler, parent, ctx->trace_id);
 }
 
 bool span_decide_under(loom_tracer *tracer, const loom_trace_context *parent)
@@ -74,23 +74,29 @@ bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_tra
     if (parent != NULL && !loom_trace_context_valid(parent)) {
         parent = NULL;
     }
-    if (tracer == NULL && parent == NULL) {
-        *ctx = (loom_trace_context){0};
-        return false;
+    if (tracer == NULL) {
+        return pass_parent(parent, ctx);
     }
-    return decide(tracer, parent, ctx);
+    if (is_sampled(tracer, parent, ctx)) {
+        return true;
+    }
+    if (parent == NULL || (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0) {
+        make_unsampled(ctx, parent);
+    }
+    return false;
 }
 
 static loom_span *start_plain(const loom_trace_context *ctx, const context_parent *parent)
 {
     loom_span *span = span_alloc_plain();
-    if (span != NULL) {
-        span->ctx = *ctx;
-        if (parent != NULL) {
-            span_set_tracestate(span, parent->tracestate);
-        }
+    if (span == NULL) {
+        return NULL;
     }
-    return span;
+    span->ctx = *ctx;
+    if (parent != NULL) {
+        span_set_tracestate(span, parent->tracestate);
+    }
+    return span_handle(span);
 }
 
 static void write_first_fields(span_recording *rec, const char *name, const loom_span_options *options,
@@ -170,7 +176,11 @@ static void record_links(span_recording *rec, const loom_span_options *options)
 static loom_span *start_unrecorded(const loom_trace_context *decided, const context_parent *parent)
 {
     loom_trace_context ctx = *decided;
-    go_on_without(&ctx, parent != NULL ? &parent->ctx : NULL);
+    if (parent != NULL) {
+        ctx = parent->ctx;
+    } else {
+        make_unsampled(&ctx, NULL);
+    }
     return start_plain(&ctx, parent);
 }
 
@@ -183,9 +193,10 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
     if (rec == NULL) {
         return start_unrecorded(decided, parent);
     }
-    span_add_fixed(&rec->base, attrs, attr_count);
+    loom_span *span = span_handle(&rec->base);
+    span_add_fixed(span, attrs, attr_count);
     record_links(rec, options);
-    return &rec->base;
+    return span;
 }
 
 loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options)
@@ -197,7 +208,13 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
     context_parent found;
     loom_trace_context ctx;
     const context_parent *parent = find_parent(&found, options) ? &found : NULL;
-    if (!decide(tracer, parent != NULL ? &parent->ctx : NULL, &ctx)) {
+    const loom_trace_context *parent_ctx = parent != NULL ? &parent->ctx : NULL;
+    if (tracer == NULL) {
+        (void)pass_parent(parent_ctx, &ctx);
+        return start_plain(&ctx, parent);
+    }
+    if (!is_sampled(tracer, parent_ctx, &ctx)) {
+        make_unsampled(&ctx, parent_ctx);
         return start_plain(&ctx, parent);
     }
     span_recording *rec = start_recording(tracer, &ctx, name, options, parent);
@@ -206,7 +223,7 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
     }
     span_record_attrs(rec, options->attrs, options->attr_count);
     record_links(rec, options);
-    return &rec->base;
+    return span_handle(&rec->base);
 }
 
 /* Writes the tail into the room kept for it, and the field header right before the message. */
@@ -235,10 +252,18 @@ static loom_bytes finish(span_recording *rec, uint64_t end_ns)
     return (loom_bytes){field, head + message};
 }
 
+/* From here on every handle to it is stale. */
+static void end_generation(loom_span *span)
+{
+    unsigned generation = atomic_load_explicit(&span->generation, memory_order_relaxed);
+    atomic_store_explicit(&span->generation, (unsigned char)((generation + 1) & SPAN_GENERATION_MASK), memory_order_relaxed);
+}
+
 static void end_span(loom_span *span, uint64_t end_ns)
 {
-    span_recording *rec = span_recording_of(span);
-    if (rec != NULL) {
+    end_generation(span);
+    if (span->recording) {
+        span_recording *rec = (span_recording *)span;
         loom_bytes bytes = finish(rec, end_ns);
         processor_submit(rec->tracer->provider->processor, &rec->tracer->scope, bytes);
     }
@@ -249,32 +274,36 @@ static void end_span(loom_span *span, uint64_t end_ns)
     span_unpin(span);
 }
 
-void loom_span_end(loom_span *span)
+void loom_span_end(loom_span *handle)
 {
+    loom_span *span = span_live(handle);
     if (span != NULL) {
         end_span(span, span->recording ? clock_unix_ns() : 0);
     }
 }
 
-void loom_span_end_at(loom_span *span, uint64_t end_unix_ns)
+void loom_span_end_at(loom_span *handle, uint64_t end_unix_ns)
 {
+    loom_span *span = span_live(handle);
     if (span != NULL) {
         end_span(span, end_unix_ns);
     }
 }
 
-bool loom_span_is_recording(const loom_span *span)
+bool loom_span_is_recording(const loom_span *handle)
 {
-    return span != NULL && span->recording;
+    return span_recording_of(handle) != NULL;
 }
 
-const loom_trace_context *loom_span_context(const loom_span *span)
+const loom_trace_context *loom_span_context(const loom_span *handle)
 {
     static const loom_trace_context none = {0};
+    const loom_span *span = span_live(handle);
     return span != NULL ? &span->ctx : &none;
 }
 
-loom_str loom_span_tracestate(const loom_span *span)
+loom_str loom_span_tracestate(const loom_span *handle)
 {
+    const loom_span *span = span_live(handle);
     return span != NULL ? span->tracestate : (loom_str){0};
 }

@@ -7,11 +7,12 @@
 #include "trace/otlp/attr_encode.h"
 
 /* Whether a span with this parent (NULL or invalid: none) would record. If so, *ctx has its trace id, and the span is to
- * be started with span_start_decided(). If not, *ctx is what goes on without it: the parent, or the context of a new
- * trace that is not sampled; with a NULL tracer, which decides nothing, no context. */
+ * be started with span_start_decided(). If not, *ctx is what goes on without it: an unsampled parent as it is, under a
+ * sampled one or none the context of a span that is not sampled; with a NULL tracer, which decides nothing, the parent
+ * or no context. */
 bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx);
 
-/* The same question of a valid parent, for who needs no context when the answer is no: it is that of the parent. */
+/* The same question of a valid parent that is not sampled: when the answer is no, the parent's context goes on. */
 bool span_decide_under(loom_tracer *tracer, const loom_trace_context *parent);
 
 /* loom_span_start() of what was decided to record. options->attrs are not looked at. */

@@ -27,9 +27,9 @@ typedef struct loom_tracestate_member {
 LOOM_API bool loom_tracestate_key_valid(loom_str key);
 LOOM_API bool loom_tracestate_value_valid(loom_str value);
 
-/* LOOM_OK, or LOOM_EMALFORMED: a member off the grammar, more than 32 members, or a key twice. A list with a fault is
- * discarded whole: "only one entry per key is allowed" (3.3.1.4), and which of two is the later cannot be told.
- * Empty members are allowed and not counted. The empty text is valid. */
+/* LOOM_OK, or LOOM_EMALFORMED: a member off the grammar, or more than 32 members. A list with a fault is discarded whole.
+ * Of a key that comes twice the leftmost member counts, which was written last (3.3.1.4, 3.5); the functions below leave
+ * the others out. Empty members are allowed and not counted. The empty text is valid. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_tracestate_check(loom_str text);
 
 /* Takes the next member off the left of *rest; start with *rest being the whole text.

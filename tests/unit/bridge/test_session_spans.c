@@ -188,6 +188,24 @@ static void a_message_without_a_context_gets_a_root(void **state)
     loom_envelope_unref(env);
 }
 
+/* W3C Trace Context, 3.3: what comes with an invalid traceparent goes with it, so that no later hop finds it. */
+static void the_tracestate_of_an_invalid_context_goes_no_further(void **state)
+{
+    fixture *f = *state;
+    loom_envelope *env = message(&producer);
+    uint8_t *wire = (uint8_t *)(uintptr_t)loom_envelope_wire(env).data; /* nobody else has a reference */
+    memset(wire + HOP_SPAN_ID_OFFSET, 0, LOOM_SPAN_ID_SIZE);
+    publish(f, env);
+    loom_envelope *published = fake_bus_last(&f->bus);
+    assert_str("", loom_envelope_tracestate(published));
+    assert_int_equal(1, bridge_get_stats(f->bridge).invalid_contexts);
+    fake_bus_deliver(&f->bus, "b", 1, (loom_bytes){f->bus.wire, f->bus.wire_len});
+    recorded_read(&f->recorded);
+    assert_string_equal("", recorded_string(recorded_span(&f->recorded, "bridge.forward"), "traceState"));
+    loom_envelope_unref(published);
+    loom_envelope_unref(env);
+}
+
 static void a_root_is_not_the_child_of_what_the_thread_happens_to_do(void **state)
 {
     fixture *f = *state;
@@ -251,6 +269,7 @@ int main(void)
         with_fixture(a_hop_changes_nothing_of_a_message_but_its_context),
         with_fixture(an_unsampled_message_passes_byte_for_byte_and_makes_no_span),
         with_fixture(a_message_without_a_context_gets_a_root),
+        with_fixture(the_tracestate_of_an_invalid_context_goes_no_further),
         with_fixture(a_root_is_not_the_child_of_what_the_thread_happens_to_do),
         with_fixture(an_invalid_context_counts_and_gets_a_root),
         with_fixture(each_copy_of_a_message_has_a_forward_span_of_its_own),

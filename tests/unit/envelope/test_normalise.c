@@ -2,6 +2,9 @@
 /* What hops write: the context and ttl in place, the fixed form, the sender's stamp; and nothing else. */
 #include <stdlib.h>
 
+#include <loom/tracestate.h>
+
+#include "envelope/msgpack_bytes.h"
 #include "envelope/view.h"
 #include "tests/support/check.h"
 
@@ -105,12 +108,90 @@ static void stamping_the_sender_changes_the_sender_alone(void **state)
     loom_envelope_unref(unnamed);
 }
 
+/* An envelope whose tracestate and baggage no encoder of ours would write, behind those fields as they were. */
+static size_t with_raw_context(uint8_t *out, const loom_envelope *env, loom_str tracestate, loom_str baggage)
+{
+    loom_bytes wire = loom_envelope_wire(env);
+    mp_reader r = {wire.data, wire.data + wire.len};
+    uint32_t count;
+    assert_true(mp_read_array(&r, &count));
+    for (unsigned f = 0; f < ENV_TRACESTATE; f++) {
+        assert_true(mp_skip(&r, 0));
+    }
+    uint8_t *p = mp_put_raw(out, wire.data, (size_t)(r.at - wire.data));
+    assert_true(mp_skip(&r, 0));
+    assert_true(mp_skip(&r, 0));
+    p = mp_put_str_or_nil(p, tracestate);
+    p = mp_put_str_or_nil(p, baggage);
+    p = mp_put_raw(p, r.at, (size_t)(r.end - r.at));
+    return (size_t)(p - out);
+}
+
+/* The envelope after envelope_mend_context(), which its caller drops. */
+static loom_envelope *mended(const loom_trace_context *context, loom_str tracestate, loom_str baggage)
+{
+    static uint8_t wire[64 * 1024];
+    loom_envelope_fields fields = {.topic = STR("t"), .sender = STR("a"), .payload = BYTES("hello")};
+    loom_envelope_inject(&fields, context);
+    loom_envelope *env;
+    assert_status(LOOM_OK, loom_envelope_create(&env, &fields));
+    size_t len = with_raw_context(wire, env, tracestate, baggage);
+    loom_envelope_unref(env);
+    envelope_view view;
+    const char *reason;
+    assert_status(LOOM_OK, envelope_scan(&view, (loom_bytes){wire, len}, &(envelope_limits){.any_context = true}, &reason));
+    assert_true(envelope_context_needs_look(&view));
+    assert_status(LOOM_OK, loom_envelope_decode(&env, (loom_bytes){wire, envelope_mend_context(wire, &view)}));
+    assert_int_equal(fields.payload.len, loom_envelope_payload(env).len);
+    assert_memory_equal(fields.payload.data, loom_envelope_payload(env).data, fields.payload.len);
+    return env;
+}
+
+/* W3C Trace Context, 3.3: without a valid traceparent the tracestate is discarded. */
+static void tracestate_without_a_context_is_taken_out(void **state)
+{
+    (void)state;
+    loom_envelope *env = mended(NULL, STR("foo=1"), STR("k=v"));
+    assert_int_equal(0, envelope_as_view(env)->field[ENV_TRACESTATE].len);
+    assert_str("k=v", loom_envelope_baggage(env));
+    loom_envelope_unref(env);
+    env = mended(&ctx, STR("foo=1"), STR("k=v"));
+    assert_str("foo=1", loom_envelope_tracestate(env));
+    loom_envelope_unref(env);
+}
+
+/* W3C Trace Context, 3.3.1.5, and Baggage, 3.3.2: by whole members, and the message goes on. */
+static void context_over_its_limits_is_cut_by_whole_members(void **state)
+{
+    (void)state;
+    char tracestate[2 + 256 + 1 + 2 + 250 + 4 + 1], members[LOOM_BAGGAGE_MAX + 64];
+    snprintf(tracestate, sizeof tracestate, "a=%0256d,b=%0250d,c=1", 0, 0);
+    size_t len = 0;
+    while (len <= LOOM_BAGGAGE_MAX) {
+        len += (size_t)snprintf(members + len, sizeof members - len, "%sk%04zu=%0194d", len > 0 ? "," : "", len, 0);
+    }
+    loom_envelope *env = mended(&ctx, str_of(tracestate), (loom_str){members, len});
+    loom_str cut = loom_envelope_tracestate(env);
+    assert_true(cut.len > 250 && cut.len <= LOOM_TRACESTATE_MAX);
+    assert_status(LOOM_OK, loom_tracestate_check(cut));
+    cut = loom_envelope_baggage(env);
+    assert_int_equal(40 * 200 + 39, cut.len);
+    assert_memory_equal(members, cut.data, cut.len);
+    loom_envelope_unref(env);
+    memset(tracestate, ' ' + 1, sizeof tracestate - 1); /* no members to cut by */
+    env = mended(&ctx, str_of(tracestate), STR("k=v"));
+    assert_str("", loom_envelope_tracestate(env));
+    loom_envelope_unref(env);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patching_the_hop_changes_the_hop_alone),
         cmocka_unit_test(a_context_that_lies_elsewhere_keeps_its_ttl),
         cmocka_unit_test(stamping_the_sender_changes_the_sender_alone),
+        cmocka_unit_test(tracestate_without_a_context_is_taken_out),
+        cmocka_unit_test(context_over_its_limits_is_cut_by_whole_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

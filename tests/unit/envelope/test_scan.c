@@ -24,8 +24,8 @@ static void a_lower_payload_limit_is_kept(void **state)
     loom_envelope *env = message(100);
     envelope_view view;
     const char *reason;
-    assert_status(LOOM_OK, envelope_scan(&view, loom_envelope_wire(env), &(envelope_limits){100}, &reason));
-    assert_status(LOOM_ETOOBIG, envelope_scan(&view, loom_envelope_wire(env), &(envelope_limits){99}, &reason));
+    assert_status(LOOM_OK, envelope_scan(&view, loom_envelope_wire(env), &(envelope_limits){.payload_max = 100}, &reason));
+    assert_status(LOOM_ETOOBIG, envelope_scan(&view, loom_envelope_wire(env), &(envelope_limits){.payload_max = 99}, &reason));
     assert_string_equal("payload is over the limit", reason);
     loom_envelope_unref(env);
 }

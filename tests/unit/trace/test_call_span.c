@@ -53,6 +53,14 @@ static int set_up_never(void **state)
     return 0;
 }
 
+static int set_up_off(void **state)
+{
+    static fixture f;
+    recorded_open(&f.spans, &(loom_sampler){LOOM_SAMPLER_ALWAYS_OFF, 1.0});
+    *state = &f;
+    return 0;
+}
+
 static int tear_down(void **state)
 {
     fixture *f = *state;
@@ -244,6 +252,19 @@ static void a_call_without_context_is_to_carry_the_decision_against_it(void **st
     assert_int_equal(0, ctx.trace_flags & LOOM_TRACE_FLAG_SAMPLED);
 }
 
+static void a_sampled_call_is_to_carry_the_decision_against_it(void **state)
+{
+    fixture *f = *state;
+    loom_trace_context ctx;
+    bool patch = false;
+    make_call(f, &SAMPLED, (loom_str){0});
+    assert_null(pass(f, HOP_ACTION_FORWARD, &ctx, &patch));
+    assert_true(patch);
+    assert_memory_equal(SAMPLED.trace_id, ctx.trace_id, sizeof ctx.trace_id);
+    assert_memory_not_equal(SAMPLED.span_id, ctx.span_id, sizeof ctx.span_id);
+    assert_int_equal(0, ctx.trace_flags & LOOM_TRACE_FLAG_SAMPLED);
+}
+
 static void without_a_tracer_no_call_is_touched(void **state)
 {
     fixture *f = *state;
@@ -342,6 +363,7 @@ int main(void)
         RECORDED(an_unsampled_call_is_left_alone),
         RECORDED(a_call_without_context_becomes_a_root),
         cmocka_unit_test_setup_teardown(a_call_without_context_is_to_carry_the_decision_against_it, set_up_never, tear_down),
+        cmocka_unit_test_setup_teardown(a_sampled_call_is_to_carry_the_decision_against_it, set_up_off, tear_down),
         RECORDED(without_a_tracer_no_call_is_touched),
         RECORDED(ok_is_no_error),
         RECORDED(every_other_outcome_is_an_error_of_its_name),

@@ -175,11 +175,26 @@ static void a_thread_may_exit_with_contexts_on_its_stack(void **state)
 static void an_unsampled_current_span_is_the_parent_of_what_follows(void **state)
 {
     (void)state;
-    loom_span *outer = loom_span_start(NULL, "unsampled", NULL);
+    loom_trace_context ctx = some_context();
+    ctx.trace_flags = 0;
+    loom_span *outer = loom_span_start(shared.tracer, "unsampled", &(loom_span_options){.parent = &ctx});
     loom_span_make_current(outer);
     loom_span *inner = loom_span_start(shared.tracer, "inner", NULL);
     assert_false(loom_span_is_recording(inner));
-    assert_memory_equal(loom_span_context(outer), loom_span_context(inner), sizeof(loom_trace_context));
+    assert_memory_equal(ctx.trace_id, loom_span_context(inner)->trace_id, sizeof ctx.trace_id);
+    assert_memory_not_equal(loom_span_context(outer)->span_id, loom_span_context(inner)->span_id, sizeof ctx.span_id);
+    loom_span_end(inner);
+    loom_span_end(outer);
+}
+
+/* A context that a span without a tracer hides is no parent, and no error. */
+static void a_current_span_without_a_context_makes_what_follows_a_root(void **state)
+{
+    (void)state;
+    loom_span *outer = loom_span_start(NULL, "nothing", NULL);
+    loom_span_make_current(outer);
+    loom_span *inner = loom_span_start(shared.tracer, "root", NULL);
+    assert_true(loom_span_is_recording(inner));
     loom_span_end(inner);
     loom_span_end(outer);
 }
@@ -197,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_span_ended_in_another_thread_leaves_this_stack_safe),
         cmocka_unit_test(a_thread_may_exit_with_contexts_on_its_stack),
         cmocka_unit_test(an_unsampled_current_span_is_the_parent_of_what_follows),
+        cmocka_unit_test(a_current_span_without_a_context_makes_what_follows_a_root),
     };
     return cmocka_run_group_tests(tests, open_recorded, close_recorded);
 }

@@ -70,9 +70,11 @@ static loom_status run_spans(void *tracer)
 {
     static char large[4000];
     memset(large, 'l', sizeof large);
+    const loom_trace_context parent = {.trace_id = {1}, .span_id = {2}};
     loom_span *spans[40]; /* more than the free lists hold */
     for (size_t i = 0; i < 40; i++) {
-        spans[i] = loom_span_start(i % 2 == 0 ? tracer : NULL, "span", &(loom_span_options){.tracestate = STR("a=1")});
+        spans[i] = loom_span_start(i % 2 == 0 ? tracer : NULL, "span",
+                                   &(loom_span_options){.parent = &parent, .tracestate = STR("a=1")});
         assert_true(loom_trace_context_valid(loom_span_context(spans[i])));
         loom_span_make_current(spans[i]);
         loom_span_set_str(spans[i], "large", (loom_str){large, sizeof large});

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/trace/recorded.h"
 
+#include <pthread.h>
+
 static int open_recorded(void **state)
 {
     static recorded r;
@@ -252,7 +254,8 @@ static void a_span_never_ends_before_it_starts(void **state)
     assert_string_equal("2000", recorded_string(recorded_span(r, "clock"), "endTimeUnixNano"));
 }
 
-static void an_unsampled_span_passes_its_parents_context_on(void **state)
+/* OpenTelemetry, trace SDK, "Span creation": a span has a new id whatever the sampling decision. */
+static void an_unsampled_span_has_an_id_of_its_own(void **state)
 {
     recorded *r = *state;
     loom_trace_context parent = {.trace_flags = 0};
@@ -260,7 +263,10 @@ static void an_unsampled_span_passes_its_parents_context_on(void **state)
     loom_span_id_generate(parent.span_id);
     loom_span *span = loom_span_start(r->tracer, "unsampled", &(loom_span_options){.parent = &parent, .tracestate = STR("v=1")});
     assert_false(loom_span_is_recording(span));
-    assert_memory_equal(&parent, loom_span_context(span), sizeof parent);
+    const loom_trace_context *ctx = loom_span_context(span);
+    assert_memory_equal(parent.trace_id, ctx->trace_id, sizeof parent.trace_id);
+    assert_memory_not_equal(parent.span_id, ctx->span_id, sizeof parent.span_id);
+    assert_int_equal(0, ctx->trace_flags);
     assert_str("v=1", loom_span_tracestate(span));
     loom_span_set_string(span, "k", "v");
     loom_span_add_event(span, "e", NULL, 0);
@@ -270,14 +276,96 @@ static void an_unsampled_span_passes_its_parents_context_on(void **state)
     assert_int_equal(0, loom_span_processor_counts(r->processor).ended);
 }
 
-static void without_a_tracer_a_root_still_has_ids_and_is_not_sampled(void **state)
+/* OpenTelemetry, trace SDK, "Sampling": the sampled flag is what the sampler decided, not what the parent had. */
+static void the_flag_of_a_span_is_the_decision_not_the_parents(void **state)
+{
+    recorded *r = *state;
+    loom_tracer_provider *provider;
+    assert_status(LOOM_OK, loom_tracer_provider_create(
+                               &provider, &(loom_tracer_provider_options){.processor = r->processor,
+                                                                          .sampler = &(loom_sampler){LOOM_SAMPLER_ALWAYS_OFF, 1}}));
+    loom_trace_context parent = {.trace_flags = LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM};
+    loom_trace_id_generate(parent.trace_id);
+    loom_span_id_generate(parent.span_id);
+    loom_span *span = loom_span_start(loom_tracer_get(provider, "off", NULL), "off", &(loom_span_options){.parent = &parent});
+    assert_memory_not_equal(parent.span_id, loom_span_context(span)->span_id, sizeof parent.span_id);
+    assert_int_equal(LOOM_TRACE_FLAG_RANDOM, loom_span_context(span)->trace_flags);
+    loom_span_end(span);
+    loom_tracer_provider_unref(provider);
+}
+
+/* OpenTelemetry, trace API, "Behavior of the API in the absence of an installed SDK". */
+static void without_a_tracer_there_is_the_parents_context_or_none(void **state)
 {
     (void)state;
     loom_span *span = loom_span_start(NULL, "none", NULL);
-    assert_true(loom_trace_context_valid(loom_span_context(span)));
-    assert_int_equal(LOOM_TRACE_FLAG_RANDOM, loom_span_context(span)->trace_flags);
+    assert_false(loom_trace_context_valid(loom_span_context(span)));
     assert_false(loom_span_is_recording(span));
     loom_span_end(span);
+    loom_trace_context parent = {.trace_flags = LOOM_TRACE_FLAG_SAMPLED};
+    loom_trace_id_generate(parent.trace_id);
+    loom_span_id_generate(parent.span_id);
+    span = loom_span_start(NULL, "passed", &(loom_span_options){.parent = &parent, .tracestate = STR("v=1")});
+    assert_memory_equal(&parent, loom_span_context(span), sizeof parent);
+    assert_str("v=1", loom_span_tracestate(span));
+    loom_span_end(span);
+}
+
+/* OpenTelemetry, trace API, "End": calls after the first are ignored. */
+static void ending_twice_is_harmless_also_when_the_memory_serves_another_span(void **state)
+{
+    recorded *r = *state;
+    loom_span *first = loom_span_start(r->tracer, "first", NULL);
+    loom_span_end(first);
+    loom_span_end(first);
+    loom_span_end_at(first, 1);
+    loom_span *second = loom_span_start(r->tracer, "second", NULL);
+    assert_true(first != second);
+    loom_span_set_string(first, "late", "x");
+    loom_span_make_current(first);
+    assert_null(loom_span_current());
+    loom_span_end(first);
+    assert_false(loom_span_is_recording(first));
+    assert_false(loom_trace_context_valid(loom_span_context(first)));
+    assert_true(loom_span_is_recording(second));
+    loom_span_make_current(second);
+    assert_ptr_equal(second, loom_span_current());
+    loom_span_end(second);
+    loom_span_end(second);
+    recorded_read(r);
+    assert_int_equal(2, loom_span_processor_counts(r->processor).ended);
+    json_t *value = NULL;
+    assert_int_equal(0, recorded_attr(recorded_span(r, "second"), "late", &value));
+}
+
+static void *end_it(void *span)
+{
+    loom_span_end(span);
+    return NULL;
+}
+
+static void a_span_of_a_thread_that_has_exited_can_be_ended_again(void **state)
+{
+    recorded *r = *state;
+    loom_span *recording = loom_span_start(r->tracer, "once", NULL), *plain = loom_span_start(NULL, "plain", NULL);
+    loom_span *spans[] = {recording, plain};
+    for (size_t i = 0; i < 2; i++) {
+        pthread_t thread;
+        assert_int_equal(0, pthread_create(&thread, NULL, end_it, spans[i]));
+        assert_int_equal(0, pthread_join(thread, NULL));
+        loom_span_end(spans[i]);
+    }
+    loom_span *many[100];
+    for (size_t i = 0; i < 100; i++) {
+        many[i] = loom_span_start(r->tracer, "many", NULL);
+    }
+    for (size_t i = 0; i < 100; i++) {
+        loom_span_end(many[i]);
+    }
+    for (size_t i = 0; i < 100; i++) {
+        loom_span_end(many[i]);
+    }
+    assert_int_equal(101, loom_span_processor_counts(r->processor).ended);
 }
 
 static void null_is_a_span_that_does_nothing(void **state)
@@ -345,9 +433,12 @@ int main(void)
         RECORDED(an_error_is_an_exception_event_and_a_status),
         RECORDED(links_carry_context_and_attributes),
         RECORDED(a_span_never_ends_before_it_starts),
-        RECORDED(an_unsampled_span_passes_its_parents_context_on),
+        RECORDED(an_unsampled_span_has_an_id_of_its_own),
+        RECORDED(the_flag_of_a_span_is_the_decision_not_the_parents),
         RECORDED(spans_of_two_providers_are_grouped_by_resource_and_scope),
-        cmocka_unit_test(without_a_tracer_a_root_still_has_ids_and_is_not_sampled),
+        cmocka_unit_test(without_a_tracer_there_is_the_parents_context_or_none),
+        RECORDED(ending_twice_is_harmless_also_when_the_memory_serves_another_span),
+        RECORDED(a_span_of_a_thread_that_has_exited_can_be_ended_again),
         cmocka_unit_test(null_is_a_span_that_does_nothing),
         cmocka_unit_test(a_span_may_outlive_provider_and_processor),
     };

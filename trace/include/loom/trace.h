@@ -184,14 +184,16 @@ typedef struct loom_span_options {
 } loom_span_options;
 
 /* Starts a span. Never fails: with a NULL tracer, an unsampled decision or no memory it returns a span that records
- * nothing but still carries a context (its own new ids if it is not sampled and has no parent, its parent's otherwise).
+ * nothing. One that is not sampled has an id of its own and passes the decision on. With a NULL tracer the context is the
+ * parent's; without a parent there is none, a message then carries none, and the next hop starts the trace.
  * An unsampled span costs no allocation (beyond the first few of a thread, which are kept and used again).
  * options NULL: a child of the current span.
  * The caller owns the span until loom_span_end(). */
 LOOM_API loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options);
 
 /* Ends once: stamps the time, hands the bytes to the processor, restores this thread's current span if this one is on
- * its stack, and frees the span. NULL is allowed. */
+ * its stack, and frees the span. NULL is allowed. Ending it again does nothing, and so does everything else that is done
+ * to a span that has ended (OpenTelemetry, trace API, "End"). */
 LOOM_API void loom_span_end(loom_span *span);
 LOOM_API void loom_span_end_at(loom_span *span, uint64_t end_unix_ns);
 
