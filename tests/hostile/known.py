@@ -11,10 +11,6 @@ class Known(NamedTuple):
 
 
 KNOWN = {
-    "fairness.Stalls.test_a_subscriber_that_stops_holds_its_publishers_back_for_a_moment_only": Known("29", "998 ms"),
-    "fairness.Stalls.test_subscribing_anew_buys_no_new_time_to_hold_publishers_back": Known(
-        "7", "21 MB/s instead of 320 to 1,250"),
-    "memory.Queues.test_a_slow_agent_with_many_subscriptions_takes_no_room_from_others": Known("8", "21 of 50 messages came"),
     "memory.Sessions.test_deep_filters_do_not_multiply_in_memory": Known("9", "48 MiB for 1.1 MiB of subscribes"),
     "memory.Sessions.test_capabilities_of_one_session_are_bounded_in_bytes": Known("9", "51 MiB for 1,000"),
     "provider.Slow.test_calls_that_have_timed_out_do_not_end_the_session_of_a_slow_provider": Known("4", "ended after 74 MiB"),
