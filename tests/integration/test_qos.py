@@ -23,9 +23,11 @@ class SlowSubscriber:
 
     qos = wire.BATCHED
     deadline = "60s"
+    share = "64MiB"
 
     def setUp(self):
-        self.bus = self.home(spans=False, broker=("--queue-messages", QUEUE, "--batched-deadline", self.deadline))
+        self.bus = self.home(spans=False, broker=("--queue-messages", QUEUE, "--batched-deadline", self.deadline,
+                                                  "--agent-queue-bytes", self.share))
         self.slow = self.agent(self.bus, "slow", credit_messages=AT_ONCE)
         self.slow.credit_step = 0
         self.slow.subscribe("flow", qos=self.qos)
@@ -103,6 +105,7 @@ class Batched(SlowSubscriber):
 @in_both_homes
 class BatchedPastItsDeadline(SlowSubscriber):
     deadline = "300ms"
+    share = "100KiB"  # used up when the deadline passes: nothing is kept beyond it
 
     def test_the_publisher_is_held_back_up_to_the_deadline_and_then_drops_are_counted(self):
         self.send_until_held_back()
@@ -177,9 +180,15 @@ class Stopped:
         self.goes_on()
 
     def test_the_others_get_everything_while_a_batched_one_is_stopped(self):
-        self.stopped_one("batched", "--batched-deadline", "100ms")
+        self.stopped_one("batched", "--agent-queue-bytes", "1MiB")
         self.assertEqual(["queue_full_deadline"], list(self.bus.dropped()))
         self.goes_on()
+
+    def test_a_batched_one_that_is_stopped_for_a_moment_loses_nothing(self):
+        self.stopped_one("batched")  # 10 MiB, of the 64 that an agent may have
+        self.assertEqual({}, self.bus.dropped())
+        self.goes_on()
+        self.assertEqual(self.COUNT + 1, len(self.stopped.out.splitlines()))
 
 
 if __name__ == "__main__":
