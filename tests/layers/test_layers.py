@@ -11,7 +11,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PRODUCT = ("base", "envelope", "trace", "host", "bridge", "broker", "sdk-c", "tools", "demos")
 TESTS = ("unit", "conformance", "fuzz", "integration", "e2e", "layers", "support")
-FOREIGN = ("nng", "uv.h", "libwebsockets.h", "llhttp", "openssl", "sqlite3.h", "jansson.h", "curl", "msgpack.h", "sodium.h", "toml++",
+FOREIGN = ("nng", "uv.h", "libwebsockets.h", "llhttp", "openssl", "sqlite3.h", "jansson.h", "curl", "msgpack.h", "sodium.h", "toml++", "wslay",
            "nats", "zmq.h")
 TO_GO = set()  # (folder, what it still includes): to go
 
