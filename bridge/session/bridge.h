@@ -87,6 +87,7 @@ typedef struct bridge_stats {
     uint64_t published, published_bytes, forwarded, forwarded_bytes;
     uint64_t refused;            /* messages answered with a notice, calls that did not reach the bus */
     bridge_flow calls, results, reports, cancels; /* a call goes up from its caller and down to a provider */
+    uint64_t progress_dropped;   /* reports of progress for callers that do not read them */
     uint64_t invalid_contexts;   /* trace contexts that counted as absent */
     uint64_t protocol_errors;    /* sessions ended by bytes that could not be parsed */
     uint64_t replaced, expired;  /* sessions */

@@ -440,6 +440,31 @@ static void an_agent_that_does_not_read_its_results_is_ended(void **state)
     assert_int_equal(LOOM_EFULL, f->bus.why);
 }
 
+/* It is the provider that reports too much, and the caller that would pay for it. */
+static void progress_that_is_not_read_is_dropped_and_the_result_comes(void **state)
+{
+    fixture *f = *state;
+    enum { REPORTS = 100, SIZE = 1000 * 1000, MOST = 4 * 1024 * 1024 + SIZE + 100 };
+    uint8_t *payload = calloc(1, SIZE);
+    assert_non_null(payload);
+    for (unsigned i = 0; i < REPORTS; i++) {
+        fake_bus_say(&f->bus, "a", &(frame){.type = FRAME_REPORT, .u.report = {bytes_of("1"), FRAME_PROGRESS, i, {payload, SIZE}}});
+        assert_true(session_output(f->a.session)->len <= MOST);
+    }
+    fake_bus_say(&f->bus, "a", &(frame){.type = FRAME_REPORT, .u.report = {bytes_of("1"), FRAME_CHUNK, 0, {payload, SIZE}}});
+    fake_bus_say(&f->bus, "a", &(frame){.type = FRAME_RESULT, .u.result = {.call_id = bytes_of("1")}});
+    free(payload);
+    bridge_tick(f->bridge);
+    assert_int_equal(0, f->a.ended);
+    bridge_stats stats = bridge_get_stats(f->bridge);
+    assert_int_equal(REPORTS + 1, stats.reports.down + stats.progress_dropped);
+    assert_in_range(stats.reports.down, 5, 7); /* the chunk is one of them */
+    fake_agent_hear(&f->a);
+    assert_int_equal(stats.reports.down + 1, f->a.count);
+    assert_int_equal(FRAME_CHUNK, f->a.frames[f->a.count - 2].u.report.kind);
+    assert_int_equal(FRAME_RESULT, f->a.frames[f->a.count - 1].type);
+}
+
 static void an_agent_that_reads_may_be_called_for_ever(void **state)
 {
     fixture *f = *state;
@@ -505,6 +530,7 @@ int main(void)
         with_fixture(what_comes_down_of_a_call_is_written_through),
         with_fixture(ten_thousand_calls_may_wait_for_one_provider),
         with_fixture(an_agent_that_does_not_read_its_results_is_ended),
+        with_fixture(progress_that_is_not_read_is_dropped_and_the_result_comes),
         with_fixture(an_agent_that_reads_may_be_called_for_ever),
         with_fixture(a_backlog_of_events_does_not_count_as_unread_results),
     };
