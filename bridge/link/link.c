@@ -113,6 +113,7 @@ static void flush(link_t *l)
     if (l->sending || l->closing) {
         return;
     }
+    session_before_send(l->session);
     if (out->len == 0) {
         if (l->ended) {
             close_link(l);

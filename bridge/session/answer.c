@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bridge/session/attempts.h"
+#include "bridge/session/unsent.h"
 
 static loom_status put_notice(session *s, const frame_outcome *f)
 {
@@ -34,6 +35,9 @@ static bool is_code(loom_str reason)
 static loom_status put_cancel(session *s, loom_bytes call_id, loom_str reason)
 {
     attempts_end(s, call_id, FRAME_CALL_CANCELLED, is_code(reason) ? reason : (loom_str){0}, reason);
+    if (unsent_drop(s, call_id)) {
+        return LOOM_OK;
+    }
     s->bridge->stats.cancels.down++;
     return frame_put_cancel(&s->out, call_id, reason);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "bridge/session/session.h"
+#include "bridge/session/unsent.h"
 
 loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_options *options)
 {
@@ -102,6 +103,9 @@ void bridge_end_sessions(bridge *b, loom_status why, const char *text)
 void bridge_new_round(bridge *b)
 {
     b->round++;
+    if (b->refusals.first != NULL) {
+        unsent_answer(b);
+    }
 }
 
 bridge_stats bridge_get_stats(const bridge *b)

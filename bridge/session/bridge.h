@@ -74,8 +74,11 @@ bool session_is_asking(const session *s);
 bool session_is_spent(const session *s);
 /* Whether most of it is left. */
 bool session_is_fresh(const session *s);
-/* What is to be sent. The owner of the connection seals and empties it, and tells with session_sent(). */
+/* What is to be sent. The owner of the connection calls session_before_send(), seals and empties it, and tells with
+ * session_sent(). */
 frame_writer *session_output(session *s);
+/* Takes out what need not be sent any more. */
+void session_before_send(session *s);
 /* backlog: bytes taken from session_output() that the kernel has not taken yet. */
 void session_sent(session *s, size_t backlog);
 
@@ -87,6 +90,7 @@ typedef struct bridge_stats {
     uint64_t published, published_bytes, forwarded, forwarded_bytes;
     uint64_t refused;            /* messages answered with a notice, calls that did not reach the bus */
     bridge_flow calls, results, reports, cancels; /* a call goes up from its caller and down to a provider */
+    uint64_t calls_dropped;      /* calls that ended before the provider's socket took them */
     uint64_t progress_dropped;   /* reports of progress for callers that do not read them */
     uint64_t invalid_contexts;   /* trace contexts that counted as absent */
     uint64_t protocol_errors;    /* sessions ended by bytes that could not be parsed */

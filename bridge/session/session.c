@@ -12,6 +12,7 @@
 
 #include "bridge/session/agents.h"
 #include "bridge/session/attempts.h"
+#include "bridge/session/unsent.h"
 
 session_info session_describe(const session *s)
 {
@@ -82,6 +83,7 @@ static void withdraw(session *s, loom_status why)
         s->port = NULL;
     }
     attempts_end_all(s);
+    unsent_fini(s);
     agents_leave(b, s);
 }
 

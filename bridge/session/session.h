@@ -3,6 +3,8 @@
 #ifndef LOOM_BRIDGE_SESSION_SESSION_H
 #define LOOM_BRIDGE_SESSION_SESSION_H
 
+#include "base/list.h"
+#include "base/number_table.h"
 #include "bridge/session/bridge.h"
 
 enum {
@@ -30,6 +32,7 @@ struct bridge {
     const loop_clock *clock;
     uint64_t ticked_ms;     /* when bridge_tick() ran last; 0: never */
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
+    linked_list refusals;   /* of calls that found no room (unsent.c), to be sent up in the next round */
     bridge_stats stats;
 };
 
@@ -69,6 +72,8 @@ struct session {
     uint64_t told_ms;         /* the heard_ms that the bus was told last */
     uint64_t appended;        /* bytes that were ever in out */
     session_unread replies, calls;
+    number_table unsent;      /* calls that wait in out behind a backlog, by their number: their places in it, plus 1 */
+    size_t dead_bytes;        /* of frames in out that will not be sent */
     size_t backlog;           /* taken from out, not yet by the kernel */
     uint64_t credit_messages, credit_bytes; /* granted by the agent, totals; UINT64_MAX: it does not count */
     uint64_t granted_bytes;   /* what the bus was told */

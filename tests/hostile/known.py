@@ -26,7 +26,6 @@ KNOWN = {
     "memory.Bridge.test_cancels_of_calls_that_do_not_exist_are_not_kept": Known("11", "22 MiB for 200,000"),
     "memory.Bridge.test_credit_of_calls_that_do_not_exist_is_not_kept": Known("11", "15 MiB for 200,000"),
     "memory.Bridge.test_credit_of_the_session_is_not_kept_frame_by_frame": Known("11", "29 MiB for 1,500,000; a sibling"),
-    "provider.Slow.test_calls_that_have_timed_out_do_not_end_the_session_of_a_slow_provider": Known("4", "ended after 74 MiB"),
     "provider.Joined.test_a_stream_gives_its_new_owner_no_more_than_that_one_has_granted": Known(
         "suspected: joined stream", "10 chunks, none granted"),
     "identity.Awards.test_an_award_of_somebody_else_is_not_taken": Known("15", "taken"),
