@@ -9,7 +9,7 @@
 #include "base/url.h"
 #include "bridge/link/link.h"
 
-enum { SPARE_DESCRIPTORS = 64, HANDLES = 4 };
+enum { SPARE_DESCRIPTORS = 64, HANDLES = 5 };
 
 static const link_carrier *const carriers[] = {&link_uv_carrier, &link_http_carrier};
 enum { CARRIERS = sizeof carriers / sizeof carriers[0] };
@@ -52,6 +52,23 @@ static void on_tick(uv_timer_t *timer)
     link_server_flush(server);
 }
 
+static void on_hello_late(uv_timer_t *timer)
+{
+    link_server *server = timer->data;
+    link_server_woke(server);
+    bridge_expire_strangers(server->bridge);
+    link_server_await_hello(server);
+    link_server_flush(server);
+}
+
+void link_server_await_hello(link_server *server)
+{
+    const uint64_t at_ms = bridge_next_hello_ms(server->bridge), now_ms = server->clock->now_ms;
+    if (at_ms != UINT64_MAX && !uv_is_active((uv_handle_t *)&server->hello)) {
+        uv_timer_start(&server->hello, on_hello_late, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+    }
+}
+
 static void on_before_poll(uv_prepare_t *prepare)
 {
     link_server *server = prepare->data;
@@ -68,14 +85,15 @@ static uint64_t tick_ms(uint32_t heartbeat_ms)
     return heartbeat_ms == 0 || part > LINK_TICK_MS ? LINK_TICK_MS : part > 0 ? part : 1;
 }
 
-/* Agents get most of the descriptors the process may open. */
-static int descriptor_limit(void)
+static int descriptor_max(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) {
-        return INT_MAX;
-    }
-    int all = (int)limit.rlim_cur;
+    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
+}
+
+/* Agents get most of the descriptors the process may open. */
+static int descriptor_limit(int all)
+{
     return all - (all / 4 < SPARE_DESCRIPTORS ? all / 4 : SPARE_DESCRIPTORS);
 }
 
@@ -90,7 +108,8 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
     server->loop = loop;
     server->clock = clock;
     server->bridge = b;
-    server->descriptor_limit = descriptor_limit();
+    server->descriptor_max = descriptor_max();
+    server->descriptor_limit = descriptor_limit(server->descriptor_max);
     if (options != NULL) {
         server->options = *options;
     }
@@ -106,7 +125,8 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
     uv_prepare_init(loop, &server->before_poll);
     uv_idle_init(loop, &server->spin);
     uv_timer_init(loop, &server->asked);
-    server->tick.data = server->before_poll.data = server->spin.data = server->asked.data = server;
+    uv_timer_init(loop, &server->hello);
+    server->tick.data = server->before_poll.data = server->spin.data = server->asked.data = server->hello.data = server;
     server->handles_open = HANDLES;
     link_server_woke(server);
     bridge_tick(b);
@@ -209,6 +229,7 @@ void link_server_left(link_server *server)
         uv_close((uv_handle_t *)&server->before_poll, on_handle_closed);
         uv_close((uv_handle_t *)&server->spin, on_handle_closed);
         uv_close((uv_handle_t *)&server->asked, on_handle_closed);
+        uv_close((uv_handle_t *)&server->hello, on_handle_closed);
     } else if (server->handles_open == 0) {
         void (*done)(void *user) = server->done;
         void *user = server->done_user;

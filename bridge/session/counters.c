@@ -14,6 +14,7 @@ static const char *direction_name(unsigned i)
 
 static const counter rows[] = {
     ROW(sessions, COUNTER_GAUGE, "sessions", "Agent connections open."),
+    ROW(agents, COUNTER_GAUGE, "agents", "Agent connections open that have said hello."),
     ROW(published, COUNTER_TOTAL, "published_total", "Events received from agents."),
     ROW(published_bytes, COUNTER_TOTAL, "published_bytes_total", "Bytes of the envelopes received from agents."),
     ROW(forwarded, COUNTER_TOTAL, "forwarded_total", "Events sent to agents."),

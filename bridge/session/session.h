@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "base/number_table.h"
+#include "base/rate_limit.h"
 #include "bridge/session/bridge.h"
 
 enum {
@@ -16,6 +17,7 @@ enum {
                                                     it but news, and no credit bounds it */
     SESSION_HELLO_MAX = 4096,              /* bytes of the first frame */
     SESSION_HELLO_MS = 10000,              /* how long a connection may take to say hello */
+    SESSION_STRANGERS_MIN = 64,            /* as many without hello there may always be; and as many as agents */
     SESSION_SILENT_INTERVALS = 3,
     SESSION_TURN = 256 * 1024,             /* what one session may use of a round, in bytes of frames */
     SESSION_TURN_FRAME = 8192,             /* what any frame but a publish costs besides: it is work, however short it is */
@@ -23,8 +25,21 @@ enum {
     SESSION_ASKED_MS = 10                  /* how long a session waits for their acks at most */
 };
 
+/* Log lines, by who could cause them at will: each kind has its limit. */
+typedef enum session_lines {
+    LINES_SESSIONS,  /* agents that come and go */
+    LINES_TAKEOVERS, /* sessions of one agent that end each other */
+    LINES_FAULTS,    /* sessions that end because of what an agent did */
+    LINES_STRANGERS, /* connections without hello */
+    LINES_REFUSALS,
+    SESSION_LINES
+} session_lines;
+
 struct bridge {
     bridge_options options;
+    linked_list strangers;  /* sessions without hello, in the order in which they came */
+    uint32_t stranger_count;
+    rate_limit lines[SESSION_LINES];
     session *sessions;      /* all of them, newest first */
     void *agents;           /* tsearch tree of sessions by agent id */
     uint64_t next_session;
@@ -48,6 +63,7 @@ typedef struct session_unread {
 struct session {
     bridge *bridge;
     session *prev, *next;
+    list_node stranger;       /* of the bridge's strangers, while it is new */
     const session_io *io;
     void *io_user;
     session_state state;
@@ -69,6 +85,7 @@ struct session {
     frame_writer out;
     void *attempts;           /* tsearch tree of spans by call id (attempts.h) */
     uint64_t opened_ms, heard_ms;
+    uint64_t opened_round;
     uint64_t told_ms;         /* the heard_ms that the bus was told last */
     uint64_t appended;        /* bytes that were ever in out */
     session_unread replies, calls;
@@ -94,7 +111,10 @@ void session_doom(session *s, loom_status why, const char *text);
 /* Ends a doomed session. */
 void session_end_doomed(session *s);
 session_info session_describe(const session *s);
-void session_log(const session *s, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void session_log(const session *s, session_lines kind, log_level level, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* It is no stranger any more. */
+void session_leave_strangers(session *s);
 /* Tells the bus how much may be delivered now: the agent's credit, held down by what it has not read yet.
  * granted: the agent has just given more. */
 void session_apply_credit(session *s, bool granted);
