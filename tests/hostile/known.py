@@ -93,8 +93,4 @@ KNOWN = {
         "suspected: close", "freed under the waiter"),
     "suspected.Races.test_an_agent_lives_while_another_thread_waits_for_room_to_emit": Known(
         "suspected: close", "freed under the waiter"),
-    "suspected.Stamps.test_an_envelope_that_the_hop_context_makes_too_large_does_not_end_the_session": Known(
-        "suspected: stamps", "ended, ETOOBIG; a sibling"),
-    "suspected.Stamps.test_an_envelope_that_the_senders_stamp_makes_too_large_does_not_end_the_session": Known(
-        "suspected: stamps", "ended, ETOOBIG"),
 }
