@@ -126,6 +126,7 @@ size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
     while (s->state != SESSION_ENDED) {
         loom_bytes body;
         if (s->turn_left <= 0) {
+            *need = 0; /* that of the frame before */
             return done;
         }
         frame_piece piece = frame_split((loom_bytes){data + done, len - done}, &body, need);
