@@ -84,6 +84,7 @@ static void on_opened(void *user, http_stream *stream, const char *peer)
         return;
     }
     free(h);
+    link_log_refusal(server, peer, st);
     frame_writer w;
     frame_writer_init(&w);
     link_put_refusal(&w, st);

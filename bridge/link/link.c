@@ -36,6 +36,7 @@ loom_status link_init(link_t *l, link_server *server, const link_carrier *carrie
     l->carrier = carrier;
     l->server = server;
     frame_writer_init(&l->flight);
+    uv_update_time(server->loop); /* how long it may take to say hello counts from here */
     link_server_woke(server);
     loom_status st = session_open(server->bridge, &l->session, &io, l, peer);
     if (st != LOOM_OK) {
@@ -46,7 +47,13 @@ loom_status link_init(link_t *l, link_server *server, const link_carrier *carrie
         l->next->prev = l;
     }
     server->links = l;
+    link_server_await_hello(server);
     return LOOM_OK;
+}
+
+void link_log_refusal(link_server *server, const char *peer, loom_status why)
+{
+    bridge_log_refusal(server->bridge, peer, why == LOOM_EFULL ? "no room for another agent" : loom_status_text(why));
 }
 
 void link_put_refusal(frame_writer *w, loom_status why)
@@ -114,6 +121,7 @@ static void flush(link_t *l)
     if (l->sending || l->closing) {
         return;
     }
+    session_before_send(l->session);
     if (out->len == 0) {
         if (l->ended) {
             close_link(l);

@@ -94,6 +94,8 @@ struct link_server {
     struct link_http *http;   /* owned by http.c; NULL: nobody listens there */
     uint8_t *read_buffer;     /* LINK_READ_SIZE */
     unsigned handles_open;
+    uv_timer_t hello;         /* runs while there are connections without hello, until the oldest has had its time */
+    int descriptor_max;       /* of the process */
     int descriptor_limit;     /* agents get no descriptor from here on: the rest is for everything else */
     link_server_stats stats;
     bool stopping;            /* no new connections */
@@ -122,6 +124,8 @@ void link_unpause(link_t *l);
 void link_release(link_t *l);
 /* Once a tick: ends a session whose half frame takes too long while others wait. */
 void link_check_delay(link_t *l);
+/* Sees to it that a connection without hello is ended in time. */
+void link_server_await_hello(link_server *server);
 /* Gives the links that are held their turn. */
 void link_server_new_round(link_server *server);
 void link_sent(link_t *l, bool ok);
@@ -137,6 +141,8 @@ void link_server_left(link_server *server);
 void listener_init(listener *ls, link_server *server, const listener_ops *ops);
 void listener_close(listener *ls); /* once is enough */
 void listener_gone(listener *ls);
+/* Says in the log that link_init() has failed. */
+void link_log_refusal(link_server *server, const char *peer, loom_status why);
 /* Appends the frame that tells an agent why it cannot be served. */
 void link_put_refusal(frame_writer *w, loom_status why);
 /* What the HTTP server counts; zeros when nobody listens there. */

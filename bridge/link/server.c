@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bridge/link/server.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/descriptors.h"
 #include "base/url.h"
 #include "bridge/link/link.h"
 
-enum { HANDLES = 4 };
+enum { HANDLES = 5 };
 
 static const link_carrier *const carriers[] = {&link_uv_carrier, &link_http_carrier};
 enum { CARRIERS = sizeof carriers / sizeof carriers[0] };
@@ -51,6 +53,23 @@ static void on_tick(uv_timer_t *timer)
     link_server_flush(server);
 }
 
+static void on_hello_late(uv_timer_t *timer)
+{
+    link_server *server = timer->data;
+    link_server_woke(server);
+    bridge_expire_strangers(server->bridge);
+    link_server_await_hello(server);
+    link_server_flush(server);
+}
+
+void link_server_await_hello(link_server *server)
+{
+    const uint64_t at_ms = bridge_next_hello_ms(server->bridge), now_ms = server->clock->now_ms;
+    if (at_ms != UINT64_MAX && !uv_is_active((uv_handle_t *)&server->hello)) {
+        uv_timer_start(&server->hello, on_hello_late, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+    }
+}
+
 static void on_before_poll(uv_prepare_t *prepare)
 {
     link_server *server = prepare->data;
@@ -67,6 +86,12 @@ static uint64_t tick_ms(uint32_t heartbeat_ms)
     return heartbeat_ms == 0 || part > LINK_TICK_MS ? LINK_TICK_MS : part > 0 ? part : 1;
 }
 
+static int descriptor_max(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
+}
+
 loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clock, bridge *b,
                              const link_server_options *options)
 {
@@ -78,6 +103,7 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
     server->loop = loop;
     server->clock = clock;
     server->bridge = b;
+    server->descriptor_max = descriptor_max();
     server->descriptor_limit = descriptors_limit(DESCRIPTORS_AGENTS);
     if (options != NULL) {
         server->options = *options;
@@ -94,7 +120,8 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
     uv_prepare_init(loop, &server->before_poll);
     uv_idle_init(loop, &server->spin);
     uv_timer_init(loop, &server->asked);
-    server->tick.data = server->before_poll.data = server->spin.data = server->asked.data = server;
+    uv_timer_init(loop, &server->hello);
+    server->tick.data = server->before_poll.data = server->spin.data = server->asked.data = server->hello.data = server;
     server->handles_open = HANDLES;
     link_server_woke(server);
     bridge_tick(b);
@@ -210,6 +237,7 @@ void link_server_left(link_server *server)
         uv_close((uv_handle_t *)&server->before_poll, on_handle_closed);
         uv_close((uv_handle_t *)&server->spin, on_handle_closed);
         uv_close((uv_handle_t *)&server->asked, on_handle_closed);
+        uv_close((uv_handle_t *)&server->hello, on_handle_closed);
     } else if (server->handles_open == 0) {
         void (*done)(void *user) = server->done;
         void *user = server->done_user;

@@ -149,7 +149,12 @@ static void on_refused_closed(uv_handle_t *handle)
 static bool may_stay(const uv_link *u, const link_server *server)
 {
     uv_os_fd_t fd;
-    return uv_fileno((const uv_handle_t *)&u->handle.stream, &fd) == 0 && fd < server->descriptor_limit;
+    if (uv_fileno((const uv_handle_t *)&u->handle.stream, &fd) != 0) {
+        return false;
+    }
+    const int spare = server->descriptor_max - server->descriptor_limit;
+    return fd < server->descriptor_limit ||
+           (fd < server->descriptor_limit + spare / 2 && bridge_make_room(server->bridge)); /* that one closes in this round */
 }
 
 /* Says why, if the socket takes it at once, and closes. */
@@ -172,6 +177,7 @@ static void on_connection(uv_stream_t *stream, int status)
     link_server *server = ls->listener.server;
     if (status < 0) {
         server->stats.connections_refused++;
+        bridge_log_refusal(server->bridge, "?", uv_strerror(status));
         return; /* this one connection failed; the listener goes on */
     }
     uv_link *u = calloc(1, sizeof *u);
@@ -187,7 +193,12 @@ static void on_connection(uv_stream_t *stream, int status)
         return;
     }
     describe_peer(u, ls->is_pipe, peer, sizeof peer);
-    loom_status st = may_stay(u, server) ? link_init(&u->link, server, &link_uv_carrier, peer) : LOOM_EFULL;
+    loom_status st = LOOM_EFULL;
+    if (!may_stay(u, server)) {
+        bridge_log_refusal(server->bridge, peer, "no descriptor left for another agent");
+    } else if ((st = link_init(&u->link, server, &link_uv_carrier, peer)) != LOOM_OK) {
+        link_log_refusal(server, peer, st);
+    }
     if (st != LOOM_OK) {
         server->stats.connections_refused++;
         turn_away(u, st);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bridge/session/attempts.h"
+#include "bridge/session/unsent.h"
 
 static loom_status put_notice(session *s, const frame_outcome *f)
 {
@@ -34,8 +35,19 @@ static bool is_code(loom_str reason)
 static loom_status put_cancel(session *s, loom_bytes call_id, loom_str reason)
 {
     attempts_end(s, call_id, FRAME_CALL_CANCELLED, is_code(reason) ? reason : (loom_str){0}, reason);
+    if (unsent_drop(s, call_id)) {
+        return LOOM_OK;
+    }
     s->bridge->stats.cancels.down++;
     return frame_put_cancel(&s->out, call_id, reason);
+}
+
+/* Progress is news that nobody granted credit for: a provider that reports much must not end the session of a caller that
+ * is slow. Chunks are within the caller's credit. */
+static bool leaves_out(const session *s, const frame_report *f)
+{
+    return f->kind == FRAME_PROGRESS && s->calls.older + s->calls.newer > SESSION_PROGRESS_MAX &&
+           s->backlog + s->out.len > SESSION_PROGRESS_MAX;
 }
 
 static loom_status put_of_call(session *s, const frame *f)
@@ -46,6 +58,10 @@ static loom_status put_of_call(session *s, const frame *f)
         stats->results.down++;
         return frame_put_result(&s->out, &f->u.result);
     case FRAME_REPORT:
+        if (leaves_out(s, &f->u.report)) {
+            stats->progress_dropped++;
+            return LOOM_OK;
+        }
         stats->reports.down++;
         return frame_put_report(&s->out, &f->u.report);
     case FRAME_CANCEL: return put_cancel(s, f->u.cancel.call_id, f->u.cancel.reason);

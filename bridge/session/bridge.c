@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "bridge/session/session.h"
+#include "bridge/session/unsent.h"
 
 loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_options *options)
 {
@@ -48,8 +49,6 @@ static void tick_session(session *s, uint64_t now)
     uint32_t interval = s->bridge->options.heartbeat_ms;
     if (s->doom != LOOM_OK) {
         session_end_doomed(s);
-    } else if (s->state == SESSION_NEW && now > s->opened_ms + SESSION_HELLO_MS) {
-        session_end(s, FRAME_ERROR, LOOM_ETIMEDOUT, "no hello in time");
     } else if (s->state == SESSION_OPEN && silent > (uint64_t)interval * SESSION_SILENT_INTERVALS) {
         s->bridge->stats.expired++;
         session_end(s, FRAME_ERROR, LOOM_EEXPIRED, "no heartbeat in time");
@@ -85,6 +84,7 @@ void bridge_tick(bridge *b)
         forgive(b, since_ms, now_ms);
     }
     b->ticked_ms = now_ms;
+    bridge_expire_strangers(b);
     for (session *s = b->sessions, *next; s != NULL; s = next) {
         next = s->next; /* ending a session may close it */
         tick_session(s, now_ms);
@@ -102,6 +102,9 @@ void bridge_end_sessions(bridge *b, loom_status why, const char *text)
 void bridge_new_round(bridge *b)
 {
     b->round++;
+    if (b->refusals.first != NULL) {
+        unsent_answer(b);
+    }
 }
 
 bridge_stats bridge_get_stats(const bridge *b)

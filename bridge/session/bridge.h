@@ -31,7 +31,7 @@ typedef struct bridge_options {
     loom_tracer *tracer;          /* NULL: no spans */
     uint32_t payload_max;         /* bytes; 0: LOOM_PAYLOAD_MAX */
     uint32_t heartbeat_ms;        /* 0: 15000; three intervals of silence end a session */
-    uint32_t max_sessions;        /* 0: 10000 */
+    uint32_t max_sessions;        /* agents; 0: 10000. Connections without hello have a limit of their own, as large */
     uint32_t publish_window;      /* bytes an agent may have on their way to us; 0: 1 MiB */
     uint8_t ttl;                  /* given to envelopes that come without; 0: LOOM_TTL_DEFAULT */
     /* What happened to a session, for the operator's log. May be NULL. */
@@ -45,6 +45,14 @@ void bridge_destroy(bridge *b); /* all sessions must be closed */
 
 /* Sends pings, ends sessions that were silent too long. Call about once a second. */
 void bridge_tick(bridge *b);
+/* When the oldest connection without hello has had its time, by the clock; UINT64_MAX: there is none. */
+uint64_t bridge_next_hello_ms(const bridge *b);
+/* Ends those whose time is over. */
+void bridge_expire_strangers(bridge *b);
+/* Ends the oldest connection without hello. False: there is none, or it came in this round. */
+bool bridge_make_room(bridge *b);
+/* For who accepts connections: the line about one that was not taken on. */
+void bridge_log_refusal(bridge *b, const char *peer, const char *why);
 /* Says bye to every session and ends it. */
 void bridge_end_sessions(bridge *b, loom_status why, const char *text);
 
@@ -77,8 +85,11 @@ bool session_is_spent(const session *s);
 bool session_is_fresh(const session *s);
 /* Ends the session if something that cannot be made good has happened to it. Not from inside a call of the bridge or bus. */
 void session_end_doomed(session *s);
-/* What is to be sent. The owner of the connection seals and empties it, and tells with session_sent(). */
+/* What is to be sent. The owner of the connection calls session_before_send(), seals and empties it, and tells with
+ * session_sent(). */
 frame_writer *session_output(session *s);
+/* Takes out what need not be sent any more. */
+void session_before_send(session *s);
 /* backlog: bytes taken from session_output() that the kernel has not taken yet. */
 void session_sent(session *s, size_t backlog);
 
@@ -90,10 +101,12 @@ typedef struct bridge_stats {
     uint64_t published, published_bytes, forwarded, forwarded_bytes;
     uint64_t refused;            /* messages answered with a notice, calls that did not reach the bus */
     bridge_flow calls, results, reports, cancels; /* a call goes up from its caller and down to a provider */
+    uint64_t calls_dropped;      /* calls that ended before the provider's socket took them */
+    uint64_t progress_dropped;   /* reports of progress for callers that do not read them */
     uint64_t invalid_contexts;   /* trace contexts that counted as absent */
     uint64_t protocol_errors;    /* sessions ended by bytes that could not be parsed */
     uint64_t replaced, expired;  /* sessions */
-    uint32_t sessions;           /* now */
+    uint32_t sessions, agents;   /* connections now, and those of them that have said hello */
 } bridge_stats;
 bridge_stats bridge_get_stats(const bridge *b);
 counter_source bridge_counter_source(const bridge *b);

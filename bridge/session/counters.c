@@ -14,6 +14,7 @@ static const char *direction_name(unsigned i)
 
 static const counter rows[] = {
     ROW(sessions, COUNTER_GAUGE, "sessions", "Agent connections open."),
+    ROW(agents, COUNTER_GAUGE, "agents", "Agent connections open that have said hello."),
     ROW(published, COUNTER_TOTAL, "published_total", "Events received from agents."),
     ROW(published_bytes, COUNTER_TOTAL, "published_bytes_total", "Bytes of the envelopes received from agents."),
     ROW(forwarded, COUNTER_TOTAL, "forwarded_total", "Events sent to agents."),
@@ -23,6 +24,8 @@ static const counter rows[] = {
     FLOW(reports, "Progress and chunks: up from providers, down to callers."),
     FLOW(cancels, "Cancels: up from callers, down to providers."),
     ROW(refused, COUNTER_TOTAL, "refused_total", "Messages answered with a notice and calls that were not accepted."),
+    ROW(calls_dropped, COUNTER_TOTAL, "calls_dropped_total", "Calls that ended before they were sent to their provider."),
+    ROW(progress_dropped, COUNTER_TOTAL, "progress_dropped_total", "Progress reports dropped for callers that do not read."),
     ROW(invalid_contexts, COUNTER_TOTAL, "invalid_contexts_total", "Invalid trace contexts, treated as absent."),
     ROW(protocol_errors, COUNTER_TOTAL, "protocol_errors_total", "Sessions ended because of malformed data."),
     ROW(replaced, COUNTER_TOTAL, "replaced_total", "Sessions replaced by a newer one with the same agent id."),

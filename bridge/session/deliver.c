@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bridge/session/attempts.h"
+#include "bridge/session/unsent.h"
 #include "trace/messaging/call_span.h"
 #include "trace/messaging/message_span.h"
 
@@ -51,6 +52,10 @@ static void call(void *user, const frame_call *f, const envelope_view *view)
     if (s->doom != LOOM_OK) {
         return;
     }
+    if (!unsent_has_room(s, view->len)) {
+        unsent_refuse(s, f->call_id);
+        return;
+    }
     const size_t mark = session_begin(s);
     uint8_t *copy = frame_call_begin(&s->out, f, view->len);
     if (copy == NULL) {
@@ -66,6 +71,7 @@ static void call(void *user, const frame_call *f, const envelope_view *view)
         hop_patch(copy, &ctx);
     }
     attempts_add(s, f->call_id, span);
+    unsent_add(s, f->call_id, s->out.len);
     frame_call_commit(&s->out, view->len);
     s->bridge->stats.calls.down++;
     session_commit(s, mark, SESSION_CALL, LOOM_OK);

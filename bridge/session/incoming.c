@@ -15,40 +15,47 @@ static uint8_t *scratch(bridge *b, unsigned which)
     return b->scratch[which];
 }
 
-/* Rewrites what a foreign client left to the bridge: the form of the hop field, and the sender. */
-static loom_status rewrite(session *s, envelope_view *view, uint8_t **wire, const char **reason)
+/* One envelope in another form: the scratch buffer it lies in is its own. NULL: out of memory. */
+static uint8_t *form(session *s, unsigned which, envelope_view *view, loom_status *st, const char **reason)
 {
     bridge *b = s->bridge;
     const envelope_limits limits = {.payload_max = b->options.payload_max, .any_context = true};
-    if (!view->hop_in_place) {
+    uint8_t *to = scratch(b, which);
+    if (to == NULL) {
+        *reason = "the bridge is out of memory";
+        *st = LOOM_ENOMEM;
+        return NULL;
+    }
+    uint32_t len;
+    if (which == 0) {
         bool invalid;
-        uint8_t *to = scratch(b, 0);
-        if (to == NULL) {
-            *reason = "the bridge is out of memory";
-            return LOOM_ENOMEM;
-        }
-        uint32_t len = envelope_normalise(to, view, b->options.ttl, &invalid);
+        len = envelope_normalise(to, view, b->options.ttl, &invalid);
         b->stats.invalid_contexts += invalid;
-        loom_status st = envelope_scan(view, (loom_bytes){to, len}, &limits, reason);
-        if (st != LOOM_OK) {
-            return st;
-        }
-        *wire = to;
+    } else {
+        len = envelope_with_sender(to, view, session_agent(s));
     }
-    if (view->field[ENV_SENDER].len == 0) {
-        uint8_t *to = scratch(b, 1);
-        if (to == NULL) {
-            *reason = "the bridge is out of memory";
-            return LOOM_ENOMEM;
-        }
-        uint32_t len = envelope_with_sender(to, view, session_agent(s));
-        loom_status st = envelope_scan(view, (loom_bytes){to, len}, &limits, reason);
-        if (st != LOOM_OK) {
-            return st;
-        }
-        *wire = to;
+    *st = envelope_scan(view, (loom_bytes){to, len}, &limits, reason);
+    return to;
+}
+
+/* Rewrites what a foreign client left to the bridge: the form of the hop field, and the sender. Either may make it larger
+ * than an envelope may be; view is the original's then. */
+static loom_status rewrite(session *s, envelope_view *view, uint8_t **wire, const char **reason)
+{
+    envelope_view formed = *view;
+    uint8_t *at = *wire;
+    loom_status st = LOOM_OK;
+    if (!formed.hop_in_place) {
+        at = form(s, 0, &formed, &st, reason);
     }
-    return LOOM_OK;
+    if (st == LOOM_OK && formed.field[ENV_SENDER].len == 0) {
+        at = form(s, 1, &formed, &st, reason);
+    }
+    if (st == LOOM_OK) {
+        *view = formed;
+        *wire = at;
+    }
+    return st;
 }
 
 /* An id half set is no context: it counts as absent, and is counted. */

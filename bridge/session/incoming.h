@@ -6,8 +6,10 @@
 #include "bridge/session/session.h"
 
 /* Scans the envelope at the start of *wire and brings it into the form that everybody behind the bridge relies on: the hop
- * field in its place, without an invalid context, tracestate and baggage as envelope_mend_context() leaves them, a sender. *used: its bytes as they were sent.
- * *wire is where it lies then; it stays there until the next one is taken. LOOM_ENOMEM, and what envelope_scan() says. */
+ * field in its place, without an invalid context, tracestate and baggage as envelope_mend_context() leaves them, and a
+ * sender. *used: its bytes as they were sent. *wire is where it lies then; it stays there until the next one is taken.
+ * LOOM_ENOMEM, and what envelope_scan() says; LOOM_ETOOBIG with *used set: only what the bridge has to add makes it too
+ * large, and view is that of what was sent. */
 LOOM_MUST_CHECK loom_status incoming_take(session *s, uint8_t **wire, size_t len, envelope_view *view, uint32_t *used,
                                           const char **reason);
 /* Whether its sender is the agent of this session. */

@@ -26,10 +26,14 @@ static size_t plain_prefix(loom_str text)
     return len;
 }
 
-static loom_status take_place(session *s)
+static loom_status take_place(session *s, bool *taken_over)
 {
     session *older;
     loom_status st = agents_enter(s->bridge, s, &older);
+    *taken_over = older != NULL;
+    if (st == LOOM_OK && older == NULL && s->bridge->stats.agents >= s->bridge->options.max_sessions) {
+        return LOOM_EFULL;
+    }
     if (older != NULL) {
         s->bridge->stats.replaced++;
         session_end(older, FRAME_ERROR, LOOM_EREPLACED, "a newer session of the same agent took its place");
@@ -69,7 +73,8 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
     s->credit_messages = f->credit_messages != 0 ? f->credit_messages : UINT64_MAX;
     s->credit_bytes = f->credit_bytes != 0 ? f->credit_bytes : UINT64_MAX;
 
-    loom_status st = take_place(s);
+    bool taken_over;
+    loom_status st = take_place(s, &taken_over);
     if (st == LOOM_OK) {
         st = attach(s, f);
     }
@@ -77,7 +82,9 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
         snprintf(reason, FRAME_REASON_SIZE, "cannot take the agent on: %s", loom_status_text(st));
         return st;
     }
+    session_leave_strangers(s);
     s->state = SESSION_OPEN;
+    b->stats.agents++;
     s->publish_granted = s->pressed ? 0 : b->options.publish_window; /* a broker that has just started presses at once */
     frame_welcome welcome = {
         .protocol = LINK_PROTOCOL,
@@ -91,7 +98,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
     const size_t mark = session_begin(s);
     session_commit(s, mark, SESSION_OTHER, frame_put_welcome(&s->out, &welcome));
     session_apply_credit(s, true);
-    session_log(s, LOG_INFO, "session opened by %.*s", (int)plain_prefix(f->software),
+    session_log(s, taken_over ? LINES_TAKEOVERS : LINES_SESSIONS, LOG_INFO, "session opened by %.*s", (int)plain_prefix(f->software),
                 f->software.data != NULL ? f->software.data : "");
     return LOOM_OK;
 }

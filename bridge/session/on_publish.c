@@ -44,7 +44,8 @@ static loom_status publish_next(session *s, uint8_t *wire, size_t len, uint32_t 
 {
     envelope_view view;
     loom_status st = incoming_take(s, &wire, len, &view, used, reason);
-    if (st != LOOM_OK) {
+    const bool outgrown = st == LOOM_ETOOBIG && *used > 0;
+    if (st != LOOM_OK && !outgrown) {
         return st;
     }
     s->published_bytes += *used;
@@ -52,7 +53,11 @@ static loom_status publish_next(session *s, uint8_t *wire, size_t len, uint32_t 
         *reason = "published past its credit";
         return LOOM_EPROTO;
     }
-    publish(s, &view, wire);
+    if (outgrown) {
+        refuse(s, &view, LOOM_ETOOBIG, "the envelope is too large with the sender and the trace context that it left out");
+    } else {
+        publish(s, &view, wire);
+    }
     return LOOM_OK;
 }
 

@@ -22,7 +22,7 @@ static loom_status unexpected(frame_type type, char reason[FRAME_REASON_SIZE], c
 
 static void goodbye(session *s, frame_type how, loom_str text)
 {
-    session_log(s, LOG_DEBUG, "agent says %s: \"%.*s\"", frame_type_name(how), (int)text.len,
+    session_log(s, LINES_SESSIONS, LOG_DEBUG, "agent says %s: \"%.*s\"", frame_type_name(how), (int)text.len,
                 text.data != NULL ? text.data : "");
     if (how == FRAME_BYE) {
         session_end(s, FRAME_BYE, LOOM_OK, "goodbye");
@@ -126,6 +126,7 @@ size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
     while (s->state != SESSION_ENDED) {
         loom_bytes body;
         if (s->turn_left <= 0) {
+            *need = 0; /* that of the frame before */
             return done;
         }
         frame_piece piece = frame_split((loom_bytes){data + done, len - done}, &body, need);

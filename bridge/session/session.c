@@ -12,6 +12,7 @@
 
 #include "bridge/session/agents.h"
 #include "bridge/session/attempts.h"
+#include "bridge/session/unsent.h"
 
 session_info session_describe(const session *s)
 {
@@ -26,7 +27,24 @@ session_info session_describe(const session *s)
     };
 }
 
-void session_log(const session *s, log_level level, const char *format, ...)
+/* Lines of one kind are limited, whoever causes them; the next one that is written says how many were not. */
+static void write_line(bridge *b, session_lines kind, log_level level, const session_info *about, const char *text)
+{
+    static const unsigned a_second[SESSION_LINES] = {
+        [LINES_SESSIONS] = 200, [LINES_TAKEOVERS] = 5, [LINES_FAULTS] = 20, [LINES_STRANGERS] = 5, [LINES_REFUSALS] = 5};
+    uint64_t suppressed;
+    if (!rate_limit_pass(&b->lines[kind], b->clock->now_ms, 1000, a_second[kind], &suppressed)) {
+        return;
+    }
+    b->options.log(b->options.log_user, level, about, text);
+    if (suppressed > 0) {
+        char more[64];
+        snprintf(more, sizeof more, "suppressed similar messages count=%llu", (unsigned long long)suppressed);
+        b->options.log(b->options.log_user, level, about, more);
+    }
+}
+
+void session_log(const session *s, session_lines kind, log_level level, const char *format, ...)
 {
     if (s->bridge->options.log == NULL) {
         return;
@@ -37,13 +55,63 @@ void session_log(const session *s, log_level level, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     session_info about = session_describe(s);
-    s->bridge->options.log(s->bridge->options.log_user, level, &about, text);
+    write_line(s->bridge, kind, level, &about, text);
+}
+
+void bridge_log_refusal(bridge *b, const char *peer, const char *why)
+{
+    if (b->options.log != NULL) {
+        char text[256];
+        snprintf(text, sizeof text, "connection refused: %s", why);
+        write_line(b, LINES_REFUSALS, LOG_WARN, &(session_info){.peer = peer}, text);
+    }
+}
+
+/* ---- connections without hello ---- */
+
+void session_leave_strangers(session *s)
+{
+    if (s->state == SESSION_NEW) {
+        list_remove(&s->bridge->strangers, &s->stranger);
+        s->bridge->stranger_count--;
+    }
+}
+
+bool bridge_make_room(bridge *b)
+{
+    session *oldest = list_item(b->strangers.first, session, stranger);
+    if (oldest == NULL || oldest->opened_round == b->round) { /* nobody has read yet what it says */
+        return false;
+    }
+    session_end(oldest, FRAME_ERROR, LOOM_EFULL, "no hello, and others want the place");
+    return true;
+}
+
+uint64_t bridge_next_hello_ms(const bridge *b)
+{
+    const session *oldest = list_item(b->strangers.first, session, stranger);
+    return oldest != NULL ? oldest->opened_ms + SESSION_HELLO_MS : UINT64_MAX;
+}
+
+void bridge_expire_strangers(bridge *b)
+{
+    while (bridge_next_hello_ms(b) <= b->clock->now_ms) {
+        session_end(list_item(b->strangers.first, session, stranger), FRAME_ERROR, LOOM_ETIMEDOUT, "no hello in time");
+    }
+}
+
+/* Agents have their limit, and strangers theirs, so that connections that say nothing keep no agent out. */
+static bool has_room(bridge *b)
+{
+    const uint32_t agents = b->options.max_sessions;
+    const uint32_t strangers = agents > SESSION_STRANGERS_MIN ? agents : SESSION_STRANGERS_MIN;
+    return b->stats.agents < agents && (b->stranger_count < strangers || bridge_make_room(b));
 }
 
 loom_status session_open(bridge *b, session **out, const session_io *io, void *user, const char *peer)
 {
     *out = NULL;
-    if (b->stats.sessions >= b->options.max_sessions) {
+    if (!has_room(b)) {
         return LOOM_EFULL;
     }
     session *s = calloc(1, sizeof *s);
@@ -59,6 +127,7 @@ loom_status session_open(bridge *b, session **out, const session_io *io, void *u
     s->io_user = user;
     s->id = ++b->next_session;
     s->opened_ms = s->heard_ms = s->told_ms = b->clock->now_ms;
+    s->opened_round = b->round;
     s->round = b->round;
     s->turn_left = SESSION_TURN;
     s->ask_limit = SESSION_ASKED_MAX;
@@ -68,6 +137,8 @@ loom_status session_open(bridge *b, session **out, const session_io *io, void *u
         s->next->prev = s;
     }
     b->sessions = s;
+    list_append(&b->strangers, &s->stranger);
+    b->stranger_count++;
     b->stats.sessions++;
     *out = s;
     return LOOM_OK;
@@ -77,11 +148,14 @@ loom_status session_open(bridge *b, session **out, const session_io *io, void *u
 static void withdraw(session *s, loom_status why)
 {
     bridge *b = s->bridge;
+    session_leave_strangers(s);
+    b->stats.agents -= s->state == SESSION_OPEN;
     if (s->port != NULL) {
         b->options.bus->ops->detach(b->options.bus, s->port, why);
         s->port = NULL;
     }
     attempts_end_all(s);
+    unsent_fini(s);
     agents_leave(b, s);
 }
 
@@ -90,9 +164,14 @@ void session_end(session *s, frame_type how, loom_status why, const char *text)
     if (s->state == SESSION_ENDED) {
         return;
     }
+    const bool plain = why == LOOM_OK || why == LOOM_ECLOSED;
+    const session_lines kind = s->state == SESSION_NEW ? LINES_STRANGERS
+                               : why == LOOM_EREPLACED ? LINES_TAKEOVERS
+                               : plain                 ? LINES_SESSIONS
+                                                       : LINES_FAULTS;
     withdraw(s, why);
     s->state = SESSION_ENDED;
-    session_log(s, why == LOOM_OK || why == LOOM_ECLOSED ? LOG_INFO : LOG_WARN, "session ended: %s (%s)", text,
+    session_log(s, kind, plain ? LOG_INFO : LOG_WARN, "session ended: %s (%s)", text,
                 loom_status_name(why));
     frame_outcome f = {.status = (uint64_t)why, .text = {text, strlen(text)}};
     (void)!frame_put_outcome(&s->out, how, &f); /* without memory the connection just closes */
@@ -108,7 +187,8 @@ void session_close(session *s)
 {
     bridge *b = s->bridge;
     if (s->state != SESSION_ENDED) {
-        session_log(s, LOG_INFO, "session ended: connection closed");
+        session_log(s, s->state == SESSION_NEW ? LINES_STRANGERS : LINES_SESSIONS, LOG_INFO,
+                    "session ended: connection closed");
         withdraw(s, LOOM_ENOTCONN);
     }
     if (s->prev != NULL) {

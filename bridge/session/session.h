@@ -3,6 +3,9 @@
 #ifndef LOOM_BRIDGE_SESSION_SESSION_H
 #define LOOM_BRIDGE_SESSION_SESSION_H
 
+#include "base/list.h"
+#include "base/number_table.h"
+#include "base/rate_limit.h"
 #include "bridge/session/bridge.h"
 
 enum {
@@ -10,8 +13,11 @@ enum {
     SESSION_REPLIES_MAX = 1024 * 1024,     /* unread acks, notices and pongs that end a session */
     SESSION_CALLS_MAX = 72 * 1024 * 1024,  /* the same of calls, results and reports, which may be large: more than a
                                               broker lets one provider have unanswered, 64 MiB by default */
+    SESSION_PROGRESS_MAX = 4 * 1024 * 1024, /* unread bytes of calls from which on progress is left out; nothing is lost by
+                                                    it but news, and no credit bounds it */
     SESSION_HELLO_MAX = 4096,              /* bytes of the first frame */
     SESSION_HELLO_MS = 10000,              /* how long a connection may take to say hello */
+    SESSION_STRANGERS_MIN = 64,            /* as many without hello there may always be; and as many as agents */
     SESSION_SILENT_INTERVALS = 3,
     SESSION_TURN = 256 * 1024,             /* what one session may use of a round, in bytes of frames */
     SESSION_TURN_FRAME = 8192,             /* what any frame but a publish costs besides: it is work, however short it is */
@@ -19,8 +25,21 @@ enum {
     SESSION_ASKED_MS = 10                  /* how long a session waits for their acks at most */
 };
 
+/* Log lines, by who could cause them at will: each kind has its limit. */
+typedef enum session_lines {
+    LINES_SESSIONS,  /* agents that come and go */
+    LINES_TAKEOVERS, /* sessions of one agent that end each other */
+    LINES_FAULTS,    /* sessions that end because of what an agent did */
+    LINES_STRANGERS, /* connections without hello */
+    LINES_REFUSALS,
+    SESSION_LINES
+} session_lines;
+
 struct bridge {
     bridge_options options;
+    linked_list strangers;  /* sessions without hello, in the order in which they came */
+    uint32_t stranger_count;
+    rate_limit lines[SESSION_LINES];
     session *sessions;      /* all of them, newest first */
     void *agents;           /* tsearch tree of sessions by agent id */
     uint64_t next_session;
@@ -28,6 +47,7 @@ struct bridge {
     const loop_clock *clock;
     uint64_t ticked_ms;     /* when bridge_tick() ran last; 0: never */
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
+    linked_list refusals;   /* of calls that found no room (unsent.c), to be sent up in the next round */
     bridge_stats stats;
 };
 
@@ -43,6 +63,7 @@ typedef struct session_unread {
 struct session {
     bridge *bridge;
     session *prev, *next;
+    list_node stranger;       /* of the bridge's strangers, while it is new */
     const session_io *io;
     void *io_user;
     session_state state;
@@ -64,9 +85,12 @@ struct session {
     frame_writer out;
     void *attempts;           /* tsearch tree of spans by call id (attempts.h) */
     uint64_t opened_ms, heard_ms;
+    uint64_t opened_round;
     uint64_t told_ms;         /* the heard_ms that the bus was told last */
     uint64_t appended;        /* bytes that were ever in out */
     session_unread replies, calls;
+    number_table unsent;      /* calls that wait in out behind a backlog, by their number: their places in it, plus 1 */
+    size_t dead_bytes;        /* of frames in out that will not be sent */
     size_t backlog;           /* taken from out, not yet by the kernel */
     uint64_t credit_messages, credit_bytes; /* granted by the agent, totals; UINT64_MAX: it does not count */
     uint64_t granted_bytes;   /* what the bus was told */
@@ -85,7 +109,10 @@ void session_end(session *s, frame_type how, loom_status why, const char *text);
 /* Something that cannot be made good happened where a session cannot be ended: it ends soon. The first one counts. */
 void session_doom(session *s, loom_status why, const char *text);
 session_info session_describe(const session *s);
-void session_log(const session *s, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void session_log(const session *s, session_lines kind, log_level level, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* It is no stranger any more. */
+void session_leave_strangers(session *s);
 /* Tells the bus how much may be delivered now: the agent's credit, held down by what it has not read yet.
  * granted: the agent has just given more. */
 void session_apply_credit(session *s, bool granted);

@@ -55,6 +55,26 @@ static void frames_in_pieces_of_any_size_arrive_whole(void **state)
     }
 }
 
+/* The turn ends with a frame, and nothing is left behind it: the next one begins anew, also when the link was idle. */
+static void large_frames_with_pauses_between_them_arrive_whole(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer p;
+    link_fixture_start(&f, NULL, &(link_server_options){.heartbeat_ms = 8});
+    link_peer_enter(&p, &f, "a");
+    for (unsigned i = 1; i <= 4; i++) {
+        loom_bytes bytes = link_publishes("a", 600 * 1024, 1);
+        link_peer_send(&p, bytes, SIZE_MAX);
+        until(&f, f.bus.published == i);
+        drop(bytes);
+        const uint64_t idle_ms = uv_now(&f.loop) + 10; /* some ticks */
+        until(&f, uv_now(&f.loop) > idle_ms && link_server_get_stats(f.server).kept_bytes == 0);
+    }
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
 static void small_frames_behind_a_large_one_arrive_whole(void **state)
 {
     (void)state;
@@ -530,6 +550,7 @@ int main(void)
         cmocka_unit_test(a_frame_in_single_bytes_arrives_whole),
         cmocka_unit_test(a_frame_larger_than_the_read_buffer_arrives_whole),
         cmocka_unit_test(frames_in_pieces_of_any_size_arrive_whole),
+        cmocka_unit_test(large_frames_with_pauses_between_them_arrive_whole),
         cmocka_unit_test(small_frames_behind_a_large_one_arrive_whole),
         cmocka_unit_test(what_is_no_agent_link_is_answered_and_closed),
         cmocka_unit_test(what_was_sent_before_a_half_close_counts),

@@ -268,17 +268,124 @@ static void a_session_the_bus_does_not_take_ends(void **state)
     assert_int_equal(0, bridge_get_stats(f->bridge).replaced);
 }
 
-static void no_more_sessions_than_allowed_are_opened(void **state)
+enum { AGENTS = 3, STRANGERS = 64 }; /* the limits here */
+
+static void no_more_agents_than_allowed_are_taken_on(void **state)
 {
     fixture *f = *state;
-    fake_agent more[2];
+    fake_agent third, early, late;
+    assert_status(LOOM_OK, fake_agent_open(&early, f->bridge));
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    fake_agent_enter(&f->b, f->bridge, "b", 0, 0);
+    fake_agent_enter(&third, f->bridge, "c", 0, 0);
+    assert_status(LOOM_EFULL, fake_agent_open(&late, f->bridge));
+    assert_null(late.session);
+    assert_status(LOOM_OK, frame_put_hello(&early.say, &(frame_hello){.protocol = LINK_PROTOCOL, .agent = STR("d")}));
+    fake_agent_send(&early);
+    assert_ended(&early, FRAME_ERROR, LOOM_EFULL, "cannot take the agent on");
+    assert_int_equal(AGENTS, bridge_get_stats(f->bridge).agents);
+    fake_agent_close(&early);
+    fake_agent_close(&third);
+    fake_agent_close(&late);
+    assert_int_equal(2, bridge_get_stats(f->bridge).agents);
+}
+
+/* The place of an agent may be taken by itself, however full it is. */
+static void a_newer_session_is_taken_on_when_there_is_no_room(void **state)
+{
+    fixture *f = *state;
+    fake_agent third, newer;
+    assert_status(LOOM_OK, fake_agent_open(&newer, f->bridge));
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    fake_agent_enter(&f->b, f->bridge, "b", 0, 0);
+    fake_agent_enter(&third, f->bridge, "c", 0, 0);
+    assert_status(LOOM_OK, frame_put_hello(&newer.say, &(frame_hello){.protocol = LINK_PROTOCOL, .agent = STR("c")}));
+    fake_agent_send(&newer);
+    fake_agent_hear(&newer);
+    (void)fake_agent_frame(&newer, FRAME_WELCOME);
+    assert_ended(&third, FRAME_ERROR, LOOM_EREPLACED, "a newer session");
+    assert_int_equal(AGENTS, bridge_get_stats(f->bridge).agents);
+    fake_agent_close(&third);
+    fake_agent_close(&newer);
+}
+
+/* The oldest of them goes, but not in the round in which it came. */
+static void strangers_keep_no_agent_out(void **state)
+{
+    fixture *f = *state;
+    static fake_agent strangers[STRANGERS];
+    for (size_t i = 0; i < STRANGERS; i++) {
+        assert_status(LOOM_OK, fake_agent_open(&strangers[i], f->bridge));
+    }
+    assert_status(LOOM_EFULL, fake_agent_open(&f->b, f->bridge));
+    bridge_new_round(f->bridge);
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    assert_ended(&strangers[0], FRAME_ERROR, LOOM_EFULL, "others want the place");
+    for (size_t i = 1; i < STRANGERS; i++) {
+        assert_int_equal(0, strangers[i].ended);
+        fake_agent_close(&strangers[i]);
+    }
+    fake_agent_close(&strangers[0]);
+}
+
+static void a_stranger_is_ended_when_its_time_is_over_and_not_before(void **state)
+{
+    fixture *f = *state;
+    f->clock.now_ms = 5000;
+    assert_int_equal(UINT64_MAX, bridge_next_hello_ms(f->bridge));
     assert_status(LOOM_OK, fake_agent_open(&f->a, f->bridge));
-    assert_status(LOOM_OK, fake_agent_open(&f->b, f->bridge));
-    assert_status(LOOM_OK, fake_agent_open(&more[0], f->bridge));
-    assert_status(LOOM_EFULL, fake_agent_open(&more[1], f->bridge));
-    assert_null(more[1].session);
-    fake_agent_close(&more[0]);
-    fake_agent_close(&more[1]);
+    f->clock.now_ms = 5600;
+    fake_agent_enter(&f->b, f->bridge, "b", 0, 0);
+    assert_int_equal(15000, bridge_next_hello_ms(f->bridge));
+    f->clock.now_ms = 14999;
+    bridge_expire_strangers(f->bridge);
+    assert_int_equal(0, f->a.ended);
+    f->clock.now_ms = 15000;
+    bridge_expire_strangers(f->bridge);
+    assert_ended(&f->a, FRAME_ERROR, LOOM_ETIMEDOUT, "no hello in time");
+    assert_int_equal(UINT64_MAX, bridge_next_hello_ms(f->bridge));
+    assert_int_equal(0, f->b.ended);
+}
+
+static void count_line(void *user, log_level level, const session_info *about, const char *text)
+{
+    (void)level;
+    (void)about;
+    (void)text;
+    ++*(unsigned *)user;
+}
+
+/* Of what anybody can cause at will, each kind for itself. */
+static void lines_that_others_cause_are_limited(void **state)
+{
+    fixture *f = *state;
+    enum { MANY = 100, A_SECOND = 5 };
+    unsigned lines = 0;
+    bridge *b;
+    fake_agent same[MANY];
+    assert_status(LOOM_OK, bridge_create(&b, &f->clock, &(bridge_options){.id = "b", .software = "s", .bus = &f->bus.base,
+                                                                          .log = count_line, .log_user = &lines}));
+    for (size_t i = 0; i < MANY; i++) {
+        assert_status(LOOM_OK, fake_agent_open(&same[i], b));
+        fake_agent_send_bytes(&same[i], BYTES("GET / HTTP/1.1\r\n\r\n"));
+        fake_agent_close(&same[i]);
+    }
+    assert_int_equal(A_SECOND, lines);
+    for (size_t i = 0; i < MANY; i++) {
+        bridge_log_refusal(b, "peer", "no room");
+    }
+    assert_int_equal(2 * A_SECOND, lines);
+    for (size_t i = 0; i < MANY; i++) {
+        fake_agent_enter(&same[i], b, "same", 0, 0);
+    }
+    assert_int_equal(3 * A_SECOND + 1, lines); /* the first one has opened a session like any */
+    f->clock.now_ms += 1000;
+    bridge_log_refusal(b, "peer", "no room");
+    assert_int_equal(3 * A_SECOND + 3, lines); /* with how many there were */
+    for (size_t i = 0; i < MANY; i++) {
+        fake_agent_close(&same[i]);
+    }
+    bridge_destroy(b);
 }
 
 static void tick_at(fixture *f, uint64_t now_ms)
@@ -301,9 +408,9 @@ static void a_connection_without_hello_ends_after_ten_seconds(void **state)
     fixture *f = *state;
     tick_at(f, 5000);
     assert_status(LOOM_OK, fake_agent_open(&f->a, f->bridge));
-    tick_up_to(f, 5000, 15000);
+    tick_up_to(f, 5000, 14999);
     assert_int_equal(0, f->a.ended);
-    tick_at(f, 15001);
+    tick_at(f, 15000);
     assert_ended(&f->a, FRAME_ERROR, LOOM_ETIMEDOUT, "no hello in time");
 }
 
@@ -497,7 +604,11 @@ int main(void)
         with_fixture(a_newer_session_of_an_agent_takes_the_place_of_the_older),
         with_fixture(closing_a_replaced_session_leaves_the_newer_one_alone),
         with_fixture(a_session_the_bus_does_not_take_ends),
-        with_fixture(no_more_sessions_than_allowed_are_opened),
+        with_fixture(no_more_agents_than_allowed_are_taken_on),
+        with_fixture(a_newer_session_is_taken_on_when_there_is_no_room),
+        with_fixture(strangers_keep_no_agent_out),
+        with_fixture(a_stranger_is_ended_when_its_time_is_over_and_not_before),
+        with_fixture(lines_that_others_cause_are_limited),
         with_fixture(a_connection_without_hello_ends_after_ten_seconds),
         with_fixture(silence_is_asked_about_once_and_ends_the_session_after_three_intervals),
         with_fixture(anything_heard_keeps_a_session_alive),

@@ -440,6 +440,133 @@ static void an_agent_that_does_not_read_its_results_is_ended(void **state)
     assert_int_equal(LOOM_EFULL, f->bus.why);
 }
 
+/* ---- a provider that is slow ---- */
+
+static void say_cancel(fixture *f, const char *id)
+{
+    fake_bus_say(&f->bus, "a", &(frame){.type = FRAME_CANCEL, .u.cancel = {bytes_of(id), STR("deadline_exceeded")}});
+}
+
+static void bring_numbered(fixture *f, unsigned number, loom_bytes wire)
+{
+    char id[9];
+    snprintf(id, sizeof id, "%08u", number);
+    bring_call(f, "a", id, wire);
+}
+
+static void cancel_numbered(fixture *f, unsigned number)
+{
+    char id[9];
+    snprintf(id, sizeof id, "%08u", number);
+    say_cancel(f, id);
+}
+
+/* The first is with the socket; others wait behind it, and between them stands what is for the agent as well. */
+static void a_call_that_ends_before_it_was_sent_is_not_sent(void **state)
+{
+    fixture *f = *state;
+    loom_envelope *env = fake_message("t", "planner", 1000);
+    loom_bytes wire = loom_envelope_wire(env);
+    session_sent(f->a.session, 1);
+    for (unsigned i = 1; i <= 20; i++) {
+        bring_numbered(f, i, wire);
+        fake_bus_deliver(&f->bus, "a", 1, wire);
+    }
+    for (unsigned i = 1; i <= 20; i += 2) {
+        cancel_numbered(f, i);
+    }
+    cancel_numbered(f, 1000); /* of no call that waits: is passed on */
+    session_before_send(f->a.session);
+    fake_agent_hear(&f->a);
+    unsigned calls = 0, events = 0, cancels = 0;
+    for (size_t i = 0; i < f->a.count; i++) {
+        calls += f->a.frames[i].type == FRAME_CALL;
+        events += f->a.frames[i].type == FRAME_DELIVER;
+        cancels += f->a.frames[i].type == FRAME_CANCEL;
+        if (f->a.frames[i].type == FRAME_CALL) {
+            assert_int_equal(0, (f->a.frames[i].u.call.call_id.data[7] - '0') % 2);
+        }
+    }
+    assert_int_equal(10, calls);
+    assert_int_equal(20, events);
+    assert_int_equal(1, cancels);
+    assert_int_equal(10, bridge_get_stats(f->bridge).calls_dropped);
+    cancel_numbered(f, 2); /* is on its way now: the provider is told */
+    session_before_send(f->a.session);
+    fake_agent_hear(&f->a);
+    assert_int_equal(1, f->a.count);
+    loom_envelope_unref(env);
+}
+
+/* Whatever the broker believes about the calls that timed out, the provider's session goes on. */
+static void calls_that_time_out_unsent_end_no_session(void **state)
+{
+    fixture *f = *state;
+    loom_envelope *env = fake_message("t", "planner", 1000 * 1000);
+    loom_bytes wire = loom_envelope_wire(env);
+    session_sent(f->a.session, 1);
+    for (unsigned i = 1; i <= 200; i++) {
+        bring_numbered(f, i, wire);
+        if (i > 10) {
+            cancel_numbered(f, i - 10);
+        }
+        assert_true(session_output(f->a.session)->len < 20 * 1000 * 1000);
+    }
+    bridge_tick(f->bridge);
+    assert_int_equal(0, f->a.ended);
+    session_before_send(f->a.session);
+    assert_in_range(session_output(f->a.session)->len, 10 * 1000 * 1000, 11 * 1000 * 1000);
+    frame_writer_clear(session_output(f->a.session));
+    loom_envelope_unref(env);
+}
+
+static void a_call_that_finds_no_room_is_refused_and_the_session_goes_on(void **state)
+{
+    fixture *f = *state;
+    enum { MORE = 100 };
+    loom_envelope *env = fake_message("t", "planner", 1000 * 1000);
+    session_sent(f->a.session, 1);
+    for (unsigned i = 1; i <= MORE; i++) {
+        bring_numbered(f, i, loom_envelope_wire(env));
+    }
+    assert_int_equal(0, f->bus.said[FRAME_RESULT]); /* not from within the bus */
+    bridge_new_round(f->bridge);
+    assert_in_range(f->bus.said[FRAME_RESULT], MORE - CALLS_MAX / (1000 * 1000), MORE - 64);
+    assert_string_equal("provider_busy", f->bus.call.code);
+    assert_memory_equal("00000100", f->bus.call.id, 8);
+    bridge_tick(f->bridge);
+    assert_int_equal(0, f->a.ended);
+    bring_numbered(f, MORE + 1, loom_envelope_wire(env));
+    fake_agent_close(&f->a); /* with a refusal that has not gone up */
+    bridge_new_round(f->bridge);
+    loom_envelope_unref(env);
+}
+
+/* It is the provider that reports too much, and the caller that would pay for it. */
+static void progress_that_is_not_read_is_dropped_and_the_result_comes(void **state)
+{
+    fixture *f = *state;
+    enum { REPORTS = 100, SIZE = 1000 * 1000, MOST = 4 * 1024 * 1024 + SIZE + 100 };
+    uint8_t *payload = calloc(1, SIZE);
+    assert_non_null(payload);
+    for (unsigned i = 0; i < REPORTS; i++) {
+        fake_bus_say(&f->bus, "a", &(frame){.type = FRAME_REPORT, .u.report = {bytes_of("1"), FRAME_PROGRESS, i, {payload, SIZE}}});
+        assert_true(session_output(f->a.session)->len <= MOST);
+    }
+    fake_bus_say(&f->bus, "a", &(frame){.type = FRAME_REPORT, .u.report = {bytes_of("1"), FRAME_CHUNK, 0, {payload, SIZE}}});
+    fake_bus_say(&f->bus, "a", &(frame){.type = FRAME_RESULT, .u.result = {.call_id = bytes_of("1")}});
+    free(payload);
+    bridge_tick(f->bridge);
+    assert_int_equal(0, f->a.ended);
+    bridge_stats stats = bridge_get_stats(f->bridge);
+    assert_int_equal(REPORTS + 1, stats.reports.down + stats.progress_dropped);
+    assert_in_range(stats.reports.down, 5, 7); /* the chunk is one of them */
+    fake_agent_hear(&f->a);
+    assert_int_equal(stats.reports.down + 1, f->a.count);
+    assert_int_equal(FRAME_CHUNK, f->a.frames[f->a.count - 2].u.report.kind);
+    assert_int_equal(FRAME_RESULT, f->a.frames[f->a.count - 1].type);
+}
+
 static void an_agent_that_reads_may_be_called_for_ever(void **state)
 {
     fixture *f = *state;
@@ -505,6 +632,10 @@ int main(void)
         with_fixture(what_comes_down_of_a_call_is_written_through),
         with_fixture(ten_thousand_calls_may_wait_for_one_provider),
         with_fixture(an_agent_that_does_not_read_its_results_is_ended),
+        with_fixture(a_call_that_ends_before_it_was_sent_is_not_sent),
+        with_fixture(calls_that_time_out_unsent_end_no_session),
+        with_fixture(a_call_that_finds_no_room_is_refused_and_the_session_goes_on),
+        with_fixture(progress_that_is_not_read_is_dropped_and_the_result_comes),
         with_fixture(an_agent_that_reads_may_be_called_for_ever),
         with_fixture(a_backlog_of_events_does_not_count_as_unread_results),
     };

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A broker knows its calls by eight bytes, which are the key here. Their places are only kept while the socket is behind: a
+ * call that leaves in the round in which it came costs nothing.
+ *
+ * A dead frame is marked in place, and cut out with others before the bytes are sent or when they are a good part of all:
+ * so each byte is moved a few times at most, however many calls die. */
+#include "bridge/session/unsent.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "envelope/msgpack_bytes.h"
+
+enum {
+    REF_SIZE = 8,
+    ROOM = SESSION_CALLS_MAX - 4 * 1024 * 1024, /* the rest is for results and cancels, which cannot be refused */
+    DEAD = 0xc1,                                /* begins no msgpack value */
+    BODY_CALL = 0x98, BODY_BIN8 = 0xc4          /* how a call frame's body begins: eight values, the type, the id */
+};
+
+typedef struct refusal {
+    list_node node; /* of the bridge's refusals */
+    session *session;
+    size_t len;
+    uint8_t call_id[FRAME_CALL_ID_MAX];
+} refusal;
+
+static uint64_t ref_of(const uint8_t *id)
+{
+    return (uint64_t)mp_load32(id) << 32 | mp_load32(id + 4);
+}
+
+/* Its reference, if the frame is a call of a broker; 0 otherwise. */
+static uint64_t call_ref(const uint8_t *body, size_t len)
+{
+    bool is_call = len > 4 + REF_SIZE && body[0] == BODY_CALL && body[1] == FRAME_CALL && body[2] == BODY_BIN8 &&
+                   body[3] == REF_SIZE;
+    return is_call ? ref_of(body + 4) : 0;
+}
+
+static void *place(size_t at)
+{
+    return (void *)(uintptr_t)(at + 1); /* the table has no NULL in it */
+}
+
+/* What was dropped does not count as appended any more. */
+static void uncount(session *s, size_t bytes)
+{
+    session_unread *u = &s->calls;
+    s->appended -= bytes;
+    uint64_t newer = u->newer < bytes ? u->newer : bytes, older = bytes - newer;
+    u->newer -= newer;
+    u->older -= u->older < older ? u->older : older;
+    u->mark = u->mark < s->appended ? u->mark : s->appended;
+    s->replies.mark = s->replies.mark < s->appended ? s->replies.mark : s->appended;
+}
+
+static void cut_out_dead(session *s)
+{
+    frame_writer *w = &s->out;
+    frame_writer_seal(w);
+    size_t to = 0;
+    for (size_t from = 0, size; from < w->len; from += size) {
+        uint8_t *body = w->data + from + FRAME_HEADER_SIZE;
+        size = FRAME_HEADER_SIZE + mp_load32(w->data + from);
+        if (body[0] == DEAD) {
+            continue;
+        }
+        uint64_t ref = call_ref(body, size - FRAME_HEADER_SIZE);
+        if (ref != 0 && from != to && number_table_remove(&s->unsent, ref) != NULL) {
+            (void)!number_table_add(&s->unsent, ref, place(to)); /* one has just gone: there is room */
+        }
+        memmove(w->data + to, w->data + from, size);
+        to += size;
+    }
+    uncount(s, w->len - to);
+    w->len = to;
+    s->dead_bytes = 0;
+}
+
+bool unsent_has_room(session *s, size_t size)
+{
+    if (s->dead_bytes > s->out.len / 4) {
+        cut_out_dead(s);
+    }
+    return s->backlog + s->out.len - s->dead_bytes + size <= ROOM;
+}
+
+void unsent_add(session *s, loom_bytes call_id, size_t at)
+{
+    if (s->backlog > 0 && call_id.len == REF_SIZE) {
+        (void)!number_table_add(&s->unsent, ref_of(call_id.data), place(at)); /* without memory it is just sent */
+    }
+}
+
+bool unsent_drop(session *s, loom_bytes call_id)
+{
+    void *at = call_id.len == REF_SIZE ? number_table_remove(&s->unsent, ref_of(call_id.data)) : NULL;
+    if (at == NULL) {
+        return false;
+    }
+    uint8_t *dead = s->out.data + ((uintptr_t)at - 1);
+    assert((uintptr_t)at <= s->out.len && call_ref(dead + FRAME_HEADER_SIZE, mp_load32(dead)) == ref_of(call_id.data));
+    dead[FRAME_HEADER_SIZE] = DEAD;
+    s->dead_bytes += FRAME_HEADER_SIZE + mp_load32(dead);
+    s->bridge->stats.calls_dropped++;
+    return true;
+}
+
+void session_before_send(session *s)
+{
+    if (s->dead_bytes > 0) {
+        cut_out_dead(s);
+    }
+    if (s->unsent.count > 0) {
+        number_table_fini(&s->unsent);
+    }
+}
+
+/* ---- refusals ---- */
+
+void unsent_refuse(session *s, loom_bytes call_id)
+{
+    refusal *r = call_id.len <= FRAME_CALL_ID_MAX ? malloc(sizeof *r) : NULL;
+    if (r == NULL) {
+        session_append_failed(s, LOOM_ENOMEM);
+        return;
+    }
+    r->session = s;
+    r->len = call_id.len;
+    if (call_id.len > 0) {
+        memcpy(r->call_id, call_id.data, call_id.len);
+    }
+    list_append(&s->bridge->refusals, &r->node);
+    s->bridge->stats.refused++;
+}
+
+void unsent_answer(bridge *b)
+{
+    static const char code[] = "provider_busy", text[] = "the provider has not read the calls it was given before";
+    const list_node *last = b->refusals.last; /* what comes meanwhile has to wait */
+    for (bool more = last != NULL; more;) {
+        list_node *node = list_take_first(&b->refusals);
+        refusal *r = list_item(node, refusal, node);
+        more = node != NULL && node != last;
+        if (r != NULL) {
+            session_pass_up(r->session, &(frame){.type = FRAME_RESULT, .u.result = {
+                .call_id = {r->call_id, r->len},
+                .outcome = FRAME_CALL_ERROR,
+                .code = {code, sizeof code - 1},
+                .text = {text, sizeof text - 1},
+            }});
+            free(r);
+        }
+    }
+}
+
+void unsent_fini(session *s)
+{
+    for (list_node *node = s->bridge->refusals.first, *next; node != NULL; node = next) {
+        next = node->next;
+        refusal *r = list_item(node, refusal, node);
+        if (r->session == s) {
+            list_remove(&s->bridge->refusals, node);
+            free(r);
+        }
+    }
+    session_before_send(s);
+}
