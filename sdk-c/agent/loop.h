@@ -80,7 +80,7 @@ void loop_timer_clear(agent_loop *loop, agent_timer *timer);
 /* Around a function that waits: the agent is not freed before its guests have left. */
 void loop_guest_enter(agent_loop *loop);
 void loop_guest_leave(agent_loop *loop);
-/* Nothing more is accepted, and all waits end. */
+/* Nothing more is accepted, and all waits and runs end. */
 void loop_close_within(agent_loop *loop, uint64_t deadline_ns);
 /* Until the guests have left. */
 void loop_see_guests_off(agent_loop *loop);

@@ -88,15 +88,6 @@ KNOWN = {
     "loss.Stop.test_what_a_drain_throws_away_is_said": Known("26", "`stopped`, no count"),
     "loss.Lost.test_after_a_goodbye_nothing_is_lost": Known("30", "2,000 of 2,000, and all arrived"),
     "loss.Lost.test_after_a_kill_the_count_is_near_the_loss": Known("30", "2,000 of 2,000, and all arrived"),
-    "suspected.Races.test_a_signal_handler_writes_to_no_descriptor_of_others": Known(
-        "suspected: signals_leave()", "8 bytes in a file"),
-    "suspected.Races.test_an_agent_lives_while_another_thread_flushes_it": Known("suspected: close", "freed under the waiter"),
-    "suspected.Races.test_an_agent_lives_while_another_thread_runs_it": Known(
-        "suspected: close", "freed, and run() does not return"),
-    "suspected.Races.test_an_agent_lives_while_another_thread_waits_for_its_connection": Known(
-        "suspected: close", "freed under the waiter"),
-    "suspected.Races.test_an_agent_lives_while_another_thread_waits_for_room_to_emit": Known(
-        "suspected: close", "freed under the waiter"),
     "suspected.Stamps.test_an_envelope_that_the_hop_context_makes_too_large_does_not_end_the_session": Known(
         "suspected: stamps", "ended, ETOOBIG; a sibling"),
     "suspected.Stamps.test_an_envelope_that_the_senders_stamp_makes_too_large_does_not_end_the_session": Known(
