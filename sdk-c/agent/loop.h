@@ -45,6 +45,7 @@ typedef struct agent_loop {
     uint64_t close_deadline; /* with closing */
     uint64_t armed;         /* what timer_fd is set to */
     binary_heap timers;     /* of agent_timer.node, by CLOCK_MONOTONIC ns */
+    agent_timer inquiry;    /* set once messages have left: the session asks what has been read of them */
     send_queue out;
 
     atomic_bool unwritten;    /* set before somebody relies on the loop to write: it takes the lock only then */

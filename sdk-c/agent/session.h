@@ -71,6 +71,8 @@ typedef struct session {
     uint64_t heartbeat_ns, next_heartbeat;
     uint64_t ping;            /* number of the last one */
     uint64_t ping_mark;       /* out.taken when it was queued */
+    uint64_t last_number;     /* of a ping or an inquiry */
+    uint64_t inquiry, inquiry_mark; /* the same of a ping that only asks what has been read; 0: none is unanswered */
     bool pinged, heard;       /* a ping is unanswered; something has come since the last tick */
     unsigned missed;
     uint64_t handled_messages, handled_bytes; /* deliveries of this session that are dealt with */

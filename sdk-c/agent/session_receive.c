@@ -63,6 +63,7 @@ static void begin_session(session *s, const frame_welcome *f)
     s->heartbeat_ns = heartbeat_ms * MS_NS;
     s->next_heartbeat = s->up_since + s->heartbeat_ns;
     s->pinged = false;
+    s->inquiry = 0;
     s->heard = true;
     s->missed = 0;
     s->handled_messages = s->handled_bytes = 0;
@@ -119,13 +120,16 @@ static loom_status on_ping(session *s, uint64_t number)
 
 static void on_pong(session *s, uint64_t number)
 {
+    pthread_mutex_lock(&s->loop->lock);
     if (s->pinged && number == s->ping) {
         s->pinged = false;
         s->missed = 0;
-        pthread_mutex_lock(&s->loop->lock);
         send_queue_read_up_to(&s->loop->out, s->ping_mark);
-        pthread_mutex_unlock(&s->loop->lock);
+    } else if (number != 0 && number == s->inquiry) {
+        s->inquiry = 0;
+        send_queue_read_up_to(&s->loop->out, s->inquiry_mark);
     }
+    pthread_mutex_unlock(&s->loop->lock);
 }
 
 static void on_credit(session *s, uint64_t bytes)
@@ -142,6 +146,9 @@ static loom_status on_end(session *s, const frame *f)
     loom_status st = session_status_of(end->status, bye ? LOOM_ECLOSED : LOOM_EPROTO);
     const char *text = end->text.len > 0 ? end->text.data : loom_status_text(st);
     size_t len = end->text.len > 0 ? end->text.len : strlen(text);
+    pthread_mutex_lock(&s->loop->lock);
+    send_queue_read_in_all(&s->loop->out, end->messages);
+    pthread_mutex_unlock(&s->loop->lock);
     return session_fail(s, st, "%s: %.*s", bye ? "the bridge said goodbye" : "the bridge ended the session",
                         (int)(len < 200 ? len : 200), text);
 }
