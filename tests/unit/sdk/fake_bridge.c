@@ -140,7 +140,7 @@ frame fake_bridge_next(fake_bridge *b)
 frame fake_bridge_expect(fake_bridge *b, frame_type type)
 {
     frame f = fake_bridge_next(b);
-    while (f.type == FRAME_PING && type != FRAME_PING) {
+    while ((f.type == FRAME_PING || f.type == FRAME_CREDIT) && f.type != type) {
         f = fake_bridge_next(b);
     }
     if (f.type != type) {

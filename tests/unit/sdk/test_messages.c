@@ -274,6 +274,30 @@ static void credit_is_granted_again_when_half_is_used(void **state)
     assert_int_equal(8, fake_bridge_expect(&f->bridge, FRAME_CREDIT).u.credit.messages);
 }
 
+static loom_status take_long(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
+{
+    (void)agent;
+    (void)topic;
+    (void)event;
+    (void)user;
+    nanosleep(&(struct timespec){0, 25000000}, NULL);
+    return LOOM_OK;
+}
+
+static void credit_is_granted_again_while_handlers_are_busy(void **state)
+{
+    fixture *f = *state;
+    loom_agent_options options = options_of(f);
+    options.on_event = take_long;
+    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
+    uint64_t number = fake_bridge_session(&f->bridge, 2);
+    for (int i = 0; i < 6; i++) { /* of a window of 8192; all but the first are read at once */
+        fake_bridge_deliver_text(&f->bridge, number, "sensor.data", "x");
+    }
+    frame credit = fake_bridge_expect(&f->bridge, FRAME_CREDIT);
+    assert_in_range(credit.u.credit.messages, 8192 + 1, 8192 + 6);
+}
+
 static void a_handler_that_fails_is_counted_and_the_session_goes_on(void **state)
 {
     fixture *f = *state;
@@ -439,6 +463,7 @@ int main(void)
         WITH_AGENT(a_notice_is_told),
         WITH_AGENT(events_reach_their_handlers),
         WITH_AGENT(credit_is_granted_again_when_half_is_used),
+        WITH_AGENT(credit_is_granted_again_while_handlers_are_busy),
         WITH_AGENT(a_handler_that_fails_is_counted_and_the_session_goes_on),
         WITH_AGENT(an_event_that_was_kept_is_not_reused),
         WITH_AGENT(a_long_handler_does_not_cost_the_session),
