@@ -66,13 +66,7 @@ KNOWN = {
     "startup.Values.test_tls_is_no_url_of_the_bridges_broker": Known("18", "passes --check-config"),
     "startup.Values.test_websocket_is_no_url_of_bus_pub": Known("18", "passes --check-config"),
     "startup.Hangup.test_sighup_does_not_kill_without_a_drain": Known("22", "ended by the signal, no goodbye"),
-    "text.Lists.test_a_metadata_key_that_is_no_utf8_harms_nobody": Known("17", "loom caps fails for everybody"),
     "text.Logs.test_an_id_that_turns_the_line_round_does_not_reach_the_log": Known("suspected: bidi", "U+202E in the log"),
-    "text.Terminals.test_a_notice_is_cleaned_before_it_is_printed": Known("20", "ESC on standard error"),
-    "text.Terminals.test_a_notice_is_cleaned_before_an_agent_without_a_handler_prints_it": Known(
-        "20", "the same, by libloom itself"),
-    "text.Terminals.test_why_a_capability_is_refused_is_cleaned_before_it_is_printed": Known("20", "ESC on standard error"),
-    "text.Terminals.test_why_a_session_ended_is_cleaned_before_it_is_printed": Known("20", "ESC on standard error"),
     "spansfile.SpansFile.test_a_bad_line_is_told_and_stepped_over": Known("27", "0 of 2 traces"),
     "spansfile.SpansFile.test_no_line_is_glued_to_what_a_full_disk_left": Known("27", "1 of 2 lines"),
     "spansfile.SpansFile.test_what_a_full_disk_left_hides_no_other_trace": Known("27", "0 of 2 traces"),

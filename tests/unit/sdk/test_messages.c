@@ -248,6 +248,18 @@ static void a_notice_is_told(void **state)
 
 /* ---- receiving ---- */
 
+static void a_text_of_the_bridge_is_made_printable(void **state)
+{
+    fixture *f = *state;
+    open_session(f);
+    frame_outcome notice = {.status = LOOM_EDENIED, .text = STR("\x1b[31mred\xe2\x80\xaeturned\xff")};
+    assert_status(LOOM_OK, frame_put_outcome(&f->bridge.out, FRAME_NOTICE, &notice));
+    fake_bridge_flush(&f->bridge);
+    wait_until(noted(f, f->errors, "·[31mred·turned\xef\xbf\xbd,"), FAKE_DEADLINE_MS);
+    fake_bridge_error(&f->bridge, LOOM_EPROTO, "\x1b]0;owned\a");
+    wait_until(noted(f, f->states, "·]0;owned·,"), FAKE_DEADLINE_MS);
+}
+
 static void events_reach_their_handlers(void **state)
 {
     fixture *f = *state;
@@ -461,6 +473,7 @@ int main(void)
         WITH_AGENT(a_topic_that_is_not_valid_is_refused_at_once),
         WITH_AGENT(payloads_over_the_bridges_limit_are_refused_at_once),
         WITH_AGENT(a_notice_is_told),
+        WITH_AGENT(a_text_of_the_bridge_is_made_printable),
         WITH_AGENT(events_reach_their_handlers),
         WITH_AGENT(credit_is_granted_again_when_half_is_used),
         WITH_AGENT(credit_is_granted_again_while_handlers_are_busy),
