@@ -11,6 +11,7 @@
 
 static void refuse(session *s, const envelope_view *view, loom_status why, const char *text)
 {
+    s->refused++;
     session_answer(s, &(frame){.type = FRAME_NOTICE,
                                .u.outcome = {.status = (uint64_t)why,
                                              .text = {text, strlen(text)},

@@ -173,7 +173,7 @@ void session_end(session *s, frame_type how, loom_status why, const char *text)
     s->state = SESSION_ENDED;
     session_log(s, kind, plain ? LOG_INFO : LOG_WARN, "session ended: %s (%s)", text,
                 loom_status_name(why));
-    frame_outcome f = {.status = (uint64_t)why, .text = {text, strlen(text)}};
+    frame_outcome f = {.status = (uint64_t)why, .text = {text, strlen(text)}, .messages = s->published + s->refused};
     (void)!frame_put_outcome(&s->out, how, &f); /* without memory the connection just closes */
     s->io->ended(s->io_user);
 }

@@ -96,6 +96,7 @@ struct session {
     uint64_t granted_bytes;   /* what the bus was told */
     uint64_t forwarded, forwarded_bytes;
     uint64_t published, published_bytes;
+    uint64_t refused;         /* envelopes read, but not published */
     uint64_t publish_granted; /* total bytes the agent may publish */
 };
 

@@ -119,6 +119,7 @@ typedef struct frame_outcome {
     uint64_t status;           /* loom_status */
     loom_str text;             /* for people */
     loom_bytes message_id;     /* notice: the envelope's id */
+    uint64_t messages;         /* error and bye of a bridge: envelopes it has read in this session; 0: it does not say */
 } frame_outcome;
 
 enum {

@@ -57,6 +57,7 @@ static const frame_key outcome[] = {
     {"status", KEY_UINT, offsetof(frame_outcome, status), 0},
     {"text", KEY_STR, offsetof(frame_outcome, text), FRAME_TEXT_MAX},
     {"message_id", KEY_BIN, offsetof(frame_outcome, message_id), LOOM_UUID_SIZE},
+    {"messages", KEY_UINT, offsetof(frame_outcome, messages), 0},
 };
 
 frame_keys frame_keys_of(frame_type type)

@@ -233,6 +233,7 @@ void loop_close_within(agent_loop *loop, uint64_t deadline_ns)
     pthread_cond_signal(&loop->closes);
     loop_changed(loop);
     loop_wake(loop);
+    loop_end_runs(loop);
     pthread_mutex_unlock(&loop->lock);
 }
 

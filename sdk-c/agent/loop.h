@@ -45,6 +45,7 @@ typedef struct agent_loop {
     uint64_t close_deadline; /* with closing */
     uint64_t armed;         /* what timer_fd is set to */
     binary_heap timers;     /* of agent_timer.node, by CLOCK_MONOTONIC ns */
+    agent_timer inquiry;    /* set once messages have left: the session asks what has been read of them */
     send_queue out;
 
     atomic_bool unwritten;    /* set before somebody relies on the loop to write: it takes the lock only then */
@@ -80,7 +81,7 @@ void loop_timer_clear(agent_loop *loop, agent_timer *timer);
 /* Around a function that waits: the agent is not freed before its guests have left. */
 void loop_guest_enter(agent_loop *loop);
 void loop_guest_leave(agent_loop *loop);
-/* Nothing more is accepted, and all waits end. */
+/* Nothing more is accepted, and all waits and runs end. */
 void loop_close_within(agent_loop *loop, uint64_t deadline_ns);
 /* Until the guests have left. */
 void loop_see_guests_off(agent_loop *loop);

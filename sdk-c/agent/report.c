@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an agent reports to its owner: by callback, or on standard error when there is none. */
+/* What an agent reports to its owner: by callback, or on standard error when there is none. Whatever a bridge, a proxy or a
+ * collector has said in it is made printable here, once for all: most owners print it. */
 #include <stdio.h>
 
+#include "base/printable.h"
+#include "base/str.h"
 #include "sdk-c/agent/report.h"
 
 #define NOTICE_INTERVAL_NS (1000 * MS_NS)
 
-void report_refusal(loom_agent *a, loom_status why, const char *text)
+enum { REPORT_TEXT_SIZE = 512 };
+
+void report_refusal(loom_agent *a, loom_status why, const char *said)
 {
+    char text[REPORT_TEXT_SIZE];
+    printable_copy(text, sizeof text, str_of(said));
     if (a->options.on_error != NULL) {
         a->options.on_error(a, why, text, a->options.user);
         return;
@@ -24,9 +31,21 @@ void report_refusal(loom_agent *a, loom_status why, const char *text)
     }
 }
 
-void report_state(loom_agent *a, loom_agent_state state, loom_status why, const char *text)
+void report_exporter(loom_agent *a, const char *said)
 {
-    char address[URL_MAX];
+    char text[REPORT_TEXT_SIZE];
+    printable_copy(text, sizeof text, str_of(said));
+    if (a->options.on_error != NULL) {
+        a->options.on_error(a, LOOM_EIO, text, a->options.user);
+    } else if (!atomic_flag_test_and_set(&a->exporter_told)) {
+        fprintf(stderr, "loom: agent %s: traces are not exported: %s\n", a->id.data, text);
+    }
+}
+
+void report_state(loom_agent *a, loom_agent_state state, loom_status why, const char *said)
+{
+    char address[URL_MAX], text[REPORT_TEXT_SIZE];
+    printable_copy(text, sizeof text, str_of(said));
     if (a->options.on_state != NULL) {
         a->options.on_state(a, state, why, text, a->options.user);
         return;

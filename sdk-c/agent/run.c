@@ -2,6 +2,7 @@
 /* Waiting for an agent, and driving one: run, stop, poll, wait, flush. */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -18,11 +19,15 @@ int loom_agent_fd(const loom_agent *a)
     return a->options.poll_mode ? a->loop.epoll_fd : -1;
 }
 
+/* By the bridge for good, or by its owner. */
 static loom_status closed_status(loom_agent *a)
 {
+    loom_status st = LOOM_OK;
     pthread_mutex_lock(&a->loop.lock);
-    bool closed = a->session.state == LOOM_AGENT_CLOSED;
-    loom_status st = !closed ? LOOM_OK : a->session.why != LOOM_OK ? a->session.why : LOOM_ECLOSED;
+    if (a->loop.over) {
+        bool told = a->session.state == LOOM_AGENT_CLOSED && a->session.why != LOOM_OK;
+        st = told ? a->session.why : LOOM_ECLOSED;
+    }
     pthread_mutex_unlock(&a->loop.lock);
     return st;
 }
@@ -32,12 +37,18 @@ loom_status loom_agent_poll(loom_agent *a, int timeout_ms)
     if (!a->options.poll_mode) {
         return LOOM_EINVAL;
     }
-    if (loop_is_this_thread(&a->loop) || !loop_enter(&a->loop)) {
+    if (loop_is_this_thread(&a->loop)) {
         return LOOM_EBUSY;
     }
-    agent_round(a, timeout_ms);
-    loop_leave(&a->loop);
-    return closed_status(a);
+    loop_guest_enter(&a->loop);
+    loom_status st = LOOM_EBUSY;
+    if (loop_enter(&a->loop)) {
+        agent_round(a, timeout_ms);
+        loop_leave(&a->loop);
+        st = closed_status(a);
+    }
+    loop_guest_leave(&a->loop);
+    return st;
 }
 
 /* ---- waiting for a condition ---- */
@@ -45,7 +56,7 @@ loom_status loom_agent_poll(loom_agent *a, int timeout_ms)
 /* Lock held. Whether there is nothing more to wait for; *st says how it ended. */
 typedef bool condition(loom_agent *a, uint64_t argument, loom_status *st);
 
-/* A thread that may drive the agent does so meanwhile; all others sleep until something changes. */
+/* A thread that may drive the agent does so meanwhile; all others sleep until something changes. The caller is a guest. */
 static loom_status wait_for(loom_agent *a, condition *is_over, uint64_t argument, uint32_t timeout_ms)
 {
     uint64_t deadline = clock_monotonic_ns() + timeout_ms * MS_NS;
@@ -94,7 +105,9 @@ loom_status loom_agent_wait_connected(loom_agent *a, uint32_t timeout_ms)
     if (loop_is_this_thread(&a->loop)) {
         return LOOM_EBUSY;
     }
+    loop_guest_enter(&a->loop);
     loom_status st = wait_for(a, is_ready, subscriptions_last(a), timeout_ms);
+    loop_guest_leave(&a->loop);
     return st == LOOM_ENOTCONN ? LOOM_ETIMEDOUT : st;
 }
 
@@ -107,11 +120,14 @@ static bool has_left(loom_agent *a, uint64_t queued, loom_status *st)
 
 loom_status loom_agent_flush(loom_agent *a, uint32_t timeout_ms)
 {
+    loop_guest_enter(&a->loop);
     pthread_mutex_lock(&a->loop.lock);
     uint64_t queued = a->loop.out.queued;
     loop_write(&a->loop, true);
     pthread_mutex_unlock(&a->loop.lock);
-    return wait_for(a, has_left, queued, loop_is_this_thread(&a->loop) ? 0 : timeout_ms);
+    loom_status st = wait_for(a, has_left, queued, loop_is_this_thread(&a->loop) ? 0 : timeout_ms);
+    loop_guest_leave(&a->loop);
+    return st;
 }
 
 /* ---- run ---- */
@@ -122,12 +138,9 @@ void loom_agent_stop(loom_agent *a)
     loop_end_runs(&a->loop);
 }
 
-/* other_fd: readable means stop; -1: none. */
+/* other_fd: readable means stop; -1: none. A guest: closing the agent ends it. */
 static loom_status run_until(loom_agent *a, int other_fd)
 {
-    if (loop_is_this_thread(&a->loop)) {
-        return LOOM_EBUSY;
-    }
     loom_status st = LOOM_OK;
     struct pollfd fds[] = {{.fd = a->loop.run_fd, .events = POLLIN},
                            {.fd = other_fd, .events = POLLIN},
@@ -155,30 +168,65 @@ static loom_status run_until(loom_agent *a, int other_fd)
     return st;
 }
 
+static loom_status run_as_guest(loom_agent *a, int other_fd)
+{
+    if (loop_is_this_thread(&a->loop)) {
+        return LOOM_EBUSY;
+    }
+    loop_guest_enter(&a->loop);
+    loom_status st = run_until(a, other_fd);
+    loop_guest_leave(&a->loop);
+    return st;
+}
+
 loom_status loom_agent_run(loom_agent *a)
 {
-    return run_until(a, -1);
+    return run_as_guest(a, -1);
 }
 
 /* ---- run until a signal ---- */
+
+enum { STOPPING = 3 };
+static const int stopping[STOPPING] = {SIGINT, SIGTERM, SIGHUP};
 
 /* A signal's disposition belongs to the whole process, and its handler gets no argument: so this state does too. It is
  * there only while somebody is in loom_agent_run_until_signal(), and dispositions are put back by the last one. */
 static struct {
     pthread_mutex_t lock;
     unsigned users;
-    struct sigaction before[2];
+    struct sigaction before[STOPPING];
 } signals = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static atomic_int signal_event_fd = -1; /* readable once a signal has come */
-
-static const int stopping[2] = {SIGINT, SIGTERM};
+static atomic_uint signal_writers;      /* handlers that may be about to write to it, on whatever threads */
 
 static void on_signal(int number)
 {
     (void)number;
+    atomic_fetch_add(&signal_writers, 1); /* before it looks: whoever closes the descriptor hides it, and then looks here */
     int fd = atomic_load(&signal_event_fd);
     if (fd >= 0) {
         loop_signal(fd);
+    }
+    atomic_fetch_sub(&signal_writers, 1);
+}
+
+/* A hangup that was ignored before stays ignored: that is how nohup says that the program goes on. */
+static bool stays_ignored(int number)
+{
+    struct sigaction now;
+    return number == SIGHUP && sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+static void take_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    for (int i = 0; i < STOPPING; i++) {
+        if (stays_ignored(stopping[i])) {
+            signals.before[i] = (struct sigaction){.sa_handler = SIG_IGN};
+        } else {
+            sigaction(stopping[i], &action, &signals.before[i]);
+        }
     }
 }
 
@@ -192,11 +240,7 @@ static loom_status signals_enter(int *fd)
             st = LOOM_EIO;
         } else {
             atomic_store(&signal_event_fd, *fd);
-            struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-            sigemptyset(&action.sa_mask);
-            for (int i = 0; i < 2; i++) {
-                sigaction(stopping[i], &action, &signals.before[i]);
-            }
+            take_signals();
         }
     }
     if (st == LOOM_OK) {
@@ -207,14 +251,19 @@ static loom_status signals_enter(int *fd)
     return st;
 }
 
+/* The descriptor is closed when no handler has it any more: its number may soon be another file's. */
 static void signals_leave(void)
 {
     pthread_mutex_lock(&signals.lock);
     if (--signals.users == 0) {
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < STOPPING; i++) {
             sigaction(stopping[i], &signals.before[i], NULL);
         }
-        close(atomic_exchange(&signal_event_fd, -1));
+        int fd = atomic_exchange(&signal_event_fd, -1);
+        while (atomic_load(&signal_writers) > 0) {
+            sched_yield();
+        }
+        close(fd);
     }
     pthread_mutex_unlock(&signals.lock);
 }
@@ -226,7 +275,7 @@ loom_status loom_agent_run_until_signal(loom_agent *a)
     if (st != LOOM_OK) {
         return st;
     }
-    st = run_until(a, fd);
+    st = run_as_guest(a, fd);
     signals_leave();
     return st;
 }

@@ -7,6 +7,7 @@
 
 #include "base/backoff.h"
 #include "base/random.h"
+#include "sdk-c/agent/parts.h"
 
 #define SECOND_NS (1000 * MS_NS)
 #define CONNECT_TIMEOUT_NS (10 * SECOND_NS) /* to the welcome */
@@ -156,12 +157,29 @@ static void dial(session *s)
     session_connect(s);
 }
 
+/* Some time after messages have left: asks whether they have been read, so that no more count as lost than may be when the
+ * connection breaks. It is no heartbeat: nobody is missed for the answer. */
+static void inquire(loom_agent *a, agent_timer *timer)
+{
+    (void)timer;
+    session *s = &a->session;
+    pthread_mutex_lock(&s->loop->lock);
+    if (s->phase == SESSION_UP && s->inquiry == 0 && s->loop->out.marks > 0 &&
+        frame_put_number(&s->loop->out.control, FRAME_PING, s->last_number + 1) == LOOM_OK) {
+        s->inquiry = ++s->last_number;
+        s->inquiry_mark = s->loop->out.taken;
+        loop_control_waits(s->loop);
+    }
+    pthread_mutex_unlock(&s->loop->lock);
+}
+
 void session_start(session *s)
 {
     s->state = LOOM_AGENT_CONNECTING;
     s->phase = SESSION_WAITING; /* for a deadline that has passed */
     s->max_payload = LOOM_PAYLOAD_MAX;
     s->keep_ns = KEEP_NS;
+    s->loop->inquiry.fire = inquire;
     random_take(s->instance, sizeof s->instance);
 }
 
@@ -175,7 +193,8 @@ void session_fini(session *s)
 static loom_status ping(session *s)
 {
     pthread_mutex_lock(&s->loop->lock);
-    loom_status st = frame_put_number(&s->loop->out.control, FRAME_PING, ++s->ping);
+    s->ping = ++s->last_number;
+    loom_status st = frame_put_number(&s->loop->out.control, FRAME_PING, s->ping);
     s->ping_mark = s->loop->out.taken;
     pthread_mutex_unlock(&s->loop->lock);
     s->pinged = st == LOOM_OK;

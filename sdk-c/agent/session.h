@@ -71,10 +71,16 @@ typedef struct session {
     uint64_t heartbeat_ns, next_heartbeat;
     uint64_t ping;            /* number of the last one */
     uint64_t ping_mark;       /* out.taken when it was queued */
+    uint64_t last_number;     /* of a ping or an inquiry */
+    uint64_t inquiry, inquiry_mark; /* the same of a ping that only asks what has been read; 0: none is unanswered */
     bool pinged, heard;       /* a ping is unanswered; something has come since the last tick */
     unsigned missed;
     uint64_t handled_messages, handled_bytes; /* deliveries of this session that are dealt with */
-    uint64_t renew_messages, renew_bytes;     /* half of the credit is used: it is time to grant more */
+    uint64_t half_messages, half_bytes;       /* half of the credit is used: it is time to grant more */
+    uint64_t review_messages; /* at the latest half of it: whether it is time is looked at anew */
+    uint32_t review_step;     /* messages from one look to the next */
+    uint64_t reviewed_ns, busy_since_ns, granted_ns; /* the last look, the first of this read, the last grant */
+    uint64_t reads, reviewed_read; /* reads of the link, and the one of the last look */
     bool bye_said;            /* closing */
     uint64_t bye_deadline;    /* when all else has left: until then the peer may end its side. 0: not yet */
     receive_buffer in;

@@ -8,6 +8,9 @@
 
 #include "envelope/id.h"
 
+#define RENEW_NS (20 * MS_NS)
+
+enum { REVIEW_STEP_MAX = 64 };
 enum { HEARTBEAT_DEFAULT_MS = 15000, HEARTBEAT_MIN_MS = 10, RECEIVE_ROUNDS = 16 };
 
 static loom_status out_of_memory(session *s, loom_status st)
@@ -23,21 +26,49 @@ static uint64_t half_of(uint64_t window)
 }
 
 /* The bridge has a whole window of credit, from what is handled on. */
-static void credit_granted(session *s)
+static void credit_granted(session *s, uint64_t now)
 {
-    s->renew_messages = s->handled_messages + half_of(s->options->receive_messages);
-    s->renew_bytes = s->handled_bytes + half_of(s->options->receive_bytes);
+    s->half_messages = s->handled_messages + half_of(s->options->receive_messages);
+    s->half_bytes = s->handled_bytes + half_of(s->options->receive_bytes);
+    s->granted_ns = now;
 }
 
-static loom_status renew_credit(session *s)
+static void review_later(session *s)
 {
-    credit_granted(s);
+    uint64_t next = s->handled_messages + s->review_step;
+    s->review_messages = next < s->half_messages ? next : s->half_messages;
+}
+
+static loom_status renew_credit(session *s, uint64_t now)
+{
+    credit_granted(s, now);
     pthread_mutex_lock(&s->loop->lock);
     loom_status st = frame_put_credit(&s->loop->out.control, s->handled_messages + s->options->receive_messages,
                                       s->handled_bytes + s->options->receive_bytes);
     loop_control_waits(s->loop);
     pthread_mutex_unlock(&s->loop->lock);
     return st == LOOM_OK ? st : out_of_memory(s, st);
+}
+
+/* Whether half of the credit is used, or handlers have been busy for RENEW_NS since it was granted: a broker does not wait
+ * for an agent that seems to take nothing. The clock is looked at once in so many messages, fewer when they take long. */
+static loom_status review_credit(session *s)
+{
+    const uint64_t now = clock_monotonic_ns();
+    loom_status st = LOOM_OK;
+    if (s->reviewed_read != s->reads) {
+        s->reviewed_read = s->reads;
+        s->busy_since_ns = now; /* before, it may have been idle */
+    }
+    const uint64_t since = s->granted_ns > s->busy_since_ns ? s->granted_ns : s->busy_since_ns;
+    if (s->handled_messages >= s->half_messages || s->handled_bytes >= s->half_bytes || now - since >= RENEW_NS) {
+        st = renew_credit(s, now);
+    }
+    const bool fast = now - s->reviewed_ns < RENEW_NS / 4;
+    s->review_step = !fast ? 1 : s->review_step < REVIEW_STEP_MAX ? s->review_step * 2 : REVIEW_STEP_MAX;
+    s->reviewed_ns = now;
+    review_later(s);
+    return st;
 }
 
 loom_status session_delivered(session *s, uint64_t connection, uint32_t len)
@@ -47,8 +78,8 @@ loom_status session_delivered(session *s, uint64_t connection, uint32_t len)
     }
     s->handled_messages++;
     s->handled_bytes += len;
-    bool half_used = s->handled_messages >= s->renew_messages || s->handled_bytes >= s->renew_bytes;
-    return half_used ? renew_credit(s) : LOOM_OK;
+    bool due = s->handled_messages >= s->review_messages || s->handled_bytes >= s->half_bytes;
+    return due ? review_credit(s) : LOOM_OK;
 }
 
 /* ---- the session's own frames ---- */
@@ -63,10 +94,13 @@ static void begin_session(session *s, const frame_welcome *f)
     s->heartbeat_ns = heartbeat_ms * MS_NS;
     s->next_heartbeat = s->up_since + s->heartbeat_ns;
     s->pinged = false;
+    s->inquiry = 0;
     s->heard = true;
     s->missed = 0;
     s->handled_messages = s->handled_bytes = 0;
-    credit_granted(s);
+    credit_granted(s, s->up_since);
+    s->review_step = 1;
+    review_later(s);
     if (s->ever_up) {
         atomic_fetch_add_explicit(&s->reconnects, 1, memory_order_relaxed);
     }
@@ -119,13 +153,16 @@ static loom_status on_ping(session *s, uint64_t number)
 
 static void on_pong(session *s, uint64_t number)
 {
+    pthread_mutex_lock(&s->loop->lock);
     if (s->pinged && number == s->ping) {
         s->pinged = false;
         s->missed = 0;
-        pthread_mutex_lock(&s->loop->lock);
         send_queue_read_up_to(&s->loop->out, s->ping_mark);
-        pthread_mutex_unlock(&s->loop->lock);
+    } else if (number != 0 && number == s->inquiry) {
+        s->inquiry = 0;
+        send_queue_read_up_to(&s->loop->out, s->inquiry_mark);
     }
+    pthread_mutex_unlock(&s->loop->lock);
 }
 
 static void on_credit(session *s, uint64_t bytes)
@@ -142,6 +179,9 @@ static loom_status on_end(session *s, const frame *f)
     loom_status st = session_status_of(end->status, bye ? LOOM_ECLOSED : LOOM_EPROTO);
     const char *text = end->text.len > 0 ? end->text.data : loom_status_text(st);
     size_t len = end->text.len > 0 ? end->text.len : strlen(text);
+    pthread_mutex_lock(&s->loop->lock);
+    send_queue_read_in_all(&s->loop->out, end->messages);
+    pthread_mutex_unlock(&s->loop->lock);
     return session_fail(s, st, "%s: %.*s", bye ? "the bridge said goodbye" : "the bridge ended the session",
                         (int)(len < 200 ? len : 200), text);
 }
@@ -254,6 +294,7 @@ static void read_link(session *s)
             return;
         }
         in->end += got;
+        s->reads++;
         s->heard = true;
         if (!handle_frames(s)) {
             return;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sdk-c/agent/report.h"
 #include "sdk-c/agent/telemetry.h"
 
 #define SCOPE_NAME "loom"
@@ -12,12 +13,7 @@
 /* From the exporter's thread. */
 static void on_exporter_error(void *user, const char *message)
 {
-    loom_agent *a = user;
-    if (a->options.on_error != NULL) {
-        a->options.on_error(a, LOOM_EIO, message, a->options.user);
-    } else if (!atomic_flag_test_and_set(&a->exporter_told)) {
-        fprintf(stderr, "loom: agent %s: traces are not exported: %s\n", a->id.data, message);
-    }
+    report_exporter(user, message);
 }
 
 /* Without an exporter nobody would see the spans. A sampler that is set to off is of use all the same: messages carry its

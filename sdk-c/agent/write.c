@@ -20,6 +20,15 @@
 #define BURST_NS 20000u
 /* A write of this size costs little more per byte than a larger one, and still lies in the cache. */
 #define COLLECTED_ENOUGH (64u * 1024u)
+/* A wake of the loop and a ping per so much time, at most. */
+#define INQUIRY_NS (100 * MS_NS)
+
+/* Lock held. Without memory for it, the next write tries again, and the heartbeat asks in any case. */
+static void inquire_later(agent_loop *loop)
+{
+    loom_status st = loop_timer_set(loop, &loop->inquiry, clock_monotonic_ns() + INQUIRY_NS);
+    (void)st;
+}
 
 void loop_write(agent_loop *loop, bool all)
 {
@@ -35,6 +44,9 @@ void loop_write(agent_loop *loop, bool all)
         q->writing = false;
         loop->last_write = clock_unix_ns();
         bool complete = st == LOOM_OK && send_queue_sent(q, sent);
+        if (q->marks > 0 && !agent_timer_is_set(&loop->inquiry)) {
+            inquire_later(loop);
+        }
         loop_changed(loop);
         if (st != LOOM_OK && st != LOOM_EBUSY) {
             loop->write_failed = true;

@@ -23,6 +23,7 @@ typedef struct party {
     loom_envelope *award; /* for after_answer() */
     bool sending, over;
     char correlation[LOOM_THREAD_ID_MAX + 1];
+    char initiator[LOOM_AGENT_ID_MAX + 1]; /* nobody else may answer: the call and its ids are known to all it reached */
 } party;
 
 static party *party_of(exchange *x)
@@ -56,6 +57,9 @@ static void take_answer(loom_agent *a, exchange *x, loom_envelope *event)
 {
     party *p = party_of(x);
     bool award = str_is(loom_envelope_type(event), CONTRACT_AWARD);
+    if (!str_is(loom_envelope_sender(event), p->initiator)) {
+        return;
+    }
     if (!award && !str_is(loom_envelope_type(event), CONTRACT_REJECT)) {
         return;
     }
@@ -109,8 +113,9 @@ static uint64_t deadline_of(const loom_envelope *call)
 static loom_status make(party **out, const loom_envelope *call, loom_on_award on_award, void *user)
 {
     char buf[LOOM_UUID_TEXT_SIZE];
-    loom_str correlation = loom_envelope_correlation_id(call, buf);
-    if (correlation.len > LOOM_THREAD_ID_MAX || memchr(correlation.data, '\0', correlation.len) != NULL) {
+    loom_str correlation = loom_envelope_correlation_id(call, buf), sender = loom_envelope_sender(call);
+    if (correlation.len > LOOM_THREAD_ID_MAX || memchr(correlation.data, '\0', correlation.len) != NULL ||
+        sender.len > LOOM_AGENT_ID_MAX) {
         return LOOM_EINVAL;
     }
     party *p = calloc(1, sizeof *p);
@@ -118,6 +123,8 @@ static loom_status make(party **out, const loom_envelope *call, loom_on_award on
         return LOOM_ENOMEM;
     }
     memcpy(p->correlation, correlation.data, correlation.len);
+    memcpy(p->initiator, sender.len > 0 ? sender.data : "", sender.len);
+    p->answer.keyed = true;
     p->on_award = on_award;
     p->user = user;
     p->sending = true;

@@ -54,7 +54,7 @@ loom_status exchange_open(loom_agent *a, exchange *x, const char *correlation)
     x->number = ++c->last_number;
     write_key(c, x->key, x->number);
     x->correlation = correlation != NULL ? correlation : x->key;
-    bytes_table_add(&c->by_correlation, &x->by_correlation, bytes_of(x->correlation));
+    bytes_table_add(&c->by_correlation, &x->by_correlation, bytes_of(x->keyed ? x->key : x->correlation));
     hash_index_insert(&c->by_number, &x->by_number, x->number);
     return LOOM_OK;
 }
@@ -85,10 +85,12 @@ exchange *exchange_find(loom_agent *a, uint64_t number)
 static exchange *exchange_for(loom_agent *a, loom_str correlation, loom_str key)
 {
     const collaboration *c = a->collaboration;
+    exchange *x;
     if (key.len == 0) {
-        return (exchange *)bytes_table_find(&c->by_correlation, (loom_bytes){(const uint8_t *)correlation.data, correlation.len});
+        x = (exchange *)bytes_table_find(&c->by_correlation, (loom_bytes){(const uint8_t *)correlation.data, correlation.len});
+        return x != NULL && !x->keyed ? x : NULL;
     }
-    exchange *x = exchange_find(a, number_of(c, key));
+    x = exchange_find(a, number_of(c, key));
     return x != NULL && str_is(correlation, x->correlation) && str_is(key, x->key) ? x : NULL;
 }
 

@@ -33,6 +33,7 @@ typedef struct exchange {
     uint64_t number;          /* 0: not open */
     char key[EXCHANGE_KEY_SIZE];
     const char *correlation;  /* the key, or the caller's own: borrowed while it is open */
+    bool keyed;               /* takes only what names its key: others know the correlation, too */
     /* A message for it. On the loop, lock held. */
     void (*take)(loom_agent *a, struct exchange *x, loom_envelope *event);
     /* On the loop, after take, lock not held, if take has closed the exchange; may be NULL. The owner may be gone by then

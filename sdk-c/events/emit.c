@@ -57,8 +57,8 @@ static bool topic_is_valid(events *e, loom_str topic)
     return true;
 }
 
-/* Lock held; given up while waiting. */
-static loom_status find_room(loom_agent *a, size_t size, uint8_t **room)
+/* Lock held; given up while waiting. *guest: it has waited, and the agent is kept until the caller leaves. */
+static loom_status find_room(loom_agent *a, size_t size, uint8_t **room, bool *guest)
 {
     uint64_t deadline = 0;
     for (;;) {
@@ -72,6 +72,8 @@ static loom_status find_room(loom_agent *a, size_t size, uint8_t **room)
         }
         if (deadline == 0) {
             deadline = clock_monotonic_ns() + a->options.emit_timeout_ms * MS_NS;
+            a->loop.guests++;
+            *guest = true;
         }
         if (!loop_wait_change(&a->loop, deadline)) {
             return LOOM_EFULL;
@@ -79,7 +81,7 @@ static loom_status find_room(loom_agent *a, size_t size, uint8_t **room)
     }
 }
 
-static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t size)
+static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t size, bool *guest)
 {
     uint8_t *room, id[LOOM_UUID_SIZE];
     events *e = a->events;
@@ -89,7 +91,7 @@ static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t si
         st = LOOM_EINVAL;
     } else if (f->payload.len > a->session.max_payload) {
         st = LOOM_ETOOBIG;
-    } else if ((st = find_room(a, size, &room)) == LOOM_OK) {
+    } else if ((st = find_room(a, size, &room, guest)) == LOOM_OK) {
         size = envelope_encode(room, f, id);
         send_queue_add(&a->loop.out, size);
         a->loop.collected += size;
@@ -109,6 +111,7 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     loom_envelope_fields f = {.topic = str_of(topic), .payload = payload, .sender = a->id};
     inherited_text text;
     size_t size;
+    bool guest = false;
     if (options != NULL) {
         set_options(&f, options);
     }
@@ -121,7 +124,7 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     loom_span *span = set_context(a, &f, &text);
     st = envelope_encode_check(&f, &size);
     if (st == LOOM_OK) {
-        st = queue(a, &f, size);
+        st = queue(a, &f, size, &guest);
     }
     if (st != LOOM_OK) {
         loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
@@ -129,6 +132,9 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
         memcpy(options->id_out, f.id, LOOM_UUID_SIZE);
     }
     loom_span_end(span);
+    if (guest) {
+        loop_guest_leave(&a->loop);
+    }
     return st;
 }
 

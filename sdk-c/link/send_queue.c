@@ -201,6 +201,7 @@ bool send_queue_take(send_queue *q)
 
 static void add_mark(send_queue *q, uint64_t end, uint64_t messages)
 {
+    q->marked += messages;
     if (q->marks == SENT_MARKS) { /* coarser, and so never too few */
         sent_mark *last = &q->mark[(q->first_mark + q->marks - 1) % SENT_MARKS];
         last->end = end;
@@ -255,7 +256,7 @@ void send_queue_begin(send_queue *q, uint64_t credit)
 {
     q->up = true;
     q->window = q->credit = credit;
-    q->taken = 0;
+    q->taken = q->marked = q->read = 0;
     q->first_mark = q->marks = 0;
 }
 
@@ -290,6 +291,23 @@ static void take_back(send_queue *q, const flight_part *part)
     }
 }
 
+void send_queue_read_in_all(send_queue *q, uint64_t messages)
+{
+    q->read = messages;
+}
+
+/* Messages that have left and that the bridge is not known to have read: exactly, when it has said so, or those after what
+ * it is known to have read. */
+static uint64_t unread(const send_queue *q)
+{
+    uint64_t messages = 0;
+    for (unsigned i = 0; i < q->marks; i++) {
+        messages += q->mark[(q->first_mark + i) % SENT_MARKS].messages;
+    }
+    uint64_t exactly = q->marked > q->read ? q->marked - q->read : 0;
+    return q->read > 0 && exactly < messages ? exactly : messages;
+}
+
 void send_queue_broken(send_queue *q)
 {
     assert(!q->writing);
@@ -303,10 +321,9 @@ void send_queue_broken(send_queue *q)
             part_has_left(q, &q->part[i], UINT64_MAX);
         }
     }
-    for (; q->marks > 0; q->marks--) {
-        q->lost += q->mark[q->first_mark].messages;
-        q->first_mark = (q->first_mark + 1) % SENT_MARKS;
-    }
+    q->lost += unread(q);
+    q->first_mark = q->marks = 0;
+    q->marked = q->read = 0;
     q->iov_at = q->iov_count = q->parts = 0;
     frame_writer_clear(&q->control);
     frame_writer_clear(&q->control_out);

@@ -56,6 +56,8 @@ typedef struct send_queue {
     uint64_t credit, taken;   /* envelope bytes granted, and taken into flights, since it began */
     sent_mark mark[SENT_MARKS];
     unsigned first_mark, marks;
+    uint64_t marked;          /* messages of the session that have left */
+    uint64_t read;            /* of those, as the bridge said when it ended the session; 0: it has not said */
 } send_queue;
 
 void send_queue_init(send_queue *q, size_t limit);
@@ -91,6 +93,8 @@ void send_queue_begin(send_queue *q, uint64_t credit);
 void send_queue_grant(send_queue *q, uint64_t credit);
 /* The bridge has read everything up to this value of q->taken. */
 void send_queue_read_up_to(send_queue *q, uint64_t taken);
+/* The bridge ends the session, and says how many messages of it it has read. */
+void send_queue_read_in_all(send_queue *q, uint64_t messages);
 /* The connection is gone: control frames with it; what cannot have arrived waits again; the rest counts as lost. */
 void send_queue_broken(send_queue *q);
 

@@ -8,12 +8,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/printable.h"
 #include "base/runtime_dir.h"
 #include "base/socket_trust.h"
 #include "base/url.h"
+#include "base/utf8.h"
 #include "envelope/msgpack_bytes.h"
 
-enum { ANSWER_MS = 3000, DEPTH_MAX = 16, KEYS_MAX = 8 };
+enum { ANSWER_MS = 3000, DEPTH_MAX = 16, KEYS_MAX = 8, KEY_SIZE = 1024 };
 
 static json_t *text(loom_str s)
 {
@@ -33,6 +35,18 @@ static json_t *hex(loom_bytes bytes)
     json_t *value = json_stringn(digits, bytes.len * 2);
     free(digits);
     return value;
+}
+
+/* A key of somebody's metadata may be no UTF-8, which no JSON can hold: it is repaired, since one bad key must not hide the
+ * whole list. Consumes value. False: out of memory. */
+static bool put(json_t *object, loom_str key, json_t *value)
+{
+    char repaired[KEY_SIZE];
+    if (!utf8_valid(key)) {
+        printable_copy(repaired, sizeof repaired, key);
+        key = (loom_str){repaired, strlen(repaired)};
+    }
+    return json_object_setn_new(object, key.data, key.len, value) == 0;
 }
 
 /* One value at r as JSON, or NULL when it is not one of the kinds that control uses. */
@@ -65,8 +79,7 @@ static json_t *read_value(mp_reader *r, unsigned depth)
     for (uint32_t i = 0; i < count; i++) {
         loom_str key = {"", 0};
         json_t *value = is_map && !mp_read_str(r, &key) ? NULL : read_value(r, depth + 1);
-        int failed = value == NULL ? -1 : is_map ? json_object_setn_new(all, key.data, key.len, value) : json_array_append_new(all, value);
-        if (failed != 0) {
+        if (value == NULL || !(is_map ? put(all, key, value) : json_array_append_new(all, value) == 0)) {
             json_decref(all);
             return NULL;
         }

@@ -264,6 +264,15 @@ static void *run_worker(void *user)
     return NULL;
 }
 
+/* Consumes the call. It was answered already, or its caller has gone: then nobody needs to know. */
+static void refuse_stopped(waiting_call *call)
+{
+    (void)loom_action_fail(call->action, "provider_stopped", "the provider was stopped");
+    loom_action_unref(call->action);
+    free(call);
+}
+
+/* The agent goes on until it is closed, after the workers: calls that come in between are refused. */
 static loom_status on_action(loom_agent *agent, loom_action *action, void *user)
 {
     (void)agent;
@@ -274,10 +283,16 @@ static loom_status on_action(loom_agent *agent, loom_action *action, void *user)
     }
     *call = (waiting_call){NULL, loom_action_ref(action)};
     pthread_mutex_lock(&p->lock);
-    *p->last = call;
-    p->last = &call->next;
-    pthread_cond_signal(&p->changed);
+    bool over = p->over;
+    if (!over) {
+        *p->last = call;
+        p->last = &call->next;
+        pthread_cond_signal(&p->changed);
+    }
     pthread_mutex_unlock(&p->lock);
+    if (over) {
+        refuse_stopped(call);
+    }
     return LOOM_OK;
 }
 
@@ -289,7 +304,6 @@ static bool start_workers(provider *p, uint64_t count)
     return p->worker_count > 0;
 }
 
-/* Calls still in line are answered by the end of their references. */
 static void stop_workers(provider *p)
 {
     pthread_mutex_lock(&p->lock);
@@ -297,10 +311,9 @@ static void stop_workers(provider *p)
     while (p->first != NULL) {
         waiting_call *call = p->first;
         p->first = call->next;
-        (void)loom_action_fail(call->action, "provider_stopped", "the provider was stopped");
-        loom_action_unref(call->action);
-        free(call);
+        refuse_stopped(call);
     }
+    p->last = &p->first;
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
     for (unsigned i = 0; i < p->worker_count; i++) {

@@ -72,7 +72,7 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
 {
     (void)topic;
     printer *p = ((bus_client *)user)->user;
-    char trace_id[LOOM_TRACE_ID_HEX_SIZE] = "-";
+    char trace_id[LOOM_TRACE_ID_HEX_SIZE] = "-"; /* on a line for people, where something has to stand */
     loom_trace_context ctx;
     if (p->error != 0 || (p->wanted > 0 && p->seen == p->wanted)) {
         return LOOM_OK;

@@ -30,7 +30,7 @@ static const command collect = {
     .manual = {.program = "loom trace collect",
                .synopsis = "[OPTION]…",
                .summary = "Receives traces over OTLP/HTTP (POST /v1/traces, protobuf or JSON, uncompressed, up to 16 MiB) "
-                          "and stores them in an SQLite database until SIGTERM or SIGINT. GET /health returns 200. Anyone "
+                          "and stores them in an SQLite database until SIGTERM, SIGINT or SIGHUP. GET /health returns 200. Anyone "
                           "who can connect can write, so listen on loopback unless you trust the network.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
@@ -109,9 +109,11 @@ static bool announce(const options *o, const receiver *r, const char *db_path, i
 }
 
 /* The run of a receiver. */
+enum { SIGNALS = 3 };
+
 typedef struct collecting {
     uv_loop_t loop;
-    uv_signal_t signals[2];
+    uv_signal_t signals[SIGNALS];
     receiver *receiver;
     bool quiet;
 } collecting;
@@ -125,6 +127,13 @@ static void on_signal(uv_signal_t *handle, int number)
                strsignal(number), counts.requests, counts.spans, counts.refused);
     }
     uv_stop(&c->loop);
+}
+
+/* As nohup leaves it. */
+static bool hangup_is_ignored(void)
+{
+    struct sigaction now;
+    return sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
 static void close_signal(uv_signal_t *handle)
@@ -142,8 +151,8 @@ static int serve(const options *o, store *db, const char *db_path)
         return command_fail(&collect, "the event loop cannot start");
     }
     signal(SIGPIPE, SIG_IGN); /* a client that leaves is no reason to end */
-    static const int numbers[2] = {SIGINT, SIGTERM};
-    for (size_t i = 0; i < 2; i++) {
+    static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < SIGNALS; i++) {
         uv_signal_init(&c.loop, &c.signals[i]);
         c.signals[i].data = &c;
     }
@@ -152,16 +161,19 @@ static int serve(const options *o, store *db, const char *db_path)
     if (st != LOOM_OK) {
         exit_code = st == LOOM_EINVAL ? command_misuse(&collect, "%s", why) : command_fail(&collect, "%s", why);
     } else {
-        for (size_t i = 0; i < 2; i++) {
-            uv_signal_start(&c.signals[i], on_signal, numbers[i]);
+        for (size_t i = 0; i < SIGNALS; i++) {
+            if (numbers[i] != SIGHUP || !hangup_is_ignored()) {
+                uv_signal_start(&c.signals[i], on_signal, numbers[i]);
+            }
         }
         if (announce(o, c.receiver, db_path, &exit_code)) {
             uv_run(&c.loop, UV_RUN_DEFAULT);
         }
     }
     receiver_close(c.receiver);
-    close_signal(&c.signals[0]);
-    close_signal(&c.signals[1]);
+    for (size_t i = 0; i < SIGNALS; i++) {
+        close_signal(&c.signals[i]);
+    }
     uv_run(&c.loop, UV_RUN_DEFAULT);
     uv_loop_close(&c.loop);
     return exit_code;

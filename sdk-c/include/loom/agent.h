@@ -68,10 +68,11 @@ LOOM_API const char *loom_agent_open_error(void);
 LOOM_API loom_status loom_agent_wait_connected(loom_agent *agent, uint32_t timeout_ms);
 
 /* Blocks until loom_agent_stop() is called or the session is closed for good. LOOM_OK: stopped, even if before the call.
- * LOOM_EREPLACED: a newer session with the same id has taken over. In poll mode it polls. */
+ * LOOM_EREPLACED: a newer session with the same id has taken over.  LOOM_ECLOSED: another thread closes the agent. In poll
+ * mode it polls. */
 LOOM_API loom_status loom_agent_run(loom_agent *agent);
-/* As loom_agent_run(), but SIGINT and SIGTERM stop it, too: for a program that is one agent. Restores their handlers
- * before it returns. */
+/* As loom_agent_run(), but SIGINT, SIGTERM and SIGHUP stop it, too: for a program that is one agent. A SIGHUP that was
+ * ignored before (nohup) stays ignored. Restores their handlers before it returns. */
 LOOM_API loom_status loom_agent_run_until_signal(loom_agent *agent);
 /* Stops loom_agent_run(). From any thread, and from signal handlers. */
 LOOM_API void loom_agent_stop(loom_agent *agent);

@@ -35,7 +35,8 @@ void fake_bridge_drop(fake_bridge *b);
 void fake_bridge_stop_listening(fake_bridge *b);
 void fake_bridge_listen(fake_bridge *b);
 
-/* The next frame; its slices are valid until the next call. fake_bridge_expect() fails when it is of another type. */
+/* The next frame; its slices are valid until the next call. fake_bridge_expect() fails when it is of another type, but
+ * passes over pings and credit: an agent asks what has been read, and grants more, whenever it is time. */
 frame fake_bridge_next(fake_bridge *b);
 /* False: the agent has ended the connection. */
 bool fake_bridge_try_next(fake_bridge *b, frame *f);

@@ -14,7 +14,7 @@
 
 #define TEXT(literal) ((loom_bytes){(const uint8_t *)literal, sizeof literal - 1})
 
-typedef enum conduct { SILENT, WORKS, FAILS, REFUSES, DAWDLES, PROPOSES_TWICE, BABBLES } conduct;
+typedef enum conduct { SILENT, WORKS, FAILS, REFUSES, DAWDLES, PROPOSES_TWICE, BABBLES, KEEPS } conduct;
 
 typedef struct contractor {
     loom_agent *agent;
@@ -22,6 +22,7 @@ typedef struct contractor {
     conduct conduct;
     atomic_uint awarded, rejected;
     loom_envelope *kept; /* an award, of one that dawdles; its loop's, until awarded has been read */
+    _Atomic(loom_envelope *) proposal; /* of one that keeps it */
 } contractor;
 
 typedef struct fixture {
@@ -55,6 +56,10 @@ static loom_status on_call(loom_agent *agent, const char *topic, loom_envelope *
     (void)topic;
     contractor *c = user;
     if (c->conduct == SILENT) {
+        return LOOM_OK;
+    }
+    if (c->conduct == KEEPS) {
+        atomic_store(&c->proposal, loom_envelope_ref(event));
         return LOOM_OK;
     }
     if (c->conduct == BABBLES) {
@@ -99,6 +104,7 @@ static void close_agents(fixture *f)
         f->parties[i].agent = NULL;
         loom_envelope_unref(f->parties[i].kept);
         f->parties[i].kept = NULL;
+        loom_envelope_unref(atomic_exchange(&f->parties[i].proposal, NULL));
     }
 }
 
@@ -314,6 +320,35 @@ static void bad_arguments_are_refused(void **state)
     loom_contract_free(NULL);
 }
 
+/* The call was public, and so are its ids. */
+static void an_award_is_the_initiators_and_names_the_proposal(void **state)
+{
+    fixture *f = *state;
+    contractor *ann = &f->parties[0], *ben = &f->parties[1], *cat = &f->parties[2];
+    loom_envelope *env;
+    loom_emit_options award = {.type = CONTRACT_AWARD, .correlation_id = "known-to-all"};
+    loom_envelope_fields fields = {.topic = STR("jobs"), .sender = STR("ann"), .reply_to = STR("agent.ann.replies"),
+                                   .correlation_id = STR("known-to-all")};
+    ann->conduct = KEEPS;
+    ben->conduct = DAWDLES;
+    assert_status(LOOM_OK, loom_envelope_create(&env, &fields));
+    assert_status(LOOM_OK, loom_agent_propose(ben->agent, env, 1, TEXT("mine"), on_award, ben));
+    loom_envelope_unref(env);
+    wait_until(atomic_load(&ann->proposal) != NULL, FAKE_DEADLINE_MS);
+    ben->conduct = SILENT; /* what is no award comes to its handler */
+    assert_status(LOOM_OK, loom_agent_reply(cat->agent, ann->proposal, TEXT("not ann's"), &award));
+    wait_until(loom_agent_collaboration(ben->agent).replies == 1, FAKE_DEADLINE_MS);
+    uint64_t received = loom_agent_get_stats(ben->agent).received;
+    assert_status(LOOM_OK, loom_agent_emit(ann->agent, "agent.ben.replies", TEXT("without a key"), &award));
+    wait_until(loom_agent_get_stats(ben->agent).received > received, FAKE_DEADLINE_MS);
+    assert_int_equal(0, atomic_load(&ben->awarded));
+    ben->conduct = DAWDLES;
+    assert_status(LOOM_OK, loom_agent_reply(ann->agent, ann->proposal, TEXT("ann's"), &award));
+    wait_until(atomic_load(&ben->awarded) == 1, FAKE_DEADLINE_MS);
+    assert_str("ann", loom_envelope_sender(ben->kept));
+    assert_int_equal(sizeof "ann's" - 1, loom_envelope_payload(ben->kept).len);
+}
+
 static void scores_travel_as_decimal_numbers(void **state)
 {
     (void)state;
@@ -387,6 +422,7 @@ int main(void)
         TEST(in_poll_mode_the_caller_drives),
         TEST(bad_arguments_are_refused),
         cmocka_unit_test(scores_travel_as_decimal_numbers),
+        TEST(an_award_is_the_initiators_and_names_the_proposal),
         TEST(without_memory_nothing_is_left_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

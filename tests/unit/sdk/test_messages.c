@@ -108,9 +108,11 @@ static void no_more_is_sent_than_the_credit_covers(void **state)
     uint64_t seen = 0;
     size_t bytes = 0;
     while (fake_bridge_hears_something(&f->bridge, 100)) {
-        frame got = fake_bridge_expect(&f->bridge, FRAME_PUBLISH);
-        seen += got.u.batch.count;
-        bytes += got.u.batch.items.len;
+        frame got = fake_bridge_next(&f->bridge);
+        if (got.type == FRAME_PUBLISH) {
+            seen += got.u.batch.count;
+            bytes += got.u.batch.items.len;
+        }
     }
     assert_in_range(bytes, 800, 1000);
     assert_int_equal(seen, loom_agent_get_stats(f->agent).sent);
@@ -143,7 +145,7 @@ static void unsent_messages_survive_a_broken_connection_and_sent_ones_count_as_l
     }
     wait_until(loom_agent_get_stats(f->agent).sent > 0 && fake_bridge_hears_something(&f->bridge, 50), FAKE_DEADLINE_MS);
     while (fake_bridge_hears_something(&f->bridge, 100)) {
-        (void)fake_bridge_expect(&f->bridge, FRAME_PUBLISH);
+        (void)fake_bridge_next(&f->bridge);
     }
     uint64_t sent = loom_agent_get_stats(f->agent).sent;
     fake_bridge_drop(&f->bridge);
@@ -167,6 +169,47 @@ static void what_the_bridge_has_granted_again_is_not_lost(void **state)
     assert_status(LOOM_OK, frame_put_number(&f->bridge.out, FRAME_PING, 1));
     fake_bridge_flush(&f->bridge);
     (void)fake_bridge_expect(&f->bridge, FRAME_PONG);
+    fake_bridge_drop(&f->bridge);
+    fake_bridge_session(&f->bridge, 2);
+    assert_int_equal(0, loom_agent_get_stats(f->agent).lost);
+}
+
+static void what_the_bridge_has_read_by_its_goodbye_is_not_lost(void **state)
+{
+    fixture *f = *state;
+    char text[64];
+    open_session(f);
+    for (int i = 0; i < 5; i++) {
+        emit(f, "a");
+    }
+    fake_bridge_collect(&f->bridge, text, sizeof text, 5);
+    wait_until(loom_agent_get_stats(f->agent).sent == 5, FAKE_DEADLINE_MS);
+    frame_outcome bye = {.status = LOOM_ECLOSED, .messages = 3};
+    assert_status(LOOM_OK, frame_put_outcome(&f->bridge.out, FRAME_BYE, &bye));
+    fake_bridge_flush(&f->bridge);
+    fake_bridge_session(&f->bridge, 2); /* the next one */
+    assert_int_equal(2, loom_agent_get_stats(f->agent).lost);
+    emit(f, "b"); /* what was said of one session holds for that only */
+    fake_bridge_collect(&f->bridge, text, sizeof text, 1);
+    wait_until(loom_agent_get_stats(f->agent).sent == 6, FAKE_DEADLINE_MS);
+    fake_bridge_drop(&f->bridge);
+    fake_bridge_session(&f->bridge, 2);
+    assert_int_equal(3, loom_agent_get_stats(f->agent).lost);
+}
+
+static void an_agent_asks_soon_what_has_been_read(void **state)
+{
+    fixture *f = *state;
+    char text[64];
+    open_session(f); /* with a heartbeat of a minute */
+    emit(f, "a");
+    fake_bridge_collect(&f->bridge, text, sizeof text, 1);
+    frame ping = fake_bridge_expect(&f->bridge, FRAME_PING);
+    assert_status(LOOM_OK, frame_put_number(&f->bridge.out, FRAME_PONG, ping.u.number));
+    assert_status(LOOM_OK, frame_put_number(&f->bridge.out, FRAME_PING, 1));
+    fake_bridge_flush(&f->bridge);
+    (void)fake_bridge_expect(&f->bridge, FRAME_PONG); /* so it has seen ours */
+    assert_false(fake_bridge_hears_something(&f->bridge, 250)); /* and asks no more */
     fake_bridge_drop(&f->bridge);
     fake_bridge_session(&f->bridge, 2);
     assert_int_equal(0, loom_agent_get_stats(f->agent).lost);
@@ -205,6 +248,18 @@ static void a_notice_is_told(void **state)
 
 /* ---- receiving ---- */
 
+static void a_text_of_the_bridge_is_made_printable(void **state)
+{
+    fixture *f = *state;
+    open_session(f);
+    frame_outcome notice = {.status = LOOM_EDENIED, .text = STR("\x1b[31mred\xe2\x80\xaeturned\xff")};
+    assert_status(LOOM_OK, frame_put_outcome(&f->bridge.out, FRAME_NOTICE, &notice));
+    fake_bridge_flush(&f->bridge);
+    wait_until(noted(f, f->errors, "·[31mred·turned\xef\xbf\xbd,"), FAKE_DEADLINE_MS);
+    fake_bridge_error(&f->bridge, LOOM_EPROTO, "\x1b]0;owned\a");
+    wait_until(noted(f, f->states, "·]0;owned·,"), FAKE_DEADLINE_MS);
+}
+
 static void events_reach_their_handlers(void **state)
 {
     fixture *f = *state;
@@ -229,6 +284,30 @@ static void credit_is_granted_again_when_half_is_used(void **state)
     }
     assert_int_equal(6, fake_bridge_expect(&f->bridge, FRAME_CREDIT).u.credit.messages);
     assert_int_equal(8, fake_bridge_expect(&f->bridge, FRAME_CREDIT).u.credit.messages);
+}
+
+static loom_status take_long(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
+{
+    (void)agent;
+    (void)topic;
+    (void)event;
+    (void)user;
+    nanosleep(&(struct timespec){0, 25000000}, NULL);
+    return LOOM_OK;
+}
+
+static void credit_is_granted_again_while_handlers_are_busy(void **state)
+{
+    fixture *f = *state;
+    loom_agent_options options = options_of(f);
+    options.on_event = take_long;
+    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
+    uint64_t number = fake_bridge_session(&f->bridge, 2);
+    for (int i = 0; i < 6; i++) { /* of a window of 8192; all but the first are read at once */
+        fake_bridge_deliver_text(&f->bridge, number, "sensor.data", "x");
+    }
+    frame credit = fake_bridge_expect(&f->bridge, FRAME_CREDIT);
+    assert_in_range(credit.u.credit.messages, 8192 + 1, 8192 + 6);
 }
 
 static void a_handler_that_fails_is_counted_and_the_session_goes_on(void **state)
@@ -389,11 +468,15 @@ int main(void)
         WITH_AGENT(one_message_larger_than_half_the_window_still_goes),
         WITH_AGENT(unsent_messages_survive_a_broken_connection_and_sent_ones_count_as_lost),
         WITH_AGENT(what_the_bridge_has_granted_again_is_not_lost),
+        WITH_AGENT(what_the_bridge_has_read_by_its_goodbye_is_not_lost),
+        WITH_AGENT(an_agent_asks_soon_what_has_been_read),
         WITH_AGENT(a_topic_that_is_not_valid_is_refused_at_once),
         WITH_AGENT(payloads_over_the_bridges_limit_are_refused_at_once),
         WITH_AGENT(a_notice_is_told),
+        WITH_AGENT(a_text_of_the_bridge_is_made_printable),
         WITH_AGENT(events_reach_their_handlers),
         WITH_AGENT(credit_is_granted_again_when_half_is_used),
+        WITH_AGENT(credit_is_granted_again_while_handlers_are_busy),
         WITH_AGENT(a_handler_that_fails_is_counted_and_the_session_goes_on),
         WITH_AGENT(an_event_that_was_kept_is_not_reused),
         WITH_AGENT(a_long_handler_does_not_cost_the_session),

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <unistd.h>
 
+#include "sdk-c/agent/parts.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/sdk/fake_bridge.h"
 
@@ -203,20 +204,110 @@ static void *raise_signal(void *number)
 static void a_signal_ends_run_and_its_disposition_is_put_back(void **state)
 {
     fake_bridge *b = *state;
-    static const int numbers[] = {SIGINT, SIGTERM};
-    for (int i = 0; i < 4; i++) {
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    signal(SIGHUP, SIG_DFL); /* whatever started the tests */
+    for (int i = 0; i < 6; i++) {
         loom_agent *agent;
         pthread_t raiser;
         struct sigaction after;
-        loom_agent_options options = {.id = "threaded", .url = b->url, .on_state = be_quiet, .poll_mode = i >= 2};
+        loom_agent_options options = {.id = "threaded", .url = b->url, .on_state = be_quiet, .poll_mode = i >= 3};
         assert_status(LOOM_OK, loom_agent_open(&agent, &options));
-        assert_int_equal(0, pthread_create(&raiser, NULL, raise_signal, (void *)(intptr_t)numbers[i % 2]));
+        assert_int_equal(0, pthread_create(&raiser, NULL, raise_signal, (void *)(intptr_t)numbers[i % 3]));
         assert_status(LOOM_OK, loom_agent_run_until_signal(agent));
         pthread_join(raiser, NULL);
-        sigaction(numbers[i % 2], NULL, &after);
+        sigaction(numbers[i % 3], NULL, &after);
         assert_true(after.sa_handler == SIG_DFL);
         close_agent(b, agent);
     }
+}
+
+static void *hang_up_and_stop(void *agent)
+{
+    struct sigaction now;
+    do {
+        sigaction(SIGTERM, NULL, &now);
+        wait_pause();
+    } while (now.sa_handler == SIG_DFL);
+    kill(getpid(), SIGHUP);
+    sigaction(SIGHUP, NULL, &now);
+    assert_true(now.sa_handler == SIG_IGN);
+    loom_agent_stop(agent);
+    return NULL;
+}
+
+static void a_hangup_that_was_ignored_stays_ignored(void **state)
+{
+    fake_bridge *b = *state;
+    loom_agent *agent;
+    pthread_t other;
+    struct sigaction after;
+    loom_agent_options options = {.id = "threaded", .url = b->url, .on_state = be_quiet};
+    assert_status(LOOM_OK, loom_agent_open(&agent, &options));
+    signal(SIGHUP, SIG_IGN);
+    assert_int_equal(0, pthread_create(&other, NULL, hang_up_and_stop, agent));
+    assert_status(LOOM_OK, loom_agent_run_until_signal(agent));
+    pthread_join(other, NULL);
+    sigaction(SIGHUP, NULL, &after);
+    assert_true(after.sa_handler == SIG_IGN);
+    signal(SIGHUP, SIG_DFL);
+    close_agent(b, agent);
+}
+
+/* ---- closed while another thread is inside ---- */
+
+typedef struct inside {
+    loom_agent *agent;
+    loom_status (*enter)(loom_agent *agent);
+    loom_status status;
+} inside;
+
+static loom_status wait_connected(loom_agent *agent)
+{
+    return loom_agent_wait_connected(agent, FAKE_DEADLINE_MS);
+}
+
+static loom_status flush(loom_agent *agent)
+{
+    loom_status st = loom_agent_emit_text(agent, "a.b", "x", NULL);
+    return st == LOOM_OK ? loom_agent_flush(agent, FAKE_DEADLINE_MS) : st;
+}
+
+static void *go_inside(void *user)
+{
+    inside *i = user;
+    i->status = i->enter(i->agent);
+    return NULL;
+}
+
+static bool has_guest(loom_agent *agent)
+{
+    pthread_mutex_lock(&agent->loop.lock);
+    bool guest = agent->loop.guests > 0;
+    pthread_mutex_unlock(&agent->loop.lock);
+    return guest;
+}
+
+static void closing_ends_what_other_threads_wait_for(void **state)
+{
+    fake_bridge *b = *state;
+    static const struct {
+        loom_status (*enter)(loom_agent *agent);
+        bool poll_mode;
+    } cases[] = {{loom_agent_run, false}, {loom_agent_run, true}, {loom_agent_run_until_signal, false},
+                 {wait_connected, false}, {wait_connected, true}, {flush, false}, {flush, true}};
+    fake_bridge_stop_listening(b);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pthread_t thread;
+        inside in = {.enter = cases[i].enter};
+        loom_agent_options options = {.id = "closed", .url = b->url, .on_state = be_quiet, .poll_mode = cases[i].poll_mode};
+        assert_status(LOOM_OK, loom_agent_open(&in.agent, &options));
+        assert_int_equal(0, pthread_create(&thread, NULL, go_inside, &in));
+        wait_until(has_guest(in.agent), FAKE_DEADLINE_MS);
+        loom_agent_close_within(in.agent, 0);
+        pthread_join(thread, NULL);
+        assert_status(LOOM_ECLOSED, in.status);
+    }
+    fake_bridge_listen(b);
 }
 
 /* ---- what open refuses ---- */
@@ -353,6 +444,8 @@ int main(void)
         WITH_BRIDGE(an_agent_with_a_thread_is_not_polled),
         WITH_BRIDGE(stop_ends_run),
         WITH_BRIDGE(a_signal_ends_run_and_its_disposition_is_put_back),
+        WITH_BRIDGE(a_hangup_that_was_ignored_stays_ignored),
+        WITH_BRIDGE(closing_ends_what_other_threads_wait_for),
         WITH_BRIDGE(open_says_what_it_does_not_like),
         WITH_BRIDGE(open_subscribe_and_emit_report_missing_memory),
         WITH_BRIDGE(connecting_survives_missing_memory),
