@@ -50,6 +50,12 @@ size_t utf8_next(loom_str text, uint32_t *code_point)
     return s.len;
 }
 
+bool utf8_is_control(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || (c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
 static uint64_t word_at(const char *at)
 {
     uint64_t word;

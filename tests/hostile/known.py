@@ -58,7 +58,6 @@ KNOWN = {
     "descriptors.Strangers.test_takeovers_do_not_flood_the_log": Known("31", "299 lines of 150 sessions"),
     "startup.Provide.test_a_provider_that_is_stopped_with_calls_still_coming_ends_well": Known("12", "Invalid write of size 8"),
     "text.Lists.test_a_metadata_key_that_is_no_utf8_harms_nobody": Known("17", "loom caps fails for everybody"),
-    "text.Logs.test_an_id_that_turns_the_line_round_does_not_reach_the_log": Known("suspected: bidi", "U+202E in the log"),
     "text.Terminals.test_a_notice_is_cleaned_before_it_is_printed": Known("20", "ESC on standard error"),
     "text.Terminals.test_a_notice_is_cleaned_before_an_agent_without_a_handler_prints_it": Known(
         "20", "the same, by libloom itself"),
