@@ -2,7 +2,6 @@
 #include "trace/collect/source.h"
 
 #include "base/str.h"
-#include "trace/collect/source_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -25,7 +24,7 @@ static loom_status open_file(trace_source *source, const char *path)
         snprintf(source->problem, sizeof source->problem, "cannot read %s: %s", path, strerror(errno));
         return LOOM_EIO;
     }
-    loom_status st = source_file_read(&source->file, in, name, &source->cut, source->problem, sizeof source->problem);
+    loom_status st = source_file_read(&source->file, in, name, &source->report, source->problem, sizeof source->problem);
     if (!standard_input) {
         fclose(in);
     }
@@ -54,7 +53,7 @@ static loom_status open_db(trace_source *source, const char *path)
 loom_status trace_source_open(trace_source *source, const char *db, const char *file)
 {
     source->db = NULL;
-    source->cut = false;
+    source->report = (source_file_report){0};
     source->problem[0] = '\0';
     span_list_init(&source->file);
     loom_status st = file != NULL ? open_file(source, file) : open_db(source, db);
