@@ -6,9 +6,9 @@
 #include "base/descriptors.h"
 #include "broker/endpoints/internal.h"
 
-static void on_sp_log(void *user, log_level level, const char *text)
+static void on_sp_log(void *user, log_level level, const char *format, va_list args)
 {
-    log_to(&((const bus_server *)user)->log, level, "%s", text);
+    log_to_v(&((const bus_server *)user)->log, level, format, args);
 }
 
 /* Bridges over max_bridges get in, to be refused with a reason. */
@@ -43,7 +43,7 @@ loom_status bus_listen(bus_server *s, sp_server **out, const char *url, sp_optio
     limit_peers(s, &options);
     loom_status st = sp_listen(out, s->loop, url, &options);
     if (st != LOOM_OK) {
-        log_to(&s->log, LOG_ERROR, "cannot listen url=%s reason=\"%s\"", url, loom_status_text(st));
+        log_to(&s->log, LOG_ERROR, "cannot listen url=%s reason=%s", url, loom_status_text(st));
         return st;
     }
     log_to(&s->log, LOG_INFO, "listening url=%s", sp_server_url(*out));

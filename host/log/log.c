@@ -381,16 +381,21 @@ uint64_t logger_dropped(logger *l)
 
 void log_write(logger *l, log_level level, const char *format, ...)
 {
+    va_list args;
+    va_start(args, format);
+    log_vwrite(l, level, format, args);
+    va_end(args);
+}
+
+void log_vwrite(logger *l, log_level level, const char *format, va_list args)
+{
     if (!logger_enabled(l, level)) {
         return;
     }
     char line[LOG_LINE_MAX];
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    va_list args;
-    va_start(args, format);
     size_t length = log_line_format(line, &l->style, level, &now, format, args);
-    va_end(args);
 
     pthread_mutex_lock(&l->lock);
     if (!tell_drops(l) || length > l->size - l->used) {
