@@ -16,7 +16,7 @@ static const option_spec specs[] = {
     {.name = "listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = "127.0.0.1:4318",
      .help = "Address to listen on; port 0 picks a free port"},
     {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db",
-     .help = "Database; created if missing"},
+     .help = "Database, created if missing; LOOM_TRACE_DB names another default"},
     {.name = "retention-spans", .kind = OPTION_VALUE, .value = "N", .fallback = "1000000",
      .help = "Drop the oldest traces beyond this many spans; 0 keeps everything"},
     {.name = "port-file", .kind = OPTION_VALUE, .value = "FILE", .group = "For scripts",

@@ -7,10 +7,12 @@
 #include "trace/collect/store.h"
 
 #define SOURCE_PROBLEM_SIZE 1024 /* bytes with NUL */
+#define SOURCE_NAME_SIZE 256
 
 typedef struct trace_source {
     store *db;      /* NULL for a file */
     span_list file; /* sorted */
+    char name[SOURCE_NAME_SIZE]; /* of the file or database, for people; cut when it is longer */
     char problem[SOURCE_PROBLEM_SIZE]; /* a sentence about the last failure; after opening, about the first bad line */
     source_file_report report; /* of a file */
 } trace_source;

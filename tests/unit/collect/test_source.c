@@ -67,7 +67,7 @@ static void prefix_of_several_traces_names_them(void **state)
     assert_status(LOOM_ENOTFOUND, trace_source_find(&source, "2", id));
     assert_string_equal(source.problem, "more than one trace begins with 2: 20202020202020202020202020202020 21212121212121212121212121212121");
     assert_status(LOOM_ENOTFOUND, trace_source_find(&source, "f", id));
-    assert_string_equal(source.problem, "no trace begins with f");
+    assert_int_equal(0, strncmp(source.problem, "no trace begins with f in /", 27));
     assert_status(LOOM_EINVAL, trace_source_find(&source, "xyz", id));
     assert_status(LOOM_EINVAL, trace_source_find(&source, "", id));
     trace_source_close(&source);
