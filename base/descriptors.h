@@ -7,7 +7,10 @@
 #ifndef LOOM_BASE_DESCRIPTORS_H
 #define LOOM_BASE_DESCRIPTORS_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+enum { DESCRIPTORS_FOR_A_LOOP = 8 }; /* what uv_loop_init() opens, and one to spare */
 
 typedef enum descriptor_use {
     DESCRIPTORS_AGENTS,  /* sessions, and subscribers and publishers of the open bus */
@@ -20,5 +23,8 @@ typedef enum descriptor_use {
 int descriptors_limit(descriptor_use use);
 /* At most this many of one kind: wanted, or 1/part of what the process may open, but four in any case. */
 uint32_t descriptors_share(uint32_t wanted, uint32_t part);
+/* Whether so many (16 at most) could be opened now. uv_loop_init() is asked for only after this: without a descriptor
+ * libuv aborts the program. */
+bool descriptors_free(unsigned count);
 
 #endif

@@ -2,26 +2,22 @@
 #include "base/log_sink.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include <stddef.h>
 
 enum { SECOND_MS = 1000 };
 
-static void write_line(const log_sink *sink, log_level level, const char *format, va_list args)
+void log_to_v(const log_sink *sink, log_level level, const char *format, va_list args)
 {
-    char line[LOG_SINK_LINE_MAX];
-    vsnprintf(line, sizeof line, format, args);
-    sink->write(sink->user, level, line);
+    if (sink->write != NULL) {
+        sink->write(sink->user, level, format, args);
+    }
 }
 
 void log_to(const log_sink *sink, log_level level, const char *format, ...)
 {
     va_list args;
-    if (sink->write == NULL) {
-        return;
-    }
     va_start(args, format);
-    write_line(sink, level, format, args);
+    log_to_v(sink, level, format, args);
     va_end(args);
 }
 
@@ -34,7 +30,7 @@ void log_to_limited(const log_sink *sink, rate_limit *limit, unsigned lines_a_se
         return;
     }
     va_start(args, format);
-    write_line(sink, level, format, args);
+    log_to_v(sink, level, format, args);
     va_end(args);
     if (suppressed > 0) {
         log_to(sink, level, "suppressed similar messages count=%" PRIu64, suppressed);

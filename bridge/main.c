@@ -34,9 +34,9 @@ static bool nothing_waits(void *user)
     return bus_remote_idle(((bridge_process *)user)->bus);
 }
 
-static void on_bus_log(void *user, log_level level, const char *text)
+static void on_bus_log(void *user, log_level level, const char *format, va_list args)
 {
-    log_write(((bridge_process *)user)->process.log, level, "%s", text);
+    log_vwrite(((bridge_process *)user)->process.log, level, format, args);
 }
 
 /* Unique among bridges, and telling the operator where it runs. */
@@ -63,7 +63,7 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
     };
     loom_status st = bus_remote_open(&p->bus, &p->process.loop, &with);
     if (st != LOOM_OK) {
-        log_error(p->process.log, "cannot connect to the broker url=%s: %s", s->bus_bridge, loom_status_text(st));
+        log_error(p->process.log, "cannot connect to the broker url=%s reason=%s", s->bus_bridge, loom_status_text(st));
         return st;
     }
     counter_list_add(&p->process.counters, bus_remote_counter_source(p->bus));

@@ -65,9 +65,9 @@ static void on_round(uv_prepare_t *prepare)
     }
 }
 
-static void on_bus_log(void *user, log_level level, const char *text)
+static void on_bus_log(void *user, log_level level, const char *format, va_list args)
 {
-    log_write(((broker *)user)->process.log, level, "%s", text);
+    log_vwrite(((broker *)user)->process.log, level, format, args);
 }
 
 static loom_status open_bus(broker *b, const settings_broker *s)

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/runtime_dir.h"
 #include "base/url.h"
 #include "host/http/metrics_server.h"
@@ -208,8 +209,10 @@ loom_status process_open(process *p, const program *of)
     if ((st = open_telemetry(p)) != LOOM_OK) {
         goto close_log;
     }
-    if (uv_loop_init(&p->loop) != 0) {
-        log_error(p->log, "cannot start the event loop");
+    bool room = descriptors_free(DESCRIPTORS_FOR_A_LOOP);
+    if (!room || uv_loop_init(&p->loop) != 0) {
+        log_error(p->log, "cannot start the event loop: %s",
+                  room ? "the system refuses" : "too few file descriptors are free; raise their limit (ulimit -n)");
         st = LOOM_EIO;
         goto close_telemetry;
     }

@@ -47,12 +47,12 @@ static void end(bridge_peer *b, loom_status status, const char *why)
     bus_server *s = b->server;
     if (b->greeted) {
         uint64_t lost = bus_ledger_unconfirmed(&b->ledger);
-        log_to(&s->log, LOG_INFO, "bridge disconnected bridge=%.*s sessions=%zu unconfirmed=%llu reason=\"%s\"", (int)b->id_len,
+        log_to(&s->log, LOG_INFO, "bridge disconnected bridge=%.*s sessions=%zu unconfirmed=%llu reason=%s", (int)b->id_len,
                b->id, b->sessions.count, (unsigned long long)lost, why);
         s->stats.unconfirmed += lost;
         s->stats.bridges_lost++;
     } else {
-        bus_log_limited(s, &s->malformed_log, LOG_WARN, "bridge connection rejected before its greeting peer=%s reason=\"%s\"",
+        bus_log_limited(s, &s->malformed_log, LOG_WARN, "bridge connection rejected before its greeting peer=%s reason=%s",
                         b->peer != NULL ? sp_peer_name(b->peer) : "?", why);
     }
     leave_bus(b, status);
@@ -126,7 +126,7 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     s->bridges.count++;
     s->stats.attachments++;
     bridge_peer_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str_of("broker"), str_of(s->software)}));
-    log_to(&s->log, LOG_INFO, "bridge connected bridge=%.*s software=\"%.*s\" peer=%s", (int)b->id_len, b->id,
+    log_to(&s->log, LOG_INFO, "bridge connected bridge=%.*s software=%.*s peer=%s", (int)b->id_len, b->id,
            (int)g->software.len, g->software.data, sp_peer_name(b->peer));
     return LOOM_OK;
 }

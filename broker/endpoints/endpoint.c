@@ -6,9 +6,9 @@
 #include "base/descriptors.h"
 #include "broker/endpoints/internal.h"
 
-static void on_sp_log(void *user, log_level level, const char *text)
+static void on_sp_log(void *user, log_level level, const char *format, va_list args)
 {
-    log_to(&((const bus_server *)user)->log, level, "%s", text);
+    log_to_v(&((const bus_server *)user)->log, level, format, args);
 }
 
 /* Bridges over max_bridges get in, to be refused with a reason. */

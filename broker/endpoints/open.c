@@ -50,7 +50,7 @@ static loom_status settle_form(bus_server *s, envelope_view *view, uint8_t **wir
 static void refuse(bus_server *s, size_t at, const char *reason)
 {
     s->stats.open_malformed++;
-    bus_log_limited(s, &s->malformed_log, LOG_WARN, "refused a message on the open bus at=%zu reason=\"%s\"", at, reason);
+    bus_log_limited(s, &s->malformed_log, LOG_WARN, "refused a message on the open bus at=%zu reason=%s", at, reason);
 }
 
 /* What the broker itself says must not be said by others. */
@@ -61,7 +61,7 @@ static bool denied(bus_server *s, const envelope_view *view)
     }
     s->stats.open_denied++;
     bus_log_limited(s, &s->denied_log, LOG_WARN,
-                    "refused a message on the open bus reason=\"topics below system. are the broker's\"");
+                    "refused a message on the open bus reason=%s", "topics below system. are the broker's");
     return true;
 }
 
@@ -162,7 +162,7 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
     if (!begun || !frame_writer_reserve(w, view->len)) {
         s->stats.open_lost_memory++;
         send_batch(s); /* what would follow is not consecutive */
-        bus_log_limited(s, &s->memory_log, LOG_ERROR, "lost a message for open-bus subscribers reason=\"out of memory\"");
+        bus_log_limited(s, &s->memory_log, LOG_ERROR, "lost a message for open-bus subscribers reason=%s", "out of memory");
         return;
     }
     memcpy(w->data + w->len, view->data, view->len);
@@ -184,7 +184,7 @@ static void on_peer_opened(void *user, sp_peer *peer)
             .filter = {">", 1}, .qos = LOOM_QOS_REALTIME});
     }
     if (st != LOOM_OK) {
-        log_to(&s->log, LOG_ERROR, "open-bus subscribers receive nothing until another one connects reason=\"%s\"",
+        log_to(&s->log, LOG_ERROR, "open-bus subscribers receive nothing until another one connects reason=%s",
                loom_status_text(st));
         eventbus_subscriber_close(s->open.subscriber);
         s->open.subscriber = NULL;

@@ -10,6 +10,7 @@
 #ifndef LOOM_BROKER_ENDPOINTS_SERVER_H
 #define LOOM_BROKER_ENDPOINTS_SERVER_H
 
+#include <stdarg.h>
 #include <uv.h>
 
 #include "base/counters.h"
@@ -31,7 +32,7 @@ typedef struct bus_server_options {
     uint8_t ttl;               /* of an open publish that brings none; 0: LOOM_TTL_DEFAULT */
     const counter_list *counters; /* what the operation "stats" reports; NULL: of the cores and the server alone */
     uint32_t ipc_mode;         /* permissions of ipc sockets; 0: 0600 */
-    void (*log)(void *user, log_level level, const char *text); /* NULL: no log */
+    void (*log)(void *user, log_level level, const char *format, va_list args); /* of a log_sink; NULL: no log */
     void *user;
 } bus_server_options;
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/config/problems.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <string.h>
 
@@ -11,17 +13,22 @@ void problems_init(problems *list)
     list->omitted = 0;
 }
 
-/* A key in a file may hold escape sequences; a terminal must not obey them. C1 controls are two bytes in UTF-8. */
+/* A key in a file may hold escape sequences; a terminal must not obey them. */
 static void make_printable(char *text)
 {
-    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++) {
-        if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f)) {
-            *at = '?';
-            if (at[1] >= 0x80 && at[1] <= 0x9f) {
-                *++at = '?';
-            }
+    char *to = text;
+    for (loom_str rest = {text, strlen(text)}; rest.len > 0;) {
+        uint32_t code_point;
+        size_t step = utf8_next(rest, &code_point);
+        if (code_point != UTF8_INVALID && utf8_is_control(code_point)) {
+            *to++ = '?';
+        } else {
+            memmove(to, rest.data, step);
+            to += step;
         }
+        rest = (loom_str){rest.data + step, rest.len - step};
     }
+    *to = '\0';
 }
 
 static void add(problems *list, problem_severity severity, unsigned line, unsigned column, const char *format, va_list args)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/config/units.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -142,56 +144,23 @@ void config_format_size(char out[CONFIG_UNITS_SIZE], int64_t bytes)
     format_units(out, bytes, sizes, 4);
 }
 
-/* Length of the well-formed UTF-8 sequence at text, 0 when there is none (RFC 3629, 4). */
-static size_t utf8_length(const unsigned char *at, size_t left)
-{
-    static const struct {
-        unsigned char first_min, first_max, second_min, second_max, length;
-    } rows[] = {{0x00, 0x7f, 0, 0, 1},          {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-                {0xe1, 0xec, 0x80, 0xbf, 3},    {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-                {0xf0, 0xf0, 0x90, 0xbf, 4},    {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (at[0] < rows[i].first_min || at[0] > rows[i].first_max) {
-            continue;
-        }
-        if (rows[i].length > left) {
-            return 0;
-        }
-        for (size_t k = 1; k < rows[i].length; k++) {
-            unsigned char min = k == 1 ? rows[i].second_min : 0x80, max = k == 1 ? rows[i].second_max : 0xbf;
-            if (at[k] < min || at[k] > max) {
-                return 0;
-            }
-        }
-        return rows[i].length;
-    }
-    return 0;
-}
-
 size_t config_quote_char(char out[CONFIG_QUOTED_CHAR_SIZE], const char *text, size_t left)
 {
-    const unsigned char *at = (const unsigned char *)text;
-    size_t length = utf8_length(at, left);
-    if (length == 0) {
+    uint32_t code_point;
+    size_t length = utf8_next((loom_str){text, left}, &code_point);
+    if (code_point == UTF8_INVALID) {
         memcpy(out, "\xef\xbf\xbd", 4);
-        return 1;
-    }
-    if (*at == 0xc2 && at[1] < 0xa0) {
-        /* C1 controls, which some terminals obey */
-        snprintf(out, CONFIG_QUOTED_CHAR_SIZE, "\\u%04x", at[1]);
-    } else if (length > 1) {
-        memcpy(out, at, length);
-        out[length] = '\0';
-    } else if (*at == '"' || *at == '\\') {
-        snprintf(out, CONFIG_QUOTED_CHAR_SIZE, "\\%c", *at);
-    } else if (*at == '\n') {
+    } else if (code_point == '"' || code_point == '\\') {
+        snprintf(out, CONFIG_QUOTED_CHAR_SIZE, "\\%c", *text);
+    } else if (code_point == '\n') {
         memcpy(out, "\\n", 3);
-    } else if (*at == '\t') {
+    } else if (code_point == '\t') {
         memcpy(out, "\\t", 3);
-    } else if (*at < 0x20 || *at == 0x7f) {
-        snprintf(out, CONFIG_QUOTED_CHAR_SIZE, "\\u%04x", *at);
+    } else if (utf8_is_control(code_point)) {
+        snprintf(out, CONFIG_QUOTED_CHAR_SIZE, "\\u%04x", (unsigned)code_point);
     } else {
-        snprintf(out, CONFIG_QUOTED_CHAR_SIZE, "%c", *at);
+        memcpy(out, text, length);
+        out[length] = '\0';
     }
     return length;
 }

@@ -44,6 +44,7 @@ struct logger {
     bool ended;
     /* of the writer: */
     char chunk[CHUNK_MAX];
+    bool torn; /* what was written last is half a line */
 };
 
 bool log_level_parse(log_level *out, const char *text)
@@ -150,8 +151,7 @@ static bool is_abandoned(logger *l)
     return abandon;
 }
 
-/* Returns how many bytes reached the descriptor. A failing descriptor loses the chunk, not the process. */
-static size_t write_chunk(logger *l, size_t length)
+static size_t write_bytes(logger *l, const char *data, size_t length)
 {
     size_t done = 0;
     while (done < length && !is_abandoned(l)) {
@@ -162,7 +162,7 @@ static size_t write_chunk(logger *l, size_t length)
         }
         int unused;
         pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &unused);
-        ssize_t wrote = write(l->fd, l->chunk + done, length - done);
+        ssize_t wrote = write(l->fd, data + done, length - done);
         int error = errno;
         pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &unused);
         if (wrote < 0 && error != EINTR && error != EAGAIN) {
@@ -170,6 +170,16 @@ static size_t write_chunk(logger *l, size_t length)
         }
         done += wrote > 0 ? (size_t)wrote : 0;
     }
+    return done;
+}
+
+/* Returns how many bytes reached the descriptor. A failing descriptor loses the chunk, not the process. After half a line,
+ * as a full disk leaves it, the next begins on a line of its own. */
+static size_t write_chunk(logger *l, size_t length)
+{
+    l->torn = l->torn && write_bytes(l, "\n", 1) == 0;
+    size_t done = l->torn ? 0 : write_bytes(l, l->chunk, length);
+    l->torn = l->torn || (done > 0 && l->chunk[done - 1] != '\n');
     return done;
 }
 
@@ -371,16 +381,21 @@ uint64_t logger_dropped(logger *l)
 
 void log_write(logger *l, log_level level, const char *format, ...)
 {
+    va_list args;
+    va_start(args, format);
+    log_vwrite(l, level, format, args);
+    va_end(args);
+}
+
+void log_vwrite(logger *l, log_level level, const char *format, va_list args)
+{
     if (!logger_enabled(l, level)) {
         return;
     }
     char line[LOG_LINE_MAX];
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    va_list args;
-    va_start(args, format);
     size_t length = log_line_format(line, &l->style, level, &now, format, args);
-    va_end(args);
 
     pthread_mutex_lock(&l->lock);
     if (!tell_drops(l) || length > l->size - l->used) {

@@ -17,6 +17,7 @@
 #define LOOM_HOST_LOG_LOG_H
 
 #include <loom/status.h>
+#include <stdarg.h>
 
 #include "base/log_level.h"
 
@@ -53,6 +54,7 @@ bool log_level_parse(log_level *out, const char *text);
 const char *log_level_name(log_level level);
 
 void log_write(logger *l, log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void log_vwrite(logger *l, log_level level, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
 #define log_error(l, ...) log_write((l), LOG_ERROR, __VA_ARGS__)
 #define log_warn(l, ...) log_write((l), LOG_WARN, __VA_ARGS__)
 #define log_info(l, ...) log_write((l), LOG_INFO, __VA_ARGS__)

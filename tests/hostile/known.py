@@ -18,8 +18,4 @@ KNOWN = {
     "descriptors.Limits.test_agents_behind_bridges_are_agents": Known("31", "10 of at most 5"),
     "descriptors.Metrics.test_a_series_appears_once": Known("21", "loom_subscription_dropped_total and _queued twice"),
     "descriptors.Metrics.test_stats_do_not_hold_the_loop_up_for_long": Known("21", "70 to 106 ms of the loop"),
-    "text.Logs.test_an_id_that_turns_the_line_round_does_not_reach_the_log": Known("suspected: bidi", "U+202E in the log"),
-    "spansfile.SpansFile.test_a_bad_line_is_told_and_stepped_over": Known("27", "0 of 2 traces"),
-    "spansfile.SpansFile.test_no_line_is_glued_to_what_a_full_disk_left": Known("27", "1 of 2 lines"),
-    "spansfile.SpansFile.test_what_a_full_disk_left_hides_no_other_trace": Known("27", "0 of 2 traces"),
 }

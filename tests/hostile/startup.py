@@ -166,6 +166,34 @@ class Sockets(Programs):
         self.assertEqual((0, 0), (second.stop(), first.stop()))
 
 
+class Starved(Programs):
+    """Too few descriptors to begin with."""
+
+    def ends_well(self, *command):
+        bad = []
+        for count in range(4, 17):  # with three of them the linker finds no library
+            limited = ["prlimit", f"--nofile={count}:{count}", str(BIN / command[0]), *map(str, command[1:])]
+            process = Process(self.folder, f"starved-{count}", limited, clean_environment(**self.environment))
+            self.addCleanup(process.kill)
+            deadline = time.monotonic() + 1
+            while process.running() and time.monotonic() < deadline and "listening for agents" not in process.err:
+                time.sleep(0.02)
+            if process.running():
+                break  # it has enough
+            if process.popen.returncode != 1 or not process.err.strip():
+                bad.append((count, process.popen.returncode))
+        self.right(not bad, f"{' '.join(map(str, command[:3]))}: (descriptors, exit code) {bad or 'always 1 and why'}")
+
+    def test_a_broker_with_too_few_descriptors_says_so(self):
+        self.ends_well("loom-broker", "--listen", f"ipc://{self.folder}/agents.sock")
+
+    def test_a_bridge_with_too_few_descriptors_says_so(self):
+        self.ends_well("loom-bridge", "--listen", f"ipc://{self.folder}/agents.sock")
+
+    def test_a_collector_with_too_few_descriptors_says_so(self):
+        self.ends_well("loom", "trace", "collect", "--db", self.folder / "traces.db", "--listen", "127.0.0.1:0")
+
+
 class Trust(Programs):
     """The fallback runtime directory as anybody could have made it, with somebody's servers in it. In a namespace of its
     own, so that the real one is not touched."""

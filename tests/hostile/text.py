@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 17, 20, and a suspicion: text of others on terminals and in logs, and in everybody's lists."""
 
+import json
 import socket
 import struct
 import threading
@@ -183,6 +184,20 @@ class Logs:
         done = run_program("loom", "agents", "--control", f"ipc://{home.control_path}")
         seen = RIGHT_TO_LEFT in done.stdout
         self.right(not seen, f"U+202E {'is' if seen else 'is not'} in `loom agents`")
+
+    def test_a_log_in_json_has_fields_and_no_text_that_looks_like_them(self):
+        home = self.home(spans=False, environment={"LOOM_LOG_FORMAT": "json"})
+        self.agent(home, 'a"reason=forged').sync()
+        self.raw(home.folder / "out.sock").sendall(b"GET / HTTP/1.1\r\n")
+        wait_until(lambda: "does not speak SP" in home.broker.err, "the stranger is logged")
+        processes = [process for process in (home.broker, home.bridge) if process is not None]
+        for process in reversed(processes):
+            process.stop()
+        lines = [json.loads(line) for process in processes for line in process.err.splitlines()]
+        bad = [line["message"] for line in lines if "=" in line["message"] or "_" in line]
+        named = all("url" in line for line in lines if line["message"].startswith(("listening", "attached")))
+        forged = [line for line in lines if line.get("reason") == "forged"]
+        self.right(not bad and named and not forged, f"{len(lines)} lines, with fields in their text: {bad}, forged: {forged}")
 
 
 del Logs  # only in its homes

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/actions/actionbroker.h"
+#include "tools/bench/no_options.h"
 
 enum { ROUNDS = 5, PAYLOAD_SIZE = 128, PROVIDERS_MAX = 1000, BATCH_MAX = 1000 };
 
@@ -147,8 +148,12 @@ static void run_case(loom_tracer *tracer, const bench_case *c, uint32_t calls)
     close_bench(&b);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
+    int exit_code;
+    if (!bench_may_begin(argc, argv, "Measures what a call costs in process, from invoke to its result at the caller.", &exit_code)) {
+        return exit_code;
+    }
     loom_span_processor *processor;
     loom_tracer_provider *provider;
     check(loom_span_processor_create(&processor, &(loom_span_processor_options){

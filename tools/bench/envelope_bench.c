@@ -12,6 +12,7 @@
 #include "envelope/encode.h"
 #include "envelope/frame/frame.h"
 #include "envelope/view.h"
+#include "tools/bench/no_options.h"
 
 enum { ROUNDS = 20, REPEATS = 200000, WRITER_FULL = 64 * 1024 };
 
@@ -79,8 +80,12 @@ static void measure(const char *what, void (*run)(bench *b), bench *b)
     printf("%-36s %6.1f ns\n", what, best);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
+    int exit_code;
+    if (!bench_may_begin(argc, argv, "Measures what one message costs in the envelope module alone: scan, encode, copy into a deliver frame.", &exit_code)) {
+        return exit_code;
+    }
     static uint8_t payload[128];
     static const loom_trace_context context = {{1, 2, 3}, {4, 5, 6}, LOOM_TRACE_FLAG_SAMPLED};
     bench *b = calloc(1, sizeof *b);

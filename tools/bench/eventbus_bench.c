@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/eventbus/eventbus.h"
+#include "tools/bench/no_options.h"
 
 enum { ROUNDS = 5, PAYLOAD_SIZE = 128 };
 
@@ -226,8 +227,12 @@ static void bulk_case(uint32_t standing, uint32_t burst)
     eventbus_destroy(bus);
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
+    int exit_code;
+    if (!bench_may_begin(argc, argv, "Measures what a publish costs in process, from a scanned envelope to the subscriber's callback.", &exit_code)) {
+        return exit_code;
+    }
     loom_span_processor *processor;
     loom_tracer_provider *provider;
     check(loom_span_processor_create(&processor, &(loom_span_processor_options){

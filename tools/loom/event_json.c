@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "envelope/id.h"
+#include "trace/view/text.h"
 
 static json_t *json_text(loom_str s)
 {
@@ -76,7 +77,9 @@ json_t *event_to_json(const loom_envelope *event)
 
 void json_print_line(json_t *object)
 {
-    json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    char *text = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    text_put_json(stdout, text != NULL ? text : "null"); /* out of memory */
     putchar('\n');
+    free(text);
     json_decref(object);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Everything runs on a loop in the main thread: the receiver, its store, and the signals that end it. */
+#include "base/descriptors.h"
 #include "tools/loom/receiver.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
@@ -15,7 +16,7 @@ static const option_spec specs[] = {
     {.name = "listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = "127.0.0.1:4318",
      .help = "Address to listen on; port 0 picks a free port"},
     {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db",
-     .help = "Database; created if missing"},
+     .help = "Database, created if missing; LOOM_TRACE_DB names another default"},
     {.name = "retention-spans", .kind = OPTION_VALUE, .value = "N", .fallback = "1000000",
      .help = "Drop the oldest traces beyond this many spans; 0 keeps everything"},
     {.name = "port-file", .kind = OPTION_VALUE, .value = "FILE", .group = "For scripts",
@@ -147,8 +148,11 @@ static int serve(const options *o, store *db, const char *db_path)
     const receiver_options settings = {.listen = listen != NULL ? listen : "127.0.0.1:4318", .db = db, .on_error = log_error};
     char why[RECEIVER_PROBLEM_SIZE];
     collecting c = {.quiet = options_is_on(o, "quiet")};
+    if (!descriptors_free(DESCRIPTORS_FOR_A_LOOP)) {
+        return command_fail(&collect, "too few file descriptors are free; raise their limit (ulimit -n)");
+    }
     if (uv_loop_init(&c.loop) != 0) {
-        return command_fail(&collect, "the event loop cannot start");
+        return command_fail(&collect, "cannot start the event loop");
     }
     signal(SIGPIPE, SIG_IGN); /* a client that leaves is no reason to end */
     static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};

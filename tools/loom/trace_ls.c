@@ -103,7 +103,7 @@ static int run(const options *o)
     } else if (l.status != LOOM_OK) {
         exit_code = command_fail(&ls, "%s", loom_status_text(l.status));
     } else if (l.count == 0 && !l.json) {
-        fputs("no traces\n", stderr);
+        fprintf(stderr, "no traces in %s\n", source.name);
     }
     trace_source_close(&source);
     return command_finish(&ls, exit_code);

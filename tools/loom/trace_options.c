@@ -19,7 +19,12 @@ bool trace_options_open(const command *c, const options *o, trace_source *source
         *exit_code = command_fail(c, "%s", source->problem);
         return false;
     }
-    if (source->cut) {
+    if (source->report.bad > 1) {
+        command_fail(c, "%s (and %zu more lines that cannot be read)", source->problem, source->report.bad - 1);
+    } else if (source->report.bad == 1) {
+        command_fail(c, "%s; the line is left out", source->problem);
+    }
+    if (source->report.cut) {
         command_fail(c, "%s ends in the middle of a line, which is ignored", file);
     }
     return true;

@@ -8,7 +8,7 @@
 
 #define OPTIONS_SOURCE                                                                                               \
     {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db", .group = "Source", \
-     .help = "Database written by `loom trace collect`"},                                                                    \
+     .help = "Database written by `loom trace collect`; LOOM_TRACE_DB names another default"},                                                                    \
     {.name = "file", .kind = OPTION_VALUE, .value = "FILE", .group = "Source",                                   \
      .help = "Read OTLP/JSON lines instead, as LOOM_SPANS_FILE holds them; - is standard input"}
 #define OPTION_COLOR                                                                                                 \

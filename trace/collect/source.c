@@ -2,7 +2,6 @@
 #include "trace/collect/source.h"
 
 #include "base/str.h"
-#include "trace/collect/source_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,11 +20,12 @@ static loom_status open_file(trace_source *source, const char *path)
     bool standard_input = strcmp(path, "-") == 0;
     const char *name = standard_input ? "standard input" : path;
     FILE *in = standard_input ? stdin : fopen(path, "re");
+    snprintf(source->name, sizeof source->name, "%s", name);
     if (in == NULL) {
         snprintf(source->problem, sizeof source->problem, "cannot read %s: %s", path, strerror(errno));
         return LOOM_EIO;
     }
-    loom_status st = source_file_read(&source->file, in, name, &source->cut, source->problem, sizeof source->problem);
+    loom_status st = source_file_read(&source->file, in, name, &source->report, source->problem, sizeof source->problem);
     if (!standard_input) {
         fclose(in);
     }
@@ -43,6 +43,7 @@ static loom_status open_db(trace_source *source, const char *path)
         path = fallback;
     }
     char problem[STORE_PROBLEM_SIZE];
+    snprintf(source->name, sizeof source->name, "%s", path);
     loom_status st = store_open_reader(&source->db, path, problem);
     if (st != LOOM_OK) {
         say(source, st, problem);
@@ -54,7 +55,7 @@ static loom_status open_db(trace_source *source, const char *path)
 loom_status trace_source_open(trace_source *source, const char *db, const char *file)
 {
     source->db = NULL;
-    source->cut = false;
+    source->report = (source_file_report){0};
     source->problem[0] = '\0';
     span_list_init(&source->file);
     loom_status st = file != NULL ? open_file(source, file) : open_db(source, db);
@@ -214,7 +215,8 @@ static size_t find_in_file(const span_list *list, const uint8_t *first, const ui
 static loom_status not_one(trace_source *source, const char *prefix, uint8_t (*ids)[LOOM_TRACE_ID_SIZE], size_t count)
 {
     size_t len = (size_t)snprintf(source->problem, sizeof source->problem,
-                                  count == 0 ? "no trace begins with %s" : "more than one trace begins with %s:", prefix);
+                                  count == 0 ? "no trace begins with %s in %s" : "more than one trace begins with %s:", prefix,
+                                  source->name);
     for (size_t i = 0; i < count; i++) {
         char hex[LOOM_TRACE_ID_HEX_SIZE];
         loom_trace_id_to_hex(hex, ids[i]);
@@ -269,7 +271,10 @@ loom_status trace_source_latest(trace_source *source, uint8_t id[LOOM_TRACE_ID_S
             st = LOOM_OK;
         }
     }
-    return st == LOOM_ENOTFOUND ? say(source, st, "there are no traces yet") : told(source, st);
+    if (st == LOOM_ENOTFOUND) {
+        snprintf(source->problem, sizeof source->problem, "there are no traces in %s yet", source->name);
+    }
+    return told(source, st);
 }
 
 /* ---- load ---- */

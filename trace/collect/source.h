@@ -3,15 +3,18 @@
 #ifndef LOOM_TRACE_COLLECT_SOURCE_H
 #define LOOM_TRACE_COLLECT_SOURCE_H
 
+#include "trace/collect/source_file.h"
 #include "trace/collect/store.h"
 
 #define SOURCE_PROBLEM_SIZE 1024 /* bytes with NUL */
+#define SOURCE_NAME_SIZE 256
 
 typedef struct trace_source {
     store *db;      /* NULL for a file */
     span_list file; /* sorted */
-    char problem[SOURCE_PROBLEM_SIZE]; /* a sentence about the last failure */
-    bool cut;       /* the file ended in the middle of a line: somebody is writing it, or was killed */
+    char name[SOURCE_NAME_SIZE]; /* of the file or database, for people; cut when it is longer */
+    char problem[SOURCE_PROBLEM_SIZE]; /* a sentence about the last failure; after opening, about the first bad line */
+    source_file_report report; /* of a file */
 } trace_source;
 
 /* file, or else db, or else the default database. "-" is standard input. On an error problem says why, and there is

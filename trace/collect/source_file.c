@@ -33,17 +33,18 @@ static bool is_blank(loom_str line)
     return true;
 }
 
-loom_status source_file_read(span_list *list, FILE *in, const char *name, bool *cut, char *problem, size_t problem_size)
+loom_status source_file_read(span_list *list, FILE *in, const char *name, source_file_report *report, char *problem,
+                             size_t problem_size)
 {
     pb_buf request;
     pb_init(&request, NULL, 0, 2 * LINE_BYTES_MAX);
     char *text = NULL;
     size_t size = 0;
-    loom_status st = LOOM_OK;
+    loom_status st = LOOM_OK, bad = LOOM_OK;
     ssize_t len;
-    *cut = false;
+    *report = (source_file_report){0};
     errno = 0;
-    for (size_t number = 1; st == LOOM_OK && (len = getline(&text, &size, in)) > 0; number++) {
+    for (size_t number = 1; st != LOOM_ENOMEM && (len = getline(&text, &size, in)) > 0; number++) {
         loom_str line = {text, (size_t)len};
         char why[OTLP_JSON_PROBLEM_SIZE] = "";
         if (is_blank(line)) {
@@ -51,17 +52,18 @@ loom_status source_file_read(span_list *list, FILE *in, const char *name, bool *
         }
         st = line.len > LINE_BYTES_MAX ? LOOM_ETOOBIG : add_line(list, &request, line, why);
         if (st == LOOM_EMALFORMED && text[len - 1] != '\n') {
-            *cut = true;
+            report->cut = true;
             st = LOOM_OK;
-            break;
-        }
-        if (st != LOOM_OK) {
+        } else if (st != LOOM_OK && (report->bad++ == 0 || st == LOOM_ENOMEM)) {
+            bad = st;
             snprintf(problem, problem_size, "%s:%zu: %s", name, number, why[0] != '\0' ? why : loom_status_text(st));
         }
     }
-    if (st == LOOM_OK && ferror(in)) {
+    if (st != LOOM_ENOMEM && ferror(in)) {
         st = LOOM_EIO;
         snprintf(problem, problem_size, "%s: %s", name, strerror(errno));
+    } else if (st != LOOM_ENOMEM) {
+        st = list->count == 0 ? bad : LOOM_OK;
     }
     free(text);
     pb_fini(&request);

@@ -7,10 +7,15 @@
 
 #include <stdio.h>
 
-/* Adds the spans of every line and sorts the list. Empty lines are skipped; a last line without its line feed that is
- * no JSON sets *cut and is skipped, too. LOOM_EMALFORMED, LOOM_ETOOBIG, LOOM_EIO, LOOM_ENOMEM: problem gets a sentence,
- * with the name and the line. */
-LOOM_MUST_CHECK loom_status source_file_read(span_list *list, FILE *in, const char *name, bool *cut, char *problem,
-                                             size_t problem_size);
+typedef struct source_file_report {
+    bool cut;          /* the last line has no end and is no JSON: somebody is writing it, or was killed */
+    size_t bad;        /* lines that could not be read, and were stepped over */
+} source_file_report;
+
+/* Adds the spans of every line and sorts the list. Empty lines are skipped, lines that cannot be read are counted, and
+ * problem gets a sentence about the first, with the name and the line. LOOM_EMALFORMED, LOOM_ETOOBIG: there is a bad line,
+ * and not a span in the whole file. LOOM_EIO, LOOM_ENOMEM: problem says what failed. */
+LOOM_MUST_CHECK loom_status source_file_read(span_list *list, FILE *in, const char *name, source_file_report *report,
+                                             char *problem, size_t problem_size);
 
 #endif

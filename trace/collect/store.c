@@ -244,11 +244,14 @@ void store_close(store *s)
 loom_status store_default_path(char **out)
 {
     static const char file[] = "loom/traces.db";
+    const char *named = getenv("LOOM_TRACE_DB");
     const char *state = getenv("XDG_STATE_HOME");
     const char *home = getenv("HOME");
     *out = NULL;
     int len;
-    if (state != NULL && state[0] == '/') { /* a relative one is to be ignored (XDG Base Directory) */
+    if (named != NULL && named[0] != '\0') {
+        len = asprintf(out, "%s", named);
+    } else if (state != NULL && state[0] == '/') { /* a relative one is to be ignored (XDG Base Directory) */
         len = asprintf(out, "%s/%s", state, file);
     } else if (home != NULL && home[0] == '/') {
         len = asprintf(out, "%s/.local/state/%s", home, file);

@@ -20,7 +20,7 @@ LOOM_MUST_CHECK loom_status store_open_writer(store **out, const char *path, uin
 LOOM_MUST_CHECK loom_status store_open_reader(store **out, const char *path, char problem[STORE_PROBLEM_SIZE]);
 void store_close(store *s); /* NULL is allowed */
 
-/* ${XDG_STATE_HOME:-~/.local/state}/loom/traces.db, allocated. LOOM_ENOTFOUND: no home. LOOM_ENOMEM. */
+/* $LOOM_TRACE_DB, or ${XDG_STATE_HOME:-~/.local/state}/loom/traces.db, allocated. LOOM_ENOTFOUND: no home. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status store_default_path(char **out);
 
 typedef struct store_receipt {

@@ -82,7 +82,7 @@ void json_put_string(pb_buf *out, loom_str text)
         size_t step = utf8_next(text, &code_point);
         if (code_point == UTF8_INVALID) {
             put(out, "\xef\xbf\xbd");
-        } else if (code_point < 0xa0) { /* C0, DEL and C1: nothing that a terminal would act on */
+        } else if (code_point < 0x80 || utf8_is_control(code_point)) { /* nothing that a terminal would act on */
             code_point < 0x80 ? put_escaped(out, (unsigned char)code_point) : json_put_format(out, "\\u%04x", code_point);
         } else {
             pb_raw(out, text.data, step);

@@ -128,7 +128,8 @@ loom_status trace_summary_print_json(FILE *out, const trace_summary *summary)
     if (text == NULL) {
         return LOOM_ENOMEM;
     }
-    fprintf(out, "%s\n", text);
+    text_put_json(out, text);
+    fputc('\n', out);
     free(text);
     return LOOM_OK;
 }

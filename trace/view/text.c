@@ -32,13 +32,6 @@ size_t text_columns(loom_str text)
     return columns;
 }
 
-/* C0, DEL and C1, the bidirectional controls, and the line and paragraph separators. */
-static bool is_control(uint32_t c)
-{
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-           (c >= 0x2066 && c <= 0x2069);
-}
-
 size_t text_put(FILE *out, loom_str text, size_t max_columns)
 {
     size_t columns = 0;
@@ -53,7 +46,7 @@ size_t text_put(FILE *out, loom_str text, size_t max_columns)
         }
         if (code_point == UTF8_INVALID) {
             fputs("\xef\xbf\xbd", out);
-        } else if (is_control(code_point)) {
+        } else if (utf8_is_control(code_point)) {
             fputs("·", out);
         } else {
             fwrite(text.data, 1, step, out);
@@ -61,6 +54,20 @@ size_t text_put(FILE *out, loom_str text, size_t max_columns)
         text = after(text, step);
     }
     return columns;
+}
+
+void text_put_json(FILE *out, const char *json)
+{
+    for (loom_str text = {json, strlen(json)}; text.len > 0;) {
+        uint32_t code_point;
+        size_t step = utf8_next(text, &code_point);
+        if (code_point != '\n' && code_point != UTF8_INVALID && utf8_is_control(code_point)) {
+            fprintf(out, "\\u%04x", (unsigned)code_point);
+        } else {
+            fwrite(text.data, 1, step, out);
+        }
+        text = after(text, step);
+    }
 }
 
 void text_put_spaces(FILE *out, size_t count)

@@ -17,6 +17,8 @@ size_t text_columns(loom_str text);
 size_t text_put(FILE *out, loom_str text, size_t max_columns);
 /* text_put(), then spaces up to columns. */
 void text_put_padded(FILE *out, loom_str text, size_t columns);
+/* JSON as jansson writes it: control characters, which can only stand in its strings, become \uXXXX. */
+void text_put_json(FILE *out, const char *json);
 void text_put_spaces(FILE *out, size_t count);
 
 /* Three significant digits: "0", "850 ns", "12.3 µs", "4.56 ms", "1.23 s", "2 m 03 s", "5 h 20 m", "3 d 04 h". */

@@ -41,7 +41,7 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
     }
     b->pressure_changed = true;
     b->stats.attachments++;
-    log_to(&b->log, LOG_INFO, "attached to the broker url=%s software=\"%.*s\" ports=%zu", b->url, (int)greeting->software.len,
+    log_to(&b->log, LOG_INFO, "attached to the broker url=%s software=%.*s ports=%zu", b->url, (int)greeting->software.len,
            greeting->software.data, b->ports.count);
     count_losses(b, remote_queue_carry(b, &old));
 }

@@ -31,7 +31,7 @@ void remote_lost(bus_remote *b, const char *why)
     b->must_reattach = false;
     sp_peer_close(peer);
     bool tell = was_up || b->replaced || b->attempts == 0; /* the first failure; the attempts after it are for debugging */
-    log_to(&b->log, tell ? LOG_WARN : LOG_DEBUG, "%s url=%s reason=\"%s\"",
+    log_to(&b->log, tell ? LOG_WARN : LOG_DEBUG, "%s url=%s reason=%s",
            was_up ? "lost the connection to the broker, reconnecting" : "cannot reach the broker", b->url, why);
     uint64_t wait = b->replaced ? BACKOFF_REPLACED_MS : backoff_delay(BACKOFF_FIRST_MS, BACKOFF_MAX_MS, b->attempts++);
     b->replaced = false;

@@ -12,6 +12,7 @@
 #ifndef LOOM_BRIDGE_BUS_REMOTE_REMOTE_H
 #define LOOM_BRIDGE_BUS_REMOTE_REMOTE_H
 
+#include <stdarg.h>
 #include <uv.h>
 
 #include "base/counters.h"
@@ -27,7 +28,7 @@ typedef struct bus_remote_options {
     size_t buffer_bytes;   /* of what waits for the broker, before ports are told of pressure; 0: 4 MiB */
     uint32_t ping_ms;      /* silence before the broker is asked for a sign of life; 0: 2000 */
     uint32_t silence_ms;   /* silence that ends the connection; 0: 10000 */
-    void (*log)(void *user, log_level level, const char *text); /* NULL: no log */
+    void (*log)(void *user, log_level level, const char *format, va_list args); /* of a log_sink; NULL: no log */
     void *user;
 } bus_remote_options;
 

@@ -183,7 +183,7 @@ void remote_request_answered(bus_port *port, const frame_outcome *ack)
     if (q->standing) {
         if (ack->status != LOOM_OK) {
             b->stats.not_restored++;
-            log_to(&b->log, LOG_WARN, "could not restore a subscription or capability agent=%.*s reason=\"%.*s\"",
+            log_to(&b->log, LOG_WARN, "could not restore a subscription or capability agent=%.*s reason=%.*s",
                    (int)port->agent_len, port->agent, (int)ack->text.len, ack->text.len > 0 ? ack->text.data : "");
             forget(port, q);
         }

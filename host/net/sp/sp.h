@@ -20,6 +20,7 @@
 #define LOOM_HOST_NET_SP_SP_H
 
 #include <loom/envelope.h>
+#include <stdarg.h>
 #include <uv.h>
 
 #include "base/log_level.h"
@@ -76,7 +77,7 @@ typedef struct sp_options {
     uint32_t max_peers;        /* 0: 1024. When there are as many, a new one takes the place of a connection that has said
                                   nothing yet or, of a REP server, asks nothing; otherwise it is closed, counted and logged */
     int descriptor_limit;      /* peers get no descriptor from here on; 0: any */
-    void (*log)(void *user, log_level level, const char *text); /* at most a few lines a second */
+    void (*log)(void *user, log_level level, const char *format, va_list args); /* of a log_sink: at most a few lines a second */
 } sp_options;
 
 typedef struct sp_stats {

@@ -46,11 +46,23 @@ static void a_share_is_bounded_by_both_and_never_nothing(void **state)
     assert_int_equal(4, descriptors_share(1024, 8));
 }
 
+static void a_process_without_descriptors_knows_it(void **state)
+{
+    (void)state;
+    allow(256);
+    assert_true(descriptors_free(DESCRIPTORS_FOR_A_LOOP));
+    allow(5);
+    assert_false(descriptors_free(DESCRIPTORS_FOR_A_LOOP));
+    allow(256);
+    assert_true(descriptors_free(DESCRIPTORS_FOR_A_LOOP)); /* nothing is kept */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_use_leaves_something_to_the_next),
         cmocka_unit_test(agents_get_most_of_them),
+        cmocka_unit_test(a_process_without_descriptors_knows_it),
         cmocka_unit_test(a_share_is_bounded_by_both_and_never_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

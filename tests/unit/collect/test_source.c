@@ -44,7 +44,7 @@ static void spans_of_one_trace_are_collected_from_several_lines(void **state)
     trace_source source;
     make_files(&f, "\n  \n");
     assert_status(LOOM_OK, trace_source_open(&source, NULL, f.path));
-    assert_false(source.cut);
+    assert_false(source.report.cut);
     uint8_t id[LOOM_TRACE_ID_SIZE];
     span_list list;
     span_range trace;
@@ -67,7 +67,7 @@ static void prefix_of_several_traces_names_them(void **state)
     assert_status(LOOM_ENOTFOUND, trace_source_find(&source, "2", id));
     assert_string_equal(source.problem, "more than one trace begins with 2: 20202020202020202020202020202020 21212121212121212121212121212121");
     assert_status(LOOM_ENOTFOUND, trace_source_find(&source, "f", id));
-    assert_string_equal(source.problem, "no trace begins with f");
+    assert_int_equal(0, strncmp(source.problem, "no trace begins with f in /", 27));
     assert_status(LOOM_EINVAL, trace_source_find(&source, "xyz", id));
     assert_status(LOOM_EINVAL, trace_source_find(&source, "", id));
     trace_source_close(&source);
@@ -125,21 +125,41 @@ static void half_a_line_at_the_end_is_left_out(void **state)
     trace_source source;
     make_files(&f, "{\"resourceSpans\":[{\"sco");
     assert_status(LOOM_OK, trace_source_open(&source, NULL, f.path));
-    assert_true(source.cut);
+    assert_true(source.report.cut);
     assert_int_equal(source.file.count, 14);
     trace_source_close(&source);
     fixture_folder_remove(f.folder);
 }
 
-static void bad_line_is_named_by_its_number(void **state)
+static void bad_lines_are_stepped_over_and_the_first_is_named(void **state)
 {
     (void)state;
     files f;
     trace_source source;
-    make_files(&f, "{\"resourceSpans\":7}\n");
-    assert_status(LOOM_EMALFORMED, trace_source_open(&source, NULL, f.path));
+    make_files(&f, "{\"resourceSpans\":7}\n{\"resourceSpans\":[{\"resource\n");
+    assert_status(LOOM_OK, trace_source_open(&source, NULL, f.path));
+    assert_int_equal(14, source.file.count);
+    assert_int_equal(2, source.report.bad);
+    assert_false(source.report.cut);
     assert_non_null(strstr(source.problem, "spans.jsonl:5: resourceSpans has to be an array"));
+    trace_source_close(&source);
     fixture_folder_remove(f.folder);
+}
+
+static void a_file_of_bad_lines_alone_is_refused(void **state)
+{
+    (void)state;
+    span_list list;
+    source_file_report report;
+    char text[] = "not spans\nnor these\n", problem[256];
+    FILE *in = fmemopen(text, sizeof text - 1, "r");
+    assert_non_null(in);
+    span_list_init(&list);
+    assert_status(LOOM_EMALFORMED, source_file_read(&list, in, "some", &report, problem, sizeof problem));
+    assert_int_equal(2, report.bad);
+    assert_int_equal(0, strncmp(problem, "some:1:", 7));
+    span_list_fini(&list);
+    fclose(in);
 }
 
 static void file_that_is_not_there_is_named(void **state)
@@ -181,7 +201,8 @@ int main(void)
         cmocka_unit_test(trace_that_started_last_is_the_latest),
         cmocka_unit_test(file_is_filtered_like_a_database),
         cmocka_unit_test(half_a_line_at_the_end_is_left_out),
-        cmocka_unit_test(bad_line_is_named_by_its_number),
+        cmocka_unit_test(bad_lines_are_stepped_over_and_the_first_is_named),
+        cmocka_unit_test(a_file_of_bad_lines_alone_is_refused),
         cmocka_unit_test(file_that_is_not_there_is_named),
         cmocka_unit_test(reading_a_file_reports_every_failed_allocation),
     };

@@ -280,6 +280,11 @@ static void default_path_follows_the_xdg_directories(void **state)
     free(path);
     unsetenv("HOME");
     assert_status(LOOM_ENOTFOUND, store_default_path(&path));
+    setenv("LOOM_TRACE_DB", "here.db", 1);
+    assert_status(LOOM_OK, store_default_path(&path));
+    assert_string_equal(path, "here.db");
+    free(path);
+    unsetenv("LOOM_TRACE_DB");
 }
 
 static loom_status store_scenario(void *user)

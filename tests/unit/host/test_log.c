@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char line[LOG_LINE_MAX + 1];
@@ -73,6 +75,8 @@ static void no_value_forges_a_line_or_a_field(void **state)
     (void)state;
     assert_string_equal(HEAD "bad\\nline \"x\" agent=\"a b=c\\n\\\"\" empty=\"\" none=(null)",
                         formatted(&text, "bad%sline \"x\" agent=%s empty=%s none=%s", "\n", "a b=c\n\"", "", (char *)NULL));
+    assert_string_equal(HEAD "\\u202eback agent=\"a\\u202eb\" peer=\"\\u2066\"",
+                        formatted(&text, "%sback agent=%s peer=%s", "\xe2\x80\xae", "a\xe2\x80\xae" "b", "\xe2\x81\xa6"));
 }
 
 static void a_long_line_is_cut_and_stays_valid(void **state)
@@ -215,6 +219,31 @@ static void a_closed_reader_costs_lines_not_the_process(void **state)
     close(fds[1]);
 }
 
+static void after_half_a_line_on_a_full_disk_the_next_begins_anew(void **state)
+{
+    (void)state;
+    struct rlimit limit;
+    char path[] = "/tmp/loom-test-XXXXXX", all[512] = "";
+    int fd = mkstemp(path);
+    logger *l = open_on(fd, 0);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(0, getrlimit(RLIMIT_FSIZE, &limit));
+    const rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = 10;
+    assert_int_equal(0, setrlimit(RLIMIT_FSIZE, &limit));
+    log_info(l, "does not fit");
+    assert_status(LOOM_OK, logger_flush(l, 10000));
+    limit.rlim_cur = before;
+    assert_int_equal(0, setrlimit(RLIMIT_FSIZE, &limit));
+    log_info(l, "fits");
+    assert_int_equal(1, logger_close(l, 10000));
+    assert_true(pread(fd, all, sizeof all - 1, 0) > 0);
+    assert_int_equal('\n', all[10]);
+    assert_non_null(strstr(all, "fits\n"));
+    close(fd);
+    unlink(path);
+}
+
 static void *log_many(void *arg)
 {
     for (int i = 0; i < 500; i++) {
@@ -290,6 +319,7 @@ static void a_level_has_a_name_and_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(after_half_a_line_on_a_full_disk_the_next_begins_anew),
         cmocka_unit_test(words_with_an_equals_sign_become_fields),
         cmocka_unit_test(a_number_alone_stays_a_number_in_json),
         cmocka_unit_test(every_length_of_integer_is_read),

@@ -59,8 +59,8 @@ static void quoting_escapes_what_json_and_a_terminal_mind(void **state)
     (void)state;
     char out[128] = "x";
     size_t used = 1;
-    assert_true(config_append_quoted(out, sizeof out, &used, STR("a\"b\\\n\t\033[1m\x7f\xc2\x9b\xc3\xa4\xff\xed\xa0\x80")));
-    assert_string_equal("x\"a\\\"b\\\\\\n\\t\\u001b[1m\\u007f\\u009b\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"", out);
+    assert_true(config_append_quoted(out, sizeof out, &used, STR("a\"b\\\n\t\033[1m\x7f\xc2\x9b\xc3\xa4\xff\xed\xa0\x80\xe2\x80\xae")));
+    assert_string_equal("x\"a\\\"b\\\\\\n\\t\\u001b[1m\\u007f\\u009b\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\\u202e\"", out);
 }
 
 static void quoting_never_writes_beyond_its_room(void **state)
@@ -124,7 +124,7 @@ static void a_problem_is_one_printable_line(void **state)
     memset(big, 'x', sizeof big - 1);
     big[sizeof big - 1] = '\0';
     problems_init(&list);
-    problems_add(&list, PROBLEM_WARNING, "key \"%s\"", "a\nb\033[2J\xc2\x9b");
+    problems_add(&list, PROBLEM_WARNING, "key \"%s\"", "a\nb\033[2J\xc2\x9b\xe2\x80\xae");
     problems_add(&list, PROBLEM_ERROR, "%s", big);
     assert_string_equal("key \"a?b?[2J??\"", list.items[0].text);
     assert_int_equal(PROBLEM_TEXT_SIZE - 1, strlen(list.items[1].text));

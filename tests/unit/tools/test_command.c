@@ -82,7 +82,7 @@ static void failures_end_with_one(void **state)
     assert_says(run("trace show --last --file /nowhere/t.jsonl"), 1, "cannot read");
     assert_says(run("trace show ab --file /dev/null"), 1, "no trace begins with ab");
     assert_says(run("trace check --all --file /dev/null"), 1, "no traces found");
-    assert_says(run("trace ls --file /dev/null"), 0, "no traces");
+    assert_says(run("trace ls --file /dev/null"), 0, "no traces in /dev/null");
 }
 
 static size_t ignore_body(char *data, size_t size, size_t count, void *user)

@@ -5,13 +5,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void on_log(void *user, log_level level, const char *text)
+static void on_log(void *user, log_level level, const char *format, va_list args)
 {
     bus_home *h = user;
     if (level <= LOG_WARN) {
         h->warnings++;
     }
     if (getenv("LOOM_TEST_LOG") != NULL) {
+        char text[512];
+        vsnprintf(text, sizeof text, format, args);
         print_message("%llu %d %s\n", (unsigned long long)(uv_hrtime() / 1000000), (int)level, text);
     }
 }

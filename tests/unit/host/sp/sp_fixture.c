@@ -71,13 +71,13 @@ static void on_closed(void *user, sp_peer *peer, loom_status status, const char 
     }
 }
 
-static void on_log(void *user, log_level level, const char *text)
+static void on_log(void *user, log_level level, const char *format, va_list args)
 {
     sp_ear *ear = user;
     ear->logs++;
-    snprintf(ear->log, sizeof ear->log, "%s", text);
+    vsnprintf(ear->log, sizeof ear->log, format, args);
     if (getenv("LOOM_TEST_LOG") != NULL) {
-        print_message("%d %s\n", (int)level, text);
+        print_message("%d %s\n", (int)level, ear->log);
     }
 }
 

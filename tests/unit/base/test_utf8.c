@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/utf8.h"
+
+#include "tests/support/check.h"
+
+static void what_a_terminal_acts_on_is_a_control(void **state)
+{
+    (void)state;
+    static const uint32_t controls[] = {0, '\n', 0x1b, 0x7f, 0x80, 0x9b, 0x9f, 0x061c, 0x200e, 0x200f, 0x2028, 0x2029,
+                                        0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2066, 0x2067, 0x2068, 0x2069};
+    for (size_t i = 0; i < sizeof controls / sizeof *controls; i++) {
+        assert_true(utf8_is_control(controls[i]));
+    }
+}
+
+static void what_is_shown_is_no_control(void **state)
+{
+    (void)state;
+    static const uint32_t shown[] = {' ', '~', 0xa0, 0xe4, 0x05d0 /* alef */, 0x200d /* joins an emoji */, 0x2010, 0x2027, 0x202f,
+                                     0x2065, 0x206a, 0x4e2d, 0x1f600};
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+        assert_false(utf8_is_control(shown[i]));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_terminal_acts_on_is_a_control),
+        cmocka_unit_test(what_is_shown_is_no_control),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
