@@ -23,7 +23,8 @@
 typedef struct directory directory;
 typedef struct directory_entry directory_entry;
 
-enum { DIRECTORY_TEXT_MAX = 255 }; /* bytes of each string but the agent; longer ones are cut */
+enum { DIRECTORY_TEXT_MAX = 255 }; /* bytes of each string but the agent; longer ones are cut, and
+                                         what is no UTF-8 in them replaced */
 
 /* Strings are borrowed for the call, and copied. */
 typedef struct directory_about {
@@ -55,7 +56,7 @@ void directory_expire(directory *d);
 
 /* Registers. ended(user, why) may leave, or close the entry's port. LOOM_EEXPIRED: once for each silence. LOOM_EREPLACED:
  * from directory_enter() of a newer session; it must have left on return. NULL: nobody is told.
- * LOOM_EINVAL: agent or instance is not of its size. LOOM_ENOMEM. */
+ * LOOM_EINVAL: agent or instance is not of its size, or the id not UTF-8. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
                                             void (*ended)(void *user, loom_status why), void *user);
 /* Unregisters. why: LOOM_OK for a goodbye; it is the reason in the event. NULL is allowed. */

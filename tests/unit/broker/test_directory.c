@@ -213,6 +213,7 @@ static void what_is_not_of_its_size_is_refused(void **state)
     static const uint8_t instance[15];
     directory_entry *entry;
     assert_status(LOOM_EINVAL, directory_enter(f->agents, &entry, &(directory_about){.agent = {NULL, 0}}, NULL, NULL));
+    assert_status(LOOM_EINVAL, directory_enter(f->agents, &entry, &(directory_about){.agent = STR("bad\xff")}, NULL, NULL));
     assert_status(LOOM_EINVAL, directory_enter(f->agents, &entry, &(directory_about){.agent = {long_id, sizeof long_id}}, NULL, NULL));
     assert_status(LOOM_EINVAL, directory_enter(f->agents, &entry, &(directory_about){
         .agent = STR("a"), .instance = BYTES(instance)}, NULL, NULL));
