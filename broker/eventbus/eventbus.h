@@ -169,10 +169,11 @@ typedef struct eventbus_topic_stats {
     loom_str topic;
     uint64_t published, delivered, dropped, bytes; /* bytes: published */
     uint64_t last_ms; /* when it was last published to */
-    uint32_t subscriptions;
 } eventbus_topic_stats;
 /* The most recently used first, until visit returns false. */
 void eventbus_visit_topics(const eventbus *bus, bool (*visit)(void *user, const eventbus_topic_stats *stats), void *user);
+/* Whose filters select the topic now. Takes the time of one match, however many there are. */
+uint32_t eventbus_topic_subscriptions(const eventbus *bus, loom_str topic);
 
 typedef struct eventbus_subscription_stats {
     loom_str subscriber; /* its name */
