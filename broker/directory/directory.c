@@ -36,6 +36,11 @@ loom_status directory_create(directory **out, const loop_clock *clock, eventbus 
     return LOOM_OK;
 }
 
+void directory_set_limit(directory *d, uint32_t max_agents)
+{
+    d->max_agents = max_agents;
+}
+
 void directory_destroy(directory *d)
 {
     if (d == NULL) {
@@ -264,7 +269,13 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
     }
     if (ended != NULL) {
         end_older(d, about->agent);
+        if (d->max_agents > 0 && d->stats.agents - d->users >= d->max_agents) {
+            d->stats.refused++;
+            free(entry);
+            return LOOM_EFULL;
+        }
     }
+    d->users += ended == NULL;
     entry->directory = d;
     entry->ended = ended;
     entry->user = user;
@@ -288,6 +299,7 @@ void directory_leave(directory *d, directory_entry *entry, loom_status why)
     }
     deadline_heap_remove(&d->deadlines, &entry->deadline);
     take_out(d, entry);
+    d->users -= entry->ended == NULL;
     d->stats.unregistered++;
     d->stats.expired += why == LOOM_EEXPIRED;
     directory_publish(entry, "agent.unregistered", why == LOOM_OK ? "goodbye" : loom_status_text(why));

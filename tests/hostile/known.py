@@ -37,7 +37,6 @@ KNOWN = {
     "descriptors.Exhausted.test_metrics_answer": Known("23", "no answer"),
     "descriptors.Exhausted.test_open_publishers_are_in_a_limit": Known("23", "96 of 96 descriptors"),
     "descriptors.Exhausted.test_open_subscribers_are_in_a_limit": Known("23", "96 of 96 descriptors"),
-    "descriptors.Limits.test_agents_behind_bridges_are_agents": Known("31", "10 of at most 5"),
     "descriptors.NoHello.test_a_connection_without_hello_is_closed_after_10_seconds": Known("31", "9.2 to 10.0 s, and up to 11"),
     "descriptors.NoHello.test_connections_without_hello_take_no_place_of_an_agent": Known("21", "the first agent is refused"),
     "descriptors.Refusals.test_an_agent_that_is_refused_is_logged": Known("31", "0 lines"),

@@ -79,7 +79,7 @@ static loom_status on_port_frame(bus_remote *b, bus_port *port, bus_frame *f, ch
     case FRAME_REPORT:
     case FRAME_CALL_CREDIT: port->handlers->frame(port->user, &f->link); return LOOM_OK;
     case FRAME_ERROR:
-        log_to(&b->log, LOG_WARN, "broker refused a session agent=%.*s reason=\"%.*s\"", (int)port->agent_len, port->agent,
+        log_to_limited(&b->log, &b->refused_log, 1, uv_now(b->loop), LOG_WARN, "broker refused a session agent=%.*s reason=\"%.*s\"", (int)port->agent_len, port->agent,
                (int)f->link.u.outcome.text.len, f->link.u.outcome.text.len > 0 ? f->link.u.outcome.text.data : "");
         port->handlers->frame(port->user, &f->link);
         return LOOM_OK;

@@ -7,6 +7,7 @@
 #include "base/hash_index.h"
 #include "base/number_table.h"
 #include "base/log_sink.h"
+#include "base/rate_limit.h"
 #include "bridge/bus/ledger.h"
 #include "bridge/bus/remote/call_set.h"
 #include "host/net/sp/sp.h"
@@ -148,6 +149,7 @@ struct bus_remote {
     unsigned handles; /* open */
     bus_remote_options options;
     log_sink log;
+    rate_limit refused_log;
     char *url, *software;
     char bridge_id[BUS_BRIDGE_ID_MAX + 1];
     call_set_key key;
