@@ -94,6 +94,8 @@ typedef struct eventbus_publisher_handlers {
 
 LOOM_MUST_CHECK loom_status eventbus_publisher_open(eventbus *bus, eventbus_publisher **out,
                                                     const eventbus_publisher_handlers *handlers, void *user);
+/* How long publishers that open now have to wait, 0 but in the first moments of the bus. */
+uint64_t eventbus_hold_left_ms(const eventbus *bus);
 /* Without a last word to its handlers. NULL is allowed. */
 void eventbus_publisher_close(eventbus_publisher *publisher);
 
