@@ -126,9 +126,9 @@ class TheBroker(Killing, LoomTest):
         """Returns when the bridge knows."""
         def times(what):
             return bus.bridge.err.count(what)
-        wait_until(lambda: times("connected to the broker") > times("lost the connection to the broker"), "the bridge has its broker")
+        wait_until(lambda: times("attached to the broker") > times("lost the connection to the broker"), "the bridge has its broker")
         bus.kill(bus.broker)
-        wait_until(lambda: times("lost the connection to the broker") == times("connected to the broker"), "the bridge notices")
+        wait_until(lambda: times("lost the connection to the broker") == times("attached to the broker"), "the bridge notices")
 
     def test_the_bridge_comes_back_and_keeps_its_agents_when_a_killed_broker_is_started_again(self):
         bus, traffic = self.with_traffic()
