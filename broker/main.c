@@ -145,6 +145,9 @@ static loom_status create_cores(broker *b, const settings_broker *s)
     if (st == LOOM_OK) {
         st = directory_create(&b->cores.agents, &b->process.clock, b->cores.events);
     }
+    if (st == LOOM_OK) {
+        directory_set_limit(b->cores.agents, (uint32_t)s->max_agents);
+    }
     if (st != LOOM_OK) {
         log_error(b->process.log, "cannot start the broker: %s", loom_status_text(st));
         return st;

@@ -73,10 +73,14 @@ static loom_status put_of_call(session *s, const frame *f)
 
 /* The broker has no port for it any more. Nothing may be ended inside a handler of the bus, so the owner of the connection
  * does it at the end of the round. */
-static void ended_by_broker(session *s, uint64_t status)
+static void ended_by_broker(session *s, const frame_outcome *f)
 {
-    const loom_status why = status < INT32_MAX ? (loom_status)status : LOOM_EPROTO;
-    session_doom(s, why, why == LOOM_EREPLACED || why == LOOM_EFULL ? loom_status_text(why) : "the broker has ended this session");
+    const loom_status why = f->status < INT32_MAX ? (loom_status)f->status : LOOM_EPROTO;
+    const bool says_why = f->text.len > 0 && f->text.len < sizeof s->broker_text;
+    if (says_why && s->doom == LOOM_OK) {
+        memcpy(s->broker_text, f->text.data, f->text.len); /* the rest is zero */
+    }
+    session_doom(s, why, says_why ? s->broker_text : "the broker has ended this session");
     s->bridge->stats.replaced += why == LOOM_EREPLACED;
     s->io->output(s->io_user);
 }
@@ -95,7 +99,7 @@ void session_answer(void *user, const frame *f)
         session_commit(s, mark, SESSION_REPLY, frame_put_outcome(&s->out, FRAME_ACK, &f->u.outcome));
         break;
     case FRAME_NOTICE: session_commit(s, mark, SESSION_REPLY, put_notice(s, &f->u.outcome)); break;
-    case FRAME_ERROR: ended_by_broker(s, f->u.outcome.status); break;
+    case FRAME_ERROR: ended_by_broker(s, &f->u.outcome); break;
     default: session_commit(s, mark, SESSION_CALL, put_of_call(s, f));
     }
 }

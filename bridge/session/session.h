@@ -69,6 +69,7 @@ struct session {
     session_state state;
     loom_status doom;         /* not LOOM_OK: ends at the next frame or tick, and until then takes nothing more */
     const char *doom_text;
+    char broker_text[96];     /* why the broker has ended it */
     bool pressed;             /* the bus asked us to stop granting */
     bool pinged;              /* our ping is not answered yet */
     uint64_t round;           /* the round that turn_left is of */

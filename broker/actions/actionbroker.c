@@ -14,6 +14,9 @@ static void set_limits(actionbroker *broker, const actionbroker_options *options
     broker->default_deadline_ms = or_default(options->default_deadline_ms, 30000);
     broker->max_pending = or_default(options->max_pending, 10000);
     broker->max_capabilities = or_default(options->max_capabilities, 1000);
+    broker->max_capability_bytes = options->capability_bytes != 0 ? options->capability_bytes : UINT64_C(16) << 20;
+    broker->max_total_capability_bytes =
+        options->total_capability_bytes != 0 ? options->total_capability_bytes : UINT64_C(256) << 20;
     broker->payload_max = or_default(options->payload_max, LOOM_PAYLOAD_MAX);
     broker->max_provider_bytes = options->max_provider_bytes != 0 ? options->max_provider_bytes : UINT64_C(64) << 20;
     broker->max_kept_bytes = options->kept_bytes != 0 ? options->kept_bytes : UINT64_C(64) << 20;

@@ -64,6 +64,8 @@ typedef struct actionbroker_options {
     uint32_t max_pending;            /* invokes of one party without an outcome yet, joined ones included; 0: 10000. One
                                         more is refused: DENIED, code "too_many_calls" */
     uint32_t max_capabilities;       /* of one party; 0: 1000 */
+    uint64_t capability_bytes;       /* what one party may say about them; 0: 16 MiB */
+    uint64_t total_capability_bytes; /* what all may; 0: 256 MiB */
     uint32_t cache_entries;          /* finished OK results kept for duplicates; 0: 10000 */
     uint64_t cache_bytes;            /* of their payloads, codes and texts; 0: 16 MiB */
     uint32_t cache_ttl_ms;           /* 0: 60000 */
@@ -138,8 +140,10 @@ typedef struct action_capability {
 
 /* Copies everything. The same name and version again replaces what this party said about it. Versions are the same when
  * their bytes are. LOOM_EINVAL (name, kind), LOOM_ETOOBIG (a field over its limit above; metadata over LOOM_HEADERS_MAX in
- * all), LOOM_EFULL (max_capabilities), LOOM_ENOMEM: nothing has changed. */
+ * all), LOOM_EFULL (action_provide_limit() says which limit), LOOM_ENOMEM: nothing has changed. */
 LOOM_MUST_CHECK loom_status action_provide(action_party *party, const action_capability *capability);
+/* After LOOM_EFULL: the limit that was reached, as a sentence. Static storage. */
+const char *action_provide_limit(const action_party *party, const action_capability *capability);
 /* Calls that run go on. version may be empty: "0". LOOM_ENOTFOUND. */
 loom_status action_withdraw(action_party *party, loom_str name, loom_str version);
 
@@ -183,7 +187,8 @@ loom_status action_grant(action_party *caller, loom_bytes call_id, uint64_t chun
  * outcome; the caller gets ERROR, code "bad_result". */
 loom_status action_answer(action_party *provider, uint64_t ref, const action_result *result);
 /* Progress, or a chunk with its number from 0. Renews the idle timer.
- * LOOM_ENOTFOUND, as above. LOOM_EFULL: past the caller's stream credit; the call fails (code "stream_overrun").
+ * LOOM_ENOTFOUND, as above. LOOM_EFULL: past the caller's stream credit; the call fails (code "stream_overrun", or
+ * "stream_moved" when a caller that has gone had granted it, and the one that the stream belongs to now has not).
  * LOOM_EINVAL: a chunk where none are taken, or an unknown kind: dropped and counted, the call goes on; a chunk that is not
  * the next one: the call fails (code "stream_order"). LOOM_ETOOBIG: payload_max; the caller gets TOO_LARGE. */
 loom_status action_report(action_party *provider, uint64_t ref, action_progress_kind kind, uint64_t number, loom_bytes payload);
@@ -203,6 +208,7 @@ typedef struct action_stats {
     uint32_t cache_entries;
     uint64_t cache_bytes;
     uint64_t kept_bytes;        /* of envelopes kept for another attempt */
+    uint64_t capability_bytes;  /* of what is said about capabilities */
 } action_stats;
 action_stats actionbroker_get_stats(const actionbroker *broker);
 counter_source actionbroker_counter_source(const actionbroker *broker);

@@ -79,6 +79,10 @@ static loom_status take_chunk(running_call *call, uint64_t number, size_t len)
     if (call->used_chunks >= call->credit_chunks || call->used_bytes >= call->credit_bytes) {
         return fail(call, LOOM_EFULL, FRAME_CALL_ERROR, "stream_overrun", "the provider sent more than the caller takes");
     }
+    const action_waiter *owner = call->waiters;
+    if (call->used_chunks >= owner->granted_chunks || call->used_bytes >= owner->granted_bytes) {
+        return fail(call, LOOM_EFULL, FRAME_CALL_ERROR, "stream_moved", "the caller that had granted this chunk has gone");
+    }
     call->used_chunks++;
     call->used_bytes += len;
     return LOOM_OK;

@@ -22,6 +22,7 @@ static const counter rows[] = {
     ROW(running, COUNTER_GAUGE, "running", "Calls in progress, each with every invocation that joined it."),
     ROW(parties, COUNTER_GAUGE, "parties", "Agents that may call or provide."),
     ROW(capabilities, COUNTER_GAUGE, "capabilities", "Capabilities provided, counted once per provider."),
+    ROW(capability_bytes, COUNTER_GAUGE, "capability_bytes", "Bytes of what is said about capabilities."),
     ROW(cache_entries, COUNTER_GAUGE, "cache_entries", "Results kept for duplicates."),
     ROW(cache_bytes, COUNTER_GAUGE, "cache_bytes", "Bytes of the results kept for duplicates."),
     ROW(kept_bytes, COUNTER_GAUGE, "kept_bytes", "Bytes of envelopes kept for another attempt."),

@@ -37,6 +37,7 @@ struct actionbroker {
     uint32_t default_deadline_ms, max_deadline_ms;
     uint32_t max_pending, max_capabilities, payload_max;
     uint64_t max_kept_bytes, max_provider_bytes;
+    uint64_t max_capability_bytes, max_total_capability_bytes; /* of one party, and of all */
     action_stats stats;    /* what the parts know themselves is filled in when asked for */
     uint8_t key[crypto_shorthash_KEYBYTES]; /* for by_key and the cache: agents choose their ids */
 };
@@ -50,6 +51,7 @@ struct action_party {
     action_waiter *waiters;  /* newest first */
     running_call *working;   /* newest first */
     uint32_t offer_count;
+    uint64_t offer_bytes;    /* action_capability_size() of all */
     uint32_t pending;        /* waiters */
     uint32_t outstanding;    /* working */
     uint64_t outstanding_bytes; /* of their envelopes */

@@ -42,6 +42,8 @@ static void remove_offer(action_party *party, action_offer *offer)
         offer->next_of_party->prev_of_party = offer->prev_of_party;
     }
     party->offer_count--;
+    party->offer_bytes -= offer->size;
+    party->broker->stats.capability_bytes -= offer->size;
     action_registry_remove(&party->broker->registry, offer);
 }
 
@@ -130,6 +132,39 @@ static action_offer *find_offer(const action_party *party, loom_str name, loom_s
     return offer;
 }
 
+/* older: what the party says about it already, or NULL. NULL: no limit is reached. */
+static const char *limit_reached(const action_party *party, const action_capability *capability, const action_offer *older)
+{
+    const actionbroker *broker = party->broker;
+    const uint64_t size = action_capability_size(capability), before = older != NULL ? older->size : 0;
+    if (older == NULL && party->offer_count >= broker->max_capabilities) {
+        return "the agent provides as many capabilities as one agent may";
+    }
+    if (size > before && party->offer_bytes + size - before > broker->max_capability_bytes) {
+        return "the agent's capabilities take as much memory as one agent's may take";
+    }
+    if (size > before && broker->stats.capability_bytes + size - before > broker->max_total_capability_bytes) {
+        return "the broker's capabilities take as much memory as they may take";
+    }
+    return NULL;
+}
+
+const char *action_provide_limit(const action_party *party, const action_capability *capability)
+{
+    const char *limit = limit_reached(party, capability, find_offer(party, capability->name, capability->version));
+    return limit != NULL ? limit : loom_status_text(LOOM_EFULL);
+}
+
+static loom_status reword(action_offer *offer, const action_capability *capability)
+{
+    action_party *party = offer->party;
+    const size_t before = offer->size;
+    const loom_status st = action_offer_reword(offer, capability);
+    party->offer_bytes += offer->size - before;
+    party->broker->stats.capability_bytes += offer->size - before;
+    return st;
+}
+
 loom_status action_provide(action_party *party, const action_capability *capability)
 {
     actionbroker *broker = party->broker;
@@ -139,11 +174,11 @@ loom_status action_provide(action_party *party, const action_capability *capabil
         return st;
     }
     action_offer *offer = find_offer(party, capability->name, capability->version);
-    if (offer != NULL) {
-        return action_offer_reword(offer, capability);
-    }
-    if (party->offer_count >= broker->max_capabilities) {
+    if (limit_reached(party, capability, offer) != NULL) {
         return LOOM_EFULL;
+    }
+    if (offer != NULL) {
+        return reword(offer, capability);
     }
     st = action_registry_add(&broker->registry, &offer, party, &party->outstanding, capability);
     if (st != LOOM_OK) {
@@ -155,6 +190,8 @@ loom_status action_provide(action_party *party, const action_capability *capabil
     }
     party->offers = offer;
     party->offer_count++;
+    party->offer_bytes += offer->size;
+    broker->stats.capability_bytes += offer->size;
     return LOOM_OK;
 }
 

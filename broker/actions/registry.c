@@ -201,6 +201,24 @@ static loom_str copy_str(char **at, loom_str text)
     return copy;
 }
 
+static size_t texts_size(const action_capability *c)
+{
+    size_t size = c->metadata_count * sizeof(loom_header) + c->name.len + c->version.len + c->description.len + c->kind.len +
+                  c->input_schema.len + c->output_schema.len;
+    for (size_t i = 0; i < c->metadata_count; i++) {
+        size += c->metadata[i].key.len + c->metadata[i].value.len;
+    }
+    return size;
+}
+
+/* The name and the version are kept a second time; both may be of this offer alone. */
+size_t action_capability_size(const action_capability *capability)
+{
+    enum { UPKEEP = 5 * 16 /* malloc's */ + 2 * sizeof(void *) /* tables */ };
+    return texts_size(capability) + sizeof(action_offer) + sizeof(action_name) + sizeof(action_version) + capability->name.len +
+           capability->version.len + UPKEEP;
+}
+
 loom_status action_offer_reword(action_offer *offer, const action_capability *capability)
 {
     action_capability info = *capability;
@@ -209,14 +227,7 @@ loom_status action_offer_reword(action_offer *offer, const action_capability *ca
     loom_str *const fields[] = {&info.name, &info.version, &info.description, &info.kind, &info.input_schema,
                                 &info.output_schema};
     const size_t headers_size = capability->metadata_count * sizeof(loom_header);
-    size_t size = headers_size;
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        size += fields[i]->len;
-    }
-    for (size_t i = 0; i < capability->metadata_count; i++) {
-        size += capability->metadata[i].key.len + capability->metadata[i].value.len;
-    }
-    void *text = malloc(size);
+    void *text = malloc(texts_size(&info));
     if (text == NULL) {
         return LOOM_ENOMEM;
     }
@@ -233,6 +244,7 @@ loom_status action_offer_reword(action_offer *offer, const action_capability *ca
     free(offer->text);
     offer->text = text;
     offer->info = info;
+    offer->size = action_capability_size(capability);
     return LOOM_OK;
 }
 

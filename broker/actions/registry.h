@@ -19,6 +19,7 @@ struct action_offer {
     action_offer *prev_of_party, *next_of_party; /* the party's own list */
     uint32_t outstanding;
     uint64_t calls, errors;
+    size_t size;                                 /* action_capability_size() */
     action_capability info;                      /* its strings are in text */
     void *text;
 };
@@ -37,6 +38,8 @@ action_version *action_registry_find(const action_registry *registry, loom_str n
 /* The same, and for the empty version the highest. */
 action_version *action_registry_resolve(const action_registry *registry, loom_str name, loom_str version);
 
+/* Memory that an offer of it takes. */
+size_t action_capability_size(const action_capability *capability);
 /* What is offered must have been checked; an empty version or kind becomes "0" or "plain". LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status action_registry_add(action_registry *registry, action_offer **out, action_party *party,
                                                 const uint32_t *load, const action_capability *capability);

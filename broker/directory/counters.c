@@ -8,6 +8,7 @@ static const counter rows[] = {
     ROW(registered, COUNTER_TOTAL, "registered_total", "Agents that joined."),
     ROW(unregistered, COUNTER_TOTAL, "unregistered_total", "Agents that left."),
     ROW(expired, COUNTER_TOTAL, "expired_total", "Agents that left because their heartbeats stopped."),
+    ROW(refused, COUNTER_TOTAL, "refused_total", "Agents refused because there were as many as there may be."),
     ROW(replaced, COUNTER_TOTAL, "replaced_total", "Sessions replaced by a newer one that came through another bridge."),
 };
 

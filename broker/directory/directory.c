@@ -36,6 +36,11 @@ loom_status directory_create(directory **out, const loop_clock *clock, eventbus 
     return LOOM_OK;
 }
 
+void directory_set_limit(directory *d, uint32_t max_agents)
+{
+    d->max_agents = max_agents;
+}
+
 void directory_destroy(directory *d)
 {
     if (d == NULL) {
@@ -176,23 +181,24 @@ void directory_expire(directory *d)
 
 /* ---- coming and going ---- */
 
-/* Whole characters of it. */
-static loom_str cut(loom_str text)
+/* Whole characters of it, as much as fits. Everybody lists what is said here, so it is made text if it is none. */
+static loom_str repair(char out[DIRECTORY_TEXT_MAX], loom_str text)
 {
-    if (text.len <= DIRECTORY_TEXT_MAX) {
-        return text;
-    }
-    loom_str rest = text;
-    while (rest.len > 0) {
+    static const loom_str replacement = {"\xef\xbf\xbd", 3};
+    size_t len = 0;
+    while (text.len > 0) {
         uint32_t code_point;
-        const size_t taken = utf8_next(rest, &code_point);
-        if ((size_t)(rest.data - text.data) + taken > DIRECTORY_TEXT_MAX) {
+        const size_t taken = utf8_next(text, &code_point);
+        const loom_str piece = code_point == UTF8_INVALID ? replacement : (loom_str){text.data, taken};
+        if (len + piece.len > DIRECTORY_TEXT_MAX) {
             break;
         }
-        rest.data += taken;
-        rest.len -= taken;
+        memcpy(out + len, piece.data, piece.len);
+        len += piece.len;
+        text.data += taken;
+        text.len -= taken;
     }
-    return (loom_str){text.data, (size_t)(rest.data - text.data)};
+    return (loom_str){out, len};
 }
 
 static loom_str keep(char **at, loom_str text)
@@ -207,7 +213,9 @@ static loom_str keep(char **at, loom_str text)
 
 static directory_entry *make_entry(const directory_about *about)
 {
-    const loom_str bridge = cut(about->bridge), software = cut(about->software), peer = cut(about->peer);
+    char texts[3][DIRECTORY_TEXT_MAX];
+    const loom_str bridge = repair(texts[0], about->bridge), software = repair(texts[1], about->software),
+                   peer = repair(texts[2], about->peer);
     directory_entry *entry = calloc(1, sizeof *entry + about->agent.len + bridge.len + software.len + peer.len);
     if (entry == NULL) {
         return NULL;
@@ -248,7 +256,7 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
                             void (*ended)(void *user, loom_status why), void *user)
 {
     *out = NULL;
-    if (about->agent.len == 0 || about->agent.len > LOOM_AGENT_ID_MAX ||
+    if (about->agent.len == 0 || about->agent.len > LOOM_AGENT_ID_MAX || !utf8_valid(about->agent) ||
         (about->instance.len != 0 && about->instance.len != DIRECTORY_INSTANCE_SIZE)) {
         return LOOM_EINVAL;
     }
@@ -261,7 +269,13 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
     }
     if (ended != NULL) {
         end_older(d, about->agent);
+        if (d->max_agents > 0 && d->stats.agents - d->users >= d->max_agents) {
+            d->stats.refused++;
+            free(entry);
+            return LOOM_EFULL;
+        }
     }
+    d->users += ended == NULL;
     entry->directory = d;
     entry->ended = ended;
     entry->user = user;
@@ -285,6 +299,7 @@ void directory_leave(directory *d, directory_entry *entry, loom_status why)
     }
     deadline_heap_remove(&d->deadlines, &entry->deadline);
     take_out(d, entry);
+    d->users -= entry->ended == NULL;
     d->stats.unregistered++;
     d->stats.expired += why == LOOM_EEXPIRED;
     directory_publish(entry, "agent.unregistered", why == LOOM_OK ? "goodbye" : loom_status_text(why));

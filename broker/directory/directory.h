@@ -23,7 +23,8 @@
 typedef struct directory directory;
 typedef struct directory_entry directory_entry;
 
-enum { DIRECTORY_TEXT_MAX = 255 }; /* bytes of each string but the agent; longer ones are cut */
+enum { DIRECTORY_TEXT_MAX = 255 }; /* bytes of each string but the agent; longer ones are cut, and
+                                         what is no UTF-8 in them replaced */
 
 /* Strings are borrowed for the call, and copied. */
 typedef struct directory_about {
@@ -48,6 +49,8 @@ typedef struct directory_info {
 
 /* clock and events are borrowed and must outlive it. events NULL: no events are published. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status directory_create(directory **out, const loop_clock *clock, eventbus *events);
+/* How many agents there may be, through whichever bridges; 0, as at first: any number. In-process users are not counted. */
+void directory_set_limit(directory *d, uint32_t max_agents);
 void directory_destroy(directory *d); /* entries must be gone. NULL is allowed */
 uint64_t directory_next_deadline_ms(const directory *d);
 /* States pass from one to the next; calls ended for entries that nobody ended in time. */
@@ -55,7 +58,8 @@ void directory_expire(directory *d);
 
 /* Registers. ended(user, why) may leave, or close the entry's port. LOOM_EEXPIRED: once for each silence. LOOM_EREPLACED:
  * from directory_enter() of a newer session; it must have left on return. NULL: nobody is told.
- * LOOM_EINVAL: agent or instance is not of its size. LOOM_ENOMEM. */
+ * LOOM_EINVAL: agent or instance is not of its size, or the id not UTF-8. LOOM_EFULL: the
+ * limit. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
                                             void (*ended)(void *user, loom_status why), void *user);
 /* Unregisters. why: LOOM_OK for a goodbye; it is the reason in the event. NULL is allowed. */
@@ -67,6 +71,7 @@ typedef struct directory_stats {
     uint32_t agents;                   /* entries, now */
     uint64_t registered, unregistered;
     uint64_t expired;                  /* of the unregistered: no heartbeat came in time */
+    uint64_t refused;                  /* the limit was reached */
     uint64_t replaced;                 /* of the unregistered: a newer session came through another bridge */
 } directory_stats;
 directory_stats directory_get_stats(const directory *d);

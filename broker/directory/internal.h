@@ -15,6 +15,8 @@ struct directory {
     deadline_heap deadlines;   /* of entries that have a heartbeat */
     const loop_clock *clock;
     uint64_t last_session;
+    uint32_t users;            /* entries that are not agents: nobody can end them */
+    uint32_t max_agents;       /* 0: any number */
     directory_stats stats;
 };
 

@@ -404,7 +404,7 @@ void control_pack_topics(control_list *list, const eventbus *events, loom_str fi
         control_pack_uint(pk, "dropped", t->dropped);
         control_pack_uint(pk, "bytes", t->bytes);
         control_pack_uint(pk, "last_ms", t->last_ms);
-        control_pack_uint(pk, "subscriptions", t->subscriptions);
+        control_pack_uint(pk, "subscriptions", eventbus_topic_subscriptions(events, t->topic));
     }
     list->more = list->more || top.more;
     free(top.topics);

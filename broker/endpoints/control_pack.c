@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/utf8.h"
 #include "broker/endpoints/control_internal.h"
 
 /* ---- packing ---- */
@@ -26,8 +27,30 @@ void control_buffer_fini(control_buffer *b)
     msgpack_sbuffer_destroy(&b->bytes);
 }
 
+/* A str of msgpack is UTF-8, and readers that insist on it must not fail for what some agent said. */
+static void pack_repaired(msgpack_packer *pk, loom_str text)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    size_t len = 0, taken;
+    uint32_t code_point;
+    for (loom_str rest = text; rest.len > 0; rest.data += taken, rest.len -= taken) {
+        taken = utf8_next(rest, &code_point);
+        len += code_point == UTF8_INVALID ? sizeof replacement - 1 : taken;
+    }
+    msgpack_pack_str(pk, len);
+    for (loom_str rest = text; rest.len > 0; rest.data += taken, rest.len -= taken) {
+        taken = utf8_next(rest, &code_point);
+        const bool bad = code_point == UTF8_INVALID;
+        msgpack_pack_str_body(pk, bad ? replacement : rest.data, bad ? sizeof replacement - 1 : taken);
+    }
+}
+
 void control_pack_str(msgpack_packer *pk, loom_str text)
 {
+    if (!utf8_valid(text)) {
+        pack_repaired(pk, text);
+        return;
+    }
     msgpack_pack_str_with_body(pk, text.data != NULL ? text.data : "", text.len);
 }
 

@@ -114,7 +114,7 @@ struct bus_server {
     bridge_endpoint bridges;
     control_endpoint control;
     bus_server_stats stats;
-    rate_limit malformed_log, denied_log, memory_log;
+    rate_limit malformed_log, denied_log, memory_log, refused_log;
     uint64_t started_ms;
     bool closing;
     void (*closed)(void *user);

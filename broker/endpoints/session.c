@@ -106,6 +106,14 @@ free_session:
     return st;
 }
 
+static void refuse(bridge_peer *b, uint64_t number, const bus_attach *f, loom_status st)
+{
+    const char *text = st == LOOM_EFULL ? "the broker has as many agents as it may have" : loom_status_text(st);
+    bus_log_limited(b->server, &b->server->refused_log, LOG_WARN, "agent refused agent=%.*s bridge=%.*s reason=\"%s\"",
+                    st == LOOM_EINVAL ? 1 : (int)f->agent.len, st == LOOM_EINVAL ? "-" : f->agent.data, (int)b->id_len, b->id, text);
+    say_outcome(b, number, FRAME_ERROR, 0, st, text);
+}
+
 void peer_session_close(peer_session *session, loom_status why)
 {
     port_close(session->port, why);
@@ -219,7 +227,7 @@ loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, ch
         }
         st = open_session(b, number, &f->attach);
         if (st != LOOM_OK) {
-            say_outcome(b, number, FRAME_ERROR, 0, st, loom_status_text(st));
+            refuse(b, number, &f->attach, st);
         }
         return LOOM_OK;
     case FRAME_BYE:

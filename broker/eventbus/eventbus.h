@@ -67,7 +67,7 @@ typedef struct eventbus_options {
     uint32_t max_topics;           /* topics with statistics of their own; the least recently used goes; 0: 65536 */
     uint32_t max_subscriptions;    /* 0: 1000000 */
     uint32_t subscriber_subscriptions; /* of one subscriber; 0: 100000 */
-    uint64_t subscriber_filter_bytes;  /* memory for the subscriptions of one subscriber; 0: 64 MiB */
+    uint64_t subscriber_filter_bytes;  /* memory for the subscriptions of one subscriber; 0: 32 MiB */
     uint64_t total_filter_bytes;       /* for those of all; 0: 512 MiB */
 } eventbus_options;
 
@@ -94,6 +94,8 @@ typedef struct eventbus_publisher_handlers {
 
 LOOM_MUST_CHECK loom_status eventbus_publisher_open(eventbus *bus, eventbus_publisher **out,
                                                     const eventbus_publisher_handlers *handlers, void *user);
+/* How long publishers that open now have to wait, 0 but in the first moments of the bus. */
+uint64_t eventbus_hold_left_ms(const eventbus *bus);
 /* Without a last word to its handlers. NULL is allowed. */
 void eventbus_publisher_close(eventbus_publisher *publisher);
 
@@ -169,10 +171,11 @@ typedef struct eventbus_topic_stats {
     loom_str topic;
     uint64_t published, delivered, dropped, bytes; /* bytes: published */
     uint64_t last_ms; /* when it was last published to */
-    uint32_t subscriptions;
 } eventbus_topic_stats;
 /* The most recently used first, until visit returns false. */
 void eventbus_visit_topics(const eventbus *bus, bool (*visit)(void *user, const eventbus_topic_stats *stats), void *user);
+/* Whose filters select the topic now. Takes the time of one match, however many there are. */
+uint32_t eventbus_topic_subscriptions(const eventbus *bus, loom_str topic);
 
 typedef struct eventbus_subscription_stats {
     loom_str subscriber; /* its name */

@@ -221,6 +221,11 @@ static void wait_early(eventbus_publisher *publisher)
     publisher->handlers.pressure(publisher->user, true);
 }
 
+uint64_t eventbus_hold_left_ms(const eventbus *bus)
+{
+    return bus->hold_until_ms > bus->clock->now_ms ? bus->hold_until_ms - bus->clock->now_ms : 0;
+}
+
 static void leave_early(eventbus_publisher *publisher)
 {
     *(publisher->prev_early != NULL ? &publisher->prev_early->next_early : &publisher->bus->early) = publisher->next_early;

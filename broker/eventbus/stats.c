@@ -27,34 +27,22 @@ uint64_t eventbus_queued_for(const eventbus_subscriber *subscriber)
     return subscriber->queued_bytes;
 }
 
-typedef struct match_count {
-    bool reserved;
-    uint32_t count;
-} match_count;
-
-static void count_match(void *user, topic_trie_value *value)
+uint32_t eventbus_topic_subscriptions(const eventbus *bus, loom_str topic)
 {
-    match_count *matches = user;
-    matches->count += subscription_may_have(subscription_at(value), matches->reserved);
+    return (uint32_t)topic_trie_count(bus->trie, topic, broker_name_reserved(topic));
 }
 
 void eventbus_visit_topics(const eventbus *bus, bool (*visit)(void *user, const eventbus_topic_stats *stats), void *user)
 {
     for (const topic_entry *entry = bus->topics.newest; entry != NULL; entry = entry->older) {
-        eventbus_topic_stats stats = {
+        const eventbus_topic_stats stats = {
             .topic = {entry->topic, entry->len},
             .published = entry->published,
             .delivered = entry->delivered,
             .dropped = entry->dropped,
             .bytes = entry->bytes,
             .last_ms = entry->last_ms,
-            .subscriptions = entry->match_count,
         };
-        if (entry->generation != bus->generation) {
-            match_count matches = {.reserved = broker_name_reserved(stats.topic)};
-            (void)topic_trie_match(bus->trie, stats.topic, count_match, &matches);
-            stats.subscriptions = matches.count;
-        }
         if (!visit(user, &stats)) {
             return;
         }

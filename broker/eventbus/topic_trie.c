@@ -385,8 +385,9 @@ size_t topic_trie_cost(loom_str filter)
 
 typedef struct topic_match {
     const topic_trie *trie;
-    topic_trie_visit *visit;
+    topic_trie_visit *visit; /* NULL: only count */
     void *user;
+    bool named;              /* not what begins with a wildcard */
     size_t visited;
 } topic_match;
 
@@ -394,7 +395,7 @@ static void visit_values(topic_match *match, node *n)
 {
     topic_trie_value **values = values_of(n);
     const uint64_t generation = match->trie->generation;
-    for (uint32_t i = 0; i < n->value_count; i++) {
+    for (uint32_t i = 0; match->visit != NULL && i < n->value_count; i++) {
         match->visit(match->user, values[i]);
         assert(match->trie->generation == generation && "a visitor changed the trie");
     }
@@ -423,13 +424,13 @@ static size_t cut(const topic_trie *trie, loom_str topic, topic_segment segments
     return count;
 }
 
-size_t topic_trie_match(const topic_trie *trie, loom_str topic, topic_trie_visit *visit, void *user)
+static void find(topic_match *match, loom_str topic)
 {
-    topic_match match = {.trie = trie, .visit = visit, .user = user};
+    const topic_trie *trie = match->trie;
     topic_segment segments[TOPIC_SEGMENTS_MAX];
     const size_t count = trie->value_count == 0 ? 0 : cut(trie, topic, segments);
     if (count == 0) {
-        return 0;
+        return;
     }
     /* Depth first. Each node taken off puts at most two back, so one more than the depth is ever waiting. */
     struct {
@@ -443,13 +444,14 @@ size_t topic_trie_match(const topic_trie *trie, loom_str topic, topic_trie_visit
         node *n = waiting[--waiting_count].node;
         const size_t depth = waiting[waiting_count].depth;
         if (depth == count) {
-            visit_values(&match, n);
+            visit_values(match, n);
             continue;
         }
-        if (n->tail != NULL) {
-            visit_values(&match, n->tail);
+        const bool wild = depth > 0 || !match->named;
+        if (n->tail != NULL && wild) {
+            visit_values(match, n->tail);
         }
-        if (n->star != NULL) {
+        if (n->star != NULL && wild) {
             waiting[waiting_count].node = n->star;
             waiting[waiting_count++].depth = depth + 1;
         }
@@ -459,6 +461,19 @@ size_t topic_trie_match(const topic_trie *trie, loom_str topic, topic_trie_visit
             waiting[waiting_count++].depth = depth + 1;
         }
     }
+}
+
+size_t topic_trie_match(const topic_trie *trie, loom_str topic, topic_trie_visit *visit, void *user)
+{
+    topic_match match = {.trie = trie, .visit = visit, .user = user};
+    find(&match, topic);
+    return match.visited;
+}
+
+size_t topic_trie_count(const topic_trie *trie, loom_str topic, bool named)
+{
+    topic_match match = {.trie = trie, .named = named};
+    find(&match, topic);
     return match.visited;
 }
 

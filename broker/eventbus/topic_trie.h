@@ -34,6 +34,9 @@ typedef void topic_trie_visit(void *user, topic_trie_value *value);
  * change the trie. What is no valid topic matches nothing or less than it should, and does no harm. */
 size_t topic_trie_match(const topic_trie *trie, loom_str topic, topic_trie_visit *visit, void *user);
 
+/* How many it would visit, found without visiting each. named: without filters that begin with a wildcard. */
+size_t topic_trie_count(const topic_trie *trie, loom_str topic, bool named);
+
 /* Another number after each add and remove that changed something, and never 0: what a match found stays true while
  * this stays the same. */
 uint64_t topic_trie_generation(const topic_trie *trie);

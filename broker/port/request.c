@@ -2,6 +2,7 @@
 /* Requests of an agent: each is done at once, and answered by an ack that says what was wrong. */
 #include <loom/topic.h>
 
+#include "base/utf8.h"
 #include "broker/port/internal.h"
 #include "broker/eventbus/reserved.h"
 
@@ -60,17 +61,42 @@ void port_unsubscribe(port *p, const frame_unsubscribe *f)
 
 /* ---- capabilities ---- */
 
-static const char *why_not_provided(const frame_provide *f, loom_status st)
+static const char *why_not_provided(const port *p, const action_capability *c, loom_status st)
 {
     const char *reason = NULL;
     switch (st) {
     case LOOM_EINVAL:
-        return loom_topic_check(f->name, &reason) != LOOM_OK ? reason : "kind is not tool, agent or plain";
+        return loom_topic_check(c->name, &reason) != LOOM_OK ? reason : "kind is not tool, agent or plain";
     case LOOM_ETOOBIG:
-        return loom_topic_check(f->name, &reason) != LOOM_OK ? reason : "a field is over its limit";
-    case LOOM_EFULL: return "the agent provides too much already";
+        return loom_topic_check(c->name, &reason) != LOOM_OK ? reason : "a field is over its limit";
+    case LOOM_EFULL: return action_provide_limit(p->party, c);
     default: return loom_status_text(st);
     }
+}
+
+/* Everybody lists what somebody provides, mostly as JSON, so all of it has to be text. NULL: it is. */
+static const char *not_utf8(const frame_provide *f, const loom_header *metadata, size_t count)
+{
+    const struct {
+        loom_str text;
+        const char *fault;
+    } texts[] = {
+        {f->version, "version is not UTF-8"},
+        {f->description, "description is not UTF-8"},
+        {f->input_schema, "input_schema is not UTF-8"},
+        {f->output_schema, "output_schema is not UTF-8"},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (!utf8_valid(texts[i].text)) {
+            return texts[i].fault;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!utf8_valid(metadata[i].key) || !utf8_valid(metadata[i].value)) {
+            return "metadata is not UTF-8";
+        }
+    }
+    return NULL;
 }
 
 static loom_status provide(port *p, const frame_provide *f, const char **reason)
@@ -86,7 +112,10 @@ static loom_status provide(port *p, const frame_provide *f, const char **reason)
         *reason = st == LOOM_ETOOBIG ? "metadata has too many entries" : "metadata is not a map of strings";
         return st;
     }
-    st = action_provide(p->party, &(action_capability){
+    if ((*reason = not_utf8(f, metadata, count)) != NULL) {
+        return LOOM_EINVAL;
+    }
+    const action_capability capability = {
         .name = f->name,
         .version = f->version,
         .description = f->description,
@@ -95,8 +124,9 @@ static loom_status provide(port *p, const frame_provide *f, const char **reason)
         .output_schema = f->output_schema,
         .metadata = metadata,
         .metadata_count = count,
-    });
-    *reason = why_not_provided(f, st);
+    };
+    st = action_provide(p->party, &capability);
+    *reason = why_not_provided(p, &capability, st);
     return st;
 }
 

@@ -22,10 +22,12 @@ bool bus_bridge_id_valid(loom_str id)
 
 /* ---- reading ---- */
 
-static bool read_greeting(mp_reader *r, bus_greeting *f)
+static bool read_greeting(mp_reader *r, uint32_t values, bus_greeting *f)
 {
+    f->hold_ms = 0;
     return mp_read_uint(r, &f->protocol) && mp_read_str(r, &f->id) && f->id.len <= BUS_BRIDGE_ID_MAX &&
-           mp_read_str(r, &f->software) && f->software.len <= BUS_SOFTWARE_MAX;
+           mp_read_str(r, &f->software) && f->software.len <= BUS_SOFTWARE_MAX &&
+           (values < 5 || mp_read_uint(r, &f->hold_ms));
 }
 
 static bool read_attach(mp_reader *r, bus_attach *f)
@@ -61,7 +63,7 @@ static loom_status read_own(bus_frame *out, mp_reader *r, uint32_t values, char 
     case BUS_FRAME_SESSION:
     case BUS_FRAME_PRESSURE: fine = mp_read_uint(r, &out->number); break;
     case BUS_FRAME_FANOUT: fine = read_fanout(r, &out->fanout); break;
-    case BUS_FRAME_GREETING: fine = read_greeting(r, &out->greeting); break;
+    case BUS_FRAME_GREETING: fine = read_greeting(r, values, &out->greeting); break;
     case BUS_FRAME_TAKEN: fine = read_taken(r, values, out); break;
     case BUS_FRAME_ATTACH: fine = read_attach(r, &out->attach); break;
     default: snprintf(reason, FRAME_REASON_SIZE, "frame type %u is not known", out->type); return LOOM_EVERSION;
@@ -189,14 +191,15 @@ enum { UINT_MAX_SIZE = 9, TEXT_HEADER_SIZE = 3 };
 
 loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
 {
-    uint8_t *p = open_frame(w, BUS_FRAME_GREETING, 4,
-                            UINT_MAX_SIZE + 2 * TEXT_HEADER_SIZE + BUS_BRIDGE_ID_MAX + BUS_SOFTWARE_MAX);
+    uint8_t *p = open_frame(w, BUS_FRAME_GREETING, f->hold_ms > 0 ? 5 : 4,
+                            2 * UINT_MAX_SIZE + 2 * TEXT_HEADER_SIZE + BUS_BRIDGE_ID_MAX + BUS_SOFTWARE_MAX);
     if (p == NULL) {
         return LOOM_ENOMEM;
     }
     p = mp_put_uint(p, f->protocol);
     p = mp_put_str(p, cut(f->id, BUS_BRIDGE_ID_MAX));
-    return close_frame(w, mp_put_str(p, cut(f->software, BUS_SOFTWARE_MAX)));
+    p = mp_put_str(p, cut(f->software, BUS_SOFTWARE_MAX));
+    return close_frame(w, f->hold_ms > 0 ? mp_put_uint(p, f->hold_ms) : p);
 }
 
 loom_status bus_put_attach(frame_writer *w, const bus_attach *f)

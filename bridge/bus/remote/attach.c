@@ -20,17 +20,28 @@ static void end_calls(bus_remote *b)
     }
 }
 
+void remote_end_hold(bus_remote *b)
+{
+    remote_queue held = b->held;
+    b->held = (remote_queue){0};
+    b->hold_until_ms = 0;
+    count_losses(b, remote_queue_carry(b, &b->queue, &held));
+}
+
+/* Held publishes stay held: they are older than what the queue collects without a broker. */
 void remote_become_down(bus_remote *b)
 {
+    b->hold_until_ms = 0;
     count_losses(b, bus_ledger_unconfirmed(&b->ledger));
     end_calls(b);
 }
 
 void remote_become_up(bus_remote *b, const bus_greeting *greeting)
 {
-    remote_queue old = b->queue;
+    enum { HOLD_MAX_MS = 3600000 };
+    remote_queue old = b->queue, held = b->held;
     void *port;
-    b->queue = (remote_queue){0};
+    b->queue = b->held = (remote_queue){0};
     b->state = REMOTE_UP;
     b->attempts = 0;
     for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
@@ -43,5 +54,11 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
     b->stats.attachments++;
     log_to(&b->log, LOG_INFO, "attached to the broker url=%s software=%.*s ports=%zu", b->url, (int)greeting->software.len,
            greeting->software.data, b->ports.count);
-    count_losses(b, remote_queue_carry(b, &old));
+    remote_queue *to = &b->queue;
+    if (greeting->hold_ms > 0) { /* its other subscribers may not be back yet */
+        b->hold_until_ms = uv_now(b->loop) + (greeting->hold_ms < HOLD_MAX_MS ? greeting->hold_ms : HOLD_MAX_MS);
+        to = &b->held;
+    }
+    const uint64_t lost = remote_queue_carry(b, to, &held);
+    count_losses(b, lost + remote_queue_carry(b, to, &old));
 }

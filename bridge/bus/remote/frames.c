@@ -61,6 +61,9 @@ static loom_status on_port_frame(bus_remote *b, bus_port *port, bus_frame *f, ch
     switch (f->type) {
     case BUS_FRAME_PRESSURE:
         port->broker_pressing = f->number != 0;
+        if (f->number == 0 && b->hold_until_ms != 0) {
+            remote_end_hold(b); /* it is the first word of the kind: the broker's first moments are over */
+        }
         remote_port_tell_pressure(port);
         return LOOM_OK;
     case FRAME_CALL: return call(b, port, &f->link.u.call, reason);
@@ -79,7 +82,8 @@ static loom_status on_port_frame(bus_remote *b, bus_port *port, bus_frame *f, ch
     case FRAME_REPORT:
     case FRAME_CALL_CREDIT: port->handlers->frame(port->user, &f->link); return LOOM_OK;
     case FRAME_ERROR:
-        log_to(&b->log, LOG_WARN, "broker refused a session agent=%.*s reason=%.*s", (int)port->agent_len, port->agent,
+        log_to_limited(&b->log, &b->refused_log, 1, uv_now(b->loop), LOG_WARN, "broker refused a session agent=%.*s reason=%.*s",
+                       (int)port->agent_len, port->agent,
                (int)f->link.u.outcome.text.len, f->link.u.outcome.text.len > 0 ? f->link.u.outcome.text.data : "");
         port->handlers->frame(port->user, &f->link);
         return LOOM_OK;

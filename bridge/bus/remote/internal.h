@@ -7,6 +7,7 @@
 #include "base/hash_index.h"
 #include "base/number_table.h"
 #include "base/log_sink.h"
+#include "base/rate_limit.h"
 #include "bridge/bus/ledger.h"
 #include "bridge/bus/remote/call_set.h"
 #include "host/net/sp/sp.h"
@@ -41,9 +42,9 @@ LOOM_MUST_CHECK loom_status remote_queue_send(bus_remote *b);
 frame_writer *remote_port_writer(bus_port *port);
 /* What was written may not be all: another connection will tell the broker everything. */
 void remote_port_wrote(bus_port *port, loom_status st);
-/* Moves the publishes of ports that are still there from old to the queue of b, and empties old; returns how many
+/* Moves the publishes of ports that are still there from old to another queue of b, and empties old; returns how many
  * envelopes were lost on the way. */
-uint64_t remote_queue_carry(bus_remote *b, remote_queue *old);
+uint64_t remote_queue_carry(bus_remote *b, remote_queue *to, remote_queue *old);
 
 /* ---- requests that are answered by an ack (requests.c) ---- */
 
@@ -122,6 +123,8 @@ void remote_tell_pressure(bus_remote *b);
 
 /* The broker's greeting has come: it is told everything. */
 void remote_become_up(bus_remote *b, const bus_greeting *greeting);
+/* Publishes may go to the broker now. */
+void remote_end_hold(bus_remote *b);
 /* A connection that was up is over: what may be lost is counted, and calls end. */
 void remote_become_down(bus_remote *b);
 
@@ -149,6 +152,7 @@ struct bus_remote {
     unsigned handles; /* open */
     bus_remote_options options;
     log_sink log;
+    rate_limit refused_log;
     char *url, *software;
     char bridge_id[BUS_BRIDGE_ID_MAX + 1];
     call_set_key key;
@@ -160,6 +164,8 @@ struct bus_remote {
     bus_ledger ledger;       /* of this connection: publishes go, deliveries come */
 
     remote_queue queue;
+    remote_queue held;              /* publishes, while a broker that has just started lets them wait */
+    uint64_t hold_until_ms;         /* 0: it does not */
     bus_port *due_first, *due_last; /* ports with totals to say */
     uint64_t due_sent;              /* stats.sent when they were looked at last */
     frame_writer scratch;

@@ -50,7 +50,7 @@ static void on_opened(void *user, sp_peer *peer)
     bus_remote *b = user;
     frame_writer_clear(&b->scratch);
     loom_status st = bus_put_greeting(&b->scratch, &(bus_greeting){BUS_PROTOCOL, {b->bridge_id, strlen(b->bridge_id)},
-                                                                  {b->software, strlen(b->software)}});
+                                                                  {b->software, strlen(b->software)}, 0});
     if (st != LOOM_OK || (st = sp_peer_send(peer, &(loom_bytes){b->scratch.data, b->scratch.len}, 1)) != LOOM_OK) {
         remote_lost(b, loom_status_text(st));
         return;
@@ -153,11 +153,14 @@ bool bus_remote_idle(bus_remote *b)
 
 bool remote_drained(const bus_remote *b)
 {
-    return b->state != REMOTE_UP || (remote_queue_bytes(&b->queue) == 0 && bus_ledger_unconfirmed(&b->ledger) == 0);
+    return b->state != REMOTE_UP || (remote_queue_bytes(&b->queue) == 0 && remote_queue_bytes(&b->held) == 0 && bus_ledger_unconfirmed(&b->ledger) == 0);
 }
 
 void remote_flush(bus_remote *b)
 {
+    if (b->hold_until_ms != 0 && uv_now(b->loop) >= b->hold_until_ms) {
+        remote_end_hold(b);
+    }
     if (b->state == REMOTE_UP) {
         if (bus_ledger_report_due(&b->ledger, remote_queue_bytes(&b->queue) > 0)) {
             report(b, false);
@@ -171,7 +174,7 @@ void remote_flush(bus_remote *b)
         }
     }
     if (b->pressing) {
-        if (remote_waiting(b) <= b->options.buffer_bytes / 2) {
+        if (remote_waiting(b) + remote_queue_bytes(&b->held) <= b->options.buffer_bytes / 2) {
             b->pressing = false;
             b->pressure_changed = true;
         }

@@ -12,9 +12,14 @@ enum { REFUSE_FACTOR = 16 };
 
 /* ---- how much waits ---- */
 
+static size_t waiting(const bus_remote *b)
+{
+    return remote_waiting(b) + remote_queue_bytes(&b->held);
+}
+
 static bool too_much_waits(const bus_remote *b)
 {
-    return remote_waiting(b) > b->options.buffer_bytes * REFUSE_FACTOR;
+    return waiting(b) > b->options.buffer_bytes * REFUSE_FACTOR;
 }
 
 /* ---- life ---- */
@@ -147,7 +152,7 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
         refuse(port, view, LOOM_EFULL, "too much is waiting for the broker");
         return;
     }
-    remote_chunk *chunk = remote_queue_open(&b->queue);
+    remote_chunk *chunk = remote_queue_open(b->hold_until_ms == 0 ? &b->queue : &b->held);
     frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, port->session) : NULL;
     uint8_t *room = w != NULL ? frame_publish_begin(w, view->len) : NULL;
     if (room == NULL) {
@@ -157,7 +162,7 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
     memcpy(room, wire, view->len);
     frame_batch_commit(w, view->len);
     chunk->envelopes++;
-    if (!b->pressing && remote_waiting(b) > b->options.buffer_bytes) {
+    if (!b->pressing && waiting(b) > b->options.buffer_bytes) {
         b->pressing = true;
         remote_tell_pressure(b); /* at once: a whole buffer of an agent may be on its way through this call */
     }

@@ -122,7 +122,7 @@ loom_status remote_queue_send(bus_remote *b)
 }
 
 /* What else was written has been said again by the replay. */
-static uint64_t carry_chunk(bus_remote *b, loom_bytes frames)
+static uint64_t carry_chunk(bus_remote *b, remote_queue *queue, loom_bytes frames)
 {
     char reason[FRAME_REASON_SIZE];
     uint64_t session = 0, lost = 0;
@@ -137,7 +137,7 @@ static uint64_t carry_chunk(bus_remote *b, loom_bytes frames)
         if (st == LOOM_OK && f.type == BUS_FRAME_SESSION) {
             session = f.number;
         } else if (st == LOOM_OK && f.type == FRAME_PUBLISH) {
-            remote_chunk *to = number_table_get(&b->ports, session) != NULL ? remote_queue_open(&b->queue) : NULL;
+            remote_chunk *to = number_table_get(&b->ports, session) != NULL ? remote_queue_open(queue) : NULL;
             frame_writer *w = to != NULL ? bus_outgoing_to(&to->out, session) : NULL;
             if (w == NULL || bus_put_raw(w, bytes) != LOOM_OK) {
                 lost += f.link.u.batch.count;
@@ -148,13 +148,13 @@ static uint64_t carry_chunk(bus_remote *b, loom_bytes frames)
     }
 }
 
-uint64_t remote_queue_carry(bus_remote *b, remote_queue *old)
+uint64_t remote_queue_carry(bus_remote *b, remote_queue *to, remote_queue *old)
 {
     uint64_t lost = 0;
     while (old->first != NULL) {
         remote_chunk *chunk = take(old);
         frame_writer_seal(&chunk->out.w);
-        lost += carry_chunk(b, (loom_bytes){chunk->out.w.data, chunk->out.w.len});
+        lost += carry_chunk(b, to, (loom_bytes){chunk->out.w.data, chunk->out.w.len});
         chunk_free(chunk);
     }
     remote_queue_fini(old);

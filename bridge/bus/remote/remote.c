@@ -12,6 +12,7 @@ enum { BUFFER_BYTES = 4 * 1024 * 1024, PING_MS = 2000, SILENCE_MS = 10000, DRAIN
 static void free_all(bus_remote *b)
 {
     remote_queue_fini(&b->queue);
+    remote_queue_fini(&b->held);
     frame_writer_fini(&b->scratch);
     number_table_fini(&b->ports);
     hash_index_fini(&b->standing);
@@ -149,7 +150,7 @@ void bus_remote_close(bus_remote *b, uint32_t drain_ms, void (*closed)(void *use
 bus_remote_stats bus_remote_get_stats(const bus_remote *b)
 {
     bus_remote_stats s = b->stats;
-    s.unsent_bytes = remote_waiting(b);
+    s.unsent_bytes = remote_waiting(b) + remote_queue_bytes(&b->held);
     s.ports = (uint32_t)b->ports.count;
     s.connected = b->state == REMOTE_UP;
     return s;

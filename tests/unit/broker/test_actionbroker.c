@@ -111,6 +111,41 @@ static void a_party_provides_no_more_than_its_limit(void **state)
     assert_int_equal(3, actionbroker_get_stats(f->broker).capabilities);
 }
 
+static loom_status say(test_party *party, const char *name, size_t len)
+{
+    static char text[ACTION_DESCRIPTION_MAX];
+    memset(text, 'd', sizeof text);
+    return action_provide(party->handle, &(action_capability){.name = str_of(name), .description = {text, len}});
+}
+
+static void what_a_party_says_about_its_capabilities_is_bounded_in_bytes_and_so_is_what_all_say(void **state)
+{
+    fixture *f = *state;
+    actionbroker *broker;
+    test_party a, b;
+    const action_capability capability = {.name = STR("x")};
+    assert_status(LOOM_OK, actionbroker_create(&broker, &f->clock, &(actionbroker_options){
+        .capability_bytes = 6000, .total_capability_bytes = 9000}));
+    assert_status(LOOM_OK, test_party_open(&a, broker, "a"));
+    assert_status(LOOM_OK, test_party_open(&b, broker, "b"));
+    assert_status(LOOM_OK, say(&a, "x", 4000));
+    assert_status(LOOM_EFULL, say(&a, "y", 3000));
+    assert_string_equal("the agent's capabilities take as much memory as one agent's may take",
+                        action_provide_limit(a.handle, &(action_capability){.name = STR("y"), .description = {NULL, 3000}}));
+    assert_status(LOOM_OK, say(&a, "x", 10)); /* in place of what it said */
+    assert_status(LOOM_OK, say(&a, "y", 3000));
+    assert_status(LOOM_EFULL, say(&a, "x", 4000));
+    assert_status(LOOM_OK, say(&b, "x", 4000));
+    assert_status(LOOM_EFULL, say(&b, "y", 1500)); /* its own bytes would do */
+    test_party_close(&a);
+    assert_status(LOOM_OK, say(&b, "y", 1000));
+    assert_in_range(actionbroker_get_stats(broker).capability_bytes, 5000, 6000);
+    test_party_close(&b);
+    assert_int_equal(0, actionbroker_get_stats(broker).capability_bytes);
+    actionbroker_destroy(broker);
+    assert_string_equal(loom_status_text(LOOM_EFULL), action_provide_limit(f->a.handle, &capability)); /* none is reached */
+}
+
 static bool note_info(void *user, const action_provider_info *info)
 {
     *(action_provider_info *)user = *info;
@@ -480,6 +515,7 @@ int main(void)
         BROKER_TEST(capability_needs_a_name_in_the_form_of_a_topic_and_a_known_kind),
         BROKER_TEST(fields_of_a_capability_over_their_limits_are_too_big),
         BROKER_TEST(a_party_provides_no_more_than_its_limit),
+        BROKER_TEST(what_a_party_says_about_its_capabilities_is_bounded_in_bytes_and_so_is_what_all_say),
         BROKER_TEST(what_is_provided_can_be_read_back_and_replaced),
         BROKER_TEST(providers_are_counted_call_by_call),
         BROKER_TEST(a_call_reaches_the_provider_with_what_it_needs_to_know),

@@ -448,6 +448,22 @@ static void a_chunk_past_the_credit_ends_the_call(void **state)
     assert_status(LOOM_ENOTFOUND, test_answer_ok(&f->a, ""));
 }
 
+static void a_stream_gives_its_next_owner_no_more_than_that_one_granted(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, test_invoke(&f->caller, &streaming));
+    assert_status(LOOM_OK, test_invoke(&f->again, &streaming));
+    assert_status(LOOM_OK, action_grant(f->caller.handle, one, 10, 1000));
+    assert_status(LOOM_OK, action_grant(f->again.handle, one, 2, 1000));
+    assert_status(LOOM_OK, test_chunk(&f->a, 0, "first"));
+    test_party_close(&f->caller);
+    assert_status(LOOM_OK, test_chunk(&f->a, 1, "second"));
+    assert_int_equal(1, f->again.progresses);
+    assert_status(LOOM_EFULL, test_chunk(&f->a, 2, "third"));
+    assert_int_equal(1, f->again.progresses);
+    assert_result(&f->again, 1, FRAME_CALL_ERROR, "stream_moved");
+}
+
 static void a_chunk_may_overdraw_the_bytes_once(void **state)
 {
     fixture *f = *state;
@@ -574,6 +590,7 @@ int main(void)
         BROKER_TEST(many_distinct_calls_keep_the_cache_within_its_limits),
         BROKER_TEST(chunks_pass_as_far_as_the_caller_grants),
         BROKER_TEST(a_chunk_past_the_credit_ends_the_call),
+        BROKER_TEST(a_stream_gives_its_next_owner_no_more_than_that_one_granted),
         BROKER_TEST(a_chunk_may_overdraw_the_bytes_once),
         BROKER_TEST(a_chunk_out_of_turn_ends_the_call),
         BROKER_TEST(chunks_and_reports_nobody_asked_for_are_dropped_and_the_call_goes_on),

@@ -443,7 +443,7 @@ static void step_report(world *w)
     loom_status expected = LOOM_ENOTFOUND;
     model_call *c = model_attempt_of(m, party, ref);
     const uint64_t number = c != NULL ? c->used + (pick(w, 12) == 0) : 0;
-    if (c != NULL && chunk && (!c->streams || number != c->used || c->used >= c->credit)) {
+    if (c != NULL && chunk && (!c->streams || number != c->used || c->used >= c->credit || c->used >= c->waiters[0].granted)) {
         m->invalid++;
         expected = c->streams && number == c->used ? LOOM_EFULL : LOOM_EINVAL;
         if (c->streams) {

@@ -213,6 +213,7 @@ static void what_is_not_of_its_size_is_refused(void **state)
     static const uint8_t instance[15];
     directory_entry *entry;
     assert_status(LOOM_EINVAL, directory_enter(f->agents, &entry, &(directory_about){.agent = {NULL, 0}}, NULL, NULL));
+    assert_status(LOOM_EINVAL, directory_enter(f->agents, &entry, &(directory_about){.agent = STR("bad\xff")}, NULL, NULL));
     assert_status(LOOM_EINVAL, directory_enter(f->agents, &entry, &(directory_about){.agent = {long_id, sizeof long_id}}, NULL, NULL));
     assert_status(LOOM_EINVAL, directory_enter(f->agents, &entry, &(directory_about){
         .agent = STR("a"), .instance = BYTES(instance)}, NULL, NULL));
@@ -407,6 +408,30 @@ static void a_house_full_of_agents_is_replaced_in_place(void **state)
     directory_destroy(d);
 }
 
+static void there_are_no_more_agents_than_there_may_be(void **state)
+{
+    fixture *f = *state;
+    leaver leavers[4];
+    directory_entry *user = enter(f->agents, "in-process", 0); /* is none */
+    directory_set_limit(f->agents, 2);
+    static const char *const ids[] = {"a", "b", "c", "b"};
+    static const loom_status expected[] = {LOOM_OK, LOOM_OK, LOOM_EFULL, LOOM_OK}; /* one that comes again takes no new place */
+    for (size_t i = 0; i < 4; i++) {
+        leavers[i].agents = f->agents;
+        assert_status(expected[i], directory_enter(f->agents, &leavers[i].entry, &(directory_about){
+            .agent = str_of(ids[i])}, leave_when_ended, &leavers[i]));
+    }
+    assert_null(leavers[2].entry);
+    assert_int_equal(1, directory_get_stats(f->agents).refused);
+    f->count = 0; /* enough news for one test */
+    directory_leave(f->agents, leavers[0].entry, LOOM_OK);
+    directory_entry *more;
+    assert_status(LOOM_OK, directory_enter(f->agents, &more, &(directory_about){.agent = STR("c")}, leave_when_ended, &leavers[2]));
+    directory_leave(f->agents, more, LOOM_OK);
+    directory_leave(f->agents, leavers[3].entry, LOOM_OK);
+    directory_leave(f->agents, user, LOOM_OK);
+}
+
 /* ---- order ---- */
 
 typedef struct order {
@@ -496,6 +521,7 @@ int main(void)
         TEST(agents_are_visited_in_order_of_their_ids),
         TEST(the_first_of_several_ports_of_an_agent_is_found),
         TEST(a_newer_session_takes_the_place_of_the_older_one),
+        TEST(there_are_no_more_agents_than_there_may_be),
         TEST(a_house_full_of_agents_is_replaced_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -300,7 +300,7 @@ static void topics_tell_what_became_of_their_messages(void **state)
     assert_int_equal(1, log.stats[1].delivered);
     assert_int_equal(1, log.stats[1].dropped);
     assert_int_equal(5, log.stats[1].last_ms);
-    assert_int_equal(1, log.stats[1].subscriptions);
+    assert_int_equal(1, eventbus_topic_subscriptions(f->bus, log.stats[1].topic));
 }
 
 static void topic_knows_its_subscriptions_before_it_is_published_again(void **state)
@@ -311,7 +311,7 @@ static void topic_knows_its_subscriptions_before_it_is_published_again(void **st
     assert_status(LOOM_OK, test_subscribe(&f->b, 1, ">"));
     topic_log log = {0};
     eventbus_visit_topics(f->bus, log_topic, &log);
-    assert_int_equal(2, log.stats[0].subscriptions);
+    assert_int_equal(2, eventbus_topic_subscriptions(f->bus, log.stats[0].topic));
 }
 
 static void visit_stops_when_told(void **state)
@@ -374,6 +374,22 @@ static void bus_counts_what_passes(void **state)
     assert_int_equal(2, stats.subscribers);
     assert_int_equal(1, stats.subscriptions);
     assert_int_equal(2, stats.topics);
+}
+
+static void subscriptions_of_a_topic_are_counted_as_they_are_now(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, test_subscribe(&f->a, 1, "t.u"));
+    assert_status(LOOM_OK, test_subscribe(&f->a, 2, "t.*"));
+    assert_status(LOOM_OK, test_subscribe(&f->b, 1, ">"));
+    assert_status(LOOM_OK, test_subscribe(&f->b, 2, "*.agents"));
+    assert_status(LOOM_OK, test_subscribe(&f->b, 3, "system.>"));
+    publish(f, "t.u", 1);
+    assert_int_equal(3, eventbus_topic_subscriptions(f->bus, STR("t.u")));
+    assert_status(LOOM_OK, eventbus_unsubscribe(f->a.handle, 1));
+    assert_int_equal(2, eventbus_topic_subscriptions(f->bus, STR("t.u")));
+    assert_int_equal(1, eventbus_topic_subscriptions(f->bus, STR("system.agents"))); /* not by wildcards */
+    assert_int_equal(0, eventbus_topic_subscriptions(f->bus, STR("")));
 }
 
 static void subscription_tells_what_it_is_and_holds(void **state)
@@ -457,7 +473,7 @@ static void reserved_topics_are_for_filters_that_name_them(void **state)
     topic_log log = {0};
     eventbus_visit_topics(f->bus, log_topic, &log);
     assert_int_equal(1, log.count);
-    assert_int_equal(3, log.stats[0].subscriptions);
+    assert_int_equal(3, eventbus_topic_subscriptions(f->bus, log.stats[0].topic));
     test_publish_range(f->bus, NULL, "system", 3, 3); /* is not under it */
     assert_numbers(&f->a, 6, 3);
     assert_numbers(&f->a, 7, 3);
@@ -506,6 +522,7 @@ int main(void)
         SMALL_BUS_TEST(least_recently_used_topic_makes_room),
         SMALL_BUS_TEST(topics_beyond_the_table_are_delivered_all_the_same),
         BUS_TEST(bus_counts_what_passes),
+        BUS_TEST(subscriptions_of_a_topic_are_counted_as_they_are_now),
         BUS_TEST(subscription_tells_what_it_is_and_holds),
         cmocka_unit_test(every_drop_reason_has_a_name),
         BUS_TEST(hundred_thousand_subscriptions_come_and_go),

@@ -396,6 +396,20 @@ static void a_capability_that_makes_no_sense_is_refused_with_the_reason(void **s
     assert_int_equal(0, actionbroker_get_stats(f->cores.actions).capabilities);
 }
 
+static void a_capability_that_is_no_text_is_refused(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_EINVAL, test_port_provide(&f->b, "x", "1\xff", no_metadata)); /* everybody lists it */
+    static const loom_header bad_key = {{"\xff", 1}, {"value", 5}}, bad_value = {{"key", 3}, {"\xfe", 1}};
+    uint8_t bad_metadata[32];
+    size_t bad_len;
+    for (size_t i = 0; i < 2; i++) {
+        assert_status(LOOM_OK, frame_metadata_write(bad_metadata, sizeof bad_metadata, i == 0 ? &bad_key : &bad_value, 1, &bad_len));
+        assert_status(LOOM_EINVAL, test_port_provide(&f->b, "x", "", (loom_bytes){bad_metadata, bad_len}));
+        assert_string_equal("metadata is not UTF-8", last_frame(&f->b)->text);
+    }
+}
+
 static void what_is_withdrawn_is_called_no_more(void **state)
 {
     fixture *f = *state;
@@ -624,6 +638,7 @@ int main(void)
         TEST(a_result_over_the_limit_is_an_outcome),
         TEST(what_is_said_about_a_capability_is_kept),
         TEST(a_capability_that_makes_no_sense_is_refused_with_the_reason),
+        TEST(a_capability_that_is_no_text_is_refused),
         TEST(what_is_withdrawn_is_called_no_more),
         TEST(a_port_needs_an_agent_and_handlers),
         TEST(frames_that_go_the_other_way_are_refused),

@@ -26,7 +26,9 @@ static void count_visit(void *user, topic_trie_value *value)
 
 static size_t match(const topic_trie *trie, const char *topic)
 {
-    return topic_trie_match(trie, str_of(topic), count_visit, NULL);
+    const size_t matched = topic_trie_match(trie, str_of(topic), count_visit, NULL);
+    assert_int_equal(matched, topic_trie_count(trie, str_of(topic), false));
+    return matched;
 }
 
 static void add(topic_trie *trie, const char *filter, counted *value)

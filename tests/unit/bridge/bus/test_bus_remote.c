@@ -281,6 +281,30 @@ static void what_comes_for_a_session_that_has_ended_counts_as_lost(void **state)
     assert_int_equal(bus_server_get_stats(w->home.server).unconfirmed, 1);
 }
 
+static void after_a_restart_publishes_wait_for_the_subscribers_of_other_bridges(void **state)
+{
+    world *w = *state;
+    w->home.core_options.publish_hold_ms = 400;
+    home_until(&w->home, bus_remote_get_stats(w->bridge).connected);
+    home_restart(&w->home);
+    agent_publish(&w->sensor, "a", 0); /* before the broker is reached again */
+    home_until(&w->home, bus_remote_get_stats(w->bridge).attachments == 2);
+    agent_publish(&w->sensor, "a", 0);
+    home_until(&w->home, w->sensor.pressed);
+    bus_remote *second = home_bridge(&w->home, "second");
+    test_port late;
+    agent_attach(&late, bus_remote_bus(second), "late");
+    agent_grant(&late, 10);
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &late, 1, "a", LOOM_QOS_BATCHED, 0));
+    assert_int_equal(eventbus_get_stats(w->home.cores.events).published, 2 /* the news of sensor and reader */ + 1);
+    home_until(&w->home, late.delivered == 2);
+    assert_int_equal(late.out_of_order, 0);
+    home_until(&w->home, !w->sensor.pressed);
+    agent_publish(&w->sensor, "a", 0);
+    home_until(&w->home, late.delivered == 3);
+    home_close_bridge(&w->home, second, 1000);
+}
+
 static void closing_sends_what_waits_first(void **state)
 {
     world *w = *state;
@@ -514,6 +538,7 @@ int main(void)
         IN_WORLD(an_agent_on_another_bridge_replaces_its_older_session),
         IN_WORLD(a_bridge_is_idle_once_nothing_waits_for_its_agents_at_the_broker),
         IN_WORLD(what_comes_for_a_session_that_has_ended_counts_as_lost),
+        IN_WORLD(after_a_restart_publishes_wait_for_the_subscribers_of_other_bridges),
         IN_WORLD(closing_sends_what_waits_first),
         IN_WORLD(a_close_without_time_says_what_it_left_behind),
         IN_WORLD(a_newer_bridge_of_the_same_id_replaces_the_older),
