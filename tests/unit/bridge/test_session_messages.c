@@ -145,6 +145,31 @@ static void a_foreign_message_is_put_into_the_fixed_form(void **state)
     loom_envelope_unref(env);
 }
 
+/* The same, and as large as an envelope may be before the bridge adds what is missing. */
+static void a_message_that_its_stamp_makes_too_large_is_refused_and_the_session_goes_on(void **state)
+{
+    static const uint8_t head[] = {0xdc, 0, 17, 1, 0xc0, 0xa1, 't', 0xc4, 16, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+                                   15, 16, 0xc0, 0xc0, 1, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc0, 0xc6};
+    fixture *f = *state;
+    uint8_t *wire = calloc(1, LOOM_ENVELOPE_MAX), *at = wire + sizeof head;
+    assert_non_null(wire);
+    memcpy(wire, head, sizeof head);
+    mp_store32(at, LOOM_PAYLOAD_MAX);
+    at += 4 + LOOM_PAYLOAD_MAX;
+    *at++ = 0xc6; /* a field of a later version */
+    mp_store32(at, (uint32_t)(wire + LOOM_ENVELOPE_MAX - at - 4));
+    fake_agent_publish(&f->a, (loom_bytes){wire, LOOM_ENVELOPE_MAX});
+    fake_agent_send(&f->a);
+    fake_agent_hear(&f->a);
+    const frame_outcome *notice = &fake_agent_frame(&f->a, FRAME_NOTICE)->u.outcome;
+    assert_int_equal(LOOM_ETOOBIG, notice->status);
+    assert_int_equal(LOOM_UUID_SIZE, notice->message_id.len);
+    assert_memory_equal(head + 9, notice->message_id.data, LOOM_UUID_SIZE);
+    assert_int_equal(0, f->bus.published);
+    assert_int_equal(0, f->a.ended);
+    free(wire);
+}
+
 static void a_forged_sender_is_refused_by_a_notice_and_the_session_goes_on(void **state)
 {
     fixture *f = *state;
@@ -383,6 +408,7 @@ int main(void)
         with_fixture(every_message_of_a_batch_is_published_in_order),
         with_fixture(a_message_without_a_sender_is_stamped),
         with_fixture(a_foreign_message_is_put_into_the_fixed_form),
+        with_fixture(a_message_that_its_stamp_makes_too_large_is_refused_and_the_session_goes_on),
         with_fixture(a_forged_sender_is_refused_by_a_notice_and_the_session_goes_on),
         with_fixture(a_malformed_envelope_ends_that_session_alone_and_says_which),
         with_fixture(bytes_after_the_last_envelope_end_the_session),
