@@ -3,11 +3,15 @@
 
 import base64
 import json
+import os
 import re
+import signal
+import subprocess
 import time
 import unittest
 
-from harness import in_both_homes, wait_until
+import wire
+from harness import BIN, in_both_homes, wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -95,6 +99,11 @@ class PublishRefused:
         for topic in ("", "a..b", "a.*", ">", "a b"):
             self.assertIn("invalid topic", self.refused(2, topic, "x"))
 
+    def test_a_topic_of_the_brokers_has_no_trace(self):
+        for more in ((), ("--count", "3"), ("--json",)):
+            self.assertIn("the broker's own", self.refused(1, "system.x", "y", *more))
+        self.assertIn("the broker's own", self.bus.loom("request", "system.x", "y", code=1).stderr)
+
     def test_a_topic_is_needed(self):
         self.assertIn("missing topic", self.refused(2))
 
@@ -180,8 +189,31 @@ class Subscribe:
         for bad in ("", "a..b", "a.>.b"):
             self.assertIn("invalid filter", self.bus.loom("sub", bad, code=2).stderr)
 
-    def test_sigterm_ends_it_well(self):
-        self.assertEqual(0, self.bus.subscriber("t").stop())
+    def test_json_has_no_trace_id_for_an_event_without_context(self):
+        receiver = self.bus.run("loom", "sub", "--url", self.bus.url, "t", "--json", "--count", "1")
+        wait_until(lambda: self.bus.stats()["eventbus"]["subscriptions"] > 0, "the subscription is made")
+        sender = self.agent(self.bus, "sender")
+        sender.publish_raw([wire.envelope("t", b"x", "sender")])
+        self.assertEqual(0, receiver.wait(), receiver.err)
+        self.assertNotIn("trace_id", json.loads(receiver.out))
+
+    def test_a_reader_that_has_gone_ends_it_though_nothing_comes(self):
+        for arguments in (("t",), ("t", "--json"), ("t", "--raw")):
+            read, write = os.pipe()
+            process = subprocess.Popen([BIN / "loom", "sub", "--url", self.bus.url, *arguments], stdout=write,
+                                       stderr=subprocess.DEVNULL)
+            os.close(write)
+            wait_until(lambda: self.bus.stats()["eventbus"]["subscriptions"] > 0, "the subscription is made")
+            self.assertIsNone(process.poll())
+            os.close(read)
+            self.assertEqual(0, process.wait(5))
+            wait_until(lambda: self.bus.stats()["eventbus"]["subscriptions"] == 0, "it is gone")
+
+    def test_a_signal_ends_it_well(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            receiver = self.bus.subscriber("t")
+            receiver.signal(number)
+            self.assertEqual(0, receiver.wait())
 
 
 if __name__ == "__main__":

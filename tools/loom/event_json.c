@@ -48,12 +48,9 @@ static bool set_header(void *user, loom_header header)
 
 json_t *event_to_json(const loom_envelope *event)
 {
-    char id[LOOM_UUID_TEXT_SIZE], buf[LOOM_UUID_TEXT_SIZE], trace_id[LOOM_TRACE_ID_HEX_SIZE] = "-";
+    char id[LOOM_UUID_TEXT_SIZE], buf[LOOM_UUID_TEXT_SIZE], trace_id[LOOM_TRACE_ID_HEX_SIZE];
     loom_trace_context ctx;
     json_t *all = json_object();
-    if (loom_envelope_extract(event, &ctx)) {
-        loom_trace_id_to_hex(trace_id, ctx.trace_id);
-    }
     loom_envelope_id_text(event, id);
     set_text(all, "topic", loom_envelope_topic(event));
     set_text(all, "type", loom_envelope_type(event));
@@ -63,7 +60,10 @@ json_t *event_to_json(const loom_envelope *event)
     set_text(all, "thread_id", loom_envelope_thread_id(event, buf));
     set_text(all, "correlation_id", loom_envelope_correlation_id(event, buf));
     set_text(all, "content_type", loom_envelope_content_type(event));
-    set_text(all, "trace_id", str_of(trace_id));
+    if (loom_envelope_extract(event, &ctx)) {
+        loom_trace_id_to_hex(trace_id, ctx.trace_id);
+        set_text(all, "trace_id", str_of(trace_id));
+    }
     json_object_set_new(all, "ttl", json_integer(loom_envelope_ttl(event)));
     json_t *headers = json_object();
     loom_envelope_headers(event, set_header, headers);

@@ -142,3 +142,13 @@ void message_payload_print(loom_bytes payload)
         fwrite(payload.data, 1, payload.len, stdout);
     }
 }
+
+bool message_topic_is_reserved(const command *c, const char *topic, int *exit_code)
+{
+    static const char prefix[] = "system.";
+    if (strncmp(topic, prefix, sizeof prefix - 1) != 0) {
+        return false;
+    }
+    *exit_code = command_fail(c, "cannot publish to \"%s\": topics under \"%s\" are the broker's own", topic, prefix);
+    return true;
+}

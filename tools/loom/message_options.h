@@ -34,4 +34,7 @@ loom_span *message_span_begin(const command *c, loom_tracer *tracer, const char 
 /* A payload on standard output: as it is into a pipe or file, harmless and with a newline on a terminal. */
 void message_payload_print(loom_bytes payload);
 
+/* Whether nobody but the broker publishes there, which fails the command: better before there is a trace of it than after. */
+bool message_topic_is_reserved(const command *c, const char *topic, int *exit_code);
+
 #endif

@@ -42,13 +42,24 @@ static const command pub = {
     .operands_max = 2,
 };
 
-static void print_result(const options *o, const char *topic, const uint8_t id[LOOM_UUID_SIZE], const loom_trace_context *ctx)
+/* A message that has been emitted. Whether the broker takes it is known once it has answered the goodbye. */
+typedef struct emitted {
+    bool any;
+    uint8_t id[LOOM_UUID_SIZE];
+    loom_trace_context context;
+} emitted;
+
+static void print_emitted(const options *o, const emitted *e)
 {
     char trace_id[LOOM_TRACE_ID_HEX_SIZE];
-    loom_trace_id_to_hex(trace_id, ctx->trace_id);
+    if (!e->any) {
+        return;
+    }
+    loom_trace_id_to_hex(trace_id, e->context.trace_id);
     if (options_is_on(o, "json")) {
+        const char *topic = o->operands[0];
         char id_text[LOOM_UUID_TEXT_SIZE];
-        loom_uuid_to_text(id_text, id);
+        loom_uuid_to_text(id_text, e->id);
         json_t *all = json_pack("{s:s, s:s, s:s}", "trace_id", trace_id, "event_id", id_text, "topic", topic);
         json_print_line(all);
     } else if (!options_is_on(o, "quiet")) {
@@ -56,7 +67,9 @@ static void print_result(const options *o, const char *topic, const uint8_t id[L
     }
 }
 
-static loom_status publish_one(bus_client *client, const options *o, const message_payload *p, const loom_emit_options *emit)
+/* Prints the one before. */
+static loom_status publish_one(bus_client *client, const options *o, const message_payload *p, const loom_emit_options *emit,
+                               emitted *last)
 {
     loom_span *span = message_span_begin(&pub, client->tracer, "loom pub");
     loom_span_set_string(span, "topic", o->operands[0]);
@@ -65,7 +78,9 @@ static loom_status publish_one(bus_client *client, const options *o, const messa
     with_id.id_out = id;
     loom_status st = loom_agent_emit(client->agent, o->operands[0], (loom_bytes){p->data, p->len}, &with_id);
     if (st == LOOM_OK) {
-        print_result(o, o->operands[0], id, loom_span_context(span));
+        print_emitted(o, last);
+        *last = (emitted){.any = true, .context = *loom_span_context(span)};
+        memcpy(last->id, id, sizeof id);
     } else {
         loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
     }
@@ -81,15 +96,18 @@ static int publish(const options *o, const message_payload *p, uint64_t count, c
     if (!bus_client_open(&client, &pub, o, "pub", &agent, &exit_code)) {
         return exit_code;
     }
+    emitted last = {0};
     loom_status st = LOOM_OK;
     for (uint64_t i = 0; i < count && st == LOOM_OK; i++) {
-        st = publish_one(&client, o, p, emit);
+        st = publish_one(&client, o, p, emit, &last);
     }
     exit_code = VERB_OK;
     if (st != LOOM_OK) {
         exit_code = command_fail(&pub, "cannot publish to \"%s\": %s", o->operands[0], loom_status_text(st));
     }
-    if (!bus_client_close(&client)) {
+    if (bus_client_close(&client)) {
+        print_emitted(o, &last);
+    } else {
         exit_code = VERB_FAILED;
     }
     return command_finish(&pub, exit_code);
@@ -108,6 +126,9 @@ static int run(const options *o)
     }
     if (loom_topic_check(str_of(o->operands[0]), &reason) != LOOM_OK) {
         return command_misuse(&pub, "invalid topic \"%s\": %s", o->operands[0], reason);
+    }
+    if (message_topic_is_reserved(&pub, o->operands[0], &exit_code)) {
+        return exit_code;
     }
     if (!trace_options_number(&pub, o, "count", 1, &count, &exit_code) ||
         !message_headers_read(&pub, o, headers, &header_count, &exit_code) ||

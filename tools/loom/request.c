@@ -104,6 +104,9 @@ static int run(const options *o)
     if (loom_topic_check(str_of(o->operands[0]), &reason) != LOOM_OK) {
         return command_misuse(&request, "invalid topic \"%s\": %s", o->operands[0], reason);
     }
+    if (message_topic_is_reserved(&request, o->operands[0], &exit_code)) {
+        return exit_code;
+    }
     if (timeout != NULL && (!text_parse_duration(&ns, timeout) || ns < 1000000 || ns / 1000000 > UINT32_MAX)) {
         return command_misuse(&request, "--timeout must be a duration such as 500ms, 30s or 5m, not \"%s\"", timeout);
     }

@@ -12,6 +12,7 @@
 #include "envelope/id.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
+#include "tools/loom/output_watch.h"
 #include "trace/view/text.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
@@ -192,7 +193,10 @@ static int run(const options *o)
         fputs("subscribed\n", stderr);
     }
     if (st == LOOM_OK) {
+        output_watch reader;
+        output_watch_start(&reader, client.agent);
         st = loom_agent_run_until_signal(client.agent);
+        output_watch_end(&reader);
     }
     signal(SIGALRM, SIG_IGN); /* the events arrived in time */
     exit_code = st == LOOM_OK ? VERB_OK : command_fail(&sub, "%s", loom_status_text(st));
