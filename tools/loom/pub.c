@@ -31,7 +31,8 @@ static const command pub = {
     .manual = {.program = "loom pub",
                .synopsis = "[OPTION]… TOPIC [PAYLOAD]",
                .summary = "Publishes a message and prints its trace id. The payload is the argument, a file, or standard "
-                          "input. If TRACEPARENT is set, the message joins that trace; otherwise it starts a new one.",
+                          "input. If TRACEPARENT is set, the message joins that trace; otherwise it starts a new one. "
+                          "TRACESTATE and BAGGAGE go with it.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
@@ -42,16 +43,16 @@ static const command pub = {
     .operands_max = 2,
 };
 
-static void print_result(const options *o, const char *topic, const uint8_t id[LOOM_UUID_SIZE], const loom_trace_context *ctx)
+static void print_result(const options *o, const char *topic, const uint8_t id[LOOM_UUID_SIZE], const loom_span *span)
 {
-    char trace_id[LOOM_TRACE_ID_HEX_SIZE];
-    loom_trace_id_to_hex(trace_id, ctx->trace_id);
+    char hex[LOOM_TRACE_ID_HEX_SIZE];
+    const char *trace_id = message_trace_id(hex, span);
     if (options_is_on(o, "json")) {
         char id_text[LOOM_UUID_TEXT_SIZE];
         loom_uuid_to_text(id_text, id);
-        json_t *all = json_pack("{s:s, s:s, s:s}", "trace_id", trace_id, "event_id", id_text, "topic", topic);
+        json_t *all = json_pack("{s:s?, s:s, s:s}", "trace_id", trace_id, "event_id", id_text, "topic", topic);
         json_print_line(all);
-    } else if (!options_is_on(o, "quiet")) {
+    } else if (!options_is_on(o, "quiet") && trace_id != NULL) {
         puts(trace_id);
     }
 }
@@ -65,7 +66,7 @@ static loom_status publish_one(bus_client *client, const options *o, const messa
     with_id.id_out = id;
     loom_status st = loom_agent_emit(client->agent, o->operands[0], (loom_bytes){p->data, p->len}, &with_id);
     if (st == LOOM_OK) {
-        print_result(o, o->operands[0], id, loom_span_context(span));
+        print_result(o, o->operands[0], id, span);
     } else {
         loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
     }
@@ -114,15 +115,18 @@ static int run(const options *o)
         !message_payload_read(&pub, o, false, &p, &exit_code)) {
         return exit_code;
     }
+    char *baggage = message_baggage_read(&pub);
     exit_code = publish(o, &p, count, &(loom_emit_options){
         .type = options_value(o, "type"),
         .thread_id = options_value(o, "thread"),
         .correlation_id = options_value(o, "correlation"),
         .reply_to = options_value(o, "reply-to"),
         .content_type = options_value(o, "content-type"),
+        .baggage = baggage,
         .headers = headers,
         .header_count = header_count,
     });
+    free(baggage);
     free(p.data);
     return exit_code;
 }
