@@ -30,8 +30,16 @@ static void on_export_error(void *user, const char *message)
     log_warn(user, "span export failed: %s", message); /* the log takes lines from any thread */
 }
 
+/* What is a setting too, the configuration has reported already. */
 static void on_bad_variable(void *user, const char *text)
 {
+    static const char *const reported[] = {"OTEL_TRACES_EXPORTER:", "OTEL_TRACES_SAMPLER:", "OTEL_TRACES_SAMPLER_ARG:",
+                                           "OTEL_EXPORTER_OTLP_PROTOCOL:", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL:"};
+    for (size_t i = 0; i < sizeof reported / sizeof *reported; i++) {
+        if (strncmp(text, reported[i], strlen(reported[i])) == 0) {
+            return;
+        }
+    }
     log_warn(user, "telemetry: %s", text);
 }
 

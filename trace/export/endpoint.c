@@ -75,24 +75,6 @@ static const char *end_of_userinfo(loom_str authority)
     return authority.len > 0 ? memrchr(authority.data, '@', authority.len) : NULL;
 }
 
-void endpoint_show(char out[ENDPOINT_SHOWN_SIZE], const char *endpoint)
-{
-    loom_str authority = authority_of(endpoint);
-    const char *at = end_of_userinfo(authority);
-    const char *rest = at != NULL ? at : endpoint;
-    int user = 0;
-    if (at != NULL) {
-        const char *colon = memchr(authority.data, ':', (size_t)(at - authority.data));
-        user = (int)((colon != NULL ? colon + 1 : authority.data) - endpoint);
-    }
-    size_t shown = strcspn(rest, "?#");
-    (void)snprintf(out, ENDPOINT_SHOWN_SIZE, "%.*s%s%.*s%s", user, endpoint, at != NULL ? "***" : "", (int)shown, rest,
-                   rest[shown] == '?' ? "?***" : "");
-    for (char *c = out; *c != '\0'; c++) { /* it ends in somebody's log */
-        *c = *c >= ' ' && *c < 0x7f ? *c : '?';
-    }
-}
-
 static bool is_127(const char *host, size_t len)
 {
     struct in_addr address;

@@ -64,9 +64,6 @@ bool otlp_header_valid(const char *key, const char *value);
 
 /* endpoint.c: the URL to post to, on the heap. */
 loom_status endpoint_url(char **out, const loom_span_processor_options *options);
-#define ENDPOINT_SHOWN_SIZE 160u
-/* The endpoint as a log may show it: without the password or token before '@' and without the query; cut. */
-void endpoint_show(char out[ENDPOINT_SHOWN_SIZE], const char *endpoint);
 /* Whether its host is this machine: localhost, 127.0.0.0/8, ::1, and no name that merely begins like one. */
 bool endpoint_is_loopback(const char *url);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which exporters the options of a processor ask for. */
+#include "base/url.h"
 #include "trace/export/curl_library.h"
 #include "trace/export/exporter.h"
 
@@ -7,9 +8,9 @@
 
 static void say(const loom_span_processor_options *o, const char *what, const char *name)
 {
-    char text[ENDPOINT_SHOWN_SIZE + 100];
+    char text[URL_SHOWN_SIZE + 100];
     if (o->on_error != NULL) {
-        (void)snprintf(text, sizeof text, "%s: %.*s", what, (int)ENDPOINT_SHOWN_SIZE, name);
+        (void)snprintf(text, sizeof text, "%s: %.*s", what, (int)URL_SHOWN_SIZE, name);
         o->on_error(o->user, text);
     }
 }
@@ -25,10 +26,10 @@ static loom_status open_file(exporter **out, const loom_span_processor_options *
 
 static loom_status open_otlp(exporter **out, const loom_span_processor_options *o)
 {
-    char shown[ENDPOINT_SHOWN_SIZE];
+    char shown[URL_SHOWN_SIZE];
     loom_status st = otlp_exporter_open(out, o);
     if (st == LOOM_EINVAL) {
-        endpoint_show(shown, o->endpoint);
+        url_show(shown, o->endpoint);
         say(o, "the OTLP endpoint is neither an http(s) URL nor host:port", shown);
     } else if (st == LOOM_EIO) {
         say(o, "cannot export", curl_library_problem());

@@ -5,6 +5,7 @@
  * from elsewhere: that is how a shutdown makes a transfer look at its deadline again. */
 #include "base/clock.h"
 #include "base/percent.h"
+#include "base/url.h"
 #include "trace/export/curl_library.h"
 #include "trace/export/exporter.h"
 #include "trace/export/response.h"
@@ -27,7 +28,7 @@ typedef struct otlp_exporter {
     CURL *easy;
     struct curl_slist *headers;
     char *url;
-    char shown[ENDPOINT_SHOWN_SIZE]; /* the URL as messages show it */
+    char shown[URL_SHOWN_SIZE]; /* the URL as messages show it */
     char *user_headers, *ca_file; /* NULL: none */
     char curl_error[CURL_ERROR_SIZE];
     pb_buf frame; /* gRPC: the request behind its frame head */
@@ -346,7 +347,7 @@ loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options
     pb_init(&e->frame, NULL, 0, REQUEST_MAX);
     loom_status st = endpoint_url(&e->url, options);
     if (st == LOOM_OK) {
-        endpoint_show(e->shown, e->url);
+        url_show(e->shown, e->url);
     }
     if (st == LOOM_OK && (!copy(&e->user_headers, options->headers) || !copy(&e->ca_file, options->ca_file))) {
         st = LOOM_ENOMEM;

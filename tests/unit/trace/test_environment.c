@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/url.h"
 #include "tests/support/check.h"
 #include "trace/export/exporter.h"
 
@@ -33,10 +34,10 @@ static void an_empty_environment_means_grpc_on_localhost(void **state)
     assert_int_equal(LOOM_EXPORTER_OTLP_GRPC, o.exporter);
     assert_null(o.endpoint);
     assert_null(warning);
-    char *url;
-    assert_status(LOOM_OK, endpoint_url(&url, &o));
-    assert_string_equal("http://localhost:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export", url);
-    free(url);
+    char *made;
+    assert_status(LOOM_OK, endpoint_url(&made, &o));
+    assert_string_equal("http://localhost:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export", made);
+    free(made);
 }
 
 static void port_4318_or_the_protocol_selects_http(void **state)
@@ -57,10 +58,10 @@ static void the_traces_endpoint_wins_and_is_used_as_it_is(void **state)
     setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://b:4318/custom", 1);
     loom_span_processor_options o = from_env(NULL);
     assert_true(o.endpoint_is_exact);
-    char *url;
-    assert_status(LOOM_OK, endpoint_url(&url, &o));
-    assert_string_equal("http://b:4318/custom", url);
-    free(url);
+    char *made;
+    assert_status(LOOM_OK, endpoint_url(&made, &o));
+    assert_string_equal("http://b:4318/custom", made);
+    free(made);
 }
 
 static void a_base_endpoint_gets_v1_traces_once(void **state)
@@ -74,11 +75,11 @@ static void a_base_endpoint_gets_v1_traces_once(void **state)
         {"http://h:4318/v1/traces", "http://h:4318/v1/traces"},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
-        char *url;
+        char *made;
         loom_span_processor_options o = {.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = vectors[i][0]};
-        assert_status(LOOM_OK, endpoint_url(&url, &o));
-        assert_string_equal(vectors[i][1], url);
-        free(url);
+        assert_status(LOOM_OK, endpoint_url(&made, &o));
+        assert_string_equal(vectors[i][1], made);
+        free(made);
     }
 }
 
@@ -197,18 +198,18 @@ static void host_and_port_are_an_endpoint(void **state)
     (void)state;
     setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317", 1);
     loom_span_processor_options o = from_env(NULL);
-    char *url;
-    assert_status(LOOM_OK, endpoint_url(&url, &o));
-    assert_string_equal("http://localhost:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export", url);
-    free(url);
+    char *made;
+    assert_status(LOOM_OK, endpoint_url(&made, &o));
+    assert_string_equal("http://localhost:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export", made);
+    free(made);
     setenv("OTEL_EXPORTER_OTLP_INSECURE", "false", 1);
     setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", 1);
     o = from_env(NULL);
-    assert_status(LOOM_OK, endpoint_url(&url, &o));
-    assert_string_equal("https://collector:4318/v1/traces", url);
-    free(url);
+    assert_status(LOOM_OK, endpoint_url(&made, &o));
+    assert_string_equal("https://collector:4318/v1/traces", made);
+    free(made);
     o.endpoint = "ftp://collector";
-    assert_status(LOOM_EINVAL, endpoint_url(&url, &o));
+    assert_status(LOOM_EINVAL, endpoint_url(&made, &o));
 }
 
 static void an_endpoint_is_shown_without_its_secrets(void **state)
@@ -225,8 +226,8 @@ static void an_endpoint_is_shown_without_its_secrets(void **state)
         {"", ""},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
-        char shown[ENDPOINT_SHOWN_SIZE];
-        endpoint_show(shown, vectors[i][0]);
+        char shown[URL_SHOWN_SIZE];
+        url_show(shown, vectors[i][0]);
         assert_string_equal(vectors[i][1], shown);
     }
 }
