@@ -91,6 +91,8 @@ typedef struct eventbus_publisher_handlers {
 
 LOOM_MUST_CHECK loom_status eventbus_publisher_open(eventbus *bus, eventbus_publisher **out,
                                                     const eventbus_publisher_handlers *handlers, void *user);
+/* What it publishes comes from a span of this process; otherwise the parent of eventbus.publish is remote. */
+void eventbus_publisher_set_in_process(eventbus_publisher *publisher);
 /* Without a last word to its handlers. NULL is allowed. */
 void eventbus_publisher_close(eventbus_publisher *publisher);
 

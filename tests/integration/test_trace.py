@@ -94,6 +94,23 @@ class Ladders:
 
 
 @in_both_homes
+class Processes:
+    def test_a_parent_is_remote_when_it_is_of_another_process(self):
+        """trace.proto, SpanFlags: bit 8 says that it is known, bit 9 that it is so."""
+        home = self.home()
+        receiver = self.agent(home, "receiver").subscribe("far.>")
+        sender = self.agent(home, "sender")
+        sender.publish("far.away", b"x", hop=wire.new_hop())
+        receiver.wait_events(1)
+        home.wait_spans(3)
+        home.stop()
+        flags = {span["name"]: span["flags"] >> 8 for line in home.spans_path.read_text().splitlines()
+                 for resource in json.loads(line)["resourceSpans"] for scope in resource["scopeSpans"] for span in scope["spans"]}
+        between = 3 if home.bridge else 1
+        self.assertEqual({"bridge.publish": 3, "eventbus.publish": between, "bridge.forward": between}, flags)
+
+
+@in_both_homes
 class Unsampled:
     def test_a_sampler_that_is_off_makes_no_span_and_the_event_arrives(self):
         home = self.home(environment={"OTEL_TRACES_SAMPLER": "always_off"})

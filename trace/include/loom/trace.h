@@ -175,6 +175,8 @@ typedef struct loom_link {
     loom_trace_context context;
     const loom_attr *attrs;
     size_t attr_count;
+    loom_str tracestate;    /* that came with the context; may be empty */
+    bool context_is_remote; /* it came from another process: OTLP flags bits 8 and 9 */
 } loom_link;
 
 typedef struct loom_span_options {
