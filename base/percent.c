@@ -46,7 +46,26 @@ static char *trim(char *s)
     return s;
 }
 
+/* false: not a pair. */
+static bool read_pair(char *pair, char **key, char **value)
+{
+    *value = strchr(pair, '=');
+    if (*value == NULL) {
+        return false;
+    }
+    *(*value)++ = '\0';
+    *key = trim(pair);
+    *value = trim(*value);
+    return decode(*key) && decode(*value) && (*key)[0] != '\0';
+}
+
 loom_status percent_pairs(const char *list, bool (*visit)(void *user, const char *key, const char *value), void *user)
+{
+    return percent_pairs_checked(list, visit, NULL, user);
+}
+
+loom_status percent_pairs_checked(const char *list, bool (*visit)(void *user, const char *key, const char *value),
+                                  void (*bad)(void *user, loom_str pair), void *user)
 {
     if (list == NULL || list[0] == '\0') {
         return LOOM_OK;
@@ -57,15 +76,14 @@ loom_status percent_pairs(const char *list, bool (*visit)(void *user, const char
     }
     char *rest = copy;
     for (char *pair = strsep(&rest, ","); pair != NULL; pair = strsep(&rest, ",")) {
-        char *value = strchr(pair, '=');
-        if (value == NULL) {
-            continue;
-        }
-        *value++ = '\0';
-        char *key = trim(pair);
-        value = trim(value);
-        if (decode(key) && decode(value) && key[0] != '\0' && !visit(user, key, value)) {
-            break;
+        const loom_str text = {list + (pair - copy), strlen(pair)};
+        char *key, *value;
+        if (read_pair(pair, &key, &value)) {
+            if (!visit(user, key, value)) {
+                break;
+            }
+        } else if (bad != NULL && strspn(text.data, " \t") < text.len) {
+            bad(user, text);
         }
     }
     free(copy);

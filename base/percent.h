@@ -6,7 +6,12 @@
 #include <loom/status.h>
 
 /* Calls visit with each decoded pair, white space around both trimmed; a false return stops the walk. list may be NULL.
- * A pair without '=', with an empty key, or with a bad or NUL escape is left out. LOOM_ENOMEM, nothing else. */
+ * A pair without '=', with an empty key, or with a bad or NUL escape is left out, and bad told of it as it stands there;
+ * an empty one is left out alone. LOOM_ENOMEM, nothing else. */
+loom_status percent_pairs_checked(const char *list, bool (*visit)(void *user, const char *key, const char *value),
+                                  void (*bad)(void *user, loom_str pair), void *user);
+
+/* The same for who does not care. */
 loom_status percent_pairs(const char *list, bool (*visit)(void *user, const char *key, const char *value), void *user);
 
 #endif

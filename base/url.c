@@ -332,3 +332,34 @@ bool url_is_loopback(const url *u)
     }
     return strcasecmp(u->host, "localhost") == 0;
 }
+
+/* What stands between the scheme and the path: [userinfo@]host[:port]. */
+static loom_str authority_of(const char *endpoint)
+{
+    const char *scheme = strstr(endpoint, "://");
+    const char *from = scheme != NULL ? scheme + 3 : endpoint;
+    return (loom_str){from, strcspn(from, "/?#")};
+}
+
+static const char *end_of_userinfo(loom_str authority)
+{
+    return authority.len > 0 ? memrchr(authority.data, '@', authority.len) : NULL;
+}
+
+void url_show(char out[URL_SHOWN_SIZE], const char *endpoint)
+{
+    loom_str authority = authority_of(endpoint);
+    const char *at = end_of_userinfo(authority);
+    const char *rest = at != NULL ? at : endpoint;
+    int user = 0;
+    if (at != NULL) {
+        const char *colon = memchr(authority.data, ':', (size_t)(at - authority.data));
+        user = (int)((colon != NULL ? colon + 1 : authority.data) - endpoint);
+    }
+    size_t shown = strcspn(rest, "?#");
+    (void)snprintf(out, URL_SHOWN_SIZE, "%.*s%s%.*s%s", user, endpoint, at != NULL ? "***" : "", (int)shown, rest,
+                   rest[shown] == '?' ? "?***" : "");
+    for (char *c = out; *c != '\0'; c++) { /* it ends in somebody's log */
+        *c = *c >= ' ' && *c < 0x7f ? *c : '?';
+    }
+}

@@ -43,4 +43,9 @@ const char *url_scheme_name(url_scheme scheme);
 /* Whether only this machine can reach it: ipc, 127.0.0.0/8, ::1, localhost. Never asks a name server. */
 bool url_is_loopback(const url *u);
 
+#define URL_SHOWN_SIZE 160u
+/* Any URL, or host:port, valid or not, as a log may show it: without the password or token before '@' and without the query,
+ * printable, cut. */
+void url_show(char out[URL_SHOWN_SIZE], const char *text);
+
 #endif

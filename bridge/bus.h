@@ -50,6 +50,7 @@ typedef struct bus_ops {
 
 struct bus {
     const bus_ops *ops;
+    bool in_process; /* the broker's spans are of this process, too */
 };
 
 #endif

@@ -7,7 +7,7 @@
 static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, const bus_handlers *handlers, void *user)
 {
     const bus_local *b = (const bus_local *)base;
-    return port_open(b->cores, out, &(directory_about){
+    loom_status st = port_open(b->cores, out, &(directory_about){
         .agent = agent->id,
         .bridge = b->bridge,
         .software = agent->software,
@@ -15,6 +15,10 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
         .instance = agent->instance,
         .heartbeat_ms = agent->heartbeat_ms < UINT32_MAX ? (uint32_t)agent->heartbeat_ms : UINT32_MAX,
     }, handlers, user);
+    if (st == LOOM_OK) {
+        port_set_in_process(*out);
+    }
+    return st;
 }
 
 static void detach(bus *base, bus_port *p, loom_status why)
@@ -51,5 +55,5 @@ void bus_local_init(bus_local *b, const broker_cores *cores, loom_str bridge)
 {
     static const bus_ops ops = {
         .attach = attach, .detach = detach, .grant = grant, .publish = publish, .call = call, .frame = pass};
-    *b = (bus_local){{&ops}, cores, bridge};
+    *b = (bus_local){{&ops, true}, cores, bridge};
 }

@@ -31,16 +31,27 @@ static void on_export_error(void *user, const char *message)
     log_warn(user, "span export failed: %s", message); /* the log takes lines from any thread */
 }
 
-static loom_status open_telemetry(process *p)
+/* What is a setting too, the configuration has reported already. */
+static void on_bad_variable(void *user, const char *text)
+{
+    static const char *const reported[] = {"OTEL_TRACES_EXPORTER:", "OTEL_TRACES_SAMPLER:", "OTEL_TRACES_SAMPLER_ARG:",
+                                           "OTEL_EXPORTER_OTLP_PROTOCOL:", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL:"};
+    for (size_t i = 0; i < sizeof reported / sizeof *reported; i++) {
+        if (strncmp(text, reported[i], strlen(reported[i])) == 0) {
+            return;
+        }
+    }
+    log_warn(user, "telemetry: %s", text);
+}
+
+/* What cannot be opened is logged and done without: tracing is no reason for a bus not to run. */
+static void open_telemetry(process *p)
 {
     loom_span_processor_options o;
-    const char *warning = NULL;
-    loom_span_processor_options_from_env(&o, &warning);
-    if (warning != NULL) {
-        log_warn(p->log, "telemetry: %s", warning);
-    }
+    loom_span_processor_options_from_env(&o, NULL);
+    loom_telemetry_check_env(on_bad_variable, p->log);
     if (o.exporter == LOOM_EXPORTER_NONE && o.also_file == NULL) {
-        return LOOM_OK;
+        return;
     }
     if (o.max_queue_size == 0) {
         o.max_queue_size = SPAN_QUEUE;
@@ -48,11 +59,17 @@ static loom_status open_telemetry(process *p)
     o.on_error = on_export_error;
     o.user = p->log;
     loom_status st = loom_span_processor_create(&p->spans, &o);
-    if (st != LOOM_OK) {
-        log_error(p->log, "cannot start telemetry: %s spans_file=%s", loom_status_text(st),
-                  o.also_file != NULL ? o.also_file : "-");
+    if (st != LOOM_OK && o.also_file != NULL) { /* one of two may do */
+        if (st == LOOM_EINVAL) {
+            o.exporter = LOOM_EXPORTER_NONE;
+        } else {
+            o.also_file = NULL;
+        }
+        st = loom_span_processor_create(&p->spans, &o);
     }
-    return st;
+    if (st != LOOM_OK) {
+        log_error(p->log, "running without telemetry: %s", loom_status_text(st));
+    }
 }
 
 loom_tracer *process_tracer(process *p, const char *service)
@@ -206,9 +223,7 @@ loom_status process_open(process *p, const program *of)
         fprintf(stderr, "%s: cannot start the log: %s\n", of->spec->name, loom_status_text(st));
         return st;
     }
-    if ((st = open_telemetry(p)) != LOOM_OK) {
-        goto close_log;
-    }
+    open_telemetry(p);
     bool room = descriptors_free(DESCRIPTORS_FOR_A_LOOP);
     if (!room || uv_loop_init(&p->loop) != 0) {
         log_error(p->log, "cannot start the event loop: %s",
@@ -225,7 +240,6 @@ loom_status process_open(process *p, const program *of)
 
 close_telemetry:
     close_telemetry(p);
-close_log:
     logger_close(p->log, LOG_TIMEOUT_MS);
     return st;
 }

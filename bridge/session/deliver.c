@@ -26,7 +26,8 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
     memcpy(copy, view->data, view->len);
     loom_trace_context ctx;
     bool patch;
-    loom_span *span = message_span_pass(b->options.tracer, HOP_BRIDGE_FORWARD, view, session_agent(s), &ctx, &patch);
+    const bool remote = !b->options.bus->in_process;
+    loom_span *span = message_span_pass(b->options.tracer, HOP_BRIDGE_FORWARD, view, session_agent(s), remote, &ctx, &patch);
     if (patch) {
         hop_patch(copy, &ctx);
     }
@@ -66,7 +67,8 @@ static void call(void *user, const frame_call *f, const envelope_view *view)
     loom_trace_context ctx;
     bool patch;
     call_facts facts = call_facts_of(view, session_agent(s), f->capability, f->version, f->call_id);
-    loom_span *span = call_span_pass(s->bridge->options.tracer, HOP_ACTION_FORWARD, &facts, view, &ctx, &patch);
+    const bool remote = !s->bridge->options.bus->in_process;
+    loom_span *span = call_span_pass(s->bridge->options.tracer, HOP_ACTION_FORWARD, &facts, view, remote, &ctx, &patch);
     if (patch) {
         hop_patch(copy, &ctx);
     }

@@ -23,7 +23,7 @@ static void publish(session *s, const envelope_view *view, uint8_t *wire)
     bridge *b = s->bridge;
     loom_trace_context ctx;
     bool patch;
-    loom_span *span = message_span_pass(b->options.tracer, HOP_BRIDGE_PUBLISH, view, session_agent(s), &ctx, &patch);
+    loom_span *span = message_span_pass(b->options.tracer, HOP_BRIDGE_PUBLISH, view, session_agent(s), true, &ctx, &patch);
     if (patch) {
         hop_patch(wire, &ctx);
     }

@@ -96,6 +96,8 @@ LOOM_MUST_CHECK loom_status eventbus_publisher_open(eventbus *bus, eventbus_publ
                                                     const eventbus_publisher_handlers *handlers, void *user);
 /* How long publishers that open now have to wait, 0 but in the first moments of the bus. */
 uint64_t eventbus_hold_left_ms(const eventbus *bus);
+/* What it publishes comes from a span of this process; otherwise the parent of eventbus.publish is remote. */
+void eventbus_publisher_set_in_process(eventbus_publisher *publisher);
 /* Without a last word to its handlers. NULL is allowed. */
 void eventbus_publisher_close(eventbus_publisher *publisher);
 

@@ -270,6 +270,11 @@ loom_status eventbus_publisher_open(eventbus *bus, eventbus_publisher **out, con
     return LOOM_OK;
 }
 
+void eventbus_publisher_set_in_process(eventbus_publisher *publisher)
+{
+    publisher->in_process = true;
+}
+
 void eventbus_publisher_close(eventbus_publisher *publisher)
 {
     if (publisher == NULL) {

@@ -80,14 +80,14 @@ static void drop_expired(publication *p, topic_entry *entry)
 }
 
 /* An unsampled message passes without a span; one without a context may become the root of a trace. */
-static loom_span *start_span(eventbus *bus, const envelope_view *view, uint8_t *wire)
+static loom_span *start_span(eventbus *bus, const eventbus_publisher *publisher, const envelope_view *view, uint8_t *wire)
 {
     loom_trace_context hop;
     if (bus->tracer == NULL ||
         (envelope_view_context(view, &hop) && (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0)) {
         return NULL;
     }
-    return eventbus_span_start(bus, view, wire, &hop);
+    return eventbus_span_start(bus, view, wire, &hop, publisher == NULL || !publisher->in_process);
 }
 
 static void count_published(eventbus *bus, topic_entry *entry, uint32_t bytes)
@@ -137,7 +137,7 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
         .publisher = publisher != NULL && publisher->handlers.pressure != NULL ? publisher : NULL,
         .view = view,
         .result = result,
-        .span = start_span(bus, view, wire),
+        .span = start_span(bus, publisher, view, wire),
     };
     const uint8_t ttl = hop_ttl(wire);
     if (ttl == 0) {

@@ -11,12 +11,12 @@ static loom_attr string_attr(const char *key, loom_str value)
 }
 
 static loom_span *start(loom_tracer *tracer, message_hop hop, const envelope_view *view, const loom_trace_context *parent,
-                        const loom_trace_context *decided)
+                        const loom_trace_context *decided, bool remote)
 {
     const message_facts facts = message_facts_of(view, envelope_view_str(view, ENV_SENDER));
     const loom_span_options options = {
         .parent = parent,
-        .parent_is_remote = hop == HOP_EVENTBUS_PUBLISH, /* a drop's is our own eventbus.publish */
+        .parent_is_remote = remote,
         .tracestate = envelope_view_str(view, ENV_TRACESTATE),
     };
     loom_span *span = message_span_start(tracer, hop, &facts, &options, decided);
@@ -27,7 +27,8 @@ static loom_span *start(loom_tracer *tracer, message_hop hop, const envelope_vie
     return span;
 }
 
-loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, const loom_trace_context *parent)
+loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, const loom_trace_context *parent,
+                               bool remote)
 {
     loom_trace_context decided;
     if (!span_decide(bus->tracer, parent, &decided)) {
@@ -36,7 +37,7 @@ loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t
         }
         return NULL;
     }
-    loom_span *span = start(bus->tracer, HOP_EVENTBUS_PUBLISH, view, parent, &decided);
+    loom_span *span = start(bus->tracer, HOP_EVENTBUS_PUBLISH, view, parent, &decided, remote);
     if (span != NULL) {
         hop_patch(wire, loom_span_context(span));
     }
@@ -83,7 +84,7 @@ void eventbus_span_lost(const subscription *s, const envelope_view *view, eventb
         !span_decide(tracer, &hop, &decided)) {
         return;
     }
-    loom_span *span = start(tracer, HOP_EVENTBUS_DROP, view, &hop, &decided);
+    loom_span *span = start(tracer, HOP_EVENTBUS_DROP, view, &hop, &decided, false); /* of our own eventbus.publish */
     eventbus_span_drop(span, reason, s);
     loom_span_end(span);
 }

@@ -70,6 +70,11 @@ free_port:
     return st;
 }
 
+void port_set_in_process(port *p)
+{
+    eventbus_publisher_set_in_process(p->publisher);
+}
+
 void port_close(port *p, loom_status why)
 {
     if (p == NULL) {

@@ -33,6 +33,8 @@ typedef bus_port port;
  * LOOM_EINVAL, LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status port_open(const broker_cores *cores, port **out, const directory_about *about,
                                       const bus_handlers *handlers, void *user);
+/* What the port publishes has the spans of this process for parents. */
+void port_set_in_process(port *p);
 /* No handler is called any more. NULL is allowed. why: for the directory; LOOM_OK: it said goodbye. */
 void port_close(port *p, loom_status why);
 

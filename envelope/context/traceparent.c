@@ -59,6 +59,8 @@ void loom_traceparent_format(char out[LOOM_TRACEPARENT_SIZE], const loom_trace_c
     out[SPAN_ID_AT - 1] = '-';
     hex_encode(out + SPAN_ID_AT, ctx->span_id, LOOM_SPAN_ID_SIZE);
     out[FLAGS_AT - 1] = '-';
-    hex_encode(out + FLAGS_AT, &ctx->trace_flags, 1);
+    /* the other bits are reserved and go out as zero (3.2.2.5.3) */
+    const uint8_t flags = ctx->trace_flags & (LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM);
+    hex_encode(out + FLAGS_AT, &flags, 1);
     out[TRACEPARENT_LEN] = '\0';
 }

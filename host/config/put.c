@@ -4,6 +4,7 @@
 
 #include "base/runtime_dir.h"
 #include "base/suggest.h"
+#include "base/url.h"
 #include "host/config/units.h"
 
 #include <inttypes.h>
@@ -11,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* One value on its way in. */
 typedef struct putting {
@@ -30,6 +32,11 @@ __attribute__((format(printf, 2, 3))) static loom_status refuse(const putting *p
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
+    if (p->place->severity == PROBLEM_WARNING) { /* the program goes on, and says with what */
+        size_t used = strlen(what);
+        const char *instead = p->key->fallback != NULL && p->key->fallback[0] != '\0' ? p->key->fallback : "the default";
+        snprintf(what + used, sizeof what - used, "; using %s", instead);
+    }
     if (p->place->source == CONFIG_FROM_FILE) {
         problems_add_at(p->list, p->place->severity, p->place->line, p->place->column, "%s: [%s] %s %s", where,
                         p->key->section, p->key->name, what);
@@ -156,11 +163,12 @@ static loom_status put_size(const putting *p, const config_value *value)
 }
 
 /* choices is "a|b|c"; an empty member, as in "|a|b", allows the empty string. */
-static bool is_choice(const char *choices, loom_str text)
+static bool is_choice(const char *choices, loom_str text, bool any_case)
 {
     for (const char *at = choices;; at++) {
         size_t length = strcspn(at, "|");
-        if (length == text.len && (length == 0 || memcmp(at, text.data, length) == 0)) {
+        if (length == text.len && (length == 0 || memcmp(at, text.data, length) == 0 ||
+                                   (any_case && strncasecmp(at, text.data, length) == 0))) {
             return true;
         }
         at += length;
@@ -224,7 +232,8 @@ static loom_status take_text(const putting *p, char **out, loom_str text)
     if (text.len > 0 && memchr(text.data, '\0', text.len) != NULL) {
         return refuse(p, "holds a NUL character");
     }
-    if (p->key->choices != NULL && !is_choice(p->key->choices, text)) {
+    /* OpenTelemetry's own variables name their values in any case */
+    if (p->key->choices != NULL && !is_choice(p->key->choices, text, p->place->severity == PROBLEM_WARNING)) {
         return refuse_choice(p, text);
     }
     char *copy = expand(text.len > 0 ? text : (loom_str){"", 0});
@@ -233,7 +242,9 @@ static loom_status take_text(const putting *p, char **out, loom_str text)
     }
     char why[CONFIG_CHECK_SIZE] = "";
     if (p->key->check != NULL && !p->key->check(copy, why)) {
-        loom_status st = refuse(p, "\"%.128s\": %s", copy, why);
+        char shown[URL_SHOWN_SIZE];
+        url_show(shown, copy);
+        loom_status st = refuse(p, "\"%.128s\": %s", strstr(copy, "://") != NULL ? shown : copy, why);
         free(copy);
         return st;
     }

@@ -37,8 +37,15 @@ static bool check_metrics(const char *text, char why[CONFIG_CHECK_SIZE])
 
 static bool check_collector(const char *text, char why[CONFIG_CHECK_SIZE])
 {
+    /* host:port, as gRPC takes it, and user:password@ are the exporter's business */
+    const char *scheme = strstr(text, "://");
+    const char *authority = scheme != NULL ? scheme + 3 : text;
+    const char *at = memrchr(authority, '@', strcspn(authority, "/?#"));
+    char bare[URL_MAX];
     url parsed;
-    return text[0] == '\0' || url_parse(&parsed, text, URL_WEB, why) == LOOM_OK;
+    snprintf(bare, sizeof bare, "%.*s%s", scheme != NULL ? (int)(authority - text) : 7, scheme != NULL ? text : "http://",
+             at != NULL ? at + 1 : authority);
+    return text[0] == '\0' || url_parse(&parsed, bare, URL_WEB, why) == LOOM_OK;
 }
 
 /* What a browser sends as Origin: a scheme, a host, and a port that does not go without saying (RFC 6454, section 6.2). */

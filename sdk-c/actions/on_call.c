@@ -32,7 +32,7 @@ static uint64_t begin_span(loom_agent *a, loom_action *act)
                                 &decided);
     act->context = *loom_span_context(act->span);
     /* The span may outlive the handler: popping the context below it pops the span, too. */
-    uint64_t token = loom_context_push(&act->context, tracestate);
+    uint64_t token = context_push_local(&act->context, tracestate);
     if (token != 0) {
         loom_span_make_current(act->span);
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "trace/span/start.h"
 
 _Thread_local current_message current_of_thread;
 
@@ -17,6 +18,7 @@ loom_status origin_take(origin *o)
     }
     if (context != NULL) {
         o->context = *context;
+        o->remote = context_current_is_remote();
     }
     loom_envelope *message = current_get().envelope;
     o->message = message != NULL ? loom_envelope_ref(message) : NULL;
@@ -34,7 +36,7 @@ callback_scope callback_begin(agent_loop *loop, const origin *o)
     callback_scope scope = {.handling = loop_handling_begin(loop)};
     loop_before_handler(loop);
     if (loom_trace_context_valid(&o->context)) {
-        scope.token = loom_context_push(&o->context, str_of(o->tracestate));
+        scope.token = (o->remote ? loom_context_push : context_push_local)(&o->context, str_of(o->tracestate));
     }
     scope.outer = current_set((current_message){.envelope = o->message});
     return scope;

@@ -54,6 +54,7 @@ typedef struct origin {
     loom_envelope *message;     /* that it was handling; NULL: none */
     loom_trace_context context; /* that was current; invalid: none */
     char *tracestate;           /* that goes with it; NULL: none */
+    bool remote;                /* it came with a message */
 } origin;
 
 /* Of the calling thread, now. LOOM_ENOMEM: it stays zeroed. */

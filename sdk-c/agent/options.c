@@ -58,7 +58,9 @@ loom_status agent_options_check(const loom_agent_options *options, url *to)
         text = default_url;
     }
     if (url_parse(to, text, URL_LINKS | URL_DIAL, why) != LOOM_OK) {
-        agent_open_error_set("url \"%.100s\": %s", text, why);
+        char shown[URL_SHOWN_SIZE]; /* somebody may have put a password in */
+        url_show(shown, text);
+        agent_open_error_set("url \"%.100s\": %s", shown, why);
         return LOOM_EINVAL;
     }
     for (size_t i = 0; options->topics != NULL && options->topics[i] != NULL; i++) {

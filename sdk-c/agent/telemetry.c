@@ -16,6 +16,17 @@ static void on_exporter_error(void *user, const char *message)
     report_exporter(user, message);
 }
 
+/* Each is told once, at the start, while the exporter's errors are told once for all. */
+static void on_bad_variable(void *user, const char *text)
+{
+    loom_agent *a = user;
+    if (a->options.on_error != NULL) {
+        a->options.on_error(a, LOOM_EIO, text, a->options.user);
+    } else {
+        fprintf(stderr, "loom: agent %s: %s\n", a->id.data, text);
+    }
+}
+
 /* Without an exporter nobody would see the spans. A sampler that is set to off is of use all the same: messages carry its
  * decision, so that no other hop starts a trace either. */
 static bool is_of_use(const loom_span_processor_options *options)
@@ -37,13 +48,10 @@ static loom_status create_own(loom_agent *a)
         return LOOM_OK;
     }
     loom_span_processor_options options;
-    const char *warning = NULL;
-    loom_span_processor_options_from_env(&options, &warning);
+    loom_span_processor_options_from_env(&options, NULL);
+    loom_telemetry_check_env(on_bad_variable, a);
     options.on_error = on_exporter_error;
     options.user = a;
-    if (warning != NULL) {
-        on_exporter_error(a, warning);
-    }
     if (!is_of_use(&options)) {
         return LOOM_OK;
     }
@@ -52,8 +60,7 @@ static loom_status create_own(loom_agent *a)
         return st;
     }
     if (st != LOOM_OK) {
-        on_exporter_error(a, st == LOOM_EINVAL ? "the endpoint is not a URL" : "the spans file cannot be opened");
-        return LOOM_OK;
+        return LOOM_OK; /* on_exporter_error() has said why */
     }
     char name[sizeof "agent-" + LOOM_AGENT_ID_MAX];
     snprintf(name, sizeof name, "agent-%s", a->id.data);

@@ -14,7 +14,7 @@ static current_span begin(loom_agent *a, const char *name, const loom_span_optio
         loom_span_make_current(s.span);
         loom_span_set_str(s.span, "agent_id", a->id);
     } else if (loom_trace_context_valid(&decided)) {
-        s.token = loom_context_push(&decided, options->tracestate);
+        s.token = context_push_local(&decided, options->tracestate);
     }
     return s;
 }
@@ -66,11 +66,12 @@ current_span join_span_begin(loom_agent *a, const join *j)
     size_t linked = 0, not_linked = 0;
     for (size_t i = 0; i < j->joined.count; i++) {
         const loom_envelope *event = j->items[i].event;
-        loom_link link = {0};
+        loom_link link = {.context_is_remote = true};
         if (event == NULL || !loom_envelope_creation_context(event, &link.context)) {
             continue;
         }
         if (linked < LOOM_JOIN_LINKS_MAX) {
+            link.tracestate = loom_envelope_tracestate(event);
             links[linked++] = link;
         } else {
             not_linked++;
@@ -97,6 +98,7 @@ current_span fanout_span_begin(loom_agent *a, size_t targets)
     current_span s = begin(a, "agent.fanout",
                            &(loom_span_options){.kind = LOOM_SPAN_INTERNAL,
                                                 .parent = parent != NULL ? parent : &none,
+                                                .parent_is_remote = context_current_is_remote(),
                                                 .tracestate = loom_context_current_tracestate()});
     loom_span_set_int(s.span, "loom.fanout.targets", (int64_t)targets);
     return s;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "trace/span/start.h"
 
 enum { ITEMS_FIRST = 4 };
 
@@ -107,6 +108,7 @@ loom_status join_set_parent(join *j, const loom_trace_context *given, const loom
         tracestate = same ? loom_context_current_tracestate() : tracestate;
     } else if (current != NULL) {
         j->parent = *current;
+        j->parent_is_remote = context_current_is_remote();
         tracestate = loom_context_current_tracestate();
     } else if (event != NULL && loom_envelope_extract(event, &j->parent)) {
         j->parent_is_remote = true;

@@ -39,7 +39,7 @@ static bool has_invalid_context(const envelope_view *view)
 static loom_span *start_span(loom_agent *a, const loom_envelope *event, const loom_trace_context *parent,
                              const loom_trace_context *decided)
 {
-    loom_link link = {0};
+    loom_link link = {.tracestate = loom_envelope_tracestate(event), .context_is_remote = true};
     message_facts facts = message_facts_of(envelope_as_view(event), a->id);
     bool linked = loom_envelope_creation_context(event, &link.context);
     return message_span_start(a->tracer, HOP_AGENT_ON_EVENT, &facts,

@@ -70,6 +70,16 @@ class Carriers:
                 stranger.send(wire.SUBSCRIBE, {"request": 1, "filter": "a"})
                 self.assertEqual((wire.ERROR, wire.EPROTO), stranger.wait_end()[:2])
 
+    def test_a_fault_of_tls_is_told_as_one(self):
+        """RFC 6125: an address is looked for among the addresses of subjectAltName, and the fault is named."""
+        for scheme in ("tls+tcp", "wss"):
+            with self.subTest(scheme):
+                url = self.bus.url_of(scheme).replace("localhost", "127.0.0.1")
+                self.bus.loom("pub", "--url", url, "a", "x", environment={"LOOM_TLS_CA": certificate})
+                done = self.bus.loom("pub", "--url", url, "--wait", "2s", "a", "x", code=1)
+                self.assertIn("certificate is not trusted", done.stderr)
+                self.assertNotIn("no broker", done.stderr)
+
     def test_the_command_line_speaks_every_carrier(self):
         for scheme in SCHEMES:
             with self.subTest(scheme):

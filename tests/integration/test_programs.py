@@ -189,10 +189,16 @@ class Addresses(Programs):
                                  "--ready-file", "/nowhere/ready", code=1)
         self.assertIn("/nowhere/ready", err)
 
-    def test_a_spans_file_that_cannot_be_written_is_an_error_that_names_it(self):
-        _, err = self.run_to_end("loom-broker", *self.bus_flags(), "--listen", "tcp://127.0.0.1:0",
-                                 environment={"LOOM_SPANS_FILE": "/nowhere/spans"}, code=1)
-        self.assertIn("/nowhere/spans", err)
+    def test_nothing_about_telemetry_keeps_a_broker_from_running(self):
+        wrong = ({"LOOM_SPANS_FILE": "/nowhere/spans"}, {"OTEL_TRACES_EXPORTER": "otlp/file", "LOOM_SPANS_FILE": "/nowhere/spans"},
+                 {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://user:secret@nowhere/spans"},
+                 {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:1"})
+        for environment in wrong:
+            with self.subTest(environment), Home(environment=environment, spans=False) as home:
+                home.loom("pub", "a.b", "x", environment={"OTEL_TRACES_EXPORTER": "none", "LOOM_SPANS_FILE": ""})
+                if "localhost:1" not in environment.values():
+                    self.assertIn("nowhere/spans", home.logs())
+                self.assertNotIn("secret", home.logs())
 
     def test_a_bridge_without_a_broker_waits_for_one(self):
         with Home(kind="own_process") as bus:

@@ -2,9 +2,10 @@
 """Every message is a trace: the ladder, exact counts, unsampled messages, and contexts of other programs."""
 
 import collections
+import json
 import unittest
 
-from harness import in_both_homes
+from harness import in_both_homes, wait_until
 import ladder
 from packing import Ext
 import wire
@@ -93,6 +94,23 @@ class Ladders:
 
 
 @in_both_homes
+class Processes:
+    def test_a_parent_is_remote_when_it_is_of_another_process(self):
+        """trace.proto, SpanFlags: bit 8 says that it is known, bit 9 that it is so."""
+        home = self.home()
+        receiver = self.agent(home, "receiver").subscribe("far.>")
+        sender = self.agent(home, "sender")
+        sender.publish("far.away", b"x", hop=wire.new_hop())
+        receiver.wait_events(1)
+        home.wait_spans(3)
+        home.stop()
+        flags = {span["name"]: span["flags"] >> 8 for line in home.spans_path.read_text().splitlines()
+                 for resource in json.loads(line)["resourceSpans"] for scope in resource["scopeSpans"] for span in scope["spans"]}
+        between = 3 if home.bridge else 1
+        self.assertEqual({"bridge.publish": 3, "eventbus.publish": between, "bridge.forward": between}, flags)
+
+
+@in_both_homes
 class Unsampled:
     def test_a_sampler_that_is_off_makes_no_span_and_the_event_arrives(self):
         home = self.home(environment={"OTEL_TRACES_SAMPLER": "always_off"})
@@ -169,6 +187,77 @@ class ForeignContexts:
     def test_an_extension_of_another_kind_is_no_context(self):
         home = self.home(listen=("ipc", "ws"))
         self.assert_rooted(*self.delivered(home, Ext(7, b"abcd")))
+
+
+    def test_the_tracestate_of_an_invalid_context_is_discarded_with_it(self):
+        """W3C Trace Context, 3.3."""
+        for hop in (wire.Hop("0" * 32, SPAN, 1), None, f"00-{TRACE}-{'0' * 16}-01"):
+            with self.subTest(hop=hop):
+                event, found = self.delivered(self.home(listen=("ipc", "ws")), hop, tracestate="a=1", baggage="k=v")
+                self.assertEqual((None, "k=v"), (event.tracestate, event.baggage))
+                self.assert_rooted(event, found)
+
+    def test_too_much_tracestate_and_baggage_is_cut_by_whole_members_and_the_message_arrives(self):
+        """W3C Trace Context, 3.3.1.5; W3C Baggage, 3.3.2."""
+        tracestate = ",".join(f"k{n}={'v' * 98}" for n in range(6))
+        baggage = ",".join(f"k{n:02}={'v' * 396}" for n in range(25))
+        event, _ = self.delivered(self.home(listen=("ipc", "ws")), wire.Hop(TRACE, SPAN, 1), tracestate=tracestate,
+                                  baggage=baggage)
+        self.assertEqual(",".join(tracestate.split(",")[:5]), event.tracestate)
+        self.assertEqual(",".join(baggage.split(",")[:20]), event.baggage)
+
+
+@in_both_homes
+class CommandLine:
+    """`loom` as part of somebody's trace: https://opentelemetry.io/docs/specs/otel/context/env-carriers/"""
+
+    def test_without_an_sdk_the_bus_starts_the_trace(self):
+        for off in ({"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "NONE", "LOOM_SPANS_FILE": ""}):
+            with self.subTest(off):
+                home = self.home()
+                receiver = self.agent(home, "receiver").subscribe("off.>")
+                self.assertEqual("", home.loom("pub", "off.x", "x", environment=off).stdout)
+                self.assertIsNone(json.loads(home.loom("pub", "off.x", "x", "--json", environment=off).stdout)["trace_id"])
+                self.assertEqual([1, 1], [event.context.flags & 1 for event in receiver.wait_events(2)])
+                home.wait_spans(6)
+                roots = [span.name for span in home.spans() if not span.parent_id]
+                self.assertEqual(["bridge.publish"] * 2, roots)
+
+    def test_context_of_the_environment_goes_with_the_message(self):
+        home = self.home()
+        receiver = self.agent(home, "receiver").subscribe("carried.>")
+        carried = {"TRACEPARENT": f"00-{TRACE}-{SPAN}-01\n", "TRACESTATE": "a=1,b=2\n", "BAGGAGE": " user = x ,k=v\n"}
+        home.loom("pub", "carried.pub", "x", environment=carried)
+        home.loom("request", "carried.request", "x", "--timeout", "100ms", environment=carried, code=1)
+        for event in receiver.wait_events(2):
+            self.assertEqual((TRACE, "a=1,b=2", "user=x,k=v"), (event.context.trace_id, event.tracestate, event.baggage))
+
+    def test_a_call_brings_its_baggage_to_the_command(self):
+        home = self.home()
+        provider = home.run("loom", "provide", "env.show", "--url", home.url, "--count", "1", "--", "sh", "-c",
+                            'printf "%s %s" "$TRACESTATE" "$BAGGAGE"', environment={"BAGGAGE": "the=providers"})
+        wait_until(lambda: "providing" in provider.err + provider.out, "the capability is there")
+        baggage = ",".join(f"k{n:02}={'v' * 196}" for n in range(20))
+        carried = {"TRACEPARENT": f"00-{TRACE}-{SPAN}-01", "TRACESTATE": "a=1", "BAGGAGE": baggage}
+        self.assertEqual(f"a=1 {baggage}", home.loom("invoke", "env.show", environment=carried).stdout)
+        self.assertEqual(0, provider.wait())
+
+    def test_a_trace_that_nobody_takes_is_told_in_one_line(self):
+        home = self.home(spans=False)
+        done = home.loom("pub", "nobody.listens", "x", "--count", "3", environment={
+            "OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://me:secret@127.0.0.1:1"})
+        self.assertEqual(3, len(done.stdout.split()))
+        self.assertEqual(1, len(done.stderr.splitlines()), done.stderr)
+        self.assertIn("the trace is not exported", done.stderr)
+        self.assertIn("127.0.0.1:1", done.stderr)
+        self.assertNotIn("secret", done.stderr)
+
+    def test_every_bad_variable_is_told_once(self):
+        home = self.home(spans=False)
+        done = home.loom("pub", "bad.variables", "x", environment={
+            "OTEL_TRACES_SAMPLER": "alwayson", "OTEL_BSP_MAX_QUEUE_SIZE": "many"})
+        for line in ('OTEL_TRACES_SAMPLER: "alwayson" is no sampler; using parentbased_always_on', "OTEL_BSP_MAX_QUEUE_SIZE"):
+            self.assertEqual(1, done.stderr.count(line), done.stderr)
 
 
 @in_both_homes

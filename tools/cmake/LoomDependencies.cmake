@@ -12,6 +12,7 @@ pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl)
 find_path(WSLAY_INCLUDE_DIR wslay/wslay.h REQUIRED) # libwslay-dev has no pkg-config file
 pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(zlib REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 pkg_check_modules(cmocka QUIET IMPORTED_TARGET cmocka)
 option(LOOM_TESTS "Build the tests" ${cmocka_FOUND})

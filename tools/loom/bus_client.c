@@ -13,6 +13,9 @@ static void on_error(loom_agent *agent, loom_status why, const char *text, void 
 {
     (void)agent;
     bus_client *client = user;
+    if (why == LOOM_EIO && client->provider == NULL) {
+        return; /* the agent finds the telemetry wanting that open_telemetry() has reported */
+    }
     client->refused = client->refused || why != LOOM_EIO; /* EIO: traces cannot be exported, which fails nothing */
     fprintf(stderr, "loom: %s (%s)\n", text, loom_status_name(why));
 }
@@ -31,14 +34,32 @@ static void on_state(loom_agent *agent, loom_agent_state state, loom_status why,
     }
 }
 
+static void on_bad_variable(void *user, const char *text)
+{
+    (void)user;
+    fprintf(stderr, "loom: %s\n", text);
+}
+
+/* From the exporter's thread. The command has done its work, but the trace id it prints will be found nowhere. */
+static void on_export_error(void *user, const char *text)
+{
+    bus_client *client = user;
+    if (!atomic_exchange(&client->export_failed, true)) {
+        fprintf(stderr, "loom: the trace is not exported: %s; is a collector running there? `loom trace collect` is one, "
+                        "OTEL_EXPORTER_OTLP_ENDPOINT names another, OTEL_TRACES_EXPORTER=none turns tracing off\n", text);
+    }
+}
+
 static void open_telemetry(bus_client *client)
 {
     loom_span_processor_options from_env;
-    const char *warning;
-    loom_span_processor_options_from_env(&from_env, &warning);
+    loom_span_processor_options_from_env(&from_env, NULL);
+    loom_telemetry_check_env(on_bad_variable, NULL);
     if (from_env.exporter == LOOM_EXPORTER_NONE && from_env.also_file == NULL) {
         return;
     }
+    from_env.on_error = on_export_error;
+    from_env.user = client;
     if (loom_span_processor_create(&client->processor, &from_env) != LOOM_OK) {
         return;
     }

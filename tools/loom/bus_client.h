@@ -4,6 +4,7 @@
 #define LOOM_TOOLS_BUS_CLIENT_H
 
 #include <loom/agent.h>
+#include <stdatomic.h>
 
 #include "tools/loom/verb.h"
 
@@ -25,6 +26,7 @@ typedef struct bus_client {
     char id[LOOM_AGENT_ID_MAX + 1];
     loom_status why;  /* the last connection failed; written on the agent's thread, read when it has ended */
     char reason[160]; /* in words */
+    atomic_bool export_failed; /* said on standard error, once */
     bool refused; /* a message was; said on standard error. Written on the agent's thread, read when it has ended */
 } bus_client;
 

@@ -30,7 +30,8 @@ static const command invoke = {
                .synopsis = "[OPTION]… CAPABILITY [PAYLOAD]",
                .summary = "Calls a capability and prints its result. Exits with 0 only if the outcome is ok; otherwise "
                           "prints the outcome to standard error, with the provider's code and text. Progress and the trace "
-                          "id also go to standard error. If TRACEPARENT is set, the call joins that trace.",
+                          "id also go to standard error. If TRACEPARENT is set, the call joins that trace. TRACESTATE and BAGGAGE "
+                          "go with it.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
@@ -77,7 +78,7 @@ static bool read_time(const options *o, const char *name, uint32_t *ms, int *exi
 
 static void print_result(const loom_result *result, const char *trace_id)
 {
-    json_t *all = json_pack("{s:s, s:s}", "outcome", loom_outcome_name(loom_result_outcome(result)), "trace_id", trace_id);
+    json_t *all = json_pack("{s:s, s:s?}", "outcome", loom_outcome_name(loom_result_outcome(result)), "trace_id", trace_id);
     if (loom_result_outcome(result) != LOOM_OUTCOME_OK) {
         json_object_set_new(all, "code", json_string(loom_result_code(result)));
         json_object_set_new(all, "text", json_string(loom_result_text(result)));
@@ -89,7 +90,7 @@ static void print_result(const loom_result *result, const char *trace_id)
 static int print_outcome(const options *o, loom_status st, const loom_result *result, const char *trace_id)
 {
     bool json = options_is_on(o, "json");
-    if (!options_is_on(o, "quiet") && !json) {
+    if (!options_is_on(o, "quiet") && !json && trace_id != NULL) {
         fprintf(stderr, "trace %s\n", trace_id);
     }
     if (result == NULL) {
@@ -116,9 +117,9 @@ static int call(const options *o, loom_bytes payload, const loom_invoke_options 
     if (!bus_client_open(&client, &invoke, o, "invoke", &(loom_agent_options){0}, &exit_code)) {
         return exit_code;
     }
-    char trace_id[LOOM_TRACE_ID_HEX_SIZE];
+    char hex[LOOM_TRACE_ID_HEX_SIZE];
     loom_span *span = message_span_begin(&invoke, client.tracer, "loom invoke");
-    loom_trace_id_to_hex(trace_id, loom_span_context(span)->trace_id);
+    const char *trace_id = message_trace_id(hex, span);
     loom_span_set_string(span, "capability", o->operands[0]);
     loom_result *result = NULL;
     loom_status st = loom_agent_invoke(client.agent, o->operands[0], payload, with, &result);
@@ -156,7 +157,10 @@ static int run(const options *o)
         !message_payload_read(&invoke, o, true, &payload, &exit_code)) {
         return exit_code;
     }
+    char *baggage = message_baggage_read(&invoke);
+    with.baggage = baggage;
     exit_code = call(o, (loom_bytes){payload.data, payload.len}, &with);
+    free(baggage);
     free(payload.data);
     return exit_code;
 }

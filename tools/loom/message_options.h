@@ -29,8 +29,13 @@ bool message_payload_read(const command *c, const options *o, bool optional, mes
 /* All of --header. The strings are the options'. */
 bool message_headers_read(const command *c, const options *o, loom_header headers[MESSAGE_HEADERS_MAX], size_t *count,
                           int *exit_code);
-/* The span of this command: part of the trace that TRACEPARENT names, or the root of one. Current until it is ended. */
+/* The span of this command: part of the trace that TRACEPARENT and TRACESTATE name, or the root of one. Current until it is
+ * ended. */
 loom_span *message_span_begin(const command *c, loom_tracer *tracer, const char *name);
+/* The trace id as out has it then. NULL: without a tracer and a parent there is none, and the broker starts the trace. */
+const char *message_trace_id(char out[LOOM_TRACE_ID_HEX_SIZE], const loom_span *span);
+/* What BAGGAGE has for the message, as much of it as one holds. free() it. NULL: nothing. */
+char *message_baggage_read(const command *c);
 /* A payload on standard output: as it is into a pipe or file, harmless and with a newline on a terminal. */
 void message_payload_print(loom_bytes payload);
 

@@ -44,6 +44,7 @@ static const command provide = {
                .trailer = "Environment of the command:\n"
                           "  TRACEPARENT, TRACESTATE    the call's span; what the command publishes or traces becomes\n"
                           "                             part of the caller's trace\n"
+                          "  BAGGAGE                    the caller's\n"
                           "  LOOM_CAPABILITY, LOOM_CALLER, LOOM_DEADLINE_MS, LOOM_CORRELATION_ID, LOOM_CONTENT_TYPE\n\n"
                           "Examples:\n"
                           "  loom provide text.upper -- tr a-z A-Z\n"
@@ -100,15 +101,28 @@ static bool send_piece(void *user, loom_bytes piece)
 }
 
 typedef struct surroundings {
-    char text[VARIABLES][1100];
+    char *text[VARIABLES]; /* heap */
     unsigned count;
     char **all; /* the strings are environ's, and those above */
 } surroundings;
 
-static void put_variable(surroundings *s, const char *name, loom_str value)
+/* An empty value hides what the provider itself was given. */
+static bool put_variable(surroundings *s, const char *name, loom_str value)
 {
-    snprintf(s->text[s->count++], sizeof s->text[0], "%s=%.*s", name, (int)(value.len < 1024 ? value.len : 1024),
-             value.len > 0 ? value.data : "");
+    char *text;
+    if (asprintf(&text, "%s=%.*s", name, (int)value.len, value.len > 0 ? value.data : "") < 0) {
+        return false;
+    }
+    s->text[s->count++] = text;
+    return true;
+}
+
+static void surroundings_fini(surroundings *s)
+{
+    while (s->count > 0) {
+        free(s->text[--s->count]);
+    }
+    free(s->all);
 }
 
 static bool is_replaced(const surroundings *s, const char *variable)
@@ -122,26 +136,36 @@ static bool is_replaced(const surroundings *s, const char *variable)
     return false;
 }
 
+/* False: no memory. */
+static bool put_variables(surroundings *s, const loom_action *action)
+{
+    char traceparent[LOOM_TRACEPARENT_SIZE] = "", deadline[24], buf[LOOM_UUID_TEXT_SIZE];
+    const loom_envelope *call = loom_action_envelope(action);
+    if (loom_trace_context_valid(loom_action_context(action))) {
+        loom_traceparent_format(traceparent, loom_action_context(action));
+    }
+    snprintf(deadline, sizeof deadline, "%" PRIu32, loom_action_deadline_left_ms(action));
+    return put_variable(s, "TRACEPARENT", str_of(traceparent)) &&
+           put_variable(s, "TRACESTATE", loom_envelope_tracestate(call)) &&
+           put_variable(s, "BAGGAGE", loom_envelope_baggage(call)) &&
+           put_variable(s, "LOOM_CAPABILITY", str_of(loom_action_capability(action))) &&
+           put_variable(s, "LOOM_CALLER", loom_envelope_sender(call)) &&
+           put_variable(s, "LOOM_DEADLINE_MS", str_of(deadline)) &&
+           put_variable(s, "LOOM_CORRELATION_ID", loom_envelope_correlation_id(call, buf)) &&
+           put_variable(s, "LOOM_CONTENT_TYPE", loom_envelope_content_type(call));
+}
+
+/* False: no memory. */
 static bool surroundings_of(surroundings *s, const loom_action *action)
 {
-    char traceparent[LOOM_TRACEPARENT_SIZE], deadline[24], buf[LOOM_UUID_TEXT_SIZE];
-    const loom_envelope *call = loom_action_envelope(action);
-    s->count = 0;
-    loom_traceparent_format(traceparent, loom_action_context(action));
-    snprintf(deadline, sizeof deadline, "%" PRIu32, loom_action_deadline_left_ms(action));
-    put_variable(s, "TRACEPARENT", str_of(traceparent));
-    put_variable(s, "TRACESTATE", loom_envelope_tracestate(call));
-    put_variable(s, "LOOM_CAPABILITY", str_of(loom_action_capability(action)));
-    put_variable(s, "LOOM_CALLER", loom_envelope_sender(call));
-    put_variable(s, "LOOM_DEADLINE_MS", str_of(deadline));
-    put_variable(s, "LOOM_CORRELATION_ID", loom_envelope_correlation_id(call, buf));
-    put_variable(s, "LOOM_CONTENT_TYPE", loom_envelope_content_type(call));
     size_t count = 0, used = 0;
     while (environ[count] != NULL) {
         count++;
     }
+    s->count = 0;
     s->all = calloc(count + VARIABLES + 1, sizeof *s->all);
-    if (s->all == NULL) {
+    if (s->all == NULL || !put_variables(s, action)) {
+        surroundings_fini(s);
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -194,11 +218,13 @@ static void print_call(const provider *p, const loom_action *action, const comma
 {
     static const char *const how[] = {[COMMAND_SIGNALLED] = "signal", [COMMAND_GIVEN_UP] = "given up",
                                       [COMMAND_TOO_MUCH] = "too much output", [COMMAND_NOT_STARTED] = "not started"};
-    char trace_id[LOOM_TRACE_ID_HEX_SIZE];
+    char trace_id[LOOM_TRACE_ID_HEX_SIZE] = "-";
     if (p->quiet) {
         return;
     }
-    loom_trace_id_to_hex(trace_id, loom_action_context(action)->trace_id);
+    if (loom_trace_context_valid(loom_action_context(action))) {
+        loom_trace_id_to_hex(trace_id, loom_action_context(action)->trace_id);
+    }
     flockfile(stdout);
     text_put(stdout, loom_envelope_sender(loom_action_envelope(action)), SIZE_MAX);
     if (end->how == COMMAND_EXITED) {
@@ -232,7 +258,7 @@ static void work(provider *p, loom_action *action)
     }
     print_call(p, action, &end);
     free(end.output);
-    free(around.all);
+    surroundings_fini(&around);
 }
 
 /* ---- workers ---- */

@@ -31,7 +31,8 @@ static const command pub = {
     .manual = {.program = "loom pub",
                .synopsis = "[OPTION]… TOPIC [PAYLOAD]",
                .summary = "Publishes a message and prints its trace id. The payload is the argument, a file, or standard "
-                          "input. If TRACEPARENT is set, the message joins that trace; otherwise it starts a new one.",
+                          "input. If TRACEPARENT is set, the message joins that trace; otherwise it starts a new one. "
+                          "TRACESTATE and BAGGAGE go with it.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
@@ -46,24 +47,23 @@ static const command pub = {
 typedef struct emitted {
     bool any;
     uint8_t id[LOOM_UUID_SIZE];
-    loom_trace_context context;
+    char hex[LOOM_TRACE_ID_HEX_SIZE];
+    const char *trace_id; /* NULL: it has none */
 } emitted;
 
 static void print_emitted(const options *o, const emitted *e)
 {
-    char trace_id[LOOM_TRACE_ID_HEX_SIZE];
     if (!e->any) {
         return;
     }
-    loom_trace_id_to_hex(trace_id, e->context.trace_id);
     if (options_is_on(o, "json")) {
         const char *topic = o->operands[0];
         char id_text[LOOM_UUID_TEXT_SIZE];
         loom_uuid_to_text(id_text, e->id);
-        json_t *all = json_pack("{s:s, s:s, s:s}", "trace_id", trace_id, "event_id", id_text, "topic", topic);
+        json_t *all = json_pack("{s:s?, s:s, s:s}", "trace_id", e->trace_id, "event_id", id_text, "topic", topic);
         json_print_line(all);
-    } else if (!options_is_on(o, "quiet")) {
-        puts(trace_id);
+    } else if (!options_is_on(o, "quiet") && e->trace_id != NULL) {
+        puts(e->trace_id);
     }
 }
 
@@ -79,7 +79,8 @@ static loom_status publish_one(bus_client *client, const options *o, const messa
     loom_status st = loom_agent_emit(client->agent, o->operands[0], (loom_bytes){p->data, p->len}, &with_id);
     if (st == LOOM_OK) {
         print_emitted(o, last);
-        *last = (emitted){.any = true, .context = *loom_span_context(span)};
+        last->any = true;
+        last->trace_id = message_trace_id(last->hex, span);
         memcpy(last->id, id, sizeof id);
     } else {
         loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
@@ -135,15 +136,18 @@ static int run(const options *o)
         !message_payload_read(&pub, o, false, &p, &exit_code)) {
         return exit_code;
     }
+    char *baggage = message_baggage_read(&pub);
     exit_code = publish(o, &p, count, &(loom_emit_options){
         .type = options_value(o, "type"),
         .thread_id = options_value(o, "thread"),
         .correlation_id = options_value(o, "correlation"),
         .reply_to = options_value(o, "reply-to"),
         .content_type = options_value(o, "content-type"),
+        .baggage = baggage,
         .headers = headers,
         .header_count = header_count,
     });
+    free(baggage);
     free(p.data);
     return exit_code;
 }

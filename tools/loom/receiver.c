@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/url.h"
 #include "host/http/http_server.h"
+#include "trace/collect/gunzip.h"
 #include "trace/collect/otlp_answer.h"
 
 #define ADDRESS_SIZE (URL_HOST_SIZE + 16)
@@ -74,10 +76,55 @@ static void on_fail(void *user, http_request *r, uint16_t status, const char *wh
 
 /* ---- requests ---- */
 
-static bool is_compressed(const http_request *r)
+static bool field_is(const loom_str *field, const char *text)
 {
-    const loom_str *field = http_request_field(r, "Content-Encoding");
-    return field != NULL && (field->len != strlen("identity") || memcmp(field->data, "identity", field->len) != 0);
+    return field->len == strlen(text) && strncasecmp(field->data, text, field->len) == 0;
+}
+
+/* The body without its Content-Encoding; *unpacked is the caller's. False: refused. */
+static bool take_body(receiver *v, http_request *r, loom_bytes *body, uint8_t **unpacked)
+{
+    const loom_str *encoding = http_request_field(r, "Content-Encoding");
+    *unpacked = NULL;
+    *body = http_request_body(r);
+    if (encoding == NULL || field_is(encoding, "identity")) {
+        return true;
+    }
+    if (!field_is(encoding, "gzip") && !field_is(encoding, "x-gzip")) { /* RFC 9110, 8.4.1.3: they are the same */
+        refuse(v, r, 415, "of compressions only gzip is supported: set the exporter's compression to gzip or none");
+        return false;
+    }
+    size_t len;
+    loom_status st = gunzip(unpacked, &len, *body, RECEIVER_BODY_MAX);
+    if (st == LOOM_OK) {
+        *body = (loom_bytes){*unpacked, len};
+        return true;
+    }
+    refuse(v, r, st == LOOM_ETOOBIG ? 413 : st == LOOM_ENOMEM ? 503 : 400,
+           st == LOOM_ETOOBIG ? "a request may have at most 16 MiB unpacked: send fewer spans at once"
+           : st == LOOM_ENOMEM ? "out of memory" : "the body is not gzip");
+    return false;
+}
+
+static void store_request(receiver *v, http_request *r, body_type type)
+{
+    otlp_answer answer;
+    store_receipt receipt;
+    char problem[STORE_PROBLEM_SIZE];
+    loom_bytes body;
+    uint8_t *unpacked;
+    if (!take_body(v, r, &body, &unpacked)) {
+        return;
+    }
+    otlp_answer_export(&answer, type, body, v->options.db, &receipt, problem);
+    free(unpacked);
+    v->counts.requests += answer.status == 200;
+    v->counts.refused += answer.status != 200;
+    v->counts.spans += receipt.stored;
+    if (problem[0] != '\0' && v->options.on_error != NULL) {
+        v->options.on_error(v->options.user, problem);
+    }
+    respond(r, &answer);
 }
 
 static void on_traces(void *user, http_request *r)
@@ -86,22 +133,10 @@ static void on_traces(void *user, http_request *r)
     body_type type = type_of(r);
     if (!http_request_has_length(r)) {
         refuse(v, r, 411, "send a Content-Length");
-    } else if (is_compressed(r)) {
-        refuse(v, r, 415, "compressed requests are not supported: set the exporter's compression to none");
     } else if (type == BODY_UNKNOWN) {
         refuse(v, r, 415, "Content-Type has to be application/x-protobuf or application/json");
     } else {
-        otlp_answer answer;
-        store_receipt receipt;
-        char problem[STORE_PROBLEM_SIZE];
-        otlp_answer_export(&answer, type, http_request_body(r), v->options.db, &receipt, problem);
-        v->counts.requests += answer.status == 200;
-        v->counts.refused += answer.status != 200;
-        v->counts.spans += receipt.stored;
-        if (problem[0] != '\0' && v->options.on_error != NULL) {
-            v->options.on_error(v->options.user, problem);
-        }
-        respond(r, &answer);
+        store_request(v, r, type);
     }
 }
 

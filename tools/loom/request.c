@@ -29,7 +29,7 @@ static const command request = {
                .summary = "Publishes a message with a reply_to of its own, waits for the first reply and prints it. An "
                           "agent replies with loom_agent_reply(), which publishes to reply_to with the correlation_id of "
                           "the request. The trace id goes to standard error. If TRACEPARENT is set, the request joins that "
-                          "trace.",
+                          "trace. TRACESTATE and BAGGAGE go with it.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
@@ -42,7 +42,7 @@ static const command request = {
 static int print_answer(const options *o, loom_status st, const loom_envelope *reply, const loom_request_report *report,
                         const char *trace_id)
 {
-    if (!options_is_on(o, "quiet") && !options_is_on(o, "json")) {
+    if (!options_is_on(o, "quiet") && !options_is_on(o, "json") && trace_id != NULL) {
         fprintf(stderr, "trace %s\n", trace_id);
     }
     if (st == LOOM_ETIMEDOUT && report->sent) {
@@ -69,12 +69,12 @@ static int ask(const options *o, loom_bytes payload, loom_request_options *with)
     if (!bus_client_open(&client, &request, o, "request", &(loom_agent_options){0}, &exit_code)) {
         return exit_code;
     }
-    char trace_id[LOOM_TRACE_ID_HEX_SIZE];
+    char hex[LOOM_TRACE_ID_HEX_SIZE];
     loom_request_report report = {0};
     loom_envelope *reply = NULL;
     with->report = &report;
     loom_span *span = message_span_begin(&request, client.tracer, "loom request");
-    loom_trace_id_to_hex(trace_id, loom_span_context(span)->trace_id);
+    const char *trace_id = message_trace_id(hex, span);
     loom_span_set_string(span, "topic", o->operands[0]);
     loom_status st = loom_agent_request(client.agent, o->operands[0], payload, with, &reply);
     if (st != LOOM_OK) {
@@ -115,7 +115,10 @@ static int run(const options *o)
         !message_payload_read(&request, o, true, &payload, &exit_code)) {
         return exit_code;
     }
+    char *baggage = message_baggage_read(&request);
+    with.baggage = baggage;
     exit_code = ask(o, (loom_bytes){payload.data, payload.len}, &with);
+    free(baggage);
     free(payload.data);
     return exit_code;
 }

@@ -30,7 +30,7 @@ static const option_spec specs[] = {
 static const command collect = {
     .manual = {.program = "loom trace collect",
                .synopsis = "[OPTION]…",
-               .summary = "Receives traces over OTLP/HTTP (POST /v1/traces, protobuf or JSON, uncompressed, up to 16 MiB) "
+               .summary = "Receives traces over OTLP/HTTP (POST /v1/traces, protobuf or JSON, as it is or gzipped, up to 16 MiB) "
                           "and stores them in an SQLite database until SIGTERM, SIGINT or SIGHUP. GET /health returns 200. Anyone "
                           "who can connect can write, so listen on loopback unless you trust the network.",
                .specs = specs,

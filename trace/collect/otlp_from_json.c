@@ -359,6 +359,14 @@ static loom_status put_message(const encoding *e, const field *f, const json_t *
     return st;
 }
 
+/* Without the byte order mark that some editors and PowerShell put before a text. */
+static loom_str without_bom(loom_str text)
+{
+    static const char bom[] = "\xef\xbb\xbf";
+    bool has = text.len >= 3 && memcmp(text.data, bom, 3) == 0;
+    return has ? (loom_str){text.data + 3, text.len - 3} : text;
+}
+
 /* jansson tells what it did not like; only a lack of memory is not the sender's fault. */
 static loom_status load(json_t **out, loom_str json, char *problem)
 {
@@ -387,11 +395,13 @@ loom_status otlp_from_json(pb_buf *out, loom_str json, char problem[OTLP_JSON_PR
     size_t mark = out->len;
     json_t *root;
     problem[0] = '\0';
-    loom_status st = load(&root, json.len > 0 ? json : (loom_str){"", 0}, problem);
+    loom_status st = load(&root, json.len > 0 ? without_bom(json) : (loom_str){"", 0}, problem);
     if (st != LOOM_OK) {
         return st;
     }
-    st = put_fields(&e, &request, root, 0);
+    /* Jaeger's /api/v3 wraps what it found in {"result": …}, the form of a gRPC gateway's stream. */
+    const json_t *result = json_object_get(root, "result");
+    st = put_fields(&e, &request, json_is_object(result) ? result : root, 0);
     json_decref(root);
     if (st == LOOM_OK && out->failed) {
         st = LOOM_ENOMEM;

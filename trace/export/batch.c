@@ -43,7 +43,6 @@ void batch_add(batch *b, span_record *record)
     group->last = record;
     record->next = NULL;
     group->spans++;
-    group->bytes += record->len;
     b->spans++;
 }
 
@@ -64,7 +63,8 @@ static void put_scope(pb_buf *out, const batch_group *group)
 {
     put_length(out, RESOURCE_SPANS_SCOPE_SPANS, scope_size(group));
     pb_raw(out, group->scope->encoded.data, group->scope->encoded.len);
-    for (const span_record *r = group->first; r != NULL; r = r->next) {
+    const span_record *r = group->from;
+    for (size_t i = 0; i < group->count; i++, r = r->next) {
         pb_raw(out, span_record_bytes(r), r->len);
     }
 }
@@ -75,7 +75,7 @@ static void put_resource(batch *b, size_t from)
     const span_resource *resource = b->groups[from].scope->resource;
     size_t size = resource->encoded.len;
     for (size_t i = from; i < b->count; i++) {
-        if (b->groups[i].scope->resource == resource) {
+        if (b->groups[i].scope->resource == resource && b->groups[i].count > 0) {
             size_t scope = scope_size(&b->groups[i]);
             size += 1 + pb_varint_size(scope) + scope;
         }
@@ -83,18 +83,45 @@ static void put_resource(batch *b, size_t from)
     put_length(&b->request, REQUEST_RESOURCE_SPANS, size);
     pb_raw(&b->request, resource->encoded.data, resource->encoded.len);
     for (size_t i = from; i < b->count; i++) {
-        if (b->groups[i].scope->resource == resource) {
+        if (b->groups[i].scope->resource == resource && b->groups[i].count > 0) {
             put_scope(&b->request, &b->groups[i]);
             b->groups[i].written = true;
         }
     }
 }
 
-bool batch_encode(batch *b, loom_bytes *out)
+/* Which spans of the group are among count from the first-th of the batch on; offset is the group's first. */
+static void select_spans(batch_group *group, size_t offset, size_t first, size_t count)
 {
+    const size_t end = offset + group->spans, last = first + count;
+    const size_t begin = first > offset ? first : offset;
+    size_t skip = begin - offset;
+    group->count = begin < end && begin < last ? (end < last ? end : last) - begin : 0;
+    group->bytes = 0;
+    group->written = false;
+    group->from = group->first;
+    if (group->count == 0) {
+        return;
+    }
+    for (; skip > 0; skip--) {
+        group->from = group->from->next;
+    }
+    const span_record *r = group->from;
+    for (size_t i = 0; i < group->count; i++, r = r->next) {
+        group->bytes += r->len;
+    }
+}
+
+bool batch_encode(batch *b, size_t first, size_t count, loom_bytes *out)
+{
+    size_t offset = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        select_spans(&b->groups[i], offset, first, count);
+        offset += b->groups[i].spans;
+    }
     pb_rollback(&b->request, 0);
     for (size_t i = 0; i < b->count; i++) {
-        if (!b->groups[i].written) {
+        if (!b->groups[i].written && b->groups[i].count > 0) {
             put_resource(b, i);
         }
     }

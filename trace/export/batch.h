@@ -12,7 +12,9 @@ typedef struct batch_group {
     const span_scope *scope;
     span_record *first, *last;
     size_t spans;
-    size_t bytes; /* of their fields */
+    /* of the spans that are being encoded */
+    span_record *from;
+    size_t count, bytes;
     bool written;
 } batch_group;
 
@@ -27,8 +29,9 @@ loom_status batch_init(batch *b, size_t max_spans);
 void batch_fini(batch *b);
 /* Adds a span; it stays where it is until batch_clear(). There are fewer than max_spans in the batch. */
 void batch_add(batch *b, span_record *record);
-/* The encoded request, valid until the next call. false: no memory. */
-bool batch_encode(batch *b, loom_bytes *out);
+/* The encoded request of so many spans from the first-th on, valid until the next call. They are counted group by group,
+ * in an order that stays. false: no memory. */
+bool batch_encode(batch *b, size_t first, size_t count, loom_bytes *out);
 /* Empties the batch and gives the uses of its resources back. */
 void batch_clear(batch *b);
 

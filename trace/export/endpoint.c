@@ -3,9 +3,11 @@
 #include "trace/export/curl_library.h"
 #include "trace/export/exporter.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define GRPC_PATH "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 #define HTTP_PATH "/v1/traces"
@@ -60,6 +62,56 @@ static bool is_http(const curl_library *curl, CURLU *url)
     return http;
 }
 
+/* What stands between the scheme and the path: [userinfo@]host[:port]. */
+static loom_str authority_of(const char *endpoint)
+{
+    const char *scheme = strstr(endpoint, "://");
+    const char *from = scheme != NULL ? scheme + 3 : endpoint;
+    return (loom_str){from, strcspn(from, "/?#")};
+}
+
+static const char *end_of_userinfo(loom_str authority)
+{
+    return authority.len > 0 ? memrchr(authority.data, '@', authority.len) : NULL;
+}
+
+static bool is_127(const char *host, size_t len)
+{
+    struct in_addr address;
+    char text[INET_ADDRSTRLEN];
+    if (len >= sizeof text) {
+        return false;
+    }
+    memcpy(text, host, len);
+    text[len] = '\0';
+    return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
+bool endpoint_is_loopback(const char *url)
+{
+    loom_str authority = authority_of(url);
+    const char *at = end_of_userinfo(authority);
+    const char *host = at != NULL ? at + 1 : authority.data;
+    size_t len = authority.len - (size_t)(host - authority.data);
+    if (len > 0 && host[0] == '[') {
+        const char *end = memchr(host, ']', len);
+        return end != NULL && end - host == 4 && memcmp(host, "[::1", 4) == 0;
+    }
+    const char *colon = len > 0 ? memchr(host, ':', len) : NULL;
+    len = colon != NULL ? (size_t)(colon - host) : len;
+    return (len == 9 && strncasecmp(host, "localhost", 9) == 0) || is_127(host, len);
+}
+
+/* host:port, as gRPC takes it, gets a scheme. On the heap. NULL: no memory. */
+static char *with_scheme(const loom_span_processor_options *options)
+{
+    if (strstr(options->endpoint, "://") != NULL) {
+        return strdup(options->endpoint);
+    }
+    char *text;
+    return asprintf(&text, "%s://%s", options->secure ? "https" : "http", options->endpoint) < 0 ? NULL : text;
+}
+
 loom_status endpoint_url(char **out, const loom_span_processor_options *options)
 {
     *out = NULL;
@@ -77,7 +129,9 @@ loom_status endpoint_url(char **out, const loom_span_processor_options *options)
         return LOOM_ENOMEM;
     }
     loom_status st = LOOM_EINVAL;
-    CURLUcode code = curl->url_set(url, CURLUPART_URL, endpoint, 0);
+    char *given = with_scheme(options);
+    CURLUcode code = given != NULL ? curl->url_set(url, CURLUPART_URL, given, 0) : CURLUE_OUT_OF_MEMORY;
+    free(given);
     if (code == CURLUE_OUT_OF_MEMORY) {
         st = LOOM_ENOMEM;
     } else if (code == CURLUE_OK && is_http(curl, url)) {

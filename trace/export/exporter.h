@@ -13,6 +13,7 @@ typedef enum export_outcome {
     EXPORT_OK,
     EXPORT_RETRY,      /* it may work later */
     EXPORT_UNREACHABLE, /* likewise, but nobody listens there at all */
+    EXPORT_TOO_LARGE,  /* for the receiver; less at once may do */
     EXPORT_FAILED      /* trying again is no use */
 } export_outcome;
 
@@ -58,8 +59,13 @@ bool file_write_all(int fd, const uint8_t *data, size_t len);
 /* LOOM_EINVAL: the endpoint is no http or https URL. LOOM_EIO: libcurl cannot be used, or has no HTTP/2 for gRPC. */
 loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options *options);
 
+/* otlp_exporter.c: one header, and one that HTTP allows. */
+bool otlp_header_valid(const char *key, const char *value);
+
 /* endpoint.c: the URL to post to, on the heap. */
 loom_status endpoint_url(char **out, const loom_span_processor_options *options);
+/* Whether its host is this machine: localhost, 127.0.0.0/8, ::1, and no name that merely begins like one. */
+bool endpoint_is_loopback(const char *url);
 
 static inline uint64_t export_deadline_ns(export_deadline until)
 {

@@ -1,6 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which exporters the options of a processor ask for. */
+#include "base/url.h"
+#include "trace/export/curl_library.h"
 #include "trace/export/exporter.h"
+
+#include <stdio.h>
+
+static void say(const loom_span_processor_options *o, const char *what, const char *name)
+{
+    char text[URL_SHOWN_SIZE + 100];
+    if (o->on_error != NULL) {
+        (void)snprintf(text, sizeof text, "%s: %.*s", what, (int)URL_SHOWN_SIZE, name);
+        o->on_error(o->user, text);
+    }
+}
+
+static loom_status open_file(exporter **out, const loom_span_processor_options *o, const char *path)
+{
+    loom_status st = file_exporter_open(out, path);
+    if (st == LOOM_EIO) {
+        say(o, "cannot open the spans file", path);
+    }
+    return st;
+}
+
+static loom_status open_otlp(exporter **out, const loom_span_processor_options *o)
+{
+    char shown[URL_SHOWN_SIZE];
+    loom_status st = otlp_exporter_open(out, o);
+    if (st == LOOM_EINVAL) {
+        url_show(shown, o->endpoint);
+        say(o, "the OTLP endpoint is neither an http(s) URL nor host:port", shown);
+    } else if (st == LOOM_EIO) {
+        say(o, "cannot export", curl_library_problem());
+    }
+    return st;
+}
 
 static loom_status open_main(exporter **out, const loom_span_processor_options *o)
 {
@@ -10,11 +45,11 @@ static loom_status open_main(exporter **out, const loom_span_processor_options *
         return LOOM_OK;
     case LOOM_EXPORTER_OTLP_GRPC:
     case LOOM_EXPORTER_OTLP_HTTP:
-        return otlp_exporter_open(out, o);
+        return open_otlp(out, o);
     case LOOM_EXPORTER_CONSOLE:
         return console_exporter_open(out);
     case LOOM_EXPORTER_FILE:
-        return file_exporter_open(out, o->endpoint != NULL ? o->endpoint : LOOM_SPANS_FILE_DEFAULT);
+        return open_file(out, o, o->endpoint != NULL ? o->endpoint : LOOM_SPANS_FILE_DEFAULT);
     }
     return LOOM_EINVAL;
 }
@@ -26,7 +61,7 @@ loom_status exporters_open(exporter **main, exporter **also, const loom_span_pro
     if (st != LOOM_OK || o->also_file == NULL) {
         return st;
     }
-    st = file_exporter_open(*main != NULL ? also : main, o->also_file);
+    st = open_file(*main != NULL ? also : main, o, o->also_file);
     if (st != LOOM_OK) {
         exporter_close(*main);
         *main = NULL;

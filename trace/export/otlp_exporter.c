@@ -5,6 +5,7 @@
  * from elsewhere: that is how a shutdown makes a transfer look at its deadline again. */
 #include "base/clock.h"
 #include "base/percent.h"
+#include "base/url.h"
 #include "trace/export/curl_library.h"
 #include "trace/export/exporter.h"
 #include "trace/export/response.h"
@@ -27,6 +28,7 @@ typedef struct otlp_exporter {
     CURL *easy;
     struct curl_slist *headers;
     char *url;
+    char shown[URL_SHOWN_SIZE]; /* the URL as messages show it */
     char *user_headers, *ca_file; /* NULL: none */
     char curl_error[CURL_ERROR_SIZE];
     pb_buf frame; /* gRPC: the request behind its frame head */
@@ -41,10 +43,10 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
     return size * count;
 }
 
+/* A body over the limit ends the transfer: nothing in it would be read any more, and it may have no end. */
 static size_t on_body(char *data, size_t size, size_t count, void *user)
 {
-    otlp_response_body(user, (loom_bytes){(const uint8_t *)data, size * count});
-    return size * count;
+    return otlp_response_body(user, (loom_bytes){(const uint8_t *)data, size * count}) ? size * count : 0;
 }
 
 static bool frame_request(otlp_exporter *e, loom_bytes request, loom_bytes *out)
@@ -106,17 +108,30 @@ static export_outcome outcome_of(CURLcode code)
     }
 }
 
-static void judge(otlp_exporter *e, CURLcode code, export_result *result)
+/* Whether the receiver has said what becomes of the batch, however the transfer ended: servers that refuse one, for its size
+ * above all, answer and reset the stream or the connection, and some never end the body of a 200. */
+static bool has_verdict(const otlp_exporter *e, long status)
 {
-    if (code != CURLE_OK) {
-        result->outcome = outcome_of(code);
-        (void)snprintf(result->message, sizeof result->message, "%.100s: %.90s", e->url,
-                       e->curl_error[0] != '\0' ? e->curl_error : e->curl->easy_strerror(code));
+    if (status < 200) {
+        return false;
+    }
+    return !e->grpc || status != 200 || e->response.grpc_status != OTLP_GRPC_STATUS_NONE;
+}
+
+static void judge(otlp_exporter *e, bool in_time, CURLcode code, export_result *result)
+{
+    long status = 0;
+    (void)e->curl->easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &status);
+    bool complete = in_time && code == CURLE_OK;
+    if (!complete && !has_verdict(e, status)) {
+        bool cut = in_time && e->response.cut; /* it has taken the batch, for all we know: not again */
+        const char *why = !in_time ? "no answer in time" : cut ? "an answer without end" :
+            e->curl_error[0] != '\0' ? e->curl_error : e->curl->easy_strerror(code);
+        result->outcome = !in_time ? EXPORT_RETRY : cut ? EXPORT_FAILED : outcome_of(code);
+        (void)snprintf(result->message, sizeof result->message, "%.100s: %.90s", e->shown, why);
         return;
     }
-    long status = 0;
     curl_off_t retry_after = 0; /* seconds, also when the header was a date */
-    (void)e->curl->easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &status);
     (void)e->curl->easy_getinfo(e->easy, CURLINFO_RETRY_AFTER, &retry_after);
     uint64_t retry_after_ms = retry_after > 0 && retry_after < INT32_MAX ? (uint64_t)retry_after * 1000u : 0;
     (e->grpc ? otlp_judge_grpc : otlp_judge_http)(&e->response, status, retry_after_ms, result);
@@ -138,11 +153,26 @@ typedef struct header_walk {
     bool failed;
 } header_walk;
 
+/* The name is a token (RFC 9110, 5.6.2), the value has no control characters: else it would be more than one header. */
+bool otlp_header_valid(const char *key, const char *value)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    if (key[0] == '\0' || key[strspn(key, token)] != '\0') {
+        return false;
+    }
+    for (; *value != '\0'; value++) {
+        if (((unsigned char)*value < ' ' && *value != '\t') || *value == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool add_user_header(void *user, const char *key, const char *value)
 {
     header_walk *walk = user;
-    if (strpbrk(key, "\r\n:") != NULL || strpbrk(value, "\r\n") != NULL) {
-        return true; /* would be more than one header */
+    if (!otlp_header_valid(key, value)) {
+        return true;
     }
     char *line;
     if (asprintf(&line, "%s: %s", key, value) < 0) {
@@ -165,17 +195,6 @@ static loom_status make_headers(otlp_exporter *e)
     return LOOM_OK;
 }
 
-/* A proxy of the environment is for the world outside. */
-static bool is_loopback(const char *url)
-{
-    const char *host = strstr(url, "://");
-    if (host == NULL) {
-        return false;
-    }
-    host += 3;
-    return strncmp(host, "localhost", 9) == 0 || strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0;
-}
-
 /* libcurl 7.88 (Debian 12) fails the second request on a connection of HTTP/2 prior knowledge with a framing error: a
  * batch then gets a connection of its own, a round trip in five seconds. */
 static bool must_not_reuse(const otlp_exporter *e, long version)
@@ -195,7 +214,8 @@ static loom_status set_options(otlp_exporter *e)
     ok = ok && e->curl->easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
     ok = ok && e->curl->easy_setopt(c, CURLOPT_USERAGENT, "OTel-OTLP-Exporter-Loom/" LOOM_VERSION) == CURLE_OK;
     ok = ok && (e->ca_file == NULL || e->curl->easy_setopt(c, CURLOPT_CAINFO, e->ca_file) == CURLE_OK);
-    ok = ok && (!is_loopback(e->url) || e->curl->easy_setopt(c, CURLOPT_NOPROXY, "*") == CURLE_OK);
+    /* a proxy of the environment is for the world outside */
+    ok = ok && (!endpoint_is_loopback(e->url) || e->curl->easy_setopt(c, CURLOPT_NOPROXY, "*") == CURLE_OK);
     if (!ok) {
         return LOOM_EIO;
     }
@@ -277,12 +297,8 @@ static void otlp_send(exporter *self, loom_bytes request, export_deadline until,
         return;
     }
     CURLcode code = CURLE_OK;
-    if (run_transfer(e, until, &code)) {
-        judge(e, code, result);
-    } else {
-        result->outcome = EXPORT_RETRY;
-        (void)snprintf(result->message, sizeof result->message, "%.100s: no answer in time", e->url);
-    }
+    bool in_time = run_transfer(e, until, &code);
+    judge(e, in_time, code, result);
     (void)e->curl->multi_remove_handle(e->multi, e->easy);
 }
 
@@ -330,6 +346,9 @@ loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options
     otlp_response_init(&e->response);
     pb_init(&e->frame, NULL, 0, REQUEST_MAX);
     loom_status st = endpoint_url(&e->url, options);
+    if (st == LOOM_OK) {
+        url_show(e->shown, e->url);
+    }
     if (st == LOOM_OK && (!copy(&e->user_headers, options->headers) || !copy(&e->ca_file, options->ca_file))) {
         st = LOOM_ENOMEM;
     }

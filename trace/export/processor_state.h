@@ -52,6 +52,7 @@ struct loom_span_processor {
     /* exporter thread only */
     span_chunk *staged_first, *staged_last; /* stolen, partly read */
     span_chunk *spent;                      /* read up, still referred to by the batch */
+    bool cut_short;                         /* the last batch was full by bytes: do not wait for the next */
     batch batch;
     rate_limit reports;
 };

@@ -16,6 +16,9 @@
 #define BACKOFF_MAX_NS 10000000000u
 #define NICENESS 5 /* added to the program's */
 #define REPORT_EVERY_NS 10000000000u
+/* Bytes of spans after which a batch is full: half of what a gRPC server takes in one message by default, 4 MiB, since
+ * the last span may have another 256 KiB, and the resource comes on top. */
+#define BATCH_BYTES_MAX (2u * 1024u * 1024u)
 
 static bool stop_deadline_passed(const loom_span_processor *p)
 {
@@ -63,7 +66,7 @@ static void stage(loom_span_processor *p)
 static size_t fill_batch(loom_span_processor *p)
 {
     size_t bytes = 0;
-    while (p->batch.spans < p->max_batch && p->staged_first != NULL) {
+    while (p->batch.spans < p->max_batch && bytes < BATCH_BYTES_MAX && p->staged_first != NULL) {
         span_record *record = span_chunk_next(p->staged_first);
         if (record != NULL) {
             batch_add(&p->batch, record);
@@ -88,7 +91,7 @@ static bool take_batch(loom_span_processor *p)
     do {
         uint64_t until = clock_monotonic_ns() + p->delay_ns;
         bool in_time = true;
-        while (in_time && !p->stopping && p->queued < p->max_batch && p->flush_target <= p->done) {
+        while (in_time && !p->stopping && !(p->cut_short && p->queued > 0) && p->queued < p->max_batch && p->flush_target <= p->done) {
             p->waiting = true;
             in_time = processor_wait(p, &p->wake, until);
             p->waiting = false;
@@ -101,6 +104,7 @@ static bool take_batch(loom_span_processor *p)
         return false;
     }
     size_t bytes = fill_batch(p);
+    p->cut_short = bytes >= BATCH_BYTES_MAX;
     pthread_mutex_lock(&p->lock);
     if (!p->abandoned) {
         p->queued -= p->batch.spans;
@@ -140,7 +144,7 @@ static void retry_sleep(loom_span_processor *p, uint64_t until_ns, requests_seen
 /* Whether to try again after this result; sleeps if so. */
 static bool retry(loom_span_processor *p, const export_result *result, unsigned attempt, uint64_t deadline_ns, requests_seen seen)
 {
-    if (result->outcome == EXPORT_OK || result->outcome == EXPORT_FAILED) {
+    if (result->outcome == EXPORT_OK || result->outcome == EXPORT_FAILED || result->outcome == EXPORT_TOO_LARGE) {
         return false;
     }
     requests_seen now = look_at_requests(p);
@@ -163,9 +167,8 @@ static bool retry(loom_span_processor *p, const export_result *result, unsigned 
     return true;
 }
 
-static export_result send_batch(loom_span_processor *p, loom_bytes request)
+static export_result send_request(loom_span_processor *p, loom_bytes request, uint64_t deadline)
 {
-    uint64_t deadline = clock_monotonic_ns() + p->timeout_ns;
     export_result result;
     requests_seen seen;
     unsigned attempt = 0;
@@ -180,10 +183,41 @@ static export_result send_batch(loom_span_processor *p, loom_bytes request)
     return result;
 }
 
+/* What a receiver refuses for its size goes again in halves; the rest of the batch then in pieces of the size that did.
+ * The result is OK when any of it was taken, and counts what was not as rejected. request: the whole batch. */
+static export_result send_batch(loom_span_processor *p, loom_bytes request)
+{
+    const uint64_t deadline = clock_monotonic_ns() + p->timeout_ns;
+    const size_t spans = p->batch.spans;
+    size_t piece = spans, failed = 0;
+    export_result all = {.outcome = EXPORT_FAILED};
+    for (size_t first = 0; first < spans;) {
+        const size_t count = piece < spans - first ? piece : spans - first;
+        export_result result = {.outcome = EXPORT_FAILED};
+        if (count == spans || batch_encode(&p->batch, first, count, &request)) {
+            result = send_request(p, request, deadline);
+        }
+        if (result.outcome == EXPORT_TOO_LARGE && count > 1) {
+            piece = (count + 1) / 2;
+            continue;
+        }
+        if (result.outcome == EXPORT_OK) {
+            all.outcome = EXPORT_OK;
+            all.rejected += result.rejected < count ? result.rejected : count;
+        } else {
+            failed += count;
+            all.outcome = all.outcome == EXPORT_OK ? EXPORT_OK : result.outcome;
+        }
+        first += count;
+    }
+    all.rejected += failed;
+    return all;
+}
+
 static export_result export_batch(loom_span_processor *p)
 {
     loom_bytes request;
-    if (!batch_encode(&p->batch, &request)) {
+    if (!batch_encode(&p->batch, 0, p->batch.spans, &request)) {
         report(p, "no memory to encode a batch of spans");
         return (export_result){.outcome = EXPORT_FAILED};
     }

@@ -38,15 +38,18 @@ void otlp_response_fini(otlp_response *r)
 void otlp_response_reset(otlp_response *r)
 {
     pb_rollback(&r->body, 0);
+    r->cut = false;
     r->grpc_status = OTLP_GRPC_STATUS_NONE;
     r->has_retry_info = false;
     r->retry_delay_ms = 0;
     r->grpc_message[0] = '\0';
 }
 
-void otlp_response_body(otlp_response *r, loom_bytes part)
+bool otlp_response_body(otlp_response *r, loom_bytes part)
 {
     pb_raw(&r->body, part.data, part.len);
+    r->cut = r->cut || r->body.failed;
+    return !r->cut;
 }
 
 /* ---- gRPC trailers ---- */
@@ -201,7 +204,7 @@ static void judge_partial(loom_bytes response, export_result *result)
 static void judge_http_failure(long http_status, uint64_t retry_after_ms, export_result *result)
 {
     bool again = http_status == 429 || http_status == 502 || http_status == 503 || http_status == 504;
-    result->outcome = again ? EXPORT_RETRY : EXPORT_FAILED;
+    result->outcome = again ? EXPORT_RETRY : http_status == 413 ? EXPORT_TOO_LARGE : EXPORT_FAILED;
     result->retry_after_ms = again ? retry_after_ms : 0;
     (void)snprintf(result->message, sizeof result->message, "the receiver answered HTTP %ld", http_status);
 }
@@ -244,7 +247,9 @@ void otlp_judge_grpc(const otlp_response *r, long http_status, uint64_t retry_af
         return;
     }
     if (r->grpc_status != GRPC_OK) {
-        result->outcome = grpc_retryable(r) ? EXPORT_RETRY : EXPORT_FAILED;
+        /* without a word of when it recovers, it is the size that exhausts a receiver */
+        bool too_large = r->grpc_status == GRPC_RESOURCE_EXHAUSTED && !r->has_retry_info;
+        result->outcome = grpc_retryable(r) ? EXPORT_RETRY : too_large ? EXPORT_TOO_LARGE : EXPORT_FAILED;
         result->retry_after_ms = r->retry_delay_ms;
         (void)snprintf(result->message, sizeof result->message, "the receiver answered gRPC status %d: %s", r->grpc_status,
                        r->grpc_message);

@@ -9,7 +9,8 @@
 #define OTLP_GRPC_STATUS_NONE (-1)
 
 typedef struct otlp_response {
-    pb_buf body; /* the first 64 KiB; more is thrown away */
+    pb_buf body; /* at most 64 KiB */
+    bool cut;    /* there was more */
     int grpc_status;
     bool has_retry_info; /* google.rpc.RetryInfo came with the gRPC status */
     uint64_t retry_delay_ms;
@@ -20,7 +21,8 @@ void otlp_response_init(otlp_response *r);
 void otlp_response_fini(otlp_response *r);
 /* Ready for the next answer. */
 void otlp_response_reset(otlp_response *r);
-void otlp_response_body(otlp_response *r, loom_bytes part);
+/* false: this is more than an answer may have. */
+bool otlp_response_body(otlp_response *r, loom_bytes part);
 /* One header or trailer line, with or without its line end. */
 void otlp_response_header(otlp_response *r, loom_str line);
 

@@ -141,7 +141,7 @@ loom_span *call_span_start(loom_tracer *tracer, call_hop hop, const call_facts *
 }
 
 loom_span *call_span_pass(loom_tracer *tracer, call_hop hop, const call_facts *facts, const envelope_view *view,
-                          loom_trace_context *ctx, bool *patch)
+                          bool remote, loom_trace_context *ctx, bool *patch)
 {
     loom_trace_context parent;
     bool has_parent = envelope_view_context(view, &parent);
@@ -150,7 +150,7 @@ loom_span *call_span_pass(loom_tracer *tracer, call_hop hop, const call_facts *f
         return NULL;
     }
     loom_span_options options = {.parent = &parent, /* not valid: none */
-                                 .parent_is_remote = has_parent,
+                                 .parent_is_remote = remote,
                                  .tracestate = has_parent ? envelope_view_str(view, ENV_TRACESTATE) : (loom_str){0}};
     loom_span *span = call_span_start(tracer, hop, facts, &options, ctx);
     *ctx = *loom_span_context(span);

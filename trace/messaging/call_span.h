@@ -38,7 +38,7 @@ loom_span *call_span_start(loom_tracer *tracer, call_hop hop, const call_facts *
 /* As message_span_pass(): the span of a hop that passes the call on, child of the context it came with. The caller ends it
  * when the outcome is known. NULL: nothing is recorded. *patch: ctx is to be written into the message. */
 loom_span *call_span_pass(loom_tracer *tracer, call_hop hop, const call_facts *facts, const envelope_view *view,
-                          loom_trace_context *ctx, bool *patch);
+                          bool remote, loom_trace_context *ctx, bool *patch);
 const char *call_outcome_name(uint64_t outcome); /* of frame_call_outcome: "ok", "no_responders", …; "?" */
 /* loom.call.outcome; anything but OK: status ERROR and error.type, the code or without one the outcome's name.
  * NULL span is allowed. Does not end it. */

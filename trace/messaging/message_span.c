@@ -130,7 +130,7 @@ loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const messag
 }
 
 loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
-                             loom_trace_context *ctx, bool *patch)
+                             bool remote, loom_trace_context *ctx, bool *patch)
 {
     loom_trace_context parent;
     bool has_parent = envelope_view_context(view, &parent);
@@ -141,7 +141,7 @@ loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelop
     }
     message_facts facts = message_facts_of(view, agent);
     loom_span_options options = {.parent = &parent, /* not valid: none */
-                                 .parent_is_remote = has_parent,
+                                 .parent_is_remote = remote,
                                  .tracestate = has_parent ? envelope_view_str(view, ENV_TRACESTATE) : (loom_str){0}};
     loom_span *span = message_span_start(tracer, hop, &facts, &options, has_parent ? &parent : ctx);
     *ctx = *loom_span_context(span);

@@ -34,9 +34,10 @@ loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const messag
                               const loom_span_options *options, const loom_trace_context *decided);
 
 /* The span of a hop of a message that is passed on, child of the context it came with. NULL: nothing is recorded.
+ * remote: that context is of another process.
  * *patch: ctx is to be written into the message; that of the span, or a new one that is not sampled, for a message that
  * came without. */
 loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
-                             loom_trace_context *ctx, bool *patch);
+                             bool remote, loom_trace_context *ctx, bool *patch);
 
 #endif

@@ -14,6 +14,7 @@
 
 typedef struct stack_entry {
     uint64_t token;
+    bool local;                         /* a bare context of this process */
     loom_span *span;                    /* pinned; NULL: a bare context */
     const loom_trace_context *borrowed; /* of a bare context; NULL: it is the copy */
     loom_trace_context copy;
@@ -108,6 +109,7 @@ static stack_entry *push_entry(void)
 {
     stack_entry *entry = &stack.entries[stack.depth++];
     entry->token = ++stack.last_token;
+    entry->local = false;
     entry->span = NULL;
     entry->borrowed = NULL;
     entry->tracestate = (loom_str){0};
@@ -143,6 +145,21 @@ uint64_t loom_context_push(const loom_trace_context *ctx, loom_str tracestate)
         entry->tracestate = (loom_str){copy, tracestate.len};
     }
     return entry->token;
+}
+
+uint64_t context_push_local(const loom_trace_context *ctx, loom_str tracestate)
+{
+    uint64_t token = loom_context_push(ctx, tracestate);
+    if (token != 0) {
+        stack.entries[stack.depth - 1].local = true;
+    }
+    return token;
+}
+
+bool context_current_is_remote(void)
+{
+    const stack_entry *top = top_entry();
+    return top != NULL && top->span == NULL && !top->local;
 }
 
 uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestate)
@@ -190,7 +207,7 @@ bool context_stack_parent(context_parent *out)
     }
     *out = (context_parent){.ctx = *context_of(top),
                             .tracestate = top->span != NULL ? top->span->tracestate : top->tracestate,
-                            .remote = top->span == NULL};
+                            .remote = top->span == NULL && !top->local};
     return true;
 }
 

@@ -73,6 +73,17 @@ static inline span_recording *span_recording_of(const loom_span *handle)
     return span != NULL && span->recording ? (span_recording *)span : NULL;
 }
 
+/* Flags of a Span and of a Link beside the W3C flags (SpanFlags in trace.proto). */
+#define SPAN_FLAG_HAS_IS_REMOTE 0x100u
+#define SPAN_FLAG_IS_REMOTE 0x200u
+
+/* Reserved bits of a trace context are not passed on (Trace Context level 2, 3.2.2.5.3). */
+static inline uint32_t span_flags(const loom_trace_context *ctx, bool remote)
+{
+    return (ctx->trace_flags & (LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM)) | SPAN_FLAG_HAS_IS_REMOTE |
+           (remote ? SPAN_FLAG_IS_REMOTE : 0);
+}
+
 /* ---- alloc.c ---- */
 
 /* A span with one pin; tracestate is copied (empty when there is no memory for it). NULL: no memory. */
@@ -88,7 +99,7 @@ void span_unpin(loom_span *span);
 typedef struct context_parent {
     loom_trace_context ctx;
     loom_str tracestate; /* valid until the stack changes */
-    bool remote;         /* a bare context: it came with a message */
+    bool remote;         /* it came with a message */
 } context_parent;
 bool context_stack_parent(context_parent *out);
 /* Takes every entry of this span off this thread's stack. */

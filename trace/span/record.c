@@ -59,7 +59,10 @@ void span_record_link(span_recording *rec, const loom_link *link)
     size_t message = pb_open(b, SPAN_LINKS);
     pb_bytes_field(b, LINK_TRACE_ID, link->context.trace_id, sizeof link->context.trace_id);
     pb_bytes_field(b, LINK_SPAN_ID, link->context.span_id, sizeof link->context.span_id);
-    pb_fixed32_field(b, LINK_FLAGS, link->context.trace_flags);
+    if (link->tracestate.len > 0) {
+        pb_string_field(b, LINK_TRACE_STATE, link->tracestate);
+    }
+    pb_fixed32_field(b, LINK_FLAGS, span_flags(&link->context, link->context_is_remote));
     uint32_t dropped = attr_encode_list(b, LINK_ATTRIBUTES, link->attrs, link->attr_count);
     if (dropped > 0) {
         pb_varint_field(b, LINK_DROPPED_ATTRIBUTES, dropped);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/span/sampler.h"
 
+#include "base/str.h"
+
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* As the Go SDK decides (sdk/trace/sampling.go), so that processes in other languages keep the same traces:
  * the last eight bytes of the trace id, big endian, without the lowest bit, against ratio * 2^63. */
@@ -42,26 +45,34 @@ bool sampler_valid(const loom_sampler *sampler)
     return (int)sampler->kind >= 0 && sampler->kind <= LOOM_SAMPLER_RATIO && sampler->ratio >= 0.0 && sampler->ratio <= 1.0;
 }
 
-static const char *first_set(const char *name, const char *alias)
+typedef struct variable {
+    const char *name, *value; /* value NULL: not set */
+} variable;
+
+static variable first_set(const char *name, const char *alias)
 {
-    const char *value = getenv(name);
-    return value != NULL && value[0] != '\0' ? value : getenv(alias);
+    const char *value = env_get(name);
+    return value != NULL ? (variable){name, value} : (variable){alias, env_get(alias)};
 }
 
 /* Without an argument that makes sense the ratio is 1 (OpenTelemetry, general SDK configuration). */
-static double ratio_from_env(void)
+static double ratio_from_env(const env_report *report)
 {
-    const char *text = first_set("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACE_SAMPLER_ARG");
-    if (text == NULL || text[0] == '\0') {
+    variable v = first_set("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACE_SAMPLER_ARG");
+    if (v.value == NULL) {
         return 1.0;
     }
     char *end;
     errno = 0;
-    double ratio = strtod(text, &end);
-    return errno == 0 && *end == '\0' && ratio >= 0.0 && ratio <= 1.0 ? ratio : 1.0;
+    double ratio = strtod(v.value, &end);
+    if (errno == 0 && end != v.value && *end == '\0' && ratio >= 0.0 && ratio <= 1.0) {
+        return ratio;
+    }
+    env_report_value(report, v.name, str_of(v.value), "is no number from 0 to 1", "1");
+    return 1.0;
 }
 
-loom_sampler loom_sampler_from_env(void)
+loom_sampler sampler_from_env(const env_report *report)
 {
     static const struct {
         const char *name;
@@ -74,12 +85,25 @@ loom_sampler loom_sampler_from_env(void)
         {"parentbased_always_off", LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF},
         {"parentbased_traceidratio", LOOM_SAMPLER_PARENTBASED_RATIO},
     };
-    loom_sampler sampler = {.kind = LOOM_SAMPLER_PARENTBASED_ALWAYS_ON, .ratio = ratio_from_env()};
-    const char *name = first_set("OTEL_TRACES_SAMPLER", "OTEL_TRACE_SAMPLER");
-    for (size_t i = 0; name != NULL && i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(name, names[i].name) == 0) {
+    loom_sampler sampler = {.kind = LOOM_SAMPLER_PARENTBASED_ALWAYS_ON, .ratio = 1.0};
+    variable v = first_set("OTEL_TRACES_SAMPLER", "OTEL_TRACE_SAMPLER");
+    bool known = v.value == NULL;
+    for (size_t i = 0; v.value != NULL && i < sizeof names / sizeof names[0]; i++) {
+        if (strcasecmp(v.value, names[i].name) == 0) { /* "enum values SHOULD be interpreted case-insensitively" */
             sampler.kind = names[i].kind;
+            known = true;
         }
     }
+    if (!known) {
+        env_report_value(report, v.name, str_of(v.value), "is no sampler", "parentbased_always_on");
+    }
+    if (sampler.kind == LOOM_SAMPLER_RATIO || sampler.kind == LOOM_SAMPLER_PARENTBASED_RATIO) {
+        sampler.ratio = ratio_from_env(report);
+    }
     return sampler;
+}
+
+loom_sampler loom_sampler_from_env(void)
+{
+    return sampler_from_env(NULL);
 }

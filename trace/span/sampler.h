@@ -5,6 +5,8 @@
 
 #include <loom/trace.h>
 
+#include "trace/export/env_report.h"
+
 /* Whoever has no parent, or does not follow it. */
 bool sampler_decide_root(const loom_sampler *sampler, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
 
@@ -17,6 +19,9 @@ static inline bool sampler_decide(const loom_sampler *sampler, const loom_trace_
     }
     return sampler_decide_root(sampler, trace_id);
 }
+/* loom_sampler_from_env(), with a report of what makes no sense. report may be NULL. */
+loom_sampler sampler_from_env(const env_report *report);
+
 /* The kind is one of the enum's and the ratio lies in 0 to 1. */
 bool sampler_valid(const loom_sampler *sampler);
 

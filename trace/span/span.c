@@ -10,10 +10,6 @@
 
 #include <string.h>
 
-/* Span.flags beside the W3C flags (SpanFlags in trace.proto). */
-#define FLAG_HAS_IS_REMOTE 0x100u
-#define FLAG_IS_REMOTE 0x200u
-
 uint64_t loom_time_unix_ns(void)
 {
     return clock_unix_ns();
@@ -107,16 +103,14 @@ static void write_first_fields(span_recording *rec, const char *name, const loom
     uint8_t *to = b->data + b->len; /* of the inline storage, where all of these fit */
     to += pb_put_bytes(to, SPAN_TRACE_ID, ctx->trace_id, sizeof ctx->trace_id);
     to += pb_put_bytes(to, SPAN_SPAN_ID, ctx->span_id, sizeof ctx->span_id);
-    uint32_t flags = ctx->trace_flags | FLAG_HAS_IS_REMOTE;
     if (parent != NULL) {
         to += pb_put_bytes(to, SPAN_PARENT_SPAN_ID, parent->ctx.span_id, sizeof parent->ctx.span_id);
-        flags |= parent->remote ? FLAG_IS_REMOTE : 0;
     }
     bool known_kind = options->kind >= LOOM_SPAN_INTERNAL && options->kind <= LOOM_SPAN_CONSUMER;
     to += pb_put_tag(to, SPAN_KIND, PB_VARINT);
     *to++ = (uint8_t)(known_kind ? options->kind : LOOM_SPAN_INTERNAL);
     to += pb_put_tag(to, SPAN_FLAGS, PB_FIXED32);
-    to += pb_put_fixed32(to, flags);
+    to += pb_put_fixed32(to, span_flags(ctx, parent != NULL && parent->remote));
     to += pb_put_tag(to, SPAN_START_TIME, PB_FIXED64);
     to += pb_put_fixed64(to, rec->start_ns);
     b->len = (size_t)(to - b->data);

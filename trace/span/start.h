@@ -22,6 +22,11 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
 /* Attributes of which no key is set yet. */
 void span_add_fixed(loom_span *span, const fixed_attr *attrs, size_t attr_count);
 
+/* loom_context_push() of a context of this process: what is below it is no child of another one. */
+uint64_t context_push_local(const loom_trace_context *ctx, loom_str tracestate);
+/* Whether what is current came with a message. */
+bool context_current_is_remote(void);
+
 /* loom_context_push() of a context, and its tracestate, that both stay where they are until it is popped. */
 uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestate);
 

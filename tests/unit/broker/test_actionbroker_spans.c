@@ -36,6 +36,11 @@ static int open_broker(void **state)
     return open_with(state, NULL);
 }
 
+static int open_broker_that_is_off(void **state)
+{
+    return open_with(state, &(loom_sampler){.kind = LOOM_SAMPLER_ALWAYS_OFF});
+}
+
 static int open_never_sampling_broker(void **state)
 {
     return open_with(state, &(loom_sampler){.kind = LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF});
@@ -222,6 +227,17 @@ static void a_call_without_a_context_stays_so_when_the_tracer_does_not_sample_it
     assert_int_equal(0, span_count(f));
 }
 
+static void a_sampled_call_carries_the_decision_against_it(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, invoke_at(f, "1", sampled));
+    const loom_trace_context *hop = &last_request(&f->a)->hop;
+    assert_memory_equal(sampled.trace_id, hop->trace_id, sizeof hop->trace_id);
+    assert_int_equal(0, hop->trace_flags & LOOM_TRACE_FLAG_SAMPLED);
+    assert_status(LOOM_OK, test_answer_ok(&f->a, ""));
+    assert_int_equal(0, span_count(f));
+}
+
 static void every_outcome_but_ok_is_an_error_with_its_type(void **state)
 {
     fixture *f = *state;
@@ -353,6 +369,7 @@ int main(void)
         BROKER_TEST(a_call_without_a_context_becomes_the_root_of_a_trace),
         cmocka_unit_test_setup_teardown(a_call_without_a_context_stays_so_when_the_tracer_does_not_sample_it,
                                         open_never_sampling_broker, close_broker),
+        cmocka_unit_test_setup_teardown(a_sampled_call_carries_the_decision_against_it, open_broker_that_is_off, close_broker),
         BROKER_TEST(every_outcome_but_ok_is_an_error_with_its_type),
         BROKER_TEST(the_code_of_the_provider_is_the_type_of_the_error),
         BROKER_TEST(calls_that_reach_nobody_have_a_span_too),

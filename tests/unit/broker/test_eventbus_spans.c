@@ -38,6 +38,11 @@ static int open_never_sampling_bus(void **state)
     return open_with(state, &(loom_sampler){.kind = LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF});
 }
 
+static int open_bus_that_is_off(void **state)
+{
+    return open_with(state, &(loom_sampler){.kind = LOOM_SAMPLER_ALWAYS_OFF});
+}
+
 static int close_bus(void **state)
 {
     fixture *f = *state;
@@ -212,6 +217,20 @@ static void message_without_a_context_stays_so_when_the_tracer_does_not_sample_i
     assert_false(loom_trace_context_valid(&f->a.got[0].hop));
 }
 
+/* The flag that goes on is this hop's decision, not the producer's. */
+static void sampled_message_carries_the_decision_against_it(void **state)
+{
+    fixture *f = *state;
+    eventbus_grant(f->a.handle, UNLIMITED);
+    assert_status(LOOM_OK, test_subscribe(&f->a, 1, "t"));
+    assert_status(LOOM_OK, publish(f, "t", sampled));
+    const loom_trace_context *hop = &f->a.got[0].hop;
+    assert_memory_equal(sampled.trace_id, hop->trace_id, sizeof hop->trace_id);
+    assert_memory_not_equal(sampled.span_id, hop->span_id, sizeof hop->span_id);
+    assert_int_equal(0, hop->trace_flags & LOOM_TRACE_FLAG_SAMPLED);
+    assert_int_equal(0, span_count(f));
+}
+
 static void used_up_ttl_is_an_error_on_the_publish_span(void **state)
 {
     fixture *f = *state;
@@ -286,6 +305,7 @@ int main(void)
         BUS_TEST(root_is_not_a_child_of_what_is_current_in_the_thread),
         cmocka_unit_test_setup_teardown(message_without_a_context_stays_so_when_the_tracer_does_not_sample_it,
                                         open_never_sampling_bus, close_bus),
+        cmocka_unit_test_setup_teardown(sampled_message_carries_the_decision_against_it, open_bus_that_is_off, close_bus),
         BUS_TEST(used_up_ttl_is_an_error_on_the_publish_span),
         BUS_TEST(message_that_finds_no_place_shows_on_its_own_publish_span),
         BUS_TEST(loss_of_an_older_message_shows_on_the_trace_of_the_message_lost),

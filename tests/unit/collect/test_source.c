@@ -131,6 +131,36 @@ static void half_a_line_at_the_end_is_left_out(void **state)
     fixture_folder_remove(f.folder);
 }
 
+/* As jq, an editor or Jaeger's /api/v3 leave it. */
+static void a_document_may_be_indented_marked_and_wrapped(void **state)
+{
+    (void)state;
+    static const char span[] = "{\n  \"resourceSpans\": [\n    {\n      \"scopeSpans\": [{\"spans\": [{\n"
+                               "        \"traceId\": \"0af7651916cd43dd8448eb211c80319c\",\n"
+                               "        \"spanId\": \"b7ad6b7169203331\", \"name\": \"a \\\"}{ b\"\n"
+                               "      }]}]\n    }\n  ]\n}\n";
+    static const char *const around[][3] = {{"", "", "\n"}, {"\xef\xbb\xbf", "", ""}, {"{\"result\": ", "}", "\n"},
+                                            {"\xef\xbb\xbf{\n \"result\":", "}", ""}};
+    for (size_t i = 0; i < sizeof around / sizeof *around; i++) {
+        char text[2048];
+        files f;
+        trace_source source;
+        snprintf(text, sizeof text, "%s%.*s%s%s", around[i][0], (int)sizeof span - 2, span, around[i][1], around[i][2]);
+        make_files(&f, i == 1 || i == 3 ? "" : text);
+        if (i == 1 || i == 3) { /* the mark is at the beginning of a file */
+            FILE *out = fopen(f.path, "w");
+            assert_non_null(out);
+            fputs(text, out);
+            fclose(out);
+        }
+        assert_status(LOOM_OK, trace_source_open(&source, NULL, f.path));
+        assert_false(source.cut);
+        assert_int_equal(source.file.count, i == 1 || i == 3 ? 1 : 15);
+        trace_source_close(&source);
+        fixture_folder_remove(f.folder);
+    }
+}
+
 static void bad_lines_are_stepped_over_and_the_first_is_named(void **state)
 {
     (void)state;
@@ -201,6 +231,7 @@ int main(void)
         cmocka_unit_test(trace_that_started_last_is_the_latest),
         cmocka_unit_test(file_is_filtered_like_a_database),
         cmocka_unit_test(half_a_line_at_the_end_is_left_out),
+        cmocka_unit_test(a_document_may_be_indented_marked_and_wrapped),
         cmocka_unit_test(bad_lines_are_stepped_over_and_the_first_is_named),
         cmocka_unit_test(a_file_of_bad_lines_alone_is_refused),
         cmocka_unit_test(file_that_is_not_there_is_named),

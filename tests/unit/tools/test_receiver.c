@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <zlib.h>
 
 typedef struct fixture {
     char folder[64];
@@ -277,12 +278,66 @@ static void largest_body_is_read(void **state)
     free(body);
 }
 
-static void compressed_body_is_refused_clearly(void **state)
+/* As `compression: gzip`, the default of every collector, sends it. */
+static size_t gzip(uint8_t *out, size_t room, const void *data, size_t len)
+{
+    z_stream z = {0};
+    assert_int_equal(Z_OK, deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY));
+    z.next_in = (Bytef *)(uintptr_t)data;
+    z.avail_in = (uInt)len;
+    z.next_out = out;
+    z.avail_out = (uInt)room;
+    assert_int_equal(Z_STREAM_END, deflate(&z, Z_FINISH));
+    assert_int_equal(Z_OK, deflateEnd(&z));
+    return room - z.avail_out;
+}
+
+static void gzipped_body_is_stored(void **state)
 {
     fixture *f = *state;
-    answer a = request(f, "/v1/traces", JSON, "Content-Encoding: gzip", "\x1f\x8b", 2);
+    static uint8_t packed[65536];
+    pb_buf body;
+    ladder_request(&body, 1);
+    size_t len = gzip(packed, sizeof packed, body.data, body.len);
+    assert_int_equal(request(f, "/v1/traces", PROTOBUF, "Content-Encoding: gzip", packed, len).status, 200);
+    assert_int_equal(stored_spans(f), FIXTURE_LADDER_COUNT);
+    pb_fini(&body);
+    ladder_request(&body, 2); /* in two members, RFC 1952 2.2 */
+    len = gzip(packed, sizeof packed, body.data, 100);
+    len += gzip(packed + len, sizeof packed - len, body.data + 100, body.len - 100);
+    assert_int_equal(request(f, "/v1/traces", PROTOBUF, "Content-Encoding: X-GZip", packed, len).status, 200);
+    assert_int_equal(stored_spans(f), 2 * FIXTURE_LADDER_COUNT);
+    answer a = request(f, "/v1/traces", PROTOBUF, "Content-Encoding: gzip", packed, len - 1); /* cut short */
+    assert_int_equal(a.status, 400);
+    a = request(f, "/v1/traces", PROTOBUF, "Content-Encoding: gzip", body.data, body.len);
+    assert_int_equal(a.status, 400);
+    pb_fini(&body);
+}
+
+static void a_body_that_unpacks_to_more_than_the_limit_is_answered_with_413(void **state)
+{
+    fixture *f = *state;
+    uint64_t code;
+    static uint8_t packed[65536];
+    for (size_t over = 0; over < 2; over++) {
+        uint8_t *body = calloc(1, RECEIVER_BODY_MAX + over);
+        assert_non_null(body);
+        size_t len = gzip(packed, sizeof packed, body, RECEIVER_BODY_MAX + over);
+        answer a = request(f, "/v1/traces", PROTOBUF, "Content-Encoding: gzip", packed, len);
+        assert_int_equal(a.status, over ? 413 : 400); /* 400: field number 0 */
+        if (over) {
+            assert_non_null(strstr(status_message(&a, &code).data, "16 MiB"));
+        }
+        free(body);
+    }
+}
+
+static void other_compressions_are_refused_clearly(void **state)
+{
+    fixture *f = *state;
+    answer a = request(f, "/v1/traces", JSON, "Content-Encoding: zstd", "\x28\xb5", 2);
     assert_int_equal(a.status, 415);
-    assert_non_null(strstr((const char *)a.body, "compression"));
+    assert_non_null(strstr((const char *)a.body, "gzip"));
 }
 
 static void unknown_content_type_is_refused(void **state)
@@ -468,7 +523,9 @@ int main(void)
         TEST(malformed_json_is_answered_in_json),
         TEST(too_large_body_is_answered_with_413),
         TEST(largest_body_is_read),
-        TEST(compressed_body_is_refused_clearly),
+        TEST(gzipped_body_is_stored),
+        TEST(a_body_that_unpacks_to_more_than_the_limit_is_answered_with_413),
+        TEST(other_compressions_are_refused_clearly),
         TEST(unknown_content_type_is_refused),
         TEST(other_methods_and_paths_are_refused),
         TEST(health_is_answered),

@@ -70,7 +70,7 @@ static int tear_down(void **state)
 
 static loom_span *pass(fixture *f, call_hop hop, loom_trace_context *ctx, bool *patch)
 {
-    return call_span_pass(f->spans.tracer, hop, &f->facts, &f->view, ctx, patch);
+    return call_span_pass(f->spans.tracer, hop, &f->facts, &f->view, true, ctx, patch);
 }
 
 /* A whole span of that hop, read back. */
@@ -273,7 +273,7 @@ static void without_a_tracer_no_call_is_touched(void **state)
         loom_trace_context ctx;
         bool patch = true;
         make_call(f, contexts[i], (loom_str){0});
-        assert_null(call_span_pass(NULL, HOP_ACTION_FORWARD, &f->facts, &f->view, &ctx, &patch));
+        assert_null(call_span_pass(NULL, HOP_ACTION_FORWARD, &f->facts, &f->view, true, &ctx, &patch));
         assert_false(patch);
     }
 }

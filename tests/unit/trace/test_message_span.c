@@ -63,7 +63,7 @@ static void make_message(fixture *f, const loom_trace_context *context, loom_str
 
 static loom_span *pass(fixture *f, message_hop hop, loom_trace_context *ctx, bool *patch)
 {
-    return message_span_pass(f->spans.tracer, hop, &f->view, STR("agent"), ctx, patch);
+    return message_span_pass(f->spans.tracer, hop, &f->view, STR("agent"), true, ctx, patch);
 }
 
 static const loom_trace_context SAMPLED = {{0xaa, 1}, {0xbb, 2}, LOOM_TRACE_FLAG_SAMPLED};
@@ -192,7 +192,7 @@ static void without_a_tracer_no_message_is_touched(void **state)
         loom_trace_context ctx;
         bool patch = true;
         make_message(f, contexts[i], (loom_str){0});
-        assert_null(message_span_pass(NULL, HOP_BRIDGE_PUBLISH, &f->view, STR("agent"), &ctx, &patch));
+        assert_null(message_span_pass(NULL, HOP_BRIDGE_PUBLISH, &f->view, STR("agent"), true, &ctx, &patch));
         assert_false(patch);
     }
 }

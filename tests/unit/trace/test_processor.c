@@ -6,6 +6,7 @@
 
 #include <loom/trace.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -148,6 +149,98 @@ static void a_400_is_final(void **state)
     assert_all_accounted(&f);
     close_fixture(&f);
     http_stub_stop(&stub);
+}
+
+/* RFC 9110, 15.5.14: the receiver takes less at once. */
+static void a_413_sends_the_batch_again_in_halves(void **state)
+{
+    (void)state;
+    const char *answers[] = {HTTP_ANSWER("413 Content Too Large", "0"), HTTP_ANSWER("413 Content Too Large", "0"),
+                             HTTP_ANSWER("200 OK", "0"), HTTP_ANSWER("400 Bad Request", "0"), HTTP_ANSWER("200 OK", "0")};
+    http_stub stub;
+    http_stub_start(&stub, answers, COUNT(answers));
+    fixture f;
+    open_with(&f, (loom_span_processor_options){.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = stub.url});
+    make_spans(&f, 7); /* 7, 4, 2, 2 which fail, 2, 1 */
+    assert_status(LOOM_EIO, loom_span_processor_flush(f.processor, 5000));
+    assert_int_equal(5, counts(&f).exported);
+    assert_int_equal(2, counts(&f).dropped_failed);
+    assert_int_equal(6, atomic_load(&stub.requests));
+    assert_all_accounted(&f);
+    size_t spans = 0;
+    assert_status(LOOM_OK, otlp_read_request((loom_bytes){stub.last_body, stub.last_len}, count_span, &spans));
+    assert_int_equal(1, spans);
+    close_fixture(&f);
+    http_stub_stop(&stub);
+}
+
+static void a_span_too_large_on_its_own_is_given_up_at_once(void **state)
+{
+    (void)state;
+    const char *answers[] = {HTTP_ANSWER("413 Content Too Large", "0")};
+    http_stub stub;
+    http_stub_start(&stub, answers, COUNT(answers));
+    fixture f;
+    open_with(&f, (loom_span_processor_options){.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = stub.url});
+    make_spans(&f, 4);
+    assert_status(LOOM_EIO, loom_span_processor_flush(f.processor, 5000));
+    assert_int_equal(4, counts(&f).dropped_failed);
+    assert_int_equal(6, atomic_load(&stub.requests)); /* 4, 2, and each alone */
+    close_fixture(&f);
+    http_stub_stop(&stub);
+}
+
+/* The status has come: that the body never ends, or has more than an answer may have, changes nothing. */
+static void a_200_is_a_200_however_its_body_ends(void **state)
+{
+    (void)state;
+    static char endless[200000];
+    size_t head = (size_t)snprintf(endless, sizeof endless, "HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n");
+    memset(endless + head, 'x', sizeof endless - 1 - head);
+    const char *bodies[] = {HTTP_ANSWER("200 OK", "1000"), endless};
+    for (size_t i = 0; i < COUNT(bodies); i++) {
+        http_stub stub;
+        http_stub_start(&stub, &bodies[i], 1);
+        fixture f;
+        open_with(&f, (loom_span_processor_options){.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = stub.url});
+        make_spans(&f, 3);
+        assert_status(LOOM_OK, loom_span_processor_flush(f.processor, 5000));
+        assert_int_equal(3, counts(&f).exported);
+        assert_int_equal(1, atomic_load(&stub.requests));
+        close_fixture(&f);
+        http_stub_stop(&stub);
+    }
+}
+
+/* gRPC servers take 4 MiB at once by default. */
+static void a_batch_is_cut_by_bytes(void **state)
+{
+    (void)state;
+    static char large[200 * 1024];
+    memset(large, 'l', sizeof large);
+    fixture f;
+    char path[] = "/tmp/loom-test-XXXXXX";
+    close(mkstemp(path));
+    open_with(&f, (loom_span_processor_options){.exporter = LOOM_EXPORTER_FILE, .endpoint = path});
+    for (int i = 0; i < 40; i++) {
+        loom_span *span = loom_span_start(f.tracer, "work", NULL);
+        loom_span_set_str(span, "large", (loom_str){large, sizeof large});
+        loom_span_end(span);
+    }
+    assert_status(LOOM_OK, loom_span_processor_flush(f.processor, 10000));
+    assert_int_equal(40, counts(&f).exported);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char *line = NULL;
+    size_t cap = 0, lines = 0;
+    for (ssize_t n; (n = getline(&line, &cap, file)) > 0; lines++) {
+        assert_true(n < 4 * 1024 * 1024);
+    }
+    assert_true(lines >= 3);
+    free(line);
+    fclose(file);
+    close_fixture(&f);
+    unlink(path);
 }
 
 static void spans_rejected_by_partial_success_are_counted(void **state)
@@ -339,7 +432,7 @@ static void what_cannot_be_opened_is_refused(void **state)
 {
     (void)state;
     loom_span_processor *p;
-    const char *bad[] = {"localhost:4317", "not a url", "ftp://host/", "http://"};
+    const char *bad[] = {"not a url", "ftp://host/", "http://"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         loom_span_processor_options options = {.exporter = LOOM_EXPORTER_OTLP_GRPC, .endpoint = bad[i]};
         assert_status(LOOM_EINVAL, loom_span_processor_create(&p, &options));
@@ -360,6 +453,10 @@ int main(void)
         cmocka_unit_test(a_503_is_tried_again_and_counted_once),
         cmocka_unit_test(a_flush_cuts_the_sleep_before_a_retry_short),
         cmocka_unit_test(a_400_is_final),
+        cmocka_unit_test(a_413_sends_the_batch_again_in_halves),
+        cmocka_unit_test(a_span_too_large_on_its_own_is_given_up_at_once),
+        cmocka_unit_test(a_200_is_a_200_however_its_body_ends),
+        cmocka_unit_test(a_batch_is_cut_by_bytes),
         cmocka_unit_test(spans_rejected_by_partial_success_are_counted),
         cmocka_unit_test(flush_and_shutdown_keep_their_deadline_when_nobody_answers),
         cmocka_unit_test(refused_connections_end_a_shutdown_at_once),

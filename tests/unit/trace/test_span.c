@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/trace/recorded.h"
+#include "trace/span/start.h"
 
 #include <pthread.h>
 
@@ -244,6 +245,42 @@ static void links_carry_context_and_attributes(void **state)
     assert_int_equal(1, json_integer_value(json_object_get(s, "droppedLinksCount"))); /* the one without a context */
 }
 
+/* trace.proto: Link.trace_state, Link.flags with bits 8 and 9; W3C: reserved flag bits go out as zero. */
+static void links_carry_tracestate_and_flags_without_reserved_bits(void **state)
+{
+    recorded *r = *state;
+    const loom_trace_context other = {{1}, {2}, 0xff};
+    const loom_link links[] = {{.context = other, .tracestate = STR("a=1"), .context_is_remote = true}, {.context = other}};
+    loom_span_end(loom_span_start(r->tracer, "linked", &(loom_span_options){.links = links, .link_count = 2}));
+    loom_span_end(loom_span_start(r->tracer, "child", &(loom_span_options){.parent = &other}));
+    recorded_read(r);
+    json_t *read = json_object_get(recorded_span(r, "linked"), "links");
+    assert_string_equal("a=1", recorded_string(json_array_get(read, 0), "traceState"));
+    assert_int_equal(0x303, json_integer_value(json_object_get(json_array_get(read, 0), "flags")));
+    assert_int_equal(0x103, json_integer_value(json_object_get(json_array_get(read, 1), "flags")));
+    assert_int_equal(0x103, json_integer_value(json_object_get(recorded_span(r, "child"), "flags")));
+    char text[LOOM_TRACEPARENT_SIZE];
+    loom_traceparent_format(text, &other);
+    assert_string_equal("03", text + 53);
+}
+
+static void a_context_of_this_process_is_no_remote_parent(void **state)
+{
+    recorded *r = *state;
+    const loom_trace_context ctx = {{1}, {2}, LOOM_TRACE_FLAG_SAMPLED};
+    uint64_t token = context_push_local(&ctx, (loom_str){0});
+    assert_false(context_current_is_remote());
+    loom_span_end(loom_span_start(r->tracer, "near", NULL));
+    loom_context_pop(token);
+    token = loom_context_push(&ctx, (loom_str){0});
+    assert_true(context_current_is_remote());
+    loom_span_end(loom_span_start(r->tracer, "far", NULL));
+    loom_context_pop(token);
+    recorded_read(r);
+    assert_int_equal(0x101, json_integer_value(json_object_get(recorded_span(r, "near"), "flags")));
+    assert_int_equal(0x301, json_integer_value(json_object_get(recorded_span(r, "far"), "flags")));
+}
+
 static void a_span_never_ends_before_it_starts(void **state)
 {
     recorded *r = *state;
@@ -432,6 +469,8 @@ int main(void)
         RECORDED(status_ok_is_final_and_error_does_not_replace_error),
         RECORDED(an_error_is_an_exception_event_and_a_status),
         RECORDED(links_carry_context_and_attributes),
+        RECORDED(links_carry_tracestate_and_flags_without_reserved_bits),
+        RECORDED(a_context_of_this_process_is_no_remote_parent),
         RECORDED(a_span_never_ends_before_it_starts),
         RECORDED(an_unsampled_span_has_an_id_of_its_own),
         RECORDED(the_flag_of_a_span_is_the_decision_not_the_parents),

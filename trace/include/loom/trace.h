@@ -69,19 +69,26 @@ typedef struct loom_span_processor_options {
     bool endpoint_is_exact;           /* OTLP/HTTP: post to the endpoint as it is; else v1/traces is appended to it */
     const char *headers;              /* sent with every request: k=v,k=v, percent-encoded (OTEL_EXPORTER_OTLP_HEADERS) */
     const char *ca_file;              /* PEM to trust for https (OTEL_EXPORTER_OTLP_CERTIFICATE); NULL: the system's */
-    void (*on_error)(void *user, const char *message); /* from the exporter thread, rate limited; NULL: none */
+    void (*on_error)(void *user, const char *message); /* from the exporter thread, rate limited, and from create, which
+                                                          says why it fails; NULL: none */
     void *user;
+    bool secure;                      /* an OTLP endpoint without a scheme, host:port, is https (OTEL_EXPORTER_OTLP_INSECURE=false) */
 } loom_span_processor_options;
 
 /* Fills options from the environment: OTEL_TRACES_EXPORTER (otlp, otlp/file, console, none), OTEL_EXPORTER_OTLP_(TRACES_)
  * ENDPOINT, PROTOCOL, HEADERS, TIMEOUT and CERTIFICATE, OTEL_BSP_*, OTEL_SDK_DISABLED (exporter none). Without a protocol
  * an endpoint with port 4318 is OTLP/HTTP and any other one gRPC. LOOM_SPANS_FILE sets also_file, or is where otlp/file
  * writes. Strings point into the environment.
- * A value that makes no sense is ignored, as the specification asks; *warning then says which (static or NULL).
- * warning may be NULL. */
+ * Names are read in any case. A value that makes no sense is ignored, as the specification asks; *warning then says which
+ * is the first (static or NULL), and loom_telemetry_check_env() all of them. warning may be NULL. */
 LOOM_API void loom_span_processor_options_from_env(loom_span_processor_options *out, const char **warning);
 
-/* options NULL: from the environment. LOOM_EINVAL: an endpoint that is no URL. LOOM_EIO: a file that cannot be opened. */
+/* Tells of every variable of the environment whose value makes no sense: its name, the value, what is used instead. Those
+ * above, the sampler's, OTEL_RESOURCE_ATTRIBUTES and the headers (whose values it does not show). For a program to log
+ * once, at its start. */
+LOOM_API void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *user);
+
+/* options NULL: from the environment. LOOM_EINVAL: an endpoint that is neither an http(s) URL nor host:port. LOOM_EIO: a file that cannot be opened. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_span_processor_create(loom_span_processor **out,
                                                                 const loom_span_processor_options *options);
 LOOM_API loom_span_processor *loom_span_processor_ref(loom_span_processor *processor);
@@ -168,6 +175,8 @@ typedef struct loom_link {
     loom_trace_context context;
     const loom_attr *attrs;
     size_t attr_count;
+    loom_str tracestate;    /* that came with the context; may be empty */
+    bool context_is_remote; /* it came from another process: OTLP flags bits 8 and 9 */
 } loom_link;
 
 typedef struct loom_span_options {
