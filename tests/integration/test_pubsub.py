@@ -143,7 +143,7 @@ class Subscribe:
         receiver = self.bus.run("loom", "sub", "--url", self.bus.url, *arguments)
         wait_until(lambda: self.bus.stats()["eventbus"]["subscriptions"] > 0, "the subscription is made")
         for command in publish:
-            self.bus.loom("pub", *command)
+            self.bus.loom("pub", *command, environment={"TRACEPARENT": f"00-{1:032x}-{1:016x}-00"})
         self.assertEqual(0, receiver.wait(), receiver.err)
         return receiver.out.splitlines()
 
