@@ -57,7 +57,12 @@ static inline list_node *list_take_first(linked_list *l)
 {
     list_node *node = l->first;
     if (node != NULL) {
-        list_remove(l, node);
+        l->first = node->next;
+        if (node->next != NULL) {
+            node->next->prev = NULL;
+        } else {
+            l->last = NULL;
+        }
     }
     return node;
 }

@@ -35,7 +35,7 @@ static bool is_scarce(const link_server *server)
 static loom_status move_to_room(link_t *l, size_t want, const uint8_t *data, size_t len)
 {
     link_server *server = l->server;
-    if (want <= l->partial_cap) {
+    if (l->partial != NULL && want <= l->partial_cap) {
         memmove(l->partial, data, len);
     } else {
         if (server->kept_bytes - l->partial_cap + want > LINK_KEPT_MAX) {
@@ -45,7 +45,7 @@ static loom_status move_to_room(link_t *l, size_t want, const uint8_t *data, siz
         if (grown == NULL) {
             return LOOM_ENOMEM;
         }
-        if (len > 0) {
+        if (data != NULL) {
             memcpy(grown, data, len);
         }
         link_release(l);
@@ -188,7 +188,7 @@ void link_received(link_t *l, size_t len)
 static void hold_more(link_t *l, const uint8_t *data, size_t len)
 {
     const size_t have = l->partial_len;
-    if (l->partial_at + have + len > l->partial_cap) {
+    if (l->partial == NULL || l->partial_at + have + len > l->partial_cap) {
         loom_status st = move_to_room(l, 2 * have + len, l->partial + l->partial_at, have);
         if (st != LOOM_OK) {
             no_room(l, st);

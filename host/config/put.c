@@ -257,7 +257,7 @@ static loom_status put_string(const putting *p, const config_value *value)
     if (value->kind != CONFIG_KIND_TEXT) {
         return wrong_kind(p, "a string", value);
     }
-    char *copy;
+    char *copy = NULL;
     loom_status st = take_text(p, &copy, value->text);
     if (st == LOOM_OK) {
         char **text = p->field;

@@ -144,7 +144,9 @@ static void dispatch_one(loom_agent *a, uint64_t number, const envelope_view *vi
 
 static loom_status malformed(loom_agent *a, loom_status st, const char *reason)
 {
-    return session_fail(&a->session, st == LOOM_ETOOBIG ? LOOM_ETOOBIG : LOOM_EPROTO, "deliver frame: %s", reason);
+    const loom_status fault = st == LOOM_ETOOBIG ? LOOM_ETOOBIG : LOOM_EPROTO;
+    (void)session_fail(&a->session, fault, "deliver frame: %s", reason);
+    return fault;
 }
 
 static loom_status deliver(loom_agent *a, uint64_t number, const envelope_view *view, uint64_t connection)
