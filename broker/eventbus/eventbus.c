@@ -37,7 +37,7 @@ static void set_limits(eventbus *bus, const eventbus_options *options)
     bus->total_queue_bytes = or_default_bytes(options->total_queue_bytes, UINT64_C(512) << 20);
     bus->subscriber_queue_bytes = or_default_bytes(options->subscriber_queue_bytes, bus->total_queue_bytes / 8);
     bus->total_filter_bytes = or_default_bytes(options->total_filter_bytes, UINT64_C(512) << 20);
-    bus->subscriber_filter_bytes = or_default_bytes(options->subscriber_filter_bytes, UINT64_C(32) << 20);
+    bus->subscriber_filter_bytes = or_default_bytes(options->subscriber_filter_bytes, UINT64_C(64) << 20);
     bus->max_subscriptions = or_default(options->max_subscriptions, 1000000);
     bus->subscriber_subscriptions = or_default(options->subscriber_subscriptions, 100000);
 }

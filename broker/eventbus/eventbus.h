@@ -67,7 +67,7 @@ typedef struct eventbus_options {
     uint32_t max_topics;           /* topics with statistics of their own; the least recently used goes; 0: 65536 */
     uint32_t max_subscriptions;    /* 0: 1000000 */
     uint32_t subscriber_subscriptions; /* of one subscriber; 0: 100000 */
-    uint64_t subscriber_filter_bytes;  /* memory for the subscriptions of one subscriber; 0: 32 MiB */
+    uint64_t subscriber_filter_bytes;  /* memory for the subscriptions of one subscriber; 0: 64 MiB, or 100,000 short ones */
     uint64_t total_filter_bytes;       /* for those of all; 0: 512 MiB */
 } eventbus_options;
 

@@ -7,7 +7,7 @@ import time
 from hostile import (MIB, NUMBERS, OWN_PROCESS, Flood, HostileTest, in_both_homes, main, numbered, subscribes, wait_until,
                      wire)
 
-BUDGET_MIB = 32        # of one session
+BUDGET_MIB = 72        # of one session; 100,000 short filters fit
 BUDGET_IN_ALL_MIB = 64 # of all half frames
 
 
