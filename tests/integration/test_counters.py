@@ -79,9 +79,10 @@ class Counters:
 
     def test_the_serving_process_counts_what_agents_sent(self):
         self.publish(5)
-        series, _, _ = scrape(self.serving_port if self.kind == "own_process" else self.port)
+        port = self.serving_port if self.kind == "own_process" else self.port
+        wait_until(lambda: scrape(port)[0][("loom_bridge_forwarded_total", None)] == 5, "the bridge has forwarded them")
+        series, _, _ = scrape(port)
         self.assertEqual(5, series[("loom_bridge_published_total", None)])
-        self.assertEqual(5, series[("loom_bridge_forwarded_total", None)])
         self.assertEqual(0, series[("loom_bridge_connections_refused_total", None)])
 
     def test_loom_stats_prints_each_counter_with_its_meaning(self):
