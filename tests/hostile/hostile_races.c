@@ -22,6 +22,7 @@ enum { LONG_MS = 400, NAP_MS = 2 };
 
 static struct {
     loom_agent *agent;
+    _Atomic(void *) memory;  /* the agent's; free() looks from every thread */
     const char *mode;
     atomic_bool asleep;      /* the waiting thread is between its waking and the lock */
     atomic_bool freed;       /* the agent's memory */
@@ -88,7 +89,7 @@ ssize_t __wrap_write(int fd, const void *data, size_t len)
 
 void __wrap_free(void *p)
 {
-    if (p != NULL && p == (void *)shared.agent) {
+    if (p != NULL && p == atomic_load(&shared.memory)) {
         atomic_store(&shared.freed, true);
     }
     __real_free(p);
@@ -201,6 +202,7 @@ int main(int argc, char *argv[])
     if (loom_agent_open(&shared.agent, &options) != LOOM_OK) {
         return 1;
     }
+    atomic_store(&shared.memory, shared.agent);
     if (strcmp(shared.mode, "signal") == 0) {
         be_slow_to_write();
     } else {

@@ -49,7 +49,7 @@ class Counters:
             taker.subscribe("counted.>")
             for i in range(count):
                 sender.publish("counted.here", b"x")
-            wait_until(lambda: self.ask(op="stats")["eventbus"]["delivered"] >= count, "the deliveries")
+            taker.wait_events(count)
         wait_until(lambda: self.ask(op="stats")["directory"]["agents"] == 0, "both have left")  # nothing changes any more
 
     def test_what_the_control_socket_describes_is_what_it_counts_and_what_is_scraped(self):
