@@ -12,6 +12,11 @@ def lives(home, agent_id):
 class Twice(HostileTest):
     kind = OWN_PROCESS
 
+    def known(self, home, older):
+        """The broker has heard of it, and not yet of a newer one."""
+        wait_until(lambda: lives(home, "twin"), "the directory knows the older session")
+        return older
+
     def assert_once(self, home, older, newer):
         """The newer session has taken the place of the older one, and both agents and directory know."""
         newer.sync()
@@ -29,22 +34,22 @@ class Twice(HostileTest):
                           "--listen", f"ipc://{home.folder}/second.sock", "--ready-file", home.folder / "second.ready")
         wait_until((home.folder / "second.ready").exists, "the second bridge listens")
         self.addCleanup(second.stop)
-        older = self.agent(home, "twin")
+        older = self.known(home, self.agent(home, "twin"))
         self.assert_once(home, older, self.enterContext(Agent(f"ipc://{home.folder}/second.sock", "twin")))
 
     def test_an_id_on_the_brokers_own_bridge_replaces_the_one_on_another(self):
         home = self.home(spans=False)
-        older = self.agent(home, "twin")
+        older = self.known(home, self.agent(home, "twin"))
         self.assert_once(home, older, self.enterContext(Agent(f"ipc://{home.folder}/broker.sock", "twin")))
 
     def test_an_id_on_a_bridge_replaces_the_one_on_the_brokers_own(self):
         home = self.home(spans=False)
-        older = self.enterContext(Agent(f"ipc://{home.folder}/broker.sock", "twin"))
+        older = self.known(home, self.enterContext(Agent(f"ipc://{home.folder}/broker.sock", "twin")))
         self.assert_once(home, older, self.agent(home, "twin"))
 
     def test_a_mailbox_has_one_reader(self):
         home = self.home(spans=False)
-        older = self.agent(home, "twin").subscribe("agent.twin.replies")
+        older = self.known(home, self.agent(home, "twin").subscribe("agent.twin.replies"))
         newer = self.enterContext(Agent(f"ipc://{home.folder}/broker.sock", "twin")).subscribe("agent.twin.replies")
         sender = self.agent(home, "sender")
         sender.publish("agent.twin.replies", b"secret")
