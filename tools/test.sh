@@ -19,6 +19,9 @@ fails: its last lines then name the stage and the tests, with the end of what ea
   release   all tests: unit, conformance, fuzz corpora, integration with real processes in both homes of the bridge, nng
             peers, and end to end with a real Jaeger, which is built once and cached when there is none
 
+A test that fails is run once more, for a busy machine's sake. One that passes then is still a fault, of the test or of
+Loom: find it in build/STAGE/ctest.log. With a --repeat of your own there is no second chance.
+
   --quick        the release build's unit, conformance and fuzz tests only: seconds once built
   --no-install   do not install packages
   --help         this text
@@ -72,6 +75,10 @@ tests() { # STAGE [CTEST OPTION]...
     shift
     summary=build/$stage/ctest.log
     log=build/$stage/Testing/Temporary/LastTest.log
+    case " $* " in
+    *" --repeat "*) ;;
+    *) set -- --repeat until-pass:2 "$@" ;;
+    esac
     ctest --test-dir "build/$stage" --output-on-failure --output-log "$summary" -j "$(nproc)" "$@" && return
     echo
     failures "$summary" "$log"
