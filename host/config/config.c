@@ -2,6 +2,7 @@
 #include "host/config/config.h"
 
 #include "base/str.h"
+#include "base/url.h"
 #include "host/config/units.h"
 
 #include <assert.h>
@@ -189,6 +190,17 @@ static void print_double(double number, FILE *out)
     fprintf(out, "%s%s", text, strpbrk(text, ".e") == NULL ? ".0" : "");
 }
 
+/* A URL without its password and its query, which is where secrets are. */
+static void print_text(const char *text, FILE *out)
+{
+    char shown[URL_SHOWN_SIZE];
+    if (strstr(text, "://") != NULL && strpbrk(text, "@?") != NULL) {
+        url_show(shown, text);
+        text = shown;
+    }
+    config_print_quoted(out, str_of(text));
+}
+
 void config_print_value(const config *c, size_t key, FILE *out)
 {
     const void *at = field(c, key);
@@ -205,7 +217,7 @@ void config_print_value(const config *c, size_t key, FILE *out)
         break;
     case CONFIG_STRING: {
         const char *text = *(char *const *)at;
-        config_print_quoted(out, str_of(text));
+        print_text(text, out);
         break;
     }
     case CONFIG_STRINGS: {
@@ -213,7 +225,7 @@ void config_print_value(const config *c, size_t key, FILE *out)
         fputc('[', out);
         for (size_t i = 0; i < strings->count; i++) {
             fputs(i > 0 ? ", " : "", out);
-            config_print_quoted(out, str_of(strings->items[i]));
+            print_text(strings->items[i], out);
         }
         fputc(']', out);
         break;

@@ -200,6 +200,14 @@ class Addresses(Programs):
                     self.assertIn("nowhere/spans", home.logs())
                 self.assertNotIn("secret", home.logs())
 
+    def test_the_check_of_the_settings_shows_no_password(self):
+        path = self.folder / "loom.toml"
+        path.write_text('[telemetry]\nendpoint = "http://user:secret@localhost:4318"\n')
+        for how in ((), ("--json",)):
+            out, err = self.run_to_end("loom-broker", "--config", path, "--check-config", *how)
+            self.assertIn("localhost:4318", out)
+            self.assertNotIn("secret", out + err)
+
     def test_a_bridge_without_a_broker_waits_for_one(self):
         with Home(kind="own_process") as bus:
             bus.kill(bus.broker)
