@@ -25,7 +25,7 @@ void remote_end_hold(bus_remote *b)
     remote_queue held = b->held;
     b->held = (remote_queue){0};
     b->hold_until_ms = 0;
-    count_losses(b, remote_queue_carry(b, &b->queue, &held));
+    count_losses(b, remote_queue_carry(b, &b->queue, &held, true));
 }
 
 /* Held publishes stay held: they are older than what the queue collects without a broker. */
@@ -59,6 +59,6 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
         b->hold_until_ms = uv_now(b->loop) + (greeting->hold_ms < HOLD_MAX_MS ? greeting->hold_ms : HOLD_MAX_MS);
         to = &b->held;
     }
-    const uint64_t lost = remote_queue_carry(b, to, &held);
-    count_losses(b, lost + remote_queue_carry(b, to, &old));
+    const uint64_t lost = remote_queue_carry(b, to, &held, false);
+    count_losses(b, lost + remote_queue_carry(b, to, &old, false));
 }

@@ -40,11 +40,13 @@ uint64_t remote_queue_envelopes(const remote_queue *q);
 LOOM_MUST_CHECK loom_status remote_queue_send(bus_remote *b);
 /* Where a frame of this port goes; NULL: the broker is away, or there is no memory. It will be told on its return. */
 frame_writer *remote_port_writer(bus_port *port);
+/* Where its goodbye goes: behind the publishes that are held. */
+frame_writer *remote_port_last_writer(bus_port *port);
 /* What was written may not be all: another connection will tell the broker everything. */
 void remote_port_wrote(bus_port *port, loom_status st);
-/* Moves the publishes of ports that are still there from old to another queue of b, and empties old; returns how many
- * envelopes were lost on the way. */
-uint64_t remote_queue_carry(bus_remote *b, remote_queue *to, remote_queue *old);
+/* Moves what old holds to another queue of b, and empties old: all of it for the connection it was written for, else the
+ * publishes of ports that are still there. Returns how many envelopes were lost on the way. */
+uint64_t remote_queue_carry(bus_remote *b, remote_queue *to, remote_queue *old, bool same_connection);
 
 /* ---- requests that are answered by an ack (requests.c) ---- */
 

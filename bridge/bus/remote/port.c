@@ -77,7 +77,7 @@ static void detach(bus *base, bus_port *port, loom_status why)
     if (port == NULL) {
         return;
     }
-    frame_writer *w = remote_port_writer(port);
+    frame_writer *w = remote_port_last_writer(port);
     if (w != NULL) {
         remote_port_wrote(port, frame_put_outcome(w, FRAME_BYE, &(frame_outcome){.status = (uint64_t)why}));
     }

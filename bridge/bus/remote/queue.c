@@ -27,16 +27,27 @@ remote_chunk *remote_queue_open(remote_queue *q)
     return chunk;
 }
 
-frame_writer *remote_port_writer(bus_port *port)
+static frame_writer *writer(bus_port *port, remote_queue *queue)
 {
     bus_remote *b = port->owner;
     if (b->state != REMOTE_UP) {
         return NULL;
     }
-    remote_chunk *chunk = remote_queue_open(&b->queue);
+    remote_chunk *chunk = remote_queue_open(queue);
     frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, port->session) : NULL;
     b->must_reattach = b->must_reattach || w == NULL;
     return w;
+}
+
+frame_writer *remote_port_writer(bus_port *port)
+{
+    return writer(port, &port->owner->queue);
+}
+
+frame_writer *remote_port_last_writer(bus_port *port)
+{
+    bus_remote *b = port->owner;
+    return writer(port, b->hold_until_ms != 0 && b->held.first != NULL ? &b->held : &b->queue);
 }
 
 void remote_port_wrote(bus_port *port, loom_status st)
@@ -121,8 +132,8 @@ loom_status remote_queue_send(bus_remote *b)
     return LOOM_OK;
 }
 
-/* What else was written has been said again by the replay. */
-static uint64_t carry_chunk(bus_remote *b, remote_queue *queue, loom_bytes frames)
+/* On a new connection what else was written has been said again by the replay, and a session that has left is unknown. */
+static uint64_t carry_chunk(bus_remote *b, remote_queue *queue, loom_bytes frames, bool same_connection)
 {
     char reason[FRAME_REASON_SIZE];
     uint64_t session = 0, lost = 0;
@@ -136,25 +147,28 @@ static uint64_t carry_chunk(bus_remote *b, remote_queue *queue, loom_bytes frame
         bytes.len = (size_t)(frames.data - bytes.data);
         if (st == LOOM_OK && f.type == BUS_FRAME_SESSION) {
             session = f.number;
-        } else if (st == LOOM_OK && f.type == FRAME_PUBLISH) {
-            remote_chunk *to = number_table_get(&b->ports, session) != NULL ? remote_queue_open(queue) : NULL;
+        } else if (st == LOOM_OK && (f.type == FRAME_PUBLISH || same_connection)) {
+            const uint64_t envelopes = f.type == FRAME_PUBLISH ? f.link.u.batch.count : 0;
+            const bool known = same_connection || number_table_get(&b->ports, session) != NULL;
+            remote_chunk *to = known ? remote_queue_open(queue) : NULL;
             frame_writer *w = to != NULL ? bus_outgoing_to(&to->out, session) : NULL;
             if (w == NULL || bus_put_raw(w, bytes) != LOOM_OK) {
-                lost += f.link.u.batch.count;
+                lost += envelopes;
+                b->must_reattach = b->must_reattach || envelopes == 0; /* the broker waits for a goodbye that does not come */
             } else {
-                to->envelopes += f.link.u.batch.count;
+                to->envelopes += envelopes;
             }
         }
     }
 }
 
-uint64_t remote_queue_carry(bus_remote *b, remote_queue *to, remote_queue *old)
+uint64_t remote_queue_carry(bus_remote *b, remote_queue *to, remote_queue *old, bool same_connection)
 {
     uint64_t lost = 0;
     while (old->first != NULL) {
         remote_chunk *chunk = take(old);
         frame_writer_seal(&chunk->out.w);
-        lost += carry_chunk(b, to, (loom_bytes){chunk->out.w.data, chunk->out.w.len});
+        lost += carry_chunk(b, to, (loom_bytes){chunk->out.w.data, chunk->out.w.len}, same_connection);
         chunk_free(chunk);
     }
     remote_queue_fini(old);

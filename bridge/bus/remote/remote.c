@@ -42,7 +42,8 @@ static void finish(bus_remote *b)
     if (b->state == REMOTE_CLOSED) {
         return;
     }
-    b->lost = (bus_remote_losses){remote_queue_envelopes(&b->queue), b->state == REMOTE_UP ? bus_ledger_unconfirmed(&b->ledger) : 0};
+    b->lost = (bus_remote_losses){remote_queue_envelopes(&b->queue) + remote_queue_envelopes(&b->held),
+                                  b->state == REMOTE_UP ? bus_ledger_unconfirmed(&b->ledger) : 0};
     b->state = REMOTE_CLOSED;
     sp_peer_close(b->peer);
     b->peer = NULL;

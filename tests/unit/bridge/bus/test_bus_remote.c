@@ -305,6 +305,23 @@ static void after_a_restart_publishes_wait_for_the_subscribers_of_other_bridges(
     home_close_bridge(&w->home, second, 1000);
 }
 
+static void what_a_session_has_published_is_held_after_it_has_left(void **state)
+{
+    world *w = *state;
+    w->home.core_options.publish_hold_ms = 200;
+    home_until(&w->home, bus_remote_get_stats(w->bridge).connected);
+    home_restart(&w->home);
+    home_until(&w->home, bus_remote_get_stats(w->bridge).attachments == 2);
+    agent_grant(&w->reader, 10);
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &w->reader, 1, "a", LOOM_QOS_BATCHED, 0));
+    agent_publish(&w->sensor, "a", 0);
+    agent_publish(&w->sensor, "a", 0);
+    agent_detach(&w->sensor);
+    home_until(&w->home, w->reader.delivered == 2);
+    home_until(&w->home, bus_server_get_stats(w->home.server).sessions == 1);
+    assert_int_equal(0, bus_remote_get_stats(w->bridge).unconfirmed);
+}
+
 static void closing_sends_what_waits_first(void **state)
 {
     world *w = *state;
@@ -539,6 +556,7 @@ int main(void)
         IN_WORLD(a_bridge_is_idle_once_nothing_waits_for_its_agents_at_the_broker),
         IN_WORLD(what_comes_for_a_session_that_has_ended_counts_as_lost),
         IN_WORLD(after_a_restart_publishes_wait_for_the_subscribers_of_other_bridges),
+        IN_WORLD(what_a_session_has_published_is_held_after_it_has_left),
         IN_WORLD(closing_sends_what_waits_first),
         IN_WORLD(a_close_without_time_says_what_it_left_behind),
         IN_WORLD(a_newer_bridge_of_the_same_id_replaces_the_older),
