@@ -37,14 +37,13 @@ typedef struct counter_group {
     const char *name; /* such as "eventbus" */
     const counter *counters;
     size_t count;
-    size_t stats_size; /* bytes of the struct, at most COUNTER_STATS_MAX */
 } counter_group;
 
 /* A group, and how to read its numbers now. */
 typedef struct counter_source {
     const counter_group *group;
     const void *owner;
-    void (*read)(const void *owner, void *stats); /* fills group->stats_size bytes */
+    void (*read)(const void *owner, void *stats); /* fills the struct that the group describes */
 } counter_source;
 
 /* All sources of a process. */
@@ -70,7 +69,7 @@ typedef union counter_stats {
     {.key = (family_key), .metric = (metric_name), .help = (text), .kind = COUNTER_TOTAL, .offset = offsetof(stats, first), \
      .size = sizeof(uint64_t), .label = (label_name), .count = (values), .name_of = (names)}
 #define COUNTER_GROUP(group_name, stats, rows)                                                                             \
-    {.name = (group_name), .counters = (rows), .count = sizeof(rows) / sizeof *(rows), .stats_size = sizeof(stats)};       \
+    {.name = (group_name), .counters = (rows), .count = sizeof(rows) / sizeof *(rows)};                                    \
     _Static_assert(sizeof(stats) <= COUNTER_STATS_MAX, "counter_stats has room for " #stats)
 
 /* Reads what a source counts now. */

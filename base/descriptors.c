@@ -8,7 +8,7 @@
 
 enum { RESERVE = 64 /* of which bridges leave half, and control a quarter */, SHARE_MIN = 4, TRIED_MAX = 16 };
 
-static int all_of_them(void)
+int descriptors_all(void)
 {
     struct rlimit limit;
     return getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
@@ -16,7 +16,7 @@ static int all_of_them(void)
 
 int descriptors_limit(descriptor_use use)
 {
-    int all = all_of_them();
+    int all = descriptors_all();
     int reserve = all / 4 < RESERVE ? all / 4 : RESERVE;
     if (all == INT_MAX) {
         return INT_MAX;
@@ -32,7 +32,7 @@ int descriptors_limit(descriptor_use use)
 
 uint32_t descriptors_share(uint32_t wanted, uint32_t part)
 {
-    uint32_t share = (uint32_t)all_of_them() / part;
+    uint32_t share = (uint32_t)descriptors_all() / part;
     share = share < SHARE_MIN ? SHARE_MIN : share;
     return wanted < share ? wanted : share;
 }

@@ -19,6 +19,8 @@ typedef enum descriptor_use {
     DESCRIPTORS_METRICS, /* only the last few are kept from it: to accept, and to refuse */
 } descriptor_use;
 
+/* As many as the process may open. INT_MAX: it has no limit. */
+int descriptors_all(void);
 /* A connection for this gets no descriptor from here on. INT_MAX when the process has no limit. */
 int descriptors_limit(descriptor_use use);
 /* At most this many of one kind: wanted, or 1/part of what the process may open, but four in any case. */

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/percent.h"
 
+#include "base/hex.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 /* In place; false: a bad escape. */
 static bool decode(char *s)
@@ -24,12 +15,11 @@ static bool decode(char *s)
             *to++ = *s;
             continue;
         }
-        int high = hex_digit(s[1]);
-        int low = high >= 0 ? hex_digit(s[2]) : -1;
-        if (low < 0 || (high == 0 && low == 0)) {
+        uint8_t byte;
+        if (s[1] == '\0' || !hex_decode_any_case(&byte, s + 1, 1) || byte == 0) {
             return false;
         }
-        *to++ = (char)(high * 16 + low);
+        *to++ = (char)byte;
         s += 2;
     }
     *to = '\0';

@@ -5,6 +5,7 @@
 
 #include <loom/api.h>
 #include <string.h>
+#include <strings.h>
 
 /* A NUL-terminated string as a slice of it; NULL is the empty one. */
 static inline loom_str str_of(const char *text)
@@ -32,6 +33,17 @@ static inline bool str_equal(loom_str a, loom_str b)
 static inline bool str_is(loom_str text, const char *other)
 {
     return str_equal(text, str_of(other));
+}
+
+/* Upper and lower case of ASCII are the same. */
+static inline bool str_equal_any_case(loom_str a, loom_str b)
+{
+    return a.len == b.len && (a.len == 0 || strncasecmp(a.data, b.data, a.len) == 0);
+}
+
+static inline bool str_is_any_case(loom_str text, const char *other)
+{
+    return str_equal_any_case(text, str_of(other));
 }
 
 static inline bool str_is_space(char c)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/url.h"
 
+#include "base/str.h"
 #include "base/suggest.h"
 
 #include <arpa/inet.h>
@@ -86,8 +87,7 @@ static loom_status unknown_scheme(loom_str name, unsigned allowed, char why[URL_
 static loom_status find_scheme(const struct scheme **out, loom_str name, unsigned allowed, char why[URL_ERROR_SIZE])
 {
     for (size_t i = 0; i < SCHEME_COUNT; i++) {
-        if ((allowed & schemes[i].scheme) && strlen(schemes[i].name) == name.len
-            && strncasecmp(schemes[i].name, name.data, name.len) == 0) {
+        if ((allowed & schemes[i].scheme) && str_is_any_case(name, schemes[i].name)) {
             *out = &schemes[i];
             return LOOM_OK;
         }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bridge/link/server.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "base/descriptors.h"
 #include "base/url.h"
@@ -86,12 +84,6 @@ static uint64_t tick_ms(uint32_t heartbeat_ms)
     return heartbeat_ms == 0 || part > LINK_TICK_MS ? LINK_TICK_MS : part > 0 ? part : 1;
 }
 
-static int descriptor_max(void)
-{
-    struct rlimit limit;
-    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
-}
-
 loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clock, bridge *b,
                              const link_server_options *options)
 {
@@ -103,7 +95,7 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
     server->loop = loop;
     server->clock = clock;
     server->bridge = b;
-    server->descriptor_max = descriptor_max();
+    server->descriptor_max = descriptors_all();
     server->descriptor_limit = descriptors_limit(DESCRIPTORS_AGENTS);
     if (options != NULL) {
         server->options = *options;

@@ -20,7 +20,7 @@ typedef struct parsing {
 static size_t find_long(const options *o, loom_str name)
 {
     for (size_t i = 0; i < o->spec_count; i++) {
-        if (strlen(o->specs[i].name) == name.len && memcmp(o->specs[i].name, name.data, name.len) == 0) {
+        if (str_is(name, o->specs[i].name)) {
             return i;
         }
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/config/units.h"
 
+#include "base/str.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ static bool parse_units(int64_t *out, loom_str text, const struct unit *units, s
     }
     loom_str suffix = {text.data + length, text.len - length};
     for (size_t i = 0; i < count; i++) {
-        if (strlen(units[i].name) == suffix.len && memcmp(units[i].name, suffix.data, suffix.len) == 0) {
+        if (str_is(suffix, units[i].name)) {
             double scaled = number * (double)units[i].factor;
             /* 0.3 of a millisecond is a mistake, not zero; 1.1s is 1100 ms although binary fractions miss it */
             if (scaled > EXACT_MAX || fabs(scaled - round(scaled)) > 1e-6) {
@@ -114,7 +115,7 @@ bool config_parse_bool(bool *out, loom_str text)
     static const char *const words[2][4] = {{"false", "no", "off", "0"}, {"true", "yes", "on", "1"}};
     for (size_t value = 0; value < 2; value++) {
         for (size_t i = 0; i < 4; i++) {
-            if (strlen(words[value][i]) == text.len && memcmp(words[value][i], text.data, text.len) == 0) {
+            if (str_is(text, words[value][i])) {
                 *out = value == 1;
                 return true;
             }

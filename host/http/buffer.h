@@ -47,9 +47,4 @@ static inline bool buffer_put(byte_buffer *b, const void *data, size_t len)
     return true;
 }
 
-static inline bool buffer_put_text(byte_buffer *b, const char *text)
-{
-    return buffer_put(b, text, strlen(text));
-}
-
 #endif

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <time.h>
 
+#include "base/str.h"
+
 void http_request_free(http_request *r)
 {
     buffer_fini(&r->text);
@@ -81,17 +83,12 @@ static void handle(http_connection *c)
     c->request->route->handle(c->listener->options.user, c->request);
 }
 
-static bool equal(loom_str text, const char *expected)
-{
-    return text.len == strlen(expected) && memcmp(text.data, expected, text.len) == 0;
-}
-
 static bool is_method_of(const http_route *route, loom_str method)
 {
     if (route->websocket != NULL) {
-        return equal(method, "GET");
+        return str_is(method, "GET");
     }
-    return equal(method, route->method) || (strcmp(route->method, "GET") == 0 && equal(method, "HEAD"));
+    return str_is(method, route->method) || (strcmp(route->method, "GET") == 0 && str_is(method, "HEAD"));
 }
 
 static void allow(http_request *r, const char *methods)
@@ -105,7 +102,7 @@ static uint16_t find_route(http_request *r, const http_listen_options *o)
 {
     for (size_t i = 0; i < o->route_count; i++) {
         const http_route *route = &o->routes[i];
-        if (!equal(r->head.path, route->path)) {
+        if (!str_is(r->head.path, route->path)) {
             continue;
         }
         if (is_method_of(route, r->head.method)) {
@@ -124,7 +121,7 @@ static void on_head(http_connection *c)
     http_connection_wait(c, false);
     r->path_known = true;
     r->close = r->head.close;
-    r->head_only = equal(r->head.method, "HEAD");
+    r->head_only = str_is(r->head.method, "HEAD");
     uint16_t status = find_route(r, o);
     if (status != 0) {
         http_exchange_refuse(c, status, status == 405 ? "the method is not allowed here" : "there is nothing at this path");
@@ -337,11 +334,6 @@ void http_exchange_written(http_connection *c)
 }
 
 /* ---- what a handler asks ---- */
-
-loom_str http_request_method(const http_request *r)
-{
-    return r->head.method;
-}
 
 loom_str http_request_path(const http_request *r)
 {

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/str.h"
+
 #define REFUSE(status, sentence) (*why = (sentence), (uint16_t)(status))
 
 const char *http_status_name(uint16_t status)
@@ -26,11 +28,6 @@ const char *http_status_name(uint16_t status)
     return "Status";
 }
 
-bool http_text_is(loom_str text, const char *expected)
-{
-    return text.len == strlen(expected) && strncasecmp(text.data, expected, text.len) == 0;
-}
-
 /* tchar of RFC 9110, section 5.6.2. */
 static bool is_token(char c)
 {
@@ -47,22 +44,10 @@ static size_t token_length(loom_str text)
     return n;
 }
 
-static loom_str trimmed(loom_str text)
-{
-    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.len--;
-    }
-    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t')) {
-        text.len--;
-    }
-    return text;
-}
-
 const loom_str *http_head_field(const http_head *h, const char *name)
 {
     for (size_t i = 0; i < h->field_count; i++) {
-        if (http_text_is(h->fields[i].name, name)) {
+        if (str_is_any_case(h->fields[i].name, name)) {
             return &h->fields[i].value;
         }
     }
@@ -71,16 +56,12 @@ const loom_str *http_head_field(const http_head *h, const char *name)
 
 static bool list_holds(loom_str list, const char *token, bool exact)
 {
-    while (list.len > 0) {
-        const char *comma = memchr(list.data, ',', list.len);
-        size_t len = comma != NULL ? (size_t)(comma - list.data) : list.len;
-        loom_str item = trimmed((loom_str){list.data, len});
-        if (http_text_is(item, token) && (!exact || memcmp(item.data, token, item.len) == 0)) {
+    loom_str item;
+    while (str_next_item(&list, ',', &item)) {
+        item = str_trim(item);
+        if (exact ? str_is(item, token) : str_is_any_case(item, token)) {
             return true;
         }
-        size_t step = comma != NULL ? len + 1 : len;
-        list.data += step;
-        list.len -= step;
     }
     return false;
 }
@@ -88,7 +69,7 @@ static bool list_holds(loom_str list, const char *token, bool exact)
 bool http_head_lists(const http_head *h, const char *name, const char *token, bool exact)
 {
     for (size_t i = 0; i < h->field_count; i++) {
-        if (http_text_is(h->fields[i].name, name) && list_holds(h->fields[i].value, token, exact)) {
+        if (str_is_any_case(h->fields[i].name, name) && list_holds(h->fields[i].value, token, exact)) {
             return true;
         }
     }
@@ -177,7 +158,7 @@ static int on_name(llhttp_t *parser, const char *at, size_t len)
 static int on_value(llhttp_t *parser, const char *at, size_t len)
 {
     http_head *h = parser->data;
-    h->fields[h->field_count - 1].value = trimmed((loom_str){at, len});
+    h->fields[h->field_count - 1].value = str_trim((loom_str){at, len});
     return 0;
 }
 
@@ -258,7 +239,7 @@ static uint16_t read_framing(http_head *h, const char **why)
     h->chunked = (h->parser.flags & F_CHUNKED) != 0;
     h->length = h->parser.content_length;
     const loom_str *encoding = http_head_field(h, "Transfer-Encoding");
-    if (encoding != NULL && (!h->chunked || !http_text_is(*encoding, "chunked"))) {
+    if (encoding != NULL && (!h->chunked || !str_is_any_case(*encoding, "chunked"))) {
         return REFUSE(501, "of the transfer encodings only chunked is supported");
     }
     if (h->chunked && h->minor == 0) {
@@ -274,13 +255,13 @@ static uint16_t read_meaning(http_head *h, const char **why)
 {
     size_t hosts = 0;
     for (size_t i = 0; i < h->field_count; i++) {
-        hosts += http_text_is(h->fields[i].name, "Host");
+        hosts += str_is_any_case(h->fields[i].name, "Host");
     }
     if (hosts > 1 || (hosts == 0 && h->minor > 0)) {
         return REFUSE(400, "a request has exactly one Host");
     }
     const loom_str *expect = http_head_field(h, "Expect");
-    if (expect != NULL && !http_text_is(*expect, "100-continue")) {
+    if (expect != NULL && !str_is_any_case(*expect, "100-continue")) {
         return REFUSE(417, "of the expectations only 100-continue is supported");
     }
     h->wants_continue = expect != NULL && h->minor > 0;

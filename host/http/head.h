@@ -47,7 +47,5 @@ bool http_head_lists(const http_head *h, const char *name, const char *token, bo
 
 /* "Not Found"; "Status" for one that has no name here. Static storage. */
 const char *http_status_name(uint16_t status);
-/* Whether both are equal but for the case of ASCII letters. */
-bool http_text_is(loom_str text, const char *expected);
 
 #endif

@@ -48,7 +48,6 @@ typedef struct http_server_counts {
 
 /* ---- requests ---- */
 
-loom_str http_request_method(const http_request *r);
 loom_str http_request_path(const http_request *r);
 /* The value of a header field, whatever the case of its name; NULL: there is none. Valid until the answer. */
 const loom_str *http_request_field(const http_request *r, const char *name);

@@ -4,6 +4,7 @@
 #ifndef LOOM_HOST_HTTP_INTERNAL_H
 #define LOOM_HOST_HTTP_INTERNAL_H
 
+#include "base/rate_limit.h"
 #include "base/url.h"
 #include "host/http/body.h"
 #include "host/http/buffer.h"
@@ -117,7 +118,7 @@ struct http_server {
     uint8_t *read_buffer, *plain_buffer; /* READ_SIZE each; plain_buffer with the first TLS listener */
     size_t bodies;                       /* bytes held for requests */
     http_server_counts counts;
-    uint64_t told_ms, untold;            /* of the log about descriptors */
+    rate_limit told;                     /* of the log about descriptors */
     uv_timer_t handle;                   /* never started: its end brings `done`, if there is nothing else to close */
     bool handle_open;
     bool stopping, closing;
@@ -188,6 +189,5 @@ void http_stream_late(http_connection *c);
 /* The chunk is written. */
 void http_stream_written(http_connection *c);
 /* The server goes. */
-void http_stream_going_away(http_connection *c);
 
 #endif

@@ -18,14 +18,11 @@ static void on_acceptable(uv_poll_t *handle, int status, int events);
 
 static void tell(http_server *s, int error)
 {
-    uint64_t now = uv_now(s->loop);
-    if (s->told_ms != 0 && now - s->told_ms < TELL_MS) {
-        s->untold++;
-        return;
+    uint64_t suppressed;
+    if (rate_limit_pass(&s->told, uv_now(s->loop), TELL_MS, 1, &suppressed)) {
+        log_warn(s->options.log, "connections wait to be accepted: %s suppressed=%llu", strerror(error),
+                 (unsigned long long)suppressed);
     }
-    log_warn(s->options.log, "connections wait to be accepted: %s suppressed=%llu", strerror(error), (unsigned long long)s->untold);
-    s->told_ms = now;
-    s->untold = 0;
 }
 
 static void on_pause_over(uv_timer_t *timer)

@@ -97,7 +97,7 @@ void http_server_left(http_server *s)
 static void end(http_connection *c)
 {
     if (c->phase == PHASE_STREAM) {
-        http_stream_going_away(c);
+        http_stream_close(&c->stream, HTTP_CLOSE_GOING_AWAY);
     } else if (c->phase >= PHASE_CLOSING || (c->phase == PHASE_ANSWER && c->answered)) {
         c->close_after = true;
         http_connection_deadline(c, c->server->options.close_ms);

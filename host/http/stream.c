@@ -100,11 +100,6 @@ void http_stream_refuse(http_stream *s, loom_bytes last)
     }
 }
 
-void http_stream_going_away(http_connection *c)
-{
-    http_stream_close(&c->stream, WS_CODE_GOING_AWAY);
-}
-
 /* False: the peer has said nothing to the last of the pings. */
 static bool ping(http_connection *c)
 {

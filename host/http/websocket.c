@@ -3,6 +3,7 @@
 #include "host/http/internal.h"
 
 #include "base/sha1.h"
+#include "base/str.h"
 
 #include <sodium.h>
 #include <strings.h>
@@ -39,11 +40,6 @@ static loom_str without_port(loom_str authority, const char *port)
     return authority;
 }
 
-static bool same_text(loom_str a, loom_str b)
-{
-    return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
-}
-
 /* A page may speak to the server it came from. Its scheme may differ: TLS may end in front of us. */
 static bool is_same_origin(loom_str origin, const loom_str *host)
 {
@@ -54,7 +50,7 @@ static bool is_same_origin(loom_str origin, const loom_str *host)
     }
     const char *port = secure ? ":443" : ":80";
     loom_str from = {origin.data + scheme, origin.len - scheme};
-    return same_text(without_port(from, port), without_port(*host, port));
+    return str_equal_any_case(without_port(from, port), without_port(*host, port));
 }
 
 static bool may_open(const http_connection *c, const http_head *h)
@@ -65,7 +61,7 @@ static bool may_open(const http_connection *c, const http_head *h)
         return true;
     }
     for (size_t i = 0; i < o->origin_count; i++) {
-        if (strcmp(o->origins[i], "*") == 0 || http_text_is(*origin, o->origins[i])) {
+        if (strcmp(o->origins[i], "*") == 0 || str_is_any_case(*origin, o->origins[i])) {
             return true;
         }
     }
@@ -81,7 +77,7 @@ static uint16_t check(const http_connection *c, const http_head *h, const http_e
         *why = "this is the address of a WebSocket";
         return 426;
     }
-    if (version == NULL || !http_text_is(*version, "13")) {
+    if (version == NULL || !str_is_any_case(*version, "13")) {
         *why = "version 13 of WebSocket is spoken here";
         return 426;
     }

@@ -8,8 +8,8 @@
 enum { WS_HEAD_MAX = 10, WS_CONTROL_MAX = 125 };
 enum { WS_CONTINUATION = 0, WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10 };
 /* Close codes (section 7.4.1); TRY_LATER is IANA's. */
-enum { WS_CODE_NORMAL = 1000, WS_CODE_GOING_AWAY = 1001, WS_CODE_PROTOCOL = 1002, WS_CODE_UNSUPPORTED = 1003,
-       WS_CODE_NONE = 1005, WS_CODE_TOO_BIG = 1009, WS_CODE_TRY_LATER = 1013 };
+enum { WS_CODE_PROTOCOL = 1002, WS_CODE_UNSUPPORTED = 1003, WS_CODE_NONE = 1005, WS_CODE_TOO_BIG = 1009,
+       WS_CODE_TRY_LATER = 1013 };
 
 /* What a peer sends. A zeroed one with its message_max set is at the beginning. */
 typedef struct ws_reader {

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/random.h"
 #include "base/sha1.h"
@@ -58,16 +57,11 @@ static const char *shown(char out[SHOWN_MAX + 1], loom_str text)
     return out;
 }
 
-static bool is(loom_str text, const char *word)
-{
-    return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0;
-}
-
 static bool list_has(loom_str list, const char *word)
 {
     loom_str item;
     while (str_next_item(&list, ',', &item)) {
-        if (is(str_trim(item), word)) {
+        if (str_is_any_case(str_trim(item), word)) {
             return true;
         }
     }
@@ -108,7 +102,7 @@ static loom_status take_header(answer *a, loom_str line, char why[WS_UPGRADE_WHY
     loom_str name = {line.data, (size_t)(colon - line.data)};
     loom_str value = str_trim((loom_str){colon + 1, line.len - name.len - 1});
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        if (!is(name, wanted[i].name)) {
+        if (!str_is_any_case(name, wanted[i].name)) {
             continue;
         }
         if (wanted[i].value->data != NULL) {
@@ -122,13 +116,13 @@ static loom_status take_header(answer *a, loom_str line, char why[WS_UPGRADE_WHY
 static loom_status check(const answer *a, const char *accept, char why[WS_UPGRADE_WHY_SIZE])
 {
     char text[SHOWN_MAX + 1];
-    if (!is(a->upgrade, "websocket") || !list_has(a->connection, "upgrade")) {
+    if (!str_is_any_case(a->upgrade, "websocket") || !list_has(a->connection, "upgrade")) {
         return refuse(why, "the server switched to \"%s\", not to a WebSocket", shown(text, a->upgrade));
     }
-    if (a->accept.len != strlen(accept) || memcmp(a->accept.data, accept, a->accept.len) != 0) {
+    if (!str_is(a->accept, accept)) {
         return refuse(why, "the server's Sec-WebSocket-Accept is wrong: it has not read the request");
     }
-    if (a->protocol.data != NULL && !str_equal(a->protocol, (loom_str){WS_SUBPROTOCOL, strlen(WS_SUBPROTOCOL)})) {
+    if (a->protocol.data != NULL && !str_is(a->protocol, WS_SUBPROTOCOL)) {
         return refuse(why, "the server speaks \"%s\", not " WS_SUBPROTOCOL, shown(text, a->protocol));
     }
     if (a->extensions.data != NULL) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/export/response.h"
 
+#include "base/str.h"
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
 
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define BODY_MAX 65536u
 #define DETAILS_MAX 4096u  /* bytes of a decoded grpc-status-details-bin */
@@ -129,11 +129,6 @@ static loom_str trimmed(loom_str s)
     return s;
 }
 
-static bool is_name(loom_str name, const char *expected)
-{
-    return name.len == strlen(expected) && strncasecmp(name.data, expected, name.len) == 0;
-}
-
 /* Printable ASCII only: it ends in somebody's log. */
 static void copy_message(char *to, size_t size, loom_str from)
 {
@@ -164,11 +159,11 @@ void otlp_response_header(otlp_response *r, loom_str line)
     }
     loom_str name = {line.data, (size_t)(colon - line.data)};
     loom_str value = trimmed((loom_str){colon + 1, line.len - name.len - 1});
-    if (is_name(name, "grpc-status")) {
+    if (str_is_any_case(name, "grpc-status")) {
         r->grpc_status = parse_grpc_status(value);
-    } else if (is_name(name, "grpc-message")) {
+    } else if (str_is_any_case(name, "grpc-message")) {
         copy_message(r->grpc_message, sizeof r->grpc_message, value);
-    } else if (is_name(name, "grpc-status-details-bin")) {
+    } else if (str_is_any_case(name, "grpc-status-details-bin")) {
         read_status_details(r, value);
     }
 }
