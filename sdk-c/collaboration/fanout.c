@@ -107,7 +107,7 @@ static void on_result(loom_agent *a, loom_result *result, void *user)
 
 static loom_status ask_topic(loom_agent *a, fanout *f, size_t i, loom_bytes payload)
 {
-    const loom_request_options *o = f->options;
+    const loom_emit_options emit = emit_options_of(f->options);
     exchange *x = &f->asked[i].x;
     exchange_address address;
     x->take = on_answer;
@@ -120,14 +120,7 @@ static loom_status ask_topic(loom_agent *a, fanout *f, size_t i, loom_bytes payl
     if (st != LOOM_OK) {
         return st;
     }
-    st = exchange_emit(a, &address, f->targets[i].topic, payload,
-                       &(loom_emit_options){.type = o->type,
-                                            .thread_id = o->thread_id,
-                                            .content_type = o->content_type,
-                                            .baggage = o->baggage,
-                                            .headers = o->headers,
-                                            .header_count = o->header_count,
-                                            .ttl = o->ttl});
+    st = exchange_emit(a, &address, f->targets[i].topic, payload, &emit);
     pthread_mutex_lock(&a->loop.lock);
     a->collaboration->stats.requests += st == LOOM_OK;
     if (st != LOOM_OK) {

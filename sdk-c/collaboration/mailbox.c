@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/random.h"
 #include "base/str.h"
 #include "sdk-c/collaboration/own_headers.h"
@@ -175,9 +176,7 @@ collaboration *collaboration_of(loom_agent *a)
     }
     uint8_t random[8];
     random_take(random, sizeof random);
-    for (size_t i = 0; i < sizeof random; i++) {
-        snprintf(c->tag + 2 * i, 3, "%02x", random[i]);
-    }
+    hex_encode(c->tag, random, sizeof random);
     if (!take_mailbox(a, c)) {
         free(c);
         return NULL;

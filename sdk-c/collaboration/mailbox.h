@@ -86,6 +86,8 @@ typedef struct exchange_address {
     char correlation[LOOM_THREAD_ID_MAX + 1];
     const char *mailbox; /* valid as long as the agent */
 } exchange_address;
+/* What a request and an event have in common. NULL: the defaults. */
+loom_emit_options emit_options_of(const loom_request_options *o);
 /* Lock held. */
 exchange_address exchange_address_of(loom_agent *a, const exchange *x);
 LOOM_MUST_CHECK loom_status exchange_emit(loom_agent *a, const exchange_address *address, const char *topic,

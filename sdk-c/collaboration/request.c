@@ -11,7 +11,7 @@
 #include "sdk-c/agent/current.h"
 #include "sdk-c/collaboration/mailbox.h"
 
-static loom_emit_options emit_options_of(const loom_request_options *o)
+loom_emit_options emit_options_of(const loom_request_options *o)
 {
     if (o == NULL) {
         return (loom_emit_options){0};

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/hex.h"
 #include "base/printable.h"
 #include "base/runtime_dir.h"
 #include "base/socket_trust.h"
@@ -29,9 +30,7 @@ static json_t *hex(loom_bytes bytes)
     if (digits == NULL) {
         return NULL;
     }
-    for (size_t i = 0; i < bytes.len; i++) {
-        snprintf(digits + 2 * i, 3, "%02x", bytes.data[i]);
-    }
+    hex_encode(digits, bytes.data, bytes.len);
     json_t *value = json_stringn(digits, bytes.len * 2);
     free(digits);
     return value;

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "base/str.h"
 #include "base/url.h"
 #include "host/http/http_server.h"
 #include "trace/collect/gunzip.h"
@@ -57,7 +57,7 @@ static void refuse(receiver *v, http_request *r, uint16_t status, const char *wh
 static void on_fail(void *user, http_request *r, uint16_t status, const char *why)
 {
     loom_str path = http_request_path(r);
-    bool health = path.len == strlen("/health") && memcmp(path.data, "/health", path.len) == 0;
+    bool health = str_is(path, "/health");
     switch (status) {
     case 404:
         why = "traces are sent to /v1/traces";
@@ -76,21 +76,16 @@ static void on_fail(void *user, http_request *r, uint16_t status, const char *wh
 
 /* ---- requests ---- */
 
-static bool field_is(const loom_str *field, const char *text)
-{
-    return field->len == strlen(text) && strncasecmp(field->data, text, field->len) == 0;
-}
-
 /* The body without its Content-Encoding; *unpacked is the caller's. False: refused. */
 static bool take_body(receiver *v, http_request *r, loom_bytes *body, uint8_t **unpacked)
 {
     const loom_str *encoding = http_request_field(r, "Content-Encoding");
     *unpacked = NULL;
     *body = http_request_body(r);
-    if (encoding == NULL || field_is(encoding, "identity")) {
+    if (encoding == NULL || str_is_any_case(*encoding, "identity")) {
         return true;
     }
-    if (!field_is(encoding, "gzip") && !field_is(encoding, "x-gzip")) { /* RFC 9110, 8.4.1.3: they are the same */
+    if (!str_is_any_case(*encoding, "gzip") && !str_is_any_case(*encoding, "x-gzip")) { /* RFC 9110, 8.4.1.3: they are the same */
         refuse(v, r, 415, "of compressions only gzip is supported: set the exporter's compression to gzip or none");
         return false;
     }

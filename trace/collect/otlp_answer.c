@@ -54,7 +54,8 @@ static void put_quoted(otlp_answer *answer, const char *text)
     put(answer, "\"");
 }
 
-void otlp_answer_stored(otlp_answer *answer, body_type type, const store_receipt *receipt)
+/* An ExportTraceServiceResponse; rejected spans make it a partial success. */
+static void stored(otlp_answer *answer, body_type type, const store_receipt *receipt)
 {
     begin(answer, type, 200);
     if (type == BODY_JSON) {
@@ -136,7 +137,7 @@ void otlp_answer_export(otlp_answer *answer, body_type type, loom_bytes body, st
     loom_status st = type == BODY_JSON ? store_json(db, body, receipt, why) : store_add(db, body, receipt);
     switch (st) {
     case LOOM_OK:
-        otlp_answer_stored(answer, type, receipt);
+        stored(answer, type, receipt);
         break;
     case LOOM_EMALFORMED:
         otlp_answer_error(answer, type, 400, why[0] != '\0' ? why : "the body is not an ExportTraceServiceRequest");

@@ -17,8 +17,6 @@ typedef struct otlp_answer {
 
 /* By the media type alone; parameters such as a charset do not matter. type may be NULL. */
 body_type otlp_body_type(const char *content_type);
-/* An ExportTraceServiceResponse; rejected spans make it a partial success. */
-void otlp_answer_stored(otlp_answer *answer, body_type type, const store_receipt *receipt);
 /* A google.rpc.Status in the encoding of the request, as the specification asks, or plain text when that is unknown. */
 void otlp_answer_error(otlp_answer *answer, body_type type, uint16_t status, const char *message);
 /* Decodes body and stores it. problem gets a sentence for the log when the fault is ours, or is empty. */

@@ -2,6 +2,7 @@
 /* Driven by tables of the messages of opentelemetry-proto 1.x: collector/trace/v1, trace/v1, resource/v1, common/v1. */
 #include "trace/collect/otlp_from_json.h"
 
+#include "base/hex.h"
 #include "trace/otlp/fields.h"
 
 #include <errno.h>
@@ -141,17 +142,6 @@ static loom_status wrong(const encoding *e, const field *f, const char *expected
     return LOOM_EMALFORMED;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* All of its digits, or none for an absent one. */
 static loom_status put_id(const encoding *e, const field *f, const json_t *value)
 {
@@ -160,16 +150,8 @@ static loom_status put_id(const encoding *e, const field *f, const json_t *value
     const char *expected = f->type == FIELD_TRACE_ID ? "32 hex digits" : "16 hex digits";
     const char *text = json_string_value(value);
     size_t len = json_string_length(value);
-    if (text == NULL || (len != 0 && len != 2 * size)) {
+    if (text == NULL || (len != 0 && len != 2 * size) || !hex_decode_any_case(id, text, len / 2)) {
         return wrong(e, f, expected);
-    }
-    for (size_t i = 0; i < len / 2; i++) {
-        int high = hex_digit(text[2 * i]);
-        int low = hex_digit(text[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            return wrong(e, f, expected);
-        }
-        id[i] = (uint8_t)(high << 4 | low);
     }
     pb_bytes_field(e->out, f->number, id, len / 2);
     return LOOM_OK;

@@ -20,4 +20,10 @@ bool env_check_exporter(loom_span_processor_options *out, const env_report *repo
 /* An empty variable counts as unset (OpenTelemetry, environment variables, "Parsing empty value"). */
 const char *env_get(const char *name);
 
+typedef struct env_variable {
+    const char *name, *value; /* value NULL: not set */
+} env_variable;
+/* The first that is set; neither: the second, without a value. */
+env_variable env_get_either(const char *name, const char *fallback);
+
 #endif

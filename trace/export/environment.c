@@ -41,24 +41,19 @@ void env_report_value(const env_report *report, const char *name, loom_str value
     report->tell(report->user, text);
 }
 
-/* One of two variables: the more special one wins. */
-typedef struct variable {
-    const char *name, *value; /* value NULL: not set */
-} variable;
-
-static variable get(const char *name)
+static env_variable get(const char *name)
 {
-    return (variable){name, env_get(name)};
+    return (env_variable){name, env_get(name)};
 }
 
-static variable get_either(const char *name, const char *fallback)
+env_variable env_get_either(const char *name, const char *fallback)
 {
-    variable v = get(name);
+    env_variable v = get(name);
     return v.value != NULL ? v : get(fallback);
 }
 
 /* warning: for those who want the first fault alone, in constant text. */
-static void warn(reader *r, const char *warning, variable v, const char *fault, const char *instead)
+static void warn(reader *r, const char *warning, env_variable v, const char *fault, const char *instead)
 {
     if (r->warning == NULL) {
         r->warning = warning;
@@ -66,13 +61,13 @@ static void warn(reader *r, const char *warning, variable v, const char *fault, 
     env_report_value(r->report, v.name, str_of(v.value), fault, instead);
 }
 
-static bool is(variable v, const char *name)
+static bool is(env_variable v, const char *name)
 {
     return v.value != NULL && strcasecmp(v.value, name) == 0;
 }
 
 /* A positive whole number, or 0 for the default. */
-static uint32_t read_number(reader *r, variable v, const char *warning, const char *fallback)
+static uint32_t read_number(reader *r, env_variable v, const char *warning, const char *fallback)
 {
     if (v.value == NULL) {
         return 0;
@@ -98,12 +93,12 @@ static void read_batching(reader *r)
                                        "OTEL_BSP_SCHEDULE_DELAY is not a number of milliseconds", "5000 ms");
     o->export_timeout_ms = read_number(r, get("OTEL_BSP_EXPORT_TIMEOUT"),
                                        "OTEL_BSP_EXPORT_TIMEOUT is not a number of milliseconds", "30000 ms");
-    o->otlp_timeout_ms = read_number(r, get_either("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
+    o->otlp_timeout_ms = read_number(r, env_get_either("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
                                      "OTEL_EXPORTER_OTLP_TIMEOUT is not a number of milliseconds", "10000 ms");
 }
 
 /* Only "true" is true; what is neither is worth a warning (OpenTelemetry, environment variables, "Boolean value"). */
-static bool read_bool(reader *r, variable v, const char *warning, bool fallback)
+static bool read_bool(reader *r, env_variable v, const char *warning, bool fallback)
 {
     if (v.value == NULL || is(v, "true") || is(v, "false")) {
         return v.value != NULL ? is(v, "true") : fallback;
@@ -123,7 +118,7 @@ static void read_protocol(reader *r)
 {
     loom_span_processor_options *o = r->out;
     o->exporter = has_http_port(o->endpoint) ? LOOM_EXPORTER_OTLP_HTTP : LOOM_EXPORTER_OTLP_GRPC;
-    variable protocol = get_either("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL");
+    env_variable protocol = env_get_either("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL");
     if (is(protocol, "grpc")) {
         o->exporter = LOOM_EXPORTER_OTLP_GRPC;
     } else if (is(protocol, "http/protobuf")) {
@@ -140,9 +135,9 @@ static void read_otlp(reader *r)
     const char *exact = env_get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
     o->endpoint = exact != NULL ? exact : env_get("OTEL_EXPORTER_OTLP_ENDPOINT");
     o->endpoint_is_exact = exact != NULL;
-    o->headers = get_either("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS").value;
-    o->ca_file = get_either("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE").value;
-    variable insecure = get_either("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE");
+    o->headers = env_get_either("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS").value;
+    o->ca_file = env_get_either("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE").value;
+    env_variable insecure = env_get_either("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE");
     o->secure = !read_bool(r, insecure, "OTEL_EXPORTER_OTLP_INSECURE is neither true nor false", true);
     read_protocol(r);
 }
@@ -155,7 +150,7 @@ static bool is_disabled(reader *r)
 static void read_exporter(reader *r)
 {
     loom_span_processor_options *o = r->out;
-    variable name = get("OTEL_TRACES_EXPORTER");
+    env_variable name = get("OTEL_TRACES_EXPORTER");
     if (is(name, "none")) {
         o->exporter = LOOM_EXPORTER_NONE;
     } else if (is(name, "console")) {

@@ -45,20 +45,10 @@ bool sampler_valid(const loom_sampler *sampler)
     return (int)sampler->kind >= 0 && sampler->kind <= LOOM_SAMPLER_RATIO && sampler->ratio >= 0.0 && sampler->ratio <= 1.0;
 }
 
-typedef struct variable {
-    const char *name, *value; /* value NULL: not set */
-} variable;
-
-static variable first_set(const char *name, const char *alias)
-{
-    const char *value = env_get(name);
-    return value != NULL ? (variable){name, value} : (variable){alias, env_get(alias)};
-}
-
 /* Without an argument that makes sense the ratio is 1 (OpenTelemetry, general SDK configuration). */
 static double ratio_from_env(const env_report *report)
 {
-    variable v = first_set("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACE_SAMPLER_ARG");
+    env_variable v = env_get_either("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACE_SAMPLER_ARG");
     if (v.value == NULL) {
         return 1.0;
     }
@@ -86,7 +76,7 @@ loom_sampler sampler_from_env(const env_report *report)
         {"parentbased_traceidratio", LOOM_SAMPLER_PARENTBASED_RATIO},
     };
     loom_sampler sampler = {.kind = LOOM_SAMPLER_PARENTBASED_ALWAYS_ON, .ratio = 1.0};
-    variable v = first_set("OTEL_TRACES_SAMPLER", "OTEL_TRACE_SAMPLER");
+    env_variable v = env_get_either("OTEL_TRACES_SAMPLER", "OTEL_TRACE_SAMPLER");
     bool known = v.value == NULL;
     for (size_t i = 0; v.value != NULL && i < sizeof names / sizeof names[0]; i++) {
         if (strcasecmp(v.value, names[i].name) == 0) { /* "enum values SHOULD be interpreted case-insensitively" */
