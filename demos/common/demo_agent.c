@@ -89,7 +89,7 @@ static sigset_t stopping(void)
     return set;
 }
 
-void demo_hold_signals(void)
+static void hold_signals(void)
 {
     sigset_t set = stopping();
     pthread_sigmask(SIG_BLOCK, &set, NULL);
@@ -111,6 +111,7 @@ loom_status demo_ready(loom_agent *agent)
     setvbuf(stdout, NULL, _IOLBF, 0); /* line by line into a pipe, too */
     loom_status st = loom_agent_wait_connected(agent, CONNECT_TIMEOUT_MS);
     if (st == LOOM_OK) {
+        hold_signals(); /* before anybody can think that they are taken */
         puts("ready");
     }
     return st;

@@ -19,14 +19,12 @@ typedef struct demo_option {
 /* Reads --url, --help and the options. False: the program is to end, with *exit_status. */
 bool demo_options(int argc, char **argv, const char *what, const demo_option *options, const char **url, int *exit_status);
 
-/* Blocks SIGINT and SIGTERM, for demo_wait_ms(). To be called before there are other threads, so that all inherit it. */
-void demo_hold_signals(void);
-/* False: SIGINT or SIGTERM came first. */
+/* After demo_ready(). False: SIGINT or SIGTERM came first. */
 bool demo_wait_ms(long ms);
 
 /* Opens the agent, and demo_ready(). NULL: standard error says why. */
 loom_agent *demo_open(const loom_agent_options *options);
-/* Waits until its subscriptions stand, and prints "ready". */
+/* Waits until its subscriptions stand, blocks SIGINT and SIGTERM for whoever takes them next, and prints "ready". */
 loom_status demo_ready(loom_agent *agent);
 /* Closes it; the exit status of the program. */
 int demo_close(loom_agent *agent);

@@ -69,7 +69,6 @@ int main(int argc, char **argv)
     if (price_source_open(&source, csv, (uint64_t)seed) != PRICE_OK) {
         return EXIT_FAILURE;
     }
-    demo_hold_signals();
     loom_agent *agent = demo_open(&(loom_agent_options){.id = "data", .url = url});
     if (agent == NULL) {
         return EXIT_FAILURE;

@@ -46,7 +46,6 @@ int main(int argc, char **argv)
     if (!demo_options(argc, argv, "Emits sensor.data, a reading every interval.", known, &url, &status)) {
         return status;
     }
-    demo_hold_signals();
     loom_agent *agent = demo_open(&(loom_agent_options){.id = "sensor", .url = url});
     if (agent == NULL) {
         return EXIT_FAILURE;

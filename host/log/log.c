@@ -14,11 +14,12 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/thread.h"
 
 #define CHUNK_MAX PIPE_BUF
 #define POLL_TURN_MS 50 /* how soon a stalled writer notices that the log closes */
@@ -218,17 +219,6 @@ static void *run_writer(void *arg)
     return NULL;
 }
 
-/* Signals belong to the program's own threads; SIGPIPE blocked makes a closed pipe an error of write(). */
-static int start_writer(logger *l)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&l->writer, NULL, run_writer, l);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 /* ---- the interface ---- */
 
 static void init_locks(logger *l)
@@ -271,7 +261,7 @@ loom_status logger_open(logger **out, const logger_options *options)
         l->style.service = strndup(options->service, 64);
         st = l->style.service == NULL ? LOOM_ENOMEM : LOOM_OK;
     }
-    if (st == LOOM_OK && start_writer(l) != 0) {
+    if (st == LOOM_OK && thread_start(&l->writer, NULL, run_writer, l) != 0) {
         st = LOOM_EIO;
     }
     if (st != LOOM_OK) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Makes an agent of its parts, and ends it. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "base/thread.h"
 #include "sdk-c/actions/action_home.h"
 #include "sdk-c/actions/actions.h"
 #include "sdk-c/agent/keeper.h"
@@ -94,15 +94,11 @@ static void *agent_thread(void *arg)
 
 static loom_status start_threads(loom_agent *a)
 {
-    sigset_t all, before;
-    sigfillset(&all); /* signals are for the program's own threads */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     loom_status st = keeper_start(a);
     if (st == LOOM_OK) {
-        a->has_thread = pthread_create(&a->thread, NULL, agent_thread, a) == 0;
+        a->has_thread = thread_start(&a->thread, NULL, agent_thread, a) == 0;
         st = a->has_thread ? LOOM_OK : LOOM_EIO;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return st;
 }
 

@@ -7,6 +7,8 @@
  * poll mode, where the caller owns the time, there is none. */
 #include "sdk-c/agent/keeper.h"
 
+#include "base/thread.h"
+
 enum { KEEPER_STACK_SIZE = 256 * 1024 };
 
 /* Lock held. The pong to number 0 answers no ping of the session's. */
@@ -46,7 +48,7 @@ loom_status keeper_start(loom_agent *a)
         return LOOM_ENOMEM;
     }
     pthread_attr_setstacksize(&attr, KEEPER_STACK_SIZE);
-    int failed = pthread_create(&a->keeper, &attr, keeper_thread, a);
+    int failed = thread_start(&a->keeper, &attr, keeper_thread, a);
     pthread_attr_destroy(&attr);
     a->has_keeper = failed == 0;
     return failed == 0 ? LOOM_OK : LOOM_EIO;

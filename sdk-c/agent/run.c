@@ -275,7 +275,14 @@ loom_status loom_agent_run_until_signal(loom_agent *a)
     if (st != LOOM_OK) {
         return st;
     }
+    sigset_t set, before; /* one that was blocked until here ends it, too */
+    sigemptyset(&set);
+    for (int i = 0; i < STOPPING; i++) {
+        sigaddset(&set, stopping[i]);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &set, &before);
     st = run_as_guest(a, fd);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     signals_leave();
     return st;
 }

@@ -4,12 +4,13 @@
 #include "sdk-c/link/resolver.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "base/thread.h"
 
 struct resolver {
     atomic_uint refs; /* the agent's and the thread's */
@@ -59,16 +60,12 @@ static loom_status start_thread(resolver *r)
 {
     pthread_attr_t attr;
     pthread_t thread;
-    sigset_t all, before;
     if (pthread_attr_init(&attr) != 0) {
         return LOOM_ENOMEM;
     }
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all); /* signals are the program's own threads' business */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     atomic_fetch_add(&r->refs, 1);
-    int failed = pthread_create(&thread, &attr, resolver_thread, r);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = thread_start(&thread, &attr, resolver_thread, r);
     pthread_attr_destroy(&attr);
     if (failed != 0) {
         atomic_fetch_sub(&r->refs, 1);

@@ -34,6 +34,9 @@ typedef struct bus_client {
  * says how to end, what there is to say was said, and there is nothing to close. */
 bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,
                      const loom_agent_options *agent, int *exit_code);
+/* Holds back the signals that end a command, for who says that it is ready and then calls loom_agent_run_until_signal(): one
+ * that comes between the two is not lost, and does not kill. */
+void bus_client_hold_signals(bool hold);
 /* Sends what is buffered, flushes the spans, closes. False: not everything could be sent, or the bridge refused some of it;
  * said on standard error. */
 bool bus_client_close(bus_client *client);

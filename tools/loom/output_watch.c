@@ -6,6 +6,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/thread.h"
+
 static void *watch(void *user)
 {
     const output_watch *w = user;
@@ -21,7 +23,7 @@ static void *watch(void *user)
 void output_watch_start(output_watch *w, loom_agent *agent)
 {
     *w = (output_watch){.agent = agent, .end_fd = eventfd(0, EFD_CLOEXEC)};
-    w->running = w->end_fd >= 0 && pthread_create(&w->thread, NULL, watch, w) == 0;
+    w->running = w->end_fd >= 0 && thread_start(&w->thread, NULL, watch, w) == 0;
 }
 
 void output_watch_end(output_watch *w)

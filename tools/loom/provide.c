@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "base/thread.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/command_run.h"
 #include "trace/view/text.h"
@@ -324,7 +325,7 @@ static loom_status on_action(loom_agent *agent, loom_action *action, void *user)
 
 static bool start_workers(provider *p, uint64_t count)
 {
-    while (p->worker_count < count && pthread_create(&p->workers[p->worker_count], NULL, run_worker, p) == 0) {
+    while (p->worker_count < count && thread_start(&p->workers[p->worker_count], NULL, run_worker, p) == 0) {
         p->worker_count++;
     }
     return p->worker_count > 0;
@@ -386,8 +387,10 @@ static int serve(provider *p, const options *o, const loom_capability *capabilit
     }
     loom_status st = loom_agent_provide(client.agent, capability);
     if (st == LOOM_OK && (st = loom_agent_wait_connected(client.agent, 5000)) == LOOM_OK) {
+        bus_client_hold_signals(true);
         fprintf(stderr, "providing %s\n", capability->name);
         st = loom_agent_run_until_signal(client.agent);
+        bus_client_hold_signals(false);
     } else {
         command_misuse(&provide, "cannot provide \"%s\": %s", capability->name, loom_status_text(st));
     }

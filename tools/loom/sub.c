@@ -189,13 +189,15 @@ static int run(const options *o)
     if (st == LOOM_OK) {
         st = loom_agent_wait_connected(client.agent, 5000);
     }
-    if (st == LOOM_OK && !options_is_on(o, "json") && !options_is_on(o, "raw")) {
-        fputs("subscribed\n", stderr);
-    }
     if (st == LOOM_OK) {
         output_watch reader;
         output_watch_start(&reader, client.agent);
+        bus_client_hold_signals(true);
+        if (!p.json && !p.raw) {
+            fputs("subscribed\n", stderr);
+        }
         st = loom_agent_run_until_signal(client.agent);
+        bus_client_hold_signals(false);
         output_watch_end(&reader);
     }
     signal(SIGALRM, SIG_IGN); /* the events arrived in time */

@@ -2,8 +2,9 @@
 /* How a processor comes and goes: options, exporters, thread, references of its users. */
 #include "trace/export/processor_state.h"
 
-#include <signal.h>
 #include <stdlib.h>
+
+#include "base/thread.h"
 
 #define DEFAULT_QUEUE_SIZE 2048u
 #define DEFAULT_BATCH_SIZE 512u
@@ -35,16 +36,10 @@ static void configure(loom_span_processor *p, const loom_span_processor_options 
     atomic_init(&p->forked_drops, 0);
 }
 
-/* No signal handler of the program may run on the exporter thread, and no SIGPIPE may come from its sockets. */
 static loom_status start_thread(loom_span_processor *p)
 {
-    sigset_t all, before;
-    sigfillset(&all);
     atomic_fetch_add(&p->holds, 1);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&p->thread, NULL, processor_thread_main, p);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
+    if (thread_start(&p->thread, NULL, processor_thread_main, p) != 0) {
         atomic_fetch_sub(&p->holds, 1);
         return LOOM_ENOMEM;
     }

@@ -72,7 +72,8 @@ LOOM_API loom_status loom_agent_wait_connected(loom_agent *agent, uint32_t timeo
  * mode it polls. */
 LOOM_API loom_status loom_agent_run(loom_agent *agent);
 /* As loom_agent_run(), but SIGINT, SIGTERM and SIGHUP stop it, too: for a program that is one agent. A SIGHUP that was
- * ignored before (nohup) stays ignored. Restores their handlers before it returns. */
+ * ignored before (nohup) stays ignored. Restores their handlers before it returns. A program that says it is ready before it
+ * calls this blocks the three first, in this thread: they are taken here. */
 LOOM_API loom_status loom_agent_run_until_signal(loom_agent *agent);
 /* Stops loom_agent_run(). From any thread, and from signal handlers. */
 LOOM_API void loom_agent_stop(loom_agent *agent);

@@ -221,6 +221,26 @@ static void a_signal_ends_run_and_its_disposition_is_put_back(void **state)
     }
 }
 
+static void a_signal_that_was_held_back_ends_run(void **state)
+{
+    fake_bridge *b = *state;
+    sigset_t set, after;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    for (int i = 0; i < 2; i++) {
+        loom_agent *agent;
+        loom_agent_options options = {.id = "threaded", .url = b->url, .on_state = be_quiet, .poll_mode = i == 1};
+        assert_status(LOOM_OK, loom_agent_open(&agent, &options));
+        pthread_kill(pthread_self(), SIGTERM);
+        assert_status(LOOM_OK, loom_agent_run_until_signal(agent));
+        pthread_sigmask(SIG_BLOCK, NULL, &after);
+        assert_int_equal(1, sigismember(&after, SIGTERM));
+        close_agent(b, agent);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void *hang_up_and_stop(void *agent)
 {
     struct sigaction now;
@@ -444,6 +464,7 @@ int main(void)
         WITH_BRIDGE(an_agent_with_a_thread_is_not_polled),
         WITH_BRIDGE(stop_ends_run),
         WITH_BRIDGE(a_signal_ends_run_and_its_disposition_is_put_back),
+        WITH_BRIDGE(a_signal_that_was_held_back_ends_run),
         WITH_BRIDGE(a_hangup_that_was_ignored_stays_ignored),
         WITH_BRIDGE(closing_ends_what_other_threads_wait_for),
         WITH_BRIDGE(open_says_what_it_does_not_like),
