@@ -20,8 +20,8 @@ enum {
     SESSION_STRANGERS_MIN = 64,            /* as many without hello there may always be; and as many as agents */
     SESSION_SILENT_INTERVALS = 3,
     SESSION_TURN = 256 * 1024,             /* what one session may use of a round, in bytes of frames */
-    SESSION_TURN_FRAME = 8192,             /* what any frame but a publish costs besides: it is work, however short it is */
-    SESSION_ASKED_MAX = 64,                /* requests on their way to the bus: others queue behind them */
+    SESSION_TURN_FRAME = 16384,            /* what any frame but a publish costs besides: it is work, however short it is */
+    SESSION_ASKED_MAX = 16,                /* requests on their way to the bus: others queue behind them */
     SESSION_ASKED_MS = 10                  /* how long a session waits for their acks at most */
 };
 

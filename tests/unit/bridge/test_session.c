@@ -192,7 +192,7 @@ static size_t receive_in_this_round(fake_agent *a, size_t from)
 static void a_session_waits_for_acks_but_not_for_ever(void **state)
 {
     fixture *f = *state;
-    enum { MANY = 1000, AT_ONCE = 64, TURN = 32 };
+    enum { MANY = 1000, AT_ONCE = 16, TURN = 16 };
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
     f->bus.defers = true;
     for (uint64_t i = 1; i <= MANY; i++) {

@@ -232,7 +232,7 @@ static void a_signal_that_was_held_back_ends_run(void **state)
         loom_agent *agent;
         loom_agent_options options = {.id = "threaded", .url = b->url, .on_state = be_quiet, .poll_mode = i == 1};
         assert_status(LOOM_OK, loom_agent_open(&agent, &options));
-        pthread_kill(pthread_self(), SIGTERM);
+        raise(SIGTERM);
         assert_status(LOOM_OK, loom_agent_run_until_signal(agent));
         pthread_sigmask(SIG_BLOCK, NULL, &after);
         assert_int_equal(1, sigismember(&after, SIGTERM));
