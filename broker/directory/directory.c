@@ -235,6 +235,16 @@ static directory_entry *make_entry(const directory_about *about)
     return entry;
 }
 
+/* After a broker's restart bridges attach their sessions in any order. */
+static bool has_newer(const directory *d, loom_str agent, uint64_t age_ms)
+{
+    bool newer = false;
+    for (uint32_t at = place_of(d, agent, 0); at < d->stats.agents && str_equal(d->entries[at]->about.agent, agent); at++) {
+        newer = newer || (d->entries[at]->ended != NULL && d->clock->now_ms - d->entries[at]->opened_ms < age_ms);
+    }
+    return newer;
+}
+
 /* Sessions of the same agent, through whichever bridge. What leaves makes room, so there is still some for the new one. */
 static void end_older(directory *d, loom_str agent)
 {
@@ -260,6 +270,10 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
         (about->instance.len != 0 && about->instance.len != DIRECTORY_INSTANCE_SIZE)) {
         return LOOM_EINVAL;
     }
+    if (ended != NULL && has_newer(d, about->agent, about->age_ms)) {
+        d->stats.replaced++;
+        return LOOM_EREPLACED;
+    }
     if (d->stats.agents == d->room && !set_room(d, d->room == 0 ? ROOM_MIN : d->room * 2)) {
         return LOOM_ENOMEM;
     }
@@ -281,6 +295,7 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
     entry->user = user;
     entry->session = ++d->last_session;
     entry->since_unix_ns = clock_unix_ns();
+    entry->opened_ms = d->clock->now_ms - about->age_ms; /* may wrap: only differences count */
     entry->heard_ms = d->clock->now_ms;
     insert(d, entry);
     if (about->heartbeat_ms > 0) {

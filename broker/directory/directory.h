@@ -6,7 +6,7 @@
  * closes the port; an entry whose bridge does not do so within another two is reported to `ended`, so that its port can be
  * closed.
  * An agent id lives once on the whole bus, whichever bridges its sessions come through: a newer session takes the place of
- * the older one. In-process users without `ended` are not agents, and keep theirs.
+ * the older one, in whatever order the broker hears of them. In-process users without `ended` are not agents, and keep theirs.
  * Each change is an event on the topic `system.agents` (type agent.registered, agent.unregistered; payload JSON:
  * {"agent", "bridge", "session", "instance", "software"}, and "reason" when it leaves), published through the EventBus,
  * unsampled, so that the bus's own news makes no traces. Sender "loom-broker". session is a number, the directory's own and
@@ -34,6 +34,7 @@ typedef struct directory_about {
     loom_str peer;           /* its connection, for people */
     loom_bytes instance;     /* 16 bytes or none */
     uint32_t heartbeat_ms;   /* 0: never expected to be heard (in-process and open users) */
+    uint64_t age_ms;         /* since the session was opened, which was before the broker heard of it when it is attached again */
 } directory_about;
 
 typedef enum directory_state { DIRECTORY_ACTIVE, DIRECTORY_SILENT, DIRECTORY_EXPIRED } directory_state;
@@ -58,8 +59,8 @@ void directory_expire(directory *d);
 
 /* Registers. ended(user, why) may leave, or close the entry's port. LOOM_EEXPIRED: once for each silence. LOOM_EREPLACED:
  * from directory_enter() of a newer session; it must have left on return. NULL: nobody is told.
- * LOOM_EINVAL: agent or instance is not of its size, or the id not UTF-8. LOOM_EFULL: the
- * limit. LOOM_ENOMEM. */
+ * LOOM_EREPLACED: there is a session of this agent that was opened later. LOOM_EINVAL: agent or instance is not of its size,
+ * or the id not UTF-8. LOOM_EFULL: the limit. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
                                             void (*ended)(void *user, loom_status why), void *user);
 /* Unregisters. why: LOOM_OK for a goodbye; it is the reason in the event. NULL is allowed. */
@@ -72,7 +73,7 @@ typedef struct directory_stats {
     uint64_t registered, unregistered;
     uint64_t expired;                  /* of the unregistered: no heartbeat came in time */
     uint64_t refused;                  /* the limit was reached */
-    uint64_t replaced;                 /* of the unregistered: a newer session came through another bridge */
+    uint64_t replaced;                 /* by a newer session that came through another bridge */
 } directory_stats;
 directory_stats directory_get_stats(const directory *d);
 counter_source directory_counter_source(const directory *d);

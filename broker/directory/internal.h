@@ -28,6 +28,7 @@ struct directory_entry {
     void *user;
     uint64_t session;
     uint64_t since_unix_ns;
+    uint64_t opened_ms;        /* at its bridge */
     uint64_t heard_ms;
     directory_state state;
     uint8_t instance[DIRECTORY_INSTANCE_SIZE];

@@ -93,6 +93,7 @@ static loom_status open_session(bridge_peer *b, uint64_t number, const bus_attac
         .peer = f->peer,
         .instance = f->instance,
         .heartbeat_ms = f->heartbeat_ms < UINT32_MAX ? (uint32_t)f->heartbeat_ms : UINT32_MAX,
+        .age_ms = f->age_ms,
     };
     if ((st = port_open(&b->server->cores, &session->port, &about, &handlers, session)) != LOOM_OK) {
         goto remove_session;

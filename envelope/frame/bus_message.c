@@ -30,12 +30,13 @@ static bool read_greeting(mp_reader *r, uint32_t values, bus_greeting *f)
            (values < 5 || mp_read_uint(r, &f->hold_ms));
 }
 
-static bool read_attach(mp_reader *r, bus_attach *f)
+static bool read_attach(mp_reader *r, uint32_t values, bus_attach *f)
 {
+    f->age_ms = 0;
     return mp_read_str(r, &f->agent) && f->agent.len <= LOOM_AGENT_ID_MAX && mp_read_str(r, &f->software) &&
            f->software.len <= BUS_SOFTWARE_MAX && mp_read_bin(r, &f->instance) &&
            (f->instance.len == 0 || f->instance.len == LOOM_UUID_SIZE) && mp_read_uint(r, &f->heartbeat_ms) &&
-           mp_read_str(r, &f->peer) && f->peer.len <= BUS_PEER_MAX;
+           mp_read_str(r, &f->peer) && f->peer.len <= BUS_PEER_MAX && (values < 7 || mp_read_uint(r, &f->age_ms));
 }
 
 static bool read_taken(mp_reader *r, uint32_t values, bus_frame *f)
@@ -65,7 +66,7 @@ static loom_status read_own(bus_frame *out, mp_reader *r, uint32_t values, char 
     case BUS_FRAME_FANOUT: fine = read_fanout(r, &out->fanout); break;
     case BUS_FRAME_GREETING: fine = read_greeting(r, values, &out->greeting); break;
     case BUS_FRAME_TAKEN: fine = read_taken(r, values, out); break;
-    case BUS_FRAME_ATTACH: fine = read_attach(r, &out->attach); break;
+    case BUS_FRAME_ATTACH: fine = read_attach(r, values, &out->attach); break;
     default: snprintf(reason, FRAME_REASON_SIZE, "frame type %u is not known", out->type); return LOOM_EVERSION;
     }
     if (!fine) {
@@ -187,7 +188,7 @@ static loom_str cut(loom_str text, size_t max)
     return (loom_str){text.data, text.len < max ? text.len : max};
 }
 
-enum { UINT_MAX_SIZE = 9, TEXT_HEADER_SIZE = 3 };
+enum { UINT_MAX_SIZE = 9, TEXT_HEADER_SIZE = 3, AGE_SIZE = 5 };
 
 loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
 {
@@ -202,10 +203,18 @@ loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
     return close_frame(w, f->hold_ms > 0 ? mp_put_uint(p, f->hold_ms) : p);
 }
 
+/* The last value, and of one size always, so that it can be written over. */
+static uint8_t *put_age(uint8_t *p, uint64_t age_ms)
+{
+    *p++ = 0xce; /* uint32 */
+    mp_store32(p, age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX);
+    return p + sizeof(uint32_t);
+}
+
 loom_status bus_put_attach(frame_writer *w, const bus_attach *f)
 {
-    uint8_t *p = open_frame(w, BUS_FRAME_ATTACH, 6,
-                            UINT_MAX_SIZE + 4 * TEXT_HEADER_SIZE + LOOM_AGENT_ID_MAX + BUS_SOFTWARE_MAX + LOOM_UUID_SIZE +
+    uint8_t *p = open_frame(w, BUS_FRAME_ATTACH, 7,
+                            UINT_MAX_SIZE + AGE_SIZE + 4 * TEXT_HEADER_SIZE + LOOM_AGENT_ID_MAX + BUS_SOFTWARE_MAX + LOOM_UUID_SIZE +
                                 BUS_PEER_MAX);
     if (p == NULL) {
         return LOOM_ENOMEM;
@@ -214,7 +223,13 @@ loom_status bus_put_attach(frame_writer *w, const bus_attach *f)
     p = mp_put_str(p, cut(f->software, BUS_SOFTWARE_MAX));
     p = mp_put_bin(p, f->instance.data, f->instance.len == LOOM_UUID_SIZE ? LOOM_UUID_SIZE : 0);
     p = mp_put_uint(p, f->heartbeat_ms);
-    return close_frame(w, mp_put_str(p, cut(f->peer, BUS_PEER_MAX)));
+    p = mp_put_str(p, cut(f->peer, BUS_PEER_MAX));
+    return close_frame(w, put_age(p, f->age_ms));
+}
+
+void bus_attach_set_age(uint8_t *written, size_t len, uint64_t age_ms)
+{
+    put_age(written + len - AGE_SIZE, age_ms);
 }
 
 loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer, uint64_t queued)

@@ -27,7 +27,8 @@ enum {
                                 (may be left out when 0) is the broker's: publishes are to wait for so long */
     BUS_FRAME_TAKEN = 68,    /* [68, envelopes, 1 or 0, queued]: read so far on this connection; 1: answer with yours.
                                 queued (may be left out when 0): bytes that this side keeps until the other has credit */
-    BUS_FRAME_ATTACH = 69    /* [69, agent, software, instance, heartbeat ms, peer]: bridge → broker, begins a session */
+    BUS_FRAME_ATTACH = 69    /* [69, agent, software, instance, heartbeat ms, peer, age ms]: bridge → broker, begins a session.
+                                age ms (may be left out when 0): since the agent opened it at the bridge */
 };
 
 /* 1 to BUS_BRIDGE_ID_MAX bytes, printable ASCII without spaces. */
@@ -45,6 +46,7 @@ typedef struct bus_attach {
     loom_bytes instance; /* 16 bytes or none */
     uint64_t heartbeat_ms;
     loom_str peer;       /* the agent's connection, for people */
+    uint64_t age_ms;     /* since the session was opened; 0 when it was left out */
 } bus_attach;
 
 /* ---- reading ---- */
@@ -83,6 +85,8 @@ bool bus_target_next(bus_targets *targets, uint64_t *session, uint64_t *subscrip
 /* Texts over their limits are cut. */
 LOOM_MUST_CHECK loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f);
 LOOM_MUST_CHECK loom_status bus_put_attach(frame_writer *w, const bus_attach *f);
+/* Writes another age into a frame that bus_put_attach() wrote, for a session that is attached again. */
+void bus_attach_set_age(uint8_t *written, size_t len, uint64_t age_ms);
 LOOM_MUST_CHECK loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer, uint64_t queued);
 LOOM_MUST_CHECK loom_status bus_put_pressure(frame_writer *w, bool on);
 /* Any frame of a session but those that carry envelopes. LOOM_EPROTO: it is not one. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 15, 16: who an agent is, and from whom it takes an award."""
 
+import signal
 
 from hostile import IN_BROKER, OWN_PROCESS, Agent, HostileTest, control, main, start_agent, wait_until, wire
 
@@ -28,14 +29,31 @@ class Twice(HostileTest):
         self.right(older.end is not None and older.end[1] == wire.EREPLACED and len(where) == 1,
                    f"the older session hears {older.end}; the directory has it at {where}")
 
-    def test_an_id_on_another_bridge_replaces_the_older_session(self):
-        home = self.home(spans=False)
+    def second_bridge(self, home):
         second = home.run("loom-bridge", "--bus-bridge", f"ipc://{home.folder}/bus-bridge.sock", "--id", "second",
                           "--listen", f"ipc://{home.folder}/second.sock", "--ready-file", home.folder / "second.ready")
         wait_until((home.folder / "second.ready").exists, "the second bridge listens")
         self.addCleanup(second.stop)
+        return second
+
+    def test_an_id_on_another_bridge_replaces_the_older_session(self):
+        home = self.home(spans=False)
+        self.second_bridge(home)
         older = self.known(home, self.agent(home, "twin"))
         self.assert_once(home, older, self.enterContext(Agent(f"ipc://{home.folder}/second.sock", "twin")))
+
+    def test_the_newer_session_stays_in_whatever_order_a_new_broker_hears_of_the_two(self):
+        home = self.home(spans=False)
+        second = self.second_bridge(home)
+        older = self.known(home, self.agent(home, "twin"))
+        home.kill(home.broker)
+        wait_until(lambda: "lost the connection" in home.bridge.err and "lost the connection" in second.err, "both know")
+        newer = self.enterContext(Agent(f"ipc://{home.folder}/second.sock", "twin"))
+        home.bridge.signal(signal.SIGSTOP)
+        home.start_broker()
+        self.known(home, newer)
+        home.bridge.signal(signal.SIGCONT)
+        self.assert_once(home, older, newer)
 
     def test_an_id_on_the_brokers_own_bridge_replaces_the_one_on_another(self):
         home = self.home(spans=False)

@@ -105,6 +105,7 @@ struct bus_port {
     bus_port *prev_due, *next_due;
     size_t agent_len;
     char agent[LOOM_AGENT_ID_MAX];
+    uint64_t opened_ms;
     size_t attach_len;
     uint8_t attach[];   /* the frame that begins it at a broker */
 };

@@ -34,7 +34,7 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
     const char *peer = agent->peer != NULL ? agent->peer : "";
     frame_writer_clear(&b->scratch);
     loom_status st = bus_put_attach(&b->scratch, &(bus_attach){agent->id, agent->software, agent->instance,
-                                                              agent->heartbeat_ms, {peer, strlen(peer)}});
+                                                              agent->heartbeat_ms, {peer, strlen(peer)}, 0});
     bus_port *port = st == LOOM_OK ? calloc(1, sizeof *port + b->scratch.len) : NULL;
     if (port == NULL) {
         return LOOM_ENOMEM;
@@ -45,6 +45,7 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
     port->user = user;
     port->agent_len = agent->id.len;
     memcpy(port->agent, agent->id.data, agent->id.len);
+    port->opened_ms = uv_now(b->loop);
     port->attach_len = b->scratch.len;
     memcpy(port->attach, b->scratch.data, b->scratch.len);
     st = number_table_add(&b->ports, port->session, port);
@@ -124,6 +125,7 @@ loom_status remote_port_replay(bus_port *port)
     remote_port_not_due(port);
     port->base_messages = port->delivered_messages;
     port->base_bytes = port->delivered_bytes;
+    bus_attach_set_age(port->attach, port->attach_len, uv_now(port->owner->loop) - port->opened_ms);
     frame_writer *w = remote_port_writer(port);
     loom_status st = w != NULL ? bus_put_raw(w, (loom_bytes){port->attach, port->attach_len}) : LOOM_ENOMEM;
     if (st == LOOM_OK) {

@@ -384,6 +384,22 @@ static void a_newer_session_takes_the_place_of_the_older_one(void **state)
     directory_leave(f->agents, longer, LOOM_OK);
 }
 
+static void the_session_that_was_opened_later_stays(void **state)
+{
+    fixture *f = *state;
+    leaver newer = {f->agents, NULL};
+    directory_entry *late;
+    f->clock.now_ms = 100; /* the older one is older than the broker */
+    assert_status(LOOM_OK, directory_enter(f->agents, &newer.entry, &(directory_about){
+        .agent = STR("twin"), .bridge = STR("bridge-2"), .age_ms = 500, .heartbeat_ms = HEARTBEAT}, leave_when_ended, &newer));
+    assert_status(LOOM_EREPLACED, directory_enter(f->agents, &late, &(directory_about){
+        .agent = STR("twin"), .bridge = STR("bridge-1"), .age_ms = 501, .heartbeat_ms = HEARTBEAT}, leave_when_ended, &newer));
+    assert_null(late);
+    assert_non_null(newer.entry);
+    assert_int_equal(1, directory_get_stats(f->agents).replaced);
+    directory_leave(f->agents, newer.entry, LOOM_OK);
+}
+
 static void a_house_full_of_agents_is_replaced_in_place(void **state)
 {
     fixture *f = *state;
@@ -521,6 +537,7 @@ int main(void)
         TEST(agents_are_visited_in_order_of_their_ids),
         TEST(the_first_of_several_ports_of_an_agent_is_found),
         TEST(a_newer_session_takes_the_place_of_the_older_one),
+        TEST(the_session_that_was_opened_later_stays),
         TEST(there_are_no_more_agents_than_there_may_be),
         TEST(a_house_full_of_agents_is_replaced_in_place),
     };
