@@ -3,6 +3,8 @@
  * behind. */
 #include "broker/endpoints/internal.h"
 
+enum { FULL_SHARE = 4 }; /* what is left of bridge_end_bytes is for results, cancels, and deliveries with credit */
+
 void bridge_peer_fail(bridge_peer *b, loom_status why, const char *text)
 {
     if (b->failed == LOOM_OK) {
@@ -64,6 +66,12 @@ void bridge_peer_report(bridge_peer *b, bool ask)
 {
     const uint64_t queued = b->ledger.asked ? queued_for(b) : 0;
     bridge_peer_wrote(b, bus_ledger_report(&b->ledger, &bridge_peer_out(b)->w, ask, queued));
+}
+
+bool bridge_peer_is_full(const bridge_peer *b)
+{
+    const size_t unsent = b->peer != NULL ? sp_peer_unsent(b->peer) : 0;
+    return unsent + b->out.w.len > b->server->options.bridge_end_bytes / FULL_SHARE;
 }
 
 /* A bridge that falls behind gets no credit beyond what it was granted already; one that does not read at all is dropped. */

@@ -38,6 +38,7 @@ static void forget(bridge_peer *b)
     }
     b->server->bridges.count -= b->greeted;
     frame_writer_fini(&b->out.w);
+    peer_session_drop_refusals(b);
     free(b);
 }
 
@@ -74,6 +75,7 @@ void bridge_endpoint_flush(bus_server *s)
     for (bridge_peer *b = s->bridges.first, *next; b != NULL; b = next) {
         next = b->next;
         if (b->failed == LOOM_OK) {
+            peer_session_answer(b);
             bridge_peer_flush(b);
         }
         if (b->failed != LOOM_OK) {

@@ -3,6 +3,7 @@
 #ifndef LOOM_BROKER_ENDPOINTS_INTERNAL_H
 #define LOOM_BROKER_ENDPOINTS_INTERNAL_H
 
+#include "base/list.h"
 #include "base/log_sink.h"
 #include "base/number_table.h"
 #include "base/rate_limit.h"
@@ -41,6 +42,7 @@ typedef struct bridge_peer {
     bool greeted;
     bus_ledger ledger;            /* of this connection: deliveries go, publishes come */
     bool held;                    /* new credit of its sessions waits */
+    linked_list refusals;         /* of calls that found no room (session.c), answered at the end of the round */
     loom_status failed;           /* not OK: to be closed at the end of the round */
     const char *failure;          /* why */
     size_t id_len;
@@ -75,6 +77,8 @@ void bridge_peer_wrote(bridge_peer *b, loom_status st);
 void bridge_peer_fail(bridge_peer *b, loom_status why, const char *text);
 /* Reports what was taken. ask: the bridge is to do so, too. */
 void bridge_peer_report(bridge_peer *b, bool ask);
+/* So much waits for a bridge that does not read that only what cannot be refused may be added. */
+bool bridge_peer_is_full(const bridge_peer *b);
 /* Sends what was written, with a report when one is due, and holds back a bridge that does not keep up. */
 void bridge_peer_flush(bridge_peer *b);
 
@@ -82,6 +86,10 @@ void bridge_peer_flush(bridge_peer *b);
  * Otherwise the bytes cannot be trusted any more. */
 LOOM_MUST_CHECK loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE]);
 void peer_session_close(peer_session *session, loom_status why);
+/* Answers, in the providers' place, the calls that found no room. */
+void peer_session_answer(bridge_peer *b);
+/* Forgets them: the bridge is gone, and its sessions with their calls. */
+void peer_session_drop_refusals(bridge_peer *b);
 
 /* ---- control (control.c, control_*.c) ---- */
 

@@ -63,6 +63,7 @@ typedef struct bus_server_stats {
     uint64_t bridge_malformed;                           /* connections ended for what they said */
     uint64_t unconfirmed;                                /* deliveries that may have been lost with a bridge */
     uint64_t held;                                       /* times credit was held back because a bridge did not keep up */
+    uint64_t refused_calls, dropped_progress;            /* because too much waited for a bridge */
     uint64_t lost_memory;                                /* bridges dropped because memory ran out */
     uint64_t control_requests;
     uint64_t attachments, bridges_lost;                  /* connections that greeted, and that ended */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 4, 10, and a suspicion: a slow provider, a caller that does not read, and streams that change their owner."""
 
+import signal
 
 from hostile import MIB, OWN_PROCESS, Agent, HostileTest, in_both_homes, main, wait_until, wire
 
@@ -48,6 +49,51 @@ class Progress:
         alive = is_alive(caller)
         self.right(alive, f"90 MiB of progress: the caller's session is {'alive' if alive else f'ended, {caller.end}'}, "
                           f"{len(caller.reports)} reports came")
+
+
+class StoppedBridge(HostileTest):
+    """What waits at the broker for a bridge that does not read is bounded without ending the bridge."""
+    kind = OWN_PROCESS
+    MIB_IN_ALL = 300  # a bridge for which 256 MiB wait loses its connection
+
+    def stopped(self, home):
+        home.bridge.signal(signal.SIGSTOP)
+        self.addCleanup(home.bridge.signal, signal.SIGCONT)
+
+    def alive_again(self, home, agent, what):
+        home.bridge.signal(signal.SIGCONT)
+        alive = is_alive(agent)
+        lost = "bridge disconnected" in home.broker.err
+        self.right(alive and not lost, f"{self.MIB_IN_ALL} MiB of {what} while its bridge was stopped: the session is "
+                                       f"{'alive' if alive else f'ended, {agent.end}'}, the bridge was{'' if lost else ' not'} given up")
+
+    def test_calls_that_have_timed_out_do_not_end_the_bridge_of_their_provider(self):
+        self.unsanitized()
+        home = self.home(spans=False)
+        provider = self.agent(home, "provider").provide("slow")
+        caller = self.enterContext(Agent(f"ipc://{home.folder}/broker.sock", "caller"))
+        self.stopped(home)
+        payload, codes = bytes(MIB - 1000), set()
+        for _ in range(self.MIB_IN_ALL // 25):
+            calls = [caller.call("slow", payload, deadline_ms=100) for _ in range(25)]
+            codes |= {caller.wait_result(call_id).code for call_id in calls}
+        self.alive_again(home, provider, "calls with 100 ms each")
+        self.assertIn("provider_busy", codes)
+        self.assertGreater(home.stats()["bus"]["refused_calls"], 0)
+
+    def test_progress_does_not_end_the_bridge_of_its_caller(self):
+        self.unsanitized()
+        home = self.home(spans=False)
+        caller = self.agent(home, "caller")
+        provider = self.enterContext(Agent(f"ipc://{home.folder}/broker.sock", "provider")).provide("talks")
+        caller.call("talks", deadline_ms=60_000)
+        call = provider.wait_call()
+        self.stopped(home)
+        for number in range(self.MIB_IN_ALL):
+            provider.report(call.call_id, wire.PROGRESS, number, bytes(MIB - 1000))
+        provider.sync()
+        self.alive_again(home, caller, "progress")
+        self.assertGreater(home.stats()["bus"]["dropped_progress"], 0)
 
 
 class Joined(HostileTest):
