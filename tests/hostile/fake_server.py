@@ -11,6 +11,7 @@ import threading
 import time
 
 folder, command = sys.argv[1], sys.argv[2:]
+program_fd = os.open(command[0], os.O_RDONLY)  # it may lie in the /tmp that is about to be hidden
 subprocess.run(["mount", "-t", "tmpfs", "none", "/tmp"], check=True)
 os.mkdir(folder)
 os.chmod(folder, 0o777)
@@ -45,7 +46,7 @@ for each in (("loom.sock", b""), ("bus-control.sock", b"\0SP\0\0\x31\0\0"), ("bu
     threading.Thread(target=serve, args=each, daemon=True).start()
 while len(os.listdir(folder)) < 3:
     time.sleep(0.01)
-program = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+program = subprocess.Popen(command, executable=f"/proc/self/fd/{program_fd}", pass_fds=(program_fd,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 try:
     program.wait(2.0)
 except subprocess.TimeoutExpired:

@@ -166,8 +166,8 @@ class KilledBroker(Actions, LoomTest):
             provider.others.clear()
             caller.pump(0)
         codes = {result.code for [result] in caller.results.values()}
-        self.assertLessEqual({"", "bus_full"}, codes)
-        self.assertLessEqual(codes, {"", "bus_full", "provider_busy"})
+        self.assertIn("bus_full", codes)
+        self.assertLessEqual(codes, {"", "bus_full", "provider_busy", "bus_lost"})  # bus_lost: it was stopped for 10 s
         self.served(provider, caller, "it")
 
 
