@@ -257,10 +257,13 @@ def protocol(test, name):
 def headers(test, name):
     for protocol_name in ("http/protobuf", "grpc"):
         with Collector() as collector:
-            outcome = traced(sent_to(collector, protocol_name, **{name: "x-tenant=a%20b, authorization=Bearer t0ken,bad key=secret"}))
+            outcome = traced(sent_to(collector, protocol_name, **{name: "x-tenant=a%20b, authorization=Bearer t0ken,"
+                                                                       "bad key=secret,Content-Length=3"}))
             found = collector.requests[0].headers
             test.assertEqual(("a b", "Bearer t0ken"), (found["x-tenant"], found["authorization"]))
-            test.assertIn(f'{name}: "bad key" is no HTTP header', outcome.told[0])
+            test.assertIn(f'{name}: "bad key" is no header', outcome.told[0])
+            test.assertIn(f'{name}: "Content-Length" is no header', outcome.told[1])
+            test.assertEqual(1, outcome.counts["exported"])
             test.assertNotIn("secret", outcome.err)
             traced(sent_to(collector, protocol_name, **dict(zip(both("HEADERS"), ("a=general", "b=traces")))))
             test.assertEqual((False, True), tuple(key in collector.requests[1].headers for key in "ab"))

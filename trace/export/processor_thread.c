@@ -220,8 +220,12 @@ static export_result send_batch(loom_span_processor *p, loom_bytes request)
             all.outcome = EXPORT_OK;
             all.rejected += result.rejected < count ? result.rejected : count;
         } else {
-            failed += count;
+            const bool out_of_time = result.outcome == EXPORT_RETRY || result.outcome == EXPORT_UNREACHABLE;
+            failed += out_of_time ? spans - first : count;
             all.outcome = all.outcome == EXPORT_OK ? EXPORT_OK : result.outcome;
+            if (out_of_time) {
+                break;
+            }
         }
         first += count;
     }
