@@ -297,8 +297,8 @@ def certificate(test, name):
         with Collector(certificate=test.folder / "server.pem") as collector:
             environment = sent_to(collector, protocol_name)
             test.assertEqual(1, traced({**environment, name: test.folder / "server.crt"}).counts["exported"])
-            test.assertEqual(0, traced({**environment, name: test.folder / "client.crt"}, "--shutdown", 1000).counts["exported"])
-            outcome = traced({**environment, name: test.folder / "nowhere.crt"}, "--shutdown", 1000)
+            test.assertEqual(0, traced({**environment, name: test.folder / "client.crt"}, "--flush", 30000).counts["exported"])
+            outcome = traced({**environment, name: test.folder / "nowhere.crt"}, "--flush", 30000)
             test.assertEqual(0, outcome.counts["exported"])
             test.assertIn(f"{name}: ", outcome.told[0])
             test.assertTrue(outcome.errors)
