@@ -2,11 +2,14 @@
 """What an exporter does with whatever a collector answers: a table, each row over OTLP/HTTP (protobuf and JSON) and OTLP/gRPC.
 In every row each span is accounted for (traced.py)."""
 
+import os
+import threading
 import unittest
 from dataclasses import dataclass, field
 
 from collector import OK, Answer, Collector, date_in
 from traced import traced
+from spans import parse_lines
 
 PROTOCOLS = ("http/protobuf", "http/json", "grpc")
 HTTP = PROTOCOLS[:2]
@@ -145,6 +148,48 @@ class ExportRules(unittest.TestCase):
                 self.assertEqual(3, outcome.counts["failed"])
                 self.assertGreater(outcome.elapsed_s, 0.25)  # it was tried again
                 self.assertTrue(outcome.errors)
+
+    def test_signals_and_a_forked_child_change_nothing(self):
+        for protocol in PROTOCOLS:
+            with self.subTest(protocol), Collector([Answer(how="slow"), Answer(http=503, grpc=14), OK]) as collector:
+                outcome = traced({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+                                  "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": 10}, "--spans", 30, "--alarms", "--fork", "--until-done", 20000)
+                self.assertEqual(30, outcome.counts["exported"])
+                self.assertEqual([10, 10, 10, 10], collector.spans)  # one twice, and none of the child's
+
+    def test_a_standard_output_that_nobody_reads_hangs_nothing(self):
+        for blocking in (True, False):
+            with self.subTest(blocking=blocking):
+                reader, writer = os.pipe()
+                self.addCleanup(os.close, reader)
+                os.set_blocking(writer, blocking)
+                outcome = traced({"OTEL_TRACES_EXPORTER": "otlp/stdout"}, "--spans", 10, "--value", "v" * 100000, "--attributes", 1,
+                                 "--shutdown", 500, stdout=writer)
+                os.close(writer)
+                self.assertEqual(10, outcome.counts["shutdown"])
+                self.assertLess(outcome.elapsed_s, 10)
+
+    def test_a_non_blocking_standard_output_takes_everything_in_time(self):
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        text = []
+        with os.fdopen(reader) as lines:
+            thread = threading.Thread(target=lambda: text.append(lines.read()))
+            thread.start()
+            outcome = traced({"OTEL_TRACES_EXPORTER": "otlp/stdout"}, "--spans", 10, "--value", "v" * 100000, "--attributes", 1,
+                             "--flush", 20000, stdout=writer)
+            os.close(writer)
+            thread.join()
+        self.assertEqual(10, outcome.counts["exported"])
+        self.assertEqual(10, len(parse_lines(text[0])))
+
+    def test_a_standard_output_that_is_closed_ends_no_program(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        outcome = traced({"OTEL_TRACES_EXPORTER": "otlp/stdout"}, "--spans", 3, "--flush", 9000, stdout=writer)
+        os.close(writer)
+        self.assertEqual(3, outcome.counts["failed"])
+        self.assertIn("Broken pipe", outcome.errors[0])
 
     def test_large_spans_leave_in_batches_of_two_mebibytes(self):
         for protocol in ("http/protobuf", "grpc"):

@@ -31,10 +31,11 @@ class Outcome:
         return parse_lines(self.out)
 
 
-def traced(environment, *arguments, folder=None):
+def traced(environment, *arguments, folder=None, stdout=subprocess.PIPE):
     whole = clean_environment(**{"OTEL_TRACES_EXPORTER": None, "OTEL_BSP_SCHEDULE_DELAY": None, **environment})
     start = time.monotonic()
-    done = subprocess.run([PROGRAM, *map(str, arguments)], env=whole, cwd=folder, capture_output=True, text=True, timeout=90)
+    done = subprocess.run([PROGRAM, *map(str, arguments)], env=whole, cwd=folder, stdout=stdout,
+                          stderr=subprocess.PIPE, text=True, timeout=90)
     elapsed = time.monotonic() - start
     if done.returncode != 0:
         raise AssertionError(f"traced_program ended with {done.returncode}: {done.stderr}")

@@ -58,8 +58,8 @@ loom_status console_exporter_open(exporter **out);
 loom_status stdout_exporter_open(exporter **out);
 /* LOOM_EIO: cannot be opened for appending. */
 loom_status file_exporter_open(exporter **out, const char *path);
-/* One write(2) where the system allows. false: errno says why. */
-bool file_write_all(int fd, const uint8_t *data, size_t len);
+/* One write(2) where the system allows. false: errno says why; EAGAIN: a non-blocking fd had no room until the deadline. */
+bool file_write_all(int fd, const uint8_t *data, size_t len, export_deadline until);
 /* LOOM_EINVAL: the endpoint is no http or https URL. LOOM_EIO: libcurl cannot be used, or has no HTTP/2 for gRPC. */
 loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options *options);
 

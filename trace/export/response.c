@@ -250,11 +250,21 @@ static bool grpc_retryable(const otlp_response *r)
 }
 
 /* gRPC has one status for a receiver that is overloaded and for a message over its limit, and servers tell them apart only in
- * words: "received message larger than max (5000000 vs. 4194304)" in C++, Go and Python, "gRPC message exceeds maximum size"
- * in Java. Halves of a batch would be of no use to one that is overloaded. */
-static bool is_about_size(const char *message)
+ * words. Halves of a batch would be of no use to one that is overloaded. */
+static bool is_about_size(const otlp_response *r)
 {
-    return strcasestr(message, "larger than max") != NULL || strcasestr(message, "exceeds maximum") != NULL;
+    static const char *const words[] = {
+        "larger than max",     /* C++, Go, Python, Node */
+        "exceeds maximum",     /* Java */
+        "exceeds the maximum", /* .NET */
+        "length too large",    /* Rust, which calls it OUT_OF_RANGE */
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcasestr(r->grpc_message, words[i]) != NULL) {
+            return (r->grpc_status == GRPC_RESOURCE_EXHAUSTED || r->grpc_status == GRPC_OUT_OF_RANGE) && !r->has_retry_info;
+        }
+    }
+    return false;
 }
 
 void otlp_judge_grpc(const otlp_response *r, long http_status, uint64_t retry_after_ms, export_result *result)
@@ -268,8 +278,7 @@ void otlp_judge_grpc(const otlp_response *r, long http_status, uint64_t retry_af
         return;
     }
     if (r->grpc_status != GRPC_OK) {
-        bool too_large = r->grpc_status == GRPC_RESOURCE_EXHAUSTED && !r->has_retry_info && is_about_size(r->grpc_message);
-        result->outcome = grpc_retryable(r) ? EXPORT_RETRY : too_large ? EXPORT_TOO_LARGE : EXPORT_FAILED;
+        result->outcome = is_about_size(r) ? EXPORT_TOO_LARGE : grpc_retryable(r) ? EXPORT_RETRY : EXPORT_FAILED;
         result->retry_after_ms = r->retry_delay_ms;
         (void)snprintf(result->message, sizeof result->message, "the receiver answered gRPC status %d: %s", r->grpc_status,
                        r->grpc_message);

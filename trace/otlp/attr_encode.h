@@ -7,7 +7,7 @@
 
 #include <loom/trace.h>
 
-#define ATTR_COUNT_MAX 128u /* attributes of an index: OpenTelemetry's default for a span */
+#define ATTR_COUNT_MAX ((uint32_t)LOOM_SPAN_ATTRIBUTES_MAX) /* attributes of an index */
 
 /* OpenTelemetry, "Attribute Limits". */
 typedef struct attr_limits {

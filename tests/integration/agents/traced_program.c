@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A program that traces, as its environment says, and never heard of the bus:
  * traced_program [--spans N] [--attributes N] [--events N] [--links N] [--value TEXT] [--parent TRACEPARENT] [--until-done MS]
- * [--flush MS] [--shutdown MS]. Makes so many spans, each with so many attributes, events and links, which have so many
- * attributes again; waits until the processor is done with them; flushes; shuts down. On standard error is a line for
+ * [--flush MS] [--shutdown MS] [--alarms] [--fork]. Makes so many spans, each with so many attributes, events and links, which have so many
+ * attributes again; waits until the processor is done with them; flushes; shuts down; under a signal every millisecond, and with a forked
+ * child that does the same, if it is told to. On standard error is a line for
  * whatever tracing has to say, and at the end one with the counts, as JSON. */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <loom/trace.h>
 
@@ -19,6 +25,8 @@ typedef struct work {
     loom_trace_context parent;
     bool has_parent;
     int until_done_ms, flush_ms, shutdown_ms; /* -1: do not */
+    bool alarms;                              /* a signal every millisecond */
+    bool fork;                                /* a child with spans of its own, before anything is waited for */
 } work;
 
 static void on_bad_variable(void *user, const char *text)
@@ -38,7 +46,7 @@ static bool parse(work *w, int argc, char **argv)
     static const struct option names[] = {{"spans", 1, NULL, 's'},      {"attributes", 1, NULL, 'a'}, {"events", 1, NULL, 'e'},
                                           {"links", 1, NULL, 'l'},      {"value", 1, NULL, 'v'},      {"parent", 1, NULL, 'p'},
                                           {"until-done", 1, NULL, 'd'}, {"flush", 1, NULL, 'f'},      {"shutdown", 1, NULL, 'x'},
-                                          {0}};
+                                          {"alarms", 0, NULL, 'A'},     {"fork", 0, NULL, 'F'},       {0}};
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         switch (option) {
         case 's': w->spans = atoi(optarg); break;
@@ -55,6 +63,8 @@ static bool parse(work *w, int argc, char **argv)
         case 'd': w->until_done_ms = atoi(optarg); break;
         case 'f': w->flush_ms = atoi(optarg); break;
         case 'x': w->shutdown_ms = atoi(optarg); break;
+        case 'A': w->alarms = true; break;
+        case 'F': w->fork = true; break;
         default: return false;
         }
     }
@@ -120,6 +130,35 @@ static bool wait_until_done(const loom_span_processor *processor, int most_ms)
     }
 }
 
+static void on_alarm(int number)
+{
+    (void)number;
+}
+
+static void start_alarms(void)
+{
+    const struct itimerval every = {.it_interval.tv_usec = 1000, .it_value.tv_usec = 1000};
+    sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL);
+    setitimer(ITIMER_REAL, &every, NULL);
+}
+
+/* The child has no exporter: it must neither hang nor send anything. */
+static bool fork_well(loom_tracer *tracer, loom_span_processor *processor, const work *w)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        make_spans(tracer, w);
+        const loom_status flushed = loom_span_processor_flush(processor, 10000);
+        const loom_status shut = loom_span_processor_shutdown(processor, 10000);
+        loom_span_processor_unref(processor);
+        exit(flushed == LOOM_ECLOSED && shut == LOOM_ECLOSED ? 0 : 1);
+    }
+    int status = -1;
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    return status == 0;
+}
+
 static void finish(loom_span_processor *processor, const work *w)
 {
     loom_status flushed = LOOM_OK, shut = LOOM_OK;
@@ -157,7 +196,14 @@ int main(int argc, char **argv)
             &provider, &(loom_tracer_provider_options){.default_service_name = "traced", .processor = processor}) != LOOM_OK) {
         return 1;
     }
-    make_spans(loom_tracer_get(provider, "tests", NULL), &w);
+    if (w.alarms) {
+        start_alarms();
+    }
+    loom_tracer *tracer = loom_tracer_get(provider, "tests", NULL);
+    make_spans(tracer, &w);
+    if (w.fork && !fork_well(tracer, processor, &w)) {
+        return 1;
+    }
     finish(processor, &w);
     loom_tracer_provider_unref(provider);
     loom_span_processor_unref(processor);

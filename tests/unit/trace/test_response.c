@@ -100,6 +100,9 @@ static void an_exhausted_receiver_is_asked_for_halves_only_when_it_is_the_size(v
     } vectors[] = {
         {"grpc-status: 8\ngrpc-message: grpc: received message larger than max (5000000 vs. 4194304)", EXPORT_TOO_LARGE},
         {"grpc-status: 8\ngrpc-message: gRPC message exceeds maximum size 4194304: 5000000", EXPORT_TOO_LARGE},
+        {"grpc-status: 8\ngrpc-message: Received message exceeds the maximum configured message size.", EXPORT_TOO_LARGE},
+        {"grpc-status: 11\ngrpc-message: Error, decoded message length too large: found 5 bytes", EXPORT_TOO_LARGE},
+        {"grpc-status: 11\ngrpc-message: gone", EXPORT_RETRY},
         {"grpc-status: 8\ngrpc-message: too many requests", EXPORT_FAILED},
         {"grpc-status: 8", EXPORT_FAILED},
         {"grpc-status: 3\ngrpc-message: larger than max", EXPORT_FAILED},

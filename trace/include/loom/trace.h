@@ -149,13 +149,13 @@ LOOM_API loom_sampler loom_sampler_from_env(void);
 /* How much a span keeps (OpenTelemetry, trace SDK, "Span Limits"). Attributes, events and links beyond are dropped and
  * counted in the span; of a longer string the beginning is kept. */
 typedef struct loom_span_limits {
-    uint32_t attribute_count;        /* of a span: at most 128 */
+    uint32_t attribute_count;        /* of a span: at most LOOM_SPAN_ATTRIBUTES_MAX */
     uint32_t attribute_value_length; /* characters of a string, also in arrays, events and links; UINT32_MAX: no limit */
     uint32_t event_count, link_count;
     uint32_t event_attribute_count, link_attribute_count; /* of each */
 } loom_span_limits;
-#define LOOM_SPAN_LIMITS_DEFAULT {128, UINT32_MAX, 128, 128, 128, 128}
 #define LOOM_SPAN_ATTRIBUTES_MAX 128
+#define LOOM_SPAN_LIMITS_DEFAULT {128, UINT32_MAX, 128, 128, 128, 128}
 
 /* OTEL_SPAN_*_LIMIT, OTEL_EVENT_… and OTEL_LINK_ATTRIBUTE_COUNT_LIMIT, OTEL_ATTRIBUTE_*_LIMIT. Values that make no sense:
  * the default. */
@@ -173,7 +173,7 @@ typedef struct loom_tracer_provider_options {
     size_t resource_count;
     const loom_sampler *sampler;   /* NULL: loom_sampler_from_env() */
     loom_span_processor *processor; /* the provider takes its own reference */
-    const loom_span_limits *limits; /* NULL: loom_span_limits_from_env() */
+    const loom_span_limits *limits; /* NULL: loom_span_limits_from_env(); LOOM_EINVAL: more attributes than the maximum */
 } loom_tracer_provider_options;
 
 LOOM_API LOOM_MUST_CHECK loom_status loom_tracer_provider_create(loom_tracer_provider **out,
