@@ -109,14 +109,13 @@ static bool put_span(void *user, const otlp_span *span)
 static void console_send(exporter *self, loom_bytes request, export_deadline until, export_result *result)
 {
     (void)self;
-    (void)until;
     pb_buf out;
     pb_init(&out, NULL, 0, CONSOLE_TEXT_MAX);
     loom_status st = otlp_read_request(request, put_span, &out);
     if (st != LOOM_OK || out.failed) {
         (void)snprintf(result->message, sizeof result->message, "console: %s",
                        loom_status_text(st != LOOM_OK ? st : LOOM_ENOMEM));
-    } else if (file_write_all(STDERR_FILENO, out.data, out.len)) {
+    } else if (file_write_all(STDERR_FILENO, out.data, out.len, until)) {
         result->outcome = EXPORT_OK;
     } else {
         (void)snprintf(result->message, sizeof result->message, "console: standard error cannot be written");

@@ -40,9 +40,12 @@ struct exporter {
     const exporter_ops *ops;
 };
 
-/* exporter_open.c: the exporter that options name and, after it, the file to write as well. Either may be NULL: with no
- * exporter but a file, the file is main. The errors of the three below; nothing is open then. */
-loom_status exporters_open(exporter **main, exporter **also, const loom_span_processor_options *options);
+#define EXPORTERS_ALSO_MAX 3u /* file, standard output, console */
+
+/* exporter_open.c: the exporter that options name, and those that get the same batches (the rest of also is NULL). With no
+ * exporter but such ones, the first of them is main; with none at all main is NULL. The errors of those below; nothing is
+ * open then. */
+loom_status exporters_open(exporter **main, exporter *also[EXPORTERS_ALSO_MAX], const loom_span_processor_options *options);
 /* NULL is allowed. */
 static inline void exporter_close(exporter *e)
 {
@@ -52,14 +55,15 @@ static inline void exporter_close(exporter *e)
 }
 
 loom_status console_exporter_open(exporter **out);
+loom_status stdout_exporter_open(exporter **out);
 /* LOOM_EIO: cannot be opened for appending. */
 loom_status file_exporter_open(exporter **out, const char *path);
-/* One write(2) where the system allows. false: errno says why. */
-bool file_write_all(int fd, const uint8_t *data, size_t len);
+/* One write(2) where the system allows. false: errno says why; EAGAIN: a non-blocking fd had no room until the deadline. */
+bool file_write_all(int fd, const uint8_t *data, size_t len, export_deadline until);
 /* LOOM_EINVAL: the endpoint is no http or https URL. LOOM_EIO: libcurl cannot be used, or has no HTTP/2 for gRPC. */
 loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options *options);
 
-/* otlp_exporter.c: one header, and one that HTTP allows. */
+/* otlp_exporter.c: one header, one that HTTP allows, and none that is the exporter's own. */
 bool otlp_header_valid(const char *key, const char *value);
 
 /* endpoint.c: the URL to post to, on the heap. */

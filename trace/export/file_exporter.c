@@ -1,35 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OTLP/JSON lines in a file (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/): one request each.
+/* OTLP/JSON lines in a file or on standard output (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/): one request each.
  * O_APPEND and one write for a line, so that several processes may share a file.
  *
  * A disk may be full in the middle of a line, and a process may be killed there. What could not be written whole is cut off
  * again, and a line never begins behind somebody else's unfinished one. */
+#include "base/clock.h"
 #include "trace/export/exporter.h"
 #include "trace/otlp/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define ROOM_POLL_MS 50
 #define LINE_MAX_SIZE (512u * 1024u * 1024u) /* bytes: a batch of the largest spans */
 
 typedef struct file_exporter {
     exporter base;
     int fd;
+    const char *name; /* for messages */
+    bool torn;        /* our last line has no end, unless it was taken back */
     pb_buf line; /* kept between batches */
 } file_exporter;
 
+/* Standard streams may be non-blocking, as whoever started us left them. false: there is no room until the deadline, which is
+ * looked at again now and then. */
+static bool wait_for_room(int fd, export_deadline until)
+{
+    const int error = errno;
+    while (clock_monotonic_ns() < export_deadline_ns(until)) {
+        struct pollfd room = {.fd = fd, .events = POLLOUT};
+        const int n = poll(&room, 1, ROOM_POLL_MS);
+        if (n > 0) {
+            return true;
+        }
+        if (n < 0 && errno != EINTR) {
+            break;
+        }
+    }
+    errno = error;
+    return false;
+}
+
 /* How many bytes were written: all of them, or errno says why not. */
-static size_t write_some(int fd, const uint8_t *data, size_t len)
+static size_t write_some(int fd, const uint8_t *data, size_t len, export_deadline until)
 {
     size_t done = 0;
     while (done < len) {
         ssize_t n = write(fd, data + done, len - done);
-        if (n < 0 && errno == EINTR) {
+        if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_room(fd, until)))) {
             continue;
         }
         if (n <= 0) {
@@ -40,18 +64,21 @@ static size_t write_some(int fd, const uint8_t *data, size_t len)
     return done;
 }
 
-bool file_write_all(int fd, const uint8_t *data, size_t len)
+bool file_write_all(int fd, const uint8_t *data, size_t len, export_deadline until)
 {
-    return write_some(fd, data, len) == len;
+    return write_some(fd, data, len, until) == len;
 }
 
-/* Somebody's line has no end. Never for a pipe or a terminal, or a file that may not be read. */
-static bool is_mid_line(int fd)
+/* Somebody's line has no end. Of a file its last byte says so, unless it may not be read; of a pipe or a terminal we know only
+ * what became of our own. */
+static bool is_mid_line(const file_exporter *e)
 {
     struct stat info;
     char last;
-    return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && pread(fd, &last, 1, info.st_size - 1) == 1 &&
-           last != '\n';
+    if (fstat(e->fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        return e->torn;
+    }
+    return info.st_size > 0 && pread(e->fd, &last, 1, info.st_size - 1) == 1 && last != '\n';
 }
 
 /* Takes back the start of a line, unless another process has written behind it since. */
@@ -64,42 +91,44 @@ static void take_back(int fd, size_t written)
     }
 }
 
-static bool write_line(int fd, const uint8_t *data, size_t len)
+static bool write_line(file_exporter *e, export_deadline until)
 {
-    if (is_mid_line(fd) && write_some(fd, (const uint8_t *)"\n", 1) != 1) {
+    if (is_mid_line(e) && write_some(e->fd, (const uint8_t *)"\n", 1, until) != 1) {
         return false;
     }
-    size_t written = write_some(fd, data, len);
-    if (written < len) {
+    size_t written = write_some(e->fd, e->line.data, e->line.len, until);
+    e->torn = written > 0 && written < e->line.len;
+    if (e->torn) {
         int error = errno;
-        take_back(fd, written);
+        take_back(e->fd, written);
         errno = error;
     }
-    return written == len;
+    return written == e->line.len;
 }
 
 static void file_send(exporter *self, loom_bytes request, export_deadline until, export_result *result)
 {
-    (void)until;
     file_exporter *e = (file_exporter *)self;
     pb_rollback(&e->line, 0);
     loom_status st = otlp_json_request(&e->line, request);
     pb_raw(&e->line, "\n", 1);
     if (st != LOOM_OK || e->line.failed) {
-        (void)snprintf(result->message, sizeof result->message, "spans file: %s",
+        (void)snprintf(result->message, sizeof result->message, "%s: %s", e->name,
                        loom_status_text(st != LOOM_OK ? st : LOOM_ENOMEM));
-    } else if (write_line(e->fd, e->line.data, e->line.len)) {
+    } else if (write_line(e, until)) {
         result->outcome = EXPORT_OK;
     } else {
         char reason[100];
-        (void)snprintf(result->message, sizeof result->message, "spans file: %s", strerror_r(errno, reason, sizeof reason));
+        (void)snprintf(result->message, sizeof result->message, "%s: %s", e->name, strerror_r(errno, reason, sizeof reason));
     }
 }
 
 static void file_close(exporter *self)
 {
     file_exporter *e = (file_exporter *)self;
-    (void)close(e->fd);
+    if (e->fd != STDOUT_FILENO) {
+        (void)close(e->fd);
+    }
     pb_fini(&e->line);
     free(e);
 }
@@ -119,20 +148,37 @@ static int open_to_append(const char *path)
     return fd;
 }
 
-loom_status file_exporter_open(exporter **out, const char *path)
+/* fd is taken over when there is memory. */
+static loom_status open_on(exporter **out, int fd, const char *name)
 {
     static const exporter_ops ops = {.send = file_send, .close = file_close};
-    *out = NULL;
     file_exporter *e = calloc(1, sizeof *e);
+    *out = e != NULL ? &e->base : NULL;
     if (e == NULL) {
         return LOOM_ENOMEM;
     }
     e->base.ops = &ops;
+    e->fd = fd;
+    e->name = name;
     pb_init(&e->line, NULL, 0, LINE_MAX_SIZE);
-    if ((e->fd = open_to_append(path)) < 0) {
-        free(e);
+    return LOOM_OK;
+}
+
+loom_status stdout_exporter_open(exporter **out)
+{
+    return open_on(out, STDOUT_FILENO, "standard output");
+}
+
+loom_status file_exporter_open(exporter **out, const char *path)
+{
+    *out = NULL;
+    const int fd = open_to_append(path);
+    if (fd < 0) {
         return LOOM_EIO;
     }
-    *out = &e->base;
-    return LOOM_OK;
+    const loom_status st = open_on(out, fd, "spans file");
+    if (st != LOOM_OK) {
+        (void)close(fd);
+    }
+    return st;
 }

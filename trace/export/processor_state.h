@@ -22,7 +22,9 @@ struct loom_span_processor {
     void (*on_error)(void *user, const char *message);
     void *user;
     exporter *main; /* NULL: spans are thrown away and there is no thread */
-    exporter *also; /* NULL: none */
+    exporter *also[EXPORTERS_ALSO_MAX]; /* the rest is NULL */
+    loom_complaints complaints;
+    bool disabled;
     pthread_t thread;
     const volatile uint8_t *alive; /* a page of its own that fork() wipes: 0 in a child, which has no exporter thread */
 
@@ -53,6 +55,7 @@ struct loom_span_processor {
     span_chunk *staged_first, *staged_last; /* stolen, partly read */
     span_chunk *spent;                      /* read up, still referred to by the batch */
     bool cut_short;                         /* the last batch was full by bytes: do not wait for the next */
+    uint64_t hold_until_ns;                 /* when the receiver wants to hear of us again; 0: whenever */
     batch batch;
     rate_limit reports;
 };
@@ -69,6 +72,9 @@ loom_status processor_init_state(loom_span_processor *p);
 void processor_fini_state(loom_span_processor *p);
 /* Waits on cond, with the lock held, until then or a wake-up. false: the time has come. */
 bool processor_wait(loom_span_processor *p, pthread_cond_t *cond, uint64_t until_ns);
+
+/* NULL is allowed for each. */
+void processor_close_exporters(loom_span_processor *p);
 
 /* ---- processor_thread.c ---- */
 

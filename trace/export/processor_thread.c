@@ -16,6 +16,7 @@
 #define BACKOFF_MAX_NS 10000000000u
 #define NICENESS 5 /* added to the program's */
 #define REPORT_EVERY_NS 10000000000u
+#define HOLD_MAX_NS 300000000000u /* a receiver that asks for more is asked again after five minutes */
 /* Bytes of spans after which a batch is full: half of what a gRPC server takes in one message by default, 4 MiB, since
  * the last span may have another 256 KiB, and the resource comes on top. */
 #define BATCH_BYTES_MAX (2u * 1024u * 1024u)
@@ -25,11 +26,12 @@ static bool stop_deadline_passed(const loom_span_processor *p)
     return clock_monotonic_ns() >= atomic_load(&p->stop_ns);
 }
 
-/* The first error at once, then at most one every ten seconds. */
-static void report(loom_span_processor *p, const char *message)
+/* The first error at once, then at most one every ten seconds. loss: it costs spans. */
+static void report(loom_span_processor *p, const char *message, bool loss)
 {
+    const loom_complaints least = loss ? LOOM_COMPLAINTS_LOSSES : LOOM_COMPLAINTS_ALL;
     uint64_t suppressed;
-    if (p->on_error == NULL || message[0] == '\0' ||
+    if (p->on_error == NULL || message[0] == '\0' || p->complaints > least ||
         !rate_limit_pass(&p->reports, clock_monotonic_ns(), REPORT_EVERY_NS, 1, &suppressed)) {
         return;
     }
@@ -141,8 +143,9 @@ static void retry_sleep(loom_span_processor *p, uint64_t until_ns, requests_seen
     pthread_mutex_unlock(&p->lock);
 }
 
-/* Whether to try again after this result; sleeps if so. */
-static bool retry(loom_span_processor *p, const export_result *result, unsigned attempt, uint64_t deadline_ns, requests_seen seen)
+/* Whether to try again after this result, and when. */
+static bool wants_retry(loom_span_processor *p, const export_result *result, unsigned attempt, uint64_t deadline_ns,
+                        requests_seen seen, uint64_t *next_ns)
 {
     if (result->outcome == EXPORT_OK || result->outcome == EXPORT_FAILED || result->outcome == EXPORT_TOO_LARGE) {
         return false;
@@ -153,34 +156,46 @@ static bool retry(loom_span_processor *p, const export_result *result, unsigned 
     }
     uint64_t delay = backoff_delay(BACKOFF_FIRST_NS, BACKOFF_MAX_NS, attempt);
     if (result->retry_after_ms > 0) {
-        delay = result->retry_after_ms > UINT64_MAX / 4 / NS_PER_MS ? UINT64_MAX / 4 : result->retry_after_ms * NS_PER_MS;
+        delay = result->retry_after_ms < HOLD_MAX_NS / NS_PER_MS ? result->retry_after_ms * NS_PER_MS : HOLD_MAX_NS;
+        p->hold_until_ns = clock_monotonic_ns() + delay;
     }
     if (now.flushes != seen.flushes || now.stopping != seen.stopping) {
         delay = 0;
     }
-    uint64_t next = clock_monotonic_ns() + delay;
+    *next_ns = clock_monotonic_ns() + delay;
     uint64_t stop = atomic_load(&p->stop_ns);
-    if (next >= (stop < deadline_ns ? stop : deadline_ns)) {
-        return false;
+    return *next_ns < (stop < deadline_ns ? stop : deadline_ns);
+}
+
+/* A receiver that has asked for time gets it, also when the batch it refused could not wait that long. Spans pile up in the
+ * queue meanwhile; a flush and a shutdown do not wait. */
+static void hold(loom_span_processor *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool in_time = p->hold_until_ns > clock_monotonic_ns();
+    while (in_time && !p->stopping && p->flush_target <= p->done) {
+        in_time = processor_wait(p, &p->wake, p->hold_until_ns);
     }
-    retry_sleep(p, next, seen);
-    return true;
+    pthread_mutex_unlock(&p->lock);
+    p->hold_until_ns = 0;
 }
 
 static export_result send_request(loom_span_processor *p, loom_bytes request, uint64_t deadline)
 {
-    export_result result;
-    requests_seen seen;
-    unsigned attempt = 0;
-    do {
-        uint64_t attempt_end = clock_monotonic_ns() + p->attempt_ns;
+    for (unsigned attempt = 0;; attempt++) {
+        uint64_t attempt_end = clock_monotonic_ns() + p->attempt_ns, next;
         export_deadline until = {attempt_end < deadline ? attempt_end : deadline, &p->stop_ns};
-        result = (export_result){.outcome = EXPORT_FAILED};
-        seen = look_at_requests(p);
+        export_result result = {.outcome = EXPORT_FAILED};
+        const requests_seen seen = look_at_requests(p);
         p->main->ops->send(p->main, request, until, &result);
-        report(p, result.message);
-    } while (retry(p, &result, attempt++, deadline, seen));
-    return result;
+        const bool again = wants_retry(p, &result, attempt, deadline, seen, &next);
+        const bool loss = !again && result.outcome != EXPORT_TOO_LARGE && (result.outcome != EXPORT_OK || result.rejected > 0);
+        report(p, result.message, loss);
+        if (!again) {
+            return result;
+        }
+        retry_sleep(p, next, seen);
+    }
 }
 
 /* What a receiver refuses for its size goes again in halves; the rest of the batch then in pieces of the size that did.
@@ -205,8 +220,12 @@ static export_result send_batch(loom_span_processor *p, loom_bytes request)
             all.outcome = EXPORT_OK;
             all.rejected += result.rejected < count ? result.rejected : count;
         } else {
-            failed += count;
+            const bool out_of_time = result.outcome == EXPORT_RETRY || result.outcome == EXPORT_UNREACHABLE;
+            failed += out_of_time ? spans - first : count;
             all.outcome = all.outcome == EXPORT_OK ? EXPORT_OK : result.outcome;
+            if (out_of_time) {
+                break;
+            }
         }
         first += count;
     }
@@ -218,15 +237,16 @@ static export_result export_batch(loom_span_processor *p)
 {
     loom_bytes request;
     if (!batch_encode(&p->batch, 0, p->batch.spans, &request)) {
-        report(p, "no memory to encode a batch of spans");
+        report(p, "no memory to encode a batch of spans", true);
         return (export_result){.outcome = EXPORT_FAILED};
     }
-    if (p->also != NULL) {
+    for (size_t i = 0; i < EXPORTERS_ALSO_MAX && p->also[i] != NULL; i++) {
         export_deadline until = {clock_monotonic_ns() + p->timeout_ns, &p->stop_ns};
         export_result result = {.outcome = EXPORT_FAILED};
-        p->also->ops->send(p->also, request, until, &result);
-        report(p, result.message);
+        p->also[i]->ops->send(p->also[i], request, until, &result);
+        report(p, result.message, true);
     }
+    hold(p);
     return send_batch(p, request);
 }
 

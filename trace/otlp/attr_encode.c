@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "trace/otlp/fields.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_t i)
@@ -95,6 +96,50 @@ static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_at
     pb_close(b, kv);
 }
 
+/* The first max characters; an ill-formed sequence is one, as it becomes one U+FFFD. */
+static loom_str clip(loom_str text, uint32_t max)
+{
+    size_t len = text.len <= max ? text.len : 0;
+    for (uint32_t count = 0; len < text.len && count < max; count++) {
+        uint32_t code_point;
+        len += utf8_next((loom_str){text.data + len, text.len - len}, &code_point);
+    }
+    return (loom_str){text.data, len};
+}
+
+/* put_key_value(), with strings cut off after so many characters. */
+__attribute__((cold, noinline)) static void put_clipped(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr,
+                                                        uint32_t max)
+{
+    loom_attr clipped = *attr;
+    loom_str *strings = NULL;
+    if (attr->type == LOOM_ATTR_STRING) {
+        clipped.value.string = clip(attr->value.string, max);
+    } else if (attr->type == LOOM_ATTR_STRINGS && attr->value.array.count > 0) {
+        const loom_str *items = attr->value.array.items;
+        if ((strings = calloc(attr->value.array.count, sizeof *strings)) == NULL) {
+            b->failed = true;
+            return;
+        }
+        for (size_t i = 0; i < attr->value.array.count; i++) {
+            strings[i] = clip(items[i], max);
+        }
+        clipped.value.array.items = strings;
+    }
+    put_key_value(b, field, key, &clipped);
+    free(strings);
+}
+
+/* Nearly nobody limits the length of values. */
+static inline void put_within(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr, const attr_limits *limits)
+{
+    if (limits->value_length == UINT32_MAX) {
+        put_key_value(b, field, key, attr);
+    } else {
+        put_clipped(b, field, key, attr, limits->value_length);
+    }
+}
+
 static bool key_of(const loom_attr *attr, loom_str *key)
 {
     if (attr->key == NULL || attr->key[0] == '\0') {
@@ -157,9 +202,10 @@ static uint32_t find_key(const attr_index *index, const pb_buf *b, uint32_t hash
     return index->count;
 }
 
-void attr_index_init(attr_index *index)
+void attr_index_init(attr_index *index, attr_limits limits)
 {
     memset(index->pins, 0, sizeof index->pins);
+    index->limits = limits;
     index->count = index->hashed = 0;
 }
 
@@ -192,11 +238,11 @@ bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_att
     uint32_t hash = hash_key(key);
     hash_rest(index, b);
     uint32_t at = find_key(index, b, hash, key);
-    if (at == ATTR_COUNT_MAX) {
+    if (at >= index->limits.count) {
         return false;
     }
     size_t mark = b->len;
-    put_key_value(b, field, key, attr);
+    put_within(b, field, key, attr, &index->limits);
     if (b->failed) {
         pb_rollback(b, mark);
         return false;
@@ -259,8 +305,11 @@ static uint8_t *put_short(uint8_t *to, uint8_t tag, const fixed_attr *attr)
 /* Nearly every fixed attribute is short. Adds them up to one that is not; returns how many. */
 static size_t add_short(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count)
 {
+    if (index->limits.value_length < SHORT_MAX || index->count >= index->limits.count) {
+        return 0; /* what is short may have to be shorter still */
+    }
     const uint8_t tag = (uint8_t)(field << 3 | PB_LENGTH);
-    const size_t places = ATTR_COUNT_MAX - index->count, most = count < places ? count : places;
+    const size_t places = index->limits.count - index->count, most = count < places ? count : places;
     attr_slot *slots = index->slots + index->count;
     uint8_t *const data = b->data, *const room_end = data + b->cap - b->slack, *to = data + b->len;
     size_t added = 0;
@@ -282,7 +331,7 @@ static bool add_any(attr_index *index, pb_buf *b, uint32_t field, const fixed_at
 {
     const size_t mark = b->len;
     loom_attr general = {.type = attr->key->is_int ? LOOM_ATTR_INT : LOOM_ATTR_STRING};
-    if (index->count == ATTR_COUNT_MAX) {
+    if (index->count >= index->limits.count) {
         return false;
     }
     if (attr->key->is_int) {
@@ -290,7 +339,7 @@ static bool add_any(attr_index *index, pb_buf *b, uint32_t field, const fixed_at
     } else {
         general.value.string = attr->string;
     }
-    put_key_value(b, field, (loom_str){attr->key->text, attr->key->len}, &general);
+    put_within(b, field, (loom_str){attr->key->text, attr->key->len}, &general, &index->limits);
     if (b->failed) {
         pb_rollback(b, mark);
         return false;
@@ -310,17 +359,17 @@ uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, cons
     return dropped;
 }
 
-uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count)
+uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count, attr_limits limits)
 {
     uint32_t dropped = 0;
     for (size_t i = 0; i < count; i++) {
         loom_str key;
         size_t mark = b->len;
-        if (b->failed || i >= ATTR_COUNT_MAX || !key_of(&attrs[i], &key)) {
+        if (b->failed || i >= limits.count || !key_of(&attrs[i], &key)) {
             dropped++;
             continue;
         }
-        put_key_value(b, field, key, &attrs[i]);
+        put_within(b, field, key, &attrs[i], &limits);
         if (b->failed) {
             pb_rollback(b, mark);
             dropped++;

@@ -26,8 +26,8 @@ static void grpc_codes_are_retried_as_the_specification_lists(void **state)
         (void)snprintf(line, sizeof line, "grpc-status: %d\r\n", code);
         const char *headers[] = {line, "Grpc-Message: because\r\n", NULL};
         export_result result = judge_grpc(headers, (loom_bytes){0});
-        /* RESOURCE_EXHAUSTED without RetryInfo is not to be retried as it is: less at once may do */
-        assert_int_equal(retryable[code] ? EXPORT_RETRY : code == 8 ? EXPORT_TOO_LARGE : EXPORT_FAILED, result.outcome);
+        /* RESOURCE_EXHAUSTED without RetryInfo is not to be retried */
+        assert_int_equal(retryable[code] ? EXPORT_RETRY : EXPORT_FAILED, result.outcome);
         assert_non_null(strstr(result.message, "because"));
     }
 }
