@@ -9,6 +9,7 @@
 #include <loom/collaboration.h>
 #include <loom/context.h>
 #include <loom/envelope.h>
+#include <loom/log.h>
 #include <loom/status.h>
 #include <loom/topic.h>
 #include <loom/trace.h>
