@@ -14,5 +14,6 @@
 #include <loom/topic.h>
 #include <loom/trace.h>
 #include <loom/tracestate.h>
+#include <loom/workflow.h>
 
 #endif

@@ -13,6 +13,7 @@
 #include <loom/topic.h>
 #include <loom/trace.h>
 #include <loom/tracestate.h>
+#include <loom/workflow.h>
 
 int main()
 {
