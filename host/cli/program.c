@@ -64,6 +64,9 @@ static loom_status read_file(starting *s)
 static loom_status read_settings(starting *s)
 {
     program *p = s->p;
+    if (settings_load_otel_log_level(&p->settings, &p->problems) != LOOM_OK) {
+        return LOOM_ENOMEM;
+    }
     loom_status file = read_file(s);
     if (file == LOOM_ENOMEM) {
         return file;

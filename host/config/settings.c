@@ -3,6 +3,7 @@
  * --check-config and the documentation test follow from it. */
 #include "host/config/settings.h"
 
+#include "base/str.h"
 #include "base/url.h"
 
 #include <assert.h>
@@ -46,6 +47,33 @@ static bool check_collector(const char *text, char why[CONFIG_CHECK_SIZE])
     snprintf(bare, sizeof bare, "%.*s%s", scheme != NULL ? (int)(authority - text) : 7, scheme != NULL ? text : "http://",
              at != NULL ? at + 1 : authority);
     return text[0] == '\0' || url_parse(&parsed, bare, URL_WEB, why) == LOOM_OK;
+}
+
+static bool is_exporter(loom_str name)
+{
+    static const char *const names[] = {"otlp", "otlp/file", "otlp/stdout", "console"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (str_is_any_case(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_exporters(const char *text, char why[CONFIG_CHECK_SIZE])
+{
+    loom_str rest = str_of(text), item;
+    if (str_is_any_case(str_trim(rest), "none")) {
+        return true;
+    }
+    while (str_next_item(&rest, ',', &item)) {
+        item = str_trim(item);
+        if (item.len > 0 && !is_exporter(item)) {
+            snprintf(why, CONFIG_CHECK_SIZE, "exporters are otlp, otlp/file, otlp/stdout, console, or none alone");
+            return false;
+        }
+    }
+    return true;
 }
 
 /* What a browser sends as Origin: a scheme, a host, and a port that does not go without saying (RFC 6454, section 6.2). */
@@ -167,12 +195,13 @@ static const config_key keys[] = {
      .help = "Where to serve /metrics, such as http://127.0.0.1:7781; empty turns it off"},
 
     {.section = "telemetry", .name = "exporter", .type = CONFIG_STRING, .offset = AT(telemetry.exporter),
-     .choices = "otlp|otlp/file|console|none", .fallback = "otlp", .env = "OTEL_TRACES_EXPORTER", .help = "Where spans go"},
+     .value = "LIST", .fallback = "otlp", .check = check_exporters, .env = "OTEL_TRACES_EXPORTER",
+     .help = "Where spans go: otlp, otlp/file, otlp/stdout, console, several of them with commas, or none"},
     {.section = "telemetry", .name = "endpoint", .type = CONFIG_STRING, .offset = AT(telemetry.endpoint), .value = "URL",
      .fallback = "", .check = check_collector, .env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT OTEL_EXPORTER_OTLP_ENDPOINT",
      .help = "OTLP receiver; empty is port 4317 (grpc) or 4318 (http) of this machine"},
     {.section = "telemetry", .name = "protocol", .type = CONFIG_STRING, .offset = AT(telemetry.protocol),
-     .choices = "|grpc|http/protobuf", .fallback = "",
+     .choices = "|grpc|http/protobuf|http/json", .fallback = "",
      .env = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL OTEL_EXPORTER_OTLP_PROTOCOL", .help = "OTLP transport"},
     {.section = "telemetry", .name = "sampler", .type = CONFIG_STRING, .offset = AT(telemetry.sampler),
      .choices = "always_on|always_off|traceidratio|parentbased_always_on|parentbased_always_off|parentbased_traceidratio",

@@ -80,6 +80,9 @@ void settings_fini(settings *s);
 /* Rules over more than one key, for the sections named ("broker", NULL at the end): listening beyond this machine has to
  * be allowed by name, bus endpoints come together. LOOM_EINVAL: the problems are in the list. */
 LOOM_MUST_CHECK loom_status settings_check(const settings *s, const char *const *sections, problems *list);
+/* Makes OTEL_LOG_LEVEL the log's level: weaker than a file, so to be called before one is read. Names it does not know it
+ * leaves to the tracing library, which reports them. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status settings_load_otel_log_level(settings *s, problems *list);
 /* Writes what a file or a flag said of [telemetry] into the OTEL_ variables, which are what the tracing library reads, so that the order flag,
  * environment, file holds there too. Before any other thread runs. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status settings_export_telemetry(const settings *s);

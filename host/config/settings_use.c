@@ -96,6 +96,23 @@ loom_status settings_check(const settings *s, const char *const *sections, probl
     return broker != LOOM_OK ? broker : bridge;
 }
 
+loom_status settings_load_otel_log_level(settings *s, problems *list)
+{
+    static const struct {
+        const char *otel, *level;
+    } levels[] = {{"none", "error"}, {"error", "error"}, {"warn", "warn"}, {"info", "info"}, {"debug", "debug"}};
+    static const config_place place = {.source = CONFIG_FROM_ENV, .severity = PROBLEM_WARNING, .name = "OTEL_LOG_LEVEL"};
+    const loom_str given = str_trim(str_of(getenv(place.name)));
+    const size_t key = config_find(&s->config, str_of("log"), str_of("level"));
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        if (str_is_any_case(given, levels[i].otel)) {
+            const loom_str level = str_of(levels[i].level);
+            return config_put_texts(&s->config, key, &level, 1, &place, list);
+        }
+    }
+    return LOOM_OK;
+}
+
 /* Only what a file or a flag said: the defaults of the tracing library are its own, and what it found in the environment
  * may mean more to it than to us. Of a key's variables the stronger ones would hide the decision; the last carries it. */
 static loom_status export_key(const settings *s, size_t key, const char *text)

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "sdk-c/agent/report.h"
 #include "sdk-c/agent/telemetry.h"
@@ -34,10 +33,8 @@ static bool is_of_use(const loom_span_processor_options *options)
     if (options->exporter != LOOM_EXPORTER_NONE || options->also_file != NULL) {
         return true;
     }
-    const char *disabled = getenv("OTEL_SDK_DISABLED");
     loom_sampler_kind kind = loom_sampler_from_env().kind;
-    return (disabled == NULL || strcasecmp(disabled, "true") != 0) &&
-           (kind == LOOM_SAMPLER_ALWAYS_OFF || kind == LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF);
+    return !options->disabled && (kind == LOOM_SAMPLER_ALWAYS_OFF || kind == LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF);
 }
 
 /* A wrong telemetry setting is reported and costs the traces, never the agent. */
@@ -79,7 +76,7 @@ loom_status telemetry_open(loom_agent *a)
         }
     }
     a->tracer = loom_tracer_get(a->provider, SCOPE_NAME, LOOM_VERSION);
-    return a->tracer != NULL ? LOOM_OK : LOOM_ENOMEM;
+    return a->tracer != NULL || loom_tracer_provider_is_disabled(a->provider) ? LOOM_OK : LOOM_ENOMEM;
 }
 
 void telemetry_close(loom_agent *a, uint32_t timeout_ms)

@@ -1,111 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Processor options from the environment (OpenTelemetry: SDK environment variables; OTLP exporter configuration), and what
- * in it makes no sense. */
+ * in it makes no sense. docs/OPENTELEMETRY.md has the variables, one a line. */
 #include <loom/trace.h>
 
 #include "base/str.h"
 #include "trace/export/env_report.h"
+#include "trace/export/exporter.h"
+#include "trace/export/variables.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
-#include <strings.h>
+#include <unistd.h>
 
-#define VALUE_SHOWN_MAX 100u /* bytes */
+#define OTLP(name) {{"OTEL_EXPORTER_OTLP_TRACES_" name, "OTEL_EXPORTER_OTLP_" name}}
 
 typedef struct reader {
     loom_span_processor_options *out;
-    const char *warning; /* the first one */
     const env_report *report;
 } reader;
 
-const char *env_get(const char *name)
-{
-    const char *value = getenv(name);
-    return value != NULL && value[0] != '\0' ? value : NULL;
-}
+/* ---- batches and times ---- */
 
-void env_report_value(const env_report *report, const char *name, loom_str value, const char *fault, const char *instead)
+#define NO_SIZE "is no positive whole number"
+#define NO_TIME "is no whole number of milliseconds"
+
+static void read_sizes(reader *r)
 {
-    if (report == NULL) {
-        return;
+    static const env_names queue_name = {{"OTEL_BSP_MAX_QUEUE_SIZE"}};
+    static const env_names batch_name = {{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE"}};
+    uint32_t queue = 0, batch = 0;
+    (void)env_read_number(&queue, &queue_name, 1, (env_fault){NO_SIZE, "the default"}, r->report);
+    (void)env_read_number(&batch, &batch_name, 1, (env_fault){NO_SIZE, "512 spans"}, r->report);
+    if (queue > 0 && batch > queue) { /* "must be less than or equal to OTEL_BSP_MAX_QUEUE_SIZE" */
+        const env_variable size = env_first(&queue_name), v = env_first(&batch_name);
+        env_report_value(r->report, v.name, str_of(v.value), "is more than OTEL_BSP_MAX_QUEUE_SIZE", size.value);
+        batch = queue;
     }
-    char shown[VALUE_SHOWN_MAX + 1], text[VALUE_SHOWN_MAX + 300];
-    size_t len = value.len < VALUE_SHOWN_MAX ? value.len : VALUE_SHOWN_MAX;
-    for (size_t i = 0; i < len; i++) {
-        shown[i] = value.data[i] >= ' ' && value.data[i] < 0x7f ? value.data[i] : '?';
+    r->out->max_queue_size = queue;
+    r->out->max_export_batch_size = batch;
+}
+
+/* Of a timeout 0 is "no limit", of a delay no delay (OpenTelemetry, "Timeout" and "Duration" types); in the options it is the
+ * default. */
+static void read_times(reader *r)
+{
+    static const struct {
+        env_names names;
+        size_t offset;
+        uint32_t zero;
+        const char *fallback;
+    } times[] = {
+        {{{"OTEL_BSP_SCHEDULE_DELAY"}}, offsetof(loom_span_processor_options, schedule_delay_ms), 1, "5000"},
+        {{{"OTEL_BSP_EXPORT_TIMEOUT"}}, offsetof(loom_span_processor_options, export_timeout_ms), UINT32_MAX, "30000"},
+        {OTLP("TIMEOUT"), offsetof(loom_span_processor_options, otlp_timeout_ms), UINT32_MAX, "10000"},
+    };
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        uint32_t ms;
+        if (env_read_number(&ms, &times[i].names, 0, (env_fault){NO_TIME, times[i].fallback}, r->report)) {
+            memcpy((char *)r->out + times[i].offset, ms > 0 ? &ms : &times[i].zero, sizeof ms);
+        }
     }
-    shown[len] = '\0';
-    (void)snprintf(text, sizeof text, "%s: \"%s%s\" %s; using %s", name, shown, len < value.len ? "..." : "", fault, instead);
-    report->tell(report->user, text);
 }
 
-static env_variable get(const char *name)
-{
-    return (env_variable){name, env_get(name)};
-}
-
-env_variable env_get_either(const char *name, const char *fallback)
-{
-    env_variable v = get(name);
-    return v.value != NULL ? v : get(fallback);
-}
-
-/* warning: for those who want the first fault alone, in constant text. */
-static void warn(reader *r, const char *warning, env_variable v, const char *fault, const char *instead)
-{
-    if (r->warning == NULL) {
-        r->warning = warning;
-    }
-    env_report_value(r->report, v.name, str_of(v.value), fault, instead);
-}
-
-static bool is(env_variable v, const char *name)
-{
-    return v.value != NULL && strcasecmp(v.value, name) == 0;
-}
-
-/* A positive whole number, or 0 for the default. */
-static uint32_t read_number(reader *r, env_variable v, const char *warning, const char *fallback)
-{
-    if (v.value == NULL) {
-        return 0;
-    }
-    char *end;
-    errno = 0;
-    unsigned long value = strtoul(v.value, &end, 10);
-    if (errno != 0 || *end != '\0' || strchr(v.value, '-') != NULL || value == 0 || value > UINT32_MAX) {
-        warn(r, warning, v, "is no positive whole number", fallback);
-        return 0;
-    }
-    return (uint32_t)value;
-}
-
-static void read_batching(reader *r)
-{
-    loom_span_processor_options *o = r->out;
-    o->max_queue_size = read_number(r, get("OTEL_BSP_MAX_QUEUE_SIZE"), "OTEL_BSP_MAX_QUEUE_SIZE is not a number of spans",
-                                    "the default");
-    o->max_export_batch_size = read_number(r, get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
-                                           "OTEL_BSP_MAX_EXPORT_BATCH_SIZE is not a number of spans", "512 spans");
-    o->schedule_delay_ms = read_number(r, get("OTEL_BSP_SCHEDULE_DELAY"),
-                                       "OTEL_BSP_SCHEDULE_DELAY is not a number of milliseconds", "5000 ms");
-    o->export_timeout_ms = read_number(r, get("OTEL_BSP_EXPORT_TIMEOUT"),
-                                       "OTEL_BSP_EXPORT_TIMEOUT is not a number of milliseconds", "30000 ms");
-    o->otlp_timeout_ms = read_number(r, env_get_either("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
-                                     "OTEL_EXPORTER_OTLP_TIMEOUT is not a number of milliseconds", "10000 ms");
-}
-
-/* Only "true" is true; what is neither is worth a warning (OpenTelemetry, environment variables, "Boolean value"). */
-static bool read_bool(reader *r, env_variable v, const char *warning, bool fallback)
-{
-    if (v.value == NULL || is(v, "true") || is(v, "false")) {
-        return v.value != NULL ? is(v, "true") : fallback;
-    }
-    warn(r, warning, v, "is neither true nor false", "false");
-    return false;
-}
+/* ---- OTLP ---- */
 
 /* Port 4318 is OTLP/HTTP's; people change the port and forget the protocol. */
 static bool has_http_port(const char *endpoint)
@@ -116,83 +73,201 @@ static bool has_http_port(const char *endpoint)
 
 static void read_protocol(reader *r)
 {
-    loom_span_processor_options *o = r->out;
-    o->exporter = has_http_port(o->endpoint) ? LOOM_EXPORTER_OTLP_HTTP : LOOM_EXPORTER_OTLP_GRPC;
-    env_variable protocol = env_get_either("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL");
-    if (is(protocol, "grpc")) {
-        o->exporter = LOOM_EXPORTER_OTLP_GRPC;
-    } else if (is(protocol, "http/protobuf")) {
-        o->exporter = LOOM_EXPORTER_OTLP_HTTP;
-    } else if (protocol.value != NULL) {
-        warn(r, "OTEL_EXPORTER_OTLP_PROTOCOL is neither grpc nor http/protobuf", protocol,
-             "is neither grpc nor http/protobuf", o->exporter == LOOM_EXPORTER_OTLP_HTTP ? "http/protobuf" : "grpc");
+    static const env_names names = OTLP("PROTOCOL");
+    static const char *const choices[] = {"grpc", "http/protobuf", "http/json", NULL};
+    static const loom_exporter_kind kinds[] = {LOOM_EXPORTER_OTLP_GRPC, LOOM_EXPORTER_OTLP_HTTP,
+                                               LOOM_EXPORTER_OTLP_HTTP_JSON};
+    size_t at = has_http_port(r->out->endpoint) ? 1 : 0;
+    (void)env_read_choice(&at, &names, choices,
+                          (env_fault){"is none of grpc, http/protobuf, http/json", choices[at]}, r->report);
+    r->out->exporter = kinds[at];
+}
+
+/* A file that cannot be read is as good as none, and better known now than at the first export. */
+static const char *read_file(reader *r, const env_names *names, const char *instead)
+{
+    for (size_t i = 0; i < ENV_NAMES_MAX && names->name[i] != NULL; i++) {
+        const char *path = env_get(names->name[i]);
+        if (path != NULL && access(path, R_OK) == 0) {
+            return path;
+        }
+        if (path != NULL) {
+            env_report_value(r->report, names->name[i], str_of(path), "is no file that can be read", instead);
+        }
     }
+    return NULL;
+}
+
+static void read_tls(reader *r)
+{
+    static const env_names ca = OTLP("CERTIFICATE"), certificate = OTLP("CLIENT_CERTIFICATE"), key = OTLP("CLIENT_KEY");
+    r->out->ca_file = read_file(r, &ca, "the system's certificates");
+    r->out->client_certificate_file = read_file(r, &certificate, "no client certificate");
+    r->out->client_key_file = read_file(r, &key, "no client key");
+}
+
+static bool ends_in_443(const char *endpoint)
+{
+    const size_t len = strlen(endpoint);
+    return len > 4 && strcmp(endpoint + len - 4, ":443") == 0;
+}
+
+/* Whether host:port is to be https. OTEL_EXPORTER_OTLP_INSECURE is false by default, so it is; but a receiver on this
+ * machine has no certificate. TRACING_ENDPOINT is older than that rule, and tells by the port. */
+static bool is_secure(reader *r, bool own_name)
+{
+    static const env_names names = {{"OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE",
+                                     "OTEL_EXPORTER_OTLP_SPAN_INSECURE"}};
+    const char *endpoint = r->out->endpoint;
+    bool insecure;
+    if (env_read_bool(&insecure, &names, "false", r->report)) {
+        return !insecure;
+    }
+    if (endpoint == NULL) {
+        return false;
+    }
+    return own_name ? ends_in_443(endpoint) : !endpoint_is_loopback(endpoint);
+}
+
+static void read_endpoint(reader *r)
+{
+    static const env_names names = {{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", "TRACING_ENDPOINT"}};
+    const env_variable v = env_first(&names);
+    r->out->endpoint = v.value;
+    r->out->endpoint_is_exact = v.value != NULL && v.name == names.name[0];
+    r->out->secure = is_secure(r, v.name == names.name[2]);
 }
 
 static void read_otlp(reader *r)
 {
-    loom_span_processor_options *o = r->out;
-    const char *exact = env_get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
-    o->endpoint = exact != NULL ? exact : env_get("OTEL_EXPORTER_OTLP_ENDPOINT");
-    o->endpoint_is_exact = exact != NULL;
-    o->headers = env_get_either("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS").value;
-    o->ca_file = env_get_either("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE").value;
-    env_variable insecure = env_get_either("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE");
-    o->secure = !read_bool(r, insecure, "OTEL_EXPORTER_OTLP_INSECURE is neither true nor false", true);
+    static const env_names headers = OTLP("HEADERS"), compression = OTLP("COMPRESSION");
+    static const char *const compressions[] = {"none", "gzip", NULL};
+    size_t at = 0;
+    read_endpoint(r);
     read_protocol(r);
+    read_tls(r);
+    r->out->headers = env_first(&headers).value;
+    (void)env_read_choice(&at, &compression, compressions, (env_fault){"is neither gzip nor none", "none"}, r->report);
+    r->out->gzip = at == 1;
 }
+
+/* ---- which exporters ---- */
+
+enum { TO_OTLP = 1, TO_CONSOLE = 2, TO_STDOUT = 4, TO_FILE = 8, TO_NONE = 16 };
+
+static unsigned exporter_bit(loom_str name)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } known[] = {{"otlp", TO_OTLP},        {"console", TO_CONSOLE}, {"otlp/stdout", TO_STDOUT},
+                 {"otlp/file", TO_FILE}, {"none", TO_NONE}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (str_is_any_case(name, known[i].name)) {
+            return known[i].bit;
+        }
+    }
+    return 0;
+}
+
+/* What the list names; OTLP when it names nothing. */
+static unsigned read_exporters(reader *r)
+{
+    static const char name[] = "OTEL_TRACES_EXPORTER";
+    unsigned set = 0;
+    loom_str rest = str_of(env_get(name)), item;
+    while (str_next_item(&rest, ',', &item)) {
+        item = str_trim(item);
+        const unsigned bit = exporter_bit(item);
+        set |= bit;
+        if (bit == 0 && item.len > 0) {
+            env_report_value(r->report, name, item, "is none of otlp, otlp/file, otlp/stdout, console, none",
+                             "the others of the list, or otlp");
+        }
+    }
+    if ((set & TO_NONE) != 0 && set != TO_NONE) {
+        env_report_value(r->report, name, str_of("none"), "stands beside other exporters", "these");
+        set &= ~(unsigned)TO_NONE;
+    }
+    return set != 0 ? set : TO_OTLP;
+}
+
+/* The first of these is the one whose word counts; the others get the same batches. */
+static void choose_exporters(reader *r, unsigned set)
+{
+    loom_span_processor_options *o = r->out;
+    const char *file = env_get("LOOM_SPANS_FILE");
+    o->also_file = file;
+    if ((set & TO_OTLP) != 0) {
+        read_otlp(r);
+        if ((set & TO_FILE) != 0 && file == NULL) {
+            o->also_file = LOOM_SPANS_FILE_DEFAULT;
+        }
+    } else if ((set & TO_FILE) != 0) {
+        o->exporter = LOOM_EXPORTER_FILE;
+        o->endpoint = file;
+        o->also_file = NULL;
+    } else {
+        o->exporter = (set & TO_STDOUT) != 0 ? LOOM_EXPORTER_STDOUT :
+                      (set & TO_CONSOLE) != 0 ? LOOM_EXPORTER_CONSOLE : LOOM_EXPORTER_NONE;
+    }
+    o->also_stdout = (set & TO_STDOUT) != 0 && o->exporter != LOOM_EXPORTER_STDOUT;
+    o->also_console = (set & TO_CONSOLE) != 0 && o->exporter != LOOM_EXPORTER_CONSOLE;
+}
+
+/* ---- all of them ---- */
 
 static bool is_disabled(reader *r)
 {
-    return read_bool(r, get("OTEL_SDK_DISABLED"), "OTEL_SDK_DISABLED is neither true nor false", false);
+    static const env_names otel = {{"OTEL_SDK_DISABLED"}}, enabled_name = {{"TRACING_ENABLED"}};
+    bool disabled = false, enabled = true;
+    if (!env_read_bool(&disabled, &otel, "false", r->report) && env_read_bool(&enabled, &enabled_name, "true", r->report)) {
+        disabled = !enabled;
+    }
+    return disabled;
 }
 
-static void read_exporter(reader *r)
+static void read_log_level(reader *r)
 {
-    loom_span_processor_options *o = r->out;
-    env_variable name = get("OTEL_TRACES_EXPORTER");
-    if (is(name, "none")) {
-        o->exporter = LOOM_EXPORTER_NONE;
-    } else if (is(name, "console")) {
-        o->exporter = LOOM_EXPORTER_CONSOLE;
-    } else if (is(name, "otlp/file")) {
-        o->exporter = LOOM_EXPORTER_FILE;
-    } else {
-        if (name.value != NULL && !is(name, "otlp")) {
-            warn(r, "OTEL_TRACES_EXPORTER is none of otlp, otlp/file, console, none", name,
-                 "is none of otlp, otlp/file, console, none", "otlp");
-        }
-        read_otlp(r);
-    }
+    static const env_names names = {{"OTEL_LOG_LEVEL"}};
+    static const char *const choices[] = {"none", "error", "warn", "info", "debug", NULL};
+    size_t at = 3;
+    (void)env_read_choice(&at, &names, choices, (env_fault){"is none of none, error, warn, info, debug", "info"}, r->report);
+    r->out->complaints = at == 0 ? LOOM_COMPLAINTS_NONE : at == 1 ? LOOM_COMPLAINTS_LOSSES : LOOM_COMPLAINTS_ALL;
 }
 
 /* False: the SDK is disabled, and nothing else counts. */
 static bool read_all(reader *r)
 {
-    loom_span_processor_options *o = r->out;
-    if (is_disabled(r)) {
-        o->exporter = LOOM_EXPORTER_NONE;
+    read_log_level(r);
+    r->out->disabled = is_disabled(r);
+    if (r->out->disabled) {
+        r->out->exporter = LOOM_EXPORTER_NONE;
         return false;
     }
-    read_exporter(r);
-    read_batching(r);
-    const char *file = env_get("LOOM_SPANS_FILE");
-    if (o->exporter == LOOM_EXPORTER_FILE) {
-        o->endpoint = file;
-    } else {
-        o->also_file = file;
-    }
+    choose_exporters(r, read_exporters(r));
+    read_sizes(r);
+    read_times(r);
     return true;
 }
 
-void loom_span_processor_options_from_env(loom_span_processor_options *out, const char **warning)
+/* A report begins with the variable's name. */
+static void keep_first(void *user, const char *text)
 {
-    *out = (loom_span_processor_options){0};
-    reader r = {.out = out};
-    (void)read_all(&r);
-    if (warning != NULL) {
-        *warning = r.warning;
+    const char **bad = user;
+    const variable *v = variable_find((loom_str){text, strcspn(text, ":")});
+    if (*bad == NULL && v != NULL) {
+        *bad = v->name;
     }
+}
+
+void loom_span_processor_options_from_env(loom_span_processor_options *out, const char **bad)
+{
+    const env_report report = {keep_first, bad};
+    if (bad != NULL) {
+        *bad = NULL;
+    }
+    (void)env_check_exporter(out, bad != NULL ? &report : NULL);
 }
 
 bool env_check_exporter(loom_span_processor_options *out, const env_report *report)

@@ -40,9 +40,12 @@ struct exporter {
     const exporter_ops *ops;
 };
 
-/* exporter_open.c: the exporter that options name and, after it, the file to write as well. Either may be NULL: with no
- * exporter but a file, the file is main. The errors of the three below; nothing is open then. */
-loom_status exporters_open(exporter **main, exporter **also, const loom_span_processor_options *options);
+#define EXPORTERS_ALSO_MAX 3u /* file, standard output, console */
+
+/* exporter_open.c: the exporter that options name, and those that get the same batches (the rest of also is NULL). With no
+ * exporter but such ones, the first of them is main; with none at all main is NULL. The errors of those below; nothing is
+ * open then. */
+loom_status exporters_open(exporter **main, exporter *also[EXPORTERS_ALSO_MAX], const loom_span_processor_options *options);
 /* NULL is allowed. */
 static inline void exporter_close(exporter *e)
 {
@@ -52,6 +55,7 @@ static inline void exporter_close(exporter *e)
 }
 
 loom_status console_exporter_open(exporter **out);
+loom_status stdout_exporter_open(exporter **out);
 /* LOOM_EIO: cannot be opened for appending. */
 loom_status file_exporter_open(exporter **out, const char *path);
 /* One write(2) where the system allows. false: errno says why. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OTLP/JSON lines in a file (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/): one request each.
+/* OTLP/JSON lines in a file or on standard output (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/): one request each.
  * O_APPEND and one write for a line, so that several processes may share a file.
  *
  * A disk may be full in the middle of a line, and a process may be killed there. What could not be written whole is cut off
@@ -20,6 +20,7 @@
 typedef struct file_exporter {
     exporter base;
     int fd;
+    const char *name; /* for messages */
     pb_buf line; /* kept between batches */
 } file_exporter;
 
@@ -86,20 +87,22 @@ static void file_send(exporter *self, loom_bytes request, export_deadline until,
     loom_status st = otlp_json_request(&e->line, request);
     pb_raw(&e->line, "\n", 1);
     if (st != LOOM_OK || e->line.failed) {
-        (void)snprintf(result->message, sizeof result->message, "spans file: %s",
+        (void)snprintf(result->message, sizeof result->message, "%s: %s", e->name,
                        loom_status_text(st != LOOM_OK ? st : LOOM_ENOMEM));
     } else if (write_line(e->fd, e->line.data, e->line.len)) {
         result->outcome = EXPORT_OK;
     } else {
         char reason[100];
-        (void)snprintf(result->message, sizeof result->message, "spans file: %s", strerror_r(errno, reason, sizeof reason));
+        (void)snprintf(result->message, sizeof result->message, "%s: %s", e->name, strerror_r(errno, reason, sizeof reason));
     }
 }
 
 static void file_close(exporter *self)
 {
     file_exporter *e = (file_exporter *)self;
-    (void)close(e->fd);
+    if (e->fd != STDOUT_FILENO) {
+        (void)close(e->fd);
+    }
     pb_fini(&e->line);
     free(e);
 }
@@ -119,20 +122,37 @@ static int open_to_append(const char *path)
     return fd;
 }
 
-loom_status file_exporter_open(exporter **out, const char *path)
+/* fd is taken over when there is memory. */
+static loom_status open_on(exporter **out, int fd, const char *name)
 {
     static const exporter_ops ops = {.send = file_send, .close = file_close};
-    *out = NULL;
     file_exporter *e = calloc(1, sizeof *e);
+    *out = e != NULL ? &e->base : NULL;
     if (e == NULL) {
         return LOOM_ENOMEM;
     }
     e->base.ops = &ops;
+    e->fd = fd;
+    e->name = name;
     pb_init(&e->line, NULL, 0, LINE_MAX_SIZE);
-    if ((e->fd = open_to_append(path)) < 0) {
-        free(e);
+    return LOOM_OK;
+}
+
+loom_status stdout_exporter_open(exporter **out)
+{
+    return open_on(out, STDOUT_FILENO, "standard output");
+}
+
+loom_status file_exporter_open(exporter **out, const char *path)
+{
+    *out = NULL;
+    const int fd = open_to_append(path);
+    if (fd < 0) {
         return LOOM_EIO;
     }
-    *out = &e->base;
-    return LOOM_OK;
+    const loom_status st = open_on(out, fd, "spans file");
+    if (st != LOOM_OK) {
+        (void)close(fd);
+    }
+    return st;
 }

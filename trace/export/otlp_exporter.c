@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OTLP by libcurl: protobuf over HTTP, and gRPC, which is HTTP/2 with a five-byte frame and a status in the trailers.
+/* OTLP by libcurl: protobuf or JSON over HTTP, and gRPC, which is HTTP/2 with a five-byte frame and a status in the trailers.
  *
  * The curl handles belong to the exporter thread, which makes them for its first batch. Only curl_multi_wakeup() is called
  * from elsewhere: that is how a shutdown makes a transfer look at its deadline again. */
@@ -8,30 +8,28 @@
 #include "base/url.h"
 #include "trace/export/curl_library.h"
 #include "trace/export/exporter.h"
+#include "trace/export/request_body.h"
 #include "trace/export/response.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define GRPC_FRAME_HEAD 5u
 #define POLL_MAX_MS 1000u
-#define REQUEST_MAX (512u * 1024u * 1024u) /* bytes */
 /* Bytes: a batch of 512 spans leaves in one write, instead of seven with two polls each. */
 #define UPLOAD_BUFFER_SIZE (512u * 1024u)
 
 typedef struct otlp_exporter {
     exporter base;
-    bool grpc;
     const curl_library *curl; /* NULL before the first batch */
     _Atomic(CURLM *) multi;   /* likewise; read by whoever interrupts */
     CURL *easy;
     struct curl_slist *headers;
     char *url;
     char shown[URL_SHOWN_SIZE]; /* the URL as messages show it */
-    char *user_headers, *ca_file; /* NULL: none */
+    char *user_headers, *ca_file, *client_certificate_file, *client_key_file; /* NULL: none */
     char curl_error[CURL_ERROR_SIZE];
-    pb_buf frame; /* gRPC: the request behind its frame head */
+    request_body body;
     otlp_response response;
 } otlp_exporter;
 
@@ -47,21 +45,6 @@ static size_t on_header(char *data, size_t size, size_t count, void *user)
 static size_t on_body(char *data, size_t size, size_t count, void *user)
 {
     return otlp_response_body(user, (loom_bytes){(const uint8_t *)data, size * count}) ? size * count : 0;
-}
-
-static bool frame_request(otlp_exporter *e, loom_bytes request, loom_bytes *out)
-{
-    *out = request;
-    if (!e->grpc) {
-        return true;
-    }
-    uint8_t head[GRPC_FRAME_HEAD] = {0, (uint8_t)(request.len >> 24), (uint8_t)(request.len >> 16),
-                                     (uint8_t)(request.len >> 8), (uint8_t)request.len};
-    pb_rollback(&e->frame, 0);
-    pb_raw(&e->frame, head, sizeof head);
-    pb_raw(&e->frame, request.data, request.len);
-    *out = (loom_bytes){e->frame.data, e->frame.len};
-    return !e->frame.failed;
 }
 
 /* true: *code says how the transfer ended. false: the deadline came first. */
@@ -115,7 +98,7 @@ static bool has_verdict(const otlp_exporter *e, long status)
     if (status < 200) {
         return false;
     }
-    return !e->grpc || status != 200 || e->response.grpc_status != OTLP_GRPC_STATUS_NONE;
+    return !e->body.grpc || status != 200 || e->response.grpc_status != OTLP_GRPC_STATUS_NONE;
 }
 
 static void judge(otlp_exporter *e, bool in_time, CURLcode code, export_result *result)
@@ -134,7 +117,7 @@ static void judge(otlp_exporter *e, bool in_time, CURLcode code, export_result *
     curl_off_t retry_after = 0; /* seconds, also when the header was a date */
     (void)e->curl->easy_getinfo(e->easy, CURLINFO_RETRY_AFTER, &retry_after);
     uint64_t retry_after_ms = retry_after > 0 && retry_after < INT32_MAX ? (uint64_t)retry_after * 1000u : 0;
-    (e->grpc ? otlp_judge_grpc : otlp_judge_http)(&e->response, status, retry_after_ms, result);
+    (e->body.grpc ? otlp_judge_grpc : otlp_judge_http)(&e->response, status, retry_after_ms, result);
 }
 
 /* ---- the handles ---- */
@@ -186,8 +169,12 @@ static bool add_user_header(void *user, const char *key, const char *value)
 
 static loom_status make_headers(otlp_exporter *e)
 {
-    bool ok = add_header(e, e->grpc ? "Content-Type: application/grpc" : "Content-Type: application/x-protobuf") &&
-              add_header(e, "Expect:") && (!e->grpc || add_header(e, "TE: trailers"));
+    bool ok = add_header(e, e->body.grpc ? "Content-Type: application/grpc" : e->body.json ?
+                                "Content-Type: application/json" : "Content-Type: application/x-protobuf") &&
+              add_header(e, "Expect:") && (!e->body.grpc || add_header(e, "TE: trailers"));
+    if (e->body.zlib != NULL) {
+        ok = ok && add_header(e, e->body.grpc ? "grpc-encoding: gzip" : "Content-Encoding: gzip");
+    }
     header_walk walk = {.exporter = e};
     if (!ok || percent_pairs(e->user_headers, add_user_header, &walk) != LOOM_OK || walk.failed) {
         return LOOM_ENOMEM;
@@ -206,7 +193,7 @@ static loom_status set_options(otlp_exporter *e)
 {
     CURL *c = e->easy;
     long version = CURL_HTTP_VERSION_1_1;
-    if (e->grpc) {
+    if (e->body.grpc) {
         version = strncmp(e->url, "https", 5) == 0 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
     }
     bool ok = e->curl->easy_setopt(c, CURLOPT_HTTP_VERSION, version) == CURLE_OK;
@@ -214,6 +201,9 @@ static loom_status set_options(otlp_exporter *e)
     ok = ok && e->curl->easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
     ok = ok && e->curl->easy_setopt(c, CURLOPT_USERAGENT, "OTel-OTLP-Exporter-Loom/" LOOM_VERSION) == CURLE_OK;
     ok = ok && (e->ca_file == NULL || e->curl->easy_setopt(c, CURLOPT_CAINFO, e->ca_file) == CURLE_OK);
+    ok = ok && (e->client_certificate_file == NULL ||
+                e->curl->easy_setopt(c, CURLOPT_SSLCERT, e->client_certificate_file) == CURLE_OK);
+    ok = ok && (e->client_key_file == NULL || e->curl->easy_setopt(c, CURLOPT_SSLKEY, e->client_key_file) == CURLE_OK);
     /* a proxy of the environment is for the world outside */
     ok = ok && (!endpoint_is_loopback(e->url) || e->curl->easy_setopt(c, CURLOPT_NOPROXY, "*") == CURLE_OK);
     if (!ok) {
@@ -284,8 +274,8 @@ static void otlp_send(exporter *self, loom_bytes request, export_deadline until,
     if (!make_handles(e, result)) {
         return;
     }
-    if (!frame_request(e, request, &body)) {
-        (void)snprintf(result->message, sizeof result->message, "no memory to frame a batch of spans");
+    if (!request_body_make(&e->body, request, &body)) {
+        (void)snprintf(result->message, sizeof result->message, "no memory to encode a batch of spans");
         return;
     }
     otlp_response_reset(&e->response);
@@ -300,6 +290,7 @@ static void otlp_send(exporter *self, loom_bytes request, export_deadline until,
     bool in_time = run_transfer(e, until, &code);
     judge(e, in_time, code, result);
     (void)e->curl->multi_remove_handle(e->multi, e->easy);
+    request_body_sent(&e->body);
 }
 
 static void otlp_interrupt(exporter *self)
@@ -320,10 +311,12 @@ static void otlp_close(exporter *self)
         drop_handles(e, atomic_load(&e->multi));
     }
     otlp_response_fini(&e->response);
-    pb_fini(&e->frame);
+    request_body_fini(&e->body);
     free(e->url);
     free(e->user_headers);
     free(e->ca_file);
+    free(e->client_certificate_file);
+    free(e->client_key_file);
     free(e);
 }
 
@@ -331,6 +324,13 @@ static bool copy(char **out, const char *text)
 {
     *out = text != NULL ? strdup(text) : NULL;
     return text == NULL || *out != NULL;
+}
+
+static bool copy_texts(otlp_exporter *e, const loom_span_processor_options *options)
+{
+    return copy(&e->user_headers, options->headers) && copy(&e->ca_file, options->ca_file) &&
+           copy(&e->client_certificate_file, options->client_certificate_file) &&
+           copy(&e->client_key_file, options->client_key_file);
 }
 
 loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options *options)
@@ -342,14 +342,13 @@ loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options
         return LOOM_ENOMEM;
     }
     e->base.ops = &ops;
-    e->grpc = options->exporter == LOOM_EXPORTER_OTLP_GRPC;
     otlp_response_init(&e->response);
-    pb_init(&e->frame, NULL, 0, REQUEST_MAX);
+    request_body_init(&e->body, options->exporter, options->gzip ? zlib_library_get() : NULL);
     loom_status st = endpoint_url(&e->url, options);
     if (st == LOOM_OK) {
         url_show(e->shown, e->url);
     }
-    if (st == LOOM_OK && (!copy(&e->user_headers, options->headers) || !copy(&e->ca_file, options->ca_file))) {
+    if (st == LOOM_OK && !copy_texts(e, options)) {
         st = LOOM_ENOMEM;
     }
     if (st != LOOM_OK) {

@@ -11,6 +11,9 @@
  * held for a copy. Takes over the caller's use of the scope's resource. */
 void processor_submit(loom_span_processor *processor, const span_scope *scope, loom_bytes span);
 
+/* Its tracers are NULL. */
+bool processor_is_disabled(const loom_span_processor *processor);
+
 /* A hold keeps the memory, not the exporter: spans may end after everybody let go of the processor. */
 void processor_hold(loom_span_processor *processor);
 void processor_unhold(loom_span_processor *processor);

@@ -30,6 +30,8 @@ static void configure(loom_span_processor *p, const loom_span_processor_options 
     p->attempt_ns = or_default(o->otlp_timeout_ms, DEFAULT_OTLP_TIMEOUT_MS) * (uint64_t)NS_PER_MS;
     p->on_error = o->on_error;
     p->user = o->user;
+    p->complaints = o->complaints;
+    p->disabled = o->disabled;
     atomic_init(&p->refs, 1);
     atomic_init(&p->holds, 1);
     atomic_init(&p->stop_ns, UINT64_MAX);
@@ -59,7 +61,7 @@ static loom_status processor_create(loom_span_processor **out, const loom_span_p
     if (st != LOOM_OK) {
         goto free_processor;
     }
-    if ((st = exporters_open(&p->main, &p->also, options)) != LOOM_OK) {
+    if ((st = exporters_open(&p->main, p->also, options)) != LOOM_OK) {
         goto fini_state;
     }
     if (p->main != NULL && ((st = batch_init(&p->batch, p->max_batch)) != LOOM_OK || (st = start_thread(p)) != LOOM_OK)) {
@@ -70,8 +72,7 @@ static loom_status processor_create(loom_span_processor **out, const loom_span_p
 
 close_all:
     batch_fini(&p->batch);
-    exporter_close(p->also);
-    exporter_close(p->main);
+    processor_close_exporters(p);
 fini_state:
     processor_fini_state(p);
 free_processor:

@@ -87,6 +87,19 @@ bool processor_wait(loom_span_processor *p, pthread_cond_t *cond, uint64_t until
     return pthread_cond_timedwait(cond, &p->lock, &until) == 0;
 }
 
+void processor_close_exporters(loom_span_processor *p)
+{
+    for (size_t i = 0; i < EXPORTERS_ALSO_MAX; i++) {
+        exporter_close(p->also[i]);
+    }
+    exporter_close(p->main);
+}
+
+bool processor_is_disabled(const loom_span_processor *processor)
+{
+    return processor->disabled;
+}
+
 void processor_hold(loom_span_processor *processor)
 {
     atomic_fetch_add_explicit(&processor->holds, 1, memory_order_relaxed);
@@ -101,8 +114,7 @@ void processor_unhold(loom_span_processor *processor)
     if (processor->main != NULL) {
         batch_fini(&processor->batch);
     }
-    exporter_close(processor->also);
-    exporter_close(processor->main);
+    processor_close_exporters(processor);
     processor_fini_state(processor);
     free(processor);
 }

@@ -22,7 +22,9 @@ struct loom_span_processor {
     void (*on_error)(void *user, const char *message);
     void *user;
     exporter *main; /* NULL: spans are thrown away and there is no thread */
-    exporter *also; /* NULL: none */
+    exporter *also[EXPORTERS_ALSO_MAX]; /* the rest is NULL */
+    loom_complaints complaints;
+    bool disabled;
     pthread_t thread;
     const volatile uint8_t *alive; /* a page of its own that fork() wipes: 0 in a child, which has no exporter thread */
 
@@ -69,6 +71,9 @@ loom_status processor_init_state(loom_span_processor *p);
 void processor_fini_state(loom_span_processor *p);
 /* Waits on cond, with the lock held, until then or a wake-up. false: the time has come. */
 bool processor_wait(loom_span_processor *p, pthread_cond_t *cond, uint64_t until_ns);
+
+/* NULL is allowed for each. */
+void processor_close_exporters(loom_span_processor *p);
 
 /* ---- processor_thread.c ---- */
 

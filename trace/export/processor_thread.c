@@ -25,11 +25,12 @@ static bool stop_deadline_passed(const loom_span_processor *p)
     return clock_monotonic_ns() >= atomic_load(&p->stop_ns);
 }
 
-/* The first error at once, then at most one every ten seconds. */
-static void report(loom_span_processor *p, const char *message)
+/* The first error at once, then at most one every ten seconds. loss: it costs spans. */
+static void report(loom_span_processor *p, const char *message, bool loss)
 {
+    const loom_complaints least = loss ? LOOM_COMPLAINTS_LOSSES : LOOM_COMPLAINTS_ALL;
     uint64_t suppressed;
-    if (p->on_error == NULL || message[0] == '\0' ||
+    if (p->on_error == NULL || message[0] == '\0' || p->complaints > least ||
         !rate_limit_pass(&p->reports, clock_monotonic_ns(), REPORT_EVERY_NS, 1, &suppressed)) {
         return;
     }
@@ -141,8 +142,9 @@ static void retry_sleep(loom_span_processor *p, uint64_t until_ns, requests_seen
     pthread_mutex_unlock(&p->lock);
 }
 
-/* Whether to try again after this result; sleeps if so. */
-static bool retry(loom_span_processor *p, const export_result *result, unsigned attempt, uint64_t deadline_ns, requests_seen seen)
+/* Whether to try again after this result, and when. */
+static bool wants_retry(loom_span_processor *p, const export_result *result, unsigned attempt, uint64_t deadline_ns,
+                        requests_seen seen, uint64_t *next_ns)
 {
     if (result->outcome == EXPORT_OK || result->outcome == EXPORT_FAILED || result->outcome == EXPORT_TOO_LARGE) {
         return false;
@@ -158,29 +160,27 @@ static bool retry(loom_span_processor *p, const export_result *result, unsigned 
     if (now.flushes != seen.flushes || now.stopping != seen.stopping) {
         delay = 0;
     }
-    uint64_t next = clock_monotonic_ns() + delay;
+    *next_ns = clock_monotonic_ns() + delay;
     uint64_t stop = atomic_load(&p->stop_ns);
-    if (next >= (stop < deadline_ns ? stop : deadline_ns)) {
-        return false;
-    }
-    retry_sleep(p, next, seen);
-    return true;
+    return *next_ns < (stop < deadline_ns ? stop : deadline_ns);
 }
 
 static export_result send_request(loom_span_processor *p, loom_bytes request, uint64_t deadline)
 {
-    export_result result;
-    requests_seen seen;
-    unsigned attempt = 0;
-    do {
-        uint64_t attempt_end = clock_monotonic_ns() + p->attempt_ns;
+    for (unsigned attempt = 0;; attempt++) {
+        uint64_t attempt_end = clock_monotonic_ns() + p->attempt_ns, next;
         export_deadline until = {attempt_end < deadline ? attempt_end : deadline, &p->stop_ns};
-        result = (export_result){.outcome = EXPORT_FAILED};
-        seen = look_at_requests(p);
+        export_result result = {.outcome = EXPORT_FAILED};
+        const requests_seen seen = look_at_requests(p);
         p->main->ops->send(p->main, request, until, &result);
-        report(p, result.message);
-    } while (retry(p, &result, attempt++, deadline, seen));
-    return result;
+        const bool again = wants_retry(p, &result, attempt, deadline, seen, &next);
+        const bool loss = !again && result.outcome != EXPORT_TOO_LARGE && (result.outcome != EXPORT_OK || result.rejected > 0);
+        report(p, result.message, loss);
+        if (!again) {
+            return result;
+        }
+        retry_sleep(p, next, seen);
+    }
 }
 
 /* What a receiver refuses for its size goes again in halves; the rest of the batch then in pieces of the size that did.
@@ -218,14 +218,14 @@ static export_result export_batch(loom_span_processor *p)
 {
     loom_bytes request;
     if (!batch_encode(&p->batch, 0, p->batch.spans, &request)) {
-        report(p, "no memory to encode a batch of spans");
+        report(p, "no memory to encode a batch of spans", true);
         return (export_result){.outcome = EXPORT_FAILED};
     }
-    if (p->also != NULL) {
+    for (size_t i = 0; i < EXPORTERS_ALSO_MAX && p->also[i] != NULL; i++) {
         export_deadline until = {clock_monotonic_ns() + p->timeout_ns, &p->stop_ns};
         export_result result = {.outcome = EXPORT_FAILED};
-        p->also->ops->send(p->also, request, until, &result);
-        report(p, result.message);
+        p->also[i]->ops->send(p->also[i], request, until, &result);
+        report(p, result.message, true);
     }
     return send_batch(p, request);
 }

@@ -2,6 +2,8 @@
 #include "trace/export/response.h"
 
 #include "base/str.h"
+#include "trace/export/request_body.h"
+#include "trace/export/response_json.h"
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
 
@@ -14,7 +16,6 @@
 #define BODY_MAX 65536u
 #define DETAILS_MAX 4096u  /* bytes of a decoded grpc-status-details-bin */
 #define RETRY_DELAY_MAX_S (24u * 3600u)
-#define GRPC_FRAME_HEAD 5u /* compressed flag and length */
 
 /* https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
 enum { GRPC_OK = 0, GRPC_CANCELLED = 1, GRPC_DEADLINE_EXCEEDED = 4, GRPC_RESOURCE_EXHAUSTED = 8, GRPC_ABORTED = 10,
@@ -38,7 +39,7 @@ void otlp_response_fini(otlp_response *r)
 void otlp_response_reset(otlp_response *r)
 {
     pb_rollback(&r->body, 0);
-    r->cut = false;
+    r->cut = r->is_json = false;
     r->grpc_status = OTLP_GRPC_STATUS_NONE;
     r->has_retry_info = false;
     r->retry_delay_ms = 0;
@@ -118,15 +119,19 @@ static void read_status_details(otlp_response *r, loom_str base64)
     }
 }
 
+/* A field's value, without the line end. */
 static loom_str trimmed(loom_str s)
 {
-    while (s.len > 0 && strchr(" \t\r\n", s.data[0]) != NULL) {
-        s = (loom_str){s.data + 1, s.len - 1};
-    }
-    while (s.len > 0 && strchr(" \t\r\n", s.data[s.len - 1]) != NULL) {
+    while (s.len > 0 && (s.data[s.len - 1] == '\r' || s.data[s.len - 1] == '\n')) {
         s.len--;
     }
-    return s;
+    return str_trim(s);
+}
+
+static bool is_media_type(loom_str value, const char *type)
+{
+    const char *end = value.len > 0 ? memchr(value.data, ';', value.len) : NULL;
+    return str_is_any_case(str_trim((loom_str){value.data, end != NULL ? (size_t)(end - value.data) : value.len}), type);
 }
 
 /* Printable ASCII only: it ends in somebody's log. */
@@ -165,16 +170,18 @@ void otlp_response_header(otlp_response *r, loom_str line)
         copy_message(r->grpc_message, sizeof r->grpc_message, value);
     } else if (str_is_any_case(name, "grpc-status-details-bin")) {
         read_status_details(r, value);
+    } else if (str_is_any_case(name, "content-type")) {
+        r->is_json = is_media_type(value, "application/json");
     }
 }
 
 /* ---- judgement ---- */
 
-static void judge_partial(loom_bytes response, export_result *result)
+static partial_success read_partial(loom_bytes response)
 {
+    partial_success found = {0};
     pb_cursor c = pb_cursor_on(response);
     pb_field f;
-    char message[100] = "";
     while (pb_next(&c, &f)) {
         if (!pb_is(&f, RESPONSE_PARTIAL_SUCCESS, PB_LENGTH)) {
             continue;
@@ -183,15 +190,25 @@ static void judge_partial(loom_bytes response, export_result *result)
         pb_field part;
         while (pb_next(&partial, &part)) {
             if (pb_is(&part, PARTIAL_REJECTED_SPANS, PB_VARINT) && part.value <= INT64_MAX) {
-                result->rejected = part.value;
+                found.rejected = part.value;
             } else if (pb_is(&part, PARTIAL_ERROR_MESSAGE, PB_LENGTH)) {
-                copy_message(message, sizeof message, (loom_str){(const char *)part.bytes.data, part.bytes.len});
+                found.message = (loom_str){(const char *)part.bytes.data, part.bytes.len};
             }
         }
     }
-    if (result->rejected > 0 || message[0] != '\0') { /* with 0 rejected the message is a warning */
+    return found;
+}
+
+static void judge_partial(partial_success found, export_result *result)
+{
+    char message[100];
+    result->rejected = found.rejected;
+    copy_message(message, sizeof message, found.message);
+    if (found.rejected > 0) {
         (void)snprintf(result->message, sizeof result->message, "the receiver rejected %" PRIu64 " spans: %s",
-                       result->rejected, message);
+                       found.rejected, message);
+    } else if (message[0] != '\0') { /* "the server MAY also use it to convey warnings" */
+        (void)snprintf(result->message, sizeof result->message, "the receiver warns: %s", message);
     }
 }
 
@@ -211,7 +228,8 @@ void otlp_judge_http(const otlp_response *r, long http_status, uint64_t retry_af
         return;
     }
     result->outcome = EXPORT_OK;
-    judge_partial((loom_bytes){r->body.data, r->body.len}, result);
+    const loom_bytes body = {r->body.data, r->body.len};
+    judge_partial(r->is_json ? response_json_partial(body) : read_partial(body), result);
 }
 
 static bool grpc_retryable(const otlp_response *r)
@@ -231,6 +249,14 @@ static bool grpc_retryable(const otlp_response *r)
     }
 }
 
+/* gRPC has one status for a receiver that is overloaded and for a message over its limit, and servers tell them apart only in
+ * words: "received message larger than max (5000000 vs. 4194304)" in C++, Go and Python, "gRPC message exceeds maximum size"
+ * in Java. Halves of a batch would be of no use to one that is overloaded. */
+static bool is_about_size(const char *message)
+{
+    return strcasestr(message, "larger than max") != NULL || strcasestr(message, "exceeds maximum") != NULL;
+}
+
 void otlp_judge_grpc(const otlp_response *r, long http_status, uint64_t retry_after_ms, export_result *result)
 {
     if (http_status != 200) {
@@ -242,8 +268,7 @@ void otlp_judge_grpc(const otlp_response *r, long http_status, uint64_t retry_af
         return;
     }
     if (r->grpc_status != GRPC_OK) {
-        /* without a word of when it recovers, it is the size that exhausts a receiver */
-        bool too_large = r->grpc_status == GRPC_RESOURCE_EXHAUSTED && !r->has_retry_info;
+        bool too_large = r->grpc_status == GRPC_RESOURCE_EXHAUSTED && !r->has_retry_info && is_about_size(r->grpc_message);
         result->outcome = grpc_retryable(r) ? EXPORT_RETRY : too_large ? EXPORT_TOO_LARGE : EXPORT_FAILED;
         result->retry_after_ms = r->retry_delay_ms;
         (void)snprintf(result->message, sizeof result->message, "the receiver answered gRPC status %d: %s", r->grpc_status,
@@ -255,7 +280,7 @@ void otlp_judge_grpc(const otlp_response *r, long http_status, uint64_t retry_af
     if (body->len > GRPC_FRAME_HEAD && body->data[0] == 0) { /* we ask for no compression */
         size_t len = (size_t)body->data[1] << 24 | (size_t)body->data[2] << 16 | (size_t)body->data[3] << 8 | body->data[4];
         if (len <= body->len - GRPC_FRAME_HEAD) {
-            judge_partial((loom_bytes){body->data + GRPC_FRAME_HEAD, len}, result);
+            judge_partial(read_partial((loom_bytes){body->data + GRPC_FRAME_HEAD, len}), result);
         }
     }
 }

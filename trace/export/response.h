@@ -11,6 +11,7 @@
 typedef struct otlp_response {
     pb_buf body; /* at most 64 KiB */
     bool cut;    /* there was more */
+    bool is_json; /* Content-Type: application/json */
     int grpc_status;
     bool has_retry_info; /* google.rpc.RetryInfo came with the gRPC status */
     uint64_t retry_delay_ms;
@@ -27,6 +28,7 @@ bool otlp_response_body(otlp_response *r, loom_bytes part);
 void otlp_response_header(otlp_response *r, loom_str line);
 
 /* Fill result from a complete answer. */
+/* The body of a success is JSON when the answer says so (OTLP/HTTP: it is what the request was). */
 void otlp_judge_http(const otlp_response *r, long http_status, uint64_t retry_after_ms, export_result *result);
 void otlp_judge_grpc(const otlp_response *r, long http_status, uint64_t retry_after_ms, export_result *result);
 

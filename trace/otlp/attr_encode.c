@@ -7,12 +7,28 @@
 
 #include <string.h>
 
-static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_t i)
+/* The first max characters; an ill-formed sequence is one, as it becomes one U+FFFD. */
+static loom_str clip(loom_str text, uint32_t max)
+{
+    size_t len = 0;
+    for (uint32_t count = 0; len < text.len && count < max; count++) {
+        uint32_t code_point;
+        len += utf8_next((loom_str){text.data + len, text.len - len}, &code_point);
+    }
+    return (loom_str){text.data, len};
+}
+
+static inline loom_str clip_if(loom_str text, uint32_t max)
+{
+    return text.len <= max ? text : clip(text, max);
+}
+
+static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_t i, uint32_t max_length)
 {
     size_t value = pb_open(b, ARRAY_VALUES);
     switch (type) {
     case LOOM_ATTR_STRINGS:
-        pb_string_field(b, ANY_STRING, ((const loom_str *)items)[i]);
+        pb_string_field(b, ANY_STRING, clip_if(((const loom_str *)items)[i], max_length));
         break;
     case LOOM_ATTR_BOOLS:
         pb_varint_field(b, ANY_BOOL, ((const bool *)items)[i]);
@@ -27,11 +43,11 @@ static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_
     pb_close(b, value);
 }
 
-static void put_array(pb_buf *b, const loom_attr *attr)
+static void put_array(pb_buf *b, const loom_attr *attr, uint32_t max_length)
 {
     size_t array = pb_open(b, ANY_ARRAY);
     for (size_t i = 0; i < attr->value.array.count && !b->failed; i++) {
-        put_element(b, attr->type, attr->value.array.items, i);
+        put_element(b, attr->type, attr->value.array.items, i, max_length);
     }
     pb_close(b, array);
 }
@@ -60,17 +76,21 @@ static bool put_string_key_value(pb_buf *b, uint32_t field, loom_str key, loom_s
 }
 
 /* The key has been checked. */
-static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr)
+static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr, uint32_t max_length)
 {
-    if (attr->type == LOOM_ATTR_STRING && put_string_key_value(b, field, key, attr->value.string)) {
-        return;
+    loom_str string = {0};
+    if (attr->type == LOOM_ATTR_STRING) {
+        string = clip_if(attr->value.string, max_length);
+        if (put_string_key_value(b, field, key, string)) {
+            return;
+        }
     }
     size_t kv = pb_open(b, field);
     pb_bytes_field(b, KEYVALUE_KEY, key.data, key.len);
     size_t any = pb_open(b, KEYVALUE_VALUE);
     switch (attr->type) {
     case LOOM_ATTR_STRING:
-        pb_string_field(b, ANY_STRING, attr->value.string);
+        pb_string_field(b, ANY_STRING, string);
         break;
     case LOOM_ATTR_BOOL:
         pb_varint_field(b, ANY_BOOL, attr->value.boolean);
@@ -85,7 +105,7 @@ static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_at
     case LOOM_ATTR_BOOLS:
     case LOOM_ATTR_INTS:
     case LOOM_ATTR_DOUBLES:
-        put_array(b, attr);
+        put_array(b, attr, max_length);
         break;
     default:
         b->failed = true;
@@ -157,9 +177,10 @@ static uint32_t find_key(const attr_index *index, const pb_buf *b, uint32_t hash
     return index->count;
 }
 
-void attr_index_init(attr_index *index)
+void attr_index_init(attr_index *index, attr_limits limits)
 {
     memset(index->pins, 0, sizeof index->pins);
+    index->limits = limits;
     index->count = index->hashed = 0;
 }
 
@@ -192,11 +213,11 @@ bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_att
     uint32_t hash = hash_key(key);
     hash_rest(index, b);
     uint32_t at = find_key(index, b, hash, key);
-    if (at == ATTR_COUNT_MAX) {
+    if (at >= index->limits.count) {
         return false;
     }
     size_t mark = b->len;
-    put_key_value(b, field, key, attr);
+    put_key_value(b, field, key, attr, index->limits.value_length);
     if (b->failed) {
         pb_rollback(b, mark);
         return false;
@@ -259,8 +280,11 @@ static uint8_t *put_short(uint8_t *to, uint8_t tag, const fixed_attr *attr)
 /* Nearly every fixed attribute is short. Adds them up to one that is not; returns how many. */
 static size_t add_short(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count)
 {
+    if (index->limits.value_length < SHORT_MAX) {
+        return 0; /* what is short may have to be shorter still */
+    }
     const uint8_t tag = (uint8_t)(field << 3 | PB_LENGTH);
-    const size_t places = ATTR_COUNT_MAX - index->count, most = count < places ? count : places;
+    const size_t places = index->limits.count - index->count, most = count < places ? count : places;
     attr_slot *slots = index->slots + index->count;
     uint8_t *const data = b->data, *const room_end = data + b->cap - b->slack, *to = data + b->len;
     size_t added = 0;
@@ -282,7 +306,7 @@ static bool add_any(attr_index *index, pb_buf *b, uint32_t field, const fixed_at
 {
     const size_t mark = b->len;
     loom_attr general = {.type = attr->key->is_int ? LOOM_ATTR_INT : LOOM_ATTR_STRING};
-    if (index->count == ATTR_COUNT_MAX) {
+    if (index->count >= index->limits.count) {
         return false;
     }
     if (attr->key->is_int) {
@@ -290,7 +314,7 @@ static bool add_any(attr_index *index, pb_buf *b, uint32_t field, const fixed_at
     } else {
         general.value.string = attr->string;
     }
-    put_key_value(b, field, (loom_str){attr->key->text, attr->key->len}, &general);
+    put_key_value(b, field, (loom_str){attr->key->text, attr->key->len}, &general, index->limits.value_length);
     if (b->failed) {
         pb_rollback(b, mark);
         return false;
@@ -310,17 +334,17 @@ uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, cons
     return dropped;
 }
 
-uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count)
+uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count, attr_limits limits)
 {
     uint32_t dropped = 0;
     for (size_t i = 0; i < count; i++) {
         loom_str key;
         size_t mark = b->len;
-        if (b->failed || i >= ATTR_COUNT_MAX || !key_of(&attrs[i], &key)) {
+        if (b->failed || i >= limits.count || !key_of(&attrs[i], &key)) {
             dropped++;
             continue;
         }
-        put_key_value(b, field, key, &attrs[i]);
+        put_key_value(b, field, key, &attrs[i], limits.value_length);
         if (b->failed) {
             pb_rollback(b, mark);
             dropped++;

@@ -7,7 +7,14 @@
 
 #include <loom/trace.h>
 
-#define ATTR_COUNT_MAX 128u /* attributes of a span, an event or a link: OpenTelemetry's default */
+#define ATTR_COUNT_MAX 128u /* attributes of an index: OpenTelemetry's default for a span */
+
+/* OpenTelemetry, "Attribute Limits". */
+typedef struct attr_limits {
+    uint32_t count;
+    uint32_t value_length; /* characters of a string, or of each in an array: the rest is cut off; UINT32_MAX: no limit */
+} attr_limits;
+#define ATTR_LIMITS_DEFAULT ((attr_limits){ATTR_COUNT_MAX, UINT32_MAX})
 
 /* Where a field lies in the buffer, tag included; len 0: not there. */
 typedef struct attr_slot {
@@ -20,6 +27,7 @@ enum { ATTR_PIN_NAME, ATTR_PIN_STATUS, ATTR_PINS };
 /* Only the first `count` slots are ever written, and hashes when somebody sets an attribute by its key. */
 typedef struct attr_index {
     attr_slot pins[ATTR_PINS];
+    attr_limits limits; /* its count is at most ATTR_COUNT_MAX */
     uint32_t count, hashed;
     uint32_t hashes[ATTR_COUNT_MAX]; /* of the keys of the first `hashed` slots */
     attr_slot slots[ATTR_COUNT_MAX];
@@ -46,7 +54,7 @@ typedef struct fixed_attr {
     bool is_utf8; /* the string is known to be UTF-8; else it is looked at, and repaired */
 } fixed_attr;
 
-void attr_index_init(attr_index *index);
+void attr_index_init(attr_index *index, attr_limits limits);
 /* Takes a field's bytes out of the buffer and moves what the index knows behind it. */
 void attr_index_remove(attr_index *index, pb_buf *b, attr_slot slot);
 /* Adds attr as `field` of the open message, or overwrites the attribute of that key.
@@ -56,6 +64,6 @@ bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_att
 uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count);
 
 /* Writes a list of attributes, each as `field`; without overwriting. Returns how many were left out. */
-uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count);
+uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count, attr_limits limits);
 
 #endif

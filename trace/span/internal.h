@@ -16,8 +16,6 @@
 #define SPAN_SIZE_MAX (256u * 1024u)  /* bytes; what does not fit is dropped and counted */
 #define SPAN_TAIL_SIZE 64u            /* bytes kept for what ending writes: end time and three dropped counts */
 #define SPAN_HEAD_SIZE 8u             /* bytes before the Span for its tag and length inside ScopeSpans */
-#define SPAN_EVENTS_MAX 128u          /* OpenTelemetry's default */
-#define SPAN_LINKS_MAX 128u           /* OpenTelemetry's default */
 
 /* What callers hold is a handle: the address of the span, with the generation of its memory in the low bits that the
  * alignment leaves free. Ending a span starts the next generation, so a handle that was ended already is recognised, also

@@ -52,7 +52,7 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
         return LOOM_EINVAL;
     }
     loom_sampler sampler = options->sampler != NULL ? *options->sampler : loom_sampler_from_env();
-    if (!sampler_valid(&sampler)) {
+    if (!sampler_valid(&sampler) || (options->limits != NULL && options->limits->attribute_count > ATTR_COUNT_MAX)) {
         return LOOM_EINVAL;
     }
     loom_tracer_provider *provider = calloc(1, sizeof *provider);
@@ -62,6 +62,8 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
     atomic_init(&provider->refs, 1);
     atomic_init(&provider->uses, 1);
     provider->sampler = sampler;
+    provider->limits = options->limits != NULL ? *options->limits : loom_span_limits_from_env();
+    provider->attr_limits = (attr_limits){provider->limits.attribute_count, provider->limits.attribute_value_length};
     loom_status st = LOOM_ENOMEM;
     if (pthread_mutex_init(&provider->lock, NULL) != 0) {
         goto free_provider;
@@ -96,6 +98,11 @@ void loom_tracer_provider_unref(loom_tracer_provider *provider)
     }
 }
 
+bool loom_tracer_provider_is_disabled(const loom_tracer_provider *provider)
+{
+    return processor_is_disabled(provider->processor);
+}
+
 const char *loom_tracer_provider_service_name(const loom_tracer_provider *provider)
 {
     return provider->service_name;
@@ -127,7 +134,7 @@ static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *na
 
 loom_tracer *loom_tracer_get(loom_tracer_provider *provider, const char *scope_name, const char *scope_version)
 {
-    if (provider == NULL) {
+    if (provider == NULL || processor_is_disabled(provider->processor)) {
         return NULL;
     }
     const char *name = scope_name != NULL ? scope_name : "";

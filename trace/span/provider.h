@@ -8,7 +8,7 @@
 #define LOOM_TRACE_SPAN_PROVIDER_H
 
 #include "trace/export/scope.h"
-#include "trace/otlp/protobuf_write.h"
+#include "trace/otlp/attr_encode.h"
 
 #include <loom/trace.h>
 
@@ -29,6 +29,8 @@ struct loom_tracer_provider {
     atomic_size_t uses;
     loom_span_processor *processor;
     loom_sampler sampler;
+    attr_limits attr_limits; /* of a span: limits, as the attribute index takes them */
+    loom_span_limits limits;
     char *service_name;
     pb_buf resource_field;
     pthread_mutex_t lock;

@@ -5,8 +5,14 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "trace/otlp/fields.h"
+#include "trace/span/provider.h"
 
 #include <string.h>
+
+static const loom_span_limits *limits_of(const span_recording *rec)
+{
+    return &rec->tracer->provider->limits;
+}
 
 /* Makes what was written since mark the value of a pinned field, in place of the old one. */
 static void pin(span_recording *rec, int which, size_t mark)
@@ -52,7 +58,8 @@ void span_record_link(span_recording *rec, const loom_link *link)
 {
     pb_buf *b = &rec->buf;
     size_t mark = b->len;
-    if (rec->links == SPAN_LINKS_MAX || !loom_trace_context_valid(&link->context)) {
+    const loom_span_limits *limits = limits_of(rec);
+    if (rec->links >= limits->link_count || !loom_trace_context_valid(&link->context)) {
         rec->dropped_links++;
         return;
     }
@@ -63,7 +70,8 @@ void span_record_link(span_recording *rec, const loom_link *link)
         pb_string_field(b, LINK_TRACE_STATE, link->tracestate);
     }
     pb_fixed32_field(b, LINK_FLAGS, span_flags(&link->context, link->context_is_remote));
-    uint32_t dropped = attr_encode_list(b, LINK_ATTRIBUTES, link->attrs, link->attr_count);
+    uint32_t dropped = attr_encode_list(b, LINK_ATTRIBUTES, link->attrs, link->attr_count,
+                                        (attr_limits){limits->link_attribute_count, limits->attribute_value_length});
     if (dropped > 0) {
         pb_varint_field(b, LINK_DROPPED_ATTRIBUTES, dropped);
     }
@@ -125,7 +133,8 @@ void loom_span_add_event(loom_span *span, const char *name, const loom_attr *att
     if (rec == NULL) {
         return;
     }
-    if (rec->events == SPAN_EVENTS_MAX) {
+    const loom_span_limits *limits = limits_of(rec);
+    if (rec->events >= limits->event_count) {
         rec->dropped_events++;
         return;
     }
@@ -134,7 +143,8 @@ void loom_span_add_event(loom_span *span, const char *name, const loom_attr *att
     size_t message = pb_open(b, SPAN_EVENTS);
     pb_fixed64_field(b, EVENT_TIME, clock_unix_ns());
     pb_string_field(b, EVENT_NAME, str_of(name));
-    uint32_t dropped = attr_encode_list(b, EVENT_ATTRIBUTES, attrs, attr_count);
+    uint32_t dropped = attr_encode_list(b, EVENT_ATTRIBUTES, attrs, attr_count,
+                                        (attr_limits){limits->event_attribute_count, limits->attribute_value_length});
     if (dropped > 0) {
         pb_varint_field(b, EVENT_DROPPED_ATTRIBUTES, dropped);
     }

@@ -2,6 +2,7 @@
 /* The resource of a provider: who makes the spans (OpenTelemetry resource conventions).
  * What comes later wins: Loom's own, then OTEL_RESOURCE_ATTRIBUTES, then the caller's, then the service name. */
 #include "base/percent.h"
+#include "trace/export/env_report.h"
 #include "trace/otlp/attr_encode.h"
 #include "trace/otlp/fields.h"
 #include "trace/span/provider.h"
@@ -95,7 +96,7 @@ static char *default_name(const loom_tracer_provider_options *options)
 /* from_env is taken over. */
 static char *choose_name(const loom_tracer_provider_options *options, char *from_env)
 {
-    const char *name = options->service_name != NULL ? options->service_name : getenv("OTEL_SERVICE_NAME");
+    const char *name = options->service_name != NULL ? options->service_name : env_get("OTEL_SERVICE_NAME");
     if (name != NULL && name[0] != '\0') {
         free(from_env);
         return strdup(name);
@@ -104,7 +105,8 @@ static char *choose_name(const loom_tracer_provider_options *options, char *from
         return from_env;
     }
     free(from_env);
-    return default_name(options);
+    name = env_get("TRACING_SERVICE_NAME");
+    return name != NULL ? strdup(name) : default_name(options);
 }
 
 static loom_status close_resource(pb_buf *out, resource_builder *r)
@@ -122,10 +124,10 @@ loom_status resource_encode(pb_buf *out, char **service_name, const loom_tracer_
 {
     resource_builder r = {.no_memory = false};
     pb_init(&r.body, NULL, 0, RESOURCE_SIZE_MAX);
-    attr_index_init(&r.index);
+    attr_index_init(&r.index, ATTR_LIMITS_DEFAULT);
     put_own(&r);
     env_walk walk = {.resource = &r};
-    loom_status st = percent_pairs(getenv("OTEL_RESOURCE_ATTRIBUTES"), put_from_env, &walk);
+    loom_status st = percent_pairs(env_get("OTEL_RESOURCE_ATTRIBUTES"), put_from_env, &walk);
     for (size_t i = 0; i < options->resource_count; i++) {
         put(&r, &options->resource[i]);
     }

@@ -46,9 +46,8 @@ bool sampler_valid(const loom_sampler *sampler)
 }
 
 /* Without an argument that makes sense the ratio is 1 (OpenTelemetry, general SDK configuration). */
-static double ratio_from_env(const env_report *report)
+static double ratio_of(env_variable v, const env_report *report)
 {
-    env_variable v = env_get_either("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACE_SAMPLER_ARG");
     if (v.value == NULL) {
         return 1.0;
     }
@@ -87,8 +86,11 @@ loom_sampler sampler_from_env(const env_report *report)
     if (!known) {
         env_report_value(report, v.name, str_of(v.value), "is no sampler", "parentbased_always_on");
     }
+    const char *rate = env_get("TRACING_SAMPLE_RATE");
     if (sampler.kind == LOOM_SAMPLER_RATIO || sampler.kind == LOOM_SAMPLER_PARENTBASED_RATIO) {
-        sampler.ratio = ratio_from_env(report);
+        sampler.ratio = ratio_of(env_get_either("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACE_SAMPLER_ARG"), report);
+    } else if (v.value == NULL && rate != NULL) {
+        sampler = (loom_sampler){LOOM_SAMPLER_PARENTBASED_RATIO, ratio_of((env_variable){"TRACING_SAMPLE_RATE", rate}, report)};
     }
     return sampler;
 }

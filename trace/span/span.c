@@ -134,7 +134,7 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
     pb_init(&rec->buf, rec->storage, sizeof rec->storage, SPAN_SIZE_MAX);
     rec->buf.len = SPAN_HEAD_SIZE;
     rec->buf.slack = SPAN_TAIL_SIZE;
-    attr_index_init(&rec->index);
+    attr_index_init(&rec->index, tracer->provider->attr_limits);
 }
 
 /* Everything but the attributes and links. NULL: no memory. */

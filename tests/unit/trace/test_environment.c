@@ -2,27 +2,26 @@
 #include "base/url.h"
 #include "tests/support/check.h"
 #include "trace/export/exporter.h"
+#include "trace/export/variables.h"
 
 #include <stdlib.h>
 
 static int clear_environment(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "OTEL_TRACES_EXPORTER", "OTEL_SDK_DISABLED", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_HEADERS",
-        "OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_INSECURE", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG",
-        "OTEL_RESOURCE_ATTRIBUTES", "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_SCHEDULE_DELAY", "LOOM_SPANS_FILE"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        unsetenv(names[i]);
+    size_t count;
+    const variable *all = variables(&count);
+    for (size_t i = 0; i < count; i++) {
+        unsetenv(all[i].name);
     }
+    unsetenv("LOOM_SPANS_FILE");
     return 0;
 }
 
-static loom_span_processor_options from_env(const char **warning)
+static loom_span_processor_options from_env(const char **bad)
 {
     loom_span_processor_options options;
-    loom_span_processor_options_from_env(&options, warning);
+    loom_span_processor_options_from_env(&options, bad);
     return options;
 }
 
@@ -108,14 +107,13 @@ static void nonsense_is_ignored_with_a_warning(void **state)
     static const char *const vectors[][2] = {
         {"OTEL_BSP_MAX_QUEUE_SIZE", "-5"},     {"OTEL_BSP_MAX_QUEUE_SIZE", "many"},
         {"OTEL_BSP_SCHEDULE_DELAY", "12ms"},   {"OTEL_EXPORTER_OTLP_TIMEOUT", "99999999999999999999"},
-        {"OTEL_TRACES_EXPORTER", "zipkin"},    {"OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"},
+        {"OTEL_TRACES_EXPORTER", "zipkin"},    {"OTEL_EXPORTER_OTLP_PROTOCOL", "http/xml"},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
         setenv(vectors[i][0], vectors[i][1], 1);
-        const char *warning;
-        loom_span_processor_options o = from_env(&warning);
-        assert_non_null(warning);
-        assert_non_null(strstr(warning, vectors[i][0]));
+        const char *bad;
+        loom_span_processor_options o = from_env(&bad);
+        assert_string_equal(vectors[i][0], bad);
         assert_int_equal(0, o.max_queue_size + o.schedule_delay_ms + o.otlp_timeout_ms);
         assert_int_equal(LOOM_EXPORTER_OTLP_GRPC, o.exporter);
         unsetenv(vectors[i][0]);
@@ -159,7 +157,7 @@ static void every_value_that_makes_no_sense_is_told_with_what_is_used(void **sta
     loom_telemetry_check_env(tell, &t);
     assert_int_equal(0, t.count);
     setenv("OTEL_TRACES_SAMPLER", "alwayson", 1);
-    setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", 1);
+    setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/xml", 1);
     setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many\x1b[1m", 1);
     setenv("OTEL_RESOURCE_ATTRIBUTES", "a=b,nothing,c=%zz,", 1);
     setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-ok=1,Bearer secret,bad key=secret", 1);
@@ -167,7 +165,7 @@ static void every_value_that_makes_no_sense_is_told_with_what_is_used(void **sta
     assert_int_equal(7, t.count);
     static const char *const parts[] = {
         "OTEL_TRACES_SAMPLER: \"alwayson\" is no sampler; using parentbased_always_on\n",
-        "OTEL_EXPORTER_OTLP_PROTOCOL: \"http/json\" is neither grpc nor http/protobuf; using grpc\n",
+        "OTEL_EXPORTER_OTLP_PROTOCOL: \"http/xml\" is none of grpc, http/protobuf, http/json; using grpc\n",
         "OTEL_BSP_MAX_QUEUE_SIZE: \"many?[1m\" ",
         "OTEL_RESOURCE_ATTRIBUTES: \"nothing\" ",
         "OTEL_RESOURCE_ATTRIBUTES: \"c=%zz\" ",
@@ -210,6 +208,214 @@ static void host_and_port_are_an_endpoint(void **state)
     free(made);
     o.endpoint = "ftp://collector";
     assert_status(LOOM_EINVAL, endpoint_url(&made, &o));
+}
+
+/* OTLP exporter configuration: "OTEL_EXPORTER_OTLP_INSECURE", whose default is false. */
+static void an_endpoint_without_a_scheme_is_secure_unless_it_is_here(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *variable, *endpoint, *insecure;
+        bool secure;
+    } vectors[] = {
+        {"OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317", NULL, false},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4317", "false", true},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", NULL, true},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "TRUE", false},
+        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4317", "perhaps", true},
+        {"TRACING_ENDPOINT", "collector:4317", NULL, false},
+        {"TRACING_ENDPOINT", "tempo.example:443", NULL, true},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        (void)clear_environment(NULL);
+        setenv(vectors[i].variable, vectors[i].endpoint, 1);
+        if (vectors[i].insecure != NULL) {
+            setenv("OTEL_EXPORTER_OTLP_INSECURE", vectors[i].insecure, 1);
+        }
+        loom_span_processor_options o = from_env(NULL);
+        assert_string_equal(vectors[i].endpoint, o.endpoint);
+        assert_int_equal(vectors[i].secure, o.secure);
+    }
+}
+
+static void several_exporters_get_the_same_batches(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list;
+        loom_exporter_kind main;
+        bool file, out, console;
+        unsigned told;
+    } vectors[] = {
+        {"otlp,console", LOOM_EXPORTER_OTLP_GRPC, false, false, true, 0},
+        {" Console , OTLP/stdout ,otlp/FILE,otlp", LOOM_EXPORTER_OTLP_GRPC, true, true, true, 0},
+        {"console,otlp/file", LOOM_EXPORTER_FILE, false, false, true, 0},
+        {"console,otlp/stdout", LOOM_EXPORTER_STDOUT, false, false, true, 0},
+        {"console,,console", LOOM_EXPORTER_CONSOLE, false, false, false, 0},
+        {"none", LOOM_EXPORTER_NONE, false, false, false, 0},
+        {"none,console", LOOM_EXPORTER_CONSOLE, false, false, false, 1},
+        {"jaeger,console", LOOM_EXPORTER_CONSOLE, false, false, false, 1},
+        {"zipkin", LOOM_EXPORTER_OTLP_GRPC, false, false, false, 1},
+        {" , ", LOOM_EXPORTER_OTLP_GRPC, false, false, false, 0},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        told t = {.count = 0};
+        setenv("OTEL_TRACES_EXPORTER", vectors[i].list, 1);
+        loom_span_processor_options o = from_env(NULL);
+        assert_int_equal(vectors[i].main, o.exporter);
+        assert_int_equal(vectors[i].file, o.also_file != NULL);
+        assert_int_equal(vectors[i].out, o.also_stdout);
+        assert_int_equal(vectors[i].console, o.also_console);
+        loom_telemetry_check_env(tell, &t);
+        assert_int_equal(vectors[i].told, t.count);
+    }
+}
+
+/* Environment variables, "Timeout": zero is no limit; "Duration": zero is none at all. */
+static void zero_is_no_limit_for_a_timeout_and_no_delay(void **state)
+{
+    (void)state;
+    setenv("OTEL_BSP_SCHEDULE_DELAY", "0", 1);
+    setenv("OTEL_BSP_EXPORT_TIMEOUT", "0", 1);
+    setenv("OTEL_EXPORTER_OTLP_TIMEOUT", " 0 ", 1);
+    const char *bad;
+    loom_span_processor_options o = from_env(&bad);
+    assert_null(bad);
+    assert_int_equal(1, o.schedule_delay_ms);
+    assert_int_equal(UINT32_MAX, o.export_timeout_ms);
+    assert_int_equal(UINT32_MAX, o.otlp_timeout_ms);
+}
+
+static void a_bad_value_of_the_traces_form_falls_through_to_the_general_one(void **state)
+{
+    (void)state;
+    setenv("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon", 1);
+    setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "70", 1);
+    setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "carrier pigeon", 1);
+    setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/JSON", 1);
+    setenv("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zstd", 1);
+    setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "GZip", 1);
+    setenv("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/nowhere/ca.pem", 1);
+    setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null", 1);
+    told t = {.count = 0};
+    loom_span_processor_options o = from_env(NULL);
+    assert_int_equal(70, o.otlp_timeout_ms);
+    assert_int_equal(LOOM_EXPORTER_OTLP_HTTP_JSON, o.exporter);
+    assert_true(o.gzip);
+    assert_string_equal("/dev/null", o.ca_file);
+    loom_telemetry_check_env(tell, &t);
+    assert_int_equal(4, t.count);
+}
+
+static void the_limits_of_spans_have_general_forms(void **state)
+{
+    (void)state;
+    setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "7", 1);
+    setenv("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "0", 1);
+    setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", 1);
+    setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10", 1);
+    setenv("OTEL_SPAN_EVENT_COUNT_LIMIT", "1000", 1);
+    loom_span_limits l = loom_span_limits_from_env();
+    assert_int_equal(7, l.attribute_count);
+    assert_int_equal(7, l.event_attribute_count);
+    assert_int_equal(0, l.link_attribute_count);
+    assert_int_equal(10, l.attribute_value_length);
+    assert_int_equal(1000, l.event_count);
+    assert_int_equal(128, l.link_count);
+    told t = {.count = 0};
+    setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "-1", 1);
+    setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1000", 1);
+    loom_telemetry_check_env(tell, &t);
+    assert_non_null(strstr(t.text, "OTEL_ATTRIBUTE_COUNT_LIMIT: \"-1\" is no whole number from 0; using 128\n"));
+    assert_non_null(strstr(t.text, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: \"1000\" is more than a span can keep; using 128\n"));
+    assert_int_equal(2, t.count);
+    assert_int_equal(128, loom_span_limits_from_env().attribute_count);
+}
+
+static void a_name_that_is_nearly_right_is_told_with_the_right_one(void **state)
+{
+    (void)state;
+    static const char *const vectors[][2] = {
+        {"OTEL_TRACE_SAMPLER", "OTEL_TRACES_SAMPLER"},
+        {"OTEL_EXPORTER_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"},
+        {"OTEL_TRACE_EXPORTER", "OTEL_TRACES_EXPORTER"},
+        {"OTEL_EXPORTER_OLTP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"},
+        {"OTEL_SERVICENAME", "OTEL_SERVICE_NAME"},
+        {"otel_service_name", "OTEL_SERVICE_NAME"},
+        {"OTEL_PROPAGATOR", "OTEL_PROPAGATORS"},
+        {"OTEL_BLRP_SCHEDULE_DELAY", NULL}, /* of logs */
+        {"OTEL_METRICS_EXPORTER", NULL},
+        {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", NULL},
+        {"OTEL_BLRP_SCHEDULE_DELAYS", NULL}, /* nearer to a variable of logs than to one of ours */
+        {"OTEL_SEMCONV_STABILITY_OPT_IN", NULL},
+        {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", NULL},
+        {"OTEL_GO_X_OBSERVABILITY", NULL},
+        {"OTEL_", NULL},
+        {"OTEL_SERVICE_\x1b[1mNAME", NULL},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        told t = {.count = 0};
+        setenv(vectors[i][0], "always_off", 1);
+        loom_telemetry_check_env(tell, &t);
+        unsetenv(vectors[i][0]);
+        if (vectors[i][1] == NULL) {
+            assert_string_equal("", t.text);
+            continue;
+        }
+        assert_int_equal(1, t.count);
+        assert_int_equal(0, strncmp(t.text, vectors[i][0], strlen(vectors[i][0])));
+        assert_non_null(strstr(t.text, vectors[i][1]));
+    }
+}
+
+static void the_older_names_count_when_those_of_opentelemetry_are_unset(void **state)
+{
+    (void)state;
+    setenv("TRACING_ENDPOINT", "localhost:4318", 1);
+    setenv("TRACING_SAMPLE_RATE", "0.25", 1);
+    assert_string_equal("localhost:4318", from_env(NULL).endpoint);
+    assert_int_equal(LOOM_EXPORTER_OTLP_HTTP, from_env(NULL).exporter);
+    assert_int_equal(LOOM_SAMPLER_PARENTBASED_RATIO, loom_sampler_from_env().kind);
+    assert_true(loom_sampler_from_env().ratio == 0.25);
+    setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1", 1);
+    setenv("OTEL_TRACES_SAMPLER", "always_on", 1);
+    assert_string_equal("http://a:1", from_env(NULL).endpoint);
+    assert_int_equal(LOOM_SAMPLER_ALWAYS_ON, loom_sampler_from_env().kind);
+    setenv("TRACING_ENABLED", "false", 1);
+    assert_true(from_env(NULL).disabled);
+    setenv("OTEL_SDK_DISABLED", "false", 1);
+    assert_false(from_env(NULL).disabled);
+}
+
+static void the_log_level_says_what_is_complained_of(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *level;
+        loom_complaints complaints;
+        unsigned told;
+    } vectors[] = {{"", LOOM_COMPLAINTS_ALL, 1},       {"INFO", LOOM_COMPLAINTS_ALL, 1},  {"debug", LOOM_COMPLAINTS_ALL, 1},
+                   {"Warn", LOOM_COMPLAINTS_ALL, 1},   {"Error", LOOM_COMPLAINTS_LOSSES, 0},
+                   {"none", LOOM_COMPLAINTS_NONE, 0}, {"loud", LOOM_COMPLAINTS_ALL, 2}};
+    setenv("OTEL_BSP_MAX_QUEUE_SIZE", "nothing", 1);
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        told t = {.count = 0};
+        setenv("OTEL_LOG_LEVEL", vectors[i].level, 1);
+        assert_int_equal(vectors[i].complaints, from_env(NULL).complaints);
+        loom_telemetry_check_env(tell, &t);
+        assert_int_equal(vectors[i].told, t.count);
+    }
+}
+
+static void a_batch_is_no_larger_than_the_queue(void **state)
+{
+    (void)state;
+    told t = {.count = 0};
+    setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512", 1);
+    setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100", 1);
+    assert_int_equal(100, from_env(NULL).max_export_batch_size);
+    loom_telemetry_check_env(tell, &t);
+    assert_string_equal("OTEL_BSP_MAX_EXPORT_BATCH_SIZE: \"512\" is more than OTEL_BSP_MAX_QUEUE_SIZE; using 100\n", t.text);
 }
 
 static void an_endpoint_is_shown_without_its_secrets(void **state)
@@ -261,6 +467,15 @@ int main(void)
         CLEARED(names_are_read_in_any_case),
         CLEARED(every_value_that_makes_no_sense_is_told_with_what_is_used),
         CLEARED(host_and_port_are_an_endpoint),
+        CLEARED(an_endpoint_without_a_scheme_is_secure_unless_it_is_here),
+        CLEARED(several_exporters_get_the_same_batches),
+        CLEARED(zero_is_no_limit_for_a_timeout_and_no_delay),
+        CLEARED(a_bad_value_of_the_traces_form_falls_through_to_the_general_one),
+        CLEARED(the_limits_of_spans_have_general_forms),
+        CLEARED(a_name_that_is_nearly_right_is_told_with_the_right_one),
+        CLEARED(the_older_names_count_when_those_of_opentelemetry_are_unset),
+        CLEARED(the_log_level_says_what_is_complained_of),
+        CLEARED(a_batch_is_no_larger_than_the_queue),
         CLEARED(an_endpoint_is_shown_without_its_secrets),
         CLEARED(only_whole_names_are_this_machine),
     };

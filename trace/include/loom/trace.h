@@ -54,8 +54,17 @@ typedef enum loom_exporter_kind {
     LOOM_EXPORTER_OTLP_GRPC, /* OTLP over HTTP/2, port 4317 */
     LOOM_EXPORTER_OTLP_HTTP, /* OTLP protobuf by POST to …/v1/traces, port 4318 */
     LOOM_EXPORTER_CONSOLE,   /* a line a span on standard error, for eyes */
-    LOOM_EXPORTER_FILE       /* OTLP/JSON lines: one ExportTraceServiceRequest each, appended */
+    LOOM_EXPORTER_FILE,      /* OTLP/JSON lines: one ExportTraceServiceRequest each, appended */
+    LOOM_EXPORTER_OTLP_HTTP_JSON, /* OTLP/JSON by POST, otherwise as OTLP_HTTP */
+    LOOM_EXPORTER_STDOUT     /* OTLP/JSON lines on standard output */
 } loom_exporter_kind;
+
+/* What of its own troubles a processor tells on_error. */
+typedef enum loom_complaints {
+    LOOM_COMPLAINTS_ALL,    /* also an export that failed and is tried again */
+    LOOM_COMPLAINTS_LOSSES, /* spans that are lost, an exporter that cannot be opened */
+    LOOM_COMPLAINTS_NONE
+} loom_complaints;
 
 typedef struct loom_span_processor_options {
     loom_exporter_kind exporter;
@@ -73,19 +82,24 @@ typedef struct loom_span_processor_options {
                                                           says why it fails; NULL: none */
     void *user;
     bool secure;                      /* an OTLP endpoint without a scheme, host:port, is https (OTEL_EXPORTER_OTLP_INSECURE=false) */
+    bool gzip;                        /* OTLP: compress what is sent (OTEL_EXPORTER_OTLP_COMPRESSION) */
+    bool disabled;                    /* tracers of this processor are NULL: no spans, contexts are passed on (OTEL_SDK_DISABLED) */
+    bool also_console, also_stdout;   /* further exporters of the same batches, as also_file */
+    const char *client_certificate_file, *client_key_file; /* PEM, for https that asks who calls; NULL: none */
+    loom_complaints complaints;       /* what on_error hears (OTEL_LOG_LEVEL) */
 } loom_span_processor_options;
 
-/* Fills options from the environment: OTEL_TRACES_EXPORTER (otlp, otlp/file, console, none), OTEL_EXPORTER_OTLP_(TRACES_)
- * ENDPOINT, PROTOCOL, HEADERS, TIMEOUT and CERTIFICATE, OTEL_BSP_*, OTEL_SDK_DISABLED (exporter none). Without a protocol
- * an endpoint with port 4318 is OTLP/HTTP and any other one gRPC. LOOM_SPANS_FILE sets also_file, or is where otlp/file
- * writes. Strings point into the environment.
- * Names are read in any case. A value that makes no sense is ignored, as the specification asks; *warning then says which
- * is the first (static or NULL), and loom_telemetry_check_env() all of them. warning may be NULL. */
-LOOM_API void loom_span_processor_options_from_env(loom_span_processor_options *out, const char **warning);
+/* Fills options from the environment; docs/OPENTELEMETRY.md lists the variables. Without a protocol an endpoint with port
+ * 4318 is OTLP/HTTP and any other one gRPC. OTEL_TRACES_EXPORTER may be a list: otlp, if it is there, is the exporter
+ * that counts, and the others are its also_*. LOOM_SPANS_FILE sets also_file, or is where otlp/file writes. Strings point
+ * into the environment.
+ * Names of values are read in any letter case. A value that makes no sense is ignored, as the specification asks: *bad is
+ * then the name of the first such variable (static; else NULL), and loom_telemetry_check_env() tells of all. bad may be NULL. */
+LOOM_API void loom_span_processor_options_from_env(loom_span_processor_options *out, const char **bad);
 
-/* Tells of every variable of the environment whose value makes no sense: its name, the value, what is used instead. Those
- * above, the sampler's, OTEL_RESOURCE_ATTRIBUTES and the headers (whose values it does not show). For a program to log
- * once, at its start. */
+/* Tells of every variable of the environment whose value makes no sense: its name, the value, what is used instead (of
+ * headers, which hold secrets, no value), and of names that are nearly those of a variable, such as OTEL_TRACE_EXPORTER.
+ * Nothing of it when OTEL_LOG_LEVEL is error or none. For a program to log once, at its start. */
 LOOM_API void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *user);
 
 /* options NULL: from the environment. LOOM_EINVAL: an endpoint that is neither an http(s) URL nor host:port. LOOM_EIO: a file that cannot be opened. */
@@ -132,6 +146,21 @@ typedef struct loom_sampler {
 /* OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG (and the alias OTEL_TRACE_SAMPLER). Values that make no sense: the default. */
 LOOM_API loom_sampler loom_sampler_from_env(void);
 
+/* How much a span keeps (OpenTelemetry, trace SDK, "Span Limits"). Attributes, events and links beyond are dropped and
+ * counted in the span; of a longer string the beginning is kept. */
+typedef struct loom_span_limits {
+    uint32_t attribute_count;        /* of a span: at most 128 */
+    uint32_t attribute_value_length; /* characters of a string, also in arrays, events and links; UINT32_MAX: no limit */
+    uint32_t event_count, link_count;
+    uint32_t event_attribute_count, link_attribute_count; /* of each */
+} loom_span_limits;
+#define LOOM_SPAN_LIMITS_DEFAULT {128, UINT32_MAX, 128, 128, 128, 128}
+#define LOOM_SPAN_ATTRIBUTES_MAX 128
+
+/* OTEL_SPAN_*_LIMIT, OTEL_EVENT_… and OTEL_LINK_ATTRIBUTE_COUNT_LIMIT, OTEL_ATTRIBUTE_*_LIMIT. Values that make no sense:
+ * the default. */
+LOOM_API loom_span_limits loom_span_limits_from_env(void);
+
 typedef struct loom_tracer_provider loom_tracer_provider; /* reference counted */
 typedef struct loom_tracer loom_tracer;                   /* owned by its provider, valid as long */
 
@@ -144,6 +173,7 @@ typedef struct loom_tracer_provider_options {
     size_t resource_count;
     const loom_sampler *sampler;   /* NULL: loom_sampler_from_env() */
     loom_span_processor *processor; /* the provider takes its own reference */
+    const loom_span_limits *limits; /* NULL: loom_span_limits_from_env() */
 } loom_tracer_provider_options;
 
 LOOM_API LOOM_MUST_CHECK loom_status loom_tracer_provider_create(loom_tracer_provider **out,
@@ -152,7 +182,10 @@ LOOM_API loom_tracer_provider *loom_tracer_provider_ref(loom_tracer_provider *pr
 /* Spans may still be running: they end as usual. NULL is allowed. */
 LOOM_API void loom_tracer_provider_unref(loom_tracer_provider *provider);
 LOOM_API const char *loom_tracer_provider_service_name(const loom_tracer_provider *provider);
-/* The tracer of an instrumentation scope; the same name and version give the same tracer. NULL: out of memory. */
+/* Its processor is disabled: every tracer is NULL. */
+LOOM_API bool loom_tracer_provider_is_disabled(const loom_tracer_provider *provider);
+/* The tracer of an instrumentation scope; the same name and version give the same tracer. NULL, which starts spans that do
+ * nothing: out of memory, or the provider is disabled. */
 LOOM_API loom_tracer *loom_tracer_get(loom_tracer_provider *provider, const char *scope_name, const char *scope_version);
 
 /* ---- spans ---- */
@@ -215,8 +248,8 @@ LOOM_API const loom_trace_context *loom_span_context(const loom_span *span);
 LOOM_API loom_str loom_span_tracestate(const loom_span *span);
 
 /* On a span that does not record, and on NULL, all of these do nothing. Strings are copied; bytes that are no UTF-8 become
- * U+FFFD. Setting a key again overwrites. A span keeps 128 attributes, events and links, an event or link 128 attributes,
- * and 256 KiB in all; what is over is dropped and counted in the span. */
+ * U+FFFD. Setting a key again overwrites. A span keeps what its provider's loom_span_limits allow, and 256 KiB in all; what
+ * is over is dropped and counted in the span. */
 LOOM_API void loom_span_set_name(loom_span *span, const char *name);
 LOOM_API void loom_span_set_attr(loom_span *span, const loom_attr *attr);
 LOOM_API void loom_span_set_string(loom_span *span, const char *key, const char *value); /* NUL-terminated */
