@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/log/record.h"
 
-#include "base/decimal.h"
 #include "base/rfc3339.h"
 #include "base/str.h"
 #include "trace/otlp/json.h"
+#include "trace/otlp/json_attr.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 #define TAIL_SIZE 16u     /* bytes: }, ,"cut":true, } and the newline */
@@ -222,80 +221,16 @@ static size_t open_attr(record *r, loom_str key)
     return open_field(r, key, !is_json(r) && !is_reserved(key));
 }
 
-static void put_double(pb_buf *b, double value)
-{
-    char text[DECIMAL_SIZE];
-    if (isfinite(value)) {
-        pb_raw(b, text, decimal_put(text, value));
-    } else { /* as in OTLP/JSON: JSON has no such numbers */
-        put(b, isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
-    }
-}
-
-static void put_item(pb_buf *b, const loom_attr *attr, size_t i)
-{
-    const void *items = attr->value.array.items;
-    switch (attr->type) {
-    case LOOM_ATTR_STRINGS:
-        json_put_string(b, ((const loom_str *)items)[i]);
-        break;
-    case LOOM_ATTR_BOOLS:
-        put(b, ((const bool *)items)[i] ? "true" : "false");
-        break;
-    case LOOM_ATTR_INTS:
-        json_put_format(b, "%" PRId64, ((const int64_t *)items)[i]);
-        break;
-    default:
-        put_double(b, ((const double *)items)[i]);
-        break;
-    }
-}
-
-/* What fits of an array, closed in any case. */
-static void put_array(record *r, const loom_attr *attr)
-{
-    pb_buf *b = &r->b;
-    put(b, "[");
-    b->slack++;
-    for (size_t i = 0; attr->value.array.items != NULL && i < attr->value.array.count && !b->failed; i++) {
-        size_t mark = b->len;
-        put(b, i > 0 ? "," : "");
-        put_item(b, attr, i);
-        if (b->failed) {
-            pb_rollback(b, mark);
-            r->cut = true;
-            break;
-        }
-    }
-    b->slack--;
-    put(b, "]");
-}
-
 void record_attr(record *r, const loom_attr *attr)
 {
     if (attr->key == NULL || attr->key[0] == '\0' || (unsigned)attr->type > LOOM_ATTR_DOUBLES) {
         return;
     }
     size_t mark = open_attr(r, str_of(attr->key));
-    switch (attr->type) {
-    case LOOM_ATTR_STRING:
+    if (attr->type == LOOM_ATTR_STRING) {
         (void)put_cut(r, attr->value.string, room(&r->b), false);
-        break;
-    case LOOM_ATTR_BOOL:
-        put(&r->b, attr->value.boolean ? "true" : "false");
-        break;
-    case LOOM_ATTR_INT:
-        json_put_format(&r->b, "%" PRId64, attr->value.integer);
-        break;
-    case LOOM_ATTR_DOUBLE:
-        put_double(&r->b, attr->value.real);
-        break;
-    case LOOM_ATTR_STRINGS:
-    case LOOM_ATTR_BOOLS:
-    case LOOM_ATTR_INTS:
-    case LOOM_ATTR_DOUBLES:
-        put_array(r, attr);
-        break;
+    } else {
+        json_put_attr_value(&r->b, attr);
     }
     close_field(r, mark);
 }
@@ -310,7 +245,7 @@ void record_encoded_attr(record *r, otlp_attr attr)
     if (any.type == OTLP_ANY_STRING) {
         (void)put_cut(r, (loom_str){(const char *)any.bytes.data, any.bytes.len}, room(&r->b), false);
     } else if (any.type == OTLP_ANY_DOUBLE) {
-        put_double(&r->b, any.real);
+        json_put_double(&r->b, any.real);
     } else {
         json_put_plain_value(&r->b, attr.value);
     }

@@ -10,6 +10,7 @@
 #include <loom/context.h>
 #include <loom/envelope.h>
 #include <loom/log.h>
+#include <loom/metrics.h>
 #include <loom/status.h>
 #include <loom/topic.h>
 #include <loom/trace.h>

@@ -8,6 +8,7 @@
 #include <loom/envelope.h>
 #include <loom/log.h>
 #include <loom/loom.h>
+#include <loom/metrics.h>
 #include <loom/qos.h>
 #include <loom/status.h>
 #include <loom/topic.h>
