@@ -21,10 +21,10 @@ static size_t put_point(char *text)
 
 size_t decimal_put(char out[DECIMAL_SIZE], double value)
 {
-    (void)snprintf(out, DECIMAL_SIZE, "%.15g", value);
-    double back = strtod(out, NULL); /* in the locale it was written in */
-    if (memcmp(&back, &value, sizeof back) != 0) {
-        (void)snprintf(out, DECIMAL_SIZE, "%.17g", value);
+    double back = -value; /* not value, not even of 0 */
+    for (int digits = 15; digits <= 17 && memcmp(&back, &value, sizeof back) != 0; digits++) {
+        (void)snprintf(out, DECIMAL_SIZE, "%.*g", digits, value);
+        back = digits < 17 ? strtod(out, NULL) : value; /* in the locale it was written in */
     }
     return put_point(out);
 }

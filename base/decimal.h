@@ -8,7 +8,7 @@
 
 #define DECIMAL_SIZE 48 /* bytes, NUL included */
 
-/* The shortest of 15 and 17 digits that reads back as value, which is finite: a number of JSON (RFC 8259, 6). Returns the
+/* The shortest text of 15 to 17 digits that reads back as value, which is finite: a number of JSON (RFC 8259, 6). Returns the
  * length; out ends with a NUL. Any thread. */
 size_t decimal_put(char out[DECIMAL_SIZE], double value);
 

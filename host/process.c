@@ -267,6 +267,8 @@ void process_stop_metrics(process *p)
 {
     metrics_server_close(p->metrics);
     p->metrics = NULL;
+    loom_meter_unref(p->meter);
+    p->meter = NULL;
 }
 
 static void close_handle(uv_handle_t *handle, void *user)
