@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,25 +28,11 @@ static loom_status open_output(loom_logger *l, const loom_logger_options *o)
     return output_init(&l->out, fd, o->wait_ms != 0 ? o->wait_ms : WAIT_MS_DEFAULT);
 }
 
-/* Everything of the program's locale but its numbers, as it is now. */
-static locale_t make_locale(void)
-{
-    locale_t base = duplocale(LC_GLOBAL_LOCALE);
-    locale_t made = base != (locale_t)0 ? newlocale(LC_NUMERIC_MASK, "C", base) : (locale_t)0;
-    if (made == (locale_t)0 && base != (locale_t)0) {
-        freelocale(base);
-    }
-    return made;
-}
-
 static void logger_free(loom_logger *l)
 {
     const int error = errno;
     if (l->own_fd >= 0) {
         (void)close(l->own_fd);
-    }
-    if (l->c_numbers != (locale_t)0) {
-        freelocale(l->c_numbers);
     }
     free(l->service);
     free(l);
@@ -76,7 +63,6 @@ loom_status loom_logger_create(loom_logger **out, const loom_logger_options *opt
     atomic_init(&l->cut, 0);
     l->format = o->format;
     l->nanoseconds = o->nanoseconds;
-    l->c_numbers = make_locale();
     loom_status st = open_output(l, o);
     const char *service = service_of(o);
     if (st == LOOM_OK && service != NULL && service[0] != '\0' && (l->service = strdup(service)) == NULL) {
@@ -211,6 +197,26 @@ void loom_log_in(loom_logger *logger, loom_severity severity, const loom_trace_c
     }
 }
 
+/* What C's locale cannot print, such as wide characters, is left to the program's. */
+static int format_body(char *out, size_t size, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
+static int format_body(char *out, size_t size, const char *format, va_list args)
+{
+    const int error = errno; /* for %m */
+    va_list again;
+    va_copy(again, args);
+    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* static: nothing is allocated */
+    const locale_t before = c != (locale_t)0 ? uselocale(c) : (locale_t)0;
+    errno = error;
+    int n = vsnprintf(out, size, format, args);
+    if (before != (locale_t)0) {
+        (void)uselocale(before);
+    }
+    errno = error;
+    n = n < 0 ? vsnprintf(out, size, format, again) : n;
+    va_end(again);
+    return n;
+}
+
 void loom_logf(loom_logger *logger, loom_severity severity, const char *format, ...)
 {
     if (!loom_logger_enabled(logger, severity)) {
@@ -218,15 +224,10 @@ void loom_logf(loom_logger *logger, loom_severity severity, const char *format, 
     }
     const int error = errno;
     char body[2 * LOOM_LOG_LINE_MAX]; /* longer than a line, so that what is cut is marked */
-    locale_t before = logger->c_numbers != (locale_t)0 ? uselocale(logger->c_numbers) : (locale_t)0;
     va_list args;
     va_start(args, format);
-    errno = error; /* for %m */
-    int n = vsnprintf(body, sizeof body, format, args);
+    int n = format_body(body, sizeof body, format, args);
     va_end(args);
-    if (before != (locale_t)0) {
-        (void)uselocale(before);
-    }
     write_record(logger, severity, loom_context_current(), n >= 0 ? body : format, NULL, 0);
     errno = error;
 }

@@ -6,8 +6,6 @@
 #include "trace/log/output.h"
 #include "trace/log/record.h"
 
-#include <locale.h>
-
 /* Constant after create, but for the atomics. */
 struct loom_logger {
     atomic_uint refs;
@@ -18,7 +16,6 @@ struct loom_logger {
     loom_log_format format;
     bool nanoseconds;
     char *service; /* NULL: none */
-    locale_t c_numbers; /* the program's locale with C's numbers; 0: none */
 };
 
 /* The head of a record of this logger, with its service. */

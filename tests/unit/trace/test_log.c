@@ -295,6 +295,23 @@ static void numbers_are_the_same_in_every_locale(void **state)
     }
 }
 
+static void wide_characters_are_printed_as_the_program_has_them(void **state)
+{
+    (void)state;
+    logged l;
+    logged_open(&l, (loom_logger_options){0});
+    loom_logf(l.log, LOOM_SEVERITY_INFO, "%ls", L"caf\u00e9"); /* the C locale has none: the format, then */
+    bool set = setlocale(LC_CTYPE, "C.UTF-8") != NULL;
+    loom_logf(l.log, LOOM_SEVERITY_INFO, "%ls", L"caf\u00e9");
+    setlocale(LC_CTYPE, "C");
+    json_t *first = logged_record(&l, 0), *second = logged_record(&l, 1);
+    assert_string_equal("%ls", recorded_string(first, "message"));
+    assert_string_equal(set ? "caf\xc3\xa9" : "%ls", recorded_string(second, "message"));
+    json_decref(second);
+    json_decref(first);
+    logged_close(&l);
+}
+
 static void what_is_below_the_minimum_is_not_written(void **state)
 {
     (void)state;
@@ -574,6 +591,7 @@ int main(void)
         cmocka_unit_test(a_long_record_is_cut_and_says_so),
         cmocka_unit_test(any_bytes_make_one_line),
         cmocka_unit_test(numbers_are_the_same_in_every_locale),
+        cmocka_unit_test(wide_characters_are_printed_as_the_program_has_them),
         cmocka_unit_test(what_is_below_the_minimum_is_not_written),
         cmocka_unit_test(severities_have_names),
         cmocka_unit_test(what_makes_no_sense_is_refused),
