@@ -21,10 +21,9 @@ static size_t put_point(char *text)
 
 size_t decimal_put(char out[DECIMAL_SIZE], double value)
 {
-    double back = -value; /* not value, not even of 0 */
-    for (int digits = 15; digits <= 17 && memcmp(&back, &value, sizeof back) != 0; digits++) {
+    int digits = 15;
+    do {
         (void)snprintf(out, DECIMAL_SIZE, "%.*g", digits, value);
-        back = digits < 17 ? strtod(out, NULL) : value; /* in the locale it was written in */
-    }
+    } while (digits++ < 17 && strtod(out, NULL) != value); /* in the locale it was written in */
     return put_point(out);
 }

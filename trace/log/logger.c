@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define WAIT_MS_DEFAULT 50u
+#define LOG_OPEN_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK) /* a FIFO may have no reader */
 #define ATTRS_MAX 128u /* OpenTelemetry's default, as of a span */
 
 /* ---- from create to unref ---- */
@@ -22,7 +23,7 @@ static loom_status open_output(loom_logger *l, const loom_logger_options *o)
 {
     l->own_fd = -1;
     int fd = o->fd != 0 ? o->fd : STDERR_FILENO;
-    if (o->path != NULL && (fd = l->own_fd = open(o->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644)) < 0) {
+    if (o->path != NULL && (fd = l->own_fd = open(o->path, LOG_OPEN_FLAGS, 0644)) < 0) {
         return LOOM_EIO;
     }
     return output_init(&l->out, fd, o->wait_ms != 0 ? o->wait_ms : WAIT_MS_DEFAULT);
@@ -223,7 +224,7 @@ void loom_logf(loom_logger *logger, loom_severity severity, const char *format, 
         return;
     }
     const int error = errno;
-    char body[2 * LOOM_LOG_LINE_MAX]; /* longer than a line, so that what is cut is marked */
+    char body[LOOM_LOG_LINE_MAX + 1]; /* with the head more than a line: what is cut here is marked */
     va_list args;
     va_start(args, format);
     int n = format_body(body, sizeof body, format, args);

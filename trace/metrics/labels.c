@@ -46,7 +46,7 @@ static void label_name(char out[LABEL_NAME_SIZE], const char *key, bool histogra
     }
     out[used] = '\0';
     if (histogram && strcmp(out, "le") == 0) {
-        strcpy(out, "le_");
+        memcpy(out, "le_", sizeof "le_");
     }
 }
 

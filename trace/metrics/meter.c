@@ -8,7 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define FAMILY_TEXT_MAX (64u * 1024u * 1024u) /* bytes of one metric */
+#define TEXT_MAX (64u * 1024u * 1024u) /* bytes that wait to be written */
+#define PIECE_SIZE (64u * 1024u)       /* bytes after which they are */
 
 static const double default_bounds[] = {0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000};
 static const double second_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10};
@@ -206,25 +207,6 @@ static void put_series(metrics_text *t, const loom_series *s)
     }
 }
 
-static void put_metric(metrics_text *t, const loom_metric *m)
-{
-    const size_t begin = t->b.len;
-    metrics_text_family(t, &m->family);
-    const size_t head = t->b.len;
-    for (size_t i = 0; i < SERIES_BUCKETS; i++) {
-        const loom_series *s = atomic_load_explicit(&m->buckets[i], memory_order_acquire);
-        for (; s != NULL; s = atomic_load_explicit(&s->next, memory_order_acquire)) {
-            put_series(t, s);
-        }
-    }
-    if (atomic_load_explicit(&m->overflowed, memory_order_relaxed)) {
-        put_series(t, m->overflow);
-    }
-    if (t->b.len == head && !t->b.failed) {
-        pb_rollback(&t->b, begin); /* nothing measured yet */
-    }
-}
-
 loom_status metrics_writer_flush(metrics_writer *w)
 {
     pb_buf *b = &w->text.b;
@@ -236,6 +218,35 @@ loom_status metrics_writer_flush(metrics_writer *w)
     return goes_on ? LOOM_OK : LOOM_EIO;
 }
 
+/* One that nobody has measured yet is not shown. */
+static bool has_series(const loom_metric *m)
+{
+    return atomic_load_explicit(&m->count, memory_order_relaxed) > 0 ||
+           atomic_load_explicit(&m->overflowed, memory_order_relaxed);
+}
+
+/* In pieces, however many series there are. */
+static loom_status write_metric(metrics_writer *w, const loom_metric *m)
+{
+    metrics_text_family(&w->text, &m->family);
+    for (size_t i = 0; i < SERIES_BUCKETS; i++) {
+        const loom_series *s = atomic_load_explicit(&m->buckets[i], memory_order_acquire);
+        for (; s != NULL; s = atomic_load_explicit(&s->next, memory_order_acquire)) {
+            put_series(&w->text, s);
+        }
+        if (w->text.b.len > PIECE_SIZE) {
+            const loom_status st = metrics_writer_flush(w);
+            if (st != LOOM_OK) {
+                return st;
+            }
+        }
+    }
+    if (atomic_load_explicit(&m->overflowed, memory_order_relaxed)) {
+        put_series(&w->text, m->overflow);
+    }
+    return metrics_writer_flush(w);
+}
+
 loom_status loom_meter_write(const loom_meter *meter, loom_metrics_format format,
                              bool (*write)(void *user, const char *text, size_t len), void *user)
 {
@@ -244,11 +255,10 @@ loom_status loom_meter_write(const loom_meter *meter, loom_metrics_format format
     if (meter == NULL || write == NULL) {
         return LOOM_EINVAL;
     }
-    pb_init(&w.text.b, NULL, 0, FAMILY_TEXT_MAX);
+    pb_init(&w.text.b, NULL, 0, TEXT_MAX);
     const loom_metric *m = atomic_load_explicit(&meter->metrics, memory_order_acquire);
     for (; m != NULL && st == LOOM_OK; m = atomic_load_explicit(&m->next, memory_order_acquire)) {
-        put_metric(&w.text, m);
-        st = metrics_writer_flush(&w);
+        st = has_series(m) ? write_metric(&w, m) : LOOM_OK;
     }
     st = st == LOOM_OK ? sdk_metrics_write(&w, meter) : st;
     if (st == LOOM_OK && format == LOOM_METRICS_OPENMETRICS) {

@@ -97,7 +97,7 @@ void metrics_text_real(metrics_text *t, const metric_family *f, const char *labe
 static void bound_text(char out[DECIMAL_SIZE + 2], const metrics_text *t, const histogram_view *h, size_t i)
 {
     if (i == h->bound_count) {
-        strcpy(out, "+Inf");
+        memcpy(out, "+Inf", sizeof "+Inf");
         return;
     }
     const size_t len = decimal_put(out, h->bounds[i]);

@@ -30,7 +30,7 @@ typedef struct logged {
 
 static void logged_open(logged *l, loom_logger_options options)
 {
-    strcpy(l->path, "/tmp/loom-log-XXXXXX");
+    (void)snprintf(l->path, sizeof l->path, "/tmp/loom-log-XXXXXX");
     int fd = mkstemp(l->path);
     assert_true(fd >= 0);
     close(fd);

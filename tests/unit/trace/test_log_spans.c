@@ -20,7 +20,7 @@ typedef struct logging {
 
 static void logging_open(logging *l, const char *spans, loom_log_format format)
 {
-    strcpy(l->path, "/tmp/loom-log-XXXXXX");
+    (void)snprintf(l->path, sizeof l->path, "/tmp/loom-log-XXXXXX");
     int fd = mkstemp(l->path);
     assert_true(fd >= 0);
     close(fd);

@@ -52,7 +52,7 @@ typedef enum loom_log_format { LOOM_LOG_JSON, LOOM_LOG_TEXT } loom_log_format;
 
 typedef struct loom_logger_options {
     int fd;                   /* 0: standard error. Never closed by the logger */
-    const char *path;         /* a file to append to, instead of fd; made when it is not there */
+    const char *path;         /* a file to append to, instead of fd; made when it is not there. A FIFO needs a reader */
     loom_log_format format;
     loom_severity minimum;    /* 0: loom_severity_from_env() */
     const char *service_name; /* as of loom_tracer_provider_service_name(); NULL: OTEL_SERVICE_NAME, or none */
