@@ -26,6 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     otlp_response_body(&response, (loom_bytes){data, size});
     export_result result = {.outcome = EXPORT_FAILED};
     otlp_judge_http(&response, 200, 0, &result);
+    response.is_json = !response.is_json;
+    otlp_judge_http(&response, 200, 0, &result);
     response.grpc_status = 0;
     otlp_judge_grpc(&response, 200, 0, &result);
     otlp_response_fini(&response);

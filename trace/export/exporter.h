@@ -65,7 +65,7 @@ bool file_write_all(int fd, const uint8_t *data, size_t len);
 /* LOOM_EINVAL: the endpoint is no http or https URL. LOOM_EIO: libcurl cannot be used, or has no HTTP/2 for gRPC. */
 loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options *options);
 
-/* otlp_exporter.c: one header, and one that HTTP allows. */
+/* otlp_exporter.c: one header, one that HTTP allows, and none that is the exporter's own. */
 bool otlp_header_valid(const char *key, const char *value);
 
 /* endpoint.c: the URL to post to, on the heap. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define POLL_MAX_MS 1000u
 /* Bytes: a batch of 512 spans leaves in one write, instead of seven with two polls each. */
@@ -136,11 +137,24 @@ typedef struct header_walk {
     bool failed;
 } header_walk;
 
+/* What says how to read the body, or where it ends, is for the exporter to say. */
+static bool is_reserved(const char *key)
+{
+    static const char *const names[] = {"content-type", "content-length", "content-encoding", "transfer-encoding", "connection",
+                                        "host", "te", "trailer", "expect", "upgrade", "grpc-encoding", "grpc-timeout"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcasecmp(key, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The name is a token (RFC 9110, 5.6.2), the value has no control characters: else it would be more than one header. */
 bool otlp_header_valid(const char *key, const char *value)
 {
     static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    if (key[0] == '\0' || key[strspn(key, token)] != '\0') {
+    if (key[0] == '\0' || key[strspn(key, token)] != '\0' || is_reserved(key)) {
         return false;
     }
     for (; *value != '\0'; value++) {

@@ -16,6 +16,7 @@
 #define BACKOFF_MAX_NS 10000000000u
 #define NICENESS 5 /* added to the program's */
 #define REPORT_EVERY_NS 10000000000u
+#define HOLD_MAX_NS 300000000000u /* a receiver that asks for more is asked again after five minutes */
 /* Bytes of spans after which a batch is full: half of what a gRPC server takes in one message by default, 4 MiB, since
  * the last span may have another 256 KiB, and the resource comes on top. */
 #define BATCH_BYTES_MAX (2u * 1024u * 1024u)
@@ -155,7 +156,8 @@ static bool wants_retry(loom_span_processor *p, const export_result *result, uns
     }
     uint64_t delay = backoff_delay(BACKOFF_FIRST_NS, BACKOFF_MAX_NS, attempt);
     if (result->retry_after_ms > 0) {
-        delay = result->retry_after_ms > UINT64_MAX / 4 / NS_PER_MS ? UINT64_MAX / 4 : result->retry_after_ms * NS_PER_MS;
+        delay = result->retry_after_ms < HOLD_MAX_NS / NS_PER_MS ? result->retry_after_ms * NS_PER_MS : HOLD_MAX_NS;
+        p->hold_until_ns = clock_monotonic_ns() + delay;
     }
     if (now.flushes != seen.flushes || now.stopping != seen.stopping) {
         delay = 0;
@@ -163,6 +165,19 @@ static bool wants_retry(loom_span_processor *p, const export_result *result, uns
     *next_ns = clock_monotonic_ns() + delay;
     uint64_t stop = atomic_load(&p->stop_ns);
     return *next_ns < (stop < deadline_ns ? stop : deadline_ns);
+}
+
+/* A receiver that has asked for time gets it, also when the batch it refused could not wait that long. Spans pile up in the
+ * queue meanwhile; a flush and a shutdown do not wait. */
+static void hold(loom_span_processor *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool in_time = p->hold_until_ns > clock_monotonic_ns();
+    while (in_time && !p->stopping && p->flush_target <= p->done) {
+        in_time = processor_wait(p, &p->wake, p->hold_until_ns);
+    }
+    pthread_mutex_unlock(&p->lock);
+    p->hold_until_ns = 0;
 }
 
 static export_result send_request(loom_span_processor *p, loom_bytes request, uint64_t deadline)
@@ -215,8 +230,12 @@ static export_result send_batch(loom_span_processor *p, loom_bytes request)
             all.outcome = EXPORT_OK;
             all.rejected += result.rejected < count ? result.rejected : count;
         } else {
-            failed += count;
+            const bool out_of_time = result.outcome == EXPORT_RETRY || result.outcome == EXPORT_UNREACHABLE;
+            failed += out_of_time ? spans - first : count;
             all.outcome = all.outcome == EXPORT_OK ? EXPORT_OK : result.outcome;
+            if (out_of_time) {
+                break;
+            }
         }
         first += count;
     }
@@ -237,6 +256,7 @@ static export_result export_batch(loom_span_processor *p)
         p->also[i]->ops->send(p->also[i], request, until, &result);
         report(p, result.message, true);
     }
+    hold(p);
     return send_batch(p, request);
 }
 

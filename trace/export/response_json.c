@@ -146,5 +146,5 @@ partial_success response_json_partial(loom_bytes body)
             skip_value(&c);
         }
     }
-    return c.bad ? (partial_success){0} : found;
+    return c.bad || !take(&c, '}') ? (partial_success){0} : found;
 }

@@ -5,30 +5,15 @@
 #include "base/utf8.h"
 #include "trace/otlp/fields.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* The first max characters; an ill-formed sequence is one, as it becomes one U+FFFD. */
-static loom_str clip(loom_str text, uint32_t max)
-{
-    size_t len = 0;
-    for (uint32_t count = 0; len < text.len && count < max; count++) {
-        uint32_t code_point;
-        len += utf8_next((loom_str){text.data + len, text.len - len}, &code_point);
-    }
-    return (loom_str){text.data, len};
-}
-
-static inline loom_str clip_if(loom_str text, uint32_t max)
-{
-    return text.len <= max ? text : clip(text, max);
-}
-
-static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_t i, uint32_t max_length)
+static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_t i)
 {
     size_t value = pb_open(b, ARRAY_VALUES);
     switch (type) {
     case LOOM_ATTR_STRINGS:
-        pb_string_field(b, ANY_STRING, clip_if(((const loom_str *)items)[i], max_length));
+        pb_string_field(b, ANY_STRING, ((const loom_str *)items)[i]);
         break;
     case LOOM_ATTR_BOOLS:
         pb_varint_field(b, ANY_BOOL, ((const bool *)items)[i]);
@@ -43,11 +28,11 @@ static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_
     pb_close(b, value);
 }
 
-static void put_array(pb_buf *b, const loom_attr *attr, uint32_t max_length)
+static void put_array(pb_buf *b, const loom_attr *attr)
 {
     size_t array = pb_open(b, ANY_ARRAY);
     for (size_t i = 0; i < attr->value.array.count && !b->failed; i++) {
-        put_element(b, attr->type, attr->value.array.items, i, max_length);
+        put_element(b, attr->type, attr->value.array.items, i);
     }
     pb_close(b, array);
 }
@@ -76,21 +61,17 @@ static bool put_string_key_value(pb_buf *b, uint32_t field, loom_str key, loom_s
 }
 
 /* The key has been checked. */
-static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr, uint32_t max_length)
+static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr)
 {
-    loom_str string = {0};
-    if (attr->type == LOOM_ATTR_STRING) {
-        string = clip_if(attr->value.string, max_length);
-        if (put_string_key_value(b, field, key, string)) {
-            return;
-        }
+    if (attr->type == LOOM_ATTR_STRING && put_string_key_value(b, field, key, attr->value.string)) {
+        return;
     }
     size_t kv = pb_open(b, field);
     pb_bytes_field(b, KEYVALUE_KEY, key.data, key.len);
     size_t any = pb_open(b, KEYVALUE_VALUE);
     switch (attr->type) {
     case LOOM_ATTR_STRING:
-        pb_string_field(b, ANY_STRING, string);
+        pb_string_field(b, ANY_STRING, attr->value.string);
         break;
     case LOOM_ATTR_BOOL:
         pb_varint_field(b, ANY_BOOL, attr->value.boolean);
@@ -105,7 +86,7 @@ static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_at
     case LOOM_ATTR_BOOLS:
     case LOOM_ATTR_INTS:
     case LOOM_ATTR_DOUBLES:
-        put_array(b, attr, max_length);
+        put_array(b, attr);
         break;
     default:
         b->failed = true;
@@ -113,6 +94,50 @@ static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_at
     }
     pb_close(b, any);
     pb_close(b, kv);
+}
+
+/* The first max characters; an ill-formed sequence is one, as it becomes one U+FFFD. */
+static loom_str clip(loom_str text, uint32_t max)
+{
+    size_t len = text.len <= max ? text.len : 0;
+    for (uint32_t count = 0; len < text.len && count < max; count++) {
+        uint32_t code_point;
+        len += utf8_next((loom_str){text.data + len, text.len - len}, &code_point);
+    }
+    return (loom_str){text.data, len};
+}
+
+/* put_key_value(), with strings cut off after so many characters. */
+__attribute__((cold, noinline)) static void put_clipped(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr,
+                                                        uint32_t max)
+{
+    loom_attr clipped = *attr;
+    loom_str *strings = NULL;
+    if (attr->type == LOOM_ATTR_STRING) {
+        clipped.value.string = clip(attr->value.string, max);
+    } else if (attr->type == LOOM_ATTR_STRINGS && attr->value.array.count > 0) {
+        const loom_str *items = attr->value.array.items;
+        if ((strings = calloc(attr->value.array.count, sizeof *strings)) == NULL) {
+            b->failed = true;
+            return;
+        }
+        for (size_t i = 0; i < attr->value.array.count; i++) {
+            strings[i] = clip(items[i], max);
+        }
+        clipped.value.array.items = strings;
+    }
+    put_key_value(b, field, key, &clipped);
+    free(strings);
+}
+
+/* Nearly nobody limits the length of values. */
+static inline void put_within(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr, const attr_limits *limits)
+{
+    if (limits->value_length == UINT32_MAX) {
+        put_key_value(b, field, key, attr);
+    } else {
+        put_clipped(b, field, key, attr, limits->value_length);
+    }
 }
 
 static bool key_of(const loom_attr *attr, loom_str *key)
@@ -217,7 +242,7 @@ bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_att
         return false;
     }
     size_t mark = b->len;
-    put_key_value(b, field, key, attr, index->limits.value_length);
+    put_within(b, field, key, attr, &index->limits);
     if (b->failed) {
         pb_rollback(b, mark);
         return false;
@@ -280,7 +305,7 @@ static uint8_t *put_short(uint8_t *to, uint8_t tag, const fixed_attr *attr)
 /* Nearly every fixed attribute is short. Adds them up to one that is not; returns how many. */
 static size_t add_short(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count)
 {
-    if (index->limits.value_length < SHORT_MAX) {
+    if (index->limits.value_length < SHORT_MAX || index->count >= index->limits.count) {
         return 0; /* what is short may have to be shorter still */
     }
     const uint8_t tag = (uint8_t)(field << 3 | PB_LENGTH);
@@ -314,7 +339,7 @@ static bool add_any(attr_index *index, pb_buf *b, uint32_t field, const fixed_at
     } else {
         general.value.string = attr->string;
     }
-    put_key_value(b, field, (loom_str){attr->key->text, attr->key->len}, &general, index->limits.value_length);
+    put_within(b, field, (loom_str){attr->key->text, attr->key->len}, &general, &index->limits);
     if (b->failed) {
         pb_rollback(b, mark);
         return false;
@@ -344,7 +369,7 @@ uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, siz
             dropped++;
             continue;
         }
-        put_key_value(b, field, key, &attrs[i], limits.value_length);
+        put_within(b, field, key, &attrs[i], &limits);
         if (b->failed) {
             pb_rollback(b, mark);
             dropped++;

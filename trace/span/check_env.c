@@ -41,7 +41,7 @@ static bool check_header(void *user, const char *key, const char *value)
 {
     const header_check *check = user;
     if (!otlp_header_valid(key, value)) {
-        env_report_value(check->report, check->variable, str_of(key), "is no HTTP header", "the other headers");
+        env_report_value(check->report, check->variable, str_of(key), "is no header that can be sent", "the other headers");
     }
     return true;
 }

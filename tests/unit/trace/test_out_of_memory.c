@@ -2,6 +2,7 @@
 #include "tests/support/alloc_fault.h"
 #include "tests/support/check.h"
 
+#include "trace/export/request_body.h"
 #include "trace/span/start.h"
 
 #include <stdlib.h>
@@ -28,10 +29,43 @@ static void creating_a_processor_survives(void **state)
         {.exporter = LOOM_EXPORTER_FILE, .endpoint = "/dev/null", .log_spans = "all,attr:a"},
         {.exporter = LOOM_EXPORTER_FILE, .endpoint = "/dev/null"},
         {.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = "http://127.0.0.1:9", .headers = "a=b,c=d"},
-        {.exporter = LOOM_EXPORTER_OTLP_GRPC, .endpoint = "http://127.0.0.1:9"},
+        {.exporter = LOOM_EXPORTER_OTLP_GRPC, .endpoint = "http://127.0.0.1:9", .gzip = true},
+        {.exporter = LOOM_EXPORTER_OTLP_HTTP_JSON, .endpoint = "127.0.0.1:9", .ca_file = "/dev/null",
+         .client_certificate_file = "/dev/null", .client_key_file = "/dev/null"},
+        {.exporter = LOOM_EXPORTER_CONSOLE, .also_file = "/dev/null", .also_stdout = true},
+        {.exporter = LOOM_EXPORTER_NONE, .also_stdout = true, .also_console = true},
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         assert_true(alloc_fault_each(create_processor, &options[i]) > 0);
+    }
+}
+
+static loom_status encode_body(void *kind)
+{
+    static uint8_t value[20000]; /* an unknown field of that many bytes: more than one allocation holds */
+    uint8_t request[sizeof value + 16];
+    const size_t len = pb_put_bytes(request, 15, value, sizeof value);
+    for (int gzip = 0; gzip < 2; gzip++) {
+        request_body b;
+        loom_bytes out;
+        request_body_init(&b, *(const loom_exporter_kind *)kind, gzip ? zlib_library_get() : NULL);
+        const bool made = request_body_make(&b, (loom_bytes){request, len}, &out);
+        request_body_sent(&b);
+        request_body_fini(&b);
+        if (!made) {
+            return LOOM_ENOMEM;
+        }
+    }
+    return LOOM_OK;
+}
+
+static void encoding_a_request_survives(void **state)
+{
+    (void)state;
+    assert_non_null(zlib_library_get());
+    const loom_exporter_kind kinds[] = {LOOM_EXPORTER_OTLP_GRPC, LOOM_EXPORTER_OTLP_HTTP, LOOM_EXPORTER_OTLP_HTTP_JSON};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        assert_true(alloc_fault_each(encode_body, (void *)(uintptr_t)&kinds[i]) > 0);
     }
 }
 
@@ -150,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(creating_a_processor_survives),
+        cmocka_unit_test(encoding_a_request_survives),
         cmocka_unit_test(creating_a_provider_and_a_tracer_survives),
         cmocka_unit_test(spans_carry_their_context_even_without_memory),
         cmocka_unit_test(an_unsampled_span_allocates_nothing_once_warm),
