@@ -42,6 +42,17 @@ size_t number_format(char out[NUMBER_SIZE], double value, int digits)
     return len;
 }
 
+size_t number_format_shortest(char out[NUMBER_SIZE], double value)
+{
+    double back; /* 15 digits of the largest double are more than a double can be */
+    int digits = 15;
+    size_t len = number_format(out, value, digits);
+    while (digits < 17 && !(number_parse((loom_str){out, len}, &back) && back == value)) {
+        len = number_format(out, value, ++digits);
+    }
+    return len;
+}
+
 size_t number_format_fixed(char out[NUMBER_SIZE], double value, int decimals)
 {
     if (!(fabs(value) < FIXED_MAX)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/metrics/text.h"
 
-#include "base/decimal.h"
+#include "base/number.h"
 #include "base/str.h"
 #include "trace/otlp/json.h"
 
@@ -20,9 +20,9 @@ static bool is_openmetrics(const metrics_text *t)
 
 static void put_real(metrics_text *t, double value)
 {
-    char text[DECIMAL_SIZE];
+    char text[NUMBER_SIZE];
     if (isfinite(value)) {
-        pb_raw(&t->b, text, decimal_put(text, value));
+        pb_raw(&t->b, text, number_format_shortest(text, value));
     } else {
         put(t, isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf");
     }
@@ -94,13 +94,13 @@ void metrics_text_real(metrics_text *t, const metric_family *f, const char *labe
 }
 
 /* OpenMetrics wants a point in it ("Canonical Numbers"). */
-static void bound_text(char out[DECIMAL_SIZE + 2], const metrics_text *t, const histogram_view *h, size_t i)
+static void bound_text(char out[NUMBER_SIZE + 2], const metrics_text *t, const histogram_view *h, size_t i)
 {
     if (i == h->bound_count) {
         memcpy(out, "+Inf", sizeof "+Inf");
         return;
     }
-    const size_t len = decimal_put(out, h->bounds[i]);
+    const size_t len = number_format_shortest(out, h->bounds[i]);
     if (is_openmetrics(t) && strpbrk(out, ".e") == NULL) {
         memcpy(out + len, ".0", sizeof ".0");
     }
@@ -120,7 +120,7 @@ void metrics_text_histogram(metrics_text *t, const metric_family *f, const char 
 {
     uint64_t count = 0;
     for (size_t i = 0; i <= h->bound_count; i++) {
-        char le[DECIMAL_SIZE + 2];
+        char le[NUMBER_SIZE + 2];
         bound_text(le, t, h, i);
         count += h->counts[i];
         put_sample(t, f, "_bucket", labels, le);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/otlp/json_attr.h"
 
-#include "base/decimal.h"
+#include "base/number.h"
 #include "trace/otlp/json.h"
 
 #include <inttypes.h>
@@ -15,9 +15,9 @@ static void put(pb_buf *out, const char *literal)
 
 void json_put_double(pb_buf *out, double value)
 {
-    char text[DECIMAL_SIZE];
+    char text[NUMBER_SIZE];
     if (isfinite(value)) {
-        pb_raw(out, text, decimal_put(text, value));
+        pb_raw(out, text, number_format_shortest(text, value));
     } else {
         put(out, isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
     }

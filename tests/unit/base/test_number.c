@@ -41,6 +41,13 @@ static void check_all(void)
         assert_true(number_parse(str_of(text), &back));
         assert_true(back >= vectors[i].value && back <= vectors[i].value);
     }
+    static const char *const shortest[] = {"0.1", "45.2", "0.3333333333333333", "0.21000000000000002", "-2.5e-07", "-0",
+                                           "123456789", "1.7976931348623157e+308"};
+    static const double values[] = {0.1, 45.2, 1.0 / 3, 0.1 + 0.11, -2.5e-7, -0.0, 123456789, 1.7976931348623157e308};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        assert_int_equal(strlen(shortest[i]), number_format_shortest(text, values[i]));
+        assert_string_equal(shortest[i], text);
+    }
     (void)number_format_fixed(text, 1234.5678, 2);
     assert_string_equal("1234.57", text);
     (void)number_format_fixed(text, 1e20, 2);
