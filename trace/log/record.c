@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define TAIL_SIZE 16u     /* bytes: }, ,"cut":true, } and the newline */
+#define FIELD_MAX (LOOM_LOG_LINE_MAX / 4u) /* bytes of a text of ours, so that the others find room */
 #define CONTEXT_SIZE 120u /* bytes: the ids and flags behind the message of a text line */
 
 static void put(pb_buf *b, const char *literal)
@@ -181,7 +182,7 @@ static void close_field(record *r, size_t mark)
 void record_string(record *r, const char *name, loom_str value)
 {
     size_t mark = open_field(r, str_of(name), true);
-    (void)put_cut(r, value, room(&r->b), false);
+    (void)put_cut(r, value, FIELD_MAX, false);
     close_field(r, mark);
 }
 

@@ -45,6 +45,9 @@ static loom_retry_policy with_defaults(const loom_retry_policy *policy)
 loom_status loom_workflow_retry(const loom_workflow_options *options, const loom_retry_policy *policy, loom_workflow_fn fn,
                                 void *user)
 {
+    if (options == NULL || fn == NULL) {
+        return LOOM_EINVAL;
+    }
     const loom_retry_policy p = with_defaults(policy);
     loom_workflow_options attempt = *options;
     attempt.kind = LOOM_WORKFLOW_ATTEMPT;

@@ -102,11 +102,15 @@ void loom_workflow_end(loom_workflow *work, loom_status outcome)
     }
     loom_span_end(work->span);
     work->span = NULL;
+    work->tracestate = (loom_str){0}; /* was the span's */
 }
 
 loom_status loom_workflow_run(const loom_workflow_options *options, loom_workflow_fn fn, void *user)
 {
     loom_workflow work;
+    if (options == NULL || fn == NULL) {
+        return LOOM_EINVAL;
+    }
     loom_workflow_begin(&work, options);
     loom_status outcome = fn(&work, user);
     loom_workflow_end(&work, outcome);

@@ -143,6 +143,32 @@ static void the_rules_say_which_spans_are_logged(void **state)
     check_logged("errors,slow:0ns", "quick slow failed ");
 }
 
+static void a_span_of_any_size_is_one_record_with_all_its_fields(void **state)
+{
+    (void)state;
+    static char large[20000];
+    memset(large, 'l', sizeof large - 1);
+    logging l;
+    logging_open(&l, "all,attr:*", LOOM_LOG_JSON);
+    loom_span *span = loom_span_start(l.tracer, large, NULL);
+    loom_span_set_string(span, "large", large);
+    loom_span_set_status(span, LOOM_SPAN_ERROR, large);
+    loom_span_end(span);
+    const char *text = logging_text(&l);
+    assert_in_range(strlen(text), 3000, LOOM_LOG_LINE_MAX);
+    json_error_t error;
+    json_t *record = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    assert_non_null(record);
+    assert_true(json_is_true(json_object_get(record, "cut")));
+    assert_string_equal("ERROR", recorded_string(record, "status_code"));
+    assert_true(json_is_real(json_object_get(record, "duration_ms")));
+    assert_true(strlen(recorded_string(record, "status_message")) > 500);
+    assert_true(strlen(recorded_string(record, "operation")) > 500);
+    assert_true(strlen(recorded_string(json_object_get(record, "attributes"), "large")) > 500);
+    json_decref(record);
+    logging_close(&l);
+}
+
 static void lists_that_make_no_sense_are_told_by_their_item(void **state)
 {
     (void)state;
@@ -247,6 +273,7 @@ int main(void)
         cmocka_unit_test(a_finished_span_is_a_line_that_grep_finds),
         cmocka_unit_test(slow_spans_are_warnings_and_failed_ones_errors),
         cmocka_unit_test(the_rules_say_which_spans_are_logged),
+        cmocka_unit_test(a_span_of_any_size_is_one_record_with_all_its_fields),
         cmocka_unit_test(lists_that_make_no_sense_are_told_by_their_item),
         cmocka_unit_test(the_variable_is_read_and_a_bad_one_told),
         cmocka_unit_test(options_that_make_no_sense_are_refused),

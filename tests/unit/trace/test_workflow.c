@@ -476,6 +476,9 @@ static void without_a_tracer_the_work_is_done_all_the_same(void **state)
 {
     (void)state;
     assert_status(LOOM_OK, loom_workflow_run(&(loom_workflow_options){.kind = (loom_workflow_kind)99}, order, NULL));
+    assert_status(LOOM_EINVAL, loom_workflow_run(NULL, order, NULL));
+    assert_status(LOOM_EINVAL, loom_workflow_run(&(loom_workflow_options){0}, NULL, NULL));
+    assert_status(LOOM_EINVAL, loom_workflow_retry(NULL, NULL, order, NULL));
     loom_workflow work;
     loom_workflow_begin(&work, &(loom_workflow_options){.kind = LOOM_WORKFLOW_STEP});
     loom_workflow_end(&work, LOOM_OK);

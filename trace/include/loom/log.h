@@ -18,8 +18,8 @@
  * several threads and processes never mix. When nobody reads, the first record waits for wait_ms and those behind it not at
  * all; what found no room is counted, and told by a record of its own once there is room again.
  *
- * Threads: any, at once, with no lock. The child of a fork() may go on using a logger. No call changes errno, and none
- * raises SIGPIPE. A NULL logger writes nothing. */
+ * Threads: any, at once, with no lock. The child of a fork() may go on using a logger. Logging leaves errno alone and
+ * raises no SIGPIPE. A NULL logger writes nothing. */
 #ifndef LOOM_LOG_H
 #define LOOM_LOG_H
 

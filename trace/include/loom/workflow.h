@@ -85,7 +85,7 @@ typedef struct loom_workflow_options {
  * as the description, unless loom_workflow_fail() said something better. */
 typedef loom_status (*loom_workflow_fn)(loom_workflow *work, void *user);
 
-/* Calls fn with its span current, and ends the span by what fn returns, which is returned. */
+/* Calls fn with its span current, and ends the span by what fn returns, which is returned. LOOM_EINVAL without options or fn. */
 LOOM_API loom_status loom_workflow_run(const loom_workflow_options *options, loom_workflow_fn fn, void *user);
 
 /* For work that is no function of its own: between the two its span is current on this thread. Begin never fails. Under a
