@@ -50,7 +50,7 @@ static void open_telemetry(process *p)
     loom_span_processor_options o;
     loom_span_processor_options_from_env(&o, NULL);
     loom_telemetry_check_env(on_bad_variable, p->log);
-    if (o.exporter == LOOM_EXPORTER_NONE && o.also_file == NULL) {
+    if (o.exporter == LOOM_EXPORTER_NONE && o.also_file == NULL && o.log_spans == NULL) {
         return;
     }
     if (o.max_queue_size == 0) {
@@ -267,6 +267,8 @@ void process_stop_metrics(process *p)
 {
     metrics_server_close(p->metrics);
     p->metrics = NULL;
+    loom_meter_unref(p->meter);
+    p->meter = NULL;
 }
 
 static void close_handle(uv_handle_t *handle, void *user)

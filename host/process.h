@@ -6,6 +6,7 @@
 #ifndef LOOM_HOST_PROCESS_H
 #define LOOM_HOST_PROCESS_H
 
+#include <loom/metrics.h>
 #include <loom/trace.h>
 #include <uv.h>
 
@@ -49,6 +50,7 @@ typedef struct process {
     size_t loss_count;
     struct metrics_server *metrics; /* NULL: not served */
     counter_list counters; /* of all parts of the process; /metrics shows them */
+    loom_meter *meter; /* tracing's own metrics; NULL: not served, or no telemetry */
     void (*write_metrics)(void *user, FILE *out); /* what no counter_source can tell; may be NULL */
     void *metrics_user;
 } process;

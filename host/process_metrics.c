@@ -72,6 +72,21 @@ void process_count_own(process *p)
     counter_list_add(&p->counters, (counter_source){&scrape_counters, p, read_scrapes});
 }
 
+static bool write_text(void *out, const char *text, size_t len)
+{
+    return fwrite(text, 1, len, out) == len;
+}
+
+/* What tracing counts of itself, by the names of OpenTelemetry. */
+static void count_tracing(process *p)
+{
+    if (p->spans != NULL && p->meter == NULL && loom_meter_create(&p->meter) == LOOM_OK &&
+        loom_meter_add_processor(p->meter, p->spans) != LOOM_OK) {
+        loom_meter_unref(p->meter);
+        p->meter = NULL;
+    }
+}
+
 static void write_metrics(void *user, FILE *out)
 {
     process *p = user;
@@ -80,6 +95,9 @@ static void write_metrics(void *user, FILE *out)
     }
     if (p->write_metrics != NULL) {
         p->write_metrics(p->metrics_user, out);
+    }
+    if (p->meter != NULL) { /* without memory they are left out */
+        (void)!loom_meter_write(p->meter, LOOM_METRICS_PROMETHEUS, write_text, out);
     }
 }
 
@@ -91,6 +109,7 @@ loom_status process_serve_metrics(process *p, const char *url, void (*write)(voi
     char why[METRICS_ERROR_SIZE];
     p->write_metrics = write;
     p->metrics_user = user;
+    count_tracing(p);
     loom_status st = metrics_server_open(&p->metrics, &p->loop, p->log, url, write_metrics, p, why);
     if (st != LOOM_OK) {
         log_error(p->log, "%s", why);

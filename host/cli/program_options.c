@@ -34,6 +34,7 @@ static const char trailer_format[] =
     "                        LOOM_LOG_LEVEL=debug; lists are separated by commas\n"
     "  LOOM_URL              where agents connect ([agent] url)\n"
     "  LOOM_SPANS_FILE       append spans to this file as well\n"
+    "  LOOM_LOG_SPANS        log finished spans: all, errors, slow:100ms, attr:KEY, text\n"
     "  OTEL_*                OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT,\n"
     "                        OTEL_TRACES_SAMPLER and others of OpenTelemetry\n"
     "  NO_COLOR              no colour; CLICOLOR_FORCE=1 is the opposite\n"

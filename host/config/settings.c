@@ -212,6 +212,9 @@ static const config_key keys[] = {
     {.section = "telemetry", .name = "spans_file", .type = CONFIG_STRING, .offset = AT(telemetry.spans_file),
      .value = "FILE", .fallback = "", .env = "LOOM_SPANS_FILE",
      .help = "Also append spans to this file, as OTLP/JSON lines"},
+    {.section = "telemetry", .name = "log_spans", .type = CONFIG_STRING, .offset = AT(telemetry.log_spans),
+     .value = "LIST", .fallback = "", .env = "LOOM_LOG_SPANS",
+     .help = "Log finished spans on standard error: all, errors, slow:100ms, attr:KEY, text"},
 
     {.section = "log", .name = "level", .type = CONFIG_STRING, .offset = AT(log.level),
      .choices = "error|warn|info|debug", .fallback = "info", .help = "Log level"},

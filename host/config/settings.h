@@ -55,6 +55,7 @@ typedef struct settings_telemetry {
     char *sampler;          /* always_on … parentbased_traceidratio */
     double sampler_arg;     /* 0 to 1 */
     char *spans_file;       /* OTLP/JSON lines are appended there too */
+    char *log_spans;        /* which finished spans are logged: docs/LOGGING.md */
 } settings_telemetry;
 
 typedef struct settings {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/log/line.h"
 
+#include "base/rfc3339.h"
 #include "base/str.h"
 #include "host/config/units.h"
 
@@ -289,11 +290,8 @@ static void put_head(line *l, const log_style *style, log_level level, const str
 {
     static const char *const names[] = {"ERROR", "WARN ", "INFO ", "DEBUG"};
     static const char *const colors[] = {"\033[31m", "\033[33m", "\033[32m", "\033[2m"};
-    struct tm utc;
-    char time[40];
-    gmtime_r(&now->tv_sec, &utc);
-    size_t n = strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(time + n, sizeof time - n, ".%03dZ", (int)(now->tv_nsec / 1000000));
+    char time[RFC3339_SIZE];
+    rfc3339_put(time, (uint64_t)now->tv_sec * 1000000000u + (uint64_t)now->tv_nsec, 3);
     if (style->json) {
         put_text(l, "{\"time\":\"");
         put_text(l, time);

@@ -30,7 +30,7 @@ static void on_bad_variable(void *user, const char *text)
  * decision, so that no other hop starts a trace either. */
 static bool is_of_use(const loom_span_processor_options *options)
 {
-    if (options->exporter != LOOM_EXPORTER_NONE || options->also_file != NULL) {
+    if (options->exporter != LOOM_EXPORTER_NONE || options->also_file != NULL || options->log_spans != NULL) {
         return true;
     }
     loom_sampler_kind kind = loom_sampler_from_env().kind;

@@ -20,9 +20,13 @@ def free_port():
 SERIES = re.compile(r'^(\w+)(?:\{(\w+)="([^"]*)"\})? (\d+)$')
 
 
-def scrape(port):
+def fetch(port):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
+        return answer.read().decode()
+
+
+def scrape(port):
+    text = fetch(port)
     series = {}
     for line in text.splitlines():
         if not line.startswith("#"):
@@ -91,6 +95,44 @@ class Counters:
                              capture_output=True, text=True, timeout=20, check=True).stdout
         self.assertRegex(out, r"(?m)^eventbus\.published +\d+  Events published\.$")
         self.assertRegex(out, r"(?m)^eventbus\.dropped\{reason=\"ttl_expired\"\} +0  Deliveries lost, by reason\.$")
+
+
+@in_both_homes
+class Tracing:
+    """What tracing counts of itself stands in /metrics by the names of OpenTelemetry."""
+
+    def setUp(self):
+        self.port = free_port()
+        self.bus = self.home(broker=["--metrics-listen", f"http://127.0.0.1:{self.port}"])
+
+    def values(self, name):
+        """Of each series of the name: its labels, as text, and the value."""
+        return {labels: float(value)
+                for labels, value in re.findall(rf"^{name}(?:\{{(.*)\}})? (\S+)$", fetch(self.port), re.M)}
+
+    def total(self, name, without="error_type"):
+        return sum(value for labels, value in self.values(name).items() if without not in labels)
+
+    def test_every_span_is_in_the_specified_metrics(self):
+        with self.bus.agent("taker") as taker, self.bus.agent("sender") as sender:
+            taker.subscribe("counted.>")
+            for _ in range(10):
+                sender.publish("counted.here", b"x")
+            taker.wait_events(10)
+        wait_until(lambda: self.total("otel_sdk_exporter_span_exported_total") >= 10, "spans are exported")
+        wait_until(lambda: self.total("otel_sdk_span_live") == 0, "no span is live")
+        started = self.total("otel_sdk_span_started_total")
+        wait_until(lambda: self.total("otel_sdk_exporter_span_exported_total") == started, "all of them are exported")
+        self.assertEqual(started, self.total("otel_sdk_processor_span_processed_total"))
+        self.assertEqual(8192, self.total("otel_sdk_processor_span_queue_capacity"))
+        self.assertEqual(0, self.total("otel_sdk_processor_span_queue_size"))
+        self.assertEqual(0, self.total("otel_sdk_exporter_span_inflight"))
+        self.assertGreater(self.total("otel_sdk_exporter_operation_duration_seconds_count"), 0)
+        failed = {labels: value for labels, value in self.values("otel_sdk_processor_span_processed_total").items()
+                  if "error_type" in labels}
+        self.assertEqual(3, len(failed))
+        self.assertEqual({0.0}, set(failed.values()))
+        self.assertIn('otel_component_name="batching_span_processor/0"', next(iter(failed)))
 
 
 if __name__ == "__main__":

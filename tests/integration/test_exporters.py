@@ -102,6 +102,24 @@ class Exporters:
         sender.wait_events(1)
         self.ends_well(bus)
 
+    def test_finished_spans_are_logged_when_they_are_asked_for(self):
+        bus = self.home(environment={"LOOM_LOG_SPANS": "all,attr:messaging.destination.name"})
+        receiver, sender = self.agent(bus, "receiver").subscribe("flow"), self.agent(bus, "sender")
+        sender.publish("flow", b"x", hop=wire.new_hop())
+        receiver.wait_events(1)
+        self.ends_well(bus)
+        lines = "".join(process.err for process in bus.processes).splitlines()
+        records = {r["span_id"]: r for r in (json.loads(line) for line in lines if '"message":"span completed"' in line)}
+        spans = {span.span_id: span for span in bus.spans()}
+        self.assertGreater(len(spans), 1)
+        self.assertEqual(set(spans), set(records))
+        for span_id, span in spans.items():
+            record = records[span_id]
+            self.assertEqual((span.trace_id, span.parent_id, span.name, span.service, span.kind),
+                             (record["trace_id"], record["parent_id"], record["operation"], record["service"], record["kind"]))
+            self.assertAlmostEqual((span.end_ns - span.start_ns) / 1e6, record["duration_ms"], 6)
+            self.assertEqual("info", record["level"])
+
     def test_the_collector_of_the_command_line_gets_the_whole_ladder(self):
         bus = Home(self.kind, spans=False)
         port_file, database = bus.folder / "port", bus.folder / "traces.db"

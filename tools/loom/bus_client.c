@@ -56,7 +56,7 @@ static void open_telemetry(bus_client *client)
     loom_span_processor_options from_env;
     loom_span_processor_options_from_env(&from_env, NULL);
     loom_telemetry_check_env(on_bad_variable, NULL);
-    if (from_env.exporter == LOOM_EXPORTER_NONE && from_env.also_file == NULL) {
+    if (from_env.exporter == LOOM_EXPORTER_NONE && from_env.also_file == NULL && from_env.log_spans == NULL) {
         return;
     }
     from_env.on_error = on_export_error;

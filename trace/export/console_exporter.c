@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A line a span on standard error: time, service, name, kind, duration, ids, status, attributes. */
+#include "base/rfc3339.h"
 #include "trace/export/exporter.h"
 #include "trace/otlp/json.h"
 #include "trace/otlp/read.h"
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CONSOLE_TEXT_MAX (64u * 1024u * 1024u) /* bytes of one batch */
@@ -31,15 +31,9 @@ static const char *status_name(int status)
 
 static void put_time(pb_buf *out, uint64_t unix_ns)
 {
-    time_t seconds = (time_t)(unix_ns / 1000000000u);
-    struct tm utc;
-    char text[48];
-    if (gmtime_r(&seconds, &utc) == NULL) {
-        return;
-    }
-    size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    pb_raw(out, text, n);
-    json_put_format(out, ".%06uZ ", (unsigned)(unix_ns % 1000000000u / 1000u));
+    char text[RFC3339_SIZE];
+    pb_raw(out, text, rfc3339_put(text, unix_ns, 6));
+    pb_raw(out, " ", 1);
 }
 
 /* Control bytes of a message must not reach a terminal: texts are written as JSON strings unless they are plain words. */

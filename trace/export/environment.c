@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Processor options from the environment (OpenTelemetry: SDK environment variables; OTLP exporter configuration), and what
  * in it makes no sense. docs/OPENTELEMETRY.md has the variables, one a line. */
-#include <loom/trace.h>
+#include <loom/log.h>
 
 #include "base/str.h"
 #include "trace/export/env_report.h"
@@ -215,6 +215,19 @@ static void choose_exporters(reader *r, unsigned set)
     o->also_console = (set & TO_CONSOLE) != 0 && o->exporter != LOOM_EXPORTER_CONSOLE;
 }
 
+static void read_log_spans(reader *r)
+{
+    static const char name[] = "LOOM_LOG_SPANS";
+    const char *text = env_get(name);
+    loom_str bad;
+    if (text != NULL && !loom_log_spans_valid(str_of(text), &bad)) {
+        env_report_value(r->report, name, bad, "names no spans to log: all, errors, slow:100ms, attr:KEY, json, text",
+                         "no log of spans");
+        text = NULL;
+    }
+    r->out->log_spans = text;
+}
+
 /* ---- all of them ---- */
 
 static bool is_disabled(reader *r)
@@ -246,6 +259,7 @@ static bool read_all(reader *r)
         return false;
     }
     choose_exporters(r, read_exporters(r));
+    read_log_spans(r);
     read_sizes(r);
     read_times(r);
     return true;

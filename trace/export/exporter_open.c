@@ -40,6 +40,15 @@ static loom_status open_otlp(exporter **out, const loom_span_processor_options *
     return st;
 }
 
+static loom_status open_log(exporter **out, const loom_span_processor_options *o)
+{
+    loom_status st = log_exporter_open(out, o);
+    if (st == LOOM_EINVAL) {
+        say(o, "these do not say which spans to log", o->log_spans);
+    }
+    return st;
+}
+
 static loom_status open_main(exporter **out, const loom_span_processor_options *o)
 {
     switch (o->exporter) {
@@ -85,6 +94,9 @@ loom_status exporters_open(exporter **main, exporter *also[EXPORTERS_ALSO_MAX], 
     }
     if (st == LOOM_OK && o->also_console) {
         st = console_exporter_open(*main != NULL ? &also[count++] : main);
+    }
+    if (st == LOOM_OK && o->log_spans != NULL) {
+        st = open_log(*main != NULL ? &also[count++] : main, o);
     }
     if (st != LOOM_OK) {
         close_all(main, also);

@@ -15,6 +15,7 @@ static bool accept_span(loom_span_processor *p, const span_scope *scope, loom_by
     p->counts.ended++;
     if (p->stopping) {
         p->counts.dropped_shutdown++;
+        p->self.after_shutdown++;
         return false;
     }
     if (p->main == NULL) {

@@ -14,6 +14,13 @@ void processor_submit(loom_span_processor *processor, const span_scope *scope, l
 /* Its tracers are NULL. */
 bool processor_is_disabled(const loom_span_processor *processor);
 
+/* A provider whose spans come here: for as long as it has spans. */
+void processor_attach(loom_span_processor *processor, span_resource *resource);
+void processor_detach(loom_span_processor *processor, span_resource *resource);
+
+/* What is constant of it may be read by any thread. */
+const struct self_metrics *processor_self(const loom_span_processor *processor);
+
 /* A hold keeps the memory, not the exporter: spans may end after everybody let go of the processor. */
 void processor_hold(loom_span_processor *processor);
 void processor_unhold(loom_span_processor *processor);

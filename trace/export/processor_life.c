@@ -30,6 +30,7 @@ static void configure(loom_span_processor *p, const loom_span_processor_options 
     p->attempt_ns = or_default(o->otlp_timeout_ms, DEFAULT_OTLP_TIMEOUT_MS) * (uint64_t)NS_PER_MS;
     p->on_error = o->on_error;
     p->user = o->user;
+    self_metrics_init(&p->self, o);
     p->complaints = o->complaints;
     p->disabled = o->disabled;
     atomic_init(&p->refs, 1);

@@ -8,6 +8,7 @@
 #include "trace/export/batch.h"
 #include "trace/export/exporter.h"
 #include "trace/export/processor.h"
+#include "trace/export/self_metrics.h"
 
 #include <pthread.h>
 
@@ -50,6 +51,7 @@ struct loom_span_processor {
     bool joined;    /* somebody joins or detached the thread */
     bool abandoned; /* shutdown gave up on the thread and has counted its spans */
     loom_span_counts counts;
+    self_metrics self; /* part of it constant */
 
     /* exporter thread only */
     span_chunk *staged_first, *staged_last; /* stolen, partly read */

@@ -198,6 +198,16 @@ static export_result send_request(loom_span_processor *p, loom_bytes request, ui
     }
 }
 
+static export_result send_measured(loom_span_processor *p, loom_bytes request, uint64_t deadline)
+{
+    const uint64_t begin = clock_monotonic_ns();
+    const export_result result = send_request(p, request, deadline);
+    pthread_mutex_lock(&p->lock);
+    self_metrics_count(&p->self, begin, &result);
+    pthread_mutex_unlock(&p->lock);
+    return result;
+}
+
 /* What a receiver refuses for its size goes again in halves; the rest of the batch then in pieces of the size that did.
  * The result is OK when any of it was taken, and counts what was not as rejected. request: the whole batch. */
 static export_result send_batch(loom_span_processor *p, loom_bytes request)
@@ -210,7 +220,7 @@ static export_result send_batch(loom_span_processor *p, loom_bytes request)
         const size_t count = piece < spans - first ? piece : spans - first;
         export_result result = {.outcome = EXPORT_FAILED};
         if (count == spans || batch_encode(&p->batch, first, count, &request)) {
-            result = send_request(p, request, deadline);
+            result = send_measured(p, request, deadline);
         }
         if (result.outcome == EXPORT_TOO_LARGE && count > 1) {
             piece = (count + 1) / 2;
@@ -270,6 +280,7 @@ static void account(loom_span_processor *p, const export_result *result)
         }
         p->done += spans;
         p->in_flight = 0;
+        p->self.releasing = spans;
     }
     while (p->spent != NULL) {
         span_chunk *chunk = p->spent;
@@ -279,6 +290,9 @@ static void account(loom_span_processor *p, const export_result *result)
     pthread_cond_broadcast(&p->progress);
     pthread_mutex_unlock(&p->lock);
     batch_clear(&p->batch);
+    pthread_mutex_lock(&p->lock);
+    p->self.releasing = 0;
+    pthread_mutex_unlock(&p->lock);
 }
 
 /* What is left when the thread was given up: counted by shutdown, the resources still need their uses back. */

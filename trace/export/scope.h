@@ -11,6 +11,9 @@ struct span_resource {
     loom_bytes encoded; /* a ResourceSpans.resource field */
     /* Gives back uses, each of which kept this and its scopes alive. Any thread, no lock held. */
     void (*release)(span_resource *self, size_t uses);
+    /* How many uses spans have, running and queued ones. Any thread. */
+    size_t (*uses)(const span_resource *self);
+    span_resource *next; /* of the processor's; guarded by its lock */
 };
 
 typedef struct span_scope {

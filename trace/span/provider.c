@@ -34,6 +34,7 @@ static void release_uses(loom_tracer_provider *provider, size_t uses)
 {
     if (atomic_fetch_sub_explicit(&provider->uses, uses, memory_order_acq_rel) == uses) {
         loom_span_processor *processor = provider->processor;
+        processor_detach(processor, &provider->resource);
         provider_free(provider);
         processor_unhold(processor);
     }
@@ -43,6 +44,14 @@ static void release_uses(loom_tracer_provider *provider, size_t uses)
 static void release_resource(span_resource *self, size_t uses)
 {
     release_uses((loom_tracer_provider *)((char *)self - offsetof(loom_tracer_provider, resource)), uses);
+}
+
+static size_t uses_of_spans(const span_resource *self)
+{
+    const loom_tracer_provider *provider =
+        (const loom_tracer_provider *)((const char *)self - offsetof(loom_tracer_provider, resource));
+    const size_t uses = atomic_load_explicit(&provider->uses, memory_order_relaxed);
+    return uses > 0 && !atomic_load_explicit(&provider->users_gone, memory_order_relaxed) ? uses - 1 : uses;
 }
 
 loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_tracer_provider_options *options)
@@ -61,6 +70,7 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
     }
     atomic_init(&provider->refs, 1);
     atomic_init(&provider->uses, 1);
+    atomic_init(&provider->users_gone, false);
     provider->sampler = sampler;
     provider->limits = options->limits != NULL ? *options->limits : loom_span_limits_from_env();
     provider->attr_limits = (attr_limits){provider->limits.attribute_count, provider->limits.attribute_value_length};
@@ -71,9 +81,11 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
     if ((st = resource_encode(&provider->resource_field, &provider->service_name, options)) != LOOM_OK) {
         goto destroy_lock;
     }
-    provider->resource = (span_resource){{provider->resource_field.data, provider->resource_field.len}, release_resource};
+    provider->resource = (span_resource){.encoded = {provider->resource_field.data, provider->resource_field.len},
+                                         .release = release_resource, .uses = uses_of_spans};
     provider->processor = loom_span_processor_ref(options->processor);
     processor_hold(provider->processor);
+    processor_attach(provider->processor, &provider->resource);
     *out = provider;
     return LOOM_OK;
 
@@ -94,6 +106,7 @@ void loom_tracer_provider_unref(loom_tracer_provider *provider)
 {
     if (provider != NULL && atomic_fetch_sub_explicit(&provider->refs, 1, memory_order_acq_rel) == 1) {
         loom_span_processor_unref(provider->processor);
+        atomic_store_explicit(&provider->users_gone, true, memory_order_relaxed);
         release_uses(provider, 1);
     }
 }

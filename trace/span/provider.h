@@ -27,6 +27,7 @@ struct loom_tracer_provider {
     span_resource resource; /* of resource_field; its release() drops uses */
     atomic_uint refs;
     atomic_size_t uses;
+    atomic_bool users_gone; /* their use is given back */
     loom_span_processor *processor;
     loom_sampler sampler;
     attr_limits attr_limits; /* of a span: limits, as the attribute index takes them */

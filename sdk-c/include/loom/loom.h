@@ -9,9 +9,12 @@
 #include <loom/collaboration.h>
 #include <loom/context.h>
 #include <loom/envelope.h>
+#include <loom/log.h>
+#include <loom/metrics.h>
 #include <loom/status.h>
 #include <loom/topic.h>
 #include <loom/trace.h>
 #include <loom/tracestate.h>
+#include <loom/workflow.h>
 
 #endif

@@ -6,12 +6,15 @@
 #include <loom/baggage.h>
 #include <loom/context.h>
 #include <loom/envelope.h>
+#include <loom/log.h>
 #include <loom/loom.h>
+#include <loom/metrics.h>
 #include <loom/qos.h>
 #include <loom/status.h>
 #include <loom/topic.h>
 #include <loom/trace.h>
 #include <loom/tracestate.h>
+#include <loom/workflow.h>
 
 int main()
 {

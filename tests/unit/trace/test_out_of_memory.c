@@ -26,6 +26,7 @@ static void creating_a_processor_survives(void **state)
     loom_span_processor_options options[] = {
         {.exporter = LOOM_EXPORTER_NONE},
         {.exporter = LOOM_EXPORTER_CONSOLE, .also_file = "/dev/null"},
+        {.exporter = LOOM_EXPORTER_FILE, .endpoint = "/dev/null", .log_spans = "all,attr:a"},
         {.exporter = LOOM_EXPORTER_FILE, .endpoint = "/dev/null"},
         {.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = "http://127.0.0.1:9", .headers = "a=b,c=d"},
         {.exporter = LOOM_EXPORTER_OTLP_GRPC, .endpoint = "http://127.0.0.1:9", .gzip = true},

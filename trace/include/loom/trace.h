@@ -87,6 +87,8 @@ typedef struct loom_span_processor_options {
     bool also_console, also_stdout;   /* further exporters of the same batches, as also_file */
     const char *client_certificate_file, *client_key_file; /* PEM, for https that asks who calls; NULL: none */
     loom_complaints complaints;       /* what on_error hears (OTEL_LOG_LEVEL) */
+    const char *log_spans;            /* log finished spans, as <loom/log.h> says: "all", "slow:100ms" …; NULL: none (LOOM_LOG_SPANS) */
+    struct loom_logger *span_logger;  /* where to; the processor takes its own reference. NULL: JSON on standard error */
 } loom_span_processor_options;
 
 /* Fills options from the environment; docs/OPENTELEMETRY.md lists the variables. Without a protocol an endpoint with port
