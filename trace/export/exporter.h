@@ -52,6 +52,8 @@ static inline void exporter_close(exporter *e)
 }
 
 loom_status console_exporter_open(exporter **out);
+/* LOOM_EINVAL: no export_batch. */
+loom_status callback_exporter_open(exporter **out, const loom_span_processor_options *options);
 /* LOOM_EIO: cannot be opened for appending. */
 loom_status file_exporter_open(exporter **out, const char *path);
 /* One write(2) where the system allows. false: errno says why. */

@@ -19,6 +19,12 @@ static loom_status create_processor(void *user)
     return st;
 }
 
+static bool throw_away(void *user, loom_bytes request)
+{
+    (void)user, (void)request;
+    return true;
+}
+
 static void creating_a_processor_survives(void **state)
 {
     (void)state;
@@ -26,6 +32,7 @@ static void creating_a_processor_survives(void **state)
         {.exporter = LOOM_EXPORTER_NONE},
         {.exporter = LOOM_EXPORTER_CONSOLE, .also_file = "/dev/null"},
         {.exporter = LOOM_EXPORTER_FILE, .endpoint = "/dev/null"},
+        {.exporter = LOOM_EXPORTER_CALLBACK, .export_batch = throw_away},
         {.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = "http://127.0.0.1:9", .headers = "a=b,c=d"},
         {.exporter = LOOM_EXPORTER_OTLP_GRPC, .endpoint = "http://127.0.0.1:9"},
     };

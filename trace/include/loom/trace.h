@@ -54,7 +54,8 @@ typedef enum loom_exporter_kind {
     LOOM_EXPORTER_OTLP_GRPC, /* OTLP over HTTP/2, port 4317 */
     LOOM_EXPORTER_OTLP_HTTP, /* OTLP protobuf by POST to …/v1/traces, port 4318 */
     LOOM_EXPORTER_CONSOLE,   /* a line a span on standard error, for eyes */
-    LOOM_EXPORTER_FILE       /* OTLP/JSON lines: one ExportTraceServiceRequest each, appended */
+    LOOM_EXPORTER_FILE,      /* OTLP/JSON lines: one ExportTraceServiceRequest each, appended */
+    LOOM_EXPORTER_CALLBACK   /* the program's own: export_batch below */
 } loom_exporter_kind;
 
 typedef struct loom_span_processor_options {
@@ -73,6 +74,10 @@ typedef struct loom_span_processor_options {
                                                           says why it fails; NULL: none */
     void *user;
     bool secure;                      /* an OTLP endpoint without a scheme, host:port, is https (OTEL_EXPORTER_OTLP_INSECURE=false) */
+    /* LOOM_EXPORTER_CALLBACK: takes one batch, an OTLP ExportTraceServiceRequest in protobuf, borrowed for the call. Called
+     * on the exporter thread, one batch at a time, with no lock held. false: the batch is lost and counted so; it is not
+     * tried again. It gets `user`, like on_error. */
+    bool (*export_batch)(void *user, loom_bytes request);
 } loom_span_processor_options;
 
 /* Fills options from the environment: OTEL_TRACES_EXPORTER (otlp, otlp/file, console, none), OTEL_EXPORTER_OTLP_(TRACES_)
@@ -88,7 +93,8 @@ LOOM_API void loom_span_processor_options_from_env(loom_span_processor_options *
  * once, at its start. */
 LOOM_API void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *user);
 
-/* options NULL: from the environment. LOOM_EINVAL: an endpoint that is neither an http(s) URL nor host:port. LOOM_EIO: a file that cannot be opened. */
+/* options NULL: from the environment. LOOM_EINVAL: an endpoint that is neither an http(s) URL nor host:port, or no
+ * export_batch where one is asked for. LOOM_EIO: a file that cannot be opened. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_span_processor_create(loom_span_processor **out,
                                                                 const loom_span_processor_options *options);
 LOOM_API loom_span_processor *loom_span_processor_ref(loom_span_processor *processor);
