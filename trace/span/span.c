@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a span: who its parent is, whether it is kept, its first and its last bytes. */
+#define LOOM_TRACE_NO_INLINE /* the functions are defined here */
 #include "trace/span/internal.h"
 
 #include "base/clock.h"
@@ -15,14 +16,16 @@ uint64_t loom_time_unix_ns(void)
     return clock_unix_ns();
 }
 
+static const loom_span_options default_options = {.kind = LOOM_SPAN_INTERNAL};
+
 /* false: the span starts a trace. */
-static bool find_parent(context_parent *out, const loom_span_options *options)
+static bool find_parent(context_stack *stack, context_parent *out, const loom_span_options *options)
 {
     if (options->root) {
         return false;
     }
     if (options->parent == NULL) {
-        if (!context_stack_parent(out)) {
+        if (!context_stack_parent(stack, out)) {
             return false;
         }
         if (options->tracestate.len > 0) {
@@ -82,14 +85,14 @@ bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_tra
     return false;
 }
 
-static loom_span *start_plain(const loom_trace_context *ctx, const context_parent *parent)
+static loom_span *start_plain(span_thread *thread, const loom_trace_context *ctx, const context_parent *parent)
 {
-    loom_span *span = span_alloc_plain();
+    loom_span *span = span_alloc_plain(thread);
     if (span == NULL) {
         return NULL;
     }
     span->ctx = *ctx;
-    if (parent != NULL) {
+    if (parent != NULL && parent->tracestate.len > 0) {
         span_set_tracestate(span, parent->tracestate);
     }
     return span_handle(span);
@@ -138,10 +141,10 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
 }
 
 /* Everything but the attributes and links. NULL: no memory. */
-static span_recording *start_recording(loom_tracer *tracer, const loom_trace_context *decided, const char *name,
+static span_recording *start_recording(span_thread *thread, loom_tracer *tracer, const loom_trace_context *decided, const char *name,
                                        const loom_span_options *options, const context_parent *parent)
 {
-    span_recording *rec = span_alloc_recording();
+    span_recording *rec = span_alloc_recording(thread);
     if (rec == NULL) {
         return NULL;
     }
@@ -167,7 +170,7 @@ static void record_links(span_recording *rec, const loom_span_options *options)
 }
 
 /* No memory for a span that records. */
-static loom_span *start_unrecorded(const loom_trace_context *decided, const context_parent *parent)
+static loom_span *start_unrecorded(span_thread *thread, const loom_trace_context *decided, const context_parent *parent)
 {
     loom_trace_context ctx = *decided;
     if (parent != NULL) {
@@ -175,17 +178,18 @@ static loom_span *start_unrecorded(const loom_trace_context *decided, const cont
     } else {
         make_unsampled(&ctx, NULL);
     }
-    return start_plain(&ctx, parent);
+    return start_plain(thread, &ctx, parent);
 }
 
 loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,
                               const loom_trace_context *decided, const fixed_attr *attrs, size_t attr_count)
 {
+    span_thread *const thread = &span_this_thread;
     context_parent found;
-    const context_parent *parent = find_parent(&found, options) ? &found : NULL;
-    span_recording *rec = start_recording(tracer, decided, name, options, parent);
+    const context_parent *parent = find_parent(&thread->stack, &found, options) ? &found : NULL;
+    span_recording *rec = start_recording(thread, tracer, decided, name, options, parent);
     if (rec == NULL) {
-        return start_unrecorded(decided, parent);
+        return start_unrecorded(thread, decided, parent);
     }
     loom_span *span = span_handle(&rec->base);
     span_add_fixed(span, attrs, attr_count);
@@ -193,27 +197,42 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
     return span;
 }
 
-loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options)
+/* Without a tracer, a parent and anything current there is nothing to say: one span serves everybody, and never ends. */
+static loom_span nowhere = {.home = SPAN_HOME_NOWHERE, .generation = SPAN_GENERATION_PLAIN, .pins = 1};
+
+static loom_span *start_without_tracer(const loom_span_options *options)
 {
-    static const loom_span_options defaults = {.kind = LOOM_SPAN_INTERNAL};
-    if (options == NULL) {
-        options = &defaults;
+    if (!atomic_load_explicit(&context_stack_in_use, memory_order_relaxed) && (options == NULL || options->parent == NULL)) {
+        return span_handle(&nowhere);
     }
+    span_thread *const thread = &span_this_thread;
     context_parent found;
     loom_trace_context ctx;
-    const context_parent *parent = find_parent(&found, options) ? &found : NULL;
-    const loom_trace_context *parent_ctx = parent != NULL ? &parent->ctx : NULL;
+    const bool has_parent = find_parent(&thread->stack, &found, options != NULL ? options : &default_options);
+    (void)pass_parent(has_parent ? &found.ctx : NULL, &ctx);
+    return start_plain(thread, &ctx, has_parent ? &found : NULL);
+}
+
+loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options)
+{
     if (tracer == NULL) {
-        (void)pass_parent(parent_ctx, &ctx);
-        return start_plain(&ctx, parent);
+        return start_without_tracer(options);
     }
+    if (options == NULL) {
+        options = &default_options;
+    }
+    span_thread *const thread = &span_this_thread;
+    context_parent found;
+    loom_trace_context ctx;
+    const context_parent *parent = find_parent(&thread->stack, &found, options) ? &found : NULL;
+    const loom_trace_context *parent_ctx = parent != NULL ? &parent->ctx : NULL;
     if (!is_sampled(tracer, parent_ctx, &ctx)) {
         make_unsampled(&ctx, parent_ctx);
-        return start_plain(&ctx, parent);
+        return start_plain(thread, &ctx, parent);
     }
-    span_recording *rec = start_recording(tracer, &ctx, name, options, parent);
+    span_recording *rec = start_recording(thread, tracer, &ctx, name, options, parent);
     if (rec == NULL) {
-        return start_unrecorded(&ctx, parent);
+        return start_unrecorded(thread, &ctx, parent);
     }
     span_record_attrs(rec, options->attrs, options->attr_count);
     record_links(rec, options);
@@ -250,11 +269,17 @@ static loom_bytes finish(span_recording *rec, uint64_t end_ns)
 static void end_generation(loom_span *span)
 {
     unsigned generation = atomic_load_explicit(&span->generation, memory_order_relaxed);
-    atomic_store_explicit(&span->generation, (unsigned char)((generation + 1) & SPAN_GENERATION_MASK), memory_order_relaxed);
+    atomic_store_explicit(&span->generation, (unsigned char)((generation + SPAN_GENERATION_STEP) & SPAN_GENERATION_MASK), memory_order_relaxed);
 }
 
 static void end_span(loom_span *span, uint64_t end_ns)
 {
+    if (span->home == SPAN_HOME_NOWHERE) {
+        if (atomic_load_explicit(&span->pins, memory_order_relaxed) > 1) {
+            context_stack_forget(span);
+        }
+        return;
+    }
     end_generation(span);
     if (span->recording) {
         span_recording *rec = (span_recording *)span;

@@ -375,6 +375,23 @@ static void ending_twice_is_harmless_also_when_the_memory_serves_another_span(vo
     assert_int_equal(0, recorded_attr(recorded_span(r, "second"), "late", &value));
 }
 
+/* <loom/trace_inline.h> and bindings go by it. */
+static void the_lowest_bit_of_a_span_tells_whether_it_records(void **state)
+{
+    recorded *r = *state;
+    for (int i = 0; i < 200; i++) { /* more than there are generations */
+        loom_span *recording = loom_span_start(r->tracer, "x", NULL), *plain = loom_span_start(NULL, "x", NULL);
+        assert_int_equal(0, (uintptr_t)recording & 1u);
+        assert_int_equal(1, (uintptr_t)plain & 1u);
+        assert_true((loom_span_is_recording)(recording));
+        assert_false((loom_span_is_recording)(plain));
+        (loom_span_set_int)(plain, "n", i);
+        (loom_span_set_int)(recording, "n", i);
+        loom_span_end(plain);
+        loom_span_end(recording);
+    }
+}
+
 static void *end_it(void *span)
 {
     loom_span_end(span);
@@ -458,6 +475,7 @@ int main(void)
 {
 #define RECORDED(test) cmocka_unit_test_setup_teardown(test, open_recorded, close_recorded)
     const struct CMUnitTest tests[] = {
+        RECORDED(the_lowest_bit_of_a_span_tells_whether_it_records),
         RECORDED(children_carry_the_trace_and_their_parents_id),
         RECORDED(a_remote_parent_shows_in_the_flags),
         RECORDED(an_invalid_parent_starts_a_new_trace),

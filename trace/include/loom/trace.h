@@ -257,4 +257,6 @@ LOOM_API loom_span *loom_span_current(void);
 LOOM_API uint64_t loom_time_unix_ns(void);
 
 LOOM_END_DECLS
+
+#include <loom/trace_inline.h>
 #endif
