@@ -137,8 +137,14 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
     attr_index_init(&rec->index);
 }
 
+/* The flag goes on with its trace id, and those we make are random (Trace Context level 2, 3.2.2.5.2). */
+static uint8_t random_flag(const context_parent *parent)
+{
+    return parent != NULL ? parent->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
+}
+
 /* Everything but the attributes and links. NULL: no memory. */
-static span_recording *start_recording(loom_tracer *tracer, const loom_trace_context *decided, const char *name,
+static span_recording *start_recording(loom_tracer *tracer, const loom_trace_context *decided, uint8_t random, const char *name,
                                        const loom_span_options *options, const context_parent *parent)
 {
     span_recording *rec = span_alloc_recording();
@@ -148,7 +154,6 @@ static span_recording *start_recording(loom_tracer *tracer, const loom_trace_con
     loom_span *span = &rec->base;
     memcpy(span->ctx.trace_id, decided->trace_id, sizeof span->ctx.trace_id);
     loom_span_id_generate(span->ctx.span_id);
-    uint8_t random = parent != NULL ? parent->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
     span->ctx.trace_flags = (uint8_t)(LOOM_TRACE_FLAG_SAMPLED | random);
     if (parent != NULL) {
         span_set_tracestate(span, parent->tracestate);
@@ -183,7 +188,7 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
 {
     context_parent found;
     const context_parent *parent = find_parent(&found, options) ? &found : NULL;
-    span_recording *rec = start_recording(tracer, decided, name, options, parent);
+    span_recording *rec = start_recording(tracer, decided, random_flag(parent), name, options, parent);
     if (rec == NULL) {
         return start_unrecorded(decided, parent);
     }
@@ -191,6 +196,37 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
     span_add_fixed(span, attrs, attr_count);
     record_links(rec, options);
     return span;
+}
+
+static loom_span *add_options(span_recording *rec, const loom_span_options *options)
+{
+    span_record_attrs(rec, options->attrs, options->attr_count);
+    record_links(rec, options);
+    return span_handle(&rec->base);
+}
+
+/* Whether the parent is a trace without a span: an X-Trace-ID that came alone. */
+static bool names_a_trace(const loom_span_options *options)
+{
+    static const uint8_t zeros[LOOM_TRACE_ID_SIZE];
+    return options->parent != NULL && !options->root && memcmp(options->parent->trace_id, zeros, sizeof zeros) != 0;
+}
+
+/* The root of a trace whose id somebody else has made: nobody can say that it is random. */
+static loom_span *start_root_of(loom_tracer *tracer, const char *name, const loom_span_options *options)
+{
+    loom_trace_context ctx = {.trace_flags = 0};
+    if (tracer == NULL) {
+        return start_plain(&ctx, NULL);
+    }
+    memcpy(ctx.trace_id, options->parent->trace_id, sizeof ctx.trace_id);
+    bool sampled = sampler_decide(&tracer->provider->sampler, NULL, ctx.trace_id);
+    span_recording *rec = sampled ? start_recording(tracer, &ctx, 0, name, options, NULL) : NULL;
+    if (rec == NULL) {
+        loom_span_id_generate(ctx.span_id);
+        return start_plain(&ctx, NULL);
+    }
+    return add_options(rec, options);
 }
 
 loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options)
@@ -203,6 +239,9 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
     loom_trace_context ctx;
     const context_parent *parent = find_parent(&found, options) ? &found : NULL;
     const loom_trace_context *parent_ctx = parent != NULL ? &parent->ctx : NULL;
+    if (parent == NULL && names_a_trace(options)) {
+        return start_root_of(tracer, name, options);
+    }
     if (tracer == NULL) {
         (void)pass_parent(parent_ctx, &ctx);
         return start_plain(&ctx, parent);
@@ -211,13 +250,8 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
         make_unsampled(&ctx, parent_ctx);
         return start_plain(&ctx, parent);
     }
-    span_recording *rec = start_recording(tracer, &ctx, name, options, parent);
-    if (rec == NULL) {
-        return start_unrecorded(&ctx, parent);
-    }
-    span_record_attrs(rec, options->attrs, options->attr_count);
-    record_links(rec, options);
-    return span_handle(&rec->base);
+    span_recording *rec = start_recording(tracer, &ctx, random_flag(parent), name, options, parent);
+    return rec != NULL ? add_options(rec, options) : start_unrecorded(&ctx, parent);
 }
 
 /* Writes the tail into the room kept for it, and the field header right before the message. */

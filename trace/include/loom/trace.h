@@ -181,7 +181,8 @@ typedef struct loom_link {
 
 typedef struct loom_span_options {
     loom_span_kind kind;              /* 0: INTERNAL */
-    const loom_trace_context *parent; /* NULL: the current span of this thread; an invalid one: no parent */
+    const loom_trace_context *parent; /* NULL: the current span of this thread; an invalid one: no parent; with a trace id
+                                         and no span id: the root of that trace */
     bool parent_is_remote;            /* parent came from another process: OTLP flags bits 8 and 9 */
     loom_str tracestate;              /* of the parent, passed on; may be empty */
     bool root;                        /* ignore the current span: start a new trace */
