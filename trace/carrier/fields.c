@@ -84,12 +84,11 @@ bool field_joined(field_source *from, const char *name, loom_str *out)
 
 loom_str field_keep(field_source *from, loom_str text)
 {
-    char *copy = text.len > 0 ? malloc(text.len) : NULL;
+    char *copy = text.len > 0 ? strndup(text.data, text.len) : NULL;
     if (copy == NULL) {
         from->no_memory |= text.len > 0;
         return (loom_str){0};
     }
-    memcpy(copy, text.data, text.len);
     return (loom_str){copy, text.len};
 }
 

@@ -28,7 +28,7 @@ size_t field_first(const field_source *from, const char *name, loom_str *value);
 /* All of them, joined by commas, on the heap; false: there are none, too many, or no memory. */
 bool field_joined(field_source *from, const char *name, loom_str *out);
 
-/* A copy on the heap; the empty text when there is no memory, which is noted. */
+/* A copy on the heap, of a text without NUL, that ends with one; the empty text when there is no memory, which is noted. */
 loom_str field_keep(field_source *from, loom_str text);
 void field_drop(loom_str *kept);
 

@@ -91,8 +91,8 @@ typedef struct loom_propagation {
     /* The parent. All zero: there is none. With a trace id and no span id (X-Trace-ID came alone) it is not valid as a parent,
      * but a span started with it is the root of that trace. For "b3: 0" it is a fresh one that is not sampled. */
     loom_trace_context context;
-    loom_str tracestate;      /* valid, duplicates and white space left out; may be empty */
-    loom_str baggage;         /* as loom_baggage_text() has it; may be empty */
+    loom_str tracestate;      /* valid, duplicates and white space left out; may be empty, with data NULL; ends with a NUL */
+    loom_str baggage;         /* as loom_baggage_text() has it; may be empty, as above */
     loom_propagator answered; /* who had the context, or the bare decision; 0: nobody. LOOM_TRACE_ID is X_TRACE_ID */
     const char *field;        /* where it was: "traceparent", "OTEL_TRACEPARENT", "--trace-parent"; static; NULL: nowhere */
     loom_sampling sampling;
