@@ -114,14 +114,19 @@ static void report(void *user, const char *text)
     (void)command_fail(user, "%s", text);
 }
 
-void message_trace_read(const command *c, const options *o, loom_propagation *out)
+static void read_trace(const command *c, const options *o, unsigned propagators, loom_propagation *out)
 {
     const loom_propagation_arguments arguments = {options_value(o, "trace-parent"), options_value(o, "trace-state"),
                                                   options_value(o, "baggage")};
     const loom_propagation_report to = {report, (void *)(uintptr_t)c};
-    if (loom_propagation_from_environment(out, &arguments, loom_propagators_from_env(), &to) != LOOM_OK) {
-        (void)command_fail(c, "out of memory for tracestate and baggage: sending without");
+    if (loom_propagation_from_environment(out, &arguments, propagators, &to) != LOOM_OK) {
+        (void)command_fail(c, "out of memory for tracestate and baggage: going on without");
     }
+}
+
+void message_trace_read(const command *c, const options *o, loom_propagation *out)
+{
+    read_trace(c, o, loom_propagators_from_env(), out);
 }
 
 loom_span *message_span_begin(loom_tracer *tracer, const char *name, const loom_propagation *trace)
@@ -132,10 +137,17 @@ loom_span *message_span_begin(loom_tracer *tracer, const char *name, const loom_
     return span;
 }
 
-loom_span *message_run_begin(loom_tracer *tracer, const char *name, const loom_propagation *trace)
+loom_span *message_run_begin(const command *c, const options *o, loom_tracer *tracer, const char *name)
 {
-    const loom_span_options with = loom_propagation_span_options(trace, LOOM_SPAN_INTERNAL);
-    return loom_trace_context_valid(&trace->context) ? loom_span_start(tracer, name, &with) : NULL;
+    loom_propagation trace;
+    loom_span *span = NULL;
+    read_trace(c, o, loom_propagators_from_env() & ~(unsigned)LOOM_PROPAGATOR_BAGGAGE, &trace);
+    if (loom_trace_context_valid(&trace.context)) {
+        const loom_span_options with = loom_propagation_span_options(&trace, LOOM_SPAN_INTERNAL);
+        span = loom_span_start(tracer, name, &with);
+    }
+    loom_propagation_fini(&trace);
+    return span;
 }
 
 const char *message_trace_id(char out[LOOM_TRACE_ID_HEX_SIZE], const loom_span *span)

@@ -57,8 +57,8 @@ void message_trace_read(const command *c, const options *o, loom_propagation *ou
 /* The span of this command: part of that trace, or the root of one. Current until it is ended. */
 loom_span *message_span_begin(loom_tracer *tracer, const char *name, const loom_propagation *trace);
 /* The span of a command that runs until it is stopped, and works for the traces of others: only within a trace that it was
- * started in, otherwise NULL. Not current. */
-loom_span *message_run_begin(loom_tracer *tracer, const char *name, const loom_propagation *trace);
+ * started in, otherwise NULL. Not current. It reads the trace as above, and leaves baggage alone. */
+loom_span *message_run_begin(const command *c, const options *o, loom_tracer *tracer, const char *name);
 /* The trace id as out has it then. NULL: without a tracer and a parent there is none, and the broker starts the trace. */
 const char *message_trace_id(char out[LOOM_TRACE_ID_HEX_SIZE], const loom_span *span);
 /* A payload on standard output: as it is into a pipe or file, harmless and with a newline on a terminal. */

@@ -344,11 +344,8 @@ static int serve(provider *p, const options *o, const loom_capability *capabilit
         bus_client_close(&client);
         return command_fail(&provide, "cannot start a thread");
     }
-    loom_propagation trace;
-    message_trace_read(&provide, o, &trace);
-    loom_span *span = message_run_begin(client.tracer, "loom provide", &trace);
+    loom_span *span = message_run_begin(&provide, o, client.tracer, "loom provide");
     loom_span_set_string(span, "capability", capability->name);
-    loom_propagation_fini(&trace);
     loom_status st = loom_agent_provide(client.agent, capability);
     if (st == LOOM_OK && (st = loom_agent_wait_connected(client.agent, 5000)) == LOOM_OK) {
         bus_client_hold_signals(true);

@@ -121,7 +121,7 @@ static loom_status tracestate_write(const loom_carrier *to, loom_str text)
 {
     char valid[LOOM_TRACESTATE_BUFFER_SIZE];
     size_t len;
-    bool write = loom_tracestate_truncate(valid, sizeof valid, &len, text, sizeof valid) == LOOM_OK && len > 0;
+    bool write = text.len > 0 && loom_tracestate_truncate(valid, sizeof valid, &len, text, sizeof valid) == LOOM_OK && len > 0;
     return to->set(to->user, "tracestate", write ? (loom_str){valid, len} : (loom_str){0});
 }
 
@@ -137,6 +137,9 @@ loom_status tracecontext_write(const loom_carrier *to, const loom_propagation *w
 loom_status baggage_write(const loom_carrier *to, loom_str text)
 {
     loom_baggage *baggage;
+    if (text.len == 0) {
+        return to->set(to->user, "baggage", (loom_str){0});
+    }
     loom_status st = loom_baggage_parse(&baggage, text, NULL);
     if (st != LOOM_OK) {
         return st;
