@@ -144,7 +144,7 @@ static uint8_t random_flag(const context_parent *parent)
 }
 
 /* Everything but the attributes and links. NULL: no memory. */
-static span_recording *start_recording(loom_tracer *tracer, const loom_trace_context *decided, uint8_t random, const char *name,
+static inline span_recording *start_recording(loom_tracer *tracer, const loom_trace_context *decided, uint8_t random, const char *name,
                                        const loom_span_options *options, const context_parent *parent)
 {
     span_recording *rec = span_alloc_recording();
