@@ -183,6 +183,9 @@ static const config_key keys[] = {
     {.section = "telemetry", .name = "spans_file", .type = CONFIG_STRING, .offset = AT(telemetry.spans_file),
      .value = "FILE", .fallback = "", .env = "LOOM_SPANS_FILE",
      .help = "Also append spans to this file, as OTLP/JSON lines"},
+    {.section = "telemetry", .name = "mask", .type = CONFIG_STRING, .offset = AT(telemetry.mask), .value = "KINDS",
+     .fallback = "", .env = "LOOM_TRACE_MASK",
+     .help = "Mask in spans: all, off, or some of keys,mail,phone,card,national_id,token,url"},
 
     {.section = "log", .name = "level", .type = CONFIG_STRING, .offset = AT(log.level),
      .choices = "error|warn|info|debug", .fallback = "info", .help = "Log level"},

@@ -55,6 +55,7 @@ typedef struct settings_telemetry {
     char *sampler;          /* always_on … parentbased_traceidratio */
     double sampler_arg;     /* 0 to 1 */
     char *spans_file;       /* OTLP/JSON lines are appended there too */
+    char *mask;             /* as LOOM_TRACE_MASK */
 } settings_telemetry;
 
 typedef struct settings {

@@ -46,6 +46,7 @@ typedef struct loom_attr {
 /* ---- processor and exporters ---- */
 
 typedef struct loom_span_processor loom_span_processor; /* reference counted */
+typedef struct loom_span_stage loom_span_stage;         /* rewrites spans before they are exported: <loom/pipeline.h> */
 
 #define LOOM_SPANS_FILE_DEFAULT "loom-spans.jsonl" /* of LOOM_EXPORTER_FILE without an endpoint */
 
@@ -73,6 +74,8 @@ typedef struct loom_span_processor_options {
                                                           says why it fails; NULL: none */
     void *user;
     bool secure;                      /* an OTLP endpoint without a scheme, host:port, is https (OTEL_EXPORTER_OTLP_INSECURE=false) */
+    loom_span_stage *const *stages;   /* run in this order; those of the environment follow. The processor takes references */
+    size_t stage_count;
 } loom_span_processor_options;
 
 /* Fills options from the environment: OTEL_TRACES_EXPORTER (otlp, otlp/file, console, none), OTEL_EXPORTER_OTLP_(TRACES_)
