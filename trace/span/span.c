@@ -49,23 +49,28 @@ static void make_unsampled(loom_trace_context *ctx, const loom_trace_context *pa
     ctx->trace_flags = parent != NULL ? parent->trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
 }
 
-/* parent: NULL or valid. If the answer is no, ctx has a trace id and no more. */
-static bool is_sampled(const loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
+/* parent: NULL or valid. ctx becomes it, or has a new trace id and no more. SAMPLER_ASKS: the sampler has to see what the
+ * span is. */
+static inline int sampled_at_once(const span_sampler *s, const loom_trace_context *parent, loom_trace_context *ctx)
 {
-    if (parent != NULL) {
-        *ctx = *parent;
-    } else {
+    if (parent == NULL) {
         loom_trace_id_generate(ctx->trace_id);
+        return s->answer;
     }
-    return sampler_decide(&tracer->provider->sampler, parent, ctx->trace_id);
+    *ctx = *parent;
+    if (!s->follows_parent) {
+        return s->answer;
+    }
+    return (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0 ? SAMPLER_ALWAYS : SAMPLER_NEVER;
 }
 
-bool span_decide_under(loom_tracer *tracer, const loom_trace_context *parent)
+bool span_follows_parent(const loom_tracer *tracer)
 {
-    return tracer != NULL && sampler_decide(&tracer->provider->sampler, parent, parent->trace_id);
+    return tracer == NULL || tracer->provider->sampler.follows_parent;
 }
 
-bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
+bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_context *parent, bool remote,
+                 loom_trace_context *ctx)
 {
     if (parent != NULL && !loom_trace_context_valid(parent)) {
         parent = NULL;
@@ -73,7 +78,14 @@ bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_tra
     if (tracer == NULL) {
         return pass_parent(parent, ctx);
     }
-    if (is_sampled(tracer, parent, ctx)) {
+    span_sampler *s = &tracer->provider->sampler;
+    int sampled = sampled_at_once(s, parent, ctx);
+    if (sampled == SAMPLER_ASKS) {
+        const bool handled = parent != NULL && parent == loom_context_current() && context_current_is_remote();
+        const loom_sampler_question question = {parent, remote || handled, ctx->trace_id, what->name, what->kind, NULL, 0};
+        sampled = sampler_ask(s, &question) ? SAMPLER_ALWAYS : SAMPLER_NEVER;
+    }
+    if (sampled == SAMPLER_ALWAYS) {
         return true;
     }
     if (parent == NULL || (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0) {
@@ -198,6 +210,27 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
     return span;
 }
 
+/* What a sampler that asks makes of the span. */
+static bool ask_sampler(loom_tracer *tracer, const context_parent *parent, const uint8_t *trace_id, const char *name,
+                        const loom_span_options *options)
+{
+    return sampler_ask(&tracer->provider->sampler,
+                       &(loom_sampler_question){.parent = parent != NULL ? &parent->ctx : NULL,
+                                                .parent_is_remote = parent != NULL && parent->remote,
+                                                .trace_id = trace_id,
+                                                .name = name,
+                                                .kind = options->kind != 0 ? options->kind : LOOM_SPAN_INTERNAL,
+                                                .attrs = options->attrs,
+                                                .attr_count = options->attr_count});
+}
+
+static bool is_sampled(loom_tracer *tracer, const context_parent *parent, const char *name, const loom_span_options *options,
+                       loom_trace_context *ctx)
+{
+    const int sampled = sampled_at_once(&tracer->provider->sampler, parent != NULL ? &parent->ctx : NULL, ctx);
+    return sampled == SAMPLER_ASKS ? ask_sampler(tracer, parent, ctx->trace_id, name, options) : sampled == SAMPLER_ALWAYS;
+}
+
 static loom_span *add_options(span_recording *rec, const loom_span_options *options)
 {
     span_record_attrs(rec, options->attrs, options->attr_count);
@@ -220,7 +253,8 @@ static loom_span *start_root_of(loom_tracer *tracer, const char *name, const loo
         return start_plain(&ctx, NULL);
     }
     memcpy(ctx.trace_id, options->parent->trace_id, sizeof ctx.trace_id);
-    bool sampled = sampler_decide(&tracer->provider->sampler, NULL, ctx.trace_id);
+    const int answer = tracer->provider->sampler.answer;
+    bool sampled = answer == SAMPLER_ASKS ? ask_sampler(tracer, NULL, ctx.trace_id, name, options) : answer == SAMPLER_ALWAYS;
     span_recording *rec = sampled ? start_recording(tracer, &ctx, 0, name, options, NULL) : NULL;
     if (rec == NULL) {
         loom_span_id_generate(ctx.span_id);
@@ -246,7 +280,7 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
         (void)pass_parent(parent_ctx, &ctx);
         return start_plain(&ctx, parent);
     }
-    if (!is_sampled(tracer, parent_ctx, &ctx)) {
+    if (!is_sampled(tracer, parent, name, options, &ctx)) {
         make_unsampled(&ctx, parent_ctx);
         return start_plain(&ctx, parent);
     }

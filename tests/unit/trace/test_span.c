@@ -320,7 +320,7 @@ static void the_flag_of_a_span_is_the_decision_not_the_parents(void **state)
     loom_tracer_provider *provider;
     assert_status(LOOM_OK, loom_tracer_provider_create(
                                &provider, &(loom_tracer_provider_options){.processor = r->processor,
-                                                                          .sampler = &(loom_sampler){LOOM_SAMPLER_ALWAYS_OFF, 1}}));
+                                                                          .sampler = &(loom_sampler){.kind = LOOM_SAMPLER_ALWAYS_OFF}}));
     loom_trace_context parent = {.trace_flags = LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM};
     loom_trace_id_generate(parent.trace_id);
     loom_span_id_generate(parent.span_id);
@@ -358,7 +358,7 @@ static void a_trace_without_a_span_is_sampled_as_a_root_is(void **state)
 {
     (void)state;
     recorded r;
-    recorded_open(&r, &(loom_sampler){LOOM_SAMPLER_PARENTBASED_RATIO, 0});
+    recorded_open(&r, &(loom_sampler){.kind = LOOM_SAMPLER_PARENTBASED_RATIO});
     loom_trace_context named = {.trace_flags = LOOM_TRACE_FLAG_SAMPLED};
     loom_trace_id_generate(named.trace_id);
     loom_span *span = loom_span_start(r.tracer, "off", &(loom_span_options){.parent = &named});
