@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/config/config.h"
 
+#include "base/number.h"
 #include "base/str.h"
 #include "base/url.h"
 #include "host/config/units.h"
@@ -181,10 +182,11 @@ void config_describe_place(const config *c, const config_place *place, char *out
 
 static void print_double(double number, FILE *out)
 {
-    char text[32];
-    snprintf(text, sizeof text, "%.15g", number);
-    if (strtod(text, NULL) != number) {
-        snprintf(text, sizeof text, "%.17g", number);
+    char text[NUMBER_SIZE];
+    double read = 0;
+    size_t len = number_format(text, number, 15);
+    if (!number_parse((loom_str){text, len}, &read) || read < number || read > number) {
+        (void)number_format(text, number, 17);
     }
     /* TOML tells 1 and 1.0 apart */
     fprintf(out, "%s%s", text, strpbrk(text, ".e") == NULL ? ".0" : "");

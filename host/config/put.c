@@ -2,6 +2,7 @@
 /* The one gate every value passes, wherever it was written: type, range, choices, the key's own check. */
 #include "host/config/config.h"
 
+#include "base/number.h"
 #include "base/runtime_dir.h"
 #include "base/suggest.h"
 #include "base/url.h"
@@ -125,7 +126,9 @@ static loom_status put_double(const putting *p, const config_value *value)
     }
     double number = value->kind == CONFIG_KIND_INT ? (double)value->integer : value->real;
     if (!(number >= (double)p->key->min && number <= (double)p->key->max)) {
-        return refuse(p, "is %g, and has to be from %" PRId64 " to %" PRId64, number, p->key->min, p->key->max);
+        char text[NUMBER_SIZE];
+        (void)number_format(text, number, 6);
+        return refuse(p, "is %s, and has to be from %" PRId64 " to %" PRId64, text, p->key->min, p->key->max);
     }
     *(double *)p->field = number;
     return LOOM_OK;

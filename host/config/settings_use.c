@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is done with settings as a whole: rules between keys, the way to the tracing library, printing. */
+#include "base/number.h"
 #include "base/str.h"
 #include "host/config/units.h"
 #include "host/config/settings.h"
@@ -122,13 +123,13 @@ loom_status settings_export_telemetry(const settings *s)
     for (size_t i = 0; i < s->config.count; i++) {
         const config_key *key = &s->config.keys[i];
         const void *field = (const char *)s + key->offset;
-        char number[32];
+        char number[NUMBER_SIZE];
         if (strcmp(key->section, "telemetry") != 0) {
             continue;
         }
         const char *text = number;
         if (key->type == CONFIG_DOUBLE) {
-            snprintf(number, sizeof number, "%.17g", *(const double *)field);
+            (void)number_format(number, *(const double *)field, 17);
         } else {
             text = *(char *const *)field;
         }

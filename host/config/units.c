@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/config/units.h"
 
+#include "base/number.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
@@ -35,9 +36,8 @@ static bool parse_units(int64_t *out, loom_str text, const struct unit *units, s
     }
     memcpy(digits, text.data, length);
     digits[length] = '\0';
-    char *end;
-    double number = strtod(digits, &end);
-    if (*end != '\0' || (point && (digits[0] == '.' || digits[length - 1] == '.'))) {
+    double number;
+    if (!number_parse((loom_str){digits, length}, &number) || (point && (digits[0] == '.' || digits[length - 1] == '.'))) {
         return false;
     }
     loom_str suffix = {text.data + length, text.len - length};
@@ -97,17 +97,7 @@ bool config_parse_int(int64_t *out, loom_str text)
 
 bool config_parse_double(double *out, loom_str text)
 {
-    char copy[64];
-    char *end;
-    if (!copy_number(copy, text, "+-0123456789.eE")) {
-        return false;
-    }
-    double number = strtod(copy, &end);
-    if (end == copy || *end != '\0' || !isfinite(number)) {
-        return false;
-    }
-    *out = number;
-    return true;
+    return number_parse(text, out);
 }
 
 bool config_parse_bool(bool *out, loom_str text)

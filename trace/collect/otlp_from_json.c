@@ -3,6 +3,8 @@
 #include "trace/collect/otlp_from_json.h"
 
 #include "base/hex.h"
+#include "base/number.h"
+#include "base/str.h"
 #include "trace/otlp/fields.h"
 
 #include <errno.h>
@@ -238,15 +240,28 @@ static loom_status put_integer(const encoding *e, const field *f, const json_t *
     return LOOM_OK;
 }
 
+/* "NaN", "Infinity" and "-Infinity" are spelled as strings, and numbers may be (ProtoJSON). */
+static bool number_in_quotes(const char *text, double *number)
+{
+    static const struct {
+        const char *name;
+        double value;
+    } names[] = {{"NaN", NAN}, {"Infinity", INFINITY}, {"-Infinity", -INFINITY}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(text, names[i].name) == 0) {
+            *number = names[i].value;
+            return true;
+        }
+    }
+    return number_parse(str_of(text), number);
+}
+
 static loom_status put_double(const encoding *e, const field *f, const json_t *value)
 {
     const char *text = json_string_value(value);
     double number = json_number_value(value);
     if (text != NULL) {
-        char *end;
-        /* "NaN", "Infinity" and "-Infinity" are spelled as strings; strtod() reads them, and numbers in quotes. */
-        number = strtod(text, &end);
-        if (end == text || *end != '\0') {
+        if (!number_in_quotes(text, &number)) {
             return wrong(e, f, "a number");
         }
     } else if (!json_is_number(value)) {

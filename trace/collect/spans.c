@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/collect/spans.h"
 
+#include "base/number.h"
+
 #include <inttypes.h>
 #include <loom/trace.h>
 #include <stdio.h>
@@ -160,6 +162,7 @@ uint64_t span_duration_ns(const trace_span *span)
 bool span_value_text(char *out, size_t size, size_t *len, loom_bytes any_value)
 {
     otlp_any any = otlp_read_any(any_value);
+    char number[NUMBER_SIZE];
     int written = -1;
     switch (any.type) {
     case OTLP_ANY_STRING:
@@ -178,7 +181,8 @@ bool span_value_text(char *out, size_t size, size_t *len, loom_bytes any_value)
         written = snprintf(out, size, "%" PRId64, any.integer);
         break;
     case OTLP_ANY_DOUBLE:
-        written = snprintf(out, size, "%.15g", any.real);
+        (void)number_format(number, any.real, 15);
+        written = snprintf(out, size, "%s", number);
         break;
     default:
         break;

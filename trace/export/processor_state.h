@@ -8,6 +8,7 @@
 #include "trace/export/batch.h"
 #include "trace/export/exporter.h"
 #include "trace/export/processor.h"
+#include "trace/export/rewrite.h"
 
 #include <pthread.h>
 
@@ -54,6 +55,7 @@ struct loom_span_processor {
     span_chunk *spent;                      /* read up, still referred to by the batch */
     bool cut_short;                         /* the last batch was full by bytes: do not wait for the next */
     batch batch;
+    span_rewriter rewriter; /* its chain is set by create */
     rate_limit reports;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/otlp/json_value.h"
 
+#include "base/number.h"
 #include "base/utf8.h"
 
 #include <inttypes.h>
@@ -92,7 +93,6 @@ void json_put_string(pb_buf *out, loom_str text)
     put(out, "\"");
 }
 
-/* The C library writes the decimal separator of the program's locale. */
 static void put_double(pb_buf *out, double value)
 {
     if (isnan(value)) {
@@ -103,13 +103,8 @@ static void put_double(pb_buf *out, double value)
         put(out, value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
         return;
     }
-    char text[64];
-    (void)snprintf(text, sizeof text, "%.17g", value);
-    char *comma = strchr(text, ',');
-    if (comma != NULL) {
-        *comma = '.';
-    }
-    put(out, text);
+    char text[NUMBER_SIZE];
+    pb_raw(out, text, number_format(text, value, 17));
 }
 
 static void put_base64(pb_buf *out, loom_bytes bytes)

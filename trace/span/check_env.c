@@ -3,6 +3,8 @@
 #include "base/percent.h"
 #include "base/str.h"
 #include "trace/export/exporter.h"
+#include "trace/export/rewrite.h"
+#include "trace/span/propagators.h"
 #include "trace/span/sampler.h"
 
 #include <string.h>
@@ -44,6 +46,10 @@ void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *
         return;
     }
     (void)sampler_from_env(&report);
+    (void)propagators_from_env(&report);
+    span_chain chain = {0};
+    (void)chain_add_from_env(&chain, &report);
+    span_chain_fini(&chain);
     /* out of memory is no fault of the environment's */
     (void)percent_pairs_checked(env_get("OTEL_RESOURCE_ATTRIBUTES"), accept, on_bad_pair, &report);
     (void)percent_pairs_checked(options.headers, check_header, on_bad_header, &report);

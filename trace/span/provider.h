@@ -9,6 +9,7 @@
 
 #include "trace/export/scope.h"
 #include "trace/otlp/protobuf_write.h"
+#include "trace/span/sampler.h"
 
 #include <loom/trace.h>
 
@@ -28,7 +29,7 @@ struct loom_tracer_provider {
     atomic_uint refs;
     atomic_size_t uses;
     loom_span_processor *processor;
-    loom_sampler sampler;
+    span_sampler sampler;
     char *service_name;
     pb_buf resource_field;
     pthread_mutex_t lock;

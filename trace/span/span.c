@@ -52,23 +52,28 @@ static void make_unsampled(loom_trace_context *ctx, const loom_trace_context *pa
     ctx->trace_flags = parent != NULL ? parent->trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
 }
 
-/* parent: NULL or valid. If the answer is no, ctx has a trace id and no more. */
-static bool is_sampled(const loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
+/* parent: NULL or valid. ctx becomes it, or has a new trace id and no more. SAMPLER_ASKS: the sampler has to see what the
+ * span is. */
+static inline int sampled_at_once(const span_sampler *s, const loom_trace_context *parent, loom_trace_context *ctx)
 {
-    if (parent != NULL) {
-        *ctx = *parent;
-    } else {
+    if (parent == NULL) {
         loom_trace_id_generate(ctx->trace_id);
+        return s->answer;
     }
-    return sampler_decide(&tracer->provider->sampler, parent, ctx->trace_id);
+    *ctx = *parent;
+    if (!s->follows_parent) {
+        return s->answer;
+    }
+    return (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0 ? SAMPLER_ALWAYS : SAMPLER_NEVER;
 }
 
-bool span_decide_under(loom_tracer *tracer, const loom_trace_context *parent)
+bool span_follows_parent(const loom_tracer *tracer)
 {
-    return tracer != NULL && sampler_decide(&tracer->provider->sampler, parent, parent->trace_id);
+    return tracer == NULL || tracer->provider->sampler.follows_parent;
 }
 
-bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
+bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_context *parent, bool remote,
+                 loom_trace_context *ctx)
 {
     if (parent != NULL && !loom_trace_context_valid(parent)) {
         parent = NULL;
@@ -76,7 +81,14 @@ bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_tra
     if (tracer == NULL) {
         return pass_parent(parent, ctx);
     }
-    if (is_sampled(tracer, parent, ctx)) {
+    span_sampler *s = &tracer->provider->sampler;
+    int sampled = sampled_at_once(s, parent, ctx);
+    if (sampled == SAMPLER_ASKS) {
+        const bool handled = parent != NULL && parent == loom_context_current() && context_current_is_remote();
+        const loom_sampler_question question = {parent, remote || handled, ctx->trace_id, what->name, what->kind, NULL, 0};
+        sampled = sampler_ask(s, &question) ? SAMPLER_ALWAYS : SAMPLER_NEVER;
+    }
+    if (sampled == SAMPLER_ALWAYS) {
         return true;
     }
     if (parent == NULL || (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0) {
@@ -140,9 +152,16 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
     attr_index_init(&rec->index);
 }
 
+/* The flag goes on with its trace id, and those we make are random (Trace Context level 2, 3.2.2.5.2). */
+static uint8_t random_flag(const context_parent *parent)
+{
+    return parent != NULL ? parent->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
+}
+
 /* Everything but the attributes and links. NULL: no memory. */
-static span_recording *start_recording(span_thread *thread, loom_tracer *tracer, const loom_trace_context *decided, const char *name,
-                                       const loom_span_options *options, const context_parent *parent)
+static inline span_recording *start_recording(span_thread *thread, loom_tracer *tracer, const loom_trace_context *decided,
+                                              uint8_t random, const char *name, const loom_span_options *options,
+                                              const context_parent *parent)
 {
     span_recording *rec = span_alloc_recording(thread);
     if (rec == NULL) {
@@ -151,7 +170,6 @@ static span_recording *start_recording(span_thread *thread, loom_tracer *tracer,
     loom_span *span = &rec->base;
     memcpy(span->ctx.trace_id, decided->trace_id, sizeof span->ctx.trace_id);
     loom_span_id_generate(span->ctx.span_id);
-    uint8_t random = parent != NULL ? parent->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
     span->ctx.trace_flags = (uint8_t)(LOOM_TRACE_FLAG_SAMPLED | random);
     if (parent != NULL) {
         span_set_tracestate(span, parent->tracestate);
@@ -187,7 +205,7 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
     span_thread *const thread = &span_this_thread;
     context_parent found;
     const context_parent *parent = find_parent(&thread->stack, &found, options) ? &found : NULL;
-    span_recording *rec = start_recording(thread, tracer, decided, name, options, parent);
+    span_recording *rec = start_recording(thread, tracer, decided, random_flag(parent), name, options, parent);
     if (rec == NULL) {
         return start_unrecorded(thread, decided, parent);
     }
@@ -195,6 +213,56 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
     span_add_fixed(span, attrs, attr_count);
     record_links(rec, options);
     return span;
+}
+
+/* What a sampler that asks makes of the span. */
+static bool ask_sampler(loom_tracer *tracer, const context_parent *parent, const uint8_t *trace_id, const char *name,
+                        const loom_span_options *options)
+{
+    return sampler_ask(&tracer->provider->sampler,
+                       &(loom_sampler_question){.parent = parent != NULL ? &parent->ctx : NULL,
+                                                .parent_is_remote = parent != NULL && parent->remote,
+                                                .trace_id = trace_id,
+                                                .name = name,
+                                                .kind = options->kind != 0 ? options->kind : LOOM_SPAN_INTERNAL,
+                                                .attrs = options->attrs,
+                                                .attr_count = options->attr_count});
+}
+
+static bool is_sampled(loom_tracer *tracer, const context_parent *parent, const char *name, const loom_span_options *options,
+                       loom_trace_context *ctx)
+{
+    const int sampled = sampled_at_once(&tracer->provider->sampler, parent != NULL ? &parent->ctx : NULL, ctx);
+    return sampled == SAMPLER_ASKS ? ask_sampler(tracer, parent, ctx->trace_id, name, options) : sampled == SAMPLER_ALWAYS;
+}
+
+static loom_span *add_options(span_recording *rec, const loom_span_options *options)
+{
+    span_record_attrs(rec, options->attrs, options->attr_count);
+    record_links(rec, options);
+    return span_handle(&rec->base);
+}
+
+/* Whether the parent is a trace without a span: an X-Trace-ID that came alone. */
+static bool names_a_trace(const loom_span_options *options)
+{
+    static const uint8_t zeros[LOOM_TRACE_ID_SIZE];
+    return options->parent != NULL && !options->root && memcmp(options->parent->trace_id, zeros, sizeof zeros) != 0;
+}
+
+/* The root of a trace whose id somebody else has made: nobody can say that it is random. */
+static loom_span *start_root_of(span_thread *thread, loom_tracer *tracer, const char *name, const loom_span_options *options)
+{
+    loom_trace_context ctx = {.trace_flags = 0};
+    memcpy(ctx.trace_id, options->parent->trace_id, sizeof ctx.trace_id);
+    const int answer = tracer->provider->sampler.answer;
+    bool sampled = answer == SAMPLER_ASKS ? ask_sampler(tracer, NULL, ctx.trace_id, name, options) : answer == SAMPLER_ALWAYS;
+    span_recording *rec = sampled ? start_recording(thread, tracer, &ctx, 0, name, options, NULL) : NULL;
+    if (rec == NULL) {
+        loom_span_id_generate(ctx.span_id);
+        return start_plain(thread, &ctx, NULL);
+    }
+    return add_options(rec, options);
 }
 
 /* Without a tracer, a parent and anything current there is nothing to say: one span serves everybody, and never ends. */
@@ -226,17 +294,15 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
     loom_trace_context ctx;
     const context_parent *parent = find_parent(&thread->stack, &found, options) ? &found : NULL;
     const loom_trace_context *parent_ctx = parent != NULL ? &parent->ctx : NULL;
-    if (!is_sampled(tracer, parent_ctx, &ctx)) {
+    if (parent == NULL && names_a_trace(options)) {
+        return start_root_of(thread, tracer, name, options);
+    }
+    if (!is_sampled(tracer, parent, name, options, &ctx)) {
         make_unsampled(&ctx, parent_ctx);
         return start_plain(thread, &ctx, parent);
     }
-    span_recording *rec = start_recording(thread, tracer, &ctx, name, options, parent);
-    if (rec == NULL) {
-        return start_unrecorded(thread, &ctx, parent);
-    }
-    span_record_attrs(rec, options->attrs, options->attr_count);
-    record_links(rec, options);
-    return span_handle(&rec->base);
+    span_recording *rec = start_recording(thread, tracer, &ctx, random_flag(parent), name, options, parent);
+    return rec != NULL ? add_options(rec, options) : start_unrecorded(thread, &ctx, parent);
 }
 
 /* Writes the tail into the room kept for it, and the field header right before the message. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/view/text.h"
 
+#include "base/number.h"
 #include "base/utf8.h"
 #include "trace/otlp/read.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -85,7 +85,9 @@ static void scaled(char out[TEXT_DURATION_SIZE], uint64_t ns, double unit, const
 {
     double value = (double)ns / unit;
     int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
-    snprintf(out, TEXT_DURATION_SIZE, "%.*f %s", decimals, value, name);
+    char number[NUMBER_SIZE];
+    (void)number_format_fixed(number, value, decimals);
+    snprintf(out, TEXT_DURATION_SIZE, "%s %s", number, name);
 }
 
 void text_duration(char out[TEXT_DURATION_SIZE], uint64_t ns)
@@ -143,6 +145,7 @@ static bool put_item_start(listing *l)
 /* Arrays in arrays are only counted: a line has room for one level. */
 static void put_flat(FILE *out, otlp_any any)
 {
+    char number[NUMBER_SIZE];
     switch (any.type) {
     case OTLP_ANY_NONE:
         fputs("(none)", out);
@@ -157,7 +160,8 @@ static void put_flat(FILE *out, otlp_any any)
         fprintf(out, "%" PRId64, any.integer);
         break;
     case OTLP_ANY_DOUBLE:
-        fprintf(out, "%.15g", any.real);
+        (void)number_format(number, any.real, 15);
+        fputs(number, out);
         break;
     case OTLP_ANY_ARRAY:
         fputs("[…]", out);
@@ -221,9 +225,9 @@ bool text_parse_duration(uint64_t *out_ns, const char *text)
         return false;
     }
     size_t digits = strspn(text, "0123456789.");
-    char *end;
-    double value = strtod(text, &end);
-    if (end != text + digits || !isfinite(value)) {
+    const char *end = text + digits;
+    double value;
+    if (!number_parse((loom_str){text, digits}, &value)) {
         return false;
     }
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {

@@ -7,6 +7,7 @@
 #include <loom/context.h>
 #include <loom/envelope.h>
 #include <loom/loom.h>
+#include <loom/propagation.h>
 #include <loom/qos.h>
 #include <loom/status.h>
 #include <loom/topic.h>

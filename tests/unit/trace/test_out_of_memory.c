@@ -105,7 +105,7 @@ static loom_status run_decided_spans(void *tracer)
     loom_span *spans[40]; /* more than the free lists hold */
     for (size_t i = 0; i < 40; i++) {
         loom_trace_context decided;
-        assert_true(span_decide(tracer, NULL, &decided));
+        assert_true(span_decide(tracer, &(span_what){"hop", LOOM_SPAN_INTERNAL}, NULL, false, &decided));
         spans[i] = span_start_decided(tracer, "span", &(loom_span_options){.root = true}, &decided, &attr, 1);
         assert_true(loom_trace_context_valid(loom_span_context(spans[i])));
         assert_memory_equal(decided.trace_id, loom_span_context(spans[i])->trace_id, LOOM_TRACE_ID_SIZE);

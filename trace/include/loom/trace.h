@@ -46,6 +46,7 @@ typedef struct loom_attr {
 /* ---- processor and exporters ---- */
 
 typedef struct loom_span_processor loom_span_processor; /* reference counted */
+typedef struct loom_span_stage loom_span_stage;         /* rewrites spans before they are exported: <loom/pipeline.h> */
 
 #define LOOM_SPANS_FILE_DEFAULT "loom-spans.jsonl" /* of LOOM_EXPORTER_FILE without an endpoint */
 
@@ -78,6 +79,8 @@ typedef struct loom_span_processor_options {
      * on the exporter thread, one batch at a time, with no lock held. false: the batch is lost and counted so; it is not
      * tried again. It gets `user`, like on_error. */
     bool (*export_batch)(void *user, loom_bytes request);
+    loom_span_stage *const *stages;   /* run in this order; those of the environment follow. The processor takes references */
+    size_t stage_count;
 } loom_span_processor_options;
 
 /* Fills options from the environment: OTEL_TRACES_EXPORTER (otlp, otlp/file, console, none), OTEL_EXPORTER_OTLP_(TRACES_)
@@ -127,15 +130,33 @@ typedef enum loom_sampler_kind {
     LOOM_SAMPLER_PARENTBASED_RATIO,
     LOOM_SAMPLER_ALWAYS_ON,
     LOOM_SAMPLER_ALWAYS_OFF,
-    LOOM_SAMPLER_RATIO
+    LOOM_SAMPLER_RATIO,
+    LOOM_SAMPLER_PARENTBASED_RATE_LIMITED,
+    LOOM_SAMPLER_RATE_LIMITED,
+    LOOM_SAMPLER_PARENTBASED, /* a sampler for each case of the parent; this and those below: <loom/sampler.h> */
+    LOOM_SAMPLER_RULES,       /* by name, kind and attributes */
+    LOOM_SAMPLER_CUSTOM       /* a function */
 } loom_sampler_kind;
 
+/* Which spans are kept. A parent-based kind follows a parent, and decides as its name goes on where there is none. */
 typedef struct loom_sampler {
     loom_sampler_kind kind;
-    double ratio; /* 0 to 1, for the ratio kinds; by trace id, so every process decides alike */
+    double ratio;      /* 0 to 1, for the ratio kinds. The right-most 7 bytes of the trace id decide (W3C Trace Context level 2,
+                          "Random Trace ID"; OpenTelemetry, "Probability sampling": kept if R >= T), so every process decides
+                          alike, and what a smaller ratio keeps a larger one keeps too */
+    double per_second; /* 0 to 1e9, for the rate-limited kinds: at most so many a second, and as many at once (at least one).
+                          LOOM_SAMPLER_RATE_LIMITED counts spans, below a parent-based one it is traces that start here */
+    const struct loom_sampler_parents *parents;
+    const struct loom_sampler_rules *rules;
+    const struct loom_sampler_custom *custom;
 } loom_sampler;
+typedef struct loom_sampler_parents loom_sampler_parents;
+typedef struct loom_sampler_rules loom_sampler_rules;
+typedef struct loom_sampler_custom loom_sampler_custom;
 
-/* OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG (and the alias OTEL_TRACE_SAMPLER). Values that make no sense: the default. */
+/* OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG (and the alias OTEL_TRACE_SAMPLER): those of the specification, and
+ * rate_limited and parentbased_rate_limited, whose argument is traces a second (100 without one). Values that make no sense:
+ * the default. */
 LOOM_API loom_sampler loom_sampler_from_env(void);
 
 typedef struct loom_tracer_provider loom_tracer_provider; /* reference counted */
@@ -148,7 +169,7 @@ typedef struct loom_tracer_provider_options {
     const loom_attr *resource;     /* more resource attributes; service.instance.id, host.name, process.pid and
                                       telemetry.sdk.* are there already, OTEL_RESOURCE_ATTRIBUTES too */
     size_t resource_count;
-    const loom_sampler *sampler;   /* NULL: loom_sampler_from_env() */
+    const loom_sampler *sampler;   /* copied; NULL: loom_sampler_from_env() */
     loom_span_processor *processor; /* the provider takes its own reference */
 } loom_tracer_provider_options;
 
@@ -187,7 +208,8 @@ typedef struct loom_link {
 
 typedef struct loom_span_options {
     loom_span_kind kind;              /* 0: INTERNAL */
-    const loom_trace_context *parent; /* NULL: the current span of this thread; an invalid one: no parent */
+    const loom_trace_context *parent; /* NULL: the current span of this thread; an invalid one: no parent; with a trace id
+                                         and no span id: the root of that trace */
     bool parent_is_remote;            /* parent came from another process: OTLP flags bits 8 and 9 */
     loom_str tracestate;              /* of the parent, passed on; may be empty */
     bool root;                        /* ignore the current span: start a new trace */
