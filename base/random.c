@@ -25,13 +25,13 @@ static _Thread_local struct {
     uint8_t bytes[POOL_SIZE];
 } pool;
 
-static _Thread_local uint64_t words[4]; /* all zero: not drawn yet */
+static _Thread_local random_words words;
 
 static void forget_in_child(void)
 {
     pool.left = 0;
     sodium_memzero(pool.bytes, sizeof pool.bytes);
-    memset(words, 0, sizeof words);
+    memset(&words, 0, sizeof words);
 }
 
 static void prepare_process(void)
@@ -75,22 +75,19 @@ void random_take(uint8_t *out, size_t len)
     }
 }
 
-static uint64_t rotate(uint64_t word, unsigned by)
+random_words *random_words_of_thread(void)
 {
-    return word << by | word >> (64 - by);
+    return &words;
+}
+
+void random_words_draw(random_words *drawn)
+{
+    do {
+        random_take((uint8_t *)drawn->state, sizeof drawn->state);
+    } while ((drawn->state[0] | drawn->state[1] | drawn->state[2] | drawn->state[3]) == 0);
 }
 
 uint64_t random_word(void)
 {
-    uint64_t *const w = words; /* looked up once */
-    while ((w[0] | w[1] | w[2] | w[3]) == 0) {
-        random_take((uint8_t *)w, sizeof words);
-    }
-    const uint64_t a = w[0], b = w[1], c = w[2] ^ a, d = w[3] ^ b;
-    const uint64_t out = rotate(a + w[3], 23) + a;
-    w[0] = a ^ d;
-    w[1] = b ^ c;
-    w[2] = c ^ b << 17;
-    w[3] = rotate(d, 45);
-    return out;
+    return random_next(&words);
 }

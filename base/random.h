@@ -15,4 +15,27 @@ void random_take(uint8_t *out, size_t len);
  * several of one thread can foretell the next. For ids that nobody gains by guessing: those of traces and spans. */
 uint64_t random_word(void);
 
+/* The same, for one who takes several at a time: the state of this thread, which stays where it is while the thread lives.
+ * xoshiro256++ (random.c). */
+typedef struct random_words {
+    uint64_t state[4]; /* all zero: not drawn yet */
+} random_words;
+random_words *random_words_of_thread(void);
+/* Draws it, the first time and in a forked child. */
+void random_words_draw(random_words *words);
+
+static inline uint64_t random_next(random_words *words)
+{
+    uint64_t *const w = words->state;
+    if ((w[0] | w[1] | w[2] | w[3]) == 0) {
+        random_words_draw(words);
+    }
+    const uint64_t a = w[0], b = w[1], c = w[2] ^ a, d = w[3] ^ b, sum = a + w[3];
+    w[0] = a ^ d;
+    w[1] = b ^ c;
+    w[2] = c ^ b << 17;
+    w[3] = d << 45 | d >> 19;
+    return (sum << 23 | sum >> 41) + a;
+}
+
 #endif

@@ -34,7 +34,7 @@ static void on_export_error(void *user, const char *message)
 /* What is a setting too, the configuration has reported already. */
 static void on_bad_variable(void *user, const char *text)
 {
-    static const char *const reported[] = {"OTEL_TRACES_EXPORTER:", "OTEL_TRACES_SAMPLER:", "OTEL_TRACES_SAMPLER_ARG:",
+    static const char *const reported[] = {"OTEL_TRACES_EXPORTER:", "OTEL_TRACES_SAMPLER:",
                                            "OTEL_EXPORTER_OTLP_PROTOCOL:", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL:"};
     for (size_t i = 0; i < sizeof reported / sizeof *reported; i++) {
         if (strncmp(text, reported[i], strlen(reported[i])) == 0) {

@@ -15,7 +15,7 @@ loom_span *action_span_start(const invocation *in, action_span_kind what, loom_s
     if (tracer == NULL || (has_parent && (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0)) {
         return NULL;
     }
-    if (!span_decide(tracer, &hop, &decided)) {
+    if (!span_decide(tracer, &call_hops[HOP_ACTION_DISPATCH], &hop, has_parent, &decided)) {
         if (has_parent) { /* a sampled one: the hops that follow keep to the decision */
             hop_patch(in->wire, &decided);
         }

@@ -31,7 +31,7 @@ loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t
                                bool remote)
 {
     loom_trace_context decided;
-    if (!span_decide(bus->tracer, parent, &decided)) {
+    if (!span_decide(bus->tracer, &message_hops[HOP_EVENTBUS_PUBLISH], parent, remote, &decided)) {
         if (loom_trace_context_valid(parent)) { /* a sampled one: the hops that follow keep to the decision */
             hop_patch(wire, &decided);
         }
@@ -81,7 +81,7 @@ void eventbus_span_lost(const subscription *s, const envelope_view *view, eventb
     loom_tracer *tracer = s->subscriber->bus->tracer;
     loom_trace_context hop, decided;
     if (tracer == NULL || !envelope_view_context(view, &hop) || (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 ||
-        !span_decide(tracer, &hop, &decided)) {
+        !span_decide(tracer, &message_hops[HOP_EVENTBUS_DROP], &hop, false, &decided)) {
         return;
     }
     loom_span *span = start(tracer, HOP_EVENTBUS_DROP, view, &hop, &decided, false); /* of our own eventbus.publish */

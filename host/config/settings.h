@@ -52,10 +52,11 @@ typedef struct settings_telemetry {
     char *exporter;         /* otlp, otlp/file, console, none */
     char *endpoint;         /* base URL of an OTLP receiver */
     char *protocol;         /* grpc, http/protobuf */
-    char *sampler;          /* always_on … parentbased_traceidratio */
-    double sampler_arg;     /* 0 to 1 */
+    char *sampler;          /* always_on … parentbased_rate_limited */
+    double sampler_arg;     /* a ratio, 0 to 1, or traces a second */
     char *spans_file;       /* OTLP/JSON lines are appended there too */
     char *log_spans;        /* which finished spans are logged: docs/LOGGING.md */
+    char *mask;             /* as LOOM_TRACE_MASK */
 } settings_telemetry;
 
 typedef struct settings {

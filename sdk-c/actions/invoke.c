@@ -56,7 +56,7 @@ static loom_span *start_span(loom_agent *a, loom_envelope_fields *f, const open_
                              inherited_text *text)
 {
     loom_trace_context decided;
-    if (!inherit_context(a, f, &decided, text)) {
+    if (!inherit_context(a, &call_hops[HOP_ACTION_INVOKE], f, &decided, text)) {
         return NULL;
     }
     call_facts facts = {.agent = f->sender,

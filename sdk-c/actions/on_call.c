@@ -18,7 +18,7 @@ static uint64_t begin_span(loom_agent *a, loom_action *act)
     loom_trace_context parent, decided;
     bool has_parent = loom_envelope_extract(act->envelope, &parent);
     loom_str tracestate = has_parent ? loom_envelope_tracestate(act->envelope) : (loom_str){0};
-    if (!span_decide(a->tracer, &parent, &decided)) {
+    if (!span_decide(a->tracer, &call_hops[HOP_AGENT_ON_ACTION], &parent, has_parent, &decided)) {
         act->context = decided;
         return loom_trace_context_valid(&decided) ? loom_context_push(&decided, tracestate) : 0;
     }

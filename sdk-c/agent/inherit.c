@@ -38,10 +38,11 @@ void inherit_tracestate(loom_envelope_fields *f, loom_str tracestate, inherited_
     }
 }
 
-bool inherit_context(const loom_agent *a, loom_envelope_fields *f, loom_trace_context *decided, inherited_text *text)
+bool inherit_context(const loom_agent *a, const span_what *what, loom_envelope_fields *f, loom_trace_context *decided,
+                     inherited_text *text)
 {
     const loom_trace_context *current = loom_context_current();
-    if (span_decide(a->tracer, current, decided)) {
+    if (span_decide(a->tracer, what, current, false, decided)) {
         return true;
     }
     loom_envelope_inject(f, decided);

@@ -8,6 +8,7 @@
 
 #include "envelope/encode.h"
 #include "sdk-c/agent/parts.h"
+#include "trace/span/start.h"
 
 /* What is inherited and has no text of its own elsewhere. */
 typedef struct inherited_text {
@@ -20,7 +21,8 @@ typedef struct inherited_text {
 LOOM_MUST_CHECK loom_status inherit_message(loom_envelope_fields *f, inherited_text *text);
 /* What is too long for an envelope loses members, as the specification has it (Trace Context, 3.3.1.5). */
 void inherit_tracestate(loom_envelope_fields *f, loom_str tracestate, inherited_text *text);
-/* Whether the message is to have a span of its own, in the trace *decided. If not, what is current goes on as it is. */
-bool inherit_context(const loom_agent *a, loom_envelope_fields *f, loom_trace_context *decided, inherited_text *text);
+/* Whether the message is to have a span of its own, `what`, in the trace *decided. If not, what is current goes on as it is. */
+bool inherit_context(const loom_agent *a, const span_what *what, loom_envelope_fields *f, loom_trace_context *decided,
+                     inherited_text *text);
 
 #endif

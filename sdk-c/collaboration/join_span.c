@@ -9,7 +9,8 @@ static current_span begin(loom_agent *a, const char *name, const loom_span_optio
 {
     loom_trace_context decided;
     current_span s = {0};
-    if (span_decide(a->tracer, options->parent, &decided)) {
+    const span_what what = {name, options->kind};
+    if (span_decide(a->tracer, &what, options->parent, options->parent_is_remote, &decided)) {
         s.span = span_start_decided(a->tracer, name, options, &decided, NULL, 0);
         loom_span_make_current(s.span);
         loom_span_set_str(s.span, "agent_id", a->id);

@@ -87,9 +87,9 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
     loom_span *span = NULL;
     uint64_t token = 0;
     bool unsampled = has_context && (parent.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0;
-    if (unsampled && !span_decide_under(a->tracer, &parent)) {
+    if (unsampled && span_follows_parent(a->tracer)) {
         token = context_push_borrowed(&parent, loom_envelope_tracestate(event));
-    } else if (span_decide(a->tracer, &parent, &decided)) {
+    } else if (span_decide(a->tracer, &message_hops[HOP_AGENT_ON_EVENT], &parent, has_context, &decided)) {
         span = start_span(a, event, &parent, &decided);
         loom_span_make_current(span);
     } else if (loom_trace_context_valid(&decided)) {

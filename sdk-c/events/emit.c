@@ -27,7 +27,7 @@ static void set_options(loom_envelope_fields *f, const loom_emit_options *o)
 static loom_span *set_context(loom_agent *a, loom_envelope_fields *f, inherited_text *text)
 {
     loom_trace_context decided;
-    if (!inherit_context(a, f, &decided, text)) {
+    if (!inherit_context(a, &message_hops[HOP_AGENT_EMIT], f, &decided, text)) {
         return NULL;
     }
     message_facts facts = {.agent = f->sender,

@@ -12,10 +12,30 @@ static const bench_contender *find(const bench_plan *plan, goal_operand at)
                : NULL;
 }
 
+static const bench_contender *find_peer(const bench_plan *plan, size_t in_case, const bench_peer *peer)
+{
+    for (size_t i = 0; in_case < plan->count && i < plan->cases[in_case].count; i++) {
+        if (plan->cases[in_case].contenders[i].peer == peer) {
+            return &plan->cases[in_case].contenders[i];
+        }
+    }
+    return NULL;
+}
+
+static const bench_contender *find_other(const bench_plan *plan, const goal *g)
+{
+    return g->to_peer != NULL ? find_peer(plan, g->to.in_case, g->to_peer) : find(plan, g->to);
+}
+
+bool goal_applies(const goal *g, const bench_plan *plan)
+{
+    return g->to_peer == NULL || find_other(plan, g) != NULL;
+}
+
 goal_result goal_judge(const goal *g, const bench_plan *plan)
 {
     goal_result r = {.text = g->text, .at_least = g->at_least, .limit = g->limit, .value = NAN, .state = GOAL_UNKNOWN};
-    const bench_contender *of = find(plan, g->of), *to = g->is_ratio ? find(plan, g->to) : of;
+    const bench_contender *of = find(plan, g->of), *to = g->is_ratio ? find_other(plan, g) : of;
     if (of == NULL || to == NULL) {
         return r;
     }

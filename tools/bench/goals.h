@@ -22,6 +22,7 @@ typedef struct goal {
     goal_operand of;
     bool is_ratio;
     goal_operand to; /* of a ratio */
+    const bench_peer *to_peer; /* of a ratio, instead of to's contender: a peer that need not be there. NULL: none */
     double unit;     /* otherwise; 0: 1 */
     bool at_least;   /* otherwise at most */
     bool worst;      /* not the median but the highest of all rounds */
@@ -38,6 +39,8 @@ typedef struct goal_result {
 
 /* Of the plan that plan_quick() made. Writes up to GOALS_MAX; returns how many. */
 size_t goals_of_quick(const bench_plan *plan, goal_result *out);
+/* Whether the plan has what it takes: all but a peer that need not be there. */
+bool goal_applies(const goal *g, const bench_plan *plan);
 /* Text borrowed from goal. */
 goal_result goal_judge(const goal *g, const bench_plan *plan);
 

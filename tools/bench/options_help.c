@@ -14,7 +14,7 @@ static void lists(FILE *out)
         fprintf(out, "  %-18s %s\n", (*p)->name, (*p)->summary);
     }
     fputs("  all                every one of these\n"
-          "  What a peer needs comes from Debian: tools/bench/peers/install.sh installs it.\n", out);
+          "  What a peer needs comes from Debian, Go modules or crates: tools/bench/peers/install.sh gets it.\n", out);
 }
 
 static void reading(FILE *out)

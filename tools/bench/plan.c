@@ -174,7 +174,7 @@ static bool add_forms(bench_case *c, const bench_options *o)
 
 static bool has_part(const bench_case *c, const bench_peer *peer)
 {
-    return (c->scenario->suits == NULL || c->scenario->suits(peer)) && (c->setup.shape.filters == 0 || peer->more_filters);
+    return bench_scenario_suits(c->scenario, peer) && (c->setup.shape.filters == 0 || peer->more_filters);
 }
 
 /* Peers that have both take the first transport that was asked for. */

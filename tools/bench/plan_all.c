@@ -23,7 +23,7 @@ static bool with_all_peers(bench_plan *plan, const bench_scenario *scenario, ben
         return false;
     }
     for (const bench_peer *const *p = bench_peers(); *p != NULL; p++) {
-        if ((scenario->suits == NULL || scenario->suits(*p)) && plan_add_contender(c, *p) == NULL) {
+        if (bench_scenario_suits(scenario, *p) && plan_add_contender(c, *p) == NULL) {
             return false;
         }
     }
@@ -132,6 +132,16 @@ static bool add_stall(bench_plan *plan, const bench_options *o)
     return true;
 }
 
+static bool add_spans(bench_plan *plan, const bench_options *o)
+{
+    for (size_t i = 0; i < bench_scenario_span.shape_count; i++) {
+        if (!with_all_peers(plan, &bench_scenario_span, bench_scenario_span.shapes[i], 0, o)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool plan_all(bench_plan *out, const bench_options *o)
 {
     for (size_t i = 0; i < sizeof with_peers / sizeof with_peers[0]; i++) {
@@ -149,5 +159,6 @@ bool plan_all(bench_plan *out, const bench_options *o)
         }
     }
     return add_apis(out, o) && add_many_filters(out, o) &&
-           with_all_peers(out, &bench_scenario_agents, bench_scenario_agents.shapes[0], 0, o) && add_stall(out, o);
+           with_all_peers(out, &bench_scenario_agents, bench_scenario_agents.shapes[0], 0, o) && add_stall(out, o) &&
+           add_spans(out, o);
 }

@@ -11,7 +11,8 @@ enum { SMALL = 128, MEDIUM = 1024, TRACED_RATE = 50000, FEW_FILTERS = 10, MANY_F
 
 /* In the order in which plan_quick() adds them. */
 enum { CASE_PUBSUB, CASE_FANOUT, CASE_MEDIUM, CASE_REQUEST, CASE_ONE_PROCESSOR,
-       CASE_TRACED, CASE_EVENTBUS, CASE_FILTERS, CASE_AGENTS, CASE_STALL };
+       CASE_TRACED, CASE_EVENTBUS, CASE_FILTERS, CASE_AGENTS, CASE_STALL,
+       CASE_SAMPLED, CASE_UNSAMPLED, CASE_DISABLED, CASE_ENCODE };
 enum { PUBSUB_LOOM, PUBSUB_TRACEPARENT, PUBSUB_NATS, PUBSUB_PROCESS, PUBSUB_PERCENT };
 enum { LOOM, NATS, FLOOR };       /* of fanout, medium and request */
 enum { UNSAMPLED, SAMPLED };      /* of traced */
@@ -52,6 +53,15 @@ static const goal goals[] = {
      .of = {CASE_AGENTS, 0}},
     {.text = "one subscriber of ten stopped: p99 of the others, of all running", .metric = METRIC_P99_US, .limit = 1.2,
      .is_ratio = true, .of = {CASE_STALL, STOPPED}, .to = {CASE_STALL, RUNNING}},
+    {.text = "a sampled span with 5 attributes: ns", .metric = METRIC_SPAN_NS, .limit = 200, .of = {CASE_SAMPLED, LOOM}},
+    {.text = "an unsampled one: ns", .metric = METRIC_SPAN_NS, .limit = 10, .of = {CASE_UNSAMPLED, LOOM}},
+    {.text = "one with tracing disabled: ns", .metric = METRIC_SPAN_NS, .limit = 3, .of = {CASE_DISABLED, LOOM}},
+    {.text = "spans encoded to OTLP: millions a second", .metric = METRIC_RATE, .at_least = true, .limit = 1.5, .unit = 1e6,
+     .of = {CASE_ENCODE, LOOM}},
+    {.text = "a span encoded to OTLP: time, of the Go SDK", .metric = METRIC_SPAN_NS, .limit = 1,
+     .is_ratio = true, .of = {CASE_ENCODE, LOOM}, .to = {CASE_ENCODE, 0}, .to_peer = &bench_peer_otel_go},
+    {.text = "a span encoded to OTLP: time, of the Rust SDK", .metric = METRIC_SPAN_NS, .limit = 1,
+     .is_ratio = true, .of = {CASE_ENCODE, LOOM}, .to = {CASE_ENCODE, 0}, .to_peer = &bench_peer_otel_rust},
 };
 
 enum { GOALS = sizeof goals / sizeof goals[0] };
@@ -155,6 +165,27 @@ static bool add_alone(bench_plan *plan, const bench_scenario *s, const bench_opt
     return true;
 }
 
+/* Every kind of work, next to the SDKs that are there: they need compilers of other languages, so none is asked for. */
+static bool add_spans(bench_plan *plan, const bench_options *o)
+{
+    static const bench_peer *const sdks[] = {&bench_peer_otel_go, &bench_peer_otel_rust};
+    char why[PLAN_WHY_SIZE];
+    for (size_t i = 0; i < bench_scenario_span.shape_count; i++) {
+        bench_case *c = add(plan, &bench_scenario_span, bench_scenario_span.shapes[i], 0, o);
+        if (c == NULL) {
+            return false;
+        }
+        add_loom(c);
+        for (size_t k = 0; k < sizeof sdks / sizeof sdks[0]; k++) {
+            if (sdks[k]->available(&c->setup, why, sizeof why)) {
+                plan_add_contender(c, sdks[k]);
+            }
+        }
+        plan_name_contenders(c);
+    }
+    return true;
+}
+
 /* The floor is little else than the kernel handing the processor on, which takes five times as long from one processor to
  * another as on the same; where the kernel puts the processes would decide that ratio. So it is measured on one. */
 bool plan_quick(bench_plan *out, const bench_options *o)
@@ -164,13 +195,16 @@ bool plan_quick(bench_plan *out, const bench_options *o)
            add_next_to_nats(out, &bench_scenario_request, SMALL, &bench_peer_floor, PLACEMENT_FREE, o) &&
            add_next_to_nats(out, &bench_scenario_request, SMALL, &bench_peer_floor, PLACEMENT_TOGETHER, o) &&
            add_traced(out, o) && add_alone(out, &bench_scenario_eventbus, o) && add_filters(out, o) &&
-           add_alone(out, &bench_scenario_agents, o) && add_stall(out, o);
+           add_alone(out, &bench_scenario_agents, o) && add_stall(out, o) && add_spans(out, o);
 }
 
 size_t goals_of_quick(const bench_plan *plan, goal_result *out)
 {
+    size_t count = 0;
     for (size_t i = 0; i < GOALS; i++) {
-        out[i] = goal_judge(&goals[i], plan);
+        if (goal_applies(&goals[i], plan)) {
+            out[count++] = goal_judge(&goals[i], plan);
+        }
     }
-    return GOALS;
+    return count;
 }

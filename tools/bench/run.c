@@ -12,7 +12,7 @@ typedef bench_sample samples[BENCH_ROUNDS_MAX];
 static void check_available(const bench_case *c, bench_contender *contender)
 {
     const bench_peer *peer = contender->peer;
-    if (c->scenario->suits != NULL && !c->scenario->suits(peer)) {
+    if (!bench_scenario_suits(c->scenario, peer)) {
         snprintf(contender->missing, sizeof contender->missing, "it has no part in this scenario");
     } else if (!c->scenario->in_process && contender->setup.shape.filters > 0 && !peer->more_filters) {
         snprintf(contender->missing, sizeof contender->missing, "it is not measured with more subscriptions");

@@ -17,6 +17,8 @@ const char *const bench_metric_names[METRIC_COUNT] = {
     [METRIC_SESSION_BYTES] = "session_bytes",
     [METRIC_GROWTH_BYTES] = "growth_bytes",
     [METRIC_SPANS_LOST] = "spans_lost",
+    [METRIC_SPAN_NS] = "span_ns",
+    [METRIC_ALLOCATIONS] = "allocations",
 };
 
 static int by_value(const void *a, const void *b)

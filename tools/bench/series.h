@@ -22,6 +22,8 @@ typedef enum bench_metric {
     METRIC_SESSION_BYTES, /* what each idle session adds to that */
     METRIC_GROWTH_BYTES,  /* what the servers' memory grew by under steady load */
     METRIC_SPANS_LOST,    /* made and never received by the OTLP receiver */
+    METRIC_SPAN_NS,       /* what a span costs the thread that makes it, or that encodes it */
+    METRIC_ALLOCATIONS,   /* for each span */
     METRIC_COUNT
 } bench_metric;
 

@@ -11,11 +11,14 @@ const char *const bench_transport_names[] = {"ipc", "tcp", NULL};
 const char *const bench_tracing_names[] = {"off", "unsampled", "1%", "on", "down", NULL};
 const char *const bench_api_names[] = {"event", "action", NULL};
 const char *const bench_placement_names[] = {"free", "apart", "together", NULL};
+const char *const bench_work_names[] = {"", "sampled", "unsampled", "disabled", "encode", NULL};
 
 void bench_shape_title(const bench_shape *s, char out[32])
 {
     out[0] = '\0';
-    if (s->filters > 0) {
+    if (s->work != WORK_NONE) {
+        snprintf(out, 32, "%s", bench_work_names[s->work]);
+    } else if (s->filters > 0) {
         snprintf(out, 32, "%u filters", s->filters);
     } else if (s->agents > 0) {
         snprintf(out, 32, "%u sessions", s->agents);

@@ -34,9 +34,13 @@ typedef enum bench_api { API_EVENT, API_ACTION, API_COUNT } bench_api;
  * crosses over. TOGETHER: all on one. */
 typedef enum bench_placement { PLACEMENT_FREE, PLACEMENT_APART, PLACEMENT_TOGETHER, PLACEMENT_COUNT } bench_placement;
 
+/* What is done with spans in the span scenario (tools/bench/spans/README.md). */
+typedef enum bench_work { WORK_NONE, WORK_SAMPLED, WORK_UNSAMPLED, WORK_DISABLED, WORK_ENCODE } bench_work;
+
 /* How many of each; what a scenario has no use for is 0. */
 typedef struct bench_shape {
     unsigned producers, consumers;
+    bench_work work;
     unsigned filters; /* subscriptions held at once */
     unsigned agents;  /* idle sessions */
 } bench_shape;
@@ -66,8 +70,9 @@ extern const char *const bench_transport_names[];
 extern const char *const bench_tracing_names[];
 extern const char *const bench_api_names[];
 extern const char *const bench_placement_names[];
+extern const char *const bench_work_names[]; /* "" for WORK_NONE */
 
-/* "1→4", "1000 filters", "1000 sessions"; empty for one producer and one consumer. */
+/* "1→4", "1000 filters", "1000 sessions", "sampled"; empty for one producer and one consumer. */
 void bench_shape_title(const bench_shape *shape, char out[32]);
 /* "128 B", "16 KiB". */
 void bench_size_title(size_t size, char out[16]);

@@ -35,8 +35,15 @@ typedef struct shared_consumer {
     histogram latency_ns;
 } shared_consumer;
 
+/* What a program of spans/ has printed; written by the process that ran it. */
+typedef struct shared_spans {
+    _Atomic uint32_t done; /* the rest is there */
+    _Atomic uint64_t spans, ns, cpu_ns, allocations;
+} shared_spans;
+
 typedef struct shared {
     _Atomic uint32_t phase; /* conductor */
+    shared_spans made;
     _Atomic uint64_t spans; /* OTLP receiver: spans it was sent */
     shared_producer producers[BENCH_PRODUCERS_MAX];
     shared_consumer consumers[BENCH_CONSUMERS_MAX];

@@ -18,6 +18,7 @@ static const option_spec specs[] = {
     {.name = "idle", .kind = OPTION_VALUE, .value = "TIME", .group = "Call", .help = "Time limit for silence from the provider"},
     {.name = "call-id", .kind = OPTION_VALUE, .value = "ID", .group = "Call", .help = "Calls with the same id run once: join the one running, or get its result again"},
     {.name = "idempotent", .kind = OPTION_FLAG, .group = "Call", .help = "Allow another attempt if the provider goes away"},
+    OPTIONS_TRACE,
     {.name = "stream", .letter = 's', .kind = OPTION_FLAG, .group = "Output", .help = "Receive the result in chunks and print each as it arrives; with --json, one object per chunk"},
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print the outcome as one JSON object"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Do not print progress or the trace id"},
@@ -30,15 +31,16 @@ static const command invoke = {
                .synopsis = "[OPTION]… CAPABILITY [PAYLOAD]",
                .summary = "Calls a capability and prints its result. Exits with 0 only if the outcome is ok; otherwise "
                           "prints the outcome to standard error, with the provider's code and text. Progress and the trace "
-                          "id also go to standard error. If TRACEPARENT is set, the call joins that trace. TRACESTATE and BAGGAGE "
-                          "go with it.",
+                          "id also go to standard error. With --trace-parent, or a trace in the environment, the call joins "
+                          "that trace.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom caps                                     list what can be called\n"
                           "  loom invoke weather.lookup '{\"city\": \"Oslo\"}'\n"
                           "  loom invoke report.render --file data.json --deadline 5m > report.pdf\n"
-                          "  loom invoke chat.complete 'Why is the sky blue?' --stream\n"},
+                          "  loom invoke chat.complete 'Why is the sky blue?' --stream\n\n"
+                          TRACE_ENVIRONMENT(BAGGAGE_ENVIRONMENT)},
     .operands_max = 2,
 };
 
@@ -110,7 +112,7 @@ static int print_outcome(const options *o, loom_status st, const loom_result *re
                         code[0] != '\0' ? code : "no code", text[0] != '\0' ? text : "no text", hint);
 }
 
-static int call(const options *o, loom_bytes payload, const loom_invoke_options *with)
+static int call(const options *o, loom_bytes payload, const loom_invoke_options *with, const loom_propagation *trace)
 {
     bus_client client;
     int exit_code;
@@ -118,7 +120,7 @@ static int call(const options *o, loom_bytes payload, const loom_invoke_options 
         return exit_code;
     }
     char hex[LOOM_TRACE_ID_HEX_SIZE];
-    loom_span *span = message_span_begin(&invoke, client.tracer, "loom invoke");
+    loom_span *span = message_span_begin(client.tracer, "loom invoke", trace);
     const char *trace_id = message_trace_id(hex, span);
     loom_span_set_string(span, "capability", o->operands[0]);
     loom_result *result = NULL;
@@ -157,10 +159,11 @@ static int run(const options *o)
         !message_payload_read(&invoke, o, true, &payload, &exit_code)) {
         return exit_code;
     }
-    char *baggage = message_baggage_read(&invoke);
-    with.baggage = baggage;
-    exit_code = call(o, (loom_bytes){payload.data, payload.len}, &with);
-    free(baggage);
+    loom_propagation trace;
+    message_trace_read(&invoke, o, &trace);
+    with.baggage = trace.baggage.data;
+    exit_code = call(o, (loom_bytes){payload.data, payload.len}, &with, &trace);
+    loom_propagation_fini(&trace);
     free(payload.data);
     return exit_code;
 }

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/message_options.h"
 
-#include <loom/baggage.h>
-#include <loom/tracestate.h>
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,64 +109,44 @@ bool message_headers_read(const command *c, const options *o, loom_header header
     return true;
 }
 
-/* Without the white space around it: `export TRACEPARENT="$(cat file)"` is not how everybody does it. Empty: not set. */
-static loom_str environment_text(const char *name)
+static void report(void *user, const char *text)
 {
-    static const char space[] = " \t\r\n";
-    const char *value = getenv(name);
-    if (value == NULL) {
-        return (loom_str){0};
-    }
-    value += strspn(value, space);
-    size_t len = strlen(value);
-    while (len > 0 && strchr(space, value[len - 1]) != NULL) {
-        len--;
-    }
-    return (loom_str){value, len};
+    (void)command_fail(user, "%s", text);
 }
 
-static void ignore(const command *c, const char *name, loom_str text)
+static void read_trace(const command *c, const options *o, unsigned propagators, loom_propagation *out)
 {
-    char shown[64];
-    size_t len = text.len < sizeof shown - 1 ? text.len : sizeof shown - 1;
-    for (size_t i = 0; i < len; i++) {
-        shown[i] = text.data[i] >= ' ' && text.data[i] < 0x7f ? text.data[i] : '?';
+    const loom_propagation_arguments arguments = {options_value(o, "trace-parent"), options_value(o, "trace-state"),
+                                                  options_value(o, "baggage")};
+    const loom_propagation_report to = {report, (void *)(uintptr_t)c};
+    if (loom_propagation_from_environment(out, &arguments, propagators, &to) != LOOM_OK) {
+        (void)command_fail(c, "out of memory for tracestate and baggage: going on without");
     }
-    shown[len] = '\0';
-    command_fail(c, "ignoring an invalid %s: %s", name, shown);
 }
 
-/* What is invalid is reported and ignored, TRACESTATE with its TRACEPARENT (Trace Context, 3.3). */
-static bool parent_from_environment(const command *c, loom_trace_context *parent, loom_str *tracestate)
+void message_trace_read(const command *c, const options *o, loom_propagation *out)
 {
-    loom_str text = environment_text("TRACEPARENT");
-    *tracestate = (loom_str){0};
-    if (text.len == 0) {
-        return false;
-    }
-    if (loom_traceparent_parse(parent, text) != LOOM_OK) {
-        ignore(c, "TRACEPARENT", text);
-        return false;
-    }
-    *tracestate = environment_text("TRACESTATE");
-    if (loom_tracestate_check(*tracestate) != LOOM_OK) {
-        ignore(c, "TRACESTATE", *tracestate);
-        *tracestate = (loom_str){0};
-    }
-    return true;
+    read_trace(c, o, loom_propagators_from_env(), out);
 }
 
-loom_span *message_span_begin(const command *c, loom_tracer *tracer, const char *name)
+loom_span *message_span_begin(loom_tracer *tracer, const char *name, const loom_propagation *trace)
 {
-    loom_trace_context parent;
-    loom_str tracestate;
-    bool has_parent = parent_from_environment(c, &parent, &tracestate);
-    loom_span_options with = {.parent = has_parent ? &parent : NULL,
-                              .parent_is_remote = has_parent,
-                              .tracestate = tracestate,
-                              .root = !has_parent};
+    const loom_span_options with = loom_propagation_span_options(trace, LOOM_SPAN_INTERNAL);
     loom_span *span = loom_span_start(tracer, name, &with);
     loom_span_make_current(span);
+    return span;
+}
+
+loom_span *message_run_begin(const command *c, const options *o, loom_tracer *tracer, const char *name)
+{
+    loom_propagation trace;
+    loom_span *span = NULL;
+    read_trace(c, o, loom_propagators_from_env() & ~(unsigned)LOOM_PROPAGATOR_BAGGAGE, &trace);
+    if (loom_trace_context_valid(&trace.context)) {
+        const loom_span_options with = loom_propagation_span_options(&trace, LOOM_SPAN_INTERNAL);
+        span = loom_span_start(tracer, name, &with);
+    }
+    loom_propagation_fini(&trace);
     return span;
 }
 
@@ -181,23 +158,6 @@ const char *message_trace_id(char out[LOOM_TRACE_ID_HEX_SIZE], const loom_span *
     }
     loom_trace_id_to_hex(out, ctx->trace_id);
     return out;
-}
-
-char *message_baggage_read(const command *c)
-{
-    loom_str text = environment_text("BAGGAGE");
-    loom_baggage *baggage;
-    size_t dropped;
-    if (text.len == 0 || loom_baggage_parse(&baggage, text, &dropped) != LOOM_OK) {
-        return NULL;
-    }
-    if (dropped > 0) {
-        command_fail(c, "leaving out %zu members of BAGGAGE that are invalid or more than a message holds", dropped);
-    }
-    loom_str kept = loom_baggage_text(baggage);
-    char *copy = kept.len > 0 ? strndup(kept.data, kept.len) : NULL;
-    loom_baggage_unref(baggage);
-    return copy;
 }
 
 void message_payload_print(loom_bytes payload)

@@ -4,6 +4,7 @@
 #define LOOM_TOOLS_MESSAGE_OPTIONS_H
 
 #include <loom/envelope.h>
+#include <loom/propagation.h>
 #include <loom/trace.h>
 
 #include "tools/loom/verb.h"
@@ -18,6 +19,27 @@ enum { MESSAGE_HEADERS_MAX = 64 };
     {.name = "content-type", .kind = OPTION_VALUE, .value = "TYPE", .group = "Message",                              \
      .help = "Media type of the payload"}
 
+/* Where a trace comes from, of every verb that starts or continues one. */
+#define OPTION_TRACE_PARENT                                                                                          \
+    {.name = "trace-parent", .kind = OPTION_VALUE, .value = "TRACEPARENT", .group = "Trace",                         \
+     .help = "Trace to join, as a W3C traceparent; comes before what the environment names"},                        \
+    {.name = "trace-state", .kind = OPTION_VALUE, .value = "LIST", .group = "Trace",                                 \
+     .help = "W3C tracestate of that trace"}
+#define OPTIONS_TRACE                                                                                                \
+    OPTION_TRACE_PARENT,                                                                                             \
+    {.name = "baggage", .kind = OPTION_VALUE, .value = "LIST", .group = "Trace",                                     \
+     .help = "W3C baggage to send along, instead of the environment's"}
+/* For the trailer of such a verb. */
+#define TRACE_ENVIRONMENT(baggage)                                                                                   \
+    "Environment:\n"                                                                                                 \
+    "  TRACEPARENT, TRACESTATE   the trace to join; if not valid, OTEL_TRACEPARENT, or\n"                            \
+    "                            LOOM_TRACE_ID and LOOM_SPAN_ID\n" baggage                                           \
+    "  OTEL_PROPAGATORS          which of these count: tracecontext,baggage by default;\n"                           \
+    "                            also b3 and b3multi (B3, X_B3_*), x-trace-id\n"                                     \
+    "                            (X_TRACE_ID, X_SPAN_ID), none\n"
+#define BAGGAGE_ENVIRONMENT                                                                                          \
+    "  BAGGAGE                   the baggage to send; if not valid, LOOM_TRACE_BAGGAGE\n"
+
 typedef struct message_payload {
     uint8_t *data; /* free() it */
     size_t len;
@@ -29,13 +51,16 @@ bool message_payload_read(const command *c, const options *o, bool optional, mes
 /* All of --header. The strings are the options'. */
 bool message_headers_read(const command *c, const options *o, loom_header headers[MESSAGE_HEADERS_MAX], size_t *count,
                           int *exit_code);
-/* The span of this command: part of the trace that TRACEPARENT and TRACESTATE name, or the root of one. Current until it is
- * ended. */
-loom_span *message_span_begin(const command *c, loom_tracer *tracer, const char *name);
+/* What the command line, or else the environment, says of the trace and the baggage. Each value that is not valid is told on
+ * standard error and passed over, none fails a command. loom_propagation_fini() it. */
+void message_trace_read(const command *c, const options *o, loom_propagation *out);
+/* The span of this command: part of that trace, or the root of one. Current until it is ended. */
+loom_span *message_span_begin(loom_tracer *tracer, const char *name, const loom_propagation *trace);
+/* The span of a command that runs until it is stopped, and works for the traces of others: only within a trace that it was
+ * started in, otherwise NULL. Not current. It reads the trace as above, and leaves baggage alone. */
+loom_span *message_run_begin(const command *c, const options *o, loom_tracer *tracer, const char *name);
 /* The trace id as out has it then. NULL: without a tracer and a parent there is none, and the broker starts the trace. */
 const char *message_trace_id(char out[LOOM_TRACE_ID_HEX_SIZE], const loom_span *span);
-/* What BAGGAGE has for the message, as much of it as one holds. free() it. NULL: nothing. */
-char *message_baggage_read(const command *c);
 /* A payload on standard output: as it is into a pipe or file, harmless and with a newline on a terminal. */
 void message_payload_print(loom_bytes payload);
 

@@ -13,11 +13,12 @@
 #include "base/thread.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/command_run.h"
+#include "tools/loom/message_options.h"
 #include "trace/view/text.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
 
-enum { ARGUMENTS_MAX = 256, WORKERS_MAX = 64, VARIABLES = 8, SCHEMA_MAX = 16 * 1024 };
+enum { ARGUMENTS_MAX = 256, WORKERS_MAX = 64, SCHEMA_MAX = 16 * 1024 };
 
 static const option_spec specs[] = {
     {.name = "version", .kind = OPTION_VALUE, .value = "VERSION", .group = "Capability", .help = "Version, such as 1.2.0"},
@@ -28,6 +29,7 @@ static const option_spec specs[] = {
     {.name = "parallel", .letter = 'j', .kind = OPTION_VALUE, .value = "N", .fallback = "1", .group = "Running", .help = "Number of commands that may run at once"},
     {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Running", .help = "Exit after N calls"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Do not print a line per call"},
+    OPTION_TRACE_PARENT,
     OPTIONS_BUS,
     OPTION_HELP,
 };
@@ -39,18 +41,21 @@ static const command provide = {
                           "standard input; what it prints is the result. An exit code other than 0 is an error of that code "
                           "(exit_3, signal_9), with the last line of standard error as its text. A caller that accepts "
                           "chunks gets the output as it comes. The command is killed when its call is cancelled or past its "
-                          "deadline.",
+                          "deadline. Each call belongs to its caller's trace; with --trace-parent, or a trace in the "
+                          "environment, the provider itself is a span of that one.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Environment of the command:\n"
-                          "  TRACEPARENT, TRACESTATE    the call's span; what the command publishes or traces becomes\n"
-                          "                             part of the caller's trace\n"
-                          "  BAGGAGE                    the caller's\n"
+                          "  TRACEPARENT, TRACESTATE, LOOM_TRACE_ID, LOOM_SPAN_ID\n"
+                          "                               the call's span; what the command publishes or traces becomes\n"
+                          "                               part of the caller's trace\n"
+                          "  BAGGAGE, LOOM_TRACE_BAGGAGE  the caller's\n"
                           "  LOOM_CAPABILITY, LOOM_CALLER, LOOM_DEADLINE_MS, LOOM_CORRELATION_ID, LOOM_CONTENT_TYPE\n\n"
                           "Examples:\n"
                           "  loom provide text.upper -- tr a-z A-Z\n"
                           "  loom provide host.uptime --kind tool --description 'How long this host is up' -- uptime\n"
-                          "  loom provide thumbnail.make --parallel 4 -- convert - -resize 200x200 png:-\n"},
+                          "  loom provide thumbnail.make --parallel 4 -- convert - -resize 200x200 png:-\n\n"
+                          TRACE_ENVIRONMENT("")},
     .operands_max = ARGUMENTS_MAX,
 };
 
@@ -63,6 +68,7 @@ typedef struct provider {
     char *const *argv;
     loom_agent *agent;
     bool quiet;
+    unsigned propagators; /* of the command's environment */
     uint64_t wanted; /* 0: no end */
     pthread_t workers[WORKERS_MAX];
     unsigned worker_count;
@@ -101,83 +107,36 @@ static bool send_piece(void *user, loom_bytes piece)
     return loom_action_chunk(j->action, piece, loom_action_deadline_left_ms(j->action)) == LOOM_OK;
 }
 
-typedef struct surroundings {
-    char *text[VARIABLES]; /* heap */
-    unsigned count;
-    char **all; /* the strings are environ's, and those above */
-} surroundings;
-
-/* An empty value hides what the provider itself was given. */
-static bool put_variable(surroundings *s, const char *name, loom_str value)
+/* The trace of the call and what else the command may want to know; NULL: no memory. An empty value hides what the provider
+ * itself was given. */
+static loom_child_environment *environment_of(const provider *p, const loom_action *action)
 {
-    char *text;
-    if (asprintf(&text, "%s=%.*s", name, (int)value.len, value.len > 0 ? value.data : "") < 0) {
-        return false;
-    }
-    s->text[s->count++] = text;
-    return true;
-}
-
-static void surroundings_fini(surroundings *s)
-{
-    while (s->count > 0) {
-        free(s->text[--s->count]);
-    }
-    free(s->all);
-}
-
-static bool is_replaced(const surroundings *s, const char *variable)
-{
-    for (unsigned i = 0; i < s->count; i++) {
-        size_t name = (size_t)(strchr(s->text[i], '=') - s->text[i]) + 1;
-        if (strncmp(s->text[i], variable, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* False: no memory. */
-static bool put_variables(surroundings *s, const loom_action *action)
-{
-    char traceparent[LOOM_TRACEPARENT_SIZE] = "", deadline[24], buf[LOOM_UUID_TEXT_SIZE];
+    char deadline[24], buf[LOOM_UUID_TEXT_SIZE];
     const loom_envelope *call = loom_action_envelope(action);
-    if (loom_trace_context_valid(loom_action_context(action))) {
-        loom_traceparent_format(traceparent, loom_action_context(action));
-    }
+    const loom_propagation trace = {.context = *loom_action_context(action),
+                                    .tracestate = loom_envelope_tracestate(call),
+                                    .baggage = loom_envelope_baggage(call)};
     snprintf(deadline, sizeof deadline, "%" PRIu32, loom_action_deadline_left_ms(action));
-    return put_variable(s, "TRACEPARENT", str_of(traceparent)) &&
-           put_variable(s, "TRACESTATE", loom_envelope_tracestate(call)) &&
-           put_variable(s, "BAGGAGE", loom_envelope_baggage(call)) &&
-           put_variable(s, "LOOM_CAPABILITY", str_of(loom_action_capability(action))) &&
-           put_variable(s, "LOOM_CALLER", loom_envelope_sender(call)) &&
-           put_variable(s, "LOOM_DEADLINE_MS", str_of(deadline)) &&
-           put_variable(s, "LOOM_CORRELATION_ID", loom_envelope_correlation_id(call, buf)) &&
-           put_variable(s, "LOOM_CONTENT_TYPE", loom_envelope_content_type(call));
-}
-
-/* False: no memory. */
-static bool surroundings_of(surroundings *s, const loom_action *action)
-{
-    size_t count = 0, used = 0;
-    while (environ[count] != NULL) {
-        count++;
+    const struct {
+        const char *name;
+        loom_str value;
+    } variables[] = {
+        {"LOOM_CAPABILITY", str_of(loom_action_capability(action))},
+        {"LOOM_CALLER", loom_envelope_sender(call)},
+        {"LOOM_DEADLINE_MS", str_of(deadline)},
+        {"LOOM_CORRELATION_ID", loom_envelope_correlation_id(call, buf)},
+        {"LOOM_CONTENT_TYPE", loom_envelope_content_type(call)},
+    };
+    loom_child_environment *env;
+    loom_status st = loom_child_environment_create(&env, NULL, &trace, p->propagators);
+    for (size_t i = 0; st == LOOM_OK && i < sizeof variables / sizeof variables[0]; i++) {
+        st = loom_child_environment_set(env, variables[i].name, variables[i].value);
     }
-    s->count = 0;
-    s->all = calloc(count + VARIABLES + 1, sizeof *s->all);
-    if (s->all == NULL || !put_variables(s, action)) {
-        surroundings_fini(s);
-        return false;
+    if (st != LOOM_OK) {
+        loom_child_environment_free(env);
+        return NULL;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!is_replaced(s, environ[i])) {
-            s->all[used++] = environ[i];
-        }
-    }
-    for (unsigned i = 0; i < s->count; i++) {
-        s->all[used++] = s->text[i];
-    }
-    return true;
+    return env;
 }
 
 /* The last line that says something. */
@@ -240,14 +199,14 @@ static void print_call(const provider *p, const loom_action *action, const comma
 
 static void work(provider *p, loom_action *action)
 {
-    surroundings around;
     command_end end;
-    if (!surroundings_of(&around, action)) {
+    loom_child_environment *env = environment_of(p, action);
+    if (env == NULL) {
         (void)loom_action_fail(action, "out_of_memory", "no memory to start the command");
         return;
     }
     command_run_to_end(&(command_run){.argv = p->argv,
-                                      .environment = around.all,
+                                      .environment = loom_child_environment_list(env),
                                       .input = loom_action_payload(action),
                                       .output_max = LOOM_PAYLOAD_MAX,
                                       .give_up = has_been_given_up,
@@ -259,7 +218,7 @@ static void work(provider *p, loom_action *action)
     }
     print_call(p, action, &end);
     free(end.output);
-    surroundings_fini(&around);
+    loom_child_environment_free(env);
 }
 
 /* ---- workers ---- */
@@ -385,6 +344,8 @@ static int serve(provider *p, const options *o, const loom_capability *capabilit
         bus_client_close(&client);
         return command_fail(&provide, "cannot start a thread");
     }
+    loom_span *span = message_run_begin(&provide, o, client.tracer, "loom provide");
+    loom_span_set_string(span, "capability", capability->name);
     loom_status st = loom_agent_provide(client.agent, capability);
     if (st == LOOM_OK && (st = loom_agent_wait_connected(client.agent, 5000)) == LOOM_OK) {
         bus_client_hold_signals(true);
@@ -395,6 +356,7 @@ static int serve(provider *p, const options *o, const loom_capability *capabilit
         command_misuse(&provide, "cannot provide \"%s\": %s", capability->name, loom_status_text(st));
     }
     stop_workers(p);
+    loom_span_end(span);
     return command_finish(&provide, bus_client_close(&client) && st == LOOM_OK ? VERB_OK : VERB_FAILED);
 }
 
@@ -403,7 +365,8 @@ static int run(const options *o)
     char input_schema[SCHEMA_MAX + 1], output_schema[SCHEMA_MAX + 1];
     int exit_code = VERB_FAILED;
     uint64_t parallel;
-    provider p = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .quiet = options_is_on(o, "quiet")};
+    provider p = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
+                  .quiet = options_is_on(o, "quiet"), .propagators = loom_propagators_from_env()};
     p.last = &p.first;
     if (o->operand_count < 2) {
         return command_misuse(&provide, o->operand_count == 0 ? "missing capability and command"

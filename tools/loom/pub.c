@@ -21,6 +21,7 @@ static const option_spec specs[] = {
     {.name = "correlation", .kind = OPTION_VALUE, .value = "ID", .group = "Message", .help = "Correlation id; default: the thread id"},
     {.name = "reply-to", .kind = OPTION_VALUE, .value = "TOPIC", .group = "Message", .help = "Topic for replies"},
     {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .fallback = "1", .group = "Message", .help = "Publish the message N times"},
+    OPTIONS_TRACE,
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object per message"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Print nothing"},
     OPTIONS_BUS,
@@ -31,15 +32,16 @@ static const command pub = {
     .manual = {.program = "loom pub",
                .synopsis = "[OPTION]… TOPIC [PAYLOAD]",
                .summary = "Publishes a message and prints its trace id. The payload is the argument, a file, or standard "
-                          "input. If TRACEPARENT is set, the message joins that trace; otherwise it starts a new one. "
-                          "TRACESTATE and BAGGAGE go with it.",
+                          "input. With --trace-parent, or a trace in the environment, the message joins that trace; "
+                          "otherwise it starts a new one.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom pub greetings.all 'hello, agents'\n"
                           "  loom pub sensor.data --type sensor.reading '{\"value\": 21.5}'\n"
                           "  gzip -c report.txt | loom pub reports.daily --content-type application/gzip\n"
-                          "  loom trace show $(loom pub greetings.all hello)\n"},
+                          "  loom trace show $(loom pub greetings.all hello)\n\n"
+                          TRACE_ENVIRONMENT(BAGGAGE_ENVIRONMENT)},
     .operands_max = 2,
 };
 
@@ -69,9 +71,9 @@ static void print_emitted(const options *o, const emitted *e)
 
 /* Prints the one before. */
 static loom_status publish_one(bus_client *client, const options *o, const message_payload *p, const loom_emit_options *emit,
-                               emitted *last)
+                               const loom_propagation *trace, emitted *last)
 {
-    loom_span *span = message_span_begin(&pub, client->tracer, "loom pub");
+    loom_span *span = message_span_begin(client->tracer, "loom pub", trace);
     loom_span_set_string(span, "topic", o->operands[0]);
     uint8_t id[LOOM_UUID_SIZE];
     loom_emit_options with_id = *emit;
@@ -89,7 +91,8 @@ static loom_status publish_one(bus_client *client, const options *o, const messa
     return st;
 }
 
-static int publish(const options *o, const message_payload *p, uint64_t count, const loom_emit_options *emit)
+static int publish(const options *o, const message_payload *p, uint64_t count, const loom_emit_options *emit,
+                   const loom_propagation *trace)
 {
     bus_client client;
     int exit_code;
@@ -100,7 +103,7 @@ static int publish(const options *o, const message_payload *p, uint64_t count, c
     emitted last = {0};
     loom_status st = LOOM_OK;
     for (uint64_t i = 0; i < count && st == LOOM_OK; i++) {
-        st = publish_one(&client, o, p, emit, &last);
+        st = publish_one(&client, o, p, emit, trace, &last);
     }
     exit_code = VERB_OK;
     if (st != LOOM_OK) {
@@ -136,18 +139,19 @@ static int run(const options *o)
         !message_payload_read(&pub, o, false, &p, &exit_code)) {
         return exit_code;
     }
-    char *baggage = message_baggage_read(&pub);
+    loom_propagation trace;
+    message_trace_read(&pub, o, &trace);
     exit_code = publish(o, &p, count, &(loom_emit_options){
         .type = options_value(o, "type"),
         .thread_id = options_value(o, "thread"),
         .correlation_id = options_value(o, "correlation"),
         .reply_to = options_value(o, "reply-to"),
         .content_type = options_value(o, "content-type"),
-        .baggage = baggage,
+        .baggage = trace.baggage.data,
         .headers = headers,
         .header_count = header_count,
-    });
-    free(baggage);
+    }, &trace);
+    loom_propagation_fini(&trace);
     free(p.data);
     return exit_code;
 }

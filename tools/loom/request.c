@@ -16,6 +16,7 @@
 static const option_spec specs[] = {
     {.name = "type", .letter = 't', .kind = OPTION_VALUE, .value = "TYPE", .group = "Message", .help = "Event type"},
     OPTIONS_PAYLOAD,
+    OPTIONS_TRACE,
     {.name = "timeout", .letter = 'd', .kind = OPTION_VALUE, .value = "TIME", .fallback = "30s", .group = "Reply", .help = "How long to wait for it"},
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print the reply as one JSON object"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Do not print the trace id"},
@@ -28,14 +29,15 @@ static const command request = {
                .synopsis = "[OPTION]… TOPIC [PAYLOAD]",
                .summary = "Publishes a message with a reply_to of its own, waits for the first reply and prints it. An "
                           "agent replies with loom_agent_reply(), which publishes to reply_to with the correlation_id of "
-                          "the request. The trace id goes to standard error. If TRACEPARENT is set, the request joins that "
-                          "trace. TRACESTATE and BAGGAGE go with it.",
+                          "the request. The trace id goes to standard error. With --trace-parent, or a trace in the "
+                          "environment, the request joins that trace.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom request time.now\n"
                           "  loom request orders.check '{\"order\": 17}' --timeout 5s --json\n"
-                          "  loom agents --topic time.now                 who could reply\n"},
+                          "  loom agents --topic time.now                 who could reply\n\n"
+                          TRACE_ENVIRONMENT(BAGGAGE_ENVIRONMENT)},
     .operands_max = 2,
 };
 
@@ -62,7 +64,7 @@ static int print_answer(const options *o, loom_status st, const loom_envelope *r
     return VERB_OK;
 }
 
-static int ask(const options *o, loom_bytes payload, loom_request_options *with)
+static int ask(const options *o, loom_bytes payload, loom_request_options *with, const loom_propagation *trace)
 {
     bus_client client;
     int exit_code;
@@ -73,7 +75,7 @@ static int ask(const options *o, loom_bytes payload, loom_request_options *with)
     loom_request_report report = {0};
     loom_envelope *reply = NULL;
     with->report = &report;
-    loom_span *span = message_span_begin(&request, client.tracer, "loom request");
+    loom_span *span = message_span_begin(client.tracer, "loom request", trace);
     const char *trace_id = message_trace_id(hex, span);
     loom_span_set_string(span, "topic", o->operands[0]);
     loom_status st = loom_agent_request(client.agent, o->operands[0], payload, with, &reply);
@@ -115,10 +117,11 @@ static int run(const options *o)
         !message_payload_read(&request, o, true, &payload, &exit_code)) {
         return exit_code;
     }
-    char *baggage = message_baggage_read(&request);
-    with.baggage = baggage;
-    exit_code = ask(o, (loom_bytes){payload.data, payload.len}, &with);
-    free(baggage);
+    loom_propagation trace;
+    message_trace_read(&request, o, &trace);
+    with.baggage = trace.baggage.data;
+    exit_code = ask(o, (loom_bytes){payload.data, payload.len}, &with, &trace);
+    loom_propagation_fini(&trace);
     free(payload.data);
     return exit_code;
 }

@@ -12,6 +12,7 @@
 #include "envelope/id.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
+#include "tools/loom/message_options.h"
 #include "tools/loom/output_watch.h"
 #include "trace/view/text.h"
 #include "tools/loom/trace_options.h"
@@ -29,6 +30,7 @@ static const option_spec specs[] = {
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object per event"},
     {.name = "raw", .kind = OPTION_FLAG, .group = "Output", .help = "Print payloads only, one per line"},
     OPTION_COLOR,
+    OPTION_TRACE_PARENT,
     OPTIONS_BUS,
     OPTION_HELP,
 };
@@ -37,13 +39,15 @@ static const command sub = {
     .manual = {.program = "loom sub",
                .synopsis = "[OPTION]… FILTER…",
                .summary = "Subscribes to topics and prints each event: topic, type, sender, trace id, payload. In a filter, "
-                          "* matches one segment and a > at the end matches one or more.",
+                          "* matches one segment and a > at the end matches one or more. Each event belongs to its own trace; with "
+                          "--trace-parent, or a trace in the environment, the command itself is a span of that one.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom sub 'sensor.>'\n"
                           "  loom sub orders.created orders.cancelled --json | jq .payload\n"
-                          "  loom sub jobs.done --count 1 --timeout 30s\n"},
+                          "  loom sub jobs.done --count 1 --timeout 30s\n\n"
+                          TRACE_ENVIRONMENT("")},
     .operands_max = FILTERS_MAX,
 };
 
@@ -182,6 +186,7 @@ static int run(const options *o)
     if (!bus_client_open(&client, &sub, o, "sub", &agent, &exit_code)) {
         return exit_code;
     }
+    loom_span *span = message_run_begin(&sub, o, client.tracer, "loom sub");
     loom_status st = LOOM_OK;
     for (size_t i = 0; i < o->operand_count && st == LOOM_OK; i++) {
         st = loom_agent_subscribe(client.agent, o->operands[i], &with, NULL);
@@ -202,6 +207,7 @@ static int run(const options *o)
     }
     signal(SIGALRM, SIG_IGN); /* the events arrived in time */
     exit_code = st == LOOM_OK ? VERB_OK : command_fail(&sub, "%s", loom_status_text(st));
+    loom_span_end(span);
     bus_client_close(&client);
     if (p.error != 0 && p.error != EPIPE) {
         exit_code = command_fail(&sub, "cannot write: %s", strerror(p.error));

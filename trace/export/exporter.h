@@ -58,6 +58,8 @@ loom_status console_exporter_open(exporter **out);
 /* options->log_spans, which is not NULL. LOOM_EINVAL: it is no such list. */
 loom_status log_exporter_open(exporter **out, const loom_span_processor_options *options);
 loom_status stdout_exporter_open(exporter **out);
+/* LOOM_EINVAL: no export_batch. */
+loom_status callback_exporter_open(exporter **out, const loom_span_processor_options *options);
 /* LOOM_EIO: cannot be opened for appending. */
 loom_status file_exporter_open(exporter **out, const char *path);
 /* One write(2) where the system allows. false: errno says why; EAGAIN: a non-blocking fd had no room until the deadline. */

@@ -65,6 +65,8 @@ static loom_status open_main(exporter **out, const loom_span_processor_options *
         return stdout_exporter_open(out);
     case LOOM_EXPORTER_FILE:
         return open_file(out, o, o->endpoint != NULL ? o->endpoint : LOOM_SPANS_FILE_DEFAULT);
+    case LOOM_EXPORTER_CALLBACK:
+        return callback_exporter_open(out, o);
     }
     return LOOM_EINVAL;
 }

@@ -62,8 +62,11 @@ static loom_status processor_create(loom_span_processor **out, const loom_span_p
     if (st != LOOM_OK) {
         goto free_processor;
     }
-    if ((st = exporters_open(&p->main, p->also, options)) != LOOM_OK) {
+    if ((st = rewriter_init(&p->rewriter, options)) != LOOM_OK) {
         goto fini_state;
+    }
+    if ((st = exporters_open(&p->main, p->also, options)) != LOOM_OK) {
+        goto fini_rewriter;
     }
     if (p->main != NULL && ((st = batch_init(&p->batch, p->max_batch)) != LOOM_OK || (st = start_thread(p)) != LOOM_OK)) {
         goto close_all;
@@ -74,6 +77,8 @@ static loom_status processor_create(loom_span_processor **out, const loom_span_p
 close_all:
     batch_fini(&p->batch);
     processor_close_exporters(p);
+fini_rewriter:
+    rewriter_fini(&p->rewriter);
 fini_state:
     processor_fini_state(p);
 free_processor:

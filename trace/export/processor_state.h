@@ -9,6 +9,7 @@
 #include "trace/export/exporter.h"
 #include "trace/export/processor.h"
 #include "trace/export/self_metrics.h"
+#include "trace/export/rewrite.h"
 
 #include <pthread.h>
 
@@ -59,6 +60,7 @@ struct loom_span_processor {
     bool cut_short;                         /* the last batch was full by bytes: do not wait for the next */
     uint64_t hold_until_ns;                 /* when the receiver wants to hear of us again; 0: whenever */
     batch batch;
+    span_rewriter rewriter; /* its chain is set by create */
     rate_limit reports;
 };
 

@@ -64,13 +64,17 @@ static void stage(loom_span_processor *p)
     p->staged_last = chunks;
 }
 
-/* Fills the batch from what is staged; returns the bytes taken. */
+/* Fills the batch from what is staged, through the pipeline; returns the bytes taken from the queue. */
 static size_t fill_batch(loom_span_processor *p)
 {
-    size_t bytes = 0;
+    size_t taken = 0, bytes = 0;
     while (p->batch.spans < p->max_batch && bytes < BATCH_BYTES_MAX && p->staged_first != NULL) {
         span_record *record = span_chunk_next(p->staged_first);
         if (record != NULL) {
+            taken += record->len;
+            if (!rewriter_is_empty(&p->rewriter)) {
+                record = rewriter_run(&p->rewriter, record);
+            }
             batch_add(&p->batch, record);
             bytes += record->len;
             continue;
@@ -83,7 +87,8 @@ static size_t fill_batch(loom_span_processor *p)
         chunk->next = p->spent;
         p->spent = chunk;
     }
-    return bytes;
+    p->cut_short = bytes >= BATCH_BYTES_MAX;
+    return taken;
 }
 
 /* Sleeps until there is something to do. false: there never will be again. Then spans are in the batch. */
@@ -106,7 +111,6 @@ static bool take_batch(loom_span_processor *p)
         return false;
     }
     size_t bytes = fill_batch(p);
-    p->cut_short = bytes >= BATCH_BYTES_MAX;
     pthread_mutex_lock(&p->lock);
     if (!p->abandoned) {
         p->queued -= p->batch.spans;
@@ -293,6 +297,7 @@ static void account(loom_span_processor *p, const export_result *result)
     pthread_mutex_lock(&p->lock);
     p->self.releasing = 0;
     pthread_mutex_unlock(&p->lock);
+    rewriter_clear(&p->rewriter);
 }
 
 /* What is left when the thread was given up: counted by shutdown, the resources still need their uses back. */
@@ -300,6 +305,7 @@ static void discard_staged(loom_span_processor *p)
 {
     do {
         batch_clear(&p->batch);
+        rewriter_clear(&p->rewriter);
         (void)fill_batch(p);
     } while (p->batch.spans > 0);
     while (p->spent != NULL) {

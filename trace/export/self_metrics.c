@@ -26,6 +26,8 @@ static const char *component_type(loom_exporter_kind kind)
         return "otlp_stdout_span_exporter";
     case LOOM_EXPORTER_FILE:
         return "otlp_file_span_exporter";
+    case LOOM_EXPORTER_CALLBACK:
+        return "callback_span_exporter";
     case LOOM_EXPORTER_NONE:
         break;
     }

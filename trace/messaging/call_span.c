@@ -11,16 +11,14 @@
 
 enum { ERROR_TYPE_MAX = 64 }; /* a longer code would not be a word but a sentence */
 
-/* gen_ai: whether it is known here how the capability was declared, so that a tool can be described as one. */
-static const struct {
-    const char *span;
-    loom_span_kind kind;
-    bool gen_ai;
-} hops[] = {
-    [HOP_ACTION_INVOKE] = {"action.invoke", LOOM_SPAN_CLIENT, false},
-    [HOP_ACTION_DISPATCH] = {"action.dispatch", LOOM_SPAN_SERVER, true},
-    [HOP_ACTION_FORWARD] = {"bridge.forward", LOOM_SPAN_CLIENT, false},
-    [HOP_AGENT_ON_ACTION] = {"agent.on_action", LOOM_SPAN_SERVER, true},
+/* Whether it is known here how the capability was declared, so that a tool can be described as one. */
+static const bool knows_tools[] = {[HOP_ACTION_DISPATCH] = true, [HOP_AGENT_ON_ACTION] = true};
+
+const span_what call_hops[] = {
+    [HOP_ACTION_INVOKE] = {"action.invoke", LOOM_SPAN_CLIENT},
+    [HOP_ACTION_DISPATCH] = {"action.dispatch", LOOM_SPAN_SERVER},
+    [HOP_ACTION_FORWARD] = {"bridge.forward", LOOM_SPAN_CLIENT},
+    [HOP_AGENT_ON_ACTION] = {"agent.on_action", LOOM_SPAN_SERVER},
 };
 
 enum {
@@ -110,7 +108,7 @@ static void describe(attr_list *list, call_hop hop, const call_facts *facts)
     add_text(list, KEY_CORRELATION_ID, correlation);
     add_text(list, KEY_VERSION, at_most(facts->version, FRAME_VERSION_MAX));
     list->items[list->count++] = (fixed_attr){.key = &keys[KEY_PAYLOAD_SIZE], .integer = (int64_t)facts->payload_len};
-    if (facts->tool && hops[hop].gen_ai) {
+    if (facts->tool && knows_tools[hop]) {
         add_text(list, KEY_GEN_AI_OPERATION, (loom_str)TEXT("execute_tool"));
         add_text(list, KEY_GEN_AI_TOOL, capability);
         add_text(list, KEY_GEN_AI_CALL_ID, call_id);
@@ -136,8 +134,8 @@ loom_span *call_span_start(loom_tracer *tracer, call_hop hop, const call_facts *
     attr_list list;
     loom_span_options of_hop = *options;
     describe(&list, hop, facts);
-    of_hop.kind = hops[hop].kind;
-    return span_start_decided(tracer, hops[hop].span, &of_hop, decided, list.items, list.count);
+    of_hop.kind = call_hops[hop].kind;
+    return span_start_decided(tracer, call_hops[hop].name, &of_hop, decided, list.items, list.count);
 }
 
 loom_span *call_span_pass(loom_tracer *tracer, call_hop hop, const call_facts *facts, const envelope_view *view,
@@ -145,7 +143,7 @@ loom_span *call_span_pass(loom_tracer *tracer, call_hop hop, const call_facts *f
 {
     loom_trace_context parent;
     bool has_parent = envelope_view_context(view, &parent);
-    if (!span_decide(tracer, &parent, ctx)) {
+    if (!span_decide(tracer, &call_hops[hop], &parent, remote, ctx)) {
         *patch = tracer != NULL && (!has_parent || (parent.trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0);
         return NULL;
     }

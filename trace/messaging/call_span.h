@@ -17,6 +17,9 @@ typedef enum call_hop {
     HOP_AGENT_ON_ACTION  /* SERVER, sdk */
 } call_hop;
 
+/* What the spans of the hops are called and of which kind they are, by hop. */
+extern const span_what call_hops[];
+
 /* Text that is empty makes no attribute. */
 typedef struct call_facts {
     loom_str agent;          /* at this hop: the caller at invoke and dispatch, the provider at forward and on_action */

@@ -11,16 +11,23 @@
 /* "send" is what the conventions call a producer's part; "publish", which they once had for it, is deprecated as a type
  * and stays as a name. For a message dropped they have no type. */
 static const struct {
-    const char *span;
-    loom_span_kind kind;
     loom_str type, name; /* of the operation */
 } hops[] = {
-    [HOP_AGENT_EMIT] = {"agent.emit", LOOM_SPAN_PRODUCER, TEXT("send"), TEXT("emit")},
-    [HOP_BRIDGE_PUBLISH] = {"bridge.publish", LOOM_SPAN_CONSUMER, TEXT("receive"), TEXT("publish")},
-    [HOP_EVENTBUS_PUBLISH] = {"eventbus.publish", LOOM_SPAN_INTERNAL, TEXT("send"), TEXT("publish")},
-    [HOP_EVENTBUS_DROP] = {"eventbus.drop", LOOM_SPAN_INTERNAL, TEXT(""), TEXT("drop")},
-    [HOP_BRIDGE_FORWARD] = {"bridge.forward", LOOM_SPAN_PRODUCER, TEXT("send"), TEXT("forward")},
-    [HOP_AGENT_ON_EVENT] = {"agent.on_event", LOOM_SPAN_CONSUMER, TEXT("process"), TEXT("on_event")},
+    [HOP_AGENT_EMIT] = {TEXT("send"), TEXT("emit")},
+    [HOP_BRIDGE_PUBLISH] = {TEXT("receive"), TEXT("publish")},
+    [HOP_EVENTBUS_PUBLISH] = {TEXT("send"), TEXT("publish")},
+    [HOP_EVENTBUS_DROP] = {TEXT(""), TEXT("drop")},
+    [HOP_BRIDGE_FORWARD] = {TEXT("send"), TEXT("forward")},
+    [HOP_AGENT_ON_EVENT] = {TEXT("process"), TEXT("on_event")},
+};
+
+const span_what message_hops[] = {
+    [HOP_AGENT_EMIT] = {"agent.emit", LOOM_SPAN_PRODUCER},
+    [HOP_BRIDGE_PUBLISH] = {"bridge.publish", LOOM_SPAN_CONSUMER},
+    [HOP_EVENTBUS_PUBLISH] = {"eventbus.publish", LOOM_SPAN_INTERNAL},
+    [HOP_EVENTBUS_DROP] = {"eventbus.drop", LOOM_SPAN_INTERNAL},
+    [HOP_BRIDGE_FORWARD] = {"bridge.forward", LOOM_SPAN_PRODUCER},
+    [HOP_AGENT_ON_EVENT] = {"agent.on_event", LOOM_SPAN_CONSUMER},
 };
 
 enum {
@@ -125,8 +132,8 @@ loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const messag
     char id_text[LOOM_UUID_TEXT_SIZE];
     loom_span_options of_hop = *options;
     describe(&list, hop, facts, id_text);
-    of_hop.kind = hops[hop].kind;
-    return span_start_decided(tracer, hops[hop].span, &of_hop, decided, list.items, list.count);
+    of_hop.kind = message_hops[hop].kind;
+    return span_start_decided(tracer, message_hops[hop].name, &of_hop, decided, list.items, list.count);
 }
 
 loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
@@ -135,7 +142,11 @@ loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelop
     loom_trace_context parent;
     bool has_parent = envelope_view_context(view, &parent);
     bool unsampled = has_parent && (parent.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0; /* most messages */
-    if (unsampled ? !span_decide_under(tracer, &parent) : !span_decide(tracer, &parent, ctx)) {
+    if (unsampled && span_follows_parent(tracer)) {
+        *patch = false;
+        return NULL;
+    }
+    if (!span_decide(tracer, &message_hops[hop], &parent, remote, ctx)) {
         *patch = tracer != NULL && !unsampled;
         return NULL;
     }

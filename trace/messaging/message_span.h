@@ -17,6 +17,9 @@ typedef enum message_hop {
     HOP_AGENT_ON_EVENT
 } message_hop;
 
+/* What the spans of the hops are called and of which kind they are, by hop. */
+extern const span_what message_hops[];
+
 /* What is known of the message. Text that is empty makes no attribute. */
 typedef struct message_facts {
     loom_str agent;          /* at the end of this hop, or its sender */

@@ -9,29 +9,13 @@
  * at once: what a list has no place for, and the lists of a thread that exits, are parked until PARKED_MAX others have
  * followed. The reserve and the parking place are the module's only process-wide state. */
 #include "trace/span/internal.h"
-#include "trace/span/thread_exit.h"
 
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FREE_MAX 32u     /* spans of a list, a power of two; about 100 KiB a thread */
 #define PARKED_MAX 256u  /* spans, a power of two */
 #define RESERVE_SIZE 64u /* spans */
-
-/* The span freed last is taken first, since it is in the cache; the oldest makes room. */
-typedef struct free_list {
-    loom_span *spans[FREE_MAX];
-    unsigned next, count;
-} free_list;
-
-typedef struct thread_lists {
-    free_list recording, plain;
-    thread_exit_hook on_exit;
-} thread_lists;
-
-static void park_lists(void);
-static _Thread_local thread_lists lists = {.on_exit = {.run = park_lists}};
 
 static struct {
     alignas(SPAN_ALIGN) loom_span span;
@@ -49,53 +33,51 @@ static void park(loom_span *span)
     free(atomic_exchange_explicit(&parked.spans[at], span, memory_order_acq_rel));
 }
 
-static loom_span *take_free(free_list *list)
+static inline loom_span *take_free(span_list *list)
 {
     if (list->count == 0) {
         return NULL;
     }
     list->count--;
-    list->next = (list->next - 1) % FREE_MAX;
+    list->next = (list->next - 1) % SPAN_LIST_SIZE;
     return list->spans[list->next];
 }
 
-static void put_free(free_list *list, loom_span *span)
+static inline void put_free(span_list *list, loom_span *span)
 {
-    if (list->count == FREE_MAX) {
+    if (list->count == SPAN_LIST_SIZE) {
         park(list->spans[list->next]);
     } else {
         list->count++;
     }
     list->spans[list->next] = span;
-    list->next = (list->next + 1) % FREE_MAX;
+    list->next = (list->next + 1) % SPAN_LIST_SIZE;
 }
 
-static void park_all(free_list *list)
+static void park_all(span_list *list)
 {
     for (loom_span *span; (span = take_free(list)) != NULL;) {
         park(span);
     }
 }
 
-static void park_lists(void)
+void span_lists_park(void)
 {
-    park_all(&lists.recording);
-    park_all(&lists.plain);
+    park_all(&span_this_thread.lists.recording);
+    park_all(&span_this_thread.lists.plain);
 }
 
-/* From the free list, or new. NULL: no memory. */
-static void *take_or_allocate(free_list *list, size_t size)
+__attribute__((cold, noinline)) static void *allocate(size_t size, unsigned char generation)
 {
-    loom_span *span = take_free(list);
-    if (span == NULL && (span = aligned_alloc(SPAN_ALIGN, (size + SPAN_ALIGN - 1) / SPAN_ALIGN * SPAN_ALIGN)) != NULL) {
-        atomic_init(&span->generation, 0);
+    loom_span *span = aligned_alloc(SPAN_ALIGN, (size + SPAN_ALIGN - 1) / SPAN_ALIGN * SPAN_ALIGN);
+    if (span != NULL) {
+        atomic_init(&span->generation, generation);
     }
     return span;
 }
 
-static void init_span(loom_span *span, bool recording, span_home home)
+static inline void init_span(loom_span *span, bool recording, span_home home)
 {
-    memset(&span->ctx, 0, sizeof span->ctx);
     span->recording = recording;
     span->home = home;
     span->tracestate = (loom_str){0};
@@ -103,31 +85,33 @@ static void init_span(loom_span *span, bool recording, span_home home)
     atomic_init(&span->pins, 1);
 }
 
-span_recording *span_alloc_recording(void)
+span_recording *span_alloc_recording(span_thread *thread)
 {
-    span_recording *span = take_or_allocate(&lists.recording, sizeof *span);
-    if (span == NULL) {
+    loom_span *span = take_free(&thread->lists.recording);
+    if (span == NULL && (span = allocate(sizeof(span_recording), 0)) == NULL) {
         return NULL;
     }
-    init_span(&span->base, true, SPAN_HOME_HEAP);
-    return span;
+    init_span(span, true, SPAN_HOME_HEAP);
+    return (span_recording *)span;
 }
 
 static loom_span *take_reserve(void)
 {
     for (size_t i = 0; i < RESERVE_SIZE; i++) {
+        loom_span *span = &reserve[i].span;
         if (!atomic_exchange(&reserve[i].taken, true)) {
-            init_span(&reserve[i].span, false, SPAN_HOME_RESERVE);
-            return &reserve[i].span;
+            init_span(span, false, SPAN_HOME_RESERVE);
+            atomic_store(&span->generation, atomic_load(&span->generation) | SPAN_GENERATION_PLAIN);
+            return span;
         }
     }
     return NULL;
 }
 
-loom_span *span_alloc_plain(void)
+loom_span *span_alloc_plain(span_thread *thread)
 {
-    loom_span *span = take_or_allocate(&lists.plain, sizeof *span);
-    if (span == NULL) {
+    loom_span *span = take_free(&thread->lists.plain);
+    if (span == NULL && (span = allocate(sizeof *span, SPAN_GENERATION_PLAIN)) == NULL) {
         return take_reserve();
     }
     init_span(span, false, SPAN_HOME_HEAP);
@@ -157,8 +141,9 @@ static void release(loom_span *span)
         atomic_store(&reserve[i].taken, false);
         return;
     }
-    if (thread_exit_attach(&lists.on_exit)) {
-        put_free(span->recording ? &lists.recording : &lists.plain, span);
+    span_lists *const lists = &span_this_thread.lists;
+    if (thread_exit_attach(&lists->on_exit)) {
+        put_free(span->recording ? &lists->recording : &lists->plain, span);
     } else {
         park(span);
     }

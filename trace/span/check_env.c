@@ -5,6 +5,7 @@
 #include "trace/export/exporter.h"
 #include "trace/export/variables.h"
 #include "trace/span/limits.h"
+#include "trace/export/rewrite.h"
 #include "trace/span/propagators.h"
 #include "trace/span/sampler.h"
 
@@ -68,6 +69,9 @@ void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *
         if (options.headers != NULL) {
             check_headers(&report);
         }
+        span_chain chain = {0};
+        (void)chain_add_from_env(&chain, &report); /* out of memory is no fault of the environment's */
+        span_chain_fini(&chain);
     }
     (void)propagators_from_env(&report);
     variables_check_names(&report);

@@ -4,7 +4,6 @@
  * Only its own thread touches a stack. An entry pins its span, so a span that another thread ends stays readable here
  * until this thread next looks: entries of ended spans are taken off as soon as they are met on top. */
 #include "trace/span/internal.h"
-#include "trace/span/thread_exit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +20,7 @@ typedef struct stack_entry {
     loom_str tracestate;                /* of a bare context: borrowed with it, or on the heap with the copy */
 } stack_entry;
 
-typedef struct context_stack {
-    stack_entry *entries;
-    size_t depth, cap;
-    uint64_t last_token; /* tokens grow, so entries are sorted by them */
-    thread_exit_hook on_exit;
-} context_stack;
-
-static void free_stack(void);
-static _Thread_local context_stack stack = {.on_exit = {.run = free_stack}};
+atomic_bool context_stack_in_use; /* set once, and a hint: who misses it has seen no context of its own thread */
 
 static void clear_entry(const stack_entry *entry)
 {
@@ -41,74 +32,78 @@ static void clear_entry(const stack_entry *entry)
     }
 }
 
-static void pop_entry(void)
+static void pop_entry(context_stack *stack)
 {
-    stack_entry entry = stack.entries[--stack.depth];
+    stack_entry entry = stack->entries[--stack->depth];
     clear_entry(&entry);
 }
 
-static void free_stack(void)
+void context_stack_free(void)
 {
-    while (stack.depth > 0) {
-        pop_entry();
+    context_stack *const stack = &span_this_thread.stack;
+    while (stack->depth > 0) {
+        pop_entry(stack);
     }
-    free(stack.entries);
-    stack.entries = NULL;
-    stack.cap = 0;
+    free(stack->entries);
+    stack->entries = NULL;
+    stack->cap = 0;
 }
 
-static bool make_room(void)
+static bool make_room(context_stack *stack)
 {
-    if (stack.depth < stack.cap) {
+    if (stack->depth < stack->cap) {
         return true;
     }
-    if (stack.depth == DEPTH_MAX || !thread_exit_attach(&stack.on_exit)) {
+    if (stack->depth == DEPTH_MAX || !thread_exit_attach(&stack->on_exit)) {
         return false;
     }
-    size_t cap = stack.cap == 0 ? DEPTH_FIRST : stack.cap * 2;
-    stack_entry *entries = realloc(stack.entries, cap * sizeof *entries);
+    size_t cap = stack->cap == 0 ? DEPTH_FIRST : stack->cap * 2;
+    stack_entry *entries = realloc(stack->entries, cap * sizeof *entries);
     if (entries == NULL) {
         return false;
     }
-    stack.entries = entries;
-    stack.cap = cap;
+    stack->entries = entries;
+    stack->cap = cap;
+    atomic_store_explicit(&context_stack_in_use, true, memory_order_relaxed);
     return true;
 }
 
 /* The innermost entry that is still alive, or NULL. */
-static const stack_entry *top_entry(void)
+static const stack_entry *top_entry(context_stack *stack)
 {
-    while (stack.depth > 0) {
-        const stack_entry *top = &stack.entries[stack.depth - 1];
+    while (stack->depth > 0) {
+        const stack_entry *top = &stack->entries[stack->depth - 1];
         if (top->span == NULL || !atomic_load_explicit(&top->span->ended, memory_order_acquire)) {
             return top;
         }
-        pop_entry();
+        pop_entry(stack);
     }
     return NULL;
 }
 
 hidden_context context_hide(void)
 {
-    hidden_context hidden = {stack.entries, stack.depth, stack.cap};
-    stack.entries = NULL;
-    stack.depth = stack.cap = 0;
+    context_stack *const stack = &span_this_thread.stack;
+    hidden_context hidden = {stack->entries, stack->depth, stack->cap};
+    stack->entries = NULL;
+    stack->depth = stack->cap = 0;
     return hidden;
 }
 
 void context_unhide(hidden_context hidden)
 {
-    free_stack(); /* also what a callback has left behind */
-    stack.entries = hidden.entries;
-    stack.depth = hidden.depth;
-    stack.cap = hidden.cap;
+    context_stack *const stack = &span_this_thread.stack;
+    context_stack_free(); /* also what a callback has left behind */
+    stack->entries = hidden.entries;
+    stack->depth = hidden.depth;
+    stack->cap = hidden.cap;
 }
 
 /* Of no span and of no context yet. */
-static stack_entry *push_entry(void)
+static stack_entry *push_entry(context_stack *stack)
 {
-    stack_entry *entry = &stack.entries[stack.depth++];
-    entry->token = ++stack.last_token;
+    stack_entry *entry = &stack->entries[stack->depth++];
+    entry->token = ++stack->last_token;
     entry->local = false;
     entry->span = NULL;
     entry->borrowed = NULL;
@@ -123,21 +118,23 @@ static const loom_trace_context *context_of(const stack_entry *entry)
 
 void loom_span_make_current(loom_span *handle)
 {
+    context_stack *const stack = &span_this_thread.stack;
     loom_span *span = span_live(handle);
-    if (span == NULL || !make_room()) {
-        return;
+    if (span == NULL || (span->home == SPAN_HOME_NOWHERE && top_entry(stack) == NULL) || !make_room(stack)) {
+        return; /* where nothing is current, a span without a context hides nothing */
     }
     atomic_fetch_add_explicit(&span->pins, 1, memory_order_relaxed);
-    stack_entry *entry = push_entry();
+    stack_entry *entry = push_entry(stack);
     entry->span = span;
 }
 
 uint64_t loom_context_push(const loom_trace_context *ctx, loom_str tracestate)
 {
-    if (ctx == NULL || !make_room()) {
+    context_stack *const stack = &span_this_thread.stack;
+    if (ctx == NULL || !make_room(stack)) {
         return 0;
     }
-    stack_entry *entry = push_entry();
+    stack_entry *entry = push_entry(stack);
     entry->copy = *ctx;
     char *copy = tracestate.len > 0 ? malloc(tracestate.len) : NULL;
     if (copy != NULL) {
@@ -149,25 +146,28 @@ uint64_t loom_context_push(const loom_trace_context *ctx, loom_str tracestate)
 
 uint64_t context_push_local(const loom_trace_context *ctx, loom_str tracestate)
 {
+    context_stack *const stack = &span_this_thread.stack;
     uint64_t token = loom_context_push(ctx, tracestate);
     if (token != 0) {
-        stack.entries[stack.depth - 1].local = true;
+        stack->entries[stack->depth - 1].local = true;
     }
     return token;
 }
 
 bool context_current_is_remote(void)
 {
-    const stack_entry *top = top_entry();
+    context_stack *const stack = &span_this_thread.stack;
+    const stack_entry *top = top_entry(stack);
     return top != NULL && top->span == NULL && !top->local;
 }
 
 uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestate)
 {
-    if (!make_room()) {
+    context_stack *const stack = &span_this_thread.stack;
+    if (!make_room(stack)) {
         return 0;
     }
-    stack_entry *entry = push_entry();
+    stack_entry *entry = push_entry(stack);
     entry->borrowed = ctx;
     entry->tracestate = tracestate;
     return entry->token;
@@ -175,33 +175,35 @@ uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestat
 
 void loom_context_pop(uint64_t token)
 {
-    size_t at = stack.depth;
-    while (at > 0 && stack.entries[at - 1].token > token) {
+    context_stack *const stack = &span_this_thread.stack;
+    size_t at = stack->depth;
+    while (at > 0 && stack->entries[at - 1].token > token) {
         at--;
     }
-    if (at == 0 || stack.entries[at - 1].token != token) {
+    if (at == 0 || stack->entries[at - 1].token != token) {
         return; /* gone already, never pushed, or of another thread */
     }
-    while (stack.depth >= at) {
-        pop_entry();
+    while (stack->depth >= at) {
+        pop_entry(stack);
     }
 }
 
 void context_stack_forget(loom_span *span)
 {
-    for (size_t i = stack.depth; i-- > 0;) {
-        if (stack.entries[i].span == span) {
-            stack_entry entry = stack.entries[i];
-            memmove(&stack.entries[i], &stack.entries[i + 1], (stack.depth - i - 1) * sizeof entry);
-            stack.depth--;
+    context_stack *const stack = &span_this_thread.stack;
+    for (size_t i = stack->depth; i-- > 0;) {
+        if (stack->entries[i].span == span) {
+            stack_entry entry = stack->entries[i];
+            memmove(&stack->entries[i], &stack->entries[i + 1], (stack->depth - i - 1) * sizeof entry);
+            stack->depth--;
             clear_entry(&entry);
         }
     }
 }
 
-bool context_stack_parent(context_parent *out)
+bool context_stack_parent(context_stack *stack, context_parent *out)
 {
-    const stack_entry *top = top_entry();
+    const stack_entry *top = top_entry(stack);
     if (top == NULL) {
         return false;
     }
@@ -213,18 +215,20 @@ bool context_stack_parent(context_parent *out)
 
 const loom_trace_context *loom_context_current(void)
 {
-    const stack_entry *top = top_entry();
+    context_stack *const stack = &span_this_thread.stack;
+    const stack_entry *top = top_entry(stack);
     return top != NULL ? context_of(top) : NULL;
 }
 
 loom_str loom_context_current_tracestate(void)
 {
     context_parent parent;
-    return context_stack_parent(&parent) ? parent.tracestate : (loom_str){0};
+    return context_stack_parent(&span_this_thread.stack, &parent) ? parent.tracestate : (loom_str){0};
 }
 
 loom_span *loom_span_current(void)
 {
-    const stack_entry *top = top_entry();
+    context_stack *const stack = &span_this_thread.stack;
+    const stack_entry *top = top_entry(stack);
     return top != NULL && top->span != NULL ? span_handle(top->span) : NULL;
 }

@@ -8,6 +8,7 @@
 #define LOOM_TRACE_SPAN_INTERNAL_H
 
 #include "trace/span/start.h"
+#include "trace/span/thread.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -19,11 +20,18 @@
 
 /* What callers hold is a handle: the address of the span, with the generation of its memory in the low bits that the
  * alignment leaves free. Ending a span starts the next generation, so a handle that was ended already is recognised, also
- * when its memory serves another span by then. */
+ * when its memory serves another span by then. Generations of a span that does not record are odd, those of one that does
+ * even: <loom/trace_inline.h> tells them apart without a look at the span. */
 #define SPAN_ALIGN 64u                /* bytes: a cache line */
 #define SPAN_GENERATION_MASK 63u
+#define SPAN_GENERATION_PLAIN 1u      /* bit */
+#define SPAN_GENERATION_STEP 2u
 
-typedef enum span_home { SPAN_HOME_HEAP, SPAN_HOME_RESERVE } span_home;
+typedef enum span_home {
+    SPAN_HOME_HEAP,
+    SPAN_HOME_RESERVE,
+    SPAN_HOME_NOWHERE /* the span of no tracer and no parent, which never ends */
+} span_home;
 
 struct loom_span {
     loom_trace_context ctx;
@@ -67,8 +75,10 @@ static inline loom_span *span_live(const loom_span *handle)
 /* NULL for a span that does not record or has ended, and for NULL. */
 static inline span_recording *span_recording_of(const loom_span *handle)
 {
-    loom_span *span = span_live(handle);
-    return span != NULL && span->recording ? (span_recording *)span : NULL;
+    if (((uintptr_t)handle & SPAN_GENERATION_PLAIN) != 0) {
+        return NULL;
+    }
+    return (span_recording *)span_live(handle);
 }
 
 /* Flags of a Span and of a Link beside the W3C flags (SpanFlags in trace.proto). */
@@ -84,9 +94,9 @@ static inline uint32_t span_flags(const loom_trace_context *ctx, bool remote)
 
 /* ---- alloc.c ---- */
 
-/* A span with one pin; tracestate is copied (empty when there is no memory for it). NULL: no memory. */
-span_recording *span_alloc_recording(void);
-loom_span *span_alloc_plain(void);
+/* A span with one pin and no context yet; tracestate is copied (empty when there is no memory for it). NULL: no memory. */
+span_recording *span_alloc_recording(span_thread *thread);
+loom_span *span_alloc_plain(span_thread *thread);
 void span_set_tracestate(loom_span *span, loom_str tracestate);
 /* Drops one pin; with the last the span goes back to a free list of this thread. */
 void span_unpin(loom_span *span);
@@ -99,9 +109,12 @@ typedef struct context_parent {
     loom_str tracestate; /* valid until the stack changes */
     bool remote;         /* it came with a message */
 } context_parent;
-bool context_stack_parent(context_parent *out);
+bool context_stack_parent(context_stack *stack, context_parent *out);
 /* Takes every entry of this span off this thread's stack. */
 void context_stack_forget(loom_span *span);
+
+/* Whether any thread ever had a current context. While none had, whoever has no tracer need not look. */
+extern atomic_bool context_stack_in_use;
 
 /* ---- record.c ---- */
 

@@ -16,6 +16,7 @@ static unsigned find(loom_str name)
         {"baggage", PROPAGATOR_BAGGAGE},
         {"b3", PROPAGATOR_B3},
         {"b3multi", PROPAGATOR_B3MULTI},
+        {"x-trace-id", PROPAGATOR_X_TRACE_ID},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (str_is_any_case(name, known[i].name)) {

@@ -11,7 +11,8 @@ typedef enum propagator {
     PROPAGATOR_TRACECONTEXT = 1 << 0, /* traceparent, tracestate */
     PROPAGATOR_BAGGAGE = 1 << 1,      /* baggage */
     PROPAGATOR_B3 = 1 << 2,           /* b3, one header */
-    PROPAGATOR_B3MULTI = 1 << 3       /* X-B3-TraceId and the others */
+    PROPAGATOR_B3MULTI = 1 << 3,      /* X-B3-TraceId and the others */
+    PROPAGATOR_X_TRACE_ID = 1 << 4    /* X-Trace-ID and X-Span-ID: Loom's own name */
 } propagator;
 
 #define PROPAGATORS_DEFAULT ((unsigned)PROPAGATOR_TRACECONTEXT | (unsigned)PROPAGATOR_BAGGAGE)

@@ -25,6 +25,7 @@ static void provider_free(loom_tracer_provider *provider)
         provider->tracers = next;
     }
     pthread_mutex_destroy(&provider->lock);
+    sampler_fini(&provider->sampler);
     pb_fini(&provider->resource_field);
     free(provider->service_name);
     free(provider);
@@ -60,10 +61,10 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
     if (options == NULL || options->processor == NULL || (options->resource_count > 0 && options->resource == NULL)) {
         return LOOM_EINVAL;
     }
-    loom_sampler sampler = options->sampler != NULL ? *options->sampler : loom_sampler_from_env();
-    if (!sampler_valid(&sampler) || (options->limits != NULL && options->limits->attribute_count > ATTR_COUNT_MAX)) {
+    if (options->limits != NULL && options->limits->attribute_count > ATTR_COUNT_MAX) {
         return LOOM_EINVAL;
     }
+    const loom_sampler from_env = options->sampler == NULL ? loom_sampler_from_env() : (loom_sampler){0};
     loom_tracer_provider *provider = calloc(1, sizeof *provider);
     if (provider == NULL) {
         return LOOM_ENOMEM;
@@ -71,12 +72,15 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
     atomic_init(&provider->refs, 1);
     atomic_init(&provider->uses, 1);
     atomic_init(&provider->users_gone, false);
-    provider->sampler = sampler;
     provider->limits = options->limits != NULL ? *options->limits : loom_span_limits_from_env();
     provider->attr_limits = (attr_limits){provider->limits.attribute_count, provider->limits.attribute_value_length};
-    loom_status st = LOOM_ENOMEM;
-    if (pthread_mutex_init(&provider->lock, NULL) != 0) {
+    loom_status st = sampler_init(&provider->sampler, options->sampler != NULL ? options->sampler : &from_env);
+    if (st != LOOM_OK) {
         goto free_provider;
+    }
+    if (pthread_mutex_init(&provider->lock, NULL) != 0) {
+        st = LOOM_ENOMEM;
+        goto fini_sampler;
     }
     if ((st = resource_encode(&provider->resource_field, &provider->service_name, options)) != LOOM_OK) {
         goto destroy_lock;
@@ -91,6 +95,8 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
 
 destroy_lock:
     pthread_mutex_destroy(&provider->lock);
+fini_sampler:
+    sampler_fini(&provider->sampler);
 free_provider:
     free(provider);
     return st;

@@ -9,6 +9,8 @@
 
 #include "trace/export/scope.h"
 #include "trace/otlp/attr_encode.h"
+#include "trace/otlp/protobuf_write.h"
+#include "trace/span/sampler.h"
 
 #include <loom/trace.h>
 
@@ -29,7 +31,7 @@ struct loom_tracer_provider {
     atomic_size_t uses;
     atomic_bool users_gone; /* their use is given back */
     loom_span_processor *processor;
-    loom_sampler sampler;
+    span_sampler sampler;
     attr_limits attr_limits; /* of a span: limits, as the attribute index takes them */
     loom_span_limits limits;
     char *service_name;

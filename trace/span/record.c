@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is said about a span while it runs: name, attributes, events, links, status; encoded at once. */
+#define LOOM_TRACE_NO_INLINE /* the functions are defined here */
 #include "trace/span/internal.h"
 
 #include "base/clock.h"

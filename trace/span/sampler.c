@@ -1,101 +1,131 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "trace/span/sampler.h"
+/* Samplers as they decide. Any thread asks; nothing is locked or allocated. */
+#include "trace/span/sampler_parts.h"
 
+#include "base/clock.h"
+#include "base/glob.h"
 #include "base/str.h"
 
 #include <endian.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <strings.h>
+#include <inttypes.h>
+#include <stdio.h>
 
-/* As the Go SDK decides (sdk/trace/sampling.go), so that processes in other languages keep the same traces:
- * the last eight bytes of the trace id, big endian, without the lowest bit, against ratio * 2^63. */
-static bool ratio_decide(double ratio, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
+static bool decide(span_sampler *s, const loom_sampler_question *q)
 {
-    if (ratio >= 1.0) {
-        return true;
+    if (s->follows_parent && q->parent != NULL) {
+        return (q->parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
     }
-    if (!(ratio > 0.0)) {
-        return false;
-    }
-    uint64_t last;
-    memcpy(&last, trace_id + 8, sizeof last);
-    return be64toh(last) >> 1 < (uint64_t)(ratio * 9223372036854775808.0);
+    return s->answer == SAMPLER_ASKS ? sampler_ask(s, q) : s->answer == SAMPLER_ALWAYS;
 }
 
-bool sampler_decide_root(const loom_sampler *sampler, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
+/* The right-most 7 bytes of the trace id are random (W3C Trace Context level 2, "Random Trace ID Flag"). */
+static bool ratio_decide(const span_sampler *s, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
 {
-    switch (sampler->kind) {
-    case LOOM_SAMPLER_PARENTBASED_ALWAYS_ON:
-    case LOOM_SAMPLER_ALWAYS_ON:
-        return true;
-    case LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF:
-    case LOOM_SAMPLER_ALWAYS_OFF:
+    uint64_t last;
+    memcpy(&last, trace_id + LOOM_TRACE_ID_SIZE - sizeof last, sizeof last);
+    return (be64toh(last) & (RANDOM_VALUES - 1)) >= s->threshold;
+}
+
+/* A token bucket as one number: when the last one that was taken is due. It may lie up to burst_ns ahead of an empty one. */
+static bool rate_decide(span_sampler *s)
+{
+    const uint64_t now = clock_monotonic_ns();
+    uint64_t due = atomic_load_explicit(&s->due_ns, memory_order_relaxed), next;
+    do {
+        const uint64_t earliest = now > s->burst_ns ? now - s->burst_ns : 0;
+        next = (due > earliest ? due : earliest) + s->interval_ns;
+        if (next > now) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&s->due_ns, &due, next, memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+static span_sampler *of_parent(span_sampler *s, const loom_sampler_question *q)
+{
+    if (q->parent == NULL) {
+        return &s->parents[PARENT_NONE];
+    }
+    const bool sampled = (q->parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
+    return &s->parents[q->parent_is_remote ? (sampled ? PARENT_REMOTE_SAMPLED : PARENT_REMOTE_NOT_SAMPLED)
+                                           : (sampled ? PARENT_LOCAL_SAMPLED : PARENT_LOCAL_NOT_SAMPLED)];
+}
+
+/* ---- rules ---- */
+
+static bool value_matches(const loom_attr *attr, loom_str pattern)
+{
+    char number[24];
+    switch (attr->type) {
+    case LOOM_ATTR_STRING:
+        return glob_match(pattern, attr->value.string, false);
+    case LOOM_ATTR_BOOL:
+        return glob_match(pattern, str_of(attr->value.boolean ? "true" : "false"), false);
+    case LOOM_ATTR_INT:
+        (void)snprintf(number, sizeof number, "%" PRId64, attr->value.integer);
+        return glob_match(pattern, str_of(number), false);
+    case LOOM_ATTR_STRINGS:
+        for (size_t i = 0; i < attr->value.array.count; i++) {
+            if (glob_match(pattern, ((const loom_str *)attr->value.array.items)[i], false)) {
+                return true;
+            }
+        }
         return false;
-    case LOOM_SAMPLER_PARENTBASED_RATIO:
-    case LOOM_SAMPLER_RATIO:
-        return ratio_decide(sampler->ratio, trace_id);
+    default:
+        return false;
+    }
+}
+
+static bool attr_matches(const attr_rule *rule, const loom_sampler_question *q)
+{
+    for (size_t i = 0; i < q->attr_count; i++) {
+        const loom_attr *attr = &q->attrs[i];
+        if (attr->key != NULL && glob_match(str_of(rule->key), str_of(attr->key), false) &&
+            (rule->value == NULL || value_matches(attr, str_of(rule->value)))) {
+            return true;
+        }
     }
     return false;
 }
 
-bool sampler_valid(const loom_sampler *sampler)
+static bool rule_matches(const sampler_rule *rule, const loom_sampler_question *q)
 {
-    return (int)sampler->kind >= 0 && sampler->kind <= LOOM_SAMPLER_RATIO && sampler->ratio >= 0.0 && sampler->ratio <= 1.0;
-}
-
-/* Without an argument that makes sense the ratio is 1 (OpenTelemetry, general SDK configuration). */
-static double ratio_of(env_variable v, const env_report *report)
-{
-    if (v.value == NULL) {
-        return 1.0;
+    if ((rule->kind != 0 && rule->kind != q->kind) ||
+        (rule->name != NULL && (q->name == NULL || !glob_match(str_of(rule->name), str_of(q->name), false)))) {
+        return false;
     }
-    char *end;
-    errno = 0;
-    double ratio = strtod(v.value, &end);
-    if (errno == 0 && end != v.value && *end == '\0' && ratio >= 0.0 && ratio <= 1.0) {
-        return ratio;
-    }
-    env_report_value(report, v.name, str_of(v.value), "is no number from 0 to 1", "1");
-    return 1.0;
-}
-
-loom_sampler sampler_from_env(const env_report *report)
-{
-    static const struct {
-        const char *name;
-        loom_sampler_kind kind;
-    } names[] = {
-        {"always_on", LOOM_SAMPLER_ALWAYS_ON},
-        {"always_off", LOOM_SAMPLER_ALWAYS_OFF},
-        {"traceidratio", LOOM_SAMPLER_RATIO},
-        {"parentbased_always_on", LOOM_SAMPLER_PARENTBASED_ALWAYS_ON},
-        {"parentbased_always_off", LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF},
-        {"parentbased_traceidratio", LOOM_SAMPLER_PARENTBASED_RATIO},
-    };
-    loom_sampler sampler = {.kind = LOOM_SAMPLER_PARENTBASED_ALWAYS_ON, .ratio = 1.0};
-    env_variable v = env_get_either("OTEL_TRACES_SAMPLER", "OTEL_TRACE_SAMPLER");
-    bool known = v.value == NULL;
-    for (size_t i = 0; v.value != NULL && i < sizeof names / sizeof names[0]; i++) {
-        if (strcasecmp(v.value, names[i].name) == 0) { /* "enum values SHOULD be interpreted case-insensitively" */
-            sampler.kind = names[i].kind;
-            known = true;
+    for (size_t i = 0; i < rule->attr_count; i++) {
+        if (!attr_matches(&rule->attrs[i], q)) {
+            return false;
         }
     }
-    if (!known) {
-        env_report_value(report, v.name, str_of(v.value), "is no sampler", "parentbased_always_on");
-    }
-    const char *rate = env_get("TRACING_SAMPLE_RATE");
-    if (sampler.kind == LOOM_SAMPLER_RATIO || sampler.kind == LOOM_SAMPLER_PARENTBASED_RATIO) {
-        sampler.ratio = ratio_of(env_get_either("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACE_SAMPLER_ARG"), report);
-    } else if (v.value == NULL && rate != NULL) {
-        sampler = (loom_sampler){LOOM_SAMPLER_PARENTBASED_RATIO, ratio_of((env_variable){"TRACING_SAMPLE_RATE", rate}, report)};
-    }
-    return sampler;
+    return true;
 }
 
-loom_sampler loom_sampler_from_env(void)
+static span_sampler *of_rule(span_sampler *s, const loom_sampler_question *q)
 {
-    return sampler_from_env(NULL);
+    for (size_t i = 0; i < s->rule_count; i++) {
+        if (rule_matches(&s->rules[i], q)) {
+            return &s->rules[i].sampler;
+        }
+    }
+    return s->otherwise;
+}
+
+bool sampler_ask(span_sampler *s, const loom_sampler_question *q)
+{
+    switch (s->kind) {
+    case LOOM_SAMPLER_RATIO:
+        return ratio_decide(s, q->trace_id);
+    case LOOM_SAMPLER_RATE_LIMITED:
+        return rate_decide(s);
+    case LOOM_SAMPLER_PARENTBASED:
+        return decide(of_parent(s, q), q);
+    case LOOM_SAMPLER_RULES:
+        return decide(of_rule(s, q), q);
+    case LOOM_SAMPLER_CUSTOM:
+        return s->custom.decide(s->custom.user, q);
+    default:
+        return false;
+    }
 }

@@ -1,28 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a span is kept. */
+/* Whether a span is kept. A sampler here is what a provider has made of a loom_sampler: checked, copied, and with the answers
+ * that need no question set apart. */
 #ifndef LOOM_TRACE_SPAN_SAMPLER_H
 #define LOOM_TRACE_SPAN_SAMPLER_H
 
-#include <loom/trace.h>
-
 #include "trace/export/env_report.h"
 
-/* Whoever has no parent, or does not follow it. */
-bool sampler_decide_root(const loom_sampler *sampler, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
+#include <loom/sampler.h>
+#include <stdatomic.h>
 
-/* parent: NULL or valid. Every hop of every message asks. */
-static inline bool sampler_decide(const loom_sampler *sampler, const loom_trace_context *parent,
-                                  const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
-{
-    if (parent != NULL && sampler->kind <= LOOM_SAMPLER_PARENTBASED_RATIO) {
-        return (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
-    }
-    return sampler_decide_root(sampler, trace_id);
-}
+/* Constant once made, but for the rate. */
+typedef struct span_sampler {
+    bool follows_parent;    /* a parent's flag is the answer; what follows is for spans without one */
+    enum { SAMPLER_NEVER, SAMPLER_ALWAYS, SAMPLER_ASKS } answer;
+    loom_sampler_kind kind; /* RATIO, RATE_LIMITED, PARENTBASED, RULES or CUSTOM, if it asks */
+    uint64_t threshold;     /* of RATIO: of 56 bits; a smaller random value is not sampled */
+    uint64_t interval_ns, burst_ns; /* of RATE_LIMITED: between two, and how far it may be behind */
+    atomic_uint_fast64_t due_ns;    /* when the next one would come if they came evenly; monotonic */
+    struct span_sampler *parents;        /* five, in the order of loom_sampler_parents */
+    struct sampler_rule *rules;
+    size_t rule_count;
+    struct span_sampler *otherwise;
+    loom_sampler_custom custom;
+} span_sampler;
+
+/* LOOM_EINVAL: an unknown kind, a number out of its range, something missing. LOOM_ETOOBIG: over a limit of <loom/sampler.h>,
+ * or a pattern over 256 bytes. LOOM_ENOMEM. On an error there is nothing to free. */
+loom_status sampler_init(span_sampler *s, const loom_sampler *description);
+void sampler_fini(span_sampler *s);
+
+/* For one whose answer is SAMPLER_ASKS and does not follow this parent. */
+bool sampler_ask(span_sampler *s, const loom_sampler_question *question);
+
 /* loom_sampler_from_env(), with a report of what makes no sense. report may be NULL. */
 loom_sampler sampler_from_env(const env_report *report);
-
-/* The kind is one of the enum's and the ratio lies in 0 to 1. */
-bool sampler_valid(const loom_sampler *sampler);
 
 #endif

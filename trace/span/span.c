@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a span: who its parent is, whether it is kept, its first and its last bytes. */
+#define LOOM_TRACE_NO_INLINE /* the functions are defined here */
 #include "trace/span/internal.h"
 
 #include "base/clock.h"
@@ -15,14 +16,16 @@ uint64_t loom_time_unix_ns(void)
     return clock_unix_ns();
 }
 
+static const loom_span_options default_options = {.kind = LOOM_SPAN_INTERNAL};
+
 /* false: the span starts a trace. */
-static bool find_parent(context_parent *out, const loom_span_options *options)
+static bool find_parent(context_stack *stack, context_parent *out, const loom_span_options *options)
 {
     if (options->root) {
         return false;
     }
     if (options->parent == NULL) {
-        if (!context_stack_parent(out)) {
+        if (!context_stack_parent(stack, out)) {
             return false;
         }
         if (options->tracestate.len > 0) {
@@ -49,23 +52,28 @@ static void make_unsampled(loom_trace_context *ctx, const loom_trace_context *pa
     ctx->trace_flags = parent != NULL ? parent->trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
 }
 
-/* parent: NULL or valid. If the answer is no, ctx has a trace id and no more. */
-static bool is_sampled(const loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
+/* parent: NULL or valid. ctx becomes it, or has a new trace id and no more. SAMPLER_ASKS: the sampler has to see what the
+ * span is. */
+static inline int sampled_at_once(const span_sampler *s, const loom_trace_context *parent, loom_trace_context *ctx)
 {
-    if (parent != NULL) {
-        *ctx = *parent;
-    } else {
+    if (parent == NULL) {
         loom_trace_id_generate(ctx->trace_id);
+        return s->answer;
     }
-    return sampler_decide(&tracer->provider->sampler, parent, ctx->trace_id);
+    *ctx = *parent;
+    if (!s->follows_parent) {
+        return s->answer;
+    }
+    return (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0 ? SAMPLER_ALWAYS : SAMPLER_NEVER;
 }
 
-bool span_decide_under(loom_tracer *tracer, const loom_trace_context *parent)
+bool span_follows_parent(const loom_tracer *tracer)
 {
-    return tracer != NULL && sampler_decide(&tracer->provider->sampler, parent, parent->trace_id);
+    return tracer == NULL || tracer->provider->sampler.follows_parent;
 }
 
-bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx)
+bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_context *parent, bool remote,
+                 loom_trace_context *ctx)
 {
     if (parent != NULL && !loom_trace_context_valid(parent)) {
         parent = NULL;
@@ -73,7 +81,14 @@ bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_tra
     if (tracer == NULL) {
         return pass_parent(parent, ctx);
     }
-    if (is_sampled(tracer, parent, ctx)) {
+    span_sampler *s = &tracer->provider->sampler;
+    int sampled = sampled_at_once(s, parent, ctx);
+    if (sampled == SAMPLER_ASKS) {
+        const bool handled = parent != NULL && parent == loom_context_current() && context_current_is_remote();
+        const loom_sampler_question question = {parent, remote || handled, ctx->trace_id, what->name, what->kind, NULL, 0};
+        sampled = sampler_ask(s, &question) ? SAMPLER_ALWAYS : SAMPLER_NEVER;
+    }
+    if (sampled == SAMPLER_ALWAYS) {
         return true;
     }
     if (parent == NULL || (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0) {
@@ -82,14 +97,14 @@ bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_tra
     return false;
 }
 
-static loom_span *start_plain(const loom_trace_context *ctx, const context_parent *parent)
+static loom_span *start_plain(span_thread *thread, const loom_trace_context *ctx, const context_parent *parent)
 {
-    loom_span *span = span_alloc_plain();
+    loom_span *span = span_alloc_plain(thread);
     if (span == NULL) {
         return NULL;
     }
     span->ctx = *ctx;
-    if (parent != NULL) {
+    if (parent != NULL && parent->tracestate.len > 0) {
         span_set_tracestate(span, parent->tracestate);
     }
     return span_handle(span);
@@ -137,18 +152,24 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
     attr_index_init(&rec->index, tracer->provider->attr_limits);
 }
 
-/* Everything but the attributes and links. NULL: no memory. */
-static span_recording *start_recording(loom_tracer *tracer, const loom_trace_context *decided, const char *name,
-                                       const loom_span_options *options, const context_parent *parent)
+/* The flag goes on with its trace id, and those we make are random (Trace Context level 2, 3.2.2.5.2). */
+static uint8_t random_flag(const context_parent *parent)
 {
-    span_recording *rec = span_alloc_recording();
+    return parent != NULL ? parent->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
+}
+
+/* Everything but the attributes and links. NULL: no memory. */
+static inline span_recording *start_recording(span_thread *thread, loom_tracer *tracer, const loom_trace_context *decided,
+                                              uint8_t random, const char *name, const loom_span_options *options,
+                                              const context_parent *parent)
+{
+    span_recording *rec = span_alloc_recording(thread);
     if (rec == NULL) {
         return NULL;
     }
     loom_span *span = &rec->base;
     memcpy(span->ctx.trace_id, decided->trace_id, sizeof span->ctx.trace_id);
     loom_span_id_generate(span->ctx.span_id);
-    uint8_t random = parent != NULL ? parent->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
     span->ctx.trace_flags = (uint8_t)(LOOM_TRACE_FLAG_SAMPLED | random);
     if (parent != NULL) {
         span_set_tracestate(span, parent->tracestate);
@@ -167,7 +188,7 @@ static void record_links(span_recording *rec, const loom_span_options *options)
 }
 
 /* No memory for a span that records. */
-static loom_span *start_unrecorded(const loom_trace_context *decided, const context_parent *parent)
+static loom_span *start_unrecorded(span_thread *thread, const loom_trace_context *decided, const context_parent *parent)
 {
     loom_trace_context ctx = *decided;
     if (parent != NULL) {
@@ -175,17 +196,18 @@ static loom_span *start_unrecorded(const loom_trace_context *decided, const cont
     } else {
         make_unsampled(&ctx, NULL);
     }
-    return start_plain(&ctx, parent);
+    return start_plain(thread, &ctx, parent);
 }
 
 loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,
                               const loom_trace_context *decided, const fixed_attr *attrs, size_t attr_count)
 {
+    span_thread *const thread = &span_this_thread;
     context_parent found;
-    const context_parent *parent = find_parent(&found, options) ? &found : NULL;
-    span_recording *rec = start_recording(tracer, decided, name, options, parent);
+    const context_parent *parent = find_parent(&thread->stack, &found, options) ? &found : NULL;
+    span_recording *rec = start_recording(thread, tracer, decided, random_flag(parent), name, options, parent);
     if (rec == NULL) {
-        return start_unrecorded(decided, parent);
+        return start_unrecorded(thread, decided, parent);
     }
     loom_span *span = span_handle(&rec->base);
     span_add_fixed(span, attrs, attr_count);
@@ -193,31 +215,94 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
     return span;
 }
 
-loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options)
+/* What a sampler that asks makes of the span. */
+static bool ask_sampler(loom_tracer *tracer, const context_parent *parent, const uint8_t *trace_id, const char *name,
+                        const loom_span_options *options)
 {
-    static const loom_span_options defaults = {.kind = LOOM_SPAN_INTERNAL};
-    if (options == NULL) {
-        options = &defaults;
-    }
-    context_parent found;
-    loom_trace_context ctx;
-    const context_parent *parent = find_parent(&found, options) ? &found : NULL;
-    const loom_trace_context *parent_ctx = parent != NULL ? &parent->ctx : NULL;
-    if (tracer == NULL) {
-        (void)pass_parent(parent_ctx, &ctx);
-        return start_plain(&ctx, parent);
-    }
-    if (!is_sampled(tracer, parent_ctx, &ctx)) {
-        make_unsampled(&ctx, parent_ctx);
-        return start_plain(&ctx, parent);
-    }
-    span_recording *rec = start_recording(tracer, &ctx, name, options, parent);
-    if (rec == NULL) {
-        return start_unrecorded(&ctx, parent);
-    }
+    return sampler_ask(&tracer->provider->sampler,
+                       &(loom_sampler_question){.parent = parent != NULL ? &parent->ctx : NULL,
+                                                .parent_is_remote = parent != NULL && parent->remote,
+                                                .trace_id = trace_id,
+                                                .name = name,
+                                                .kind = options->kind != 0 ? options->kind : LOOM_SPAN_INTERNAL,
+                                                .attrs = options->attrs,
+                                                .attr_count = options->attr_count});
+}
+
+static bool is_sampled(loom_tracer *tracer, const context_parent *parent, const char *name, const loom_span_options *options,
+                       loom_trace_context *ctx)
+{
+    const int sampled = sampled_at_once(&tracer->provider->sampler, parent != NULL ? &parent->ctx : NULL, ctx);
+    return sampled == SAMPLER_ASKS ? ask_sampler(tracer, parent, ctx->trace_id, name, options) : sampled == SAMPLER_ALWAYS;
+}
+
+static loom_span *add_options(span_recording *rec, const loom_span_options *options)
+{
     span_record_attrs(rec, options->attrs, options->attr_count);
     record_links(rec, options);
     return span_handle(&rec->base);
+}
+
+/* Whether the parent is a trace without a span: an X-Trace-ID that came alone. */
+static bool names_a_trace(const loom_span_options *options)
+{
+    static const uint8_t zeros[LOOM_TRACE_ID_SIZE];
+    return options->parent != NULL && !options->root && memcmp(options->parent->trace_id, zeros, sizeof zeros) != 0;
+}
+
+/* The root of a trace whose id somebody else has made: nobody can say that it is random. */
+static loom_span *start_root_of(span_thread *thread, loom_tracer *tracer, const char *name, const loom_span_options *options)
+{
+    loom_trace_context ctx = {.trace_flags = 0};
+    memcpy(ctx.trace_id, options->parent->trace_id, sizeof ctx.trace_id);
+    const int answer = tracer->provider->sampler.answer;
+    bool sampled = answer == SAMPLER_ASKS ? ask_sampler(tracer, NULL, ctx.trace_id, name, options) : answer == SAMPLER_ALWAYS;
+    span_recording *rec = sampled ? start_recording(thread, tracer, &ctx, 0, name, options, NULL) : NULL;
+    if (rec == NULL) {
+        loom_span_id_generate(ctx.span_id);
+        return start_plain(thread, &ctx, NULL);
+    }
+    return add_options(rec, options);
+}
+
+/* Without a tracer, a parent and anything current there is nothing to say: one span serves everybody, and never ends. */
+static loom_span nowhere = {.home = SPAN_HOME_NOWHERE, .generation = SPAN_GENERATION_PLAIN, .pins = 1};
+
+static loom_span *start_without_tracer(const loom_span_options *options)
+{
+    if (!atomic_load_explicit(&context_stack_in_use, memory_order_relaxed) && (options == NULL || options->parent == NULL)) {
+        return span_handle(&nowhere);
+    }
+    span_thread *const thread = &span_this_thread;
+    context_parent found;
+    loom_trace_context ctx;
+    const bool has_parent = find_parent(&thread->stack, &found, options != NULL ? options : &default_options);
+    (void)pass_parent(has_parent ? &found.ctx : NULL, &ctx);
+    return start_plain(thread, &ctx, has_parent ? &found : NULL);
+}
+
+loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options)
+{
+    if (tracer == NULL) {
+        return start_without_tracer(options);
+    }
+    if (options == NULL) {
+        options = &default_options;
+    }
+    span_thread *const thread = &span_this_thread;
+    context_parent found;
+    loom_trace_context ctx;
+    const context_parent *parent = find_parent(&thread->stack, &found, options) ? &found : NULL;
+    const loom_trace_context *parent_ctx = parent != NULL ? &parent->ctx : NULL;
+    if (parent == NULL && names_a_trace(options)) {
+        return start_root_of(thread, tracer, name, options);
+    }
+    if (!is_sampled(tracer, parent, name, options, &ctx)) {
+        make_unsampled(&ctx, parent_ctx);
+        return start_plain(thread, &ctx, parent);
+    }
+    span_recording *rec = start_recording(thread, tracer, &ctx, random_flag(parent), name, options, parent);
+    return rec != NULL ? add_options(rec, options) : start_unrecorded(thread, &ctx, parent);
 }
 
 /* Writes the tail into the room kept for it, and the field header right before the message. */
@@ -250,11 +335,17 @@ static loom_bytes finish(span_recording *rec, uint64_t end_ns)
 static void end_generation(loom_span *span)
 {
     unsigned generation = atomic_load_explicit(&span->generation, memory_order_relaxed);
-    atomic_store_explicit(&span->generation, (unsigned char)((generation + 1) & SPAN_GENERATION_MASK), memory_order_relaxed);
+    atomic_store_explicit(&span->generation, (unsigned char)((generation + SPAN_GENERATION_STEP) & SPAN_GENERATION_MASK), memory_order_relaxed);
 }
 
 static void end_span(loom_span *span, uint64_t end_ns)
 {
+    if (span->home == SPAN_HOME_NOWHERE) {
+        if (atomic_load_explicit(&span->pins, memory_order_relaxed) > 1) {
+            context_stack_forget(span);
+        }
+        return;
+    }
     end_generation(span);
     if (span->recording) {
         span_recording *rec = (span_recording *)span;

@@ -6,14 +6,23 @@
 
 #include "trace/otlp/attr_encode.h"
 
-/* Whether a span with this parent (NULL or invalid: none) would record. If so, *ctx has its trace id, and the span is to
+/* What a hop's span is, for samplers that go by it. */
+typedef struct span_what {
+    const char *name;
+    loom_span_kind kind;
+} span_what;
+
+/* Whether a span with this parent (NULL or invalid: none; remote: of another
+ * process, as that is which is loom_context_current() while a message is handled) would record. If so, *ctx has its trace id, and the span is to
  * be started with span_start_decided(). If not, *ctx is what goes on without it: an unsampled parent as it is, under a
  * sampled one or none the context of a span that is not sampled; with a NULL tracer, which decides nothing, the parent
  * or no context. */
-bool span_decide(loom_tracer *tracer, const loom_trace_context *parent, loom_trace_context *ctx);
+bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_context *parent, bool remote,
+                 loom_trace_context *ctx);
 
-/* The same question of a valid parent that is not sampled: when the answer is no, the parent's context goes on. */
-bool span_decide_under(loom_tracer *tracer, const loom_trace_context *parent);
+/* Whether a parent's flag is the whole answer, so that below one that is not sampled there is nothing to ask: its context
+ * goes on. */
+bool span_follows_parent(const loom_tracer *tracer);
 
 /* loom_span_start() of what was decided to record. options->attrs are not looked at. */
 loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,

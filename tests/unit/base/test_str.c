@@ -28,6 +28,17 @@ static void a_nul_inside_a_slice_is_compared_like_any_byte(void **state)
     assert_true(str_is((loom_str){"ab", 1}, "a"));
 }
 
+static void case_is_that_of_ascii_and_no_byte_is_left_out(void **state)
+{
+    (void)state;
+    assert_true(str_is_any_case(STR("X-B3-TraceId"), "x-b3-traceid"));
+    assert_true(str_equal_any_case((loom_str){0}, STR("")));
+    assert_false(str_is_any_case(STR("@[`{"), "`{@["));
+    assert_false(str_is_any_case(STR("\xc9"), "\xe9")); /* the same letter in Latin-1 */
+    assert_false(str_equal_any_case(STR("a\0b"), STR("a\0c")));
+    assert_false(str_is_any_case(STR("ab"), "abc"));
+}
+
 static void only_spaces_and_tabs_are_trimmed(void **state)
 {
     (void)state;
@@ -71,6 +82,7 @@ int main(void)
         cmocka_unit_test(a_null_string_is_the_empty_slice),
         cmocka_unit_test(slices_are_equal_byte_for_byte),
         cmocka_unit_test(a_nul_inside_a_slice_is_compared_like_any_byte),
+        cmocka_unit_test(case_is_that_of_ascii_and_no_byte_is_left_out),
         cmocka_unit_test(only_spaces_and_tabs_are_trimmed),
         cmocka_unit_test(a_list_of_n_separators_has_n_plus_one_items),
         cmocka_unit_test(an_empty_list_has_one_empty_item_and_none_is_no_list),

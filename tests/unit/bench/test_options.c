@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/bench/goals.h"
@@ -188,9 +189,68 @@ static void a_wrong_line_is_refused(void **state)
     }
 }
 
+static void spans_are_measured_with_the_sdks_and_with_no_bus(void **state)
+{
+    bench_options o;
+    bench_plan plan;
+    (void)state;
+    assert_int_equal(BENCH_RUN, parse(&o, "span --peer all"));
+    assert_true(plan_make(&plan, &o));
+    assert_int_equal(4, plan.count);
+    assert_string_equal("span sampled", plan.cases[0].title);
+    assert_string_equal("span encode", plan.cases[3].title);
+    assert_int_equal(3, plan.cases[0].count);
+    assert_ptr_equal(&bench_peer_otel_go, plan.cases[0].contenders[1].peer);
+    assert_ptr_equal(&bench_peer_otel_rust, plan.cases[0].contenders[2].peer);
+    plan_free(&plan);
+}
+
+static void a_tracing_sdk_has_no_part_where_messages_are_carried(void **state)
+{
+    bench_options o;
+    bench_plan plan;
+    (void)state;
+    assert_int_equal(BENCH_RUN, parse(&o, "pubsub --peer all"));
+    assert_true(plan_make(&plan, &o));
+    for (size_t i = 0; i < plan.cases[0].count; i++) {
+        assert_true(plan.cases[0].contenders[i].peer->is_bus);
+    }
+    plan_free(&plan);
+}
+
+/* A compiler of another language is not asked for. */
+static void a_promise_next_to_an_sdk_is_left_out_without_it(void **state)
+{
+    bench_options o;
+    bench_plan plan;
+    goal_result goals[GOALS_MAX];
+    (void)state;
+    char *home = strdup(getenv("HOME") != NULL ? getenv("HOME") : ""), *path = strdup(getenv("PATH"));
+    unsetenv("XDG_CACHE_HOME");
+    setenv("HOME", "/nonexistent", 1);
+    setenv("PATH", "/nonexistent", 1);
+    assert_int_equal(BENCH_RUN, parse(&o, "quick"));
+    assert_true(plan_make(&plan, &o));
+    const size_t count = goals_of_quick(&plan, goals);
+    bool encoded = false;
+    for (size_t i = 0; i < count; i++) {
+        assert_null(strstr(goals[i].text, "SDK"));
+        encoded = encoded || strstr(goals[i].text, "encoded to OTLP") != NULL;
+    }
+    assert_true(encoded);
+    plan_free(&plan);
+    setenv("HOME", home, 1);
+    setenv("PATH", path, 1);
+    free(home);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(spans_are_measured_with_the_sdks_and_with_no_bus),
+        cmocka_unit_test(a_tracing_sdk_has_no_part_where_messages_are_carried),
+        cmocka_unit_test(a_promise_next_to_an_sdk_is_left_out_without_it),
         cmocka_unit_test(a_scenario_alone_measures_loom_with_the_defaults),
         cmocka_unit_test(fanout_is_measured_with_4_and_16_consumers_in_every_size),
         cmocka_unit_test(forms_of_loom_are_named_by_what_tells_them_apart),

@@ -9,6 +9,7 @@
 #include <loom/log.h>
 #include <loom/loom.h>
 #include <loom/metrics.h>
+#include <loom/propagation.h>
 #include <loom/qos.h>
 #include <loom/status.h>
 #include <loom/topic.h>

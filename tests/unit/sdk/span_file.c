@@ -6,7 +6,7 @@
 
 void span_file_open(span_file *s, const char *folder, loom_sampler_kind sampler)
 {
-    loom_sampler chosen = {sampler, 1.0};
+    loom_sampler chosen = {.kind = sampler, .ratio = 1.0};
     *s = (span_file){.spans = NULL};
     snprintf(s->path, sizeof s->path, "%s/spans", folder);
     loom_span_processor_options options = {.exporter = LOOM_EXPORTER_FILE, .endpoint = s->path, .schedule_delay_ms = 10};

@@ -45,7 +45,7 @@ static void open_telemetry(fixture *f, loom_sampler_kind sampler)
 {
     loom_span_processor_options options = {
         .exporter = LOOM_EXPORTER_FILE, .endpoint = f->file, .schedule_delay_ms = 10};
-    loom_sampler chosen = {sampler, 1.0};
+    loom_sampler chosen = {.kind = sampler, .ratio = 1.0};
     assert_status(LOOM_OK, loom_span_processor_create(&f->processor, &options));
     assert_status(LOOM_OK, loom_tracer_provider_create(
                                &f->provider, &(loom_tracer_provider_options){

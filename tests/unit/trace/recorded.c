@@ -6,13 +6,20 @@
 
 void recorded_open(recorded *r, const loom_sampler *sampler)
 {
+    recorded_open_with(r, &(loom_span_processor_options){.exporter = LOOM_EXPORTER_FILE}, sampler);
+}
+
+void recorded_open_with(recorded *r, const loom_span_processor_options *given, const loom_sampler *sampler)
+{
     memset(r, 0, sizeof *r);
     (void)snprintf(r->path, sizeof r->path, "/tmp/loom-spans-XXXXXX");
     int fd = mkstemp(r->path);
     assert_true(fd >= 0);
     close(fd);
     loom_sampler always = {.kind = LOOM_SAMPLER_PARENTBASED_ALWAYS_ON};
-    loom_span_processor_options options = {.exporter = LOOM_EXPORTER_FILE, .endpoint = r->path};
+    loom_span_processor_options options = *given;
+    options.exporter = LOOM_EXPORTER_FILE;
+    options.endpoint = r->path;
     assert_status(LOOM_OK, loom_span_processor_create(&r->processor, &options));
     assert_status(LOOM_OK, loom_tracer_provider_create(&r->provider, &(loom_tracer_provider_options){
                                                                          .service_name = "test",

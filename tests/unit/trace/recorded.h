@@ -18,6 +18,8 @@ typedef struct recorded {
 } recorded;
 
 void recorded_open(recorded *r, const loom_sampler *sampler);
+/* options: what exporter and endpoint do not say. */
+void recorded_open_with(recorded *r, const loom_span_processor_options *options, const loom_sampler *sampler);
 /* Flushes and reads everything. */
 void recorded_read(recorded *r);
 void recorded_close(recorded *r);

@@ -48,7 +48,7 @@ static int set_up(void **state)
 static int set_up_never(void **state)
 {
     static fixture f;
-    recorded_open(&f.spans, &(loom_sampler){LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF, 1.0});
+    recorded_open(&f.spans, &(loom_sampler){.kind = LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF});
     *state = &f;
     return 0;
 }
@@ -56,7 +56,7 @@ static int set_up_never(void **state)
 static int set_up_off(void **state)
 {
     static fixture f;
-    recorded_open(&f.spans, &(loom_sampler){LOOM_SAMPLER_ALWAYS_OFF, 1.0});
+    recorded_open(&f.spans, &(loom_sampler){.kind = LOOM_SAMPLER_ALWAYS_OFF});
     *state = &f;
     return 0;
 }

@@ -199,9 +199,35 @@ static void a_current_span_without_a_context_makes_what_follows_a_root(void **st
     loom_span_end(outer);
 }
 
+/* The spans of no tracer and no parent are one and the same, which no end wears out. */
+static void a_span_of_nothing_hides_what_is_current_until_it_ends(void **state)
+{
+    (void)state;
+    loom_span *nothing = loom_span_start(NULL, "nothing", NULL);
+    loom_span_make_current(nothing);
+    loom_trace_context ctx = {.trace_flags = LOOM_TRACE_FLAG_SAMPLED};
+    loom_trace_id_generate(ctx.trace_id);
+    loom_span_id_generate(ctx.span_id);
+    uint64_t token = loom_context_push(&ctx, (loom_str){0});
+    loom_span_make_current(nothing);
+    loom_span_make_current(nothing);
+    assert_false(loom_trace_context_valid(loom_context_current()));
+    for (int i = 0; i < 2; i++) {
+        loom_span_end(nothing);
+        assert_memory_equal(&ctx, loom_context_current(), sizeof ctx);
+    }
+    loom_context_pop(token);
+    assert_null(loom_context_current());
+    nothing = loom_span_start(NULL, "again", NULL);
+    assert_non_null(nothing);
+    assert_false(loom_trace_context_valid(loom_span_context(nothing)));
+    loom_span_end(nothing);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_span_of_nothing_hides_what_is_current_until_it_ends), /* first: nothing was ever current */
         cmocka_unit_test(ending_the_current_span_restores_the_one_before),
         cmocka_unit_test(ending_out_of_order_leaves_the_inner_span_current),
         cmocka_unit_test(a_span_made_current_twice_is_gone_with_one_end),

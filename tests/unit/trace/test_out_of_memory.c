@@ -20,6 +20,12 @@ static loom_status create_processor(void *user)
     return st;
 }
 
+static bool throw_away(void *user, loom_bytes request)
+{
+    (void)user, (void)request;
+    return true;
+}
+
 static void creating_a_processor_survives(void **state)
 {
     (void)state;
@@ -28,6 +34,7 @@ static void creating_a_processor_survives(void **state)
         {.exporter = LOOM_EXPORTER_CONSOLE, .also_file = "/dev/null"},
         {.exporter = LOOM_EXPORTER_FILE, .endpoint = "/dev/null", .log_spans = "all,attr:a"},
         {.exporter = LOOM_EXPORTER_FILE, .endpoint = "/dev/null"},
+        {.exporter = LOOM_EXPORTER_CALLBACK, .export_batch = throw_away},
         {.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = "http://127.0.0.1:9", .headers = "a=b,c=d"},
         {.exporter = LOOM_EXPORTER_OTLP_GRPC, .endpoint = "http://127.0.0.1:9", .gzip = true},
         {.exporter = LOOM_EXPORTER_OTLP_HTTP_JSON, .endpoint = "127.0.0.1:9", .ca_file = "/dev/null",
@@ -133,7 +140,7 @@ static loom_status run_decided_spans(void *tracer)
     loom_span *spans[40]; /* more than the free lists hold */
     for (size_t i = 0; i < 40; i++) {
         loom_trace_context decided;
-        assert_true(span_decide(tracer, NULL, &decided));
+        assert_true(span_decide(tracer, &(span_what){"hop", LOOM_SPAN_INTERNAL}, NULL, false, &decided));
         spans[i] = span_start_decided(tracer, "span", &(loom_span_options){.root = true}, &decided, &attr, 1);
         assert_true(loom_trace_context_valid(loom_span_context(spans[i])));
         assert_memory_equal(decided.trace_id, loom_span_context(spans[i])->trace_id, LOOM_TRACE_ID_SIZE);

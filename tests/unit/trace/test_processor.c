@@ -442,13 +442,76 @@ static void what_cannot_be_opened_is_refused(void **state)
     assert_status(LOOM_EIO, loom_span_processor_create(&p, &file));
     loom_span_processor_options also = {.exporter = LOOM_EXPORTER_CONSOLE, .also_file = "/no/such/folder/spans"};
     assert_status(LOOM_EIO, loom_span_processor_create(&p, &also));
+    loom_span_processor_options own = {.exporter = LOOM_EXPORTER_CALLBACK};
+    assert_status(LOOM_EINVAL, loom_span_processor_create(&p, &own));
     loom_span_processor_options kind = {.exporter = (loom_exporter_kind)77};
     assert_status(LOOM_EINVAL, loom_span_processor_create(&p, &kind));
+}
+
+typedef struct own_exporter {
+    atomic_int batches, spans;
+    bool answer;
+} own_exporter;
+
+static bool count_one(void *user, const otlp_span *span)
+{
+    (void)span;
+    atomic_fetch_add(&((own_exporter *)user)->spans, 1);
+    return true;
+}
+
+static bool take_batch(void *user, loom_bytes request)
+{
+    own_exporter *own = user;
+    atomic_fetch_add(&own->batches, 1);
+    return otlp_read_request(request, count_one, own) == LOOM_OK && own->answer;
+}
+
+/* Ends three spans with batches of two; the status of the flush. */
+static loom_status export_three(own_exporter *own, loom_span_counts *out)
+{
+    loom_sampler always = {.kind = LOOM_SAMPLER_ALWAYS_ON};
+    fixture f = {0};
+    loom_span_processor_options options = {
+        .exporter = LOOM_EXPORTER_CALLBACK, .export_batch = take_batch, .user = own, .max_export_batch_size = 2};
+    assert_status(LOOM_OK, loom_span_processor_create(&f.processor, &options));
+    assert_status(LOOM_OK, loom_tracer_provider_create(
+                               &f.provider, &(loom_tracer_provider_options){.sampler = &always, .processor = f.processor}));
+    f.tracer = loom_tracer_get(f.provider, "tests", NULL);
+    make_spans(&f, 3);
+    loom_status st = loom_span_processor_flush(f.processor, 5000);
+    *out = counts(&f);
+    close_fixture(&f);
+    return st;
+}
+
+static void a_programs_own_exporter_gets_otlp_batches(void **state)
+{
+    (void)state;
+    own_exporter own = {.answer = true};
+    loom_span_counts c;
+    assert_status(LOOM_OK, export_three(&own, &c));
+    assert_int_equal(2, atomic_load(&own.batches));
+    assert_int_equal(3, atomic_load(&own.spans));
+    assert_int_equal(3, c.exported);
+}
+
+static void what_a_programs_own_exporter_refuses_is_counted_and_not_sent_again(void **state)
+{
+    (void)state;
+    own_exporter own = {.answer = false};
+    loom_span_counts c;
+    assert_status(LOOM_EIO, export_three(&own, &c));
+    assert_int_equal(2, atomic_load(&own.batches));
+    assert_int_equal(3, c.dropped_failed);
+    assert_int_equal(0, c.exported);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_programs_own_exporter_gets_otlp_batches),
+        cmocka_unit_test(what_a_programs_own_exporter_refuses_is_counted_and_not_sent_again),
         cmocka_unit_test(otlp_http_posts_protobuf_to_v1_traces),
         cmocka_unit_test(a_503_is_tried_again_and_counted_once),
         cmocka_unit_test(a_flush_cuts_the_sleep_before_a_retry_short),

@@ -35,6 +35,7 @@ static void a_list_of_names_is_a_set(void **state)
         {"b3multi,b3", B3 | MULTI, 0},
         {" TraceContext , BAGGAGE,B3Multi,", TC | BAGGAGE | MULTI, 0},
         {"baggage,baggage", BAGGAGE, 0},
+        {"x-trace-id,B3", B3 | PROPAGATOR_X_TRACE_ID, 0},
         {"none", 0, 0},
         {"NONE", 0, 0},
         {"none,b3", B3, 1},

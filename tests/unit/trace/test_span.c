@@ -60,7 +60,7 @@ static void a_remote_parent_shows_in_the_flags(void **state)
 static void an_invalid_parent_starts_a_new_trace(void **state)
 {
     recorded *r = *state;
-    loom_trace_context invalid = {.trace_id = {1}};
+    loom_trace_context invalid = {.span_id = {1}};
     loom_span *span = loom_span_start(r->tracer, "root", &(loom_span_options){.parent = &invalid});
     assert_true(loom_trace_context_valid(loom_span_context(span)));
     loom_span_end(span);
@@ -320,7 +320,7 @@ static void the_flag_of_a_span_is_the_decision_not_the_parents(void **state)
     loom_tracer_provider *provider;
     assert_status(LOOM_OK, loom_tracer_provider_create(
                                &provider, &(loom_tracer_provider_options){.processor = r->processor,
-                                                                          .sampler = &(loom_sampler){LOOM_SAMPLER_ALWAYS_OFF, 1}}));
+                                                                          .sampler = &(loom_sampler){.kind = LOOM_SAMPLER_ALWAYS_OFF}}));
     loom_trace_context parent = {.trace_flags = LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM};
     loom_trace_id_generate(parent.trace_id);
     loom_span_id_generate(parent.span_id);
@@ -329,6 +329,44 @@ static void the_flag_of_a_span_is_the_decision_not_the_parents(void **state)
     assert_int_equal(LOOM_TRACE_FLAG_RANDOM, loom_span_context(span)->trace_flags);
     loom_span_end(span);
     loom_tracer_provider_unref(provider);
+}
+
+/* X-Trace-ID alone, LOOM_TRACE_ID alone. */
+static void a_trace_without_a_span_gets_a_root(void **state)
+{
+    recorded *r = *state;
+    loom_trace_context named = {.trace_flags = LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM};
+    const loom_attr attr = {.key = "k", .type = LOOM_ATTR_STRING, .value.string = STR("v")};
+    loom_trace_id_generate(named.trace_id);
+    const loom_span_options options = {.parent = &named, .parent_is_remote = true, .attrs = &attr, .attr_count = 1};
+    loom_span *span = loom_span_start(r->tracer, "root", &options);
+    assert_memory_equal(named.trace_id, loom_span_context(span)->trace_id, sizeof named.trace_id);
+    assert_int_equal(LOOM_TRACE_FLAG_SAMPLED, loom_span_context(span)->trace_flags);
+    loom_span_end(span);
+    span = loom_span_start(r->tracer, "new", &(loom_span_options){.parent = &named, .root = true});
+    assert_memory_not_equal(named.trace_id, loom_span_context(span)->trace_id, sizeof named.trace_id);
+    loom_span_end(span);
+    span = loom_span_start(NULL, "no SDK", &options);
+    assert_false(loom_trace_context_valid(loom_span_context(span)));
+    loom_span_end(span);
+    recorded_read(r);
+    assert_string_equal("", recorded_string(recorded_span(r, "root"), "parentSpanId"));
+    recorded_has_string(recorded_span(r, "root"), "k", "v");
+}
+
+static void a_trace_without_a_span_is_sampled_as_a_root_is(void **state)
+{
+    (void)state;
+    recorded r;
+    recorded_open(&r, &(loom_sampler){.kind = LOOM_SAMPLER_PARENTBASED_RATIO});
+    loom_trace_context named = {.trace_flags = LOOM_TRACE_FLAG_SAMPLED};
+    loom_trace_id_generate(named.trace_id);
+    loom_span *span = loom_span_start(r.tracer, "off", &(loom_span_options){.parent = &named});
+    assert_memory_equal(named.trace_id, loom_span_context(span)->trace_id, sizeof named.trace_id);
+    assert_int_equal(0, loom_span_context(span)->trace_flags);
+    assert_true(loom_trace_context_valid(loom_span_context(span)));
+    loom_span_end(span);
+    recorded_close(&r);
 }
 
 /* OpenTelemetry, trace API, "Behavior of the API in the absence of an installed SDK". */
@@ -373,6 +411,23 @@ static void ending_twice_is_harmless_also_when_the_memory_serves_another_span(vo
     assert_int_equal(2, loom_span_processor_counts(r->processor).ended);
     json_t *value = NULL;
     assert_int_equal(0, recorded_attr(recorded_span(r, "second"), "late", &value));
+}
+
+/* <loom/trace_inline.h> and bindings go by it. */
+static void the_lowest_bit_of_a_span_tells_whether_it_records(void **state)
+{
+    recorded *r = *state;
+    for (int i = 0; i < 200; i++) { /* more than there are generations */
+        loom_span *recording = loom_span_start(r->tracer, "x", NULL), *plain = loom_span_start(NULL, "x", NULL);
+        assert_int_equal(0, (uintptr_t)recording & 1u);
+        assert_int_equal(1, (uintptr_t)plain & 1u);
+        assert_true((loom_span_is_recording)(recording));
+        assert_false((loom_span_is_recording)(plain));
+        (loom_span_set_int)(plain, "n", i);
+        (loom_span_set_int)(recording, "n", i);
+        loom_span_end(plain);
+        loom_span_end(recording);
+    }
 }
 
 static void *end_it(void *span)
@@ -458,6 +513,7 @@ int main(void)
 {
 #define RECORDED(test) cmocka_unit_test_setup_teardown(test, open_recorded, close_recorded)
     const struct CMUnitTest tests[] = {
+        RECORDED(the_lowest_bit_of_a_span_tells_whether_it_records),
         RECORDED(children_carry_the_trace_and_their_parents_id),
         RECORDED(a_remote_parent_shows_in_the_flags),
         RECORDED(an_invalid_parent_starts_a_new_trace),
@@ -475,6 +531,8 @@ int main(void)
         RECORDED(an_unsampled_span_has_an_id_of_its_own),
         RECORDED(the_flag_of_a_span_is_the_decision_not_the_parents),
         RECORDED(spans_of_two_providers_are_grouped_by_resource_and_scope),
+        RECORDED(a_trace_without_a_span_gets_a_root),
+        cmocka_unit_test(a_trace_without_a_span_is_sampled_as_a_root_is),
         cmocka_unit_test(without_a_tracer_there_is_the_parents_context_or_none),
         RECORDED(ending_twice_is_harmless_also_when_the_memory_serves_another_span),
         RECORDED(a_span_of_a_thread_that_has_exited_can_be_ended_again),

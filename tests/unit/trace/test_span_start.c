@@ -4,6 +4,8 @@
 
 #include "trace/span/start.h"
 
+static const span_what what = {"hop", LOOM_SPAN_INTERNAL};
+
 static const attr_key NUMBER = ATTR_INT_KEY("number");
 static const attr_key TEXT = ATTR_STRING_KEY("text");
 static const attr_key LONGEST = ATTR_STRING_KEY("a.key.that.takes.all.the.room.of.a.constant.key"); /* 47 */
@@ -19,7 +21,7 @@ static int open_recorded(void **state)
 static int open_never(void **state)
 {
     static recorded r;
-    recorded_open(&r, &(loom_sampler){LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF, 1.0});
+    recorded_open(&r, &(loom_sampler){.kind = LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF});
     *state = &r;
     return 0;
 }
@@ -27,7 +29,7 @@ static int open_never(void **state)
 static int open_half(void **state)
 {
     static recorded r;
-    recorded_open(&r, &(loom_sampler){LOOM_SAMPLER_PARENTBASED_RATIO, 0.5});
+    recorded_open(&r, &(loom_sampler){.kind = LOOM_SAMPLER_PARENTBASED_RATIO, .ratio = 0.5});
     *state = &r;
     return 0;
 }
@@ -49,7 +51,7 @@ static loom_trace_context parent_with(uint8_t flags)
 static loom_span *start(recorded *r, const char *name, const fixed_attr *attrs, size_t count)
 {
     loom_trace_context decided;
-    assert_true(span_decide(r->tracer, NULL, &decided));
+    assert_true(span_decide(r->tracer, &what, NULL, false, &decided));
     return span_start_decided(r->tracer, name, &(loom_span_options){.root = true}, &decided, attrs, count);
 }
 
@@ -57,7 +59,7 @@ static void a_sampled_parent_is_followed(void **state)
 {
     recorded *r = *state;
     loom_trace_context parent = parent_with(LOOM_TRACE_FLAG_SAMPLED), decided;
-    assert_true(span_decide(r->tracer, &parent, &decided));
+    assert_true(span_decide(r->tracer, &what, &parent, false, &decided));
     assert_memory_equal(parent.trace_id, decided.trace_id, sizeof decided.trace_id);
 }
 
@@ -65,7 +67,7 @@ static void an_unsampled_parent_goes_on_as_it_is(void **state)
 {
     recorded *r = *state;
     loom_trace_context parent = parent_with(LOOM_TRACE_FLAG_RANDOM), decided;
-    assert_false(span_decide(r->tracer, &parent, &decided));
+    assert_false(span_decide(r->tracer, &what, &parent, false, &decided));
     assert_memory_equal(&parent, &decided, sizeof decided);
 }
 
@@ -74,7 +76,7 @@ static void a_root_that_is_not_sampled_has_a_context_of_its_own(void **state)
     recorded *r = *state;
     const loom_trace_context invalid = {.trace_id = {1}};
     loom_trace_context decided;
-    assert_false(span_decide(r->tracer, &invalid, &decided));
+    assert_false(span_decide(r->tracer, &what, &invalid, false, &decided));
     assert_true(loom_trace_context_valid(&decided));
     assert_int_equal(LOOM_TRACE_FLAG_RANDOM, decided.trace_flags);
 }
@@ -83,9 +85,9 @@ static void without_a_tracer_nothing_is_decided_and_a_parent_goes_on(void **stat
 {
     (void)state;
     loom_trace_context parent = parent_with(LOOM_TRACE_FLAG_SAMPLED), decided;
-    assert_false(span_decide(NULL, NULL, &decided));
+    assert_false(span_decide(NULL, &what, NULL, false, &decided));
     assert_false(loom_trace_context_valid(&decided));
-    assert_false(span_decide(NULL, &parent, &decided));
+    assert_false(span_decide(NULL, &what, &parent, false, &decided));
     assert_memory_equal(&parent, &decided, sizeof decided);
 }
 
@@ -94,7 +96,7 @@ static void a_root_keeps_the_trace_id_that_was_decided_on(void **state)
     recorded *r = *state;
     for (int i = 0; i < 64; i++) {
         loom_trace_context decided;
-        if (span_decide(r->tracer, NULL, &decided)) {
+        if (span_decide(r->tracer, &what, NULL, false, &decided)) {
             loom_span *span =
                 span_start_decided(r->tracer, "root", &(loom_span_options){.root = true}, &decided, NULL, 0);
             assert_true(loom_span_is_recording(span));

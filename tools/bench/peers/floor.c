@@ -177,6 +177,7 @@ static bool request(void *requester, const uint8_t *data, size_t size, uint8_t *
 const bench_peer bench_peer_floor = {
     .name = "floor",
     .summary = "no bus: bare Unix sockets and a relay of one thread, in this program",
+    .is_bus = true,
     .guarantee = "none lost while all processes live",
     .start = start,
     .publisher_open = publisher_open,

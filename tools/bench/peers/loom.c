@@ -274,9 +274,15 @@ static bool session_open(const bench_site *site, unsigned index)
     return loom_client_open(site, "idle", index, topic, &(loom_agent_options){.on_event = on_event, .poll_mode = true}) != NULL;
 }
 
+static bool span_program(char out[SITE_URL_SIZE])
+{
+    return site_sibling(out, "loom-bench-span");
+}
+
 const bench_peer bench_peer_loom = {
     .name = "loom",
     .summary = "loom-broker with libloom",
+    .is_bus = true,
     .guarantee = "at most once; batched: a full queue holds the producer back",
     .more_filters = true,
     .available = available,
@@ -293,4 +299,5 @@ const bench_peer bench_peer_loom = {
     .request = loom_request,
     .requester_close = loom_client_close,
     .session_open = session_open,
+    .span_program = span_program,
 };

@@ -22,6 +22,7 @@ static bool nats_unavailable(const bench_setup *setup, char *why, size_t why_siz
 const bench_peer bench_peer_nats = {
     .name = "nats",
     .summary = "not in this build: needs libnats-dev",
+    .is_bus = true,
     .guarantee = "at most once",
     .available = nats_unavailable,
 };
@@ -29,6 +30,7 @@ const bench_peer bench_peer_nats = {
 const bench_peer bench_peer_nats_traceparent = {
     .name = "nats-traceparent",
     .summary = "not in this build: needs libnats-dev",
+    .is_bus = true,
     .guarantee = "at most once",
     .available = nats_unavailable,
 };
@@ -44,6 +46,7 @@ static bool zmq_unavailable(const bench_setup *setup, char *why, size_t why_size
 const bench_peer bench_peer_zmq = {
     .name = "zmq",
     .summary = "not in this build: needs libzmq3-dev",
+    .is_bus = true,
     .guarantee = "at most once",
     .available = zmq_unavailable,
 };

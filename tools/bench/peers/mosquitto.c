@@ -235,6 +235,7 @@ static bool session_open(const bench_site *site, unsigned index)
 const bench_peer bench_peer_mosquitto = {
     .name = "mosquitto",
     .summary = "mosquitto, MQTT 3.1.1, QoS 0; our own client, which gathers messages",
+    .is_bus = true,
     .guarantee = "at most once (QoS 0); the producer is held back by the benchmark",
     .needs_window = true,
     .more_filters = true,

@@ -268,6 +268,7 @@ static bool request(void *requester, const uint8_t *data, size_t size, uint8_t *
 const bench_peer bench_peer_nats = {
     .name = "nats",
     .summary = "nats-server with nats.c over TCP; no headers, so no trace",
+    .is_bus = true,
     .guarantee = "at most once; the producer is held back by the benchmark",
     .needs_window = true,
     .more_filters = true,
@@ -290,6 +291,7 @@ const bench_peer bench_peer_nats = {
 const bench_peer bench_peer_nats_traceparent = {
     .name = "nats-traceparent",
     .summary = "the same with a W3C traceparent header: what a trace takes there",
+    .is_bus = true,
     .guarantee = "at most once; the producer is held back by the benchmark",
     .needs_window = true,
     .more_filters = true,

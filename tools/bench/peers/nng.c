@@ -235,6 +235,7 @@ static bool request(void *requester, const uint8_t *data, size_t size, uint8_t *
 const bench_peer bench_peer_nng = {
     .name = "nng",
     .summary = "raw nng, one message each: PUSH, PULL, PUB, SUB; REQ and REP",
+    .is_bus = true,
     .guarantee = "at most once; the producer is held back by the benchmark to what nng's queues hold",
     .needs_window = true,
     .window_max = WINDOW,

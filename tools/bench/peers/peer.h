@@ -47,6 +47,9 @@ typedef struct bench_peer {
     /* Opens the idle session number index with one subscription of its own; it stays open while the process lives.
      * NULL: not measured with this peer. */
     bool (*session_open)(const bench_site *site, unsigned index);
+    /* The program of the span scenario, a full path. False: it is not there; available() says why. NULL: no tracing SDK. */
+    bool (*span_program)(char out[SITE_URL_SIZE]);
+    bool is_bus; /* it carries messages */
 } bench_peer;
 
 extern const bench_peer bench_peer_loom;

@@ -12,6 +12,8 @@ const bench_peer *const *bench_peers(void)
                                               &bench_peer_mosquitto,
                                               &bench_peer_nng,
                                               &bench_peer_floor,
+                                              &bench_peer_otel_go,
+                                              &bench_peer_otel_rust,
                                               NULL};
     return peers;
 }

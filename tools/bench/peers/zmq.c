@@ -226,6 +226,7 @@ static bool request(void *requester, const uint8_t *data, size_t size, uint8_t *
 const bench_peer bench_peer_zmq = {
     .name = "zmq",
     .summary = "ZeroMQ: PUB and SUB through a proxy; requests REQ and REP through one",
+    .is_bus = true,
     .guarantee = "at most once, queues without bound; the producer is held back by the benchmark",
     .needs_window = true,
     .more_filters = true,

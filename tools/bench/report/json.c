@@ -98,6 +98,9 @@ static json_t *shape_json(const bench_shape *shape, bool *ok)
                  {"consumers", shape->consumers},
                  {"filters", shape->filters},
                  {"agents", shape->agents}};
+    if (shape->work != WORK_NONE) {
+        put(object, "work", json_string(bench_work_names[shape->work]), ok);
+    }
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].count > 0) {
             put(object, parts[i].name, json_integer(parts[i].count), ok);

@@ -25,6 +25,8 @@ static const struct column {
     {METRIC_SESSION_BYTES, "KiB/session", 12, 2, 1024, true},
     {METRIC_GROWTH_BYTES, "growth KiB", 11, 0, 1024, false},
     {METRIC_SPANS_LOST, "spans lost", 11, 0, 1, false},
+    {METRIC_SPAN_NS, "ns/span", 9, 1, 1, true},
+    {METRIC_ALLOCATIONS, "allocations", 12, 2, 1, false},
 };
 
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
@@ -183,6 +185,9 @@ void report_table(FILE *out, const bench_plan *plan)
             row(out, c, &c->contenders[k], colour ? "\033[31m" : "", colour ? "\033[0m" : "");
         }
         ratios(out, c);
+        if (anybody_has(c, METRIC_SPAN_NS)) {
+            continue; /* no messages, and one process each */
+        }
         usage(out, c);
         if (!c->scenario->in_process) {
             guarantees(out, c);

@@ -19,7 +19,7 @@ typedef struct bench_scenario {
     unsigned rounds;   /* the same */
     /* What this scenario wants different from the rest; may be NULL. */
     void (*adjust)(bench_setup *setup);
-    /* Whether peer can take part; NULL: all can. */
+    /* Whether peer can take part; NULL: all that carry messages can. */
     bool (*suits)(const bench_peer *peer);
     /* One round with one peer: its own processes, from start to end. False: it failed, or the user interrupted. */
     bool (*round)(const bench_setup *setup, const bench_peer *peer, bench_sample *out);
@@ -28,5 +28,6 @@ typedef struct bench_scenario {
 /* The list ends with NULL. */
 const bench_scenario *const *bench_scenarios(void);
 const bench_scenario *bench_scenario_find(const char *name);
+bool bench_scenario_suits(const bench_scenario *scenario, const bench_peer *peer);
 
 #endif

@@ -10,7 +10,8 @@ const bench_scenario *const *bench_scenarios(void)
                                                       &bench_scenario_fanin,    &bench_scenario_request,
                                                       &bench_scenario_eventbus, &bench_scenario_subscriptions,
                                                       &bench_scenario_agents,   &bench_scenario_stall,
-                                                      &bench_scenario_soak,     NULL};
+                                                      &bench_scenario_span,     &bench_scenario_soak,
+                                                      NULL};
     return scenarios;
 }
 
@@ -22,4 +23,9 @@ const bench_scenario *bench_scenario_find(const char *name)
         }
     }
     return NULL;
+}
+
+bool bench_scenario_suits(const bench_scenario *scenario, const bench_peer *peer)
+{
+    return scenario->suits != NULL ? scenario->suits(peer) : peer->is_bus;
 }

@@ -14,5 +14,6 @@ extern const bench_scenario bench_scenario_subscriptions;
 extern const bench_scenario bench_scenario_agents;
 extern const bench_scenario bench_scenario_stall;
 extern const bench_scenario bench_scenario_soak;
+extern const bench_scenario bench_scenario_span;
 
 #endif

@@ -46,6 +46,7 @@ typedef struct loom_attr {
 /* ---- processor and exporters ---- */
 
 typedef struct loom_span_processor loom_span_processor; /* reference counted */
+typedef struct loom_span_stage loom_span_stage;         /* rewrites spans before they are exported: <loom/pipeline.h> */
 
 #define LOOM_SPANS_FILE_DEFAULT "loom-spans.jsonl" /* of LOOM_EXPORTER_FILE without an endpoint */
 
@@ -56,7 +57,8 @@ typedef enum loom_exporter_kind {
     LOOM_EXPORTER_CONSOLE,   /* a line a span on standard error, for eyes */
     LOOM_EXPORTER_FILE,      /* OTLP/JSON lines: one ExportTraceServiceRequest each, appended */
     LOOM_EXPORTER_OTLP_HTTP_JSON, /* OTLP/JSON by POST, otherwise as OTLP_HTTP */
-    LOOM_EXPORTER_STDOUT     /* OTLP/JSON lines on standard output */
+    LOOM_EXPORTER_STDOUT,    /* OTLP/JSON lines on standard output */
+    LOOM_EXPORTER_CALLBACK   /* the program's own: export_batch below */
 } loom_exporter_kind;
 
 /* What of its own troubles a processor tells on_error. */
@@ -89,6 +91,12 @@ typedef struct loom_span_processor_options {
     loom_complaints complaints;       /* what on_error hears (OTEL_LOG_LEVEL) */
     const char *log_spans;            /* log finished spans, as <loom/log.h> says: "all", "slow:100ms" …; NULL: none (LOOM_LOG_SPANS) */
     struct loom_logger *span_logger;  /* where to; the processor takes its own reference. NULL: JSON on standard error */
+    /* LOOM_EXPORTER_CALLBACK: takes one batch, an OTLP ExportTraceServiceRequest in protobuf, borrowed for the call. Called
+     * on the exporter thread, one batch at a time, with no lock held. false: the batch is lost and counted so; it is not
+     * tried again. It gets `user`, like on_error. */
+    bool (*export_batch)(void *user, loom_bytes request);
+    loom_span_stage *const *stages;   /* run in this order; those of the environment follow. The processor takes references */
+    size_t stage_count;
 } loom_span_processor_options;
 
 /* Fills options from the environment; docs/OPENTELEMETRY.md lists the variables. Without a protocol an endpoint with port
@@ -104,7 +112,8 @@ LOOM_API void loom_span_processor_options_from_env(loom_span_processor_options *
  * Nothing of it when OTEL_LOG_LEVEL is error or none. For a program to log once, at its start. */
 LOOM_API void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *user);
 
-/* options NULL: from the environment. LOOM_EINVAL: an endpoint that is neither an http(s) URL nor host:port. LOOM_EIO: a file that cannot be opened. */
+/* options NULL: from the environment. LOOM_EINVAL: an endpoint that is neither an http(s) URL nor host:port, or no
+ * export_batch where one is asked for. LOOM_EIO: a file that cannot be opened. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_span_processor_create(loom_span_processor **out,
                                                                 const loom_span_processor_options *options);
 LOOM_API loom_span_processor *loom_span_processor_ref(loom_span_processor *processor);
@@ -137,15 +146,33 @@ typedef enum loom_sampler_kind {
     LOOM_SAMPLER_PARENTBASED_RATIO,
     LOOM_SAMPLER_ALWAYS_ON,
     LOOM_SAMPLER_ALWAYS_OFF,
-    LOOM_SAMPLER_RATIO
+    LOOM_SAMPLER_RATIO,
+    LOOM_SAMPLER_PARENTBASED_RATE_LIMITED,
+    LOOM_SAMPLER_RATE_LIMITED,
+    LOOM_SAMPLER_PARENTBASED, /* a sampler for each case of the parent; this and those below: <loom/sampler.h> */
+    LOOM_SAMPLER_RULES,       /* by name, kind and attributes */
+    LOOM_SAMPLER_CUSTOM       /* a function */
 } loom_sampler_kind;
 
+/* Which spans are kept. A parent-based kind follows a parent, and decides as its name goes on where there is none. */
 typedef struct loom_sampler {
     loom_sampler_kind kind;
-    double ratio; /* 0 to 1, for the ratio kinds; by trace id, so every process decides alike */
+    double ratio;      /* 0 to 1, for the ratio kinds. The right-most 7 bytes of the trace id decide (W3C Trace Context level 2,
+                          "Random Trace ID"; OpenTelemetry, "Probability sampling": kept if R >= T), so every process decides
+                          alike, and what a smaller ratio keeps a larger one keeps too */
+    double per_second; /* 0 to 1e9, for the rate-limited kinds: at most so many a second, and as many at once (at least one).
+                          LOOM_SAMPLER_RATE_LIMITED counts spans, below a parent-based one it is traces that start here */
+    const struct loom_sampler_parents *parents;
+    const struct loom_sampler_rules *rules;
+    const struct loom_sampler_custom *custom;
 } loom_sampler;
+typedef struct loom_sampler_parents loom_sampler_parents;
+typedef struct loom_sampler_rules loom_sampler_rules;
+typedef struct loom_sampler_custom loom_sampler_custom;
 
-/* OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG (and the alias OTEL_TRACE_SAMPLER). Values that make no sense: the default. */
+/* OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG (and the alias OTEL_TRACE_SAMPLER): those of the specification, and
+ * rate_limited and parentbased_rate_limited, whose argument is traces a second (100 without one). Values that make no sense:
+ * the default. */
 LOOM_API loom_sampler loom_sampler_from_env(void);
 
 /* How much a span keeps (OpenTelemetry, trace SDK, "Span Limits"). Attributes, events and links beyond are dropped and
@@ -173,7 +200,7 @@ typedef struct loom_tracer_provider_options {
     const loom_attr *resource;     /* more resource attributes; service.instance.id, host.name, process.pid and
                                       telemetry.sdk.* are there already, OTEL_RESOURCE_ATTRIBUTES too */
     size_t resource_count;
-    const loom_sampler *sampler;   /* NULL: loom_sampler_from_env() */
+    const loom_sampler *sampler;   /* copied; NULL: loom_sampler_from_env() */
     loom_span_processor *processor; /* the provider takes its own reference */
     const loom_span_limits *limits; /* NULL: loom_span_limits_from_env(); LOOM_EINVAL: more attributes than the maximum */
 } loom_tracer_provider_options;
@@ -216,7 +243,8 @@ typedef struct loom_link {
 
 typedef struct loom_span_options {
     loom_span_kind kind;              /* 0: INTERNAL */
-    const loom_trace_context *parent; /* NULL: the current span of this thread; an invalid one: no parent */
+    const loom_trace_context *parent; /* NULL: the current span of this thread; an invalid one: no parent; with a trace id
+                                         and no span id: the root of that trace */
     bool parent_is_remote;            /* parent came from another process: OTLP flags bits 8 and 9 */
     loom_str tracestate;              /* of the parent, passed on; may be empty */
     bool root;                        /* ignore the current span: start a new trace */
@@ -286,4 +314,6 @@ LOOM_API loom_span *loom_span_current(void);
 LOOM_API uint64_t loom_time_unix_ns(void);
 
 LOOM_END_DECLS
+
+#include <loom/trace_inline.h>
 #endif

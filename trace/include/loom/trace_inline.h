@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is said about a span that does not record costs a test here, and no call. <loom/trace.h> includes this; nothing in it
+ * is to be used by name.
+ *
+ * The lowest bit of a span's address is set when the span does not record; that is part of the ABI. The functions themselves
+ * are there for bindings of other languages, for whoever takes their address, and where LOOM_TRACE_NO_INLINE is defined. */
+#ifndef LOOM_TRACE_INLINE_H
+#define LOOM_TRACE_INLINE_H
+
+#include <loom/trace.h>
+
+#include <stdint.h>
+
+#ifndef LOOM_TRACE_NO_INLINE
+
+static inline bool loom_span_may_record_(const loom_span *span)
+{
+    return ((uintptr_t)span & 1u) == 0;
+}
+
+static inline bool loom_span_is_recording_(const loom_span *span)
+{
+    return loom_span_may_record_(span) && loom_span_is_recording(span);
+}
+#define loom_span_is_recording(span) loom_span_is_recording_(span)
+
+static inline void loom_span_set_name_(loom_span *span, const char *name)
+{
+    if (loom_span_may_record_(span)) {
+        loom_span_set_name(span, name);
+    }
+}
+#define loom_span_set_name(span, name) loom_span_set_name_(span, name)
+
+static inline void loom_span_set_attr_(loom_span *span, const loom_attr *attr)
+{
+    if (loom_span_may_record_(span)) {
+        loom_span_set_attr(span, attr);
+    }
+}
+#define loom_span_set_attr(span, ...) loom_span_set_attr_(span, __VA_ARGS__) /* a compound literal has commas in it */
+
+static inline void loom_span_set_string_(loom_span *span, const char *key, const char *value)
+{
+    if (loom_span_may_record_(span)) {
+        loom_span_set_string(span, key, value);
+    }
+}
+#define loom_span_set_string(span, key, value) loom_span_set_string_(span, key, value)
+
+static inline void loom_span_set_str_(loom_span *span, const char *key, loom_str value)
+{
+    if (loom_span_may_record_(span)) {
+        loom_span_set_str(span, key, value);
+    }
+}
+#define loom_span_set_str(span, key, ...) loom_span_set_str_(span, key, __VA_ARGS__)
+
+static inline void loom_span_set_bool_(loom_span *span, const char *key, bool value)
+{
+    if (loom_span_may_record_(span)) {
+        loom_span_set_bool(span, key, value);
+    }
+}
+#define loom_span_set_bool(span, key, value) loom_span_set_bool_(span, key, value)
+
+static inline void loom_span_set_int_(loom_span *span, const char *key, int64_t value)
+{
+    if (loom_span_may_record_(span)) {
+        loom_span_set_int(span, key, value);
+    }
+}
+#define loom_span_set_int(span, key, value) loom_span_set_int_(span, key, value)
+
+static inline void loom_span_set_double_(loom_span *span, const char *key, double value)
+{
+    if (loom_span_may_record_(span)) {
+        loom_span_set_double(span, key, value);
+    }
+}
+#define loom_span_set_double(span, key, value) loom_span_set_double_(span, key, value)
+
+#endif
+#endif

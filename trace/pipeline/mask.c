@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The masking stage: the rules of mask_text.h on the texts and attributes of a span. */
+#include "trace/pipeline/mask_text.h"
+
+#include "trace/otlp/fields.h"
+#include "trace/otlp/read.h"
+#include "trace/pipeline/span_edit.h"
+
+#include <stdlib.h>
+
+#define DEPTH_MAX 16u /* of values within values; deeper ones are masked whole */
+
+typedef struct mask_stage {
+    loom_span_stage base;
+    mask_rules rules;
+} mask_stage;
+
+/* A text that is being replaced: the field is opened at the first thing found. */
+typedef struct text_writer {
+    edit_walk *w;
+    uint32_t number;
+    loom_str text;
+    pb_buf *out; /* NULL: nothing found yet */
+    size_t mark, copied;
+} text_writer;
+
+static void replace_found(void *user, size_t from, size_t to, const char *replacement)
+{
+    text_writer *t = user;
+    if (t->out == NULL) {
+        t->out = edit_replace(t->w);
+        t->mark = pb_open(t->out, t->number);
+    }
+    pb_raw(t->out, t->text.data + t->copied, from - t->copied);
+    pb_raw(t->out, replacement, strlen(replacement));
+    t->copied = to;
+}
+
+/* The walk stands on a string field. */
+static void mask_string(const mask_rules *rules, edit_walk *w, uint32_t number, loom_str text)
+{
+    text_writer t = {.w = w, .number = number, .text = text};
+    mask_scan(rules, text, replace_found, &t);
+    if (t.out != NULL) {
+        pb_raw(t.out, text.data + t.copied, text.len - t.copied);
+        pb_close(t.out, t.mark);
+    }
+}
+
+static void mask_key_value(const mask_rules *rules, edit_walk *parent, uint32_t number, loom_bytes key_value, unsigned depth);
+static void mask_any(const mask_rules *rules, edit_walk *parent, uint32_t number, loom_bytes any, unsigned depth);
+
+/* An ArrayValue or a KeyValueList: values or pairs, in both as field 1. */
+static void mask_list(const mask_rules *rules, edit_walk *parent, const pb_field *list, unsigned depth)
+{
+    edit_walk w;
+    pb_field f;
+    edit_open_in(&w, parent, list->number, list->bytes);
+    while (!w.out->failed && edit_next(&w, &f)) {
+        if (!pb_is(&f, ARRAY_VALUES, PB_LENGTH)) {
+            continue;
+        }
+        if (depth == DEPTH_MAX) {
+            (void)edit_replace(&w);
+        } else if (list->number == ANY_KVLIST) {
+            mask_key_value(rules, &w, f.number, f.bytes, depth + 1);
+        } else {
+            mask_any(rules, &w, f.number, f.bytes, depth + 1);
+        }
+    }
+    (void)edit_close(&w);
+}
+
+/* The parent stands on an AnyValue. */
+static void mask_any(const mask_rules *rules, edit_walk *parent, uint32_t number, loom_bytes any, unsigned depth)
+{
+    edit_walk w;
+    pb_field f;
+    edit_open_in(&w, parent, number, any);
+    while (!w.out->failed && edit_next(&w, &f)) {
+        if (pb_is(&f, ANY_STRING, PB_LENGTH)) {
+            mask_string(rules, &w, f.number, (loom_str){(const char *)f.bytes.data, f.bytes.len});
+        } else if (pb_is(&f, ANY_ARRAY, PB_LENGTH) || pb_is(&f, ANY_KVLIST, PB_LENGTH)) {
+            mask_list(rules, &w, &f, depth);
+        }
+    }
+    (void)edit_close(&w);
+}
+
+/* Whether a secret was set, or is there, is none. */
+static bool is_bool(loom_bytes any)
+{
+    return otlp_read_any(any).type == OTLP_ANY_BOOL;
+}
+
+/* The walk stands on the value of a key that names a secret. */
+static void mask_whole(edit_walk *w, const pb_field *value)
+{
+    if (!is_bool(value->bytes)) {
+        pb_buf *out = edit_replace(w);
+        const size_t any = pb_open(out, KEYVALUE_VALUE);
+        pb_bytes_field(out, ANY_STRING, MASKED, sizeof MASKED - 1);
+        pb_close(out, any);
+    }
+}
+
+/* What the key of a pair says of its value; of any other the texts are looked at. */
+typedef enum key_rule { KEY_ALLOWED, KEY_SECRET, KEY_OTHER } key_rule;
+
+static key_rule rule_of(const mask_rules *rules, loom_str key)
+{
+    return pattern_list_matches(&rules->allow_keys, key) ? KEY_ALLOWED : mask_key(rules, key) ? KEY_SECRET : KEY_OTHER;
+}
+
+static void mask_pair_of(const mask_rules *rules, edit_walk *parent, uint32_t number, loom_bytes key_value, loom_str key,
+                         unsigned depth)
+{
+    const key_rule rule = rule_of(rules, key);
+    edit_walk w;
+    pb_field f;
+    if (rule == KEY_ALLOWED) {
+        return;
+    }
+    edit_open_in(&w, parent, number, key_value);
+    while (!w.out->failed && edit_next(&w, &f)) {
+        if (!pb_is(&f, KEYVALUE_VALUE, PB_LENGTH)) {
+            continue;
+        }
+        if (rule == KEY_SECRET) {
+            mask_whole(&w, &f);
+        } else {
+            mask_any(rules, &w, f.number, f.bytes, depth);
+        }
+    }
+    (void)edit_close(&w);
+}
+
+static void mask_key_value(const mask_rules *rules, edit_walk *parent, uint32_t number, loom_bytes key_value, unsigned depth)
+{
+    mask_pair_of(rules, parent, number, key_value, edit_key_of(key_value), depth);
+}
+
+static void on_attr(void *self, edit_walk *w, const edit_attr *attr)
+{
+    mask_pair_of(self, w, attr->number, attr->key_value, attr->key, 0);
+}
+
+static void on_text(void *self, edit_walk *w, uint32_t number, loom_str text)
+{
+    mask_string(self, w, number, text);
+}
+
+static bool mask_rewrite(const loom_span_stage *self, loom_bytes span, pb_buf *out)
+{
+    const mask_stage *mask = (const mask_stage *)self;
+    const span_editor editor = {.on_text = on_text, .on_attr = on_attr, .self = (void *)(uintptr_t)&mask->rules};
+    return span_edit(&editor, span, out);
+}
+
+static void mask_free(loom_span_stage *self)
+{
+    mask_stage *mask = (mask_stage *)self;
+    pattern_list_fini(&mask->rules.keys);
+    pattern_list_fini(&mask->rules.allow_keys);
+    pattern_list_fini(&mask->rules.allow_values);
+    free(mask);
+}
+
+loom_status loom_mask_create(loom_span_stage **out, const loom_mask_options *options)
+{
+    static const loom_mask_options defaults = {.kinds = LOOM_MASK_ALL};
+    const loom_mask_options *o = options != NULL ? options : &defaults;
+    *out = NULL;
+    if ((o->kinds & ~(unsigned)LOOM_MASK_ALL) != 0) {
+        return LOOM_EINVAL;
+    }
+    mask_stage *mask = calloc(1, sizeof *mask);
+    if (mask == NULL) {
+        return LOOM_ENOMEM;
+    }
+    stage_init(&mask->base, mask_rewrite, mask_free);
+    mask->rules.kinds = o->kinds != 0 ? o->kinds : LOOM_MASK_ALL;
+    loom_status st = pattern_list_init(&mask->rules.keys, o->keys, o->key_count);
+    if (st == LOOM_OK) {
+        st = pattern_list_init(&mask->rules.allow_keys, o->allow_keys, o->allow_key_count);
+    }
+    if (st == LOOM_OK) {
+        st = pattern_list_init(&mask->rules.allow_values, o->allow_values, o->allow_value_count);
+    }
+    if (st != LOOM_OK) {
+        mask_free(&mask->base);
+        return st;
+    }
+    *out = &mask->base;
+    return LOOM_OK;
+}
