@@ -5,8 +5,9 @@
  * ChaCha20: drawing the pool itself would take a call for each 256 bytes. Bytes are zeroed as they are taken and
  * the seed as soon as it is stretched, so memory holds nothing that tells ids already given out.
  *
- * Words come from xoshiro256++ (Blackman and Vigna, "Scrambled Linear Pseudorandom Number Generators", 2021), whose state
- * each thread draws from its pool: 256 bits, so that the sequences of any number of threads do not meet.
+ * Words come from xoroshiro128++ (Blackman and Vigna, "Scrambled Linear Pseudorandom Number Generators", 2021), whose state
+ * each thread draws from its pool: 128 bits, so that the sequences of threads do not meet. Its sibling with 256 bits takes
+ * half as long again.
  *
  * fork(): the child starts with a copy of the pool of the thread that forked, and only that thread. The handler below
  * runs on it and empties the pool; the way of an id pays nothing for that. */
@@ -25,7 +26,7 @@ static _Thread_local struct {
     uint8_t bytes[POOL_SIZE];
 } pool;
 
-static _Thread_local uint64_t words[4]; /* all zero: not drawn yet */
+static _Thread_local uint64_t words[2]; /* all zero: not drawn yet */
 
 static void forget_in_child(void)
 {
@@ -75,22 +76,52 @@ void random_take(uint8_t *out, size_t len)
     }
 }
 
+static uint64_t take_word(void)
+{
+    uint64_t word;
+    uint8_t *next = pool.bytes + (sizeof pool.bytes - pool.left);
+    pool.left -= sizeof word;
+    memcpy(&word, next, sizeof word);
+    memset(next, 0, sizeof word);
+    return word;
+}
+
+__attribute__((noinline)) static uint64_t refill_and_take_word(void)
+{
+    refill();
+    return take_word();
+}
+
+uint64_t random_secret_word(void)
+{
+    return pool.left >= sizeof(uint64_t) ? take_word() : refill_and_take_word();
+}
+
 static uint64_t rotate(uint64_t word, unsigned by)
 {
     return word << by | word >> (64 - by);
 }
 
+static uint64_t next_word(uint64_t w[2])
+{
+    const uint64_t a = w[0], b = w[1] ^ a;
+    const uint64_t out = rotate(a + w[1], 17) + a;
+    w[0] = rotate(a, 49) ^ b ^ b << 21;
+    w[1] = rotate(b, 28);
+    return out;
+}
+
+/* Apart, and with a jump to it, so that the words after it need no stack frame. */
+__attribute__((noinline)) static uint64_t first_word(void)
+{
+    while ((words[0] | words[1]) == 0) {
+        random_take((uint8_t *)words, sizeof words);
+    }
+    return next_word(words);
+}
+
 uint64_t random_word(void)
 {
     uint64_t *const w = words; /* looked up once */
-    while ((w[0] | w[1] | w[2] | w[3]) == 0) {
-        random_take((uint8_t *)w, sizeof words);
-    }
-    const uint64_t a = w[0], b = w[1], c = w[2] ^ a, d = w[3] ^ b;
-    const uint64_t out = rotate(a + w[3], 23) + a;
-    w[0] = a ^ d;
-    w[1] = b ^ c;
-    w[2] = c ^ b << 17;
-    w[3] = rotate(d, 45);
-    return out;
+    return (w[0] | w[1]) != 0 ? next_word(w) : first_word();
 }

@@ -11,6 +11,9 @@
  * to a process on the other side of a fork(). Any thread; not from a signal handler. */
 void random_take(uint8_t *out, size_t len);
 
+/* Eight of those bytes, as a word. */
+uint64_t random_secret_word(void);
+
 /* A uniformly distributed word, never given out before in the same sense, and about twenty times cheaper; but who has seen
  * several of one thread can foretell the next. For ids that nobody gains by guessing: those of traces and spans. */
 uint64_t random_word(void);

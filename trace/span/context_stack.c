@@ -57,11 +57,8 @@ static void free_stack(void)
     stack.cap = 0;
 }
 
-static bool make_room(void)
+__attribute__((noinline)) static bool grow(void)
 {
-    if (stack.depth < stack.cap) {
-        return true;
-    }
     if (stack.depth == DEPTH_MAX || !thread_exit_attach(&stack.on_exit)) {
         return false;
     }
@@ -73,6 +70,11 @@ static bool make_room(void)
     stack.entries = entries;
     stack.cap = cap;
     return true;
+}
+
+static inline bool make_room(void)
+{
+    return stack.depth < stack.cap || grow();
 }
 
 /* The innermost entry that is still alive, or NULL. */
@@ -176,6 +178,10 @@ uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestat
 void loom_context_pop(uint64_t token)
 {
     size_t at = stack.depth;
+    if (at > 0 && stack.entries[at - 1].token == token && stack.entries[at - 1].borrowed != NULL) {
+        stack.depth = at - 1; /* it owns nothing: around every message handled without a span */
+        return;
+    }
     while (at > 0 && stack.entries[at - 1].token > token) {
         at--;
     }
