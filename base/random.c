@@ -5,8 +5,9 @@
  * ChaCha20: drawing the pool itself would take a call for each 256 bytes. Bytes are zeroed as they are taken and
  * the seed as soon as it is stretched, so memory holds nothing that tells ids already given out.
  *
- * Words come from xoshiro256++ (Blackman and Vigna, "Scrambled Linear Pseudorandom Number Generators", 2021), whose state
- * each thread draws from its pool: 256 bits, so that the sequences of any number of threads do not meet.
+ * Words come from xoroshiro128++ (Blackman and Vigna, "Scrambled Linear Pseudorandom Number Generators", 2021), whose state
+ * each thread draws from its pool: 128 bits, so that the sequences of threads do not meet. Its sibling with 256 bits takes
+ * half as long again.
  *
  * fork(): the child starts with a copy of the pool of the thread that forked, and only that thread. The handler below
  * runs on it and empties the pool; the way of an id pays nothing for that. */
@@ -75,6 +76,27 @@ void random_take(uint8_t *out, size_t len)
     }
 }
 
+static uint64_t take_word(void)
+{
+    uint64_t word;
+    uint8_t *next = pool.bytes + (sizeof pool.bytes - pool.left);
+    pool.left -= sizeof word;
+    memcpy(&word, next, sizeof word);
+    memset(next, 0, sizeof word);
+    return word;
+}
+
+__attribute__((noinline)) static uint64_t refill_and_take_word(void)
+{
+    refill();
+    return take_word();
+}
+
+uint64_t random_secret_word(void)
+{
+    return pool.left >= sizeof(uint64_t) ? take_word() : refill_and_take_word();
+}
+
 random_words *random_words_of_thread(void)
 {
     return &words;
@@ -84,7 +106,7 @@ void random_words_draw(random_words *drawn)
 {
     do {
         random_take((uint8_t *)drawn->state, sizeof drawn->state);
-    } while ((drawn->state[0] | drawn->state[1] | drawn->state[2] | drawn->state[3]) == 0);
+    } while ((drawn->state[0] | drawn->state[1]) == 0);
 }
 
 uint64_t random_word(void)

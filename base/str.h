@@ -19,6 +19,40 @@ static inline loom_bytes bytes_of(const char *text)
     return (loom_bytes){.data = (const uint8_t *)text, .len = text != NULL ? strlen(text) : 0};
 }
 
+/* ---- short names on hot paths, where a call of memcmp() costs more than the comparison ---- */
+
+static inline bool str_same_4(const char *a, const char *b)
+{
+    uint32_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x == y;
+}
+
+static inline bool str_same_8(const char *a, const char *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x == y;
+}
+
+/* memcmp() == 0, word by word; the last word may overlap the one before. */
+static inline bool str_same(const char *a, const char *b, size_t len)
+{
+    if (len < 4) {
+        return len == 0 || (a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1]);
+    }
+    if (len < 8) {
+        return str_same_4(a, b) && str_same_4(a + len - 4, b + len - 4);
+    }
+    size_t at = 0;
+    while (at + 8 < len && str_same_8(a + at, b + at)) {
+        at += 8;
+    }
+    return at + 8 >= len && str_same_8(a + len - 8, b + len - 8);
+}
+
 static inline bool bytes_equal(loom_bytes a, loom_bytes b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);

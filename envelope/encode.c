@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "envelope/encode.h"
 
+#include <assert.h>
+#include <string.h>
+
 #include "base/clock.h"
 #include "envelope/hop.h"
 #include "envelope/id.h"
 #include "envelope/msgpack_bytes.h"
-
-static bool is_zero(const uint8_t *bytes, size_t len)
-{
-    uint8_t any = 0;
-    for (size_t i = 0; i < len; i++) {
-        any |= bytes[i];
-    }
-    return any == 0;
-}
 
 static size_t str_size(size_t len)
 {
@@ -34,6 +28,19 @@ static size_t headers_size(const loom_envelope_fields *f)
     return size > LOOM_HEADERS_MAX ? SIZE_MAX : size;
 }
 
+/* SIZE_MAX: one of them is over its limit. */
+static size_t options_size(const loom_envelope_fields *f)
+{
+    const size_t headers = headers_size(f);
+    if (f->type.len > LOOM_TYPE_MAX || f->thread_id.len > LOOM_THREAD_ID_MAX || f->correlation_id.len > LOOM_THREAD_ID_MAX ||
+        f->reply_to.len > LOOM_TOPIC_MAX || f->content_type.len > LOOM_CONTENT_TYPE_MAX ||
+        f->tracestate.len > LOOM_TRACESTATE_MAX || f->baggage.len > LOOM_BAGGAGE_MAX || headers == SIZE_MAX) {
+        return SIZE_MAX;
+    }
+    return f->type.len + f->thread_id.len + f->correlation_id.len + f->reply_to.len + f->content_type.len +
+           f->tracestate.len + f->baggage.len + headers;
+}
+
 loom_status envelope_encode_check(const loom_envelope_fields *f, size_t *size_max)
 {
     if (f->topic.len == 0) {
@@ -44,18 +51,16 @@ loom_status envelope_encode_check(const loom_envelope_fields *f, size_t *size_ma
             return LOOM_EINVAL;
         }
     }
-    size_t headers = headers_size(f);
-    if (f->topic.len > LOOM_TOPIC_MAX || f->payload.len > LOOM_PAYLOAD_MAX || f->type.len > LOOM_TYPE_MAX ||
-        f->sender.len > LOOM_AGENT_ID_MAX || f->thread_id.len > LOOM_THREAD_ID_MAX ||
-        f->correlation_id.len > LOOM_THREAD_ID_MAX || f->reply_to.len > LOOM_TOPIC_MAX ||
-        f->content_type.len > LOOM_CONTENT_TYPE_MAX || f->tracestate.len > LOOM_TRACESTATE_MAX ||
-        f->baggage.len > LOOM_BAGGAGE_MAX || headers == SIZE_MAX) {
+    const bool plain = (f->type.len | f->thread_id.len | f->correlation_id.len | f->reply_to.len | f->content_type.len |
+                        f->tracestate.len | f->baggage.len | f->header_count) == 0; /* as most are */
+    const size_t options = plain ? 1 : options_size(f);
+    if (f->topic.len > LOOM_TOPIC_MAX || f->payload.len > LOOM_PAYLOAD_MAX || f->sender.len > LOOM_AGENT_ID_MAX ||
+        options == SIZE_MAX) {
         return LOOM_ETOOBIG;
     }
     /* the fixed prefix, id, timestamp, creation, and a header of at most three bytes (five: payload) for each field */
     *size_max = ENVELOPE_PREFIX_SIZE + (2 + LOOM_UUID_SIZE) + 9 + (2 + LOOM_SPAN_ID_SIZE) + 9 * 3 + 5 + f->topic.len +
-                f->payload.len + f->type.len + f->sender.len + f->thread_id.len + f->correlation_id.len + f->reply_to.len +
-                f->content_type.len + f->tracestate.len + f->baggage.len + headers;
+                f->payload.len + f->sender.len + options;
     return LOOM_OK;
 }
 
@@ -79,6 +84,38 @@ static uint8_t *put_headers(uint8_t *p, const loom_envelope_fields *f)
     return p;
 }
 
+/* The fields from thread to headers. Most messages have none of them but the creation context, which is of a fixed size. */
+static uint8_t *put_options(uint8_t *p, const loom_envelope_fields *f, loom_str tracestate)
+{
+    static_assert(LOOM_SPAN_ID_SIZE == sizeof(uint64_t), "a span id is a word");
+    static const uint8_t nils[] = {MP_NIL, MP_NIL, MP_NIL, MP_NIL};
+    const uint64_t creation = id_word(f->creation_span_id);
+    if ((f->thread_id.len | f->correlation_id.len | f->reply_to.len) == 0) {
+        memcpy(p, nils, 3);
+        p += 3;
+    } else {
+        p = mp_put_str_or_nil(p, f->thread_id);
+        p = mp_put_str_or_nil(p, f->correlation_id);
+        p = mp_put_str_or_nil(p, f->reply_to);
+    }
+    if (creation == 0) {
+        *p++ = MP_NIL;
+    } else {
+        *p++ = MP_BIN8;
+        *p++ = LOOM_SPAN_ID_SIZE;
+        memcpy(p, &creation, sizeof creation);
+        p += sizeof creation;
+    }
+    if ((tracestate.len | f->baggage.len | f->content_type.len | f->header_count) == 0) {
+        memcpy(p, nils, 4);
+        return p + 4;
+    }
+    p = mp_put_str_or_nil(p, tracestate);
+    p = mp_put_str_or_nil(p, f->baggage);
+    p = mp_put_str_or_nil(p, f->content_type);
+    return put_headers(p, f);
+}
+
 size_t envelope_encode(uint8_t *out, const loom_envelope_fields *f, uint8_t id[LOOM_UUID_SIZE])
 {
     static const loom_trace_context none = {{0}, {0}, 0};
@@ -89,7 +126,7 @@ size_t envelope_encode(uint8_t *out, const loom_envelope_fields *f, uint8_t id[L
     hop_set_ttl(out, f->ttl != 0 ? f->ttl : LOOM_TTL_DEFAULT);
     const bool dated = f->timestamp_unix_ns != 0; /* by the caller, and perhaps long ago */
     const uint64_t timestamp = dated ? f->timestamp_unix_ns : clock_unix_ns();
-    if (!is_zero(f->id, LOOM_UUID_SIZE)) {
+    if ((id_word(f->id) | id_word(f->id + sizeof(uint64_t))) != 0) {
         memcpy(id, f->id, LOOM_UUID_SIZE);
     } else if (dated) {
         loom_uuid7_generate(id);
@@ -98,22 +135,13 @@ size_t envelope_encode(uint8_t *out, const loom_envelope_fields *f, uint8_t id[L
     }
     uint8_t *p = out + ENVELOPE_PREFIX_SIZE;
     p = mp_put_str(p, f->topic);
-    p = mp_put_bin(p, id, LOOM_UUID_SIZE);
+    *p++ = MP_BIN8;
+    *p++ = LOOM_UUID_SIZE;
+    p = mp_put_raw(p, id, LOOM_UUID_SIZE);
     p = mp_put_str_or_nil(p, f->type);
     p = mp_put_str_or_nil(p, f->sender);
     p = mp_put_uint(p, timestamp);
-    p = mp_put_str_or_nil(p, f->thread_id);
-    p = mp_put_str_or_nil(p, f->correlation_id);
-    p = mp_put_str_or_nil(p, f->reply_to);
-    if (is_zero(f->creation_span_id, LOOM_SPAN_ID_SIZE)) {
-        *p++ = MP_NIL;
-    } else {
-        p = mp_put_bin(p, f->creation_span_id, LOOM_SPAN_ID_SIZE);
-    }
-    p = mp_put_str_or_nil(p, has_context ? f->tracestate : (loom_str){0}); /* it belongs to a context (W3C, 3.3) */
-    p = mp_put_str_or_nil(p, f->baggage);
-    p = mp_put_str_or_nil(p, f->content_type);
-    p = put_headers(p, f);
+    p = put_options(p, f, has_context ? f->tracestate : (loom_str){0}); /* it belongs to a context (W3C, 3.3) */
     p = mp_put_bin(p, f->payload.data, f->payload.len);
     return (size_t)(p - out);
 }

@@ -14,6 +14,7 @@
 
 #include <loom/context.h>
 
+#include "envelope/id.h"
 #include "envelope/msgpack_bytes.h"
 
 enum {
@@ -53,6 +54,18 @@ static inline void hop_patch(uint8_t *wire, const loom_trace_context *ctx)
     memcpy(wire + HOP_OFFSET, ctx->trace_id, LOOM_TRACE_ID_SIZE);
     memcpy(wire + HOP_SPAN_ID_OFFSET, ctx->span_id, LOOM_SPAN_ID_SIZE);
     wire[HOP_FLAGS_OFFSET] = ctx->trace_flags & (LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM);
+}
+
+/* Whether it has a context, trace id and span id. */
+static inline bool hop_has_context(const uint8_t *wire)
+{
+    return (id_word(wire + HOP_OFFSET) | id_word(wire + HOP_OFFSET + 8)) != 0 && id_word(wire + HOP_SPAN_ID_OFFSET) != 0;
+}
+
+/* Whether its context says that nobody records it: most messages pass so, and this is all that is read of it. */
+static inline bool hop_is_unsampled(const uint8_t *wire)
+{
+    return (wire[HOP_FLAGS_OFFSET] & LOOM_TRACE_FLAG_SAMPLED) == 0 && hop_has_context(wire);
 }
 
 static inline uint8_t hop_ttl(const uint8_t *wire)

@@ -23,21 +23,14 @@ static bool all_zero(const uint8_t *bytes, size_t len)
 /* In words: every hop of every message asks. */
 static_assert(LOOM_TRACE_ID_SIZE == 16 && LOOM_SPAN_ID_SIZE == 8, "an id is whole words");
 
-static uint64_t word(const uint8_t *bytes)
-{
-    uint64_t w;
-    memcpy(&w, bytes, sizeof w);
-    return w;
-}
-
 static bool trace_id_set(const uint8_t id[LOOM_TRACE_ID_SIZE])
 {
-    return (word(id) | word(id + 8)) != 0;
+    return (id_word(id) | id_word(id + 8)) != 0;
 }
 
 bool loom_trace_context_valid(const loom_trace_context *ctx)
 {
-    return trace_id_set(ctx->trace_id) && word(ctx->span_id) != 0;
+    return trace_id_set(ctx->trace_id) && id_word(ctx->span_id) != 0;
 }
 
 void loom_trace_id_generate(uint8_t out[LOOM_TRACE_ID_SIZE])
@@ -127,9 +120,7 @@ void loom_uuid7_generate_at(uint8_t out[LOOM_UUID_SIZE], uint64_t unix_ns)
 {
     static _Thread_local uint64_t ticks; /* of this thread's last id */
     static _Thread_local uint64_t tail;
-    uint64_t random;
-    random_take((uint8_t *)&random, sizeof random);
-    uuid_advance(&ticks, &tail, ms_and_fraction(unix_ns), random);
+    uuid_advance(&ticks, &tail, ms_and_fraction(unix_ns), random_secret_word());
 
     const uint64_t high = (ticks >> 12 << 16) | 0x7000u | (ticks & 0x0fffu);
     const uint64_t low = UINT64_C(2) << 62 | tail;

@@ -3,7 +3,17 @@
 #ifndef LOOM_ENVELOPE_ID_H
 #define LOOM_ENVELOPE_ID_H
 
+#include <string.h>
+
 #include <loom/envelope.h>
+
+/* Eight bytes of an id, to see whether it is all zero: every hop of every message asks. */
+static inline uint64_t id_word(const uint8_t *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
 
 /* A fresh id: 48 bits of Unix milliseconds, 12 bits of their fraction, 62 random bits (within one tick of 244 ns: the last
  * ones and a random step). Within a thread each id is greater (memcmp) than the one before, even when the clock is set

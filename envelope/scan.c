@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The gate for envelope bytes from outside: one pass, bounded, no allocation. */
+#include <assert.h>
+
 #include "envelope/msgpack_bytes.h"
 #include "envelope/view.h"
 
@@ -218,22 +220,103 @@ static inline loom_status scan_fields(envelope_view *v, mp_reader *r, uint32_t p
     return LOOM_OK;
 }
 
-loom_status envelope_scan(envelope_view *view, loom_bytes bytes, const envelope_limits *limits, const char **reason)
+/* ---- the usual envelope ---- */
+
+/* Text of 1 to max bytes. NULL: it is something else. */
+static inline const uint8_t *usual_text(envelope_view *v, enum envelope_field f, const uint8_t *at, uint32_t max)
 {
-    uint32_t payload_max = limits != NULL && limits->payload_max != 0 ? limits->payload_max : LOOM_PAYLOAD_MAX;
-    if (bytes.len == 0) {
-        *reason = "not an envelope: empty";
-        return LOOM_EMALFORMED;
+    uint32_t len = *at & 0x1fu;
+    if ((*at & 0xe0) == MP_FIXSTR) {
+        at++;
+    } else if (*at == MP_STR8) {
+        len = at[1];
+        at += 2;
+    } else {
+        return NULL;
     }
+    v->field[f] = (envelope_slice){(uint32_t)(at - v->data), len};
+    return len > 0 && len <= max ? at + len : NULL;
+}
+
+/* From the timestamp to the headers: of these, no more than a creation context. */
+static inline const uint8_t *usual_middle(envelope_view *v, const uint8_t *at)
+{
+    static const uint8_t nils[] = {MP_NIL, MP_NIL, MP_NIL, MP_NIL};
+    if (*at != MP_UINT64 || memcmp(at + 9, nils, ENV_CREATION - ENV_THREAD_ID) != 0) {
+        return NULL;
+    }
+    v->field[ENV_TIMESTAMP] = (envelope_slice){(uint32_t)(at - v->data), 9};
+    memset(&v->field[ENV_THREAD_ID], 0, (ENV_CREATION - ENV_THREAD_ID) * sizeof v->field[0]);
+    at += 9 + ENV_CREATION - ENV_THREAD_ID;
+    if (at[0] == MP_BIN8 && at[1] == LOOM_SPAN_ID_SIZE) {
+        v->field[ENV_CREATION] = (envelope_slice){(uint32_t)(at + 2 - v->data), LOOM_SPAN_ID_SIZE};
+        at += 2 + LOOM_SPAN_ID_SIZE;
+    } else if (*at == MP_NIL) {
+        v->field[ENV_CREATION] = (envelope_slice){0, 0};
+        at++;
+    } else {
+        return NULL;
+    }
+    memset(&v->field[ENV_TRACESTATE], 0, (ENV_PAYLOAD - ENV_TRACESTATE) * sizeof v->field[0]);
+    return memcmp(at, nils, ENV_PAYLOAD - ENV_TRACESTATE) == 0 ? at + (ENV_PAYLOAD - ENV_TRACESTATE) : NULL;
+}
+
+static inline const uint8_t *usual_payload(envelope_view *v, const uint8_t *at, const uint8_t *end, uint32_t max)
+{
+    uint32_t len;
+    if (*at == MP_BIN8) {
+        len = at[1];
+        at += 2;
+    } else if (*at == MP_BIN16) {
+        len = mp_load16(at + 1);
+        at += 3;
+    } else {
+        return NULL;
+    }
+    v->field[ENV_PAYLOAD] = (envelope_slice){len > 0 ? (uint32_t)(at - v->data) : 0, len};
+    return len <= max && len <= (size_t)(end - at) ? at + len : NULL;
+}
+
+/* Most envelopes are those of an agent's plain event, and more of them follow: nothing before the payload can reach past
+ * the end then, and the order of what is there is known. Returns the place after it; NULL: it is to be looked at field by
+ * field, which also finds what is wrong. */
+static inline const uint8_t *scan_usual(envelope_view *v, const uint8_t *end, uint32_t payload_max)
+{
+    enum { SHORT_TEXT = 2 + UINT8_MAX };
+    enum { BEFORE_PAYLOAD = ENVELOPE_PREFIX_SIZE + 3 * SHORT_TEXT + 2 + LOOM_UUID_SIZE + 9 + 2 + LOOM_SPAN_ID_SIZE + 7 + 3 };
+    static_assert(BEFORE_PAYLOAD + UINT16_MAX <= LOOM_ENVELOPE_MAX, "what is read here is never over the limit");
+    const uint8_t *at = v->data;
+    if (end - at < BEFORE_PAYLOAD || memcmp(at, hop_usual_prefix, HOP_OFFSET) != 0) {
+        return NULL;
+    }
+    v->field[ENV_HOP] = (envelope_slice){HOP_OFFSET, HOP_SIZE};
+    at = usual_text(v, ENV_TOPIC, at + ENVELOPE_PREFIX_SIZE, LOOM_TOPIC_MAX);
+    if (at == NULL || at[0] != MP_BIN8 || at[1] != LOOM_UUID_SIZE) {
+        return NULL;
+    }
+    v->field[ENV_ID] = (envelope_slice){(uint32_t)(at + 2 - v->data), LOOM_UUID_SIZE};
+    at += 2 + LOOM_UUID_SIZE;
+    if (*at == MP_NIL) {
+        v->field[ENV_TYPE] = (envelope_slice){0, 0};
+        at++;
+    } else if ((at = usual_text(v, ENV_TYPE, at, LOOM_TYPE_MAX)) == NULL) {
+        return NULL;
+    }
+    at = usual_text(v, ENV_SENDER, at, LOOM_AGENT_ID_MAX);
+    at = at != NULL ? usual_middle(v, at) : NULL;
+    return at != NULL ? usual_payload(v, at, end, payload_max) : NULL;
+}
+
+/* Whatever passes as an envelope. */
+static loom_status scan_any(envelope_view *view, loom_bytes bytes, uint32_t payload_max, bool any_context, const char **reason)
+{
     mp_reader r = {bytes.data, bytes.data + bytes.len};
     uint32_t count;
-    view->data = bytes.data;
     loom_status st = scan_prefix(view, &r, &count, reason);
     if (st != LOOM_OK) {
         return st;
     }
-    view->headers_count = 0;
-    st = scan_fields(view, &r, payload_max, limits != NULL && limits->any_context, reason);
+    st = scan_fields(view, &r, payload_max, any_context, reason);
     if (st != LOOM_OK) {
         return st;
     }
@@ -254,4 +337,22 @@ loom_status envelope_scan(envelope_view *view, loom_bytes bytes, const envelope_
     /* array16 even where fewer bytes would do: otherwise the hop context is not at its offset */
     view->hop_in_place = view->hop_in_place && view->data[0] == MP_ARRAY16;
     return LOOM_OK;
+}
+
+loom_status envelope_scan(envelope_view *view, loom_bytes bytes, const envelope_limits *limits, const char **reason)
+{
+    const uint32_t payload_max = limits != NULL && limits->payload_max != 0 ? limits->payload_max : LOOM_PAYLOAD_MAX;
+    if (bytes.len == 0) {
+        *reason = "not an envelope: empty";
+        return LOOM_EMALFORMED;
+    }
+    view->data = bytes.data;
+    view->headers_count = 0;
+    const uint8_t *after = scan_usual(view, bytes.data + bytes.len, payload_max);
+    if (after != NULL) {
+        view->len = (uint32_t)(after - view->data);
+        view->hop_in_place = true;
+        return LOOM_OK;
+    }
+    return scan_any(view, bytes, payload_max, limits != NULL && limits->any_context, reason);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
 enum { SCRATCH_SIZE = LOOM_ENVELOPE_MAX + LOOM_AGENT_ID_MAX + 2 * ENVELOPE_PREFIX_SIZE };
 
 static uint8_t *scratch(bridge *b, unsigned which)
@@ -40,7 +42,7 @@ static uint8_t *form(session *s, unsigned which, envelope_view *view, loom_statu
 
 /* Rewrites what a foreign client left to the bridge: the form of the hop field, and the sender. Either may make it larger
  * than an envelope may be; view is the original's then. */
-static loom_status rewrite(session *s, envelope_view *view, uint8_t **wire, const char **reason)
+__attribute__((noinline)) static loom_status rewrite(session *s, envelope_view *view, uint8_t **wire, const char **reason)
 {
     envelope_view formed = *view;
     uint8_t *at = *wire;
@@ -62,9 +64,7 @@ static loom_status rewrite(session *s, envelope_view *view, uint8_t **wire, cons
 static void drop_invalid_context(bridge *b, uint8_t *wire)
 {
     static const uint8_t zero[LOOM_TRACE_ID_SIZE + LOOM_SPAN_ID_SIZE] = {0};
-    loom_trace_context ctx;
-    hop_read(wire, &ctx);
-    if (!loom_trace_context_valid(&ctx) && memcmp(wire + HOP_OFFSET, zero, sizeof zero) != 0) {
+    if (!hop_has_context(wire) && memcmp(wire + HOP_OFFSET, zero, sizeof zero) != 0) {
         static const loom_trace_context none = {{0}, {0}, 0};
         hop_patch(wire, &none);
         b->stats.invalid_contexts++;
@@ -72,7 +72,7 @@ static void drop_invalid_context(bridge *b, uint8_t *wire)
 }
 
 /* What no other hop is to find: the tracestate of a context that was dropped, and more of either than an envelope holds. */
-static loom_status mend_context(uint8_t *wire, envelope_view *view, const envelope_limits *limits, const char **reason)
+__attribute__((noinline)) static loom_status mend_context(uint8_t *wire, envelope_view *view, const envelope_limits *limits, const char **reason)
 {
     uint32_t len = envelope_mend_context(wire, view);
     return len == view->len ? LOOM_OK : envelope_scan(view, (loom_bytes){wire, len}, limits, reason);
@@ -98,5 +98,5 @@ loom_status incoming_take(session *s, uint8_t **wire, size_t len, envelope_view 
 bool incoming_is_own(const session *s, const envelope_view *view)
 {
     loom_str sender = envelope_view_str(view, ENV_SENDER);
-    return sender.len == s->agent_len && memcmp(sender.data, s->agent, s->agent_len) == 0;
+    return sender.len == s->agent_len && str_same(sender.data, s->agent, s->agent_len);
 }

@@ -210,8 +210,7 @@ void subscription_let_go(subscription *s);
 /* ---- span.c ---- */
 
 /* Starts eventbus.publish and patches the hop context in wire to it. NULL: not to be recorded, and nothing patched. */
-loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, const loom_trace_context *parent,
-                               bool remote);
+loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, bool remote);
 void eventbus_span_end(loom_span *span, const eventbus_result *result);
 /* Notes on eventbus.publish that its own message is lost; s NULL: for everybody. span NULL: does nothing. */
 void eventbus_span_drop(loom_span *span, eventbus_drop reason, const subscription *s);

@@ -82,12 +82,10 @@ static void drop_expired(publication *p, topic_entry *entry)
 /* An unsampled message passes without a span; one without a context may become the root of a trace. */
 static loom_span *start_span(eventbus *bus, const eventbus_publisher *publisher, const envelope_view *view, uint8_t *wire)
 {
-    loom_trace_context hop;
-    if (bus->tracer == NULL ||
-        (envelope_view_context(view, &hop) && (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0)) {
+    if (bus->tracer == NULL || hop_is_unsampled(wire)) {
         return NULL;
     }
-    return eventbus_span_start(bus, view, wire, &hop, publisher == NULL || !publisher->in_process);
+    return eventbus_span_start(bus, view, wire, publisher == NULL || !publisher->in_process);
 }
 
 static void count_published(eventbus *bus, topic_entry *entry, uint32_t bytes)

@@ -27,17 +27,17 @@ static loom_span *start(loom_tracer *tracer, message_hop hop, const envelope_vie
     return span;
 }
 
-loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, const loom_trace_context *parent,
-                               bool remote)
+loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, bool remote)
 {
-    loom_trace_context decided;
-    if (!span_decide(bus->tracer, &message_hops[HOP_EVENTBUS_PUBLISH], parent, remote, &decided)) {
-        if (loom_trace_context_valid(parent)) { /* a sampled one: the hops that follow keep to the decision */
+    loom_trace_context parent, decided;
+    const bool has_parent = envelope_view_context(view, &parent);
+    if (!span_decide(bus->tracer, &message_hops[HOP_EVENTBUS_PUBLISH], &parent, remote, &decided)) {
+        if (has_parent) { /* a sampled one: the hops that follow keep to the decision */
             hop_patch(wire, &decided);
         }
         return NULL;
     }
-    loom_span *span = start(bus->tracer, HOP_EVENTBUS_PUBLISH, view, parent, &decided, remote);
+    loom_span *span = start(bus->tracer, HOP_EVENTBUS_PUBLISH, view, &parent, &decided, remote);
     if (span != NULL) {
         hop_patch(wire, loom_span_context(span));
     }

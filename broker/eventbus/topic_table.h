@@ -12,6 +12,7 @@
 #include <sodium.h>
 
 #include "base/hash_index.h"
+#include "base/str.h"
 
 /* Matches remembered for all topics together; past it all are forgotten and found again. 32 MiB of pointers. */
 #define TOPIC_TABLE_MATCHES_MAX ((size_t)4 << 20)
@@ -45,7 +46,7 @@ void topic_table_fini(topic_table *table);
 
 static inline bool topic_entry_is(const topic_entry *entry, loom_str topic)
 {
-    return entry != NULL && entry->len == topic.len && memcmp(entry->topic, topic.data, topic.len) == 0;
+    return entry != NULL && entry->len == topic.len && str_same(entry->topic, topic.data, topic.len);
 }
 
 /* The entry of topic, made if need be, now the most recently used. What is known needs no check again.

@@ -46,7 +46,7 @@ static loom_span *set_context(loom_agent *a, loom_envelope_fields *f, inherited_
 /* Lock held. The same topic as last time is the usual case, and comparing is cheaper than checking. */
 static bool topic_is_valid(events *e, loom_str topic)
 {
-    if (topic.len == e->topic_len && topic.len > 0 && memcmp(topic.data, e->topic, topic.len) == 0) {
+    if (topic.len == e->topic_len && topic.len > 0 && str_same(topic.data, e->topic, topic.len)) {
         return true;
     }
     if (!loom_topic_valid(topic)) {

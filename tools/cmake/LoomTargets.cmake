@@ -7,6 +7,15 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
 
+# For "any x86-64", gcc clears a structure of a few hundred bytes with rep stos, which takes longer to start than a dozen
+# stores take: one of them was 13 of the 200 ns that an emit takes. Tuned for a processor it does not; what runs where stays
+# the same. Whoever builds for a processor of their own says so in CFLAGS.
+set(LOOM_TUNING "")
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$"
+   AND NOT CMAKE_C_FLAGS MATCHES "-m(arch|tune|cpu)=")
+  set(LOOM_TUNING -mtune=skylake)
+endif()
+
 function(loom_compile_settings target)
   set_target_properties(${target} PROPERTIES
     C_STANDARD 17 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF
@@ -14,7 +23,7 @@ function(loom_compile_settings target)
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     POSITION_INDEPENDENT_CODE ON)
   target_compile_definitions(${target} PRIVATE _GNU_SOURCE LOOM_VERSION="${PROJECT_VERSION}")
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wpedantic -Werror
+  target_compile_options(${target} PRIVATE ${LOOM_TUNING} -Wall -Wextra -Wshadow -Wpedantic -Werror
     $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> # texts for people are cut on purpose
     $<$<COMPILE_LANGUAGE:C>:-Wconversion -Wstrict-prototypes -Wmissing-prototypes>)
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")

@@ -136,20 +136,11 @@ loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const messag
     return span_start_decided(tracer, message_hops[hop].name, &of_hop, decided, list.items, list.count);
 }
 
-loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
-                             bool remote, loom_trace_context *ctx, bool *patch)
+static loom_span *start_pass(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent, bool remote,
+                             loom_trace_context *ctx, bool *patch)
 {
     loom_trace_context parent;
-    bool has_parent = envelope_view_context(view, &parent);
-    bool unsampled = has_parent && (parent.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0; /* most messages */
-    if (unsampled && span_follows_parent(tracer)) {
-        *patch = false;
-        return NULL;
-    }
-    if (!span_decide(tracer, &message_hops[hop], &parent, remote, ctx)) {
-        *patch = tracer != NULL && !unsampled;
-        return NULL;
-    }
+    const bool has_parent = envelope_view_context(view, &parent);
     message_facts facts = message_facts_of(view, agent);
     loom_span_options options = {.parent = &parent, /* not valid: none */
                                  .parent_is_remote = remote,
@@ -158,4 +149,16 @@ loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelop
     *ctx = *loom_span_context(span);
     *patch = loom_trace_context_valid(ctx);
     return span;
+}
+
+loom_span *message_span_pass_traced(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
+                                    bool remote, loom_trace_context *ctx, bool *patch)
+{
+    loom_trace_context parent;
+    (void)envelope_view_context(view, &parent);
+    if (!span_decide(tracer, &message_hops[hop], &parent, remote, ctx)) {
+        *patch = tracer != NULL && !hop_is_unsampled(view->data);
+        return NULL;
+    }
+    return start_pass(tracer, hop, view, agent, remote, ctx, patch);
 }

@@ -36,11 +36,22 @@ message_facts message_facts_of(const envelope_view *view, loom_str agent);
 loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const message_facts *facts,
                               const loom_span_options *options, const loom_trace_context *decided);
 
+/* message_span_pass() of a message that came sampled, without a context, or unsampled to a sampler that may record it. */
+loom_span *message_span_pass_traced(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
+                                    bool remote, loom_trace_context *ctx, bool *patch);
+
 /* The span of a hop of a message that is passed on, child of the context it came with. NULL: nothing is recorded.
  * remote: that context is of another process.
  * *patch: ctx is to be written into the message; that of the span, or a new one that is not sampled, for a message that
- * came without. */
-loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
-                             bool remote, loom_trace_context *ctx, bool *patch);
+ * came without. Inline, since most messages come unsampled and pass with a look at their flags. */
+static inline loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
+                                           bool remote, loom_trace_context *ctx, bool *patch)
+{
+    if (hop_is_unsampled(view->data) && span_follows_parent(tracer)) {
+        *patch = false;
+        return NULL;
+    }
+    return message_span_pass_traced(tracer, hop, view, agent, remote, ctx, patch);
+}
 
 #endif

@@ -49,11 +49,8 @@ void context_stack_free(void)
     stack->cap = 0;
 }
 
-static bool make_room(context_stack *stack)
+__attribute__((noinline)) static bool grow(context_stack *stack)
 {
-    if (stack->depth < stack->cap) {
-        return true;
-    }
     if (stack->depth == DEPTH_MAX || !thread_exit_attach(&stack->on_exit)) {
         return false;
     }
@@ -66,6 +63,11 @@ static bool make_room(context_stack *stack)
     stack->cap = cap;
     atomic_store_explicit(&context_stack_in_use, true, memory_order_relaxed);
     return true;
+}
+
+static inline bool make_room(context_stack *stack)
+{
+    return stack->depth < stack->cap || grow(stack);
 }
 
 /* The innermost entry that is still alive, or NULL. */
@@ -177,6 +179,10 @@ void loom_context_pop(uint64_t token)
 {
     context_stack *const stack = &span_this_thread.stack;
     size_t at = stack->depth;
+    if (at > 0 && stack->entries[at - 1].token == token && stack->entries[at - 1].borrowed != NULL) {
+        stack->depth = at - 1; /* it owns nothing: around every message handled without a span */
+        return;
+    }
     while (at > 0 && stack->entries[at - 1].token > token) {
         at--;
     }

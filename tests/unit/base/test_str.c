@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
 #include "base/str.h"
 #include "tests/support/check.h"
 
@@ -76,6 +78,26 @@ static void an_empty_list_has_one_empty_item_and_none_is_no_list(void **state)
     assert_false(str_next_item(&rest, '.', &item));
 }
 
+/* Every length that has a way of its own, and a difference in each of its bytes. */
+static void short_names_are_the_same_byte_for_byte(void **state)
+{
+    (void)state;
+    static const char text[] = "agent.of.some.length.or.other";
+    for (size_t len = 0; len < sizeof text; len++) {
+        char *copy = malloc(len + 1); /* so that a sanitizer sees a byte too many */
+        assert_non_null(copy);
+        char *end = copy + 1;
+        memcpy(end, text, len);
+        assert_true(str_same(text, end, len));
+        for (size_t at = 0; at < len; at++) {
+            end[at] = (char)(end[at] ^ 0x20);
+            assert_false(str_same(text, end, len));
+            end[at] = text[at];
+        }
+        free(copy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +105,7 @@ int main(void)
         cmocka_unit_test(slices_are_equal_byte_for_byte),
         cmocka_unit_test(a_nul_inside_a_slice_is_compared_like_any_byte),
         cmocka_unit_test(case_is_that_of_ascii_and_no_byte_is_left_out),
+        cmocka_unit_test(short_names_are_the_same_byte_for_byte),
         cmocka_unit_test(only_spaces_and_tabs_are_trimmed),
         cmocka_unit_test(a_list_of_n_separators_has_n_plus_one_items),
         cmocka_unit_test(an_empty_list_has_one_empty_item_and_none_is_no_list),

@@ -99,6 +99,14 @@ static void draw_words(uint8_t out[DRAWN])
     }
 }
 
+static void draw_secret_words(uint8_t out[DRAWN])
+{
+    for (size_t i = 0; i < DRAWN; i += sizeof(uint64_t)) {
+        const uint64_t word = random_secret_word();
+        memcpy(out + i, &word, sizeof word);
+    }
+}
+
 static void assert_forked_child_draws_others(void (*draw)(uint8_t out[DRAWN]))
 {
     uint8_t mine[DRAWN];
@@ -132,6 +140,7 @@ static void a_forked_child_draws_other_words_than_its_parent(void **state)
 {
     (void)state;
     assert_forked_child_draws_others(draw_words);
+    assert_forked_child_draws_others(draw_secret_words);
 }
 
 static void hex_of_an_id_reads_back(void **state)

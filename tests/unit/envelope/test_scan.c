@@ -85,6 +85,102 @@ static void no_changed_byte_makes_the_scan_leave_the_bytes(void **state)
     loom_envelope_unref(env);
 }
 
+/* ---- the short way through the usual envelope ---- */
+
+enum { MORE = 2048 }; /* bytes behind it: the short way is taken when there are enough */
+
+static void assert_same_view(const envelope_view *a, const envelope_view *b)
+{
+    assert_int_equal(a->len, b->len);
+    assert_int_equal(a->headers_count, b->headers_count);
+    assert_int_equal(a->hop_in_place, b->hop_in_place);
+    for (unsigned f = ENV_HOP; f < ENVELOPE_FIELDS; f++) {
+        assert_int_equal(a->field[f].off, b->field[f].off);
+        assert_int_equal(a->field[f].len, b->field[f].len);
+    }
+}
+
+/* long_way lies alone in its memory, short_way has MORE bytes behind it. */
+static void assert_read_alike(loom_bytes long_way, const uint8_t *short_way)
+{
+    envelope_view alone, followed;
+    const char *why_alone, *why_followed;
+    const loom_status st = envelope_scan(&alone, long_way, NULL, &why_alone);
+    const loom_status other = envelope_scan(&followed, (loom_bytes){short_way, long_way.len + MORE}, NULL, &why_followed);
+    if (st == LOOM_OK || (other == LOOM_OK && followed.len <= long_way.len)) {
+        assert_status(LOOM_OK, st);
+        assert_status(LOOM_OK, other);
+        assert_same_view(&alone, &followed);
+    } else if (other != LOOM_OK && st != other) {
+        assert_status(LOOM_EMALFORMED, st); /* its end came first */
+    }
+}
+
+static void assert_any_change_is_read_alike(const loom_envelope_fields *fields)
+{
+    loom_envelope *env;
+    assert_status(LOOM_OK, loom_envelope_create(&env, fields));
+    const loom_bytes wire = loom_envelope_wire(env);
+    uint8_t *alone = malloc(wire.len), *followed = calloc(1, wire.len + MORE);
+    assert_non_null(alone);
+    assert_non_null(followed);
+    memcpy(alone, wire.data, wire.len);
+    memcpy(followed, wire.data, wire.len);
+    assert_read_alike((loom_bytes){alone, wire.len}, followed);
+    for (size_t at = 0; at < wire.len - fields->payload.len; at++) {
+        for (unsigned value = 0; value < 256; value++) {
+            alone[at] = followed[at] = (uint8_t)value;
+            assert_read_alike((loom_bytes){alone, wire.len}, followed);
+        }
+        alone[at] = followed[at] = wire.data[at];
+    }
+    free(alone);
+    free(followed);
+    loom_envelope_unref(env);
+}
+
+static void what_follows_an_envelope_does_not_change_how_it_is_read(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[300];
+    static const char long_text[] = "a.topic.of.more.than.31.bytes.in.the.form.with.a.length";
+    const loom_trace_context ctx = {{1}, {2}, 0};
+    const loom_envelope_fields usual = {.topic = STR("a.b"), .sender = STR("s"), .payload = {bytes, 5}};
+    loom_envelope_fields f = usual;
+    assert_any_change_is_read_alike(&f);
+    loom_envelope_inject(&f, &ctx);
+    assert_any_change_is_read_alike(&f);
+    f.type = STR("sensor.reading");
+    f.topic = (loom_str){long_text, sizeof long_text - 1};
+    f.payload.len = sizeof bytes;
+    assert_any_change_is_read_alike(&f);
+    f.correlation_id = STR("c");
+    assert_any_change_is_read_alike(&f);
+    f = usual;
+    f.payload.len = 0;
+    f.headers = &(loom_header){STR("k"), STR("v")};
+    f.header_count = 1;
+    assert_any_change_is_read_alike(&f);
+}
+
+static void a_lower_payload_limit_is_kept_when_more_follows(void **state)
+{
+    (void)state;
+    loom_envelope *env = message(300);
+    const loom_bytes wire = loom_envelope_wire(env);
+    uint8_t *followed = calloc(1, wire.len + MORE);
+    assert_non_null(followed);
+    memcpy(followed, wire.data, wire.len);
+    const loom_bytes bytes = {followed, wire.len + MORE};
+    envelope_view view;
+    const char *reason;
+    assert_status(LOOM_OK, envelope_scan(&view, bytes, &(envelope_limits){.payload_max = 300}, &reason));
+    assert_status(LOOM_ETOOBIG, envelope_scan(&view, bytes, &(envelope_limits){.payload_max = 299}, &reason));
+    assert_string_equal("payload is over the limit", reason);
+    free(followed);
+    loom_envelope_unref(env);
+}
+
 /* ---- msgpack ---- */
 
 typedef struct number {
@@ -211,6 +307,8 @@ int main(void)
         cmocka_unit_test(more_bytes_may_follow_an_envelope),
         cmocka_unit_test(no_bytes_are_no_envelope),
         cmocka_unit_test(no_changed_byte_makes_the_scan_leave_the_bytes),
+        cmocka_unit_test(what_follows_an_envelope_does_not_change_how_it_is_read),
+        cmocka_unit_test(a_lower_payload_limit_is_kept_when_more_follows),
         cmocka_unit_test(every_form_of_an_unsigned_number_is_read),
         cmocka_unit_test(what_is_written_reads_back_at_every_edge_of_size),
         cmocka_unit_test(every_kind_of_value_is_stepped_over_whole),
