@@ -33,7 +33,7 @@ void span_record_name(span_recording *rec, const char *name)
 
 void span_record_attrs(span_recording *rec, const loom_attr *attrs, size_t count)
 {
-    for (size_t i = 0; attrs != NULL && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!attr_index_put(&rec->index, &rec->buf, SPAN_ATTRIBUTES, &attrs[i])) {
             rec->dropped_attributes++;
         }
