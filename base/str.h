@@ -35,10 +35,23 @@ static inline bool str_is(loom_str text, const char *other)
     return str_equal(text, str_of(other));
 }
 
-/* Upper and lower case of ASCII are the same. */
+static inline char str_lower(char c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+/* Upper and lower case of ASCII are the same, in every locale: in Turkish ones strcasecmp() tells I from i. */
 static inline bool str_equal_any_case(loom_str a, loom_str b)
 {
-    return a.len == b.len && (a.len == 0 || strncasecmp(a.data, b.data, a.len) == 0);
+    if (a.len != b.len) {
+        return false;
+    }
+    for (size_t i = 0; i < a.len; i++) {
+        if (str_lower(a.data[i]) != str_lower(b.data[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static inline bool str_is_any_case(loom_str text, const char *other)

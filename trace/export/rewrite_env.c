@@ -32,6 +32,7 @@ typedef struct item_list {
     char *text;
     const char **items;
     size_t count;
+    bool cut; /* there were more than LOOM_PATTERNS_MAX */
 } item_list;
 
 static void item_list_fini(item_list *list)
@@ -62,6 +63,7 @@ static loom_status item_list_init(item_list *list, const char *value)
             list->items[list->count++] = item.data;
         }
     }
+    list->cut = list->count == LOOM_PATTERNS_MAX && rest.data != NULL;
     return LOOM_OK;
 }
 
@@ -69,6 +71,9 @@ static loom_status patterns_from(item_list *list, const char *name, const env_re
 {
     const loom_status st = item_list_init(list, env_get(name));
     size_t kept = 0;
+    if (list->cut) {
+        env_report_value(report, name, str_of(list->items[list->count - 1]), "is as many patterns as there may be", "those up to it");
+    }
     for (size_t i = 0; st == LOOM_OK && i < list->count; i++) {
         if (pattern_check(list->items[i]) == LOOM_OK) {
             list->items[kept++] = list->items[i];
