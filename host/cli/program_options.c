@@ -35,6 +35,8 @@ static const char trailer_format[] =
     "  LOOM_URL              where agents connect ([agent] url)\n"
     "  LOOM_SPANS_FILE       append spans to this file as well\n"
     "  LOOM_LOG_SPANS        log finished spans: all, errors, slow:100ms, attr:KEY, text\n"
+    "  LOOM_TRACE_*          what leaves in spans: LOOM_TRACE_MASK=all masks personal data and\n"
+    "                        secrets; LOOM_TRACE_FILTER and LOOM_TRACE_ATTRIBUTES, too\n"
     "  OTEL_*                OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT,\n"
     "                        OTEL_TRACES_SAMPLER and others of OpenTelemetry\n"
     "  NO_COLOR              no colour; CLICOLOR_FORCE=1 is the opposite\n"

@@ -67,6 +67,14 @@ static inline int sampled_at_once(const span_sampler *s, const loom_trace_contex
     return (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0 ? SAMPLER_ALWAYS : SAMPLER_NEVER;
 }
 
+/* Out of the way of those whose sampler need not be asked. */
+__attribute__((noinline, cold)) static bool ask_for_hop(span_sampler *s, const span_what *what, const loom_trace_context *parent,
+                                                        bool remote, const loom_trace_context *ctx)
+{
+    const bool handled = parent != NULL && parent == loom_context_current() && context_current_is_remote();
+    return sampler_ask(s, &(loom_sampler_question){parent, remote || handled, ctx->trace_id, what->name, what->kind, NULL, 0});
+}
+
 bool span_follows_parent(const loom_tracer *tracer)
 {
     return tracer == NULL || tracer->provider->sampler.follows_parent;
@@ -82,13 +90,8 @@ bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_co
         return pass_parent(parent, ctx);
     }
     span_sampler *s = &tracer->provider->sampler;
-    int sampled = sampled_at_once(s, parent, ctx);
-    if (sampled == SAMPLER_ASKS) {
-        const bool handled = parent != NULL && parent == loom_context_current() && context_current_is_remote();
-        const loom_sampler_question question = {parent, remote || handled, ctx->trace_id, what->name, what->kind, NULL, 0};
-        sampled = sampler_ask(s, &question) ? SAMPLER_ALWAYS : SAMPLER_NEVER;
-    }
-    if (sampled == SAMPLER_ALWAYS) {
+    const int sampled = sampled_at_once(s, parent, ctx);
+    if (sampled == SAMPLER_ASKS ? ask_for_hop(s, what, parent, remote, ctx) : sampled == SAMPLER_ALWAYS) {
         return true;
     }
     if (parent == NULL || (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0) {
@@ -216,7 +219,7 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
 }
 
 /* What a sampler that asks makes of the span. */
-static bool ask_sampler(loom_tracer *tracer, const context_parent *parent, const uint8_t *trace_id, const char *name,
+__attribute__((noinline, cold)) static bool ask_sampler(loom_tracer *tracer, const context_parent *parent, const uint8_t *trace_id, const char *name,
                         const loom_span_options *options)
 {
     return sampler_ask(&tracer->provider->sampler,
@@ -227,13 +230,6 @@ static bool ask_sampler(loom_tracer *tracer, const context_parent *parent, const
                                                 .kind = options->kind != 0 ? options->kind : LOOM_SPAN_INTERNAL,
                                                 .attrs = options->attrs,
                                                 .attr_count = options->attr_count});
-}
-
-static bool is_sampled(loom_tracer *tracer, const context_parent *parent, const char *name, const loom_span_options *options,
-                       loom_trace_context *ctx)
-{
-    const int sampled = sampled_at_once(&tracer->provider->sampler, parent != NULL ? &parent->ctx : NULL, ctx);
-    return sampled == SAMPLER_ASKS ? ask_sampler(tracer, parent, ctx->trace_id, name, options) : sampled == SAMPLER_ALWAYS;
 }
 
 static loom_span *add_options(span_recording *rec, const loom_span_options *options)
@@ -297,7 +293,9 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
     if (parent == NULL && names_a_trace(options)) {
         return start_root_of(thread, tracer, name, options);
     }
-    if (!is_sampled(tracer, parent, name, options, &ctx)) {
+    span_sampler *s = &tracer->provider->sampler;
+    const int sampled = sampled_at_once(s, parent_ctx, &ctx);
+    if (sampled == SAMPLER_ASKS ? !ask_sampler(tracer, parent, ctx.trace_id, name, options) : sampled == SAMPLER_NEVER) {
         make_unsampled(&ctx, parent_ctx);
         return start_plain(thread, &ctx, parent);
     }

@@ -66,6 +66,16 @@ static void a_list_of_n_separators_has_n_plus_one_items(void **state)
     assert_false(str_next_item(&rest, ',', &item));
 }
 
+static void letters_of_ascii_alone_have_two_cases(void **state)
+{
+    (void)state;
+    assert_true(str_is_any_case(STR("TraceIdRatio"), "traceidratio"));
+    assert_false(str_is_any_case(STR("["), "{")); /* 32 apart, as letters are */
+    assert_false(str_is_any_case(STR("\xc3\x84"), "\xc3\xa4"));
+    assert_false(str_is_any_case(STR("a"), "ab"));
+    assert_true(str_is_any_case(STR(""), ""));
+}
+
 static void an_empty_list_has_one_empty_item_and_none_is_no_list(void **state)
 {
     (void)state;
@@ -108,6 +118,7 @@ int main(void)
         cmocka_unit_test(short_names_are_the_same_byte_for_byte),
         cmocka_unit_test(only_spaces_and_tabs_are_trimmed),
         cmocka_unit_test(a_list_of_n_separators_has_n_plus_one_items),
+        cmocka_unit_test(letters_of_ascii_alone_have_two_cases),
         cmocka_unit_test(an_empty_list_has_one_empty_item_and_none_is_no_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,11 @@
 #include <loom/log.h>
 #include <loom/loom.h>
 #include <loom/metrics.h>
+#include <loom/pipeline.h>
 #include <loom/propagation.h>
 #include <loom/qos.h>
+#include <loom/sampler.h>
+#include <loom/span.h>
 #include <loom/status.h>
 #include <loom/topic.h>
 #include <loom/trace.h>

@@ -320,8 +320,8 @@ static void in_order(void *user, size_t from, size_t to, const char *replacement
     *end = to;
 }
 
-/* Repetitions that make a scanner start over at every place. valgrind counts about as many instructions for each byte of
- * the long ones as of the short; here it is enough that 256 KiB end within the test's time. */
+/* Repetitions that would make a scanner start over at every place. A quadratic one would take minutes for 256 KiB, far beyond
+ * the test's time. */
 static void no_text_takes_more_than_linear_time(void **state)
 {
     (void)state;
