@@ -36,7 +36,8 @@ bool loom_trace_context_valid(const loom_trace_context *ctx)
 void loom_trace_id_generate(uint8_t out[LOOM_TRACE_ID_SIZE])
 {
     do {
-        const uint64_t words[] = {random_word(), random_word()};
+        random_words *const of_thread = random_words_of_thread(); /* looked up once */
+        const uint64_t words[] = {random_next(of_thread), random_next(of_thread)};
         memcpy(out, words, LOOM_TRACE_ID_SIZE);
     } while (!trace_id_set(out));
 }

@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A short attribute is a field below 16 with lengths of one byte: no varint is longer. */
+#define SHORT_MAX 0x7fu /* bytes of the KeyValue */
+#define SHORT_FIELD_MAX 15u
+
 static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_t i)
 {
     size_t value = pb_open(b, ARRAY_VALUES);
@@ -37,50 +41,88 @@ static void put_array(pb_buf *b, const loom_attr *attr)
     pb_close(b, array);
 }
 
-/* Most attributes of a span are strings: with all lengths known at once, one look at the room is enough.
- * false: not such a one, or no room; nothing is written. */
-static bool put_string_key_value(pb_buf *b, uint32_t field, loom_str key, loom_str value)
+/* Of the AnyValue's bytes; 0: not a value in one piece, or not UTF-8. */
+static inline size_t flat_size(const loom_attr *attr, size_t max)
 {
-    if (value.len > b->max || !utf8_valid(value)) {
+    switch (attr->type) {
+    case LOOM_ATTR_STRING: {
+        const loom_str text = attr->value.string;
+        return text.len <= max && utf8_valid(text) ? 1 + pb_varint_size(text.len) + text.len : 0;
+    }
+    case LOOM_ATTR_BOOL:
+        return 2;
+    case LOOM_ATTR_INT:
+        return 1 + pb_varint_size((uint64_t)attr->value.integer);
+    case LOOM_ATTR_DOUBLE:
+        return 1 + sizeof(double);
+    default:
+        return 0;
+    }
+}
+
+static inline uint8_t *put_flat(uint8_t *to, const loom_attr *attr)
+{
+    uint64_t bits;
+    switch (attr->type) {
+    case LOOM_ATTR_STRING:
+        return to + pb_put_bytes(to, ANY_STRING, attr->value.string.data, attr->value.string.len);
+    case LOOM_ATTR_BOOL:
+        to += pb_put_tag(to, ANY_BOOL, PB_VARINT);
+        *to++ = attr->value.boolean;
+        return to;
+    case LOOM_ATTR_INT:
+        to += pb_put_tag(to, ANY_INT, PB_VARINT);
+        return to + pb_put_varint(to, (uint64_t)attr->value.integer);
+    default:
+        memcpy(&bits, &attr->value.real, sizeof bits);
+        to += pb_put_tag(to, ANY_DOUBLE, PB_FIXED64);
+        return to + pb_put_fixed64(to, bits);
+    }
+}
+
+/* Nearly every attribute is one value: with all lengths known at once, one look at the room is enough.
+ * false: not such a one, or no room; nothing is written. */
+static inline bool put_flat_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr)
+{
+    const size_t any = flat_size(attr, b->max);
+    if (any == 0) {
         return false;
     }
-    size_t any = 1 + pb_varint_size(value.len) + value.len;
     size_t kv = 1 + pb_varint_size(key.len) + key.len + 1 + pb_varint_size(any) + any;
     if (!pb_reserve(b, 2u * PB_VARINT_MAX + kv)) {
         return false;
     }
     uint8_t *to = b->data + b->len;
-    to += pb_put_varint(to, field << 3 | PB_LENGTH);
-    to += pb_put_varint(to, kv);
-    to += pb_put_bytes(to, KEYVALUE_KEY, key.data, key.len);
-    *to++ = KEYVALUE_VALUE << 3 | PB_LENGTH;
-    to += pb_put_varint(to, any);
-    to += pb_put_bytes(to, ANY_STRING, value.data, value.len);
-    b->len = (size_t)(to - b->data);
+    if (kv <= SHORT_MAX && field <= SHORT_FIELD_MAX) { /* as nearly all are: no varint is longer than a byte */
+        to[0] = (uint8_t)(field << 3 | PB_LENGTH);
+        to[1] = (uint8_t)kv;
+        to[2] = KEYVALUE_KEY << 3 | PB_LENGTH;
+        to[3] = (uint8_t)key.len;
+        pb_copy(to + 4, key.data, key.len);
+        to += 4 + key.len;
+        to[0] = KEYVALUE_VALUE << 3 | PB_LENGTH;
+        to[1] = (uint8_t)any;
+        to += 2;
+    } else {
+        to += pb_put_varint(to, field << 3 | PB_LENGTH);
+        to += pb_put_varint(to, kv);
+        to += pb_put_bytes(to, KEYVALUE_KEY, key.data, key.len);
+        *to++ = KEYVALUE_VALUE << 3 | PB_LENGTH;
+        to += pb_put_varint(to, any);
+    }
+    b->len = (size_t)(put_flat(to, attr) - b->data);
     return true;
 }
 
-/* The key has been checked. */
-static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr)
+/* Arrays, and what needs repair or more room. The key has been checked. */
+__attribute__((noinline)) static void put_any_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr)
 {
-    if (attr->type == LOOM_ATTR_STRING && put_string_key_value(b, field, key, attr->value.string)) {
-        return;
-    }
     size_t kv = pb_open(b, field);
     pb_bytes_field(b, KEYVALUE_KEY, key.data, key.len);
     size_t any = pb_open(b, KEYVALUE_VALUE);
     switch (attr->type) {
     case LOOM_ATTR_STRING:
         pb_string_field(b, ANY_STRING, attr->value.string);
-        break;
-    case LOOM_ATTR_BOOL:
-        pb_varint_field(b, ANY_BOOL, attr->value.boolean);
-        break;
-    case LOOM_ATTR_INT:
-        pb_varint_field(b, ANY_INT, (uint64_t)attr->value.integer);
-        break;
-    case LOOM_ATTR_DOUBLE:
-        pb_double_field(b, ANY_DOUBLE, attr->value.real);
         break;
     case LOOM_ATTR_STRINGS:
     case LOOM_ATTR_BOOLS:
@@ -94,6 +136,14 @@ static void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_at
     }
     pb_close(b, any);
     pb_close(b, kv);
+}
+
+/* The key has been checked. */
+static inline void put_key_value(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr)
+{
+    if (!put_flat_key_value(b, field, key, attr)) {
+        put_any_key_value(b, field, key, attr);
+    }
 }
 
 /* The first max characters; an ill-formed sequence is one, as it becomes one U+FFFD. */
@@ -236,7 +286,9 @@ bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_att
         return false;
     }
     uint32_t hash = hash_key(key);
-    hash_rest(index, b);
+    if (index->hashed < index->count) {
+        hash_rest(index, b);
+    }
     uint32_t at = find_key(index, b, hash, key);
     if (at >= index->limits.count) {
         return false;
@@ -259,8 +311,6 @@ bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_att
     return true;
 }
 
-/* A short attribute is a field below 16 with lengths of one byte: no varint is longer. */
-#define SHORT_MAX 0x7fu     /* bytes of the KeyValue */
 #define SHORT_OVERHEAD 6u   /* of them tags and lengths: of key, value and string */
 #define SHORT_ROOM (2u + SHORT_MAX + ATTR_KEY_ROOM) /* the zeros behind a key are copied along */
 

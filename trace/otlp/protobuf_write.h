@@ -80,14 +80,32 @@ static inline size_t pb_put_tag(uint8_t *to, uint32_t field, enum pb_wire wire)
     return pb_put_varint(to, (uint64_t)field << 3 | (uint64_t)wire);
 }
 
+/* Keys, ids and most values are short: first and last bytes, which meet in the middle, and no call. */
+static inline void pb_copy(uint8_t *to, const void *from, size_t len)
+{
+    const uint8_t *const end = (const uint8_t *)from + len;
+    uint64_t first[2], last[2];
+    if (len > 16 && len <= 32) {
+        memcpy(first, from, 16);
+        memcpy(last, end - 16, 16);
+        memcpy(to, first, 16);
+        memcpy(to + len - 16, last, 16);
+    } else if (len >= 8 && len <= 16) {
+        memcpy(first, from, 8);
+        memcpy(last, end - 8, 8);
+        memcpy(to, first, 8);
+        memcpy(to + len - 8, last, 8);
+    } else if (len > 0) {
+        memcpy(to, from, len);
+    }
+}
+
 /* Writes a field of bytes at `to`, which has room; returns its size. */
 static inline size_t pb_put_bytes(uint8_t *to, uint32_t field, const void *data, size_t len)
 {
     size_t n = pb_put_tag(to, field, PB_LENGTH);
     n += pb_put_varint(to + n, len);
-    if (len > 0) {
-        memcpy(to + n, data, len);
-    }
+    pb_copy(to + n, data, len);
     return n + len;
 }
 

@@ -79,6 +79,7 @@ __attribute__((cold, noinline)) static void *allocate(size_t size, unsigned char
 static inline void init_span(loom_span *span, bool recording, span_home home)
 {
     span->recording = recording;
+    span->lacks = 0;
     span->home = home;
     span->tracestate = (loom_str){0};
     atomic_init(&span->ended, false);
@@ -127,7 +128,18 @@ void span_set_tracestate(loom_span *span, loom_str tracestate)
     }
 }
 
-static void release(loom_span *span)
+/* Back to the reserve, or to the parking place. */
+__attribute__((cold, noinline)) static void release_unusual(loom_span *span)
+{
+    if (span->home == SPAN_HOME_RESERVE) {
+        size_t i = (size_t)((const char *)span - (const char *)reserve) / sizeof reserve[0];
+        atomic_store(&reserve[i].taken, false);
+    } else {
+        park(span);
+    }
+}
+
+static inline void release(loom_span *span)
 {
     if (span->tracestate.len > 0) {
         free((char *)(uintptr_t)span->tracestate.data);
@@ -135,17 +147,11 @@ static void release(loom_span *span)
     if (span->recording) {
         pb_fini(&((span_recording *)span)->buf);
     }
-    if (span->home == SPAN_HOME_RESERVE) {
-        size_t stride = sizeof reserve[0];
-        size_t i = (size_t)((const char *)span - (const char *)reserve) / stride;
-        atomic_store(&reserve[i].taken, false);
-        return;
-    }
     span_lists *const lists = &span_this_thread.lists;
-    if (thread_exit_attach(&lists->on_exit)) {
-        put_free(span->recording ? &lists->recording : &lists->plain, span);
+    if (span->home != SPAN_HOME_HEAP || !thread_exit_attach(&lists->on_exit)) {
+        release_unusual(span);
     } else {
-        park(span);
+        put_free(span->recording ? &lists->recording : &lists->plain, span);
     }
 }
 

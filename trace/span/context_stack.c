@@ -125,6 +125,9 @@ void loom_span_make_current(loom_span *handle)
     if (span == NULL || (span->home == SPAN_HOME_NOWHERE && top_entry(stack) == NULL) || !make_room(stack)) {
         return; /* where nothing is current, a span without a context hides nothing */
     }
+    if (span->lacks != 0) {
+        span_complete_context(span);
+    }
     atomic_fetch_add_explicit(&span->pins, 1, memory_order_relaxed);
     stack_entry *entry = push_entry(stack);
     entry->span = span;

@@ -36,6 +36,7 @@ typedef enum span_home {
 struct loom_span {
     loom_trace_context ctx;
     bool recording;
+    uint8_t lacks;        /* of a span that does not record: parts of ctx that are made when somebody asks */
     span_home home;
     loom_str tracestate;  /* own heap copy; nearly always empty */
     atomic_uchar generation; /* up to SPAN_GENERATION_MASK; atomic for a second end in another thread */
@@ -80,6 +81,12 @@ static inline span_recording *span_recording_of(const loom_span *handle)
     }
     return (span_recording *)span_live(handle);
 }
+
+#define SPAN_LACKS_SPAN_ID 1u
+#define SPAN_LACKS_TRACE_ID 2u
+
+/* span.c: makes what it lacks. By the thread that uses the span; what is on a stack lacks nothing. */
+void span_complete_context(loom_span *span);
 
 /* Flags of a Span and of a Link beside the W3C flags (SpanFlags in trace.proto). */
 #define SPAN_FLAG_HAS_IS_REMOTE 0x100u

@@ -9,6 +9,7 @@
 #include "trace/span/provider.h"
 #include "trace/span/sampler.h"
 
+#include <stdalign.h>
 #include <string.h>
 
 uint64_t loom_time_unix_ns(void)
@@ -52,12 +53,14 @@ static void make_unsampled(loom_trace_context *ctx, const loom_trace_context *pa
     ctx->trace_flags = parent != NULL ? parent->trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
 }
 
-/* parent: NULL or valid. ctx becomes it, or has a new trace id and no more. SAMPLER_ASKS: the sampler has to see what the
- * span is. */
+/* parent: NULL or valid. ctx becomes it, or has a new trace id and no more, and with SAMPLER_NEVER not even that.
+ * SAMPLER_ASKS: the sampler has to see what the span is. */
 static inline int sampled_at_once(const span_sampler *s, const loom_trace_context *parent, loom_trace_context *ctx)
 {
     if (parent == NULL) {
-        loom_trace_id_generate(ctx->trace_id);
+        if (s->answer != SAMPLER_NEVER) {
+            loom_trace_id_generate(ctx->trace_id);
+        }
         return s->answer;
     }
     *ctx = *parent;
@@ -94,6 +97,9 @@ bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_co
     if (sampled == SAMPLER_ASKS ? ask_for_hop(s, what, parent, remote, ctx) : sampled == SAMPLER_ALWAYS) {
         return true;
     }
+    if (parent == NULL && s->answer == SAMPLER_NEVER) {
+        loom_trace_id_generate(ctx->trace_id);
+    }
     if (parent == NULL || (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0) {
         make_unsampled(ctx, parent);
     }
@@ -107,6 +113,41 @@ static loom_span *start_plain(span_thread *thread, const loom_trace_context *ctx
         return NULL;
     }
     span->ctx = *ctx;
+    if (parent != NULL && parent->tracestate.len > 0) {
+        span_set_tracestate(span, parent->tracestate);
+    }
+    return span_handle(span);
+}
+
+/* The flag goes on with its trace id, and those we make are random (Trace Context level 2, 3.2.2.5.2). */
+static uint8_t random_flag(const context_parent *parent)
+{
+    return parent != NULL ? parent->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
+}
+
+void span_complete_context(loom_span *span)
+{
+    if ((span->lacks & SPAN_LACKS_TRACE_ID) != 0) {
+        loom_trace_id_generate(span->ctx.trace_id);
+    }
+    loom_span_id_generate(span->ctx.span_id);
+    span->lacks = 0;
+}
+
+/* A span that the sampler refused: ids that nobody has asked for yet are not made. trace_id: NULL if there is none yet. */
+static loom_span *start_unsampled(span_thread *thread, const uint8_t *trace_id, const context_parent *parent)
+{
+    loom_span *span = span_alloc_plain(thread);
+    if (span == NULL) {
+        return NULL;
+    }
+    span->ctx.trace_flags = random_flag(parent);
+    span->lacks = SPAN_LACKS_SPAN_ID;
+    if (trace_id != NULL) {
+        memcpy(span->ctx.trace_id, trace_id, sizeof span->ctx.trace_id);
+    } else {
+        span->lacks |= SPAN_LACKS_TRACE_ID;
+    }
     if (parent != NULL && parent->tracestate.len > 0) {
         span_set_tracestate(span, parent->tracestate);
     }
@@ -153,12 +194,6 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
     rec->buf.len = SPAN_HEAD_SIZE;
     rec->buf.slack = SPAN_TAIL_SIZE;
     attr_index_init(&rec->index, tracer->provider->attr_limits);
-}
-
-/* The flag goes on with its trace id, and those we make are random (Trace Context level 2, 3.2.2.5.2). */
-static uint8_t random_flag(const context_parent *parent)
-{
-    return parent != NULL ? parent->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
 }
 
 /* Everything but the attributes and links. NULL: no memory. */
@@ -262,7 +297,7 @@ static loom_span *start_root_of(span_thread *thread, loom_tracer *tracer, const 
 }
 
 /* Without a tracer, a parent and anything current there is nothing to say: one span serves everybody, and never ends. */
-static loom_span nowhere = {.home = SPAN_HOME_NOWHERE, .generation = SPAN_GENERATION_PLAIN, .pins = 1};
+static alignas(SPAN_ALIGN) loom_span nowhere = {.home = SPAN_HOME_NOWHERE, .generation = SPAN_GENERATION_PLAIN, .pins = 1};
 
 static loom_span *start_without_tracer(const loom_span_options *options)
 {
@@ -289,15 +324,14 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
     context_parent found;
     loom_trace_context ctx;
     const context_parent *parent = find_parent(&thread->stack, &found, options) ? &found : NULL;
-    const loom_trace_context *parent_ctx = parent != NULL ? &parent->ctx : NULL;
     if (parent == NULL && names_a_trace(options)) {
         return start_root_of(thread, tracer, name, options);
     }
     span_sampler *s = &tracer->provider->sampler;
-    const int sampled = sampled_at_once(s, parent_ctx, &ctx);
+    const int sampled = sampled_at_once(s, parent != NULL ? &parent->ctx : NULL, &ctx);
     if (sampled == SAMPLER_ASKS ? !ask_sampler(tracer, parent, ctx.trace_id, name, options) : sampled == SAMPLER_NEVER) {
-        make_unsampled(&ctx, parent_ctx);
-        return start_plain(thread, &ctx, parent);
+        const bool has_trace_id = parent != NULL || s->answer != SAMPLER_NEVER;
+        return start_unsampled(thread, has_trace_id ? ctx.trace_id : NULL, parent);
     }
     span_recording *rec = start_recording(thread, tracer, &ctx, random_flag(parent), name, options, parent);
     return rec != NULL ? add_options(rec, options) : start_unrecorded(thread, &ctx, parent);
@@ -336,7 +370,26 @@ static void end_generation(loom_span *span)
     atomic_store_explicit(&span->generation, (unsigned char)((generation + SPAN_GENERATION_STEP) & SPAN_GENERATION_MASK), memory_order_relaxed);
 }
 
+/* Another thread's stack may still point to it, or this one's. */
+__attribute__((noinline)) static void leave_stacks(loom_span *span)
+{
+    atomic_store_explicit(&span->ended, true, memory_order_release);
+    context_stack_forget(span);
+}
+
 static void end_span(loom_span *span, uint64_t end_ns)
+{
+    end_generation(span);
+    span_recording *rec = (span_recording *)span;
+    loom_bytes bytes = finish(rec, end_ns);
+    processor_submit(rec->tracer->provider->processor, &rec->tracer->scope, bytes);
+    if (atomic_load_explicit(&span->pins, memory_order_acquire) > 1) {
+        leave_stacks(span);
+    }
+    span_unpin(span);
+}
+
+static void end_plain(loom_span *span)
 {
     if (span->home == SPAN_HOME_NOWHERE) {
         if (atomic_load_explicit(&span->pins, memory_order_relaxed) > 1) {
@@ -345,14 +398,8 @@ static void end_span(loom_span *span, uint64_t end_ns)
         return;
     }
     end_generation(span);
-    if (span->recording) {
-        span_recording *rec = (span_recording *)span;
-        loom_bytes bytes = finish(rec, end_ns);
-        processor_submit(rec->tracer->provider->processor, &rec->tracer->scope, bytes);
-    }
     if (atomic_load_explicit(&span->pins, memory_order_acquire) > 1) {
-        atomic_store_explicit(&span->ended, true, memory_order_release);
-        context_stack_forget(span);
+        leave_stacks(span);
     }
     span_unpin(span);
 }
@@ -360,16 +407,26 @@ static void end_span(loom_span *span, uint64_t end_ns)
 void loom_span_end(loom_span *handle)
 {
     loom_span *span = span_live(handle);
-    if (span != NULL) {
-        end_span(span, span->recording ? clock_unix_ns() : 0);
+    if (span == NULL) {
+        return;
+    }
+    if (span->recording) {
+        end_span(span, clock_unix_ns());
+    } else {
+        end_plain(span);
     }
 }
 
 void loom_span_end_at(loom_span *handle, uint64_t end_unix_ns)
 {
     loom_span *span = span_live(handle);
-    if (span != NULL) {
+    if (span == NULL) {
+        return;
+    }
+    if (span->recording) {
         end_span(span, end_unix_ns);
+    } else {
+        end_plain(span);
     }
 }
 
@@ -381,7 +438,10 @@ bool loom_span_is_recording(const loom_span *handle)
 const loom_trace_context *loom_span_context(const loom_span *handle)
 {
     static const loom_trace_context none = {0};
-    const loom_span *span = span_live(handle);
+    loom_span *span = span_live(handle);
+    if (span != NULL && span->lacks != 0) {
+        span_complete_context(span);
+    }
     return span != NULL ? &span->ctx : &none;
 }
 
