@@ -253,8 +253,8 @@ static loom_span *start_root_of(loom_tracer *tracer, const char *name, const loo
         return start_plain(&ctx, NULL);
     }
     memcpy(ctx.trace_id, options->parent->trace_id, sizeof ctx.trace_id);
-    const int answer = tracer->provider->sampler.answer;
-    bool sampled = answer == SAMPLER_ASKS ? ask_sampler(tracer, NULL, ctx.trace_id, name, options) : answer == SAMPLER_ALWAYS;
+    const span_sampler *s = &tracer->provider->sampler;
+    bool sampled = s->answer == SAMPLER_ASKS ? ask_sampler(tracer, NULL, ctx.trace_id, name, options) : s->answer == SAMPLER_ALWAYS;
     span_recording *rec = sampled ? start_recording(tracer, &ctx, 0, name, options, NULL) : NULL;
     if (rec == NULL) {
         loom_span_id_generate(ctx.span_id);
