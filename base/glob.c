@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/glob.h"
 
+#include "base/str.h"
 #include "base/utf8.h"
-
-static unsigned char lower(char c)
-{
-    return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
 
 static bool same(char a, char b, bool any_case)
 {
-    return a == b || (any_case && lower(a) == lower(b));
+    return a == b || (any_case && str_lower(a) == str_lower(b));
 }
 
 /* The bytes that one pattern character other than '*' takes of text, which is not empty; 0: it does not match. */

@@ -40,15 +40,19 @@ static inline char str_lower(char c)
     return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
-/* Upper and lower case of ASCII are the same. Not strncasecmp(): that ends at a NUL, and where it is Turkish I is no i. */
+/* Upper and lower case of ASCII are the same, in every locale: in Turkish ones strcasecmp() tells I from i, and it ends
+ * at a NUL. */
 static inline bool str_equal_any_case(loom_str a, loom_str b)
 {
-    for (size_t i = 0; a.len == b.len && i < a.len; i++) {
+    if (a.len != b.len) {
+        return false;
+    }
+    for (size_t i = 0; i < a.len; i++) {
         if (str_lower(a.data[i]) != str_lower(b.data[i])) {
             return false;
         }
     }
-    return a.len == b.len;
+    return true;
 }
 
 static inline bool str_is_any_case(loom_str text, const char *other)

@@ -34,6 +34,8 @@ static const char trailer_format[] =
     "                        LOOM_LOG_LEVEL=debug; lists are separated by commas\n"
     "  LOOM_URL              where agents connect ([agent] url)\n"
     "  LOOM_SPANS_FILE       append spans to this file as well\n"
+    "  LOOM_TRACE_*          what leaves in spans: LOOM_TRACE_MASK=all masks personal data and\n"
+    "                        secrets; LOOM_TRACE_FILTER and LOOM_TRACE_ATTRIBUTES, too\n"
     "  OTEL_*                OTEL_TRACES_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT,\n"
     "                        OTEL_TRACES_SAMPLER and others of OpenTelemetry\n"
     "  NO_COLOR              no colour; CLICOLOR_FORCE=1 is the opposite\n"

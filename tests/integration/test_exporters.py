@@ -102,6 +102,19 @@ class Exporters:
         sender.wait_events(1)
         self.ends_well(bus)
 
+    def test_masks_and_attributes_of_the_environment_hold_for_every_process(self):
+        bus = self.home(environment={"LOOM_TRACE_MASK": "mail,fone", "LOOM_TRACE_ATTRIBUTES": "ring=blue"})
+        receiver = bus.subscriber("orders.>", "--count", "1")
+        bus.loom("pub", "orders.bob@example.com", "hello")
+        self.assertEqual(0, receiver.wait())
+        spans = bus.wait_spans(6)
+        for span in spans:
+            self.assertEqual("blue", span.attributes["ring"], span.name)
+            self.assertNotIn("bob", str(span), span.name)
+        self.assertIn("[mail]", [span.attributes.get("topic") for span in spans])
+        self.assertIn("hello", receiver.out)
+        self.assertIn('LOOM_TRACE_MASK: "fone" is none of', bus.serving.err)
+
     def test_the_collector_of_the_command_line_gets_the_whole_ladder(self):
         bus = Home(self.kind, spans=False)
         port_file, database = bus.folder / "port", bus.folder / "traces.db"

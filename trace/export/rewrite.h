@@ -26,7 +26,7 @@ static inline bool rewriter_is_empty(const span_rewriter *r)
 }
 
 /* rewrite_env.c: adds the stages of LOOM_TRACE_ATTRIBUTES, LOOM_TRACE_FILTER and LOOM_TRACE_MASK. What makes no sense in
- * them is left out and reported, but never so that less is masked. LOOM_ENOMEM, nothing else. */
+ * them is reported and left out; an unknown kind to mask makes it all kinds. LOOM_ENOMEM, nothing else. */
 loom_status chain_add_from_env(span_chain *chain, const env_report *report);
 
 #endif

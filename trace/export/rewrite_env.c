@@ -32,12 +32,14 @@ typedef struct item_list {
     char *text;
     const char **items;
     size_t count;
+    bool cut; /* there were more than LOOM_PATTERNS_MAX */
 } item_list;
 
 static void item_list_fini(item_list *list)
 {
     free(list->text);
     free(list->items);
+    *list = (item_list){0};
 }
 
 /* value NULL: an empty one. LOOM_ENOMEM. */
@@ -61,6 +63,7 @@ static loom_status item_list_init(item_list *list, const char *value)
             list->items[list->count++] = item.data;
         }
     }
+    list->cut = list->count == LOOM_PATTERNS_MAX && rest.data != NULL;
     return LOOM_OK;
 }
 
@@ -68,6 +71,9 @@ static loom_status patterns_from(item_list *list, const char *name, const env_re
 {
     const loom_status st = item_list_init(list, env_get(name));
     size_t kept = 0;
+    if (list->cut) {
+        env_report_value(report, name, str_of(list->items[list->count - 1]), "is as many patterns as there may be", "those up to it");
+    }
     for (size_t i = 0; st == LOOM_OK && i < list->count; i++) {
         if (pattern_check(list->items[i]) == LOOM_OK) {
             list->items[kept++] = list->items[i];
@@ -153,17 +159,6 @@ static bool read_rule(char *item, loom_filter_rule *rule)
     return false;
 }
 
-/* Whether the rules are right with this one at their end. */
-static bool rules_make_sense(const loom_filter_rule *rules, size_t count)
-{
-    loom_span_stage *stage;
-    const loom_status st = loom_attr_filter_create(&stage, rules, count, NULL);
-    if (st == LOOM_OK) {
-        loom_span_stage_unref(stage);
-    }
-    return st == LOOM_OK || st == LOOM_ENOMEM;
-}
-
 static loom_status add_filter(span_chain *chain, const env_report *report)
 {
     static const char name[] = "LOOM_TRACE_FILTER";
@@ -171,13 +166,15 @@ static loom_status add_filter(span_chain *chain, const env_report *report)
     loom_status st = item_list_init(&items, env_get(name));
     loom_filter_rule *rules = items.count > 0 ? calloc(items.count, sizeof *rules) : NULL;
     size_t count = 0;
-    if (st != LOOM_OK || items.count == 0) {
+    if (items.count == 0) {
+        item_list_fini(&items);
         return st;
     }
     for (size_t i = 0; rules != NULL && i < items.count; i++) {
         char shown[LOOM_PATTERN_MAX];
         (void)snprintf(shown, sizeof shown, "%s", items.items[i]);
-        if (read_rule((char *)(uintptr_t)items.items[i], &rules[count]) && rules_make_sense(rules, count + 1)) {
+        if (read_rule((char *)(uintptr_t)items.items[i], &rules[count]) &&
+            filter_rules_check(rules, count + 1) == LOOM_OK) {
             count++;
         } else {
             env_report_value(report, name, str_of(shown), "is none of drop:key, keep:key, hash:key, rename:key=key", "the others");

@@ -30,7 +30,7 @@ static void put_element(pb_buf *b, loom_attr_type type, const void *items, size_
 static void put_array(pb_buf *b, const loom_attr *attr)
 {
     size_t array = pb_open(b, ANY_ARRAY);
-    for (size_t i = 0; i < attr->value.array.count && !b->failed; i++) {
+    for (size_t i = 0; attr->value.array.items != NULL && i < attr->value.array.count && !b->failed; i++) {
         put_element(b, attr->type, attr->value.array.items, i);
     }
     pb_close(b, array);

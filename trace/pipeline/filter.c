@@ -110,7 +110,7 @@ static void filter_free(loom_span_stage *self)
     free(filter);
 }
 
-static loom_status check_rules(const loom_filter_rule *rules, size_t count)
+loom_status filter_rules_check(const loom_filter_rule *rules, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         loom_status st = pattern_check(rules[i].key);
@@ -151,7 +151,7 @@ loom_status loom_attr_filter_create(loom_span_stage **out, const loom_filter_rul
     if (rules == NULL || rule_count == 0) {
         return LOOM_EINVAL;
     }
-    loom_status st = rule_count <= LOOM_PATTERNS_MAX ? check_rules(rules, rule_count) : LOOM_ETOOBIG;
+    loom_status st = rule_count <= LOOM_PATTERNS_MAX ? filter_rules_check(rules, rule_count) : LOOM_ETOOBIG;
     if (st != LOOM_OK) {
         return st;
     }

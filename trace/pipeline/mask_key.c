@@ -2,6 +2,8 @@
 /* Which keys name a secret. A key is taken as its words: "http.request.header.x-api-key", "userPassword", "API_KEY". */
 #include "trace/pipeline/mask_scan.h"
 
+#include "base/str.h"
+
 #define WORD_MAX 24u   /* bytes; longer words are none of ours */
 #define KEY_LOOKED_AT 512u /* bytes */
 
@@ -29,7 +31,7 @@ static bool next_word(loom_str key, size_t *at, key_word *word)
     do {
         const char c = key.data[*at];
         if (len < WORD_MAX) {
-            word->text[len] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+            word->text[len] = str_lower(c);
         }
         len++;
         ++*at;

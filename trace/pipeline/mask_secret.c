@@ -56,7 +56,7 @@ static mask_hit scheme_token(loom_str text, size_t at)
     static const char *const schemes[] = {"Bearer ", "Basic "};
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         const size_t n = strlen(schemes[i]);
-        if (text.len - at <= n || strncasecmp(text.data + at, schemes[i], n) != 0) {
+        if (text.len - at <= n || !str_is_any_case((loom_str){text.data + at, n}, schemes[i])) {
             continue;
         }
         const size_t len = run_of(text, at + n, of_token);

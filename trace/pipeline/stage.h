@@ -32,6 +32,9 @@ bool pattern_list_matches(const pattern_list *list, loom_str text);
 /* LOOM_OK, or why this is no pattern. */
 loom_status pattern_check(const char *pattern);
 
+/* Whether loom_attr_filter_create() takes these: LOOM_OK, LOOM_EINVAL, LOOM_ETOOBIG. */
+loom_status filter_rules_check(const loom_filter_rule *rules, size_t count);
+
 /* Used by one thread at a time. All zero is a chain without stages. */
 typedef struct span_chain {
     loom_span_stage **stages; /* a reference to each */

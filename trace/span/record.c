@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "trace/otlp/fields.h"
 
+#include <loom/span.h>
 #include <string.h>
 
 /* Makes what was written since mark the value of a pinned field, in place of the old one. */
@@ -63,7 +64,7 @@ void span_record_link(span_recording *rec, const loom_link *link)
         pb_string_field(b, LINK_TRACE_STATE, link->tracestate);
     }
     pb_fixed32_field(b, LINK_FLAGS, span_flags(&link->context, link->context_is_remote));
-    uint32_t dropped = attr_encode_list(b, LINK_ATTRIBUTES, link->attrs, link->attr_count);
+    uint32_t dropped = attr_encode_list(b, LINK_ATTRIBUTES, link->attrs, link->attrs != NULL ? link->attr_count : 0);
     if (dropped > 0) {
         pb_varint_field(b, LINK_DROPPED_ATTRIBUTES, dropped);
     }
@@ -121,6 +122,11 @@ void loom_span_set_double(loom_span *span, const char *key, double value)
 
 void loom_span_add_event(loom_span *span, const char *name, const loom_attr *attrs, size_t attr_count)
 {
+    loom_span_add_event_at(span, name, 0, attrs, attr_count);
+}
+
+void loom_span_add_event_at(loom_span *span, const char *name, uint64_t unix_ns, const loom_attr *attrs, size_t attr_count)
+{
     span_recording *rec = span_recording_of(span);
     if (rec == NULL) {
         return;
@@ -132,9 +138,9 @@ void loom_span_add_event(loom_span *span, const char *name, const loom_attr *att
     pb_buf *b = &rec->buf;
     size_t mark = b->len;
     size_t message = pb_open(b, SPAN_EVENTS);
-    pb_fixed64_field(b, EVENT_TIME, clock_unix_ns());
+    pb_fixed64_field(b, EVENT_TIME, unix_ns != 0 ? unix_ns : clock_unix_ns());
     pb_string_field(b, EVENT_NAME, str_of(name));
-    uint32_t dropped = attr_encode_list(b, EVENT_ATTRIBUTES, attrs, attr_count);
+    uint32_t dropped = attr_encode_list(b, EVENT_ATTRIBUTES, attrs, attrs != NULL ? attr_count : 0);
     if (dropped > 0) {
         pb_varint_field(b, EVENT_DROPPED_ATTRIBUTES, dropped);
     }
@@ -176,21 +182,4 @@ void loom_span_set_status(loom_span *span, loom_span_status status, const char *
     pb_varint_field(b, STATUS_CODE, status);
     pb_close(b, message);
     pin(rec, ATTR_PIN_STATUS, mark);
-}
-
-void loom_span_record_error(loom_span *span, const char *type, const char *message)
-{
-    if (span_recording_of(span) == NULL) {
-        return;
-    }
-    loom_attr attrs[2];
-    size_t count = 0;
-    if (type != NULL) {
-        attrs[count++] = (loom_attr){.key = "exception.type", .type = LOOM_ATTR_STRING, .value.string = str_of(type)};
-    }
-    if (message != NULL) {
-        attrs[count++] = (loom_attr){.key = "exception.message", .type = LOOM_ATTR_STRING, .value.string = str_of(message)};
-    }
-    loom_span_add_event(span, "exception", attrs, count);
-    loom_span_set_status(span, LOOM_SPAN_ERROR, message);
 }

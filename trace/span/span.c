@@ -64,6 +64,14 @@ static inline int sampled_at_once(const span_sampler *s, const loom_trace_contex
     return (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0 ? SAMPLER_ALWAYS : SAMPLER_NEVER;
 }
 
+/* Out of the way of those whose sampler need not be asked. */
+__attribute__((noinline, cold)) static bool ask_for_hop(span_sampler *s, const span_what *what, const loom_trace_context *parent,
+                                                        bool remote, const loom_trace_context *ctx)
+{
+    const bool handled = parent != NULL && parent == loom_context_current() && context_current_is_remote();
+    return sampler_ask(s, &(loom_sampler_question){parent, remote || handled, ctx->trace_id, what->name, what->kind, NULL, 0});
+}
+
 bool span_follows_parent(const loom_tracer *tracer)
 {
     return tracer == NULL || tracer->provider->sampler.follows_parent;
@@ -79,13 +87,8 @@ bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_co
         return pass_parent(parent, ctx);
     }
     span_sampler *s = &tracer->provider->sampler;
-    int sampled = sampled_at_once(s, parent, ctx);
-    if (sampled == SAMPLER_ASKS) {
-        const bool handled = parent != NULL && parent == loom_context_current() && context_current_is_remote();
-        const loom_sampler_question question = {parent, remote || handled, ctx->trace_id, what->name, what->kind, NULL, 0};
-        sampled = sampler_ask(s, &question) ? SAMPLER_ALWAYS : SAMPLER_NEVER;
-    }
-    if (sampled == SAMPLER_ALWAYS) {
+    const int sampled = sampled_at_once(s, parent, ctx);
+    if (sampled == SAMPLER_ASKS ? ask_for_hop(s, what, parent, remote, ctx) : sampled == SAMPLER_ALWAYS) {
         return true;
     }
     if (parent == NULL || (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0) {
@@ -210,25 +213,16 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
     return span;
 }
 
-/* What a sampler that asks makes of the span. */
-static bool ask_sampler(loom_tracer *tracer, const context_parent *parent, const uint8_t *trace_id, const char *name,
-                        const loom_span_options *options)
+__attribute__((noinline, cold)) static bool ask_for_span(span_sampler *s, const context_parent *parent, const char *name,
+                                                         const loom_span_options *options, const loom_trace_context *ctx)
 {
-    return sampler_ask(&tracer->provider->sampler,
-                       &(loom_sampler_question){.parent = parent != NULL ? &parent->ctx : NULL,
-                                                .parent_is_remote = parent != NULL && parent->remote,
-                                                .trace_id = trace_id,
-                                                .name = name,
-                                                .kind = options->kind != 0 ? options->kind : LOOM_SPAN_INTERNAL,
-                                                .attrs = options->attrs,
-                                                .attr_count = options->attr_count});
-}
-
-static bool is_sampled(loom_tracer *tracer, const context_parent *parent, const char *name, const loom_span_options *options,
-                       loom_trace_context *ctx)
-{
-    const int sampled = sampled_at_once(&tracer->provider->sampler, parent != NULL ? &parent->ctx : NULL, ctx);
-    return sampled == SAMPLER_ASKS ? ask_sampler(tracer, parent, ctx->trace_id, name, options) : sampled == SAMPLER_ALWAYS;
+    return sampler_ask(s, &(loom_sampler_question){.parent = parent != NULL ? &parent->ctx : NULL,
+                                                   .parent_is_remote = parent != NULL && parent->remote,
+                                                   .trace_id = ctx->trace_id,
+                                                   .name = name,
+                                                   .kind = options->kind != 0 ? options->kind : LOOM_SPAN_INTERNAL,
+                                                   .attrs = options->attrs,
+                                                   .attr_count = options->attr_count});
 }
 
 static loom_span *add_options(span_recording *rec, const loom_span_options *options)
@@ -253,8 +247,8 @@ static loom_span *start_root_of(loom_tracer *tracer, const char *name, const loo
         return start_plain(&ctx, NULL);
     }
     memcpy(ctx.trace_id, options->parent->trace_id, sizeof ctx.trace_id);
-    const span_sampler *s = &tracer->provider->sampler;
-    bool sampled = s->answer == SAMPLER_ASKS ? ask_sampler(tracer, NULL, ctx.trace_id, name, options) : s->answer == SAMPLER_ALWAYS;
+    span_sampler *s = &tracer->provider->sampler;
+    bool sampled = s->answer == SAMPLER_ASKS ? ask_for_span(s, NULL, name, options, &ctx) : s->answer == SAMPLER_ALWAYS;
     span_recording *rec = sampled ? start_recording(tracer, &ctx, 0, name, options, NULL) : NULL;
     if (rec == NULL) {
         loom_span_id_generate(ctx.span_id);
@@ -280,7 +274,9 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
         (void)pass_parent(parent_ctx, &ctx);
         return start_plain(&ctx, parent);
     }
-    if (!is_sampled(tracer, parent, name, options, &ctx)) {
+    span_sampler *s = &tracer->provider->sampler;
+    const int sampled = sampled_at_once(s, parent_ctx, &ctx);
+    if (sampled == SAMPLER_ASKS ? !ask_for_span(s, parent, name, options, &ctx) : sampled == SAMPLER_NEVER) {
         make_unsampled(&ctx, parent_ctx);
         return start_plain(&ctx, parent);
     }

@@ -7,8 +7,11 @@
 #include <loom/context.h>
 #include <loom/envelope.h>
 #include <loom/loom.h>
+#include <loom/pipeline.h>
 #include <loom/propagation.h>
 #include <loom/qos.h>
+#include <loom/sampler.h>
+#include <loom/span.h>
 #include <loom/status.h>
 #include <loom/topic.h>
 #include <loom/trace.h>

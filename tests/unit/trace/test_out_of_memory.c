@@ -2,7 +2,12 @@
 #include "tests/support/alloc_fault.h"
 #include "tests/support/check.h"
 
+#include "trace/export/rewrite.h"
+#include "trace/otlp/fields.h"
+#include "trace/span/sampler.h"
 #include "trace/span/start.h"
+
+#include <loom/pipeline.h>
 
 #include <stdlib.h>
 
@@ -127,6 +132,129 @@ static void spans_carry_their_context_even_without_memory(void **state)
     loom_span_processor_unref(processor);
 }
 
+static loom_status create_mask(void *unused)
+{
+    (void)unused;
+    static const char *const patterns[] = {"a*", "b"};
+    loom_span_stage *stage;
+    loom_status st = loom_mask_create(&stage, &(loom_mask_options){.keys = patterns,
+                                                                   .key_count = 2,
+                                                                   .allow_keys = patterns,
+                                                                   .allow_key_count = 2,
+                                                                   .allow_values = patterns,
+                                                                   .allow_value_count = 1});
+    loom_span_stage_unref(stage);
+    return st;
+}
+
+static loom_status create_filter(void *unused)
+{
+    (void)unused;
+    static const loom_filter_rule rules[] = {{LOOM_FILTER_DROP, "a*", NULL}, {LOOM_FILTER_RENAME, "b", "c"}};
+    loom_span_stage *stage;
+    loom_status st = loom_attr_filter_create(&stage, rules, 2, "key");
+    loom_span_stage_unref(stage);
+    return st;
+}
+
+static loom_status create_enrichment(void *unused)
+{
+    (void)unused;
+    const loom_attr attr = {.key = "a", .type = LOOM_ATTR_BOOL, .value.boolean = true};
+    loom_span_stage *stage;
+    loom_status st = loom_enrich_create(&stage, &(loom_enrich_options){.attrs = &attr, .attr_count = 1});
+    loom_span_stage_unref(stage);
+    return st;
+}
+
+static loom_status stages_of_environment(void *unused)
+{
+    (void)unused;
+    span_chain chain = {0};
+    loom_status st = chain_add_from_env(&chain, NULL);
+    span_chain_fini(&chain);
+    return st;
+}
+
+static void creating_stages_survives(void **state)
+{
+    (void)state;
+    assert_true(alloc_fault_each(create_mask, NULL) > 0);
+    assert_true(alloc_fault_each(create_filter, NULL) > 0);
+    assert_true(alloc_fault_each(create_enrichment, NULL) > 0);
+    setenv("LOOM_TRACE_ATTRIBUTES", "a=b,c=d", 1);
+    setenv("LOOM_TRACE_FILTER", "drop:x,rename:y=z", 1);
+    setenv("LOOM_TRACE_MASK_KEYS", "x,y", 1);
+    setenv("LOOM_TRACE_MASK_ALLOW", "z", 1);
+    assert_true(alloc_fault_each(stages_of_environment, NULL) > 0);
+    setenv("LOOM_TRACE_FILTER", ",", 1);
+    assert_true(alloc_fault_each(stages_of_environment, NULL) > 0);
+    unsetenv("LOOM_TRACE_ATTRIBUTES");
+    unsetenv("LOOM_TRACE_FILTER");
+    unsetenv("LOOM_TRACE_MASK_KEYS");
+    unsetenv("LOOM_TRACE_MASK_ALLOW");
+}
+
+/* A span with a secret in it, through all stages. */
+static loom_status rewrite_span(void *stages)
+{
+    static uint8_t bytes[4096];
+    static const uint8_t id[16] = {1};
+    pb_buf b;
+    pb_init(&b, bytes, sizeof bytes, sizeof bytes);
+    const size_t field = pb_open(&b, SCOPE_SPANS_SPANS);
+    pb_bytes_field(&b, SPAN_TRACE_ID, id, sizeof id);
+    pb_string_field(&b, SPAN_NAME, STR("for secret@example.com"));
+    for (int i = 0; i < 100; i++) { /* more than the first buffer holds */
+        pb_string_field(&b, SPAN_NAME, STR("and for secret@example.com"));
+    }
+    pb_close(&b, field);
+    assert_false(b.failed);
+    span_chain chain = {0};
+    loom_status st = span_chain_add(&chain, stages, 2);
+    if (st == LOOM_OK) {
+        const loom_bytes out = span_chain_run(&chain, b.data, b.len);
+        assert_true(out.len >= 2 + 2 + sizeof id);
+        assert_null(memmem(out.data, out.len, "secret", 6));
+    }
+    span_chain_fini(&chain);
+    return st;
+}
+
+static void no_span_leaves_unmasked_for_want_of_memory(void **state)
+{
+    (void)state;
+    const loom_attr attr = {.key = "a", .type = LOOM_ATTR_BOOL, .value.boolean = true};
+    loom_span_stage *stages[2];
+    assert_status(LOOM_OK, loom_enrich_create(&stages[0], &(loom_enrich_options){.attrs = &attr, .attr_count = 1}));
+    assert_status(LOOM_OK, loom_mask_create(&stages[1], NULL));
+    assert_true(alloc_fault_each_survived(rewrite_span, stages) > 1);
+    loom_span_stage_unref(stages[0]);
+    loom_span_stage_unref(stages[1]);
+}
+
+static loom_status make_sampler(void *unused)
+{
+    (void)unused;
+    const loom_sampler off = {.kind = LOOM_SAMPLER_ALWAYS_OFF};
+    const loom_attr_pattern attr = {"a", "b"};
+    const loom_sampler_rule rules[] = {{.name = "a*", .sampler = &off}, {.attrs = &attr, .attr_count = 1, .sampler = &off}};
+    const loom_sampler root = {.kind = LOOM_SAMPLER_RULES, .rules = &(loom_sampler_rules){rules, 2, &off}};
+    const loom_sampler all = {.kind = LOOM_SAMPLER_PARENTBASED, .parents = &(loom_sampler_parents){.root = &root, .local_sampled = &root}};
+    span_sampler s;
+    const loom_status st = sampler_init(&s, &all);
+    if (st == LOOM_OK) {
+        sampler_fini(&s);
+    }
+    return st;
+}
+
+static void making_a_sampler_survives(void **state)
+{
+    (void)state;
+    assert_true(alloc_fault_each(make_sampler, NULL) > 5);
+}
+
 static loom_status start_and_end_unsampled(void *unused)
 {
     (void)unused;
@@ -151,6 +279,9 @@ int main(void)
         cmocka_unit_test(creating_a_processor_survives),
         cmocka_unit_test(creating_a_provider_and_a_tracer_survives),
         cmocka_unit_test(spans_carry_their_context_even_without_memory),
+        cmocka_unit_test(creating_stages_survives),
+        cmocka_unit_test(no_span_leaves_unmasked_for_want_of_memory),
+        cmocka_unit_test(making_a_sampler_survives),
         cmocka_unit_test(an_unsampled_span_allocates_nothing_once_warm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

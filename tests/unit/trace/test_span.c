@@ -223,6 +223,7 @@ static void an_error_is_an_exception_event_and_a_status(void **state)
     assert_string_equal("exception", recorded_string(event, "name"));
     recorded_has_string(event, "exception.type", "LOOM_EFULL");
     recorded_has_string(event, "exception.message", "queue is full");
+    recorded_has_string(s, "error.type", "LOOM_EFULL");
     assert_string_equal("queue is full", recorded_string(json_object_get(s, "status"), "message"));
 }
 

@@ -250,7 +250,7 @@ LOOM_API void loom_span_add_event(loom_span *span, const char *name, const loom_
 LOOM_API void loom_span_add_link(loom_span *span, const loom_link *link);
 /* OK is final and overrides ERROR; ERROR overrides UNSET only (OpenTelemetry, Set Status). description is kept with ERROR; may be NULL. */
 LOOM_API void loom_span_set_status(loom_span *span, loom_span_status status, const char *description);
-/* An "exception" event (exception.type, exception.message) and status ERROR. */
+/* An "exception" event (exception.type, exception.message), status ERROR and error.type. More of this kind: <loom/span.h> */
 LOOM_API void loom_span_record_error(loom_span *span, const char *type, const char *message);
 
 /* ---- the current span of this thread ---- */
