@@ -19,7 +19,7 @@ void field_variable(char out[FIELD_NAME_SIZE], const char *name)
     out[len] = '\0';
 }
 
-void field_report(const field_source *from, const char *name, loom_str value, const char *fault)
+void field_tell(const field_source *from, const char *name, loom_str value, const char *fault, const char *consequence)
 {
     char variable[FIELD_NAME_SIZE], shown[96], text[256];
     if (from->report == NULL || from->report->tell == NULL) {
@@ -30,7 +30,7 @@ void field_report(const field_source *from, const char *name, loom_str value, co
         name = variable;
     }
     printable_copy(shown, sizeof shown, value);
-    snprintf(text, sizeof text, "%s: \"%s\" %s; ignored", name, shown, fault);
+    snprintf(text, sizeof text, "%s: \"%s\" %s; %s", name, shown, fault, consequence);
     from->report->tell(from->report->user, text);
 }
 

@@ -20,8 +20,13 @@ typedef struct field_source {
 /* name as a variable of the environment: "x-b3-traceid" becomes X_B3_TRACEID. */
 void field_variable(char out[FIELD_NAME_SIZE], const char *name);
 
-/* "NAME: "value" FAULT; ignored", such as "is shorter than 55 characters". */
-void field_report(const field_source *from, const char *name, loom_str value, const char *fault);
+/* "NAME: "value" FAULT; CONSEQUENCE". */
+void field_tell(const field_source *from, const char *name, loom_str value, const char *fault, const char *consequence);
+/* The same of a value that is ignored, for a fault such as "is shorter than 55 characters". */
+static inline void field_report(const field_source *from, const char *name, loom_str value, const char *fault)
+{
+    field_tell(from, name, value, fault, "ignored");
+}
 
 /* The first value, trimmed, and how many there are. */
 size_t field_first(const field_source *from, const char *name, loom_str *value);

@@ -105,8 +105,8 @@ loom_str baggage_read(field_source *from, const char *name)
     } else {
         if (dropped > 0) {
             char fault[96];
-            snprintf(fault, sizeof fault, "has %zu members that are invalid or more than 64 members or 8192 bytes allow", dropped);
-            field_report(from, name, text, fault);
+            snprintf(fault, sizeof fault, "has %zu invalid or excess member%s (at most 64, in 8192 bytes)", dropped, dropped > 1 ? "s" : "");
+            field_tell(from, name, text, fault, "left out");
         }
         kept = field_keep(from, loom_baggage_text(baggage));
         loom_baggage_unref(baggage);
