@@ -105,6 +105,7 @@ def sampler(test, name):
         return traced({**STDOUT, "OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": argument}, *arguments).counts["ended"]
     test.assertEqual([1, 0, 1, 1], [kept("always_on"), kept("Always_Off"), kept("nonsense"), kept("")])
     test.assertEqual([0, 1, 1], [kept("traceidratio", argument) for argument in ("0", "1", "half")])
+    test.assertEqual([0, 1], [kept("rate_limited", argument) for argument in ("0", "5")])
     test.assertEqual([1, 1], [kept(sampler, "0", "--parent", PARENT) for sampler in ("parentbased_always_off",
                                                                                      "parentbased_traceidratio")])
 
