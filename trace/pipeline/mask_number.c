@@ -131,7 +131,7 @@ static unsigned card_groups(const number *n)
 
 static unsigned find_card(const number *n)
 {
-    char digits[GROUP_DIGITS_MAX];
+    char digits[GROUP_DIGITS_MAX] = {0};
     const unsigned groups = card_groups(n);
     if (groups == 0) {
         return 0;

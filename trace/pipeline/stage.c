@@ -53,8 +53,10 @@ loom_status pattern_list_init(pattern_list *list, const char *const *patterns, s
     if (patterns == NULL || count > LOOM_PATTERNS_MAX) {
         return patterns == NULL ? LOOM_EINVAL : LOOM_ETOOBIG;
     }
-    list->items = calloc(count, sizeof *list->items);
-    loom_status st = list->items != NULL ? LOOM_OK : LOOM_ENOMEM;
+    if ((list->items = calloc(count, sizeof *list->items)) == NULL) {
+        return LOOM_ENOMEM;
+    }
+    loom_status st = LOOM_OK;
     for (size_t i = 0; st == LOOM_OK && i < count; i++) {
         if ((st = pattern_check(patterns[i])) != LOOM_OK) {
             break;

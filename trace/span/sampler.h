@@ -9,10 +9,12 @@
 #include <loom/sampler.h>
 #include <stdatomic.h>
 
+typedef enum sampler_answer { SAMPLER_NEVER, SAMPLER_ALWAYS, SAMPLER_ASKS } sampler_answer;
+
 /* Constant once made, but for the rate. */
 typedef struct span_sampler {
     bool follows_parent;    /* a parent's flag is the answer; what follows is for spans without one */
-    enum { SAMPLER_NEVER, SAMPLER_ALWAYS, SAMPLER_ASKS } answer;
+    sampler_answer answer;
     loom_sampler_kind kind; /* RATIO, RATE_LIMITED, PARENTBASED, RULES or CUSTOM, if it asks */
     uint64_t threshold;     /* of RATIO: of 56 bits; a smaller random value is not sampled */
     uint64_t interval_ns, burst_ns; /* of RATE_LIMITED: between two, and how far it may be behind */

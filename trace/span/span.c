@@ -55,7 +55,7 @@ static void make_unsampled(loom_trace_context *ctx, const loom_trace_context *pa
 
 /* parent: NULL or valid. ctx becomes it, or has a new trace id and no more, and with SAMPLER_NEVER not even that.
  * SAMPLER_ASKS: the sampler has to see what the span is. */
-static inline int sampled_at_once(const span_sampler *s, const loom_trace_context *parent, loom_trace_context *ctx)
+static inline sampler_answer sampled_at_once(const span_sampler *s, const loom_trace_context *parent, loom_trace_context *ctx)
 {
     if (parent == NULL) {
         if (s->answer != SAMPLER_NEVER) {
@@ -93,7 +93,7 @@ bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_co
         return pass_parent(parent, ctx);
     }
     span_sampler *s = &tracer->provider->sampler;
-    const int sampled = sampled_at_once(s, parent, ctx);
+    const sampler_answer sampled = sampled_at_once(s, parent, ctx);
     if (sampled == SAMPLER_ASKS ? ask_for_hop(s, what, parent, remote, ctx) : sampled == SAMPLER_ALWAYS) {
         return true;
     }
@@ -286,7 +286,7 @@ static loom_span *start_root_of(span_thread *thread, loom_tracer *tracer, const 
 {
     loom_trace_context ctx = {.trace_flags = 0};
     memcpy(ctx.trace_id, options->parent->trace_id, sizeof ctx.trace_id);
-    const int answer = tracer->provider->sampler.answer;
+    const sampler_answer answer = tracer->provider->sampler.answer;
     bool sampled = answer == SAMPLER_ASKS ? ask_sampler(tracer, NULL, ctx.trace_id, name, options) : answer == SAMPLER_ALWAYS;
     span_recording *rec = sampled ? start_recording(thread, tracer, &ctx, 0, name, options, NULL) : NULL;
     if (rec == NULL) {
@@ -328,7 +328,7 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
         return start_root_of(thread, tracer, name, options);
     }
     span_sampler *s = &tracer->provider->sampler;
-    const int sampled = sampled_at_once(s, parent != NULL ? &parent->ctx : NULL, &ctx);
+    const sampler_answer sampled = sampled_at_once(s, parent != NULL ? &parent->ctx : NULL, &ctx);
     if (sampled == SAMPLER_ASKS ? !ask_sampler(tracer, parent, ctx.trace_id, name, options) : sampled == SAMPLER_NEVER) {
         const bool has_trace_id = parent != NULL || s->answer != SAMPLER_NEVER;
         return start_unsampled(thread, has_trace_id ? ctx.trace_id : NULL, parent);
