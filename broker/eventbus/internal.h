@@ -124,7 +124,7 @@ struct eventbus_subscription {
     queue_limits limits;
     deadline_node deadline; /* in the bus's heap while PRESSURE_ON: when to look whether it has taken anything */
     uint64_t hold_until_ms; /* ON: however much it takes. OVERDUE: until when more than its limit is kept */
-    uint64_t used_before;   /* PRESSURE_ON: the subscriber's used_messages at the last look */
+    uint64_t used_before;   /* the subscriber's used_messages at the last look; OVERDUE: when it began */
     delivery_queue queue;
     subscription *prev, *next;             /* of the subscriber */
     subscription *prev_ready, *next_ready; /* while the queue holds something */
@@ -193,6 +193,8 @@ static inline bool subscription_is_full(const subscription *s)
 
 /* Whether publishers may be made to wait for it: not while its subscriber owes them time. */
 bool subscription_may_hold(const subscription *s);
+/* Of one that is PRESSURE_OVERDUE: it had only paused, so publishers may wait for it again. */
+bool subscription_takes_again(const subscription *s);
 
 /* Nobody is to wait for it: from NONE to OVERDUE. */
 void subscription_overflow(subscription *s);

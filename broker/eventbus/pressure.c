@@ -4,8 +4,8 @@
  * A subscription that is full makes each publisher that hits it wait. At half its limit it lets them all go. It lets them
  * go too when its subscriber has taken nothing for as long as the deadline, or not enough in some deadlines; the time waited
  * in vain is its subscriber's debt (hold_budget.h). What then finds it full is kept all the same while the subscriber's share
- * of the memory lasts, but no longer than publishers would have waited for one that takes something; after that it is lost,
- * until the queue is down to half. A publisher that closes changes nothing in that: else opening and closing would put the
+ * of the memory lasts, but no longer than publishers would have waited for one that takes something; if it takes something by
+ * then, it had only paused, and publishers wait for it again. After that it is lost, until the queue is down to half. A publisher that closes changes nothing in that: else opening and closing would put the
  * deadline off for ever. */
 #include "broker/eventbus/internal.h"
 
@@ -106,7 +106,14 @@ static uint64_t out_of_patience_ms(const subscription *s)
 void subscription_overflow(subscription *s)
 {
     s->state = PRESSURE_OVERDUE;
+    s->used_before = s->subscriber->used_messages;
     s->hold_until_ms = out_of_patience_ms(s);
+}
+
+bool subscription_takes_again(const subscription *s)
+{
+    return s->subscriber->bus->clock->now_ms < s->hold_until_ms && s->subscriber->used_messages != s->used_before &&
+           subscription_may_hold(s);
 }
 
 static void start_holding(subscription *s)
@@ -136,7 +143,7 @@ bool subscription_press(subscription *s, eventbus_publisher *publisher)
     pressing->publisher = publisher;
     press_link(pressing);
     hash_index_insert(&bus->presses, &pressing->node, hash);
-    if (s->state == PRESSURE_NONE) {
+    if (s->state != PRESSURE_ON) {
         start_holding(s);
     }
     if (!waits_already) {
@@ -204,6 +211,7 @@ void subscription_check_deadline(subscription *s)
         return;
     }
     s->state = PRESSURE_OVERDUE;
+    s->used_before = s->subscriber->used_messages;
     stop_holding(s, true);
 }
 

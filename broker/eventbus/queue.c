@@ -161,7 +161,7 @@ static bool may_exceed(publication *p, subscription *s, eventbus_drop *reason)
     if (s->state == PRESSURE_NONE && !subscription_may_hold(s)) {
         subscription_overflow(s);
     }
-    if (s->state == PRESSURE_OVERDUE) {
+    if (s->state == PRESSURE_OVERDUE && !subscription_takes_again(s)) {
         return p->bus->clock->now_ms < s->hold_until_ms && subscriber_has_room(s, p->view->len);
     }
     *reason = EVENTBUS_DROP_MEMORY;

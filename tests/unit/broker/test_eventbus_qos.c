@@ -33,6 +33,12 @@ static int open_bus(void **state)
         .queue_messages = 4, .batched_deadline_ms = DEADLINE_MS, .patience = 1, .hold_percent = 100});
 }
 
+static int open_patient_bus(void **state)
+{
+    return open_with(state, &(eventbus_options){
+        .queue_messages = 4, .batched_deadline_ms = DEADLINE_MS, .patience = 20, .hold_percent = 50});
+}
+
 static int open_bus_that_has_just_begun(void **state)
 {
     return open_with(state, &(eventbus_options){
@@ -267,6 +273,25 @@ static void overdue_queue_is_normal_again_at_half(void **state)
     test_publish_range(f->bus, &f->p, "t", 5, 7);
     assert_true(f->p.waits);
     assert_int_equal(0, dropped(f, EVENTBUS_DROP_DEADLINE));
+}
+
+static void publishers_wait_again_for_a_subscriber_that_had_only_paused(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, test_subscribe(&f->a, 1, "t"));
+    test_publish_range(f->bus, &f->p, "t", 1, 4);
+    const uint64_t let_go = START_MS + DEADLINE_MS, paid_off = let_go + 100; /* some of its debt */
+    at_ms(f, let_go);
+    assert_true(test_subscription_stats(f->bus, 1).overdue);
+    at_ms(f, paid_off);
+    eventbus_grant(f->a.handle, 1, UINT64_MAX);
+    test_publish_range(f->bus, &f->p, "t", 5, 6);
+    assert_true(f->p.waits);
+    assert_false(test_subscription_stats(f->bus, 1).overdue);
+    assert_int_equal(0, dropped(f, EVENTBUS_DROP_DEADLINE));
+    eventbus_grant(f->a.handle, UNLIMITED);
+    assert_false(f->p.waits);
+    assert_numbers(&f->a, 1, 1, 2, 3, 4, 5, 6);
 }
 
 static void deadline_counts_at_publish_even_before_expire_is_called(void **state)
@@ -529,6 +554,7 @@ int main(void)
         BUS_TEST(deadline_lets_publishers_go_and_the_full_queue_loses_the_newest),
         BUS_TEST(overdue_queue_takes_messages_below_its_limit_without_pushing_back),
         BUS_TEST(overdue_queue_is_normal_again_at_half),
+        cmocka_unit_test_setup_teardown(publishers_wait_again_for_a_subscriber_that_had_only_paused, open_patient_bus, close_bus),
         BUS_TEST(deadline_counts_at_publish_even_before_expire_is_called),
         BUS_TEST(subscriptions_expire_each_at_its_own_deadline),
         BUS_TEST(asking_for_more_than_the_default_gives_the_default),
