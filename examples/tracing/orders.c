@@ -28,7 +28,7 @@ int main(void)
 {
     loom_span_processor *processor;
     loom_tracer_provider *provider;
-    if (loom_span_processor_create(&processor, NULL) != LOOM_OK) { /* NULL: as OTEL_… in the environment say */
+    if (loom_span_processor_create(&processor, NULL) != LOOM_OK) { /* NULL: configured by the OTEL_… variables */
         fputs("orders: no processor\n", stderr);
         return EXIT_FAILURE;
     }

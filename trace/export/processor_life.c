@@ -2,6 +2,7 @@
 /* How a processor comes and goes: options, exporters, thread, references of its users. */
 #include "trace/export/processor_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/thread.h"
@@ -86,12 +87,26 @@ free_processor:
     return st;
 }
 
+static void tell(void *user, const char *text)
+{
+    (void)user;
+    fprintf(stderr, "loom: tracing: %s\n", text);
+}
+
+static void check_environment(void)
+{
+    loom_telemetry_check_env(tell, NULL);
+}
+
 loom_status loom_span_processor_create(loom_span_processor **out, const loom_span_processor_options *options)
 {
     *out = NULL;
     loom_span_processor_options from_env;
     if (options == NULL) {
+        static pthread_once_t checked = PTHREAD_ONCE_INIT; /* one environment, one report */
+        pthread_once(&checked, check_environment);
         loom_span_processor_options_from_env(&from_env, NULL);
+        from_env.on_error = tell;
         options = &from_env;
     }
     return processor_create(out, options);

@@ -104,7 +104,7 @@ static void put_double(pb_buf *out, double value)
         return;
     }
     char text[NUMBER_SIZE];
-    pb_raw(out, text, number_format(text, value, 17));
+    pb_raw(out, text, number_format_shortest(text, value));
 }
 
 static void put_base64(pb_buf *out, loom_bytes bytes)

@@ -83,16 +83,15 @@ static inline size_t pb_put_tag(uint8_t *to, uint32_t field, enum pb_wire wire)
 /* Keys, ids and most values are short: first and last bytes, which meet in the middle, and no call. */
 static inline void pb_copy(uint8_t *to, const void *from, size_t len)
 {
-    const uint8_t *const end = (const uint8_t *)from + len;
     uint64_t first[2], last[2];
     if (len > 16 && len <= 32) {
         memcpy(first, from, 16);
-        memcpy(last, end - 16, 16);
+        memcpy(last, (const uint8_t *)from + len - 16, 16);
         memcpy(to, first, 16);
         memcpy(to + len - 16, last, 16);
     } else if (len >= 8 && len <= 16) {
         memcpy(first, from, 8);
-        memcpy(last, end - 8, 8);
+        memcpy(last, (const uint8_t *)from + len - 8, 8);
         memcpy(to, first, 8);
         memcpy(to + len - 8, last, 8);
     } else if (len > 0) {

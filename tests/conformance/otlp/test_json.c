@@ -123,7 +123,7 @@ static void values_take_the_form_of_the_specification(void **state)
     check_value("\"stringValue\":\"q\\\"\\\\\\n\\u0001\\u007f\\u0085\xef\xbf\xbd\xc3\xa4\"", put_text);
     check_value("\"boolValue\":true", put_true);
     check_value("\"intValue\":\"-9223372036854775808\"", put_int);
-    check_value("\"doubleValue\":0.10000000000000001", put_double);
+    check_value("\"doubleValue\":0.1", put_double);
     check_value("\"doubleValue\":\"NaN\"", put_nan);
     check_value("\"doubleValue\":\"-Infinity\"", put_infinity);
     check_value("\"bytesValue\":\"AP8Q\"", put_bytes);

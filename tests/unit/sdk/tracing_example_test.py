@@ -94,6 +94,15 @@ def check_collector(program):
     assert b"handle order" in body and b"the card has expired" in body
 
 
+def check_complaints(program):
+    """What is wrong is told once, though the program asks for nothing of the kind."""
+    done = subprocess.run([program], stderr=subprocess.PIPE, text=True, timeout=30,
+                          env=environment(OTEL_TRACES_EXPORTER="otlp", OTEL_TRACES_SAMPLER="bogus", OTEL_TRACE_EXPORTER="none",
+                                          OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", OTEL_BSP_EXPORT_TIMEOUT="100"))
+    for text in ('OTEL_TRACES_SAMPLER: "bogus"', "OTEL_TRACE_EXPORTER", "Failed to connect"):
+        assert done.stderr.count(text) == 1, done.stderr
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
@@ -104,6 +113,7 @@ def main():
             check(name, spans.read_text())
             spans.unlink()
         check_collector(programs["CMake"])
+        check_complaints(programs["CMake"])
         run(programs["CMake"], env=environment(OTEL_SDK_DISABLED="true"))
 
 

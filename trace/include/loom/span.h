@@ -77,7 +77,7 @@ LOOM_END_DECLS
 
 #include <exception>
 
-/* A span for the life of an object; stands for a loom_span *. Left by an exception its status is ERROR. */
+/* A span for the life of an object; stands for a loom_span *. Left by an exception it records an error. */
 class loom_span_scope {
 public:
     loom_span_scope(loom_tracer *tracer, const char *name, const loom_span_options *options = nullptr)
@@ -87,7 +87,7 @@ public:
     ~loom_span_scope()
     {
         if (std::uncaught_exceptions() > exceptions) {
-            loom_span_set_status(span, LOOM_SPAN_ERROR, "left by an exception");
+            loom_span_record_error(span, "exception", "left by an exception");
         }
         loom_span_end(span);
     }
@@ -124,17 +124,17 @@ static inline void loom_span_end_scope(loom_span **span)
  * stays UNSET unless it is set. Scopes end in the reverse order of their declarations. Not by longjmp() nor exit(). */
 #define LOOM_SPAN_SCOPE(var, tracer, name) LOOM_SPAN_SCOPE_WITH(var, tracer, name, NULL)
 #define LOOM_SPAN_SCOPE_WITH(var, tracer, name, options) \
-    __attribute__((cleanup(loom_span_end_scope))) loom_span *var = loom_span_begin((tracer), (name), (options))
+    __attribute__((cleanup(loom_span_end_scope), unused)) loom_span *var = loom_span_begin((tracer), (name), (options))
 
 /* Sets an attribute by the type of its value: text, whole numbers, fractions, bool. In C before C23 `true` is an int: say
  * (bool)true, or pass a variable. */
-#define loom_span_set(span, key, value)                                                                               \
-    _Generic((value),                                                                                                 \
-        char *: loom_span_set_string, const char *: loom_span_set_string, loom_str: loom_span_set_str,                \
-        bool: loom_span_set_bool, float: loom_span_set_double, double: loom_span_set_double,                          \
-        char: loom_span_set_int, signed char: loom_span_set_int, short: loom_span_set_int, int: loom_span_set_int,    \
-        long: loom_span_set_int, long long: loom_span_set_int, unsigned char: loom_span_set_uint,                     \
-        unsigned short: loom_span_set_uint, unsigned: loom_span_set_uint, unsigned long: loom_span_set_uint,          \
+#define loom_span_set(span, key, value)                                                                                \
+    _Generic((value),                                                                                                  \
+        char *: loom_span_set_string_, const char *: loom_span_set_string_, loom_str: loom_span_set_str_,              \
+        bool: loom_span_set_bool_, float: loom_span_set_double_, double: loom_span_set_double_,                        \
+        char: loom_span_set_int_, signed char: loom_span_set_int_, short: loom_span_set_int_, int: loom_span_set_int_, \
+        long: loom_span_set_int_, long long: loom_span_set_int_, unsigned char: loom_span_set_uint,                    \
+        unsigned short: loom_span_set_uint, unsigned: loom_span_set_uint, unsigned long: loom_span_set_uint,           \
         unsigned long long: loom_span_set_uint)((span), (key), (value))
 
 #endif

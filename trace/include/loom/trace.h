@@ -2,7 +2,7 @@
 /* Tracing: tracer providers, tracers, spans, the current span of a thread.
  *
  * A provider is a resource (service.name …), a sampler and a span processor. A processor is a bounded queue, one
- * exporter thread and one exporter; several providers may share one, as loom-broker does for its two services.
+ * exporter thread and one exporter, or several; several providers may share one, as loom-broker does for its two services.
  * A tracer belongs to a provider. A span belongs to whoever started it, until it is ended.
  *
  * Threads: providers, processors and tracers may be used from any thread. A span is used by one thread at a time.
@@ -112,7 +112,8 @@ LOOM_API void loom_span_processor_options_from_env(loom_span_processor_options *
  * Nothing of it when OTEL_LOG_LEVEL is error or none. For a program to log once, at its start. */
 LOOM_API void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *user);
 
-/* options NULL: from the environment. LOOM_EINVAL: an endpoint that is neither an http(s) URL nor host:port, or no
+/* options NULL: from the environment; what makes no sense in it, and later failures of exports, are lines on standard error.
+ * LOOM_EINVAL: an endpoint that is neither an http(s) URL nor host:port, or no
  * export_batch where one is asked for. LOOM_EIO: a file that cannot be opened. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_span_processor_create(loom_span_processor **out,
                                                                 const loom_span_processor_options *options);

@@ -46,7 +46,7 @@ static inline void loom_span_set_string_(loom_span *span, const char *key, const
         loom_span_set_string(span, key, value);
     }
 }
-#define loom_span_set_string(span, key, value) loom_span_set_string_(span, key, value)
+#define loom_span_set_string(span, key, ...) loom_span_set_string_(span, key, __VA_ARGS__)
 
 static inline void loom_span_set_str_(loom_span *span, const char *key, loom_str value)
 {
@@ -62,7 +62,7 @@ static inline void loom_span_set_bool_(loom_span *span, const char *key, bool va
         loom_span_set_bool(span, key, value);
     }
 }
-#define loom_span_set_bool(span, key, value) loom_span_set_bool_(span, key, value)
+#define loom_span_set_bool(span, key, ...) loom_span_set_bool_(span, key, __VA_ARGS__)
 
 static inline void loom_span_set_int_(loom_span *span, const char *key, int64_t value)
 {
@@ -70,7 +70,7 @@ static inline void loom_span_set_int_(loom_span *span, const char *key, int64_t 
         loom_span_set_int(span, key, value);
     }
 }
-#define loom_span_set_int(span, key, value) loom_span_set_int_(span, key, value)
+#define loom_span_set_int(span, key, ...) loom_span_set_int_(span, key, __VA_ARGS__)
 
 static inline void loom_span_set_double_(loom_span *span, const char *key, double value)
 {
@@ -78,7 +78,15 @@ static inline void loom_span_set_double_(loom_span *span, const char *key, doubl
         loom_span_set_double(span, key, value);
     }
 }
-#define loom_span_set_double(span, key, value) loom_span_set_double_(span, key, value)
+#define loom_span_set_double(span, key, ...) loom_span_set_double_(span, key, __VA_ARGS__)
+
+#else
+
+#define loom_span_set_string_ loom_span_set_string
+#define loom_span_set_str_ loom_span_set_str
+#define loom_span_set_bool_ loom_span_set_bool
+#define loom_span_set_int_ loom_span_set_int
+#define loom_span_set_double_ loom_span_set_double
 
 #endif
 #endif
