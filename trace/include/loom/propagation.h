@@ -81,7 +81,7 @@ LOOM_API unsigned loom_propagators_from_env(void);
 
 /* What the fields say about sampling, in B3's words. */
 typedef enum loom_sampling {
-    LOOM_SAMPLING_DEFERRED = 0, /* nothing; the context is flagged as sampled, so that who receives it decides */
+    LOOM_SAMPLING_DEFERRED = 0, /* nothing; the context is flagged as sampled, so that the receiver decides */
     LOOM_SAMPLING_DENIED,
     LOOM_SAMPLING_ACCEPTED,
     LOOM_SAMPLING_DEBUG         /* accepted; goes on to other B3 headers by the member loom=b3:debug of the tracestate */

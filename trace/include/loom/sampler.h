@@ -11,7 +11,7 @@
  *     const loom_sampler root = {.kind = LOOM_SAMPLER_RULES, .rules = &(loom_sampler_rules){rules, 2, NULL}};
  *     const loom_sampler sampler = {.kind = LOOM_SAMPLER_PARENTBASED, .parents = &(loom_sampler_parents){.root = &root}};
  *
- * Who is asked decides for one span. Only a parent-based sampler on top keeps traces whole: it asks once for each trace, and
+ * A sampler decides for the one span it is asked about. Only a parent-based sampler on top keeps traces whole: it asks once for each trace, and
  * the spans below follow.
  *
  * The hops of the bus (trace/messaging: bridge.publish, eventbus.publish, agent.on_event …) ask with their name and kind, and

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Spans made comfortable: scopes that end by themselves, attributes of any type by one name, exceptions, spans that move to
+/* Conveniences for spans: scopes that end by themselves, attributes of any type by one name, exceptions, spans that move to
  * another thread. C11 and later, C++17 and later; GCC and Clang.
  *
  *     static int load(loom_tracer *tracer, const char *path)
@@ -18,7 +18,7 @@
  * Threads: a span is used by one thread at a time, and is current on each that made it so. To hand one over:
  *
  *     loom_span_detach(span);                         // no longer current here
- *     give_to_worker(span);                           // by anything that orders memory: a queue, a mutex, pthread_create
+ *     give_to_worker(span);                           // by anything that synchronises memory: a queue, a mutex, pthread_create
  *     // in the worker
  *     loom_span_make_current(span);
  *     ...

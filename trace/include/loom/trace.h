@@ -61,7 +61,7 @@ typedef enum loom_exporter_kind {
     LOOM_EXPORTER_CALLBACK   /* the program's own: export_batch below */
 } loom_exporter_kind;
 
-/* What of its own troubles a processor tells on_error. */
+/* Which of its own problems a processor reports to on_error. */
 typedef enum loom_complaints {
     LOOM_COMPLAINTS_ALL,    /* also an export that failed and is tried again */
     LOOM_COMPLAINTS_LOSSES, /* spans that are lost, an exporter that cannot be opened */
