@@ -209,7 +209,8 @@ class Home:
     def start(self):
         self.start_broker()
         if self.kind == OWN_PROCESS:
-            self.start_bridge()
+            self.start_bridge()  # which serves agents before it has its broker: calls would fail meanwhile
+            wait_until(lambda: self.stats()["bus"]["bridges"] == 1, "the bridge is attached")
 
     @property
     def serving(self):
