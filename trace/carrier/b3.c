@@ -118,22 +118,22 @@ static bool read_multi(b3_state *out, const field_source *from)
     loom_str trace_id, span_id;
     bool has_trace_id = field_first(from, "x-b3-traceid", &trace_id) > 0;
     bool has_span_id = field_first(from, "x-b3-spanid", &span_id) > 0;
-    bool decided = read_decision(out, from);
+    bool decided = read_decision(out, from), denied = decided && out->sampling == LOOM_SAMPLING_DENIED;
     if (!has_trace_id && !has_span_id) {
         return decided;
     }
     if (!has_trace_id || !has_span_id) {
         field_report(from, has_trace_id ? "x-b3-traceid" : "x-b3-spanid", has_trace_id ? trace_id : span_id,
                      has_trace_id ? "comes without a span id" : "comes without a trace id");
-        return false;
+        return denied;
     }
     if (!read_trace_id(out, trace_id)) {
         field_report(from, "x-b3-traceid", trace_id, "is not 16 or 32 lower-case hex digits, or all zeros");
-        return false;
+        return denied;
     }
     if (loom_span_id_from_hex(out->span_id, span_id) != LOOM_OK) {
         field_report(from, "x-b3-spanid", span_id, "is not 16 lower-case hex digits, or all zeros");
-        return false;
+        return denied;
     }
     out->has_ids = true;
     return true;

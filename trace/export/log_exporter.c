@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finished spans as records of a log, as loom_span_processor_options.log_spans asks for. A record that finds no reader is
- * the logger's to count: the spans are exported all the same. */
+/* Finished spans as records of a log, as loom_span_processor_options.log_spans asks for. A span whose record finds no reader
+ * is rejected. */
 #include "trace/export/exporter.h"
 
 #include "base/str.h"
@@ -10,26 +10,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { READER_WAIT_MS = 1000 }; /* it is the exporter's thread that waits */
+
 typedef struct log_exporter {
     exporter base;
     span_log_rules rules; /* of text */
     char *text;
     loom_logger *logger;
+    uint64_t rejected; /* of this batch */
 } log_exporter;
 
 static bool write_span(void *user, const otlp_span *span)
 {
-    const log_exporter *e = user;
-    span_log_write(&e->rules, e->logger, span);
+    log_exporter *e = user;
+    e->rejected += !span_log_write(&e->rules, e->logger, span);
     return true;
 }
 
 static void log_send(exporter *self, loom_bytes request, export_deadline until, export_result *result)
 {
+    log_exporter *e = (log_exporter *)self;
     (void)until;
+    e->rejected = 0;
     loom_status st = otlp_read_request(request, write_span, self);
     if (st == LOOM_OK) {
         result->outcome = EXPORT_OK;
+        result->rejected = e->rejected;
     } else {
         (void)snprintf(result->message, sizeof result->message, "span log: %s", loom_status_text(st));
     }
@@ -54,7 +60,7 @@ static loom_status open_logger(log_exporter *e, const loom_span_processor_option
         e->logger = loom_logger_ref(options->span_logger);
         return LOOM_OK;
     }
-    const loom_logger_options defaults = {.format = e->rules.format};
+    const loom_logger_options defaults = {.format = e->rules.format, .wait_ms = READER_WAIT_MS};
     return loom_logger_create(&e->logger, &defaults);
 }
 

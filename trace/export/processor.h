@@ -13,6 +13,8 @@ void processor_submit(loom_span_processor *processor, const span_scope *scope, l
 
 /* Its tracers are NULL. */
 bool processor_is_disabled(const loom_span_processor *processor);
+/* Whether this is the child of a fork(), whose spans leave nowhere. */
+bool processor_is_forked(const loom_span_processor *processor);
 
 /* A provider whose spans come here: for as long as it has spans. */
 void processor_attach(loom_span_processor *processor, span_resource *resource);

@@ -95,6 +95,11 @@ void processor_close_exporters(loom_span_processor *p)
     exporter_close(p->main);
 }
 
+bool processor_is_forked(const loom_span_processor *processor)
+{
+    return processor_forked(processor);
+}
+
 bool processor_is_disabled(const loom_span_processor *processor)
 {
     return processor->disabled;

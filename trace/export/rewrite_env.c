@@ -278,6 +278,6 @@ static loom_status add_mask(span_chain *chain, const env_report *report)
 loom_status chain_add_from_env(span_chain *chain, const env_report *report)
 {
     loom_status st = add_attributes(chain, report);
-    st = st == LOOM_OK ? add_filter(chain, report) : st;
-    return st == LOOM_OK ? add_mask(chain, report) : st;
+    st = st == LOOM_OK ? add_mask(chain, report) : st; /* first: renaming a key does not get its value past the mask */
+    return st == LOOM_OK ? add_filter(chain, report) : st;
 }

@@ -144,13 +144,15 @@ static void tell_drops(loom_logger *l)
     }
 }
 
-void logger_write(loom_logger *l, record *r)
+bool logger_write(loom_logger *l, record *r)
 {
     const loom_bytes line = record_end(r);
     tell_drops(l);
-    if (output_write(&l->out, r->storage + 1, line.len) && r->cut) {
+    const bool written = output_write(&l->out, r->storage + 1, line.len);
+    if (written && r->cut) {
         atomic_fetch_add_explicit(&l->cut, 1, memory_order_relaxed);
     }
+    return written;
 }
 
 /* Whether one behind it has the same key: the last one counts. */
@@ -179,7 +181,7 @@ static void write_record(loom_logger *l, loom_severity severity, const loom_trac
             record_attr(&r, &attrs[i]);
         }
     }
-    logger_write(l, &r);
+    (void)logger_write(l, &r);
     errno = error;
 }
 

@@ -22,6 +22,6 @@ struct loom_logger {
 record_head logger_head(const loom_logger *logger, loom_severity severity, const loom_trace_context *context,
                         uint64_t time_unix_ns);
 /* Ends the record and writes it. */
-void logger_write(loom_logger *logger, record *r);
+bool logger_write(loom_logger *logger, record *r);
 
 #endif

@@ -67,6 +67,9 @@ static bool put_cut(record *r, loom_str text, size_t most, bool spaces)
 {
     pb_buf *b = &r->b;
     const size_t mark = b->len, slack = b->slack;
+    if (b->failed) {
+        return false; /* what stands before it did not fit */
+    }
     if (room(b) > most) {
         b->slack += room(b) - most;
     }

@@ -159,11 +159,11 @@ static void put_parent(record *r, const otlp_span *span)
     }
 }
 
-void span_log_write(const span_log_rules *rules, loom_logger *logger, const otlp_span *span)
+bool span_log_write(const span_log_rules *rules, loom_logger *logger, const otlp_span *span)
 {
     const loom_severity severity = severity_of(rules, span);
     if (!loom_logger_enabled(logger, severity)) {
-        return;
+        return true;
     }
     loom_trace_context context = {.trace_flags = (uint8_t)(span->flags & 0xffu)};
     memcpy(context.trace_id, span->trace_id, sizeof context.trace_id);
@@ -185,5 +185,5 @@ void span_log_write(const span_log_rules *rules, loom_logger *logger, const otlp
         attr_walk walk = {&r, rules};
         otlp_read_span_attrs(span->span, put_attr, &walk);
     }
-    logger_write(logger, &r);
+    return logger_write(logger, &r);
 }

@@ -18,6 +18,6 @@ typedef struct span_log_rules {
 /* The list of <loom/log.h>. False: *bad is the item that is wrong. */
 bool span_log_parse(span_log_rules *out, loom_str text, loom_str *bad);
 /* Writes the record of a span, if the rules want one. */
-void span_log_write(const span_log_rules *rules, loom_logger *logger, const otlp_span *span);
+bool span_log_write(const span_log_rules *rules, loom_logger *logger, const otlp_span *span);
 
 #endif

@@ -241,7 +241,8 @@ static mask_hit international_phone(loom_str text, size_t at)
         pieces++;
         const char after = char_at(text, to);
         const bool more = is_word(after) || (after != ' ' && is_separator(after) && is_digit(char_at(text, to + 1)));
-        if (digits >= (pieces == 1 ? 9u : 8u) && !more) {
+        const bool is_count = pieces == 1 && digits == 10 && text.data[at + 1] == '1'; /* an epoch with its sign; no country code is 1 with nine digits */
+        if (digits >= (pieces == 1 ? 9u : 8u) && !more && !is_count) {
             good = to;
         }
         if (pieces == 1 && good > 0) {

@@ -22,8 +22,8 @@
  * alignment leaves free. Ending a span starts the next generation, so a handle that was ended already is recognised, also
  * when its memory serves another span by then. Generations of a span that does not record are odd, those of one that does
  * even: <loom/trace_inline.h> tells them apart without a look at the span. */
-#define SPAN_ALIGN 64u                /* bytes: a cache line */
-#define SPAN_GENERATION_MASK 63u
+#define SPAN_ALIGN 256u               /* bytes: the more, the more generations */
+#define SPAN_GENERATION_MASK 255u
 #define SPAN_GENERATION_PLAIN 1u      /* bit */
 #define SPAN_GENERATION_STEP 2u
 

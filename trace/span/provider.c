@@ -153,8 +153,8 @@ static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *na
 
 loom_tracer *loom_tracer_get(loom_tracer_provider *provider, const char *scope_name, const char *scope_version)
 {
-    if (provider == NULL || processor_is_disabled(provider->processor)) {
-        return NULL;
+    if (provider == NULL || processor_is_disabled(provider->processor) || processor_is_forked(provider->processor)) {
+        return NULL; /* in a fork's child nobody may be left to unlock */
     }
     const char *name = scope_name != NULL ? scope_name : "";
     const char *version = scope_version != NULL ? scope_version : "";

@@ -40,7 +40,7 @@ loom_sampler sampler_from_env(const env_report *report)
     env_variable v = env_get_either("OTEL_TRACES_SAMPLER", "OTEL_TRACE_SAMPLER");
     bool known = v.value == NULL;
     for (size_t i = 0; v.value != NULL && i < sizeof names / sizeof names[0]; i++) {
-        if (str_is_any_case(str_of(v.value), names[i].name)) { /* "enum values SHOULD be interpreted case-insensitively" */
+        if (str_is_any_case(str_trim(str_of(v.value)), names[i].name)) { /* "enum values SHOULD be interpreted case-insensitively" */
             sampler.kind = names[i].kind;
             known = true;
         }

@@ -364,10 +364,13 @@ static loom_bytes finish(span_recording *rec, uint64_t end_ns)
 }
 
 /* From here on every handle to it is stale. */
-static void end_generation(loom_span *span)
+/* Whoever starts the next generation ends the span; another thread that tries the same has come too late. */
+static bool end_generation(loom_span *span, const loom_span *handle)
 {
-    unsigned generation = atomic_load_explicit(&span->generation, memory_order_relaxed);
-    atomic_store_explicit(&span->generation, (unsigned char)((generation + SPAN_GENERATION_STEP) & SPAN_GENERATION_MASK), memory_order_relaxed);
+    unsigned char generation = (unsigned char)((uintptr_t)handle & SPAN_GENERATION_MASK);
+    const unsigned char next = (unsigned char)((generation + SPAN_GENERATION_STEP) & SPAN_GENERATION_MASK);
+    return atomic_compare_exchange_strong_explicit(&span->generation, &generation, next, memory_order_relaxed,
+                                                   memory_order_relaxed);
 }
 
 /* Another thread's stack may still point to it, or this one's. */
@@ -379,7 +382,6 @@ __attribute__((noinline)) static void leave_stacks(loom_span *span)
 
 static void end_span(loom_span *span, uint64_t end_ns)
 {
-    end_generation(span);
     span_recording *rec = (span_recording *)span;
     loom_bytes bytes = finish(rec, end_ns);
     processor_submit(rec->tracer->provider->processor, &rec->tracer->scope, bytes);
@@ -391,22 +393,31 @@ static void end_span(loom_span *span, uint64_t end_ns)
 
 static void end_plain(loom_span *span)
 {
-    if (span->home == SPAN_HOME_NOWHERE) {
-        if (atomic_load_explicit(&span->pins, memory_order_relaxed) > 1) {
-            context_stack_forget(span);
-        }
-        return;
-    }
-    end_generation(span);
     if (atomic_load_explicit(&span->pins, memory_order_acquire) > 1) {
         leave_stacks(span);
     }
     span_unpin(span);
 }
 
-void loom_span_end(loom_span *handle)
+/* The span that is now to be ended. NULL: nothing is. */
+static loom_span *take_live(const loom_span *handle)
 {
     loom_span *span = span_live(handle);
+    if (span == NULL) {
+        return NULL;
+    }
+    if (span == &nowhere) { /* its fields may be another span's by now: nothing but atomics is read before it is ours */
+        if (atomic_load_explicit(&span->pins, memory_order_relaxed) > 1) {
+            context_stack_forget(span);
+        }
+        return NULL;
+    }
+    return end_generation(span, handle) ? span : NULL;
+}
+
+void loom_span_end(loom_span *handle)
+{
+    loom_span *span = take_live(handle);
     if (span == NULL) {
         return;
     }
@@ -419,7 +430,7 @@ void loom_span_end(loom_span *handle)
 
 void loom_span_end_at(loom_span *handle, uint64_t end_unix_ns)
 {
-    loom_span *span = span_live(handle);
+    loom_span *span = take_live(handle);
     if (span == NULL) {
         return;
     }

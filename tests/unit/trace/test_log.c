@@ -242,6 +242,24 @@ static void a_long_record_is_cut_and_says_so(void **state)
     logged_close(&l);
 }
 
+static void a_record_that_is_cut_anywhere_is_an_object(void **state)
+{
+    (void)state;
+    static char value[LOOM_LOG_LINE_MAX];
+    for (size_t len = LOOM_LOG_LINE_MAX - 900; len < LOOM_LOG_LINE_MAX - 100; len += 3) {
+        memset(value, 'a', len);
+        value[len] = '\0';
+        logged l;
+        logged_open(&l, (loom_logger_options){0});
+        const loom_attr attrs[] = {string_attr("sql", value), string_attr("http.request.method", "GET"), string_attr("k", "v")};
+        loom_log(l.log, LOOM_SEVERITY_INFO, "m", attrs, 3);
+        loom_log(l.log, LOOM_SEVERITY_INFO, value, attrs + 1, 2);
+        json_decref(logged_record(&l, 0));
+        json_decref(logged_record(&l, 1));
+        logged_close(&l);
+    }
+}
+
 /* Whatever bytes: one line, which is one JSON object or has no control character. */
 static void any_bytes_make_one_line(void **state)
 {
@@ -589,6 +607,7 @@ int main(void)
         cmocka_unit_test(text_is_for_eyes_and_grep),
         cmocka_unit_test(no_value_forges_a_field_or_a_line_of_text),
         cmocka_unit_test(a_long_record_is_cut_and_says_so),
+        cmocka_unit_test(a_record_that_is_cut_anywhere_is_an_object),
         cmocka_unit_test(any_bytes_make_one_line),
         cmocka_unit_test(numbers_are_the_same_in_every_locale),
         cmocka_unit_test(wide_characters_are_printed_as_the_program_has_them),

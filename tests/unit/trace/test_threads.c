@@ -100,11 +100,56 @@ static void two_threads_may_shut_down_while_others_end_spans(void **state)
     http_stub_stop(&stub);
 }
 
+/* ---- one span, ended by two threads ---- */
+
+enum { ENDS = 20000 };
+static struct {
+    _Atomic(loom_span *) span;
+    atomic_int ended_by_other;
+} twice;
+
+static void *end_as_well(void *user)
+{
+    (void)user;
+    for (int i = 0; i < ENDS; i++) {
+        loom_span *span;
+        while ((span = atomic_load(&twice.span)) == NULL) {
+        }
+        atomic_store(&twice.span, NULL);
+        loom_span_end(span);
+        atomic_fetch_add(&twice.ended_by_other, 1);
+    }
+    return NULL;
+}
+
+static void a_span_that_two_threads_end_at_once_ends_once(void **state)
+{
+    (void)state;
+    recorded r;
+    recorded_open(&r, NULL);
+    loom_tracer *tracer = loom_tracer_get(r.provider, "twice", "");
+    pthread_t other;
+    atomic_store(&twice.ended_by_other, 0);
+    assert_int_equal(0, pthread_create(&other, NULL, end_as_well, NULL));
+    for (int i = 0; i < ENDS; i++) {
+        const loom_span_options unsampled = {.parent = &(loom_trace_context){.trace_id = {1}, .span_id = {1}}};
+        loom_span *span = loom_span_start(tracer, "twice", i % 2 == 0 ? NULL : &unsampled);
+        atomic_store(&twice.span, span);
+        loom_span_end(span);
+        while (atomic_load(&twice.ended_by_other) <= i) {
+        }
+    }
+    pthread_join(other, NULL);
+    assert_int_equal(ENDS / 2, loom_span_processor_counts(r.processor).ended);
+    recorded_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spans_of_four_threads_are_all_accounted_for),
         cmocka_unit_test(two_threads_may_shut_down_while_others_end_spans),
+        cmocka_unit_test(a_span_that_two_threads_end_at_once_ends_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -272,7 +272,8 @@ LOOM_API void loom_span_end_at(loom_span *span, uint64_t end_unix_ns);
 
 /* Whether attributes and events are kept, so that costly ones need not be computed. */
 LOOM_API bool loom_span_is_recording(const loom_span *span);
-/* The context children and messages carry. Valid while the span lives. */
+/* The context children and messages carry. Valid while the span lives. Of a span that does not record it is made when first
+ * asked for: to threads that start children of it, give a copy. */
 LOOM_API const loom_trace_context *loom_span_context(const loom_span *span);
 
 /* The tracestate that goes with it; empty when there is none. Valid while the span lives. */
