@@ -2,6 +2,7 @@
 """Rows 15, 16: who an agent is, and from whom it takes an award."""
 
 import signal
+import time
 
 from hostile import IN_BROKER, OWN_PROCESS, Agent, HostileTest, control, main, start_agent, wait_until, wire
 
@@ -48,6 +49,7 @@ class Twice(HostileTest):
         older = self.known(home, self.agent(home, "twin"))
         home.kill(home.broker)
         wait_until(lambda: "lost the connection" in home.bridge.err and "lost the connection" in second.err, "both know")
+        time.sleep(0.05)  # ages are told in milliseconds
         newer = self.enterContext(Agent(f"ipc://{home.folder}/second.sock", "twin"))
         home.bridge.signal(signal.SIGSTOP)
         home.start_broker()

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "bridge/bus/remote/internal.h"
 #include "envelope/id.h"
@@ -45,7 +46,7 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
     port->user = user;
     port->agent_len = agent->id.len;
     memcpy(port->agent, agent->id.data, agent->id.len);
-    port->opened_ms = uv_now(b->loop);
+    port->opened_ms = clock_monotonic_ms(); /* the loop's own clock is as old as its round */
     port->attach_len = b->scratch.len;
     memcpy(port->attach, b->scratch.data, b->scratch.len);
     st = number_table_add(&b->ports, port->session, port);
@@ -125,7 +126,7 @@ loom_status remote_port_replay(bus_port *port)
     remote_port_not_due(port);
     port->base_messages = port->delivered_messages;
     port->base_bytes = port->delivered_bytes;
-    bus_attach_set_age(port->attach, port->attach_len, uv_now(port->owner->loop) - port->opened_ms);
+    bus_attach_set_age(port->attach, port->attach_len, clock_monotonic_ms() - port->opened_ms);
     frame_writer *w = remote_port_writer(port);
     loom_status st = w != NULL ? bus_put_raw(w, (loom_bytes){port->attach, port->attach_len}) : LOOM_ENOMEM;
     if (st == LOOM_OK) {
