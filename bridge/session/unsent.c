@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+#include "bridge/bus/refused_calls.h"
 #include "envelope/msgpack_bytes.h"
 
 enum {
@@ -18,13 +20,6 @@ enum {
     DEAD = 0xc1,                                /* begins no msgpack value */
     BODY_CALL = 0x98, BODY_BIN8 = 0xc4          /* how a call frame's body begins: eight values, the type, the id */
 };
-
-typedef struct refusal {
-    list_node node; /* of the bridge's refusals */
-    session *session;
-    size_t len;
-    uint8_t call_id[FRAME_CALL_ID_MAX];
-} refusal;
 
 static uint64_t ref_of(const uint8_t *id)
 {
@@ -122,49 +117,25 @@ void session_before_send(session *s)
 
 void unsent_refuse(session *s, loom_bytes call_id)
 {
-    refusal *r = call_id.len <= FRAME_CALL_ID_MAX ? malloc(sizeof *r) : NULL;
-    if (r == NULL) {
+    if (!refused_calls_add(&s->bridge->refusals, s, call_id)) {
         session_append_failed(s, LOOM_ENOMEM);
         return;
     }
-    r->session = s;
-    r->len = call_id.len;
-    if (call_id.len > 0) {
-        memcpy(r->call_id, call_id.data, call_id.len);
-    }
-    list_append(&s->bridge->refusals, &r->node);
     s->bridge->stats.refused++;
+}
+
+static void pass_refusal_up(void *owner, const frame *result)
+{
+    session_pass_up(owner, result);
 }
 
 void unsent_answer(bridge *b)
 {
-    static const char code[] = "provider_busy", text[] = "the provider has not read the calls it was given before";
-    const list_node *last = b->refusals.last; /* what comes meanwhile has to wait */
-    for (bool more = last != NULL; more;) {
-        list_node *node = list_take_first(&b->refusals);
-        refusal *r = list_item(node, refusal, node);
-        more = node != NULL && node != last;
-        if (r != NULL) {
-            session_pass_up(r->session, &(frame){.type = FRAME_RESULT, .u.result = {
-                .call_id = {r->call_id, r->len},
-                .outcome = FRAME_CALL_ERROR,
-                .code = {code, sizeof code - 1},
-                .text = {text, sizeof text - 1},
-            }});
-            free(r);
-        }
-    }
+    refused_calls_answer(&b->refusals, str_of("the provider has not read the calls it was given before"), pass_refusal_up);
 }
 
 void unsent_fini(session *s)
 {
-    for (list_node *node = s->bridge->refusals.first, *next; node != NULL; node = next) {
-        next = node->next;
-        refusal *r = list_item(node, refusal, node);
-        if (r->session == s) {
-            list_remove(&s->bridge->refusals, node);
-            free(r);
-        }
-    }
+    refused_calls_drop(&s->bridge->refusals, s);
     session_before_send(s);
 }

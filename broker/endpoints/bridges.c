@@ -38,7 +38,6 @@ static void forget(bridge_peer *b)
     }
     b->server->bridges.count -= b->greeted;
     frame_writer_fini(&b->out.w);
-    peer_session_drop_refusals(b);
     free(b);
 }
 

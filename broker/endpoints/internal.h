@@ -88,8 +88,6 @@ LOOM_MUST_CHECK loom_status peer_session_frame(bridge_peer *b, uint64_t number, 
 void peer_session_close(peer_session *session, loom_status why);
 /* Answers, in the providers' place, the calls that found no room. */
 void peer_session_answer(bridge_peer *b);
-/* Forgets them: the bridge is gone, and its sessions with their calls. */
-void peer_session_drop_refusals(bridge_peer *b);
 
 /* ---- control (control.c, control_*.c) ---- */
 

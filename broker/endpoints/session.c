@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "bridge/bus/refused_calls.h"
 #include "broker/endpoints/internal.h"
 
 /* ---- down ---- */
@@ -28,58 +29,28 @@ static void on_pressure(void *user, bool on)
     }
 }
 
-typedef struct refusal {
-    list_node node;
-    uint64_t session;
-    size_t len;
-    uint8_t call_id[FRAME_CALL_ID_MAX];
-} refusal;
-
-/* The port may not be called from its handler. */
-static void refuse_call(const peer_session *session, loom_bytes call_id)
+static void refuse_call(peer_session *session, loom_bytes call_id)
 {
-    refusal *r = call_id.len <= FRAME_CALL_ID_MAX ? malloc(sizeof *r) : NULL;
-    if (r == NULL) {
+    if (!refused_calls_add(&session->bridge->refusals, session, call_id)) {
         bridge_peer_wrote(session->bridge, LOOM_ENOMEM);
         return;
     }
-    r->session = session->number;
-    r->len = call_id.len;
-    if (call_id.len > 0) {
-        memcpy(r->call_id, call_id.data, call_id.len);
-    }
-    list_append(&session->bridge->refusals, &r->node);
     session->bridge->server->stats.refused_calls++;
 }
 
-/* What comes of an answer, such as a call for another session here, waits for the next round. */
-void peer_session_answer(bridge_peer *b)
+static void answer_refused(void *owner, const frame *result)
 {
-    const list_node *last = b->refusals.last;
-    for (bool more = last != NULL; more;) {
-        list_node *node = list_take_first(&b->refusals);
-        refusal *r = list_item(node, refusal, node);
-        const peer_session *session = number_table_get(&b->sessions, r->session);
-        more = node != last;
-        if (session != NULL) {
-            (void)!port_frame(session->port, &(frame){.type = FRAME_RESULT, .u.result = {
-                .call_id = {r->call_id, r->len}, .outcome = FRAME_CALL_ERROR, .code = str_of("provider_busy"),
-                .text = str_of("the provider's bridge is not reading")}});
-        }
-        free(r);
-    }
+    (void)!port_frame(((const peer_session *)owner)->port, result);
 }
 
-void peer_session_drop_refusals(bridge_peer *b)
+void peer_session_answer(bridge_peer *b)
 {
-    while (b->refusals.first != NULL) {
-        free(list_item(list_take_first(&b->refusals), refusal, node));
-    }
+    refused_calls_answer(&b->refusals, str_of("the provider's bridge is not reading"), answer_refused);
 }
 
 static void on_call(void *user, const frame_call *f, const envelope_view *view)
 {
-    const peer_session *session = user;
+    peer_session *session = user;
     if (bridge_peer_is_full(session->bridge)) {
         refuse_call(session, f->call_id);
         return;
@@ -175,6 +146,7 @@ static void refuse(bridge_peer *b, uint64_t number, const bus_attach *f, loom_st
 
 void peer_session_close(peer_session *session, loom_status why)
 {
+    refused_calls_drop(&session->bridge->refusals, session);
     port_close(session->port, why);
     free(session);
 }

@@ -136,11 +136,15 @@ loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const messag
     return span_start_decided(tracer, message_hops[hop].name, &of_hop, decided, list.items, list.count);
 }
 
-static loom_span *start_pass(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent, bool remote,
-                             loom_trace_context *ctx, bool *patch)
+loom_span *message_span_pass_traced(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
+                                    bool remote, loom_trace_context *ctx, bool *patch)
 {
     loom_trace_context parent;
     const bool has_parent = envelope_view_context(view, &parent);
+    if (!span_decide(tracer, &message_hops[hop], &parent, remote, ctx)) {
+        *patch = tracer != NULL && !hop_is_unsampled(view->data);
+        return NULL;
+    }
     message_facts facts = message_facts_of(view, agent);
     loom_span_options options = {.parent = &parent, /* not valid: none */
                                  .parent_is_remote = remote,
@@ -149,16 +153,4 @@ static loom_span *start_pass(loom_tracer *tracer, message_hop hop, const envelop
     *ctx = *loom_span_context(span);
     *patch = loom_trace_context_valid(ctx);
     return span;
-}
-
-loom_span *message_span_pass_traced(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
-                                    bool remote, loom_trace_context *ctx, bool *patch)
-{
-    loom_trace_context parent;
-    (void)envelope_view_context(view, &parent);
-    if (!span_decide(tracer, &message_hops[hop], &parent, remote, ctx)) {
-        *patch = tracer != NULL && !hop_is_unsampled(view->data);
-        return NULL;
-    }
-    return start_pass(tracer, hop, view, agent, remote, ctx, patch);
 }
