@@ -4,7 +4,9 @@
 #define LOOM_TESTS_LOCALES_H
 
 #include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/support/check.h"
 
@@ -19,7 +21,7 @@ static inline bool locale_set(const char *point)
         return false;
     }
     (void)snprintf(command, sizeof command,
-                   "cd %s && { echo LC_NUMERIC; echo 'decimal_point \"%s\"'; echo 'thousands_sep \"\"'; echo 'grouping -1'; "
+                   "cd %s && { echo LC_NUMERIC; echo 'decimal_point \"%s\"'; echo 'thousands_sep \"<U002E>\"'; echo 'grouping 3;3'; "
                    "echo END LC_NUMERIC; } >source && localedef -c -i source -f UTF-8 ./made >/dev/null 2>&1",
                    directory, point);
     int made = system(command); /* warns of the categories that are missing */
@@ -27,6 +29,11 @@ static inline bool locale_set(const char *point)
     bool set = made != -1 && setlocale(LC_NUMERIC, "made") != NULL;
     (void)snprintf(command, sizeof command, "rm -rf %s", directory);
     (void)!system(command);
+    if (set && strcmp(point, LOCALE_COMMA) == 0) {
+        char text[16];
+        (void)snprintf(text, sizeof text, "%.1f", 0.5);
+        assert_string_equal("0,5", text);
+    }
     return set;
 }
 

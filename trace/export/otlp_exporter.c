@@ -5,6 +5,7 @@
  * from elsewhere: that is how a shutdown makes a transfer look at its deadline again. */
 #include "base/clock.h"
 #include "base/percent.h"
+#include "base/str.h"
 #include "base/url.h"
 #include "trace/export/curl_library.h"
 #include "trace/export/exporter.h"
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define POLL_MAX_MS 1000u
 /* Bytes: a batch of 512 spans leaves in one write, instead of seven with two polls each. */
@@ -143,7 +143,7 @@ static bool is_reserved(const char *key)
     static const char *const names[] = {"content-type", "content-length", "content-encoding", "transfer-encoding", "connection",
                                         "host", "te", "trailer", "expect", "upgrade", "grpc-encoding", "grpc-timeout"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strcasecmp(key, names[i]) == 0) {
+        if (str_is_any_case(str_of(key), names[i])) {
             return true;
         }
     }

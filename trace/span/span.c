@@ -418,12 +418,9 @@ static loom_span *take_live(const loom_span *handle)
 void loom_span_end(loom_span *handle)
 {
     loom_span *span = take_live(handle);
-    if (span == NULL) {
-        return;
-    }
-    if (span->recording) {
+    if (span != NULL && span->recording) {
         end_span(span, clock_unix_ns());
-    } else {
+    } else if (span != NULL) {
         end_plain(span);
     }
 }
@@ -431,12 +428,9 @@ void loom_span_end(loom_span *handle)
 void loom_span_end_at(loom_span *handle, uint64_t end_unix_ns)
 {
     loom_span *span = take_live(handle);
-    if (span == NULL) {
-        return;
-    }
-    if (span->recording) {
+    if (span != NULL && span->recording) {
         end_span(span, end_unix_ns);
-    } else {
+    } else if (span != NULL) {
         end_plain(span);
     }
 }

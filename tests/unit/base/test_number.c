@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers have a point in every locale. */
 #include "base/number.h"
-#include "tests/support/comma_locale.h"
+#include "tests/support/locales.h"
 
 #include <math.h>
 
@@ -52,13 +52,12 @@ static void numbers_are_written_and_read_with_a_point(void **state)
 static void a_locale_with_a_comma_changes_nothing(void **state)
 {
     (void)state;
-    char folder[32];
-    if (!comma_locale_begin(folder)) {
-        comma_locale_end(folder);
+    if (!locale_set(LOCALE_COMMA)) {
+        locale_reset();
         skip();
     }
     check_all();
-    comma_locale_end(folder);
+    locale_reset();
 }
 
 int main(void)

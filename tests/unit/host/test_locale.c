@@ -2,7 +2,7 @@
 /* Every place that writes or reads a fraction, under a locale with a comma: the program that links a library chooses it. */
 #include "host/config/settings.h"
 #include "host/config/units.h"
-#include "tests/support/comma_locale.h"
+#include "tests/support/locales.h"
 #include "trace/collect/otlp_from_json.h"
 #include "trace/collect/spans.h"
 #include "trace/otlp/fields.h"
@@ -11,12 +11,10 @@
 #include "trace/span/sampler.h"
 #include "trace/view/text.h"
 
-static char folder[32];
-
 static int begin(void **state)
 {
     (void)state;
-    if (!comma_locale_begin(folder)) { /* without localedef the tests run all the same, and prove less */
+    if (!locale_set(LOCALE_COMMA)) { /* without localedef the tests run all the same, and prove less */
         print_message("localedef is not installed\n");
     }
     return 0;
@@ -25,7 +23,7 @@ static int begin(void **state)
 static int end(void **state)
 {
     (void)state;
-    comma_locale_end(folder);
+    locale_reset();
     return 0;
 }
 

@@ -5,25 +5,13 @@
 
 #include <loom/propagation.h>
 
+#include "tests/unit/trace/heard.h"
 #include "tests/support/check.h"
 
 #define TRACE_ID "4bf92f3577b34da6a3ce929d0e0e4736"
 #define SPAN_ID "00f067aa0ba902b7"
 #define HEADER(k, v) {{.data = "" k, .len = sizeof(k) - 1}, {.data = "" v, .len = sizeof(v) - 1}} /* of a static array */
 #define PARENT "00-" TRACE_ID "-" SPAN_ID "-01"
-
-typedef struct heard {
-    char text[8192]; /* lines */
-    unsigned count;
-} heard;
-
-static inline void hear(void *user, const char *text)
-{
-    heard *h = user;
-    size_t len = strlen(h->text);
-    snprintf(h->text + len, sizeof h->text - len, "%s\n", text);
-    h->count++;
-}
 
 static inline void assert_context(const char *traceparent, const loom_trace_context *actual)
 {

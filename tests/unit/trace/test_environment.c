@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/url.h"
 #include "tests/support/check.h"
+#include "tests/unit/trace/heard.h"
 #include "trace/export/exporter.h"
 #include "trace/export/variables.h"
 
@@ -137,31 +138,18 @@ static void names_are_read_in_any_case(void **state)
     assert_int_equal(LOOM_SAMPLER_ALWAYS_OFF, loom_sampler_from_env().kind);
 }
 
-typedef struct told {
-    char text[4096];
-    unsigned count;
-} told;
-
-static void tell(void *user, const char *text)
-{
-    told *t = user;
-    size_t len = strlen(t->text);
-    snprintf(t->text + len, sizeof t->text - len, "%s\n", text);
-    t->count++;
-}
-
 static void every_value_that_makes_no_sense_is_told_with_what_is_used(void **state)
 {
     (void)state;
-    told t = {.count = 0};
-    loom_telemetry_check_env(tell, &t);
+    heard t = {.count = 0};
+    loom_telemetry_check_env(hear, &t);
     assert_int_equal(0, t.count);
     setenv("OTEL_TRACES_SAMPLER", "alwayson", 1);
     setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/xml", 1);
     setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many\x1b[1m", 1);
     setenv("OTEL_RESOURCE_ATTRIBUTES", "a=b,nothing,c=%zz,", 1);
     setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-ok=1,Bearer secret,bad key=secret", 1);
-    loom_telemetry_check_env(tell, &t);
+    loom_telemetry_check_env(hear, &t);
     assert_int_equal(7, t.count);
     static const char *const parts[] = {
         "OTEL_TRACES_SAMPLER: \"alwayson\" is no sampler; using parentbased_always_on\n",
@@ -181,11 +169,11 @@ static void every_value_that_makes_no_sense_is_told_with_what_is_used(void **sta
     unsetenv("OTEL_TRACES_SAMPLER");
     setenv("OTEL_TRACES_SAMPLER_ARG", "half", 1); /* no sampler asks for it */
     setenv("OTEL_SDK_DISABLED", "true", 1);
-    loom_telemetry_check_env(tell, &t);
+    loom_telemetry_check_env(hear, &t);
     assert_int_equal(0, t.count);
     setenv("OTEL_SDK_DISABLED", "1", 1); /* a boolean is true only as "true" */
     setenv("OTEL_TRACES_SAMPLER", "traceidratio", 1);
-    loom_telemetry_check_env(tell, &t);
+    loom_telemetry_check_env(hear, &t);
     assert_non_null(strstr(t.text, "OTEL_SDK_DISABLED: \"1\" is neither true nor false; using false\n"));
     assert_non_null(strstr(t.text, "OTEL_TRACES_SAMPLER_ARG: \"half\" is no number from 0 to 1; using 1\n"));
 }
@@ -259,14 +247,14 @@ static void several_exporters_get_the_same_batches(void **state)
         {" , ", LOOM_EXPORTER_OTLP_GRPC, false, false, false, 0},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
-        told t = {.count = 0};
+        heard t = {.count = 0};
         setenv("OTEL_TRACES_EXPORTER", vectors[i].list, 1);
         loom_span_processor_options o = from_env(NULL);
         assert_int_equal(vectors[i].main, o.exporter);
         assert_int_equal(vectors[i].file, o.also_file != NULL);
         assert_int_equal(vectors[i].out, o.also_stdout);
         assert_int_equal(vectors[i].console, o.also_console);
-        loom_telemetry_check_env(tell, &t);
+        loom_telemetry_check_env(hear, &t);
         assert_int_equal(vectors[i].told, t.count);
     }
 }
@@ -297,13 +285,13 @@ static void a_bad_value_of_the_traces_form_falls_through_to_the_general_one(void
     setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "GZip", 1);
     setenv("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/nowhere/ca.pem", 1);
     setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null", 1);
-    told t = {.count = 0};
+    heard t = {.count = 0};
     loom_span_processor_options o = from_env(NULL);
     assert_int_equal(70, o.otlp_timeout_ms);
     assert_int_equal(LOOM_EXPORTER_OTLP_HTTP_JSON, o.exporter);
     assert_true(o.gzip);
     assert_string_equal("/dev/null", o.ca_file);
-    loom_telemetry_check_env(tell, &t);
+    loom_telemetry_check_env(hear, &t);
     assert_int_equal(4, t.count);
 }
 
@@ -322,10 +310,10 @@ static void the_limits_of_spans_have_general_forms(void **state)
     assert_int_equal(10, l.attribute_value_length);
     assert_int_equal(1000, l.event_count);
     assert_int_equal(128, l.link_count);
-    told t = {.count = 0};
+    heard t = {.count = 0};
     setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "-1", 1);
     setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1000", 1);
-    loom_telemetry_check_env(tell, &t);
+    loom_telemetry_check_env(hear, &t);
     assert_non_null(strstr(t.text, "OTEL_ATTRIBUTE_COUNT_LIMIT: \"-1\" is no whole number from 0; using 128\n"));
     assert_non_null(strstr(t.text, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: \"1000\" is more than a span can keep; using 128\n"));
     assert_int_equal(2, t.count);
@@ -354,9 +342,9 @@ static void a_name_that_is_nearly_right_is_told_with_the_right_one(void **state)
         {"OTEL_SERVICE_\x1b[1mNAME", NULL},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
-        told t = {.count = 0};
+        heard t = {.count = 0};
         setenv(vectors[i][0], "always_off", 1);
-        loom_telemetry_check_env(tell, &t);
+        loom_telemetry_check_env(hear, &t);
         unsetenv(vectors[i][0]);
         if (vectors[i][1] == NULL) {
             assert_string_equal("", t.text);
@@ -399,10 +387,10 @@ static void the_log_level_says_what_is_complained_of(void **state)
                    {"none", LOOM_COMPLAINTS_NONE, 0}, {"loud", LOOM_COMPLAINTS_ALL, 2}};
     setenv("OTEL_BSP_MAX_QUEUE_SIZE", "nothing", 1);
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
-        told t = {.count = 0};
+        heard t = {.count = 0};
         setenv("OTEL_LOG_LEVEL", vectors[i].level, 1);
         assert_int_equal(vectors[i].complaints, from_env(NULL).complaints);
-        loom_telemetry_check_env(tell, &t);
+        loom_telemetry_check_env(hear, &t);
         assert_int_equal(vectors[i].told, t.count);
     }
 }
@@ -410,11 +398,11 @@ static void the_log_level_says_what_is_complained_of(void **state)
 static void a_batch_is_no_larger_than_the_queue(void **state)
 {
     (void)state;
-    told t = {.count = 0};
+    heard t = {.count = 0};
     setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512", 1);
     setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100", 1);
     assert_int_equal(100, from_env(NULL).max_export_batch_size);
-    loom_telemetry_check_env(tell, &t);
+    loom_telemetry_check_env(hear, &t);
     assert_string_equal("OTEL_BSP_MAX_EXPORT_BATCH_SIZE: \"512\" is more than OTEL_BSP_MAX_QUEUE_SIZE; using 100\n", t.text);
 }
 

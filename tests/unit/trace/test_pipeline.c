@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stages on spans, from the code and from the environment, seen in what is exported. */
 #include "tests/unit/trace/recorded.h"
+#include "tests/unit/trace/heard.h"
 #include "trace/export/rewrite.h"
 #include "trace/otlp/fields.h"
 
@@ -244,22 +245,11 @@ static void the_environment_adds_stages_to_every_processor(void **state)
     unsetenv("LOOM_TRACE_MASK_ALLOW_VALUES");
 }
 
-typedef struct complaints {
-    char text[2048];
-} complaints;
-
-static void collect(void *user, const char *text)
-{
-    complaints *c = user;
-    strncat(c->text, text, sizeof c->text - strlen(c->text) - 1);
-    strncat(c->text, "\n", sizeof c->text - strlen(c->text) - 1);
-}
-
-static size_t stages_of_env(complaints *c)
+static size_t stages_of_env(heard *c)
 {
     span_chain chain = {0};
-    *c = (complaints){{0}};
-    assert_status(LOOM_OK, chain_add_from_env(&chain, &(env_report){collect, c}));
+    *c = (heard){.count = 0};
+    assert_status(LOOM_OK, chain_add_from_env(&chain, &(env_report){hear, c}));
     const size_t count = chain.count;
     span_chain_fini(&chain);
     return count;
@@ -268,7 +258,7 @@ static size_t stages_of_env(complaints *c)
 static void what_makes_no_sense_in_the_environment_is_told(void **state)
 {
     (void)state;
-    complaints c;
+    heard c;
     assert_int_equal(0, stages_of_env(&c));
     assert_string_equal("", c.text);
     setenv("LOOM_TRACE_MASK", "off", 1);

@@ -1,23 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/check.h"
+#include "tests/unit/trace/heard.h"
 #include "trace/span/propagators.h"
 
 #include <stdlib.h>
 
 enum { TC = PROPAGATOR_TRACECONTEXT, BAGGAGE = PROPAGATOR_BAGGAGE, B3 = PROPAGATOR_B3, MULTI = PROPAGATOR_B3MULTI };
-
-typedef struct told {
-    char text[1024];
-    unsigned count;
-} told;
-
-static void tell(void *user, const char *text)
-{
-    told *t = user;
-    size_t len = strlen(t->text);
-    snprintf(t->text + len, sizeof t->text - len, "%s\n", text);
-    t->count++;
-}
 
 /* OpenTelemetry, SDK environment variables: OTEL_PROPAGATORS, "Parsing empty value", "Enum value". */
 static void a_list_of_names_is_a_set(void **state)
@@ -46,8 +34,8 @@ static void a_list_of_names_is_a_set(void **state)
         {"b3 multi", TC | BAGGAGE, 1},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
-        told t = {.count = 0};
-        assert_int_equal(vectors[i].set, propagators_parse(vectors[i].list, &(env_report){tell, &t}));
+        heard t = {.count = 0};
+        assert_int_equal(vectors[i].set, propagators_parse(vectors[i].list, &(env_report){hear, &t}));
         assert_int_equal(vectors[i].told, t.count);
         assert_int_equal(vectors[i].set, propagators_parse(vectors[i].list, NULL));
     }
@@ -56,9 +44,9 @@ static void a_list_of_names_is_a_set(void **state)
 static void what_is_left_out_is_named(void **state)
 {
     (void)state;
-    told t = {.count = 0};
+    heard t = {.count = 0};
     setenv("OTEL_PROPAGATORS", "xray,b4,b3", 1);
-    assert_int_equal(B3, propagators_from_env(&(env_report){tell, &t}));
+    assert_int_equal(B3, propagators_from_env(&(env_report){hear, &t}));
     assert_non_null(strstr(t.text, "OTEL_PROPAGATORS: \"xray\" is not supported; using the others of the list"));
     assert_non_null(strstr(t.text, "OTEL_PROPAGATORS: \"b4\" is no propagator; using the others of the list"));
     unsetenv("OTEL_PROPAGATORS");
