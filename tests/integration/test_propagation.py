@@ -104,6 +104,60 @@ class Incoming(LoomTest):
         self.assertEqual(TRACE, self.receiver.wait_events(1)[0].context.trace_id)
 
 
+class Unsampled(LoomTest):
+    """A decision not to sample: nothing is exported, kept or logged, and with --no-trace-when-unsampled not even its id is
+    printed."""
+    QUIET = "--no-trace-when-unsampled"
+    DENIED = {"TRACEPARENT": PARENT.replace("-01", "-00")}
+
+    def setUp(self):
+        self.bus = self.home()
+
+    def local(self, *arguments, code=0):
+        """What a verb of an unsampled trace says, and that it keeps no span anywhere."""
+        kept = self.bus.folder / "kept.jsonl"
+        done = self.bus.loom(*arguments, code=code, environment={
+            **self.DENIED, "OTEL_TRACES_EXPORTER": "console,otlp/stdout,otlp/file", "LOOM_SPANS_FILE": kept, "LOOM_LOG_SPANS": "all"})
+        self.assertEqual("", kept.read_text())
+        self.assertFalse([line for line in (done.stdout + done.stderr).splitlines() if "span" in line.lower()])
+        return done
+
+    def test_ids_are_printed_unless_they_are_not_wanted(self):
+        pub, request = ("pub", "t.x", "x"), ("request", "t.x", "x", "--timeout", "50ms")
+        invoke = ("invoke", "nobody.provides", "x")
+        self.assertEqual(f"{TRACE}\n", self.local(*pub).stdout)
+        self.assertEqual("", self.local(*pub, self.QUIET).stdout)
+        self.assertIsNone(json.loads(self.local(*pub, self.QUIET, "--json").stdout)["trace_id"])
+        self.assertIsNone(json.loads(self.local(*invoke, self.QUIET, "--json", code=1).stdout)["trace_id"])
+        for verb in (request, invoke):
+            self.assertIn(f"trace {TRACE}\n", self.local(*verb, code=1).stderr)
+            self.assertNotIn(TRACE, self.local(*verb, self.QUIET, code=1).stderr)
+
+    def test_a_sampled_trace_is_printed_all_the_same(self):
+        self.assertEqual(f"{TRACE}\n", self.bus.loom("pub", "t.x", "x", self.QUIET, "--trace-parent", PARENT).stdout)
+
+    def test_the_message_carries_its_context_all_the_same(self):
+        receiver = self.agent(self.bus, "receiver").subscribe("t.>")
+        self.local("pub", "t.x", "x", self.QUIET)
+        context = receiver.wait_events(1)[0].context
+        self.assertEqual((TRACE, 0), (context.trace_id, context.flags & 1))
+
+    def test_a_subscriber_and_a_provider_decide_for_each_message(self):
+        lines = self.bus.subscriber("t.>", "--count", "2", self.QUIET)
+        objects = self.bus.run("loom", "sub", "--url", self.bus.url, "t.>", "--count", "2", self.QUIET, "--json")
+        wait_until(lambda: len(self.bus.stats()["subscriptions"]) >= 2, "both are subscribed")
+        provider = self.bus.run("loom", "provide", "--url", self.bus.url, "--count", "2", self.QUIET, "echo.it", "--", "cat")
+        wait_until(lambda: "providing" in provider.err or not provider.running(), "the capability is there")
+        for parent in (self.DENIED, {"TRACEPARENT": OTHER_PARENT}):
+            self.bus.loom("pub", "t.x", "x", environment=parent)
+            self.bus.loom("invoke", "echo.it", "x", environment=parent)
+        self.assertEqual([0, 0, 0], [process.wait() for process in (lines, objects, provider)])
+        self.assertEqual([None, OTHER], [json.loads(line).get("trace_id") for line in objects.out.splitlines()])
+        for out in (lines.out, provider.out):
+            self.assertNotIn(TRACE, out)
+            self.assertIn(OTHER, out.splitlines()[1])
+
+
 class Long(LoomTest):
     """Commands that run until they are stopped, for the traces of others."""
 
