@@ -24,7 +24,9 @@ enum { MESSAGE_HEADERS_MAX = 64 };
     {.name = "trace-parent", .kind = OPTION_VALUE, .value = "TRACEPARENT", .group = "Trace",                         \
      .help = "Trace to join, as a W3C traceparent; comes before what the environment names"},                        \
     {.name = "trace-state", .kind = OPTION_VALUE, .value = "LIST", .group = "Trace",                                 \
-     .help = "W3C tracestate of that trace"},                                                                        \
+     .help = "W3C tracestate of that trace"}
+/* Of the verbs that print trace ids. */
+#define OPTION_TRACE_UNSAMPLED                                                                                       \
     {.name = "no-trace-when-unsampled", .kind = OPTION_FLAG, .group = "Trace",                                       \
      .help = "Print nothing about a trace that is not sampled, not even its id, which nobody will find"}
 #define OPTIONS_TRACE                                                                                                \
