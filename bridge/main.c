@@ -16,6 +16,7 @@ static const program_spec spec = {
     .sections = {"bridge", "telemetry", "log", NULL},
     .extra = process_options,
     .extra_count = 1,
+    .check_variables = loom_telemetry_check_env,
     .examples = "Examples:\n"
                 "  loom-bridge                                            agents of this machine, broker of this machine\n"
                 "  loom-bridge --bus-bridge tcp://broker.internal:7711    a broker elsewhere\n"

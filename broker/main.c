@@ -17,6 +17,7 @@ static const program_spec spec = {
     .sections = {"broker", "telemetry", "log", NULL},
     .extra = process_options,
     .extra_count = 1,
+    .check_variables = loom_telemetry_check_env,
     .examples = "Examples:\n"
                 "  loom-broker                                  a broker for this machine's agents\n"
                 "  loom-broker --listen tcp://127.0.0.1:7700    agents over TCP only\n"

@@ -31,17 +31,15 @@ static void on_export_error(void *user, const char *message)
     log_warn(user, "span export failed: %s", message); /* the log takes lines from any thread */
 }
 
-/* What is a setting too, the configuration has reported already. */
 static void on_bad_variable(void *user, const char *text)
 {
-    static const char *const reported[] = {"OTEL_TRACES_EXPORTER:", "OTEL_TRACES_SAMPLER:",
-                                           "OTEL_EXPORTER_OTLP_PROTOCOL:", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL:"};
-    for (size_t i = 0; i < sizeof reported / sizeof *reported; i++) {
-        if (strncmp(text, reported[i], strlen(reported[i])) == 0) {
-            return;
-        }
+    process *p = user;
+    problems said;
+    problems_init(&said);
+    settings_add_variable_problem(&p->program->settings, text, &said);
+    for (size_t i = 0; i < said.count; i++) {
+        log_warn(p->log, "telemetry: %s", said.items[i].text);
     }
-    log_warn(user, "telemetry: %s", text);
 }
 
 /* What cannot be opened is logged and done without: tracing is no reason for a bus not to run. */
@@ -49,7 +47,7 @@ static void open_telemetry(process *p)
 {
     loom_span_processor_options o;
     loom_span_processor_options_from_env(&o, NULL);
-    loom_telemetry_check_env(on_bad_variable, p->log);
+    loom_telemetry_check_env(on_bad_variable, p);
     if (o.exporter == LOOM_EXPORTER_NONE && o.also_file == NULL && o.log_spans == NULL) {
         return;
     }

@@ -126,6 +126,23 @@ static void report_check(const starting *s, bool valid)
     fputs("}\n", s->out);
 }
 
+static void on_variable(void *user, const char *text)
+{
+    program *p = user;
+    settings_add_variable_problem(&p->settings, text, &p->problems);
+}
+
+/* What a running program would log at its start. Nothing runs after it, so the environment may be written. */
+static loom_status check_variables(program *p)
+{
+    loom_status st = settings_export_telemetry(&p->settings);
+    if (st == LOOM_OK && p->spec->check_variables != NULL) {
+        p->spec->check_variables(on_variable, p);
+        problems_sort(&p->problems);
+    }
+    return st;
+}
+
 /* LOOM_ECLOSED: done, nothing to run. */
 static loom_status start(starting *s, int argc, char *const argv[])
 {
@@ -145,6 +162,9 @@ static loom_status start(starting *s, int argc, char *const argv[])
     }
     st = read_settings(s);
     if (st != LOOM_ENOMEM && options_has(&p->options, "check-config")) {
+        if (check_variables(p) != LOOM_OK) {
+            return LOOM_ENOMEM;
+        }
         report_check(s, st == LOOM_OK);
         problems_init(&p->problems);
         s->exit_code = st == LOOM_OK ? 0 : s->exit_code;

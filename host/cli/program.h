@@ -21,6 +21,9 @@ typedef struct program_spec {
     const option_spec *extra; /* options that are no settings */
     size_t extra_count;
     bool takes_operands;
+    /* Tells of variables whose value makes no sense, and which are no settings, for --check-config; NULL: there are none.
+     * loom_telemetry_check_env(), whose library is above this folder. */
+    void (*check_variables)(void (*tell)(void *user, const char *text), void *user);
     const char *examples; /* printed by --help, with its heading; may be NULL */
 } program_spec;
 

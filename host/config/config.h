@@ -46,6 +46,7 @@ typedef struct config_key {
     const char *choices;  /* "a|b|c" for a string; NULL: any text */
     config_check check;   /* of each string; NULL: none */
     const char *env;      /* environment variables, the strongest first, separated by blanks; NULL: LOOM_SECTION_NAME */
+    const char *instead;  /* what counts when a variable's value is refused; NULL: the default */
     const char *value;    /* what help calls the value, such as "URL"; NULL: by type */
     const char *help;     /* a sentence, without its stop */
 } config_key;
@@ -112,7 +113,8 @@ LOOM_MUST_CHECK loom_status config_load_file(config *c, const char *path, proble
  * (config_toml.cpp: the only file that knows the TOML library.) */
 LOOM_MUST_CHECK loom_status config_load_toml(config *c, const char *name, loom_str text, problems *list);
 
-/* Applies the environment: LOOM_<SECTION>_<NAME>, or the variables a key names. Empty variables count as unset.
+/* Applies the environment: LOOM_<SECTION>_<NAME>, or the variables a key names. Empty variables count as unset. A name that
+ * is nearly one of the former is a warning.
  * A bad value in an OTEL_ variable is a warning and ignored, as the OpenTelemetry specification asks. */
 LOOM_MUST_CHECK loom_status config_load_env(config *c, problems *list);
 /* Writes the name of the variable a key without env of its own is read from. */

@@ -35,7 +35,10 @@ __attribute__((format(printf, 2, 3))) static loom_status refuse(const putting *p
     va_end(args);
     if (p->place->severity == PROBLEM_WARNING) { /* the program goes on, and says with what */
         size_t used = strlen(what);
-        const char *instead = p->key->fallback != NULL && p->key->fallback[0] != '\0' ? p->key->fallback : "the default";
+        const char *instead = p->key->instead;
+        if (instead == NULL) {
+            instead = p->key->fallback != NULL && p->key->fallback[0] != '\0' ? p->key->fallback : "the default";
+        }
         snprintf(what + used, sizeof what - used, "; using %s", instead);
     }
     if (p->place->source == CONFIG_FROM_FILE) {

@@ -198,7 +198,7 @@ static const config_key keys[] = {
      .value = "LIST", .fallback = "otlp", .check = check_exporters, .env = "OTEL_TRACES_EXPORTER",
      .help = "Where spans go: otlp, otlp/file, otlp/stdout, console, several of them with commas, or none"},
     {.section = "telemetry", .name = "endpoint", .type = CONFIG_STRING, .offset = AT(telemetry.endpoint), .value = "URL",
-     .fallback = "", .check = check_collector, .env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT OTEL_EXPORTER_OTLP_ENDPOINT",
+     .fallback = "", .check = check_collector, .instead = "none: nothing is exported", .env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT OTEL_EXPORTER_OTLP_ENDPOINT",
      .help = "OTLP receiver; empty is port 4317 (grpc) or 4318 (http) of this machine"},
     {.section = "telemetry", .name = "protocol", .type = CONFIG_STRING, .offset = AT(telemetry.protocol),
      .choices = "|grpc|http/protobuf|http/json", .fallback = "",

@@ -88,6 +88,10 @@ LOOM_MUST_CHECK loom_status settings_load_otel_log_level(settings *s, problems *
 /* Writes what a file or a flag said of [telemetry] into the OTEL_ variables, which are what the tracing library reads, so that the order flag,
  * environment, file holds there too. Before any other thread runs. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status settings_export_telemetry(const settings *s);
+/* Adds to list, as a warning, what the tracing library says of a variable ("NAME: …", <loom/trace.h>,
+ * loom_telemetry_check_env()). A variable that stands for a setting of a file or a flag is called by that, with its place.
+ * Nothing is added for one whose value the configuration has checked itself. */
+void settings_add_variable_problem(const settings *s, const char *text, problems *list);
 
 /* The values of the sections named as a loom.toml, each with where it came from; as_json: one object. */
 void settings_print(const settings *s, const char *const *sections, bool as_json, FILE *out);

@@ -157,6 +157,48 @@ loom_status settings_export_telemetry(const settings *s)
     return LOOM_OK;
 }
 
+static bool checked_here(const char *variable)
+{
+    static const char *const names[] = {"OTEL_TRACES_EXPORTER", "OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_PROTOCOL",
+                                        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", NULL};
+    return has(names, variable);
+}
+
+/* The key of [telemetry] whose decision settings_export_telemetry() wrote into this variable; the count: none. */
+static size_t key_exported_as(const settings *s, const char *variable)
+{
+    for (size_t i = 0; i < s->config.count; i++) {
+        const config_key *key = &s->config.keys[i];
+        config_source source = s->config.places[i].source;
+        if (strcmp(key->section, "telemetry") == 0 && (source == CONFIG_FROM_FILE || source == CONFIG_FROM_FLAG)) {
+            const char *blank = strrchr(key->env, ' ');
+            if (strcmp(blank != NULL ? blank + 1 : key->env, variable) == 0) {
+                return i;
+            }
+        }
+    }
+    return s->config.count;
+}
+
+void settings_add_variable_problem(const settings *s, const char *text, problems *list)
+{
+    char name[64], where[PROBLEM_TEXT_SIZE / 2];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(text, ":"), text);
+    if (checked_here(name)) {
+        return;
+    }
+    const size_t key = key_exported_as(s, name);
+    if (key == s->config.count) {
+        problems_add(list, PROBLEM_WARNING, "%s", text);
+        return;
+    }
+    const config_place *place = &s->config.places[key];
+    const bool in_file = place->source == CONFIG_FROM_FILE; /* a flag has the key's name */
+    config_describe_place(&s->config, place, where, sizeof where);
+    problems_add_at(list, PROBLEM_WARNING, place->line, place->column, "%s%s%s%s", where, in_file ? ": [telemetry] " : "",
+                    in_file ? s->config.keys[key].name : "", text + strlen(name));
+}
+
 static void print_toml(const settings *s, const char *section, FILE *out)
 {
     const config *c = &s->config;

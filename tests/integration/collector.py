@@ -8,11 +8,12 @@ import json
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from base64 import b64encode
 from dataclasses import dataclass, field
+
+from skipping import skip
 
 try:
     import h2.config
@@ -20,8 +21,7 @@ try:
     import h2.events
     import h2.exceptions
 except ImportError:
-    print("skipped: Python has no h2 package (Debian: python3-h2)")
-    sys.exit(77)
+    skip("Python has no h2 package (Debian: python3-h2)")
 
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 GRPC_PATH = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"

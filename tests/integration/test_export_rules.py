@@ -104,6 +104,7 @@ class ExportRules(unittest.TestCase):
                 self.assertGreaterEqual(times[1] - times[0], row.at_least_s * 0.99, told)
             self.assertLess(outcome.elapsed_s, row.at_most_s, told)
             self.assertIn(row.error, "\n".join(outcome.errors))
+            self.assertIn(collector.url if row.error else "", "\n".join(outcome.errors))  # whose fault it was
 
     def test_the_table(self):
         for row in TABLE:

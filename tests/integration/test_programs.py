@@ -113,6 +113,27 @@ class Configuration(Programs):
         for line in (2, 3, 5):
             self.assertIn(f"{path}:{line}:", err)
 
+    def test_what_tracing_makes_no_sense_of_is_named_with_its_place(self):
+        """Nothing about tracing keeps a program from running, so these are warnings."""
+        path = self.config('[telemetry]\nmask = "mail,fone"\nlog_spans = "slow>abc"\n')
+        given = {"OTEL_BSP_SCHEDULE_DELAY": "soon", "OTEL_TRACES_SAMPLER": "sometimes", "LOOM_TRACE_FILTER": "drop", "OTEL_TRACE_EXPORTER": "none",
+                 "OTEL_TRACES_EXPORTER": "otlp", "OTEL_CONFIG_FILE": "otel.yaml", "OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://x",
+                 "LOOM_BROKER_MAX_AGENST": "7", "LOOM_BROKER_PORT_7700_TCP": "tcp://10.0.0.1:7700"}
+        for name in SERVERS:
+            out, err = self.run_to_end(name, "--config", path, "--telemetry-sampler-arg", "7", "--telemetry-sampler", "traceidratio",
+                                       "--check-config", environment=given)
+            self.assertIn("configuration is valid\n", out)
+            expected = (f'{path}:2:1: [telemetry] mask: "fone"', f'{path}:3:1: [telemetry] log_spans: "slow>abc"', '--telemetry-sampler-arg: "7"',
+                        'OTEL_BSP_SCHEDULE_DELAY: "soon"', 'OTEL_TRACES_SAMPLER is "sometimes"', 'LOOM_TRACE_FILTER: "drop"',
+                        "OTEL_TRACE_EXPORTER: no such variable; did you mean OTEL_TRACES_EXPORTER?", "OTEL_CONFIG_FILE: configuration files are not",
+                        'OTEL_EXPORTER_OTLP_ENDPOINT "ftp://x": the scheme "ftp" is not one of http, https; using none: nothing is exported',
+                        "LOOM_BROKER_MAX_AGENST: no such variable; did you mean LOOM_BROKER_MAX_AGENTS?")
+            for text in expected:
+                self.assertEqual(1, err.count(text), f"{text}\n{err}")
+            self.assertEqual(len(expected), err.count("warning: "), err)
+            found = json.loads(self.run_to_end(name, "--config", path, "--check-config", "--json", environment=given)[0])
+            self.assertEqual([2, 3], [problem["line"] for problem in found["problems"] if problem["line"]])
+
     def test_listening_beyond_this_machine_has_to_be_allowed_by_name(self):
         for name in SERVERS:
             self.assertIn("allow_remote", self.run_to_end(name, "--listen", "tcp://0.0.0.0:0", "--check-config", code=1)[1])

@@ -104,6 +104,191 @@ class Incoming(LoomTest):
         self.assertEqual(TRACE, self.receiver.wait_events(1)[0].context.trace_id)
 
 
+T1, T2, T3, T4, T5 = (f"{n}" * 32 for n in "12345")
+S1, S2, S3, S4, S5 = (f"{n}" * 16 for n in "12345")
+LEVELS = {"TRACEPARENT": f"00-{T2}-{S2}-01", "OTEL_TRACEPARENT": f"00-{T3}-{S3}-01", "LOOM_TRACE_ID": T4, "LOOM_SPAN_ID": S4}
+B3 = {"OTEL_PROPAGATORS": "b3"}
+X = {"OTEL_PROPAGATORS": "x-trace-id"}
+NEW = "new"  # a trace of its own
+# What it is, the environment, options, then (trace, parent, sampled) of the span; what is told ("NAME: " of each, in order).
+TABLE = [
+    # precedence
+    ("all levels", LEVELS, ("--trace-parent", f"00-{T1}-{S1}-01"), (T1, S1, 1), ()),
+    ("without the option", LEVELS, (), (T2, S2, 1), ()),
+    ("without TRACEPARENT", {**LEVELS, "TRACEPARENT": ""}, (), (T3, S3, 1), ()),
+    ("LOOM_TRACE_ID alone", {**LEVELS, "TRACEPARENT": "", "OTEL_TRACEPARENT": ""}, (), (T4, S4, 1), ()),
+    ("nothing", {}, (), (NEW, "", 1), ()),
+    ("a bad value at each level", {name: "bad" for name in LEVELS}, ("--trace-parent", "bad"), (NEW, "", 1),
+     ("--trace-parent", "TRACEPARENT", "OTEL_TRACEPARENT", "LOOM_TRACE_ID")),
+    ("bad ones above a good one", {**LEVELS, "TRACEPARENT": "00-bad"}, ("--trace-parent", ""), (T3, S3, 1), ("--trace-parent", "TRACEPARENT")),
+    ("bad ones below a good one are not looked at", {**LEVELS, "OTEL_TRACEPARENT": "bad", "LOOM_TRACE_ID": "bad"}, (), (T2, S2, 1), ()),
+    # traceparent (Trace Context 3.2)
+    ("white space and a line end", {"TRACEPARENT": f" \t00-{T1}-{S1}-01 \r\n"}, (), (T1, S1, 1), ()),
+    ("capitals", {"TRACEPARENT": f"00-{'AB' * 16}-{S1}-01"}, (), (NEW, "", 1), ("TRACEPARENT",)),
+    ("version ff", {"TRACEPARENT": f"ff-{T1}-{S1}-01"}, (), (NEW, "", 1), ("TRACEPARENT",)),
+    ("version 00 and more", {"TRACEPARENT": f"00-{T1}-{S1}-01-00"}, (), (NEW, "", 1), ("TRACEPARENT",)),
+    ("a later version and more", {"TRACEPARENT": f"cc-{T1}-{S1}-01-what-may-come"}, (), (T1, S1, 1), ()),
+    ("a later version that runs on", {"TRACEPARENT": f"cc-{T1}-{S1}-01.what"}, (), (NEW, "", 1), ("TRACEPARENT",)),
+    ("zeros as the trace", {"TRACEPARENT": f"00-{'0' * 32}-{S1}-01"}, (), (NEW, "", 1), ("TRACEPARENT",)),
+    ("zeros as the parent", {"TRACEPARENT": f"00-{T1}-{'0' * 16}-01"}, (), (NEW, "", 1), ("TRACEPARENT",)),
+    ("flags that are reserved", {"TRACEPARENT": f"00-{T1}-{S1}-fd"}, (), (T1, S1, 1), ()),
+    ("not sampled", {"TRACEPARENT": f"00-{T1}-{S1}-02"}, (), (T1, None, 0), ()),
+    ("thousands of characters", {"TRACEPARENT": f"00-{T1}-{S1}-01" * 1000}, (), (NEW, "", 1), ("TRACEPARENT",)),
+    # LOOM_TRACE_ID, LOOM_SPAN_ID, and the same as X-Trace-ID, X-Span-ID: hex or UUIDs
+    ("UUIDs", {"LOOM_TRACE_ID": UUID, "LOOM_SPAN_ID": UUID}, (), (TRACE, TRACE[:16], 1), ()),
+    ("capital UUIDs", {"LOOM_TRACE_ID": UUID.upper(), "LOOM_SPAN_ID": S1}, (), (TRACE, S1, 1), ()),
+    ("32 digits as a span id", {"LOOM_TRACE_ID": T1, "LOOM_SPAN_ID": TRACE}, (), (T1, TRACE[:16], 1), ()),
+    ("a trace id alone", {"LOOM_TRACE_ID": T1}, (), (T1, "", 1), ()),
+    ("a span id alone", {"LOOM_SPAN_ID": S1}, (), (NEW, "", 1), ("LOOM_SPAN_ID",)),
+    ("dashes in wrong places", {"LOOM_TRACE_ID": "4bf92f3577b3-4da6-a3ce-929d0e0e-4736"}, (), (NEW, "", 1), ("LOOM_TRACE_ID",)),
+    ("braces", {"LOOM_TRACE_ID": "{" + UUID + "}"}, (), (NEW, "", 1), ("LOOM_TRACE_ID",)),
+    ("too long", {"LOOM_TRACE_ID": UUID + "0"}, (), (NEW, "", 1), ("LOOM_TRACE_ID",)),
+    ("too short", {"LOOM_TRACE_ID": TRACE[:31]}, (), (NEW, "", 1), ("LOOM_TRACE_ID",)),
+    ("a bad span id", {"LOOM_TRACE_ID": T1, "LOOM_SPAN_ID": "bad"}, (), (NEW, "", 1), ("LOOM_SPAN_ID",)),
+    ("a span UUID whose front is zeros", {"LOOM_TRACE_ID": T1, "LOOM_SPAN_ID": "00000000-0000-0000-1111-111111111111"}, (), (NEW, "", 1),
+     ("LOOM_SPAN_ID",)),
+    ("UUIDs as X-Trace-ID", {**X, "X_TRACE_ID": UUID, "X_SPAN_ID": UUID}, (), (TRACE, TRACE[:16], 1), ()),
+    ("capitals without dashes", {**X, "X_TRACE_ID": TRACE.upper(), "X_SPAN_ID": SPAN.upper()}, (), (TRACE, SPAN, 1), ()),
+    ("an X-Trace-ID that is too long", {**X, "X_TRACE_ID": UUID * 99, "LOOM_TRACE_ID": T1}, (), (T1, "", 1), ("X_TRACE_ID",)),
+    ("an X-Span-ID alone", {**X, "X_SPAN_ID": UUID, "LOOM_TRACE_ID": T1}, (), (T1, "", 1), ("X_SPAN_ID",)),
+    ("X-Trace-ID unasked for", {"X_TRACE_ID": UUID}, (), (NEW, "", 1), ()),
+    # B3
+    ("b3", {**B3, "B3": f"{T1}-{S1}-1"}, (), (T1, S1, 1), ()),
+    ("b3 of 64 bits", {**B3, "B3": f"{S2}-{S1}-1"}, (), ("0" * 16 + S2, S1, 1), ()),
+    ("b3 debug", {**B3, "B3": f"{T1}-{S1}-d"}, (), (T1, S1, 1), ()),
+    ("b3 without a decision", {**B3, "B3": f"{T1}-{S1}"}, (), (T1, S1, 1), ()),
+    ("b3 denies", {**B3, "B3": f"{T1}-{S1}-0"}, (), (T1, None, 0), ()),
+    ("b3 denies without ids", {**B3, "B3": "0"}, (), (NEW, None, 0), ()),
+    ("b3 in capitals", {**B3, "B3": f"{'AB' * 16}-{S1}-1"}, (), (NEW, "", 1), ("B3",)),
+    ("b3 malformed, and the variables of b3multi", {**B3, "B3": "x", "X_B3_TRACEID": T1, "X_B3_SPANID": S1, "X_B3_SAMPLED": "0"}, (),
+     (T1, None, 0), ("B3",)),
+    ("X_B3_FLAGS before X_B3_SAMPLED", {**B3, "X_B3_TRACEID": T1, "X_B3_SPANID": S1, "X_B3_SAMPLED": "0", "X_B3_FLAGS": "1"}, (), (T1, S1, 1), ()),
+    ("X_B3_TRACEID alone", {**B3, "X_B3_TRACEID": T1, "LOOM_TRACE_ID": T4}, (), (T4, "", 1), ("X_B3_TRACEID",)),
+    ("b3 unasked for", {"B3": f"{T1}-{S1}-1"}, (), (NEW, "", 1), ()),
+    # OTEL_PROPAGATORS
+    ("none", {**LEVELS, "OTEL_PROPAGATORS": "none"}, (), (NEW, "", 1), ()),
+    ("none, and the option", {**LEVELS, "OTEL_PROPAGATORS": "None"}, ("--trace-parent", f"00-{T1}-{S1}-01"), (T1, S1, 1), ()),
+    ("none beside others", {**LEVELS, "OTEL_PROPAGATORS": "none,tracecontext"}, (), (T2, S2, 1), ("OTEL_PROPAGATORS",)),
+    ("any case, and white space", {**LEVELS, "OTEL_PROPAGATORS": " Baggage , TraceContext,,"}, (), (T2, S2, 1), ()),
+    ("one that is not supported", {**LEVELS, "OTEL_PROPAGATORS": "xray", "B3": "0"}, (), (T2, S2, 1), ("OTEL_PROPAGATORS",)),
+    ("one that is unknown beside b3", {"OTEL_PROPAGATORS": "b4,b3", "B3": f"{T1}-{S1}-1", **LEVELS}, (), (T1, S1, 1), ("OTEL_PROPAGATORS",)),
+    ("b3 has no traceparent", {**LEVELS, **B3}, (), (T4, S4, 1), ()),
+    ("baggage has no trace", {**LEVELS, "OTEL_PROPAGATORS": "baggage"}, (), (T4, S4, 1), ()),
+    ("the first of several that has one", {**LEVELS, "OTEL_PROPAGATORS": "x-trace-id,b3,tracecontext", "B3": f"{T1}-{S1}-1", "X_TRACE_ID": T5}, (),
+     (T2, S2, 1), ()),
+    # the SDK is off: what came is passed on
+    ("OTEL_SDK_DISABLED", {**LEVELS, "OTEL_SDK_DISABLED": "TRUE"}, (), (T2, None, 1), ()),
+    ("TRACING_ENABLED", {**LEVELS, "TRACING_ENABLED": "false"}, (), (T2, None, 1), ()),
+]
+# Name of what is tried, the value, what the message carries, and how often something is told.
+CARRIED = [
+    ("tracestate", "TRACESTATE", "a=1,b=2", "a=1,b=2", 0),
+    ("a tracestate with white space", "TRACESTATE", " a=1 , b=2 ", "a=1,b=2", 0),
+    ("a key twice", "TRACESTATE", "a=1,a=2,b=3", "a=1,b=3", 0),
+    ("33 members", "TRACESTATE", ",".join(f"k{n}=v" for n in range(33)), None, 1),
+    ("a key in capitals", "TRACESTATE", "A=1", None, 1),
+    ("over 512 bytes", "TRACESTATE", f"a={'x' * 200},b={'y' * 200},c={'z' * 200}", f"a={'x' * 200},b={'y' * 200}", 0),
+    ("a tracestate that is empty", "TRACESTATE", "", None, 0),
+    ("baggage", "BAGGAGE", "k=a%20value;p=1, l = 2", "k=a%20value;p=1,l=2", 0),
+    ("baggage that need not be encoded", "BAGGAGE", "k=%61,l=%zz", "k=%61,l=%zz", 0),  # passed on as it came
+    ("baggage with bad members", "BAGGAGE", "k=v,no member,=x,l=1", "k=v,l=1", 1),
+    ("65 members of baggage", "BAGGAGE", ",".join(f"k{n}=v" for n in range(65)), ",".join(f"k{n}=v" for n in range(64)), 1),
+    ("over 8192 bytes of baggage", "BAGGAGE", f"a={'x' * 8000},b={'y' * 200},c=z", f"a={'x' * 8000},c=z", 1),
+    ("a control character in baggage", "BAGGAGE", "k=a\x01b,l=1", "l=1", 1),
+    ("UTF-8 in baggage", "BAGGAGE", "k=ü,l=1", "l=1", 1),
+]
+
+
+class Table(LoomTest):
+    """Every level, every form of it, and what is wrong with either, through a command that publishes."""
+
+    def setUp(self):
+        self.bus = self.home()
+        self.receiver = self.agent(self.bus, "receiver").subscribe("t.>")
+
+    def run_row(self, environment, options=()):
+        self.receiver.events.clear()
+        before = len(self.bus.spans())
+        done = self.bus.loom("pub", "t.x", "x", *options, environment=environment)
+        event = self.receiver.wait_events(1)[0]
+        if event.context.flags & 1 and "OTEL_SDK_DISABLED" not in environment and "TRACING_ENABLED" not in environment:
+            wait_until(lambda: any(span.name == "loom pub" for span in self.bus.spans()[before:]), "the span of the command")
+        spans = [span for span in self.bus.spans()[before:] if span.name == "loom pub"]
+        return event, spans[0] if spans else None, [line.removeprefix("loom pub: ").removeprefix("loom: ") for line in done.stderr.splitlines()]
+
+    def test_where_a_trace_comes_from(self):
+        for what, environment, options, (trace, parent, sampled), names in TABLE:
+            with self.subTest(what):
+                event, span, told = self.run_row(environment, options)
+                self.assertEqual([f"{name}:" for name in names], [line.split(" ")[0] for line in told])
+                self.assertEqual(sampled, event.context.flags & 1)
+                if trace is not NEW:
+                    self.assertEqual(trace, event.context.trace_id)
+                self.assertEqual(parent, span.parent_id if span else None)
+                self.assertFalse(span and trace is not NEW and span.trace_id != trace)
+
+    def test_what_is_carried_with_it(self):
+        for what, name, value, expected, told in CARRIED:
+            with self.subTest(what):
+                event, _, lines = self.run_row({"TRACEPARENT": PARENT, name: value})
+                self.assertEqual(expected, event.tracestate if name == "TRACESTATE" else event.baggage)
+                self.assertEqual(told, len(lines), lines)
+
+
+class Unsampled(LoomTest):
+    """A decision not to sample: nothing is exported, kept or logged, and with --no-trace-when-unsampled not even its id is
+    printed."""
+    QUIET = "--no-trace-when-unsampled"
+    DENIED = {"TRACEPARENT": PARENT.replace("-01", "-00")}
+
+    def setUp(self):
+        self.bus = self.home()
+
+    def local(self, *arguments, code=0):
+        """What a verb of an unsampled trace says, and that it keeps no span anywhere."""
+        kept = self.bus.folder / "kept.jsonl"
+        done = self.bus.loom(*arguments, code=code, environment={
+            **self.DENIED, "OTEL_TRACES_EXPORTER": "console,otlp/stdout,otlp/file", "LOOM_SPANS_FILE": kept, "LOOM_LOG_SPANS": "all"})
+        self.assertEqual("", kept.read_text())
+        self.assertFalse([line for line in (done.stdout + done.stderr).splitlines() if "span" in line.lower()])
+        return done
+
+    def test_ids_are_printed_unless_they_are_not_wanted(self):
+        pub, request = ("pub", "t.x", "x"), ("request", "t.x", "x", "--timeout", "50ms")
+        invoke = ("invoke", "nobody.provides", "x")
+        self.assertEqual(f"{TRACE}\n", self.local(*pub).stdout)
+        self.assertEqual("", self.local(*pub, self.QUIET).stdout)
+        self.assertIsNone(json.loads(self.local(*pub, self.QUIET, "--json").stdout)["trace_id"])
+        self.assertIsNone(json.loads(self.local(*invoke, self.QUIET, "--json", code=1).stdout)["trace_id"])
+        for verb in (request, invoke):
+            self.assertIn(f"trace {TRACE}\n", self.local(*verb, code=1).stderr)
+            self.assertNotIn(TRACE, self.local(*verb, self.QUIET, code=1).stderr)
+
+    def test_a_sampled_trace_is_printed_all_the_same(self):
+        self.assertEqual(f"{TRACE}\n", self.bus.loom("pub", "t.x", "x", self.QUIET, "--trace-parent", PARENT).stdout)
+
+    def test_the_message_carries_its_context_all_the_same(self):
+        receiver = self.agent(self.bus, "receiver").subscribe("t.>")
+        self.local("pub", "t.x", "x", self.QUIET)
+        context = receiver.wait_events(1)[0].context
+        self.assertEqual((TRACE, 0), (context.trace_id, context.flags & 1))
+
+    def test_a_subscriber_and_a_provider_decide_for_each_message(self):
+        lines = self.bus.subscriber("t.>", "--count", "2", self.QUIET)
+        objects = self.bus.run("loom", "sub", "--url", self.bus.url, "t.>", "--count", "2", self.QUIET, "--json")
+        wait_until(lambda: len(self.bus.stats()["subscriptions"]) >= 2, "both are subscribed")
+        provider = self.bus.run("loom", "provide", "--url", self.bus.url, "--count", "2", self.QUIET, "echo.it", "--", "cat")
+        wait_until(lambda: "providing" in provider.err or not provider.running(), "the capability is there")
+        for parent in (self.DENIED, {"TRACEPARENT": OTHER_PARENT}):
+            self.bus.loom("pub", "t.x", "x", environment=parent)
+            self.bus.loom("invoke", "echo.it", "x", environment=parent)
+        self.assertEqual([0, 0, 0], [process.wait() for process in (lines, objects, provider)])
+        self.assertEqual([None, OTHER], [json.loads(line).get("trace_id") for line in objects.out.splitlines()])
+        for out in (lines.out, provider.out):
+            self.assertNotIn(TRACE, out)
+            self.assertIn(OTHER, out.splitlines()[1])
+
+
 class Long(LoomTest):
     """Commands that run until they are stopped, for the traces of others."""
 

@@ -46,8 +46,8 @@ static void on_export_error(void *user, const char *text)
 {
     bus_client *client = user;
     if (!atomic_exchange(&client->export_failed, true)) {
-        fprintf(stderr, "loom: the trace is not exported: %s; is a collector running there? `loom trace collect` is one, "
-                        "OTEL_EXPORTER_OTLP_ENDPOINT names another, OTEL_TRACES_EXPORTER=none turns tracing off\n", text);
+        fprintf(stderr, "loom: the trace is not exported: %s; `loom trace collect` takes traces in on this machine, "
+                        "OTEL_EXPORTER_OTLP_ENDPOINT names another receiver, OTEL_TRACES_EXPORTER=none turns tracing off\n", text);
     }
 }
 

@@ -46,10 +46,9 @@ static bool set_header(void *user, loom_header header)
     return true;
 }
 
-json_t *event_to_json(const loom_envelope *event)
+json_t *event_to_json(const loom_envelope *event, const char *trace_id)
 {
-    char id[LOOM_UUID_TEXT_SIZE], buf[LOOM_UUID_TEXT_SIZE], trace_id[LOOM_TRACE_ID_HEX_SIZE];
-    loom_trace_context ctx;
+    char id[LOOM_UUID_TEXT_SIZE], buf[LOOM_UUID_TEXT_SIZE];
     json_t *all = json_object();
     loom_envelope_id_text(event, id);
     set_text(all, "topic", loom_envelope_topic(event));
@@ -60,8 +59,7 @@ json_t *event_to_json(const loom_envelope *event)
     set_text(all, "thread_id", loom_envelope_thread_id(event, buf));
     set_text(all, "correlation_id", loom_envelope_correlation_id(event, buf));
     set_text(all, "content_type", loom_envelope_content_type(event));
-    if (loom_envelope_extract(event, &ctx)) {
-        loom_trace_id_to_hex(trace_id, ctx.trace_id);
+    if (trace_id != NULL) {
         set_text(all, "trace_id", str_of(trace_id));
     }
     json_object_set_new(all, "ttl", json_integer(loom_envelope_ttl(event)));

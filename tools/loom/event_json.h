@@ -6,8 +6,8 @@
 #include <jansson.h>
 #include <loom/envelope.h>
 
-/* The caller owns it. */
-json_t *event_to_json(const loom_envelope *event);
+/* trace_id: what it says of the trace; NULL: nothing. The caller owns it. */
+json_t *event_to_json(const loom_envelope *event, const char *trace_id);
 /* "payload" with the text, or what is no text as "payload_base64". */
 void payload_to_json(json_t *to, loom_bytes payload);
 /* The object on a line of standard output. Takes the reference. */

@@ -150,14 +150,20 @@ loom_span *message_run_begin(const command *c, const options *o, loom_tracer *tr
     return span;
 }
 
-const char *message_trace_id(char out[LOOM_TRACE_ID_HEX_SIZE], const loom_span *span)
+const char *message_trace_id(char out[LOOM_TRACE_ID_HEX_SIZE], const options *o, const loom_trace_context *ctx)
 {
-    const loom_trace_context *ctx = loom_span_context(span);
-    if (!loom_trace_context_valid(ctx)) {
+    bool sampled = (ctx->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
+    if (!loom_trace_context_valid(ctx) || (!sampled && options_is_on(o, "no-trace-when-unsampled"))) {
         return NULL;
     }
     loom_trace_id_to_hex(out, ctx->trace_id);
     return out;
+}
+
+const char *message_trace_id_of(char out[LOOM_TRACE_ID_HEX_SIZE], const options *o, const loom_envelope *event)
+{
+    loom_trace_context ctx;
+    return loom_envelope_extract(event, &ctx) ? message_trace_id(out, o, &ctx) : NULL;
 }
 
 void message_payload_print(loom_bytes payload)

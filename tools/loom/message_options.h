@@ -24,7 +24,9 @@ enum { MESSAGE_HEADERS_MAX = 64 };
     {.name = "trace-parent", .kind = OPTION_VALUE, .value = "TRACEPARENT", .group = "Trace",                         \
      .help = "Trace to join, as a W3C traceparent; comes before what the environment names"},                        \
     {.name = "trace-state", .kind = OPTION_VALUE, .value = "LIST", .group = "Trace",                                 \
-     .help = "W3C tracestate of that trace"}
+     .help = "W3C tracestate of that trace"},                                                                        \
+    {.name = "no-trace-when-unsampled", .kind = OPTION_FLAG, .group = "Trace",                                       \
+     .help = "Print nothing about a trace that is not sampled, not even its id, which nobody will find"}
 #define OPTIONS_TRACE                                                                                                \
     OPTION_TRACE_PARENT,                                                                                             \
     {.name = "baggage", .kind = OPTION_VALUE, .value = "LIST", .group = "Trace",                                     \
@@ -36,7 +38,12 @@ enum { MESSAGE_HEADERS_MAX = 64 };
     "                            LOOM_TRACE_ID and LOOM_SPAN_ID\n" baggage                                           \
     "  OTEL_PROPAGATORS          which of these count: tracecontext,baggage by default;\n"                           \
     "                            also b3 and b3multi (B3, X_B3_*), x-trace-id\n"                                     \
-    "                            (X_TRACE_ID, X_SPAN_ID), none\n"
+    "                            (X_TRACE_ID, X_SPAN_ID), none\n"                                                \
+    "  OTEL_TRACES_EXPORTER      where spans go, as service loom-cli: otlp (the default,\n"                          \
+    "                            to OTEL_EXPORTER_OTLP_ENDPOINT, which is\n"                                         \
+    "                            http://localhost:4317 by default), console, none\n"                                 \
+    "  LOOM_SPANS_FILE           a file to keep them in as well, for `loom trace --file`\n"                          \
+    "  docs/OPENTELEMETRY.md has all variables of tracing.\n"
 #define BAGGAGE_ENVIRONMENT                                                                                          \
     "  BAGGAGE                   the baggage to send; if not valid, LOOM_TRACE_BAGGAGE\n"
 
@@ -59,8 +66,11 @@ loom_span *message_span_begin(loom_tracer *tracer, const char *name, const loom_
 /* The span of a command that runs until it is stopped, and works for the traces of others: only within a trace that it was
  * started in, otherwise NULL. Not current. It reads the trace as above, and leaves baggage alone. */
 loom_span *message_run_begin(const command *c, const options *o, loom_tracer *tracer, const char *name);
-/* The trace id as out has it then. NULL: without a tracer and a parent there is none, and the broker starts the trace. */
-const char *message_trace_id(char out[LOOM_TRACE_ID_HEX_SIZE], const loom_span *span);
+/* The trace id to print, as out has it then. NULL: there is none, since without a tracer and a parent the broker starts the
+ * trace; or it is not sampled, and --no-trace-when-unsampled given. */
+const char *message_trace_id(char out[LOOM_TRACE_ID_HEX_SIZE], const options *o, const loom_trace_context *ctx);
+/* The same of a message. */
+const char *message_trace_id_of(char out[LOOM_TRACE_ID_HEX_SIZE], const options *o, const loom_envelope *event);
 /* A payload on standard output: as it is into a pipe or file, harmless and with a newline on a terminal. */
 void message_payload_print(loom_bytes payload);
 

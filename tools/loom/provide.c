@@ -65,6 +65,7 @@ typedef struct waiting_call {
 } waiting_call;
 
 typedef struct provider {
+    const options *options;
     char *const *argv;
     loom_agent *agent;
     bool quiet;
@@ -178,13 +179,11 @@ static void print_call(const provider *p, const loom_action *action, const comma
 {
     static const char *const how[] = {[COMMAND_SIGNALLED] = "signal", [COMMAND_GIVEN_UP] = "given up",
                                       [COMMAND_TOO_MUCH] = "too much output", [COMMAND_NOT_STARTED] = "not started"};
-    char trace_id[LOOM_TRACE_ID_HEX_SIZE] = "-";
+    char hex[LOOM_TRACE_ID_HEX_SIZE];
     if (p->quiet) {
         return;
     }
-    if (loom_trace_context_valid(loom_action_context(action))) {
-        loom_trace_id_to_hex(trace_id, loom_action_context(action)->trace_id);
-    }
+    const char *trace_id = message_trace_id(hex, p->options, loom_action_context(action));
     flockfile(stdout);
     text_put(stdout, loom_envelope_sender(loom_action_envelope(action)), SIZE_MAX);
     if (end->how == COMMAND_EXITED) {
@@ -192,7 +191,7 @@ static void print_call(const provider *p, const loom_action *action, const comma
     } else {
         printf("  %s", how[end->how]);
     }
-    printf("  trace %s\n", trace_id);
+    printf("  trace %s\n", trace_id != NULL ? trace_id : "-");
     fflush(stdout);
     funlockfile(stdout);
 }
@@ -366,7 +365,7 @@ static int run(const options *o)
     int exit_code = VERB_FAILED;
     uint64_t parallel;
     provider p = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
-                  .quiet = options_is_on(o, "quiet"), .propagators = loom_propagators_from_env()};
+                  .options = o, .quiet = options_is_on(o, "quiet"), .propagators = loom_propagators_from_env()};
     p.last = &p.first;
     if (o->operand_count < 2) {
         return command_misuse(&provide, o->operand_count == 0 ? "missing capability and command"

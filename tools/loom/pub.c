@@ -82,7 +82,7 @@ static loom_status publish_one(bus_client *client, const options *o, const messa
     if (st == LOOM_OK) {
         print_emitted(o, last);
         last->any = true;
-        last->trace_id = message_trace_id(last->hex, span);
+        last->trace_id = message_trace_id(last->hex, o, loom_span_context(span));
         memcpy(last->id, id, sizeof id);
     } else {
         loom_span_record_error(span, loom_status_name(st), loom_status_text(st));

@@ -57,7 +57,8 @@ static int print_answer(const options *o, loom_status st, const loom_envelope *r
         return command_fail(&request, "cannot send a request to \"%s\": %s", o->operands[0], loom_status_text(st));
     }
     if (options_is_on(o, "json")) {
-        json_print_line(event_to_json(reply));
+        char hex[LOOM_TRACE_ID_HEX_SIZE];
+        json_print_line(event_to_json(reply, message_trace_id_of(hex, o, reply)));
     } else {
         message_payload_print(loom_envelope_payload(reply));
     }
@@ -76,7 +77,7 @@ static int ask(const options *o, loom_bytes payload, loom_request_options *with,
     loom_envelope *reply = NULL;
     with->report = &report;
     loom_span *span = message_span_begin(client.tracer, "loom request", trace);
-    const char *trace_id = message_trace_id(hex, span);
+    const char *trace_id = message_trace_id(hex, o, loom_span_context(span));
     loom_span_set_string(span, "topic", o->operands[0]);
     loom_status st = loom_agent_request(client.agent, o->operands[0], payload, with, &reply);
     if (st != LOOM_OK) {

@@ -52,6 +52,7 @@ static const command sub = {
 };
 
 typedef struct printer {
+    const options *options;
     bool json, raw, colour;
     uint64_t wanted; /* 0: no end */
     uint64_t seen;
@@ -77,23 +78,20 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
 {
     (void)topic;
     printer *p = ((bus_client *)user)->user;
-    char trace_id[LOOM_TRACE_ID_HEX_SIZE] = "-"; /* on a line for people, where something has to stand */
-    loom_trace_context ctx;
+    char hex[LOOM_TRACE_ID_HEX_SIZE];
     if (p->error != 0 || (p->wanted > 0 && p->seen == p->wanted)) {
         return LOOM_OK;
     }
-    if (loom_envelope_extract(event, &ctx)) {
-        loom_trace_id_to_hex(trace_id, ctx.trace_id);
-    }
+    const char *trace_id = message_trace_id_of(hex, p->options, event);
     errno = 0;
     if (p->json) {
-        json_print_line(event_to_json(event));
+        json_print_line(event_to_json(event, trace_id));
     } else if (p->raw) {
         loom_bytes payload = loom_envelope_payload(event);
         fwrite(payload.data, 1, payload.len, stdout);
         putchar('\n');
     } else {
-        print_line(p, event, trace_id);
+        print_line(p, event, trace_id != NULL ? trace_id : "-"); /* for people, something has to stand there */
     }
     p->error = fflush(stdout) == 0 && !ferror(stdout) ? 0 : errno != 0 ? errno : EIO;
     p->seen++;
@@ -164,7 +162,7 @@ static bool start_timeout(const options *o, int *exit_code)
 static int run(const options *o)
 {
     int exit_code = VERB_FAILED;
-    printer p = {.json = options_is_on(o, "json"), .raw = options_is_on(o, "raw")};
+    printer p = {.options = o, .json = options_is_on(o, "json"), .raw = options_is_on(o, "raw")};
     const char *types[TYPES_MAX + 1];
     loom_subscribe_options with = {.types = types};
     if (o->operand_count < 1) {

@@ -21,7 +21,7 @@ typedef struct export_result {
     export_outcome outcome;
     uint64_t retry_after_ms; /* what the receiver asked for; 0: nothing */
     uint64_t rejected;       /* spans refused by partial success */
-    char message[200];       /* why, in English; empty: nothing to say */
+    char message[256];       /* why, in English; empty: nothing to say */
 } export_result;
 
 /* Until when one attempt may take: monotonic nanoseconds. The second may move closer while send() runs. */

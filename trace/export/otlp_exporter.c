@@ -102,6 +102,16 @@ static bool has_verdict(const otlp_exporter *e, long status)
     return !e->body.grpc || status != 200 || e->response.grpc_status != OTLP_GRPC_STATUS_NONE;
 }
 
+/* "URL: " before what a message says. */
+static void name_receiver(const otlp_exporter *e, export_result *result)
+{
+    char said[sizeof result->message];
+    if (result->message[0] != '\0') {
+        memcpy(said, result->message, sizeof said);
+        (void)snprintf(result->message, sizeof result->message, "%.100s: %.150s", e->shown, said);
+    }
+}
+
 static void judge(otlp_exporter *e, bool in_time, CURLcode code, export_result *result)
 {
     long status = 0;
@@ -112,13 +122,14 @@ static void judge(otlp_exporter *e, bool in_time, CURLcode code, export_result *
         const char *why = !in_time ? "no answer in time" : cut ? "an answer without end" :
             e->curl_error[0] != '\0' ? e->curl_error : e->curl->easy_strerror(code);
         result->outcome = !in_time ? EXPORT_RETRY : cut ? EXPORT_FAILED : outcome_of(code);
-        (void)snprintf(result->message, sizeof result->message, "%.100s: %.90s", e->shown, why);
+        (void)snprintf(result->message, sizeof result->message, "%.100s: %.150s", e->shown, why);
         return;
     }
     curl_off_t retry_after = 0; /* seconds, also when the header was a date */
     (void)e->curl->easy_getinfo(e->easy, CURLINFO_RETRY_AFTER, &retry_after);
     uint64_t retry_after_ms = retry_after > 0 && retry_after < INT32_MAX ? (uint64_t)retry_after * 1000u : 0;
     (e->body.grpc ? otlp_judge_grpc : otlp_judge_http)(&e->response, status, retry_after_ms, result);
+    name_receiver(e, result);
 }
 
 /* ---- the handles ---- */

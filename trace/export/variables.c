@@ -12,6 +12,7 @@
 
 #define HONOURED(name) {name, VARIABLE_HONOURED, NULL}
 #define FOREIGN(name) {name, VARIABLE_FOREIGN, NULL}
+#define REFUSED(name) {name, VARIABLE_REFUSED, NULL}
 #define ALIAS(name, proper) {name, VARIABLE_ALIAS, proper}
 #define HONOURED_OTLP(name) HONOURED("OTEL_EXPORTER_OTLP_" name), HONOURED("OTEL_EXPORTER_OTLP_TRACES_" name)
 #define FOREIGN_OTLP(signal)                                                                                             \
@@ -79,8 +80,8 @@ static const variable table[] = {
     ALIAS("OTEL_RESOURCE", "OTEL_RESOURCE_ATTRIBUTES"),
 
     FOREIGN("OTEL_ENTITIES"),
-    FOREIGN("OTEL_CONFIG_FILE"),
-    FOREIGN("OTEL_EXPERIMENTAL_CONFIG_FILE"),
+    REFUSED("OTEL_CONFIG_FILE"),
+    REFUSED("OTEL_EXPERIMENTAL_CONFIG_FILE"),
     FOREIGN("OTEL_METRICS_EXPORTER"),
     FOREIGN("OTEL_LOGS_EXPORTER"),
     FOREIGN("OTEL_METRICS_EXEMPLAR_FILTER"),
@@ -157,6 +158,9 @@ static void check_name(loom_str name, const env_report *report)
             (void)snprintf(text, sizeof text, "%.*s: no such variable; did you mean %s?", (int)name.len, name.data, near);
             report->tell(report->user, text);
         }
+    } else if (known->kind == VARIABLE_REFUSED) {
+        (void)snprintf(text, sizeof text, "%s: configuration files are not supported; using the other variables", known->name);
+        report->tell(report->user, text);
     } else if (known->kind == VARIABLE_ALIAS) {
         (void)snprintf(text, sizeof text, "%s: the name of this variable is %s", known->name, known->proper);
         report->tell(report->user, text);

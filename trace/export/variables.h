@@ -9,6 +9,7 @@
 typedef enum variable_kind {
     VARIABLE_HONOURED,
     VARIABLE_FOREIGN, /* of another signal or exporter: known, and none of tracing's business */
+    VARIABLE_REFUSED, /* of tracing's business, and not supported */
     VARIABLE_ALIAS    /* a wrong name that is read all the same, or at least understood */
 } variable_kind;
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -64,6 +63,5 @@ class Nngcat(unittest.TestCase):
 
 if __name__ == "__main__":
     if not shutil.which("nngcat"):
-        print("SKIP: nngcat is not installed")
-        sys.exit(77)
+        peer.skip("nngcat is not installed")
     unittest.main()

@@ -22,8 +22,7 @@ def environment():
             subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "pynng", "msgpack"],
                            check=True, timeout=150, stdout=subprocess.DEVNULL)
         except (subprocess.SubprocessError, OSError) as error:
-            print(f"SKIP: pynng cannot be installed: {error}")
-            sys.exit(77)
+            peer.skip(f"pynng cannot be installed: {error}")
         open(ready, "w").close()
     return python
 
@@ -117,7 +116,6 @@ class Actions(Pynng, unittest.TestCase):
 
     def setUp(self):
         super().setUp()
-        sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
         import agent
         import wire
         self.wire = wire

@@ -9,6 +9,7 @@ import venv
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # harness.py and what it needs
+from skipping import skip  # noqa: E402
 
 
 def enter():
@@ -24,7 +25,6 @@ def enter():
             subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", HERE / "requirements.txt"],
                            check=True, timeout=240, stdout=subprocess.DEVNULL)
         except (subprocess.SubprocessError, OSError) as error:
-            print(f"SKIP: OpenTelemetry for Python cannot be installed: {error}")
-            sys.exit(77)
+            skip(f"OpenTelemetry for Python cannot be installed: {error}")
         ready.write_text(wanted)
     sys.exit(subprocess.run([python, "-B", *sys.argv]).returncode)

@@ -220,6 +220,29 @@ static void telemetry_reaches_the_tracing_library_unless_the_environment_has_spo
     unsetenv("OTEL_TRACES_SAMPLER_ARG");
 }
 
+static void what_tracing_says_of_a_variable_names_the_setting_and_its_place(void **state)
+{
+    settings *s = *state;
+    problems list;
+    assert_status(LOOM_OK, load(s, "[telemetry]\nmask = 'fone'\n", &list));
+    config_place flag = {.source = CONFIG_FROM_FLAG, .name = "--telemetry-log-spans"};
+    loom_str given = STR("some");
+    size_t key = config_find(&s->config, STR("telemetry"), STR("log_spans"));
+    assert_status(LOOM_OK, config_put_texts(&s->config, key, &given, 1, &flag, &list));
+    settings_add_variable_problem(s, "LOOM_TRACE_MASK: \"fone\" is no kind", &list);
+    settings_add_variable_problem(s, "LOOM_LOG_SPANS: \"some\" is no span", &list);
+    settings_add_variable_problem(s, "LOOM_SPANS_FILE: is not a setting of the file", &list);
+    settings_add_variable_problem(s, "OTEL_BSP_SCHEDULE_DELAY: \"x\" is no number", &list);
+    settings_add_variable_problem(s, "OTEL_TRACES_SAMPLER: \"x\" was reported by the configuration", &list);
+    assert_int_equal(4, list.count);
+    assert_int_equal(0, list.errors);
+    assert_non_null(strstr(list.items[0].text, ":2:1: [telemetry] mask: \"fone\" is no kind"));
+    assert_int_equal(2, list.items[0].line);
+    assert_string_equal("--telemetry-log-spans: \"some\" is no span", list.items[1].text);
+    assert_string_equal("LOOM_SPANS_FILE: is not a setting of the file", list.items[2].text);
+    assert_string_equal("OTEL_BSP_SCHEDULE_DELAY: \"x\" is no number", list.items[3].text);
+}
+
 static loom_status init_once(void *user)
 {
     (void)user;
@@ -253,6 +276,7 @@ int main(void)
         TEST(the_sockets_of_the_bus_take_ipc_and_tcp_alone),
         TEST(a_size_that_does_not_fit_is_refused_and_not_cut),
         TEST(telemetry_reaches_the_tracing_library_unless_the_environment_has_spoken),
+        TEST(what_tracing_says_of_a_variable_names_the_setting_and_its_place),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

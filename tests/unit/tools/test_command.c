@@ -51,6 +51,18 @@ static void every_level_has_help_with_examples(void **state)
     assert_says(run("--version"), 0, "loom ");
 }
 
+static void a_verb_of_the_bus_tells_in_its_help_where_spans_go(void **state)
+{
+    (void)state;
+    static const char *const asking[] = {"pub --help", "request --help", "invoke --help", "sub --help", "provide --help"};
+    for (size_t i = 0; i < sizeof asking / sizeof asking[0]; i++) {
+        result r = run(asking[i]);
+        assert_says(r, 0, "OTEL_TRACES_EXPORTER      where spans go");
+        assert_says(r, 0, "docs/OPENTELEMETRY.md");
+        assert_says(r, 0, "--no-trace-when-unsampled");
+    }
+}
+
 static void unknown_verb_names_the_nearest(void **state)
 {
     (void)state;
@@ -173,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_level_has_help_with_examples),
+        cmocka_unit_test(a_verb_of_the_bus_tells_in_its_help_where_spans_go),
         cmocka_unit_test(unknown_verb_names_the_nearest),
         cmocka_unit_test(wrong_command_lines_end_with_two),
         cmocka_unit_test(failures_end_with_one),
