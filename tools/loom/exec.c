@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "tools/loom/exec_collect.h"
 #include "tools/loom/exec_trace.h"
 #include "tools/loom/message_options.h"
 #include "tools/loom/verbs.h"
@@ -24,6 +25,7 @@ static const option_spec specs[] = {
     OPTIONS_TRACE,
     {.name = "no-trace-when-unsampled", .kind = OPTION_FLAG, .group = "Trace",
      .help = "Look at nothing in the command when its trace is not sampled"},
+    OPTIONS_COLLECT,
     OPTIONS_EXPORT,
     OPTION_HELP,
 };
@@ -53,6 +55,7 @@ static const command exec_command = {
 /* One run of one command. */
 typedef struct execution {
     exec_trace trace;
+    exec_collect collect;
     loom_propagation caller;
     loom_span *span;
     loom_child_environment *environment; /* NULL: ours as it is */
@@ -91,7 +94,21 @@ static void make_environment(execution *x)
                                     .baggage = x->caller.baggage};
     if (loom_child_environment_create(&x->environment, NULL, &trace, loom_propagators_from_env()) != LOOM_OK) {
         (void)command_fail(&exec_command, "out of memory: the command is not told its trace");
+        return;
     }
+    if (exec_collect_is_on(&x->collect)) { /* libraries write their spans, also where they find a terminal */
+        (void)!loom_child_environment_set(x->environment, "LOOM_TRACE", str_of("1"));
+    }
+}
+
+static bool open_collector(execution *x, const options *o, int *exit_code)
+{
+    const loom_trace_context *span = loom_span_context(x->span);
+    const bool sampled = (span->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
+    if (!sampled && options_is_on(o, "no-trace-when-unsampled")) {
+        return true;
+    }
+    return exec_collect_open(&x->collect, &exec_command, o, x->trace.tracer, span, x->caller.baggage, exit_code);
 }
 
 /* argv[0] on is the command; it outlives this. */
@@ -123,34 +140,50 @@ static int tell_not_started(const execution *x, int error)
     return EXIT_NOT_EXECUTABLE;
 }
 
+static void on_resized(void *user)
+{
+    exec_collect_resize(&((execution *)user)->collect);
+}
+
+/* An errno value, or 0: then it has run to its end. */
+static int run_to_end(execution *x, foreground *f, int *status)
+{
+    process p;
+    sigset_t mask = f->before;
+    sigdelset(&mask, SIGPIPE); /* blocked by main(), for us alone */
+    const int error = process_start(&p, &(process_options){
+        .argv = x->argv,
+        .environment = x->environment != NULL ? loom_child_environment_list(x->environment) : environ,
+        .fds = {PROCESS_INHERIT, exec_collect_stdout(&x->collect), exec_collect_stderr(&x->collect)},
+        .mask = &mask});
+    if (error != 0) {
+        return error;
+    }
+    command_span_started(x->span, p.pid);
+    exec_collect_start(&x->collect);
+    foreground_attend(f, &p, status);
+    process_close(&p);
+    return 0;
+}
+
 static int run_command(execution *x)
 {
-    foreground f = {.fd = -1};
-    process p;
+    foreground f = {.fd = -1, .resized = on_resized, .user = x};
     int status = 0;
     const int unattended = foreground_open(&f);
     if (unattended != 0) {
         (void)command_fail(&exec_command, "signals are not forwarded: %s", strerror(unattended));
     }
-    sigdelset(&f.before, SIGPIPE); /* ours, from main() */
-    const int error = process_start(&p, &(process_options){
-        .argv = x->argv,
-        .environment = x->environment != NULL ? loom_child_environment_list(x->environment) : environ,
-        .fds = {PROCESS_INHERIT, PROCESS_INHERIT, PROCESS_INHERIT},
-        .mask = &f.before});
+    const int error = run_to_end(x, &f, &status);
     if (error != 0) {
         command_span_fail(x->span, error);
-        foreground_close(&f);
-        exec_trace_close(&x->trace);
-        return tell_not_started(x, error);
+    } else {
+        command_span_end(x->span, status);
     }
-    command_span_started(x->span, p.pid);
-    foreground_attend(&f, &p, &status);
-    process_close(&p);
-    command_span_end(x->span, status);
     foreground_close(&f);
+    exec_collect_close(&x->collect);
     exec_trace_close(&x->trace);
-    return foreground_finish(&f, status);
+    return error != 0 ? tell_not_started(x, error) : foreground_finish(&f, status);
 }
 
 static int run(const options *o)
@@ -171,10 +204,11 @@ static int run(const options *o)
     message_trace_read(&exec_command, o, &x.caller);
     const loom_span_options with = loom_propagation_span_options(&x.caller, LOOM_SPAN_CLIENT);
     x.span = command_span_begin(x.trace.tracer, options_value(o, "name"), x.argv, &with);
-    if (set_attributes(o, x.span, &exit_code)) {
+    if (set_attributes(o, x.span, &exit_code) && open_collector(&x, o, &exit_code)) {
         make_environment(&x);
         exit_code = run_command(&x);
     } else {
+        loom_span_end(x.span);
         exec_trace_close(&x.trace);
     }
     loom_child_environment_free(x.environment);
