@@ -263,6 +263,23 @@ put('now\\n')"""
             process.stderr.read()
             self.assertEqual(128 + 15, process.wait(20))
 
+    def test_a_reader_that_stops_for_ever_does_not_keep_us_from_ending(self):
+        body = "put('x' * 65536)"
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        try:
+            while True:
+                os.write(write, b"y" * 4096)
+        except BlockingIOError:
+            os.set_blocking(write, True)
+        with subprocess.Popen([LOOM, "exec", "--", PYTHON, "-c", PRELUDE + body], env=self.environment(), stderr=write) as process:
+            os.close(write)
+            wait_until(self.spans, "the command has ended")
+            self.assertIsNone(process.poll())
+            process.terminate()
+            self.assertEqual(-15, process.wait(20))
+        os.close(read)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -180,9 +180,9 @@ static int run_command(execution *x)
     } else {
         command_span_end(x->span, status);
     }
-    foreground_close(&f);
-    exec_collect_close(&x->collect);
+    exec_collect_close(&x->collect, f.fd);
     exec_trace_close(&x->trace);
+    foreground_close(&f); /* last: what ends the command must not cost its spans */
     return error != 0 ? tell_not_started(x, error) : foreground_finish(&f, status);
 }
 

@@ -182,10 +182,12 @@ void exec_collect_resize(exec_collect *x)
     }
 }
 
-void exec_collect_close(exec_collect *x)
+void exec_collect_close(exec_collect *x, int interrupt)
 {
     if (x->relay != NULL) {
-        relay_finish(x->relay);
+        if (!relay_finish(x->relay, interrupt)) {
+            return;
+        }
         relay_close(x->relay);
         collector_close(x->collector);
     }

@@ -38,7 +38,8 @@ int exec_collect_stdout(const exec_collect *x);
 int exec_collect_stderr(const exec_collect *x);
 void exec_collect_start(exec_collect *x);
 void exec_collect_resize(exec_collect *x);
-/* The command has ended: collects what it has left, and tells the numbers. */
-void exec_collect_close(exec_collect *x);
+/* The command has ended: collects what it has left, and tells the numbers. interrupt: see relay_finish(); when that gives up,
+ * nothing is told and *x has to stay. */
+void exec_collect_close(exec_collect *x, int interrupt);
 
 #endif

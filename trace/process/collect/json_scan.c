@@ -63,7 +63,7 @@ static bool skip_escape(json_cursor *c)
 static bool scan_string(json_cursor *c, json_value *out)
 {
     const char *const from = c->at;
-    *out = (json_value){.type = JSON_STRING};
+    *out = (json_value){.type = SCAN_STRING};
     while (c->at < c->end) {
         const unsigned char byte = (unsigned char)*c->at++;
         if (byte == '"') {
@@ -161,19 +161,19 @@ static bool skip_digits(json_cursor *c)
 static bool scan_number(json_cursor *c, json_value *out)
 {
     const char *const from = c->at;
-    json_type type = JSON_INTEGER;
+    scan_type type = SCAN_INTEGER;
     (void)take(c, '-');
     if (!take(c, '0') && !skip_digits(c)) {
         return false;
     }
     if (take(c, '.')) {
-        type = JSON_FRACTION;
+        type = SCAN_FRACTION;
         if (!skip_digits(c)) {
             return false;
         }
     }
     if (take(c, 'e') || take(c, 'E')) {
-        type = JSON_FRACTION;
+        type = SCAN_FRACTION;
         if (!take(c, '+')) {
             (void)take(c, '-');
         }
@@ -185,7 +185,7 @@ static bool scan_number(json_cursor *c, json_value *out)
     return true;
 }
 
-static bool scan_word(json_cursor *c, json_value *out, const char *word, json_type type)
+static bool scan_word(json_cursor *c, json_value *out, const char *word, scan_type type)
 {
     const size_t len = strlen(word);
     if ((size_t)(c->end - c->at) < len || memcmp(c->at, word, len) != 0) {
@@ -245,14 +245,14 @@ static bool scan_value(json_cursor *c, json_value *out, unsigned depth)
         if (depth == 0 || !scan_inside(c, *from == '{', depth - 1)) {
             return false;
         }
-        *out = (json_value){.type = *from == '{' ? JSON_OBJECT : JSON_ARRAY, .text = {from, (size_t)(c->at - from)}};
+        *out = (json_value){.type = *from == '{' ? SCAN_OBJECT : SCAN_ARRAY, .text = {from, (size_t)(c->at - from)}};
         return true;
     case 't':
-        return scan_word(c, out, "true", JSON_TRUE);
+        return scan_word(c, out, "true", SCAN_TRUE);
     case 'f':
-        return scan_word(c, out, "false", JSON_FALSE);
+        return scan_word(c, out, "false", SCAN_FALSE);
     case 'n':
-        return scan_word(c, out, "null", JSON_NULL);
+        return scan_word(c, out, "null", SCAN_NULL);
     default:
         return scan_number(c, out);
     }

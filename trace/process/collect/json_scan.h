@@ -11,12 +11,12 @@
 
 #define JSON_DEPTH_MAX 32u /* arrays and objects in one another */
 
-typedef enum json_type { JSON_STRING, JSON_INTEGER, JSON_FRACTION, JSON_TRUE, JSON_FALSE, JSON_NULL, JSON_ARRAY, JSON_OBJECT } json_type;
+typedef enum scan_type { SCAN_STRING, SCAN_INTEGER, SCAN_FRACTION, SCAN_TRUE, SCAN_FALSE, SCAN_NULL, SCAN_ARRAY, SCAN_OBJECT } scan_type;
 
 /* text: of a string what is between the quotes, escapes as they stand there; of an array or object all of it; of a number its
  * characters. */
 typedef struct json_value {
-    json_type type;
+    scan_type type;
     loom_str text;
     bool escaped; /* a string with escapes in it */
 } json_value;

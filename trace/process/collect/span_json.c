@@ -43,7 +43,7 @@ static bool read_id(uint8_t *out, size_t size, const json_value *value)
     static const uint8_t zeros[LOOM_UUID_SIZE];
     uint8_t digest[crypto_hash_sha256_BYTES];
     const loom_str text = value->text;
-    if (value->type != JSON_STRING || text.len == 0 || text.len > SPAN_ID_TEXT_MAX) {
+    if (value->type != SCAN_STRING || text.len == 0 || text.len > SPAN_ID_TEXT_MAX) {
         return false;
     }
     if (text.len == 2 * size && hex_decode_any_case(out, text.data, size)) {
@@ -78,7 +78,7 @@ typedef struct line_fields {
 typedef struct field_place {
     const char *name;
     json_value *value;
-    json_type type; /* it has to have, if it is there */
+    scan_type type; /* it has to have, if it is there */
 } field_place;
 
 enum { FIELDS = 17 };
@@ -88,7 +88,7 @@ static bool put_field(const field_place places[FIELDS], loom_str key, const json
     for (size_t i = 0; i < FIELDS; i++) {
         if (str_is(key, places[i].name)) {
             *places[i].value = *value;
-            return value->type == places[i].type || value->type == JSON_NULL;
+            return value->type == places[i].type || value->type == SCAN_NULL;
         }
     }
     return true;
@@ -97,28 +97,28 @@ static bool put_field(const field_place places[FIELDS], loom_str key, const json
 static bool read_fields(span_json *s, line_fields *f, const json_value *object)
 {
     const field_place places[FIELDS] = {
-        {"trace_id", &s->given_trace_id, JSON_STRING},
-        {"span_id", &f->span_id, JSON_STRING},
-        {"parent_id", &s->given_parent_id, JSON_STRING},
-        {"name", &s->name, JSON_STRING},
-        {"start_time", &f->start_time, JSON_STRING},
-        {"end_time", &f->end_time, JSON_STRING},
-        {"attributes", &s->attributes, JSON_OBJECT},
-        {"status", &f->status, JSON_STRING},
-        {"status_message", &s->status_message, JSON_STRING},
-        {"kind", &f->kind, JSON_STRING},
-        {"events", &s->events, JSON_ARRAY},
-        {"links", &s->links, JSON_ARRAY},
-        {"trace_state", &s->trace_state, JSON_STRING},
-        {"service", &s->service, JSON_STRING},
-        {"dropped_attributes", &f->dropped[SPAN_DROPPED_ATTRS], JSON_INTEGER},
-        {"dropped_events", &f->dropped[SPAN_DROPPED_EVTS], JSON_INTEGER},
-        {"dropped_links", &f->dropped[SPAN_DROPPED_LNKS], JSON_INTEGER},
+        {"trace_id", &s->given_trace_id, SCAN_STRING},
+        {"span_id", &f->span_id, SCAN_STRING},
+        {"parent_id", &s->given_parent_id, SCAN_STRING},
+        {"name", &s->name, SCAN_STRING},
+        {"start_time", &f->start_time, SCAN_STRING},
+        {"end_time", &f->end_time, SCAN_STRING},
+        {"attributes", &s->attributes, SCAN_OBJECT},
+        {"status", &f->status, SCAN_STRING},
+        {"status_message", &s->status_message, SCAN_STRING},
+        {"kind", &f->kind, SCAN_STRING},
+        {"events", &s->events, SCAN_ARRAY},
+        {"links", &s->links, SCAN_ARRAY},
+        {"trace_state", &s->trace_state, SCAN_STRING},
+        {"service", &s->service, SCAN_STRING},
+        {"dropped_attributes", &f->dropped[SPAN_DROPPED_ATTRS], SCAN_INTEGER},
+        {"dropped_events", &f->dropped[SPAN_DROPPED_EVTS], SCAN_INTEGER},
+        {"dropped_links", &f->dropped[SPAN_DROPPED_LNKS], SCAN_INTEGER},
     };
     json_cursor c = json_members(object);
     json_value key, value;
     for (size_t i = 0; i < FIELDS; i++) {
-        *places[i].value = (json_value){.type = JSON_NULL};
+        *places[i].value = (json_value){.type = SCAN_NULL};
     }
     while (json_next_member(&c, &key, &value)) {
         if (!put_field(places, key.text, &value)) {
@@ -132,13 +132,13 @@ static bool read_fields(span_json *s, line_fields *f, const json_value *object)
 static bool find_word(const json_value *value, const char *const words[], size_t count, unsigned *out)
 {
     *out = 0;
-    for (size_t i = 0; value->type == JSON_STRING && i < count; i++) {
+    for (size_t i = 0; value->type == SCAN_STRING && i < count; i++) {
         if (str_is(value->text, words[i])) {
             *out = (unsigned)i;
             return true;
         }
     }
-    return value->type == JSON_NULL;
+    return value->type == SCAN_NULL;
 }
 
 static bool read_words(span_json *s, const line_fields *f)
@@ -158,7 +158,7 @@ static bool read_words(span_json *s, const line_fields *f)
 static uint64_t read_count(const json_value *value)
 {
     uint64_t count = 0;
-    for (size_t i = 0; value->type == JSON_INTEGER && i < value->text.len && count <= UINT32_MAX; i++) {
+    for (size_t i = 0; value->type == SCAN_INTEGER && i < value->text.len && count <= UINT32_MAX; i++) {
         if (value->text.data[i] == '-') {
             return 0;
         }
@@ -183,7 +183,7 @@ span_problem span_json_read(span_json *out, loom_str line)
 {
     json_value object;
     line_fields f;
-    if (!json_read(line, &object) || object.type != JSON_OBJECT) {
+    if (!json_read(line, &object) || object.type != SCAN_OBJECT) {
         return SPAN_PROBLEM_JSON;
     }
     if (!read_fields(out, &f, &object) || !read_words(out, &f)) {
@@ -193,13 +193,13 @@ span_problem span_json_read(span_json *out, loom_str line)
     if (problem != SPAN_PROBLEM_NONE) {
         return problem;
     }
-    if (out->name.type != JSON_STRING || out->name.text.len == 0) {
+    if (out->name.type != SCAN_STRING || out->name.text.len == 0) {
         return SPAN_PROBLEM_NAME;
     }
-    if (f.start_time.type != JSON_STRING || !rfc3339_parse(f.start_time.text, &out->start_ns)) {
+    if (f.start_time.type != SCAN_STRING || !rfc3339_parse(f.start_time.text, &out->start_ns)) {
         return SPAN_PROBLEM_START_TIME;
     }
-    if (f.end_time.type != JSON_STRING || !rfc3339_parse(f.end_time.text, &out->end_ns)) {
+    if (f.end_time.type != SCAN_STRING || !rfc3339_parse(f.end_time.text, &out->end_ns)) {
         return SPAN_PROBLEM_END_TIME;
     }
     for (int i = 0; i < SPAN_DROPPED; i++) {

@@ -33,7 +33,7 @@ const char *span_problem_text(span_problem problem);
 
 enum { SPAN_DROPPED_ATTRS, SPAN_DROPPED_EVTS, SPAN_DROPPED_LNKS, SPAN_DROPPED };
 
-/* A value that is not there has the type JSON_NULL. */
+/* A value that is not there has the type SCAN_NULL. */
 typedef struct span_json {
     uint8_t trace_id[LOOM_TRACE_ID_SIZE];
     uint8_t span_id[LOOM_SPAN_ID_SIZE];

@@ -46,7 +46,7 @@ static void write_number(pb_buf *b, const json_value *value)
 {
     int64_t integer;
     double fraction;
-    if (value->type == JSON_INTEGER && read_integer(value->text, &integer)) {
+    if (value->type == SCAN_INTEGER && read_integer(value->text, &integer)) {
         pb_varint_field(b, ANY_INT, (uint64_t)integer);
     } else if (number_parse(value->text, &fraction)) {
         pb_double_field(b, ANY_DOUBLE, fraction);
@@ -60,7 +60,7 @@ static void write_any(writer *w, const json_value *value, unsigned depth);
 static void write_nested(writer *w, const json_value *value, unsigned depth)
 {
     pb_buf *b = w->out;
-    const bool object = value->type == JSON_OBJECT;
+    const bool object = value->type == SCAN_OBJECT;
     const size_t list = pb_open(b, object ? ANY_KVLIST : ANY_ARRAY);
     json_cursor c = json_members(value);
     json_value key, item;
@@ -83,21 +83,21 @@ static void write_nested(writer *w, const json_value *value, unsigned depth)
 static void write_any(writer *w, const json_value *value, unsigned depth)
 {
     switch (value->type) {
-    case JSON_STRING:
+    case SCAN_STRING:
         pb_string_field(w->out, ANY_STRING, text_of(value, w->scratch));
         return;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        pb_varint_field(w->out, ANY_BOOL, value->type == JSON_TRUE);
+    case SCAN_TRUE:
+    case SCAN_FALSE:
+        pb_varint_field(w->out, ANY_BOOL, value->type == SCAN_TRUE);
         return;
-    case JSON_INTEGER:
-    case JSON_FRACTION:
+    case SCAN_INTEGER:
+    case SCAN_FRACTION:
         write_number(w->out, value);
         return;
-    case JSON_NULL:
+    case SCAN_NULL:
         return;
-    case JSON_ARRAY:
-    case JSON_OBJECT:
+    case SCAN_ARRAY:
+    case SCAN_OBJECT:
         if (depth == 0) {
             pb_string_field(w->out, ANY_STRING, str_of("…"));
         } else {
@@ -112,9 +112,9 @@ static void write_any(writer *w, const json_value *value, unsigned depth)
 static bool same_as(const loom_attr *own, const json_value *value, char *scratch)
 {
     if (own->type == LOOM_ATTR_STRING) {
-        return value->type == JSON_STRING && str_equal(own->value.string, text_of(value, scratch));
+        return value->type == SCAN_STRING && str_equal(own->value.string, text_of(value, scratch));
     }
-    return own->type == LOOM_ATTR_BOOL && value->type == (own->value.boolean ? JSON_TRUE : JSON_FALSE);
+    return own->type == LOOM_ATTR_BOOL && value->type == (own->value.boolean ? SCAN_TRUE : SCAN_FALSE);
 }
 
 /* Whether the host has an attribute of that key. */
@@ -145,7 +145,7 @@ static bool write_string(writer *w, uint32_t field, loom_str key, loom_str value
 static void write_attribute(writer *w, uint32_t field, loom_str key, const json_value *value, char *scratch)
 {
     pb_buf *b = w->out;
-    if (value->type == JSON_STRING) {
+    if (value->type == SCAN_STRING) {
         const loom_str text = text_of(value, scratch);
         if (write_string(w, field, key, text, scratch + (text.data == scratch ? text.len : 0))) {
             return;
@@ -165,7 +165,7 @@ static void write_attribute(writer *w, uint32_t field, loom_str key, const json_
 /* Returns how many were left out. */
 static uint64_t write_attributes(writer *w, uint32_t field, const json_value *attributes, bool of_span)
 {
-    if (attributes->type != JSON_OBJECT) {
+    if (attributes->type != SCAN_OBJECT) {
         return 0;
     }
     json_cursor c = json_members(attributes);
@@ -175,7 +175,7 @@ static uint64_t write_attributes(writer *w, uint32_t field, const json_value *at
     while (!w->out->failed && json_next_member(&c, &key, &value)) {
         const loom_str name = text_of(&key, w->scratch);
         char *const rest = w->scratch + (key.escaped ? name.len : 0);
-        if (name.len == 0 || value.type == JSON_NULL || (of_span && is_own(w, name, &value, rest))) {
+        if (name.len == 0 || value.type == SCAN_NULL || (of_span && is_own(w, name, &value, rest))) {
             continue;
         }
         if (count >= w->stamp->limits.count) {
@@ -200,7 +200,7 @@ static void read_members(const json_value *object, const member_place *places, s
     json_cursor c = json_members(object);
     json_value key, value;
     for (size_t i = 0; i < count; i++) {
-        *places[i].value = (json_value){.type = JSON_NULL};
+        *places[i].value = (json_value){.type = SCAN_NULL};
     }
     while (json_next_member(&c, &key, &value)) {
         for (size_t i = 0; i < count; i++) {
@@ -217,11 +217,11 @@ static bool write_event(writer *w, const span_json *span, const json_value *item
     json_value name, time, attributes;
     const member_place places[] = {{"name", &name}, {"time", &time}, {"attributes", &attributes}};
     uint64_t at = span->start_ns;
-    if (item->type != JSON_OBJECT) {
+    if (item->type != SCAN_OBJECT) {
         return false;
     }
     read_members(item, places, 3);
-    if (name.type != JSON_STRING || (time.type == JSON_STRING && !rfc3339_parse(time.text, &at))) {
+    if (name.type != SCAN_STRING || (time.type == SCAN_STRING && !rfc3339_parse(time.text, &at))) {
         return false;
     }
     pb_buf *b = w->out;
@@ -238,7 +238,7 @@ static bool write_event(writer *w, const span_json *span, const json_value *item
 
 static void write_tracestate(writer *w, uint32_t field, const json_value *value)
 {
-    if (value->type == JSON_STRING) {
+    if (value->type == SCAN_STRING) {
         const loom_str text = text_of(value, w->scratch);
         if (text.len > 0 && loom_tracestate_check(text) == LOOM_OK) {
             pb_string_field(w->out, field, text);
@@ -254,7 +254,7 @@ static bool write_link(writer *w, const span_json *span, const json_value *item)
     const member_place places[] = {
         {"trace_id", &trace_id}, {"span_id", &span_id}, {"trace_state", &trace_state}, {"attributes", &attributes}};
     uint8_t trace[LOOM_TRACE_ID_SIZE], id[LOOM_SPAN_ID_SIZE];
-    if (item->type != JSON_OBJECT) {
+    if (item->type != SCAN_OBJECT) {
         return false;
     }
     read_members(item, places, 4);
@@ -275,7 +275,7 @@ static bool write_link(writer *w, const span_json *span, const json_value *item)
 static uint64_t write_list(writer *w, const span_json *span, const json_value *list,
                            bool (*write)(writer *w, const span_json *span, const json_value *item))
 {
-    if (list->type != JSON_ARRAY) {
+    if (list->type != SCAN_ARRAY) {
         return 0;
     }
     json_cursor c = json_members(list);
@@ -300,7 +300,7 @@ static void write_status(writer *w, const span_json *span)
         return;
     }
     const size_t status = pb_open(w->out, SPAN_STATUS);
-    if (span->status == LOOM_SPAN_ERROR && span->status_message.type == JSON_STRING) {
+    if (span->status == LOOM_SPAN_ERROR && span->status_message.type == SCAN_STRING) {
         pb_string_field(w->out, STATUS_MESSAGE, text_of(&span->status_message, w->scratch));
     }
     pb_varint_field(w->out, STATUS_CODE, span->status);

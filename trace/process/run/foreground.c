@@ -64,6 +64,7 @@ static bool comes_from_terminal(const struct signalfd_siginfo *info)
     return info->ssi_code == SI_KERNEL;
 }
 
+/* p NULL: the command has ended, and its pid may be somebody else's. */
 static void take_signal(foreground *f, const process *p, const struct signalfd_siginfo *info)
 {
     const int signal = (int)info->ssi_signo;
@@ -88,7 +89,7 @@ static void take_signal(foreground *f, const process *p, const struct signalfd_s
     default:
         break;
     }
-    if (!terminal && info->ssi_pid != (uint32_t)p->pid) { /* what it sends to its own group it has sent to itself */
+    if (p != NULL && !terminal && info->ssi_pid != (uint32_t)p->pid) { /* what it sends to its own group it has sent to itself */
         (void)kill(p->pid, signal);
     }
 }
@@ -120,6 +121,7 @@ void foreground_attend(foreground *f, process *p, int *status)
     for (;;) {
         int stopped = 0;
         if (process_wait(p, 0, status, &stopped)) {
+            take_signals(f, NULL); /* the Ctrl-C that has ended it may not be read yet */
             return;
         }
         if (stopped != 0 && means_job(f, stopped)) {

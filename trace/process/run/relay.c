@@ -20,13 +20,14 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 256 * 1024, IDLE_MS = 40, TERMINAL_REST = 64 * 1024 /* bytes, more than a terminal holds */ };
+enum { READ_SIZE = 256 * 1024, IDLE_MS = 40, TERMINAL_REST = 64 * 1024 /* bytes, more than a terminal holds */, LAST_MS = 1000 };
 
 struct relay {
     relay_filter filter;
     int in;          /* our end */
     int theirs;      /* the command's; -1 once it runs */
     int ended;       /* an eventfd: the command has ended */
+    int done;        /* an eventfd: the thread has ended */
     bool terminal;
     bool both;       /* standard output as well */
     bool running;    /* the thread */
@@ -93,9 +94,10 @@ int relay_open(relay **out)
     if (r == NULL) {
         return ENOMEM;
     }
-    *r = (relay){.in = -1, .theirs = -1, .terminal = isatty(STDERR_FILENO) == 1};
+    *r = (relay){.in = -1, .theirs = -1, .ended = -1, .done = -1, .terminal = isatty(STDERR_FILENO) == 1};
     r->ended = eventfd(0, EFD_CLOEXEC);
-    const int error = r->ended < 0 ? errno : r->terminal ? open_terminal(r) : open_pipe(r);
+    r->done = eventfd(0, EFD_CLOEXEC);
+    const int error = r->ended < 0 || r->done < 0 ? errno : r->terminal ? open_terminal(r) : open_pipe(r);
     if (error != 0) {
         relay_close(r);
         return error;
@@ -171,6 +173,12 @@ static void copy_rest(relay *r)
     r->writers = open && (poll(&in, 1, 0) == 0 || (in.revents & POLLHUP) == 0);
 }
 
+static void ring(int bell)
+{
+    const uint64_t one = 1;
+    (void)!write(bell, &one, sizeof one);
+}
+
 static void *run(void *user)
 {
     relay *r = user;
@@ -190,6 +198,7 @@ static void *run(void *user)
         close(r->in);
         r->in = -1;
     }
+    ring(r->done);
     return NULL;
 }
 
@@ -246,13 +255,24 @@ static void leave_behind(relay *r)
     }
 }
 
-void relay_finish(relay *r)
+/* false: whoever reads our standard error has stopped, and we have been told to end. */
+static bool wait_for_thread(relay *r, int interrupt)
+{
+    struct pollfd fds[2] = {{r->done, POLLIN, 0}, {interrupt, POLLIN, 0}};
+    while (poll(fds, 2, -1) < 0 && errno == EINTR) {
+    }
+    return fds[0].revents != 0 || poll(fds, 1, LAST_MS) > 0;
+}
+
+bool relay_finish(relay *r, int interrupt)
 {
     if (!r->running) {
-        return;
+        return true;
     }
-    const uint64_t one = 1;
-    (void)!write(r->ended, &one, sizeof one);
+    ring(r->ended);
+    if (!wait_for_thread(r, interrupt)) {
+        return false;
+    }
     (void)pthread_join(r->thread, NULL);
     r->running = false;
     if (r->writers) {
@@ -260,6 +280,7 @@ void relay_finish(relay *r)
     } else {
         r->filter.end(r->filter.user);
     }
+    return true;
 }
 
 void relay_close(relay *r)
@@ -267,7 +288,7 @@ void relay_close(relay *r)
     if (r == NULL) {
         return;
     }
-    const int fds[] = {r->in, r->theirs, r->ended};
+    const int fds[] = {r->in, r->theirs, r->ended, r->done};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         if (fds[i] >= 0) {
             close(fds[i]);

@@ -37,9 +37,11 @@ int relay_start(relay *r, const relay_filter *filter);
 void relay_resize(relay *r);
 /* From the filter. Waits for whoever reads our standard error, as the command would. */
 void relay_write(relay *r, loom_bytes bytes);
-/* The command has ended: passes on what it has written, and ends the filter. */
-void relay_finish(relay *r);
-/* NULL is allowed. The filter is no longer called. */
+/* The command has ended: passes on what it has written, and ends the filter. When `interrupt` becomes readable (-1: nothing
+ * does) while whoever reads our standard error has stopped, it gives up a second later. false: the thread still runs, and
+ * relay and filter have to stay until the process ends. */
+LOOM_MUST_CHECK bool relay_finish(relay *r, int interrupt);
+/* NULL is allowed. The filter is no longer called. Not after a relay_finish() that gave up. */
 void relay_close(relay *r);
 
 #endif
