@@ -27,7 +27,8 @@ TABLE = json.loads((HERE / "cases.json").read_text())
 SKIPPED = 77
 CONTEXT = ("TRACEPARENT", "TRACESTATE", "BAGGAGE", "OTEL_TRACEPARENT", "LOOM_TRACE_ID", "LOOM_SPAN_ID", "LOOM_TRACE_BAGGAGE",
            "LOOM_TRACE", "LOOM_TRACE_SAMPLE", "OTEL_SDK_DISABLED", "PYTHONPATH", "NODE_PATH", "RUBYLIB")
-language = "python"
+LANGUAGES = ("python", "node", "ruby", "rust", "c")
+language = sys.argv[1] if sys.argv[1:] and sys.argv[1] in LANGUAGES else sys.exit(f"usage: test_libraries.py {'|'.join(LANGUAGES)}")
 
 
 class Toolchain:
@@ -80,10 +81,6 @@ def environment_of(more):
 def run(scenario, more={}, **options):
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60} | options
     return subprocess.run([*toolchain.command, scenario], env=environment_of(more), **options)
-
-
-def is_python():
-    return language == "python"
 
 
 def same(expected, found):
@@ -262,5 +259,4 @@ class Streams(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    language = sys.argv[1]
     unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
