@@ -51,7 +51,7 @@ static bool check_collector(const char *text, char why[CONFIG_CHECK_SIZE])
 
 static bool is_exporter(loom_str name)
 {
-    static const char *const names[] = {"otlp", "otlp/file", "otlp/stdout", "console"};
+    static const char *const names[] = {"otlp", "otlp/file", "otlp/stdout", "console", "loom/stderr"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (str_is_any_case(name, names[i])) {
             return true;
@@ -69,7 +69,7 @@ static bool check_exporters(const char *text, char why[CONFIG_CHECK_SIZE])
     while (str_next_item(&rest, ',', &item)) {
         item = str_trim(item);
         if (item.len > 0 && !is_exporter(item)) {
-            snprintf(why, CONFIG_CHECK_SIZE, "exporters are otlp, otlp/file, otlp/stdout, console, or none alone");
+            snprintf(why, CONFIG_CHECK_SIZE, "exporters are otlp, otlp/file, otlp/stdout, console, loom/stderr, or none alone");
             return false;
         }
     }
@@ -196,7 +196,7 @@ static const config_key keys[] = {
 
     {.section = "telemetry", .name = "exporter", .type = CONFIG_STRING, .offset = AT(telemetry.exporter),
      .value = "LIST", .fallback = "otlp", .check = check_exporters, .env = "OTEL_TRACES_EXPORTER",
-     .help = "Where spans go: otlp, otlp/file, otlp/stdout, console, several of them with commas, or none"},
+     .help = "Where spans go: otlp, otlp/file, otlp/stdout, console, loom/stderr, several of them with commas, or none"},
     {.section = "telemetry", .name = "endpoint", .type = CONFIG_STRING, .offset = AT(telemetry.endpoint), .value = "URL",
      .fallback = "", .check = check_collector, .instead = "none: nothing is exported", .env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT OTEL_EXPORTER_OTLP_ENDPOINT",
      .help = "OTLP receiver; empty is port 4317 (grpc) or 4318 (http) of this machine"},

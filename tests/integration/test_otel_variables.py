@@ -137,6 +137,9 @@ def exporters(test, name):
         test.assertEqual([1], collector.spans)
         test.assertEqual(1, traced({**environment, name: "jaeger"}).counts["exported"])  # told, and otlp
         test.assertEqual([1, 1], collector.spans)
+        for list_of, printed in (("loom/stderr", 0), ("console,loom/stderr", 1)):
+            outcome = traced({name: list_of})
+            test.assertEqual((1, printed), (outcome.err.count('__LOOM_TRACE__:{"trace_id":'), outcome.err.count(" work INTERNAL ")))
         traced({name: "otlp/file"}, folder=folder)
         test.assertEqual(1, len((pathlib.Path(folder) / "loom-spans.jsonl").read_text().splitlines()))
 

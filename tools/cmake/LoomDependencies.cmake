@@ -13,6 +13,8 @@ find_path(WSLAY_INCLUDE_DIR wslay/wslay.h REQUIRED) # libwslay-dev has no pkg-co
 pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(zlib REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(seccomp REQUIRED IMPORTED_TARGET libseccomp) # its headers, and those of libdw: trace/process/syscalls loads them
+pkg_check_modules(dw REQUIRED IMPORTED_TARGET libdw)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 pkg_check_modules(cmocka QUIET IMPORTED_TARGET cmocka)
 option(LOOM_TESTS "Build the tests" ${cmocka_FOUND})

@@ -9,6 +9,7 @@
 static const verb verbs[] = {
     {"agents", "List the agents on the bus", verb_agents},
     {"caps", "List capabilities and who provides them", verb_caps},
+    {"exec", "Run a command as part of a trace", verb_exec},
     {"invoke", "Call a capability", verb_invoke},
     {"provide", "Provide a capability that runs a command", verb_provide},
     {"pub", "Publish a message", verb_pub},
@@ -30,6 +31,7 @@ static const verb_table table = {
                "  loom pub greetings.all hello         publish, and print the trace id\n"
                "  loom provide text.upper -- tr a-z A-Z &   turn a command into a capability\n"
                "  loom invoke text.upper hello         call it\n"
+               "  loom exec -- make test               run a command as a span of the trace\n"
                "  loom trace collect &                 receive traces on 127.0.0.1:4318\n"
                "  loom trace ls --since 10m            recent traces\n"
                "  loom trace show --last               the newest trace as a waterfall\n",
@@ -41,16 +43,25 @@ static void hold_standard_streams(void)
 {
     int fd;
     do {
-        fd = open("/dev/null", O_RDONLY);
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* closed it is for a command, too */
     } while (fd >= 0 && fd <= STDERR_FILENO);
     if (fd >= 0) {
         close(fd);
     }
 }
 
+/* A reader that has gone shows as EPIPE. Blocked and not ignored: a command of ours gets the disposition that we were given. */
+static void block_broken_pipes(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int main(int argc, char *argv[])
 {
     hold_standard_streams();
-    signal(SIGPIPE, SIG_IGN); /* a reader that has gone shows as EPIPE */
+    block_broken_pipes();
     return verb_table_run(&table, argc, argv);
 }

@@ -12,11 +12,11 @@
 #include "base/str.h"
 #include "base/thread.h"
 #include "tools/loom/bus_client.h"
-#include "tools/loom/command_run.h"
 #include "tools/loom/message_options.h"
 #include "trace/view/text.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
+#include "trace/process/run/piped.h"
 
 enum { ARGUMENTS_MAX = 256, WORKERS_MAX = 64, SCHEMA_MAX = 16 * 1024 };
 
@@ -152,34 +152,34 @@ static const char *last_line(char *text)
     return newline != NULL ? newline + 1 : text;
 }
 
-static loom_status answer(const provider *p, loom_action *action, command_end *end)
+static loom_status answer(const provider *p, loom_action *action, piped_end *end)
 {
-    char code[32], text[COMMAND_COMPLAINT_SIZE + 64];
+    char code[32], text[PIPED_COMPLAINT_SIZE + 64];
     switch (end->how) {
-    case COMMAND_EXITED:
+    case PIPED_EXITED:
         if (end->number == 0) {
             return loom_action_reply(action, (loom_bytes){end->output, end->output_len});
         }
         snprintf(code, sizeof code, "exit_%d", end->number);
         return loom_action_fail(action, code, last_line(end->complaint));
-    case COMMAND_SIGNALLED:
+    case PIPED_SIGNALLED:
         snprintf(code, sizeof code, "signal_%d", end->number);
         return loom_action_fail(action, code, last_line(end->complaint));
-    case COMMAND_TOO_MUCH:
+    case PIPED_TOO_MUCH:
         snprintf(text, sizeof text, "the command printed more than %u bytes; receive it in chunks (--stream)", LOOM_PAYLOAD_MAX);
         return loom_action_fail(action, "output_too_large", text);
-    case COMMAND_NOT_STARTED:
+    case PIPED_NOT_STARTED:
         snprintf(text, sizeof text, "%s: %s", p->argv[0], strerror(end->number));
         return loom_action_fail(action, "not_started", text);
-    case COMMAND_GIVEN_UP: break;
+    case PIPED_GIVEN_UP: break;
     }
     return loom_action_fail(action, "given_up", "the command was killed: the call was cancelled or past its deadline, or the provider was stopped");
 }
 
-static void print_call(const provider *p, const loom_action *action, const command_end *end)
+static void print_call(const provider *p, const loom_action *action, const piped_end *end)
 {
-    static const char *const how[] = {[COMMAND_SIGNALLED] = "signal", [COMMAND_GIVEN_UP] = "given up",
-                                      [COMMAND_TOO_MUCH] = "too much output", [COMMAND_NOT_STARTED] = "not started"};
+    static const char *const how[] = {[PIPED_SIGNALLED] = "signal", [PIPED_GIVEN_UP] = "given up",
+                                      [PIPED_TOO_MUCH] = "too much output", [PIPED_NOT_STARTED] = "not started"};
     char hex[LOOM_TRACE_ID_HEX_SIZE];
     if (p->quiet) {
         return;
@@ -187,7 +187,7 @@ static void print_call(const provider *p, const loom_action *action, const comma
     const char *trace_id = message_trace_id(hex, p->options, loom_action_context(action));
     flockfile(stdout);
     text_put(stdout, loom_envelope_sender(loom_action_envelope(action)), SIZE_MAX);
-    if (end->how == COMMAND_EXITED) {
+    if (end->how == PIPED_EXITED) {
         printf("  exit %d", end->number);
     } else {
         printf("  %s", how[end->how]);
@@ -199,13 +199,13 @@ static void print_call(const provider *p, const loom_action *action, const comma
 
 static void work(provider *p, loom_action *action)
 {
-    command_end end;
+    piped_end end;
     loom_child_environment *env = environment_of(p, action);
     if (env == NULL) {
         (void)loom_action_fail(action, "out_of_memory", "no memory to start the command");
         return;
     }
-    command_run_to_end(&(command_run){.argv = p->argv,
+    piped_run_to_end(&(piped_run){.argv = p->argv,
                                       .environment = loom_child_environment_list(env),
                                       .input = loom_action_payload(action),
                                       .output_max = LOOM_PAYLOAD_MAX,
@@ -213,7 +213,7 @@ static void work(provider *p, loom_action *action)
                                       .piece = loom_action_streams(action) ? send_piece : NULL,
                                       .user = &(job){p, action}}, &end);
     loom_status st = answer(p, action, &end);
-    if (st != LOOM_OK && st != LOOM_ENOTCONN && end.how != COMMAND_GIVEN_UP) {
+    if (st != LOOM_OK && st != LOOM_ENOTCONN && end.how != PIPED_GIVEN_UP) {
         command_fail(&provide, "cannot answer a call: %s", loom_status_text(st));
     }
     print_call(p, action, &end);

@@ -87,7 +87,7 @@ bool command_start(const command *c, options *out, int argc, char *const argv[],
 {
     problems list;
     problems_init(&list);
-    loom_status st = options_parse(out, c->manual.specs, c->manual.spec_count, argc, argv, false, &list);
+    loom_status st = options_parse(out, c->manual.specs, c->manual.spec_count, argc, argv, c->stops_at_operand, &list);
     if (st == LOOM_ENOMEM) {
         *exit_code = command_fail(c, "out of memory");
         return false;

@@ -28,6 +28,7 @@ int verb_table_run(const verb_table *table, int argc, char *const argv[]);
 typedef struct command {
     options_manual manual; /* its specs have --help */
     size_t operands_max;
+    bool stops_at_operand; /* everything behind the first operand is one: a command line */
 } command;
 
 /* Reads the command line of one verb. True: run it, then options_fini(). False: exit with *exit_code; the reason has been

@@ -153,7 +153,7 @@ static void read_otlp(reader *r)
 
 /* ---- which exporters ---- */
 
-enum { TO_OTLP = 1, TO_CONSOLE = 2, TO_STDOUT = 4, TO_FILE = 8, TO_NONE = 16 };
+enum { TO_OTLP = 1, TO_CONSOLE = 2, TO_STDOUT = 4, TO_FILE = 8, TO_NONE = 16, TO_LINES = 32 };
 
 static unsigned exporter_bit(loom_str name)
 {
@@ -161,7 +161,7 @@ static unsigned exporter_bit(loom_str name)
         const char *name;
         unsigned bit;
     } known[] = {{"otlp", TO_OTLP},        {"console", TO_CONSOLE}, {"otlp/stdout", TO_STDOUT},
-                 {"otlp/file", TO_FILE}, {"none", TO_NONE}};
+                 {"otlp/file", TO_FILE}, {"none", TO_NONE}, {"loom/stderr", TO_LINES}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (str_is_any_case(name, known[i].name)) {
             return known[i].bit;
@@ -181,7 +181,7 @@ static unsigned read_exporters(reader *r)
         const unsigned bit = exporter_bit(item);
         set |= bit;
         if (bit == 0 && item.len > 0) {
-            env_report_value(r->report, name, item, "is none of otlp, otlp/file, otlp/stdout, console, none",
+            env_report_value(r->report, name, item, "is none of otlp, otlp/file, otlp/stdout, console, loom/stderr, none",
                              "the others of the list, or otlp");
         }
     }
@@ -209,10 +209,12 @@ static void choose_exporters(reader *r, unsigned set)
         o->also_file = NULL;
     } else {
         o->exporter = (set & TO_STDOUT) != 0 ? LOOM_EXPORTER_STDOUT :
-                      (set & TO_CONSOLE) != 0 ? LOOM_EXPORTER_CONSOLE : LOOM_EXPORTER_NONE;
+                      (set & TO_CONSOLE) != 0 ? LOOM_EXPORTER_CONSOLE :
+                      (set & TO_LINES) != 0 ? LOOM_EXPORTER_LINES : LOOM_EXPORTER_NONE;
     }
     o->also_stdout = (set & TO_STDOUT) != 0 && o->exporter != LOOM_EXPORTER_STDOUT;
     o->also_console = (set & TO_CONSOLE) != 0 && o->exporter != LOOM_EXPORTER_CONSOLE;
+    o->also_lines = (set & TO_LINES) != 0 && o->exporter != LOOM_EXPORTER_LINES;
 }
 
 static void read_log_spans(reader *r)

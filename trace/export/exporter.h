@@ -40,7 +40,7 @@ struct exporter {
     const exporter_ops *ops;
 };
 
-#define EXPORTERS_ALSO_MAX 4u /* file, standard output, console, log */
+#define EXPORTERS_ALSO_MAX 5u /* file, standard output, console, lines, log */
 
 /* exporter_open.c: the exporter that options name, and those that get the same batches (the rest of also is NULL). With no
  * exporter but such ones, the first of them is main; with none at all main is NULL. The errors of those below; nothing is
@@ -55,6 +55,7 @@ static inline void exporter_close(exporter *e)
 }
 
 loom_status console_exporter_open(exporter **out);
+loom_status lines_exporter_open(exporter **out);
 /* options->log_spans, which is not NULL. LOOM_EINVAL: it is no such list. */
 loom_status log_exporter_open(exporter **out, const loom_span_processor_options *options);
 loom_status stdout_exporter_open(exporter **out);

@@ -61,6 +61,8 @@ static loom_status open_main(exporter **out, const loom_span_processor_options *
         return open_otlp(out, o);
     case LOOM_EXPORTER_CONSOLE:
         return console_exporter_open(out);
+    case LOOM_EXPORTER_LINES:
+        return lines_exporter_open(out);
     case LOOM_EXPORTER_STDOUT:
         return stdout_exporter_open(out);
     case LOOM_EXPORTER_FILE:
@@ -96,6 +98,9 @@ loom_status exporters_open(exporter **main, exporter *also[EXPORTERS_ALSO_MAX], 
     }
     if (st == LOOM_OK && o->also_console) {
         st = console_exporter_open(*main != NULL ? &also[count++] : main);
+    }
+    if (st == LOOM_OK && o->also_lines) {
+        st = lines_exporter_open(*main != NULL ? &also[count++] : main);
     }
     if (st == LOOM_OK && o->log_spans != NULL) {
         st = open_log(*main != NULL ? &also[count++] : main, o);

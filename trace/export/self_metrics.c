@@ -28,6 +28,8 @@ static const char *component_type(loom_exporter_kind kind)
         return "otlp_file_span_exporter";
     case LOOM_EXPORTER_CALLBACK:
         return "callback_span_exporter";
+    case LOOM_EXPORTER_LINES:
+        return "loom_stderr_span_exporter";
     case LOOM_EXPORTER_NONE:
         break;
     }

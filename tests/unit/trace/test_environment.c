@@ -244,6 +244,8 @@ static void several_exporters_get_the_same_batches(void **state)
         {"none,console", LOOM_EXPORTER_CONSOLE, false, false, false, 1},
         {"jaeger,console", LOOM_EXPORTER_CONSOLE, false, false, false, 1},
         {"zipkin", LOOM_EXPORTER_OTLP_GRPC, false, false, false, 1},
+        {"Loom/stderr", LOOM_EXPORTER_LINES, false, false, false, 0},
+        {"loom/stderr,console", LOOM_EXPORTER_CONSOLE, false, false, false, 0},
         {" , ", LOOM_EXPORTER_OTLP_GRPC, false, false, false, 0},
     };
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
@@ -254,6 +256,7 @@ static void several_exporters_get_the_same_batches(void **state)
         assert_int_equal(vectors[i].file, o.also_file != NULL);
         assert_int_equal(vectors[i].out, o.also_stdout);
         assert_int_equal(vectors[i].console, o.also_console);
+        assert_int_equal(i == 10, o.also_lines);
         loom_telemetry_check_env(hear, &t);
         assert_int_equal(vectors[i].told, t.count);
     }

@@ -46,6 +46,7 @@ static void creating_a_processor_survives(void **state)
          .client_certificate_file = "/dev/null", .client_key_file = "/dev/null"},
         {.exporter = LOOM_EXPORTER_CONSOLE, .also_file = "/dev/null", .also_stdout = true},
         {.exporter = LOOM_EXPORTER_NONE, .also_stdout = true, .also_console = true},
+        {.exporter = LOOM_EXPORTER_LINES, .also_lines = true},
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         assert_true(alloc_fault_each(create_processor, &options[i]) > 0);

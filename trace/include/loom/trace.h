@@ -58,7 +58,8 @@ typedef enum loom_exporter_kind {
     LOOM_EXPORTER_FILE,      /* OTLP/JSON lines: one ExportTraceServiceRequest each, appended */
     LOOM_EXPORTER_OTLP_HTTP_JSON, /* OTLP/JSON by POST, otherwise as OTLP_HTTP */
     LOOM_EXPORTER_STDOUT,    /* OTLP/JSON lines on standard output */
-    LOOM_EXPORTER_CALLBACK   /* the program's own: export_batch below */
+    LOOM_EXPORTER_CALLBACK,  /* the program's own: export_batch below */
+    LOOM_EXPORTER_LINES      /* a line a span on standard error, for `loom exec` (trace/process/libraries/FORMAT.md) */
 } loom_exporter_kind;
 
 /* Which of its own problems a processor reports to on_error. */
@@ -97,6 +98,7 @@ typedef struct loom_span_processor_options {
     bool (*export_batch)(void *user, loom_bytes request);
     loom_span_stage *const *stages;   /* run in this order; those of the environment follow. The processor takes references */
     size_t stage_count;
+    bool also_lines;                  /* LOOM_EXPORTER_LINES as a further exporter, as also_file */
 } loom_span_processor_options;
 
 /* Fills options from the environment; docs/OPENTELEMETRY.md lists the variables. Without a protocol an endpoint with port

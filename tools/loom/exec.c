@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loom exec: a command as a span of the trace. What there is to say about tracing is said on standard error and fails nothing:
+ * the command runs, and its exit code is ours. */
+#include <errno.h>
+#include <loom/propagation.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "tools/loom/exec_collect.h"
+#include "tools/loom/exec_trace.h"
+#include "tools/loom/message_options.h"
+#include "tools/loom/verbs.h"
+#include "trace/process/run/command_span.h"
+#include "trace/process/run/foreground.h"
+
+enum { ATTRIBUTES_MAX = 64, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
+
+static const option_spec specs[] = {
+    {.name = "name", .kind = OPTION_VALUE, .value = "NAME", .group = "Trace",
+     .help = "Name of the command's span; default: the name of the program"},
+    {.name = "attr", .kind = OPTION_VALUE, .repeatable = true, .value = "KEY=VALUE", .group = "Trace",
+     .help = "Add an attribute to the command's span"},
+    OPTIONS_TRACE,
+    {.name = "no-trace-when-unsampled", .kind = OPTION_FLAG, .group = "Trace",
+     .help = "Look at nothing in the command when its trace is not sampled"},
+    OPTIONS_COLLECT,
+    OPTIONS_EXPORT,
+    OPTION_HELP,
+};
+
+static const command exec_command = {
+    .manual = {.program = "loom exec",
+               .synopsis = "[OPTION]… [--] COMMAND [ARGUMENT]…",
+               .summary = "Runs a command as a span of the caller's trace, or as the root of a new one. The command finds the "
+                          "trace in its environment. Standard streams, signals and job control are the command's, and so is "
+                          "the exit code: 128 + n when signal n has killed it, 127 when it was not found, 126 when it cannot "
+                          "be executed. Tracing never makes a command fail.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "Environment of the command:\n"
+                          "  TRACEPARENT, TRACESTATE, LOOM_TRACE_ID, LOOM_SPAN_ID\n"
+                          "                               the command's span\n"
+                          "  BAGGAGE, LOOM_TRACE_BAGGAGE  the caller's\n\n"
+                          "Examples:\n"
+                          "  loom exec -- make test\n"
+                          "  loom exec --name build --attr git.branch=main -- make -j4\n"
+                          "  loom exec --otlp-endpoint http://collector:4318 -- python3 tool.py\n\n"
+                          TRACE_ENVIRONMENT(BAGGAGE_ENVIRONMENT)},
+    .operands_max = SIZE_MAX,
+    .stops_at_operand = true,
+};
+
+/* One run of one command. */
+typedef struct execution {
+    exec_trace trace;
+    exec_collect collect;
+    loom_propagation caller;
+    loom_span *span;
+    loom_child_environment *environment; /* NULL: ours as it is */
+    char **argv;
+} execution;
+
+/* ---- before it runs ---- */
+
+static bool set_attributes(const options *o, loom_span *span, int *exit_code)
+{
+    loom_str given[ATTRIBUTES_MAX];
+    const size_t count = options_values(o, "attr", given, ATTRIBUTES_MAX);
+    if (count > ATTRIBUTES_MAX) {
+        *exit_code = command_misuse(&exec_command, "at most %d --attr options", ATTRIBUTES_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *equals = memchr(given[i].data, '=', given[i].len);
+        if (equals == NULL || equals == given[i].data) {
+            *exit_code = command_misuse(&exec_command, "--attr must be KEY=VALUE, not \"%.*s\"", (int)given[i].len, given[i].data);
+            return false;
+        }
+        char *key = strndup(given[i].data, (size_t)(equals - given[i].data));
+        if (key != NULL) {
+            loom_span_set_string(span, key, equals + 1); /* values are strings of argv */
+        }
+        free(key);
+    }
+    return true;
+}
+
+static void make_environment(execution *x)
+{
+    const loom_propagation trace = {.context = *loom_span_context(x->span),
+                                    .tracestate = loom_span_tracestate(x->span),
+                                    .baggage = x->caller.baggage};
+    if (loom_child_environment_create(&x->environment, NULL, &trace, loom_propagators_from_env()) != LOOM_OK) {
+        (void)command_fail(&exec_command, "out of memory: the command is not told its trace");
+        return;
+    }
+    if (exec_collect_is_on(&x->collect)) { /* libraries write their spans, also where they find a terminal */
+        (void)!loom_child_environment_set(x->environment, "LOOM_TRACE", str_of("1"));
+    }
+}
+
+static bool open_collector(execution *x, const options *o, int *exit_code)
+{
+    const loom_trace_context *span = loom_span_context(x->span);
+    const bool sampled = (span->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
+    if (!sampled && options_is_on(o, "no-trace-when-unsampled")) {
+        return true;
+    }
+    return exec_collect_open(&x->collect, &exec_command, o, x->trace.tracer, span, x->caller.baggage, exit_code);
+}
+
+/* argv[0] on is the command; it outlives this. */
+static char **command_line(const options *o)
+{
+    char **argv = calloc(o->operand_count + 1, sizeof *argv);
+    if (argv != NULL) {
+        memcpy(argv, o->operands, o->operand_count * sizeof *argv);
+    }
+    return argv;
+}
+
+/* ---- the run ---- */
+
+static int tell_not_started(const execution *x, int error)
+{
+    const char *name = x->argv[0];
+    if (error == ENOENT) {
+        const bool path = strchr(name, '/') != NULL;
+        if (path && access(name, F_OK) == 0) {
+            (void)command_fail(&exec_command, "cannot execute %s: the interpreter that its first line names does not exist", name);
+        } else {
+            (void)command_fail(&exec_command, "command not found: %s%s", name, path ? "" : " (it is nowhere in PATH)");
+        }
+        return EXIT_NOT_FOUND;
+    }
+    (void)command_fail(&exec_command, "cannot execute %s: %s%s", name, strerror(error),
+                       error == EACCES ? "; is it a program, and may you run it? `chmod +x` makes a file executable" : "");
+    return EXIT_NOT_EXECUTABLE;
+}
+
+static void on_resized(void *user)
+{
+    exec_collect_resize(&((execution *)user)->collect);
+}
+
+/* An errno value, or 0: then it has run to its end. */
+static int run_to_end(execution *x, foreground *f, int *status)
+{
+    process p;
+    sigset_t mask = f->before;
+    sigdelset(&mask, SIGPIPE); /* blocked by main(), for us alone */
+    const int error = process_start(&p, &(process_options){
+        .argv = x->argv,
+        .environment = x->environment != NULL ? loom_child_environment_list(x->environment) : environ,
+        .fds = {PROCESS_INHERIT, exec_collect_stdout(&x->collect), exec_collect_stderr(&x->collect)},
+        .mask = &mask});
+    if (error != 0) {
+        return error;
+    }
+    command_span_started(x->span, p.pid);
+    exec_collect_start(&x->collect);
+    foreground_attend(f, &p, status);
+    process_close(&p);
+    return 0;
+}
+
+static int run_command(execution *x)
+{
+    foreground f = {.fd = -1, .resized = on_resized, .user = x};
+    int status = 0;
+    const int unattended = foreground_open(&f);
+    if (unattended != 0) {
+        (void)command_fail(&exec_command, "signals are not forwarded: %s", strerror(unattended));
+    }
+    const int error = run_to_end(x, &f, &status);
+    if (error != 0) {
+        command_span_fail(x->span, error);
+    } else {
+        command_span_end(x->span, status);
+    }
+    exec_collect_close(&x->collect, f.fd);
+    exec_trace_close(&x->trace);
+    foreground_close(&f); /* last: what ends the command must not cost its spans */
+    return error != 0 ? tell_not_started(x, error) : foreground_finish(&f, status);
+}
+
+static int run(const options *o)
+{
+    execution x = {.argv = NULL};
+    int exit_code;
+    if (o->operand_count == 0) {
+        return command_misuse(&exec_command, "missing command");
+    }
+    if (!exec_trace_open(&x.trace, &exec_command, o, &exit_code)) {
+        return exit_code;
+    }
+    x.argv = command_line(o);
+    if (x.argv == NULL) {
+        exec_trace_close(&x.trace);
+        return command_fail(&exec_command, "out of memory");
+    }
+    message_trace_read(&exec_command, o, &x.caller);
+    const loom_span_options with = loom_propagation_span_options(&x.caller, LOOM_SPAN_CLIENT);
+    x.span = command_span_begin(x.trace.tracer, options_value(o, "name"), x.argv, &with);
+    if (set_attributes(o, x.span, &exit_code) && open_collector(&x, o, &exit_code)) {
+        make_environment(&x);
+        exit_code = run_command(&x);
+    } else {
+        loom_span_end(x.span);
+        exec_trace_close(&x.trace);
+    }
+    loom_child_environment_free(x.environment);
+    loom_propagation_fini(&x.caller);
+    free(x.argv);
+    return exit_code;
+}
+
+int verb_exec(int argc, char *const argv[])
+{
+    options o;
+    int exit_code;
+    if (!command_start(&exec_command, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return exit_code;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/loom/exec_trace.h"
+
+#include "trace/view/text.h"
+
+#include <loom/pipeline.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUEUE_SIZE = 16 * 1024 /* spans: a command may end with many at once */, DELAY_MS = 200 };
+
+static void on_bad_variable(void *user, const char *text)
+{
+    (void)command_fail(user, "%s", text);
+}
+
+/* From the exporter's thread. Without a collector a command is run all the same, and prints what it prints. */
+static void on_export_error(void *user, const char *text)
+{
+    exec_trace *t = user;
+    if (t->asked_for && !atomic_exchange(&t->export_failed, true)) {
+        (void)command_fail(t->command, "the trace is not exported: %s", text);
+    }
+}
+
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value != NULL && value[0] != '\0';
+}
+
+/* Of a URL, or host:port. */
+static bool has_port(const char *endpoint, const char *port)
+{
+    const char *scheme = strstr(endpoint, "://");
+    const char *host = scheme != NULL ? scheme + 3 : endpoint;
+    const size_t len = strcspn(host, "/?#"), n = strlen(port);
+    return len > n && host[len - n - 1] == ':' && strncmp(host + len - n, port, n) == 0;
+}
+
+static bool set_protocol(const command *c, loom_span_processor_options *with, const char *name, int *exit_code)
+{
+    static const struct {
+        const char *name;
+        loom_exporter_kind kind;
+    } protocols[] = {{"grpc", LOOM_EXPORTER_OTLP_GRPC},
+                     {"http/protobuf", LOOM_EXPORTER_OTLP_HTTP},
+                     {"http/json", LOOM_EXPORTER_OTLP_HTTP_JSON}};
+    for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++) {
+        if (strcmp(protocols[i].name, name) == 0) {
+            with->exporter = protocols[i].kind;
+            return true;
+        }
+    }
+    *exit_code = command_misuse(c, "--otlp-protocol must be grpc, http/protobuf or http/json, not \"%s\"", name);
+    return false;
+}
+
+/* Options come before the environment. */
+static bool apply_options(exec_trace *t, const options *o, loom_span_processor_options *with, int *exit_code)
+{
+    const char *endpoint = options_value(o, "otlp-endpoint"), *protocol = options_value(o, "otlp-protocol");
+    const char *timeout = options_value(o, "flush-timeout");
+    uint64_t ns = 1000000000u;
+    if (endpoint != NULL) {
+        with->endpoint = endpoint;
+        with->endpoint_is_exact = false;
+        with->exporter = has_port(endpoint, "4318") ? LOOM_EXPORTER_OTLP_HTTP : LOOM_EXPORTER_OTLP_GRPC;
+        t->asked_for = true;
+    }
+    if (protocol != NULL && !set_protocol(t->command, with, protocol, exit_code)) {
+        return false;
+    }
+    if (timeout != NULL && (!text_parse_duration(&ns, timeout) || ns / 1000000 > INT32_MAX)) {
+        *exit_code = command_misuse(t->command, "--flush-timeout must be a duration such as 500ms or 2s, not \"%s\"", timeout);
+        return false;
+    }
+    t->flush_ms = (uint32_t)(ns / 1000000);
+    return true;
+}
+
+/* What leaves is masked whatever the environment says: command lines hold secrets, and nobody reads them before. */
+static bool open_processor(exec_trace *t, loom_span_processor_options *with)
+{
+    loom_span_stage *mask = NULL;
+    if (loom_mask_create(&mask, NULL) != LOOM_OK) {
+        return false;
+    }
+    with->stages = &mask;
+    with->stage_count = 1;
+    const loom_status st = loom_span_processor_create(&t->processor, with);
+    loom_span_stage_unref(mask);
+    if (st != LOOM_OK) {
+        (void)command_fail(t->command, "the command is not traced: %s", loom_status_text(st));
+    }
+    return st == LOOM_OK;
+}
+
+static void open_provider(exec_trace *t, const char *service)
+{
+    const loom_tracer_provider_options with = {
+        .service_name = service, .default_service_name = "loom-exec", .processor = t->processor};
+    const loom_status st = loom_tracer_provider_create(&t->provider, &with);
+    if (st != LOOM_OK) {
+        (void)command_fail(t->command, "the command is not traced: %s", loom_status_text(st));
+        return;
+    }
+    t->tracer = loom_tracer_get(t->provider, "loom-exec", LOOM_VERSION);
+}
+
+bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exit_code)
+{
+    *t = (exec_trace){.command = c,
+                      .asked_for = is_set("OTEL_EXPORTER_OTLP_ENDPOINT") || is_set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")};
+    loom_span_processor_options with;
+    loom_span_processor_options_from_env(&with, NULL);
+    if (!apply_options(t, o, &with, exit_code)) {
+        return false;
+    }
+    loom_telemetry_check_env(on_bad_variable, (void *)(uintptr_t)c);
+    if (with.exporter == LOOM_EXPORTER_NONE && with.also_file == NULL && with.log_spans == NULL) {
+        return true;
+    }
+    with.on_error = on_export_error;
+    with.user = t;
+    with.max_queue_size = is_set("OTEL_BSP_MAX_QUEUE_SIZE") ? with.max_queue_size : QUEUE_SIZE;
+    with.schedule_delay_ms = is_set("OTEL_BSP_SCHEDULE_DELAY") ? with.schedule_delay_ms : DELAY_MS;
+    if (open_processor(t, &with)) {
+        open_provider(t, options_value(o, "service"));
+    }
+    return true;
+}
+
+void exec_trace_close(exec_trace *t)
+{
+    if (t->processor != NULL) {
+        (void)loom_span_processor_shutdown(t->processor, t->flush_ms);
+    }
+    loom_tracer_provider_unref(t->provider);
+    loom_span_processor_unref(t->processor);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/process/run/foreground.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TRACER_MS = 100 };
+
+/* Whatever somebody may send to the command on purpose. */
+static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
+                                SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH};
+
+static bool is_ignored(int signal)
+{
+    struct sigaction action;
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+int foreground_open(foreground *f)
+{
+    *f = (foreground){.fd = -1, .resized = f->resized, .user = f->user};
+    sigemptyset(&f->handled);
+    for (size_t i = 0; i < sizeof forwarded / sizeof forwarded[0]; i++) {
+        if (!is_ignored(forwarded[i])) {
+            sigaddset(&f->handled, forwarded[i]);
+        }
+    }
+    for (int signal = SIGRTMIN; signal <= SIGRTMAX; signal++) {
+        if (!is_ignored(signal)) {
+            sigaddset(&f->handled, signal);
+        }
+    }
+    (void)signal(SIGCHLD, SIG_DFL); /* ignored, it would take the command's status away */
+    sigaddset(&f->handled, SIGCHLD);
+    if (pthread_sigmask(SIG_BLOCK, &f->handled, &f->before) != 0) {
+        return errno;
+    }
+    f->fd = signalfd(-1, &f->handled, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (f->fd < 0) {
+        const int error = errno;
+        foreground_close(f);
+        return error;
+    }
+    return 0;
+}
+
+void foreground_close(foreground *f)
+{
+    if (f->fd >= 0) {
+        close(f->fd);
+        f->fd = -1;
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &f->before, NULL);
+}
+
+/* Which signals of the terminal's driver the whole foreground group gets, the command with us. */
+static bool comes_from_terminal(const struct signalfd_siginfo *info)
+{
+    return info->ssi_code == SI_KERNEL;
+}
+
+/* p NULL: the command has ended, and its pid may be somebody else's. */
+static void take_signal(foreground *f, const process *p, const struct signalfd_siginfo *info)
+{
+    const int signal = (int)info->ssi_signo;
+    const bool terminal = comes_from_terminal(info);
+    switch (signal) {
+    case SIGCHLD:
+        return; /* the command is looked at anyway */
+    case SIGTSTP:
+        f->suspended = true;
+        break;
+    case SIGCONT:
+        f->suspended = false;
+        break;
+    case SIGINT:
+        f->interrupted = f->interrupted || terminal;
+        break;
+    case SIGWINCH:
+        if (f->resized != NULL) {
+            f->resized(f->user);
+        }
+        break;
+    default:
+        break;
+    }
+    if (p != NULL && !terminal && info->ssi_pid != (uint32_t)p->pid) { /* what it sends to its own group it has sent to itself */
+        (void)kill(p->pid, signal);
+    }
+}
+
+static void take_signals(foreground *f, const process *p)
+{
+    struct signalfd_siginfo info;
+    while (read(f->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        take_signal(f, p, &info);
+    }
+}
+
+/* The command has been stopped by a signal that means the job. Somebody who stops it by SIGSTOP means that process, and would
+ * not know of ours to make it go on. */
+static bool means_job(const foreground *f, int signal)
+{
+    return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU || (signal == SIGSTOP && f->suspended);
+}
+
+static void stop_with(foreground *f, const process *p)
+{
+    (void)kill(getpid(), SIGSTOP);
+    f->suspended = false;
+    (void)kill(p->pid, SIGCONT); /* whoever woke us alone means the command */
+}
+
+void foreground_attend(foreground *f, process *p, int *status)
+{
+    for (;;) {
+        int stopped = 0;
+        if (process_wait(p, 0, status, &stopped)) {
+            take_signals(f, NULL); /* the Ctrl-C that has ended it may not be read yet */
+            return;
+        }
+        if (stopped != 0 && means_job(f, stopped)) {
+            stop_with(f, p);
+        } else if (p->tracer != NULL && f->suspended) {
+            (void)poll(NULL, 0, TRACER_MS); /* its tracer has to hand the signal on, and is stopped with us */
+            stop_with(f, p);
+        }
+        (void)poll((struct pollfd[]){{f->fd, POLLIN, 0}, {p->fd, POLLIN, 0}}, 2, -1);
+        take_signals(f, p);
+    }
+}
+
+int foreground_finish(const foreground *f, int status)
+{
+    if (f->interrupted && WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) {
+        (void)signal(SIGINT, SIG_DFL);
+        (void)raise(SIGINT);
+    }
+    return process_exit_code(status);
+}

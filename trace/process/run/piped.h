@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs a command to its end behind pipes: bytes in on its standard input, bytes out from its standard output, what it complains
+ * about from its standard error. Any thread; several at once. */
+#ifndef LOOM_TRACE_PROCESS_RUN_PIPED_H
+#define LOOM_TRACE_PROCESS_RUN_PIPED_H
+
+#include "trace/process/run/run.h"
+
+#include <loom/api.h>
+
+enum { PIPED_COMPLAINT_SIZE = 1024 };
+
+typedef struct piped_end piped_end;
+
+typedef struct piped_run {
+    char *const *argv;                /* as process_options */
+    char *const *environment;
+    loom_bytes input;
+    size_t output_max;
+    /* Asked a few times a second: true kills the command. */
+    bool (*give_up)(void *user);
+    /* Output as it comes, in pieces of any size; NULL: it collects in output. False kills the command. */
+    bool (*piece)(void *user, loom_bytes piece);
+    /* It runs; NULL: nobody wants to know. */
+    void (*started)(void *user, pid_t pid);
+    /* Its standard error as it comes, which gives what is kept of it to piped_complain(); NULL: all of it is kept. */
+    void (*errors)(void *user, piped_end *end, loom_bytes bytes);
+    void *user;
+} piped_run;
+
+struct piped_end {
+    enum { PIPED_EXITED, PIPED_SIGNALLED, PIPED_GIVEN_UP, PIPED_TOO_MUCH, PIPED_NOT_STARTED } how;
+    int number;                       /* exit code, signal, or errno of not starting */
+    int status;                       /* as waitpid() has it; of one that was started */
+    uint8_t *output;                  /* free() it */
+    size_t output_len;
+    size_t complaint_len;
+    char complaint[PIPED_COMPLAINT_SIZE]; /* the last of its standard error, NUL-terminated */
+};
+
+/* The command gets a process group of its own, all of which is killed when it is given up. What it has started and left behind
+ * is not waited for: its output counts as far as it has come when the command ends. */
+void piped_run_to_end(const piped_run *run, piped_end *end);
+/* Keeps the last of what it is given. */
+void piped_complain(piped_end *end, loom_bytes bytes);
+
+#endif

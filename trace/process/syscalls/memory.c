@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/process/syscalls/memory.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, TEXT_CHUNK = 256, POINTERS_MAX = 64 }; /* PAGE: the smallest there is; more pieces do no harm */
+
+size_t memory_read(pid_t tid, uint64_t address, void *to, size_t len)
+{
+    size_t done = 0;
+    while (done < len) { /* a piece that ends at its page: the page behind it may not be there */
+        const uint64_t at = address + done;
+        const size_t in_page = PAGE - (size_t)(at % PAGE), left = len - done;
+        struct iovec local = {(char *)to + done, left};
+        struct iovec remote[2] = {{(void *)(uintptr_t)at, left < in_page ? left : in_page}, {0}};
+        remote[1] = (struct iovec){(void *)(uintptr_t)(at + remote[0].iov_len), left - remote[0].iov_len < PAGE ? left - remote[0].iov_len : PAGE};
+        local.iov_len = remote[0].iov_len + remote[1].iov_len;
+        ssize_t got = process_vm_readv(tid, &local, 1, remote, remote[1].iov_len > 0 ? 2 : 1, 0);
+        if (got <= 0) {
+            break;
+        }
+        done += (size_t)got;
+        if ((size_t)got < local.iov_len) {
+            break;
+        }
+    }
+    return done;
+}
+
+size_t memory_read_text(pid_t tid, uint64_t address, char *to, size_t size)
+{
+    size_t done = 0;
+    while (address != 0 && done < size) {
+        const size_t wanted = size - done < TEXT_CHUNK ? size - done : TEXT_CHUNK;
+        const size_t got = memory_read(tid, address + done, to + done, wanted);
+        const char *end = memchr(to + done, '\0', got);
+        if (end != NULL) {
+            return (size_t)(end - to);
+        }
+        done += got;
+        if (got < wanted) {
+            break;
+        }
+    }
+    return done;
+}
+
+size_t memory_read_strings(pid_t tid, uint64_t address, char *to, size_t size)
+{
+    uint64_t pointers[POINTERS_MAX];
+    size_t done = 0;
+    const size_t count = address != 0 ? memory_read(tid, address, pointers, sizeof pointers) / sizeof pointers[0] : 0;
+    for (size_t i = 0; i < count && pointers[i] != 0 && done + 1 < size; i++) {
+        done += memory_read_text(tid, pointers[i], to + done, size - done - 1);
+        to[done++] = '\0';
+    }
+    return done;
+}
+
+static size_t read_link_at(const char *path, char *to, size_t size)
+{
+    const ssize_t len = readlink(path, to, size);
+    return len > 0 ? (size_t)len : 0;
+}
+
+size_t memory_link(pid_t pid, const char *name, char *to, size_t size)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    return read_link_at(path, to, size);
+}
+
+/* Without snprintf(), which takes longer than the link. */
+static char *put_number(char *to, unsigned value)
+{
+    char digits[12];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (count > 0) {
+        *to++ = digits[--count];
+    }
+    return to;
+}
+
+size_t memory_descriptor(pid_t tid, int fd, char *to, size_t size)
+{
+    char path[64] = "/proc/";
+    if (fd < 0) {
+        return 0;
+    }
+    char *at = put_number(path + 6, (unsigned)tid);
+    memcpy(at, "/fd/", 4);
+    at = put_number(at + 4, (unsigned)fd);
+    *at = '\0';
+    return read_link_at(path, to, size);
+}
+
+size_t memory_file(pid_t pid, const char *name, char *to, size_t size)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, to, size) : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return len > 0 ? (size_t)len : 0;
+}

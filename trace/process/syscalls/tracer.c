@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tracer's process: orders from loom, and waiting. Orders come over a socket, while it waits for its tracees in waitpid();
+ * so whoever sends one also sends SIGUSR1 until it is answered, and a timer ends the wait twice a second, so that it sees
+ * that loom is gone (SIGKILL sends no word). */
+#include "trace/process/syscalls/tracer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "trace/process/syscalls/caller.h"
+
+enum { LOOK_AROUND_US = 500000 };
+
+static void on_signal(int number)
+{
+    (void)number; /* waitpid() returns: that is all */
+}
+
+static void set_signals(void)
+{
+    sigset_t none;
+    static const int deaf[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR2};
+    for (size_t i = 0; i < sizeof deaf / sizeof deaf[0]; i++) {
+        signal(deaf[i], SIG_IGN);
+    }
+    const struct sigaction wake = {.sa_handler = on_signal};
+    sigaction(SIGUSR1, &wake, NULL);
+    sigaction(SIGALRM, &wake, NULL);
+    signal(SIGCHLD, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void set_timer(bool on)
+{
+    const struct itimerval every = {{0, on ? LOOK_AROUND_US : 0}, {0, on ? LOOK_AROUND_US : 0}};
+    setitimer(ITIMER_REAL, &every, NULL);
+}
+
+static void close_others(int a, int b)
+{
+    const int low = a < b ? a : b, high = a < b ? b : a;
+    if (low > 0) {
+        (void)syscall(SYS_close_range, 0, low - 1, 0);
+    }
+    if (high > low + 1) {
+        (void)syscall(SYS_close_range, low + 1, high - 1, 0);
+    }
+    (void)syscall(SYS_close_range, high + 1, ~0u, 0);
+    while (open("/dev/null", O_RDWR) >= 0 && fcntl(2, F_GETFD) < 0) {
+    }
+}
+
+/* Out of the way of the terminal, of the command's pipes and of whoever looks for memory to free. */
+static void become_tracer(int bell, int socket)
+{
+    (void)setsid();
+    set_signals();
+    (void)prctl(PR_SET_NAME, "loom-tracer");
+    (void)!chdir("/");
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!write(fd, "-900", 4); /* when it may: the command depends on it */
+    }
+    close_others(bell, socket);
+}
+
+static void answer(const tracer *t, int error)
+{
+    (void)send(t->socket, &error, sizeof error, MSG_NOSIGNAL);
+}
+
+static void obey(tracer *t, const tracer_request *request)
+{
+    if (request->order != TRACER_STOP) {
+        t->first = request->pid;
+        t->spans = t->plan->spans && !request->muted;
+        t->passing = !t->spans && !t->plan->summary;
+    }
+    switch ((tracer_order)request->order) {
+    case TRACER_SEIZE: answer(t, tracer_seize(t, request->pid)); break;
+    case TRACER_ATTACH: answer(t, tracer_attach(t, request->pid)); break;
+    case TRACER_STOP:
+        tracer_begin_detaching(t);
+        answer(t, 0);
+        break;
+    }
+}
+
+/* What came over the socket. Without flags it waits for it. */
+static void hear(tracer *t, int flags)
+{
+    tracer_request request;
+    const ssize_t got = t->deserted ? -1 : recv(t->socket, &request, sizeof request, flags);
+    if (got == sizeof request) {
+        obey(t, &request);
+    } else if (got == 0) {
+        t->deserted = true;
+        tracer_begin_detaching(t);
+    }
+}
+
+static bool has_tracees(const tracer *t)
+{
+    return t->tracees.by_tid.count > 0;
+}
+
+static void wait_for_tracees(tracer *t)
+{
+    set_timer(true);
+    while (has_tracees(t)) {
+        int status;
+        const pid_t tid = waitpid(-1, &status, __WALL);
+        if (tid > 0) {
+            tracer_on_status(t, tid, status);
+        } else if (errno == EINTR) {
+            hear(t, MSG_DONTWAIT);
+        } else {
+            tracee_clear(&t->tracees); /* ECHILD: all have gone, whatever we missed */
+        }
+    }
+    set_timer(false);
+}
+
+_Noreturn void tracer_run(const syscall_plan *plan, tracer_shared *shared, int bell, int socket)
+{
+    tracer t = {.plan = plan, .shared = shared, .bell = bell, .socket = socket};
+    become_tracer(bell, socket);
+    t.callers = plan->source ? caller_finder_create() : NULL;
+    while (!t.deserted) {
+        hear(&t, 0);
+        wait_for_tracees(&t);
+    }
+    _exit(0);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tracer: a process with one thread, which ptraces (ptrace(2), PTRACE_SEIZE) and tells what it sees through the ring.
+ *
+ * It is forked from a program that may have threads, so it starts none, logs nothing, and of what others may hold a lock of it
+ * uses malloc() alone, which glibc keeps usable in the child of a fork(). */
+#ifndef LOOM_TRACE_PROCESS_TRACER_H
+#define LOOM_TRACE_PROCESS_TRACER_H
+
+#include "trace/process/syscalls/plan.h"
+#include "trace/process/syscalls/ring.h"
+#include "trace/process/syscalls/tally.h"
+#include "trace/process/syscalls/tracee.h"
+
+/* What both processes see. */
+typedef struct tracer_shared {
+    tally tally;
+    _Atomic int32_t status; /* wait status of the first process that was followed; EXIT_PENDING until it has ended */
+    ring ring;
+} tracer_shared;
+enum { EXIT_PENDING = -1 };
+
+/* Over the socket, and each is answered with an int: 0 or an errno value. */
+typedef enum tracer_order {
+    TRACER_SEIZE,  /* a process that waits to be followed */
+    TRACER_ATTACH, /* one that runs, with its threads */
+    TRACER_STOP    /* tell nothing more, and detach what it attached to; answered when it has begun to */
+} tracer_order;
+
+typedef struct tracer_request {
+    int32_t order, pid;
+    bool muted; /* no events: the trace is not sampled */
+} tracer_request;
+
+typedef struct tracer {
+    const syscall_plan *plan;
+    tracer_shared *shared;
+    struct caller_finder *callers; /* NULL: --source is not wanted */
+    tracee_table tracees;
+    int bell, socket;
+    pid_t first;    /* whose status is wanted */
+    bool spans;     /* events are wanted */
+    bool passing;   /* nobody listens: calls pass */
+    bool detaching; /* whatever stops is let go */
+    bool deserted;  /* loom has gone */
+} tracer;
+
+/* Runs in the forked child and never returns. Everything else that the process has open is closed. */
+_Noreturn void tracer_run(const syscall_plan *plan, tracer_shared *shared, int bell, int socket);
+
+/* ---- between the files of the tracer ---- */
+
+/* tracer_stop.c: what waitpid() said of a thread. */
+void tracer_on_status(tracer *t, pid_t tid, int status);
+/* 0 or an errno value. */
+int tracer_seize(tracer *t, pid_t pid);
+int tracer_attach(tracer *t, pid_t pid);
+/* Asks every thread to stop, so that it can be let go. */
+void tracer_begin_detaching(tracer *t);
+
+/* tracer_call.c: a thread stopped at its seccomp filter, or at a system call when it has none. Returns whether it is to stop
+ * at the next system call stop. */
+bool tracer_on_filter(tracer *t, tracee *e);
+bool tracer_on_call(tracer *t, tracee *e);
+/* Writes e->event. */
+void tracer_tell(tracer *t, const tracee *e, ring_urgency urgency);
+
+/* capture.c: what the arguments point to, put behind e->event; before the call and after it. */
+void capture_before(tracee *e, const syscall_spec *spec);
+void capture_after(tracee *e, const syscall_spec *spec);
+/* Where the process is and what it runs. */
+void capture_program(tracee *e);
+
+#endif

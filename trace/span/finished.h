@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Spans that somebody else has made, ids and times and all, on their way to our exporter. Any thread. */
+#ifndef LOOM_TRACE_SPAN_FINISHED_H
+#define LOOM_TRACE_SPAN_FINISHED_H
+
+#include "trace/otlp/attr_encode.h"
+
+#include <loom/trace.h>
+
+/* Hands over the bytes of one ScopeSpans.spans field, which are copied. They are masked, queued, counted and exported as a span
+ * of this tracer that has ended; nobody looks whether they are right. */
+void span_submit_finished(loom_tracer *tracer, loom_bytes field);
+
+/* What a span of this tracer may keep. */
+attr_limits span_attr_limits(const loom_tracer *tracer);
+
+#endif
