@@ -19,6 +19,7 @@ static const option_spec specs[] = {
     {.name = "call-id", .kind = OPTION_VALUE, .value = "ID", .group = "Call", .help = "Calls with the same id run once: join the one running, or get its result again"},
     {.name = "idempotent", .kind = OPTION_FLAG, .group = "Call", .help = "Allow another attempt if the provider goes away"},
     OPTIONS_TRACE,
+    OPTION_TRACE_UNSAMPLED,
     {.name = "stream", .letter = 's', .kind = OPTION_FLAG, .group = "Output", .help = "Receive the result in chunks and print each as it arrives; with --json, one object per chunk"},
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print the outcome as one JSON object"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Do not print progress or the trace id"},

@@ -24,7 +24,9 @@ enum { MESSAGE_HEADERS_MAX = 64 };
     {.name = "trace-parent", .kind = OPTION_VALUE, .value = "TRACEPARENT", .group = "Trace",                         \
      .help = "Trace to join, as a W3C traceparent; comes before what the environment names"},                        \
     {.name = "trace-state", .kind = OPTION_VALUE, .value = "LIST", .group = "Trace",                                 \
-     .help = "W3C tracestate of that trace"},                                                                        \
+     .help = "W3C tracestate of that trace"}
+/* Of the verbs that print trace ids. */
+#define OPTION_TRACE_UNSAMPLED                                                                                       \
     {.name = "no-trace-when-unsampled", .kind = OPTION_FLAG, .group = "Trace",                                       \
      .help = "Print nothing about a trace that is not sampled, not even its id, which nobody will find"}
 #define OPTIONS_TRACE                                                                                                \
@@ -39,9 +41,9 @@ enum { MESSAGE_HEADERS_MAX = 64 };
     "  OTEL_PROPAGATORS          which of these count: tracecontext,baggage by default;\n"                           \
     "                            also b3 and b3multi (B3, X_B3_*), x-trace-id\n"                                     \
     "                            (X_TRACE_ID, X_SPAN_ID), none\n"                                                \
-    "  OTEL_TRACES_EXPORTER      where spans go, as service loom-cli: otlp (the default,\n"                          \
-    "                            to OTEL_EXPORTER_OTLP_ENDPOINT, which is\n"                                         \
-    "                            http://localhost:4317 by default), console, none\n"                                 \
+    "  OTEL_TRACES_EXPORTER      where spans go: otlp (the default, to\n"                                           \
+    "                            OTEL_EXPORTER_OTLP_ENDPOINT, http://localhost:4317\n"                               \
+    "                            when it is not set), console, none\n"                                               \
     "  LOOM_SPANS_FILE           a file to keep them in as well, for `loom trace --file`\n"                          \
     "  docs/OPENTELEMETRY.md has all variables of tracing.\n"
 #define BAGGAGE_ENVIRONMENT                                                                                          \

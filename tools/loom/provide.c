@@ -30,6 +30,7 @@ static const option_spec specs[] = {
     {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Running", .help = "Exit after N calls"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Do not print a line per call"},
     OPTION_TRACE_PARENT,
+    OPTION_TRACE_UNSAMPLED,
     OPTIONS_BUS,
     OPTION_HELP,
 };

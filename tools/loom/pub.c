@@ -22,6 +22,7 @@ static const option_spec specs[] = {
     {.name = "reply-to", .kind = OPTION_VALUE, .value = "TOPIC", .group = "Message", .help = "Topic for replies"},
     {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .fallback = "1", .group = "Message", .help = "Publish the message N times"},
     OPTIONS_TRACE,
+    OPTION_TRACE_UNSAMPLED,
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object per message"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Print nothing"},
     OPTIONS_BUS,

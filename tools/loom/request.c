@@ -17,6 +17,7 @@ static const option_spec specs[] = {
     {.name = "type", .letter = 't', .kind = OPTION_VALUE, .value = "TYPE", .group = "Message", .help = "Event type"},
     OPTIONS_PAYLOAD,
     OPTIONS_TRACE,
+    OPTION_TRACE_UNSAMPLED,
     {.name = "timeout", .letter = 'd', .kind = OPTION_VALUE, .value = "TIME", .fallback = "30s", .group = "Reply", .help = "How long to wait for it"},
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print the reply as one JSON object"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Do not print the trace id"},

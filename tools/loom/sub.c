@@ -31,6 +31,7 @@ static const option_spec specs[] = {
     {.name = "raw", .kind = OPTION_FLAG, .group = "Output", .help = "Print payloads only, one per line"},
     OPTION_COLOR,
     OPTION_TRACE_PARENT,
+    OPTION_TRACE_UNSAMPLED,
     OPTIONS_BUS,
     OPTION_HELP,
 };
