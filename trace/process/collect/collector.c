@@ -149,6 +149,18 @@ static void restamp(span_stamp *stamp, const span_json *span)
     }
 }
 
+static void stamp_container(const collector *c, span_stamp *stamp)
+{
+    if (c->options.container_id == NULL) {
+        return;
+    }
+    const char *id = c->options.container_id(c->options.user);
+    if (id != NULL) {
+        add_own(stamp, string_attr("container.id", str_of(id)));
+    }
+    add_own(stamp, (loom_attr){.key = "container.source", .type = LOOM_ATTR_BOOL, .value.boolean = true});
+}
+
 /* false: it did not fit. */
 static bool submit(collector *c, const span_json *span, const span_stamp *stamp, unsigned *differs)
 {
@@ -178,6 +190,7 @@ static void collect(collector *c, const span_json *span, uint64_t number)
     if (foreign) {
         restamp(&stamp, span);
     }
+    stamp_container(c, &stamp);
     if (!submit(c, span, &stamp, &differs)) {
         count(c, &c->options.counts->oversize);
         tell(c, TELL_OVERSIZE, number, "a span over 512 KiB is left out");
@@ -290,10 +303,6 @@ static void make_stamp(collector *c)
     c->stamp.flags = command->trace_flags & (LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM);
     c->stamp.limits = c->options.tracer != NULL ? span_attr_limits(c->options.tracer) : ATTR_LIMITS_DEFAULT;
     stamp_tenants(c);
-    if (c->options.container_id != NULL) {
-        add_own(&c->stamp, string_attr("container.id", str_of(c->options.container_id)));
-        add_own(&c->stamp, (loom_attr){.key = "container.source", .type = LOOM_ATTR_BOOL, .value.boolean = true});
-    }
 }
 
 static void configure_rate(collector *c)
