@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether anybody listens, before libcurl and thirty libraries are loaded to find out. */
+#ifndef LOOM_TRACE_EXPORT_PROBE_H
+#define LOOM_TRACE_EXPORT_PROBE_H
+
+#include <loom/api.h>
+
+/* endpoint is plain HTTP on this machine, and every address of it refuses connections. Waits for nothing. */
+bool probe_is_refused(const char *endpoint);
+
+#endif
