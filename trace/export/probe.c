@@ -8,9 +8,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { WAIT_MS = 20 };
 
 static bool refuses(const struct sockaddr *address, socklen_t len)
 {
@@ -18,9 +21,15 @@ static bool refuses(const struct sockaddr *address, socklen_t len)
     if (fd < 0) {
         return errno == EAFNOSUPPORT;
     }
-    const bool refused = connect(fd, address, len) != 0 && (errno == ECONNREFUSED || errno == EADDRNOTAVAIL);
+    int error = connect(fd, address, len) == 0 ? 0 : errno;
+    if (error == EINPROGRESS) {
+        socklen_t size = sizeof error;
+        if (poll(&(struct pollfd){fd, POLLOUT, 0}, 1, WAIT_MS) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
+            error = 0; /* nobody knows */
+        }
+    }
     close(fd);
-    return refused;
+    return error == ECONNREFUSED || error == EADDRNOTAVAIL;
 }
 
 static bool refuses_v4(const char *host, uint16_t port)

@@ -5,7 +5,8 @@
 
 #include <loom/api.h>
 
-/* endpoint is plain HTTP on this machine, and every address of it refuses connections. Waits for nothing. */
+/* endpoint is plain HTTP on this machine, and every address of it refuses connections. Waits 40 ms at most, where
+ * this machine is too busy to say so at once. */
 bool probe_is_refused(const char *endpoint);
 
 #endif
