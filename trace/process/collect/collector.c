@@ -6,6 +6,7 @@
 #include "base/rate_limit.h"
 #include "base/str.h"
 #include "trace/process/collect/span_otlp.h"
+#include "trace/process/collect/span_source.h"
 #include "trace/process/collect/span_stream.h"
 #include "trace/span/finished.h"
 
@@ -36,6 +37,7 @@ struct collector {
     span_stamp stamp;      /* of a span of the right trace */
     unsigned tenant_bits;  /* which of the stamp's attributes are tenants */
     uint64_t interval_ns, burst_ns, due_ns; /* a token bucket: when the last one that was taken is due */
+    span_sources sources;
     rate_limit tells[TELLS];
     pb_buf encoded;
     char *scratch;              /* 2 * SPAN_LINE_MAX bytes */
@@ -170,7 +172,8 @@ static bool submit(collector *c, const span_json *span, const span_stamp *stamp,
     if (c->encoded.failed) {
         return false;
     }
-    span_submit_finished(c->options.tracer, (loom_bytes){c->encoded.data, c->encoded.len});
+    loom_tracer *tracer = span_source_tracer(&c->sources, c->options.tracer, span);
+    span_submit_finished(tracer, (loom_bytes){c->encoded.data, c->encoded.len});
     return true;
 }
 
@@ -375,6 +378,7 @@ void collector_close(collector *c)
     if (c == NULL) {
         return;
     }
+    span_sources_fini(&c->sources);
     span_stream_fini(&c->stream);
     pb_fini(&c->encoded);
     loom_baggage_unref(c->baggage);
