@@ -39,13 +39,13 @@ class CommandLine:
         traceparent, capability, caller = answer["payload"].split()
         self.assertEqual(answer["trace_id"], traceparent.split("-")[1])
         self.assertEqual(("context.show", "asker"), (capability, caller))
-        spans = {span.name: span for span in bus.wait_spans(5)}
+        spans = {"command" if "process.pid" in span.attributes else span.name: span for span in bus.wait_spans(6)}
         ladder = [("loom invoke", "INTERNAL"), ("action.invoke", "CLIENT"), ("action.dispatch", "SERVER"),
-                  ("bridge.forward", "CLIENT"), ("agent.on_action", "SERVER")]
+                  ("bridge.forward", "CLIENT"), ("agent.on_action", "SERVER"), ("command", "CLIENT")]
         for (parent, _), (name, kind) in zip(ladder, ladder[1:]):
             self.assertEqual(spans[parent].span_id, spans[name].parent_id)
             self.assertEqual(kind, spans[name].kind)
-        self.assertEqual(spans["agent.on_action"].span_id, traceparent.split("-")[2])
+        self.assertEqual(spans["command"].span_id, traceparent.split("-")[2])
         self.assertEqual("execute_tool", spans["agent.on_action"].attributes["gen_ai.operation.name"])
         self.assertFalse([key for key in spans["bridge.forward"].attributes if key.startswith("gen_ai.")])
 

@@ -141,6 +141,14 @@ links=[dict(trace_id='4bf92f3577b34da6a3ce929d0e0e4736', span_id='00f067aa0ba902
         self.assertEqual(("SERVER", 2, [("cache miss", {"key": "k"})], "00f067aa0ba902b7"),
                          (span.kind, span.status, span.events, span.links[0].span_id))
 
+    def test_a_service_and_a_scope_of_its_own(self):
+        self.script("""put(span(service='billing', scope=dict(name='db', version='2')) + span('00000000000000a2', name='plain')
++ ''.join(span(f'{i:016x}', name=f'n{i}', service=f's{i}') for i in range(1000, 1040)))""")
+        spans = {span.name: span for span in self.inside()}
+        self.assertEqual(("billing", "loom-exec", "s1000", "loom-exec"),
+                         tuple(spans[name].service for name in ("inside", "plain", "n1000", "n1039")))
+        self.assertIn('"scope":{"name":"db","version":"2"}', self.spans_file.read_text())
+
     def test_a_span_of_another_trace_is_moved(self):
         self.script("put(span(trace_id='test-trace-123', parent_id='test-span-456'))")
         span, = self.inside()

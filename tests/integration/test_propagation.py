@@ -316,18 +316,21 @@ class Long(LoomTest):
         bus = self.home()
         provider = self.provided(bus, "--trace-parent", PARENT, TRACEPARENT=OTHER_PARENT)
         _, trace = self.variables(bus, provider)
-        spans = {span.name: span for span in bus.wait_spans(6)}
+        spans = {span.name: span for span in bus.wait_spans(7)}
         self.assertEqual((TRACE, SPAN), (spans["loom provide"].trace_id, spans["loom provide"].parent_id))
         self.assertEqual("env.show", spans["loom provide"].attributes["capability"])
         self.assertEqual(trace, spans["agent.on_action"].trace_id)
         self.assertNotEqual(TRACE, trace)
 
-    def test_a_command_is_given_the_span_of_its_call_and_never_what_its_provider_inherited(self):
+    def test_a_command_is_given_its_span_below_the_call_and_never_what_its_provider_inherited(self):
         bus = self.home()
         stale = {"TRACEPARENT": PARENT, "TRACESTATE": "stale=1", "BAGGAGE": "stale=1", "OTEL_TRACEPARENT": PARENT, "B3": "0",
                  "X_B3_TRACEID": TRACE, "LOOM_TRACE_ID": TRACE, "LOOM_SPAN_ID": SPAN, "LOOM_TRACE_BAGGAGE": "stale=1", "KEPT": "yes"}
         seen, trace = self.variables(bus, self.provided(bus, **stale), TRACESTATE="a=1", BAGGAGE="k=v", TRACEPARENT=OTHER_PARENT)
-        span = next(span for span in bus.wait_spans(6) if span.name == "agent.on_action")
+        spans = bus.wait_spans(6)
+        call = next(span for span in spans if span.name == "agent.on_action")
+        span = next(span for span in spans if "process.pid" in span.attributes)
+        self.assertEqual((call.trace_id, call.span_id), (span.trace_id, span.parent_id))
         self.assertEqual(f"00-{trace}-{span.span_id}-01", seen["TRACEPARENT"])
         self.assertEqual((OTHER, OTHER, span.span_id), (trace, seen["LOOM_TRACE_ID"], seen["LOOM_SPAN_ID"]))
         self.assertEqual(("a=1", "k=v", "k=v"), (seen["TRACESTATE"], seen["BAGGAGE"], seen["LOOM_TRACE_BAGGAGE"]))
@@ -354,8 +357,23 @@ class Long(LoomTest):
         bus.loom("invoke", "env.show", "x")
         self.assertEqual(0, provider.wait(), provider.err)
         receiver.wait_events(1)
-        spans = {span.name: span for span in bus.wait_spans(10)}
-        self.assertEqual(spans["agent.on_action"].span_id, spans["loom pub"].parent_id)
+        spans = {"command" if "process.pid" in span.attributes else span.name: span for span in bus.wait_spans(11)}
+        self.assertEqual(spans["agent.on_action"].span_id, spans["command"].parent_id)
+        self.assertEqual(spans["command"].span_id, spans["loom pub"].parent_id)
+
+    def test_spans_of_a_library_in_the_command_are_below_it(self):
+        bus = self.home()
+        line = ('__LOOM_TRACE__:{"trace_id":"%s","span_id":"00000000000000a1","parent_id":"%s","name":"inside",'
+                '"start_time":"2026-01-15T10:30:00Z","end_time":"2026-01-15T10:30:01Z","attributes":{"password":"x","n":1}}')
+        script = f"printf '{line}\\nreal trouble\\n' $LOOM_TRACE_ID $LOOM_SPAN_ID >&2; exit 3"
+        provider = self.provided(bus, script=script)
+        done = bus.loom("invoke", "env.show", "x", code=1)
+        self.assertIn("real trouble", done.stderr)
+        self.assertNotIn("__LOOM", done.stderr)
+        self.assertEqual(0, provider.wait(), provider.err)
+        spans = {"command" if "process.pid" in span.attributes else span.name: span for span in bus.wait_spans(7)}
+        self.assertEqual((spans["command"].span_id, "exit_3"), (spans["inside"].parent_id, spans["command"].attributes["error.type"]))
+        self.assertEqual({"password": "[masked]", "n": 1}, spans["inside"].attributes)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ const char *const bench_transport_names[] = {"ipc", "tcp", NULL};
 const char *const bench_tracing_names[] = {"off", "unsampled", "1%", "on", "down", NULL};
 const char *const bench_api_names[] = {"event", "action", NULL};
 const char *const bench_placement_names[] = {"free", "apart", "together", NULL};
-const char *const bench_work_names[] = {"", "sampled", "unsampled", "disabled", "encode", NULL};
+const char *const bench_work_names[] = {"", "sampled", "unsampled", "disabled", "encode", "true", "loom exec true", "collect lines", "collect spans", NULL};
 
 void bench_shape_title(const bench_shape *s, char out[32])
 {

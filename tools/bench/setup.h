@@ -34,8 +34,18 @@ typedef enum bench_api { API_EVENT, API_ACTION, API_COUNT } bench_api;
  * crosses over. TOGETHER: all on one. */
 typedef enum bench_placement { PLACEMENT_FREE, PLACEMENT_APART, PLACEMENT_TOGETHER, PLACEMENT_COUNT } bench_placement;
 
-/* What is done with spans in the span scenario (tools/bench/spans/README.md). */
-typedef enum bench_work { WORK_NONE, WORK_SAMPLED, WORK_UNSAMPLED, WORK_DISABLED, WORK_ENCODE } bench_work;
+/* What is done with spans in the span scenario (tools/bench/spans/README.md), and in the exec scenario. */
+typedef enum bench_work {
+    WORK_NONE,
+    WORK_SAMPLED,
+    WORK_UNSAMPLED,
+    WORK_DISABLED,
+    WORK_ENCODE,
+    WORK_COMMAND,
+    WORK_EXEC,
+    WORK_COLLECT_TEXT,
+    WORK_COLLECT_SPANS
+} bench_work;
 
 /* How many of each; what a scenario has no use for is 0. */
 typedef struct bench_shape {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/bus_client.h"
 
+#include <loom/pipeline.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,21 @@ static void on_export_error(void *user, const char *text)
     }
 }
 
+static bool create_processor(bus_client *client, loom_span_processor_options *with)
+{
+    loom_span_stage *mask = NULL;
+    if (client->command->masks_spans) {
+        if (loom_mask_create(&mask, NULL) != LOOM_OK) {
+            return false;
+        }
+        with->stages = &mask;
+        with->stage_count = 1;
+    }
+    const loom_status st = loom_span_processor_create(&client->processor, with);
+    loom_span_stage_unref(mask);
+    return st == LOOM_OK;
+}
+
 static void open_telemetry(bus_client *client)
 {
     loom_span_processor_options from_env;
@@ -61,7 +77,7 @@ static void open_telemetry(bus_client *client)
     }
     from_env.on_error = on_export_error;
     from_env.user = client;
-    if (loom_span_processor_create(&client->processor, &from_env) != LOOM_OK) {
+    if (!create_processor(client, &from_env)) {
         return;
     }
     loom_tracer_provider_options service = {.default_service_name = "loom-cli", .processor = client->processor};

@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "tools/loom/exec_collect.h"
+#include "tools/loom/exec_container.h"
 #include "tools/loom/exec_trace.h"
 #include "tools/loom/message_options.h"
 #include "tools/loom/verbs.h"
@@ -26,6 +27,7 @@ static const option_spec specs[] = {
     {.name = "no-trace-when-unsampled", .kind = OPTION_FLAG, .group = "Trace",
      .help = "Look at nothing in the command when its trace is not sampled"},
     OPTIONS_COLLECT,
+    OPTIONS_CONTAINER,
     OPTIONS_EXPORT,
     OPTION_HELP,
 };
@@ -46,7 +48,9 @@ static const command exec_command = {
                           "Examples:\n"
                           "  loom exec -- make test\n"
                           "  loom exec --name build --attr git.branch=main -- make -j4\n"
-                          "  loom exec --otlp-endpoint http://collector:4318 -- python3 tool.py\n\n"
+                          "  loom exec --otlp-endpoint http://collector:4318 -- python3 tool.py\n"
+                          "  loom exec --container web -- python3 tool.py\n"
+                          "  loom exec --image python:3 --with-libs --run-arg=-v --run-arg=.:/src -- python3 /src/tool.py\n\n"
                           TRACE_ENVIRONMENT(BAGGAGE_ENVIRONMENT)},
     .operands_max = SIZE_MAX,
     .stops_at_operand = true,
@@ -60,6 +64,8 @@ typedef struct execution {
     loom_span *span;
     loom_child_environment *environment; /* NULL: ours as it is */
     char **argv;
+    const options *options;
+    engine *engine; /* the container's; NULL: none */
 } execution;
 
 /* ---- before it runs ---- */
@@ -145,6 +151,11 @@ static void on_resized(void *user)
     exec_collect_resize(&((execution *)user)->collect);
 }
 
+static char *const *environment_of(const execution *x)
+{
+    return x->environment != NULL ? loom_child_environment_list(x->environment) : environ;
+}
+
 /* An errno value, or 0: then it has run to its end. */
 static int run_to_end(execution *x, foreground *f, int *status)
 {
@@ -152,8 +163,8 @@ static int run_to_end(execution *x, foreground *f, int *status)
     sigset_t mask = f->before;
     sigdelset(&mask, SIGPIPE); /* blocked by main(), for us alone */
     const int error = process_start(&p, &(process_options){
-        .argv = x->argv,
-        .environment = x->environment != NULL ? loom_child_environment_list(x->environment) : environ,
+        .argv = x->engine != NULL ? engine_argv(x->engine) : x->argv,
+        .environment = x->engine != NULL ? engine_environment(x->engine) : environment_of(x),
         .fds = {PROCESS_INHERIT, exec_collect_stdout(&x->collect), exec_collect_stderr(&x->collect)},
         .mask = &mask});
     if (error != 0) {
@@ -175,6 +186,9 @@ static int run_command(execution *x)
         (void)command_fail(&exec_command, "signals are not forwarded: %s", strerror(unattended));
     }
     const int error = run_to_end(x, &f, &status);
+    if (x->engine != NULL) {
+        exec_container_describe(x->engine, x->options, x->span);
+    }
     if (error != 0) {
         command_span_fail(x->span, error);
     } else {
@@ -186,9 +200,29 @@ static int run_command(execution *x)
     return error != 0 ? tell_not_started(x, error) : foreground_finish(&f, status);
 }
 
+/* The span has begun, and says what came of it. */
+static int run_where_asked(execution *x)
+{
+    int exit_code;
+    make_environment(x);
+    if (exec_container_is_wanted(x->options)) {
+        x->engine = exec_container_open(&exec_command, x->options, x->argv, environment_of(x), &exit_code);
+        if (x->engine == NULL) {
+            command_span_abort(x->span, "container", "the command was not started");
+            exec_collect_close(&x->collect, -1);
+            exec_trace_close(&x->trace);
+            return exit_code;
+        }
+        x->collect.container = x->engine;
+    }
+    exit_code = run_command(x);
+    engine_close(x->engine);
+    return exit_code;
+}
+
 static int run(const options *o)
 {
-    execution x = {.argv = NULL};
+    execution x = {.options = o};
     int exit_code;
     if (o->operand_count == 0) {
         return command_misuse(&exec_command, "missing command");
@@ -205,8 +239,7 @@ static int run(const options *o)
     const loom_span_options with = loom_propagation_span_options(&x.caller, LOOM_SPAN_CLIENT);
     x.span = command_span_begin(x.trace.tracer, options_value(o, "name"), x.argv, &with);
     if (set_attributes(o, x.span, &exit_code) && open_collector(&x, o, &exit_code)) {
-        make_environment(&x);
-        exit_code = run_command(&x);
+        exit_code = run_where_asked(&x);
     } else {
         loom_span_end(x.span);
         exec_trace_close(&x.trace);

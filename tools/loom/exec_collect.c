@@ -24,6 +24,13 @@ static void on_tell(void *user, const char *line)
     (void)command_fail(x->command, "%s", line);
 }
 
+/* A new container's id is known once the engine has made it. */
+static const char *on_container(void *user)
+{
+    const exec_collect *x = user;
+    return engine_container_id(x->container);
+}
+
 static void feed(void *user, loom_bytes bytes)
 {
     collector_feed(user, bytes);
@@ -129,6 +136,7 @@ bool exec_collect_open(exec_collect *x, const command *c, const options *o, loom
 {
     *x = (exec_collect){.command = c, .print_stats = options_is_on(o, "stats"), .stats_file = options_value(o, "stats-file")};
     collector_options with = {.tracer = tracer, .command = *span, .baggage = baggage, .counts = &x->counts,
+                              .container_id = options_has(o, "container") || options_has(o, "image") ? on_container : NULL,
                               .text = on_text, .tell = on_tell, .user = x};
     if (!read_limit(c, o, "span-rate", &with.rate, exit_code) || !read_limit(c, o, "span-burst", &with.burst, exit_code)) {
         return false;

@@ -5,6 +5,7 @@
 
 #include "tools/loom/verb.h"
 #include "trace/process/collect/collector.h"
+#include "trace/process/container/engine.h"
 #include "trace/process/run/relay.h"
 
 #define OPTIONS_COLLECT                                                                                              \
@@ -24,6 +25,7 @@ typedef struct exec_collect {
     relay *relay;         /* NULL: the command has our standard error */
     collector *collector;
     collector_counts counts;
+    engine *container;      /* that the command runs in; NULL: none. Set before start */
     bool print_stats;
     const char *stats_file; /* NULL: none */
 } exec_collect;

@@ -16,6 +16,8 @@
 #include "trace/view/text.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
+#include "trace/process/collect/collector.h"
+#include "trace/process/run/command_span.h"
 #include "trace/process/run/piped.h"
 
 enum { ARGUMENTS_MAX = 256, WORKERS_MAX = 64, SCHEMA_MAX = 16 * 1024 };
@@ -58,6 +60,7 @@ static const command provide = {
                           "  loom provide thumbnail.make --parallel 4 -- convert - -resize 200x200 png:-\n\n"
                           TRACE_ENVIRONMENT("")},
     .operands_max = ARGUMENTS_MAX,
+    .masks_spans = true,
 };
 
 typedef struct waiting_call {
@@ -69,6 +72,8 @@ typedef struct provider {
     const options *options;
     char *const *argv;
     loom_agent *agent;
+    loom_tracer *tracer;
+    collector_counts spans; /* from inside commands */
     bool quiet;
     unsigned propagators; /* of the command's environment */
     uint64_t wanted; /* 0: no end */
@@ -87,6 +92,9 @@ typedef struct provider {
 typedef struct job {
     provider *p;
     loom_action *action;
+    loom_span *span;      /* of the command */
+    collector *collector; /* NULL: none */
+    piped_end *end;
 } job;
 
 static bool is_over(provider *p)
@@ -111,12 +119,14 @@ static bool send_piece(void *user, loom_bytes piece)
 
 /* The trace of the call and what else the command may want to know; NULL: no memory. An empty value hides what the provider
  * itself was given. */
-static loom_child_environment *environment_of(const provider *p, const loom_action *action)
+static loom_child_environment *environment_of(const job *j)
 {
     char deadline[24], buf[LOOM_UUID_TEXT_SIZE];
+    const provider *p = j->p;
+    const loom_action *action = j->action;
     const loom_envelope *call = loom_action_envelope(action);
-    const loom_propagation trace = {.context = *loom_action_context(action),
-                                    .tracestate = loom_envelope_tracestate(call),
+    const loom_propagation trace = {.context = *loom_span_context(j->span),
+                                    .tracestate = loom_span_tracestate(j->span),
                                     .baggage = loom_envelope_baggage(call)};
     snprintf(deadline, sizeof deadline, "%" PRIu32, loom_action_deadline_left_ms(action));
     const struct {
@@ -128,6 +138,7 @@ static loom_child_environment *environment_of(const provider *p, const loom_acti
         {"LOOM_DEADLINE_MS", str_of(deadline)},
         {"LOOM_CORRELATION_ID", loom_envelope_correlation_id(call, buf)},
         {"LOOM_CONTENT_TYPE", loom_envelope_content_type(call)},
+        {"LOOM_TRACE", str_of("1")}, /* spans that it writes are collected */
     };
     loom_child_environment *env;
     loom_status st = loom_child_environment_create(&env, NULL, &trace, p->propagators);
@@ -197,26 +208,105 @@ static void print_call(const provider *p, const loom_action *action, const piped
     funlockfile(stdout);
 }
 
+/* What the command complains about, without the spans in between. */
+static void on_errors(void *user, piped_end *end, loom_bytes bytes)
+{
+    job *j = user;
+    j->end = end;
+    if (j->collector != NULL) {
+        collector_feed(j->collector, bytes);
+    } else {
+        piped_complain(end, bytes);
+    }
+}
+
+static void on_complaint(void *user, loom_bytes text)
+{
+    const job *j = user;
+    piped_complain(j->end, text);
+}
+
+static void on_tell(void *user, const char *line)
+{
+    (void)user;
+    (void)command_fail(&provide, "%s", line);
+}
+
+static void on_started(void *user, pid_t pid)
+{
+    const job *j = user;
+    command_span_started(j->span, pid);
+}
+
+static void end_span(const job *j, const piped_end *end)
+{
+    switch (end->how) {
+    case PIPED_EXITED:
+    case PIPED_SIGNALLED:
+        command_span_end(j->span, end->status);
+        return;
+    case PIPED_NOT_STARTED:
+        command_span_fail(j->span, end->number);
+        return;
+    case PIPED_TOO_MUCH:
+        command_span_abort(j->span, "output_too_large", "killed: it printed more than a message may hold");
+        return;
+    case PIPED_GIVEN_UP:
+        command_span_abort(j->span, "given_up", "killed: the call was cancelled or past its deadline, or the provider was stopped");
+        return;
+    }
+}
+
+static void begin(job *j)
+{
+    const loom_envelope *call = loom_action_envelope(j->action);
+    const loom_span_options with = {.parent = loom_action_context(j->action), .tracestate = loom_envelope_tracestate(call)};
+    j->span = command_span_begin(j->p->tracer, NULL, j->p->argv, &with);
+    const collector_options collect = {.tracer = j->p->tracer, .command = *loom_span_context(j->span),
+                                       .baggage = loom_envelope_baggage(call), .counts = &j->p->spans,
+                                       .text = on_complaint, .tell = on_tell, .user = j};
+    if (collector_open(&j->collector, &collect) != LOOM_OK) {
+        (void)command_fail(&provide, "out of memory: spans of a command are not collected");
+    }
+}
+
+static void run_command(job *j, char *const *environment, piped_end *end)
+{
+    j->end = end;
+    piped_run_to_end(&(piped_run){.argv = j->p->argv,
+                                  .environment = environment,
+                                  .input = loom_action_payload(j->action),
+                                  .output_max = LOOM_PAYLOAD_MAX,
+                                  .give_up = has_been_given_up,
+                                  .piece = loom_action_streams(j->action) ? send_piece : NULL,
+                                  .started = on_started,
+                                  .errors = on_errors,
+                                  .user = j}, end);
+    if (j->collector != NULL) {
+        collector_end(j->collector);
+    }
+    end_span(j, end);
+}
+
 static void work(provider *p, loom_action *action)
 {
     piped_end end;
-    loom_child_environment *env = environment_of(p, action);
+    job j = {.p = p, .action = action};
+    begin(&j);
+    loom_child_environment *env = environment_of(&j);
     if (env == NULL) {
+        command_span_abort(j.span, "out_of_memory", "no memory to start the command");
         (void)loom_action_fail(action, "out_of_memory", "no memory to start the command");
+        collector_close(j.collector);
         return;
     }
-    piped_run_to_end(&(piped_run){.argv = p->argv,
-                                      .environment = loom_child_environment_list(env),
-                                      .input = loom_action_payload(action),
-                                      .output_max = LOOM_PAYLOAD_MAX,
-                                      .give_up = has_been_given_up,
-                                      .piece = loom_action_streams(action) ? send_piece : NULL,
-                                      .user = &(job){p, action}}, &end);
+    run_command(&j, loom_child_environment_list(env), &end);
     loom_status st = answer(p, action, &end);
     if (st != LOOM_OK && st != LOOM_ENOTCONN && end.how != PIPED_GIVEN_UP) {
         command_fail(&provide, "cannot answer a call: %s", loom_status_text(st));
     }
     print_call(p, action, &end);
+    collector_close(j.collector);
     free(end.output);
     loom_child_environment_free(env);
 }
@@ -340,6 +430,7 @@ static int serve(provider *p, const options *o, const loom_capability *capabilit
         return exit_code;
     }
     p->agent = client.agent;
+    p->tracer = client.tracer;
     if (!start_workers(p, parallel)) {
         bus_client_close(&client);
         return command_fail(&provide, "cannot start a thread");

@@ -29,6 +29,7 @@ typedef struct command {
     options_manual manual; /* its specs have --help */
     size_t operands_max;
     bool stops_at_operand; /* everything behind the first operand is one: a command line */
+    bool masks_spans;      /* they tell what others have written, and are masked whatever the environment says */
 } command;
 
 /* Reads the command line of one verb. True: run it, then options_fini(). False: exit with *exit_code; the reason has been

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "trace/export/curl_library.h"
+#include "trace/export/probe.h"
 #include "trace/export/exporter.h"
 #include "trace/export/request_body.h"
 #include "trace/export/response.h"
@@ -266,6 +267,11 @@ static bool make_handles(otlp_exporter *e, export_result *result)
 {
     if (atomic_load_explicit(&e->multi, memory_order_relaxed) != NULL) {
         return true;
+    }
+    if (probe_is_refused(e->url)) {
+        result->outcome = EXPORT_UNREACHABLE;
+        (void)snprintf(result->message, sizeof result->message, "%.100s: connection refused", e->shown);
+        return false;
     }
     e->curl = curl_library_get();
     if (e->curl == NULL) {

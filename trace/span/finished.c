@@ -10,6 +10,16 @@ void span_submit_finished(loom_tracer *tracer, loom_bytes field)
     processor_submit(tracer->provider->processor, &tracer->scope, field);
 }
 
+loom_tracer_provider *span_tracer_provider(const loom_tracer *tracer)
+{
+    return tracer->provider;
+}
+
+loom_span_processor *span_tracer_processor(const loom_tracer *tracer)
+{
+    return tracer->provider->processor;
+}
+
 attr_limits span_attr_limits(const loom_tracer *tracer)
 {
     return tracer->provider->attr_limits;

@@ -11,6 +11,10 @@
  * of this tracer that has ended; nobody looks whether they are right. */
 void span_submit_finished(loom_tracer *tracer, loom_bytes field);
 
+/* Whose it is. */
+loom_tracer_provider *span_tracer_provider(const loom_tracer *tracer);
+loom_span_processor *span_tracer_processor(const loom_tracer *tracer);
+
 /* What a span of this tracer may keep. */
 attr_limits span_attr_limits(const loom_tracer *tracer);
 

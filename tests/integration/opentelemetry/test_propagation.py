@@ -213,8 +213,8 @@ class Environment(LoomTest):
             "TRACEPARENT": f"00-{2:032x}-{2:016x}-01", "TRACESTATE": "a=1"}).stdout)
         child = json.loads(answer["payload"])
         self.assertEqual(0, provider.wait(), provider.err)
-        handler = wait_until(lambda: next((s for s in bus.spans() if s.name == "agent.on_action"), None), "the span of the call")
-        self.assertEqual((handler.trace_id, handler.span_id), (child["trace_id"], child["parent_id"]))
+        command = wait_until(lambda: next((s for s in bus.spans() if "process.exit.code" in s.attributes), None), "the command's span")
+        self.assertEqual((command.trace_id, command.span_id), (child["trace_id"], child["parent_id"]))
         self.assertEqual(f"{2:032x}", child["trace_id"])
         self.assertEqual((True, "a=1", {"key": "a value"}), (child["sampled"], child["tracestate"], child["baggage"]))
 

@@ -14,6 +14,7 @@ extern const bench_scenario bench_scenario_subscriptions;
 extern const bench_scenario bench_scenario_agents;
 extern const bench_scenario bench_scenario_stall;
 extern const bench_scenario bench_scenario_soak;
+extern const bench_scenario bench_scenario_exec;
 extern const bench_scenario bench_scenario_span;
 
 #endif

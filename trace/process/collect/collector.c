@@ -6,6 +6,7 @@
 #include "base/rate_limit.h"
 #include "base/str.h"
 #include "trace/process/collect/span_otlp.h"
+#include "trace/process/collect/span_source.h"
 #include "trace/process/collect/span_stream.h"
 #include "trace/span/finished.h"
 
@@ -36,6 +37,7 @@ struct collector {
     span_stamp stamp;      /* of a span of the right trace */
     unsigned tenant_bits;  /* which of the stamp's attributes are tenants */
     uint64_t interval_ns, burst_ns, due_ns; /* a token bucket: when the last one that was taken is due */
+    span_sources sources;
     rate_limit tells[TELLS];
     pb_buf encoded;
     char *scratch;              /* 2 * SPAN_LINE_MAX bytes */
@@ -149,6 +151,18 @@ static void restamp(span_stamp *stamp, const span_json *span)
     }
 }
 
+static void stamp_container(const collector *c, span_stamp *stamp)
+{
+    if (c->options.container_id == NULL) {
+        return;
+    }
+    const char *id = c->options.container_id(c->options.user);
+    if (id != NULL) {
+        add_own(stamp, string_attr("container.id", str_of(id)));
+    }
+    add_own(stamp, (loom_attr){.key = "container.source", .type = LOOM_ATTR_BOOL, .value.boolean = true});
+}
+
 /* false: it did not fit. */
 static bool submit(collector *c, const span_json *span, const span_stamp *stamp, unsigned *differs)
 {
@@ -158,7 +172,8 @@ static bool submit(collector *c, const span_json *span, const span_stamp *stamp,
     if (c->encoded.failed) {
         return false;
     }
-    span_submit_finished(c->options.tracer, (loom_bytes){c->encoded.data, c->encoded.len});
+    loom_tracer *tracer = span_source_tracer(&c->sources, c->options.tracer, span);
+    span_submit_finished(tracer, (loom_bytes){c->encoded.data, c->encoded.len});
     return true;
 }
 
@@ -178,6 +193,7 @@ static void collect(collector *c, const span_json *span, uint64_t number)
     if (foreign) {
         restamp(&stamp, span);
     }
+    stamp_container(c, &stamp);
     if (!submit(c, span, &stamp, &differs)) {
         count(c, &c->options.counts->oversize);
         tell(c, TELL_OVERSIZE, number, "a span over 512 KiB is left out");
@@ -290,10 +306,6 @@ static void make_stamp(collector *c)
     c->stamp.flags = command->trace_flags & (LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM);
     c->stamp.limits = c->options.tracer != NULL ? span_attr_limits(c->options.tracer) : ATTR_LIMITS_DEFAULT;
     stamp_tenants(c);
-    if (c->options.container_id != NULL) {
-        add_own(&c->stamp, string_attr("container.id", str_of(c->options.container_id)));
-        add_own(&c->stamp, (loom_attr){.key = "container.source", .type = LOOM_ATTR_BOOL, .value.boolean = true});
-    }
 }
 
 static void configure_rate(collector *c)
@@ -366,6 +378,7 @@ void collector_close(collector *c)
     if (c == NULL) {
         return;
     }
+    span_sources_fini(&c->sources);
     span_stream_fini(&c->stream);
     pb_fini(&c->encoded);
     loom_baggage_unref(c->baggage);

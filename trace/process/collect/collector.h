@@ -39,7 +39,8 @@ typedef struct collector_options {
     loom_tracer *tracer;        /* NULL: nothing is exported, as of an unsampled command */
     loom_trace_context command; /* the span that was handed out; a copy */
     loom_str baggage;           /* that was handed out: the tenant is in it */
-    const char *container_id;   /* NULL: no container */
+    /* The id of the container that the command runs in, NULL while it is not known; NULL: it runs in none. */
+    const char *(*container_id)(void *user);
     uint32_t rate, burst;       /* spans a second, and at once; 0: the defaults */
     collector_counts *counts;
     void (*text)(void *user, loom_bytes text); /* what goes on; never empty */

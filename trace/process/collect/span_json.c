@@ -81,7 +81,7 @@ typedef struct field_place {
     scan_type type; /* it has to have, if it is there */
 } field_place;
 
-enum { FIELDS = 17 };
+enum { FIELDS = 18 };
 
 static bool put_field(const field_place places[FIELDS], loom_str key, const json_value *value)
 {
@@ -111,6 +111,7 @@ static bool read_fields(span_json *s, line_fields *f, const json_value *object)
         {"links", &s->links, SCAN_ARRAY},
         {"trace_state", &s->trace_state, SCAN_STRING},
         {"service", &s->service, SCAN_STRING},
+        {"scope", &s->scope, SCAN_OBJECT},
         {"dropped_attributes", &f->dropped[SPAN_DROPPED_ATTRS], SCAN_INTEGER},
         {"dropped_events", &f->dropped[SPAN_DROPPED_EVTS], SCAN_INTEGER},
         {"dropped_links", &f->dropped[SPAN_DROPPED_LNKS], SCAN_INTEGER},

@@ -44,7 +44,7 @@ typedef struct span_json {
     uint64_t start_ns, end_ns;
     uint64_t dropped[SPAN_DROPPED];
     json_value given_trace_id, given_parent_id; /* as they stand there */
-    json_value name, status_message, trace_state, service;
+    json_value name, status_message, trace_state, service, scope;
     json_value attributes, events, links;
 } span_json;
 

@@ -90,11 +90,12 @@ int relay_open(relay **out)
     if (fcntl(STDERR_FILENO, F_GETFL) < 0) {
         return errno; /* closed: nothing can be passed on */
     }
-    relay *r = malloc(sizeof *r);
+    relay *r = calloc(1, sizeof *r); /* pages that are never read into need not be touched */
     if (r == NULL) {
         return ENOMEM;
     }
-    *r = (relay){.in = -1, .theirs = -1, .ended = -1, .done = -1, .terminal = isatty(STDERR_FILENO) == 1};
+    r->in = r->theirs = -1;
+    r->terminal = isatty(STDERR_FILENO) == 1;
     r->ended = eventfd(0, EFD_CLOEXEC);
     r->done = eventfd(0, EFD_CLOEXEC);
     const int error = r->ended < 0 || r->done < 0 ? errno : r->terminal ? open_terminal(r) : open_pipe(r);

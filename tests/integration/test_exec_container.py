@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`loom exec` in containers: the command line that an engine gets, and, where podman runs, a real container."""
+
+import functools
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from exec_command import PARENT, TRACE, ExecTest
+
+FAKE = """#!/bin/sh
+printf '%s\\n' "$@" > "$FAKE_LOG.$(echo "$2" | tr -c 'a-z\\n-' _).$1"
+if [ "$1 $2" = "container inspect" ]; then
+    [ "$5" = web ] || {{ echo "Error: no such container $5" >&2; exit 1; }}
+    printf 'c0ffee\\nPATH=/bin\\nPYTHONPATH=/own\\n'
+elif [ "$1 $2" = "image inspect" ]; then
+    exit 1
+elif [ "$1" = run ]; then
+    while [ $# -gt 0 ]; do [ "$1" = --cidfile ] && printf 'f00d' > "$2"; shift; done
+    env | grep -q "^LOOM_TRACE_ID=$EXPECTED" && echo matched
+    printf '__LOOM_TRACE__:{{"trace_id":"%s","span_id":"00000000000000a1","parent_id":"%s","name":"inside","start_time":"2026-01-15T10:30:00Z","end_time":"2026-01-15T10:30:00Z","attributes":{{"container.id":"forged"}}}}\\n' $LOOM_TRACE_ID $LOOM_SPAN_ID >&2
+fi
+"""
+
+
+class CommandLine(ExecTest):
+    """A script in place of docker writes down what it is asked."""
+
+    def setUp(self):
+        super().setUp()
+        self.docker = self.folder / "docker"
+        self.docker.write_text(FAKE.replace("{{", "{").replace("}}", "}"))
+        self.docker.chmod(0o755)
+
+    def asked(self, *options, code=0, **more):
+        done = self.run_exec("tool", "-x", options=("--engine", self.docker, *options), code=code, TRACEPARENT=PARENT,
+                             FAKE_LOG=str(self.folder / "asked"), EXPECTED=TRACE, **more)
+        return done, {file.name[len("asked."):]: file.read_text().splitlines() for file in self.folder.glob("asked.*")}
+
+    def test_a_running_container(self):
+        _, asked = self.asked("--container", "web", "--run-arg=--user=1")
+        self.assertEqual(["exec", "--interactive", "--env", "TRACEPARENT", "--env", "LOOM_TRACE_ID", "--env", "LOOM_SPAN_ID",
+                          "--env", "LOOM_TRACE", "--user=1", "web", "tool", "-x"], asked["--interactive.exec"])
+        span = self.span("tool")
+        self.assertEqual(("docker", "web", "c0ffee", ["tool", "-x"]),
+                         tuple(span.attributes[key] for key in
+                               ("container.runtime", "container.name", "container.id", "process.command_args")))
+
+    def test_a_new_container_and_the_spans_inside(self):
+        done, asked = self.asked("--image", "python:3", "--run-arg=--network=none")
+        line = next(lines for name, lines in asked.items() if name.endswith(".run"))
+        self.assertEqual(["run", "--interactive", "--rm", "--cidfile"], line[:4])
+        self.assertEqual(["--network=none", "python:3", "tool", "-x"], line[-4:])
+        self.assertEqual(b"matched\n", done.stdout)
+        inside, tool = self.span("inside"), self.span("tool")
+        self.assertEqual((tool.span_id, TRACE), (inside.parent_id, inside.trace_id))
+        self.assertEqual({"container.id": "f00d", "container.source": True}, inside.attributes)
+        self.assertEqual(("f00d", "python:3"), (tool.attributes["container.id"], tool.attributes["container.image.name"]))
+        self.assertFalse(pathlib.Path(line[4]).parent.exists())
+
+    def test_libraries_are_mounted_and_appended(self):
+        _, asked = self.asked("--image", "i", "--with-libs", LOOM_LIBRARIES_DIR=str(self.folder))
+        line = next(lines for name, lines in asked.items() if name.endswith(".run"))
+        self.assertIn(f"{self.folder}:/tmp/.loom-libraries:ro", line)
+        self.assertIn("PYTHONPATH=/tmp/.loom-libraries/python", line)
+
+    def test_libraries_are_copied_into_a_container_that_runs(self):
+        _, asked = self.asked("--container", "web", "--with-libs", LOOM_LIBRARIES_DIR=str(self.folder))
+        self.assertEqual(["cp", f"{self.folder}/.", "web:/tmp/.loom-libraries"],
+                         next(lines for name, lines in asked.items() if name.endswith(".cp")))
+        line = asked["--interactive.exec"]
+        self.assertIn("PYTHONPATH=/own:/tmp/.loom-libraries/python", line)
+        self.assertIn("NODE_PATH=/tmp/.loom-libraries/node", line)
+
+    def test_a_missing_container_is_told(self):
+        done, _ = self.asked("--container", "nowhere", code=125)
+        self.assertIn(b"no such container nowhere", done.stderr)
+        self.assertEqual("container", self.span("tool").attributes["error.type"])
+
+    def test_a_missing_engine_is_told(self):
+        done = self.run_exec("tool", options=("--image", "i"), code=125, PATH=str(self.folder / "empty"))
+        self.assertIn(b"neither podman nor docker", done.stderr)
+
+    def test_a_container_and_an_image_are_one_too_many(self):
+        self.asked("--container", "web", "--image", "i", code=2)
+
+
+PODMAN_LIMITS = ("--network=none", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000")
+LINE = ('__LOOM_TRACE__:{"trace_id":"%s","span_id":"00000000000000a1","parent_id":"%s","name":"inside",'
+        '"start_time":"2026-01-15T10:30:00Z","end_time":"2026-01-15T10:30:00.333Z"}\\n')
+SCRIPT = f"printf '{LINE}' $LOOM_TRACE_ID $LOOM_SPAN_ID >&2; echo out; echo err >&2; exit 3"
+
+
+class Podman:
+    """An engine of its own, with an image of busybox."""
+
+    def __init__(self, folder):
+        self.args = [f"--root={folder}/store", f"--runroot={folder}/run", "--storage-driver=vfs", "--cgroup-manager=cgroupfs",
+                     "--runtime=runc"]
+
+    def run(self, *arguments, **more):
+        return subprocess.run(["podman", *self.args, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, **more)
+
+    def make_image(self, folder):
+        root = folder / "image"
+        for name in ("bin", "tmp", "proc", "dev", "sys", "etc"):
+            (root / name).mkdir(parents=True)
+        shutil.copy("/bin/busybox", root / "bin")
+        for name in ("sh", "echo", "sleep", "printf"):
+            (root / "bin" / name).symlink_to("busybox")
+        tar = folder / "image.tar"
+        subprocess.run(["tar", "-C", root, "-cf", tar, "."], check=True)
+        return self.run("import", str(tar), "loom-test")
+
+
+@functools.cache
+def why_no_podman():
+    """Why there is no real container on this machine; None: there is."""
+    if shutil.which("podman") is None or shutil.which("runc") is None:
+        return "podman and runc are not installed"
+    if not os.access("/bin/busybox", os.X_OK):
+        return "busybox-static is not installed"
+    with tempfile.TemporaryDirectory(prefix="loom-podman-") as folder:
+        podman = Podman(folder)
+        made = podman.make_image(pathlib.Path(folder))
+        ran = podman.run("run", "--rm", *PODMAN_LIMITS, "loom-test", "/bin/echo", "works")
+        podman.run("system", "reset", "--force")
+        return None if b"works" in ran.stdout else f"podman does not run here: {(made.stdout + ran.stdout)[-300:]}"
+
+
+class Containers(ExecTest):
+    def setUp(self):
+        super().setUp()
+        if (reason := why_no_podman()) is not None:
+            self.skipTest(reason)
+        self.podman = Podman(self.folder)
+        self.podman.make_image(self.folder)
+        self.addCleanup(self.podman.run, "system", "reset", "--force")
+        self.options = ["--engine=podman", *(f"--engine-arg={argument}" for argument in self.podman.args)]
+
+    def check_trace(self, done, container_id):
+        self.assertEqual((b"out\n", b"err\n"), (done.stdout, done.stderr))
+        inside, command = self.span("inside"), self.span("sh")
+        self.assertEqual((TRACE, command.span_id, 333_000_000),
+                         (inside.trace_id, inside.parent_id, inside.end_ns - inside.start_ns))
+        self.assertEqual(("exit_3", container_id or inside.attributes["container.id"], 64),
+                         (command.attributes["error.type"], command.attributes["container.id"], len(inside.attributes["container.id"])))
+        self.assertEqual((command.attributes["container.id"], True),
+                         (inside.attributes["container.id"], inside.attributes["container.source"]))
+
+    def test_a_new_container(self):
+        limits = [f"--run-arg={limit}" for limit in PODMAN_LIMITS]
+        done = self.run_exec("/bin/sh", "-c", SCRIPT, options=(*self.options, *limits, "--image", "loom-test"), code=3, TRACEPARENT=PARENT)
+        self.check_trace(done, None)
+
+    def test_a_container_that_runs_with_the_libraries(self):
+        started = self.podman.run("run", "--detach", "--name", "box", *PODMAN_LIMITS, "loom-test", "/bin/sleep", "600")
+        self.addCleanup(self.podman.run, "rm", "--force", "--time=0", "box")
+        libraries = self.folder / "libraries"
+        (libraries / "python").mkdir(parents=True)
+        (libraries / "python" / "loom_trace.py").write_text("here\n")
+        script = "read x < ${PYTHONPATH##*:}/loom_trace.py; [ $x = here ] || exit 9; " + SCRIPT
+        done = self.run_exec("/bin/sh", "-c", script, options=(*self.options, "--container", "box", "--with-libs"), code=3,
+                             TRACEPARENT=PARENT, LOOM_LIBRARIES_DIR=str(libraries))
+        self.check_trace(done, started.stdout.decode().split()[-1])
+
+
+if __name__ == "__main__":
+    unittest.main()

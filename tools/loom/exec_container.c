@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/loom/exec_container.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ARGUMENTS_MAX = 64, EXIT_ENGINE = 125 /* as podman run and docker run have it */, PATH_SIZE = 4096 };
+
+bool exec_container_is_wanted(const options *o)
+{
+    return options_has(o, "container") || options_has(o, "image");
+}
+
+/* Where they are installed: share/loom beside the folder of this program. LOOM_LIBRARIES_DIR says otherwise. */
+static bool find_libraries(char folder[PATH_SIZE])
+{
+    const char *given = getenv("LOOM_LIBRARIES_DIR");
+    if (given != NULL && given[0] != '\0') {
+        return snprintf(folder, PATH_SIZE, "%s", given) < PATH_SIZE && access(folder, R_OK | X_OK) == 0;
+    }
+    char program[PATH_SIZE - 32];
+    const ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (len < 0) {
+        return false;
+    }
+    program[len] = '\0';
+    for (int i = 0; i < 2; i++) { /* the name, then bin */
+        char *slash = strrchr(program, '/');
+        if (slash == NULL) {
+            return false;
+        }
+        *slash = '\0';
+    }
+    (void)snprintf(folder, PATH_SIZE, "%s/share/loom", program);
+    return access(folder, R_OK | X_OK) == 0;
+}
+
+static bool read_arguments(const command *c, const options *o, const char *name, loom_str out[ARGUMENTS_MAX], size_t *count,
+                           int *exit_code)
+{
+    *count = options_values(o, name, out, ARGUMENTS_MAX);
+    if (*count > ARGUMENTS_MAX) {
+        *exit_code = command_misuse(c, "at most %d --%s options", ARGUMENTS_MAX, name);
+        return false;
+    }
+    return true;
+}
+
+engine *exec_container_open(const command *c, const options *o, char *const *argv, char *const *environment, int *exit_code)
+{
+    char libraries[PATH_SIZE], why[CONTAINER_PROBLEM_SIZE];
+    loom_str engine_args[ARGUMENTS_MAX], run_args[ARGUMENTS_MAX];
+    engine_options with = {.engine = options_value(o, "engine"), .container = options_value(o, "container"),
+                           .image = options_value(o, "image"), .engine_args = engine_args, .run_args = run_args,
+                           .argv = argv, .environment = environment};
+    engine *e;
+    if (!read_arguments(c, o, "engine-arg", engine_args, &with.engine_arg_count, exit_code) ||
+        !read_arguments(c, o, "run-arg", run_args, &with.run_arg_count, exit_code)) {
+        return NULL;
+    }
+    if (options_is_on(o, "with-libs")) {
+        if (find_libraries(libraries)) {
+            with.libraries = libraries;
+        } else {
+            (void)command_fail(c, "the trace libraries are not installed: the container gets none; LOOM_LIBRARIES_DIR names their folder");
+        }
+    }
+    const loom_status st = engine_open(&e, &with, why);
+    if (st == LOOM_EINVAL) {
+        *exit_code = command_misuse(c, "%s", why);
+    } else if (st != LOOM_OK) {
+        (void)command_fail(c, "%s", why[0] != '\0' ? why : loom_status_text(st));
+        *exit_code = EXIT_ENGINE;
+    }
+    return e;
+}
+
+void exec_container_describe(engine *e, const options *o, loom_span *span)
+{
+    const char *id = engine_container_id(e), *name = options_value(o, "container"), *image = options_value(o, "image");
+    loom_span_set_string(span, "container.runtime", engine_name(e));
+    if (id != NULL) {
+        loom_span_set_string(span, "container.id", id);
+    }
+    if (name != NULL) {
+        loom_span_set_string(span, "container.name", name);
+    }
+    if (image != NULL) {
+        loom_span_set_string(span, "container.image.name", image);
+    }
+}

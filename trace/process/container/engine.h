@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line that runs a command in a container: `podman exec` in one that runs, `podman run` in a new one, or docker's.
+ *
+ * Variables go in by their names alone (`--env TRACEPARENT`): the engine takes the values from its own environment, so that
+ * they show in no list of processes. Standard input is passed on; there is no terminal inside, since an engine then mixes
+ * both outputs into one.
+ *
+ * Threads: one at a time. */
+#ifndef LOOM_TRACE_PROCESS_CONTAINER_ENGINE_H
+#define LOOM_TRACE_PROCESS_CONTAINER_ENGINE_H
+
+#include <loom/status.h>
+
+#define CONTAINER_ID_SIZE 129   /* bytes of an id with its NUL: 64 hex digits in all engines so far */
+#define CONTAINER_PROBLEM_SIZE 512
+
+typedef struct engine_options {
+    const char *engine;             /* "podman", "docker", or a path; NULL: the first of them in PATH */
+    const char *container;          /* one that runs; or */
+    const char *image;              /* of a new one, which is removed at its end */
+    const loom_str *engine_args;    /* before the engine's verb; each ends with a NUL */
+    size_t engine_arg_count;
+    const loom_str *run_args;       /* before the container or image */
+    size_t run_arg_count;
+    char *const *argv;              /* of the command */
+    char *const *environment;       /* of the engine: NAME=VALUE; those that are about the trace go in */
+    const char *libraries;          /* a folder with python/ and node/ that goes in; NULL: none */
+} engine_options;
+
+typedef struct engine engine;
+
+/* Finds the engine, and of a container that runs the id, which takes some tenths of a second.
+ * LOOM_ENOTFOUND: there is no engine, or no such container; LOOM_EINVAL: the options; LOOM_EIO, LOOM_ENOMEM. problem says what. */
+LOOM_MUST_CHECK loom_status engine_open(engine **out, const engine_options *options, char problem[CONTAINER_PROBLEM_SIZE]);
+void engine_close(engine *e); /* NULL is allowed */
+
+/* The whole command line, and the engine's environment; both the engine's. */
+char *const *engine_argv(const engine *e);
+char *const *engine_environment(const engine *e);
+/* "podman" */
+const char *engine_name(const engine *e);
+/* NULL: not known yet, of a new container. */
+const char *engine_container_id(engine *e);
+
+#endif
