@@ -45,6 +45,9 @@ bool ring_write(ring *r, const event *e, ring_urgency urgency, int bell)
     const uint64_t from = written + (uint64_t)skip;
     memcpy(r->bytes + from % RING_SIZE, e, e->size);
     atomic_store(&r->written, from + e->size);
+    if (!urgent && from + e->size - r->read_seen > RING_WAKE_AT) {
+        r->read_seen = atomic_load_explicit(&r->read, memory_order_acquire);
+    }
     if (urgent || from + e->size - r->read_seen > RING_WAKE_AT) {
         ring_bell(r, bell);
     }
