@@ -428,7 +428,8 @@ class Attached(SyscallTest):
 
     def test_a_process_that_somebody_traces_already(self):
         _, pid, _ = self.running(0)
-        self.assertRegex(self.traced("--pid", pid, code=1).err, rf"process \d+ \(a debugger.*traces process {pid} already")
+        done = subprocess.run([TRACED, "--pid", str(pid)], env=clean_environment(), capture_output=True, text=True, timeout=50)
+        self.assertRegex(done.stderr, rf"process \d+ \(a debugger.*traces process {pid} already")
 
     @unittest.skipUnless(AS_ROOT, "needs root")
     def test_a_process_of_somebody_else(self):
