@@ -38,6 +38,11 @@ static int tear_down(void **state)
     return 0;
 }
 
+static uint32_t some_size(int64_t number)
+{
+    return (uint32_t)(sizeof(event) + (size_t)(number * 7919 % 800) * 4);
+}
+
 static bool write_one(fixture *f, uint32_t size, int64_t number, ring_urgency urgency)
 {
     f->record.head = (event){.size = size, .result = number};
@@ -48,14 +53,12 @@ static bool write_one(fixture *f, uint32_t size, int64_t number, ring_urgency ur
 static void check_one(const event *e, int64_t number)
 {
     assert_int_equal(number, e->result);
+    const size_t len = some_size(number);
+    assert_int_equal(0, (uintptr_t)e % _Alignof(event));
+    assert_in_range(e->size, len, len + 7);
     for (size_t i = sizeof *e; i < e->size; i++) {
-        assert_int_equal((uint8_t)(number & 0xff), ((const uint8_t *)e)[i]);
+        assert_int_equal(i < len ? (uint8_t)(number & 0xff) : 0, ((const uint8_t *)e)[i]);
     }
-}
-
-static uint32_t some_size(int64_t number)
-{
-    return (uint32_t)(sizeof(event) + (size_t)(number * 7919 % 400) * 8);
 }
 
 static void records_come_out_as_they_went_in_round_after_round(void **state)
@@ -84,7 +87,7 @@ static void a_full_ring_counts_what_it_loses_and_keeps_room_for_what_must_be_hea
         kept++;
     }
     assert_int_equal(1, atomic_load(&f->ring->lost));
-    assert_true(write_one(f, sizeof(event), kept, RING_MUST_BE_HEARD));
+    assert_true(write_one(f, some_size(kept), kept, RING_MUST_BE_HEARD));
     for (int64_t i = 0; i <= kept; i++) {
         const event *e = ring_peek(f->ring);
         check_one(e, i);
