@@ -8,6 +8,7 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -306,6 +307,20 @@ class Undisturbed(SyscallTest):
 
     def test_calls_of_another_architecture_pass(self):
         self.case("foreign", processes=1)
+
+    @unittest.skipUnless(os.uname().machine == "x86_64", "a program of i386")
+    def test_a_program_of_another_architecture_is_counted(self):
+        program = self.folder / "exits"
+        code = bytes.fromhex("b801000000" "31db" "cd80")  # exit(0)
+        header = struct.pack("<4sBBBB8xHHIIIIIHHHHHH", b"\x7fELF", 1, 1, 1, 0, 2, 3, 1, 0x8048054, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+        segment = struct.pack("<IIIIIIII", 1, 0, 0x8048000, 0x8048000, 84 + len(code), 84 + len(code), 5, 0x1000)
+        program.write_bytes(header + segment + code)
+        program.chmod(0o755)
+        if subprocess.run([program]).returncode != 0:
+            self.skipTest("this kernel does not run it")
+        t = self.traced("--set", "all", "--", program)
+        self.assertEqual(t.counts["foreign"], 1)
+        self.assertEqual(t.processes()[0].name, "process: exits")
 
     def test_a_debugger_is_told_of(self):
         t = self.case("debugger", processes=2)

@@ -126,7 +126,7 @@ void tracer_look(tracer *t, tracee *e)
 static bool begin_call(tracer *t, tracee *e, uint64_t number, const uint64_t *args)
 {
     const syscall_plan *plan = t->plan;
-    if (t->passing || number >= SYSCALL_NUMBERS_MAX || !(plan->wanted[number] || number == SYS_restart_syscall)) {
+    if (t->passing || number >= SYSCALL_NUMBERS_MAX || !plan->wanted[number]) {
         return number == SYS_ptrace && !t->passing;
     }
     e->kept = t->spans && is_sampled(plan);
@@ -168,8 +168,7 @@ static void end_call(tracer *t, tracee *e, int64_t result)
     if (record->number == SYS_ptrace && result == -EPERM) {
         atomic_fetch_add_explicit(&t->shared->tally.debuggers, 1, memory_order_relaxed);
     }
-    if (t->passing || spec == NULL || record->type != EVENT_CALL ||
-        !(plan->wanted[record->number] || record->number == SYS_restart_syscall)) {
+    if (t->passing || record->type != EVENT_CALL || !plan->wanted[record->number]) {
         return;
     }
     record->result = result;
