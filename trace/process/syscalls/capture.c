@@ -12,15 +12,6 @@
 
 enum { ADDRESS_MAX = sizeof(struct sockaddr_storage), ARGV_MAX = 2048, HOW_SIZE = 24 };
 
-static void put_text(tracee *e, unsigned arg)
-{
-    const uint64_t address = e->event->args[arg];
-    uint8_t *to = tracee_part(e, PART_PATH, arg, EVENT_TEXT_MAX);
-    if (to != NULL) {
-        tracee_end_part(e, memory_read_text(e->tid, address, (char *)to, EVENT_TEXT_MAX));
-    }
-}
-
 static void put_descriptor(tracee *e, unsigned arg)
 {
     char path[PATH_MAX];
@@ -28,15 +19,18 @@ static void put_descriptor(tracee *e, unsigned arg)
     tracee_put(e, PART_FD, arg, path, len);
 }
 
-/* The directory counts for a path that is relative, or empty. */
-static void put_directory(tracee *e, unsigned arg)
+/* The directory in front of it counts for a path that is relative, or empty. */
+static void put_path(tracee *e, unsigned arg, bool has_directory)
 {
-    char first = '\0';
-    if ((int)e->event->args[arg] != AT_FDCWD) {
-        (void)memory_read(e->tid, e->event->args[arg + 1], &first, 1);
-        if (first != '/') {
-            put_descriptor(e, arg);
-        }
+    const uint64_t address = e->event->args[arg];
+    uint8_t *to = tracee_part(e, PART_PATH, arg, EVENT_TEXT_MAX);
+    const size_t len = to != NULL ? memory_read_text(e->tid, address, (char *)to, EVENT_TEXT_MAX) : 0;
+    const bool absolute = len > 0 && to[0] == '/';
+    if (to != NULL) {
+        tracee_end_part(e, len);
+    }
+    if (has_directory && !absolute && (int)e->event->args[arg - 1] != AT_FDCWD) {
+        put_descriptor(e, arg - 1);
     }
 }
 
@@ -80,8 +74,7 @@ void capture_before(tracee *e, const syscall_spec *spec)
 {
     for (unsigned i = 0; spec->args[i] != '\0'; i++) {
         switch (spec->args[i]) {
-        case 'p': put_text(e, i); break;
-        case 'd': put_directory(e, i); break;
+        case 'p': put_path(e, i, i > 0 && spec->args[i - 1] == 'd'); break;
         case 'f': put_descriptor(e, i); break;
         case 'a': put_bytes(e, PART_ADDRESS, i, e->event->args[i], e->event->args[i + 1], ADDRESS_MAX); break;
         case 'g': put_message_address(e, i); break;

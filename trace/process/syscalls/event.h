@@ -14,7 +14,8 @@ typedef enum event_type {
 } event_type;
 
 typedef struct event {
-    uint32_t size;  /* of the record with its parts, a multiple of 8 */
+    uint32_t size;  /* of the record with its parts; first, and never 0 */
+   
     uint8_t type;   /* event_type */
     uint8_t parts;
     uint16_t number; /* of the call */

@@ -17,7 +17,7 @@
 enum { FILTER_MAX = 4096 }; /* instructions (BPF_MAXINSNS) */
 
 /* The tracer has to see some calls, wanted or not: clone3() and clone(CLONE_UNTRACED), whose child would have our filter and
- * no tracer; ptrace(), to say why it fails; restart_syscall(), which goes on with a call that was interrupted. */
+ * no tracer; ptrace(), to say why it fails. */
 static int add_own_rules(const seccomp_library *s, scmp_filter_ctx filter)
 {
     const struct scmp_arg_cmp untraced = {0, SCMP_CMP_MASKED_EQ, CLONE_UNTRACED, CLONE_UNTRACED};
@@ -27,7 +27,7 @@ static int add_own_rules(const seccomp_library *s, scmp_filter_ctx filter)
 #ifdef SYS_clone3
         SYS_clone3,
 #endif
-        SYS_ptrace, SYS_restart_syscall};
+        SYS_ptrace};
     for (size_t i = 0; bad == 0 && i < sizeof always / sizeof always[0]; i++) {
         bad = s->seccomp_rule_add_array(filter, SCMP_ACT_TRACE(0), always[i], 0, NULL);
         bad = bad == -EEXIST ? 0 : bad;
@@ -115,6 +115,19 @@ static bool resolve(syscall_plan *plan, const syscall_set *set, const seccomp_li
     return any;
 }
 
+/* A stopped process that is continued goes on with these by another call. */
+static void add_restarts(syscall_plan *plan)
+{
+    static const char *const restarted[] = {"nanosleep", "clock_nanosleep", "poll", "futex"};
+    for (int number = 0; number < SYSCALL_NUMBERS_MAX; number++) {
+        for (size_t i = 0; plan->wanted[number] && i < sizeof restarted / sizeof restarted[0]; i++) {
+            if (strcmp(plan->by_number[number]->name, restarted[i]) == 0) {
+                plan->wanted[SYS_restart_syscall] = true;
+            }
+        }
+    }
+}
+
 loom_status syscall_plan_init(syscall_plan *plan, const syscall_set *set, char *problem, size_t problem_size)
 {
     *plan = (syscall_plan){.sample = UINT64_MAX};
@@ -127,6 +140,7 @@ loom_status syscall_plan_init(syscall_plan *plan, const syscall_set *set, char *
         (void)snprintf(problem, problem_size, "no system call of the set exists on this machine");
         return LOOM_EINVAL;
     }
+    add_restarts(plan);
     if (!seccomp_can_trace()) {
         return LOOM_OK;
     }

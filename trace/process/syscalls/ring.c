@@ -33,7 +33,8 @@ bool ring_write(ring *r, const event *e, ring_urgency urgency, int bell)
 {
     const uint64_t written = atomic_load_explicit(&r->written, memory_order_relaxed);
     const bool urgent = urgency == RING_MUST_BE_HEARD;
-    const int64_t skip = make_room(r, written, e->size, urgent ? RING_SIZE : RING_SIZE - RING_RESERVE);
+    const uint32_t size = (e->size + 7u) & ~7u; /* each record begins where a structure may */
+    const int64_t skip = make_room(r, written, size, urgent ? RING_SIZE : RING_SIZE - RING_RESERVE);
     if (skip < 0) {
         atomic_fetch_add_explicit(&r->lost, 1, memory_order_relaxed);
         ring_bell(r, bell);
@@ -43,9 +44,15 @@ bool ring_write(ring *r, const event *e, ring_urgency urgency, int bell)
         memset(r->bytes + written % RING_SIZE, 0, sizeof e->size);
     }
     const uint64_t from = written + (uint64_t)skip;
-    memcpy(r->bytes + from % RING_SIZE, e, e->size);
-    atomic_store(&r->written, from + e->size);
-    if (urgent || from + e->size - r->read_seen > RING_WAKE_AT) {
+    uint8_t *to = r->bytes + from % RING_SIZE;
+    memcpy(to, e, e->size);
+    memset(to + e->size, 0, size - e->size); /* no part */
+    memcpy(to, &size, sizeof size);
+    atomic_store(&r->written, from + size);
+    if (!urgent && from + size - r->read_seen > RING_WAKE_AT) {
+        r->read_seen = atomic_load_explicit(&r->read, memory_order_acquire);
+    }
+    if (urgent || from + size - r->read_seen > RING_WAKE_AT) {
         ring_bell(r, bell);
     }
     return true;

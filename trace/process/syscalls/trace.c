@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "trace/process/syscalls/denied.h"
+#include "trace/process/syscalls/dw_library.h"
 #include "trace/process/syscalls/link.h"
 #include "trace/process/syscalls/reader.h"
 #include "trace/process/syscalls/source_map.h"
@@ -51,6 +52,10 @@ static loom_status take_options(syscall_trace *t, const syscall_trace_options *o
     loom_status st = syscall_set_parse(&set, o->set, problem, SYSCALL_TRACE_PROBLEM_SIZE);
     if (st == LOOM_OK) {
         st = syscall_plan_init(&t->plan, &set, problem, SYSCALL_TRACE_PROBLEM_SIZE);
+    }
+    if (st == LOOM_OK && (o->source || o->source_map != NULL) && dw_library_get() == NULL) {
+        (void)snprintf(problem, SYSCALL_TRACE_PROBLEM_SIZE, "%s", dw_library_problem());
+        st = LOOM_ENOTFOUND;
     }
     if (st == LOOM_OK && o->source_map != NULL) {
         st = source_map_open(&t->map, o->source_map, problem, SYSCALL_TRACE_PROBLEM_SIZE);

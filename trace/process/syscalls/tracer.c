@@ -128,6 +128,8 @@ static void wait_for_tracees(tracer *t)
             tracee_clear(&t->tracees); /* ECHILD: all have gone, whatever we missed */
         }
     }
+    number_table_fini(&t->early);
+    t->early = (number_table){0};
     set_timer(false);
 }
 

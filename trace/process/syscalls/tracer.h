@@ -36,6 +36,7 @@ typedef struct tracer {
     tracer_shared *shared;
     struct caller_finder *callers; /* NULL: --source is not wanted */
     tracee_table tracees;
+    number_table early; /* children that stopped before their parents told of them, by id; some may have ended by then */
     int bell, socket;
     pid_t first;    /* whose status is wanted */
     bool spans;     /* events are wanted */
@@ -61,10 +62,14 @@ void tracer_begin_detaching(tracer *t);
  * at the next system call stop. */
 bool tracer_on_filter(tracer *t, tracee *e);
 bool tracer_on_call(tracer *t, tracee *e);
+/* Counts a process of another architecture. */
+void tracer_note_architecture(tracer *t, tracee *e);
+/* What e->to_look asks for, once the thread goes on. */
+void tracer_look(tracer *t, tracee *e);
 /* Writes e->event. */
 void tracer_tell(tracer *t, const tracee *e, ring_urgency urgency);
 
-/* capture.c: what the arguments point to, put behind e->event; before the call and after it. */
+/* capture.c: what the arguments point to, put behind e->event; when the call is made, and after it. */
 void capture_before(tracee *e, const syscall_spec *spec);
 void capture_after(tracee *e, const syscall_spec *spec);
 /* Where the process is and what it runs. */

@@ -85,6 +85,12 @@ static bool never_returns(uint64_t number)
     return number == SYS_exit || number == SYS_exit_group;
 }
 
+/* execve() leaves nothing to look at. */
+static bool destroys_memory(uint64_t number)
+{
+    return number == SYS_execve || number == SYS_execveat;
+}
+
 static bool is_sampled(const syscall_plan *plan)
 {
     return plan->sample == UINT64_MAX || random_word() < plan->sample;
@@ -97,20 +103,30 @@ static void begin_record(tracer *t, tracee *e, uint64_t number, const uint64_t *
     for (unsigned i = 0; i < SYSCALL_ARGS_MAX; i++) {
         record->args[i] = args[i];
     }
-    if (e->kept) {
+    if (e->kept && t->callers != NULL) {
+        caller_find(t->callers, e);
+    }
+    if (e->kept && (t->callers != NULL || destroys_memory(number) || never_returns(number))) {
         capture_before(e, t->plan->by_number[number]);
-        if (t->callers != NULL) {
-            caller_find(t->callers, e);
-        }
+    } else {
+        e->to_look = e->kept;
     }
     e->event->start_ns = clock_monotonic_ns(); /* last: what it took to look is not the call's */
+}
+
+/* While the call runs: its thread can change nothing that we look at, and will stop at its end, and so neither waits for the
+ * other. (Other threads can change it; so they can in the kernel's eyes.) */
+void tracer_look(tracer *t, tracee *e)
+{
+    e->to_look = false;
+    capture_before(e, t->plan->by_number[e->event->number]);
 }
 
 /* Whether its end is to be seen. */
 static bool begin_call(tracer *t, tracee *e, uint64_t number, const uint64_t *args)
 {
     const syscall_plan *plan = t->plan;
-    if (t->passing || number >= SYSCALL_NUMBERS_MAX || !(plan->wanted[number] || number == SYS_restart_syscall)) {
+    if (t->passing || number >= SYSCALL_NUMBERS_MAX || !plan->wanted[number]) {
         return number == SYS_ptrace && !t->passing;
     }
     e->kept = t->spans && is_sampled(plan);
@@ -152,8 +168,7 @@ static void end_call(tracer *t, tracee *e, int64_t result)
     if (record->number == SYS_ptrace && result == -EPERM) {
         atomic_fetch_add_explicit(&t->shared->tally.debuggers, 1, memory_order_relaxed);
     }
-    if (t->passing || spec == NULL || record->type != EVENT_CALL ||
-        !(plan->wanted[record->number] || record->number == SYS_restart_syscall)) {
+    if (t->passing || record->type != EVENT_CALL || !plan->wanted[record->number]) {
         return;
     }
     record->result = result;
@@ -167,12 +182,26 @@ static void end_call(tracer *t, tracee *e, int64_t result)
     }
 }
 
+/* The thread that stands for its process. */
+static tracee *first_of(const tracer *t, tracee *e)
+{
+    tracee *first = e->tid != e->pid ? tracee_find(&t->tracees, e->pid) : NULL;
+    return first != NULL ? first : e;
+}
+
 static void note_architecture(tracer *t, tracee *e, uint32_t arch)
 {
-    tracee *first = tracee_find(&t->tracees, e->pid);
-    if (arch != NATIVE_ARCH && first != NULL && !first->foreign) {
-        first->foreign = true;
+    if (arch != NATIVE_ARCH && !e->foreign) {
+        e->foreign = true;
         atomic_fetch_add_explicit(&t->shared->tally.foreign, 1, memory_order_relaxed);
+    }
+}
+
+void tracer_note_architecture(tracer *t, tracee *e)
+{
+    call_info info;
+    if (get_info(e, &info)) {
+        note_architecture(t, e, info.arch);
     }
 }
 
@@ -185,7 +214,7 @@ bool tracer_on_call(tracer *t, tracee *e)
         return false;
     }
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-        note_architecture(t, e, info.arch);
+        note_architecture(t, first_of(t, e), info.arch);
         e->event->number = (uint16_t)info.entry.nr;
         return info.arch == NATIVE_ARCH && begin_call(t, e, info.entry.nr, (const uint64_t *)info.entry.args);
     }

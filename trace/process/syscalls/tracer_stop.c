@@ -194,8 +194,9 @@ static void on_end(tracer *t, pid_t tid, int status)
 static void on_birth(tracer *t, const tracee *parent, bool process)
 {
     unsigned long child = 0;
-    if (ptrace(PTRACE_GETEVENTMSG, parent->tid, NULL, &child) != 0 || tracee_find(&t->tracees, (pid_t)child) != NULL) {
-        return; /* killed meanwhile; or it stopped before its parent told us */
+    if (ptrace(PTRACE_GETEVENTMSG, parent->tid, NULL, &child) != 0 || number_table_remove(&t->early, child) != NULL ||
+        tracee_find(&t->tracees, (pid_t)child) != NULL) {
+        return; /* killed meanwhile; or we know it already, and it may even have ended */
     }
     tracee *e = adopt(t, (pid_t)child, parent->pid, process);
     if (e != NULL) {
@@ -215,6 +216,7 @@ static tracee *on_exec(tracer *t, pid_t pid)
         e->pid = pid;
         e->foreign = false;
         caller_forget(t->callers, pid);
+        tracer_note_architecture(t, e);
         tell_program(t, e);
     }
     return e;
@@ -239,6 +241,7 @@ static tracee *stranger(tracer *t, pid_t tid)
 {
     tracee *e = adopt(t, tid, 0, false);
     if (e != NULL) { /* its creator is one of ours, and as it is so is the child */
+        (void)!number_table_add(&t->early, (uint64_t)tid, t); /* there already: of an earlier one, whose parent was killed */
         const tracee *sibling = tracee_find(&t->tracees, e->pid);
         e->attached = sibling != NULL && sibling != e ? sibling->attached : t->plan->filter == NULL;
     }
@@ -277,4 +280,7 @@ void tracer_on_status(tracer *t, pid_t tid, int status)
     default: break;
     }
     go_on(t, e, tid, 0);
+    if (e != NULL && !t->detaching && e->in_call && e->to_look) {
+        tracer_look(t, e);
+    }
 }

@@ -1,0 +1,459 @@
+# SPDX-License-Identifier: Apache-2.0
+"""System calls of real commands as spans, and commands that do not notice."""
+
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import harness
+from harness import DEADLINE_S, clean_environment, wait_until
+from spans import parse_lines
+
+TESTS = harness.BIN.parent / "tests"
+TRACED = str(TESTS / "traced_command")
+SUBJECT = [str(TESTS / "syscall_subject")]
+PYTHON = [os.path.realpath(sys.executable), "-S", "-E"]
+AS_ROOT = os.geteuid() == 0
+
+
+def tracer_of(pid):
+    """Who traces it; 0: nobody, None: it has ended."""
+    try:
+        return int(re.search(r"TracerPid:\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1))
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+class Traced:
+    """What a run of traced_command left behind."""
+
+    def __init__(self, done, spans):
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+        self.spans = spans
+        self.by_id = {s.span_id: s for s in spans}
+        counts = [line for line in self.err.splitlines() if line.startswith('{"calls"')]
+        self.counts = json.loads(counts[-1]) if counts else None
+
+    def calls(self, name=None):
+        return [s for s in self.spans if s.name.startswith("syscall: ") and name in (None, s.attributes["syscall.name"])]
+
+    def processes(self):
+        return [s for s in self.spans if s.name.startswith("process")]
+
+    def parent(self, span):
+        return self.by_id.get(span.parent_id)
+
+
+class SyscallTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="loom-syscalls-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.environment = clean_environment(LOOM_SPANS_FILE=self.folder / "spans.jsonl")
+
+    def spans(self):
+        path = self.folder / "spans.jsonl"
+        return parse_lines(path.read_text()) if path.exists() else []
+
+    def traced(self, *arguments, code=0, given=None, **changes):
+        done = subprocess.run([TRACED, *map(str, arguments)], env={**self.environment, **changes}, cwd=self.folder, text=True,
+                              capture_output=True, timeout=50, errors="replace",
+                              **({"input": given} if given is not None else {"stdin": subprocess.DEVNULL}))
+        self.assertEqual(done.returncode, code, f"{arguments}\n{done.stdout}{done.stderr}")
+        traced = Traced(done, self.spans())
+        self.assert_connected(traced)
+        return traced
+
+    def assert_connected(self, traced):
+        """Each call is below its own process, each process below its parent or the command; times are within."""
+        for span in traced.calls():
+            process = traced.parent(span)
+            self.assertIsNotNone(process, span)
+            self.assertEqual(process.attributes["process.pid"], span.attributes["process.pid"])
+            self.assertLessEqual(span.start_ns, span.end_ns)
+            self.assertGreaterEqual(span.start_ns, process.start_ns)
+            self.assertLessEqual(span.end_ns, process.end_ns)
+        for span in traced.processes():
+            above = traced.parent(span)
+            self.assertIsNotNone(above, span)
+            self.assertTrue(above.name == "command" or above.attributes["process.pid"] == span.attributes["process.parent_pid"], span)
+
+    def start(self, *command, **popen):
+        process = subprocess.Popen(list(map(str, command)), env=self.environment, cwd=self.folder, text=True, bufsize=1,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
+        self.addCleanup(self.stop, process)
+        return process
+
+    def stop(self, process):
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+    def next_line(self, stream, what):
+        self.assertTrue(select.select([stream], [], [], DEADLINE_S)[0], f"no line: {what}")
+        line = stream.readline()
+        self.assertTrue(line, f"it ended: {what}")
+        return line.strip()
+
+    def assert_goes_on(self, stream, lines=3):
+        for _ in range(lines):
+            self.assertGreater(int(self.next_line(stream, "it opens files, one call after the other")), 0)
+
+
+class Spans(SyscallTest):
+    def test_processes_are_below_their_parents_and_calls_below_their_process(self):
+        t = self.traced("--set", "execve,openat,wait4", "--", "/bin/sh", "-c", "ls / >/dev/null; cat nothing; exit 3", code=3)
+        shell, = (p for p in t.processes() if t.parent(p).name == "command")
+        children = {p.attributes["process.executable.name"]: p for p in t.processes() if p is not shell}
+        self.assertEqual(set(children), {"ls", "cat"})
+        self.assertTrue(all(t.parent(p) is shell for p in children.values()))
+        self.assertEqual(children["cat"].attributes["process.exit.code"], 1)
+        self.assertEqual(children["cat"].attributes["error.type"], "exit_1")
+        self.assertEqual(children["ls"].attributes["process.command_args"], ["ls", "/"])
+        self.assertEqual(children["ls"].attributes["process.working_directory"], str(self.folder))
+        self.assertEqual((shell.attributes["process.exit.code"], shell.status), (3, 2))
+        failed, = (s for s in t.calls("openat") if s.attributes.get("file.path") == "nothing")
+        self.assertIs(t.parent(failed), children["cat"])
+        self.assertEqual((failed.attributes["error.type"], failed.status, failed.attributes["syscall.result"]), ("ENOENT", 2, -2))
+        self.assertTrue(all(s.kind == "INTERNAL" for s in t.spans))
+        waits = [s for s in t.calls("wait4") if s.attributes["syscall.result"] > 0]
+        self.assertEqual({s.attributes["syscall.result"] for s in waits}, {p.attributes["process.pid"] for p in children.values()})
+
+    def test_what_arguments_mean(self):
+        code = """
+import os, socket, select, time
+os.mkdir("d"); d = os.open("d", os.O_RDONLY)
+os.close(os.open("f", os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o640, dir_fd=d))
+os.rename("f", "g", src_dir_fd=d, dst_dir_fd=d)
+os.read(os.open("d/g", os.O_RDONLY), 10)
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(3)
+c = socket.socket(); c.connect(s.getsockname()); s.accept()
+u = socket.socket(socket.AF_UNIX)
+for name in ("nobody", "\\0abstract"):
+    try: u.connect(name)
+    except OSError: pass
+select.poll().poll(7); time.sleep(0.02); os.kill(os.getpid(), 0)
+"""
+        t = self.traced("--set", "file,network,desc,kill,default", "--", *PYTHON, "-c", code)
+
+        def one(name, **wanted):
+            found = [s for s in t.calls(name) if all(s.attributes.get(k.replace("__", ".")) == v for k, v in wanted.items())]
+            self.assertTrue(found, f"{name} {wanted}: {[s.attributes for s in t.calls(name)][-5:]}")
+            return found[0].attributes
+
+        self.assertEqual(one("mkdir", file__path="d")["syscall.mode"], "0777")
+        created = one("openat", file__path=f"{self.folder}/d/f")
+        self.assertEqual((created["syscall.flags"], created["syscall.mode"]), ("O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC", "0640"))
+        self.assertEqual(one("renameat", file__path=f"{self.folder}/d/f")["syscall.new_path"], f"{self.folder}/d/g")
+        self.assertEqual(one("read", syscall__fd_path=f"{self.folder}/d/g")["syscall.size"], 10)
+        port = one("getsockname")["network.local.port"]
+        self.assertEqual(one("bind")["network.local.address"], "127.0.0.1")
+        peer = one("connect", network__type="ipv4")
+        self.assertEqual((peer["network.peer.address"], peer["network.peer.port"]), ("127.0.0.1", port))
+        self.assertEqual(one("accept4")["network.peer.address"], "127.0.0.1")
+        self.assertEqual(one("connect", network__peer__address="nobody")["error.type"], "ENOENT")
+        one("connect", network__peer__address="@abstract")
+        self.assertEqual(one("poll")["syscall.timeout_ms"], 7)
+        self.assertEqual(one("clock_nanosleep", syscall__result=0)["process.pid"], one("kill")["syscall.pid"])
+        slept, = t.calls("clock_nanosleep")
+        self.assertGreaterEqual(slept.end_ns - slept.start_ns, 20_000_000)
+
+    def test_an_answer_is_no_error(self):
+        code = "import os\nos.path.exists('no')\ntry: open('no')\nexcept OSError: pass\ntry: os.mkdir('/proc/no')\nexcept OSError: pass"
+        t = self.traced("--set", "file", "--", *PYTHON, "-c", code)
+        probe, = (s for s in t.calls() if s.attributes.get("file.path") == "no" and "openat" not in s.name)
+        self.assertEqual((probe.status, probe.attributes["syscall.errno"], probe.attributes.get("error.type")), (0, "ENOENT", None))
+        missing, = (s for s in t.calls("openat") if s.attributes.get("file.path") == "no")
+        self.assertEqual((missing.status, missing.attributes["error.type"]), (2, "ENOENT"))
+        self.assertEqual([s.attributes["error.type"] for s in t.calls("mkdir")], ["ENOENT"])
+
+    def test_only_what_is_wanted_becomes_a_span(self):
+        slow = self.traced("--min-duration-ns", 10_000_000, "--set", "all", "--", "/bin/sleep", "0.05")
+        self.assertEqual([s.attributes["syscall.name"] for s in slow.calls()], ["clock_nanosleep"])
+        (self.folder / "spans.jsonl").unlink()
+        wrong = self.traced("--errors-only", "--set", "file", "--", "/bin/cat", "nothing", code=1)
+        self.assertEqual([s.attributes["file.path"] for s in wrong.calls() if s.attributes["syscall.name"] == "openat"], ["nothing"])
+        (self.folder / "spans.jsonl").unlink()
+        some = self.traced("--sample", 0.1, "--json", "--set", "openat", "--", *SUBJECT, "opens", 2000)
+        self.assertTrue(100 <= len(some.calls()) <= 320, len(some.calls()))
+        summary = json.loads(next(line for line in some.err.splitlines() if line.startswith('{"syscalls"')))["syscalls"]
+        self.assertGreaterEqual(summary[0]["calls"], 2000)
+        self.assertTrue(0 < summary[0]["p50_ns"] <= summary[0]["p99_ns"] <= summary[0]["max_ns"] <= summary[0]["total_ns"])
+
+    def test_an_unsampled_trace_has_no_spans_and_a_summary(self):
+        t = self.traced("--unsampled", "--summary", "--", "/bin/ls", "/")
+        self.assertEqual(t.spans, [])
+        self.assertRegex(t.err, r"openat +\d+")
+        self.assertGreater(t.counts["calls"], 0)
+
+    def test_no_call_is_lost_of_a_find_over_a_tree(self):
+        for folder in range(20):
+            (self.folder / f"tree/{folder}").mkdir(parents=True)
+            for file in range(100):
+                (self.folder / f"tree/{folder}/{file}").touch()
+        t = self.traced("--set", "%file", "--summary", "--", "find", "tree", "-size", "+1G", OTEL_BSP_MAX_QUEUE_SIZE="512")
+        self.assertEqual(t.counts["lost"], 0)
+        self.assertEqual(t.counts["spans"], len(t.calls()))
+        self.assertEqual(t.counts["calls"], t.counts["spans"])
+        paths = {os.path.basename(s.attributes["file.path"]) for s in t.calls("newfstatat")}
+        self.assertTrue({str(n) for n in range(100)} <= paths)
+
+    def test_a_database_syncs_its_journal(self):
+        code = "import sqlite3\nc = sqlite3.connect('a.db')\nc.execute('create table t (x)')\nc.execute('insert into t values (1)')\nc.commit()"
+        t = self.traced("--", *PYTHON, "-c", code)
+        synced = {os.path.basename(s.attributes["syscall.fd_path"]) for s in t.calls("fdatasync") + t.calls("fsync")}
+        self.assertIn("a.db", synced)
+
+    def test_a_set_that_makes_no_sense_is_named_and_the_command_runs(self):
+        t = self.traced("--set", "opnat", "--", "/bin/echo", "ran")
+        self.assertIn('"opnat" is no system call', t.err)
+        self.assertIn('"openat"', t.err)
+        self.assertEqual(t.out, "ran\n")
+
+    def test_the_source_of_a_call_is_its_first_caller_outside_the_c_library(self):
+        t = self.traced("--source", "--set", "openat", "--", *SUBJECT, "opens", 3)
+        found = [s.attributes for s in t.calls("openat") if s.attributes.get("file.path") == "/dev/null"]
+        self.assertEqual(len(found), 3)
+        for attributes in found:
+            self.assertEqual(attributes["code.function.name"], "open_something")
+        if "code.file.path" in found[0]:  # built with debug information
+            text = pathlib.Path(__file__).parent.joinpath("syscalls/syscall_subject.c").read_text().splitlines()
+            self.assertIn("open(", text[found[0]["code.line.number"] - 1])
+            self.assertEqual(os.path.basename(found[0]["code.file.path"]), "syscall_subject.c")
+
+    def test_a_source_map_leads_to_the_original(self):
+        text = pathlib.Path(__file__).parent.joinpath("syscalls/syscall_subject.c").read_text().splitlines()
+        line = next(n for n, l in enumerate(text, 1) if "open(\"/dev/null\"" in l)
+        path = self.folder / "map.json"
+        path.write_text(json.dumps({"version": 1, "source_language": "Python", "mappings": [
+            {"generated_file": "syscall_subject.c", "generated_line": line, "original_file": "app.py", "original_line": 15,
+             "original_function": "read_config", "decision_id": "inline-7"}]}))
+        t = self.traced("--source-map", path, "--set", "openat", "--", *SUBJECT, "opens", 1)
+        call, = (s for s in t.calls("openat") if s.attributes.get("file.path") == "/dev/null")
+        if "code.line.number" not in call.attributes:
+            self.skipTest("built without debug information")
+        self.assertEqual({k: v for k, v in call.attributes.items() if k.startswith("transpiler.")},
+                         {"transpiler.source_language": "Python", "transpiler.original_file": "app.py", "transpiler.original_line": 15,
+                          "transpiler.original_function": "read_config", "transpiler.decision_id": "inline-7"})
+
+
+class Undisturbed(SyscallTest):
+    """syscall_subject ends with 0 if nothing was other than without a tracer."""
+
+    def case(self, *arguments, processes, **options):
+        t = self.traced("--set", "default,desc,process", "--", *SUBJECT, *arguments, **options)
+        self.assertEqual(t.counts["processes"], processes)
+        self.assertEqual(len(t.processes()), processes)
+        self.assertEqual(t.counts["unfiltered"], 0)
+        return t
+
+    def test_a_thousand_children(self):
+        t = self.case("forks", 1000, processes=1001)
+        self.assertEqual(len([s for s in t.calls("openat") if s.attributes.get("file.path") == "/dev/null"]), 1000)
+
+    def test_threads(self):
+        t = self.case("threads", 100, processes=1)
+        self.assertEqual(t.counts["threads"], 100)
+        opened = [s.attributes for s in t.calls("openat") if s.attributes.get("file.path") == "/dev/null"]
+        self.assertEqual(len({a["thread.id"] for a in opened}), 100)
+
+    def test_vfork(self):
+        t = self.case("vfork", processes=2)
+        self.assertEqual(sorted(p.name for p in t.processes()), ["process: syscall_subject", "process: true"])
+
+    def test_children_that_want_no_tracer_or_another_parent(self):
+        self.case("clone", processes=5)
+
+    def test_a_thread_that_runs_another_program(self):
+        t = self.case("thread-exec", processes=1)
+        self.assertEqual(t.out, "from a thread\n")
+        process, = t.processes()
+        self.assertEqual(process.name, "process: echo")
+        self.assertEqual([attributes["process.executable.path"] for _, attributes in process.events], [SUBJECT[0], "/usr/bin/echo"])
+
+    def test_a_thread_that_ends_all_others(self):
+        self.case("thread-exit", processes=1)
+
+    def test_children_killed_in_the_middle_of_a_call(self):
+        t = self.case("kill", processes=51)
+        killed = [p for p in t.processes() if p.attributes.get("error.type") == "signal_9"]
+        self.assertEqual(len(killed), 50)
+
+    def test_signals_arrive_with_what_they_carry(self):
+        self.case("signals", processes=1)
+
+    def test_a_sleep_that_is_stopped_and_continued(self):
+        self.case("stops", processes=2)
+
+    def test_job_control(self):
+        self.case("job-control", processes=2)
+
+    def test_a_signal_interrupts_a_call(self):
+        t = self.case("interrupted", processes=1)
+        self.assertTrue(all(s.status == 0 for s in t.calls("clock_nanosleep")))
+
+    def test_a_sandbox_of_its_own(self):
+        self.case("sandbox", processes=1)
+
+    def test_calls_of_another_architecture_pass(self):
+        self.case("foreign", processes=1)
+
+    @unittest.skipUnless(os.uname().machine == "x86_64", "a program of i386")
+    def test_a_program_of_another_architecture_is_counted(self):
+        program = self.folder / "exits"
+        code = bytes.fromhex("b801000000" "31db" "cd80")  # exit(0)
+        header = struct.pack("<4sBBBB8xHHIIIIIHHHHHH", b"\x7fELF", 1, 1, 1, 0, 2, 3, 1, 0x8048054, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+        segment = struct.pack("<IIIIIIII", 1, 0, 0x8048000, 0x8048000, 84 + len(code), 84 + len(code), 5, 0x1000)
+        program.write_bytes(header + segment + code)
+        program.chmod(0o755)
+        if subprocess.run([program]).returncode != 0:
+            self.skipTest("this kernel does not run it")
+        t = self.traced("--set", "all", "--", program)
+        self.assertEqual(t.counts["foreign"], 1)
+        self.assertEqual(t.processes()[0].name, "process: exits")
+
+    def test_a_debugger_is_told_of(self):
+        t = self.case("debugger", processes=2)
+        self.assertEqual(t.counts["debuggers"], 1)
+
+    def test_the_command_ends_as_it_ends(self):
+        t = self.traced("--", "/bin/sh", "-c", "kill -TERM $$", code=128 + signal.SIGTERM)
+        process, = t.processes()
+        self.assertEqual((process.attributes["error.type"], process.attributes["process.exit.code"]), ("signal_15", 143))
+
+    def test_a_tracer_inside_a_tracer_is_refused_and_the_command_runs(self):
+        # what is traced, the leak sanitizer cannot look at
+        t = self.traced("--quiet", "--", "/usr/bin/env", "ASAN_OPTIONS=detect_leaks=0", TRACED, "--", "/bin/echo", "ran")
+        self.assertEqual(t.out, "ran\n")
+        self.assertIn("traces process", t.err)
+
+    @unittest.skipUnless(AS_ROOT, "needs root")
+    def test_without_privileges_the_filter_needs_no_new_privs(self):
+        if os.stat(TRACED).st_mode & 5 != 5 or subprocess.run(["setpriv", "--reuid=65534", TRACED, "--", "/bin/true"],
+                                                              capture_output=True).returncode != 0:
+            self.skipTest("others may not run the programs of this build")
+        os.chmod(self.folder, 0o777)
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", TRACED, "--", "grep", "NoNewPrivs", "/proc/self/status"],
+                              env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=50)
+        self.assertEqual((done.returncode, done.stdout.split()), (0, ["NoNewPrivs:", "1"]), done.stderr)
+        self.assertTrue(Traced(done, self.spans()).calls("openat"))
+
+
+class Killed(SyscallTest):
+    def test_a_command_goes_on_when_its_tracers_owner_is_killed(self):
+        process = self.start(TRACED, "--quiet", "--set", "all", "--", *SUBJECT, "goes-on", start_new_session=True)
+        pid = int(self.next_line(process.stdout, "its pid"))
+        self.assert_goes_on(process.stdout, 1)
+        process.kill()
+        process.wait()
+        tracer = tracer_of(pid)
+        self.assertGreater(tracer, 0)
+        self.assert_goes_on(process.stdout)
+        process.stdin.close()
+        wait_until(lambda: tracer_of(pid) is None, "it ends by itself")
+        wait_until(lambda: tracer_of(tracer) is None or "\nState:\tZ" in pathlib.Path(f"/proc/{tracer}/status").read_text(), "and its tracer")
+
+    def test_signals_of_the_terminal_do_not_end_the_tracer(self):
+        process = self.start(TRACED, "--quiet", "--set", "all", "--", *SUBJECT, "goes-on", start_new_session=True)
+        pid = int(self.next_line(process.stdout, "its pid"))
+        tracer = wait_until(lambda: tracer_of(pid), "it is traced")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            os.kill(tracer, number)
+        self.assert_goes_on(process.stdout)
+        process.stdin.close()
+        self.assertEqual(process.wait(DEADLINE_S), 0)
+
+    def test_what_a_command_leaves_behind_goes_on(self):
+        process = self.start(TRACED, "--quiet", "--set", "all", "--", "/bin/sh", "-c", f"exec 3<&0; {' '.join(SUBJECT)} goes-on <&3 &")
+        pid = int(self.next_line(process.stdout, "its pid"))
+        self.assertEqual(process.wait(DEADLINE_S), 0)
+        self.assertGreater(tracer_of(pid), 0)
+        self.assert_goes_on(process.stdout)
+        process.stdin.close()
+        wait_until(lambda: tracer_of(pid) is None, "it ends")
+
+
+class Attached(SyscallTest):
+    def running(self, *arguments):
+        subject = self.start(*SUBJECT, "goes-on", *arguments)
+        pid = int(self.next_line(subject.stdout, "its pid"))
+        tracer = self.start(TRACED, "--set", "openat,fork,clone", "--pid", pid)
+        self.assertEqual(self.next_line(tracer.stderr, "whether it is attached"), "attached")
+        return subject, pid, tracer
+
+    def test_a_process_with_threads_is_traced_and_left_as_it_was(self):
+        subject, pid, tracer = self.running(3)
+        self.assertGreater(tracer_of(pid), 0)
+        self.assert_goes_on(subject.stdout)
+        tracer.send_signal(signal.SIGTERM)
+        _, err = tracer.communicate(timeout=DEADLINE_S)
+        wait_until(lambda: all(tracer_of(f"{pid}/task/{t}") == 0 for t in os.listdir(f"/proc/{pid}/task")), "it is let go")
+        self.assert_goes_on(subject.stdout)
+        subject.stdin.close()
+        self.assertEqual(subject.wait(DEADLINE_S), 0)
+        t = Traced(subprocess.CompletedProcess([], 0, "", err), self.spans())
+        self.assert_connected(t)
+        self.assertGreaterEqual(t.counts["threads"], 3)
+        first = next(p for p in t.processes() if p.attributes["process.pid"] == pid)
+        self.assertEqual(first.name, "process: syscall_subject")
+        self.assertTrue(all(s.attributes["file.path"] == "/dev/null" for s in t.calls("openat")))
+        self.assertGreater(len(t.calls("openat")), 100)
+        self.assertGreater(len(t.processes()), 1)
+
+    def test_it_is_let_go_when_the_tracers_owner_is_killed(self):
+        subject, pid, tracer = self.running(3)
+        tracer.kill()
+        wait_until(lambda: all(tracer_of(f"{pid}/task/{t}") == 0 for t in os.listdir(f"/proc/{pid}/task")), "it is let go")
+        self.assert_goes_on(subject.stdout)
+        subject.stdin.close()
+        self.assertEqual(subject.wait(DEADLINE_S), 0)
+
+    def test_a_stopped_process_stays_stopped(self):
+        subject = self.start(*SUBJECT, "goes-on")
+        pid = int(self.next_line(subject.stdout, "its pid"))
+        os.kill(pid, signal.SIGSTOP)
+        state = lambda: re.search(r"State:\s*(\w)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)  # noqa: E731
+        wait_until(lambda: state() == "T", "it stops")
+        tracer = self.start(TRACED, "--pid", pid)
+        self.assertEqual(self.next_line(tracer.stderr, "whether it is attached"), "attached")
+        tracer.send_signal(signal.SIGTERM)
+        self.assertEqual(tracer.wait(DEADLINE_S), 0)
+        wait_until(lambda: tracer_of(pid) == 0, "it is let go")
+        wait_until(lambda: state() == "T", "it is stopped again")
+        os.kill(pid, signal.SIGCONT)
+        self.assert_goes_on(subject.stdout)
+
+    def test_its_end_is_noticed(self):
+        subject, pid, tracer = self.running(0)
+        subject.stdin.close()
+        self.assertEqual(tracer.wait(DEADLINE_S), 0)
+        self.assertEqual(subject.wait(DEADLINE_S), 0)
+
+    def test_a_process_that_is_not_there(self):
+        self.assertIn("there is no such process", self.traced("--pid", 2 ** 22 + 1, code=1).err)
+
+    def test_a_process_that_somebody_traces_already(self):
+        _, pid, _ = self.running(0)
+        done = subprocess.run([TRACED, "--pid", str(pid)], env=clean_environment(), capture_output=True, text=True, timeout=50)
+        self.assertRegex(done.stderr, rf"process \d+ \(a debugger.*traces process {pid} already")
+
+    @unittest.skipUnless(AS_ROOT, "needs root")
+    def test_a_process_of_somebody_else(self):
+        done = subprocess.run(["setpriv", "--reuid=65534", TRACED, "--pid", str(os.getpid())], env=clean_environment(), cwd="/",
+                              capture_output=True, text=True, timeout=50)
+        if "not permitted" not in done.stderr and done.returncode in (126, 127):
+            self.skipTest("others may not run the programs of this build")
+        self.assertRegex(done.stderr, "ptrace is not permitted|ptrace_scope")
+
+
+if __name__ == "__main__":
+    unittest.main()
