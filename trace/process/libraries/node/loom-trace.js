@@ -13,6 +13,7 @@ const { randomFillSync } = require('crypto');
 const fs = require('fs');
 const { performance } = require('perf_hooks');
 const tty = require('tty');
+const { isMap, isPromise } = require('util').types; // which no proxy can see
 
 const LINE_MAX = 262144; // bytes, marker and line feed included; lines are ASCII
 const ATTRIBUTES_MAX = 128;
@@ -557,13 +558,16 @@ function copyInto(to, from) {
     complain(`attributes are no object: ${textOf(from)}`);
     return to;
   }
-  const names = from instanceof Map ? Array.from(from.keys(), textOf) : Object.keys(from);
-  for (const name of names) {
-    try {
-      to[name] = from instanceof Map ? from.get(name) : from[name];
-    } catch (failure) {
-      to[name] = unprintable(from);
+  try {
+    for (const key of isMap(from) ? from.keys() : Object.keys(from)) {
+      const name = textOf(key);
+      if (name === '__proto__') { // an assignment would be of another kind
+        Object.defineProperty(to, name, { value: undefined, writable: true, enumerable: true, configurable: true });
+      }
+      to[name] = isMap(from) ? from.get(key) : property(from, key);
     }
+  } catch (failure) {
+    complain(`attributes cannot be read: ${textOf(failure)}`);
   }
   return to;
 }
@@ -781,7 +785,7 @@ class LoomTracer {
       span.recordException(error).end('error');
       throw error;
     }
-    if (result instanceof Promise && result.constructor === Promise) {
+    if (isPromise(result) && Object.getPrototypeOf(result) === Promise.prototype) {
       return result.then((value) => {
         span.end();
         return value;
@@ -854,8 +858,9 @@ function traceFunction(name, attributes, fn) {
   [name, attributes, fn] = typeof name === 'function' ? [undefined, undefined, name]
     : typeof attributes === 'function' ? [name, undefined, attributes] : [name, attributes, fn];
   if (typeof fn !== 'function') {
-    complain(`traceFunction is for functions, not for ${textOf(fn)}`);
-    return fn;
+    const given = fn !== undefined ? fn : attributes !== undefined ? attributes : name;
+    complain(`traceFunction is for functions, not for ${textOf(given)}`);
+    return given;
   }
   const spanName = name || fn.name || 'anonymous';
   const traced = function (...args) {
