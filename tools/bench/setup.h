@@ -37,10 +37,28 @@ typedef enum bench_placement { PLACEMENT_FREE, PLACEMENT_APART, PLACEMENT_TOGETH
 /* What is done with spans in the span scenario (tools/bench/spans/README.md). */
 typedef enum bench_work { WORK_NONE, WORK_SAMPLED, WORK_UNSAMPLED, WORK_DISABLED, WORK_ENCODE } bench_work;
 
+/* What a noisy neighbour does in the fairness scenario (flood.h). BUSY: it spins, and talks to nobody. */
+typedef enum bench_flood {
+    FLOOD_NONE,
+    FLOOD_BUSY,
+    FLOOD_SUBSCRIBES, /* each ended again after a while */
+    FLOOD_UNSUBSCRIBES, /* of what does not exist */
+    FLOOD_CALLS,      /* of a provider that answers; then of one that does not, and of nobody */
+    FLOOD_CALLS_UNANSWERED,
+    FLOOD_CALLS_NOBODY,
+    FLOOD_CANCELS,    /* of calls that nobody made */
+    FLOOD_PINGS,
+    FLOOD_PUBLISHES,
+    FLOOD_LARGE_PUBLISHES,
+    FLOOD_HELLOS,     /* it connects, says hello, and leaves */
+    FLOOD_COUNT
+} bench_flood;
+
 /* How many of each; what a scenario has no use for is 0. */
 typedef struct bench_shape {
     unsigned producers, consumers;
     bench_work work;
+    bench_flood flood;
     unsigned filters; /* subscriptions held at once */
     unsigned agents;  /* idle sessions */
 } bench_shape;
@@ -71,6 +89,7 @@ extern const char *const bench_tracing_names[];
 extern const char *const bench_api_names[];
 extern const char *const bench_placement_names[];
 extern const char *const bench_work_names[]; /* "" for WORK_NONE */
+extern const char *const bench_flood_names[];
 
 /* "1→4", "1000 filters", "1000 sessions", "sampled"; empty for one producer and one consumer. */
 void bench_shape_title(const bench_shape *shape, char out[32]);

@@ -15,5 +15,6 @@ extern const bench_scenario bench_scenario_agents;
 extern const bench_scenario bench_scenario_stall;
 extern const bench_scenario bench_scenario_soak;
 extern const bench_scenario bench_scenario_span;
+extern const bench_scenario bench_scenario_fairness;
 
 #endif
