@@ -7,7 +7,8 @@
  * of it is moved a few times at most.
  *
  * A link whose session has had its turn is held: what it has read waits in its own memory, nothing more is read, and the
- * held links take their next turns one after the other at the start of each round.
+ * held links take their next turns one after the other in each round, after everybody else has been read. Little is read at
+ * once from a link that was held, so that what waits has not been copied in vain.
  *
  * What all links keep is bounded. Near the bound they read in small pieces, and a large frame waits until others are
  * complete; a frame that does not come on while others wait costs its session, and so does whatever does not fit at all. */
@@ -107,6 +108,9 @@ uint8_t *link_room(link_t *l, size_t *room)
         memcpy(l->server->read_buffer, l->partial, l->partial_len);
     }
     *room = LINK_READ_SIZE - l->partial_len;
+    if (*room > l->read_max) {
+        *room = l->read_max;
+    }
     if (is_scarce(l->server) && *room > LINK_SCARCE_READ) {
         *room = LINK_SCARCE_READ;
     }
@@ -131,6 +135,7 @@ static void hold(link_t *l, uint8_t *data, size_t len)
 {
     const uint8_t *own = l->partial;
     l->apart = false;
+    l->read_max = LINK_READ_BESIDE;
     if (own != NULL && data >= own && data < own + l->partial_cap) {
         l->partial_at = (size_t)(data - own);
         l->partial_len = len;
@@ -158,6 +163,7 @@ static void take(link_t *l, uint8_t *data, size_t have, bool kept)
         hold(l, data + used, have - used);
     } else {
         l->need = need;
+        l->read_max = have >= l->read_max && l->read_max < LINK_READ_SIZE ? 2 * l->read_max : l->read_max;
         l->apart = need > LINK_READ_SIZE || (used == 0 && kept && need > have);
         if (used < have) {
             keep(l, data + used, have - used);
@@ -288,19 +294,24 @@ void link_server_new_round(link_server *server)
         end_wait(first_of(&server->waiting));
     }
     end_asking(server);
-    /* whoever is held again in this round stands behind those that have not had their turn, and is spent */
-    while (server->held.first != NULL && session_is_fresh(first_of(&server->held)->session)) {
-        take_turn(first_of(&server->held));
-    }
     if (server->held.first != NULL) {
         uv_idle_start(&server->spin, on_spin);
-    } else {
-        uv_idle_stop(&server->spin);
     }
     if (server->asking.first == NULL) {
         uv_timer_stop(&server->asked);
     } else if (!uv_is_active((uv_handle_t *)&server->asked)) {
         uv_timer_start(&server->asked, on_asked, LINK_ASKED_MS, LINK_ASKED_MS);
+    }
+}
+
+void link_server_take_turns(link_server *server)
+{
+    /* whoever is held again in this round stands behind those that have not had their turn, and is spent */
+    while (server->held.first != NULL && session_is_fresh(first_of(&server->held)->session)) {
+        take_turn(first_of(&server->held));
+    }
+    if (server->held.first == NULL) {
+        uv_idle_stop(&server->spin);
     }
 }
 

@@ -3,7 +3,8 @@
  *
  * A session takes one turn in a round. Work is counted in bytes, which say how much there is to do in a publish, and in
  * frames of every other kind, which take a few microseconds each: without a limit on both, one agent that subscribes in a
- * loop holds everybody else up for as long as its socket has something to read. */
+ * loop holds everybody else up for as long as its socket has something to read. A turn is as long as reading is worth its
+ * system calls; but between its slices somebody looks whether others wait, and then it is over. */
 #include <stdio.h>
 
 #include "bridge/session/session.h"
@@ -76,7 +77,7 @@ static bool receive_frame(session *s, loom_bytes body)
     frame f;
     char reason[FRAME_REASON_SIZE];
     loom_status st = frame_decode(&f, body, reason);
-    s->turn_left -= (int64_t)body.len;
+    s->turn_left -= (int64_t)(body.len - s->batch_at);
     if (st == LOOM_OK) {
         s->turn_left -= f.type == FRAME_PUBLISH ? 0 : SESSION_TURN_FRAME;
         st = handle(s, &f, reason);
@@ -105,12 +106,31 @@ bool session_is_fresh(const session *s)
     return s->round != s->bridge->round || s->turn_left > SESSION_TURN / 2;
 }
 
+static int64_t slice_of(const session *s)
+{
+    return s->alone < SESSION_ALONE ? SESSION_SLICE : SESSION_SLICE_ALONE;
+}
+
 static void begin_turn(session *s)
 {
     s->turn_left = session_is_asking(s) ? 0 : SESSION_TURN;
+    s->slice_end = SESSION_TURN - slice_of(s);
     if (s->turn_left > 0 && s->asked >= s->ask_limit) {
         s->ask_limit = s->asked + SESSION_ASKED_MAX;
     }
+}
+
+/* Between two frames. */
+static bool turn_is_over(session *s)
+{
+    if (s->turn_left > s->slice_end) {
+        return false;
+    }
+    if (s->turn_left > 0 && session_yields(s)) {
+        s->turn_left = 0;
+    }
+    s->slice_end = s->turn_left - slice_of(s);
+    return s->turn_left <= 0;
 }
 
 size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
@@ -125,7 +145,7 @@ size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
     *need = 0;
     while (s->state != SESSION_ENDED) {
         loom_bytes body;
-        if (s->turn_left <= 0) {
+        if (turn_is_over(s)) {
             *need = 0; /* that of the frame before */
             return done;
         }
@@ -141,10 +161,14 @@ size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
             session_end(s, FRAME_ERROR, LOOM_ETOOBIG, "frame length is zero or over the limit: is this a Loom agent link?");
             break;
         }
-        done += FRAME_HEADER_SIZE + body.len;
         if (!receive_frame(s, body)) {
             break;
         }
+        if (s->batch_done > 0) { /* the rest of this one comes with the next turn */
+            *need = 0;
+            return done;
+        }
+        done += FRAME_HEADER_SIZE + body.len;
     }
     return len; /* nothing after the end of a session counts */
 }

@@ -188,6 +188,60 @@ static size_t receive_in_this_round(fake_agent *a, size_t from)
     return session_receive(a->session, a->say.data + from, a->say.len - from, &need);
 }
 
+static unsigned pongs_of_a_round(fixture *f, size_t *from)
+{
+    unsigned count = 0;
+    bridge_new_round(f->bridge);
+    *from += receive_in_this_round(&f->a, *from);
+    fake_agent_hear(&f->a);
+    for (size_t i = 0; i < f->a.count; i++) {
+        count += f->a.frames[i].type == FRAME_PONG;
+    }
+    return count;
+}
+
+/* A slice is 32 KiB, a turn 256; a frame that is no publish counts 2 KiB and its bytes. */
+static void a_turn_ends_after_a_slice_when_others_wait(void **state)
+{
+    fixture *f = *state;
+    enum { MANY = 1000, SLICE = 16, TURN = 128 };
+    size_t done = 0;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    for (uint64_t i = 1; i <= MANY; i++) {
+        assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, i));
+    }
+    assert_in_range(pongs_of_a_round(f, &done), TURN - 1, TURN);
+    f->a.others = true;
+    assert_in_range(pongs_of_a_round(f, &done), SLICE - 1, SLICE);
+    f->a.others = false;
+    assert_in_range(pongs_of_a_round(f, &done), TURN - 1, TURN);
+    frame_writer_clear(&f->a.say);
+}
+
+static void who_finds_nobody_waiting_looks_less_often(void **state)
+{
+    fixture *f = *state;
+    enum { MANY = 2000, SLICES = 8, ALONE = 2 }; /* of a turn */
+    size_t done = 0;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    for (uint64_t i = 1; i <= MANY; i++) {
+        assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, i));
+    }
+    for (unsigned round = 0; round < 4; round++) {
+        (void)pongs_of_a_round(f, &done);
+    }
+    f->a.looked = 0;
+    (void)pongs_of_a_round(f, &done);
+    assert_in_range(f->a.looked, 1, ALONE);
+    f->a.others = true;
+    (void)pongs_of_a_round(f, &done);
+    f->a.others = false;
+    f->a.looked = 0;
+    (void)pongs_of_a_round(f, &done);
+    assert_in_range(f->a.looked, ALONE + 1, SLICES);
+    frame_writer_clear(&f->a.say);
+}
+
 /* Requests of all agents share one queue to the broker's process: of one agent only a few are in it. */
 static void a_session_waits_for_acks_but_not_for_ever(void **state)
 {
@@ -600,6 +654,8 @@ int main(void)
         with_fixture(a_frame_of_an_unknown_type_ends_the_session),
         with_fixture(bytes_of_another_protocol_end_the_connection),
         with_fixture(a_frame_may_arrive_in_any_pieces),
+        with_fixture(a_turn_ends_after_a_slice_when_others_wait),
+        with_fixture(who_finds_nobody_waiting_looks_less_often),
         with_fixture(a_session_waits_for_acks_but_not_for_ever),
         with_fixture(a_newer_session_of_an_agent_takes_the_place_of_the_older),
         with_fixture(closing_a_replaced_session_leaves_the_newer_one_alone),
