@@ -146,7 +146,7 @@ static void hold(link_t *l, uint8_t *data, size_t len)
             return;
         }
     }
-    pause_link(l, session_is_asking(l->session) ? &l->server->asking : &l->server->held);
+    pause_link(l, session_is_ahead(l->session) ? &l->server->ahead : &l->server->held);
 }
 
 /* data: what was kept, and what has come behind it. kept: there was something. */
@@ -257,13 +257,13 @@ static void end_wait(link_t *l)
     resume(l);
 }
 
-/* Those that need not wait for the bus any more get in line. */
-static void end_asking(link_server *server)
+/* Those that need not wait for the broker any more get in line. */
+static void end_ahead(link_server *server)
 {
-    for (list_node *node = server->asking.first, *next; node != NULL; node = next) {
+    for (list_node *node = server->ahead.first, *next; node != NULL; node = next) {
         next = node->next;
         link_t *l = list_item(node, link_t, paused_node);
-        if (!session_is_asking(l->session)) {
+        if (!session_is_ahead(l->session)) {
             link_unpause(l);
             l->paused = &server->held;
             list_append(&server->held, node);
@@ -277,7 +277,7 @@ static void on_spin(uv_idle_t *spin)
     (void)spin;
 }
 
-static void on_asked(uv_timer_t *timer)
+static void on_late(uv_timer_t *timer)
 {
     link_server_woke(timer->data);
 }
@@ -293,19 +293,20 @@ void link_server_new_round(link_server *server)
     while (server->waiting.first != NULL && !is_scarce(server)) {
         end_wait(first_of(&server->waiting));
     }
-    end_asking(server);
+    end_ahead(server);
     if (server->held.first != NULL) {
         uv_idle_start(&server->spin, on_spin);
     }
-    if (server->asking.first == NULL) {
-        uv_timer_stop(&server->asked);
-    } else if (!uv_is_active((uv_handle_t *)&server->asked)) {
-        uv_timer_start(&server->asked, on_asked, LINK_ASKED_MS, LINK_ASKED_MS);
+    if (server->ahead.first == NULL) {
+        uv_timer_stop(&server->late);
+    } else if (!uv_is_active((uv_handle_t *)&server->late)) {
+        uv_timer_start(&server->late, on_late, LINK_AHEAD_MS, LINK_AHEAD_MS);
     }
 }
 
 void link_server_take_turns(link_server *server)
 {
+    end_ahead(server);
     /* whoever is held again in this round stands behind those that have not had their turn, and is spent */
     while (server->held.first != NULL && session_is_fresh(first_of(&server->held)->session)) {
         take_turn(first_of(&server->held));

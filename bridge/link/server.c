@@ -71,7 +71,7 @@ void link_server_await_hello(link_server *server)
 static void on_before_poll(uv_prepare_t *prepare)
 {
     link_server *server = prepare->data;
-    if (server->held.first != NULL || server->asking.first != NULL) {
+    if (server->held.first != NULL || server->ahead.first != NULL) {
         link_server_woke(server);
     }
     link_server_new_round(server);
@@ -81,7 +81,7 @@ static void on_before_poll(uv_prepare_t *prepare)
 static void on_after_poll(uv_check_t *check)
 {
     link_server *server = check->data;
-    if (server->held.first != NULL) {
+    if (server->held.first != NULL || server->ahead.first != NULL) {
         link_server_woke(server);
         link_server_take_turns(server);
         link_server_flush(server);
@@ -122,9 +122,9 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
     uv_prepare_init(loop, &server->before_poll);
     uv_check_init(loop, &server->after_poll);
     uv_idle_init(loop, &server->spin);
-    uv_timer_init(loop, &server->asked);
+    uv_timer_init(loop, &server->late);
     uv_timer_init(loop, &server->hello);
-    server->tick.data = server->before_poll.data = server->after_poll.data = server->spin.data = server->asked.data =
+    server->tick.data = server->before_poll.data = server->after_poll.data = server->spin.data = server->late.data =
         server->hello.data = server;
     server->handles_open = HANDLES;
     link_server_woke(server);
@@ -242,7 +242,7 @@ void link_server_left(link_server *server)
         uv_close((uv_handle_t *)&server->before_poll, on_handle_closed);
         uv_close((uv_handle_t *)&server->after_poll, on_handle_closed);
         uv_close((uv_handle_t *)&server->spin, on_handle_closed);
-        uv_close((uv_handle_t *)&server->asked, on_handle_closed);
+        uv_close((uv_handle_t *)&server->late, on_handle_closed);
         uv_close((uv_handle_t *)&server->hello, on_handle_closed);
     } else if (server->handles_open == 0) {
         void (*done)(void *user) = server->done;

@@ -80,8 +80,9 @@ void bridge_new_round(bridge *b);
  * give the rest again, in the next round when session_is_spent(), otherwise with more behind it. The bytes may be changed.
  * *need: how long the frame that follows is known to be (0: unknown). */
 size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need);
-/* Whether it waits for the bus before its next turn: for acks, and not for long. */
-bool session_is_asking(const session *s);
+/* Whether it waits for the broker before its next turn: it has said much that a broker in another process has not come to.
+ * Not for long. */
+bool session_is_ahead(const session *s);
 /* Whether its turn in this round is over. */
 bool session_is_spent(const session *s);
 /* Whether most of it is left. */

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/number_table.h"
 #include "base/rate_limit.h"
+#include "bridge/session/ahead.h"
 #include "bridge/session/bridge.h"
 
 enum {
@@ -24,8 +25,10 @@ enum {
     SESSION_SLICE_ALONE = 128 * 1024,      /* the same when there were none so many times: looking is a system call */
     SESSION_ALONE = 16,
     SESSION_TURN_FRAME = 2048,             /* what any frame but a publish costs besides: it is work, however short it is */
-    SESSION_ASKED_MAX = 16,                /* requests on their way to the bus: others queue behind them */
-    SESSION_ASKED_MS = 10                  /* how long a session waits for their acks at most */
+    SESSION_AHEAD_MAX = 32 * 1024,         /* work that a broker in another process has not come to: that of others is behind it */
+    SESSION_AHEAD_ALONE = 512 * 1024,      /* the same while no other session says anything */
+    SESSION_AHEAD_MS = 10,                 /* how long a session waits for it at most */
+    SESSION_ALONE_MS = 100                 /* after another one's last word */
 };
 
 /* Log lines, by who could cause them at will: each kind has its limit. */
@@ -47,6 +50,8 @@ struct bridge {
     void *agents;           /* tsearch tree of sessions by agent id */
     uint64_t next_session;
     uint64_t round;
+    uint64_t speaker;       /* the session that said something last, by its id */
+    uint64_t speaker_ms;    /* when it was another one */
     const loop_clock *clock;
     uint64_t ticked_ms;     /* when bridge_tick() ran last; 0: never */
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
@@ -77,13 +82,12 @@ struct session {
     bool pinged;              /* our ping is not answered yet */
     uint64_t round;           /* the round that turn_left is of */
     int64_t turn_left;
-    int64_t slice_end;        /* the turn_left at which others are looked for */
+    int64_t slice_end;        /* the turn_left at which others are looked for; never below 0 */
     uint8_t alone;            /* how often in a row there were none, at most SESSION_ALONE */
     uint32_t batch_done;      /* envelopes of a publish frame that earlier turns have handled; 0: it begins */
     size_t batch_at;          /* and their bytes */
-    uint32_t asked;           /* requests without an ack */
-    uint32_t ask_limit;       /* how many there may be: SESSION_ASKED_MAX, and more when none was answered for a while */
-    uint64_t ask_again_ms;    /* when there may be more: the broker may be away */
+    session_ahead ahead;
+    uint64_t ahead_until_ms;  /* it waits for the broker no longer than that, which may be away; 0: it does not */
     uint64_t id;
     char *peer;
     char agent[LOOM_AGENT_ID_MAX + 1];

@@ -148,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const bus_ops ops = {attach, detach, grant, publish, call, say};
     static const session_io io = {on_output, on_ended, others};
-    echo_bus echo = {{&ops, true}, {NULL, NULL}, 0};
+    echo_bus echo = {.base = {.ops = &ops, .in_process = true}};
     const bridge_options options = {.id = "b", .software = "s", .bus = &echo.base, .tracer = tracer(),
                                     .payload_max = 4096, .publish_window = 8192};
     unsigned ended = 0;
