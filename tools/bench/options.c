@@ -181,6 +181,13 @@ static bool set_no_loom(bench_options *o, const char *name, const char *text)
     return true;
 }
 
+static bool set_idle_flood(bench_options *o, const char *name, const char *text)
+{
+    (void)name, (void)text;
+    o->idle_flood = true;
+    return true;
+}
+
 static bool set_format(bench_options *o, const char *name, const char *text)
 {
     const options_format format = strcmp(name, "json") == 0 ? FORMAT_JSON : FORMAT_CSV;
@@ -225,6 +232,8 @@ static const option_spec specs[] = {
     {.name = "flood", .kind = OPTION_VALUE, .repeatable = true, .value = "KIND", .fallback = "all of them", .group = MEASURED,
      .help = "Of the fairness scenario: busy (a processor is taken, and nobody spoken to), subscribes, unsubscribes, calls, "
              "calls-unanswered, calls-nobody, cancels, pings, publishes, large-publishes, hellos"},
+    {.name = "idle-flood", .kind = OPTION_FLAG, .group = MEASURED,
+     .help = "Of the fairness scenario: the flood gives way to everybody (SCHED_IDLE), so that what is left is Loom's own"},
     {.name = "placement", .kind = OPTION_VALUE, .value = "HOW", .fallback = "free", .group = MEASURED,
      .help = "free: the kernel decides which processor runs what. apart: clients on one, servers on another. together: all on "
              "one, where what is left is the work itself; latencies vary least then"},
@@ -255,7 +264,7 @@ enum { SPECS = sizeof specs / sizeof *specs };
 
 /* In the order of specs; version and help have been dealt with. */
 static bool (*const set[SPECS])(bench_options *o, const char *name, const char *text) = {
-    add_size,   add_peer,   set_no_loom, add_bridge, add_transport, add_tracing, add_api,    add_flood,  set_placement,
+    add_size,   add_peer,   set_no_loom, add_bridge, add_transport, add_tracing, add_api,    add_flood,  set_idle_flood, set_placement,
     set_amount, set_amount, set_amount,  set_amount, set_amount,    set_seconds, set_amount, set_amount,
     set_amount, set_format, set_format,  set_plot,
 };
@@ -277,7 +286,7 @@ static bool complete_table(const bench_options *o, const char *name)
 {
     if (o->no_loom || o->size_count > 0 || o->peer_count > 0 || any(o->bridges, BRIDGE_COUNT) ||
         any(o->transports, TRANSPORT_COUNT) || any(o->tracings, TRACING_COUNT) || any(o->apis, API_COUNT) ||
-        any(o->floods, FLOOD_COUNT) ||
+        any(o->floods, FLOOD_COUNT) || o->idle_flood ||
         o->placement != PLACEMENT_FREE || o->producers > 0 || o->consumers > 0 || o->filters > 0 || o->agents > 0 ||
         o->rate > 0) {
         bench_complain("%s measures a fixed table; of what is measured nothing can be chosen", name);
@@ -304,8 +313,8 @@ static bool complete_scenario(bench_options *o)
         bench_complain("--api is for the request and fairness scenarios");
         return false;
     }
-    if (any(o->floods, FLOOD_COUNT) && o->scenario != &bench_scenario_fairness) {
-        bench_complain("--flood is for the fairness scenario");
+    if ((o->idle_flood || any(o->floods, FLOOD_COUNT)) && o->scenario != &bench_scenario_fairness) {
+        bench_complain("--flood and --idle-flood are for the fairness scenario");
         return false;
     }
     if (o->rate > 0 && (o->scenario->in_process || o->scenario->sizeless || o->scenario == &bench_scenario_request ||

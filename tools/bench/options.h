@@ -28,6 +28,7 @@ typedef struct bench_options {
     double seconds;
     unsigned latency_rate, rate, window;
     bool no_loom;
+    bool idle_flood;
     options_format format;
     const char *plot; /* file for a drawing, or NULL */
 } bench_options;

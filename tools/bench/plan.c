@@ -50,6 +50,7 @@ bench_case *plan_add_case(bench_plan *plan, const bench_scenario *scenario, benc
         .warm_up = WARM_UP_SECONDS,
         .latency_rate = LATENCY_RATE,
         .window = o->window > 0 ? o->window : WINDOW,
+        .idle_flood = o->idle_flood,
     };
     if (scenario->adjust != NULL) {
         scenario->adjust(&c->setup);

@@ -80,6 +80,7 @@ typedef struct bench_setup {
     bool paced;            /* at latency_rate only, not as fast as it goes */
     bool checked;          /* every byte of every payload; and the growth of the servers' memory while it goes fast */
     bool requests;         /* the servers are for requests and answers */
+    bool idle_flood;       /* the flood runs only where nobody else wants the processor */
 } bench_setup;
 
 /* Words of the command line and of the results; each list ends with NULL. */
