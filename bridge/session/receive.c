@@ -3,8 +3,8 @@
  *
  * A session takes one turn in a round. Work is counted in bytes, which say how much there is to do in a publish, and in
  * frames of every other kind, which take a few microseconds each: without a limit on both, one agent that subscribes in a
- * loop holds everybody else up for as long as its socket has something to read. A turn is as long as reading is worth its
- * system calls; but between its slices somebody looks whether others wait, and then it is over. */
+ * loop holds everybody else up for as long as its socket has something to read. A turn is long, so that a read is worth its
+ * system call; but after each slice of it the link is asked whether others wait, and if so, the turn is over. */
 #include <stdio.h>
 
 #include "bridge/session/session.h"
