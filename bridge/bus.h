@@ -50,7 +50,10 @@ typedef struct bus_ops {
 
 struct bus {
     const bus_ops *ops;
-    bool in_process; /* the broker's spans are of this process, too */
+    bool in_process;    /* the broker's spans are of this process, too */
+    uint64_t mark;      /* that what is said now goes with; 0: the bus does at once what it is told, or there is no broker */
+    uint64_t mark_done; /* the broker has done all that went with this mark, or an earlier one */
+    bool mark_wanted;   /* a session waits for what it has said: set by sessions */
 };
 
 #endif

@@ -55,5 +55,5 @@ void bus_local_init(bus_local *b, const broker_cores *cores, loom_str bridge)
 {
     static const bus_ops ops = {
         .attach = attach, .detach = detach, .grant = grant, .publish = publish, .call = call, .frame = pass};
-    *b = (bus_local){{&ops, true}, cores, bridge};
+    *b = (bus_local){{.ops = &ops, .in_process = true}, cores, bridge};
 }

@@ -29,12 +29,14 @@ static void on_ended(void *user)
     mark_dirty(l);
 }
 
-static const session_io io = {on_output, on_ended};
+static const session_io io = {on_output, on_ended, link_others_wait};
 
 loom_status link_init(link_t *l, link_server *server, const link_carrier *carrier, const char *peer)
 {
     l->carrier = carrier;
     l->server = server;
+    l->read_max = LINK_READ_SIZE;
+    l->fd = -1;
     frame_writer_init(&l->flight);
     uv_update_time(server->loop); /* how long it may take to say hello counts from here */
     link_server_woke(server);

@@ -8,8 +8,9 @@
 
 enum {
     LINK_READ_SIZE = 256 * 1024,     /* the loop's one read buffer, shared by all links */
+    LINK_READ_BESIDE = 32 * 1024,    /* what is read at once from a link that others wait beside, a slice of its session */
     LINK_KEPT_MAX = 48 * 1024 * 1024, /* of half frames and held bytes of all links; from half of it on they are scarce */
-    LINK_ASKED_MS = 10,              /* between two looks at sessions that wait for the bus */
+    LINK_AHEAD_MS = 10,              /* between two looks at sessions that wait for the broker */
     LINK_SCARCE_READ = 16 * 1024,    /* what is read at once then */
     LINK_DELAYS_MAX = 3,             /* ticks that a half frame may last while others wait for the memory of one */
     LINK_KEEP_SIZE = 16 * 1024,      /* buffers larger than this are given back when a link is idle */
@@ -56,8 +57,10 @@ struct link {
     size_t partial_at, partial_len, partial_cap; /* at: only of a link that is held */
     size_t need;              /* bytes of that frame in all, when known */
     bool apart;               /* the rest of it is read into partial, not into the shared buffer */
-    linked_list *paused;      /* the server's asking, held or waiting, which it is in; NULL: it reads */
+    linked_list *paused;      /* the server's ahead, held or waiting, which it is in; NULL: it reads */
     list_node paused_node;
+    size_t read_max;          /* how much is read at once */
+    int fd;                   /* of its socket; -1: its carrier does not say */
     unsigned delays;          /* ticks in which others waited and this half frame did not become whole */
     uint64_t close_by_ms;
 };
@@ -85,9 +88,10 @@ struct link_server {
     link_t *dirty;
     uv_timer_t tick;
     uv_prepare_t before_poll; /* begins a round, and writes what the last one left behind */
+    uv_check_t after_poll;    /* those who were held have their turn, after those who were not */
     uv_idle_t spin;           /* on while links are held */
-    uv_timer_t asked;         /* on while links are in asking */
-    linked_list asking;       /* links whose sessions have asked the bus for much and wait for its acks */
+    uv_timer_t late;          /* on while links are in ahead */
+    linked_list ahead;        /* links whose sessions wait for the broker */
     linked_list held;         /* links whose sessions have had their turn, in the order of the next */
     linked_list waiting;      /* links with a large frame and no memory for it */
     size_t kept_bytes;        /* of the partial buffers of all links */
@@ -126,8 +130,12 @@ void link_release(link_t *l);
 void link_check_delay(link_t *l);
 /* Sees to it that a connection without hello is ended in time. */
 void link_server_await_hello(link_server *server);
-/* Gives the links that are held their turn. */
+/* Begins a round: before it polls. */
 void link_server_new_round(link_server *server);
+/* Gives the links that are held their turn: after it has polled. */
+void link_server_take_turns(link_server *server);
+/* Whether anybody but this link has sent something, or has waited since earlier rounds. One system call. */
+bool link_others_wait(void *link);
 void link_sent(link_t *l, bool ok);
 /* Closes a link whose session ended a while ago, sent or not. */
 void link_expire(link_t *l, uint64_t now_ms);

@@ -7,7 +7,8 @@
  * of it is moved a few times at most.
  *
  * A link whose session has had its turn is held: what it has read waits in its own memory, nothing more is read, and the
- * held links take their next turns one after the other at the start of each round.
+ * held links take their next turns one after the other in each round, after everybody else has been read. Little is read at
+ * once from a link that was held, so that what waits has not been copied in vain.
  *
  * What all links keep is bounded. Near the bound they read in small pieces, and a large frame waits until others are
  * complete; a frame that does not come on while others wait costs its session, and so does whatever does not fit at all. */
@@ -107,6 +108,9 @@ uint8_t *link_room(link_t *l, size_t *room)
         memcpy(l->server->read_buffer, l->partial, l->partial_len);
     }
     *room = LINK_READ_SIZE - l->partial_len;
+    if (*room > l->read_max) {
+        *room = l->read_max;
+    }
     if (is_scarce(l->server) && *room > LINK_SCARCE_READ) {
         *room = LINK_SCARCE_READ;
     }
@@ -131,6 +135,7 @@ static void hold(link_t *l, uint8_t *data, size_t len)
 {
     const uint8_t *own = l->partial;
     l->apart = false;
+    l->read_max = LINK_READ_BESIDE;
     if (own != NULL && data >= own && data < own + l->partial_cap) {
         l->partial_at = (size_t)(data - own);
         l->partial_len = len;
@@ -141,7 +146,7 @@ static void hold(link_t *l, uint8_t *data, size_t len)
             return;
         }
     }
-    pause_link(l, session_is_asking(l->session) ? &l->server->asking : &l->server->held);
+    pause_link(l, session_is_ahead(l->session) ? &l->server->ahead : &l->server->held);
 }
 
 /* data: what was kept, and what has come behind it. kept: there was something. */
@@ -158,6 +163,7 @@ static void take(link_t *l, uint8_t *data, size_t have, bool kept)
         hold(l, data + used, have - used);
     } else {
         l->need = need;
+        l->read_max = have >= l->read_max && l->read_max < LINK_READ_SIZE ? 2 * l->read_max : l->read_max;
         l->apart = need > LINK_READ_SIZE || (used == 0 && kept && need > have);
         if (used < have) {
             keep(l, data + used, have - used);
@@ -251,13 +257,13 @@ static void end_wait(link_t *l)
     resume(l);
 }
 
-/* Those that need not wait for the bus any more get in line. */
-static void end_asking(link_server *server)
+/* Those that need not wait for the broker any more get in line. */
+static void end_ahead(link_server *server)
 {
-    for (list_node *node = server->asking.first, *next; node != NULL; node = next) {
+    for (list_node *node = server->ahead.first, *next; node != NULL; node = next) {
         next = node->next;
         link_t *l = list_item(node, link_t, paused_node);
-        if (!session_is_asking(l->session)) {
+        if (!session_is_ahead(l->session)) {
             link_unpause(l);
             l->paused = &server->held;
             list_append(&server->held, node);
@@ -271,7 +277,7 @@ static void on_spin(uv_idle_t *spin)
     (void)spin;
 }
 
-static void on_asked(uv_timer_t *timer)
+static void on_late(uv_timer_t *timer)
 {
     link_server_woke(timer->data);
 }
@@ -287,20 +293,26 @@ void link_server_new_round(link_server *server)
     while (server->waiting.first != NULL && !is_scarce(server)) {
         end_wait(first_of(&server->waiting));
     }
-    end_asking(server);
+    end_ahead(server);
+    if (server->held.first != NULL) {
+        uv_idle_start(&server->spin, on_spin);
+    }
+    if (server->ahead.first == NULL) {
+        uv_timer_stop(&server->late);
+    } else if (!uv_is_active((uv_handle_t *)&server->late)) {
+        uv_timer_start(&server->late, on_late, LINK_AHEAD_MS, LINK_AHEAD_MS);
+    }
+}
+
+void link_server_take_turns(link_server *server)
+{
+    end_ahead(server);
     /* whoever is held again in this round stands behind those that have not had their turn, and is spent */
     while (server->held.first != NULL && session_is_fresh(first_of(&server->held)->session)) {
         take_turn(first_of(&server->held));
     }
-    if (server->held.first != NULL) {
-        uv_idle_start(&server->spin, on_spin);
-    } else {
+    if (server->held.first == NULL) {
         uv_idle_stop(&server->spin);
-    }
-    if (server->asking.first == NULL) {
-        uv_timer_stop(&server->asked);
-    } else if (!uv_is_active((uv_handle_t *)&server->asked)) {
-        uv_timer_start(&server->asked, on_asked, LINK_ASKED_MS, LINK_ASKED_MS);
     }
 }
 

@@ -8,7 +8,7 @@
 #include "base/url.h"
 #include "bridge/link/link.h"
 
-enum { HANDLES = 5 };
+enum { HANDLES = 6 };
 
 static const link_carrier *const carriers[] = {&link_uv_carrier, &link_http_carrier};
 enum { CARRIERS = sizeof carriers / sizeof carriers[0] };
@@ -71,11 +71,21 @@ void link_server_await_hello(link_server *server)
 static void on_before_poll(uv_prepare_t *prepare)
 {
     link_server *server = prepare->data;
-    if (server->held.first != NULL || server->asking.first != NULL) {
+    if (server->held.first != NULL || server->ahead.first != NULL) {
         link_server_woke(server);
     }
     link_server_new_round(server);
     link_server_flush(server);
+}
+
+static void on_after_poll(uv_check_t *check)
+{
+    link_server *server = check->data;
+    if (server->held.first != NULL || server->ahead.first != NULL) {
+        link_server_woke(server);
+        link_server_take_turns(server);
+        link_server_flush(server);
+    }
 }
 
 static uint64_t tick_ms(uint32_t heartbeat_ms)
@@ -110,16 +120,19 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
     /* these cannot fail */
     uv_timer_init(loop, &server->tick);
     uv_prepare_init(loop, &server->before_poll);
+    uv_check_init(loop, &server->after_poll);
     uv_idle_init(loop, &server->spin);
-    uv_timer_init(loop, &server->asked);
+    uv_timer_init(loop, &server->late);
     uv_timer_init(loop, &server->hello);
-    server->tick.data = server->before_poll.data = server->spin.data = server->asked.data = server->hello.data = server;
+    server->tick.data = server->before_poll.data = server->after_poll.data = server->spin.data = server->late.data =
+        server->hello.data = server;
     server->handles_open = HANDLES;
     link_server_woke(server);
     bridge_tick(b);
     uint64_t interval = tick_ms(server->options.heartbeat_ms);
     uv_timer_start(&server->tick, on_tick, interval, interval);
     uv_prepare_start(&server->before_poll, on_before_poll);
+    uv_check_start(&server->after_poll, on_after_poll);
     *out = server;
     return LOOM_OK;
 }
@@ -227,8 +240,9 @@ void link_server_left(link_server *server)
     if (server->handles_open == HANDLES && !uv_is_closing((uv_handle_t *)&server->tick)) {
         uv_close((uv_handle_t *)&server->tick, on_handle_closed);
         uv_close((uv_handle_t *)&server->before_poll, on_handle_closed);
+        uv_close((uv_handle_t *)&server->after_poll, on_handle_closed);
         uv_close((uv_handle_t *)&server->spin, on_handle_closed);
-        uv_close((uv_handle_t *)&server->asked, on_handle_closed);
+        uv_close((uv_handle_t *)&server->late, on_handle_closed);
         uv_close((uv_handle_t *)&server->hello, on_handle_closed);
     } else if (server->handles_open == 0) {
         void (*done)(void *user) = server->done;

@@ -204,6 +204,7 @@ static void on_connection(uv_stream_t *stream, int status)
         turn_away(u, st);
         return;
     }
+    (void)uv_fileno((uv_handle_t *)&u->handle.stream, &u->link.fd);
     int size = SOCKET_BUFFER; /* a batch fits; what the system allows is enough */
     (void)uv_send_buffer_size((uv_handle_t *)&u->handle.stream, &size);
     if (!ls->is_pipe) {

@@ -94,8 +94,6 @@ void session_answer(void *user, const frame *f)
     const size_t mark = session_begin(s);
     switch (f->type) {
     case FRAME_ACK:
-        s->asked -= s->asked > 0;
-        s->ask_limit -= s->ask_limit > SESSION_ASKED_MAX;
         session_commit(s, mark, SESSION_REPLY, frame_put_outcome(&s->out, FRAME_ACK, &f->u.outcome));
         break;
     case FRAME_NOTICE: session_commit(s, mark, SESSION_REPLY, put_notice(s, &f->u.outcome)); break;

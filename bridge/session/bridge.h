@@ -62,6 +62,8 @@ typedef struct session_io {
     void (*output)(void *user);
     /* The session is over: send what session_output() still holds, then call session_close(). */
     void (*ended)(void *user);
+    /* Whether anybody else has sent something that waits: the session's turn ends, then. NULL: nobody ever does. */
+    bool (*others)(void *user);
 } session_io;
 
 /* peer names the connection in logs. LOOM_EFULL: max_sessions.  LOOM_ENOMEM. */
@@ -71,14 +73,16 @@ void session_fail(session *s, loom_status why, const char *text);
 /* The connection is gone. Frees the session. */
 void session_close(session *s);
 
-/* Each session has one turn in a round: so much work, after which it waits for the next round, however much has come. */
+/* Each session has one turn in a round: so much work, after which it waits for the next round, however much has come. The
+ * turn is a tenth as long while others wait. */
 void bridge_new_round(bridge *b);
 /* Handles the whole frames at the start of data, at most the session's turn of them, and returns how many bytes they were;
  * give the rest again, in the next round when session_is_spent(), otherwise with more behind it. The bytes may be changed.
  * *need: how long the frame that follows is known to be (0: unknown). */
 size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need);
-/* Whether it waits for the bus before its next turn: for acks, and not for long. */
-bool session_is_asking(const session *s);
+/* Whether it waits for the broker before its next turn: it has said much that a broker in another process has not come to.
+ * Not for long. */
+bool session_is_ahead(const session *s);
 /* Whether its turn in this round is over. */
 bool session_is_spent(const session *s);
 /* Whether most of it is left. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* publish: a batch of envelopes from the agent to the bus.
+/* publish: a batch of envelopes from the agent to the bus. A large one may take several turns.
  *
  * Each is scanned where it lies in the read buffer, gets the context of its bridge.publish span patched in place when it
  * is sampled, and goes to the bus. */
@@ -62,26 +62,61 @@ static loom_status publish_next(session *s, uint8_t *wire, size_t len, uint32_t 
     return LOOM_OK;
 }
 
-loom_status on_publish(session *s, const frame_batch *batch, char reason[FRAME_REASON_SIZE])
+/* How many of a batch make a slice. */
+static uint32_t slice_of(const frame_batch *batch)
 {
-    uint8_t *at = (uint8_t *)(uintptr_t)batch->items.data; /* the read buffer, which session_receive() may change */
-    size_t left = batch->items.len;
-    for (uint32_t i = 0; i < batch->count; i++) {
+    if (batch->items.len <= 2 * SESSION_SLICE) {
+        return batch->count;
+    }
+    const uint64_t count = (uint64_t)batch->count * SESSION_SLICE / batch->items.len;
+    return count > 0 ? (uint32_t)count : 1;
+}
+
+/* Those from *done to before end; *at: where they begin, in bytes. */
+static loom_status publish_some(session *s, const frame_batch *batch, uint32_t *done, size_t *at, uint32_t end,
+                                char reason[FRAME_REASON_SIZE])
+{
+    uint8_t *from = (uint8_t *)(uintptr_t)batch->items.data + *at; /* the read buffer, which session_receive() may change */
+    size_t left = batch->items.len - *at;
+    uint32_t i = *done;
+    for (; i < end && s->state != SESSION_ENDED; i++) {
         uint32_t used = 0;
         const char *fault = "";
-        loom_status st = publish_next(s, at, left, &used, &fault);
+        loom_status st = publish_next(s, from, left, &used, &fault);
         if (st != LOOM_OK) {
             snprintf(reason, FRAME_REASON_SIZE, "publish frame: envelope %u of %u: %s", i + 1, batch->count, fault);
             return st;
         }
-        if (s->state == SESSION_ENDED) {
-            return LOOM_OK;
-        }
-        at += used;
+        from += used;
         left -= used;
     }
-    if (left > 0) {
-        snprintf(reason, FRAME_REASON_SIZE, "publish frame: %zu bytes after its %u envelopes", left, batch->count);
+    *done = i;
+    *at = batch->items.len - left;
+    return LOOM_OK;
+}
+
+loom_status on_publish(session *s, const frame_batch *batch, char reason[FRAME_REASON_SIZE])
+{
+    const uint32_t slice = slice_of(batch);
+    uint32_t done = s->batch_done;
+    size_t at = s->batch_at;
+    s->batch_done = 0;
+    s->batch_at = 0;
+    while (done < batch->count) {
+        loom_status st = publish_some(s, batch, &done, &at, batch->count - done > slice ? done + slice : batch->count, reason);
+        if (st != LOOM_OK || s->state == SESSION_ENDED) {
+            return st;
+        }
+        if (done < batch->count && session_yields(s)) {
+            s->batch_done = done;
+            s->batch_at = at;
+            s->turn_left = 0;
+            return LOOM_OK;
+        }
+    }
+    if (at < batch->items.len) {
+        snprintf(reason, FRAME_REASON_SIZE, "publish frame: %zu bytes after its %u envelopes", batch->items.len - at,
+                 batch->count);
         return LOOM_EMALFORMED;
     }
     session_grant_publish(s);

@@ -3,7 +3,8 @@
  *
  * A session takes one turn in a round. Work is counted in bytes, which say how much there is to do in a publish, and in
  * frames of every other kind, which take a few microseconds each: without a limit on both, one agent that subscribes in a
- * loop holds everybody else up for as long as its socket has something to read. */
+ * loop holds everybody else up for as long as its socket has something to read. A turn is long, so that a read is worth its
+ * system call; but after each slice of it the link is asked whether others wait, and if so, the turn is over. */
 #include <stdio.h>
 
 #include "bridge/session/session.h"
@@ -31,16 +32,38 @@ static void goodbye(session *s, frame_type how, loom_str text)
     }
 }
 
-/* The bus answers with an ack: at once, or when the broker's process has come to it. There, the requests of all agents of
- * this bridge are in one queue, so none of them may have many in it. */
-static void request(session *s, const frame *f)
+static bool is_alone(const session *s)
 {
-    s->asked++;
-    session_pass_up(s, f);
-    if (s->asked >= s->ask_limit) {
-        s->turn_left = 0;
-        s->ask_again_ms = s->bridge->clock->now_ms + SESSION_ASKED_MS;
+    return s->bridge->clock->now_ms - s->bridge->speaker_ms > SESSION_ALONE_MS;
+}
+
+static uint64_t ahead_max(const session *s)
+{
+    return is_alone(s) ? SESSION_AHEAD_ALONE : SESSION_AHEAD_MAX;
+}
+
+/* Something went up: the turn ends when it is too much for a broker in another process to come to soon. */
+static void go_ahead(session *s, uint64_t work)
+{
+    bridge *b = s->bridge;
+    if (b->speaker != s->id) {
+        b->speaker = s->id;
+        b->speaker_ms = b->clock->now_ms;
     }
+    const uint64_t ahead = session_ahead_add(&s->ahead, b->options.bus, work), most = ahead_max(s);
+    if (ahead >= most / 2) {
+        b->options.bus->mark_wanted = true;
+    }
+    if (ahead >= most) {
+        s->turn_left = 0;
+        s->ahead_until_ms = b->clock->now_ms + SESSION_AHEAD_MS;
+    }
+}
+
+/* Whether such a frame is work for the bus. */
+static bool goes_up(frame_type type)
+{
+    return type != FRAME_PING && type != FRAME_PONG && type != FRAME_CREDIT;
 }
 
 /* The table of verbs. */
@@ -54,7 +77,7 @@ static loom_status handle(session *s, const frame *f, char reason[FRAME_REASON_S
         return s->state == SESSION_NEW ? on_hello(s, &f->u.hello, reason) : unexpected(f->type, reason, "twice");
     case FRAME_SUBSCRIBE:
     case FRAME_UNSUBSCRIBE:
-    case FRAME_PROVIDE: request(s, f); return LOOM_OK;
+    case FRAME_PROVIDE:
     case FRAME_CALL_CREDIT: session_pass_up(s, f); return LOOM_OK;
     case FRAME_PUBLISH: return on_publish(s, &f->u.batch, reason);
     case FRAME_CREDIT: on_credit(s, f->u.credit.messages, f->u.credit.bytes); return LOOM_OK;
@@ -76,10 +99,14 @@ static bool receive_frame(session *s, loom_bytes body)
     frame f;
     char reason[FRAME_REASON_SIZE];
     loom_status st = frame_decode(&f, body, reason);
-    s->turn_left -= (int64_t)body.len;
+    int64_t work = (int64_t)(body.len - s->batch_at);
     if (st == LOOM_OK) {
-        s->turn_left -= f.type == FRAME_PUBLISH ? 0 : SESSION_TURN_FRAME;
+        work += f.type == FRAME_PUBLISH ? 0 : SESSION_TURN_FRAME;
         st = handle(s, &f, reason);
+    }
+    s->turn_left -= work;
+    if (st == LOOM_OK && s->bridge->options.bus->mark != 0 && goes_up(f.type)) {
+        go_ahead(s, (uint64_t)work);
     }
     if (st != LOOM_OK) {
         s->bridge->stats.protocol_errors++;
@@ -90,9 +117,10 @@ static bool receive_frame(session *s, loom_bytes body)
     return s->state != SESSION_ENDED;
 }
 
-bool session_is_asking(const session *s)
+bool session_is_ahead(const session *s)
 {
-    return s->asked >= s->ask_limit && s->bridge->clock->now_ms < s->ask_again_ms && s->state == SESSION_OPEN;
+    return s->ahead_until_ms != 0 && s->bridge->clock->now_ms < s->ahead_until_ms && s->state == SESSION_OPEN &&
+           session_ahead_of(&s->ahead, s->bridge->options.bus) >= ahead_max(s);
 }
 
 bool session_is_spent(const session *s)
@@ -105,12 +133,35 @@ bool session_is_fresh(const session *s)
     return s->round != s->bridge->round || s->turn_left > SESSION_TURN / 2;
 }
 
+static void begin_slice(session *s)
+{
+    const int64_t slice = s->alone < SESSION_ALONE ? SESSION_SLICE : SESSION_SLICE_ALONE;
+    s->slice_end = s->turn_left > slice ? s->turn_left - slice : 0;
+}
+
 static void begin_turn(session *s)
 {
-    s->turn_left = session_is_asking(s) ? 0 : SESSION_TURN;
-    if (s->turn_left > 0 && s->asked >= s->ask_limit) {
-        s->ask_limit = s->asked + SESSION_ASKED_MAX;
+    s->turn_left = session_is_ahead(s) ? 0 : SESSION_TURN;
+    begin_slice(s);
+    if (s->turn_left > 0 && s->ahead_until_ms != 0) {
+        s->ahead_until_ms = 0;
+        if (session_ahead_of(&s->ahead, s->bridge->options.bus) >= ahead_max(s)) { /* it has waited long enough */
+            s->ahead = (session_ahead){0};
+        }
     }
+}
+
+/* Between two frames. */
+static bool turn_is_over(session *s)
+{
+    if (s->turn_left > s->slice_end) {
+        return false;
+    }
+    if (s->turn_left > 0 && session_yields(s)) {
+        s->turn_left = 0;
+    }
+    begin_slice(s);
+    return s->turn_left <= 0;
 }
 
 size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
@@ -125,7 +176,7 @@ size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
     *need = 0;
     while (s->state != SESSION_ENDED) {
         loom_bytes body;
-        if (s->turn_left <= 0) {
+        if (turn_is_over(s)) {
             *need = 0; /* that of the frame before */
             return done;
         }
@@ -141,10 +192,14 @@ size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
             session_end(s, FRAME_ERROR, LOOM_ETOOBIG, "frame length is zero or over the limit: is this a Loom agent link?");
             break;
         }
-        done += FRAME_HEADER_SIZE + body.len;
         if (!receive_frame(s, body)) {
             break;
         }
+        if (s->batch_done > 0) { /* the rest of this one comes with the next turn */
+            *need = 0;
+            return done;
+        }
+        done += FRAME_HEADER_SIZE + body.len;
     }
     return len; /* nothing after the end of a session counts */
 }

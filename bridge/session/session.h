@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/number_table.h"
 #include "base/rate_limit.h"
+#include "bridge/session/ahead.h"
 #include "bridge/session/bridge.h"
 
 enum {
@@ -20,9 +21,14 @@ enum {
     SESSION_STRANGERS_MIN = 64,            /* as many without hello there may always be; and as many as agents */
     SESSION_SILENT_INTERVALS = 3,
     SESSION_TURN = 256 * 1024,             /* what one session may use of a round, in bytes of frames */
-    SESSION_TURN_FRAME = 16384,            /* what any frame but a publish costs besides: it is work, however short it is */
-    SESSION_ASKED_MAX = 16,                /* requests on their way to the bus: others queue behind them */
-    SESSION_ASKED_MS = 10                  /* how long a session waits for their acks at most */
+    SESSION_SLICE = 32 * 1024,             /* of a turn: after each, others are looked for. Some 40 µs of work */
+    SESSION_SLICE_ALONE = 128 * 1024,      /* the same when there were none so many times: looking is a system call */
+    SESSION_ALONE = 16,
+    SESSION_TURN_FRAME = 2048,             /* what any frame but a publish costs besides: it is work, however short it is */
+    SESSION_AHEAD_MAX = 32 * 1024,         /* work that a broker in another process has not come to: that of others is behind it */
+    SESSION_AHEAD_ALONE = 512 * 1024,      /* the same while no other session says anything */
+    SESSION_AHEAD_MS = 10,                 /* how long a session waits for it at most */
+    SESSION_ALONE_MS = 100                 /* after another one's last word */
 };
 
 /* Log lines, by who could cause them at will: each kind has its limit. */
@@ -44,6 +50,8 @@ struct bridge {
     void *agents;           /* tsearch tree of sessions by agent id */
     uint64_t next_session;
     uint64_t round;
+    uint64_t speaker;       /* the session that said something last, by its id */
+    uint64_t speaker_ms;    /* when it was another one */
     const loop_clock *clock;
     uint64_t ticked_ms;     /* when bridge_tick() ran last; 0: never */
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
@@ -74,9 +82,12 @@ struct session {
     bool pinged;              /* our ping is not answered yet */
     uint64_t round;           /* the round that turn_left is of */
     int64_t turn_left;
-    uint32_t asked;           /* requests without an ack */
-    uint32_t ask_limit;       /* how many there may be: SESSION_ASKED_MAX, and more when none was answered for a while */
-    uint64_t ask_again_ms;    /* when there may be more: the broker may be away */
+    int64_t slice_end;        /* the turn_left at which others are looked for; never below 0 */
+    uint8_t alone;            /* how often in a row there were none, at most SESSION_ALONE */
+    uint32_t batch_done;      /* envelopes of a publish frame that earlier turns have handled; 0: it begins */
+    size_t batch_at;          /* and their bytes */
+    session_ahead ahead;
+    uint64_t ahead_until_ms;  /* it waits for the broker no longer than that, which may be away; 0: it does not */
     uint64_t id;
     char *peer;
     char agent[LOOM_AGENT_ID_MAX + 1];
@@ -120,10 +131,17 @@ void session_leave_strangers(session *s);
 void session_apply_credit(session *s, bool granted);
 /* Grants publish credit when half of it is used and nothing presses. */
 void session_grant_publish(session *s);
+/* Whether its turn ends early, for others that wait. */
+static inline bool session_yields(session *s)
+{
+    const bool others = s->io->others != NULL && s->io->others(s->io_user);
+    s->alone = others ? 0 : (uint8_t)(s->alone + (s->alone < SESSION_ALONE));
+    return others;
+}
 /* Hands a frame up to the bus as it is. */
 void session_pass_up(session *s, const frame *f);
 
-/* One verb, or a few of a kind, each. A status other than LOOM_OK ends the session with it and reason. */
+/* One verb, or a few of a kind, each; publish stops between two envelopes when others wait, and has batch_done then. A status other than LOOM_OK ends the session with it and reason. */
 loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_SIZE]);
 loom_status on_publish(session *s, const frame_batch *batch, char reason[FRAME_REASON_SIZE]);
 void on_credit(session *s, uint64_t messages, uint64_t bytes);

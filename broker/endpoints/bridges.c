@@ -141,6 +141,7 @@ static loom_status on_frame(bridge_peer *b, bus_frame *f, uint64_t *session, cha
     switch (f->type) {
     case BUS_FRAME_SESSION: *session = f->number; return LOOM_OK;
     case BUS_FRAME_TAKEN: return bus_ledger_confirm(&b->ledger, f, reason);
+    case BUS_FRAME_MARK: bridge_peer_wrote(b, bus_put_mark(&bridge_peer_out(b)->w, f->number)); return LOOM_OK;
     default: return peer_session_frame(b, *session, f, reason);
     }
 }

@@ -62,6 +62,7 @@ static loom_status read_own(bus_frame *out, mp_reader *r, uint32_t values, char 
     bool fine;
     switch (out->type) {
     case BUS_FRAME_SESSION:
+    case BUS_FRAME_MARK:
     case BUS_FRAME_PRESSURE: fine = mp_read_uint(r, &out->number); break;
     case BUS_FRAME_FANOUT: fine = read_fanout(r, &out->fanout); break;
     case BUS_FRAME_GREETING: fine = read_greeting(r, values, &out->greeting); break;
@@ -246,6 +247,12 @@ loom_status bus_put_pressure(frame_writer *w, bool on)
 {
     uint8_t *p = open_frame(w, BUS_FRAME_PRESSURE, 2, UINT_MAX_SIZE);
     return p != NULL ? close_frame(w, mp_put_uint(p, on)) : LOOM_ENOMEM;
+}
+
+loom_status bus_put_mark(frame_writer *w, uint64_t number)
+{
+    uint8_t *p = open_frame(w, BUS_FRAME_MARK, 2, UINT_MAX_SIZE);
+    return p != NULL ? close_frame(w, mp_put_uint(p, number)) : LOOM_ENOMEM;
 }
 
 loom_status bus_put_frame(frame_writer *w, const frame *f)

@@ -27,8 +27,9 @@ enum {
                                 (may be left out when 0) is the broker's: publishes are to wait for so long */
     BUS_FRAME_TAKEN = 68,    /* [68, envelopes, 1 or 0, queued]: read so far on this connection; 1: answer with yours.
                                 queued (may be left out when 0): bytes that this side keeps until the other has credit */
-    BUS_FRAME_ATTACH = 69    /* [69, agent, software, instance, heartbeat ms, peer, age ms]: bridge → broker, begins a session.
+    BUS_FRAME_ATTACH = 69,   /* [69, agent, software, instance, heartbeat ms, peer, age ms]: bridge → broker, begins a session.
                                 age ms (may be left out when 0): since the agent opened it at the bridge */
+    BUS_FRAME_MARK = 70      /* [70, number]: bridge → broker, which sends it back behind all that came of what was before it */
 };
 
 /* 1 to BUS_BRIDGE_ID_MAX bytes, printable ASCII without spaces. */
@@ -53,7 +54,7 @@ typedef struct bus_attach {
 
 typedef struct bus_frame {
     unsigned type;       /* BUS_FRAME_* or frame_type */
-    uint64_t number;     /* session, pressure, taken */
+    uint64_t number;     /* session, pressure, taken, mark */
     bool answer;         /* taken */
     uint64_t queued;     /* taken; 0 when it was left out */
     frame_batch fanout;  /* count: envelopes */
@@ -89,6 +90,7 @@ LOOM_MUST_CHECK loom_status bus_put_attach(frame_writer *w, const bus_attach *f)
 void bus_attach_set_age(uint8_t *written, size_t len, uint64_t age_ms);
 LOOM_MUST_CHECK loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer, uint64_t queued);
 LOOM_MUST_CHECK loom_status bus_put_pressure(frame_writer *w, bool on);
+LOOM_MUST_CHECK loom_status bus_put_mark(frame_writer *w, uint64_t number);
 /* Any frame of a session but those that carry envelopes. LOOM_EPROTO: it is not one. */
 LOOM_MUST_CHECK loom_status bus_put_frame(frame_writer *w, const frame *f);
 /* Whole frames as they are. */

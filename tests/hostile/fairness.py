@@ -10,7 +10,7 @@ import time
 from hostile import NUMBERS, Flood, in_both_homes, loop_ns, main, numbered, percentile, servers, subscribes, wire
 
 ECHOES = 200
-SUBSCRIBES, CALLS = 150_000, 40_000
+SUBSCRIBES, CALLS = 120_000, 40_000
 
 
 class Probe:
@@ -32,16 +32,18 @@ class Probe:
 
 @in_both_homes
 class Floods:
-    LIMIT_MS = 40.0  # of work for others before an answer; it was 564 to 805
+    # Milliseconds of work for others before an answer, in a debug build; it was 564 to 805. Subscribes take longer since
+    # tables double: some 12 ms at the 65,536th of them.
+    CALLS_MS, SUBSCRIBES_MS = 15.0, 30.0
 
-    def flooded(self, data):
+    def flooded(self, data, limit_ms):
         """The flood lies in the kernel's buffers, of which tcp has large ones, before the loop sees any of it."""
         self.unsanitized()
         for _ in range(5):  # the best of them: when this program is not scheduled, the loops work on meanwhile
             worst, quiet99, said = self.measured(data)
-            if worst <= max(self.LIMIT_MS, 20 * quiet99):
+            if worst <= max(limit_ms, 20 * quiet99):
                 break
-        self.right(worst <= max(self.LIMIT_MS, 20 * quiet99), said)
+        self.right(worst <= max(limit_ms, 20 * quiet99), said)
 
     def measured(self, data):
         home = self.home(spans=False, listen=("ipc", "tcp"))
@@ -62,12 +64,12 @@ class Floods:
                             f"p99 {busy99:.2f} ms = {busy99 / p99:.0f} × the undisturbed {p99:.2f} ms")
 
     def test_a_flood_of_subscribes_delays_nobody(self):
-        self.flooded(subscribes("some.topic.of.its.own", range(1, SUBSCRIBES + 1)))
+        self.flooded(subscribes("some.topic.of.its.own", range(1, SUBSCRIBES + 1)), self.SUBSCRIBES_MS)
 
     def test_a_flood_of_calls_delays_nobody(self):
         envelope = wire.envelope("nobody.provides.this", b"", "flood")
         call = wire.call_frame(b"\xce" + NUMBERS[0].to_bytes(4, "big"), "nobody.provides.this", envelope)
-        self.flooded(numbered(call, range(1, CALLS + 1)))
+        self.flooded(numbered(call, range(1, CALLS + 1)), self.CALLS_MS)
 
 
 @in_both_homes

@@ -41,7 +41,7 @@ static bool whole_in(const char *option, const char *text, unsigned low, unsigne
 /* Adds the choice to those made before. */
 static bool choice(const char *option, const char *text, const char *const *names, bool *chosen)
 {
-    char all[64] = "";
+    char all[192] = "";
     for (unsigned i = 0; names[i] != NULL; i++) {
         if (strcmp(names[i], text) == 0) {
             chosen[i] = true;
@@ -157,6 +157,11 @@ static bool add_api(bench_options *o, const char *name, const char *text)
     return choice(name, text, bench_api_names, o->apis);
 }
 
+static bool add_flood(bench_options *o, const char *name, const char *text)
+{
+    return choice(name, text, bench_flood_names, o->floods);
+}
+
 static bool set_placement(bench_options *o, const char *name, const char *text)
 {
     bool chosen[PLACEMENT_COUNT] = {false};
@@ -173,6 +178,13 @@ static bool set_no_loom(bench_options *o, const char *name, const char *text)
 {
     (void)name, (void)text;
     o->no_loom = true;
+    return true;
+}
+
+static bool set_idle_flood(bench_options *o, const char *name, const char *text)
+{
+    (void)name, (void)text;
+    o->idle_flood = true;
     return true;
 }
 
@@ -217,6 +229,11 @@ static const option_spec specs[] = {
              "are recorded, and nobody takes them)"},
     {.name = "api", .kind = OPTION_VALUE, .repeatable = true, .value = "HOW", .fallback = "event", .group = MEASURED,
      .help = "Loom's requests: event (with a reply_to), action"},
+    {.name = "flood", .kind = OPTION_VALUE, .repeatable = true, .value = "KIND", .fallback = "all of them", .group = MEASURED,
+     .help = "Of the fairness scenario: busy (a processor is taken, and nobody spoken to), subscribes, unsubscribes, calls, "
+             "calls-unanswered, calls-nobody, cancels, pings, publishes, large-publishes, hellos"},
+    {.name = "idle-flood", .kind = OPTION_FLAG, .group = MEASURED,
+     .help = "Of the fairness scenario: the flood gives way to everybody (SCHED_IDLE), so that what is left is Loom's own"},
     {.name = "placement", .kind = OPTION_VALUE, .value = "HOW", .fallback = "free", .group = MEASURED,
      .help = "free: the kernel decides which processor runs what. apart: clients on one, servers on another. together: all on "
              "one, where what is left is the work itself; latencies vary least then"},
@@ -247,7 +264,7 @@ enum { SPECS = sizeof specs / sizeof *specs };
 
 /* In the order of specs; version and help have been dealt with. */
 static bool (*const set[SPECS])(bench_options *o, const char *name, const char *text) = {
-    add_size,   add_peer,   set_no_loom, add_bridge, add_transport, add_tracing, add_api,    set_placement,
+    add_size,   add_peer,   set_no_loom, add_bridge, add_transport, add_tracing, add_api,    add_flood,  set_idle_flood, set_placement,
     set_amount, set_amount, set_amount,  set_amount, set_amount,    set_seconds, set_amount, set_amount,
     set_amount, set_format, set_format,  set_plot,
 };
@@ -269,6 +286,7 @@ static bool complete_table(const bench_options *o, const char *name)
 {
     if (o->no_loom || o->size_count > 0 || o->peer_count > 0 || any(o->bridges, BRIDGE_COUNT) ||
         any(o->transports, TRANSPORT_COUNT) || any(o->tracings, TRACING_COUNT) || any(o->apis, API_COUNT) ||
+        any(o->floods, FLOOD_COUNT) || o->idle_flood ||
         o->placement != PLACEMENT_FREE || o->producers > 0 || o->consumers > 0 || o->filters > 0 || o->agents > 0 ||
         o->rate > 0) {
         bench_complain("%s measures a fixed table; of what is measured nothing can be chosen", name);
@@ -287,11 +305,20 @@ static bool complete_scenario(bench_options *o)
         bench_complain("%s measures a part of Loom in process; no peer has it", o->scenario->name);
         return false;
     }
-    if (o->apis[API_ACTION] && o->scenario != &bench_scenario_request) {
-        bench_complain("--api is for the request scenario");
+    if (o->scenario->compare && (o->no_loom || o->peer_count > 0)) {
+        bench_complain("%s measures Loom; no other bus has a part in it", o->scenario->name);
         return false;
     }
-    if (o->rate > 0 && (o->scenario->in_process || o->scenario->sizeless || o->scenario == &bench_scenario_request)) {
+    if (o->apis[API_ACTION] && o->scenario != &bench_scenario_request && o->scenario != &bench_scenario_fairness) {
+        bench_complain("--api is for the request and fairness scenarios");
+        return false;
+    }
+    if ((o->idle_flood || any(o->floods, FLOOD_COUNT)) && o->scenario != &bench_scenario_fairness) {
+        bench_complain("--flood and --idle-flood are for the fairness scenario");
+        return false;
+    }
+    if (o->rate > 0 && (o->scenario->in_process || o->scenario->sizeless || o->scenario == &bench_scenario_request ||
+                        o->scenario == &bench_scenario_fairness)) {
         bench_complain("--rate is for scenarios of messages from producers to consumers");
         return false;
     }

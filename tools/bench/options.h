@@ -21,13 +21,14 @@ typedef struct bench_options {
     const bench_peer *peers[BENCH_PEERS_MAX];
     size_t peer_count;
     bool all_peers; /* that have a part in the scenario */
-    bool bridges[BRIDGE_COUNT], transports[TRANSPORT_COUNT], tracings[TRACING_COUNT], apis[API_COUNT];
+    bool bridges[BRIDGE_COUNT], transports[TRANSPORT_COUNT], tracings[TRACING_COUNT], apis[API_COUNT], floods[FLOOD_COUNT];
     bench_placement placement;
     unsigned producers, consumers, filters, agents;
     unsigned rounds;
     double seconds;
     unsigned latency_rate, rate, window;
     bool no_loom;
+    bool idle_flood;
     options_format format;
     const char *plot; /* file for a drawing, or NULL */
 } bench_options;

@@ -50,6 +50,7 @@ bench_case *plan_add_case(bench_plan *plan, const bench_scenario *scenario, benc
         .warm_up = WARM_UP_SECONDS,
         .latency_rate = LATENCY_RATE,
         .window = o->window > 0 ? o->window : WINDOW,
+        .idle_flood = o->idle_flood,
     };
     if (scenario->adjust != NULL) {
         scenario->adjust(&c->setup);
@@ -103,7 +104,7 @@ static void add_word(char *label, bool differs, const char *word)
 
 static void name_loom(const bench_case *c, bench_contender *contender)
 {
-    bool bridges = false, transports = false, tracings = false, apis = false, stopped = false, filters = false;
+    bool bridges = false, transports = false, tracings = false, apis = false, stopped = false, filters = false, floods = false;
     char count[24];
     const bench_setup *mine = &contender->setup;
     for (size_t i = 0; i < c->count; i++) {
@@ -115,6 +116,7 @@ static void name_loom(const bench_case *c, bench_contender *contender)
             apis = apis || other->api != mine->api;
             stopped = stopped || other->stopped != mine->stopped;
             filters = filters || other->shape.filters != mine->shape.filters;
+            floods = floods || other->shape.flood != mine->shape.flood;
         }
     }
     snprintf(count, sizeof count, "%u filters", mine->shape.filters);
@@ -125,6 +127,7 @@ static void name_loom(const bench_case *c, bench_contender *contender)
     add_word(contender->label, apis, bench_api_names[mine->api]);
     add_word(contender->label, stopped, mine->stopped > 0 ? "1 stopped" : "all running");
     add_word(contender->label, filters, count);
+    add_word(contender->label, floods, bench_flood_names[mine->shape.flood]);
 }
 
 void plan_name_contenders(bench_case *c)
@@ -205,6 +208,37 @@ static bool add_scenario(bench_plan *plan, const bench_scenario *scenario, bench
     return true;
 }
 
+static bool wants_flood(const bench_options *o, bench_flood kind)
+{
+    bool any = false;
+    for (unsigned i = FLOOD_NONE + 1; i < FLOOD_COUNT; i++) {
+        any = any || o->floods[i];
+    }
+    return !any || kind == FLOOD_NONE || o->floods[kind];
+}
+
+/* All shapes as contenders of one case. */
+static bool add_compared(bench_plan *plan, const bench_scenario *scenario, size_t size, const bench_options *o)
+{
+    bench_case *c = plan_add_case(plan, scenario, scenario->shapes[0], size, o);
+    for (size_t i = 0; c != NULL && i < scenario->shape_count; i++) {
+        const size_t from = c->count;
+        if (!wants_flood(o, scenario->shapes[i].flood)) {
+            continue;
+        }
+        if (!add_forms(c, o)) {
+            return false;
+        }
+        for (size_t k = from; k < c->count; k++) {
+            c->contenders[k].setup.shape = scenario->shapes[i];
+        }
+    }
+    if (c != NULL) {
+        plan_name_contenders(c);
+    }
+    return c != NULL;
+}
+
 /* What the scenario measures, unless the user wants another number of them. */
 static bool add_shapes(bench_plan *plan, const bench_scenario *scenario, size_t size, const bench_options *o)
 {
@@ -244,7 +278,8 @@ bool plan_make(bench_plan *out, const bench_options *options)
     }
     choose_defaults(&o);
     for (size_t i = 0; i < (o.scenario->sizeless ? 1 : o.size_count); i++) {
-        if (!add_shapes(out, o.scenario, o.sizes[i], &o)) {
+        if (o.scenario->compare ? !add_compared(out, o.scenario, o.sizes[i], &o)
+                                : !add_shapes(out, o.scenario, o.sizes[i], &o)) {
             return false;
         }
     }

@@ -34,7 +34,7 @@ void processes_block_signals(void)
 
 bool process_is_client(const char *role)
 {
-    static const char *const clients[] = {"consumer", "producer", "requester", "responder", "sessions"};
+    static const char *const clients[] = {"consumer", "producer", "requester", "responder", "sessions", "flood"};
     for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++) {
         if (strcmp(role, clients[i]) == 0) {
             return true;

@@ -47,10 +47,28 @@ typedef enum bench_work {
     WORK_COLLECT_SPANS
 } bench_work;
 
+/* What a noisy neighbour does in the fairness scenario (flood.h). BUSY: it spins, and talks to nobody. */
+typedef enum bench_flood {
+    FLOOD_NONE,
+    FLOOD_BUSY,
+    FLOOD_SUBSCRIBES, /* each ended again after a while */
+    FLOOD_UNSUBSCRIBES, /* of what does not exist */
+    FLOOD_CALLS,      /* of a provider that answers; then of one that does not, and of nobody */
+    FLOOD_CALLS_UNANSWERED,
+    FLOOD_CALLS_NOBODY,
+    FLOOD_CANCELS,    /* of calls that nobody made */
+    FLOOD_PINGS,
+    FLOOD_PUBLISHES,
+    FLOOD_LARGE_PUBLISHES,
+    FLOOD_HELLOS,     /* it connects, says hello, and leaves */
+    FLOOD_COUNT
+} bench_flood;
+
 /* How many of each; what a scenario has no use for is 0. */
 typedef struct bench_shape {
     unsigned producers, consumers;
     bench_work work;
+    bench_flood flood;
     unsigned filters; /* subscriptions held at once */
     unsigned agents;  /* idle sessions */
 } bench_shape;
@@ -72,6 +90,7 @@ typedef struct bench_setup {
     bool paced;            /* at latency_rate only, not as fast as it goes */
     bool checked;          /* every byte of every payload; and the growth of the servers' memory while it goes fast */
     bool requests;         /* the servers are for requests and answers */
+    bool idle_flood;       /* the flood runs only where nobody else wants the processor */
 } bench_setup;
 
 /* Words of the command line and of the results; each list ends with NULL. */
@@ -81,6 +100,7 @@ extern const char *const bench_tracing_names[];
 extern const char *const bench_api_names[];
 extern const char *const bench_placement_names[];
 extern const char *const bench_work_names[]; /* "" for WORK_NONE */
+extern const char *const bench_flood_names[];
 
 /* "1→4", "1000 filters", "1000 sessions", "sampled"; empty for one producer and one consumer. */
 void bench_shape_title(const bench_shape *shape, char out[32]);

@@ -32,6 +32,7 @@ void remote_end_hold(bus_remote *b)
 void remote_become_down(bus_remote *b)
 {
     b->hold_until_ms = 0;
+    remote_mark_down(b);
     count_losses(b, bus_ledger_unconfirmed(&b->ledger));
     end_calls(b);
 }
@@ -44,6 +45,7 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
     b->queue = b->held = (remote_queue){0};
     b->state = REMOTE_UP;
     b->attempts = 0;
+    remote_mark_up(b);
     for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
         ((bus_port *)port)->broker_pressing = false;
         if (remote_port_replay(port) != LOOM_OK) {

@@ -116,6 +116,8 @@ static loom_status on_frame(bus_remote *b, bus_frame *f, uint64_t *session, char
         b->broker_idle = b->idle_asked && f->queued == 0;
         b->idle_asked = false;
         return bus_ledger_confirm(&b->ledger, f, reason);
+    } else if (f->type == BUS_FRAME_MARK) {
+        return remote_mark_returned(b, f->number, reason);
     } else if (f->type == BUS_FRAME_FANOUT) {
         return deliver(b, &f->fanout, reason);
     } else {

@@ -131,6 +131,15 @@ void remote_end_hold(bus_remote *b);
 /* A connection that was up is over: what may be lost is counted, and calls end. */
 void remote_become_down(bus_remote *b);
 
+/* ---- how far the broker has come (mark.c) ---- */
+
+void remote_mark_up(bus_remote *b);
+void remote_mark_down(bus_remote *b);
+/* Puts one behind what waits, when one is wanted and none is on its way. */
+void remote_mark_send(bus_remote *b);
+/* LOOM_EPROTO: not the one that is on its way. */
+LOOM_MUST_CHECK loom_status remote_mark_returned(bus_remote *b, uint64_t number, char reason[FRAME_REASON_SIZE]);
+
 /* ---- what the broker says (frames.c) ---- */
 
 /* The frames of one message. LOOM_EMALFORMED, LOOM_ETOOBIG: what follows cannot be trusted; reason says why. */
@@ -176,6 +185,8 @@ struct bus_remote {
     hash_index standing;            /* requests of all ports, by port and subject */
     size_t open_bytes;              /* of requests of all ports without an answer */
     uint64_t next_session, next_request;
+    uint64_t last_mark;
+    bool mark_out;      /* one is on its way */
     bool pressing, pressure_changed;
     bool idle_asked;    /* the broker's next report says whether it keeps anything for this bridge's agents */
     bool broker_idle;   /* it did, and keeps nothing */

@@ -63,6 +63,27 @@ static void fanout_is_measured_with_4_and_16_consumers_in_every_size(void **stat
     plan_free(&plan);
 }
 
+static void fairness_compares_every_flood_with_nobody_in_one_table(void **state)
+{
+    bench_options o;
+    bench_plan plan;
+    (void)state;
+    assert_int_equal(BENCH_RUN, parse(&o, "fairness --bridge broker --bridge process"));
+    assert_true(plan_make(&plan, &o));
+    assert_int_equal(1, plan.count);
+    assert_int_equal(2 * FLOOD_COUNT, plan.cases[0].count);
+    assert_string_equal("loom broker undisturbed", plan.cases[0].contenders[0].label);
+    assert_string_equal("loom process hellos", plan.cases[0].contenders[2 * FLOOD_COUNT - 1].label);
+    plan_free(&plan);
+
+    assert_int_equal(BENCH_RUN, parse(&o, "fairness --flood calls"));
+    assert_true(plan_make(&plan, &o));
+    assert_int_equal(2, plan.cases[0].count);
+    assert_int_equal(FLOOD_NONE, plan.cases[0].contenders[0].setup.shape.flood);
+    assert_int_equal(FLOOD_CALLS, plan.cases[0].contenders[1].setup.shape.flood);
+    plan_free(&plan);
+}
+
 static void forms_of_loom_are_named_by_what_tells_them_apart(void **state)
 {
     bench_options o;
@@ -177,6 +198,9 @@ static void a_wrong_line_is_refused(void **state)
         "request --rate 5",                  /* one after the other already */
         "eventbus --peer floor",             /* no peer has it */
         "stall --consumers 1",               /* nobody left to measure */
+        "fairness --rate 5",
+        "fairness --peer floor",             /* which speaks other frames */
+        "pubsub --flood calls",              /* of fairness alone */
         "quick --size 128",                  /* a fixed table */
         "all --peer floor",
     };
@@ -253,6 +277,7 @@ int main(void)
         cmocka_unit_test(a_promise_next_to_an_sdk_is_left_out_without_it),
         cmocka_unit_test(a_scenario_alone_measures_loom_with_the_defaults),
         cmocka_unit_test(fanout_is_measured_with_4_and_16_consumers_in_every_size),
+        cmocka_unit_test(fairness_compares_every_flood_with_nobody_in_one_table),
         cmocka_unit_test(forms_of_loom_are_named_by_what_tells_them_apart),
         cmocka_unit_test(another_number_of_consumers_replaces_the_shapes),
         cmocka_unit_test(all_peers_are_those_with_a_part_in_the_scenario),

@@ -53,6 +53,7 @@ round eventbus --consumers 2 --tracing 1%
 round subscriptions --filters 100
 round agents --agents 20
 round stall --consumers 3
+round fairness --bridge process
 round span
 round soak
 round soak --rate 2000 --bridge process

@@ -219,9 +219,16 @@ static void on_ended(void *user)
     ((fake_agent *)user)->ended++;
 }
 
+static bool others(void *user)
+{
+    fake_agent *a = user;
+    a->looked++;
+    return a->others;
+}
+
 loom_status fake_agent_open(fake_agent *a, bridge *b)
 {
-    static const session_io io = {on_output, on_ended};
+    static const session_io io = {on_output, on_ended, others};
     memset(a, 0, sizeof *a);
     a->bridge = b;
     frame_writer_init(&a->say);

@@ -7,7 +7,7 @@
 #include "bridge/session/bridge.h"
 #include "tests/support/check.h"
 
-enum { FAKE_PORTS = 64, FAKE_FRAMES = 128, FAKE_WIRE = 4096, FAKE_TYPES = 64 };
+enum { FAKE_PORTS = 64, FAKE_FRAMES = 160, FAKE_WIRE = 4096, FAKE_TYPES = 64 };
 
 struct bus_port {
     bool used;
@@ -62,6 +62,8 @@ typedef struct fake_agent {
     session *session;
     frame_writer say;             /* what it is about to send */
     unsigned outputs, ended;
+    bool others;                  /* what the session is told when it asks whether others wait */
+    unsigned looked;              /* how often it has asked */
     uint8_t *heard;               /* bytes of the frames below */
     size_t heard_len;
     frame frames[FAKE_FRAMES];

@@ -2,6 +2,7 @@
 /* The life of a session: hello, who it speaks for, silence, and its end. */
 #include <stdlib.h>
 
+#include "bridge/session/ahead.h"
 #include "tests/unit/bridge/fake_bus.h"
 
 typedef struct fixture {
@@ -188,13 +189,68 @@ static size_t receive_in_this_round(fake_agent *a, size_t from)
     return session_receive(a->session, a->say.data + from, a->say.len - from, &need);
 }
 
-/* Requests of all agents share one queue to the broker's process: of one agent only a few are in it. */
-static void a_session_waits_for_acks_but_not_for_ever(void **state)
+static unsigned pongs_of_a_round(fixture *f, size_t *from)
+{
+    unsigned count = 0;
+    bridge_new_round(f->bridge);
+    *from += receive_in_this_round(&f->a, *from);
+    fake_agent_hear(&f->a);
+    for (size_t i = 0; i < f->a.count; i++) {
+        count += f->a.frames[i].type == FRAME_PONG;
+    }
+    return count;
+}
+
+/* A slice is 32 KiB, a turn 256; a frame that is no publish counts 2 KiB and its bytes. */
+static void a_turn_ends_after_a_slice_when_others_wait(void **state)
 {
     fixture *f = *state;
-    enum { MANY = 1000, AT_ONCE = 16, TURN = 16 };
+    enum { MANY = 1000, SLICE = 16, TURN = 128 };
+    size_t done = 0;
     fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
-    f->bus.defers = true;
+    for (uint64_t i = 1; i <= MANY; i++) {
+        assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, i));
+    }
+    assert_in_range(pongs_of_a_round(f, &done), TURN - 1, TURN);
+    f->a.others = true;
+    assert_in_range(pongs_of_a_round(f, &done), SLICE - 1, SLICE);
+    f->a.others = false;
+    assert_in_range(pongs_of_a_round(f, &done), TURN - 1, TURN);
+    frame_writer_clear(&f->a.say);
+}
+
+static void who_finds_nobody_waiting_looks_less_often(void **state)
+{
+    fixture *f = *state;
+    enum { MANY = 2000, SLICES = 8, ALONE = 2 }; /* of a turn */
+    size_t done = 0;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    for (uint64_t i = 1; i <= MANY; i++) {
+        assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, i));
+    }
+    for (unsigned round = 0; round < 4; round++) {
+        (void)pongs_of_a_round(f, &done);
+    }
+    f->a.looked = 0;
+    (void)pongs_of_a_round(f, &done);
+    assert_in_range(f->a.looked, 1, ALONE);
+    f->a.others = true;
+    (void)pongs_of_a_round(f, &done);
+    f->a.others = false;
+    f->a.looked = 0;
+    (void)pongs_of_a_round(f, &done);
+    assert_in_range(f->a.looked, ALONE + 1, SLICES);
+    frame_writer_clear(&f->a.say);
+}
+
+/* Frames of all agents share one queue to the broker's process: of one agent only a few are in it. */
+static void a_session_waits_for_the_broker_but_not_for_ever(void **state)
+{
+    fixture *f = *state;
+    enum { MANY = 1000, AT_ONCE = 16 };
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    f->bus.base.mark = 1;
+    f->clock.now_ms = 1000;
     for (uint64_t i = 1; i <= MANY; i++) {
         assert_status(LOOM_OK, frame_put_subscribe(&f->a.say, &(frame_subscribe){.request = i, .subscription = i,
                                                                                  .filter = STR("a.b")}));
@@ -206,21 +262,69 @@ static void a_session_waits_for_acks_but_not_for_ever(void **state)
         done += receive_in_this_round(&f->a, done);
     }
     assert_int_equal(AT_ONCE, f->bus.said[FRAME_SUBSCRIBE]);
-    assert_true(session_is_asking(f->a.session) && session_is_spent(f->a.session));
-    fake_bus_say(&f->bus, "a", &(frame){.type = FRAME_ACK, .u.outcome = {.request = 1}});
-    assert_false(session_is_asking(f->a.session));
-    bridge_new_round(f->bridge);
-    done += receive_in_this_round(&f->a, done);
-    assert_int_equal(AT_ONCE + 1, f->bus.said[FRAME_SUBSCRIBE]);
-    f->clock.now_ms += 10; /* the broker may be away */
-    assert_false(session_is_asking(f->a.session));
-    for (unsigned round = 0; round < AT_ONCE / TURN; round++) {
+    assert_true(session_is_ahead(f->a.session) && session_is_spent(f->a.session));
+    assert_true(f->bus.base.mark_wanted);
+    f->bus.base.mark = 2;
+    f->bus.base.mark_done = 1;
+    assert_false(session_is_ahead(f->a.session));
+    for (unsigned round = 0; round < 10; round++) {
         bridge_new_round(f->bridge);
         done += receive_in_this_round(&f->a, done);
     }
+    assert_int_equal(2 * AT_ONCE, f->bus.said[FRAME_SUBSCRIBE]);
+    f->clock.now_ms += 10; /* the broker may be away */
+    assert_false(session_is_ahead(f->a.session));
+    for (unsigned round = 0; round < 10; round++) {
+        bridge_new_round(f->bridge);
+        done += receive_in_this_round(&f->a, done);
+    }
+    assert_int_equal(3 * AT_ONCE, f->bus.said[FRAME_SUBSCRIBE]);
+    frame_writer_clear(&f->a.say);
+}
+
+/* What the broker has not come to is what went with the present mark, and with the one that is on its way. */
+static void what_is_ahead_is_counted_by_mark(void **state)
+{
+    (void)state;
+    session_ahead a = {0};
+    bus b = {.mark = 7, .mark_done = 6};
+    assert_int_equal(10, session_ahead_add(&a, &b, 10));
+    b.mark = 8;
+    assert_int_equal(10, session_ahead_of(&a, &b));
+    assert_int_equal(15, session_ahead_add(&a, &b, 5));
+    b.mark_done = 7;
+    assert_int_equal(5, session_ahead_of(&a, &b));
+    b.mark = 9;
+    assert_int_equal(12, session_ahead_add(&a, &b, 7));
+    b.mark_done = 9;
+    assert_int_equal(0, session_ahead_of(&a, &b));
+    b.mark = 0; /* nobody to be ahead of */
+    assert_int_equal(0, session_ahead_add(&a, &b, 1000));
+}
+
+/* The only one that says anything may have more on its way, since nobody is behind it. */
+static void a_session_that_is_alone_may_go_further_ahead(void **state)
+{
+    fixture *f = *state;
+    enum { MANY = 1000, AT_ONCE = 16 };
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    f->bus.base.mark = 1;
+    f->clock.now_ms = 1000;
+    for (uint64_t i = 1; i <= MANY; i++) {
+        assert_status(LOOM_OK, frame_put_unsubscribe(&f->a.say, &(frame_unsubscribe){i, i}));
+    }
+    size_t done = 0;
     bridge_new_round(f->bridge);
-    assert_int_equal(0, receive_in_this_round(&f->a, done));
-    assert_int_equal(2 * AT_ONCE + 1, f->bus.said[FRAME_SUBSCRIBE]);
+    done += receive_in_this_round(&f->a, done);
+    assert_int_equal(AT_ONCE, f->bus.said[FRAME_UNSUBSCRIBE]);
+    f->clock.now_ms += 200;
+    f->bus.base.mark_done = 1;
+    f->bus.base.mark = 2;
+    for (unsigned round = 0; round < 10; round++) {
+        bridge_new_round(f->bridge);
+        done += receive_in_this_round(&f->a, done);
+    }
+    assert_in_range(f->bus.said[FRAME_UNSUBSCRIBE], 10 * AT_ONCE, 20 * AT_ONCE);
     frame_writer_clear(&f->a.say);
 }
 
@@ -600,7 +704,11 @@ int main(void)
         with_fixture(a_frame_of_an_unknown_type_ends_the_session),
         with_fixture(bytes_of_another_protocol_end_the_connection),
         with_fixture(a_frame_may_arrive_in_any_pieces),
-        with_fixture(a_session_waits_for_acks_but_not_for_ever),
+        with_fixture(a_turn_ends_after_a_slice_when_others_wait),
+        with_fixture(who_finds_nobody_waiting_looks_less_often),
+        with_fixture(a_session_waits_for_the_broker_but_not_for_ever),
+        with_fixture(what_is_ahead_is_counted_by_mark),
+        with_fixture(a_session_that_is_alone_may_go_further_ahead),
         with_fixture(a_newer_session_of_an_agent_takes_the_place_of_the_older),
         with_fixture(closing_a_replaced_session_leaves_the_newer_one_alone),
         with_fixture(a_session_the_bus_does_not_take_ends),

@@ -15,7 +15,7 @@ static void note_end(void *user)
     *(bool *)user = true;
 }
 
-static const session_io io = {nothing, note_end};
+static const session_io io = {nothing, note_end, NULL};
 
 typedef struct scenario {
     frame_writer hello, work; /* what the agent sends */

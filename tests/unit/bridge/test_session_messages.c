@@ -114,6 +114,54 @@ static void every_message_of_a_batch_is_published_in_order(void **state)
     loom_envelope_unref(last);
 }
 
+/* One frame, larger than libloom ever makes one. Payloads grow by a byte each. */
+static loom_bytes one_batch(uint32_t count, uint8_t **made)
+{
+    enum { HEADER = FRAME_HEADER_SIZE + 7 };
+    size_t len = HEADER;
+    uint8_t *bytes = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        loom_envelope *env = fake_message("t", "a", i);
+        const loom_bytes wire = loom_envelope_wire(env);
+        bytes = realloc(bytes, len + wire.len);
+        assert_non_null(bytes);
+        memcpy(bytes + len, wire.data, wire.len);
+        len += wire.len;
+        loom_envelope_unref(env);
+    }
+    const uint32_t body = (uint32_t)len - FRAME_HEADER_SIZE;
+    const uint8_t header[HEADER] = {(uint8_t)(body >> 24), (uint8_t)(body >> 16), (uint8_t)(body >> 8), (uint8_t)body, 0x92, FRAME_PUBLISH,
+                                    0xdd, 0, 0, (uint8_t)(count >> 8), (uint8_t)count};
+    memcpy(bytes, header, sizeof header);
+    *made = bytes;
+    return (loom_bytes){bytes, len};
+}
+
+/* Each of the turns is a slice of 32 KiB, and no message is published twice. */
+static void a_large_batch_takes_several_turns_when_others_wait(void **state)
+{
+    fixture *f = *state;
+    enum { MESSAGES = 600, MOST = 2 * 32 * 1024 / 100 };
+    uint8_t *made;
+    const loom_bytes all = one_batch(MESSAGES, &made);
+    f->a.others = true;
+    unsigned turns = 0;
+    for (size_t used = 0, need; used < all.len; turns++) {
+        const unsigned before = f->bus.published;
+        bridge_new_round(f->bridge);
+        used += session_receive(f->a.session, made + used, all.len - used, &need);
+        assert_in_range(f->bus.published - before, 1, MOST);
+        assert_true(used == all.len || session_is_spent(f->a.session));
+        loom_envelope *last = fake_bus_last(&f->bus);
+        assert_int_equal(f->bus.published - 1, loom_envelope_payload(last).len);
+        loom_envelope_unref(last);
+    }
+    assert_int_equal(MESSAGES, f->bus.published);
+    assert_in_range(turns, all.len / (2 * 32 * 1024), 2 * all.len / (32 * 1024));
+    assert_int_equal(0, f->a.ended);
+    free(made);
+}
+
 static void a_message_without_a_sender_is_stamped(void **state)
 {
     fixture *f = *state;
@@ -406,6 +454,7 @@ int main(void)
         with_fixture(an_answer_may_come_later),
         with_fixture(a_message_reaches_the_bus_unchanged),
         with_fixture(every_message_of_a_batch_is_published_in_order),
+        with_fixture(a_large_batch_takes_several_turns_when_others_wait),
         with_fixture(a_message_without_a_sender_is_stamped),
         with_fixture(a_foreign_message_is_put_into_the_fixed_form),
         with_fixture(a_message_that_its_stamp_makes_too_large_is_refused_and_the_session_goes_on),

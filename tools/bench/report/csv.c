@@ -31,7 +31,7 @@ static void figure(FILE *out, double value)
 static void headings(FILE *out)
 {
     static const char *const sides[] = {"loom", "peer"};
-    fputs("scenario,producers,consumers,filters,agents,work,stopped,size,bridge,transport,tracing,api,placement,peer", out);
+    fputs("scenario,producers,consumers,filters,agents,work,flood,stopped,size,bridge,transport,tracing,api,placement,peer", out);
     for (size_t side = 0; side < 2; side++) {
         for (size_t i = 0; i < METRIC_COUNT; i++) {
             fprintf(out, ",%s_%s,%s_%s_low,%s_%s_high", sides[side], bench_metric_names[i], sides[side], bench_metric_names[i],
@@ -66,8 +66,8 @@ static void row(FILE *out, const bench_case *c, const report_row *r)
     const bench_setup *setup = report_setup(c, r);
     const bench_summary *loom = report_summary(r->loom), *peer = report_summary(r->peer);
     const bench_shape *shape = &setup->shape;
-    fprintf(out, "%s,%u,%u,%u,%u,%s,%u,%zu,%s,%s,%s,%s,%s,%s", c->scenario->name, shape->producers, shape->consumers,
-            shape->filters, shape->agents, bench_work_names[shape->work], setup->stopped, setup->size, bench_bridge_names[setup->bridge],
+    fprintf(out, "%s,%u,%u,%u,%u,%s,%s,%u,%zu,%s,%s,%s,%s,%s,%s", c->scenario->name, shape->producers, shape->consumers,
+            shape->filters, shape->agents, bench_work_names[shape->work], bench_flood_names[shape->flood], setup->stopped, setup->size, bench_bridge_names[setup->bridge],
             bench_transport_names[setup->transport], bench_tracing_names[setup->tracing],
             setup->requests ? bench_api_names[setup->api] : "", bench_placement_names[setup->placement],
             r->peer != NULL ? r->peer->peer->name : "");

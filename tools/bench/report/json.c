@@ -101,6 +101,9 @@ static json_t *shape_json(const bench_shape *shape, bool *ok)
     if (shape->work != WORK_NONE) {
         put(object, "work", json_string(bench_work_names[shape->work]), ok);
     }
+    if (shape->flood != FLOOD_NONE) {
+        put(object, "flood", json_string(bench_flood_names[shape->flood]), ok);
+    }
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].count > 0) {
             put(object, parts[i].name, json_integer(parts[i].count), ok);

@@ -5,7 +5,7 @@
 
 #include "tools/bench/report/report.h"
 
-#define NAME_WIDTH 22
+#define NAME_WIDTH 28
 
 /* The figures of a row; one that nobody in a case has is left out. */
 static const struct column {
@@ -104,6 +104,47 @@ static void row(FILE *out, const bench_case *c, const bench_contender *contender
             (unsigned long long)m->misordered);
 }
 
+/* Of the contenders with the first shape the one that is like it otherwise; NULL: it has that shape itself. */
+static const bench_contender *base_of(const bench_case *c, const bench_contender *contender)
+{
+    const bench_setup *mine = &contender->setup;
+    for (size_t i = 0; i < c->count; i++) {
+        const bench_setup *other = &c->contenders[i].setup;
+        if (other->shape.flood == FLOOD_NONE && mine->shape.flood != FLOOD_NONE && other->bridge == mine->bridge &&
+            other->transport == mine->transport && other->tracing == mine->tracing && other->api == mine->api) {
+            return &c->contenders[i];
+        }
+    }
+    return NULL;
+}
+
+static void quotients(FILE *out, const bench_case *c, const bench_summary *a, const bench_summary *b)
+{
+    if (anybody_has(c, METRIC_RATE)) {
+        figure(out, 12, 2, series_ratio(a, b, METRIC_RATE));
+        fprintf(out, " %25s", "");
+    }
+    for (size_t k = 0; k < COLUMNS; k++) {
+        if (anybody_has(c, columns[k].metric)) {
+            figure(out, columns[k].width, 2, columns[k].ratio ? series_ratio(a, b, columns[k].metric) : NAN);
+        }
+    }
+    fputs("\n", out);
+}
+
+static void compared(FILE *out, const bench_case *c)
+{
+    fprintf(out, "\n  divided by %s\n", bench_flood_names[FLOOD_NONE]);
+    for (size_t i = 0; i < c->count; i++) {
+        const bench_contender *base = base_of(c, &c->contenders[i]);
+        const bench_summary *a = report_summary(&c->contenders[i]), *b = report_summary(base);
+        if (a != NULL && b != NULL) {
+            fprintf(out, "  %-*s", NAME_WIDTH, c->contenders[i].label);
+            quotients(out, c, a, b);
+        }
+    }
+}
+
 static void ratios(FILE *out, const bench_case *c)
 {
     report_row *rows = malloc(REPORT_ROWS_MAX * sizeof *rows);
@@ -119,16 +160,7 @@ static void ratios(FILE *out, const bench_case *c)
             last = rows[i].loom;
         }
         fprintf(out, "  %-*s", NAME_WIDTH, rows[i].peer->label);
-        if (anybody_has(c, METRIC_RATE)) {
-            figure(out, 12, 2, series_ratio(a, b, METRIC_RATE));
-            fprintf(out, " %25s", "");
-        }
-        for (size_t k = 0; k < COLUMNS; k++) {
-            if (anybody_has(c, columns[k].metric)) {
-                figure(out, columns[k].width, 2, columns[k].ratio ? series_ratio(a, b, columns[k].metric) : NAN);
-            }
-        }
-        fputs("\n", out);
+        quotients(out, c, a, b);
     }
     free(rows);
 }
@@ -184,7 +216,7 @@ void report_table(FILE *out, const bench_plan *plan)
         for (size_t k = 0; k < c->count; k++) {
             row(out, c, &c->contenders[k], colour ? "\033[31m" : "", colour ? "\033[0m" : "");
         }
-        ratios(out, c);
+        c->scenario->compare ? compared(out, c) : ratios(out, c);
         if (anybody_has(c, METRIC_SPAN_NS)) {
             continue; /* no messages, and one process each */
         }

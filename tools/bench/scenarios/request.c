@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One requester that asks, waits for the answer, and asks again; one responder that answers with what it was asked. */
+/* One requester that asks, waits for the answer, and asks again; one responder that answers with what it was asked. A noisy
+ * neighbour may be at work meanwhile (fairness.c). */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/bench/flood.h"
+#include "tools/bench/scenarios/request.h"
 #include "tools/bench/scenarios/scenarios.h"
 #include "tools/bench/usage.h"
 
@@ -108,6 +111,19 @@ static bool start_clients(bench_site *site, const bench_peer *peer)
     return pid > 0;
 }
 
+/* It begins when the others are at work, and goes on to the end of the round. */
+static bool start_flood(bench_site *site)
+{
+    if (site->setup->shape.flood == FLOOD_NONE) {
+        return true;
+    }
+    const pid_t pid = processes_fork(&site->processes, "flood");
+    if (pid == 0) {
+        _exit(flood(site));
+    }
+    return pid > 0;
+}
+
 static bool measure(bench_site *site, bench_sample *out)
 {
     usage_mark begin, end;
@@ -117,7 +133,7 @@ static bool measure(bench_site *site, bench_sample *out)
         return false;
     }
     shared_set(&s->phase, PHASE_RATE);
-    if (!site_sleep(site, site->setup->warm_up)) {
+    if (!start_flood(site) || !site_sleep(site, site->setup->warm_up)) {
         return false;
     }
     memset(&c->latency_ns, 0, sizeof c->latency_ns); /* one request more or less in it is no harm */
@@ -142,7 +158,7 @@ static bool measure(bench_site *site, bench_sample *out)
     return true;
 }
 
-static bool round_of(const bench_setup *setup, const bench_peer *peer, bench_sample *out)
+bool request_round(const bench_setup *setup, const bench_peer *peer, bench_sample *out)
 {
     bench_site site;
     series_clear(out);
@@ -176,5 +192,5 @@ const bench_scenario bench_scenario_request = {
     .shape_count = sizeof shapes / sizeof shapes[0],
     .adjust = adjust,
     .suits = suits,
-    .round = round_of,
+    .round = request_round,
 };

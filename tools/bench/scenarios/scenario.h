@@ -14,6 +14,7 @@ typedef struct bench_scenario {
     bool in_process;   /* parts of Loom without its processes: no peers, no bridge, no transport */
     bool sizeless;     /* no payloads */
     bool more_filters; /* the consumer can hold --filters subscriptions more than it needs */
+    bool compare;      /* all shapes in one table, their rounds in turn, each divided by the first one */
     bool by_request;   /* only when asked for: not part of `all` */
     double seconds;    /* of a timed window unless the user says; 0: as everywhere */
     unsigned rounds;   /* the same */

@@ -16,5 +16,6 @@ extern const bench_scenario bench_scenario_stall;
 extern const bench_scenario bench_scenario_soak;
 extern const bench_scenario bench_scenario_exec;
 extern const bench_scenario bench_scenario_span;
+extern const bench_scenario bench_scenario_fairness;
 
 #endif

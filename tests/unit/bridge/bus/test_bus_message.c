@@ -27,6 +27,7 @@ static void frames_of_the_bus_are_read_as_they_were_written(void **state)
         STR("agent"), STR("y/2"), BYTES(instance), 15000, STR("tcp 1.2.3.4"), 0}));
     bus_attach_set_age(out.w.data, out.w.len, 70001);
     assert_status(LOOM_OK, bus_put_pressure(bus_outgoing_to(&out, 70000), true));
+    assert_status(LOOM_OK, bus_put_mark(&out.w, 1234567));
     loom_bytes rest = {out.w.data, out.w.len};
     bus_frame f = next_of(&rest);
     assert_int_equal(f.type, BUS_FRAME_GREETING);
@@ -57,6 +58,9 @@ static void frames_of_the_bus_are_read_as_they_were_written(void **state)
     f = next_of(&rest);
     assert_int_equal(f.type, BUS_FRAME_PRESSURE);
     assert_int_equal(f.number, 1);
+    f = next_of(&rest);
+    assert_int_equal(f.type, BUS_FRAME_MARK);
+    assert_int_equal(f.number, 1234567);
     assert_int_equal(rest.len, 0);
     frame_writer_fini(&out.w);
 }

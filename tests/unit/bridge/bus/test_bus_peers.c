@@ -316,6 +316,28 @@ static void a_bridge_gives_up_a_broker_that_does_not_answer_or_talks_nonsense(vo
     sp_server_close(server, NULL, NULL);
 }
 
+static void a_bridge_gives_up_a_broker_that_sends_marks_it_never_made(void **state)
+{
+    peers_world *w = *state;
+    sp_server *server;
+    char url[128];
+    snprintf(url, sizeof url, "ipc://%s/liar", w->home.folder);
+    sp_options options = {.protocol = SP_PAIR, .handlers = &far_handlers, .user = &w->far};
+    assert_status(LOOM_OK, sp_listen(&server, &w->home.loop, url, &options));
+    bus_remote *b;
+    assert_status(LOOM_OK, bus_remote_open(&b, &w->home.loop, &(bus_remote_options){.url = url, .bridge_id = "b"}));
+    home_until(&w->home, w->far.messages > 0);
+    bus_outgoing out = {0};
+    put_greeting(&out, BUS_PROTOCOL, "broker");
+    assert_status(LOOM_OK, bus_put_mark(&out.w, 1));
+    send_bytes(w->far.peer, &out);
+    frame_writer_fini(&out.w);
+    home_until(&w->home, w->far.closed && bus_remote_get_stats(b).malformed == 1);
+    home_close_bridge(&w->home, b, 0);
+    w->far.peer = NULL;
+    sp_server_close(server, NULL, NULL);
+}
+
 int main(void)
 {
 #define IN_PEERS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -330,6 +352,7 @@ int main(void)
         IN_PEERS(a_bridge_that_never_reads_is_given_up),
         IN_PEERS(while_a_bridge_does_not_keep_up_its_agents_get_no_new_credit),
         IN_PEERS(a_bridge_gives_up_a_broker_that_does_not_answer_or_talks_nonsense),
+        IN_PEERS(a_bridge_gives_up_a_broker_that_sends_marks_it_never_made),
     };
     return cmocka_run_group_tests_name("bus_peers", tests, NULL, NULL);
 }

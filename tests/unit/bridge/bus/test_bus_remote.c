@@ -205,6 +205,42 @@ static void after_a_restart_of_the_broker_subscriptions_and_credit_are_there_aga
     assert_int_equal(bus_remote_get_stats(w->bridge).attachments, 2);
 }
 
+/* A mark is answered when, and not before, all that was said before it is done. */
+static void a_mark_comes_back_behind_the_answers(void **state)
+{
+    enum { REQUESTS = 100 };
+    world *w = *state;
+    bus *b = bus_remote_bus(w->bridge);
+    assert_int_equal(0, b->mark); /* there is no broker yet */
+    home_until(&w->home, bus_remote_get_stats(w->bridge).connected);
+    const uint64_t mark = b->mark;
+    assert_true(mark > 0 && b->mark_done < mark);
+    for (uint64_t i = 1; i <= REQUESTS; i++) {
+        agent_ask(&w->reader, i, i, "a", LOOM_QOS_BATCHED, 0);
+    }
+    b->mark_wanted = true;
+    home_until(&w->home, b->mark_done >= mark);
+    assert_int_equal(REQUESTS, w->reader.answers);
+    assert_int_equal(mark + 1, b->mark);
+    assert_false(b->mark_wanted);
+}
+
+/* What was said to the broker before is not waited for, and the next one is told nothing of old marks. */
+static void marks_go_on_after_a_restart_of_the_broker(void **state)
+{
+    world *w = *state;
+    bus *b = bus_remote_bus(w->bridge);
+    home_until(&w->home, bus_remote_get_stats(w->bridge).connected);
+    uint64_t mark = b->mark;
+    b->mark_wanted = true;
+    home_restart(&w->home);
+    home_until(&w->home, bus_remote_get_stats(w->bridge).attachments == 2);
+    assert_true(b->mark > mark && b->mark_done >= mark);
+    mark = b->mark;
+    b->mark_wanted = true;
+    home_until(&w->home, b->mark_done == mark);
+}
+
 static void a_request_that_the_old_broker_never_answered_is_answered_by_the_new_one(void **state)
 {
     world *w = *state;
@@ -550,6 +586,8 @@ int main(void)
         IN_WORLD(a_bad_request_is_answered_with_its_reason),
         IN_WORLD(detaching_ends_the_session_at_the_broker),
         IN_WORLD(after_a_restart_of_the_broker_subscriptions_and_credit_are_there_again),
+        IN_WORLD(a_mark_comes_back_behind_the_answers),
+        IN_WORLD(marks_go_on_after_a_restart_of_the_broker),
         IN_WORLD(a_request_that_the_old_broker_never_answered_is_answered_by_the_new_one),
         IN_WORLD(a_bridge_that_is_gone_leaves_nothing_at_the_broker),
         IN_WORLD(an_agent_on_another_bridge_replaces_its_older_session),
