@@ -102,31 +102,71 @@ void loom_span_set_attr(loom_span *span, const loom_attr *attr)
     }
 }
 
+void loom_span_put_str(loom_span *span, loom_str key, loom_str value)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec != NULL && !attr_index_put_str(&rec->index, &rec->buf, SPAN_ATTRIBUTES, key, value)) {
+        rec->dropped_attributes++;
+    }
+}
+
+void loom_span_put_bool(loom_span *span, loom_str key, bool value)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec != NULL && !attr_index_put_bool(&rec->index, &rec->buf, SPAN_ATTRIBUTES, key, value)) {
+        rec->dropped_attributes++;
+    }
+}
+
+void loom_span_put_int(loom_span *span, loom_str key, int64_t value)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec != NULL && !attr_index_put_int(&rec->index, &rec->buf, SPAN_ATTRIBUTES, key, value)) {
+        rec->dropped_attributes++;
+    }
+}
+
+void loom_span_put_double(loom_span *span, loom_str key, double value)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec != NULL && !attr_index_put_double(&rec->index, &rec->buf, SPAN_ATTRIBUTES, key, value)) {
+        rec->dropped_attributes++;
+    }
+}
+
 void loom_span_set_string(loom_span *span, const char *key, const char *value)
 {
     if (span_recording_of(span) != NULL) {
-        loom_span_set_str(span, key, str_of(value));
+        loom_span_put_str(span, str_of(key), str_of(value));
     }
 }
 
 void loom_span_set_str(loom_span *span, const char *key, loom_str value)
 {
-    loom_span_set_attr(span, &(loom_attr){.key = key, .type = LOOM_ATTR_STRING, .value.string = value});
+    if (span_recording_of(span) != NULL) {
+        loom_span_put_str(span, str_of(key), value);
+    }
 }
 
 void loom_span_set_bool(loom_span *span, const char *key, bool value)
 {
-    loom_span_set_attr(span, &(loom_attr){.key = key, .type = LOOM_ATTR_BOOL, .value.boolean = value});
+    if (span_recording_of(span) != NULL) {
+        loom_span_put_bool(span, str_of(key), value);
+    }
 }
 
 void loom_span_set_int(loom_span *span, const char *key, int64_t value)
 {
-    loom_span_set_attr(span, &(loom_attr){.key = key, .type = LOOM_ATTR_INT, .value.integer = value});
+    if (span_recording_of(span) != NULL) {
+        loom_span_put_int(span, str_of(key), value);
+    }
 }
 
 void loom_span_set_double(loom_span *span, const char *key, double value)
 {
-    loom_span_set_attr(span, &(loom_attr){.key = key, .type = LOOM_ATTR_DOUBLE, .value.real = value});
+    if (span_recording_of(span) != NULL) {
+        loom_span_put_double(span, str_of(key), value);
+    }
 }
 
 void loom_span_add_event(loom_span *span, const char *name, const loom_attr *attrs, size_t attr_count)

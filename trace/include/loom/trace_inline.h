@@ -10,6 +10,7 @@
 #include <loom/trace.h>
 
 #include <stdint.h>
+#include <string.h>
 
 #ifndef LOOM_TRACE_NO_INLINE
 
@@ -40,10 +41,17 @@ static inline void loom_span_set_attr_(loom_span *span, const loom_attr *attr)
 }
 #define loom_span_set_attr(span, ...) loom_span_set_attr_(span, __VA_ARGS__) /* a compound literal has commas in it */
 
+/* The length of a literal costs nothing here. */
+static inline loom_str loom_str_of_(const char *text)
+{
+    const loom_str str = {text, text != NULL ? strlen(text) : 0};
+    return str;
+}
+
 static inline void loom_span_set_string_(loom_span *span, const char *key, const char *value)
 {
     if (loom_span_may_record_(span)) {
-        loom_span_set_string(span, key, value);
+        loom_span_put_str(span, loom_str_of_(key), loom_str_of_(value));
     }
 }
 #define loom_span_set_string(span, key, ...) loom_span_set_string_(span, key, __VA_ARGS__)
@@ -51,7 +59,7 @@ static inline void loom_span_set_string_(loom_span *span, const char *key, const
 static inline void loom_span_set_str_(loom_span *span, const char *key, loom_str value)
 {
     if (loom_span_may_record_(span)) {
-        loom_span_set_str(span, key, value);
+        loom_span_put_str(span, loom_str_of_(key), value);
     }
 }
 #define loom_span_set_str(span, key, ...) loom_span_set_str_(span, key, __VA_ARGS__)
@@ -59,7 +67,7 @@ static inline void loom_span_set_str_(loom_span *span, const char *key, loom_str
 static inline void loom_span_set_bool_(loom_span *span, const char *key, bool value)
 {
     if (loom_span_may_record_(span)) {
-        loom_span_set_bool(span, key, value);
+        loom_span_put_bool(span, loom_str_of_(key), value);
     }
 }
 #define loom_span_set_bool(span, key, ...) loom_span_set_bool_(span, key, __VA_ARGS__)
@@ -67,7 +75,7 @@ static inline void loom_span_set_bool_(loom_span *span, const char *key, bool va
 static inline void loom_span_set_int_(loom_span *span, const char *key, int64_t value)
 {
     if (loom_span_may_record_(span)) {
-        loom_span_set_int(span, key, value);
+        loom_span_put_int(span, loom_str_of_(key), value);
     }
 }
 #define loom_span_set_int(span, key, ...) loom_span_set_int_(span, key, __VA_ARGS__)
@@ -75,7 +83,7 @@ static inline void loom_span_set_int_(loom_span *span, const char *key, int64_t 
 static inline void loom_span_set_double_(loom_span *span, const char *key, double value)
 {
     if (loom_span_may_record_(span)) {
-        loom_span_set_double(span, key, value);
+        loom_span_put_double(span, loom_str_of_(key), value);
     }
 }
 #define loom_span_set_double(span, key, ...) loom_span_set_double_(span, key, __VA_ARGS__)
