@@ -9,51 +9,15 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "trace/otlp/fields.h"
+#include "trace/otlp/short_text.h"
 
 #include <string.h>
 
-/* A short attribute is a field below 16 whose lengths are one byte each. */
-#define SHORT_MAX 0x7fu     /* bytes of the KeyValue */
+/* A short attribute is a field below 16 whose lengths are one byte each: its KeyValue is at most SHORT_MAX bytes. */
 #define SHORT_OVERHEAD 6u   /* of them tags and lengths: of key, value and string */
 #define SHORT_ROOM (2u + SHORT_MAX + ATTR_KEY_ROOM) /* the zeros behind a constant key are copied along */
 
 /* ---- hashes of keys ---- */
-
-/* The first and the last eight bytes, or what there is of them: tells the keys of a span apart without a loop. Equal hashes
- * are compared in full. */
-typedef struct text_ends {
-    uint64_t first, last;
-} text_ends;
-
-static inline uint64_t word_at(const char *at)
-{
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-    return word;
-}
-
-static inline uint32_t half_word_at(const char *at)
-{
-    uint32_t half;
-    memcpy(&half, at, sizeof half);
-    return half;
-}
-
-static inline text_ends ends_of(loom_str text)
-{
-    const char *data = text.data;
-    const size_t len = text.len;
-    if (len >= 8) {
-        return (text_ends){word_at(data), word_at(data + len - 8)};
-    }
-    if (len >= 4) {
-        return (text_ends){half_word_at(data), half_word_at(data + len - 4)};
-    }
-    if (len == 0) {
-        return (text_ends){0};
-    }
-    return (text_ends){(uint8_t)data[0] | (uint64_t)(uint8_t)data[len / 2] << 8, (uint8_t)data[len - 1]};
-}
 
 static inline uint32_t hash_ends(text_ends ends, size_t len)
 {
@@ -181,36 +145,6 @@ __attribute__((noinline)) static bool put_any(attr_index *index, pb_buf *b, uint
 }
 
 /* ---- short attributes ---- */
-
-#define HIGH_BITS UINT64_C(0x8080808080808080)
-
-/* Copies text of at most SHORT_MAX bytes. false: it is not ASCII, and what is written is of no use. */
-static inline bool copy_ascii(uint8_t *to, loom_str text, text_ends *ends)
-{
-    const size_t len = text.len;
-    *ends = ends_of(text);
-    if (len >= 8) {
-        uint64_t seen = ends->first | ends->last;
-        memcpy(to, &ends->first, 8);
-        for (size_t at = 8; at + 8 < len; at += 8) {
-            const uint64_t word = word_at(text.data + at);
-            seen |= word;
-            memcpy(to + at, &word, 8);
-        }
-        memcpy(to + len - 8, &ends->last, 8);
-        return (seen & HIGH_BITS) == 0;
-    }
-    if (len >= 4) {
-        const uint32_t first = (uint32_t)ends->first, last = (uint32_t)ends->last;
-        memcpy(to, &first, 4);
-        memcpy(to + len - 4, &last, 4);
-    } else if (len > 0) {
-        to[0] = (uint8_t)ends->first;
-        to[len / 2] = (uint8_t)(ends->first >> 8);
-        to[len - 1] = (uint8_t)ends->last;
-    }
-    return ((ends->first | ends->last) & HIGH_BITS) == 0;
-}
 
 typedef struct short_attr {
     uint8_t *value; /* where the AnyValue goes; NULL: this one is not short, or has to go the general way */

@@ -58,9 +58,10 @@ __attribute__((noinline)) static void end_recording(const loom_span *handle, uin
         return;
     }
     loom_bytes bytes = finish(rec, end_ns != 0 ? end_ns : clock_unix_ns());
-    processor_submit(rec->tracer->provider->processor, &rec->tracer->scope, bytes);
+    span_thread *const thread = span_thread_here();
+    thread->next_place = processor_submit(rec->tracer->provider->processor, &rec->tracer->scope, bytes);
     if (atomic_load_explicit(&rec->base.pins, memory_order_acquire) > 1) { /* it is current, here or on another thread */
-        context_stack_forget(&span_thread_here()->stack, handle);
+        context_stack_forget(&thread->stack, handle);
     }
     span_unpin(&rec->base);
 }

@@ -142,6 +142,7 @@ void context_stack_forget(context_stack *stack, const loom_span *handle);
 /* Adds attributes with overwriting; counts what is dropped. */
 void span_record_attrs(span_recording *rec, const loom_attr *attrs, size_t count);
 void span_record_link(span_recording *rec, const loom_link *link);
-void span_record_name(span_recording *rec, const char *name);
+/* Of a span that has none yet. */
+void span_record_first_name(span_recording *rec, const char *name);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "trace/otlp/fields.h"
+#include "trace/otlp/short_text.h"
 #include "trace/span/provider.h"
 
 #include <loom/span.h>
@@ -31,11 +32,27 @@ static void pin(span_recording *rec, int which, size_t mark)
     }
 }
 
-void span_record_name(span_recording *rec, const char *name)
+static void write_name(span_recording *rec, loom_str name)
 {
     size_t mark = rec->buf.len;
-    pb_string_field(&rec->buf, SPAN_NAME, str_of(name));
+    pb_string_field(&rec->buf, SPAN_NAME, name);
     pin(rec, ATTR_PIN_NAME, mark);
+}
+
+void span_record_first_name(span_recording *rec, const char *name)
+{
+    pb_buf *b = &rec->buf;
+    const loom_str text = str_of(name);
+    uint8_t *to = b->data + b->len;
+    text_ends ends;
+    if (text.len > SHORT_MAX || !pb_has_room(b, 2 + SHORT_MAX) || !copy_ascii(to + 2, text, &ends)) {
+        write_name(rec, text);
+        return;
+    }
+    to[0] = SPAN_NAME << 3 | PB_LENGTH;
+    to[1] = (uint8_t)text.len;
+    rec->index.pins[ATTR_PIN_NAME] = (attr_slot){(uint32_t)b->len, (uint32_t)(2 + text.len)};
+    b->len += 2 + text.len;
 }
 
 void span_record_attrs(span_recording *rec, const loom_attr *attrs, size_t count)
@@ -90,7 +107,7 @@ void loom_span_set_name(loom_span *span, const char *name)
 {
     span_recording *rec = span_recording_of(span);
     if (rec != NULL && name != NULL) {
-        span_record_name(rec, name);
+        write_name(rec, str_of(name));
     }
 }
 

@@ -4,7 +4,7 @@
 #include "trace/span/internal.h"
 
 #include "base/clock.h"
-#include "envelope/id.h"
+#include "trace/export/processor.h"
 #include "trace/otlp/fields.h"
 #include "trace/span/plain.h"
 #include "trace/span/provider.h"
@@ -210,7 +210,7 @@ static void write_first_fields(span_recording *rec, const char *name, const loom
             pb_rollback(b, mark);
         }
     }
-    span_record_name(rec, name != NULL ? name : "");
+    span_record_first_name(rec, name);
 }
 
 static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t start_ns)
@@ -231,6 +231,7 @@ static inline span_recording *start_recording(span_thread *thread, loom_tracer *
                                               const char *name, const loom_span_options *options,
                                               const context_parent *parent)
 {
+    processor_prepare(thread->next_place);
     span_recording *rec = span_alloc_recording(thread);
     if (rec == NULL) {
         return NULL;

@@ -41,6 +41,7 @@ typedef struct span_thread {
     context_stack stack;
     plain_spans plain;
     span_list recording;
+    const void *next_place;   /* in a processor's queue: processor_prepare() */
     thread_exit_hook on_exit; /* of the list */
     random_words *words;      /* of base/random.c; NULL: not looked up yet */
 } span_thread;
