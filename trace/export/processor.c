@@ -33,12 +33,12 @@ static bool accept_span(loom_span_processor *p, const span_scope *scope, loom_by
     return true;
 }
 
-void processor_submit(loom_span_processor *p, const span_scope *scope, loom_bytes span)
+const void *processor_submit(loom_span_processor *p, const span_scope *scope, loom_bytes span)
 {
     if (processor_forked(p)) {
         atomic_fetch_add_explicit(&p->forked_drops, 1, memory_order_relaxed);
         scope->resource->release(scope->resource, 1);
-        return;
+        return NULL;
     }
     pthread_mutex_lock(&p->lock);
     bool accepted = accept_span(p, scope, span);
@@ -50,10 +50,12 @@ void processor_submit(loom_span_processor *p, const span_scope *scope, loom_byte
     if (wake) {
         pthread_cond_signal(&p->wake);
     }
+    const void *next = span_queue_next(&p->queue);
     pthread_mutex_unlock(&p->lock);
     if (!accepted) {
         scope->resource->release(scope->resource, 1);
     }
+    return next;
 }
 
 /* With the lock held, after waiting: what became of the spans since `before`. */

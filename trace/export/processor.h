@@ -8,8 +8,24 @@
 #include <loom/trace.h>
 
 /* Copies one ended span (the bytes of a ScopeSpans.spans field) into the queue. Never blocks on anything but a lock
- * held for a copy. Takes over the caller's use of the scope's resource. */
-void processor_submit(loom_span_processor *processor, const span_scope *scope, loom_bytes span);
+ * held for a copy. Takes over the caller's use of the scope's resource.
+ * Returns where the next one will be copied to, if nobody else comes first: for processor_prepare(). */
+const void *processor_submit(loom_span_processor *processor, const span_scope *scope, loom_bytes span);
+
+/* The exporter thread has read this memory, so that the first write to each of its lines waits for the other processor. Asking
+ * for them when a span starts, it need not when that ends. place: any address, also one that is gone, and NULL. */
+static inline void processor_prepare(const void *place)
+{
+    enum { LINE = 64, LINES = 5 }; /* a span of some attributes */
+    const char *at = place;
+    for (int i = 0; at != NULL && i < LINES; i++, at += LINE) {
+#if defined(__x86_64__)
+        __asm__ volatile("prefetchw %0" : : "m"(*at)); /* where it is not known, it does nothing */
+#else
+        __builtin_prefetch(at, 1);
+#endif
+    }
+}
 
 /* Its tracers are NULL. */
 bool processor_is_disabled(const loom_span_processor *processor);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -316,11 +317,17 @@ static void discard_staged(loom_span_processor *p)
 }
 
 /* A batch keeps a processor busy for some tenths of a millisecond: whoever handles messages goes first. No further back
- * than this, or a busy machine would export nothing. On Linux the priority is the thread's. */
+ * than this, or a busy machine would export nothing. On Linux the priority is the thread's. A thread of SCHED_BATCH does not
+ * take the processor from the one that wakes it, which is in the middle of ending a span. */
 static void step_back(void)
 {
     const id_t thread = (id_t)gettid();
+    int policy;
+    struct sched_param param;
     (void)setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + NICENESS);
+    if (pthread_getschedparam(pthread_self(), &policy, &param) == 0 && policy == SCHED_OTHER) {
+        (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
+    }
 }
 
 void *processor_thread_main(void *processor)

@@ -29,6 +29,11 @@ void span_queue_init(span_queue *q);
 void span_queue_fini(span_queue *q);
 /* Copies the span in. false: no memory. */
 bool span_queue_push(span_queue *q, const span_scope *scope, loom_bytes span);
+/* Where the next span will most likely go. Only a hint, which may not be read; NULL: no idea. */
+static inline const void *span_queue_next(const span_queue *q)
+{
+    return q->last != NULL ? (const uint8_t *)(q->last + 1) + q->last->used : NULL;
+}
 /* Hands over every chunk, in order. */
 span_chunk *span_queue_steal(span_queue *q);
 /* Takes an emptied chunk back for later use, or frees it. */

@@ -180,13 +180,12 @@ __attribute__((cold, noinline)) static void put_clipped(pb_buf *b, uint32_t fiel
     free(strings);
 }
 
-/* Nearly nobody limits the length of values. */
-static inline void put_within(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr, const attr_limits *limits)
+void attr_encode(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr, uint32_t value_length)
 {
-    if (limits->value_length == UINT32_MAX) {
+    if (value_length == UINT32_MAX) { /* nearly nobody limits it */
         put_key_value(b, field, key, attr);
     } else {
-        put_clipped(b, field, key, attr, limits->value_length);
+        put_clipped(b, field, key, attr, value_length);
     }
 }
 
@@ -199,216 +198,6 @@ static bool key_of(const loom_attr *attr, loom_str *key)
     return utf8_valid(*key);
 }
 
-/* Length, first and last eight bytes: tells the keys of a span apart without a loop. Equal hashes are compared in full. */
-static uint32_t hash_key(loom_str key)
-{
-    uint64_t first = 0, last = 0;
-    if (key.len >= sizeof first) {
-        memcpy(&first, key.data, sizeof first);
-        memcpy(&last, key.data + key.len - sizeof last, sizeof last);
-    } else {
-        memcpy(&first, key.data, key.len);
-    }
-    uint64_t h = (first ^ key.len) * 0x9e3779b97f4a7c15u ^ last;
-    h *= 0xff51afd7ed558ccdu;
-    return (uint32_t)(h >> 32);
-}
-
-static const uint8_t *take_varint(const uint8_t *p, size_t *value)
-{
-    *value = 0;
-    for (unsigned shift = 0;; shift += 7) {
-        *value |= (size_t)(*p & 0x7fu) << shift;
-        if ((*p++ & 0x80u) == 0) {
-            return p;
-        }
-    }
-}
-
-/* Reads our own bytes: tag, length, key tag, key length, key. */
-static loom_str slot_key(const pb_buf *b, attr_slot slot)
-{
-    size_t value;
-    const uint8_t *p = take_varint(b->data + slot.offset, &value);
-    p = take_varint(p, &value);
-    p = take_varint(p + 1, &value);
-    return (loom_str){(const char *)p, value};
-}
-
-static void hash_rest(attr_index *index, const pb_buf *b)
-{
-    for (; index->hashed < index->count; index->hashed++) {
-        index->hashes[index->hashed] = hash_key(slot_key(b, index->slots[index->hashed]));
-    }
-}
-
-static uint32_t find_key(const attr_index *index, const pb_buf *b, uint32_t hash, loom_str key)
-{
-    for (uint32_t i = 0; i < index->count; i++) {
-        if (index->hashes[i] == hash && str_equal(slot_key(b, index->slots[i]), key)) {
-            return i;
-        }
-    }
-    return index->count;
-}
-
-void attr_index_init(attr_index *index, attr_limits limits)
-{
-    memset(index->pins, 0, sizeof index->pins);
-    index->limits = limits;
-    index->count = index->hashed = 0;
-}
-
-static void move_slot(attr_slot *slot, attr_slot removed)
-{
-    if (slot->offset > removed.offset) {
-        slot->offset -= removed.len;
-    }
-}
-
-void attr_index_remove(attr_index *index, pb_buf *b, attr_slot slot)
-{
-    size_t end = (size_t)slot.offset + slot.len;
-    memmove(b->data + slot.offset, b->data + end, b->len - end);
-    b->len -= slot.len;
-    for (size_t i = 0; i < ATTR_PINS; i++) {
-        move_slot(&index->pins[i], slot);
-    }
-    for (uint32_t i = 0; i < index->count; i++) {
-        move_slot(&index->slots[i], slot);
-    }
-}
-
-bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_attr *attr)
-{
-    loom_str key;
-    if (!key_of(attr, &key)) {
-        return false;
-    }
-    uint32_t hash = hash_key(key);
-    if (index->hashed < index->count) {
-        hash_rest(index, b);
-    }
-    uint32_t at = find_key(index, b, hash, key);
-    if (at >= index->limits.count) {
-        return false;
-    }
-    size_t mark = b->len;
-    put_within(b, field, key, attr, &index->limits);
-    if (b->failed) {
-        pb_rollback(b, mark);
-        return false;
-    }
-    attr_slot slot = {(uint32_t)mark, (uint32_t)(b->len - mark)};
-    attr_slot old = index->slots[at];
-    index->slots[at] = slot;
-    if (at < index->count) { /* the new value is in: the old one can go */
-        attr_index_remove(index, b, old);
-    } else {
-        index->hashes[at] = hash;
-        index->hashed = ++index->count;
-    }
-    return true;
-}
-
-#define SHORT_OVERHEAD 6u   /* of them tags and lengths: of key, value and string */
-#define SHORT_ROOM (2u + SHORT_MAX + ATTR_KEY_ROOM) /* the zeros behind a key are copied along */
-
-/* All but what the value's message says, which takes value_size bytes; returns where that goes. */
-static uint8_t *put_short_key(uint8_t *to, uint8_t tag, const attr_key *key, size_t value_size)
-{
-    const size_t len = key->len;
-    to[0] = tag;
-    to[1] = (uint8_t)(SHORT_OVERHEAD - 2 + len + value_size);
-    to[2] = KEYVALUE_KEY << 3 | PB_LENGTH;
-    to[3] = (uint8_t)len;
-    memcpy(to + 4, key->text, sizeof key->text);
-    to += 4 + len;
-    to[0] = KEYVALUE_VALUE << 3 | PB_LENGTH;
-    to[1] = (uint8_t)value_size;
-    return to + 2;
-}
-
-/* There is SHORT_ROOM. Returns the attribute's end; NULL: it is not short, or not UTF-8. */
-static uint8_t *put_short(uint8_t *to, uint8_t tag, const fixed_attr *attr)
-{
-    const attr_key *key = attr->key;
-    if (key->is_int) {
-        const uint64_t value = (uint64_t)attr->integer;
-        to = put_short_key(to, tag, key, 1 + pb_varint_size(value));
-        to[0] = ANY_INT << 3 | PB_VARINT;
-        return to + 1 + pb_put_varint(to + 1, value);
-    }
-    const loom_str text = attr->string;
-    if (text.len > SHORT_MAX - SHORT_OVERHEAD - key->len || !(attr->is_utf8 || utf8_valid(text))) {
-        return NULL;
-    }
-    to = put_short_key(to, tag, key, 2 + text.len);
-    to[0] = ANY_STRING << 3 | PB_LENGTH;
-    to[1] = (uint8_t)text.len;
-    if (text.len > 0) {
-        memcpy(to + 2, text.data, text.len);
-    }
-    return to + 2 + text.len;
-}
-
-/* Nearly every fixed attribute is short. Adds them up to one that is not; returns how many. */
-static size_t add_short(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count)
-{
-    if (index->limits.value_length < SHORT_MAX || index->count >= index->limits.count) {
-        return 0; /* what is short may have to be shorter still */
-    }
-    const uint8_t tag = (uint8_t)(field << 3 | PB_LENGTH);
-    const size_t places = index->limits.count - index->count, most = count < places ? count : places;
-    attr_slot *slots = index->slots + index->count;
-    uint8_t *const data = b->data, *const room_end = data + b->cap - b->slack, *to = data + b->len;
-    size_t added = 0;
-    for (; added < most && room_end - to >= (ptrdiff_t)SHORT_ROOM; added++) {
-        uint8_t *end = put_short(to, tag, &attrs[added]);
-        if (end == NULL) {
-            break;
-        }
-        slots[added] = (attr_slot){(uint32_t)(to - data), (uint32_t)(end - to)};
-        to = end;
-    }
-    index->count += (uint32_t)added;
-    b->len = (size_t)(to - data);
-    return added;
-}
-
-/* One that is not short, or needs repair or more room. false: too many attributes, or no room. */
-static bool add_any(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attr)
-{
-    const size_t mark = b->len;
-    loom_attr general = {.type = attr->key->is_int ? LOOM_ATTR_INT : LOOM_ATTR_STRING};
-    if (index->count >= index->limits.count) {
-        return false;
-    }
-    if (attr->key->is_int) {
-        general.value.integer = attr->integer;
-    } else {
-        general.value.string = attr->string;
-    }
-    put_within(b, field, (loom_str){attr->key->text, attr->key->len}, &general, &index->limits);
-    if (b->failed) {
-        pb_rollback(b, mark);
-        return false;
-    }
-    index->slots[index->count++] = (attr_slot){(uint32_t)mark, (uint32_t)(b->len - mark)};
-    return true;
-}
-
-uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count)
-{
-    uint32_t dropped = 0;
-    size_t i = add_short(index, b, field, attrs, count);
-    while (i < count) {
-        dropped += add_any(index, b, field, &attrs[i++]) ? 0 : 1;
-        i += add_short(index, b, field, attrs + i, count - i);
-    }
-    return dropped;
-}
-
 uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count, attr_limits limits)
 {
     uint32_t dropped = 0;
@@ -419,7 +208,7 @@ uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, siz
             dropped++;
             continue;
         }
-        put_within(b, field, key, &attrs[i], &limits);
+        attr_encode(b, field, key, &attrs[i], limits.value_length);
         if (b->failed) {
             pb_rollback(b, mark);
             dropped++;

@@ -28,7 +28,9 @@ enum { ATTR_PIN_NAME, ATTR_PIN_STATUS, ATTR_PINS };
 typedef struct attr_index {
     attr_slot pins[ATTR_PINS];
     attr_limits limits; /* its count is at most ATTR_COUNT_MAX */
+    uint32_t short_count; /* as limits.count; 0: even short values are limited */
     uint32_t count, hashed;
+    uint64_t filter; /* a bit for each hash, by its last six bits; all: not known */
     uint32_t hashes[ATTR_COUNT_MAX]; /* of the keys of the first `hashed` slots */
     attr_slot slots[ATTR_COUNT_MAX];
 } attr_index;
@@ -60,9 +62,15 @@ void attr_index_remove(attr_index *index, pb_buf *b, attr_slot slot);
 /* Adds attr as `field` of the open message, or overwrites the attribute of that key.
  * false: a key that is empty or not UTF-8, an unknown type, too many attributes, or no room. The buffer is as before. */
 bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_attr *attr);
+bool attr_index_put_str(attr_index *index, pb_buf *b, uint32_t field, loom_str key, loom_str value);
+bool attr_index_put_bool(attr_index *index, pb_buf *b, uint32_t field, loom_str key, bool value);
+bool attr_index_put_int(attr_index *index, pb_buf *b, uint32_t field, loom_str key, int64_t value);
+bool attr_index_put_double(attr_index *index, pb_buf *b, uint32_t field, loom_str key, double value);
 /* Adds attributes whose keys are all different, and not set yet: nothing is looked for. Returns how many were left out. */
 uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count);
 
+/* Writes one, whose key has been checked, with strings cut off after value_length characters (UINT32_MAX: none is). */
+void attr_encode(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr, uint32_t value_length);
 /* Writes a list of attributes, each as `field`; without overwriting. Returns how many were left out. */
 uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count, attr_limits limits);
 

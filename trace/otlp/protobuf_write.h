@@ -29,11 +29,15 @@ void pb_init(pb_buf *b, void *storage, size_t cap, size_t max);
 void pb_fini(pb_buf *b);
 /* pb_reserve() when the room is not there yet. */
 bool pb_make_room(pb_buf *b, size_t extra);
-/* Makes room for `extra` more bytes and the slack; false sets failed. */
+/* Whether there is room for `extra` more bytes and the slack, and nothing has failed. */
+static inline bool pb_has_room(const pb_buf *b, size_t extra)
+{
+    return extra <= b->cap - b->len && b->cap - b->len - extra >= b->slack && !b->failed;
+}
+/* Makes it; false sets failed. */
 static inline bool pb_reserve(pb_buf *b, size_t extra)
 {
-    bool fits = extra <= b->cap - b->len && b->cap - b->len - extra >= b->slack;
-    return fits && !b->failed ? true : pb_make_room(b, extra);
+    return pb_has_room(b, extra) ? true : pb_make_room(b, extra);
 }
 /* Forgets what was written since len was `mark`, and the failure. */
 void pb_rollback(pb_buf *b, size_t mark);

@@ -1,26 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of spans: two short free lists per thread, so that starting and ending spans allocates nothing once warm.
+/* Memory of spans that record: a short free list per thread, so that starting and ending spans allocates nothing once warm.
  *
- * A span ended by another thread than it was started by joins the list of the thread that ended it. When even malloc has
- * nothing, a span that does not record comes from a small reserve of the process: a message must not lose its context
- * because memory is short.
+ * A span ended by another thread than it was started by joins the list of the thread that ended it.
  *
  * A span may be ended twice by mistake, and the second end reads its generation. So memory does not go back to the heap
- * at once: what a list has no place for, and the lists of a thread that exits, are parked until PARKED_MAX others have
- * followed. The reserve and the parking place are the module's only process-wide state. */
+ * at once: what a list has no place for, and the list of a thread that exits, are parked until PARKED_MAX others have
+ * followed. The parking place is the module's only process-wide state. */
 #include "trace/span/internal.h"
 
-#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PARKED_MAX 256u  /* spans, a power of two */
-#define RESERVE_SIZE 64u /* spans */
-
-static struct {
-    alignas(SPAN_ALIGN) loom_span span;
-    atomic_bool taken;
-} reserve[RESERVE_SIZE];
+#define LIST_MAX 32u    /* spans; about 100 KiB a thread */
+#define PARKED_MAX 256u /* spans, a power of two */
 
 static struct {
     atomic_uint next;
@@ -33,90 +25,60 @@ static void park(loom_span *span)
     free(atomic_exchange_explicit(&parked.spans[at], span, memory_order_acq_rel));
 }
 
+static loom_span **next_of(loom_span *span)
+{
+    return (loom_span **)(void *)&span->tracestate;
+}
+
 static inline loom_span *take_free(span_list *list)
 {
-    if (list->count == 0) {
-        return NULL;
+    loom_span *span = list->first;
+    if (span != NULL) {
+        list->first = *next_of(span);
+        list->count--;
     }
-    list->count--;
-    list->next = (list->next - 1) % SPAN_LIST_SIZE;
-    return list->spans[list->next];
+    return span;
 }
 
 static inline void put_free(span_list *list, loom_span *span)
 {
-    if (list->count == SPAN_LIST_SIZE) {
-        park(list->spans[list->next]);
-    } else {
-        list->count++;
+    if (list->count == LIST_MAX) {
+        park(span);
+        return;
     }
-    list->spans[list->next] = span;
-    list->next = (list->next + 1) % SPAN_LIST_SIZE;
+    *next_of(span) = list->first;
+    list->first = span;
+    list->count++;
 }
 
-static void park_all(span_list *list)
+void span_list_park(void)
 {
+    span_list *const list = &span_thread_here()->recording;
     for (loom_span *span; (span = take_free(list)) != NULL;) {
         park(span);
     }
 }
 
-void span_lists_park(void)
+__attribute__((cold, noinline)) static loom_span *allocate(void)
 {
-    park_all(&span_this_thread.lists.recording);
-    park_all(&span_this_thread.lists.plain);
-}
-
-__attribute__((cold, noinline)) static void *allocate(size_t size, unsigned char generation)
-{
-    loom_span *span = aligned_alloc(SPAN_ALIGN, (size + SPAN_ALIGN - 1) / SPAN_ALIGN * SPAN_ALIGN);
+    loom_span *span = aligned_alloc(SPAN_ALIGN, (sizeof(span_recording) + SPAN_ALIGN - 1) / SPAN_ALIGN * SPAN_ALIGN);
     if (span != NULL) {
-        atomic_init(&span->generation, generation);
+        atomic_init(&span->generation, 0);
+        atomic_init(&span->ended, SPAN_GENERATION_PLAIN); /* of no generation it will have */
     }
     return span;
-}
-
-static inline void init_span(loom_span *span, bool recording, span_home home)
-{
-    span->recording = recording;
-    span->lacks = 0;
-    span->home = home;
-    span->tracestate = (loom_str){0};
-    atomic_init(&span->ended, false);
-    atomic_init(&span->pins, 1);
 }
 
 span_recording *span_alloc_recording(span_thread *thread)
 {
-    loom_span *span = take_free(&thread->lists.recording);
-    if (span == NULL && (span = allocate(sizeof(span_recording), 0)) == NULL) {
+    loom_span *span = take_free(&thread->recording);
+    if (span == NULL && (span = allocate()) == NULL) {
         return NULL;
     }
-    init_span(span, true, SPAN_HOME_HEAP);
+    span->lacks = 0;
+    span->tracestate = (loom_str){0};
+    atomic_init(&span->pins, 1);
     return (span_recording *)span;
-}
-
-static loom_span *take_reserve(void)
-{
-    for (size_t i = 0; i < RESERVE_SIZE; i++) {
-        loom_span *span = &reserve[i].span;
-        if (!atomic_exchange(&reserve[i].taken, true)) {
-            init_span(span, false, SPAN_HOME_RESERVE);
-            atomic_store(&span->generation, atomic_load(&span->generation) | SPAN_GENERATION_PLAIN);
-            return span;
-        }
-    }
-    return NULL;
-}
-
-loom_span *span_alloc_plain(span_thread *thread)
-{
-    loom_span *span = take_free(&thread->lists.plain);
-    if (span == NULL && (span = allocate(sizeof *span, SPAN_GENERATION_PLAIN)) == NULL) {
-        return take_reserve();
-    }
-    init_span(span, false, SPAN_HOME_HEAP);
-    return span;
 }
 
 void span_set_tracestate(loom_span *span, loom_str tracestate)
@@ -128,38 +90,29 @@ void span_set_tracestate(loom_span *span, loom_str tracestate)
     }
 }
 
-/* Back to the reserve, or to the parking place. */
-__attribute__((cold, noinline)) static void release_unusual(loom_span *span)
+static inline void release(span_recording *rec)
 {
-    if (span->home == SPAN_HOME_RESERVE) {
-        size_t i = (size_t)((const char *)span - (const char *)reserve) / sizeof reserve[0];
-        atomic_store(&reserve[i].taken, false);
+    if (rec->base.tracestate.len > 0) {
+        free((char *)(uintptr_t)rec->base.tracestate.data);
+    }
+    pb_fini(&rec->buf);
+    span_thread *const thread = span_thread_here();
+    if (thread_exit_attach(&thread->on_exit)) {
+        put_free(&thread->recording, &rec->base);
     } else {
-        park(span);
-    }
-}
-
-static inline void release(loom_span *span)
-{
-    if (span->tracestate.len > 0) {
-        free((char *)(uintptr_t)span->tracestate.data);
-    }
-    if (span->recording) {
-        pb_fini(&((span_recording *)span)->buf);
-    }
-    span_lists *const lists = &span_this_thread.lists;
-    if (span->home != SPAN_HOME_HEAP || !thread_exit_attach(&lists->on_exit)) {
-        release_unusual(span);
-    } else {
-        put_free(span->recording ? &lists->recording : &lists->plain, span);
+        park(&rec->base);
     }
 }
 
 void span_unpin(loom_span *span)
 {
+    if (span_is_plain(span_handle(span))) {
+        atomic_fetch_sub_explicit(&span->pins, 1, memory_order_release);
+        return;
+    }
     /* Alone with it, nobody else can add a pin: spare the locked instruction. */
     if (atomic_load_explicit(&span->pins, memory_order_acquire) == 1 ||
         atomic_fetch_sub_explicit(&span->pins, 1, memory_order_acq_rel) == 1) {
-        release(span);
+        release((span_recording *)span);
     }
 }

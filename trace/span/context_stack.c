@@ -14,13 +14,15 @@
 typedef struct stack_entry {
     uint64_t token;
     bool local;                         /* a bare context of this process */
-    loom_span *span;                    /* pinned; NULL: a bare context */
-    const loom_trace_context *borrowed; /* of a bare context; NULL: it is the copy */
+    loom_span *handle;                  /* NULL: a bare context */
+    loom_span *span;                    /* of the handle, pinned; NULL: it has no memory, and no context */
+    const loom_trace_context *borrowed; /* without a span; NULL: it is the copy */
     loom_trace_context copy;
     loom_str tracestate;                /* of a bare context: borrowed with it, or on the heap with the copy */
 } stack_entry;
 
-atomic_bool context_stack_in_use; /* set once, and a hint: who misses it has seen no context of its own thread */
+/* Set once, and a hint: who misses it has seen no context of its own thread. */
+bool loom_context_in_use_;
 
 static void clear_entry(const stack_entry *entry)
 {
@@ -40,7 +42,7 @@ static void pop_entry(context_stack *stack)
 
 void context_stack_free(void)
 {
-    context_stack *const stack = &span_this_thread.stack;
+    context_stack *const stack = &span_thread_here()->stack;
     while (stack->depth > 0) {
         pop_entry(stack);
     }
@@ -61,7 +63,7 @@ __attribute__((noinline)) static bool grow(context_stack *stack)
     }
     stack->entries = entries;
     stack->cap = cap;
-    atomic_store_explicit(&context_stack_in_use, true, memory_order_relaxed);
+    __atomic_store_n(&loom_context_in_use_, true, __ATOMIC_RELAXED);
     return true;
 }
 
@@ -75,7 +77,7 @@ static const stack_entry *top_entry(context_stack *stack)
 {
     while (stack->depth > 0) {
         const stack_entry *top = &stack->entries[stack->depth - 1];
-        if (top->span == NULL || !atomic_load_explicit(&top->span->ended, memory_order_acquire)) {
+        if (top->span == NULL || span_live(top->handle) != NULL) {
             return top;
         }
         pop_entry(stack);
@@ -85,7 +87,7 @@ static const stack_entry *top_entry(context_stack *stack)
 
 hidden_context context_hide(void)
 {
-    context_stack *const stack = &span_this_thread.stack;
+    context_stack *const stack = &span_thread_here()->stack;
     hidden_context hidden = {stack->entries, stack->depth, stack->cap};
     stack->entries = NULL;
     stack->depth = stack->cap = 0;
@@ -94,7 +96,7 @@ hidden_context context_hide(void)
 
 void context_unhide(hidden_context hidden)
 {
-    context_stack *const stack = &span_this_thread.stack;
+    context_stack *const stack = &span_thread_here()->stack;
     context_stack_free(); /* also what a callback has left behind */
     stack->entries = hidden.entries;
     stack->depth = hidden.depth;
@@ -107,7 +109,7 @@ static stack_entry *push_entry(context_stack *stack)
     stack_entry *entry = &stack->entries[stack->depth++];
     entry->token = ++stack->last_token;
     entry->local = false;
-    entry->span = NULL;
+    entry->handle = entry->span = NULL;
     entry->borrowed = NULL;
     entry->tracestate = (loom_str){0};
     return entry;
@@ -120,22 +122,29 @@ static const loom_trace_context *context_of(const stack_entry *entry)
 
 void loom_span_make_current(loom_span *handle)
 {
-    context_stack *const stack = &span_this_thread.stack;
+    context_stack *const stack = &span_thread_here()->stack;
     loom_span *span = span_live(handle);
-    if (span == NULL || (span->home == SPAN_HOME_NOWHERE && top_entry(stack) == NULL) || !make_room(stack)) {
-        return; /* where nothing is current, a span without a context hides nothing */
+    /* Where nothing is current, a span without a context hides nothing. */
+    const bool hides = handle == LOOM_SPAN_NOWHERE_ && top_entry(stack) != NULL;
+    if ((span == NULL && !hides) || !make_room(stack)) {
+        return;
+    }
+    stack_entry *entry = push_entry(stack);
+    entry->handle = handle;
+    if (span == NULL) {
+        entry->copy = (loom_trace_context){0};
+        return;
     }
     if (span->lacks != 0) {
         span_complete_context(span);
     }
     atomic_fetch_add_explicit(&span->pins, 1, memory_order_relaxed);
-    stack_entry *entry = push_entry(stack);
     entry->span = span;
 }
 
 uint64_t loom_context_push(const loom_trace_context *ctx, loom_str tracestate)
 {
-    context_stack *const stack = &span_this_thread.stack;
+    context_stack *const stack = &span_thread_here()->stack;
     if (ctx == NULL || !make_room(stack)) {
         return 0;
     }
@@ -151,7 +160,7 @@ uint64_t loom_context_push(const loom_trace_context *ctx, loom_str tracestate)
 
 uint64_t context_push_local(const loom_trace_context *ctx, loom_str tracestate)
 {
-    context_stack *const stack = &span_this_thread.stack;
+    context_stack *const stack = &span_thread_here()->stack;
     uint64_t token = loom_context_push(ctx, tracestate);
     if (token != 0) {
         stack->entries[stack->depth - 1].local = true;
@@ -161,14 +170,14 @@ uint64_t context_push_local(const loom_trace_context *ctx, loom_str tracestate)
 
 bool context_current_is_remote(void)
 {
-    context_stack *const stack = &span_this_thread.stack;
+    context_stack *const stack = &span_thread_here()->stack;
     const stack_entry *top = top_entry(stack);
-    return top != NULL && top->span == NULL && !top->local;
+    return top != NULL && top->handle == NULL && !top->local;
 }
 
 uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestate)
 {
-    context_stack *const stack = &span_this_thread.stack;
+    context_stack *const stack = &span_thread_here()->stack;
     if (!make_room(stack)) {
         return 0;
     }
@@ -180,7 +189,7 @@ uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestat
 
 void loom_context_pop(uint64_t token)
 {
-    context_stack *const stack = &span_this_thread.stack;
+    context_stack *const stack = &span_thread_here()->stack;
     size_t at = stack->depth;
     if (at > 0 && stack->entries[at - 1].token == token && stack->entries[at - 1].borrowed != NULL) {
         stack->depth = at - 1; /* it owns nothing: around every message handled without a span */
@@ -197,11 +206,10 @@ void loom_context_pop(uint64_t token)
     }
 }
 
-void context_stack_forget(loom_span *span)
+void context_stack_forget(context_stack *stack, const loom_span *handle)
 {
-    context_stack *const stack = &span_this_thread.stack;
     for (size_t i = stack->depth; i-- > 0;) {
-        if (stack->entries[i].span == span) {
+        if (stack->entries[i].handle == handle) {
             stack_entry entry = stack->entries[i];
             memmove(&stack->entries[i], &stack->entries[i + 1], (stack->depth - i - 1) * sizeof entry);
             stack->depth--;
@@ -210,21 +218,21 @@ void context_stack_forget(loom_span *span)
     }
 }
 
-bool context_stack_parent(context_stack *stack, context_parent *out)
+bool context_stack_top(context_stack *stack, context_parent *out)
 {
     const stack_entry *top = top_entry(stack);
     if (top == NULL) {
         return false;
     }
-    *out = (context_parent){.ctx = *context_of(top),
+    *out = (context_parent){.ctx = context_of(top),
                             .tracestate = top->span != NULL ? top->span->tracestate : top->tracestate,
-                            .remote = top->span == NULL && !top->local};
+                            .remote = top->handle == NULL && !top->local};
     return true;
 }
 
 const loom_trace_context *loom_context_current(void)
 {
-    context_stack *const stack = &span_this_thread.stack;
+    context_stack *const stack = &span_thread_here()->stack;
     const stack_entry *top = top_entry(stack);
     return top != NULL ? context_of(top) : NULL;
 }
@@ -232,12 +240,12 @@ const loom_trace_context *loom_context_current(void)
 loom_str loom_context_current_tracestate(void)
 {
     context_parent parent;
-    return context_stack_parent(&span_this_thread.stack, &parent) ? parent.tracestate : (loom_str){0};
+    return context_stack_parent(&span_thread_here()->stack, &parent) ? parent.tracestate : (loom_str){0};
 }
 
 loom_span *loom_span_current(void)
 {
-    context_stack *const stack = &span_this_thread.stack;
+    context_stack *const stack = &span_thread_here()->stack;
     const stack_entry *top = top_entry(stack);
-    return top != NULL && top->span != NULL ? span_handle(top->span) : NULL;
+    return top != NULL ? top->handle : NULL;
 }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "trace/otlp/fields.h"
+#include "trace/otlp/short_text.h"
 #include "trace/span/provider.h"
 
 #include <loom/span.h>
@@ -31,11 +32,27 @@ static void pin(span_recording *rec, int which, size_t mark)
     }
 }
 
-void span_record_name(span_recording *rec, const char *name)
+static void write_name(span_recording *rec, loom_str name)
 {
     size_t mark = rec->buf.len;
-    pb_string_field(&rec->buf, SPAN_NAME, str_of(name));
+    pb_string_field(&rec->buf, SPAN_NAME, name);
     pin(rec, ATTR_PIN_NAME, mark);
+}
+
+void span_record_first_name(span_recording *rec, const char *name)
+{
+    pb_buf *b = &rec->buf;
+    const loom_str text = str_of(name);
+    uint8_t *to = b->data + b->len;
+    text_ends ends;
+    if (text.len > SHORT_MAX || !pb_has_room(b, 2 + SHORT_MAX) || !copy_ascii(to + 2, text, &ends)) {
+        write_name(rec, text);
+        return;
+    }
+    to[0] = SPAN_NAME << 3 | PB_LENGTH;
+    to[1] = (uint8_t)text.len;
+    rec->index.pins[ATTR_PIN_NAME] = (attr_slot){(uint32_t)b->len, (uint32_t)(2 + text.len)};
+    b->len += 2 + text.len;
 }
 
 void span_record_attrs(span_recording *rec, const loom_attr *attrs, size_t count)
@@ -90,7 +107,7 @@ void loom_span_set_name(loom_span *span, const char *name)
 {
     span_recording *rec = span_recording_of(span);
     if (rec != NULL && name != NULL) {
-        span_record_name(rec, name);
+        write_name(rec, str_of(name));
     }
 }
 
@@ -102,31 +119,71 @@ void loom_span_set_attr(loom_span *span, const loom_attr *attr)
     }
 }
 
+void loom_span_put_str(loom_span *span, loom_str key, loom_str value)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec != NULL && !attr_index_put_str(&rec->index, &rec->buf, SPAN_ATTRIBUTES, key, value)) {
+        rec->dropped_attributes++;
+    }
+}
+
+void loom_span_put_bool(loom_span *span, loom_str key, bool value)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec != NULL && !attr_index_put_bool(&rec->index, &rec->buf, SPAN_ATTRIBUTES, key, value)) {
+        rec->dropped_attributes++;
+    }
+}
+
+void loom_span_put_int(loom_span *span, loom_str key, int64_t value)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec != NULL && !attr_index_put_int(&rec->index, &rec->buf, SPAN_ATTRIBUTES, key, value)) {
+        rec->dropped_attributes++;
+    }
+}
+
+void loom_span_put_double(loom_span *span, loom_str key, double value)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec != NULL && !attr_index_put_double(&rec->index, &rec->buf, SPAN_ATTRIBUTES, key, value)) {
+        rec->dropped_attributes++;
+    }
+}
+
 void loom_span_set_string(loom_span *span, const char *key, const char *value)
 {
     if (span_recording_of(span) != NULL) {
-        loom_span_set_str(span, key, str_of(value));
+        loom_span_put_str(span, str_of(key), str_of(value));
     }
 }
 
 void loom_span_set_str(loom_span *span, const char *key, loom_str value)
 {
-    loom_span_set_attr(span, &(loom_attr){.key = key, .type = LOOM_ATTR_STRING, .value.string = value});
+    if (span_recording_of(span) != NULL) {
+        loom_span_put_str(span, str_of(key), value);
+    }
 }
 
 void loom_span_set_bool(loom_span *span, const char *key, bool value)
 {
-    loom_span_set_attr(span, &(loom_attr){.key = key, .type = LOOM_ATTR_BOOL, .value.boolean = value});
+    if (span_recording_of(span) != NULL) {
+        loom_span_put_bool(span, str_of(key), value);
+    }
 }
 
 void loom_span_set_int(loom_span *span, const char *key, int64_t value)
 {
-    loom_span_set_attr(span, &(loom_attr){.key = key, .type = LOOM_ATTR_INT, .value.integer = value});
+    if (span_recording_of(span) != NULL) {
+        loom_span_put_int(span, str_of(key), value);
+    }
 }
 
 void loom_span_set_double(loom_span *span, const char *key, double value)
 {
-    loom_span_set_attr(span, &(loom_attr){.key = key, .type = LOOM_ATTR_DOUBLE, .value.real = value});
+    if (span_recording_of(span) != NULL) {
+        loom_span_put_double(span, str_of(key), value);
+    }
 }
 
 void loom_span_add_event(loom_span *span, const char *name, const loom_attr *attrs, size_t attr_count)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a span: who its parent is, whether it is kept, its first and its last bytes. */
+/* The beginning of a span: who its parent is, whether it is kept, its first bytes. end.c has the rest of its life. */
 #define LOOM_TRACE_NO_INLINE /* the functions are defined here */
 #include "trace/span/internal.h"
 
 #include "base/clock.h"
 #include "trace/export/processor.h"
 #include "trace/otlp/fields.h"
+#include "trace/span/plain.h"
 #include "trace/span/provider.h"
 #include "trace/span/sampler.h"
 
-#include <stdalign.h>
+#include <stdlib.h>
 #include <string.h>
 
 uint64_t loom_time_unix_ns(void)
@@ -19,23 +20,42 @@ uint64_t loom_time_unix_ns(void)
 
 static const loom_span_options default_options = {.kind = LOOM_SPAN_INTERNAL};
 
-/* false: the span starts a trace. */
-static bool find_parent(context_stack *stack, context_parent *out, const loom_span_options *options)
+/* NULL: the span starts a trace. */
+static inline const context_parent *find_parent(context_stack *stack, context_parent *out, const loom_span_options *options)
 {
     if (options->root) {
-        return false;
+        return NULL;
     }
     if (options->parent == NULL) {
         if (!context_stack_parent(stack, out)) {
-            return false;
+            return NULL;
         }
         if (options->tracestate.len > 0) {
             out->tracestate = options->tracestate;
         }
     } else {
-        *out = (context_parent){*options->parent, options->tracestate, options->parent_is_remote};
+        *out = (context_parent){options->parent, options->tracestate, options->parent_is_remote};
     }
-    return loom_trace_context_valid(&out->ctx);
+    return loom_trace_context_valid(out->ctx) ? out : NULL;
+}
+
+static inline void draw_trace_id(random_words *words, uint8_t id[LOOM_TRACE_ID_SIZE])
+{
+    uint64_t drawn[2];
+    do {
+        drawn[0] = random_next(words);
+        drawn[1] = random_next(words);
+    } while ((drawn[0] | drawn[1]) == 0);
+    memcpy(id, drawn, sizeof drawn);
+}
+
+static inline void draw_span_id(random_words *words, uint8_t id[LOOM_SPAN_ID_SIZE])
+{
+    uint64_t drawn;
+    do {
+        drawn = random_next(words);
+    } while (drawn == 0);
+    memcpy(id, &drawn, sizeof drawn);
 }
 
 /* No SDK, no decision: the parent goes on, and without one there is no context (OpenTelemetry, trace API, "Behavior of
@@ -106,23 +126,38 @@ bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_co
     return false;
 }
 
+/* A span that does not record, without a context yet. */
+static inline loom_span *take_plain(span_thread *thread, const context_parent *parent)
+{
+    loom_span *span = plain_take(thread);
+    if (span == NULL) {
+        return NULL;
+    }
+    if (span->tracestate.len > 0) { /* of the one before */
+        free((char *)(uintptr_t)span->tracestate.data);
+        span->tracestate = (loom_str){0};
+    }
+    if (parent != NULL && parent->tracestate.len > 0) {
+        span_set_tracestate(span, parent->tracestate);
+    }
+    return span;
+}
+
 static loom_span *start_plain(span_thread *thread, const loom_trace_context *ctx, const context_parent *parent)
 {
-    loom_span *span = span_alloc_plain(thread);
+    loom_span *span = take_plain(thread, parent);
     if (span == NULL) {
         return NULL;
     }
     span->ctx = *ctx;
-    if (parent != NULL && parent->tracestate.len > 0) {
-        span_set_tracestate(span, parent->tracestate);
-    }
+    span->lacks = 0;
     return span_handle(span);
 }
 
 /* The flag goes on with its trace id, and those we make are random (Trace Context level 2, 3.2.2.5.2). */
 static uint8_t random_flag(const context_parent *parent)
 {
-    return parent != NULL ? parent->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
+    return parent != NULL ? parent->ctx->trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
 }
 
 void span_complete_context(loom_span *span)
@@ -135,22 +170,17 @@ void span_complete_context(loom_span *span)
 }
 
 /* A span that the sampler refused: ids that nobody has asked for yet are not made. trace_id: NULL if there is none yet. */
-static loom_span *start_unsampled(span_thread *thread, const uint8_t *trace_id, const context_parent *parent)
+static inline loom_span *start_unsampled(span_thread *thread, const uint8_t *trace_id, const context_parent *parent)
 {
-    loom_span *span = span_alloc_plain(thread);
+    loom_span *span = take_plain(thread, parent);
     if (span == NULL) {
         return NULL;
     }
     span->ctx.trace_flags = random_flag(parent);
-    span->lacks = SPAN_LACKS_SPAN_ID;
     if (trace_id != NULL) {
         memcpy(span->ctx.trace_id, trace_id, sizeof span->ctx.trace_id);
-    } else {
-        span->lacks |= SPAN_LACKS_TRACE_ID;
     }
-    if (parent != NULL && parent->tracestate.len > 0) {
-        span_set_tracestate(span, parent->tracestate);
-    }
+    span->lacks = trace_id != NULL ? SPAN_LACKS_SPAN_ID : SPAN_LACKS_SPAN_ID | SPAN_LACKS_TRACE_ID;
     return span_handle(span);
 }
 
@@ -163,7 +193,7 @@ static void write_first_fields(span_recording *rec, const char *name, const loom
     to += pb_put_bytes(to, SPAN_TRACE_ID, ctx->trace_id, sizeof ctx->trace_id);
     to += pb_put_bytes(to, SPAN_SPAN_ID, ctx->span_id, sizeof ctx->span_id);
     if (parent != NULL) {
-        to += pb_put_bytes(to, SPAN_PARENT_SPAN_ID, parent->ctx.span_id, sizeof parent->ctx.span_id);
+        to += pb_put_bytes(to, SPAN_PARENT_SPAN_ID, parent->ctx->span_id, sizeof parent->ctx->span_id);
     }
     bool known_kind = options->kind >= LOOM_SPAN_INTERNAL && options->kind <= LOOM_SPAN_CONSUMER;
     to += pb_put_tag(to, SPAN_KIND, PB_VARINT);
@@ -180,7 +210,7 @@ static void write_first_fields(span_recording *rec, const char *name, const loom
             pb_rollback(b, mark);
         }
     }
-    span_record_name(rec, name != NULL ? name : "");
+    span_record_first_name(rec, name);
 }
 
 static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t start_ns)
@@ -196,18 +226,24 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
     attr_index_init(&rec->index, tracer->provider->attr_limits);
 }
 
-/* Everything but the attributes and links. NULL: no memory. */
-static inline span_recording *start_recording(span_thread *thread, loom_tracer *tracer, const loom_trace_context *decided,
-                                              uint8_t random, const char *name, const loom_span_options *options,
+/* Everything but the attributes and links. trace_id: NULL to make one. NULL: no memory. */
+static inline span_recording *start_recording(span_thread *thread, loom_tracer *tracer, const uint8_t *trace_id, uint8_t random,
+                                              const char *name, const loom_span_options *options,
                                               const context_parent *parent)
 {
+    processor_prepare(thread->next_place);
     span_recording *rec = span_alloc_recording(thread);
     if (rec == NULL) {
         return NULL;
     }
     loom_span *span = &rec->base;
-    memcpy(span->ctx.trace_id, decided->trace_id, sizeof span->ctx.trace_id);
-    loom_span_id_generate(span->ctx.span_id);
+    random_words *const words = span_thread_words(thread);
+    if (trace_id != NULL) {
+        memcpy(span->ctx.trace_id, trace_id, sizeof span->ctx.trace_id);
+    } else {
+        draw_trace_id(words, span->ctx.trace_id);
+    }
+    draw_span_id(words, span->ctx.span_id);
     span->ctx.trace_flags = (uint8_t)(LOOM_TRACE_FLAG_SAMPLED | random);
     if (parent != NULL) {
         span_set_tracestate(span, parent->tracestate);
@@ -225,40 +261,38 @@ static void record_links(span_recording *rec, const loom_span_options *options)
     }
 }
 
-/* No memory for a span that records. */
-static loom_span *start_unrecorded(span_thread *thread, const loom_trace_context *decided, const context_parent *parent)
+/* No memory for a span that records. trace_id: NULL to make one. */
+__attribute__((noinline, cold)) static loom_span *start_unrecorded(span_thread *thread, const uint8_t *trace_id,
+                                                                   const context_parent *parent)
 {
-    loom_trace_context ctx = *decided;
     if (parent != NULL) {
-        ctx = parent->ctx;
-    } else {
-        make_unsampled(&ctx, NULL);
+        return start_plain(thread, parent->ctx, parent);
     }
-    return start_plain(thread, &ctx, parent);
+    return start_unsampled(thread, trace_id, NULL);
 }
 
 loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,
                               const loom_trace_context *decided, const fixed_attr *attrs, size_t attr_count)
 {
-    span_thread *const thread = &span_this_thread;
+    span_thread *const thread = span_thread_here();
     context_parent found;
-    const context_parent *parent = find_parent(&thread->stack, &found, options) ? &found : NULL;
-    span_recording *rec = start_recording(thread, tracer, decided, random_flag(parent), name, options, parent);
+    const context_parent *parent = find_parent(&thread->stack, &found, options);
+    span_recording *rec = start_recording(thread, tracer, decided->trace_id, random_flag(parent), name, options, parent);
     if (rec == NULL) {
-        return start_unrecorded(thread, decided, parent);
+        return start_unrecorded(thread, decided->trace_id, parent);
     }
-    loom_span *span = span_handle(&rec->base);
-    span_add_fixed(span, attrs, attr_count);
+    rec->dropped_attributes += attr_index_add_fixed(&rec->index, &rec->buf, SPAN_ATTRIBUTES, attrs, attr_count);
     record_links(rec, options);
-    return span;
+    return span_handle(&rec->base);
 }
 
 /* What a sampler that asks makes of the span. */
-__attribute__((noinline, cold)) static bool ask_sampler(loom_tracer *tracer, const context_parent *parent, const uint8_t *trace_id, const char *name,
-                        const loom_span_options *options)
+__attribute__((noinline, cold)) static bool ask_sampler(loom_tracer *tracer, const context_parent *parent,
+                                                        const uint8_t *trace_id, const char *name,
+                                                        const loom_span_options *options)
 {
     return sampler_ask(&tracer->provider->sampler,
-                       &(loom_sampler_question){.parent = parent != NULL ? &parent->ctx : NULL,
+                       &(loom_sampler_question){.parent = parent != NULL ? parent->ctx : NULL,
                                                 .parent_is_remote = parent != NULL && parent->remote,
                                                 .trace_id = trace_id,
                                                 .name = name,
@@ -267,11 +301,21 @@ __attribute__((noinline, cold)) static bool ask_sampler(loom_tracer *tracer, con
                                                 .attr_count = options->attr_count});
 }
 
-static loom_span *add_options(span_recording *rec, const loom_span_options *options)
+static inline loom_span *add_options(span_recording *rec, const loom_span_options *options)
 {
-    span_record_attrs(rec, options->attrs, options->attr_count);
+    if (options->attr_count > 0) {
+        span_record_attrs(rec, options->attrs, options->attr_count);
+    }
     record_links(rec, options);
     return span_handle(&rec->base);
+}
+
+/* A span that the sampler wants. trace_id: NULL to make one. */
+__attribute__((noinline)) static loom_span *start_sampled(span_thread *thread, loom_tracer *tracer, const uint8_t *trace_id, const char *name,
+                                const loom_span_options *options, const context_parent *parent)
+{
+    span_recording *rec = start_recording(thread, tracer, trace_id, random_flag(parent), name, options, parent);
+    return rec != NULL ? add_options(rec, options) : start_unrecorded(thread, trace_id, parent);
 }
 
 /* Whether the parent is a trace without a span: an X-Trace-ID that came alone. */
@@ -288,7 +332,7 @@ static loom_span *start_root_of(span_thread *thread, loom_tracer *tracer, const 
     memcpy(ctx.trace_id, options->parent->trace_id, sizeof ctx.trace_id);
     const sampler_answer answer = tracer->provider->sampler.answer;
     bool sampled = answer == SAMPLER_ASKS ? ask_sampler(tracer, NULL, ctx.trace_id, name, options) : answer == SAMPLER_ALWAYS;
-    span_recording *rec = sampled ? start_recording(thread, tracer, &ctx, 0, name, options, NULL) : NULL;
+    span_recording *rec = sampled ? start_recording(thread, tracer, ctx.trace_id, 0, name, options, NULL) : NULL;
     if (rec == NULL) {
         loom_span_id_generate(ctx.span_id);
         return start_plain(thread, &ctx, NULL);
@@ -296,23 +340,35 @@ static loom_span *start_root_of(span_thread *thread, loom_tracer *tracer, const 
     return add_options(rec, options);
 }
 
-/* Without a tracer, a parent and anything current there is nothing to say: one span serves everybody, and never ends. */
-static alignas(SPAN_ALIGN) loom_span nowhere = {.home = SPAN_HOME_NOWHERE, .generation = SPAN_GENERATION_PLAIN, .pins = 1};
-
+/* Without a tracer, a parent and anything current there is nothing to say: one handle serves everybody, and never ends. */
 static loom_span *start_without_tracer(const loom_span_options *options)
 {
-    if (!atomic_load_explicit(&context_stack_in_use, memory_order_relaxed) && (options == NULL || options->parent == NULL)) {
-        return span_handle(&nowhere);
-    }
-    span_thread *const thread = &span_this_thread;
+    span_thread *const thread = span_thread_here();
     context_parent found;
-    loom_trace_context ctx;
-    const bool has_parent = find_parent(&thread->stack, &found, options != NULL ? options : &default_options);
-    (void)pass_parent(has_parent ? &found.ctx : NULL, &ctx);
-    return start_plain(thread, &ctx, has_parent ? &found : NULL);
+    const context_parent *parent = find_parent(&thread->stack, &found, options != NULL ? options : &default_options);
+    return parent != NULL ? start_plain(thread, parent->ctx, parent) : LOOM_SPAN_NOWHERE_;
 }
 
-loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options)
+/* The sampler has to see what the span is. */
+__attribute__((noinline)) static loom_span *start_asking(span_thread *thread, loom_tracer *tracer, const char *name,
+                                                         const loom_span_options *options, const context_parent *parent)
+{
+    loom_trace_context kept = {.trace_flags = 0};
+    context_parent copy;
+    if (parent != NULL) { /* a sampler of the program's may change what is current */
+        kept = *parent->ctx;
+        copy = (context_parent){&kept, parent->tracestate, parent->remote};
+        parent = &copy;
+    } else {
+        draw_trace_id(span_thread_words(thread), kept.trace_id);
+    }
+    return ask_sampler(tracer, parent, kept.trace_id, name, options)
+               ? start_sampled(thread, tracer, kept.trace_id, name, options, parent)
+               : start_unsampled(thread, kept.trace_id, parent);
+}
+
+/* Whatever the options say and is current. */
+__attribute__((noinline)) static loom_span *start_any(loom_tracer *tracer, const char *name, const loom_span_options *options)
 {
     if (tracer == NULL) {
         return start_without_tracer(options);
@@ -320,138 +376,40 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
     if (options == NULL) {
         options = &default_options;
     }
-    span_thread *const thread = &span_this_thread;
+    span_thread *const thread = span_thread_here();
     context_parent found;
-    loom_trace_context ctx;
-    const context_parent *parent = find_parent(&thread->stack, &found, options) ? &found : NULL;
+    const context_parent *parent = find_parent(&thread->stack, &found, options);
     if (parent == NULL && names_a_trace(options)) {
         return start_root_of(thread, tracer, name, options);
     }
-    span_sampler *s = &tracer->provider->sampler;
-    const sampler_answer sampled = sampled_at_once(s, parent != NULL ? &parent->ctx : NULL, &ctx);
-    if (sampled == SAMPLER_ASKS ? !ask_sampler(tracer, parent, ctx.trace_id, name, options) : sampled == SAMPLER_NEVER) {
-        const bool has_trace_id = parent != NULL || s->answer != SAMPLER_NEVER;
-        return start_unsampled(thread, has_trace_id ? ctx.trace_id : NULL, parent);
+    const span_sampler *s = &tracer->provider->sampler;
+    sampler_answer answer = s->answer;
+    if (parent != NULL && s->follows_parent) {
+        answer = (parent->ctx->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0 ? SAMPLER_ALWAYS : SAMPLER_NEVER;
     }
-    span_recording *rec = start_recording(thread, tracer, &ctx, random_flag(parent), name, options, parent);
-    return rec != NULL ? add_options(rec, options) : start_unrecorded(thread, &ctx, parent);
+    const uint8_t *trace_id = parent != NULL ? parent->ctx->trace_id : NULL;
+    switch (answer) {
+    case SAMPLER_NEVER:
+        return start_unsampled(thread, trace_id, parent);
+    case SAMPLER_ALWAYS:
+        return start_sampled(thread, tracer, trace_id, name, options, parent);
+    default:
+        return start_asking(thread, tracer, name, options, parent);
+    }
 }
 
-/* Writes the tail into the room kept for it, and the field header right before the message. */
-static loom_bytes finish(span_recording *rec, uint64_t end_ns)
+/* A root without options needs no more than this; nor a frame on the stack, which would be a third of an unsampled span. */
+loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_span_options *options)
 {
-    pb_buf *b = &rec->buf;
-    b->failed = false;
-    b->slack = 0;
-    b->max += SPAN_TAIL_SIZE;
-    /* The wall clock may be set back meanwhile; a span that ends before it starts confuses every viewer. */
-    pb_fixed64_field(b, SPAN_END_TIME, end_ns > rec->start_ns ? end_ns : rec->start_ns);
-    if (rec->dropped_attributes > 0) {
-        pb_varint_field(b, SPAN_DROPPED_ATTRIBUTES, rec->dropped_attributes);
-    }
-    if (rec->dropped_events > 0) {
-        pb_varint_field(b, SPAN_DROPPED_EVENTS, rec->dropped_events);
-    }
-    if (rec->dropped_links > 0) {
-        pb_varint_field(b, SPAN_DROPPED_LINKS, rec->dropped_links);
-    }
-    size_t message = b->len - SPAN_HEAD_SIZE;
-    size_t head = 1 + pb_varint_size(message);
-    uint8_t *field = b->data + SPAN_HEAD_SIZE - head;
-    field[0] = SCOPE_SPANS_SPANS << 3 | PB_LENGTH;
-    (void)pb_put_varint(field + 1, message);
-    return (loom_bytes){field, head + message};
-}
-
-/* From here on every handle to it is stale. */
-/* Whoever starts the next generation ends the span; another thread that tries the same has come too late. */
-static bool end_generation(loom_span *span, const loom_span *handle)
-{
-    unsigned char generation = (unsigned char)((uintptr_t)handle & SPAN_GENERATION_MASK);
-    const unsigned char next = (unsigned char)((generation + SPAN_GENERATION_STEP) & SPAN_GENERATION_MASK);
-    return atomic_compare_exchange_strong_explicit(&span->generation, &generation, next, memory_order_relaxed,
-                                                   memory_order_relaxed);
-}
-
-/* Another thread's stack may still point to it, or this one's. */
-__attribute__((noinline)) static void leave_stacks(loom_span *span)
-{
-    atomic_store_explicit(&span->ended, true, memory_order_release);
-    context_stack_forget(span);
-}
-
-static void end_span(loom_span *span, uint64_t end_ns)
-{
-    span_recording *rec = (span_recording *)span;
-    loom_bytes bytes = finish(rec, end_ns);
-    processor_submit(rec->tracer->provider->processor, &rec->tracer->scope, bytes);
-    if (atomic_load_explicit(&span->pins, memory_order_acquire) > 1) {
-        leave_stacks(span);
-    }
-    span_unpin(span);
-}
-
-static void end_plain(loom_span *span)
-{
-    if (atomic_load_explicit(&span->pins, memory_order_acquire) > 1) {
-        leave_stacks(span);
-    }
-    span_unpin(span);
-}
-
-/* The span that is now to be ended. NULL: nothing is. */
-static loom_span *take_live(const loom_span *handle)
-{
-    loom_span *span = span_live(handle);
-    if (span == NULL) {
-        return NULL;
-    }
-    if (span == &nowhere) { /* its fields may be another span's by now: nothing but atomics is read before it is ours */
-        if (atomic_load_explicit(&span->pins, memory_order_relaxed) > 1) {
-            context_stack_forget(span);
+    span_thread *const thread = span_thread_here();
+    if (tracer != NULL && options == NULL && thread->stack.depth == 0) {
+        const sampler_answer answer = tracer->provider->sampler.answer;
+        if (answer == SAMPLER_NEVER && thread->plain.last_free && thread->plain.last->tracestate.len == 0) {
+            return start_unsampled(thread, NULL, NULL);
         }
-        return NULL;
+        if (answer == SAMPLER_ALWAYS) {
+            return start_sampled(thread, tracer, NULL, name, &default_options, NULL);
+        }
     }
-    return end_generation(span, handle) ? span : NULL;
-}
-
-void loom_span_end(loom_span *handle)
-{
-    loom_span *span = take_live(handle);
-    if (span != NULL && span->recording) {
-        end_span(span, clock_unix_ns());
-    } else if (span != NULL) {
-        end_plain(span);
-    }
-}
-
-void loom_span_end_at(loom_span *handle, uint64_t end_unix_ns)
-{
-    loom_span *span = take_live(handle);
-    if (span != NULL && span->recording) {
-        end_span(span, end_unix_ns);
-    } else if (span != NULL) {
-        end_plain(span);
-    }
-}
-
-bool loom_span_is_recording(const loom_span *handle)
-{
-    return span_recording_of(handle) != NULL;
-}
-
-const loom_trace_context *loom_span_context(const loom_span *handle)
-{
-    static const loom_trace_context none = {0};
-    loom_span *span = span_live(handle);
-    if (span != NULL && span->lacks != 0) {
-        span_complete_context(span);
-    }
-    return span != NULL ? &span->ctx : &none;
-}
-
-loom_str loom_span_tracestate(const loom_span *handle)
-{
-    const loom_span *span = span_live(handle);
-    return span != NULL ? span->tracestate : (loom_str){0};
+    return start_any(tracer, name, options);
 }

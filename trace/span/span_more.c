@@ -111,9 +111,8 @@ void loom_span_record_error(loom_span *span, const char *type, const char *messa
 
 void loom_span_detach(loom_span *handle)
 {
-    loom_span *span = span_live(handle);
-    if (span != NULL) {
-        context_stack_forget(span);
+    if (handle != NULL) {
+        context_stack_forget(&span_thread_here()->stack, handle);
     }
 }
 

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/span/thread.h"
 
-_Thread_local span_thread span_this_thread = {.stack.on_exit.run = context_stack_free, .lists.on_exit.run = span_lists_park};
+#include "trace/span/plain.h"
+
+_Thread_local span_thread span_this_thread = {.stack.on_exit.run = context_stack_free,
+                                              .plain.on_exit.run = plain_spans_abandon,
+                                              .plain.current = &plain_no_slab,
+                                              .on_exit.run = span_list_park};

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a thread keeps between spans, in one place: in a shared library each look-up of a thread's own memory is a call,
- * and a span that is not sampled costs little more than one. */
+/* What a thread keeps between spans, in one place.
+ *
+ * In a shared library each look-up of a thread's own memory is a call, unless its place is known when the library is loaded
+ * ("initial exec"). A library that is loaded by dlopen() then takes all its thread-local storage, not this alone, from what
+ * the C library has set aside for that (glibc: 1.6 KiB for all libraries). So all of libloom's has to be small, also
+ * what this does not know of; tests/unit/trace/test_loaded.c loads it so. */
 #ifndef LOOM_TRACE_SPAN_THREAD_H
 #define LOOM_TRACE_SPAN_THREAD_H
 
@@ -9,19 +13,11 @@
 
 #include <loom/trace.h>
 
-#define SPAN_LIST_SIZE 32u /* spans, a power of two; about 100 KiB a thread */
-
-/* The span freed last is taken first, since it is in the cache; the oldest makes room. */
+/* alloc.c: the span freed last is taken first, since it is in the cache. */
 typedef struct span_list {
-    loom_span *spans[SPAN_LIST_SIZE];
-    unsigned next, count;
+    loom_span *first; /* linked through their tracestate, which a free span has none of */
+    unsigned count;
 } span_list;
-
-/* alloc.c */
-typedef struct span_lists {
-    span_list recording, plain;
-    thread_exit_hook on_exit;
-} span_lists;
 
 /* context_stack.c */
 typedef struct context_stack {
@@ -31,13 +27,31 @@ typedef struct context_stack {
     thread_exit_hook on_exit;
 } context_stack;
 
+/* plain.c: a ring, current is any of it. */
+typedef struct plain_spans {
+    loom_span *last; /* taken, or NULL */
+    bool last_free;  /* this says it, and no bit of its slab */
+    struct plain_slab *current; /* never NULL; in a thread without slabs an empty one of nobody */
+    size_t slabs;
+    size_t searched; /* slabs looked through in vain since one was added */
+    thread_exit_hook on_exit;
+} plain_spans;
+
 typedef struct span_thread {
     context_stack stack;
-    span_lists lists;
-    random_words *words; /* of base/random.c; NULL: not looked up yet */
+    plain_spans plain;
+    span_list recording;
+    const void *next_place;   /* in a processor's queue: processor_prepare() */
+    thread_exit_hook on_exit; /* of the list */
+    random_words *words;      /* of base/random.c; NULL: not looked up yet */
 } span_thread;
 
-extern _Thread_local span_thread span_this_thread;
+extern _Thread_local span_thread span_this_thread __attribute__((tls_model("initial-exec")));
+
+static inline span_thread *span_thread_here(void)
+{
+    return &span_this_thread;
+}
 
 static inline random_words *span_thread_words(span_thread *thread)
 {
@@ -46,6 +60,7 @@ static inline random_words *span_thread_words(span_thread *thread)
 
 /* What the hooks run, each with this thread's part. */
 void context_stack_free(void);
-void span_lists_park(void);
+void span_list_park(void);
+void plain_spans_abandon(void);
 
 #endif

@@ -414,6 +414,70 @@ static void ending_twice_is_harmless_also_when_the_memory_serves_another_span(vo
     assert_int_equal(0, recorded_attr(recorded_span(r, "second"), "late", &value));
 }
 
+/* Short ones are copied in words that overlap: every length has to come out whole, and what is no ASCII repaired or kept. */
+static void keys_and_values_of_every_length_arrive(void **state)
+{
+    recorded *r = *state;
+    enum { LONGEST = 140 };
+    char text[LONGEST + 1];
+    for (size_t i = 0; i < LONGEST; i++) {
+        text[i] = (char)('!' + i % 90);
+    }
+    text[LONGEST] = '\0';
+    for (size_t len = 1; len <= LONGEST; len++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "length %zu", len);
+        loom_span *span = loom_span_start(r->tracer, name, NULL);
+        loom_span_put_str(span, (loom_str){text, len}, (loom_str){text + LONGEST - len, len});
+        loom_span_put_str(span, STR("wide"), (loom_str){"\u00e9\u00e9", 1 + len % 4});
+        loom_span_put_str(span, STR("empty"), (loom_str){NULL, 0});
+        loom_span_put_str(span, (loom_str){text, 0}, STR("without a key"));
+        loom_span_end(span);
+    }
+    recorded_read(r);
+    const char *const repaired[] = {"\ufffd", "\u00e9", "\u00e9\ufffd", "\u00e9\u00e9"};
+    for (size_t len = 1; len <= LONGEST; len++) {
+        char name[16], key[LONGEST + 1];
+        (void)snprintf(name, sizeof name, "length %zu", len);
+        (void)snprintf(key, sizeof key, "%.*s", (int)len, text);
+        json_t *span = recorded_span(r, name);
+        recorded_has_string(span, key, text + LONGEST - len);
+        recorded_has_string(span, "wide", repaired[len % 4]);
+        recorded_has_string(span, "empty", "");
+        assert_int_equal(1, json_integer_value(json_object_get(span, "droppedAttributesCount")));
+    }
+}
+
+/* More keys than the filter of their hashes has bits. */
+static void of_many_keys_each_is_there_once(void **state)
+{
+    recorded *r = *state;
+    loom_span *span = loom_span_start(r->tracer, "many keys", NULL);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 100; i++) {
+            char key[8];
+            const int len = snprintf(key, sizeof key, "k%d", i);
+            switch (i % 4) {
+            case 0: loom_span_put_int(span, (loom_str){key, (size_t)len}, round - i); break;
+            case 1: loom_span_put_double(span, (loom_str){key, (size_t)len}, round + 0.5); break;
+            case 2: loom_span_put_bool(span, (loom_str){key, (size_t)len}, round == 1); break;
+            default: loom_span_set_string(span, key, round == 1 ? "second" : "first"); break;
+            }
+        }
+    }
+    loom_span_end(span);
+    recorded_read(r);
+    json_t *s = recorded_span(r, "many keys"), *value = NULL;
+    assert_int_equal(100, json_array_size(json_object_get(s, "attributes")));
+    assert_int_equal(1, recorded_attr(s, "k96", &value));
+    assert_string_equal("-95", recorded_string(value, "intValue"));
+    assert_int_equal(1, recorded_attr(s, "k97", &value));
+    assert_true(json_real_value(json_object_get(value, "doubleValue")) == 1.5);
+    assert_int_equal(1, recorded_attr(s, "k98", &value));
+    assert_true(json_is_true(json_object_get(value, "boolValue")));
+    recorded_has_string(s, "k99", "second");
+}
+
 /* <loom/trace_inline.h> and bindings go by it. */
 static void the_lowest_bit_of_a_span_tells_whether_it_records(void **state)
 {
@@ -514,6 +578,8 @@ int main(void)
 {
 #define RECORDED(test) cmocka_unit_test_setup_teardown(test, open_recorded, close_recorded)
     const struct CMUnitTest tests[] = {
+        RECORDED(keys_and_values_of_every_length_arrive),
+        RECORDED(of_many_keys_each_is_there_once),
         RECORDED(the_lowest_bit_of_a_span_tells_whether_it_records),
         RECORDED(children_carry_the_trace_and_their_parents_id),
         RECORDED(a_remote_parent_shows_in_the_flags),

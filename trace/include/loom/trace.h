@@ -291,6 +291,12 @@ LOOM_API void loom_span_set_str(loom_span *span, const char *key, loom_str value
 LOOM_API void loom_span_set_bool(loom_span *span, const char *key, bool value);
 LOOM_API void loom_span_set_int(loom_span *span, const char *key, int64_t value);
 LOOM_API void loom_span_set_double(loom_span *span, const char *key, double value);
+/* The same of a key that comes with its length. The four above end here, and the length of a literal is known when they are
+ * compiled. */
+LOOM_API void loom_span_put_str(loom_span *span, loom_str key, loom_str value);
+LOOM_API void loom_span_put_bool(loom_span *span, loom_str key, bool value);
+LOOM_API void loom_span_put_int(loom_span *span, loom_str key, int64_t value);
+LOOM_API void loom_span_put_double(loom_span *span, loom_str key, double value);
 LOOM_API void loom_span_add_event(loom_span *span, const char *name, const loom_attr *attrs, size_t attr_count);
 LOOM_API void loom_span_add_link(loom_span *span, const loom_link *link);
 /* OK is final and overrides ERROR; ERROR overrides UNSET only (OpenTelemetry, Set Status). description is kept with ERROR; may be NULL. */

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The end of a span, and what can be asked of it until then. */
+#define LOOM_TRACE_NO_INLINE /* the functions are defined here */
+#include "trace/span/internal.h"
+
+#include "base/clock.h"
+#include "trace/export/processor.h"
+#include "trace/otlp/fields.h"
+#include "trace/span/plain.h"
+#include "trace/span/provider.h"
+
+/* Writes the tail into the room kept for it, and the field header right before the message. */
+static loom_bytes finish(span_recording *rec, uint64_t end_ns)
+{
+    pb_buf *b = &rec->buf;
+    b->failed = false;
+    b->slack = 0;
+    b->max += SPAN_TAIL_SIZE;
+    /* The wall clock may be set back meanwhile; a span that ends before it starts confuses every viewer. */
+    pb_fixed64_field(b, SPAN_END_TIME, end_ns > rec->start_ns ? end_ns : rec->start_ns);
+    if (rec->dropped_attributes > 0) {
+        pb_varint_field(b, SPAN_DROPPED_ATTRIBUTES, rec->dropped_attributes);
+    }
+    if (rec->dropped_events > 0) {
+        pb_varint_field(b, SPAN_DROPPED_EVENTS, rec->dropped_events);
+    }
+    if (rec->dropped_links > 0) {
+        pb_varint_field(b, SPAN_DROPPED_LINKS, rec->dropped_links);
+    }
+    size_t message = b->len - SPAN_HEAD_SIZE;
+    size_t head = 1 + pb_varint_size(message);
+    uint8_t *field = b->data + SPAN_HEAD_SIZE - head;
+    field[0] = SCOPE_SPANS_SPANS << 3 | PB_LENGTH;
+    (void)pb_put_varint(field + 1, message);
+    return (loom_bytes){field, head + message};
+}
+
+/* Takes a span that records, which from here on is nobody else's: every handle to it is stale. Whoever starts the next
+ * generation ends the span; another thread that tries the same has come too late. NULL: it has ended. */
+static span_recording *take_recording(const loom_span *handle)
+{
+    loom_span *span = span_memory(handle);
+    if (span == NULL) {
+        return NULL;
+    }
+    unsigned generation = atomic_load_explicit(&span->generation, memory_order_relaxed);
+    const bool live = span_handle_of(span, generation) == handle;
+    return live && atomic_compare_exchange_strong_explicit(&span->generation, &generation, generation + SPAN_GENERATION_STEP,
+                                                           memory_order_acquire, memory_order_relaxed)
+               ? (span_recording *)span
+               : NULL;
+}
+
+__attribute__((noinline)) static void end_recording(const loom_span *handle, uint64_t end_ns)
+{
+    span_recording *rec = take_recording(handle);
+    if (rec == NULL) {
+        return;
+    }
+    loom_bytes bytes = finish(rec, end_ns != 0 ? end_ns : clock_unix_ns());
+    span_thread *const thread = span_thread_here();
+    thread->next_place = processor_submit(rec->tracer->provider->processor, &rec->tracer->scope, bytes);
+    if (atomic_load_explicit(&rec->base.pins, memory_order_acquire) > 1) { /* it is current, here or on another thread */
+        context_stack_forget(&thread->stack, handle);
+    }
+    span_unpin(&rec->base);
+}
+
+__attribute__((noinline)) static void end_nowhere(void)
+{
+    context_stack_forget(&span_thread_here()->stack, LOOM_SPAN_NOWHERE_);
+}
+
+void loom_span_end(loom_span *handle)
+{
+    if (!span_is_plain(handle)) {
+        end_recording(handle, 0);
+    } else if (handle == LOOM_SPAN_NOWHERE_) {
+        end_nowhere();
+    } else {
+        plain_end(handle);
+    }
+}
+
+void loom_span_end_at(loom_span *handle, uint64_t end_unix_ns)
+{
+    if (span_is_plain(handle)) {
+        loom_span_end(handle);
+    } else {
+        end_recording(handle, end_unix_ns != 0 ? end_unix_ns : 1); /* before it starts, so when it starts */
+    }
+}
+
+bool loom_span_is_recording(const loom_span *handle)
+{
+    return span_recording_of(handle) != NULL;
+}
+
+const loom_trace_context *loom_span_context(const loom_span *handle)
+{
+    static const loom_trace_context none = {0};
+    loom_span *span = span_live(handle);
+    if (span != NULL && span->lacks != 0) {
+        span_complete_context(span);
+    }
+    return span != NULL ? &span->ctx : &none;
+}
+
+loom_str loom_span_tracestate(const loom_span *handle)
+{
+    const loom_span *span = span_live(handle);
+    return span != NULL ? span->tracestate : (loom_str){0};
+}
