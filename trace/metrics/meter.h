@@ -26,5 +26,7 @@ loom_status metrics_writer_flush(metrics_writer *w);
 
 /* sdk_metrics.c: the families of otel.sdk.*, each with all processors. */
 loom_status sdk_metrics_write(metrics_writer *w, const loom_meter *meter);
+/* Whether one of them is shown under a name of this family. */
+bool sdk_metrics_collide(const metric_family *family);
 
 #endif
