@@ -257,6 +257,7 @@ void attr_index_init(attr_index *index, attr_limits limits)
     memset(index->pins, 0, sizeof index->pins);
     index->limits = limits;
     index->count = index->hashed = 0;
+    index->beyond = NULL;
 }
 
 static void move_slot(attr_slot *slot, attr_slot removed)
@@ -277,6 +278,49 @@ void attr_index_remove(attr_index *index, pb_buf *b, attr_slot slot)
     for (uint32_t i = 0; i < index->count; i++) {
         move_slot(&index->slots[i], slot);
     }
+    for (uint32_t i = 0; index->beyond != NULL && i < index->beyond->count; i++) {
+        move_slot(&index->beyond->items[i].slot, slot);
+    }
+}
+
+static bool write_slot(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr, const attr_limits *limits, attr_slot *slot)
+{
+    const size_t mark = b->len;
+    put_within(b, field, key, attr, limits);
+    if (b->failed) {
+        pb_rollback(b, mark);
+        return false;
+    }
+    *slot = (attr_slot){(uint32_t)mark, (uint32_t)(b->len - mark)};
+    return true;
+}
+
+/* When the index is full, and has no attribute of that key in its first part. */
+__attribute__((cold, noinline)) static bool put_beyond(attr_index *index, pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr)
+{
+    const uint32_t hash = hash_key(key), limit = index->limits.beyond;
+    if (index->beyond == NULL &&
+        (limit == 0 || (index->beyond = calloc(1, sizeof *index->beyond + limit * sizeof index->beyond->items[0])) == NULL)) {
+        return false;
+    }
+    attr_beyond *more = index->beyond;
+    uint32_t at = 0;
+    while (at < more->count && !(more->items[at].hash == hash && str_equal(slot_key(b, more->items[at].slot), key))) {
+        at++;
+    }
+    attr_slot slot;
+    if (at == limit || !write_slot(b, field, key, attr, &index->limits, &slot)) {
+        return false;
+    }
+    const attr_slot old = more->items[at].slot;
+    more->items[at].slot = slot;
+    more->items[at].hash = hash;
+    if (at < more->count) {
+        attr_index_remove(index, b, old);
+    } else {
+        more->count++;
+    }
+    return true;
 }
 
 bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_attr *attr)
@@ -291,7 +335,7 @@ bool attr_index_put(attr_index *index, pb_buf *b, uint32_t field, const loom_att
     }
     uint32_t at = find_key(index, b, hash, key);
     if (at >= index->limits.count) {
-        return false;
+        return put_beyond(index, b, field, key, attr);
     }
     size_t mark = b->len;
     put_within(b, field, key, attr, &index->limits);
@@ -379,22 +423,21 @@ static size_t add_short(attr_index *index, pb_buf *b, uint32_t field, const fixe
 /* One that is not short, or needs repair or more room. false: too many attributes, or no room. */
 static bool add_any(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attr)
 {
-    const size_t mark = b->len;
+    const loom_str key = {attr->key->text, attr->key->len};
+    attr_slot slot;
     loom_attr general = {.type = attr->key->is_int ? LOOM_ATTR_INT : LOOM_ATTR_STRING};
-    if (index->count >= index->limits.count) {
-        return false;
-    }
     if (attr->key->is_int) {
         general.value.integer = attr->integer;
     } else {
         general.value.string = attr->string;
     }
-    put_within(b, field, (loom_str){attr->key->text, attr->key->len}, &general, &index->limits);
-    if (b->failed) {
-        pb_rollback(b, mark);
+    if (index->count >= index->limits.count) {
+        return put_beyond(index, b, field, key, &general);
+    }
+    if (!write_slot(b, field, key, &general, &index->limits, &slot)) {
         return false;
     }
-    index->slots[index->count++] = (attr_slot){(uint32_t)mark, (uint32_t)(b->len - mark)};
+    index->slots[index->count++] = slot;
     return true;
 }
 
@@ -409,21 +452,40 @@ uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, cons
     return dropped;
 }
 
-uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count, attr_limits limits)
+/* Which attributes of a list are kept, in the order of their keys' first ones. Returns how many are left out for the limit. */
+static uint32_t choose(const loom_attr *attrs, size_t count, uint32_t limit, uint32_t *chosen, uint32_t *kept)
 {
     uint32_t dropped = 0;
+    *kept = 0;
     for (size_t i = 0; i < count; i++) {
         loom_str key;
-        size_t mark = b->len;
-        if (b->failed || i >= limits.count || !key_of(&attrs[i], &key)) {
+        uint32_t at = 0;
+        if (!key_of(&attrs[i], &key)) {
             dropped++;
             continue;
         }
-        put_within(b, field, key, &attrs[i], &limits);
-        if (b->failed) {
-            pb_rollback(b, mark);
-            dropped++;
+        while (at < *kept && !(attrs[chosen[at]].key[0] == key.data[0] && strcmp(attrs[chosen[at]].key, key.data) == 0)) {
+            at++;
         }
+        if (at == limit) {
+            dropped++;
+            continue;
+        }
+        chosen[at] = (uint32_t)i;
+        *kept += at == *kept;
+    }
+    return dropped;
+}
+
+uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count, attr_limits limits)
+{
+    uint32_t chosen[LOOM_SPAN_ATTRIBUTES_MAX], kept;
+    const uint32_t limit = limits.count < LOOM_SPAN_ATTRIBUTES_MAX ? limits.count : LOOM_SPAN_ATTRIBUTES_MAX;
+    uint32_t dropped = choose(attrs, count < UINT32_MAX ? count : UINT32_MAX, limit, chosen, &kept);
+    for (uint32_t i = 0; i < kept; i++) {
+        const loom_attr *attr = &attrs[chosen[i]];
+        attr_slot slot;
+        dropped += b->failed || !write_slot(b, field, str_of(attr->key), attr, &limits, &slot);
     }
     return dropped;
 }

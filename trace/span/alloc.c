@@ -146,6 +146,7 @@ static inline void release(loom_span *span)
     }
     if (span->recording) {
         pb_fini(&((span_recording *)span)->buf);
+        attr_index_fini(&((span_recording *)span)->index);
     }
     span_lists *const lists = &span_this_thread.lists;
     if (span->home != SPAN_HOME_HEAP || !thread_exit_attach(&lists->on_exit)) {

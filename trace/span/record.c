@@ -73,7 +73,7 @@ void span_record_link(span_recording *rec, const loom_link *link)
     }
     pb_fixed32_field(b, LINK_FLAGS, span_flags(&link->context, link->context_is_remote));
     uint32_t dropped = attr_encode_list(b, LINK_ATTRIBUTES, link->attrs, link->attrs != NULL ? link->attr_count : 0,
-                                        (attr_limits){limits->link_attribute_count, limits->attribute_value_length});
+                                        (attr_limits){limits->link_attribute_count, limits->attribute_value_length, 0});
     if (dropped > 0) {
         pb_varint_field(b, LINK_DROPPED_ATTRIBUTES, dropped);
     }
@@ -151,7 +151,7 @@ void loom_span_add_event_at(loom_span *span, const char *name, uint64_t unix_ns,
     pb_fixed64_field(b, EVENT_TIME, unix_ns != 0 ? unix_ns : clock_unix_ns());
     pb_string_field(b, EVENT_NAME, str_of(name));
     uint32_t dropped = attr_encode_list(b, EVENT_ATTRIBUTES, attrs, attrs != NULL ? attr_count : 0,
-                                        (attr_limits){limits->event_attribute_count, limits->attribute_value_length});
+                                        (attr_limits){limits->event_attribute_count, limits->attribute_value_length, 0});
     if (dropped > 0) {
         pb_varint_field(b, EVENT_DROPPED_ATTRIBUTES, dropped);
     }

@@ -312,12 +312,19 @@ static void the_limits_of_spans_have_general_forms(void **state)
     assert_int_equal(128, l.link_count);
     heard t = {.count = 0};
     setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "-1", 1);
-    setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1000", 1);
+    setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1025", 1);
     loom_telemetry_check_env(hear, &t);
     assert_non_null(strstr(t.text, "OTEL_ATTRIBUTE_COUNT_LIMIT: \"-1\" is no whole number from 0; using 128\n"));
-    assert_non_null(strstr(t.text, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: \"1000\" is more than a span can keep; using 128\n"));
+    assert_non_null(strstr(t.text, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: \"1025\" is more than is kept; using 1024\n"));
     assert_int_equal(2, t.count);
-    assert_int_equal(128, loom_span_limits_from_env().attribute_count);
+    assert_int_equal(1024, loom_span_limits_from_env().attribute_count);
+    t = (heard){.count = 0};
+    setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "4000000000", 1);
+    unsetenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT");
+    loom_telemetry_check_env(hear, &t);
+    assert_non_null(strstr(t.text, "OTEL_ATTRIBUTE_COUNT_LIMIT: \"4000000000\" is more than is kept; using 1024\n"));
+    assert_int_equal(1, t.count);
+    assert_int_equal(1024, loom_span_limits_from_env().event_attribute_count);
 }
 
 static void a_name_that_is_nearly_right_is_told_with_the_right_one(void **state)

@@ -182,9 +182,9 @@ typedef struct loom_span_limits {
     uint32_t attribute_count;        /* of a span: at most LOOM_SPAN_ATTRIBUTES_MAX */
     uint32_t attribute_value_length; /* characters of a string, also in arrays, events and links; UINT32_MAX: no limit */
     uint32_t event_count, link_count;
-    uint32_t event_attribute_count, link_attribute_count; /* of each */
+    uint32_t event_attribute_count, link_attribute_count; /* of each; what is above LOOM_SPAN_ATTRIBUTES_MAX counts as that */
 } loom_span_limits;
-#define LOOM_SPAN_ATTRIBUTES_MAX 128
+#define LOOM_SPAN_ATTRIBUTES_MAX 1024u
 #define LOOM_SPAN_LIMITS_DEFAULT {128, UINT32_MAX, 128, 128, 128, 128}
 
 /* OTEL_SPAN_*_LIMIT, OTEL_EVENT_… and OTEL_LINK_ATTRIBUTE_COUNT_LIMIT, OTEL_ATTRIBUTE_*_LIMIT. Values that make no sense:
