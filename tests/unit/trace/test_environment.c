@@ -338,6 +338,18 @@ static void a_name_that_is_nearly_right_is_told_with_the_right_one(void **state)
         {"OTEL_SERVICENAME", "OTEL_SERVICE_NAME"},
         {"otel_service_name", "OTEL_SERVICE_NAME"},
         {"OTEL_PROPAGATOR", "OTEL_PROPAGATORS"},
+        {"LOOM_TRACE_MASKS", "LOOM_TRACE_MASK"},
+        {"LOOM_TRACES_MASK", "LOOM_TRACE_MASK"},
+        {"LOOM_TRACE_MASK_KEY", "LOOM_TRACE_MASK_KEYS"},
+        {"LOOM_TRACE_ATTRIBUTE", "LOOM_TRACE_ATTRIBUTES"},
+        {"LOOM_LOG_SPAN", "LOOM_LOG_SPANS"},
+        {"LOOM_SPAN_FILE", "LOOM_SPANS_FILE"},
+        {"loom_trace_mask", "LOOM_TRACE_MASK"},
+        {"LOOM_TRACE_DB", NULL},
+        {"LOOM_LOG_FORMAT", NULL},
+        {"LOOM_LOG_LEVEL", NULL},
+        {"LOOM_TRACE_FORWARDING_ENABLED", NULL},
+        {"LOOM_URLS", NULL}, /* not about traces */
         {"OTEL_BLRP_SCHEDULE_DELAY", NULL}, /* of logs */
         {"OTEL_METRICS_EXPORTER", NULL},
         {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", NULL},
