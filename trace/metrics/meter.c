@@ -70,14 +70,19 @@ loom_status loom_meter_add_processor(loom_meter *meter, loom_span_processor *pro
     if (meter == NULL || processor == NULL) {
         return LOOM_EINVAL;
     }
-    const unsigned place = atomic_fetch_add_explicit(&meter->processor_count, 1, memory_order_relaxed);
-    if (place >= METER_PROCESSORS_MAX) {
-        atomic_fetch_sub_explicit(&meter->processor_count, 1, memory_order_relaxed);
-        return LOOM_EFULL;
-    }
     processor_hold(processor);
-    atomic_store_explicit(&meter->processors[place], processor, memory_order_release);
-    return LOOM_OK;
+    for (size_t i = 0; i < METER_PROCESSORS_MAX; i++) {
+        loom_span_processor *there = NULL;
+        if (atomic_compare_exchange_strong_explicit(&meter->processors[i], &there, processor, memory_order_acq_rel, memory_order_acquire)) {
+            return LOOM_OK;
+        }
+        if (there == processor) {
+            processor_unhold(processor);
+            return LOOM_OK;
+        }
+    }
+    processor_unhold(processor);
+    return LOOM_EFULL;
 }
 
 /* ---- metrics ---- */

@@ -10,8 +10,7 @@
 struct loom_meter {
     atomic_uint refs;
     _Atomic(loom_metric *) metrics; /* in the order of their making; only grows */
-    atomic_uint processor_count;    /* taken places */
-    _Atomic(loom_span_processor *) processors[METER_PROCESSORS_MAX]; /* held; NULL: just being added */
+    _Atomic(loom_span_processor *) processors[METER_PROCESSORS_MAX]; /* held, each once; NULL: none from here on */
 };
 
 /* A piece of text on its way out: false stops. */

@@ -548,10 +548,13 @@ static void spans_that_are_lost_have_a_reason(void **state)
     assert_int_equal(51, m.span_started);
     assert_int_equal(0, m.span_live);
     loom_meter *meter = make_meter();
+    loom_span_processor *others[8];
     for (int i = 0; i < 8; i++) {
-        assert_status(LOOM_OK, loom_meter_add_processor(meter, processor));
+        assert_status(LOOM_OK, loom_meter_add_processor(meter, processor)); /* is there already */
+        assert_status(LOOM_OK, loom_span_processor_create(&others[i], &(loom_span_processor_options){.exporter = LOOM_EXPORTER_NONE}));
+        assert_status(i < 7 ? LOOM_OK : LOOM_EFULL, loom_meter_add_processor(meter, others[i]));
+        loom_span_processor_unref(others[i]);
     }
-    assert_status(LOOM_EFULL, loom_meter_add_processor(meter, processor));
     assert_status(LOOM_EINVAL, loom_meter_add_processor(meter, NULL));
     shows(meter, LOOM_METRICS_PROMETHEUS, "otel_component_type=\"otlp_http_span_exporter\",server_address=\"127.0.0.1\",server_port=\"9\"");
     loom_tracer_provider_unref(provider);

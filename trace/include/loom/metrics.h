@@ -114,7 +114,7 @@ typedef struct loom_sdk_metrics {
 
 /* All zero in the child of a fork(), where there is no exporter. */
 LOOM_API loom_sdk_metrics loom_span_processor_metrics(const loom_span_processor *processor);
-/* Shows them with the meter's own from now on. At most 8 processors of a meter: LOOM_EFULL. */
+/* Shows them with the meter's own from now on; once, however often it is added. At most 8 processors of a meter: LOOM_EFULL. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_meter_add_processor(loom_meter *meter, loom_span_processor *processor);
 
 LOOM_END_DECLS
