@@ -138,7 +138,7 @@ void metric_family_init(metric_family *out, loom_metric_kind kind, const char *n
         put_clean(out->name, sizeof out->name, str_of("_"));
         put_clean(out->name, sizeof out->name, str_of(words));
     }
-    if (words[0] != '\0' && ends_in(out->name, words)) {
+    if (words[0] != '\0' && ends_in(out->name, words) && strlen(out->name) > strlen(words)) { /* OpenMetrics wants a name before it */
         out->unit = out->name + strlen(out->name) - strlen(words);
     }
 }

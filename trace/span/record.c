@@ -56,12 +56,18 @@ void span_add_fixed(loom_span *span, const fixed_attr *attrs, size_t attr_count)
     }
 }
 
+/* Without a valid context there may still be something to say (OpenTelemetry, trace API, "Link"). */
+static bool says_something(const loom_link *link)
+{
+    return loom_trace_context_valid(&link->context) || (link->attrs != NULL && link->attr_count > 0) || link->tracestate.len > 0;
+}
+
 void span_record_link(span_recording *rec, const loom_link *link)
 {
     pb_buf *b = &rec->buf;
     size_t mark = b->len;
     const loom_span_limits *limits = limits_of(rec);
-    if (rec->links >= limits->link_count || !loom_trace_context_valid(&link->context)) {
+    if (rec->links >= limits->link_count || !says_something(link)) {
         rec->dropped_links++;
         return;
     }
@@ -175,8 +181,7 @@ void loom_span_add_link(loom_span *span, const loom_link *link)
 void loom_span_set_status(loom_span *span, loom_span_status status, const char *description)
 {
     span_recording *rec = span_recording_of(span);
-    bool better = status == LOOM_SPAN_OK || (status == LOOM_SPAN_ERROR && rec != NULL && rec->status == LOOM_SPAN_UNSET);
-    if (rec == NULL || !better || rec->status == LOOM_SPAN_OK) {
+    if (rec == NULL || (status != LOOM_SPAN_OK && status != LOOM_SPAN_ERROR) || rec->status == LOOM_SPAN_OK) {
         return;
     }
     rec->status = status;
