@@ -4,6 +4,7 @@
 #include "tests/support/alloc_fault.h"
 #include "tests/support/locales.h"
 #include "tests/support/wait_until.h"
+#include "tests/unit/trace/exposition.h"
 #include "tests/unit/trace/recorded.h"
 #include "trace/metrics/name.h"
 
@@ -31,6 +32,7 @@ static const char *show(const loom_meter *meter, loom_metrics_format format)
     size_t used = 0;
     shown[0] = '\0';
     assert_status(LOOM_OK, loom_meter_write(meter, format, keep, &used));
+    exposition_check(shown, format == LOOM_METRICS_OPENMETRICS); /* whatever a test is about, it can be scraped */
     return shown;
 }
 
