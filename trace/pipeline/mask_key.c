@@ -36,16 +36,25 @@ static bool next_word(loom_str key, size_t *at, loom_str *word)
     return true;
 }
 
-static bool ends_with(loom_str word, const char *end)
+#define W(literal) {literal, sizeof(literal) - 1}
+
+static inline char last_of(loom_str word)
 {
-    const size_t n = strlen(end);
-    return word.len >= n && str_is_any_case((loom_str){word.data + word.len - n, n}, end);
+    return word.data[word.len - 1];
 }
 
-static bool is_among(loom_str word, const char *const *list, size_t count)
+/* In any case of letters; nearly always the last letter tells. No list has an empty word. */
+static inline bool ends_with(loom_str word, loom_str end)
 {
+    return str_lower(last_of(word)) == last_of(end) && word.len >= end.len &&
+           str_equal_any_case((loom_str){word.data + word.len - end.len, end.len}, end);
+}
+
+static bool is_among(loom_str word, const loom_str *list, size_t count)
+{
+    const char last = str_lower(last_of(word));
     for (size_t i = 0; i < count; i++) {
-        if (str_lower(word.data[0]) == list[i][0] && str_is_any_case(word, list[i])) { /* nearly always the first letter tells */
+        if (word.len == list[i].len && last == last_of(list[i]) && str_equal_any_case(word, list[i])) {
             return true;
         }
     }
@@ -53,7 +62,7 @@ static bool is_among(loom_str word, const char *const *list, size_t count)
 }
 #define AMONG(word, list) is_among((word), (list), sizeof(list) / sizeof *(list))
 
-static bool ends_among(loom_str word, const char *const *list, size_t count)
+static bool ends_among(loom_str word, const loom_str *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (ends_with(word, list[i])) {
@@ -67,31 +76,45 @@ static bool ends_among(loom_str word, const char *const *list, size_t count)
 /* A secret wherever they stand, also as the end of a word, but for what describes one. */
 static bool is_secret_word(loom_str word)
 {
-    static const char *const ends[] = {"password", "passwords", "passwd",      "passphrase", "passphrases",   "passcode", "passwort", "pwd",
-                                       "secret",   "secrets",   "credential", "credentials", "authorization", "cookie",   "cookies"};
-    static const char *const whole[] = {"ssn", "creds", "jsessionid", "phpsessid", "requirepass", "masterauth"};
+    static const loom_str ends[] = {
+        W("password"), W("passwords"), W("passwd"), W("passphrase"), W("passphrases"), W("passcode"), W("passwort"),
+        W("pwd"), W("secret"), W("secrets"), W("credential"), W("credentials"), W("authorization"), W("cookie"),
+        W("cookies"),
+    };
+    static const loom_str whole[] = {
+        W("ssn"), W("creds"), W("jsessionid"), W("phpsessid"), W("requirepass"), W("masterauth"),
+    };
     return ENDS_AMONG(word, ends) || AMONG(word, whole);
 }
 
 /* Two words that are a secret together, whether or not something stands between them: api_key, apiKey, apikey, userapikeys.
  * The first may itself be the end of a word. */
 static const struct {
-    const char *seconds[5], *firsts[29]; /* the rest is NULL */
+    loom_str seconds[5], firsts[29]; /* the rest is empty */
 } secret_pairs[] = {
-    {{"key", "keys"}, {"api",  "private", "access", "secret", "signing", "auth", "encryption", "decryption", "account", "master",  "ssh",    "pgp",
-                       "gpg",  "rsa",     "hmac",   "license", "shared", "subscription", "deploy", "webhook", "session", "app",    "application"}},
-    {{"number", "numbers", "nr", "no"}, {"card", "cc", "security", "passport", "insurance"}},
-    {{"tokens"}, {"access", "refresh", "auth", "bearer", "csrf"}},
-    {{"pass"}, {"db",   "database", "user", "mysql", "postgres", "pg",   "redis", "mongo", "smtp", "imap",  "ftp",    "ldap",
-                "admin", "root",    "login", "sudo", "mail",    "email", "http",  "proxy", "wifi", "store", "account", "key"}},
-    {{"code", "codes"}, {"security", "otp", "mfa", "recovery", "backup"}},
-    {{"pin", "pan"}, {"card", "cc", "user", "atm"}},
-    {{"security"}, {"social"}},
+    {{W("key"), W("keys")},
+     {W("api"), W("private"), W("access"), W("secret"), W("signing"), W("auth"), W("encryption"), W("decryption"),
+      W("account"), W("master"), W("ssh"), W("pgp"), W("gpg"), W("rsa"), W("hmac"), W("license"), W("shared"),
+      W("subscription"), W("deploy"), W("webhook"), W("session"), W("app"), W("application")}},
+    {{W("number"), W("numbers"), W("nr"), W("no")},
+     {W("card"), W("cc"), W("security"), W("passport"), W("insurance")}},
+    {{W("tokens")},
+     {W("access"), W("refresh"), W("auth"), W("bearer"), W("csrf")}},
+    {{W("pass")},
+     {W("db"), W("database"), W("user"), W("mysql"), W("postgres"), W("pg"), W("redis"), W("mongo"), W("smtp"), W("imap"),
+      W("ftp"), W("ldap"), W("admin"), W("root"), W("login"), W("sudo"), W("mail"), W("email"), W("http"), W("proxy"),
+      W("wifi"), W("store"), W("account"), W("key")}},
+    {{W("code"), W("codes")},
+     {W("security"), W("otp"), W("mfa"), W("recovery"), W("backup")}},
+    {{W("pin"), W("pan")},
+     {W("card"), W("cc"), W("user"), W("atm")}},
+    {{W("security")},
+     {W("social")}},
 };
 
-static bool ends_in_list(loom_str word, const char *const *list)
+static bool ends_in_list(loom_str word, const loom_str *list)
 {
-    for (; *list != NULL; list++) {
+    for (; list->len > 0; list++) {
         if (ends_with(word, *list)) {
             return true;
         }
@@ -102,10 +125,11 @@ static bool ends_in_list(loom_str word, const char *const *list)
 static bool is_secret_pair(loom_str first, loom_str second)
 {
     for (size_t i = 0; i < sizeof secret_pairs / sizeof *secret_pairs; i++) {
-        for (const char *const *s = secret_pairs[i].seconds; *s != NULL; s++) {
+        for (const loom_str *s = secret_pairs[i].seconds; s->len > 0; s++) {
             if (ends_with(second, *s)) {
-                const size_t rest = second.len - strlen(*s);
-                if (ends_in_list(rest > 0 ? (loom_str){second.data, rest} : first, secret_pairs[i].firsts)) {
+                const size_t rest = second.len - s->len;
+                const loom_str owner = rest > 0 ? (loom_str){second.data, rest} : first;
+                if (owner.len > 0 && ends_in_list(owner, secret_pairs[i].firsts)) {
                     return true;
                 }
             }
@@ -117,25 +141,31 @@ static bool is_secret_pair(loom_str first, loom_str second)
 /* A secret as the last word: a token, but neither tokens nor a token_count. */
 static bool is_secret_at_end(loom_str word)
 {
-    static const char *const words[] = {"jwt", "cvv", "cvc", "auth", "bearer", "otp", "totp"};
-    return ends_with(word, "token") || AMONG(word, words);
+    static const loom_str words[] = {
+        W("jwt"), W("cvv"), W("cvc"), W("auth"), W("bearer"), W("otp"), W("totp"),
+    };
+    return ends_with(word, (loom_str)W("token")) || AMONG(word, words);
 }
 
 /* Words that say no more than that the value is here: token.value, token_1. */
 static bool is_carrier(loom_str word)
 {
-    static const char *const words[] = {"value", "values", "val", "raw", "plain", "plaintext", "data", "hash", "hashed", "encrypted",
-                                        "encoded", "new", "old", "current", "confirmation", "confirm", "repeat"};
+    static const loom_str words[] = {
+        W("value"), W("values"), W("val"), W("raw"), W("plain"), W("plaintext"), W("data"), W("hash"), W("hashed"),
+        W("encrypted"), W("encoded"), W("new"), W("old"), W("current"), W("confirmation"), W("confirm"), W("repeat"),
+    };
     return is_digit(word.data[0]) || AMONG(word, words);
 }
 
 /* "passwordhash", "tokenvalue": a secret and a carrier in one word. */
 static bool is_secret_with_carrier(loom_str word)
 {
-    static const char *const starts[] = {"password", "passwd", "secret", "token", "apikey"};
+    static const loom_str starts[] = {
+        W("password"), W("passwd"), W("secret"), W("token"), W("apikey"),
+    };
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
-        const size_t n = strlen(starts[i]);
-        if (word.len > n && str_is_any_case((loom_str){word.data, n}, starts[i])) {
+        const size_t n = starts[i].len;
+        if (word.len > n && str_equal_any_case((loom_str){word.data, n}, starts[i])) {
             return is_carrier((loom_str){word.data + n, word.len - n});
         }
     }
@@ -145,15 +175,17 @@ static bool is_secret_with_carrier(loom_str word)
 /* What is said about a secret: its length is none. */
 static bool describes(loom_str word)
 {
-    static const char *const words[] = {
-        "accepted", "age",     "alg",      "algorithm", "arn",     "at",      "attempts", "banner",   "by",       "changed", "class",
-        "consent",  "count",   "counts",   "created",   "decision", "dir",    "domain",   "enabled",  "endpoint", "env",     "error",
-        "errors",   "exists",  "expired",  "expires",   "expiry",  "field",   "file",     "files",    "format",   "hint",    "host",
-        "id",       "ids",     "in",       "issuer",    "kind",    "label",   "labels",   "len",      "length",   "manager", "method",
-        "missing",  "mode",    "name",     "names",     "namespace", "outcome", "path",   "policy",   "present",  "prompt",  "provider",
-        "realm",    "ref",     "required", "reset",     "result",  "role",    "roles",    "rule",     "rules",    "scheme",  "scope",
-        "scopes",   "server",  "set",      "size",      "source",  "state",   "status",   "stdin",    "store",    "strength", "ttl",
-        "type",     "types",   "updated",  "uri",       "url",     "usage",   "valid",    "validation", "version",
+    static const loom_str words[] = {
+        W("accepted"), W("age"), W("alg"), W("algorithm"), W("arn"), W("at"), W("attempts"), W("banner"), W("by"),
+        W("changed"), W("class"), W("consent"), W("count"), W("counts"), W("created"), W("decision"), W("dir"), W("domain"),
+        W("enabled"), W("endpoint"), W("env"), W("error"), W("errors"), W("exists"), W("expired"), W("expires"), W("expiry"),
+        W("field"), W("file"), W("files"), W("format"), W("hint"), W("host"), W("id"), W("ids"), W("in"), W("issuer"),
+        W("kind"), W("label"), W("labels"), W("len"), W("length"), W("manager"), W("method"), W("missing"), W("mode"),
+        W("name"), W("names"), W("namespace"), W("outcome"), W("path"), W("policy"), W("present"), W("prompt"),
+        W("provider"), W("realm"), W("ref"), W("required"), W("reset"), W("result"), W("role"), W("roles"), W("rule"),
+        W("rules"), W("scheme"), W("scope"), W("scopes"), W("server"), W("set"), W("size"), W("source"), W("state"),
+        W("status"), W("stdin"), W("store"), W("strength"), W("ttl"), W("type"), W("types"), W("updated"), W("uri"),
+        W("url"), W("usage"), W("valid"), W("validation"), W("version"),
     };
     return AMONG(word, words);
 }

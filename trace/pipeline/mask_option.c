@@ -34,6 +34,9 @@ static const struct {
 
 mask_program mask_program_named(loom_str word)
 {
+    if (word.len < 3 || strchr("mlsc", word.data[0]) == NULL) { /* what they begin with */
+        return PROGRAM_NONE;
+    }
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         if (word.data[0] == programs[i].name[0] && str_is(word, programs[i].name)) {
             return programs[i].program;

@@ -158,6 +158,36 @@ static const struct {
     {"pplx-", 40, true},        {"tskey-", 20, true},      {"r8_", 36, true},       {"key-", 32, true},
 };
 
+/* What one of them, or the webhook below, begins with. */
+static bool begins_key(char c)
+{
+    switch (c) {
+    case 'A':
+    case 'E':
+    case 'G':
+    case 'N':
+    case 'P':
+    case 'S':
+    case 'd':
+    case 'f':
+    case 'g':
+    case 'h':
+    case 'k':
+    case 'l':
+    case 'n':
+    case 'p':
+    case 'r':
+    case 's':
+    case 't':
+    case 'w':
+    case 'x':
+    case 'y':
+        return true;
+    default:
+        return false;
+    }
+}
+
 static mask_hit key_of_maker(loom_str text, size_t at)
 {
     static const char webhook[] = "hooks.slack.com/services/";
@@ -217,10 +247,11 @@ mask_hit mask_token(const mask_place *p)
     if (c == '-') {
         return p->at > 0 && p->text.data[p->at - 1] == '-' ? (mask_hit){0} : private_key(p->text, p->at);
     }
-    if (!begins(p)) {
+    const bool scheme = c == 'b' || c == 'B';
+    if ((!scheme && c != 'e' && !begins_key(c)) || !begins(p)) {
         return (mask_hit){0};
     }
-    if (c == 'b' || c == 'B') {
+    if (scheme) {
         return scheme_token(p->text, p->at);
     }
     return starts_with(p->text, p->at, "eyJ") ? web_token(p->text, p->at) : key_of_maker(p->text, p->at);
