@@ -124,6 +124,7 @@ mask_hit mask_number(const mask_place *p, size_t *skip)
     digits_read(&n, p, p->at);
     *skip = n.groups > 0 ? n.group[0].end : p->at + run_of(p->text, p->at, is_digit);
     const bool zeros = starts_with(p->text, p->at, "00");
+    const bool in_a_row = p->at >= 2 && p->text.data[p->at - 1] == ' ' && is_digit(p->text.data[p->at - 2]);
     if (n.groups == 0 || (n.groups == 1 && n.group[0].digits < SHORT_GROUP_MIN && !zeros)) {
         return (mask_hit){0};
     }
@@ -131,7 +132,7 @@ mask_hit mask_number(const mask_place *p, size_t *skip)
     if (n.context == CONTEXT_NONE && (n.joined || (n.groups == 1 && n.group[0].digits < ONE_GROUP_MIN && !zeros))) {
         return (mask_hit){0};
     }
-    if ((kinds & LOOM_MASK_PHONE) != 0 && !n.joined && n.context != CONTEXT_ARTICLE && zeros) {
+    if ((kinds & LOOM_MASK_PHONE) != 0 && !n.joined && n.context != CONTEXT_ARTICLE && zeros && !in_a_row) {
         const mask_hit phone = mask_phone_international(p, 2);
         if (phone.to > 0) {
             return phone;

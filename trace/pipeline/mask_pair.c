@@ -192,7 +192,7 @@ static mask_hit colon_value(const mask_place *p, const pair *found)
     if (found->begin > p->floor && text.data[found->begin - 1] == ':') {
         return (mask_hit){0}; /* of a path: arn:aws:secretsmanager:…:secret:name */
     }
-    if (mask_ends_before(text, found->begin, p->floor, "unexpected ") || mask_is_prose(text, from)) {
+    if (mask_ends_before(text, found->begin, p->floor, "expected ") || mask_is_prose(text, from)) {
         return (mask_hit){0};
     }
     if (line && is_block_mark(text, from, &end)) {

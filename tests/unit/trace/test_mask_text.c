@@ -374,6 +374,7 @@ static void pairs_in_text_are_masked_by_their_names(void **state)
         {"mkdir -p dir && ssh -p 22 h && docker run -p 80:80 i", NULL},
         {"mysql -P 3306 --port 3307", NULL},
         {"Unexpected token: foo", NULL},
+        {"expected token: ';'", NULL},
         {"arn:aws:secretsmanager:eu:1:secret:db-x", NULL},
         {"Password::hash", NULL},
         {"pass=3 fail=1", NULL},
@@ -416,6 +417,7 @@ static void ordinary_values_are_left_alone(void **state)
         {"52.520008, 13.404954", NULL},
         {"2026-11-28T17:40:22.123Z", NULL},
         {"chunk 0123456789abcdef", NULL},
+        {"DE89 3704 0044 0532 0130 00", NULL},
         {"urn:isbn:9783161484100", NULL},
         {"\xff\xfe 12 \xc3", NULL},
     };
