@@ -7,9 +7,11 @@ import threading
 import unittest
 from dataclasses import dataclass, field
 
-from collector import OK, Answer, Collector, date_in
+from collector import OK, Answer, Collector, date_in, needs_grpc
 from traced import traced
 from spans import parse_lines
+
+needs_grpc()
 
 PROTOCOLS = ("http/protobuf", "http/json", "grpc")
 HTTP = PROTOCOLS[:2]

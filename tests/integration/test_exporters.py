@@ -1,49 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tracing never slows or fails the bus: collectors that are dead, that refuse, that die; and one that lives."""
 
-import http.server
 import json
-import threading
 import time
 import unittest
 
 import wire
 from agent import payloads
+from collector import OK, Answer, Collector
 from harness import Home, in_both_homes, wait_until
 import ladder
 from spans import parse
 
 COUNT = 5000
-
-
-class Collector(http.server.ThreadingHTTPServer):
-    """Counts what is posted to /v1/traces, and answers with a status."""
-
-    daemon_threads = True
-
-    def __init__(self, status):
-        self.status, self.posts, self.size = status, 0, 0
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.posts += self.path == "/v1/traces"
-        self.server.size += len(body)
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
 
 
 def exported_to(port, protocol="http/protobuf"):
@@ -87,16 +56,16 @@ class Exporters:
         self.assertRegex(bus.broker.err, r"spans were lost ended=\d+ exported=0 ")
 
     def test_a_collector_that_refuses_everything_fails_nothing(self):
-        with Collector(400) as collector:
-            bus, _ = self.bus_works(exported_to(collector.server_port))
-            wait_until(lambda: collector.posts, "an export")
+        with Collector([Answer(http=400, grpc=3)]) as collector:
+            bus, _ = self.bus_works(exported_to(collector.port))
+            wait_until(lambda: collector.requests, "an export")
             self.ends_well(bus)
 
     def test_a_collector_that_dies_fails_nothing(self):
-        collector = Collector(200)
+        collector = Collector([OK])
         with collector:
-            bus, _ = self.bus_works(exported_to(collector.server_port))
-            wait_until(lambda: collector.posts, "an export")
+            bus, _ = self.bus_works(exported_to(collector.port))
+            wait_until(lambda: collector.requests, "an export")
         sender = self.agent(bus, "second").subscribe("flow")
         sender.publish("flow", b"x", hop=wire.new_hop())
         sender.wait_events(1)

@@ -8,9 +8,11 @@ import re
 import tempfile
 import unittest
 
-from collector import OK, Answer, Collector, make_certificate
+from collector import OK, Answer, Collector, make_certificate, needs_grpc
 from harness import IN_BROKER, OWN_PROCESS, Home, Process, wait_until
 from traced import PROGRAM, traced
+
+needs_grpc()
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "OPENTELEMETRY.md"
 STDOUT = {"OTEL_TRACES_EXPORTER": "otlp/stdout"}

@@ -60,7 +60,8 @@ static loom_status open_logger(log_exporter *e, const loom_span_processor_option
         e->logger = loom_logger_ref(options->span_logger);
         return LOOM_OK;
     }
-    const loom_logger_options defaults = {.format = e->rules.format, .wait_ms = READER_WAIT_MS};
+    /* OTEL_LOG_LEVEL is for what the SDK says of itself; these records are what it was asked to export. */
+    const loom_logger_options defaults = {.format = e->rules.format, .wait_ms = READER_WAIT_MS, .minimum = LOOM_SEVERITY_INFO};
     return loom_logger_create(&e->logger, &defaults);
 }
 

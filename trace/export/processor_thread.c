@@ -185,7 +185,8 @@ static void hold(loom_span_processor *p)
     p->hold_until_ns = 0;
 }
 
-static export_result send_request(loom_span_processor *p, loom_bytes request, uint64_t deadline)
+/* alone: the request has one span, and what is too large is lost. */
+static export_result send_request(loom_span_processor *p, loom_bytes request, bool alone, uint64_t deadline)
 {
     for (unsigned attempt = 0;; attempt++) {
         uint64_t attempt_end = clock_monotonic_ns() + p->attempt_ns, next;
@@ -194,8 +195,8 @@ static export_result send_request(loom_span_processor *p, loom_bytes request, ui
         const requests_seen seen = look_at_requests(p);
         p->main->ops->send(p->main, request, until, &result);
         const bool again = wants_retry(p, &result, attempt, deadline, seen, &next);
-        const bool loss = !again && result.outcome != EXPORT_TOO_LARGE && (result.outcome != EXPORT_OK || result.rejected > 0);
-        report(p, result.message, loss);
+        const bool lost = result.outcome == EXPORT_TOO_LARGE ? alone : result.outcome != EXPORT_OK || result.rejected > 0;
+        report(p, result.message, !again && lost);
         if (!again) {
             return result;
         }
@@ -203,10 +204,10 @@ static export_result send_request(loom_span_processor *p, loom_bytes request, ui
     }
 }
 
-static export_result send_measured(loom_span_processor *p, loom_bytes request, uint64_t deadline)
+static export_result send_measured(loom_span_processor *p, loom_bytes request, bool alone, uint64_t deadline)
 {
     const uint64_t begin = clock_monotonic_ns();
-    const export_result result = send_request(p, request, deadline);
+    const export_result result = send_request(p, request, alone, deadline);
     pthread_mutex_lock(&p->lock);
     self_metrics_count(&p->self, begin, &result);
     pthread_mutex_unlock(&p->lock);
@@ -225,7 +226,7 @@ static export_result send_batch(loom_span_processor *p, loom_bytes request)
         const size_t count = piece < spans - first ? piece : spans - first;
         export_result result = {.outcome = EXPORT_FAILED};
         if (count == spans || batch_encode(&p->batch, first, count, &request)) {
-            result = send_measured(p, request, deadline);
+            result = send_measured(p, request, count == 1, deadline);
         }
         if (result.outcome == EXPORT_TOO_LARGE && count > 1) {
             piece = (count + 1) / 2;

@@ -5,9 +5,11 @@
 #include "base/suggest.h"
 
 #include <stdio.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define OTEL "OTEL_"
+#define LOOM "LOOM_"
 #define NAME_SHOWN_MAX 64 /* bytes */
 
 #define HONOURED(name) {name, VARIABLE_HONOURED, NULL}
@@ -57,6 +59,21 @@ static const variable table[] = {
     HONOURED("TRACING_ENDPOINT"),
     HONOURED("TRACING_SERVICE_NAME"),
     HONOURED("TRACING_SAMPLE_RATE"),
+    HONOURED("LOOM_TRACE_MASK"),
+    HONOURED("LOOM_TRACE_MASK_KEYS"),
+    HONOURED("LOOM_TRACE_MASK_ALLOW"),
+    HONOURED("LOOM_TRACE_MASK_ALLOW_VALUES"),
+    HONOURED("LOOM_TRACE_FILTER"),
+    HONOURED("LOOM_TRACE_FILTER_KEY"),
+    HONOURED("LOOM_TRACE_ATTRIBUTES"),
+    HONOURED("LOOM_TRACE_ID"),
+    HONOURED("LOOM_TRACE_BAGGAGE"),
+    HONOURED("LOOM_TRACE_DB"),
+    HONOURED("LOOM_SPAN_ID"),
+    HONOURED("LOOM_SPANS_FILE"),
+    HONOURED("LOOM_LOG_SPANS"),
+    HONOURED("LOOM_LOG_LEVEL"),
+    HONOURED("LOOM_LOG_FORMAT"),
 
     ALIAS("OTEL_TRACE_SAMPLER", "OTEL_TRACES_SAMPLER"), /* these two are read */
     ALIAS("OTEL_TRACE_SAMPLER_ARG", "OTEL_TRACES_SAMPLER_ARG"),
@@ -130,9 +147,15 @@ const variable *variable_find(loom_str name)
     return NULL;
 }
 
-/* The honoured name that is nearest by its letters, of whichever case. NULL: none is near. */
+static bool begins_with(const char *name, const char *prefix)
+{
+    return strncasecmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* The honoured name that is nearest by its letters, of whichever case, of those with the same prefix. NULL: none is near. */
 static const char *guess(loom_str name)
 {
+    const char *const prefix = begins_with(name.data, OTEL) ? OTEL : LOOM;
     char upper[NAME_SHOWN_MAX];
     for (size_t i = 0; i < name.len; i++) {
         upper[i] = name.data[i] >= 'a' && name.data[i] <= 'z' ? (char)(name.data[i] - 'a' + 'A') : name.data[i];
@@ -140,7 +163,7 @@ static const char *guess(loom_str name)
     suggestion near;
     suggestion_init(&near, (loom_str){upper, name.len});
     for (size_t i = 0; i < COUNT; i++) {
-        if (table[i].kind != VARIABLE_ALIAS && strncmp(table[i].name, OTEL, sizeof OTEL - 1) == 0) {
+        if (table[i].kind != VARIABLE_ALIAS && begins_with(table[i].name, prefix)) {
             suggestion_consider(&near, table[i].name);
         }
     }
@@ -167,6 +190,17 @@ static void check_name(loom_str name, const env_report *report)
     }
 }
 
+/* OTEL_…, and of Loom's own those that are about traces: the others have settings of broker and bridge among them. */
+static bool is_ours(const char *entry)
+{
+    static const char *const prefixes[] = {OTEL, LOOM "TRAC", LOOM "LOG", LOOM "SPAN"};
+    bool ours = false;
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        ours = ours || begins_with(entry, prefixes[i]);
+    }
+    return ours;
+}
+
 /* Letters, digits and underscores, as every variable of the specification has: others go to no terminal. */
 static bool is_plain(loom_str name)
 {
@@ -183,7 +217,7 @@ void variables_check_names(const env_report *report)
 {
     for (char **entry = environ; report != NULL && entry != NULL && *entry != NULL; entry++) {
         const char *equals = strchr(*entry, '=');
-        if (strncasecmp(*entry, OTEL, sizeof OTEL - 1) == 0 && equals != NULL && equals[1] != '\0') {
+        if (is_ours(*entry) && equals != NULL && equals[1] != '\0') {
             const loom_str name = {*entry, (size_t)(equals - *entry)};
             if (is_plain(name)) {
                 check_name(name, report);

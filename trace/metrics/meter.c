@@ -70,14 +70,19 @@ loom_status loom_meter_add_processor(loom_meter *meter, loom_span_processor *pro
     if (meter == NULL || processor == NULL) {
         return LOOM_EINVAL;
     }
-    const unsigned place = atomic_fetch_add_explicit(&meter->processor_count, 1, memory_order_relaxed);
-    if (place >= METER_PROCESSORS_MAX) {
-        atomic_fetch_sub_explicit(&meter->processor_count, 1, memory_order_relaxed);
-        return LOOM_EFULL;
-    }
     processor_hold(processor);
-    atomic_store_explicit(&meter->processors[place], processor, memory_order_release);
-    return LOOM_OK;
+    for (size_t i = 0; i < METER_PROCESSORS_MAX; i++) {
+        loom_span_processor *there = NULL;
+        if (atomic_compare_exchange_strong_explicit(&meter->processors[i], &there, processor, memory_order_acq_rel, memory_order_acquire)) {
+            return LOOM_OK;
+        }
+        if (there == processor) {
+            processor_unhold(processor);
+            return LOOM_OK;
+        }
+    }
+    processor_unhold(processor);
+    return LOOM_EFULL;
 }
 
 /* ---- metrics ---- */
@@ -141,7 +146,7 @@ static loom_metric *metric_make(const loom_metric_options *o)
     return m;
 }
 
-/* m, or something that is shown under the same name, is there already. */
+/* m, or something that is shown under one of its names, is there already. */
 static loom_status settle(const loom_metric *there, const loom_metric *m)
 {
     return strcmp(there->name, m->name) == 0 && there->family.kind == m->family.kind && strcmp(there->unit, m->unit) == 0
@@ -159,9 +164,13 @@ loom_status loom_metric_create(loom_metric **out, loom_meter *meter, const loom_
     if (m == NULL) {
         return LOOM_ENOMEM;
     }
+    if (sdk_metrics_collide(&m->family)) {
+        metric_free(m);
+        return LOOM_EEXIST;
+    }
     _Atomic(loom_metric *) *at = &meter->metrics;
     while (!atomic_compare_exchange_strong_explicit(at, &there, m, memory_order_acq_rel, memory_order_acquire)) {
-        if (strcmp(there->family.name, m->family.name) == 0) {
+        if (metric_families_collide(&there->family, &m->family)) {
             const loom_status st = settle(there, m);
             *out = st == LOOM_OK ? there : NULL;
             metric_free(m);

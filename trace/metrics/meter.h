@@ -10,8 +10,7 @@
 struct loom_meter {
     atomic_uint refs;
     _Atomic(loom_metric *) metrics; /* in the order of their making; only grows */
-    atomic_uint processor_count;    /* taken places */
-    _Atomic(loom_span_processor *) processors[METER_PROCESSORS_MAX]; /* held; NULL: just being added */
+    _Atomic(loom_span_processor *) processors[METER_PROCESSORS_MAX]; /* held, each once; NULL: none from here on */
 };
 
 /* A piece of text on its way out: false stops. */
@@ -26,5 +25,7 @@ loom_status metrics_writer_flush(metrics_writer *w);
 
 /* sdk_metrics.c: the families of otel.sdk.*, each with all processors. */
 loom_status sdk_metrics_write(metrics_writer *w, const loom_meter *meter);
+/* Whether one of them is shown under a name of this family. */
+bool sdk_metrics_collide(const metric_family *family);
 
 #endif

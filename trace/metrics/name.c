@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SUFFIX_SIZE 10 /* bytes of "_created", and NUL */
+
 static bool is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -136,7 +138,38 @@ void metric_family_init(metric_family *out, loom_metric_kind kind, const char *n
         put_clean(out->name, sizeof out->name, str_of("_"));
         put_clean(out->name, sizeof out->name, str_of(words));
     }
-    if (words[0] != '\0' && ends_in(out->name, words)) {
+    if (words[0] != '\0' && ends_in(out->name, words) && strlen(out->name) > strlen(words)) { /* OpenMetrics wants a name before it */
         out->unit = out->name + strlen(out->name) - strlen(words);
     }
+}
+
+/* What follows a family's name in its samples, by its kind, in both formats; OpenMetrics reserves _created as well. The family
+ * itself is among them: a TYPE line of that name would follow another. */
+static const char *const *suffixes_of(loom_metric_kind kind)
+{
+    static const char *const counter[] = {"", "_total", "_created", NULL};
+    static const char *const histogram[] = {"", "_bucket", "_sum", "_count", "_created", NULL};
+    static const char *const plain[] = {"", NULL};
+    return kind == LOOM_COUNTER ? counter : kind == LOOM_HISTOGRAM ? histogram : plain;
+}
+
+/* Whether a name with its suffix is the other with its own. */
+static bool same_sample(const char *a, const char *a_suffix, const char *b, const char *b_suffix)
+{
+    char one[FAMILY_NAME_SIZE + SUFFIX_SIZE], other[FAMILY_NAME_SIZE + SUFFIX_SIZE];
+    (void)snprintf(one, sizeof one, "%s%s", a, a_suffix);
+    (void)snprintf(other, sizeof other, "%s%s", b, b_suffix);
+    return strcmp(one, other) == 0;
+}
+
+bool metric_families_collide(const metric_family *a, const metric_family *b)
+{
+    for (const char *const *x = suffixes_of(a->kind); *x != NULL; x++) {
+        for (const char *const *y = suffixes_of(b->kind); *y != NULL; y++) {
+            if (same_sample(a->name, *x, b->name, *y)) {
+                return true;
+            }
+        }
+    }
+    return false;
 }

@@ -25,6 +25,10 @@ bool metric_name_valid(const char *name);
 bool metric_unit_valid(const char *unit);
 void metric_family_init(metric_family *out, loom_metric_kind kind, const char *name, const char *unit, const char *help);
 
+/* Whether the two cannot be shown together: they are the same family, or a name of one's samples in a text format is one of the
+ * other's, or its family ("requests" the counter and "requests.total" the gauge, "took" the histogram and "took.count"). */
+bool metric_families_collide(const metric_family *a, const metric_family *b);
+
 /* a="x",b="y" of attributes whose keys all differ, in their order; keys that become the same are one label, with their values
  * joined by ';'. histogram: "le" is taken. */
 void metric_labels(pb_buf *out, const loom_attr *attrs, size_t count, bool histogram);

@@ -52,6 +52,21 @@ static const family_row rows[] = {
      COMPONENT_EXPORTER, {{AT(exported), NULL}, {AT(exported_failed), "failed"}}, 2},
 };
 
+#define DURATION_NAME "otel.sdk.exporter.operation.duration"
+
+bool sdk_metrics_collide(const metric_family *family)
+{
+    metric_family own;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        metric_family_init(&own, rows[i].kind, rows[i].name, "{span}", NULL);
+        if (metric_families_collide(&own, family)) {
+            return true;
+        }
+    }
+    metric_family_init(&own, LOOM_HISTOGRAM, DURATION_NAME, "s", NULL);
+    return metric_families_collide(&own, family);
+}
+
 /* ---- labels ---- */
 
 static size_t add(loom_attr *attrs, size_t count, const char *key, const char *value)
@@ -162,7 +177,7 @@ loom_status sdk_metrics_write(metrics_writer *w, const loom_meter *meter)
         put_row(&w->text, &rows[i], sources, count, &labels);
     }
     metric_family family;
-    metric_family_init(&family, LOOM_HISTOGRAM, "otel.sdk.exporter.operation.duration", "s",
+    metric_family_init(&family, LOOM_HISTOGRAM, DURATION_NAME, "s",
                        "How long it took to export a batch, with its retries.");
     metrics_text_family(&w->text, &family);
     for (size_t i = 0; i < count * 2; i++) {

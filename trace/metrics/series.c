@@ -140,7 +140,6 @@ static void series_free(loom_series *s)
     if (s != NULL) {
         free(s->buckets);
         free(s->labels);
-        free(s->key);
         free(s);
     }
 }
@@ -158,32 +157,22 @@ static char *make_labels(const loom_metric *m, const attr_set *set)
     return (char *)b.data; /* on the heap: there is no storage */
 }
 
-/* NULL: no memory. */
-static loom_series *series_create(const loom_metric *m, const attr_set *set)
+/* With these labels, which become its own. NULL: no memory; the labels are freed. */
+static loom_series *series_create(const loom_metric *m, char *labels)
 {
-    loom_series *s = calloc(1, sizeof *s);
+    loom_series *s = labels != NULL ? calloc(1, sizeof *s) : NULL;
     if (s == NULL) {
+        free(labels);
         return NULL;
     }
     s->metric = m;
-    s->hash = set->hash;
-    s->key_len = set->key_len;
-    s->labels = make_labels(m, set);
-    s->key = malloc(set->key_len + 1);
-    if (m->family.kind == LOOM_HISTOGRAM) {
-        s->buckets = calloc(m->bound_count + 1, sizeof *s->buckets);
-    }
-    if (s->labels == NULL || s->key == NULL || (m->family.kind == LOOM_HISTOGRAM && s->buckets == NULL)) {
+    s->labels = labels;
+    s->hash = hash_bytes((const uint8_t *)labels, strlen(labels));
+    if (m->family.kind == LOOM_HISTOGRAM && (s->buckets = calloc(m->bound_count + 1, sizeof *s->buckets)) == NULL) {
         series_free(s);
         return NULL;
     }
-    memcpy(s->key, set->key, set->key_len);
     return s;
-}
-
-static bool is_of(const loom_series *s, const attr_set *set)
-{
-    return s->hash == set->hash && s->key_len == set->key_len && memcmp(s->key, set->key, set->key_len) == 0;
 }
 
 static loom_series *overflow(loom_metric *m)
@@ -192,25 +181,78 @@ static loom_series *overflow(loom_metric *m)
     return m->overflow;
 }
 
-/* The end of the chain is at *at. */
-static loom_series *append(loom_metric *m, _Atomic(loom_series *) *at, const attr_set *set)
+static bool is_labelled(const loom_series *s, const loom_series *other)
 {
-    loom_series *made = NULL, *next = NULL;
-    if (atomic_fetch_add_explicit(&m->count, 1, memory_order_relaxed) >= m->max_series - 1 ||
-        (made = series_create(m, set)) == NULL) {
-        atomic_fetch_sub_explicit(&m->count, 1, memory_order_relaxed);
-        return overflow(m);
+    return s->hash == other->hash && strcmp(s->labels, other->labels) == 0;
+}
+
+/* The series with the labels of the one that was made, which is it when there was none yet. */
+static loom_series *settle(loom_metric *m, loom_series *made)
+{
+    _Atomic(loom_series *) *at = &m->buckets[made->hash % SERIES_BUCKETS];
+    loom_series *there = is_labelled(made, m->overflow) ? overflow(m) : NULL;
+    for (; there == NULL; at = &there->next, there = NULL) {
+        there = atomic_load_explicit(at, memory_order_acquire);
+        if (there == NULL) {
+            if (atomic_fetch_add_explicit(&m->count, 1, memory_order_relaxed) >= m->max_series - 1) {
+                atomic_fetch_sub_explicit(&m->count, 1, memory_order_relaxed);
+                there = overflow(m);
+                break;
+            }
+            if (atomic_compare_exchange_strong_explicit(at, &there, made, memory_order_acq_rel, memory_order_acquire)) {
+                return made;
+            }
+            atomic_fetch_sub_explicit(&m->count, 1, memory_order_relaxed); /* another thread was first */
+        }
+        if (is_labelled(made, there)) {
+            break;
+        }
     }
+    series_free(made);
+    return there;
+}
+
+static bool is_of(const series_name *n, const attr_set *set)
+{
+    return n->hash == set->hash && n->key_len == set->key_len && memcmp(n->key, set->key, set->key_len) == 0;
+}
+
+/* The end of the chain is at *at. Without memory for it the series is found by its labels the next time, too. */
+static void append_name(loom_metric *m, _Atomic(series_name *) *at, const attr_set *set, loom_series *series)
+{
+    series_name *made = NULL, *next = NULL;
+    const bool room = atomic_fetch_add_explicit(&m->name_count, 1, memory_order_relaxed) / NAMES_PER_SERIES < m->max_series;
+    if (!room || (made = calloc(1, sizeof *made + set->key_len)) == NULL) {
+        atomic_fetch_sub_explicit(&m->name_count, 1, memory_order_relaxed);
+        return;
+    }
+    made->series = series;
+    made->hash = set->hash;
+    made->key_len = set->key_len;
+    memcpy(made->key, set->key, set->key_len);
     while (!atomic_compare_exchange_strong_explicit(at, &next, made, memory_order_acq_rel, memory_order_acquire)) {
         if (is_of(next, set)) { /* another thread was first */
-            atomic_fetch_sub_explicit(&m->count, 1, memory_order_relaxed);
-            series_free(made);
-            return next;
+            atomic_fetch_sub_explicit(&m->name_count, 1, memory_order_relaxed);
+            free(made);
+            return;
         }
         at = &next->next;
         next = NULL;
     }
-    return made;
+}
+
+/* Attributes that nobody has asked for yet. */
+static loom_series *find_by_labels(loom_metric *m, _Atomic(series_name *) *at, const attr_set *set)
+{
+    loom_series *made = series_create(m, make_labels(m, set));
+    if (made == NULL) {
+        return overflow(m);
+    }
+    loom_series *series = settle(m, made);
+    if (series != m->overflow) {
+        append_name(m, at, set, series);
+    }
+    return series;
 }
 
 loom_series *loom_metric_series(loom_metric *metric, const loom_attr *attrs, size_t attr_count)
@@ -222,13 +264,13 @@ loom_series *loom_metric_series(loom_metric *metric, const loom_attr *attrs, siz
     if (!make_set(&set, attrs, attr_count)) {
         return overflow(metric);
     }
-    _Atomic(loom_series *) *at = &metric->buckets[set.hash % SERIES_BUCKETS];
-    for (loom_series *s; (s = atomic_load_explicit(at, memory_order_acquire)) != NULL; at = &s->next) {
-        if (is_of(s, &set)) {
-            return s;
+    _Atomic(series_name *) *at = &metric->names[set.hash % SERIES_BUCKETS];
+    for (series_name *n; (n = atomic_load_explicit(at, memory_order_acquire)) != NULL; at = &n->next) {
+        if (is_of(n, &set)) {
+            return n->series;
         }
     }
-    return append(metric, at, &set);
+    return find_by_labels(metric, at, &set);
 }
 
 loom_status metric_init_series(loom_metric *m)
@@ -236,7 +278,7 @@ loom_status metric_init_series(loom_metric *m)
     const loom_attr attr = {.key = "otel.metric.overflow", .type = LOOM_ATTR_BOOL, .value.boolean = true};
     attr_set set;
     (void)make_set(&set, &attr, 1);
-    m->overflow = series_create(m, &set);
+    m->overflow = series_create(m, make_labels(m, &set));
     return m->overflow != NULL ? LOOM_OK : LOOM_ENOMEM;
 }
 
@@ -248,6 +290,12 @@ void metric_free_series(loom_metric *m)
             loom_series *next = atomic_load_explicit(&s->next, memory_order_acquire);
             series_free(s);
             s = next;
+        }
+        series_name *n = atomic_load_explicit(&m->names[i], memory_order_acquire);
+        while (n != NULL) {
+            series_name *next = atomic_load_explicit(&n->next, memory_order_acquire);
+            free(n);
+            n = next;
         }
     }
     series_free(m->overflow);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a metric is made of: a table of series that only grows, so that finding one and adding one needs no lock.
+/* What a metric is made of: tables that only grow, so that finding a series and adding one needs no lock.
  *
- * Chains of series hang on buckets; a new one is appended with a compare-and-swap at the end of its chain, and whoever lost
- * that race walks on over the winner. Nothing is taken out before the meter goes. */
+ * A series is what is shown: one for each set of labels. Attributes that differ may have the same labels (1 and "1", a.b and
+ * a_b), so the attributes are found in a table of names, each of which leads to its series.
+ *
+ * Chains hang on buckets; a new element is appended with a compare-and-swap at the end of its chain, and whoever lost that race
+ * walks on over the winner. Nothing is taken out before the meter goes. */
 #ifndef LOOM_TRACE_METRICS_SERIES_H
 #define LOOM_TRACE_METRICS_SERIES_H
 
@@ -12,6 +15,7 @@
 #define SERIES_BUCKETS 256u          /* a power of two */
 #define SERIES_KEY_MAX 2048u         /* bytes of all attributes; a series with more is the overflow's */
 #define SERIES_ATTRS_MAX 32u
+#define NAMES_PER_SERIES 4u
 #define SERIES_MAX_DEFAULT 2000u     /* OpenTelemetry, Metrics SDK, "Cardinality limits" */
 
 typedef struct bucket {
@@ -19,16 +23,24 @@ typedef struct bucket {
     exemplar last;
 } bucket;
 
+/* Attributes that were asked for, and their series. */
+typedef struct series_name series_name;
+struct series_name {
+    _Atomic(series_name *) next; /* in the chain */
+    loom_series *series;
+    uint64_t hash;
+    size_t key_len;
+    uint8_t key[]; /* the attributes in one form, for comparing */
+};
+
 struct loom_series {
     _Atomic(loom_series *) next; /* in the chain */
     const loom_metric *metric;
-    uint64_t hash;
+    uint64_t hash;               /* of the labels */
     atomic_int_fast64_t integer; /* of counters */
     atomic_uint_fast64_t real;   /* bits of a double: a gauge, or the sum of a histogram */
     bucket *buckets;             /* bound_count + 1; NULL: no histogram */
     char *labels;                /* as Prometheus has them, without braces; NUL-terminated */
-    uint8_t *key;                /* the attributes in one form, for comparing */
-    size_t key_len;
 };
 
 struct loom_metric {
@@ -41,7 +53,9 @@ struct loom_metric {
     atomic_size_t count;         /* series, with those that are just being made */
     loom_series *overflow;
     atomic_bool overflowed;      /* somebody was sent there */
-    _Atomic(loom_series *) buckets[SERIES_BUCKETS];
+    atomic_size_t name_count;    /* beyond NAMES_PER_SERIES for each of max_series, attributes are looked up by their labels */
+    _Atomic(loom_series *) buckets[SERIES_BUCKETS];    /* by labels */
+    _Atomic(series_name *) names[SERIES_BUCKETS];      /* by attributes */
 };
 
 /* LOOM_ENOMEM. The overflow series is there from the start. */

@@ -198,20 +198,48 @@ static bool key_of(const loom_attr *attr, loom_str *key)
     return utf8_valid(*key);
 }
 
-uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count, attr_limits limits)
+/* Which attributes of a list are kept, in the order of their keys' first ones. Returns how many are left out for the limit. */
+static uint32_t choose(const loom_attr *attrs, size_t count, uint32_t limit, uint32_t *chosen, uint32_t *kept)
 {
     uint32_t dropped = 0;
+    *kept = 0;
     for (size_t i = 0; i < count; i++) {
         loom_str key;
-        size_t mark = b->len;
-        if (b->failed || i >= limits.count || !key_of(&attrs[i], &key)) {
+        uint32_t at = 0;
+        if (!key_of(&attrs[i], &key)) {
             dropped++;
             continue;
         }
-        attr_encode(b, field, key, &attrs[i], limits.value_length);
-        if (b->failed) {
-            pb_rollback(b, mark);
+        while (at < *kept && !(attrs[chosen[at]].key[0] == key.data[0] && strcmp(attrs[chosen[at]].key, key.data) == 0)) {
+            at++;
+        }
+        if (at == limit) {
             dropped++;
+            continue;
+        }
+        chosen[at] = (uint32_t)i;
+        *kept += at == *kept;
+    }
+    return dropped;
+}
+
+uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count, attr_limits limits)
+{
+    uint32_t chosen[LOOM_SPAN_ATTRIBUTES_MAX], kept;
+    const uint32_t limit = limits.count < LOOM_SPAN_ATTRIBUTES_MAX ? limits.count : LOOM_SPAN_ATTRIBUTES_MAX;
+    uint32_t dropped = choose(attrs, count < UINT32_MAX ? count : UINT32_MAX, limit, chosen, &kept);
+    for (uint32_t i = 0; i < kept; i++) {
+        const loom_attr *attr = &attrs[chosen[i]];
+        const size_t mark = b->len;
+        const bool failed = b->failed;
+        if (!failed) {
+            attr_encode(b, field, str_of(attr->key), attr, limits.value_length);
+        }
+        if (b->failed) {
+            dropped++;
+            if (!failed) {
+                pb_rollback(b, mark);
+            }
         }
     }
     return dropped;

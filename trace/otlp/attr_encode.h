@@ -7,14 +7,18 @@
 
 #include <loom/trace.h>
 
-#define ATTR_COUNT_MAX ((uint32_t)LOOM_SPAN_ATTRIBUTES_MAX) /* attributes of an index */
+#include <stdlib.h>
+
+#define ATTR_COUNT_MAX 128u                                   /* attributes that an index has room for by itself */
+#define ATTR_BEYOND_MAX (LOOM_SPAN_ATTRIBUTES_MAX - ATTR_COUNT_MAX) /* on the heap, when somebody asks for them */
 
 /* OpenTelemetry, "Attribute Limits". */
 typedef struct attr_limits {
     uint32_t count;
     uint32_t value_length; /* characters of a string, or of each in an array: the rest is cut off; UINT32_MAX: no limit */
+    uint32_t beyond;       /* of an index whose count is ATTR_COUNT_MAX: how many more, at most ATTR_BEYOND_MAX */
 } attr_limits;
-#define ATTR_LIMITS_DEFAULT ((attr_limits){ATTR_COUNT_MAX, UINT32_MAX})
+#define ATTR_LIMITS_DEFAULT ((attr_limits){ATTR_COUNT_MAX, UINT32_MAX, 0})
 
 /* Where a field lies in the buffer, tag included; len 0: not there. */
 typedef struct attr_slot {
@@ -24,6 +28,15 @@ typedef struct attr_slot {
 /* Fields beside the attributes that may be written again and so move: they are kept with the index. */
 enum { ATTR_PIN_NAME, ATTR_PIN_STATUS, ATTR_PINS };
 
+/* Attributes beyond ATTR_COUNT_MAX. */
+typedef struct attr_beyond {
+    uint32_t count;
+    struct {
+        attr_slot slot;
+        uint32_t hash;
+    } items[]; /* limits.beyond of them */
+} attr_beyond;
+
 /* Only the first `count` slots are ever written, and hashes when somebody sets an attribute by its key. */
 typedef struct attr_index {
     attr_slot pins[ATTR_PINS];
@@ -31,6 +44,7 @@ typedef struct attr_index {
     uint32_t short_count; /* as limits.count; 0: even short values are limited */
     uint32_t count, hashed;
     uint64_t filter; /* a bit for each hash, by its last six bits; all: not known */
+    attr_beyond *beyond; /* NULL: there are none; nearly always */
     uint32_t hashes[ATTR_COUNT_MAX]; /* of the keys of the first `hashed` slots */
     attr_slot slots[ATTR_COUNT_MAX];
 } attr_index;
@@ -57,6 +71,14 @@ typedef struct fixed_attr {
 } fixed_attr;
 
 void attr_index_init(attr_index *index, attr_limits limits);
+/* Only needed with limits.beyond. */
+static inline void attr_index_fini(attr_index *index)
+{
+    if (__builtin_expect(index->beyond != NULL, 0)) {
+        free(index->beyond);
+        index->beyond = NULL;
+    }
+}
 /* Takes a field's bytes out of the buffer and moves what the index knows behind it. */
 void attr_index_remove(attr_index *index, pb_buf *b, attr_slot slot);
 /* Adds attr as `field` of the open message, or overwrites the attribute of that key.
@@ -71,7 +93,8 @@ uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, cons
 
 /* Writes one, whose key has been checked, with strings cut off after value_length characters (UINT32_MAX: none is). */
 void attr_encode(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr, uint32_t value_length);
-/* Writes a list of attributes, each as `field`; without overwriting. Returns how many were left out. */
+/* Writes a list of attributes, each as `field`; of two with one key the last value counts (OpenTelemetry, common, "Attribute
+ * Collections"). Returns how many were left out. At most LOOM_SPAN_ATTRIBUTES_MAX are kept, whatever the limit. */
 uint32_t attr_encode_list(pb_buf *b, uint32_t field, const loom_attr *attrs, size_t count, attr_limits limits);
 
 #endif

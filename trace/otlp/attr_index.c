@@ -84,6 +84,7 @@ void attr_index_init(attr_index *index, attr_limits limits)
     index->short_count = limits.value_length < SHORT_MAX ? 0 : limits.count; /* what is short may have to be shorter still */
     index->count = index->hashed = 0;
     index->filter = 0;
+    index->beyond = NULL;
 }
 
 static void move_slot(attr_slot *slot, attr_slot removed)
@@ -104,6 +105,9 @@ void attr_index_remove(attr_index *index, pb_buf *b, attr_slot slot)
     for (uint32_t i = 0; i < index->count; i++) {
         move_slot(&index->slots[i], slot);
     }
+    for (uint32_t i = 0; index->beyond != NULL && i < index->beyond->count; i++) {
+        move_slot(&index->beyond->items[i].slot, slot);
+    }
 }
 
 static void add_slot(attr_index *index, uint32_t hash, attr_slot slot)
@@ -112,6 +116,46 @@ static void add_slot(attr_index *index, uint32_t hash, attr_slot slot)
     index->hashes[index->count] = hash;
     index->filter |= filter_bit(hash);
     index->hashed = ++index->count;
+}
+
+static bool write_slot(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr, const attr_limits *limits, attr_slot *slot)
+{
+    const size_t mark = b->len;
+    attr_encode(b, field, key, attr, limits->value_length);
+    if (b->failed) {
+        pb_rollback(b, mark);
+        return false;
+    }
+    *slot = (attr_slot){(uint32_t)mark, (uint32_t)(b->len - mark)};
+    return true;
+}
+
+/* When the index is full, and has no attribute of that key in its first part. */
+__attribute__((cold, noinline)) static bool put_beyond(attr_index *index, pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr)
+{
+    const uint32_t hash = hash_ends(ends_of(key), key.len), limit = index->limits.beyond;
+    if (index->beyond == NULL &&
+        (limit == 0 || (index->beyond = calloc(1, sizeof *index->beyond + limit * sizeof index->beyond->items[0])) == NULL)) {
+        return false;
+    }
+    attr_beyond *more = index->beyond;
+    uint32_t at = 0;
+    while (at < more->count && !(more->items[at].hash == hash && str_equal(slot_key(b, more->items[at].slot), key))) {
+        at++;
+    }
+    attr_slot slot;
+    if (at == limit || !write_slot(b, field, key, attr, &index->limits, &slot)) {
+        return false;
+    }
+    const attr_slot old = more->items[at].slot;
+    more->items[at].slot = slot;
+    more->items[at].hash = hash;
+    if (at < more->count) {
+        attr_index_remove(index, b, old);
+    } else {
+        more->count++;
+    }
+    return true;
 }
 
 /* The general way. */
@@ -125,15 +169,12 @@ __attribute__((noinline)) static bool put_any(attr_index *index, pb_buf *b, uint
     }
     const uint32_t hash = hash_ends(ends_of(key), key.len), at = find_key(index, b, hash, key);
     if (at >= index->limits.count) {
+        return put_beyond(index, b, field, key, attr);
+    }
+    attr_slot slot;
+    if (!write_slot(b, field, key, attr, &index->limits, &slot)) {
         return false;
     }
-    size_t mark = b->len;
-    attr_encode(b, field, key, attr, index->limits.value_length);
-    if (b->failed) {
-        pb_rollback(b, mark);
-        return false;
-    }
-    const attr_slot slot = {(uint32_t)mark, (uint32_t)(b->len - mark)};
     if (at == index->count) {
         add_slot(index, hash, slot);
         return true;
@@ -316,23 +357,17 @@ static size_t add_short(attr_index *index, pb_buf *b, uint32_t field, const fixe
 /* One that is not short, or needs repair or more room. false: too many attributes, or no room. */
 static bool add_any(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attr)
 {
-    const size_t mark = b->len;
+    const loom_str key = {attr->key->text, attr->key->len};
     loom_attr general = {.type = attr->key->is_int ? LOOM_ATTR_INT : LOOM_ATTR_STRING};
-    if (index->count >= index->limits.count) {
-        return false;
-    }
     if (attr->key->is_int) {
         general.value.integer = attr->integer;
     } else {
         general.value.string = attr->string;
     }
-    attr_encode(b, field, (loom_str){attr->key->text, attr->key->len}, &general, index->limits.value_length);
-    if (b->failed) {
-        pb_rollback(b, mark);
-        return false;
+    if (index->count >= index->limits.count) {
+        return put_beyond(index, b, field, key, &general);
     }
-    index->slots[index->count++] = (attr_slot){(uint32_t)mark, (uint32_t)(b->len - mark)};
-    return true;
+    return write_slot(b, field, key, &general, &index->limits, &index->slots[index->count]) && ++index->count > 0;
 }
 
 uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count)

@@ -37,10 +37,10 @@ static void replace_found(void *user, size_t from, size_t to, const char *replac
 }
 
 /* The walk stands on a string field. */
-static void mask_string(const mask_rules *rules, edit_walk *w, uint32_t number, loom_str text)
+static void mask_string(const mask_rules *rules, edit_walk *w, uint32_t number, loom_str key, loom_str text)
 {
     text_writer t = {.w = w, .number = number, .text = text};
-    mask_scan(rules, text, replace_found, &t);
+    mask_scan(rules, key, text, replace_found, &t);
     if (t.out != NULL) {
         pb_raw(t.out, text.data + t.copied, text.len - t.copied);
         pb_close(t.out, t.mark);
@@ -48,11 +48,22 @@ static void mask_string(const mask_rules *rules, edit_walk *w, uint32_t number, 
 }
 
 static void mask_key_value(const mask_rules *rules, edit_walk *parent, uint32_t number, loom_bytes key_value, unsigned depth);
-static void mask_any(const mask_rules *rules, edit_walk *parent, uint32_t number, loom_bytes any, unsigned depth);
+static void mask_any(const mask_rules *rules, edit_walk *parent, uint32_t number, loom_str key, loom_bytes any, unsigned depth);
 
-/* An ArrayValue or a KeyValueList: values or pairs, in both as field 1. */
-static void mask_list(const mask_rules *rules, edit_walk *parent, const pb_field *list, unsigned depth)
+/* The walk stands on an AnyValue, which gives way to the word for a secret. */
+static void mask_value_whole(edit_walk *w, uint32_t number)
 {
+    pb_buf *out = edit_replace(w);
+    const size_t any = pb_open(out, number);
+    pb_bytes_field(out, ANY_STRING, MASKED, sizeof MASKED - 1);
+    pb_close(out, any);
+}
+
+/* An ArrayValue or a KeyValueList: values or pairs, in both as field 1. In a list of arguments, "--password" has its value
+ * behind it. */
+static void mask_list(const mask_rules *rules, edit_walk *parent, const pb_field *list, loom_str key, unsigned depth)
+{
+    bool secret_next = false;
     edit_walk w;
     pb_field f;
     edit_open_in(&w, parent, list->number, list->bytes);
@@ -64,24 +75,29 @@ static void mask_list(const mask_rules *rules, edit_walk *parent, const pb_field
             (void)edit_replace(&w);
         } else if (list->number == ANY_KVLIST) {
             mask_key_value(rules, &w, f.number, f.bytes, depth + 1);
+        } else if (secret_next) {
+            mask_value_whole(&w, f.number);
+            secret_next = false;
         } else {
-            mask_any(rules, &w, f.number, f.bytes, depth + 1);
+            const otlp_any item = otlp_read_any(f.bytes);
+            secret_next = item.type == OTLP_ANY_STRING && mask_secret_option(rules, (loom_str){(const char *)item.bytes.data, item.bytes.len});
+            mask_any(rules, &w, f.number, key, f.bytes, depth + 1);
         }
     }
     (void)edit_close(&w);
 }
 
 /* The parent stands on an AnyValue. */
-static void mask_any(const mask_rules *rules, edit_walk *parent, uint32_t number, loom_bytes any, unsigned depth)
+static void mask_any(const mask_rules *rules, edit_walk *parent, uint32_t number, loom_str key, loom_bytes any, unsigned depth)
 {
     edit_walk w;
     pb_field f;
     edit_open_in(&w, parent, number, any);
     while (!w.out->failed && edit_next(&w, &f)) {
         if (pb_is(&f, ANY_STRING, PB_LENGTH)) {
-            mask_string(rules, &w, f.number, (loom_str){(const char *)f.bytes.data, f.bytes.len});
+            mask_string(rules, &w, f.number, key, (loom_str){(const char *)f.bytes.data, f.bytes.len});
         } else if (pb_is(&f, ANY_ARRAY, PB_LENGTH) || pb_is(&f, ANY_KVLIST, PB_LENGTH)) {
-            mask_list(rules, &w, &f, depth);
+            mask_list(rules, &w, &f, key, depth);
         }
     }
     (void)edit_close(&w);
@@ -91,17 +107,6 @@ static void mask_any(const mask_rules *rules, edit_walk *parent, uint32_t number
 static bool is_bool(loom_bytes any)
 {
     return otlp_read_any(any).type == OTLP_ANY_BOOL;
-}
-
-/* The walk stands on the value of a key that names a secret. */
-static void mask_whole(edit_walk *w, const pb_field *value)
-{
-    if (!is_bool(value->bytes)) {
-        pb_buf *out = edit_replace(w);
-        const size_t any = pb_open(out, KEYVALUE_VALUE);
-        pb_bytes_field(out, ANY_STRING, MASKED, sizeof MASKED - 1);
-        pb_close(out, any);
-    }
 }
 
 /* What the key of a pair says of its value; of any other the texts are looked at. */
@@ -126,10 +131,10 @@ static void mask_pair_of(const mask_rules *rules, edit_walk *parent, uint32_t nu
         if (!pb_is(&f, KEYVALUE_VALUE, PB_LENGTH)) {
             continue;
         }
-        if (rule == KEY_SECRET) {
-            mask_whole(&w, &f);
-        } else {
-            mask_any(rules, &w, f.number, f.bytes, depth);
+        if (rule == KEY_OTHER) {
+            mask_any(rules, &w, f.number, key, f.bytes, depth);
+        } else if (!is_bool(f.bytes)) {
+            mask_value_whole(&w, f.number);
         }
     }
     (void)edit_close(&w);
@@ -147,7 +152,7 @@ static void on_attr(void *self, edit_walk *w, const edit_attr *attr)
 
 static void on_text(void *self, edit_walk *w, uint32_t number, loom_str text)
 {
-    mask_string(self, w, number, text);
+    mask_string(self, w, number, (loom_str){0}, text);
 }
 
 static bool mask_rewrite(const loom_span_stage *self, loom_bytes span, pb_buf *out)

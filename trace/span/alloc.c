@@ -96,6 +96,7 @@ static inline void release(span_recording *rec)
         free((char *)(uintptr_t)rec->base.tracestate.data);
     }
     pb_fini(&rec->buf);
+    attr_index_fini(&rec->index);
     span_thread *const thread = span_thread_here();
     if (thread_exit_attach(&thread->on_exit)) {
         put_free(&thread->recording, &rec->base);

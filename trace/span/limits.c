@@ -2,7 +2,8 @@
 #include "trace/span/limits.h"
 
 #include "base/str.h"
-#include "trace/otlp/attr_encode.h"
+
+#include <stdlib.h>
 
 #define FAULT "is no whole number from 0"
 
@@ -11,13 +12,12 @@ static void read_limit(uint32_t *limit, const char *name, const char *fallback, 
     (void)env_read_number(limit, &(env_names){{name}}, 0, (env_fault){FAULT, fallback}, report);
 }
 
-/* The index of a span's attributes has so many places. */
-static void bound_attributes(loom_span_limits *limits, const env_report *report)
+/* Memory is bounded, whatever the environment says. */
+static void bound_attributes(uint32_t *limit, const char *name, const env_report *report)
 {
-    if (limits->attribute_count > ATTR_COUNT_MAX) {
-        const env_variable v = env_get_either("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT");
-        env_report_value(report, v.name, str_of(v.value), "is more than a span can keep", "128");
-        limits->attribute_count = ATTR_COUNT_MAX;
+    if (*limit > LOOM_SPAN_ATTRIBUTES_MAX) {
+        env_report_value(report, name, str_of(getenv(name)), "is more than is kept", "1024");
+        *limit = LOOM_SPAN_ATTRIBUTES_MAX;
     }
 }
 
@@ -26,6 +26,7 @@ loom_span_limits limits_from_env(const env_report *report)
 {
     loom_span_limits out = LOOM_SPAN_LIMITS_DEFAULT;
     read_limit(&out.attribute_count, "OTEL_ATTRIBUTE_COUNT_LIMIT", "128", report);
+    bound_attributes(&out.attribute_count, "OTEL_ATTRIBUTE_COUNT_LIMIT", report);
     out.event_attribute_count = out.link_attribute_count = out.attribute_count;
     read_limit(&out.attribute_count, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "the general limit", report);
     read_limit(&out.event_attribute_count, "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "the general limit", report);
@@ -34,7 +35,9 @@ loom_span_limits limits_from_env(const env_report *report)
     read_limit(&out.attribute_value_length, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "the general limit", report);
     read_limit(&out.event_count, "OTEL_SPAN_EVENT_COUNT_LIMIT", "128", report);
     read_limit(&out.link_count, "OTEL_SPAN_LINK_COUNT_LIMIT", "128", report);
-    bound_attributes(&out, report);
+    bound_attributes(&out.attribute_count, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", report);
+    bound_attributes(&out.event_attribute_count, "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", report);
+    bound_attributes(&out.link_attribute_count, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", report);
     return out;
 }
 

@@ -61,7 +61,7 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
     if (options == NULL || options->processor == NULL || (options->resource_count > 0 && options->resource == NULL)) {
         return LOOM_EINVAL;
     }
-    if (options->limits != NULL && options->limits->attribute_count > ATTR_COUNT_MAX) {
+    if (options->limits != NULL && options->limits->attribute_count > LOOM_SPAN_ATTRIBUTES_MAX) {
         return LOOM_EINVAL;
     }
     const loom_sampler from_env = options->sampler == NULL ? loom_sampler_from_env() : (loom_sampler){0};
@@ -73,7 +73,8 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
     atomic_init(&provider->uses, 1);
     atomic_init(&provider->users_gone, false);
     provider->limits = options->limits != NULL ? *options->limits : loom_span_limits_from_env();
-    provider->attr_limits = (attr_limits){provider->limits.attribute_count, provider->limits.attribute_value_length};
+    const uint32_t most = provider->limits.attribute_count, inside = most < ATTR_COUNT_MAX ? most : ATTR_COUNT_MAX;
+    provider->attr_limits = (attr_limits){inside, provider->limits.attribute_value_length, most - inside};
     loom_status st = sampler_init(&provider->sampler, options->sampler != NULL ? options->sampler : &from_env);
     if (st != LOOM_OK) {
         goto free_provider;

@@ -73,12 +73,18 @@ void span_add_fixed(loom_span *span, const fixed_attr *attrs, size_t attr_count)
     }
 }
 
+/* Without a valid context there may still be something to say (OpenTelemetry, trace API, "Link"). */
+static bool says_something(const loom_link *link)
+{
+    return loom_trace_context_valid(&link->context) || (link->attrs != NULL && link->attr_count > 0) || link->tracestate.len > 0;
+}
+
 void span_record_link(span_recording *rec, const loom_link *link)
 {
     pb_buf *b = &rec->buf;
     size_t mark = b->len;
     const loom_span_limits *limits = limits_of(rec);
-    if (rec->links >= limits->link_count || !loom_trace_context_valid(&link->context)) {
+    if (rec->links >= limits->link_count || !says_something(link)) {
         rec->dropped_links++;
         return;
     }
@@ -90,7 +96,7 @@ void span_record_link(span_recording *rec, const loom_link *link)
     }
     pb_fixed32_field(b, LINK_FLAGS, span_flags(&link->context, link->context_is_remote));
     uint32_t dropped = attr_encode_list(b, LINK_ATTRIBUTES, link->attrs, link->attrs != NULL ? link->attr_count : 0,
-                                        (attr_limits){limits->link_attribute_count, limits->attribute_value_length});
+                                        (attr_limits){limits->link_attribute_count, limits->attribute_value_length, 0});
     if (dropped > 0) {
         pb_varint_field(b, LINK_DROPPED_ATTRIBUTES, dropped);
     }
@@ -208,7 +214,7 @@ void loom_span_add_event_at(loom_span *span, const char *name, uint64_t unix_ns,
     pb_fixed64_field(b, EVENT_TIME, unix_ns != 0 ? unix_ns : clock_unix_ns());
     pb_string_field(b, EVENT_NAME, str_of(name));
     uint32_t dropped = attr_encode_list(b, EVENT_ATTRIBUTES, attrs, attrs != NULL ? attr_count : 0,
-                                        (attr_limits){limits->event_attribute_count, limits->attribute_value_length});
+                                        (attr_limits){limits->event_attribute_count, limits->attribute_value_length, 0});
     if (dropped > 0) {
         pb_varint_field(b, EVENT_DROPPED_ATTRIBUTES, dropped);
     }
@@ -232,8 +238,7 @@ void loom_span_add_link(loom_span *span, const loom_link *link)
 void loom_span_set_status(loom_span *span, loom_span_status status, const char *description)
 {
     span_recording *rec = span_recording_of(span);
-    bool better = status == LOOM_SPAN_OK || (status == LOOM_SPAN_ERROR && rec != NULL && rec->status == LOOM_SPAN_UNSET);
-    if (rec == NULL || !better || rec->status == LOOM_SPAN_OK) {
+    if (rec == NULL || (status != LOOM_SPAN_OK && status != LOOM_SPAN_ERROR) || rec->status == LOOM_SPAN_OK) {
         return;
     }
     rec->status = status;

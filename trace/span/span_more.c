@@ -7,9 +7,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define STRINGS_MAX 1024u     /* of an array given as NUL-terminated strings */
-#define EXCEPTION_ATTRS_MAX 131u /* as many as an event keeps, and the three that are ours */
+#define EXCEPTION_ATTRS_MAX 32u /* beyond, the heap is asked */
+#define EXCEPTION_ATTRS_OWN 3u
 
 void loom_span_set_uint(loom_span *span, const char *key, uint64_t value)
 {
@@ -72,7 +74,8 @@ static bool is_given(const loom_exception *e, const char *key)
     return false;
 }
 
-static size_t collect_attrs(const loom_exception *e, loom_attr attrs[EXCEPTION_ATTRS_MAX])
+/* There is room for all, or for `room` of them. */
+static size_t collect_attrs(const loom_exception *e, loom_attr *attrs, size_t room)
 {
     const struct {
         const char *key, *text;
@@ -83,7 +86,7 @@ static size_t collect_attrs(const loom_exception *e, loom_attr attrs[EXCEPTION_A
             attrs[count++] = (loom_attr){.key = own[i].key, .type = LOOM_ATTR_STRING, .value.string = str_of(own[i].text)};
         }
     }
-    for (size_t i = 0; i < e->attr_count && count < EXCEPTION_ATTRS_MAX; i++) {
+    for (size_t i = 0; i < e->attr_count && count < room; i++) {
         attrs[count++] = e->attrs[i];
     }
     return count;
@@ -96,8 +99,14 @@ void loom_span_record_exception(loom_span *span, const loom_exception *exception
     }
     loom_exception e = *exception;
     e.attr_count = e.attrs != NULL ? e.attr_count : 0;
-    loom_attr attrs[EXCEPTION_ATTRS_MAX];
-    loom_span_add_event(span, "exception", attrs, collect_attrs(&e, attrs));
+    loom_attr few[EXCEPTION_ATTRS_MAX], *many = NULL;
+    size_t room = EXCEPTION_ATTRS_MAX;
+    if (e.attr_count > room - EXCEPTION_ATTRS_OWN && (many = calloc(e.attr_count + EXCEPTION_ATTRS_OWN, sizeof *many)) != NULL) {
+        room = e.attr_count + EXCEPTION_ATTRS_OWN;
+    }
+    loom_attr *const attrs = many != NULL ? many : few;
+    loom_span_add_event(span, "exception", attrs, collect_attrs(&e, attrs, room));
+    free(many);
     if (e.type != NULL) {
         loom_span_set_string(span, "error.type", e.type);
     }

@@ -3,14 +3,15 @@
 in a file, and as they reach a collector.
     tracing_example_test.py BUILD_DIR EXAMPLE_DIR CMAKE CC CFLAGS
 """
-import http.server
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
-import threading
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "integration"))
+from collector import Collector
 
 BUILD, EXAMPLE, CMAKE, CC, FLAGS = sys.argv[1:]
 
@@ -63,35 +64,12 @@ def check(name, text):
     assert attributes(exception)["exception.type"] == "CardDeclined", name
 
 
-class Collector(http.server.BaseHTTPRequestHandler):
-    taken = []
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.taken.append((self.path, self.headers["Content-Type"], body))
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-protobuf")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
 def check_collector(program):
-    server = http.server.HTTPServer(("127.0.0.1", 0), Collector)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        run(program, env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{server.server_port}",
-                                     OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf"))
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-    (path, kind, body), = Collector.taken
-    assert (path, kind) == ("/v1/traces", "application/x-protobuf"), (path, kind)
-    assert b"handle order" in body and b"the card has expired" in body
+    with Collector() as collector:
+        run(program, env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf"))
+    request, = collector.requests
+    assert (request.path, request.headers["content-type"]) == ("/v1/traces", "application/x-protobuf"), request
+    assert b"handle order" in request.body and b"the card has expired" in request.body
 
 
 def check_complaints(program):

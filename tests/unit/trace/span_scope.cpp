@@ -49,7 +49,9 @@ void use(loom_tracer *tracer)
         loom_span_set(span, "u", 1u);
         loom_span_set(span, "d", 0.5f);
         loom_span_set(span, "b", true);
-        loom_span_set(span, "text", std::string("after").c_str());
+        loom_span_set(span, "text", std::string("after"));
+        loom_span_set(span, "view", std::string_view("a\0b", 3));
+        loom_span_set(span, "literal", "c");
         CHECK(loom_span_current() == span);
     }
     CHECK(loom_span_current() == nullptr);

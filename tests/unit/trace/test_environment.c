@@ -315,12 +315,19 @@ static void the_limits_of_spans_have_general_forms(void **state)
     assert_int_equal(128, l.link_count);
     heard t = {.count = 0};
     setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "-1", 1);
-    setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1000", 1);
+    setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1025", 1);
     loom_telemetry_check_env(hear, &t);
     assert_non_null(strstr(t.text, "OTEL_ATTRIBUTE_COUNT_LIMIT: \"-1\" is no whole number from 0; using 128\n"));
-    assert_non_null(strstr(t.text, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: \"1000\" is more than a span can keep; using 128\n"));
+    assert_non_null(strstr(t.text, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: \"1025\" is more than is kept; using 1024\n"));
     assert_int_equal(2, t.count);
-    assert_int_equal(128, loom_span_limits_from_env().attribute_count);
+    assert_int_equal(1024, loom_span_limits_from_env().attribute_count);
+    t = (heard){.count = 0};
+    setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "4000000000", 1);
+    unsetenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT");
+    loom_telemetry_check_env(hear, &t);
+    assert_non_null(strstr(t.text, "OTEL_ATTRIBUTE_COUNT_LIMIT: \"4000000000\" is more than is kept; using 1024\n"));
+    assert_int_equal(1, t.count);
+    assert_int_equal(1024, loom_span_limits_from_env().event_attribute_count);
 }
 
 static void a_name_that_is_nearly_right_is_told_with_the_right_one(void **state)
@@ -334,6 +341,18 @@ static void a_name_that_is_nearly_right_is_told_with_the_right_one(void **state)
         {"OTEL_SERVICENAME", "OTEL_SERVICE_NAME"},
         {"otel_service_name", "OTEL_SERVICE_NAME"},
         {"OTEL_PROPAGATOR", "OTEL_PROPAGATORS"},
+        {"LOOM_TRACE_MASKS", "LOOM_TRACE_MASK"},
+        {"LOOM_TRACES_MASK", "LOOM_TRACE_MASK"},
+        {"LOOM_TRACE_MASK_KEY", "LOOM_TRACE_MASK_KEYS"},
+        {"LOOM_TRACE_ATTRIBUTE", "LOOM_TRACE_ATTRIBUTES"},
+        {"LOOM_LOG_SPAN", "LOOM_LOG_SPANS"},
+        {"LOOM_SPAN_FILE", "LOOM_SPANS_FILE"},
+        {"loom_trace_mask", "LOOM_TRACE_MASK"},
+        {"LOOM_TRACE_DB", NULL},
+        {"LOOM_LOG_FORMAT", NULL},
+        {"LOOM_LOG_LEVEL", NULL},
+        {"LOOM_TRACE_FORWARDING_ENABLED", NULL},
+        {"LOOM_URLS", NULL}, /* not about traces */
         {"OTEL_BLRP_SCHEDULE_DELAY", NULL}, /* of logs */
         {"OTEL_METRICS_EXPORTER", NULL},
         {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", NULL},

@@ -129,6 +129,75 @@ static void a_key_that_is_there_may_be_set_again_at_the_limit(void **state)
     recorded_close(&r);
 }
 
+/* Beyond what a span has room for by itself: kept, found again, and counted when it is too much. */
+static void a_span_keeps_as_many_attributes_as_its_limit_says(void **state)
+{
+    (void)state;
+    enum { LIMIT = 300, SET = 310 };
+    const loom_span_limits limits = {LIMIT, UINT32_MAX, 128, 128, LIMIT, 128};
+    char keys[SET][8];
+    loom_attr attrs[SET];
+    for (int i = 0; i < SET; i++) {
+        (void)snprintf(keys[i], sizeof keys[i], "k%d", i);
+        attrs[i] = (loom_attr){.key = keys[i], .type = LOOM_ATTR_INT, .value.integer = i};
+    }
+    recorded r;
+    open_limited(&r, &limits);
+    loom_span *span = loom_span_start(r.tracer, "s", NULL);
+    for (int i = 0; i < SET; i++) {
+        loom_span_set_int(span, keys[i], i);
+    }
+    for (int i = 0; i < LIMIT; i += 7) {
+        loom_span_set_string(span, keys[i], keys[i]);
+    }
+    loom_span_set_name(span, "renamed");
+    loom_span_add_event(span, "e", attrs, SET);
+    loom_span_end(span);
+    recorded_read(&r);
+    json_t *found = recorded_span(&r, "renamed"), *event = json_array_get(json_object_get(found, "events"), 0), *value;
+    assert_int_equal(LIMIT, json_array_size(json_object_get(found, "attributes")));
+    assert_int_equal(SET - LIMIT, json_integer_value(json_object_get(found, "droppedAttributesCount")));
+    assert_int_equal(LIMIT, json_array_size(json_object_get(event, "attributes")));
+    assert_int_equal(SET - LIMIT, json_integer_value(json_object_get(event, "droppedAttributesCount")));
+    for (int i = 0; i < LIMIT; i++) {
+        assert_int_equal(1, recorded_attr(found, keys[i], &value));
+        assert_string_equal(i % 7 == 0 ? keys[i] : keys[i] + 1, recorded_string(value, i % 7 == 0 ? "stringValue" : "intValue"));
+    }
+    recorded_close(&r);
+}
+
+/* OpenTelemetry, common, "Attribute Collections": keys are unique, and the last value counts. */
+static void a_key_of_an_event_or_link_has_its_last_value(void **state)
+{
+    (void)state;
+    const loom_attr attrs[] = {
+        {.key = "a", .type = LOOM_ATTR_INT, .value.integer = 1},
+        {.key = "b", .type = LOOM_ATTR_INT, .value.integer = 2},
+        {.key = "a", .type = LOOM_ATTR_STRING, .value.string = STR("last")},
+        {.key = "c", .type = LOOM_ATTR_INT, .value.integer = 3},
+    };
+    const loom_span_limits limits = {128, UINT32_MAX, 128, 128, 2, 2};
+    recorded r;
+    open_limited(&r, &limits);
+    loom_span *span = loom_span_start(r.tracer, "s", NULL);
+    loom_link link = {.attrs = attrs, .attr_count = 4};
+    loom_trace_id_generate(link.context.trace_id);
+    loom_span_id_generate(link.context.span_id);
+    loom_span_add_event(span, "e", attrs, 4);
+    loom_span_add_link(span, &link);
+    loom_span_end(span);
+    recorded_read(&r);
+    json_t *found = recorded_span(&r, "s"), *value;
+    json_t *const parts[] = {json_array_get(json_object_get(found, "events"), 0), json_array_get(json_object_get(found, "links"), 0)};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(2, json_array_size(json_object_get(parts[i], "attributes")));
+        assert_int_equal(1, json_integer_value(json_object_get(parts[i], "droppedAttributesCount")));
+        assert_string_equal("last", string_of(parts[i], "a"));
+        assert_int_equal(1, recorded_attr(parts[i], "b", &value));
+    }
+    recorded_close(&r);
+}
+
 static void a_limit_beyond_what_a_span_can_keep_is_refused(void **state)
 {
     (void)state;
@@ -149,6 +218,8 @@ int main(void)
         cmocka_unit_test(each_string_of_an_array_is_cut),
         cmocka_unit_test(attributes_of_constant_keys_keep_the_limits_too),
         cmocka_unit_test(a_key_that_is_there_may_be_set_again_at_the_limit),
+        cmocka_unit_test(a_span_keeps_as_many_attributes_as_its_limit_says),
+        cmocka_unit_test(a_key_of_an_event_or_link_has_its_last_value),
         cmocka_unit_test(a_limit_beyond_what_a_span_can_keep_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "tests/support/alloc_fault.h"
 #include "tests/support/locales.h"
 #include "tests/support/wait_until.h"
+#include "tests/unit/trace/exposition.h"
 #include "tests/unit/trace/recorded.h"
 #include "trace/metrics/name.h"
 
@@ -31,6 +32,7 @@ static const char *show(const loom_meter *meter, loom_metrics_format format)
     size_t used = 0;
     shown[0] = '\0';
     assert_status(LOOM_OK, loom_meter_write(meter, format, keep, &used));
+    exposition_check(shown, format == LOOM_METRICS_OPENMETRICS); /* whatever a test is about, it can be scraped */
     return shown;
 }
 
@@ -177,7 +179,7 @@ static void the_order_of_attributes_does_not_matter(void **state)
     assert_ptr_equal(s, loom_metric_series(metric, ba, 2));
     assert_ptr_equal(s, loom_metric_series(metric, twice, 4));
     assert_ptr_not_equal(s, loom_metric_series(metric, other, 1));
-    assert_ptr_not_equal(loom_metric_series(metric, number, 1), loom_metric_series(metric, ab, 1)); /* 1 and "1" */
+    assert_ptr_equal(loom_metric_series(metric, number, 1), loom_metric_series(metric, ab, 1)); /* 1 and "1" are shown alike */
     assert_ptr_equal(loom_metric_series(metric, NULL, 0), loom_metric_series(metric, NULL, 3));
     loom_meter_unref(meter);
 }
@@ -325,6 +327,71 @@ static void one_name_is_one_metric(void **state)
     assert_status(LOOM_EEXIST, try_metric(meter, (loom_metric_options){.kind = LOOM_GAUGE, .name = "a.b", .unit = "s"}));
     assert_status(LOOM_EEXIST, try_metric(meter, (loom_metric_options){.kind = LOOM_COUNTER, .name = "a_b", .unit = "s"}));
     assert_status(LOOM_EEXIST, try_metric(meter, (loom_metric_options){.kind = LOOM_COUNTER, .name = "a.b.seconds"}));
+    loom_meter_unref(meter);
+}
+
+/* OpenTelemetry, "Prometheus and OpenMetrics Compatibility", "Metric Metadata": what is shown under one name is one metric. */
+static void names_that_would_be_shown_twice_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        loom_metric_options first, second;
+        loom_status expected;
+    } vectors[] = {
+        {{.kind = LOOM_COUNTER, .name = "requests"}, {.kind = LOOM_GAUGE, .name = "requests.total"}, LOOM_EEXIST},
+        {{.kind = LOOM_GAUGE, .name = "requests.total"}, {.kind = LOOM_COUNTER, .name = "requests"}, LOOM_EEXIST},
+        {{.kind = LOOM_GAUGE, .name = "requests_total"}, {.kind = LOOM_COUNTER, .name = "requests.total"}, LOOM_EEXIST},
+        {{.kind = LOOM_COUNTER, .name = "requests"}, {.kind = LOOM_COUNTER, .name = "requests.total"}, LOOM_EEXIST},
+        {{.kind = LOOM_COUNTER, .name = "requests"}, {.kind = LOOM_GAUGE, .name = "requests"}, LOOM_EEXIST},
+        {{.kind = LOOM_COUNTER, .name = "requests"}, {.kind = LOOM_GAUGE, .name = "requests.created"}, LOOM_EEXIST},
+        {{.kind = LOOM_HISTOGRAM, .name = "took"}, {.kind = LOOM_GAUGE, .name = "took.count"}, LOOM_EEXIST},
+        {{.kind = LOOM_HISTOGRAM, .name = "took"}, {.kind = LOOM_UP_DOWN_COUNTER, .name = "took_sum"}, LOOM_EEXIST},
+        {{.kind = LOOM_GAUGE, .name = "took_bucket"}, {.kind = LOOM_HISTOGRAM, .name = "took"}, LOOM_EEXIST},
+        {{.kind = LOOM_HISTOGRAM, .name = "took", .unit = "s"}, {.kind = LOOM_GAUGE, .name = "took.seconds.count"}, LOOM_EEXIST},
+        {{.kind = LOOM_HISTOGRAM, .name = "took"}, {.kind = LOOM_HISTOGRAM, .name = "took.count"}, LOOM_EEXIST},
+        {{.kind = LOOM_HISTOGRAM, .name = "took"}, {.kind = LOOM_COUNTER, .name = "took"}, LOOM_EEXIST},
+        {{.kind = LOOM_HISTOGRAM, .name = "took"}, {.kind = LOOM_COUNTER, .name = "took.count"}, LOOM_EEXIST},
+        {{.kind = LOOM_GAUGE, .name = "plain"}, {.kind = LOOM_GAUGE, .name = "otel.sdk.span.live"}, LOOM_EEXIST},
+        {{.kind = LOOM_GAUGE, .name = "plain"}, {.kind = LOOM_GAUGE, .name = "otel_sdk_span_started_total"}, LOOM_EEXIST},
+        {{.kind = LOOM_GAUGE, .name = "plain"}, {.kind = LOOM_GAUGE, .name = "otel.sdk.exporter.operation.duration.seconds.count"}, LOOM_EEXIST},
+        {{.kind = LOOM_GAUGE, .name = "took"}, {.kind = LOOM_GAUGE, .name = "took.count"}, LOOM_OK},
+        {{.kind = LOOM_COUNTER, .name = "requests"}, {.kind = LOOM_GAUGE, .name = "requests.count"}, LOOM_OK},
+        {{.kind = LOOM_HISTOGRAM, .name = "took"}, {.kind = LOOM_COUNTER, .name = "tooks"}, LOOM_OK},
+        {{.kind = LOOM_GAUGE, .name = "plain"}, {.kind = LOOM_GAUGE, .name = "otel.sdk.own"}, LOOM_OK},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        loom_meter *meter = make_meter();
+        assert_status(LOOM_OK, try_metric(meter, vectors[i].first));
+        const loom_status st = try_metric(meter, vectors[i].second);
+        if (st != vectors[i].expected) {
+            fail_msg("%s and %s: %s", vectors[i].first.name, vectors[i].second.name, loom_status_text(st));
+        }
+        loom_meter_unref(meter);
+    }
+}
+
+static void attributes_with_the_same_labels_are_one_series(void **state)
+{
+    (void)state;
+    loom_meter *meter = make_meter();
+    loom_metric *c = make(meter, LOOM_COUNTER, "c", NULL);
+    const loom_attr same[] = {
+        {.key = "a.b", .type = LOOM_ATTR_INT, .value.integer = 1},
+        {.key = "a.b", .type = LOOM_ATTR_STRING, .value.string = STR("1")},
+        {.key = "a_b", .type = LOOM_ATTR_DOUBLE, .value.real = 1},
+        {.key = "a/b", .type = LOOM_ATTR_STRING, .value.string = STR("1")},
+    };
+    loom_series *first = loom_metric_series(c, same, 1);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+            assert_ptr_equal(first, loom_metric_series(c, &same[i], 1));
+            loom_metric_add(c, 1, &same[i], 1);
+        }
+    }
+    const loom_attr over = {.key = "otel_metric_overflow", .type = LOOM_ATTR_STRING, .value.string = STR("true")};
+    loom_metric_add(c, 1, &over, 1);
+    assert_string_equal("# TYPE c_total counter\nc_total{a_b=\"1\"} 8\nc_total{otel_metric_overflow=\"true\"} 1\n",
+                        show(meter, LOOM_METRICS_PROMETHEUS));
     loom_meter_unref(meter);
 }
 
@@ -483,10 +550,13 @@ static void spans_that_are_lost_have_a_reason(void **state)
     assert_int_equal(51, m.span_started);
     assert_int_equal(0, m.span_live);
     loom_meter *meter = make_meter();
+    loom_span_processor *others[8];
     for (int i = 0; i < 8; i++) {
-        assert_status(LOOM_OK, loom_meter_add_processor(meter, processor));
+        assert_status(LOOM_OK, loom_meter_add_processor(meter, processor)); /* is there already */
+        assert_status(LOOM_OK, loom_span_processor_create(&others[i], &(loom_span_processor_options){.exporter = LOOM_EXPORTER_NONE}));
+        assert_status(i < 7 ? LOOM_OK : LOOM_EFULL, loom_meter_add_processor(meter, others[i]));
+        loom_span_processor_unref(others[i]);
     }
-    assert_status(LOOM_EFULL, loom_meter_add_processor(meter, processor));
     assert_status(LOOM_EINVAL, loom_meter_add_processor(meter, NULL));
     shows(meter, LOOM_METRICS_PROMETHEUS, "otel_component_type=\"otlp_http_span_exporter\",server_address=\"127.0.0.1\",server_port=\"9\"");
     loom_tracer_provider_unref(provider);
@@ -536,6 +606,8 @@ int main(void)
         cmocka_unit_test(names_and_units_are_prometheus_own),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(one_name_is_one_metric),
+        cmocka_unit_test(names_that_would_be_shown_twice_are_refused),
+        cmocka_unit_test(attributes_with_the_same_labels_are_one_series),
         cmocka_unit_test(a_writer_may_stop),
         cmocka_unit_test(threads_lose_nothing),
         cmocka_unit_test(everything_survives_without_memory),

@@ -43,6 +43,10 @@ static void a_mask_reaches_every_text_of_a_span(void **state)
     loom_span_set_int(span, "tokens.input", 1764351622);
     const loom_str list[] = {STR("x"), STR("+14155552671")};
     loom_span_set_attr(span, &(loom_attr){.key = "list", .type = LOOM_ATTR_STRINGS, .value.array = {list, 2}});
+    const loom_str args[] = {STR("run"), STR("--password"), STR("hunter2"), STR("--verbose")};
+    loom_span_set_attr(span, &(loom_attr){.key = "process.command_args", .type = LOOM_ATTR_STRINGS, .value.array = {args, 4}});
+    loom_span_set_attr(span, &(loom_attr){.key = "secrets", .type = LOOM_ATTR_STRINGS, .value.array = {args, 4}});
+    loom_span_set_string(span, "customer.phone", "4155552671");
     loom_span_add_event(span, "for bob@example.com", (loom_attr[]){text_attr("ssn", "1"), text_attr("note", "ssn 123-45-6789")}, 2);
     loom_link link = {.attrs = (loom_attr[]){text_attr("via", "https://u:p@h/")}, .attr_count = 1};
     loom_trace_id_generate(link.context.trace_id);
@@ -64,6 +68,14 @@ static void a_mask_reaches_every_text_of_a_span(void **state)
     json_t *items = json_object_get(json_object_get(value, "arrayValue"), "values");
     assert_string_equal("x", recorded_string(json_array_get(items, 0), "stringValue"));
     assert_string_equal("[phone]", recorded_string(json_array_get(items, 1), "stringValue"));
+    assert_int_equal(1, recorded_attr(out, "process.command_args", &value));
+    items = json_object_get(json_object_get(value, "arrayValue"), "values");
+    assert_int_equal(4, json_array_size(items));
+    assert_string_equal("--password", recorded_string(json_array_get(items, 1), "stringValue"));
+    assert_string_equal("[masked]", recorded_string(json_array_get(items, 2), "stringValue"));
+    assert_string_equal("--verbose", recorded_string(json_array_get(items, 3), "stringValue"));
+    recorded_has_string(out, "secrets", "[masked]");
+    recorded_has_string(out, "customer.phone", "[phone]");
     assert_string_equal("for [mail]", recorded_string(first_of(out, "events"), "name"));
     recorded_has_string(first_of(out, "events"), "ssn", "[masked]");
     recorded_has_string(first_of(out, "events"), "note", "ssn [id]");

@@ -190,6 +190,31 @@ static void a_span_too_large_on_its_own_is_given_up_at_once(void **state)
     http_stub_stop(&stub);
 }
 
+/* The halves of a batch are no loss; the one span that nobody takes is. */
+static void a_span_too_large_on_its_own_is_told_as_a_loss(void **state)
+{
+    (void)state;
+    const char *answers[] = {HTTP_ANSWER("413 Content Too Large", "0"), HTTP_ANSWER("200 OK", "0"), HTTP_ANSWER("413 Content Too Large", "0")};
+    http_stub stub;
+    http_stub_start(&stub, answers, COUNT(answers));
+    fixture f;
+    open_with(&f, (loom_span_processor_options){
+                      .exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = stub.url, .complaints = LOOM_COMPLAINTS_LOSSES});
+    make_spans(&f, 1);
+    assert_status(LOOM_EIO, loom_span_processor_flush(f.processor, 5000));
+    assert_int_equal(1, atomic_load(&f.errors));
+    close_fixture(&f);
+    http_stub_stop(&stub);
+    http_stub_start(&stub, answers, 2);
+    open_with(&f, (loom_span_processor_options){
+                      .exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = stub.url, .complaints = LOOM_COMPLAINTS_LOSSES});
+    make_spans(&f, 2);
+    assert_status(LOOM_OK, loom_span_processor_flush(f.processor, 5000));
+    assert_int_equal(0, atomic_load(&f.errors));
+    close_fixture(&f);
+    http_stub_stop(&stub);
+}
+
 /* The status has come: that the body never ends, or has more than an answer may have, changes nothing. */
 static void a_200_is_a_200_however_its_body_ends(void **state)
 {
@@ -516,6 +541,7 @@ int main(void)
         cmocka_unit_test(a_503_is_tried_again_and_counted_once),
         cmocka_unit_test(a_flush_cuts_the_sleep_before_a_retry_short),
         cmocka_unit_test(a_400_is_final),
+        cmocka_unit_test(a_span_too_large_on_its_own_is_told_as_a_loss),
         cmocka_unit_test(a_413_sends_the_batch_again_in_halves),
         cmocka_unit_test(a_span_too_large_on_its_own_is_given_up_at_once),
         cmocka_unit_test(a_200_is_a_200_however_its_body_ends),

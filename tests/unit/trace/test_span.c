@@ -2,6 +2,8 @@
 #include "tests/unit/trace/recorded.h"
 #include "trace/span/start.h"
 
+#include <loom/span.h>
+
 #include <pthread.h>
 
 static int open_recorded(void **state)
@@ -191,7 +193,7 @@ static void bytes_that_are_no_utf8_become_replacement_characters(void **state)
     assert_int_equal(1, json_integer_value(json_object_get(s, "droppedAttributesCount")));
 }
 
-static void status_ok_is_final_and_error_does_not_replace_error(void **state)
+static void status_ok_is_final_and_of_errors_the_last_counts(void **state)
 {
     recorded *r = *state;
     loom_span *span = loom_span_start(r->tracer, "ok", NULL);
@@ -208,7 +210,41 @@ static void status_ok_is_final_and_error_does_not_replace_error(void **state)
     json_t *error = json_object_get(recorded_span(r, "error"), "status");
     assert_int_equal(1, json_integer_value(json_object_get(ok, "code")));
     assert_int_equal(2, json_integer_value(json_object_get(error, "code")));
-    assert_string_equal("first", recorded_string(error, "message"));
+    assert_string_equal("second", recorded_string(error, "message"));
+}
+
+/* OpenTelemetry, trace API, "Link": kept without a context, as long as there is something else to say. */
+static void a_link_without_a_context_is_kept_for_its_attributes(void **state)
+{
+    recorded *r = *state;
+    const loom_attr attr = {.key = "batch", .type = LOOM_ATTR_INT, .value.integer = 7};
+    loom_span *span = loom_span_start(r->tracer, "linked", NULL);
+    loom_span_add_link(span, &(loom_link){0});
+    loom_span_add_link(span, &(loom_link){.attrs = &attr, .attr_count = 1});
+    loom_span_end(span);
+    recorded_read(r);
+    json_t *s = recorded_span(r, "linked"), *value;
+    assert_int_equal(1, json_array_size(json_object_get(s, "links")));
+    assert_int_equal(1, recorded_attr(json_array_get(json_object_get(s, "links"), 0), "batch", &value));
+    assert_int_equal(1, json_integer_value(json_object_get(s, "droppedLinksCount")));
+}
+
+static void an_exception_keeps_all_its_attributes(void **state)
+{
+    recorded *r = *state;
+    enum { COUNT = 120 };
+    loom_attr attrs[COUNT];
+    char keys[COUNT][8];
+    for (int i = 0; i < COUNT; i++) {
+        (void)snprintf(keys[i], sizeof keys[i], "k%d", i);
+        attrs[i] = (loom_attr){.key = keys[i], .type = LOOM_ATTR_INT, .value.integer = i};
+    }
+    loom_span *span = loom_span_start(r->tracer, "thrown", NULL);
+    loom_span_record_exception(span, &(loom_exception){.type = "T", .message = "m", .attrs = attrs, .attr_count = COUNT});
+    loom_span_end(span);
+    recorded_read(r);
+    json_t *event = json_array_get(json_object_get(recorded_span(r, "thrown"), "events"), 0);
+    assert_int_equal(COUNT + 2, json_array_size(json_object_get(event, "attributes")));
 }
 
 static void an_error_is_an_exception_event_and_a_status(void **state)
@@ -589,7 +625,9 @@ int main(void)
         RECORDED(limits_drop_and_count),
         RECORDED(what_exceeds_the_size_of_a_span_is_dropped_and_the_span_arrives),
         RECORDED(bytes_that_are_no_utf8_become_replacement_characters),
-        RECORDED(status_ok_is_final_and_error_does_not_replace_error),
+        RECORDED(status_ok_is_final_and_of_errors_the_last_counts),
+        RECORDED(a_link_without_a_context_is_kept_for_its_attributes),
+        RECORDED(an_exception_keeps_all_its_attributes),
         RECORDED(an_error_is_an_exception_event_and_a_status),
         RECORDED(links_carry_context_and_attributes),
         RECORDED(links_carry_tracestate_and_flags_without_reserved_bits),

@@ -102,7 +102,7 @@ LOOM_API loom_logger_counts loom_logger_get_counts(const loom_logger *logger);
  *     {"time":"…","level":"warn","severity_number":13,"service":"backend","trace_id":"…","span_id":"…","trace_flags":"01",
  *      "message":"span completed","parent_id":"…","operation":"CreateProcess","kind":"SERVER","duration_ms":145.200000,
  *      "status_code":"ERROR","status_message":"no such image","attributes":{"tenant_id":"acme"}}
- * OTEL_LOG_LEVEL is the minimum. Spans that are not sampled are not logged. */
+ * A span_logger leaves out what is below its minimum; OTEL_LOG_LEVEL does not silence the records. Spans that are not sampled are not logged. */
 
 /* Whether text is such a list. If not, *bad is the first item that is wrong, or all of a text that names no spans. */
 LOOM_API bool loom_log_spans_valid(loom_str text, loom_str *bad);

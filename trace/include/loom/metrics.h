@@ -6,7 +6,8 @@
  *                                                             .unit = "s", .description = "Time to an answer."});
  *     loom_metric_record(took, 0.25, attrs, 2);     http_server_request_duration_seconds_bucket{http_route="/",le="0.25"} 1 …
  *
- * A metric has one series for each set of attributes, whatever their order. When there are max_series of them, or no memory
+ * A metric has one series for each set of attributes, whatever their order. Attributes that Prometheus cannot tell apart (1 and
+ * "1", a.b and a_b) are one series. When there are max_series of them, or no memory
  * for another one, what comes is added to the series otel_metric_overflow="true" (OpenTelemetry, Metrics SDK, "Cardinality
  * limits"). A series that is kept in hand costs no look-up: loom_metric_series().
  *
@@ -52,7 +53,9 @@ typedef struct loom_metric_options {
 
 /* Strings are copied. The same name, kind and unit give the same metric.
  * LOOM_EINVAL: a name, unit, kind or bounds off the rules above.
- * LOOM_EEXIST: another kind or unit has this name, or another name looks the same to Prometheus ("a.b" and "a_b").
+ * LOOM_EEXIST: another kind or unit has this name, or another metric of the meter is shown under a name that this one would be:
+ * "a.b" and "a_b"; the counter "requests" and the gauge "requests.total"; the histogram "took" and "took.count", "took.sum" or
+ * "took.bucket"; and the names that tracing has for its own (otel.sdk.span.started …), with or without a processor.
  * LOOM_ENOMEM. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_metric_create(loom_metric **out, loom_meter *meter,
                                                         const loom_metric_options *options);
@@ -111,7 +114,7 @@ typedef struct loom_sdk_metrics {
 
 /* All zero in the child of a fork(), where there is no exporter. */
 LOOM_API loom_sdk_metrics loom_span_processor_metrics(const loom_span_processor *processor);
-/* Shows them with the meter's own from now on. At most 8 processors of a meter: LOOM_EFULL. */
+/* Shows them with the meter's own from now on; once, however often it is added. At most 8 processors of a meter: LOOM_EFULL. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_meter_add_processor(loom_meter *meter, loom_span_processor *processor);
 
 LOOM_END_DECLS

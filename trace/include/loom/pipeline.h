@@ -33,20 +33,24 @@ LOOM_API void loom_span_stage_unref(loom_span_stage *stage);           /* NULL i
 /* What is looked for, in span names, attribute values (also in arrays and nested ones), event names and attributes, link
  * attributes and status descriptions. What is found gives way to the word in brackets; the text around it stays. Numbers
  * are left as they are unless their key is masked; so are UUIDs, hex ids, addresses of machines, versions, dates, times
- * since the epoch and article numbers. */
+ * since the epoch and article numbers. Keys are left as they are. */
 enum {
-    LOOM_MASK_KEYS = 1 << 0,        /* [masked] all of a value whose key says that it is a secret (password, api_key,
-                                       authorization, cookie, access.token …; not tokens, token_count, secret.name), and
-                                       such pairs in text: password=…, "api_key": "…", Authorization: … */
+    LOOM_MASK_KEYS = 1 << 0,        /* [masked] all of a value whose key says that it is a secret (password, dbpassword1, api_keys,
+                                       authorization, cookie, accessToken, token.value …; not tokens, token_count, secret.name,
+                                       keyboard), arrays and nested values included, and such pairs in text: of logs, URLs, JSON,
+                                       YAML, XML, source code, HTTP headers and command lines (password=…, password: …,
+                                       {'api_key': …}, --token …, Authorization: …, curl -u user:…). true, null and the like stay */
     LOOM_MASK_MAIL = 1 << 1,        /* [mail] an address, also with %40 */
-    LOOM_MASK_PHONE = 1 << 2,       /* [phone] +49 30 1234567, (415) 555-2671, 415-555-2671, 030 1234567 */
+    LOOM_MASK_PHONE = 1 << 2,       /* [phone] +49 30 1234567, 0049…, %2B49…, (415) 555-2671, 415-555-2671, 030 1234567,
+                                       01.23.45.67.89; any that is called one (tel 4155552671), none that is called an article */
     LOOM_MASK_CARD = 1 << 3,        /* [card] 14 to 19 digits, whole or in the groups that are printed on cards, of a known
                                        issuer, with a right check digit (ISO/IEC 7812-1) */
-    LOOM_MASK_NATIONAL_ID = 1 << 4, /* [id] US social security numbers 123-45-6789 that can have been issued; British
-                                       national insurance numbers AB 12 34 56 C; French NIR of 15 digits with their key */
+    LOOM_MASK_NATIONAL_ID = 1 << 4, /* [id] US social security numbers 123-45-6789 that can have been issued (without hyphens
+                                       when called so: ssn 123 45 6789); British national insurance numbers AB 12 34 56 C,
+                                       AB123456C; French NIR of 15 digits with their key */
     LOOM_MASK_TOKEN = 1 << 5,       /* [token] Bearer … and Basic …, JSON Web Tokens, keys of known makers (sk-…, ghp_…,
-                                       AKIA…, xoxb-… and others), PEM private keys */
-    LOOM_MASK_URL = 1 << 6,         /* [masked] the password in scheme://user:password@host */
+                                       AKIA…, xoxb-… and others), PEM, PGP and SSH private keys */
+    LOOM_MASK_URL = 1 << 6,         /* [masked] the password in scheme://user:password@host, also where it is encoded in a query */
     LOOM_MASK_ALL = (1 << 7) - 1
 };
 

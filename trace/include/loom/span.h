@@ -76,6 +76,7 @@ LOOM_END_DECLS
 #ifdef __cplusplus
 
 #include <exception>
+#include <string_view>
 
 /* A span for the life of an object; stands for a loom_span *. Left by an exception it records an error. */
 class loom_span_scope {
@@ -103,6 +104,10 @@ private:
 
 inline void loom_span_set(loom_span *span, const char *key, const char *value) { loom_span_set_string(span, key, value); }
 inline void loom_span_set(loom_span *span, const char *key, loom_str value) { loom_span_set_str(span, key, value); }
+inline void loom_span_set(loom_span *span, const char *key, std::string_view value) /* and std::string */
+{
+    loom_span_set_str(span, key, loom_str{value.data(), value.size()});
+}
 inline void loom_span_set(loom_span *span, const char *key, bool value) { loom_span_set_bool(span, key, value); }
 inline void loom_span_set(loom_span *span, const char *key, int value) { loom_span_set_int(span, key, value); }
 inline void loom_span_set(loom_span *span, const char *key, long value) { loom_span_set_int(span, key, value); }

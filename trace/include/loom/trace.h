@@ -184,9 +184,9 @@ typedef struct loom_span_limits {
     uint32_t attribute_count;        /* of a span: at most LOOM_SPAN_ATTRIBUTES_MAX */
     uint32_t attribute_value_length; /* characters of a string, also in arrays, events and links; UINT32_MAX: no limit */
     uint32_t event_count, link_count;
-    uint32_t event_attribute_count, link_attribute_count; /* of each */
+    uint32_t event_attribute_count, link_attribute_count; /* of each; what is above LOOM_SPAN_ATTRIBUTES_MAX counts as that */
 } loom_span_limits;
-#define LOOM_SPAN_ATTRIBUTES_MAX 128
+#define LOOM_SPAN_ATTRIBUTES_MAX 1024u
 #define LOOM_SPAN_LIMITS_DEFAULT {128, UINT32_MAX, 128, 128, 128, 128}
 
 /* OTEL_SPAN_*_LIMIT, OTEL_EVENT_… and OTEL_LINK_ATTRIBUTE_COUNT_LIMIT, OTEL_ATTRIBUTE_*_LIMIT. Values that make no sense:
@@ -235,7 +235,8 @@ typedef enum loom_span_kind {
 
 typedef enum loom_span_status { LOOM_SPAN_UNSET = 0, LOOM_SPAN_OK = 1, LOOM_SPAN_ERROR = 2 } loom_span_status;
 
-/* Another span this one refers to, given at start (so that a sampler sees it) or added later. */
+/* Another span this one refers to, given at start or added later. One whose context is invalid is kept when it has attributes
+ * or a tracestate (OpenTelemetry, trace API, "Link"); else it is dropped and counted. */
 typedef struct loom_link {
     loom_trace_context context;
     const loom_attr *attrs;
@@ -299,7 +300,8 @@ LOOM_API void loom_span_put_int(loom_span *span, loom_str key, int64_t value);
 LOOM_API void loom_span_put_double(loom_span *span, loom_str key, double value);
 LOOM_API void loom_span_add_event(loom_span *span, const char *name, const loom_attr *attrs, size_t attr_count);
 LOOM_API void loom_span_add_link(loom_span *span, const loom_link *link);
-/* OK is final and overrides ERROR; ERROR overrides UNSET only (OpenTelemetry, Set Status). description is kept with ERROR; may be NULL. */
+/* The last call counts, but OK is final and UNSET is ignored (OpenTelemetry, trace API, "Set Status"). description is kept with
+ * ERROR; may be NULL. */
 LOOM_API void loom_span_set_status(loom_span *span, loom_span_status status, const char *description);
 /* An "exception" event (exception.type, exception.message), status ERROR and error.type. More of this kind: <loom/span.h> */
 LOOM_API void loom_span_record_error(loom_span *span, const char *type, const char *message);
