@@ -2,7 +2,9 @@
 """How a trace gets into a command, by its arguments and its environment, and out of it into the commands that it starts."""
 
 import json
+import re
 import unittest
+import urllib.request
 
 from harness import BIN, LoomTest, wait_until
 
@@ -366,12 +368,15 @@ class Long(LoomTest):
         line = ('__LOOM_TRACE__:{"trace_id":"%s","span_id":"00000000000000a1","parent_id":"%s","name":"inside",'
                 '"start_time":"2026-01-15T10:30:00Z","end_time":"2026-01-15T10:30:01Z","attributes":{"password":"x","n":1}}')
         script = f"printf '{line}\\nreal trouble\\n' $LOOM_TRACE_ID $LOOM_SPAN_ID >&2; exit 3"
-        provider = self.provided(bus, script=script)
+        provider = self.provided(bus, "--metrics", "http://127.0.0.1:0", "--count", "2", script=script)
         done = bus.loom("invoke", "env.show", "x", code=1)
         self.assertIn("real trouble", done.stderr)
         self.assertNotIn("__LOOM", done.stderr)
-        self.assertEqual(0, provider.wait(), provider.err)
         spans = {"command" if "process.pid" in span.attributes else span.name: span for span in bus.wait_spans(7)}
+        with urllib.request.urlopen(re.search(r"metrics at (\S+)", provider.err)[1]) as answer:
+            self.assertIn("\nloom_command_spans_collected_total 1\n", answer.read().decode())
+        bus.loom("invoke", "env.show", "x", code=1)
+        self.assertEqual(0, provider.wait(), provider.err)
         self.assertEqual((spans["command"].span_id, "exit_3"), (spans["inside"].parent_id, spans["command"].attributes["error.type"]))
         self.assertEqual({"password": "[masked]", "n": 1}, spans["inside"].attributes)
 

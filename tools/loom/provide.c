@@ -11,8 +11,10 @@
 
 #include "base/str.h"
 #include "base/thread.h"
+#include "host/metrics.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/message_options.h"
+#include "tools/loom/metrics_thread.h"
 #include "trace/view/text.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
@@ -30,6 +32,8 @@ static const option_spec specs[] = {
     {.name = "output-schema", .kind = OPTION_VALUE, .value = "FILE", .group = "Capability", .help = "JSON Schema of the result"},
     {.name = "parallel", .letter = 'j', .kind = OPTION_VALUE, .value = "N", .fallback = "1", .group = "Running", .help = "Number of commands that may run at once"},
     {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Running", .help = "Exit after N calls"},
+    {.name = "metrics", .kind = OPTION_VALUE, .value = "URL", .group = "Running",
+     .help = "Serve counters of the spans from inside commands, as http://127.0.0.1:9464 (then /metrics)"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Do not print a line per call"},
     OPTION_TRACE_PARENT,
     OPTION_TRACE_UNSAMPLED,
@@ -422,6 +426,35 @@ static bool read_schema(const options *o, const char *name, char text[SCHEMA_MAX
     return true;
 }
 
+static void read_spans(const void *owner, void *stats)
+{
+    *(collector_stats *)stats = collector_read(owner);
+}
+
+static void write_metrics(void *user, FILE *out)
+{
+    const provider *p = user;
+    metrics_write_counters(out, &(counter_source){&collector_counters, &p->spans, read_spans});
+}
+
+/* False: *exit_code. *out is NULL when nobody asked for them. */
+static bool open_metrics(provider *p, const options *o, metrics_thread **out, int *exit_code)
+{
+    char why[METRICS_ERROR_SIZE];
+    const char *url = options_value(o, "metrics");
+    *out = NULL;
+    if (url == NULL) {
+        return true;
+    }
+    const loom_status st = metrics_thread_open(out, url, write_metrics, p, why);
+    if (st != LOOM_OK) {
+        *exit_code = st == LOOM_EINVAL ? command_misuse(&provide, "%s", why) : command_fail(&provide, "%s", why);
+        return false;
+    }
+    fprintf(stderr, "metrics at %s\n", metrics_thread_url(*out));
+    return true;
+}
+
 static int serve(provider *p, const options *o, const loom_capability *capability, uint64_t parallel)
 {
     bus_client client;
@@ -478,14 +511,18 @@ static int run(const options *o)
     }
     memcpy(argv, o->operands + 1, (o->operand_count - 1) * sizeof *argv);
     p.argv = argv;
-    exit_code = serve(&p, o, &(loom_capability){.name = o->operands[0],
-                                                .version = options_value(o, "version"),
-                                                .description = options_value(o, "description"),
-                                                .kind = options_value(o, "kind"),
-                                                .input_schema = input_schema,
-                                                .output_schema = output_schema,
-                                                .on_action = on_action,
-                                                .user = &p}, parallel);
+    metrics_thread *metrics;
+    if (open_metrics(&p, o, &metrics, &exit_code)) {
+        exit_code = serve(&p, o, &(loom_capability){.name = o->operands[0],
+                                                    .version = options_value(o, "version"),
+                                                    .description = options_value(o, "description"),
+                                                    .kind = options_value(o, "kind"),
+                                                    .input_schema = input_schema,
+                                                    .output_schema = output_schema,
+                                                    .on_action = on_action,
+                                                    .user = &p}, parallel);
+        metrics_thread_close(metrics);
+    }
     free(argv);
     return exit_code;
 }
