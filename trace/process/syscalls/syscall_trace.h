@@ -46,6 +46,7 @@ typedef struct syscall_trace_options {
 } syscall_trace_options;
 
 /* Checks the options and starts the tracer. options is read during the call, but for tracer and processor, which stay as long.
+ * A command whose trace is not sampled needs one only for its summary.
  * On any error *trace is NULL and problem a sentence that says why and what to do.
  * LOOM_EINVAL: the set, the sample or the source map makes no sense. LOOM_ENOTFOUND: a library is missing. LOOM_ENOMEM, LOOM_EIO. */
 LOOM_MUST_CHECK loom_status syscall_trace_open(syscall_trace **trace, const syscall_trace_options *options,

@@ -60,10 +60,12 @@ static void close_others(int a, int b)
     }
 }
 
-/* Out of the way of the terminal, of the command's pipes and of whoever looks for memory to free. */
+/* Out of the way of the terminal, of the command's pipes and of whoever looks for memory to free. In the session of the
+ * command: with one of its own the scheduler (sched(7), "The autogroup feature") would weigh it against the command, and on a
+ * busy machine each of the two would wait for its turn at every call. */
 static void become_tracer(int bell, int socket)
 {
-    (void)setsid();
+    (void)setpgid(0, 0);
     set_signals();
     (void)prctl(PR_SET_NAME, "loom-tracer");
     (void)!chdir("/");
