@@ -24,6 +24,7 @@ sys.path.insert(0, str(HERE))
 import lines  # noqa: E402  beside the drivers
 
 TABLE = json.loads((HERE / "cases.json").read_text())
+BUILD = pathlib.Path(os.environ.get("LOOM_BUILD_DIR", "build/dev")).resolve()
 SKIPPED = 77
 CONTEXT = ("TRACEPARENT", "TRACESTATE", "BAGGAGE", "OTEL_TRACEPARENT", "LOOM_TRACE_ID", "LOOM_SPAN_ID", "LOOM_TRACE_BAGGAGE",
            "LOOM_TRACE", "LOOM_TRACE_SAMPLE", "OTEL_SDK_DISABLED", "PYTHONPATH", "NODE_PATH", "RUBYLIB")
@@ -36,7 +37,6 @@ class Toolchain:
 
     def __init__(self, name, folder):
         self.environment = {}
-        build = pathlib.Path(os.environ.get("LOOM_BUILD_DIR", "."))
         if name == "python":
             self.command = [os.environ.get("LOOM_LIBRARY_PYTHON", sys.executable), "-B", HERE / "driver.py"]
             self.environment["PYTHONPATH"] = str(SOURCE / "python")
@@ -50,7 +50,7 @@ class Toolchain:
             subprocess.run([self.need("rustc"), "--edition", "2021", "-O", "-D", "warnings", "-o", program, HERE / "driver.rs"], check=True)
             self.command = [program]
         else:
-            self.command = [build / "tests/libraries_driver"]
+            self.command = [BUILD / "tests/libraries_driver"]
             self.environment["OTEL_TRACES_EXPORTER"] = "loom/stderr"
             self.environment["OTEL_SERVICE_NAME"] = "driver"
             self.environment["OTEL_BSP_MAX_QUEUE_SIZE"] = "20000"
@@ -156,6 +156,19 @@ class Cases(unittest.TestCase):
                 continue
             with self.subTest(case["name"]):
                 self.check_case(case | case.get(language, {}))
+
+
+    def test_a_line_that_is_converted_is_read_as_otlp(self):
+        """By `loom trace show`, which takes nothing that is not well-formed."""
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for scenario in ("nested", "exception", "values", "events"):
+            spans = lines.read(run(scenario).stderr).spans
+            file = folder / f"{scenario}.jsonl"
+            file.write_text("".join(json.dumps(lines.otlp(span)) + "\n" for span in spans))
+            shown = subprocess.run([BUILD / "bin/loom", "trace", "show", "--last", "--attrs", "--file", file], capture_output=True, text=True)
+            self.assertEqual((0, ""), (shown.returncode, shown.stderr))
+            for span in spans:
+                self.assertIn(span["name"], shown.stdout)
 
 
 class Streams(unittest.TestCase):

@@ -73,3 +73,34 @@ def read(stderr):
             check(b"__LOOM_TRACE" not in line, "a marker within a line", line[:200])
             found.rest += line.decode(errors="replace")
     return found
+
+
+def any_value(value):
+    """An attribute as OTLP/JSON has it (FORMAT.md, "Values")."""
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int) and -2**63 <= value < 2**63:
+        return {"intValue": str(value)}
+    if isinstance(value, (int, float)):
+        return {"doubleValue": float(value)}
+    if isinstance(value, list):
+        return {"arrayValue": {"values": [any_value(item) for item in value]}}
+    if isinstance(value, dict):
+        return {"kvlistValue": {"values": key_values(value)}}
+    return {} if value is None else {"stringValue": value}
+
+
+def key_values(attributes):
+    return [{"key": key, "value": any_value(value)} for key, value in attributes.items()]
+
+
+def otlp(span):
+    """The ExportTraceServiceRequest of a span, for readers of OTLP/JSON."""
+    events = [{"name": event["name"], "timeUnixNano": str(nanoseconds(event["time"])), "attributes": key_values(event["attributes"])}
+              for event in span.get("events", ())]
+    converted = {"traceId": span["trace_id"], "spanId": span["span_id"], "parentSpanId": span.get("parent_id", ""), "name": span["name"], "kind": 1,
+                 "startTimeUnixNano": str(nanoseconds(span["start_time"])), "endTimeUnixNano": str(nanoseconds(span["end_time"])),
+                 "attributes": key_values(span["attributes"]), "events": events,
+                 "status": {"code": ["unset", "ok", "error"].index(span["status"]), "message": span.get("status_message", "")}}
+    resource = {"attributes": key_values({"service.name": span.get("service", "command")})}
+    return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "loom_trace"}, "spans": [converted]}]}]}

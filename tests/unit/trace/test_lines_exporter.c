@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { PLENTY_MS = 20000 };
 static const uint64_t began_ns = 1700000000123456789u;
 
 static void make_span(loom_tracer_provider *provider, const char *text)
@@ -24,7 +25,7 @@ static void make_span(loom_tracer_provider *provider, const char *text)
     loom_span_end_at(span, began_ns + 2500000);
 }
 
-static void export_spans(const char *text, size_t count)
+static void export_spans(const char *text, size_t count, uint32_t shutdown_ms)
 {
     loom_span_processor *processor;
     loom_tracer_provider *provider;
@@ -36,17 +37,17 @@ static void export_spans(const char *text, size_t count)
     for (size_t i = 0; i < count; i++) {
         make_span(provider, text);
     }
-    (void)loom_span_processor_shutdown(processor, 200);
+    (void)loom_span_processor_shutdown(processor, shutdown_ms);
     loom_tracer_provider_unref(provider);
     loom_span_processor_unref(processor);
 }
 
 /* Standard error is file while the spans are exported. */
-static void export_to(int fd, const char *text, size_t count)
+static void export_to(int fd, const char *text, size_t count, uint32_t shutdown_ms)
 {
     const int saved = dup(STDERR_FILENO);
     assert_true(dup2(fd, STDERR_FILENO) >= 0);
-    export_spans(text, count);
+    export_spans(text, count, shutdown_ms);
     assert_true(dup2(saved, STDERR_FILENO) >= 0);
     close(saved);
 }
@@ -55,7 +56,7 @@ static char *written(const char *text, size_t count)
 {
     FILE *file = tmpfile();
     assert_non_null(file);
-    export_to(fileno(file), text, count);
+    export_to(fileno(file), text, count, PLENTY_MS);
     const long size = ftell((fseek(file, 0, SEEK_END), file));
     char *out = calloc(1, (size_t)size + 1);
     assert_non_null(out);
@@ -111,7 +112,7 @@ static void a_pipe_without_a_reader_does_not_kill_the_program(void **state)
     int ends[2];
     assert_int_equal(0, pipe(ends));
     close(ends[0]);
-    export_to(ends[1], "x", 100); /* SIGPIPE has its default action here */
+    export_to(ends[1], "x", 100, PLENTY_MS); /* SIGPIPE has its default action here */
     close(ends[1]);
 }
 
@@ -120,7 +121,7 @@ static void a_pipe_that_nobody_reads_does_not_keep_a_shutdown(void **state)
     (void)state;
     int ends[2];
     assert_int_equal(0, pipe(ends));
-    export_to(ends[1], "x", 1000); /* more than a pipe holds; shutdown has 200 ms */
+    export_to(ends[1], "x", 1000, 200); /* more than a pipe holds */
     char marker[16] = "";
     assert_int_equal(15, read(ends[0], marker, 15));
     assert_string_equal("__LOOM_TRACE__:", marker);

@@ -265,7 +265,7 @@ module LoomTrace
 
     def other(value)
       case value
-      when Exception then LoomTrace.quote("#{value.class}: #{LoomTrace.text_of(value.message)}")
+      when Exception then LoomTrace.quote("#{value.class}: #{LoomTrace.message_of(value)}")
       when Time then LoomTrace.quote(value.getutc.strftime("%Y-%m-%dT%H:%M:%S.%NZ"))
       when Struct then nested(value) { object(value.to_h) }
       else
@@ -333,7 +333,7 @@ module LoomTrace
     def record_exception(error)
       return self if ended? || !@recording
 
-      message = LoomTrace.text_of(error.message)
+      message = LoomTrace.message_of(error)
       trace = (error.backtrace || []).first(64).unshift("#{error.class}: #{message}").join("\n")
       add_event("exception", { "exception.type" => error.class.to_s, "exception.message" => message,
                                "exception.stacktrace" => trace })
@@ -415,7 +415,7 @@ module LoomTrace
       size = dropped = 0
       attributes.to_a.each do |key, value|
         name = LoomTrace.key_text(key)
-        next if value.nil? || name == '"":'
+        next if NilClass === value || name == '"":'
 
         text = name + LoomTrace.value_text(value)
         if (texts.size == ATTRIBUTES_MAX && !texts.key?(name)) || size + text.bytesize > size_max
@@ -484,7 +484,7 @@ module LoomTrace
     # status: "ok", "error" or "unset"; an exception that is being handled is recorded with "error".
     def end_span(span, status: "ok")
       unless span.is_a?(Span)
-        LoomTrace.complain("end_span takes a span, not #{LoomTrace.text_of(span)}")
+        LoomTrace.complain("end_span takes a span, not #{LoomTrace.text_of(span.class)}")
         return
       end
       error = $! # rubocop:disable Style/SpecialGlobalVars
@@ -719,8 +719,14 @@ module LoomTrace
     def text_of(value)
       text = value.to_s
       text.encoding == Encoding::UTF_8 ? text.scrub : text.encode("UTF-8", invalid: :replace, undef: :replace)
-    rescue StandardError
+    rescue StandardError, SystemStackError
       unprintable(value)
+    end
+
+    def message_of(error)
+      text_of(error.message)
+    rescue StandardError, SystemStackError
+      unprintable(error)
     end
 
     def unprintable(value)

@@ -5,15 +5,14 @@
 //! let rows = loom_trace::trace_span("query_database", attrs!["query_type" => "SELECT"], |span| query(span));
 //! ```
 //!
-//! One file, the standard library alone, Rust 1.63 and later; a crate (Cargo.toml) or a module (`mod loom_trace;`, editions
-//! 2018 and 2021). Nothing here panics, or waits for a reader that has stopped for longer than 50 ms. The current span
+//! One file, the standard library alone, Rust 1.63 and later; a crate (Cargo.toml) or a module (`mod loom_trace;`, edition
+//! 2021). Nothing here panics, or waits for a reader that has stopped for longer than 50 ms. The current span
 //! belongs to the thread: `bind()` hands it to another one, `trace_future()` keeps it with a future.
 #![allow(dead_code)]
 
 use std::any::type_name;
 use std::cell::RefCell;
 use std::collections::hash_map::RandomState;
-use std::collections::VecDeque;
 use std::env;
 use std::fmt::{Display, Write as _};
 use std::future::Future;
@@ -120,7 +119,7 @@ mod system {
 // ---- the stream: any thread appends; whoever gets the writer writes, and nobody waits for it ----
 
 struct Waiting {
-    lines: VecDeque<String>,
+    lines: Vec<String>,
     size: usize,
     lost: u64,
     errors: u64,
@@ -135,14 +134,14 @@ struct Writer {
 }
 
 static WAITING: Mutex<Waiting> =
-    Mutex::new(Waiting { lines: VecDeque::new(), size: 0, lost: 0, errors: 0, process: 0 });
+    Mutex::new(Waiting { lines: Vec::new(), size: 0, lost: 0, errors: 0, process: 0 });
 static WRITER: Mutex<Writer> = Mutex::new(Writer { written: None, blocked: false, torn: false, gone: false });
 
 fn waiting() -> MutexGuard<'static, Waiting> {
     let mut waiting = WAITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let process = std::process::id();
     if waiting.process != process {
-        *waiting = Waiting { lines: VecDeque::new(), size: 0, lost: 0, errors: 0, process };
+        *waiting = Waiting { lines: Vec::new(), size: 0, lost: 0, errors: 0, process };
     }
     waiting
 }
@@ -168,7 +167,7 @@ fn add_line(line: String, is_root: bool) {
             }
         }
         waiting.size += line.len();
-        waiting.lines.push_back(line);
+        waiting.lines.push(line);
         waiting.size
     };
     flush_within(READER_WAIT_MS, is_root || size >= BUFFER_WRITE);
@@ -180,7 +179,7 @@ fn complain(text: &str) {
         waiting.errors += 1;
         let line = error_line(text);
         waiting.size += line.len();
-        waiting.lines.push_back(line);
+        waiting.lines.push(line);
         drop(waiting);
         flush_within(0, true);
     }
@@ -257,16 +256,18 @@ fn next_lines() -> Vec<u8> {
         let line = error_line(&format!("{} spans lost: standard error was not read", waiting.lost));
         waiting.lost = 0;
         waiting.size += line.len();
-        waiting.lines.push_front(line);
+        waiting.lines.insert(0, line);
     }
     let mut data = Vec::new();
-    while let Some(line) = waiting.lines.front() {
-        if !data.is_empty() && data.len() + line.len() > WRITE_MAX {
+    let mut count = 0;
+    for line in &waiting.lines {
+        if count > 0 && data.len() + line.len() > WRITE_MAX {
             break;
         }
         data.extend_from_slice(line.as_bytes());
-        waiting.lines.pop_front();
+        count += 1;
     }
+    waiting.lines.drain(..count);
     waiting.size = if waiting.lines.is_empty() { 0 } else { waiting.size.saturating_sub(data.len()) };
     data
 }
