@@ -34,6 +34,11 @@ static bool nothing_waits(void *user)
     return bus_remote_idle(((bridge_process *)user)->bus);
 }
 
+static bool is_ready(void *user)
+{
+    return bus_remote_connected(((bridge_process *)user)->bus);
+}
+
 static void on_bus_log(void *user, log_level level, const char *format, va_list args)
 {
     log_vwrite(((bridge_process *)user)->process.log, level, format, args);
@@ -78,6 +83,9 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
         .listen = &s->listen,
         .tls_cert_key_file = s->tls_cert_key_file,
         .ws_origins = &s->ws_origins,
+        .cors_origins = &s->cors_origins,
+        .ready = is_ready,
+        .ready_user = p,
         .heartbeat_ms = s->heartbeat_interval_ms,
         .drain_timeout_ms = s->drain_timeout_ms,
         .drained = nothing_waits,

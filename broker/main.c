@@ -30,6 +30,7 @@ typedef struct broker {
     broker_cores cores;
     bus_local local;
     bus_server *bus;
+    gateway_source source;
     uv_prepare_t round;
     uv_timer_t deadlines;
 } broker;
@@ -165,6 +166,11 @@ static void destroy_cores(broker *b)
     eventbus_destroy(b->cores.events);
 }
 
+static loom_status ask(void *user, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to)
+{
+    return bus_server_ask(((broker *)user)->bus, question, take, to);
+}
+
 static loom_status serve(broker *b, const settings_broker *s)
 {
     static const char bridge_id[] = "broker";
@@ -183,6 +189,7 @@ static loom_status serve(broker *b, const settings_broker *s)
     if ((st = process_serve_metrics(&b->process, s->metrics_listen, broker_write_metrics, b)) != LOOM_OK) {
         return st;
     }
+    b->source = (gateway_source){ask, b};
     return serve_agents(&b->serving, &b->process, &(serve_options){
         .bus = &b->local.base,
         .bridge_id = bridge_id,
@@ -191,6 +198,8 @@ static loom_status serve(broker *b, const settings_broker *s)
         .listen = &s->listen,
         .tls_cert_key_file = s->tls_cert_key_file,
         .ws_origins = &s->ws_origins,
+        .cors_origins = &s->cors_origins,
+        .source = &b->source,
         .heartbeat_ms = s->heartbeat_interval_ms,
         .drain_timeout_ms = s->drain_timeout_ms,
         .max_sessions = (uint32_t)s->max_agents,

@@ -14,7 +14,7 @@ const char *http_status_name(uint16_t status)
         uint16_t status;
         const char *name;
     } names[] = {
-        {101, "Switching Protocols"}, {200, "OK"}, {202, "Accepted"}, {204, "No Content"}, {400, "Bad Request"},
+        {101, "Switching Protocols"}, {200, "OK"}, {202, "Accepted"}, {204, "No Content"}, {207, "Multi-Status"}, {400, "Bad Request"},
         {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
         {408, "Request Timeout"}, {409, "Conflict"}, {411, "Length Required"}, {413, "Content Too Large"},
         {414, "URI Too Long"}, {415, "Unsupported Media Type"}, {417, "Expectation Failed"}, {421, "Misdirected Request"},
