@@ -44,7 +44,7 @@ static uint16_t status_of(uint64_t outcome, loom_str code)
         const char *code;
         uint16_t status;
     } codes[] = {{"provider_busy", 429}, {"too_many_calls", 429}, {"call_id_reused", 422}, {"result_too_large", 502},
-                 {"report_too_large", 502}, {"disconnected", 503}, {"out_of_memory", 503}};
+                 {"report_too_large", 502}, {"bus_full", 429}, {"bus_lost", 503}, {"out_of_memory", 503}};
     for (size_t i = 0; outcome != FRAME_CALL_OK && i < sizeof codes / sizeof *codes; i++) {
         if (str_is(code, codes[i].code)) {
             return codes[i].status;
@@ -128,8 +128,6 @@ static void on_taken(sse *s)
 static bool begin_stream(call *c)
 {
     c->begun = true;
-    c->s.taken = on_taken;
-    c->s.closed = on_stream_closed;
     if (sse_begin(&c->s, &c->p.x)) {
         gateway_soon(c->p.x.gateway, &c->s.job);
         return true;
@@ -333,7 +331,7 @@ static void send_call(call *c, const call_ask *a)
     }
     if (st != LOOM_OK) {
         end_span(c, FRAME_CALL_ERROR, str_of(loom_status_name(st)), str_of(loom_status_text(st)));
-        pending_done(&c->p, status_of_refusal(st), str_of(loom_status_name(st)), str_of(loom_status_text(st)), (loom_bytes){0});
+        pending_done(&c->p, status_of_refusal(st), str_of(code_of_refusal(st)), str_of(loom_status_text(st)), (loom_bytes){0});
         return;
     }
     const uint64_t flags = (a->key.len > 0 ? FRAME_CALL_IDEMPOTENT : 0u) | (c->streams ? FRAME_CALL_STREAMS : 0u);
@@ -362,9 +360,7 @@ void action_post(exchange *x)
     c->p.late = late;
     c->p.idle = idle;
     c->streams = streams;
-    c->s.gateway = g;
-    c->s.job.run = NULL; /* sse_begin() sets it */
-    c->s.said_ms = uv_now(g->loop);
+    sse_init(&c->s, g, on_taken, on_stream_closed);
     if (a.key.len > 0) {
         memcpy(c->id, a.key.data, c->id_len = a.key.len);
     } else {

@@ -133,16 +133,33 @@ loom_status gateway_emit(gateway *g, loom_envelope_fields *f, const exchange *x,
     return st;
 }
 
+static const struct refusal_row {
+    loom_status st;
+    uint16_t status;
+    const char *code;
+} refusals[] = {
+    {LOOM_EDENIED, 403, "denied"},       {LOOM_ETOOBIG, 413, "too_large"},      {LOOM_EINVAL, 400, "invalid_event"},
+    {LOOM_EMALFORMED, 400, "invalid_event"}, {LOOM_EFULL, 429, "busy"},         {LOOM_ENOMEM, 503, "out_of_memory"},
+    {LOOM_ENOTCONN, 503, "not_connected"}, {LOOM_EREPLACED, 503, "replaced"},
+};
+
+static const struct refusal_row *row_of(loom_status st)
+{
+    static const struct refusal_row other = {LOOM_OK, 502, "refused"};
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        if (refusals[i].st == st) {
+            return &refusals[i];
+        }
+    }
+    return &other;
+}
+
 uint16_t status_of_refusal(loom_status st)
 {
-    switch (st) {
-    case LOOM_EDENIED: return 403;
-    case LOOM_ETOOBIG: return 413;
-    case LOOM_EINVAL:
-    case LOOM_EMALFORMED: return 400;
-    case LOOM_EFULL: return 429;
-    case LOOM_ENOMEM:
-    case LOOM_ENOTCONN: return 503;
-    default: return 502;
-    }
+    return row_of(st)->status;
+}
+
+const char *code_of_refusal(loom_status st)
+{
+    return row_of(st)->code;
 }

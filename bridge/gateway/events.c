@@ -122,10 +122,10 @@ static void on_frame(void *user, const frame *f)
         if (st == LOOM_OK) {
             gateway_soon(l->s.gateway, &l->confirmed);
         } else {
-            pending_done(l->wait, status_of_refusal(st), str_of(loom_status_name(st)), f->u.outcome.text, (loom_bytes){0});
+            pending_done(l->wait, status_of_refusal(st), str_of(code_of_refusal(st)), f->u.outcome.text, (loom_bytes){0});
         }
     } else if (f->type == FRAME_ERROR && l->wait != NULL) {
-        pending_done(l->wait, 503, str_of(loom_status_name(st)), f->u.outcome.text, (loom_bytes){0});
+        pending_done(l->wait, 503, str_of(code_of_refusal(st)), f->u.outcome.text, (loom_bytes){0});
     } else if (f->type == FRAME_ERROR) {
         sse_end(&l->s);
     }
@@ -169,8 +169,6 @@ static void begin(gateway_job *job)
     l->x = p->x;
     p->x.request = NULL;
     pending_free(p);
-    l->s.taken = on_taken;
-    l->s.closed = on_stream_closed;
     if (!sse_begin(&l->s, &l->x)) {
         exchange_end(&l->x, 499, NULL);
         free_listener(l);
@@ -245,7 +243,7 @@ static listener *open_listener(gateway *g, const http_request *r, loom_status *s
     if (l == NULL) {
         return NULL;
     }
-    l->s.gateway = g;
+    sse_init(&l->s, g, on_taken, on_stream_closed);
     l->confirmed.run = begin;
     read_last_id(l, r);
     snprintf(l->agent, sizeof l->agent, "%.100s-%llu", g->agent, (unsigned long long)++g->last_stream);
@@ -279,7 +277,7 @@ void events_get(exchange *x)
     loom_status st;
     listener *l = open_listener(g, x->request, &st);
     if (l == NULL) {
-        exchange_fail(x, 503, loom_status_name(st), "the bus takes no more subscribers: %s", loom_status_text(st));
+        exchange_fail(x, 503, code_of_refusal(st), "the bus takes no more subscribers: %s", loom_status_text(st));
         return;
     }
     waiting_listener *w = pending_create(x, sizeof *w, &g->waiting, GATEWAY_ACK_MS);

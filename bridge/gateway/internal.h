@@ -193,8 +193,9 @@ const char *payload_type(loom_bytes payload);
 /* Sends one event: agent.emit, bridge.publish, and to the bus. LOOM_OK: accepted, and id is set. Otherwise g->refusal says
  * why. context: of the request. */
 loom_status gateway_emit(gateway *g, loom_envelope_fields *f, const exchange *x, uint8_t id[LOOM_UUID_SIZE]);
-/* The status of HTTP for a refusal. */
+/* The status of HTTP for a refusal, and its code. */
 uint16_t status_of_refusal(loom_status st);
+const char *code_of_refusal(loom_status st);
 /* As much of the client's tracestate and baggage as an event may hold. */
 typedef struct inherited {
     char tracestate[LOOM_TRACESTATE_MAX];
@@ -246,9 +247,11 @@ typedef struct sse {
     uint64_t stuck_ms; /* since when the client has taken nothing; 0: it does */
     uint64_t put;      /* bytes ever put into out */
     bool ending;
-    void (*taken)(struct sse *s);  /* all of it is with the kernel; may be NULL */
+    void (*taken)(struct sse *s);  /* all of it is with the kernel */
     void (*closed)(struct sse *s); /* the last word */
 } sse;
+/* s is zeroed. Events may be put from here on; they wait for the stream to begin. */
+void sse_init(sse *s, gateway *g, void (*taken)(sse *s), void (*closed)(sse *s));
 /* Takes the answer over. False: the client has left; closed is not called. */
 bool sse_begin(sse *s, exchange *x);
 /* Appends one event, of an id and name that may be NULL. data ends at len; its lines become lines. */

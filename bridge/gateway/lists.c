@@ -160,7 +160,7 @@ static void answer_list(exchange *x, json_t *answer)
         exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
     } else if (status != LOOM_OK) {
         const char *text = json_string_value(json_object_get(answer, "text"));
-        exchange_fail(x, status == LOOM_EINVAL ? 400 : 503, loom_status_name((loom_status)status), "%s", text != NULL ? text : "");
+        exchange_fail(x, status == LOOM_EINVAL ? 400 : 503, status == LOOM_EINVAL ? "invalid_parameter" : "refused", "%s", text != NULL ? text : "");
     } else {
         (void)json_object_del(answer, "status");
         open_schemas(json_object_get(answer, "capabilities"));

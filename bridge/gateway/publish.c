@@ -86,7 +86,7 @@ static void publish_one(exchange *x, const publish_ask *a)
     if (!fill(&m, a, http_request_body(x->request), why)) {
         exchange_fail(x, 400, "invalid_event", "%s", why);
     } else if (gateway_emit(g, &m.fields, x, id) != LOOM_OK) {
-        exchange_fail(x, status_of_refusal(g->refused), loom_status_name(g->refused), "%s", g->refusal);
+        exchange_fail(x, status_of_refusal(g->refused), code_of_refusal(g->refused), "%s", g->refusal);
     } else {
         const size_t len = write_accepted(line, x, id);
         char text[LOOM_UUID_TEXT_SIZE];
@@ -131,7 +131,7 @@ static bool publish_line(exchange *x, const publish_ask *a, loom_str line, text_
     }
     message_fini(&m);
     const size_t len = st == LOOM_OK ? write_accepted(text, x, id)
-                                     : problem_json(text, status_of_refusal(st), st == LOOM_EINVAL ? "invalid_event" : loom_status_name(st), why);
+                                     : problem_json(text, status_of_refusal(st), code_of_refusal(st), why);
     text_put(out, text, len);
     text_puts(out, "\n");
     return st == LOOM_OK;

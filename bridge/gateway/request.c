@@ -111,7 +111,7 @@ static void request(exchange *x)
                               .content_type = str_of(wanted.content_type)};
     const loom_status st = gateway_emit(g, &f, &a->p.x, id);
     if (st != LOOM_OK) {
-        pending_done(&a->p, status_of_refusal(st), str_of(loom_status_name(st)), str_of(g->refusal), (loom_bytes){0});
+        pending_done(&a->p, status_of_refusal(st), str_of(code_of_refusal(st)), str_of(g->refusal), (loom_bytes){0});
     } else {
         g->stats.requests_sent++;
     }

@@ -37,9 +37,7 @@ static void on_sent(void *user)
     if (s->flying.cap > KEEP_SIZE) {
         text_fini(&s->flying);
     }
-    if (s->taken != NULL) {
-        s->taken(s);
-    }
+    s->taken(s);
     if (s->out.len > 0 || s->ending) {
         gateway_soon(s->gateway, &s->job);
     }
@@ -55,12 +53,18 @@ static void on_closed(void *user)
     s->closed(s);
 }
 
+void sse_init(sse *s, gateway *g, void (*taken)(sse *s), void (*closed)(sse *s))
+{
+    s->gateway = g;
+    s->job.run = send_more;
+    s->said_ms = uv_now(g->loop);
+    s->taken = taken;
+    s->closed = closed;
+}
+
 bool sse_begin(sse *s, exchange *x)
 {
     static const http_stream_events events = {.sent = on_sent, .closed = on_closed};
-    s->gateway = x->gateway;
-    s->job.run = send_more;
-    s->said_ms = uv_now(s->gateway->loop);
     s->stream = exchange_stream(x, &events, s);
     return s->stream != NULL;
 }
