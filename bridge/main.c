@@ -19,7 +19,8 @@ static const program_spec spec = {
     .examples = "Examples:\n"
                 "  loom-bridge                                            agents of this machine, broker of this machine\n"
                 "  loom-bridge --bus-bridge tcp://broker.internal:7711    a broker elsewhere\n"
-                "  loom-bridge --listen tcp://127.0.0.1:7701              agents over TCP; LOOM_URL=tcp://127.0.0.1:7701 my-agent\n",
+                "  loom-bridge --listen tcp://127.0.0.1:7701              agents over TCP; LOOM_URL=tcp://127.0.0.1:7701 my-agent\n"
+                "  loom-bridge --listen http://127.0.0.1:7781             HTTP: docs/HTTP.md\n",
 };
 
 typedef struct bridge_process {

@@ -20,6 +20,7 @@ static const program_spec spec = {
     .examples = "Examples:\n"
                 "  loom-broker                                  a broker for this machine's agents\n"
                 "  loom-broker --listen tcp://127.0.0.1:7700    agents over TCP only\n"
+                "  loom-broker --listen ipc:///run/loom/loom.sock --listen http://127.0.0.1:7780    and HTTP: docs/HTTP.md\n"
                 "  loom-broker --config loom.toml --check-config\n"
                 "  loom pub greetings.all hello                 then, in another terminal: loom sub 'greetings.>'\n",
 };
