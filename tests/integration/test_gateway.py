@@ -3,10 +3,11 @@
 
 import json
 import re
+import subprocess
 import unittest
 
 from gateway import PARENT_ID, TRACE_ID, TRACEPARENT, Client, problem
-from harness import LoomTest, in_both_homes, wait_until
+from harness import BIN, LoomTest, in_both_homes, wait_until
 
 EVENTS = "/v1/events/"
 
@@ -206,6 +207,17 @@ class Spans(Gateway):
         for headers in cases:
             with self.subTest(headers):
                 self.assertEqual(TRACE_ID, client.post(EVENTS + "a.b", headers=headers).json["trace_id"])
+
+    def test_the_clients_own_span_is_the_parent_of_the_gateways(self):
+        client = self.start()
+        done = subprocess.run([BIN.parent / "tests" / "example_http_client", f"http://127.0.0.1:{client.port}/healthz"], timeout=60,
+                              capture_output=True, env={**self.bus.environment, "TRACEPARENT": TRACEPARENT})
+        self.assertEqual((0, b'{"status":"ok"}\n'), (done.returncode, done.stdout), done.stderr)
+        self.span("GET /healthz"), self.span("get all")
+        spans = {span.name: span for span in self.bus.spans() if span.trace_id == TRACE_ID}
+        self.assertEqual([PARENT_ID, spans["get all"].span_id, spans["GET"].span_id],
+                         [spans[name].parent_id for name in ("get all", "GET", "GET /healthz")])
+        self.assertEqual("CLIENT", spans["GET"].kind)
 
     def test_a_client_that_is_not_sampled_leaves_no_spans(self):
         client = self.start()
