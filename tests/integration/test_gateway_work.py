@@ -7,7 +7,7 @@ import time
 import unittest
 
 import wire
-from gateway import TRACE_ID, TRACEPARENT, Client, Later, problem
+from gateway import TRACE_ID, TRACEPARENT, Client, Later, problem, spans_of
 from harness import LoomTest, in_both_homes, wait_until
 
 ACTIONS, REQUESTS, EVENTS = "/v1/actions/", "/v1/requests/", "/v1/events/"
@@ -167,8 +167,8 @@ class Actions(Gateway):
         self.start("it")
         self.invoke(traceparent=TRACEPARENT)
         names = ["POST /v1/actions/{capability}", "action.invoke", "action.dispatch", "bridge.forward"]
-        wait_until(lambda: {span.name for span in self.bus.spans()} >= set(names), "the spans")
-        spans = {span.name: span for span in self.bus.spans() if span.name in names}
+        wait_until(lambda: {span.name for span in spans_of(self.bus)} >= set(names), "the spans")
+        spans = {span.name: span for span in spans_of(self.bus) if span.name in names}
         self.assertEqual({TRACE_ID}, {span.trace_id for span in spans.values()})
         self.assertEqual([spans[name].span_id for name in names[:-1]], [spans[name].parent_id for name in names[1:]])
         self.assertEqual("ok", spans["action.invoke"].attributes["loom.call.outcome"])
@@ -176,8 +176,8 @@ class Actions(Gateway):
     def test_a_failed_call_is_a_failed_span(self):
         self.start("it")
         self.invoke(outcome=ERROR, code="bad_input", text="why")
-        wait_until(lambda: any(span.kind == "SERVER" and "actions" in span.name for span in self.bus.spans()), "the span")
-        span = next(span for span in self.bus.spans() if span.kind == "SERVER" and "actions" in span.name)
+        wait_until(lambda: any(span.kind == "SERVER" and "actions" in span.name for span in spans_of(self.bus)), "the span")
+        span = next(span for span in spans_of(self.bus) if span.kind == "SERVER" and "actions" in span.name)
         self.assertEqual((502, "bad_input", 2), (span.attributes["http.response.status_code"], span.attributes["error.type"], span.status))
 
 
