@@ -42,6 +42,9 @@ static bool read_text(message *m, const struct text_member *t, const json_t *val
     if (json_string_length(value) > t->max) {
         return refuse(why, t->name, "is over its limit");
     }
+    if (strlen(json_string_value(value)) < json_string_length(value)) {
+        return refuse(why, t->name, "holds a NUL");
+    }
     *(loom_str *)(void *)((char *)&m->fields + t->offset) = text_of(value);
     return true;
 }
@@ -177,7 +180,7 @@ bool message_read(message *m, loom_bytes text, loom_str topic, char why[PROBLEM_
     const char *name;
     json_t *value;
     *m = (message){.fields.topic = topic};
-    json_t *object = json_loadb(text.data != NULL ? (const char *)text.data : "", text.len, JSON_REJECT_DUPLICATES, &error);
+    json_t *object = json_loadb(text.data != NULL ? (const char *)text.data : "", text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     m->json = object;
     if (object == NULL) {
         snprintf(why, PROBLEM_SIZE, "this is not JSON: %s (line %d, column %d)", error.text, error.line, error.column);

@@ -89,7 +89,7 @@ void text_fini(text_buffer *b)
 bool payload_is_json(loom_bytes payload)
 {
     json_t *value = payload.len > 0 ? json_loadb((const char *)payload.data, payload.len,
-                                                 JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : NULL;
+                                                 JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL) : NULL;
     json_decref(value);
     return value != NULL;
 }

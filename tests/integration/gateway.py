@@ -8,6 +8,8 @@ import threading
 import urllib.parse
 from typing import NamedTuple
 
+from harness import wait_until
+
 TRACE_ID = "11111111111111111111111111111111"
 PARENT_ID = "2222222222222222"
 TRACEPARENT = f"00-{TRACE_ID}-{PARENT_ID}-01"
@@ -145,8 +147,18 @@ def problem(answer):
 
 
 def spans_of(bus):
-    """The spans so far; none while a line of them is being written."""
-    try:
-        return bus.spans()
-    except ValueError:
-        return []
+    """The spans so far, once no line of them is being written."""
+    def whole():
+        try:
+            return (bus.spans(),)
+        except ValueError:
+            return None
+    return wait_until(whole, "whole lines of spans")[0]
+
+
+def wait_spans(bus, *names):
+    """By name, once there is one of each; processes export when they like."""
+    def all_there():
+        found = {span.name: span for span in spans_of(bus)}
+        return found if set(names) <= set(found) else None
+    return wait_until(all_there, f"the spans {names}")

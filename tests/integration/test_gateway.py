@@ -6,7 +6,7 @@ import re
 import subprocess
 import unittest
 
-from gateway import PARENT_ID, TRACE_ID, TRACEPARENT, Client, problem, spans_of
+from gateway import PARENT_ID, TRACE_ID, TRACEPARENT, Client, problem, spans_of, wait_spans
 from harness import BIN, LoomTest, in_both_homes, wait_until
 
 EVENTS = "/v1/events/"
@@ -165,21 +165,18 @@ class Publishing(Gateway):
 @in_both_homes
 class Spans(Gateway):
     def span(self, name):
-        def find():
-            return next((span for span in spans_of(self.bus) if span.name == name), None)
-        return wait_until(find, f"the span {name}")
+        return wait_spans(self.bus, name)[name]
 
     def test_client_gateway_ladder_and_handler_are_one_trace(self):
         client = self.start()
         self.subscriber("a.b")
         answer = client.post(EVENTS + "a.b?type=x", b"1", headers={"traceparent": TRACEPARENT, "tracestate": "v=1",
                                                                    "baggage": "user=7", "User-Agent": "me/1"})
-        self.span("bridge.forward")
-        spans = {span.name: span for span in spans_of(self.bus)}
-        server = spans["POST /v1/events/{topic}"]
+        ladder = ["POST /v1/events/{topic}", "agent.emit", "bridge.publish", "eventbus.publish", "bridge.forward"]
+        spans = wait_spans(self.bus, *ladder)
+        server = spans[ladder[0]]
         self.assertEqual({TRACE_ID}, {span.trace_id for span in spans.values()})
         self.assertEqual((PARENT_ID, "SERVER", "loom-gateway"), (server.parent_id, server.kind, server.service))
-        ladder = [server.name, "agent.emit", "bridge.publish", "eventbus.publish", "bridge.forward"]
         self.assertEqual([spans[name].span_id for name in ladder[:-1]], [spans[name].parent_id for name in ladder[1:]])
         expected = {"http.request.method": "POST", "url.path": "/v1/events/a.b", "url.scheme": "http",
                     "url.query": "type=x", "http.route": "/v1/events/{topic}", "http.response.status_code": 202,
@@ -213,8 +210,7 @@ class Spans(Gateway):
         done = subprocess.run([BIN.parent / "tests" / "example_http_client", f"http://127.0.0.1:{client.port}/healthz"], timeout=60,
                               capture_output=True, env={**self.bus.environment, "TRACEPARENT": TRACEPARENT})
         self.assertEqual((0, b'{"status":"ok"}\n'), (done.returncode, done.stdout), done.stderr)
-        self.span("GET /healthz"), self.span("get all")
-        spans = {span.name: span for span in spans_of(self.bus) if span.trace_id == TRACE_ID}
+        spans = wait_spans(self.bus, "GET /healthz", "GET", "get all")
         self.assertEqual([PARENT_ID, spans["get all"].span_id, spans["GET"].span_id],
                          [spans[name].parent_id for name in ("get all", "GET", "GET /healthz")])
         self.assertEqual("CLIENT", spans["GET"].kind)
@@ -223,7 +219,7 @@ class Spans(Gateway):
         client = self.start()
         self.assertEqual(202, client.post(EVENTS + "a.b", headers={"traceparent": TRACEPARENT[:-2] + "00"}).status)
         client.post(EVENTS + "a.c", headers={"traceparent": TRACEPARENT})
-        self.span("eventbus.publish")
+        wait_spans(self.bus, "eventbus.publish", "POST /v1/events/{topic}")
         self.assertEqual({"/v1/events/a.c"}, {span.attributes["url.path"] for span in spans_of(self.bus) if span.kind == "SERVER"})
 
     def test_secrets_in_a_query_are_masked(self):

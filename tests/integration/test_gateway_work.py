@@ -7,7 +7,7 @@ import time
 import unittest
 
 import wire
-from gateway import TRACE_ID, TRACEPARENT, Client, Later, problem, spans_of
+from gateway import TRACE_ID, TRACEPARENT, Client, Later, problem, wait_spans
 from harness import LoomTest, in_both_homes, wait_until
 
 ACTIONS, REQUESTS, EVENTS = "/v1/actions/", "/v1/requests/", "/v1/events/"
@@ -167,8 +167,8 @@ class Actions(Gateway):
         self.start("it")
         self.invoke(traceparent=TRACEPARENT)
         names = ["POST /v1/actions/{capability}", "action.invoke", "action.dispatch", "bridge.forward"]
-        wait_until(lambda: {span.name for span in spans_of(self.bus)} >= set(names), "the spans")
-        spans = {span.name: span for span in spans_of(self.bus) if span.name in names}
+        found = wait_spans(self.bus, *names)
+        spans = {name: found[name] for name in names}
         self.assertEqual({TRACE_ID}, {span.trace_id for span in spans.values()})
         self.assertEqual([spans[name].span_id for name in names[:-1]], [spans[name].parent_id for name in names[1:]])
         self.assertEqual("ok", spans["action.invoke"].attributes["loom.call.outcome"])
@@ -176,8 +176,8 @@ class Actions(Gateway):
     def test_a_failed_call_is_a_failed_span(self):
         self.start("it")
         self.invoke(outcome=ERROR, code="bad_input", text="why")
-        wait_until(lambda: any(span.kind == "SERVER" and "actions" in span.name for span in spans_of(self.bus)), "the span")
-        span = next(span for span in spans_of(self.bus) if span.kind == "SERVER" and "actions" in span.name)
+        name = "POST /v1/actions/{capability}"
+        span = wait_spans(self.bus, name)[name]
         self.assertEqual((502, "bad_input", 2), (span.attributes["http.response.status_code"], span.attributes["error.type"], span.status))
 
 
