@@ -42,7 +42,9 @@ typedef struct gateway_options {
     uint32_t payload_max;          /* bytes; 0: LOOM_PAYLOAD_MAX */
     uint32_t heartbeat_ms;         /* 0: 15 s */
     uint8_t ttl;                   /* of events that come without; 0: LOOM_TTL_DEFAULT */
-    const gateway_source *source;  /* NULL: only the broker can be asked */
+    const gateway_source *source;  /* NULL: the bus is elsewhere, and only the two below can be told of */
+    const struct bridge *bridge;   /* its agents */
+    const counter_list *counters;  /* of this process */
     bool (*ready)(void *user);     /* whether there is a bus to be reached; NULL: always */
     void *ready_user;
     void (*write_metrics)(void *user, FILE *out);

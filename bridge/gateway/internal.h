@@ -284,6 +284,10 @@ void request_deliver(gateway *g, const envelope_view *view);
 void events_tick(gateway *g, uint64_t now_ms, bool heartbeat);
 void events_end(gateway *g);
 
+/* own.c: without a source. */
+void own_agents(exchange *x);
+void own_stats(exchange *x);
+
 /* ---- routes.c ---- */
 extern const http_route gateway_routes[];
 extern const size_t gateway_route_count;

@@ -149,6 +149,7 @@ void open_schemas(json_t *capabilities)
 
 typedef struct list_spec {
     const char *op;
+    void (*own)(exchange *x); /* what answers without a source; NULL: nothing does */
     const char *filters[4]; /* keys of the question */
 } list_spec;
 
@@ -186,6 +187,10 @@ static void list_get(exchange *x, const list_spec *list)
         exchange_fail(x, 400, "invalid_parameter", "\"limit\" is a number from 1 to 1000");
         return;
     }
+    if (x->gateway->options.source == NULL && list->own != NULL) {
+        list->own(x);
+        return;
+    }
     if (x->gateway->options.source == NULL) {
         exchange_fail(x, 501, "ask_the_broker", "only a gateway of the broker knows this, and this one is of a bridge");
         return;
@@ -199,20 +204,20 @@ static void list_get(exchange *x, const list_spec *list)
 
 void agents_get(exchange *x)
 {
-    list_get(x, &(list_spec){"agents", {"agent", "topic", "capability", "after"}});
+    list_get(x, &(list_spec){"agents", own_agents, {"agent", "topic", "capability", "after"}});
 }
 
 void capabilities_get(exchange *x)
 {
-    list_get(x, &(list_spec){"capabilities", {"name", "prefix", "after"}});
+    list_get(x, &(list_spec){"capabilities", NULL, {"name", "prefix", "after"}});
 }
 
 void topics_get(exchange *x)
 {
-    list_get(x, &(list_spec){"topics", {"filter"}});
+    list_get(x, &(list_spec){"topics", NULL, {"filter"}});
 }
 
 void stats_get(exchange *x)
 {
-    list_get(x, &(list_spec){"stats", {NULL}});
+    list_get(x, &(list_spec){"stats", own_stats, {NULL}});
 }

@@ -263,8 +263,10 @@ class Asking(Gateway):
                                                           input_schema='{"type":"array","items":{"type":"number"}}')
         client.post(EVENTS + "a.b", b"x")
         if self.kind == "own_process":
-            for path in ("agents", "capabilities", "topics", "stats"):
+            for path in ("capabilities", "topics"):
                 self.assertEqual((501, "ask_the_broker"), problem(client.get(f"/v1/{path}")))
+            self.assertEqual(["worker"], [row["agent"] for row in client.get("/v1/agents").json["agents"]])
+            self.assertEqual(1, client.get("/v1/stats").json["gateway"]["published"])
         else:
             self.assertEqual(["gateway-broker", "worker"], [row["agent"] for row in client.get("/v1/agents").json["agents"]])
             self.assertEqual(["worker"], [row["agent"] for row in client.get("/v1/agents?capability=add").json["agents"]])
