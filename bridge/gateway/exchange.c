@@ -56,7 +56,9 @@ static loom_span *start_span(const exchange *x, const gateway_address *at, const
         .protocol_version = str_of(http_request_minor(r) == 0 ? "1.0" : "1.1"),
     };
     about.peer_address = split_peer(http_request_peer(r), &about.peer_port);
-    return loom_http_server_span(x->gateway->options.tracer, &about, &x->from);
+    /* what is no request, but bytes of somebody who looks what is here, leaves no trace */
+    loom_tracer *tracer = about.path.len > 0 ? x->gateway->options.tracer : NULL;
+    return loom_http_server_span(tracer, &about, &x->from);
 }
 
 void exchange_begin(exchange *x, const gateway_address *at, http_request *r, const char *route)

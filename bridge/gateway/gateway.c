@@ -79,6 +79,8 @@ static void drop_port(gateway *g, loom_status why)
     g->port = NULL;
     g->mailbox_open = g->pressed = g->lost = false;
     g->options.bus->ops->detach(g->options.bus, port, why);
+    pending_lose(&g->waiting, &g->by_call);
+    pending_lose(&g->waiting, &g->by_correlation);
     publish_go_on(g);
 }
 

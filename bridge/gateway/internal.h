@@ -30,7 +30,7 @@ enum {
     GATEWAY_KEEPALIVE_MS = 15000,        /* of silence before a comment is sent to a listening client */
     GATEWAY_STUCK_MS = 30000,            /* a client that takes nothing for so long is cut off */
     GATEWAY_WINDOW_MESSAGES = 256,       /* on their way to a listening client */
-    GATEWAY_WINDOW_BYTES = 1024 * 1024,
+    GATEWAY_WINDOW_BYTES = 256 * 1024,
     GATEWAY_AGENT_SIZE = LOOM_AGENT_ID_MAX + 1,
     GATEWAY_MAILBOX = 1,                 /* the number of its subscription */
     PROBLEM_SIZE = 512
@@ -234,6 +234,7 @@ void pending_done(pending *p, uint16_t status, loom_str code, loom_str text, loo
 void pending_free(pending *p); /* not its exchange */
 void pending_tick(linked_list *list, uint64_t now_ms);
 void pending_end(linked_list *list); /* 503 for all */
+void pending_lose(linked_list *list, const bytes_table *table); /* 503 for those in it: their answer cannot come any more */
 void pending_abandon(linked_list *list); /* their clients are gone: lets go of all */
 
 /* ---- sse.c: a stream of events to a client ---- */

@@ -155,6 +155,16 @@ void pending_end(linked_list *list)
     }
 }
 
+void pending_lose(linked_list *list, const bytes_table *table)
+{
+    for (list_node *node = list->first; node != NULL; node = node->next) {
+        pending *p = list_item(node, pending, list);
+        if (p->table == table) {
+            pending_done(p, 503, str_of("disconnected"), str_of("the broker ended the gateway's session"), (loom_bytes){0});
+        }
+    }
+}
+
 void pending_abandon(linked_list *list)
 {
     for (list_node *node; (node = list->first) != NULL;) {

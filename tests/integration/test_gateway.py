@@ -2,12 +2,17 @@
 """The HTTP gateway: publishing, what is refused and how, and the spans of it."""
 
 import json
+import pathlib
 import re
+import ssl
 import subprocess
+import tempfile
 import unittest
+import urllib.request
 
 from gateway import PARENT_ID, TRACE_ID, TRACEPARENT, Client, problem, spans_of, wait_spans
 from harness import BIN, LoomTest, in_both_homes, wait_until
+from test_web import make_certificate
 
 EVENTS = "/v1/events/"
 
@@ -236,6 +241,42 @@ class Spans(Gateway):
         client.get("/v1/nothing")
         span = self.span("GET")
         self.assertEqual((404, "/v1/nothing"), (span.attributes["http.response.status_code"], span.attributes["url.path"]))
+
+
+@in_both_homes
+class Secure(Gateway):
+    def test_https_is_the_same(self):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="loom-it-")))
+        one, both = make_certificate(folder, "good", 2)
+        bus = self.home(listen=("ipc", "https"), serving=("--tls-cert-key-file", both))
+        url = bus.url_of("https") + EVENTS + "a.b"
+        with urllib.request.urlopen(url, b"x", timeout=30, context=ssl.create_default_context(cafile=one)) as answer:
+            self.assertEqual(202, answer.status)
+        name = "POST /v1/events/{topic}"
+        self.assertEqual("https", wait_spans(bus, name)[name].attributes["url.scheme"])
+
+
+class Listening(Gateway, LoomTest):
+    def test_what_others_reach_is_to_be_allowed_by_name(self):
+        bus = self.home(spans=False)
+        process = bus.run("loom-broker", "--listen", "http://0.0.0.0:0", "--bus-control", "", "--bus-pull", "", "--bus-pub", "",
+                          "--bus-bridge", "")
+        self.assertNotEqual(0, process.wait())
+        self.assertIn("allow_remote", process.err)
+
+    def test_an_address_takes_no_path(self):
+        bus = self.home(spans=False)
+        process = bus.run("loom-broker", "--listen", "http://127.0.0.1:0/api", "--bus-control", "", "--bus-pull", "", "--bus-pub", "",
+                          "--bus-bridge", "")
+        self.assertNotEqual(0, process.wait())
+        self.assertIn("takes no path", process.err)
+
+    def test_bytes_that_are_no_request_leave_no_span(self):
+        client = self.start()
+        self.assertIn(b"400", client.raw(b"\x16\x03\x01\x02\x00\r\n\r\n")[:12])
+        client.get("/healthz")
+        wait_spans(self.bus, "GET /healthz")
+        self.assertEqual(["GET /healthz"], [span.name for span in spans_of(self.bus) if span.kind == "SERVER"])
 
 
 @in_both_homes
