@@ -316,6 +316,30 @@ class Hostile(Gateway):
         for sock in idle:
             sock.close()
 
+    def test_slow_heads_and_bodies_keep_nobody_out(self):
+        self.start(spans=False)
+        before = self.bus.serving.resident_kib()
+        slow = [self.client.connect() for _ in range(200)]
+        for sock in slow[:100]:
+            sock.sendall(b"POST /v1/events/a.b HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+        for sock in slow[100:]:
+            sock.sendall(b"POST /v1/events/a.b HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n" + bytes(4096))
+        for _ in range(50):
+            self.assertEqual(202, self.client.post(EVENTS + "a.b").status)
+        if not self.bus.serving.sanitized():
+            self.assertLess(self.bus.serving.resident_kib() - before, 16 * 1024)
+        for sock in slow:
+            sock.close()
+
+    def test_a_body_without_end_is_refused(self):
+        self.start(spans=False)
+        with self.client.connect() as sock:
+            sock.sendall(b"POST /v1/events/a.b HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+            chunk = b"100000\r\n" + bytes(1 << 20) + b"\r\n"
+            for _ in range(9):
+                sock.sendall(chunk)
+            self.assertEqual(b"HTTP/1.1 413", sock.recv(4096)[:12])
+
     def test_paths_that_try_tricks_find_nothing(self):
         self.start(spans=False)
         for path in (b"/v1/../metrics", b"//v1/agents", b"/v1/agents/", b"/v1/agents%00", b"/%2e%2e/etc/passwd", b"/metrics/..;/",
