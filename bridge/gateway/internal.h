@@ -245,8 +245,8 @@ typedef struct sse {
     http_stream *stream;
     text_buffer out, flying;
     uint64_t said_ms;  /* when something was sent last */
-    uint64_t stuck_ms; /* since when the client has taken nothing; 0: it does */
-    uint64_t put;      /* bytes ever put into out */
+    uint64_t stuck_ms; /* since when the client has taken nothing */
+    size_t unsent;     /* at the last tick */
     bool ending;
     void (*taken)(struct sse *s);  /* all of it is with the kernel */
     void (*closed)(struct sse *s); /* the last word */

@@ -33,7 +33,6 @@ static void send_more(gateway_job *job)
 static void on_sent(void *user)
 {
     sse *s = user;
-    s->stuck_ms = 0;
     if (s->flying.cap > KEEP_SIZE) {
         text_fini(&s->flying);
     }
@@ -104,11 +103,13 @@ void sse_tick(sse *s, uint64_t now_ms)
     if (s->stream == NULL) {
         return;
     }
-    if (http_stream_unsent(s->stream) > 0) {
-        if (now_ms - s->stuck_ms > GATEWAY_STUCK_MS) {
-            http_stream_close(s->stream, HTTP_CLOSE_NORMAL);
-        }
-    } else if (s->out.len == 0 && now_ms - s->said_ms >= GATEWAY_KEEPALIVE_MS) {
+    const size_t unsent = http_stream_unsent(s->stream), before = s->unsent;
+    s->unsent = unsent;
+    if (unsent > 0 && unsent < before) {
+        s->stuck_ms = now_ms; /* it takes its time, but it takes */
+    } else if (unsent > 0 && now_ms - s->stuck_ms > GATEWAY_STUCK_MS) {
+        http_stream_close(s->stream, HTTP_CLOSE_NORMAL);
+    } else if (unsent == 0 && s->out.len == 0 && now_ms - s->said_ms >= GATEWAY_KEEPALIVE_MS) {
         text_puts(&s->out, ":\n\n"); /* a comment: proxies and clients see that it lives */
         gateway_soon(s->gateway, &s->job);
     }
