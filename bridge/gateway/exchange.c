@@ -203,17 +203,23 @@ size_t problem_json(char out[PROBLEM_JSON_SIZE], uint16_t status, const char *co
     return (size_t)len;
 }
 
-void exchange_fail(exchange *x, uint16_t status, const char *code, const char *format, ...)
+static void fail(exchange *x, uint16_t status, const char *code, const char *detail)
 {
-    char detail[PROBLEM_SIZE], json[PROBLEM_JSON_SIZE];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(detail, sizeof detail, format, args);
-    va_end(args);
+    char json[PROBLEM_JSON_SIZE];
     const size_t len = problem_json(json, status, code, detail);
     const http_field retry = {"Retry-After", str_of("1")};
     respond(x, status, &(exchange_body){.type = "application/problem+json",
                                         .bytes = {(const uint8_t *)json, len},
                                         .fields = &retry,
                                         .field_count = status == 429 ? 1 : 0}, code);
+}
+
+void exchange_fail(exchange *x, uint16_t status, const char *code, const char *format, ...)
+{
+    char detail[PROBLEM_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    fail(x, status, code, detail);
 }

@@ -302,6 +302,22 @@ class Ends(Gateway):
         self.assertIsNone(stream.next())
         self.assertEqual(0, self.bus.serving.wait())
 
+    def test_who_asks_whether_it_is_ready_hears_that_it_drains(self):
+        self.start(spans=False, serving=("--drain-timeout", "20s"))
+        slow = self.agent(self.bus, "slow", credit_messages=1).subscribe("a.b")
+        slow.credit_step = 0
+        for _ in range(5):
+            self.client.post(EVENTS + "a.b", b"x")
+        slow.wait_events(1)
+        self.bus.serving.signal(signal.SIGTERM)
+        wait_until(lambda: self.client.get("/readyz").status == 503, "it drains")
+        self.assertEqual((503, "draining"), problem(self.client.get("/readyz")))
+        self.assertEqual((503, "shutting_down"), problem(self.client.post(EVENTS + "a.b", b"x")))
+        self.assertEqual(200, self.client.get("/healthz").status)
+        slow.grant(100)
+        slow.wait_events(5)
+        self.assertEqual(0, self.bus.serving.wait())
+
     def test_publishes_wait_for_a_bus_that_presses(self):
         self.start(spans=False, environment={"LOOM_BROKER_PUBLISH_HOLD": "1s"})
         self.assertEqual(202, self.client.post(EVENTS + "a.b").status)
