@@ -20,7 +20,8 @@ static const program_spec spec = {
     .examples = "Examples:\n"
                 "  loom-bridge                                            agents of this machine, broker of this machine\n"
                 "  loom-bridge --bus-bridge tcp://broker.internal:7711    a broker elsewhere\n"
-                "  loom-bridge --listen tcp://127.0.0.1:7701              agents over TCP; LOOM_URL=tcp://127.0.0.1:7701 my-agent\n",
+                "  loom-bridge --listen tcp://127.0.0.1:7701              agents over TCP; LOOM_URL=tcp://127.0.0.1:7701 my-agent\n"
+                "  loom-bridge --listen http://127.0.0.1:7781             HTTP: docs/HTTP.md\n",
 };
 
 typedef struct bridge_process {
@@ -33,6 +34,11 @@ typedef struct bridge_process {
 static bool nothing_waits(void *user)
 {
     return bus_remote_idle(((bridge_process *)user)->bus);
+}
+
+static bool is_ready(void *user)
+{
+    return bus_remote_connected(((bridge_process *)user)->bus);
 }
 
 static void on_bus_log(void *user, log_level level, const char *format, va_list args)
@@ -79,6 +85,9 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
         .listen = &s->listen,
         .tls_cert_key_file = s->tls_cert_key_file,
         .ws_origins = &s->ws_origins,
+        .cors_origins = &s->cors_origins,
+        .ready = is_ready,
+        .ready_user = p,
         .heartbeat_ms = s->heartbeat_interval_ms,
         .drain_timeout_ms = s->drain_timeout_ms,
         .drained = nothing_waits,

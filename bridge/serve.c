@@ -37,11 +37,32 @@ static void on_links_closed(void *user)
     s->phase = SERVING_OVER;
 }
 
+static void on_gateway_closed(void *user)
+{
+    ((serving *)user)->gateway = NULL;
+}
+
 static void begin_drain(void *user)
 {
     serving *s = user;
     s->phase = SERVING_DRAINS;
     link_server_stop_listening(s->links);
+    if (s->gateway != NULL) { /* it listens on, so that /readyz can say so */
+        gateway_drain(s->gateway);
+    }
+}
+
+static bool is_busy(const serving *s)
+{
+    return link_server_busy(s->links) > 0 || (s->gateway != NULL && gateway_busy(s->gateway));
+}
+
+static void close_servers(serving *s)
+{
+    link_server_close(s->links, on_links_closed, s);
+    if (s->gateway != NULL) {
+        gateway_close(s->gateway, on_gateway_closed, s);
+    }
 }
 
 /* First what waits goes out, then sessions get their goodbye, then whatever is left is cut off. */
@@ -53,15 +74,18 @@ static bool drain(void *user, bool late)
     }
     if (s->phase == SERVING_DRAINS && (late || s->drained == NULL || s->drained(s->drained_user))) {
         s->phase = SERVING_ENDS;
+        if (s->gateway != NULL) {
+            gateway_end(s->gateway);
+        }
         bridge_end_sessions(s->bridge, LOOM_ECLOSED, "the process is shutting down");
         link_server_flush(s->links);
     }
-    if (s->phase == SERVING_ENDS && (late || link_server_busy(s->links) == 0)) {
+    if (s->phase == SERVING_ENDS && (late || !is_busy(s))) {
         process_lost(s->process, "bytes_unsent_to_agents", link_server_unsent(s->links));
         s->phase = SERVING_OVER; /* no further step before the links are closed */
-        link_server_close(s->links, on_links_closed, s);
+        close_servers(s);
     }
-    return s->phase == SERVING_OVER && s->links == NULL;
+    return s->phase == SERVING_OVER && s->links == NULL && s->gateway == NULL;
 }
 
 static const process_drain orderly_end = {begin_drain, drain};
@@ -73,8 +97,8 @@ void serve_close(serving *s)
     }
     process_stop_metrics(s->process);
     if (s->links != NULL) { /* the loop never ran */
-        link_server_close(s->links, on_links_closed, s);
-        while (s->links != NULL) {
+        close_servers(s);
+        while (s->links != NULL || s->gateway != NULL) {
             uv_run(&s->process->loop, UV_RUN_ONCE);
         }
     }
@@ -92,21 +116,77 @@ static void on_bridge_log(void *user, log_level level, const session_info *about
               (unsigned long long)about->id);
 }
 
-static loom_status listen_all(serving *s, const config_strings *urls, ready_file *ready)
+static void write_metrics(void *user, FILE *out)
 {
-    logger *log = s->process->log;
-    for (size_t i = 0; i < urls->count; i++) {
-        char bound[URL_MAX], why[LINK_ERROR_SIZE];
-        loom_status st = process_prepare_url(s->process, urls->items[i]);
+    process_write_metrics(((serving *)user)->process, out);
+}
+
+static loom_status open_gateway(serving *s, const serve_options *o)
+{
+    loom_status st = gateway_open(&s->gateway, &s->process->loop, &(gateway_options){
+        .bus = o->bus,
+        .bridge_id = o->bridge_id,
+        .software = o->software,
+        .tracer = process_tracer(s->process, "loom-gateway"),
+        .bridge_tracer = o->tracer,
+        .log = s->process->log,
+        .tls_cert_key_file = o->tls_cert_key_file[0] != '\0' ? o->tls_cert_key_file : NULL,
+        .origins = (const char *const *)o->cors_origins->items,
+        .origin_count = o->cors_origins->count,
+        .payload_max = o->payload_max,
+        .heartbeat_ms = o->heartbeat_ms,
+        .ttl = o->ttl,
+        .source = o->source,
+        .bridge = s->bridge,
+        .counters = &s->process->counters,
+        .ready = o->ready,
+        .ready_user = o->ready_user,
+        .write_metrics = write_metrics,
+        .metrics_user = s,
+    });
+    if (st != LOOM_OK) {
+        log_error(s->process->log, "cannot open the HTTP gateway: %s", loom_status_text(st));
+        return st;
+    }
+    counter_list_add(&s->process->counters, gateway_counter_source(s->gateway));
+    return LOOM_OK;
+}
+
+static bool is_web(const char *text)
+{
+    url u;
+    char why[URL_ERROR_SIZE];
+    return url_parse(&u, text, URL_WEB, why) == LOOM_OK;
+}
+
+static loom_status listen_at(serving *s, const serve_options *o, const char *text, char bound[URL_MAX])
+{
+    char why[LINK_ERROR_SIZE];
+    const bool web = is_web(text);
+    loom_status st = process_prepare_url(s->process, text);
+    if (st == LOOM_OK && web && s->gateway == NULL) {
+        st = open_gateway(s, o);
+    }
+    if (st != LOOM_OK) {
+        return st; /* it has been logged */
+    }
+    st = web ? gateway_listen(s->gateway, text, bound, URL_MAX, why) : link_server_listen(s->links, text, bound, URL_MAX, why);
+    if (st != LOOM_OK) {
+        log_error(s->process->log, "%s", why);
+        return st;
+    }
+    log_info(s->process->log, "listening for %s url=%s", web ? "http" : "agents", bound);
+    return LOOM_OK;
+}
+
+static loom_status listen_all(serving *s, const serve_options *o, ready_file *ready)
+{
+    for (size_t i = 0; i < o->listen->count; i++) {
+        char bound[URL_MAX];
+        loom_status st = listen_at(s, o, o->listen->items[i], bound);
         if (st != LOOM_OK) {
             return st;
         }
-        st = link_server_listen(s->links, urls->items[i], bound, sizeof bound, why);
-        if (st != LOOM_OK) {
-            log_error(log, "%s", why);
-            return st;
-        }
-        log_info(log, "listening for agents url=%s", bound);
         ready_file_add(ready, bound);
     }
     return LOOM_OK;
@@ -154,7 +234,7 @@ loom_status serve_agents(serving *s, process *p, const serve_options *o)
     const char *ready_path = options_value(&p->program->options, "ready-file");
     ready_file ready;
     ready_file_init(&ready, ready_path);
-    if ((st = listen_all(s, o->listen, &ready)) == LOOM_OK && (st = ready_file_write(&ready)) != LOOM_OK) {
+    if ((st = listen_all(s, o, &ready)) == LOOM_OK && (st = ready_file_write(&ready)) != LOOM_OK) {
         log_error(p->log, "cannot write the ready file: %s", ready_path);
     }
     ready_file_fini(&ready);

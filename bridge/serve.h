@@ -6,6 +6,7 @@
 #ifndef LOOM_BRIDGE_SERVE_H
 #define LOOM_BRIDGE_SERVE_H
 
+#include "bridge/gateway/gateway.h"
 #include "bridge/link/server.h"
 #include "bridge/session/bridge.h"
 #include "host/process.h"
@@ -14,6 +15,7 @@ typedef struct serving {
     process *process;
     bridge *bridge;
     link_server *links;
+    gateway *gateway; /* NULL: nothing is served over HTTP */
     bool (*drained)(void *user);
     void (*cut_off)(void *user);
     void *drained_user; /* of both */
@@ -27,7 +29,10 @@ typedef struct serve_options {
     loom_tracer *tracer;
     const config_strings *listen;
     const char *tls_cert_key_file; /* "": none */
-    const config_strings *ws_origins;
+    const config_strings *ws_origins, *cors_origins;
+    const gateway_source *source; /* of the gateway, as is ready; either may be NULL */
+    bool (*ready)(void *user);
+    void *ready_user;
     uint32_t heartbeat_ms, drain_timeout_ms, max_sessions, payload_max;
     uint8_t ttl;
     bool (*drained)(void *user); /* nothing waits in the bus any more; NULL: nothing ever does */

@@ -21,6 +21,7 @@ static const program_spec spec = {
     .examples = "Examples:\n"
                 "  loom-broker                                  a broker for this machine's agents\n"
                 "  loom-broker --listen tcp://127.0.0.1:7700    agents over TCP only\n"
+                "  loom-broker --listen ipc:///run/loom/loom.sock --listen http://127.0.0.1:7780    and HTTP: docs/HTTP.md\n"
                 "  loom-broker --config loom.toml --check-config\n"
                 "  loom pub greetings.all hello                 then, in another terminal: loom sub 'greetings.>'\n",
 };
@@ -31,6 +32,7 @@ typedef struct broker {
     broker_cores cores;
     bus_local local;
     bus_server *bus;
+    gateway_source source;
     uv_prepare_t round;
     uv_timer_t deadlines;
 } broker;
@@ -166,6 +168,11 @@ static void destroy_cores(broker *b)
     eventbus_destroy(b->cores.events);
 }
 
+static loom_status ask(void *user, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to)
+{
+    return bus_server_ask(((broker *)user)->bus, question, take, to);
+}
+
 static loom_status serve(broker *b, const settings_broker *s)
 {
     static const char bridge_id[] = "broker";
@@ -184,6 +191,7 @@ static loom_status serve(broker *b, const settings_broker *s)
     if ((st = process_serve_metrics(&b->process, s->metrics_listen, broker_write_metrics, b)) != LOOM_OK) {
         return st;
     }
+    b->source = (gateway_source){ask, b};
     return serve_agents(&b->serving, &b->process, &(serve_options){
         .bus = &b->local.base,
         .bridge_id = bridge_id,
@@ -192,6 +200,8 @@ static loom_status serve(broker *b, const settings_broker *s)
         .listen = &s->listen,
         .tls_cert_key_file = s->tls_cert_key_file,
         .ws_origins = &s->ws_origins,
+        .cors_origins = &s->cors_origins,
+        .source = &b->source,
         .heartbeat_ms = s->heartbeat_interval_ms,
         .drain_timeout_ms = s->drain_timeout_ms,
         .max_sessions = (uint32_t)s->max_agents,

@@ -14,7 +14,7 @@
 #include "base/counters.h"
 #include "host/cli/program.h"
 
-enum { PROCESS_SERVICES_MAX = 2, PROCESS_SIGNALS = 3, PROCESS_LOSSES_MAX = 8 };
+enum { PROCESS_SERVICES_MAX = 3, PROCESS_SIGNALS = 3, PROCESS_LOSSES_MAX = 8 };
 
 /* What a stop threw away: a name for the log, and how much. */
 typedef struct process_loss {
@@ -81,7 +81,9 @@ void process_lost(process *p, const char *name, uint64_t count);
 
 /* Called by process_open(): spans and log. */
 void process_count_own(process *p);
-/* Serves /metrics at an http URL; "": does nothing. write adds what is no counter of a source; may be NULL. Errors are
+/* What /metrics says, for who serves it elsewhere as well. */
+void process_write_metrics(process *p, FILE *out);
+/* Serves /metrics at an http URL; "": only keeps write for process_write_metrics(). write adds what is no counter of a source; may be NULL. Errors are
  * logged. */
 LOOM_MUST_CHECK loom_status process_serve_metrics(process *p, const char *url, void (*write)(void *user, FILE *out), void *user);
 void process_stop_metrics(process *p); /* idempotent */

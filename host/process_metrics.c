@@ -87,9 +87,9 @@ static void count_tracing(process *p)
     }
 }
 
-static void write_metrics(void *user, FILE *out)
+void process_write_metrics(process *p, FILE *out)
 {
-    process *p = user;
+    count_tracing(p);
     for (size_t i = 0; i < p->counters.count; i++) {
         metrics_write_counters(out, &p->counters.items[i]);
     }
@@ -101,14 +101,19 @@ static void write_metrics(void *user, FILE *out)
     }
 }
 
+static void write_metrics(void *user, FILE *out)
+{
+    process_write_metrics(user, out);
+}
+
 loom_status process_serve_metrics(process *p, const char *url, void (*write)(void *user, FILE *out), void *user)
 {
+    p->write_metrics = write;
+    p->metrics_user = user;
     if (url[0] == '\0') {
         return LOOM_OK;
     }
     char why[METRICS_ERROR_SIZE];
-    p->write_metrics = write;
-    p->metrics_user = user;
     count_tracing(p);
     loom_status st = metrics_server_open(&p->metrics, &p->loop, p->log, url, write_metrics, p, why);
     if (st != LOOM_OK) {

@@ -71,6 +71,9 @@ typedef struct bus_server_stats {
     bool open_waiting;                                   /* now: the open PULL is not read, a queue is full */
 } bus_server_stats;
 bus_server_stats bus_server_get_stats(const bus_server *s);
+/* Answers a question of the control socket to somebody in this process: all but "invoke", whose answer comes later. take is
+ * called before it returns. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status bus_server_ask(bus_server *s, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to);
 counter_source bus_server_counter_source(const bus_server *s);
 
 #endif

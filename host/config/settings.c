@@ -18,6 +18,12 @@ static bool check_link(const char *text, char why[CONFIG_CHECK_SIZE])
     return url_parse(&parsed, text, URL_LINKS, why) == LOOM_OK;
 }
 
+static bool check_listen(const char *text, char why[CONFIG_CHECK_SIZE])
+{
+    url parsed;
+    return url_parse(&parsed, text, URL_LINKS | URL_WEB, why) == LOOM_OK;
+}
+
 static bool check_bus(const char *text, char why[CONFIG_CHECK_SIZE])
 {
     url parsed;
@@ -107,8 +113,8 @@ static bool check_id(const char *text, char why[CONFIG_CHECK_SIZE])
 
 static const config_key keys[] = {
     {.section = "broker", .name = "listen", .type = CONFIG_STRINGS, .offset = AT(broker.listen), .value = "URL",
-     .fallback = "ipc://{runtime}/loom.sock", .check = check_link,
-     .help = "Where agents connect: ipc, tcp, tls+tcp, ws, wss URLs"},
+     .fallback = "ipc://{runtime}/loom.sock", .check = check_listen,
+     .help = "Where agents connect: ipc, tcp, tls+tcp, ws, wss URLs; and the HTTP gateway: http, https"},
     {.section = "broker", .name = "allow_remote", .type = CONFIG_BOOL, .offset = AT(broker.allow_remote),
      .fallback = "false", .help = "Allow listening on addresses that other machines can reach"},
     {.section = "broker", .name = "bus_pull", .type = CONFIG_STRING, .offset = AT(broker.bus_pull), .value = "URL",
@@ -124,11 +130,14 @@ static const config_key keys[] = {
      .fallback = "ipc://{runtime}/bus-bridge.sock", .check = check_bus,
      .help = "Where loom-bridge processes connect; empty turns it off"},
     {.section = "broker", .name = "tls_cert_key_file", .type = CONFIG_STRING, .offset = AT(broker.tls_cert_key_file),
-     .value = "FILE", .fallback = "", .help = "PEM file with certificate and private key, for tls+tcp and wss"},
+     .value = "FILE", .fallback = "", .help = "PEM file with certificate and private key, for tls+tcp, wss and https"},
     {.section = "broker", .name = "ws_origins", .type = CONFIG_STRINGS, .offset = AT(broker.ws_origins),
      .value = "ORIGIN", .fallback = "", .check = check_origin,
      .help = "Web pages that may open a WebSocket, such as https://example.org; * is all of them, empty only those that "
              "come from the same host and port"},
+    {.section = "broker", .name = "cors_origins", .type = CONFIG_STRINGS, .offset = AT(broker.cors_origins),
+     .value = "ORIGIN", .fallback = "", .check = check_origin,
+     .help = "Web pages that may use the HTTP gateway from elsewhere, such as https://example.org; * is all of them"},
     {.section = "broker", .name = "drain_timeout", .type = CONFIG_DURATION, .offset = AT(broker.drain_timeout_ms),
      .min = 0, .max = HOUR, .fallback = "5s", .help = "How long shutdown waits for queues and spans to drain"},
     {.section = "broker", .name = "heartbeat_interval", .type = CONFIG_DURATION,
@@ -171,20 +180,23 @@ static const config_key keys[] = {
      .help = "Where to serve /metrics, such as http://127.0.0.1:7780; empty turns it off"},
 
     {.section = "bridge", .name = "listen", .type = CONFIG_STRINGS, .offset = AT(bridge.listen), .value = "URL",
-     .fallback = "ipc://{runtime}/bridge.sock", .check = check_link,
-     .help = "Where agents connect: ipc, tcp, tls+tcp, ws, wss URLs"},
+     .fallback = "ipc://{runtime}/bridge.sock", .check = check_listen,
+     .help = "Where agents connect: ipc, tcp, tls+tcp, ws, wss URLs; and the HTTP gateway: http, https"},
     {.section = "bridge", .name = "allow_remote", .type = CONFIG_BOOL, .offset = AT(bridge.allow_remote),
      .fallback = "false", .help = "Allow listening on addresses that other machines can reach"},
     {.section = "bridge", .name = "bus_bridge", .type = CONFIG_STRING, .offset = AT(bridge.bus_bridge), .value = "URL",
      .fallback = "ipc://{runtime}/bus-bridge.sock", .check = check_broker_bus, .help = "The broker's bus_bridge"},
     {.section = "bridge", .name = "tls_cert_key_file", .type = CONFIG_STRING, .offset = AT(bridge.tls_cert_key_file),
-     .value = "FILE", .fallback = "", .help = "PEM file with certificate and private key, for tls+tcp and wss"},
+     .value = "FILE", .fallback = "", .help = "PEM file with certificate and private key, for tls+tcp, wss and https"},
     {.section = "bridge", .name = "ws_origins", .type = CONFIG_STRINGS, .offset = AT(bridge.ws_origins),
      .value = "ORIGIN", .fallback = "", .check = check_origin,
      .help = "Web pages that may open a WebSocket, such as https://example.org; * is all of them, empty only those that "
              "come from the same host and port"},
     {.section = "bridge", .name = "id", .type = CONFIG_STRING, .offset = AT(bridge.id), .value = "ID", .fallback = "",
      .check = check_id, .help = "Name of this bridge on the bus; empty: host name and process id"},
+    {.section = "bridge", .name = "cors_origins", .type = CONFIG_STRINGS, .offset = AT(bridge.cors_origins),
+     .value = "ORIGIN", .fallback = "", .check = check_origin,
+     .help = "Web pages that may use the HTTP gateway from elsewhere, such as https://example.org; * is all of them"},
     {.section = "bridge", .name = "drain_timeout", .type = CONFIG_DURATION, .offset = AT(bridge.drain_timeout_ms),
      .min = 0, .max = HOUR, .fallback = "5s", .help = "How long shutdown waits for queues and spans to drain"},
     {.section = "bridge", .name = "heartbeat_interval", .type = CONFIG_DURATION,

@@ -15,6 +15,7 @@ typedef struct settings_broker {
     char *bus_bridge;       /* URL where bridges in processes of their own connect */
     char *tls_cert_key_file; /* PEM, for tls+tcp and wss; "" is none */
     config_strings ws_origins; /* of pages that may open a WebSocket */
+    config_strings cors_origins; /* of pages that may use the gateway */
     uint32_t drain_timeout_ms;
     uint32_t heartbeat_interval_ms;
     int64_t max_agents;
@@ -40,7 +41,7 @@ typedef struct settings_bridge {
     bool allow_remote;
     char *bus_bridge;       /* the broker's */
     char *tls_cert_key_file;
-    config_strings ws_origins;
+    config_strings ws_origins, cors_origins;
     char *id;               /* "" : made from host name and process id */
     uint32_t drain_timeout_ms;
     uint32_t heartbeat_interval_ms;

@@ -25,6 +25,9 @@ void http_exchange_leave(http_connection *c)
     c->server->bodies -= r->body.cap;
     if (c->phase == PHASE_ANSWER && !c->answered) {
         r->connection = NULL; /* its owner still has it */
+        if (r->left != NULL) {
+            r->left(r->left_user);
+        }
     } else {
         http_request_free(r);
     }
@@ -80,7 +83,22 @@ static void handle(http_connection *c)
 {
     c->phase = PHASE_ANSWER;
     http_connection_deadline(c, 0);
-    c->request->route->handle(c->listener->options.user, c->request);
+    c->request->handle(c->listener->options.user, c->request);
+}
+
+/* Whether the route is of this path; *rest is what follows its own. */
+static bool is_path_of(const http_route *route, loom_str path, loom_str *rest)
+{
+    const size_t len = strlen(route->path);
+    *rest = (loom_str){0};
+    if (!route->below) {
+        return str_is(path, route->path);
+    }
+    if (path.len <= len || memcmp(path.data, route->path, len) != 0) {
+        return false;
+    }
+    *rest = (loom_str){path.data + len, path.len - len};
+    return true;
 }
 
 static bool is_method_of(const http_route *route, loom_str method)
@@ -97,21 +115,41 @@ static void allow(http_request *r, const char *methods)
     snprintf(r->allow + used, sizeof r->allow - used, "%s%s", used > 0 ? ", " : "", methods);
 }
 
-/* The status to refuse with; 0: r->route is set. */
+/* The status to refuse with; 0: r->handle or r->websocket is set. */
 static uint16_t find_route(http_request *r, const http_listen_options *o)
 {
     for (size_t i = 0; i < o->route_count; i++) {
         const http_route *route = &o->routes[i];
-        if (!str_is(r->head.path, route->path)) {
+        loom_str rest;
+        if (!is_path_of(route, r->head.path, &rest)) {
             continue;
         }
         if (is_method_of(route, r->head.method)) {
-            r->route = route;
+            r->handle = route->handle;
+            r->websocket = route->websocket;
+            r->rest = rest;
             return 0;
         }
         allow(r, route->websocket != NULL ? "GET" : strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method);
     }
-    return r->allow[0] != '\0' ? 405 : 404;
+    if (r->allow[0] == '\0') {
+        return 404;
+    }
+    if (o->options == NULL) {
+        return 405;
+    }
+    allow(r, "OPTIONS");
+    r->handle = o->options;
+    return str_is(r->head.method, "OPTIONS") ? 0 : 405;
+}
+
+static uint16_t admit(http_request *r, const http_listen_options *o, const char **why)
+{
+    uint16_t status = o->admit != NULL ? o->admit(o->user, r, why) : 0;
+    if (status == 0 && (status = find_route(r, o)) != 0) {
+        *why = status == 405 ? "the method is not allowed here" : "there is nothing at this path";
+    }
+    return status;
 }
 
 static void on_head(http_connection *c)
@@ -122,13 +160,14 @@ static void on_head(http_connection *c)
     r->path_known = true;
     r->close = r->head.close;
     r->head_only = str_is(r->head.method, "HEAD");
-    uint16_t status = find_route(r, o);
+    const char *why = "";
+    uint16_t status = admit(r, o, &why);
     if (status != 0) {
-        http_exchange_refuse(c, status, status == 405 ? "the method is not allowed here" : "there is nothing at this path");
+        http_exchange_refuse(c, status, why);
         return;
     }
-    if (r->route->websocket != NULL) {
-        http_websocket_upgrade(c, r->route->websocket);
+    if (r->websocket != NULL) {
+        http_websocket_upgrade(c, r->websocket);
         return;
     }
     if (r->head.has_length && r->head.length > o->body_max) {
@@ -246,15 +285,25 @@ size_t http_exchange_input(http_connection *c, const uint8_t *data, size_t len)
 
 /* ---- answers ---- */
 
-static void say_field(http_connection *c, const char *name, const char *value)
+static void say_value(http_connection *c, const char *name, loom_str value)
 {
+    for (size_t i = 0; i < value.len; i++) {
+        if ((uint8_t)value.data[i] < ' ' || value.data[i] == 0x7f) {
+            return;
+        }
+    }
     if (http_connection_say(c, name, strlen(name)) && http_connection_say(c, ": ", 2) &&
-        http_connection_say(c, value, strlen(value))) {
+        http_connection_say(c, value.data, value.len)) {
         (void)http_connection_say(c, "\r\n", 2);
     }
 }
 
-static void say_head(http_connection *c, const http_request *r, const http_answer *a)
+static void say_field(http_connection *c, const char *name, const char *value)
+{
+    say_value(c, name, str_of(value));
+}
+
+static void say_head(http_connection *c, const http_request *r, const http_answer *a, bool stream)
 {
     char line[64], date[40], length[24];
     struct tm now;
@@ -262,12 +311,17 @@ static void say_head(http_connection *c, const http_request *r, const http_answe
     snprintf(line, sizeof line, "HTTP/1.1 %u %s\r\n", (unsigned)a->status, http_status_name(a->status));
     (void)http_connection_say(c, line, strlen(line));
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &now));
-    snprintf(length, sizeof length, "%zu", a->body.len);
     say_field(c, "Date", date);
     if (a->content_type != NULL) {
         say_field(c, "Content-Type", a->content_type);
     }
-    say_field(c, "Content-Length", length);
+    if (!stream && a->status != 204) { /* RFC 9110, 8.6: a 204 has none */
+        snprintf(length, sizeof length, "%zu", a->body.len);
+        say_field(c, "Content-Length", length);
+    }
+    for (size_t i = 0; i < a->field_count; i++) {
+        say_value(c, a->fields[i].name, a->fields[i].value);
+    }
     switch (a->status) {
     case 405:
         say_field(c, "Allow", r->allow);
@@ -282,7 +336,7 @@ static void say_head(http_connection *c, const http_request *r, const http_answe
     default:
         break;
     }
-    if (r->close) {
+    if (r->close || stream) {
         say_field(c, "Connection", "close");
     }
     (void)http_connection_say(c, "\r\n", 2);
@@ -296,8 +350,9 @@ void http_request_answer(http_request *r, const http_answer *answer)
         return;
     }
     assert(c->request == r && c->phase == PHASE_ANSWER && !c->answered);
+    r->left = NULL;
     r->close = r->close || c->server->stopping;
-    say_head(c, r, answer);
+    say_head(c, r, answer, false);
     if (!r->head_only) {
         (void)http_connection_say(c, answer->body.data, answer->body.len);
     }
@@ -309,6 +364,34 @@ void http_request_answer(http_request *r, const http_answer *answer)
     c->close_after = r->close;
     http_exchange_leave(c);
     http_connection_pump(c);
+}
+
+http_stream *http_request_answer_stream(http_request *r, const http_answer *head, const http_stream_events *events, void *user)
+{
+    http_connection *c = r->connection;
+    if (c == NULL) {
+        http_request_free(r);
+        return NULL;
+    }
+    assert(c->request == r && c->phase == PHASE_ANSWER && !c->answered);
+    r->left = NULL;
+    say_head(c, r, head, true);
+    if (c->closing) {
+        http_request_free(r);
+        return NULL;
+    }
+    c->answered = true; /* so that it is freed here */
+    http_exchange_leave(c);
+    c->answered = false;
+    http_stream_begin(c, events, user);
+    http_connection_pump(c);
+    return c->closing ? NULL : &c->stream;
+}
+
+void http_request_on_left(http_request *r, void (*left)(void *user), void *user)
+{
+    r->left = left;
+    r->left_user = user;
 }
 
 void http_request_answer_text(http_request *r, uint16_t status, const char *text)
@@ -340,9 +423,53 @@ loom_str http_request_path(const http_request *r)
     return r->head.path;
 }
 
+loom_str http_request_rest(const http_request *r)
+{
+    return r->rest;
+}
+
+loom_str http_request_query(const http_request *r)
+{
+    return r->head.query;
+}
+
+loom_str http_request_method(const http_request *r)
+{
+    return r->head.method;
+}
+
+unsigned http_request_minor(const http_request *r)
+{
+    return r->head.minor;
+}
+
+const char *http_request_peer(const http_request *r)
+{
+    return r->connection != NULL ? r->connection->peer : "";
+}
+
+const char *http_request_allow(const http_request *r)
+{
+    return r->allow;
+}
+
 const loom_str *http_request_field(const http_request *r, const char *name)
 {
     return http_head_field(&r->head, name);
+}
+
+size_t http_request_fields(const http_request *r, const char *name, loom_str *values, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->head.field_count; i++) {
+        if (str_is_any_case(r->head.fields[i].name, name)) {
+            if (count < max) {
+                values[count] = r->head.fields[i].value;
+            }
+            count++;
+        }
+    }
+    return count;
 }
 
 loom_bytes http_request_body(const http_request *r)

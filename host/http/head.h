@@ -8,6 +8,8 @@
 
 #include <loom/api.h>
 
+#include "host/http/status.h"
+
 enum { HTTP_FIELDS_MAX = 64, HTTP_TARGET_MAX = 8000 /* bytes; RFC 9112, section 3 */ };
 
 typedef struct http_field_read {
@@ -44,8 +46,5 @@ uint16_t http_head_read(http_head *h, loom_str bytes, size_t max, size_t *used, 
 const loom_str *http_head_field(const http_head *h, const char *name);
 /* Whether any field of the name holds the token in its comma-separated list, whatever its case; with exact: as it stands. */
 bool http_head_lists(const http_head *h, const char *name, const char *token, bool exact);
-
-/* "Not Found"; "Status" for one that has no name here. Static storage. */
-const char *http_status_name(uint16_t status);
 
 #endif

@@ -8,7 +8,7 @@
  * takes nothing. When a listener has as many connections as it may, or the process has no descriptor left, those that wait
  * (in a handshake, or between two requests) make room, the oldest first; only when there is none is a new one refused.
  *
- * Threads: the loop's, for everything here. No callback runs inside a call of one of these functions, but for `sent`. */
+ * Threads: the loop's, for everything here. No callback runs inside a call of one of these functions, but for `sent` and `left`. */
 #ifndef LOOM_HOST_HTTP_HTTP_SERVER_H
 #define LOOM_HOST_HTTP_HTTP_SERVER_H
 
@@ -48,23 +48,46 @@ typedef struct http_server_counts {
 
 /* ---- requests ---- */
 
-loom_str http_request_path(const http_request *r);
-/* The value of a header field, whatever the case of its name; NULL: there is none. Valid until the answer. */
+/* All that is asked of a request is valid until its answer. */
+loom_str http_request_path(const http_request *r); /* empty: the head could not be read */
+/* Whether its Origin, if it has one, is that of a page of this very host and port, be it over TLS or not. */
+bool http_request_is_same_origin(const http_request *r);
+/* What follows the path of a route with `below`; still percent-encoded. */
+loom_str http_request_rest(const http_request *r);
+loom_str http_request_query(const http_request *r); /* without its '?' */
+loom_str http_request_method(const http_request *r);
+unsigned http_request_minor(const http_request *r); /* of HTTP/1.x */
+const char *http_request_peer(const http_request *r); /* like "http:127.0.0.1:4711"; "": it has left */
+/* The methods there are at this path, for Allow; "": none. */
+const char *http_request_allow(const http_request *r);
+/* The value of a header field, whatever the case of its name; NULL: there is none. */
 const loom_str *http_request_field(const http_request *r, const char *name);
-/* Valid until the answer. */
+/* All values of it, at most max; returns how many there are. */
+size_t http_request_fields(const http_request *r, const char *name, loom_str *values, size_t max);
 loom_bytes http_request_body(const http_request *r);
 /* Whether the request said how long its body is, be it 0. */
 bool http_request_has_length(const http_request *r);
+
+/* One field of an answer. A value with a control character in it, which could end the field, is left out. */
+typedef struct http_field {
+    const char *name;
+    loom_str value;
+} http_field;
 
 typedef struct http_answer {
     uint16_t status;
     const char *content_type; /* NULL: there is no body */
     loom_bytes body;          /* copied */
+    const http_field *fields; /* more of the head */
+    size_t field_count;
 } http_answer;
 
 /* Answers, once, and frees the request: from the handler, or at any later time, even if the client has left meanwhile or
  * the server is closed. What a status needs (Allow, Retry-After, Upgrade) is added. */
 void http_request_answer(http_request *r, const http_answer *answer);
+/* Whom to tell that the client has left before the answer, which is still due. Runs from the loop, and inside
+ * http_server_close(). */
+void http_request_on_left(http_request *r, void (*left)(void *user), void *user);
 /* The same with a text. */
 void http_request_answer_text(http_request *r, uint16_t status, const char *text);
 
@@ -79,6 +102,10 @@ typedef struct http_stream_events {
     void (*closed)(void *user);
 } http_stream_events;
 
+/* Begins an answer whose body comes bit by bit, and frees the request: the connection is a stream from then on, and ends
+ * with the body (RFC 9112, section 6.3, 8). What the client still says is read away. events is not NULL; its `received` is
+ * not called. NULL: the client has left, or there is no memory: no event follows. The body of the answer is not looked at. */
+http_stream *http_request_answer_stream(http_request *r, const http_answer *head, const http_stream_events *events, void *user);
 /* Gives the stream its owner: to be called in `opened`, or the stream is closed. */
 void http_stream_attach(http_stream *s, const http_stream_events *events, void *user);
 /* Sends; data is borrowed until sent or closed. One at a time. */
@@ -89,6 +116,8 @@ void http_stream_pause(http_stream *s, bool on);
 void http_stream_refuse(http_stream *s, loom_bytes last);
 /* Codes of the close frame of a WebSocket (RFC 6455, section 7.4.1). */
 enum { HTTP_CLOSE_NORMAL = 1000, HTTP_CLOSE_GOING_AWAY = 1001 };
+/* Bytes given to send that have not left. */
+size_t http_stream_unsent(const http_stream *s);
 /* Ends it in order: with a close frame of this code, or as TLS does. While something is being sent: cuts it off. No more is
  * received; `closed` follows, later. */
 void http_stream_close(http_stream *s, uint16_t code);
@@ -105,6 +134,7 @@ typedef struct http_endpoint {
 typedef struct http_route {
     const char *method;       /* GET answers HEAD as well; unused for a WebSocket */
     const char *path;         /* as it stands in the request, without its query */
+    bool below;               /* whatever begins with path, and goes on: http_request_rest() */
     void (*handle)(void *user, http_request *r);
     const http_endpoint *websocket; /* instead of handle */
 } http_route;
@@ -121,6 +151,11 @@ typedef struct http_listen_options {
     size_t max_connections;        /* 0: no limit but the descriptors */
     /* Answers what the server itself refuses; NULL: with text/plain. status is 4xx or 5xx, why a sentence. */
     void (*fail)(void *user, http_request *r, uint16_t status, const char *why);
+    /* Looks at the head of each request before its route does. Returns a status to refuse it with, and *why; 0: it may go
+     * on. NULL: all may. */
+    uint16_t (*admit)(void *user, const http_request *r, const char **why);
+    /* Answers OPTIONS for a path that has a route. NULL: that is not allowed. */
+    void (*options)(void *user, http_request *r);
     void *user;
 } http_listen_options;
 

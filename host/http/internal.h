@@ -42,11 +42,15 @@ struct http_request {
     byte_buffer text;            /* that the head points into */
     byte_buffer body;
     http_body body_reader;
-    const http_route *route;
+    void (*handle)(void *user, http_request *r);
+    const http_endpoint *websocket; /* instead of handle */
     bool path_known;             /* the head is whole */
     bool head_only;
     bool close;                  /* the connection ends with the answer */
-    char allow[64];              /* methods, of a 405 */
+    char allow[64];              /* methods of the path, when no route was found */
+    loom_str rest;               /* of the path, behind that of its route */
+    void (*left)(void *user);    /* may be NULL */
+    void *left_user;
 };
 
 struct http_stream {
@@ -184,6 +188,8 @@ void http_websocket_upgrade(http_connection *c, const http_endpoint *endpoint);
 
 /* ---- stream.c ---- */
 void http_stream_open(http_connection *c, const http_endpoint *endpoint, bool framed);
+/* The body of an answer, from here to the end of the connection. */
+void http_stream_begin(http_connection *c, const http_stream_events *events, void *user);
 void http_stream_input(http_connection *c, uint8_t *data, size_t len);
 void http_stream_late(http_connection *c);
 /* The chunk is written. */

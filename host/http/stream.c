@@ -21,6 +21,19 @@ void http_stream_open(http_connection *c, const http_endpoint *endpoint, bool fr
     }
 }
 
+void http_stream_begin(http_connection *c, const http_stream_events *events, void *user)
+{
+    c->stream = (http_stream){.events = events, .user = user};
+    c->phase = PHASE_STREAM;
+    c->heard = true;
+    http_connection_deadline(c, c->server->options.ping_ms);
+    if (c->stash.len > 0) { /* nobody will answer what came behind the request */
+        buffer_fini(&c->stash);
+        c->stash_at = 0;
+        http_connection_read(c, true);
+    }
+}
+
 void http_stream_attach(http_stream *s, const http_stream_events *events, void *user)
 {
     s->events = events;
@@ -44,6 +57,11 @@ void http_stream_send(http_stream *s, const uint8_t *data, size_t len)
     s->payload = data;
     s->payload_len = len;
     http_connection_pump(c);
+}
+
+size_t http_stream_unsent(const http_stream *s)
+{
+    return s->payload_len;
 }
 
 void http_stream_pause(http_stream *s, bool on)
@@ -205,7 +223,7 @@ void http_stream_input(http_connection *c, uint8_t *data, size_t len)
     c->heard = true;
     if (c->stream.framed) {
         framed_input(c, data, len);
-    } else {
+    } else if (c->stream.events->received != NULL) {
         c->stream.events->received(c->stream.user, data, len);
     }
 }

@@ -53,6 +53,12 @@ static bool is_same_origin(loom_str origin, const loom_str *host)
     return str_equal_any_case(without_port(from, port), without_port(*host, port));
 }
 
+bool http_request_is_same_origin(const http_request *r)
+{
+    const loom_str *origin = http_head_field(&r->head, "Origin");
+    return origin == NULL || is_same_origin(*origin, http_head_field(&r->head, "Host"));
+}
+
 static bool may_open(const http_connection *c, const http_head *h)
 {
     const http_listen_options *o = &c->listener->options;

@@ -187,7 +187,8 @@ class Home:
 
     def _listen_flags(self):
         places = {"ipc": f"ipc://{self.folder}/agents.sock", "tcp": "tcp://127.0.0.1:0", "ws": "ws://127.0.0.1:0/loom",
-                  "tls+tcp": "tls+tcp://localhost:0", "wss": "wss://localhost:0/loom"}
+                  "tls+tcp": "tls+tcp://localhost:0", "wss": "wss://localhost:0/loom",
+                  "http": "http://127.0.0.1:0", "https": "https://localhost:0"}
         return [part for scheme in self.listen for part in ("--listen", places[scheme])]
 
     def start_broker(self):

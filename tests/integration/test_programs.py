@@ -66,7 +66,7 @@ class Command(Programs):
 
     def test_values_that_make_no_sense_are_named(self):
         for flags, words in ((("--listen", "nonsense"), ("--listen", "nonsense")),
-                             (("--listen", "http://127.0.0.1:80"), ("http",)),
+                             (("--listen", "ftp://127.0.0.1:80"), ("http",)),
                              (("--drain-timeout", "soon"), ("--drain-timeout", "soon")),
                              (("--queue-messages", "0"), ("--queue-messages",)),
                              (("--max-payload", "2MiB"), ("--max-payload",)),

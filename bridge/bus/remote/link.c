@@ -135,6 +135,11 @@ void remote_tick(bus_remote *b)
     }
 }
 
+bool bus_remote_connected(const bus_remote *b)
+{
+    return b->state == REMOTE_UP;
+}
+
 bool bus_remote_idle(bus_remote *b)
 {
     const size_t unsent = bus_remote_get_stats(b).unsent_bytes;

@@ -174,7 +174,7 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
 void remote_port_tell_pressure(bus_port *port)
 {
     bool on = port->broker_pressing || port->owner->pressing;
-    if (on != port->told_pressing) {
+    if (on != port->told_pressing && port->handlers->pressure != NULL) {
         port->told_pressing = on;
         port->handlers->pressure(port->user, on);
     }

@@ -36,6 +36,8 @@ typedef struct bus_remote_options {
 LOOM_MUST_CHECK loom_status bus_remote_open(bus_remote **out, uv_loop_t *loop, const bus_remote_options *options);
 /* What the bridge is given; valid until bus_remote_close(). */
 bus *bus_remote_bus(bus_remote *b);
+/* Whether the broker is connected. */
+bool bus_remote_connected(const bus_remote *b);
 /* Whether nothing waits, here for the broker or there for agents of this bridge. Asks the broker, so call it repeatedly. */
 bool bus_remote_idle(bus_remote *b);
 /* Published events that a close left behind: never sent, or sent and not confirmed. */

@@ -6,6 +6,7 @@
 #include <loom/baggage.h>
 #include <loom/context.h>
 #include <loom/envelope.h>
+#include <loom/http.h>
 #include <loom/log.h>
 #include <loom/loom.h>
 #include <loom/metrics.h>

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET /v1/agents, /v1/capabilities, /v1/topics, /v1/stats: what the control socket answers, as JSON. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "bridge/gateway/answers.h"
+#include "bridge/gateway/internal.h"
+#include "envelope/msgpack_bytes.h"
+#include "host/config/units.h"
+
+enum { QUESTION_SIZE = 2048, PAIRS_MAX = 8, DEPTH_MAX = 16, NUMBER_SIZE = 16 };
+
+/* ---- msgpack to JSON ---- */
+
+static json_t *read_value(mp_reader *r, unsigned depth);
+
+static json_t *read_map(mp_reader *r, uint32_t pairs, unsigned depth)
+{
+    json_t *object = json_object();
+    for (uint32_t i = 0; object != NULL && i < pairs; i++) {
+        loom_str key;
+        json_t *value = mp_read_str(r, &key) ? read_value(r, depth) : NULL;
+        if (value == NULL || json_object_setn_new(object, key.data, key.len, value) != 0) {
+            json_decref(object);
+            return NULL;
+        }
+    }
+    return object;
+}
+
+static json_t *read_array(mp_reader *r, uint32_t count, unsigned depth)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; array != NULL && i < count; i++) {
+        if (json_array_append_new(array, read_value(r, depth)) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+static json_t *hex_of(loom_bytes bytes)
+{
+    char *digits = malloc(bytes.len * 2 + 1);
+    if (digits == NULL) {
+        return NULL;
+    }
+    hex_encode(digits, bytes.data, bytes.len);
+    json_t *text = json_stringn(digits, bytes.len * 2);
+    free(digits);
+    return text;
+}
+
+/* NULL: it is nothing that the control socket says, or there is no memory. */
+static json_t *read_value(mp_reader *r, unsigned depth)
+{
+    enum { MP_FALSE = 0xc2, MP_TRUE = 0xc3 };
+    const mp_reader again = *r;
+    uint64_t number;
+    uint32_t count;
+    loom_str text;
+    loom_bytes bytes;
+    if (r->at == r->end || depth == 0) {
+        return NULL;
+    }
+    if (*r->at == MP_FALSE || *r->at == MP_TRUE) {
+        return json_boolean(*r->at++ == MP_TRUE);
+    }
+    if (mp_read_uint(r, &number)) {
+        return json_integer(number <= INT64_MAX ? (json_int_t)number : INT64_MAX);
+    }
+    *r = again;
+    if (mp_read_str(r, &text)) {
+        return json_stringn(text.data != NULL ? text.data : "", text.len);
+    }
+    *r = again;
+    if (mp_read_bin(r, &bytes)) {
+        return hex_of(bytes);
+    }
+    *r = again;
+    if (mp_read_map(r, &count)) {
+        return read_map(r, count, depth - 1);
+    }
+    *r = again;
+    return mp_read_array(r, &count) ? read_array(r, count, depth - 1) : NULL;
+}
+
+static void take_answer(void *to, loom_bytes answer)
+{
+    mp_reader r = {answer.data, answer.data + answer.len};
+    *(json_t **)to = read_value(&r, DEPTH_MAX);
+}
+
+json_t *gateway_ask(const gateway *g, const question_pair *pairs, size_t count)
+{
+    uint8_t question[QUESTION_SIZE], *at = question;
+    json_t *answer = NULL;
+    uint8_t given = 0;
+    for (size_t i = 0; i < count; i++) {
+        given = (uint8_t)(given + (pairs[i].text.len > 0 || pairs[i].number > 0));
+    }
+    *at++ = (uint8_t)(0x80 | given); /* fixmap: PAIRS_MAX is below 16 */
+    for (size_t i = 0; i < count; i++) {
+        if (pairs[i].text.len > 0) {
+            at = mp_put_str(mp_put_str(at, str_of(pairs[i].key)), pairs[i].text);
+        } else if (pairs[i].number > 0) {
+            at = mp_put_uint(mp_put_str(at, str_of(pairs[i].key)), pairs[i].number);
+        }
+    }
+    const gateway_source *source = g->options.source;
+    const loom_bytes whole = {question, (size_t)(at - question)};
+    return source->ask(source->user, whole, take_answer, &answer) == LOOM_OK ? answer : NULL;
+}
+
+/* ---- answers ---- */
+
+void answer_json(exchange *x, json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT);
+    if (text == NULL) {
+        exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+    } else {
+        exchange_answer(x, 200, &(exchange_body){.type = "application/json", .bytes = bytes_of(text)});
+    }
+    free(text);
+}
+
+/* The schemas are JSON in text: as JSON they are of use. */
+void open_schemas(json_t *capabilities)
+{
+    static const char *const names[] = {"input_schema", "output_schema"};
+    size_t i;
+    json_t *capability;
+    json_array_foreach(capabilities, i, capability) {
+        for (size_t k = 0; k < 2; k++) {
+            const json_t *text = json_object_get(capability, names[k]);
+            json_t *schema = json_loadb(json_string_value(text), json_string_length(text), 0, NULL);
+            if (schema != NULL) {
+                (void)json_object_set_new(capability, names[k], schema);
+            } else if (json_string_length(text) == 0) {
+                (void)json_object_del(capability, names[k]);
+            }
+        }
+    }
+}
+
+typedef struct list_spec {
+    const char *op;
+    void (*own)(exchange *x); /* what answers without a source; NULL: nothing does */
+    const char *filters[4]; /* keys of the question */
+} list_spec;
+
+/* What the control socket says of status is for who asks there. */
+static void answer_list(exchange *x, json_t *answer)
+{
+    const json_int_t status = json_integer_value(json_object_get(answer, "status"));
+    if (answer == NULL) {
+        exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+    } else if (status != LOOM_OK) {
+        const char *text = json_string_value(json_object_get(answer, "text"));
+        exchange_fail(x, status == LOOM_EINVAL ? 400 : 503, status == LOOM_EINVAL ? "invalid_parameter" : "refused", "%s", text != NULL ? text : "");
+    } else {
+        (void)json_object_del(answer, "status");
+        open_schemas(json_object_get(answer, "capabilities"));
+        answer_json(x, answer);
+    }
+    json_decref(answer);
+}
+
+static void list_get(exchange *x, const list_spec *list)
+{
+    char values[4][LOOM_TOPIC_MAX + 1] = {""}, limit[NUMBER_SIZE] = "";
+    parameter_spec specs[5] = {{.name = "limit", .text = limit, .size = sizeof limit}};
+    question_pair pairs[PAIRS_MAX] = {{"op", str_of(list->op), 0}};
+    size_t count = 1;
+    int64_t number = 0;
+    for (; count <= 4 && list->filters[count - 1] != NULL; count++) {
+        specs[count] = (parameter_spec){.name = list->filters[count - 1], .text = values[count - 1], .size = sizeof values[0]};
+    }
+    if (!parameters_read(x, specs, count)) {
+        return;
+    }
+    if (limit[0] != '\0' && (!config_parse_int(&number, str_of(limit)) || number < 1 || number > 1000)) {
+        exchange_fail(x, 400, "invalid_parameter", "\"limit\" is a number from 1 to 1000");
+        return;
+    }
+    if (x->gateway->options.source == NULL && list->own != NULL) {
+        list->own(x);
+        return;
+    }
+    if (x->gateway->options.source == NULL) {
+        exchange_fail(x, 501, "ask_the_broker", "only a gateway of the broker knows this, and this one is of a bridge");
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        pairs[i] = (question_pair){list->filters[i - 1], str_of(values[i - 1]), 0};
+    }
+    pairs[count] = (question_pair){"limit", {0}, (uint64_t)number};
+    answer_list(x, gateway_ask(x->gateway, pairs, count + 1));
+}
+
+void agents_get(exchange *x)
+{
+    list_get(x, &(list_spec){"agents", own_agents, {"agent", "topic", "capability", "after"}});
+}
+
+void capabilities_get(exchange *x)
+{
+    list_get(x, &(list_spec){"capabilities", NULL, {"name", "prefix", "after"}});
+}
+
+void topics_get(exchange *x)
+{
+    list_get(x, &(list_spec){"topics", NULL, {"filter"}});
+}
+
+void stats_get(exchange *x)
+{
+    list_get(x, &(list_spec){"stats", own_stats, {NULL}});
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a request says besides its body: the name at the end of its path, its query, its media type. */
+#include <loom/topic.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "base/utf8.h"
+#include "bridge/gateway/internal.h"
+#include "host/config/units.h"
+
+enum { PARAMETER_NAME_SIZE = 64 };
+
+/* ---- percent escapes (RFC 3986, 2.1; the forms of HTML for '+') ---- */
+
+static bool has_control(loom_str text)
+{
+    uint32_t code_point;
+    for (size_t taken; text.len > 0; text.data += taken, text.len -= taken) {
+        taken = utf8_next(text, &code_point);
+        if (utf8_is_control(code_point)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool percent_decode_text(char *out, size_t size, loom_str text, bool plus, const char **why)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t byte = (uint8_t)text.data[i];
+        if (byte == '%') {
+            if (text.len - i < 3 || !hex_decode_any_case(&byte, text.data + i + 1, 1)) {
+                *why = "has a '%' without two hexadecimal digits behind it";
+                return false;
+            }
+            i += 2;
+        } else if (byte == '+' && plus) {
+            byte = ' ';
+        }
+        if (len + 1 >= size) {
+            *why = "is too long";
+            return false;
+        }
+        out[len++] = (char)byte;
+    }
+    out[len] = '\0';
+    *why = !utf8_valid((loom_str){out, len}) ? "is not UTF-8" : "holds a control character";
+    return utf8_valid((loom_str){out, len}) && !has_control((loom_str){out, len});
+}
+
+/* ---- the path ---- */
+
+bool path_name(exchange *x, char out[LOOM_TOPIC_MAX + 1], const char *what,
+               loom_status (*check)(loom_str text, const char **reason))
+{
+    const char *why = "";
+    if (!percent_decode_text(out, LOOM_TOPIC_MAX + 1, http_request_rest(x->request), false, &why)) {
+        exchange_fail(x, 400, "invalid_path", "the %s in the path %s", what, why);
+        return false;
+    }
+    if (check(str_of(out), &why) != LOOM_OK) {
+        exchange_fail(x, 400, "invalid_path", "the %s \"%s\" is not valid: %s", what, out, why);
+        return false;
+    }
+    return true;
+}
+
+/* ---- the query ---- */
+
+static bool set_parameter(exchange *x, const parameter_spec *spec, loom_str value, bool has_value)
+{
+    const char *why = "";
+    char text[CONFIG_UNITS_SIZE];
+    int64_t ms;
+    if (spec->flag != NULL) {
+        *spec->flag = !has_value || !str_is(value, "false");
+        return true;
+    }
+    if (spec->ms == NULL) {
+        if (!percent_decode_text(spec->text, spec->size, value, true, &why)) {
+            exchange_fail(x, 400, "invalid_parameter", "the value of \"%s\" %s", spec->name, why);
+            return false;
+        }
+        return true;
+    }
+    if (!percent_decode_text(text, sizeof text, value, true, &why) || !config_parse_duration(&ms, str_of(text)) || ms < 1 ||
+        ms > GATEWAY_DEADLINE_MAX_MS) {
+        exchange_fail(x, 400, "invalid_parameter", "\"%s\" takes a duration of 1ms to 1h, such as 500ms or 2s", spec->name);
+        return false;
+    }
+    *spec->ms = (uint32_t)ms;
+    return true;
+}
+
+static const parameter_spec *find_spec(const parameter_spec *specs, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(specs[i].name, name) == 0) {
+            return &specs[i];
+        }
+    }
+    return NULL;
+}
+
+static bool fail_unknown(exchange *x, const parameter_spec *specs, size_t count, const char *name)
+{
+    char known[160] = "none";
+    size_t used = 0;
+    for (size_t i = 0; i < count && used < sizeof known; i++) {
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "", specs[i].name);
+    }
+    exchange_fail(x, 400, "unknown_parameter", "the parameter \"%s\" is not known here; there are: %s", name, known);
+    return false;
+}
+
+bool parameters_read(exchange *x, const parameter_spec *specs, size_t count)
+{
+    loom_str rest = http_request_query(x->request), item;
+    uint32_t seen = 0;
+    while (str_next_item(&rest, '&', &item)) {
+        char name[PARAMETER_NAME_SIZE];
+        const char *why = "", *equals = item.len > 0 ? memchr(item.data, '=', item.len) : NULL;
+        const loom_str key = {item.data, equals != NULL ? (size_t)(equals - item.data) : item.len};
+        if (item.len == 0) {
+            continue;
+        }
+        if (!percent_decode_text(name, sizeof name, key, true, &why)) {
+            exchange_fail(x, 400, "unknown_parameter", "the name of a parameter %s", why);
+            return false;
+        }
+        const parameter_spec *spec = find_spec(specs, count, name);
+        if (spec == NULL) {
+            return fail_unknown(x, specs, count, name);
+        }
+        const uint32_t bit = 1u << (spec - specs);
+        if (seen & bit) {
+            exchange_fail(x, 400, "invalid_parameter", "the parameter \"%s\" is there twice", name);
+            return false;
+        }
+        seen |= bit;
+        const loom_str value = equals != NULL ? (loom_str){equals + 1, item.len - key.len - 1} : (loom_str){"", 0};
+        if (!set_parameter(x, spec, value, equals != NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- media types ---- */
+
+bool is_media_type(loom_str type, const char *media)
+{
+    const char *end = type.len > 0 ? memchr(type.data, ';', type.len) : NULL;
+    loom_str bare = {type.data, end != NULL ? (size_t)(end - type.data) : type.len};
+    return str_is_any_case(str_trim(bare), media);
+}
+
+bool content_type(exchange *x, char out[LOOM_CONTENT_TYPE_MAX + 1])
+{
+    const loom_str *given = http_request_field(x->request, "Content-Type");
+    loom_str type = given != NULL ? str_trim(*given) : (loom_str){0};
+    bool plain = type.len <= LOOM_CONTENT_TYPE_MAX && (type.len == 0 || memchr(type.data, '/', type.len) != NULL);
+    for (size_t i = 0; plain && i < type.len; i++) {
+        plain = type.data[i] >= ' ' && type.data[i] < 0x7f;
+    }
+    if (!plain || http_request_field(x->request, "Content-Encoding") != NULL) {
+        exchange_fail(x, 415, "unsupported_media_type",
+                      plain ? "a body with a Content-Encoding is not taken" : "Content-Type is not a media type of up to %u characters",
+                      LOOM_CONTENT_TYPE_MAX);
+        return false;
+    }
+    snprintf(out, LOOM_CONTENT_TYPE_MAX + 1, "%.*s", (int)type.len, type.data != NULL ? type.data : "");
+    return true;
+}
+
+bool accepts_event_stream(const http_request *r)
+{
+    const loom_str *accept = http_request_field(r, "Accept");
+    loom_str rest = accept != NULL ? *accept : (loom_str){0}, item;
+    while (str_next_item(&rest, ',', &item)) {
+        if (is_media_type(item, "text/event-stream")) {
+            return true;
+        }
+    }
+    return false;
+}
