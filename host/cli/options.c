@@ -61,6 +61,10 @@ static void use_next(parsing *p, size_t spec)
 {
     const option_spec *s = &p->out->specs[spec];
     const char *next = p->at + 1 < p->argc ? p->argv[p->at + 1] : NULL;
+    if (s->bare != NULL) {
+        use(p, spec, s->bare);
+        return;
+    }
     bool forgotten = next == NULL;
     if (next != NULL && strncmp(next, "--", 2) == 0) {
         size_t length = strcspn(next + 2, "=");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Command lines as a table of options: "--key value", "--key=value", "-k value", "-kvalue", "-abc" for flags,
- * "--no-key" for switches, "--" before operands that begin with a dash. The help text comes from the same table. */
+ * "--key" alone where a value may be left out, "--no-key" for switches, "--" before operands that begin with a dash. The help text comes from the same table. */
 #ifndef LOOM_HOST_CLI_OPTIONS_H
 #define LOOM_HOST_CLI_OPTIONS_H
 
@@ -22,6 +22,7 @@ typedef struct option_spec {
     option_kind kind;
     bool repeatable;
     const char *value;    /* what help calls it, such as "URL"; OPTION_VALUE only */
+    const char *bare;     /* the value of "--key" alone, which then takes no next argument; NULL: it needs a value */
     const char *choices;  /* "a|b|c", shown behind the sentence; NULL: any value */
     const char *fallback; /* the default that help shows; NULL or "": none */
     const char *group;    /* heading in help; specs of one group stand together */

@@ -45,9 +45,10 @@ static void list_choices(char *out, size_t size, const char *choices)
 static void print_option(const option_spec *spec, FILE *out, size_t width)
 {
     char head[160], choices[256], sentence[896];
-    int length = snprintf(head, sizeof head, "  %c%c%s --%s%s%s", spec->letter != 0 ? '-' : ' ',
+    const bool takes_value = spec->kind == OPTION_VALUE, may = takes_value && spec->bare != NULL;
+    int length = snprintf(head, sizeof head, "  %c%c%s --%s%s%s%s", spec->letter != 0 ? '-' : ' ',
                           spec->letter != 0 ? spec->letter : ' ', spec->letter != 0 ? "," : " ", spec->name,
-                          spec->kind == OPTION_VALUE ? " " : "", spec->kind == OPTION_VALUE ? spec->value : "");
+                          may ? "[=" : takes_value ? " " : "", takes_value ? spec->value : "", may ? "]" : "");
     bool has_default = spec->fallback != NULL && spec->fallback[0] != '\0';
     list_choices(choices, sizeof choices, spec->choices);
     snprintf(sentence, sizeof sentence, "%s%s%s%s%s%s", spec->help, choices, spec->repeatable ? " (may be repeated)" : "",

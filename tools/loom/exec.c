@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "tools/loom/exec_collect.h"
 #include "tools/loom/exec_container.h"
+#include "tools/loom/exec_syscalls.h"
 #include "tools/loom/exec_trace.h"
 #include "tools/loom/message_options.h"
 #include "tools/loom/verbs.h"
@@ -27,6 +28,7 @@ static const option_spec specs[] = {
     {.name = "no-trace-when-unsampled", .kind = OPTION_FLAG, .group = "Trace",
      .help = "Look at nothing in the command when its trace is not sampled"},
     OPTIONS_COLLECT,
+    OPTIONS_SYSCALLS,
     OPTIONS_CONTAINER,
     OPTIONS_EXPORT,
     OPTION_HELP,
@@ -34,7 +36,7 @@ static const option_spec specs[] = {
 
 static const command exec_command = {
     .manual = {.program = "loom exec",
-               .synopsis = "[OPTION]… [--] COMMAND [ARGUMENT]…",
+               .synopsis = "[OPTION]… [--] COMMAND [ARGUMENT]…\n       loom exec [OPTION]… --pid PID",
                .summary = "Runs a command as a span of the caller's trace, or as the root of a new one. The command finds the "
                           "trace in its environment. Standard streams, signals and job control are the command's, and so is "
                           "the exit code: 128 + n when signal n has killed it, 127 when it was not found, 126 when it cannot "
@@ -49,6 +51,7 @@ static const command exec_command = {
                           "  loom exec -- make test\n"
                           "  loom exec --name build --attr git.branch=main -- make -j4\n"
                           "  loom exec --otlp-endpoint http://collector:4318 -- python3 tool.py\n"
+                          "  loom exec --syscalls=file,network -c -- ./tool\n"
                           "  loom exec --container web -- python3 tool.py\n"
                           "  loom exec --image python:3 --with-libs --run-arg=-v --run-arg=.:/src -- python3 /src/tool.py\n\n"
                           TRACE_ENVIRONMENT(BAGGAGE_ENVIRONMENT)},
@@ -60,6 +63,7 @@ static const command exec_command = {
 typedef struct execution {
     exec_trace trace;
     exec_collect collect;
+    exec_syscalls syscalls;
     loom_propagation caller;
     loom_span *span;
     loom_child_environment *environment; /* NULL: ours as it is */
@@ -166,7 +170,8 @@ static int run_to_end(execution *x, foreground *f, int *status)
         .argv = x->engine != NULL ? engine_argv(x->engine) : x->argv,
         .environment = x->engine != NULL ? engine_environment(x->engine) : environment_of(x),
         .fds = {PROCESS_INHERIT, exec_collect_stdout(&x->collect), exec_collect_stderr(&x->collect)},
-        .mask = &mask});
+        .mask = &mask,
+        .tracer = exec_syscalls_tracer(&x->syscalls)});
     if (error != 0) {
         return error;
     }
@@ -194,6 +199,7 @@ static int run_command(execution *x)
     } else {
         command_span_end(x->span, status);
     }
+    exec_syscalls_close(&x->syscalls, x->trace.flush_ms);
     exec_collect_close(&x->collect, f.fd);
     exec_trace_close(&x->trace);
     foreground_close(&f); /* last: what ends the command must not cost its spans */
@@ -209,6 +215,7 @@ static int run_where_asked(execution *x)
         x->engine = exec_container_open(&exec_command, x->options, x->argv, environment_of(x), &exit_code);
         if (x->engine == NULL) {
             command_span_abort(x->span, "container", "the command was not started");
+            exec_syscalls_close(&x->syscalls, 0);
             exec_collect_close(&x->collect, -1);
             exec_trace_close(&x->trace);
             return exit_code;
@@ -220,17 +227,69 @@ static int run_where_asked(execution *x)
     return exit_code;
 }
 
+/* A process that runs already: the span is the time that it was looked at. */
+static int follow_process(execution *x, pid_t pid)
+{
+    int error = EPERM;
+    command_span_started(x->span, pid);
+    if (x->syscalls.trace != NULL) {
+        error = exec_syscalls_attach(&x->syscalls, pid);
+    }
+    if (error != 0) {
+        command_span_fail(x->span, error);
+    } else {
+        loom_span_end(x->span);
+    }
+    exec_syscalls_close(&x->syscalls, x->trace.flush_ms);
+    exec_trace_close(&x->trace);
+    return error == 0 ? VERB_OK : VERB_FAILED;
+}
+
+static int run_operation(execution *x, pid_t pid)
+{
+    const options *o = x->options;
+    int exit_code;
+    const loom_trace_context *span = loom_span_context(x->span);
+    if (!set_attributes(o, x->span, &exit_code) || !exec_syscalls_open(&x->syscalls, &exec_command, o, &x->trace, span, &exit_code)) {
+        loom_span_end(x->span);
+        exec_trace_close(&x->trace);
+        return exit_code;
+    }
+    if (pid != 0) {
+        return follow_process(x, pid);
+    }
+    if (!open_collector(x, o, &exit_code)) {
+        exec_syscalls_close(&x->syscalls, 0);
+        loom_span_end(x->span);
+        exec_trace_close(&x->trace);
+        return exit_code;
+    }
+    return run_where_asked(x);
+}
+
+/* Which of its forms the command line has. */
+static bool read_form(const options *o, pid_t *pid, int *exit_code)
+{
+    if (!exec_syscalls_attaches(o)) {
+        *exit_code = o->operand_count > 0 ? 0 : command_misuse(&exec_command, "missing command");
+        return o->operand_count > 0;
+    }
+    if (o->operand_count > 0 || exec_container_is_wanted(o)) {
+        *exit_code = command_misuse(&exec_command, "--pid follows a process that runs, and starts no command");
+        return false;
+    }
+    return exec_syscalls_pid(&exec_command, o, pid, exit_code);
+}
+
 static int run(const options *o)
 {
     execution x = {.options = o};
     int exit_code;
-    if (o->operand_count == 0) {
-        return command_misuse(&exec_command, "missing command");
-    }
-    if (!exec_trace_open(&x.trace, &exec_command, o, &exit_code)) {
+    pid_t pid = 0;
+    if (!read_form(o, &pid, &exit_code) || !exec_trace_open(&x.trace, &exec_command, o, &exit_code)) {
         return exit_code;
     }
-    x.argv = command_line(o);
+    x.argv = pid != 0 ? exec_syscalls_command_line(pid) : command_line(o);
     if (x.argv == NULL) {
         exec_trace_close(&x.trace);
         return command_fail(&exec_command, "out of memory");
@@ -238,12 +297,7 @@ static int run(const options *o)
     message_trace_read(&exec_command, o, &x.caller);
     const loom_span_options with = loom_propagation_span_options(&x.caller, LOOM_SPAN_CLIENT);
     x.span = command_span_begin(x.trace.tracer, options_value(o, "name"), x.argv, &with);
-    if (set_attributes(o, x.span, &exit_code) && open_collector(&x, o, &exit_code)) {
-        exit_code = run_where_asked(&x);
-    } else {
-        loom_span_end(x.span);
-        exec_trace_close(&x.trace);
-    }
+    exit_code = run_operation(&x, pid);
     loom_child_environment_free(x.environment);
     loom_propagation_fini(&x.caller);
     free(x.argv);

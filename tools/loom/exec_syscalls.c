@@ -120,9 +120,9 @@ static void in_child(void *user)
 static int started(void *user, pid_t pid)
 {
     exec_syscalls *x = user;
-    char problem[SYSCALL_TRACE_PROBLEM_SIZE];
-    if (syscall_trace_start(x->trace, pid, &x->parent, problem) != LOOM_OK) {
-        (void)command_fail(x->command, "system calls are not traced: %s", problem);
+    char reason[SYSCALL_TRACE_PROBLEM_SIZE];
+    if (syscall_trace_start(x->trace, pid, &x->parent, reason) != LOOM_OK) {
+        (void)command_fail(x->command, "system calls are not traced: %s", reason);
     }
     return 0; /* what was not followed is waited for by it all the same */
 }
@@ -152,7 +152,7 @@ bool exec_syscalls_open(exec_syscalls *x, const command *c, const options *o, co
                         const loom_trace_context *span, int *exit_code)
 {
     const bool sampled = (span->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0 && trace->processor != NULL;
-    char problem[SYSCALL_TRACE_PROBLEM_SIZE];
+    char reason[SYSCALL_TRACE_PROBLEM_SIZE];
     *x = (exec_syscalls){.command = c, .parent = *span, .json = options_is_on(o, "json")};
     x->tracer = (process_tracer){.in_child = in_child, .started = started, .fd = wait_fd, .wait = wait_for, .user = x};
     if (!is_wanted(o)) {
@@ -169,10 +169,10 @@ bool exec_syscalls_open(exec_syscalls *x, const command *c, const options *o, co
     } else if (!with.summary || options_is_on(o, "no-trace-when-unsampled")) {
         return true; /* nobody would see anything of it */
     }
-    switch (syscall_trace_open(&x->trace, &with, problem)) {
+    switch (syscall_trace_open(&x->trace, &with, reason)) {
     case LOOM_OK: return true;
-    case LOOM_EINVAL: *exit_code = command_misuse(c, "%s", problem); return false;
-    default: (void)command_fail(c, "system calls are not traced: %s", problem); return true;
+    case LOOM_EINVAL: *exit_code = command_misuse(c, "%s", reason); return false;
+    default: (void)command_fail(c, "system calls are not traced: %s", reason); return true;
     }
 }
 
@@ -190,11 +190,11 @@ static int wishes_to_end(void)
 
 int exec_syscalls_attach(exec_syscalls *x, pid_t pid)
 {
-    char problem[SYSCALL_TRACE_PROBLEM_SIZE];
+    char reason[SYSCALL_TRACE_PROBLEM_SIZE];
     int status;
     const int end = wishes_to_end();
-    if (syscall_trace_attach(x->trace, pid, &x->parent, problem) != LOOM_OK) {
-        (void)command_fail(x->command, "%s", problem);
+    if (syscall_trace_attach(x->trace, pid, &x->parent, reason) != LOOM_OK) {
+        (void)command_fail(x->command, "%s", reason);
         close(end);
         return ESRCH;
     }

@@ -124,6 +124,7 @@ bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exi
     with.on_error = on_export_error;
     with.user = t;
     with.max_queue_size = is_set("OTEL_BSP_MAX_QUEUE_SIZE") ? with.max_queue_size : QUEUE_SIZE;
+    t->queue_size = with.max_queue_size;
     with.schedule_delay_ms = is_set("OTEL_BSP_SCHEDULE_DELAY") ? with.schedule_delay_ms : DELAY_MS;
     if (open_processor(t, &with)) {
         open_provider(t, options_value(o, "service"));

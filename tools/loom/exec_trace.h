@@ -25,6 +25,7 @@ typedef struct exec_trace {
     loom_span_processor *processor; /* NULL: telemetry is off */
     loom_tracer_provider *provider;
     loom_tracer *tracer;
+    size_t queue_size;
     uint32_t flush_ms;
     bool asked_for;            /* somebody has named a receiver, and wants to know when it cannot be reached */
     atomic_bool export_failed; /* said once */

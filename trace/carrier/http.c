@@ -123,12 +123,12 @@ static void on_found(void *user, size_t from, size_t to, const char *replacement
 }
 
 /* Cut to what fits. */
-static loom_str mask(char out[MASKED_SIZE], loom_str text)
+static loom_str mask(char out[MASKED_SIZE], const char *key, loom_str text)
 {
     static const mask_rules rules = {.kinds = LOOM_MASK_ALL};
     masking m = {.out = out, .text = text};
     if (text.len > 0) {
-        mask_scan(&rules, text, on_found, &m);
+        mask_scan(&rules, str_of(key), text, on_found, &m);
         copy(&m, text.data + m.at, text.len - m.at);
     }
     return (loom_str){out, m.len};
@@ -146,7 +146,7 @@ loom_span *loom_http_server_span(loom_tracer *tracer, const loom_http_request *r
     add_str(&attrs, "url.path", r->path);
     add_str(&attrs, "url.scheme", r->scheme);
     add_str(&attrs, "http.route", str_of(r->route));
-    add_str(&attrs, "url.query", mask(query, r->query));
+    add_str(&attrs, "url.query", mask(query, "url.query", r->query));
     add_server(&attrs, r->host, r->scheme);
     add_str(&attrs, "client.address", r->client_address.len > 0 ? r->client_address : r->peer_address);
     add_str(&attrs, "network.peer.address", r->peer_address);
@@ -210,7 +210,7 @@ loom_span *loom_http_client_span(loom_tracer *tracer, const char *method, const 
     loom_str authority = text.len > 0 ? authority_of(text, &scheme) : (loom_str){0};
     write_name(name, verb, NULL);
     add_method(&attrs, verb);
-    add_str(&attrs, "url.full", mask(full, text));
+    add_str(&attrs, "url.full", mask(full, "url.full", text));
     add_server(&attrs, authority, scheme);
     add_int(&attrs, "http.request.resend_count", attempt);
     return loom_span_start(tracer, name, &(loom_span_options){.kind = LOOM_SPAN_CLIENT, .attrs = attrs.items,

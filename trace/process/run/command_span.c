@@ -17,20 +17,9 @@ static const char *base_name(const char *path)
     return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
-/* "--password", whose value is the next argument; not "--password=…", which the pipeline knows. */
-static bool announces_secret(loom_str argument)
-{
-    static const mask_rules rules = {.kinds = LOOM_MASK_KEYS};
-    size_t dashes = 0;
-    while (dashes < argument.len && argument.data[dashes] == '-') {
-        dashes++;
-    }
-    const loom_str key = {argument.data + dashes, argument.len - dashes};
-    return dashes > 0 && key.len > 0 && memchr(key.data, '=', key.len) == NULL && mask_key(&rules, key);
-}
-
 static void set_arguments(loom_span *span, char *const *argv)
 {
+    static const mask_rules rules = {.kinds = LOOM_MASK_KEYS};
     loom_str items[COMMAND_ARGUMENTS_MAX];
     size_t count = 0;
     bool secret = false;
@@ -40,7 +29,7 @@ static void set_arguments(loom_span *span, char *const *argv)
         }
         const loom_str argument = {argv[count], strnlen(argv[count], COMMAND_ARGUMENT_LENGTH)};
         items[count] = secret && argument.data[0] != '-' ? str_of(MASKED) : argument;
-        secret = announces_secret(argument);
+        secret = mask_secret_option(&rules, argument);
     }
     loom_span_set_strs(span, "process.command_args", items, count < COMMAND_ARGUMENTS_MAX ? count : COMMAND_ARGUMENTS_MAX);
     loom_span_set_int(span, "process.args_count", (int64_t)count);
