@@ -162,6 +162,7 @@ bool exec_syscalls_open(exec_syscalls *x, const command *c, const options *o, co
     if (!read_options(c, o, &with, exit_code)) {
         return false;
     }
+    x->summary = with.summary;
     if (sampled) {
         with.tracer = trace->tracer;
         with.processor = trace->processor;
@@ -232,8 +233,10 @@ void exec_syscalls_close(exec_syscalls *x, uint32_t timeout_ms)
     }
     syscall_trace_stop(x->trace, (int)timeout_ms);
     const syscall_trace_counts counts = syscall_trace_count(x->trace);
-    (void)!syscall_trace_summary(x->trace, stderr, x->json ? SYSCALL_SUMMARY_JSON : SYSCALL_SUMMARY_TABLE,
-                                 (unsigned)term_width(STDERR_FILENO));
+    if (x->summary) {
+        (void)!syscall_trace_summary(x->trace, stderr, x->json ? SYSCALL_SUMMARY_JSON : SYSCALL_SUMMARY_TABLE,
+                                     (unsigned)term_width(STDERR_FILENO));
+    }
     tell_gaps(x, &counts);
     syscall_trace_close(x->trace, (int)timeout_ms);
     x->trace = NULL;

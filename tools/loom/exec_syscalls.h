@@ -31,7 +31,7 @@ typedef struct exec_syscalls {
     syscall_trace *trace; /* NULL: nobody looks */
     loom_trace_context parent;
     process_tracer tracer;
-    bool json;
+    bool summary, json;
 } exec_syscalls;
 
 bool exec_syscalls_attaches(const options *o);
