@@ -165,7 +165,7 @@ select.poll().poll(7); time.sleep(0.02); os.kill(os.getpid(), 0)
         self.assertEqual(one("poll")["syscall.timeout_ms"], 7)
         self.assertEqual(one("clock_nanosleep", syscall__result=0)["process.pid"], one("kill")["syscall.pid"])
         slept, = t.calls("clock_nanosleep")
-        self.assertGreaterEqual(slept.end_ns - slept.start_ns, 20_000_000)
+        self.assertGreater(slept.end_ns - slept.start_ns, 1_000_000)  # until a time that Python chose before it was stopped
 
     def test_an_answer_is_no_error(self):
         code = "import os\nos.path.exists('no')\ntry: open('no')\nexcept OSError: pass\ntry: os.mkdir('/proc/no')\nexcept OSError: pass"

@@ -190,6 +190,18 @@ static void results_below_zero_have_the_name_of_the_error(void **state)
     assert_null(attr(f, "syscall.errno"));
 }
 
+static void a_time_to_wait_until_is_no_timeout(void **state)
+{
+    fixture *f = *state;
+    const uint64_t ns = 1500000;
+    tracee_put(f->call, PART_TIME, 2, &ns, sizeof ns);
+    decode(f, "clock_nanosleep");
+    assert_true(attr(f, "syscall.timeout_ms")->value.real == 1.5);
+    f->call->event->args[1] = 1; /* TIMER_ABSTIME */
+    decode(f, "clock_nanosleep");
+    assert_null(attr(f, "syscall.timeout_ms"));
+}
+
 static void more_than_fits_is_left_out(void **state)
 {
     fixture *f = *state;
@@ -226,6 +238,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(addresses_that_are_cut_off_are_left_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(arguments_of_a_program_are_a_list, set_up, tear_down),
         cmocka_unit_test_setup_teardown(results_below_zero_have_the_name_of_the_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_time_to_wait_until_is_no_timeout, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_than_fits_is_left_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(parts_that_lie_about_their_length_end_the_list, set_up, tear_down),
     };

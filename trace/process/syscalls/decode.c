@@ -2,9 +2,11 @@
 #include "trace/process/syscalls/decode.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/str.h"
 #include "trace/process/syscalls/decode_parts.h"
@@ -121,11 +123,18 @@ static void put_milliseconds(decoded *out, double ms)
     next_attr(out, "syscall.timeout_ms", LOOM_ATTR_DOUBLE)->value.real = ms;
 }
 
-static void put_time(decoded *out, const event *e, unsigned arg)
+/* Until a time, and not for one. */
+static bool is_absolute(const event *e, const syscall_spec *spec)
+{
+    return (strcmp(spec->name, "clock_nanosleep") == 0 && (e->args[1] & TIMER_ABSTIME) != 0) ||
+           (strcmp(spec->name, "futex") == 0 && ((int)e->args[1] & FUTEX_CMD_MASK) != FUTEX_WAIT);
+}
+
+static void put_time(decoded *out, const event *e, const syscall_spec *spec, unsigned arg)
 {
     const event_part *part = part_of(e, PART_TIME, arg);
     uint64_t ns;
-    if (part != NULL && part->len == sizeof ns) {
+    if (part != NULL && !is_absolute(e, spec) && part->len == sizeof ns) {
         memcpy(&ns, part + 1, sizeof ns);
         put_milliseconds(out, (double)ns / 1e6);
     }
@@ -168,7 +177,7 @@ static void put_argument(decoded *out, const event *e, const syscall_spec *spec,
         }
         break;
     case 'T':
-    case 'V': put_time(out, e, arg); break;
+    case 'V': put_time(out, e, spec, arg); break;
     case 'v': {
         const event_part *argv = part_of(e, PART_ARGV, arg);
         put_strings(out, "process.command_args", argv != NULL ? event_part_text(argv) : (loom_str){0});

@@ -55,6 +55,21 @@ static void sleep_until_heard(reader *r, bool idle)
     }
 }
 
+/* The time is up: what is left makes no spans, but processes still end. */
+static void give_up(reader *r)
+{
+    uint64_t lost = 0;
+    for (const event *e = ring_peek(r->ring); e != NULL; e = ring_peek(r->ring)) {
+        if (e->type == EVENT_CALL) {
+            lost++;
+        } else {
+            span_maker_take(&r->spans, e);
+        }
+        ring_consume(r->ring, e);
+    }
+    atomic_store(&r->lost, lost);
+}
+
 static void *run(void *user)
 {
     reader *r = user;
@@ -62,6 +77,7 @@ static void *run(void *user)
     for (;;) {
         hold_back(r);
         if (must_end(r)) {
+            give_up(r);
             break;
         }
         const bool stopping = atomic_load(&r->stop_at_ms) != 0; /* before the look: what was told earlier is seen */

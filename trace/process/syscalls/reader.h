@@ -15,6 +15,7 @@ typedef struct reader {
     uint64_t queue_size;
     _Atomic uint64_t stop_at_ms; /* monotonic; 0: not yet. It goes on until the ring is empty or that time has come */
     _Atomic uint64_t made;       /* spans of calls, for others to read */
+    _Atomic uint64_t lost;       /* calls that were still in the ring when it had to end */
     span_maker spans;            /* the thread's own while it runs */
     pthread_t thread;
 } reader;

@@ -80,7 +80,7 @@ LOOM_MUST_CHECK loom_status syscall_trace_wait(syscall_trace *trace, int timeout
 typedef struct syscall_trace_counts {
     uint64_t calls;          /* of the set that ended */
     uint64_t spans;          /* of calls that were made */
-    uint64_t lost;           /* calls that were to be a span, and found the ring full */
+    uint64_t lost;           /* calls that were to be a span, and found the ring full, or no time left in syscall_trace_stop() */
     uint64_t processes, threads;
     uint64_t foreign;        /* processes of another architecture (32-bit), whose calls pass unseen */
     uint64_t unfiltered;     /* no filter could be installed: nothing was seen */

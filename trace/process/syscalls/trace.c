@@ -267,7 +267,7 @@ syscall_trace_counts syscall_trace_count(const syscall_trace *t)
     tracer_shared *s = t->link.shared;
     return (syscall_trace_counts){.calls = atomic_load(&s->tally.calls),
                                   .spans = atomic_load(&t->reader.made),
-                                  .lost = atomic_load(&s->ring.lost),
+                                  .lost = atomic_load(&s->ring.lost) + atomic_load(&t->reader.lost),
                                   .processes = atomic_load(&s->tally.processes),
                                   .threads = atomic_load(&s->tally.threads),
                                   .foreign = atomic_load(&s->tally.foreign),
