@@ -125,7 +125,8 @@ class Jobs(TerminalTest):
         terminal = self.shell()
         terminal.type(f"{LOOM} exec -- cat &\n")
         terminal.read_until("\\[1\\] \\d+")
-        wait_until(lambda: self.stopped(terminal), "the job is stopped")
+        wait_until(lambda: self.is_stopped(terminal), "the shell knows that the job is stopped")
+        terminal.read_until("READY> ")
         terminal.type("fg\n")
         terminal.read_until("loom exec")
         wait_until(terminal.is_canonical, "the shell has left the terminal to its job")
@@ -134,13 +135,10 @@ class Jobs(TerminalTest):
         terminal.type("\x04")
         terminal.read_until("READY> ")
 
-    def stopped(self, terminal):
-        terminal.type("jobs -s\n")
-        try:
-            terminal.read_until("Stopped", deadline_s=0.3)
-        except TimeoutError:
-            return False
-        return True
+    @staticmethod
+    def is_stopped(terminal):
+        terminal.type("jobs -s; echo do''ne\n")
+        return "Stopped" in terminal.read_until("(?s)(.*?)done")[1]
 
     def test_a_command_that_ignores_ctrl_z_goes_on(self):
         terminal = self.shell()

@@ -147,9 +147,10 @@ void relay_write(relay *r, loom_bytes bytes)
 }
 
 /* Whether there may be more. A reader that has gone ends it: the command then learns from its own write. */
-static bool copy_some(relay *r, size_t most)
+static bool copy_some(relay *r, size_t most, size_t *copied)
 {
     const ssize_t n = read(r->in, r->buffer, most < READ_SIZE ? most : READ_SIZE);
+    *copied = n > 0 ? (size_t)n : 0;
     if (n > 0) {
         r->filter.feed(r->filter.user, (loom_bytes){r->buffer, (size_t)n});
         return !atomic_load_explicit(&r->gone, memory_order_relaxed);
@@ -166,10 +167,10 @@ static void copy_rest(relay *r)
     }
     struct pollfd in = {r->in, POLLIN, 0};
     bool open = true;
+    size_t copied;
     while (open && left > 0 && poll(&in, 1, 0) > 0 && (in.revents & (POLLIN | POLLHUP)) != 0) {
-        const size_t most = (size_t)left < READ_SIZE ? (size_t)left : READ_SIZE;
-        left -= (int)most;
-        open = copy_some(r, most);
+        open = copy_some(r, (size_t)left, &copied);
+        left -= (int)copied;
     }
     r->writers = open && (poll(&in, 1, 0) == 0 || (in.revents & POLLHUP) == 0);
 }
@@ -184,6 +185,7 @@ static void *run(void *user)
 {
     relay *r = user;
     struct pollfd fds[2] = {{r->in, POLLIN, 0}, {r->ended, POLLIN, 0}};
+    size_t copied;
     for (;;) {
         const int ready = poll(fds, 2, r->filter.waits(r->filter.user) ? IDLE_MS : -1);
         if (ready == 0) {
@@ -191,7 +193,7 @@ static void *run(void *user)
         } else if (ready > 0 && fds[1].revents != 0) {
             copy_rest(r);
             break;
-        } else if (ready > 0 && !copy_some(r, READ_SIZE)) {
+        } else if (ready > 0 && !copy_some(r, READ_SIZE, &copied)) {
             break;
         }
     }
@@ -230,12 +232,13 @@ static _Noreturn void stay_behind(relay *r)
     (void)close_range(STDERR_FILENO + 1, ~0u, 0);
     r->filter.mute(r->filter.user);
     struct pollfd in = {r->in, POLLIN, 0};
+    size_t copied;
     for (bool open = true; open;) {
         const int ready = poll(&in, 1, r->filter.waits(r->filter.user) ? IDLE_MS : -1);
         if (ready == 0) {
             r->filter.idle(r->filter.user);
         } else {
-            open = copy_some(r, READ_SIZE);
+            open = copy_some(r, READ_SIZE, &copied);
         }
     }
     r->filter.end(r->filter.user);
