@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_SIZE = 16 * 1024 /* spans: a command may end with many at once */, DELAY_MS = 200 };
+/* Spans: a command may end with many at once, and one whose system calls are traced makes many all the time. */
+enum { QUEUE_SIZE = 16 * 1024, SYSCALLS_QUEUE_SIZE = 64 * 1024, SYSCALLS_BATCH_SIZE = 8 * 1024, DELAY_MS = 200 };
 
 static void on_bad_variable(void *user, const char *text)
 {
@@ -108,6 +109,20 @@ static void open_provider(exec_trace *t, const char *service)
     t->tracer = loom_tracer_get(t->provider, "loom-exec", LOOM_VERSION);
 }
 
+/* What the environment does not say. */
+static void set_sizes(loom_span_processor_options *with, bool syscalls)
+{
+    if (!is_set("OTEL_BSP_MAX_QUEUE_SIZE")) {
+        with->max_queue_size = syscalls ? SYSCALLS_QUEUE_SIZE : QUEUE_SIZE;
+        if (syscalls && !is_set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")) {
+            with->max_export_batch_size = SYSCALLS_BATCH_SIZE;
+        }
+    }
+    if (!is_set("OTEL_BSP_SCHEDULE_DELAY")) {
+        with->schedule_delay_ms = DELAY_MS;
+    }
+}
+
 bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exit_code)
 {
     *t = (exec_trace){.command = c,
@@ -123,9 +138,8 @@ bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exi
     }
     with.on_error = on_export_error;
     with.user = t;
-    with.max_queue_size = is_set("OTEL_BSP_MAX_QUEUE_SIZE") ? with.max_queue_size : QUEUE_SIZE;
+    set_sizes(&with, options_has(o, "syscalls") || options_has(o, "pid"));
     t->queue_size = with.max_queue_size;
-    with.schedule_delay_ms = is_set("OTEL_BSP_SCHEDULE_DELAY") ? with.schedule_delay_ms : DELAY_MS;
     if (open_processor(t, &with)) {
         open_provider(t, options_value(o, "service"));
     }
