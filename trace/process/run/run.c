@@ -140,7 +140,7 @@ static char *find_program(const char *name, char *const *environment)
     }
     for (const char *path = path_of(environment); path != NULL;) {
         const char *end = strchrnul(path, ':');
-        char *file;
+        char *file = NULL;
         if (asprintf(&file, "%.*s%s%s", (int)(end - path), path, end > path ? "/" : "", name) < 0) {
             return NULL;
         }
@@ -198,7 +198,9 @@ static bool has_ended(const process *p, int *status, int *stopped)
     int seen;
     pid_t pid;
     while ((pid = waitpid(p->pid, &seen, WNOHANG | (stopped != NULL ? WUNTRACED : 0))) == p->pid && WIFSTOPPED(seen)) {
-        *stopped = WSTOPSIG(seen);
+        if (stopped != NULL) {
+            *stopped = WSTOPSIG(seen);
+        }
     }
     if (pid == 0 || (pid < 0 && errno == EINTR)) {
         return false;
