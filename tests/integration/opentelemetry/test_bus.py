@@ -9,6 +9,7 @@ if __name__ == "__main__":
     environment.enter()
 
 import json
+import pathlib
 import os
 import struct
 import sys
@@ -202,9 +203,11 @@ class OnTheAgentLink(Traced):
         agent.send(CALL, b"1", "python.child", "", 20000, 0, 0, envelope("python.child", b"", context))
         _, outcome, _, _, payload = agent.receive(RESULT)
         self.assertEqual((0, 0), (outcome, provider.wait()))
-        found, below = self.ladder(3, 1), json.loads(payload)
+        found, below = self.ladder(4, 1), json.loads(payload)
         self.assertEqual(["python call", "action.dispatch", "bridge.forward", "agent.on_action"], self.path(found, "agent.on_action"))
-        self.assertEqual(("agent.on_action", {"key": "a value"}), (found[below["parent_id"]][0], below["baggage"]))
+        command, above = found[below["parent_id"]]
+        self.assertEqual((pathlib.Path(sys.executable).name, "agent.on_action"), (command, found[above][0]))
+        self.assertEqual({"key": "a value"}, below["baggage"])
 
     def test_a_decision_not_to_sample_is_obeyed_either_way(self):
         agent = self.python("receiver")
@@ -251,8 +254,8 @@ class OnTheOpenBus(Traced, LoomTest):
         control.send(msgpack.packb({"op": "invoke", "capability": "echo.it", "payload": b"hello", **carrier}))
         answer = msgpack.unpackb(control.recv())
         self.assertEqual(("ok", b"hello", 0), (answer["outcome_name"], answer["payload"], provider.wait()))
-        found = self.ladder(3, 1)
-        self.assertEqual(["python call", "action.dispatch", "bridge.forward", "agent.on_action"], self.path(found, "agent.on_action"))
+        found = self.ladder(4, 1)
+        self.assertEqual(["python call", "action.dispatch", "bridge.forward", "agent.on_action", "cat"], self.path(found, "cat"))
 
 
 if __name__ == "__main__":

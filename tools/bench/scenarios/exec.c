@@ -158,5 +158,6 @@ const bench_scenario bench_scenario_exec = {
     .shape_count = sizeof shapes / sizeof shapes[0],
     .in_process = true,
     .sizeless = true,
+    .by_request = true, /* of the tools around the bus, not of the bus */
     .round = round_of,
 };
