@@ -10,15 +10,15 @@
 
 #define OPTIONS_COLLECT                                                                                              \
     {.name = "collect", .kind = OPTION_SWITCH, .fallback = "true", .group = "Spans from inside",                     \
-     .help = "Take spans out of the command's standard error; without it the command gets ours as it is"},           \
+     .help = "Collect spans from the command's standard error; with --no-collect it gets loom's own"},           \
     {.name = "span-rate", .kind = OPTION_VALUE, .value = "N", .fallback = "2000", .group = "Spans from inside",      \
      .help = "Collect at most N spans a second"},                                                                    \
     {.name = "span-burst", .kind = OPTION_VALUE, .value = "N", .fallback = "10000", .group = "Spans from inside",    \
      .help = "Collect up to N spans at once"},                                                                       \
     {.name = "stats", .kind = OPTION_FLAG, .group = "Spans from inside",                                             \
-     .help = "Print on standard error what was collected, and what was not"},                                        \
+     .help = "Print counts of collected and rejected spans on standard error"},                                        \
     {.name = "stats-file", .kind = OPTION_VALUE, .value = "FILE", .group = "Spans from inside",                      \
-     .help = "Write the same to a file, as a JSON object"}
+     .help = "Write these counts to a file, as a JSON object"}
 
 typedef struct exec_collect {
     const command *command;

@@ -10,21 +10,21 @@
 #define OPTIONS_SYSCALLS                                                                                             \
     {.name = "syscalls", .kind = OPTION_VALUE, .value = "SET", .bare = "default", .group = "System calls",           \
      .help = "Make spans of system calls: names and classes as strace has them, such as file,network or !memory; "   \
-             "without SET those that open something or wait"},                                                       \
+             "without SET, those that open something or wait"},                                                       \
     {.name = "pid", .kind = OPTION_VALUE, .value = "PID", .group = "System calls",                                   \
-     .help = "Follow a process that runs already, in place of a command, until it ends or Ctrl-C"},                  \
+     .help = "Follow a running process instead of starting a command, until it ends or Ctrl-C"},                  \
     {.name = "min-duration", .kind = OPTION_VALUE, .value = "TIME", .group = "System calls",                         \
-     .help = "Only calls that took at least so long, such as 100us"},                                                \
+     .help = "Only calls that took at least this long, such as 100us"},                                                \
     {.name = "errors-only", .kind = OPTION_FLAG, .group = "System calls", .help = "Only calls that failed"},         \
     {.name = "sample", .kind = OPTION_VALUE, .value = "SHARE", .group = "System calls",                              \
-     .help = "Only a share of the calls, such as 0.01"},                                                             \
+     .help = "Only a random share of the calls, such as 0.01"},                                                             \
     {.name = "summary", .letter = 'c', .kind = OPTION_FLAG, .group = "System calls",                                 \
-     .help = "Print a table at the end, on standard error: calls, errors, time"},                                    \
+     .help = "Print a table on standard error at the end: calls, errors, times"},                                    \
     {.name = "json", .kind = OPTION_FLAG, .group = "System calls", .help = "Print the summary as JSON"},             \
     {.name = "source", .kind = OPTION_FLAG, .group = "System calls",                                                 \
-     .help = "Add file, line and function of the caller; slow"},                                                     \
+     .help = "Add the file, line and function that made each call; slow"},                                                     \
     {.name = "source-map", .kind = OPTION_VALUE, .value = "FILE", .group = "System calls",                           \
-     .help = "Lead places in a transpiled program to its original, by this source map; implies --source"}
+     .help = "Map places in a transpiled program back to the original by this source map; implies --source"}
 
 typedef struct exec_syscalls {
     const command *command;

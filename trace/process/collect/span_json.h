@@ -11,8 +11,8 @@
 
 /* What can be wrong with a line. X(name, word for counters, text) */
 #define SPAN_PROBLEM_MAP(X)                                                                                   \
-    X(NONE, "none", "it is right")                                                                            \
-    X(JSON, "json", "no JSON object")                                                                         \
+    X(NONE, "none", "valid")                                                                            \
+    X(JSON, "json", "not a JSON object")                                                                         \
     X(FIELD_TYPE, "field_type", "a field has the wrong type")                                                 \
     X(TRACE_ID, "trace_id", "trace_id is missing, all zeros, or longer than 256 bytes")                       \
     X(SPAN_ID, "span_id", "span_id is missing, all zeros, the command's own, or longer than 256 bytes")       \
