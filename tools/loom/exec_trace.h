@@ -16,7 +16,7 @@
     {.name = "otlp-endpoint", .kind = OPTION_VALUE, .value = "URL", .group = "Export",                               \
      .help = "OTLP receiver to export to; default: what the OTEL_ variables say, or localhost:4317"},                \
     {.name = "otlp-protocol", .kind = OPTION_VALUE, .value = "NAME", .choices = "grpc|http/protobuf|http/json",      \
-     .group = "Export", .help = "Protocol to export with; default: http/protobuf for port 4318, else grpc"},           \
+     .group = "Export", .help = "Protocol to export with; default: what the OTEL_ variables say, else http/protobuf for port 4318 and grpc for others"},           \
     {.name = "flush-timeout", .kind = OPTION_VALUE, .value = "TIME", .fallback = "1s", .group = "Export",            \
      .help = "Longest time to spend on exporting once the command has ended"}
 
