@@ -51,16 +51,14 @@ static const command exec_command = {
                           "  BAGGAGE, LOOM_TRACE_BAGGAGE  the caller's baggage\n"
                           "  LOOM_TRACE                   1, unless --no-collect\n\n"
                           "Examples:\n"
-                          "  loom trace collect &         receive spans on 127.0.0.1:4318, then:\n"
-                          "  loom exec -- make test\n"
-                          "  loom exec --name build --attr git.branch=main -- make -j4\n"
-                          "  loom exec --otlp-endpoint http://127.0.0.1:4318 -- python3 tool.py\n"
-                          "  loom exec --syscalls=file,network -c -- ./tool\n"
-                          "  loom exec --container web -- python3 tool.py\n"
-                          "  loom exec --image python:3 --with-libs --run-arg=-v --run-arg=.:/src -- python3 /src/tool.py\n\n"
-                          TRACE_ENVIRONMENT(BAGGAGE_ENVIRONMENT)
-                          "  LOOM_LIBRARIES_DIR        the trace libraries for --with-libs; default: share/loom\n"
-                          "                            beside loom's own bin folder\n"},
+                          "  loom trace collect &                                      receive spans\n"
+                          "  export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318  send them there\n"
+                          "  loom exec -- make test                                    trace a command\n"
+                          "  loom exec --name build --attr branch=main -- make -j4     name its span\n"
+                          "  loom exec --syscalls=file,network -c -- ./tool            trace system calls\n"
+                          "  loom exec --container web -- python3 tool.py              in a container\n"
+                          "  loom exec --image python:3 --with-libs -- python3 -V      in a new one\n\n"
+                          TRACE_ENVIRONMENT(BAGGAGE_ENVIRONMENT)},
     .operands_max = SIZE_MAX,
     .stops_at_operand = true,
 };

@@ -28,26 +28,26 @@
 
 typedef struct exec_syscalls {
     const command *command;
-    syscall_trace *trace; /* NULL: nobody looks */
+    syscall_trace *trace; /* NULL: off */
     loom_trace_context parent;
     process_tracer tracer;
     bool summary, json;
 } exec_syscalls;
 
 bool exec_syscalls_attaches(const options *o);
-/* The process of --pid. False: it is no number of a process; exit with *exit_code. */
+/* The process of --pid. False: not a process id; exit with *exit_code. */
 bool exec_syscalls_pid(const command *c, const options *o, pid_t *pid, int *exit_code);
-/* That process's command line, one block to free(); "?" when nobody can tell. NULL: out of memory. */
+/* That process's command line, one block to free(); "?" if it cannot be read. NULL: out of memory. */
 char **exec_syscalls_command_line(pid_t pid);
-/* False: the command line is wrong; exit with *exit_code, there is nothing to close. What cannot be had otherwise is said, and
- * nobody looks. span: the parent of the processes' spans; of one that is not sampled there is a summary at most. */
+/* False: the command line is wrong; exit with *exit_code, there is nothing to close. Any other failure is
+ * reported, and nothing is traced. span: the parent of the processes' spans; if it is not sampled, there is a summary at most. */
 bool exec_syscalls_open(exec_syscalls *x, const command *c, const options *o, const exec_trace *trace,
                         const loom_trace_context *span, int *exit_code);
-/* For process_options; NULL: nobody looks. */
+/* For process_options; NULL: off. */
 const process_tracer *exec_syscalls_tracer(const exec_syscalls *x);
-/* Follows a process until it ends, or SIGINT, SIGTERM or SIGHUP comes. 0, or an errno value: it may not, and that is said. */
+/* Follows a process until it ends, or SIGINT, SIGTERM or SIGHUP comes. 0, or an errno value, after the reason has been printed. */
 int exec_syscalls_attach(exec_syscalls *x, pid_t pid);
-/* Hands over what was seen and tells what there is to tell, within the deadline for each. */
+/* Exports what was seen, then prints the summary and what was lost. timeout_ms bounds the export. */
 void exec_syscalls_close(exec_syscalls *x, uint32_t timeout_ms);
 
 #endif
