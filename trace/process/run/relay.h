@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies a command's standard error to ours, through a filter that may remove lines.
  *
- * The command gets a pipe, or, where ours is a terminal, a pseudo-terminal of the same size, so that it keeps its colours. Where our standard output is the same pipe or file as our standard error (2>&1), the command gets the relay for
- * both, so that what it writes stays in order.
+ * The command gets a pipe, or, where ours is a terminal, a pseudo-terminal of the same size, so that it keeps its colours.
+ * Where our standard output is the same pipe or file as our standard error (2>&1), the command gets the relay for both, so that
+ * what it writes stays in order.
  *
  * When the command has ended, all it wrote has arrived, and relay_finish() does not wait for other processes that still hold the
  * stream: a process stays behind to pass on what they write, as if we had never been there.
