@@ -10,7 +10,6 @@ import tempfile
 import unittest
 
 from exec_command import PARENT, TRACE, ExecTest
-from harness import BIN
 
 FAKE = """#!/bin/sh
 printf '%s\\n' "$@" > "$FAKE_LOG.$(echo "$2" | tr -c 'a-z\\n-' _).$1"
@@ -72,7 +71,7 @@ class CommandLine(ExecTest):
         _, asked = self.asked("--image", "i", "--with-libs")
         line = next(lines for name, lines in asked.items() if name.endswith(".run"))
         folder = pathlib.Path(line[line.index("--volume") + 1].removesuffix(":/tmp/.loom-libraries:ro"))
-        self.assertEqual(BIN.resolve().parent / "share/loom", folder)
+        self.assertEqual(self.programs.parent / "share/loom", folder)
         self.assertTrue((folder / "python/loom_trace.py").exists())
 
     def test_options_of_containers_need_one(self):

@@ -252,6 +252,14 @@ class Secure(Gateway):
         url = bus.url_of("https") + EVENTS + "a.b"
         with urllib.request.urlopen(url, b"x", timeout=30, context=ssl.create_default_context(cafile=one)) as answer:
             self.assertEqual(202, answer.status)
+        with urllib.request.urlopen(url, timeout=30, context=ssl.create_default_context(cafile=one)) as stream:
+            self.assertEqual(b"retry: 1000\n", stream.readline())
+            provider = self.agent(bus, "provider")
+            for n in range(1000):
+                provider.publish("a.b", b"%d" % n * 100)
+            lines = (line for line in stream if line.startswith(b"data: "))
+            self.assertEqual([str(n) * 100 for n in range(1000)],
+                             [json.loads(next(lines)[6:])["payload_text"] for _ in range(1000)])
         name = "POST /v1/events/{topic}"
         self.assertEqual("https", wait_spans(bus, name)[name].attributes["url.scheme"])
 

@@ -280,9 +280,6 @@ static int run_operation(execution *x, pid_t pid)
 /* Which of its forms the command line has. */
 static bool read_form(const options *o, pid_t *pid, int *exit_code)
 {
-    if (!exec_container_check(&exec_command, o, exit_code)) {
-        return false;
-    }
     if (!exec_syscalls_attaches(o)) {
         *exit_code = o->operand_count > 0 ? 0 : command_misuse(&exec_command, "missing command, as in: loom exec -- make test");
         return o->operand_count > 0;
@@ -299,7 +296,8 @@ static int run(const options *o)
     execution x = {.options = o};
     int exit_code;
     pid_t pid = 0;
-    if (!read_form(o, &pid, &exit_code) || !exec_trace_open(&x.trace, &exec_command, o, &exit_code)) {
+    if (!exec_container_check(&exec_command, o, &exit_code) || !read_form(o, &pid, &exit_code) ||
+        !exec_trace_open(&x.trace, &exec_command, o, &exit_code)) {
         return exit_code;
     }
     x.argv = pid != 0 ? exec_syscalls_command_line(pid) : command_line(o);

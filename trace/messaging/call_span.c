@@ -6,6 +6,7 @@
 #include "envelope/id.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #define TEXT(s) {.data = s, .len = sizeof(s) - 1}
 
@@ -182,9 +183,8 @@ void call_span_outcome(loom_span *span, uint64_t outcome, loom_str code, loom_st
         return;
     }
     char description[FRAME_TEXT_MAX + 1];
-    loom_str what = text.len > 0 ? at_most(text, FRAME_TEXT_MAX) : str_of(name);
-    memcpy(description, what.data, what.len);
-    description[what.len] = '\0';
+    const loom_str what = text.len > 0 ? at_most(text, FRAME_TEXT_MAX) : str_of(name);
+    (void)snprintf(description, sizeof description, "%.*s", (int)what.len, what.data);
     bool code_serves = code.len > 0 && code.len <= ERROR_TYPE_MAX;
     loom_span_set_str(span, "error.type", code_serves ? code : str_of(name));
     loom_span_set_status(span, LOOM_SPAN_ERROR, description);

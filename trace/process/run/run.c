@@ -140,7 +140,7 @@ static char *find_program(const char *name, char *const *environment)
     }
     for (const char *path = path_of(environment); path != NULL;) {
         const char *end = strchrnul(path, ':');
-        char *file;
+        char *file = NULL;
         if (asprintf(&file, "%.*s%s%s", (int)(end - path), path, end > path ? "/" : "", name) < 0) {
             return NULL;
         }
@@ -155,7 +155,7 @@ static char *find_program(const char *name, char *const *environment)
 
 static int spawn_script(pid_t *pid, const process_options *o)
 {
-    size_t count = 0;
+    size_t count = 1;
     while (o->argv[count] != NULL) {
         count++;
     }
@@ -180,6 +180,9 @@ int process_start(process *p, const process_options *options)
 {
     *p = (process){.pid = -1, .fd = -1};
     int error;
+    if (options->argv[0] == NULL) {
+        return EINVAL;
+    }
     if (options->tracer != NULL) {
         error = start_traced(p, options);
     } else {
@@ -198,7 +201,9 @@ static bool has_ended(const process *p, int *status, int *stopped)
     int seen;
     pid_t pid;
     while ((pid = waitpid(p->pid, &seen, WNOHANG | (stopped != NULL ? WUNTRACED : 0))) == p->pid && WIFSTOPPED(seen)) {
-        *stopped = WSTOPSIG(seen);
+        if (stopped != NULL) {
+            *stopped = WSTOPSIG(seen);
+        }
     }
     if (pid == 0 || (pid < 0 && errno == EINTR)) {
         return false;

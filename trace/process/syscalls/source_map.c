@@ -185,7 +185,9 @@ loom_status source_map_open(source_map **out, const char *path, char *problem, s
         source_map_free(map);
         return st;
     }
-    qsort(map->places, map->count, sizeof map->places[0], by_place);
+    if (map->count > 0) {
+        qsort(map->places, map->count, sizeof map->places[0], by_place);
+    }
     *out = map;
     return LOOM_OK;
 }
