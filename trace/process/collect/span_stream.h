@@ -52,9 +52,9 @@ void span_stream_fini(span_stream *s);
 void span_stream_feed(span_stream *s, loom_bytes bytes);
 /* No input for a while: releases bytes held back as the possible start of a marker, such as the underscore of a prompt. */
 void span_stream_idle(span_stream *s);
-/* Whether span_stream_idle() would release something. */
+/* Whether span_stream_idle() would let something go. */
 bool span_stream_waits(const span_stream *s);
-/* End of the stream, possibly in the middle of a line. */
+/* The stream has ended, maybe in the middle of a line. */
 void span_stream_end(span_stream *s);
 
 #endif

@@ -5,8 +5,8 @@
  * Where our standard output is the same pipe or file as our standard error (2>&1), the command gets the relay for both, so that
  * what it writes stays in order.
  *
- * When the command has ended, all it wrote has arrived, and relay_finish() does not wait for other processes that still hold the
- * stream: a process stays behind to pass on what they write, as if we had never been there.
+ * When the command has ended, what it wrote is here, and relay_finish() does not wait for others that still hold the stream: a
+ * process is left behind that passes their bytes on as long as they write, as they would without us.
  *
  * Threads: open, start, finish and close in one; the filter runs on the relay's own from start until finish, then in finish. */
 #ifndef LOOM_TRACE_PROCESS_RUN_RELAY_H
@@ -22,7 +22,7 @@ typedef struct relay_filter {
     void (*idle)(void *user);       /* no input for a while */
     bool (*waits)(const void *user); /* whether idle would do anything */
     void (*end)(void *user);
-    void (*mute)(void *user);       /* in the process that stays behind: pass bytes on, do nothing else */
+    void (*mute)(void *user);       /* this is the process left behind: pass bytes on, do nothing else */
     void *user;
 } relay_filter;
 
