@@ -18,6 +18,8 @@ PARENT = f"00-{TRACE}-{SPAN}-01"
 class ExecTest(unittest.TestCase):
     """Spans go to a file; nothing else listens."""
 
+    programs = BIN
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="loom-exec-")
         self.addCleanup(folder.cleanup)

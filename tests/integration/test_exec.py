@@ -144,6 +144,13 @@ class Wrapper(ExecTest):
             done = subprocess.run([LOOM, "exec", *arguments], env=self.environment(), stderr=subprocess.PIPE)
             self.assertEqual(2, done.returncode, arguments)
 
+    def test_a_folder_is_no_command(self):
+        self.assertIn(b"/tmp: Is a directory", self.run_exec("/tmp", code=126).stderr)
+
+    def test_durations_of_system_calls_have_units_below_a_millisecond(self):
+        for duration in ("100us", "100µs", "500ns", "2ms"):
+            self.run_exec("true", options=("--syscalls=file", "--min-duration", duration))
+
     def test_options_behind_the_command_are_its_own(self):
         done = subprocess.run([LOOM, "exec", "echo", "--name", "x"], env=self.environment(), stdout=subprocess.PIPE)
         self.assertEqual(b"--name x\n", done.stdout)

@@ -67,6 +67,18 @@ class CommandLine(ExecTest):
         self.assertIn(f"{self.folder}:/tmp/.loom-libraries:ro", line)
         self.assertIn("PYTHONPATH=/tmp/.loom-libraries/python", line)
 
+    def test_libraries_are_found_beside_the_program(self):
+        _, asked = self.asked("--image", "i", "--with-libs")
+        line = next(lines for name, lines in asked.items() if name.endswith(".run"))
+        folder = pathlib.Path(line[line.index("--volume") + 1].removesuffix(":/tmp/.loom-libraries:ro"))
+        self.assertEqual(self.programs.parent / "share/loom", folder)
+        self.assertTrue((folder / "python/loom_trace.py").exists())
+
+    def test_options_of_containers_need_one(self):
+        for option in ("--with-libs", "--run-arg=-i", "--engine-arg=-i", "--engine=docker"):
+            done = self.run_exec("true", options=(option,), code=2)
+            self.assertIn(f"{option.split('=')[0]} needs --container or --image".encode(), done.stderr)
+
     def test_libraries_are_copied_into_a_container_that_runs(self):
         _, asked = self.asked("--container", "web", "--with-libs", LOOM_LIBRARIES_DIR=str(self.folder))
         self.assertEqual(["cp", f"{self.folder}/.", "web:/tmp/.loom-libraries"],
@@ -77,12 +89,16 @@ class CommandLine(ExecTest):
 
     def test_a_missing_container_is_told(self):
         done, _ = self.asked("--container", "nowhere", code=125)
-        self.assertIn(b"no such container nowhere", done.stderr)
+        self.assertTrue(done.stderr.endswith(b"no such container nowhere\n"), done.stderr)
         self.assertEqual("container", self.span("tool").attributes["error.type"])
 
     def test_a_missing_engine_is_told(self):
         done = self.run_exec("tool", options=("--image", "i"), code=125, PATH=str(self.folder / "empty"))
         self.assertIn(b"neither podman nor docker", done.stderr)
+
+    def test_an_engine_that_cannot_be_run_is_told(self):
+        done = self.run_exec("tool", options=("--engine", "/nonexistent/engine", "--image", "i"), code=125)
+        self.assertIn(b"cannot run the container engine /nonexistent/engine: No such file", done.stderr)
 
     def test_a_container_and_an_image_are_one_too_many(self):
         self.asked("--container", "web", "--image", "i", code=2)

@@ -188,7 +188,7 @@ class Refused(CollectTest):
         reasons = self.stats["parse_errors_by_reason"]
         self.assertEqual(dict(json=3, field_type=3, trace_id=1, span_id=3, name=2, start_time=2, end_time=1, time_order=1), reasons)
         self.assertEqual(8, len(stderr.splitlines()), stderr)
-        self.assertIn("line 1 of the command's standard error: a span cannot be read: trace_id is missing", stderr)
+        self.assertIn("line 1 of the command's standard error: rejected a span: trace_id is missing", stderr)
         self.assertEqual([], self.inside())
 
     def test_a_line_over_256_kib_is_dropped_and_the_stream_goes_on(self):
@@ -206,7 +206,7 @@ class Refused(CollectTest):
 
     def test_complaints_of_libraries_are_taken_out_and_told(self):
         stderr = self.script("put('__LOOM_TRACE_ERROR__: Failed to export span: \\x1b[31mred\\n' * 5)").decode()
-        self.assertIn("a trace library complains: Failed to export span: ·[31mred", stderr)
+        self.assertIn("reported by a trace library: Failed to export span: ·[31mred", stderr)
         self.assertEqual(1, len(stderr.splitlines()))
         self.counted(library_errors=5)
 

@@ -217,7 +217,7 @@ select.poll().poll(7); time.sleep(0.02); os.kill(os.getpid(), 0)
 
     def test_a_set_that_makes_no_sense_is_named_and_the_command_runs(self):
         t = self.traced("--set", "opnat", "--", "/bin/echo", "ran")
-        self.assertIn('"opnat" is no system call', t.err)
+        self.assertIn('"opnat" is neither a system call nor a class', t.err)
         self.assertIn('"openat"', t.err)
         self.assertEqual(t.out, "ran\n")
 
@@ -441,7 +441,7 @@ class Attached(SyscallTest):
         self.assertEqual(subject.wait(DEADLINE_S), 0)
 
     def test_a_process_that_is_not_there(self):
-        self.assertIn("there is no such process", self.traced("--pid", 2 ** 22 + 1, code=1).err)
+        self.assertIn(f"cannot follow process {2 ** 22 + 1}: No such process", self.traced("--pid", 2 ** 22 + 1, code=1).err)
 
     def test_a_process_that_somebody_traces_already(self):
         _, pid, _ = self.running(0)

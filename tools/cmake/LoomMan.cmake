@@ -11,7 +11,7 @@ function(loom_man target page)
   add_custom_command(OUTPUT "${out}"
     COMMAND "${CMAKE_COMMAND}" -E make_directory "${PROJECT_BINARY_DIR}/man"
     COMMAND "${CMAKE_COMMAND}" -E env COLUMNS=100 "${HELP2MAN}" --locale=C.UTF-8 --no-info --no-discard-stderr --section=1
-            "--source=Loom ${PROJECT_VERSION}" "--manual=Loom" "--version-string=${PROJECT_VERSION}"
+            "--source=Loom ${PROJECT_VERSION}" "--manual=Loom" "--version-string=${page} ${PROJECT_VERSION}"
             "--name=${ARGV2}" "--help-option=${ARGV3} --help" --output "${out}" "$<TARGET_FILE:${target}>"
     COMMAND sh -c "! grep -F '???' \"$1\"" sh "${out}" # what help2man makes of characters that it cannot read
     DEPENDS ${target} COMMENT "Making ${page}.1" VERBATIM)

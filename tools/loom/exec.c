@@ -5,6 +5,7 @@
 #include <loom/propagation.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -26,7 +27,7 @@ static const option_spec specs[] = {
      .help = "Add an attribute to the command's span"},
     OPTIONS_TRACE,
     {.name = "no-trace-when-unsampled", .kind = OPTION_FLAG, .group = "Trace",
-     .help = "Look at nothing in the command when its trace is not sampled"},
+     .help = "If the trace is not sampled, neither collect spans nor trace system calls"},
     OPTIONS_COLLECT,
     OPTIONS_SYSCALLS,
     OPTIONS_CONTAINER,
@@ -36,24 +37,27 @@ static const option_spec specs[] = {
 
 static const command exec_command = {
     .manual = {.program = "loom exec",
-               .synopsis = "[OPTION]… [--] COMMAND [ARGUMENT]…\n       loom exec [OPTION]… --pid PID",
-               .summary = "Runs a command as a span of the caller's trace, or as the root of a new one. The command finds the "
-                          "trace in its environment. Standard streams, signals and job control are the command's, and so is "
-                          "the exit code: 128 + n when signal n has killed it, 127 when it was not found, 126 when it cannot "
-                          "be executed. Tracing never makes a command fail.",
+               .synopsis = "[OPTION]… [--] COMMAND [ARGUMENT]…\n  or:  loom exec [OPTION]… --pid PID",
+               .summary = "Runs a command as a span of the caller's trace, or of a new trace if there is none. The command "
+                          "receives its trace context in the environment, and the spans it writes to standard error are "
+                          "collected. Standard streams, signals and job control pass through. The exit code is the "
+                          "command's: 128 + n if signal n killed it, 127 if it was not found, 126 if it could not be "
+                          "executed; 125 if the container engine failed. Tracing never makes a command fail.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Environment of the command:\n"
                           "  TRACEPARENT, TRACESTATE, LOOM_TRACE_ID, LOOM_SPAN_ID\n"
                           "                               the command's span\n"
-                          "  BAGGAGE, LOOM_TRACE_BAGGAGE  the caller's\n\n"
+                          "  BAGGAGE, LOOM_TRACE_BAGGAGE  the caller's baggage\n"
+                          "  LOOM_TRACE                   1, unless --no-collect\n\n"
                           "Examples:\n"
-                          "  loom exec -- make test\n"
-                          "  loom exec --name build --attr git.branch=main -- make -j4\n"
-                          "  loom exec --otlp-endpoint http://collector:4318 -- python3 tool.py\n"
-                          "  loom exec --syscalls=file,network -c -- ./tool\n"
-                          "  loom exec --container web -- python3 tool.py\n"
-                          "  loom exec --image python:3 --with-libs --run-arg=-v --run-arg=.:/src -- python3 /src/tool.py\n\n"
+                          "  loom trace collect &                                      receive spans\n"
+                          "  export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318  send them there\n"
+                          "  loom exec -- make test                                    trace a command\n"
+                          "  loom exec --name build --attr branch=main -- make -j4     name its span\n"
+                          "  loom exec --syscalls=file,network -c -- ./tool            trace system calls\n"
+                          "  loom exec --container web -- python3 tool.py              in a container\n"
+                          "  loom exec --image python:3 --with-libs -- python3 -V      in a new one\n\n"
                           TRACE_ENVIRONMENT(BAGGAGE_ENVIRONMENT)},
     .operands_max = SIZE_MAX,
     .stops_at_operand = true,
@@ -103,7 +107,7 @@ static void make_environment(execution *x)
                                     .tracestate = loom_span_tracestate(x->span),
                                     .baggage = x->caller.baggage};
     if (loom_child_environment_create(&x->environment, NULL, &trace, loom_propagators_from_env()) != LOOM_OK) {
-        (void)command_fail(&exec_command, "out of memory: the command is not told its trace");
+        (void)command_fail(&exec_command, "out of memory: the command runs without its trace context");
         return;
     }
     if (exec_collect_is_on(&x->collect)) { /* libraries write their spans, also where they find a terminal */
@@ -136,17 +140,23 @@ static char **command_line(const options *o)
 static int tell_not_started(const execution *x, int error)
 {
     const char *name = x->argv[0];
+    if (x->engine != NULL) {
+        (void)command_fail(&exec_command, "cannot run the container engine %s: %s", engine_argv(x->engine)[0], strerror(error));
+        return EXIT_ENGINE;
+    }
     if (error == ENOENT) {
         const bool path = strchr(name, '/') != NULL;
         if (path && access(name, F_OK) == 0) {
-            (void)command_fail(&exec_command, "cannot execute %s: the interpreter that its first line names does not exist", name);
+            (void)command_fail(&exec_command, "cannot execute %s: the interpreter on its first line does not exist", name);
         } else {
-            (void)command_fail(&exec_command, "command not found: %s%s", name, path ? "" : " (it is nowhere in PATH)");
+            (void)command_fail(&exec_command, "command not found: %s%s", name, path ? "" : " (not in PATH)");
         }
         return EXIT_NOT_FOUND;
     }
-    (void)command_fail(&exec_command, "cannot execute %s: %s%s", name, strerror(error),
-                       error == EACCES ? "; is it a program, and may you run it? `chmod +x` makes a file executable" : "");
+    struct stat file;
+    const bool folder = error == EACCES && stat(name, &file) == 0 && S_ISDIR(file.st_mode);
+    (void)command_fail(&exec_command, "cannot execute %s: %s%s", name, strerror(folder ? EISDIR : error),
+                       error == EACCES && !folder ? "; is it executable? (chmod +x)" : "");
     return EXIT_NOT_EXECUTABLE;
 }
 
@@ -271,11 +281,11 @@ static int run_operation(execution *x, pid_t pid)
 static bool read_form(const options *o, pid_t *pid, int *exit_code)
 {
     if (!exec_syscalls_attaches(o)) {
-        *exit_code = o->operand_count > 0 ? 0 : command_misuse(&exec_command, "missing command");
+        *exit_code = o->operand_count > 0 ? 0 : command_misuse(&exec_command, "missing command, as in: loom exec -- make test");
         return o->operand_count > 0;
     }
     if (o->operand_count > 0 || exec_container_is_wanted(o)) {
-        *exit_code = command_misuse(&exec_command, "--pid follows a process that runs, and starts no command");
+        *exit_code = command_misuse(&exec_command, "--pid follows a running process: it takes no command and no container");
         return false;
     }
     return exec_syscalls_pid(&exec_command, o, pid, exit_code);
@@ -286,7 +296,8 @@ static int run(const options *o)
     execution x = {.options = o};
     int exit_code;
     pid_t pid = 0;
-    if (!read_form(o, &pid, &exit_code) || !exec_trace_open(&x.trace, &exec_command, o, &exit_code)) {
+    if (!exec_container_check(&exec_command, o, &exit_code) || !read_form(o, &pid, &exit_code) ||
+        !exec_trace_open(&x.trace, &exec_command, o, &exit_code)) {
         return exit_code;
     }
     x.argv = pid != 0 ? exec_syscalls_command_line(pid) : command_line(o);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The collector of `loom exec`: spans that the command writes to its standard error, and what is told of them. */
+/* The collector of `loom exec`: the spans that the command writes to its standard error, and their counters. */
 #ifndef LOOM_TOOLS_EXEC_COLLECT_H
 #define LOOM_TOOLS_EXEC_COLLECT_H
 
@@ -10,15 +10,15 @@
 
 #define OPTIONS_COLLECT                                                                                              \
     {.name = "collect", .kind = OPTION_SWITCH, .fallback = "true", .group = "Spans from inside",                     \
-     .help = "Take spans out of the command's standard error; without it the command gets ours as it is"},           \
+     .help = "Collect spans from the command's standard error; with --no-collect it gets loom's own"},           \
     {.name = "span-rate", .kind = OPTION_VALUE, .value = "N", .fallback = "2000", .group = "Spans from inside",      \
      .help = "Collect at most N spans a second"},                                                                    \
     {.name = "span-burst", .kind = OPTION_VALUE, .value = "N", .fallback = "10000", .group = "Spans from inside",    \
      .help = "Collect up to N spans at once"},                                                                       \
     {.name = "stats", .kind = OPTION_FLAG, .group = "Spans from inside",                                             \
-     .help = "Print on standard error what was collected, and what was not"},                                        \
+     .help = "Print counts of collected and rejected spans on standard error"},                                        \
     {.name = "stats-file", .kind = OPTION_VALUE, .value = "FILE", .group = "Spans from inside",                      \
-     .help = "Write the same to a file, as a JSON object"}
+     .help = "Write these counts to a file, as a JSON object"}
 
 typedef struct exec_collect {
     const command *command;
@@ -30,8 +30,8 @@ typedef struct exec_collect {
     const char *stats_file; /* NULL: none */
 } exec_collect;
 
-/* False: the command line is wrong; exit with *exit_code, there is nothing to close. What cannot be had otherwise is said, and
- * nothing is collected. span and baggage: what is handed to the command; baggage outlives this. */
+/* False: the command line is wrong; exit with *exit_code, there is nothing to close. Any other failure is reported, and nothing
+ * is collected. span and baggage: what the command receives; baggage must outlive *x. */
 bool exec_collect_open(exec_collect *x, const command *c, const options *o, loom_tracer *tracer,
                        const loom_trace_context *span, loom_str baggage, int *exit_code);
 bool exec_collect_is_on(const exec_collect *x);
@@ -40,8 +40,8 @@ int exec_collect_stdout(const exec_collect *x);
 int exec_collect_stderr(const exec_collect *x);
 void exec_collect_start(exec_collect *x);
 void exec_collect_resize(exec_collect *x);
-/* The command has ended: collects what it has left, and tells the numbers. interrupt: see relay_finish(); when that gives up,
- * nothing is told and *x has to stay. */
+/* The command has ended: collects the rest and reports the counters. interrupt: see relay_finish(); if that gives up, nothing is
+ * reported and *x must stay. */
 void exec_collect_close(exec_collect *x, int interrupt);
 
 #endif

@@ -5,11 +5,23 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 64, EXIT_ENGINE = 125 /* as podman run and docker run have it */, PATH_SIZE = 4096 };
+enum { ARGUMENTS_MAX = 64, PATH_SIZE = 4096 };
 
 bool exec_container_is_wanted(const options *o)
 {
     return options_has(o, "container") || options_has(o, "image");
+}
+
+bool exec_container_check(const command *c, const options *o, int *exit_code)
+{
+    static const char *const parts[] = {"engine", "engine-arg", "run-arg", "with-libs"};
+    for (size_t i = 0; !exec_container_is_wanted(o) && i < sizeof parts / sizeof parts[0]; i++) {
+        if (options_has(o, parts[i])) {
+            *exit_code = command_misuse(c, "--%s needs --container or --image", parts[i]);
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Where they are installed: share/loom beside the folder of this program. LOOM_LIBRARIES_DIR says otherwise. */
@@ -63,7 +75,7 @@ engine *exec_container_open(const command *c, const options *o, char *const *arg
         if (find_libraries(libraries)) {
             with.libraries = libraries;
         } else {
-            (void)command_fail(c, "the trace libraries are not installed: the container gets none; LOOM_LIBRARIES_DIR names their folder");
+            (void)command_fail(c, "cannot find the trace libraries, the container runs without them; set LOOM_LIBRARIES_DIR to their folder");
         }
     }
     const loom_status st = engine_open(&e, &with, why);

@@ -8,25 +8,30 @@
 #include "tools/loom/verb.h"
 #include "trace/process/container/engine.h"
 
+enum { EXIT_ENGINE = 125 }; /* the engine failed, as podman run and docker run have it */
+
 #define OPTIONS_CONTAINER                                                                                            \
     {.name = "container", .kind = OPTION_VALUE, .value = "NAME", .group = "Container",                               \
-     .help = "Run the command in this container, which runs already"},                                               \
+     .help = "Run the command in this running container"},                                               \
     {.name = "image", .kind = OPTION_VALUE, .value = "IMAGE", .group = "Container",                                  \
-     .help = "Run the command in a new container of this image, which is removed at its end"},                       \
+     .help = "Run the command in a new container of this image, and remove it afterwards"},                       \
     {.name = "engine", .kind = OPTION_VALUE, .value = "NAME", .group = "Container",                                  \
-     .help = "Container engine: podman, docker, or the path of one that has their command line; default: the first in PATH"}, \
+     .help = "Container engine: podman, docker, or the path of a compatible one; default: the first in PATH"}, \
     {.name = "engine-arg", .kind = OPTION_VALUE, .repeatable = true, .value = "ARGUMENT", .group = "Container",      \
      .help = "Pass an argument to the engine, before its verb"},                                                     \
     {.name = "run-arg", .kind = OPTION_VALUE, .repeatable = true, .value = "ARGUMENT", .group = "Container",         \
      .help = "Pass an argument to the engine's run or exec, such as --network=none"},                                \
     {.name = "with-libs", .kind = OPTION_FLAG, .group = "Container",                                                 \
-     .help = "Bring the trace libraries into the container, and append them to PYTHONPATH, NODE_PATH and RUBYLIB"}
+     .help = "Make the trace libraries available in the container, by PYTHONPATH, NODE_PATH and RUBYLIB; " \
+             "LOOM_LIBRARIES_DIR names others than those installed with loom"}
 
 bool exec_container_is_wanted(const options *o);
-/* The engine for that command, with an environment that is about the trace. NULL: *exit_code, which is the engine's own code
- * for what is wrong with it; it has been said. */
+/* False: an option for containers was given without one; exit with *exit_code. */
+bool exec_container_check(const command *c, const options *o, int *exit_code);
+/* The engine that will run the command with these variables of the trace. NULL: the reason has been printed; exit with
+ * *exit_code. */
 engine *exec_container_open(const command *c, const options *o, char *const *argv, char *const *environment, int *exit_code);
-/* What the command's span says of it. */
+/* Sets the container's attributes on the command's span. */
 void exec_container_describe(engine *e, const options *o, loom_span *span);
 
 #endif

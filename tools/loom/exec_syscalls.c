@@ -38,7 +38,7 @@ bool exec_syscalls_pid(const command *c, const options *o, pid_t *pid, int *exit
     errno = 0;
     const long value = strtol(text, &end, 10);
     if (end == text || *end != '\0' || errno != 0 || value < 1 || value > INT_MAX) {
-        *exit_code = command_misuse(c, "--pid must be the number of a process, not \"%s\"", text);
+        *exit_code = command_misuse(c, "--pid must be a process id, not \"%s\"", text);
         return false;
     }
     *pid = (pid_t)value;
@@ -211,18 +211,18 @@ int exec_syscalls_attach(exec_syscalls *x, pid_t pid)
 static void tell_gaps(const exec_syscalls *x, const syscall_trace_counts *n)
 {
     if (n->lost > 0) {
-        (void)command_fail(x->command, "%" PRIu64 " of %" PRIu64 " system calls are in no span: the receiver was behind; choose fewer by "
+        (void)command_fail(x->command, "%" PRIu64 " of %" PRIu64 " system calls have no span: the receiver fell behind; select fewer with "
                            "--min-duration, --errors-only or --sample", n->lost, n->calls);
     }
     if (n->unfiltered > 0) {
-        (void)command_fail(x->command, "%" PRIu64 " processes could not be filtered, and their system calls are unseen", n->unfiltered);
+        (void)command_fail(x->command, "%" PRIu64 " processes could not be given a filter: their system calls were not traced", n->unfiltered);
     }
     if (n->foreign > 0) {
-        (void)command_fail(x->command, "%" PRIu64 " processes are of another architecture, and their system calls are unseen", n->foreign);
+        (void)command_fail(x->command, "%" PRIu64 " processes are of another architecture: their system calls were not traced", n->foreign);
     }
     if (n->debuggers > 0) {
-        (void)command_fail(x->command, "%" PRIu64 " calls of ptrace() failed in the command: a process that is traced here cannot be "
-                           "debugged; run debuggers without --syscalls", n->debuggers);
+        (void)command_fail(x->command, "%" PRIu64 " ptrace() calls of the command failed: a process can have one tracer only; run debuggers "
+                           "without --syscalls", n->debuggers);
     }
 }
 

@@ -39,7 +39,8 @@ static bool has_port(const char *endpoint, const char *port)
     return len > n && host[len - n - 1] == ':' && strncmp(host + len - n, port, n) == 0;
 }
 
-static bool set_protocol(const command *c, loom_span_processor_options *with, const char *name, int *exit_code)
+/* False: there is no such protocol. */
+static bool set_protocol(loom_span_processor_options *with, const char *name)
 {
     static const struct {
         const char *name;
@@ -47,14 +48,21 @@ static bool set_protocol(const command *c, loom_span_processor_options *with, co
     } protocols[] = {{"grpc", LOOM_EXPORTER_OTLP_GRPC},
                      {"http/protobuf", LOOM_EXPORTER_OTLP_HTTP},
                      {"http/json", LOOM_EXPORTER_OTLP_HTTP_JSON}};
-    for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++) {
+    for (size_t i = 0; name != NULL && i < sizeof protocols / sizeof protocols[0]; i++) {
         if (strcmp(protocols[i].name, name) == 0) {
             with->exporter = protocols[i].kind;
             return true;
         }
     }
-    *exit_code = command_misuse(c, "--otlp-protocol must be grpc, http/protobuf or http/json, not \"%s\"", name);
     return false;
+}
+
+/* An endpoint of the command line takes the environment's protocol, or else the one that its port is known for. */
+static void guess_protocol(loom_span_processor_options *with, const char *endpoint)
+{
+    if (!set_protocol(with, getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")) && !set_protocol(with, getenv("OTEL_EXPORTER_OTLP_PROTOCOL"))) {
+        with->exporter = has_port(endpoint, "4318") ? LOOM_EXPORTER_OTLP_HTTP : LOOM_EXPORTER_OTLP_GRPC;
+    }
 }
 
 /* Options come before the environment. */
@@ -66,10 +74,11 @@ static bool apply_options(exec_trace *t, const options *o, loom_span_processor_o
     if (endpoint != NULL) {
         with->endpoint = endpoint;
         with->endpoint_is_exact = false;
-        with->exporter = has_port(endpoint, "4318") ? LOOM_EXPORTER_OTLP_HTTP : LOOM_EXPORTER_OTLP_GRPC;
+        guess_protocol(with, endpoint);
         t->asked_for = true;
     }
-    if (protocol != NULL && !set_protocol(t->command, with, protocol, exit_code)) {
+    if (protocol != NULL && !set_protocol(with, protocol)) {
+        *exit_code = command_misuse(t->command, "--otlp-protocol must be grpc, http/protobuf or http/json, not \"%s\"", protocol);
         return false;
     }
     if (timeout != NULL && (!text_parse_duration(&ns, timeout) || ns / 1000000 > INT32_MAX)) {

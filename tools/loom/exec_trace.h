@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tracing of `loom exec`: an SDK for the length of one command. It never fails the command; what cannot be is said on
- * standard error, and the command runs without. */
+/* The tracing of `loom exec`: an SDK for the duration of one command. It never fails the command: problems are reported on
+ * standard error, and the command runs untraced. */
 #ifndef LOOM_TOOLS_EXEC_TRACE_H
 #define LOOM_TOOLS_EXEC_TRACE_H
 
@@ -16,9 +16,10 @@
     {.name = "otlp-endpoint", .kind = OPTION_VALUE, .value = "URL", .group = "Export",                               \
      .help = "OTLP receiver to export to; default: what the OTEL_ variables say, or localhost:4317"},                \
     {.name = "otlp-protocol", .kind = OPTION_VALUE, .value = "NAME", .choices = "grpc|http/protobuf|http/json",      \
-     .group = "Export", .help = "Protocol to export by; default: http/protobuf for port 4318, else grpc"},           \
+     .group = "Export", .help = "Protocol to export with; default: what the OTEL_ variables say, else "            \
+                                 "http/protobuf for port 4318 and grpc for others"},           \
     {.name = "flush-timeout", .kind = OPTION_VALUE, .value = "TIME", .fallback = "1s", .group = "Export",            \
-     .help = "How long to export at most once the command has ended"}
+     .help = "Longest time to spend on exporting once the command has ended"}
 
 typedef struct exec_trace {
     const command *command;
@@ -27,8 +28,8 @@ typedef struct exec_trace {
     loom_tracer *tracer;
     size_t queue_size;
     uint32_t flush_ms;
-    bool asked_for;            /* somebody has named a receiver, and wants to know when it cannot be reached */
-    atomic_bool export_failed; /* said once */
+    bool asked_for;            /* a receiver was named: report it if it cannot be reached */
+    atomic_bool export_failed; /* reported once */
 } exec_trace;
 
 /* False: the command line is wrong; exit with *exit_code. */

@@ -220,7 +220,7 @@ bool text_parse_duration(uint64_t *out_ns, const char *text)
     static const struct {
         const char *name;
         double ns;
-    } units[] = {{"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}};
+    } units[] = {{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}};
     if (text[0] < '0' || text[0] > '9') {
         return false;
     }

@@ -196,17 +196,17 @@ static void collect(collector *c, const span_json *span, uint64_t number)
     stamp_container(c, &stamp);
     if (!submit(c, span, &stamp, &differs)) {
         count(c, &c->options.counts->oversize);
-        tell(c, TELL_OVERSIZE, number, "a span over 512 KiB is left out");
+        tell(c, TELL_OVERSIZE, number, "dropped a span over 512 KiB");
         return;
     }
     count(c, &c->options.counts->collected);
     if (foreign) {
         count(c, &c->options.counts->restamped);
-        tell(c, TELL_RESTAMPED, number, "a span of another trace is moved under the command's span");
+        tell(c, TELL_RESTAMPED, number, "moved a span of another trace under the command's span");
     }
     if ((differs & c->tenant_bits) != 0) {
         count(c, &c->options.counts->tenant_violations);
-        tell(c, TELL_TENANT, number, "a span names another tenant than the command's, which is set instead");
+        tell(c, TELL_TENANT, number, "replaced a span's tenant with the command's");
     }
 }
 
@@ -215,7 +215,7 @@ static void refuse(collector *c, span_problem problem, uint64_t number)
     char text[200];
     count(c, &c->options.counts->parse_errors);
     count(c, &c->options.counts->parse_errors_by[problem]);
-    (void)snprintf(text, sizeof text, "a span cannot be read: %s", span_problem_text(problem));
+    (void)snprintf(text, sizeof text, "rejected a span: %s", span_problem_text(problem));
     tell(c, problem, number, text);
 }
 
@@ -232,7 +232,7 @@ static bool take_span(collector *c, const span_line *line)
     span_json span;
     if (is_exported(c) && line->at_start && over_rate(c)) {
         count(c, &c->options.counts->rate_limited);
-        tell(c, TELL_RATE, line->number, "more spans come than the rate limit allows");
+        tell(c, TELL_RATE, line->number, "dropped a span: over the rate limit");
         return true;
     }
     span_problem problem = span_json_read(&span, line->text);
@@ -265,7 +265,7 @@ static bool on_line(void *user, const span_line *line)
     }
     char text[256], shown[200];
     printable_copy(shown, sizeof shown, str_trim(line->text));
-    (void)snprintf(text, sizeof text, "a trace library complains: %s", shown);
+    (void)snprintf(text, sizeof text, "reported by a trace library: %s", shown);
     count(c, &c->options.counts->library_errors);
     tell(c, TELL_LIBRARY, line->number, text);
     return true;
@@ -275,7 +275,7 @@ static void on_oversize(void *user, uint64_t number)
 {
     collector *c = user;
     count(c, &c->options.counts->oversize);
-    tell(c, TELL_OVERSIZE, number, "a line of a span over 256 KiB is left out");
+    tell(c, TELL_OVERSIZE, number, "dropped a span line over 256 KiB");
 }
 
 static void on_text(void *user, loom_bytes text)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Collects the spans of one command: its standard error in, what is left of that out, spans to the SDK's exporter.
+/* Collects the spans of one command: takes its standard error, passes on what is not a span, and exports the spans.
  *
  *     collector_open(&c, &(collector_options){.tracer = tracer, .command = span_context, .text = pass_on, .counts = &counts});
  *     collector_feed(c, bytes) …  collector_end(c);  collector_close(c);
  *
- * Of a command that is not sampled lines are taken out, and nothing is exported.
+ * If the command is not sampled, span lines are still removed, but nothing is exported.
  *
- * Threads: one at a time, whose callbacks run in the call; counts may be shared by several, and read by any. */
+ * Threads: one at a time; callbacks run inside the calls. counts may be shared by several collectors and read by any thread. */
 #ifndef LOOM_TRACE_PROCESS_COLLECT_COLLECTOR_H
 #define LOOM_TRACE_PROCESS_COLLECT_COLLECTOR_H
 
@@ -20,7 +20,7 @@
 #define COLLECTOR_RATE_DEFAULT 2000u   /* spans a second */
 #define COLLECTOR_BURST_DEFAULT 10000u /* spans at once */
 
-/* What came of the lines. Each is in exactly one of collected, unsampled, parse_errors, oversize, rate_limited, duplicates and
+/* The fate of each line: it is counted in exactly one of collected, unsampled, parse_errors, oversize, rate_limited, duplicates and
  * library_errors; restamped and tenant_violations are among the collected. */
 typedef struct collector_stats {
     uint64_t collected, unsampled, parse_errors, oversize, rate_limited, restamped, tenant_violations, duplicates, library_errors;
@@ -28,7 +28,7 @@ typedef struct collector_stats {
 } collector_stats;
 extern const counter_group collector_counters;
 
-/* The same while it is counted; all zero at first. */
+/* The live counters behind collector_stats; initially all zero. */
 typedef struct collector_counts {
     atomic_uint_fast64_t collected, unsampled, parse_errors, oversize, rate_limited, restamped, tenant_violations, duplicates,
         library_errors, parse_errors_by[SPAN_PROBLEMS];
@@ -37,14 +37,14 @@ collector_stats collector_read(const collector_counts *counts);
 
 typedef struct collector_options {
     loom_tracer *tracer;        /* NULL: nothing is exported, as of an unsampled command */
-    loom_trace_context command; /* the span that was handed out; a copy */
-    loom_str baggage;           /* that was handed out: the tenant is in it */
-    /* The id of the container that the command runs in, NULL while it is not known; NULL: it runs in none. */
+    loom_trace_context command; /* the command's span, copied */
+    loom_str baggage;           /* given to the command; names its tenant */
+    /* The id of the command's container, NULL until it is known; callback NULL: no container. */
     const char *(*container_id)(void *user);
     uint32_t rate, burst;       /* spans a second, and at once; 0: the defaults */
     collector_counts *counts;
-    void (*text)(void *user, loom_bytes text); /* what goes on; never empty */
-    void (*tell)(void *user, const char *line); /* what is wrong with a line: once in ten seconds for each kind. NULL: nobody */
+    void (*text)(void *user, loom_bytes text); /* output to pass on; never empty */
+    void (*tell)(void *user, const char *line); /* a problem with a line, one of a kind in ten seconds; may be NULL */
     void *user;
 } collector_options;
 
@@ -56,9 +56,9 @@ void collector_feed(collector *c, loom_bytes bytes);
 /* span_stream_idle() and span_stream_waits(). */
 void collector_idle(collector *c);
 bool collector_waits(const collector *c);
-/* The stream has ended: what is left goes on. */
+/* End of the stream: flushes what was held back. */
 void collector_end(collector *c);
-/* Lines are still taken out, but nothing is exported, counted or told any more: for the child of a fork(). */
+/* From now on span lines are removed, but not exported, counted or reported: for the child of a fork(). */
 void collector_mute(collector *c);
 void collector_close(collector *c); /* NULL is allowed */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON read where it lies (RFC 8259): values are slices of the text, and nothing is allocated. jansson builds a tree, which
+/* Reads JSON in place (RFC 8259): values are slices of the text, and nothing is allocated. jansson builds a tree, which
  * takes some eight times as long as reading and checking a span here.
  *
  * A cursor stands before a value. What is ill-formed makes a function return false; where the cursor then stands is
- * unspecified. Bytes that are no UTF-8 are left to whoever writes the text. */
+ * unspecified. Invalid UTF-8 is passed through; the writer of the text handles it. */
 #ifndef LOOM_TRACE_PROCESS_COLLECT_JSON_SCAN_H
 #define LOOM_TRACE_PROCESS_COLLECT_JSON_SCAN_H
 
@@ -25,10 +25,10 @@ typedef struct json_cursor {
     const char *at, *end;
 } json_cursor;
 
-/* All of text is one value, with white space around it. It is checked in depth. */
+/* Reads one value that fills the text but for white space, and validates all of it. */
 bool json_read(loom_str text, json_value *out);
 
-/* The members of a value that json_read() has checked; false: there are no more. key is not unescaped. */
+/* Iterates over a value that json_read() has validated; false: no more members. key still has its escapes. */
 json_cursor json_members(const json_value *array_or_object);
 bool json_next_item(json_cursor *c, json_value *out);
 bool json_next_member(json_cursor *c, json_value *key, json_value *out);

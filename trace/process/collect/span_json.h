@@ -9,10 +9,10 @@
 
 #define SPAN_ID_TEXT_MAX 256u /* bytes of an id that is neither hex nor a UUID */
 
-/* What can be wrong with a line. X(name, word for counters, text) */
+/* Why a line is rejected. X(name, word for counters, text) */
 #define SPAN_PROBLEM_MAP(X)                                                                                   \
-    X(NONE, "none", "it is right")                                                                            \
-    X(JSON, "json", "no JSON object")                                                                         \
+    X(NONE, "none", "valid")                                                                            \
+    X(JSON, "json", "not a JSON object")                                                                         \
     X(FIELD_TYPE, "field_type", "a field has the wrong type")                                                 \
     X(TRACE_ID, "trace_id", "trace_id is missing, all zeros, or longer than 256 bytes")                       \
     X(SPAN_ID, "span_id", "span_id is missing, all zeros, the command's own, or longer than 256 bytes")       \
@@ -33,7 +33,7 @@ const char *span_problem_text(span_problem problem);
 
 enum { SPAN_DROPPED_ATTRS, SPAN_DROPPED_EVTS, SPAN_DROPPED_LNKS, SPAN_DROPPED };
 
-/* A value that is not there has the type SCAN_NULL. */
+/* An absent value has the type SCAN_NULL. */
 typedef struct span_json {
     uint8_t trace_id[LOOM_TRACE_ID_SIZE];
     uint8_t span_id[LOOM_SPAN_ID_SIZE];
@@ -43,7 +43,7 @@ typedef struct span_json {
     loom_span_status status;
     uint64_t start_ns, end_ns;
     uint64_t dropped[SPAN_DROPPED];
-    json_value given_trace_id, given_parent_id; /* as they stand there */
+    json_value given_trace_id, given_parent_id; /* as written in the line */
     json_value name, status_message, trace_state, service, scope;
     json_value attributes, events, links;
 } span_json;

@@ -10,12 +10,12 @@
 #define SPAN_LIST_MAX 128u      /* events, and links */
 #define SPAN_OWN_MAX 8u         /* attributes of the host */
 
-/* What the host says of the span, whatever the line says. */
+/* What the host sets on the span, whatever the line says. */
 typedef struct span_stamp {
     uint8_t trace_id[LOOM_TRACE_ID_SIZE];
     uint8_t parent_id[LOOM_SPAN_ID_SIZE];
     uint32_t flags;             /* SpanFlags of trace.proto */
-    loom_attr own[SPAN_OWN_MAX]; /* these win */
+    loom_attr own[SPAN_OWN_MAX]; /* override the line's */
     size_t own_count;
     attr_limits limits;
 } span_stamp;

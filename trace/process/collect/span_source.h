@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who made a span: a line may name a service and a scope of its own, and its span then leaves as one of those. The first few
- * that are named get a provider and a tracer; the spans of more are the command's.
+/* The origin of a span: a line may name a service and a scope of its own, and its span is then exported as theirs. The first few
+ * of these get a provider and a tracer; beyond that, spans are attributed to the command.
  *
  * Threads: one at a time. */
 #ifndef LOOM_TRACE_PROCESS_COLLECT_SPAN_SOURCE_H
@@ -24,7 +24,7 @@ typedef struct span_sources {
     size_t count;
 } span_sources;
 
-/* own: the command's tracer, which answers for whoever is not named, cannot be made, or is one too many. */
+/* own: the command's tracer, for spans without a source of their own, or whose source cannot be added. */
 loom_tracer *span_source_tracer(span_sources *sources, loom_tracer *own, const span_json *span);
 void span_sources_fini(span_sources *sources);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Takes lines that are spans out of a stream of bytes (trace/process/libraries/FORMAT.md); every other byte goes on, unchanged
- * and in order. It knows where such a line begins and ends, nothing of what is in it.
+/* Removes span lines from a stream of bytes (trace/process/libraries/FORMAT.md); every other byte is passed on, unchanged and in
+ * order. It finds where such a line begins and ends, and does not interpret its contents.
  *
- * Threads: a stream belongs to one at a time. It makes no system call. */
+ * Threads: one at a time. It makes no system call. */
 #ifndef LOOM_TRACE_PROCESS_COLLECT_SPAN_STREAM_H
 #define LOOM_TRACE_PROCESS_COLLECT_SPAN_STREAM_H
 
@@ -15,20 +15,20 @@
 
 typedef enum span_line_kind { SPAN_LINE_SPAN, SPAN_LINE_ERROR, SPAN_LINE_KINDS } span_line_kind;
 
-/* A line without its marker and its end, valid during the call. */
+/* A line without its marker and line feed, valid during the call. */
 typedef struct span_line {
     span_line_kind kind;
     loom_str text;
-    bool at_start;   /* of its line; else behind something that was not ended */
+    bool at_start;   /* the marker was at the start of the line; else after text without a line feed */
     uint64_t number; /* of the line in the stream, from 1 on */
 } span_line;
 
 typedef struct span_stream_sink {
     void (*text)(void *user, loom_bytes text); /* never empty */
-    /* false: it is no such line after all. Behind something that was not ended it then goes on as text; at the start of a line
-     * it is left out all the same. */
+    /* false: not a valid line. It is then passed on as text if it followed text without a line feed; at the start of a line it is
+     * removed all the same. */
     bool (*line)(void *user, const span_line *line);
-    /* A line over the limit begins here and is left out. */
+    /* A line over the limit begins here and is removed. */
     void (*oversize)(void *user, uint64_t number);
     void *user;
 } span_stream_sink;
@@ -50,7 +50,7 @@ typedef struct span_stream {
 LOOM_MUST_CHECK loom_status span_stream_init(span_stream *s, const span_stream_sink *sink);
 void span_stream_fini(span_stream *s);
 void span_stream_feed(span_stream *s, loom_bytes bytes);
-/* Nothing has come for a while: a few bytes that could have begun a marker, such as the underscore of a prompt, go on. */
+/* No input for a while: releases bytes held back as the possible start of a marker, such as the underscore of a prompt. */
 void span_stream_idle(span_stream *s);
 /* Whether span_stream_idle() would let something go. */
 bool span_stream_waits(const span_stream *s);

@@ -136,7 +136,11 @@ static loom_status ask(const engine *e, const char *const *arguments, char **ans
         (void)snprintf(problem, CONTAINER_PROBLEM_SIZE, "cannot run %s: %s", o->engine, strerror(end.number));
     } else {
         char said[300];
-        printable_copy(said, sizeof said, str_of(end.complaint));
+        loom_str complaint = str_of(end.complaint);
+        while (complaint.len > 0 && (complaint.data[complaint.len - 1] == '\n' || complaint.data[complaint.len - 1] == '\r')) {
+            complaint.len--;
+        }
+        printable_copy(said, sizeof said, complaint);
         (void)snprintf(problem, CONTAINER_PROBLEM_SIZE, "%s %s: %s", o->engine, argv.items[1 + o->engine_arg_count],
                        end.how == PIPED_GIVEN_UP ? "does not answer" : said);
     }
@@ -320,12 +324,12 @@ loom_status engine_open(engine **out, const engine_options *options, char proble
     *out = NULL;
     problem[0] = '\0';
     if ((with.container != NULL) == (with.image != NULL)) {
-        (void)snprintf(problem, CONTAINER_PROBLEM_SIZE, "name a container or an image, one of them");
+        (void)snprintf(problem, CONTAINER_PROBLEM_SIZE, "give either a container or an image, not both");
         return LOOM_EINVAL;
     }
     with.engine = with.engine != NULL ? with.engine : find_engine(with.environment);
     if (with.engine == NULL) {
-        (void)snprintf(problem, CONTAINER_PROBLEM_SIZE, "neither podman nor docker is in PATH");
+        (void)snprintf(problem, CONTAINER_PROBLEM_SIZE, "no container engine: neither podman nor docker is in PATH");
         return LOOM_ENOTFOUND;
     }
     engine *e = calloc(1, sizeof *e);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line that runs a command in a container: `podman exec` in one that runs, `podman run` in a new one, or docker's.
+/* The command line that runs a command in a container: `podman exec` for a running one, `podman run` for a new one, or docker's.
  *
- * Variables go in by their names alone (`--env TRACEPARENT`): the engine takes the values from its own environment, so that
- * they show in no list of processes. Standard input is passed on; there is no terminal inside, since an engine then mixes
- * both outputs into one.
+ * Variables are passed by name only (`--env TRACEPARENT`): the engine takes the values from its own environment, so they appear
+ * in no process list. Standard input is passed on; there is no terminal inside, since engines then merge both outputs.
  *
  * Threads: one at a time. */
 #ifndef LOOM_TRACE_PROCESS_CONTAINER_ENGINE_H
@@ -16,20 +15,20 @@
 
 typedef struct engine_options {
     const char *engine;             /* "podman", "docker", or a path; NULL: the first of them in PATH */
-    const char *container;          /* one that runs; or */
-    const char *image;              /* of a new one, which is removed at its end */
+    const char *container;          /* a running one, or NULL: */
+    const char *image;              /* the image of a new one, removed afterwards */
     const loom_str *engine_args;    /* before the engine's verb; each ends with a NUL */
     size_t engine_arg_count;
     const loom_str *run_args;       /* before the container or image */
     size_t run_arg_count;
     char *const *argv;              /* of the command */
-    char *const *environment;       /* of the engine: NAME=VALUE; those that are about the trace go in */
-    const char *libraries;          /* a folder with python/ and node/ that goes in; NULL: none */
+    char *const *environment;       /* of the engine: NAME=VALUE; the variables of the trace are passed into the container */
+    const char *libraries;          /* a folder with python/, node/ and ruby/ to make available inside; NULL: none */
 } engine_options;
 
 typedef struct engine engine;
 
-/* Finds the engine, and of a container that runs the id, which takes some tenths of a second.
+/* Finds the engine, and the id of a running container, which takes some tenths of a second.
  * LOOM_ENOTFOUND: there is no engine, or no such container; LOOM_EINVAL: the options; LOOM_EIO, LOOM_ENOMEM. problem says what. */
 LOOM_MUST_CHECK loom_status engine_open(engine **out, const engine_options *options, char problem[CONTAINER_PROBLEM_SIZE]);
 void engine_close(engine *e); /* NULL is allowed */
@@ -39,7 +38,7 @@ char *const *engine_argv(const engine *e);
 char *const *engine_environment(const engine *e);
 /* "podman" */
 const char *engine_name(const engine *e);
-/* NULL: not known yet, of a new container. */
+/* NULL: a new container whose id is not known yet. */
 const char *engine_container_id(engine *e);
 
 #endif

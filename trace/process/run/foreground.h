@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands in front of a command as if it were the command: signals go on to it, and what stops it stops this process, so that
- * a shell's job control works. Command and wrapper are in one process group; what the terminal sends (Ctrl-C, Ctrl-Z, a new
- * size) reaches both, and is not sent on.
+/* Represents a command in the foreground: signals are forwarded to it, and what stops it stops this process, so that the
+ * shell's job control works. Command and wrapper are in one process group; what the terminal sends (Ctrl-C, Ctrl-Z, a new
+ * size) reaches both, and is not forwarded.
  *
  * Threads: the main thread alone, from open to close; other threads must have the signals blocked (base/thread.h). */
 #ifndef LOOM_TRACE_PROCESS_RUN_FOREGROUND_H
@@ -11,17 +11,17 @@
 
 typedef struct foreground {
     int fd;           /* a signalfd */
-    sigset_t handled; /* blocked in this process: they go on to the command */
+    sigset_t handled; /* blocked in this process and forwarded to the command */
     sigset_t before;  /* what was blocked when it began, and is in the command: process_options.mask */
     bool suspended;   /* the terminal has asked to stop */
     bool interrupted; /* the terminal has sent SIGINT */
-    void (*resized)(void *user); /* the terminal has a new size; NULL: nobody wants to know */
+    void (*resized)(void *user); /* the terminal's size changed; may be NULL */
     void *user;
 } foreground;
 
 /* Before process_start(). Signals that are ignored stay so, as nohup and background jobs want it. 0, or an errno value. */
 int foreground_open(foreground *f);
-/* Attends to the command until it has ended. */
+/* Forwards signals and follows stops until the command has ended. */
 void foreground_attend(foreground *f, process *p, int *status);
 /* Signals end this process again. */
 void foreground_close(foreground *f);

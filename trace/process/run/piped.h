@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs a command to its end behind pipes: bytes in on its standard input, bytes out from its standard output, what it complains
- * about from its standard error. Any thread; several at once. */
+/* Runs a command to its end behind pipes: feeds its standard input, collects its standard output, and keeps the end of its
+ * standard error. Any thread; several at once. */
 #ifndef LOOM_TRACE_PROCESS_RUN_PIPED_H
 #define LOOM_TRACE_PROCESS_RUN_PIPED_H
 
@@ -21,7 +21,7 @@ typedef struct piped_run {
     bool (*give_up)(void *user);
     /* Output as it comes, in pieces of any size; NULL: it collects in output. False kills the command. */
     bool (*piece)(void *user, loom_bytes piece);
-    /* It runs; NULL: nobody wants to know. */
+    /* It is running; may be NULL. */
     void (*started)(void *user, pid_t pid);
     /* Its standard error as it comes, which gives what is kept of it to piped_complain(); NULL: all of it is kept. */
     void (*errors)(void *user, piped_end *end, loom_bytes bytes);
@@ -38,8 +38,8 @@ struct piped_end {
     char complaint[PIPED_COMPLAINT_SIZE]; /* the last of its standard error, NUL-terminated */
 };
 
-/* The command gets a process group of its own, all of which is killed when it is given up. What it has started and left behind
- * is not waited for: its output counts as far as it has come when the command ends. */
+/* The command gets a process group of its own, all of which is killed when it is given up. Processes it leaves behind are not
+ * waited for: their output counts up to the moment the command ends. */
 void piped_run_to_end(const piped_run *run, piped_end *end);
 /* Keeps the last of what it is given. */
 void piped_complain(piped_end *end, loom_bytes bytes);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A command's standard error on its way to ours, through somebody who takes lines out.
+/* Copies a command's standard error to ours, through a filter that may remove lines.
  *
- * The command gets a pipe, or, where ours is a terminal, a pseudo-terminal of the same size, so that it finds a terminal, with
- * its colours. Where our standard output is the same pipe or file as our standard error (2>&1), the command gets the relay for
- * both, so that what it writes stays in order.
+ * The command gets a pipe, or, where ours is a terminal, a pseudo-terminal of the same size, so that it keeps its colours.
+ * Where our standard output is the same pipe or file as our standard error (2>&1), the command gets the relay for both, so that
+ * what it writes stays in order.
  *
  * When the command has ended, what it wrote is here, and relay_finish() does not wait for others that still hold the stream: a
  * process is left behind that passes their bytes on as long as they write, as they would without us.
@@ -16,10 +16,10 @@
 
 typedef struct relay relay;
 
-/* Who takes lines out. Whatever it passes on goes by relay_write(). */
+/* The filter passes bytes on with relay_write(). */
 typedef struct relay_filter {
     void (*feed)(void *user, loom_bytes bytes);
-    void (*idle)(void *user);       /* nothing has come for a while */
+    void (*idle)(void *user);       /* no input for a while */
     bool (*waits)(const void *user); /* whether idle would do anything */
     void (*end)(void *user);
     void (*mute)(void *user);       /* this is the process left behind: pass bytes on, do nothing else */
@@ -31,15 +31,15 @@ int relay_open(relay **out);
 /* What the command gets as its standard output and error; PROCESS_INHERIT: ours. */
 int relay_stdout(const relay *r);
 int relay_stderr(const relay *r);
-/* The command runs: begins to copy. 0, or an errno value: nobody copies, and the command writes in vain. */
+/* The command is running: starts copying. An errno value: nothing is copied, and its output is lost. */
 int relay_start(relay *r, const relay_filter *filter);
 /* The terminal has a new size. */
 void relay_resize(relay *r);
-/* From the filter. Waits for whoever reads our standard error, as the command would. */
+/* For the filter. Blocks while the reader of our standard error does not read, as the command would. */
 void relay_write(relay *r, loom_bytes bytes);
-/* The command has ended: passes on what it has written, and ends the filter. When `interrupt` becomes readable (-1: nothing
- * does) while whoever reads our standard error has stopped, it gives up a second later. false: the thread still runs, and
- * relay and filter have to stay until the process ends. */
+/* The command has ended: passes on what it has written, and ends the filter. If `interrupt` (-1: none) becomes readable while
+ * the reader of our standard error is stalled, it gives up a second later. false: the thread still runs, and relay and filter
+ * must stay until the process ends. */
 LOOM_MUST_CHECK bool relay_finish(relay *r, int interrupt);
 /* NULL is allowed. The filter is no longer called. Not after a relay_finish() that gave up. */
 void relay_close(relay *r);

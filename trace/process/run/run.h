@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starts commands and waits for them. `loom exec` and `loom provide` both run theirs by this.
+/* Starts commands and waits for them. Used by `loom exec` and `loom provide`.
  *
  *     process p;
  *     int error = process_start(&p, &(process_options){.argv = argv, .environment = environment,
@@ -15,7 +15,7 @@
 
 #define PROCESS_INHERIT (-1)
 
-/* Who follows the command and therefore waits for it in our place: ptrace reports a process to its tracer alone. */
+/* Traces the command and therefore waits for it in our place: ptrace reports a process to its tracer only. */
 typedef struct process_tracer {
     void (*in_child)(void *user); /* in the forked child right before exec; async-signal-safe */
     /* In the parent right after the fork, while the child goes towards in_child. 0, or an errno value: the command runs
@@ -43,8 +43,8 @@ typedef struct process {
     const process_tracer *tracer; /* NULL: it is ours to wait for */
 } process;
 
-/* 0, or the errno value of what is in the way: ENOENT, EACCES … Nothing runs then, and there is nothing to close. A file that
- * execve() does not know (ENOEXEC) is given to /bin/sh, as execvp() does. */
+/* 0, or an errno value (ENOENT, EACCES …): nothing runs, and there is nothing to close. A file that execve() does not
+ * recognize (ENOEXEC) is run by /bin/sh, as execvp() does. */
 int process_start(process *p, const process_options *options);
 /* Whether it has ended; *status as waitpid() has it. timeout_ms: -1 waits. *stopped, which may be NULL, becomes the signal that
  * has stopped it meanwhile, or stays as it is; a tracer tells nothing of that. */

@@ -94,7 +94,7 @@ static loom_status unknown(const set_parser *p, loom_str item)
         suggestion_consider(&near, syscall_specs[i].name);
     }
     const char *best = suggestion_result(&near);
-    (void)snprintf(p->problem, p->problem_size, "\"%s\" is no system call and no class of them%s%s%s", shown,
+    (void)snprintf(p->problem, p->problem_size, "\"%s\" is neither a system call nor a class of system calls%s%s%s", shown,
                    best != NULL ? "; did you mean \"" : " (file, network, process, desc, memory, signal, ipc, creds, clock, all)",
                    best != NULL ? best : "", best != NULL ? "\"?" : "");
     return LOOM_EINVAL;

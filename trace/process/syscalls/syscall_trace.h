@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* System calls of a command as spans.
+/* The system calls of a command, as spans.
  *
  *     syscall_trace *trace;
  *     char problem[SYSCALL_TRACE_PROBLEM_SIZE];
- *     if (syscall_trace_open(&trace, &options, problem) != LOOM_OK) { say problem; run the command without }
+ *     if (syscall_trace_open(&trace, &options, problem) != LOOM_OK) { print problem; run the command untraced }
  *     pid_t pid = fork();
  *     if (pid == 0) {
  *         syscall_trace_child(trace);          // nothing after it but execve() and _exit()
@@ -15,8 +15,8 @@
  *
  * The tracer is a process of its own, forked by open. A command whose calls are filtered by seccomp must not outlive its
  * tracer: filtered calls would fail with ENOSYS (seccomp(2), SECCOMP_RET_TRACE). So the tracer outlives whoever opened it, also
- * after SIGKILL: it then only lets calls pass, until the last process it follows has ended. Killing the tracer itself by
- * SIGKILL is what nobody can mend. What it sees goes through a ring in shared memory to a thread of this process, which
+ * after SIGKILL: it then only lets calls pass, until the last process it follows has ended. Nothing helps against
+ * a SIGKILL to the tracer itself. What it sees goes through a ring in shared memory to a thread of this process, which
  * makes the spans. A full ring loses calls and counts them; the command never waits for it.
  *
  * Threads: one at a time, but for fd, wait and child. */
@@ -33,10 +33,10 @@ typedef struct syscall_trace syscall_trace;
 enum { SYSCALL_TRACE_PROBLEM_SIZE = 512 };
 
 typedef struct syscall_trace_options {
-    const char *set;           /* which calls, as strace has it: "file,network,!stat"; NULL or "": those that wait or open something */
-    uint64_t min_duration_ns;  /* only calls that took at least so long; 0: all */
-    bool errors_only;          /* only calls that failed in the eyes of their caller (docs/SYSCALLS.md) */
-    double sample;             /* a share of the calls, above 0 and below 1; 0: all */
+    const char *set;           /* which calls, in strace's syntax: "file,network,!stat"; NULL or "": those that wait or open something */
+    uint64_t min_duration_ns;  /* only calls that took at least this long; 0: all */
+    bool errors_only;          /* only calls whose failure is an error to their caller (docs/SYSCALLS.md) */
+    double sample;             /* fraction of the calls, above 0 and below 1; 0: all */
     bool summary;              /* count every call of the set, also those without a span: syscall_trace_summary() */
     bool source;               /* file, line and function of the caller, by libdw */
     const char *source_map;    /* a source map (revision 3) for programs of a transpiler; implies source; NULL: none */

@@ -5,7 +5,7 @@
 
 #include <loom/api.h>
 
-/* Which errors are an answer and no failure to who makes the call, besides those that are so for every call (errors.c). */
+/* Which errors are an answer and no failure to who makes the call, besides those that are so for every call (quiet.c). */
 typedef enum syscall_quiet {
     QUIET_NONE,
     QUIET_PROBE,   /* is it there? */

@@ -46,7 +46,7 @@ static loom_status take_options(syscall_trace *t, const syscall_trace_options *o
 {
     syscall_set set;
     if (o->sample < 0 || o->sample > 1 || o->sample != o->sample) {
-        (void)snprintf(problem, SYSCALL_TRACE_PROBLEM_SIZE, "the share of system calls to keep has to be between 0 and 1");
+        (void)snprintf(problem, SYSCALL_TRACE_PROBLEM_SIZE, "the share of system calls to keep must be between 0 and 1");
         return LOOM_EINVAL;
     }
     loom_status st = syscall_set_parse(&set, o->set, problem, SYSCALL_TRACE_PROBLEM_SIZE);
@@ -203,7 +203,7 @@ loom_status syscall_trace_attach(syscall_trace *t, pid_t pid, const loom_trace_c
 {
     t->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (t->pidfd < 0) {
-        (void)snprintf(problem, SYSCALL_TRACE_PROBLEM_SIZE, "%s", errno == ESRCH ? "there is no such process" : strerror(errno));
+        (void)snprintf(problem, SYSCALL_TRACE_PROBLEM_SIZE, "cannot follow process %d: %s", (int)pid, strerror(errno));
         return errno == ESRCH || errno == EINVAL ? LOOM_ENOTFOUND : LOOM_EIO;
     }
     t->attached = true;
