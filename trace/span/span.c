@@ -69,7 +69,7 @@ static bool pass_parent(const loom_trace_context *parent, loom_trace_context *ct
 /* The context of a span that is not sampled, of the trace id in ctx: an id of its own, and the decision as its flag. */
 static void make_unsampled(loom_trace_context *ctx, const loom_trace_context *parent)
 {
-    loom_span_id_generate(ctx->span_id);
+    draw_span_id(span_thread_words(span_thread_here()), ctx->span_id);
     ctx->trace_flags = parent != NULL ? parent->trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
 }
 
@@ -79,7 +79,7 @@ static inline sampler_answer sampled_at_once(const span_sampler *s, const loom_t
 {
     if (parent == NULL) {
         if (s->answer != SAMPLER_NEVER) {
-            loom_trace_id_generate(ctx->trace_id);
+            draw_trace_id(span_thread_words(span_thread_here()), ctx->trace_id);
         }
         return s->answer;
     }
@@ -126,7 +126,7 @@ bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_co
         return true;
     }
     if (parent == NULL && s->answer == SAMPLER_NEVER) {
-        loom_trace_id_generate(ctx->trace_id);
+        draw_trace_id(span_thread_words(span_thread_here()), ctx->trace_id);
     }
     if (parent == NULL || (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0) {
         make_unsampled(ctx, parent);
