@@ -103,7 +103,7 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
     e->event_capacity = capacity;
     if (st != LOOM_OK) {
         count(&a->counters.failed);
-        loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
+        span_record_failure(span, loom_status_name(st), loom_status_text(st));
     }
     loom_span_end(span);
     if (token != 0) {

@@ -13,6 +13,8 @@ struct span_resource {
     void (*release)(span_resource *self, size_t uses);
     /* How many uses spans have, running and queued ones. Any thread. */
     size_t (*uses)(const span_resource *self);
+    /* How many spans it has started that are not sampled. Any thread. */
+    uint64_t (*unsampled)(const span_resource *self);
     span_resource *next; /* of the processor's; guarded by its lock */
 };
 

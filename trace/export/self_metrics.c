@@ -93,6 +93,16 @@ static uint64_t live_spans(const loom_span_processor *p)
     return uses > ended ? uses - ended : 0;
 }
 
+/* With the lock held. */
+static uint64_t unsampled_spans(const loom_span_processor *p)
+{
+    uint64_t sum = p->self.unsampled;
+    for (const span_resource *r = p->self.resources; r != NULL; r = r->next) {
+        sum += r->unsampled(r);
+    }
+    return sum;
+}
+
 loom_sdk_metrics loom_span_processor_metrics(const loom_span_processor *processor)
 {
     loom_span_processor *p = (loom_span_processor *)(uintptr_t)processor;
@@ -107,6 +117,7 @@ loom_sdk_metrics loom_span_processor_metrics(const loom_span_processor *processo
         p->self.started = c.ended + m.span_live;
     }
     m.span_started = p->self.started;
+    m.span_started_unsampled = unsampled_spans(p);
     m.queue_size = p->queued;
     m.queue_capacity = p->max_queue;
     m.inflight = p->in_flight;
@@ -143,6 +154,7 @@ void processor_detach(loom_span_processor *p, span_resource *resource)
         at = &(*at)->next;
     }
     *at = resource->next;
+    p->self.unsampled += resource->unsampled(resource);
     pthread_mutex_unlock(&p->lock);
 }
 

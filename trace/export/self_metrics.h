@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a processor counts of itself beyond loom_span_counts: little, and never while a span starts. How many spans have
- * started, and how many are live, is told by the uses that spans have of their providers anyway. */
+ * started, and how many are live, is told by the uses that spans have of their providers anyway; those that are not sampled
+ * are counted where they lie (trace/span/plain.h). */
 #ifndef LOOM_TRACE_EXPORT_SELF_METRICS_H
 #define LOOM_TRACE_EXPORT_SELF_METRICS_H
 
@@ -21,6 +22,7 @@ typedef struct self_metrics {
     uint64_t after_shutdown;   /* spans that ended after it; part of dropped_shutdown */
     uint64_t releasing;        /* spans accounted for whose uses go back just now */
     uint64_t started;          /* as reported last: a counter never goes back */
+    uint64_t unsampled;        /* by providers that are gone */
     loom_sdk_metrics shown;    /* operation_duration and operation_duration_failed */
 } self_metrics;
 

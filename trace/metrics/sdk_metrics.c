@@ -20,8 +20,8 @@ typedef struct source {
 typedef enum component { COMPONENT_SDK, COMPONENT_PROCESSOR, COMPONENT_EXPORTER } component;
 
 typedef struct sample {
-    size_t offset;          /* of a uint64_t in loom_sdk_metrics */
-    const char *error_type; /* NULL: none */
+    size_t offset;     /* of a uint64_t in loom_sdk_metrics */
+    const char *label; /* error.type; NULL: none. Of the SDK's own: otel.span.sampling_result */
 } sample;
 
 typedef struct family_row {
@@ -35,9 +35,10 @@ typedef struct family_row {
 #define AT(field) offsetof(loom_sdk_metrics, field)
 
 static const family_row rows[] = {
-    {"otel.sdk.span.live", "Sampled spans that have started and not ended.", LOOM_UP_DOWN_COUNTER, COMPONENT_SDK,
-     {{AT(span_live), NULL}}, 1},
-    {"otel.sdk.span.started", "Sampled spans that have started.", LOOM_COUNTER, COMPONENT_SDK, {{AT(span_started), NULL}}, 1},
+    {"otel.sdk.span.live", "Recording spans that have started and not ended.", LOOM_UP_DOWN_COUNTER, COMPONENT_SDK,
+     {{AT(span_live), "RECORD_AND_SAMPLE"}}, 1},
+    {"otel.sdk.span.started", "Spans that have started.", LOOM_COUNTER, COMPONENT_SDK,
+     {{AT(span_started), "RECORD_AND_SAMPLE"}, {AT(span_started_unsampled), "DROP"}}, 2},
     {"otel.sdk.processor.span.queue.size", "Spans that wait for the exporter.", LOOM_UP_DOWN_COUNTER, COMPONENT_PROCESSOR,
      {{AT(queue_size), NULL}}, 1},
     {"otel.sdk.processor.span.queue.capacity", "Spans that may wait for the exporter.", LOOM_UP_DOWN_COUNTER,
@@ -76,7 +77,7 @@ static size_t add(loom_attr *attrs, size_t count, const char *key, const char *v
 }
 
 /* NUL-terminated, in out. */
-static void put_labels(pb_buf *out, const source *s, component of, const char *error_type)
+static void put_labels(pb_buf *out, const source *s, component of, const char *label)
 {
     loom_attr attrs[6];
     size_t count = 0;
@@ -84,7 +85,7 @@ static void put_labels(pb_buf *out, const source *s, component of, const char *e
     const char *type = of == COMPONENT_EXPORTER ? s->self->exporter_type : "batching_span_processor";
     (void)snprintf(name, sizeof name, "%s/%u", type, s->self->number);
     if (of == COMPONENT_SDK) {
-        count = add(attrs, count, "otel.span.sampling_result", "RECORD_AND_SAMPLE");
+        count = add(attrs, count, "otel.span.sampling_result", label);
     } else {
         count = add(attrs, count, "otel.component.name", name);
         count = add(attrs, count, "otel.component.type", type);
@@ -93,8 +94,8 @@ static void put_labels(pb_buf *out, const source *s, component of, const char *e
         count = add(attrs, count, "server.address", s->self->server);
         attrs[count++] = (loom_attr){.key = "server.port", .type = LOOM_ATTR_INT, .value.integer = s->self->port};
     }
-    if (error_type != NULL) {
-        count = add(attrs, count, "error.type", error_type);
+    if (of != COMPONENT_SDK && label != NULL) {
+        count = add(attrs, count, "error.type", label);
     }
     pb_rollback(out, 0);
     metric_labels(out, attrs, count, false);
@@ -124,22 +125,29 @@ static void put_value(metrics_text *t, const metric_family *family, const pb_buf
     }
 }
 
+/* What is the SDK's is one series, however many processors there are. */
+static uint64_t value_of_all(const source *sources, size_t count, size_t offset)
+{
+    uint64_t all = 0;
+    for (size_t i = 0; i < count; i++) {
+        all += value_at(&sources[i], offset);
+    }
+    return all;
+}
+
 static void put_row(metrics_text *t, const family_row *row, const source *sources, size_t count, pb_buf *labels)
 {
     metric_family family;
-    uint64_t all = 0; /* what is the SDK's is one series, however many processors there are */
+    const size_t shown = row->of == COMPONENT_SDK ? 1 : count;
     metric_family_init(&family, row->kind, row->name, "{span}", row->help);
     metrics_text_family(t, &family);
-    for (size_t i = 0; i < count; i++) {
-        all += value_at(&sources[i], row->samples[0].offset);
-        for (size_t k = 0; k < row->count && row->of != COMPONENT_SDK && is_there(&sources[i], row->of); k++) {
-            put_labels(labels, &sources[i], row->of, row->samples[k].error_type);
-            put_value(t, &family, labels, value_at(&sources[i], row->samples[k].offset));
+    for (size_t i = 0; i < shown; i++) {
+        for (size_t k = 0; k < row->count && is_there(&sources[i], row->of); k++) {
+            const size_t offset = row->samples[k].offset;
+            put_labels(labels, &sources[i], row->of, row->samples[k].label);
+            put_value(t, &family, labels,
+                      row->of == COMPONENT_SDK ? value_of_all(sources, count, offset) : value_at(&sources[i], offset));
         }
-    }
-    if (row->of == COMPONENT_SDK) {
-        put_labels(labels, &sources[0], row->of, NULL);
-        put_value(t, &family, labels, all);
     }
 }
 

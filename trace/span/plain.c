@@ -2,7 +2,8 @@
 /* What of plain.h is not on the way of every span: looking for marks, new slabs, ends by other threads.
  *
  * When even malloc has nothing, a span comes from a reserve of the process: a message must not lose its context because
- * memory is short. The reserve and the slabs that exited threads have left are this module's only process-wide state. */
+ * memory is short. The reserve, the list of all slabs, the slabs that exited threads have left, and which counters are in use are this module's
+ * only process-wide state. */
 #include "trace/span/plain.h"
 
 #include <assert.h>
@@ -12,7 +13,7 @@
 
 #define RESERVE_SLABS 5u /* 75 spans */
 
-static_assert(sizeof(loom_span) <= SPAN_ALIGN, "a plain span fits its place");
+static_assert(sizeof(plain_span) <= SPAN_ALIGN, "a plain span and its counts fit their place");
 static_assert(sizeof(plain_slab) <= SPAN_ALIGN, "a slab's own fits its place");
 
 plain_slab plain_no_slab;
@@ -95,6 +96,15 @@ void plain_spans_abandon(void)
     plain->searched = 0;
 }
 
+static _Atomic(plain_slab *) newest; /* and those before it, which are never freed */
+
+static void list_slab(plain_slab *slab)
+{
+    slab->older = atomic_load_explicit(&newest, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&newest, &slab->older, slab, memory_order_release, memory_order_relaxed)) {
+    }
+}
+
 /* Spans of the plain kind that have all ended. */
 static plain_slab *allocate(size_t slabs)
 {
@@ -109,6 +119,9 @@ static plain_slab *allocate(size_t slabs)
             atomic_init(&span->generation, SPAN_GENERATION_PLAIN);
             atomic_init(&span->ended, SPAN_GENERATION_PLAIN);
         }
+    }
+    for (size_t i = 0; i < slabs; i++) {
+        list_slab((plain_slab *)(void *)(memory + i * PLAIN_SLAB_SIZE));
     }
     return (plain_slab *)(void *)memory;
 }
@@ -214,6 +227,75 @@ loom_span *plain_take_slowly(span_thread *thread)
         found = plain->slabs > 0 && (plain->current->free != 0 || collect(plain->current));
     }
     return found ? take_from(thread, plain->current) : take_reserve();
+}
+
+/* ---- counting ---- */
+
+static _Atomic uint32_t counters_in_use; /* a bit for each */
+static_assert(PLAIN_COUNTERS < 32, "a bit for each counter");
+
+__attribute__((noinline, cold)) void plain_count_first(span_thread *thread, unsigned counter)
+{
+    plain_spans *const plain = &thread->plain;
+    if (plain->slabs == 0) {
+        add_slabs(thread);
+    }
+    if (plain->slabs == 0) {
+        return;
+    }
+    plain_slab *slab = plain->current;
+    if (slab->free != 0 || collect(slab)) { /* the one to take next, and to count at from now on */
+        plain->last = span_at(slab, (unsigned)__builtin_ctz(slab->free));
+        plain->last_free = true;
+        slab->free &= slab->free - 1;
+    }
+    plain_count(span_at(slab, 1), counter);
+}
+
+static uint64_t count_slab(const plain_slab *slab, unsigned counter)
+{
+    uint64_t sum = 0;
+    for (unsigned at = 1; at <= PLAIN_SLAB_SPANS; at++) {
+        const plain_span *span = (const plain_span *)span_at(slab, at);
+        sum += atomic_load_explicit(&span->started[counter], memory_order_relaxed);
+    }
+    return sum;
+}
+
+uint64_t plain_counter_read(unsigned counter)
+{
+    uint64_t sum = 0;
+    const plain_slab *slab = atomic_load_explicit(&newest, memory_order_acquire);
+    for (; slab != NULL; slab = slab->older) {
+        sum += count_slab(slab, counter);
+    }
+    for (unsigned i = 0; i < RESERVE_SLABS; i++) {
+        sum += count_slab((const plain_slab *)(const void *)(reserve + (size_t)i * PLAIN_SLAB_SIZE), counter);
+    }
+    return sum;
+}
+
+unsigned plain_counter_open(uint64_t *before)
+{
+    uint32_t used = atomic_load_explicit(&counters_in_use, memory_order_relaxed);
+    unsigned counter;
+    do {
+        counter = (unsigned)__builtin_ctz(~used); /* bits beyond the counters are never set */
+        if (counter >= PLAIN_COUNTERS) {
+            *before = 0;
+            return PLAIN_COUNTER_NONE;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&counters_in_use, &used, used | UINT32_C(1) << counter,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    *before = plain_counter_read(counter);
+    return counter;
+}
+
+void plain_counter_close(unsigned counter)
+{
+    if (counter != PLAIN_COUNTER_NONE) {
+        (void)atomic_fetch_and_explicit(&counters_in_use, ~(UINT32_C(1) << counter), memory_order_acq_rel);
+    }
 }
 
 /* ---- ending ---- */

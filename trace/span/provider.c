@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "trace/export/processor.h"
 #include "trace/otlp/fields.h"
+#include "trace/span/plain.h"
 #include "trace/span/sampler.h"
 
 #include <stdlib.h>
@@ -24,6 +25,7 @@ static void provider_free(loom_tracer_provider *provider)
         tracer_free(provider->tracers);
         provider->tracers = next;
     }
+    plain_counter_close(provider->unsampled);
     pthread_mutex_destroy(&provider->lock);
     sampler_fini(&provider->sampler);
     pb_fini(&provider->resource_field);
@@ -53,6 +55,29 @@ static size_t uses_of_spans(const span_resource *self)
         (const loom_tracer_provider *)((const char *)self - offsetof(loom_tracer_provider, resource));
     const size_t uses = atomic_load_explicit(&provider->uses, memory_order_relaxed);
     return uses > 0 && !atomic_load_explicit(&provider->users_gone, memory_order_relaxed) ? uses - 1 : uses;
+}
+
+static uint64_t unsampled_spans(const span_resource *self)
+{
+    const loom_tracer_provider *provider =
+        (const loom_tracer_provider *)((const char *)self - offsetof(loom_tracer_provider, resource));
+    return provider->unsampled != PLAIN_COUNTER_NONE ? plain_counter_read(provider->unsampled) - provider->unsampled_before : 0;
+}
+
+static void open_counter(loom_tracer_provider *provider)
+{
+    provider->unsampled = plain_counter_open(&provider->unsampled_before);
+    switch (provider->sampler.answer) {
+    case SAMPLER_NEVER:
+        provider->root = (int)provider->unsampled;
+        break;
+    case SAMPLER_ALWAYS:
+        provider->root = ROOT_SAMPLED;
+        break;
+    case SAMPLER_ASKS:
+        provider->root = ROOT_ASKS;
+        break;
+    }
 }
 
 loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_tracer_provider_options *options)
@@ -87,7 +112,8 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
         goto destroy_lock;
     }
     provider->resource = (span_resource){.encoded = {provider->resource_field.data, provider->resource_field.len},
-                                         .release = release_resource, .uses = uses_of_spans};
+                                         .release = release_resource, .uses = uses_of_spans, .unsampled = unsampled_spans};
+    open_counter(provider);
     provider->processor = loom_span_processor_ref(options->processor);
     processor_hold(provider->processor);
     processor_attach(provider->processor, &provider->resource);

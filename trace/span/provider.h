@@ -25,6 +25,9 @@ struct loom_tracer {
     pb_buf scope_field;
 };
 
+/* One number together with the counter, since it is looked at for every span. */
+enum { ROOT_SAMPLED = -1, ROOT_ASKS = -2 };
+
 struct loom_tracer_provider {
     span_resource resource; /* of resource_field; its release() drops uses */
     atomic_uint refs;
@@ -32,6 +35,9 @@ struct loom_tracer_provider {
     atomic_bool users_gone; /* their use is given back */
     loom_span_processor *processor;
     span_sampler sampler;
+    int root;                   /* what becomes of one without options: ROOT_*, or never sampled, and this the counter of those */
+    unsigned unsampled;         /* the counter of all that are not sampled (plain.h) */
+    uint64_t unsampled_before;  /* what that stood at */
     attr_limits attr_limits; /* of a span: limits, as the attribute index takes them */
     loom_span_limits limits;
     char *service_name;

@@ -6,24 +6,16 @@
 #include "base/glob.h"
 #include "base/str.h"
 
-#include <endian.h>
 #include <inttypes.h>
+#include <loom/tracestate.h>
 #include <stdio.h>
 
-static bool decide(span_sampler *s, const loom_sampler_question *q)
+static bool decide(span_sampler *s, const loom_sampler_question *q, loom_sampler_result *result)
 {
     if (s->follows_parent && q->parent != NULL) {
         return (q->parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
     }
-    return s->answer == SAMPLER_ASKS ? sampler_ask(s, q) : s->answer == SAMPLER_ALWAYS;
-}
-
-/* The right-most 7 bytes of the trace id are random (W3C Trace Context level 2, "Random Trace ID Flag"). */
-static bool ratio_decide(const span_sampler *s, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
-{
-    uint64_t last;
-    memcpy(&last, trace_id + LOOM_TRACE_ID_SIZE - sizeof last, sizeof last);
-    return (be64toh(last) & (RANDOM_VALUES - 1)) >= s->threshold;
+    return s->answer == SAMPLER_ASKS ? sampler_ask(s, q, result) : s->answer == SAMPLER_ALWAYS;
 }
 
 /* A token bucket as one number: when the last one that was taken is due. It may lie up to burst_ns ahead of an empty one. */
@@ -112,19 +104,41 @@ static span_sampler *of_rule(span_sampler *s, const loom_sampler_question *q)
     return s->otherwise;
 }
 
-bool sampler_ask(span_sampler *s, const loom_sampler_question *q)
+/* ---- custom ones ---- */
+
+__attribute__((noinline)) static bool ask_custom(const loom_sampler_custom *custom, const loom_sampler_question *q,
+                                                 loom_sampler_result *result)
+{
+    if (custom->sample == NULL) {
+        return custom->decide(custom->user, q);
+    }
+    result->sampled = false;
+    result->tracestate = q->tracestate;
+    result->attr_count = 0;
+    custom->sample(custom->user, q, result);
+    const loom_str made = result->tracestate;
+    if (made.len > 0 && (made.data == NULL || (made.data != q->tracestate.data && loom_tracestate_check(made) != LOOM_OK))) {
+        result->tracestate = q->tracestate;
+    }
+    if (result->attr_count > LOOM_SAMPLER_ATTRS_MAX) {
+        result->attr_count = LOOM_SAMPLER_ATTRS_MAX;
+    }
+    return result->sampled;
+}
+
+bool sampler_ask(span_sampler *s, const loom_sampler_question *q, loom_sampler_result *result)
 {
     switch (s->kind) {
     case LOOM_SAMPLER_RATIO:
-        return ratio_decide(s, q->trace_id);
+        return sampler_ratio_keeps(s, q->trace_id);
     case LOOM_SAMPLER_RATE_LIMITED:
         return rate_decide(s);
     case LOOM_SAMPLER_PARENTBASED:
-        return decide(of_parent(s, q), q);
+        return decide(of_parent(s, q), q, result);
     case LOOM_SAMPLER_RULES:
-        return decide(of_rule(s, q), q);
+        return decide(of_rule(s, q), q, result);
     case LOOM_SAMPLER_CUSTOM:
-        return s->custom.decide(s->custom.user, q);
+        return ask_custom(&s->custom, q, result);
     default:
         return false;
     }

@@ -14,6 +14,7 @@
 
 typedef struct maker {
     unsigned depth, count;
+    bool says_more;
 } maker;
 
 static loom_status make(maker *m, span_sampler *s, const loom_sampler *description);
@@ -182,11 +183,12 @@ static loom_status make_kind(maker *m, span_sampler *s, const loom_sampler *d)
     case LOOM_SAMPLER_RULES:
         return make_rules(m, s, d->rules);
     case LOOM_SAMPLER_CUSTOM:
-        if (d->custom == NULL || d->custom->decide == NULL) {
+        if (d->custom == NULL || (d->custom->decide == NULL && d->custom->sample == NULL)) {
             return LOOM_EINVAL;
         }
         s->kind = d->kind;
         s->custom = *d->custom;
+        m->says_more = m->says_more || s->custom.sample != NULL;
         return LOOM_OK;
     }
     return LOOM_EINVAL;
@@ -213,6 +215,7 @@ loom_status sampler_init(span_sampler *s, const loom_sampler *description)
     maker m = {0};
     memset(s, 0, sizeof *s);
     const loom_status st = make(&m, s, description);
+    s->says_more = m.says_more;
     if (st != LOOM_OK) {
         sampler_fini(s);
     }

@@ -5,8 +5,6 @@
 
 #include "trace/span/sampler.h"
 
-#define RANDOM_VALUES (UINT64_C(1) << 56) /* of the random part of a trace id */
-
 enum { PARENT_NONE, PARENT_REMOTE_SAMPLED, PARENT_REMOTE_NOT_SAMPLED, PARENT_LOCAL_SAMPLED, PARENT_LOCAL_NOT_SAMPLED, PARENT_CASES };
 
 typedef struct attr_rule {

@@ -69,7 +69,7 @@ static bool pass_parent(const loom_trace_context *parent, loom_trace_context *ct
 /* The context of a span that is not sampled, of the trace id in ctx: an id of its own, and the decision as its flag. */
 static void make_unsampled(loom_trace_context *ctx, const loom_trace_context *parent)
 {
-    loom_span_id_generate(ctx->span_id);
+    draw_span_id(span_thread_words(span_thread_here()), ctx->span_id);
     ctx->trace_flags = parent != NULL ? parent->trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
 }
 
@@ -79,7 +79,7 @@ static inline sampler_answer sampled_at_once(const span_sampler *s, const loom_t
 {
     if (parent == NULL) {
         if (s->answer != SAMPLER_NEVER) {
-            loom_trace_id_generate(ctx->trace_id);
+            draw_trace_id(span_thread_words(span_thread_here()), ctx->trace_id);
         }
         return s->answer;
     }
@@ -95,7 +95,13 @@ __attribute__((noinline, cold)) static bool ask_for_hop(span_sampler *s, const s
                                                         bool remote, const loom_trace_context *ctx)
 {
     const bool handled = parent != NULL && parent == loom_context_current() && context_current_is_remote();
-    return sampler_ask(s, &(loom_sampler_question){parent, remote || handled, ctx->trace_id, what->name, what->kind, NULL, 0});
+    loom_sampler_result decision; /* is all that a hop takes of it */
+    return sampler_ask(s, &(loom_sampler_question){.parent = parent,
+                                                   .parent_is_remote = remote || handled,
+                                                   .trace_id = ctx->trace_id,
+                                                   .name = what->name,
+                                                   .kind = what->kind},
+                       &decision);
 }
 
 bool span_follows_parent(const loom_tracer *tracer)
@@ -114,20 +120,23 @@ bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_co
     }
     span_sampler *s = &tracer->provider->sampler;
     const sampler_answer sampled = sampled_at_once(s, parent, ctx);
-    if (sampled == SAMPLER_ASKS ? ask_for_hop(s, what, parent, remote, ctx) : sampled == SAMPLER_ALWAYS) {
+    if (sampled != SAMPLER_ASKS           ? sampled == SAMPLER_ALWAYS
+        : s->kind == LOOM_SAMPLER_RATIO ? sampler_ratio_keeps(s, ctx->trace_id)
+                                        : ask_for_hop(s, what, parent, remote, ctx)) {
         return true;
     }
     if (parent == NULL && s->answer == SAMPLER_NEVER) {
-        loom_trace_id_generate(ctx->trace_id);
+        draw_trace_id(span_thread_words(span_thread_here()), ctx->trace_id);
     }
     if (parent == NULL || (parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0) {
         make_unsampled(ctx, parent);
+        plain_count_without(span_thread_here(), tracer->provider->unsampled);
     }
     return false;
 }
 
 /* A span that does not record, without a context yet. */
-static inline loom_span *take_plain(span_thread *thread, const context_parent *parent)
+static inline loom_span *take_plain(span_thread *thread, loom_str tracestate)
 {
     loom_span *span = plain_take(thread);
     if (span == NULL) {
@@ -137,15 +146,20 @@ static inline loom_span *take_plain(span_thread *thread, const context_parent *p
         free((char *)(uintptr_t)span->tracestate.data);
         span->tracestate = (loom_str){0};
     }
-    if (parent != NULL && parent->tracestate.len > 0) {
-        span_set_tracestate(span, parent->tracestate);
+    if (tracestate.len > 0) {
+        span_set_tracestate(span, tracestate);
     }
     return span;
 }
 
-static loom_span *start_plain(span_thread *thread, const loom_trace_context *ctx, const context_parent *parent)
+static inline loom_str tracestate_of(const context_parent *parent)
 {
-    loom_span *span = take_plain(thread, parent);
+    return parent != NULL ? parent->tracestate : (loom_str){0};
+}
+
+static loom_span *start_plain(span_thread *thread, const loom_trace_context *ctx, loom_str tracestate)
+{
+    loom_span *span = take_plain(thread, tracestate);
     if (span == NULL) {
         return NULL;
     }
@@ -169,19 +183,23 @@ void span_complete_context(loom_span *span)
     span->lacks = 0;
 }
 
-/* A span that the sampler refused: ids that nobody has asked for yet are not made. trace_id: NULL if there is none yet. */
-static inline loom_span *start_unsampled(span_thread *thread, const uint8_t *trace_id, const context_parent *parent)
+/* Of a span that the sampler refused: ids that nobody has asked for yet are not made. trace_id: NULL if there is none yet. */
+static inline loom_span *init_unsampled(loom_span *span, unsigned counter, const uint8_t *trace_id, uint8_t random)
 {
-    loom_span *span = take_plain(thread, parent);
-    if (span == NULL) {
-        return NULL;
-    }
-    span->ctx.trace_flags = random_flag(parent);
+    plain_count(span, counter);
+    span->ctx.trace_flags = random;
     if (trace_id != NULL) {
         memcpy(span->ctx.trace_id, trace_id, sizeof span->ctx.trace_id);
     }
     span->lacks = trace_id != NULL ? SPAN_LACKS_SPAN_ID : SPAN_LACKS_SPAN_ID | SPAN_LACKS_TRACE_ID;
     return span_handle(span);
+}
+
+static inline loom_span *start_unsampled(span_thread *thread, unsigned counter, const uint8_t *trace_id,
+                                         const context_parent *parent, loom_str tracestate)
+{
+    loom_span *span = take_plain(thread, tracestate);
+    return span != NULL ? init_unsampled(span, counter, trace_id, random_flag(parent)) : NULL;
 }
 
 static void write_first_fields(span_recording *rec, const char *name, const loom_span_options *options,
@@ -229,7 +247,7 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
 /* Everything but the attributes and links. trace_id: NULL to make one. NULL: no memory. */
 static inline span_recording *start_recording(span_thread *thread, loom_tracer *tracer, const uint8_t *trace_id, uint8_t random,
                                               const char *name, const loom_span_options *options,
-                                              const context_parent *parent)
+                                              const context_parent *parent, loom_str tracestate)
 {
     processor_prepare(thread->next_place);
     span_recording *rec = span_alloc_recording(thread);
@@ -245,9 +263,7 @@ static inline span_recording *start_recording(span_thread *thread, loom_tracer *
     }
     draw_span_id(words, span->ctx.span_id);
     span->ctx.trace_flags = (uint8_t)(LOOM_TRACE_FLAG_SAMPLED | random);
-    if (parent != NULL) {
-        span_set_tracestate(span, parent->tracestate);
-    }
+    span_set_tracestate(span, tracestate);
     init_recording(rec, tracer, options->start_unix_ns != 0 ? options->start_unix_ns : clock_unix_ns());
     provider_use(tracer->provider);
     write_first_fields(rec, name, options, parent);
@@ -261,14 +277,14 @@ static void record_links(span_recording *rec, const loom_span_options *options)
     }
 }
 
-/* No memory for a span that records. trace_id: NULL to make one. */
+/* No memory for a span that records. It counts as none that the sampler refused. trace_id: NULL to make one. */
 __attribute__((noinline, cold)) static loom_span *start_unrecorded(span_thread *thread, const uint8_t *trace_id,
                                                                    const context_parent *parent)
 {
     if (parent != NULL) {
-        return start_plain(thread, parent->ctx, parent);
+        return start_plain(thread, parent->ctx, parent->tracestate);
     }
-    return start_unsampled(thread, trace_id, NULL);
+    return start_unsampled(thread, PLAIN_COUNTER_NONE, trace_id, NULL, (loom_str){0});
 }
 
 loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,
@@ -277,7 +293,8 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
     span_thread *const thread = span_thread_here();
     context_parent found;
     const context_parent *parent = find_parent(&thread->stack, &found, options);
-    span_recording *rec = start_recording(thread, tracer, decided->trace_id, random_flag(parent), name, options, parent);
+    span_recording *rec = start_recording(thread, tracer, decided->trace_id, random_flag(parent), name, options, parent,
+                                          tracestate_of(parent));
     if (rec == NULL) {
         return start_unrecorded(thread, decided->trace_id, parent);
     }
@@ -289,7 +306,7 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
 /* What a sampler that asks makes of the span. */
 __attribute__((noinline, cold)) static bool ask_sampler(loom_tracer *tracer, const context_parent *parent,
                                                         const uint8_t *trace_id, const char *name,
-                                                        const loom_span_options *options)
+                                                        const loom_span_options *options, loom_sampler_result *result)
 {
     return sampler_ask(&tracer->provider->sampler,
                        &(loom_sampler_question){.parent = parent != NULL ? parent->ctx : NULL,
@@ -298,7 +315,11 @@ __attribute__((noinline, cold)) static bool ask_sampler(loom_tracer *tracer, con
                                                 .name = name,
                                                 .kind = options->kind != 0 ? options->kind : LOOM_SPAN_INTERNAL,
                                                 .attrs = options->attrs,
-                                                .attr_count = options->attr_count});
+                                                .attr_count = options->attr_count,
+                                                .links = options->links,
+                                                .link_count = options->link_count,
+                                                .tracestate = tracestate_of(parent)},
+                       result);
 }
 
 static inline loom_span *add_options(span_recording *rec, const loom_span_options *options)
@@ -314,8 +335,30 @@ static inline loom_span *add_options(span_recording *rec, const loom_span_option
 __attribute__((noinline)) static loom_span *start_sampled(span_thread *thread, loom_tracer *tracer, const uint8_t *trace_id, const char *name,
                                 const loom_span_options *options, const context_parent *parent)
 {
-    span_recording *rec = start_recording(thread, tracer, trace_id, random_flag(parent), name, options, parent);
+    span_recording *rec = start_recording(thread, tracer, trace_id, random_flag(parent), name, options, parent,
+                                          tracestate_of(parent));
     return rec != NULL ? add_options(rec, options) : start_unrecorded(thread, trace_id, parent);
+}
+
+/* A sampler of the program's, which may have more to say than yes or no. random: the flag of this trace. */
+__attribute__((noinline, cold)) static loom_span *start_as_told(span_thread *thread, loom_tracer *tracer, const uint8_t *trace_id,
+                                                                uint8_t random, const char *name,
+                                                                const loom_span_options *options, const context_parent *parent)
+{
+    loom_sampler_result result; /* for samplers of the same provider that say no more, as it is before any is asked */
+    result.tracestate = tracestate_of(parent);
+    result.attr_count = 0;
+    if (!ask_sampler(tracer, parent, trace_id, name, options, &result)) {
+        loom_span *span = take_plain(thread, result.tracestate);
+        return span != NULL ? init_unsampled(span, tracer->provider->unsampled, trace_id, random) : NULL;
+    }
+    span_recording *rec = start_recording(thread, tracer, trace_id, random, name, options, parent, result.tracestate);
+    if (rec == NULL) {
+        return start_unrecorded(thread, trace_id, parent);
+    }
+    loom_span *handle = add_options(rec, options);
+    span_record_attrs(rec, result.attrs, result.attr_count);
+    return handle;
 }
 
 /* Whether the parent is a trace without a span: an X-Trace-ID that came alone. */
@@ -328,16 +371,17 @@ static bool names_a_trace(const loom_span_options *options)
 /* The root of a trace whose id somebody else has made: nobody can say that it is random. */
 static loom_span *start_root_of(span_thread *thread, loom_tracer *tracer, const char *name, const loom_span_options *options)
 {
-    loom_trace_context ctx = {.trace_flags = 0};
-    memcpy(ctx.trace_id, options->parent->trace_id, sizeof ctx.trace_id);
-    const sampler_answer answer = tracer->provider->sampler.answer;
-    bool sampled = answer == SAMPLER_ASKS ? ask_sampler(tracer, NULL, ctx.trace_id, name, options) : answer == SAMPLER_ALWAYS;
-    span_recording *rec = sampled ? start_recording(thread, tracer, ctx.trace_id, 0, name, options, NULL) : NULL;
-    if (rec == NULL) {
-        loom_span_id_generate(ctx.span_id);
-        return start_plain(thread, &ctx, NULL);
+    const uint8_t *trace_id = options->parent->trace_id;
+    const span_sampler *s = &tracer->provider->sampler;
+    if (s->answer == SAMPLER_ASKS && s->says_more) {
+        return start_as_told(thread, tracer, trace_id, 0, name, options, NULL);
     }
-    return add_options(rec, options);
+    if (s->answer == SAMPLER_ASKS ? !ask_sampler(tracer, NULL, trace_id, name, options, NULL) : s->answer == SAMPLER_NEVER) {
+        loom_span *span = take_plain(thread, (loom_str){0});
+        return span != NULL ? init_unsampled(span, tracer->provider->unsampled, trace_id, 0) : NULL;
+    }
+    span_recording *rec = start_recording(thread, tracer, trace_id, 0, name, options, NULL, (loom_str){0});
+    return rec != NULL ? add_options(rec, options) : start_unrecorded(thread, trace_id, NULL);
 }
 
 /* Without a tracer, a parent and anything current there is nothing to say: one handle serves everybody, and never ends. */
@@ -346,7 +390,7 @@ static loom_span *start_without_tracer(const loom_span_options *options)
     span_thread *const thread = span_thread_here();
     context_parent found;
     const context_parent *parent = find_parent(&thread->stack, &found, options != NULL ? options : &default_options);
-    return parent != NULL ? start_plain(thread, parent->ctx, parent) : LOOM_SPAN_NOWHERE_;
+    return parent != NULL ? start_plain(thread, parent->ctx, parent->tracestate) : LOOM_SPAN_NOWHERE_;
 }
 
 /* The sampler has to see what the span is. */
@@ -362,9 +406,14 @@ __attribute__((noinline)) static loom_span *start_asking(span_thread *thread, lo
     } else {
         draw_trace_id(span_thread_words(thread), kept.trace_id);
     }
-    return ask_sampler(tracer, parent, kept.trace_id, name, options)
+    const span_sampler *s = &tracer->provider->sampler;
+    if (s->says_more) {
+        return start_as_told(thread, tracer, kept.trace_id, random_flag(parent), name, options, parent);
+    }
+    return (s->kind == LOOM_SAMPLER_RATIO ? sampler_ratio_keeps(s, kept.trace_id)
+                                          : ask_sampler(tracer, parent, kept.trace_id, name, options, NULL))
                ? start_sampled(thread, tracer, kept.trace_id, name, options, parent)
-               : start_unsampled(thread, kept.trace_id, parent);
+               : start_unsampled(thread, tracer->provider->unsampled, kept.trace_id, parent, tracestate_of(parent));
 }
 
 /* Whatever the options say and is current. */
@@ -390,7 +439,7 @@ __attribute__((noinline)) static loom_span *start_any(loom_tracer *tracer, const
     const uint8_t *trace_id = parent != NULL ? parent->ctx->trace_id : NULL;
     switch (answer) {
     case SAMPLER_NEVER:
-        return start_unsampled(thread, trace_id, parent);
+        return start_unsampled(thread, tracer->provider->unsampled, trace_id, parent, tracestate_of(parent));
     case SAMPLER_ALWAYS:
         return start_sampled(thread, tracer, trace_id, name, options, parent);
     default:
@@ -403,11 +452,11 @@ loom_span *loom_span_start(loom_tracer *tracer, const char *name, const loom_spa
 {
     span_thread *const thread = span_thread_here();
     if (tracer != NULL && options == NULL && thread->stack.depth == 0) {
-        const sampler_answer answer = tracer->provider->sampler.answer;
-        if (answer == SAMPLER_NEVER && thread->plain.last_free && thread->plain.last->tracestate.len == 0) {
-            return start_unsampled(thread, NULL, NULL);
+        const int root = tracer->provider->root;
+        if (root >= 0 && thread->plain.last_free && thread->plain.last->tracestate.len == 0) {
+            return init_unsampled(plain_take(thread), (unsigned)root, NULL, LOOM_TRACE_FLAG_RANDOM);
         }
-        if (answer == SAMPLER_ALWAYS) {
+        if (root == ROOT_SAMPLED) {
             return start_sampled(thread, tracer, NULL, name, &default_options, NULL);
         }
     }

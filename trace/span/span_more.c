@@ -118,6 +118,14 @@ void loom_span_record_error(loom_span *span, const char *type, const char *messa
     loom_span_record_exception(span, &(loom_exception){.type = type, .message = message});
 }
 
+void span_record_failure(loom_span *span, const char *type, const char *message)
+{
+    const span_recording *rec = span_recording_of(span);
+    if (rec != NULL && rec->status != LOOM_SPAN_ERROR) {
+        loom_span_record_error(span, type, message);
+    }
+}
+
 void loom_span_detach(loom_span *handle)
 {
     if (handle != NULL) {

@@ -24,6 +24,7 @@ typedef struct fixture {
     uint64_t subscription;
     atomic_uint handled;
     loom_status answer;
+    const char *failure; /* that the handler puts on its span; NULL: none */
     bool emits;
     loom_emit_options emit_options;
     loom_trace_context current; /* inside the handler */
@@ -37,6 +38,9 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
     const loom_trace_context *current = loom_context_current();
     f->current = current != NULL ? *current : (loom_trace_context){.trace_flags = 0};
     loom_status st = f->emits ? loom_agent_emit_text(agent, "next", "n", &f->emit_options) : LOOM_OK;
+    if (f->failure != NULL) {
+        loom_span_set_status(loom_span_current(), LOOM_SPAN_ERROR, f->failure);
+    }
     atomic_fetch_add(&f->handled, 1);
     return st == LOOM_OK ? f->answer : st;
 }
@@ -358,6 +362,20 @@ static void a_failing_handler_is_an_error_on_its_span(void **state)
     assert_string_equal("EDENIED", attribute(event, "exception.type"));
 }
 
+static void what_a_failing_handler_says_itself_stays(void **state)
+{
+    fixture *f = *state;
+    f->answer = LOOM_EDENIED;
+    f->failure = "the oven is cold";
+    open_agent(f, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
+    loom_envelope_fields fields = event_fields();
+    deliver(f, &fields);
+    read_spans(f);
+    json_t *status = json_object_get(span_named(f, "agent.on_event"), "status");
+    assert_int_equal(LOOM_SPAN_ERROR, json_integer_value(json_object_get(status, "code")));
+    assert_string_equal("the oven is cold", text_of(status, "message"));
+}
+
 static void an_emit_outside_of_any_span_is_a_root(void **state)
 {
     fixture *f = *state;
@@ -499,6 +517,7 @@ int main(void)
         WITH_BRIDGE(an_event_without_context_starts_a_trace),
         WITH_BRIDGE(a_context_half_there_is_counted_and_counts_as_absent),
         WITH_BRIDGE(a_failing_handler_is_an_error_on_its_span),
+        WITH_BRIDGE(what_a_failing_handler_says_itself_stays),
         WITH_BRIDGE(an_emit_outside_of_any_span_is_a_root),
         WITH_BRIDGE(an_emit_inside_a_span_is_its_child),
         WITH_BRIDGE(an_emit_that_is_refused_is_an_error_on_its_span),

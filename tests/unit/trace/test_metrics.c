@@ -493,6 +493,8 @@ static void the_sdk_counts_itself_by_the_specified_names(void **state)
     assert_status(LOOM_OK, loom_meter_add_processor(meter, r.processor));
     loom_span *first = loom_span_start(r.tracer, "first", NULL), *second = loom_span_start(r.tracer, "second", NULL);
     loom_span_end(first);
+    const loom_trace_context refused = {.trace_id = {1}, .span_id = {2}};
+    loom_span_end(loom_span_start(r.tracer, "third", &(loom_span_options){.parent = &refused}));
     loom_sdk_metrics m = loom_span_processor_metrics(r.processor);
     assert_int_equal(2, m.span_started);
     assert_int_equal(1, m.span_live);
@@ -514,6 +516,7 @@ static void the_sdk_counts_itself_by_the_specified_names(void **state)
     shows(meter, LOOM_METRICS_PROMETHEUS, "# TYPE otel_sdk_span_live gauge\n"
                                           "otel_sdk_span_live{otel_span_sampling_result=\"RECORD_AND_SAMPLE\"} 1\n");
     shows(meter, LOOM_METRICS_PROMETHEUS, "otel_sdk_span_started_total{otel_span_sampling_result=\"RECORD_AND_SAMPLE\"} 2\n");
+    shows(meter, LOOM_METRICS_PROMETHEUS, "otel_sdk_span_started_total{otel_span_sampling_result=\"DROP\"} 1\n");
     shows(meter, LOOM_METRICS_PROMETHEUS, ",otel_component_type=\"batching_span_processor\"} 2048\n");
     shows(meter, LOOM_METRICS_PROMETHEUS, ",otel_component_type=\"batching_span_processor\",error_type=\"queue_full\"} 0\n");
     shows(meter, LOOM_METRICS_PROMETHEUS, "# TYPE otel_sdk_exporter_span_exported_total counter\n"

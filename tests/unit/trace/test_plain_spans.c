@@ -2,6 +2,9 @@
 /* Spans that do not record: their memory is given out and taken back without locks, by whichever thread ends them. */
 #include "tests/unit/trace/recorded.h"
 
+#include "trace/span/start.h"
+
+#include <loom/metrics.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -24,6 +27,11 @@ static int close_recorded(void **state)
     (void)state;
     recorded_close(&r);
     return 0;
+}
+
+static uint64_t started(void)
+{
+    return loom_span_processor_metrics(r.processor).span_started_unsampled;
 }
 
 static int by_span_id(const void *a, const void *b)
@@ -186,6 +194,92 @@ static void no_two_threads_get_the_same_memory(void **state)
     for (size_t i = 0; i < SHARED; i++) {
         loom_span_end(atomic_exchange(&shared[i], NULL));
     }
+    assert_int_equal(2 * THREADS * SPANS, started());
+}
+
+/* ---- counting ---- */
+
+static void every_start_is_counted_by_whichever_way_it_comes(void **state)
+{
+    (void)state;
+    loom_trace_context trace = {.trace_flags = LOOM_TRACE_FLAG_SAMPLED}, decided;
+    memset(trace.trace_id, 7, sizeof trace.trace_id);
+    const loom_span_options ways[] = {{.root = true}, {.kind = LOOM_SPAN_SERVER}, {.parent = &trace}};
+    loom_span_end(loom_span_start(r.tracer, "plain", NULL));
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        loom_span_end(loom_span_start(r.tracer, "way", &ways[i]));
+    }
+    assert_int_equal(4, started());
+    assert_false(span_decide(r.tracer, &(span_what){"hop", LOOM_SPAN_PRODUCER}, NULL, false, &decided));
+    assert_int_equal(5, started());
+    /* below one that is not sampled a hop makes no span: the context goes on as it is */
+    const loom_trace_context before = decided;
+    assert_false(span_decide(r.tracer, &(span_what){"hop", LOOM_SPAN_PRODUCER}, &before, true, &decided));
+    assert_int_equal(5, started());
+    assert_int_equal(0, loom_span_processor_metrics(r.processor).span_started);
+    assert_int_equal(0, loom_span_processor_metrics(r.processor).span_live);
+}
+
+static void *decide_hops(void *user)
+{
+    loom_trace_context decided;
+    for (int i = 0; i < 10; i++) {
+        (void)span_decide(r.tracer, &(span_what){"hop", LOOM_SPAN_PRODUCER}, NULL, false, &decided);
+    }
+    loom_span_end(loom_span_start(r.tracer, "between", NULL));
+    return user;
+}
+
+static void hops_are_counted_in_a_thread_that_had_no_span(void **state)
+{
+    (void)state;
+    for (unsigned i = 1; i <= 3; i++) {
+        in_a_thread(decide_hops, NULL);
+        assert_int_equal(11 * i, started());
+    }
+}
+
+static loom_tracer_provider *make_provider(loom_span_processor *processor)
+{
+    loom_tracer_provider *provider;
+    assert_status(LOOM_OK, loom_tracer_provider_create(&provider, &(loom_tracer_provider_options){
+                                                                      .service_name = "s",
+                                                                      .processor = processor,
+                                                                      .sampler = &(loom_sampler){.kind = LOOM_SAMPLER_ALWAYS_OFF}}));
+    return provider;
+}
+
+static void providers_count_apart_and_what_they_counted_stays(void **state)
+{
+    (void)state;
+    enum { PROVIDERS = 40, COUNTED = 24 }; /* <loom/metrics.h> */
+    loom_span_processor *processors[PROVIDERS];
+    loom_tracer_provider *providers[PROVIDERS];
+    unsigned counted = 0;
+    for (unsigned i = 0; i < PROVIDERS; i++) {
+        assert_status(LOOM_OK, loom_span_processor_create(&processors[i], &(loom_span_processor_options){.exporter = LOOM_EXPORTER_NONE}));
+        providers[i] = make_provider(processors[i]);
+        for (unsigned k = 0; k <= i; k++) {
+            loom_span_end(loom_span_start(loom_tracer_get(providers[i], "t", NULL), "plain", NULL));
+        }
+    }
+    for (unsigned i = 0; i < PROVIDERS; i++) {
+        const uint64_t found = loom_span_processor_metrics(processors[i]).span_started_unsampled;
+        assert_true(found == i + 1 || found == 0);
+        counted += found != 0;
+        loom_tracer_provider_unref(providers[i]);
+        assert_int_equal(found, loom_span_processor_metrics(processors[i]).span_started_unsampled);
+    }
+    assert_int_equal(COUNTED - 1, counted); /* one is the fixture's */
+    assert_int_equal(0, started());
+    /* a new one of the same processor begins at nothing, in a counter that another has used */
+    providers[0] = make_provider(processors[0]);
+    loom_span_end(loom_span_start(loom_tracer_get(providers[0], "t", NULL), "plain", NULL));
+    assert_int_equal(2, loom_span_processor_metrics(processors[0]).span_started_unsampled);
+    loom_tracer_provider_unref(providers[0]);
+    for (unsigned i = 0; i < PROVIDERS; i++) {
+        loom_span_processor_unref(processors[i]);
+    }
 }
 
 int main(void)
@@ -197,6 +291,9 @@ int main(void)
         NEVER(spans_outlive_the_thread_that_started_them),
         NEVER(one_that_another_thread_has_as_its_current_span_is_not_used_again),
         NEVER(no_two_threads_get_the_same_memory),
+        NEVER(every_start_is_counted_by_whichever_way_it_comes),
+        NEVER(hops_are_counted_in_a_thread_that_had_no_span),
+        NEVER(providers_count_apart_and_what_they_counted_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

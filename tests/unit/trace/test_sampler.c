@@ -17,7 +17,7 @@ static bool decide(span_sampler *s, const loom_sampler_question *q)
     if (q->parent != NULL && s->follows_parent) {
         return (q->parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
     }
-    return s->answer == SAMPLER_ASKS ? sampler_ask(s, q) : s->answer == SAMPLER_ALWAYS;
+    return s->answer == SAMPLER_ASKS ? sampler_ask(s, q, NULL) : s->answer == SAMPLER_ALWAYS;
 }
 
 static bool decide_once(const loom_sampler *description, loom_sampler_question q)
@@ -188,7 +188,7 @@ static void a_function_may_decide(void **state)
 {
     (void)state;
     int asked = 0;
-    const loom_sampler described = {.kind = LOOM_SAMPLER_CUSTOM, .custom = &(loom_sampler_custom){is_even, &asked}};
+    const loom_sampler described = {.kind = LOOM_SAMPLER_CUSTOM, .custom = &(loom_sampler_custom){.decide = is_even, .user = &asked}};
     assert_true(decide_once(&described, (loom_sampler_question){0}));
     assert_int_equal(1, asked);
 }

@@ -92,8 +92,8 @@ LOOM_API LOOM_MUST_CHECK loom_status loom_meter_write(const loom_meter *meter, l
 
 #define LOOM_EXPORT_BUCKETS 15 /* the last has no upper end */
 
-/* By the names of OpenTelemetry's semantic conventions ("Semantic conventions for OpenTelemetry SDK metrics"). Only spans
- * that are sampled are counted: one that is not costs no counter. */
+/* By the names of OpenTelemetry's semantic conventions ("Semantic conventions for OpenTelemetry SDK metrics"). Live are spans
+ * that record, as it is specified there. */
 typedef struct loom_sdk_metrics {
     uint64_t span_started;               /* otel.sdk.span.started, RECORD_AND_SAMPLE */
     uint64_t span_live;                  /* otel.sdk.span.live: started and not ended */
@@ -110,6 +110,9 @@ typedef struct loom_sdk_metrics {
         uint64_t buckets[LOOM_EXPORT_BUCKETS]; /* not summed up */
         double sum;
     } operation_duration, operation_duration_failed;
+    /* otel.sdk.span.started, DROP: the sampler refused them. On the bus, messages whose trace was refused where it began; the
+     * further hops of such a message start no spans. Of the first 24 providers that a process has at a time */
+    uint64_t span_started_unsampled;
 } loom_sdk_metrics;
 
 /* All zero in the child of a fork(), where there is no exporter. */

@@ -15,7 +15,8 @@
  * the spans below follow.
  *
  * The hops of the bus (trace/messaging: bridge.publish, eventbus.publish, agent.on_event …) ask with their name and kind, and
- * before there are attributes: rules by attribute do not match them. Attributes that are set later never count.
+ * before there are attributes, links and tracestate: rules by attribute do not match them, and they take of a custom sampler
+ * the decision alone. Attributes that are set later never count.
  * Limits: samplers 8 deep, 1024 in all. */
 #ifndef LOOM_SAMPLER_H
 #define LOOM_SAMPLER_H
@@ -64,12 +65,30 @@ typedef struct loom_sampler_question {
     loom_span_kind kind;              /* 0: not known yet */
     const loom_attr *attrs;
     size_t attr_count;
+    const loom_link *links;
+    size_t link_count;
+    loom_str tracestate;              /* of the parent; may be empty */
 } loom_sampler_question;
 
-/* LOOM_SAMPLER_CUSTOM: any thread, on the path of every span that asks; user outlives the provider's spans. */
+#define LOOM_SAMPLER_ATTRS_MAX 8u
+
+/* What becomes of it (OpenTelemetry, SDK, "ShouldSample"). Comes filled in: not sampled, the parent's tracestate, no
+ * attributes. What is pointed to has to last until the span has started, as what lies in the question and in room does. */
+typedef struct loom_sampler_result {
+    bool sampled;        /* RECORD_AND_SAMPLE, or DROP. There is no RECORD_ONLY: only what is sampled has somewhere to go */
+    loom_str tracestate; /* of the span, sampled or not; empty: it has none. One that loom_tracestate_check() refuses is not
+                            taken, and the parent's stays */
+    size_t attr_count;
+    loom_attr attrs[LOOM_SAMPLER_ATTRS_MAX]; /* for the span if it is sampled; over those of the same key it starts with */
+    char room[512];      /* for texts the sampler makes, such as a tracestate by loom_tracestate_set() */
+} loom_sampler_result;
+
+/* LOOM_SAMPLER_CUSTOM: any thread, on the path of every span that asks; user outlives the provider's spans. One of the two
+ * functions; with both, sample is the one. */
 struct loom_sampler_custom {
     bool (*decide)(void *user, const loom_sampler_question *question);
     void *user;
+    void (*sample)(void *user, const loom_sampler_question *question, loom_sampler_result *result);
 };
 
 LOOM_END_DECLS
