@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one of the demos' scripts with its spans going to a Jaeger."""
+"""Runs one of the demos' scripts with its spans going to a Jaeger, or to a collector of the demo's own."""
 
 import os
 import pathlib
@@ -14,10 +14,13 @@ DEADLINE_S = 120.0
 TRACE_DEADLINE_S = 30.0
 
 
-def _environment(server, protocol):
+def _environment(server, protocol, folder):
     """Nothing of the caller's telemetry settings; the protocol is named only where it is not the default."""
     environment = {key: value for key, value in os.environ.items()
-                   if not key.startswith("OTEL_") and key != "LOOM_SPANS_FILE"}
+                   if not key.startswith("OTEL_") and key not in ("LOOM_SPANS_FILE", "LOOM_TRACE_DB")}
+    environment["XDG_STATE_HOME"] = folder
+    if server is None:
+        return environment
     environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = server.endpoint(protocol)
     if protocol != "grpc":
         environment["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
@@ -25,11 +28,12 @@ def _environment(server, protocol):
 
 
 def run(server, script, *options, protocol="grpc"):
-    """The spans that the demo's processes wrote to their file, which tells which traces to ask Jaeger for."""
+    """The spans that the demo's processes wrote to their file, which tells which traces to ask Jaeger for. server: None is
+    none."""
     with tempfile.TemporaryDirectory(prefix="loom-e2e-") as folder:
         file = pathlib.Path(folder) / "spans.jsonl"
         # A session of its own, so that a demo that hangs is ended with every process that it started.
-        demo = subprocess.Popen([script, "--no-install", "--spans", file, *options], env=_environment(server, protocol),
+        demo = subprocess.Popen([script, "--no-install", "--spans", file, *options], env=_environment(server, protocol, folder),
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                 errors="replace", start_new_session=True, preexec_fn=jaeger.die_with_parent)
         try:

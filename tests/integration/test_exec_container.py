@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`loom exec` in containers: the command line that an engine gets, and, where podman runs, a real container."""
 
-import functools
-import os
 import pathlib
-import shutil
-import subprocess
-import tempfile
 import unittest
 
-from exec_command import PARENT, TRACE, ExecTest
+from exec_command import PARENT, TRACE, ExecTest  # first: it leads to tests/e2e
+from podman import PODMAN_LIMITS, Podman, why_no_podman
 
 FAKE = """#!/bin/sh
 printf '%s\\n' "$@" > "$FAKE_LOG.$(echo "$2" | tr -c 'a-z\\n-' _).$1"
@@ -104,47 +100,9 @@ class CommandLine(ExecTest):
         self.asked("--container", "web", "--image", "i", code=2)
 
 
-PODMAN_LIMITS = ("--network=none", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000")
 LINE = ('__LOOM_TRACE__:{"trace_id":"%s","span_id":"00000000000000a1","parent_id":"%s","name":"inside",'
         '"start_time":"2026-01-15T10:30:00Z","end_time":"2026-01-15T10:30:00.333Z"}\\n')
 SCRIPT = f"printf '{LINE}' $LOOM_TRACE_ID $LOOM_SPAN_ID >&2; echo out; echo err >&2; exit 3"
-
-
-class Podman:
-    """An engine of its own, with an image of busybox."""
-
-    def __init__(self, folder):
-        self.args = [f"--root={folder}/store", f"--runroot={folder}/run", "--storage-driver=vfs", "--cgroup-manager=cgroupfs",
-                     "--runtime=runc"]
-
-    def run(self, *arguments, **more):
-        return subprocess.run(["podman", *self.args, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, **more)
-
-    def make_image(self, folder):
-        root = folder / "image"
-        for name in ("bin", "tmp", "proc", "dev", "sys", "etc"):
-            (root / name).mkdir(parents=True)
-        shutil.copy("/bin/busybox", root / "bin")
-        for name in ("sh", "echo", "sleep", "printf"):
-            (root / "bin" / name).symlink_to("busybox")
-        tar = folder / "image.tar"
-        subprocess.run(["tar", "-C", root, "-cf", tar, "."], check=True)
-        return self.run("import", str(tar), "loom-test")
-
-
-@functools.cache
-def why_no_podman():
-    """Why there is no real container on this machine; None: there is."""
-    if shutil.which("podman") is None or shutil.which("runc") is None:
-        return "podman and runc are not installed"
-    if not os.access("/bin/busybox", os.X_OK):
-        return "busybox-static is not installed"
-    with tempfile.TemporaryDirectory(prefix="loom-podman-") as folder:
-        podman = Podman(folder)
-        made = podman.make_image(pathlib.Path(folder))
-        ran = podman.run("run", "--rm", *PODMAN_LIMITS, "loom-test", "/bin/echo", "works")
-        podman.run("system", "reset", "--force")
-        return None if b"works" in ran.stdout else f"podman does not run here: {(made.stdout + ran.stdout)[-300:]}"
 
 
 class Containers(ExecTest):
@@ -155,7 +113,7 @@ class Containers(ExecTest):
         self.podman = Podman(self.folder)
         self.podman.make_image(self.folder)
         self.addCleanup(self.podman.run, "system", "reset", "--force")
-        self.options = ["--engine=podman", *(f"--engine-arg={argument}" for argument in self.podman.args)]
+        self.options = self.podman.exec_options()
 
     def check_trace(self, done, container_id):
         self.assertEqual((b"out\n", b"err\n"), (done.stdout, done.stderr))

@@ -19,6 +19,8 @@ const char *const bench_metric_names[METRIC_COUNT] = {
     [METRIC_SPANS_LOST] = "spans_lost",
     [METRIC_SPAN_NS] = "span_ns",
     [METRIC_ALLOCATIONS] = "allocations",
+    [METRIC_OVERHEAD_MS] = "overhead_ms",
+    [METRIC_OF_STRACE] = "of_strace",
 };
 
 static int by_value(const void *a, const void *b)

@@ -24,6 +24,8 @@ typedef enum bench_metric {
     METRIC_SPANS_LOST,    /* made and never received by the OTLP receiver */
     METRIC_SPAN_NS,       /* what a span costs the thread that makes it, or that encodes it */
     METRIC_ALLOCATIONS,   /* for each span */
+    METRIC_OVERHEAD_MS,   /* what tracing its system calls adds to a command */
+    METRIC_OF_STRACE,     /* that, divided by what strace adds to it */
     METRIC_COUNT
 } bench_metric;
 

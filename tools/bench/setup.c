@@ -11,7 +11,9 @@ const char *const bench_transport_names[] = {"ipc", "tcp", NULL};
 const char *const bench_tracing_names[] = {"off", "unsampled", "1%", "on", "down", NULL};
 const char *const bench_api_names[] = {"event", "action", NULL};
 const char *const bench_placement_names[] = {"free", "apart", "together", NULL};
-const char *const bench_work_names[] = {"", "sampled", "unsampled", "disabled", "encode", "true", "loom exec true", "collect lines", "collect spans", NULL};
+const char *const bench_work_names[] = {
+    "", "sampled", "unsampled", "disabled", "encode", "true", "loom exec true", "collect lines", "collect spans",
+    "--syscalls find", "--syscalls python start", "--syscalls sqlite", "library python", "library node", NULL};
 const char *const bench_flood_names[] = {
     "undisturbed", "busy", "subscribes", "unsubscribes", "calls", "calls-unanswered", "calls-nobody", "cancels", "pings",
     "publishes", "large-publishes", "hellos", NULL};

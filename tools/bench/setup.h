@@ -44,7 +44,12 @@ typedef enum bench_work {
     WORK_COMMAND,
     WORK_EXEC,
     WORK_COLLECT_TEXT,
-    WORK_COLLECT_SPANS
+    WORK_COLLECT_SPANS,
+    WORK_FIND,
+    WORK_PYTHON_START,
+    WORK_SQLITE,
+    WORK_LIBRARY_PYTHON,
+    WORK_LIBRARY_NODE
 } bench_work;
 
 /* What a noisy neighbour does in the fairness scenario (flood.h). BUSY: it spins, and talks to nobody. */

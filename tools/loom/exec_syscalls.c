@@ -122,7 +122,7 @@ static int started(void *user, pid_t pid)
     exec_syscalls *x = user;
     char reason[SYSCALL_TRACE_PROBLEM_SIZE];
     if (syscall_trace_start(x->trace, pid, &x->parent, reason) != LOOM_OK) {
-        (void)command_fail(x->command, "system calls are not traced: %s", reason);
+        (void)command_fail(x->command, "%s", reason);
     }
     return 0; /* what was not followed is waited for by it all the same */
 }

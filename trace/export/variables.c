@@ -98,6 +98,8 @@ static const variable table[] = {
     ALIAS("OTEL_SERVICE", "OTEL_SERVICE_NAME"),
     ALIAS("OTEL_RESOURCE", "OTEL_RESOURCE_ATTRIBUTES"),
 
+    FOREIGN("LOOM_TRACE"), /* these two are for the libraries of commands: whether somebody collects, and how much is kept */
+    FOREIGN("LOOM_TRACE_SAMPLE"),
     FOREIGN("OTEL_ENTITIES"),
     REFUSED("OTEL_CONFIG_FILE"),
     REFUSED("OTEL_EXPERIMENTAL_CONFIG_FILE"),

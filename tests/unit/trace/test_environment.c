@@ -349,6 +349,8 @@ static void a_name_that_is_nearly_right_is_told_with_the_right_one(void **state)
         {"LOOM_SPAN_FILE", "LOOM_SPANS_FILE"},
         {"loom_trace_mask", "LOOM_TRACE_MASK"},
         {"LOOM_TRACE_DB", NULL},
+        {"LOOM_TRACE", NULL}, /* what `loom exec` tells the commands that it runs */
+        {"LOOM_TRACE_SAMPLE", NULL},
         {"LOOM_LOG_FORMAT", NULL},
         {"LOOM_LOG_LEVEL", NULL},
         {"LOOM_TRACE_FORWARDING_ENABLED", NULL},

@@ -27,6 +27,8 @@ static const struct column {
     {METRIC_SPANS_LOST, "spans lost", 11, 0, 1, false},
     {METRIC_SPAN_NS, "ns/span", 9, 1, 1, true},
     {METRIC_ALLOCATIONS, "allocations", 12, 2, 1, false},
+    {METRIC_OVERHEAD_MS, "overhead ms", 12, 1, 1, true},
+    {METRIC_OF_STRACE, "of strace", 10, 2, 1, false},
 };
 
 enum { COLUMNS = sizeof columns / sizeof columns[0] };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What it costs to run a command by `loom exec`, and how fast the collector of its spans is. No bus, no network: spans are
- * made, masked, queued, and thrown away. */
+ * made, masked, queued, and thrown away. exec_programs.h has what other programs are needed for. */
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "tools/bench/histogram.h"
+#include "tools/bench/scenarios/exec_programs.h"
 #include "tools/bench/scenarios/scenarios.h"
 #include "tools/bench/site.h"
 #include "trace/process/collect/collector.h"
@@ -143,20 +144,28 @@ static bool round_of(const bench_setup *setup, const bench_peer *peer, bench_sam
     case WORK_COMMAND:
     case WORK_EXEC:
         return run_commands(setup, setup->shape.work == WORK_EXEC, out);
+    case WORK_FIND:
+    case WORK_PYTHON_START:
+    case WORK_SQLITE: return exec_syscalls_round(setup, out);
+    case WORK_LIBRARY_PYTHON:
+    case WORK_LIBRARY_NODE: return exec_library_round(setup, out);
     default:
         return run_collector(setup, setup->shape.work == WORK_COLLECT_SPANS, out);
     }
 }
 
 static const bench_shape shapes[] = {
-    {.work = WORK_COMMAND}, {.work = WORK_EXEC}, {.work = WORK_COLLECT_TEXT}, {.work = WORK_COLLECT_SPANS}};
+    {.work = WORK_COMMAND}, {.work = WORK_EXEC}, {.work = WORK_COLLECT_TEXT}, {.work = WORK_COLLECT_SPANS},
+    {.work = WORK_FIND}, {.work = WORK_PYTHON_START}, {.work = WORK_SQLITE},
+    {.work = WORK_LIBRARY_PYTHON}, {.work = WORK_LIBRARY_NODE}};
 
 const bench_scenario bench_scenario_exec = {
     .name = "exec",
-    .summary = "`true` by itself and by loom exec; the collector on lines of 100 bytes and on spans",
+    .summary = "`true` by itself and by loom exec; the collector on lines and spans; --syscalls beside strace; the trace libraries",
     .shapes = shapes,
     .shape_count = sizeof shapes / sizeof shapes[0],
     .in_process = true,
+    .by_request = true,
     .sizeless = true,
     .by_request = true, /* of the tools around the bus, not of the bus */
     .round = round_of,
