@@ -164,6 +164,12 @@ links=[dict(trace_id='4bf92f3577b34da6a3ce929d0e0e4736', span_id='00f067aa0ba902
         self.assertEqual([("acme", "o")] * 2, [(s.attributes["tenant_id"], s.attributes["org_id"]) for s in self.inside()])
         self.counted(collected=2, tenant_violations=1)
 
+    def test_a_property_that_is_none_costs_no_tenant(self):
+        body = "put(span(attributes=dict(tenant_id='foo')) + span('00000000000000a2', attributes=dict(tenant_id='foo;DROP TABLE users')))"
+        self.script(body, BAGGAGE="tenant_id=foo;DROP TABLE users")
+        self.assertEqual(["foo"] * 2, [s.attributes["tenant_id"] for s in self.inside()])
+        self.counted(collected=2, tenant_violations=1)
+
     def test_secrets_are_masked(self):
         self.script("put(span(name='mail a@example.com', attributes=dict(password='x', url='https://u:p@h/')))")
         span, = self.inside()
