@@ -96,6 +96,8 @@ static const variable table[] = {
     ALIAS("OTEL_SERVICE", "OTEL_SERVICE_NAME"),
     ALIAS("OTEL_RESOURCE", "OTEL_RESOURCE_ATTRIBUTES"),
 
+    FOREIGN("LOOM_TRACE"), /* of the libraries of trace/process, and set by `loom exec` for whatever runs in it */
+    FOREIGN("LOOM_TRACE_SAMPLE"),
     FOREIGN("OTEL_ENTITIES"),
     REFUSED("OTEL_CONFIG_FILE"),
     REFUSED("OTEL_EXPERIMENTAL_CONFIG_FILE"),
