@@ -78,7 +78,7 @@ static void fill_properties(loom_baggage_member *shown, filler *f, loom_str rest
 {
     shown->properties = f->property;
     loom_baggage_property from;
-    for (bool valid; baggage_text_next_property(&rest, &from, &valid);) {
+    while (baggage_text_next_property(&rest, &from)) {
         *f->text++ = ';';
         loom_baggage_property *to = f->property++;
         to->key = copy_text(f, from.key);

@@ -55,30 +55,27 @@ static bool cut_at_equals(loom_str item, loom_str *key, loom_str *value)
     return true;
 }
 
-bool baggage_text_next_property(loom_str *rest, loom_baggage_property *out, bool *valid)
+bool baggage_text_next_property(loom_str *rest, loom_baggage_property *out)
 {
     loom_str item;
-    if (!str_next_item(rest, ';', &item)) {
-        return false;
+    while (str_next_item(rest, ';', &item)) {
+        out->has_value = cut_at_equals(item, &out->key, &out->value);
+        if (baggage_key_valid(out->key) && baggage_octets_valid(out->value)) {
+            return true;
+        }
     }
-    out->has_value = cut_at_equals(item, &out->key, &out->value);
-    *valid = baggage_key_valid(out->key) && baggage_octets_valid(out->value);
-    return true;
+    return false;
 }
 
-/* Checks the properties of m, counts them, and adds their bytes to its size. */
-static bool measure_properties(baggage_text_member *m)
+/* Counts the properties of m, and adds their bytes to its size. */
+static void measure_properties(baggage_text_member *m)
 {
     loom_str rest = m->properties;
     loom_baggage_property property;
-    for (bool valid; baggage_text_next_property(&rest, &property, &valid);) {
-        if (!valid) {
-            return false;
-        }
+    while (baggage_text_next_property(&rest, &property)) {
         m->property_count++;
         m->size += 1 + property.key.len + (property.has_value ? 1 + property.value.len : 0);
     }
-    return true;
 }
 
 bool baggage_text_next(loom_str *rest, baggage_text_member *out, bool *valid)
@@ -98,7 +95,7 @@ bool baggage_text_next(loom_str *rest, baggage_text_member *out, bool *valid)
     *valid = cut_at_equals(pair, &out->key, &out->value) && baggage_key_valid(out->key) &&
              baggage_octets_valid(out->value);
     out->size = out->key.len + 1 + out->value.len;
-    *valid = *valid && measure_properties(out);
+    measure_properties(out);
     return true;
 }
 

@@ -10,14 +10,15 @@ typedef struct baggage_text_member {
     loom_str key;
     loom_str value;      /* still percent-encoded */
     loom_str properties; /* what follows the first ';'; data is NULL when there is none */
-    size_t property_count;
+    size_t property_count; /* of the valid ones */
     size_t size; /* bytes of the member written without white space */
 } baggage_text_member;
 
-/* Takes the next non-empty member off *rest; false when there is none left. *valid: it keeps to the grammar. */
+/* Takes the next non-empty member off *rest; false when there is none left. *valid: its key and value keep to the
+ * grammar; properties that do not are no part of it. */
 bool baggage_text_next(loom_str *rest, baggage_text_member *out, bool *valid);
-/* Takes the next property off *rest; false when there is none left. *valid as above. */
-bool baggage_text_next_property(loom_str *rest, loom_baggage_property *out, bool *valid);
+/* Takes the next property that keeps to the grammar off *rest, and those before it that do not; false when there is none left. */
+bool baggage_text_next_property(loom_str *rest, loom_baggage_property *out);
 
 bool baggage_key_valid(loom_str key);           /* token (RFC 7230, 3.2.6) */
 bool baggage_octets_valid(loom_str value);      /* *baggage-octet */

@@ -99,6 +99,10 @@ class CommandLine(ExecTest):
     def test_a_container_and_an_image_are_one_too_many(self):
         self.asked("--container", "web", "--image", "i", code=2)
 
+    def test_system_calls_of_a_container_are_refused_and_the_way_is_told(self):
+        done, _ = self.asked("--container", "web", "--syscalls=file", code=2)
+        self.assertIn(b"run `loom exec --syscalls` inside", done.stderr)
+
 
 LINE = ('__LOOM_TRACE__:{"trace_id":"%s","span_id":"00000000000000a1","parent_id":"%s","name":"inside",'
         '"start_time":"2026-01-15T10:30:00Z","end_time":"2026-01-15T10:30:00.333Z"}\\n')

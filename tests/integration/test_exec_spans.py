@@ -3,8 +3,12 @@
 
 import json
 import os
+import pathlib
+import re
+import select
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -28,6 +32,17 @@ def put(text):
     while data:
         data = data[os.write(2, data):]
 """
+
+
+def has_guardian(pid):
+    """Whether pid has a child that is called relay."""
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if re.match(rf"\d+ \(relay\) \w {pid} ", stat.read_text()):
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return False
 
 
 class CollectTest(ExecTest):
@@ -164,6 +179,12 @@ links=[dict(trace_id='4bf92f3577b34da6a3ce929d0e0e4736', span_id='00f067aa0ba902
         self.assertEqual([("acme", "o")] * 2, [(s.attributes["tenant_id"], s.attributes["org_id"]) for s in self.inside()])
         self.counted(collected=2, tenant_violations=1)
 
+    def test_a_property_that_is_none_costs_no_tenant(self):
+        body = "put(span(attributes=dict(tenant_id='foo')) + span('00000000000000a2', attributes=dict(tenant_id='foo;DROP TABLE users')))"
+        self.script(body, BAGGAGE="tenant_id=foo;DROP TABLE users")
+        self.assertEqual(["foo"] * 2, [s.attributes["tenant_id"] for s in self.inside()])
+        self.counted(collected=2, tenant_violations=1)
+
     def test_secrets_are_masked(self):
         self.script("put(span(name='mail a@example.com', attributes=dict(password='x', url='https://u:p@h/')))")
         span, = self.inside()
@@ -244,6 +265,31 @@ put('now\\n')"""
         self.assertLess(time.monotonic() - start, 1.4)
         wait_until(note.exists, "the child has written, and lives")
         wait_until(lambda: (self.folder / "err").read_bytes() == b"now\nlate\nlater\n", "what the child wrote has arrived")
+
+    def test_a_command_goes_on_when_loom_is_killed(self):
+        for options in (), ("--syscalls=file",):
+            with self.subTest(options), tempfile.TemporaryFile() as err:
+                note = self.folder / f"note{len(options)}"
+                body = f"""
+signal = __import__('signal'); signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+put('before\\n'); print(os.getpid(), flush=True); sys.stdin.read()
+put('x' * 300_000 + '\\n' + span() + 'after\\n'); open({str(note)!r}, 'w').write('lives')"""
+                with subprocess.Popen([LOOM, "exec", *options, "--", PYTHON, "-c", PRELUDE + body], env=self.environment(),
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err) as process:
+                    command = os.pidfd_open(int(process.stdout.readline()))
+                    wait_until(lambda: has_guardian(process.pid), "a process stands by")
+                    process.kill()
+                    self.assertEqual(-9, process.wait(20))
+                    process.stdin.close()
+                    self.assertTrue(select.select([command], [], [], 20)[0], "it ends")
+                    os.close(command)
+                self.assertEqual("lives", note.read_text())
+
+                def read():
+                    err.seek(0)
+                    return err.read()
+                wait_until(lambda: read().endswith(b"after\n"), "the rest arrives")
+                self.assertEqual(b"before\n" + b"x" * 300_000 + b"\nafter\n", read())
 
     def test_a_reader_that_has_gone_reaches_the_command(self):
         body = "signal = __import__('signal'); signal.signal(signal.SIGPIPE, signal.SIG_DFL)\nwhile True: put('x' * 1000)"

@@ -443,6 +443,11 @@ class Attached(SyscallTest):
     def test_a_process_that_is_not_there(self):
         self.assertIn(f"cannot follow process {2 ** 22 + 1}: No such process", self.traced("--pid", 2 ** 22 + 1, code=1).err)
 
+    def test_a_process_that_nobody_has_waited_for(self):
+        ended = self.start("true")
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        self.assertIn(f"process {ended.pid} has ended", self.traced("--pid", ended.pid, code=1).err)
+
     def test_a_process_that_somebody_traces_already(self):
         _, pid, _ = self.running(0)
         done = subprocess.run([TRACED, "--pid", str(pid)], env=clean_environment(), capture_output=True, text=True, timeout=50)

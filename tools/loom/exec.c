@@ -187,6 +187,9 @@ static int run_to_end(execution *x, foreground *f, int *status)
     }
     command_span_started(x->span, p.pid);
     exec_collect_start(&x->collect);
+    if (loom_span_is_recording(x->span)) {
+        exec_trace_prepare(&x->trace);
+    }
     foreground_attend(f, &p, status);
     process_close(&p);
     return 0;
@@ -280,6 +283,11 @@ static int run_operation(execution *x, pid_t pid)
 /* Which of its forms the command line has. */
 static bool read_form(const options *o, pid_t *pid, int *exit_code)
 {
+    if (options_has(o, "syscalls") && exec_container_is_wanted(o)) {
+        *exit_code = command_misuse(&exec_command, "--syscalls would follow the engine's client, and not the command in the container; "
+                                    "run `loom exec --syscalls` inside, or follow its process by --pid");
+        return false;
+    }
     if (!exec_syscalls_attaches(o)) {
         *exit_code = o->operand_count > 0 ? 0 : command_misuse(&exec_command, "missing command, as in: loom exec -- make test");
         return o->operand_count > 0;

@@ -56,6 +56,11 @@ static void mute(void *user)
     collector_mute(user);
 }
 
+static void forget(void *user)
+{
+    collector_forget(user);
+}
+
 /* ---- the numbers ---- */
 
 static void read_counts(const void *owner, void *stats)
@@ -176,7 +181,7 @@ void exec_collect_start(exec_collect *x)
     if (x->relay == NULL) {
         return;
     }
-    const relay_filter filter = {feed, idle, waits, end, mute, x->collector};
+    const relay_filter filter = {feed, idle, waits, end, mute, forget, x->collector};
     const int error = relay_start(x->relay, &filter);
     if (error != 0) {
         (void)command_fail(x->command, "what the command writes to its standard error is lost: %s", strerror(error));

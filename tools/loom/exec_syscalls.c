@@ -195,7 +195,7 @@ int exec_syscalls_attach(exec_syscalls *x, pid_t pid)
     int status;
     const int end = wishes_to_end();
     if (syscall_trace_attach(x->trace, pid, &x->parent, reason) != LOOM_OK) {
-        (void)command_fail(x->command, "%s", reason);
+        (void)command_fail(x->command, "system calls are not traced: %s", reason);
         close(end);
         return ESRCH;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/exec_trace.h"
 
+#include "trace/export/processor.h"
 #include "trace/view/text.h"
 
 #include <loom/pipeline.h>
@@ -153,6 +154,13 @@ bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exi
         open_provider(t, options_value(o, "service"));
     }
     return true;
+}
+
+void exec_trace_prepare(const exec_trace *t)
+{
+    if (t->processor != NULL) {
+        processor_prepare_exporter(t->processor);
+    }
 }
 
 void exec_trace_close(exec_trace *t)

@@ -34,6 +34,8 @@ typedef struct exec_trace {
 
 /* False: the command line is wrong; exit with *exit_code. */
 bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exit_code);
+/* The command runs: whatever exporting takes can be made ready now. */
+void exec_trace_prepare(const exec_trace *t);
 /* Exports what there is, within the deadline. */
 void exec_trace_close(exec_trace *t);
 

@@ -5,6 +5,7 @@
 #include "trace/otlp/json.h"
 #include "trace/otlp/read.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 typedef struct console_exporter {
     exporter base;
+    bool torn; /* our last line has no end */
 } console_exporter;
 
 static const char *kind_name(int kind)
@@ -100,19 +102,32 @@ static bool put_span(void *user, const otlp_span *span)
     return !out->failed;
 }
 
+static void print(console_exporter *e, const pb_buf *out, export_deadline until, export_result *result)
+{
+    const size_t written = stream_write(STDERR_FILENO, out->data, out->len, until);
+    if (written > 0) {
+        e->torn = out->data[written - 1] != '\n';
+    }
+    if (written == out->len) {
+        result->outcome = EXPORT_OK;
+    } else {
+        (void)snprintf(result->message, sizeof result->message, "console: standard error %s",
+                       errno == EAGAIN ? "is not read" : "cannot be written");
+    }
+}
+
 static void console_send(exporter *self, loom_bytes request, export_deadline until, export_result *result)
 {
-    (void)self;
+    console_exporter *e = (console_exporter *)self;
     pb_buf out;
     pb_init(&out, NULL, 0, CONSOLE_TEXT_MAX);
+    pb_raw(&out, "\n", e->torn ? 1 : 0);
     loom_status st = otlp_read_request(request, put_span, &out);
     if (st != LOOM_OK || out.failed) {
         (void)snprintf(result->message, sizeof result->message, "console: %s",
                        loom_status_text(st != LOOM_OK ? st : LOOM_ENOMEM));
-    } else if (file_write_all(STDERR_FILENO, out.data, out.len, until)) {
-        result->outcome = EXPORT_OK;
     } else {
-        (void)snprintf(result->message, sizeof result->message, "console: standard error cannot be written");
+        print(e, &out, until, result);
     }
     pb_fini(&out);
 }

@@ -112,26 +112,91 @@ static char *with_scheme(const loom_span_processor_options *options)
     return asprintf(&text, "%s://%s", options->secure ? "https" : "http", options->endpoint) < 0 ? NULL : text;
 }
 
-loom_status endpoint_url(char **out, const loom_span_processor_options *options)
+/* ---- what nearly every endpoint is ---- */
+
+static bool is_plain_host(loom_str host)
 {
-    *out = NULL;
-    const char *endpoint = options->endpoint;
-    if (endpoint == NULL || endpoint[0] == '\0') {
-        *out = strdup(options->exporter == LOOM_EXPORTER_OTLP_GRPC ? GRPC_DEFAULT GRPC_PATH : HTTP_DEFAULT HTTP_PATH);
-        return *out != NULL ? LOOM_OK : LOOM_ENOMEM;
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+    struct in_addr address;
+    bool number = true;
+    for (size_t i = 0; i < host.len; i++) {
+        if (memchr(letters, host.data[i], sizeof letters - 1) == NULL) {
+            return false;
+        }
+        number = number && (host.data[i] == '.' || (host.data[i] >= '0' && host.data[i] <= '9'));
     }
+    char text[INET_ADDRSTRLEN];
+    if (!number || host.len == 0 || host.len >= sizeof text) {
+        return host.len > 0 && !number && host.data[host.len - 1] > '9'; /* a last label of digits may be part of an address */
+    }
+    memcpy(text, host.data, host.len);
+    text[host.len] = '\0';
+    return inet_pton(AF_INET, text, &address) == 1;
+}
+
+static bool is_plain_port(loom_str port)
+{
+    unsigned long number = 0;
+    for (size_t i = 0; i < port.len; i++) {
+        if (port.data[i] < '0' || port.data[i] > '9' || (i == 0 && port.data[i] == '0')) {
+            return false;
+        }
+        number = number * 10 + (unsigned long)(port.data[i] - '0');
+    }
+    return port.len > 0 && port.len <= 5 && number <= UINT16_MAX;
+}
+
+/* Without anything to be decoded, normalised or refused. */
+static bool is_plain_path(const char *path)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_-.";
+    return path[strspn(path, letters)] == '\0' && strstr(path, "/.") == NULL;
+}
+
+static char *plain_path(const char *path, const loom_span_processor_options *options)
+{
+    if (options->exporter == LOOM_EXPORTER_OTLP_GRPC) {
+        return strdup(GRPC_PATH);
+    }
+    return options->endpoint_is_exact ? strdup(path[0] != '\0' ? path : "/") : traces_path(path);
+}
+
+/* http[s]://HOST[:PORT][/PATH] and nothing unusual: libcurl, which knows all the rest, takes ten milliseconds to load. */
+static bool is_plain(const char *given)
+{
+    if (strncmp(given, "http://", 7) != 0 && strncmp(given, "https://", 8) != 0) {
+        return false;
+    }
+    const loom_str authority = authority_of(given);
+    const char *colon = authority.len > 0 ? memchr(authority.data, ':', authority.len) : NULL;
+    const size_t host_len = colon != NULL ? (size_t)(colon - authority.data) : authority.len;
+    return is_plain_host((loom_str){authority.data, host_len}) &&
+           (colon == NULL || is_plain_port((loom_str){colon + 1, authority.len - host_len - 1})) &&
+           is_plain_path(authority.data + authority.len);
+}
+
+static loom_status plain_url(char **out, const char *given, const loom_span_processor_options *options)
+{
+    const loom_str authority = authority_of(given);
+    const char *rest = authority.data + authority.len;
+    char *path = plain_path(rest, options);
+    const int n = path != NULL ? asprintf(out, "%.*s%s", (int)(rest - given), given, path) : -1;
+    free(path);
+    *out = n >= 0 ? *out : NULL;
+    return n >= 0 ? LOOM_OK : LOOM_ENOMEM;
+}
+
+/* ---- all of them ---- */
+
+static loom_status any_url(char **out, const char *given, const loom_span_processor_options *options)
+{
     const curl_library *curl = curl_library_get();
-    if (curl == NULL) {
-        return LOOM_EIO;
-    }
-    CURLU *url = curl->url();
+    CURLU *url = curl != NULL ? curl->url() : NULL;
     if (url == NULL) {
-        return LOOM_ENOMEM;
+        return curl == NULL ? LOOM_EIO : LOOM_ENOMEM;
     }
     loom_status st = LOOM_EINVAL;
-    char *given = with_scheme(options);
-    CURLUcode code = given != NULL ? curl->url_set(url, CURLUPART_URL, given, 0) : CURLUE_OUT_OF_MEMORY;
-    free(given);
+    const CURLUcode code = curl->url_set(url, CURLUPART_URL, given, 0);
     if (code == CURLUE_OUT_OF_MEMORY) {
         st = LOOM_ENOMEM;
     } else if (code == CURLUE_OK && is_http(curl, url)) {
@@ -147,5 +212,22 @@ loom_status endpoint_url(char **out, const loom_span_processor_options *options)
         st = *out != NULL ? LOOM_OK : LOOM_ENOMEM;
     }
     curl->free(text);
+    return st;
+}
+
+loom_status endpoint_url(char **out, const loom_span_processor_options *options)
+{
+    *out = NULL;
+    const char *endpoint = options->endpoint;
+    if (endpoint == NULL || endpoint[0] == '\0') {
+        *out = strdup(options->exporter == LOOM_EXPORTER_OTLP_GRPC ? GRPC_DEFAULT GRPC_PATH : HTTP_DEFAULT HTTP_PATH);
+        return *out != NULL ? LOOM_OK : LOOM_ENOMEM;
+    }
+    char *given = with_scheme(options);
+    if (given == NULL) {
+        return LOOM_ENOMEM;
+    }
+    const loom_status st = is_plain(given) ? plain_url(out, given, options) : any_url(out, given, options);
+    free(given);
     return st;
 }

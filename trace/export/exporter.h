@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The contract between the exporter thread and what carries a batch away.
  *
- * send() runs on the exporter thread only; interrupt() on any thread. A batch is an OTLP ExportTraceServiceRequest. */
+ * send() and prepare() run on the exporter thread only; interrupt() on any thread. A batch is an OTLP ExportTraceServiceRequest. */
 #ifndef LOOM_TRACE_EXPORT_EXPORTER_H
 #define LOOM_TRACE_EXPORT_EXPORTER_H
 
@@ -33,6 +33,7 @@ typedef struct export_deadline {
 typedef struct exporter exporter;
 typedef struct exporter_ops {
     void (*send)(exporter *self, loom_bytes request, export_deadline until, export_result *result);
+    void (*prepare)(exporter *self);   /* what the first send() would do first, earlier; NULL: nothing */
     void (*interrupt)(exporter *self); /* makes a running send() look at its deadline again */
     void (*close)(exporter *self);
 } exporter_ops;
@@ -63,8 +64,10 @@ loom_status stdout_exporter_open(exporter **out);
 loom_status callback_exporter_open(exporter **out, const loom_span_processor_options *options);
 /* LOOM_EIO: cannot be opened for appending. */
 loom_status file_exporter_open(exporter **out, const char *path);
-/* One write(2) where the system allows. false: errno says why; EAGAIN: a non-blocking fd had no room until the deadline. */
-bool file_write_all(int fd, const uint8_t *data, size_t len, export_deadline until);
+/* stream_write.c: how many bytes were written, with one write(2) where the system allows. Less than all: errno says why;
+ * EAGAIN: there was no room until the deadline. Waits no longer than that, also where fd blocks and nobody reads it. On the
+ * exporter thread, which has SIGPIPE blocked. */
+size_t stream_write(int fd, const uint8_t *data, size_t len, export_deadline until);
 /* LOOM_EINVAL: the endpoint is no http or https URL. LOOM_EIO: libcurl cannot be used, or has no HTTP/2 for gRPC. */
 loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options *options);
 

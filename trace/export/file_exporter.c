@@ -4,20 +4,17 @@
  *
  * A disk may be full in the middle of a line, and a process may be killed there. What could not be written whole is cut off
  * again, and a line never begins behind somebody else's unfinished one. */
-#include "base/clock.h"
 #include "trace/export/exporter.h"
 #include "trace/otlp/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ROOM_POLL_MS 50
 #define LINE_MAX_SIZE (512u * 1024u * 1024u) /* bytes: a batch of the largest spans */
 
 typedef struct file_exporter {
@@ -27,47 +24,6 @@ typedef struct file_exporter {
     bool torn;        /* our last line has no end, unless it was taken back */
     pb_buf line; /* kept between batches */
 } file_exporter;
-
-/* Standard streams may be non-blocking, as whoever started us left them. false: there is no room until the deadline, which is
- * looked at again now and then. */
-static bool wait_for_room(int fd, export_deadline until)
-{
-    const int error = errno;
-    while (clock_monotonic_ns() < export_deadline_ns(until)) {
-        struct pollfd room = {.fd = fd, .events = POLLOUT};
-        const int n = poll(&room, 1, ROOM_POLL_MS);
-        if (n > 0) {
-            return true;
-        }
-        if (n < 0 && errno != EINTR) {
-            break;
-        }
-    }
-    errno = error;
-    return false;
-}
-
-/* How many bytes were written: all of them, or errno says why not. */
-static size_t write_some(int fd, const uint8_t *data, size_t len, export_deadline until)
-{
-    size_t done = 0;
-    while (done < len) {
-        ssize_t n = write(fd, data + done, len - done);
-        if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_room(fd, until)))) {
-            continue;
-        }
-        if (n <= 0) {
-            break;
-        }
-        done += (size_t)n;
-    }
-    return done;
-}
-
-bool file_write_all(int fd, const uint8_t *data, size_t len, export_deadline until)
-{
-    return write_some(fd, data, len, until) == len;
-}
 
 /* Somebody's line has no end. Of a file its last byte says so, unless it may not be read; of a pipe or a terminal we know only
  * what became of our own. */
@@ -93,10 +49,10 @@ static void take_back(int fd, size_t written)
 
 static bool write_line(file_exporter *e, export_deadline until)
 {
-    if (is_mid_line(e) && write_some(e->fd, (const uint8_t *)"\n", 1, until) != 1) {
+    if (is_mid_line(e) && stream_write(e->fd, (const uint8_t *)"\n", 1, until) != 1) {
         return false;
     }
-    size_t written = write_some(e->fd, e->line.data, e->line.len, until);
+    size_t written = stream_write(e->fd, e->line.data, e->line.len, until);
     e->torn = written > 0 && written < e->line.len;
     if (e->torn) {
         int error = errno;

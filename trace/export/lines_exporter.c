@@ -325,12 +325,12 @@ static bool write_lines(lines_exporter *e, export_deadline until, const char **w
         if (!wait_for_room(until, why)) {
             return false;
         }
-        if (e->torn && !file_write_all(STDERR_FILENO, (const uint8_t *)"\n", 1, until)) {
+        if (e->torn && stream_write(STDERR_FILENO, (const uint8_t *)"\n", 1, until) != 1) {
             *why = "standard error cannot be written";
             return false;
         }
         const size_t size = next_write(e->lines.data + done, e->lines.len - done);
-        e->torn = !file_write_all(STDERR_FILENO, e->lines.data + done, size, until);
+        e->torn = stream_write(STDERR_FILENO, e->lines.data + done, size, until) != size;
         if (e->torn) {
             *why = "standard error cannot be written";
             return false;
@@ -365,20 +365,18 @@ static void lines_close(exporter *self)
     free(e);
 }
 
-/* What a valid member says of a default; its properties do not count, not even whether they are valid. */
-static loom_status keep_default(lines_exporter *e, loom_str member, bool *any)
+/* *any: text has a valid member. */
+static loom_status keep_defaults(lines_exporter *e, loom_str text, bool *any)
 {
     loom_baggage *baggage;
-    loom_str pair = {0};
-    loom_status st = str_next_item(&member, ';', &pair) ? loom_baggage_parse(&baggage, pair, NULL) : LOOM_EMALFORMED;
+    loom_status st = loom_baggage_parse(&baggage, text, NULL);
     if (st != LOOM_OK) {
-        return st == LOOM_ENOMEM ? st : LOOM_OK;
+        return st;
     }
-    *any |= loom_baggage_count(baggage) > 0;
+    *any = loom_baggage_count(baggage) > 0;
     for (size_t i = 0; i < DEFAULT_COUNT && st == LOOM_OK; i++) {
         const loom_baggage_member *found = loom_baggage_find(baggage, str_of(default_keys[i]));
         if (found != NULL) {
-            free(e->defaults[i]);
             e->defaults[i] = strndup(found->value.data, found->value.len);
             st = e->defaults[i] != NULL ? LOOM_OK : LOOM_ENOMEM;
         }
@@ -392,11 +390,8 @@ static loom_status read_defaults(lines_exporter *e)
     static const char *const names[] = {"BAGGAGE", "LOOM_TRACE_BAGGAGE"};
     bool any = false;
     loom_status st = LOOM_OK;
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && !any; i++) {
-        loom_str rest = str_of(getenv(names[i])), member;
-        while (st == LOOM_OK && str_next_item(&rest, ',', &member)) {
-            st = keep_default(e, member, &any);
-        }
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !any && st == LOOM_OK; i++) {
+        st = keep_defaults(e, str_of(getenv(names[i])), &any);
     }
     return st;
 }

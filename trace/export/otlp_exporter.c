@@ -324,6 +324,13 @@ static void otlp_send(exporter *self, loom_bytes request, export_deadline until,
     request_body_sent(&e->body);
 }
 
+/* Loading libcurl and what it needs takes some ten milliseconds. What fails now fails again, and is told then. */
+static void otlp_prepare(exporter *self)
+{
+    export_result result = {.outcome = EXPORT_FAILED};
+    (void)make_handles((otlp_exporter *)self, &result);
+}
+
 static void otlp_interrupt(exporter *self)
 {
     otlp_exporter *e = (otlp_exporter *)self;
@@ -366,7 +373,7 @@ static bool copy_texts(otlp_exporter *e, const loom_span_processor_options *opti
 
 loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options *options)
 {
-    static const exporter_ops ops = {.send = otlp_send, .interrupt = otlp_interrupt, .close = otlp_close};
+    static const exporter_ops ops = {.send = otlp_send, .prepare = otlp_prepare, .interrupt = otlp_interrupt, .close = otlp_close};
     *out = NULL;
     otlp_exporter *e = calloc(1, sizeof *e);
     if (e == NULL) {

@@ -106,6 +106,18 @@ static void abandon_thread(loom_span_processor *p)
     pthread_cond_broadcast(&p->progress);
 }
 
+void processor_prepare_exporter(loom_span_processor *p)
+{
+    if (p->main == NULL || processor_forked(p)) {
+        return;
+    }
+    pthread_mutex_lock(&p->lock);
+    p->preparing = true;
+    p->waiting = false;
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
 static void interrupt_exporter(exporter *e)
 {
     if (e != NULL && e->ops->interrupt != NULL) {

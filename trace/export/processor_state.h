@@ -47,6 +47,7 @@ struct loom_span_processor {
     uint64_t flush_target;   /* export without delay until `done` reaches this */
     uint64_t flushes;        /* calls so far: a new one cuts a retry sleep short */
     bool waiting;   /* the exporter thread sleeps until there is a batch */
+    bool preparing; /* the main exporter is to be made ready before there is a batch */
     bool stopping;
     bool finished;  /* the exporter thread is past its last use of the exporters */
     bool joined;    /* somebody joins or detached the thread */

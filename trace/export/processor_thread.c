@@ -92,14 +92,28 @@ static size_t fill_batch(loom_span_processor *p)
     return taken;
 }
 
+/* With the lock held, which others have meanwhile. */
+static void prepare(loom_span_processor *p)
+{
+    p->preparing = false;
+    if (p->main->ops->prepare != NULL) {
+        pthread_mutex_unlock(&p->lock);
+        p->main->ops->prepare(p->main);
+        pthread_mutex_lock(&p->lock);
+    }
+}
+
 /* Sleeps until there is something to do. false: there never will be again. Then spans are in the batch. */
 static bool take_batch(loom_span_processor *p)
 {
     pthread_mutex_lock(&p->lock);
     do {
+        if (p->preparing && !p->stopping) {
+            prepare(p);
+        }
         uint64_t until = clock_monotonic_ns() + p->delay_ns;
         bool in_time = true;
-        while (in_time && !p->stopping && !(p->cut_short && p->queued > 0) && p->queued < p->max_batch && p->flush_target <= p->done) {
+        while (in_time && !p->stopping && !p->preparing && !(p->cut_short && p->queued > 0) && p->queued < p->max_batch && p->flush_target <= p->done) {
             p->waiting = true;
             in_time = processor_wait(p, &p->wake, until);
             p->waiting = false;

@@ -66,8 +66,6 @@ static const variable table[] = {
     HONOURED("LOOM_TRACE_FILTER"),
     HONOURED("LOOM_TRACE_FILTER_KEY"),
     HONOURED("LOOM_TRACE_ATTRIBUTES"),
-    HONOURED("LOOM_TRACE"), /* by the libraries for tools, and so is the next */
-    HONOURED("LOOM_TRACE_SAMPLE"),
     HONOURED("LOOM_TRACE_ID"),
     HONOURED("LOOM_TRACE_BAGGAGE"),
     HONOURED("LOOM_TRACE_DB"),

@@ -30,8 +30,10 @@ typedef struct loom_baggage_member {
 
 /* Reads a baggage field, which may be joined from several by commas. White space around keys, values and properties is
  * dropped, percent-encoding in values is decoded, and what is not UTF-8 then reads as U+FFFD. Keys that come twice are kept,
- * in their order. A member off the grammar, and each that would go beyond 64 members or 8192 bytes, is left out whole;
- * *dropped counts those (NULL: not wanted). Other members stay as they were sent, byte for byte, in the text.
+ * in their order. A member whose key or value is off the grammar, and each that would go beyond 64 members or 8192 bytes, is
+ * left out whole; *dropped counts those (NULL: not wanted). A property off the grammar is left out alone, since it says
+ * something of the value and is no part of it: "tenant=acme;DROP TABLE x" is the tenant acme. All else stays as it was sent,
+ * byte for byte, in the text.
  * LOOM_ENOMEM is the only error; *out is NULL then. On LOOM_OK the caller owns one reference in *out. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_baggage_parse(loom_baggage **out, loom_str text, size_t *dropped);
 

@@ -41,8 +41,11 @@ static const vector vectors[] = {
     {"3.3.1 no equals sign", "a,b;p=q,c=1", "c=1|", "c=1", 2},
     {"3.3.1 no key", "=1,c=1", "c=1|", "c=1", 1},
     {"3.3.1 a key that is no token", "a b=1,a@b=2,(c)=3,\xc3\xa9=4,c=1", "c=1|", "c=1", 4},
-    {"3.3.1.4 a property without key", "a=1;,b=2;=x,c=3;;p,d=4", "d=4|", "d=4", 3},
-    {"3.3.1.4 property keys and values", "a=1;b c,d=2;e=\"x\",f=3;g=h=i", "f=3;g=h=i|", "f=3;g=h=i", 2},
+    /* a property that is none costs the member neither its value nor its other properties */
+    {"3.3.1.4 a property without key", "a=1;,b=2;=x,c=3;;p,d=4", "a=1|b=2|c=3;p|d=4|", "a=1,b=2,c=3;p,d=4", 0},
+    {"3.3.1.4 property keys and values", "a=1;b c,d=2;q;e=\"x\",f=3;g=h=i", "a=1|d=2;q|f=3;g=h=i|", "a=1,d=2;q,f=3;g=h=i", 0},
+    {"3.3.1.4 what follows the semicolon is no value", "tenant_id=foo;DROP TABLE users", "tenant_id=foo|", "tenant_id=foo", 0},
+    {"3.3.1 an invalid value is not saved by its properties", "a=x y;p,b=1", "b=1|", "b=1", 1},
     {"RFC 9110, 5.6.1.2 empty members", ",, a=1 ,\t, b=2,", "a=1|b=2|", "a=1,b=2", 0},
     {"3.3.1 nothing", "", "", NULL, 0},
     {"3.3.1 white space alone", " \t", "", "", 0},

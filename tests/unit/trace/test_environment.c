@@ -178,6 +178,32 @@ static void every_value_that_makes_no_sense_is_told_with_what_is_used(void **sta
     assert_non_null(strstr(t.text, "OTEL_TRACES_SAMPLER_ARG: \"half\" is no number from 0 to 1; using 1\n"));
 }
 
+/* What is plain is read here, and what is not by libcurl, to which a scheme in capitals leads. */
+static void plain_endpoints_are_read_as_libcurl_reads_them(void **state)
+{
+    (void)state;
+    static const char *const rests[] = {
+        "h", "h/", "h:1", "h:65535/", "127.0.0.1:4318", "a.b-c.example:4318/x/y_z-1/", "h//x", "h/v1/traces/", "h.", "1.2.3.4a:80/p",
+        /* and these by libcurl either way */
+        "u:p@h:1", "[::1]:4318", "127.1:4318", "h:04318", "h:0", "h:65536", "h:", "", ":4318", "h/../x", "h/./x", "h/%41", "h?q=1", "h#f",
+        "h:4318x", "h h", "h\\x", "1.2.3", "0x7f.1", "h/.hidden", "h/a b"};
+    static const loom_exporter_kind kinds[] = {LOOM_EXPORTER_OTLP_GRPC, LOOM_EXPORTER_OTLP_HTTP};
+    for (size_t i = 0; i < sizeof rests / sizeof rests[0] * 4; i++) {
+        char plain[64], capital[64], *made, *by_curl;
+        (void)snprintf(plain, sizeof plain, "https://%s", rests[i / 4]);
+        (void)snprintf(capital, sizeof capital, "HTTPS://%s", rests[i / 4]);
+        loom_span_processor_options o = {.exporter = kinds[i % 2], .endpoint_is_exact = i % 4 >= 2, .endpoint = plain};
+        const loom_status st = endpoint_url(&made, &o);
+        o.endpoint = capital;
+        assert_status(st, endpoint_url(&by_curl, &o));
+        if (st == LOOM_OK) {
+            assert_string_equal(by_curl, made);
+        }
+        free(made);
+        free(by_curl);
+    }
+}
+
 /* OTLP exporter configuration: "Endpoint (OTLP/gRPC)" takes a target without a scheme. */
 static void host_and_port_are_an_endpoint(void **state)
 {
@@ -478,6 +504,7 @@ int main(void)
         CLEARED(nonsense_is_ignored_with_a_warning),
         CLEARED(names_are_read_in_any_case),
         CLEARED(every_value_that_makes_no_sense_is_told_with_what_is_used),
+        CLEARED(plain_endpoints_are_read_as_libcurl_reads_them),
         CLEARED(host_and_port_are_an_endpoint),
         CLEARED(an_endpoint_without_a_scheme_is_secure_unless_it_is_here),
         CLEARED(several_exporters_get_the_same_batches),

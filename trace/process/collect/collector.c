@@ -373,6 +373,11 @@ void collector_mute(collector *c)
     c->muted = true;
 }
 
+void collector_forget(collector *c)
+{
+    span_stream_forget(&c->stream);
+}
+
 void collector_close(collector *c)
 {
     if (c == NULL) {

@@ -60,6 +60,8 @@ bool collector_waits(const collector *c);
 void collector_end(collector *c);
 /* From now on span lines are removed, but not exported, counted or reported: for the child of a fork(). */
 void collector_mute(collector *c);
+/* What has come of an unfinished line is left to somebody else. */
+void collector_forget(collector *c);
 void collector_close(collector *c); /* NULL is allowed */
 
 #endif

@@ -270,6 +270,13 @@ void span_stream_idle(span_stream *s)
     }
 }
 
+void span_stream_forget(span_stream *s)
+{
+    s->state = STREAM_TEXT;
+    s->pending_len = s->held_len = 0;
+    s->at_start = true;
+}
+
 void span_stream_end(span_stream *s)
 {
     if (s->state == STREAM_TEXT) {

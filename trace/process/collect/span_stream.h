@@ -54,6 +54,8 @@ void span_stream_feed(span_stream *s, loom_bytes bytes);
 void span_stream_idle(span_stream *s);
 /* Whether span_stream_idle() would let something go. */
 bool span_stream_waits(const span_stream *s);
+/* What has come of an unfinished line is somebody else's to pass on: goes on as at the start of a line. */
+void span_stream_forget(span_stream *s);
 /* The stream has ended, maybe in the middle of a line. */
 void span_stream_end(span_stream *s);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/process/run/relay.h"
 
+#include "base/clock.h"
 #include "base/thread.h"
 #include "trace/process/run/run.h"
 
@@ -14,6 +15,8 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +24,7 @@
 #include <unistd.h>
 
 enum { READ_SIZE = 256 * 1024, IDLE_MS = 40, TERMINAL_REST = 64 * 1024 /* bytes, more than a terminal holds */, LAST_MS = 1000 };
+#define GUARD_AFTER_NS 20000000u /* short commands end before, and are spared the fork */
 
 struct relay {
     relay_filter filter;
@@ -33,6 +37,7 @@ struct relay {
     bool running;    /* the thread */
     atomic_bool gone; /* nobody reads our standard error any more */
     bool writers;    /* the command has ended, and others still hold its stream. Written by the thread, read when it has ended */
+    _Atomic pid_t guardian; /* -1: none. Written by the thread, and when that has ended */
     pthread_t thread;
     uint8_t buffer[READ_SIZE];
 };
@@ -95,6 +100,7 @@ int relay_open(relay **out)
         return ENOMEM;
     }
     r->in = r->theirs = -1;
+    r->guardian = -1;
     r->terminal = isatty(STDERR_FILENO) == 1;
     r->ended = eventfd(0, EFD_CLOEXEC);
     r->done = eventfd(0, EFD_CLOEXEC);
@@ -181,13 +187,94 @@ static void ring(int bell)
     (void)!write(bell, &one, sizeof one);
 }
 
+/* ---- processes of our own ---- */
+
+/* The process that was forked has nothing of ours but the two ends, and `more` (-1: nothing) in the place of standard output. */
+static void become_relay(relay *r, int more)
+{
+    (void)setsid(); /* what the terminal sends is not for it */
+    (void)prctl(PR_SET_NAME, "relay"); /* nor what is sent to all of our name */
+    for (int number = 1; number < NSIG; number++) {
+        (void)signal(number, number == SIGKILL || number == SIGSTOP ? SIG_DFL : SIG_IGN);
+    }
+    if (dup2(r->in, STDIN_FILENO) < 0 || (more >= 0 && dup2(more, STDOUT_FILENO) < 0)) {
+        _exit(1);
+    }
+    r->in = STDIN_FILENO;
+    if (more < 0) {
+        close(STDOUT_FILENO);
+    }
+    (void)close_range(STDERR_FILENO + 1, ~0u, 0);
+    r->filter.mute(r->filter.user);
+}
+
+/* Passes on what is written, until nobody writes or nobody reads any more. */
+static _Noreturn void pass_on(relay *r)
+{
+    struct pollfd in = {r->in, POLLIN, 0};
+    size_t copied;
+    for (bool open = true; open;) {
+        const int ready = poll(&in, 1, r->filter.waits(r->filter.user) ? IDLE_MS : -1);
+        if (ready == 0) {
+            r->filter.idle(r->filter.user);
+        } else {
+            open = copy_some(r, READ_SIZE, &copied);
+        }
+    }
+    r->filter.end(r->filter.user);
+    _exit(0);
+}
+
+/* Somebody may kill us by SIGKILL, and the command would die of SIGPIPE at its next line. So another process has our end as
+ * well. It reads nothing while we live, and then goes on, without what we had of an unfinished line. */
+static void post_guardian(relay *r)
+{
+    const int us = pidfd_open(getpid(), 0);
+    if (us < 0) {
+        return;
+    }
+    const pid_t pid = fork();
+    if (pid == 0) {
+        become_relay(r, us);
+        r->filter.forget(r->filter.user);
+        struct pollfd end = {STDOUT_FILENO, POLLIN, 0};
+        while (poll(&end, 1, -1) <= 0) {
+        }
+        close(STDOUT_FILENO);
+        pass_on(r);
+    }
+    atomic_store(&r->guardian, pid);
+    close(us);
+}
+
+static void dismiss_guardian(relay *r)
+{
+    const pid_t pid = atomic_load(&r->guardian);
+    if (pid > 0) {
+        (void)kill(pid, SIGKILL);
+    }
+}
+
+/* Only then may its number be somebody else's. */
+static void bury_guardian(relay *r)
+{
+    const pid_t pid = atomic_exchange(&r->guardian, -1);
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+}
+
 static void *run(void *user)
 {
     relay *r = user;
     struct pollfd fds[2] = {{r->in, POLLIN, 0}, {r->ended, POLLIN, 0}};
+    const uint64_t guard_at = clock_monotonic_ns() + GUARD_AFTER_NS;
     size_t copied;
-    for (;;) {
-        const int ready = poll(fds, 2, r->filter.waits(r->filter.user) ? IDLE_MS : -1);
+    for (bool guarded = false;;) {
+        const int ready = poll(fds, 2, !guarded || r->filter.waits(r->filter.user) ? IDLE_MS : -1);
+        if (!guarded && clock_monotonic_ns() >= guard_at && fds[1].revents == 0) {
+            post_guardian(r);
+            guarded = true;
+        }
         if (ready == 0) {
             r->filter.idle(r->filter.user);
         } else if (ready > 0 && fds[1].revents != 0) {
@@ -198,6 +285,7 @@ static void *run(void *user)
         }
     }
     if (atomic_load(&r->gone)) { /* the command's next write fails, or kills it, as it would without us */
+        dismiss_guardian(r);
         close(r->in);
         r->in = -1;
     }
@@ -217,41 +305,14 @@ int relay_start(relay *r, const relay_filter *filter)
 
 /* ---- the end ---- */
 
-/* In a process of its own, which nobody waits for. It has nothing of ours but the two ends, and ends with either. */
-static _Noreturn void stay_behind(relay *r)
-{
-    (void)setsid(); /* what the terminal sends is not for it */
-    for (int number = 1; number < NSIG; number++) {
-        (void)signal(number, number == SIGKILL || number == SIGSTOP ? SIG_DFL : SIG_IGN);
-    }
-    if (dup2(r->in, STDIN_FILENO) < 0) {
-        _exit(1);
-    }
-    r->in = STDIN_FILENO;
-    close(STDOUT_FILENO);
-    (void)close_range(STDERR_FILENO + 1, ~0u, 0);
-    r->filter.mute(r->filter.user);
-    struct pollfd in = {r->in, POLLIN, 0};
-    size_t copied;
-    for (bool open = true; open;) {
-        const int ready = poll(&in, 1, r->filter.waits(r->filter.user) ? IDLE_MS : -1);
-        if (ready == 0) {
-            r->filter.idle(r->filter.user);
-        } else {
-            open = copy_some(r, READ_SIZE, &copied);
-        }
-    }
-    r->filter.end(r->filter.user);
-    _exit(0);
-}
-
-/* Twice forked, so that it is no child of ours. */
+/* Others still write. Twice forked, so that it is no child of ours. */
 static void leave_behind(relay *r)
 {
     const pid_t pid = fork();
     if (pid == 0) {
         if (fork() == 0) {
-            stay_behind(r);
+            become_relay(r, -1);
+            pass_on(r);
         }
         _exit(0);
     }
@@ -273,12 +334,15 @@ bool relay_finish(relay *r, int interrupt)
     if (!r->running) {
         return true;
     }
+    dismiss_guardian(r);
     ring(r->ended);
     if (!wait_for_thread(r, interrupt)) {
         return false;
     }
     (void)pthread_join(r->thread, NULL);
     r->running = false;
+    dismiss_guardian(r); /* it may have been posted meanwhile */
+    bury_guardian(r);
     if (r->writers) {
         leave_behind(r);
     } else {

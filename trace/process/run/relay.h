@@ -6,7 +6,8 @@
  * what it writes stays in order.
  *
  * When the command has ended, what it wrote is here, and relay_finish() does not wait for others that still hold the stream: a
- * process is left behind that passes their bytes on as long as they write, as they would without us.
+ * process is left behind that passes their bytes on as long as they write, as they would without us. Likewise one stands by
+ * that passes the command's bytes on when we are killed (SIGKILL), so that the command is not.
  *
  * Threads: open, start, finish and close in one; the filter runs on the relay's own from start until finish, then in finish. */
 #ifndef LOOM_TRACE_PROCESS_RUN_RELAY_H
@@ -23,6 +24,7 @@ typedef struct relay_filter {
     bool (*waits)(const void *user); /* whether idle would do anything */
     void (*end)(void *user);
     void (*mute)(void *user);       /* this is the process left behind: pass bytes on, do nothing else */
+    void (*forget)(void *user);     /* what has come of an unfinished line is for another process to pass on */
     void *user;
 } relay_filter;
 

@@ -32,19 +32,21 @@ void denied_explain(pid_t pid, int error, char *problem, size_t size)
     text[memory_file(pid, "status", text, sizeof text - 1)] = '\0';
     const long tracer = number_after(text, "\nTracerPid:");
     if (error == EPIPE || error == ETIMEDOUT) {
-        (void)snprintf(problem, size, "system calls are not traced: their tracer has gone");
+        (void)snprintf(problem, size, "their tracer has gone");
     } else if (error == ESRCH) {
-        (void)snprintf(problem, size, "system calls are not traced: process %d has ended", (int)pid);
+        (void)snprintf(problem, size, "process %d has ended", (int)pid);
     } else if (error != EPERM) {
-        (void)snprintf(problem, size, "system calls are not traced: ptrace: %s", strerror(error));
+        (void)snprintf(problem, size, "ptrace: %s", strerror(error));
+    } else if (strstr(text, "\nState:\tZ") != NULL) {
+        (void)snprintf(problem, size, "process %d has ended, and waits for its parent to take note of it", (int)pid);
     } else if (tracer > 0) {
-        (void)snprintf(problem, size, "system calls are not traced: process %ld (a debugger, strace, or another loom exec --syscalls) "
+        (void)snprintf(problem, size, "process %ld (a debugger, strace, or another loom exec --syscalls) "
                                       "traces process %d already, and only one can", tracer, (int)pid);
     } else if (yama_scope() > 0) {
-        (void)snprintf(problem, size, "system calls are not traced: kernel.yama.ptrace_scope is %d; run as root, give CAP_SYS_PTRACE, "
+        (void)snprintf(problem, size, "kernel.yama.ptrace_scope is %d; run as root, give CAP_SYS_PTRACE, "
                                       "or set it to 0 with sysctl", yama_scope());
     } else {
-        (void)snprintf(problem, size, "system calls are not traced: ptrace is not permitted; a container needs CAP_SYS_PTRACE "
+        (void)snprintf(problem, size, "ptrace is not permitted; a container needs CAP_SYS_PTRACE "
                                       "(--cap-add=SYS_PTRACE), a process of another user root");
     }
 }
