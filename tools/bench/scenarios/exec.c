@@ -167,6 +167,5 @@ const bench_scenario bench_scenario_exec = {
     .in_process = true,
     .by_request = true,
     .sizeless = true,
-    .by_request = true, /* of the tools around the bus, not of the bus */
     .round = round_of,
 };

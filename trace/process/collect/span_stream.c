@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text is searched for what both markers begin with, and handed on where it lies. From such a place on, bytes go one by one into
- * `pending` until they are a marker, or cannot become one. */
+/* Text is searched for what both markers begin with, and handed on where it lies. What may begin a marker at the end of a feed
+ * waits in `pending`, and the next bytes go there one by one until it is a marker, or cannot become one. */
 #include "trace/process/collect/span_stream.h"
 
 #include <stdlib.h>
@@ -57,9 +57,16 @@ static void pass(span_stream *s, const char *data, size_t len)
 
 /* ---- in text ---- */
 
-static bool may_become(const span_stream *s, span_line_kind kind)
+/* Whether text, all of it, begins a marker, or is one. */
+static bool may_become(loom_str text, span_line_kind *kind)
 {
-    return s->pending_len <= markers[kind].len && memcmp(s->pending, markers[kind].data, s->pending_len) == 0;
+    for (int k = 0; k < SPAN_LINE_KINDS; k++) {
+        if (text.len <= markers[k].len && memcmp(text.data, markers[k].data, text.len) == 0) {
+            *kind = (span_line_kind)k;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A marker is complete: what follows is a line, if it can be one. */
@@ -72,22 +79,36 @@ static void begin_line(span_stream *s, span_line_kind kind)
     s->state = STREAM_LINE;
 }
 
-/* Takes one byte that may belong to a marker. */
+/* Takes one byte that may belong to a marker, and passes on what is none. */
 static void take_pending(span_stream *s, char byte)
 {
+    span_line_kind kind = SPAN_LINE_SPAN;
+    size_t text = 0;
     s->pending[s->pending_len++] = byte;
-    while (s->pending_len > 0) {
-        for (int kind = 0; kind < SPAN_LINE_KINDS; kind++) {
-            if (may_become(s, (span_line_kind)kind)) {
-                if (s->pending_len == markers[kind].len) {
-                    begin_line(s, (span_line_kind)kind);
-                }
-                return;
-            }
-        }
-        pass(s, s->pending, 1);
-        memmove(s->pending, s->pending + 1, --s->pending_len);
+    while (text < s->pending_len && !may_become((loom_str){s->pending + text, s->pending_len - text}, &kind)) {
+        text++;
     }
+    pass(s, s->pending, text);
+    s->pending_len -= text;
+    memmove(s->pending, s->pending + text, s->pending_len);
+    if (s->pending_len == markers[kind].len) {
+        begin_line(s, kind);
+    }
+}
+
+/* The last feed ended in what may be a marker. Returns how many bytes it has taken of this one: none of those that may begin
+ * a marker by themselves, so that a text of such beginnings is not passed on byte by byte. */
+static size_t feed_pending(span_stream *s, const char *data, size_t len)
+{
+    for (size_t taken = 0; taken < len;) {
+        take_pending(s, data[taken++]);
+        if (s->pending_len <= taken) { /* a line has begun, or all that is pending is of this feed */
+            const size_t ours = s->pending_len;
+            s->pending_len = 0;
+            return taken - ours;
+        }
+    }
+    return len;
 }
 
 /* How many of the last bytes may begin a marker. */
@@ -100,20 +121,35 @@ static size_t marker_at_end(const char *data, size_t len)
     return most;
 }
 
-/* Returns how many bytes it has taken: at least one. */
+/* Returns how many bytes it has taken; none only of what was pending before. */
 static size_t feed_text(span_stream *s, const char *data, size_t len)
 {
     if (s->pending_len > 0) {
-        take_pending(s, data[0]);
-        return 1;
+        return feed_pending(s, data, len);
     }
-    const char *found = memmem(data, len, CORE, CORE_LEN);
-    const size_t pending = found != NULL ? CORE_LEN : marker_at_end(data, len);
-    const size_t before = found != NULL ? (size_t)(found - data) : len - pending;
-    pass(s, data, before);
+    const char *found, *from = data, *const end = data + len;
+    while ((found = memmem(from, (size_t)(end - from), CORE, CORE_LEN)) != NULL) {
+        for (int kind = 0; kind < SPAN_LINE_KINDS; kind++) {
+            const size_t rest = (size_t)(end - found), whole = markers[kind].len, there = rest < whole ? rest : whole;
+            if (memcmp(found, markers[kind].data, there) != 0) {
+                continue;
+            }
+            pass(s, data, (size_t)(found - data));
+            if (there == whole) {
+                begin_line(s, (span_line_kind)kind);
+            } else {
+                memcpy(s->pending, found, there);
+                s->pending_len = there;
+            }
+            return (size_t)(found - data) + there;
+        }
+        from = found + CORE_LEN; /* which does not begin again in itself */
+    }
+    const size_t pending = marker_at_end(data, len);
+    pass(s, data, len - pending);
     memcpy(s->pending, CORE, pending);
     s->pending_len = pending;
-    return before + pending;
+    return len;
 }
 
 /* ---- in a line ---- */
