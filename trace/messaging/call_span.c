@@ -6,6 +6,7 @@
 #include "envelope/id.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #define TEXT(s) {.data = s, .len = sizeof(s) - 1}
 
