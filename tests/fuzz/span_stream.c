@@ -48,7 +48,7 @@ static void write_span(const span_json *span, char *scratch)
 {
     const span_stamp stamp = {.own = {{.key = "tenant_id", .type = LOOM_ATTR_STRING, .value.string = {"acme", 4}}},
                               .own_count = 1,
-                              .limits = {128, 100}};
+                              .limits = {128, 100, 0}};
     pb_buf out;
     pb_init(&out, NULL, 0, 1u << 20);
     (void)span_otlp_write(&out, span, &stamp, scratch);

@@ -155,7 +155,7 @@ static char *find_program(const char *name, char *const *environment)
 
 static int spawn_script(pid_t *pid, const process_options *o)
 {
-    size_t count = 0;
+    size_t count = 1;
     while (o->argv[count] != NULL) {
         count++;
     }
@@ -180,6 +180,9 @@ int process_start(process *p, const process_options *options)
 {
     *p = (process){.pid = -1, .fd = -1};
     int error;
+    if (options->argv[0] == NULL) {
+        return EINVAL;
+    }
     if (options->tracer != NULL) {
         error = start_traced(p, options);
     } else {
