@@ -384,7 +384,7 @@ void action_post(exchange *x)
     if (!read_ask(x, &a)) {
         return;
     }
-    const bool streams = accepts_event_stream(x->request);
+    const bool streams = event_stream_wish(x->request) == STREAM_WANTED;
     call *c = pending_create(x, sizeof *c, &g->waiting, a.deadline_ms + GRACE_MS);
     if (c == NULL) {
         return;

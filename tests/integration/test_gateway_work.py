@@ -61,6 +61,8 @@ class Actions(Gateway):
                 self.assertEqual(status, problem(answer)[0])
                 self.assertEqual("why", answer.json["detail"])
         self.assertEqual((404, "no_provider"), problem(self.client.post(ACTIONS + "nobody.there")))
+        _, answer = self.invoke(payload=b"{}", Accept="text/event-stream;q=0, */*")
+        self.assertEqual("application/json", answer.headers["Content-Type"])
 
     def test_what_is_wrong_is_named(self):
         self.start("it")
@@ -267,6 +269,10 @@ class Streams(Gateway):
                                    ("a.b?type=,", 400, "invalid_parameter"), ("a.b?last=1", 400, "unknown_parameter")):
             with self.subTest(path):
                 self.assertEqual((status, code), problem(self.client.get(EVENTS + path)))
+        for accept in ("application/json", "*/*, text/event-stream;q=0.0"):
+            self.assertEqual((406, "not_acceptable"), problem(self.client.get(EVENTS + "a.b", Accept=accept)))
+        for accept in ("text/*", "text/event-stream;q=0.1, text/*;q=0"):
+            self.client.stream("GET", EVENTS + "a.b", headers={"Accept": accept}).close()
         answer = self.client.ask("HEAD", EVENTS + "a.b")
         self.assertEqual((200, "text/event-stream"), (answer.status, answer.headers["Content-Type"]))
 
