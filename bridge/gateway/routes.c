@@ -135,7 +135,7 @@ void gateway_answer_options(void *user, http_request *r)
         {"Allow", allow},
         {"Access-Control-Allow-Methods", allow},
         {"Access-Control-Allow-Headers", str_of("Content-Type, Accept, Idempotency-Key, Last-Event-ID, traceparent, tracestate, "
-                                                "baggage, b3, X-B3-TraceId, X-B3-SpanId, X-B3-Sampled, X-Trace-ID, X-Span-ID")},
+                                                "baggage, b3, X-B3-TraceId, X-B3-SpanId, X-B3-ParentSpanId, X-B3-Sampled, X-B3-Flags, X-Trace-ID, X-Span-ID")},
         {"Access-Control-Max-Age", str_of("600")},
     };
     exchange_answer(&x, 204, &(exchange_body){.fields = fields, .field_count = x.cors ? 4 : 1});

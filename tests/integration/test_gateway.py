@@ -308,6 +308,15 @@ class Listening(Gateway, LoomTest):
         self.assertNotEqual(0, process.wait())
         self.assertIn("allow_remote", process.err)
 
+    def test_what_others_reach_without_tls_is_warned_of(self):
+        bus = self.home(listen=("ipc", "http"), spans=False)
+        self.assertNotIn("without TLS", bus.serving.err)
+        process = bus.run("loom-broker", "--listen", "http://0.0.0.0:0", "--allow-remote", "--bus-control", "", "--bus-pull", "",
+                          "--bus-pub", "", "--bus-bridge", "")
+        wait_until(lambda: "listening for http" in process.err, "it listens")
+        wait_until(lambda: "without TLS, and it asks nobody who they are url=http://0.0.0.0:" in process.err, "the warning")
+        process.stop()
+
     def test_an_address_takes_no_path(self):
         bus = self.home(spans=False)
         process = bus.run("loom-broker", "--listen", "http://127.0.0.1:0/api", "--bus-control", "", "--bus-pull", "", "--bus-pub", "",
