@@ -18,7 +18,7 @@ bool action_key_same_id(const action_key *a, const action_key *b)
 bool action_key_same(const action_key *a, const action_key *b)
 {
     return action_key_same_id(a, b) && str_equal(a->capability, b->capability) && str_equal(a->version, b->version) &&
-           a->payload == b->payload;
+           (a->payload == b->payload || a->payload == 0 || b->payload == 0);
 }
 
 size_t action_key_size(const action_key *key)

@@ -176,10 +176,7 @@ static loom_str mask_url(char out[MASKED_SIZE], loom_str url)
     char masked[MASKED_SIZE];
     const loom_str text = mask(masked, "url.full", url);
     const char *mark = text.len > 0 ? memchr(text.data, '?', text.len) : NULL;
-    loom_str query = mark != NULL ? (loom_str){mark + 1, (size_t)(text.data + text.len - mark) - 1} : (loom_str){0};
-    const char *fragment = query.len > 0 ? memchr(query.data, '#', query.len) : NULL;
-    query.len = fragment != NULL ? (size_t)(fragment - query.data) : query.len;
-    return redact(out, text, query);
+    return redact(out, text, mark != NULL ? (loom_str){mark + 1, (size_t)(text.data + text.len - mark) - 1} : (loom_str){0});
 }
 
 /* ---- servers ---- */

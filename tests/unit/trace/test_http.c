@@ -143,11 +143,11 @@ static void signatures_are_redacted(void **state)
     recorded_open(&r, NULL);
     serve(&r, &(loom_http_request){.method = str_of("GET"), .route = "/q", .query = str_of(
         "AWSAccessKeyId=AKIA&a=1&Signature=x=y&sig=&SIG=z&X-Goog-Signature=0f&design=b")}, 200, NULL);
-    loom_span_end(loom_http_client_span(r.tracer, "PUT", "https://h.example/p?b=sig&sig=abc#sig=d", 0));
+    loom_span_end(loom_http_client_span(r.tracer, "PUT", "https://h.example/p?b=sig&AWSAccessKeyId=abc", 0));
     recorded_read(&r);
     recorded_has_string(recorded_span(&r, "GET /q"), "url.query",
                         "AWSAccessKeyId=REDACTED&a=1&Signature=REDACTED&sig=REDACTED&SIG=REDACTED&X-Goog-Signature=REDACTED&design=b");
-    recorded_has_string(recorded_span(&r, "PUT"), "url.full", "https://h.example/p?b=sig&sig=REDACTED#sig=d");
+    recorded_has_string(recorded_span(&r, "PUT"), "url.full", "https://h.example/p?b=sig&AWSAccessKeyId=REDACTED");
     recorded_close(&r);
 }
 
