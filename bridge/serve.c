@@ -159,6 +159,16 @@ static bool is_web(const char *text)
     return url_parse(&u, text, URL_WEB, why) == LOOM_OK;
 }
 
+/* It was allowed by name, but perhaps by somebody who thought of agents only. */
+static void warn_of_plain_http(const serving *s, const char *bound)
+{
+    url u;
+    char why[URL_ERROR_SIZE];
+    if (url_parse(&u, bound, URL_WEB, why) == LOOM_OK && u.scheme == URL_HTTP && !url_is_loopback(&u)) {
+        log_warn(s->process->log, "other machines reach the gateway without TLS, and it asks nobody who they are url=%s", bound);
+    }
+}
+
 static loom_status listen_at(serving *s, const serve_options *o, const char *text, char bound[URL_MAX])
 {
     char why[LINK_ERROR_SIZE];
@@ -176,6 +186,7 @@ static loom_status listen_at(serving *s, const serve_options *o, const char *tex
         return st;
     }
     log_info(s->process->log, "listening for %s url=%s", web ? "http" : "agents", bound);
+    warn_of_plain_http(s, bound);
     return LOOM_OK;
 }
 

@@ -2,6 +2,7 @@
 /* POST /v1/actions/{capability}: invokes it. The outcome is the status, the result the body; a client that accepts
  * text/event-stream gets progress and chunks as they come, and the result as the last event. One that leaves cancels. */
 #include <loom/topic.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +12,12 @@
 #include "envelope/id.h"
 #include "trace/messaging/call_span.h"
 
-enum { WINDOW_CHUNKS = 64, WINDOW_BYTES = 1024 * 1024, GRACE_MS = 1000 /* the broker's own deadline comes first */ };
+enum {
+    WINDOW_CHUNKS = 64,
+    WINDOW_BYTES = 1024 * 1024,
+    GRACE_MS = 1000, /* the broker's own deadline comes first */
+    DIGEST_SIZE = crypto_generichash_BYTES_MIN
+};
 
 typedef struct call {
     pending p;         /* first */
@@ -23,12 +29,14 @@ typedef struct call {
     uint64_t chunks, chunk_bytes, granted;
     size_t id_len;
     uint8_t id[FRAME_CALL_ID_MAX];
+    uint8_t digest[DIGEST_SIZE]; /* of what is asked for, with a key */
 } call;
 
 typedef struct call_ask {
     char capability[LOOM_TOPIC_MAX + 1], content_type[LOOM_CONTENT_TYPE_MAX + 1], version[FRAME_VERSION_MAX + 1];
     uint32_t deadline_ms, idle_ms;
     loom_str key; /* Idempotency-Key */
+    uint8_t digest[DIGEST_SIZE];
 } call_ask;
 
 static loom_bytes id_of(const call *c)
@@ -259,12 +267,37 @@ static loom_status check_capability(loom_str name, const char **reason)
     return loom_topic_check(name, reason);
 }
 
+static void make_digest(call_ask *a, loom_bytes body)
+{
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, DIGEST_SIZE);
+    crypto_generichash_update(&state, (const uint8_t *)a->capability, sizeof a->capability); /* zeroed, so its end is clear */
+    crypto_generichash_update(&state, (const uint8_t *)a->version, sizeof a->version);
+    crypto_generichash_update(&state, body.data, body.len);
+    crypto_generichash_final(&state, a->digest, DIGEST_SIZE);
+}
+
+/* An outcome names its call by the key alone, so two requests may wait with one key only if they ask for the same. What
+ * has ended is with the broker, which compares as well. */
 static bool read_key(exchange *x, call_ask *a)
 {
     const loom_str *key = http_request_field(x->request, "Idempotency-Key");
-    a->key = key != NULL ? *key : (loom_str){0};
-    if (key != NULL && (key->len == 0 || key->len > FRAME_CALL_ID_MAX)) {
-        exchange_fail(x, 400, "invalid_parameter", "Idempotency-Key takes 1 to %d characters", FRAME_CALL_ID_MAX);
+    if (key == NULL) {
+        return true;
+    }
+    bool plain = key->len > 0 && key->len <= FRAME_CALL_ID_MAX;
+    for (size_t i = 0; plain && i < key->len; i++) {
+        plain = key->data[i] >= ' ' && key->data[i] < 0x7f;
+    }
+    if (!plain) {
+        exchange_fail(x, 400, "invalid_parameter", "Idempotency-Key takes 1 to %d printable ASCII characters", FRAME_CALL_ID_MAX);
+        return false;
+    }
+    a->key = *key;
+    make_digest(a, http_request_body(x->request));
+    const call *other = (const call *)pending_find(&x->gateway->by_call, (loom_bytes){(const uint8_t *)key->data, key->len});
+    if (other != NULL && memcmp(other->digest, a->digest, DIGEST_SIZE) != 0) {
+        exchange_fail(x, 422, "call_id_reused", "a request with this Idempotency-Key, but another capability, version or body, waits for its result");
         return false;
     }
     return true;
@@ -351,7 +384,7 @@ void action_post(exchange *x)
     if (!read_ask(x, &a)) {
         return;
     }
-    const bool streams = accepts_event_stream(x->request);
+    const bool streams = event_stream_wish(x->request) == STREAM_WANTED;
     call *c = pending_create(x, sizeof *c, &g->waiting, a.deadline_ms + GRACE_MS);
     if (c == NULL) {
         return;
@@ -363,6 +396,7 @@ void action_post(exchange *x)
     sse_init(&c->s, g, on_taken, on_stream_closed);
     if (a.key.len > 0) {
         memcpy(c->id, a.key.data, c->id_len = a.key.len);
+        memcpy(c->digest, a.digest, DIGEST_SIZE);
     } else {
         loom_uuid7_generate(c->id);
         c->id_len = LOOM_UUID_SIZE;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An event on its way to the bus, as an agent and its session send one: agent.emit, then bridge.publish. */
-#include <loom/tracestate.h>
 #include <loom/baggage.h>
+#include <loom/topic.h>
+#include <loom/tracestate.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,14 +108,28 @@ static loom_status encode_and_publish(gateway *g, const loom_envelope_fields *f,
     return g->refused;
 }
 
+/* False: g->refused says why not. */
+static bool may_be_sent(gateway *g, const loom_envelope_fields *f)
+{
+    const char *why = "";
+    if (g->port == NULL) {
+        refuse(g, LOOM_ENOTCONN, "the gateway is not on the bus");
+    } else if (f->payload.len > g->options.payload_max) {
+        refuse(g, LOOM_ETOOBIG, "the payload is over its limit");
+    } else if (f->reply_to.len > 0 && loom_topic_check(f->reply_to, &why) != LOOM_OK) {
+        refuse(g, LOOM_EINVAL, "");
+        snprintf(g->refusal, sizeof g->refusal, "\"reply_to\" is not a topic: %s", why);
+    } else {
+        return true;
+    }
+    return false;
+}
+
 loom_status gateway_emit(gateway *g, loom_envelope_fields *f, const exchange *x, uint8_t id[LOOM_UUID_SIZE])
 {
     inherited text;
-    if (g->port == NULL) {
-        return refuse(g, LOOM_ENOTCONN, "the gateway is not on the bus");
-    }
-    if (f->payload.len > g->options.payload_max) {
-        return refuse(g, LOOM_ETOOBIG, "the payload is over its limit");
+    if (!may_be_sent(g, f)) {
+        return g->refused;
     }
     f->sender = gateway_agent(g);
     f->ttl = f->ttl != 0 ? f->ttl : g->options.ttl;

@@ -222,7 +222,8 @@ static bool read_types(exchange *x, const char *list, frame_subscribe *f)
     loom_str rest = list[0] != '\0' ? str_of(list) : (loom_str){0}, item;
     while (str_next_item(&rest, ',', &item)) {
         if (f->type_count == FRAME_TYPES_MAX || item.len == 0 || item.len > LOOM_TYPE_MAX) {
-            exchange_fail(x, 400, "invalid_parameter", "\"type\" is up to %d event types with commas between them", FRAME_TYPES_MAX);
+            exchange_fail(x, 400, "invalid_parameter", "\"type\" is up to %d event types of 1 to %d bytes with commas between them",
+                          FRAME_TYPES_MAX, (int)LOOM_TYPE_MAX);
             return false;
         }
         f->types[f->type_count++] = item;
@@ -268,6 +269,10 @@ void events_get(exchange *x)
     gateway *g = x->gateway;
     if (!path_name(x, filter, "filter", loom_filter_check) || !parameters_read(x, specs, 2) ||
         !read_qos(x, qos, &f.u.subscribe.qos) || !read_types(x, types, &f.u.subscribe)) {
+        return;
+    }
+    if (event_stream_wish(x->request) == STREAM_REFUSED) {
+        exchange_fail(x, 406, "not_acceptable", "events come as text/event-stream, which Accept does not name");
         return;
     }
     if (str_is(http_request_method(x->request), "HEAD")) {

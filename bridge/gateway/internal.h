@@ -156,7 +156,15 @@ bool path_name(exchange *x, char out[LOOM_TOPIC_MAX + 1], const char *what,
 /* The media type of the body, without white space around it. False: failed with 415. */
 bool content_type(exchange *x, char out[LOOM_CONTENT_TYPE_MAX + 1]);
 bool is_media_type(loom_str type, const char *media); /* without its parameters */
-bool accepts_event_stream(const http_request *r);
+/* Whether a text may be a content type: printable ASCII with a '/', of up to LOOM_CONTENT_TYPE_MAX bytes. */
+bool is_content_type(loom_str text);
+/* How the client feels about text/event-stream (RFC 9110, 12.5.1). */
+typedef enum stream_wish {
+    STREAM_REFUSED, /* it accepts other types only */
+    STREAM_TAKEN,   /* it accepts anything, or does not say */
+    STREAM_WANTED   /* it names the type */
+} stream_wish;
+stream_wish event_stream_wish(const http_request *r);
 
 /* ---- message.c: events as JSON ---- */
 

@@ -29,6 +29,11 @@ static bool refuse(char why[PROBLEM_SIZE], const char *member, const char *what)
     return false;
 }
 
+static bool is_json_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static loom_str text_of(const json_t *value)
 {
     return (loom_str){json_string_value(value), json_string_length(value)};
@@ -44,6 +49,9 @@ static bool read_text(message *m, const struct text_member *t, const json_t *val
     }
     if (strlen(json_string_value(value)) < json_string_length(value)) {
         return refuse(why, t->name, "holds a NUL");
+    }
+    if (t->offset == offsetof(loom_envelope_fields, content_type) && json_string_length(value) > 0 && !is_content_type(text_of(value))) {
+        return refuse(why, t->name, "is not a media type");
     }
     *(loom_str *)(void *)((char *)&m->fields + t->offset) = text_of(value);
     return true;
@@ -95,14 +103,56 @@ static void set_payload(message *m, const void *data, size_t len, const char *ty
     }
 }
 
-static bool read_json(message *m, const json_t *value, char why[PROBLEM_SIZE])
+/* Where the string at `at` ends: behind its second quote. */
+static size_t end_of_string(loom_str text, size_t at)
 {
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    for (at++; at < text.len && text.data[at] != '"'; at++) {
+        at += text.data[at] == '\\';
+    }
+    return at + 1 < text.len ? at + 1 : text.len;
+}
+
+/* Copies the member "payload" of an object that has been parsed, without the white space between its tokens; returns the
+ * length. 0: its name is written with escapes. */
+static size_t copy_payload(char *out, loom_str object)
+{
+    size_t len = 0, depth = 0, next;
+    bool name_next = false, found = false;
+    for (size_t at = 0; at < object.len; at = next) {
+        const char c = object.data[at];
+        next = c == '"' ? end_of_string(object, at) : at + 1;
+        depth -= c == '}' || c == ']';
+        if (found && (depth == 0 || (depth == 1 && c == ','))) {
+            return len;
+        }
+        if (c == '"' && name_next) {
+            found = str_is((loom_str){object.data + at, next - at}, "\"payload\"");
+            name_next = false;
+        } else if (found && !is_json_space(c) && !(depth == 1 && c == ':')) {
+            memcpy(out + len, object.data + at, next - at);
+            len += next - at;
+        }
+        depth += c == '{' || c == '[';
+        name_next = name_next || (depth == 1 && !found && (c == ',' || c == '{'));
+    }
+    return 0;
+}
+
+/* As it stands, since a number that is read and written again need not be the same. */
+static bool read_json(message *m, const json_t *value, loom_str object, char why[PROBLEM_SIZE])
+{
+    char *text = malloc(object.len);
+    size_t len = text != NULL ? copy_payload(text, object) : 0;
+    if (len == 0) {
+        free(text);
+        text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        len = text != NULL ? strlen(text) : 0;
+    }
     if (text == NULL) {
         return refuse(why, "payload", "is nested too deep, or there is no memory for it");
     }
     m->owned = text;
-    set_payload(m, text, strlen(text), "application/json");
+    set_payload(m, text, len, "application/json");
     return true;
 }
 
@@ -127,7 +177,7 @@ static bool read_base64(message *m, const json_t *value, char why[PROBLEM_SIZE])
     return true;
 }
 
-static bool read_payload(message *m, const json_t *object, char why[PROBLEM_SIZE])
+static bool read_payload(message *m, const json_t *object, loom_str whole, char why[PROBLEM_SIZE])
 {
     const json_t *json = json_object_get(object, "payload"), *text = json_object_get(object, "payload_text");
     const json_t *base64 = json_object_get(object, "payload_base64");
@@ -135,7 +185,7 @@ static bool read_payload(message *m, const json_t *object, char why[PROBLEM_SIZE
         return refuse(why, "payload", "is there in more than one form");
     }
     if (json != NULL) {
-        return read_json(m, json, why);
+        return read_json(m, json, whole, why);
     }
     if (text != NULL && !json_is_string(text)) {
         return refuse(why, "payload_text", "is not a string");
@@ -195,7 +245,7 @@ bool message_read(message *m, loom_bytes text, loom_str topic, char why[PROBLEM_
             return false;
         }
     }
-    return read_payload(m, object, why);
+    return read_payload(m, object, (loom_str){(const char *)text.data, text.len}, why);
 }
 
 void message_fini(message *m)

@@ -5,13 +5,14 @@
 
 #include "bridge/gateway/answers.h"
 
-enum { CAPABILITIES_MAX = 1000 };
+enum { CAPABILITIES_MAX = 1000, PATH_SIZE = 16 + 3 * LOOM_TOPIC_MAX };
 
 #define PROBLEM_ANSWER "\"default\":{\"$ref\":\"#/components/responses/Problem\"}"
 #define ANY_BODY "\"requestBody\":{\"content\":{\"*/*\":{\"schema\":{}}}}"
 #define NAME(what) "{\"name\":\"" what "\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}"
 #define QUERY(what) "{\"name\":\"" what "\",\"in\":\"query\",\"schema\":{\"type\":\"string\"}}"
-#define LIST(path, id, text) "\"" path "\":{\"get\":{\"operationId\":\"" id "\",\"summary\":\"" text "\",\"responses\":{\"200\":"  \
+#define LIST(path, id, text, parameters)                                                                                   \
+    "\"" path "\":{\"get\":{\"operationId\":\"" id "\",\"summary\":\"" text "\",\"parameters\":[" parameters "],\"responses\":{\"200\":" \
     "{\"description\":\"The list\",\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}}," PROBLEM_ANSWER "}}}"
 
 static const char fixed[] =
@@ -27,34 +28,70 @@ static const char fixed[] =
     "\"/v1/requests/{topic}\":{\"post\":{\"operationId\":\"request\",\"summary\":\"Publish an event and wait for its reply\","
     "\"parameters\":[" NAME("topic") "," QUERY("deadline") "," QUERY("type") "]," ANY_BODY
     ",\"responses\":{\"200\":{\"description\":\"The reply\"}," PROBLEM_ANSWER "}}},"
-    LIST("/v1/agents", "agents", "Agents") "," LIST("/v1/capabilities", "capabilities", "Capabilities") ","
-    LIST("/v1/topics", "topics", "Topics that were published to most") "," LIST("/v1/stats", "stats", "Counters") "},"
-    "\"components\":{\"schemas\":{"
+    LIST("/v1/agents", "agents", "Agents",
+         QUERY("agent") "," QUERY("topic") "," QUERY("capability") "," QUERY("after") "," QUERY("limit")) ","
+    LIST("/v1/capabilities", "capabilities", "Capabilities", QUERY("name") "," QUERY("prefix") "," QUERY("after") "," QUERY("limit")) ","
+    LIST("/v1/topics", "topics", "Topics that were published to most", QUERY("filter") "," QUERY("limit")) ","
+    LIST("/v1/stats", "stats", "Counters", "") "}}";
+
+static const char components[] =
+    "{\"parameters\":{\"deadline\":" QUERY("deadline") ",\"idle\":" QUERY("idle") ",\"version\":" QUERY("version") ","
+    "\"key\":{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"schema\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":64}}},"
+    "\"schemas\":{"
     "\"Accepted\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"trace_id\":{\"type\":\"string\"}},\"required\":[\"id\"]},"
     "\"Problem\":{\"type\":\"object\",\"properties\":{\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
     "\"status\":{\"type\":\"integer\"},\"code\":{\"type\":\"string\"},\"detail\":{\"type\":\"string\"}}}},"
     "\"responses\":{\"Problem\":{\"description\":\"What was wrong (RFC 9457)\",\"content\":{\"application/problem+json\":"
-    "{\"schema\":{\"$ref\":\"#/components/schemas/Problem\"}}}}}}}";
+    "{\"schema\":{\"$ref\":\"#/components/schemas/Problem\"}}}}}}";
 
-/* {} takes anything. */
-static json_t *schema_of(const json_t *capability, const char *key)
+static const char *text_of(const json_t *capability, const char *key)
 {
-    json_t *schema = json_object_get(capability, key);
-    return json_is_object(schema) || json_is_boolean(schema) ? json_incref(schema) : json_object();
+    const char *text = json_string_value(json_object_get(capability, key));
+    return text != NULL ? text : "";
 }
 
-static json_t *operation_of(const json_t *capability)
+/* {} takes anything. A schema is a document of its own: without an $id, its "#/$defs/x" would be looked for in this one. */
+static json_t *schema_of(const json_t *capability, const char *key, const char *path)
 {
-    const char *name = json_string_value(json_object_get(capability, "name"));
-    const char *text = json_string_value(json_object_get(capability, "description"));
-    return json_pack("{s:{s:s,s:s,s:s,s:s,s:[{s:s,s:s,s:{s:s}}],s:{s:{s:{s:o}}},s:{s:{s:s,s:{s:{s:o}}},s:{s:s}}}}", "post",
-                     "operationId", name, "summary", text != NULL && text[0] != '\0' ? text : name, "x-loom-version",
-                     json_string_value(json_object_get(capability, "version")), "x-loom-kind",
-                     json_string_value(json_object_get(capability, "kind")), "parameters", "name", "deadline", "in", "query",
-                     "schema", "type", "string", "requestBody", "content", "application/json", "schema",
-                     schema_of(capability, "input_schema"), "responses", "200", "description", "The result", "content",
-                     "application/json", "schema", schema_of(capability, "output_schema"), "default", "$ref",
+    json_t *schema = json_object_get(capability, key);
+    if (!json_is_object(schema)) {
+        return json_is_boolean(schema) ? json_incref(schema) : json_object();
+    }
+    if (json_object_get(schema, "$id") == NULL) {
+        (void)json_object_set_new(schema, "$id", json_sprintf("%s/%s", path, key));
+    }
+    return json_incref(schema);
+}
+
+static json_t *parameters_of_actions(void)
+{
+    return json_pack("[{s:s},{s:s},{s:s},{s:s}]", "$ref", "#/components/parameters/deadline", "$ref", "#/components/parameters/idle",
+                     "$ref", "#/components/parameters/version", "$ref", "#/components/parameters/key");
+}
+
+/* No operation that is always there has an id with a dot. */
+static json_t *operation_of(const json_t *capability, const char *path)
+{
+    const char *name = text_of(capability, "name"), *text = text_of(capability, "description");
+    return json_pack("{s:{s:o,s:s,s:s,s:s,s:o,s:{s:{s:{s:o}}},s:{s:{s:s,s:{s:{s:o}}},s:{s:s}}}}", "post",
+                     "operationId", json_sprintf("invoke.%s", name), "summary", text[0] != '\0' ? text : name, "x-loom-version",
+                     text_of(capability, "version"), "x-loom-kind", text_of(capability, "kind"), "parameters",
+                     parameters_of_actions(), "requestBody", "content", "application/json", "schema",
+                     schema_of(capability, "input_schema", path), "responses", "200", "description", "The result", "content",
+                     "application/json", "schema", schema_of(capability, "output_schema", path), "default", "$ref",
                      "#/components/responses/Problem");
+}
+
+/* The path of a capability as a client writes it: what is not unreserved (RFC 3986, 2.3) is escaped, and above all the
+ * braces, which would be a template. */
+static void write_path(char out[PATH_SIZE], const char *name)
+{
+    static const char unreserved[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    size_t len = (size_t)snprintf(out, PATH_SIZE, "/v1/actions/");
+    for (; *name != '\0' && len + 4 <= PATH_SIZE; name++) {
+        const bool plain = strchr(unreserved, *name) != NULL;
+        len += (size_t)snprintf(out + len, PATH_SIZE - len, plain ? "%c" : "%%%02X", (unsigned char)*name);
+    }
 }
 
 /* The names of several versions are one path: the highest comes last in the list, and is what a call gets. */
@@ -64,12 +101,9 @@ static void add_operations(json_t *paths, json_t *capabilities)
     json_t *capability;
     open_schemas(capabilities);
     json_array_foreach(capabilities, i, capability) {
-        char path[LOOM_TOPIC_MAX + 32];
-        const char *name = json_string_value(json_object_get(capability, "name"));
-        if (name != NULL) {
-            snprintf(path, sizeof path, "/v1/actions/%s", name);
-            (void)json_object_set_new(paths, path, operation_of(capability));
-        }
+        char path[PATH_SIZE];
+        write_path(path, text_of(capability, "name"));
+        (void)json_object_set_new(paths, path, operation_of(capability, path));
     }
 }
 
@@ -77,8 +111,9 @@ void openapi_get(exchange *x)
 {
     const question_pair pairs[] = {{"op", str_of("capabilities"), 0}, {"limit", {0}, CAPABILITIES_MAX}};
     json_t *document = json_loads(fixed, 0, NULL);
+    const bool whole = json_object_set_new(document, "components", json_loads(components, 0, NULL)) == 0;
     json_t *answer = x->gateway->options.source != NULL ? gateway_ask(x->gateway, pairs, 2) : NULL;
-    if (document == NULL) {
+    if (!whole) {
         exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
     } else {
         add_operations(json_object_get(document, "paths"), json_object_get(answer, "capabilities"));

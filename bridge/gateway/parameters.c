@@ -158,14 +158,20 @@ bool is_media_type(loom_str type, const char *media)
     return str_is_any_case(str_trim(bare), media);
 }
 
+bool is_content_type(loom_str text)
+{
+    bool plain = text.len > 0 && text.len <= LOOM_CONTENT_TYPE_MAX && memchr(text.data, '/', text.len) != NULL;
+    for (size_t i = 0; plain && i < text.len; i++) {
+        plain = text.data[i] >= ' ' && text.data[i] < 0x7f;
+    }
+    return plain;
+}
+
 bool content_type(exchange *x, char out[LOOM_CONTENT_TYPE_MAX + 1])
 {
     const loom_str *given = http_request_field(x->request, "Content-Type");
     loom_str type = given != NULL ? str_trim(*given) : (loom_str){0};
-    bool plain = type.len <= LOOM_CONTENT_TYPE_MAX && (type.len == 0 || memchr(type.data, '/', type.len) != NULL);
-    for (size_t i = 0; plain && i < type.len; i++) {
-        plain = type.data[i] >= ' ' && type.data[i] < 0x7f;
-    }
+    const bool plain = type.len == 0 || is_content_type(type);
     if (!plain || http_request_field(x->request, "Content-Encoding") != NULL) {
         exchange_fail(x, 415, "unsupported_media_type",
                       plain ? "a body with a Content-Encoding is not taken" : "Content-Type is not a media type of up to %u characters",
@@ -176,14 +182,39 @@ bool content_type(exchange *x, char out[LOOM_CONTENT_TYPE_MAX + 1])
     return true;
 }
 
-bool accepts_event_stream(const http_request *r)
+/* Whether a weight says that a media range is not acceptable: q=0, q=0.000 (RFC 9110, 12.4.2). */
+static bool has_no_weight(loom_str range)
 {
-    const loom_str *accept = http_request_field(r, "Accept");
-    loom_str rest = accept != NULL ? *accept : (loom_str){0}, item;
-    while (str_next_item(&rest, ',', &item)) {
-        if (is_media_type(item, "text/event-stream")) {
-            return true;
+    loom_str part;
+    while (str_next_item(&range, ';', &part)) {
+        part = str_trim(part);
+        if (part.len > 2 && (part.data[0] == 'q' || part.data[0] == 'Q') && part.data[1] == '=') {
+            size_t zeros = 2;
+            while (zeros < part.len && (part.data[zeros] == '0' || part.data[zeros] == '.')) {
+                zeros++;
+            }
+            return zeros == part.len;
         }
     }
     return false;
+}
+
+stream_wish event_stream_wish(const http_request *r)
+{
+    static const char *const ranges[] = {"*/*", "text/*", "text/event-stream"}; /* the closest one counts */
+    enum { FIELDS = 8, RANGES = sizeof ranges / sizeof *ranges };
+    loom_str accepts[FIELDS], item;
+    size_t count = http_request_fields(r, "Accept", accepts, FIELDS), closest = 0;
+    stream_wish wish = count == 0 ? STREAM_TAKEN : STREAM_REFUSED;
+    for (size_t i = 0; i < count && i < FIELDS; i++) {
+        while (str_next_item(&accepts[i], ',', &item)) {
+            for (size_t k = closest; k < RANGES; k++) {
+                if (is_media_type(item, ranges[k])) {
+                    closest = k;
+                    wish = has_no_weight(item) ? STREAM_REFUSED : k == RANGES - 1 ? STREAM_WANTED : STREAM_TAKEN;
+                }
+            }
+        }
+    }
+    return wish;
 }

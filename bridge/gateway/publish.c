@@ -113,7 +113,8 @@ static bool next_line(loom_str *rest, loom_str *line)
     return false;
 }
 
-static bool publish_line(exchange *x, const publish_ask *a, loom_str line, text_buffer *out)
+/* 0: accepted; else its status. */
+static uint16_t publish_line(exchange *x, const publish_ask *a, loom_str line, text_buffer *out)
 {
     gateway *g = x->gateway;
     char why[PROBLEM_SIZE], text[PROBLEM_JSON_SIZE];
@@ -134,7 +135,7 @@ static bool publish_line(exchange *x, const publish_ask *a, loom_str line, text_
                                      : problem_json(text, status_of_refusal(st), code_of_refusal(st), why);
     text_put(out, text, len);
     text_puts(out, "\n");
-    return st == LOOM_OK;
+    return st == LOOM_OK ? 0 : status_of_refusal(st);
 }
 
 static void publish_batch(exchange *x, const publish_ask *a)
@@ -143,6 +144,7 @@ static void publish_batch(exchange *x, const publish_ask *a)
     loom_str rest = {(const char *)body.data, body.len}, line;
     text_buffer out = {0};
     size_t count = 0, accepted = 0;
+    uint16_t refused = 0; /* the status of all that were refused; 400: they differ */
     while (next_line(&rest, &line)) {
         count++;
     }
@@ -153,10 +155,12 @@ static void publish_batch(exchange *x, const publish_ask *a)
     }
     rest = (loom_str){(const char *)body.data, body.len};
     while (next_line(&rest, &line)) {
-        accepted += publish_line(x, a, line, &out);
+        const uint16_t status = publish_line(x, a, line, &out);
+        accepted += status == 0;
+        refused = status == 0 || status == refused ? refused : refused == 0 ? status : 400;
     }
     loom_span_set_int(x->span, "messaging.batch.message_count", (int64_t)count);
-    const uint16_t status = out.failed ? 503 : accepted == count ? 202 : accepted > 0 ? 207 : 400;
+    const uint16_t status = out.failed ? 503 : accepted == count ? 202 : accepted > 0 ? 207 : refused;
     exchange_answer(x, status, &(exchange_body){.type = "application/x-ndjson",
                                                 .bytes = {(const uint8_t *)out.data, out.failed ? 0 : out.len}});
     text_fini(&out);

@@ -31,7 +31,7 @@ static void run(gateway_job *job)
         exchange_left(&p->x);
     } else if (p->status == 200) {
         const http_field field = {"Loom-Event-ID", str_of(a->event_id)};
-        const char *type = a->type[0] != '\0' ? a->type : payload_type(payload);
+        const char *type = is_content_type(str_of(a->type)) ? a->type : payload_type(payload);
         exchange_answer(&p->x, 200, &(exchange_body){type, payload, &field, 1});
     } else {
         exchange_fail(&p->x, p->status, p->code, "%s", p->text);

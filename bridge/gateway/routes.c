@@ -63,6 +63,24 @@ static bool is_our_host(const gateway_address *at, const http_request *r)
     return false;
 }
 
+/* What can have one value only; with two, this gateway and whatever is in front of it might each look at another. */
+static bool is_said_once(const http_request *r, const char **why)
+{
+    static const struct {
+        const char *name, *why;
+    } fields[] = {{"Origin", "a request has at most one Origin"},
+                  {"Content-Type", "a request has at most one Content-Type"},
+                  {"Idempotency-Key", "a request has at most one Idempotency-Key"},
+                  {"Last-Event-ID", "a request has at most one Last-Event-ID"}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (http_request_fields(r, fields[i].name, NULL, 0) > 1) {
+            *why = fields[i].why;
+            return false;
+        }
+    }
+    return true;
+}
+
 uint16_t gateway_admit(void *user, const http_request *r, const char **why)
 {
     const gateway_address *at = user;
@@ -75,7 +93,7 @@ uint16_t gateway_admit(void *user, const http_request *r, const char **why)
         *why = "pages of this origin may not use the gateway: it has to be named (--cors-origins)";
         return 403;
     }
-    return 0;
+    return is_said_once(r, why) ? 0 : 400;
 }
 
 /* ---- what the server refuses ---- */
@@ -88,8 +106,13 @@ static const char *code_of(uint16_t status)
     case 405: return "method_not_allowed";
     case 408: return "timeout";
     case 413: return "too_large";
+    case 414: return "target_too_long";
+    case 417: return "expectation_failed";
     case 421: return "wrong_host";
+    case 431: return "head_too_large";
+    case 501: return "not_implemented";
     case 503: return "busy";
+    case 505: return "version_not_supported";
     default: return "bad_request";
     }
 }
@@ -112,7 +135,7 @@ void gateway_answer_options(void *user, http_request *r)
         {"Allow", allow},
         {"Access-Control-Allow-Methods", allow},
         {"Access-Control-Allow-Headers", str_of("Content-Type, Accept, Idempotency-Key, Last-Event-ID, traceparent, tracestate, "
-                                                "baggage, b3, X-B3-TraceId, X-B3-SpanId, X-B3-Sampled, X-Trace-ID, X-Span-ID")},
+                                                "baggage, b3, X-B3-TraceId, X-B3-SpanId, X-B3-ParentSpanId, X-B3-Sampled, X-B3-Flags, X-Trace-ID, X-Span-ID")},
         {"Access-Control-Max-Age", str_of("600")},
     };
     exchange_answer(&x, 204, &(exchange_body){.fields = fields, .field_count = x.cors ? 4 : 1});

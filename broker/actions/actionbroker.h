@@ -14,8 +14,9 @@
  *                  bad_result (an outcome there is not)
  *   TIMEOUT        deadline_exceeded, idle
  *   NO_RESPONDERS  no_provider
- *   DENIED         too_many_calls, call_id_reused (the id of a call of another capability or version), ttl_exhausted (it
- *                  comes of a call that came of a call …, so many times that it is a loop)
+ *   DENIED         too_many_calls, call_id_reused (the id of a call of another capability or version, or of an idempotent
+ *                  call with another payload), ttl_exhausted (it comes of a call that came of a call …, so many times
+ *                  that it is a loop)
  *   CANCELLED      cancelled; on spans also caller_gone
  *   TOO_LARGE      result_too_large, report_too_large
  *
@@ -170,7 +171,8 @@ typedef struct action_call {
  * Duplicates: ids are per agent. A duplicate of a running call joins it: one result each, under the deadline of the running
  * call; progress and chunks go to the first that waits, and to the next one when that goes away. A duplicate of a call that
  * ended OK is answered from the cache; a call of which chunks have passed is not cached, since they could not be replayed;
- * failures are not replayed. The id with another capability or version is no duplicate but a mistake: DENIED.
+ * failures are not replayed. The id with another capability or version, or with another payload where a call says that it is
+ * idempotent, is no duplicate but a mistake: DENIED.
  * LOOM_EINVAL: a call id over its limit; LOOM_ENOMEM: both without any result. */
 LOOM_MUST_CHECK loom_status action_invoke(action_party *caller, const action_call *call, const envelope_view *view,
                                           uint8_t *wire, uint8_t *call_id_out, size_t *call_id_len);

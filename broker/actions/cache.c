@@ -17,7 +17,8 @@ bool action_key_same_id(const action_key *a, const action_key *b)
 
 bool action_key_same(const action_key *a, const action_key *b)
 {
-    return action_key_same_id(a, b) && str_equal(a->capability, b->capability) && str_equal(a->version, b->version);
+    return action_key_same_id(a, b) && str_equal(a->capability, b->capability) && str_equal(a->version, b->version) &&
+           (a->payload == b->payload || a->payload == 0 || b->payload == 0);
 }
 
 size_t action_key_size(const action_key *key)
@@ -47,7 +48,7 @@ static loom_bytes copy_slice(uint8_t **at, loom_bytes bytes)
 
 action_key action_key_copy(const action_key *key, uint8_t *out)
 {
-    action_key copy;
+    action_key copy = {.payload = key->payload};
     copy.agent = copy_str(&out, key->agent);
     copy.call_id = copy_slice(&out, key->call_id);
     copy.capability = copy_str(&out, key->capability);

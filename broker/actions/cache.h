@@ -11,6 +11,7 @@ typedef struct action_key {
     loom_str agent;
     loom_bytes call_id;
     loom_str capability, version; /* as asked for: version may be empty */
+    uint64_t payload;             /* a hash under the broker's secret, of an idempotent call's; 0: of any other, which goes unchecked */
 } action_key;
 
 /* The same call, in the sense of its id. */

@@ -22,7 +22,7 @@ static void refuse(const invocation *in, frame_call_outcome outcome, const char 
 
 static void refuse_reused_id(const invocation *in)
 {
-    refuse(in, FRAME_CALL_DENIED, "call_id_reused", "this call id was used for another capability or version");
+    refuse(in, FRAME_CALL_DENIED, "call_id_reused", "this call id was used for another capability, version or payload");
 }
 
 /* True: the party is at its limit, and this invoke was refused. */
@@ -111,6 +111,13 @@ static loom_status invoke(const invocation *in)
     return start_new(in);
 }
 
+/* Whoever names an idempotent call again may well have changed what it asks for, and would take the old result for the new. */
+static uint64_t payload_hash(const actionbroker *broker, const action_call *call, const envelope_view *view)
+{
+    const loom_bytes payload = envelope_view_bytes(view, ENV_PAYLOAD);
+    return call->idempotent ? hash_under_secret(broker->key, payload.data, payload.len) : 0;
+}
+
 loom_status action_invoke(action_party *caller, const action_call *call, const envelope_view *view, uint8_t *wire,
                           uint8_t *call_id_out, size_t *call_id_len)
 {
@@ -125,7 +132,7 @@ loom_status action_invoke(action_party *caller, const action_call *call, const e
         .view = view,
         .wire = wire,
         .key = {.agent = action_party_agent(caller), .call_id = call->call_id, .capability = call->capability,
-                .version = call->version},
+                .version = call->version, .payload = payload_hash(caller->broker, call, view)},
     };
     if (call->call_id.len == 0) {
         loom_uuid7_generate(given);

@@ -216,21 +216,28 @@ static bool is_request_line(const http_head *h)
 
 static uint16_t read_target(http_head *h, loom_str target, const char **why)
 {
-    size_t scheme = starts(target, "http://") ? 7 : starts(target, "https://") ? 8 : 0;
+    const size_t scheme = starts(target, "http://") ? 7 : starts(target, "https://") ? 8 : 0;
     if (scheme > 0) { /* absolute form: what a proxy is asked for, and a server has to take (RFC 9112, section 3.2.2) */
-        const char *slash = memchr(target.data + scheme, '/', target.len - scheme);
-        target.len = slash != NULL ? target.len - (size_t)(slash - target.data) : 0;
-        target.data = slash;
+        target = (loom_str){target.data + scheme, target.len - scheme};
+        while (h->authority.len < target.len && strchr("/?#", target.data[h->authority.len]) == NULL) {
+            h->authority.len++;
+        }
+        h->authority.data = target.data;
+        target = (loom_str){target.data + h->authority.len, target.len - h->authority.len};
     }
-    if (target.len == 0 && scheme > 0) {
-        target = (loom_str){"/", 1};
+    if (scheme > 0 && (h->authority.len == 0 || memchr(h->authority.data, '@', h->authority.len) != NULL)) {
+        return REFUSE(400, "the target names no host, or a user beside it"); /* RFC 9110, sections 4.2.1 and 4.2.4 */
     }
-    if (h->parser.method == HTTP_CONNECT || target.len == 0 || target.data[0] != '/') {
+    if (h->parser.method == HTTP_CONNECT || (scheme == 0 && (target.len == 0 || target.data[0] != '/'))) {
         return REFUSE(400, "the target has to be a path");
     }
-    const char *mark = memchr(target.data, '?', target.len);
+    if (target.len > 0 && memchr(target.data, '#', target.len) != NULL) {
+        return REFUSE(400, "the target has a fragment: a '#' that belongs to it is written %23");
+    }
+    const char *mark = target.len > 0 ? memchr(target.data, '?', target.len) : NULL;
     h->path = (loom_str){target.data, mark != NULL ? (size_t)(mark - target.data) : target.len};
     h->query = mark != NULL ? (loom_str){mark + 1, target.len - h->path.len - 1} : (loom_str){"", 0};
+    h->path = h->path.len > 0 ? h->path : (loom_str){"/", 1};
     return HTTP_HEAD_DONE;
 }
 
@@ -258,7 +265,11 @@ static uint16_t read_meaning(http_head *h, const char **why)
 {
     size_t hosts = 0;
     for (size_t i = 0; i < h->field_count; i++) {
-        hosts += str_is_any_case(h->fields[i].name, "Host");
+        const bool is_host = str_is_any_case(h->fields[i].name, "Host");
+        hosts += is_host;
+        if (is_host && h->authority.len > 0) { /* which counts in its place (RFC 9112, section 3.2.2) */
+            h->fields[i].value = h->authority;
+        }
     }
     if (hosts > 1 || (hosts == 0 && h->minor > 0)) {
         return REFUSE(400, "a request has exactly one Host");
@@ -286,7 +297,7 @@ void http_head_init(http_head *h)
     h->parser.data = h;
     h->scanned = h->line = 0;
     h->refused = 0;
-    h->method = h->target = h->version = h->path = h->query = (loom_str){"", 0};
+    h->method = h->target = h->version = h->path = h->query = h->authority = (loom_str){"", 0};
     h->field_count = 0;
     h->minor = 1;
     h->close = h->chunked = h->has_length = h->wants_continue = false;

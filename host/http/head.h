@@ -24,6 +24,7 @@ typedef struct http_head {
     /* What was read points into the bytes. */
     loom_str method, target, version;
     loom_str path, query;   /* query without its '?' */
+    loom_str authority;     /* of a target in absolute form, which then is the value of Host; else empty */
     unsigned minor;         /* HTTP/1.minor: 0 or 1 */
     http_field_read fields[HTTP_FIELDS_MAX];
     size_t field_count;

@@ -24,7 +24,7 @@ static void read_again(const message *m)
         abort();
     }
     const bool json = strncmp(b.data, "{\"payload\":", 11) == 0;
-    if (!json && !bytes_equal(again.fields.payload, m->fields.payload)) {
+    if (json ? !payload_is_json(again.fields.payload) : !bytes_equal(again.fields.payload, m->fields.payload)) {
         abort();
     }
     message_fini(&again);

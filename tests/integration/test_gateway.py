@@ -55,6 +55,19 @@ class Publishing(Gateway):
                          (event.payload, event.content_type, event.type, event.thread_id, event.correlation_id, event.reply_to,
                           event.headers))
 
+    def test_json_in_an_envelope_stays_as_it_is_written(self):
+        sub = self.subscriber("a.b")
+        cases = ((b'{"payload": 21.60}', b"21.60"), (b'{"type":"payload", "payload" : "a \\u0041\\\\" }', b'"a \\u0041\\\\"'),
+                 (b'{"headers":{"payload":"1"},"payload":\n[1e2, {"payload": "}, ]"},0.1]\n}', b'[1e2,{"payload":"}, ]"},0.1]'),
+                 (b'{"payl\\u006fad": [1, 2]}', b"[1,2]"), (b'{"payload":{},"type":"t"}', b"{}"))
+        for body, payload in cases:
+            with self.subTest(body):
+                answer = self.client.post(EVENTS + "a.b?envelope", body, "application/json")
+                self.assertEqual(202, answer.status, answer)
+                event = sub.wait_events(1)[0]
+                sub.events.clear()
+                self.assertEqual((payload, "application/json"), (event.payload, event.content_type))
+
     def test_payloads_come_as_text_and_as_base64_too(self):
         sub = self.subscriber("a.b")
         for value in ({"payload_text": "h\u00e9"}, {"payload_base64": "AAH/"}, {}):
@@ -67,6 +80,12 @@ class Publishing(Gateway):
         self.assertEqual(207, answer.status)
         self.assertEqual([None, 400, None], [line.get("status") for line in answer.lines])
         self.assertEqual([b'{"n":1}', b'{"n":2}'], [event.payload for event in sub.wait_events(2)])
+
+    def test_a_batch_that_is_refused_for_one_reason_says_so(self):
+        large = b'"' + b"x" * (1 << 20) + b'"\n'
+        for lines, status in ((large * 2, 413), (b"{bad\n" + large, 400)):
+            answer = self.client.post(EVENTS + "a.b", lines, "application/x-ndjson")
+            self.assertEqual((status, 2), (answer.status, len(answer.lines)))
 
     def test_a_batch_of_envelopes(self):
         sub = self.subscriber("a.b")
@@ -102,6 +121,9 @@ class Publishing(Gateway):
             ("a.b?envelope", b'{"id":"x"}', json_type, 400, "invalid_event", "UUID"),
             ("a.b?envelope", b'{"payload":1,"payload_text":"x"}', json_type, 400, "invalid_event", "more than one form"),
             ("a.b?envelope", b'{"payload_base64":"%"}', json_type, 400, "invalid_event", "base64"),
+            ("a.b?envelope", b'{"content_type":"a/b\\r\\nX-Evil: 1"}', json_type, 400, "invalid_event", "media type"),
+            ("a.b?envelope", b'{"reply_to":"a.*"}', json_type, 400, "invalid_event", "wildcard"),
+            ("a.b?reply_to=a..b", b"", "text/plain", 400, "invalid_event", "a segment is empty"),
             ("a.b", b"x" * (1024 * 1024 + 1), "text/plain", 413, "too_large", "over its limit"),
             ("a.b", b"x", "nonsense", 415, "unsupported_media_type", "media type"),
         )
@@ -139,6 +161,20 @@ class Publishing(Gateway):
                 got = self.client.raw(text)
                 self.assertEqual(status, got[9:12], got)
                 self.assertIn(b"Content-Type: application/problem+json", got)
+
+    def test_what_can_be_there_once_only_is_refused_twice(self):
+        for name, values in (("Origin", (b"http://127.0.0.1", b"http://127.0.0.1")), ("Content-Type", (b"a/b", b"a/c")),
+                             ("Idempotency-Key", (b"a", b"b"))):
+            with self.subTest(name):
+                fields = b"".join(name.encode() + b": " + value + b"\r\n" for value in values)
+                got = self.client.raw(b"POST /v1/events/a.b HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+                                      b"Content-Length: 0\r\n" + fields + b"\r\n")
+                self.assertEqual(b"400", got[9:12], got)
+
+    def test_an_absolute_target_is_checked_as_host_is(self):
+        for authority, status in ((b"127.0.0.1", b"200"), (b"evil.example", b"421")):
+            got = self.client.raw(b"GET http://" + authority + b"/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            self.assertEqual(status, got[9:12], got)
 
     def test_a_client_that_expects_to_go_on_is_told_so(self):
         with self.client.connect() as sock:
@@ -272,6 +308,15 @@ class Listening(Gateway, LoomTest):
         self.assertNotEqual(0, process.wait())
         self.assertIn("allow_remote", process.err)
 
+    def test_what_others_reach_without_tls_is_warned_of(self):
+        bus = self.home(listen=("ipc", "http"), spans=False)
+        self.assertNotIn("without TLS", bus.serving.err)
+        process = bus.run("loom-broker", "--listen", "http://0.0.0.0:0", "--allow-remote", "--bus-control", "", "--bus-pull", "",
+                          "--bus-pub", "", "--bus-bridge", "")
+        wait_until(lambda: "listening for http" in process.err, "it listens")
+        wait_until(lambda: "without TLS, and it asks nobody who they are url=http://0.0.0.0:" in process.err, "the warning")
+        process.stop()
+
     def test_an_address_takes_no_path(self):
         bus = self.home(spans=False)
         process = bus.run("loom-broker", "--listen", "http://127.0.0.1:0/api", "--bus-control", "", "--bus-pull", "", "--bus-pub", "",
@@ -328,10 +373,24 @@ class Asking(Gateway):
             operation = client.get("/openapi.json").json["paths"]["/v1/actions/add"]["post"]
             self.assertEqual(("Adds", "array"), (operation["summary"],
                                                  operation["requestBody"]["content"]["application/json"]["schema"]["type"]))
+            self.check_operations(client, provider)
         document = client.get("/openapi.json").json
         self.assertEqual("3.1.0", document["openapi"])
         self.assertIn("/v1/events/{topic}", document["paths"])
         provider.close()
+
+    def check_operations(self, client, provider):
+        """Names of any kind, and schemas that refer to their own parts, leave the document a valid one."""
+        provider.provide("a{b}/c?", "1", input_schema='{"$defs":{"x":{"type":"string"}},"$ref":"#/$defs/x"}')
+        provider.provide("publish", "1", output_schema='{"$id":"urn:mine"}')
+        wait_until(lambda: len(client.get("/v1/capabilities").json["capabilities"]) == 3, "they are known")
+        paths = client.get("/openapi.json").json["paths"]
+        operation = paths["/v1/actions/a%7Bb%7D%2Fc%3F"]["post"]
+        self.assertEqual("/v1/actions/a%7Bb%7D%2Fc%3F/input_schema", operation["requestBody"]["content"]["application/json"]["schema"]["$id"])
+        schema = paths["/v1/actions/publish"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+        self.assertEqual({"$id": "urn:mine"}, schema)
+        ids = [operation["operationId"] for path in paths.values() for operation in path.values()]
+        self.assertEqual(len(ids), len(set(ids)))
 
     def test_health_readiness_and_metrics(self):
         client = self.start(spans=False)

@@ -61,6 +61,8 @@ class Actions(Gateway):
                 self.assertEqual(status, problem(answer)[0])
                 self.assertEqual("why", answer.json["detail"])
         self.assertEqual((404, "no_provider"), problem(self.client.post(ACTIONS + "nobody.there")))
+        _, answer = self.invoke(payload=b"{}", Accept="text/event-stream;q=0, */*")
+        self.assertEqual("application/json", answer.headers["Content-Type"])
 
     def test_what_is_wrong_is_named(self):
         self.start("it")
@@ -70,6 +72,7 @@ class Actions(Gateway):
             with self.subTest(path):
                 self.assertEqual((status, code), problem(self.client.post(ACTIONS + path)))
         self.assertEqual((400, "invalid_parameter"), problem(self.client.post(ACTIONS + "it", headers={"Idempotency-Key": "x" * 65})))
+        self.assertEqual((400, "invalid_parameter"), problem(self.client.post(ACTIONS + "it", headers={"Idempotency-Key": b"\xff"})))
         self.assertEqual((413, "too_large"), problem(self.client.post(ACTIONS + "it", bytes(1024 * 1024 + 1))))
 
     def test_the_deadline_is_the_clients(self):
@@ -94,7 +97,19 @@ class Actions(Gateway):
         self.assertEqual(b"1", self.client.post(ACTIONS + "it", b"ask", headers={"Idempotency-Key": "order-7"}).body)
         self.provider.provide("other")
         self.assertEqual((422, "call_id_reused"), problem(self.client.post(ACTIONS + "other", headers={"Idempotency-Key": "order-7"})))
+        self.assertEqual((422, "call_id_reused"), problem(self.client.post(ACTIONS + "it", b"more", headers={"Idempotency-Key": "order-7"})))
         self.assertEqual([], self.provider.calls)
+
+    def test_a_key_that_another_request_waits_with_is_refused(self):
+        self.start("it", "other")
+        first = self.client.later(ACTIONS + "it", b"ask", headers={"Idempotency-Key": "order-8"})
+        call = self.provider.wait_call()
+        for path, body in (("other", b"ask"), ("it", b"more"), ("it?version=0", b"ask")):
+            with self.subTest(path=path, body=body):
+                answer = self.client.post(ACTIONS + path, body, headers={"Idempotency-Key": "order-8"})
+                self.assertEqual((422, "call_id_reused"), problem(answer))
+        self.provider.answer(call.call_id, payload=b"first")
+        self.assertEqual((200, b"first"), (first.wait().status, first.wait().body))
 
     def test_two_that_wait_with_one_key_get_the_same(self):
         self.start("it")
@@ -254,6 +269,10 @@ class Streams(Gateway):
                                    ("a.b?type=,", 400, "invalid_parameter"), ("a.b?last=1", 400, "unknown_parameter")):
             with self.subTest(path):
                 self.assertEqual((status, code), problem(self.client.get(EVENTS + path)))
+        for accept in ("application/json", "*/*, text/event-stream;q=0.0"):
+            self.assertEqual((406, "not_acceptable"), problem(self.client.get(EVENTS + "a.b", Accept=accept)))
+        for accept in ("text/*", "text/event-stream;q=0.1, text/*;q=0"):
+            self.client.stream("GET", EVENTS + "a.b", headers={"Accept": accept}).close()
         answer = self.client.ask("HEAD", EVENTS + "a.b")
         self.assertEqual((200, "text/event-stream"), (answer.status, answer.headers["Content-Type"]))
 

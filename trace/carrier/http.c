@@ -122,6 +122,36 @@ static void on_found(void *user, size_t from, size_t to, const char *replacement
     m->at = to;
 }
 
+/* Parameters that sign a URL: the four that "HTTP Spans" names (url.query, url.full), and that of AWS's version 4. In other
+ * texts these names are too common to be secrets, so they are no rule of mask_text.c. */
+static bool is_signature(loom_str name)
+{
+    static const char *const names[] = {"AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature", "X-Amz-Signature"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (str_is_any_case(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Copies a text whose query is query; cut to what fits. */
+static loom_str redact(char out[MASKED_SIZE], loom_str text, loom_str query)
+{
+    masking m = {.out = out, .text = text};
+    loom_str pair;
+    while (str_next_item(&query, '&', &pair)) {
+        const char *equals = pair.len > 0 ? memchr(pair.data, '=', pair.len) : NULL;
+        if (equals != NULL && is_signature((loom_str){pair.data, (size_t)(equals - pair.data)})) {
+            on_found(&m, (size_t)(equals + 1 - text.data), (size_t)(pair.data + pair.len - text.data), "REDACTED");
+        }
+    }
+    if (text.len > 0) {
+        copy(&m, text.data + m.at, text.len - m.at);
+    }
+    return (loom_str){out, m.len};
+}
+
 /* Cut to what fits. */
 static loom_str mask(char out[MASKED_SIZE], const char *key, loom_str text)
 {
@@ -132,6 +162,21 @@ static loom_str mask(char out[MASKED_SIZE], const char *key, loom_str text)
         copy(&m, text.data + m.at, text.len - m.at);
     }
     return (loom_str){out, m.len};
+}
+
+static loom_str mask_query(char out[MASKED_SIZE], loom_str query)
+{
+    char masked[MASKED_SIZE];
+    const loom_str text = mask(masked, "url.query", query);
+    return redact(out, text, text);
+}
+
+static loom_str mask_url(char out[MASKED_SIZE], loom_str url)
+{
+    char masked[MASKED_SIZE];
+    const loom_str text = mask(masked, "url.full", url);
+    const char *mark = text.len > 0 ? memchr(text.data, '?', text.len) : NULL;
+    return redact(out, text, mark != NULL ? (loom_str){mark + 1, (size_t)(text.data + text.len - mark) - 1} : (loom_str){0});
 }
 
 /* ---- servers ---- */
@@ -146,7 +191,7 @@ loom_span *loom_http_server_span(loom_tracer *tracer, const loom_http_request *r
     add_str(&attrs, "url.path", r->path);
     add_str(&attrs, "url.scheme", r->scheme);
     add_str(&attrs, "http.route", str_of(r->route));
-    add_str(&attrs, "url.query", mask(query, "url.query", r->query));
+    add_str(&attrs, "url.query", mask_query(query, r->query));
     add_server(&attrs, r->host, r->scheme);
     add_str(&attrs, "client.address", r->client_address.len > 0 ? r->client_address : r->peer_address);
     add_str(&attrs, "network.peer.address", r->peer_address);
@@ -210,7 +255,7 @@ loom_span *loom_http_client_span(loom_tracer *tracer, const char *method, const 
     loom_str authority = text.len > 0 ? authority_of(text, &scheme) : (loom_str){0};
     write_name(name, verb, NULL);
     add_method(&attrs, verb);
-    add_str(&attrs, "url.full", mask(full, "url.full", text));
+    add_str(&attrs, "url.full", mask_url(full, text));
     add_server(&attrs, authority, scheme);
     add_int(&attrs, "http.request.resend_count", attempt);
     return loom_span_start(tracer, name, &(loom_span_options){.kind = LOOM_SPAN_CLIENT, .attrs = attrs.items,

@@ -372,6 +372,21 @@ static void failures_are_not_replayed(void **state)
     assert_int_equal(0, actionbroker_get_stats(f->broker).cache_entries);
 }
 
+static void an_idempotent_call_with_another_payload_is_denied(void **state)
+{
+    fixture *f = *state;
+    const test_call first = {.capability = "x", .id = "1", .idempotent = true};
+    const test_call other = {.capability = "x", .id = "1", .idempotent = true, .padding = 1};
+    assert_status(LOOM_OK, test_invoke(&f->caller, &first));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &other));
+    assert_result(&f->caller, 1, FRAME_CALL_DENIED, "call_id_reused");
+    assert_status(LOOM_OK, test_answer_ok(&f->a, ""));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &other));
+    assert_result(&f->caller, 3, FRAME_CALL_DENIED, "call_id_reused");
+    assert_status(LOOM_OK, test_invoke(&f->caller, &first));
+    assert_result(&f->caller, 4, FRAME_CALL_OK, "");
+}
+
 static void an_id_used_for_something_else_is_denied(void **state)
 {
     fixture *f = *state;
@@ -586,6 +601,7 @@ int main(void)
         BROKER_TEST(cached_results_are_forgotten_after_their_time),
         BROKER_TEST(failures_are_not_replayed),
         BROKER_TEST(an_id_used_for_something_else_is_denied),
+        BROKER_TEST(an_idempotent_call_with_another_payload_is_denied),
         BROKER_TEST(a_duplicate_of_an_overdue_call_is_a_new_call),
         BROKER_TEST(many_distinct_calls_keep_the_cache_within_its_limits),
         BROKER_TEST(chunks_pass_as_far_as_the_caller_grants),

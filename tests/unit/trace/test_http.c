@@ -135,6 +135,22 @@ static void a_server_span_continues_what_the_client_sent(void **state)
     recorded_close(&r);
 }
 
+/* "HTTP Spans", url.query and url.full: values of these are to be replaced with REDACTED. */
+static void signatures_are_redacted(void **state)
+{
+    (void)state;
+    recorded r;
+    recorded_open(&r, NULL);
+    serve(&r, &(loom_http_request){.method = str_of("GET"), .route = "/q", .query = str_of(
+        "AWSAccessKeyId=AKIA&a=1&Signature=x=y&sig=&SIG=z&X-Goog-Signature=0f&design=b")}, 200, NULL);
+    loom_span_end(loom_http_client_span(r.tracer, "PUT", "https://h.example/p?b=sig&AWSAccessKeyId=abc", 0));
+    recorded_read(&r);
+    recorded_has_string(recorded_span(&r, "GET /q"), "url.query",
+                        "AWSAccessKeyId=REDACTED&a=1&Signature=REDACTED&sig=REDACTED&SIG=REDACTED&X-Goog-Signature=REDACTED&design=b");
+    recorded_has_string(recorded_span(&r, "PUT"), "url.full", "https://h.example/p?b=sig&AWSAccessKeyId=REDACTED");
+    recorded_close(&r);
+}
+
 static void secrets_are_masked(void **state)
 {
     static char large[10000];
@@ -209,6 +225,7 @@ int main(void)
         cmocka_unit_test(a_method_that_nobody_knows_makes_no_name),
         cmocka_unit_test(hosts_are_taken_apart),
         cmocka_unit_test(a_server_span_continues_what_the_client_sent),
+        cmocka_unit_test(signatures_are_redacted),
         cmocka_unit_test(secrets_are_masked),
         cmocka_unit_test(a_client_span_fails_with_its_answer_or_without_one),
         cmocka_unit_test(nothing_known_and_no_tracer_do_no_harm),

@@ -24,7 +24,8 @@ typedef struct loom_http_request {
     loom_str method;           /* as it stands there; one that RFC 9110 and 5789 do not know is reported as _OTHER */
     const char *route;         /* the template that it matched, such as "/users/{id}"; NULL: none */
     loom_str path;             /* without the query */
-    loom_str query;            /* without its '?'; what looks like a secret or like personal data is masked */
+    loom_str query;            /* without its '?'; what looks like a secret or like personal data is masked, and the values
+                                * of AWSAccessKeyId, Signature, sig, X-Goog-Signature and X-Amz-Signature are REDACTED */
     loom_str scheme;           /* "http", "https" */
     loom_str host;             /* the Host field, or :authority: name or address, and perhaps a port */
     loom_str peer_address;     /* the other end of the connection */
@@ -45,7 +46,7 @@ LOOM_API void loom_http_server_status(loom_span *span, unsigned status, const ch
 LOOM_API void loom_http_server_timing(char out[LOOM_SERVER_TIMING_SIZE], const loom_trace_context *context);
 
 /* A CLIENT span "GET" under the current one. url: of the request; its password and what looks like a secret in its query are
- * masked. attempt: 0, or which retry it is. Never NULL. */
+ * masked, as in a server's query. attempt: 0, or which retry it is. Never NULL. */
 LOOM_API loom_span *loom_http_client_span(loom_tracer *tracer, const char *method, const char *url, unsigned attempt);
 /* http.response.status_code. From 400 on the span has failed. status 0: there was no answer, and error says why. */
 LOOM_API void loom_http_client_status(loom_span *span, unsigned status, const char *error);

@@ -75,6 +75,17 @@ static void what_a_head_says_of_its_connection_and_body_is_understood(void **sta
     assert_false(http_head_lists(&h, "L", "d", true) || http_head_lists(&h, "L", "e", false));
 }
 
+static void an_absolute_target_names_the_host(void **state)
+{
+    (void)state;
+    http_head h;
+    assert_int_equal(HTTP_HEAD_DONE, read_head(&h, "GET http://x:80/path HTTP/1.1\r\nA: b\r\nHost: y\r\n\r\n"));
+    assert_str("x:80", *http_head_field(&h, "Host"));
+    assert_int_equal(HTTP_HEAD_DONE, read_head(&h, "GET http://x?/a HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert_str("/", h.path);
+    assert_str("/a", h.query);
+}
+
 static void what_could_be_read_in_two_ways_is_refused(void **state)
 {
     (void)state;
@@ -93,6 +104,11 @@ static void what_could_be_read_in_two_ways_is_refused(void **state)
         {400, "GET / http/1.1\r\nHost: x\r\n\r\n"},
         {400, "GET x HTTP/1.1\r\nHost: x\r\n\r\n"},
         {400, "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {400, "GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n"},                            /* 3.2.1: no fragment */
+        {400, "GET /a?b#c HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {400, "GET http://x#b HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {400, "GET http:///a HTTP/1.1\r\nHost: x\r\n\r\n"},                        /* RFC 9110, 4.2.1: no host */
+        {400, "GET http://u:p@x/a HTTP/1.1\r\nHost: x\r\n\r\n"},                   /* RFC 9110, 4.2.4: userinfo */
         {400, "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n"},
         {400, "GET /\xc3\xa4 HTTP/1.1\r\nHost: x\r\n\r\n"},
         {505, "PRI * HTTP/2.0\r\n\r\n"},
@@ -225,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_read_in_its_parts),
         cmocka_unit_test(what_a_head_says_of_its_connection_and_body_is_understood),
+        cmocka_unit_test(an_absolute_target_names_the_host),
         cmocka_unit_test(what_could_be_read_in_two_ways_is_refused),
         cmocka_unit_test(what_llhttp_lets_pass_is_refused_all_the_same),
         cmocka_unit_test(a_method_that_nobody_knows_is_not_implemented),
