@@ -17,7 +17,7 @@ struct h2_stream {
     h2_stream *prev, *next;
     int32_t id;
     http_request *request; /* NULL: answered */
-    uint64_t since_ms;     /* when it began, or was answered */
+    uint64_t since_ms;     /* when its head was whole, or it was answered */
     bool head_too_large;
     bool received;         /* the request is whole */
     bool handled;          /* its owner has the request */

@@ -214,6 +214,7 @@ static void on_head(h2_stream *s)
     take_pseudo_fields(&r->head);
     take_length(&r->head);
     r->path_known = true;
+    s->since_ms = now(s->session);
     r->head_only = str_is(r->head.method, "HEAD");
     uint16_t status = check_head(s, &why);
     if (status != 0) {

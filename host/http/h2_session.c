@@ -18,29 +18,33 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* UINT64_MAX: none, since its owner has the request. */
+/* UINT64_MAX: none, since its head is still on its way, or its owner has the request. */
 static uint64_t stream_deadline(const h2_stream *s)
 {
     const http_server_options *o = &s->session->connection->server->options;
     if (s->request == NULL) {
         return s->since_ms + o->send_ms;
     }
-    return s->handled ? UINT64_MAX : s->since_ms + o->body_ms;
+    return s->handled || !s->request->path_known ? UINT64_MAX : s->since_ms + o->body_ms;
+}
+
+/* When the connection is beyond help: its output is not taken, or a header block does not end. */
+static uint64_t last_deadline(const h2_session *h)
+{
+    const http_connection *c = h->connection;
+    const http_server_options *o = &c->server->options;
+    uint64_t at = h->head_ms > 0 ? h->head_ms + o->handshake_ms : UINT64_MAX;
+    return c->writing ? earlier(at, h->written_ms + (c->server->closing ? o->close_ms : o->send_ms)) : at;
+}
+
+static bool is_idle(const h2_session *h)
+{
+    return h->stream_count == 0 && h->head_ms == 0 && !h->connection->writing;
 }
 
 static uint64_t next_deadline(const h2_session *h)
 {
-    const http_connection *c = h->connection;
-    const http_server_options *o = &c->server->options;
-    uint64_t at = UINT64_MAX;
-    if (c->writing) {
-        at = h->written_ms + (c->server->closing ? o->close_ms : o->send_ms);
-    } else if (h->stream_count == 0) {
-        at = h->active_ms + o->idle_ms;
-    }
-    if (h->head_ms > 0) {
-        at = earlier(at, h->head_ms + o->handshake_ms);
-    }
+    uint64_t at = is_idle(h) ? h->active_ms + h->connection->server->options.idle_ms : last_deadline(h);
     for (const h2_stream *s = h->streams; s != NULL; s = s->next) {
         at = earlier(at, stream_deadline(s));
     }
@@ -75,23 +79,24 @@ static void late(http_connection *c)
         set_deadline(h);
         return;
     }
-    if (h->stream_count == 0 && h->head_ms == 0 && !c->writing && !h->ending) {
+    if (is_idle(h) && !h->ending) {
         end(c); /* it was silent between two requests */
         return;
     }
     c->server->counts.late++;
-    for (h2_stream *s = h->streams; s != NULL && !c->writing && h->head_ms == 0; s = s->next) {
-        if (stream_deadline(s) <= now(h) && (s->request != NULL || (s->sent && !s->reset))) {
-            if (s->request != NULL) {
-                h2_stream_late(s);
-            } else {
-                h2_stream_stop(s);
-            }
-            h2_pump(h);
-            return;
-        }
+    h2_stream *s = last_deadline(h) <= now(h) ? NULL : h->streams;
+    while (s != NULL && stream_deadline(s) > now(h)) {
+        s = s->next;
     }
-    http_connection_abort(c); /* an answer that is not taken, or a header block that does not end */
+    if (s != NULL && s->request != NULL) {
+        h2_stream_late(s);
+        h2_pump(h);
+    } else if (s != NULL && s->sent && !s->reset) {
+        h2_stream_stop(s);
+        h2_pump(h);
+    } else {
+        http_connection_abort(c); /* also for an answer that is not taken */
+    }
 }
 
 /* ---- bytes ---- */

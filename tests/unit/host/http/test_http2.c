@@ -123,6 +123,22 @@ static void body_that_does_not_come_is_answered_and_the_connection_lives(void **
     close_fixture(f, &p);
 }
 
+static void head_may_take_longer_than_a_body(void **state)
+{
+    (void)state;
+    static const uint8_t head[] = {0, 0, sizeof post, HEADERS, END_HEADERS | END_STREAM, 0, 0, 0, 1};
+    http_peer p;
+    fixture *f = open_fixture(&(http_server_options){.body_ms = 1}, &p);
+    http_peer_send(&p, head, sizeof head);
+    const uint64_t from = uv_now(&f->home.loop);
+    turn_until(&f->home.loop, uv_now(&f->home.loop) > from + SHORT_MS);
+    http_peer_send(&p, post, sizeof post);
+    turn_until(&f->home.loop, f->held != NULL);
+    assert_int_equal(http_server_get_counts(f->home.server).late, 0);
+    http_request_answer_text(f->held, 200, "here");
+    close_fixture(f, &p);
+}
+
 static void answer_that_is_not_taken_is_cut_off(void **state)
 {
     (void)state;
@@ -183,6 +199,7 @@ int main(void)
         cmocka_unit_test(silent_connection_is_told_to_go),
         cmocka_unit_test(header_block_that_does_not_end_is_cut_off),
         cmocka_unit_test(body_that_does_not_come_is_answered_and_the_connection_lives),
+        cmocka_unit_test(head_may_take_longer_than_a_body),
         cmocka_unit_test(answer_that_is_not_taken_is_cut_off),
         cmocka_unit_test(client_that_resets_its_stream_has_left),
         cmocka_unit_test(request_outlives_its_connection_and_its_server),
