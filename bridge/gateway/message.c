@@ -118,7 +118,7 @@ static size_t copy_payload(char *out, loom_str object)
 {
     size_t len = 0, depth = 0, next;
     bool name_next = false, found = false;
-    for (size_t at = 0; at < object.len; at = next) {
+    for (size_t at = 0; object.data != NULL && at < object.len; at = next) {
         const char c = object.data[at];
         next = c == '"' ? end_of_string(object, at) : at + 1;
         depth -= c == '}' || c == ']';

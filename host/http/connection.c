@@ -25,6 +25,9 @@ static void gone(http_connection *c)
     if (c->next != NULL) {
         c->next->prev = c->prev;
     }
+    if (c->h2 != NULL) {
+        c->listener->options.http2->fini(c);
+    }
     tls_session_close(c->tls);
     buffer_fini(&c->out);
     buffer_fini(&c->flying);
@@ -140,6 +143,9 @@ static void on_deadline(uv_timer_t *timer)
         break;
     case PHASE_STREAM:
         http_stream_late(c);
+        break;
+    case PHASE_H2:
+        c->listener->options.http2->late(c);
         break;
     case PHASE_ANSWER:
     case PHASE_CLOSING:

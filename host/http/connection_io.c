@@ -138,6 +138,9 @@ static bool go_on(http_connection *c)
         http_exchange_written(c);
         return true;
     }
+    if (c->phase == PHASE_H2) {
+        return c->listener->options.http2->fill(c);
+    }
     if (c->phase == PHASE_CLOSING) {
         if (c->tls != NULL && !c->tls_ended) {
             c->tls_ended = true;
@@ -189,6 +192,9 @@ static size_t hand_on(http_connection *c, uint8_t *data, size_t len)
             break;
         case PHASE_STREAM:
             http_stream_input(c, data + used, len - used);
+            return len;
+        case PHASE_H2:
+            c->listener->options.http2->input(c, data + used, len - used);
             return len;
         case PHASE_CLOSING:
         case PHASE_LINGER:

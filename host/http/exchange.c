@@ -8,6 +8,8 @@
 
 #include "base/str.h"
 
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 void http_request_free(http_request *r)
 {
     buffer_fini(&r->text);
@@ -18,6 +20,9 @@ void http_request_free(http_request *r)
 void http_exchange_leave(http_connection *c)
 {
     http_request *r = c->request;
+    if (c->h2 != NULL) {
+        c->listener->options.http2->leave(c);
+    }
     if (r == NULL) {
         return;
     }
@@ -143,7 +148,7 @@ static uint16_t find_route(http_request *r, const http_listen_options *o)
     return str_is(r->head.method, "OPTIONS") ? 0 : 405;
 }
 
-static uint16_t admit(http_request *r, const http_listen_options *o, const char **why)
+uint16_t http_exchange_admit(http_request *r, const http_listen_options *o, const char **why)
 {
     uint16_t status = o->admit != NULL ? o->admit(o->user, r, why) : 0;
     if (status == 0 && (status = find_route(r, o)) != 0) {
@@ -161,7 +166,7 @@ static void on_head(http_connection *c)
     r->close = r->head.close;
     r->head_only = str_is(r->head.method, "HEAD");
     const char *why = "";
-    uint16_t status = admit(r, o, &why);
+    uint16_t status = http_exchange_admit(r, o, &why);
     if (status != 0) {
         http_exchange_refuse(c, status, why);
         return;
@@ -187,9 +192,38 @@ static void on_head(http_connection *c)
     }
 }
 
+/* Whether the connection so far is the beginning of HTTP/2's preface (RFC 9113, section 3.4); *part of data belongs to it. */
+static bool is_http2(const http_connection *c, const uint8_t *data, size_t len, size_t *part)
+{
+    const byte_buffer *text = &c->request->text;
+    if (c->listener->options.http2 == NULL || c->served || text->len >= sizeof preface - 1) {
+        return false;
+    }
+    size_t left = sizeof preface - 1 - text->len;
+    *part = len < left ? len : left;
+    return (text->len == 0 || memcmp(text->data, preface, text->len) == 0) && memcmp(data, preface + text->len, *part) == 0;
+}
+
+static void read_preface(http_connection *c, const uint8_t *data, size_t part)
+{
+    http_request *r = c->request;
+    if (!buffer_put(&r->text, data, part)) {
+        http_connection_abort(c);
+    } else if (r->text.len == sizeof preface - 1) {
+        c->request = NULL;
+        http_request_free(r);
+        c->listener->options.http2->open(c);
+    }
+}
+
 static size_t read_head(http_connection *c, const uint8_t *data, size_t len)
 {
     http_request *r = c->request;
+    size_t of_preface;
+    if (is_http2(c, data, len, &of_preface)) {
+        read_preface(c, data, of_preface);
+        return of_preface;
+    }
     size_t max = c->server->options.head_max;
     size_t part = len < max - r->text.len ? len : max - r->text.len;
     if (!buffer_put(&r->text, data, part)) {
@@ -232,6 +266,24 @@ static bool grow_body(http_connection *c, http_request *r, size_t more)
     return true;
 }
 
+uint16_t http_exchange_put_body(http_connection *c, http_request *r, loom_bytes piece, const char **why)
+{
+    if (piece.len > c->listener->options.body_max - r->body.len) {
+        *why = "the body is too large";
+        return 413;
+    }
+    if (!grow_body(c, r, piece.len)) {
+        *why = "out of memory";
+        return 503;
+    }
+    if (c->server->bodies > c->server->options.bodies_max) {
+        *why = "too many requests at once";
+        return 503;
+    }
+    (void)buffer_put(&r->body, piece.data, piece.len);
+    return 0;
+}
+
 static size_t read_body(http_connection *c, const uint8_t *data, size_t len)
 {
     http_request *r = c->request;
@@ -241,19 +293,12 @@ static size_t read_body(http_connection *c, const uint8_t *data, size_t len)
         http_exchange_refuse(c, 400, "the chunks of the body are malformed");
         return len;
     }
-    if (piece.len > c->listener->options.body_max - r->body.len) {
-        http_exchange_refuse(c, 413, "the body is too large");
+    const char *why;
+    uint16_t status = http_exchange_put_body(c, r, piece, &why);
+    if (status != 0) {
+        http_exchange_refuse(c, status, why);
         return len;
     }
-    if (!grow_body(c, r, piece.len)) {
-        http_connection_abort(c);
-        return len;
-    }
-    if (c->server->bodies > c->server->options.bodies_max) {
-        http_exchange_refuse(c, 503, "too many requests at once");
-        return len;
-    }
-    (void)buffer_put(&r->body, piece.data, piece.len);
     if (r->body_reader.state == BODY_DONE) {
         handle(c);
     }
@@ -349,6 +394,11 @@ void http_request_answer(http_request *r, const http_answer *answer)
         http_request_free(r);
         return;
     }
+    if (r->h2 != NULL) {
+        r->left = NULL;
+        c->listener->options.http2->answer(r, answer);
+        return;
+    }
     assert(c->request == r && c->phase == PHASE_ANSWER && !c->answered);
     r->left = NULL;
     r->close = r->close || c->server->stopping;
@@ -373,7 +423,7 @@ http_stream *http_request_answer_stream(http_request *r, const http_answer *head
         http_request_free(r);
         return NULL;
     }
-    assert(c->request == r && c->phase == PHASE_ANSWER && !c->answered);
+    assert(r->h2 == NULL && c->request == r && c->phase == PHASE_ANSWER && !c->answered);
     r->left = NULL;
     say_head(c, r, head, true);
     if (c->closing) {
@@ -475,6 +525,11 @@ size_t http_request_fields(const http_request *r, const char *name, loom_str *va
 loom_bytes http_request_body(const http_request *r)
 {
     return (loom_bytes){r->body.data, r->body.len};
+}
+
+bool http_request_is_http2(const http_request *r)
+{
+    return r->h2 != NULL;
 }
 
 bool http_request_has_length(const http_request *r)

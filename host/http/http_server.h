@@ -17,6 +17,7 @@
 #include "host/log/log.h"
 
 struct url;
+struct http2_protocol;
 typedef struct http_server http_server;
 typedef struct http_request http_request; /* one request, until it is answered */
 typedef struct http_stream http_stream;   /* a WebSocket, or a connection of bare TLS */
@@ -65,6 +66,7 @@ const loom_str *http_request_field(const http_request *r, const char *name);
 /* All values of it, at most max; returns how many there are. */
 size_t http_request_fields(const http_request *r, const char *name, loom_str *values, size_t max);
 loom_bytes http_request_body(const http_request *r);
+bool http_request_is_http2(const http_request *r);
 /* Whether the request said how long its body is, be it 0. */
 bool http_request_has_length(const http_request *r);
 
@@ -80,6 +82,8 @@ typedef struct http_answer {
     loom_bytes body;          /* copied */
     const http_field *fields; /* more of the head */
     size_t field_count;
+    const http_field *trailers; /* behind the body, over HTTP/2 (http2.h); left out over HTTP/1.1 */
+    size_t trailer_count;
 } http_answer;
 
 /* Answers, once, and frees the request: from the handler, or at any later time, even if the client has left meanwhile or
@@ -148,6 +152,7 @@ typedef struct http_listen_options {
                                     * that come from the same host and port always may, and so may what is no browser */
     size_t origin_count;
     size_t body_max;               /* bytes of a request's body */
+    const struct http2_protocol *http2; /* of http2.h: clients may speak HTTP/2 as well. NULL: HTTP/1.1 alone */
     size_t max_connections;        /* 0: no limit but the descriptors */
     /* Answers what the server itself refuses; NULL: with text/plain. status is 4xx or 5xx, why a sentence. */
     void (*fail)(void *user, http_request *r, uint16_t status, const char *why);

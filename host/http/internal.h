@@ -32,12 +32,29 @@ typedef enum http_phase {
     PHASE_BODY,
     PHASE_ANSWER,  /* the handler has the request, or its answer is on its way; nothing is read */
     PHASE_STREAM,
+    PHASE_H2,      /* HTTP/2: many requests at once, in h2_session.c */
     PHASE_CLOSING, /* the last bytes are on their way: a close frame, an answer */
     PHASE_LINGER   /* our side is shut; what the peer still says is read away */
 } http_phase;
 
+struct h2_session;
+struct h2_stream;
+
+/* What http2.h brings. The connection's h2 is its own. */
+struct http2_protocol {
+    void (*open)(http_connection *c);  /* the preface has come; aborts the connection without memory */
+    void (*input)(http_connection *c, const uint8_t *data, size_t len);
+    bool (*fill)(http_connection *c);  /* all is written: puts more into out; false: there is nothing to be done */
+    void (*late)(http_connection *c);
+    void (*end)(http_connection *c);   /* the server goes */
+    void (*leave)(http_connection *c); /* the connection goes: requests live on until their owners answer them */
+    void (*fini)(http_connection *c);
+    void (*answer)(http_request *r, const http_answer *answer);
+};
+
 struct http_request {
     http_connection *connection; /* NULL: the client has left */
+    struct h2_stream *h2;        /* NULL: HTTP/1.1 */
     http_head head;
     byte_buffer text;            /* that the head points into */
     byte_buffer body;
@@ -91,6 +108,7 @@ struct http_connection {
     uint8_t head_out[WS_HEAD_MAX];
     size_t unsent;               /* of libuv, when the deadline was set */
     http_request *request;
+    struct h2_session *h2;       /* NULL: HTTP/1.1 */
     byte_buffer stash;           /* came behind a request that is not answered yet */
     size_t stash_at;
     bool served;                 /* has had an answer before */
@@ -179,6 +197,11 @@ void http_exchange_late(http_connection *c);
 void http_exchange_leave(http_connection *c);
 /* Answers a request that the server itself refuses; the connection ends with it. */
 void http_exchange_refuse(http_connection *c, uint16_t status, const char *why);
+
+/* Finds the route of a request whose head is read. A status to refuse it with, and *why; 0: handle or websocket is set. */
+uint16_t http_exchange_admit(http_request *r, const http_listen_options *o, const char **why);
+/* Puts a piece behind the body. A status to refuse the request with, and *why; 0: done. */
+uint16_t http_exchange_put_body(http_connection *c, http_request *r, loom_bytes piece, const char **why);
 
 void http_request_free(http_request *r);
 

@@ -98,6 +98,8 @@ static void end(http_connection *c)
 {
     if (c->phase == PHASE_STREAM) {
         http_stream_close(&c->stream, HTTP_CLOSE_GOING_AWAY);
+    } else if (c->phase == PHASE_H2) {
+        c->listener->options.http2->end(c);
     } else if (c->phase >= PHASE_CLOSING || (c->phase == PHASE_ANSWER && c->answered)) {
         c->close_after = true;
         http_connection_deadline(c, c->server->options.close_ms);

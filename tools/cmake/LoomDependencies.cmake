@@ -5,6 +5,7 @@ find_package(PkgConfig REQUIRED)
 find_package(nng CONFIG REQUIRED)
 pkg_check_modules(msgpack REQUIRED IMPORTED_TARGET msgpack)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(uv REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl>=3) # its headers: the library is loaded when TLS is first used
 pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)

@@ -32,7 +32,7 @@ static const verb_table table = {
                "  loom provide text.upper -- tr a-z A-Z &   turn a command into a capability\n"
                "  loom invoke text.upper hello         call it\n"
                "  loom exec -- make test               run a command as a span of the trace\n"
-               "  loom trace collect &                 receive traces on 127.0.0.1:4318\n"
+               "  loom trace collect &                 receive traces on 127.0.0.1:4318 and 4317\n"
                "  loom trace ls --since 10m            recent traces\n"
                "  loom trace show --last               the newest trace as a waterfall\n",
 };

@@ -7,7 +7,9 @@
 
 #include "base/str.h"
 #include "base/url.h"
+#include "host/http/http2.h"
 #include "host/http/http_server.h"
+#include "tools/loom/receiver_grpc.h"
 #include "trace/collect/gunzip.h"
 #include "trace/collect/otlp_answer.h"
 
@@ -18,6 +20,7 @@ struct receiver {
     receiver_options options;
     char address[ADDRESS_SIZE];
     uint16_t port;
+    char grpc_address[ADDRESS_SIZE]; /* "": none of its own */
     receiver_counts counts;
 };
 
@@ -27,6 +30,9 @@ static body_type type_of(const http_request *r)
 {
     char text[64] = "";
     const loom_str *field = http_request_field(r, "Content-Type");
+    if (receiver_is_grpc(r)) {
+        return BODY_PROTOBUF;
+    }
     if (field != NULL) {
         snprintf(text, sizeof text, "%.*s", (int)(field->len < sizeof text ? field->len : sizeof text - 1), field->data);
     }
@@ -37,6 +43,8 @@ static void respond(http_request *r, otlp_answer *answer)
 {
     if (answer->body.failed) {
         http_request_answer_text(r, 503, "out of memory");
+    } else if (receiver_is_grpc(r)) {
+        receiver_grpc_answer(r, answer);
     } else {
         http_request_answer(r, &(http_answer){.status = answer->status,
                                               .content_type = answer->content_type,
@@ -60,7 +68,7 @@ static void on_fail(void *user, http_request *r, uint16_t status, const char *wh
     bool health = str_is(path, "/health");
     switch (status) {
     case 404:
-        why = "traces are sent to /v1/traces";
+        why = receiver_is_grpc(r) ? "of calls there is only " RECEIVER_GRPC_PATH : "traces are sent to /v1/traces";
         break;
     case 405:
         why = health ? "/health is read with GET" : "traces are sent here with POST";
@@ -76,19 +84,9 @@ static void on_fail(void *user, http_request *r, uint16_t status, const char *wh
 
 /* ---- requests ---- */
 
-/* The body without its Content-Encoding; *unpacked is the caller's. False: refused. */
-static bool take_body(receiver *v, http_request *r, loom_bytes *body, uint8_t **unpacked)
+/* Unpacks body in its place; *unpacked is the caller's. False: refused. */
+static bool unpack(receiver *v, http_request *r, loom_bytes *body, uint8_t **unpacked)
 {
-    const loom_str *encoding = http_request_field(r, "Content-Encoding");
-    *unpacked = NULL;
-    *body = http_request_body(r);
-    if (encoding == NULL || str_is_any_case(*encoding, "identity")) {
-        return true;
-    }
-    if (!str_is_any_case(*encoding, "gzip") && !str_is_any_case(*encoding, "x-gzip")) { /* RFC 9110, 8.4.1.3: they are the same */
-        refuse(v, r, 415, "of compressions only gzip is supported: set the exporter's compression to gzip or none");
-        return false;
-    }
     size_t len;
     loom_status st = gunzip(unpacked, &len, *body, RECEIVER_BODY_MAX);
     if (st == LOOM_OK) {
@@ -101,14 +99,42 @@ static bool take_body(receiver *v, http_request *r, loom_bytes *body, uint8_t **
     return false;
 }
 
+/* The body without its Content-Encoding. False: refused. */
+static bool take_body(receiver *v, http_request *r, loom_bytes *body, uint8_t **unpacked)
+{
+    const loom_str *encoding = http_request_field(r, "Content-Encoding");
+    *body = http_request_body(r);
+    if (encoding == NULL || str_is_any_case(*encoding, "identity")) {
+        return true;
+    }
+    if (!str_is_any_case(*encoding, "gzip") && !str_is_any_case(*encoding, "x-gzip")) { /* RFC 9110, 8.4.1.3: they are the same */
+        refuse(v, r, 415, "of compressions only gzip is supported: set the exporter's compression to gzip or none");
+        return false;
+    }
+    return unpack(v, r, body, unpacked);
+}
+
+/* The message of a call. False: refused. */
+static bool take_message(receiver *v, http_request *r, loom_bytes *body, uint8_t **unpacked)
+{
+    bool gzipped;
+    const char *why;
+    uint16_t status = receiver_grpc_message(r, body, &gzipped, &why);
+    if (status != 0) {
+        refuse(v, r, status, why);
+        return false;
+    }
+    return !gzipped || unpack(v, r, body, unpacked);
+}
+
 static void store_request(receiver *v, http_request *r, body_type type)
 {
     otlp_answer answer;
     store_receipt receipt;
     char problem[STORE_PROBLEM_SIZE];
     loom_bytes body;
-    uint8_t *unpacked;
-    if (!take_body(v, r, &body, &unpacked)) {
+    uint8_t *unpacked = NULL;
+    if (!(receiver_is_grpc(r) ? take_message(v, r, &body, &unpacked) : take_body(v, r, &body, &unpacked))) {
         return;
     }
     otlp_answer_export(&answer, type, body, v->options.db, &receipt, problem);
@@ -135,6 +161,16 @@ static void on_traces(void *user, http_request *r)
     }
 }
 
+static void on_call(void *user, http_request *r)
+{
+    receiver *v = user;
+    if (receiver_is_grpc(r)) {
+        store_request(v, r, BODY_PROTOBUF);
+    } else {
+        refuse(v, r, 415, "a gRPC call needs HTTP/2 and the Content-Type application/grpc");
+    }
+}
+
 static void on_health(void *user, http_request *r)
 {
     (void)user;
@@ -143,6 +179,7 @@ static void on_health(void *user, http_request *r)
 
 static const http_route routes[] = {
     {.method = "POST", .path = "/v1/traces", .handle = on_traces},
+    {.method = "POST", .path = RECEIVER_GRPC_PATH, .handle = on_call},
     {.method = "GET", .path = "/health", .handle = on_health},
 };
 
@@ -162,14 +199,45 @@ static void on_closed(void *user)
     free(user);
 }
 
+static loom_status listen_at(receiver *r, const char *address, char text[ADDRESS_SIZE], uint16_t *port,
+                             char problem[RECEIVER_PROBLEM_SIZE])
+{
+    url u;
+    if (!parse_address(&u, address)) {
+        snprintf(problem, RECEIVER_PROBLEM_SIZE, "%.100s is not HOST:PORT, such as 127.0.0.1:4318", address);
+        return LOOM_EINVAL;
+    }
+    const http_listen_options listen = {.routes = routes, .route_count = sizeof routes / sizeof routes[0],
+                                        .body_max = RECEIVER_BODY_MAX, .http2 = &http2_protocol, .fail = on_fail, .user = r};
+    char why[HTTP_ERROR_SIZE];
+    loom_status st = http_server_listen(r->http, &u, &listen, why);
+    if (st != LOOM_OK) {
+        snprintf(problem, RECEIVER_PROBLEM_SIZE, "cannot listen on %.100s: %.120s", address, why);
+        return st;
+    }
+    *port = u.port;
+    snprintf(text, ADDRESS_SIZE, u.host_is_ipv6 ? "[%s]:%u" : "%s:%u", u.host, (unsigned)u.port);
+    return LOOM_OK;
+}
+
+static loom_status listen_for_grpc(receiver *r, char problem[RECEIVER_PROBLEM_SIZE])
+{
+    uint16_t port;
+    loom_status st = listen_at(r, r->options.grpc_listen, r->grpc_address, &port, problem);
+    if (st == LOOM_OK || !r->options.grpc_optional) {
+        return st;
+    }
+    if (r->options.on_error != NULL) {
+        char message[RECEIVER_PROBLEM_SIZE + ADDRESS_SIZE + 64];
+        snprintf(message, sizeof message, "%s; gRPC is received on %s alone", problem, r->address);
+        r->options.on_error(r->options.user, message);
+    }
+    return LOOM_OK;
+}
+
 loom_status receiver_open(receiver **out, uv_loop_t *loop, const receiver_options *options, char problem[RECEIVER_PROBLEM_SIZE])
 {
     *out = NULL;
-    url u;
-    if (!parse_address(&u, options->listen)) {
-        snprintf(problem, RECEIVER_PROBLEM_SIZE, "%.100s is not HOST:PORT, such as 127.0.0.1:4318", options->listen);
-        return LOOM_EINVAL;
-    }
     receiver *r = calloc(1, sizeof *r);
     const http_server_options server = {.bodies_max = RECEIVER_BODIES_MAX};
     if (r == NULL || http_server_open(&r->http, loop, &server) != LOOM_OK) {
@@ -178,19 +246,21 @@ loom_status receiver_open(receiver **out, uv_loop_t *loop, const receiver_option
         return LOOM_ENOMEM;
     }
     r->options = *options;
-    const http_listen_options listen = {.routes = routes, .route_count = sizeof routes / sizeof routes[0],
-                                        .body_max = RECEIVER_BODY_MAX, .fail = on_fail, .user = r};
-    char why[HTTP_ERROR_SIZE];
-    loom_status st = http_server_listen(r->http, &u, &listen, why);
+    loom_status st = listen_at(r, options->listen, r->address, &r->port, problem);
+    if (st == LOOM_OK && options->grpc_listen != NULL) {
+        st = listen_for_grpc(r, problem);
+    }
     if (st != LOOM_OK) {
-        snprintf(problem, RECEIVER_PROBLEM_SIZE, "cannot listen on %.100s: %.120s", options->listen, why);
         receiver_close(r);
         return st;
     }
-    r->port = u.port;
-    snprintf(r->address, sizeof r->address, u.host_is_ipv6 ? "[%s]:%u" : "%s:%u", u.host, (unsigned)u.port);
     *out = r;
     return LOOM_OK;
+}
+
+const char *receiver_grpc_address(const receiver *r)
+{
+    return r->grpc_address[0] != '\0' ? r->grpc_address : r->address;
 }
 
 const char *receiver_address(const receiver *r)

@@ -15,7 +15,7 @@ static const verb_table table = {
     .verbs = verbs,
     .count = sizeof verbs / sizeof verbs[0],
     .trailer = "Examples:\n"
-               "  loom trace collect                       receive on 127.0.0.1:4318 until interrupted\n"
+               "  loom trace collect                       receive on 127.0.0.1:4318 and 4317 until interrupted\n"
                "  loom trace ls --attr topic=sensor.data   traces with a message on this topic\n"
                "  loom trace show 4bf92f                   the trace whose id starts with 4bf92f\n"
                "  loom trace check --last --ladder trace-test\n",

@@ -15,6 +15,8 @@
 static const option_spec specs[] = {
     {.name = "listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = "127.0.0.1:4318",
      .help = "Address to listen on; port 0 picks a free port"},
+    {.name = "grpc-listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = "127.0.0.1:4317",
+     .help = "A second address, where clients expect gRPC; without effect on what is taken where. Default only without --listen"},
     {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db",
      .help = "Database, created if missing; LOOM_TRACE_DB names another default"},
     {.name = "retention-spans", .kind = OPTION_VALUE, .value = "N", .fallback = "1000000",
@@ -30,8 +32,8 @@ static const option_spec specs[] = {
 static const command collect = {
     .manual = {.program = "loom trace collect",
                .synopsis = "[OPTION]…",
-               .summary = "Receives traces over OTLP/HTTP (POST /v1/traces, protobuf or JSON, as it is or gzipped, up to 16 MiB) "
-                          "and stores them in an SQLite database until SIGTERM, SIGINT or SIGHUP. GET /health returns 200. Anyone "
+               .summary = "Receives traces over OTLP/HTTP (POST /v1/traces, protobuf or JSON) and OTLP/gRPC, on each of its ports, "
+                          "as they are or gzipped, up to 16 MiB, and stores them in an SQLite database until SIGTERM, SIGINT or SIGHUP. GET /health returns 200. Anyone "
                           "who can connect can write, so listen on loopback unless you trust the network.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
@@ -88,7 +90,8 @@ static bool announce(const options *o, const receiver *r, const char *db_path, i
     const char *port_file = options_value(o, "port-file");
     uint64_t fd;
     if (!options_is_on(o, "quiet")) {
-        printf("receiving traces on http://%s/v1/traces, database %s\n", receiver_address(r), db_path);
+        printf("receiving traces on http://%s/v1/traces and by gRPC on %s, database %s\n", receiver_address(r),
+               receiver_grpc_address(r), db_path);
         fflush(stdout);
     }
     if (port_file != NULL && !write_port_file(port_file, receiver_port(r))) {
@@ -145,7 +148,10 @@ static void close_signal(uv_signal_t *handle)
 static int serve(const options *o, store *db, const char *db_path)
 {
     const char *listen = options_value(o, "listen");
-    const receiver_options settings = {.listen = listen != NULL ? listen : "127.0.0.1:4318", .db = db, .on_error = log_error};
+    const char *grpc_listen = options_value(o, "grpc-listen");
+    const receiver_options settings = {.listen = listen != NULL ? listen : "127.0.0.1:4318",
+                                       .grpc_listen = grpc_listen != NULL ? grpc_listen : listen == NULL ? "127.0.0.1:4317" : NULL,
+                                       .grpc_optional = grpc_listen == NULL, .db = db, .on_error = log_error};
     char why[RECEIVER_PROBLEM_SIZE];
     collecting c = {.quiet = options_is_on(o, "quiet")};
     if (!descriptors_free(DESCRIPTORS_FOR_A_LOOP)) {

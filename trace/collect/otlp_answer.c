@@ -82,6 +82,8 @@ static int rpc_code(uint16_t http_status)
     switch (http_status) {
     case 404:
         return 5; /* NOT_FOUND */
+    case 408:
+        return 4; /* DEADLINE_EXCEEDED */
     case 405:
     case 415:
         return 12; /* UNIMPLEMENTED */

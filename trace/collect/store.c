@@ -9,36 +9,35 @@
 #include <sys/stat.h>
 
 #define BUSY_TIMEOUT_MS 5000
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
+#define CACHE_KIB "16384"        /* the span ids of the traces that grow just now */
+#define CHECKPOINT_PAGES "4096"  /* of 4 KiB: the write-ahead log grows to 16 MiB before it is written back */
 
-/* Searches ask for traces, so attributes are kept once a trace: a ladder repeats most of them on every span. The traces
- * table saves `ls` from looking at every span there is. */
+/* Spans of one trace that came in one request are one row, a block: an ExportTraceServiceRequest with the bytes of the spans
+ * as they came, which are decoded when they are shown. A span costs one insertion, of its id, which tells what has been
+ * delivered before. Searches look at the digests of the blocks, and only into those blocks that may match. */
 static const char schema[] =
-    "PRAGMA user_version = 1;"
-    "CREATE TABLE spans (trace_id BLOB NOT NULL, span_id BLOB NOT NULL, parent BLOB NOT NULL, service TEXT NOT NULL,"
-    " name TEXT NOT NULL, kind INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, status INTEGER NOT NULL,"
-    " span BLOB NOT NULL, resource BLOB NOT NULL, scope BLOB NOT NULL, PRIMARY KEY (trace_id, span_id));"
-    "CREATE TABLE traces (trace_id BLOB NOT NULL PRIMARY KEY, start INTEGER NOT NULL, spans INTEGER NOT NULL) WITHOUT ROWID;"
+    "PRAGMA user_version = 2;"
+    "CREATE TABLE traces (number INTEGER PRIMARY KEY, trace_id BLOB NOT NULL UNIQUE, start INTEGER NOT NULL, spans INTEGER NOT NULL);"
     "CREATE INDEX traces_by_start ON traces (start);"
-    "CREATE TABLE attributes (trace_id BLOB NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
-    " PRIMARY KEY (trace_id, key, value)) WITHOUT ROWID;"
-    "CREATE INDEX attributes_by_value ON attributes (key, value);";
-
-static const char upsert_trace[] =
-    "INSERT INTO traces VALUES (?1, ?2, 1) ON CONFLICT (trace_id) DO UPDATE SET start = min(start, excluded.start),"
-    " spans = spans + 1 RETURNING spans";
+    "CREATE TABLE span_ids (trace INTEGER NOT NULL, span_id INTEGER NOT NULL, PRIMARY KEY (trace, span_id)) WITHOUT ROWID;"
+    "CREATE TABLE blocks (trace INTEGER NOT NULL, digest BLOB NOT NULL, request BLOB NOT NULL);"
+    "CREATE INDEX blocks_by_trace ON blocks (trace);";
 
 static const char *const write_sql[WRITE_COUNT] = {
     [WRITE_BEGIN] = "BEGIN IMMEDIATE",
     [WRITE_COMMIT] = "COMMIT",
     [WRITE_ROLLBACK] = "ROLLBACK",
-    [WRITE_SPAN] = "INSERT INTO spans VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
-    [WRITE_ATTR] = "INSERT INTO attributes VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-    [WRITE_TRACE] = upsert_trace,
-    [WRITE_OLDEST] = "SELECT trace_id, spans FROM traces ORDER BY start LIMIT 1",
-    [WRITE_DROP_ATTRS] = "DELETE FROM attributes WHERE trace_id = ?1",
-    [WRITE_DROP_SPANS] = "DELETE FROM spans WHERE trace_id = ?1",
-    [WRITE_DROP_TRACE] = "DELETE FROM traces WHERE trace_id = ?1",
+    [WRITE_LAST_NUMBER] = "SELECT max(number) FROM traces",
+    [WRITE_FIND_TRACE] = "SELECT number FROM traces WHERE trace_id = ?1",
+    [WRITE_NEW_TRACE] = "INSERT INTO traces VALUES (?1, ?2, ?3, ?4)",
+    [WRITE_MORE_OF_TRACE] = "UPDATE traces SET start = min(start, ?3), spans = spans + ?4 WHERE number = ?1",
+    [WRITE_SPAN_ID] = "INSERT INTO span_ids VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    [WRITE_BLOCK] = "INSERT INTO blocks VALUES (?1, ?2, ?3)",
+    [WRITE_OLDEST] = "SELECT number, spans FROM traces ORDER BY start LIMIT 1",
+    [WRITE_DROP_IDS] = "DELETE FROM span_ids WHERE trace = ?1",
+    [WRITE_DROP_BLOCKS] = "DELETE FROM blocks WHERE trace = ?1",
+    [WRITE_DROP_TRACE] = "DELETE FROM traces WHERE number = ?1",
 };
 
 loom_status store_status(int sqlite_code)
@@ -122,7 +121,8 @@ static loom_status set_up_writer(store *s)
 {
     /* The log makes NORMAL safe against a crash of the process; a crash of the system may cost the last commits, which
      * is right for traces. */
-    loom_status st = exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
+    loom_status st = exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -" CACHE_KIB
+                             "; PRAGMA wal_autocheckpoint = " CHECKPOINT_PAGES ";");
     if (st == LOOM_OK) {
         st = exec(s, "BEGIN IMMEDIATE"); /* two collectors started at once make the tables only once */
     }
@@ -141,7 +141,7 @@ static loom_status set_up_writer(store *s)
 static void explain(char problem[STORE_PROBLEM_SIZE], const store *s, const char *path, loom_status st)
 {
     if (st == LOOM_EVERSION) {
-        snprintf(problem, STORE_PROBLEM_SIZE, "%s is not a trace database of this version of Loom", path);
+        snprintf(problem, STORE_PROBLEM_SIZE, "%s is not a trace database of this version of Loom: move it away or name another one", path);
     } else {
         snprintf(problem, STORE_PROBLEM_SIZE, "cannot open the trace database %s: %s", path,
                  s != NULL && s->db != NULL ? sqlite3_errmsg(s->db) : loom_status_text(st));
@@ -155,6 +155,9 @@ static loom_status open_file(store **out, const char *path, int flags, char prob
     loom_status st = LOOM_ENOMEM;
     if (s != NULL) {
         st = store_status(sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL));
+    }
+    if (st == LOOM_OK) {
+        st = store_add_functions(s);
     }
     if (st != LOOM_OK) {
         explain(problem, s, path, st);
@@ -206,7 +209,9 @@ loom_status store_open_writer(store **out, const char *path, uint64_t retention_
         return st;
     }
     (*out)->retention_spans = retention_spans;
-    st = set_up_writer(*out);
+    digest_init(&(*out)->digest);
+    (*out)->slice = malloc(sizeof *(*out)->slice);
+    st = (*out)->slice == NULL ? LOOM_ENOMEM : set_up_writer(*out);
     if (st == LOOM_OK) {
         st = count_rows(*out);
     }
@@ -238,6 +243,8 @@ void store_close(store *s)
         sqlite3_finalize(s->write[i]);
     }
     sqlite3_close(s->db);
+    digest_fini(&s->digest);
+    free(s->slice);
     free(s);
 }
 

@@ -29,8 +29,9 @@ typedef struct store_receipt {
     size_t rejected; /* a trace id or span id of zeros, which OpenTelemetry forbids */
 } store_receipt;
 
-/* Stores the spans of an encoded ExportTraceServiceRequest, all of them or none, and has them on disk (as far as the
- * operating system, not the disk's cache, is concerned) when it returns.
+/* Stores the spans of an encoded ExportTraceServiceRequest, all of them or none, in one transaction. They are with the
+ * operating system when it returns: a crash of this process loses nothing that was answered, one of the machine may lose
+ * the last seconds.
  * LOOM_EMALFORMED: not a request. LOOM_EBUSY: another writer. LOOM_EIO: disk full and the like. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status store_add(store *s, loom_bytes request, store_receipt *receipt);
 

@@ -1,17 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/collect/regroup.h"
 #include "trace/collect/store_internal.h"
 
+#include <endian.h>
 #include <string.h>
-
-#define SEARCHABLE_MAX 256 /* bytes of a value; longer ones are content rather than names */
 
 typedef struct adding {
     store *s;
-    const otlp_span *span;
     store_receipt receipt;
     uint64_t new_traces;
-    int code; /* SQLite's, of the step that failed */
+    sqlite3_int64 last_number; /* of the traces there are; 0: not asked for yet */
+    int code;                  /* SQLite's, of the step that failed */
+    loom_status status;        /* of what failed outside SQLite */
 } adding;
+
+/* The spans of one trace in a slice. */
+typedef struct part {
+    size_t begin, end; /* of slice->by_id */
+    const uint8_t *trace_id;
+    sqlite3_int64 number;
+    bool is_new_trace;
+    uint64_t start_unix_ns;
+    size_t stored;
+} part;
+
+static bool failed(const adding *a)
+{
+    return a->code != SQLITE_OK || a->status != LOOM_OK;
+}
 
 /* Runs a write to its end and leaves it ready for the next. */
 static int run(sqlite3_stmt *stmt)
@@ -23,107 +39,184 @@ static int run(sqlite3_stmt *stmt)
     return code == SQLITE_DONE ? reset : code;
 }
 
-static bool add_attr(void *user, otlp_attr attr)
+/* The number in the first column of the first row, if there is a row. */
+static int read_number(sqlite3_stmt *stmt, sqlite3_int64 *out, bool *found)
+{
+    int code = sqlite3_step(stmt);
+    *found = code == SQLITE_ROW;
+    if (*found) {
+        *out = sqlite3_column_int64(stmt, 0);
+    }
+    int reset = sqlite3_reset(stmt);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? reset : code;
+}
+
+/* ---- one trace ---- */
+
+/* A new trace gets the next number; its row is written when its spans are counted. */
+static void find_trace(adding *a, part *p)
+{
+    bool found;
+    sqlite3_stmt *find = a->s->write[WRITE_FIND_TRACE];
+    sqlite3_bind_blob(find, 1, p->trace_id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
+    a->code = read_number(find, &p->number, &found);
+    p->is_new_trace = a->code == SQLITE_OK && !found;
+    if (!p->is_new_trace) {
+        return;
+    }
+    if (a->last_number == 0) {
+        a->code = read_number(a->s->write[WRITE_LAST_NUMBER], &a->last_number, &found);
+    }
+    p->number = ++a->last_number;
+}
+
+static void add_ids(adding *a, part *p)
+{
+    slice *sl = a->s->slice;
+    sqlite3_stmt *stmt = a->s->write[WRITE_SPAN_ID];
+    sqlite3_bind_int64(stmt, 1, p->number);
+    for (size_t i = p->begin; i < p->end && a->code == SQLITE_OK; i++) {
+        const otlp_span *span = &sl->spans[sl->by_id[i]];
+        uint64_t id;
+        memcpy(&id, span->span_id, sizeof id);
+        sqlite3_bind_int64(stmt, 2, (sqlite3_int64)be64toh(id));
+        a->code = run(stmt);
+        const bool is_new = a->code == SQLITE_OK && sqlite3_changes(a->s->db) > 0;
+        sl->is_new[sl->by_id[i]] = is_new;
+        if (is_new && (p->stored++ == 0 || span->start_unix_ns < p->start_unix_ns)) {
+            p->start_unix_ns = span->start_unix_ns;
+        }
+    }
+}
+
+static bool digest_attr(void *user, otlp_attr attr)
 {
     adding *a = user;
-    char value[SEARCHABLE_MAX];
+    char value[STORE_SEARCHABLE_MAX];
     size_t len;
-    if (attr.key.len > SEARCHABLE_MAX || !span_value_text(value, sizeof value, &len, attr.value)) {
-        return true;
+    if (attr.key.len <= STORE_SEARCHABLE_MAX && span_value_text(value, sizeof value, &len, attr.value)) {
+        a->status = digest_put(&a->s->digest, attr.key, (loom_str){value, len});
     }
-    sqlite3_stmt *stmt = a->s->write[WRITE_ATTR];
-    sqlite3_bind_blob(stmt, 1, a->span->trace_id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
-    store_bind_str(stmt, 2, attr.key);
-    store_bind_str(stmt, 3, (loom_str){value, len});
-    a->code = run(stmt);
-    return a->code == SQLITE_OK;
+    return a->status == LOOM_OK;
 }
 
-static void add_row(adding *a)
+static void add_block(adding *a, const part *p)
 {
-    const otlp_span *span = a->span;
-    sqlite3_stmt *stmt = a->s->write[WRITE_SPAN];
-    sqlite3_bind_blob(stmt, 1, span->trace_id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
-    sqlite3_bind_blob(stmt, 2, span->span_id, LOOM_SPAN_ID_SIZE, SQLITE_STATIC);
-    sqlite3_bind_blob(stmt, 3, span->parent_span_id, LOOM_SPAN_ID_SIZE, SQLITE_STATIC);
-    store_bind_str(stmt, 4, otlp_resource_string(span->resource, "service.name"));
-    store_bind_str(stmt, 5, span->name);
-    sqlite3_bind_int(stmt, 6, span->kind);
-    sqlite3_bind_int64(stmt, 7, store_time(span->start_unix_ns));
-    sqlite3_bind_int64(stmt, 8, store_time(span->end_unix_ns));
-    sqlite3_bind_int(stmt, 9, span->status);
-    store_bind_bytes(stmt, 10, span->span);
-    store_bind_bytes(stmt, 11, span->resource);
-    store_bind_bytes(stmt, 12, span->scope);
-    a->code = run(stmt);
-}
-
-/* RETURNING tells whether the trace is new, which is what counting them needs. */
-static void add_trace(adding *a)
-{
-    sqlite3_stmt *stmt = a->s->write[WRITE_TRACE];
-    sqlite3_bind_blob(stmt, 1, a->span->trace_id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 2, store_time(a->span->start_unix_ns));
-    a->code = sqlite3_step(stmt);
-    if (a->code == SQLITE_ROW) {
-        a->new_traces += sqlite3_column_int64(stmt, 0) == 1;
+    slice *sl = a->s->slice;
+    regrouping r;
+    loom_bytes request, filter, resource = {0};
+    regrouping_init(&r);
+    slice_restore(sl, p->begin, p->end);
+    for (size_t i = p->begin; i < p->end && a->status == LOOM_OK; i++) {
+        const otlp_span *span = &sl->spans[sl->by_id[i]];
+        if (!sl->is_new[sl->by_id[i]]) {
+            continue;
+        }
+        regrouping_add(&r, span->span, span->resource, span->scope);
+        if (span->resource.data != resource.data) {
+            a->status = digest_put(&a->s->digest, store_service_key, otlp_resource_string(span->resource, "service.name"));
+            resource = span->resource;
+        }
+        if (a->status == LOOM_OK) {
+            otlp_read_span_attrs(span->span, digest_attr, a);
+        }
+    }
+    if (a->status == LOOM_OK && (a->status = regrouping_finish(&r, &request)) == LOOM_OK &&
+        (a->status = digest_take(&a->s->digest, &filter)) == LOOM_OK) {
+        sqlite3_stmt *stmt = a->s->write[WRITE_BLOCK];
+        sqlite3_bind_int64(stmt, 1, p->number);
+        store_bind_bytes(stmt, 2, filter);
+        store_bind_bytes(stmt, 3, request);
         a->code = run(stmt);
-    } else {
-        sqlite3_reset(stmt);
+        sqlite3_clear_bindings(stmt);
     }
+    regrouping_fini(&r);
+}
+
+static void add_trace(adding *a, const part *p)
+{
+    sqlite3_stmt *stmt = a->s->write[p->is_new_trace ? WRITE_NEW_TRACE : WRITE_MORE_OF_TRACE];
+    sqlite3_bind_int64(stmt, 1, p->number);
+    if (p->is_new_trace) {
+        sqlite3_bind_blob(stmt, 2, p->trace_id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
+    }
+    sqlite3_bind_int64(stmt, 3, store_time(p->start_unix_ns));
+    sqlite3_bind_int64(stmt, 4, (sqlite3_int64)p->stored);
+    a->code = run(stmt);
+    a->new_traces += a->code == SQLITE_OK && p->is_new_trace;
+}
+
+/* ---- a request ---- */
+
+static void add_part(adding *a, part *p)
+{
+    find_trace(a, p);
+    if (a->code == SQLITE_OK) {
+        add_ids(a, p);
+    }
+    if (a->code == SQLITE_OK && p->stored > 0) {
+        add_block(a, p);
+    }
+    if (!failed(a) && p->stored > 0) {
+        add_trace(a, p);
+    }
+    a->receipt.stored += p->stored;
+    a->receipt.known += p->end - p->begin - p->stored;
+}
+
+static void add_slice(adding *a)
+{
+    slice *sl = a->s->slice;
+    slice_sort(sl);
+    for (size_t begin = 0; begin < sl->count && !failed(a);) {
+        part p = {.begin = begin, .end = slice_trace_end(sl, begin), .trace_id = sl->spans[sl->by_id[begin]].trace_id};
+        add_part(a, &p);
+        begin = p.end;
+    }
+    sl->count = 0;
 }
 
 static bool add_span(void *user, const otlp_span *span)
 {
     adding *a = user;
-    a->span = span;
+    slice *sl = a->s->slice;
     if (trace_id_is_zero(span->trace_id) || span_id_is_zero(span->span_id)) {
         a->receipt.rejected++;
         return true;
     }
-    add_row(a);
-    if (a->code != SQLITE_OK) {
-        return false;
+    sl->spans[sl->count++] = *span;
+    if (sl->count == SLICE_SPANS) {
+        add_slice(a);
     }
-    if (sqlite3_changes(a->s->db) == 0) {
-        a->receipt.known++;
-        return true;
-    }
-    a->receipt.stored++;
-    add_trace(a);
-    if (a->code == SQLITE_OK) {
-        otlp_read_span_attrs(span->span, add_attr, a);
-    }
-    return a->code == SQLITE_OK;
+    return !failed(a);
 }
 
-static int drop(store *s, enum store_write statement, const uint8_t id[LOOM_TRACE_ID_SIZE])
+/* ---- retention ---- */
+
+static int drop(store *s, enum store_write statement, sqlite3_int64 number)
 {
-    sqlite3_bind_blob(s->write[statement], 1, id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
+    sqlite3_bind_int64(s->write[statement], 1, number);
     return run(s->write[statement]);
 }
 
 static int drop_oldest(store *s, uint64_t *spans)
 {
-    uint8_t id[LOOM_TRACE_ID_SIZE] = {0};
     sqlite3_stmt *oldest = s->write[WRITE_OLDEST];
+    sqlite3_int64 number = 0;
     int code = sqlite3_step(oldest);
     if (code == SQLITE_ROW) {
-        const void *blob = sqlite3_column_blob(oldest, 0);
-        if (blob != NULL && sqlite3_column_bytes(oldest, 0) == LOOM_TRACE_ID_SIZE) {
-            memcpy(id, blob, sizeof id);
-        }
+        number = sqlite3_column_int64(oldest, 0);
         *spans = (uint64_t)sqlite3_column_int64(oldest, 1);
     }
     sqlite3_reset(oldest);
     if (code != SQLITE_ROW) {
         return code == SQLITE_DONE ? SQLITE_CORRUPT : code;
     }
-    code = drop(s, WRITE_DROP_ATTRS, id);
+    code = drop(s, WRITE_DROP_BLOCKS, number);
     if (code == SQLITE_OK) {
-        code = drop(s, WRITE_DROP_SPANS, id);
+        code = drop(s, WRITE_DROP_IDS, number);
     }
-    return code == SQLITE_OK ? drop(s, WRITE_DROP_TRACE, id) : code;
+    return code == SQLITE_OK ? drop(s, WRITE_DROP_TRACE, number) : code;
 }
 
 static void keep_retention(adding *a, uint64_t *span_count, uint64_t *trace_count)
@@ -137,6 +230,23 @@ static void keep_retention(adding *a, uint64_t *span_count, uint64_t *trace_coun
     }
 }
 
+/* ---- the transaction ---- */
+
+static loom_status finish(adding *a)
+{
+    uint64_t span_count = a->s->span_count + a->receipt.stored;
+    uint64_t trace_count = a->s->trace_count + a->new_traces;
+    keep_retention(a, &span_count, &trace_count);
+    if (a->code == SQLITE_OK) {
+        a->code = run(a->s->write[WRITE_COMMIT]);
+    }
+    if (a->code == SQLITE_OK) {
+        a->s->span_count = span_count;
+        a->s->trace_count = trace_count;
+    }
+    return store_status(a->code);
+}
+
 loom_status store_add(store *s, loom_bytes request, store_receipt *receipt)
 {
     adding a = {.s = s, .code = SQLITE_OK};
@@ -145,15 +255,14 @@ loom_status store_add(store *s, loom_bytes request, store_receipt *receipt)
     if (begun != SQLITE_OK) {
         return store_status(begun);
     }
+    s->slice->count = 0;
+    s->digest.count = 0; /* what a failure has left */
     loom_status st = otlp_read_request(request, add_span, &a);
-    uint64_t span_count = s->span_count + a.receipt.stored;
-    uint64_t trace_count = s->trace_count + a.new_traces;
+    if (st == LOOM_OK && !failed(&a)) {
+        add_slice(&a);
+    }
     if (st == LOOM_OK) {
-        keep_retention(&a, &span_count, &trace_count);
-        if (a.code == SQLITE_OK) {
-            a.code = run(s->write[WRITE_COMMIT]);
-        }
-        st = store_status(a.code);
+        st = a.status != LOOM_OK ? a.status : a.code != SQLITE_OK ? store_status(a.code) : finish(&a);
     }
     if (st != LOOM_OK) {
         if (sqlite3_get_autocommit(s->db) == 0) { /* SQLite has rolled back by itself after some errors */
@@ -161,8 +270,6 @@ loom_status store_add(store *s, loom_bytes request, store_receipt *receipt)
         }
         return st;
     }
-    s->span_count = span_count;
-    s->trace_count = trace_count;
     *receipt = a.receipt;
     return LOOM_OK;
 }

@@ -3,18 +3,22 @@
 #ifndef LOOM_TRACE_COLLECT_STORE_INTERNAL_H
 #define LOOM_TRACE_COLLECT_STORE_INTERNAL_H
 
+#include "trace/collect/digest.h"
+#include "trace/collect/slice.h"
 #include "trace/collect/store.h"
 
 #include <sqlite3.h>
 
-enum store_write { WRITE_BEGIN, WRITE_COMMIT, WRITE_ROLLBACK, WRITE_SPAN, WRITE_ATTR, WRITE_TRACE, WRITE_OLDEST, WRITE_DROP_ATTRS,
-                   WRITE_DROP_SPANS, WRITE_DROP_TRACE, WRITE_COUNT };
+enum store_write { WRITE_BEGIN, WRITE_COMMIT, WRITE_ROLLBACK, WRITE_LAST_NUMBER, WRITE_FIND_TRACE, WRITE_NEW_TRACE, WRITE_MORE_OF_TRACE,
+                   WRITE_SPAN_ID, WRITE_BLOCK, WRITE_OLDEST, WRITE_DROP_IDS, WRITE_DROP_BLOCKS, WRITE_DROP_TRACE, WRITE_COUNT };
 
 struct store {
     sqlite3 *db;
     sqlite3_stmt *write[WRITE_COUNT]; /* NULL in a reader */
     uint64_t retention_spans;         /* 0: no limit */
     uint64_t span_count, trace_count; /* of a writer, as of the last commit */
+    slice *slice;                     /* of a writer: what is being added */
+    digest digest;                    /* of the block that is being added */
 };
 
 loom_status store_status(int sqlite_code);
@@ -25,5 +29,13 @@ int store_bind_bytes(sqlite3_stmt *stmt, int index, loom_bytes bytes);
 int store_bind_str(sqlite3_stmt *stmt, int index, loom_str text);
 /* SQLite's integers end at 2^63; a time beyond (the year 2262) counts as that. */
 sqlite3_int64 store_time(uint64_t unix_ns);
+/* Longer keys and values cannot be searched for: they are content rather than names. */
+enum { STORE_SEARCHABLE_MAX = 256 };
+/* In digests service.name of the resource has an empty key, which no attribute of a span has. */
+static const loom_str store_service_key = {"", 0};
+
+/* ---- store_search.c ---- */
+/* The SQL functions of build_list_sql(): may_hold(digest, key, value) and holds(request, key, value); key NULL is the service. */
+loom_status store_add_functions(store *s);
 
 #endif

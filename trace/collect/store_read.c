@@ -8,17 +8,16 @@
 #include <string.h>
 
 #define SQL_MAX 4096
+#define TRACE_BYTES_MAX ((size_t)1 << 31)
+#define PARAMETERS_BEFORE 2 /* of a list: since, limit */
+
+static const char blocks_of_trace[] =
+    "SELECT request FROM blocks WHERE trace = (SELECT number FROM traces WHERE trace_id = ?1) ORDER BY rowid";
 
 static loom_bytes column_bytes(sqlite3_stmt *stmt, int column)
 {
     const void *data = sqlite3_column_blob(stmt, column);
     return (loom_bytes){data, data != NULL ? (size_t)sqlite3_column_bytes(stmt, column) : 0};
-}
-
-static loom_str column_str(sqlite3_stmt *stmt, int column)
-{
-    const void *data = sqlite3_column_text(stmt, column);
-    return (loom_str){data, data != NULL ? (size_t)sqlite3_column_bytes(stmt, column) : 0};
 }
 
 /* False for a row no Loom has written. */
@@ -34,57 +33,77 @@ static bool column_trace_id(uint8_t id[LOOM_TRACE_ID_SIZE], sqlite3_stmt *stmt, 
 
 /* ---- list ---- */
 
-static loom_status summarise(sqlite3_stmt *spans, const uint8_t id[LOOM_TRACE_ID_SIZE], trace_summary *summary)
+static loom_status append_blocks(sqlite3_stmt *blocks, const uint8_t id[LOOM_TRACE_ID_SIZE], pb_buf *request)
 {
-    static const uint8_t no_parent[LOOM_SPAN_ID_SIZE];
-    trace_summary_begin(summary, id);
-    sqlite3_bind_blob(spans, 1, id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
-    loom_status st = LOOM_OK;
-    while (st == LOOM_OK && sqlite3_step(spans) == SQLITE_ROW) {
-        loom_bytes parent = column_bytes(spans, 0);
-        const summary_span row = {.is_root = parent.len != sizeof no_parent || memcmp(parent.data, no_parent, parent.len) == 0,
-                                  .service = column_str(spans, 1),
-                                  .name = column_str(spans, 2),
-                                  .start_unix_ns = (uint64_t)sqlite3_column_int64(spans, 3),
-                                  .end_unix_ns = (uint64_t)sqlite3_column_int64(spans, 4),
-                                  .is_error = sqlite3_column_int(spans, 5) == LOOM_SPAN_ERROR};
-        st = trace_summary_add(summary, &row);
+    sqlite3_bind_blob(blocks, 1, id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
+    int code;
+    while ((code = sqlite3_step(blocks)) == SQLITE_ROW) {
+        loom_bytes block = column_bytes(blocks, 0);
+        pb_raw(request, block.data, block.len);
     }
-    int reset = sqlite3_reset(spans);
-    st = st != LOOM_OK ? st : store_status(reset);
-    if (st != LOOM_OK) {
-        trace_summary_fini(summary);
+    sqlite3_reset(blocks);
+    return request->failed ? LOOM_ENOMEM : store_status(code);
+}
+
+/* The spans of a trace in the order of their times. Requests one after the other are a request (protobuf merges repeated
+ * fields). The caller ends list, whatever comes of it. */
+static loom_status read_trace(sqlite3_stmt *blocks, const uint8_t id[LOOM_TRACE_ID_SIZE], span_list *list)
+{
+    pb_buf request;
+    pb_init(&request, NULL, 0, TRACE_BYTES_MAX);
+    loom_status st = append_blocks(blocks, id, &request);
+    if (st == LOOM_OK) {
+        st = span_list_add(list, (loom_bytes){request.data, request.len});
     }
+    if (st == LOOM_OK) {
+        span_list_sort(list);
+    }
+    pb_fini(&request);
+    return st;
+}
+
+static loom_status summarise(sqlite3_stmt *blocks, const uint8_t id[LOOM_TRACE_ID_SIZE], trace_summary *summary)
+{
+    span_list list;
+    span_list_init(&list);
+    loom_status st = read_trace(blocks, id, &list);
+    if (st == LOOM_OK) {
+        st = trace_summary_init(summary, (span_range){list.items, list.count});
+    }
+    if (st == LOOM_OK) {
+        memcpy(summary->trace_id, id, LOOM_TRACE_ID_SIZE);
+    }
+    span_list_fini(&list);
     return st;
 }
 
 static void build_list_sql(char sql[SQL_MAX], const store_filter *filter)
 {
-    size_t len = (size_t)snprintf(sql, SQL_MAX, "SELECT trace_id FROM traces AS t WHERE start >= ?");
-    if (filter->service.len > 0) {
-        len += (size_t)snprintf(sql + len, SQL_MAX - len,
-                                " AND EXISTS (SELECT 1 FROM spans WHERE trace_id = t.trace_id AND service = ?)");
+    /* CASE keeps SQLite from reading the spans of a block that cannot match. */
+    static const char condition[] = " AND EXISTS (SELECT 1 FROM blocks WHERE trace = t.number AND"
+                                    " CASE WHEN may_hold(digest, ?%zu, ?%zu) THEN holds(request, ?%zu, ?%zu) ELSE 0 END)";
+    size_t len = (size_t)snprintf(sql, SQL_MAX, "SELECT trace_id FROM traces AS t WHERE start >= ?1");
+    size_t conditions = filter->attr_count + (filter->service.len > 0);
+    for (size_t i = 0; i < conditions; i++) {
+        size_t key = PARAMETERS_BEFORE + 2 * i + 1;
+        len += (size_t)snprintf(sql + len, SQL_MAX - len, condition, key, key + 1, key, key + 1);
     }
-    /* IN lets SQLite begin with the attribute when few traces have it. */
-    for (size_t i = 0; i < filter->attr_count; i++) {
-        len += (size_t)snprintf(sql + len, SQL_MAX - len,
-                                " AND trace_id IN (SELECT trace_id FROM attributes WHERE key = ? AND value = ?)");
-    }
-    snprintf(sql + len, SQL_MAX - len, " ORDER BY start DESC, trace_id LIMIT ?");
+    snprintf(sql + len, SQL_MAX - len, " ORDER BY start DESC, trace_id LIMIT ?2");
 }
 
 static void bind_list(sqlite3_stmt *stmt, const store_filter *filter)
 {
-    int at = 1;
-    sqlite3_bind_int64(stmt, at++, store_time(filter->since_unix_ns));
-    if (filter->service.len > 0) {
-        store_bind_str(stmt, at++, filter->service);
-    }
+    int at = PARAMETERS_BEFORE + 1;
+    sqlite3_bind_int64(stmt, 1, store_time(filter->since_unix_ns));
+    sqlite3_bind_int64(stmt, 2, store_time(filter->limit));
     for (size_t i = 0; i < filter->attr_count; i++) {
         store_bind_str(stmt, at++, filter->attrs[i].key);
         store_bind_str(stmt, at++, filter->attrs[i].value);
     }
-    sqlite3_bind_int64(stmt, at, store_time(filter->limit));
+    if (filter->service.len > 0) {
+        sqlite3_bind_null(stmt, at++);
+        store_bind_str(stmt, at, filter->service);
+    }
 }
 
 loom_status store_list(store *s, const store_filter *filter, bool (*visit)(void *user, const trace_summary *summary),
@@ -95,12 +114,12 @@ loom_status store_list(store *s, const store_filter *filter, bool (*visit)(void 
     }
     char sql[SQL_MAX];
     build_list_sql(sql, filter);
-    sqlite3_stmt *traces, *spans;
+    sqlite3_stmt *traces, *blocks;
     loom_status st = store_prepare(s, &traces, sql);
     if (st != LOOM_OK) {
         return st;
     }
-    st = store_prepare(s, &spans, "SELECT parent, service, name, start, end, status FROM spans WHERE trace_id = ? ORDER BY start");
+    st = store_prepare(s, &blocks, blocks_of_trace);
     if (st != LOOM_OK) {
         goto finalize_traces;
     }
@@ -113,13 +132,13 @@ loom_status store_list(store *s, const store_filter *filter, bool (*visit)(void 
         if (!column_trace_id(id, traces, 0)) {
             continue;
         }
-        if ((st = summarise(spans, id, &summary)) == LOOM_OK) {
+        if ((st = summarise(blocks, id, &summary)) == LOOM_OK) {
             more = visit(user, &summary);
             trace_summary_fini(&summary);
         }
     }
     st = st != LOOM_OK ? st : store_status(code);
-    sqlite3_finalize(spans);
+    sqlite3_finalize(blocks);
 finalize_traces:
     sqlite3_finalize(traces);
     return st;
@@ -164,34 +183,57 @@ loom_status store_latest(store *s, uint8_t id[LOOM_TRACE_ID_SIZE])
 
 /* ---- load ---- */
 
+static int compare_bytes(loom_bytes a, loom_bytes b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_groups(const void *left, const void *right)
+{
+    const otlp_span *a = &((const trace_span *)left)->otlp;
+    const otlp_span *b = &((const trace_span *)right)->otlp;
+    int order = compare_bytes(a->resource, b->resource);
+    if (order == 0) {
+        order = compare_bytes(a->scope, b->scope);
+    }
+    return order != 0 ? order : (a->start_unix_ns > b->start_unix_ns) - (a->start_unix_ns < b->start_unix_ns);
+}
+
+/* Adds the spans of one list to another, under as few resources and scopes as there are. */
+static loom_status add_regrouped(span_list *to, const span_list *from)
+{
+    regrouping r;
+    loom_bytes request;
+    qsort(from->items, from->count, sizeof *from->items, compare_groups);
+    regrouping_init(&r);
+    for (size_t i = 0; i < from->count && !r.out.failed; i++) {
+        const otlp_span *span = &from->items[i].otlp;
+        regrouping_add(&r, span->span, span->resource, span->scope);
+    }
+    loom_status st = regrouping_finish(&r, &request);
+    if (st == LOOM_OK) {
+        st = span_list_add(to, request);
+    }
+    regrouping_fini(&r);
+    return st;
+}
+
 loom_status store_load(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], span_list *list)
 {
-    sqlite3_stmt *stmt;
-    loom_status st = store_prepare(s, &stmt, "SELECT span, resource, scope FROM spans WHERE trace_id = ? ORDER BY resource, scope, start");
+    sqlite3_stmt *blocks;
+    loom_status st = store_prepare(s, &blocks, blocks_of_trace);
     if (st != LOOM_OK) {
         return st;
     }
-    sqlite3_bind_blob(stmt, 1, id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
-    regrouping r;
-    regrouping_init(&r);
-    size_t rows = 0;
-    int code = SQLITE_DONE;
-    while (!r.out.failed && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
-        regrouping_add(&r, column_bytes(stmt, 0), column_bytes(stmt, 1), column_bytes(stmt, 2));
-        rows++;
-    }
-    loom_bytes request;
-    st = store_status(code);
+    span_list found;
+    span_list_init(&found);
+    st = read_trace(blocks, id, &found);
     if (st == LOOM_OK) {
-        st = regrouping_finish(&r, &request);
+        st = found.count == 0 ? LOOM_ENOTFOUND : add_regrouped(list, &found);
     }
-    if (st == LOOM_OK && rows == 0) {
-        st = LOOM_ENOTFOUND;
-    }
-    if (st == LOOM_OK) {
-        st = span_list_add(list, request);
-    }
-    regrouping_fini(&r);
-    sqlite3_finalize(stmt);
+    span_list_fini(&found);
+    sqlite3_finalize(blocks);
     return st;
 }

@@ -287,6 +287,91 @@ static void default_path_follows_the_xdg_directories(void **state)
     unsetenv("LOOM_TRACE_DB");
 }
 
+/* ---- requests of more spans than a slice ---- */
+
+/* Span ids from first on, one after the other, of a few traces in turn. */
+static void put_numbered_spans(pb_buf *out, uint32_t first, uint32_t count, uint8_t traces)
+{
+    size_t resource_spans = pb_open(out, 1);
+    size_t scope_spans = pb_open(out, 2);
+    for (uint32_t i = first; i < first + count; i++) {
+        uint8_t trace_id[LOOM_TRACE_ID_SIZE], span_id[LOOM_SPAN_ID_SIZE] = {1, 0, 0, 0, (uint8_t)(i >> 24), (uint8_t)(i >> 16),
+                                                                            (uint8_t)(i >> 8), (uint8_t)i};
+        memset(trace_id, 1 + (int)(i % traces), sizeof trace_id);
+        size_t span = pb_open(out, 2);
+        pb_bytes_field(out, 1, trace_id, sizeof trace_id);
+        pb_bytes_field(out, 2, span_id, sizeof span_id);
+        pb_fixed64_field(out, 7, FIXTURE_START_NS + i);
+        pb_fixed64_field(out, 8, FIXTURE_START_NS + i + 1);
+        pb_close(out, span);
+    }
+    pb_close(out, scope_spans);
+    pb_close(out, resource_spans);
+}
+
+static store_receipt add_numbered(store *db, uint32_t first, uint32_t count, uint8_t traces)
+{
+    pb_buf request;
+    store_receipt receipt;
+    pb_init(&request, NULL, 0, 1 << 24);
+    put_numbered_spans(&request, first, count, traces);
+    assert_status(LOOM_OK, store_add(db, (loom_bytes){request.data, request.len}, &receipt));
+    pb_fini(&request);
+    return receipt;
+}
+
+static void large_request_is_stored_whole_and_known_when_it_comes_again(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    assert_int_equal(add_numbered(f->db, 0, 30000, 3).stored, 30000);
+    store_receipt again = add_numbered(f->db, 20000, 20000, 3);
+    assert_int_equal(again.known, 10000);
+    assert_int_equal(again.stored, 10000);
+    seen s = list(f->db, (store_filter){0});
+    assert_int_equal(s.count, 3);
+    assert_int_equal(s.last.span_count, 40000 / 3 + 1);
+    assert_int_equal(s.last.start_unix_ns, FIXTURE_START_NS);
+    close_fixture(f);
+}
+
+static void span_twice_in_one_request_is_stored_once(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    fixture_span spans[3] = {at_time(5), at_time(6), at_time(7)};
+    spans[2].id = 2;
+    store_receipt receipt = add(f->db, 1, spans, 3);
+    assert_int_equal(receipt.stored, 2);
+    assert_int_equal(receipt.known, 1);
+    seen s = list(f->db, (store_filter){0});
+    assert_int_equal(s.last.span_count, 2);
+    assert_int_equal(s.last.start_unix_ns, FIXTURE_START_NS + 5000); /* the first of the two is kept */
+    close_fixture(f);
+}
+
+static void dropped_trace_leaves_nothing_and_may_come_again(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(1);
+    const fixture_span early = at_time(1), late = at_time(2);
+    add(f->db, 1, &early, 1);
+    add(f->db, 2, &late, 1);
+    assert_int_equal(list(f->db, (store_filter){0}).count, 1);
+    assert_int_equal(add(f->db, 1, &late, 1).stored, 1); /* neither of the two is the older: one is dropped */
+    assert_int_equal(list(f->db, (store_filter){0}).count, 1);
+    sqlite3 *raw;
+    sqlite3_stmt *rows;
+    assert_int_equal(sqlite3_open(f->path, &raw), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(raw, "SELECT (SELECT count(*) FROM span_ids), (SELECT count(*) FROM blocks)", -1, &rows, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(rows), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(rows, 0), 1);
+    assert_int_equal(sqlite3_column_int(rows, 1), 1);
+    sqlite3_finalize(rows);
+    sqlite3_close(raw);
+    close_fixture(f);
+}
+
 static loom_status store_scenario(void *user)
 {
     fixture *f = user;
@@ -335,6 +420,9 @@ int main(void)
         cmocka_unit_test(reading_a_database_that_is_not_there_says_so),
         cmocka_unit_test(file_of_another_program_is_refused),
         cmocka_unit_test(default_path_follows_the_xdg_directories),
+        cmocka_unit_test(large_request_is_stored_whole_and_known_when_it_comes_again),
+        cmocka_unit_test(span_twice_in_one_request_is_stored_once),
+        cmocka_unit_test(dropped_trace_leaves_nothing_and_may_come_again),
         cmocka_unit_test(reading_reports_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

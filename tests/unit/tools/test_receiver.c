@@ -59,7 +59,24 @@ typedef struct answer {
     char type[64];
     uint8_t body[4096];
     size_t len;
+    char grpc_status[16], grpc_message[256]; /* from trailers */
 } answer;
+
+static void keep_value(char *to, size_t room, const char *line, size_t len, const char *name)
+{
+    const size_t name_len = strlen(name);
+    if (len > name_len + 2 && strncmp(line, name, name_len) == 0 && line[name_len] == ':') {
+        snprintf(to, room, "%.*s", (int)strcspn(line + name_len + 2, "\r\n"), line + name_len + 2);
+    }
+}
+
+static size_t keep_header(char *data, size_t size, size_t count, void *user)
+{
+    answer *a = user;
+    keep_value(a->grpc_status, sizeof a->grpc_status, data, size * count, "grpc-status");
+    keep_value(a->grpc_message, sizeof a->grpc_message, data, size * count, "grpc-message");
+    return size * count;
+}
 
 static size_t keep_body(char *data, size_t size, size_t count, void *user)
 {
@@ -73,7 +90,8 @@ static size_t keep_body(char *data, size_t size, size_t count, void *user)
 }
 
 /* body NULL: GET. status 0: no answer. Blocks, in a thread that is not the loop's, so nothing is asserted here. */
-static answer blocking_request(const fixture *f, const char *path, const char *header, const char *more, const void *body, size_t len)
+static answer blocking_request(const fixture *f, long version, const char *path, const char *header, const char *more,
+                               const void *body, size_t len)
 {
     answer a = {0};
     char url[128];
@@ -88,6 +106,9 @@ static answer blocking_request(const fixture *f, const char *path, const char *h
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &a);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, 20L);
+    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, version);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, keep_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &a);
     if (body != NULL) {
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
@@ -105,6 +126,7 @@ static answer blocking_request(const fixture *f, const char *path, const char *h
 
 typedef struct asking {
     const fixture *f;
+    long version;
     const char *path, *header, *more;
     const void *body;
     size_t len;
@@ -115,20 +137,26 @@ typedef struct asking {
 static void *ask(void *arg)
 {
     asking *a = arg;
-    a->answer = blocking_request(a->f, a->path, a->header, a->more, a->body, a->len);
+    a->answer = blocking_request(a->f, a->version, a->path, a->header, a->more, a->body, a->len);
     atomic_store(&a->done, true);
     return NULL;
 }
 
 /* The same while the loop turns. */
-static answer request(fixture *f, const char *path, const char *header, const char *more, const void *body, size_t len)
+static answer request_by(fixture *f, long version, const char *path, const char *header, const char *more, const void *body,
+                         size_t len)
 {
-    asking a = {.f = f, .path = path, .header = header, .more = more, .body = body, .len = len};
+    asking a = {.f = f, .version = version, .path = path, .header = header, .more = more, .body = body, .len = len};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, ask, &a), 0);
     turn_until(f, atomic_load(&a.done));
     pthread_join(thread, NULL);
     return a.answer;
+}
+
+static answer request(fixture *f, const char *path, const char *header, const char *more, const void *body, size_t len)
+{
+    return request_by(f, CURL_HTTP_VERSION_1_1, path, header, more, body, len);
 }
 
 #define PROTOBUF "Content-Type: application/x-protobuf"
@@ -450,6 +478,7 @@ static void client_that_hangs_up_in_its_body_stores_nothing(void **state)
 
 typedef struct client {
     const fixture *f;
+    long version;
     uint8_t trace;
     size_t accepted;
     atomic_bool done;
@@ -461,7 +490,7 @@ static void *send_many(void *arg)
     for (uint8_t i = 0; i < 10; i++) {
         pb_buf body;
         ladder_request(&body, (uint8_t)(c->trace + i));
-        c->accepted += blocking_request(c->f, "/v1/traces", PROTOBUF, NULL, body.data, body.len).status == 200;
+        c->accepted += blocking_request(c->f, c->version, "/v1/traces", PROTOBUF, NULL, body.data, body.len).status == 200;
         pb_fini(&body);
     }
     atomic_store(&c->done, true);
@@ -474,7 +503,8 @@ static void clients_at_once_lose_nothing(void **state)
     client clients[4];
     pthread_t threads[4];
     for (size_t i = 0; i < 4; i++) {
-        clients[i] = (client){.f = f, .trace = (uint8_t)(1 + 10 * i)};
+        clients[i] = (client){.f = f, .version = i % 2 == 0 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
+                             .trace = (uint8_t)(1 + 10 * i)};
         assert_int_equal(pthread_create(&threads[i], NULL, send_many, &clients[i]), 0);
     }
     for (size_t i = 0; i < 4; i++) {
@@ -507,6 +537,128 @@ static void address_in_use_is_reported(void **state)
     close(fd);
 }
 
+/* ---- HTTP/2 and gRPC ---- */
+
+static answer request2(fixture *f, const char *path, const char *header, const char *more, const void *body, size_t len)
+{
+    return request_by(f, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE, path, header, more, body, len);
+}
+
+static void http2_is_taken_on_the_same_port(void **state)
+{
+    fixture *f = *state;
+    uint64_t code;
+    pb_buf body;
+    ladder_request(&body, 1);
+    answer a = request2(f, "/v1/traces?a=b", PROTOBUF, NULL, body.data, body.len);
+    assert_int_equal(a.status, 200);
+    assert_string_equal(a.type, "application/x-protobuf");
+    assert_int_equal(stored_spans(f), FIXTURE_LADDER_COUNT);
+    a = request2(f, "/v1/traces", PROTOBUF, NULL, body.data, body.len - 3);
+    assert_int_equal(a.status, 400);
+    assert_str("the body is not an ExportTraceServiceRequest", status_message(&a, &code));
+    assert_int_equal(request2(f, "/health", NULL, NULL, NULL, 0).status, 200);
+    assert_int_equal(request2(f, "/v1/metrics", PROTOBUF, NULL, "x", 1).status, 404);
+    assert_int_equal(request2(f, "/v1/traces", NULL, NULL, NULL, 0).status, 405);
+    pb_fini(&body);
+}
+
+static void largest_body_is_read_over_http2_and_a_larger_one_is_answered_with_413(void **state)
+{
+    fixture *f = *state;
+    uint8_t *body = calloc(1, RECEIVER_BODY_MAX + 1);
+    assert_non_null(body);
+    assert_int_equal(request2(f, "/v1/traces", PROTOBUF, NULL, body, RECEIVER_BODY_MAX).status, 400); /* field number 0 */
+    assert_int_equal(request2(f, "/v1/traces", PROTOBUF, NULL, body, RECEIVER_BODY_MAX + 1).status, 413);
+    free(body);
+}
+
+#define CALL "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+#define GRPC "Content-Type: application/grpc"
+
+/* A message with its prefix. */
+static size_t framed(uint8_t *out, bool packed, const void *data, size_t len)
+{
+    const uint8_t prefix[5] = {packed, (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len};
+    memcpy(out, prefix, sizeof prefix);
+    memcpy(out + sizeof prefix, data, len);
+    return len + sizeof prefix;
+}
+
+static void call_is_stored_and_answered_with_a_message_and_a_status(void **state)
+{
+    fixture *f = *state;
+    static uint8_t call[65536], packed[65536];
+    pb_buf body;
+    ladder_request(&body, 1);
+    answer a = request2(f, CALL, GRPC, NULL, call, framed(call, false, body.data, body.len));
+    assert_int_equal(a.status, 200);
+    assert_string_equal(a.type, "application/grpc");
+    assert_string_equal(a.grpc_status, "0");
+    assert_int_equal(a.len, 5);
+    assert_memory_equal(a.body, "\0\0\0\0\0", 5);
+    pb_fini(&body);
+    ladder_request(&body, 2);
+    size_t len = gzip(packed, sizeof packed, body.data, body.len);
+    a = request2(f, CALL, "Content-Type: application/grpc+proto", "grpc-encoding: gzip", call, framed(call, true, packed, len));
+    assert_string_equal(a.grpc_status, "0");
+    assert_int_equal(stored_spans(f), 2 * FIXTURE_LADDER_COUNT);
+    pb_fini(&body);
+}
+
+static void spans_of_a_call_without_ids_are_a_partial_success(void **state)
+{
+    fixture *f = *state;
+    static const uint8_t request[] = {0x0a, 4, 0x12, 2, 0x12, 0}; /* resource_spans { scope_spans { spans {} } } */
+    uint8_t call[32];
+    answer a = request2(f, CALL, GRPC, NULL, call, framed(call, false, request, sizeof request));
+    assert_string_equal(a.grpc_status, "0");
+    assert_true(a.len > 9);
+    assert_int_equal(a.body[4], a.len - 5);
+    assert_int_equal(a.body[5], 0x0a); /* partial_success */
+    assert_memory_equal(a.body + 7, "\x08\x01", 2);
+}
+
+static void bad_calls_are_refused_by_status(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        const char *path, *more, *body;
+        size_t len;
+        const char *status, *message;
+    } calls[] = {
+        {CALL, NULL, "", 0, "3", "the call has no message"},
+        {CALL, NULL, "\2\0\0\0\0", 5, "3", "the call has no message"},
+        {CALL, NULL, "\0\0\0\0\1", 5, "3", "the call is not one message of the length it says"},
+        {CALL, NULL, "\0\xff\xff\xff\xff", 5, "3", "the call is not one message of the length it says"},
+        {CALL, NULL, "\0\0\0\0\1x", 6, "3", "the body is not an ExportTraceServiceRequest"},
+        {CALL, "grpc-encoding: deflate", "\1\0\0\0\1x", 6, "12",
+         "of compressions only gzip is supported: set the exporter's compression to gzip or none"},
+        {CALL, "grpc-encoding: gzip", "\1\0\0\0\1x", 6, "3", "the body is not gzip"},
+        {"/some.Service/Method", NULL, "\0\0\0\0\0", 5, "12", "of calls there is only " CALL},
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        answer a = request2(f, calls[i].path, GRPC, calls[i].more, calls[i].body, calls[i].len);
+        assert_int_equal(a.status, 200);
+        assert_string_equal(a.grpc_message, calls[i].message);
+        assert_string_equal(a.grpc_status, calls[i].status);
+    }
+    assert_int_equal(request2(f, CALL, PROTOBUF, NULL, "x", 1).status, 415);
+    assert_int_equal(request(f, CALL, GRPC, NULL, "x", 1).status, 415); /* over HTTP/1.1 */
+    assert_int_equal(stored_spans(f), 0);
+}
+
+static void too_large_call_is_exhausted(void **state)
+{
+    fixture *f = *state;
+    uint8_t *body = calloc(1, RECEIVER_BODY_MAX + 1);
+    assert_non_null(body);
+    answer a = request2(f, CALL, GRPC, NULL, body, RECEIVER_BODY_MAX + 1);
+    assert_string_equal(a.grpc_status, "8");
+    assert_non_null(strstr(a.grpc_message, "16 MiB"));
+    free(body);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -535,6 +687,12 @@ int main(void)
         TEST(closing_does_not_wait_for_a_client_that_never_sends_its_body),
         TEST(client_that_hangs_up_in_its_body_stores_nothing),
         TEST(clients_at_once_lose_nothing),
+        TEST(http2_is_taken_on_the_same_port),
+        TEST(largest_body_is_read_over_http2_and_a_larger_one_is_answered_with_413),
+        TEST(call_is_stored_and_answered_with_a_message_and_a_status),
+        TEST(spans_of_a_call_without_ids_are_a_partial_success),
+        TEST(bad_calls_are_refused_by_status),
+        TEST(too_large_call_is_exhausted),
         TEST(address_in_use_is_reported),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
