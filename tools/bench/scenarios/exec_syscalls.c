@@ -18,8 +18,6 @@
 #include "tools/bench/scenarios/exec_programs.h"
 
 #define SET  "file"
-#define OF_STRACE "trace=" SET
-#define OF_LOOM "--syscalls=" SET
 #define LOAD "import os, sqlite3\n" \
              "if os.path.exists('load.db'): os.remove('load.db')\n" \
              "c = sqlite3.connect('load.db', isolation_level=None)\n" \
@@ -115,8 +113,9 @@ static bool choose_command(workload *w, bench_work work)
 
 static size_t put_prefix(const workload *w, tracer by, const char *argv[ARGUMENTS_MAX])
 {
-    const char *const strace[] = {w->strace, "-f", "-e", OF_STRACE, "-o", "strace.out"};
-    const char *const loom[] = {w->loom, "exec", OF_LOOM, "--"};
+    static const char of_strace[] = "trace=" SET, of_loom[] = "--syscalls=" SET;
+    const char *const strace[] = {w->strace, "-f", "-e", of_strace, "-o", "strace.out"};
+    const char *const loom[] = {w->loom, "exec", of_loom, "--"};
     switch (by) {
     case TRACER_STRACE: memcpy(argv, strace, sizeof strace); return sizeof strace / sizeof strace[0];
     case TRACER_LOOM: memcpy(argv, loom, sizeof loom); return sizeof loom / sizeof loom[0];
