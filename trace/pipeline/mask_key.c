@@ -214,8 +214,8 @@ bool mask_key(const mask_rules *rules, loom_str key)
     if ((rules->kinds & LOOM_MASK_KEYS) == 0) {
         return pattern_list_matches(&rules->keys, key);
     }
-    const size_t skipped = key.len > KEY_LOOKED_AT ? key.len - KEY_LOOKED_AT : 0;
-    return names_a_secret((loom_str){key.data + skipped, key.len - skipped}) || pattern_list_matches(&rules->keys, key);
+    const loom_str end = key.len > KEY_LOOKED_AT ? (loom_str){key.data + key.len - KEY_LOOKED_AT, KEY_LOOKED_AT} : key;
+    return names_a_secret(end) || pattern_list_matches(&rules->keys, key);
 }
 
 bool mask_pair_key(const mask_rules *rules, loom_str key)
