@@ -214,7 +214,8 @@ bool mask_key(const mask_rules *rules, loom_str key)
     if ((rules->kinds & LOOM_MASK_KEYS) == 0) {
         return pattern_list_matches(&rules->keys, key);
     }
-    const loom_str end = key.len > KEY_LOOKED_AT ? (loom_str){key.data + key.len - KEY_LOOKED_AT, KEY_LOOKED_AT} : key;
+    const loom_str whole = key.len > 0 ? key : str_of(""); /* an empty one may have no address */
+    const loom_str end = key.len > KEY_LOOKED_AT ? (loom_str){key.data + key.len - KEY_LOOKED_AT, KEY_LOOKED_AT} : whole;
     return names_a_secret(end) || pattern_list_matches(&rules->keys, key);
 }
 

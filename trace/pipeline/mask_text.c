@@ -186,7 +186,7 @@ static bool scan_mark(scan *s)
 
 void mask_scan(const mask_rules *rules, loom_str key, loom_str text, mask_found *found, void *user)
 {
-    scan s = {.place = {.rules = rules, .text = text, .key = key, .fresh = SIZE_MAX}, .found = found, .user = user};
+    scan s = {.place = {.rules = rules, .text = text, .key = key.len > 0 ? key : str_of(""), .fresh = SIZE_MAX}, .found = found, .user = user};
     while (s.place.at < text.len) {
         if (is_word(text.data[s.place.at])) {
             scan_word(&s);
