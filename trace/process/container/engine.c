@@ -7,6 +7,7 @@
 #include "trace/process/run/piped.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,8 @@ struct engine {
     const engine_options *options; /* while it opens */
     const char *name;
     text_list argv, environment;
-    char id[CONTAINER_ID_SIZE];
+    pthread_mutex_t id_lock;
+    char id[CONTAINER_ID_SIZE]; /* once it is known it stays as it is */
     char folder[sizeof "/tmp/loom-exec-XXXXXX"]; /* empty: none */
     char *id_file;
 };
@@ -333,6 +335,9 @@ loom_status engine_open(engine **out, const engine_options *options, char proble
         return LOOM_ENOTFOUND;
     }
     engine *e = calloc(1, sizeof *e);
+    if (e != NULL) {
+        (void)pthread_mutex_init(&e->id_lock, NULL);
+    }
     loom_status st = e != NULL ? open_with(e, &with, problem) : LOOM_ENOMEM;
     if (st != LOOM_OK) {
         engine_close(e);
@@ -356,6 +361,7 @@ void engine_close(engine *e)
     }
     list_fini(&e->argv);
     list_fini(&e->environment);
+    (void)pthread_mutex_destroy(&e->id_lock);
     free(e);
 }
 
@@ -374,16 +380,24 @@ const char *engine_name(const engine *e)
     return e->name;
 }
 
+static void read_id(engine *e)
+{
+    FILE *in = fopen(e->id_file, "re");
+    if (in != NULL) {
+        const size_t len = fread(e->id, 1, sizeof e->id - 1, in);
+        e->id[len] = '\0';
+        e->id[strcspn(e->id, "\r\n")] = '\0';
+        fclose(in);
+    }
+}
+
 const char *engine_container_id(engine *e)
 {
+    (void)pthread_mutex_lock(&e->id_lock);
     if (e->id[0] == '\0' && e->id_file != NULL) {
-        FILE *in = fopen(e->id_file, "re");
-        if (in != NULL) {
-            const size_t len = fread(e->id, 1, sizeof e->id - 1, in);
-            e->id[len] = '\0';
-            e->id[strcspn(e->id, "\r\n")] = '\0';
-            fclose(in);
-        }
+        read_id(e);
     }
-    return e->id[0] != '\0' ? e->id : NULL;
+    const char *id = e->id[0] != '\0' ? e->id : NULL;
+    (void)pthread_mutex_unlock(&e->id_lock);
+    return id;
 }

@@ -4,7 +4,7 @@
  * Variables are passed by name only (`--env TRACEPARENT`): the engine takes the values from its own environment, so they appear
  * in no process list. Standard input is passed on; there is no terminal inside, since engines then merge both outputs.
  *
- * Threads: one at a time. */
+ * Threads: one at a time, but for engine_container_id(). */
 #ifndef LOOM_TRACE_PROCESS_CONTAINER_ENGINE_H
 #define LOOM_TRACE_PROCESS_CONTAINER_ENGINE_H
 
@@ -38,7 +38,7 @@ char *const *engine_argv(const engine *e);
 char *const *engine_environment(const engine *e);
 /* "podman" */
 const char *engine_name(const engine *e);
-/* NULL: a new container whose id is not known yet. */
+/* NULL: a new container whose id is not known yet. Any thread; valid as long as the engine. */
 const char *engine_container_id(engine *e);
 
 #endif
