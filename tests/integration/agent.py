@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An agent in Python, on the bytes of the link: what any program of any language could be."""
 
+import contextlib
 import itertools
 import os
 import struct
@@ -110,7 +111,8 @@ class Agent:
         self.events += events
         self.taken += len(events)
         if self.credit_step and self.credit - self.taken < self.credit_step:
-            self.grant(self.taken + 2 * self.credit_step)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the other end may be done, and this still to be read
+                self.grant(self.taken + 2 * self.credit_step)
 
     def wait(self, condition, what="", deadline_s=DEADLINE_S):
         """Reads until condition() holds; the value it then has."""

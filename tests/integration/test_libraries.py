@@ -57,7 +57,7 @@ class Toolchain:
 
     @staticmethod
     def need(program):
-        path = shutil.which(program)
+        path = shutil.which(program, path="/usr/bin") or shutil.which(program)  # the system's works without a home
         if path is None:
             print(f"skipped: there is no {program}")
             sys.exit(SKIPPED)

@@ -104,14 +104,14 @@ class Batched(SlowSubscriber):
 
 @in_both_homes
 class BatchedPastItsDeadline(SlowSubscriber):
-    deadline = "300ms"
+    deadline = "3s"  # long enough to be seen by `loom stats` on a machine that is busy
     share = "100KiB"  # used up when the deadline passes: nothing is kept beyond it
 
     def test_the_publisher_is_held_back_up_to_the_deadline_and_then_drops_are_counted(self):
         self.send_until_held_back()
         start = time.monotonic()
         self.sender.wait(lambda: self.sender.published < self.sender.granted, "publish credit after the deadline")
-        self.assertLess(time.monotonic() - start, 5)
+        self.assertLess(time.monotonic() - start, 10)
         before = self.settled()["delivered"] + self.settled()["queued"]
         self.send(50, LARGE)
         stats = self.assert_conserved()

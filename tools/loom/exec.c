@@ -213,8 +213,8 @@ static int run_command(execution *x)
         command_span_end(x->span, status);
     }
     exec_syscalls_close(&x->syscalls, x->trace.flush_ms);
-    exec_collect_close(&x->collect, f.fd);
-    exec_trace_close(&x->trace);
+    const bool collected = exec_collect_close(&x->collect, f.fd);
+    exec_trace_close(&x->trace, !collected);
     foreground_close(&f); /* last: what ends the command must not cost its spans */
     return error != 0 ? tell_not_started(x, error) : foreground_finish(&f, status);
 }
@@ -229,8 +229,8 @@ static int run_where_asked(execution *x)
         if (x->engine == NULL) {
             command_span_abort(x->span, "container", "the command was not started");
             exec_syscalls_close(&x->syscalls, 0);
-            exec_collect_close(&x->collect, -1);
-            exec_trace_close(&x->trace);
+            (void)exec_collect_close(&x->collect, -1);
+            exec_trace_close(&x->trace, false);
             return exit_code;
         }
         x->collect.container = x->engine;
@@ -254,7 +254,7 @@ static int follow_process(execution *x, pid_t pid)
         loom_span_end(x->span);
     }
     exec_syscalls_close(&x->syscalls, x->trace.flush_ms);
-    exec_trace_close(&x->trace);
+    exec_trace_close(&x->trace, false);
     return error == 0 ? VERB_OK : VERB_FAILED;
 }
 
@@ -265,7 +265,7 @@ static int run_operation(execution *x, pid_t pid)
     const loom_trace_context *span = loom_span_context(x->span);
     if (!set_attributes(o, x->span, &exit_code) || !exec_syscalls_open(&x->syscalls, &exec_command, o, &x->trace, span, &exit_code)) {
         loom_span_end(x->span);
-        exec_trace_close(&x->trace);
+        exec_trace_close(&x->trace, false);
         return exit_code;
     }
     if (pid != 0) {
@@ -274,7 +274,7 @@ static int run_operation(execution *x, pid_t pid)
     if (!open_collector(x, o, &exit_code)) {
         exec_syscalls_close(&x->syscalls, 0);
         loom_span_end(x->span);
-        exec_trace_close(&x->trace);
+        exec_trace_close(&x->trace, false);
         return exit_code;
     }
     return run_where_asked(x);
@@ -310,7 +310,7 @@ static int run(const options *o)
     }
     x.argv = pid != 0 ? exec_syscalls_command_line(pid) : command_line(o);
     if (x.argv == NULL) {
-        exec_trace_close(&x.trace);
+        exec_trace_close(&x.trace, false);
         return command_fail(&exec_command, "out of memory");
     }
     message_trace_read(&exec_command, o, &x.caller);

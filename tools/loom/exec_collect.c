@@ -195,11 +195,11 @@ void exec_collect_resize(exec_collect *x)
     }
 }
 
-void exec_collect_close(exec_collect *x, int interrupt)
+bool exec_collect_close(exec_collect *x, int interrupt)
 {
     if (x->relay != NULL) {
         if (!relay_finish(x->relay, interrupt)) {
-            return;
+            return false;
         }
         relay_close(x->relay);
         collector_close(x->collector);
@@ -210,4 +210,5 @@ void exec_collect_close(exec_collect *x, int interrupt)
     if (x->stats_file != NULL) {
         write_stats_file(x);
     }
+    return true;
 }

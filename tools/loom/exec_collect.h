@@ -42,6 +42,7 @@ void exec_collect_start(exec_collect *x);
 void exec_collect_resize(exec_collect *x);
 /* The command has ended: collects the rest and reports the counters. interrupt: see relay_finish(); if that gives up, nothing is
  * reported and *x must stay. */
-void exec_collect_close(exec_collect *x, int interrupt);
+/* False: it has given up, and its thread still makes spans. */
+bool exec_collect_close(exec_collect *x, int interrupt);
 
 #endif

@@ -163,11 +163,13 @@ void exec_trace_prepare(const exec_trace *t)
     }
 }
 
-void exec_trace_close(exec_trace *t)
+void exec_trace_close(exec_trace *t, bool in_use)
 {
     if (t->processor != NULL) {
         (void)loom_span_processor_shutdown(t->processor, t->flush_ms);
     }
-    loom_tracer_provider_unref(t->provider);
-    loom_span_processor_unref(t->processor);
+    if (!in_use) {
+        loom_tracer_provider_unref(t->provider);
+        loom_span_processor_unref(t->processor);
+    }
 }

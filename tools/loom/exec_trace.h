@@ -36,7 +36,8 @@ typedef struct exec_trace {
 bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exit_code);
 /* The command runs: whatever exporting takes can be made ready now. */
 void exec_trace_prepare(const exec_trace *t);
-/* Exports what there is, within the deadline. */
-void exec_trace_close(exec_trace *t);
+/* Exports what there is, within the deadline. in_use: somebody still makes spans, so what they are made with stays until the
+ * process ends. */
+void exec_trace_close(exec_trace *t, bool in_use);
 
 #endif
