@@ -116,12 +116,29 @@ static void stop_with(foreground *f, const process *p)
     (void)kill(p->pid, SIGCONT); /* whoever woke us alone means the command */
 }
 
+/* The command has ended. From now on fd becomes readable for who wants us to end, too, and not for other children of ours. */
+static void await_ends(foreground *f)
+{
+    static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    sigset_t wanted;
+    sigemptyset(&wanted);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        if (sigismember(&f->handled, ends[i]) == 1) {
+            sigaddset(&wanted, ends[i]);
+        }
+    }
+    if (f->fd >= 0) {
+        (void)signalfd(f->fd, &wanted, 0);
+    }
+}
+
 void foreground_attend(foreground *f, process *p, int *status)
 {
     for (;;) {
         int stopped = 0;
         if (process_wait(p, 0, status, &stopped)) {
             take_signals(f, NULL); /* the Ctrl-C that has ended it may not be read yet */
+            await_ends(f);
             return;
         }
         if (stopped != 0 && means_job(f, stopped)) {

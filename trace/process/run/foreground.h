@@ -10,7 +10,7 @@
 #include "trace/process/run/run.h"
 
 typedef struct foreground {
-    int fd;           /* a signalfd */
+    int fd;           /* a signalfd; once the command has ended, of SIGHUP, SIGINT, SIGQUIT and SIGTERM alone */
     sigset_t handled; /* blocked in this process and forwarded to the command */
     sigset_t before;  /* what was blocked when it began, and is in the command: process_options.mask */
     bool suspended;   /* the terminal has asked to stop */

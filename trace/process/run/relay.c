@@ -337,6 +337,7 @@ bool relay_finish(relay *r, int interrupt)
     dismiss_guardian(r);
     ring(r->ended);
     if (!wait_for_thread(r, interrupt)) {
+        (void)pthread_detach(r->thread);
         return false;
     }
     (void)pthread_join(r->thread, NULL);
