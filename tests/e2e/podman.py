@@ -52,3 +52,15 @@ def why_no_podman():
         ran = podman.run("run", "--rm", *PODMAN_LIMITS, IMAGE, "/bin/echo", "works")
         podman.run("system", "reset", "--force")
         return None if b"works" in ran.stdout else f"podman does not run here: {(made.stdout + ran.stdout)[-300:]}"
+
+
+def for_test(test, mounts=()):
+    """A Podman with its image until the end of the test, which is skipped where none runs."""
+    if (reason := why_no_podman()) is not None:
+        test.skipTest(reason)
+    folder = tempfile.TemporaryDirectory(prefix="loom-podman-")
+    test.addCleanup(folder.cleanup)
+    podman = Podman(folder.name)
+    podman.make_image(pathlib.Path(folder.name), mounts)
+    test.addCleanup(podman.run, "system", "reset", "--force")
+    return podman

@@ -2,8 +2,6 @@
 """demos/exec, asked about in a real Jaeger: an agent's call goes on in a command, in a container, in the spans of a Python
 program, and in the system calls of what that starts, all in one trace."""
 
-import pathlib
-import tempfile
 import unittest
 
 import demos
@@ -49,13 +47,7 @@ class Commands(unittest.TestCase):
 
 class InAContainer(unittest.TestCase):
     def test_the_chain_goes_through_a_container(self):
-        if (reason := podman.why_no_podman()) is not None:
-            self.skipTest(reason)
-        folder = tempfile.TemporaryDirectory(prefix="loom-e2e-podman-")
-        self.addCleanup(folder.cleanup)
-        engine = podman.Podman(folder.name)
-        engine.make_image(pathlib.Path(folder.name), exec_chain.OF_THE_HOST)
-        self.addCleanup(engine.run, "system", "reset", "--force")
+        engine = podman.for_test(self, exec_chain.OF_THE_HOST)
         _, (found, _) = run(*exec_chain.container_options(engine))
         exec_chain.assert_archive(found, in_container=True)
         ladder.assert_nothing_odd(found)

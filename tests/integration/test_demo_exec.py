@@ -5,7 +5,6 @@ and what the tool makes of orders that are none. tests/e2e asks a real Jaeger.""
 import json
 import pathlib
 import sys
-import tempfile
 import unittest
 
 from exec_command import ExecTest  # first: it leads to tests/e2e
@@ -25,13 +24,7 @@ class Chain(unittest.TestCase):
         exec_chain.assert_archive(archive)
 
     def test_through_a_container(self):
-        if (reason := podman.why_no_podman()) is not None:
-            self.skipTest(reason)
-        folder = tempfile.TemporaryDirectory(prefix="loom-it-podman-")
-        self.addCleanup(folder.cleanup)
-        engine = podman.Podman(folder.name)
-        engine.make_image(pathlib.Path(folder.name), exec_chain.OF_THE_HOST)
-        self.addCleanup(engine.run, "system", "reset", "--force")
+        engine = podman.for_test(self, exec_chain.OF_THE_HOST)
         _, archive = exec_chain.traces(demos.run(None, DEMO / "run.sh", *exec_chain.container_options(engine)))
         exec_chain.assert_archive(archive, in_container=True)
 

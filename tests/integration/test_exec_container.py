@@ -5,7 +5,7 @@ import pathlib
 import unittest
 
 from exec_command import PARENT, TRACE, ExecTest  # first: it leads to tests/e2e
-from podman import PODMAN_LIMITS, Podman, why_no_podman
+import podman
 
 FAKE = """#!/bin/sh
 printf '%s\\n' "$@" > "$FAKE_LOG.$(echo "$2" | tr -c 'a-z\\n-' _).$1"
@@ -112,11 +112,7 @@ SCRIPT = f"printf '{LINE}' $LOOM_TRACE_ID $LOOM_SPAN_ID >&2; echo out; echo err 
 class Containers(ExecTest):
     def setUp(self):
         super().setUp()
-        if (reason := why_no_podman()) is not None:
-            self.skipTest(reason)
-        self.podman = Podman(self.folder)
-        self.podman.make_image(self.folder)
-        self.addCleanup(self.podman.run, "system", "reset", "--force")
+        self.podman = podman.for_test(self)
         self.options = self.podman.exec_options()
 
     def check_trace(self, done, container_id):
@@ -130,12 +126,12 @@ class Containers(ExecTest):
                          (inside.attributes["container.id"], inside.attributes["container.source"]))
 
     def test_a_new_container(self):
-        limits = [f"--run-arg={limit}" for limit in PODMAN_LIMITS]
+        limits = [f"--run-arg={limit}" for limit in podman.PODMAN_LIMITS]
         done = self.run_exec("/bin/sh", "-c", SCRIPT, options=(*self.options, *limits, "--image", "loom-test"), code=3, TRACEPARENT=PARENT)
         self.check_trace(done, None)
 
     def test_a_container_that_runs_with_the_libraries(self):
-        started = self.podman.run("run", "--detach", "--name", "box", *PODMAN_LIMITS, "loom-test", "/bin/sleep", "600")
+        started = self.podman.run("run", "--detach", "--name", "box", *podman.PODMAN_LIMITS, "loom-test", "/bin/sleep", "600")
         self.addCleanup(self.podman.run, "rm", "--force", "--time=0", "box")
         libraries = self.folder / "libraries"
         (libraries / "python").mkdir(parents=True)

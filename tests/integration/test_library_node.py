@@ -32,9 +32,6 @@ class Node(unittest.TestCase):
         self.assertEqual(code_is, done.returncode, done.stderr.decode())
         found = lines.read(done.stderr)
         found.out = done.stdout.decode()
-        found.by_name = {span["name"]: span for span in found.spans}
-        names = {span["span_id"]: span["name"] for span in found.spans}
-        found.parents = {span["name"]: names.get(span.get("parent_id")) for span in found.spans}
         return found
 
     def test_the_examples_of_the_first_document_run_unchanged(self):

@@ -25,13 +25,8 @@ class Python(unittest.TestCase):
                               env=env, capture_output=True, timeout=60)
         self.assertEqual(code_is, done.returncode, done.stderr.decode())
         found = lines.read(done.stderr)
-        found.by_name = {span["name"]: span for span in found.spans}
         found.out = done.stdout.decode()
         return found
-
-    def parents(self, found):
-        names = {span["span_id"]: span["name"] for span in found.spans}
-        return {span["name"]: names.get(span.get("parent_id")) for span in found.spans}
 
     def test_the_examples_of_the_first_document_run_unchanged(self):
         found = self.run_code('''
@@ -164,7 +159,7 @@ class Python(unittest.TestCase):
                 list(outer())
             ''')
         self.assertEqual("got mail\nthrown\nall\n", found.out)
-        parents = self.parents(found)
+        parents = found.parents
         self.assertEqual(("numbers", "outer", "outer"), (parents["make 1"], parents["use 1"], parents["numbers"]))
         statuses = [span["status"] for span in found.spans if span["name"] == "numbers"]
         self.assertEqual(["error", "ok", "ok", "ok", "ok"], sorted(statuses))
@@ -198,7 +193,7 @@ class Python(unittest.TestCase):
                         print("thrown")
             asyncio.run(main())
             ''')
-        parents = self.parents(found)
+        parents = found.parents
         self.assertEqual(("numbers", "outer", "outer"), (parents["make 1"], parents["use 1"], parents["numbers"]))
         self.assertEqual(["error", "ok", "ok"], sorted(span["status"] for span in found.spans if span["name"] == "numbers"))
 

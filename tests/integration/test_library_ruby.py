@@ -24,9 +24,6 @@ class Ruby(unittest.TestCase):
         self.assertEqual(code_is, done.returncode, done.stderr.decode())
         found = lines.read(done.stderr)
         found.out = done.stdout.decode()
-        found.by_name = {span["name"]: span for span in found.spans}
-        names = {span["span_id"]: span["name"] for span in found.spans}
-        found.parents = {span["name"]: names.get(span.get("parent_id")) for span in found.spans}
         return found
 
     def test_values_of_every_kind_are_written(self):

@@ -21,6 +21,16 @@ class Lines:
     errors: list
     rest: str  # what is the program's
 
+    @property
+    def by_name(self):
+        return {span["name"]: span for span in self.spans}
+
+    @property
+    def parents(self):
+        """The name of each span's parent, by its own; None: it is not among these."""
+        names = {span["span_id"]: span["name"] for span in self.spans}
+        return {span["name"]: names.get(span.get("parent_id")) for span in self.spans}
+
 
 def unique(pairs):
     """An object in which no name stands twice."""
