@@ -4,94 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hex.h"
 #include "bridge/gateway/answers.h"
 #include "bridge/gateway/internal.h"
 #include "envelope/msgpack_bytes.h"
 #include "host/config/units.h"
+#include "host/control_answer.h"
 
-enum { QUESTION_SIZE = 2048, PAIRS_MAX = 8, DEPTH_MAX = 16, NUMBER_SIZE = 16 };
+enum { QUESTION_SIZE = 2048, PAIRS_MAX = 8, NUMBER_SIZE = 16 };
 
-/* ---- msgpack to JSON ---- */
-
-static json_t *read_value(mp_reader *r, unsigned depth);
-
-static json_t *read_map(mp_reader *r, uint32_t pairs, unsigned depth)
-{
-    json_t *object = json_object();
-    for (uint32_t i = 0; object != NULL && i < pairs; i++) {
-        loom_str key;
-        json_t *value = mp_read_str(r, &key) ? read_value(r, depth) : NULL;
-        if (value == NULL || json_object_setn_new(object, key.data, key.len, value) != 0) {
-            json_decref(object);
-            return NULL;
-        }
-    }
-    return object;
-}
-
-static json_t *read_array(mp_reader *r, uint32_t count, unsigned depth)
-{
-    json_t *array = json_array();
-    for (uint32_t i = 0; array != NULL && i < count; i++) {
-        if (json_array_append_new(array, read_value(r, depth)) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    }
-    return array;
-}
-
-static json_t *hex_of(loom_bytes bytes)
-{
-    char *digits = malloc(bytes.len * 2 + 1);
-    if (digits == NULL) {
-        return NULL;
-    }
-    hex_encode(digits, bytes.data, bytes.len);
-    json_t *text = json_stringn(digits, bytes.len * 2);
-    free(digits);
-    return text;
-}
-
-/* NULL: it is nothing that the control socket says, or there is no memory. */
-static json_t *read_value(mp_reader *r, unsigned depth)
-{
-    enum { MP_FALSE = 0xc2, MP_TRUE = 0xc3 };
-    const mp_reader again = *r;
-    uint64_t number;
-    uint32_t count;
-    loom_str text;
-    loom_bytes bytes;
-    if (r->at == r->end || depth == 0) {
-        return NULL;
-    }
-    if (*r->at == MP_FALSE || *r->at == MP_TRUE) {
-        return json_boolean(*r->at++ == MP_TRUE);
-    }
-    if (mp_read_uint(r, &number)) {
-        return json_integer(number <= INT64_MAX ? (json_int_t)number : INT64_MAX);
-    }
-    *r = again;
-    if (mp_read_str(r, &text)) {
-        return json_stringn(text.data != NULL ? text.data : "", text.len);
-    }
-    *r = again;
-    if (mp_read_bin(r, &bytes)) {
-        return hex_of(bytes);
-    }
-    *r = again;
-    if (mp_read_map(r, &count)) {
-        return read_map(r, count, depth - 1);
-    }
-    *r = again;
-    return mp_read_array(r, &count) ? read_array(r, count, depth - 1) : NULL;
-}
+/* ---- questions ---- */
 
 static void take_answer(void *to, loom_bytes answer)
 {
-    mp_reader r = {answer.data, answer.data + answer.len};
-    *(json_t **)to = read_value(&r, DEPTH_MAX);
+    *(json_t **)to = control_answer_json(answer);
 }
 
 json_t *gateway_ask(const gateway *g, const question_pair *pairs, size_t count)

@@ -8,83 +8,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/hex.h"
-#include "base/printable.h"
 #include "base/runtime_dir.h"
 #include "base/socket_trust.h"
 #include "base/url.h"
-#include "base/utf8.h"
-#include "envelope/msgpack_bytes.h"
+#include "host/control_answer.h"
 
-enum { ANSWER_MS = 3000, DEPTH_MAX = 16, KEYS_MAX = 8, KEY_SIZE = 1024 };
-
-static json_t *text(loom_str s)
-{
-    json_t *value = json_stringn(s.data, s.len);
-    return value != NULL ? value : json_string("?"); /* no UTF-8 */
-}
-
-static json_t *hex(loom_bytes bytes)
-{
-    char *digits = malloc(bytes.len * 2 + 1);
-    if (digits == NULL) {
-        return NULL;
-    }
-    hex_encode(digits, bytes.data, bytes.len);
-    json_t *value = json_stringn(digits, bytes.len * 2);
-    free(digits);
-    return value;
-}
-
-/* A key of somebody's metadata may be no UTF-8, which no JSON can hold: it is repaired, since one bad key must not hide the
- * whole list. Consumes value. False: out of memory. */
-static bool put(json_t *object, loom_str key, json_t *value)
-{
-    char repaired[KEY_SIZE];
-    if (!utf8_valid(key)) {
-        printable_copy(repaired, sizeof repaired, key);
-        key = (loom_str){repaired, strlen(repaired)};
-    }
-    return json_object_setn_new(object, key.data, key.len, value) == 0;
-}
-
-/* One value at r as JSON, or NULL when it is not one of the kinds that control uses. */
-static json_t *read_value(mp_reader *r, unsigned depth)
-{
-    uint32_t count;
-    uint64_t number;
-    loom_str s;
-    if (r->at == r->end || depth == DEPTH_MAX) {
-        return NULL;
-    }
-    if (*r->at == 0xc2 || *r->at == 0xc3) {
-        return json_boolean(*r->at++ == 0xc3);
-    }
-    if (mp_read_uint(r, &number)) {
-        return json_integer((json_int_t)number);
-    }
-    if (mp_read_str(r, &s)) {
-        return text(s);
-    }
-    loom_bytes bytes;
-    if (mp_read_bin(r, &bytes)) {
-        return hex(bytes);
-    }
-    bool is_map = mp_read_map(r, &count);
-    if (!is_map && !mp_read_array(r, &count)) {
-        return NULL;
-    }
-    json_t *all = is_map ? json_object() : json_array();
-    for (uint32_t i = 0; i < count; i++) {
-        loom_str key = {"", 0};
-        json_t *value = is_map && !mp_read_str(r, &key) ? NULL : read_value(r, depth + 1);
-        if (value == NULL || !(is_map ? put(all, key, value) : json_array_append_new(all, value) == 0)) {
-            json_decref(all);
-            return NULL;
-        }
-    }
-    return all;
-}
+enum { ANSWER_MS = 3000, KEYS_MAX = 8 };
 
 static void pack_text(msgpack_packer *pk, const char *text_to_pack)
 {
@@ -147,8 +76,7 @@ static int exchange(const char *where, const char *op, const control_key *keys, 
 static json_t *read_answer(const command *c, const nng_msg *answer, int *exit_code)
 {
     const uint8_t *body = nng_msg_body((nng_msg *)(uintptr_t)answer);
-    mp_reader r = {body, body + nng_msg_len(answer)};
-    json_t *all = read_value(&r, 0);
+    json_t *all = control_answer_json((loom_bytes){body, nng_msg_len(answer)});
     json_t *status = json_object_get(all, "status");
     if (!json_is_integer(status)) {
         *exit_code = command_fail(c, "the answer is not from a broker; is this a control socket?");
