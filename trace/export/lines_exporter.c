@@ -39,21 +39,6 @@ static void put(pb_buf *out, const char *literal)
     pb_raw(out, literal, strlen(literal));
 }
 
-static void put_field(pb_buf *out, const char *name, loom_str text)
-{
-    if (text.len > 0) {
-        json_put_format(out, ",\"%s\":", name);
-        json_put_string(out, text);
-    }
-}
-
-static void put_count(pb_buf *out, const char *name, uint64_t count)
-{
-    if (count > 0) {
-        json_put_format(out, ",\"%s\":%llu", name, (unsigned long long)count);
-    }
-}
-
 static void put_time(pb_buf *out, const char *name, uint64_t unix_ns)
 {
     char text[RFC3339_SIZE];
@@ -177,7 +162,7 @@ static bool put_link(void *user, const otlp_link *link)
     loom_span_id_to_hex(span_id, link->span_id);
     put(list->out, list->count++ > 0 ? "," : ",\"links\":[");
     json_put_format(list->out, "{\"trace_id\":\"%s\",\"span_id\":\"%s\"", trace_id, span_id);
-    put_field(list->out, "trace_state", link->tracestate);
+    json_put_text_field(list->out, "trace_state", link->tracestate);
     put(list->out, ",\"attributes\":{");
     otlp_read_link_attrs(link->link, put_attr, &attrs);
     put(list->out, "}}");
@@ -212,8 +197,8 @@ static void put_lists(pb_buf *out, const otlp_span *span, bool is_short)
         otlp_read_span_links(span->span, put_link, &links);
         put(out, links.count > 0 ? "]" : "");
     }
-    put_count(out, "dropped_events", dropped_events);
-    put_count(out, "dropped_links", dropped_links);
+    json_put_count_field(out, "dropped_events", dropped_events);
+    json_put_count_field(out, "dropped_links", dropped_links);
 }
 
 /* ---- spans ---- */
@@ -241,9 +226,9 @@ static void put_status(pb_buf *out, const otlp_span *span, bool is_short)
     static const char *const kinds[] = {"", "", "server", "client", "producer", "consumer"};
     static const char *const statuses[] = {"unset", "ok", "error"};
     const int count = sizeof statuses / sizeof statuses[0], kind_count = sizeof kinds / sizeof kinds[0];
-    put_field(out, "status", str_of(statuses[span->status >= 0 && span->status < count ? span->status : 0]));
-    put_field(out, "status_message", cut(span->status_message, is_short));
-    put_field(out, "kind", str_of(kinds[span->kind >= 0 && span->kind < kind_count ? span->kind : 0]));
+    json_put_text_field(out, "status", str_of(statuses[span->status >= 0 && span->status < count ? span->status : 0]));
+    json_put_text_field(out, "status_message", cut(span->status_message, is_short));
+    json_put_text_field(out, "kind", str_of(kinds[span->kind >= 0 && span->kind < kind_count ? span->kind : 0]));
 }
 
 static void put_line(const lines_exporter *e, pb_buf *out, const otlp_span *span, bool is_short)
@@ -251,7 +236,7 @@ static void put_line(const lines_exporter *e, pb_buf *out, const otlp_span *span
     loom_str scope_name, scope_version;
     attr_list attrs = {.out = out, .limit = is_short ? out->len + LINE_MAX_SIZE / 2 : SIZE_MAX};
     put_ids(out, span);
-    put_field(out, "name", span->name.len > 0 ? cut(span->name, is_short) : str_of("unnamed"));
+    json_put_text_field(out, "name", span->name.len > 0 ? cut(span->name, is_short) : str_of("unnamed"));
     put_time(out, "start_time", span->start_unix_ns);
     put_time(out, "end_time", span->end_unix_ns > span->start_unix_ns ? span->end_unix_ns : span->start_unix_ns);
     put(out, ",\"attributes\":{");
@@ -260,14 +245,14 @@ static void put_line(const lines_exporter *e, pb_buf *out, const otlp_span *span
     put(out, "}");
     put_status(out, span, is_short);
     put_lists(out, span, is_short);
-    put_count(out, "dropped_attributes", attrs.dropped + span->dropped_attributes);
-    put_field(out, "trace_state", span->tracestate);
-    put_field(out, "service", cut(otlp_resource_string(span->resource, "service.name"), is_short));
+    json_put_count_field(out, "dropped_attributes", attrs.dropped + span->dropped_attributes);
+    json_put_text_field(out, "trace_state", span->tracestate);
+    json_put_text_field(out, "service", cut(otlp_resource_string(span->resource, "service.name"), is_short));
     otlp_read_scope(span->scope, &scope_name, &scope_version);
     if (scope_name.len > 0) {
         put(out, ",\"scope\":{\"name\":");
         json_put_string(out, cut(scope_name, is_short));
-        put_field(out, "version", cut(scope_version, is_short));
+        json_put_text_field(out, "version", cut(scope_version, is_short));
         put(out, "}");
     }
     put(out, "}\n");

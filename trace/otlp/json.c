@@ -43,7 +43,7 @@ static void put_span_id(pb_buf *out, const char *name, const uint8_t id[LOOM_SPA
     json_put_format(out, "\"%s\":\"%s\"", name, is_zero(id, LOOM_SPAN_ID_SIZE) ? "" : hex);
 }
 
-static void put_text(pb_buf *out, const char *name, loom_str text)
+void json_put_text_field(pb_buf *out, const char *name, loom_str text)
 {
     if (text.len > 0) {
         json_put_format(out, ",\"%s\":", name);
@@ -51,10 +51,10 @@ static void put_text(pb_buf *out, const char *name, loom_str text)
     }
 }
 
-static void put_count(pb_buf *out, const char *name, uint32_t count)
+void json_put_count_field(pb_buf *out, const char *name, uint64_t count)
 {
     if (count > 0) {
-        json_put_format(out, ",\"%s\":%" PRIu32, name, count);
+        json_put_format(out, ",\"%s\":%" PRIu64, name, count);
     }
 }
 
@@ -92,7 +92,7 @@ static bool put_event(void *user, const otlp_event *event)
     json_put_attrs_open(list->out);
     otlp_read_event_attrs(event->event, json_put_attr, list->out);
     json_put_attrs_close(list->out);
-    put_count(list->out, "droppedAttributesCount", event->dropped_attributes);
+    json_put_count_field(list->out, "droppedAttributesCount", event->dropped_attributes);
     put(list->out, "}");
     return !list->out->failed;
 }
@@ -106,12 +106,12 @@ static bool put_link(void *user, const otlp_link *link)
     put_trace_id(out, "traceId", link->trace_id);
     put(out, ",");
     put_span_id(out, "spanId", link->span_id);
-    put_text(out, "traceState", link->tracestate);
+    json_put_text_field(out, "traceState", link->tracestate);
     json_put_attrs_open(out);
     otlp_read_link_attrs(link->link, json_put_attr, out);
     json_put_attrs_close(out);
-    put_count(out, "droppedAttributesCount", link->dropped_attributes);
-    put_count(out, "flags", link->flags);
+    json_put_count_field(out, "droppedAttributesCount", link->dropped_attributes);
+    json_put_count_field(out, "flags", link->flags);
     put(out, "}");
     return !out->failed;
 }
@@ -121,7 +121,7 @@ static bool put_link(void *user, const otlp_link *link)
 static void put_status(pb_buf *out, const otlp_span *span)
 {
     json_put_format(out, ",\"status\":{\"code\":%d", span->status);
-    put_text(out, "message", span->status_message);
+    json_put_text_field(out, "message", span->status_message);
     put(out, "}");
 }
 
@@ -131,12 +131,12 @@ static void put_span(pb_buf *out, const otlp_span *span)
     put_trace_id(out, "traceId", span->trace_id);
     put(out, ",");
     put_span_id(out, "spanId", span->span_id);
-    put_text(out, "traceState", span->tracestate);
+    json_put_text_field(out, "traceState", span->tracestate);
     if (!is_zero(span->parent_span_id, sizeof span->parent_span_id)) {
         put(out, ",");
         put_span_id(out, "parentSpanId", span->parent_span_id);
     }
-    put_count(out, "flags", span->flags);
+    json_put_count_field(out, "flags", span->flags);
     put(out, ",\"name\":");
     json_put_string(out, span->name);
     json_put_format(out, ",\"kind\":%d,\"startTimeUnixNano\":\"%" PRIu64 "\",\"endTimeUnixNano\":\"%" PRIu64 "\"", span->kind,
@@ -144,15 +144,15 @@ static void put_span(pb_buf *out, const otlp_span *span)
     json_put_attrs_open(out);
     otlp_read_span_attrs(span->span, json_put_attr, out);
     json_put_attrs_close(out);
-    put_count(out, "droppedAttributesCount", span->dropped_attributes);
+    json_put_count_field(out, "droppedAttributesCount", span->dropped_attributes);
     json_put_list events = {.out = out, .name = "events"};
     otlp_read_span_events(span->span, put_event, &events);
     close_list(&events);
-    put_count(out, "droppedEventsCount", span->dropped_events);
+    json_put_count_field(out, "droppedEventsCount", span->dropped_events);
     json_put_list links = {.out = out, .name = "links"};
     otlp_read_span_links(span->span, put_link, &links);
     close_list(&links);
-    put_count(out, "droppedLinksCount", span->dropped_links);
+    json_put_count_field(out, "droppedLinksCount", span->dropped_links);
     put_status(out, span);
     put(out, "}");
 }
@@ -163,7 +163,7 @@ static void open_scope(json_put_walk *w, const otlp_span *span)
     otlp_read_scope(span->scope, &name, &version);
     put(w->out, "{\"scope\":{\"name\":");
     json_put_string(w->out, name);
-    put_text(w->out, "version", version);
+    json_put_text_field(w->out, "version", version);
     put(w->out, "},\"spans\":[");
 }
 

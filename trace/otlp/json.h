@@ -15,6 +15,9 @@ LOOM_MUST_CHECK loom_status otlp_json_request(pb_buf *out, loom_bytes request);
 void json_put_string(pb_buf *out, loom_str text);
 /* An AnyValue as plain JSON (numbers as numbers, arrays as arrays), for eyes. */
 void json_put_plain_value(pb_buf *out, loom_bytes any_value);
+/* ,"name":"text", and ,"name":count. An empty text, and 0, leave nothing. */
+void json_put_text_field(pb_buf *out, const char *name, loom_str text);
+void json_put_count_field(pb_buf *out, const char *name, uint64_t count);
 __attribute__((format(printf, 2, 3))) void json_put_format(pb_buf *out, const char *format, ...);
 
 #endif
