@@ -195,6 +195,15 @@ static int run_to_end(execution *x, foreground *f, int *status)
     return 0;
 }
 
+/* Whoever reads our standard error has stopped, and we have been told to end: the thread that waits for it still uses all
+ * that is here, so nothing is given back. */
+static _Noreturn void leave(execution *x, foreground *f, int status)
+{
+    exec_trace_flush(&x->trace);
+    foreground_close(f);
+    _exit(foreground_finish(f, status));
+}
+
 static int run_command(execution *x)
 {
     foreground f = {.fd = -1, .resized = on_resized, .user = x};
@@ -213,10 +222,21 @@ static int run_command(execution *x)
         command_span_end(x->span, status);
     }
     exec_syscalls_close(&x->syscalls, x->trace.flush_ms);
-    const bool collected = exec_collect_close(&x->collect, f.fd);
-    exec_trace_close(&x->trace, !collected);
+    if (!exec_collect_close(&x->collect, f.fd)) {
+        leave(x, &f, status);
+    }
+    exec_trace_close(&x->trace);
     foreground_close(&f); /* last: what ends the command must not cost its spans */
     return error != 0 ? tell_not_started(x, error) : foreground_finish(&f, status);
+}
+
+/* No command has run. */
+static int give_up(execution *x, int exit_code)
+{
+    exec_syscalls_close(&x->syscalls, 0);
+    loom_span_end(x->span);
+    exec_trace_close(&x->trace);
+    return exit_code;
 }
 
 /* The span has begun, and says what came of it. */
@@ -228,10 +248,8 @@ static int run_where_asked(execution *x)
         x->engine = exec_container_open(&exec_command, x->options, x->argv, environment_of(x), &exit_code);
         if (x->engine == NULL) {
             command_span_abort(x->span, "container", "the command was not started");
-            exec_syscalls_close(&x->syscalls, 0);
-            (void)exec_collect_close(&x->collect, -1);
-            exec_trace_close(&x->trace, false);
-            return exit_code;
+            (void)exec_collect_close(&x->collect, -1); /* its thread has not started */
+            return give_up(x, exit_code);
         }
         x->collect.container = x->engine;
     }
@@ -254,7 +272,7 @@ static int follow_process(execution *x, pid_t pid)
         loom_span_end(x->span);
     }
     exec_syscalls_close(&x->syscalls, x->trace.flush_ms);
-    exec_trace_close(&x->trace, false);
+    exec_trace_close(&x->trace);
     return error == 0 ? VERB_OK : VERB_FAILED;
 }
 
@@ -264,20 +282,12 @@ static int run_operation(execution *x, pid_t pid)
     int exit_code;
     const loom_trace_context *span = loom_span_context(x->span);
     if (!set_attributes(o, x->span, &exit_code) || !exec_syscalls_open(&x->syscalls, &exec_command, o, &x->trace, span, &exit_code)) {
-        loom_span_end(x->span);
-        exec_trace_close(&x->trace, false);
-        return exit_code;
+        return give_up(x, exit_code);
     }
     if (pid != 0) {
         return follow_process(x, pid);
     }
-    if (!open_collector(x, o, &exit_code)) {
-        exec_syscalls_close(&x->syscalls, 0);
-        loom_span_end(x->span);
-        exec_trace_close(&x->trace, false);
-        return exit_code;
-    }
-    return run_where_asked(x);
+    return open_collector(x, o, &exit_code) ? run_where_asked(x) : give_up(x, exit_code);
 }
 
 /* Which of its forms the command line has. */
@@ -310,7 +320,7 @@ static int run(const options *o)
     }
     x.argv = pid != 0 ? exec_syscalls_command_line(pid) : command_line(o);
     if (x.argv == NULL) {
-        exec_trace_close(&x.trace, false);
+        exec_trace_close(&x.trace);
         return command_fail(&exec_command, "out of memory");
     }
     message_trace_read(&exec_command, o, &x.caller);

@@ -40,9 +40,8 @@ int exec_collect_stdout(const exec_collect *x);
 int exec_collect_stderr(const exec_collect *x);
 void exec_collect_start(exec_collect *x);
 void exec_collect_resize(exec_collect *x);
-/* The command has ended: collects the rest and reports the counters. interrupt: see relay_finish(); if that gives up, nothing is
- * reported and *x must stay. */
-/* False: it has given up, and its thread still makes spans. */
+/* The command has ended: collects the rest and reports the counters. interrupt: see relay_finish(). False: that
+ * has given up, nothing is reported, and its thread uses *x and the tracer until the process ends. */
 bool exec_collect_close(exec_collect *x, int interrupt);
 
 #endif

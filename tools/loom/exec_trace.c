@@ -163,13 +163,16 @@ void exec_trace_prepare(const exec_trace *t)
     }
 }
 
-void exec_trace_close(exec_trace *t, bool in_use)
+void exec_trace_flush(exec_trace *t)
 {
     if (t->processor != NULL) {
         (void)loom_span_processor_shutdown(t->processor, t->flush_ms);
     }
-    if (!in_use) {
-        loom_tracer_provider_unref(t->provider);
-        loom_span_processor_unref(t->processor);
-    }
+}
+
+void exec_trace_close(exec_trace *t)
+{
+    exec_trace_flush(t);
+    loom_tracer_provider_unref(t->provider);
+    loom_span_processor_unref(t->processor);
 }

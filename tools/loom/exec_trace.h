@@ -36,8 +36,9 @@ typedef struct exec_trace {
 bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exit_code);
 /* The command runs: whatever exporting takes can be made ready now. */
 void exec_trace_prepare(const exec_trace *t);
-/* Exports what there is, within the deadline. in_use: somebody still makes spans, so what they are made with stays until the
- * process ends. */
-void exec_trace_close(exec_trace *t, bool in_use);
+/* Exports what there is, within the deadline. No span is taken any more. */
+void exec_trace_flush(exec_trace *t);
+/* The same, and gives back what spans are made with. */
+void exec_trace_close(exec_trace *t);
 
 #endif
