@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/exec_trace.h"
 
+#include "trace/export/exporter.h"
 #include "trace/export/processor.h"
 #include "trace/view/text.h"
 
 #include <loom/pipeline.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Spans: a command may end with many at once, and one whose system calls are traced makes many all the time. */
 enum { QUEUE_SIZE = 16 * 1024, SYSCALLS_QUEUE_SIZE = 64 * 1024, SYSCALLS_BATCH_SIZE = 8 * 1024, DELAY_MS = 200 };
@@ -31,41 +31,6 @@ static bool is_set(const char *variable)
     return value != NULL && value[0] != '\0';
 }
 
-/* Of a URL, or host:port. */
-static bool has_port(const char *endpoint, const char *port)
-{
-    const char *scheme = strstr(endpoint, "://");
-    const char *host = scheme != NULL ? scheme + 3 : endpoint;
-    const size_t len = strcspn(host, "/?#"), n = strlen(port);
-    return len > n && host[len - n - 1] == ':' && strncmp(host + len - n, port, n) == 0;
-}
-
-/* False: there is no such protocol. */
-static bool set_protocol(loom_span_processor_options *with, const char *name)
-{
-    static const struct {
-        const char *name;
-        loom_exporter_kind kind;
-    } protocols[] = {{"grpc", LOOM_EXPORTER_OTLP_GRPC},
-                     {"http/protobuf", LOOM_EXPORTER_OTLP_HTTP},
-                     {"http/json", LOOM_EXPORTER_OTLP_HTTP_JSON}};
-    for (size_t i = 0; name != NULL && i < sizeof protocols / sizeof protocols[0]; i++) {
-        if (strcmp(protocols[i].name, name) == 0) {
-            with->exporter = protocols[i].kind;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* An endpoint of the command line takes the environment's protocol, or else the one that its port is known for. */
-static void guess_protocol(loom_span_processor_options *with, const char *endpoint)
-{
-    if (!set_protocol(with, getenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")) && !set_protocol(with, getenv("OTEL_EXPORTER_OTLP_PROTOCOL"))) {
-        with->exporter = has_port(endpoint, "4318") ? LOOM_EXPORTER_OTLP_HTTP : LOOM_EXPORTER_OTLP_GRPC;
-    }
-}
-
 /* Options come before the environment. */
 static bool apply_options(exec_trace *t, const options *o, loom_span_processor_options *with, int *exit_code)
 {
@@ -75,10 +40,9 @@ static bool apply_options(exec_trace *t, const options *o, loom_span_processor_o
     if (endpoint != NULL) {
         with->endpoint = endpoint;
         with->endpoint_is_exact = false;
-        guess_protocol(with, endpoint);
         t->asked_for = true;
     }
-    if (protocol != NULL && !set_protocol(with, protocol)) {
+    if ((endpoint != NULL || protocol != NULL) && !exporter_set_protocol(with, protocol)) {
         *exit_code = command_misuse(t->command, "--otlp-protocol must be grpc, http/protobuf or http/json, not \"%s\"", protocol);
         return false;
     }

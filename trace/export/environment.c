@@ -71,16 +71,32 @@ static bool has_http_port(const char *endpoint)
     return port != NULL && (port[5] == '\0' || port[5] == '/');
 }
 
-static void read_protocol(reader *r)
+static const char *const protocols[] = {"grpc", "http/protobuf", "http/json", NULL};
+static const loom_exporter_kind protocol_kinds[] = {LOOM_EXPORTER_OTLP_GRPC, LOOM_EXPORTER_OTLP_HTTP,
+                                                    LOOM_EXPORTER_OTLP_HTTP_JSON};
+
+static void read_protocol(loom_span_processor_options *out, const env_report *report)
 {
     static const env_names names = OTLP("PROTOCOL");
-    static const char *const choices[] = {"grpc", "http/protobuf", "http/json", NULL};
-    static const loom_exporter_kind kinds[] = {LOOM_EXPORTER_OTLP_GRPC, LOOM_EXPORTER_OTLP_HTTP,
-                                               LOOM_EXPORTER_OTLP_HTTP_JSON};
-    size_t at = has_http_port(r->out->endpoint) ? 1 : 0;
-    (void)env_read_choice(&at, &names, choices,
-                          (env_fault){"is none of grpc, http/protobuf, http/json", choices[at]}, r->report);
-    r->out->exporter = kinds[at];
+    size_t at = has_http_port(out->endpoint) ? 1 : 0;
+    (void)env_read_choice(&at, &names, protocols,
+                          (env_fault){"is none of grpc, http/protobuf, http/json", protocols[at]}, report);
+    out->exporter = protocol_kinds[at];
+}
+
+bool exporter_set_protocol(loom_span_processor_options *options, const char *name)
+{
+    if (name == NULL) {
+        read_protocol(options, NULL);
+        return true;
+    }
+    for (size_t i = 0; protocols[i] != NULL; i++) {
+        if (strcmp(protocols[i], name) == 0) {
+            options->exporter = protocol_kinds[i];
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A file that cannot be read is as good as none, and better known now than at the first export. */
@@ -144,7 +160,7 @@ static void read_otlp(reader *r)
     static const char *const compressions[] = {"none", "gzip", NULL};
     size_t at = 0;
     read_endpoint(r);
-    read_protocol(r);
+    read_protocol(r->out, r->report);
     read_tls(r);
     r->out->headers = env_first(&headers).value;
     (void)env_read_choice(&at, &compression, compressions, (env_fault){"is neither gzip nor none", "none"}, r->report);

@@ -79,6 +79,10 @@ loom_status endpoint_url(char **out, const loom_span_processor_options *options)
 /* Whether its host is this machine: localhost, 127.0.0.0/8, ::1, and no name that merely begins like one. */
 bool endpoint_is_loopback(const char *url);
 
+/* environment.c: the kind of exporter for an OTLP protocol's name; NULL: for what the environment says, or else for the endpoint's port.
+ * False: there is no such protocol. */
+bool exporter_set_protocol(loom_span_processor_options *options, const char *name);
+
 static inline uint64_t export_deadline_ns(export_deadline until)
 {
     uint64_t stop = atomic_load_explicit(until.stop_ns, memory_order_acquire);
