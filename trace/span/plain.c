@@ -2,8 +2,8 @@
 /* What of plain.h is not on the way of every span: looking for marks, new slabs, ends by other threads.
  *
  * When even malloc has nothing, a span comes from a reserve of the process: a message must not lose its context because
- * memory is short. The reserve, the list of all slabs, the slabs that exited threads have left, and which counters are in use are this module's
- * only process-wide state. */
+ * memory is short. The reserve, the list of all slabs, the slabs that exited threads have left, and which counters are in
+ * use are this module's only process-wide state. */
 #include "trace/span/plain.h"
 
 #include <assert.h>

@@ -41,16 +41,6 @@ typedef struct plain_slab {
 
 extern plain_slab plain_no_slab; /* constant: has no spans */
 
-static inline plain_slab *plain_slab_of(const loom_span *span)
-{
-    return (plain_slab *)((uintptr_t)span & ~(uintptr_t)(PLAIN_SLAB_SIZE - 1));
-}
-
-static inline unsigned plain_bit_of(const loom_span *span)
-{
-    return 1u << ((uintptr_t)span % PLAIN_SLAB_SIZE / SPAN_ALIGN);
-}
-
 /* When the last one is in use. NULL: no memory, and the reserve is in use. */
 loom_span *plain_take_slowly(span_thread *thread);
 /* Whoever ends a span that is not of a slab of its own, is not the last one taken, or is current somewhere. */

@@ -127,6 +127,32 @@ static bool is_library_of_c(const char *module)
     return false;
 }
 
+static bool is_function(int tag)
+{
+    return tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine;
+}
+
+/* The innermost function at a program counter, as the source has it: the symbol would be the function it was inlined into,
+ * or a clone ("open_file.constprop.0"). The linker's name where there is one, as a symbol has it. The text lives as long as
+ * the module. NULL: no debug information. */
+static const char *source_function(const dw_library *dw, Dwfl_Module *module, Dwarf_Addr pc)
+{
+    Dwarf_Addr bias = 0;
+    Dwarf_Die *unit = dw->dwfl_module_addrdie(module, pc, &bias), *scopes = NULL;
+    const int count = unit != NULL ? dw->dwarf_getscopes(unit, pc - bias, &scopes) : 0;
+    const char *name = NULL;
+    for (int i = 0; i < count; i++) {
+        if (is_function(dw->dwarf_tag(&scopes[i]))) {
+            Dwarf_Attribute linkage;
+            name = dw->dwarf_formstring(dw->dwarf_attr_integrate(&scopes[i], DW_AT_linkage_name, &linkage));
+            name = name != NULL ? name : dw->dwarf_diename(&scopes[i]);
+            break;
+        }
+    }
+    free(scopes);
+    return name;
+}
+
 static call_place *look_up(const caller_walk *w, Dwfl_Module *module, Dwarf_Addr pc)
 {
     const dw_library *dw = w->finder->dw;
@@ -137,7 +163,8 @@ static call_place *look_up(const caller_walk *w, Dwfl_Module *module, Dwarf_Addr
     }
     Dwfl_Line *found = dw->dwfl_module_getsrc(module, pc);
     const char *file = found != NULL ? dw->dwfl_lineinfo(found, NULL, &line, &column, NULL, NULL) : NULL;
-    const char *function = dw->dwfl_module_addrname(module, pc);
+    const char *function = source_function(dw, module, pc);
+    function = function != NULL ? function : dw->dwfl_module_addrname(module, pc);
     place->file = file != NULL ? strdup(file) : NULL;
     place->function = function != NULL ? strdup(function) : NULL;
     place->position[0] = line > 0 ? (uint32_t)line : 0;

@@ -3,12 +3,15 @@
 #ifndef LOOM_TRACE_PROCESS_DW_LIBRARY_H
 #define LOOM_TRACE_PROCESS_DW_LIBRARY_H
 
+#include <dwarf.h>
+#include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 
 #define DW_LIBRARY_MAP(X)                                                                                                   \
     X(dwfl_begin) X(dwfl_end) X(dwfl_report_end) X(dwfl_linux_proc_report) X(dwfl_linux_proc_attach)                        \
     X(dwfl_linux_proc_find_elf) X(dwfl_standard_find_debuginfo) X(dwfl_getthread_frames) X(dwfl_frame_pc)                   \
-    X(dwfl_addrmodule) X(dwfl_module_info) X(dwfl_module_addrname) X(dwfl_module_getsrc) X(dwfl_lineinfo)
+    X(dwfl_addrmodule) X(dwfl_module_info) X(dwfl_module_addrname) X(dwfl_module_getsrc) X(dwfl_lineinfo)                   \
+    X(dwfl_module_addrdie) X(dwarf_getscopes) X(dwarf_tag) X(dwarf_attr_integrate) X(dwarf_formstring) X(dwarf_diename)
 
 typedef struct dw_library {
 #define X(name) __typeof__(&name) name;
