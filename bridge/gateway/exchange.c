@@ -196,8 +196,8 @@ size_t problem_json(char out[PROBLEM_JSON_SIZE], uint16_t status, const char *co
     text_puts(&b, ",\"detail\":");
     text_put_quoted(&b, str_of(detail));
     text_puts(&b, "}");
-    const bool whole = !b.failed && b.len < PROBLEM_JSON_SIZE;
-    const int len = whole ? snprintf(out, PROBLEM_JSON_SIZE, "%.*s", (int)b.len, b.data)
+    const bool whole = !b.failed && b.bytes.len < PROBLEM_JSON_SIZE;
+    const int len = whole ? snprintf(out, PROBLEM_JSON_SIZE, "%.*s", (int)b.bytes.len, text_buffer_str(&b).data)
                           : snprintf(out, PROBLEM_JSON_SIZE, "{\"status\":%u}", (unsigned)status);
     text_fini(&b);
     return (size_t)len;
