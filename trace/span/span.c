@@ -236,6 +236,7 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
     rec->tracer = tracer;
     rec->start_ns = start_ns;
     rec->status = LOOM_SPAN_UNSET;
+    rec->status_stays = false;
     rec->events = rec->links = 0;
     rec->dropped_attributes = rec->dropped_events = rec->dropped_links = 0;
     pb_init(&rec->buf, rec->storage, sizeof rec->storage, SPAN_SIZE_MAX);
