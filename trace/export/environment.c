@@ -121,7 +121,8 @@ static bool is_secure(reader *r, bool own_name)
                                      "OTEL_EXPORTER_OTLP_SPAN_INSECURE"}};
     const char *endpoint = r->out->endpoint;
     bool insecure;
-    if (env_read_bool(&insecure, &names, "false", r->report)) {
+    const char *rule = own_name ? "https for port 443 alone" : "https, unless the endpoint is on this machine";
+    if (env_read_bool(&insecure, &names, rule, r->report)) {
         return !insecure;
     }
     if (endpoint == NULL) {

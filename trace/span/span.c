@@ -273,7 +273,7 @@ static inline span_recording *start_recording(span_thread *thread, loom_tracer *
 
 static void record_links(span_recording *rec, const loom_span_options *options)
 {
-    for (size_t i = 0; i < options->link_count; i++) {
+    for (size_t i = 0; options->links != NULL && i < options->link_count; i++) {
         span_record_link(rec, &options->links[i]);
     }
 }
@@ -316,16 +316,16 @@ __attribute__((noinline, cold)) static bool ask_sampler(loom_tracer *tracer, con
                                                 .name = name,
                                                 .kind = options->kind != 0 ? options->kind : LOOM_SPAN_INTERNAL,
                                                 .attrs = options->attrs,
-                                                .attr_count = options->attr_count,
+                                                .attr_count = options->attrs != NULL ? options->attr_count : 0,
                                                 .links = options->links,
-                                                .link_count = options->link_count,
+                                                .link_count = options->links != NULL ? options->link_count : 0,
                                                 .tracestate = tracestate_of(parent)},
                        result);
 }
 
 static inline loom_span *add_options(span_recording *rec, const loom_span_options *options)
 {
-    if (options->attr_count > 0) {
+    if (options->attrs != NULL && options->attr_count > 0) {
         span_record_attrs(rec, options->attrs, options->attr_count);
     }
     record_links(rec, options);

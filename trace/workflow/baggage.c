@@ -25,6 +25,8 @@ static loom_status put_id(loom_baggage **baggage, const char *key, loom_str id)
 
 loom_status loom_workflow_baggage(loom_baggage **out, const loom_workflow *work, const loom_baggage *base)
 {
+    static const loom_workflow none;
+    work = work != NULL ? work : &none;
     loom_baggage *baggage = loom_baggage_ref((loom_baggage *)(uintptr_t)base);
     loom_status st = put_id(&baggage, "tenant_id", work->tenant_id);
     st = st == LOOM_OK ? put_id(&baggage, "workflow_id", work->workflow_id) : st;

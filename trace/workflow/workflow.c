@@ -69,6 +69,8 @@ static void add_attrs(loom_span *span, const loom_workflow_options *o)
 
 void loom_workflow_begin(loom_workflow *out, const loom_workflow_options *options)
 {
+    static const loom_workflow_options none;
+    options = options != NULL ? options : &none;
     *out = (loom_workflow){.kind = options->kind};
     inherit(out, options);
     out->span = start_span(out, options);
@@ -80,18 +82,18 @@ void loom_workflow_begin(loom_workflow *out, const loom_workflow_options *option
 
 void loom_workflow_fail(loom_workflow *work, const char *type, const char *message)
 {
-    if (work->failed) {
+    if (work == NULL || work->failed) {
         return;
     }
     work->failed = true;
     loom_span_record_error(work->span, type, message);
-    if (type != NULL) {
-        loom_span_set_string(work->span, "error.type", type);
-    }
 }
 
 void loom_workflow_end(loom_workflow *work, loom_status outcome)
 {
+    if (work == NULL) {
+        return;
+    }
     if (outcome != LOOM_OK) {
         loom_workflow_fail(work, loom_status_name(outcome), loom_status_text(outcome));
     } else if (!work->failed) {
@@ -119,5 +121,5 @@ loom_status loom_workflow_run(const loom_workflow_options *options, loom_workflo
 
 loom_span *loom_workflow_span(const loom_workflow *work)
 {
-    return work->span;
+    return work != NULL ? work->span : NULL;
 }

@@ -484,6 +484,14 @@ static void without_a_tracer_the_work_is_done_all_the_same(void **state)
     loom_workflow_end(&work, LOOM_OK);
     loom_workflow_end(&work, LOOM_EIO); /* once is enough */
     assert_null(loom_workflow_span(&work));
+    loom_workflow_begin(&work, NULL);
+    loom_workflow_end(&work, LOOM_OK);
+    loom_workflow_fail(NULL, "type", "message");
+    loom_workflow_end(NULL, LOOM_OK);
+    assert_null(loom_workflow_span(NULL));
+    loom_baggage *baggage;
+    assert_status(LOOM_OK, loom_workflow_baggage(&baggage, NULL, NULL));
+    assert_null(baggage);
 }
 
 int main(void)

@@ -88,7 +88,8 @@ typedef loom_status (*loom_workflow_fn)(loom_workflow *work, void *user);
 /* Calls fn with its span current, and ends the span by what fn returns, which is returned. LOOM_EINVAL without options or fn. */
 LOOM_API loom_status loom_workflow_run(const loom_workflow_options *options, loom_workflow_fn fn, void *user);
 
-/* For work that is not a function of its own: between the two its span is current on this thread. Begin never fails. Under a
+/* For work that is not a function of its own: between the two its span is current on this thread. Begin never fails;
+ * options NULL: an execution under the current span. The others do nothing with a work that is NULL. Under a
  * parent, work is a child of this thread's current span if that is of the same trace, else of the parent's; a branch always
  * of the parent's. */
 LOOM_API void loom_workflow_begin(loom_workflow *out, const loom_workflow_options *options);
