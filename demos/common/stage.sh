@@ -154,11 +154,11 @@ stage_bus_stop() {
     stop "$broker"
 }
 
-show_traces() { # all of $file as waterfalls, the oldest first
+show_traces() { # OPTION…: all of $file as waterfalls, the oldest first; the options are for `loom trace show`
     ids=$("$bin/loom" trace ls --file "$file" --limit 1000000 --json | sed -n 's/.*"trace_id":"\([0-9a-f]*\)".*/\1/p' | tac)
     for id in $ids; do
         echo
-        "$bin/loom" trace show "$id" --file "$file"
+        "$bin/loom" trace show "$id" --file "$file" "$@"
     done
     echo
     if [ -n "$elsewhere" ]; then

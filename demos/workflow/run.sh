@@ -115,5 +115,5 @@ for pid in $agents $stock; do
 done
 stage_bus_stop
 
-show_traces
+show_traces --width 170 # 26 levels of calls
 "$bin/loom" trace check --all --quiet --file "$file" --count "$orders" || fail "an order is not one connected trace"
