@@ -6,19 +6,13 @@
 
 #include <string.h>
 
-static loom_str id_in_baggage(const loom_baggage *baggage, const char *key)
-{
-    const loom_baggage_member *member = loom_baggage_find(baggage, str_of(key));
-    return member != NULL ? member->value : (loom_str){0};
-}
-
 /* The first that is there: said, inherited, in the baggage. */
 static loom_str find_id(const char *said, loom_str inherited, const loom_baggage *baggage, const char *key)
 {
     if (said != NULL && said[0] != '\0') {
         return str_of(said);
     }
-    return inherited.len > 0 ? inherited : id_in_baggage(baggage, key);
+    return inherited.len > 0 ? inherited : workflow_baggage_id(baggage, key);
 }
 
 static void inherit(loom_workflow *w, const loom_workflow_options *o)
@@ -26,7 +20,8 @@ static void inherit(loom_workflow *w, const loom_workflow_options *o)
     static const loom_workflow none = {0};
     const loom_workflow *parent = o->parent != NULL ? o->parent : &none;
     w->tracer = o->parent != NULL ? parent->tracer : o->tracer;
-    w->depth = parent->depth + (o->kind == LOOM_WORKFLOW_SUB ? 1 : 0);
+    w->depth = o->parent != NULL ? parent->depth : workflow_baggage_depth(o->baggage);
+    w->depth += o->kind == LOOM_WORKFLOW_SUB ? 1 : 0;
     w->tenant_id = find_id(o->tenant_id, parent->tenant_id, o->baggage, "tenant_id");
     w->workflow_id = find_id(o->workflow_id, parent->workflow_id, o->baggage, "workflow_id");
     w->execution_id = find_id(o->execution_id, parent->execution_id, o->baggage, "execution_id");
