@@ -423,7 +423,11 @@ http_stream *http_request_answer_stream(http_request *r, const http_answer *head
         http_request_free(r);
         return NULL;
     }
-    assert(r->h2 == NULL && c->request == r && c->phase == PHASE_ANSWER && !c->answered);
+    if (r->h2 != NULL) {
+        r->left = NULL;
+        return c->listener->options.http2->answer_stream(r, head, events, user);
+    }
+    assert(c->request == r && c->phase == PHASE_ANSWER && !c->answered);
     r->left = NULL;
     say_head(c, r, head, true);
     if (c->closing) {
