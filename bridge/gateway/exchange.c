@@ -53,7 +53,7 @@ static loom_span *start_span(const exchange *x, const gateway_address *at, const
         .scheme = str_of(at->secure ? "https" : "http"),
         .host = field(r, "Host"),
         .user_agent = field(r, "User-Agent"),
-        .protocol_version = str_of(http_request_minor(r) == 0 ? "1.0" : "1.1"),
+        .protocol_version = str_of(http_request_is_http2(r) ? "2" : http_request_minor(r) == 0 ? "1.0" : "1.1"),
     };
     about.peer_address = split_peer(http_request_peer(r), &about.peer_port);
     /* what is no request, but bytes of somebody who looks what is here, leaves no trace */

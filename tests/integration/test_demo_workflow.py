@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """demos/workflow without a Jaeger, and what its programs say to what makes no sense. tests/e2e asks a real Jaeger."""
 
+import os
 import pathlib
 import subprocess
+import tempfile
 import unittest
+import unittest.mock
 
 from exec_command import ExecTest  # first: it leads to tests/e2e
 import demos
@@ -15,7 +18,25 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = ROOT / "demos" / "workflow"
 
 
+def commands_with(text):
+    """Command lines of processes that mention it."""
+    found = []
+    for file in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = file.read_bytes()
+        except OSError:  # it has gone meanwhile
+            continue
+        found += [words] if text.encode() in words else []
+    return found
+
+
 class Chain(unittest.TestCase):
+    def test_nothing_is_left_behind(self):
+        with tempfile.TemporaryDirectory(prefix="loom-it-") as folder, unittest.mock.patch.dict(os.environ, TMPDIR=folder):
+            self.assertTrue(demos.run(None, DEMO / "run.sh", "--in-process-bridge"))
+            self.assertEqual([], commands_with(folder))
+            self.assertEqual([], os.listdir(folder))
+
     def test_each_order_is_one_trace_from_http_to_http(self):
         found = chain.traces(demos.run(None, DEMO / "run.sh", "--item", "ice"))
         self.assertEqual(set(chain.TREES), set(found))
