@@ -10,6 +10,7 @@ static const verb verbs[] = {
     {"agents", "List the agents on the bus", verb_agents},
     {"caps", "List capabilities and who provides them", verb_caps},
     {"exec", "Run a command as part of a trace", verb_exec},
+    {"flow", "Show how messages flow between agents", verb_flow},
     {"invoke", "Call a capability", verb_invoke},
     {"provide", "Provide a capability that runs a command", verb_provide},
     {"pub", "Publish a message", verb_pub},

@@ -8,6 +8,7 @@
 int verb_agents(int argc, char *const argv[]);
 int verb_caps(int argc, char *const argv[]);
 int verb_exec(int argc, char *const argv[]);
+int verb_flow(int argc, char *const argv[]);
 int verb_invoke(int argc, char *const argv[]);
 int verb_provide(int argc, char *const argv[]);
 int verb_pub(int argc, char *const argv[]);
