@@ -93,7 +93,7 @@ static void add(attr_list *list, unsigned key, known_text text)
     }
 }
 
-static bool describe(attr_list *list, message_hop hop, const message_facts *facts, const char id_text[LOOM_UUID_TEXT_SIZE])
+static bool describe(attr_list *list, message_hop hop, const message_facts *facts, const char *id_text)
 {
     const known_text id = {{id_text, LOOM_UUID_TEXT_SIZE - 1}, true};
     const known_text agent = look_at(facts->agent), topic = look_at(facts->topic);
@@ -127,8 +127,8 @@ static uint32_t write_attrs(const void *user, attr_index *index, pb_buf *b, uint
 {
     const hop_attrs *h = user;
     attr_list list;
-    char id_text[LOOM_UUID_TEXT_SIZE];
-    loom_uuid_to_text(id_text, h->facts->id);
+    char own[LOOM_UUID_TEXT_SIZE];
+    const char *id_text = message_id_text(h->templates, h->facts->id, own);
     message_template *t = message_template_of(h->templates, h->hop, h->facts);
     if (t != NULL && message_template_write(t, h->hop, h->facts, id_text, index, b)) {
         return 0;

@@ -12,6 +12,8 @@ enum { TEMPLATES = 64, ID_LEN = LOOM_UUID_TEXT_SIZE - 1 };
 
 /* Each has one place; another one that belongs there takes it. Pages that are not used are not there. */
 struct message_templates {
+    uint8_t id[LOOM_UUID_SIZE]; /* of the last message, which passes several hops in turn */
+    char id_text[LOOM_UUID_TEXT_SIZE];
     message_template at[TEMPLATES];
 };
 
@@ -20,6 +22,19 @@ void message_span_remember(loom_tracer *tracer)
     if (tracer != NULL && tracer->templates == NULL) {
         tracer->templates = calloc(1, sizeof(message_templates));
     }
+}
+
+const char *message_id_text(message_templates *templates, const uint8_t id[LOOM_UUID_SIZE], char own[LOOM_UUID_TEXT_SIZE])
+{
+    if (templates == NULL) {
+        loom_uuid_to_text(own, id);
+        return own;
+    }
+    if (templates->id_text[0] == '\0' || memcmp(templates->id, id, LOOM_UUID_SIZE) != 0) {
+        memcpy(templates->id, id, LOOM_UUID_SIZE);
+        loom_uuid_to_text(templates->id_text, id);
+    }
+    return templates->id_text;
 }
 
 static uint64_t tail_of(loom_str text)
@@ -45,7 +60,7 @@ message_template *message_template_of(message_templates *templates, message_hop 
 }
 
 bool message_template_write(const message_template *t, message_hop hop, const message_facts *facts,
-                            const char id_text[LOOM_UUID_TEXT_SIZE], attr_index *index, pb_buf *b)
+                            const char *id_text, attr_index *index, pb_buf *b)
 {
     const char *bytes = (const char *)t->block.bytes;
     if (!t->filled || t->hop != hop || t->agent_len != facts->agent.len || t->topic_len != facts->topic.len ||

@@ -20,11 +20,13 @@ typedef struct message_template {
 
 typedef struct message_templates message_templates;
 
+/* The id as text; in own, or, of the message before, in templates (NULL: none). Valid until the next call. */
+const char *message_id_text(message_templates *templates, const uint8_t id[LOOM_UUID_SIZE], char own[LOOM_UUID_TEXT_SIZE]);
 /* Where this hop of this message has its template; NULL: it can have none. */
 message_template *message_template_of(message_templates *templates, message_hop hop, const message_facts *facts);
 /* Writes the attributes, if it is of the same hop, agent and topic. */
 bool message_template_write(const message_template *t, message_hop hop, const message_facts *facts,
-                            const char id_text[LOOM_UUID_TEXT_SIZE], attr_index *index, pb_buf *b);
+                            const char *id_text, attr_index *index, pb_buf *b);
 /* Takes over what was written from mark on: these attributes, none left out. The id among them is id_text itself; agent and
  * topic are texts of facts. */
 void message_template_take(message_template *t, message_hop hop, const message_facts *facts, const char *id_text,
