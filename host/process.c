@@ -13,6 +13,7 @@
 #include "base/url.h"
 #include "host/http/metrics_server.h"
 #include "trace/export/exporter.h"
+#include "trace/messaging/message_span.h"
 
 enum { DRAIN_STEP_MS = 10, DRAIN_TIMEOUT_MS = 5000, LOG_TIMEOUT_MS = 1000, DESCRIPTORS_MAX = 1024 * 1024 };
 /* A broker ends three spans for each event: at 50,000 events a second OpenTelemetry's 2,048 would cover a pause of the
@@ -82,7 +83,9 @@ loom_tracer *process_tracer(process *p, const char *service)
         return NULL;
     }
     p->services[p->service_count++] = provider;
-    return loom_tracer_get(provider, service, LOOM_VERSION);
+    loom_tracer *tracer = loom_tracer_get(provider, service, LOOM_VERSION);
+    message_span_remember(tracer); /* its spans are the loop's */
+    return tracer;
 }
 
 static void close_telemetry(process *p)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/messaging/message_span.h"
 
-#include "envelope/id.h"
 #include "base/utf8.h"
+#include "envelope/id.h"
+#include "trace/messaging/message_template.h"
+#include "trace/span/provider.h"
 
 #include <assert.h>
 
@@ -91,9 +93,8 @@ static void add(attr_list *list, unsigned key, known_text text)
     }
 }
 
-static void describe(attr_list *list, message_hop hop, const message_facts *facts, char id_text[LOOM_UUID_TEXT_SIZE])
+static bool describe(attr_list *list, message_hop hop, const message_facts *facts, const char *id_text)
 {
-    loom_uuid_to_text(id_text, facts->id);
     const known_text id = {{id_text, LOOM_UUID_TEXT_SIZE - 1}, true};
     const known_text agent = look_at(facts->agent), topic = look_at(facts->topic);
     const known_text thread = look_at_or(facts->thread_id, id);
@@ -113,6 +114,32 @@ static void describe(attr_list *list, message_hop hop, const message_facts *fact
     add(list, KEY_THREAD_ID, thread);
     add(list, KEY_CORRELATION_ID, correlation);
     assert(list->count <= KEYS);
+    return agent.is_utf8 && topic.is_utf8;
+}
+
+typedef struct hop_attrs {
+    message_templates *templates;
+    const message_facts *facts;
+    message_hop hop;
+} hop_attrs;
+
+static uint32_t write_attrs(const void *user, attr_index *index, pb_buf *b, uint32_t field)
+{
+    const hop_attrs *h = user;
+    attr_list list;
+    char own[LOOM_UUID_TEXT_SIZE];
+    const char *id_text = message_id_text(h->templates, h->facts->id, own);
+    message_template *t = message_template_of(h->templates, h->hop, h->facts);
+    if (t != NULL && message_template_write(t, h->hop, h->facts, id_text, index, b)) {
+        return 0;
+    }
+    const bool as_it_is = describe(&list, h->hop, h->facts, id_text);
+    const size_t mark = b->len;
+    const uint32_t dropped = attr_index_add_fixed(index, b, field, list.items, list.count);
+    if (t != NULL && as_it_is && dropped == 0) {
+        message_template_take(t, h->hop, h->facts, id_text, list.items, index, b, mark);
+    }
+    return dropped;
 }
 
 message_facts message_facts_of(const envelope_view *view, loom_str agent)
@@ -128,12 +155,10 @@ message_facts message_facts_of(const envelope_view *view, loom_str agent)
 loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const message_facts *facts,
                               const loom_span_options *options, const loom_trace_context *decided)
 {
-    attr_list list;
-    char id_text[LOOM_UUID_TEXT_SIZE];
     loom_span_options of_hop = *options;
-    describe(&list, hop, facts, id_text);
     of_hop.kind = message_hops[hop].kind;
-    return span_start_decided(tracer, message_hops[hop].name, &of_hop, decided, list.items, list.count);
+    return span_start_writing(tracer, message_hops[hop].name, &of_hop, decided, write_attrs,
+                              &(hop_attrs){tracer->templates, facts, hop});
 }
 
 loom_span *message_span_pass_traced(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,

@@ -91,6 +91,19 @@ bool attr_index_put_double(attr_index *index, pb_buf *b, uint32_t field, loom_st
 /* Adds attributes whose keys are all different, and not set yet: nothing is looked for. Returns how many were left out. */
 uint32_t attr_index_add_fixed(attr_index *index, pb_buf *b, uint32_t field, const fixed_attr *attrs, size_t count);
 
+/* The attributes of one message as they were written, to be copied into others. */
+enum { ATTR_BLOCK_COUNT = 16, ATTR_BLOCK_SIZE = 1024 };
+typedef struct attr_block {
+    uint32_t count, len;
+    attr_slot slots[ATTR_BLOCK_COUNT]; /* in bytes */
+    uint8_t bytes[ATTR_BLOCK_SIZE];
+} attr_block;
+/* Takes all attributes of an index, which lie in a row from mark to the end of the buffer. false: they are too many or too
+ * long, or their values are limited. */
+bool attr_block_take(attr_block *block, const attr_index *index, const pb_buf *b, size_t mark);
+/* Adds them to an index that has none yet. Returns where their bytes are now. NULL: no room; nothing has changed. */
+uint8_t *attr_block_add(const attr_block *block, attr_index *index, pb_buf *b);
+
 /* Writes one, whose key has been checked, with strings cut off after value_length characters (UINT32_MAX: none is). */
 void attr_encode(pb_buf *b, uint32_t field, loom_str key, const loom_attr *attr, uint32_t value_length);
 /* Writes a list of attributes, each as `field`; of two with one key the last value counts (OpenTelemetry, common, "Attribute

@@ -15,6 +15,7 @@ static void tracer_free(loom_tracer *tracer)
     pb_fini(&tracer->scope_field);
     free(tracer->name);
     free(tracer->version);
+    free(tracer->templates);
     free(tracer);
 }
 

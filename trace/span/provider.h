@@ -23,6 +23,7 @@ struct loom_tracer {
     loom_tracer *next;
     char *name, *version;
     pb_buf scope_field;
+    void *templates; /* of trace/messaging, from malloc(); NULL: none. Of the one thread that starts such spans */
 };
 
 /* One number together with the counter, since it is looked at for every span. */

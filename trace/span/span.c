@@ -288,8 +288,8 @@ __attribute__((noinline, cold)) static loom_span *start_unrecorded(span_thread *
     return start_unsampled(thread, PLAIN_COUNTER_NONE, trace_id, NULL, (loom_str){0});
 }
 
-loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,
-                              const loom_trace_context *decided, const fixed_attr *attrs, size_t attr_count)
+loom_span *span_start_writing(loom_tracer *tracer, const char *name, const loom_span_options *options,
+                              const loom_trace_context *decided, span_attrs_writer *write, const void *user)
 {
     span_thread *const thread = span_thread_here();
     context_parent found;
@@ -299,9 +299,26 @@ loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_
     if (rec == NULL) {
         return start_unrecorded(thread, decided->trace_id, parent);
     }
-    rec->dropped_attributes += attr_index_add_fixed(&rec->index, &rec->buf, SPAN_ATTRIBUTES, attrs, attr_count);
+    rec->dropped_attributes += write(user, &rec->index, &rec->buf, SPAN_ATTRIBUTES);
     record_links(rec, options);
     return span_handle(&rec->base);
+}
+
+typedef struct fixed_list {
+    const fixed_attr *attrs;
+    size_t count;
+} fixed_list;
+
+static uint32_t write_fixed(const void *user, attr_index *index, pb_buf *b, uint32_t field)
+{
+    const fixed_list *list = user;
+    return attr_index_add_fixed(index, b, field, list->attrs, list->count);
+}
+
+loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,
+                              const loom_trace_context *decided, const fixed_attr *attrs, size_t attr_count)
+{
+    return span_start_writing(tracer, name, options, decided, write_fixed, &(fixed_list){attrs, attr_count});
 }
 
 /* What a sampler that asks makes of the span. */

@@ -28,6 +28,11 @@ bool span_follows_parent(const loom_tracer *tracer);
 loom_span *span_start_decided(loom_tracer *tracer, const char *name, const loom_span_options *options,
                               const loom_trace_context *decided, const fixed_attr *attrs, size_t attr_count);
 
+/* The same with attributes that write adds as the field; it returns how many it left out. */
+typedef uint32_t span_attrs_writer(const void *user, attr_index *index, pb_buf *b, uint32_t field);
+loom_span *span_start_writing(loom_tracer *tracer, const char *name, const loom_span_options *options,
+                              const loom_trace_context *decided, span_attrs_writer *write, const void *user);
+
 /* Attributes of which no key is set yet. */
 void span_add_fixed(loom_span *span, const fixed_attr *attrs, size_t attr_count);
 

@@ -2,6 +2,9 @@
 /* The span of a message's hop: what it is called, and every attribute in its order. */
 #include "tests/unit/trace/recorded.h"
 
+#include <stdio.h>
+
+#include "base/str.h"
 #include "envelope/encode.h"
 #include "trace/messaging/message_span.h"
 
@@ -197,6 +200,96 @@ static void without_a_tracer_no_message_is_touched(void **state)
     }
 }
 
+/* ---- a tracer that remembers ---- */
+
+#define LONG_TOPIC "a.topic.that.is.so.long.that.its.attribute.does.not.fit.into.one.byte.of.length.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+/* Each is passed twice, so that the second time there may be something to remember. */
+static const struct {
+    const char *agent, *topic, *thread, *correlation;
+    uint8_t id; /* its last byte */
+    uint32_t payload;
+} passed[] = {
+    {"agent", "readings.raw", NULL, NULL, 1, 5},
+    {"agent", "readings.raw", NULL, NULL, 2, 5},
+    {"agent", "readings.raw", NULL, NULL, 3, 100},
+    {"agent", "readings.raw", NULL, NULL, 4, 300},
+    {"agent", "readings.raw", "thread", NULL, 5, 300},
+    {"agent", "readings.raw", NULL, "order-7", 6, 300},
+    {"other", "readings.raw", NULL, NULL, 7, 300},
+    {"agent", "readings.new", NULL, NULL, 8, 300},
+    {"agent", "readings.raw", NULL, NULL, 9, 0},
+    {"agent\xff", "readings.raw", NULL, NULL, 10, 5},
+    {NULL, "t", NULL, NULL, 11, 5},
+    {"a", "t", NULL, NULL, 12, 5},
+    {"agent", LONG_TOPIC, NULL, NULL, 13, 5},
+    {"agent", LONG_TOPIC, NULL, NULL, 14, 6},
+};
+
+static void pass_all(loom_tracer *tracer)
+{
+    static const message_hop hops[] = {HOP_BRIDGE_PUBLISH, HOP_EVENTBUS_PUBLISH, HOP_EVENTBUS_DROP, HOP_BRIDGE_FORWARD};
+    for (size_t i = 0; i < 2 * sizeof passed / sizeof *passed; i++) {
+        uint8_t id[LOOM_UUID_SIZE];
+        memcpy(id, ID, sizeof id);
+        id[LOOM_UUID_SIZE - 1] = passed[i / 2].id;
+        const message_facts facts = {str_of(passed[i / 2].agent), str_of(passed[i / 2].topic), str_of(passed[i / 2].thread),
+                                     str_of(passed[i / 2].correlation), id, passed[i / 2].payload};
+        for (size_t k = 0; k < sizeof hops / sizeof *hops; k++) {
+            loom_span *span = message_span_start(tracer, hops[k], &facts, &(loom_span_options){.parent = &SAMPLED}, &SAMPLED);
+            loom_span_set_str(span, "topic", STR("said again"));
+            loom_span_set_str(span, "more", STR("of it"));
+            loom_span_end(span);
+        }
+    }
+}
+
+static void what_is_remembered_changes_no_attribute(void **state)
+{
+    fixture *f = *state;
+    recorded remembering;
+    recorded_open(&remembering, NULL);
+    message_span_remember(remembering.tracer);
+    pass_all(f->spans.tracer);
+    pass_all(remembering.tracer);
+    recorded_read(&f->spans);
+    recorded_read(&remembering);
+    const size_t count = json_array_size(f->spans.spans);
+    assert_int_equal(8 * sizeof passed / sizeof *passed, count);
+    assert_int_equal(count, json_array_size(remembering.spans));
+    for (size_t i = 0; i < count; i++) {
+        json_t *plain = json_array_get(f->spans.spans, i), *other = json_array_get(remembering.spans, i);
+        assert_string_equal(recorded_string(plain, "name"), recorded_string(other, "name"));
+        assert_true(json_equal(json_object_get(plain, "attributes"), json_object_get(other, "attributes")));
+    }
+    recorded_close(&remembering);
+}
+
+static void more_topics_than_are_remembered_change_no_attribute(void **state)
+{
+    fixture *f = *state;
+    message_span_remember(f->spans.tracer);
+    char topic[16];
+    for (unsigned i = 0; i < 400; i++) {
+        snprintf(topic, sizeof topic, "t.%u", i % 200);
+        const message_facts facts = {.agent = STR("agent"), .topic = {topic, strlen(topic)}, .id = ID, .payload_len = i};
+        loom_span_end(message_span_start(f->spans.tracer, HOP_BRIDGE_FORWARD, &facts,
+                                         &(loom_span_options){.parent = &SAMPLED}, &SAMPLED));
+    }
+    recorded_read(&f->spans);
+    assert_int_equal(400, json_array_size(f->spans.spans));
+    for (unsigned i = 0; i < 400; i++) {
+        json_t *span = json_array_get(f->spans.spans, i), *size = NULL;
+        char number[16];
+        snprintf(topic, sizeof topic, "t.%u", i % 200);
+        snprintf(number, sizeof number, "%u", i);
+        recorded_has_string(span, "topic", topic);
+        recorded_has_string(span, "messaging.destination.name", topic);
+        assert_int_equal(1, recorded_attr(span, "messaging.message.body.size", &size));
+        assert_string_equal(number, recorded_string(size, "intValue"));
+    }
+}
+
 int main(void)
 {
 #define RECORDED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -209,6 +302,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_sampled_message_is_to_carry_the_decision_against_it, set_up_off, tear_down),
         RECORDED(without_a_tracer_no_message_is_touched),
+        RECORDED(what_is_remembered_changes_no_attribute),
+        RECORDED(more_topics_than_are_remembered_change_no_attribute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
