@@ -357,7 +357,7 @@ class Variables(unittest.TestCase):
 WRONG = {"OTEL_TRACE_SAMPLER": "always_on", "OTEL_EXPORTER_ENDPOINT": "http://x:1", "OTEL_SERVICE_NAMES": "x",
          "OTEL_BSP_MAX_QUEUE_SIZE": "many", "OTEL_EXPORTER_OTLP_COMPRESSION": "zip", "OTEL_PROPAGATORS": "xray",
          "OTEL_SPAN_EVENT_COUNT_LIMIT": "-1", "OTEL_TRACES_SAMPLER": "alwayson", "OTEL_TRACES_EXPORTER": "otlp,zipkin",
-         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/xml", "OTEL_METRICS_EXPORTER": "none"}
+         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/xml", "TRACING_RATE": "0.5", "OTEL_METRICS_EXPORTER": "none"}
 
 
 class ToldAlike(unittest.TestCase):

@@ -415,6 +415,17 @@ static void a_name_that_is_nearly_right_is_told_with_the_right_one(void **state)
         {"LOOM_LOG_SPAN", "LOOM_LOG_SPANS"},
         {"LOOM_SPAN_FILE", "LOOM_SPANS_FILE"},
         {"loom_trace_mask", "LOOM_TRACE_MASK"},
+        {"OTEL_TRACE_PARENT", "OTEL_TRACEPARENT"},
+        {"OTEL_BSP_SCHEDULE_DELAY_MILLIS", "OTEL_BSP_SCHEDULE_DELAY"},
+        {"OTEL_EXPORTER_OTLP_SPAN_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"},
+        {"OTEL_SPAN_ATTRIBUTE_LIMIT", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"},
+        {"TRACING_ENDPOINTS", "TRACING_ENDPOINT"},
+        {"TRACING_ENABLE", "TRACING_ENABLED"},
+        {"tracing_sample_rate", "TRACING_SAMPLE_RATE"},
+        {"TRACING_RATE", "TRACING_SAMPLE_RATE"},
+        {"TRACING_SERVICE", "TRACING_SERVICE_NAME"},
+        {"TRACING_HEADERS_TO_COPY", NULL}, /* of somebody else */
+        {"OTEL_TRACEPARENT", NULL},
         {"LOOM_TRACE_DB", NULL},
         {"LOOM_TRACE", NULL}, /* what `loom exec` tells the commands that it runs */
         {"LOOM_TRACE_SAMPLE", NULL},
