@@ -106,6 +106,9 @@ stage_traces() { # where spans go: into $file, and to a collector of ours unless
     : "${OTEL_BSP_SCHEDULE_DELAY:=200}"
     export OTEL_BSP_SCHEDULE_DELAY
     unset OTEL_SERVICE_NAME OTEL_TRACES_SAMPLER OTEL_SDK_DISABLED OTEL_TRACES_EXPORTER LOOM_TELEMETRY_AUTO LOOM_URL
+    # nor is the demo part of a trace, which may not even be sampled
+    unset TRACEPARENT TRACESTATE BAGGAGE OTEL_TRACEPARENT LOOM_TRACE_ID LOOM_SPAN_ID LOOM_TRACE_BAGGAGE
+    unset OTEL_PROPAGATORS TRACING_ENABLED TRACING_SERVICE_NAME TRACING_SAMPLE_RATE
     elsewhere=${OTEL_EXPORTER_OTLP_TRACES_ENDPOINT:-${OTEL_EXPORTER_OTLP_ENDPOINT:-}}
     if [ -n "$elsewhere" ]; then
         echo "== spans go to $elsewhere"

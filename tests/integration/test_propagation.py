@@ -6,6 +6,7 @@ import re
 import unittest
 import urllib.request
 
+import control
 from harness import BIN, LoomTest, wait_until
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -278,7 +279,9 @@ class Unsampled(LoomTest):
     def test_a_subscriber_and_a_provider_decide_for_each_message(self):
         lines = self.bus.subscriber("t.>", "--count", "2", self.QUIET)
         objects = self.bus.run("loom", "sub", "--url", self.bus.url, "t.>", "--count", "2", self.QUIET, "--json")
-        wait_until(lambda: len(self.bus.stats()["subscriptions"]) >= 2, "both are subscribed")
+        wait_until(lambda: sum(agent["agent"].startswith("loom-sub-") and len(agent["subscriptions"]) > 0
+                               for agent in control.ask(self.bus.control_path, op="agents")["agents"]) >= 2,
+                   "both are subscribed")  # of those that came before, an agent may still be there
         provider = self.bus.run("loom", "provide", "--url", self.bus.url, "--count", "2", self.QUIET, "echo.it", "--", "cat")
         wait_until(lambda: "providing" in provider.err or not provider.running(), "the capability is there")
         for parent in (self.DENIED, {"TRACEPARENT": OTHER_PARENT}):

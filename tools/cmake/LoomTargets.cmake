@@ -63,6 +63,16 @@ function(loom_program name)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
+# What whoever runs the tests has set for programs of their own, or hands to a child (`loom exec -- tools/test.sh`).
+set(LOOM_NOT_FOR_TESTS "")
+foreach(variable TRACEPARENT TRACESTATE BAGGAGE B3 OTEL_TRACEPARENT LOOM_TRACE_ID LOOM_SPAN_ID LOOM_TRACE_BAGGAGE LOOM_TRACE
+                 LOOM_TRACE_SAMPLE LOOM_SPANS_FILE LOOM_LOG_SPANS OTEL_SDK_DISABLED OTEL_SERVICE_NAME OTEL_RESOURCE_ATTRIBUTES
+                 OTEL_LOG_LEVEL OTEL_PROPAGATORS OTEL_TRACES_EXPORTER OTEL_TRACES_SAMPLER OTEL_TRACES_SAMPLER_ARG
+                 OTEL_EXPORTER_OTLP_ENDPOINT OTEL_EXPORTER_OTLP_PROTOCOL TRACING_ENABLED TRACING_ENDPOINT
+                 TRACING_SERVICE_NAME TRACING_SAMPLE_RATE)
+  list(APPEND LOOM_NOT_FOR_TESTS "${variable}=unset:")
+endforeach()
+
 function(loom_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -73,5 +83,6 @@ function(loom_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
+    ENVIRONMENT_MODIFICATION "${LOOM_NOT_FOR_TESTS}")
 endfunction()

@@ -4,11 +4,13 @@
 #include <loom/log.h>
 
 #include "base/str.h"
+#include "base/url.h"
 #include "trace/export/env_report.h"
 #include "trace/export/exporter.h"
 #include "trace/export/variables.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -131,10 +133,38 @@ static bool is_secure(reader *r, bool own_name)
     return own_name ? ends_in_443(endpoint) : !endpoint_is_loopback(endpoint);
 }
 
+static bool is_endpoint(const char *text)
+{
+    char *made;
+    const loom_status st = endpoint_url(&made, &(loom_span_processor_options){.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = text});
+    free(made);
+    return st != LOOM_EINVAL;
+}
+
+/* The first that makes sense. One without another to take its place stays: nothing is exported then, rather than to a place
+ * that nobody asked for, and the exporter says so. */
+static env_variable find_endpoint(const reader *r, const env_names *names)
+{
+    char shown[URL_SHOWN_SIZE];
+    env_variable found = {.value = NULL};
+    for (size_t i = 0; i < ENV_NAMES_MAX; i++) {
+        const env_variable v = {names->name[i], env_get(names->name[i])};
+        if (v.value == NULL || (found.value != NULL && is_endpoint(found.value))) {
+            continue;
+        }
+        if (found.value != NULL) {
+            url_show(shown, found.value);
+            env_report_value(r->report, found.name, str_of(shown), "is neither an http(s) URL nor host:port", v.name);
+        }
+        found = v;
+    }
+    return found;
+}
+
 static void read_endpoint(reader *r)
 {
     static const env_names names = {{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", "TRACING_ENDPOINT"}};
-    const env_variable v = env_first(&names);
+    const env_variable v = find_endpoint(r, &names);
     r->out->endpoint = v.value;
     r->out->endpoint_is_exact = v.value != NULL && v.name == names.name[0];
     r->out->secure = is_secure(r, v.name == names.name[2]);

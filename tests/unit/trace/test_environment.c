@@ -252,6 +252,35 @@ static void an_endpoint_without_a_scheme_is_secure_unless_it_is_here(void **stat
     }
 }
 
+static void an_endpoint_that_makes_no_sense_leaves_it_to_the_next(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *traces, *general, *tracing, *used;
+        unsigned told;
+    } vectors[] = {
+        {"no url", "http://a:4318", NULL, "http://a:4318", 1},
+        {"ftp://x", "http://u:secret@b c", "c:4317", "c:4317", 2},
+        {"http://a:4318", "no url", "no url either", "http://a:4318", 0},
+        {"no url", NULL, "", "no url", 0}, /* what the exporter tells */
+        {NULL, "no url", NULL, "no url", 0},
+        {"no url", "nor this", NULL, "nor this", 1},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        (void)clear_environment(NULL);
+        setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", vectors[i].traces != NULL ? vectors[i].traces : "", 1);
+        setenv("OTEL_EXPORTER_OTLP_ENDPOINT", vectors[i].general != NULL ? vectors[i].general : "", 1);
+        setenv("TRACING_ENDPOINT", vectors[i].tracing != NULL ? vectors[i].tracing : "", 1);
+        heard t = {.count = 0};
+        loom_telemetry_check_env(hear, &t);
+        assert_int_equal(vectors[i].told, t.count);
+        assert_null(strstr(t.text, "secret"));
+        assert_string_equal(vectors[i].used, from_env(NULL).endpoint);
+        assert_int_equal(vectors[i].traces != NULL && strcmp(vectors[i].traces, vectors[i].used) == 0,
+                         from_env(NULL).endpoint_is_exact);
+    }
+}
+
 /* A command line counts before the environment, and takes the rest from it. */
 static void an_endpoint_of_the_command_line_is_read_as_one_of_the_environment(void **state)
 {
@@ -559,6 +588,7 @@ int main(void)
         CLEARED(plain_endpoints_are_read_as_libcurl_reads_them),
         CLEARED(host_and_port_are_an_endpoint),
         CLEARED(an_endpoint_without_a_scheme_is_secure_unless_it_is_here),
+        CLEARED(an_endpoint_that_makes_no_sense_leaves_it_to_the_next),
         CLEARED(an_endpoint_of_the_command_line_is_read_as_one_of_the_environment),
         CLEARED(several_exporters_get_the_same_batches),
         CLEARED(zero_is_no_limit_for_a_timeout_and_no_delay),
