@@ -62,6 +62,7 @@ static void say_suppressed(service *s, uint64_t count)
 {
     if (count > 0) {
         say(s, "wrote more than %d lines in a second: %llu lines left out", SERVICE_LINES_MAX, (unsigned long long)count);
+        s->host->changed(s->host->user, s);
     }
 }
 

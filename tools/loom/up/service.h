@@ -34,7 +34,7 @@ typedef struct service_host {
     char *const *(*environment)(void *user, const struct service *s);
     void (*line)(void *user, struct service *s, loom_str line);
     void (*say)(void *user, const char *text); /* a line of the supervisor's own */
-    void (*changed)(void *user, struct service *s); /* its state */
+    void (*changed)(void *user, struct service *s); /* its state, or how many lines were left out */
     void *user;
 } service_host;
 
