@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """loom up, down, ps, logs and new: real brokers and agents, each project in a folder and a runtime directory of its own."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import unittest
 
 from harness import BIN, Process, clean_environment, wait_until
@@ -41,6 +43,7 @@ class Project(unittest.TestCase):
             subprocess.run([BIN / "loom", "down", "--now", "-t", "5s"], cwd=self.folder, env=self.environment, capture_output=True)
         for process in self.started:
             process.kill()
+            self.assertNotRegex(process.err, "Sanitizer|runtime error:")
 
     def project(self, text):
         (self.folder / "loom.toml").write_text(text)
@@ -87,12 +90,14 @@ class Starting(Project):
     def test_the_broker_is_ready_before_an_agent_starts_and_agents_find_it(self):
         self.project("""
 [agents.env]
-command = "echo url=$LOOM_URL control=$LOOM_CONTROL name=$OTEL_SERVICE_NAME parent=[$TRACEPARENT$BAGGAGE] mode=$MODE dir=$(pwd); exec sleep 60"
+command = "echo url=$LOOM_URL control=$LOOM_CONTROL name=$OTEL_SERVICE_NAME parent=[$TRACEPARENT$BAGGAGE] mode=$MODE sampler=$OTEL_TRACES_SAMPLER dir=$(pwd); exec sleep 60"
 cwd = "sub"
 env = { MODE = "a b" }
 [agents.sub]
 command = ["loom", "sub", "greetings.>"]
 ready = "bus"
+[telemetry]
+sampler = "always_off"
 """)
         (self.folder / "sub").mkdir()
         self.environment |= {"TRACEPARENT": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "BAGGAGE": "a=b"}
@@ -100,7 +105,7 @@ ready = "bus"
         run = self.folder / "run/loom"
         self.wait_output(up, "name=env")
         self.assertIn(f"env    | url=ipc://{run}/loom.sock control=ipc://{run}/bus-control.sock name=env parent=[] mode=a b "
-                      f"dir={self.folder}/sub\n", up.out)
+                      f"sampler=always_off dir={self.folder}/sub\n", up.out)
         self.assertLess(up.out.index("broker is ready"), up.out.index("name=env"))
         self.assertIn("sub    | subscribed\n", up.out)
         self.assertNotIn("\033", up.out)
@@ -128,6 +133,14 @@ ready = "bus"
         self.assertIn(f"is up already, as process {up.pid}; see `loom ps`, or stop it with `loom down`", err)
         self.assertTrue(up.running())
 
+    def test_of_two_that_start_at_once_one_refuses(self):
+        self.project('[agents.a]\ncommand = "exec sleep 60"\n')
+        both = [self.up(until=None), self.up(until=None)]
+        wait_until(lambda: not all(process.running() for process in both), "one has ended")
+        (loser,) = [process for process in both if not process.running()]
+        self.assertEqual(1, loser.wait())
+        self.assertIn("is up already", loser.err)
+
     def test_fifty_agents_start_and_stop(self):
         self.project('[agents.many]\ncommand = "echo here; exec sleep 60"\nreplicas = 50\n')
         up = self.up()
@@ -148,6 +161,24 @@ ready = "bus"
         self.loom("ps", "-c", other / "loom.toml")
         self.loom("down", "-c", other / "loom.toml")
         self.assertEqual("ready", self.services()["broker"]["state"])
+
+    def has_view(self):
+        return re.search(r"^  view ", self.loom("--help")[0], re.M)
+
+    def test_a_view_that_this_loom_does_not_have_is_refused(self):
+        if self.has_view():
+            self.skipTest("it has one")
+        self.project('[agents.a]\ncommand = "true"\n')
+        self.assertIn("this loom has no web view", self.loom("up", "--view", code=1)[1])
+
+    def test_the_view_is_started_before_the_agents(self):
+        if not self.has_view():
+            self.skipTest("this loom has no web view")
+        self.project('[up]\nview = true\n[agents.a]\ncommand = "echo here; exec sleep 60"\n')
+        up = self.up()
+        self.wait_output(up, "a      | here")
+        self.assertRegex(up.out, r"(?s)up     \| view: http://127\.0\.0\.1:.*a      \| here")
+        self.assertEqual("ready", self.services()["view"]["state"])
 
     def test_a_broker_that_cannot_start_ends_it_all(self):
         self.project('[agents.a]\ncommand = "echo started; exec sleep 60"\n[broker]\nlisten = ["tcp://127.0.0.1:1"]\n')
@@ -258,7 +289,9 @@ restart = "never"
         up = self.up()
         pid = self.services()["broker"]["pid"]
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: self.services()["broker"]["state"] == "ready" and self.services()["broker"]["pid"] != pid, "a new broker")
+        def is_new(broker):
+            return broker["state"] == "ready" and broker["pid"] != pid
+        wait_until(lambda: is_new(self.services()["broker"]), "a new broker")
         wait_until(lambda: len(json.loads(self.loom("agents", "--json")[0])["agents"]) > 0, "the agent is back")
         self.loom("pub", "x", "again")
         self.wait_output(up, "again\n")
@@ -300,6 +333,27 @@ class Stopping(Project):
         self.assertEqual(0, up.wait(STOP_S))
         self.assertIn("killing everything", up.out)
         self.assertFalse(any(map(runs, pids)))
+
+    def test_ctrl_c_in_a_terminal_reaches_agents_by_way_of_the_supervisor(self):
+        self.script("counts", "trap 'echo interrupted' INT; trap 'echo asked; exit 0' TERM; echo here; while :; do sleep 0.05; done")
+        self.project('[agents.a]\ncommand = ["./counts"]\n')
+        master, slave = os.openpty()
+        up = subprocess.Popen([BIN / "loom", "up"], cwd=self.folder, env={**self.environment, "NO_COLOR": "", "TERM": "xterm"}, stdin=slave,
+                              stdout=slave, stderr=slave, start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.addCleanup(up.kill)
+        os.close(slave)
+        seen = b""
+        while b"here" not in seen:
+            seen += os.read(master, 4096)
+        os.write(master, b"\x03")
+        while True:
+            try:
+                seen += os.read(master, 4096)
+            except OSError:  # all of it has ended
+                break
+        self.assertEqual(0, up.wait(20))
+        self.assertIn(b"\x1b[32ma      |\x1b[0m asked", seen)
+        self.assertNotIn(b"interrupted", seen)
 
     def test_down_waits_for_the_end_and_down_now_does_not_ask(self):
         self.stubborn()

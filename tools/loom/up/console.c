@@ -40,8 +40,10 @@ bool console_flush(console *c)
         }
         done += (size_t)n;
     }
-    c->used -= done;
-    memmove(c->waiting, c->waiting + done, done > 0 ? c->used : 0);
+    if (done > 0) {
+        c->used -= done;
+        memmove(c->waiting, c->waiting + done, c->used);
+    }
     c->used = c->gone ? 0 : c->used;
     return c->used > 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* state.json: what runs, for `loom ps`, for `loom down`, and for whoever cleans up behind an `up` that was killed.
  *
- *     {"pid": …, "start": …, "file": "/…/loom.toml", "phase": "starting"|"running"|"stopping", "url": URL, "services": [
+ *     {"pid": …, "start": …, "file": "/…/loom.toml", "phase": "starting"|"running"|"stopping", "url": URL,
+ *      "unlogged_lines": 0, "services": [
  *         {"name": "worker-1", "kind": "agent", "state": "ready", "pid": …, "start": …, "restarts": 2, "since_unix_ms": …,
  *          "suppressed_lines": 0, "last_exit": "code 1", "command": […]}, …]}
  *

@@ -126,8 +126,9 @@ void surroundings_write_state(const supervisor *s)
     for (size_t i = 0; i < s->count; i++) {
         json_array_append_new(services, describe(&s->services[i]));
     }
-    json_t *state = json_pack("{s:i, s:I, s:s, s:s, s:s, s:o}", "pid", (int)self.pid, "start", (json_int_t)self.start, "file",
-                              s->options->project->file, "phase", phases[s->phase], "url", s->url, "services", services);
+    json_t *state = json_pack("{s:i, s:I, s:s, s:s, s:s, s:I, s:o}", "pid", (int)self.pid, "start", (json_int_t)self.start, "file",
+                              s->options->project->file, "phase", phases[s->phase], "url", s->url, "unlogged_lines",
+                              (json_int_t)s->journal.lost, "services", services);
     if (state != NULL) {
         (void)state_write(s->options->project, state); /* a full disk: the next change tries again */
     }

@@ -12,6 +12,8 @@
 #include "tools/loom/up/supervisor.h"
 #include "tools/loom/verbs.h"
 
+enum { CLEANING_MS = 2000, LOCK_SLICE_MS = 500 };
+
 static const option_spec specs[] = {
     {.name = "detach", .letter = 'd', .kind = OPTION_FLAG, .group = "Running",
      .help = "Return once everything is ready, and go on in the background"},
@@ -98,15 +100,50 @@ static loom_status make_plan(starting *s)
 
 /* ---- running ---- */
 
+static bool is_running(const project *p)
+{
+    json_t *state = state_read(p);
+    const process_id id = state_process(state);
+    const bool runs = state != NULL && process_id_runs(&id);
+    json_decref(state);
+    if (runs && project_is_up(p)) {
+        (void)command_fail(&up, "%s is up already, as process %d; see `loom ps`, or stop it with `loom down`", p->file, (int)id.pid);
+        return true;
+    }
+    return false;
+}
+
+/* The lock is held while another `up` runs, and while its guardian cleans up. False: it has been said. */
+static bool take_lock(starting *s)
+{
+    unsigned left = s->settings.up.stop_timeout_ms + CLEANING_MS;
+    for (bool said = false;; said = true) {
+        const unsigned slice = left < LOCK_SLICE_MS ? left : LOCK_SLICE_MS;
+        const project_lock_result result = project_lock(&s->project, slice);
+        if (result == PROJECT_LOCKED) {
+            return true;
+        }
+        if (result == PROJECT_FAILED) {
+            (void)command_fail(&up, "%s/lock: %s", s->project.dir, strerror(errno));
+            return false;
+        }
+        if (is_running(&s->project)) {
+            return false;
+        }
+        if ((left -= slice) == 0) {
+            (void)command_fail(&up, "the last `loom up` of %s is still being cleaned up; try again", s->project.file);
+            return false;
+        }
+        if (!said) {
+            fprintf(stderr, "loom up: waiting for what the last `loom up` has started to end\n");
+        }
+    }
+}
+
 static int run_here(starting *s, bool colour, int report)
 {
-    switch (project_lock(&s->project, (unsigned)s->settings.up.stop_timeout_ms + 2000)) {
-    case PROJECT_BUSY:
-        return command_fail(&up, "the last `loom up` of %s is still being cleaned up; try again", s->project.file);
-    case PROJECT_FAILED:
-        return command_fail(&up, "%s/lock: %s", s->project.dir, strerror(errno));
-    case PROJECT_LOCKED:
-        break;
+    if (!take_lock(s)) {
+        return VERB_FAILED;
     }
     return supervisor_run(&(supervisor_options){.project = &s->project, .settings = &s->settings, .plan = &s->plan,
                                                 .colour = colour, .report = report});
@@ -151,19 +188,6 @@ static int detach(starting *s, bool colour)
     }
     (void)waitpid(pid, NULL, 0); /* it has said what was wrong */
     return VERB_FAILED;
-}
-
-static bool is_running(const project *p)
-{
-    json_t *state = state_read(p);
-    const process_id id = state_process(state);
-    const bool runs = state != NULL && process_id_runs(&id);
-    json_decref(state);
-    if (runs && project_is_up(p)) {
-        (void)command_fail(&up, "%s is up already, as process %d; see `loom ps`, or stop it with `loom down`", p->file, (int)id.pid);
-        return true;
-    }
-    return false;
 }
 
 static int run(starting *s, const options *o)
