@@ -478,6 +478,15 @@ command = "while :; do echo still here; sleep 0.2; done"
         self.assertEqual(0, up.popen.returncode)
 
 
+    def test_it_ends_with_its_reader(self):
+        self.project('[agents.a]\ncommand = "exec sleep 60"\n')
+        up = self.up(until=None, stdout=subprocess.PIPE)
+        self.assertIn(b"broker", up.popen.stdout.readline())
+        up.popen.stdout.close()
+        self.assertEqual(0, up.wait())
+        self.assertIn("stopped", self.loom("logs")[0])
+
+
 class New(Project):
     """Against a Loom that is installed elsewhere than it was built."""
 

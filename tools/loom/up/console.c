@@ -48,6 +48,12 @@ bool console_flush(console *c)
     return c->used > 0;
 }
 
+bool console_has_reader(const console *c)
+{
+    struct pollfd reader = {c->fd, 0, 0};
+    return c->fd < 0 || poll(&reader, 1, 0) != 1 || (reader.revents & POLLERR) == 0;
+}
+
 static void append(console *c, const char *head, size_t head_len, loom_str line)
 {
     if (c->used + head_len + line.len + 1 > CONSOLE_ROOM) {

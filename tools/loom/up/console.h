@@ -24,6 +24,8 @@ void console_fini(console *c);
 void console_put(console *c, const char *name, unsigned number, loom_str line);
 /* Writes what can be written without waiting. Whether something is left. */
 bool console_flush(console *c);
+/* Whether the other end of a pipe is still open; true for all that is no pipe. */
+bool console_has_reader(const console *c);
 /* What stands in front of a line: the name, padded to width. Returns its length. */
 size_t console_head(char *out, size_t size, bool colour, int width, const char *name, unsigned number);
 

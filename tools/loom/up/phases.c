@@ -223,9 +223,11 @@ void phases_stop(supervisor *s, bool hurry)
         s->phase = PHASE_STOPPING;
         s->host.stopping = true;
         s->hurried = hurry;
+        uv_timer_set_repeat(&s->tick, TICK_MS);
         supervisor_say(s, hurry ? "killing everything" : "stopping; once more (ctrl-C) kills everything at once");
         stop_kind(s, PLAN_AGENT);
         surroundings_write_state(s);
+        (void)uv_timer_again(&s->tick);
     } else if (s->phase == PHASE_STOPPING && !s->hurried) {
         supervisor_say(s, "killing everything");
         s->hurried = s->killed = true;
@@ -242,6 +244,15 @@ void phases_begin(supervisor *s)
     start_kind(s, PLAN_BROKER);
 }
 
+static bool is_idle(const supervisor *s, bool unread)
+{
+    bool idle = s->phase == PHASE_RUNNING && !unread;
+    for (size_t i = 0; i < s->count && idle; i++) {
+        idle = s->services[i].state != SERVICE_RUNNING;
+    }
+    return idle;
+}
+
 void phases_tick(supervisor *s)
 {
     s->ticks++;
@@ -249,6 +260,9 @@ void phases_tick(supervisor *s)
     if (s->phase <= PHASE_RUNNING) {
         look(s);
         check_broker(s);
+        if (!console_has_reader(&s->console)) {
+            phases_stop(s, false);
+        }
     }
     if (s->phase == PHASE_STARTING) {
         go_on_starting(s);
@@ -257,4 +271,5 @@ void phases_tick(supervisor *s)
     } else if (s->phase == PHASE_ENDING && ((s->host.runs == 0 && !unread) || is_late(s)) && !s->question.pending) {
         uv_stop(&s->loop);
     }
+    uv_timer_set_repeat(&s->tick, is_idle(s, unread) ? IDLE_TICK_MS : TICK_MS);
 }

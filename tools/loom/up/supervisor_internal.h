@@ -13,7 +13,7 @@
 #include "tools/loom/up/state.h"
 #include "tools/loom/up/supervisor.h"
 
-enum { SUPERVISOR_SIGNALS = 4, TICK_MS = 20, URL_SIZE = 512 };
+enum { SUPERVISOR_SIGNALS = 4, TICK_MS = 20, IDLE_TICK_MS = 200, URL_SIZE = 512 };
 
 typedef enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_STOPPING, PHASE_ENDING } phase;
 
@@ -53,7 +53,7 @@ void supervisor_say(supervisor *s, const char *format, ...) __attribute__((forma
 
 /* phases.c */
 void phases_begin(supervisor *s);
-void phases_tick(supervisor *s);  /* every TICK_MS */
+void phases_tick(supervisor *s);  /* every TICK_MS, and every IDLE_TICK_MS while there is nothing to wait for */
 void phases_stop(supervisor *s, bool hurry);
 
 /* on_bus.c: asks, and makes services ready that have been found. */
