@@ -12,6 +12,7 @@
 #include "base/runtime_dir.h"
 #include "base/url.h"
 #include "host/http/metrics_server.h"
+#include "trace/export/exporter.h"
 
 enum { DRAIN_STEP_MS = 10, DRAIN_TIMEOUT_MS = 5000, LOG_TIMEOUT_MS = 1000, DESCRIPTORS_MAX = 1024 * 1024 };
 /* A broker ends three spans for each event: at 50,000 events a second OpenTelemetry's 2,048 would cover a pause of the
@@ -48,7 +49,7 @@ static void open_telemetry(process *p)
     loom_span_processor_options o;
     loom_span_processor_options_from_env(&o, NULL);
     loom_telemetry_check_env(on_bad_variable, p);
-    if (o.exporter == LOOM_EXPORTER_NONE && o.also_file == NULL && o.log_spans == NULL) {
+    if (!exporter_is_wanted(&o)) {
         return;
     }
     if (o.max_queue_size == 0) {

@@ -127,7 +127,7 @@ static void grant(call *c)
 
 static void on_taken(sse *s)
 {
-    if (s->out.len == 0) {
+    if (s->out.bytes.len == 0) {
         grant((call *)(void *)((char *)s - offsetof(call, s)));
     }
 }
@@ -158,7 +158,7 @@ static void put_result(call *c)
         text_put_payload(&b, (loom_bytes){c->p.payload, c->p.payload_len}, (loom_str){0});
         text_puts(&b, "}");
         c->s.out.failed = c->s.out.failed || b.failed;
-        sse_put(&c->s, NULL, "result", b.data != NULL ? b.data : "", b.len);
+        sse_put(&c->s, NULL, "result", text_buffer_str(&b).data, b.bytes.len);
         text_fini(&b);
     } else {
         char json[PROBLEM_JSON_SIZE];
@@ -223,7 +223,7 @@ static void put_part(call *c, const frame_report *f)
     if (f->kind == FRAME_CHUNK) {
         c->chunks++;
         c->chunk_bytes += f->payload.len;
-    } else if (c->s.out.len > WINDOW_BYTES) {
+    } else if (c->s.out.bytes.len > WINDOW_BYTES) {
         return; /* nobody granted credit for news: a client that is slow goes without */
     }
     snprintf(id, sizeof id, "%llu", (unsigned long long)f->number);
@@ -231,7 +231,7 @@ static void put_part(call *c, const frame_report *f)
     text_put_payload(&b, f->payload, (loom_str){0});
     text_puts(&b, "}");
     c->s.out.failed = c->s.out.failed || b.failed;
-    sse_put(&c->s, NULL, f->kind == FRAME_CHUNK ? "chunk" : "progress", b.data != NULL ? b.data : "", b.len);
+    sse_put(&c->s, NULL, f->kind == FRAME_CHUNK ? "chunk" : "progress", text_buffer_str(&b).data, b.bytes.len);
     text_fini(&b);
     if (!c->begun && !c->due) {
         c->due = true;

@@ -75,7 +75,7 @@ static void grant(listener *l)
 
 static void on_taken(sse *s)
 {
-    if (s->out.len == 0) { /* what has come meanwhile is to leave first */
+    if (s->out.bytes.len == 0) { /* what has come meanwhile is to leave first */
         grant((listener *)s);
     }
 }
@@ -101,7 +101,7 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
     loom_uuid_to_text(id, envelope_view_bytes(view, ENV_ID).data);
     text_put_event(&event, view, &ctx);
     l->s.out.failed = l->s.out.failed || event.failed;
-    sse_put(&l->s, id, NULL, event.data != NULL ? event.data : "", event.len);
+    sse_put(&l->s, id, NULL, text_buffer_str(&event).data, event.bytes.len);
     text_fini(&event);
     loom_span_end(span);
     g->stats.streamed++;

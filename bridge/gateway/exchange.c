@@ -53,7 +53,7 @@ static loom_span *start_span(const exchange *x, const gateway_address *at, const
         .scheme = str_of(at->secure ? "https" : "http"),
         .host = field(r, "Host"),
         .user_agent = field(r, "User-Agent"),
-        .protocol_version = str_of(http_request_minor(r) == 0 ? "1.0" : "1.1"),
+        .protocol_version = str_of(http_request_is_http2(r) ? "2" : http_request_minor(r) == 0 ? "1.0" : "1.1"),
     };
     about.peer_address = split_peer(http_request_peer(r), &about.peer_port);
     /* what is no request, but bytes of somebody who looks what is here, leaves no trace */
@@ -196,8 +196,8 @@ size_t problem_json(char out[PROBLEM_JSON_SIZE], uint16_t status, const char *co
     text_puts(&b, ",\"detail\":");
     text_put_quoted(&b, str_of(detail));
     text_puts(&b, "}");
-    const bool whole = !b.failed && b.len < PROBLEM_JSON_SIZE;
-    const int len = whole ? snprintf(out, PROBLEM_JSON_SIZE, "%.*s", (int)b.len, b.data)
+    const bool whole = !b.failed && b.bytes.len < PROBLEM_JSON_SIZE;
+    const int len = whole ? snprintf(out, PROBLEM_JSON_SIZE, "%.*s", (int)b.bytes.len, text_buffer_str(&b).data)
                           : snprintf(out, PROBLEM_JSON_SIZE, "{\"status\":%u}", (unsigned)status);
     text_fini(&b);
     return (size_t)len;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "bridge/gateway/internal.h"
+#include "host/http/http2.h"
 
 enum { HANDLES = 2, CLOSE_MS = 1000, LOG_INTERVAL_MS = 10000 };
 
@@ -204,6 +205,7 @@ static loom_status listen_at(gateway *g, gateway_address *a, url *u, char *bound
         .route_count = gateway_route_count,
         .tls_cert_key_file = g->options.tls_cert_key_file,
         .body_max = GATEWAY_BODY_MAX,
+        .http2 = &http2_protocol,
         .fail = gateway_refuse,
         .admit = gateway_admit,
         .options = gateway_answer_options,

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "base/url.h"
 #include "bridge/gateway/gateway.h"
+#include "host/http/buffer.h"
 #include "host/http/http_server.h"
 
 enum {
@@ -180,10 +181,13 @@ void message_fini(message *m);
 
 /* Text that grows; failed remembers that memory ran out. */
 typedef struct text_buffer {
-    char *data;
-    size_t len, cap;
+    byte_buffer bytes;
     bool failed;
 } text_buffer;
+static inline loom_str text_buffer_str(const text_buffer *b)
+{
+    return (loom_str){b->bytes.data != NULL ? (const char *)b->bytes.data : "", b->bytes.len};
+}
 void text_put(text_buffer *b, const void *data, size_t len);
 void text_puts(text_buffer *b, const char *text);
 void text_printf(text_buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

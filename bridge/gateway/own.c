@@ -13,7 +13,7 @@ static void answer(exchange *x, text_buffer *b)
     if (b->failed) {
         exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
     } else {
-        exchange_answer(x, 200, &(exchange_body){.type = "application/json", .bytes = {(const uint8_t *)b->data, b->len}});
+        exchange_answer(x, 200, &(exchange_body){.type = "application/json", .bytes = {b->bytes.data, b->bytes.len}});
     }
     text_fini(b);
 }

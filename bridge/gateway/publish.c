@@ -162,7 +162,7 @@ static void publish_batch(exchange *x, const publish_ask *a)
     loom_span_set_int(x->span, "messaging.batch.message_count", (int64_t)count);
     const uint16_t status = out.failed ? 503 : accepted == count ? 202 : accepted > 0 ? 207 : refused;
     exchange_answer(x, status, &(exchange_body){.type = "application/x-ndjson",
-                                                .bytes = {(const uint8_t *)out.data, out.failed ? 0 : out.len}});
+                                                .bytes = {out.bytes.data, out.failed ? 0 : out.bytes.len}});
     text_fini(&out);
 }
 

@@ -16,7 +16,7 @@ static void send_more(gateway_job *job)
         http_stream_close(s->stream, HTTP_CLOSE_NORMAL);
         return;
     }
-    if (s->out.len == 0) {
+    if (s->out.bytes.len == 0) {
         if (s->ending) {
             http_stream_close(s->stream, HTTP_CLOSE_NORMAL);
         }
@@ -25,19 +25,19 @@ static void send_more(gateway_job *job)
     const text_buffer was = s->flying;
     s->flying = s->out;
     s->out = was;
-    s->out.len = 0;
+    s->out.bytes.len = 0;
     s->said_ms = s->stuck_ms = uv_now(s->gateway->loop);
-    http_stream_send(s->stream, (const uint8_t *)s->flying.data, s->flying.len);
+    http_stream_send(s->stream, s->flying.bytes.data, s->flying.bytes.len);
 }
 
 static void on_sent(void *user)
 {
     sse *s = user;
-    if (s->flying.cap > KEEP_SIZE) {
+    if (s->flying.bytes.cap > KEEP_SIZE) {
         text_fini(&s->flying);
     }
     s->taken(s);
-    if (s->out.len > 0 || s->ending) {
+    if (s->out.bytes.len > 0 || s->ending) {
         gateway_soon(s->gateway, &s->job);
     }
 }
@@ -109,7 +109,7 @@ void sse_tick(sse *s, uint64_t now_ms)
         s->stuck_ms = now_ms; /* it takes its time, but it takes */
     } else if (unsent > 0 && now_ms - s->stuck_ms > GATEWAY_STUCK_MS) {
         http_stream_close(s->stream, HTTP_CLOSE_NORMAL);
-    } else if (unsent == 0 && s->out.len == 0 && now_ms - s->said_ms >= GATEWAY_KEEPALIVE_MS) {
+    } else if (unsent == 0 && s->out.bytes.len == 0 && now_ms - s->said_ms >= GATEWAY_KEEPALIVE_MS) {
         text_puts(&s->out, ":\n\n"); /* a comment: proxies and clients see that it lives */
         gateway_soon(s->gateway, &s->job);
     }

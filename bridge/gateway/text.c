@@ -5,7 +5,6 @@
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/rfc3339.h"
@@ -14,28 +13,9 @@
 #include "envelope/id.h"
 #include "host/config/units.h"
 
-static bool reserve(text_buffer *b, size_t more)
-{
-    if (b->failed || b->cap - b->len >= more) {
-        return !b->failed;
-    }
-    size_t cap = b->cap > 0 ? b->cap * 2 : 512;
-    cap = cap < b->len + more ? b->len + more : cap;
-    char *grown = realloc(b->data, cap);
-    b->failed = grown == NULL;
-    if (!b->failed) {
-        b->data = grown;
-        b->cap = cap;
-    }
-    return !b->failed;
-}
-
 void text_put(text_buffer *b, const void *data, size_t len)
 {
-    if (len > 0 && reserve(b, len)) {
-        memcpy(b->data + b->len, data, len);
-        b->len += len;
-    }
+    b->failed = b->failed || !buffer_put(&b->bytes, data, len);
 }
 
 void text_puts(text_buffer *b, const char *text)
@@ -80,8 +60,8 @@ void text_put_quoted(text_buffer *b, loom_str text)
 
 void text_fini(text_buffer *b)
 {
-    free(b->data);
-    *b = (text_buffer){0};
+    buffer_fini(&b->bytes);
+    b->failed = false;
 }
 
 /* ---- payloads ---- */
@@ -118,9 +98,10 @@ static void put_base64(text_buffer *b, loom_bytes payload)
 {
     const size_t size = sodium_base64_ENCODED_LEN(payload.len, sodium_base64_VARIANT_ORIGINAL);
     text_puts(b, "\"payload_base64\":\"");
-    if (reserve(b, size)) {
-        sodium_bin2base64(b->data + b->len, size, payload.data, payload.len, sodium_base64_VARIANT_ORIGINAL);
-        b->len += size - 1;
+    b->failed = b->failed || !buffer_reserve(&b->bytes, size);
+    if (!b->failed) {
+        sodium_bin2base64((char *)b->bytes.data + b->bytes.len, size, payload.data, payload.len, sodium_base64_VARIANT_ORIGINAL);
+        b->bytes.len += size - 1;
     }
     text_puts(b, "\"");
 }
@@ -129,11 +110,11 @@ static void put_base64(text_buffer *b, loom_bytes payload)
 static void put_json(text_buffer *b, loom_bytes payload)
 {
     text_puts(b, "\"payload\":");
-    const size_t at = b->len;
+    const size_t at = b->bytes.len;
     text_put(b, payload.data, payload.len);
-    for (size_t i = at; !b->failed && i < b->len; i++) {
-        if (b->data[i] == '\n' || b->data[i] == '\r') {
-            b->data[i] = ' ';
+    for (size_t i = at; !b->failed && i < b->bytes.len; i++) {
+        if (b->bytes.data[i] == '\n' || b->bytes.data[i] == '\r') {
+            b->bytes.data[i] = ' ';
         }
     }
 }

@@ -53,6 +53,7 @@ loom_status actionbroker_create(actionbroker **out, const loop_clock *clock, con
     broker->clock = clock;
     broker->tracer = options->tracer;
     set_limits(broker, options);
+    flow_table_init(&broker->flow, options->flow_edges);
     action_registry_init(&broker->registry);
     hash_index_init(&broker->by_key);
     hash_index_init(&broker->by_ref);
@@ -68,6 +69,7 @@ void actionbroker_destroy(actionbroker *broker)
         return;
     }
     assert(broker->parties == NULL && broker->by_key.count == 0 && broker->by_ref.count == 0);
+    flow_table_fini(&broker->flow);
     action_registry_fini(&broker->registry);
     action_cache_fini(&broker->cache);
     deadline_heap_fini(&broker->deadlines);
@@ -104,6 +106,11 @@ action_stats actionbroker_get_stats(const actionbroker *broker)
     stats.cache_entries = (uint32_t)broker->cache.index.count;
     stats.cache_bytes = broker->cache.bytes;
     return stats;
+}
+
+const flow_table *actionbroker_flow(const actionbroker *broker)
+{
+    return &broker->flow;
 }
 
 void actionbroker_visit(const actionbroker *broker, bool (*visit)(void *user, const action_provider_info *info), void *user)

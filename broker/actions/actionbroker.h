@@ -41,6 +41,7 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
+#include "broker/flow/flow.h"
 #include "envelope/frame/frame.h"
 #include "envelope/view.h"
 
@@ -75,6 +76,7 @@ typedef struct actionbroker_options {
     uint64_t max_provider_bytes;     /* of the calls that one party works on; 0: 64 MiB. One more is an ERROR, code
                                         "provider_busy", unless it is the only one */
     uint32_t payload_max;            /* of a result, a progress report or a chunk; 0: LOOM_PAYLOAD_MAX */
+    uint32_t flow_edges;             /* of actionbroker_flow(); 0: its default */
     uint64_t first_ref;              /* number of the first attempt; 0: a random one */
 } actionbroker_options;
 
@@ -222,6 +224,10 @@ typedef struct action_provider_info {
     uint64_t calls;                      /* attempts since it was provided */
     uint64_t errors;                     /* of these, what ended neither OK nor CANCELLED */
 } action_provider_info;
+/* Who called which capability (FLOW_OUT: accepted invokes) and who was called (FLOW_IN: attempts). Lost are those that did not
+ * end OK, by frame_call_outcome; an attempt whose provider went away is an ERROR. */
+const flow_table *actionbroker_flow(const actionbroker *broker);
+
 /* Until visit returns false; visit must not change anything. */
 void actionbroker_visit(const actionbroker *broker, bool (*visit)(void *user, const action_provider_info *info), void *user);
 

@@ -93,6 +93,7 @@ static void attempt(running_call *call, action_offer *offer, const envelope_view
     provider->outstanding_bytes += call->size;
     offer->outstanding++;
     offer->calls++;
+    flow_counts_recall(&broker->flow, provider->flow, FLOW_IN, call->key.capability, &offer->flow)->total++;
     action_offer_use(offer);
     broker->stats.attempts++;
     call->attempts++;
@@ -111,11 +112,14 @@ static void attempt(running_call *call, action_offer *offer, const envelope_view
     }
 }
 
-static void end_attempt(running_call *call)
+static void end_attempt(running_call *call, frame_call_outcome outcome)
 {
     action_party *provider = call->provider;
     if (provider == NULL) {
         return;
+    }
+    if (outcome != FRAME_CALL_OK) {
+        action_party_flow(provider, FLOW_IN, call->key.capability)->lost[outcome]++;
     }
     *(call->prev != NULL ? &call->prev->next : &provider->working) = call->next;
     if (call->next != NULL) {
@@ -143,7 +147,7 @@ static action_offer *another_provider(const running_call *call)
 
 void running_call_leave_provider(running_call *call)
 {
-    end_attempt(call);
+    end_attempt(call, FRAME_CALL_ERROR);
     if (running_call_is_overdue(call)) {
         running_call_expire(call);
         return;
@@ -224,7 +228,6 @@ loom_status running_call_begin(const invocation *in, action_offer *offer)
     hash_index_insert(&broker->by_key, &call->by_key, in->hash);
     deadline_heap_add(&broker->deadlines, &call->deadline, next_deadline(call));
     action_waiter_add(&call->own, call, in->party);
-    broker->stats.invoked++;
     attempt(call, offer, in->view);
     return LOOM_OK;
 }
@@ -241,7 +244,7 @@ static void remember(running_call *call, const action_result *result)
 
 void running_call_end(running_call *call, const action_result *result)
 {
-    end_attempt(call);
+    end_attempt(call, result->outcome);
     if (call->offer != NULL && result->outcome != FRAME_CALL_OK && result->outcome != FRAME_CALL_CANCELLED) {
         call->offer->errors++;
     }
@@ -251,7 +254,7 @@ void running_call_end(running_call *call, const action_result *result)
     while (call->waiters != NULL) {
         action_party *party = call->waiters->party;
         action_waiter_remove(call->waiters);
-        action_party_tell(party, call->key.call_id, result);
+        action_party_tell(party, &call->key, result);
     }
     action_span_end(call->span, result);
     drop_envelope(call);

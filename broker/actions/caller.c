@@ -5,7 +5,7 @@
 void action_waiter_abandon(action_waiter *waiter)
 {
     running_call *call = waiter->call;
-    waiter->party->broker->stats.outcomes[FRAME_CALL_CANCELLED]++;
+    action_party_count(waiter->party, &call->key, FRAME_CALL_CANCELLED);
     action_waiter_remove(waiter);
     if (call->waiters != NULL) {
         running_call_pass_credit(call);
@@ -74,7 +74,7 @@ loom_status action_cancel(action_party *caller, loom_bytes call_id, loom_str rea
             action_waiter *next = waiter->next;
             if (waiter->party == caller) {
                 action_waiter_remove(waiter);
-                action_party_tell(caller, call->key.call_id, &result);
+                action_party_tell(caller, &call->key, &result);
             }
             waiter = next;
         }

@@ -20,6 +20,8 @@
 #include "broker/actions/actionbroker.h"
 #include "base/deadline_heap.h"
 
+static_assert((int)ACTION_OUTCOMES <= (int)FLOW_REASONS_MAX, "flow_counts has room for each outcome");
+
 typedef struct running_call running_call;
 typedef struct action_waiter action_waiter;
 
@@ -38,6 +40,7 @@ struct actionbroker {
     uint32_t max_pending, max_capabilities, payload_max;
     uint64_t max_kept_bytes, max_provider_bytes;
     uint64_t max_capability_bytes, max_total_capability_bytes; /* of one party, and of all */
+    flow_table flow;
     action_stats stats;    /* what the parts know themselves is filled in when asked for */
     uint8_t key[crypto_shorthash_KEYBYTES]; /* for by_key and the cache: agents choose their ids */
 };
@@ -46,6 +49,8 @@ struct action_party {
     actionbroker *broker;
     action_handlers handlers;
     void *user;
+    flow_agent *flow;
+    flow_memory called;      /* which capability */
     action_party *prev, *next;
     action_offer *offers;    /* newest first */
     action_waiter *waiters;  /* newest first */
@@ -124,6 +129,12 @@ static inline void actionbroker_leave(actionbroker *broker)
     broker->running = false;
 }
 
+/* Where calls of this capability count: those that the party makes, or is handed. */
+static inline flow_counts *action_party_flow(const action_party *party, flow_direction direction, loom_str capability)
+{
+    return flow_counts_find(&party->broker->flow, party->flow, direction, capability);
+}
+
 /* A result the broker makes itself. */
 static inline action_result action_result_of(frame_call_outcome outcome, const char *code, const char *text)
 {
@@ -166,8 +177,10 @@ void running_call_touch(running_call *call);
 
 /* ---- wait.c ---- */
 
-/* Counts an outcome, and tells the caller. */
-void action_party_tell(action_party *party, loom_bytes call_id, const action_result *result);
+/* Counts the outcome of an invoke. */
+void action_party_count(action_party *party, const action_key *key, frame_call_outcome outcome);
+/* That, and tells the caller. */
+void action_party_tell(action_party *party, const action_key *key, const action_result *result);
 void action_waiter_add(action_waiter *waiter, running_call *call, action_party *party);
 /* Takes the waiter off its call and its party, and frees it. Who goes on has to see to the owner's credit. */
 void action_waiter_remove(action_waiter *waiter);

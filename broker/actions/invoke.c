@@ -6,11 +6,17 @@
 
 #include "envelope/id.h"
 
+static void count_invoked(const invocation *in)
+{
+    in->party->broker->stats.invoked++;
+    flow_counts_recall(&in->party->broker->flow, in->party->flow, FLOW_OUT, in->key.capability, &in->party->called)->total++;
+}
+
 /* Ends at once, with a span of its own. */
 static void finish_at_once(const invocation *in, loom_span *span, const action_result *result)
 {
-    in->party->broker->stats.invoked++;
-    action_party_tell(in->party, in->key.call_id, result);
+    count_invoked(in);
+    action_party_tell(in->party, &in->key, result);
     action_span_end(span, result);
 }
 
@@ -49,7 +55,7 @@ static loom_status join(const invocation *in, running_call *call)
         return LOOM_ENOMEM;
     }
     action_waiter_add(waiter, call, in->party);
-    in->party->broker->stats.invoked++;
+    count_invoked(in);
     in->party->broker->stats.joined++;
     const loom_trace_context *original = call->span != NULL ? loom_span_context(call->span) : NULL;
     loom_span_end(action_span_start(in, ACTION_SPAN_JOINED, (loom_str){0}, original));
@@ -88,7 +94,11 @@ static loom_status start_new(const invocation *in)
         refuse(in, FRAME_CALL_ERROR, "provider_busy", "the provider has too many bytes of calls without an answer");
         return LOOM_OK;
     }
-    return running_call_begin(in, offer);
+    const loom_status st = running_call_begin(in, offer);
+    if (st == LOOM_OK) {
+        count_invoked(in);
+    }
+    return st;
 }
 
 static loom_status invoke(const invocation *in)
@@ -145,6 +155,7 @@ loom_status action_invoke(action_party *caller, const action_call *call, const e
     if (call_id_len != NULL) {
         *call_id_len = in.key.call_id.len;
     }
+    (void)flow_table_tidy(&caller->broker->flow);
     actionbroker_enter(caller->broker);
     const loom_status st = invoke(&in);
     actionbroker_leave(caller->broker);

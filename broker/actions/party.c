@@ -20,6 +20,10 @@ loom_status action_party_open(actionbroker *broker, action_party **out, const ac
     if (party == NULL) {
         return LOOM_ENOMEM;
     }
+    if ((party->flow = flow_agent_enter(&broker->flow, agent)) == NULL) {
+        free(party);
+        return LOOM_ENOMEM;
+    }
     party->broker = broker;
     party->handlers = *handlers;
     party->user = user;
@@ -79,6 +83,7 @@ void action_party_close(action_party *party)
     }
     assert(party->pending == 0 && party->outstanding == 0);
     unlink_party(party);
+    flow_agent_leave(&broker->flow, party->flow);
     free(party);
     actionbroker_leave(broker);
 }

@@ -19,6 +19,7 @@ struct action_offer {
     action_offer *prev_of_party, *next_of_party; /* the party's own list */
     uint32_t outstanding;
     uint64_t calls, errors;
+    flow_memory flow;                            /* of the calls */
     size_t size;                                 /* action_capability_size() */
     action_capability info;                      /* its strings are in text */
     void *text;

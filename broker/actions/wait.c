@@ -4,11 +4,19 @@
 
 #include <stdlib.h>
 
-void action_party_tell(action_party *party, loom_bytes call_id, const action_result *result)
+void action_party_count(action_party *party, const action_key *key, frame_call_outcome outcome)
 {
-    party->broker->stats.outcomes[result->outcome]++;
+    party->broker->stats.outcomes[outcome]++;
+    if (outcome != FRAME_CALL_OK) {
+        action_party_flow(party, FLOW_OUT, key->capability)->lost[outcome]++;
+    }
+}
+
+void action_party_tell(action_party *party, const action_key *key, const action_result *result)
+{
+    action_party_count(party, key, result->outcome);
     if (party->handlers.result != NULL) {
-        party->handlers.result(party->user, call_id, result);
+        party->handlers.result(party->user, key->call_id, result);
     }
 }
 

@@ -30,6 +30,7 @@ static const struct {
     {"agents", control_agents},
     {"capabilities", control_capabilities},
     {"topics", control_topics},
+    {"flow", control_flow},
     {"invoke", control_invoke},
 };
 
@@ -49,6 +50,7 @@ static const struct control_key {
     {"name", KEY_IS_STR, offsetof(control_request, name)},
     {"prefix", KEY_IS_STR, offsetof(control_request, prefix)},
     {"filter", KEY_IS_STR, offsetof(control_request, filter)},
+    {"kind", KEY_IS_STR, offsetof(control_request, kind)},
     {"after", KEY_IS_STR, offsetof(control_request, after)},
     {"limit", KEY_IS_UINT, offsetof(control_request, limit)},
     {"version", KEY_IS_STR, offsetof(control_request, version)},

@@ -337,77 +337,41 @@ control_outcome control_capabilities(bus_server *s, const control_request *q, co
 
 /* ---- topics: those published to most ---- */
 
-typedef struct top_topics {
+typedef struct topics_view {
     loom_str filter;
-    uint32_t count, limit;
-    bool more;
-    eventbus_topic_stats *topics; /* once it is full: a heap, the one published to least first */
-} top_topics;
-
-static int by_published(const void *a, const void *b)
-{
-    uint64_t x = ((const eventbus_topic_stats *)a)->published, y = ((const eventbus_topic_stats *)b)->published;
-    return (x > y) - (x < y);
-}
-
-static void sift_down(top_topics *top)
-{
-    eventbus_topic_stats *t = top->topics;
-    for (uint32_t at = 0, child; (child = 2 * at + 1) < top->count; at = child) {
-        child += child + 1 < top->count && t[child + 1].published < t[child].published;
-        if (t[at].published <= t[child].published) {
-            return;
-        }
-        eventbus_topic_stats other = t[at];
-        t[at] = t[child];
-        t[child] = other;
-    }
-}
+    control_top top;
+} topics_view;
 
 static bool add_topic(void *user, const eventbus_topic_stats *t)
 {
-    top_topics *top = user;
-    if (top->filter.len > 0 && !loom_filter_matches(top->filter, t->topic)) {
-        return true;
-    }
-    if (top->count < top->limit) {
-        top->topics[top->count++] = *t;
-        if (top->count == top->limit) {
-            qsort(top->topics, top->count, sizeof *top->topics, by_published);
-        }
-        return true;
-    }
-    top->more = true;
-    if (t->published > top->topics[0].published) {
-        top->topics[0] = *t;
-        sift_down(top);
+    topics_view *v = user;
+    if (v->filter.len == 0 || loom_filter_matches(v->filter, t->topic)) {
+        control_top_add(&v->top, t->published, t);
     }
     return true;
 }
 
-void control_pack_topics(control_list *list, const eventbus *events, loom_str filter)
+static void pack_topic(void *user, msgpack_packer *pk, const void *item)
 {
-    top_topics top = {.filter = filter, .limit = list->limit};
-    msgpack_packer *pk = &list->items.pk;
-    if ((top.topics = malloc(top.limit * sizeof *top.topics)) == NULL) {
-        list->items.failed = true;
-        return;
-    }
-    eventbus_visit_topics(events, add_topic, &top);
-    qsort(top.topics, top.count, sizeof *top.topics, by_published);
-    for (uint32_t i = top.count; i-- > 0 && control_list_room(list);) {
-        const eventbus_topic_stats *t = &top.topics[i];
-        msgpack_pack_map(pk, 7);
-        control_pack_text(pk, "topic", t->topic);
-        control_pack_uint(pk, "published", t->published);
-        control_pack_uint(pk, "delivered", t->delivered);
-        control_pack_uint(pk, "dropped", t->dropped);
-        control_pack_uint(pk, "bytes", t->bytes);
-        control_pack_uint(pk, "last_ms", t->last_ms);
-        control_pack_uint(pk, "subscriptions", eventbus_topic_subscriptions(events, t->topic));
-    }
-    list->more = list->more || top.more;
-    free(top.topics);
+    const eventbus *events = user;
+    const eventbus_topic_stats *t = item;
+    msgpack_pack_map(pk, 7);
+    control_pack_text(pk, "topic", t->topic);
+    control_pack_uint(pk, "published", t->published);
+    control_pack_uint(pk, "delivered", t->delivered);
+    control_pack_uint(pk, "dropped", t->dropped);
+    control_pack_uint(pk, "bytes", t->bytes);
+    control_pack_uint(pk, "last_ms", t->last_ms);
+    control_pack_uint(pk, "subscriptions", eventbus_topic_subscriptions(events, t->topic));
+}
+
+void control_pack_topics(control_list *list, eventbus *events, loom_str filter)
+{
+    topics_view v = {.filter = filter};
+    control_top_init(&v.top, list->limit, sizeof(eventbus_topic_stats));
+    eventbus_visit_topics(events, add_topic, &v);
+    control_top_pack(&v.top, list, pack_topic, events);
+    control_top_fini(&v.top);
 }
 
 control_outcome control_topics(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)

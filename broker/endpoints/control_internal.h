@@ -17,7 +17,7 @@ enum {
 /* Every key that some operation knows; those that were not given are empty. */
 typedef struct control_request {
     loom_str op;
-    loom_str agent, topic, capability, name, prefix, filter, after; /* which ones */
+    loom_str agent, topic, capability, name, prefix, filter, kind, after; /* which ones */
     uint64_t limit;                                                /* how many at most */
     loom_str version, content_type, traceparent, tracestate, baggage; /* of an invocation, as are those below */
     loom_bytes payload, call_id, headers;                          /* headers: a checked msgpack map */
@@ -42,7 +42,8 @@ typedef enum control_outcome {
 
 /* Answers one question. */
 typedef control_outcome control_op(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer);
-control_op control_stats, control_counters, control_agents, control_capabilities, control_topics, control_invoke;
+control_op control_stats, control_counters, control_agents, control_capabilities, control_topics, control_flow,
+    control_invoke;
 
 /* Reads one question and runs its operation, as above. */
 LOOM_MUST_CHECK control_outcome control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer);
@@ -70,8 +71,29 @@ bool control_list_room(control_list *list);
 void control_list_append(control_list *list, control_buffer *answer);
 /* {"status": 0, key: […], "more": …}, and frees the list. */
 control_outcome control_list_answer(control_list *list, control_buffer *answer, const char *key);
+
+typedef struct control_ranked {
+    uint64_t rank;
+    void *item;
+} control_ranked;
+
+/* Of many items, those of the highest ranks (control_top.c). */
+typedef struct control_top {
+    control_ranked *heap; /* once it is full; the lowest first */
+    char *items;
+    size_t size;          /* of one */
+    uint32_t count, limit;
+    bool more, failed;    /* failed: out of memory */
+} control_top;
+void control_top_init(control_top *top, uint32_t limit, size_t size);
+void control_top_fini(control_top *top);
+void control_top_add(control_top *top, uint64_t rank, const void *item); /* copied */
+/* As items of list, the highest first, as far as there is room. */
+void control_top_pack(control_top *top, control_list *list, void (*pack)(void *user, msgpack_packer *pk, const void *item),
+                      void *user);
+
 /* The topics table of stats and of the operation "topics": those published to most. filter may be empty. */
-void control_pack_topics(control_list *list, const eventbus *events, loom_str filter);
+void control_pack_topics(control_list *list, eventbus *events, loom_str filter);
 
 /* One who asked has gone: what it waits for is cancelled. */
 void control_invoke_forget(bus_server *s, const sp_peer *peer);

@@ -86,7 +86,7 @@ static void pack_subscriptions(msgpack_packer *pk, const eventbus *core)
     eventbus_visit_subscriptions(core, pack_subscription, &list);
 }
 
-static void pack_topics(control_buffer *answer, const eventbus *events)
+static void pack_topics(control_buffer *answer, eventbus *events)
 {
     control_list list;
     control_list_init(&list, &(control_request){0});

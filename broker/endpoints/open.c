@@ -234,7 +234,7 @@ loom_status open_endpoint_open(bus_server *s)
     sp_options pub = {.protocol = SP_PUB, .handlers = &out};
     loom_status st = bus_listen(s, &s->open.pull, s->options.bus_pull, pull);
     if (st == LOOM_OK && s->open.pull != NULL) { /* it may be pressed from the start */
-        st = eventbus_publisher_open(s->cores.events, &s->open.publisher, &publisher, s);
+        st = eventbus_publisher_open(s->cores.events, &s->open.publisher, &publisher, s, (loom_str){NULL, 0});
     }
     return st == LOOM_OK ? bus_listen(s, &s->open.pub, s->options.bus_pub, pub) : st;
 }

@@ -58,12 +58,13 @@ loom_status eventbus_create(eventbus **out, const loop_clock *clock, const event
     if (options == NULL) {
         options = &defaults;
     }
-    bus->generation = topic_trie_generation(bus->trie);
+    bus->generation = 1;
     bus->clock = clock;
     bus->tracer = options->tracer;
     set_limits(bus, options);
     bus->hold_until_ms = options->publish_hold_ms > 0 ? clock->now_ms + options->publish_hold_ms : 0;
     topic_table_init(&bus->topics, or_default(options->max_topics, 65536));
+    flow_table_init(&bus->flow, options->flow_edges);
     hash_index_init(&bus->by_id);
     hash_index_init(&bus->presses);
     crypto_shorthash_keygen(bus->key);
@@ -79,6 +80,7 @@ void eventbus_destroy(eventbus *bus)
     assert(bus->stats.publishers == 0 && bus->stats.subscribers == 0);
     topic_trie_destroy(bus->trie);
     topic_table_fini(&bus->topics);
+    flow_table_fini(&bus->flow);
     hash_index_fini(&bus->by_id);
     hash_index_fini(&bus->presses);
     deadline_heap_fini(&bus->deadlines);

@@ -29,6 +29,7 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
+#include "broker/flow/flow.h"
 #include "envelope/view.h"
 
 #define EVENTBUS_TYPES_MAX 256u     /* event types in one subscription */
@@ -69,6 +70,7 @@ typedef struct eventbus_options {
     uint32_t subscriber_subscriptions; /* of one subscriber; 0: 100000 */
     uint64_t subscriber_filter_bytes;  /* memory for the subscriptions of one subscriber; 0: 64 MiB, or 100,000 short ones */
     uint64_t total_filter_bytes;       /* for those of all; 0: 512 MiB */
+    uint32_t flow_edges;               /* of eventbus_flow(); 0: its default */
 } eventbus_options;
 
 /* clock is borrowed, must outlive the bus, and says when deadlines are. options NULL: the defaults, without spans.
@@ -92,8 +94,9 @@ typedef struct eventbus_publisher_handlers {
     void (*pressure)(void *user, bool on);
 } eventbus_publisher_handlers;
 
+/* name: the agent's id, under which eventbus_flow() has it; empty: what it publishes counts for the senders it names. */
 LOOM_MUST_CHECK loom_status eventbus_publisher_open(eventbus *bus, eventbus_publisher **out,
-                                                    const eventbus_publisher_handlers *handlers, void *user);
+                                                    const eventbus_publisher_handlers *handlers, void *user, loom_str name);
 /* How long publishers that open now have to wait, 0 but in the first moments of the bus. */
 uint64_t eventbus_hold_left_ms(const eventbus *bus);
 /* What it publishes comes from a span of this process; otherwise the parent of eventbus.publish is remote. */
@@ -178,6 +181,10 @@ typedef struct eventbus_topic_stats {
 void eventbus_visit_topics(const eventbus *bus, bool (*visit)(void *user, const eventbus_topic_stats *stats), void *user);
 /* Whose filters select the topic now. Takes the time of one match, however many there are. */
 uint32_t eventbus_topic_subscriptions(const eventbus *bus, loom_str topic);
+
+/* Who published to which topic (FLOW_OUT: lost are those whose ttl was used up), and who was handed a copy (FLOW_IN: lost
+ * are those that were not). Losses by eventbus_drop. */
+const flow_table *eventbus_flow(const eventbus *bus);
 
 typedef struct eventbus_subscription_stats {
     loom_str subscriber; /* its name */

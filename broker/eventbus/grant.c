@@ -10,11 +10,12 @@ static void deliver_oldest(subscription *s)
     queued_message *message = subscription_dequeue(s);
     envelope_view view;
     queued_message_view(message, &view);
-    topic_entry *entry = topic_table_find(&bus->topics, envelope_view_str(&view, ENV_TOPIC));
+    const loom_str topic = envelope_view_str(&view, ENV_TOPIC);
+    topic_entry *entry = topic_table_find(&bus->topics, topic);
     if (entry != NULL) {
         entry->delivered++;
     }
-    subscription_deliver(s, &view);
+    subscription_deliver(s, subscription_flow_queued(s, entry, topic), &view);
     eventbus_release(bus, message);
 }
 

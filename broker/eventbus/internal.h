@@ -24,6 +24,14 @@
 
 typedef struct eventbus_subscription subscription;
 
+static_assert((int)EVENTBUS_DROP_REASONS <= (int)FLOW_REASONS_MAX, "flow_counts has room for each reason");
+
+/* Where the next message of the same topic counts. */
+typedef struct flow_mark {
+    uint64_t ticket; /* the topic_entry's; 0: none yet */
+    flow_counts *counts;
+} flow_mark;
+
 /* Limits of one class of subscriptions; a subscriber may ask for less. */
 typedef struct queue_limits {
     uint32_t messages;
@@ -34,14 +42,18 @@ typedef struct queue_limits {
 struct eventbus {
     topic_table topics;
     topic_trie *trie;
-    uint64_t generation;    /* the trie's, kept here for the hot path */
-    void **matches;         /* room for every subscription: finding matches never needs memory */
+    uint64_t generation;    /* another one after each change of subscriptions, and after edges of flow have gone */
+    topic_match *matches;   /* room for every subscription: finding matches never needs memory */
     uint32_t match_count;
     uint32_t room;          /* of matches and of deadlines */
     bool running;           /* a call is in progress: callbacks must not call back */
     loom_tracer *tracer;    /* NULL: no spans */
     const loop_clock *clock;
     eventbus_stats stats;   /* topics is filled in when asked for */
+    flow_table flow;
+    flow_mark named;          /* of publishers that only name a sender: of that one */
+    const flow_agent *sender; /* whose it is */
+    uint64_t last_publisher;  /* number given out */
     hash_index by_id;
     hash_index presses;
     deadline_heap deadlines;
@@ -79,12 +91,15 @@ struct eventbus_publisher {
     bool early;     /* it waits for the bus's first moments to pass */
     eventbus_publisher *prev_early, *next_early;
     bool in_process;
+    flow_agent *flow; /* NULL: whoever the sender is */
+    uint64_t number;  /* of all that ever were; NO_NUMBER without flow */
 };
 
 struct eventbus_subscriber {
     eventbus *bus;
     eventbus_sink sink;
     void *user;
+    flow_agent *flow;
     uint64_t granted_messages, granted_bytes; /* totals */
     uint64_t used_messages, used_bytes;       /* totals; bytes may be over what was granted */
     uint64_t later_messages, later_bytes;     /* granted by a callback, totals */
@@ -116,6 +131,7 @@ struct eventbus_subscription {
     eventbus_subscriber *subscriber;
     uint64_t id;
     uint64_t delivered, dropped;
+    flow_mark queued;   /* of the topic that left the queue last */
     uint8_t qos;        /* loom_qos */
     uint8_t state;      /* pressure_state */
     uint16_t filter_len;
@@ -153,11 +169,31 @@ static inline bool subscriber_has_credit(const eventbus_subscriber *subscriber)
            subscriber->used_bytes < subscriber->granted_bytes;
 }
 
+/* ---- flow.c ---- */
+
+#define NO_NUMBER UINT64_MAX /* no topic_entry has it for its publisher */
+
+/* Makes room among the edges. Not while pointers to them are in use: between two calls of the bus, or before matches are
+ * found. */
+void eventbus_tidy_flow(eventbus *bus);
+/* Where messages of this topic count that reach s; entry may be NULL. */
+flow_counts *subscription_flow(const subscription *s, const topic_entry *entry, loom_str topic);
+/* The same for one after the other, as they leave a queue. */
+flow_counts *subscription_flow_slow(subscription *s, const topic_entry *entry, loom_str topic);
+static inline flow_counts *subscription_flow_queued(subscription *s, const topic_entry *entry, loom_str topic)
+{
+    const bool same = entry != NULL && s->queued.ticket == entry->ticket && entry->generation == s->subscriber->bus->generation;
+    return same ? s->queued.counts : subscription_flow_slow(s, entry, topic);
+}
+/* Where those count that the publisher, which may be NULL, publishes. */
+flow_counts *publisher_flow(eventbus *bus, const eventbus_publisher *publisher, topic_entry *entry, const envelope_view *view);
+
 /* Hands one message to the sink and counts it, but for its topic. */
-static inline void subscription_deliver(subscription *s, const envelope_view *view)
+static inline void subscription_deliver(subscription *s, flow_counts *flow, const envelope_view *view)
 {
     eventbus_subscriber *subscriber = s->subscriber;
     eventbus_stats *stats = &subscriber->bus->stats;
+    flow->total++;
     subscriber->used_messages++;
     subscriber->used_bytes += view->len;
     s->delivered++;

@@ -258,7 +258,7 @@ void publishers_release_early(eventbus *bus)
 /* ---- publishers ---- */
 
 loom_status eventbus_publisher_open(eventbus *bus, eventbus_publisher **out, const eventbus_publisher_handlers *handlers,
-                                    void *user)
+                                    void *user, loom_str name)
 {
     *out = NULL;
     eventbus_publisher *publisher = calloc(1, sizeof *publisher);
@@ -270,6 +270,12 @@ loom_status eventbus_publisher_open(eventbus *bus, eventbus_publisher **out, con
     if (handlers != NULL) {
         publisher->handlers = *handlers;
     }
+    eventbus_tidy_flow(bus);
+    if (name.len > 0 && (publisher->flow = flow_agent_enter(&bus->flow, name)) == NULL) {
+        free(publisher);
+        return LOOM_ENOMEM;
+    }
+    publisher->number = publisher->flow != NULL ? ++bus->last_publisher : NO_NUMBER;
     bus->stats.publishers++;
     *out = publisher;
     if (bus->clock->now_ms < bus->hold_until_ms && publisher->handlers.pressure != NULL) {
@@ -296,5 +302,6 @@ void eventbus_publisher_close(eventbus_publisher *publisher)
         press_free(publisher->presses); /* NOLINT(clang-analyzer-unix.Malloc): unlinks it */
     }
     publisher->bus->stats.publishers--;
+    flow_agent_leave(&publisher->bus->flow, publisher->flow);
     free(publisher);
 }

@@ -8,7 +8,7 @@ static void collect(void *user, topic_trie_value *value)
 {
     eventbus *bus = user;
     assert(bus->match_count < bus->room);
-    bus->matches[bus->match_count++] = subscription_at(value);
+    bus->matches[bus->match_count++] = (topic_match){subscription_at(value), NULL};
 }
 
 static void collect_for_reserved(void *user, topic_trie_value *value)
@@ -19,9 +19,10 @@ static void collect_for_reserved(void *user, topic_trie_value *value)
 }
 
 /* The subscriptions whose filter selects topic; entry may be NULL (no memory for it). Valid until the next call. */
-static void *const *find_matches(eventbus *bus, topic_entry *entry, loom_str topic, uint32_t *count)
+static topic_match *find_matches(eventbus *bus, topic_entry *entry, loom_str topic, uint32_t *count)
 {
     if (entry == NULL || entry->generation != bus->generation) {
+        eventbus_tidy_flow(bus);
         bus->match_count = 0;
         (void)topic_trie_match(bus->trie, topic, broker_name_reserved(topic) ? collect_for_reserved : collect, bus);
         if (entry == NULL ||
@@ -48,19 +49,22 @@ static bool selects_type(const subscription *s, loom_str type)
 }
 
 /* Returns how many were handed to a sink. */
-static uint32_t deliver_to_all(publication *p, void *const *matches, uint32_t count)
+static uint32_t deliver_to_all(publication *p, const topic_entry *entry, topic_match *matches, uint32_t count)
 {
     const loom_str type = envelope_view_str(p->view, ENV_TYPE);
     uint32_t handed = 0;
     for (uint32_t i = 0; i < count; i++) {
-        subscription *s = matches[i];
+        subscription *s = matches[i].value;
         if (s->type_count > 0 && !selects_type(s, type)) {
             continue;
         }
         p->result->matched++;
         if (subscriber_has_credit(s->subscriber)) {
             handed++;
-            subscription_deliver(s, p->view);
+            if (matches[i].flow == NULL) {
+                matches[i].flow = subscription_flow(s, entry, envelope_view_str(p->view, ENV_TOPIC));
+            }
+            subscription_deliver(s, matches[i].flow, p->view);
         } else {
             subscription_enqueue(p, s);
         }
@@ -69,8 +73,11 @@ static uint32_t deliver_to_all(publication *p, void *const *matches, uint32_t co
     return handed;
 }
 
-static void drop_expired(publication *p, topic_entry *entry)
+static void drop_expired(publication *p, const eventbus_publisher *publisher, topic_entry *entry)
 {
+    flow_counts *flow = publisher_flow(p->bus, publisher, entry, p->view);
+    flow->total++;
+    flow->lost[EVENTBUS_DROP_TTL]++;
     p->result->dropped = 1;
     p->bus->stats.dropped[EVENTBUS_DROP_TTL]++;
     if (entry != NULL) {
@@ -99,11 +106,18 @@ static void count_published(eventbus *bus, topic_entry *entry, uint32_t bytes)
     }
 }
 
-static void publish_to_matches(publication *p, topic_entry *entry, loom_str topic)
+static void count_flow(eventbus *bus, const eventbus_publisher *publisher, topic_entry *entry, const envelope_view *view)
+{
+    const bool same = publisher != NULL && entry != NULL && entry->publisher == publisher->number;
+    (same ? entry->flow : publisher_flow(bus, publisher, entry, view))->total++;
+}
+
+static void publish_to_matches(publication *p, const eventbus_publisher *publisher, topic_entry *entry, loom_str topic)
 {
     uint32_t count;
-    void *const *matches = find_matches(p->bus, entry, topic, &count);
-    const uint32_t handed = deliver_to_all(p, matches, count);
+    topic_match *matches = find_matches(p->bus, entry, topic, &count);
+    count_flow(p->bus, publisher, entry, p->view);
+    const uint32_t handed = deliver_to_all(p, entry, matches, count);
     eventbus_release(p->bus, p->copy);
     if (entry != NULL) {
         entry->delivered += handed;
@@ -139,10 +153,10 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
     };
     const uint8_t ttl = hop_ttl(wire);
     if (ttl == 0) {
-        drop_expired(&p, entry);
+        drop_expired(&p, publisher, entry);
     } else {
         hop_set_ttl(wire, (uint8_t)(ttl - 1));
-        publish_to_matches(&p, entry, topic);
+        publish_to_matches(&p, publisher, entry, topic);
     }
     eventbus_span_end(p.span, result);
     eventbus_leave(bus);

@@ -11,6 +11,7 @@ static void count_drop(subscription *s, eventbus_drop reason, loom_str topic)
     if (entry != NULL) {
         entry->dropped++;
     }
+    subscription_flow_queued(s, entry, topic)->lost[reason]++;
 }
 
 static void drop_current(publication *p, subscription *s, eventbus_drop reason)

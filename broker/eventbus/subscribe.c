@@ -24,6 +24,11 @@ loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, c
     if (subscriber == NULL) {
         return LOOM_ENOMEM;
     }
+    eventbus_tidy_flow(bus);
+    if ((subscriber->flow = flow_agent_enter(&bus->flow, name)) == NULL) {
+        free(subscriber);
+        return LOOM_ENOMEM;
+    }
     subscriber->bus = bus;
     subscriber->sink = *sink;
     subscriber->user = user;
@@ -65,6 +70,7 @@ void eventbus_subscriber_close(eventbus_subscriber *subscriber)
         subscriber->next->prev = subscriber->prev;
     }
     bus->stats.subscribers--;
+    flow_agent_leave(&bus->flow, subscriber->flow);
     free(subscriber);
 }
 
@@ -94,7 +100,7 @@ static bool set_room(eventbus *bus, uint32_t room)
     if (!deadline_heap_reserve(&bus->deadlines, room)) {
         return false;
     }
-    void **matches = realloc(bus->matches, room * sizeof *matches);
+    topic_match *matches = realloc(bus->matches, room * sizeof *matches);
     if (matches == NULL) {
         return false;
     }
@@ -258,7 +264,7 @@ loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, con
         free(s);
         return st;
     }
-    bus->generation = topic_trie_generation(bus->trie);
+    bus->generation++;
     hash_index_insert(&bus->by_id, &s->node, hash);
     s->next = subscriber->subscriptions;
     if (s->next != NULL) {
@@ -274,7 +280,7 @@ static void end_subscription(subscription *s)
     eventbus_subscriber *subscriber = s->subscriber;
     eventbus *bus = subscriber->bus;
     topic_trie_remove(bus->trie, &s->in_trie);
-    bus->generation = topic_trie_generation(bus->trie);
+    bus->generation++;
     hash_index_remove(&bus->by_id, &s->node);
     subscription_drop_all(s);
     subscription_let_go(s);

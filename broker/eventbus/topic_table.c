@@ -20,6 +20,8 @@ static void forget_matches(topic_table *table, topic_entry *entry)
     entry->matches = NULL;
     entry->match_count = 0;
     entry->generation = 0;
+    entry->ticket = ++table->tickets;
+    entry->publisher = 0;
 }
 
 void topic_table_fini(topic_table *table)
@@ -117,7 +119,7 @@ topic_entry *topic_table_find(topic_table *table, loom_str topic)
     return table->found;
 }
 
-bool topic_table_remember(topic_table *table, topic_entry *entry, void *const *matches, uint32_t count,
+bool topic_table_remember(topic_table *table, topic_entry *entry, const topic_match *matches, uint32_t count,
                           uint64_t generation)
 {
     forget_matches(table, entry);

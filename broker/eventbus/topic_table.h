@@ -13,16 +13,25 @@
 
 #include "base/hash_index.h"
 #include "base/str.h"
+#include "broker/flow/flow.h"
 
-/* Matches remembered for all topics together; past it all are forgotten and found again. 32 MiB of pointers. */
+/* Matches remembered for all topics together; past it all are forgotten and found again. 64 MiB. */
 #define TOPIC_TABLE_MATCHES_MAX ((size_t)4 << 20)
+
+typedef struct topic_match {
+    void *value;
+    flow_counts *flow; /* where its messages count; NULL: not looked up yet */
+} topic_match;
 
 typedef struct topic_entry {
     hash_node node; /* first */
     struct topic_entry *newer, *older; /* by last use */
-    void **matches;      /* NULL when there are none, &match when there is one */
-    void *match;
+    topic_match *matches; /* NULL when there are none, &match when there is one */
+    topic_match match;
     uint64_t generation; /* of the subscriptions that matches holds for; 0: never matched */
+    uint64_t ticket;     /* another one, of all entries, each time matches are found: what is remembered with it holds as long */
+    uint64_t publisher;  /* the last one's number; 0: none since then */
+    flow_counts *flow;   /* where that one's messages count */
     uint64_t published, delivered, dropped, bytes, last_ms;
     uint32_t match_count;
     uint16_t len;
@@ -35,6 +44,7 @@ typedef struct topic_table {
     topic_entry *found; /* the same for topic_table_find() */
     topic_entry *newest, *oldest;
     size_t remembered; /* matches, in all entries */
+    uint64_t tickets;  /* given out */
     uint32_t max;
     hash_index index;
     uint8_t key[crypto_shorthash_KEYBYTES]; /* names come from outside: they must not be made to collide */
@@ -65,7 +75,7 @@ LOOM_MUST_CHECK static inline loom_status topic_table_use(topic_table *table, lo
 topic_entry *topic_table_find(topic_table *table, loom_str topic);
 
 /* Remembers matches, copied, as found for generation. False: no memory, or far too many; nothing is remembered then. */
-bool topic_table_remember(topic_table *table, topic_entry *entry, void *const *matches, uint32_t count,
+bool topic_table_remember(topic_table *table, topic_entry *entry, const topic_match *matches, uint32_t count,
                           uint64_t generation);
 
 #endif

@@ -43,7 +43,7 @@ loom_status port_open(const broker_cores *cores, port **out, const directory_abo
     *p = (port){.cores = *cores, .handlers = handlers, .user = user};
     const eventbus_sink sink = {handlers->deliver};
     const eventbus_publisher_handlers pushed = {handlers->pressure};
-    loom_status st = eventbus_publisher_open(cores->events, &p->publisher, &pushed, user);
+    loom_status st = eventbus_publisher_open(cores->events, &p->publisher, &pushed, user, about->agent);
     if (st != LOOM_OK) {
         goto free_port;
     }

@@ -123,20 +123,28 @@ stage_traces() { # where spans go: into $file, and to a collector of ours unless
     echo "== trace collector at $OTEL_EXPORTER_OTLP_ENDPOINT"
 }
 
-stage_bus() { # CONFIG: a broker, and a bridge unless $in_process
+stage_bus() { # CONFIG OPTION…: a broker, and a bridge unless $in_process; the options are for the one that agents connect to
+    config=$1
+    shift
     echo "== starting the broker$([ "$in_process" = yes ] && echo ', with the bridge inside' || echo ' and the bridge')"
     url=ipc://$work/agents.sock
     own=$url
     [ "$in_process" = yes ] || own=ipc://$work/broker.sock
-    start broker "$bin/loom-broker" --config "$1" --bus-pull "ipc://$work/in.sock" --bus-pub "ipc://$work/out.sock" \
-        --bus-control "ipc://$work/control.sock" --bus-bridge "ipc://$work/bridge.sock" --listen "$own" \
-        --ready-file "$work/broker.ready"
-    broker=$last
-    wait_for "the broker" "$broker" 10 test -s "$work/broker.ready"
+    bus() { # OPTION…
+        start broker "$bin/loom-broker" --config "$config" --bus-pull "ipc://$work/in.sock" --bus-pub "ipc://$work/out.sock" \
+            --bus-control "ipc://$work/control.sock" --bus-bridge "ipc://$work/bridge.sock" --listen "$own" \
+            --ready-file "$work/broker.ready" "$@"
+        broker=$last
+        wait_for "the broker" "$broker" 10 test -s "$work/broker.ready"
+    }
     bridge=
-    [ "$in_process" = yes ] && return
-    start bridge "$bin/loom-bridge" --config "$1" --bus-bridge "ipc://$work/bridge.sock" --listen "$url" \
-        --ready-file "$work/bridge.ready"
+    if [ "$in_process" = yes ]; then
+        bus "$@"
+        return
+    fi
+    bus
+    start bridge "$bin/loom-bridge" --config "$config" --bus-bridge "ipc://$work/bridge.sock" --listen "$url" \
+        --ready-file "$work/bridge.ready" "$@"
     bridge=$last
     wait_for "the bridge" "$bridge" 10 test -s "$work/bridge.ready"
 }
@@ -146,11 +154,11 @@ stage_bus_stop() {
     stop "$broker"
 }
 
-show_traces() { # all of $file as waterfalls, the oldest first
+show_traces() { # OPTION…: all of $file as waterfalls, the oldest first; the options are for `loom trace show`
     ids=$("$bin/loom" trace ls --file "$file" --limit 1000000 --json | sed -n 's/.*"trace_id":"\([0-9a-f]*\)".*/\1/p' | tac)
     for id in $ids; do
         echo
-        "$bin/loom" trace show "$id" --file "$file"
+        "$bin/loom" trace show "$id" --file "$file" "$@"
     done
     echo
     if [ -n "$elsewhere" ]; then

@@ -116,7 +116,7 @@ loom_status loom_baggage_parse(loom_baggage **out, loom_str text, size_t *droppe
     }
     const size_t members_size = s.count * sizeof(member);
     const size_t properties_size = s.property_count * sizeof(loom_baggage_property);
-    loom_baggage *b = malloc(sizeof *b + members_size + properties_size + s.text_size + s.decoded_size);
+    loom_baggage *b = malloc(sizeof *b + members_size + properties_size + s.text_size + 1 + s.decoded_size);
     if (b == NULL) {
         return LOOM_ENOMEM;
     }
@@ -124,7 +124,7 @@ loom_status loom_baggage_parse(loom_baggage **out, loom_str text, size_t *droppe
     b->count = s.count;
     filler f = {.property = (loom_baggage_property *)(void *)(b->members + s.count)};
     f.text = (char *)(f.property + s.property_count);
-    f.decoded = f.text + s.text_size;
+    f.decoded = f.text + s.text_size + 1;
     b->text = (loom_str){.data = f.text, .len = s.text_size};
     for (size_t i = 0; i < s.count; i++) {
         if (i > 0) {
@@ -133,6 +133,7 @@ loom_status loom_baggage_parse(loom_baggage **out, loom_str text, size_t *droppe
         fill_member(&b->members[i], &f, &s.members[i]);
     }
     assert(f.text == b->text.data + b->text.len);
+    *f.text = '\0';
     *out = b;
     return LOOM_OK;
 }

@@ -36,12 +36,16 @@ static void gone(http_connection *c)
     http_server_left(s);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+void http_connection_handle_gone(http_connection *c)
 {
-    http_connection *c = handle->data;
     if (--c->handles == 0) {
         gone(c);
     }
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    http_connection_handle_gone(handle->data);
 }
 
 void http_connection_abort(http_connection *c)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of HTTP/2 share: h2_session.c has the connection, h2_request.c what comes, h2_answer.c what goes. */
+/* What the files of HTTP/2 share: h2_session.c has the connection, h2_request.c what comes, h2_answer.c
+ * what goes, h2_answer_stream.c what goes bit by bit. */
 #ifndef LOOM_HOST_HTTP_H2_H
 #define LOOM_HOST_HTTP_H2_H
 
@@ -25,6 +26,11 @@ struct h2_stream {
     bool is_error;         /* its status says so: 4xx, 5xx */
     bool reset;            /* by us */
     uint64_t skipped;      /* bytes of a body that nobody wants */
+    http_stream stream;    /* events NULL: the answer is none */
+    bool ending;           /* of stream: what is there is the last */
+    bool all_taken;        /* of stream: its owner is to be told so */
+    bool gone;             /* nghttp2 has closed it, and the owner of stream is about to be told */
+    uv_idle_t end;         /* whose close tells it */
     byte_buffer answer;    /* body */
     size_t answer_at;
     byte_buffer trailers;  /* name and value, each with its NUL, one after the other */
@@ -59,6 +65,17 @@ void h2_stream_stop(h2_stream *s);
 
 /* ---- h2_answer.c ---- */
 void h2_answer(http_request *r, const http_answer *answer);
+/* The head of an answer; body NULL: there is none. With length, it says how long that is. */
+int h2_submit(h2_stream *s, const http_request *r, const http_answer *a, const nghttp2_data_provider *body, bool length);
 int h2_on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user);
+
+/* ---- h2_answer_stream.c ---- */
+http_stream *h2_answer_stream(http_request *r, const http_answer *head, const http_stream_events *events, void *user);
+void h2_stream_send(http_stream *t, const uint8_t *data, size_t len);
+void h2_stream_close(http_stream *t);
+/* Tells an owner that what it gave to send has left; it may give more. False: nobody is to be told. */
+bool h2_tell_sent(h2_session *h);
+/* Frees a stream that nghttp2 has closed, when its owner has been told. */
+void h2_stream_go(h2_stream *s);
 
 #endif

@@ -105,9 +105,9 @@ static bool keep_trailers(h2_stream *s, const http_answer *a)
 
 /* ---- the answer ---- */
 
-static int submit(h2_stream *s, const http_request *r, const http_answer *a)
+int h2_submit(h2_stream *s, const http_request *r, const http_answer *a, const nghttp2_data_provider *body, bool length)
 {
-    char status[8], date[40], length[24];
+    char status[8], date[40], bytes[24];
     struct tm tm;
     time_t seconds = time(NULL);
     field_list l = {.count = 0};
@@ -118,9 +118,9 @@ static int submit(h2_stream *s, const http_request *r, const http_answer *a)
     if (a->content_type != NULL) {
         put_text(&l, "content-type", a->content_type);
     }
-    if (a->trailer_count == 0 && a->status != 204) { /* RFC 9110, 8.6: a 204 has none */
-        snprintf(length, sizeof length, "%zu", a->body.len);
-        put_text(&l, "content-length", length);
+    if (length && a->trailer_count == 0 && a->status != 204) { /* RFC 9110, 8.6: a 204 has none */
+        snprintf(bytes, sizeof bytes, "%zu", a->body.len);
+        put_text(&l, "content-length", bytes);
     }
     for (size_t i = 0; i < a->field_count; i++) {
         put(&l, a->fields[i].name, a->fields[i].value);
@@ -130,9 +130,7 @@ static int submit(h2_stream *s, const http_request *r, const http_answer *a)
     } else if (a->status == 503) {
         put_text(&l, "retry-after", "1");
     }
-    const nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
-    bool has_body = !r->head_only && (a->body.len > 0 || a->trailer_count > 0);
-    return nghttp2_submit_response(s->session->ng, s->id, l.fields, l.count, has_body ? &body : NULL);
+    return nghttp2_submit_response(s->session->ng, s->id, l.fields, l.count, body);
 }
 
 void h2_answer(http_request *r, const http_answer *answer)
@@ -142,8 +140,10 @@ void h2_answer(http_request *r, const http_answer *answer)
     s->request = NULL;
     s->is_error = answer->status >= 400;
     s->since_ms = uv_now(h->connection->server->loop);
+    const nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
+    const bool has_body = !r->head_only && (answer->body.len > 0 || answer->trailer_count > 0);
     bool kept = buffer_put(&s->answer, answer->body.data, r->head_only ? 0 : answer->body.len) && keep_trailers(s, answer);
-    if (!kept || submit(s, r, answer) != 0) {
+    if (!kept || h2_submit(s, r, answer, has_body ? &body : NULL, true) != 0) {
         (void)nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_INTERNAL_ERROR);
     }
     h->connection->server->bodies -= r->body.cap;

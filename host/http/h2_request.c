@@ -66,7 +66,11 @@ void h2_stream_free(h2_stream *s)
     (void)nghttp2_session_set_stream_user_data(h->ng, s->id, NULL);
     buffer_fini(&s->answer);
     buffer_fini(&s->trailers);
-    free(s);
+    if (s->stream.events != NULL) {
+        h2_stream_go(s);
+    } else {
+        free(s);
+    }
     if (r != NULL) {
         let_go(r, handled);
     }

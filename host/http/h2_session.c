@@ -22,6 +22,9 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t stream_deadline(const h2_stream *s)
 {
     const http_server_options *o = &s->session->connection->server->options;
+    if (s->stream.events != NULL && !s->ending && !s->reset) {
+        return UINT64_MAX; /* its owner sees to it that it is taken */
+    }
     if (s->request == NULL) {
         return s->since_ms + o->send_ms;
     }
@@ -119,9 +122,11 @@ static bool fill(http_connection *c)
         return false;
     }
     h->written_ms = now(h);
-    while (c->out.len < SEND_CHUNK && !c->closing && (len = nghttp2_session_mem_send(h->ng, &data)) > 0) {
-        (void)http_connection_say(c, data, (size_t)len);
-    }
+    do {
+        while (c->out.len < SEND_CHUNK && !c->closing && (len = nghttp2_session_mem_send(h->ng, &data)) > 0) {
+            (void)http_connection_say(c, data, (size_t)len);
+        }
+    } while (len >= 0 && !c->closing && h2_tell_sent(h));
     if (len < 0) {
         http_connection_abort(c);
     }
@@ -230,4 +235,5 @@ static void fini(http_connection *c)
 
 const struct http2_protocol http2_protocol = {
     .open = open_session, .input = input, .fill = fill, .late = late, .end = end, .leave = leave, .fini = fini, .answer = h2_answer,
+    .answer_stream = h2_answer_stream, .stream_send = h2_stream_send, .stream_close = h2_stream_close,
 };

@@ -50,6 +50,10 @@ struct http2_protocol {
     void (*leave)(http_connection *c); /* the connection goes: requests live on until their owners answer them */
     void (*fini)(http_connection *c);
     void (*answer)(http_request *r, const http_answer *answer);
+    /* As http_request_answer_stream(), http_stream_send() and http_stream_close(). */
+    http_stream *(*answer_stream)(http_request *r, const http_answer *head, const http_stream_events *events, void *user);
+    void (*stream_send)(http_stream *s, const uint8_t *data, size_t len);
+    void (*stream_close)(http_stream *s);
 };
 
 struct http_request {
@@ -74,6 +78,7 @@ struct http_stream {
     const http_stream_events *events;
     void *user;
     const http_endpoint *endpoint;
+    const struct http2_protocol *http2; /* one of several on its connection; NULL: the connection is this stream */
     bool framed;                 /* a WebSocket */
     ws_reader reader;
     const uint8_t *payload;      /* given to send, and not yet sent */
@@ -93,7 +98,7 @@ struct http_connection {
     uv_tcp_t tcp;
     uv_timer_t timer;
     uv_write_t write;
-    unsigned handles;            /* open, of these */
+    unsigned handles;            /* open: these, and those of streams of HTTP/2 that are about to go */
     http_phase phase;
     bool writing;                /* libuv has the bytes */
     bool closing;                /* the handles are being closed */
@@ -173,6 +178,8 @@ void http_connection_wait(http_connection *c, bool waiting);
 /* When all is said: shuts our side, and closes as soon as the peer does. */
 void http_connection_finish(http_connection *c);
 void http_connection_abort(http_connection *c);
+/* One of its handles is closed; the last one frees it. */
+void http_connection_handle_gone(http_connection *c);
 
 /* ---- connection_io.c ---- */
 /* Writes what there is. Never closes the connection itself: that comes from the loop. */

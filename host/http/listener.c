@@ -147,7 +147,11 @@ static loom_status open_tls(http_listener *l, char why[HTTP_ERROR_SIZE])
         snprintf(why, HTTP_ERROR_SIZE, "out of memory");
         return LOOM_ENOMEM;
     }
-    return tls_context_open(&l->tls, l->options.tls_cert_key_file, why, HTTP_ERROR_SIZE);
+    loom_status st = tls_context_open(&l->tls, l->options.tls_cert_key_file, why, HTTP_ERROR_SIZE);
+    if (st == LOOM_OK && (l->scheme & URL_TLS) == 0) {
+        tls_context_offer(l->tls, l->options.http2 != NULL ? "\x2h2\x8http/1.1" : "\x8http/1.1");
+    }
+    return st;
 }
 
 loom_status http_server_listen(http_server *s, url *u, const http_listen_options *options, char why[HTTP_ERROR_SIZE])

@@ -50,6 +50,10 @@ static bool say_frame(http_connection *c, uint8_t opcode, const void *data, size
 
 void http_stream_send(http_stream *s, const uint8_t *data, size_t len)
 {
+    if (s->http2 != NULL) {
+        s->http2->stream_send(s, data, len);
+        return;
+    }
     http_connection *c = connection_of(s);
     if (c->closing || c->phase != PHASE_STREAM) {
         return; /* closed follows */
@@ -67,7 +71,7 @@ size_t http_stream_unsent(const http_stream *s)
 void http_stream_pause(http_stream *s, bool on)
 {
     http_connection *c = connection_of(s);
-    if (c->phase == PHASE_STREAM) {
+    if (s->http2 == NULL && c->phase == PHASE_STREAM) { /* a request of HTTP/2 has been read */
         http_connection_read(c, !on);
     }
 }
@@ -101,6 +105,10 @@ static void end(http_connection *c, uint16_t code)
 
 void http_stream_close(http_stream *s, uint16_t code)
 {
+    if (s->http2 != NULL) {
+        s->http2->stream_close(s);
+        return;
+    }
     http_connection *c = connection_of(s);
     if (s->payload_len > 0) {
         http_connection_abort(c);

@@ -13,6 +13,7 @@ struct tls_context {
     const tls_library *lib;
     SSL_CTX *ctx;
     BIO_METHOD *method;
+    const char *protocols; /* NULL: none are offered */
 };
 
 struct tls_session {
@@ -146,6 +147,26 @@ loom_status tls_context_open(tls_context **out, const char *file, char *why, siz
 close:
     tls_context_close(c);
     return st;
+}
+
+static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *asked,
+                           unsigned asked_len, void *user)
+{
+    const tls_context *c = user;
+    unsigned char *chosen;
+    (void)ssl;
+    if (c->lib->SSL_select_next_proto(&chosen, out_len, (const unsigned char *)c->protocols, (unsigned)strlen(c->protocols),
+                                      asked, asked_len) != OPENSSL_NPN_NEGOTIATED) {
+        return SSL_TLSEXT_ERR_NOACK;
+    }
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+void tls_context_offer(tls_context *c, const char *protocols)
+{
+    c->protocols = protocols;
+    c->lib->SSL_CTX_set_alpn_select_cb(c->ctx, select_protocol, c);
 }
 
 void tls_context_close(tls_context *c)

@@ -15,6 +15,9 @@ typedef struct tls_session tls_session;
  * LOOM_EINVAL: the file is no such thing, or the certificate's time is over or has not begun. LOOM_EIO: it cannot be read,
  * or there is no OpenSSL. LOOM_ENOMEM. why then names the file and what is wrong. */
 LOOM_MUST_CHECK loom_status tls_context_open(tls_context **out, const char *file, char *why, size_t why_size);
+/* What the sessions speak, for clients that ask (ALPN, RFC 7301): in the form of the wire, "\x2h2\x8http/1.1", the dearest
+ * first; borrowed until the context is closed. A client that wants none of it gets no answer to that, and may go on. */
+void tls_context_offer(tls_context *c, const char *protocols);
 void tls_context_close(tls_context *c); /* NULL is allowed; its sessions are closed before it */
 
 /* NULL: out of memory. */

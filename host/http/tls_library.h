@@ -11,6 +11,7 @@
 #define TLS_LIBRARY_MAP(X)                                                                                          \
     X(TLS_server_method) X(SSL_CTX_new) X(SSL_CTX_free) X(SSL_CTX_ctrl) X(SSL_CTX_set_options)                      \
     X(SSL_CTX_set_default_passwd_cb) X(SSL_CTX_use_certificate_chain_file) X(SSL_CTX_use_PrivateKey_file)           \
+    X(SSL_CTX_set_alpn_select_cb) X(SSL_select_next_proto)        \
     X(SSL_CTX_check_private_key) X(SSL_CTX_get0_certificate) X(SSL_new) X(SSL_free) X(SSL_set_bio)                  \
     X(SSL_set_accept_state) X(SSL_do_handshake) X(SSL_read) X(SSL_write) X(SSL_shutdown) X(SSL_get_error)           \
     X(BIO_meth_new) X(BIO_meth_free) X(BIO_meth_set_read) X(BIO_meth_set_write) X(BIO_meth_set_ctrl) X(BIO_new)     \

@@ -82,6 +82,12 @@ static void cut_into(char *out, size_t size, loom_str text)
     out[len] = '\0';
 }
 
+void action_say_outcome(loom_span *span, uint64_t outcome, loom_str code, loom_str text)
+{
+    span_keep_error(span);
+    call_span_outcome(span, outcome, code, text);
+}
+
 void action_end_span(loom_action *act, loom_outcome outcome, loom_str code, loom_str text)
 {
     loom_span *span = NULL;
@@ -97,7 +103,7 @@ void action_end_span(loom_action *act, loom_outcome outcome, loom_str code, loom
     }
     act->over = true;
     pthread_mutex_unlock(&act->home->lock);
-    call_span_outcome(span, outcome, code, text);
+    action_say_outcome(span, outcome, code, text);
     loom_span_end(span);
 }
 

@@ -47,6 +47,8 @@ loom_action *action_try_ref(loom_action *act);
 void action_free(loom_action *act);
 /* Lock held. Nobody finds it any more. */
 void action_delist(loom_agent *a, loom_action *act);
+/* The outcome, but for a status ERROR that the handler has set itself. */
+void action_say_outcome(loom_span *span, uint64_t outcome, loom_str code, loom_str text);
 /* Ends agent.on_action, once; later ones do nothing. At once, or when the handler has returned. */
 void action_end_span(loom_action *act, loom_outcome outcome, loom_str code, loom_str text);
 

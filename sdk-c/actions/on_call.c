@@ -51,7 +51,7 @@ static void leave_span(loom_action *act, uint64_t token)
     }
     pthread_mutex_unlock(&act->home->lock);
     if (span != NULL) {
-        call_span_outcome(span, act->outcome, str_of(act->code), str_of(act->text));
+        action_say_outcome(span, act->outcome, str_of(act->code), str_of(act->text));
         loom_span_end_at(span, act->over_at);
     }
 }

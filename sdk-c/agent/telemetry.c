@@ -2,8 +2,8 @@
 /* An agent's tracer provider: its owner's, or one of its own made from the environment. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/str.h"
 #include "sdk-c/agent/report.h"
 #include "sdk-c/agent/telemetry.h"
 
@@ -40,8 +40,8 @@ static bool is_of_use(const loom_span_processor_options *options)
 /* A wrong telemetry setting is reported and costs the traces, never the agent. */
 static loom_status create_own(loom_agent *a)
 {
-    const char *automatic = getenv("LOOM_TELEMETRY_AUTO");
-    if (automatic != NULL && (strcmp(automatic, "0") == 0 || strcmp(automatic, "false") == 0)) {
+    const loom_str automatic = str_trim(str_of(getenv("LOOM_TELEMETRY_AUTO")));
+    if (str_is(automatic, "0") || str_is_any_case(automatic, "false")) {
         return LOOM_OK;
     }
     loom_span_processor_options options;

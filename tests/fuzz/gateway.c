@@ -17,13 +17,13 @@ static void read_again(const message *m)
     text_puts(&b, "{");
     text_put_payload(&b, m->fields.payload, m->fields.content_type);
     text_puts(&b, "}");
-    if (b.failed || memchr(b.data, '\n', b.len) != NULL || memchr(b.data, '\r', b.len) != NULL) {
+    if (b.failed || memchr(b.bytes.data, '\n', b.bytes.len) != NULL || memchr(b.bytes.data, '\r', b.bytes.len) != NULL) {
         abort(); /* an event of a stream is one line */
     }
-    if (!message_read(&again, (loom_bytes){(const uint8_t *)b.data, b.len}, str_of("a"), why)) {
+    if (!message_read(&again, (loom_bytes){b.bytes.data, b.bytes.len}, str_of("a"), why)) {
         abort();
     }
-    const bool json = strncmp(b.data, "{\"payload\":", 11) == 0;
+    const bool json = strncmp(text_buffer_str(&b).data, "{\"payload\":", 11) == 0;
     if (json ? !payload_is_json(again.fields.payload) : !bytes_equal(again.fields.payload, m->fields.payload)) {
         abort();
     }

@@ -39,7 +39,8 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
 def clean_environment(**changes):
     """The caller's without anything that changes what Loom does. A value None takes a variable out."""
     kept = {key: value for key, value in os.environ.items()
-            if not key.startswith(("OTEL_", "LOOM_", "XDG_")) and key not in ("TRACEPARENT", "TRACESTATE", "BAGGAGE")}
+            if not key.startswith(("OTEL_", "LOOM_", "XDG_", "TRACING_", "X_B3_", "X_TRACE_ID", "X_SPAN_ID"))
+            and key not in ("TRACEPARENT", "TRACESTATE", "BAGGAGE", "B3")}
     merged = {"OTEL_TRACES_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "20", "NO_COLOR": "1",
               "LOOM_BROKER_PUBLISH_HOLD": "0", **kept, **changes}
     return {key: str(value) for key, value in merged.items() if value is not None}

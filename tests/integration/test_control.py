@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control socket: who is there, what can be called, what is published, and calls from a program with only REQ."""
 
+import json
 import unittest
 
 import control
@@ -93,6 +94,84 @@ class Directory(Control):
         found = wait_until(topics, "both topics")
         self.assertEqual([("sensor.a", 3, 3, 1), ("sensor.b", 2, 0, 0)],
                          [(t["topic"], t["published"], t["delivered"], t["subscriptions"]) for t in found])
+
+
+@in_both_homes
+class Flow(Control):
+    def edges(self, **request):
+        found = self.ask(op="flow", **request)
+        self.assertEqual(0, found["status"], found)
+        return {(e["kind"], e["agent"], e["name"]): (e["total"], e["lost"], e["reasons"]) for e in found["edges"]}
+
+    def test_edges_lead_from_publishers_to_topics_and_from_topics_to_subscribers(self):
+        listener = self.agent(self.bus, "listener").subscribe("sensor.>")
+        with self.bus.agent("fleeting") as fleeting:
+            for topic, count in (("sensor.a", 3), ("else", 2)):
+                for _ in range(count):
+                    fleeting.publish(topic, b"x")
+            listener.wait_events(3)
+            wait_until(lambda: ("publish", "fleeting", "else") in self.edges(), "the last topic")
+        listener.publish("sensor.a", b"y")
+        listener.wait_events(4)
+        wait_until(lambda: not self.ask(op="agents", agent="fleeting")["agents"], "the end of the agent")
+        events = {edge: counts for edge, counts in self.edges().items() if not edge[2].startswith("system.")}
+        self.assertEqual({
+            ("publish", "fleeting", "sensor.a"): (3, 0, {}),
+            ("publish", "fleeting", "else"): (2, 0, {}),
+            ("publish", "listener", "sensor.a"): (1, 0, {}),
+            ("deliver", "listener", "sensor.a"): (4, 0, {}),
+        }, events)
+        self.assertEqual({("deliver", "listener", "sensor.a")}, set(self.edges(kind="deliver")))
+        self.assertEqual({("publish", "fleeting", "else")}, set(self.edges(agent="fleeting", name="else")))
+        self.assertEqual(3, len(self.edges(filter="sensor.*")))
+
+    def test_edges_lead_from_callers_to_capabilities_and_on_to_providers(self):
+        provider = self.provider("worker", "do.this")
+        with control.Asker(self.bus.control_path) as asker:
+            for outcome in (0, 1):
+                asker.send(op="invoke", capability="do.this")
+                call_id, _ = self.work(provider)
+                provider.send(wire.RESULT, call_id, outcome, "", "", b"")
+                asker.receive()
+        self.assertEqual("timeout", self.ask(op="invoke", capability="do.this", deadline_ms=50)["outcome_name"])
+        self.ask(op="invoke", capability="nobody.does.this")
+        calls = {**self.edges(kind="invoke"), **self.edges(kind="provide")}
+        self.assertEqual({
+            ("invoke", "control", "do.this"): (3, 2, {"error": 1, "timeout": 1}),
+            ("invoke", "control", "nobody.does.this"): (1, 1, {"no_responders": 1}),
+            ("provide", "worker", "do.this"): (3, 2, {"error": 1, "timeout": 1}),
+        }, calls)
+
+    def test_the_busiest_come_first_and_a_flood_of_topics_ends_in_other(self):
+        flooder = self.agent(self.bus, "flooder")
+        for number in range(2100):
+            flooder.publish(f"flood.{number}", b"x")
+        wait_until(lambda: self.bus.stats()["eventbus"]["published"] - self.published_by_the_broker() == 2100, "all of them")
+        found = self.ask(op="flow", agent="flooder", limit=1000)
+        self.assertEqual((1000, True), (len(found["edges"]), found["more"]))
+        first = found["edges"][0]
+        self.assertEqual(("publish", "flooder", "other", "name"), tuple(first[k] for k in ("kind", "agent", "name", "other")))
+        self.assertGreaterEqual(first["total"], 2100 - 2048)
+        self.assertEqual({1}, {e["total"] for e in found["edges"][1:]})
+
+    def published_by_the_broker(self):
+        return sum(total for total, *_ in self.edges(agent="loom-broker", kind="publish").values())
+
+    def test_what_makes_no_sense_is_refused(self):
+        self.assertEqual("kind is not publish, deliver, invoke or provide", self.ask(op="flow", kind="publishes")["text"])
+        self.assertEqual("filter is not valid", self.ask(op="flow", filter="a..b")["text"])
+
+    def test_the_command_line_prints_it(self):
+        listener = self.agent(self.bus, "listener").subscribe("sensor.*")
+        listener.publish("sensor.a", b"x")
+        listener.wait_events(1)
+        where = ("--control", f"ipc://{self.bus.control_path}")
+        lines = [line.split() for line in self.bus.loom("flow", *where, "sensor.>").stdout.splitlines()]
+        self.assertEqual(["KIND", "FROM", "TO", "TOTAL", "LOST", "REASONS"], lines[0])
+        self.assertEqual([["deliver", "sensor.a", "listener", "1", "0"], ["publish", "listener", "sensor.a", "1", "0"]], sorted(lines[1:]))
+        printed = json.loads(self.bus.loom("flow", *where, "--kind", "deliver", "--agent", "listener", "--json").stdout)
+        self.assertEqual(([{"kind": "deliver", "agent": "listener", "name": "sensor.a", "total": 1, "lost": 0, "reasons": {},
+                            "other": ""}], False), (printed["edges"], printed["more"]))
 
 
 @in_both_homes

@@ -300,6 +300,102 @@ class Secure(Gateway):
         self.assertEqual("https", wait_spans(bus, name)[name].attributes["url.scheme"])
 
 
+@in_both_homes
+class Http2(Gateway):
+    """curl chooses HTTP/2 by ALPN; what it gets is what HTTP/1.1 gets."""
+
+    def setUp(self):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="loom-it-")))
+        self.one, both = make_certificate(folder, "good", 2)
+        self.bus = self.home(listen=("ipc", "https", "http"), serving=("--tls-cert-key-file", both))
+        self.url, self.plain = self.bus.url_of("https"), self.bus.url_of("http")
+
+    def curl(self, *arguments, **popen):
+        return subprocess.Popen(["curl", "-sS", "--noproxy", "*", "--max-time", "60", "--cacert", self.one, *arguments],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **popen)
+
+    def ask(self, *arguments):
+        """(version, status), fields, body"""
+        process = self.curl("-i", *arguments)
+        answer, _ = process.communicate(timeout=60)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        return tuple(lines[0].split()[:2]), dict(line.split(": ", 1) for line in lines[1:]), body
+
+    def test_a_client_that_asks_gets_it_by_alpn(self):
+        sub = self.subscriber("a.>")
+        first, fields, body = self.ask("--http2", f"{self.url}{EVENTS}a.b", "-d", "21.5", "-H", f"traceparent: {TRACEPARENT}")
+        self.assertEqual((("HTTP/2", "202"), TRACE_ID), (first, json.loads(body)["trace_id"]))
+        self.assertIn(TRACE_ID, fields["server-timing"])
+        self.assertEqual(b"21.5", sub.wait_events(1)[0].payload)
+        name = "POST /v1/events/{topic}"
+        span = wait_spans(self.bus, name)[name]
+        self.assertEqual(("2", "https", PARENT_ID), (span.attributes["network.protocol.version"], span.attributes["url.scheme"],
+                                                     span.parent_id))
+
+    def test_a_client_that_does_not_ask_gets_http_1_1(self):
+        for options, version in (("--http1.1",), "HTTP/1.1"), (("--no-alpn",), "HTTP/1.1"), (("--http2",), "HTTP/2"):
+            self.assertEqual((version, "200"), self.ask(*options, f"{self.url}/healthz")[0])
+        self.assertEqual(("HTTP/2", "200"), self.ask("--http2-prior-knowledge", f"{self.plain}/healthz")[0])
+        self.assertEqual(("HTTP/1.1", "200"), self.ask(f"{self.plain}/healthz")[0])
+
+    def test_problems_are_the_same(self):
+        first, fields, body = self.ask("--http2", f"{self.url}/v1/actions/nobody.does?deadline=5s", "-d", "")
+        self.assertEqual((("HTTP/2", "404"), "application/problem+json", "no_provider"),
+                         (first, fields["content-type"], json.loads(body)["code"]))
+
+    def test_events_are_streamed(self):
+        provider = self.agent(self.bus, "provider")
+        stream = self.curl("--http2", "-N", f"{self.url}{EVENTS}a.b")
+        try:
+            self.assertEqual(b"retry: 1000\n", stream.stdout.readline())
+            for n in range(1000):
+                provider.publish("a.b", b"%d" % n * 1000)
+            lines = (line for line in stream.stdout if line.startswith(b"data: "))
+            self.assertEqual([str(n) * 1000 for n in range(1000)], [json.loads(next(lines)[6:])["payload_text"] for _ in range(1000)])
+        finally:
+            stream.kill()
+            stream.wait()
+            stream.stdout.close()
+        wait_until(lambda: self.streams() == 0, "the gateway has let go of the stream")
+
+    def streams(self):
+        return self.gauge("streams")
+
+    def connections(self):
+        return self.gauge("connections") - 1  # of this question
+
+    def gauge(self, name):
+        text = urllib.request.urlopen(f"{self.plain}/metrics", timeout=30).read().decode()
+        return int(re.search(rf"^loom_gateway_{name}(?:{{[^}}]*}})? (\d+)$", text, re.M)[1])
+
+    def test_many_streams_share_a_connection_with_requests(self):
+        url = f"{self.url}{EVENTS}a.b"
+        listeners = [part for _ in range(20) for part in ("-N", url)]
+        process = self.curl("--http2", "--parallel", "--parallel-max", "50", *listeners, stderr=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: self.streams() == 20, "twenty streams")
+            for n in range(10):
+                self.assertEqual("202", self.ask("--http2", url, "-d", f"event-{n}")[0][1])
+            seen = b""
+            while seen.count(b'"payload_text":"event-9"') < 20:
+                seen += process.stdout.read1()
+            self.assertEqual([20] * 10, [seen.count(b'"payload_text":"event-%d"' % n) for n in range(10)])
+            self.assertEqual(1, self.connections())
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        wait_until(lambda: self.streams() == 0, "the gateway has let go of the streams")
+
+    def test_a_shutdown_ends_the_streams(self):
+        stream = self.curl("--http2", "-N", f"{self.url}{EVENTS}a.b", stderr=subprocess.DEVNULL)
+        self.assertEqual(b"retry: 1000\n", stream.stdout.readline())
+        self.assertEqual(0, self.bus.serving.stop())
+        self.assertIsNotNone(stream.wait(30))
+        stream.stdout.close()
+
+
 class Listening(Gateway, LoomTest):
     def test_what_others_reach_is_to_be_allowed_by_name(self):
         bus = self.home(spans=False)

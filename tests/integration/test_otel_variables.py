@@ -117,6 +117,9 @@ def sample_rate(test, name):
     test.assertEqual(0, traced({**STDOUT, name: "0.0"}).counts["ended"])
     test.assertEqual(1, traced({**STDOUT, name: "0.0"}, "--parent", PARENT).counts["ended"])
     test.assertEqual(1, traced({**STDOUT, name: "0.0", "OTEL_TRACES_SAMPLER": "always_on"}).counts["ended"])
+    outcome = traced({**STDOUT, name: "0.0", "OTEL_TRACES_SAMPLER": "no such sampler"})  # told, and as if it were unset
+    test.assertEqual(0, outcome.counts["ended"])
+    test.assertIn(f'"no such sampler" is no sampler; using {name}', outcome.told[0])
     test.assertIn(name, traced({**STDOUT, name: "2"}).told[0])
 
 
@@ -354,26 +357,34 @@ class Variables(unittest.TestCase):
 WRONG = {"OTEL_TRACE_SAMPLER": "always_on", "OTEL_EXPORTER_ENDPOINT": "http://x:1", "OTEL_SERVICE_NAMES": "x",
          "OTEL_BSP_MAX_QUEUE_SIZE": "many", "OTEL_EXPORTER_OTLP_COMPRESSION": "zip", "OTEL_PROPAGATORS": "xray",
          "OTEL_SPAN_EVENT_COUNT_LIMIT": "-1", "OTEL_TRACES_SAMPLER": "alwayson", "OTEL_TRACES_EXPORTER": "otlp,zipkin",
-         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/xml", "OTEL_METRICS_EXPORTER": "none"}
+         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/xml", "TRACING_RATE": "0.5", "OTEL_METRICS_EXPORTER": "none"}
 
 
 class ToldAlike(unittest.TestCase):
+    @staticmethod
+    def told(text, name):
+        return [line for line in text.splitlines() if re.search(rf"(?:^|: ){name}[: ]", line)]
+
     def check(self, text, who):
         for name in WRONG:
             expected = 0 if name == "OTEL_METRICS_EXPORTER" else 1  # of another signal
-            told = [line for line in text.splitlines() if re.search(rf"(?:^|: ){name}[: ]", line)]
-            self.assertEqual(expected, len(told), f"{who}: {name}: {told}\n{text}")
+            self.assertEqual(expected, len(self.told(text, name)), f"{who}: {name}\n{text}")
+
+    def check_process(self, process, who):
+        """Each has a log that it writes on a thread of its own."""
+        wait_until(lambda: all(self.told(process.err, name) for name in WRONG if name != "OTEL_METRICS_EXPORTER"),
+                   f"the {who} tells")
+        self.check(process.err, who)
 
     def test_broker_bridge_sdk_and_command_line_tell_each_once(self):
         home = self.enterContext(Home(OWN_PROCESS, environment=WRONG, spans=False))
-        self.check(home.broker.err, "broker")
-        self.check(home.bridge.err, "bridge")
+        self.check_process(home.broker, "broker")
+        self.check_process(home.bridge, "bridge")
         self.check(home.loom("pub", "a.b", "x").stderr, "loom pub")
         agent = Process(home.folder, "answering_agent", [PROGRAM.parent / "answering_agent", home.url, "questions"],
                         home.environment)
         self.addCleanup(agent.kill)
-        wait_until(lambda: "OTEL_SERVICE_NAMES" in agent.err, "the agent tells")
-        self.check(agent.err, "agent")
+        self.check_process(agent, "agent")
 
     def test_the_log_level_of_a_broker_is_its_own_before_that_of_opentelemetry(self):
         for environment, flags, level in (({"OTEL_LOG_LEVEL": "Debug"}, (), "debug"), ({"OTEL_LOG_LEVEL": "loud"}, (), "info"),

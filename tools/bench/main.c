@@ -5,6 +5,7 @@
 
 #include "tools/bench/report/report.h"
 #include "tools/bench/run.h"
+#include "trace/carrier/trace_variables.h"
 
 enum { EXIT_MEASURED = 0, EXIT_FAILED = 1, EXIT_WRONG = 2, EXIT_INTERRUPTED = 130 };
 
@@ -83,6 +84,7 @@ int main(int argc, char *argv[])
     if (outcome != BENCH_RUN) {
         return outcome == BENCH_WRONG ? EXIT_WRONG : EXIT_MEASURED;
     }
+    trace_variables_unset(); /* what it starts is measured, and not part of the trace it was started in */
     bench_plan plan;
     int exit_code = EXIT_FAILED;
     if (plan_make(&plan, &options)) {

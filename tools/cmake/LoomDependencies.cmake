@@ -9,6 +9,7 @@ pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(uv REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl>=3) # its headers: the library is loaded when TLS is first used
 pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(event REQUIRED IMPORTED_TARGET libevent) # of demos/workflow
 pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl)
 find_path(WSLAY_INCLUDE_DIR wslay/wslay.h REQUIRED) # libwslay-dev has no pkg-config file
 pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/bus_client.h"
 
-#include <loom/pipeline.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +14,8 @@ static void on_error(loom_agent *agent, loom_status why, const char *text, void 
 {
     (void)agent;
     bus_client *client = user;
-    if (why == LOOM_EIO && client->provider == NULL) {
-        return; /* the agent finds the telemetry wanting that open_telemetry() has reported */
+    if (why == LOOM_EIO && client->tracing.provider == NULL) {
+        return; /* the agent finds the telemetry wanting that open_tracing() has reported */
     }
     client->refused = client->refused || why != LOOM_EIO; /* EIO: traces cannot be exported, which fails nothing */
     fprintf(stderr, "loom: %s (%s)\n", text, loom_status_name(why));
@@ -52,47 +51,24 @@ static void on_export_error(void *user, const char *text)
     }
 }
 
-static bool create_processor(bus_client *client, loom_span_processor_options *with)
-{
-    loom_span_stage *mask = NULL;
-    if (client->command->masks_spans) {
-        if (loom_mask_create(&mask, NULL) != LOOM_OK) {
-            return false;
-        }
-        with->stages = &mask;
-        with->stage_count = 1;
-    }
-    const loom_status st = loom_span_processor_create(&client->processor, with);
-    loom_span_stage_unref(mask);
-    return st == LOOM_OK;
-}
-
-static void open_telemetry(bus_client *client)
+static void open_tracing(bus_client *client)
 {
     loom_span_processor_options from_env;
     loom_span_processor_options_from_env(&from_env, NULL);
     loom_telemetry_check_env(on_bad_variable, NULL);
-    if (from_env.exporter == LOOM_EXPORTER_NONE && from_env.also_file == NULL && from_env.log_spans == NULL) {
-        return;
-    }
     from_env.on_error = on_export_error;
     from_env.user = client;
-    if (!create_processor(client, &from_env)) {
-        return;
-    }
-    loom_tracer_provider_options service = {.default_service_name = "loom-cli", .processor = client->processor};
-    if (loom_tracer_provider_create(&client->provider, &service) == LOOM_OK) {
-        client->tracer = loom_tracer_get(client->provider, "loom-cli", LOOM_VERSION);
+    const loom_status st = tracing_open(&client->tracing, &from_env,
+                                        &(tracing_identity){.name = "loom-cli", .masked = client->command->masks_spans});
+    if (st == LOOM_ENOMEM) { /* on_export_error() was told of all else */
+        on_export_error(client, loom_status_text(st));
     }
 }
 
-static void close_telemetry(bus_client *client)
+static void close_tracing(bus_client *client)
 {
-    if (client->processor != NULL) {
-        (void)loom_span_processor_shutdown(client->processor, FLUSH_MS);
-    }
-    loom_tracer_provider_unref(client->provider);
-    loom_span_processor_unref(client->processor);
+    tracing_flush(&client->tracing, FLUSH_MS);
+    tracing_close(&client->tracing);
 }
 
 /* Unique, so that two commands at once do not replace one another. */
@@ -127,18 +103,18 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
         return false;
     }
     make_id(client, name);
-    open_telemetry(client);
+    open_tracing(client);
     loom_agent_options with = *agent;
     with.id = options_value(o, "id") != NULL ? options_value(o, "id") : client->id;
     with.user = client;
     with.url = options_value(o, "url");
     with.on_error = on_error;
     with.on_state = on_state;
-    with.telemetry = client->provider;
+    with.telemetry = client->tracing.provider;
     loom_status st = loom_agent_open(&client->agent, &with);
     if (st != LOOM_OK) {
         *exit_code = command_misuse(c, "%s", loom_agent_open_error());
-        close_telemetry(client);
+        close_tracing(client);
         return false;
     }
     const char *address = with.url != NULL ? with.url : getenv("LOOM_URL");
@@ -147,7 +123,7 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     if (st != LOOM_OK) {
         (void)loom_agent_close_within(client->agent, 0);
         *exit_code = tell_unconnected(client, address, st);
-        close_telemetry(client);
+        close_tracing(client);
         return false;
     }
     return true;
@@ -169,6 +145,6 @@ bool bus_client_close(bus_client *client)
     if (st != LOOM_OK) {
         command_fail(client->command, "some messages were not sent: %s", loom_status_text(st));
     }
-    close_telemetry(client);
+    close_tracing(client);
     return st == LOOM_OK && !client->refused;
 }

@@ -6,6 +6,7 @@
 #include <loom/agent.h>
 #include <stdatomic.h>
 
+#include "tools/loom/tracing.h"
 #include "tools/loom/verb.h"
 
 #define OPTIONS_BUS                                                                                                  \
@@ -20,9 +21,7 @@ typedef struct bus_client {
     const command *command;
     void *user;                     /* of the options; callbacks are given the client */
     loom_agent *agent;
-    loom_span_processor *processor; /* NULL: telemetry is off */
-    loom_tracer_provider *provider;
-    loom_tracer *tracer;
+    tracing tracing;
     char id[LOOM_AGENT_ID_MAX + 1];
     loom_status why;  /* the last connection failed; written on the agent's thread, read when it has ended */
     char reason[160]; /* in words */

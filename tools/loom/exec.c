@@ -122,7 +122,7 @@ static bool open_collector(execution *x, const options *o, int *exit_code)
     if (!sampled && options_is_on(o, "no-trace-when-unsampled")) {
         return true;
     }
-    return exec_collect_open(&x->collect, &exec_command, o, x->trace.tracer, span, x->caller.baggage, exit_code);
+    return exec_collect_open(&x->collect, &exec_command, o, x->trace.tracing.tracer, span, x->caller.baggage, exit_code);
 }
 
 /* argv[0] on is the command; it outlives this. */
@@ -325,7 +325,7 @@ static int run(const options *o)
     }
     message_trace_read(&exec_command, o, &x.caller);
     const loom_span_options with = loom_propagation_span_options(&x.caller, LOOM_SPAN_CLIENT);
-    x.span = command_span_begin(x.trace.tracer, options_value(o, "name"), x.argv, &with);
+    x.span = command_span_begin(x.trace.tracing.tracer, options_value(o, "name"), x.argv, &with);
     exit_code = run_operation(&x, pid);
     loom_child_environment_free(x.environment);
     loom_propagation_fini(&x.caller);

@@ -151,7 +151,7 @@ const process_tracer *exec_syscalls_tracer(const exec_syscalls *x)
 bool exec_syscalls_open(exec_syscalls *x, const command *c, const options *o, const exec_trace *trace,
                         const loom_trace_context *span, int *exit_code)
 {
-    const bool sampled = (span->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0 && trace->processor != NULL;
+    const bool sampled = (span->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0 && trace->tracing.processor != NULL;
     char reason[SYSCALL_TRACE_PROBLEM_SIZE];
     *x = (exec_syscalls){.command = c, .parent = *span, .json = options_is_on(o, "json")};
     x->tracer = (process_tracer){.in_child = in_child, .started = started, .fd = wait_fd, .wait = wait_for, .user = x};
@@ -164,8 +164,8 @@ bool exec_syscalls_open(exec_syscalls *x, const command *c, const options *o, co
     }
     x->summary = with.summary;
     if (sampled) {
-        with.tracer = trace->tracer;
-        with.processor = trace->processor;
+        with.tracer = trace->tracing.tracer;
+        with.processor = trace->tracing.processor;
         with.queue_size = trace->queue_size;
     } else if (!with.summary || options_is_on(o, "no-trace-when-unsampled")) {
         return true; /* nobody would see anything of it */

@@ -5,7 +5,6 @@
 #include "trace/export/processor.h"
 #include "trace/view/text.h"
 
-#include <loom/pipeline.h>
 #include <stdlib.h>
 
 /* Spans: a command may end with many at once, and one whose system calls are traced makes many all the time. */
@@ -37,12 +36,8 @@ static bool apply_options(exec_trace *t, const options *o, loom_span_processor_o
     const char *endpoint = options_value(o, "otlp-endpoint"), *protocol = options_value(o, "otlp-protocol");
     const char *timeout = options_value(o, "flush-timeout");
     uint64_t ns = 1000000000u;
-    if (endpoint != NULL) {
-        with->endpoint = endpoint;
-        with->endpoint_is_exact = false;
-        t->asked_for = true;
-    }
-    if ((endpoint != NULL || protocol != NULL) && !exporter_set_protocol(with, protocol)) {
+    t->asked_for = t->asked_for || endpoint != NULL;
+    if (!exporter_set_otlp(with, endpoint, protocol)) {
         *exit_code = command_misuse(t->command, "--otlp-protocol must be grpc, http/protobuf or http/json, not \"%s\"", protocol);
         return false;
     }
@@ -52,35 +47,6 @@ static bool apply_options(exec_trace *t, const options *o, loom_span_processor_o
     }
     t->flush_ms = (uint32_t)(ns / 1000000);
     return true;
-}
-
-/* What leaves is masked whatever the environment says: command lines hold secrets, and nobody reads them before. */
-static bool open_processor(exec_trace *t, loom_span_processor_options *with)
-{
-    loom_span_stage *mask = NULL;
-    if (loom_mask_create(&mask, NULL) != LOOM_OK) {
-        return false;
-    }
-    with->stages = &mask;
-    with->stage_count = 1;
-    const loom_status st = loom_span_processor_create(&t->processor, with);
-    loom_span_stage_unref(mask);
-    if (st != LOOM_OK) {
-        (void)command_fail(t->command, "the command is not traced: %s", loom_status_text(st));
-    }
-    return st == LOOM_OK;
-}
-
-static void open_provider(exec_trace *t, const char *service)
-{
-    const loom_tracer_provider_options with = {
-        .service_name = service, .default_service_name = "loom-exec", .processor = t->processor};
-    const loom_status st = loom_tracer_provider_create(&t->provider, &with);
-    if (st != LOOM_OK) {
-        (void)command_fail(t->command, "the command is not traced: %s", loom_status_text(st));
-        return;
-    }
-    t->tracer = loom_tracer_get(t->provider, "loom-exec", LOOM_VERSION);
 }
 
 /* What the environment does not say. */
@@ -100,43 +66,41 @@ static void set_sizes(loom_span_processor_options *with, bool syscalls)
 bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exit_code)
 {
     *t = (exec_trace){.command = c,
-                      .asked_for = is_set("OTEL_EXPORTER_OTLP_ENDPOINT") || is_set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")};
+                      .asked_for = is_set("OTEL_EXPORTER_OTLP_ENDPOINT") || is_set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") ||
+                                   is_set("TRACING_ENDPOINT")};
     loom_span_processor_options with;
     loom_span_processor_options_from_env(&with, NULL);
     if (!apply_options(t, o, &with, exit_code)) {
         return false;
     }
     loom_telemetry_check_env(on_bad_variable, (void *)(uintptr_t)c);
-    if (with.exporter == LOOM_EXPORTER_NONE && with.also_file == NULL && with.log_spans == NULL) {
-        return true;
-    }
     with.on_error = on_export_error;
     with.user = t;
     set_sizes(&with, options_has(o, "syscalls") || options_has(o, "pid"));
     t->queue_size = with.max_queue_size;
-    if (open_processor(t, &with)) {
-        open_provider(t, options_value(o, "service"));
+    /* What leaves is masked whatever the environment says: command lines hold secrets, and nobody reads them before. */
+    const loom_status st = tracing_open(&t->tracing, &with,
+                                        &(tracing_identity){.service = options_value(o, "service"), .name = "loom-exec", .masked = true});
+    if (st != LOOM_OK) {
+        (void)command_fail(t->command, "the command is not traced: %s", loom_status_text(st));
     }
     return true;
 }
 
 void exec_trace_prepare(const exec_trace *t)
 {
-    if (t->processor != NULL) {
-        processor_prepare_exporter(t->processor);
+    if (t->tracing.processor != NULL) {
+        processor_prepare_exporter(t->tracing.processor);
     }
 }
 
 void exec_trace_flush(exec_trace *t)
 {
-    if (t->processor != NULL) {
-        (void)loom_span_processor_shutdown(t->processor, t->flush_ms);
-    }
+    tracing_flush(&t->tracing, t->flush_ms);
 }
 
 void exec_trace_close(exec_trace *t)
 {
     exec_trace_flush(t);
-    loom_tracer_provider_unref(t->provider);
-    loom_span_processor_unref(t->processor);
+    tracing_close(&t->tracing);
 }

@@ -4,17 +4,17 @@
 #ifndef LOOM_TOOLS_EXEC_TRACE_H
 #define LOOM_TOOLS_EXEC_TRACE_H
 
-#include <loom/trace.h>
-
 #include <stdatomic.h>
 
+#include "tools/loom/tracing.h"
 #include "tools/loom/verb.h"
 
 #define OPTIONS_EXPORT                                                                                               \
     {.name = "service", .kind = OPTION_VALUE, .value = "NAME", .group = "Export",                                    \
      .help = "service.name of the spans; default: OTEL_SERVICE_NAME, or loom-exec"},                                 \
     {.name = "otlp-endpoint", .kind = OPTION_VALUE, .value = "URL", .group = "Export",                               \
-     .help = "OTLP receiver to export to; default: what the OTEL_ variables say, or localhost:4317"},                \
+     .help = "OTLP receiver to export to, a URL or HOST:PORT, which is https unless HOST is this machine or "          \
+             "OTEL_EXPORTER_OTLP_INSECURE=true; default: what the OTEL_ variables say, or localhost:4317"},           \
     {.name = "otlp-protocol", .kind = OPTION_VALUE, .value = "NAME", .choices = "grpc|http/protobuf|http/json",      \
      .group = "Export", .help = "Protocol to export with; default: what the OTEL_ variables say, else "            \
                                  "http/protobuf for port 4318 and grpc for others"},           \
@@ -23,9 +23,7 @@
 
 typedef struct exec_trace {
     const command *command;
-    loom_span_processor *processor; /* NULL: telemetry is off */
-    loom_tracer_provider *provider;
-    loom_tracer *tracer;
+    tracing tracing;
     size_t queue_size;
     uint32_t flush_ms;
     bool asked_for;            /* a receiver was named: report it if it cannot be reached */

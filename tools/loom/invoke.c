@@ -121,7 +121,7 @@ static int call(const options *o, loom_bytes payload, const loom_invoke_options 
         return exit_code;
     }
     char hex[LOOM_TRACE_ID_HEX_SIZE];
-    loom_span *span = message_span_begin(client.tracer, "loom invoke", trace);
+    loom_span *span = message_span_begin(client.tracing.tracer, "loom invoke", trace);
     const char *trace_id = message_trace_id(hex, o, loom_span_context(span));
     loom_span_set_string(span, "capability", o->operands[0]);
     loom_result *result = NULL;

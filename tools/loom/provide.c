@@ -463,12 +463,12 @@ static int serve(provider *p, const options *o, const loom_capability *capabilit
         return exit_code;
     }
     p->agent = client.agent;
-    p->tracer = client.tracer;
+    p->tracer = client.tracing.tracer;
     if (!start_workers(p, parallel)) {
         bus_client_close(&client);
         return command_fail(&provide, "cannot start a thread");
     }
-    loom_span *span = message_run_begin(&provide, o, client.tracer, "loom provide");
+    loom_span *span = message_run_begin(&provide, o, client.tracing.tracer, "loom provide");
     loom_span_set_string(span, "capability", capability->name);
     loom_status st = loom_agent_provide(client.agent, capability);
     if (st == LOOM_OK && (st = loom_agent_wait_connected(client.agent, 5000)) == LOOM_OK) {

@@ -74,7 +74,7 @@ static void print_emitted(const options *o, const emitted *e)
 static loom_status publish_one(bus_client *client, const options *o, const message_payload *p, const loom_emit_options *emit,
                                const loom_propagation *trace, emitted *last)
 {
-    loom_span *span = message_span_begin(client->tracer, "loom pub", trace);
+    loom_span *span = message_span_begin(client->tracing.tracer, "loom pub", trace);
     loom_span_set_string(span, "topic", o->operands[0]);
     uint8_t id[LOOM_UUID_SIZE];
     loom_emit_options with_id = *emit;

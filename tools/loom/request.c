@@ -77,7 +77,7 @@ static int ask(const options *o, loom_bytes payload, loom_request_options *with,
     loom_request_report report = {0};
     loom_envelope *reply = NULL;
     with->report = &report;
-    loom_span *span = message_span_begin(client.tracer, "loom request", trace);
+    loom_span *span = message_span_begin(client.tracing.tracer, "loom request", trace);
     const char *trace_id = message_trace_id(hex, o, loom_span_context(span));
     loom_span_set_string(span, "topic", o->operands[0]);
     loom_status st = loom_agent_request(client.agent, o->operands[0], payload, with, &reply);

@@ -185,7 +185,7 @@ static int run(const options *o)
     if (!bus_client_open(&client, &sub, o, "sub", &agent, &exit_code)) {
         return exit_code;
     }
-    loom_span *span = message_run_begin(&sub, o, client.tracer, "loom sub");
+    loom_span *span = message_run_begin(&sub, o, client.tracing.tracer, "loom sub");
     loom_status st = LOOM_OK;
     for (size_t i = 0; i < o->operand_count && st == LOOM_OK; i++) {
         st = loom_agent_subscribe(client.agent, o->operands[i], &with, NULL);

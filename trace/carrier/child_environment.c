@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "trace/carrier/fields.h"
+#include "trace/carrier/trace_variables.h"
 
 enum { ROOM_FIRST = 24 }; /* for what is set: all the fields below, and some of the caller's */
 
@@ -20,6 +21,13 @@ static const char *const variables[] = {
     "TRACEPARENT", "TRACESTATE", "BAGGAGE", "B3", "X_B3_TRACEID", "X_B3_SPANID", "X_B3_PARENTSPANID", "X_B3_SAMPLED",
     "X_B3_FLAGS", "X_TRACE_ID", "X_SPAN_ID", "OTEL_TRACEPARENT", "LOOM_TRACE_ID", "LOOM_SPAN_ID", "LOOM_TRACE_BAGGAGE",
 };
+
+void trace_variables_unset(void)
+{
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        (void)unsetenv(variables[i]);
+    }
+}
 
 static bool is_named(const char *entry, const char *name)
 {

@@ -29,7 +29,8 @@ void propagators_read(loom_propagation *out, field_source *from, unsigned propag
 loom_status loom_propagation_extract(loom_propagation *out, const loom_carrier *carrier, unsigned propagators,
                                      const loom_propagation_report *report)
 {
-    field_source from = {.carrier = carrier, .report = report};
+    static const loom_carrier nothing;
+    field_source from = {.carrier = carrier != NULL ? carrier : &nothing, .report = report};
     *out = (loom_propagation){0};
     propagators_read(out, &from, propagators);
     if ((propagators & LOOM_PROPAGATOR_BAGGAGE) != 0) {
@@ -40,6 +41,9 @@ loom_status loom_propagation_extract(loom_propagation *out, const loom_carrier *
 
 void loom_propagation_fini(loom_propagation *p)
 {
+    if (p == NULL) {
+        return;
+    }
     field_drop(&p->tracestate);
     field_drop(&p->baggage);
     *p = (loom_propagation){0};

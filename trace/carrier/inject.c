@@ -35,7 +35,7 @@ static loom_status write_context(const loom_carrier *to, const loom_propagation 
 loom_status loom_propagation_inject(const loom_carrier *to, const loom_propagation *what, unsigned propagators)
 {
     loom_status st = LOOM_OK;
-    if (to->set == NULL) {
+    if (to == NULL || to->set == NULL) {
         return LOOM_EINVAL;
     }
     const loom_propagation current = propagation_current();
@@ -51,8 +51,8 @@ loom_status loom_propagation_inject(const loom_carrier *to, const loom_propagati
 
 loom_status loom_propagation_echo(const loom_carrier *response, const loom_trace_context *context)
 {
-    if (response->set == NULL) {
+    if (response == NULL || response->set == NULL) {
         return LOOM_EINVAL;
     }
-    return loom_trace_context_valid(context) ? ids_write_uuids(response, context) : LOOM_OK;
+    return context != NULL && loom_trace_context_valid(context) ? ids_write_uuids(response, context) : LOOM_OK;
 }

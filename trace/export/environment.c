@@ -84,21 +84,6 @@ static void read_protocol(loom_span_processor_options *out, const env_report *re
     out->exporter = protocol_kinds[at];
 }
 
-bool exporter_set_protocol(loom_span_processor_options *options, const char *name)
-{
-    if (name == NULL) {
-        read_protocol(options, NULL);
-        return true;
-    }
-    for (size_t i = 0; protocols[i] != NULL; i++) {
-        if (strcmp(protocols[i], name) == 0) {
-            options->exporter = protocol_kinds[i];
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A file that cannot be read is as good as none, and better known now than at the first export. */
 static const char *read_file(reader *r, const env_names *names, const char *instead)
 {
@@ -136,7 +121,8 @@ static bool is_secure(reader *r, bool own_name)
                                      "OTEL_EXPORTER_OTLP_SPAN_INSECURE"}};
     const char *endpoint = r->out->endpoint;
     bool insecure;
-    if (env_read_bool(&insecure, &names, "false", r->report)) {
+    const char *rule = own_name ? "https for port 443 alone" : "https, unless the endpoint is on this machine";
+    if (env_read_bool(&insecure, &names, rule, r->report)) {
         return !insecure;
     }
     if (endpoint == NULL) {
@@ -165,6 +151,34 @@ static void read_otlp(reader *r)
     r->out->headers = env_first(&headers).value;
     (void)env_read_choice(&at, &compression, compressions, (env_fault){"is neither gzip nor none", "none"}, r->report);
     r->out->gzip = at == 1;
+}
+
+static bool is_otlp(loom_exporter_kind kind)
+{
+    return kind == LOOM_EXPORTER_OTLP_GRPC || kind == LOOM_EXPORTER_OTLP_HTTP || kind == LOOM_EXPORTER_OTLP_HTTP_JSON;
+}
+
+bool exporter_set_otlp(loom_span_processor_options *options, const char *endpoint, const char *protocol)
+{
+    size_t at = 0;
+    while (protocol != NULL && protocols[at] != NULL && strcmp(protocols[at], protocol) != 0) {
+        at++;
+    }
+    if (protocols[at] == NULL) {
+        return false;
+    }
+    if (endpoint != NULL) {
+        reader r = {.out = options};
+        read_otlp(&r); /* it may not have been: the environment may name another exporter */
+        options->endpoint = endpoint;
+        options->endpoint_is_exact = false;
+        options->secure = is_secure(&r, false);
+        read_protocol(options, NULL);
+    }
+    if (protocol != NULL && is_otlp(options->exporter)) {
+        options->exporter = protocol_kinds[at];
+    }
+    return true;
 }
 
 /* ---- which exporters ---- */

@@ -79,9 +79,15 @@ loom_status endpoint_url(char **out, const loom_span_processor_options *options)
 /* Whether its host is this machine: localhost, 127.0.0.0/8, ::1, and no name that merely begins like one. */
 bool endpoint_is_loopback(const char *url);
 
-/* environment.c: the kind of exporter for an OTLP protocol's name; NULL: for what the environment says, or else for the endpoint's port.
- * False: there is no such protocol. */
-bool exporter_set_protocol(loom_span_processor_options *options, const char *name);
+/* environment.c: what a command line says, which counts before the environment. An endpoint selects the OTLP exporter, with
+ * all that the environment says of one but where it is; host:port is https as OTEL_EXPORTER_OTLP_INSECURE has it. A protocol
+ * is that of an OTLP exporter, and changes no other. Either may be NULL. False: there is no such protocol. */
+bool exporter_set_otlp(loom_span_processor_options *options, const char *endpoint, const char *protocol);
+/* Whether anything becomes of spans. */
+static inline bool exporter_is_wanted(const loom_span_processor_options *o)
+{
+    return o->exporter != LOOM_EXPORTER_NONE || o->also_file != NULL || o->log_spans != NULL;
+}
 
 static inline uint64_t export_deadline_ns(export_deadline until)
 {

@@ -163,6 +163,9 @@ loom_status loom_span_processor_shutdown(loom_span_processor *processor, uint32_
 
 loom_span_counts loom_span_processor_counts(const loom_span_processor *processor)
 {
+    if (processor == NULL) {
+        return (loom_span_counts){0};
+    }
     if (processor_forked(processor)) {
         uint64_t drops = atomic_load(&((loom_span_processor *)(uintptr_t)processor)->forked_drops);
         return (loom_span_counts){.ended = drops, .dropped_shutdown = drops};

@@ -114,7 +114,9 @@ loom_status loom_span_processor_create(loom_span_processor **out, const loom_spa
 
 loom_span_processor *loom_span_processor_ref(loom_span_processor *processor)
 {
-    atomic_fetch_add_explicit(&processor->refs, 1, memory_order_relaxed);
+    if (processor != NULL) {
+        atomic_fetch_add_explicit(&processor->refs, 1, memory_order_relaxed);
+    }
     return processor;
 }
 

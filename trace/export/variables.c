@@ -10,6 +10,7 @@
 
 #define OTEL "OTEL_"
 #define LOOM "LOOM_"
+#define TRACING "TRACING_"
 #define NAME_SHOWN_MAX 64 /* bytes */
 
 #define HONOURED(name) {name, VARIABLE_HONOURED, NULL}
@@ -30,6 +31,7 @@ static const variable table[] = {
     HONOURED("OTEL_SERVICE_NAME"),
     HONOURED("OTEL_LOG_LEVEL"),
     HONOURED("OTEL_PROPAGATORS"),
+    HONOURED("OTEL_TRACEPARENT"),
     HONOURED("OTEL_TRACES_SAMPLER"),
     HONOURED("OTEL_TRACES_SAMPLER_ARG"),
     HONOURED("OTEL_TRACES_EXPORTER"),
@@ -95,6 +97,25 @@ static const variable table[] = {
     ALIAS("OTEL_DISABLED", "OTEL_SDK_DISABLED"),
     ALIAS("OTEL_SERVICE", "OTEL_SERVICE_NAME"),
     ALIAS("OTEL_RESOURCE", "OTEL_RESOURCE_ATTRIBUTES"),
+    ALIAS("OTEL_EXPORTER_OTLP_CERT", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+    ALIAS("OTEL_EXPORTER_OTLP_CA_FILE", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+    ALIAS("OTEL_EXPORTER_OTLP_CLIENT_CERT", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"),
+    ALIAS("OTEL_EXPORTER_OTLP_SPAN_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), /* this and those below: of early specifications */
+    ALIAS("OTEL_EXPORTER_OTLP_SPAN_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"),
+    ALIAS("OTEL_EXPORTER_OTLP_SPAN_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
+    ALIAS("OTEL_EXPORTER_OTLP_SPAN_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"),
+    ALIAS("OTEL_EXPORTER_OTLP_SPAN_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"),
+    ALIAS("OTEL_EXPORTER_OTLP_SPAN_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"),
+    ALIAS("OTEL_BSP_SCHEDULE_DELAY_MILLIS", "OTEL_BSP_SCHEDULE_DELAY"),
+    ALIAS("OTEL_BSP_EXPORT_TIMEOUT_MILLIS", "OTEL_BSP_EXPORT_TIMEOUT"),
+    ALIAS("OTEL_BSP_MAX_QUEUE", "OTEL_BSP_MAX_QUEUE_SIZE"),
+    ALIAS("OTEL_BSP_MAX_EXPORT_BATCH", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
+    ALIAS("OTEL_SPAN_ATTRIBUTE_LIMIT", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
+    ALIAS("OTEL_SPAN_EVENT_LIMIT", "OTEL_SPAN_EVENT_COUNT_LIMIT"),
+    ALIAS("OTEL_SPAN_LINK_LIMIT", "OTEL_SPAN_LINK_COUNT_LIMIT"),
+    ALIAS("TRACING_SERVICE", "TRACING_SERVICE_NAME"),
+    ALIAS("TRACING_RATE", "TRACING_SAMPLE_RATE"),
+    ALIAS("TRACING_SAMPLING_RATE", "TRACING_SAMPLE_RATE"),
 
     FOREIGN("LOOM_TRACE"), /* these two are for the libraries of commands: whether somebody collects, and how much is kept */
     FOREIGN("LOOM_TRACE_SAMPLE"),
@@ -157,7 +178,7 @@ static bool begins_with(const char *name, const char *prefix)
 /* The honoured name that is nearest by its letters, of whichever case, of those with the same prefix. NULL: none is near. */
 static const char *guess(loom_str name)
 {
-    const char *const prefix = begins_with(name.data, OTEL) ? OTEL : LOOM;
+    const char *const prefix = begins_with(name.data, OTEL) ? OTEL : begins_with(name.data, LOOM) ? LOOM : TRACING;
     char upper[NAME_SHOWN_MAX];
     for (size_t i = 0; i < name.len; i++) {
         upper[i] = name.data[i] >= 'a' && name.data[i] <= 'z' ? (char)(name.data[i] - 'a' + 'A') : name.data[i];
@@ -192,10 +213,10 @@ static void check_name(loom_str name, const env_report *report)
     }
 }
 
-/* OTEL_…, and of Loom's own those that are about traces: the others have settings of broker and bridge among them. */
+/* OTEL_…, TRACING_…, and of Loom's own those that are about traces: the others have settings of broker and bridge among them. */
 static bool is_ours(const char *entry)
 {
-    static const char *const prefixes[] = {OTEL, LOOM "TRAC", LOOM "LOG", LOOM "SPAN"};
+    static const char *const prefixes[] = {OTEL, TRACING, LOOM "TRAC", LOOM "LOG", LOOM "SPAN"};
     bool ours = false;
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         ours = ours || begins_with(entry, prefixes[i]);

@@ -29,10 +29,11 @@ void pb_init(pb_buf *b, void *storage, size_t cap, size_t max);
 void pb_fini(pb_buf *b);
 /* pb_reserve() when the room is not there yet. */
 bool pb_make_room(pb_buf *b, size_t extra);
-/* Whether there is room for `extra` more bytes and the slack, and nothing has failed. */
+/* Whether there is room for `extra` more bytes and the slack, and nothing has failed. No sum is too large: all of these are
+ * bytes of things in memory. */
 static inline bool pb_has_room(const pb_buf *b, size_t extra)
 {
-    return extra <= b->cap - b->len && b->cap - b->len - extra >= b->slack && !b->failed;
+    return b->len + extra + b->slack <= b->cap && !b->failed;
 }
 /* Makes it; false sets failed. */
 static inline bool pb_reserve(pb_buf *b, size_t extra)
@@ -44,12 +45,8 @@ void pb_rollback(pb_buf *b, size_t mark);
 
 static inline size_t pb_varint_size(uint64_t value)
 {
-    size_t n = 1;
-    while (value >= 0x80) {
-        value >>= 7;
-        n++;
-    }
-    return n;
+    const unsigned last_bit = 63u - (unsigned)__builtin_clzll(value | 1);
+    return (last_bit * 9 + 73) / 64; /* last_bit / 7 + 1 */
 }
 
 /* Writes a varint at `to`, which has room; returns its size. */

@@ -95,7 +95,9 @@ static inline void release(span_recording *rec)
     if (rec->base.tracestate.len > 0) {
         free((char *)(uintptr_t)rec->base.tracestate.data);
     }
-    pb_fini(&rec->buf);
+    if (rec->buf.on_heap) {
+        pb_fini(&rec->buf);
+    }
     attr_index_fini(&rec->index);
     span_thread *const thread = span_thread_here();
     if (thread_exit_attach(&thread->on_exit)) {

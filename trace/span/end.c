@@ -9,30 +9,31 @@
 #include "trace/span/plain.h"
 #include "trace/span/provider.h"
 
+static uint8_t *put_dropped(uint8_t *to, uint32_t field, uint32_t count)
+{
+    if (count > 0) {
+        to += pb_put_tag(to, field, PB_VARINT);
+        to += pb_put_varint(to, count);
+    }
+    return to;
+}
+
 /* Writes the tail into the room kept for it, and the field header right before the message. */
 static loom_bytes finish(span_recording *rec, uint64_t end_ns)
 {
-    pb_buf *b = &rec->buf;
-    b->failed = false;
-    b->slack = 0;
-    b->max += SPAN_TAIL_SIZE;
+    uint8_t *to = rec->buf.data + rec->buf.len;
+    to += pb_put_tag(to, SPAN_END_TIME, PB_FIXED64);
     /* The wall clock may be set back meanwhile; a span that ends before it starts confuses every viewer. */
-    pb_fixed64_field(b, SPAN_END_TIME, end_ns > rec->start_ns ? end_ns : rec->start_ns);
-    if (rec->dropped_attributes > 0) {
-        pb_varint_field(b, SPAN_DROPPED_ATTRIBUTES, rec->dropped_attributes);
-    }
-    if (rec->dropped_events > 0) {
-        pb_varint_field(b, SPAN_DROPPED_EVENTS, rec->dropped_events);
-    }
-    if (rec->dropped_links > 0) {
-        pb_varint_field(b, SPAN_DROPPED_LINKS, rec->dropped_links);
-    }
-    size_t message = b->len - SPAN_HEAD_SIZE;
-    size_t head = 1 + pb_varint_size(message);
-    uint8_t *field = b->data + SPAN_HEAD_SIZE - head;
+    to += pb_put_fixed64(to, end_ns > rec->start_ns ? end_ns : rec->start_ns);
+    to = put_dropped(to, SPAN_DROPPED_ATTRIBUTES, rec->dropped_attributes);
+    to = put_dropped(to, SPAN_DROPPED_EVENTS, rec->dropped_events);
+    to = put_dropped(to, SPAN_DROPPED_LINKS, rec->dropped_links);
+    uint8_t *const body = rec->buf.data + SPAN_HEAD_SIZE;
+    const size_t len = (size_t)(to - body), head = 1 + pb_varint_size(len);
+    uint8_t *field = body - head;
     field[0] = SCOPE_SPANS_SPANS << 3 | PB_LENGTH;
-    (void)pb_put_varint(field + 1, message);
-    return (loom_bytes){field, head + message};
+    (void)pb_put_varint(field + 1, len);
+    return (loom_bytes){field, head + len};
 }
 
 /* Takes a span that records, which from here on is nobody else's: every handle to it is stale. Whoever starts the next

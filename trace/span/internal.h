@@ -45,6 +45,7 @@ typedef struct span_recording {
     loom_tracer *tracer;
     uint64_t start_ns;
     loom_span_status status;
+    bool status_stays;
     uint32_t events, links;
     uint32_t dropped_attributes, dropped_events, dropped_links;
     pb_buf buf; /* SPAN_HEAD_SIZE bytes, then the Span message without its tail */

@@ -131,7 +131,9 @@ free_provider:
 
 loom_tracer_provider *loom_tracer_provider_ref(loom_tracer_provider *provider)
 {
-    atomic_fetch_add_explicit(&provider->refs, 1, memory_order_relaxed);
+    if (provider != NULL) {
+        atomic_fetch_add_explicit(&provider->refs, 1, memory_order_relaxed);
+    }
     return provider;
 }
 
@@ -146,12 +148,12 @@ void loom_tracer_provider_unref(loom_tracer_provider *provider)
 
 bool loom_tracer_provider_is_disabled(const loom_tracer_provider *provider)
 {
-    return processor_is_disabled(provider->processor);
+    return provider == NULL || processor_is_disabled(provider->processor);
 }
 
 const char *loom_tracer_provider_service_name(const loom_tracer_provider *provider)
 {
-    return provider->service_name;
+    return provider != NULL ? provider->service_name : "";
 }
 
 static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *name, const char *version)

@@ -238,10 +238,11 @@ void loom_span_add_link(loom_span *span, const loom_link *link)
 void loom_span_set_status(loom_span *span, loom_span_status status, const char *description)
 {
     span_recording *rec = span_recording_of(span);
-    if (rec == NULL || (status != LOOM_SPAN_OK && status != LOOM_SPAN_ERROR) || rec->status == LOOM_SPAN_OK) {
+    if (rec == NULL || (status != LOOM_SPAN_OK && status != LOOM_SPAN_ERROR) || rec->status_stays) {
         return;
     }
     rec->status = status;
+    rec->status_stays = status == LOOM_SPAN_OK; /* OpenTelemetry, trace API, "Set Status" */
     pb_buf *b = &rec->buf;
     size_t mark = b->len;
     size_t message = pb_open(b, SPAN_STATUS);

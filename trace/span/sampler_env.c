@@ -21,41 +21,37 @@ static double argument(env_variable v, const env_report *report, double max, dou
     return fallback;
 }
 
+/* The first variable that names a sampler; by its own name before by the one that people write. */
+static bool read_kind(loom_sampler_kind *kind, const env_report *report)
+{
+    static const char *const names[] = {"always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off",
+                                        "parentbased_traceidratio", "rate_limited", "parentbased_rate_limited", NULL};
+    static const loom_sampler_kind kinds[] = {
+        LOOM_SAMPLER_ALWAYS_ON, LOOM_SAMPLER_ALWAYS_OFF, LOOM_SAMPLER_RATIO, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON,
+        LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF, LOOM_SAMPLER_PARENTBASED_RATIO, LOOM_SAMPLER_RATE_LIMITED,
+        LOOM_SAMPLER_PARENTBASED_RATE_LIMITED};
+    size_t at;
+    const char *instead = env_get("TRACING_SAMPLE_RATE") != NULL ? "TRACING_SAMPLE_RATE" : "parentbased_always_on";
+    if (!env_read_choice(&at, &(env_names){{"OTEL_TRACES_SAMPLER", "OTEL_TRACE_SAMPLER"}}, names,
+                         (env_fault){"is no sampler", instead}, report)) {
+        return false;
+    }
+    *kind = kinds[at];
+    return true;
+}
+
 loom_sampler sampler_from_env(const env_report *report)
 {
-    static const struct {
-        const char *name;
-        loom_sampler_kind kind;
-    } names[] = {
-        {"always_on", LOOM_SAMPLER_ALWAYS_ON},
-        {"always_off", LOOM_SAMPLER_ALWAYS_OFF},
-        {"traceidratio", LOOM_SAMPLER_RATIO},
-        {"parentbased_always_on", LOOM_SAMPLER_PARENTBASED_ALWAYS_ON},
-        {"parentbased_always_off", LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF},
-        {"parentbased_traceidratio", LOOM_SAMPLER_PARENTBASED_RATIO},
-        {"rate_limited", LOOM_SAMPLER_RATE_LIMITED},
-        {"parentbased_rate_limited", LOOM_SAMPLER_PARENTBASED_RATE_LIMITED},
-    };
+    static const char no_ratio[] = "is no number from 0 to 1";
     loom_sampler sampler = {.kind = LOOM_SAMPLER_PARENTBASED_ALWAYS_ON, .ratio = 1.0};
-    env_variable v = env_get_either("OTEL_TRACES_SAMPLER", "OTEL_TRACE_SAMPLER");
-    bool known = v.value == NULL;
-    for (size_t i = 0; v.value != NULL && i < sizeof names / sizeof names[0]; i++) {
-        if (str_is_any_case(str_trim(str_of(v.value)), names[i].name)) { /* "enum values SHOULD be interpreted case-insensitively" */
-            sampler.kind = names[i].kind;
-            known = true;
-        }
-    }
-    if (!known) {
-        env_report_value(report, v.name, str_of(v.value), "is no sampler", "parentbased_always_on");
-    }
+    const bool named = read_kind(&sampler.kind, report);
     const env_variable arg = env_get_either("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACE_SAMPLER_ARG"),
                        rate = {"TRACING_SAMPLE_RATE", env_get("TRACING_SAMPLE_RATE")};
-    static const char no_ratio[] = "is no number from 0 to 1";
     if (sampler.kind == LOOM_SAMPLER_RATIO || sampler.kind == LOOM_SAMPLER_PARENTBASED_RATIO) {
         sampler.ratio = argument(arg, report, 1.0, 1.0, no_ratio, "1");
     } else if (sampler.kind == LOOM_SAMPLER_RATE_LIMITED || sampler.kind == LOOM_SAMPLER_PARENTBASED_RATE_LIMITED) {
         sampler.per_second = argument(arg, report, 1e9, RATE_DEFAULT, "is no number of traces a second", "100");
-    } else if (v.value == NULL && rate.value != NULL) {
+    } else if (!named && rate.value != NULL) {
         sampler.kind = LOOM_SAMPLER_PARENTBASED_RATIO;
         sampler.ratio = argument(rate, report, 1.0, 1.0, no_ratio, "1");
     }

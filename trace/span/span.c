@@ -236,6 +236,7 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
     rec->tracer = tracer;
     rec->start_ns = start_ns;
     rec->status = LOOM_SPAN_UNSET;
+    rec->status_stays = false;
     rec->events = rec->links = 0;
     rec->dropped_attributes = rec->dropped_events = rec->dropped_links = 0;
     pb_init(&rec->buf, rec->storage, sizeof rec->storage, SPAN_SIZE_MAX);
@@ -272,7 +273,7 @@ static inline span_recording *start_recording(span_thread *thread, loom_tracer *
 
 static void record_links(span_recording *rec, const loom_span_options *options)
 {
-    for (size_t i = 0; i < options->link_count; i++) {
+    for (size_t i = 0; options->links != NULL && i < options->link_count; i++) {
         span_record_link(rec, &options->links[i]);
     }
 }
@@ -315,16 +316,16 @@ __attribute__((noinline, cold)) static bool ask_sampler(loom_tracer *tracer, con
                                                 .name = name,
                                                 .kind = options->kind != 0 ? options->kind : LOOM_SPAN_INTERNAL,
                                                 .attrs = options->attrs,
-                                                .attr_count = options->attr_count,
+                                                .attr_count = options->attrs != NULL ? options->attr_count : 0,
                                                 .links = options->links,
-                                                .link_count = options->link_count,
+                                                .link_count = options->links != NULL ? options->link_count : 0,
                                                 .tracestate = tracestate_of(parent)},
                        result);
 }
 
 static inline loom_span *add_options(span_recording *rec, const loom_span_options *options)
 {
-    if (options->attr_count > 0) {
+    if (options->attrs != NULL && options->attr_count > 0) {
         span_record_attrs(rec, options->attrs, options->attr_count);
     }
     record_links(rec, options);

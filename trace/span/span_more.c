@@ -126,6 +126,14 @@ void span_record_failure(loom_span *span, const char *type, const char *message)
     }
 }
 
+void span_keep_error(loom_span *span)
+{
+    span_recording *rec = span_recording_of(span);
+    if (rec != NULL) {
+        rec->status_stays = rec->status_stays || rec->status == LOOM_SPAN_ERROR;
+    }
+}
+
 void loom_span_detach(loom_span *handle)
 {
     if (handle != NULL) {

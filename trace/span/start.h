@@ -34,6 +34,9 @@ void span_add_fixed(loom_span *span, const fixed_attr *attrs, size_t attr_count)
 /* loom_span_record_error(), unless whoever works in the span has set the status ERROR: what that says stays. */
 void span_record_failure(loom_span *span, const char *type, const char *message);
 
+/* A status ERROR that whoever works in the span has set stays as it is, whatever is set from now on. */
+void span_keep_error(loom_span *span);
+
 /* loom_context_push() of a context of this process: what is below it is no child of another one. */
 uint64_t context_push_local(const loom_trace_context *ctx, loom_str tracestate);
 /* Whether what is current came with a message. */

@@ -43,7 +43,8 @@ static void add_node(attr_list *l, const loom_workflow *w, const loom_workflow_o
 
 static void add_sub(attr_list *l, const loom_workflow *w, const loom_workflow_options *o)
 {
-    add_str(l, "parent_workflow_id", o->parent != NULL ? o->parent->workflow_id : (loom_str){0});
+    const loom_workflow *parent = o->parent;
+    add_str(l, "parent_workflow_id", parent != NULL ? parent->workflow_id : workflow_baggage_id(o->baggage, "workflow_id"));
     add_str(l, "child_workflow_id", w->workflow_id);
     add_int(l, "depth", w->depth);
 }

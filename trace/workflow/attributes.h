@@ -13,4 +13,8 @@ size_t workflow_attributes(loom_attr attrs[WORKFLOW_ATTRS_MAX], const loom_workf
 /* Whether it is one of them. */
 bool workflow_owns_attribute(const char *key);
 
+/* What came with a message; empty and 0: nothing. */
+loom_str workflow_baggage_id(const loom_baggage *baggage, const char *key);
+uint32_t workflow_baggage_depth(const loom_baggage *baggage);
+
 #endif

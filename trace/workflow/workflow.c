@@ -6,19 +6,13 @@
 
 #include <string.h>
 
-static loom_str id_in_baggage(const loom_baggage *baggage, const char *key)
-{
-    const loom_baggage_member *member = loom_baggage_find(baggage, str_of(key));
-    return member != NULL ? member->value : (loom_str){0};
-}
-
 /* The first that is there: said, inherited, in the baggage. */
 static loom_str find_id(const char *said, loom_str inherited, const loom_baggage *baggage, const char *key)
 {
     if (said != NULL && said[0] != '\0') {
         return str_of(said);
     }
-    return inherited.len > 0 ? inherited : id_in_baggage(baggage, key);
+    return inherited.len > 0 ? inherited : workflow_baggage_id(baggage, key);
 }
 
 static void inherit(loom_workflow *w, const loom_workflow_options *o)
@@ -26,7 +20,8 @@ static void inherit(loom_workflow *w, const loom_workflow_options *o)
     static const loom_workflow none = {0};
     const loom_workflow *parent = o->parent != NULL ? o->parent : &none;
     w->tracer = o->parent != NULL ? parent->tracer : o->tracer;
-    w->depth = parent->depth + (o->kind == LOOM_WORKFLOW_SUB ? 1 : 0);
+    w->depth = o->parent != NULL ? parent->depth : workflow_baggage_depth(o->baggage);
+    w->depth += o->kind == LOOM_WORKFLOW_SUB ? 1 : 0;
     w->tenant_id = find_id(o->tenant_id, parent->tenant_id, o->baggage, "tenant_id");
     w->workflow_id = find_id(o->workflow_id, parent->workflow_id, o->baggage, "workflow_id");
     w->execution_id = find_id(o->execution_id, parent->execution_id, o->baggage, "execution_id");
@@ -69,6 +64,8 @@ static void add_attrs(loom_span *span, const loom_workflow_options *o)
 
 void loom_workflow_begin(loom_workflow *out, const loom_workflow_options *options)
 {
+    static const loom_workflow_options none;
+    options = options != NULL ? options : &none;
     *out = (loom_workflow){.kind = options->kind};
     inherit(out, options);
     out->span = start_span(out, options);
@@ -80,18 +77,18 @@ void loom_workflow_begin(loom_workflow *out, const loom_workflow_options *option
 
 void loom_workflow_fail(loom_workflow *work, const char *type, const char *message)
 {
-    if (work->failed) {
+    if (work == NULL || work->failed) {
         return;
     }
     work->failed = true;
     loom_span_record_error(work->span, type, message);
-    if (type != NULL) {
-        loom_span_set_string(work->span, "error.type", type);
-    }
 }
 
 void loom_workflow_end(loom_workflow *work, loom_status outcome)
 {
+    if (work == NULL) {
+        return;
+    }
     if (outcome != LOOM_OK) {
         loom_workflow_fail(work, loom_status_name(outcome), loom_status_text(outcome));
     } else if (!work->failed) {
@@ -119,5 +116,5 @@ loom_status loom_workflow_run(const loom_workflow_options *options, loom_workflo
 
 loom_span *loom_workflow_span(const loom_workflow *work)
 {
-    return work->span;
+    return work != NULL ? work->span : NULL;
 }

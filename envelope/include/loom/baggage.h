@@ -46,7 +46,8 @@ LOOM_API size_t loom_baggage_count(const loom_baggage *baggage);
 LOOM_API const loom_baggage_member *loom_baggage_at(const loom_baggage *baggage, size_t index);
 /* The member of that key, the last one when it came twice; NULL when there is none. */
 LOOM_API const loom_baggage_member *loom_baggage_find(const loom_baggage *baggage, loom_str key);
-/* The field's text: no white space, members joined by commas; empty for the empty baggage. */
+/* The field's text: no white space, members joined by commas; ends with a NUL, so that it can be a message's baggage as it
+ * is. NULL has an empty text, with data NULL. */
 LOOM_API loom_str loom_baggage_text(const loom_baggage *baggage);
 
 /* *out is base with member in it: in the place of the first one of that key, all of which go, or else at the end. The value

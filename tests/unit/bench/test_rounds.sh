@@ -67,10 +67,14 @@ code=$?
 [ $code -eq 130 ] || fail "an interrupted run ended with exit code $code"
 nothing_left "an interrupted run"
 
-"$bench" soak --seconds 30 --rounds 1 >/dev/null 2>"$log" &
+# What it starts is in no trace, whatever trace it was started in itself.
+TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 BAGGAGE=k=v \
+    LOOM_TRACE_ID=4bf92f3577b34da6a3ce929d0e0e4736 "$bench" soak --seconds 30 --rounds 1 >/dev/null 2>"$log" &
 pid=$!
 sleep 1
-kill -KILL "$(child $pid loom-broker)"
+broker=$(child $pid loom-broker)
+grep -qzE '^(TRACEPARENT|BAGGAGE|LOOM_TRACE_ID)=' "/proc/$broker/environ" && fail "the broker was handed a trace"
+kill -KILL "$broker"
 wait $pid
 code=$?
 [ $code -eq 1 ] || fail "a run whose server died ended with exit code $code"

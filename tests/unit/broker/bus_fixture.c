@@ -32,7 +32,7 @@ static void pressure(void *user, bool on)
 loom_status test_publisher_open(test_publisher *publisher, eventbus *bus)
 {
     *publisher = (test_publisher){0};
-    return eventbus_publisher_open(bus, &publisher->handle, &(eventbus_publisher_handlers){pressure}, publisher);
+    return eventbus_publisher_open(bus, &publisher->handle, &(eventbus_publisher_handlers){pressure}, publisher, (loom_str){NULL, 0});
 }
 
 loom_status test_subscribe(test_subscriber *subscriber, uint64_t id, const char *filter)

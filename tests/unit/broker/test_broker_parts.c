@@ -171,7 +171,7 @@ static void table_forgets_all_matches_rather_than_grow_past_its_bound(void **sta
     topic_table table;
     topic_table_init(&table, 16);
     const uint32_t count = TOPIC_TABLE_MATCHES_MAX / 2 + 1;
-    void **matches = calloc(count, sizeof *matches);
+    topic_match *matches = calloc(count, sizeof *matches);
     assert_non_null(matches);
     topic_entry *a, *b;
     assert_status(LOOM_OK, topic_table_use(&table, STR("a"), &a));

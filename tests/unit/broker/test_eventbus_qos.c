@@ -216,7 +216,7 @@ static void publisher_without_a_pressure_handler_cannot_be_pushed_back_on(void *
 {
     fixture *f = *state;
     test_publisher deaf = {0};
-    assert_status(LOOM_OK, eventbus_publisher_open(f->bus, &deaf.handle, NULL, NULL));
+    assert_status(LOOM_OK, eventbus_publisher_open(f->bus, &deaf.handle, NULL, NULL, (loom_str){NULL, 0}));
     assert_status(LOOM_OK, test_subscribe(&f->a, 1, "t"));
     test_publish_range(f->bus, &deaf, "t", 1, 6);
     assert_int_equal(2, dropped(f, EVENTBUS_DROP_DEADLINE));

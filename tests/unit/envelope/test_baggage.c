@@ -54,6 +54,7 @@ static void set_replaces_in_place_and_leaves_the_old_one_as_it_was(void **state)
     const loom_baggage_member m = pair("a", "x y");
     assert_status(LOOM_OK, loom_baggage_set(&new, old, &m));
     assert_str("a=x%20y,b=2;p,c=4", loom_baggage_text(new));
+    assert_string_equal("a=x%20y,b=2;p,c=4", loom_baggage_text(new).data); /* with its NUL */
     assert_str("a=1,b=2;p,a=3,c=4", loom_baggage_text(old));
     loom_baggage_unref(old);
     assert_str("x y", loom_baggage_find(new, STR("a"))->value);

@@ -13,7 +13,7 @@ typedef struct fixture {
     agent_site site; /* first */
     span_file spans;
     atomic_uint handled, ended;
-    enum { REPLY, FAIL, KEEP, INVOKE, EMIT, REPLY_AND_WORK } does;
+    enum { REPLY, FAIL, FAIL_IN_OWN_WORDS, KEEP, INVOKE, EMIT, REPLY_AND_WORK } does;
     loom_action *_Atomic kept;
     loom_span *current;  /* in the handler, after an answer */
     bool same_context;
@@ -32,6 +32,10 @@ static loom_status on_action(loom_agent *agent, loom_action *action, void *user)
     switch (f->does) {
     case REPLY: st = loom_action_reply(action, TEXT("done")); break;
     case FAIL: st = loom_action_fail(action, "broken", "it does not work"); break;
+    case FAIL_IN_OWN_WORDS:
+        loom_span_set_status(loom_span_current(), LOOM_SPAN_ERROR, "card 3 of 4 was refused");
+        st = loom_action_fail(action, "broken", "it does not work");
+        break;
     case KEEP: atomic_store(&f->kept, loom_action_ref(action)); break;
     case EMIT: st = loom_agent_emit_text(agent, "next", "n", NULL); break;
     case INVOKE:
@@ -143,6 +147,22 @@ static void a_call_that_fails_has_a_span_with_an_error(void **state)
     json_t *span = span_file_named(&f->spans, "agent.on_action");
     assert_int_equal(LOOM_SPAN_ERROR, span_status(span));
     assert_string_equal("broken", span_attribute(span, "error.type"));
+}
+
+static void a_handler_that_says_what_failed_is_not_contradicted(void **state)
+{
+    fixture *f = *state;
+    f->does = FAIL_IN_OWN_WORDS;
+    open_agent(f, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
+    call_agent(f, LOOM_TRACE_FLAG_SAMPLED);
+    fake_bridge_expect_result(&f->site.bridge, "c1", FRAME_CALL_ERROR, "broken", "");
+    wait_until(atomic_load(&f->handled) == 1, FAKE_DEADLINE_MS);
+    read_spans(f);
+    json_t *span = span_file_named(&f->spans, "agent.on_action");
+    assert_int_equal(LOOM_SPAN_ERROR, span_status(span));
+    assert_string_equal("card 3 of 4 was refused", span_text(json_object_get(span, "status"), "message"));
+    assert_string_equal("broken", span_attribute(span, "error.type"));
+    assert_string_equal("error", span_attribute(span, "loom.call.outcome"));
 }
 
 static void a_call_that_is_kept_has_a_span_until_it_is_answered(void **state)
@@ -318,6 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_BRIDGE(a_call_makes_one_server_span_below_its_hop),
         WITH_BRIDGE(a_call_that_fails_has_a_span_with_an_error),
+        WITH_BRIDGE(a_handler_that_says_what_failed_is_not_contradicted),
         WITH_BRIDGE(a_call_that_is_kept_has_a_span_until_it_is_answered),
         WITH_BRIDGE(after_its_answer_a_handler_is_still_in_its_span),
         WITH_BRIDGE(an_action_that_outlives_its_agent_has_a_span_all_the_same),

@@ -424,6 +424,17 @@ static void a_sampler_that_is_off_still_decides_for_the_whole_trace(void **state
     assert_int_equal(0, read_spans(f));
 }
 
+static void telemetry_is_turned_off_in_any_letter_case(void **state)
+{
+    fixture *f = *state;
+    setenv("LOOM_TELEMETRY_AUTO", "False", 1);
+    setenv("OTEL_TRACES_EXPORTER", "console", 1);
+    loom_agent_options options = {.id = "tester", .url = f->bridge.url};
+    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
+    unsetenv("OTEL_TRACES_EXPORTER");
+    assert_null(loom_agent_tracer(f->agent));
+}
+
 /* An agent whose telemetry is what the environment says; what one emit of it carries. */
 static bool emit_under(fixture *f, const char *exporter, const char *sampler, loom_trace_context *hop)
 {
@@ -525,6 +536,7 @@ int main(void)
         WITH_BRIDGE(without_an_exporter_there_is_no_telemetry),
         WITH_BRIDGE(with_the_sdk_disabled_there_is_no_telemetry),
         WITH_BRIDGE(without_an_exporter_a_sampler_that_is_off_still_decides),
+        WITH_BRIDGE(telemetry_is_turned_off_in_any_letter_case),
         WITH_BRIDGE(without_telemetry_the_current_context_still_goes_on),
         WITH_BRIDGE(a_tracestate_too_long_for_an_envelope_loses_members),
     };

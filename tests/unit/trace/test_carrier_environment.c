@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/trace/carried.h"
+#include "trace/carrier/trace_variables.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -119,6 +120,23 @@ static void the_set_decides_which_variables_count(void **state)
     loom_propagation in = started_with(variables, &(loom_propagation_arguments){.trace_parent = OTHER}, 0, &told);
     assert_context(OTHER, &in.context); /* who says it on the command line means it */
     loom_propagation_fini(&in);
+}
+
+static void what_tells_of_a_trace_can_be_forgotten(void **state)
+{
+    (void)state;
+    static const char *const told[] = {
+        "TRACEPARENT", "TRACESTATE", "BAGGAGE", "B3", "X_B3_TRACEID", "X_B3_SPANID", "X_B3_PARENTSPANID", "X_B3_SAMPLED",
+        "X_B3_FLAGS", "X_TRACE_ID", "X_SPAN_ID", "OTEL_TRACEPARENT", "LOOM_TRACE_ID", "LOOM_SPAN_ID", "LOOM_TRACE_BAGGAGE"};
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        setenv(told[i], PARENT, 1);
+    }
+    setenv("LOOM_TRACE_DB", "kept", 1);
+    trace_variables_unset();
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        assert_null(getenv(told[i]));
+    }
+    assert_string_equal("kept", getenv("LOOM_TRACE_DB"));
 }
 
 static bool count_key(void *to, loom_str name)
@@ -264,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_level_is_asked_in_its_turn),
         cmocka_unit_test(the_set_decides_which_variables_count),
+        cmocka_unit_test(what_tells_of_a_trace_can_be_forgotten),
         cmocka_unit_test(the_environment_is_a_carrier),
         cmocka_unit_test(a_child_works_under_the_current_span_and_never_under_what_was_inherited),
         cmocka_unit_test(a_child_gets_the_fields_of_the_set),

@@ -328,6 +328,21 @@ static void the_set_comes_from_the_environment(void **state)
     unsetenv("OTEL_PROPAGATORS");
 }
 
+static void a_carrier_that_is_null_has_nothing_and_takes_nothing(void **state)
+{
+    (void)state;
+    loom_propagation in;
+    assert_status(LOOM_OK, loom_propagation_extract(&in, NULL, ~0u, NULL));
+    assert_int_equal(0, in.answered);
+    loom_propagation_fini(&in);
+    loom_propagation_fini(NULL);
+    assert_status(LOOM_EINVAL, loom_propagation_inject(NULL, NULL, ~0u));
+    assert_status(LOOM_EINVAL, loom_propagation_echo(NULL, NULL));
+    loom_headers list = {0};
+    const loom_carrier to = loom_headers_carrier(&list);
+    assert_status(LOOM_OK, loom_propagation_echo(&to, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +359,7 @@ int main(void)
         cmocka_unit_test(the_headers_of_a_message_are_a_carrier),
         cmocka_unit_test(an_error_of_the_carrier_is_passed_on_and_the_rest_is_written),
         cmocka_unit_test(fields_without_end_are_refused),
+        cmocka_unit_test(a_carrier_that_is_null_has_nothing_and_takes_nothing),
         cmocka_unit_test(the_set_comes_from_the_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

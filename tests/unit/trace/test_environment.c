@@ -252,6 +252,47 @@ static void an_endpoint_without_a_scheme_is_secure_unless_it_is_here(void **stat
     }
 }
 
+/* A command line counts before the environment, and takes the rest from it. */
+static void an_endpoint_of_the_command_line_is_read_as_one_of_the_environment(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *exporter, *endpoint, *protocol, *insecure;
+        loom_exporter_kind kind;
+        bool secure;
+        const char *goes_to;
+    } vectors[] = {
+        {NULL, "collector:4317", NULL, NULL, LOOM_EXPORTER_OTLP_GRPC, true, "collector:4317"},
+        {NULL, "collector:4317", NULL, "true", LOOM_EXPORTER_OTLP_GRPC, false, "collector:4317"},
+        {NULL, "localhost:4318", NULL, NULL, LOOM_EXPORTER_OTLP_HTTP, false, "localhost:4318"},
+        {NULL, "127.0.0.1:4318", "grpc", "False", LOOM_EXPORTER_OTLP_GRPC, true, "127.0.0.1:4318"},
+        {"none", "collector:4318", "http/json", NULL, LOOM_EXPORTER_OTLP_HTTP_JSON, true, "collector:4318"},
+        {"otlp/file", "localhost:4317", NULL, NULL, LOOM_EXPORTER_OTLP_GRPC, false, "localhost:4317"},
+        {NULL, NULL, "http/json", NULL, LOOM_EXPORTER_OTLP_HTTP_JSON, true, "of-the-environment:4317"},
+        {"none", NULL, "grpc", NULL, LOOM_EXPORTER_NONE, false, NULL},
+        {"otlp/file", NULL, "grpc", NULL, LOOM_EXPORTER_FILE, false, NULL},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        (void)clear_environment(NULL);
+        setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "of-the-environment:4317", 1);
+        setenv("OTEL_EXPORTER_OTLP_HEADERS", "key=value", 1);
+        setenv("OTEL_TRACES_EXPORTER", vectors[i].exporter != NULL ? vectors[i].exporter : "", 1);
+        setenv("OTEL_EXPORTER_OTLP_INSECURE", vectors[i].insecure != NULL ? vectors[i].insecure : "", 1);
+        loom_span_processor_options o = from_env(NULL);
+        assert_true(exporter_set_otlp(&o, vectors[i].endpoint, vectors[i].protocol));
+        assert_int_equal(vectors[i].kind, o.exporter);
+        assert_int_equal(vectors[i].secure, o.secure);
+        if (vectors[i].goes_to != NULL) {
+            assert_string_equal(vectors[i].goes_to, o.endpoint);
+            assert_string_equal("key=value", o.headers);
+        } else {
+            assert_null(o.endpoint);
+        }
+        assert_int_equal(vectors[i].goes_to != NULL && vectors[i].endpoint == NULL, o.endpoint_is_exact);
+        assert_false(exporter_set_otlp(&o, vectors[i].endpoint, "http/xml"));
+    }
+}
+
 static void several_exporters_get_the_same_batches(void **state)
 {
     (void)state;
@@ -374,6 +415,17 @@ static void a_name_that_is_nearly_right_is_told_with_the_right_one(void **state)
         {"LOOM_LOG_SPAN", "LOOM_LOG_SPANS"},
         {"LOOM_SPAN_FILE", "LOOM_SPANS_FILE"},
         {"loom_trace_mask", "LOOM_TRACE_MASK"},
+        {"OTEL_TRACE_PARENT", "OTEL_TRACEPARENT"},
+        {"OTEL_BSP_SCHEDULE_DELAY_MILLIS", "OTEL_BSP_SCHEDULE_DELAY"},
+        {"OTEL_EXPORTER_OTLP_SPAN_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"},
+        {"OTEL_SPAN_ATTRIBUTE_LIMIT", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"},
+        {"TRACING_ENDPOINTS", "TRACING_ENDPOINT"},
+        {"TRACING_ENABLE", "TRACING_ENABLED"},
+        {"tracing_sample_rate", "TRACING_SAMPLE_RATE"},
+        {"TRACING_RATE", "TRACING_SAMPLE_RATE"},
+        {"TRACING_SERVICE", "TRACING_SERVICE_NAME"},
+        {"TRACING_HEADERS_TO_COPY", NULL}, /* of somebody else */
+        {"OTEL_TRACEPARENT", NULL},
         {"LOOM_TRACE_DB", NULL},
         {"LOOM_TRACE", NULL}, /* what `loom exec` tells the commands that it runs */
         {"LOOM_TRACE_SAMPLE", NULL},
@@ -507,6 +559,7 @@ int main(void)
         CLEARED(plain_endpoints_are_read_as_libcurl_reads_them),
         CLEARED(host_and_port_are_an_endpoint),
         CLEARED(an_endpoint_without_a_scheme_is_secure_unless_it_is_here),
+        CLEARED(an_endpoint_of_the_command_line_is_read_as_one_of_the_environment),
         CLEARED(several_exporters_get_the_same_batches),
         CLEARED(zero_is_no_limit_for_a_timeout_and_no_delay),
         CLEARED(a_bad_value_of_the_traces_form_falls_through_to_the_general_one),

@@ -574,6 +574,39 @@ static void null_is_a_span_that_does_nothing(void **state)
     loom_span_end(NULL);
 }
 
+/* What could not be created is NULL, and a program that goes on all the same is only not traced. */
+static void null_is_a_provider_and_a_processor_that_do_nothing(void **state)
+{
+    (void)state;
+    assert_null(loom_tracer_provider_ref(NULL));
+    assert_null(loom_span_processor_ref(NULL));
+    assert_null(loom_tracer_get(NULL, "tests", NULL));
+    assert_true(loom_tracer_provider_is_disabled(NULL));
+    assert_string_equal("", loom_tracer_provider_service_name(NULL));
+    assert_int_equal(0, loom_span_processor_counts(NULL).ended);
+    assert_status(LOOM_EINVAL, loom_span_processor_flush(NULL, 0));
+    assert_status(LOOM_EINVAL, loom_span_processor_shutdown(NULL, 0));
+    loom_tracer_provider_unref(NULL);
+    loom_span_processor_unref(NULL);
+}
+
+static void a_list_that_is_null_is_empty_whatever_its_count(void **state)
+{
+    recorded *r = *state;
+    loom_span *span = loom_span_start(r->tracer, "bare", &(loom_span_options){.attr_count = 3, .link_count = 3});
+    loom_span_add_event(span, "event", NULL, 3);
+    loom_span_set_strs(span, "none", NULL, 3);
+    loom_span_record_exception(span, &(loom_exception){.type = "T", .attr_count = 3});
+    loom_span_add_link(span, &(loom_link){.context = *loom_span_context(span), .attr_count = 3});
+    loom_span_end(span);
+    recorded_read(r);
+    json_t *bare = recorded_span(r, "bare");
+    assert_int_equal(2, json_array_size(json_object_get(bare, "attributes"))); /* none, error.type */
+    assert_int_equal(1, json_array_size(json_object_get(bare, "links")));
+    assert_null(json_object_get(bare, "droppedAttributesCount"));
+    assert_null(json_object_get(bare, "droppedLinksCount"));
+}
+
 static void spans_of_two_providers_are_grouped_by_resource_and_scope(void **state)
 {
     recorded *r = *state;
@@ -642,6 +675,8 @@ int main(void)
         RECORDED(ending_twice_is_harmless_also_when_the_memory_serves_another_span),
         RECORDED(a_span_of_a_thread_that_has_exited_can_be_ended_again),
         cmocka_unit_test(null_is_a_span_that_does_nothing),
+        cmocka_unit_test(null_is_a_provider_and_a_processor_that_do_nothing),
+        RECORDED(a_list_that_is_null_is_empty_whatever_its_count),
         cmocka_unit_test(a_span_may_outlive_provider_and_processor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

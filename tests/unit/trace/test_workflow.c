@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <loom/workflow.h>
 
+#include "base/str.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/trace/recorded.h"
 
@@ -418,6 +419,57 @@ static void a_queue_message_continues_the_workflow_of_its_sender(void **state)
     recorded_close(&r);
 }
 
+static void a_sub_workflow_in_another_process_knows_what_it_is_part_of(void **state)
+{
+    (void)state;
+    recorded r;
+    recorded_open(&r, NULL);
+    loom_workflow flow, sub;
+    loom_baggage *outer, *inner;
+    loom_workflow_options o = execution(&r);
+    loom_workflow_begin(&flow, &o);
+    assert_status(LOOM_OK, loom_workflow_baggage(&outer, &flow, NULL));
+    loom_workflow_begin(&sub, &(loom_workflow_options){.kind = LOOM_WORKFLOW_SUB, .tracer = r.tracer, .baggage = outer,
+                                                       .workflow_id = "billing"});
+    assert_status(LOOM_OK, loom_workflow_baggage(&inner, &sub, outer));
+    assert_str("tenant_id=acme,workflow_id=billing,execution_id=ex-17,workflow_depth=1", loom_baggage_text(inner));
+    loom_workflow_end(&sub, LOOM_OK);
+    loom_baggage_unref(outer);
+    assert_status(LOOM_OK, loom_workflow_baggage(&outer, &flow, inner)); /* the depth of other work is not this one's */
+    assert_str("tenant_id=acme,workflow_id=order,execution_id=ex-17", loom_baggage_text(outer));
+    loom_workflow_end(&flow, LOOM_OK);
+    loom_workflow_begin(&sub, &(loom_workflow_options){.kind = LOOM_WORKFLOW_SUB, .tracer = r.tracer, .baggage = inner,
+                                                       .workflow_id = "taxes"});
+    loom_workflow_end(&sub, LOOM_OK);
+    recorded_read(&r);
+    json_t *first = nth_span(&r, "workflow.sub_workflow", 0), *second = nth_span(&r, "workflow.sub_workflow", 1);
+    recorded_has_string(first, "parent_workflow_id", "order");
+    recorded_has_string(first, "child_workflow_id", "billing");
+    has_int(first, "depth", "1");
+    recorded_has_string(second, "parent_workflow_id", "billing");
+    has_int(second, "depth", "2");
+    loom_baggage_unref(outer);
+    loom_baggage_unref(inner);
+    recorded_close(&r);
+}
+
+static void a_depth_that_is_none_counts_as_no_depth(void **state)
+{
+    (void)state;
+    for (const char **text = (const char *[]){"workflow_depth=-1", "workflow_depth=99999999999", "workflow_depth=1x", NULL};
+         *text != NULL; text++) {
+        loom_workflow work;
+        loom_baggage *sent, *received;
+        assert_status(LOOM_OK, loom_baggage_parse(&received, str_of(*text), NULL));
+        loom_workflow_begin(&work, &(loom_workflow_options){.kind = LOOM_WORKFLOW_SUB, .baggage = received});
+        assert_status(LOOM_OK, loom_workflow_baggage(&sent, &work, NULL));
+        assert_str("workflow_depth=1", loom_baggage_text(sent));
+        loom_workflow_end(&work, LOOM_OK);
+        loom_baggage_unref(sent);
+        loom_baggage_unref(received);
+    }
+}
+
 static void ids_that_cannot_travel_stay(void **state)
 {
     (void)state;
@@ -444,7 +496,8 @@ static void making_baggage_survives_without_memory(void **state)
 {
     (void)state;
     loom_workflow work;
-    loom_workflow_begin(&work, &(loom_workflow_options){.tenant_id = "acme", .workflow_id = "order", .execution_id = "ex-17"});
+    loom_workflow_begin(&work, &(loom_workflow_options){.kind = LOOM_WORKFLOW_SUB, .tenant_id = "acme", .workflow_id = "order",
+                                                        .execution_id = "ex-17"});
     assert_true(alloc_fault_each(make_baggage, &work) > 0);
     loom_workflow_end(&work, LOOM_OK);
 }
@@ -484,6 +537,14 @@ static void without_a_tracer_the_work_is_done_all_the_same(void **state)
     loom_workflow_end(&work, LOOM_OK);
     loom_workflow_end(&work, LOOM_EIO); /* once is enough */
     assert_null(loom_workflow_span(&work));
+    loom_workflow_begin(&work, NULL);
+    loom_workflow_end(&work, LOOM_OK);
+    loom_workflow_fail(NULL, "type", "message");
+    loom_workflow_end(NULL, LOOM_OK);
+    assert_null(loom_workflow_span(NULL));
+    loom_baggage *baggage;
+    assert_status(LOOM_OK, loom_workflow_baggage(&baggage, NULL, NULL));
+    assert_null(baggage);
 }
 
 int main(void)
@@ -498,6 +559,8 @@ int main(void)
         cmocka_unit_test(attempts_are_spans_of_their_own),
         cmocka_unit_test(retries_end_with_the_last_outcome),
         cmocka_unit_test(a_queue_message_continues_the_workflow_of_its_sender),
+        cmocka_unit_test(a_sub_workflow_in_another_process_knows_what_it_is_part_of),
+        cmocka_unit_test(a_depth_that_is_none_counts_as_no_depth),
         cmocka_unit_test(ids_that_cannot_travel_stay),
         cmocka_unit_test(making_baggage_survives_without_memory),
         cmocka_unit_test(attributes_of_the_user_cannot_take_our_names),

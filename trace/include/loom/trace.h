@@ -114,7 +114,8 @@ LOOM_API void loom_span_processor_options_from_env(loom_span_processor_options *
  * Nothing of it when OTEL_LOG_LEVEL is error or none. For a program to log once, at its start. */
 LOOM_API void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *user);
 
-/* options NULL: from the environment; what makes no sense in it, and later failures of exports, are lines on standard error.
+/* For a program that goes on without tracing: NULL for a processor or a provider does nothing everywhere.
+ * options NULL: from the environment; what makes no sense in it, and later failures of exports, are lines on standard error.
  * LOOM_EINVAL: an endpoint that is neither an http(s) URL nor host:port, or no
  * export_batch where one is asked for. LOOM_EIO: a file that cannot be opened. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_span_processor_create(loom_span_processor **out,
@@ -245,6 +246,7 @@ typedef struct loom_link {
     bool context_is_remote; /* it came from another process: OTLP flags bits 8 and 9 */
 } loom_link;
 
+/* Here, and of events and links, a list that is NULL is empty whatever its count. */
 typedef struct loom_span_options {
     loom_span_kind kind;              /* 0: INTERNAL */
     const loom_trace_context *parent; /* NULL: the current span of this thread; an invalid one: no parent; with a trace id

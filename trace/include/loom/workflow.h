@@ -40,7 +40,7 @@ LOOM_BEGIN_DECLS
 typedef enum loom_workflow_kind {
     LOOM_WORKFLOW_EXECUTION, /* all of a workflow */
     LOOM_WORKFLOW_STEP,
-    LOOM_WORKFLOW_SUB,       /* a workflow that another one runs; what is below it has its workflow_id */
+    LOOM_WORKFLOW_SUB,       /* a workflow that another one (its parent, or that of baggage) runs; what is below has its id */
     LOOM_WORKFLOW_ITERATION, /* one round of a loop */
     LOOM_WORKFLOW_BRANCH,    /* one of several at once, mostly on a thread of its own */
     LOOM_WORKFLOW_ATTEMPT,   /* one try of something that may be tried again */
@@ -88,7 +88,8 @@ typedef loom_status (*loom_workflow_fn)(loom_workflow *work, void *user);
 /* Calls fn with its span current, and ends the span by what fn returns, which is returned. LOOM_EINVAL without options or fn. */
 LOOM_API loom_status loom_workflow_run(const loom_workflow_options *options, loom_workflow_fn fn, void *user);
 
-/* For work that is not a function of its own: between the two its span is current on this thread. Begin never fails. Under a
+/* For work that is not a function of its own: between the two its span is current on this thread. Begin never fails;
+ * options NULL: an execution under the current span. The others do nothing with a work that is NULL. Under a
  * parent, work is a child of this thread's current span if that is of the same trace, else of the parent's; a branch always
  * of the parent's. */
 LOOM_API void loom_workflow_begin(loom_workflow *out, const loom_workflow_options *options);
@@ -100,8 +101,9 @@ LOOM_API void loom_workflow_fail(loom_workflow *work, const char *type, const ch
 /* Its span: for attributes of one's own (output_size_bytes) and events ("step.started"). Valid until it ends. */
 LOOM_API loom_span *loom_workflow_span(const loom_workflow *work);
 
-/* The ids as members of base (tenant_id, workflow_id, execution_id), to be sent with a message or a request, so that work
- * in another process inherits them (options.baggage). base may be NULL. An id that is not UTF-8 is left out.
+/* The ids as members of base (tenant_id, workflow_id, execution_id, and workflow_depth below a sub-workflow), to be sent with
+ * a message or a request, so that work in another process inherits them (options.baggage). base may be NULL. An id that is
+ * not UTF-8 is left out.
  * On LOOM_OK the caller owns one reference in *out, which is NULL for the empty baggage.
  * LOOM_ETOOBIG: over the limits of baggage.  LOOM_ENOMEM. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_workflow_baggage(loom_baggage **out, const loom_workflow *work,

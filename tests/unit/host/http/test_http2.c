@@ -18,6 +18,7 @@ typedef struct fixture {
     http_home home;
     http_request *held; /* by the handler of POST */
     size_t lefts;
+    size_t sent, closed; /* events of a stream */
 } fixture;
 
 static void on_left(void *user)
@@ -193,6 +194,118 @@ static void server_that_stops_answers_what_it_has(void **state)
     close_fixture(f, &p);
 }
 
+/* ---- answers that are streams ---- */
+
+static void on_sent(void *user)
+{
+    ((fixture *)user)->sent++;
+}
+
+static void on_closed(void *user)
+{
+    ((fixture *)user)->closed++;
+}
+
+/* Asks on stream 1, and answers with a stream. */
+static http_stream *begin_stream(fixture *f, http_peer *p)
+{
+    static const http_stream_events events = {.sent = on_sent, .closed = on_closed};
+    send_frame(p, HEADERS, END_HEADERS | END_STREAM, 1, post, sizeof post);
+    turn_until(&f->home.loop, f->held != NULL);
+    http_stream *s = http_request_answer_stream(f->held, &(http_answer){.status = 200, .content_type = "text/plain"}, &events, f);
+    assert_non_null(s);
+    turn_until(&f->home.loop, has_frame(p, HEADERS, 1));
+    return s;
+}
+
+static bool has_heard(http_peer *p, const char *text)
+{
+    http_peer_hear(p);
+    return memmem(p->heard, p->len, text, strlen(text)) != NULL;
+}
+
+static void stream_sends_bit_by_bit_and_ends(void **state)
+{
+    (void)state;
+    http_peer p;
+    fixture *f = open_fixture(NULL, &p);
+    http_stream *s = begin_stream(f, &p);
+    http_stream_send(s, (const uint8_t *)"first", 5);
+    turn_until(&f->home.loop, f->sent == 1 && has_heard(&p, "first"));
+    http_stream_send(s, (const uint8_t *)"second", 6);
+    turn_until(&f->home.loop, f->sent == 2 && has_heard(&p, "second"));
+    assert_int_equal(0, http_stream_unsent(s));
+    http_stream_close(s, HTTP_CLOSE_NORMAL);
+    assert_int_equal(0, f->closed); /* that comes from the loop */
+    turn_until(&f->home.loop, f->closed == 1);
+    assert_false(has_frame(&p, RST_STREAM, 1));
+    f->held = NULL;
+    send_frame(&p, HEADERS, END_HEADERS | END_STREAM, 3, post, sizeof post); /* the connection lives */
+    turn_until(&f->home.loop, f->held != NULL);
+    http_request_answer_text(f->held, 200, "here");
+    turn_until(&f->home.loop, has_heard(&p, "here"));
+    close_fixture(f, &p);
+    assert_int_equal(1, f->closed);
+}
+
+static void stream_outlives_the_deadline_of_answers(void **state)
+{
+    (void)state;
+    http_peer p;
+    fixture *f = open_fixture(&(http_server_options){.send_ms = SHORT_MS, .idle_ms = SHORT_MS}, &p);
+    http_stream *s = begin_stream(f, &p);
+    const uint64_t from = uv_now(&f->home.loop);
+    turn_until(&f->home.loop, uv_now(&f->home.loop) > from + 3u * SHORT_MS);
+    http_stream_send(s, (const uint8_t *)"late", 4);
+    turn_until(&f->home.loop, has_heard(&p, "late"));
+    close_fixture(f, &p);
+    assert_int_equal(1, f->closed); /* with the server */
+}
+
+static void stream_that_a_client_resets_is_closed_once(void **state)
+{
+    (void)state;
+    static const uint8_t cancel[] = {0, 0, 0, 8};
+    http_peer p;
+    fixture *f = open_fixture(NULL, &p);
+    http_stream *s = begin_stream(f, &p);
+    send_frame(&p, RST_STREAM, 0, 1, cancel, sizeof cancel);
+    turn_until(&f->home.loop, f->closed == 1);
+    (void)s; /* is gone */
+    close_fixture(f, &p);
+    assert_int_equal(1, f->closed);
+}
+
+static void stream_that_is_not_taken_can_be_cut_off(void **state)
+{
+    (void)state;
+    http_peer p;
+    uint8_t *large = calloc(1, LARGE);
+    assert_non_null(large);
+    fixture *f = open_fixture(NULL, &p);
+    http_stream *s = begin_stream(f, &p);
+    http_stream_send(s, large, LARGE); /* the window is 65,535 bytes */
+    turn_until(&f->home.loop, http_stream_unsent(s) == LARGE - 65535);
+    assert_int_equal(0, f->sent);
+    http_stream_close(s, HTTP_CLOSE_NORMAL);
+    free(large); /* nothing of it is used any more */
+    turn_until(&f->home.loop, f->closed == 1 && has_frame(&p, RST_STREAM, 1));
+    close_fixture(f, &p);
+}
+
+static void stream_is_closed_with_its_connection(void **state)
+{
+    (void)state;
+    http_peer p;
+    fixture *f = open_fixture(NULL, &p);
+    http_stream *s = begin_stream(f, &p);
+    http_peer_close(&p);
+    turn_until(&f->home.loop, f->closed == 1);
+    (void)s;
+    http_home_close(&f->home);
+    assert_int_equal(1, f->closed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +317,11 @@ int main(void)
         cmocka_unit_test(client_that_resets_its_stream_has_left),
         cmocka_unit_test(request_outlives_its_connection_and_its_server),
         cmocka_unit_test(server_that_stops_answers_what_it_has),
+        cmocka_unit_test(stream_sends_bit_by_bit_and_ends),
+        cmocka_unit_test(stream_outlives_the_deadline_of_answers),
+        cmocka_unit_test(stream_that_a_client_resets_is_closed_once),
+        cmocka_unit_test(stream_that_is_not_taken_can_be_cut_off),
+        cmocka_unit_test(stream_is_closed_with_its_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

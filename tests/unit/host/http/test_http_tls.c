@@ -173,14 +173,21 @@ static int turn(tls_peer *p, int result)
     return result;
 }
 
-static void tls_open(tls_peer *p, fixture *f)
+/* asked: protocols for ALPN, in the form of the wire; NULL: none. */
+static void tls_open_asking(tls_peer *p, fixture *f, const char *asked)
 {
     http_peer_open(&p->peer, &f->home.loop, f->home.port);
     p->ctx = SSL_CTX_new(TLS_client_method());
     p->ssl = SSL_new(p->ctx);
+    assert_true(asked == NULL || SSL_set_alpn_protos(p->ssl, (const unsigned char *)asked, (unsigned)strlen(asked)) == 0);
     assert_int_equal(1, SSL_set_fd(p->ssl, p->peer.fd));
     assert_int_equal(0, fcntl(p->peer.fd, F_SETFL, O_NONBLOCK));
     wait_until(turn(p, SSL_connect(p->ssl)) == 1, HTTP_PEER_DEADLINE_MS);
+}
+
+static void tls_open(tls_peer *p, fixture *f)
+{
+    tls_open_asking(p, f, NULL);
 }
 
 static void tls_close(tls_peer *p)
@@ -277,6 +284,40 @@ static void requests_are_served_over_https(void **state)
     heard[len] = '\0';
     assert_memory_equal("HTTP/1.1 200 OK\r\n", heard, 17);
     assert_non_null(strstr(heard + 17, "HTTP/1.1 200 OK\r\n"));
+    tls_close(&p);
+    stop(&f);
+}
+
+/* What ALPN chose; empty: nothing. */
+static loom_str choose(fixture *f, tls_peer *p, const char *asked)
+{
+    const unsigned char *chosen;
+    unsigned len;
+    tls_open_asking(p, f, asked);
+    SSL_get0_alpn_selected(p->ssl, &chosen, &len);
+    return (loom_str){(const char *)chosen, len};
+}
+
+static void without_http2_alpn_chooses_http_1_1_or_nothing(void **state)
+{
+    (void)state;
+    fixture f;
+    tls_peer p;
+    start(&f, "https", NULL);
+    assert_str("http/1.1", choose(&f, &p, "\x2h2\x8http/1.1"));
+    tls_close(&p);
+    assert_int_equal(0, choose(&f, &p, "\x2h2\x3xyz").len); /* and is not refused for it */
+    tls_close(&p);
+    stop(&f);
+}
+
+static void bare_tls_speaks_no_protocol_of_alpn(void **state)
+{
+    (void)state;
+    fixture f;
+    tls_peer p;
+    start(&f, "tls+tcp", NULL);
+    assert_int_equal(0, choose(&f, &p, "\x8http/1.1").len);
     tls_close(&p);
     stop(&f);
 }
@@ -399,6 +440,8 @@ int main(void)
         cmocka_unit_test(a_stream_that_is_up_has_no_deadline),
         cmocka_unit_test(closing_ends_tls_in_every_state),
         cmocka_unit_test(a_handshake_survives_every_failed_allocation),
+        cmocka_unit_test(without_http2_alpn_chooses_http_1_1_or_nothing),
+        cmocka_unit_test(bare_tls_speaks_no_protocol_of_alpn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
