@@ -19,6 +19,11 @@ static void *field(const config *c, size_t key)
     return (char *)c->values + c->keys[key].offset;
 }
 
+static bool holds_strings(config_type type)
+{
+    return type == CONFIG_STRINGS || type == CONFIG_COMMAND || type == CONFIG_VARIABLES;
+}
+
 /* Lists in defaults and in the environment: separated by commas, blanks around them dropped. */
 static size_t split_list(loom_str *out, size_t max, const char *text)
 {
@@ -46,7 +51,7 @@ static loom_status put_joined(config *c, size_t key, const char *text, const con
     loom_str parts[CONFIG_LIST_MAX + 1];
     size_t count = 1;
     parts[0] = str_of(text);
-    if (c->keys[key].type == CONFIG_STRINGS) {
+    if (holds_strings(c->keys[key].type)) {
         count = split_list(parts, CONFIG_LIST_MAX + 1, text);
     }
     return config_put_texts(c, key, parts, count, place, list);
@@ -87,7 +92,7 @@ static void free_field(const config *c, size_t key)
         char **text = field(c, key);
         free(*text);
         *text = NULL;
-    } else if (c->keys[key].type == CONFIG_STRINGS) {
+    } else if (holds_strings(c->keys[key].type)) {
         config_strings *strings = field(c, key);
         for (size_t i = 0; i < strings->count; i++) {
             free(strings->items[i]);
@@ -269,7 +274,9 @@ void config_print_value(const config *c, size_t key, FILE *out)
         print_text(text, out);
         break;
     }
-    case CONFIG_STRINGS: {
+    case CONFIG_STRINGS:
+    case CONFIG_COMMAND:
+    case CONFIG_VARIABLES: {
         const config_strings *strings = at;
         fputc('[', out);
         for (size_t i = 0; i < strings->count; i++) {

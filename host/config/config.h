@@ -29,7 +29,9 @@ typedef enum config_type {
     CONFIG_STRING,   /* char *, owned, never NULL */
     CONFIG_STRINGS,  /* config_strings */
     CONFIG_DURATION, /* uint32_t, milliseconds; written "5s", "250ms", "2m", "1h" */
-    CONFIG_SIZE      /* size_t, bytes; written 4096, "64KiB", "1MiB", "2GiB" */
+    CONFIG_SIZE,     /* size_t, bytes; written 4096, "64KiB", "1MiB", "2GiB" */
+    CONFIG_COMMAND,  /* config_strings: a list is an argument vector, one string a line for /bin/sh -c */
+    CONFIG_VARIABLES /* config_strings: "NAME=value"; written as a table of strings */
 } config_type;
 
 /* False when a text cannot stand there; why[] then holds a sentence fragment without the text itself. */
@@ -61,12 +63,26 @@ typedef struct config_place {
     char name[64];             /* a variable or a flag; empty for a file, whose name the config keeps */
 } config_place;
 
+struct config;
+
+/* Sections of one form under names of the user's: [agents.NAME], each of which is read into a config of its own. */
+typedef struct config_family {
+    const char *section; /* "agents" */
+    /* The config of one more, which the family owns. LOOM_EINVAL: why says what is wrong with the name, or that there are
+     * too many. LOOM_ENOMEM. */
+    loom_status (*add)(void *user, loom_str name, const struct config_place *place, struct config **out,
+                       char why[CONFIG_CHECK_SIZE]);
+    void *user;
+} config_family;
+
 typedef struct config {
     const config_key *keys; /* borrowed, usually static */
     size_t count;
     void *values;           /* borrowed; the strings in it belong to the config */
     config_place *places;   /* one per key: where its value came from */
     char *file;             /* name of the file that was read; NULL: none */
+    const config_family *family; /* borrowed; NULL: there is none */
+    const char *label;      /* borrowed: what problems call the section of a member, "agents.web"; NULL: as its keys do */
 } config;
 
 /* A value before it is checked: what a TOML parser or a command line delivers. Text is borrowed. */

@@ -43,7 +43,7 @@ __attribute__((format(printf, 2, 3))) static loom_status refuse(const putting *p
     }
     if (p->place->source == CONFIG_FROM_FILE) {
         problems_add_at(p->list, p->place->severity, p->place->line, p->place->column, "%s: [%s] %s %s", where,
-                        p->key->section, p->key->name, what);
+                        p->c->label != NULL ? p->c->label : p->key->section, p->key->name, what);
     } else {
         problems_add(p->list, p->place->severity, "%s %s", where, what);
     }
@@ -314,12 +314,30 @@ static loom_status put_strings(const putting *p, const config_value *value)
     return LOOM_OK;
 }
 
+static loom_status put_command(const putting *p, const config_value *value)
+{
+    if (value->kind != CONFIG_KIND_TEXT && value->kind != CONFIG_KIND_LIST) {
+        return wrong_kind(p, "a shell command, or a list of a program and its arguments", value);
+    }
+    if (value->kind == CONFIG_KIND_TEXT ? value->text.len == 0 : value->list_count > 0 && value->list[0].len == 0) {
+        return refuse(p, "is empty");
+    }
+    const loom_str shell[] = {{"/bin/sh", 7}, {"-c", 2}, value->text};
+    const config_value line = {.kind = CONFIG_KIND_LIST, .list = shell, .list_count = 3};
+    return put_strings(p, value->kind == CONFIG_KIND_TEXT ? &line : value);
+}
+
+static loom_status put_variables(const putting *p, const config_value *value)
+{
+    return value->kind == CONFIG_KIND_LIST ? put_strings(p, value) : wrong_kind(p, "a table of strings, such as { MODE = \"test\" }", value);
+}
+
 loom_status config_put(config *c, size_t key, const config_value *value, const config_place *place, problems *list)
 {
     static loom_status (*const put[])(const putting *, const config_value *) = {
         [CONFIG_BOOL] = put_bool,       [CONFIG_INT] = put_int,           [CONFIG_DOUBLE] = put_double,
         [CONFIG_STRING] = put_string,   [CONFIG_STRINGS] = put_strings,   [CONFIG_DURATION] = put_duration,
-        [CONFIG_SIZE] = put_size,
+        [CONFIG_SIZE] = put_size,       [CONFIG_COMMAND] = put_command,   [CONFIG_VARIABLES] = put_variables,
     };
     putting p = {.c = c, .key = &c->keys[key], .field = (char *)c->values + c->keys[key].offset, .place = place, .list = list};
     loom_status st = put[p.key->type](&p, value);
@@ -333,7 +351,7 @@ loom_status config_put_texts(config *c, size_t key, const loom_str *texts, size_
                              problems *list)
 {
     config_value value = {.kind = CONFIG_KIND_LIST, .list = texts, .list_count = count};
-    if (c->keys[key].type != CONFIG_STRINGS) {
+    if (c->keys[key].type != CONFIG_STRINGS && c->keys[key].type != CONFIG_COMMAND && c->keys[key].type != CONFIG_VARIABLES) {
         value = (config_value){.kind = CONFIG_KIND_TEXT, .text = texts[count - 1]};
     }
     if (c->keys[key].type == CONFIG_BOOL && config_parse_bool(&value.boolean, value.text)) {

@@ -240,6 +240,15 @@ static const config_key keys[] = {
     {.section = "agent", .name = "url", .type = CONFIG_STRING, .offset = AT(agent.url), .value = "URL",
      .fallback = "ipc://{runtime}/loom.sock", .check = check_link, .env = "LOOM_URL",
      .help = "The bridge or broker that the agent connects to"},
+
+    {.section = "up", .name = "broker", .type = CONFIG_BOOL, .offset = AT(up.broker), .fallback = "true",
+     .help = "Start a broker; without one, the agents use the one that [agent] url names"},
+    {.section = "up", .name = "view", .type = CONFIG_BOOL, .offset = AT(up.view), .fallback = "false",
+     .help = "Start the web view"},
+    {.section = "up", .name = "stop_timeout", .type = CONFIG_DURATION, .offset = AT(up.stop_timeout_ms), .min = 0,
+     .max = HOUR, .fallback = "10s", .help = "How long a stop waits for the agents, and then for the broker"},
+    {.section = "up", .name = "ready_timeout", .type = CONFIG_DURATION, .offset = AT(up.ready_timeout_ms), .min = 1,
+     .max = HOUR, .fallback = "30s", .help = "How long the broker and the agents may take to become ready"},
 };
 
 const config_key *settings_keys(size_t *count)
@@ -251,10 +260,14 @@ const config_key *settings_keys(size_t *count)
 loom_status settings_init(settings *s)
 {
     memset(s, 0, sizeof *s);
-    return config_init(&s->config, keys, sizeof keys / sizeof keys[0], s);
+    loom_status st = config_init(&s->config, keys, sizeof keys / sizeof keys[0], s);
+    settings_agents_init(&s->agents);
+    s->config.family = &s->agents.family;
+    return st;
 }
 
 void settings_fini(settings *s)
 {
     config_fini(&s->config);
+    settings_agents_fini(&s->agents);
 }

@@ -3,7 +3,7 @@
 #ifndef LOOM_HOST_CONFIG_SETTINGS_H
 #define LOOM_HOST_CONFIG_SETTINGS_H
 
-#include "host/config/config.h"
+#include "host/config/agents.h"
 
 /* [broker]: loom-broker */
 typedef struct settings_broker {
@@ -60,6 +60,12 @@ typedef struct settings_telemetry {
     char *mask;             /* as LOOM_TRACE_MASK */
 } settings_telemetry;
 
+/* [up]: loom up */
+typedef struct settings_up {
+    bool broker, view;       /* whether it starts them */
+    uint32_t stop_timeout_ms, ready_timeout_ms;
+} settings_up;
+
 typedef struct settings {
     settings_broker broker;
     settings_bridge bridge;
@@ -71,6 +77,8 @@ typedef struct settings {
     struct {
         char *url;          /* where the agent's bridge is */
     } agent;
+    settings_up up;
+    settings_agents agents; /* [agents.NAME] */
     config config;          /* where each value came from; points into this struct, which therefore does not move */
 } settings;
 

@@ -94,7 +94,8 @@ loom_status settings_check(const settings *s, const char *const *sections, probl
 {
     loom_status broker = has(sections, "broker") ? check_broker(s, list) : LOOM_OK;
     loom_status bridge = has(sections, "bridge") ? check_bridge(s, list) : LOOM_OK;
-    return broker != LOOM_OK ? broker : bridge;
+    loom_status agents = settings_agents_check(&s->agents, list);
+    return broker != LOOM_OK ? broker : bridge != LOOM_OK ? bridge : agents;
 }
 
 loom_status settings_load_otel_log_level(settings *s, problems *list)

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <string>
 #include <string_view>
 #include <toml++/toml.h>
 
@@ -131,12 +132,50 @@ config_value read_value(const toml::node &node, loom_str (&items)[CONFIG_LIST_MA
     return value;
 }
 
+/* { NAME = "value" } as a list of "NAME=value". */
+config_value read_variables(const toml::node &node, std::string (&texts)[CONFIG_LIST_MAX], loom_str (&items)[CONFIG_LIST_MAX + 1])
+{
+    config_value value{};
+    value.kind = CONFIG_KIND_OTHER;
+    if (!node.is_table()) {
+        value.other = "something else";
+        return value;
+    }
+    for (const auto &[name, entry] : *node.as_table()) {
+        const auto *text = entry.as_string();
+        value.other = text == nullptr ? "a table with something else in it" : "a table of more than 64";
+        if (text == nullptr || value.list_count == CONFIG_LIST_MAX) {
+            return value;
+        }
+        if (name.str().empty() || name.str().find('=') != std::string_view::npos) {
+            value.other = "a table with a name that no variable can have";
+            return value;
+        }
+        std::string &line = texts[value.list_count];
+        line = std::string{name.str()} + "=" + text->get();
+        items[value.list_count++] = borrow(line);
+    }
+    value.kind = CONFIG_KIND_LIST;
+    value.list = items;
+    return value;
+}
+
+config_place place_of(const toml::key &key) noexcept
+{
+    config_place place{};
+    place.source = CONFIG_FROM_FILE;
+    place.severity = PROBLEM_ERROR;
+    place.line = key.source().begin.line;
+    place.column = key.source().begin.column;
+    return place;
+}
+
 const char *nearest_key(const config &c, std::string_view section, std::string_view key) noexcept
 {
     suggestion near;
     suggestion_init(&near, borrow(key));
     for (std::size_t i = 0; i < c.count; i++) {
-        if (section == c.keys[i].section) {
+        if (section == (c.label != nullptr ? c.label : c.keys[i].section)) {
             suggestion_consider(&near, c.keys[i].name);
         }
     }
@@ -150,25 +189,27 @@ const char *nearest_section(const config &c, std::string_view section) noexcept
     for (std::size_t i = 0; i < c.count; i++) {
         suggestion_consider(&near, c.keys[i].section);
     }
+    if (c.family != nullptr) {
+        suggestion_consider(&near, c.family->section);
+    }
     return suggestion_result(&near);
 }
 
-void load_section(loading &l, std::string_view section, const toml::table &table)
+/* keys: what the section is called in the table of keys; section: what people call it. */
+void load_section(loading &l, std::string_view keys, std::string_view section, const toml::table &table)
 {
     for (const auto &[key, node] : table) {
-        const std::size_t index = config_find(l.c, borrow(section), borrow(key.str()));
+        const std::size_t index = config_find(l.c, borrow(keys), borrow(key.str()));
         if (index == l.c->count) {
             const std::string rest = std::string{" in ["} + std::string{section} + "]";
             l.complain(key.source(), "unknown key", key.str(), rest.c_str(), nearest_key(*l.c, section, key.str()));
             continue;
         }
         loom_str items[CONFIG_LIST_MAX + 1];
-        const config_value value = read_value(node, items);
-        config_place place{};
-        place.source = CONFIG_FROM_FILE;
-        place.severity = PROBLEM_ERROR;
-        place.line = key.source().begin.line;
-        place.column = key.source().begin.column;
+        std::string texts[CONFIG_LIST_MAX];
+        const bool variables = l.c->keys[index].type == CONFIG_VARIABLES;
+        const config_value value = variables ? read_variables(node, texts, items) : read_value(node, items);
+        const config_place place = place_of(key);
         l.keep(config_put(l.c, index, &value, &place, l.list));
     }
 }
@@ -188,12 +229,42 @@ void refuse_stray(loading &l, const toml::key &key, bool is_table)
                is_table ? nearest_section(*l.c, key.str()) : nullptr);
 }
 
+/* [agents.NAME]: each of the tables below is read into a config that the family makes. */
+void load_family(loading &l, const config_family &family, const toml::table &table)
+{
+    for (const auto &[key, node] : table) {
+        const config_place place = place_of(key);
+        const std::string label = std::string{family.section} + "." + std::string{key.str()};
+        char why[CONFIG_CHECK_SIZE] = "";
+        config *member = nullptr;
+        if (!node.is_table()) {
+            l.complain(key.source(), "the section", label, " has to be a table, written as [section.name]", nullptr);
+            continue;
+        }
+        const loom_status st = family.add(family.user, borrow(key.str()), &place, &member, why);
+        if (st == LOOM_EINVAL) {
+            l.complain(key.source(), "the section", label, why, nullptr);
+        } else if (st == LOOM_OK) {
+            loading inner{member, l.name, l.list, LOOM_OK};
+            std::free(member->file);
+            member->file = strdup(l.name);
+            load_section(inner, family.section, label, *node.as_table());
+            l.keep(member->file == nullptr ? LOOM_ENOMEM : inner.result);
+        } else {
+            l.keep(st);
+        }
+    }
+}
+
 void load_root(loading &l, const toml::table &root)
 {
     for (const auto &[key, node] : root) {
-        const bool known = config_has_section(l.c, borrow(key.str()));
-        if (known && node.is_table()) {
-            load_section(l, key.str(), *node.as_table());
+        const bool family = l.c->family != nullptr && key.str() == l.c->family->section;
+        const bool known = family || config_has_section(l.c, borrow(key.str()));
+        if (family && node.is_table()) {
+            load_family(l, *l.c->family, *node.as_table());
+        } else if (known && node.is_table()) {
+            load_section(l, key.str(), key.str(), *node.as_table());
         } else if (known) {
             l.complain(key.source(), "the section", key.str(), " has to be a table, written once as [section]", nullptr);
         } else {

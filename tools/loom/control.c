@@ -73,16 +73,16 @@ static int exchange(const char *where, const char *op, const control_key *keys, 
     return rc;
 }
 
-static json_t *read_answer(const command *c, const nng_msg *answer, int *exit_code)
+static json_t *read_answer(const nng_msg *answer, char *why, size_t size)
 {
     const uint8_t *body = nng_msg_body((nng_msg *)(uintptr_t)answer);
     json_t *all = control_answer_json((loom_bytes){body, nng_msg_len(answer)});
     json_t *status = json_object_get(all, "status");
     if (!json_is_integer(status)) {
-        *exit_code = command_fail(c, "the answer is not from a broker; is this a control socket?");
+        snprintf(why, size, "the answer is not from a broker; is this a control socket?");
     } else if (json_integer_value(status) != LOOM_OK) {
-        const char *why = json_string_value(json_object_get(all, "text"));
-        *exit_code = command_fail(c, "the broker refused: %s", why != NULL ? why : "no reason given");
+        const char *text = json_string_value(json_object_get(all, "text"));
+        snprintf(why, size, "the broker refused: %s", text != NULL ? text : "no reason given");
     } else {
         return all;
     }
@@ -90,37 +90,26 @@ static json_t *read_answer(const command *c, const nng_msg *answer, int *exit_co
     return NULL;
 }
 
-json_t *control_ask(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)
+json_t *control_query(const char *where, const char *op, const control_key *keys, char *why, size_t size)
 {
-    char fallback[PATHS_DIR_SIZE + 64];
-    const char *where = options_value(o, "control");
-    where = where != NULL ? where : getenv("LOOM_CONTROL");
-    if (where == NULL) {
-        if (paths_runtime_url(fallback, sizeof fallback, "bus-control.sock") != LOOM_OK) {
-            *exit_code = command_fail(c, "no default control address; set --control");
-            return NULL;
-        }
-        where = fallback;
-    }
     nng_msg *answer = NULL;
-    char why[URL_ERROR_SIZE];
-    if (check_server(where, why) != LOOM_OK) {
-        *exit_code = command_fail(c, "did not connect to %s: %s", where, why);
+    char distrust[URL_ERROR_SIZE];
+    if (check_server(where, distrust) != LOOM_OK) {
+        snprintf(why, size, "did not connect to %s: %s", where, distrust);
         return NULL;
     }
     int rc = exchange(where, op, keys, &answer);
     if (rc != 0) {
-        *exit_code = command_fail(c, "no answer from a broker at %s (%s); start one with `loom-broker`, or set --control or "
-                                     "LOOM_CONTROL to its bus_control", where, nng_strerror(rc));
+        snprintf(why, size, "no answer from a broker at %s (%s); start one with `loom-broker`, or set --control or "
+                 "LOOM_CONTROL to its bus_control", where, nng_strerror(rc));
         return NULL;
     }
-    json_t *all = read_answer(c, answer, exit_code);
+    json_t *all = read_answer(answer, why, size);
     nng_msg_free(answer);
     return all;
 }
 
-json_t *control_list(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
-                     int *exit_code)
+json_t *control_query_list(const char *where, const char *op, const char *item_key, const control_key *keys, char *why, size_t size)
 {
     control_key with[KEYS_MAX + 2] = {{"after", NULL}};
     for (size_t i = 0; keys[i].name != NULL && i < KEYS_MAX; i++) {
@@ -128,7 +117,7 @@ json_t *control_list(const command *c, const options *o, const char *op, const c
     }
     json_t *all = json_array();
     for (bool more = true; more;) {
-        json_t *answer = control_ask(c, o, op, with, exit_code);
+        json_t *answer = control_query(where, op, with, why, size);
         json_t *items = json_object_get(answer, op);
         if (answer == NULL || json_array_extend(all, items) != 0) {
             json_decref(answer);
@@ -139,6 +128,41 @@ json_t *control_list(const command *c, const options *o, const char *op, const c
         more = json_is_true(json_object_get(answer, "more")) && json_array_size(items) > 0 && last != NULL;
         with[0].value = last; /* of all, which outlives the question */
         json_decref(answer);
+    }
+    return all;
+}
+
+/* NULL: said on standard error. */
+static const char *find_control(const command *c, const options *o, char *fallback, size_t size, int *exit_code)
+{
+    const char *where = options_value(o, "control");
+    where = where != NULL ? where : getenv("LOOM_CONTROL");
+    if (where == NULL && paths_runtime_url(fallback, size, "bus-control.sock") != LOOM_OK) {
+        *exit_code = command_fail(c, "no default control address; set --control");
+        return NULL;
+    }
+    return where != NULL ? where : fallback;
+}
+
+json_t *control_ask(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)
+{
+    char fallback[PATHS_DIR_SIZE + 64], why[PROBLEM_TEXT_SIZE] = "out of memory";
+    const char *where = find_control(c, o, fallback, sizeof fallback, exit_code);
+    json_t *all = where != NULL ? control_query(where, op, keys, why, sizeof why) : NULL;
+    if (where != NULL && all == NULL) {
+        *exit_code = command_fail(c, "%s", why);
+    }
+    return all;
+}
+
+json_t *control_list(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
+                     int *exit_code)
+{
+    char fallback[PATHS_DIR_SIZE + 64], why[PROBLEM_TEXT_SIZE] = "out of memory";
+    const char *where = find_control(c, o, fallback, sizeof fallback, exit_code);
+    json_t *all = where != NULL ? control_query_list(where, op, item_key, keys, why, sizeof why) : NULL;
+    if (where != NULL && all == NULL) {
+        *exit_code = command_fail(c, "%s", why);
     }
     return all;
 }

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 64, PATH_SIZE = 4096 };
+#include "tools/loom/program_folder.h"
+
+enum { ARGUMENTS_MAX = 64 };
 
 bool exec_container_is_wanted(const options *o)
 {
@@ -24,30 +26,6 @@ bool exec_container_check(const command *c, const options *o, int *exit_code)
     return true;
 }
 
-/* Where they are installed: share/loom beside the folder of this program. LOOM_LIBRARIES_DIR says otherwise. */
-static bool find_libraries(char folder[PATH_SIZE])
-{
-    const char *given = getenv("LOOM_LIBRARIES_DIR");
-    if (given != NULL && given[0] != '\0') {
-        return snprintf(folder, PATH_SIZE, "%s", given) < PATH_SIZE && access(folder, R_OK | X_OK) == 0;
-    }
-    char program[PATH_SIZE - 32];
-    const ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (len < 0) {
-        return false;
-    }
-    program[len] = '\0';
-    for (int i = 0; i < 2; i++) { /* the name, then bin */
-        char *slash = strrchr(program, '/');
-        if (slash == NULL) {
-            return false;
-        }
-        *slash = '\0';
-    }
-    (void)snprintf(folder, PATH_SIZE, "%s/share/loom", program);
-    return access(folder, R_OK | X_OK) == 0;
-}
-
 static bool read_arguments(const command *c, const options *o, const char *name, loom_str out[ARGUMENTS_MAX], size_t *count,
                            int *exit_code)
 {
@@ -61,7 +39,7 @@ static bool read_arguments(const command *c, const options *o, const char *name,
 
 engine *exec_container_open(const command *c, const options *o, char *const *argv, char *const *environment, int *exit_code)
 {
-    char libraries[PATH_SIZE], why[CONTAINER_PROBLEM_SIZE];
+    char why[CONTAINER_PROBLEM_SIZE];
     loom_str engine_args[ARGUMENTS_MAX], run_args[ARGUMENTS_MAX];
     engine_options with = {.engine = options_value(o, "engine"), .container = options_value(o, "container"),
                            .image = options_value(o, "image"), .engine_args = engine_args, .run_args = run_args,
@@ -71,14 +49,13 @@ engine *exec_container_open(const command *c, const options *o, char *const *arg
         !read_arguments(c, o, "run-arg", run_args, &with.run_arg_count, exit_code)) {
         return NULL;
     }
-    if (options_is_on(o, "with-libs")) {
-        if (find_libraries(libraries)) {
-            with.libraries = libraries;
-        } else {
-            (void)command_fail(c, "cannot find the trace libraries, the container runs without them; set LOOM_LIBRARIES_DIR to their folder");
-        }
+    char *libraries = options_is_on(o, "with-libs") ? program_share() : NULL;
+    if (libraries == NULL && options_is_on(o, "with-libs")) {
+        (void)command_fail(c, "cannot find the trace libraries, the container runs without them; set LOOM_LIBRARIES_DIR to their folder");
     }
+    with.libraries = libraries;
     const loom_status st = engine_open(&e, &with, why);
+    free(libraries);
     if (st == LOOM_EINVAL) {
         *exit_code = command_misuse(c, "%s", why);
     } else if (st != LOOM_OK) {

@@ -4,21 +4,27 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 static const verb verbs[] = {
     {"agents", "List the agents on the bus", verb_agents},
     {"caps", "List capabilities and who provides them", verb_caps},
+    {"down", "Stop what `loom up` runs", verb_down},
     {"exec", "Run a command as part of a trace", verb_exec},
     {"flow", "Show how messages flow between agents", verb_flow},
     {"invoke", "Call a capability", verb_invoke},
+    {"logs", "Show what the agents of `loom up` print", verb_logs},
+    {"new", "Make a project for `loom up`", verb_new},
     {"provide", "Provide a capability that runs a command", verb_provide},
+    {"ps", "List what `loom up` runs", verb_ps},
     {"pub", "Publish a message", verb_pub},
     {"request", "Publish a message and print the first reply", verb_request},
     {"stats", "Show a broker's counters and slow subscribers", verb_stats},
     {"sub", "Subscribe to topics and print their events", verb_sub},
     {"topics", "List topics, their traffic and their subscriptions", verb_topics},
     {"trace", "Collect, list, show and check traces", verb_trace},
+    {"up", "Run a broker and the agents of a loom.toml", verb_up},
 };
 
 static const verb_table table = {
@@ -27,6 +33,7 @@ static const verb_table table = {
     .verbs = verbs,
     .count = sizeof verbs / sizeof verbs[0],
     .trailer = "Examples:\n"
+               "  loom new hello --lang python && cd hello && loom up   a broker and an agent of your own\n"
                "  loom-broker &                        a broker for this machine\n"
                "  loom sub 'greetings.>' &             print events as they arrive\n"
                "  loom pub greetings.all hello         publish, and print the trace id\n"
@@ -37,6 +44,16 @@ static const verb_table table = {
                "  loom trace ls --since 10m            recent traces\n"
                "  loom trace show --last               the newest trace as a waterfall\n",
 };
+
+bool verb_is_known(const char *name)
+{
+    for (size_t i = 0; i < table.count; i++) {
+        if (strcmp(verbs[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /* The first socket or file opened would take the place of a standard stream that the caller has closed, and our output would
  * go there. Open for reading only, it still makes printing fail. */

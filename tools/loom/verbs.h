@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every verb: verb_NAME() is in NAME.c, verb_trace_NAME() in trace_NAME.c; agents, caps and topics are in directory.c. */
+/* Every verb: verb_NAME() is in NAME.c, verb_trace_NAME() in trace_NAME.c; agents, caps and topics are in directory.c, up, down,
+ * ps and logs in up/, new in new/. */
 #ifndef LOOM_TOOLS_VERBS_H
 #define LOOM_TOOLS_VERBS_H
 
@@ -7,10 +8,14 @@
 
 int verb_agents(int argc, char *const argv[]);
 int verb_caps(int argc, char *const argv[]);
+int verb_down(int argc, char *const argv[]);
 int verb_exec(int argc, char *const argv[]);
 int verb_flow(int argc, char *const argv[]);
 int verb_invoke(int argc, char *const argv[]);
+int verb_logs(int argc, char *const argv[]);
+int verb_new(int argc, char *const argv[]);
 int verb_provide(int argc, char *const argv[]);
+int verb_ps(int argc, char *const argv[]);
 int verb_pub(int argc, char *const argv[]);
 int verb_request(int argc, char *const argv[]);
 int verb_stats(int argc, char *const argv[]);
@@ -21,5 +26,9 @@ int verb_trace_check(int argc, char *const argv[]);
 int verb_trace_collect(int argc, char *const argv[]);
 int verb_trace_ls(int argc, char *const argv[]);
 int verb_trace_show(int argc, char *const argv[]);
+int verb_up(int argc, char *const argv[]);
+
+/* Whether this loom has the verb. */
+bool verb_is_known(const char *name);
 
 #endif
