@@ -13,7 +13,6 @@ static _Thread_local struct {
     bool armed;
     bool fired;
     size_t left; /* allocations that still succeed before the one that fails */
-    size_t seen; /* allocations since it was armed */
 } fault;
 
 void *__real_malloc(size_t size);
@@ -35,7 +34,6 @@ static bool fault_now(void)
     if (!fault.armed) {
         return false;
     }
-    fault.seen++;
     if (fault.fired || fault.left-- > 0) {
         return false;
     }
@@ -78,7 +76,6 @@ void alloc_fault_arm(size_t n)
     fault.armed = true;
     fault.fired = false;
     fault.left = n;
-    fault.seen = 0;
 }
 
 bool alloc_fault_disarm(void)
@@ -94,7 +91,7 @@ static size_t each(alloc_fault_scenario *scenario, void *user, bool must_report)
         const loom_status status = scenario(user);
         if (!alloc_fault_disarm()) {
             assert_status(LOOM_OK, status);
-            return fault.seen;
+            return n;
         }
         if (must_report && status != LOOM_ENOMEM) {
             fail_msg("allocation %zu failed, and the call returned LOOM_%s", n, loom_status_name(status));

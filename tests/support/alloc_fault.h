@@ -18,8 +18,8 @@ bool alloc_fault_disarm(void);
  * came of it. Its own set-up may allocate too; it then returns LOOM_ENOMEM when that fails. */
 typedef loom_status alloc_fault_scenario(void *user);
 
-/* Runs scenario with its 0th, 1st, 2nd … allocation failing until a run meets no failure; returns the number of
- * allocations that run made. Fails the test when a run with a failed allocation returned anything but
+/* Runs scenario with its 0th, 1st, 2nd … allocation failing until a run meets no failure; returns how many runs
+ * met one. Fails the test when a run with a failed allocation returned anything but
  * LOOM_ENOMEM, or the last run anything but LOOM_OK. Leaks are the address sanitizer's to find. */
 size_t alloc_fault_each(alloc_fault_scenario *scenario, void *user);
 /* The same for calls that must carry on without the memory: a run with a failed allocation may return anything. */
