@@ -3,7 +3,7 @@
 loop and compared between two sizes: a cost that does not grow with the number of subscriptions stays what it is."""
 
 
-from hostile import Flood, in_both_homes, loop_ns, main, servers, subscribes, unsubscribes, wait_until, wire
+from hostile import Flood, in_both_homes, loop_ns, main, servers, subscribes, unsubscribes, wait_until
 
 FEW = 2_000
 GROWTH = 8  # of 16 for one that searches; caches alone make 4 to 5
@@ -32,7 +32,6 @@ class Removal:
         for count in (FEW, many):
             home = self.home(spans=False)
             before = remove(home, count)
-            self.agent(home, "last").request(wire.SUBSCRIBE, subscription=1, filter="last")  # answered after all others
             costs.append((loop_ns(*servers(home)) - before) / 1e3 / count)
         self.right(costs[1] <= GROWTH * costs[0], f"{what}: {costs[0]:.2f} µs each of {FEW}, {costs[1]:.2f} µs each of {many}")
 
