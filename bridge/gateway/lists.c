@@ -117,7 +117,7 @@ static void list_get(exchange *x, const list_spec *list)
         return;
     }
     if (x->gateway->options.source == NULL) {
-        exchange_fail(x, 501, "ask_the_broker", "only a gateway of the broker knows this, and this one is of a bridge");
+        exchange_fail(x, 501, "ask_the_broker", "only the broker's own gateway knows this (loom-broker --listen http://…); this one is a bridge's");
         return;
     }
     for (size_t i = 1; i < count; i++) {

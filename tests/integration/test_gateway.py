@@ -334,7 +334,7 @@ class Http2(Gateway):
                                                      span.parent_id))
 
     def test_a_client_that_does_not_ask_gets_http_1_1(self):
-        for options, version in (("--http1.1",), "HTTP/1.1"), (("--no-alpn",), "HTTP/1.1"), (("--http2",), "HTTP/2"):
+        for options, version in ((("--http1.1",), "HTTP/1.1"), (("--no-alpn",), "HTTP/1.1"), (("--http2",), "HTTP/2"), ((), "HTTP/2")):
             self.assertEqual((version, "200"), self.ask(*options, f"{self.url}/healthz")[0])
         self.assertEqual(("HTTP/2", "200"), self.ask("--http2-prior-knowledge", f"{self.plain}/healthz")[0])
         self.assertEqual(("HTTP/1.1", "200"), self.ask(f"{self.plain}/healthz")[0])
