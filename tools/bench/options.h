@@ -7,7 +7,7 @@
 
 #include "tools/bench/scenarios/scenario.h"
 
-enum { BENCH_PEERS_MAX = 8, BENCH_SIZES_MAX = 8 };
+enum { BENCH_PEERS_MAX = 12, BENCH_SIZES_MAX = 8 };
 
 typedef enum options_work { WORK_SCENARIO, WORK_ALL, WORK_QUICK } options_work;
 typedef enum options_format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV } options_format;

@@ -61,7 +61,7 @@ bench_case *plan_add_case(bench_plan *plan, const bench_scenario *scenario, benc
         c->setup.paced = true;
     }
     char shape_title[32], size_title[16];
-    bench_shape_title(&shape, shape_title);
+    bench_shape_title(scenario->compare ? &(bench_shape){0} : &shape, shape_title);
     bench_size_title(c->setup.size, size_title);
     snprintf(c->title, sizeof c->title, "%s%s%s%s%s", scenario->name, shape_title[0] != '\0' ? " " : "", shape_title,
              scenario->sizeless ? "" : ", ", scenario->sizeless ? "" : size_title);
@@ -104,7 +104,8 @@ static void add_word(char *label, bool differs, const char *word)
 
 static void name_loom(const bench_case *c, bench_contender *contender)
 {
-    bool bridges = false, transports = false, tracings = false, apis = false, stopped = false, filters = false, floods = false;
+    bool bridges = false, transports = false, tracings = false, apis = false, stopped = false, filters = false, floods = false,
+         works = false;
     char count[24];
     const bench_setup *mine = &contender->setup;
     for (size_t i = 0; i < c->count; i++) {
@@ -117,6 +118,7 @@ static void name_loom(const bench_case *c, bench_contender *contender)
             stopped = stopped || other->stopped != mine->stopped;
             filters = filters || other->shape.filters != mine->shape.filters;
             floods = floods || other->shape.flood != mine->shape.flood;
+            works = works || other->shape.work != mine->shape.work;
         }
     }
     snprintf(count, sizeof count, "%u filters", mine->shape.filters);
@@ -128,6 +130,7 @@ static void name_loom(const bench_case *c, bench_contender *contender)
     add_word(contender->label, stopped, mine->stopped > 0 ? "1 stopped" : "all running");
     add_word(contender->label, filters, count);
     add_word(contender->label, floods, bench_flood_names[mine->shape.flood]);
+    add_word(contender->label, works, bench_work_names[mine->shape.work]);
 }
 
 void plan_name_contenders(bench_case *c)

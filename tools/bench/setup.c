@@ -13,7 +13,8 @@ const char *const bench_api_names[] = {"event", "action", NULL};
 const char *const bench_placement_names[] = {"free", "apart", "together", NULL};
 const char *const bench_work_names[] = {
     "", "sampled", "unsampled", "disabled", "encode", "true", "loom exec true", "collect lines", "collect spans",
-    "--syscalls find", "--syscalls python start", "--syscalls sqlite", "library python", "library node", NULL};
+    "--syscalls find", "--syscalls python start", "--syscalls sqlite", "library python", "library node",
+    "invoke", "over HTTP", NULL};
 const char *const bench_flood_names[] = {
     "undisturbed", "busy", "subscribes", "unsubscribes", "calls", "calls-unanswered", "calls-nobody", "cancels", "pings",
     "publishes", "large-publishes", "hellos", NULL};

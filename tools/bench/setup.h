@@ -34,7 +34,8 @@ typedef enum bench_api { API_EVENT, API_ACTION, API_COUNT } bench_api;
  * crosses over. TOGETHER: all on one. */
 typedef enum bench_placement { PLACEMENT_FREE, PLACEMENT_APART, PLACEMENT_TOGETHER, PLACEMENT_COUNT } bench_placement;
 
-/* What is done with spans in the span scenario (tools/bench/spans/README.md), and in the exec scenario. */
+/* What is done with spans in the span scenario (tools/bench/spans/README.md), in the exec scenario, and how the
+ * http-action scenario calls. */
 typedef enum bench_work {
     WORK_NONE,
     WORK_SAMPLED,
@@ -49,7 +50,9 @@ typedef enum bench_work {
     WORK_PYTHON_START,
     WORK_SQLITE,
     WORK_LIBRARY_PYTHON,
-    WORK_LIBRARY_NODE
+    WORK_LIBRARY_NODE,
+    WORK_INVOKE,
+    WORK_HTTP_INVOKE
 } bench_work;
 
 /* What a noisy neighbour does in the fairness scenario (flood.h). BUSY: it spins, and talks to nobody. */
@@ -95,6 +98,7 @@ typedef struct bench_setup {
     bool paced;            /* at latency_rate only, not as fast as it goes */
     bool checked;          /* every byte of every payload; and the growth of the servers' memory while it goes fast */
     bool requests;         /* the servers are for requests and answers */
+    bool http;             /* Loom: its gateway listens, too */
     bool idle_flood;       /* the flood runs only where nobody else wants the processor */
 } bench_setup;
 

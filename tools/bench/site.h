@@ -16,7 +16,7 @@ typedef struct bench_site {
     const bench_setup *setup;
     char dir[SITE_PATH_SIZE];
     char url[SITE_URL_SIZE];     /* where the clients connect */
-    char url_out[SITE_URL_SIZE]; /* where consumers connect, with a peer that has two places */
+    char url_out[SITE_URL_SIZE]; /* where consumers connect, with a peer that has two places; or HTTP clients */
     unsigned index;              /* in a client's process: which producer or consumer it is */
     process_list processes;
     shared *shared;

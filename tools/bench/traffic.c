@@ -135,10 +135,7 @@ static void read_latency(const bench_site *site, bench_sample *out)
     for (unsigned i = 0; i < counted(site->setup); i++) {
         histogram_merge(&all, &site->shared->consumers[i].latency_ns);
     }
-    out->values[METRIC_P50_US] = (double)histogram_quantile(&all, 0.50) / 1e3;
-    out->values[METRIC_P90_US] = (double)histogram_quantile(&all, 0.90) / 1e3;
-    out->values[METRIC_P99_US] = (double)histogram_quantile(&all, 0.99) / 1e3;
-    out->values[METRIC_P999_US] = (double)histogram_quantile(&all, 0.999) / 1e3;
+    usage_latencies(&all, out);
 }
 
 /* Consumers write their histograms meanwhile: one message more or less in them is no harm. */

@@ -49,6 +49,14 @@ void usage_report(const bench_site *site, const usage_mark *begin, const usage_m
     out->values[METRIC_CPU] = all;
 }
 
+void usage_latencies(const histogram *ns, bench_sample *out)
+{
+    out->values[METRIC_P50_US] = (double)histogram_quantile(ns, 0.50) / 1e3;
+    out->values[METRIC_P90_US] = (double)histogram_quantile(ns, 0.90) / 1e3;
+    out->values[METRIC_P99_US] = (double)histogram_quantile(ns, 0.99) / 1e3;
+    out->values[METRIC_P999_US] = (double)histogram_quantile(ns, 0.999) / 1e3;
+}
+
 void usage_memory(const bench_site *site, bench_sample *out)
 {
     double servers = 0;

@@ -55,6 +55,8 @@ round agents --agents 20
 round stall --consumers 3
 round fairness --bridge process
 round span
+round http
+round http-action --bridge process
 round soak
 round soak --rate 2000 --bridge process
 

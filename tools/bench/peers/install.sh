@@ -4,7 +4,7 @@
 # A newer nats-server, earlier in PATH than Debian's, is the one that is measured.
 set -eu
 unset CDPATH
-packages="nats-server libnats-dev mosquitto libzmq3-dev" # nng and the floor need nothing that Loom does not
+packages="nats-server libnats-dev mosquitto libzmq3-dev nginx-light" # nng and the floor need nothing that Loom does not
 spans="$(dirname "$0")/../spans"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/loom/bench"
 if [ "${1:-}" = "--help" ] || [ "${1:-}" = "-h" ]; then
@@ -28,7 +28,7 @@ buses() {
     $as_root apt-get install --yes --no-install-recommends $packages
     # the packages may start servers of their own, which loom-bench does not use and which would take part of the machine
     if command -v systemctl >/dev/null && [ -d /run/systemd/system ]; then
-        for service in mosquitto nats-server; do
+        for service in mosquitto nats-server nginx; do
             $as_root systemctl disable --now "$service" 2>/dev/null || true
         done
     fi

@@ -11,10 +11,11 @@
 
 enum { ARGS_MAX = 32, CONNECT_MS = 10000, EMIT_MS = 30000, FLUSH_MS = 30000 };
 
-static bool read_url(char out[SITE_URL_SIZE], const char *path)
+/* Where it listens: the first URL, or the second. */
+static bool read_url(char out[SITE_URL_SIZE], const char *path, size_t which)
 {
     json_t *ready = json_load_file(path, 0, NULL);
-    const char *url = json_string_value(json_array_get(json_object_get(ready, "listen"), 0));
+    const char *url = json_string_value(json_array_get(json_object_get(ready, "listen"), which));
     const bool ok = url != NULL && strlen(url) < SITE_URL_SIZE;
     if (ok) {
         snprintf(out, SITE_URL_SIZE, "%s", url);
@@ -83,10 +84,16 @@ static bool start_program(bench_site *site, const char *program, char *const mor
     }
     char *argv[ARGS_MAX] = {
         path, "--listen", listen, "--ready-file", ready, "--telemetry-exporter", exports(site) ? "otlp" : "none"};
-    for (size_t n = 7, i = 0; more[i] != NULL && n < ARGS_MAX - 1; n++, i++) {
-        argv[n] = more[i];
+    size_t n = 7;
+    for (; *more != NULL && n < ARGS_MAX - 3; n++, more++) {
+        argv[n] = *more;
     }
-    return processes_run(&site->processes, program, argv, log) && site_wait_file(site, ready) && read_url(site->url, ready);
+    if (site->setup->http) {
+        argv[n++] = "--listen";
+        argv[n++] = "http://127.0.0.1:0";
+    }
+    return processes_run(&site->processes, program, argv, log) && site_wait_file(site, ready) && read_url(site->url, ready, 0) &&
+           (!site->setup->http || read_url(site->url_out, ready, 1));
 }
 
 static bool start(bench_site *site)
@@ -283,6 +290,7 @@ const bench_peer bench_peer_loom = {
     .name = "loom",
     .summary = "loom-broker with libloom",
     .is_bus = true,
+    .is_http = true,
     .guarantee = "at most once; batched: a full queue holds the producer back",
     .more_filters = true,
     .available = available,

@@ -49,7 +49,8 @@ typedef struct bench_peer {
     bool (*session_open)(const bench_site *site, unsigned index);
     /* The program of the span scenario, a full path. False: it is not there; available() says why. NULL: no tracing SDK. */
     bool (*span_program)(char out[SITE_URL_SIZE]);
-    bool is_bus; /* it carries messages */
+    bool is_bus;  /* it carries messages */
+    bool is_http; /* start() writes to site->url_out where it serves HTTP */
 } bench_peer;
 
 extern const bench_peer bench_peer_loom;

@@ -12,6 +12,7 @@ const bench_peer *const *bench_peers(void)
                                               &bench_peer_mosquitto,
                                               &bench_peer_nng,
                                               &bench_peer_floor,
+                                              &bench_peer_nginx,
                                               &bench_peer_otel_go,
                                               &bench_peer_otel_rust,
                                               NULL};

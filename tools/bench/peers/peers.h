@@ -11,6 +11,7 @@ extern const bench_peer bench_peer_zmq;
 extern const bench_peer bench_peer_mosquitto;
 extern const bench_peer bench_peer_nng;
 extern const bench_peer bench_peer_floor;
+extern const bench_peer bench_peer_nginx;
 extern const bench_peer bench_peer_otel_go;
 extern const bench_peer bench_peer_otel_rust;
 

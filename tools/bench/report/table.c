@@ -106,14 +106,20 @@ static void row(FILE *out, const bench_case *c, const bench_contender *contender
             (unsigned long long)m->misordered);
 }
 
+static bool is_like(const bench_shape *a, const bench_shape *b)
+{
+    return a->flood == b->flood && a->work == b->work;
+}
+
 /* Of the contenders with the first shape the one that is like it otherwise; NULL: it has that shape itself. */
 static const bench_contender *base_of(const bench_case *c, const bench_contender *contender)
 {
     const bench_setup *mine = &contender->setup;
-    for (size_t i = 0; i < c->count; i++) {
+    const bench_shape *first = &c->scenario->shapes[0];
+    for (size_t i = 0; i < c->count && !is_like(&mine->shape, first); i++) {
         const bench_setup *other = &c->contenders[i].setup;
-        if (other->shape.flood == FLOOD_NONE && mine->shape.flood != FLOOD_NONE && other->bridge == mine->bridge &&
-            other->transport == mine->transport && other->tracing == mine->tracing && other->api == mine->api) {
+        if (is_like(&other->shape, first) && other->bridge == mine->bridge && other->transport == mine->transport &&
+            other->tracing == mine->tracing && other->api == mine->api) {
             return &c->contenders[i];
         }
     }
@@ -136,7 +142,8 @@ static void quotients(FILE *out, const bench_case *c, const bench_summary *a, co
 
 static void compared(FILE *out, const bench_case *c)
 {
-    fprintf(out, "\n  divided by %s\n", bench_flood_names[FLOOD_NONE]);
+    const bench_shape *first = &c->scenario->shapes[0];
+    fprintf(out, "\n  divided by %s\n", first->work != WORK_NONE ? bench_work_names[first->work] : bench_flood_names[first->flood]);
     for (size_t i = 0; i < c->count; i++) {
         const bench_contender *base = base_of(c, &c->contenders[i]);
         const bench_summary *a = report_summary(&c->contenders[i]), *b = report_summary(base);
@@ -208,7 +215,7 @@ void report_table(FILE *out, const bench_plan *plan)
         const bench_case *c = &plan->cases[i];
         fprintf(out, "%s%s%s%s; %u rounds of %g s", i > 0 ? "\n" : "", colour ? "\033[1m" : "", c->title,
                 colour ? "\033[0m" : "", plan->rounds, c->setup.seconds);
-        if (anybody_has(c, METRIC_P50_US) && !c->setup.requests) {
+        if (anybody_has(c, METRIC_P50_US) && !c->setup.requests && !c->setup.http) {
             fprintf(out, "; latency at %.0f messages/s", bench_setup_pace(&c->setup) * c->setup.shape.producers);
         }
         static const char *const placements[PLACEMENT_COUNT] = {"", "; clients on one processor, servers on another",

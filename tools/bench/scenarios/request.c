@@ -149,10 +149,7 @@ static bool measure(bench_site *site, bench_sample *out)
         return false;
     }
     out->values[METRIC_RATE] = (double)(last - first) / ((double)(end.at_ns - begin.at_ns) / 1e9);
-    out->values[METRIC_P50_US] = (double)histogram_quantile(&c->latency_ns, 0.50) / 1e3;
-    out->values[METRIC_P90_US] = (double)histogram_quantile(&c->latency_ns, 0.90) / 1e3;
-    out->values[METRIC_P99_US] = (double)histogram_quantile(&c->latency_ns, 0.99) / 1e3;
-    out->values[METRIC_P999_US] = (double)histogram_quantile(&c->latency_ns, 0.999) / 1e3;
+    usage_latencies(&c->latency_ns, out);
     usage_report(site, &begin, &end, last - first, out);
     usage_memory(site, out);
     return true;

@@ -17,5 +17,7 @@ extern const bench_scenario bench_scenario_soak;
 extern const bench_scenario bench_scenario_exec;
 extern const bench_scenario bench_scenario_span;
 extern const bench_scenario bench_scenario_fairness;
+extern const bench_scenario bench_scenario_http;
+extern const bench_scenario bench_scenario_http_action;
 
 #endif
