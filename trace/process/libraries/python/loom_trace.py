@@ -49,6 +49,7 @@ BUFFER_WRITE = 32768  # bytes at which they are written although a root span is 
 WRITE_AFTER_NS = 10_000_000  # since the last write
 WRITE_MAX = 4096  # PIPE_BUF of Linux: what a pipe keeps in one piece
 READER_WAIT_MS = 50
+YIELDS_MAX = 20  # of half a millisecond, to a thread that writes
 EXIT_WAIT_MS = 500
 
 _STATUSES = ("unset", "ok", "error")
@@ -104,6 +105,10 @@ class _Output:
 
     def _make_room(self, size):
         self.flush(0)
+        for _ in range(YIELDS_MAX):  # another thread writes, and gets the interpreter only when this one lets go of it
+            if self._size + size <= BUFFER_MAX or self._blocked or not self._lock.locked():
+                break
+            time.sleep(0.0005)
         if self._size + size > BUFFER_MAX and self._lost % 64 == 0:
             self._size = sum(map(len, list(self._lines)))  # threads that count at once may have miscounted
         if self._size + size <= BUFFER_MAX:
