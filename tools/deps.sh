@@ -8,7 +8,7 @@ libcurl4-openssl-dev libevent-dev libssl-dev libwslay-dev node-llhttp libjansson
 libseccomp-dev libdw-dev help2man"
 TEST="libcmocka-dev nng-utils python3 python3-venv python3-msgpack python3-h2 openssl curl ca-certificates valgrind
 nats-server libnats-dev libgrpc-dev clang clang-tidy libclang-rt-14-dev nodejs ruby rustc
-podman runc busybox-static strace"
+podman runc busybox-static strace chromium chromium-driver"
 
 usage() {
     cat <<'EOF'

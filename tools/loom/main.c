@@ -25,6 +25,7 @@ static const verb verbs[] = {
     {"topics", "List topics, their traffic and their subscriptions", verb_topics},
     {"trace", "Collect, list, show and check traces", verb_trace},
     {"up", "Run a broker and the agents of a loom.toml", verb_up},
+    {"view", "Show the bus and its traces in a web page", verb_view},
 };
 
 static const verb_table table = {
@@ -40,20 +41,11 @@ static const verb_table table = {
                "  loom provide text.upper -- tr a-z A-Z &   turn a command into a capability\n"
                "  loom invoke text.upper hello         call it\n"
                "  loom exec -- make test               run a command as a span of the trace\n"
+               "  loom view                            watch it in a web page\n"
                "  loom trace collect &                 receive traces on 127.0.0.1:4318 and 4317\n"
                "  loom trace ls --since 10m            recent traces\n"
                "  loom trace show --last               the newest trace as a waterfall\n",
 };
-
-bool verb_is_known(const char *name)
-{
-    for (size_t i = 0; i < table.count; i++) {
-        if (strcmp(verbs[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* The first socket or file opened would take the place of a standard stream that the caller has closed, and our output would
  * go there. Open for reading only, it still makes printing fail. */

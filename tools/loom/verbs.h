@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every verb: verb_NAME() is in NAME.c, verb_trace_NAME() in trace_NAME.c; agents, caps and topics are in directory.c, up, down,
- * ps and logs in up/, new in new/. */
+ * ps and logs in up/, new in new/, view in view/. */
 #ifndef LOOM_TOOLS_VERBS_H
 #define LOOM_TOOLS_VERBS_H
 
@@ -27,8 +27,6 @@ int verb_trace_collect(int argc, char *const argv[]);
 int verb_trace_ls(int argc, char *const argv[]);
 int verb_trace_show(int argc, char *const argv[]);
 int verb_up(int argc, char *const argv[]);
-
-/* Whether this loom has the verb. */
-bool verb_is_known(const char *name);
+int verb_view(int argc, char *const argv[]);
 
 #endif

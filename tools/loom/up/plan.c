@@ -57,13 +57,9 @@ static loom_status add_broker(plan *p, const project *of)
     return item != NULL ? LOOM_OK : LOOM_ENOMEM;
 }
 
-static loom_status add_view(plan *p, const project *of, problems *list)
+static loom_status add_view(plan *p, const project *of)
 {
     char *self;
-    if (!verb_is_known("view")) {
-        problems_add(list, PROBLEM_ERROR, "this loom has no web view; take `view = true` out of [up], and leave --view out");
-        return LOOM_EINVAL;
-    }
     if (asprintf(&self, "%s/loom", p->program_folder) < 0) {
         return LOOM_ENOMEM;
     }
@@ -187,7 +183,7 @@ static loom_status fill(plan *out, const project *p, const settings *s, bool vie
 {
     loom_status st = s->up.broker ? add_broker(out, p) : LOOM_OK;
     if (st == LOOM_OK && view) {
-        st = add_view(out, p, list);
+        st = add_view(out, p);
     }
     for (size_t i = 0; i < s->agents.count && st != LOOM_ENOMEM && st != LOOM_ETOOBIG; i++) {
         loom_status added = add_agent(out, p, s->agents.items[i], list);

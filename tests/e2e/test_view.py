@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The web view in a real Chromium: a broker, agents, and `loom view` that receives their spans."""
+
+import json
+import os
+import pathlib
+import sys
+import unittest
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+import browser  # noqa: E402
+from harness import LoomTest, wait_until  # noqa: E402
+from skipping import skip  # noqa: E402
+
+ESCAPE, ENTER = "\ue00c", "\ue007"
+ROWS = "return [...document.querySelectorAll('.waterfall .row')].map((row) => row.querySelector('.name').innerText.split('\\n').pop())"
+
+
+class View(LoomTest):
+    def setUp(self):
+        self.home_ = self.home(spans=False, environment={"OTEL_TRACES_EXPORTER": "otlp"})
+        # exporters learn where the view receives: it comes first, and the broker is started anew with that
+        self.view = self.home_.run("loom", "view", "--no-open", "--listen", "127.0.0.1:0", "--otlp-listen", "127.0.0.1:0",
+                                   "--db", self.home_.folder / "traces.db", "--url-file", self.home_.folder / "url",
+                                   "--control", f"ipc://{self.home_.control_path}", "--jaeger", "http://127.0.0.1:16686")
+        wait_until(lambda: (self.home_.folder / "url").exists() or not self.view.running(), "the view listens")
+        self.assertTrue(self.view.running(), self.view.err)
+        self.url = (self.home_.folder / "url").read_text().strip()
+        self.base, self.token = self.url.split("/?token=")
+        self.home_.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://{self.ask('/api/state')['receiver']['http']}"
+        self.home_.broker.stop()
+        self.home_.start_broker()
+
+    def open(self, **options):
+        page = browser.Browser(**options)
+        self.addCleanup(page.close)
+        page.open(self.url)
+        page.wait("return document.querySelector('nav a[aria-current]')?.innerText", "the page is drawn")
+        return page
+
+    def ask(self, path, code=200, **headers):
+        request = urllib.request.Request(self.base + path, headers={"Authorization": f"Bearer {self.token}", **headers})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                self.assertEqual(code, answer.status)
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            self.assertEqual(code, error.code)
+            return json.load(error)
+
+    def send_spans(self, spans, service="made-up"):
+        body = {"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]},
+                                   "scopeSpans": [{"spans": spans}]}]}
+        endpoint = self.home_.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/traces"
+        request = urllib.request.Request(endpoint, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            self.assertEqual(200, answer.status)
+
+    def nothing_wrong(self, page):
+        self.assertEqual([], [line for line in page.console() if "favicon" not in line])
+
+    def test_a_trace_appears_without_a_reload_and_opens_as_a_waterfall(self):
+        page = self.open()
+        page.wait("return document.body.innerText.includes('No traces yet')", "the empty state")
+        self.home_.subscriber("sensor.>")
+        self.home_.loom("pub", "sensor.data", "21")
+        trace = page.wait("return document.querySelector('tr[data-trace]')?.dataset.trace", "the trace is in the list")
+        wait_until(lambda: "agent.on_event" in json.dumps(self.ask(f"/api/traces/{trace}")), "the span of the handler, the last of the trace")
+        page.press("j" + ENTER)
+        page.wait("return location.hash === arguments[0]", "the trace opens by keys", f"#/traces/{trace}")
+        page.wait("return document.querySelector('.waterfall .row')", "the waterfall")
+        page.open(self.base + f"/#/traces/{trace}")
+        rows = page.wait("const rows = [...document.querySelectorAll('.waterfall .row')]; return rows.length > 1 ? rows.map((r) => r.dataset.span) : null", "rows")
+        folded = page.run("return document.querySelectorAll('.waterfall .fold').length")
+        self.assertEqual(1, folded, page.run(ROWS))
+        page.run("document.querySelector('.waterfall .fold').click()")
+        page.wait("return document.querySelectorAll('.waterfall .row').length > arguments[0]", "the hops are unfolded", len(rows))
+        names = page.run("return [...document.querySelectorAll('.waterfall .row .name')].map((n) => n.textContent)")
+        order = [next(i for i, text in enumerate(names) if hop in text) for hop in
+                 ("agent.emit", "bridge.publish", "eventbus.publish", "bridge.forward", "agent.on_event")]
+        self.assertEqual(sorted(order), order, names)
+        self.assertEqual(f"http://127.0.0.1:16686/trace/{trace}",
+                         page.run("return [...document.querySelectorAll('a')].find((a) => a.innerText === 'Open in Jaeger').href"))
+        page.press(ESCAPE)
+        page.wait("return location.hash.startsWith('#/traces') && !location.hash.includes(arguments[0])", "back to the list", trace)
+        self.nothing_wrong(page)
+
+    def test_flow_shows_what_the_broker_counted(self):
+        self.home_.subscriber("sensor.>", "--id", "reader")
+        for _ in range(3):
+            self.home_.loom("pub", "sensor.data", "21", "--id", "writer")
+        page = self.open()
+        page.open(self.base + "/#/flow")
+        page.wait("return document.querySelector('[data-kind=publish][data-agent=writer][data-name=\"sensor.data\"]')?.dataset.total === '3'", "the edge of the publisher")
+        page.wait("return document.querySelector('[data-kind=deliver][data-agent=reader][data-name=\"sensor.data\"]')?.dataset.total === '3'", "the edge of the subscriber")
+        edges = {(e["kind"], e["agent"], e["name"]): e["total"] for e in self.ask("/api/bus/flow")["edges"]}
+        self.assertEqual(3, edges["publish", "writer", "sensor.data"])
+        self.nothing_wrong(page)
+
+    def test_a_killed_agent_is_shown_as_gone(self):
+        reader = self.home_.subscriber("sensor.>", "--id", "reader")
+        page = self.open()
+        page.open(self.base + "/#/agents")
+        page.wait("return document.querySelector('tr[data-agent=reader]') && !document.querySelector('tr[data-agent=reader].gone')", "the agent")
+        self.home_.kill(reader)
+        page.wait("return document.querySelector('tr[data-agent=reader].gone')", "the agent is gone")
+        self.nothing_wrong(page)
+
+    def test_a_trace_of_ten_thousand_spans_opens(self):
+        trace = "5" * 32
+        begin = 1_700_000_000_000_000_000
+        spans = [{"traceId": trace, "spanId": f"{n + 1:016x}", "parentSpanId": f"{(n + 9) // 10:016x}" if n else "", "name": f"work {n}", "kind": 1,
+                  "startTimeUnixNano": str(begin + n * 1000), "endTimeUnixNano": str(begin + 20_000_000 - n)} for n in range(10_000)]
+        self.send_spans(spans)
+        page = self.open()
+        page.run("window.began = performance.now(); location.hash = arguments[0]", f"#/traces/{trace}")
+        page.wait("return document.querySelector('.waterfall .row')", "the waterfall")
+        took = page.run("return performance.now() - window.began")
+        print(f"a trace of 10,000 spans: {took:.0f} ms until the test has seen it", file=sys.stderr)
+        self.assertIn("10,000 spans", page.run("return document.querySelector('.title').innerText"))
+        self.assertLess(page.run("return document.querySelectorAll('.waterfall .row').length"), 200)
+        page.run("const w = document.querySelector('.waterfall'); w.scrollTop = w.scrollHeight")
+        page.wait("return [...document.querySelectorAll('.waterfall .row')].some((row) => Number(row.getAttribute('aria-rowindex')) === 10000)", "the last row")
+        self.nothing_wrong(page)
+
+    def test_only_the_reader_of_the_url_gets_in(self):
+        for headers in ({"Authorization": "Bearer " + "0" * 32}, {"Authorization": ""}):
+            self.assertIn("token", self.ask("/api/state", code=401, **headers)["detail"])
+        self.assertIn("Host", self.ask("/api/state", code=403, Host="evil.example:80")["detail"])
+        self.assertIn("origin", self.ask("/api/state", code=403, Origin="http://evil.example")["detail"])
+        self.assertEqual(0o600, (self.home_.folder / "url").stat().st_mode & 0o777)
+        self.ask("/api/bus/../state", code=404)
+        self.ask("/assets/../../etc/passwd", code=404)
+        self.ask("/api/traces?limit=1000000", code=400)
+        self.ask("/api/traces/" + "6" * 32, code=404)
+        with urllib.request.urlopen(urllib.request.Request(self.base + "/assets/app.js", headers={"Authorization": f"Bearer {self.token}"})) as answer:
+            self.assertIn("default-src 'none'", answer.headers["Content-Security-Policy"])
+            self.assertIn(b"showTraces", answer.read())  # unpacked for who takes no gzip
+
+    def test_the_broker_may_go_and_come_back(self):
+        page = self.open()
+        page.open(self.base + "/#/agents")
+        self.home_.kill(self.home_.broker)
+        page.wait("return document.getElementById('status').classList.contains('bad')", "the page says that no broker answers")
+        self.home_.start_broker()
+        self.home_.subscriber("sensor.>", "--id", "reader")
+        page.wait("return document.querySelector('tr[data-agent=reader]')", "the agent of the new broker")
+        page.wait("return document.getElementById('status').innerText === ''", "the complaint is gone")
+
+    def test_light_dark_and_narrow(self):
+        ground = "return getComputedStyle(document.body).backgroundColor"
+        page = self.open(width=375, height=700)
+        light = page.run(ground)
+        page.run("document.getElementById('theme').click()")
+        self.assertNotEqual(light, page.run(ground))
+        self.assertLessEqual(page.run("return document.documentElement.scrollWidth - innerWidth"), 0)
+        page.press("?")
+        page.wait("return document.getElementById('help').open", "the keys")
+        self.nothing_wrong(page)
+
+    @unittest.skipUnless(os.environ.get("LOOM_VIEW_PICTURE"), "LOOM_VIEW_PICTURE names no file")
+    def test_picture(self):
+        agents = [self.home_.run(name, "--url", self.home_.url) for name in ("output", "processor")]
+        wait_until(lambda: self.home_.stats()["eventbus"]["subscriptions"] >= len(agents), "the agents have subscribed")
+        self.home_.run("sensor", "--url", self.home_.url, "--readings", "1").wait()
+        page = self.open()
+        trace = page.wait("const row = document.querySelector('tr[data-trace]'); return row?.children[3].innerText === '11' && row.dataset.trace", "all spans of the trace")
+        page.open(self.base + f"/#/traces/{trace}")
+        page.wait("return document.querySelector('.waterfall .row')", "the waterfall")
+        page.picture(os.environ["LOOM_VIEW_PICTURE"])
+
+
+if __name__ == "__main__":
+    if why := browser.missing():
+        skip(why)
+    unittest.main(argv=sys.argv)

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The page and what it asks are for one person on this machine. Whoever comes needs the token: once in the URL that was
+ * printed, then as a cookie that scripts cannot read and other sites cannot send. Host has to be ours, or a name of a page
+ * elsewhere could lead here; and so has Origin, where there is one. */
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "tools/loom/view/internal.h"
+
+static bool token_is(const view *v, const char *text, size_t len)
+{
+    return len == VIEW_TOKEN_SIZE - 1 && sodium_memcmp(text, v->token, len) == 0;
+}
+
+bool view_has_token(const view *v, const http_request *r)
+{
+    static const char name[] = "token=";
+    const loom_str query = http_request_query(r);
+    return query.len > sizeof name - 1 && memcmp(query.data, name, sizeof name - 1) == 0 &&
+           token_is(v, query.data + sizeof name - 1, query.len - (sizeof name - 1));
+}
+
+/* "name=value; name=value" (RFC 6265, 4.2.1). */
+bool view_has_cookie(const view *v, const http_request *r)
+{
+    const loom_str *field = http_request_field(r, "Cookie");
+    const size_t name = strlen(v->cookie);
+    for (size_t at = 0; field != NULL && at < field->len;) {
+        const char *pair = field->data + at, *end = memchr(pair, ';', field->len - at);
+        const size_t len = end != NULL ? (size_t)(end - pair) : field->len - at;
+        if (len > name && memcmp(pair, v->cookie, name) == 0 && pair[name] == '=' && token_is(v, pair + name + 1, len - name - 1)) {
+            return true;
+        }
+        at += len + 1;
+        at += at < field->len && field->data[at] == ' ';
+    }
+    return false;
+}
+
+/* "Bearer TOKEN", for scripts. */
+static bool has_bearer(const view *v, const http_request *r)
+{
+    static const char scheme[] = "Bearer ";
+    const loom_str *field = http_request_field(r, "Authorization");
+    return field != NULL && field->len > sizeof scheme - 1 && memcmp(field->data, scheme, sizeof scheme - 1) == 0 &&
+           token_is(v, field->data + sizeof scheme - 1, field->len - (sizeof scheme - 1));
+}
+
+/* Whether a field says this very host and port, behind a prefix. */
+static bool says_us(const view *v, loom_str value, const char *prefix)
+{
+    static const char *const hosts[] = {"127.0.0.1", "localhost", "[::1]"};
+    char text[URL_HOST_SIZE + 32];
+    snprintf(text, sizeof text, v->address.host_is_ipv6 ? "%s[%s]:%u" : "%s%s:%u", prefix, v->address.host, (unsigned)v->address.port);
+    bool us = str_is_any_case(value, text);
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0] && !us; i++) {
+        snprintf(text, sizeof text, "%s%s:%u", prefix, hosts[i], (unsigned)v->address.port);
+        us = str_is_any_case(value, text);
+    }
+    return us;
+}
+
+uint16_t view_admit(void *user, const http_request *r, const char **why)
+{
+    const view *v = user;
+    loom_str hosts[2], origins[2];
+    const size_t host_count = http_request_fields(r, "Host", hosts, 2), origin_count = http_request_fields(r, "Origin", origins, 2);
+    if (host_count != 1 || !says_us(v, hosts[0], "")) {
+        *why = "the Host of the request is not this one: open the URL that `loom view` printed";
+        return 403;
+    }
+    if (origin_count > 1 || (origin_count == 1 && !says_us(v, origins[0], "http://"))) {
+        *why = "only the page itself may ask, not one of another origin";
+        return 403;
+    }
+    if (!str_is(http_request_path(r), "/") && !view_has_cookie(v, r) && !has_bearer(v, r)) {
+        *why = "the token is missing: open the URL that `loom view` printed; scripts send Authorization: Bearer TOKEN";
+        return 401;
+    }
+    return 0;
+}
+
+/* why is a sentence of ours, without quotes or control characters. */
+void view_fail(void *user, http_request *r, uint16_t status, const char *why)
+{
+    (void)user;
+    char text[512];
+    const int len = snprintf(text, sizeof text, "{\"status\":%u,\"detail\":\"%s\"}\n", (unsigned)status, why);
+    view_answer(r, status, "application/problem+json", (loom_bytes){(const uint8_t *)text, len > 0 && (size_t)len < sizeof text ? (size_t)len : 0},
+                NULL, 0);
+}
+
+void view_answer(http_request *r, uint16_t status, const char *type, loom_bytes body, const http_field *more, size_t count)
+{
+    enum { ALWAYS = 6, MORE = 3 };
+    http_field fields[ALWAYS + MORE] = {
+        {"Content-Security-Policy",
+         str_of("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+                "form-action 'none'; frame-ancestors 'none'")},
+        {"X-Content-Type-Options", str_of("nosniff")},
+        {"X-Frame-Options", str_of("DENY")},
+        {"Referrer-Policy", str_of("no-referrer")},
+        {"Cross-Origin-Resource-Policy", str_of("same-origin")},
+        {"Cache-Control", str_of("no-cache")},
+    };
+    count = count < MORE ? count : MORE;
+    if (count > 0) {
+        memcpy(fields + ALWAYS, more, count * sizeof *more);
+    }
+    http_request_answer(r, &(http_answer){.status = status, .content_type = type, .body = body, .fields = fields,
+                                          .field_count = ALWAYS + count});
+}

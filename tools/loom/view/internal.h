@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the web view share. Everything runs on the loop's thread, but for the work of jobs. */
+#ifndef LOOM_TOOLS_VIEW_INTERNAL_H
+#define LOOM_TOOLS_VIEW_INTERNAL_H
+
+#include <uv.h>
+
+#include "base/url.h"
+#include "host/http/http_server.h"
+#include "tools/loom/receiver.h"
+#include "trace/collect/store.h"
+
+enum {
+    VIEW_TOKEN_SIZE = 33,  /* 128 random bits in hex, and NUL */
+    VIEW_COOKIE_SIZE = 32, /* its name: cookies do not know ports, so it has the port in it */
+    VIEW_JOBS_MAX = 16,    /* questions under way at once; more are told to come back */
+};
+
+typedef struct view {
+    uv_loop_t loop;
+    http_server *http;
+    url address; /* where the page is */
+    char token[VIEW_TOKEN_SIZE], cookie[VIEW_COOKIE_SIZE];
+    const char *control; /* of the broker */
+    const char *jaeger;  /* where its UI is; NULL: unknown */
+    receiver *receiver;  /* NULL: receiver_problem says why */
+    char receiver_problem[RECEIVER_PROBLEM_SIZE];
+    const char *db_path;
+    store *reader;        /* of jobs, under `reading` */
+    uv_mutex_t reading;
+    unsigned jobs;
+} view;
+
+/* ---- door.c: who may come in, and what every answer says ---- */
+
+/* http_listen_options.admit and .fail. */
+uint16_t view_admit(void *user, const http_request *r, const char **why);
+void view_fail(void *user, http_request *r, uint16_t status, const char *why);
+/* Whether the query names the token. */
+bool view_has_token(const view *v, const http_request *r);
+bool view_has_cookie(const view *v, const http_request *r);
+/* An answer with the fields that every answer has, and up to two more. */
+void view_answer(http_request *r, uint16_t status, const char *type, loom_bytes body, const http_field *more, size_t count);
+
+/* ---- page.c: the page and its assets ---- */
+
+void view_page(void *user, http_request *r);
+void view_asset(void *user, http_request *r);
+
+/* ---- job.c: questions whose answers take time ---- */
+
+typedef struct view_job {
+    uv_work_t work;
+    view *view;
+    http_request *request;
+    /* On a thread of the pool: writes the answer to out, JSON unless type says otherwise. status is 200 before. */
+    void (*run)(struct view_job *job);
+    FILE *out;
+    uint16_t status;
+    const char *type;
+    char *query; /* of the request, of the form that view_query() reads */
+    char rest[64];
+    char *text;
+    size_t text_len;
+} view_job;
+
+void view_job_start(view *v, http_request *r, void (*run)(view_job *job));
+/* Instead of what has been written: an error (RFC 9457). */
+void view_job_fail(view_job *job, uint16_t status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Calls visit with each decoded pair of the query. */
+void view_query(const view_job *job, bool (*visit)(void *user, const char *key, const char *value), void *user);
+
+/* ---- traces.c and bus.c: what there is under /api/ ---- */
+
+void view_traces(void *user, http_request *r);
+void view_trace(void *user, http_request *r);
+void view_state(void *user, http_request *r);
+void view_bus(void *user, http_request *r); /* agents, capabilities, topics, flow */
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the server is asked. An error says what the server said.
+
+export async function get(path, signal) {
+  let response;
+  try {
+    response = await fetch(path, { signal, headers: { Accept: "application/json" } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("`loom view` does not answer: is it still running?");
+  }
+  const text = await response.text();
+  if (!response.ok) {
+    let detail = text;
+    try {
+      detail = JSON.parse(text).detail;
+    } catch { /* as it stands */ }
+    throw new Error(detail || `the server answers ${response.status}`);
+  }
+  return JSON.parse(text);
+}
+
+/** Asks again and again until the signal: each second while the page is seen. */
+export async function poll(ask, show, fail, signal) {
+  while (!signal.aborted) {
+    if (!document.hidden) {
+      try {
+        show(await ask(signal));
+      } catch (error) {
+        if (error.name === "AbortError") return;
+        fail(error);
+      }
+    }
+    await new Promise((resolve) => {
+      const timer = setTimeout(resolve, 1000);
+      signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
+    });
+  }
+}

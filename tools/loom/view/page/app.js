@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which view is in sight: the URL says it, behind its #.
+
+import { showAgents } from "./agents.js";
+import { get } from "./api.js";
+import { el, empty } from "./dom.js";
+import { showFlow } from "./flow.js";
+import { listen } from "./keys.js";
+import { showTrace } from "./trace.js";
+import { showTraces } from "./traces.js";
+
+const main = document.getElementById("main"), line = document.getElementById("status");
+let leave = new AbortController(), current = null, state = null;
+
+function status(text, bad = false) {
+  if (line.textContent === text) return;
+  line.textContent = text;
+  line.classList.toggle("bad", bad);
+}
+
+async function show() {
+  leave.abort();
+  leave = new AbortController();
+  const { signal } = leave;
+  const [path, query] = (location.hash.slice(1) || "/traces").split("?");
+  const [, view, id] = path.split("/");
+  document.title = `${view[0].toUpperCase()}${view.slice(1)} – Loom`;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#/${view}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  status("");
+  try {
+    state ??= await get("/api/state", signal);
+  } catch (error) {
+    if (error.name !== "AbortError") main.replaceChildren(empty("The view cannot be shown", error.message));
+    return;
+  }
+  const context = { id, parameters: new URLSearchParams(query), signal, state, status };
+  const views = { traces: id ? showTrace : showTraces, flow: showFlow, agents: showAgents };
+  current = views[view] ? await views[view](main, context)
+    : (main.replaceChildren(empty("There is no such view", el("a", { href: "#/traces" }, "To the traces"))), null);
+}
+
+const theme = document.getElementById("theme");
+document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "";
+theme.addEventListener("click", () => {
+  const dark = document.documentElement.dataset.theme === "dark" ||
+    (document.documentElement.dataset.theme === "" && matchMedia("(prefers-color-scheme: dark)").matches);
+  document.documentElement.dataset.theme = dark ? "light" : "dark";
+  localStorage.setItem("theme", document.documentElement.dataset.theme);
+});
+listen(() => current, document.getElementById("help"));
+addEventListener("hashchange", show);
+show();

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Elements without markup in strings: what others have written is never taken for HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+/** el("a", {href, onclick}, "text", child, [more]) */
+export function el(name, attributes, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+export function svg(name, attributes, ...children) {
+  return fill(document.createElementNS(SVG, name), attributes, children);
+}
+
+/** An honest empty state: what is not there, and what to do. */
+export function empty(title, ...hints) {
+  return el("section", { class: "empty" }, el("h2", {}, title), hints.map((hint) => el("p", {}, hint)));
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who talks to whom: agents that publish or call, topics and capabilities, agents that receive or provide, in three columns.
+
+import { get, poll } from "./api.js";
+import { el, empty, svg } from "./dom.js";
+import { count, rate } from "./format.js";
+
+const WIDTH = 960, BOX = 220, HEIGHT = 30, GAP = 14, TOP = 34;
+const X = [0, (WIDTH - BOX) / 2, WIDTH - BOX];
+const INWARD = new Set(["publish", "invoke"]); // from an agent; the others go to one
+
+const nodeName = (column, text) => `${column} ${text}`;
+
+/** The order in a column follows that of what it is joined to, which keeps lines from crossing. */
+function place(edges) {
+  const columns = [new Map(), new Map(), new Map()];
+  const add = (column, text, kind) => {
+    const nodes = columns[column];
+    if (!nodes.has(text)) nodes.set(text, { text, kind, column, y: TOP + nodes.size * (HEIGHT + GAP) });
+    return nodes.get(text);
+  };
+  for (const edge of edges) {
+    edge.middle = add(1, edge.name, edge.kind === "publish" || edge.kind === "deliver" ? "topic" : "capability");
+    edge.agentNode = add(INWARD.has(edge.kind) ? 0 : 2, edge.agent, "agent");
+  }
+  return columns;
+}
+
+function line(edge, most) {
+  const inward = INWARD.has(edge.kind);
+  const from = inward ? edge.agentNode : edge.middle, to = inward ? edge.middle : edge.agentNode;
+  const x1 = X[from.column] + BOX, x2 = X[to.column], y1 = from.y + HEIGHT / 2, y2 = to.y + HEIGHT / 2, bend = (x2 - x1) / 2;
+  const text = `${from.text} → ${to.text}: ${rate(edge.rate)}, ${count(edge.total)} in all${edge.lost > 0 ? `, ${count(edge.lost)} lost or failed` : ""}`;
+  const path = svg("path", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`, class: `edge${edge.lost > 0 ? " lossy" : ""}${edge.rate > 0 ? "" : " still"}`,
+    "stroke-width": 1.5 + 6 * (most > 0 ? Math.sqrt(edge.rate / most) : 0) }, svg("title", {}, text));
+  const label = svg("text", { x: (x1 + x2) / 2, y: (y1 + y2) / 2 - 5, class: "label" }, `${rate(edge.rate)}${edge.lost > 0 ? ` ✕ ${count(edge.lost)}` : ""}`);
+  return svg("g", { "data-kind": edge.kind, "data-agent": edge.agent, "data-name": edge.name, "data-total": edge.total, role: "listitem", "aria-label": text }, path, label);
+}
+
+function box(node) {
+  const shown = node.text.length > 28 ? `${node.text.slice(0, 27)}…` : node.text;
+  const query = node.kind === "agent" ? `agent_id=${node.text}` : node.kind === "topic" ? `topic=${node.text}` : `capability=${node.text}`;
+  return svg("a", { href: `#/traces?${new URLSearchParams({ q: query })}` }, svg("title", {}, `${node.kind} ${node.text}: its traces`),
+    svg("rect", { x: X[node.column], y: node.y, width: BOX, height: HEIGHT, rx: node.kind === "agent" ? 6 : 15, class: `node ${node.kind}` }),
+    svg("text", { x: X[node.column] + BOX / 2, y: node.y + 20, class: "node" }, shown));
+}
+
+export function showFlow(main, { signal, state, status }) {
+  let before = new Map(), beforeMs = 0;
+  const holder = el("div", { class: "flow" });
+  main.replaceChildren(el("h1", {}, "Flow"), holder);
+
+  function show({ edges, more }) {
+    status("");
+    const now = performance.now(), totals = new Map();
+    const visible = edges.filter(({ name }) => !name.startsWith("system."));
+    for (const edge of visible) {
+      const key = nodeName(edge.kind, `${edge.agent} ${edge.name}`);
+      totals.set(key, edge.total);
+      const was = before.get(key);
+      edge.rate = was !== undefined && edge.total >= was ? ((edge.total - was) * 1000) / (now - beforeMs) : 0;
+    }
+    before = totals;
+    beforeMs = now;
+    if (visible.length === 0) {
+      holder.replaceChildren(empty("Nothing has flowed yet", "Agents that publish, receive or call show here. Try: loom sub 'hello.>' & loom pub hello.all hello"));
+      return;
+    }
+    visible.sort((a, b) => a.name.localeCompare(b.name) || a.agent.localeCompare(b.agent));
+    const columns = place(visible), most = Math.max(...visible.map((edge) => edge.rate));
+    const height = TOP + Math.max(...columns.map((nodes) => nodes.size)) * (HEIGHT + GAP);
+    holder.replaceChildren(
+      svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "list", "aria-label": "Who talks to whom" },
+        ["publishes or calls", "topic or capability", "receives or provides"].map((text, i) => svg("text", { x: X[i] + BOX / 2, y: 16, class: "heading" }, text)),
+        visible.map((edge) => line(edge, most)), columns.flatMap((nodes) => [...nodes.values()].map(box))),
+      more ? el("p", {}, "Only the busiest are shown. `loom flow FILTER` lists others.") : "");
+  }
+
+  function fail(error) {
+    status(error.message, true);
+    if (before.size === 0) holder.replaceChildren(empty("No broker answers", `This view asks ${state.control}. ${error.message}`));
+  }
+
+  poll((abort) => get("/api/bus/flow", abort), show, fail, signal);
+  return {};
+}

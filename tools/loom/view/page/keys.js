@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keys go to the view in sight: {focus, next, previous, enter, back}, each of which it may lack.
+
+const ACTIONS = { "/": "focus", j: "next", k: "previous", Enter: "enter" };
+
+export function listen(current, help) {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+    if (event.target instanceof HTMLInputElement) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    if (event.key === "?") help.showModal();
+    else if (event.key === "Escape") current()?.back?.();
+    else if (ACTIONS[event.key] && !(event.key === "Enter" && event.target.closest("a, button"))) current()?.[ACTIONS[event.key]]?.();
+    else return;
+    event.preventDefault();
+  });
+}

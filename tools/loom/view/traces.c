@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the store has, as JSON. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "base/str.h"
+#include "tools/loom/view/internal.h"
+#include "trace/collect/regroup.h"
+#include "trace/otlp/json.h"
+#include "trace/view/summary.h"
+
+enum { LIST_MAX = 500, LIST = 50, TRACE_BYTES_MAX = 512 * 1024 * 1024 };
+
+/* ---- the list ---- */
+
+typedef struct list_query {
+    store_filter filter;
+    char *texts[1 + STORE_ATTRS_MAX]; /* of the filter */
+    size_t text_count;
+    const char *bad; /* the name of a parameter that makes no sense */
+} list_query;
+
+static loom_str keep(list_query *q, const char *text)
+{
+    char *copy = strdup(text);
+    if (copy == NULL || q->text_count == sizeof q->texts / sizeof q->texts[0]) {
+        free(copy);
+        return (loom_str){0};
+    }
+    q->texts[q->text_count++] = copy;
+    return str_of(copy);
+}
+
+static void add_attribute(list_query *q, const char *value)
+{
+    const char *equals = strchr(value, '=');
+    if (equals == NULL || equals == value || q->filter.attr_count == STORE_ATTRS_MAX) {
+        q->bad = "attribute";
+        return;
+    }
+    const loom_str whole = keep(q, value);
+    const size_t key = (size_t)(equals - value);
+    if (whole.data != NULL) {
+        q->filter.attrs[q->filter.attr_count++] = (store_attr){{whole.data, key}, {whole.data + key + 1, whole.len - key - 1}};
+    }
+}
+
+static bool read_parameter(void *user, const char *key, const char *value)
+{
+    list_query *q = user;
+    if (strcmp(key, "service") == 0) {
+        q->filter.service = q->filter.service.len > 0 ? q->filter.service : keep(q, value);
+    } else if (strcmp(key, "attribute") == 0) {
+        add_attribute(q, value);
+    } else if (strcmp(key, "limit") == 0) {
+        char *end;
+        const unsigned long limit = strtoul(value, &end, 10);
+        q->bad = *end != '\0' || end == value || limit < 1 || limit > LIST_MAX ? "limit" : q->bad;
+        q->filter.limit = limit;
+    } else {
+        q->bad = "query";
+    }
+    return true;
+}
+
+typedef struct list_output {
+    FILE *out;
+    size_t count;
+} list_output;
+
+static bool write_row(void *user, const trace_summary *summary)
+{
+    list_output *l = user;
+    if (l->count++ > 0) {
+        fputc(',', l->out);
+    }
+    return trace_summary_print_json(l->out, summary) == LOOM_OK;
+}
+
+static void list_traces(view_job *job)
+{
+    list_query q = {.filter = {.limit = LIST}};
+    view_query(job, read_parameter, &q);
+    if (q.bad != NULL) {
+        view_job_fail(job, 400, "%s: there are service=NAME, attribute=KEY=VALUE and limit=1 to %d", q.bad, LIST_MAX);
+    } else {
+        list_output l = {.out = job->out};
+        fputs("{\"traces\":[", job->out);
+        uv_mutex_lock(&job->view->reading);
+        const loom_status st = store_list(job->view->reader, &q.filter, write_row, &l);
+        if (st != LOOM_OK) {
+            view_job_fail(job, 500, "cannot read the traces: %s", store_problem(job->view->reader));
+        } else {
+            fputs("]}\n", job->out);
+        }
+        uv_mutex_unlock(&job->view->reading);
+    }
+    for (size_t i = 0; i < q.text_count; i++) {
+        free(q.texts[i]);
+    }
+}
+
+void view_traces(void *user, http_request *r)
+{
+    view_job_start(user, r, list_traces);
+}
+
+/* ---- one trace ---- */
+
+/* OTLP/JSON: what other tools read, and what the page draws. */
+static void write_trace(view_job *job, const span_list *list)
+{
+    pb_buf json;
+    regrouping r;
+    loom_bytes request;
+    pb_init(&json, NULL, 0, TRACE_BYTES_MAX);
+    regrouping_init(&r);
+    for (size_t i = 0; i < list->count; i++) {
+        const otlp_span *span = &list->items[i].otlp;
+        regrouping_add(&r, span->span, span->resource, span->scope);
+    }
+    loom_status st = regrouping_finish(&r, &request);
+    st = st == LOOM_OK ? otlp_json_request(&json, request) : st;
+    if (st == LOOM_OK && !json.failed) {
+        fwrite(json.data, 1, json.len, job->out);
+    } else {
+        view_job_fail(job, 500, "cannot write the trace: %s", loom_status_text(st != LOOM_OK ? st : LOOM_ENOMEM));
+    }
+    regrouping_fini(&r);
+    pb_fini(&json);
+}
+
+static void load_trace(view_job *job)
+{
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    span_list list;
+    if (strlen(job->rest) != sizeof id * 2 || !hex_decode(id, job->rest, sizeof id)) {
+        view_job_fail(job, 400, "a trace id has 32 digits, 0 to 9 and a to f");
+        return;
+    }
+    span_list_init(&list);
+    uv_mutex_lock(&job->view->reading);
+    const loom_status st = store_load(job->view->reader, id, &list);
+    uv_mutex_unlock(&job->view->reading);
+    if (st == LOOM_OK) {
+        write_trace(job, &list);
+    } else if (st == LOOM_ENOTFOUND) {
+        view_job_fail(job, 404, "there is no trace %s: it was not received, or has been dropped for newer ones", job->rest);
+    } else {
+        view_job_fail(job, 500, "cannot read the trace: %s", loom_status_text(st));
+    }
+    span_list_fini(&list);
+}
+
+void view_trace(void *user, http_request *r)
+{
+    view_job_start(user, r, load_trace);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verb, and the life of its process: one loop with the page, the receiver of spans, and the signals that end it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/descriptors.h"
+#include "base/runtime_dir.h"
+#include "base/str.h"
+#include "tools/loom/trace_options.h"
+#include "tools/loom/verbs.h"
+#include "tools/loom/view/internal.h"
+
+#define LISTEN      "127.0.0.1:7781"
+#define LISTEN_ANY  "127.0.0.1:0"
+#define OTLP_HTTP   "127.0.0.1:4318"
+#define OTLP_GRPC   "127.0.0.1:4317"
+
+enum { SIGNALS = 3, RETENTION_SPANS = 1000000, URL_TEXT_SIZE = URL_HOST_SIZE + 128 };
+
+static const option_spec specs[] = {
+    {.name = "listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = LISTEN,
+     .help = "Address of the page, on this machine only; port 0 picks a free port, as the default does when its port is taken"},
+    {.name = "no-open", .kind = OPTION_FLAG, .help = "Do not open a browser"},
+    {.name = "jaeger", .kind = OPTION_VALUE, .value = "URL",
+     .help = "A Jaeger that has the same traces, such as http://127.0.0.1:16686: each trace gets a link to it"},
+    {.name = "control", .kind = OPTION_VALUE, .value = "URL", .group = "Connection",
+     .help = "The broker's bus_control; default: LOOM_CONTROL, or this machine's broker"},
+    {.name = "otlp-listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = OTLP_HTTP, .group = "Traces",
+     .help = "Address that receives traces, as `loom trace collect` does; none: read a database that another one fills"},
+    {.name = "grpc-listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = OTLP_GRPC, .group = "Traces",
+     .help = "A second address, where clients expect gRPC. Default only without --otlp-listen"},
+    {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db", .group = "Traces",
+     .help = "Database, created if missing; LOOM_TRACE_DB names another default"},
+    {.name = "retention-spans", .kind = OPTION_VALUE, .value = "N", .fallback = "1000000", .group = "Traces",
+     .help = "Drop the oldest traces beyond this many spans; 0 keeps everything"},
+    {.name = "url-file", .kind = OPTION_VALUE, .value = "FILE", .group = "For scripts",
+     .help = "Write the URL, with its token, to this file once listening (mode 0600)"},
+    OPTION_HELP,
+};
+
+static const command self = {
+    .manual = {.program = "loom view",
+               .synopsis = "[OPTION]…",
+               .summary = "Shows the bus and its traces in a web page. It receives traces over OTLP where exporters send them by "
+                          "default, asks the broker's control socket for agents and message flow, and never stands in the way of "
+                          "a message. Prints the page's URL, whose token lets one in. Runs until SIGINT, SIGTERM or SIGHUP.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "Examples:\n"
+                          "  loom view\n"
+                          "  loom view --no-open --url-file url & until [ -s url ]; do sleep 0.1; done; cat url\n"
+                          "  loom view --otlp-listen none        beside a `loom trace collect` with the same database\n"},
+};
+
+/* ---- the page's server ---- */
+
+static const http_route routes[] = {
+    {.method = "GET", .path = "/", .handle = view_page},
+    {.method = "GET", .path = "/assets/", .below = true, .handle = view_asset},
+    {.method = "GET", .path = "/api/state", .handle = view_state},
+    {.method = "GET", .path = "/api/traces", .handle = view_traces},
+    {.method = "GET", .path = "/api/traces/", .below = true, .handle = view_trace},
+    {.method = "GET", .path = "/api/bus/", .below = true, .handle = view_bus},
+};
+
+static int listen_at(view *v, const char *where, char why[HTTP_ERROR_SIZE], loom_status *st)
+{
+    char text[URL_TEXT_SIZE], wrong[URL_ERROR_SIZE];
+    const http_listen_options page = {.routes = routes, .route_count = sizeof routes / sizeof routes[0], .max_connections = 256,
+                                         .admit = view_admit, .fail = view_fail, .user = v};
+    *st = LOOM_EINVAL;
+    if (strlen(where) >= URL_HOST_SIZE || strpbrk(where, "/?#@") != NULL || snprintf(text, sizeof text, "http://%s", where) < 0 ||
+        url_parse(&v->address, text, URL_HTTP, wrong) != LOOM_OK) {
+        return command_misuse(&self, "--listen: \"%.100s\" is not HOST:PORT, such as " LISTEN, where);
+    }
+    if (!url_is_loopback(&v->address)) {
+        return command_misuse(&self, "--listen: %.100s can be reached from other machines, and the page is for this one: use 127.0.0.1, "
+                              "and a tunnel (ssh -L) from elsewhere", where);
+    }
+    *st = http_server_listen(v->http, &v->address, &page, why);
+    return VERB_OK;
+}
+
+static int open_page(view *v, const options *o)
+{
+    const char *where = options_value(o, "listen");
+    char why[HTTP_ERROR_SIZE];
+    loom_status st;
+    int exit_code = listen_at(v, where != NULL ? where : LISTEN, why, &st);
+    if (exit_code == VERB_OK && st != LOOM_OK && where == NULL) {
+        exit_code = listen_at(v, LISTEN_ANY, why, &st);
+    }
+    if (exit_code == VERB_OK && st != LOOM_OK) {
+        exit_code = command_fail(&self, "cannot listen on %s: %s", where != NULL ? where : LISTEN, why);
+    }
+    snprintf(v->cookie, sizeof v->cookie, "loom-view-%u", (unsigned)v->address.port);
+    return exit_code;
+}
+
+/* ---- traces ---- */
+
+static void on_receiver_error(void *user, const char *message)
+{
+    (void)user;
+    command_fail(&self, "%s", message);
+}
+
+/* Without a receiver the page shows what the database has; it says why. */
+static void open_receiver(view *v, const options *o, store *db)
+{
+    const char *otlp = options_value(o, "otlp-listen"), *grpc = options_value(o, "grpc-listen");
+    const receiver_options settings = {.listen = otlp != NULL ? otlp : OTLP_HTTP,
+                                       .grpc_listen = grpc != NULL ? grpc : otlp == NULL ? OTLP_GRPC : NULL,
+                                       .grpc_optional = true, .db = db, .on_error = on_receiver_error};
+    if (receiver_open(&v->receiver, &v->loop, &settings, v->receiver_problem) != LOOM_OK) {
+        command_fail(&self, "receives no traces: %s", v->receiver_problem);
+    }
+}
+
+/* ---- saying where it is ---- */
+
+static bool write_url_file(const char *path, const char *address)
+{
+    char *temporary = NULL;
+    if (asprintf(&temporary, "%s.%ld", path, (long)getpid()) < 0) {
+        return false;
+    }
+    const int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool done = fd >= 0 && dprintf(fd, "%s\n", address) > 0;
+    done = fd >= 0 && close(fd) == 0 && done && rename(temporary, path) == 0;
+    if (!done && fd >= 0) {
+        const int why = errno;
+        unlink(temporary);
+        errno = why;
+    }
+    free(temporary);
+    return done;
+}
+
+/* A browser starts on its own, and nobody waits for it: the child of a child is not ours. */
+static void open_browser(const char *address)
+{
+    extern char **environ;
+    char shell[] = "/bin/sh", flag[] = "-c", line[] = "xdg-open \"$0\" >/dev/null 2>&1 &", *copy = strdup(address);
+    char *const argv[] = {shell, flag, line, copy, NULL};
+    pid_t pid;
+    if (copy != NULL && posix_spawn(&pid, shell, NULL, NULL, argv, environ) == 0) {
+        (void)waitpid(pid, NULL, 0);
+    }
+    free(copy);
+}
+
+static int announce(const view *v, const options *o)
+{
+    char address[URL_TEXT_SIZE];
+    const char *file = options_value(o, "url-file");
+    snprintf(address, sizeof address, v->address.host_is_ipv6 ? "http://[%s]:%u/?token=%s" : "http://%s:%u/?token=%s", v->address.host,
+             (unsigned)v->address.port, v->token);
+    printf("the view is at %s\n", address);
+    if (v->receiver != NULL) {
+        printf("receiving traces on http://%s/v1/traces and by gRPC on %s, database %s\n", receiver_address(v->receiver),
+               receiver_grpc_address(v->receiver), v->db_path);
+    }
+    fflush(stdout);
+    if (file != NULL && !write_url_file(file, address)) {
+        return command_fail(&self, "cannot write %s: %s", file, strerror(errno));
+    }
+    const bool display = getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL;
+    if (!options_is_on(o, "no-open") && display && isatty(STDOUT_FILENO)) {
+        open_browser(address);
+    }
+    return VERB_OK;
+}
+
+/* ---- its life ---- */
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    uv_stop(handle->loop);
+}
+
+static bool hangup_is_ignored(void)
+{
+    struct sigaction now;
+    return sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+static void on_closed(void *user)
+{
+    (void)user;
+}
+
+static int run_loop(view *v, const options *o, store *db)
+{
+    static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
+    uv_signal_t signals[SIGNALS];
+    for (size_t i = 0; i < SIGNALS; i++) {
+        uv_signal_init(&v->loop, &signals[i]);
+        if (numbers[i] != SIGHUP || !hangup_is_ignored()) {
+            uv_signal_start(&signals[i], on_signal, numbers[i]);
+        }
+    }
+    int exit_code = open_page(v, o);
+    if (exit_code == VERB_OK && db != NULL) {
+        open_receiver(v, o, db);
+    }
+    exit_code = exit_code == VERB_OK ? announce(v, o) : exit_code;
+    if (exit_code == VERB_OK) {
+        uv_run(&v->loop, UV_RUN_DEFAULT);
+    }
+    receiver_close(v->receiver);
+    http_server_close(v->http, on_closed, NULL);
+    for (size_t i = 0; i < SIGNALS; i++) {
+        uv_close((uv_handle_t *)&signals[i], NULL);
+    }
+    uv_run(&v->loop, UV_RUN_DEFAULT); /* jobs as well */
+    return exit_code;
+}
+
+static int serve(view *v, const options *o, store *db)
+{
+    static const http_server_options server = {0};
+    uint8_t secret[(VIEW_TOKEN_SIZE - 1) / 2];
+    if (!descriptors_free(DESCRIPTORS_FOR_A_LOOP)) {
+        return command_fail(&self, "too few file descriptors are free; raise their limit (ulimit -n)");
+    }
+    if (sodium_init() < 0 || uv_loop_init(&v->loop) != 0) {
+        return command_fail(&self, "cannot start the event loop");
+    }
+    randombytes_buf(secret, sizeof secret);
+    sodium_bin2hex(v->token, sizeof v->token, secret, sizeof secret);
+    signal(SIGPIPE, SIG_IGN);
+    int exit_code = http_server_open(&v->http, &v->loop, &server) == LOOM_OK && uv_mutex_init(&v->reading) == 0
+                        ? run_loop(v, o, db) : command_fail(&self, "out of memory");
+    uv_loop_close(&v->loop);
+    return exit_code;
+}
+
+/* The store twice: one writes, the other reads beside it. writes: whether spans are received. */
+static int open_stores(view *v, const options *o, bool writes)
+{
+    char why[STORE_PROBLEM_SIZE];
+    uint64_t retention;
+    store *db = NULL;
+    int exit_code = VERB_OK;
+    if (!trace_options_number(&self, o, "retention-spans", RETENTION_SPANS, &retention, &exit_code)) {
+        return exit_code;
+    }
+    if ((writes && store_open_writer(&db, v->db_path, retention, why) != LOOM_OK) ||
+        store_open_reader(&v->reader, v->db_path, why) != LOOM_OK) {
+        exit_code = command_fail(&self, "%s", why);
+    } else {
+        exit_code = serve(v, o, db);
+    }
+    store_close(v->reader);
+    store_close(db);
+    return exit_code;
+}
+
+static int run(const options *o)
+{
+    char control[PATHS_DIR_SIZE + 64], *fallback = NULL;
+    view v = {.control = options_value(o, "control"), .jaeger = options_value(o, "jaeger"), .db_path = options_value(o, "db")};
+    const char *otlp = options_value(o, "otlp-listen");
+    v.control = v.control != NULL ? v.control : getenv("LOOM_CONTROL");
+    if (v.control == NULL) {
+        if (paths_runtime_url(control, sizeof control, "bus-control.sock") != LOOM_OK) {
+            return command_fail(&self, "no default control address; set --control");
+        }
+        v.control = control;
+    }
+    if (v.jaeger != NULL && strncmp(v.jaeger, "http://", 7) != 0 && strncmp(v.jaeger, "https://", 8) != 0) {
+        return command_misuse(&self, "--jaeger has to begin with http:// or https://, not \"%s\"", v.jaeger);
+    }
+    if (v.db_path == NULL) {
+        loom_status st = store_default_path(&fallback);
+        if (st != LOOM_OK) {
+            return command_fail(&self, "%s", st == LOOM_ENOTFOUND ? "HOME is not set; name the database with --db" : loom_status_text(st));
+        }
+        v.db_path = fallback;
+    }
+    const int exit_code = open_stores(&v, o, otlp == NULL || strcmp(otlp, "none") != 0);
+    free(fallback);
+    return command_finish(&self, exit_code);
+}
+
+int verb_view(int argc, char *const argv[])
+{
+    options o;
+    int exit_code;
+    if (!command_start(&self, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return exit_code;
+}
