@@ -368,7 +368,7 @@ class Killed(SyscallTest):
         process = self.start(TRACED, "--quiet", "--set", "all", "--", *SUBJECT, "goes-on", start_new_session=True)
         pid = int(self.next_line(process.stdout, "its pid"))
         tracer = wait_until(lambda: tracer_of(pid), "it is traced")
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGSEGV):
             os.kill(tracer, number)
         self.assert_goes_on(process.stdout)
         process.stdin.close()
@@ -382,6 +382,47 @@ class Killed(SyscallTest):
         self.assert_goes_on(process.stdout)
         process.stdin.close()
         wait_until(lambda: tracer_of(pid) is None, "it ends")
+
+
+class Crashed(SyscallTest):
+    """libdw breaks down in the tracer, at the first program that it looks at."""
+
+    def crashed(self, how, *command, code=0, options=(), given=""):
+        loom = [harness.BIN / "loom", "exec", "--syscalls=all", "--source", *options, "--", *command]
+        environment = {**self.environment, "LD_LIBRARY_PATH": str(TESTS / "broken"), "LOOM_TEST_CRASH": how}
+        done = subprocess.run(loom, env=environment, cwd=self.folder, text=True, capture_output=True, timeout=50, input=given)
+        self.assertEqual(code, done.returncode, done.stderr)
+        return done
+
+    def test_the_command_goes_on_whatever_it_does(self):
+        for case in ("forks", "100"), ("threads", "20"), *(("vfork",), ("clone",), ("thread-exec",), ("thread-exit",), ("kill",), ("signals",),
+                                                           ("stops",), ("job-control",), ("interrupted",), ("sandbox",), ("foreign",)):
+            with self.subTest(case):
+                self.crashed("segv", *SUBJECT, *case)
+
+    def test_whatever_the_crash_is(self):
+        for how, number in ("segv", signal.SIGSEGV), ("abort", signal.SIGABRT), ("stack", signal.SIGSEGV):
+            with self.subTest(how):
+                done = self.crashed(how, "sh", "-c", "cat; sh -c 'exit 3'; echo $?; kill -TERM $$", code=128 + signal.SIGTERM, given="in\n")
+                self.assertEqual("in\n3\n", done.stdout)
+                self.assertIn(f"system calls were traced in part only: the tracer crashed (signal {number}); "
+                              "its debug information may be broken: run it without --source", done.stderr)
+
+    def test_what_takes_too_long_is_given_up(self):
+        done = self.crashed("hang", *SUBJECT, "opens", "1000")
+        self.assertIn("the source of one was not found within 10 s", done.stderr)
+
+    def test_a_running_process_is_let_go(self):
+        subject = self.start(*SUBJECT, "goes-on", "3")
+        pid = int(self.next_line(subject.stdout, "its pid"))
+        self.environment |= {"LD_LIBRARY_PATH": str(TESTS / "broken")}
+        tracer = self.start(TRACED, "--set", "all", "--source", "--pid", pid)
+        self.assertEqual("attached", self.next_line(tracer.stderr, "whether it is attached"))
+        wait_until(lambda: tracer_of(pid) == 0, "it is let go")
+        self.assert_goes_on(subject.stdout)
+        tracer.send_signal(signal.SIGTERM)
+        self.assertEqual(0, tracer.wait(DEADLINE_S))
+        self.assertIn(f'"crashed":{int(signal.SIGSEGV)}}}', tracer.stderr.read())
 
 
 class Attached(SyscallTest):

@@ -163,6 +163,7 @@ bool exec_syscalls_open(exec_syscalls *x, const command *c, const options *o, co
         return false;
     }
     x->summary = with.summary;
+    x->source = with.source || with.source_map != NULL;
     if (sampled) {
         with.tracer = trace->tracing.tracer;
         with.processor = trace->tracing.processor;
@@ -207,6 +208,18 @@ int exec_syscalls_attach(exec_syscalls *x, pid_t pid)
     return 0;
 }
 
+static void tell_crash(const exec_syscalls *x, int signal)
+{
+    const char *advice = x->source ? "; its debug information may be broken: run it without --source" : "";
+    if (signal == SIGKILL) {
+        (void)command_fail(x->command, "the tracer was killed: system calls of the command failed from then on (ENOSYS)");
+    } else if (signal == SIGALRM) {
+        (void)command_fail(x->command, "system calls were traced in part only: the source of one was not found within 10 s%s", advice);
+    } else if (signal != 0) {
+        (void)command_fail(x->command, "system calls were traced in part only: the tracer crashed (signal %d)%s", signal, advice);
+    }
+}
+
 /* What the numbers of a trace mean for who reads it. */
 static void tell_gaps(const exec_syscalls *x, const syscall_trace_counts *n)
 {
@@ -220,6 +233,7 @@ static void tell_gaps(const exec_syscalls *x, const syscall_trace_counts *n)
     if (n->foreign > 0) {
         (void)command_fail(x->command, "%" PRIu64 " processes are of another architecture: their system calls were not traced", n->foreign);
     }
+    tell_crash(x, (int)n->crashed);
     if (n->debuggers > 0) {
         (void)command_fail(x->command, "%" PRIu64 " ptrace() calls of the command failed: a process can have one tracer only; run debuggers "
                            "without --syscalls", n->debuggers);

@@ -105,8 +105,8 @@ static void report(const settings *s, syscall_trace *trace)
     if (!s->quiet) {
         fprintf(stderr,
                 "{\"calls\":%" PRIu64 ",\"spans\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"processes\":%" PRIu64 ",\"threads\":%" PRIu64
-                ",\"foreign\":%" PRIu64 ",\"unfiltered\":%" PRIu64 ",\"debuggers\":%" PRIu64 "}\n",
-                c.calls, c.spans, c.lost, c.processes, c.threads, c.foreign, c.unfiltered, c.debuggers);
+                ",\"foreign\":%" PRIu64 ",\"unfiltered\":%" PRIu64 ",\"debuggers\":%" PRIu64 ",\"crashed\":%" PRIu64 "}\n",
+                c.calls, c.spans, c.lost, c.processes, c.threads, c.foreign, c.unfiltered, c.debuggers, c.crashed);
     }
 }
 

@@ -84,6 +84,8 @@ typedef struct syscall_trace_counts {
     uint64_t processes, threads;
     uint64_t foreign;        /* processes of another architecture (32-bit), whose calls pass unseen */
     uint64_t unfiltered;     /* no filter could be installed: nothing was seen */
+    uint64_t crashed;        /* the signal that the tracer died of, 0: none; what came after was not seen. SIGKILL: the command has
+                                lost its tracer, all others: it has not. SIGALRM: the source of a call could not be found in time */
     uint64_t debuggers;      /* calls of ptrace() that failed since the program is traced already */
 } syscall_trace_counts;
 

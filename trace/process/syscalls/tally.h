@@ -17,6 +17,7 @@ typedef struct call_tally {
 
 typedef struct tally {
     _Atomic uint64_t calls, processes, threads, foreign, debuggers;
+    _Atomic uint64_t crashed; /* the signal that ended the tracing; SIGALRM: a look at the source took too long */
     call_tally by_number[SYSCALL_NUMBERS_MAX];
 } tally; /* all zero: nothing yet */
 

@@ -272,6 +272,7 @@ syscall_trace_counts syscall_trace_count(const syscall_trace *t)
                                   .threads = atomic_load(&s->tally.threads),
                                   .foreign = atomic_load(&s->tally.foreign),
                                   .unfiltered = t->unfiltered,
+                                  .crashed = atomic_load(&s->tally.crashed),
                                   .debuggers = atomic_load(&s->tally.debuggers)};
 }
 
@@ -287,7 +288,10 @@ void syscall_trace_stop(syscall_trace *t, int timeout_ms)
         return;
     }
     t->stopped = true;
-    (void)tracer_link_ask(&t->link, &(tracer_request){.order = TRACER_STOP});
+    uint64_t alive = 0;
+    if (tracer_link_ask(&t->link, &(tracer_request){.order = TRACER_STOP}) == EPIPE) {
+        (void)atomic_compare_exchange_strong(&t->link.shared->tally.crashed, &alive, SIGKILL);
+    }
     if (t->reading) {
         reader_stop(&t->reader, timeout_ms);
     }

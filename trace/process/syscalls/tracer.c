@@ -34,7 +34,6 @@ static void set_signals(void)
     }
     const struct sigaction wake = {.sa_handler = on_signal};
     sigaction(SIGUSR1, &wake, NULL);
-    sigaction(SIGALRM, &wake, NULL);
     signal(SIGCHLD, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -84,6 +83,7 @@ static void answer(const tracer *t, int error)
 static void obey(tracer *t, const tracer_request *request)
 {
     if (request->order != TRACER_STOP) {
+        t->unfiltered = request->order == TRACER_ATTACH || t->plan->filter == NULL;
         t->first = request->pid;
         t->spans = t->plan->spans && !request->muted;
         t->passing = !t->spans && !t->plan->summary;
@@ -123,7 +123,10 @@ static void wait_for_tracees(tracer *t)
         int status;
         const pid_t tid = waitpid(-1, &status, __WALL);
         if (tid > 0) {
+            t->current_status = status;
+            t->current = WIFSTOPPED(status) ? tid : 0;
             tracer_on_status(t, tid, status);
+            t->current = 0;
         } else if (errno == EINTR) {
             hear(t, MSG_DONTWAIT);
         } else {
@@ -139,6 +142,7 @@ _Noreturn void tracer_run(const syscall_plan *plan, tracer_shared *shared, int b
 {
     tracer t = {.plan = plan, .shared = shared, .bell = bell, .socket = socket};
     become_tracer(bell, socket);
+    tracer_survive_crashes(&t);
     t.callers = plan->source ? caller_finder_create() : NULL;
     while (!t.deserted) {
         hear(&t, 0);

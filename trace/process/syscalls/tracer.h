@@ -6,6 +6,8 @@
 #ifndef LOOM_TRACE_PROCESS_TRACER_H
 #define LOOM_TRACE_PROCESS_TRACER_H
 
+#include <signal.h>
+
 #include "trace/process/syscalls/plan.h"
 #include "trace/process/syscalls/ring.h"
 #include "trace/process/syscalls/tally.h"
@@ -43,6 +45,10 @@ typedef struct tracer {
     bool passing;   /* nobody listens: calls pass */
     bool detaching; /* whatever stops is let go */
     bool deserted;  /* loom has gone */
+    bool unfiltered; /* what it follows has no filter, and needs nobody */
+    pid_t current;  /* has stopped with current_status, and waits to go on; 0: none */
+    int current_status;
+    volatile sig_atomic_t looks_left; /* ticks of the timer until a look at the source is given up; 0: none is under way */
 } tracer;
 
 /* Runs in the forked child and never returns. Everything else that the process has open is closed. */
@@ -50,8 +56,12 @@ _Noreturn void tracer_run(const syscall_plan *plan, tracer_shared *shared, int b
 
 /* ---- between the files of the tracer ---- */
 
+/* tracer_crash.c: from now on a crash ends what is traced, and nothing else. */
+void tracer_survive_crashes(tracer *t);
+
 /* tracer_stop.c: what waitpid() said of a thread. */
 void tracer_on_status(tracer *t, pid_t tid, int status);
+bool tracer_is_stop_signal(int sig);
 /* 0 or an errno value. */
 int tracer_seize(tracer *t, pid_t pid);
 int tracer_attach(tracer *t, pid_t pid);
@@ -62,6 +72,8 @@ void tracer_begin_detaching(tracer *t);
  * at the next system call stop. */
 bool tracer_on_filter(tracer *t, tracee *e);
 bool tracer_on_call(tracer *t, tracee *e);
+/* At a seccomp stop: the call may not make children that nobody traces. */
+void tracer_keep_children(pid_t tid);
 /* Counts a process of another architecture. */
 void tracer_note_architecture(tracer *t, tracee *e);
 /* What e->to_look asks for, once the thread goes on. */

@@ -26,11 +26,13 @@
 #error "system calls are traced on x86-64 and on 64-bit ARM"
 #endif
 
+enum { LOOK_TICKS = 20 }; /* of half a second each: the first look reads all debug information of the program */
+
 typedef struct __ptrace_syscall_info call_info;
 
-static bool get_info(const tracee *e, call_info *info)
+static bool get_info(pid_t tid, call_info *info)
 {
-    return ptrace(PTRACE_GET_SYSCALL_INFO, e->tid, (void *)sizeof *info, info) > 0;
+    return ptrace(PTRACE_GET_SYSCALL_INFO, tid, (void *)sizeof *info, info) > 0;
 }
 
 void tracer_tell(tracer *t, const tracee *e, ring_urgency urgency)
@@ -53,19 +55,19 @@ static uint64_t *first_argument(struct user_regs_struct *registers)
 
 /* A child of clone(CLONE_UNTRACED) would have our filter and nobody to pass its calls: they would all fail. So the flag goes.
  * Only what ptraces can tell the difference. */
-static void keep_children(const tracee *e, uint64_t number, uint64_t argument)
+static void keep_children(pid_t tid, uint64_t number, uint64_t argument)
 {
     uint64_t flags = argument;
 #ifdef SYS_clone3
-    if (number == SYS_clone3 && memory_read(e->tid, argument, &flags, sizeof flags) == sizeof flags && (flags & CLONE_UNTRACED) != 0) {
-        (void)ptrace(PTRACE_POKEDATA, e->tid, (void *)(uintptr_t)argument, (void *)(uintptr_t)(flags & ~(uint64_t)CLONE_UNTRACED));
+    if (number == SYS_clone3 && memory_read(tid, argument, &flags, sizeof flags) == sizeof flags && (flags & CLONE_UNTRACED) != 0) {
+        (void)ptrace(PTRACE_POKEDATA, tid, (void *)(uintptr_t)argument, (void *)(uintptr_t)(flags & ~(uint64_t)CLONE_UNTRACED));
     }
 #endif
     struct user_regs_struct registers;
     struct iovec all = {&registers, sizeof registers};
-    if (number == SYS_clone && (flags & CLONE_UNTRACED) != 0 && ptrace(PTRACE_GETREGSET, e->tid, (void *)NT_PRSTATUS, &all) == 0) {
+    if (number == SYS_clone && (flags & CLONE_UNTRACED) != 0 && ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &all) == 0) {
         *first_argument(&registers) &= ~(uint64_t)CLONE_UNTRACED;
-        (void)ptrace(PTRACE_SETREGSET, e->tid, (void *)NT_PRSTATUS, &all);
+        (void)ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &all);
     }
 }
 
@@ -76,6 +78,14 @@ static bool is_birth(uint64_t number)
 #else
     return number == SYS_clone;
 #endif
+}
+
+void tracer_keep_children(pid_t tid)
+{
+    call_info info;
+    if (get_info(tid, &info) && info.op == PTRACE_SYSCALL_INFO_SECCOMP && is_birth(info.seccomp.nr)) {
+        keep_children(tid, info.seccomp.nr, info.seccomp.args[0]);
+    }
 }
 
 /* ---- the beginning ---- */
@@ -104,7 +114,9 @@ static void begin_record(tracer *t, tracee *e, uint64_t number, const uint64_t *
         record->args[i] = args[i];
     }
     if (e->kept && t->callers != NULL) {
+        t->looks_left = LOOK_TICKS;
         caller_find(t->callers, e);
+        t->looks_left = 0;
     }
     if (e->kept && (t->callers != NULL || destroys_memory(number) || never_returns(number))) {
         capture_before(e, t->plan->by_number[number]);
@@ -148,11 +160,11 @@ static bool begin_call(tracer *t, tracee *e, uint64_t number, const uint64_t *ar
 bool tracer_on_filter(tracer *t, tracee *e)
 {
     call_info info;
-    if (!get_info(e, &info) || info.op != PTRACE_SYSCALL_INFO_SECCOMP) {
+    if (!get_info(e->tid, &info) || info.op != PTRACE_SYSCALL_INFO_SECCOMP) {
         return false;
     }
     if (is_birth(info.seccomp.nr)) {
-        keep_children(e, info.seccomp.nr, info.seccomp.args[0]);
+        keep_children(e->tid, info.seccomp.nr, info.seccomp.args[0]);
     }
     e->event->number = (uint16_t)info.seccomp.nr;
     return begin_call(t, e, info.seccomp.nr, (const uint64_t *)info.seccomp.args);
@@ -200,7 +212,7 @@ static void note_architecture(tracer *t, tracee *e, uint32_t arch)
 void tracer_note_architecture(tracer *t, tracee *e)
 {
     call_info info;
-    if (get_info(e, &info)) {
+    if (get_info(e->tid, &info)) {
         note_architecture(t, e, info.arch);
     }
 }
@@ -210,7 +222,7 @@ bool tracer_on_call(tracer *t, tracee *e)
 {
     const uint64_t now = clock_monotonic_ns();
     call_info info;
-    if (!get_info(e, &info)) {
+    if (!get_info(e->tid, &info)) {
         return false;
     }
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {

@@ -163,6 +163,7 @@ void tracer_begin_detaching(tracer *t)
 
 static void go_on(tracer *t, tracee *e, pid_t tid, int sig)
 {
+    t->current = 0;
     if (e == NULL) {
         (void)ptrace(PTRACE_CONT, tid, NULL, (void *)(long)sig);
     } else if (t->detaching && e->attached) {
@@ -222,7 +223,7 @@ static tracee *on_exec(tracer *t, pid_t pid)
     return e;
 }
 
-static bool is_stop_signal(int sig)
+bool tracer_is_stop_signal(int sig)
 {
     return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
 }
@@ -230,7 +231,7 @@ static bool is_stop_signal(int sig)
 /* PTRACE_EVENT_STOP: the first stop of a child, one we asked for, or a group-stop, in which it stays until SIGCONT. */
 static void on_stop_event(tracer *t, tracee *e, pid_t tid, int sig)
 {
-    if (is_stop_signal(sig) && !(t->detaching && e != NULL && e->attached)) {
+    if (tracer_is_stop_signal(sig) && !(t->detaching && e != NULL && e->attached)) {
         (void)ptrace(PTRACE_LISTEN, tid, NULL, NULL);
     } else {
         go_on(t, e, tid, 0);
