@@ -83,6 +83,13 @@ class View(LoomTest):
         self.assertEqual(sorted(order), order, names)
         self.assertEqual(f"http://127.0.0.1:16686/trace/{trace}",
                          page.run("return [...document.querySelectorAll('a')].find((a) => a.innerText === 'Open in Jaeger').href"))
+        handler = next(i for i, text in enumerate(names) if "agent.on_event" in text)
+        page.run("document.querySelectorAll('.waterfall .row')[arguments[0]].click()", handler)
+        page.run("document.querySelector('.waterfall .fold').click(); document.querySelectorAll('.waterfall .row')[arguments[0]].click()", 1)
+        page.run("[...document.querySelectorAll('.details button')].find((b) => b.innerText.includes('of this trace')).click()")
+        page.wait("return document.querySelector('.row[aria-selected=true] .name').textContent.includes('agent.emit')", "the link to the span of the same trace")
+        page.run("document.querySelector('.skip').click()")
+        self.assertEqual(["main", f"#/traces/{trace}"], page.run("return [document.activeElement.id, location.hash]"))
         page.press(ESCAPE)
         page.wait("return location.hash.startsWith('#/traces') && !location.hash.includes(arguments[0])", "back to the list", trace)
         self.nothing_wrong(page)

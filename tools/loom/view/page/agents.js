@@ -2,8 +2,10 @@
 // Who is on the bus.
 
 import { get, poll } from "./api.js";
-import { el, empty } from "./dom.js";
+import { el, empty, keyed } from "./dom.js";
 import { duration } from "./format.js";
+
+const GONE_MAX = 100; // that stay in sight
 
 export function showAgents(main, { signal, state, status }) {
   const body = el("tbody");
@@ -16,17 +18,19 @@ export function showAgents(main, { signal, state, status }) {
     status("");
     const here = new Set(agents.map(({ agent }) => agent));
     for (const agent of agents) seen.set(agent.agent, agent);
-    for (const [name, agent] of seen) if (!here.has(name)) seen.set(name, { ...agent, state: "gone" });
-    const rows = [...seen.values()].sort((a, b) => (b.heard_ms_ago ?? 0) - (a.heard_ms_ago ?? 0) || a.agent.localeCompare(b.agent));
+    for (const [name, agent] of seen) if (!here.has(name)) seen.set(name, { ...agent, state: "gone", heard_ms_ago: null });
+    const gone = [...seen.keys()].filter((name) => !here.has(name));
+    for (const name of gone.slice(0, Math.max(0, gone.length - GONE_MAX))) seen.delete(name);
+    const rows = [...seen.values()].sort((a, b) => (a.state === "gone") - (b.state === "gone") || a.agent.localeCompare(b.agent));
     const content = rows.length === 0
       ? empty("No agent is on the bus", "Start one: loom sub 'hello.>', or loom new hello --lang python && cd hello && loom up")
       : table;
-    body.replaceChildren(...rows.map((agent) => el("tr", { class: agent.state === "gone" ? "gone" : null, "data-agent": agent.agent },
+    keyed(body, rows, ({ agent }) => agent, JSON.stringify, (agent) => el("tr", { class: agent.state === "gone" ? "gone" : null, "data-agent": agent.agent },
       el("td", {}, agent.agent),
       el("td", {}, agent.state),
       el("td", { class: "number" }, agent.state === "gone" ? "" : `${duration((agent.heard_ms_ago ?? 0) * 1e6)} ago`),
       el("td", {}, (agent.subscriptions ?? []).map(({ filter }) => filter).join(", ")),
-      el("td", {}, (agent.capabilities ?? []).map(({ name }) => name).join(", ")))));
+      el("td", {}, (agent.capabilities ?? []).map(({ name }) => name).join(", "))));
     if (content.parentNode !== main) main.replaceChildren(el("h1", {}, "Agents"), content);
   }
 

@@ -22,8 +22,8 @@ async function show() {
   leave.abort();
   leave = new AbortController();
   const { signal } = leave;
-  const [path, query] = (location.hash.slice(1) || "/traces").split("?");
-  const [, view, id] = path.split("/");
+  const [path, query] = location.hash.slice(1).split("?");
+  const [, view = "traces", id] = (path.startsWith("/") && path.length > 1 ? path : "/traces").split("/");
   document.title = `${view[0].toUpperCase()}${view.slice(1)} – Loom`;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#/${view}`) link.setAttribute("aria-current", "page");
@@ -38,8 +38,13 @@ async function show() {
   }
   const context = { id, parameters: new URLSearchParams(query), signal, state, status };
   const views = { traces: id ? showTrace : showTraces, flow: showFlow, agents: showAgents };
-  current = views[view] ? await views[view](main, context)
-    : (main.replaceChildren(empty("There is no such view", el("a", { href: "#/traces" }, "To the traces"))), null);
+  current = null;
+  if (!views[view]) {
+    main.replaceChildren(empty("There is no such view", el("a", { href: "#/traces" }, "To the traces")));
+    return;
+  }
+  const shown = await views[view](main, context);
+  if (!signal.aborted) current = shown; // and nobody has gone elsewhere meanwhile
 }
 
 const theme = document.getElementById("theme");
@@ -51,5 +56,9 @@ theme.addEventListener("click", () => {
   localStorage.setItem("theme", document.documentElement.dataset.theme);
 });
 listen(() => current, document.getElementById("help"));
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the hash is the view's
+  main.focus();
+});
 addEventListener("hashchange", show);
 show();

@@ -22,6 +22,25 @@ export function svg(name, attributes, ...children) {
   return fill(document.createElementNS(SVG, name), attributes, children);
 }
 
+/** Makes the children of parent those of items, in their order, and leaves alone what has not changed: focus, selection and
+ * clicks outlive it. key and stamp: of an item, as text; make: its element. */
+export function keyed(parent, items, key, stamp, make) {
+  const old = new Map([...parent.children].map((node) => [node.keyedBy, node]));
+  let at = parent.firstElementChild;
+  for (const item of items) {
+    const name = key(item), mark = stamp(item), had = old.get(name);
+    const node = had?.stamp === mark ? had : Object.assign(make(item), { keyedBy: name, stamp: mark });
+    old.delete(name);
+    if (node !== had && had !== undefined) {
+      if (at === had) at = had.nextElementSibling;
+      had.remove();
+    }
+    if (node === at) at = at.nextElementSibling;
+    else parent.insertBefore(node, at);
+  }
+  for (const node of old.values()) node.remove();
+}
+
 /** An honest empty state: what is not there, and what to do. */
 export function empty(title, ...hints) {
   return el("section", { class: "empty" }, el("h2", {}, title), hints.map((hint) => el("p", {}, hint)));

@@ -9,7 +9,7 @@ const WIDTH = 960, BOX = 220, HEIGHT = 30, GAP = 14, TOP = 34;
 const X = [0, (WIDTH - BOX) / 2, WIDTH - BOX];
 const INWARD = new Set(["publish", "invoke"]); // from an agent; the others go to one
 
-const nodeName = (column, text) => `${column} ${text}`;
+const keyOf = ({ kind, agent, name }) => `${kind} ${agent} ${name}`;
 
 /** The order in a column follows that of what it is joined to, which keeps lines from crossing. */
 function place(edges) {
@@ -26,15 +26,26 @@ function place(edges) {
   return columns;
 }
 
-function line(edge, most) {
+/** Writes what an edge is like now into its elements. */
+function update(group, edge, most) {
+  const [path, label] = group.children;
+  const [from, to] = INWARD.has(edge.kind) ? [edge.agent, edge.name] : [edge.name, edge.agent];
+  const text = `${from} → ${to}: ${rate(edge.rate)}, ${count(edge.total)} in all${edge.lost > 0 ? `, ${count(edge.lost)} lost or failed` : ""}`;
+  group.setAttribute("aria-label", text);
+  group.dataset.total = edge.total;
+  path.setAttribute("class", `edge${edge.losing ? " lossy" : ""}${edge.rate > 0 ? "" : " still"}`);
+  path.setAttribute("stroke-width", 1.5 + 6 * (most > 0 ? Math.sqrt(edge.rate / most) : 0));
+  path.firstElementChild.textContent = text;
+  label.textContent = `${rate(edge.rate)}${edge.lost > 0 ? ` ✕ ${count(edge.lost)}` : ""}`;
+}
+
+function line(edge) {
   const inward = INWARD.has(edge.kind);
   const from = inward ? edge.agentNode : edge.middle, to = inward ? edge.middle : edge.agentNode;
   const x1 = X[from.column] + BOX, x2 = X[to.column], y1 = from.y + HEIGHT / 2, y2 = to.y + HEIGHT / 2, bend = (x2 - x1) / 2;
-  const text = `${from.text} → ${to.text}: ${rate(edge.rate)}, ${count(edge.total)} in all${edge.lost > 0 ? `, ${count(edge.lost)} lost or failed` : ""}`;
-  const path = svg("path", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`, class: `edge${edge.lost > 0 ? " lossy" : ""}${edge.rate > 0 ? "" : " still"}`,
-    "stroke-width": 1.5 + 6 * (most > 0 ? Math.sqrt(edge.rate / most) : 0) }, svg("title", {}, text));
-  const label = svg("text", { x: (x1 + x2) / 2, y: (y1 + y2) / 2 - 5, class: "label" }, `${rate(edge.rate)}${edge.lost > 0 ? ` ✕ ${count(edge.lost)}` : ""}`);
-  return svg("g", { "data-kind": edge.kind, "data-agent": edge.agent, "data-name": edge.name, "data-total": edge.total, role: "listitem", "aria-label": text }, path, label);
+  return svg("g", { "data-kind": edge.kind, "data-agent": edge.agent, "data-name": edge.name, role: "listitem" },
+    svg("path", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` }, svg("title", {})),
+    svg("text", { x: (x1 + x2) / 2, y: (y1 + y2) / 2 - 5, class: "label" }));
 }
 
 function box(node) {
@@ -46,7 +57,7 @@ function box(node) {
 }
 
 export function showFlow(main, { signal, state, status }) {
-  let before = new Map(), beforeMs = 0;
+  let before = new Map(), beforeMs = 0, drawn = "", lines = [];
   const holder = el("div", { class: "flow" });
   main.replaceChildren(el("h1", {}, "Flow"), holder);
 
@@ -55,24 +66,34 @@ export function showFlow(main, { signal, state, status }) {
     const now = performance.now(), totals = new Map();
     const visible = edges.filter(({ name }) => !name.startsWith("system."));
     for (const edge of visible) {
-      const key = nodeName(edge.kind, `${edge.agent} ${edge.name}`);
-      totals.set(key, edge.total);
-      const was = before.get(key);
-      edge.rate = was !== undefined && edge.total >= was ? ((edge.total - was) * 1000) / (now - beforeMs) : 0;
+      const key = keyOf(edge), was = before.get(key);
+      totals.set(key, edge);
+      edge.rate = was !== undefined && edge.total >= was.total ? ((edge.total - was.total) * 1000) / (now - beforeMs) : 0;
+      edge.losing = was !== undefined && edge.lost > was.lost;
     }
     before = totals;
     beforeMs = now;
     if (visible.length === 0) {
+      drawn = "";
       holder.replaceChildren(empty("Nothing has flowed yet", "Agents that publish, receive or call show here. Try: loom sub 'hello.>' & loom pub hello.all hello"));
       return;
     }
     visible.sort((a, b) => a.name.localeCompare(b.name) || a.agent.localeCompare(b.agent));
-    const columns = place(visible), most = Math.max(...visible.map((edge) => edge.rate));
+    const most = Math.max(...visible.map((edge) => edge.rate));
+    const keys = visible.map(keyOf).join("\n");
+    if (keys !== drawn) draw(visible, more);
+    drawn = keys;
+    visible.forEach((edge, i) => update(lines[i], edge, most));
+  }
+
+  function draw(visible, more) {
+    const columns = place(visible);
+    lines = visible.map(line);
     const height = TOP + Math.max(...columns.map((nodes) => nodes.size)) * (HEIGHT + GAP);
     holder.replaceChildren(
       svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "list", "aria-label": "Who talks to whom" },
         ["publishes or calls", "topic or capability", "receives or provides"].map((text, i) => svg("text", { x: X[i] + BOX / 2, y: 16, class: "heading" }, text)),
-        visible.map((edge) => line(edge, most)), columns.flatMap((nodes) => [...nodes.values()].map(box))),
+        lines, columns.flatMap((nodes) => [...nodes.values()].map(box))),
       more ? el("p", {}, "Only the busiest are shown. `loom flow FILTER` lists others.") : "");
   }
 

@@ -32,13 +32,13 @@ export async function showTrace(main, { id, signal, state }) {
   let rows = [], chosen = 0;
 
   const space = el("div", { class: "space" });
-  const scroller = el("div", { class: "waterfall", role: "treegrid", "aria-label": "Spans of the trace", tabindex: "0", "aria-rowcount": spans.length }, space);
+  const scroller = el("div", { class: "waterfall", role: "treegrid", "aria-label": "Spans of the trace", tabindex: "0" }, space);
   const details = el("aside", { class: "details", "aria-label": "The chosen span" });
 
   function rowElement(row, index) {
     const { span } = row.node;
     const errors = span.error || row.folds.some(({ span }) => span.error);
-    const label = el("span", { class: "name" },
+    const label = el("span", { class: "name", role: "gridcell" },
       row.folds.length > 0 || row.unfolded
         ? el("button", { type: "button", class: "fold", title: row.folds.length > 0 ? `Show ${row.folds.length} hops of the message` : "Fold the hops of the message",
                          onclick: (event) => { event.stopPropagation(); toggleFold(index); } }, row.folds.length > 0 ? `+${row.folds.length}` : "−")
@@ -55,7 +55,7 @@ export async function showTrace(main, { id, signal, state }) {
     bar.style.setProperty("--hue", hue(span.service));
     const node = el("div", { class: "row", role: "row", "aria-rowindex": index + 1, "aria-level": row.depth + 1, "aria-selected": index === chosen ? "true" : "false",
                              "data-span": span.id, onclick: () => choose(index) },
-      label, el("span", { class: "track" }, bar), el("span", { class: "took" }, duration(span.end - row.begin)));
+      label, el("span", { class: "track", role: "presentation" }, bar), el("span", { class: "took", role: "gridcell" }, duration(span.end - row.begin)));
     node.style.top = `${index * ROW}px`;
     return node;
   }
@@ -70,11 +70,14 @@ export async function showTrace(main, { id, signal, state }) {
     rows = rowsOf(roots, open, closed);
     chosen = Math.min(chosen, rows.length - 1);
     space.style.height = `${rows.length * ROW}px`;
+    scroller.setAttribute("aria-rowcount", rows.length);
     draw();
   }
 
   function toggleFold(index) {
     const { node, folds, unfolded } = rows[index];
+    chosen = index;
+    scroller.focus({ preventScroll: true }); // the button is made anew
     if (unfolded) open.delete(node.span.id);
     else open.add(folds[0].span.id);
     layout();
@@ -82,6 +85,8 @@ export async function showTrace(main, { id, signal, state }) {
 
   function toggle(index) {
     const { id } = rows[index].node.span;
+    chosen = index;
+    scroller.focus({ preventScroll: true });
     if (!closed.delete(id)) closed.add(id);
     layout();
   }
@@ -97,6 +102,16 @@ export async function showTrace(main, { id, signal, state }) {
     details.replaceChildren(...[...row.folds, row.node].reverse().flatMap(({ span }, i) => spanDetails(span, i > 0)));
   }
 
+  /** Chooses the row of a span, unfolding what hides it. */
+  function reveal(spanId) {
+    closed.clear();
+    rows = rowsOf(roots, open, closed);
+    const fold = rows.find((row) => row.folds.some((node) => node.span.id === spanId));
+    if (fold) open.add(fold.folds[0].span.id);
+    layout();
+    choose(rows.findIndex((row) => row.node.span.id === spanId));
+  }
+
   function spanDetails(span, isHop) {
     const table = (pairs) => el("table", { class: "pairs" }, el("tbody", {}, pairs.map(([key, value]) => el("tr", {}, el("th", { scope: "row" }, key), el("td", {}, value)))));
     return [
@@ -105,7 +120,8 @@ export async function showTrace(main, { id, signal, state }) {
              ...(span.error ? [["status", `error ${span.message}`]] : []), ["span id", span.id], ...span.attributes]),
       ...span.events.map((event) => el("section", {}, el("h3", {}, `${event.name} at +${duration(event.at)}`), table(event.attributes))),
       ...(span.links.length > 0 ? [el("h3", {}, "Linked"), el("ul", {}, span.links.map(({ traceId, spanId }) =>
-        el("li", {}, el("a", { href: `#/traces/${traceId}` }, traceId === id ? `span ${spanId} of this trace` : `trace ${traceId}`))))] : []),
+        el("li", {}, traceId === id ? el("button", { type: "button", onclick: () => reveal(spanId) }, `span ${spanId} of this trace`)
+          : el("a", { href: `#/traces/${traceId}` }, `trace ${traceId}`))))] : []),
     ];
   }
 
@@ -127,10 +143,11 @@ export async function showTrace(main, { id, signal, state }) {
   signal.addEventListener("abort", () => watch.disconnect());
   layout();
   choose(0);
+  if (rows.length === 0) return {};
   return {
     next: () => choose(chosen + 1),
     previous: () => choose(chosen - 1),
     enter: () => (rows[chosen].folds.length > 0 || rows[chosen].unfolded ? toggleFold(chosen) : toggle(chosen)),
-    back: () => { location.hash = "#/traces"; },
+    back: () => { location.hash = sessionStorage.getItem("list") || "#/traces"; },
   };
 }

@@ -2,7 +2,7 @@
 // The traces, newest first, each second anew. The filter is a part of the URL.
 
 import { get, poll } from "./api.js";
-import { el, empty } from "./dom.js";
+import { el, empty, keyed } from "./dom.js";
 import { count, duration, time } from "./format.js";
 
 const LIMIT = 100;
@@ -19,6 +19,7 @@ function queryOf(text) {
 }
 
 export function showTraces(main, { parameters, signal, state, status }) {
+  sessionStorage.setItem("list", location.hash); // where a trace goes back to
   const filter = parameters.get("q") ?? "", order = parameters.get("sort") ?? "newest";
   const go = (changes) => {
     const next = new URLSearchParams({ q: filter, sort: order, ...changes });
@@ -36,8 +37,8 @@ export function showTraces(main, { parameters, signal, state, status }) {
   main.replaceChildren(form, holder);
   let chosen = -1, shown = [];
 
-  function row(trace, index) {
-    return el("tr", { class: index === chosen ? "chosen" : null, "data-trace": trace.trace_id, onclick: () => { location.hash = `#/traces/${trace.trace_id}`; } },
+  function row(trace) {
+    return el("tr", { "data-trace": trace.trace_id, onclick: () => { location.hash = `#/traces/${trace.trace_id}`; } },
       el("td", {}, time(trace.start_unix_ns / 1e6)),
       el("td", {}, el("a", { href: `#/traces/${trace.trace_id}` }, trace.root_name ?? "(no root)"),
         trace.errors > 0 ? el("span", { class: "failed" }, ` ✕ ${count(trace.errors)} failed`) : null),
@@ -55,7 +56,7 @@ export function showTraces(main, { parameters, signal, state, status }) {
     status("");
     const keep = shown[chosen]?.trace_id;
     shown = order === "failed" ? traces.filter(({ errors }) => errors > 0)
-      : order === "slowest" ? traces.toSorted((a, b) => b.duration_ns - a.duration_ns) : traces;
+      : order === "slowest" ? [...traces].sort((a, b) => b.duration_ns - a.duration_ns) : traces;
     chosen = keep === undefined ? -1 : shown.findIndex(({ trace_id }) => trace_id === keep);
     if (shown.length === 0) {
       holder.replaceChildren(filter !== "" || order === "failed"
@@ -65,7 +66,8 @@ export function showTraces(main, { parameters, signal, state, status }) {
           : `Loom's programs and agents export to http://${state.receiver.http} unless told otherwise. Publish something, and it shows here: loom pub hello.all hello`));
       return;
     }
-    body.replaceChildren(...shown.map(row));
+    keyed(body, shown, ({ trace_id }) => trace_id, (trace) => `${trace.spans} ${trace.errors} ${trace.duration_ns}`, row);
+    [...body.children].forEach((node, i) => node.classList.toggle("chosen", i === chosen));
     if (table.parentNode !== holder) holder.replaceChildren(table);
   }
 

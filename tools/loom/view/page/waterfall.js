@@ -4,11 +4,12 @@
 const HOPS = new Set(["agent.emit", "bridge.publish", "eventbus.publish", "bridge.forward"]);
 
 export function buildTree(spans) {
-  const nodes = new Map(spans.map((span) => [span.id, { span, children: [], parent: null }]));
+  const nodes = spans.map((span) => ({ span, children: [], parent: null }));
+  const byId = new Map(nodes.map((node) => [node.span.id, node]));
   const roots = [];
-  for (const node of nodes.values()) {
-    const parent = node.span.parent !== null ? nodes.get(node.span.parent) : undefined;
-    if (parent === undefined || parent === node) roots.push(node);
+  for (const node of nodes) {
+    const parent = node.span.parent !== null ? byId.get(node.span.parent) : undefined;
+    if (parent === undefined || parent === node || isBelow(parent, node)) roots.push(node); // whoever made them: no circle hides a span
     else {
       node.parent = parent;
       parent.children.push(node);
@@ -17,15 +18,26 @@ export function buildTree(spans) {
   return roots;
 }
 
-/** The spans that the end of the trace waited for: from the root down, always the child that ended last. */
+/** Whether a node is below another one, as far as they are joined already. */
+function isBelow(node, top) {
+  for (let at = node.parent; at !== null; at = at.parent) if (at === top) return true;
+  return false;
+}
+
+/** The spans that the end of the trace waited for: of each span the child that ended last, then the one that had ended when
+ * that began, and so on. */
 export function criticalPath(roots) {
   const path = new Set();
-  let level = roots;
-  while (level.length > 0) {
-    const last = level.reduce((a, b) => (b.span.end > a.span.end ? b : a));
-    if (path.has(last.span.id)) break;
-    path.add(last.span.id);
-    level = last.children;
+  const stack = [roots];
+  while (stack.length > 0) {
+    const level = stack.pop();
+    let until = Infinity;
+    for (const node of [...level].sort((a, b) => b.span.end - a.span.end)) {
+      if (node.span.end > until) continue;
+      path.add(node.span.id);
+      stack.push(node.children);
+      until = node.span.start;
+    }
   }
   return path;
 }
@@ -44,7 +56,7 @@ function folded(node) {
 /** Rows from top to bottom; folds: the nodes hidden in one. open: ids of the first hops of messages that are unfolded; closed: of closed subtrees. */
 export function rowsOf(roots, open, closed) {
   const rows = [];
-  const stack = roots.toReversed().map((node) => [node, 0, false]);
+  const stack = [...roots].reverse().map((node) => [node, 0, false]);
   const seen = new Set();
   while (stack.length > 0) {
     const [node, depth, within] = stack.pop(); // within: of a message whose hops are shown
@@ -64,7 +76,7 @@ export function rowsOf(roots, open, closed) {
       begin: fold ? fold.hidden[0].span.start : shown.span.start,
     });
     if (!isClosed) {
-      for (const child of shown.children.toReversed()) stack.push([child, depth + 1, goesOn]);
+      for (const child of [...shown.children].reverse()) stack.push([child, depth + 1, goesOn]);
     }
   }
   return rows;

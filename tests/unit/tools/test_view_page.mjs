@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the web view's page that know no browser. Usage: node --test test_view_page.mjs, VIEW_PAGE names the folder.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { pathToFileURL } from "node:url";
+
+const load = (name) => import(pathToFileURL(`${process.env.VIEW_PAGE}/${name}`));
+const { buildTree, criticalPath, rowsOf } = await load("waterfall.js");
+const { duration, rate } = await load("format.js");
+const { readTrace } = await load("otlp.js");
+
+const span = (id, parent, name, start, end) => ({ id, parent, name, start, end });
+const names = (rows) => rows.map(({ node, depth }) => `${depth} ${node.span.name}`);
+
+const MESSAGE = [
+  span("1", null, "work", 0, 90),
+  span("2", "1", "agent.emit", 1, 2), span("3", "2", "bridge.publish", 2, 3), span("4", "3", "eventbus.publish", 3, 4),
+  span("5", "4", "bridge.forward", 4, 5), span("6", "5", "agent.on_event", 5, 80), span("7", "6", "inner", 6, 70),
+];
+
+test("the hops of a message are one row until it is unfolded", () => {
+  const roots = buildTree(MESSAGE);
+  const rows = rowsOf(roots, new Set(), new Set());
+  assert.deepEqual(names(rows), ["0 work", "1 agent.on_event", "2 inner"]);
+  assert.equal(rows[1].folds.length, 4);
+  assert.equal(rows[1].begin, 1);
+  assert.deepEqual(names(rowsOf(roots, new Set(["2"]), new Set())),
+    ["0 work", "1 agent.emit", "2 bridge.publish", "3 eventbus.publish", "4 bridge.forward", "5 agent.on_event", "6 inner"]);
+});
+
+test("a closed span hides what is below it", () => {
+  assert.deepEqual(names(rowsOf(buildTree(MESSAGE), new Set(), new Set(["6"]))), ["0 work", "1 agent.on_event"]);
+});
+
+test("hops with several ways on are not folded into one of them", () => {
+  const spans = [...MESSAGE, span("8", "4", "bridge.forward", 4, 5), span("9", "8", "agent.on_event", 5, 9)];
+  assert.deepEqual(names(rowsOf(buildTree(spans), new Set(), new Set())),
+    ["0 work", "1 eventbus.publish", "2 bridge.forward", "3 agent.on_event", "4 inner", "2 bridge.forward", "3 agent.on_event"]);
+});
+
+test("no circle, missing parent or second span of one id hides a span", () => {
+  const shown = (spans) => rowsOf(buildTree(spans), new Set(), new Set()).length;
+  assert.equal(shown([span("1", "2", "a", 0, 1), span("2", "3", "b", 0, 1), span("3", "1", "c", 0, 1)]), 3);
+  assert.equal(shown([span("1", "1", "a", 0, 1)]), 1);
+  assert.equal(shown([span("1", "9", "a", 0, 1), span("2", "1", "b", 0, 1)]), 2);
+  assert.equal(shown([span("1", null, "a", 0, 1), span("1", null, "b", 0, 1)]), 2);
+  assert.equal(shown([]), 0);
+});
+
+test("the critical path is what the end waited for, one after the other", () => {
+  const roots = buildTree([span("0", null, "root", 0, 100), span("a", "0", "a", 0, 90), span("b", "0", "b", 90, 99), span("c", "0", "c", 10, 95),
+    span("d", "a", "d", 80, 89)]);
+  assert.deepEqual([...criticalPath(roots)].sort(), ["0", "a", "b", "d"]);
+});
+
+test("durations and rates are for people", () => {
+  const shown = { 0: "0 ns", 999: "999 ns", 1000: "1.00 µs", 54912: "54.9 µs", 999_600_000: "1.00 s", 59_940_000_000: "59.9 s", 119_700_000_000: "2 min 0 s" };
+  for (const [ns, text] of Object.entries(shown)) assert.equal(duration(Number(ns)), text);
+  assert.equal(rate(0), "0/s");
+  assert.equal(rate(1234567), "1.2 M/s");
+});
+
+test("OTLP/JSON becomes spans with times since the trace began", () => {
+  const { beginMs, spans } = readTrace({ resourceSpans: [{ resource: { attributes: [{ key: "service.name", value: { stringValue: "s" } }] }, scopeSpans: [{ spans: [
+    { spanId: "b", parentSpanId: "a", name: "child", startTimeUnixNano: "1700000000000000500", endTimeUnixNano: "1700000000000000400", status: { code: 2, message: "no" } },
+    { spanId: "a", name: "root", kind: 3, startTimeUnixNano: "1700000000000000000", endTimeUnixNano: "1700000000000001000",
+      attributes: [{ key: "n", value: { intValue: "9007199254740993" } }, { key: "l", value: { arrayValue: { values: [{ boolValue: true }] } } }] }] }] }] });
+  assert.equal(beginMs, 1700000000000);
+  assert.deepEqual(spans.map(({ id, service, start, end, error }) => [id, service, start, end, error]), [["a", "s", 0, 1000, false], ["b", "s", 500, 500, true]]);
+  assert.deepEqual(spans[0].attributes, [["n", "9007199254740993"], ["l", "[true]"]]);
+  assert.equal(spans[0].kind, "client");
+});
