@@ -69,6 +69,11 @@ class Browser:
     def url(self):
         return self._do("GET", "/url")
 
+    def narrow(self, width, height):
+        """The page is so wide, which a window cannot be."""
+        self._do("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride",
+                                               "params": {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}})
+
     def run(self, script, *arguments):
         """The value of a function's body in the page."""
         return self._do("POST", "/execute/sync", {"script": script, "args": list(arguments)})

@@ -158,11 +158,17 @@ class View(LoomTest):
 
     def test_light_dark_and_narrow(self):
         ground = "return getComputedStyle(document.body).backgroundColor"
-        page = self.open(width=375, height=700)
+        self.home_.subscriber("sensor.>", "--id", "reader-with-quite-a-long-name-of-its-own")
+        self.home_.loom("pub", "sensor.data", "21")
+        page = self.open()
+        page.narrow(375, 700)
         light = page.run(ground)
         page.run("document.getElementById('theme').click()")
         self.assertNotEqual(light, page.run(ground))
-        self.assertLessEqual(page.run("return document.documentElement.scrollWidth - innerWidth"), 0)
+        for view, filled in ("traces", "tr[data-trace]"), ("agents", "tr[data-agent]"), ("flow", "[data-kind]"):
+            page.open(self.base + f"/#/{view}")
+            page.wait("return document.querySelector(arguments[0])", f"{view} are shown", filled)
+            self.assertEqual([375, 375], page.run("return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"), view)
         page.press("?")
         page.wait("return document.getElementById('help').open", "the keys")
         self.nothing_wrong(page)

@@ -50,7 +50,8 @@ static bool read_parameter(void *user, const char *key, const char *value)
 {
     list_query *q = user;
     if (strcmp(key, "service") == 0) {
-        q->filter.service = q->filter.service.len > 0 ? q->filter.service : keep(q, value);
+        q->bad = q->filter.service.len > 0 ? "service, twice" : q->bad;
+        q->filter.service = keep(q, value);
     } else if (strcmp(key, "attribute") == 0) {
         add_attribute(q, value);
     } else if (strcmp(key, "limit") == 0) {

@@ -10,7 +10,7 @@ const GONE_MAX = 100; // that stay in sight
 export function showAgents(main, { signal, state, status }) {
   const body = el("tbody");
   const table = el("table", { class: "list" }, el("thead", {}, el("tr", {},
-    ["Agent", "State", "Last heard", "Subscribes to", "Provides"].map((name) => el("th", { scope: "col" }, name)))), body);
+    ["Agent", "State", "Last heard", "Subscribes to", "Provides"].map((name, i) => el("th", { scope: "col", class: i > 2 ? "extra" : null }, name)))), body);
   const seen = new Map(); // agents stay in sight when they have gone
   main.replaceChildren(el("h1", {}, "Agents"));
 
@@ -29,8 +29,8 @@ export function showAgents(main, { signal, state, status }) {
       el("td", {}, agent.agent),
       el("td", {}, agent.state),
       el("td", { class: "number" }, agent.state === "gone" ? "" : `${duration((agent.heard_ms_ago ?? 0) * 1e6)} ago`),
-      el("td", {}, (agent.subscriptions ?? []).map(({ filter }) => filter).join(", ")),
-      el("td", {}, (agent.capabilities ?? []).map(({ name }) => name).join(", "))));
+      el("td", { class: "extra" }, (agent.subscriptions ?? []).map(({ filter }) => filter).join(", ")),
+      el("td", { class: "extra" }, (agent.capabilities ?? []).map(({ name }) => name).join(", "))));
     if (content.parentNode !== main) main.replaceChildren(el("h1", {}, "Agents"), content);
   }
 

@@ -39,7 +39,7 @@ async function show() {
   const context = { id, parameters: new URLSearchParams(query), signal, state, status };
   const views = { traces: id ? showTrace : showTraces, flow: showFlow, agents: showAgents };
   current = null;
-  if (!views[view]) {
+  if (!Object.hasOwn(views, view)) {
     main.replaceChildren(empty("There is no such view", el("a", { href: "#/traces" }, "To the traces")));
     return;
   }

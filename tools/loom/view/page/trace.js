@@ -27,7 +27,7 @@ export async function showTrace(main, { id, signal, state }) {
   const { beginMs, spans } = readTrace(request);
   const roots = buildTree(spans);
   const critical = criticalPath(roots);
-  const total = Math.max(1, ...spans.map(({ end }) => end));
+  const total = spans.reduce((most, { end }) => Math.max(most, end), 1);
   const open = new Set(), closed = new Set();
   let rows = [], chosen = 0;
 

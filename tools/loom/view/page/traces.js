@@ -27,12 +27,12 @@ export function showTraces(main, { parameters, signal, state, status }) {
   };
   const input = el("input", { type: "search", name: "q", value: filter, placeholder: "service, or topic=sensor.data", "aria-label": "Filter", autocomplete: "off" });
   const sorts = ["newest", "slowest", "failed"].map((name) =>
-    el("button", { type: "button", "aria-pressed": name === order ? "true" : "false", onclick: () => go({ sort: name }) }, name));
+    el("button", { type: "button", title: name === "newest" ? null : `Of the latest ${LIMIT}`, "aria-pressed": name === order ? "true" : "false", onclick: () => go({ sort: name }) }, name));
   const form = el("form", { class: "filter", role: "search", onsubmit: (event) => { event.preventDefault(); go({ q: input.value.trim() }); } },
     input, el("span", { class: "choice", role: "group", "aria-label": "Order" }, sorts));
   const body = el("tbody");
   const table = el("table", { class: "list" },
-    el("thead", {}, el("tr", {}, ["Started", "Trace", "Services", "Spans", "Took"].map((name, i) => el("th", { scope: "col", class: i > 2 ? "number" : null }, name)))), body);
+    el("thead", {}, el("tr", {}, ["Started", "Trace", "Services", "Spans", "Took"].map((name, i) => el("th", { scope: "col", class: ["", "", "extra", "number extra", "number"][i] }, name)))), body);
   const holder = el("div");
   main.replaceChildren(form, holder);
   let chosen = -1, shown = [];
@@ -42,8 +42,8 @@ export function showTraces(main, { parameters, signal, state, status }) {
       el("td", {}, time(trace.start_unix_ns / 1e6)),
       el("td", {}, el("a", { href: `#/traces/${trace.trace_id}` }, trace.root_name ?? "(no root)"),
         trace.errors > 0 ? el("span", { class: "failed" }, ` ✕ ${count(trace.errors)} failed`) : null),
-      el("td", { class: "services" }, trace.services.join(", ")),
-      el("td", { class: "number" }, count(trace.spans)),
+      el("td", { class: "services extra" }, trace.services.join(", ")),
+      el("td", { class: "number extra" }, count(trace.spans)),
       el("td", { class: "number" }, duration(trace.duration_ns)));
   }
 
@@ -60,7 +60,7 @@ export function showTraces(main, { parameters, signal, state, status }) {
     chosen = keep === undefined ? -1 : shown.findIndex(({ trace_id }) => trace_id === keep);
     if (shown.length === 0) {
       holder.replaceChildren(filter !== "" || order === "failed"
-        ? empty("No trace matches", "Of the last traces none is like that. Clear the filter, or wait: the list fills by itself.")
+        ? empty("No trace matches", `None of the latest ${LIMIT} traces is like that. Clear the filter, or wait: the list fills by itself.`)
         : empty("No traces yet", state.receiver.problem
           ? `This view receives none: ${state.receiver.problem}`
           : `Loom's programs and agents export to http://${state.receiver.http} unless told otherwise. Publish something, and it shows here: loom pub hello.all hello`));

@@ -2,26 +2,30 @@
 // The tree of a trace as rows. The hops of one message (emit, publish, forward, handle) are one row until it is opened. No DOM here.
 
 const HOPS = new Set(["agent.emit", "bridge.publish", "eventbus.publish", "bridge.forward"]);
+const UNSEEN = 0, ON_WAY = 1, SEEN = 2;
 
 export function buildTree(spans) {
-  const nodes = spans.map((span) => ({ span, children: [], parent: null }));
+  const nodes = spans.map((span) => ({ span, children: [], parent: null, state: UNSEEN }));
   const byId = new Map(nodes.map((node) => [node.span.id, node]));
+  for (const node of nodes) node.parent = (node.span.parent !== null && byId.get(node.span.parent)) || null;
+  cutCircles(nodes);
   const roots = [];
-  for (const node of nodes) {
-    const parent = node.span.parent !== null ? byId.get(node.span.parent) : undefined;
-    if (parent === undefined || parent === node || isBelow(parent, node)) roots.push(node); // whoever made them: no circle hides a span
-    else {
-      node.parent = parent;
-      parent.children.push(node);
-    }
-  }
+  for (const node of nodes) (node.parent === null ? roots : node.parent.children).push(node);
   return roots;
 }
 
-/** Whether a node is below another one, as far as they are joined already. */
-function isBelow(node, top) {
-  for (let at = node.parent; at !== null; at = at.parent) if (at === top) return true;
-  return false;
+/** Whoever made them: a circle would hide its spans. */
+function cutCircles(nodes) {
+  for (const node of nodes) {
+    const way = [];
+    let at = node;
+    for (; at !== null && at.state === UNSEEN; at = at.parent) {
+      at.state = ON_WAY;
+      way.push(at);
+    }
+    if (at !== null && at.state === ON_WAY) at.parent = null;
+    for (const passed of way) passed.state = SEEN;
+  }
 }
 
 /** The spans that the end of the trace waited for: of each span the child that ended last, then the one that had ended when
