@@ -172,6 +172,18 @@ bool tracer_on_filter(tracer *t, tracee *e)
 
 /* ---- the end ---- */
 
+/* Also where no span is made and nothing was captured yet: for open(), the path decides. */
+static bool is_error(tracee *e, const syscall_spec *spec, int64_t result)
+{
+    if (!syscall_failed(result)) {
+        return false;
+    }
+    if (!e->kept && spec->quiet == QUIET_OPEN) {
+        capture_before(e, spec);
+    }
+    return syscall_error_matters(spec, (int)-result, event_path(e->event));
+}
+
 static void end_call(tracer *t, tracee *e, int64_t result)
 {
     event *record = e->event;
@@ -185,10 +197,10 @@ static void end_call(tracer *t, tracee *e, int64_t result)
     }
     record->result = result;
     const uint64_t duration = record->end_ns - record->start_ns;
-    const bool failed = syscall_failed(result);
-    tally_add(&t->shared->tally, record->number, duration, failed);
-    if (e->kept && duration >= plan->min_duration_ns &&
-        (!plan->errors_only || (failed && syscall_error_matters(spec, (int)-result, event_path(e->event))))) {
+    const unsigned number = record->number;
+    const bool error = is_error(e, spec, result);
+    tally_add(&t->shared->tally, number, duration, error);
+    if (e->kept && duration >= plan->min_duration_ns && (!plan->errors_only || error)) {
         capture_after(e, spec);
         tracer_tell(t, e, RING_MAY_WAIT);
     }
