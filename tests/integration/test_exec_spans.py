@@ -115,9 +115,15 @@ class Passing(CollectTest):
         self.assertEqual([], self.inside())
 
     def test_without_a_collector_the_command_has_our_standard_error(self):
-        stderr = self.script("put(span())", options=("--no-collect",))
-        self.assertTrue(stderr.startswith(MARKER.encode()))
+        done = self.run_exec(PYTHON, "-c", PRELUDE + "put(span())", options=("--no-collect",))
+        self.assertTrue(done.stderr.startswith(MARKER.encode()))
         self.assertNotIn(b"LOOM_TRACE=1", self.run_exec("env", options=("--no-collect",)).stdout)
+
+    def test_numbers_of_what_is_not_collected_are_refused(self):
+        for option in ("--stats", f"--stats-file={self.folder / 'stats.json'}"):
+            done = self.run_exec("true", options=("--no-collect", option), code=2)
+            self.assertIn(f"{option.split('=')[0]} counts the spans from inside, and --no-collect leaves them alone".encode(), done.stderr)
+        self.assertFalse((self.folder / "stats.json").exists())
 
     def test_libraries_are_told_that_somebody_collects(self):
         self.assertIn(b"\nLOOM_TRACE=1\n", self.run_exec("env").stdout)

@@ -191,6 +191,16 @@ select.poll().poll(7); time.sleep(0.02); os.kill(os.getpid(), 0)
         self.assertGreaterEqual(summary[0]["calls"], 2000)
         self.assertTrue(0 < summary[0]["p50_ns"] <= summary[0]["p99_ns"] <= summary[0]["max_ns"] <= summary[0]["total_ns"])
 
+    def test_the_search_for_the_command_is_not_in_its_trace(self):
+        for folder in ("first", "second", "second/true"):
+            (self.folder / folder).mkdir()
+        done = subprocess.run([harness.BIN / "loom", "exec", "--syscalls=execve", "--", "true"], capture_output=True, timeout=50,
+                              env={**self.environment, "OTEL_TRACES_EXPORTER": "otlp/file",
+                                   "PATH": f"{self.folder}/first:{self.folder}/second:/usr/bin"})
+        self.assertEqual((0, b""), (done.returncode, done.stderr))
+        calls = [s for s in self.spans() if s.name == "syscall: execve"]
+        self.assertEqual([("/usr/bin/true", 0)], [(s.attributes["file.path"], s.attributes["syscall.result"]) for s in calls])
+
     def test_an_unsampled_trace_has_no_spans_and_a_summary(self):
         t = self.traced("--unsampled", "--summary", "--", "/bin/ls", "/")
         self.assertEqual(t.spans, [])

@@ -147,7 +147,9 @@ bool exec_collect_open(exec_collect *x, const command *c, const options *o, loom
         return false;
     }
     if (options_has(o, "collect") && !options_is_on(o, "collect")) {
-        return true;
+        const char *numbers = x->print_stats ? "stats" : x->stats_file != NULL ? "stats-file" : NULL;
+        *exit_code = numbers != NULL ? command_misuse(c, "--%s counts the spans from inside, and --no-collect leaves them alone", numbers) : 0;
+        return numbers == NULL;
     }
     const int error = relay_open(&x->relay);
     if (error != 0 && error != EBADF) { /* closed standard error is nothing to tell there */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,10 +49,50 @@ static int spawn(pid_t *pid, const process_options *o, char *const *argv)
     return error;
 }
 
+/* ---- where the program is ---- */
+
+static const char *path_of(char *const *environment)
+{
+    static const char name[] = "PATH=";
+    for (; *environment != NULL; environment++) {
+        if (strncmp(*environment, name, sizeof name - 1) == 0) {
+            return *environment + sizeof name - 1;
+        }
+    }
+    return _PATH_DEFPATH;
+}
+
+static bool is_program(const char *file)
+{
+    struct stat info;
+    return access(file, X_OK) == 0 && stat(file, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+/* Where PATH has the program, on the heap; NULL: nowhere, or no memory. */
+static char *find_program(const char *name, char *const *environment)
+{
+    if (strchr(name, '/') != NULL) {
+        return strdup(name);
+    }
+    for (const char *path = path_of(environment); path != NULL;) {
+        const char *end = strchrnul(path, ':');
+        char *file = NULL;
+        if (asprintf(&file, "%.*s%s%s", (int)(end - path), path, end > path ? "/" : "", name) < 0) {
+            return NULL;
+        }
+        if (is_program(file)) {
+            return file;
+        }
+        free(file);
+        path = *end == ':' ? end + 1 : NULL;
+    }
+    return NULL;
+}
+
 /* ---- with a tracer ---- */
 
-/* In the child; async-signal-safe. Does not return. */
-static _Noreturn void become(const process_options *o, char *const *argv, int report)
+/* In the child; async-signal-safe. file: so that the search for it is not in the trace. Does not return. */
+static _Noreturn void become(const process_options *o, const char *file, int report)
 {
     sigset_t none;
     sigemptyset(&none);
@@ -67,7 +108,7 @@ static _Noreturn void become(const process_options *o, char *const *argv, int re
     if (ready) {
         o->tracer->in_child(o->tracer->user);
         (void)sigprocmask(SIG_SETMASK, o->mask != NULL ? o->mask : &none, NULL);
-        (void)execvpe(argv[0], argv, o->environment);
+        (void)execvpe(file, o->argv, o->environment);
     }
     const int error = errno;
     (void)!write(report, &error, sizeof error);
@@ -102,11 +143,13 @@ static int start_traced(process *p, const process_options *o)
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return errno;
     }
+    char *file = find_program(o->argv[0], o->environment);
     p->pid = fork();
     if (p->pid == 0) {
-        become(o, o->argv, ends[1]);
+        become(o, file != NULL ? file : o->argv[0], ends[1]);
     }
     int error = p->pid < 0 ? errno : 0;
+    free(file);
     close(ends[1]);
     if (error == 0) {
         p->tracer = o->tracer->started(o->tracer->user, p->pid) == 0 ? o->tracer : NULL;
@@ -120,38 +163,6 @@ static int start_traced(process *p, const process_options *o)
 }
 
 /* ---- scripts without a first line that names their shell ---- */
-
-static const char *path_of(char *const *environment)
-{
-    static const char name[] = "PATH=";
-    for (; *environment != NULL; environment++) {
-        if (strncmp(*environment, name, sizeof name - 1) == 0) {
-            return *environment + sizeof name - 1;
-        }
-    }
-    return _PATH_DEFPATH;
-}
-
-/* Where PATH has the program, on the heap; NULL: nowhere, or no memory. */
-static char *find_program(const char *name, char *const *environment)
-{
-    if (strchr(name, '/') != NULL) {
-        return strdup(name);
-    }
-    for (const char *path = path_of(environment); path != NULL;) {
-        const char *end = strchrnul(path, ':');
-        char *file = NULL;
-        if (asprintf(&file, "%.*s%s%s", (int)(end - path), path, end > path ? "/" : "", name) < 0) {
-            return NULL;
-        }
-        if (access(file, X_OK) == 0) {
-            return file;
-        }
-        free(file);
-        path = *end == ':' ? end + 1 : NULL;
-    }
-    return NULL;
-}
 
 static int spawn_script(pid_t *pid, const process_options *o)
 {
