@@ -11,6 +11,7 @@
 #include "base/descriptors.h"
 #include "base/runtime_dir.h"
 #include "base/url.h"
+#include "host/end_signals.h"
 #include "host/http/metrics_server.h"
 #include "trace/export/exporter.h"
 #include "trace/messaging/message_span.h"
@@ -196,24 +197,6 @@ static void raise_descriptor_limit(void)
     }
 }
 
-static bool is_ignored(int number)
-{
-    struct sigaction now;
-    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
-}
-
-static void start_signals(process *p)
-{
-    static const int numbers[PROCESS_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
-    for (size_t i = 0; i < PROCESS_SIGNALS; i++) {
-        uv_signal_init(&p->loop, &p->signals[i]);
-        p->signals[i].data = p;
-        if (numbers[i] != SIGHUP || !is_ignored(SIGHUP)) { /* nohup has a reason */
-            uv_signal_start(&p->signals[i], on_signal, numbers[i]);
-        }
-    }
-}
-
 loom_status process_open(process *p, const program *of)
 {
     *p = (process){.program = of, .drain_timeout_ms = DRAIN_TIMEOUT_MS};
@@ -234,7 +217,8 @@ loom_status process_open(process *p, const program *of)
         goto close_telemetry;
     }
     process_woke(p);
-    start_signals(p);
+    static const int numbers[PROCESS_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    end_signals_watch(&p->loop, p->signals, numbers, PROCESS_SIGNALS, on_signal, p);
     uv_timer_init(&p->loop, &p->drain_timer);
     p->drain_timer.data = p;
     process_count_own(p);

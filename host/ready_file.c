@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/ready_file.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "host/whole_file.h"
 
 void ready_file_init(ready_file *f, const char *path)
 {
@@ -25,18 +26,12 @@ loom_status ready_file_write(const ready_file *f)
     if (f->path == NULL) {
         return LOOM_OK;
     }
-    char *temporary;
-    if (asprintf(&temporary, "%s.%d", f->path, (int)getpid()) < 0) {
-        return LOOM_ENOMEM;
-    }
     json_t *all = json_pack("{s:i, s:O}", "pid", (int)getpid(), "listen", f->urls);
-    bool ok = all != NULL && json_dump_file(all, temporary, JSON_COMPACT) == 0 && rename(temporary, f->path) == 0;
-    if (!ok) {
-        (void)unlink(temporary);
-    }
+    char *text = json_dumps(all, JSON_COMPACT);
+    const loom_status st = text == NULL ? LOOM_ENOMEM : whole_file_write(f->path, 0666, text) ? LOOM_OK : LOOM_EIO;
+    free(text);
     json_decref(all);
-    free(temporary);
-    return ok ? LOOM_OK : LOOM_EIO;
+    return st;
 }
 
 void ready_file_fini(ready_file *f)

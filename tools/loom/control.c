@@ -132,8 +132,7 @@ json_t *control_query_list(const char *where, const char *op, const char *item_k
     return all;
 }
 
-/* NULL: said on standard error. */
-static const char *find_control(const command *c, const options *o, char *fallback, size_t size, int *exit_code)
+const char *control_address(const command *c, const options *o, char *fallback, size_t size, int *exit_code)
 {
     const char *where = options_value(o, "control");
     where = where != NULL ? where : getenv("LOOM_CONTROL");
@@ -146,8 +145,8 @@ static const char *find_control(const command *c, const options *o, char *fallba
 
 json_t *control_ask(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)
 {
-    char fallback[PATHS_DIR_SIZE + 64], why[PROBLEM_TEXT_SIZE] = "out of memory";
-    const char *where = find_control(c, o, fallback, sizeof fallback, exit_code);
+    char fallback[CONTROL_ADDRESS_SIZE], why[PROBLEM_TEXT_SIZE] = "out of memory";
+    const char *where = control_address(c, o, fallback, sizeof fallback, exit_code);
     json_t *all = where != NULL ? control_query(where, op, keys, why, sizeof why) : NULL;
     if (where != NULL && all == NULL) {
         *exit_code = command_fail(c, "%s", why);
@@ -158,8 +157,8 @@ json_t *control_ask(const command *c, const options *o, const char *op, const co
 json_t *control_list(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
                      int *exit_code)
 {
-    char fallback[PATHS_DIR_SIZE + 64], why[PROBLEM_TEXT_SIZE] = "out of memory";
-    const char *where = find_control(c, o, fallback, sizeof fallback, exit_code);
+    char fallback[CONTROL_ADDRESS_SIZE], why[PROBLEM_TEXT_SIZE] = "out of memory";
+    const char *where = control_address(c, o, fallback, sizeof fallback, exit_code);
     json_t *all = where != NULL ? control_query_list(where, op, item_key, keys, why, sizeof why) : NULL;
     if (where != NULL && all == NULL) {
         *exit_code = command_fail(c, "%s", why);

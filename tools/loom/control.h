@@ -11,6 +11,11 @@
     {.name = "control", .kind = OPTION_VALUE, .value = "URL", .group = "Connection",                                 \
      .help = "The broker's bus_control; default: LOOM_CONTROL, or this machine's broker"}
 
+enum { CONTROL_ADDRESS_SIZE = 256 };
+/* Where the control socket is: --control, LOOM_CONTROL, or this machine's broker, whose address is written to fallback. NULL:
+ * said on standard error, *exit_code tells. */
+const char *control_address(const command *c, const options *o, char *fallback, size_t size, int *exit_code);
+
 /* A text that goes with a question; value NULL: it does not. */
 typedef struct control_key {
     const char *name, *value;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Everything runs on a loop in the main thread: the receiver, its store, and the signals that end it. */
 #include "base/descriptors.h"
+#include "host/end_signals.h"
+#include "host/whole_file.h"
 #include "tools/loom/receiver.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
@@ -66,23 +68,11 @@ static bool write_all(int fd, const char *text)
     return true;
 }
 
-/* A reader never sees half a port: the file appears under its name when it is complete. */
 static bool write_port_file(const char *path, uint16_t port)
 {
-    char *temporary = NULL;
-    if (asprintf(&temporary, "%s.%ld", path, (long)getpid()) < 0) {
-        return false;
-    }
-    FILE *out = fopen(temporary, "we");
-    bool done = out != NULL && fprintf(out, "%u\n", (unsigned)port) > 0;
-    done = out != NULL && fclose(out) == 0 && done && rename(temporary, path) == 0;
-    if (!done) {
-        int why = errno;
-        unlink(temporary);
-        errno = why;
-    }
-    free(temporary);
-    return done;
+    char text[16];
+    snprintf(text, sizeof text, "%u\n", (unsigned)port);
+    return whole_file_write(path, 0666, text);
 }
 
 static bool announce(const options *o, const receiver *r, const char *db_path, int *exit_code)
@@ -133,18 +123,6 @@ static void on_signal(uv_signal_t *handle, int number)
     uv_stop(&c->loop);
 }
 
-/* As nohup leaves it. */
-static bool hangup_is_ignored(void)
-{
-    struct sigaction now;
-    return sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
-}
-
-static void close_signal(uv_signal_t *handle)
-{
-    uv_close((uv_handle_t *)handle, NULL);
-}
-
 static int serve(const options *o, store *db, const char *db_path)
 {
     const char *listen = options_value(o, "listen");
@@ -162,28 +140,20 @@ static int serve(const options *o, store *db, const char *db_path)
     }
     signal(SIGPIPE, SIG_IGN); /* a client that leaves is no reason to end */
     static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
-    for (size_t i = 0; i < SIGNALS; i++) {
-        uv_signal_init(&c.loop, &c.signals[i]);
-        c.signals[i].data = &c;
-    }
     int exit_code = VERB_OK;
     loom_status st = receiver_open(&c.receiver, &c.loop, &settings, why);
     if (st != LOOM_OK) {
         exit_code = st == LOOM_EINVAL ? command_misuse(&collect, "%s", why) : command_fail(&collect, "%s", why);
     } else {
-        for (size_t i = 0; i < SIGNALS; i++) {
-            if (numbers[i] != SIGHUP || !hangup_is_ignored()) {
-                uv_signal_start(&c.signals[i], on_signal, numbers[i]);
-            }
-        }
+        end_signals_watch(&c.loop, c.signals, numbers, SIGNALS, on_signal, &c);
         if (announce(o, c.receiver, db_path, &exit_code)) {
             uv_run(&c.loop, UV_RUN_DEFAULT);
         }
+        for (size_t i = 0; i < SIGNALS; i++) {
+            uv_close((uv_handle_t *)&c.signals[i], NULL);
+        }
     }
     receiver_close(c.receiver);
-    for (size_t i = 0; i < SIGNALS; i++) {
-        close_signal(&c.signals[i]);
-    }
     uv_run(&c.loop, UV_RUN_DEFAULT);
     uv_loop_close(&c.loop);
     return exit_code;
@@ -193,17 +163,13 @@ static int run(const options *o)
 {
     int exit_code = VERB_OK;
     uint64_t retention;
-    char *fallback = NULL;
-    const char *path = options_value(o, "db");
+    char *fallback;
     if (!trace_options_number(&collect, o, "retention-spans", 1000000, &retention, &exit_code)) {
         return exit_code;
     }
+    const char *path = trace_options_db(&collect, o, &fallback, &exit_code);
     if (path == NULL) {
-        loom_status st = store_default_path(&fallback);
-        if (st != LOOM_OK) {
-            return command_fail(&collect, "%s", st == LOOM_ENOTFOUND ? "HOME is not set; name the database with --db" : loom_status_text(st));
-        }
-        path = fallback;
+        return exit_code;
     }
     char why[STORE_PROBLEM_SIZE];
     store *db;

@@ -30,6 +30,21 @@ bool trace_options_open(const command *c, const options *o, trace_source *source
     return true;
 }
 
+const char *trace_options_db(const command *c, const options *o, char **fallback, int *exit_code)
+{
+    const char *path = options_value(o, "db");
+    *fallback = NULL;
+    if (path != NULL) {
+        return path;
+    }
+    const loom_status st = store_default_path(fallback);
+    if (st != LOOM_OK) {
+        *exit_code = command_fail(c, "%s", st == LOOM_ENOTFOUND ? "HOME is not set; name the database with --db" : loom_status_text(st));
+        return NULL;
+    }
+    return *fallback;
+}
+
 bool trace_options_color(const command *c, const options *o, bool *out, int *exit_code)
 {
     const char *text = options_value(o, "color");

@@ -17,6 +17,8 @@
 
 /* --db or --file. False: exit with *exit_code; there is nothing to close. */
 bool trace_options_open(const command *c, const options *o, trace_source *source, int *exit_code);
+/* Where a database is that is written: --db, or else the default, which *fallback then owns. NULL: exit with *exit_code. */
+const char *trace_options_db(const command *c, const options *o, char **fallback, int *exit_code);
 /* Whether standard output gets colours. False: --color is invalid; exit with *exit_code. */
 bool trace_options_color(const command *c, const options *o, bool *out, int *exit_code);
 /* Whether the command line names one trace, by an operand or by --last. */

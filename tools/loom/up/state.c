@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "host/whole_file.h"
+
 bool state_write(const project *p, const json_t *state)
 {
-    char *path = project_path(p, "state.json"), *fresh = project_path(p, "state.json.new");
-    const bool ok = path != NULL && fresh != NULL && json_dump_file(state, fresh, JSON_COMPACT) == 0 && rename(fresh, path) == 0;
+    char *path = project_path(p, "state.json"), *text = json_dumps(state, 0);
+    const bool ok = path != NULL && text != NULL && whole_file_write(path, 0666, text);
+    free(text);
     free(path);
-    free(fresh);
     return ok;
 }
 

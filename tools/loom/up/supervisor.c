@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "host/end_signals.h"
 #include "tools/loom/up/supervisor_internal.h"
 
 void supervisor_say(supervisor *s, const char *format, ...)
@@ -68,14 +69,7 @@ static bool open_loop(supervisor *s)
     uv_timer_init(&s->loop, &s->tick);
     s->tick.data = s;
     uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
-    for (size_t i = 0; i < SUPERVISOR_SIGNALS; i++) {
-        struct sigaction old;
-        uv_signal_init(&s->loop, &s->signals[i]);
-        s->signals[i].data = s;
-        if (numbers[i] != SIGHUP || (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)) { /* nohup */
-            uv_signal_start(&s->signals[i], on_signal, numbers[i]);
-        }
-    }
+    end_signals_watch(&s->loop, s->signals, numbers, SUPERVISOR_SIGNALS, on_signal, s);
     return true;
 }
 

@@ -82,14 +82,22 @@ uint16_t view_admit(void *user, const http_request *r, const char **why)
     return 0;
 }
 
-/* why is a sentence of ours, without quotes or control characters. */
+size_t view_write_problem(char out[VIEW_PROBLEM_SIZE], uint16_t status, const char *why)
+{
+    char detail[VIEW_PROBLEM_SIZE - 64];
+    snprintf(detail, sizeof detail, "%s", why);
+    for (char *at = detail; *at != '\0'; at++) {
+        *at = *at == '"' || *at == '\\' ? '\'' : (unsigned char)*at < ' ' ? ' ' : *at;
+    }
+    return (size_t)snprintf(out, VIEW_PROBLEM_SIZE, "{\"status\":%u,\"detail\":\"%s\"}\n", (unsigned)status, detail);
+}
+
 void view_fail(void *user, http_request *r, uint16_t status, const char *why)
 {
     (void)user;
-    char text[512];
-    const int len = snprintf(text, sizeof text, "{\"status\":%u,\"detail\":\"%s\"}\n", (unsigned)status, why);
-    view_answer(r, status, "application/problem+json", (loom_bytes){(const uint8_t *)text, len > 0 && (size_t)len < sizeof text ? (size_t)len : 0},
-                NULL, 0);
+    char text[VIEW_PROBLEM_SIZE];
+    const size_t len = view_write_problem(text, status, why);
+    view_answer(r, status, VIEW_PROBLEM_TYPE, (loom_bytes){(const uint8_t *)text, len}, NULL, 0);
 }
 
 void view_answer(http_request *r, uint16_t status, const char *type, loom_bytes body, const http_field *more, size_t count)

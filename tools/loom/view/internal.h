@@ -36,6 +36,10 @@ typedef struct view {
 /* http_listen_options.admit and .fail. */
 uint16_t view_admit(void *user, const http_request *r, const char **why);
 void view_fail(void *user, http_request *r, uint16_t status, const char *why);
+/* An error (RFC 9457); returns the bytes of its text. */
+enum { VIEW_PROBLEM_SIZE = 512 };
+size_t view_write_problem(char out[VIEW_PROBLEM_SIZE], uint16_t status, const char *why);
+#define VIEW_PROBLEM_TYPE "application/problem+json"
 /* Whether the query names the token. */
 bool view_has_token(const view *v, const http_request *r);
 bool view_has_cookie(const view *v, const http_request *r);

@@ -69,18 +69,15 @@ void view_job_start(view *v, http_request *r, void (*what)(view_job *job))
 
 void view_job_fail(view_job *job, uint16_t status, const char *format, ...)
 {
-    char text[512];
+    char why[VIEW_PROBLEM_SIZE], text[VIEW_PROBLEM_SIZE];
     va_list values;
     va_start(values, format);
-    vsnprintf(text, sizeof text, format, values);
+    vsnprintf(why, sizeof why, format, values);
     va_end(values);
-    for (char *at = text; *at != '\0'; at++) {
-        *at = *at == '"' || *at == '\\' ? '\'' : (unsigned char)*at < ' ' ? ' ' : *at;
-    }
     job->status = status;
-    job->type = "application/problem+json";
+    job->type = VIEW_PROBLEM_TYPE;
     rewind(job->out);
-    fprintf(job->out, "{\"status\":%u,\"detail\":\"%s\"}\n", (unsigned)status, text);
+    fwrite(text, 1, view_write_problem(text, status, why), job->out);
 }
 
 void view_query(const view_job *job, bool (*visit)(void *user, const char *key, const char *value), void *user)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verb, and the life of its process: one loop with the page, the receiver of spans, and the signals that end it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <spawn.h>
@@ -11,8 +10,10 @@
 #include <unistd.h>
 
 #include "base/descriptors.h"
-#include "base/runtime_dir.h"
 #include "base/str.h"
+#include "host/end_signals.h"
+#include "host/whole_file.h"
+#include "tools/loom/control.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
 #include "tools/loom/view/internal.h"
@@ -30,8 +31,7 @@ static const option_spec specs[] = {
     {.name = "no-open", .kind = OPTION_FLAG, .help = "Do not open a browser"},
     {.name = "jaeger", .kind = OPTION_VALUE, .value = "URL",
      .help = "A Jaeger that has the same traces, such as http://127.0.0.1:16686: each trace gets a link to it"},
-    {.name = "control", .kind = OPTION_VALUE, .value = "URL", .group = "Connection",
-     .help = "The broker's bus_control; default: LOOM_CONTROL, or this machine's broker"},
+    OPTIONS_CONTROL,
     {.name = "otlp-listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = OTLP_HTTP, .group = "Traces",
      .help = "Address that receives traces, as `loom trace collect` does; none: read a database that another one fills"},
     {.name = "grpc-listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = OTLP_GRPC, .group = "Traces",
@@ -128,20 +128,9 @@ static void open_receiver(view *v, const options *o, store *db)
 
 static bool write_url_file(const char *path, const char *address)
 {
-    char *temporary = NULL;
-    if (asprintf(&temporary, "%s.%ld", path, (long)getpid()) < 0) {
-        return false;
-    }
-    const int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool done = fd >= 0 && dprintf(fd, "%s\n", address) > 0;
-    done = fd >= 0 && close(fd) == 0 && done && rename(temporary, path) == 0;
-    if (!done && fd >= 0) {
-        const int why = errno;
-        unlink(temporary);
-        errno = why;
-    }
-    free(temporary);
-    return done;
+    char text[URL_TEXT_SIZE + 1];
+    snprintf(text, sizeof text, "%s\n", address);
+    return whole_file_write(path, 0600, text);
 }
 
 /* A browser starts on its own, and nobody waits for it: the child of a child is not ours. */
@@ -187,12 +176,6 @@ static void on_signal(uv_signal_t *handle, int number)
     uv_stop(handle->loop);
 }
 
-static bool hangup_is_ignored(void)
-{
-    struct sigaction now;
-    return sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
-}
-
 static void on_closed(void *user)
 {
     (void)user;
@@ -202,12 +185,7 @@ static int run_loop(view *v, const options *o, store *db)
 {
     static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
     uv_signal_t signals[SIGNALS];
-    for (size_t i = 0; i < SIGNALS; i++) {
-        uv_signal_init(&v->loop, &signals[i]);
-        if (numbers[i] != SIGHUP || !hangup_is_ignored()) {
-            uv_signal_start(&signals[i], on_signal, numbers[i]);
-        }
-    }
+    end_signals_watch(&v->loop, signals, numbers, SIGNALS, on_signal, NULL);
     int exit_code = open_page(v, o);
     if (exit_code == VERB_OK && db != NULL) {
         open_receiver(v, o, db);
@@ -267,27 +245,21 @@ static int open_stores(view *v, const options *o, bool writes)
 
 static int run(const options *o)
 {
-    char control[PATHS_DIR_SIZE + 64], *fallback = NULL;
-    view v = {.control = options_value(o, "control"), .jaeger = options_value(o, "jaeger"), .db_path = options_value(o, "db")};
+    char control[CONTROL_ADDRESS_SIZE], *fallback;
+    int exit_code = VERB_OK;
+    view v = {.control = control_address(&self, o, control, sizeof control, &exit_code), .jaeger = options_value(o, "jaeger")};
     const char *otlp = options_value(o, "otlp-listen");
-    v.control = v.control != NULL ? v.control : getenv("LOOM_CONTROL");
     if (v.control == NULL) {
-        if (paths_runtime_url(control, sizeof control, "bus-control.sock") != LOOM_OK) {
-            return command_fail(&self, "no default control address; set --control");
-        }
-        v.control = control;
+        return exit_code;
     }
     if (v.jaeger != NULL && strncmp(v.jaeger, "http://", 7) != 0 && strncmp(v.jaeger, "https://", 8) != 0) {
         return command_misuse(&self, "--jaeger has to begin with http:// or https://, not \"%s\"", v.jaeger);
     }
+    v.db_path = trace_options_db(&self, o, &fallback, &exit_code);
     if (v.db_path == NULL) {
-        loom_status st = store_default_path(&fallback);
-        if (st != LOOM_OK) {
-            return command_fail(&self, "%s", st == LOOM_ENOTFOUND ? "HOME is not set; name the database with --db" : loom_status_text(st));
-        }
-        v.db_path = fallback;
+        return exit_code;
     }
-    const int exit_code = open_stores(&v, o, otlp == NULL || strcmp(otlp, "none") != 0);
+    exit_code = open_stores(&v, o, otlp == NULL || strcmp(otlp, "none") != 0);
     free(fallback);
     return command_finish(&self, exit_code);
 }
