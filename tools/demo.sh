@@ -28,29 +28,16 @@ EOF
 
 readings=3
 interval=2000
-in_process=no
-spans=
-install=yes
 program=demo.sh script=tools/demo.sh
 . demos/common/stage.sh
-while [ $# -gt 0 ]; do
+own_option() {
     case "$1" in
-    --readings | --interval | --spans)
-        [ $# -ge 2 ] || bad "$1 takes a value"
-        case "$1" in
-        --readings) number "$1" "$2"; readings=$2 ;;
-        --interval) number "$1" "$2"; interval=$2 ;;
-        --spans) spans=$2 ;;
-        esac
-        shift
-        ;;
-    --in-process-bridge) in_process=yes ;;
-    --no-install) install=no ;;
-    --help | -h) usage; exit 0 ;;
-    *) bad "unknown option \"$1\"" ;;
+    --readings) value "$@"; number "$1" "$2"; readings=$2 ;;
+    --interval) value "$@"; number "$1" "$2"; interval=$2 ;;
+    *) return 1 ;;
     esac
-    shift
-done
+}
+read_options "$@"
 
 stage_open
 stage_build sensor processor output

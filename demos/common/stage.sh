@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the demos' scripts share: a folder for the run, processes that end with it, a trace collector, a broker and a bridge.
 # Sourced by a script that has set: called_from (the caller's directory), program and script (its name for messages, and its
-# path). Before stage_open it sets spans (a file to keep, or empty), in_process (yes: no bridge process), install (no: no
-# packages). It gets: $work, $file (every span), $url (for agents), $bin.
+# path). It has the functions usage and own_option, and reads its command line by read_options before anything else. It gets:
+# $work, $file (every span), $url (for agents), $bin.
 
 bad() { # a command line that makes no sense
     echo "$program: $*" >&2
@@ -11,6 +11,26 @@ bad() { # a command line that makes no sense
 }
 number() { # OPTION VALUE
     case "$2" in '' | *[!0-9]* | 0) bad "$1 takes a whole number from 1, not \"$2\"" ;; esac
+}
+
+value() { # OPTION VALUE…: whether there is one
+    [ $# -ge 2 ] || bad "$1 takes a value"
+}
+
+# read_options "$@": sets spans (a file to keep, or empty), in_process (yes: no bridge process) and install (no: no packages).
+# All else is for own_option OPTION VALUE…, which takes an option with its value, or answers no.
+read_options() {
+    spans= in_process=no install=yes
+    while [ $# -gt 0 ]; do
+        case "$1" in
+        --spans) value "$@"; spans=$2; shift ;;
+        --in-process-bridge) in_process=yes ;;
+        --no-install) install=no ;;
+        --help | -h) usage; exit 0 ;;
+        *) own_option "$@" || bad "unknown option \"$1\""; shift ;;
+        esac
+        shift
+    done
 }
 
 from_caller() { # FILE: its path, whatever directory we are in now

@@ -35,32 +35,19 @@ EOT
 orders=
 image=
 exec_args= # one a line
-in_process=no
-spans=
-install=yes
 program=run.sh script=demos/exec/run.sh
 . demos/common/stage.sh
 newline='
 '
-while [ $# -gt 0 ]; do
+own_option() {
     case "$1" in
-    --orders | --image | --exec-arg | --spans)
-        [ $# -ge 2 ] || bad "$1 takes a value"
-        case "$1" in
-        --orders) orders=$(from_caller "$2") ;;
-        --image) image=$2 ;;
-        --exec-arg) exec_args="$exec_args$2$newline" ;;
-        --spans) spans=$2 ;;
-        esac
-        shift
-        ;;
-    --in-process-bridge) in_process=yes ;;
-    --no-install) install=no ;;
-    --help | -h) usage; exit 0 ;;
-    *) bad "unknown option \"$1\"" ;;
+    --orders) value "$@"; orders=$(from_caller "$2") ;;
+    --image) value "$@"; image=$2 ;;
+    --exec-arg) value "$@"; exec_args="$exec_args$2$newline" ;;
+    *) return 1 ;;
     esac
-    shift
-done
+}
+read_options "$@"
 [ -n "$orders" ] || orders=$PWD/demos/exec/orders.csv
 [ -r "$orders" ] || bad "cannot read $orders"
 

@@ -38,33 +38,20 @@ interval=3000
 timeout=3000
 seed=1
 csv=
-in_process=no
-spans=
-install=yes
 program=run.sh script=demos/market-analyst/run.sh
 . demos/common/stage.sh
-while [ $# -gt 0 ]; do
+own_option() {
     case "$1" in
-    --ticks | --killed-ticks | --interval | --timeout | --seed | --csv | --spans)
-        [ $# -ge 2 ] || bad "$1 takes a value"
-        case "$1" in
-        --ticks) number "$1" "$2"; ticks=$2 ;;
-        --killed-ticks) number "$1" "$2"; killed_ticks=$2 ;;
-        --interval) number "$1" "$2"; interval=$2 ;;
-        --timeout) number "$1" "$2"; timeout=$2 ;;
-        --seed) number "$1" "$2"; seed=$2 ;;
-        --csv) csv=$2 ;;
-        --spans) spans=$2 ;;
-        esac
-        shift
-        ;;
-    --in-process-bridge) in_process=yes ;;
-    --no-install) install=no ;;
-    --help | -h) usage; exit 0 ;;
-    *) bad "unknown option \"$1\"" ;;
+    --ticks) value "$@"; number "$1" "$2"; ticks=$2 ;;
+    --killed-ticks) value "$@"; number "$1" "$2"; killed_ticks=$2 ;;
+    --interval) value "$@"; number "$1" "$2"; interval=$2 ;;
+    --timeout) value "$@"; number "$1" "$2"; timeout=$2 ;;
+    --seed) value "$@"; number "$1" "$2"; seed=$2 ;;
+    --csv) value "$@"; csv=$2 ;;
+    *) return 1 ;;
     esac
-    shift
-done
+}
+read_options "$@"
 
 stage_open
 stage_build market-data market-trend market-risk market-sentiment market-planner

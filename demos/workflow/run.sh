@@ -35,32 +35,20 @@ EOF
 
 workflows=demos/workflow/workflows.json
 items="tea honey unicorn"
-in_process=no
-spans=
-install=yes
 program=run.sh script=demos/workflow/run.sh
 . demos/common/stage.sh
-while [ $# -gt 0 ]; do
+own_option() {
     case "$1" in
-    --workflows | --item | --spans)
-        [ $# -ge 2 ] || bad "$1 takes a value"
-        case "$1" in
-        --workflows) workflows=$(from_caller "$2") ;;
-        --item)
-            case "$2" in '' | *[!a-z]*) bad "--item takes a word of small letters, not \"$2\"" ;; esac
-            items="$items $2"
-            ;;
-        --spans) spans=$2 ;;
-        esac
-        shift
+    --workflows) value "$@"; workflows=$(from_caller "$2") ;;
+    --item)
+        value "$@"
+        case "$2" in '' | *[!a-z]*) bad "--item takes a word of small letters, not \"$2\"" ;; esac
+        items="$items $2"
         ;;
-    --in-process-bridge) in_process=yes ;;
-    --no-install) install=no ;;
-    --help | -h) usage; exit 0 ;;
-    *) bad "unknown option \"$1\"" ;;
+    *) return 1 ;;
     esac
-    shift
-done
+}
+read_options "$@"
 [ -r "$workflows" ] || bad "cannot read $workflows"
 command -v curl >/dev/null || bad "the orders are sent by curl, which is missing: apt-get install curl"
 
