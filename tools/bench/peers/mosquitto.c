@@ -29,12 +29,7 @@ typedef struct mosquitto_client {
 static bool available(const bench_setup *setup, char *why, size_t why_size)
 {
     (void)setup;
-    char server[SITE_URL_SIZE];
-    if (site_find_program(server, "mosquitto")) {
-        return true;
-    }
-    snprintf(why, why_size, "there is no mosquitto in PATH. Install the Debian package mosquitto (tools/bench/peers/install.sh does)");
-    return false;
+    return peer_has_program("mosquitto", "mosquitto", why, why_size);
 }
 
 static bool write_config(const bench_site *site, const char *path, unsigned port)

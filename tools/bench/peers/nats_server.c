@@ -11,13 +11,7 @@ enum { PORTS_SIZE = 1024, TALK_SIZE = 16 * 1024 };
 bool nats_server_available(const bench_setup *setup, char *why, size_t why_size)
 {
     (void)setup;
-    char server[SITE_URL_SIZE];
-    if (site_find_program(server, "nats-server")) {
-        return true;
-    }
-    snprintf(why, why_size,
-             "there is no nats-server in PATH. Install the Debian package nats-server (tools/bench/peers/install.sh does)");
-    return false;
+    return peer_has_program("nats-server", "nats-server", why, why_size);
 }
 
 static bool write_config(const char *path)

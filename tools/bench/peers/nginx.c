@@ -9,12 +9,7 @@
 static bool available(const bench_setup *setup, char *why, size_t why_size)
 {
     (void)setup;
-    char server[SITE_URL_SIZE];
-    if (site_find_program(server, "nginx")) {
-        return true;
-    }
-    snprintf(why, why_size, "there is no nginx in PATH. Install the Debian package nginx-light (tools/bench/peers/install.sh does)");
-    return false;
+    return peer_has_program("nginx", "nginx-light", why, why_size);
 }
 
 static bool write_config(const bench_site *site, const char *path, unsigned port)

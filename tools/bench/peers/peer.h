@@ -53,6 +53,9 @@ typedef struct bench_peer {
     bool is_http; /* start() writes to site->url_out where it serves HTTP */
 } bench_peer;
 
+/* bench_peer.available of a peer that is a program of a Debian package. */
+bool peer_has_program(const char *program, const char *package, char *why, size_t why_size);
+
 extern const bench_peer bench_peer_loom;
 
 /* All but Loom itself; the list ends with NULL. */

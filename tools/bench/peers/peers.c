@@ -28,3 +28,14 @@ const bench_peer *bench_peer_find(const char *name)
     }
     return NULL;
 }
+
+bool peer_has_program(const char *program, const char *package, char *why, size_t why_size)
+{
+    char path[SITE_URL_SIZE];
+    if (site_find_program(path, program)) {
+        return true;
+    }
+    snprintf(why, why_size, "there is no %s in PATH. Install the Debian package %s (tools/bench/peers/install.sh does)", program,
+             package);
+    return false;
+}

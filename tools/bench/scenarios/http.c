@@ -3,12 +3,11 @@
  * with what it is sent. */
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "tools/bench/http_client.h"
+#include "tools/bench/scenarios/request.h"
 #include "tools/bench/scenarios/scenarios.h"
-#include "tools/bench/usage.h"
 
 #define PATH          "/v1/events/" BENCH_TOPIC
 #define PHASE_WAIT_NS UINT64_C(60000000000)
@@ -32,8 +31,11 @@ static bool send_next(http_load *l, unsigned i)
 static bool go_on(http_load *l, unsigned i)
 {
     bool done = false;
-    if (!http_client_read(&l->clients[i], &done) || !done) {
-        return !done && l->clients[i].len > 0;
+    if (!http_client_read(&l->clients[i], &done)) {
+        return false;
+    }
+    if (!done) {
+        return true;
     }
     histogram_add(&l->shared->consumers[0].latency_ns, bench_now_ns() - l->sent_ns[i]);
     atomic_fetch_add_explicit(&l->shared->consumers[0].received, 1, memory_order_relaxed);
@@ -82,67 +84,25 @@ static int produce(const bench_site *site)
     }
     if (ok) {
         l->shared = site->shared;
-        shared_set(&site->shared->phase, PHASE_RATE);
         ok = run_load(l);
     }
     shared_wait(&site->shared->phase, PHASE_END, PHASE_WAIT_NS);
     return ok ? 0 : 1; /* the kernel closes what is open */
 }
 
-static bool is_ready(const bench_site *site)
+static bool start_client(bench_site *site, const bench_peer *peer)
 {
-    return atomic_load(&site->shared->consumers[0].received) > 0;
-}
-
-static bool is_over(const bench_site *site)
-{
-    return atomic_load(&site->shared->producers[0].phase) >= PHASE_RATE_OVER;
-}
-
-static bool measure(bench_site *site, bench_sample *out)
-{
-    usage_mark begin, end;
-    shared_consumer *c = &site->shared->consumers[0];
-    if (!site_wait(site, is_ready, "a first answer") || !site_sleep(site, site->setup->warm_up)) {
-        return false;
+    (void)peer;
+    const pid_t pid = processes_fork(&site->processes, "producer");
+    if (pid == 0) {
+        _exit(produce(site));
     }
-    memset(&c->latency_ns, 0, sizeof c->latency_ns); /* one request more or less in it is no harm */
-    usage_take(site, &begin);
-    const uint64_t first = atomic_load(&c->received);
-    if (!site_sleep(site, site->setup->seconds)) {
-        return false;
-    }
-    const uint64_t last = atomic_load(&c->received);
-    usage_take(site, &end);
-    shared_set(&site->shared->phase, PHASE_RATE_OVER);
-    if (!site_wait(site, is_over, "the last answer")) {
-        return false;
-    }
-    out->values[METRIC_RATE] = (double)(last - first) / ((double)(end.at_ns - begin.at_ns) / 1e9);
-    usage_latencies(&c->latency_ns, out);
-    usage_report(site, &begin, &end, last - first, out);
-    usage_memory(site, out);
-    return true;
+    return pid > 0;
 }
 
 static bool http_round(const bench_setup *setup, const bench_peer *peer, bench_sample *out)
 {
-    bench_site site;
-    series_clear(out);
-    if (!site_open(&site, setup)) {
-        return false;
-    }
-    bool ok = peer->start(&site);
-    const pid_t pid = ok ? processes_fork(&site.processes, "producer") : -1;
-    if (pid == 0) {
-        _exit(produce(&site));
-    }
-    ok = pid > 0 && measure(&site, out);
-    out->sent = atomic_load(&site.shared->producers[0].sent);
-    out->lost = out->sent - atomic_load(&site.shared->consumers[0].received);
-    shared_set(&site.shared->phase, PHASE_END);
-    out->interrupted = site_close(&site);
-    return ok;
+    return request_round_of(setup, peer, start_client, out);
 }
 
 static bool suits(const bench_peer *peer)

@@ -155,19 +155,25 @@ static bool measure(bench_site *site, bench_sample *out)
     return true;
 }
 
-bool request_round(const bench_setup *setup, const bench_peer *peer, bench_sample *out)
+bool request_round_of(const bench_setup *setup, const bench_peer *peer, bool (*start)(bench_site *site, const bench_peer *peer),
+                      bench_sample *out)
 {
     bench_site site;
     series_clear(out);
     if (!site_open(&site, setup)) {
         return false;
     }
-    const bool ok = peer->start(&site) && start_clients(&site, peer) && measure(&site, out);
+    const bool ok = peer->start(&site) && start(&site, peer) && measure(&site, out);
     out->sent = atomic_load(&site.shared->producers[0].sent);
     out->lost = out->sent - atomic_load(&site.shared->consumers[0].received);
     shared_set(&site.shared->phase, PHASE_END);
     out->interrupted = site_close(&site);
     return ok;
+}
+
+bool request_round(const bench_setup *setup, const bench_peer *peer, bench_sample *out)
+{
+    return request_round_of(setup, peer, start_clients, out);
 }
 
 static bool suits(const bench_peer *peer)
