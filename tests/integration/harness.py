@@ -263,15 +263,15 @@ class Home:
     # ---- spans ----
 
     def spans(self):
-        return parse_lines(self.spans_path.read_text()) if self.spans_path.exists() else []
+        def whole_lines():  # a process may be in the middle of one
+            text = self.spans_path.read_text() if self.spans_path.exists() else ""
+            return [text] if text == "" or text.endswith("\n") else None
+        return parse_lines(wait_until(whole_lines, "the last line of the spans file is whole")[0])
 
     def wait_spans(self, count):
         """Until so many spans were written."""
         def enough():
-            try:
-                found = self.spans()
-            except ValueError:  # a line that is not whole yet
-                return None
+            found = self.spans()
             return found if len(found) >= count else None
         try:
             return wait_until(enough, f"{count} spans")
