@@ -139,15 +139,12 @@ size_t problem_json(char out[PROBLEM_JSON_SIZE], uint16_t status, const char *co
 
 /* ---- parameters.c ---- */
 
-/* text without its percent escapes, which must be UTF-8 without control characters. plus: '+' is a space. False: it is none,
- * or does not fit; *why says so. */
-bool percent_decode_text(char *out, size_t size, loom_str text, bool plus, const char **why);
 typedef struct parameter_spec {
     const char *name;
     char *text;      /* where its value goes, decoded; or */
     size_t size;
     uint32_t *ms;    /* a duration; or */
-    bool *flag;      /* whether it is there */
+    bool *flag;      /* whether it is there, and not "false" */
 } parameter_spec;
 /* Reads the query. A parameter that is not among the specs, twice there, or not of its kind: the exchange is failed, and false. */
 bool parameters_read(exchange *x, const parameter_spec *specs, size_t count);

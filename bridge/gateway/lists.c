@@ -7,8 +7,8 @@
 #include "bridge/gateway/answers.h"
 #include "bridge/gateway/internal.h"
 #include "envelope/msgpack_bytes.h"
-#include "host/config/units.h"
 #include "host/control_answer.h"
+#include "host/http/query.h"
 
 enum { QUESTION_SIZE = 2048, PAIRS_MAX = 8, NUMBER_SIZE = 16 };
 
@@ -101,14 +101,14 @@ static void list_get(exchange *x, const list_spec *list)
     parameter_spec specs[5] = {{.name = "limit", .text = limit, .size = sizeof limit}};
     question_pair pairs[PAIRS_MAX] = {{"op", str_of(list->op), 0}};
     size_t count = 1;
-    int64_t number = 0;
+    uint64_t number = 0;
     for (; count <= 4 && list->filters[count - 1] != NULL; count++) {
         specs[count] = (parameter_spec){.name = list->filters[count - 1], .text = values[count - 1], .size = sizeof values[0]};
     }
     if (!parameters_read(x, specs, count)) {
         return;
     }
-    if (limit[0] != '\0' && (!config_parse_int(&number, str_of(limit)) || number < 1 || number > 1000)) {
+    if (limit[0] != '\0' && !http_decode_number(&number, str_of(limit), 1, 1000)) {
         exchange_fail(x, 400, "invalid_parameter", "\"limit\" is a number from 1 to 1000");
         return;
     }
@@ -123,7 +123,7 @@ static void list_get(exchange *x, const list_spec *list)
     for (size_t i = 1; i < count; i++) {
         pairs[i] = (question_pair){list->filters[i - 1], str_of(values[i - 1]), 0};
     }
-    pairs[count] = (question_pair){"limit", {0}, (uint64_t)number};
+    pairs[count] = (question_pair){"limit", {0}, number};
     answer_list(x, gateway_ask(x->gateway, pairs, count + 1));
 }
 

@@ -5,51 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/hex.h"
-#include "base/utf8.h"
 #include "bridge/gateway/internal.h"
 #include "host/config/units.h"
+#include "host/http/query.h"
 
 enum { PARAMETER_NAME_SIZE = 64 };
-
-/* ---- percent escapes (RFC 3986, 2.1; the forms of HTML for '+') ---- */
-
-static bool has_control(loom_str text)
-{
-    uint32_t code_point;
-    for (size_t taken; text.len > 0; text.data += taken, text.len -= taken) {
-        taken = utf8_next(text, &code_point);
-        if (utf8_is_control(code_point)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool percent_decode_text(char *out, size_t size, loom_str text, bool plus, const char **why)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t byte = (uint8_t)text.data[i];
-        if (byte == '%') {
-            if (text.len - i < 3 || !hex_decode_any_case(&byte, text.data + i + 1, 1)) {
-                *why = "has a '%' without two hexadecimal digits behind it";
-                return false;
-            }
-            i += 2;
-        } else if (byte == '+' && plus) {
-            byte = ' ';
-        }
-        if (len + 1 >= size) {
-            *why = "is too long";
-            return false;
-        }
-        out[len++] = (char)byte;
-    }
-    out[len] = '\0';
-    *why = !utf8_valid((loom_str){out, len}) ? "is not UTF-8" : "holds a control character";
-    return utf8_valid((loom_str){out, len}) && !has_control((loom_str){out, len});
-}
 
 /* ---- the path ---- */
 
@@ -57,7 +17,7 @@ bool path_name(exchange *x, char out[LOOM_TOPIC_MAX + 1], const char *what,
                loom_status (*check)(loom_str text, const char **reason))
 {
     const char *why = "";
-    if (!percent_decode_text(out, LOOM_TOPIC_MAX + 1, http_request_rest(x->request), false, &why)) {
+    if (!http_decode_text(out, LOOM_TOPIC_MAX + 1, http_request_rest(x->request), false, &why)) {
         exchange_fail(x, 400, "invalid_path", "the %s in the path %s", what, why);
         return false;
     }
@@ -76,17 +36,21 @@ static bool set_parameter(exchange *x, const parameter_spec *spec, loom_str valu
     char text[CONFIG_UNITS_SIZE];
     int64_t ms;
     if (spec->flag != NULL) {
-        *spec->flag = !has_value || !str_is(value, "false");
+        *spec->flag = !has_value || str_is(value, "true");
+        if (has_value && !*spec->flag && !str_is(value, "false")) {
+            exchange_fail(x, 400, "invalid_parameter", "\"%s\" is true or false, or stands alone, which is true", spec->name);
+            return false;
+        }
         return true;
     }
     if (spec->ms == NULL) {
-        if (!percent_decode_text(spec->text, spec->size, value, true, &why)) {
+        if (!http_decode_text(spec->text, spec->size, value, true, &why)) {
             exchange_fail(x, 400, "invalid_parameter", "the value of \"%s\" %s", spec->name, why);
             return false;
         }
         return true;
     }
-    if (!percent_decode_text(text, sizeof text, value, true, &why) || !config_parse_duration(&ms, str_of(text)) || ms < 1 ||
+    if (!http_decode_text(text, sizeof text, value, true, &why) || !config_parse_duration(&ms, str_of(text)) || ms < 1 ||
         ms > GATEWAY_DEADLINE_MAX_MS) {
         exchange_fail(x, 400, "invalid_parameter", "\"%s\" takes a duration of 1ms to 1h, such as 500ms or 2s", spec->name);
         return false;
@@ -118,16 +82,13 @@ static bool fail_unknown(exchange *x, const parameter_spec *specs, size_t count,
 
 bool parameters_read(exchange *x, const parameter_spec *specs, size_t count)
 {
-    loom_str rest = http_request_query(x->request), item;
+    loom_str rest = http_request_query(x->request);
+    http_parameter p;
     uint32_t seen = 0;
-    while (str_next_item(&rest, '&', &item)) {
+    while (http_query_next(&rest, &p)) {
         char name[PARAMETER_NAME_SIZE];
-        const char *why = "", *equals = item.len > 0 ? memchr(item.data, '=', item.len) : NULL;
-        const loom_str key = {item.data, equals != NULL ? (size_t)(equals - item.data) : item.len};
-        if (item.len == 0) {
-            continue;
-        }
-        if (!percent_decode_text(name, sizeof name, key, true, &why)) {
+        const char *why = "";
+        if (!http_decode_text(name, sizeof name, p.name, true, &why)) {
             exchange_fail(x, 400, "unknown_parameter", "the name of a parameter %s", why);
             return false;
         }
@@ -141,8 +102,7 @@ bool parameters_read(exchange *x, const parameter_spec *specs, size_t count)
             return false;
         }
         seen |= bit;
-        const loom_str value = equals != NULL ? (loom_str){equals + 1, item.len - key.len - 1} : (loom_str){"", 0};
-        if (!set_parameter(x, spec, value, equals != NULL)) {
+        if (!set_parameter(x, spec, p.value, p.has_value)) {
             return false;
         }
     }

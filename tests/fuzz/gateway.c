@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "bridge/gateway/internal.h"
+#include "host/http/query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const message plain = {.fields = {.payload = {data, size}}};
     read_again(&plain);
     const loom_str escaped = {(const char *)data, size};
-    if (percent_decode_text(text, sizeof text, escaped, size % 2 == 0, &reason)) {
+    if (http_decode_text(text, sizeof text, escaped, size % 2 == 0, &reason)) {
         if (!utf8_valid(str_of(text)) || strlen(text) > size) {
             abort();
         }

@@ -111,6 +111,8 @@ class Publishing(Gateway):
             ("system.agents", b"", "text/plain", 403, "denied", "broker's"),
             ("a.b?typ=x", b"", "text/plain", 400, "unknown_parameter", '"typ" is not known here; there are: envelope, type'),
             ("a.b?type=x&type=y", b"", "text/plain", 400, "invalid_parameter", "twice"),
+            ("a.b?envelope=maybe", b"{}", json_type, 400, "invalid_parameter", "true or false"),
+            ("a.b?type=x%00y", b"", "text/plain", 400, "invalid_parameter", "control character"),
             ("a.b?envelope", b"x", "text/plain", 415, "unsupported_media_type", "application/json"),
             ("a.b?envelope", b"{", json_type, 400, "invalid_event", "line 1"),
             ("a.b?envelope", b"[]", json_type, 400, "invalid_event", "object"),
@@ -464,7 +466,8 @@ class Asking(Gateway):
             self.assertEqual(("add", {"type": "array", "items": {"type": "number"}}), (capability["name"], capability["input_schema"]))
             self.assertEqual("a.b", client.get("/v1/topics?filter=a.*").json["topics"][0]["topic"])
             self.assertEqual(1, client.get("/v1/stats").json["gateway"]["published"])
-            self.assertEqual(400, client.get("/v1/agents?limit=0").status)
+            for limit in ("0", "1001", "5%00x", "%2B5", "5.0", "%205", ""):
+                self.assertEqual(200 if limit == "" else 400, client.get(f"/v1/agents?limit={limit}").status, limit)
             self.assertEqual(400, client.get("/v1/topics?filter=..").status)
             operation = client.get("/openapi.json").json["paths"]["/v1/actions/add"]["post"]
             self.assertEqual(("Adds", "array"), (operation["summary"],

@@ -36,6 +36,9 @@ static void write_json(view_job *job, json_t *what)
 static void ask_broker(view_job *job)
 {
     char why[WHY_SIZE] = "out of memory";
+    if (!view_query(job, NULL, NULL)) {
+        return;
+    }
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
         if (strcmp(job->rest, questions[i].name) == 0) {
             json_t *answer = ask(job, i, why);
@@ -59,6 +62,9 @@ void view_bus(void *user, http_request *r)
 static void write_state(view_job *job)
 {
     const view *v = job->view;
+    if (!view_query(job, NULL, NULL)) {
+        return;
+    }
     json_t *state = json_object(), *receives = json_object();
     json_object_set_new(state, "version", json_string(LOOM_VERSION));
     json_object_set_new(state, "control", json_string(v->control));

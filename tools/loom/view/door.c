@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "host/http/query.h"
 #include "tools/loom/view/internal.h"
 
 static bool token_is(const view *v, const char *text, size_t len)
@@ -16,10 +17,8 @@ static bool token_is(const view *v, const char *text, size_t len)
 
 bool view_has_token(const view *v, const http_request *r)
 {
-    static const char name[] = "token=";
-    const loom_str query = http_request_query(r);
-    return query.len > sizeof name - 1 && memcmp(query.data, name, sizeof name - 1) == 0 &&
-           token_is(v, query.data + sizeof name - 1, query.len - (sizeof name - 1));
+    loom_str token;
+    return http_query_only(http_request_query(r), "token", &token) && token_is(v, token.data, token.len);
 }
 
 /* "name=value; name=value" (RFC 6265, 4.2.1). */
@@ -40,7 +39,7 @@ bool view_has_cookie(const view *v, const http_request *r)
 }
 
 /* "Bearer TOKEN", for scripts. */
-static bool has_bearer(const view *v, const http_request *r)
+bool view_has_bearer(const view *v, const http_request *r)
 {
     static const char scheme[] = "Bearer ";
     const loom_str *field = http_request_field(r, "Authorization");
@@ -75,11 +74,35 @@ uint16_t view_admit(void *user, const http_request *r, const char **why)
         *why = "only the page itself may ask, not one of another origin";
         return 403;
     }
-    if (!str_is(http_request_path(r), "/") && !view_has_cookie(v, r) && !has_bearer(v, r)) {
+    if (!str_is(http_request_path(r), "/") && !view_has_cookie(v, r) && !view_has_bearer(v, r)) {
         *why = "the token is missing: open the URL that `loom view` printed; scripts send Authorization: Bearer TOKEN";
         return 401;
     }
     return 0;
+}
+
+bool view_parameters(loom_str query, const char *(*visit)(void *user, const char *name, const char *value), void *user,
+                     char why[VIEW_PROBLEM_SIZE])
+{
+    enum { NAME_SIZE = 64, VALUE_SIZE = 2048 };
+    char name[NAME_SIZE], value[VALUE_SIZE];
+    const char *wrong = "";
+    http_parameter p;
+    while (http_query_next(&query, &p)) {
+        if (!http_decode_text(name, sizeof name, p.name, true, &wrong)) {
+            snprintf(why, VIEW_PROBLEM_SIZE, "the name of a parameter %s", wrong);
+            return false;
+        }
+        if (!http_decode_text(value, sizeof value, p.value, true, &wrong)) {
+            snprintf(why, VIEW_PROBLEM_SIZE, "the value of \"%s\" %s", name, wrong);
+            return false;
+        }
+        if ((wrong = visit(user, name, value)) != NULL) {
+            snprintf(why, VIEW_PROBLEM_SIZE, "the parameter \"%s\": %s", name, wrong);
+            return false;
+        }
+    }
+    return true;
 }
 
 size_t view_write_problem(char out[VIEW_PROBLEM_SIZE], uint16_t status, const char *why)

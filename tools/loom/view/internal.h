@@ -40,9 +40,14 @@ void view_fail(void *user, http_request *r, uint16_t status, const char *why);
 enum { VIEW_PROBLEM_SIZE = 512 };
 size_t view_write_problem(char out[VIEW_PROBLEM_SIZE], uint16_t status, const char *why);
 #define VIEW_PROBLEM_TYPE "application/problem+json"
-/* Whether the query names the token. */
+/* Whether the query names the token, wherever, and no other. */
 bool view_has_token(const view *v, const http_request *r);
 bool view_has_cookie(const view *v, const http_request *r);
+bool view_has_bearer(const view *v, const http_request *r);
+/* Calls visit with each parameter of the query, decoded; what it returns, if not NULL, is what is wrong with one: a sentence.
+ * False: a parameter is wrong, and why says which. */
+bool view_parameters(loom_str query, const char *(*visit)(void *user, const char *name, const char *value), void *user,
+                     char why[VIEW_PROBLEM_SIZE]);
 /* An answer with the fields that every answer has, and up to two more. */
 void view_answer(http_request *r, uint16_t status, const char *type, loom_bytes body, const http_field *more, size_t count);
 
@@ -62,7 +67,7 @@ typedef struct view_job {
     FILE *out;
     uint16_t status;
     const char *type;
-    char *query; /* of the request, of the form that view_query() reads */
+    char *query; /* of the request, as it is */
     char rest[64];
     char *text;
     size_t text_len;
@@ -71,8 +76,8 @@ typedef struct view_job {
 void view_job_start(view *v, http_request *r, void (*run)(view_job *job));
 /* Instead of what has been written: an error (RFC 9457). */
 void view_job_fail(view_job *job, uint16_t status, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* Calls visit with each decoded pair of the query. */
-void view_query(const view_job *job, bool (*visit)(void *user, const char *key, const char *value), void *user);
+/* view_parameters() of the request. visit NULL: there are none here. False: the job has failed. */
+bool view_query(view_job *job, const char *(*visit)(void *user, const char *name, const char *value), void *user);
 
 /* ---- traces.c and bus.c: what there is under /api/ ---- */
 

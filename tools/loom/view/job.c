@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/percent.h"
+#include "base/str.h"
 #include "tools/loom/view/internal.h"
 
 static void run(uv_work_t *work)
@@ -29,15 +29,10 @@ static void on_done(uv_work_t *work, int status)
     free(job);
 }
 
-/* As percent_pairs() reads it: a comma between two pairs; one in a value is %2C in a query that a page has made. */
-static char *copy_query(const http_request *r)
+static char *query_of(const http_request *r)
 {
     const loom_str query = http_request_query(r);
-    char *copy = strndup(query.len > 0 ? query.data : "", query.len);
-    for (char *at = copy; at != NULL && *at != '\0'; at++) {
-        *at = *at == '&' ? ',' : *at;
-    }
-    return copy;
+    return strndup(query.len > 0 ? query.data : "", query.len);
 }
 
 void view_job_start(view *v, http_request *r, void (*what)(view_job *job))
@@ -47,7 +42,7 @@ void view_job_start(view *v, http_request *r, void (*what)(view_job *job))
         return;
     }
     view_job *job = calloc(1, sizeof *job);
-    if (job == NULL || (job->query = copy_query(r)) == NULL || (job->out = open_memstream(&job->text, &job->text_len)) == NULL) {
+    if (job == NULL || (job->query = query_of(r)) == NULL || (job->out = open_memstream(&job->text, &job->text_len)) == NULL) {
         free(job != NULL ? job->query : NULL);
         free(job);
         view_fail(v, r, 503, "out of memory");
@@ -80,7 +75,20 @@ void view_job_fail(view_job *job, uint16_t status, const char *format, ...)
     fwrite(text, 1, view_write_problem(text, status, why), job->out);
 }
 
-void view_query(const view_job *job, bool (*visit)(void *user, const char *key, const char *value), void *user)
+static const char *refuse_parameter(void *user, const char *name, const char *value)
 {
-    (void)percent_pairs(job->query, visit, user);
+    (void)user;
+    (void)name;
+    (void)value;
+    return "no parameters are known here";
+}
+
+bool view_query(view_job *job, const char *(*visit)(void *user, const char *name, const char *value), void *user)
+{
+    char why[VIEW_PROBLEM_SIZE];
+    if (view_parameters(str_of(job->query), visit != NULL ? visit : refuse_parameter, user, why)) {
+        return true;
+    }
+    view_job_fail(job, 400, "%s", why);
+    return false;
 }

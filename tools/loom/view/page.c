@@ -63,7 +63,7 @@ void view_page(void *user, http_request *r)
         snprintf(cookie, sizeof cookie, "%s=%s; HttpOnly; SameSite=Strict; Path=/", v->cookie, v->token);
         const http_field fields[] = {{"Set-Cookie", str_of(cookie)}, {"Location", str_of("/")}};
         view_answer(r, 303, NULL, (loom_bytes){0}, fields, 2);
-    } else if (view_has_cookie(v, r)) {
+    } else if (view_has_cookie(v, r) || view_has_bearer(v, r)) {
         answer_file(r, find(str_of("index.html")));
     } else {
         static const char text[] = "This page belongs to a `loom view` that prints its URL, with a token, when it starts. Open that URL.\n";

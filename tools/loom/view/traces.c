@@ -5,6 +5,7 @@
 
 #include "base/hex.h"
 #include "base/str.h"
+#include "host/http/query.h"
 #include "tools/loom/view/internal.h"
 #include "trace/collect/regroup.h"
 #include "trace/otlp/json.h"
@@ -18,51 +19,54 @@ typedef struct list_query {
     store_filter filter;
     char *texts[1 + STORE_ATTRS_MAX]; /* of the filter */
     size_t text_count;
-    const char *bad; /* the name of a parameter that makes no sense */
+    bool has_limit;
 } list_query;
 
-static loom_str keep(list_query *q, const char *text)
+static bool keep(list_query *q, const char *text, loom_str *out)
 {
-    char *copy = strdup(text);
-    if (copy == NULL || q->text_count == sizeof q->texts / sizeof q->texts[0]) {
-        free(copy);
-        return (loom_str){0};
+    char *copy = q->text_count < sizeof q->texts / sizeof q->texts[0] ? strdup(text) : NULL;
+    if (copy != NULL) {
+        q->texts[q->text_count++] = copy;
+        *out = str_of(copy);
     }
-    q->texts[q->text_count++] = copy;
-    return str_of(copy);
+    return copy != NULL;
 }
 
-static void add_attribute(list_query *q, const char *value)
+static const char *add_attribute(list_query *q, const char *value)
 {
     const char *equals = strchr(value, '=');
-    if (equals == NULL || equals == value || q->filter.attr_count == STORE_ATTRS_MAX) {
-        q->bad = "attribute";
-        return;
+    loom_str whole;
+    if (equals == NULL || equals == value) {
+        return "takes KEY=VALUE";
     }
-    const loom_str whole = keep(q, value);
+    if (q->filter.attr_count == STORE_ATTRS_MAX) {
+        return "there are too many of them";
+    }
+    if (!keep(q, value, &whole)) {
+        return "out of memory";
+    }
     const size_t key = (size_t)(equals - value);
-    if (whole.data != NULL) {
-        q->filter.attrs[q->filter.attr_count++] = (store_attr){{whole.data, key}, {whole.data + key + 1, whole.len - key - 1}};
-    }
+    q->filter.attrs[q->filter.attr_count++] = (store_attr){{whole.data, key}, {whole.data + key + 1, whole.len - key - 1}};
+    return NULL;
 }
 
-static bool read_parameter(void *user, const char *key, const char *value)
+static const char *read_parameter(void *user, const char *name, const char *value)
 {
     list_query *q = user;
-    if (strcmp(key, "service") == 0) {
-        q->bad = q->filter.service.len > 0 ? "service, twice" : q->bad;
-        q->filter.service = keep(q, value);
-    } else if (strcmp(key, "attribute") == 0) {
-        add_attribute(q, value);
-    } else if (strcmp(key, "limit") == 0) {
-        char *end;
-        const unsigned long limit = strtoul(value, &end, 10);
-        q->bad = *end != '\0' || end == value || limit < 1 || limit > LIST_MAX ? "limit" : q->bad;
-        q->filter.limit = limit;
-    } else {
-        q->bad = "query";
+    if (strcmp(name, "service") == 0) {
+        return q->filter.service.len > 0 ? "is there twice" : keep(q, value, &q->filter.service) ? NULL : "out of memory";
     }
-    return true;
+    if (strcmp(name, "attribute") == 0) {
+        return add_attribute(q, value);
+    }
+    if (strcmp(name, "limit") == 0) {
+        if (q->has_limit) {
+            return "is there twice";
+        }
+        q->has_limit = true;
+        return http_decode_number(&q->filter.limit, str_of(value), 1, LIST_MAX) ? NULL : "is a number from 1 to 500";
+    }
+    return "is not known here; there are service=NAME, attribute=KEY=VALUE and limit=1 to 500";
 }
 
 typedef struct list_output {
@@ -82,10 +86,7 @@ static bool write_row(void *user, const trace_summary *summary)
 static void list_traces(view_job *job)
 {
     list_query q = {.filter = {.limit = LIST}};
-    view_query(job, read_parameter, &q);
-    if (q.bad != NULL) {
-        view_job_fail(job, 400, "%s: there are service=NAME, attribute=KEY=VALUE and limit=1 to %d", q.bad, LIST_MAX);
-    } else {
+    if (view_query(job, read_parameter, &q)) {
         list_output l = {.out = job->out};
         fputs("{\"traces\":[", job->out);
         uv_mutex_lock(&job->view->reading);
@@ -136,6 +137,9 @@ static void load_trace(view_job *job)
 {
     uint8_t id[LOOM_TRACE_ID_SIZE];
     span_list list;
+    if (!view_query(job, NULL, NULL)) {
+        return;
+    }
     if (strlen(job->rest) != sizeof id * 2 || !hex_decode(id, job->rest, sizeof id)) {
         view_job_fail(job, 400, "a trace id has 32 digits, 0 to 9 and a to f");
         return;
