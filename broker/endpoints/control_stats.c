@@ -60,7 +60,7 @@ static bool pack_subscription(void *user, const eventbus_subscription_stats *s)
     list->count++;
     if (list->pk != NULL) {
         msgpack_packer *pk = list->pk;
-        msgpack_pack_map(pk, 10);
+        msgpack_pack_map(pk, 12);
         control_pack_text(pk, "subscriber", s->subscriber);
         control_pack_uint(pk, "id", s->id);
         control_pack_text(pk, "filter", s->filter);
@@ -69,6 +69,8 @@ static bool pack_subscription(void *user, const eventbus_subscription_stats *s)
         control_pack_uint(pk, "dropped", s->dropped);
         control_pack_uint(pk, "queued", s->queued);
         control_pack_uint(pk, "queued_bytes", s->queued_bytes);
+        control_pack_uint(pk, "credit_messages", s->credit_messages);
+        control_pack_uint(pk, "credit_bytes", s->credit_bytes);
         control_pack_bool(pk, "pressing", s->pressing);
         control_pack_bool(pk, "overdue", s->overdue);
     }

@@ -193,6 +193,7 @@ typedef struct eventbus_subscription_stats {
     loom_qos qos;
     uint64_t delivered, dropped;
     uint32_t queued, queued_bytes;
+    uint64_t credit_messages, credit_bytes; /* that its subscriber has left, for all its subscriptions */
     bool pressing; /* publishers wait for it */
     bool overdue;  /* its deadline has passed: it loses messages */
 } eventbus_subscription_stats;

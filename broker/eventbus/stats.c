@@ -49,6 +49,11 @@ void eventbus_visit_topics(const eventbus *bus, bool (*visit)(void *user, const 
     }
 }
 
+static uint64_t left_of(uint64_t granted, uint64_t used)
+{
+    return granted > used ? granted - used : 0;
+}
+
 void eventbus_visit_subscriptions(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscription_stats *stats),
                                   void *user)
 {
@@ -63,6 +68,8 @@ void eventbus_visit_subscriptions(const eventbus *bus, bool (*visit)(void *user,
                 .dropped = s->dropped,
                 .queued = s->queue.count,
                 .queued_bytes = s->queue.bytes < UINT32_MAX ? (uint32_t)s->queue.bytes : UINT32_MAX,
+                .credit_messages = left_of(subscriber->granted_messages, subscriber->used_messages),
+                .credit_bytes = left_of(subscriber->granted_bytes, subscriber->used_bytes),
                 .pressing = s->state == PRESSURE_ON,
                 .overdue = s->state == PRESSURE_OVERDUE,
             };

@@ -3,64 +3,16 @@
 
 import json
 import os
-import pathlib
 import sys
 import unittest
-import urllib.error
 import urllib.request
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-import browser  # noqa: E402
-from harness import LoomTest, wait_until  # noqa: E402
-from skipping import skip  # noqa: E402
+from view_case import ENTER, ESCAPE, ViewTest, main, wait_until
 
-ESCAPE, ENTER = "\ue00c", "\ue007"
 ROWS = "return [...document.querySelectorAll('.waterfall .row')].map((row) => row.querySelector('.name').innerText.split('\\n').pop())"
 
 
-class View(LoomTest):
-    def setUp(self):
-        self.home_ = self.home(spans=False, environment={"OTEL_TRACES_EXPORTER": "otlp"})
-        # exporters learn where the view receives: it comes first, and the broker is started anew with that
-        self.view = self.home_.run("loom", "view", "--no-open", "--listen", "127.0.0.1:0", "--otlp-listen", "127.0.0.1:0",
-                                   "--db", self.home_.folder / "traces.db", "--url-file", self.home_.folder / "url",
-                                   "--control", f"ipc://{self.home_.control_path}", "--jaeger", "http://127.0.0.1:16686")
-        wait_until(lambda: (self.home_.folder / "url").exists() or not self.view.running(), "the view listens")
-        self.assertTrue(self.view.running(), self.view.err)
-        self.url = (self.home_.folder / "url").read_text().strip()
-        self.base, self.token = self.url.split("/?token=")
-        self.home_.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://{self.ask('/api/state')['receiver']['http']}"
-        self.home_.broker.stop()
-        self.home_.start_broker()
-
-    def open(self, **options):
-        page = browser.Browser(**options)
-        self.addCleanup(page.close)
-        page.open(self.url)
-        page.wait("return document.querySelector('nav a[aria-current]')?.innerText", "the page is drawn")
-        return page
-
-    def ask(self, path, code=200, **headers):
-        request = urllib.request.Request(self.base + path, headers={"Authorization": f"Bearer {self.token}", **headers})
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                self.assertEqual(code, answer.status)
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            self.assertEqual(code, error.code)
-            return json.load(error)
-
-    def send_spans(self, spans, service="made-up"):
-        body = {"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]},
-                                   "scopeSpans": [{"spans": spans}]}]}
-        endpoint = self.home_.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/traces"
-        request = urllib.request.Request(endpoint, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            self.assertEqual(200, answer.status)
-
-    def nothing_wrong(self, page):
-        self.assertEqual([], [line for line in page.console() if "favicon" not in line])
-
+class View(ViewTest):
     def test_a_trace_appears_without_a_reload_and_opens_as_a_waterfall(self):
         page = self.open()
         page.wait("return document.body.innerText.includes('No traces yet')", "the empty state")
@@ -186,6 +138,4 @@ class View(LoomTest):
 
 
 if __name__ == "__main__":
-    if why := browser.missing():
-        skip(why)
-    unittest.main(argv=sys.argv)
+    main()

@@ -70,3 +70,28 @@ test("OTLP/JSON becomes spans with times since the trace began", () => {
   assert.deepEqual(spans[0].attributes, [["n", "9007199254740993"], ["l", "[true]"]]);
   assert.equal(spans[0].kind, "client");
 });
+
+const { Rates } = await load("rates.js");
+const { Agents, subscriptionRows } = await load("health.js");
+const subscription = (subscriber, more) => ({ subscriber, id: 1, filter: "a.>", qos: 0, delivered: 0, dropped: 0, queued: 0, queued_bytes: 0, credit_messages: 1, credit_bytes: 1, pressing: false, overdue: false, ...more });
+
+test("a rate is what a total grew by each second, and begins anew with the total", () => {
+  const rates = new Rates();
+  const seen = [[0, 10], [1000, 30], [3000, 32], [4000, 5]].map(([ms, total]) => { rates.look(ms); return rates.of("a", total); });
+  assert.deepEqual(seen, [0, 20, 1, 0]);
+});
+
+test("the agent that is worst off comes first, and one that has gone last", () => {
+  const rates = new Rates(), agents = new Agents();
+  const all = ["b-fine", "a-gone", "c-stuck", "d-behind"].map((agent) => ({ agent, state: "active", heard_ms_ago: 1 }));
+  const subscriptions = () => subscriptionRows([subscription("c-stuck", { overdue: true, queued: 9 }), subscription("d-behind", { queued: 1 })], rates);
+  agents.rows(all, subscriptions(), [], rates);
+  const rows = agents.rows(all.filter(({ agent }) => agent !== "a-gone"), subscriptions(), [], rates);
+  assert.deepEqual(rows.map(({ agent, verdict }) => `${agent} ${verdict.word}`), ["c-stuck stuck", "d-behind behind", "b-fine active", "a-gone gone"]);
+});
+
+test("what an agent has lost is told by its reasons, over all topics", () => {
+  const edges = ["x", "y"].map((name) => ({ kind: "deliver", agent: "a", name, total: 1, lost: 2, reasons: { ttl_expired: 2 }, other: "" }));
+  const [row] = new Agents().rows([{ agent: "a", state: "active" }], [], edges, new Rates());
+  assert.deepEqual(row.lost, { ttl_expired: 4 });
+});

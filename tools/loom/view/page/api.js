@@ -20,6 +20,11 @@ export async function get(path, signal) {
   return JSON.parse(text);
 }
 
+/** The answers of the control socket to several questions, by their names. */
+export async function askBus(names, signal) {
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await get(`/api/bus/${name}`, signal)])));
+}
+
 /** Asks again and again until the signal: each second while the page is seen. */
 export async function poll(ask, show, fail, signal) {
   while (!signal.aborted) {

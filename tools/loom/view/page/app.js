@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which view is in sight: the URL says it, behind its #.
 
+import { showAgent } from "./agent.js";
 import { showAgents } from "./agents.js";
 import { get } from "./api.js";
 import { el, empty } from "./dom.js";
@@ -37,7 +38,7 @@ async function show() {
     return;
   }
   const context = { id, parameters: new URLSearchParams(query), signal, state, status };
-  const views = { traces: id ? showTrace : showTraces, flow: showFlow, agents: showAgents };
+  const views = { traces: id ? showTrace : showTraces, flow: showFlow, agents: id ? showAgent : showAgents };
   current = null;
   if (!Object.hasOwn(views, view)) {
     main.replaceChildren(empty("There is no such view", el("a", { href: "#/traces" }, "To the traces")));

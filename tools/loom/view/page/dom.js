@@ -22,6 +22,12 @@ export function svg(name, attributes, ...children) {
   return fill(document.createElementNS(SVG, name), attributes, children);
 }
 
+/** Replaces what is in parent; children as el() takes them. */
+export function put(parent, ...children) {
+  parent.replaceChildren();
+  return fill(parent, null, children);
+}
+
 /** Makes the children of parent those of items, in their order, and leaves alone what has not changed: focus, selection and
  * clicks outlive it. key and stamp: of an item, as text; make: its element. */
 export function keyed(parent, items, key, stamp, make) {

@@ -4,6 +4,7 @@
 import { get, poll } from "./api.js";
 import { el, empty, svg } from "./dom.js";
 import { count, rate } from "./format.js";
+import { Rates } from "./rates.js";
 
 const WIDTH = 960, BOX = 220, HEIGHT = 30, GAP = 14, TOP = 34;
 const X = [0, (WIDTH - BOX) / 2, WIDTH - BOX];
@@ -56,23 +57,27 @@ function box(node) {
     svg("text", { x: X[node.column] + BOX / 2, y: node.y + 20, class: "node" }, shown));
 }
 
-export function showFlow(main, { signal, state, status }) {
-  let before = new Map(), beforeMs = 0, drawn = "", lines = [];
+export function showFlow(main, { parameters, signal, state, status }) {
+  const rates = new Rates(), only = parameters.get("agent");
+  let drawn = "", lines = [];
   const holder = el("div", { class: "flow" });
-  main.replaceChildren(el("h1", {}, "Flow"), holder);
+  main.replaceChildren(el("h1", {}, only ? `Flow around ${only}` : "Flow"), only ? el("p", {}, el("a", { href: "#/flow" }, "Show all agents")) : "", holder);
+
+  /** All that the broker's own topics are not; around one agent: what shares a topic or capability with it. */
+  function inSight(edges) {
+    const visible = edges.filter(({ name }) => !name.startsWith("system."));
+    const names = new Set(visible.filter(({ agent }) => agent === only).map(({ name }) => name));
+    return only ? visible.filter(({ name }) => names.has(name)) : visible;
+  }
 
   function show({ edges, more }) {
     status("");
-    const now = performance.now(), totals = new Map();
-    const visible = edges.filter(({ name }) => !name.startsWith("system."));
+    rates.look();
+    const visible = inSight(edges);
     for (const edge of visible) {
-      const key = keyOf(edge), was = before.get(key);
-      totals.set(key, edge);
-      edge.rate = was !== undefined && edge.total >= was.total ? ((edge.total - was.total) * 1000) / (now - beforeMs) : 0;
-      edge.losing = was !== undefined && edge.lost > was.lost;
+      edge.rate = rates.of(keyOf(edge), edge.total);
+      edge.losing = rates.of(`${keyOf(edge)} lost`, edge.lost) > 0;
     }
-    before = totals;
-    beforeMs = now;
     if (visible.length === 0) {
       drawn = "";
       holder.replaceChildren(empty("Nothing has flowed yet", "Agents that publish, receive or call show here. Try: loom sub 'hello.>' & loom pub hello.all hello"));
@@ -99,7 +104,7 @@ export function showFlow(main, { signal, state, status }) {
 
   function fail(error) {
     status(error.message, true);
-    if (before.size === 0) holder.replaceChildren(empty("No broker answers", `This view asks ${state.control}. ${error.message}`));
+    if (drawn === "") holder.replaceChildren(empty("No broker answers", `This view asks ${state.control}. ${error.message}`));
   }
 
   poll((abort) => get("/api/bus/flow", abort), show, fail, signal);

@@ -28,6 +28,11 @@ export function count(n) {
   return whole.format(n);
 }
 
+export function bytes(n) {
+  const [size, unit] = [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [1024, "KiB"], [1, "B"]].find(([size]) => n >= size) ?? [1, "B"];
+  return `${size === 1 || n / size >= 100 ? Math.round(n / size) : (n / size).toFixed(1)} ${unit}`;
+}
+
 export function rate(perSecond) {
   if (perSecond >= 1e6) return `${(perSecond / 1e6).toFixed(1)} M/s`;
   if (perSecond >= 1e3) return `${(perSecond / 1e3).toFixed(1)} k/s`;

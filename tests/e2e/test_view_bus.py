@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the web view says of agents, subscriptions and capabilities: who is slow, and why, comes first."""
+
+from view_case import ENTER, ViewTest, main, wait_until
+
+TEXT = "return document.querySelector(arguments[0])?.innerText"
+
+
+class Bus(ViewTest):
+    def show(self, page, view, ready):
+        page.open(f"{self.base}/#/{view}")
+        return page.wait(TEXT, f"{view} is shown", ready)
+
+    def test_an_agent_that_does_not_keep_up_comes_first_and_says_why(self):
+        self.agent(self.home_, "aaa-quick").subscribe("fast.>")
+        slow = self.agent(self.home_, "zzz-slow", credit_messages=2, credit_bytes=1 << 20)
+        slow.subscribe("load.>")
+        for _ in range(5):
+            self.home_.loom("pub", "load.data", "x" * 100)
+        subscription = wait_until(lambda: next((s for s in self.home_.stats()["subscriptions"] if s["subscriber"] == "zzz-slow" and s["queued"] == 3), None), "3 wait")
+        self.assertEqual(0, subscription["credit_messages"])
+        page = self.open()
+        self.show(page, "agents", "tr[data-agent=zzz-slow][data-verdict=behind]")
+        row = page.run("return [...document.querySelectorAll('tbody tr')][0].innerText")
+        self.assertIn("zzz-slow", row)
+        self.assertIn("behind", row)
+        self.assertRegex(row, r"\b3 \(")
+        self.assertIn("active", page.run(TEXT, "tr[data-agent=aaa-quick]"))
+        page.press("j" + ENTER)
+        page.wait("return document.querySelector('h1[data-agent=zzz-slow]')", "the agent's own page")
+        self.assertIn("messages wait in its queue", page.run("return document.body.innerText"))
+        page.run("[...document.querySelectorAll('main a')].find((a) => a.innerText === 'Traces').click()")
+        page.wait("return location.hash.includes('agent_id%3Dzzz-slow')", "its traces")
+        self.show(page, "agents?tab=subscriptions", "tr[data-subscription='zzz-slow load.>'][data-verdict=behind]")
+        self.assertIn("zzz-slow", page.run("return document.querySelector('tbody tr').innerText"))
+        self.nothing_wrong(page)
+
+    def test_losses_are_told_by_their_reason(self):
+        lossy = self.agent(self.home_, "lossy", credit_messages=1, credit_bytes=1 << 20)
+        lossy.subscribe("load.>", qos=1, queue_messages=2)
+        for _ in range(6):
+            self.home_.loom("pub", "load.data", "x")
+        wait_until(lambda: self.home_.dropped(), "some are lost")
+        page = self.open()
+        self.show(page, "agents", "tr[data-agent=lossy] .reason")
+        reason, lost = next(iter(self.home_.dropped().items()))
+        self.assertIn(f"{lost} {reason.replace('_', ' ')}", page.run(TEXT, "tr[data-agent=lossy]"))
+        self.nothing_wrong(page)
+
+    def test_capabilities_show_who_provides_them_and_what_failed(self):
+        provider = self.home_.run("loom", "provide", "--url", self.home_.url, "--id", "doubler", "math.double", "--", "sh", "-c", "read n; echo $((n * 2))")
+        wait_until(lambda: self.ask("/api/bus/capabilities")["capabilities"] or not provider.running(), "the capability is there")
+        self.home_.loom("invoke", "math.double", "21")
+        page = self.open()
+        text = self.show(page, "agents?tab=capabilities", "tr[data-capability='math.double']")
+        self.assertIn("doubler", text)
+        page.wait("return document.querySelector('tr[data-capability]').children[3].innerText === '1'", "the call is counted")
+        self.show(page, "agents", "tr[data-agent=doubler]")
+        self.nothing_wrong(page)
+
+
+if __name__ == "__main__":
+    main()
