@@ -123,6 +123,7 @@ static void broker_write_metrics(void *user, FILE *out)
 
 static loom_status create_cores(broker *b, const settings_broker *s)
 {
+    const log_sink log = {on_bus_log, b};
     loom_tracer *tracer = process_tracer(&b->process, "loom-broker");
     loom_status st = eventbus_create(&b->cores.events, &b->process.clock, &(eventbus_options){
         .tracer = tracer,
@@ -133,6 +134,7 @@ static loom_status create_cores(broker *b, const settings_broker *s)
         .subscriber_queue_bytes = (uint64_t)s->agent_queue_bytes,
         .total_queue_bytes = (uint64_t)s->total_queue_bytes,
         .subscriber_subscriptions = (uint32_t)s->max_subscriptions,
+        .log = log,
     });
     if (st == LOOM_OK) {
         st = actionbroker_create(&b->cores.actions, &b->process.clock, &(actionbroker_options){
@@ -143,6 +145,7 @@ static loom_status create_cores(broker *b, const settings_broker *s)
             .cache_bytes = s->call_cache_bytes,
             .cache_ttl_ms = s->call_cache_ttl_ms,
             .payload_max = (uint32_t)s->max_payload,
+            .log = log,
         });
     }
     if (st == LOOM_OK) {

@@ -52,6 +52,7 @@ loom_status actionbroker_create(actionbroker **out, const loop_clock *clock, con
     }
     broker->clock = clock;
     broker->tracer = options->tracer;
+    broker->log = options->log;
     set_limits(broker, options);
     flow_table_init(&broker->flow, options->flow_edges);
     action_registry_init(&broker->registry);

@@ -41,6 +41,7 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/log_sink.h"
 #include "broker/flow/flow.h"
 #include "envelope/frame/frame.h"
 #include "envelope/view.h"
@@ -77,6 +78,7 @@ typedef struct actionbroker_options {
                                         "provider_busy", unless it is the only one */
     uint32_t payload_max;            /* of a result, a progress report or a chunk; 0: LOOM_PAYLOAD_MAX */
     uint32_t flow_edges;             /* of actionbroker_flow(); 0: its default */
+    log_sink log;                    /* calls and capabilities refused at a limit; written inside calls of this interface */
     uint64_t first_ref;              /* number of the first attempt; 0: a random one */
 } actionbroker_options;
 

@@ -42,6 +42,8 @@ struct actionbroker {
     uint64_t max_capability_bytes, max_total_capability_bytes; /* of one party, and of all */
     flow_table flow;
     action_stats stats;    /* what the parts know themselves is filled in when asked for */
+    log_sink log;
+    rate_limit refused;
     uint8_t key[crypto_shorthash_KEYBYTES]; /* for by_key and the cache: agents choose their ids */
 };
 

@@ -26,6 +26,17 @@ static void refuse(const invocation *in, frame_call_outcome outcome, const char 
     finish_at_once(in, action_span_start(in, ACTION_SPAN_CALL, (loom_str){0}, NULL), &result);
 }
 
+/* The same at a limit, which the operator may want to raise; agent is the one that is at its limit. */
+static void refuse_at_limit(const invocation *in, const action_party *agent, frame_call_outcome outcome, const char *code,
+                            const char *text)
+{
+    actionbroker *broker = in->party->broker;
+    log_to_limited(&broker->log, &broker->refused, 1, broker->clock->now_ms, LOG_WARN,
+                   "call refused at_limit=%.*s caller=%.*s capability=%.*s code=%s reason=\"%s\"", (int)agent->agent_len, agent->agent,
+                   (int)in->party->agent_len, in->party->agent, (int)in->key.capability.len, in->key.capability.data, code, text);
+    refuse(in, outcome, code, text);
+}
+
 static void refuse_reused_id(const invocation *in)
 {
     refuse(in, FRAME_CALL_DENIED, "call_id_reused", "this call id was used for another capability, version or payload");
@@ -37,7 +48,7 @@ static bool refuse_too_many(const invocation *in)
     if (in->party->pending < in->party->broker->max_pending) {
         return false;
     }
-    refuse(in, FRAME_CALL_DENIED, "too_many_calls", "the caller has too many calls without an outcome");
+    refuse_at_limit(in, in->party, FRAME_CALL_DENIED, "too_many_calls", "the caller has too many calls without an outcome");
     return true;
 }
 
@@ -91,7 +102,8 @@ static loom_status start_new(const invocation *in)
     }
     action_offer *offer = action_version_pick(version);
     if (!action_party_has_room(offer->party, in->view->len)) {
-        refuse(in, FRAME_CALL_ERROR, "provider_busy", "the provider has too many bytes of calls without an answer");
+        refuse_at_limit(in, offer->party, FRAME_CALL_ERROR, "provider_busy",
+                        "the provider has too many bytes of calls without an answer");
         return LOOM_OK;
     }
     const loom_status st = running_call_begin(in, offer);

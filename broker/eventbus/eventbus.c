@@ -61,6 +61,7 @@ loom_status eventbus_create(eventbus **out, const loop_clock *clock, const event
     bus->generation = 1;
     bus->clock = clock;
     bus->tracer = options->tracer;
+    bus->losses.log = options->log;
     set_limits(bus, options);
     bus->hold_until_ms = options->publish_hold_ms > 0 ? clock->now_ms + options->publish_hold_ms : 0;
     topic_table_init(&bus->topics, or_default(options->max_topics, 65536));
@@ -95,7 +96,8 @@ uint64_t eventbus_next_deadline_ms(const eventbus *bus)
 {
     const deadline_node *first = deadline_heap_first(&bus->deadlines);
     const uint64_t at_ms = first != NULL ? first->at_ms : UINT64_MAX;
-    return bus->early != NULL && bus->hold_until_ms < at_ms ? bus->hold_until_ms : at_ms;
+    const uint64_t look_ms = loss_next_ms(&bus->losses), next_ms = at_ms < look_ms ? at_ms : look_ms;
+    return bus->early != NULL && bus->hold_until_ms < next_ms ? bus->hold_until_ms : next_ms;
 }
 
 static subscription *subscription_of(deadline_node *node)
@@ -112,5 +114,6 @@ void eventbus_expire(eventbus *bus)
     for (deadline_node *first; (first = deadline_heap_first(&bus->deadlines)) != NULL && first->at_ms <= bus->clock->now_ms;) {
         subscription_check_deadline(subscription_of(first));
     }
+    loss_look(&bus->losses, bus->clock->now_ms);
     eventbus_leave(bus);
 }

@@ -29,6 +29,7 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/log_sink.h"
 #include "broker/flow/flow.h"
 #include "envelope/view.h"
 
@@ -71,6 +72,7 @@ typedef struct eventbus_options {
     uint64_t subscriber_filter_bytes;  /* memory for the subscriptions of one subscriber; 0: 64 MiB, or 100,000 short ones */
     uint64_t total_filter_bytes;       /* for those of all; 0: 512 MiB */
     uint32_t flow_edges;               /* of eventbus_flow(); 0: its default */
+    log_sink log;                      /* who is slow and who loses messages (loss.h); written inside the bus's calls */
 } eventbus_options;
 
 /* clock is borrowed, must outlive the bus, and says when deadlines are. options NULL: the defaults, without spans.

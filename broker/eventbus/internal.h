@@ -19,6 +19,7 @@
 #include "broker/eventbus/delivery_queue.h"
 #include "broker/eventbus/eventbus.h"
 #include "broker/eventbus/hold_budget.h"
+#include "broker/eventbus/loss.h"
 #include "broker/eventbus/topic_table.h"
 #include "broker/eventbus/topic_trie.h"
 
@@ -71,6 +72,7 @@ struct eventbus {
     uint64_t total_filter_bytes, subscriber_filter_bytes;
     uint32_t max_subscriptions, subscriber_subscriptions;
     uint8_t key[crypto_shorthash_KEYBYTES]; /* for by_id: subscribers choose their ids */
+    loss_watch losses;
     block_pool pool; /* of queued messages and of the pages of queues */
 };
 
@@ -145,6 +147,7 @@ struct eventbus_subscription {
     subscription *prev, *next;             /* of the subscriber */
     subscription *prev_ready, *next_ready; /* while the queue holds something */
     press *presses;
+    loss_spell *spell; /* NULL: it is well */
     char text[]; /* the filter, then each type as a byte of length and its text */
 };
 

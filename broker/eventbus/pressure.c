@@ -108,6 +108,7 @@ void subscription_overflow(subscription *s)
     s->state = PRESSURE_OVERDUE;
     s->used_before = s->subscriber->used_messages;
     s->hold_until_ms = out_of_patience_ms(s);
+    loss_slow(s);
 }
 
 bool subscription_takes_again(const subscription *s)
@@ -213,6 +214,7 @@ void subscription_check_deadline(subscription *s)
     s->state = PRESSURE_OVERDUE;
     s->used_before = s->subscriber->used_messages;
     stop_holding(s, true);
+    loss_slow(s);
 }
 
 /* ---- publishers in the first moments of the bus ---- */

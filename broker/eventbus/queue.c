@@ -5,6 +5,7 @@
 static void count_drop(subscription *s, eventbus_drop reason, loom_str topic)
 {
     eventbus *bus = s->subscriber->bus;
+    loss_dropped(s, reason);
     bus->stats.dropped[reason]++;
     s->dropped++;
     topic_entry *entry = topic_table_find(&bus->topics, topic);

@@ -249,7 +249,9 @@ loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, con
         return LOOM_EEXIST;
     }
     const uint64_t cost = subscription_cost(options->filter, types_size);
-    if (limit_reached(subscriber, cost) != NULL) {
+    const char *limit = limit_reached(subscriber, cost);
+    if (limit != NULL) {
+        loss_refused(subscriber, options->filter, limit);
         return LOOM_EFULL;
     }
     if (!reserve_room(bus)) {
@@ -282,6 +284,7 @@ static void end_subscription(subscription *s)
     topic_trie_remove(bus->trie, &s->in_trie);
     bus->generation++;
     hash_index_remove(&bus->by_id, &s->node);
+    loss_ended(s);
     subscription_drop_all(s);
     subscription_let_go(s);
     if (s->prev != NULL) {

@@ -75,6 +75,7 @@ static loom_status read_settings(starting *s)
     if (env == LOOM_ENOMEM) {
         return env;
     }
+    settings_check_variable_names(&p->settings, &p->problems);
     loom_status flags = program_apply_flags(p);
     if (flags == LOOM_ENOMEM) {
         return flags;

@@ -163,8 +163,7 @@ static bool is_of_section(const config_key *key, loom_str name)
     return name.len > strlen(prefix) && strncmp(name.data, prefix, strlen(prefix)) == 0;
 }
 
-/* A variable that is nearly one of ours is one that somebody thinks is set. Those that are not near may be anybody's:
- * Kubernetes sets LOOM_BROKER_PORT_7700_TCP for a service called loom-broker. */
+/* A variable that is nearly one of ours is one that somebody thinks is set. */
 static void check_spelling(const config *c, loom_str name, problems *list)
 {
     char candidates[2][64];
@@ -192,7 +191,8 @@ static void check_names(const config *c, problems *list)
 {
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
         const size_t len = strcspn(*entry, "=");
-        if (strncmp(*entry, "LOOM_", 5) == 0 && (*entry)[len] == '=' && (*entry)[len + 1] != '\0') {
+        const bool set = (*entry)[len] == '=' && (*entry)[len + 1] != '\0';
+        if (strncmp(*entry, "LOOM_", 5) == 0 && set && !config_names_a_service((loom_str){*entry, len})) {
             check_spelling(c, (loom_str){*entry, len}, list);
         }
     }

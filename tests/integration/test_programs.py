@@ -118,7 +118,8 @@ class Configuration(Programs):
         path = self.config('[telemetry]\nmask = "mail,fone"\nlog_spans = "slow>abc"\n')
         given = {"OTEL_BSP_SCHEDULE_DELAY": "soon", "OTEL_TRACES_SAMPLER": "sometimes", "LOOM_TRACE_FILTER": "drop", "OTEL_TRACE_EXPORTER": "none",
                  "OTEL_TRACES_EXPORTER": "otlp", "OTEL_CONFIG_FILE": "otel.yaml", "OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://x",
-                 "LOOM_BROKER_MAX_AGENST": "7", "LOOM_BROKER_PORT_7700_TCP": "tcp://10.0.0.1:7700"}
+                 "LOOM_BROKER_MAX_AGENST": "7", "LOOM_BROKER_PORT_7700_TCP": "tcp://10.0.0.1:7700", "LOOM_BROKER_PORT": "tcp://10.0.0.1",
+                 "LOOM_BROKER_SERVICE_HOST": "10.0.0.1", "LOOM_BROKER_SERVICE_PORT_AGENTS": "7700", "LOOM_COLOUR_OF_MOON": "blue", "LOOM_URI": "ipc:///x"}
         for name in SERVERS:
             out, err = self.run_to_end(name, "--config", path, "--telemetry-sampler-arg", "7", "--telemetry-sampler", "traceidratio",
                                        "--check-config", environment=given)
@@ -127,7 +128,8 @@ class Configuration(Programs):
                         'OTEL_BSP_SCHEDULE_DELAY: "soon"', 'OTEL_TRACES_SAMPLER is "sometimes"', 'LOOM_TRACE_FILTER: "drop"',
                         "OTEL_TRACE_EXPORTER: no such variable; did you mean OTEL_TRACES_EXPORTER?", "OTEL_CONFIG_FILE: configuration files are not",
                         'OTEL_EXPORTER_OTLP_ENDPOINT "ftp://x": the scheme "ftp" is not one of http, https; using none: nothing is exported',
-                        "LOOM_BROKER_MAX_AGENST: no such variable; did you mean LOOM_BROKER_MAX_AGENTS?")
+                        "LOOM_BROKER_MAX_AGENST: no such variable; did you mean LOOM_BROKER_MAX_AGENTS?",
+                        "LOOM_COLOUR_OF_MOON: no such variable, nobody reads it", "LOOM_URI: no such variable; did you mean LOOM_URL?")
             for text in expected:
                 self.assertEqual(1, err.count(text), f"{text}\n{err}")
             self.assertEqual(len(expected), err.count("warning: "), err)

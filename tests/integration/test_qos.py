@@ -71,6 +71,8 @@ class Realtime(SlowSubscriber):
         stats = self.assert_conserved()
         self.assertEqual({"queue_full_oldest": 1000 - AT_ONCE - QUEUE}, self.bus.dropped())
         self.assertEqual(0, stats["pressure"])
+        wait_until(lambda: "subscription began to lose messages agent=slow filter=flow qos=realtime reason=queue_full_oldest"
+                   in self.bus.broker.err, "the log says who loses messages")
         self.slow.grant(10_000)
         self.assertEqual(numbers(0, AT_ONCE) + numbers(1000 - QUEUE, 1000), payloads(self.slow.wait_events(AT_ONCE + QUEUE)))
 
