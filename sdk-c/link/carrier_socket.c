@@ -30,7 +30,17 @@ typedef struct socket_carrier {
 static loom_status fail(socket_carrier *s, const char *what, int error)
 {
     snprintf(s->base.why, sizeof s->base.why, "%s%s%s", what, error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
-    return error == ENOMEM ? LOOM_ENOMEM : LOOM_EIO;
+    switch (error) { /* so that whoever is told knows what can be done about it */
+    case ENOMEM: return LOOM_ENOMEM;
+    case EMFILE:
+    case ENFILE: return LOOM_EFULL;
+    case EACCES:
+    case EPERM: return LOOM_EDENIED;
+    case ENOENT:
+    case ECONNREFUSED: return LOOM_ENOTCONN;
+    case ETIMEDOUT: return LOOM_ETIMEDOUT;
+    default: return LOOM_EIO;
+    }
 }
 
 static int watch(const socket_carrier *s, int op, int fd, uint32_t events)

@@ -159,11 +159,11 @@ class Home:
         return process
 
     def loom(self, *arguments, environment=None, given=None, code=0):
-        """Runs the command line to its end. given: standard input. Returns what it printed."""
+        """Runs the command line to its end. given: standard input. code: one exit code, or several. Returns what it printed."""
         done = subprocess.run([BIN / "loom", *map(str, arguments)], cwd=self.folder, text=True, errors="replace",
                               env={**self.environment, "LOOM_URL": self.url, **(environment or {})}, timeout=60,
                               capture_output=True, **({"input": given} if given is not None else {"stdin": subprocess.DEVNULL}))
-        if done.returncode != code:
+        if done.returncode not in (code if isinstance(code, tuple) else (code,)):
             raise AssertionError(f"loom {' '.join(map(str, arguments))}: exit code {done.returncode}, not {code}\n"
                                  f"{done.stdout}{done.stderr}{self.logs()}")
         return done

@@ -59,14 +59,14 @@ class CommandLine:
 
     def test_what_nobody_provides_is_told_at_once(self):
         bus = self.home(spans=False)
-        done = bus.loom("invoke", "nobody.home", "--deadline", "1h", code=1)
+        done = bus.loom("invoke", "nobody.home", "--deadline", "1h", code=5)
         self.assertIn("no_responders", done.stderr)
 
     def test_a_command_that_takes_too_long_is_ended(self):
         bus = self.home(spans=False)
         mark = bus.folder / "pid"
         self.providing(bus, "slow", "sh", "-c", f"echo $$ > {mark}; exec sleep 1000")
-        done = bus.loom("invoke", "slow", "--deadline", "300ms", code=1)
+        done = bus.loom("invoke", "slow", "--deadline", "300ms", code=4)
         self.assertIn("timeout", done.stderr)
         pid = int(mark.read_text())
         wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "the command was killed")
@@ -114,7 +114,7 @@ class CommandLine:
         self.assertEqual([("shouter", 1, 0)], [(p["agent"], p["calls"], p["errors"]) for p in cap["providers"]])
         topics = json.loads(bus.loom("topics", *self.control(bus), "news.>", "--json").stdout)["topics"]
         self.assertEqual([("news.today", 1, 1)], [(t["topic"], t["published"], t["delivered"]) for t in topics])
-        self.assertIn('not found: "nobody"', bus.loom("agents", *self.control(bus), "nobody", code=1).stderr)
+        self.assertIn('not found: "nobody"', bus.loom("agents", *self.control(bus), "nobody", code=5).stderr)
 
         bus.kill(provider)
         wait_until(lambda: "shouter" not in bus.loom("agents", *self.control(bus)).stdout, "the provider has left")
@@ -132,7 +132,7 @@ class CommandLine:
     def test_a_request_gets_the_first_answer(self):
         bus = self.home(spans=False)
         self.agent(bus, "clock").subscribe("time.now")  # hears it, and says nothing
-        done = bus.loom("request", "time.now", "--timeout", "200ms", code=1)
+        done = bus.loom("request", "time.now", "--timeout", "200ms", code=4)
         self.assertIn("no reply on", done.stderr)
 
 

@@ -76,7 +76,7 @@ class Carriers:
             with self.subTest(scheme):
                 url = self.bus.url_of(scheme).replace("localhost", "127.0.0.1")
                 self.bus.loom("pub", "--url", url, "a", "x", environment={"LOOM_TLS_CA": certificate})
-                done = self.bus.loom("pub", "--url", url, "--wait", "2s", "a", "x", code=1)
+                done = self.bus.loom("pub", "--url", url, "a", "x", code=6)
                 self.assertIn("certificate is not trusted", done.stderr)
                 self.assertNotIn("no broker", done.stderr)
 
@@ -117,13 +117,13 @@ class Carriers:
                 one.close()
 
     def test_a_certificate_that_is_not_trusted_is_refused_by_the_agent(self):
-        failed = self.bus.loom("pub", "--url", self.bus.url_of("tls+tcp"), "t", "x", "--wait", "5s", code=1)
+        failed = self.bus.loom("pub", "--url", self.bus.url_of("tls+tcp"), "t", "x", code=6)
         self.assertIn("the certificate is not trusted", failed.stderr)
         self.assertNotIn("no broker at", failed.stderr)
 
     def test_a_tls_agent_at_a_plain_port_is_told_so(self):
         url = self.bus.url_of("tcp").replace("tcp://", "tls+tcp://")
-        failed = self.bus.loom("pub", "--url", url, "t", "x", "--wait", "5s", code=1)
+        failed = self.bus.loom("pub", "--url", url, "t", "x", code=3)
         self.assertIn("not a TLS server", failed.stderr)
 
 

@@ -115,7 +115,7 @@ class Requests:
         bus = self.home(spans=False)
         self.answering(bus, "slow")
         before = self.kept(bus)
-        done = bus.loom("request", "slow.late", "x", "--timeout", "200ms", code=1)
+        done = bus.loom("request", "slow.late", "x", "--timeout", "200ms", code=4)
         self.assertIn("no reply on", done.stderr)
         bus.loom("pub", "slow.now", "x")  # it answers now, to nobody
         wait_until(lambda: self.kept(bus)["agents"] == before["agents"], "only who was there before")

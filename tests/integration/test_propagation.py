@@ -28,7 +28,7 @@ class Incoming(LoomTest):
         told = {}
         for verb, arguments in (("pub", ("t.pub", "x")), ("request", ("t.request", "x", "--timeout", "50ms")),
                                 ("invoke", ("nobody.provides", "x"))):
-            done = self.bus.loom(verb, *arguments, *options, environment=environment, code=0 if verb == "pub" else 1)
+            done = self.bus.loom(verb, *arguments, *options, environment=environment, code=0 if verb == "pub" else (4, 5))
             told[verb] = done.stderr
         roots = lambda: [s for s in self.bus.spans()[before:] if s.name in ("loom pub", "loom request", "loom invoke")]
         wait_until(lambda: len(roots()) == 3, "the spans of three commands")
@@ -262,10 +262,10 @@ class Unsampled(LoomTest):
         self.assertEqual(f"{TRACE}\n", self.local(*pub).stdout)
         self.assertEqual("", self.local(*pub, self.QUIET).stdout)
         self.assertIsNone(json.loads(self.local(*pub, self.QUIET, "--json").stdout)["trace_id"])
-        self.assertIsNone(json.loads(self.local(*invoke, self.QUIET, "--json", code=1).stdout)["trace_id"])
+        self.assertIsNone(json.loads(self.local(*invoke, self.QUIET, "--json", code=5).stdout)["trace_id"])
         for verb in (request, invoke):
-            self.assertIn(f"trace {TRACE}\n", self.local(*verb, code=1).stderr)
-            self.assertNotIn(TRACE, self.local(*verb, self.QUIET, code=1).stderr)
+            self.assertIn(f"trace {TRACE}\n", self.local(*verb, code=(4, 5)).stderr)
+            self.assertNotIn(TRACE, self.local(*verb, self.QUIET, code=(4, 5)).stderr)
 
     def test_a_sampled_trace_is_printed_all_the_same(self):
         self.assertEqual(f"{TRACE}\n", self.bus.loom("pub", "t.x", "x", self.QUIET, "--trace-parent", PARENT).stdout)

@@ -101,14 +101,14 @@ class PublishRefused:
 
     def test_a_topic_of_the_brokers_has_no_trace(self):
         for more in ((), ("--count", "3"), ("--json",)):
-            self.assertIn("the broker's own", self.refused(1, "system.x", "y", *more))
-        self.assertIn("the broker's own", self.bus.loom("request", "system.x", "y", code=1).stderr)
+            self.assertIn("the broker's own", self.refused(6, "system.x", "y", *more))
+        self.assertIn("the broker's own", self.bus.loom("request", "system.x", "y", code=6).stderr)
 
     def test_a_topic_is_needed(self):
         self.assertIn("missing topic", self.refused(2))
 
     def test_a_payload_over_the_limit_is_an_error(self):
-        self.assertIn("larger than a message may be", self.refused(1, "t", given="x" * ((1 << 20) + 1)))
+        self.assertIn("larger than a message may be", self.refused(7, "t", given="x" * ((1 << 20) + 1)))
 
     def test_a_file_that_is_not_there_is_an_error(self):
         self.assertIn("No such file", self.refused(1, "t", "--file", "/nowhere/payload"))
@@ -123,7 +123,7 @@ class PublishRefused:
         url = f"ipc://{self.bus.folder}/nobody.sock"
         for verb in (("pub", "t", "x"), ("sub", "t")):
             start = time.monotonic()
-            done = self.bus.loom(*verb, "--url", url, "--wait", "300ms", code=1)
+            done = self.bus.loom(*verb, "--url", url, "--wait", "300ms", code=3)
             self.assertLess(time.monotonic() - start, 10)
             self.assertIn(f"no broker at {url}", done.stderr)
             self.assertIn("loom-broker", done.stderr)
@@ -182,7 +182,7 @@ class Subscribe:
                                                 publish=[("a.x", "1"), ("c", "no"), ("b", "2")]))
 
     def test_too_few_events_in_time_are_an_error(self):
-        done = self.bus.loom("sub", "t", "--count", "1", "--timeout", "200ms", code=1)
+        done = self.bus.loom("sub", "t", "--count", "1", "--timeout", "200ms", code=4)
         self.assertIn("timed out waiting for events", done.stderr)
 
     def test_filters_that_are_not_valid_are_a_wrong_command_line(self):

@@ -228,7 +228,7 @@ class CommandLine:
         receiver = self.agent(home, "receiver").subscribe("carried.>")
         carried = {"TRACEPARENT": f"00-{TRACE}-{SPAN}-01\n", "TRACESTATE": "a=1,b=2\n", "BAGGAGE": " user = x ,k=v\n"}
         home.loom("pub", "carried.pub", "x", environment=carried)
-        home.loom("request", "carried.request", "x", "--timeout", "100ms", environment=carried, code=1)
+        home.loom("request", "carried.request", "x", "--timeout", "100ms", environment=carried, code=(4, 5))
         for event in receiver.wait_events(2):
             self.assertEqual((TRACE, "a=1,b=2", "user=x,k=v"), (event.context.trace_id, event.tracestate, event.baggage))
 

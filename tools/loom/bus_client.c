@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/runtime_dir.h"
+#include "base/url.h"
 #include "trace/view/text.h"
 
 enum { CLOSE_MS = 5000, FLUSH_MS = 1000 };
@@ -17,22 +19,10 @@ static void on_error(loom_agent *agent, loom_status why, const char *text, void 
     if (why == LOOM_EIO && client->tracing.provider == NULL) {
         return; /* the agent finds the telemetry wanting that open_tracing() has reported */
     }
-    client->refused = client->refused || why != LOOM_EIO; /* EIO: traces cannot be exported, which fails nothing */
+    if (client->refused == LOOM_OK && why != LOOM_EIO) { /* EIO: traces cannot be exported, which fails nothing */
+        client->refused = why;
+    }
     fprintf(stderr, "loom: %s (%s)\n", text, loom_status_name(why));
-}
-
-/* bus_client_open() reports failures to connect, once. */
-static void on_state(loom_agent *agent, loom_agent_state state, loom_status why, const char *text, void *user)
-{
-    (void)agent;
-    bus_client *client = user;
-    if (state == LOOM_AGENT_DISCONNECTED) {
-        client->why = why;
-        snprintf(client->reason, sizeof client->reason, "%s", text);
-    }
-    if (state == LOOM_AGENT_CLOSED && why != LOOM_OK) {
-        fprintf(stderr, "loom: %s\n", text);
-    }
 }
 
 static void on_bad_variable(void *user, const char *text)
@@ -81,49 +71,67 @@ static void make_id(bus_client *client, const char *name)
     snprintf(client->id, sizeof client->id, "loom-%s-%d-%.6s", name, (int)getpid(), hex);
 }
 
-/* The agent is closed. Who answers, but cannot be used, is not missing. */
-static int tell_unconnected(const bus_client *client, const char *address, loom_status st)
+/* Where the agent will connect to, without a password. */
+static void set_address(bus_client *client, const char *wanted)
 {
-    if (client->why == LOOM_EDENIED || client->why == LOOM_EPROTO || client->why == LOOM_EINVAL || client->why == LOOM_EVERSION) {
-        return command_fail(client->command, "cannot connect to %s: %s", address, client->reason);
+    char standard[BUS_ADDRESS_SIZE], shown[URL_SHOWN_SIZE];
+    const char *named = wanted != NULL ? wanted : getenv("LOOM_URL");
+    if (named == NULL || named[0] == '\0') {
+        named = paths_runtime_url(standard, sizeof standard, "loom.sock") == LOOM_OK ? standard : "the default address";
     }
-    return command_fail(client->command,
-                        "no broker at %s (%s); start one with `loom-broker`, or name it with --url or LOOM_URL.", address,
-                        loom_status_text(st));
+    url_show(shown, named);
+    snprintf(client->address, sizeof client->address, "%s", shown);
+}
+
+static bool read_patience(const command *c, const options *o, uint32_t *ms, int *exit_code)
+{
+    const char *wait = options_value(o, "wait");
+    uint64_t ns = 0;
+    if (wait != NULL && (!text_parse_duration(&ns, wait) || ns / 1000000 > UINT32_MAX)) {
+        *exit_code = command_misuse(c, "--wait must be a duration such as 500ms, 5s or 1m, not \"%s\"", wait);
+        return false;
+    }
+    *ms = (uint32_t)(ns / 1000000);
+    return true;
+}
+
+/* The agent, and its tracing. */
+static void give_up(bus_client *client)
+{
+    (void)loom_agent_close_within(client->agent, 0);
+    close_tracing(client);
+    bus_state_fini(&client->link);
 }
 
 bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,
                      const loom_agent_options *agent, int *exit_code)
 {
-    *client = (bus_client){.command = c, .user = agent->user};
-    uint64_t wait_ns = 5000000000u;
-    const char *wait = options_value(o, "wait");
-    if (wait != NULL && (!text_parse_duration(&wait_ns, wait) || wait_ns / 1000000 > UINT32_MAX)) {
-        *exit_code = command_misuse(c, "--wait must be a duration such as 500ms, 5s or 1m, not \"%s\"", wait);
+    uint32_t patience_ms;
+    client->command = c;
+    client->user = agent->user;
+    if (!read_patience(c, o, &patience_ms, exit_code)) {
         return false;
     }
     make_id(client, name);
+    bus_state_init(&client->link);
     open_tracing(client);
     loom_agent_options with = *agent;
     with.id = options_value(o, "id") != NULL ? options_value(o, "id") : client->id;
     with.user = client;
     with.url = options_value(o, "url");
     with.on_error = on_error;
-    with.on_state = on_state;
+    with.on_state = bus_on_state;
     with.telemetry = client->tracing.provider;
+    set_address(client, with.url);
     loom_status st = loom_agent_open(&client->agent, &with);
     if (st != LOOM_OK) {
-        *exit_code = command_misuse(c, "%s", loom_agent_open_error());
-        close_tracing(client);
-        return false;
+        *exit_code = st == LOOM_EINVAL ? command_misuse(c, "%s", loom_agent_open_error())
+                                       : command_fail_with(c, st == LOOM_EIO ? LOOM_EFULL : st, "%s", loom_agent_open_error());
+    } else {
+        *exit_code = bus_connect(client, patience_ms);
     }
-    const char *address = with.url != NULL ? with.url : getenv("LOOM_URL");
-    address = address != NULL && address[0] != '\0' ? address : "the default address";
-    st = loom_agent_wait_connected(client->agent, (uint32_t)(wait_ns / 1000000));
-    if (st != LOOM_OK) {
-        (void)loom_agent_close_within(client->agent, 0);
-        *exit_code = tell_unconnected(client, address, st);
-        close_tracing(client);
+    if (*exit_code != VERB_OK) {
+        give_up(client);
         return false;
     }
     return true;
@@ -139,12 +147,13 @@ void bus_client_hold_signals(bool hold)
     pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-bool bus_client_close(bus_client *client)
+int bus_client_close(bus_client *client)
 {
     loom_status st = loom_agent_close_within(client->agent, CLOSE_MS);
     if (st != LOOM_OK) {
         command_fail(client->command, "some messages were not sent: %s", loom_status_text(st));
     }
     close_tracing(client);
-    return st == LOOM_OK && !client->refused;
+    bus_state_fini(&client->link);
+    return verb_exit_of(st != LOOM_OK ? st : client->refused);
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the verbs that join the bus share: an agent for the length of one command, and telemetry as service "loom-cli". */
+/* What the verbs that join the bus share: an agent for the length of one command, and telemetry as service "loom-cli".
+ *
+ * What cannot succeed fails at the first attempt, with the SDK's cause and what to do about it; --wait asks for more attempts. */
 #ifndef LOOM_TOOLS_BUS_CLIENT_H
 #define LOOM_TOOLS_BUS_CLIENT_H
 
 #include <loom/agent.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "tools/loom/tracing.h"
@@ -14,8 +17,21 @@
      .help = "Broker or bridge to connect to; default: LOOM_URL, or this machine's broker"},                          \
     {.name = "id", .kind = OPTION_VALUE, .value = "ID", .group = "Connection",                                       \
      .help = "Agent id to use; default: a unique one"},                                                 \
-    {.name = "wait", .kind = OPTION_VALUE, .value = "TIME", .fallback = "5s", .group = "Connection",                 \
-     .help = "How long to keep trying to connect"}
+    {.name = "wait", .kind = OPTION_VALUE, .value = "TIME", .group = "Connection",                                   \
+     .help = "Keep trying to connect for so long; without it the first failure is the end"}
+
+enum { BUS_ADDRESS_SIZE = 256 };
+
+/* How it stands with the connection. Written by the agent's thread. */
+typedef struct bus_state {
+    pthread_mutex_t lock; /* guards all of it */
+    pthread_cond_t changed;
+    loom_agent_state state;
+    loom_status why;  /* the last connection failed */
+    char reason[256]; /* in words */
+    bool opened;      /* it has been connected */
+    uint64_t lost_at; /* monotonic ns; 0: it is connected */
+} bus_state;
 
 typedef struct bus_client {
     const command *command;
@@ -23,21 +39,32 @@ typedef struct bus_client {
     loom_agent *agent;
     tracing tracing;
     char id[LOOM_AGENT_ID_MAX + 1];
-    loom_status why;  /* the last connection failed; written on the agent's thread, read when it has ended */
-    char reason[160]; /* in words */
+    char address[BUS_ADDRESS_SIZE]; /* to show: without passwords */
+    bus_state link;
+    const char *on_return; /* what it means that the broker is back, said on standard error, as is that it went; NULL: neither is */
     atomic_bool export_failed; /* said on standard error, once */
-    bool refused; /* a message was; said on standard error. Written on the agent's thread, read when it has ended */
+    loom_status refused; /* why a message was, the first; said on standard error. Read when the agent's thread has ended */
 } bus_client;
 
-/* Opens the agent with on_event for every subscription and waits until it is connected and subscribed. False: *exit_code
- * says how to end, what there is to say was said, and there is nothing to close. */
+/* Opens the agent with on_event for every subscription and waits until it is connected and subscribed. The client is zeroed
+ * but for the settings above. False: *exit_code says how to end, what there is to say was said, and there is nothing to close. */
 bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,
                      const loom_agent_options *agent, int *exit_code);
 /* Holds back the signals that end a command, for who says that it is ready and then calls loom_agent_run_until_signal(): one
  * that comes between the two is not lost, and does not kill. */
 void bus_client_hold_signals(bool hold);
-/* Sends what is buffered, flushes the spans, closes. False: not everything could be sent, or the bridge refused some of it;
- * said on standard error. */
-bool bus_client_close(bus_client *client);
+/* Sends what is buffered, flushes the spans, closes. VERB_OK, or the exit code for what could not be sent, or was refused by
+ * the bridge; said on standard error. */
+int bus_client_close(bus_client *client);
+
+/* ---- bus_connect.c ---- */
+
+void bus_state_init(bus_state *s);
+void bus_state_fini(bus_state *s);
+/* The agent's on_state. */
+void bus_on_state(loom_agent *agent, loom_agent_state state, loom_status why, const char *text, void *user);
+/* Waits until the agent is connected and its subscriptions are answered. patience_ms 0: until the first failure, or a few
+ * seconds of silence. VERB_OK, or the exit code; the cause was said. */
+int bus_connect(bus_client *client, uint32_t patience_ms);
 
 #endif

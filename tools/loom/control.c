@@ -73,15 +73,17 @@ static int exchange(const char *where, const char *op, const control_key *keys, 
     return rc;
 }
 
-static json_t *read_answer(const nng_msg *answer, char *why, size_t size)
+static json_t *read_answer(const nng_msg *answer, loom_status *st, char *why, size_t size)
 {
     const uint8_t *body = nng_msg_body((nng_msg *)(uintptr_t)answer);
     json_t *all = control_answer_json((loom_bytes){body, nng_msg_len(answer)});
     json_t *status = json_object_get(all, "status");
     if (!json_is_integer(status)) {
+        *st = LOOM_EPROTO;
         snprintf(why, size, "the answer is not from a broker; is this a control socket?");
     } else if (json_integer_value(status) != LOOM_OK) {
         const char *text = json_string_value(json_object_get(all, "text"));
+        *st = (loom_status)json_integer_value(status);
         snprintf(why, size, "the broker refused: %s", text != NULL ? text : "no reason given");
     } else {
         return all;
@@ -90,26 +92,36 @@ static json_t *read_answer(const nng_msg *answer, char *why, size_t size)
     return NULL;
 }
 
-json_t *control_query(const char *where, const char *op, const control_key *keys, char *why, size_t size)
+/* NULL: why says why, *st what kind of failure it is. */
+static json_t *query(const char *where, const char *op, const control_key *keys, loom_status *st, char *why, size_t size)
 {
     nng_msg *answer = NULL;
     char distrust[URL_ERROR_SIZE];
     if (check_server(where, distrust) != LOOM_OK) {
+        *st = LOOM_EDENIED;
         snprintf(why, size, "did not connect to %s: %s", where, distrust);
         return NULL;
     }
     int rc = exchange(where, op, keys, &answer);
     if (rc != 0) {
+        *st = rc == NNG_ETIMEDOUT ? LOOM_ETIMEDOUT : rc == NNG_ENOFILES ? LOOM_EFULL : LOOM_ENOTCONN;
         snprintf(why, size, "no answer from a broker at %s (%s); start one with `loom-broker`, or set --control or "
                  "LOOM_CONTROL to its bus_control", where, nng_strerror(rc));
         return NULL;
     }
-    json_t *all = read_answer(answer, why, size);
+    json_t *all = read_answer(answer, st, why, size);
     nng_msg_free(answer);
     return all;
 }
 
-json_t *control_query_list(const char *where, const char *op, const char *item_key, const control_key *keys, char *why, size_t size)
+json_t *control_query(const char *where, const char *op, const control_key *keys, char *why, size_t size)
+{
+    loom_status st;
+    return query(where, op, keys, &st, why, size);
+}
+
+static json_t *query_list(const char *where, const char *op, const char *item_key, const control_key *keys, loom_status *st,
+                          char *why, size_t size)
 {
     control_key with[KEYS_MAX + 2] = {{"after", NULL}};
     for (size_t i = 0; keys[i].name != NULL && i < KEYS_MAX; i++) {
@@ -117,7 +129,7 @@ json_t *control_query_list(const char *where, const char *op, const char *item_k
     }
     json_t *all = json_array();
     for (bool more = true; more;) {
-        json_t *answer = control_query(where, op, with, why, size);
+        json_t *answer = query(where, op, with, st, why, size);
         json_t *items = json_object_get(answer, op);
         if (answer == NULL || json_array_extend(all, items) != 0) {
             json_decref(answer);
@@ -130,6 +142,12 @@ json_t *control_query_list(const char *where, const char *op, const char *item_k
         json_decref(answer);
     }
     return all;
+}
+
+json_t *control_query_list(const char *where, const char *op, const char *item_key, const control_key *keys, char *why, size_t size)
+{
+    loom_status st;
+    return query_list(where, op, item_key, keys, &st, why, size);
 }
 
 const char *control_address(const command *c, const options *o, char *fallback, size_t size, int *exit_code)
@@ -146,10 +164,11 @@ const char *control_address(const command *c, const options *o, char *fallback, 
 json_t *control_ask(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)
 {
     char fallback[CONTROL_ADDRESS_SIZE], why[PROBLEM_TEXT_SIZE] = "out of memory";
+    loom_status st = LOOM_ENOMEM;
     const char *where = control_address(c, o, fallback, sizeof fallback, exit_code);
-    json_t *all = where != NULL ? control_query(where, op, keys, why, sizeof why) : NULL;
+    json_t *all = where != NULL ? query(where, op, keys, &st, why, sizeof why) : NULL;
     if (where != NULL && all == NULL) {
-        *exit_code = command_fail(c, "%s", why);
+        *exit_code = command_fail_with(c, st, "%s", why);
     }
     return all;
 }
@@ -158,10 +177,11 @@ json_t *control_list(const command *c, const options *o, const char *op, const c
                      int *exit_code)
 {
     char fallback[CONTROL_ADDRESS_SIZE], why[PROBLEM_TEXT_SIZE] = "out of memory";
+    loom_status st = LOOM_ENOMEM;
     const char *where = control_address(c, o, fallback, sizeof fallback, exit_code);
-    json_t *all = where != NULL ? control_query_list(where, op, item_key, keys, why, sizeof why) : NULL;
+    json_t *all = where != NULL ? query_list(where, op, item_key, keys, &st, why, sizeof why) : NULL;
     if (where != NULL && all == NULL) {
-        *exit_code = command_fail(c, "%s", why);
+        *exit_code = command_fail_with(c, st, "%s", why);
     }
     return all;
 }

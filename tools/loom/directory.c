@@ -89,7 +89,7 @@ static int list(const listing *l, int argc, char *const argv[])
         json_decref(answer);
     }
     if (items != NULL && operand != NULL && json_array_size(items) == 0) {
-        exit_code = command_fail(l->command, "not found: \"%s\"", operand);
+        exit_code = command_fail_with(l->command, LOOM_ENORESPONDERS, "not found: \"%s\"", operand);
     } else if (items != NULL && options_is_on(&o, "json")) {
         json_t *all = json_pack("{s:O}", l->op, items);
         json_print_line(all);

@@ -61,6 +61,7 @@ static const command exec_command = {
                           TRACE_ENVIRONMENT(BAGGAGE_ENVIRONMENT)},
     .operands_max = SIZE_MAX,
     .stops_at_operand = true,
+    .own_exit_codes = true,
 };
 
 /* One run of one command. */

@@ -97,11 +97,11 @@ static int print_outcome(const options *o, loom_status st, const loom_result *re
         fprintf(stderr, "trace %s\n", trace_id);
     }
     if (result == NULL) {
-        return command_fail(&invoke, "cannot call \"%s\": %s", o->operands[0], loom_status_text(st));
+        return command_fail_with(&invoke, st, "cannot call \"%s\": %s", o->operands[0], loom_status_text(st));
     }
     if (json) {
         print_result(result, trace_id);
-        return st == LOOM_OK ? VERB_OK : VERB_FAILED;
+        return verb_exit_of(st);
     }
     if (st == LOOM_OK) {
         message_payload_print(loom_result_payload(result));
@@ -109,13 +109,13 @@ static int print_outcome(const options *o, loom_status st, const loom_result *re
     }
     const char *code = loom_result_code(result), *text = loom_result_text(result);
     const char *hint = loom_result_outcome(result) == LOOM_OUTCOME_NO_RESPONDERS ? "; `loom caps` lists what is available" : "";
-    return command_fail(&invoke, "%s: %s (%s): %s%s", o->operands[0], loom_outcome_name(loom_result_outcome(result)),
+    return command_fail_with(&invoke, st, "%s: %s (%s): %s%s", o->operands[0], loom_outcome_name(loom_result_outcome(result)),
                         code[0] != '\0' ? code : "no code", text[0] != '\0' ? text : "no text", hint);
 }
 
 static int call(const options *o, loom_bytes payload, const loom_invoke_options *with, const loom_propagation *trace)
 {
-    bus_client client;
+    bus_client client = {0};
     int exit_code;
     if (!bus_client_open(&client, &invoke, o, "invoke", &(loom_agent_options){0}, &exit_code)) {
         return exit_code;
@@ -132,10 +132,8 @@ static int call(const options *o, loom_bytes payload, const loom_invoke_options 
     loom_span_end(span);
     exit_code = print_outcome(o, st, result, trace_id);
     loom_result_free(result);
-    if (!bus_client_close(&client)) {
-        exit_code = VERB_FAILED;
-    }
-    return command_finish(&invoke, exit_code);
+    const int closed = bus_client_close(&client);
+    return command_finish(&invoke, exit_code != VERB_OK ? exit_code : closed);
 }
 
 static int run(const options *o)

@@ -28,11 +28,21 @@ static const verb verbs[] = {
     {"view", "Show the bus and its traces in a web page", verb_view},
 };
 
+/* What others call it: nats, mosquitto, kcat, redis-cli. */
+static const verb_synonym synonyms[] = {
+    {"call", "invoke"},     {"capabilities", "caps"}, {"consume", "sub"},   {"create", "new"},  {"emit", "pub"},
+    {"graph", "flow"},      {"info", "stats"},        {"listen", "sub"},    {"ls", "agents"},   {"monitor", "sub"},
+    {"produce", "pub"},     {"publish", "pub"},       {"req", "request"}, {"run", "exec"},          {"server", "stats"},  {"start", "up"},    {"status", "stats"},
+    {"stop", "down"},       {"subscribe", "sub"},     {"psubscribe", "sub"}, {"tail", "sub"},   {"traces", "trace"},
+    {"ui", "view"},         {"watch", "sub"},         {NULL, NULL},
+};
+
 static const verb_table table = {
     .program = "loom",
     .summary = "Loom is an agent message bus in which every message is a trace.",
     .verbs = verbs,
     .count = sizeof verbs / sizeof verbs[0],
+    .synonyms = synonyms,
     .trailer = "Examples:\n"
                "  loom new hello --lang python && cd hello && loom up   a broker and an agent of your own\n"
                "  loom-broker &                        a broker for this machine\n"

@@ -81,7 +81,7 @@ bool message_payload_read(const command *c, const options *o, bool optional, mes
         }
     }
     if (out->data != NULL && out->len > LOOM_PAYLOAD_MAX) {
-        *exit_code = command_fail(c, "the payload is larger than a message may be: %u bytes at most", LOOM_PAYLOAD_MAX);
+        *exit_code = command_fail_with(c, LOOM_ETOOBIG, "the payload is larger than a message may be: %u bytes at most", LOOM_PAYLOAD_MAX);
         free(out->data);
         out->data = NULL;
     }
@@ -182,6 +182,6 @@ bool message_topic_is_reserved(const command *c, const char *topic, int *exit_co
     if (strncmp(topic, prefix, sizeof prefix - 1) != 0) {
         return false;
     }
-    *exit_code = command_fail(c, "cannot publish to \"%s\": topics under \"%s\" are the broker's own", topic, prefix);
+    *exit_code = command_fail_with(c, LOOM_EDENIED, "cannot publish to \"%s\": topics under \"%s\" are the broker's own", topic, prefix);
     return true;
 }

@@ -457,7 +457,7 @@ static bool open_metrics(provider *p, const options *o, metrics_thread **out, in
 
 static int serve(provider *p, const options *o, const loom_capability *capability, uint64_t parallel)
 {
-    bus_client client;
+    bus_client client = {.on_return = ""};
     int exit_code;
     if (!bus_client_open(&client, &provide, o, "provide", &(loom_agent_options){.user = p}, &exit_code)) {
         return exit_code;
@@ -477,11 +477,12 @@ static int serve(provider *p, const options *o, const loom_capability *capabilit
         st = loom_agent_run_until_signal(client.agent);
         bus_client_hold_signals(false);
     } else {
-        command_misuse(&provide, "cannot provide \"%s\": %s", capability->name, loom_status_text(st));
+        command_fail(&provide, "cannot provide \"%s\": %s", capability->name, loom_status_text(st));
     }
     stop_workers(p);
     loom_span_end(span);
-    return command_finish(&provide, bus_client_close(&client) && st == LOOM_OK ? VERB_OK : VERB_FAILED);
+    exit_code = bus_client_close(&client);
+    return command_finish(&provide, st != LOOM_OK ? verb_exit_of(st) : exit_code);
 }
 
 static int run(const options *o)

@@ -95,7 +95,7 @@ static loom_status publish_one(bus_client *client, const options *o, const messa
 static int publish(const options *o, const message_payload *p, uint64_t count, const loom_emit_options *emit,
                    const loom_propagation *trace)
 {
-    bus_client client;
+    bus_client client = {0};
     int exit_code;
     loom_agent_options agent = {.emit_timeout_ms = 10000};
     if (!bus_client_open(&client, &pub, o, "pub", &agent, &exit_code)) {
@@ -108,14 +108,13 @@ static int publish(const options *o, const message_payload *p, uint64_t count, c
     }
     exit_code = VERB_OK;
     if (st != LOOM_OK) {
-        exit_code = command_fail(&pub, "cannot publish to \"%s\": %s", o->operands[0], loom_status_text(st));
+        exit_code = command_fail_with(&pub, st, "cannot publish to \"%s\": %s", o->operands[0], loom_status_text(st));
     }
-    if (bus_client_close(&client)) {
+    const int closed = bus_client_close(&client);
+    if (closed == VERB_OK) {
         print_emitted(o, &last);
-    } else {
-        exit_code = VERB_FAILED;
     }
-    return command_finish(&pub, exit_code);
+    return command_finish(&pub, exit_code != VERB_OK ? exit_code : closed);
 }
 
 static int run(const options *o)

@@ -51,11 +51,11 @@ static int print_answer(const options *o, loom_status st, const loom_envelope *r
     if (st == LOOM_ETIMEDOUT && report->sent) {
         char waited[TEXT_DURATION_SIZE];
         text_duration(waited, report->waited_ns);
-        return command_fail(&request, "no reply on \"%s\" within %s; `loom agents --topic %s` lists who could reply",
+        return command_fail_with(&request, st, "no reply on \"%s\" within %s; `loom agents --topic %s` lists who could reply",
                             o->operands[0], waited, o->operands[0]);
     }
     if (st != LOOM_OK) {
-        return command_fail(&request, "cannot send a request to \"%s\": %s", o->operands[0], loom_status_text(st));
+        return command_fail_with(&request, st, "cannot send a request to \"%s\": %s", o->operands[0], loom_status_text(st));
     }
     if (options_is_on(o, "json")) {
         char hex[LOOM_TRACE_ID_HEX_SIZE];
@@ -68,7 +68,7 @@ static int print_answer(const options *o, loom_status st, const loom_envelope *r
 
 static int ask(const options *o, loom_bytes payload, loom_request_options *with, const loom_propagation *trace)
 {
-    bus_client client;
+    bus_client client = {0};
     int exit_code;
     if (!bus_client_open(&client, &request, o, "request", &(loom_agent_options){0}, &exit_code)) {
         return exit_code;
@@ -88,10 +88,8 @@ static int ask(const options *o, loom_bytes payload, loom_request_options *with,
     with->report = NULL;
     exit_code = print_answer(o, st, reply, &report, trace_id);
     loom_envelope_unref(reply);
-    if (!bus_client_close(&client)) {
-        exit_code = VERB_FAILED;
-    }
-    return command_finish(&request, exit_code);
+    const int closed = bus_client_close(&client);
+    return command_finish(&request, exit_code != VERB_OK ? exit_code : closed);
 }
 
 static int run(const options *o)

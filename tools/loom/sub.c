@@ -140,7 +140,7 @@ static void on_alarm(int number)
     static const char text[] = "loom sub: timed out waiting for events\n";
     (void)number;
     (void)!write(STDERR_FILENO, text, sizeof text - 1);
-    _exit(VERB_FAILED);
+    _exit(VERB_TIMEOUT);
 }
 
 static bool start_timeout(const options *o, int *exit_code)
@@ -180,7 +180,7 @@ static int run(const options *o)
         !trace_options_color(&sub, o, &p.colour, &exit_code) || !start_timeout(o, &exit_code)) {
         return exit_code;
     }
-    bus_client client;
+    bus_client client = {.on_return = "; what was published meanwhile was not received"};
     loom_agent_options agent = {.on_event = on_event, .user = &p};
     if (!bus_client_open(&client, &sub, o, "sub", &agent, &exit_code)) {
         return exit_code;
@@ -205,9 +205,9 @@ static int run(const options *o)
         output_watch_end(&reader);
     }
     signal(SIGALRM, SIG_IGN); /* the events arrived in time */
-    exit_code = st == LOOM_OK ? VERB_OK : command_fail(&sub, "%s", loom_status_text(st));
+    exit_code = st == LOOM_OK ? VERB_OK : command_fail_with(&sub, st, "%s", loom_status_text(st));
     loom_span_end(span);
-    bus_client_close(&client);
+    (void)bus_client_close(&client);
     if (p.error != 0 && p.error != EPIPE) {
         exit_code = command_fail(&sub, "cannot write: %s", strerror(p.error));
     }

@@ -12,6 +12,40 @@
 
 #define NAME_COLUMNS 12
 
+static void print_exit_codes(FILE *out)
+{
+    static const struct {
+        int code;
+        const char *text;
+    } codes[] = {
+#define X(name, value, text) {value, text},
+        VERB_EXIT_MAP(X)
+#undef X
+    };
+    fputs("\nExit codes:\n", out);
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        fprintf(out, "  %-5d%s\n", codes[i].code, codes[i].text);
+    }
+}
+
+int verb_exit_of(loom_status st)
+{
+    switch (st) {
+    case LOOM_OK: return VERB_OK;
+    case LOOM_ENOTCONN:
+    case LOOM_ECLOSED:
+    case LOOM_EPROTO:
+    case LOOM_EEXPIRED:
+    case LOOM_EVERSION: return VERB_NOT_CONNECTED;
+    case LOOM_ETIMEDOUT: return VERB_TIMEOUT;
+    case LOOM_ENORESPONDERS: return VERB_NOBODY;
+    case LOOM_EDENIED: return VERB_DENIED;
+    case LOOM_ETOOBIG:
+    case LOOM_EFULL: return VERB_OVER_LIMIT;
+    default: return VERB_FAILED;
+    }
+}
+
 static void print_table_help(const verb_table *table, FILE *out)
 {
     fprintf(out, "Usage: %s VERB [OPTION]…\n\n%s\n\nVerbs:\n", table->program, table->summary);
@@ -22,6 +56,22 @@ static void print_table_help(const verb_table *table, FILE *out)
     if (table->trailer != NULL) {
         fprintf(out, "\n%s", table->trailer);
     }
+    print_exit_codes(out);
+}
+
+/* Whatever was printed has to arrive; a reader that has gone does not mind. */
+static bool flush_output(void)
+{
+    return fflush(stdout) == 0 || errno == EPIPE;
+}
+
+static int finish_table(const verb_table *table)
+{
+    if (flush_output()) {
+        return VERB_OK;
+    }
+    fprintf(stderr, "%s: cannot write: %s\n", table->program, strerror(errno));
+    return VERB_FAILED;
 }
 
 static const verb *find_verb(const verb_table *table, const char *name)
@@ -34,16 +84,27 @@ static const verb *find_verb(const verb_table *table, const char *name)
     return NULL;
 }
 
-static int unknown_verb(const verb_table *table, const char *name)
+/* The verb that is meant by a name which other programs use, or that is nearly this one; NULL: none is near. */
+static const char *nearest_verb(const verb_table *table, const char *name)
 {
+    for (const verb_synonym *known = table->synonyms; known != NULL && known->name != NULL; known++) {
+        if (strcmp(known->name, name) == 0) {
+            return known->verb;
+        }
+    }
     suggestion s;
     suggestion_init(&s, str_of(name));
     for (size_t i = 0; i < table->count; i++) {
         suggestion_consider(&s, table->verbs[i].name);
     }
+    return suggestion_result(&s);
+}
+
+static int unknown_verb(const verb_table *table, const char *name)
+{
     problems list;
     problems_init(&list);
-    const char *nearest = suggestion_result(&s);
+    const char *nearest = nearest_verb(table, name);
     problems_add(&list, PROBLEM_ERROR, "unknown %s \"%s\"%s%s%s", name[0] == '-' ? "option" : "verb", name,
                  nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
     problems_print(&list, stderr, table->program);
@@ -65,12 +126,12 @@ int verb_table_run(const verb_table *table, int argc, char *const argv[])
     const char *name = argv[1];
     if (is_any(name, "--version", "-V")) {
         printf("loom %s\n", LOOM_VERSION);
-        return VERB_OK;
+        return finish_table(table);
     }
     bool help = is_any(name, "--help", "-h") || strcmp(name, "help") == 0;
     if (help && (argc < 3 || name[0] == '-')) {
         print_table_help(table, stdout);
-        return VERB_OK;
+        return finish_table(table);
     }
     const verb *v = find_verb(table, help ? argv[2] : name);
     if (v == NULL) {
@@ -94,8 +155,11 @@ bool command_start(const command *c, options *out, int argc, char *const argv[],
     }
     if (options_is_on(out, "help")) {
         options_print_help(&c->manual, stdout, term_width(STDOUT_FILENO));
+        if (!c->own_exit_codes) {
+            print_exit_codes(stdout);
+        }
         options_fini(out);
-        *exit_code = VERB_OK;
+        *exit_code = command_finish(c, VERB_OK);
         return false;
     }
     if (st == LOOM_OK && out->operand_count > c->operands_max) {
@@ -131,6 +195,15 @@ int command_fail(const command *c, const char *format, ...)
     return VERB_FAILED;
 }
 
+int command_fail_with(const command *c, loom_status st, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(c, format, arguments);
+    va_end(arguments);
+    return verb_exit_of(st);
+}
+
 int command_misuse(const command *c, const char *format, ...)
 {
     va_list arguments;
@@ -143,8 +216,5 @@ int command_misuse(const command *c, const char *format, ...)
 
 int command_finish(const command *c, int exit_code)
 {
-    if (fflush(stdout) != 0 && errno != EPIPE) {
-        return command_fail(c, "cannot write: %s", strerror(errno));
-    }
-    return exit_code;
+    return flush_output() ? exit_code : command_fail(c, "cannot write: %s", strerror(errno));
 }

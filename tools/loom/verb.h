@@ -5,8 +5,24 @@
 
 #include "host/cli/options.h"
 
-/* Exit codes of every verb. */
-enum { VERB_OK = 0, VERB_FAILED = 1, VERB_USAGE = OPTIONS_EXIT_USAGE };
+/* Exit codes of every verb: X(name, value, text for --help). */
+#define VERB_EXIT_MAP(X)                                                                                             \
+    X(OK, 0, "done")                                                                                                 \
+    X(FAILED, 1, "failed, for a reason that none of the others names")                                               \
+    X(USAGE, OPTIONS_EXIT_USAGE, "the command line makes no sense")                                                  \
+    X(NOT_CONNECTED, 3, "no connection: nobody listens there, or not a broker of Loom")                              \
+    X(TIMEOUT, 4, "no answer in time")                                                                               \
+    X(NOBODY, 5, "nobody is there who provides or receives it")                                                      \
+    X(DENIED, 6, "not permitted, or not trusted")                                                                    \
+    X(OVER_LIMIT, 7, "over a limit: too large, too many, out of descriptors")                                        \
+    X(INTERRUPTED, 130, "interrupted before it was done")
+enum {
+#define X(name, value, text) VERB_##name = (value),
+    VERB_EXIT_MAP(X)
+#undef X
+};
+/* Which of them a status ends a verb with. */
+int verb_exit_of(loom_status st);
 
 typedef struct verb {
     const char *name;
@@ -14,12 +30,18 @@ typedef struct verb {
     int (*run)(int argc, char *const argv[]); /* argv[0] is the verb itself; returns the exit code */
 } verb;
 
+/* What people who come from elsewhere call a verb. */
+typedef struct verb_synonym {
+    const char *name, *verb;
+} verb_synonym;
+
 typedef struct verb_table {
     const char *program; /* "loom", "loom trace" */
     const char *summary;
     const verb *verbs;
     size_t count;
     const char *trailer; /* examples */
+    const verb_synonym *synonyms; /* suggested, not run; ended by a NULL name; may be NULL */
 } verb_table;
 
 /* Runs the verb that argv[1] names; handles --help, help [VERB], --version, and unknown verbs. */
@@ -30,6 +52,7 @@ typedef struct command {
     size_t operands_max;
     bool stops_at_operand; /* everything behind the first operand is one: a command line */
     bool masks_spans;      /* they tell what others have written, and are masked whatever the environment says */
+    bool own_exit_codes;   /* those of a command that it runs */
 } command;
 
 /* Reads the command line of one verb. True: run it, then options_fini(). False: exit with *exit_code; the reason has been
@@ -37,6 +60,8 @@ typedef struct command {
 bool command_start(const command *c, options *out, int argc, char *const argv[], int *exit_code);
 /* "program: message" on standard error; returns VERB_FAILED. */
 int command_fail(const command *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same with the exit code of st, which message tells of. */
+int command_fail_with(const command *c, loom_status st, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same for a wrong command line; returns VERB_USAGE. */
 int command_misuse(const command *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What `loom` says when it cannot do what it is asked: the cause, what to do about it, the exit code, and that at once."""
+
+import os
+import resource
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from harness import BIN, LoomTest, clean_environment, wait_until
+
+AT_ONCE_S = 2  # nothing here waits for anything; the rest is a busy machine's
+OK, FAILED, USAGE, NOT_CONNECTED, TIMEOUT, NOBODY, DENIED, OVER_LIMIT = range(8)
+JOINING = (("pub", "t", "x"), ("sub", "t"), ("request", "t", "x"), ("invoke", "c", "x"), ("provide", "c", "--", "true"))
+ASKING = (("stats",), ("agents",), ("caps",), ("topics",), ("flow",))
+
+
+def few_descriptors():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (5, 5))
+
+
+class Failures(LoomTest):
+    def setUp(self):
+        self.bus = self.home(spans=False)
+
+    def fails(self, code, *arguments, words=(), **popen):
+        """Runs to its end, at once."""
+        start = time.monotonic()
+        done = subprocess.run([BIN / "loom", *map(str, arguments)], cwd=self.bus.folder, text=True, timeout=30, stdin=subprocess.DEVNULL,
+                              env={**self.bus.environment, "LOOM_URL": self.bus.url}, capture_output=True, **popen)
+        self.assertLess(time.monotonic() - start, AT_ONCE_S)
+        self.assertEqual(code, done.returncode, done.stderr)
+        self.assertEqual("", done.stdout)
+        for word in words:
+            self.assertIn(word, done.stderr)
+        return done.stderr
+
+    def test_a_socket_that_is_not_there_is_named_with_what_to_do(self):
+        url = f"ipc://{self.bus.folder}/nobody.sock"
+        for verb in JOINING:
+            self.fails(NOT_CONNECTED, verb[0], "--url", url, *verb[1:],
+                       words=(f"no broker at {url}", "No such file or directory", "`loom-broker`", "--url", "--wait"))
+
+    def test_the_default_address_is_told_in_full(self):
+        environment = clean_environment(XDG_RUNTIME_DIR=self.bus.folder)
+        done = subprocess.run([BIN / "loom", "pub", "t", "x"], text=True, capture_output=True, env=environment, timeout=30)
+        self.assertEqual(NOT_CONNECTED, done.returncode)
+        self.assertIn(f"no broker at ipc://{self.bus.folder}/loom/loom.sock", done.stderr)
+
+    def test_a_control_socket_that_is_not_there_is_no_connection(self):
+        for verb in ASKING:
+            self.fails(NOT_CONNECTED, *verb, "--control", f"ipc://{self.bus.folder}/nobody.sock", words=("nobody.sock",))
+
+    def test_a_port_where_nobody_listens_is_refused(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        self.fails(NOT_CONNECTED, "pub", "--url", f"tcp://127.0.0.1:{port}", "t", "x", words=("Connection refused", "`loom-broker`"))
+
+    def test_a_host_that_has_no_address_is_named(self):
+        self.fails(NOT_CONNECTED, "pub", "--url", "tcp://no-such-host.invalid:7700", "t", "x", words=("no-such-host.invalid",))
+
+    def test_a_socket_of_another_protocol_is_no_broker(self):
+        for url in (f"ipc://{self.bus.control_path}", f"ipc://{self.bus.folder}/in.sock"):
+            self.fails(NOT_CONNECTED, "pub", "--url", url, "t", "x", words=(url, "agents connect to one of the broker's `listen` addresses"))
+
+    def test_a_web_server_is_no_broker(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            def answer():
+                connection = server.accept()[0]
+                connection.recv(100)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+                connection.close()
+            threading.Thread(target=answer, daemon=True).start()
+            self.fails(NOT_CONNECTED, "pub", "--url", f"tcp://127.0.0.1:{server.getsockname()[1]}", "t", "x", words=("cannot connect",))
+
+    def test_a_server_that_says_nothing_is_a_timeout(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+            done = self.bus.loom("pub", "--url", url, "--wait", "300ms", "t", "x", code=TIMEOUT)
+            self.assertIn(f"no answer from {url}", done.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can make a server of another user")
+    def test_a_server_of_another_user_where_everybody_may_listen_is_not_trusted(self):
+        shared = self.bus.folder / "shared"
+        shared.mkdir()
+        for folder, mode in ((self.bus.folder, 0o755), (shared, 0o777)):
+            folder.chmod(mode)
+        path = shared / "loom.sock"
+        code = f"import socket, time; s = socket.socket(socket.AF_UNIX); s.bind({str(path)!r}); s.listen(); time.sleep(60)"
+        stranger = subprocess.Popen(["/usr/bin/python3", "-c", code], user=12345, cwd="/")
+        self.addCleanup(stranger.wait)
+        self.addCleanup(stranger.kill)
+        wait_until(path.exists, "the stranger listens")
+        self.assertNotIn("no broker", self.fails(DENIED, "pub", "--url", f"ipc://{path}", "t", "x", words=("cannot connect", str(path))))
+
+    def test_too_few_descriptors_are_over_a_limit_and_say_what_to_raise(self):
+        for verb in JOINING[:3]:
+            self.fails(OVER_LIMIT, *verb, preexec_fn=few_descriptors)
+
+    def test_patience_waits_for_a_broker_that_comes(self):
+        self.bus.kill(self.bus.broker)
+        early = self.bus.run("loom", "pub", "--url", self.bus.url, "--wait", "30s", "t", "x")
+        self.assertTrue(early.running())
+        self.bus.start_broker()
+        self.assertEqual(OK, early.wait(), early.err)
+
+    def test_patience_that_runs_out_tells_the_cause(self):
+        start = time.monotonic()
+        done = self.bus.loom("pub", "--url", f"ipc://{self.bus.folder}/nobody.sock", "--wait", "200ms", "t", "x", code=NOT_CONNECTED)
+        self.assertGreaterEqual(time.monotonic() - start, 0.2)
+        self.assertIn("No such file or directory", done.stderr)
+
+    def test_nobody_provides_it(self):
+        self.bus.loom("invoke", "nobody.home", "x", code=NOBODY)
+
+    def test_no_answer_in_time(self):
+        self.agent(self.bus, "silent").subscribe("ask.me")
+        self.bus.loom("request", "ask.me", "x", "--timeout", "100ms", code=TIMEOUT)
+        self.bus.loom("sub", "t", "--count", "1", "--timeout", "100ms", code=TIMEOUT)
+
+    def test_what_is_not_permitted_and_what_is_too_large(self):
+        self.fails(DENIED, "pub", "system.x", "y")
+        self.bus.loom("pub", "t", given="x" * ((1 << 20) + 1), code=OVER_LIMIT)
+
+    def test_an_agent_that_is_not_there(self):
+        self.fails(NOBODY, "agents", "--control", f"ipc://{self.bus.control_path}", "nobody")
+
+    def test_a_provider_tells_that_the_broker_went_and_came_back(self):
+        provider = self.bus.run("loom", "provide", "--url", self.bus.url, "text.upper", "--", "tr", "a-z", "A-Z")
+        wait_until(lambda: "providing" in provider.err, "it provides")
+        self.bus.kill(self.bus.broker)
+        wait_until(lambda: "lost the connection" in provider.err, "it says that the broker has gone")
+        self.bus.start_broker()
+        wait_until(lambda: "again after" in provider.err, "it says that the broker is back")
+        self.assertEqual(0, provider.stop())
+
+
+class Help(unittest.TestCase):
+    def loom(self, *arguments, **popen):
+        return subprocess.run([BIN / "loom", *arguments], text=True, stdin=subprocess.DEVNULL, env=clean_environment(), timeout=30,
+                              **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen})
+
+    def test_every_verb_tells_the_same_exit_codes(self):
+        def codes(text):
+            return text.split("\nExit codes:\n")[1]
+        table = codes(self.loom("--help").stdout)
+        self.assertEqual(9, len(table.splitlines()))
+        for verb in ("pub", "sub", "request", "invoke", "provide", "stats", "agents", "topics", "caps", "flow", "up", "ps"):
+            self.assertEqual(table, codes(self.loom(verb, "--help").stdout), verb)
+
+    def test_a_full_disk_fails_help_and_version_as_everything_else(self):
+        with open("/dev/full", "w") as full:
+            for arguments in (["--help"], ["--version"], ["pub", "--help"], ["trace", "--help"], ["trace", "ls", "--help"]):
+                done = self.loom(*arguments, stdout=full)
+                self.assertEqual(1, done.returncode, arguments)
+                self.assertIn("cannot write: No space left on device", done.stderr)
+
+    def test_a_verb_of_another_program_gets_the_one_that_is_meant(self):
+        for typed, meant in (("publish", "pub"), ("subscribe", "sub"), ("req", "request"), ("monitor", "sub"), ("pubb", "pub"),
+                             ("statz", "stats"), ("trase", "trace")):
+            done = self.loom(typed)
+            self.assertEqual(2, done.returncode)
+            self.assertIn(f'did you mean "{meant}"?', done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
