@@ -16,8 +16,12 @@ static const option_spec specs[] = {
      .help = "Traces with this attribute on any span, such as topic=sensor.data"},
     {.name = "since", .kind = OPTION_VALUE, .value = "AGE", .group = "Which traces",
      .help = "Traces that started at most this long ago: 90s, 10m, 2h, 1d"},
+    {.name = "failed", .kind = OPTION_FLAG, .group = "Which traces", .help = "Traces with a span that failed"},
+    {.name = "min-duration", .kind = OPTION_VALUE, .value = "TIME", .group = "Which traces", .help = "Traces that took at least this long: 5ms, 2s, 1m"},
+    {.name = "max-duration", .kind = OPTION_VALUE, .value = "TIME", .group = "Which traces", .help = "Traces that took at most this long"},
+    {.name = "slowest", .kind = OPTION_FLAG, .group = "Which traces", .help = "The slowest first, instead of the newest"},
     {.name = "limit", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .fallback = "20", .group = "Which traces",
-     .help = "Maximum number of traces, newest first"},
+     .help = "Maximum number of traces"},
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object per line, times in nanoseconds"},
     OPTION_COLOR,
     OPTION_HELP,
@@ -26,14 +30,15 @@ static const option_spec specs[] = {
 static const command ls = {
     .manual = {.program = "loom trace ls",
                .synopsis = "[OPTION]…",
-               .summary = "Lists traces, newest first: id, start, root span, duration, spans, errors and services.",
+               .summary = "Lists traces, newest or slowest first: id, start, root span, duration, spans, errors and services.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom trace ls --since 10m --service agent-sensor\n"
                           "  loom trace ls --attr event_id=018f2c6e-7b5a-7c3d-9e21-5f6a7b8c9d0e\n"
                           "  loom trace ls --attr topic=sensor.data --attr agent_id=sensor-1 --limit 5\n"
-                          "  loom trace ls --json | jq -r 'select(.errors > 0) | .trace_id'\n"},
+                          "  loom trace ls --failed --since 1h\n"
+                          "  loom trace ls --slowest --limit 5 --json | jq -r .trace_id\n"},
 };
 
 typedef struct listing {
@@ -55,6 +60,16 @@ static bool visit(void *user, const trace_summary *summary)
     }
     trace_summary_print_row(stdout, summary, l->now, l->colour);
     return !ferror(stdout);
+}
+
+static bool read_duration(const options *o, const char *name, uint64_t *ns, int *exit_code)
+{
+    const char *text = options_value(o, name);
+    if (text == NULL || text_parse_duration(ns, text)) {
+        return true;
+    }
+    *exit_code = command_misuse(&ls, "--%s must be a duration such as 5ms, 2s or 1m, not \"%s\"", name, text);
+    return false;
 }
 
 static bool read_filter(const options *o, uint64_t now, store_filter *filter, int *exit_code)
@@ -84,7 +99,10 @@ static bool read_filter(const options *o, uint64_t now, store_filter *filter, in
         return false;
     }
     filter->since_unix_ns = age < now ? now - age : 0;
-    return trace_options_number(&ls, o, "limit", 20, &filter->limit, exit_code);
+    filter->failed = options_is_on(o, "failed");
+    filter->slowest_first = options_is_on(o, "slowest");
+    return read_duration(o, "min-duration", &filter->min_duration_ns, exit_code) &&
+           read_duration(o, "max-duration", &filter->max_duration_ns, exit_code) && trace_options_number(&ls, o, "limit", 20, &filter->limit, exit_code);
 }
 
 static int run(const options *o)

@@ -4,6 +4,7 @@
 #include "base/str.h"
 
 #include <errno.h>
+#include <loom/trace.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,26 @@ static bool has_attr(span_range trace, store_attr wanted)
     return search.found;
 }
 
+static size_t error_count(span_range trace)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < trace.count; i++) {
+        count += trace.spans[i].otlp.status == LOOM_SPAN_ERROR;
+    }
+    return count;
+}
+
+/* From the first start to the last end. */
+static uint64_t duration(span_range trace)
+{
+    const uint64_t start = trace.spans[0].otlp.start_unix_ns;
+    uint64_t end = start;
+    for (size_t i = 0; i < trace.count; i++) {
+        end = trace.spans[i].otlp.end_unix_ns > end ? trace.spans[i].otlp.end_unix_ns : end;
+    }
+    return end - start;
+}
+
 static bool passes(span_range trace, const store_filter *filter)
 {
     bool service = filter->service.len == 0;
@@ -114,6 +135,11 @@ static bool passes(span_range trace, const store_filter *filter)
         service = str_equal(trace.spans[i].service, filter->service);
     }
     if (!service || trace.spans[0].otlp.start_unix_ns < filter->since_unix_ns) {
+        return false;
+    }
+    const size_t errors = error_count(trace);
+    const uint64_t took = duration(trace);
+    if ((filter->failed && errors == 0) || took < filter->min_duration_ns || (filter->max_duration_ns > 0 && took > filter->max_duration_ns)) {
         return false;
     }
     for (size_t i = 0; i < filter->attr_count; i++) {
@@ -133,6 +159,12 @@ static int newest_first(const void *left, const void *right)
     return order != 0 ? order : memcmp(a->trace_id, b->trace_id, LOOM_TRACE_ID_SIZE);
 }
 
+static int slowest_first(const void *left, const void *right)
+{
+    const uint64_t a = duration(*(const span_range *)left), b = duration(*(const span_range *)right);
+    return a != b ? (a < b) - (a > b) : newest_first(left, right);
+}
+
 static loom_status list_file(const span_list *list, const store_filter *filter,
                              bool (*visit)(void *user, const trace_summary *summary), void *user)
 {
@@ -145,7 +177,7 @@ static loom_status list_file(const span_list *list, const store_filter *filter,
     while (span_list_next_trace(list, &cursor, &traces[count])) {
         count += passes(traces[count], filter);
     }
-    qsort(traces, count, sizeof *traces, newest_first);
+    qsort(traces, count, sizeof *traces, filter->slowest_first ? slowest_first : newest_first);
     loom_status st = LOOM_OK;
     bool more = true;
     for (size_t i = 0; i < count && i < filter->limit && more && st == LOOM_OK; i++) {

@@ -9,20 +9,8 @@
 #include <sys/stat.h>
 
 #define BUSY_TIMEOUT_MS 5000
-#define SCHEMA_VERSION 2
 #define CACHE_KIB "16384"        /* the span ids of the traces that grow just now */
 #define CHECKPOINT_PAGES "4096"  /* of 4 KiB: the write-ahead log grows to 16 MiB before it is written back */
-
-/* Spans of one trace that came in one request are one row, a block: an ExportTraceServiceRequest with the bytes of the spans
- * as they came, which are decoded when they are shown. A span costs one insertion, of its id, which tells what has been
- * delivered before. Searches look at the digests of the blocks, and only into those blocks that may match. */
-static const char schema[] =
-    "PRAGMA user_version = 2;"
-    "CREATE TABLE traces (number INTEGER PRIMARY KEY, trace_id BLOB NOT NULL UNIQUE, start INTEGER NOT NULL, spans INTEGER NOT NULL);"
-    "CREATE INDEX traces_by_start ON traces (start);"
-    "CREATE TABLE span_ids (trace INTEGER NOT NULL, span_id INTEGER NOT NULL, PRIMARY KEY (trace, span_id)) WITHOUT ROWID;"
-    "CREATE TABLE blocks (trace INTEGER NOT NULL, digest BLOB NOT NULL, request BLOB NOT NULL);"
-    "CREATE INDEX blocks_by_trace ON blocks (trace);";
 
 static const char *const write_sql[WRITE_COUNT] = {
     [WRITE_BEGIN] = "BEGIN IMMEDIATE",
@@ -30,13 +18,15 @@ static const char *const write_sql[WRITE_COUNT] = {
     [WRITE_ROLLBACK] = "ROLLBACK",
     [WRITE_LAST_NUMBER] = "SELECT max(number) FROM traces",
     [WRITE_FIND_TRACE] = "SELECT number FROM traces WHERE trace_id = ?1",
-    [WRITE_NEW_TRACE] = "INSERT INTO traces VALUES (?1, ?2, ?3, ?4)",
-    [WRITE_MORE_OF_TRACE] = "UPDATE traces SET start = min(start, ?3), spans = spans + ?4 WHERE number = ?1",
+    [WRITE_NEW_TRACE] = "INSERT INTO traces VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [WRITE_MORE_OF_TRACE] = "UPDATE traces SET start = min(start, ?3), spans = spans + ?4, finish = max(finish, ?5), errors = errors + ?6 WHERE number = ?1",
     [WRITE_SPAN_ID] = "INSERT INTO span_ids VALUES (?1, ?2) ON CONFLICT DO NOTHING",
     [WRITE_BLOCK] = "INSERT INTO blocks VALUES (?1, ?2, ?3)",
+    [WRITE_LINK] = "INSERT INTO links VALUES (?1, ?2) ON CONFLICT DO NOTHING",
     [WRITE_OLDEST] = "SELECT number, spans FROM traces ORDER BY start LIMIT 1",
     [WRITE_DROP_IDS] = "DELETE FROM span_ids WHERE trace = ?1",
     [WRITE_DROP_BLOCKS] = "DELETE FROM blocks WHERE trace = ?1",
+    [WRITE_DROP_LINKS] = "DELETE FROM links WHERE trace = ?1",
     [WRITE_DROP_TRACE] = "DELETE FROM traces WHERE number = ?1",
 };
 
@@ -85,52 +75,20 @@ const char *store_problem(const store *s)
     return sqlite3_errmsg(s->db);
 }
 
-static loom_status exec(store *s, const char *sql)
-{
-    return store_status(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
-}
-
-static loom_status read_number(store *s, const char *sql, uint64_t *out)
-{
-    sqlite3_stmt *stmt;
-    loom_status st = store_prepare(s, &stmt, sql);
-    if (st != LOOM_OK) {
-        return st;
-    }
-    int code = sqlite3_step(stmt);
-    *out = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
-    sqlite3_finalize(stmt);
-    return store_status(code);
-}
-
-/* A file of another program, or of a newer Loom, is left alone. */
-static loom_status check_version(store *s, bool make)
-{
-    uint64_t version, tables;
-    loom_status st = read_number(s, "PRAGMA user_version", &version);
-    if (st == LOOM_OK) {
-        st = read_number(s, "SELECT count(*) FROM sqlite_schema", &tables);
-    }
-    if (st != LOOM_OK || version == SCHEMA_VERSION) {
-        return st;
-    }
-    return make && version == 0 && tables == 0 ? exec(s, schema) : LOOM_EVERSION;
-}
-
 static loom_status set_up_writer(store *s)
 {
     /* The log makes NORMAL safe against a crash of the process; a crash of the system may cost the last commits, which
      * is right for traces. */
-    loom_status st = exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -" CACHE_KIB
+    loom_status st = store_exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -" CACHE_KIB
                              "; PRAGMA wal_autocheckpoint = " CHECKPOINT_PAGES ";");
     if (st == LOOM_OK) {
-        st = exec(s, "BEGIN IMMEDIATE"); /* two collectors started at once make the tables only once */
+        st = store_exec(s, "BEGIN IMMEDIATE"); /* two collectors started at once make the tables only once */
     }
     if (st != LOOM_OK) {
         return st;
     }
-    st = check_version(s, true);
-    loom_status ended = exec(s, st == LOOM_OK ? "COMMIT" : "ROLLBACK");
+    st = store_schema_make(s);
+    loom_status ended = store_exec(s, st == LOOM_OK ? "COMMIT" : "ROLLBACK");
     st = st != LOOM_OK ? st : ended;
     for (size_t i = 0; i < WRITE_COUNT && st == LOOM_OK; i++) {
         st = store_status(sqlite3_prepare_v3(s->db, write_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->write[i], NULL));
@@ -141,7 +99,8 @@ static loom_status set_up_writer(store *s)
 static void explain(char problem[STORE_PROBLEM_SIZE], const store *s, const char *path, loom_status st)
 {
     if (st == LOOM_EVERSION) {
-        snprintf(problem, STORE_PROBLEM_SIZE, "%s is not a trace database of this version of Loom: move it away or name another one", path);
+        snprintf(problem, STORE_PROBLEM_SIZE, "%s is not a trace database of this version of Loom: `loom trace collect` or `loom view` bring an older one up to "
+                 "date; otherwise move it away or name another one", path);
     } else {
         snprintf(problem, STORE_PROBLEM_SIZE, "cannot open the trace database %s: %s", path,
                  s != NULL && s->db != NULL ? sqlite3_errmsg(s->db) : loom_status_text(st));
@@ -197,8 +156,8 @@ static void make_folders(const char *path)
 
 static loom_status count_rows(store *s)
 {
-    loom_status st = read_number(s, "SELECT coalesce(sum(spans), 0) FROM traces", &s->span_count);
-    return st != LOOM_OK ? st : read_number(s, "SELECT count(*) FROM traces", &s->trace_count);
+    loom_status st = store_read_number(s, "SELECT coalesce(sum(spans), 0) FROM traces", &s->span_count);
+    return st != LOOM_OK ? st : store_read_number(s, "SELECT count(*) FROM traces", &s->trace_count);
 }
 
 loom_status store_open_writer(store **out, const char *path, uint64_t retention_spans, char problem[STORE_PROBLEM_SIZE])
@@ -230,7 +189,7 @@ loom_status store_open_reader(store **out, const char *path, char problem[STORE_
     if (st != LOOM_OK) {
         return st;
     }
-    st = check_version(*out, false);
+    st = store_schema_check(*out);
     return st == LOOM_OK ? st : give_up(out, path, st, problem);
 }
 

@@ -44,10 +44,13 @@ typedef struct store_filter {
     store_attr attrs[STORE_ATTRS_MAX];  /* all of them have to be in the trace, on any of its spans */
     size_t attr_count;
     uint64_t since_unix_ns; /* the trace started then or later; 0: any time */
+    bool failed;            /* only those with a span that failed */
+    bool slowest_first;     /* instead of the newest */
+    uint64_t min_duration_ns, max_duration_ns; /* from the first start to the last end; 0: any */
     uint64_t limit;         /* traces */
 } store_filter;
 
-/* Summaries of traces, newest first; visit returns false to stop. */
+/* Summaries of traces, newest or slowest first; visit returns false to stop. */
 LOOM_MUST_CHECK loom_status store_list(store *s, const store_filter *filter,
                                        bool (*visit)(void *user, const trace_summary *summary), void *user);
 /* Up to max ids from first to last, both included, in order. */
@@ -58,6 +61,9 @@ LOOM_MUST_CHECK loom_status store_find(store *s, const uint8_t first[LOOM_TRACE_
 LOOM_MUST_CHECK loom_status store_latest(store *s, uint8_t id[LOOM_TRACE_ID_SIZE]);
 /* Adds the spans of a trace to list. LOOM_ENOTFOUND. */
 LOOM_MUST_CHECK loom_status store_load(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], span_list *list);
+/* Up to max ids of other traces with a span that links to this one, the newest first. Rarely, one that does not. */
+LOOM_MUST_CHECK loom_status store_linking(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], uint8_t (*ids)[LOOM_TRACE_ID_SIZE],
+                                          size_t max, size_t *count);
 /* What SQLite said about the last failure. Valid until the next call. */
 const char *store_problem(const store *s);
 

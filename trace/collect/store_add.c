@@ -3,7 +3,10 @@
 #include "trace/collect/store_internal.h"
 
 #include <endian.h>
+#include <loom/trace.h>
 #include <string.h>
+
+enum { LINKS_OF_SPAN = 128 }; /* that can be found from their other end; what OpenTelemetry lets a span have by default */
 
 typedef struct adding {
     store *s;
@@ -20,8 +23,8 @@ typedef struct part {
     const uint8_t *trace_id;
     sqlite3_int64 number;
     bool is_new_trace;
-    uint64_t start_unix_ns;
-    size_t stored;
+    uint64_t start_unix_ns, finish_unix_ns;
+    size_t stored, errors;
 } part;
 
 static bool failed(const adding *a)
@@ -70,6 +73,15 @@ static void find_trace(adding *a, part *p)
     p->number = ++a->last_number;
 }
 
+static void count_span(part *p, const otlp_span *span)
+{
+    const uint64_t finish = span->end_unix_ns > span->start_unix_ns ? span->end_unix_ns : span->start_unix_ns;
+    p->start_unix_ns = p->stored == 0 || span->start_unix_ns < p->start_unix_ns ? span->start_unix_ns : p->start_unix_ns;
+    p->finish_unix_ns = finish > p->finish_unix_ns ? finish : p->finish_unix_ns;
+    p->errors += span->status == LOOM_SPAN_ERROR;
+    p->stored++;
+}
+
 static void add_ids(adding *a, part *p)
 {
     slice *sl = a->s->slice;
@@ -83,10 +95,35 @@ static void add_ids(adding *a, part *p)
         a->code = run(stmt);
         const bool is_new = a->code == SQLITE_OK && sqlite3_changes(a->s->db) > 0;
         sl->is_new[sl->by_id[i]] = is_new;
-        if (is_new && (p->stored++ == 0 || span->start_unix_ns < p->start_unix_ns)) {
-            p->start_unix_ns = span->start_unix_ns;
+        if (is_new) {
+            count_span(p, span);
         }
     }
+}
+
+sqlite3_int64 store_link_key(const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
+{
+    uint64_t half;
+    memcpy(&half, trace_id, sizeof half);
+    return (sqlite3_int64)be64toh(half);
+}
+
+typedef struct linking {
+    adding *a;
+    const part *p;
+    unsigned count;
+} linking;
+
+static bool add_link(void *user, const otlp_link *link)
+{
+    linking *l = user;
+    if (memcmp(link->trace_id, l->p->trace_id, LOOM_TRACE_ID_SIZE) != 0) {
+        sqlite3_stmt *stmt = l->a->s->write[WRITE_LINK];
+        sqlite3_bind_int64(stmt, 1, store_link_key(link->trace_id));
+        sqlite3_bind_int64(stmt, 2, l->p->number);
+        l->a->code = run(stmt);
+    }
+    return l->a->code == SQLITE_OK && ++l->count < LINKS_OF_SPAN;
 }
 
 static bool digest_attr(void *user, otlp_attr attr)
@@ -107,7 +144,7 @@ static void add_block(adding *a, const part *p)
     loom_bytes request, filter, resource = {0};
     regrouping_init(&r);
     slice_restore(sl, p->begin, p->end);
-    for (size_t i = p->begin; i < p->end && a->status == LOOM_OK; i++) {
+    for (size_t i = p->begin; i < p->end && !failed(a); i++) {
         const otlp_span *span = &sl->spans[sl->by_id[i]];
         if (!sl->is_new[sl->by_id[i]]) {
             continue;
@@ -119,9 +156,10 @@ static void add_block(adding *a, const part *p)
         }
         if (a->status == LOOM_OK) {
             otlp_read_span_attrs(span->span, digest_attr, a);
+            otlp_read_span_links(span->span, add_link, &(linking){.a = a, .p = p});
         }
     }
-    if (a->status == LOOM_OK && (a->status = regrouping_finish(&r, &request)) == LOOM_OK &&
+    if (!failed(a) && (a->status = regrouping_finish(&r, &request)) == LOOM_OK &&
         (a->status = digest_take(&a->s->digest, &filter)) == LOOM_OK) {
         sqlite3_stmt *stmt = a->s->write[WRITE_BLOCK];
         sqlite3_bind_int64(stmt, 1, p->number);
@@ -142,6 +180,8 @@ static void add_trace(adding *a, const part *p)
     }
     sqlite3_bind_int64(stmt, 3, store_time(p->start_unix_ns));
     sqlite3_bind_int64(stmt, 4, (sqlite3_int64)p->stored);
+    sqlite3_bind_int64(stmt, 5, store_time(p->finish_unix_ns));
+    sqlite3_bind_int64(stmt, 6, (sqlite3_int64)p->errors);
     a->code = run(stmt);
     a->new_traces += a->code == SQLITE_OK && p->is_new_trace;
 }
@@ -215,6 +255,9 @@ static int drop_oldest(store *s, uint64_t *spans)
     code = drop(s, WRITE_DROP_BLOCKS, number);
     if (code == SQLITE_OK) {
         code = drop(s, WRITE_DROP_IDS, number);
+    }
+    if (code == SQLITE_OK) {
+        code = drop(s, WRITE_DROP_LINKS, number);
     }
     return code == SQLITE_OK ? drop(s, WRITE_DROP_TRACE, number) : code;
 }

@@ -10,7 +10,8 @@
 #include <sqlite3.h>
 
 enum store_write { WRITE_BEGIN, WRITE_COMMIT, WRITE_ROLLBACK, WRITE_LAST_NUMBER, WRITE_FIND_TRACE, WRITE_NEW_TRACE, WRITE_MORE_OF_TRACE,
-                   WRITE_SPAN_ID, WRITE_BLOCK, WRITE_OLDEST, WRITE_DROP_IDS, WRITE_DROP_BLOCKS, WRITE_DROP_TRACE, WRITE_COUNT };
+                   WRITE_SPAN_ID, WRITE_BLOCK, WRITE_LINK, WRITE_OLDEST, WRITE_DROP_IDS, WRITE_DROP_BLOCKS, WRITE_DROP_LINKS,
+                   WRITE_DROP_TRACE, WRITE_COUNT };
 
 struct store {
     sqlite3 *db;
@@ -34,8 +35,21 @@ enum { STORE_SEARCHABLE_MAX = 256 };
 /* In digests service.name of the resource has an empty key, which no attribute of a span has. */
 static const loom_str store_service_key = {"", 0};
 
+/* By what the table of links knows a trace. */
+sqlite3_int64 store_link_key(const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
+
+/* ---- store_schema.c ---- */
+loom_status store_exec(store *s, const char *sql);
+/* The first column of the first row; 0: there is none. */
+loom_status store_read_number(store *s, const char *sql, uint64_t *out);
+/* LOOM_EVERSION: a file of another program, or of another version of Loom, which is left alone. */
+loom_status store_schema_check(store *s);
+/* The same, within a transaction; an empty file gets the tables, and those of an older version are brought up to date. */
+loom_status store_schema_make(store *s);
+
 /* ---- store_search.c ---- */
-/* The SQL functions of build_list_sql(): may_hold(digest, key, value) and holds(request, key, value); key NULL is the service. */
+/* The SQL functions of build_list_sql(): may_hold(digest, key, value) and holds(request, key, value); key NULL is the service.
+ * Of store_schema_make(): block_finish(request) and block_errors(request). */
 loom_status store_add_functions(store *s);
 
 #endif

@@ -9,7 +9,7 @@
 
 #define SQL_MAX 4096
 #define TRACE_BYTES_MAX ((size_t)1 << 31)
-#define PARAMETERS_BEFORE 2 /* of a list: since, limit */
+#define PARAMETERS_BEFORE 4 /* of a list: since, limit, the shortest and the longest duration */
 
 static const char blocks_of_trace[] =
     "SELECT request FROM blocks WHERE trace = (SELECT number FROM traces WHERE trace_id = ?1) ORDER BY rowid";
@@ -88,7 +88,10 @@ static void build_list_sql(char sql[SQL_MAX], const store_filter *filter)
         size_t key = PARAMETERS_BEFORE + 2 * i + 1;
         len += (size_t)snprintf(sql + len, SQL_MAX - len, condition, key, key + 1, key, key + 1);
     }
-    snprintf(sql + len, SQL_MAX - len, " ORDER BY start DESC, trace_id LIMIT ?2");
+    len += (size_t)snprintf(sql + len, SQL_MAX - len, "%s%s%s", filter->failed ? " AND errors > 0" : "",
+                            filter->min_duration_ns > 0 ? " AND finish - start >= ?3" : "",
+                            filter->max_duration_ns > 0 ? " AND finish - start <= ?4" : "");
+    snprintf(sql + len, SQL_MAX - len, " ORDER BY %s DESC, trace_id LIMIT ?2", filter->slowest_first ? "finish - start" : "start");
 }
 
 static void bind_list(sqlite3_stmt *stmt, const store_filter *filter)
@@ -96,6 +99,8 @@ static void bind_list(sqlite3_stmt *stmt, const store_filter *filter)
     int at = PARAMETERS_BEFORE + 1;
     sqlite3_bind_int64(stmt, 1, store_time(filter->since_unix_ns));
     sqlite3_bind_int64(stmt, 2, store_time(filter->limit));
+    sqlite3_bind_int64(stmt, 3, store_time(filter->min_duration_ns));
+    sqlite3_bind_int64(stmt, 4, store_time(filter->max_duration_ns));
     for (size_t i = 0; i < filter->attr_count; i++) {
         store_bind_str(stmt, at++, filter->attrs[i].key);
         store_bind_str(stmt, at++, filter->attrs[i].value);
@@ -146,6 +151,17 @@ finalize_traces:
 
 /* ---- find ---- */
 
+/* The first column of the rows there are; the statement is gone then. */
+static loom_status take_ids(sqlite3_stmt *stmt, uint8_t (*ids)[LOOM_TRACE_ID_SIZE], size_t max, size_t *count)
+{
+    int code = SQLITE_DONE;
+    while (*count < max && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
+        *count += column_trace_id(ids[*count], stmt, 0);
+    }
+    sqlite3_finalize(stmt);
+    return store_status(code);
+}
+
 loom_status store_find(store *s, const uint8_t first[LOOM_TRACE_ID_SIZE], const uint8_t last[LOOM_TRACE_ID_SIZE],
                        uint8_t (*ids)[LOOM_TRACE_ID_SIZE], size_t max, size_t *count)
 {
@@ -157,12 +173,19 @@ loom_status store_find(store *s, const uint8_t first[LOOM_TRACE_ID_SIZE], const 
     }
     sqlite3_bind_blob(stmt, 1, first, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
     sqlite3_bind_blob(stmt, 2, last, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
-    int code = SQLITE_DONE;
-    while (*count < max && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
-        *count += column_trace_id(ids[*count], stmt, 0);
+    return take_ids(stmt, ids, max, count);
+}
+
+loom_status store_linking(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], uint8_t (*ids)[LOOM_TRACE_ID_SIZE], size_t max, size_t *count)
+{
+    *count = 0;
+    sqlite3_stmt *stmt;
+    loom_status st = store_prepare(s, &stmt, "SELECT trace_id FROM links JOIN traces ON number = trace WHERE linked = ?1 ORDER BY trace DESC");
+    if (st != LOOM_OK) {
+        return st;
     }
-    sqlite3_finalize(stmt);
-    return store_status(code);
+    sqlite3_bind_int64(stmt, 1, store_link_key(id));
+    return take_ids(stmt, ids, max, count);
 }
 
 loom_status store_latest(store *s, uint8_t id[LOOM_TRACE_ID_SIZE])

@@ -4,6 +4,8 @@
 
 #include "base/str.h"
 
+#include <loom/trace.h>
+
 static loom_str value_text(sqlite3_value *value)
 {
     const void *text = sqlite3_value_text(value);
@@ -59,9 +61,51 @@ static void holds(sqlite3_context *context, int count, sqlite3_value **values)
     sqlite3_result_int(context, st == LOOM_OK && l.found);
 }
 
+/* ---- what older versions have not kept of a block ---- */
+
+typedef struct tally {
+    uint64_t finish_unix_ns;
+    sqlite3_int64 errors;
+} tally;
+
+static bool tally_span(void *user, const otlp_span *span)
+{
+    tally *t = user;
+    t->finish_unix_ns = span->end_unix_ns > t->finish_unix_ns ? span->end_unix_ns : t->finish_unix_ns;
+    t->errors += span->status == LOOM_SPAN_ERROR;
+    return true;
+}
+
+static tally tally_block(sqlite3_value *request)
+{
+    tally t = {0};
+    const loom_status st = otlp_read_request(value_bytes(request), tally_span, &t);
+    return st == LOOM_OK ? t : (tally){0};
+}
+
+static void block_finish(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    sqlite3_result_int64(context, store_time(tally_block(values[0]).finish_unix_ns));
+}
+
+static void block_errors(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    sqlite3_result_int64(context, tally_block(values[0]).errors);
+}
+
 loom_status store_add_functions(store *s)
 {
+    static const struct {
+        const char *name;
+        int arguments;
+        void (*run)(sqlite3_context *context, int count, sqlite3_value **values);
+    } functions[] = {{"may_hold", 3, may_hold}, {"holds", 3, holds}, {"block_finish", 1, block_finish}, {"block_errors", 1, block_errors}};
     const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY;
-    int code = sqlite3_create_function_v2(s->db, "may_hold", 3, flags, NULL, may_hold, NULL, NULL, NULL);
-    return store_status(code != SQLITE_OK ? code : sqlite3_create_function_v2(s->db, "holds", 3, flags, NULL, holds, NULL, NULL, NULL));
+    int code = SQLITE_OK;
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0] && code == SQLITE_OK; i++) {
+        code = sqlite3_create_function_v2(s->db, functions[i].name, functions[i].arguments, flags, NULL, functions[i].run, NULL, NULL, NULL);
+    }
+    return store_status(code);
 }

@@ -265,6 +265,119 @@ static void file_of_another_program_is_refused(void **state)
     fixture_folder_remove(folder);
 }
 
+/* ---- by duration, failure and link ---- */
+
+static void slowest_and_failed_traces_are_found_among_all(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    for (uint8_t trace = 1; trace <= 5; trace++) {
+        fixture_span spans[2] = {at_time(trace * 10), at_time(trace * 10)};
+        spans[0].end_us = spans[0].start_us + 1000u * (trace % 4); /* 1, 2, 3, 0, 1 ms */
+        spans[1].id = 2;
+        spans[1].status = trace == 2 ? LOOM_SPAN_ERROR : LOOM_SPAN_UNSET;
+        add(f->db, trace, spans, 2);
+    }
+    const seen slow = list(f->db, (store_filter){.slowest_first = true, .limit = 2});
+    assert_int_equal(slow.count, 2);
+    assert_int_equal(slow.traces[0], 3);
+    assert_int_equal(slow.traces[1], 2);
+    const seen failed = list(f->db, (store_filter){.failed = true});
+    assert_int_equal(failed.count, 1);
+    assert_int_equal(failed.traces[0], 2);
+    const seen between = list(f->db, (store_filter){.min_duration_ns = 1000000, .max_duration_ns = 2000000});
+    assert_int_equal(between.count, 3);
+    assert_int_equal(list(f->db, (store_filter){.failed = true, .service = STR("nobody")}).count, 0);
+    fixture_span more = at_time(40); /* a span that comes later makes its trace the slowest, and a failed one */
+    more.id = 3;
+    more.end_us = 50000;
+    more.status = LOOM_SPAN_ERROR;
+    add(f->db, 4, &more, 1);
+    assert_int_equal(list(f->db, (store_filter){.slowest_first = true}).traces[0], 4);
+    assert_int_equal(list(f->db, (store_filter){.failed = true}).count, 2);
+    close_fixture(f);
+}
+
+static void run_sql(const char *path, const char *sql)
+{
+    sqlite3 *raw;
+    assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(raw);
+}
+
+static void database_of_version_2_is_brought_up_to_date(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    fixture_span spans[2] = {at_time(1), at_time(2)};
+    spans[0].end_us = 7000;
+    spans[0].status = LOOM_SPAN_ERROR;
+    add(f->db, 1, &spans[0], 1);
+    add(f->db, 2, &spans[1], 1);
+    store_close(f->db);
+    run_sql(f->path, "DROP INDEX traces_by_duration; DROP INDEX traces_failed; DROP TABLE links; ALTER TABLE traces DROP COLUMN finish;"
+                     "ALTER TABLE traces DROP COLUMN errors; PRAGMA user_version = 2;");
+    store *reader;
+    assert_status(LOOM_EVERSION, store_open_reader(&reader, f->path, f->problem));
+    assert_non_null(strstr(f->problem, "loom trace collect"));
+    assert_status(LOOM_OK, store_open_writer(&f->db, f->path, 0, f->problem));
+    assert_int_equal(list(f->db, (store_filter){.failed = true}).traces[0], 1);
+    assert_int_equal(list(f->db, (store_filter){.slowest_first = true}).traces[0], 1);
+    assert_int_equal(list(f->db, (store_filter){.min_duration_ns = 6999000, .max_duration_ns = 6999000}).count, 1);
+    spans[1].id = 9;
+    assert_int_equal(add(f->db, 3, &spans[1], 1).stored, 1);
+    close_fixture(f);
+}
+
+/* A span of one trace that links to a span of another. */
+static void add_linking(store *db, uint8_t trace, uint8_t to)
+{
+    pb_buf request;
+    store_receipt receipt;
+    uint8_t trace_id[LOOM_TRACE_ID_SIZE], to_id[LOOM_TRACE_ID_SIZE], span_id[LOOM_SPAN_ID_SIZE] = {trace};
+    memset(trace_id, trace, sizeof trace_id);
+    memset(to_id, to, sizeof to_id);
+    pb_init(&request, NULL, 0, 1 << 16);
+    const size_t resource_spans = pb_open(&request, 1), scope_spans = pb_open(&request, 2), span = pb_open(&request, 2);
+    pb_bytes_field(&request, 1, trace_id, sizeof trace_id);
+    pb_bytes_field(&request, 2, span_id, sizeof span_id);
+    pb_fixed64_field(&request, 7, FIXTURE_START_NS);
+    const size_t link = pb_open(&request, 13);
+    pb_bytes_field(&request, 1, to_id, sizeof to_id);
+    pb_bytes_field(&request, 2, span_id, sizeof span_id);
+    pb_close(&request, link);
+    pb_close(&request, span);
+    pb_close(&request, scope_spans);
+    pb_close(&request, resource_spans);
+    assert_status(LOOM_OK, store_add(db, (loom_bytes){request.data, request.len}, &receipt));
+    pb_fini(&request);
+}
+
+static void traces_that_link_to_one_are_found_until_they_are_dropped(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(3);
+    uint8_t id[LOOM_TRACE_ID_SIZE], found[4][LOOM_TRACE_ID_SIZE];
+    size_t count;
+    memset(id, 1, sizeof id);
+    add_linking(f->db, 2, 1);
+    add_linking(f->db, 3, 1);
+    add_linking(f->db, 1, 1); /* to itself: its own spans tell */
+    assert_status(LOOM_OK, store_linking(f->db, id, found, 4, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(found[0][0], 3);
+    assert_status(LOOM_OK, store_linking(f->db, id, found, 1, &count));
+    assert_int_equal(count, 1);
+    const fixture_span late = at_time(1);
+    add(f->db, 4, &late, 1); /* one of those that are older goes */
+    add(f->db, 5, &late, 1);
+    add(f->db, 6, &late, 1);
+    assert_status(LOOM_OK, store_linking(f->db, id, found, 4, &count));
+    assert_int_equal(count, 0);
+    close_fixture(f);
+}
+
 static void default_path_follows_the_xdg_directories(void **state)
 {
     (void)state;
@@ -417,6 +530,9 @@ int main(void)
         cmocka_unit_test(newest_trace_is_kept_however_large),
         cmocka_unit_test(reader_sees_what_a_writer_has_stored_meanwhile),
         cmocka_unit_test(stored_spans_survive_closing),
+        cmocka_unit_test(slowest_and_failed_traces_are_found_among_all),
+        cmocka_unit_test(database_of_version_2_is_brought_up_to_date),
+        cmocka_unit_test(traces_that_link_to_one_are_found_until_they_are_dropped),
         cmocka_unit_test(reading_a_database_that_is_not_there_says_so),
         cmocka_unit_test(file_of_another_program_is_refused),
         cmocka_unit_test(default_path_follows_the_xdg_directories),

@@ -95,3 +95,11 @@ test("what an agent has lost is told by its reasons, over all topics", () => {
   const [row] = new Agents().rows([{ agent: "a", state: "active" }], [], edges, new Rates());
   assert.deepEqual(row.lost, { ttl_expired: 4 });
 });
+
+const { queryOf } = await load("filter.js");
+
+test("a filter names services, attributes and durations", () => {
+  assert.equal(decodeURIComponent(queryOf('agent-a topic=x.y text="two words" duration>5ms duration<=2s', "failed", 10)),
+    "limit=10&service=agent-a&attribute=topic=x.y&attribute=text=two words&min_duration=5ms&max_duration=2s&failed=true");
+  assert.equal(queryOf("", "slowest", 10), "limit=10&order=slowest");
+});

@@ -10,6 +10,7 @@
 #include "trace/collect/regroup.h"
 #include "trace/otlp/json.h"
 #include "trace/view/summary.h"
+#include "trace/view/text.h"
 
 enum { LIST_MAX = 500, LIST = 50, TRACE_BYTES_MAX = 512 * 1024 * 1024 };
 
@@ -66,7 +67,20 @@ static const char *read_parameter(void *user, const char *name, const char *valu
         q->has_limit = true;
         return http_decode_number(&q->filter.limit, str_of(value), 1, LIST_MAX) ? NULL : "is a number from 1 to 500";
     }
-    return "is not known here; there are service=NAME, attribute=KEY=VALUE and limit=1 to 500";
+    if (strcmp(name, "min_duration") == 0 || strcmp(name, "max_duration") == 0) {
+        uint64_t *ns = name[1] == 'i' ? &q->filter.min_duration_ns : &q->filter.max_duration_ns;
+        return text_parse_duration(ns, value) ? NULL : "is a duration such as 500us, 5ms or 2s";
+    }
+    if (strcmp(name, "order") == 0) {
+        q->filter.slowest_first = strcmp(value, "slowest") == 0;
+        return q->filter.slowest_first || strcmp(value, "newest") == 0 ? NULL : "is newest or slowest";
+    }
+    if (strcmp(name, "failed") == 0) {
+        q->filter.failed = strcmp(value, "true") == 0;
+        return q->filter.failed || strcmp(value, "false") == 0 ? NULL : "is true or false";
+    }
+    return "is not known here; there are service=NAME, attribute=KEY=VALUE, min_duration and max_duration, order=slowest, failed=true "
+           "and limit=1 to 500";
 }
 
 typedef struct list_output {
