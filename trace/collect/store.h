@@ -53,6 +53,9 @@ typedef struct store_filter {
 /* Summaries of traces, newest or slowest first; visit returns false to stop. */
 LOOM_MUST_CHECK loom_status store_list(store *s, const store_filter *filter,
                                        bool (*visit)(void *user, const trace_summary *summary), void *user);
+/* The same with all spans of each trace, in the order of their times; they are gone when visit returns. */
+LOOM_MUST_CHECK loom_status store_visit(store *s, const store_filter *filter,
+                                        bool (*visit)(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE], span_range trace), void *user);
 /* Up to max ids from first to last, both included, in order. */
 LOOM_MUST_CHECK loom_status store_find(store *s, const uint8_t first[LOOM_TRACE_ID_SIZE],
                                        const uint8_t last[LOOM_TRACE_ID_SIZE], uint8_t (*ids)[LOOM_TRACE_ID_SIZE],

@@ -62,21 +62,6 @@ static loom_status read_trace(sqlite3_stmt *blocks, const uint8_t id[LOOM_TRACE_
     return st;
 }
 
-static loom_status summarise(sqlite3_stmt *blocks, const uint8_t id[LOOM_TRACE_ID_SIZE], trace_summary *summary)
-{
-    span_list list;
-    span_list_init(&list);
-    loom_status st = read_trace(blocks, id, &list);
-    if (st == LOOM_OK) {
-        st = trace_summary_init(summary, (span_range){list.items, list.count});
-    }
-    if (st == LOOM_OK) {
-        memcpy(summary->trace_id, id, LOOM_TRACE_ID_SIZE);
-    }
-    span_list_fini(&list);
-    return st;
-}
-
 static void build_list_sql(char sql[SQL_MAX], const store_filter *filter)
 {
     /* CASE keeps SQLite from reading the spans of a block that cannot match. */
@@ -111,8 +96,21 @@ static void bind_list(sqlite3_stmt *stmt, const store_filter *filter)
     }
 }
 
-loom_status store_list(store *s, const store_filter *filter, bool (*visit)(void *user, const trace_summary *summary),
-                       void *user)
+static loom_status visit_trace(sqlite3_stmt *blocks, const uint8_t id[LOOM_TRACE_ID_SIZE],
+                               bool (*visit)(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE], span_range trace), void *user, bool *more)
+{
+    span_list list;
+    span_list_init(&list);
+    const loom_status st = read_trace(blocks, id, &list);
+    if (st == LOOM_OK) {
+        *more = visit(user, id, (span_range){list.items, list.count});
+    }
+    span_list_fini(&list);
+    return st;
+}
+
+loom_status store_visit(store *s, const store_filter *filter,
+                        bool (*visit)(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE], span_range trace), void *user)
 {
     if (filter->attr_count > STORE_ATTRS_MAX) {
         return LOOM_EINVAL;
@@ -133,13 +131,8 @@ loom_status store_list(store *s, const store_filter *filter, bool (*visit)(void 
     int code = SQLITE_DONE;
     while (more && st == LOOM_OK && (code = sqlite3_step(traces)) == SQLITE_ROW) {
         uint8_t id[LOOM_TRACE_ID_SIZE];
-        trace_summary summary;
-        if (!column_trace_id(id, traces, 0)) {
-            continue;
-        }
-        if ((st = summarise(blocks, id, &summary)) == LOOM_OK) {
-            more = visit(user, &summary);
-            trace_summary_fini(&summary);
+        if (column_trace_id(id, traces, 0)) {
+            st = visit_trace(blocks, id, visit, user, &more);
         }
     }
     st = st != LOOM_OK ? st : store_status(code);
@@ -147,6 +140,34 @@ loom_status store_list(store *s, const store_filter *filter, bool (*visit)(void 
 finalize_traces:
     sqlite3_finalize(traces);
     return st;
+}
+
+typedef struct summing {
+    bool (*visit)(void *user, const trace_summary *summary);
+    void *user;
+    loom_status status;
+} summing;
+
+static bool summarise(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE], span_range trace)
+{
+    summing *s = user;
+    trace_summary summary;
+    s->status = trace_summary_init(&summary, trace);
+    if (s->status != LOOM_OK) {
+        return false;
+    }
+    memcpy(summary.trace_id, id, LOOM_TRACE_ID_SIZE);
+    const bool more = s->visit(s->user, &summary);
+    trace_summary_fini(&summary);
+    return more;
+}
+
+loom_status store_list(store *s, const store_filter *filter, bool (*visit)(void *user, const trace_summary *summary),
+                       void *user)
+{
+    summing sum = {.visit = visit, .user = user};
+    const loom_status st = store_visit(s, filter, summarise, &sum);
+    return st != LOOM_OK ? st : sum.status;
 }
 
 /* ---- find ---- */

@@ -103,3 +103,12 @@ test("a filter names services, attributes and durations", () => {
     "limit=10&service=agent-a&attribute=topic=x.y&attribute=text=two words&min_duration=5ms&max_duration=2s&failed=true");
   assert.equal(queryOf("", "slowest", 10), "limit=10&order=slowest");
 });
+
+const { groupErrors } = await load("failures.js");
+
+test("what failed for the same reason at the same place is one group, the latest first", () => {
+  const failed = (start, message, more) => ({ name: "agent.on_action", service: "s", start_unix_ns: start, span_id: String(start), message, "error.type": "error", ...more });
+  const groups = groupErrors([failed(1, "job 17 not found"), failed(5, "job 18 not found"), failed(3, "no room", { topic: "a" })]);
+  assert.deepEqual(groups.map(({ errors }) => errors.map(({ start_unix_ns }) => start_unix_ns)), [[5, 1], [3]]);
+  assert.deepEqual(groupErrors([failed(1, "x", { topic: "Abc" }), failed(2, "y")], "abc").length, 1);
+});

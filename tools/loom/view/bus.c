@@ -26,13 +26,6 @@ static json_t *ask(view_job *job, size_t which, char why[WHY_SIZE])
     return list != NULL ? json_pack("{s:o}", name, list) : NULL;
 }
 
-static void write_json(view_job *job, json_t *what)
-{
-    if (json_dumpf(what, job->out, JSON_COMPACT) != 0) {
-        view_job_fail(job, 500, "out of memory");
-    }
-}
-
 static void ask_broker(view_job *job)
 {
     char why[WHY_SIZE] = "out of memory";
@@ -43,11 +36,10 @@ static void ask_broker(view_job *job)
         if (strcmp(job->rest, questions[i].name) == 0) {
             json_t *answer = ask(job, i, why);
             if (answer != NULL) {
-                write_json(job, answer);
+                view_write_json(job, answer);
             } else {
                 view_job_fail(job, 502, "%s", why);
             }
-            json_decref(answer);
             return;
         }
     }
@@ -79,8 +71,7 @@ static void write_state(view_job *job)
         json_object_set_new(receives, "problem", json_string(v->receiver_problem));
     }
     json_object_set_new(state, "receiver", receives);
-    write_json(job, state);
-    json_decref(state);
+    view_write_json(job, state);
 }
 
 void view_state(void *user, http_request *r)

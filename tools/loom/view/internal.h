@@ -79,10 +79,25 @@ void view_job_fail(view_job *job, uint16_t status, const char *format, ...) __at
 /* view_parameters() of the request. visit NULL: there are none here. False: the job has failed. */
 bool view_query(view_job *job, const char *(*visit)(void *user, const char *name, const char *value), void *user);
 
-/* ---- traces.c and bus.c: what there is under /api/ ---- */
+/* ---- answers of what spans tell: walk.c ---- */
+
+/* Calls visit with each trace of the store that the filter selects, until so many spans were looked at. False: the job has
+ * failed. */
+enum { VIEW_WALK_SPANS = 50000 };
+bool view_walk(view_job *job, const store_filter *filter, void (*visit)(void *user, span_range trace), void *user);
+/* An attribute of a span as text; "" when there is none. */
+loom_str view_span_text(const trace_span *span, const char *key);
+/* Sets a text that may be no UTF-8, unless it is empty. */
+struct json_t;
+void view_set_text(struct json_t *to, const char *key, loom_str value);
+/* Writes the answer of a job; takes the reference. NULL: out of memory. */
+void view_write_json(view_job *job, struct json_t *what);
+
+/* ---- traces.c, errors.c and bus.c: what there is under /api/ ---- */
 
 void view_traces(void *user, http_request *r);
 void view_trace(void *user, http_request *r);
+void view_errors(void *user, http_request *r);
 void view_state(void *user, http_request *r);
 void view_bus(void *user, http_request *r); /* agents, capabilities, topics, flow */
 

@@ -16,7 +16,7 @@ function hue(service) {
   return sum;
 }
 
-export async function showTrace(main, { id, signal, state }) {
+export async function showTrace(main, { id, parameters, signal, state }) {
   let request;
   try {
     request = await get(`/api/traces/${id}`, signal);
@@ -102,6 +102,8 @@ export async function showTrace(main, { id, signal, state }) {
     details.replaceChildren(...[...row.folds, row.node].reverse().flatMap(({ span }, i) => spanDetails(span, i > 0)));
   }
 
+  const holds = (spanId) => (row) => row.node.span.id === spanId || row.folds.some((node) => node.span.id === spanId);
+
   /** Chooses the row of a span, unfolding what hides it. */
   function reveal(spanId) {
     closed.clear();
@@ -142,7 +144,8 @@ export async function showTrace(main, { id, signal, state }) {
   watch.observe(scroller);
   signal.addEventListener("abort", () => watch.disconnect());
   layout();
-  choose(0);
+  if (rows.some(holds(parameters.get("span")))) reveal(parameters.get("span"));
+  else choose(0);
   if (rows.length === 0) return {};
   return {
     next: () => choose(chosen + 1),

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What questions share that look at the spans of many traces. */
+#include <jansson.h>
+
+#include "tools/loom/view/internal.h"
+
+typedef struct walk {
+    void (*visit)(void *user, span_range trace);
+    void *user;
+    size_t spans;
+} walk;
+
+static bool visit_trace(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE], span_range trace)
+{
+    walk *w = user;
+    (void)id;
+    if (trace.count > 0) {
+        w->visit(w->user, trace);
+    }
+    w->spans += trace.count;
+    return w->spans < VIEW_WALK_SPANS;
+}
+
+bool view_walk(view_job *job, const store_filter *filter, void (*visit)(void *user, span_range trace), void *user)
+{
+    walk w = {.visit = visit, .user = user};
+    uv_mutex_lock(&job->view->reading);
+    const loom_status st = store_visit(job->view->reader, filter, visit_trace, &w);
+    if (st != LOOM_OK) {
+        view_job_fail(job, 500, "cannot read the traces: %s", st == LOOM_ENOMEM ? loom_status_text(st) : store_problem(job->view->reader));
+    }
+    uv_mutex_unlock(&job->view->reading);
+    return st == LOOM_OK;
+}
+
+loom_str view_span_text(const trace_span *span, const char *key)
+{
+    return otlp_span_string(span->otlp.span, key);
+}
+
+void view_set_text(json_t *to, const char *key, loom_str value)
+{
+    json_t *text = value.len > 0 ? json_stringn(value.data, value.len) : NULL;
+    if (text == NULL && value.len > 0) {
+        text = json_string("(not UTF-8)");
+    }
+    if (text != NULL) {
+        json_object_set_new(to, key, text);
+    }
+}
+
+void view_write_json(view_job *job, json_t *what)
+{
+    if (what == NULL || json_dumpf(what, job->out, JSON_COMPACT) != 0) {
+        view_job_fail(job, 500, "out of memory");
+    }
+    json_decref(what);
+}
