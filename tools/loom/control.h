@@ -3,8 +3,7 @@
 #ifndef LOOM_TOOLS_CONTROL_H
 #define LOOM_TOOLS_CONTROL_H
 
-#include <jansson.h>
-
+#include "tools/loom/control_question.h"
 #include "tools/loom/verb.h"
 
 #define OPTIONS_CONTROL                                                                                              \
@@ -15,11 +14,6 @@ enum { CONTROL_ADDRESS_SIZE = 256 };
 /* Where the control socket is: --control, LOOM_CONTROL, or this machine's broker, whose address is written to fallback. NULL:
  * said on standard error, *exit_code tells. */
 const char *control_address(const command *c, const options *o, char *fallback, size_t size, int *exit_code);
-
-/* A text that goes with a question; value NULL: it does not. */
-typedef struct control_key {
-    const char *name, *value;
-} control_key;
 
 /* Asks op and gives the answer as JSON; the caller owns it. keys: ended by a NULL name; may be NULL. NULL: said on standard
  * error, *exit_code tells. */
