@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server of `loom view`: who gets in, what it refuses, and what no client, broker or database can make it do."""
 
+import contextlib
+import http.client
+import signal
+import time
 import unittest
 
-from harness import LoomTest
-from viewing import View
+import gateway
+from harness import LoomTest, wait_until
+from viewing import View, spans_of
 
 
 class Served(LoomTest):
@@ -54,6 +59,154 @@ class Served(LoomTest):
             with self.subTest(path):
                 self.assertIn("no parameters", self.refused(path + "?x=1"))
         self.assertEqual(200, self.view.get("/api/traces?lim%69t=5&service=a+b%2Cc").status)
+
+
+class Broker(LoomTest):
+    """What a broker that is stopped, or gone, does to those who look."""
+
+    def setUp(self):
+        self.bus = self.home(spans=False)
+        self.view = View(self.bus.run, self.bus.folder, control=self.bus.control_path)
+
+    def stop_broker(self):
+        self.bus.broker.signal(signal.SIGSTOP)
+        self.addCleanup(self.bus.broker.signal, signal.SIGCONT)
+
+    def later(self, *paths):
+        return [gateway.Later(lambda path=path: self.view.get(path)) for path in paths]
+
+    def test_a_stopped_broker_holds_up_nobody_else(self):
+        self.stop_broker()
+        waiting = self.later(*["/api/bus/agents", "/api/bus/flow", "/api/bus/topics", "/api/bus/stats"] * 3)
+        for _ in range(20):
+            self.assertEqual(200, self.view.get("/api/traces").status)
+        self.assertLess(self.view.slowest, 1, "a question to the store waited for the broker")
+        for answer in (one.wait() for one in waiting):
+            self.assertEqual((504, "application/problem+json"), (answer.status, answer.headers["Content-Type"]))
+            self.assertIn("does not answer", answer.json["detail"])
+
+    def test_once_it_is_known_to_be_silent_the_page_is_told_at_once(self):
+        self.stop_broker()
+        self.assertEqual(504, self.view.get("/api/bus/agents").status)
+        self.view.slowest = 0
+        for path in ("/api/bus/flow", "/api/bus/agents", "/api/bus/capabilities"):
+            self.assertEqual(504, self.view.get(path).status)
+        self.assertLess(self.view.slowest, 1)
+        self.bus.broker.signal(signal.SIGCONT)
+        wait_until(lambda: self.view.get("/api/bus/agents").status == 200, "the broker answers again")
+
+    def test_a_stop_does_not_wait_for_a_broker(self):
+        self.stop_broker()
+        waiting = self.later("/api/bus/agents", "/api/bus/flow")
+        stream = self.view.stream()
+        wait_until(lambda: self.view.get("/api/traces").status == 200, "the view has taken the questions")
+        began = time.monotonic()
+        self.assertEqual(0, self.view.process.stop(), self.view.process.err)
+        self.assertLess(time.monotonic() - began, 1)
+        for one in waiting:
+            with contextlib.suppress(OSError, http.client.HTTPException):  # an answer, or the end of the connection
+                self.assertIn(one.wait().status, (503, 504))
+        self.assertIsNone(self.rest(stream))
+
+    @staticmethod
+    def rest(stream):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            while stream.next() is not None:
+                pass
+
+    def test_a_broker_that_is_not_there_is_named_at_once(self):
+        self.bus.kill(self.bus.broker)
+        answer = self.view.get("/api/bus/agents")
+        self.assertEqual(502, answer.status)
+        self.assertIn("start one with `loom-broker`", answer.json["detail"])
+
+    def test_commands_do_not_wait_for_a_stopped_broker(self):
+        self.stop_broker()
+        began = time.monotonic()
+        for verb in ("agents", "stats"):
+            failed = self.bus.loom(verb, "--control", f"ipc://{self.bus.control_path}", code=4)
+            self.assertIn("does not answer", failed.stderr)
+        self.assertLess(time.monotonic() - began, 9)
+
+
+class Streams(LoomTest):
+    def setUp(self):
+        self.bus = self.home(spans=False)
+        self.view = View(self.bus.run, self.bus.folder, control=self.bus.control_path)
+
+    def tearDown(self):
+        self.assertEqual(0, self.view.process.stop(), self.view.process.err)
+
+    def stream(self, events=None):
+        stream = self.view.stream("/api/stream" + (f"?events={events}" if events else ""))
+        self.addCleanup(stream.close)
+        return stream
+
+    def until(self, stream, name, fits=lambda data: True):
+        while not ((event := stream.next()).name == name and fits(event.json)):
+            pass
+        return event.json
+
+    def test_a_client_first_hears_how_things_are(self):
+        stream = self.stream()
+        heard = {}
+        while set(heard) != {"broker", "traces", "flow", "agents"}:
+            event = stream.next()
+            heard.setdefault(event.name, event.json)
+        self.assertEqual({"answers": True}, heard["broker"])
+        self.assertEqual({"agents": 0}, heard["agents"])
+        self.assertIn("edges", heard["flow"])
+
+    def test_news_of_traces_flow_and_agents_come_by_themselves(self):
+        stream = self.stream()
+        before = self.until(stream, "traces")["version"]
+        self.assertEqual(200, self.view.send_spans(spans_of("1" * 32, 3)).status)
+        self.until(stream, "traces", lambda data: data["version"] != before)
+        reader = self.agent(self.bus, "reader").subscribe("a.b")
+        self.until(stream, "agents", lambda data: data["agents"] == 1)
+        self.bus.loom("pub", "a.b", "x", "--id", "writer")
+        reader.wait_events(1)
+        wanted = {("publish", "writer", "a.b"), ("deliver", "reader", "a.b")}
+        self.until(stream, "flow", lambda data: wanted <= {(e["kind"], e["agent"], e["name"]) for e in data["edges"]})
+
+    def test_a_client_gets_only_what_it_wants(self):
+        stream = self.stream("traces")
+        self.until(stream, "traces")
+        self.view.send_spans(spans_of("2" * 32, 1))
+        self.assertEqual("traces", stream.next().name)
+        for query, word in (("events=x", "takes"), ("events=", "takes"), ("x=1", "not known"), ("events=flow&events=flow", "twice")):
+            answer = self.view.get("/api/stream?" + query)
+            self.assertEqual(400, answer.status)
+            self.assertIn(word, answer.json["detail"])
+
+    def test_all_clients_share_one_producer(self):
+        streams = [self.stream("flow") for _ in range(8)]
+        for stream in streams:
+            self.until(stream, "flow")
+        asked = self.bus.stats()["bus"]["control_requests"]
+        time.sleep(3)  # it is to be seen how many questions that makes
+        self.assertLess(self.bus.stats()["bus"]["control_requests"] - asked, 8)
+
+    def test_a_stopped_broker_is_told_and_so_is_its_return(self):
+        stream = self.stream()
+        self.until(stream, "broker", lambda data: data["answers"])
+        self.bus.broker.signal(signal.SIGSTOP)
+        self.assertIn("does not answer", self.until(stream, "broker", lambda data: not data["answers"])["detail"])
+        self.bus.broker.signal(signal.SIGCONT)
+        self.until(stream, "broker", lambda data: data["answers"])
+
+    def test_there_are_so_many_streams_and_no_more(self):
+        streams = [self.stream("traces") for _ in range(32)]
+        self.assertEqual(503, self.view.get("/api/stream").status)
+        streams.pop().close()
+        wait_until(lambda: self.view.get("/api/stream?events=x").status == 400, "it still answers")
+        wait_until(lambda: self.opened(), "the place is free again")
+
+    def opened(self):
+        with contextlib.suppress(AssertionError):
+            self.stream("traces")
+            return True
+        return False
 
 
 if __name__ == "__main__":

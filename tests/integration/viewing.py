@@ -5,6 +5,7 @@ import http.client
 import json
 import pathlib
 import socket
+import time
 import urllib.parse
 from typing import NamedTuple
 
@@ -38,14 +39,18 @@ class View:
         where = urllib.parse.urlsplit(self.url)
         self.host, self.port = where.hostname, where.port
         self.token = urllib.parse.parse_qs(where.query)["token"][0]
+        self.slowest = 0  # seconds, of the answers so far
         self.bearer = {"Authorization": f"Bearer {self.token}"}
 
     def get(self, path, headers=None, deadline_s=30):
         connection = http.client.HTTPConnection(self.host, self.port, timeout=deadline_s)
+        began = time.monotonic()
         try:
             connection.request("GET", path, headers=self.bearer if headers is None else headers)
             response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            answer = Answer(response.status, response.headers, response.read())
+            self.slowest = max(self.slowest, time.monotonic() - began)
+            return answer
         finally:
             connection.close()
 

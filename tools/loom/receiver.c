@@ -15,6 +15,8 @@
 
 #define ADDRESS_SIZE (URL_HOST_SIZE + 16)
 
+enum { CLOSE_MS = 250 }; /* a stop waits no longer for clients */
+
 struct receiver {
     http_server *http;
     receiver_options options;
@@ -239,7 +241,7 @@ loom_status receiver_open(receiver **out, uv_loop_t *loop, const receiver_option
 {
     *out = NULL;
     receiver *r = calloc(1, sizeof *r);
-    const http_server_options server = {.bodies_max = RECEIVER_BODIES_MAX};
+    const http_server_options server = {.bodies_max = RECEIVER_BODIES_MAX, .close_ms = CLOSE_MS};
     if (r == NULL || http_server_open(&r->http, loop, &server) != LOOM_OK) {
         snprintf(problem, RECEIVER_PROBLEM_SIZE, "out of memory");
         free(r);

@@ -75,6 +75,11 @@ const char *store_problem(const store *s)
     return sqlite3_errmsg(s->db);
 }
 
+loom_status store_version(store *s, uint64_t *version)
+{
+    return store_read_number(s, "PRAGMA data_version", version);
+}
+
 static loom_status set_up_writer(store *s)
 {
     /* The log makes NORMAL safe against a crash of the process; a crash of the system may cost the last commits, which

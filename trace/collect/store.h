@@ -67,6 +67,8 @@ LOOM_MUST_CHECK loom_status store_load(store *s, const uint8_t id[LOOM_TRACE_ID_
 /* Up to max ids of other traces with a span that links to this one, the newest first. Rarely, one that does not. */
 LOOM_MUST_CHECK loom_status store_linking(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], uint8_t (*ids)[LOOM_TRACE_ID_SIZE],
                                           size_t max, size_t *count);
+/* A number that is another one after something was stored by whomever, through another store. Costs nothing worth naming. */
+LOOM_MUST_CHECK loom_status store_version(store *s, uint64_t *version);
 /* What SQLite said about the last failure. Valid until the next call. */
 const char *store_problem(const store *s);
 

@@ -1,62 +1,157 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the broker's control socket says, and what the view itself has to say. */
+/* What the broker's control socket says, to whoever asks. One question of a kind is under way at a time, and its answer goes to
+ * all who asked before it was put; those who come meanwhile wait for the next. Once a broker has not answered in time, whoever
+ * asks is told so at once, while one question goes on trying. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
-#include "tools/loom/control.h"
 #include "tools/loom/view/internal.h"
 
-enum { WHY_SIZE = 512 };
+enum { ANSWER_MS = 2000 };
 
 /* What can be asked, and by which key its list is ordered; NULL: it is no list of pages. */
 static const struct {
     const char *name, *item_key;
-} questions[] = {{"agents", "agent"}, {"capabilities", "name"}, {"topics", NULL}, {"flow", NULL}, {"stats", NULL}};
+} kinds[VIEW_BUS_KINDS] = {{"agents", "agent"}, {"capabilities", "name"}, {"topics", NULL}, {"flow", NULL}, {"stats", NULL}};
 
-static json_t *ask(view_job *job, size_t which, char why[WHY_SIZE])
+/* ---- answers ---- */
+
+static void refuse_all(view_bus_waiters *w, view *v, uint16_t status, const char *why)
 {
-    static const control_key none[] = {{NULL, NULL}};
-    const char *name = questions[which].name;
-    if (questions[which].item_key == NULL) {
-        return control_query(job->view->control, name, none, why, WHY_SIZE);
+    const view_bus_waiters all = *w; /* an answer may bring the next request of its connection */
+    w->count = 0;
+    for (size_t i = 0; i < all.count; i++) {
+        view_fail(v, all.requests[i], status, why);
     }
-    json_t *list = control_query_list(job->view->control, name, questions[which].item_key, none, why, WHY_SIZE);
-    return list != NULL ? json_pack("{s:o}", name, list) : NULL;
 }
 
-static void ask_broker(view_job *job)
+static void answer_all(view_bus_waiters *w, view *v, const json_t *what)
 {
-    char why[WHY_SIZE] = "out of memory";
-    if (!view_query(job, NULL, NULL)) {
+    char *text = w->count > 0 ? json_dumps(what, JSON_COMPACT) : NULL;
+    if (text == NULL) {
+        refuse_all(w, v, 503, "out of memory");
         return;
     }
-    for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
-        if (strcmp(job->rest, questions[i].name) == 0) {
-            json_t *answer = ask(job, i, why);
-            if (answer != NULL) {
-                view_write_json(job, answer);
-            } else {
-                view_job_fail(job, 502, "%s", why);
-            }
-            return;
-        }
+    const view_bus_waiters all = *w;
+    w->count = 0;
+    for (size_t i = 0; i < all.count; i++) {
+        view_answer(all.requests[i], 200, "application/json", (loom_bytes){(const uint8_t *)text, strlen(text)}, NULL, 0);
     }
-    view_job_fail(job, 404, "there is no /api/bus/%s: ask for agents, capabilities, topics, flow or stats", job->rest);
+    free(text);
 }
 
-void view_bus(void *user, http_request *r)
+static void ask(view_bus_feed *f);
+
+static void on_end(void *user, loom_status status, json_t *answer, const char *why)
 {
-    view_job_start(user, r, ask_broker);
+    view_bus_feed *f = user;
+    view *v = f->view;
+    const size_t kind = (size_t)(f - v->bus.feeds);
+    f->question = NULL;
+    v->bus.silent = status == LOOM_ETIMEDOUT;
+    snprintf(v->bus.why, sizeof v->bus.why, "%s", why);
+    json_t *whole = answer == NULL ? NULL : kinds[kind].item_key != NULL ? json_pack("{s:o}", kinds[kind].name, answer) : answer;
+    if (whole != NULL) {
+        answer_all(&f->now, v, whole);
+    } else {
+        refuse_all(&f->now, v, v->bus.silent ? 504 : 502, answer != NULL ? "out of memory" : why);
+    }
+    for (size_t i = 0; i < VIEW_BUS_KINDS && v->bus.silent; i++) { /* they would hear the same, later */
+        refuse_all(&v->bus.feeds[i].now, v, 504, why);
+        refuse_all(&v->bus.feeds[i].next, v, 504, why);
+    }
+    if (f->watched) {
+        f->watched = false;
+        view_stream_bus(v, (view_bus_kind)kind, whole, why);
+    }
+    json_decref(whole);
+    if (f->question == NULL && (f->next.count > 0 || f->watched_next)) {
+        ask(f);
+    }
 }
 
-static void write_state(view_job *job)
+/* ---- questions ---- */
+
+/* Puts the question for those who wait. */
+static void ask(view_bus_feed *f)
 {
-    const view *v = job->view;
-    if (!view_query(job, NULL, NULL)) {
+    const size_t kind = (size_t)(f - f->view->bus.feeds);
+    const control_question_options question = {.where = f->view->control, .op = kinds[kind].name, .item_key = kinds[kind].item_key,
+                                               .answer_ms = ANSWER_MS, .done = on_end, .user = f};
+    f->now = f->next;
+    f->next.count = 0;
+    f->watched = f->watched_next;
+    f->watched_next = false;
+    f->question = control_question_ask(&f->view->loop, &question);
+    if (f->question == NULL) {
+        f->watched = false;
+        refuse_all(&f->now, f->view, 503, "out of memory");
+    }
+}
+
+void view_bus_get(void *user, http_request *r)
+{
+    view *v = user;
+    char why[VIEW_PROBLEM_SIZE];
+    size_t kind = 0;
+    while (kind < VIEW_BUS_KINDS && !str_is(http_request_rest(r), kinds[kind].name)) {
+        kind++;
+    }
+    if (kind == VIEW_BUS_KINDS) {
+        view_fail(v, r, 404, "under /api/bus/ there are agents, capabilities, topics, flow and stats");
         return;
     }
+    if (!view_parameters(http_request_query(r), view_no_parameter, NULL, why)) {
+        view_fail(v, r, 400, why);
+        return;
+    }
+    view_bus_feed *f = &v->bus.feeds[kind];
+    if (v->bus.silent) {
+        view_fail(v, r, 504, v->bus.why);
+    } else if (f->next.count == VIEW_BUS_WAITING_MAX) {
+        view_fail(v, r, 503, "too many questions at once: ask again in a second");
+        return;
+    } else {
+        f->next.requests[f->next.count++] = r;
+    }
+    if (f->question == NULL) {
+        ask(f);
+    }
+}
+
+void view_bus_watch(view *v, view_bus_kind kind)
+{
+    view_bus_feed *f = &v->bus.feeds[kind];
+    f->watched_next = true;
+    if (f->question == NULL) {
+        ask(f);
+    }
+}
+
+void view_bus_open(view *v)
+{
+    for (size_t i = 0; i < VIEW_BUS_KINDS; i++) {
+        v->bus.feeds[i].view = v;
+    }
+}
+
+void view_bus_close(view *v)
+{
+    for (size_t i = 0; i < VIEW_BUS_KINDS; i++) {
+        view_bus_feed *f = &v->bus.feeds[i];
+        control_question_cancel(f->question);
+        f->question = NULL;
+        refuse_all(&f->now, v, 503, "the view ends");
+        refuse_all(&f->next, v, 503, "the view ends");
+    }
+}
+
+/* ---- what the view itself has to say ---- */
+
+static json_t *state_of(const view *v)
+{
     json_t *state = json_object(), *receives = json_object();
     json_object_set_new(state, "version", json_string(LOOM_VERSION));
     json_object_set_new(state, "control", json_string(v->control));
@@ -71,10 +166,24 @@ static void write_state(view_job *job)
         json_object_set_new(receives, "problem", json_string(v->receiver_problem));
     }
     json_object_set_new(state, "receiver", receives);
-    view_write_json(job, state);
+    return state;
 }
 
 void view_state(void *user, http_request *r)
 {
-    view_job_start(user, r, write_state);
+    view *v = user;
+    char why[VIEW_PROBLEM_SIZE];
+    if (!view_parameters(http_request_query(r), view_no_parameter, NULL, why)) {
+        view_fail(v, r, 400, why);
+        return;
+    }
+    json_t *state = state_of(v);
+    char *text = json_dumps(state, JSON_COMPACT);
+    if (text != NULL) {
+        view_answer(r, 200, "application/json", (loom_bytes){(const uint8_t *)text, strlen(text)}, NULL, 0);
+    } else {
+        view_fail(v, r, 503, "out of memory");
+    }
+    free(text);
+    json_decref(state);
 }

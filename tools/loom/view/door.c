@@ -81,6 +81,14 @@ uint16_t view_admit(void *user, const http_request *r, const char **why)
     return 0;
 }
 
+const char *view_no_parameter(void *user, const char *name, const char *value)
+{
+    (void)user;
+    (void)name;
+    (void)value;
+    return "no parameters are known here";
+}
+
 bool view_parameters(loom_str query, const char *(*visit)(void *user, const char *name, const char *value), void *user,
                      char why[VIEW_PROBLEM_SIZE])
 {
@@ -123,10 +131,12 @@ void view_fail(void *user, http_request *r, uint16_t status, const char *why)
     view_answer(r, status, VIEW_PROBLEM_TYPE, (loom_bytes){(const uint8_t *)text, len}, NULL, 0);
 }
 
-void view_answer(http_request *r, uint16_t status, const char *type, loom_bytes body, const http_field *more, size_t count)
+/* The fields that every answer has, and up to MORE others. */
+enum { ALWAYS = 6, MORE = 3 };
+
+static size_t put_fields(http_field fields[ALWAYS + MORE], const http_field *more, size_t count)
 {
-    enum { ALWAYS = 6, MORE = 3 };
-    http_field fields[ALWAYS + MORE] = {
+    const http_field always[ALWAYS] = {
         {"Content-Security-Policy",
          str_of("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
                 "form-action 'none'; frame-ancestors 'none'")},
@@ -136,10 +146,26 @@ void view_answer(http_request *r, uint16_t status, const char *type, loom_bytes 
         {"Cross-Origin-Resource-Policy", str_of("same-origin")},
         {"Cache-Control", str_of("no-cache")},
     };
+    memcpy(fields, always, sizeof always);
     count = count < MORE ? count : MORE;
     if (count > 0) {
         memcpy(fields + ALWAYS, more, count * sizeof *more);
     }
+    return ALWAYS + count;
+}
+
+void view_answer(http_request *r, uint16_t status, const char *type, loom_bytes body, const http_field *more, size_t count)
+{
+    http_field fields[ALWAYS + MORE];
+    const size_t field_count = put_fields(fields, more, count);
     http_request_answer(r, &(http_answer){.status = status, .content_type = type, .body = body, .fields = fields,
-                                          .field_count = ALWAYS + count});
+                                          .field_count = field_count});
+}
+
+http_stream *view_answer_stream(http_request *r, const char *type, const http_stream_events *events, void *user)
+{
+    http_field fields[ALWAYS + MORE];
+    const size_t count = put_fields(fields, NULL, 0);
+    return http_request_answer_stream(r, &(http_answer){.status = 200, .content_type = type, .fields = fields, .field_count = count},
+                                      events, user);
 }

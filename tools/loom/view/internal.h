@@ -5,8 +5,10 @@
 
 #include <uv.h>
 
+#include "base/list.h"
 #include "base/url.h"
 #include "host/http/http_server.h"
+#include "tools/loom/control_question.h"
 #include "tools/loom/receiver.h"
 #include "trace/collect/store.h"
 
@@ -14,7 +16,50 @@ enum {
     VIEW_TOKEN_SIZE = 33,  /* 128 random bits in hex, and NUL */
     VIEW_COOKIE_SIZE = 32, /* its name: cookies do not know ports, so it has the port in it */
     VIEW_JOBS_MAX = 16,    /* questions under way at once; more are told to come back */
+    VIEW_BUS_WAITING_MAX = 16, /* for the answer to one question to the broker */
+    VIEW_PROBLEM_SIZE = 512,
 };
+
+/* ---- what the parts keep ---- */
+
+typedef enum view_bus_kind { VIEW_BUS_AGENTS, VIEW_BUS_CAPABILITIES, VIEW_BUS_TOPICS, VIEW_BUS_FLOW, VIEW_BUS_STATS, VIEW_BUS_KINDS } view_bus_kind;
+
+typedef struct view_bus_waiters {
+    http_request *requests[VIEW_BUS_WAITING_MAX];
+    size_t count;
+} view_bus_waiters;
+
+typedef struct view_bus_feed {
+    struct view *view;
+    control_question *question; /* under way; NULL: none */
+    view_bus_waiters now, next; /* who asked before it was put, and since then */
+    bool watched, watched_next; /* the stream wants it, too */
+} view_bus_feed;
+
+typedef struct view_bus {
+    view_bus_feed feeds[VIEW_BUS_KINDS];
+    bool silent;                 /* there is a broker, and it has not answered in time */
+    char why[VIEW_PROBLEM_SIZE]; /* of the last question that failed */
+} view_bus;
+
+typedef enum view_event_kind { VIEW_EVENT_BROKER, VIEW_EVENT_TRACES, VIEW_EVENT_FLOW, VIEW_EVENT_AGENTS, VIEW_EVENT_KINDS } view_event_kind;
+typedef struct view_frame view_frame;
+
+typedef struct view_event {
+    view_frame *frame; /* the latest; NULL: none yet */
+    uint64_t number;   /* of the frame */
+} view_event;
+
+typedef struct view_events {
+    linked_list clients;
+    unsigned client_count;
+    uv_timer_t tick;
+    uint64_t ticks;
+    view_event latest[VIEW_EVENT_KINDS];
+    view_frame *heartbeat;
+    char *agents;      /* what the last event of agents was made of */
+    bool flow_changed;
+} view_events;
 
 typedef struct view {
     uv_loop_t loop;
@@ -27,8 +72,11 @@ typedef struct view {
     char receiver_problem[RECEIVER_PROBLEM_SIZE];
     const char *db_path;
     store *reader;        /* of jobs, under `reading` */
+    store *watched;       /* of the loop, which only looks whether something has changed */
     uv_mutex_t reading;
     unsigned jobs;
+    view_bus bus;
+    view_events events;
 } view;
 
 /* ---- door.c: who may come in, and what every answer says ---- */
@@ -37,7 +85,6 @@ typedef struct view {
 uint16_t view_admit(void *user, const http_request *r, const char **why);
 void view_fail(void *user, http_request *r, uint16_t status, const char *why);
 /* An error (RFC 9457); returns the bytes of its text. */
-enum { VIEW_PROBLEM_SIZE = 512 };
 size_t view_write_problem(char out[VIEW_PROBLEM_SIZE], uint16_t status, const char *why);
 #define VIEW_PROBLEM_TYPE "application/problem+json"
 /* Whether the query names the token, wherever, and no other. */
@@ -48,8 +95,12 @@ bool view_has_bearer(const view *v, const http_request *r);
  * False: a parameter is wrong, and why says which. */
 bool view_parameters(loom_str query, const char *(*visit)(void *user, const char *name, const char *value), void *user,
                      char why[VIEW_PROBLEM_SIZE]);
-/* An answer with the fields that every answer has, and up to two more. */
+/* For view_parameters(): there are none here. */
+const char *view_no_parameter(void *user, const char *name, const char *value);
+/* An answer with the fields that every answer has, and up to three more. */
 void view_answer(http_request *r, uint16_t status, const char *type, loom_bytes body, const http_field *more, size_t count);
+/* Begins one whose body comes bit by bit; as http_request_answer_stream(). */
+http_stream *view_answer_stream(http_request *r, const char *type, const http_stream_events *events, void *user);
 
 /* ---- page.c: the page and its assets ---- */
 
@@ -93,12 +144,28 @@ void view_set_text(struct json_t *to, const char *key, loom_str value);
 /* Writes the answer of a job; takes the reference. NULL: out of memory. */
 void view_write_json(view_job *job, struct json_t *what);
 
-/* ---- traces.c, errors.c and bus.c: what there is under /api/ ---- */
+/* ---- traces.c, errors.c: what the store has ---- */
 
 void view_traces(void *user, http_request *r);
 void view_trace(void *user, http_request *r);
 void view_errors(void *user, http_request *r);
+
+/* ---- bus.c: what the broker says, and the view itself ---- */
+
+void view_bus_open(view *v);
+void view_bus_close(view *v); /* answers who still waits */
+void view_bus_get(void *user, http_request *r); /* agents, capabilities, topics, flow, stats */
 void view_state(void *user, http_request *r);
-void view_bus(void *user, http_request *r); /* agents, capabilities, topics, flow */
+/* Asks for the stream, which is told by view_stream_bus(). */
+void view_bus_watch(view *v, view_bus_kind kind);
+
+/* ---- stream.c: what changes ---- */
+
+void view_stream_open(view *v);
+void view_stream_close(view *v);
+void view_stream_fini(view *v); /* when the loop is through */
+void view_stream(void *user, http_request *r);
+/* answer NULL: why says why. */
+void view_stream_bus(view *v, view_bus_kind kind, const json_t *answer, const char *why);
 
 #endif

@@ -75,18 +75,10 @@ void view_job_fail(view_job *job, uint16_t status, const char *format, ...)
     fwrite(text, 1, view_write_problem(text, status, why), job->out);
 }
 
-static const char *refuse_parameter(void *user, const char *name, const char *value)
-{
-    (void)user;
-    (void)name;
-    (void)value;
-    return "no parameters are known here";
-}
-
 bool view_query(view_job *job, const char *(*visit)(void *user, const char *name, const char *value), void *user)
 {
     char why[VIEW_PROBLEM_SIZE];
-    if (view_parameters(str_of(job->query), visit != NULL ? visit : refuse_parameter, user, why)) {
+    if (view_parameters(str_of(job->query), visit != NULL ? visit : view_no_parameter, user, why)) {
         return true;
     }
     view_job_fail(job, 400, "%s", why);

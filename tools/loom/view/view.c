@@ -23,7 +23,7 @@
 #define OTLP_HTTP   "127.0.0.1:4318"
 #define OTLP_GRPC   "127.0.0.1:4317"
 
-enum { SIGNALS = 3, RETENTION_SPANS = 1000000, URL_TEXT_SIZE = URL_HOST_SIZE + 128 };
+enum { SIGNALS = 3, SEND_MS = 10000, CLOSE_MS = 250, RETENTION_SPANS = 1000000, URL_TEXT_SIZE = URL_HOST_SIZE + 128 };
 
 static const option_spec specs[] = {
     {.name = "listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = LISTEN,
@@ -68,7 +68,8 @@ static const http_route routes[] = {
     {.method = "GET", .path = "/api/traces", .handle = view_traces},
     {.method = "GET", .path = "/api/traces/", .below = true, .handle = view_trace},
     {.method = "GET", .path = "/api/errors", .handle = view_errors},
-    {.method = "GET", .path = "/api/bus/", .below = true, .handle = view_bus},
+    {.method = "GET", .path = "/api/bus/", .below = true, .handle = view_bus_get},
+    {.method = "GET", .path = "/api/stream", .handle = view_stream},
 };
 
 static int listen_at(view *v, const char *where, char why[HTTP_ERROR_SIZE], loom_status *st)
@@ -186,6 +187,8 @@ static int run_loop(view *v, const options *o, store *db)
 {
     static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
     uv_signal_t signals[SIGNALS];
+    view_bus_open(v);
+    view_stream_open(v);
     end_signals_watch(&v->loop, signals, numbers, SIGNALS, on_signal, NULL);
     int exit_code = open_page(v, o);
     if (exit_code == VERB_OK && db != NULL) {
@@ -196,17 +199,20 @@ static int run_loop(view *v, const options *o, store *db)
         uv_run(&v->loop, UV_RUN_DEFAULT);
     }
     receiver_close(v->receiver);
+    view_bus_close(v);
+    view_stream_close(v);
     http_server_close(v->http, on_closed, NULL);
     for (size_t i = 0; i < SIGNALS; i++) {
         uv_close((uv_handle_t *)&signals[i], NULL);
     }
     uv_run(&v->loop, UV_RUN_DEFAULT); /* jobs as well */
+    view_stream_fini(v);
     return exit_code;
 }
 
 static int serve(view *v, const options *o, store *db)
 {
-    static const http_server_options server = {0};
+    static const http_server_options server = {.send_ms = SEND_MS, .close_ms = CLOSE_MS};
     uint8_t secret[(VIEW_TOKEN_SIZE - 1) / 2];
     if (!descriptors_free(DESCRIPTORS_FOR_A_LOOP)) {
         return command_fail(&self, "too few file descriptors are free; raise their limit (ulimit -n)");
@@ -234,11 +240,12 @@ static int open_stores(view *v, const options *o, bool writes)
         return exit_code;
     }
     if ((writes && store_open_writer(&db, v->db_path, retention, why) != LOOM_OK) ||
-        store_open_reader(&v->reader, v->db_path, why) != LOOM_OK) {
+        store_open_reader(&v->reader, v->db_path, why) != LOOM_OK || store_open_reader(&v->watched, v->db_path, why) != LOOM_OK) {
         exit_code = command_fail(&self, "%s", why);
     } else {
         exit_code = serve(v, o, db);
     }
+    store_close(v->watched);
     store_close(v->reader);
     store_close(db);
     return exit_code;
