@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <loom/version.h>
+
 #include "bridge/bus/remote/remote.h"
 #include "bridge/serve.h"
 

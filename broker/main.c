@@ -2,6 +2,8 @@
 /* loom-broker: the cores, the endpoints of the bus, and a bridge for local agents, on one loop. */
 #include <string.h>
 
+#include <loom/version.h>
+
 #include "bridge/serve.h"
 #include "broker/endpoints/server.h"
 #include "broker/subscription_metrics.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/last_error.h"
 #include "envelope/hop.h"
 #include "envelope/id.h"
 #include "envelope/msgpack_bytes.h"
@@ -41,14 +42,41 @@ static size_t options_size(const loom_envelope_fields *f)
            f->tracestate.len + f->baggage.len + headers;
 }
 
+static loom_status __attribute__((cold)) refuse_size(const loom_envelope_fields *f)
+{
+    const struct {
+        const char *what;
+        size_t len, max;
+    } fields[] = {{"topic", f->topic.len, LOOM_TOPIC_MAX},
+                  {"payload", f->payload.len, LOOM_PAYLOAD_MAX},
+                  {"sender", f->sender.len, LOOM_AGENT_ID_MAX},
+                  {"type", f->type.len, LOOM_TYPE_MAX},
+                  {"thread_id", f->thread_id.len, LOOM_THREAD_ID_MAX},
+                  {"correlation_id", f->correlation_id.len, LOOM_THREAD_ID_MAX},
+                  {"reply_to", f->reply_to.len, LOOM_TOPIC_MAX},
+                  {"content_type", f->content_type.len, LOOM_CONTENT_TYPE_MAX},
+                  {"tracestate", f->tracestate.len, LOOM_TRACESTATE_MAX},
+                  {"baggage", f->baggage.len, LOOM_BAGGAGE_MAX}};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (fields[i].len > fields[i].max) {
+            return last_error(LOOM_ETOOBIG, "the %s has %zu bytes, and at most %zu are allowed", fields[i].what,
+                              fields[i].len, fields[i].max);
+        }
+    }
+    return last_error(LOOM_ETOOBIG, "the headers take more than %u bytes", LOOM_HEADERS_MAX);
+}
+
 loom_status envelope_encode_check(const loom_envelope_fields *f, size_t *size_max)
 {
     if (f->topic.len == 0) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "the topic is empty");
+    }
+    if (f->header_count > 0 && f->headers == NULL) {
+        return last_error(LOOM_EINVAL, "header_count is set, and headers is NULL");
     }
     for (size_t i = 0; i < f->header_count; i++) {
         if (f->headers[i].key.len == 0) {
-            return LOOM_EINVAL;
+            return last_error(LOOM_EINVAL, "header %zu has an empty key", i);
         }
     }
     const bool plain = (f->type.len | f->thread_id.len | f->correlation_id.len | f->reply_to.len | f->content_type.len |
@@ -56,7 +84,7 @@ loom_status envelope_encode_check(const loom_envelope_fields *f, size_t *size_ma
     const size_t options = plain ? 1 : options_size(f);
     if (f->topic.len > LOOM_TOPIC_MAX || f->payload.len > LOOM_PAYLOAD_MAX || f->sender.len > LOOM_AGENT_ID_MAX ||
         options == SIZE_MAX) {
-        return LOOM_ETOOBIG;
+        return refuse_size(f);
     }
     /* the fixed prefix, id, timestamp, creation, and a header of at most three bytes (five: payload) for each field */
     *size_max = ENVELOPE_PREFIX_SIZE + (2 + LOOM_UUID_SIZE) + 9 + (2 + LOOM_SPAN_ID_SIZE) + 9 * 3 + 5 + f->topic.len +

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/last_error.h"
 #include "base/str.h"
 #include "envelope/encode.h"
 #include "envelope/id.h"
@@ -17,6 +18,13 @@ struct loom_envelope {
     envelope_view view; /* of wire below */
     uint8_t wire[];
 };
+
+static const envelope_view nothing; /* what is asked of NULL */
+
+static const envelope_view *view_of(const loom_envelope *env)
+{
+    return env != NULL ? &env->view : &nothing;
+}
 
 static loom_envelope *allocate(size_t wire_size)
 {
@@ -66,6 +74,9 @@ const envelope_view *envelope_as_view(const loom_envelope *env)
 
 loom_status loom_envelope_create(loom_envelope **out, const loom_envelope_fields *fields)
 {
+    if (out == NULL || fields == NULL) {
+        return last_error_null(out == NULL ? "the place for the envelope" : "the fields");
+    }
     *out = NULL;
     size_t size;
     loom_status st = envelope_encode_check(fields, &size);
@@ -90,6 +101,9 @@ loom_status loom_envelope_create(loom_envelope **out, const loom_envelope_fields
 
 loom_status loom_envelope_decode(loom_envelope **out, loom_bytes wire)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the envelope");
+    }
     *out = NULL;
     envelope_view view;
     const char *reason;
@@ -121,7 +135,9 @@ loom_status loom_envelope_decode(loom_envelope **out, loom_bytes wire)
 
 loom_envelope *loom_envelope_ref(loom_envelope *env)
 {
-    atomic_fetch_add_explicit(&env->refs, 1, memory_order_relaxed);
+    if (env != NULL) {
+        atomic_fetch_add_explicit(&env->refs, 1, memory_order_relaxed);
+    }
     return env;
 }
 
@@ -134,82 +150,85 @@ void loom_envelope_unref(loom_envelope *env)
 
 loom_bytes loom_envelope_wire(const loom_envelope *env)
 {
-    return (loom_bytes){env->wire, env->view.len};
+    return (loom_bytes){view_of(env)->data, view_of(env)->len};
 }
 
 loom_str loom_envelope_topic(const loom_envelope *env)
 {
-    return envelope_view_str(&env->view, ENV_TOPIC);
+    return envelope_view_str(view_of(env), ENV_TOPIC);
 }
 
 loom_bytes loom_envelope_payload(const loom_envelope *env)
 {
-    return envelope_view_bytes(&env->view, ENV_PAYLOAD);
+    return envelope_view_bytes(view_of(env), ENV_PAYLOAD);
 }
 
 loom_str loom_envelope_type(const loom_envelope *env)
 {
-    return envelope_view_str(&env->view, ENV_TYPE);
+    return envelope_view_str(view_of(env), ENV_TYPE);
 }
 
 loom_str loom_envelope_sender(const loom_envelope *env)
 {
-    return envelope_view_str(&env->view, ENV_SENDER);
+    return envelope_view_str(view_of(env), ENV_SENDER);
 }
 
 loom_str loom_envelope_content_type(const loom_envelope *env)
 {
-    return envelope_view_str(&env->view, ENV_CONTENT_TYPE);
+    return envelope_view_str(view_of(env), ENV_CONTENT_TYPE);
 }
 
 loom_str loom_envelope_tracestate(const loom_envelope *env)
 {
     loom_trace_context ctx;
-    if (env->view.field[ENV_TRACESTATE].len == 0 || !envelope_view_context(&env->view, &ctx)) {
+    if (env == NULL || env->view.field[ENV_TRACESTATE].len == 0 || !envelope_view_context(&env->view, &ctx)) {
         return (loom_str){0};
     }
-    return envelope_view_str(&env->view, ENV_TRACESTATE);
+    return envelope_view_str(view_of(env), ENV_TRACESTATE);
 }
 
 loom_str loom_envelope_baggage(const loom_envelope *env)
 {
-    return envelope_view_str(&env->view, ENV_BAGGAGE);
+    return envelope_view_str(view_of(env), ENV_BAGGAGE);
 }
 
 const uint8_t *loom_envelope_id(const loom_envelope *env)
 {
-    return env->wire + env->view.field[ENV_ID].off;
+    static const uint8_t none[LOOM_UUID_SIZE];
+    return env != NULL ? env->wire + env->view.field[ENV_ID].off : none;
 }
 
 void loom_envelope_id_text(const loom_envelope *env, char out[LOOM_UUID_TEXT_SIZE])
 {
-    loom_uuid_to_text(out, loom_envelope_id(env));
+    if (out != NULL) {
+        loom_uuid_to_text(out, loom_envelope_id(env));
+    }
 }
 
 uint64_t loom_envelope_timestamp_unix_ns(const loom_envelope *env)
 {
-    return envelope_view_timestamp(&env->view);
+    return env != NULL ? envelope_view_timestamp(&env->view) : 0;
 }
 
 uint8_t loom_envelope_ttl(const loom_envelope *env)
 {
-    return hop_ttl(env->wire);
+    return env != NULL ? hop_ttl(env->wire) : 0;
 }
 
 loom_str loom_envelope_thread_id(const loom_envelope *env, char buf[LOOM_UUID_TEXT_SIZE])
 {
-    return envelope_view_thread_id(&env->view, buf);
+    return env != NULL && buf != NULL ? envelope_view_thread_id(&env->view, buf) : (loom_str){0};
 }
 
 loom_str loom_envelope_correlation_id(const loom_envelope *env, char buf[LOOM_UUID_TEXT_SIZE])
 {
-    return envelope_view_correlation_id(&env->view, buf);
+    return env != NULL && buf != NULL ? envelope_view_correlation_id(&env->view, buf) : (loom_str){0};
 }
 
 loom_str loom_envelope_reply_to(const loom_envelope *env, char buf[LOOM_REPLY_TO_SIZE])
 {
-    loom_str reply_to = envelope_view_str(&env->view, ENV_REPLY_TO);
-    if (reply_to.len > 0) {
+    loom_str reply_to = envelope_view_str(view_of(env), ENV_REPLY_TO);
+    if (reply_to.len > 0 || env == NULL || buf == NULL) {
         return reply_to;
     }
     char id[LOOM_UUID_TEXT_SIZE];
@@ -220,10 +239,10 @@ loom_str loom_envelope_reply_to(const loom_envelope *env, char buf[LOOM_REPLY_TO
 
 void loom_envelope_headers(const loom_envelope *env, bool (*visit)(void *user, loom_header header), void *user)
 {
-    loom_bytes map = envelope_view_bytes(&env->view, ENV_HEADERS);
+    loom_bytes map = envelope_view_bytes(view_of(env), ENV_HEADERS);
     mp_reader r = {map.data, map.data + map.len};
     uint32_t count;
-    if (map.len == 0 || !mp_read_map(&r, &count)) {
+    if (map.len == 0 || visit == NULL || !mp_read_map(&r, &count)) {
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -252,22 +271,35 @@ static bool match_header(void *user, loom_header header)
 
 loom_status loom_envelope_header(const loom_envelope *env, const char *key, loom_str *value)
 {
+    if (key == NULL || value == NULL) {
+        return last_error_null(key == NULL ? "the key" : "the place for the value");
+    }
     header_search search = {{key, strlen(key)}, value, false};
     *value = (loom_str){NULL, 0};
     loom_envelope_headers(env, match_header, &search);
     return search.found ? LOOM_OK : LOOM_ENOTFOUND;
 }
 
+static bool no_context(loom_trace_context *out)
+{
+    if (out != NULL) {
+        *out = (loom_trace_context){{0}, {0}, 0};
+    }
+    return false;
+}
+
 bool loom_envelope_extract(const loom_envelope *env, loom_trace_context *out)
 {
+    if (env == NULL || out == NULL) {
+        return no_context(out);
+    }
     return envelope_view_context(&env->view, out);
 }
 
 bool loom_envelope_creation_context(const loom_envelope *env, loom_trace_context *out)
 {
-    if (env->view.field[ENV_CREATION].len == 0 || !envelope_view_context(&env->view, out)) {
-        *out = (loom_trace_context){{0}, {0}, 0};
-        return false;
+    if (env == NULL || out == NULL || env->view.field[ENV_CREATION].len == 0 || !envelope_view_context(&env->view, out)) {
+        return no_context(out);
     }
     memcpy(out->span_id, env->wire + env->view.field[ENV_CREATION].off, LOOM_SPAN_ID_SIZE);
     return loom_trace_context_valid(out);
@@ -275,7 +307,7 @@ bool loom_envelope_creation_context(const loom_envelope *env, loom_trace_context
 
 void loom_envelope_inject(loom_envelope_fields *fields, const loom_trace_context *ctx)
 {
-    if (ctx != NULL && loom_trace_context_valid(ctx)) {
+    if (fields != NULL && loom_trace_context_valid(ctx)) {
         trace_context_copy(&fields->context, ctx);
         memcpy(fields->creation_span_id, ctx->span_id, LOOM_SPAN_ID_SIZE);
     }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
+#include "base/last_error.h"
 #include "base/random.h"
 #include "envelope/msgpack_bytes.h"
 
@@ -30,11 +31,14 @@ static bool trace_id_set(const uint8_t id[LOOM_TRACE_ID_SIZE])
 
 bool loom_trace_context_valid(const loom_trace_context *ctx)
 {
-    return trace_id_set(ctx->trace_id) && id_word(ctx->span_id) != 0;
+    return ctx != NULL && trace_id_set(ctx->trace_id) && id_word(ctx->span_id) != 0;
 }
 
 void loom_trace_id_generate(uint8_t out[LOOM_TRACE_ID_SIZE])
 {
+    if (out == NULL) {
+        return;
+    }
     do {
         random_words *const of_thread = random_words_of_thread(); /* looked up once */
         const uint64_t words[] = {random_next(of_thread), random_next(of_thread)};
@@ -45,26 +49,42 @@ void loom_trace_id_generate(uint8_t out[LOOM_TRACE_ID_SIZE])
 void loom_span_id_generate(uint8_t out[LOOM_SPAN_ID_SIZE])
 {
     uint64_t id;
+    if (out == NULL) {
+        return;
+    }
     do {
         id = random_word();
     } while (id == 0);
     memcpy(out, &id, LOOM_SPAN_ID_SIZE);
 }
 
+/* Without an id the text is empty. */
+static void id_to_hex(char *out, const uint8_t *id, size_t size)
+{
+    if (out == NULL) {
+        return;
+    }
+    if (id != NULL) {
+        hex_encode(out, id, size);
+    }
+    out[id != NULL ? 2 * size : 0] = '\0';
+}
+
 void loom_trace_id_to_hex(char out[LOOM_TRACE_ID_HEX_SIZE], const uint8_t id[LOOM_TRACE_ID_SIZE])
 {
-    hex_encode(out, id, LOOM_TRACE_ID_SIZE);
-    out[LOOM_TRACE_ID_HEX_SIZE - 1] = '\0';
+    id_to_hex(out, id, LOOM_TRACE_ID_SIZE);
 }
 
 void loom_span_id_to_hex(char out[LOOM_SPAN_ID_HEX_SIZE], const uint8_t id[LOOM_SPAN_ID_SIZE])
 {
-    hex_encode(out, id, LOOM_SPAN_ID_SIZE);
-    out[LOOM_SPAN_ID_HEX_SIZE - 1] = '\0';
+    id_to_hex(out, id, LOOM_SPAN_ID_SIZE);
 }
 
 static loom_status id_from_hex(uint8_t *out, size_t size, loom_str hex)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the id");
+    }
     if (hex.len != 2 * size || !hex_decode(out, hex.data, size) || all_zero(out, size)) {
         memset(out, 0, size);
         return LOOM_EMALFORMED;

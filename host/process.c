@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <loom/version.h>
+
 #include "base/descriptors.h"
 #include "base/runtime_dir.h"
 #include "base/url.h"

@@ -3,6 +3,8 @@
  * own, with its schemas. */
 #include <string.h>
 
+#include <loom/version.h>
+
 #include "bridge/gateway/answers.h"
 
 enum { CAPABILITIES_MAX = 1000, PATH_SIZE = 16 + 3 * LOOM_TOPIC_MAX };

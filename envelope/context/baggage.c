@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "envelope/context/baggage_text.h"
+#include "base/last_error.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
@@ -108,6 +109,9 @@ static void fill_member(member *to, filler *f, const baggage_text_member *from)
 
 loom_status loom_baggage_parse(loom_baggage **out, loom_str text, size_t *dropped)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the baggage");
+    }
     *out = NULL;
     selection s;
     select_members(&s, text);
@@ -160,8 +164,7 @@ size_t loom_baggage_count(const loom_baggage *baggage)
 
 const loom_baggage_member *loom_baggage_at(const loom_baggage *baggage, size_t index)
 {
-    assert(index < loom_baggage_count(baggage));
-    return &baggage->members[index].shown;
+    return index < loom_baggage_count(baggage) ? &baggage->members[index].shown : NULL;
 }
 
 const loom_baggage_member *loom_baggage_find(const loom_baggage *baggage, loom_str key)
@@ -293,15 +296,22 @@ static loom_status rewrite(loom_baggage **out, const loom_baggage *base, loom_st
 
 loom_status loom_baggage_set(loom_baggage **out, const loom_baggage *base, const loom_baggage_member *m)
 {
+    if (out == NULL || m == NULL) {
+        return last_error_null(out == NULL ? "the place for the baggage" : "the member");
+    }
     *out = NULL;
     if (!member_valid(m)) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "baggage member \"%.*s\": its key is no token, its value not UTF-8, or a property's "
+                          "value off the grammar", (int)(m->key.len < 64 ? m->key.len : 64), m->key.data);
     }
     return rewrite(out, base, m->key, m);
 }
 
 loom_status loom_baggage_remove(loom_baggage **out, const loom_baggage *base, loom_str key)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the baggage");
+    }
     *out = NULL;
     return rewrite(out, base, key, NULL);
 }

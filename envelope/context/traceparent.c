@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "base/last_error.h"
 #include "base/str.h"
 
 enum {
@@ -45,6 +46,9 @@ static bool parse(loom_trace_context *out, loom_str text)
 
 loom_status loom_traceparent_parse(loom_trace_context *out, loom_str text)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the context");
+    }
     if (!parse(out, str_trim(text))) {
         memset(out, 0, sizeof *out);
         return LOOM_EMALFORMED;
@@ -54,6 +58,13 @@ loom_status loom_traceparent_parse(loom_trace_context *out, loom_str text)
 
 void loom_traceparent_format(char out[LOOM_TRACEPARENT_SIZE], const loom_trace_context *ctx)
 {
+    if (out == NULL) {
+        return;
+    }
+    if (ctx == NULL) {
+        out[0] = '\0';
+        return;
+    }
     memcpy(out, "00-", 3);
     hex_encode(out + TRACE_ID_AT, ctx->trace_id, LOOM_TRACE_ID_SIZE);
     out[SPAN_ID_AT - 1] = '-';

@@ -2,6 +2,7 @@
 #include <loom/tracestate.h>
 #include <string.h>
 
+#include "base/last_error.h"
 #include "base/str.h"
 
 /* Members longer than this are the first to go when space runs out (3.3.1.5). */
@@ -52,6 +53,9 @@ bool loom_tracestate_value_valid(loom_str value)
 
 loom_status loom_tracestate_next(loom_str *rest, loom_tracestate_member *out)
 {
+    if (rest == NULL || out == NULL) {
+        return last_error_null(rest == NULL ? "rest" : "the place for the member");
+    }
     *out = (loom_tracestate_member){0};
     for (loom_str item; str_next_item(rest, ',', &item);) {
         item = str_trim(item);
@@ -109,6 +113,9 @@ loom_status loom_tracestate_check(loom_str text)
 
 loom_status loom_tracestate_get(loom_str *value, loom_str text, loom_str key)
 {
+    if (value == NULL) {
+        return last_error_null("the place for the value");
+    }
     *value = (loom_str){0};
     tracestate state;
     const loom_status status = read_members(&state, text);
@@ -168,11 +175,35 @@ static loom_status write_members(char *out, size_t capacity, size_t *len, const 
     return LOOM_OK;
 }
 
+static loom_status begin_writing(const char *out, size_t capacity, size_t *len)
+{
+    if (len == NULL || (out == NULL && capacity > 0)) {
+        return last_error_null(len == NULL ? "len" : "the place for the tracestate");
+    }
+    *len = 0;
+    return LOOM_OK;
+}
+
+static int shown(loom_str text)
+{
+    return (int)(text.len < 64 ? text.len : 64);
+}
+
+static loom_status refuse_key(loom_str key)
+{
+    return last_error(LOOM_EINVAL, "\"%.*s\" is no key of a tracestate: lower-case letters, digits and _-*/@", shown(key),
+                      key.data);
+}
+
 loom_status loom_tracestate_set(char *out, size_t capacity, size_t *len, loom_str text, loom_str key, loom_str value)
 {
-    *len = 0;
-    if (!loom_tracestate_key_valid(key) || !loom_tracestate_value_valid(value)) {
-        return LOOM_EINVAL;
+    loom_status st = begin_writing(out, capacity, len);
+    if (st != LOOM_OK || !loom_tracestate_key_valid(key)) {
+        return st != LOOM_OK ? st : refuse_key(key);
+    }
+    if (!loom_tracestate_value_valid(value)) {
+        return last_error(LOOM_EINVAL, "the value of tracestate member \"%.*s\" is not 1 to %d printable ASCII characters "
+                          "without comma and '='", shown(key), key.data, LOOM_TRACESTATE_MAX_VALUE);
     }
     tracestate state;
     const loom_status status = read_members(&state, text);
@@ -196,9 +227,9 @@ loom_status loom_tracestate_set(char *out, size_t capacity, size_t *len, loom_st
 
 loom_status loom_tracestate_remove(char *out, size_t capacity, size_t *len, loom_str text, loom_str key)
 {
-    *len = 0;
-    if (!loom_tracestate_key_valid(key)) {
-        return LOOM_EINVAL;
+    loom_status st = begin_writing(out, capacity, len);
+    if (st != LOOM_OK || !loom_tracestate_key_valid(key)) {
+        return st != LOOM_OK ? st : refuse_key(key);
     }
     tracestate state;
     const loom_status status = read_members(&state, text);
@@ -214,7 +245,10 @@ loom_status loom_tracestate_remove(char *out, size_t capacity, size_t *len, loom
 
 loom_status loom_tracestate_truncate(char *out, size_t capacity, size_t *len, loom_str text, size_t max)
 {
-    *len = 0;
+    loom_status st = begin_writing(out, capacity, len);
+    if (st != LOOM_OK) {
+        return st;
+    }
     tracestate state;
     const loom_status status = read_members(&state, text);
     if (status != LOOM_OK) {

@@ -42,7 +42,9 @@ loom_status action_create(loom_agent *a, loom_action **out, capability *cap, con
 
 loom_action *loom_action_ref(loom_action *act)
 {
-    atomic_fetch_add_explicit(&act->refs, 1, memory_order_relaxed);
+    if (act != NULL) {
+        atomic_fetch_add_explicit(&act->refs, 1, memory_order_relaxed);
+    }
     return act;
 }
 
@@ -111,26 +113,29 @@ void action_end_span(loom_action *act, loom_outcome outcome, loom_str code, loom
 
 const char *loom_action_capability(const loom_action *act)
 {
-    return act->cap->about.name.data;
+    return act != NULL ? act->cap->about.name.data : "";
 }
 
 const char *loom_action_version(const loom_action *act)
 {
-    return act->cap->about.version.data;
+    return act != NULL ? act->cap->about.version.data : "";
 }
 
 loom_bytes loom_action_payload(const loom_action *act)
 {
-    return loom_envelope_payload(act->envelope);
+    return act != NULL ? loom_envelope_payload(act->envelope) : (loom_bytes){0};
 }
 
 loom_envelope *loom_action_envelope(const loom_action *act)
 {
-    return act->envelope;
+    return act != NULL ? act->envelope : NULL;
 }
 
 uint32_t loom_action_deadline_left_ms(const loom_action *act)
 {
+    if (act == NULL) {
+        return 0;
+    }
     uint64_t now = clock_monotonic_ns();
     uint64_t ms = act->deadline_ns > now ? (act->deadline_ns - now + MS_NS - 1) / MS_NS : 0;
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
@@ -138,15 +143,15 @@ uint32_t loom_action_deadline_left_ms(const loom_action *act)
 
 bool loom_action_cancelled(const loom_action *act)
 {
-    return atomic_load(&act->cancelled) || clock_monotonic_ns() >= act->deadline_ns;
+    return act == NULL || atomic_load(&act->cancelled) || clock_monotonic_ns() >= act->deadline_ns;
 }
 
 bool loom_action_streams(const loom_action *act)
 {
-    return act->streams;
+    return act != NULL && act->streams;
 }
 
 const loom_trace_context *loom_action_context(const loom_action *act)
 {
-    return &act->context;
+    return act != NULL ? &act->context : NULL;
 }

@@ -4,6 +4,7 @@
 #include "sdk-c/actions/action.h"
 #include "sdk-c/agent/waiting.h"
 
+#include "base/last_error.h"
 #include "base/str.h"
 
 static loom_bytes id_of(const loom_action *act)
@@ -74,6 +75,18 @@ loom_status action_answer(loom_action *act, loom_outcome outcome, loom_str code,
     return st;
 }
 
+/* LOOM_EINVAL.  LOOM_ECLOSED: the call came to the process that this one was forked from. */
+static loom_status check_action(const loom_action *act, loom_bytes payload)
+{
+    if (act == NULL) {
+        return last_error_null("the action");
+    }
+    if (payload.len > 0 && payload.data == NULL) {
+        return last_error(LOOM_EINVAL, "the payload has a length of %zu bytes and no data", payload.len);
+    }
+    return fork_mark_is_foreign(act->home->mark) ? LOOM_ECLOSED : LOOM_OK;
+}
+
 /* Nobody has answered, and nobody can any more. */
 static void give_up(loom_action *act)
 {
@@ -96,6 +109,9 @@ void loom_action_unref(loom_action *act)
     if (act == NULL || atomic_fetch_sub_explicit(&act->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
+    if (fork_mark_is_foreign(act->home->mark)) {
+        return; /* the parent has it, and answers */
+    }
     if (!act->answered) {
         give_up(act);
     }
@@ -104,16 +120,18 @@ void loom_action_unref(loom_action *act)
 
 loom_status loom_action_reply(loom_action *act, loom_bytes payload)
 {
-    if (act == NULL || (payload.len > 0 && payload.data == NULL)) {
-        return LOOM_EINVAL;
+    loom_status st = check_action(act, payload);
+    if (st != LOOM_OK) {
+        return st;
     }
     return action_answer(act, LOOM_OUTCOME_OK, (loom_str){0}, (loom_str){0}, payload);
 }
 
 loom_status loom_action_fail(loom_action *act, const char *code, const char *text)
 {
-    if (act == NULL || code == NULL) {
-        return LOOM_EINVAL;
+    loom_status st = check_action(act, (loom_bytes){0});
+    if (st != LOOM_OK || code == NULL) {
+        return st != LOOM_OK ? st : last_error_null("the code");
     }
     return action_answer(act, LOOM_OUTCOME_ERROR, str_of(code), str_of(text), (loom_bytes){0});
 }
@@ -134,15 +152,16 @@ static loom_status put_report(loom_agent *a, loom_action *act, frame_report_kind
 
 loom_status loom_action_progress(loom_action *act, loom_bytes payload)
 {
-    if (act == NULL || (payload.len > 0 && payload.data == NULL)) {
-        return LOOM_EINVAL;
+    loom_status st = check_action(act, payload);
+    if (st != LOOM_OK) {
+        return st;
     }
     loom_agent *a = action_home_enter(act->home);
     if (a == NULL) {
         return LOOM_ENOTCONN;
     }
     pthread_mutex_lock(&a->loop.lock);
-    loom_status st = check_open(a, act);
+    st = check_open(a, act);
     if (st == LOOM_OK) {
         st = payload.len > a->session.max_payload ? LOOM_ETOOBIG : put_report(a, act, FRAME_PROGRESS, act->reports, payload);
         act->reports += st == LOOM_OK;
@@ -194,8 +213,9 @@ static bool chunk_is_put(void *user)
 
 loom_status loom_action_chunk(loom_action *act, loom_bytes payload, uint32_t timeout_ms)
 {
-    if (act == NULL || (payload.len > 0 && payload.data == NULL) || !act->streams) {
-        return LOOM_EINVAL;
+    loom_status checked = check_action(act, payload);
+    if (checked != LOOM_OK || !act->streams) {
+        return checked != LOOM_OK ? checked : last_error(LOOM_EINVAL, "the caller accepts no chunks");
     }
     loom_agent *a = action_home_enter(act->home);
     if (a == NULL) {

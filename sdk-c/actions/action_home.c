@@ -16,6 +16,7 @@ loom_status action_home_create(action_home **out, loom_agent *a)
         goto destroy_left;
     }
     atomic_init(&home->refs, 1);
+    home->mark = fork_mark_take();
     home->agent = a;
     *out = home;
     return LOOM_OK;
@@ -29,7 +30,7 @@ free_home:
 
 void action_home_unref(action_home *home)
 {
-    if (atomic_fetch_sub_explicit(&home->refs, 1, memory_order_acq_rel) == 1) {
+    if (atomic_fetch_sub_explicit(&home->refs, 1, memory_order_acq_rel) == 1 && !fork_mark_is_foreign(home->mark)) {
         pthread_mutex_destroy(&home->lock);
         pthread_cond_destroy(&home->left);
         free(home);

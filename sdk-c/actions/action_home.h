@@ -11,8 +11,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/fork_mark.h"
+
 typedef struct action_home {
     atomic_uint refs;
+    unsigned mark; /* fork_mark.h: whose process this is; fixed */
     pthread_mutex_t lock;
     pthread_cond_t left;
     /* guarded by lock */

@@ -33,25 +33,68 @@ static loom_str version_of(const char *version)
     return version != NULL && version[0] != '\0' ? str_of(version) : (loom_str){"0", 1};
 }
 
-static loom_status check(const loom_capability *given, loom_str *kind)
+static loom_status refuse(const loom_capability *given, const char *reason)
+{
+    return last_error(LOOM_EINVAL, "capability \"%.100s\": %s", given->name != NULL ? given->name : "", reason);
+}
+
+static loom_status check_name(const loom_capability *given)
+{
+    const char *reason = "its name is missing";
+    if (given->name == NULL || (loom_topic_check(str_of(given->name), &reason) != LOOM_OK)) {
+        return refuse(given, reason);
+    }
+    return LOOM_OK;
+}
+
+static loom_status check_kind(const loom_capability *given, loom_str *kind)
 {
     static const char *const kinds[] = {"plain", "tool", "agent"};
-    if (given == NULL || given->name == NULL || given->on_action == NULL || !loom_topic_valid(str_of(given->name)) ||
-        (given->metadata_count > 0 && given->metadata == NULL)) {
-        return LOOM_EINVAL;
-    }
     size_t i = 0;
     while (given->kind != NULL && given->kind[0] != '\0' && strcmp(given->kind, kinds[i]) != 0) {
         if (++i == sizeof kinds / sizeof *kinds) {
-            return LOOM_EINVAL;
+            return refuse(given, "its kind is none of tool, agent, plain");
         }
     }
     *kind = str_of(kinds[i]);
-    bool fits = strlen(given->name) <= FRAME_CAPABILITY_MAX && version_of(given->version).len <= FRAME_VERSION_MAX &&
-                str_of(given->description).len <= FRAME_DESCRIPTION_MAX &&
-                str_of(given->input_schema).len <= FRAME_SCHEMA_MAX &&
-                str_of(given->output_schema).len <= FRAME_SCHEMA_MAX;
-    return fits ? LOOM_OK : LOOM_ETOOBIG;
+    return LOOM_OK;
+}
+
+static loom_status check_lengths(const loom_capability *given)
+{
+    const struct {
+        const char *what;
+        size_t len, max;
+    } texts[] = {{"name", strlen(given->name), FRAME_CAPABILITY_MAX},
+                 {"version", version_of(given->version).len, FRAME_VERSION_MAX},
+                 {"description", str_of(given->description).len, FRAME_DESCRIPTION_MAX},
+                 {"input_schema", str_of(given->input_schema).len, FRAME_SCHEMA_MAX},
+                 {"output_schema", str_of(given->output_schema).len, FRAME_SCHEMA_MAX}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (texts[i].len > texts[i].max) {
+            return last_error(LOOM_ETOOBIG, "capability \"%.100s\": its %s has %zu bytes, and at most %zu are allowed",
+                              given->name, texts[i].what, texts[i].len, texts[i].max);
+        }
+    }
+    return LOOM_OK;
+}
+
+static loom_status check(const loom_capability *given, loom_str *kind)
+{
+    if (given == NULL) {
+        return last_error_null("the capability");
+    }
+    loom_status st = check_name(given);
+    if (st == LOOM_OK && given->on_action == NULL) {
+        st = refuse(given, "there is no on_action to handle its calls");
+    }
+    if (st == LOOM_OK && given->metadata_count > 0 && given->metadata == NULL) {
+        st = refuse(given, "metadata_count is set, and metadata is NULL");
+    }
+    if (st != LOOM_OK || (st = check_kind(given, kind)) != LOOM_OK) {
+        return st;
+    }
+    return check_lengths(given);
 }
 
 static loom_str put(char **at, loom_str text)
@@ -73,6 +116,10 @@ static loom_status capability_create(capability **out, const loom_capability *gi
     loom_status st = check(given, &kind);
     if (st == LOOM_OK && given->metadata_count > 0) {
         st = frame_metadata_write(metadata, sizeof metadata, given->metadata, given->metadata_count, &metadata_len);
+        if (st == LOOM_ETOOBIG) {
+            st = last_error(st, "capability \"%.100s\": its metadata is over %u entries or %u bytes", given->name,
+                            FRAME_METADATA_MAX, LOOM_HEADERS_MAX);
+        }
     }
     if (st != LOOM_OK) {
         return st;
@@ -244,11 +291,8 @@ static loom_status put_in_place(loom_agent *a, capability *c)
 loom_status loom_agent_provide(loom_agent *a, const loom_capability *given)
 {
     capability *c;
-    if (a == NULL) {
-        return LOOM_EINVAL;
-    }
-    loom_status st = capability_create(&c, given);
-    if (st != LOOM_OK) {
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK || (st = capability_create(&c, given)) != LOOM_OK) {
         return st;
     }
     pthread_mutex_lock(&a->loop.lock);
@@ -262,13 +306,14 @@ loom_status loom_agent_provide(loom_agent *a, const loom_capability *given)
 
 loom_status loom_agent_withdraw(loom_agent *a, const char *name, const char *version)
 {
-    if (a == NULL || name == NULL) {
-        return LOOM_EINVAL;
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK || name == NULL) {
+        return st != LOOM_OK ? st : last_error_null("the name of the capability");
     }
     pthread_mutex_lock(&a->loop.lock);
     actions *s = a->actions;
     size_t at = position(a, str_of(name), version_of(version));
-    loom_status st = at < s->capability_count ? LOOM_OK : LOOM_ENOTFOUND;
+    st = at < s->capability_count ? LOOM_OK : LOOM_ENOTFOUND;
     capability *c = st == LOOM_OK ? s->capabilities[at] : NULL;
     if (st == LOOM_OK && a->loop.out.up) {
         frame_provide gone = {.request = provide_request(c->number) + 1,

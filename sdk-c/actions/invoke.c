@@ -16,14 +16,23 @@
 
 /* ---- what is sent ---- */
 
-static loom_status check(const char *name, loom_bytes payload, const loom_invoke_options *o)
+static loom_status check(const loom_agent *a, const char *name, loom_bytes payload, const loom_invoke_options *o)
 {
-    if (name == NULL || (payload.len > 0 && payload.data == NULL) || (o->call_id.len > 0 && o->call_id.data == NULL) ||
-        o->call_id.len > FRAME_CALL_ID_MAX || str_of(o->version).len > FRAME_VERSION_MAX ||
-        strlen(name) > FRAME_CAPABILITY_MAX || !loom_topic_valid(str_of(name))) {
-        return LOOM_EINVAL;
+    const char *reason = "its name is missing";
+    loom_status st = agent_check_payload(a, payload);
+    if (st != LOOM_OK) {
+        return st;
     }
-    return LOOM_OK;
+    if (name == NULL || loom_topic_check(str_of(name), &reason) != LOOM_OK || strlen(name) > FRAME_CAPABILITY_MAX) {
+        reason = name != NULL && strlen(name) > FRAME_CAPABILITY_MAX ? "its name is too long" : reason;
+    } else if ((o->call_id.len > 0 && o->call_id.data == NULL) || o->call_id.len > FRAME_CALL_ID_MAX) {
+        reason = "call_id has no data, or is over 64 bytes";
+    } else if (str_of(o->version).len > FRAME_VERSION_MAX) {
+        reason = "version is too long";
+    } else {
+        return LOOM_OK;
+    }
+    return last_error(LOOM_EINVAL, "call of \"%.100s\": %s", name != NULL ? name : "", reason);
 }
 
 static loom_envelope_fields fields_of(const loom_agent *a, const char *name, loom_bytes payload,
@@ -118,8 +127,9 @@ static loom_status send_call(loom_agent *a, open_call *call, loom_bytes payload,
 static loom_status prepare(loom_agent *a, open_call **out, const char *name, loom_bytes payload,
                            const loom_invoke_options *options)
 {
-    if (a == NULL || check(name, payload, options) != LOOM_OK) {
-        return LOOM_EINVAL;
+    loom_status st = check(a, name, payload, options);
+    if (st != LOOM_OK) {
+        return st;
     }
     *out = open_call_create(name, options);
     return *out != NULL ? LOOM_OK : LOOM_ENOMEM;
@@ -132,7 +142,7 @@ loom_status loom_agent_invoke_async(loom_agent *a, const char *name, loom_bytes 
     static const loom_invoke_options none;
     open_call *call;
     options = options != NULL ? options : &none;
-    loom_status st = on_result != NULL ? prepare(a, &call, name, payload, options) : LOOM_EINVAL;
+    loom_status st = on_result != NULL ? prepare(a, &call, name, payload, options) : last_error_null("on_result");
     if (st != LOOM_OK) {
         return st;
     }
@@ -222,11 +232,15 @@ loom_status loom_agent_invoke(loom_agent *a, const char *name, loom_bytes payloa
 
 loom_status loom_agent_cancel(loom_agent *a, uint64_t number, const char *reason)
 {
-    if (a == NULL || str_of(reason).len > FRAME_TEXT_MAX) {
-        return LOOM_EINVAL;
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    if (str_of(reason).len > FRAME_TEXT_MAX) {
+        return last_error(LOOM_EINVAL, "the reason has %zu bytes, and at most %u are allowed", strlen(reason), FRAME_TEXT_MAX);
     }
     pthread_mutex_lock(&a->loop.lock);
-    loom_status st = open_calls_cancel(a, number, str_of(reason));
+    st = open_calls_cancel(a, number, str_of(reason));
     pthread_mutex_unlock(&a->loop.lock);
     return st;
 }

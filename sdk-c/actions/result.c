@@ -61,22 +61,22 @@ void result_set(loom_result *result, loom_outcome outcome, loom_str code, loom_s
 
 loom_outcome loom_result_outcome(const loom_result *result)
 {
-    return result->outcome;
+    return result != NULL ? result->outcome : LOOM_OUTCOME_ERROR;
 }
 
 const char *loom_result_code(const loom_result *result)
 {
-    return result->code;
+    return result != NULL ? result->code : "";
 }
 
 const char *loom_result_text(const loom_result *result)
 {
-    return result->text;
+    return result != NULL ? result->text : "";
 }
 
 loom_bytes loom_result_payload(const loom_result *result)
 {
-    return result->payload;
+    return result != NULL ? result->payload : (loom_bytes){0};
 }
 
 void loom_result_free(loom_result *result)

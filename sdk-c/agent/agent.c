@@ -108,7 +108,7 @@ static loom_status start(loom_agent *a)
     loom_status st = loop_init(&a->loop, a->options.send_buffer_bytes);
     if (st != LOOM_OK) {
         if (st == LOOM_EIO) {
-            agent_open_error_set("no descriptor for the agent: %s", strerror(errno));
+            return last_error(st, "no descriptor for the agent: %s", strerror(errno));
         }
         return st;
     }
@@ -116,7 +116,7 @@ static loom_status start(loom_agent *a)
         goto close_telemetry;
     }
     if (!a->options.poll_mode && (st = start_threads(a)) != LOOM_OK) {
-        agent_open_error_set("no thread for the agent");
+        (void)last_error(st, "no thread for the agent");
         loop_close_within(&a->loop, 0);
         keeper_join(a);
         goto close_telemetry;
@@ -131,16 +131,17 @@ close_telemetry:
 
 loom_status loom_agent_open(loom_agent **out, const loom_agent_options *options)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the agent");
+    }
     *out = NULL;
-    agent_open_error_clear();
+    last_error_clear();
     if (options == NULL) {
-        agent_open_error_set("the options are missing");
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "the options are missing");
     }
     loom_agent *a = calloc(1, sizeof *a);
     if (a == NULL) {
-        agent_open_error_set("%s", loom_status_text(LOOM_ENOMEM));
-        return LOOM_ENOMEM;
+        return last_error(LOOM_ENOMEM, "%s", loom_status_text(LOOM_ENOMEM));
     }
     atomic_flag_clear(&a->exporter_told);
     loom_status st = agent_options_check(options, &a->session.url);
@@ -149,13 +150,15 @@ loom_status loom_agent_open(loom_agent **out, const loom_agent_options *options)
     }
     if (st != LOOM_OK) {
         free_agent(a);
-        if (loom_agent_open_error()[0] == '\0') {
-            agent_open_error_set("%s", loom_status_text(st));
-        }
-        return st;
+        return loom_last_error()[0] != '\0' ? st : last_error(st, "%s", loom_status_text(st));
     }
     *out = a;
     return LOOM_OK;
+}
+
+const char *loom_agent_open_error(void)
+{
+    return loom_last_error();
 }
 
 /* ---- close ---- */
@@ -191,6 +194,10 @@ loom_status loom_agent_close_within(loom_agent *a, uint32_t timeout_ms)
     if (a == NULL) {
         return LOOM_OK;
     }
+    if (agent_check(a) != LOOM_OK) {
+        loop_abandon(&a->loop); /* the agent goes on in the parent */
+        return LOOM_OK;
+    }
     if (loop_is_this_thread(&a->loop)) {
         return LOOM_EBUSY;
     }
@@ -219,17 +226,20 @@ loom_status loom_agent_close(loom_agent *a)
 
 const char *loom_agent_id(const loom_agent *a)
 {
-    return a->id.data;
+    return a != NULL ? a->id.data : "";
 }
 
 loom_tracer *loom_agent_tracer(const loom_agent *a)
 {
-    return a->tracer;
+    return a != NULL ? a->tracer : NULL;
 }
 
 loom_agent_state loom_agent_get_state(const loom_agent *agent)
 {
     loom_agent *a = (loom_agent *)(uintptr_t)agent; /* only the lock changes */
+    if (agent_check(a) != LOOM_OK) {
+        return LOOM_AGENT_CLOSED;
+    }
     pthread_mutex_lock(&a->loop.lock);
     loom_agent_state state = a->session.state;
     pthread_mutex_unlock(&a->loop.lock);
@@ -244,6 +254,9 @@ static uint64_t value_of(const _Atomic uint64_t *counter)
 loom_agent_stats loom_agent_get_stats(const loom_agent *agent)
 {
     loom_agent *a = (loom_agent *)(uintptr_t)agent; /* only the lock changes */
+    if (agent_check(a) != LOOM_OK) {
+        return (loom_agent_stats){0};
+    }
     pthread_mutex_lock(&a->loop.lock);
     loom_agent_stats stats = {.emitted = a->events->emitted,
                               .refused = a->events->refused,

@@ -98,6 +98,7 @@ loom_status loop_init(agent_loop *loop, size_t send_limit)
         goto destroy_closes;
     }
     loop->epoll_fd = loop->wake_fd = loop->timer_fd = loop->run_fd = -1;
+    loop->mark = fork_mark_take();
     send_queue_init(&loop->out, send_limit);
     loom_status st = open_descriptors(loop);
     if (st != LOOM_OK) {
@@ -123,6 +124,12 @@ void loop_fini(agent_loop *loop)
     pthread_mutex_destroy(&loop->lock);
     pthread_cond_destroy(&loop->closes);
     pthread_cond_destroy(&loop->changed);
+}
+
+void loop_abandon(agent_loop *loop)
+{
+    close_descriptors(loop);
+    loop->timer_fd = loop->run_fd = loop->wake_fd = loop->epoll_fd = -1;
 }
 
 /* ---- who is the loop ---- */

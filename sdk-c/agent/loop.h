@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/fork_mark.h"
 #include "sdk-c/agent/timers.h"
 #include "sdk-c/link/carrier.h"
 #include "sdk-c/link/send_queue.h"
@@ -22,6 +23,7 @@ enum { TIMER_TAG = CARRIER_TAG + 1, WAKE_TAG }; /* epoll_event.data.u32 */
 
 typedef struct agent_loop {
     /* fixed once open */
+    unsigned mark;          /* fork_mark.h: whose process this is */
     int epoll_fd, wake_fd, timer_fd;
     int run_fd;             /* readable: loom_agent_run() has to look */
 
@@ -57,6 +59,9 @@ typedef struct agent_loop {
 LOOM_MUST_CHECK loom_status loop_init(agent_loop *loop, size_t send_limit);
 /* No thread uses it any more. */
 void loop_fini(agent_loop *loop);
+/* In the child of a fork(): its copies of the parent's descriptors, and nothing else. What the parent's threads were about to
+ * change is in no state to be freed. */
+void loop_abandon(agent_loop *loop);
 
 /* Makes the calling thread the loop. False: another one is. */
 bool loop_enter(agent_loop *loop);

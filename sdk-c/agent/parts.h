@@ -6,6 +6,7 @@
 
 #include <loom/trace.h>
 
+#include "base/last_error.h"
 #include "base/rate_limit.h"
 #include "sdk-c/agent/loop.h"
 #include "sdk-c/agent/session.h"
@@ -42,5 +43,23 @@ struct loom_agent {
     bool outage_told;                 /* report.c: this outage has been written to standard error */
     rate_limit notices;               /* report.c: refusals written to standard error */
 };
+
+/* What every public function asks first: there is an agent, and it is this process's. LOOM_EINVAL.  LOOM_ECLOSED. */
+static inline loom_status agent_check(const loom_agent *a)
+{
+    if (a == NULL) {
+        return last_error_null("the agent");
+    }
+    return fork_mark_is_foreign(a->loop.mark) ? LOOM_ECLOSED : LOOM_OK;
+}
+
+/* The same of a payload. */
+static inline loom_status agent_check_payload(const loom_agent *a, loom_bytes payload)
+{
+    if (payload.len > 0 && payload.data == NULL) {
+        return last_error(LOOM_EINVAL, "the payload has a length of %zu bytes and no data", payload.len);
+    }
+    return agent_check(a);
+}
 
 #endif

@@ -16,7 +16,7 @@
 
 int loom_agent_fd(const loom_agent *a)
 {
-    return a->options.poll_mode ? a->loop.epoll_fd : -1;
+    return agent_check(a) == LOOM_OK && a->options.poll_mode ? a->loop.epoll_fd : -1;
 }
 
 /* By the bridge for good, or by its owner. */
@@ -34,14 +34,18 @@ static loom_status closed_status(loom_agent *a)
 
 loom_status loom_agent_poll(loom_agent *a, int timeout_ms)
 {
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK) {
+        return st;
+    }
     if (!a->options.poll_mode) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "the agent is not in poll mode: it runs a thread of its own");
     }
     if (loop_is_this_thread(&a->loop)) {
         return LOOM_EBUSY;
     }
     loop_guest_enter(&a->loop);
-    loom_status st = LOOM_EBUSY;
+    st = LOOM_EBUSY;
     if (loop_enter(&a->loop)) {
         agent_round(a, timeout_ms);
         loop_leave(&a->loop);
@@ -102,11 +106,12 @@ static bool is_ready(loom_agent *a, uint64_t last_number, loom_status *st)
 
 loom_status loom_agent_wait_connected(loom_agent *a, uint32_t timeout_ms)
 {
-    if (loop_is_this_thread(&a->loop)) {
-        return LOOM_EBUSY;
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK || loop_is_this_thread(&a->loop)) {
+        return st != LOOM_OK ? st : LOOM_EBUSY;
     }
     loop_guest_enter(&a->loop);
-    loom_status st = wait_for(a, is_ready, subscriptions_last(a), timeout_ms);
+    st = wait_for(a, is_ready, subscriptions_last(a), timeout_ms);
     loop_guest_leave(&a->loop);
     return st == LOOM_ENOTCONN ? LOOM_ETIMEDOUT : st;
 }
@@ -120,12 +125,16 @@ static bool has_left(loom_agent *a, uint64_t queued, loom_status *st)
 
 loom_status loom_agent_flush(loom_agent *a, uint32_t timeout_ms)
 {
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK) {
+        return st;
+    }
     loop_guest_enter(&a->loop);
     pthread_mutex_lock(&a->loop.lock);
     uint64_t queued = a->loop.out.queued;
     loop_write(&a->loop, true);
     pthread_mutex_unlock(&a->loop.lock);
-    loom_status st = wait_for(a, has_left, queued, loop_is_this_thread(&a->loop) ? 0 : timeout_ms);
+    st = wait_for(a, has_left, queued, loop_is_this_thread(&a->loop) ? 0 : timeout_ms);
     loop_guest_leave(&a->loop);
     return st;
 }
@@ -134,8 +143,10 @@ loom_status loom_agent_flush(loom_agent *a, uint32_t timeout_ms)
 
 void loom_agent_stop(loom_agent *a)
 {
-    atomic_store(&a->stopped, true);
-    loop_end_runs(&a->loop);
+    if (a != NULL && !fork_mark_is_foreign(a->loop.mark)) { /* this runs in signal handlers */
+        atomic_store(&a->stopped, true);
+        loop_end_runs(&a->loop);
+    }
 }
 
 /* other_fd: readable means stop; -1: none. A guest: closing the agent ends it. */
@@ -170,11 +181,12 @@ static loom_status run_until(loom_agent *a, int other_fd)
 
 static loom_status run_as_guest(loom_agent *a, int other_fd)
 {
-    if (loop_is_this_thread(&a->loop)) {
-        return LOOM_EBUSY;
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK || loop_is_this_thread(&a->loop)) {
+        return st != LOOM_OK ? st : LOOM_EBUSY;
     }
     loop_guest_enter(&a->loop);
-    loom_status st = run_until(a, other_fd);
+    st = run_until(a, other_fd);
     loop_guest_leave(&a->loop);
     return st;
 }
@@ -194,14 +206,20 @@ static const int stopping[STOPPING] = {SIGINT, SIGTERM, SIGHUP};
 static struct {
     pthread_mutex_t lock;
     unsigned users;
+    unsigned mark; /* of the process whose handlers these are; fixed while there are users */
     struct sigaction before[STOPPING];
 } signals = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static atomic_int signal_event_fd = -1; /* readable once a signal has come */
 static atomic_uint signal_writers;      /* handlers that may be about to write to it, on whatever threads */
 
+/* The child of a fork() has the handler, but nobody in it who waits: there the signal does what it does without one. */
 static void on_signal(int number)
 {
-    (void)number;
+    if (fork_mark_is_foreign(signals.mark)) {
+        signal(number, SIG_DFL);
+        raise(number);
+        return;
+    }
     atomic_fetch_add(&signal_writers, 1); /* before it looks: whoever closes the descriptor hides it, and then looks here */
     int fd = atomic_load(&signal_event_fd);
     if (fd >= 0) {
@@ -240,6 +258,7 @@ static loom_status signals_enter(int *fd)
             st = LOOM_EIO;
         } else {
             atomic_store(&signal_event_fd, *fd);
+            signals.mark = fork_mark_take();
             take_signals();
         }
     }
@@ -271,8 +290,8 @@ static void signals_leave(void)
 loom_status loom_agent_run_until_signal(loom_agent *a)
 {
     int fd;
-    loom_status st = signals_enter(&fd);
-    if (st != LOOM_OK) {
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK || (st = signals_enter(&fd)) != LOOM_OK) {
         return st;
     }
     sigset_t set, before; /* one that was blocked until here ends it, too */

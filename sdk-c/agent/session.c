@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <loom/version.h>
+
 #include "base/backoff.h"
 #include "base/random.h"
 #include "sdk-c/agent/parts.h"

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <loom/version.h>
+
 #include "base/str.h"
 #include "sdk-c/agent/report.h"
 #include "sdk-c/agent/telemetry.h"

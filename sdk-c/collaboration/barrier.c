@@ -213,17 +213,22 @@ static uint32_t discharge(loom_agent *a, barrier *b, loom_status *st)
 
 static loom_status make(barrier **out, loom_agent *a, const char *name, uint32_t parties)
 {
-    if (a == NULL || name == NULL || parties == 0 || parties > LOOM_CONTRIBUTIONS_MAX) {
-        return LOOM_EINVAL;
+    const char *reason = "its name is missing, or too long";
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    if (parties == 0 || parties > LOOM_CONTRIBUTIONS_MAX) {
+        return last_error(LOOM_EINVAL, "a barrier has 1 to %u parties", LOOM_CONTRIBUTIONS_MAX);
     }
     barrier *b = calloc(1, sizeof *b);
     if (b == NULL) {
         return LOOM_ENOMEM;
     }
-    int len = snprintf(b->topic, sizeof b->topic, TOPIC_PREFIX "%s", name);
-    if (len < 0 || (size_t)len >= sizeof b->topic || !loom_topic_valid(str_of(b->topic))) {
+    int len = snprintf(b->topic, sizeof b->topic, TOPIC_PREFIX "%s", name != NULL ? name : "");
+    if (name == NULL || (size_t)len >= sizeof b->topic || loom_topic_check(str_of(b->topic), &reason) != LOOM_OK) {
         free(b);
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "barrier \"%.100s\": %s", name != NULL ? name : "", reason);
     }
     b->agent = a;
     b->parties = parties;

@@ -348,12 +348,16 @@ loom_status loom_agent_call_for_proposals(loom_agent *a, const char *topic, loom
                                           const loom_contract_options *options, loom_contract **out)
 {
     static const loom_contract_options none;
+    if (out == NULL) {
+        return last_error_null("the place for the contract");
+    }
     *out = NULL;
-    if (a == NULL || topic == NULL || (task.len > 0 && task.data == NULL)) {
-        return LOOM_EINVAL;
+    loom_status st = agent_check_payload(a, task);
+    if (st != LOOM_OK || topic == NULL) {
+        return st != LOOM_OK ? st : last_error_null("the topic");
     }
     loop_guest_enter(&a->loop);
-    loom_status st = begin(a, topic, task, options != NULL ? options : &none, out);
+    st = begin(a, topic, task, options != NULL ? options : &none, out);
     loop_guest_leave(&a->loop);
     return st;
 }

@@ -116,7 +116,7 @@ static loom_status make(party **out, const loom_envelope *call, loom_on_award on
     loom_str correlation = loom_envelope_correlation_id(call, buf), sender = loom_envelope_sender(call);
     if (correlation.len > LOOM_THREAD_ID_MAX || memchr(correlation.data, '\0', correlation.len) != NULL ||
         sender.len > LOOM_AGENT_ID_MAX) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "the call's correlation_id or sender is too long, or holds a NUL");
     }
     party *p = calloc(1, sizeof *p);
     if (p == NULL) {
@@ -187,10 +187,14 @@ loom_status loom_agent_propose(loom_agent *a, loom_envelope *call, double score,
                                loom_on_award on_award, void *user)
 {
     party *p;
-    if (a == NULL || call == NULL || on_award == NULL || !isfinite(score)) {
-        return LOOM_EINVAL;
+    loom_status st = agent_check_payload(a, payload);
+    if (st != LOOM_OK || call == NULL || on_award == NULL) {
+        return st != LOOM_OK ? st : last_error_null(call == NULL ? "the call" : "on_award");
     }
-    loom_status st = make(&p, call, on_award, user);
+    if (!isfinite(score)) {
+        return last_error(LOOM_EINVAL, "the score is not a finite number");
+    }
+    st = make(&p, call, on_award, user);
     if (st != LOOM_OK) {
         return st;
     }
@@ -202,8 +206,9 @@ loom_status loom_agent_propose(loom_agent *a, loom_envelope *call, double score,
 
 loom_status loom_agent_finish_award(loom_agent *a, loom_envelope *award, loom_status status, loom_bytes payload)
 {
-    if (a == NULL || award == NULL) {
-        return LOOM_EINVAL;
+    loom_status st = agent_check_payload(a, payload);
+    if (st != LOOM_OK || award == NULL) {
+        return st != LOOM_OK ? st : last_error_null("the award");
     }
     loom_emit_options options = {.type = status == LOOM_OK ? CONTRACT_RESULT : CONTRACT_FAILURE};
     return reply_with(a, award, payload, &options, NULL, 0, NULL);

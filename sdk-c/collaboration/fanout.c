@@ -253,18 +253,25 @@ static loom_status run(loom_agent *a, fanout *f)
 static loom_status check(const loom_agent *a, const loom_target *targets, size_t count, loom_bytes payload,
                          const loom_join_rule *rule)
 {
-    if (a == NULL || targets == NULL || count == 0 || rule == NULL || (payload.len > 0 && payload.data == NULL)) {
-        return LOOM_EINVAL;
+    loom_status st = agent_check_payload(a, payload);
+    if (st != LOOM_OK || rule == NULL) {
+        return st != LOOM_OK ? st : last_error_null("the join rule");
+    }
+    if (targets == NULL || count == 0) {
+        return last_error(LOOM_EINVAL, "there are no targets");
     }
     if (count > LOOM_CONTRIBUTIONS_MAX) {
         return LOOM_EFULL;
     }
     for (size_t i = 0; i < count; i++) {
         const loom_target *t = &targets[i];
-        const char *name = t->topic != NULL ? t->topic : t->capability;
-        if ((t->topic != NULL) == (t->capability != NULL) || (t->payload.len > 0 && t->payload.data == NULL) ||
-            !loom_topic_valid(str_of(name))) {
-            return LOOM_EINVAL;
+        const char *name = t->topic != NULL ? t->topic : t->capability, *reason = "it has no name";
+        if ((t->topic != NULL) == (t->capability != NULL)) {
+            return last_error(LOOM_EINVAL, "target %zu is not either a topic or a capability", i);
+        }
+        if ((t->payload.len > 0 && t->payload.data == NULL) || loom_topic_check(str_of(name), &reason) != LOOM_OK) {
+            return last_error(LOOM_EINVAL, "target %zu, \"%.100s\": %s", i, name,
+                              t->payload.len > 0 && t->payload.data == NULL ? "its payload has no data" : reason);
         }
     }
     return LOOM_OK;
@@ -302,7 +309,7 @@ loom_status loom_agent_fanout(loom_agent *a, const loom_target *targets, size_t 
     static const loom_request_options none;
     join_tally tally;
     if (out == NULL) {
-        return LOOM_EINVAL;
+        return last_error_null("the place for what is joined");
     }
     *out = NULL;
     loom_status st = check(a, targets, count, payload, rule);

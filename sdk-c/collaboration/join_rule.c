@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/last_error.h"
 #include "base/str.h"
 
 /* 0: the strategy needs to know how many are expected, or k. */
@@ -20,7 +21,7 @@ static uint32_t needed_of(const loom_join_rule *rule, uint32_t expected)
 loom_status join_tally_init(join_tally *t, const loom_join_rule *rule, size_t candidates)
 {
     if (candidates > LOOM_CONTRIBUTIONS_MAX || rule->expected > LOOM_CONTRIBUTIONS_MAX) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "a join has at most %u contributions", LOOM_CONTRIBUTIONS_MAX);
     }
     uint32_t known = (uint32_t)candidates, expected = rule->expected != 0 ? rule->expected : known;
     *t = (join_tally){.expected = expected, .needed = needed_of(rule, expected), .candidates = known};
@@ -28,7 +29,12 @@ loom_status join_tally_init(join_tally *t, const loom_join_rule *rule, size_t ca
     if (expected != 0 && expected < most) {
         most = expected;
     }
-    return t->needed > 0 && t->needed <= most ? LOOM_OK : LOOM_EINVAL;
+    if (t->needed == 0) {
+        return last_error(LOOM_EINVAL, "the join rule needs to know how many are expected, or k");
+    }
+    return t->needed <= most ? LOOM_OK
+                             : last_error(LOOM_EINVAL, "the join rule waits for %u contributions, and there can be %u at most",
+                                          t->needed, most);
 }
 
 bool join_tally_over(const join_tally *t, loom_join_outcome *outcome)

@@ -180,12 +180,15 @@ loom_status loom_joiner_open(loom_joiner **out, loom_agent *agent, const loom_jo
 {
     join_tally tally;
     if (out == NULL) {
-        return LOOM_EINVAL;
+        return last_error_null("the place for the joiner");
     }
     *out = NULL;
-    if (agent == NULL || options == NULL || options->on_joined == NULL ||
-        join_tally_init(&tally, &options->rule, join_source_count(options->rule.sources)) != LOOM_OK) {
-        return LOOM_EINVAL;
+    loom_status st = agent_check(agent);
+    if (st != LOOM_OK || options == NULL || options->on_joined == NULL) {
+        return st != LOOM_OK ? st : last_error(LOOM_EINVAL, "there is no on_joined to take what is joined");
+    }
+    if ((st = join_tally_init(&tally, &options->rule, join_source_count(options->rule.sources))) != LOOM_OK) {
+        return st;
     }
     if (is_closing(agent)) {
         return LOOM_ECLOSED;
@@ -221,7 +224,7 @@ static bool is_unused(const loom_joiner *j)
 
 void loom_joiner_close(loom_joiner *j)
 {
-    if (j == NULL) {
+    if (j == NULL || agent_check(j->agent) != LOOM_OK) {
         return;
     }
     loom_agent *a = j->agent;
@@ -445,19 +448,23 @@ loom_status loom_joiner_add(loom_joiner *j, const char *key, const char *source,
 {
     char buf[LOOM_UUID_TEXT_SIZE];
     if (j == NULL || event == NULL) {
-        return LOOM_EINVAL;
+        return last_error_null(j == NULL ? "the joiner" : "the event");
+    }
+    loom_status st = agent_check(j->agent);
+    if (st != LOOM_OK) {
+        return st;
     }
     loom_str text = key != NULL ? str_of(key) : loom_envelope_correlation_id(event, buf);
     loom_str from = source != NULL ? str_of(source) : loom_envelope_sender(event);
     if (text.len > LOOM_THREAD_ID_MAX || from.len > LOOM_THREAD_ID_MAX) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "key or source is over %u bytes", LOOM_THREAD_ID_MAX);
     }
     if (from.len == 0) {
         from.data = ""; /* what was built by hand may have no sender */
     }
     joiner_key *into;
     pthread_mutex_lock(&j->agent->loop.lock);
-    loom_status st = take_in(j, &into, text, from, event);
+    st = take_in(j, &into, text, from, event);
     if (st == LOOM_OK) {
         end_if_over(j, into);
     } else {
@@ -468,6 +475,9 @@ loom_status loom_joiner_add(loom_joiner *j, const char *key, const char *source,
 
 loom_joiner_stats loom_joiner_get_stats(const loom_joiner *joiner)
 {
+    if (joiner == NULL || agent_check(joiner->agent) != LOOM_OK) {
+        return (loom_joiner_stats){0};
+    }
     loom_agent *a = joiner->agent;
     pthread_mutex_lock(&a->loop.lock);
     loom_joiner_stats stats = joiner->stats;

@@ -272,6 +272,9 @@ loom_collaboration_stats loom_agent_collaboration(const loom_agent *agent)
 {
     loom_agent *a = (loom_agent *)(uintptr_t)agent; /* only the lock changes */
     loom_collaboration_stats stats = {0};
+    if (agent_check(a) != LOOM_OK) {
+        return stats;
+    }
     pthread_mutex_lock(&a->loop.lock);
     if (a->collaboration != NULL) {
         stats = a->collaboration->stats;

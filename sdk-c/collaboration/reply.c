@@ -50,8 +50,12 @@ loom_status reply_with(loom_agent *a, loom_envelope *event, loom_bytes payload, 
     loom_header headers[6];
     size_t count = 0;
     loom_str key;
-    if (a == NULL || event == NULL || !set_texts(&texts, event)) {
-        return LOOM_EINVAL;
+    loom_status st = agent_check_payload(a, payload);
+    if (st != LOOM_OK || event == NULL) {
+        return st != LOOM_OK ? st : last_error_null("the event");
+    }
+    if (!set_texts(&texts, event)) {
+        return last_error(LOOM_EINVAL, "the event's reply_to, thread_id or correlation_id holds a NUL");
     }
     loom_emit_options reply = options != NULL ? *options : (loom_emit_options){0};
     reply.thread_id = texts.thread;
@@ -70,7 +74,7 @@ loom_status reply_with(loom_agent *a, loom_envelope *event, loom_bytes payload, 
         headers[count++] = own[i];
     }
     uint64_t token = enter_context(event);
-    loom_status st = emit_with_headers(a, texts.topic, payload, &reply, headers, count);
+    st = emit_with_headers(a, texts.topic, payload, &reply, headers, count);
     if (token != 0) {
         loom_context_pop(token);
     }

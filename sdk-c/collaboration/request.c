@@ -27,12 +27,22 @@ loom_emit_options emit_options_of(const loom_request_options *o)
 
 static loom_status check(const loom_agent *a, const char *topic, loom_bytes payload, const loom_request_options *o)
 {
-    if (a == NULL || topic == NULL || !loom_topic_valid(str_of(topic)) || (payload.len > 0 && payload.data == NULL) ||
-        (o != NULL && o->header_count > 0 && o->headers == NULL)) {
-        return LOOM_EINVAL;
+    const char *reason = "it is missing";
+    loom_status st = agent_check_payload(a, payload);
+    if (st != LOOM_OK) {
+        return st;
     }
-    bool too_long = o != NULL && o->correlation_id != NULL && strlen(o->correlation_id) > LOOM_THREAD_ID_MAX;
-    return too_long ? LOOM_ETOOBIG : LOOM_OK;
+    if (topic == NULL || loom_topic_check(str_of(topic), &reason) != LOOM_OK) {
+        return last_error(LOOM_EINVAL, "topic \"%.100s\": %s", topic != NULL ? topic : "", reason);
+    }
+    if (o != NULL && o->header_count > 0 && o->headers == NULL) {
+        return last_error(LOOM_EINVAL, "header_count is set, and headers is NULL");
+    }
+    if (o != NULL && o->correlation_id != NULL && strlen(o->correlation_id) > LOOM_THREAD_ID_MAX) {
+        return last_error(LOOM_ETOOBIG, "correlation_id has %zu bytes, and at most %u are allowed", strlen(o->correlation_id),
+                          LOOM_THREAD_ID_MAX);
+    }
+    return LOOM_OK;
 }
 
 static uint64_t deadline_of(const loom_request_options *o)
@@ -116,7 +126,7 @@ loom_status loom_agent_request(loom_agent *a, const char *topic, loom_bytes payl
     waiting_request r = {.x.take = keep_reply};
     loom_request_report report = {0};
     if (reply == NULL) {
-        return LOOM_EINVAL;
+        return last_error_null("the place for the reply");
     }
     *reply = NULL;
     loom_status st = check(a, topic, payload, o);
@@ -286,7 +296,7 @@ static loom_status mailbox_status(loom_agent *a)
 loom_status loom_agent_request_async(loom_agent *a, const char *topic, loom_bytes payload,
                                      const loom_request_options *o, loom_on_reply on_reply, void *user, uint64_t *request)
 {
-    loom_status st = on_reply != NULL ? check(a, topic, payload, o) : LOOM_EINVAL;
+    loom_status st = on_reply != NULL ? check(a, topic, payload, o) : last_error_null("on_reply");
     if (st != LOOM_OK || (st = mailbox_status(a)) != LOOM_OK) {
         return st;
     }
@@ -310,8 +320,9 @@ loom_status loom_agent_request_async(loom_agent *a, const char *topic, loom_byte
 
 loom_status loom_agent_request_cancel(loom_agent *a, uint64_t request)
 {
-    if (a == NULL) {
-        return LOOM_EINVAL;
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK) {
+        return st;
     }
     return request != 0 && end_soon(a, request, LOOM_ECANCELED, true) ? LOOM_OK : LOOM_ENOTFOUND;
 }

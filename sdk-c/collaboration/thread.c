@@ -342,15 +342,26 @@ static void discharge(loom_agent *a, loom_thread *t)
 
 static loom_status check(const loom_agent *a, const char *thread_id, loom_on_event on_event)
 {
-    return a != NULL && thread_id != NULL && on_event != NULL && strlen(thread_id) <= LOOM_THREAD_ID_MAX &&
-                   loom_topic_valid(str_of(thread_id))
+    const char *reason = "it is missing";
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK || on_event == NULL) {
+        return st != LOOM_OK ? st : last_error_null("on_event");
+    }
+    if (thread_id == NULL || loom_topic_check(str_of(thread_id), &reason) != LOOM_OK) {
+        return last_error(LOOM_EINVAL, "thread_id \"%.100s\": %s", thread_id != NULL ? thread_id : "", reason);
+    }
+    return strlen(thread_id) <= LOOM_THREAD_ID_MAX
                ? LOOM_OK
-               : LOOM_EINVAL;
+               : last_error(LOOM_EINVAL, "thread_id has %zu bytes, and at most %u are allowed", strlen(thread_id),
+                            LOOM_THREAD_ID_MAX);
 }
 
 loom_status loom_agent_thread_join(loom_thread **out, loom_agent *a, const char *thread_id, loom_on_event on_event,
                                    void *user, uint32_t timeout_ms)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the thread");
+    }
     *out = NULL;
     loom_status st = check(a, thread_id, on_event);
     if (st != LOOM_OK) {
@@ -382,8 +393,8 @@ loom_status loom_agent_thread_join(loom_thread **out, loom_agent *a, const char 
 
 void loom_thread_leave(loom_thread *t)
 {
-    if (t == NULL) {
-        return;
+    if (t == NULL || agent_check(t->agent) != LOOM_OK) {
+        return; /* of the parent of a fork(): it is still in the thread */
     }
     loom_agent *a = t->agent;
     loom_emit_options options = {.type = TYPE_LEAVE, .thread_id = id_of(t), .ttl = LOOM_TTL_DEFAULT};
@@ -397,11 +408,11 @@ void loom_thread_leave(loom_thread *t)
 loom_status loom_thread_post(loom_thread *t, loom_bytes payload, const loom_emit_options *options)
 {
     if (t == NULL) {
-        return LOOM_EINVAL;
+        return last_error_null("the thread");
     }
     loom_emit_options post = options != NULL ? *options : (loom_emit_options){0};
     if (post.type != NULL && strncmp(post.type, TYPE_PREFIX, sizeof TYPE_PREFIX - 1) == 0) {
-        return LOOM_EINVAL; /* it would not be taken for a post */
+        return last_error(LOOM_EINVAL, "type \"%.100s\": " TYPE_PREFIX "* is not taken for a post", post.type);
     }
     post.thread_id = id_of(t);
     return loom_agent_emit(t->agent, t->topic, payload, &post);
@@ -410,7 +421,7 @@ loom_status loom_thread_post(loom_thread *t, loom_bytes payload, const loom_emit
 size_t loom_thread_participants(loom_thread *t, bool (*visit)(void *user, const char *agent), void *user)
 {
     agent_set there;
-    if (t == NULL) {
+    if (t == NULL || agent_check(t->agent) != LOOM_OK) {
         return 0;
     }
     pthread_mutex_lock(&t->agent->loop.lock);

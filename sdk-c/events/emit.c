@@ -57,6 +57,14 @@ static bool topic_is_valid(events *e, loom_str topic)
     return true;
 }
 
+static loom_status __attribute__((cold)) refuse_topic(loom_str topic)
+{
+    const char *reason = "it is not valid";
+    loom_status st = loom_topic_check(topic, &reason);
+    (void)st; /* the two statuses are one here */
+    return last_error(LOOM_EINVAL, "topic \"%.*s\": %s", (int)(topic.len < 100 ? topic.len : 100), topic.data, reason);
+}
+
 /* Lock held; given up while waiting. *guest: it has waited, and the agent is kept until the caller leaves. */
 static loom_status find_room(loom_agent *a, size_t size, uint8_t **room, bool *guest)
 {
@@ -88,9 +96,10 @@ static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t si
     pthread_mutex_lock(&a->loop.lock);
     loom_status st = LOOM_OK;
     if (!topic_is_valid(e, f->topic)) {
-        st = LOOM_EINVAL;
+        st = refuse_topic(f->topic);
     } else if (f->payload.len > a->session.max_payload) {
-        st = LOOM_ETOOBIG;
+        st = last_error(LOOM_ETOOBIG, "the payload has %zu bytes, and the bridge takes %zu", f->payload.len,
+                        (size_t)a->session.max_payload);
     } else if ((st = find_room(a, size, &room, guest)) == LOOM_OK) {
         size = envelope_encode(room, f, id);
         send_queue_add(&a->loop.out, size);
@@ -105,8 +114,9 @@ static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t si
 
 loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options)
 {
-    if (a == NULL || topic == NULL || (payload.len > 0 && payload.data == NULL)) {
-        return LOOM_EINVAL;
+    loom_status st = agent_check_payload(a, payload);
+    if (st != LOOM_OK || topic == NULL) {
+        return st != LOOM_OK ? st : last_error_null("the topic");
     }
     loom_envelope_fields f = {.topic = str_of(topic), .payload = payload, .sender = a->id};
     inherited_text text;
@@ -115,7 +125,7 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     if (options != NULL) {
         set_options(&f, options);
     }
-    loom_status st = inherit_message(&f, &text);
+    st = inherit_message(&f, &text);
     if (st != LOOM_OK) {
         return st;
     }
@@ -141,7 +151,7 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
 loom_status loom_agent_emit_text(loom_agent *a, const char *topic, const char *text, const loom_emit_options *options)
 {
     if (text == NULL) {
-        return LOOM_EINVAL;
+        return last_error_null("the text");
     }
     return loom_agent_emit(a, topic, (loom_bytes){(const uint8_t *)text, strlen(text)}, options);
 }

@@ -88,14 +88,20 @@ loom_status loom_agent_subscribe(loom_agent *a, const char *filter, const loom_s
                                  uint64_t *number)
 {
     const char *reason;
-    if (a == NULL || subscription_check(filter, options, &reason) != LOOM_OK ||
-        (a->options.on_event == NULL && (options == NULL || options->on_event == NULL))) {
-        return LOOM_EINVAL;
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    if (subscription_check(filter, options, &reason) != LOOM_OK) {
+        return last_error(LOOM_EINVAL, "subscription to \"%.100s\": %s", filter != NULL ? filter : "", reason);
+    }
+    if (a->options.on_event == NULL && (options == NULL || options->on_event == NULL)) {
+        return last_error(LOOM_EINVAL, "subscription to \"%.100s\": there is no on_event to handle it", filter);
     }
     subscriptions *subs = &a->events->subs;
     subscription *sub;
     pthread_mutex_lock(&a->loop.lock);
-    loom_status st = a->loop.over ? LOOM_ECLOSED : LOOM_OK;
+    st = a->loop.over ? LOOM_ECLOSED : LOOM_OK;
     if (st == LOOM_OK) {
         st = subscriptions_add(subs, &sub, filter, options, a->options.on_event, a->options.user);
     }
@@ -114,10 +120,14 @@ loom_status loom_agent_subscribe(loom_agent *a, const char *filter, const loom_s
 
 loom_status loom_agent_unsubscribe(loom_agent *a, uint64_t number)
 {
+    loom_status st = agent_check(a);
+    if (st != LOOM_OK) {
+        return st;
+    }
     subscriptions *subs = &a->events->subs;
     pthread_mutex_lock(&a->loop.lock);
     const subscription *sub = subscriptions_find(subs, number);
-    loom_status st = sub == NULL || sub->internal ? LOOM_ENOTFOUND : LOOM_OK;
+    st = sub == NULL || sub->internal ? LOOM_ENOTFOUND : LOOM_OK;
     if (st == LOOM_OK && a->loop.out.up) {
         st = frame_put_unsubscribe(&a->loop.out.control, &(frame_unsubscribe){.request = unsubscribe_request(number),
                                                                               .subscription = number});

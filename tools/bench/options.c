@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <loom/version.h>
+
 #include "host/cli/options.h"
 #include "host/cli/term.h"
 #include "tools/bench/scenarios/scenarios.h"

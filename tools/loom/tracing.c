@@ -2,6 +2,7 @@
 #include "tools/loom/tracing.h"
 
 #include <loom/pipeline.h>
+#include <loom/version.h>
 
 #include "trace/export/exporter.h"
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <loom/version.h>
+
 #define NAME_COLUMNS 12
 
 static void print_exit_codes(FILE *out)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/last_error.h"
 #include "base/str.h"
 #include "trace/carrier/fields.h"
 #include "trace/carrier/trace_variables.h"
@@ -78,9 +79,12 @@ static bool copy_base(loom_child_environment *env, char *const *base)
 
 loom_status loom_child_environment_set(loom_child_environment *env, const char *name, loom_str value)
 {
+    if (env == NULL || name == NULL) {
+        return last_error_null(env == NULL ? "the environment" : "the name");
+    }
     const size_t name_len = strlen(name);
     if (name_len == 0 || strchr(name, '=') != NULL || (value.len > 0 && memchr(value.data, '\0', value.len) != NULL)) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "variable \"%.100s\": its name is empty or has a '=', or its value holds a NUL", name);
     }
     char *text = malloc(name_len + value.len + 2);
     if (text == NULL) {
@@ -157,6 +161,9 @@ loom_status loom_child_environment_create(loom_child_environment **out, char *co
                                           unsigned propagators)
 {
     static char *const nothing[] = {NULL};
+    if (out == NULL) {
+        return last_error_null("the place for the environment");
+    }
     *out = NULL;
     base = base != NULL ? base : environ != NULL ? environ : nothing;
     size_t count = 0;
@@ -180,7 +187,8 @@ loom_status loom_child_environment_create(loom_child_environment **out, char *co
 
 char *const *loom_child_environment_list(const loom_child_environment *env)
 {
-    return env->list;
+    static char *const nothing[] = {NULL};
+    return env != NULL ? env->list : nothing;
 }
 
 void loom_child_environment_free(loom_child_environment *env)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/last_error.h"
 #include "base/str.h"
 #include "trace/carrier/fields.h"
 
@@ -113,6 +114,9 @@ loom_status loom_propagation_from_environment(loom_propagation *out, const loom_
                                               unsigned propagators, const loom_propagation_report *report)
 {
     static const loom_propagation_arguments none;
+    if (out == NULL) {
+        return last_error_null("the place for what is extracted");
+    }
     const loom_carrier line = {.get = argument_get, .user = (void *)(uintptr_t)(arguments != NULL ? arguments : &none)};
     const loom_carrier environment = loom_environment_carrier();
     field_source first = {.carrier = &line, .report = report};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a carrier by a set of propagators. */
+#include "base/last_error.h"
 #include "trace/carrier/fields.h"
 
 #include "trace/span/propagators.h"
@@ -30,6 +31,9 @@ loom_status loom_propagation_extract(loom_propagation *out, const loom_carrier *
                                      const loom_propagation_report *report)
 {
     static const loom_carrier nothing;
+    if (out == NULL) {
+        return last_error_null("the place for what is extracted");
+    }
     field_source from = {.carrier = carrier != NULL ? carrier : &nothing, .report = report};
     *out = (loom_propagation){0};
     propagators_read(out, &from, propagators);
@@ -51,5 +55,8 @@ void loom_propagation_fini(loom_propagation *p)
 
 loom_span_options loom_propagation_span_options(const loom_propagation *p, loom_span_kind kind)
 {
+    if (p == NULL) {
+        return (loom_span_options){.kind = kind};
+    }
     return (loom_span_options){.kind = kind, .parent = &p->context, .parent_is_remote = true, .tracestate = p->tracestate};
 }

@@ -124,6 +124,9 @@ loom_carrier loom_headers_carrier(loom_headers *list)
 
 void loom_headers_fini(loom_headers *list)
 {
+    if (list == NULL) {
+        return;
+    }
     for (size_t i = 0; list->capacity > 0 && i < list->count; i++) {
         free_pair(&list->items[i]);
     }

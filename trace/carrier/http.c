@@ -184,6 +184,8 @@ static loom_str mask_url(char out[MASKED_SIZE], loom_str url)
 loom_span *loom_http_server_span(loom_tracer *tracer, const loom_http_request *r, const loom_propagation *from)
 {
     static const loom_propagation nothing;
+    static const loom_http_request unknown;
+    r = r != NULL ? r : &unknown;
     char name[NAME_SIZE], query[MASKED_SIZE];
     attr_list attrs = {.count = 0};
     write_name(name, r->method, r->route);
@@ -226,6 +228,13 @@ void loom_http_server_status(loom_span *span, unsigned status, const char *error
 void loom_http_server_timing(char out[LOOM_SERVER_TIMING_SIZE], const loom_trace_context *context)
 {
     char parent[LOOM_TRACEPARENT_SIZE];
+    if (out == NULL) {
+        return;
+    }
+    if (context == NULL) {
+        out[0] = '\0';
+        return;
+    }
     loom_traceparent_format(parent, context);
     snprintf(out, LOOM_SERVER_TIMING_SIZE, "trace;desc=\"%s\"", parent);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing a context into a carrier by a set of propagators. */
+#include "base/last_error.h"
 #include "trace/carrier/fields.h"
 
 static void keep_first(loom_status *first, loom_status st)
@@ -36,7 +37,7 @@ loom_status loom_propagation_inject(const loom_carrier *to, const loom_propagati
 {
     loom_status st = LOOM_OK;
     if (to == NULL || to->set == NULL) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "there is no carrier, or it has no set to write fields with");
     }
     const loom_propagation current = propagation_current();
     const loom_propagation *written = what != NULL ? what : &current;
@@ -52,7 +53,7 @@ loom_status loom_propagation_inject(const loom_carrier *to, const loom_propagati
 loom_status loom_propagation_echo(const loom_carrier *response, const loom_trace_context *context)
 {
     if (response == NULL || response->set == NULL) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "there is no carrier, or it has no set to write fields with");
     }
     return context != NULL && loom_trace_context_valid(context) ? ids_write_uuids(response, context) : LOOM_OK;
 }

@@ -343,6 +343,9 @@ void loom_span_processor_options_from_env(loom_span_processor_options *out, cons
     if (bad != NULL) {
         *bad = NULL;
     }
+    if (out == NULL) {
+        return;
+    }
     (void)env_check_exporter(out, bad != NULL ? &report : NULL);
 }
 

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <loom/version.h>
+
 #define POLL_MAX_MS 1000u
 /* Bytes: a batch of 512 spans leaves in one write, instead of seven with two polls each. */
 #define UPLOAD_BUFFER_SIZE (512u * 1024u)

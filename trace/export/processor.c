@@ -6,6 +6,7 @@
 #include "trace/export/processor_state.h"
 
 #include "base/clock.h"
+#include "base/last_error.h"
 
 #define STUCK_GRACE_MS 250u /* after the deadline, for the exporter thread to count and leave */
 
@@ -71,7 +72,7 @@ loom_status loom_span_processor_flush(loom_span_processor *processor, uint32_t t
 {
     loom_span_processor *p = processor;
     if (p == NULL || processor_forked(p)) {
-        return p == NULL ? LOOM_EINVAL : LOOM_ECLOSED;
+        return p == NULL ? last_error_null("the processor") : LOOM_ECLOSED;
     }
     uint64_t until = clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
     pthread_mutex_lock(&p->lock);
@@ -129,7 +130,7 @@ loom_status loom_span_processor_shutdown(loom_span_processor *processor, uint32_
 {
     loom_span_processor *p = processor;
     if (p == NULL || processor_forked(p)) {
-        return p == NULL ? LOOM_EINVAL : LOOM_ECLOSED;
+        return p == NULL ? last_error_null("the processor") : LOOM_ECLOSED;
     }
     uint64_t until = clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
     pthread_mutex_lock(&p->lock);

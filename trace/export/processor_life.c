@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/last_error.h"
 #include "base/thread.h"
 
 #define DEFAULT_QUEUE_SIZE 2048u
@@ -100,6 +101,9 @@ static void check_environment(void)
 
 loom_status loom_span_processor_create(loom_span_processor **out, const loom_span_processor_options *options)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the processor");
+    }
     *out = NULL;
     loom_span_processor_options from_env;
     if (options == NULL) {
@@ -109,7 +113,8 @@ loom_status loom_span_processor_create(loom_span_processor **out, const loom_spa
         from_env.on_error = tell;
         options = &from_env;
     }
-    return processor_create(out, options);
+    const loom_status st = processor_create(out, options);
+    return st == LOOM_EINVAL ? last_error(st, "the exporter's endpoint, kind, stages or log_spans make no sense") : st;
 }
 
 loom_span_processor *loom_span_processor_ref(loom_span_processor *processor)

@@ -2,6 +2,7 @@
 #include "trace/log/logger.h"
 
 #include "base/clock.h"
+#include "base/last_error.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -50,10 +51,13 @@ loom_status loom_logger_create(loom_logger **out, const loom_logger_options *opt
     static const loom_logger_options defaults = {.fd = STDERR_FILENO};
     const loom_logger_options *o = options != NULL ? options : &defaults;
     const loom_severity minimum = o->minimum != 0 ? o->minimum : loom_severity_from_env();
+    if (out == NULL) {
+        return last_error_null("the place for the logger");
+    }
     *out = NULL;
     if ((!severity_valid(minimum) && minimum != LOOM_SEVERITY_OFF) ||
         (o->format != LOOM_LOG_JSON && o->format != LOOM_LOG_TEXT)) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "the logger's minimum is no severity, or its format neither JSON nor text");
     }
     loom_logger *l = calloc(1, sizeof *l);
     if (l == NULL) {

@@ -2,11 +2,13 @@
 #include "trace/log/output.h"
 
 #include "base/clock.h"
+#include "base/last_error.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -17,7 +19,7 @@ loom_status output_init(output *o, int fd, uint32_t wait_ms)
 {
     struct stat info;
     if (fstat(fd, &info) != 0) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "descriptor %d of the logger: %s", fd, strerror(errno));
     }
     o->fd = fd;
     o->kind = S_ISREG(info.st_mode)    ? OUTPUT_FILE

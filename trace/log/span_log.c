@@ -97,7 +97,8 @@ bool span_log_parse(span_log_rules *out, loom_str text, loom_str *bad)
 bool loom_log_spans_valid(loom_str text, loom_str *bad)
 {
     span_log_rules rules;
-    return span_log_parse(&rules, text, bad);
+    loom_str unwanted;
+    return span_log_parse(&rules, text, bad != NULL ? bad : &unwanted);
 }
 
 /* ---- records ---- */

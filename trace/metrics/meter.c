@@ -2,6 +2,7 @@
 /* A meter: metrics made, found again, and shown. */
 #include "trace/metrics/meter.h"
 
+#include "base/last_error.h"
 #include "base/str.h"
 #include "trace/export/processor.h"
 
@@ -18,6 +19,9 @@ static const double second_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2
 
 loom_status loom_meter_create(loom_meter **out)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the meter");
+    }
     loom_meter *meter = calloc(1, sizeof *meter);
     *out = meter;
     if (meter == NULL) {
@@ -29,7 +33,9 @@ loom_status loom_meter_create(loom_meter **out)
 
 loom_meter *loom_meter_ref(loom_meter *meter)
 {
-    atomic_fetch_add_explicit(&meter->refs, 1, memory_order_relaxed);
+    if (meter != NULL) {
+        atomic_fetch_add_explicit(&meter->refs, 1, memory_order_relaxed);
+    }
     return meter;
 }
 
@@ -68,7 +74,7 @@ void loom_meter_unref(loom_meter *meter)
 loom_status loom_meter_add_processor(loom_meter *meter, loom_span_processor *processor)
 {
     if (meter == NULL || processor == NULL) {
-        return LOOM_EINVAL;
+        return last_error_null(meter == NULL ? "the meter" : "the processor");
     }
     processor_hold(processor);
     for (size_t i = 0; i < METER_PROCESSORS_MAX; i++) {
@@ -98,7 +104,7 @@ static bool bounds_valid(const loom_metric_options *o)
 
 static bool options_valid(const loom_metric_options *o)
 {
-    return o != NULL && (unsigned)o->kind <= LOOM_HISTOGRAM && metric_name_valid(o->name) && metric_unit_valid(o->unit) &&
+    return (unsigned)o->kind <= LOOM_HISTOGRAM && metric_name_valid(o->name) && metric_unit_valid(o->unit) &&
            bounds_valid(o);
 }
 
@@ -156,9 +162,13 @@ static loom_status settle(const loom_metric *there, const loom_metric *m)
 
 loom_status loom_metric_create(loom_metric **out, loom_meter *meter, const loom_metric_options *options)
 {
+    if (out == NULL || meter == NULL || options == NULL) {
+        return last_error_null(out == NULL ? "the place for the metric" : meter == NULL ? "the meter" : "the options");
+    }
     *out = NULL;
-    if (meter == NULL || !options_valid(options)) {
-        return LOOM_EINVAL;
+    if (!options_valid(options)) {
+        return last_error(LOOM_EINVAL, "metric \"%.100s\": its name, unit, kind or bounds are off the rules",
+                          options->name != NULL ? options->name : "");
     }
     loom_metric *m = metric_make(options), *there = NULL;
     if (m == NULL) {
@@ -262,7 +272,7 @@ loom_status loom_meter_write(const loom_meter *meter, loom_metrics_format format
     metrics_writer w = {.text = {.format = format}, .write = write, .user = user};
     loom_status st = LOOM_OK;
     if (meter == NULL || write == NULL) {
-        return LOOM_EINVAL;
+        return last_error_null(meter == NULL ? "the meter" : "write");
     }
     pb_init(&w.text.b, NULL, 0, TEXT_MAX);
     const loom_metric *m = atomic_load_explicit(&meter->metrics, memory_order_acquire);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A span on its way through the stages. Two buffers take turns: what one stage wrote the next one reads. */
+#include "base/last_error.h"
 #include "trace/pipeline/stage.h"
 
 #include "trace/otlp/fields.h"
@@ -15,7 +16,7 @@ loom_status span_chain_add(span_chain *chain, loom_span_stage *const *stages, si
 {
     for (size_t i = 0; i < count; i++) {
         if (stages == NULL || stages[i] == NULL) {
-            return LOOM_EINVAL;
+            return last_error_null("a stage");
         }
     }
     if (count == 0) {

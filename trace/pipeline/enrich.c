@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The enrichment stage: attributes for every span, and a callback that adds its own. What is added is collected first, so
  * that a key that is set takes the place of the span's. */
+#include "base/last_error.h"
 #include "base/str.h"
 #include "trace/otlp/attr_encode.h"
 #include "trace/otlp/fields.h"
@@ -53,48 +54,53 @@ static loom_bytes bytes_in(loom_bytes message, uint32_t number)
     return find_field(message, number, PB_LENGTH, &f) ? f.bytes : (loom_bytes){0};
 }
 
+static loom_bytes message_of(const loom_ended_span *span)
+{
+    return span != NULL ? span->span : (loom_bytes){0};
+}
+
 loom_str loom_ended_span_name(const loom_ended_span *span)
 {
-    const loom_bytes name = bytes_in(span->span, SPAN_NAME);
+    const loom_bytes name = bytes_in(message_of(span), SPAN_NAME);
     return (loom_str){(const char *)name.data, name.len};
 }
 
 loom_span_kind loom_ended_span_kind(const loom_ended_span *span)
 {
-    return (loom_span_kind)number_of(span->span, SPAN_KIND, PB_VARINT);
+    return (loom_span_kind)number_of(message_of(span), SPAN_KIND, PB_VARINT);
 }
 
 loom_span_status loom_ended_span_status(const loom_ended_span *span)
 {
-    return (loom_span_status)number_of(bytes_in(span->span, SPAN_STATUS), STATUS_CODE, PB_VARINT);
+    return (loom_span_status)number_of(bytes_in(message_of(span), SPAN_STATUS), STATUS_CODE, PB_VARINT);
 }
 
 uint64_t loom_ended_span_duration_ns(const loom_ended_span *span)
 {
-    const uint64_t start = number_of(span->span, SPAN_START_TIME, PB_FIXED64), end = number_of(span->span, SPAN_END_TIME, PB_FIXED64);
+    const uint64_t start = number_of(message_of(span), SPAN_START_TIME, PB_FIXED64), end = number_of(message_of(span), SPAN_END_TIME, PB_FIXED64);
     return end > start ? end - start : 0;
 }
 
 loom_trace_context loom_ended_span_context(const loom_ended_span *span)
 {
     loom_trace_context ctx = {0};
-    const loom_bytes trace_id = bytes_in(span->span, SPAN_TRACE_ID), span_id = bytes_in(span->span, SPAN_SPAN_ID);
+    const loom_bytes trace_id = bytes_in(message_of(span), SPAN_TRACE_ID), span_id = bytes_in(message_of(span), SPAN_SPAN_ID);
     if (trace_id.len == sizeof ctx.trace_id && span_id.len == sizeof ctx.span_id) {
         memcpy(ctx.trace_id, trace_id.data, sizeof ctx.trace_id);
         memcpy(ctx.span_id, span_id.data, sizeof ctx.span_id);
-        ctx.trace_flags = (uint8_t)number_of(span->span, SPAN_FLAGS, PB_FIXED32);
+        ctx.trace_flags = (uint8_t)number_of(message_of(span), SPAN_FLAGS, PB_FIXED32);
     }
     return ctx;
 }
 
 loom_str loom_ended_span_string(const loom_ended_span *span, const char *key)
 {
-    return key != NULL ? otlp_span_string(span->span, key) : (loom_str){0};
+    return key != NULL && span != NULL ? otlp_span_string(message_of(span), key) : (loom_str){0};
 }
 
 void loom_ended_span_set(loom_ended_span *span, const loom_attr *attr)
 {
-    if (attr != NULL) {
+    if (span != NULL && attr != NULL) {
         (void)attr_index_put(&span->index, &span->added, SPAN_ATTRIBUTES, attr);
     }
 }
@@ -162,7 +168,7 @@ static loom_status encode_attrs(enrich_stage *stage, const loom_enrich_options *
     for (size_t i = 0; i < options->attr_count; i++) {
         const loom_attr *attr = &options->attrs[i];
         if (attr->key == NULL || attr->key[0] == '\0') {
-            return LOOM_EINVAL;
+            return last_error(LOOM_EINVAL, "attribute %zu has no key", i);
         }
         if (!attr_index_put(&index, &stage->attrs, SPAN_ATTRIBUTES, attr)) {
             return LOOM_ENOMEM;
@@ -173,9 +179,12 @@ static loom_status encode_attrs(enrich_stage *stage, const loom_enrich_options *
 
 loom_status loom_enrich_create(loom_span_stage **out, const loom_enrich_options *options)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the stage");
+    }
     *out = NULL;
     if (options == NULL || (options->attr_count > 0 ? options->attrs == NULL : options->on_span == NULL)) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "there are neither attributes nor on_span");
     }
     if (options->attr_count > ATTR_COUNT_MAX) {
         return LOOM_ETOOBIG;

@@ -2,6 +2,7 @@
 /* The attribute filter: for each attribute the first rule whose key matches. */
 #include "base/glob.h"
 #include "base/hex.h"
+#include "base/last_error.h"
 #include "base/str.h"
 #include "trace/otlp/fields.h"
 #include "trace/otlp/read.h"
@@ -116,14 +117,15 @@ loom_status filter_rules_check(const loom_filter_rule *rules, size_t count)
         loom_status st = pattern_check(rules[i].key);
         const bool renames = rules[i].action == LOOM_FILTER_RENAME;
         if (st == LOOM_OK && renames) {
-            st = strpbrk(rules[i].key, "*?") == NULL ? pattern_check(rules[i].rename_to) : LOOM_EINVAL;
+            st = strpbrk(rules[i].key, "*?") == NULL ? pattern_check(rules[i].rename_to)
+                                                     : last_error(LOOM_EINVAL, "rule %zu renames \"%s\", a pattern", i, rules[i].key);
         }
         if (st != LOOM_OK || (int)rules[i].action < 0 || rules[i].action > LOOM_FILTER_HASH) {
-            return st != LOOM_OK ? st : LOOM_EINVAL;
+            return st != LOOM_OK ? st : last_error(LOOM_EINVAL, "rule %zu has no such action", i);
         }
         for (size_t j = 0; renames && j < i; j++) {
             if (rules[j].action == LOOM_FILTER_RENAME && strcmp(rules[j].rename_to, rules[i].rename_to) == 0) {
-                return LOOM_EINVAL;
+                return last_error(LOOM_EINVAL, "two rules rename to \"%s\"", rules[i].rename_to);
             }
         }
     }
@@ -147,9 +149,12 @@ static bool copy_rules(filter_stage *filter, const loom_filter_rule *rules, size
 
 loom_status loom_attr_filter_create(loom_span_stage **out, const loom_filter_rule *rules, size_t rule_count, const char *hash_key)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the stage");
+    }
     *out = NULL;
     if (rules == NULL || rule_count == 0) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "the filter has no rules");
     }
     loom_status st = rule_count <= LOOM_PATTERNS_MAX ? filter_rules_check(rules, rule_count) : LOOM_ETOOBIG;
     if (st != LOOM_OK) {

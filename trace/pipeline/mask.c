@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The masking stage: the rules of mask_text.h on the texts and attributes of a span. */
+#include "base/last_error.h"
 #include "trace/pipeline/mask_text.h"
 
 #include "trace/otlp/fields.h"
@@ -175,9 +176,12 @@ loom_status loom_mask_create(loom_span_stage **out, const loom_mask_options *opt
 {
     static const loom_mask_options defaults = {.kinds = LOOM_MASK_ALL};
     const loom_mask_options *o = options != NULL ? options : &defaults;
+    if (out == NULL) {
+        return last_error_null("the place for the stage");
+    }
     *out = NULL;
     if ((o->kinds & ~(unsigned)LOOM_MASK_ALL) != 0) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "kinds 0x%x names something that is not LOOM_MASK_*", o->kinds);
     }
     mask_stage *mask = calloc(1, sizeof *mask);
     if (mask == NULL) {

@@ -2,6 +2,7 @@
 #include "trace/pipeline/stage.h"
 
 #include "base/glob.h"
+#include "base/last_error.h"
 #include "base/str.h"
 
 #include <stdlib.h>
@@ -16,7 +17,9 @@ void stage_init(loom_span_stage *stage, bool (*rewrite)(const loom_span_stage *s
 
 loom_span_stage *loom_span_stage_ref(loom_span_stage *stage)
 {
-    atomic_fetch_add_explicit(&stage->refs, 1, memory_order_relaxed);
+    if (stage != NULL) {
+        atomic_fetch_add_explicit(&stage->refs, 1, memory_order_relaxed);
+    }
     return stage;
 }
 
@@ -30,9 +33,11 @@ void loom_span_stage_unref(loom_span_stage *stage)
 loom_status pattern_check(const char *pattern)
 {
     if (pattern == NULL || pattern[0] == '\0') {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "a key or pattern is missing or empty");
     }
-    return strlen(pattern) > LOOM_PATTERN_MAX ? LOOM_ETOOBIG : LOOM_OK;
+    return strlen(pattern) > LOOM_PATTERN_MAX
+               ? last_error(LOOM_ETOOBIG, "pattern \"%.40s…\" is over %u bytes", pattern, LOOM_PATTERN_MAX)
+               : LOOM_OK;
 }
 
 void pattern_list_fini(pattern_list *list)
@@ -51,7 +56,8 @@ loom_status pattern_list_init(pattern_list *list, const char *const *patterns, s
         return LOOM_OK;
     }
     if (patterns == NULL || count > LOOM_PATTERNS_MAX) {
-        return patterns == NULL ? LOOM_EINVAL : LOOM_ETOOBIG;
+        return patterns == NULL ? last_error_null("a list of patterns")
+                                : last_error(LOOM_ETOOBIG, "there are more than %u patterns", LOOM_PATTERNS_MAX);
     }
     if ((list->items = calloc(count, sizeof *list->items)) == NULL) {
         return LOOM_ENOMEM;

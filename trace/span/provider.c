@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/span/provider.h"
 
+#include "base/last_error.h"
 #include "base/str.h"
 #include "trace/export/processor.h"
 #include "trace/otlp/fields.h"
@@ -83,12 +84,16 @@ static void open_counter(loom_tracer_provider *provider)
 
 loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_tracer_provider_options *options)
 {
+    if (out == NULL) {
+        return last_error_null("the place for the provider");
+    }
     *out = NULL;
     if (options == NULL || options->processor == NULL || (options->resource_count > 0 && options->resource == NULL)) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "the provider has no processor, or resource_count without a resource");
     }
     if (options->limits != NULL && options->limits->attribute_count > LOOM_SPAN_ATTRIBUTES_MAX) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "a span has at most %u attributes, and the limits say %u", LOOM_SPAN_ATTRIBUTES_MAX,
+                          options->limits->attribute_count);
     }
     const loom_sampler from_env = options->sampler == NULL ? loom_sampler_from_env() : (loom_sampler){0};
     loom_tracer_provider *provider = calloc(1, sizeof *provider);
@@ -103,6 +108,7 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
     provider->attr_limits = (attr_limits){inside, provider->limits.attribute_value_length, most - inside};
     loom_status st = sampler_init(&provider->sampler, options->sampler != NULL ? options->sampler : &from_env);
     if (st != LOOM_OK) {
+        st = st == LOOM_EINVAL ? last_error(st, "the sampler, or one that it is made of, is off the rules") : st;
         goto free_provider;
     }
     if (pthread_mutex_init(&provider->lock, NULL) != 0) {

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <loom/version.h>
+
 #define UUID_SIZE 37     /* 36 characters and NUL */
 #define HOST_NAME_SIZE 256
 #define RESOURCE_SIZE_MAX (1024u * 1024u)

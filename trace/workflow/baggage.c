@@ -2,6 +2,7 @@
 /* The ids of a workflow on their way to another process. */
 #include "trace/workflow/attributes.h"
 
+#include "base/last_error.h"
 #include "base/str.h"
 
 #include <stdio.h>
@@ -69,6 +70,9 @@ static loom_status put_depth(loom_baggage **baggage, uint32_t depth)
 loom_status loom_workflow_baggage(loom_baggage **out, const loom_workflow *work, const loom_baggage *base)
 {
     static const loom_workflow none;
+    if (out == NULL) {
+        return last_error_null("the place for the baggage");
+    }
     work = work != NULL ? work : &none;
     loom_baggage *baggage = loom_baggage_ref((loom_baggage *)(uintptr_t)base);
     loom_status st = put_id(&baggage, "tenant_id", work->tenant_id);

@@ -3,6 +3,7 @@
 #include <loom/workflow.h>
 
 #include "base/backoff.h"
+#include "base/last_error.h"
 
 #include <errno.h>
 #include <time.h>
@@ -46,7 +47,7 @@ loom_status loom_workflow_retry(const loom_workflow_options *options, const loom
                                 void *user)
 {
     if (options == NULL || fn == NULL) {
-        return LOOM_EINVAL;
+        return last_error_null(options == NULL ? "the options" : "the work's function");
     }
     const loom_retry_policy p = with_defaults(policy);
     loom_workflow_options attempt = *options;

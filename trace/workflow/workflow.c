@@ -2,6 +2,7 @@
 /* From begin to end of a piece of work: whose child it is, what it inherits, what its outcome says. */
 #include "trace/workflow/attributes.h"
 
+#include "base/last_error.h"
 #include "base/str.h"
 
 #include <string.h>
@@ -65,6 +66,9 @@ static void add_attrs(loom_span *span, const loom_workflow_options *o)
 void loom_workflow_begin(loom_workflow *out, const loom_workflow_options *options)
 {
     static const loom_workflow_options none;
+    if (out == NULL) {
+        return;
+    }
     options = options != NULL ? options : &none;
     *out = (loom_workflow){.kind = options->kind};
     inherit(out, options);
@@ -106,7 +110,7 @@ loom_status loom_workflow_run(const loom_workflow_options *options, loom_workflo
 {
     loom_workflow work;
     if (options == NULL || fn == NULL) {
-        return LOOM_EINVAL;
+        return last_error_null(options == NULL ? "the options" : "the work's function");
     }
     loom_workflow_begin(&work, options);
     loom_status outcome = fn(&work, user);

@@ -41,6 +41,10 @@ typedef enum loom_status {
 LOOM_API const char *loom_status_text(loom_status status);
 /* The name without its prefix, such as "ENOMEM"; "?" for a value not in the map. Static storage. */
 LOOM_API const char *loom_status_name(loom_status status);
+/* Why the last call of this thread that returned LOOM_EINVAL was refused, for people: "topic \"a..b\": a segment is empty".
+ * Calls that returned LOOM_ETOOBIG, and loom_agent_open() whatever it failed with, leave their reason here, too. Other calls
+ * leave it as it is, so ask right after the failure. Never NULL; valid until this thread's next failure. */
+LOOM_API const char *loom_last_error(void);
 
 LOOM_END_DECLS
 #endif

@@ -42,7 +42,7 @@ LOOM_API void loom_baggage_unref(loom_baggage *baggage);        /* NULL is allow
 
 /* What is returned below is valid while the caller holds a reference. */
 LOOM_API size_t loom_baggage_count(const loom_baggage *baggage);
-/* index is below the count. */
+/* NULL: index is not below the count. */
 LOOM_API const loom_baggage_member *loom_baggage_at(const loom_baggage *baggage, size_t index);
 /* The member of that key, the last one when it came twice; NULL when there is none. */
 LOOM_API const loom_baggage_member *loom_baggage_find(const loom_baggage *baggage, loom_str key);

@@ -5,8 +5,9 @@
  * may take as long as it needs: a second, idle thread keeps the session alive meanwhile. In poll mode there are no threads:
  * handlers run inside loom_agent_poll(), which one thread must call at least once every three heartbeats.
  * loom_agent_emit(), subscribe and unsubscribe may be called from any thread and from handlers. Do not close an agent, or
- * wait for it to connect, from one of its handlers. After fork() the child must neither use nor close its parent's agents,
- * because their threads do not exist there: open agents after the last fork.
+ * wait for it to connect, from one of its handlers. In the child of a fork() its parent's agents are
+ * closed: functions return LOOM_ECLOSED and do nothing, loom_agent_close() gives up their descriptors there and returns, and
+ * the parent's go on. The child may open agents of its own.
  * Spans: emit starts agent.emit and puts its context into the message; agent.on_event is the current span inside a
  * handler, so that spans started and events emitted there nest. Telemetry starts when the agent opens and is flushed when
  * it closes (OTEL_* variables; LOOM_TELEMETRY_AUTO=0 turns it off). */
@@ -57,10 +58,10 @@ typedef struct loom_agent_options {
 } loom_agent_options;
 
 /* Creates the agent, starts connecting, and returns at once. Events emitted and subscriptions made before the connection is
- * up are kept for it. LOOM_EINVAL: id, url or a topic is invalid; loom_agent_open_error() says which.  LOOM_ENOMEM.
+ * up are kept for it. LOOM_EINVAL: id, url or a topic is invalid; loom_last_error() says which.  LOOM_ENOMEM.
  * LOOM_EIO. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_agent_open(loom_agent **out, const loom_agent_options *options);
-/* Why this thread's last loom_agent_open() failed, for people. Never NULL. */
+/* Why this thread's last loom_agent_open() failed, for people: loom_last_error() by an older name. Never NULL. */
 LOOM_API const char *loom_agent_open_error(void);
 /* Waits until the agent is connected and the bridge has answered every subscription made so far: no event published to them
  * from then on is missed. LOOM_ETIMEDOUT.  LOOM_ECLOSED.  LOOM_EBUSY: called from a handler.  Or the status with which the

@@ -19,6 +19,7 @@
 #include <loom/topic.h>
 #include <loom/trace.h>
 #include <loom/tracestate.h>
+#include <loom/version.h>
 #include <loom/workflow.h>
 
 int main()

@@ -5,6 +5,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <loom/version.h>
+
 #include "tools/bench/report/report.h"
 
 /* Takes value; a failure leaves a hole that shows when the whole is checked. */

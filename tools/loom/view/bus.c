@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <loom/version.h>
+
 #include "base/str.h"
 #include "tools/loom/view/internal.h"
 

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/last_error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/printable.h"
+#include "base/str.h"
+
+enum { TEXT_SIZE = 320 };
+
+static _Thread_local char text[TEXT_SIZE];
+
+loom_status last_error(loom_status status, const char *format, ...)
+{
+    char raw[TEXT_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(raw, sizeof raw, format, args);
+    va_end(args);
+    printable_copy(text, sizeof text, str_of(raw));
+    return status;
+}
+
+loom_status last_error_null(const char *name)
+{
+    return last_error(LOOM_EINVAL, "%s is NULL", name);
+}
+
+void last_error_clear(void)
+{
+    text[0] = '\0';
+}
+
+const char *loom_last_error(void)
+{
+    return text;
+}
