@@ -312,6 +312,7 @@ gateway_stats gateway_get_stats(const gateway *g)
     stats.connections_refused = http.refused;
     stats.connections_displaced = http.displaced;
     stats.connections_late = http.late;
+    stats.answers_crowded = http.crowded;
     stats.connections = (uint32_t)http.connections;
     return stats;
 }
@@ -331,6 +332,7 @@ static const counter rows[] = {
     ROW(connections_refused, COUNTER_TOTAL, "connections_refused_total", "HTTP connections closed at once: no room, no descriptor."),
     ROW(connections_displaced, COUNTER_TOTAL, "connections_displaced_total", "Idle HTTP connections closed to make room for newer ones."),
     ROW(connections_late, COUNTER_TOTAL, "connections_late_total", "HTTP connections closed because a deadline had passed."),
+    ROW(answers_crowded, COUNTER_TOTAL, "answers_crowded_total", "HTTP answers that were a 503 instead: too many bytes were on their way to others."),
     ROW(connections, COUNTER_GAUGE, "connections", "HTTP connections."),
     ROW(waiting, COUNTER_GAUGE, "waiting", "HTTP requests without an answer."),
     ROW(streams, COUNTER_GAUGE, "streams", "HTTP clients that listen to events."),

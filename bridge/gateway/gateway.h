@@ -78,7 +78,7 @@ typedef struct gateway_stats {
     uint64_t requests_sent;   /* events whose reply is waited for */
     uint64_t replies_late;    /* replies that nobody waited for any more */
     uint64_t streamed;        /* events sent to listening clients */
-    uint64_t connections_refused, connections_displaced, connections_late;
+    uint64_t connections_refused, connections_displaced, connections_late, answers_crowded;
     uint32_t connections, waiting, streams; /* now: connections, requests without an answer, listening clients */
 } gateway_stats;
 gateway_stats gateway_get_stats(const gateway *g);

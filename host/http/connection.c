@@ -56,6 +56,7 @@ void http_connection_abort(http_connection *c)
     c->closing = true;
     http_connection_wait(c, false);
     http_exchange_leave(c);
+    http_answer_release(c);
     c->listener->connections--;
     c->server->counts.connections--;
     uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
@@ -124,11 +125,12 @@ void http_connection_wait(http_connection *c, bool waiting)
     }
 }
 
-/* A reader that takes a little may take its time. */
+/* A reader may take its time, but not for ever: what waits for it is memory. */
 static void check_progress(http_connection *c)
 {
-    size_t unsent = uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
-    if (unsent < c->unsent && !c->server->closing && c->stream.events == NULL) {
+    size_t unsent = uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp), taken = unsent < c->unsent ? c->unsent - unsent : 0;
+    bool goes_on = taken >= PROGRESS_MIN || (taken > 0 && unsent < PROGRESS_MIN);
+    if (goes_on && !c->server->closing && c->stream.events == NULL) {
         http_connection_deadline(c, c->server->options.send_ms);
     } else {
         c->server->counts.late++;

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests and their answers, one at a time on a connection. While a handler has a request nothing more is read, so what a
+/* Requests, one at a time on a connection; answer.c has their answers. While a handler has a request nothing more is read, so what a
  * client may have waiting here is bounded by one read. */
 #include "host/http/internal.h"
-
-#include <assert.h>
-#include <time.h>
 
 #include "base/str.h"
 
@@ -328,138 +325,12 @@ size_t http_exchange_input(http_connection *c, const uint8_t *data, size_t len)
     return c->phase == PHASE_HEAD ? read_head(c, data, len) : read_body(c, data, len);
 }
 
-/* ---- answers ---- */
-
-static void say_value(http_connection *c, const char *name, loom_str value)
-{
-    for (size_t i = 0; i < value.len; i++) {
-        if ((uint8_t)value.data[i] < ' ' || value.data[i] == 0x7f) {
-            return;
-        }
-    }
-    if (http_connection_say(c, name, strlen(name)) && http_connection_say(c, ": ", 2) &&
-        http_connection_say(c, value.data, value.len)) {
-        (void)http_connection_say(c, "\r\n", 2);
-    }
-}
-
-static void say_field(http_connection *c, const char *name, const char *value)
-{
-    say_value(c, name, str_of(value));
-}
-
-static void say_head(http_connection *c, const http_request *r, const http_answer *a, bool stream)
-{
-    char line[64], date[40], length[24];
-    struct tm now;
-    time_t seconds = time(NULL);
-    snprintf(line, sizeof line, "HTTP/1.1 %u %s\r\n", (unsigned)a->status, http_status_name(a->status));
-    (void)http_connection_say(c, line, strlen(line));
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &now));
-    say_field(c, "Date", date);
-    if (a->content_type != NULL) {
-        say_field(c, "Content-Type", a->content_type);
-    }
-    if (!stream && a->status != 204) { /* RFC 9110, 8.6: a 204 has none */
-        snprintf(length, sizeof length, "%zu", a->body.len);
-        say_field(c, "Content-Length", length);
-    }
-    for (size_t i = 0; i < a->field_count; i++) {
-        say_value(c, a->fields[i].name, a->fields[i].value);
-    }
-    switch (a->status) {
-    case 405:
-        say_field(c, "Allow", r->allow);
-        break;
-    case 426:
-        say_field(c, "Upgrade", "websocket");
-        say_field(c, "Sec-WebSocket-Version", "13");
-        break;
-    case 503:
-        say_field(c, "Retry-After", "1");
-        break;
-    default:
-        break;
-    }
-    if (r->close || stream) {
-        say_field(c, "Connection", "close");
-    }
-    (void)http_connection_say(c, "\r\n", 2);
-}
-
-void http_request_answer(http_request *r, const http_answer *answer)
-{
-    http_connection *c = r->connection;
-    if (c == NULL) {
-        http_request_free(r);
-        return;
-    }
-    if (r->h2 != NULL) {
-        r->left = NULL;
-        c->listener->options.http2->answer(r, answer);
-        return;
-    }
-    assert(c->request == r && c->phase == PHASE_ANSWER && !c->answered);
-    r->left = NULL;
-    r->close = r->close || c->server->stopping;
-    say_head(c, r, answer, false);
-    if (!r->head_only) {
-        (void)http_connection_say(c, answer->body.data, answer->body.len);
-    }
-    if (c->closing) { /* out of memory: the request was let go of with the connection */
-        http_request_free(r);
-        return;
-    }
-    c->answered = true;
-    c->close_after = r->close;
-    http_exchange_leave(c);
-    http_connection_pump(c);
-}
-
-http_stream *http_request_answer_stream(http_request *r, const http_answer *head, const http_stream_events *events, void *user)
-{
-    http_connection *c = r->connection;
-    if (c == NULL) {
-        http_request_free(r);
-        return NULL;
-    }
-    if (r->h2 != NULL) {
-        r->left = NULL;
-        return c->listener->options.http2->answer_stream(r, head, events, user);
-    }
-    assert(c->request == r && c->phase == PHASE_ANSWER && !c->answered);
-    r->left = NULL;
-    say_head(c, r, head, true);
-    if (c->closing) {
-        http_request_free(r);
-        return NULL;
-    }
-    c->answered = true; /* so that it is freed here */
-    http_exchange_leave(c);
-    c->answered = false;
-    http_stream_begin(c, events, user);
-    http_connection_pump(c);
-    return c->closing ? NULL : &c->stream;
-}
-
-void http_request_on_left(http_request *r, void (*left)(void *user), void *user)
-{
-    r->left = left;
-    r->left_user = user;
-}
-
-void http_request_answer_text(http_request *r, uint16_t status, const char *text)
-{
-    char body[256];
-    int len = snprintf(body, sizeof body, "%.250s\n", text);
-    http_request_answer(r, &(http_answer){.status = status,
-                                          .content_type = "text/plain; charset=utf-8",
-                                          .body = {(const uint8_t *)body, (size_t)len}});
-}
+/* ---- after the answer ---- */
 
 void http_exchange_written(http_connection *c)
 {
     c->answered = false;
+    http_answer_release(c);
     if (c->close_after) {
         http_connection_finish(c);
         return;

@@ -33,6 +33,7 @@ struct h2_stream {
     uv_idle_t end;         /* whose close tells it */
     byte_buffer answer;    /* body */
     size_t answer_at;
+    size_t answer_held;    /* bytes of it, a part of server->answers */
     byte_buffer trailers;  /* name and value, each with its NUL, one after the other */
     size_t trailer_count;
 };

@@ -142,7 +142,9 @@ void h2_answer(http_request *r, const http_answer *answer)
     s->since_ms = uv_now(h->connection->server->loop);
     const nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
     const bool has_body = !r->head_only && (answer->body.len > 0 || answer->trailer_count > 0);
-    bool kept = buffer_put(&s->answer, answer->body.data, r->head_only ? 0 : answer->body.len) && keep_trailers(s, answer);
+    const bool kept = buffer_put(&s->answer, answer->body.data, r->head_only ? 0 : answer->body.len) && keep_trailers(s, answer);
+    s->answer_held = s->answer.len;
+    h->connection->server->answers += s->answer_held;
     if (!kept || h2_submit(s, r, answer, has_body ? &body : NULL, true) != 0) {
         (void)nghttp2_submit_rst_stream(h->ng, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_INTERNAL_ERROR);
     }

@@ -64,6 +64,7 @@ void h2_stream_free(h2_stream *s)
     h->stream_count--;
     h->active_ms = now(h);
     (void)nghttp2_session_set_stream_user_data(h->ng, s->id, NULL);
+    h->connection->server->answers -= s->answer_held;
     buffer_fini(&s->answer);
     buffer_fini(&s->trailers);
     if (s->stream.events != NULL) {

@@ -31,11 +31,12 @@ typedef struct http_server_options {
     uint32_t handshake_ms;   /* for TLS, and for the head of a request: 10 s */
     uint32_t body_ms;        /* for the body: 30 s */
     uint32_t idle_ms;        /* between two requests: 60 s */
-    uint32_t send_ms;        /* a reader that takes nothing for so long is cut off: 30 s */
+    uint32_t send_ms;        /* a reader that takes less than 16 KiB in that time is cut off: 30 s */
     uint32_t ping_ms;        /* of silence before a WebSocket is pinged, three times before it is cut off: 20 s */
     uint32_t close_ms;       /* that an orderly end of a connection may take: 1 s */
     uint32_t head_max;       /* bytes: 16 KiB */
     size_t bodies_max;       /* bytes of all bodies at once: 64 MiB */
+    size_t answers_max;      /* bytes of all answers on their way; one of over 16 KiB that finds no room is a 503: 64 MiB */
 } http_server_options;
 
 typedef struct http_server_counts {
@@ -43,6 +44,7 @@ typedef struct http_server_counts {
     uint64_t refused;   /* connections: no room, no descriptor, no memory */
     uint64_t displaced; /* connections that made room for newer ones while they waited */
     uint64_t late;      /* connections closed because a deadline had passed */
+    uint64_t crowded;   /* answers that were a 503 instead, for too many bytes of others were on their way */
     uint64_t invalid;   /* requests that the server itself refused, and frames that broke the protocol */
     size_t connections; /* now */
 } http_server_counts;

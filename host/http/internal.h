@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the server share. A connection goes through phases; each file is the master of some:
- * connection.c of the beginning and the end, connection_io.c of bytes and TLS; exchange.c of requests and answers; websocket.c of streams. */
+ * connection.c of the beginning and the end, connection_io.c of bytes and TLS; exchange.c of requests, answer.c of answers;
+ * websocket.c of streams. */
 #ifndef LOOM_HOST_HTTP_INTERNAL_H
 #define LOOM_HOST_HTTP_INTERNAL_H
 
@@ -17,6 +18,7 @@ enum {
     READ_SIZE = 64 * 1024,
     SEND_CHUNK = 64 * 1024,       /* of a stream: one WebSocket message, and what TLS encrypts at a time */
     KEEP_SIZE = 16 * 1024,        /* buffers larger than this are given back: a stream's when it is idle */
+    PROGRESS_MIN = 16 * 1024,     /* bytes that a reader takes in send_ms, or the rest */
     SKIP_MAX = 64 * 1024 * 1024,  /* bytes read away so that a client gets the answer to what it still sends */
     CONTROL_QUEUE_MAX = 4096,     /* bytes of pongs that wait */
     PINGS_MAX = 3,
@@ -104,6 +106,7 @@ struct http_connection {
     bool closing;                /* the handles are being closed */
     bool pumping;
     bool answered;               /* the answer is in out, or on its way */
+    size_t answer_held;          /* bytes of its body, a part of server->answers */
     bool close_after;            /* the connection ends with that answer */
     bool heard;                  /* since the timer of a stream last ran */
     bool tls_ended;
@@ -144,6 +147,7 @@ struct http_server {
     http_connection *waiting_first, *waiting_last;
     uint8_t *read_buffer, *plain_buffer; /* READ_SIZE each; plain_buffer with the first TLS listener */
     size_t bodies;                       /* bytes held for requests */
+    size_t answers;                      /* bytes of answers on their way */
     http_server_counts counts;
     rate_limit told;                     /* of the log about descriptors */
     uv_timer_t handle;                   /* never started: its end brings `done`, if there is nothing else to close */
@@ -209,6 +213,10 @@ void http_exchange_refuse(http_connection *c, uint16_t status, const char *why);
 uint16_t http_exchange_admit(http_request *r, const http_listen_options *o, const char **why);
 /* Puts a piece behind the body. A status to refuse the request with, and *why; 0: done. */
 uint16_t http_exchange_put_body(http_connection *c, http_request *r, loom_bytes piece, const char **why);
+
+/* ---- answer.c ---- */
+/* The answer is written, or nobody waits for it. */
+void http_answer_release(http_connection *c);
 
 void http_request_free(http_request *r);
 

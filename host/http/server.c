@@ -3,7 +3,7 @@
 
 enum {
     HANDSHAKE_MS = 10000, BODY_MS = 30000, IDLE_MS = 60000, SEND_MS = 30000, PING_MS = 20000, CLOSE_MS = 1000,
-    HEAD_MAX = 16 * 1024, BODIES_MAX = 64 * 1024 * 1024
+    HEAD_MAX = 16 * 1024, BODIES_MAX = 64 * 1024 * 1024, ANSWERS_MAX = 64 * 1024 * 1024
 };
 
 static uint32_t or_default(uint32_t value, uint32_t fallback)
@@ -32,6 +32,7 @@ loom_status http_server_open(http_server **out, uv_loop_t *loop, const http_serv
     s->options.close_ms = or_default(options->close_ms, CLOSE_MS);
     s->options.head_max = or_default(options->head_max, HEAD_MAX);
     s->options.bodies_max = options->bodies_max != 0 ? options->bodies_max : BODIES_MAX;
+    s->options.answers_max = options->answers_max != 0 ? options->answers_max : ANSWERS_MAX;
     *out = s;
     return LOOM_OK;
 }

@@ -5,13 +5,13 @@
 #include <signal.h>
 #include <stdlib.h>
 
-enum { LARGE = 4 * 1024 * 1024 };
+enum { LARGE = 4 * 1024 * 1024, HUGE = 16 * 1024 * 1024 /* more than sockets take from who does not read */ };
 
 typedef struct fixture {
     http_home home;
     http_stream *stream;
     http_request *held;
-    size_t sent, closed, left;
+    size_t sent, closed, left, asked;
     char rest[64];
     uint8_t *large;
 } fixture;
@@ -71,19 +71,32 @@ static void on_options(void *user, http_request *r)
     http_request_answer(r, &(http_answer){.status = 204, .fields = &allow, .field_count = 1});
 }
 
+static void on_large(void *user, http_request *r)
+{
+    fixture *f = user;
+    f->asked++;
+    http_request_answer(r, &(http_answer){.status = 200, .content_type = "text/plain", .body = {f->large, HUGE}});
+}
+
 static const http_route routes[] = {
+    {.method = "GET", .path = "/large", .handle = on_large},
     {.method = "GET", .path = "/stream", .handle = on_stream},
     {.method = "GET", .path = "/later", .handle = on_later},
     {.method = "GET", .path = "/below/", .below = true, .handle = on_below},
     {.method = "POST", .path = "/below/", .below = true, .handle = on_below},
 };
 
-static void start(fixture *f)
+static void start_with(fixture *f, const http_server_options *options)
 {
     *f = (fixture){0};
-    http_home_open(&f->home, NULL);
-    http_home_listen(&f->home, "http", &(http_listen_options){.routes = routes, .route_count = 4, .body_max = 100, .admit = admit,
+    http_home_open(&f->home, options);
+    http_home_listen(&f->home, "http", &(http_listen_options){.routes = routes, .route_count = sizeof routes / sizeof routes[0], .body_max = 100, .admit = admit,
                                                               .options = on_options, .user = f});
+}
+
+static void start(fixture *f)
+{
+    start_with(f, NULL);
 }
 
 static void stop(fixture *f)
@@ -122,6 +135,53 @@ static void a_body_may_come_bit_by_bit(void **state)
     http_peer_wait_end(&p);
     turn_until(&f.home.loop, f.closed == 1);
     assert_null(f.held); /* what came behind it is not answered */
+    http_peer_close(&p);
+    stop(&f);
+}
+
+static void readers_who_do_not_read_cost_no_more_than_the_limit(void **state)
+{
+    (void)state;
+    enum { READERS = 3 };
+    fixture f;
+    http_peer readers[READERS], p;
+    start_with(&f, &(http_server_options){.answers_max = READERS * (size_t)HUGE});
+    f.large = calloc(1, HUGE);
+    for (size_t i = 0; i < READERS; i++) {
+        http_peer_open(&readers[i], &f.home.loop, f.home.port);
+        http_peer_say(&readers[i], "GET /large HTTP/1.1\r\n" HOST "\r\n");
+        turn_until(&f.home.loop, f.asked == i + 1);
+    }
+    assert_answer(&f, "GET /large HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", "HTTP/1.1 503 Service Unavailable\r\n", "Retry-After: 1\r\n");
+    assert_int_equal(1, http_server_get_counts(f.home.server).crowded);
+    assert_answer(&f, "GET /below/a HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", "HTTP/1.1 200 OK\r\n", "below"); /* it is small */
+    http_peer_close(&readers[0]); /* gone, and so is what waited for it */
+    http_peer_open(&p, &f.home.loop, f.home.port);
+    turn_until(&f.home.loop, http_server_get_counts(f.home.server).connections == READERS);
+    http_peer_say(&p, "GET /large HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    http_peer_wait_end(&p);
+    assert_true(p.len > HUGE);
+    http_peer_say(&readers[1], "GET /large HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    http_peer_wait_end(&readers[1]); /* one that reads on gets both of its answers */
+    assert_true(readers[1].len > 2 * (size_t)HUGE);
+    for (size_t i = 1; i < READERS; i++) {
+        http_peer_close(&readers[i]);
+    }
+    http_peer_close(&p);
+    stop(&f);
+}
+
+static void a_reader_who_takes_nothing_is_cut_off(void **state)
+{
+    (void)state;
+    fixture f;
+    http_peer p;
+    start_with(&f, &(http_server_options){.send_ms = 100});
+    f.large = calloc(1, HUGE);
+    http_peer_open(&p, &f.home.loop, f.home.port);
+    http_peer_say(&p, "GET /large HTTP/1.1\r\n" HOST "\r\n");
+    turn_until(&f.home.loop, http_server_get_counts(f.home.server).late == 1);
+    turn_until(&f.home.loop, http_server_get_counts(f.home.server).connections == 0);
     http_peer_close(&p);
     stop(&f);
 }
@@ -247,6 +307,8 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_body_may_come_bit_by_bit),
+        cmocka_unit_test(readers_who_do_not_read_cost_no_more_than_the_limit),
+        cmocka_unit_test(a_reader_who_takes_nothing_is_cut_off),
         cmocka_unit_test(a_field_cannot_bring_another),
         cmocka_unit_test(a_reader_of_a_stream_that_takes_its_time_gets_everything),
         cmocka_unit_test(a_client_that_leaves_before_its_answer_is_noticed),
