@@ -127,7 +127,7 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     s->bridges.count++;
     s->stats.attachments++;
     bridge_peer_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str_of("broker"), str_of(s->software),
-                                                                  eventbus_hold_left_ms(s->cores.events)}));
+                                                                  eventbus_hold_left_ms(s->cores.events), 0}));
     log_to(&s->log, LOG_INFO, "bridge connected bridge=%.*s software=%.*s peer=%s", (int)b->id_len, b->id,
            (int)g->software.len, g->software.data, sp_peer_name(b->peer));
     return LOOM_OK;

@@ -24,10 +24,10 @@ bool bus_bridge_id_valid(loom_str id)
 
 static bool read_greeting(mp_reader *r, uint32_t values, bus_greeting *f)
 {
-    f->hold_ms = 0;
+    f->hold_ms = f->span_credit = 0;
     return mp_read_uint(r, &f->protocol) && mp_read_str(r, &f->id) && f->id.len <= BUS_BRIDGE_ID_MAX &&
            mp_read_str(r, &f->software) && f->software.len <= BUS_SOFTWARE_MAX &&
-           (values < 5 || mp_read_uint(r, &f->hold_ms));
+           (values < 5 || mp_read_uint(r, &f->hold_ms)) && (values < 6 || mp_read_uint(r, &f->span_credit));
 }
 
 static bool read_attach(mp_reader *r, uint32_t values, bus_attach *f)
@@ -193,15 +193,17 @@ enum { UINT_MAX_SIZE = 9, TEXT_HEADER_SIZE = 3, AGE_SIZE = 5 };
 
 loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
 {
-    uint8_t *p = open_frame(w, BUS_FRAME_GREETING, f->hold_ms > 0 ? 5 : 4,
-                            2 * UINT_MAX_SIZE + 2 * TEXT_HEADER_SIZE + BUS_BRIDGE_ID_MAX + BUS_SOFTWARE_MAX);
+    const unsigned values = f->span_credit > 0 ? 6 : f->hold_ms > 0 ? 5 : 4;
+    uint8_t *p = open_frame(w, BUS_FRAME_GREETING, values,
+                            3 * UINT_MAX_SIZE + 2 * TEXT_HEADER_SIZE + BUS_BRIDGE_ID_MAX + BUS_SOFTWARE_MAX);
     if (p == NULL) {
         return LOOM_ENOMEM;
     }
     p = mp_put_uint(p, f->protocol);
     p = mp_put_str(p, cut(f->id, BUS_BRIDGE_ID_MAX));
     p = mp_put_str(p, cut(f->software, BUS_SOFTWARE_MAX));
-    return close_frame(w, f->hold_ms > 0 ? mp_put_uint(p, f->hold_ms) : p);
+    p = values > 4 ? mp_put_uint(p, f->hold_ms) : p;
+    return close_frame(w, values > 5 ? mp_put_uint(p, f->span_credit) : p);
 }
 
 /* The last value, and of one size always, so that it can be written over. */
@@ -267,6 +269,8 @@ loom_status bus_put_frame(frame_writer *w, const frame *f)
     case FRAME_CANCEL: return frame_put_cancel(w, f->u.cancel.call_id, f->u.cancel.reason);
     case FRAME_CALL_CREDIT:
         return frame_put_call_credit(w, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
+    case FRAME_SPANS: return frame_put_spans(w, &f->u.spans);
+    case FRAME_SPAN_CREDIT: return frame_put_span_credit(w, &f->u.span_credit);
     case FRAME_PING: return frame_put_number(w, f->type, f->u.number);
     case FRAME_ERROR:
     case FRAME_BYE:

@@ -23,8 +23,9 @@ enum {
     BUS_FRAME_SESSION = 64,  /* [64, session]: the frames after it, in this message, are this session's; 0: the bridge's own */
     BUS_FRAME_PRESSURE = 65, /* [65, 1 or 0]: broker → bridge, stop or go on publishing */
     BUS_FRAME_FANOUT = 66,   /* [66, [envelope, [session, subscription, …], …]]: broker → bridge */
-    BUS_FRAME_GREETING = 67, /* [67, protocol, id, software, hold ms]: first in each direction; the bridge's begins. hold ms
-                                (may be left out when 0) is the broker's: publishes are to wait for so long */
+    BUS_FRAME_GREETING = 67, /* [67, protocol, id, software, hold ms, span credit]: first in each direction; the bridge's begins.
+                                The last two (may be left out when 0) are the broker's: publishes are to wait for so long; so
+                                many bytes of spans may be sent */
     BUS_FRAME_TAKEN = 68,    /* [68, envelopes, 1 or 0, queued]: read so far on this connection; 1: answer with yours.
                                 queued (may be left out when 0): bytes that this side keeps until the other has credit */
     BUS_FRAME_ATTACH = 69,   /* [69, agent, software, instance, heartbeat ms, peer, age ms]: bridge → broker, begins a session.
@@ -39,7 +40,7 @@ typedef struct bus_greeting {
     uint64_t protocol;
     loom_str id;       /* of the bridge; "broker" */
     loom_str software;
-    uint64_t hold_ms;  /* 0 when it was left out */
+    uint64_t hold_ms, span_credit; /* 0 when they were left out */
 } bus_greeting;
 
 typedef struct bus_attach {

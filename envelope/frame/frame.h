@@ -3,7 +3,7 @@
  * The same bytes on every carrier: ipc, tcp, tls, WebSocket.
  *
  * Rare frames are [type, map]: unknown keys are ignored, missing ones have defaults. The others (publish, deliver,
- * credit, ping, pong, and all about a call) are positional. Reading allocates nothing: strings are slices of the frame. */
+ * credit, ping, pong, spans, and all about a call) are positional. Reading allocates nothing: strings are slices of the frame. */
 #ifndef LOOM_ENVELOPE_FRAME_FRAME_H
 #define LOOM_ENVELOPE_FRAME_FRAME_H
 
@@ -23,7 +23,10 @@ enum {
     FRAME_DESCRIPTION_MAX = 4096,
     FRAME_SCHEMA_MAX = 16 * 1024,
     FRAME_TEXT_MAX = 1024,                     /* of any text for people, and of a result's code */
-    FRAME_METADATA_MAX = 32                    /* entries of a capability's metadata; LOOM_HEADERS_MAX bytes in all */
+    FRAME_METADATA_MAX = 32,                   /* entries of a capability's metadata; LOOM_HEADERS_MAX bytes in all */
+    FRAME_SERVICE_MAX = 255,                   /* bytes of what hello says of an agent's spans */
+    FRAME_SPANS_MAX = 64 * 1024,               /* bytes of the spans of one frame; its reader may refuse more */
+    FRAME_SPANS_TARGET = 8 * 1024              /* what a writer puts in one: a message waits for no more than that */
 };
 
 typedef enum frame_type {
@@ -46,6 +49,8 @@ typedef enum frame_type {
     FRAME_NOTICE = 17,      /* bridge → agent: one message was refused; the session goes on */
     FRAME_REPORT = 18,      /* both ways: [18, call id, kind, number, payload]: progress, or a chunk of the result */
     FRAME_CALL_CREDIT = 19, /* both ways: [19, call id, chunks, bytes], totals since the call began */
+    FRAME_SPANS = 20,       /* agent → bridge: [20, spans, OTLP ExportTraceServiceRequest] */
+    FRAME_SPAN_CREDIT = 21, /* bridge → agent: [21, bytes, spans, refused], totals since the session began */
     FRAME_KEY_FIRST = 32,   /* 32–47: key exchange, before hello */
     FRAME_KEY_LAST = 47,
     FRAME_DURABLE_FIRST = 48, /* 48–63: durable publishes, acks and fetches */
@@ -61,6 +66,9 @@ typedef struct frame_hello {
     uint64_t credit_bytes;
     uint64_t max_payload;      /* largest payload the agent accepts; 0: LOOM_PAYLOAD_MAX */
     uint64_t heartbeat_ms;     /* asked for; 0: the bridge's choice */
+    loom_str service;          /* an agent that wants to send spans: their service.name, */
+    loom_str service_instance; /* their service.instance.id, */
+    loom_str tenant;           /* and the tenant they are of; empty: none */
 } frame_hello;
 
 typedef struct frame_welcome {
@@ -71,6 +79,7 @@ typedef struct frame_welcome {
     uint64_t credit_bytes;     /* publish credit granted at once */
     uint64_t max_payload;
     uint64_t heartbeat_ms;     /* interval of pings; three missed ones end the session */
+    uint64_t span_credit;      /* bytes of spans granted at once; 0: this bridge takes none of this agent */
 } frame_welcome;
 
 typedef struct frame_subscribe {
@@ -157,6 +166,19 @@ typedef struct frame_result {
     loom_bytes payload;
 } frame_result;
 
+/* Finished spans, at most FRAME_SPANS_MAX bytes of them. */
+typedef struct frame_spans {
+    uint64_t spans;            /* how many they are, as their sender says */
+    loom_bytes request;        /* check before use */
+} frame_spans;
+
+/* The answer to them. */
+typedef struct frame_span_credit {
+    uint64_t bytes;            /* of requests, that may be sent */
+    uint64_t spans;            /* read, as their frames said */
+    uint64_t refused;          /* of those, that will not be exported */
+} frame_span_credit;
+
 /* The items of a publish or deliver frame, still to be scanned. */
 typedef struct frame_batch {
     uint32_t count; /* envelopes */
@@ -187,6 +209,8 @@ typedef struct frame {
             loom_bytes call_id;
             uint64_t chunks, bytes;
         } call_credit;
+        frame_spans spans;
+        frame_span_credit span_credit;
         uint64_t number;       /* ping, pong */
     } u;
 } frame;
@@ -248,8 +272,8 @@ void frame_batch_commit(frame_writer *w, size_t size);
 uint8_t *frame_call_begin(frame_writer *w, const frame_call *f, size_t envelope_size);
 void frame_call_commit(frame_writer *w, size_t envelope_size);
 
-/* Each appends one frame. LOOM_ENOMEM, or LOOM_ETOOBIG: over FRAME_MAX, or a field of call, result, report, cancel or
- * call_credit is over its limit; then nothing was appended. Who fills in a frame with keys keeps their limits. */
+/* Each appends one frame. LOOM_ENOMEM, or LOOM_ETOOBIG: over FRAME_MAX, or a field of call, result, report, cancel,
+ * call_credit or spans is over its limit; then nothing was appended. Who fills in a frame with keys keeps their limits. */
 LOOM_MUST_CHECK loom_status frame_put_hello(frame_writer *w, const frame_hello *f);
 LOOM_MUST_CHECK loom_status frame_put_welcome(frame_writer *w, const frame_welcome *f);
 LOOM_MUST_CHECK loom_status frame_put_subscribe(frame_writer *w, const frame_subscribe *f);
@@ -264,5 +288,7 @@ LOOM_MUST_CHECK loom_status frame_put_result(frame_writer *w, const frame_result
 LOOM_MUST_CHECK loom_status frame_put_report(frame_writer *w, const frame_report *f);
 LOOM_MUST_CHECK loom_status frame_put_cancel(frame_writer *w, loom_bytes call_id, loom_str reason);
 LOOM_MUST_CHECK loom_status frame_put_call_credit(frame_writer *w, loom_bytes call_id, uint64_t chunks, uint64_t bytes);
+LOOM_MUST_CHECK loom_status frame_put_spans(frame_writer *w, const frame_spans *f);
+LOOM_MUST_CHECK loom_status frame_put_span_credit(frame_writer *w, const frame_span_credit *f);
 
 #endif

@@ -12,6 +12,9 @@ static const frame_key hello[] = {
     {"credit_bytes", KEY_UINT, offsetof(frame_hello, credit_bytes), 0},
     {"max_payload", KEY_UINT, offsetof(frame_hello, max_payload), 0},
     {"heartbeat_ms", KEY_UINT, offsetof(frame_hello, heartbeat_ms), 0},
+    {"service", KEY_STR, offsetof(frame_hello, service), FRAME_SERVICE_MAX},
+    {"service_instance", KEY_STR, offsetof(frame_hello, service_instance), FRAME_SERVICE_MAX},
+    {"tenant", KEY_STR, offsetof(frame_hello, tenant), FRAME_SERVICE_MAX},
 };
 
 static const frame_key welcome[] = {
@@ -22,6 +25,7 @@ static const frame_key welcome[] = {
     {"credit_bytes", KEY_UINT, offsetof(frame_welcome, credit_bytes), 0},
     {"max_payload", KEY_UINT, offsetof(frame_welcome, max_payload), 0},
     {"heartbeat_ms", KEY_UINT, offsetof(frame_welcome, heartbeat_ms), 0},
+    {"span_credit", KEY_UINT, offsetof(frame_welcome, span_credit), 0},
 };
 
 static const frame_key subscribe[] = {
@@ -85,7 +89,7 @@ const char *frame_type_name(frame_type type)
         [FRAME_CANCEL] = "cancel",   [FRAME_PROVIDE] = "provide",         [FRAME_PING] = "ping",
         [FRAME_PONG] = "pong",       [FRAME_ERROR] = "error",             [FRAME_BYE] = "bye",
         [FRAME_ACK] = "ack",         [FRAME_NOTICE] = "notice",           [FRAME_REPORT] = "report",
-        [FRAME_CALL_CREDIT] = "call_credit",
+        [FRAME_CALL_CREDIT] = "call_credit", [FRAME_SPANS] = "spans",     [FRAME_SPAN_CREDIT] = "span_credit",
     };
     return (size_t)type < sizeof names / sizeof *names && names[type] != NULL ? names[type] : "?";
 }

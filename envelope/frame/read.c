@@ -210,7 +210,24 @@ static loom_status read_call_credit(mp_reader *r, frame *out, char reason[FRAME_
     return LOOM_OK;
 }
 
-enum { TYPE_LAST = FRAME_CALL_CREDIT };
+static loom_status read_spans(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    if (!mp_read_uint(r, &out->u.spans.spans) || !mp_read_bin(r, &out->u.spans.request)) {
+        return refuse(reason, out->type, "spans or request", "is of the wrong type");
+    }
+    return LOOM_OK;
+}
+
+static loom_status read_span_credit(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    frame_span_credit *f = &out->u.span_credit;
+    if (!mp_read_uint(r, &f->bytes) || !mp_read_uint(r, &f->spans) || !mp_read_uint(r, &f->refused)) {
+        return refuse(reason, out->type, "bytes, spans or refused", "is not an unsigned integer");
+    }
+    return LOOM_OK;
+}
+
+enum { TYPE_LAST = FRAME_SPAN_CREDIT };
 
 /* The frames without a map: their readers set every field. values: in the array, the type included. open: their last value
  * is left unread. */
@@ -226,6 +243,7 @@ static const positional positionals[TYPE_LAST + 1] = {
     [FRAME_RESULT] = {read_result, 6, false},  [FRAME_REPORT] = {read_report, 5, false},
     [FRAME_CANCEL] = {read_cancel, 3, false},  [FRAME_CALL_CREDIT] = {read_call_credit, 4, false},
     [FRAME_PING] = {read_number, 2, false},    [FRAME_PONG] = {read_number, 2, false},
+    [FRAME_SPANS] = {read_spans, 3, false},    [FRAME_SPAN_CREDIT] = {read_span_credit, 4, false},
 };
 
 /* Values of a later version are stepped over; there is nothing behind the array. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the frames of calls. They have few, small fields before a large last one, so each knows beforehand how much room
+/* Writes the frames of calls, and those of spans. They have few, small fields before a large last one, so each knows beforehand how much room
  * it needs at most, and is written into it in one go. */
 #include "envelope/frame/frame.h"
 #include "envelope/msgpack_bytes.h"
@@ -14,7 +14,9 @@ enum {
     RESULT_HEAD_MAX = HEAD_SIZE + 2 * BIN_HEADER_MAX + FRAME_CALL_ID_MAX + UINT_MAX_SIZE + 2 * (STR_HEADER_MAX + FRAME_TEXT_MAX),
     REPORT_HEAD_MAX = HEAD_SIZE + 2 * BIN_HEADER_MAX + FRAME_CALL_ID_MAX + 2 * UINT_MAX_SIZE,
     CANCEL_MAX = HEAD_SIZE + BIN_HEADER_MAX + FRAME_CALL_ID_MAX + STR_HEADER_MAX + FRAME_TEXT_MAX,
-    CALL_CREDIT_MAX = HEAD_SIZE + BIN_HEADER_MAX + FRAME_CALL_ID_MAX + 2 * UINT_MAX_SIZE
+    CALL_CREDIT_MAX = HEAD_SIZE + BIN_HEADER_MAX + FRAME_CALL_ID_MAX + 2 * UINT_MAX_SIZE,
+    SPANS_HEAD_MAX = HEAD_SIZE + UINT_MAX_SIZE + BIN_HEADER_MAX,
+    SPAN_CREDIT_MAX = HEAD_SIZE + 3 * UINT_MAX_SIZE
 };
 
 /* Where a frame of at most size bytes begins; nothing counts before finish(). Returns where its values go. */
@@ -144,4 +146,30 @@ loom_status frame_put_call_credit(frame_writer *w, loom_bytes call_id, uint64_t 
     p = mp_put_bin(p, call_id.data, call_id.len);
     p = mp_put_uint(p, chunks);
     return finish(w, mp_put_uint(p, bytes));
+}
+
+/* ---- spans ---- */
+
+loom_status frame_put_spans(frame_writer *w, const frame_spans *f)
+{
+    if (f->request.len > FRAME_SPANS_MAX) {
+        return LOOM_ETOOBIG;
+    }
+    uint8_t *p = start(w, FRAME_SPANS, 3, SPANS_HEAD_MAX + f->request.len);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_uint(p, f->spans);
+    return finish(w, mp_put_bin(p, f->request.data, f->request.len));
+}
+
+loom_status frame_put_span_credit(frame_writer *w, const frame_span_credit *f)
+{
+    uint8_t *p = start(w, FRAME_SPAN_CREDIT, 4, SPAN_CREDIT_MAX);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_uint(p, f->bytes);
+    p = mp_put_uint(p, f->spans);
+    return finish(w, mp_put_uint(p, f->refused));
 }

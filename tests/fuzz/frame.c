@@ -23,6 +23,8 @@ static loom_status write_again(frame_writer *w, const frame *f)
     case FRAME_REPORT: return frame_put_report(w, &f->u.report);
     case FRAME_CALL_CREDIT:
         return frame_put_call_credit(w, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
+    case FRAME_SPANS: return frame_put_spans(w, &f->u.spans);
+    case FRAME_SPAN_CREDIT: return frame_put_span_credit(w, &f->u.span_credit);
     default: return frame_keys_of(f->type).keys != NULL ? frame_put_outcome(w, f->type, &f->u.outcome) : LOOM_EINVAL;
     }
 }

@@ -124,6 +124,15 @@ static void same_values(json_t *vector, const frame *f)
         assert_true(vector_uint(json_object_get(v, "chunks")) == f->u.call_credit.chunks);
         assert_true(vector_uint(json_object_get(v, "bytes")) == f->u.call_credit.bytes);
         break;
+    case FRAME_SPANS:
+        assert_true(vector_uint(json_object_get(v, "spans")) == f->u.spans.spans);
+        same_bin(name, json_object_get(v, "request"), f->u.spans.request);
+        break;
+    case FRAME_SPAN_CREDIT:
+        assert_true(vector_uint(json_object_get(v, "bytes")) == f->u.span_credit.bytes);
+        assert_true(vector_uint(json_object_get(v, "spans")) == f->u.span_credit.spans);
+        assert_true(vector_uint(json_object_get(v, "refused")) == f->u.span_credit.refused);
+        break;
     default:
         assert_int_equal(vector_uint(json_object_get(v, "count")), f->u.batch.count);
         same_bin(name, json_object_get(v, "envelopes"), f->u.batch.items);
@@ -148,6 +157,8 @@ static loom_status write_again(frame_writer *w, const frame *f, uint64_t subscri
     case FRAME_CANCEL: return frame_put_cancel(w, f->u.cancel.call_id, f->u.cancel.reason);
     case FRAME_CALL_CREDIT:
         return frame_put_call_credit(w, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
+    case FRAME_SPANS: return frame_put_spans(w, &f->u.spans);
+    case FRAME_SPAN_CREDIT: return frame_put_span_credit(w, &f->u.span_credit);
     case FRAME_PING:
     case FRAME_PONG: return frame_put_number(w, f->type, f->u.number);
     case FRAME_PUBLISH:

@@ -366,6 +366,15 @@ def frames():
     yield plain("call credit", 19, "call_credit", {"call_id": b"call-1", "chunks": 16, "bytes": 2 ** 20})
     yield plain("call credit of a later version", 19, "call_credit", {"call_id": b"c", "chunks": 0, "bytes": 2 ** 64 - 1},
                 pack([19, b"c", 0, 2 ** 64 - 1, None]), False)
+    yield mapped("hello of an agent that sends spans", 1, "hello", {
+        "protocol": 1, "agent": "a", "service": "orders", "service_instance": "i" * 255, "tenant": "acme"})
+    yield mapped("welcome that takes spans", 2, "welcome", {"protocol": 1, "session": 1, "span_credit": 32768})
+    yield plain("spans", 20, "spans", {"spans": 2, "request": b"\x0a\x00\x0a\x00"})
+    yield plain("spans at the writer's limit", 20, "spans", {"spans": 2 ** 64 - 1, "request": b"r" * 65536})
+    yield plain("spans of a later version", 20, "spans", {"spans": 0, "request": b""}, pack([20, 0, b"", "later"]), False)
+    yield plain("span credit", 21, "span_credit", {"bytes": 2 ** 64 - 1, "spans": 512, "refused": 3})
+    yield plain("span credit of a later version", 21, "span_credit", {"bytes": 1, "spans": 0, "refused": 0},
+                pack([21, 1, 0, 0, None]), False)
     yield plain("cancel", 10, "cancel", {"call_id": b"x" * 64, "reason": "no longer needed"})
     yield plain("cancel at every limit", 10, "cancel", {"call_id": b"x", "reason": "r" * 1024})
     two = [envelope(SIMPLE), envelope(ALL)]
@@ -392,7 +401,7 @@ def refused_frames():
     yield case("a type alone", b"\x91\x01")
     yield case("no type", b"\x92\xc0\xc0")
     yield case("a type that is text", b"\x92\xa1x\x80")
-    for number in (0, 20, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
+    for number in (0, 22, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
         yield case(f"type {number}", b"\x92" + pack(number) + b"\x80", "EVERSION")
     yield keyed("a hello that is no map", 1, b"\x90")
     yield keyed("a map bomb", 1, bytes.fromhex("df04000000"))
@@ -468,6 +477,13 @@ def refused_frames():
                                   ("bytes of text", 3, "2")):
         yield changed(f"call credit with {name}", good, position, value)
     yield case("call credit without bytes", pack(good[:-1]))
+    for name, good in (("spans", [20, 1, b"r"]), ("span credit", [21, 1, 2, 3])):
+        for at in range(1, len(good)):
+            yield changed(f"{name} with text for value {at}", good, at, "1")
+        yield changed(f"{name} with a negative number", good, 1, -1)
+        yield case(f"{name} without its last value", pack(good[:-1]))
+    yield case("spans that are not there", pack([20, 1, b"r"])[:-3] + b"\xc6\xff\xff\xff\xff")
+    yield keyed("hello with a service of 256 bytes", 1, pack({"protocol": 1, "agent": "a", "service": "s" * 256}))
     yield case("cancel without an id", pack([10, b"", "r"]))
     yield case("cancel with an id of 65 bytes", pack([10, b"c" * 65, "r"]))
     yield case("cancel with a reason of 1025 bytes", pack([10, b"c", "r" * 1025]))
