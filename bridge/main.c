@@ -8,6 +8,7 @@
 
 #include "bridge/bus/remote/remote.h"
 #include "bridge/serve.h"
+#include "bridge/spans/intake.h"
 
 static const program_spec spec = {
     .name = "loom-bridge",
@@ -30,6 +31,7 @@ typedef struct bridge_process {
     process process;
     serving serving;
     bus_remote *bus;
+    span_intake *spans;
     char id[128];
 } bridge_process;
 
@@ -79,11 +81,15 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
     if ((st = process_serve_metrics(&p->process, s->metrics_listen, NULL, NULL)) != LOOM_OK) {
         return st;
     }
+    if ((st = serve_take_spans(&p->spans, &p->process, s->agent_spans)) != LOOM_OK) {
+        return st;
+    }
     return serve_agents(&p->serving, &p->process, &(serve_options){
         .bus = bus_remote_bus(p->bus),
         .bridge_id = p->id,
         .software = "loom-bridge/" LOOM_VERSION,
         .tracer = process_tracer(&p->process, "loom-bridge"),
+        .spans = p->spans,
         .listen = &s->listen,
         .tls_cert_key_file = s->tls_cert_key_file,
         .ws_origins = &s->ws_origins,
@@ -122,6 +128,7 @@ int main(int argc, char *argv[])
         process_run(&me.process);
     }
     serve_close(&me.serving);
+    span_intake_destroy(me.spans);
     if (me.bus != NULL) {
         bus_remote_close(me.bus, process_time_left_ms(&me.process), on_bus_closed, &me);
         while (me.bus != NULL) {

@@ -2,6 +2,7 @@
 #include "bridge/serve.h"
 
 #include "base/url.h"
+#include "bridge/spans/intake.h"
 #include "host/ready_file.h"
 
 /* ---- counters ---- */
@@ -210,6 +211,7 @@ static loom_status open_links(serving *s, const serve_options *o)
         .software = o->software,
         .bus = o->bus,
         .tracer = o->tracer,
+        .spans = o->spans,
         .payload_max = o->payload_max,
         .heartbeat_ms = o->heartbeat_ms,
         .max_sessions = o->max_sessions,
@@ -228,6 +230,21 @@ static loom_status open_links(serving *s, const serve_options *o)
     }
     if (st != LOOM_OK) {
         log_error(s->process->log, "cannot serve agents: %s", loom_status_text(st));
+    }
+    return st;
+}
+
+loom_status serve_take_spans(span_intake **out, process *p, int64_t rate)
+{
+    *out = NULL;
+    if (p->spans == NULL || rate == 0) {
+        return LOOM_OK;
+    }
+    loom_status st = span_intake_create(out, p->spans, &p->clock, (uint32_t)rate);
+    if (st == LOOM_OK) {
+        counter_list_add(&p->counters, span_intake_counter_source(*out));
+    } else {
+        log_error(p->log, "cannot take spans of agents: %s", loom_status_text(st));
     }
     return st;
 }

@@ -27,6 +27,7 @@ typedef struct serve_options {
     const char *bridge_id;
     const char *software;
     loom_tracer *tracer;
+    struct span_intake *spans; /* of agents; NULL: none are taken */
     const config_strings *listen;
     const char *tls_cert_key_file; /* "": none */
     const config_strings *ws_origins, *cors_origins;
@@ -40,6 +41,9 @@ typedef struct serve_options {
     void *drained_user;          /* of both */
 } serve_options;
 
+/* What takes the spans of agents, and its counters. rate: spans a second of each; with 0, or in a process that exports none,
+ * *out is NULL. The caller destroys it after serve_close(), and before process_close(). LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status serve_take_spans(struct span_intake **out, process *p, int64_t rate);
 /* Listens, writes the ready file, and adds its counters to the process's. s is the caller's and must not move. Errors are
  * logged; after one, serve_close() as well. */
 LOOM_MUST_CHECK loom_status serve_agents(serving *s, process *p, const serve_options *options);

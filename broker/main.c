@@ -5,6 +5,7 @@
 #include <loom/version.h>
 
 #include "bridge/serve.h"
+#include "bridge/spans/intake.h"
 #include "broker/endpoints/server.h"
 #include "broker/subscription_metrics.h"
 #include "broker/bus_local.h"
@@ -35,6 +36,7 @@ typedef struct broker {
     bus_local local;
     bus_server *bus;
     gateway_source source;
+    span_intake *spans;
     uv_prepare_t round;
     uv_timer_t deadlines;
 } broker;
@@ -190,6 +192,9 @@ static loom_status serve(broker *b, const settings_broker *s)
     uv_timer_init(&b->process.loop, &b->deadlines);
     b->round.data = b->deadlines.data = b;
     uv_prepare_start(&b->round, on_round);
+    if ((st = serve_take_spans(&b->spans, &b->process, s->agent_spans)) != LOOM_OK) {
+        return st;
+    }
     if ((st = open_bus(b, s)) != LOOM_OK) {
         return st;
     }
@@ -202,6 +207,7 @@ static loom_status serve(broker *b, const settings_broker *s)
         .bridge_id = bridge_id,
         .software = "loom-broker/" LOOM_VERSION,
         .tracer = process_tracer(&b->process, "loom-bridge"),
+        .spans = b->spans,
         .listen = &s->listen,
         .tls_cert_key_file = s->tls_cert_key_file,
         .ws_origins = &s->ws_origins,
@@ -236,6 +242,7 @@ int main(int argc, char *argv[])
     }
     serve_close(&b.serving);
     close_bus(&b);
+    span_intake_destroy(b.spans);
     process_close(&b.process);
     destroy_cores(&b);
     program_fini(&p);

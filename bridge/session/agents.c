@@ -30,3 +30,15 @@ void agents_leave(bridge *b, const session *s)
         tdelete(s, &b->agents, by_agent);
     }
 }
+
+session *agents_find(const bridge *b, loom_str agent)
+{
+    session key;
+    if (agent.len >= sizeof key.agent) {
+        return NULL;
+    }
+    memcpy(key.agent, agent.data, agent.len);
+    key.agent[agent.len] = '\0';
+    session *const *entry = tfind(&key, &b->agents, by_agent);
+    return entry != NULL ? *entry : NULL;
+}

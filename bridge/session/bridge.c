@@ -105,6 +105,9 @@ void bridge_new_round(bridge *b)
     if (b->refusals.first != NULL) {
         unsent_answer(b);
     }
+    if (b->options.spans != NULL) {
+        span_intake_resume(b->options.spans);
+    }
 }
 
 bridge_stats bridge_get_stats(const bridge *b)

@@ -29,6 +29,7 @@ typedef struct bridge_options {
     const char *software;         /* such as "loom-bridge/0.1.0" */
     bus *bus;
     loom_tracer *tracer;          /* NULL: no spans */
+    struct span_intake *spans;    /* of agents, over their links; NULL: none are taken. It outlives the bridge */
     uint32_t payload_max;         /* bytes; 0: LOOM_PAYLOAD_MAX */
     uint32_t heartbeat_ms;        /* 0: 15000; three intervals of silence end a session */
     uint32_t max_sessions;        /* agents; 0: 10000. Connections without hello have a limit of their own, as large */

@@ -86,6 +86,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
     s->state = SESSION_OPEN;
     b->stats.agents++;
     s->publish_granted = s->pressed ? 0 : b->options.publish_window; /* a broker that has just started presses at once */
+    const uint64_t span_credit = session_open_spans(s, f);
     frame_welcome welcome = {
         .protocol = LINK_PROTOCOL,
         .session = s->id,
@@ -94,6 +95,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
         .credit_bytes = s->publish_granted,
         .max_payload = b->options.payload_max,
         .heartbeat_ms = b->options.heartbeat_ms,
+        .span_credit = span_credit,
     };
     const size_t mark = session_begin(s);
     session_commit(s, mark, SESSION_OTHER, frame_put_welcome(&s->out, &welcome));

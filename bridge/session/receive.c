@@ -63,7 +63,7 @@ static void go_ahead(session *s, uint64_t work)
 /* Whether such a frame is work for the bus. */
 static bool goes_up(frame_type type)
 {
-    return type != FRAME_PING && type != FRAME_PONG && type != FRAME_CREDIT;
+    return type != FRAME_PING && type != FRAME_PONG && type != FRAME_CREDIT && type != FRAME_SPANS;
 }
 
 /* The table of verbs. */
@@ -85,6 +85,7 @@ static loom_status handle(session *s, const frame *f, char reason[FRAME_REASON_S
     case FRAME_CANCEL: on_cancel(s, f); return LOOM_OK;
     case FRAME_RESULT: on_result(s, f); return LOOM_OK;
     case FRAME_REPORT: on_report(s, f); return LOOM_OK;
+    case FRAME_SPANS: on_spans(s, &f->u.spans); return LOOM_OK;
     case FRAME_PING: pong(s, f->u.number); return LOOM_OK;
     case FRAME_PONG: s->pinged = false; return LOOM_OK;
     case FRAME_ERROR:

@@ -155,6 +155,8 @@ static void withdraw(session *s, loom_status why)
         s->port = NULL;
     }
     attempts_end_all(s);
+    span_sender_close(s->spans);
+    s->spans = NULL;
     unsent_fini(s);
     agents_leave(b, s);
 }

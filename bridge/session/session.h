@@ -8,6 +8,7 @@
 #include "base/rate_limit.h"
 #include "bridge/session/ahead.h"
 #include "bridge/session/bridge.h"
+#include "bridge/spans/intake.h"
 
 enum {
     SESSION_BACKLOG_MAX = 8 * 1024 * 1024, /* bytes on their way to one agent, whatever credit it granted */
@@ -93,6 +94,7 @@ struct session {
     char agent[LOOM_AGENT_ID_MAX + 1];
     size_t agent_len;
     bus_port *port;           /* NULL before hello and after the end */
+    span_sender *spans;       /* NULL: it has no leave to send any */
     loom_span *publishing;    /* bridge.publish of the message that is being handed to the bus; NULL: none, not sampled */
     frame_writer out;
     void *attempts;           /* tsearch tree of spans by call id (attempts.h) */
@@ -149,6 +151,9 @@ loom_status on_call(session *s, const frame_call *f, char reason[FRAME_REASON_SI
 void on_cancel(session *s, const frame *f);
 void on_result(session *s, const frame *f);
 void on_report(session *s, const frame *f);
+void on_spans(session *s, const frame_spans *f);
+/* Whether it may send spans, from what its hello says; returns the credit for welcome. */
+uint64_t session_open_spans(session *s, const frame_hello *f);
 
 /* Frames for the agent, by the limit on how many bytes of them it may leave unread. */
 typedef enum session_kind {

@@ -57,7 +57,7 @@ static bool check_collector(const char *text, char why[CONFIG_CHECK_SIZE])
 
 static bool is_exporter(loom_str name)
 {
-    static const char *const names[] = {"otlp", "otlp/file", "otlp/stdout", "console", "loom/stderr"};
+    static const char *const names[] = {"otlp", "otlp/file", "otlp/stdout", "console", "loom", "loom/stderr"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (str_is_any_case(name, names[i])) {
             return true;
@@ -75,7 +75,7 @@ static bool check_exporters(const char *text, char why[CONFIG_CHECK_SIZE])
     while (str_next_item(&rest, ',', &item)) {
         item = str_trim(item);
         if (item.len > 0 && !is_exporter(item)) {
-            snprintf(why, CONFIG_CHECK_SIZE, "exporters are otlp, otlp/file, otlp/stdout, console, loom/stderr, or none alone");
+            snprintf(why, CONFIG_CHECK_SIZE, "exporters are otlp, otlp/file, otlp/stdout, console, loom, loom/stderr, or none alone");
             return false;
         }
     }
@@ -175,6 +175,8 @@ static const config_key keys[] = {
      .min = 4 * KIB, .max = 4 * GIB, .fallback = "16MiB", .help = "Bytes of call results kept to answer duplicates"},
     {.section = "broker", .name = "call_cache_ttl", .type = CONFIG_DURATION, .offset = AT(broker.call_cache_ttl_ms), .min = 1,
      .max = HOUR, .fallback = "1m", .help = "How long a call result is kept to answer duplicates"},
+    {.section = "broker", .name = "agent_spans", .type = CONFIG_INT, .offset = AT(broker.agent_spans), .min = 0, .max = 10000000,
+     .fallback = "50000", .help = "Spans a second taken from each agent over its link (OTEL_TRACES_EXPORTER=loom there); 0 takes none"},
     {.section = "broker", .name = "metrics_listen", .type = CONFIG_STRING, .offset = AT(broker.metrics_listen),
      .value = "URL", .fallback = "", .check = check_metrics,
      .help = "Where to serve /metrics, such as http://127.0.0.1:7780; empty turns it off"},
@@ -202,13 +204,15 @@ static const config_key keys[] = {
     {.section = "bridge", .name = "heartbeat_interval", .type = CONFIG_DURATION,
      .offset = AT(bridge.heartbeat_interval_ms), .min = 100, .max = HOUR, .fallback = "15s",
      .help = "How often an agent must send something; three missed intervals end its session"},
+    {.section = "bridge", .name = "agent_spans", .type = CONFIG_INT, .offset = AT(bridge.agent_spans), .min = 0, .max = 10000000,
+     .fallback = "50000", .help = "Spans a second taken from each agent over its link (OTEL_TRACES_EXPORTER=loom there); 0 takes none"},
     {.section = "bridge", .name = "metrics_listen", .type = CONFIG_STRING, .offset = AT(bridge.metrics_listen),
      .value = "URL", .fallback = "", .check = check_metrics,
      .help = "Where to serve /metrics, such as http://127.0.0.1:7781; empty turns it off"},
 
     {.section = "telemetry", .name = "exporter", .type = CONFIG_STRING, .offset = AT(telemetry.exporter),
      .value = "LIST", .fallback = "otlp", .check = check_exporters, .env = "OTEL_TRACES_EXPORTER",
-     .help = "Where spans go: otlp, otlp/file, otlp/stdout, console, loom/stderr, several of them with commas, or none"},
+     .help = "Where spans go: otlp, otlp/file, otlp/stdout, console, loom (over an agent's or bridge's own link), loom/stderr, several of them with commas, or none"},
     {.section = "telemetry", .name = "endpoint", .type = CONFIG_STRING, .offset = AT(telemetry.endpoint), .value = "URL",
      .fallback = "", .check = check_collector, .instead = "none: nothing is exported", .env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT OTEL_EXPORTER_OTLP_ENDPOINT",
      .help = "OTLP receiver; empty is port 4317 (grpc) or 4318 (http) of this machine"},

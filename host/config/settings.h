@@ -32,6 +32,7 @@ typedef struct settings_broker {
     int64_t call_cache_entries;
     size_t call_cache_bytes;
     uint32_t call_cache_ttl_ms;
+    int64_t agent_spans;    /* a second of one agent; 0: none */
     char *metrics_listen;   /* http URL; "" is off */
 } settings_broker;
 
@@ -45,6 +46,7 @@ typedef struct settings_bridge {
     char *id;               /* "" : made from host name and process id */
     uint32_t drain_timeout_ms;
     uint32_t heartbeat_interval_ms;
+    int64_t agent_spans;
     char *metrics_listen;
 } settings_bridge;
 

@@ -13,6 +13,7 @@
 #include "sdk-c/agent/options.h"
 #include "sdk-c/agent/report.h"
 #include "sdk-c/agent/round.h"
+#include "sdk-c/agent/spans.h"
 #include "sdk-c/agent/telemetry.h"
 #include "sdk-c/agent/wiring.h"
 #include "sdk-c/collaboration/collaboration.h"
@@ -81,6 +82,7 @@ static void *agent_thread(void *arg)
 {
     loom_agent *a = arg;
     if (!loop_enter(&a->loop)) {
+        agent_spans_loop_ended(a);
         return NULL; /* cannot be: nobody else drives a thread's agent */
     }
     while (!atomic_load_explicit(&a->loop.closing_seen, memory_order_acquire) ||
@@ -88,6 +90,7 @@ static void *agent_thread(void *arg)
         agent_round(a, -1);
     }
     actions_close(a);
+    agent_spans_loop_ended(a);
     loop_leave(&a->loop);
     return NULL;
 }
@@ -115,6 +118,7 @@ static loom_status start(loom_agent *a)
     if ((st = telemetry_open(a)) != LOOM_OK) {
         goto close_telemetry;
     }
+    agent_spans_open(a);
     if (!a->options.poll_mode && (st = start_threads(a)) != LOOM_OK) {
         (void)last_error(st, "no thread for the agent");
         loop_close_within(&a->loop, 0);
@@ -124,6 +128,7 @@ static loom_status start(loom_agent *a)
     return LOOM_OK;
 
 close_telemetry:
+    agent_spans_close(a);
     telemetry_close(a, 0);
     loop_fini(&a->loop);
     return st;
@@ -179,13 +184,23 @@ static loom_status report_unsent(loom_agent *a)
 static void drain(loom_agent *a)
 {
     if (a->has_thread) {
+        agent_spans_flush(a);
         pthread_join(a->thread, NULL);
-    } else if (loop_enter(&a->loop)) {
+        return;
+    }
+    pthread_t flusher;
+    bool flushing;
+    agent_spans_flush_aside(a, &flusher, &flushing);
+    if (loop_enter(&a->loop)) {
         while (!session_closed(&a->session, clock_monotonic_ns())) {
             agent_round(a, -1);
         }
         actions_close(a);
         loop_leave(&a->loop);
+    }
+    agent_spans_loop_ended(a);
+    if (flushing) {
+        pthread_join(flusher, NULL);
     }
 }
 
@@ -211,6 +226,7 @@ loom_status loom_agent_close_within(loom_agent *a, uint32_t timeout_ms)
     collaboration_close(a);
     loom_status st = report_unsent(a);
     uint64_t now = clock_monotonic_ns();
+    agent_spans_close(a);
     telemetry_close(a, now < deadline ? (uint32_t)((deadline - now) / MS_NS) + 1 : 1);
     loop_fini(&a->loop);
     free_agent(a);

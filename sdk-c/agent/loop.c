@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "sdk-c/agent/current.h"
 
 enum { TIMERS_FIRST = 16 };
@@ -74,24 +75,12 @@ static bool init_mutex(pthread_mutex_t *lock)
     return made;
 }
 
-static bool init_cond(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-    if (pthread_condattr_init(&attr) != 0) {
-        return false;
-    }
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    const bool made = pthread_cond_init(cond, &attr) == 0;
-    pthread_condattr_destroy(&attr);
-    return made;
-}
-
 loom_status loop_init(agent_loop *loop, size_t send_limit)
 {
-    if (!init_cond(&loop->changed)) {
+    if (!cond_init(&loop->changed)) {
         return LOOM_ENOMEM;
     }
-    if (!init_cond(&loop->closes)) {
+    if (!cond_init(&loop->closes)) {
         goto destroy_changed;
     }
     if (!init_mutex(&loop->lock)) {
@@ -195,16 +184,15 @@ void loop_changed(agent_loop *loop)
 
 bool loop_wait_change(agent_loop *loop, uint64_t deadline_ns)
 {
-    int result;
+    bool in_time = true;
     loop->waiters++;
     if (deadline_ns == NEVER) {
-        result = pthread_cond_wait(&loop->changed, &loop->lock);
+        (void)pthread_cond_wait(&loop->changed, &loop->lock);
     } else {
-        struct timespec until = {(time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u)};
-        result = pthread_cond_timedwait(&loop->changed, &loop->lock, &until);
+        in_time = cond_wait_until(&loop->changed, &loop->lock, deadline_ns);
     }
     loop->waiters--;
-    return result != ETIMEDOUT;
+    return in_time;
 }
 
 void loop_guest_enter(agent_loop *loop)

@@ -26,6 +26,7 @@ typedef struct agent_loop {
     unsigned mark;          /* fork_mark.h: whose process this is */
     int epoll_fd, wake_fd, timer_fd;
     int run_fd;             /* readable: loom_agent_run() has to look */
+    void (*fill_spans)(struct agent_loop *loop); /* puts a frame of spans into out, or clears spans_wait; lock held. NULL: never set */
 
     pthread_mutex_t lock;
     pthread_cond_t changed; /* anything somebody may wait for */
@@ -41,6 +42,9 @@ typedef struct agent_loop {
     bool blocked;           /* the kernel takes no more: the loop goes on when it does */
     bool woken;             /* the loop has been woken to write */
     bool write_failed;
+    bool spans_wait;        /* fill_spans() may have some */
+    /* When the agent closes, spans leave before its goodbye: hold that back; flush, it is their turn; they are done with, or there are none. */
+    enum { SPANS_DONE, SPANS_HOLD, SPANS_FLUSH } spans_end;
     carrier *link;          /* set and cleared by the loop */
     uint64_t last_write;    /* Unix ns, the clock that emit has read anyway */
     size_t collected;       /* bytes queued since the last write */

@@ -10,6 +10,7 @@
 #include "base/rate_limit.h"
 #include "sdk-c/agent/loop.h"
 #include "sdk-c/agent/session.h"
+#include "trace/export/span_link.h"
 
 typedef struct agent_counters {
     _Atomic uint64_t received, failed, invalid_context, calls_handled;
@@ -25,6 +26,10 @@ struct loom_agent {
     loom_tracer_provider *provider;   /* NULL: telemetry is off */
     loom_span_processor *processor;   /* our own, or NULL */
     loom_tracer *tracer;
+    struct {
+        span_link *link; /* spans.h; NULL: they do not go over ours */
+        span_carrier carrier;
+    } spans;
     pthread_t thread, keeper;
     bool has_thread, has_keeper;
     const struct round_ops *rounds;   /* waiting.h */

@@ -106,6 +106,12 @@ void session_break(session *s, loom_status status, const char *text)
 
 /* ---- the beginning ---- */
 
+/* One that is too long is as good as none. */
+static loom_str hello_text(loom_str text)
+{
+    return text.len <= FRAME_SERVICE_MAX ? text : (loom_str){0};
+}
+
 static void say_hello(session *s)
 {
     static const char software[] = "libloom/" LOOM_VERSION;
@@ -115,7 +121,10 @@ static void say_hello(session *s)
                          .instance = {s->instance, sizeof s->instance},
                          .credit_messages = s->options->receive_messages,
                          .credit_bytes = s->options->receive_bytes,
-                         .heartbeat_ms = s->options->heartbeat_ms};
+                         .heartbeat_ms = s->options->heartbeat_ms,
+                         .service = hello_text(s->service),
+                         .service_instance = hello_text(s->service_instance),
+                         .tenant = hello_text(s->tenant)};
     pthread_mutex_lock(&s->loop->lock);
     s->loop->writable = true;
     loom_status st = frame_put_hello(&s->loop->out.control, &hello);
@@ -261,6 +270,16 @@ uint64_t session_next_deadline(const session *s)
 
 /* ---- goodbye ---- */
 
+/* Lock held. Whether spans have yet to leave; from now on they may. */
+static bool awaits_spans(agent_loop *loop)
+{
+    if (loop->spans_end == SPANS_HOLD) {
+        loop->spans_end = SPANS_FLUSH;
+        loop_changed(loop);
+    }
+    return loop->spans_end == SPANS_FLUSH;
+}
+
 /* Once everything has left: a goodbye, then the end of our side, then the end of theirs, so that a socket is not
  * closed over bytes unread, which on tcp would destroy what is still on its way. */
 static bool say_goodbye(session *s, uint64_t now)
@@ -268,7 +287,7 @@ static bool say_goodbye(session *s, uint64_t now)
     pthread_mutex_lock(&s->loop->lock);
     bool empty = send_queue_empty(&s->loop->out) && !s->loop->out.writing;
     loom_status st = LOOM_OK;
-    if (empty && !s->bye_said) {
+    if (empty && !s->bye_said && !awaits_spans(s->loop)) {
         st = frame_put_outcome(&s->loop->out.control, FRAME_BYE, &(frame_outcome){.status = LOOM_OK});
         s->bye_said = true;
         loop_write(s->loop, true);
@@ -289,7 +308,7 @@ static bool say_goodbye(session *s, uint64_t now)
 bool session_closed(session *s, uint64_t now)
 {
     pthread_mutex_lock(&s->loop->lock);
-    bool unsent = s->loop->out.bytes > 0;
+    bool unsent = s->loop->out.bytes > 0 || (s->loop->spans_end == SPANS_HOLD && !s->ever_up && s->attempts == 0);
     pthread_mutex_unlock(&s->loop->lock);
     if (s->phase == SESSION_ENDED || now >= s->loop->close_deadline) {
         return true;

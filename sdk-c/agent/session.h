@@ -12,7 +12,7 @@
 #include "sdk-c/link/url.h"
 
 enum { SESSION_TEXT_SIZE = 320 };
-#define SESSION_FRAMES ((unsigned)FRAME_CALL_CREDIT + 1) /* types of frames up to the last one */
+#define SESSION_FRAMES ((unsigned)FRAME_SPAN_CREDIT + 1) /* types of frames up to the last one */
 
 typedef enum session_phase {
     SESSION_WAITING, /* for the next attempt */
@@ -28,7 +28,7 @@ typedef loom_status frame_handler(loom_agent *a, const frame *f);
 /* What the layers above do with a session: one table, in agent/wiring.c. On the loop; lock not held unless it says so. */
 typedef struct session_ops {
     /* Queues what a new session starts with: subscriptions, capabilities, calls. Lock held. */
-    loom_status (*begun)(loom_agent *a);
+    loom_status (*begun)(loom_agent *a, const frame_welcome *f);
     /* The connection has ended. Lock held. */
     void (*broken)(loom_agent *a);
     /* Then: calls back those whom it concerns. They may wait, and the next session may be up by the time they return. */
@@ -52,6 +52,7 @@ typedef struct session {
     loom_str id;
     uint8_t instance[LOOM_UUID_SIZE];
     url url;
+    loom_str service, service_instance, tenant; /* of spans that are to go over the link; empty: none are */
 
     /* guarded by the loop's lock */
     loom_agent_state state;

@@ -122,7 +122,7 @@ static loom_status on_welcome(session *s, const frame_welcome *f)
     s->max_payload = lower ? (uint32_t)f->max_payload : LOOM_PAYLOAD_MAX;
     s->keep_ns = s->heartbeat_ns;
     send_queue_begin(&s->loop->out, f->credit_bytes);
-    loom_status st = s->ops->begun(s->agent);
+    loom_status st = s->ops->begun(s->agent, f);
     pthread_mutex_unlock(&s->loop->lock);
     if (st != LOOM_OK) {
         return out_of_memory(s, st);

@@ -3,6 +3,7 @@
 
 #include "sdk-c/actions/actions.h"
 #include "sdk-c/agent/report.h"
+#include "sdk-c/agent/spans.h"
 #include "sdk-c/events/dispatch.h"
 #include "sdk-c/events/subscribe.h"
 
@@ -50,16 +51,24 @@ static loom_status on_report(loom_agent *a, const frame *f)
     return open_calls_on_report(a, &f->u.report);
 }
 
+static loom_status on_span_credit(loom_agent *a, const frame *f)
+{
+    agent_spans_answered(a, &f->u.span_credit);
+    return LOOM_OK;
+}
+
 /* ---- the session begins and ends ---- */
 
-static loom_status begun(loom_agent *a)
+static loom_status begun(loom_agent *a, const frame_welcome *f)
 {
+    agent_spans_begun(a, f->span_credit);
     loom_status st = subscriptions_announce(a);
     return st == LOOM_OK ? actions_announce(a) : st;
 }
 
 static void broken(loom_agent *a)
 {
+    agent_spans_broken(a);
     subscriptions_broken(a);
     actions_broken(a);
 }
@@ -77,5 +86,6 @@ const session_ops agent_session_ops = {
                [FRAME_CANCEL] = on_cancel,
                [FRAME_CALL_CREDIT] = on_call_credit,
                [FRAME_RESULT] = on_result,
-               [FRAME_REPORT] = on_report},
+               [FRAME_REPORT] = on_report,
+               [FRAME_SPAN_CREDIT] = on_span_credit},
 };

@@ -30,11 +30,20 @@ static void inquire_later(agent_loop *loop)
     (void)st;
 }
 
+/* Spans go along when the loop itself writes, behind whatever else there is. */
+static bool take_flight(agent_loop *loop, bool all)
+{
+    if (loop->spans_wait && all) {
+        loop->fill_spans(loop);
+    }
+    return send_queue_take(&loop->out);
+}
+
 void loop_write(agent_loop *loop, bool all)
 {
     send_queue *q = &loop->out;
     loop->collected = 0;
-    while (loop->writable && !q->writing && !loop->write_failed && (send_queue_in_flight(q) || send_queue_take(q))) {
+    while (loop->writable && !q->writing && !loop->write_failed && (send_queue_in_flight(q) || take_flight(loop, all))) {
         size_t sent;
         carrier *link = loop->link;
         q->writing = true;

@@ -27,6 +27,8 @@ void send_queue_init(send_queue *q, size_t limit)
     *q = (send_queue){.limit = limit};
     frame_writer_init(&q->control);
     frame_writer_init(&q->control_out);
+    frame_writer_init(&q->spans);
+    frame_writer_init(&q->spans_out);
 }
 
 static void free_chunks(send_chunk *chunk)
@@ -49,6 +51,8 @@ void send_queue_fini(send_queue *q)
     free_chunks(q->spare);
     frame_writer_fini(&q->control);
     frame_writer_fini(&q->control_out);
+    frame_writer_fini(&q->spans);
+    frame_writer_fini(&q->spans_out);
 }
 
 /* ---- chunks ---- */
@@ -183,18 +187,28 @@ static bool take_part(send_queue *q)
     return whole;
 }
 
+/* The frames of a writer fly; it gets the memory of those that flew before. */
+static void take_frames(send_queue *q, frame_writer *waiting, frame_writer *flying)
+{
+    const frame_writer filled = *waiting;
+    *waiting = *flying;
+    *flying = filled;
+    frame_writer_clear(waiting);
+    q->iov[q->iov_count++] = (struct iovec){filled.data, filled.len};
+}
+
 bool send_queue_take(send_queue *q)
 {
     assert(!send_queue_in_flight(q));
     q->iov_at = q->iov_count = q->parts = 0;
     if (q->control.len > 0) {
-        frame_writer filled = q->control;
-        q->control = q->control_out;
-        q->control_out = filled;
-        frame_writer_clear(&q->control);
-        q->iov[q->iov_count++] = (struct iovec){filled.data, filled.len};
+        take_frames(q, &q->control, &q->control_out);
     }
     while (q->up && q->head != NULL && q->parts < FLIGHT_CHUNKS && take_part(q)) {
+    }
+    q->parts_end = q->iov_count;
+    if (q->spans.len > 0) {
+        take_frames(q, &q->spans, &q->spans_out);
     }
     return q->iov_count > 0;
 }
@@ -312,8 +326,9 @@ void send_queue_broken(send_queue *q)
 {
     assert(!q->writing);
     if (send_queue_in_flight(q)) {
-        unsigned first_part = q->iov_count - q->parts; /* a control frame may come before them */
+        unsigned first_part = q->parts_end - q->parts; /* control frames may come before them, and spans behind */
         unsigned left = q->iov_at > first_part ? q->iov_at - first_part : 0;
+        left = left < q->parts ? left : q->parts;
         for (unsigned i = q->parts; i-- > left;) {
             take_back(q, &q->part[i]);
         }
@@ -327,5 +342,7 @@ void send_queue_broken(send_queue *q)
     q->iov_at = q->iov_count = q->parts = 0;
     frame_writer_clear(&q->control);
     frame_writer_clear(&q->control_out);
+    frame_writer_clear(&q->spans);
+    frame_writer_clear(&q->spans_out);
     q->up = false;
 }

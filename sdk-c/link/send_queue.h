@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an agent has to send: control frames, and published envelopes in order.
+/* What an agent has to send: control frames, published envelopes in order, and after these a frame of spans.
  *
  * Envelopes are encoded straight into chunks; a chunk becomes one publish frame the moment it is taken into the flight,
  * the write under way. Credit may cut a chunk: its rest gets a frame header of its own later, over bytes that have left.
@@ -45,9 +45,12 @@ typedef struct send_queue {
 
     frame_writer control;     /* to go before any envelope */
     frame_writer control_out; /* in the flight */
+    frame_writer spans;       /* to go behind the envelopes of a flight: one frame at a time */
+    frame_writer spans_out;
     flight_part part[FLIGHT_CHUNKS];
     unsigned parts;
-    struct iovec iov[FLIGHT_CHUNKS + 1];
+    struct iovec iov[FLIGHT_CHUNKS + 2];
+    unsigned parts_end;         /* of the envelopes in iov */
     unsigned iov_at, iov_count; /* what is left of the flight; at == count: there is none */
     bool writing;
 
@@ -72,10 +75,10 @@ static inline bool send_queue_in_flight(const send_queue *q)
 {
     return q->iov_at < q->iov_count;
 }
-/* Neither a message nor a control frame is left. */
+/* Neither a message nor a frame of another kind is left. */
 static inline bool send_queue_empty(const send_queue *q)
 {
-    return q->bytes == 0 && q->control.len == 0 && !send_queue_in_flight(q);
+    return q->bytes == 0 && q->control.len == 0 && q->spans.len == 0 && !send_queue_in_flight(q);
 }
 /* Whether a flight could be made, or goes on. */
 static inline bool send_queue_ready(const send_queue *q)

@@ -188,6 +188,11 @@ static bool is_otlp(loom_exporter_kind kind)
     return kind == LOOM_EXPORTER_OTLP_GRPC || kind == LOOM_EXPORTER_OTLP_HTTP || kind == LOOM_EXPORTER_OTLP_HTTP_JSON;
 }
 
+void exporter_use_otlp(loom_span_processor_options *options)
+{
+    read_otlp(&(reader){.out = options});
+}
+
 bool exporter_set_otlp(loom_span_processor_options *options, const char *endpoint, const char *protocol)
 {
     size_t at = 0;
@@ -213,7 +218,7 @@ bool exporter_set_otlp(loom_span_processor_options *options, const char *endpoin
 
 /* ---- which exporters ---- */
 
-enum { TO_OTLP = 1, TO_CONSOLE = 2, TO_STDOUT = 4, TO_FILE = 8, TO_NONE = 16, TO_LINES = 32 };
+enum { TO_OTLP = 1, TO_CONSOLE = 2, TO_STDOUT = 4, TO_FILE = 8, TO_NONE = 16, TO_LINES = 32, TO_LINK = 64 };
 
 static unsigned exporter_bit(loom_str name)
 {
@@ -221,7 +226,7 @@ static unsigned exporter_bit(loom_str name)
         const char *name;
         unsigned bit;
     } known[] = {{"otlp", TO_OTLP},        {"console", TO_CONSOLE}, {"otlp/stdout", TO_STDOUT},
-                 {"otlp/file", TO_FILE}, {"none", TO_NONE}, {"loom/stderr", TO_LINES}};
+                 {"otlp/file", TO_FILE}, {"none", TO_NONE}, {"loom/stderr", TO_LINES}, {"loom", TO_LINK}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (str_is_any_case(name, known[i].name)) {
             return known[i].bit;
@@ -241,13 +246,17 @@ static unsigned read_exporters(reader *r)
         const unsigned bit = exporter_bit(item);
         set |= bit;
         if (bit == 0 && item.len > 0) {
-            env_report_value(r->report, name, item, "is none of otlp, otlp/file, otlp/stdout, console, loom/stderr, none",
+            env_report_value(r->report, name, item, "is none of otlp, otlp/file, otlp/stdout, console, loom, loom/stderr, none",
                              "the others of the list, or otlp");
         }
     }
     if ((set & TO_NONE) != 0 && set != TO_NONE) {
         env_report_value(r->report, name, str_of("none"), "stands beside other exporters", "these");
         set &= ~(unsigned)TO_NONE;
+    }
+    if ((set & TO_LINK) != 0 && (set & TO_OTLP) != 0) {
+        env_report_value(r->report, name, str_of("loom"), "stands beside otlp, and each is the one that counts", "otlp");
+        set &= ~(unsigned)TO_LINK;
     }
     return set != 0 ? set : TO_OTLP;
 }
@@ -258,8 +267,12 @@ static void choose_exporters(reader *r, unsigned set)
     loom_span_processor_options *o = r->out;
     const char *file = env_get("LOOM_SPANS_FILE");
     o->also_file = file;
-    if ((set & TO_OTLP) != 0) {
-        read_otlp(r);
+    if ((set & (TO_OTLP | TO_LINK)) != 0) {
+        if ((set & TO_OTLP) != 0) {
+            read_otlp(r);
+        } else {
+            o->exporter = LOOM_EXPORTER_LINK;
+        }
         if ((set & TO_FILE) != 0 && file == NULL) {
             o->also_file = LOOM_SPANS_FILE_DEFAULT;
         }

@@ -62,6 +62,7 @@ loom_status log_exporter_open(exporter **out, const loom_span_processor_options 
 loom_status stdout_exporter_open(exporter **out);
 /* LOOM_EINVAL: no export_batch. */
 loom_status callback_exporter_open(exporter **out, const loom_span_processor_options *options);
+loom_status link_exporter_open(exporter **out); /* span_link.c */
 /* LOOM_EIO: cannot be opened for appending. */
 loom_status file_exporter_open(exporter **out, const char *path);
 /* stream_write.c: how many bytes were written, with one write(2) where the system allows. Less than all: errno says why;
@@ -83,6 +84,8 @@ bool endpoint_is_loopback(const char *url);
  * all that the environment says of one but where it is; host:port is https as OTEL_EXPORTER_OTLP_INSECURE has it. A protocol
  * is that of an OTLP exporter, and changes no other. Either may be NULL. False: there is no such protocol. */
 bool exporter_set_otlp(loom_span_processor_options *options, const char *endpoint, const char *protocol);
+/* The OTLP exporter, as the environment says of it, in place of the one that it names. */
+void exporter_use_otlp(loom_span_processor_options *options);
 /* Whether anything becomes of spans. */
 static inline bool exporter_is_wanted(const loom_span_processor_options *o)
 {

@@ -69,6 +69,8 @@ static loom_status open_main(exporter **out, const loom_span_processor_options *
         return open_file(out, o, o->endpoint != NULL ? o->endpoint : LOOM_SPANS_FILE_DEFAULT);
     case LOOM_EXPORTER_CALLBACK:
         return callback_exporter_open(out, o);
+    case LOOM_EXPORTER_LINK:
+        return link_exporter_open(out);
     }
     return LOOM_EINVAL;
 }

@@ -59,6 +59,15 @@ const void *processor_submit(loom_span_processor *p, const span_scope *scope, lo
     return next;
 }
 
+bool processor_has_room(const loom_span_processor *processor)
+{
+    loom_span_processor *p = (loom_span_processor *)(uintptr_t)processor; /* only the lock changes */
+    pthread_mutex_lock(&p->lock);
+    const bool room = p->queued < p->max_queue / 2 && p->queued_bytes < QUEUE_BYTES_MAX / 2;
+    pthread_mutex_unlock(&p->lock);
+    return room;
+}
+
 /* With the lock held, after waiting: what became of the spans since `before`. */
 static loom_status verdict(const loom_span_processor *p, const loom_span_counts *before)
 {

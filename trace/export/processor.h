@@ -30,6 +30,9 @@ static inline void processor_prepare(const void *place)
 /* Makes the exporter ready on its own thread, at once: for a program whose only spans end when it does. Any thread. */
 void processor_prepare_exporter(loom_span_processor *processor);
 
+/* Whether half of the queue is free: for spans of others, which are not to take the room of our own. */
+bool processor_has_room(const loom_span_processor *processor);
+
 /* Its tracers are NULL. */
 bool processor_is_disabled(const loom_span_processor *processor);
 /* Whether this is the child of a fork(), whose spans leave nowhere. */

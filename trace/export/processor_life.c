@@ -11,6 +11,7 @@
 #define DEFAULT_QUEUE_SIZE 2048u
 #define DEFAULT_BATCH_SIZE 512u
 #define DEFAULT_DELAY_MS 5000u
+#define LINK_DELAY_MS 1000u /* a bridge, and perhaps a broker, wait once more */
 #define DEFAULT_EXPORT_TIMEOUT_MS 30000u
 #define DEFAULT_OTLP_TIMEOUT_MS 10000u
 #define LAST_UNREF_TIMEOUT_MS 5000u
@@ -27,7 +28,7 @@ static void configure(loom_span_processor *p, const loom_span_processor_options 
     if (p->max_batch > p->max_queue) { /* else the queue would fill without ever making a batch */
         p->max_batch = p->max_queue;
     }
-    p->delay_ns = or_default(o->schedule_delay_ms, DEFAULT_DELAY_MS) * (uint64_t)NS_PER_MS;
+    p->delay_ns = or_default(o->schedule_delay_ms, o->exporter == LOOM_EXPORTER_LINK ? LINK_DELAY_MS : DEFAULT_DELAY_MS) * (uint64_t)NS_PER_MS;
     p->timeout_ns = or_default(o->export_timeout_ms, DEFAULT_EXPORT_TIMEOUT_MS) * (uint64_t)NS_PER_MS;
     p->attempt_ns = or_default(o->otlp_timeout_ms, DEFAULT_OTLP_TIMEOUT_MS) * (uint64_t)NS_PER_MS;
     p->on_error = o->on_error;

@@ -30,6 +30,8 @@ static const char *component_type(loom_exporter_kind kind)
         return "callback_span_exporter";
     case LOOM_EXPORTER_LINES:
         return "loom_stderr_span_exporter";
+    case LOOM_EXPORTER_LINK:
+        return "loom_link_span_exporter";
     case LOOM_EXPORTER_NONE:
         break;
     }

@@ -11,6 +11,9 @@
  * of this tracer that has ended; nobody looks whether they are right. */
 void span_submit_finished(loom_tracer *tracer, loom_bytes field);
 
+/* A text of its resource; empty: it has none of this key. It stays as long as the provider. */
+loom_str span_tracer_resource_text(const loom_tracer *tracer, const char *key);
+
 /* Whose it is. */
 loom_tracer_provider *span_tracer_provider(const loom_tracer *tracer);
 loom_span_processor *span_tracer_processor(const loom_tracer *tracer);

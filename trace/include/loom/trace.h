@@ -59,7 +59,9 @@ typedef enum loom_exporter_kind {
     LOOM_EXPORTER_OTLP_HTTP_JSON, /* OTLP/JSON by POST, otherwise as OTLP_HTTP */
     LOOM_EXPORTER_STDOUT,    /* OTLP/JSON lines on standard output */
     LOOM_EXPORTER_CALLBACK,  /* the program's own: export_batch below */
-    LOOM_EXPORTER_LINES      /* a line a span on standard error, for `loom exec` (trace/process/libraries/FORMAT.md) */
+    LOOM_EXPORTER_LINES,     /* a line a span on standard error, for `loom exec` (trace/process/libraries/FORMAT.md) */
+    LOOM_EXPORTER_LINK       /* over the link of an agent to its bridge (OTEL_TRACES_EXPORTER=loom): the first agent that has
+                                this processor's spans, with the provider in its options or from the environment, carries them */
 } loom_exporter_kind;
 
 /* Which of its own problems a processor reports to on_error. */
@@ -75,7 +77,7 @@ typedef struct loom_span_processor_options {
     const char *also_file;            /* a second exporter, file, for the same batches; NULL: none */
     size_t max_queue_size;            /* spans; 0: 2048    (OTEL_BSP_MAX_QUEUE_SIZE) */
     size_t max_export_batch_size;     /* spans; 0: 512     (OTEL_BSP_MAX_EXPORT_BATCH_SIZE) */
-    uint32_t schedule_delay_ms;       /* 0: 5000           (OTEL_BSP_SCHEDULE_DELAY) */
+    uint32_t schedule_delay_ms;       /* 0: 5000, over a link 1000 (OTEL_BSP_SCHEDULE_DELAY) */
     uint32_t export_timeout_ms;       /* a batch with its retries; 0: 30000 (OTEL_BSP_EXPORT_TIMEOUT) */
     uint32_t otlp_timeout_ms;         /* one attempt; 0: 10000 (OTEL_EXPORTER_OTLP_TIMEOUT) */
     bool endpoint_is_exact;           /* OTLP/HTTP: post to the endpoint as it is; else v1/traces is appended to it */

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One frame of spans: walked where it lies, span by span. */
+#include "bridge/spans/intake_internal.h"
+
+#include "trace/otlp/fields.h"
+#include "trace/otlp/protobuf_read.h"
+
+enum { SPAN_BYTES_MIN = 24 }; /* of an encoded span with two ids: nobody has more of them in a frame, whatever it says */
+
+typedef struct walk {
+    span_sender *sender;
+    span_intake_stats *stats;
+    uint64_t now_unix_ns, accepted, refused;
+    span_refusal why;
+} walk;
+
+static void refuse(walk *w, span_refusal why, uint64_t spans)
+{
+    w->stats->refused[why] += spans;
+    w->refused += spans;
+    w->why = spans > 0 ? why : w->why;
+}
+
+/* The last field of this number, as every reader takes it. False: the bytes are no message. */
+static bool find_message(loom_bytes message, uint32_t number, loom_bytes *out)
+{
+    pb_cursor c = pb_cursor_on(message);
+    pb_field f;
+    *out = (loom_bytes){0};
+    while (pb_next(&c, &f)) {
+        if (pb_is(&f, number, PB_LENGTH)) {
+            *out = f.bytes;
+        }
+    }
+    return !c.bad;
+}
+
+/* How many spans there are that nobody will look at. */
+static uint64_t count_spans(loom_bytes scope_spans)
+{
+    pb_cursor c = pb_cursor_on(scope_spans);
+    pb_field f;
+    uint64_t spans = 0;
+    while (pb_next(&c, &f)) {
+        spans += pb_is(&f, SCOPE_SPANS_SPANS, PB_LENGTH);
+    }
+    return spans;
+}
+
+static void take_span(walk *w, foreign_scope *scope, loom_bytes field, loom_bytes span)
+{
+    static const span_refusal refusals[] = {[SPAN_MALFORMED] = SPAN_REFUSED_MALFORMED, [SPAN_INVALID] = SPAN_REFUSED_INVALID,
+                                            [SPAN_TOO_LARGE] = SPAN_REFUSED_TOO_LARGE};
+    const span_fault fault = span_check(span, w->now_unix_ns);
+    if (fault != SPAN_FINE) {
+        refuse(w, refusals[fault], 1);
+    } else if (!identity_has_tenant(w->sender, span)) {
+        refuse(w, SPAN_REFUSED_TENANT, 1);
+    } else {
+        foreign_submit(scope, field);
+        w->accepted++;
+    }
+}
+
+static void take_scope(walk *w, foreign_resource *resource, loom_bytes scope_spans)
+{
+    loom_bytes encoded;
+    if (!find_message(scope_spans, SCOPE_SPANS_SCOPE, &encoded)) {
+        return; /* what is not counted here is malformed */
+    }
+    foreign_scope *scope = foreign_scope_of(resource, encoded, false);
+    if (scope == NULL) {
+        const span_fault fault = span_check_scope(encoded);
+        scope = fault == SPAN_FINE ? foreign_scope_of(resource, encoded, true) : NULL;
+        if (scope == NULL) {
+            refuse(w, fault == SPAN_FINE ? SPAN_REFUSED_RESOURCES : SPAN_REFUSED_MALFORMED, count_spans(scope_spans));
+            return;
+        }
+    }
+    pb_cursor c = pb_cursor_on(scope_spans);
+    pb_field f;
+    for (const uint8_t *at = c.at; pb_next(&c, &f); at = c.at) {
+        if (pb_is(&f, SCOPE_SPANS_SPANS, PB_LENGTH)) {
+            take_span(w, scope, (loom_bytes){at, (size_t)(c.at - at)}, f.bytes);
+        }
+    }
+}
+
+/* A bridge has those of all its agents: the oldest makes room. */
+static foreign_resource *add_resource(walk *w, loom_bytes encoded, span_refusal *why)
+{
+    span_sender *s = w->sender;
+    *why = identity_check(s, encoded);
+    if (*why != SPAN_REFUSALS) {
+        return NULL;
+    }
+    if (s->resource_count == SPAN_RESOURCES_MAX) {
+        *why = SPAN_REFUSED_RESOURCES;
+        if (s->options.agent.len > 0) {
+            return NULL;
+        }
+        foreign_close(s->resources[0]);
+        s->resource_count--;
+        for (size_t i = 0; i < s->resource_count; i++) {
+            s->resources[i] = s->resources[i + 1];
+        }
+    }
+    foreign_resource *r;
+    if (foreign_open(&r, s->intake->processor, encoded, s->options.agent) != LOOM_OK) {
+        *why = SPAN_REFUSED_MEMORY;
+        return NULL;
+    }
+    s->resources[s->resource_count++] = r;
+    return r;
+}
+
+static foreign_resource *find_resource(walk *w, loom_bytes encoded, span_refusal *why)
+{
+    const span_sender *s = w->sender;
+    for (size_t i = s->resource_count; i-- > 0;) {
+        if (foreign_is(s->resources[i], encoded)) {
+            return s->resources[i];
+        }
+    }
+    return add_resource(w, encoded, why);
+}
+
+static void take_resource(walk *w, loom_bytes resource_spans)
+{
+    loom_bytes encoded;
+    span_refusal why = SPAN_REFUSED_MALFORMED;
+    if (!find_message(resource_spans, RESOURCE_SPANS_RESOURCE, &encoded)) {
+        return;
+    }
+    foreign_resource *resource = find_resource(w, encoded, &why);
+    pb_cursor c = pb_cursor_on(resource_spans);
+    pb_field f;
+    while (pb_next(&c, &f)) {
+        if (!pb_is(&f, RESOURCE_SPANS_SCOPE_SPANS, PB_LENGTH)) {
+            continue;
+        }
+        if (resource != NULL) {
+            take_scope(w, resource, f.bytes);
+        } else {
+            refuse(w, why, count_spans(f.bytes));
+        }
+    }
+}
+
+static void take_request(walk *w, loom_bytes request)
+{
+    pb_cursor c = pb_cursor_on(request);
+    pb_field f;
+    while (pb_next(&c, &f)) {
+        if (pb_is(&f, REQUEST_RESOURCE_SPANS, PB_LENGTH)) {
+            take_resource(w, f.bytes);
+        }
+    }
+}
+
+/* The rest of what the frame says it holds could not be found in it. */
+static void refuse_rest(walk *w, const frame_spans *f)
+{
+    const uint64_t most = f->request.len / SPAN_BYTES_MIN + 1, seen = w->accepted + w->refused;
+    const uint64_t said = f->spans < most ? f->spans : most;
+    refuse(w, SPAN_REFUSED_MALFORMED, said > seen ? said - seen : 0);
+}
+
+uint64_t span_sender_take(span_intake *in, span_sender *s, const frame_spans *f, span_refusal *why)
+{
+    if (in == NULL) {
+        *why = SPAN_REFUSED_CREDIT;
+        return f->spans;
+    }
+    walk w = {.sender = s, .stats = &in->stats, .now_unix_ns = clock_unix_ns(), .why = SPAN_REFUSALS};
+    const bool granted = s != NULL && s->taken < s->answer.bytes;
+    in->stats.frames++;
+    in->stats.bytes += f->request.len;
+    if (granted) {
+        take_request(&w, f->request);
+        refuse_rest(&w, f);
+    } else {
+        const uint64_t most = f->request.len / SPAN_BYTES_MIN + 1;
+        refuse(&w, SPAN_REFUSED_CREDIT, f->spans < most ? f->spans : most);
+    }
+    in->stats.accepted += w.accepted;
+    in->stats.received += w.accepted + w.refused;
+    if (s != NULL) {
+        sender_took(s, f->request.len, w.accepted, w.refused);
+    }
+    *why = w.why;
+    return w.refused;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the intake share: who sends (sender.c), whose the resources are (identity.c), and one frame (intake.c). */
+#ifndef LOOM_BRIDGE_SPANS_INTAKE_INTERNAL_H
+#define LOOM_BRIDGE_SPANS_INTAKE_INTERNAL_H
+
+#include "base/list.h"
+#include "bridge/spans/check.h"
+#include "bridge/spans/foreign.h"
+#include "bridge/spans/intake.h"
+
+struct span_intake {
+    loom_span_processor *processor;
+    const loop_clock *clock;
+    uint32_t rate;
+    linked_list senders, waiting;
+    span_intake_stats stats;
+};
+
+struct span_sender {
+    span_intake *intake;
+    list_node node, waiting;
+    bool waits;
+    span_sender_options options; /* its texts are in texts */
+    char *texts;
+    uint64_t window;
+    uint64_t taken;              /* bytes of requests */
+    frame_span_credit answer;
+    uint64_t due_ns;             /* a token bucket: when the spans that were taken are due, at the rate it may have */
+    foreign_resource *resources[SPAN_RESOURCES_MAX];
+    size_t resource_count;
+};
+
+/* sender.c: a frame has been dealt with. */
+void sender_took(span_sender *s, size_t bytes, uint64_t accepted, uint64_t refused);
+
+/* identity.c: whether an agent may say in its hello that its spans are of this service. */
+bool identity_may_serve(const span_sender *s);
+/* Whether a resource is its own. SPAN_REFUSALS: it is. */
+span_refusal identity_check(const span_sender *s, loom_bytes resource);
+/* Whether a span is of its tenant. */
+bool identity_has_tenant(const span_sender *s, loom_bytes span);
+
+#endif
