@@ -9,6 +9,7 @@
 #include "bridge/bus/remote/remote.h"
 #include "bridge/serve.h"
 #include "bridge/spans/intake.h"
+#include "trace/export/span_link.h"
 
 static const program_spec spec = {
     .name = "loom-bridge",
@@ -19,6 +20,7 @@ static const program_spec spec = {
     .sections = {"bridge", "telemetry", "log", NULL},
     .extra = process_options,
     .extra_count = 1,
+    .has_link = true,
     .check_variables = loom_telemetry_check_env,
     .examples = "Examples:\n"
                 "  loom-bridge                                            agents of this machine, broker of this machine\n"
@@ -69,6 +71,7 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
         .url = s->bus_bridge,
         .bridge_id = p->id,
         .software = "loom-bridge/" LOOM_VERSION,
+        .spans = processor_span_link(p->process.spans),
         .log = on_bus_log,
         .user = p,
     };
@@ -111,6 +114,43 @@ static void on_bus_closed(void *user, const bus_remote_losses *lost)
     p->bus = NULL;
 }
 
+/* ---- the last spans, which need the loop and the connection ---- */
+
+enum { CLOSE_MS = 100 }; /* of the time left that is kept for the connection's end */
+
+typedef struct last_flush {
+    uv_work_t work;
+    loom_span_processor *spans;
+    uint32_t ms;
+    bool done;
+} last_flush;
+
+static void flush(uv_work_t *work)
+{
+    const last_flush *f = work->data;
+    (void)loom_span_processor_flush(f->spans, f->ms); /* what is left counts as lost when the process closes */
+}
+
+static void on_flushed(uv_work_t *work, int status)
+{
+    (void)status;
+    ((last_flush *)work->data)->done = true;
+}
+
+static void flush_spans(bridge_process *p)
+{
+    const uint32_t left = process_time_left_ms(&p->process);
+    last_flush f = {.spans = p->process.spans, .ms = left > CLOSE_MS ? left - CLOSE_MS : 0};
+    f.work.data = &f;
+    if (processor_span_link(f.spans) == NULL || !bus_remote_connected(p->bus) ||
+        uv_queue_work(&p->process.loop, &f.work, flush, on_flushed) != 0) {
+        return;
+    }
+    while (!f.done) {
+        uv_run(&p->process.loop, UV_RUN_ONCE);
+    }
+}
+
 int main(int argc, char *argv[])
 {
     program p;
@@ -130,6 +170,7 @@ int main(int argc, char *argv[])
     serve_close(&me.serving);
     span_intake_destroy(me.spans);
     if (me.bus != NULL) {
+        flush_spans(&me);
         bus_remote_close(me.bus, process_time_left_ms(&me.process), on_bus_closed, &me);
         while (me.bus != NULL) {
             uv_run(&me.process.loop, UV_RUN_ONCE);

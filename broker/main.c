@@ -94,6 +94,7 @@ static loom_status open_bus(broker *b, const settings_broker *s)
         .software = "loom-broker/" LOOM_VERSION,
         .payload_max = (uint32_t)s->max_payload,
         .ttl = (uint8_t)s->ttl,
+        .spans = b->spans,
         .counters = &b->process.counters,
         .log = on_bus_log,
         .user = b,

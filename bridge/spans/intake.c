@@ -86,7 +86,7 @@ static void take_scope(walk *w, foreign_resource *resource, loom_bytes scope_spa
     }
 }
 
-/* A bridge has those of all its agents: the oldest makes room. */
+/* A bridge has those of all its agents. */
 static foreign_resource *add_resource(walk *w, loom_bytes encoded, span_refusal *why)
 {
     span_sender *s = w->sender;
@@ -94,7 +94,7 @@ static foreign_resource *add_resource(walk *w, loom_bytes encoded, span_refusal 
     if (*why != SPAN_REFUSALS) {
         return NULL;
     }
-    if (s->resource_count == SPAN_RESOURCES_MAX) {
+    if (s->resource_count == s->resource_max) {
         *why = SPAN_REFUSED_RESOURCES;
         if (s->options.agent.len > 0) {
             return NULL;

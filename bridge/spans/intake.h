@@ -18,7 +18,8 @@
 enum {
     SPAN_WINDOW = 32 * 1024,         /* bytes that an agent may be ahead: a message of its waits behind them */
     SPAN_WINDOW_BRIDGE = 128 * 1024, /* the same of a bridge, which speaks for many */
-    SPAN_RESOURCES_MAX = 32          /* of one agent */
+    SPAN_RESOURCES_MAX = 32,         /* of one agent */
+    SPAN_RESOURCES_MAX_BRIDGE = 512  /* of a bridge: the one that came first makes room for another */
 };
 
 /* Why spans were refused. X(name, label, text for people) */

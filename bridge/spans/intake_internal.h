@@ -26,8 +26,8 @@ struct span_sender {
     uint64_t taken;              /* bytes of requests */
     frame_span_credit answer;
     uint64_t due_ns;             /* a token bucket: when the spans that were taken are due, at the rate it may have */
-    foreign_resource *resources[SPAN_RESOURCES_MAX];
-    size_t resource_count;
+    size_t resource_count, resource_max;
+    foreign_resource *resources[]; /* resource_max of them */
 };
 
 /* sender.c: a frame has been dealt with. */

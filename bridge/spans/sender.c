@@ -140,10 +140,12 @@ loom_status span_sender_open(span_intake *in, span_sender **out, const span_send
     if (in == NULL) {
         return LOOM_ENOTFOUND;
     }
-    span_sender *s = calloc(1, sizeof *s);
+    const size_t resources = options->agent.len > 0 ? SPAN_RESOURCES_MAX : SPAN_RESOURCES_MAX_BRIDGE;
+    span_sender *s = calloc(1, sizeof *s + resources * sizeof *s->resources);
     if (s == NULL) {
         return LOOM_ENOMEM;
     }
+    s->resource_max = resources;
     s->intake = in;
     s->options = *options;
     if (!identity_may_serve(s)) {

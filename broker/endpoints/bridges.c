@@ -37,6 +37,7 @@ static void forget(bridge_peer *b)
         }
     }
     b->server->bridges.count -= b->greeted;
+    span_sender_close(b->spans);
     frame_writer_fini(&b->out.w);
     free(b);
 }
@@ -127,7 +128,7 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     s->bridges.count++;
     s->stats.attachments++;
     bridge_peer_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str_of("broker"), str_of(s->software),
-                                                                  eventbus_hold_left_ms(s->cores.events), 0}));
+                                                                  eventbus_hold_left_ms(s->cores.events), bridge_spans_open(b)}));
     log_to(&s->log, LOG_INFO, "bridge connected bridge=%.*s software=%.*s peer=%s", (int)b->id_len, b->id,
            (int)g->software.len, g->software.data, sp_peer_name(b->peer));
     return LOOM_OK;
@@ -137,6 +138,10 @@ static loom_status on_frame(bridge_peer *b, bus_frame *f, uint64_t *session, cha
 {
     if (!b->greeted) {
         return greet(b, f, reason);
+    }
+    if (f->type == FRAME_SPANS && *session == 0) {
+        bridge_spans_take(b, &f->link.u.spans);
+        return LOOM_OK;
     }
     switch (f->type) {
     case BUS_FRAME_SESSION: *session = f->number; return LOOM_OK;

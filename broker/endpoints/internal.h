@@ -8,6 +8,7 @@
 #include "base/number_table.h"
 #include "base/rate_limit.h"
 #include "bridge/bus/ledger.h"
+#include "bridge/spans/intake.h"
 #include "broker/endpoints/server.h"
 #include "broker/eventbus/topic_table.h"
 #include "envelope/frame/bus_message.h"
@@ -42,6 +43,7 @@ typedef struct bridge_peer {
     bool greeted;
     bus_ledger ledger;            /* of this connection: deliveries go, publishes come */
     bool held;                    /* new credit of its sessions waits */
+    span_sender *spans;           /* NULL: it may not send any */
     linked_list refusals;         /* of calls that found no room (session.c), answered at the end of the round */
     loom_status failed;           /* not OK: to be closed at the end of the round */
     const char *failure;          /* why */
@@ -61,6 +63,10 @@ typedef struct bridge_endpoint {
     bridge_peer *first;
     uint32_t count;
 } bridge_endpoint;
+
+/* Spans of the bridge and its agents (bridge_spans.c). Returns the credit for its greeting. */
+uint64_t bridge_spans_open(bridge_peer *b);
+void bridge_spans_take(bridge_peer *b, const frame_spans *f);
 
 LOOM_MUST_CHECK loom_status bridge_endpoint_open(bus_server *s);
 void bridge_endpoint_close(bus_server *s);
@@ -120,7 +126,7 @@ struct bus_server {
     bridge_endpoint bridges;
     control_endpoint control;
     bus_server_stats stats;
-    rate_limit malformed_log, denied_log, memory_log, refused_log;
+    rate_limit malformed_log, denied_log, memory_log, refused_log, spans_log;
     uint64_t started_ms;
     bool closing;
     void (*closed)(void *user);

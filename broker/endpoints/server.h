@@ -30,6 +30,7 @@ typedef struct bus_server_options {
     size_t bridge_hold_bytes;  /* unsent to a bridge: its agents' new credit waits until half is gone; 0: 16 MiB */
     size_t bridge_end_bytes;   /* unsent to a bridge that does not read: its connection ends; 0: 256 MiB */
     uint8_t ttl;               /* of an open publish that brings none; 0: LOOM_TTL_DEFAULT */
+    struct span_intake *spans; /* of bridges; NULL: none are taken. It outlives the server */
     const counter_list *counters; /* what the operation "stats" reports; NULL: of the cores and the server alone */
     uint32_t ipc_mode;         /* permissions of ipc sockets; 0: 0600 */
     void (*log)(void *user, log_level level, const char *format, va_list args); /* of a log_sink; NULL: no log */

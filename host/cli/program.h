@@ -23,6 +23,7 @@ typedef struct program_spec {
     bool takes_operands;
     /* Tells of variables whose value makes no sense, and which are no settings, for --check-config; NULL: there are none.
      * loom_telemetry_check_env(), whose library is above this folder. */
+    bool has_link; /* to a broker: OTEL_TRACES_EXPORTER=loom makes sense */
     void (*check_variables)(void (*tell)(void *user, const char *text), void *user);
     const char *examples; /* printed by --help, with its heading; may be NULL */
 } program_spec;

@@ -32,6 +32,7 @@ void remote_end_hold(bus_remote *b)
 void remote_become_down(bus_remote *b)
 {
     b->hold_until_ms = 0;
+    remote_spans_down(b);
     remote_mark_down(b);
     count_losses(b, bus_ledger_unconfirmed(&b->ledger));
     end_calls(b);
@@ -52,6 +53,7 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
             b->must_reattach = true;
         }
     }
+    remote_spans_up(b, greeting->span_credit);
     b->pressure_changed = true;
     b->stats.attachments++;
     log_to(&b->log, LOG_INFO, "attached to the broker url=%s software=%.*s ports=%zu", b->url, (int)greeting->software.len,

@@ -118,6 +118,8 @@ static loom_status on_frame(bus_remote *b, bus_frame *f, uint64_t *session, char
         return bus_ledger_confirm(&b->ledger, f, reason);
     } else if (f->type == BUS_FRAME_MARK) {
         return remote_mark_returned(b, f->number, reason);
+    } else if (f->type == FRAME_SPAN_CREDIT && *session == 0) {
+        remote_spans_answered(b, &f->link.u.span_credit);
     } else if (f->type == BUS_FRAME_FANOUT) {
         return deliver(b, &f->fanout, reason);
     } else {

@@ -12,6 +12,7 @@
 #include "bridge/bus/remote/call_set.h"
 #include "host/net/sp/sp.h"
 #include "envelope/frame/bus_message.h"
+#include "trace/export/span_link.h"
 
 /* ---- what waits for the broker (queue.c) ---- */
 
@@ -140,6 +141,17 @@ void remote_mark_send(bus_remote *b);
 /* LOOM_EPROTO: not the one that is on its way. */
 LOOM_MUST_CHECK loom_status remote_mark_returned(bus_remote *b, uint64_t number, char reason[FRAME_REASON_SIZE]);
 
+/* ---- spans that go to the broker (spans.c); all do nothing where the exporter is another ---- */
+
+void remote_spans_open(bus_remote *b);
+/* Counts as one of the handles. */
+void remote_spans_close(bus_remote *b, uv_close_cb closed);
+void remote_spans_up(bus_remote *b, uint64_t credit);
+void remote_spans_down(bus_remote *b);
+void remote_spans_answered(bus_remote *b, const frame_span_credit *f);
+/* Puts a frame of them behind what waits, when there is one. */
+void remote_spans_send(bus_remote *b);
+
 /* ---- what the broker says (frames.c) ---- */
 
 /* The frames of one message. LOOM_EMALFORMED, LOOM_ETOOBIG: what follows cannot be trusted; reason says why. */
@@ -190,6 +202,9 @@ struct bus_remote {
     bool pressing, pressure_changed;
     bool idle_asked;    /* the broker's next report says whether it keeps anything for this bridge's agents */
     bool broker_idle;   /* it did, and keeps nothing */
+    uv_async_t spans_wake;
+    span_carrier carrier;
+    bool spans_wait;    /* there may be some to send */
     bool must_reattach; /* memory ran out, so the broker misses something */
 
     bool closing;

@@ -168,6 +168,7 @@ void remote_flush(bus_remote *b)
     }
     if (b->state == REMOTE_UP) {
         remote_mark_send(b);
+        remote_spans_send(b);
         if (bus_ledger_report_due(&b->ledger, remote_queue_bytes(&b->queue) > 0)) {
             report(b, false);
         }

@@ -54,6 +54,7 @@ static void finish(bus_remote *b)
     uv_close((uv_handle_t *)&b->prepare, on_handle_closed);
     uv_close((uv_handle_t *)&b->check, on_handle_closed);
     uv_close((uv_handle_t *)&b->timer, on_handle_closed);
+    remote_spans_close(b, on_handle_closed);
 }
 
 static void round_end(bus_remote *b)
@@ -116,6 +117,7 @@ loom_status bus_remote_open(bus_remote **out, uv_loop_t *loop, const bus_remote_
     uv_timer_init(loop, &b->timer);
     b->prepare.data = b->check.data = b->timer.data = b;
     b->handles = 3;
+    remote_spans_open(b);
     uv_prepare_start(&b->prepare, on_prepare);
     uv_check_start(&b->check, on_check);
     *out = b;

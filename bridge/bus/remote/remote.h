@@ -25,6 +25,7 @@ typedef struct bus_remote_options {
     const char *url;       /* the broker's bus_bridge: ipc, tcp */
     const char *bridge_id; /* unique among the bridges of the broker; printable ASCII, at most 128 bytes */
     const char *software;  /* such as "loom-bridge/0.1.0"; NULL: none */
+    struct span_link *spans; /* processor_span_link() of a process whose spans the broker exports; NULL: it does not. Outlives this */
     size_t buffer_bytes;   /* of what waits for the broker, before ports are told of pressure; 0: 4 MiB */
     uint32_t ping_ms;      /* silence before the broker is asked for a sign of life; 0: 2000 */
     uint32_t silence_ms;   /* silence that ends the connection; 0: 10000 */
