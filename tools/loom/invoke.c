@@ -81,7 +81,10 @@ static bool read_time(const options *o, const char *name, uint32_t *ms, int *exi
 
 static void print_result(const loom_result *result, const char *trace_id)
 {
-    json_t *all = json_pack("{s:s, s:s?}", "outcome", loom_outcome_name(loom_result_outcome(result)), "trace_id", trace_id);
+    json_t *all = json_pack("{s:s}", "outcome", loom_outcome_name(loom_result_outcome(result)));
+    if (trace_id != NULL) {
+        json_object_set_new(all, "trace_id", json_string(trace_id));
+    }
     if (loom_result_outcome(result) != LOOM_OUTCOME_OK) {
         json_object_set_new(all, "code", json_string(loom_result_code(result)));
         json_object_set_new(all, "text", json_string(loom_result_text(result)));
