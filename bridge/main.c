@@ -64,6 +64,23 @@ static void make_id(bridge_process *p, const char *wanted)
     snprintf(p->id, sizeof p->id, "%s-%d", name, (int)getpid());
 }
 
+static loom_status check_settings(void *user, const settings *fresh, char why[PROCESS_WHY_SIZE])
+{
+    return serve_check(&((bridge_process *)user)->serving, fresh->bridge.tls_cert_key_file, why);
+}
+
+static void apply_settings(void *user, const settings *now)
+{
+    serve_apply(&((bridge_process *)user)->serving, now->bridge.tls_cert_key_file, 0, now->bridge.drain_timeout_ms);
+}
+
+static void dump(void *user)
+{
+    serve_dump(&((bridge_process *)user)->serving);
+}
+
+static const process_control control = {check_settings, apply_settings, dump};
+
 static loom_status serve(bridge_process *p, const settings_bridge *s)
 {
     make_id(p, s->id);
@@ -165,6 +182,7 @@ int main(int argc, char *argv[])
     }
     exit_code = serve(&me, &p.settings.bridge) == LOOM_OK ? 0 : 1;
     if (exit_code == 0) {
+        process_on_control(&me.process, &control, &me);
         process_run(&me.process);
     }
     serve_close(&me.serving);

@@ -89,7 +89,74 @@ static bool drain(void *user, bool late)
     return s->phase == SERVING_OVER && s->links == NULL && s->gateway == NULL;
 }
 
-static const process_drain orderly_end = {begin_drain, drain};
+static void give_up(void *user)
+{
+    serving *s = user;
+    if (s->phase == SERVING_DRAINS && s->cut_off != NULL) {
+        s->cut_off(s->drained_user);
+    }
+    if (s->links != NULL) {
+        process_lost(s->process, "bytes_unsent_to_agents", link_server_unsent(s->links));
+    }
+}
+
+static const process_drain orderly_end = {begin_drain, drain, give_up};
+
+/* ---- other settings ---- */
+
+static const char *or_none(const char *file)
+{
+    return file[0] != '\0' ? file : NULL;
+}
+
+loom_status serve_check(const serving *s, const char *tls_cert_key_file, char why[PROCESS_WHY_SIZE])
+{
+    const char *file = or_none(tls_cert_key_file);
+    const loom_status st = link_server_check_certificate(s->links, file, why);
+    return st != LOOM_OK || s->gateway == NULL ? st : gateway_check_certificate(s->gateway, file, why);
+}
+
+void serve_apply(serving *s, const char *tls_cert_key_file, uint32_t max_sessions, uint32_t drain_timeout_ms)
+{
+    char why[PROCESS_WHY_SIZE];
+    const char *file = or_none(tls_cert_key_file);
+    loom_status st = link_server_use_certificate(s->links, file, why);
+    if (st == LOOM_OK && s->gateway != NULL) {
+        st = gateway_use_certificate(s->gateway, file, why);
+    }
+    if (st != LOOM_OK) { /* it was fine a moment ago */
+        log_error(s->process->log, "keeping the certificate there was: %s", why);
+    }
+    bridge_set_max_sessions(s->bridge, max_sessions);
+    s->process->drain_timeout_ms = drain_timeout_ms;
+}
+
+enum { DUMP_SESSIONS = 50 };
+
+typedef struct session_dump {
+    const serving *serving;
+    unsigned count;
+} session_dump;
+
+static bool dump_session(void *user, const session_info *i)
+{
+    session_dump *d = user;
+    if (d->count++ < DUMP_SESSIONS) {
+        log_info(d->serving->process->log, "state session agent=%.*s peer=%s session=%llu published=%llu forwarded=%llu pressed=%s",
+                 (int)i->agent.len, i->agent.data, i->peer, (unsigned long long)i->id, (unsigned long long)i->published,
+                 (unsigned long long)i->forwarded, i->pressed ? "true" : "false");
+    }
+    return true;
+}
+
+void serve_dump(const serving *s)
+{
+    session_dump d = {s, 0};
+    bridge_visit_sessions(s->bridge, dump_session, &d);
+    if (d.count > DUMP_SESSIONS) {
+        log_info(s->process->log, "state sessions left out count=%u", d.count - DUMP_SESSIONS);
+    }
+}
 
 void serve_close(serving *s)
 {
@@ -131,7 +198,7 @@ static loom_status open_gateway(serving *s, const serve_options *o)
         .tracer = process_tracer(s->process, "loom-gateway"),
         .bridge_tracer = o->tracer,
         .log = s->process->log,
-        .tls_cert_key_file = o->tls_cert_key_file[0] != '\0' ? o->tls_cert_key_file : NULL,
+        .tls_cert_key_file = or_none(o->tls_cert_key_file),
         .origins = (const char *const *)o->cors_origins->items,
         .origin_count = o->cors_origins->count,
         .payload_max = o->payload_max,
@@ -221,7 +288,7 @@ static loom_status open_links(serving *s, const serve_options *o)
     });
     if (st == LOOM_OK) {
         st = link_server_open(&s->links, &s->process->loop, &s->process->clock, s->bridge, &(link_server_options){
-            .tls_cert_key_file = o->tls_cert_key_file[0] != '\0' ? o->tls_cert_key_file : NULL,
+            .tls_cert_key_file = or_none(o->tls_cert_key_file),
             .ws_origins = (const char *const *)o->ws_origins->items,
             .ws_origin_count = o->ws_origins->count,
             .http.log = s->process->log,

@@ -47,6 +47,12 @@ LOOM_MUST_CHECK loom_status serve_take_spans(struct span_intake **out, process *
 /* Listens, writes the ready file, and adds its counters to the process's. s is the caller's and must not move. Errors are
  * logged; after one, serve_close() as well. */
 LOOM_MUST_CHECK loom_status serve_agents(serving *s, process *p, const serve_options *options);
+/* For a process_control: whether this certificate can be used, and from here on it is, with these limits. tls_cert_key_file is
+ * borrowed until the next one; "": none. */
+LOOM_MUST_CHECK loom_status serve_check(const serving *s, const char *tls_cert_key_file, char why[PROCESS_WHY_SIZE]);
+void serve_apply(serving *s, const char *tls_cert_key_file, uint32_t max_sessions, uint32_t drain_timeout_ms);
+/* The sessions, in the log. */
+void serve_dump(const serving *s);
 /* Ends what is left: after it the bus may be closed. Idempotent; a serving of zeros is allowed. */
 void serve_close(serving *s);
 

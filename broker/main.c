@@ -7,6 +7,7 @@
 #include "bridge/serve.h"
 #include "bridge/spans/intake.h"
 #include "broker/endpoints/server.h"
+#include "broker/state_dump.h"
 #include "broker/subscription_metrics.h"
 #include "broker/bus_local.h"
 
@@ -50,6 +51,7 @@ static void lose_queued(void *user)
 {
     broker *b = user;
     process_lost(&b->process, "messages_queued", eventbus_get_stats(b->cores.events).queued);
+    process_lost(&b->process, "calls_unanswered", actionbroker_get_stats(b->cores.actions).pending);
 }
 
 static void on_deadline(uv_timer_t *timer)
@@ -126,12 +128,9 @@ static void broker_write_metrics(void *user, FILE *out)
     subscriptions_write_metrics(((broker *)user)->cores.events, out);
 }
 
-static loom_status create_cores(broker *b, const settings_broker *s)
+static eventbus_options bus_options(const settings_broker *s)
 {
-    const log_sink log = {on_bus_log, b};
-    loom_tracer *tracer = process_tracer(&b->process, "loom-broker");
-    loom_status st = eventbus_create(&b->cores.events, &b->process.clock, &(eventbus_options){
-        .tracer = tracer,
+    return (eventbus_options){
         .queue_messages = (uint32_t)s->queue_messages,
         .queue_bytes = (uint32_t)s->queue_bytes,
         .publish_hold_ms = s->publish_hold_ms,
@@ -139,8 +138,17 @@ static loom_status create_cores(broker *b, const settings_broker *s)
         .subscriber_queue_bytes = (uint64_t)s->agent_queue_bytes,
         .total_queue_bytes = (uint64_t)s->total_queue_bytes,
         .subscriber_subscriptions = (uint32_t)s->max_subscriptions,
-        .log = log,
-    });
+    };
+}
+
+static loom_status create_cores(broker *b, const settings_broker *s)
+{
+    const log_sink log = {on_bus_log, b};
+    loom_tracer *tracer = process_tracer(&b->process, "loom-broker");
+    eventbus_options with = bus_options(s);
+    with.tracer = tracer;
+    with.log = log;
+    loom_status st = eventbus_create(&b->cores.events, &b->process.clock, &with);
     if (st == LOOM_OK) {
         st = actionbroker_create(&b->cores.actions, &b->process.clock, &(actionbroker_options){
             .tracer = tracer,
@@ -180,6 +188,33 @@ static loom_status ask(void *user, loom_bytes question, void (*take)(void *to, l
 {
     return bus_server_ask(((broker *)user)->bus, question, take, to);
 }
+
+/* ---- signals that do not end it ---- */
+
+static loom_status check_settings(void *user, const settings *fresh, char why[PROCESS_WHY_SIZE])
+{
+    return serve_check(&((broker *)user)->serving, fresh->broker.tls_cert_key_file, why);
+}
+
+static void apply_settings(void *user, const settings *now)
+{
+    broker *b = user;
+    const settings_broker *s = &now->broker;
+    const eventbus_options limits = bus_options(s);
+    eventbus_set_limits(b->cores.events, &limits);
+    actionbroker_set_limits(b->cores.actions, s->call_deadline_ms, (uint32_t)s->max_pending_calls);
+    directory_set_limit(b->cores.agents, (uint32_t)s->max_agents);
+    serve_apply(&b->serving, s->tls_cert_key_file, (uint32_t)s->max_agents, s->drain_timeout_ms);
+}
+
+static void dump(void *user)
+{
+    const broker *b = user;
+    serve_dump(&b->serving);
+    broker_dump(&b->cores, b->process.log);
+}
+
+static const process_control control = {check_settings, apply_settings, dump};
 
 static loom_status serve(broker *b, const settings_broker *s)
 {
@@ -239,6 +274,7 @@ int main(int argc, char *argv[])
     }
     exit_code = serve(&b, &p.settings.broker) == LOOM_OK ? 0 : 1;
     if (exit_code == 0) {
+        process_on_control(&b.process, &control, &b);
         process_run(&b.process);
     }
     serve_close(&b.serving);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/process.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,9 +14,9 @@
 #include "base/descriptors.h"
 #include "base/runtime_dir.h"
 #include "base/url.h"
-#include "host/end_signals.h"
 #include "host/http/metrics_server.h"
 #include "trace/export/exporter.h"
+#include "trace/export/processor.h"
 #include "trace/messaging/message_span.h"
 
 enum { DRAIN_STEP_MS = 10, DRAIN_TIMEOUT_MS = 5000, LOG_TIMEOUT_MS = 1000, DESCRIPTORS_MAX = 1024 * 1024 };
@@ -150,13 +151,21 @@ static void on_drain(uv_timer_t *timer)
     }
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void exit_now(process *p, int number)
 {
-    process *p = handle->data;
+    if (p->drain != NULL && p->drain->give_up != NULL) {
+        p->drain->give_up(p->drain_user);
+    }
+    tell_losses(p);
+    log_warn(p->log, "second signal: exiting immediately");
+    logger_flush(p->log, 100);
+    _exit(128 + number);
+}
+
+static void stop(process *p, int number)
+{
     if (p->stopping) {
-        log_warn(p->log, "second signal: exiting immediately");
-        logger_flush(p->log, 100);
-        _exit(128 + number);
+        exit_now(p, number);
     }
     p->stopping = true;
     if (p->drain == NULL) {
@@ -164,11 +173,66 @@ static void on_signal(uv_signal_t *handle, int number)
         return;
     }
     log_info(p->log, "shutting down signal=SIG%s timeout_ms=%u", sigabbrev_np(number), p->drain_timeout_ms);
-    process_woke(p);
     p->stop_until_ms = p->clock.now_ms + p->drain_timeout_ms;
     p->drain_until_ms = p->stop_until_ms - (p->spans != NULL ? p->drain_timeout_ms / 4 : 0); /* spans come last */
     p->drain->begin(p->drain_user);
     uv_timer_start(&p->drain_timer, on_drain, 0, DRAIN_STEP_MS);
+}
+
+/* ---- signals ---- */
+
+static bool has_terminal(void)
+{
+    const int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0;
+}
+
+static void reopen_files(process *p)
+{
+    const bool log = logger_reopen(p->log);
+    if (p->spans != NULL) {
+        processor_reopen_files(p->spans);
+    }
+    log_info(p->log, "files opened again signal=SIGUSR1 log=%s spans_file=%s", log ? p->program->settings.log.file : "none",
+             p->program->settings.telemetry.spans_file[0] != '\0' ? p->program->settings.telemetry.spans_file : "none");
+}
+
+/* SIGHUP asks a daemon to read its settings again, and tells a program in a terminal that the terminal has gone. */
+static void on_signal(uv_signal_t *handle, int number)
+{
+    process *p = handle->data;
+    process_woke(p);
+    if (number == SIGUSR1) {
+        reopen_files(p);
+    } else if (number == SIGUSR2) {
+        process_dump(p);
+    } else if (number == SIGHUP && !(p->terminal && !has_terminal())) {
+        process_reload(p);
+    } else {
+        stop(p, number);
+    }
+}
+
+static void watch_signals(process *p)
+{
+    static const int numbers[PROCESS_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+    struct sigaction now;
+    const bool nohup = sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+    p->terminal = !nohup && has_terminal();
+    for (size_t i = 0; i < PROCESS_SIGNALS; i++) {
+        uv_signal_init(&p->loop, &p->signals[i]);
+        p->signals[i].data = p;
+        uv_signal_start(&p->signals[i], on_signal, numbers[i]);
+    }
+}
+
+void process_on_control(process *p, const process_control *control, void *user)
+{
+    p->control = control;
+    p->control_user = user;
 }
 
 void process_on_stop(process *p, uint32_t drain_timeout_ms, const process_drain *drain, void *user)
@@ -203,7 +267,7 @@ static void raise_descriptor_limit(void)
     }
 }
 
-loom_status process_open(process *p, const program *of)
+loom_status process_open(process *p, program *of)
 {
     *p = (process){.program = of, .drain_timeout_ms = DRAIN_TIMEOUT_MS};
     signal(SIGPIPE, SIG_IGN);
@@ -211,7 +275,8 @@ loom_status process_open(process *p, const program *of)
     raise_descriptor_limit();
     loom_status st = program_open_log(of, &p->log);
     if (st != LOOM_OK) {
-        fprintf(stderr, "%s: cannot start the log: %s\n", of->spec->name, loom_status_text(st));
+        fprintf(stderr, "%s: cannot start the log: %s%s%s\n", of->spec->name, st == LOOM_ENOTFOUND ? of->settings.log.file : "",
+                st == LOOM_ENOTFOUND ? ": " : "", st == LOOM_ENOTFOUND ? strerror(errno) : loom_status_text(st));
         return st;
     }
     open_telemetry(p);
@@ -223,8 +288,8 @@ loom_status process_open(process *p, const program *of)
         goto close_telemetry;
     }
     process_woke(p);
-    static const int numbers[PROCESS_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
-    end_signals_watch(&p->loop, p->signals, numbers, PROCESS_SIGNALS, on_signal, p);
+    p->started_ms = p->clock.now_ms;
+    watch_signals(p);
     uv_timer_init(&p->loop, &p->drain_timer);
     p->drain_timer.data = p;
     process_count_own(p);

@@ -14,7 +14,8 @@
 #include "base/counters.h"
 #include "host/cli/program.h"
 
-enum { PROCESS_SERVICES_MAX = 3, PROCESS_SIGNALS = 3, PROCESS_LOSSES_MAX = 8 };
+enum { PROCESS_WHY_SIZE = 512 };
+enum { PROCESS_SERVICES_MAX = 3, PROCESS_SIGNALS = 5, PROCESS_LOSSES_MAX = 8 };
 
 /* What a stop threw away: a name for the log, and how much. */
 typedef struct process_loss {
@@ -28,10 +29,22 @@ typedef struct process_drain {
     /* Every few milliseconds from then on. late: the drain time is over, so cut off what is left.
      * True: everything is closed, and the loop may stop. */
     bool (*step)(void *user, bool late);
+    /* A second signal: tells what is lost (process_lost()), and does nothing else; the process ends. May be NULL. */
+    void (*give_up)(void *user);
 } process_drain;
 
+/* What the program does at signals that do not end it. Called on the loop; any may be NULL. */
+typedef struct process_control {
+    /* Whether settings that were read again can be used: certificates and the like. Otherwise why says what is wrong. */
+    loom_status (*check)(void *user, const settings *fresh, char why[PROCESS_WHY_SIZE]);
+    /* The settings of the program, of which those that may change (config_key.live) have changed. */
+    void (*apply)(void *user, const settings *now);
+    /* Writes what there is to know about the program into the log, in a bounded number of lines. */
+    void (*dump)(void *user);
+} process_control;
+
 typedef struct process {
-    const program *program;
+    program *program;
     logger *log;
     uv_loop_t loop;
     loop_clock clock; /* of the loop */
@@ -45,6 +58,10 @@ typedef struct process {
     uint32_t drain_timeout_ms;
     const process_drain *drain; /* NULL: a signal stops the loop at once */
     void *drain_user;
+    const process_control *control; /* NULL: none */
+    void *control_user;
+    uint64_t started_ms;
+    bool terminal;   /* there was a controlling one at the start, which may hang up */
     bool stopping;
     process_loss losses[PROCESS_LOSSES_MAX];
     size_t loss_count;
@@ -60,7 +77,7 @@ extern const option_spec process_options[];
 extern const size_t process_options_count;
 
 /* Log, loop, telemetry, signals. Errors have been reported on standard error when it returns. */
-LOOM_MUST_CHECK loom_status process_open(process *p, const program *of);
+LOOM_MUST_CHECK loom_status process_open(process *p, program *of);
 /* First in what the loop calls for the program: it may have slept since the clock was set. */
 static inline void process_woke(process *p)
 {
@@ -68,9 +85,16 @@ static inline void process_woke(process *p)
 }
 /* A tracer for a service of this process, such as "loom-broker". NULL: no spans are wanted, or no memory. */
 loom_tracer *process_tracer(process *p, const char *service);
-/* What SIGTERM, SIGINT and SIGHUP start. drain_timeout_ms is for all of it: the drain, what is closed after it, and the
+/* What SIGTERM and SIGINT start, and SIGHUP when the terminal has gone. drain_timeout_ms is for all of it: the drain, what is closed after it, and the
  * last spans, for which a quarter is kept. drain must outlive the process. */
 void process_on_stop(process *p, uint32_t drain_timeout_ms, const process_drain *drain, void *user);
+
+/* What SIGHUP (reload) and SIGUSR2 (dump) do. control must outlive the process. SIGUSR1 opens log and spans file anew. */
+void process_on_control(process *p, const process_control *control, void *user);
+/* process_reload.c: reads the settings again, tells of each that changed, and takes over those that may. */
+void process_reload(process *p);
+/* process_dump.c: what the process itself knows: resources, memory, spans, log; then the program's dump. */
+void process_dump(process *p);
 
 /* How much of the drain time is left: for what is closed between process_run() and process_close(). All of it when no stop
  * was asked for. */

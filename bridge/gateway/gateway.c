@@ -238,6 +238,17 @@ loom_status gateway_listen(gateway *g, const char *text, char *bound, size_t bou
     return LOOM_OK;
 }
 
+loom_status gateway_check_certificate(const gateway *g, const char *file, char why[GATEWAY_ERROR_SIZE])
+{
+    return http_server_check_certificate(g->http, file, why);
+}
+
+loom_status gateway_use_certificate(gateway *g, const char *file, char why[GATEWAY_ERROR_SIZE])
+{
+    g->options.tls_cert_key_file = file;
+    return http_server_use_certificate(g->http, file, why);
+}
+
 /* ---- the end ---- */
 
 void gateway_drain(gateway *g)

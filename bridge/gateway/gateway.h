@@ -58,6 +58,9 @@ enum { GATEWAY_ERROR_SIZE = 512 };
  * holds a sentence that names the URL. */
 LOOM_MUST_CHECK loom_status gateway_listen(gateway *g, const char *url, char *bound, size_t bound_size,
                                            char why[GATEWAY_ERROR_SIZE]);
+/* The certificate of https, as http_server_check_certificate() and http_server_use_certificate(). */
+LOOM_MUST_CHECK loom_status gateway_check_certificate(const gateway *g, const char *file, char why[GATEWAY_ERROR_SIZE]);
+LOOM_MUST_CHECK loom_status gateway_use_certificate(gateway *g, const char *file, char why[GATEWAY_ERROR_SIZE]);
 /* Takes on nothing new and says so (/readyz); what has been begun goes on. */
 void gateway_drain(gateway *g);
 /* Ends what has been begun, with an answer; clients of event streams are told to come back. */

@@ -154,6 +154,17 @@ static void stop(link_server *server)
     }
 }
 
+loom_status link_server_check_certificate(const link_server *server, const char *file, char why[LINK_ERROR_SIZE])
+{
+    return server->http != NULL ? http_server_check_certificate(server->http->server, file, why) : LOOM_OK;
+}
+
+loom_status link_server_use_certificate(link_server *server, const char *file, char why[LINK_ERROR_SIZE])
+{
+    server->options.tls_cert_key_file = file;
+    return server->http != NULL ? http_server_use_certificate(server->http->server, file, why) : LOOM_OK;
+}
+
 http_server_counts link_http_counts(const link_server *server)
 {
     return server->http != NULL ? http_server_get_counts(server->http->server) : (http_server_counts){0};

@@ -31,6 +31,9 @@ enum { LINK_ERROR_SIZE = 512 };
  * the URL. LOOM_EBUSY: in use.  LOOM_EINVAL.  LOOM_EIO. */
 LOOM_MUST_CHECK loom_status link_server_listen(link_server *server, const char *url, char *bound, size_t bound_size,
                                                char why[LINK_ERROR_SIZE]);
+/* The certificate of tls+tcp and wss, as http_server_check_certificate() and http_server_use_certificate(). */
+LOOM_MUST_CHECK loom_status link_server_check_certificate(const link_server *server, const char *file, char why[LINK_ERROR_SIZE]);
+LOOM_MUST_CHECK loom_status link_server_use_certificate(link_server *server, const char *file, char why[LINK_ERROR_SIZE]);
 /* No new connections. */
 void link_server_stop_listening(link_server *server);
 /* Writes what the sessions have to say now, without waiting for the end of the round. */

@@ -18,7 +18,7 @@ loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_op
     bridge_options *o = &b->options;
     o->payload_max = o->payload_max != 0 && o->payload_max < LOOM_PAYLOAD_MAX ? o->payload_max : LOOM_PAYLOAD_MAX;
     o->heartbeat_ms = o->heartbeat_ms != 0 ? o->heartbeat_ms : 15000;
-    o->max_sessions = o->max_sessions != 0 ? o->max_sessions : 10000;
+    bridge_set_max_sessions(b, o->max_sessions);
     o->publish_window = o->publish_window != 0 ? o->publish_window : 1024 * 1024;
     o->ttl = o->ttl != 0 ? o->ttl : LOOM_TTL_DEFAULT;
     *out = b;
@@ -113,6 +113,11 @@ void bridge_new_round(bridge *b)
 bridge_stats bridge_get_stats(const bridge *b)
 {
     return b->stats;
+}
+
+void bridge_set_max_sessions(bridge *b, uint32_t max_sessions)
+{
+    b->options.max_sessions = max_sessions != 0 ? max_sessions : 10000;
 }
 
 void bridge_visit_sessions(const bridge *b, bool (*visit)(void *user, const session_info *info), void *user)

@@ -44,6 +44,8 @@ typedef struct bridge_options {
 LOOM_MUST_CHECK loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_options *options);
 void bridge_destroy(bridge *b); /* all sessions must be closed */
 
+/* How many agents there may be from here on; those that are there stay. 0: 10000. */
+void bridge_set_max_sessions(bridge *b, uint32_t max_sessions);
 /* Sends pings, ends sessions that were silent too long. Call about once a second. */
 void bridge_tick(bridge *b);
 /* When the oldest connection without hello has had its time, by the clock; UINT64_MAX: there is none. */

@@ -8,11 +8,10 @@ static uint32_t or_default(uint32_t value, uint32_t fallback)
     return value != 0 ? value : fallback;
 }
 
-static void set_limits(actionbroker *broker, const actionbroker_options *options)
+static void set_all_limits(actionbroker *broker, const actionbroker_options *options)
 {
     broker->max_deadline_ms = or_default(options->max_deadline_ms, 3600000);
-    broker->default_deadline_ms = or_default(options->default_deadline_ms, 30000);
-    broker->max_pending = or_default(options->max_pending, 10000);
+    actionbroker_set_limits(broker, options->default_deadline_ms, options->max_pending);
     broker->max_capabilities = or_default(options->max_capabilities, 1000);
     broker->max_capability_bytes = options->capability_bytes != 0 ? options->capability_bytes : UINT64_C(16) << 20;
     broker->max_total_capability_bytes =
@@ -36,6 +35,12 @@ static uint64_t first_ref(const actionbroker_options *options)
     return ref;
 }
 
+void actionbroker_set_limits(actionbroker *broker, uint32_t default_deadline_ms, uint32_t max_pending)
+{
+    broker->default_deadline_ms = or_default(default_deadline_ms, 30000);
+    broker->max_pending = or_default(max_pending, 10000);
+}
+
 loom_status actionbroker_create(actionbroker **out, const loop_clock *clock, const actionbroker_options *options)
 {
     *out = NULL;
@@ -53,7 +58,7 @@ loom_status actionbroker_create(actionbroker **out, const loop_clock *clock, con
     broker->clock = clock;
     broker->tracer = options->tracer;
     broker->log = options->log;
-    set_limits(broker, options);
+    set_all_limits(broker, options);
     flow_table_init(&broker->flow, options->flow_edges);
     action_registry_init(&broker->registry);
     hash_index_init(&broker->by_key);
@@ -124,6 +129,26 @@ void actionbroker_visit(const actionbroker *broker, bool (*visit)(void *user, co
                 .outstanding = offer->outstanding,
                 .calls = offer->calls,
                 .errors = offer->errors,
+            };
+            if (!visit(user, &info)) {
+                return;
+            }
+        }
+    }
+}
+
+void actionbroker_visit_calls(const actionbroker *broker, bool (*visit)(void *user, const action_call_info *info), void *user)
+{
+    const uint64_t now_ms = broker->clock->now_ms;
+    for (const action_party *party = broker->parties; party != NULL; party = party->next) {
+        for (const running_call *call = party->working; call != NULL; call = call->next) {
+            const action_call_info info = {
+                .caller = call->key.agent,
+                .capability = call->key.capability,
+                .provider = action_party_agent(party),
+                .left_ms = call->ends_ms > now_ms ? call->ends_ms - now_ms : 0,
+                .attempts = call->attempts,
+                .size = call->size,
             };
             if (!visit(user, &info)) {
                 return;

@@ -86,6 +86,8 @@ typedef struct actionbroker_options {
  * LOOM_ENOMEM; LOOM_EIO: the system has no random numbers. */
 LOOM_MUST_CHECK loom_status actionbroker_create(actionbroker **out, const loop_clock *clock,
                                                 const actionbroker_options *options);
+/* The deadline of calls without one, and how many one party may have: from here on. 0: the defaults. */
+void actionbroker_set_limits(actionbroker *broker, uint32_t default_deadline_ms, uint32_t max_pending);
 void actionbroker_destroy(actionbroker *broker); /* parties must be closed. NULL is allowed */
 /* When actionbroker_expire() has something to do; UINT64_MAX: never. */
 uint64_t actionbroker_next_deadline_ms(const actionbroker *broker);
@@ -230,7 +232,14 @@ typedef struct action_provider_info {
  * end OK, by frame_call_outcome; an attempt whose provider went away is an ERROR. */
 const flow_table *actionbroker_flow(const actionbroker *broker);
 
-/* Until visit returns false; visit must not change anything. */
+/* A call without an outcome yet. */
+typedef struct action_call_info {
+    loom_str caller, capability, provider; /* provider: of the attempt under way; empty: has gone */
+    uint64_t left_ms;                      /* until it is over at the latest */
+    uint32_t attempts, size;               /* size: of the envelope, bytes */
+} action_call_info;
+/* Both until visit returns false; visit must not change anything. */
+void actionbroker_visit_calls(const actionbroker *broker, bool (*visit)(void *user, const action_call_info *info), void *user);
 void actionbroker_visit(const actionbroker *broker, bool (*visit)(void *user, const action_provider_info *info), void *user);
 
 #endif

@@ -18,7 +18,7 @@ static uint32_t four_times(uint32_t value)
     return value > UINT32_MAX / 4 ? UINT32_MAX : value * 4;
 }
 
-static void set_limits(eventbus *bus, const eventbus_options *options)
+void eventbus_set_limits(eventbus *bus, const eventbus_options *options)
 {
     const queue_limits base = {
         .messages = or_default(options->queue_messages, 8192),
@@ -62,7 +62,7 @@ loom_status eventbus_create(eventbus **out, const loop_clock *clock, const event
     bus->clock = clock;
     bus->tracer = options->tracer;
     bus->losses.log = options->log;
-    set_limits(bus, options);
+    eventbus_set_limits(bus, options);
     bus->hold_until_ms = options->publish_hold_ms > 0 ? clock->now_ms + options->publish_hold_ms : 0;
     topic_table_init(&bus->topics, or_default(options->max_topics, 65536));
     flow_table_init(&bus->flow, options->flow_edges);

@@ -78,6 +78,8 @@ typedef struct eventbus_options {
 /* clock is borrowed, must outlive the bus, and says when deadlines are. options NULL: the defaults, without spans.
  * LOOM_ENOMEM; LOOM_EIO: the system has no random numbers. */
 LOOM_MUST_CHECK loom_status eventbus_create(eventbus **out, const loop_clock *clock, const eventbus_options *options);
+/* Other limits, as eventbus_create() takes them: those of a queue for subscriptions from here on, all others at once. */
+void eventbus_set_limits(eventbus *bus, const eventbus_options *options);
 void eventbus_destroy(eventbus *bus); /* publishers and subscribers must be closed. NULL is allowed */
 
 /* When eventbus_expire() has something to do; UINT64_MAX: never. */
@@ -201,5 +203,22 @@ typedef struct eventbus_subscription_stats {
 } eventbus_subscription_stats;
 void eventbus_visit_subscriptions(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscription_stats *stats),
                                   void *user);
+
+/* What one subscriber holds of the bus's memory, and how it stands with its credit. */
+typedef struct eventbus_subscriber_stats {
+    loom_str name;
+    uint32_t subscriptions;
+    uint64_t queued_bytes, filter_bytes; /* of messages that wait for it, and of its subscriptions */
+    uint64_t taken, credit;              /* messages handed to it, and how many more may be */
+} eventbus_subscriber_stats;
+void eventbus_visit_subscribers(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscriber_stats *stats), void *user);
+
+/* Bytes, by what they are for. */
+typedef struct eventbus_memory {
+    uint64_t messages; /* queued, each once, with their upkeep */
+    uint64_t filters;  /* subscriptions */
+    uint64_t spare;    /* blocks kept for the next messages */
+} eventbus_memory;
+eventbus_memory eventbus_get_memory(const eventbus *bus);
 
 #endif

@@ -79,3 +79,25 @@ void eventbus_visit_subscriptions(const eventbus *bus, bool (*visit)(void *user,
         }
     }
 }
+
+void eventbus_visit_subscribers(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscriber_stats *stats), void *user)
+{
+    for (const eventbus_subscriber *s = bus->subscribers; s != NULL; s = s->next) {
+        const eventbus_subscriber_stats stats = {
+            .name = {s->name, s->name_len},
+            .subscriptions = s->subscription_count,
+            .queued_bytes = s->queued_bytes,
+            .filter_bytes = s->filter_bytes,
+            .taken = s->used_messages,
+            .credit = s->granted_messages - s->used_messages,
+        };
+        if (!visit(user, &stats)) {
+            return;
+        }
+    }
+}
+
+eventbus_memory eventbus_get_memory(const eventbus *bus)
+{
+    return (eventbus_memory){.messages = bus->held_bytes, .filters = bus->filter_bytes, .spare = bus->pool.kept_bytes};
+}

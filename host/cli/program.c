@@ -44,47 +44,67 @@ static loom_status read_command_line(starting *s, int argc, char *const argv[])
     return st;
 }
 
-static loom_status read_file(starting *s)
+static loom_status read_file(program *p, settings *to, problems *list)
 {
-    program *p = s->p;
     const char *named = options_value(&p->options, "config");
     if (named != NULL) {
-        return config_load_file(&p->settings.config, named, &p->problems);
+        return config_load_file(&to->config, named, list);
     }
     char *found;
     loom_status st = paths_find_config(&found);
     if (st == LOOM_OK && found != NULL) {
-        st = config_load_file(&p->settings.config, found, &p->problems);
+        st = config_load_file(&to->config, found, list);
         free(found);
     }
     return st;
 }
 
-/* Each source is read even if one before it was wrong: the reader wants all mistakes in one go. */
-static loom_status read_settings(starting *s)
+/* Each source is read even if one before it was wrong: the reader wants all mistakes in one go. *flags: what was wrong with
+ * the command line. */
+static loom_status read_settings(program *p, settings *to, problems *list, loom_status *flags)
 {
-    program *p = s->p;
-    if (settings_load_otel_log_level(&p->settings, &p->problems) != LOOM_OK) {
+    *flags = LOOM_OK;
+    if (settings_load_otel_log_level(to, list) != LOOM_OK) {
         return LOOM_ENOMEM;
     }
-    loom_status file = read_file(s);
+    loom_status file = read_file(p, to, list);
     if (file == LOOM_ENOMEM) {
         return file;
     }
-    loom_status env = config_load_env(&p->settings.config, &p->problems);
+    loom_status env = config_load_env(&to->config, list);
     if (env == LOOM_ENOMEM) {
         return env;
     }
-    settings_check_variable_names(&p->settings, &p->problems);
-    loom_status flags = program_apply_flags(p);
-    if (flags == LOOM_ENOMEM) {
-        return flags;
+    settings_check_variable_names(to, list);
+    if ((*flags = program_apply_flags(p, to, list)) == LOOM_ENOMEM) {
+        return LOOM_ENOMEM;
     }
-    s->exit_code = flags != LOOM_OK ? OPTIONS_EXIT_USAGE : EXIT_CONFIGURATION;
-    if (file != LOOM_OK || env != LOOM_OK || flags != LOOM_OK) {
+    if (file != LOOM_OK || env != LOOM_OK || *flags != LOOM_OK) {
         return LOOM_EINVAL;
     }
-    return settings_check(&p->settings, p->spec->sections, &p->problems);
+    return settings_check(to, p->spec->sections, list);
+}
+
+loom_status program_read_again(program *p, settings *to, problems *list)
+{
+    loom_status flags, st = settings_init(to);
+    problems_init(list);
+    if (st == LOOM_OK && (st = read_settings(p, to, list, &flags)) != LOOM_OK) {
+        settings_fini(to);
+    }
+    problems_sort(list);
+    return st;
+}
+
+loom_status program_read_file(program *p, settings *to)
+{
+    problems unused;
+    loom_status st = settings_init(to);
+    problems_init(&unused);
+    if (st == LOOM_OK && (st = read_file(p, to, &unused)) != LOOM_OK) {
+        settings_fini(to);
+    }
+    return st;
 }
 
 static void print_problems_json(const starting *s)
@@ -161,7 +181,9 @@ static loom_status start(starting *s, int argc, char *const argv[])
         fprintf(s->out, "%s %s\n", p->spec->name, p->spec->version);
         return LOOM_ECLOSED;
     }
-    st = read_settings(s);
+    loom_status flags;
+    st = read_settings(p, &p->settings, &p->problems, &flags);
+    s->exit_code = flags != LOOM_OK ? OPTIONS_EXIT_USAGE : EXIT_CONFIGURATION;
     if (st != LOOM_ENOMEM && options_has(&p->options, "check-config")) {
         if (check_variables(p) != LOOM_OK) {
             return LOOM_ENOMEM;
@@ -218,7 +240,9 @@ loom_status program_open_log(const program *p, logger **out)
         .json = strcmp(p->settings.log.format, "json") == 0,
         .color = term_wants_color(p->color, STDERR_FILENO),
         .service = p->spec->name,
+        .path = p->settings.log.file[0] != '\0' ? p->settings.log.file : NULL,
     };
+    how.color = how.color && how.path == NULL;
     bool known = log_level_parse(&how.level, p->settings.log.level);
     assert(known);
     (void)known;

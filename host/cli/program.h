@@ -47,7 +47,13 @@ LOOM_MUST_CHECK loom_status program_start(program *p, const program_spec *spec, 
                                           FILE *err, int *exit_code);
 void program_fini(program *p);
 
-/* The log on standard error as [log] and --color say; close it with logger_close(). */
+/* Reads file, environment and command line again, into settings of the caller's, who frees them. LOOM_EINVAL: something is
+ * wrong, which list says, and nothing is held. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status program_read_again(program *p, settings *to, problems *list);
+/* Only the file. */
+LOOM_MUST_CHECK loom_status program_read_file(program *p, settings *to);
+
+/* The log as [log] and --color say; close it with logger_close(). LOOM_ENOTFOUND: its file cannot be opened, errno says why. */
 LOOM_MUST_CHECK loom_status program_open_log(const program *p, logger **out);
 
 #endif

@@ -41,6 +41,15 @@ static const char trailer_format[] =
     "                        OTEL_TRACES_SAMPLER and others of OpenTelemetry\n"
     "  NO_COLOR              no colour; CLICOLOR_FORCE=1 is the opposite\n"
     "\n"
+    "Signals:\n"
+    "  SIGTERM, SIGINT       stop: take on nothing new, let out what waits, at most for\n"
+    "                        drain_timeout; a second one stops at once\n"
+    "  SIGHUP                read the configuration again: log level, limits, the\n"
+    "                        certificate; what cannot change is named, and a bad file\n"
+    "                        changes nothing\n"
+    "  SIGUSR1               open log file and spans file again, after a rotation\n"
+    "  SIGUSR2               write the state into the log: sessions, queues, calls, memory\n"
+    "\n"
     "Exit status:\n"
     "  0  a clean end    1  a failure, or a wrong configuration    2  a wrong command line\n";
 
@@ -77,13 +86,13 @@ static void flag_name(char out[FLAG_NAME_SIZE], const config_key *key, bool own)
 
 /* Calls visit with each setting the program uses, in the order of its sections. A wrong one does not keep the others
  * from being seen. */
-static loom_status each_setting(program *p, loom_status (*visit)(program *p, size_t key, bool own))
+static loom_status each_setting(program *p, loom_status (*visit)(program *p, void *user, size_t key, bool own), void *user)
 {
     loom_status result = LOOM_OK;
     for (size_t s = 0; p->spec->sections[s] != NULL; s++) {
         for (size_t i = 0; i < p->settings.config.count && result != LOOM_ENOMEM; i++) {
             if (strcmp(p->settings.config.keys[i].section, p->spec->sections[s]) == 0) {
-                loom_status st = visit(p, i, s == 0);
+                loom_status st = visit(p, user, i, s == 0);
                 result = st != LOOM_OK ? st : result;
             }
         }
@@ -91,8 +100,9 @@ static loom_status each_setting(program *p, loom_status (*visit)(program *p, siz
     return result;
 }
 
-static loom_status add_spec(program *p, size_t index, bool own)
+static loom_status add_spec(program *p, void *user, size_t index, bool own)
 {
+    (void)user;
     const config_key *key = &p->settings.config.keys[index];
     char *name = p->names + p->spec_count * FLAG_NAME_SIZE;
     flag_name(name, key, own);
@@ -123,7 +133,7 @@ loom_status program_build_options(program *p)
     for (size_t i = 0; i < p->spec->extra_count; i++) {
         p->specs[p->spec_count++] = p->spec->extra[i];
     }
-    loom_status st = each_setting(p, add_spec);
+    loom_status st = each_setting(p, add_spec, NULL);
     for (size_t i = 0; i < COMMON_COUNT; i++) {
         p->specs[p->spec_count++] = common[i];
     }
@@ -139,8 +149,15 @@ void program_free_options(program *p)
     p->spec_count = 0;
 }
 
-static loom_status apply_flag(program *p, size_t key, bool own)
+/* Where flags go. */
+typedef struct flag_target {
+    settings *settings;
+    problems *problems;
+} flag_target;
+
+static loom_status apply_flag(program *p, void *user, size_t key, bool own)
 {
+    const flag_target *to = user;
     config_place place = {.source = CONFIG_FROM_FLAG, .severity = PROBLEM_ERROR};
     char name[FLAG_NAME_SIZE];
     loom_str texts[CONFIG_LIST_MAX + 1];
@@ -158,12 +175,13 @@ static loom_status apply_flag(program *p, size_t key, bool own)
         texts[0] = str_of(last);
         count = 1;
     }
-    return config_put_texts(&p->settings.config, key, texts, count, &place, &p->problems);
+    return config_put_texts(&to->settings->config, key, texts, count, &place, to->problems);
 }
 
-loom_status program_apply_flags(program *p)
+loom_status program_apply_flags(program *p, settings *to, problems *list)
 {
-    return each_setting(p, apply_flag);
+    flag_target target = {to, list};
+    return each_setting(p, apply_flag, &target);
 }
 
 void program_print_help(const program *p, FILE *out)

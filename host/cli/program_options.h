@@ -8,8 +8,8 @@
 /* Fills p->specs and p->names from p->spec. LOOM_ENOMEM: nothing is held. */
 LOOM_MUST_CHECK loom_status program_build_options(program *p);
 void program_free_options(program *p);
-/* Puts every setting that was given as a flag into p->settings; problems go to p->problems. */
-LOOM_MUST_CHECK loom_status program_apply_flags(program *p);
+/* Puts every setting that was given as a flag into to. */
+LOOM_MUST_CHECK loom_status program_apply_flags(program *p, settings *to, problems *list);
 void program_print_help(const program *p, FILE *out);
 
 #endif

@@ -296,3 +296,58 @@ void config_print_value(const config *c, size_t key, FILE *out)
         break;
     }
 }
+
+/* ---- reloading ---- */
+
+static char *value_text(const config *c, size_t key)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out == NULL) {
+        return NULL;
+    }
+    config_print_value(c, key, out);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+bool config_same_value(const config *a, const config *b, size_t key)
+{
+    char *one = value_text(a, key), *other = value_text(b, key);
+    const bool same = one == NULL || other == NULL || strcmp(one, other) == 0;
+    free(one);
+    free(other);
+    return same;
+}
+
+static size_t size_of(config_type type)
+{
+    switch (type) {
+    case CONFIG_BOOL: return sizeof(bool);
+    case CONFIG_INT: return sizeof(int64_t);
+    case CONFIG_DOUBLE: return sizeof(double);
+    case CONFIG_STRING: return sizeof(char *);
+    case CONFIG_DURATION: return sizeof(uint32_t);
+    case CONFIG_SIZE: return sizeof(size_t);
+    case CONFIG_STRINGS:
+    case CONFIG_COMMAND:
+    case CONFIG_VARIABLES: break;
+    }
+    return sizeof(config_strings);
+}
+
+void config_swap_value(config *a, config *b, size_t key)
+{
+    unsigned char kept[sizeof(config_strings) > sizeof(double) ? sizeof(config_strings) : sizeof(double)];
+    const size_t size = size_of(a->keys[key].type);
+    memcpy(kept, field(a, key), size);
+    memcpy(field(a, key), field(b, key), size);
+    memcpy(field(b, key), kept, size);
+    const config_place place = a->places[key];
+    a->places[key] = b->places[key];
+    b->places[key] = place;
+}

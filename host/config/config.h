@@ -51,6 +51,7 @@ typedef struct config_key {
     const char *instead;  /* what counts when a variable's value is refused; NULL: the default */
     const char *value;    /* what help calls the value, such as "URL"; NULL: by type */
     const char *help;     /* a sentence, without its stop */
+    bool live;            /* may change while the program runs: a reload takes it over */
 } config_key;
 
 typedef enum config_source { CONFIG_FROM_DEFAULT, CONFIG_FROM_FILE, CONFIG_FROM_ENV, CONFIG_FROM_FLAG } config_source;
@@ -141,6 +142,11 @@ void config_env_name(char *out, size_t size, const config_key *key);
 
 /* "loom.toml:7:3", "LOOM_LOG_LEVEL", "--log-level", "default". */
 void config_describe_place(const config *c, const config_place *place, char *out, size_t size);
+
+/* Whether both have the same value of a key; both have the same keys. LOOM_ENOMEM counts as the same. */
+bool config_same_value(const config *a, const config *b, size_t key);
+/* Exchanges the values of a key, and where they came from. */
+void config_swap_value(config *a, config *b, size_t key);
 
 /* Writes one value as TOML, which for every type but the empty float is JSON as well. */
 void config_print_value(const config *c, size_t key, FILE *out);

@@ -75,6 +75,7 @@ typedef struct settings {
     struct {
         char *level;        /* error, warn, info, debug */
         char *format;       /* text, json */
+        char *file;         /* "": standard error */
     } log;
     struct {
         char *url;          /* where the agent's bridge is */

@@ -172,6 +172,11 @@ LOOM_MUST_CHECK loom_status http_server_open(http_server **out, uv_loop_t *loop,
  * what is wrong, without the URL. */
 LOOM_MUST_CHECK loom_status http_server_listen(http_server *s, struct url *u, const http_listen_options *options,
                                                char why[HTTP_ERROR_SIZE]);
+/* Whether all that listens with TLS could use this certificate; OK when nothing does. file may be NULL. Errors as of
+ * http_server_listen(). */
+LOOM_MUST_CHECK loom_status http_server_check_certificate(const http_server *s, const char *file, char why[HTTP_ERROR_SIZE]);
+/* Uses it, or what is in the same file now, for connections from here on. file is borrowed until the next one. */
+LOOM_MUST_CHECK loom_status http_server_use_certificate(http_server *s, const char *file, char why[HTTP_ERROR_SIZE]);
 /* No new connections, and no second request on those there are. */
 void http_server_stop_listening(http_server *s);
 http_server_counts http_server_get_counts(const http_server *s);

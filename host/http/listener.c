@@ -133,6 +133,8 @@ void http_listener_close(http_listener *l)
     }
 }
 
+static const char no_certificate[] = "a certificate is needed: set tls_cert_key_file";
+
 static loom_status open_tls(http_listener *l, char why[HTTP_ERROR_SIZE])
 {
     http_server *s = l->server;
@@ -140,7 +142,7 @@ static loom_status open_tls(http_listener *l, char why[HTTP_ERROR_SIZE])
         return LOOM_OK;
     }
     if (l->options.tls_cert_key_file == NULL) {
-        snprintf(why, HTTP_ERROR_SIZE, "a certificate is needed: set tls_cert_key_file");
+        snprintf(why, HTTP_ERROR_SIZE, "%s", no_certificate);
         return LOOM_EINVAL;
     }
     if (s->plain_buffer == NULL && (s->plain_buffer = malloc(READ_SIZE)) == NULL) {
@@ -150,6 +152,37 @@ static loom_status open_tls(http_listener *l, char why[HTTP_ERROR_SIZE])
     loom_status st = tls_context_open(&l->tls, l->options.tls_cert_key_file, why, HTTP_ERROR_SIZE);
     if (st == LOOM_OK && (l->scheme & URL_TLS) == 0) {
         tls_context_offer(l->tls, l->options.http2 != NULL ? "\x2h2\x8http/1.1" : "\x8http/1.1");
+    }
+    return st;
+}
+
+loom_status http_server_check_certificate(const http_server *s, const char *file, char why[HTTP_ERROR_SIZE])
+{
+    const http_listener *l = s->listeners;
+    while (l != NULL && l->tls == NULL) {
+        l = l->next;
+    }
+    if (l == NULL) {
+        return LOOM_OK;
+    }
+    if (file == NULL) {
+        snprintf(why, HTTP_ERROR_SIZE, "%s", no_certificate);
+        return LOOM_EINVAL;
+    }
+    tls_context *tried;
+    const loom_status st = tls_context_open(&tried, file, why, HTTP_ERROR_SIZE);
+    if (st == LOOM_OK) {
+        tls_context_close(tried);
+    }
+    return st;
+}
+
+loom_status http_server_use_certificate(http_server *s, const char *file, char why[HTTP_ERROR_SIZE])
+{
+    loom_status st = http_server_check_certificate(s, file, why);
+    for (http_listener *l = s->listeners; l != NULL && st == LOOM_OK; l = l->next) {
+        l->options.tls_cert_key_file = file;
+        st = l->tls != NULL ? tls_context_reload(l->tls, file, why, HTTP_ERROR_SIZE) : LOOM_OK;
     }
     return st;
 }

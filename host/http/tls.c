@@ -111,6 +111,26 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
     return command == BIO_CTRL_FLUSH; /* the rest does not apply */
 }
 
+/* LOOM_ENOMEM, or what load() says. */
+static loom_status make_ctx(const tls_library *lib, SSL_CTX **out, const char *file, char *why, size_t why_size)
+{
+    (void)snprintf(why, why_size, "out of memory");
+    SSL_CTX *ctx = lib->SSL_CTX_new(lib->TLS_server_method());
+    if ((*out = ctx) == NULL) {
+        return LOOM_ENOMEM;
+    }
+    lib->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL);
+    lib->SSL_CTX_ctrl(ctx, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, NULL);
+    lib->SSL_CTX_ctrl(ctx, SSL_CTRL_MODE, SSL_MODE_RELEASE_BUFFERS, NULL); /* an idle session keeps no 34 KiB */
+    lib->SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
+    const loom_status st = load(lib, ctx, file, why, why_size);
+    if (st != LOOM_OK) {
+        lib->SSL_CTX_free(ctx);
+        *out = NULL;
+    }
+    return st;
+}
+
 loom_status tls_context_open(tls_context **out, const char *file, char *why, size_t why_size)
 {
     *out = NULL;
@@ -120,33 +140,22 @@ loom_status tls_context_open(tls_context **out, const char *file, char *why, siz
         return LOOM_EIO;
     }
     tls_context *c = calloc(1, sizeof *c);
-    loom_status st = LOOM_ENOMEM;
-    (void)snprintf(why, why_size, "out of memory");
-    if (c == NULL) {
-        return st;
+    if (c == NULL || (c->method = lib->BIO_meth_new(BIO_TYPE_SOURCE_SINK, "loom")) == NULL) {
+        (void)snprintf(why, why_size, "out of memory");
+        free(c);
+        return LOOM_ENOMEM;
     }
     c->lib = lib;
-    c->ctx = lib->SSL_CTX_new(lib->TLS_server_method());
-    c->method = lib->BIO_meth_new(BIO_TYPE_SOURCE_SINK, "loom");
-    if (c->ctx == NULL || c->method == NULL) {
-        goto close;
-    }
     lib->BIO_meth_set_read(c->method, bio_read);
     lib->BIO_meth_set_write(c->method, bio_write);
     lib->BIO_meth_set_ctrl(c->method, bio_ctrl);
-    lib->SSL_CTX_ctrl(c->ctx, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL);
-    lib->SSL_CTX_ctrl(c->ctx, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, NULL);
-    lib->SSL_CTX_ctrl(c->ctx, SSL_CTRL_MODE, SSL_MODE_RELEASE_BUFFERS, NULL); /* an idle session keeps no 34 KiB */
-    lib->SSL_CTX_set_options(c->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
-    if ((st = load(lib, c->ctx, file, why, why_size)) != LOOM_OK) {
-        goto close;
+    const loom_status st = make_ctx(lib, &c->ctx, file, why, why_size);
+    if (st != LOOM_OK) {
+        tls_context_close(c);
+        return st;
     }
     *out = c;
     return LOOM_OK;
-
-close:
-    tls_context_close(c);
-    return st;
 }
 
 static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *asked,
@@ -167,6 +176,21 @@ void tls_context_offer(tls_context *c, const char *protocols)
 {
     c->protocols = protocols;
     c->lib->SSL_CTX_set_alpn_select_cb(c->ctx, select_protocol, c);
+}
+
+/* Sessions that are open hold the old certificate themselves. */
+loom_status tls_context_reload(tls_context *c, const char *file, char *why, size_t why_size)
+{
+    SSL_CTX *fresh;
+    const loom_status st = make_ctx(c->lib, &fresh, file, why, why_size);
+    if (st == LOOM_OK) {
+        c->lib->SSL_CTX_free(c->ctx);
+        c->ctx = fresh;
+        if (c->protocols != NULL) {
+            tls_context_offer(c, c->protocols);
+        }
+    }
+    return st;
 }
 
 void tls_context_close(tls_context *c)

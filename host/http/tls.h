@@ -18,6 +18,9 @@ LOOM_MUST_CHECK loom_status tls_context_open(tls_context **out, const char *file
 /* What the sessions speak, for clients that ask (ALPN, RFC 7301): in the form of the wire, "\x2h2\x8http/1.1", the dearest
  * first; borrowed until the context is closed. A client that wants none of it gets no answer to that, and may go on. */
 void tls_context_offer(tls_context *c, const char *protocols);
+/* Takes the certificate and key of another file, or what is now in the same one: for sessions that open from here on. Errors
+ * as above; then nothing has changed. */
+LOOM_MUST_CHECK loom_status tls_context_reload(tls_context *c, const char *file, char *why, size_t why_size);
 void tls_context_close(tls_context *c); /* NULL is allowed; its sessions are closed before it */
 
 /* NULL: out of memory. */

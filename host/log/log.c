@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -27,7 +28,8 @@
 static_assert(LOG_LINE_MAX <= CHUNK_MAX, "a chunk holds at least one line");
 
 struct logger {
-    int fd;
+    int fd;               /* of a file: the writer's, once it runs */
+    char *path;           /* owned; NULL: fd is somebody else's */
     log_style style; /* service is owned */
     _Atomic log_level level;
     pthread_t writer;
@@ -40,6 +42,7 @@ struct logger {
     uint64_t untold;         /* lines dropped since the last line that told of drops */
     uint64_t dropped;
     bool busy;               /* the writer holds a chunk */
+    bool reopen;             /* the writer is to open the file anew */
     bool closing;            /* no more lines; the writer ends when the ring is empty */
     bool abandon;            /* the deadline has passed: the writer ends at once */
     bool ended;
@@ -184,6 +187,34 @@ static size_t write_chunk(logger *l, size_t length)
     return done;
 }
 
+static int open_file(const char *path)
+{
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
+/* Under lock, which is let go meanwhile; with nothing left in the ring. */
+static void reopen(logger *l)
+{
+    char line[LOG_LINE_MAX], why[128];
+    l->reopen = false;
+    l->busy = true;
+    pthread_mutex_unlock(&l->lock);
+    const int fd = open_file(l->path);
+    const int error = errno;
+    if (fd >= 0) {
+        close(l->fd);
+        l->fd = fd;
+        l->torn = false;
+    }
+    pthread_mutex_lock(&l->lock);
+    l->busy = false;
+    const size_t length = fd >= 0 ? 0 : format_line(l, line, LOG_ERROR, "cannot open the log file again, keeping the old one path=%s reason=\"%s\"",
+                                                    l->path, strerror_r(error, why, sizeof why));
+    if (length > 0 && length <= l->size - l->used) {
+        ring_put(l, line, length);
+    }
+}
+
 static void *run_writer(void *arg)
 {
     logger *l = arg;
@@ -193,6 +224,10 @@ static void *run_writer(void *arg)
     while (!l->abandon) {
         if (l->used == 0) {
             tell_drops(l);
+        }
+        if (l->used == 0 && l->reopen) {
+            reopen(l);
+            continue;
         }
         if (l->used == 0) {
             pthread_cond_broadcast(&l->written);
@@ -238,6 +273,10 @@ static void free_logger(logger *l)
     pthread_cond_destroy(&l->work);
     pthread_mutex_destroy(&l->lock);
     free((char *)l->style.service);
+    if (l->path != NULL && l->fd >= 0) {
+        close(l->fd);
+    }
+    free(l->path);
     free(l->ring);
     free(l);
 }
@@ -261,11 +300,18 @@ loom_status logger_open(logger **out, const logger_options *options)
         l->style.service = strndup(options->service, 64);
         st = l->style.service == NULL ? LOOM_ENOMEM : LOOM_OK;
     }
+    if (st == LOOM_OK && options->path != NULL) {
+        l->path = strdup(options->path);
+        l->fd = l->path != NULL ? open_file(l->path) : -1;
+        st = l->path == NULL ? LOOM_ENOMEM : l->fd < 0 ? LOOM_ENOTFOUND : LOOM_OK;
+    }
     if (st == LOOM_OK && thread_start(&l->writer, NULL, run_writer, l) != 0) {
         st = LOOM_EIO;
     }
     if (st != LOOM_OK) {
+        const int error = errno;
         free_logger(l);
+        errno = error;
         return st;
     }
     *out = l;
@@ -344,6 +390,18 @@ loom_status logger_flush(logger *l, uint32_t timeout_ms)
     }
     pthread_mutex_unlock(&l->lock);
     return st;
+}
+
+bool logger_reopen(logger *l)
+{
+    if (l == NULL || l->path == NULL) {
+        return false;
+    }
+    pthread_mutex_lock(&l->lock);
+    l->reopen = true;
+    pthread_cond_signal(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    return true;
 }
 
 void logger_set_level(logger *l, log_level level)

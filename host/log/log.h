@@ -29,6 +29,7 @@ typedef struct logger logger;
 
 typedef struct logger_options {
     int fd;              /* not closed by the log */
+    const char *path;    /* a file to append to instead, copied; NULL: none */
     log_level level;
     bool json;
     bool color;          /* text only */
@@ -36,13 +37,16 @@ typedef struct logger_options {
     size_t ring_bytes;   /* 0: LOG_RING_DEFAULT; at least LOG_LINE_MAX */
 } logger_options;
 
-/* LOOM_ENOMEM, or LOOM_EIO when no thread can be had. */
+/* LOOM_ENOMEM, LOOM_EIO when no thread can be had, LOOM_ENOTFOUND when path cannot be opened (errno says why). */
 LOOM_MUST_CHECK loom_status logger_open(logger **out, const logger_options *options);
 /* Stops within about timeout_ms: writes what it can, gives up the rest. Returns how many lines were lost in all.
  * No other thread may use the log any more. */
 uint64_t logger_close(logger *l, uint32_t timeout_ms);
 /* Waits until everything logged before is written. LOOM_ETIMEDOUT. */
 loom_status logger_flush(logger *l, uint32_t timeout_ms);
+/* Opens the file at path anew, once what was logged before is written: after it was renamed, lines go into a new one. When
+ * that fails the old one stays, and a line in it says so. False: there is no file. Any thread; does not wait. */
+bool logger_reopen(logger *l);
 void logger_set_level(logger *l, log_level level);
 /* Whether such a line would be written: for values that cost something to compute. */
 bool logger_enabled(const logger *l, log_level level);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The contract between the exporter thread and what carries a batch away.
  *
- * send() and prepare() run on the exporter thread only; interrupt() on any thread. A batch is an OTLP ExportTraceServiceRequest. */
+ * send(), prepare() and reopen() run on the exporter thread only; interrupt() on any thread. A batch is an OTLP ExportTraceServiceRequest. */
 #ifndef LOOM_TRACE_EXPORT_EXPORTER_H
 #define LOOM_TRACE_EXPORT_EXPORTER_H
 
@@ -34,6 +34,7 @@ typedef struct exporter exporter;
 typedef struct exporter_ops {
     void (*send)(exporter *self, loom_bytes request, export_deadline until, export_result *result);
     void (*prepare)(exporter *self);   /* what the first send() would do first, earlier; NULL: nothing */
+    void (*reopen)(exporter *self);    /* the file was moved away: goes on in a new one; NULL: there is no file */
     void (*interrupt)(exporter *self); /* makes a running send() look at its deadline again */
     void (*close)(exporter *self);
 } exporter_ops;

@@ -21,6 +21,7 @@ typedef struct file_exporter {
     exporter base;
     int fd;
     const char *name; /* for messages */
+    char *path;       /* NULL: standard output */
     bool torn;        /* our last line has no end, unless it was taken back */
     pb_buf line; /* kept between batches */
 } file_exporter;
@@ -86,6 +87,7 @@ static void file_close(exporter *self)
         (void)close(e->fd);
     }
     pb_fini(&e->line);
+    free(e->path);
     free(e);
 }
 
@@ -104,15 +106,29 @@ static int open_to_append(const char *path)
     return fd;
 }
 
-/* fd is taken over when there is memory. */
-static loom_status open_on(exporter **out, int fd, const char *name)
+/* When it fails, the old file stays: its spans are better than none. */
+static void file_reopen(exporter *self)
 {
-    static const exporter_ops ops = {.send = file_send, .close = file_close};
+    file_exporter *e = (file_exporter *)self;
+    const int fd = e->path != NULL ? open_to_append(e->path) : -1;
+    if (fd >= 0) {
+        (void)close(e->fd);
+        e->fd = fd;
+        e->torn = false;
+    }
+}
+
+/* fd is taken over when there is memory. path NULL: none. */
+static loom_status open_on(exporter **out, int fd, const char *name, const char *path)
+{
+    static const exporter_ops ops = {.send = file_send, .reopen = file_reopen, .close = file_close};
     file_exporter *e = calloc(1, sizeof *e);
-    *out = e != NULL ? &e->base : NULL;
-    if (e == NULL) {
+    *out = NULL;
+    if (e == NULL || (path != NULL && (e->path = strdup(path)) == NULL)) {
+        free(e);
         return LOOM_ENOMEM;
     }
+    *out = &e->base;
     e->base.ops = &ops;
     e->fd = fd;
     e->name = name;
@@ -122,7 +138,7 @@ static loom_status open_on(exporter **out, int fd, const char *name)
 
 loom_status stdout_exporter_open(exporter **out)
 {
-    return open_on(out, STDOUT_FILENO, "standard output");
+    return open_on(out, STDOUT_FILENO, "standard output", NULL);
 }
 
 loom_status file_exporter_open(exporter **out, const char *path)
@@ -132,7 +148,7 @@ loom_status file_exporter_open(exporter **out, const char *path)
     if (fd < 0) {
         return LOOM_EIO;
     }
-    const loom_status st = open_on(out, fd, "spans file");
+    const loom_status st = open_on(out, fd, "spans file", path);
     if (st != LOOM_OK) {
         (void)close(fd);
     }

@@ -116,16 +116,27 @@ static void abandon_thread(loom_span_processor *p)
     pthread_cond_broadcast(&p->progress);
 }
 
-void processor_prepare_exporter(loom_span_processor *p)
+/* wish: one of the processor's that the exporter thread looks at when it wakes. */
+static void wake_for(loom_span_processor *p, bool *wish)
 {
     if (p->main == NULL || processor_forked(p)) {
         return;
     }
     pthread_mutex_lock(&p->lock);
-    p->preparing = true;
+    *wish = true;
     p->waiting = false;
     pthread_cond_signal(&p->wake);
     pthread_mutex_unlock(&p->lock);
+}
+
+void processor_prepare_exporter(loom_span_processor *p)
+{
+    wake_for(p, &p->preparing);
+}
+
+void processor_reopen_files(loom_span_processor *p)
+{
+    wake_for(p, &p->reopening);
 }
 
 static void interrupt_exporter(exporter *e)

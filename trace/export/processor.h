@@ -33,6 +33,9 @@ void processor_prepare_exporter(loom_span_processor *processor);
 /* Whether half of the queue is free: for spans of others, which are not to take the room of our own. */
 bool processor_has_room(const loom_span_processor *processor);
 
+/* Spans files are opened anew before the next batch goes into them. Any thread. */
+void processor_reopen_files(loom_span_processor *processor);
+
 /* Its tracers are NULL. */
 bool processor_is_disabled(const loom_span_processor *processor);
 /* Whether this is the child of a fork(), whose spans leave nowhere. */

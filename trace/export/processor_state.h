@@ -48,6 +48,7 @@ struct loom_span_processor {
     uint64_t flushes;        /* calls so far: a new one cuts a retry sleep short */
     bool waiting;   /* the exporter thread sleeps until there is a batch */
     bool preparing; /* the main exporter is to be made ready before there is a batch */
+    bool reopening; /* files are to be opened anew */
     bool stopping;
     bool finished;  /* the exporter thread is past its last use of the exporters */
     bool joined;    /* somebody joins or detached the thread */

@@ -103,6 +103,20 @@ static void prepare(loom_span_processor *p)
     }
 }
 
+/* With the lock held, which others have meanwhile. */
+static void reopen(loom_span_processor *p)
+{
+    p->reopening = false;
+    pthread_mutex_unlock(&p->lock);
+    for (size_t i = 0; i <= EXPORTERS_ALSO_MAX; i++) {
+        exporter *e = i < EXPORTERS_ALSO_MAX ? p->also[i] : p->main;
+        if (e != NULL && e->ops->reopen != NULL) {
+            e->ops->reopen(e);
+        }
+    }
+    pthread_mutex_lock(&p->lock);
+}
+
 /* Sleeps until there is something to do. false: there never will be again. Then spans are in the batch. */
 static bool take_batch(loom_span_processor *p)
 {
@@ -111,9 +125,12 @@ static bool take_batch(loom_span_processor *p)
         if (p->preparing && !p->stopping) {
             prepare(p);
         }
+        if (p->reopening) {
+            reopen(p);
+        }
         uint64_t until = clock_monotonic_ns() + p->delay_ns;
         bool in_time = true;
-        while (in_time && !p->stopping && !p->preparing && !(p->cut_short && p->queued > 0) && p->queued < p->max_batch && p->flush_target <= p->done) {
+        while (in_time && !p->stopping && !p->preparing && !p->reopening && !(p->cut_short && p->queued > 0) && p->queued < p->max_batch && p->flush_target <= p->done) {
             p->waiting = true;
             in_time = processor_wait(p, &p->wake, until);
             p->waiting = false;
