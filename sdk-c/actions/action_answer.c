@@ -124,6 +124,11 @@ loom_status loom_action_reply(loom_action *act, loom_bytes payload)
     if (st != LOOM_OK) {
         return st;
     }
+    char problem[LOOM_SCHEMA_PROBLEM_SIZE];
+    if (act->chunks == 0 && !schema_allows(act->cap->schemas.output, payload, problem)) {
+        return last_error(LOOM_EINVAL, "output_schema of capability \"%.100s\" does not allow the reply: %s",
+                          act->cap->about.name.data, problem);
+    }
     return action_answer(act, LOOM_OUTCOME_OK, (loom_str){0}, (loom_str){0}, payload);
 }
 

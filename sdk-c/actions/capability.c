@@ -24,6 +24,7 @@ static uint64_t provide_request(uint64_t number)
 void capability_unref(capability *c)
 {
     if (c != NULL && atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1) {
+        capability_schemas_fini(&c->schemas);
         free(c);
     }
 }
@@ -121,7 +122,8 @@ static loom_status capability_create(capability **out, const loom_capability *gi
                             FRAME_METADATA_MAX, LOOM_HEADERS_MAX);
         }
     }
-    if (st != LOOM_OK) {
+    capability_schemas schemas;
+    if (st != LOOM_OK || (st = capability_schemas_init(&schemas, given)) != LOOM_OK) {
         return st;
     }
     const loom_str texts[] = {str_of(given->name),         version_of(given->version),
@@ -133,8 +135,10 @@ static loom_status capability_create(capability **out, const loom_capability *gi
     }
     capability *c = calloc(1, size);
     if (c == NULL) {
+        capability_schemas_fini(&schemas);
         return LOOM_ENOMEM;
     }
+    c->schemas = schemas;
     char *at = (char *)(c + 1);
     loom_str *const into[] = {&c->about.name, &c->about.version,      &c->about.description,
                               &c->about.kind, &c->about.input_schema, &c->about.output_schema};

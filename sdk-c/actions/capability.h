@@ -4,6 +4,7 @@
 #define LOOM_SDK_CAPABILITY_H
 
 #include "sdk-c/actions/actions_state.h"
+#include "sdk-c/actions/schema_check.h"
 
 /* Fixed once made, but for the answer; reference counted. Its strings are in its one block. */
 struct capability {
@@ -11,6 +12,7 @@ struct capability {
     uint64_t number;
     frame_provide about;   /* slices of the block, each ended by a NUL */
     bool tool;
+    capability_schemas schemas;
     loom_on_action on_action;
     void (*on_cancel)(loom_agent *agent, loom_action *action, void *user);
     void *user;

@@ -65,8 +65,23 @@ static void answer_for(loom_action *act, loom_status st)
         answered = loom_action_fail(act, loom_status_name(st), loom_status_text(st));
     } else if (atomic_load(&act->refs) == 1) {
         answered = loom_action_reply(act, (loom_bytes){0});
+        if (answered == LOOM_EINVAL) {
+            answered = loom_action_fail(act, "invalid_output", loom_last_error());
+        }
     }
     (void)answered; /* it had one, or nobody waits any more */
+}
+
+/* The handler's, unless the payload is not what the capability takes: then the call has been answered. */
+static loom_status handle(loom_agent *a, loom_action *act)
+{
+    char problem[LOOM_SCHEMA_PROBLEM_SIZE];
+    if (!schema_allows(act->cap->schemas.input, loom_action_payload(act), problem)) {
+        loom_status answered = loom_action_fail(act, "invalid_input", problem);
+        (void)answered; /* nobody waits any more */
+        return LOOM_OK;
+    }
+    return act->cap->on_action(a, act, act->cap->user);
 }
 
 static void run(loom_agent *a, loom_action *act)
@@ -76,7 +91,7 @@ static void run(loom_agent *a, loom_action *act)
     act->started = act->running = true;
     uint64_t token = begin_span(a, act);
     current_message outer = current_set((current_message){act->envelope, act->deadline_ns});
-    loom_status st = act->cap->on_action(a, act, act->cap->user);
+    loom_status st = handle(a, act);
     answer_for(act, st);
     (void)current_set(outer);
     leave_span(act, token);

@@ -57,6 +57,22 @@ class CommandLine:
         answer = json.loads(bus.loom("invoke", "fail.now", "--json", code=1).stdout)
         self.assertEqual(("error", "exit_3", "oops"), (answer["outcome"], answer["code"], answer["text"]))
 
+    def test_a_provider_that_validates_refuses_what_its_schemas_do_not_allow(self):
+        bus = self.home(spans=False)
+        for name, text in ("in", '{"type": "integer", "minimum": 1}'), ("out", '{"type": "string"}'), ("bad", '{"type": "strnig"}'):
+            (bus.folder / f"{name}.json").write_text(text)
+        self.providing(bus, "text.times", "sh", "-c", '[ $(cat) = 7 ] && echo 7 || echo \'"x"\'', options=(
+            "--input-schema", "in.json", "--output-schema", "out.json", "--validate", "--metadata", "team=sky", "-m", "tier=free=yes"))
+        self.assertEqual('"x"\n', bus.loom("invoke", "text.times", "5").stdout)
+        refused = bus.loom("invoke", "text.times", "0", code=1).stderr
+        self.assertIn("text.times: error (invalid_input): at the top: Expected number greater than or equal to 1", refused)
+        self.assertIn("error (invalid_output)", bus.loom("invoke", "text.times", "7", code=1).stderr)
+        cap, = json.loads(bus.loom("caps", "--json", *self.control(bus)).stdout)["capabilities"]
+        self.assertEqual({"team": "sky", "tier": "free=yes"}, cap["metadata"])
+        bad = bus.loom("provide", "--input-schema", "bad.json", "a.b", "--", "true", code=1).stderr
+        self.assertIn('cannot provide "a.b": capability "a.b": its input_schema is not JSON Schema: at /type', bad)
+        self.assertIn("KEY=VALUE", bus.loom("provide", "-m", "team", "a.b", "--", "true", code=2).stderr)
+
     def test_what_nobody_provides_is_told_at_once(self):
         bus = self.home(spans=False)
         done = bus.loom("invoke", "nobody.home", "--deadline", "1h", code=5)

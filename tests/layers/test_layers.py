@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PRODUCT = ("base", "envelope", "trace", "host", "bridge", "broker", "sdk-c", "tools", "demos", "examples")
 TESTS = ("unit", "conformance", "fuzz", "integration", "e2e", "layers", "support")
 FOREIGN = ("nng", "uv.h", "libwebsockets.h", "llhttp", "openssl", "sqlite3.h", "jansson.h", "curl", "msgpack.h", "sodium.h", "toml++", "wslay",
-           "nats", "nghttp2", "zmq.h", "seccomp.h", "elfutils", "event2")
+           "nats", "nghttp2", "zmq.h", "seccomp.h", "elfutils", "event2", "valijson", "nlohmann")
 TO_GO = set()  # (folder, what it still includes): to go
 
 
@@ -48,7 +48,7 @@ def check_include(table, public, file, kind, name):
 
 def main():
     table, wrong, used = read_table(), [], set()
-    files = sorted(f for part in PRODUCT for f in (ROOT / part).rglob("*") if f.suffix in (".c", ".h", ".cpp"))
+    files = sorted(f for part in PRODUCT for f in (ROOT / part).rglob("*") if f.suffix in (".c", ".h", ".cpp", ".hpp"))
     public = {f"loom/{f.name}": f for f in files if f.parent.match("include/loom")}
     folders = {folder_of(f) for f in files}
     wrong += [f"{f}/ is not in the table" for f in sorted(folders - set(table))]

@@ -11,6 +11,8 @@ pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl>=3) # its headers: th
 pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(event REQUIRED IMPORTED_TARGET libevent) # of demos/workflow
 pkg_check_modules(openssl REQUIRED IMPORTED_TARGET openssl)
+find_path(VALIJSON_INCLUDE_DIR valijson/validator.hpp REQUIRED) # these two are headers alone, of libloom-schema
+find_path(NLOHMANN_JSON_INCLUDE_DIR nlohmann/json.hpp REQUIRED)
 find_path(WSLAY_INCLUDE_DIR wslay/wslay.h REQUIRED) # libwslay-dev has no pkg-config file
 pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)

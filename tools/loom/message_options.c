@@ -88,25 +88,31 @@ bool message_payload_read(const command *c, const options *o, bool optional, mes
     return out->data != NULL;
 }
 
-bool message_headers_read(const command *c, const options *o, loom_header headers[MESSAGE_HEADERS_MAX], size_t *count,
-                          int *exit_code)
+bool message_pairs_read(const command *c, const options *o, const char *option, loom_header *pairs, size_t max,
+                        size_t *count, int *exit_code)
 {
     loom_str given[MESSAGE_HEADERS_MAX];
-    *count = options_values(o, "header", given, MESSAGE_HEADERS_MAX);
-    if (*count > MESSAGE_HEADERS_MAX) {
-        *exit_code = command_misuse(c, "at most %d --header options", MESSAGE_HEADERS_MAX);
+    *count = options_values(o, option, given, max);
+    if (*count > max) {
+        *exit_code = command_misuse(c, "at most %zu --%s options", max, option);
         return false;
     }
     for (size_t i = 0; i < *count; i++) {
         const char *equals = memchr(given[i].data, '=', given[i].len);
         if (equals == NULL || equals == given[i].data) {
-            *exit_code = command_misuse(c, "--header must be KEY=VALUE, not \"%.*s\"", (int)given[i].len, given[i].data);
+            *exit_code = command_misuse(c, "--%s must be KEY=VALUE, not \"%.*s\"", option, (int)given[i].len, given[i].data);
             return false;
         }
         size_t key = (size_t)(equals - given[i].data);
-        headers[i] = (loom_header){{given[i].data, key}, {equals + 1, given[i].len - key - 1}};
+        pairs[i] = (loom_header){{given[i].data, key}, {equals + 1, given[i].len - key - 1}};
     }
     return true;
+}
+
+bool message_headers_read(const command *c, const options *o, loom_header headers[MESSAGE_HEADERS_MAX], size_t *count,
+                          int *exit_code)
+{
+    return message_pairs_read(c, o, "header", headers, MESSAGE_HEADERS_MAX, count, exit_code);
 }
 
 static void report(void *user, const char *text)

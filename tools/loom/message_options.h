@@ -57,7 +57,10 @@ typedef struct message_payload {
 /* The second operand, --file, or standard input, at most LOOM_PAYLOAD_MAX bytes. optional: with neither of the first two, and a
  * terminal as standard input, it is empty. False: *exit_code, said on standard error, nothing to free. */
 bool message_payload_read(const command *c, const options *o, bool optional, message_payload *out, int *exit_code);
-/* All of --header. The strings are the options'. */
+/* All of a repeatable option KEY=VALUE, at most max (MESSAGE_HEADERS_MAX or less). The strings are the options'. */
+bool message_pairs_read(const command *c, const options *o, const char *option, loom_header *pairs, size_t max,
+                        size_t *count, int *exit_code);
+/* All of --header. */
 bool message_headers_read(const command *c, const options *o, loom_header headers[MESSAGE_HEADERS_MAX], size_t *count,
                           int *exit_code);
 /* What the command line, or else the environment, says of the trace and the baggage. Each value that is not valid is told on

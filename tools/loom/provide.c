@@ -22,7 +22,7 @@
 #include "trace/process/run/command_span.h"
 #include "trace/process/run/piped.h"
 
-enum { ARGUMENTS_MAX = 256, WORKERS_MAX = 64, SCHEMA_MAX = 16 * 1024 };
+enum { ARGUMENTS_MAX = 256, WORKERS_MAX = 64, SCHEMA_MAX = 16 * 1024, METADATA_MAX = 32 };
 
 static const option_spec specs[] = {
     {.name = "version", .kind = OPTION_VALUE, .value = "VERSION", .group = "Capability", .help = "Version, such as 1.2.0"},
@@ -30,6 +30,10 @@ static const option_spec specs[] = {
     {.name = "kind", .kind = OPTION_VALUE, .value = "KIND", .choices = "plain|tool|agent", .group = "Capability", .help = "What kind of capability it is"},
     {.name = "input-schema", .kind = OPTION_VALUE, .value = "FILE", .group = "Capability", .help = "JSON Schema of the payload"},
     {.name = "output-schema", .kind = OPTION_VALUE, .value = "FILE", .group = "Capability", .help = "JSON Schema of the result"},
+    {.name = "validate", .kind = OPTION_FLAG, .group = "Capability",
+     .help = "Refuse payloads and results that the schemas do not allow (JSON Schema, draft 7 at most)"},
+    {.name = "metadata", .letter = 'm', .kind = OPTION_VALUE, .repeatable = true, .value = "KEY=VALUE", .group = "Capability",
+     .help = "Announce this with the capability; may be given several times"},
     {.name = "parallel", .letter = 'j', .kind = OPTION_VALUE, .value = "N", .fallback = "1", .group = "Running", .help = "Number of commands that may run at once"},
     {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Running", .help = "Exit after N calls"},
     {.name = "metrics", .kind = OPTION_VALUE, .value = "URL", .group = "Running",
@@ -61,6 +65,7 @@ static const command provide = {
                           "Examples:\n"
                           "  loom provide text.upper -- tr a-z A-Z\n"
                           "  loom provide host.uptime --kind tool --description 'How long this host is up' -- uptime\n"
+                          "  loom provide weather.lookup --input-schema in.json --validate -m team=sky -- ./lookup\n"
                           "  loom provide thumbnail.make --parallel 4 -- convert - -resize 200x200 png:-\n\n"
                           TRACE_ENVIRONMENT("")},
     .operands_max = ARGUMENTS_MAX,
@@ -173,7 +178,8 @@ static loom_status answer(const provider *p, loom_action *action, piped_end *end
     switch (end->how) {
     case PIPED_EXITED:
         if (end->number == 0) {
-            return loom_action_reply(action, (loom_bytes){end->output, end->output_len});
+            loom_status st = loom_action_reply(action, (loom_bytes){end->output, end->output_len});
+            return st == LOOM_EINVAL ? loom_action_fail(action, "invalid_output", loom_last_error()) : st;
         }
         snprintf(code, sizeof code, "exit_%d", end->number);
         return loom_action_fail(action, code, last_line(end->complaint));
@@ -471,13 +477,15 @@ static int serve(provider *p, const options *o, const loom_capability *capabilit
     loom_span *span = message_run_begin(&provide, o, client.tracing.tracer, "loom provide");
     loom_span_set_string(span, "capability", capability->name);
     loom_status st = loom_agent_provide(client.agent, capability);
+    const char *why = st == LOOM_EINVAL || st == LOOM_ETOOBIG ? loom_last_error() : NULL;
     if (st == LOOM_OK && (st = loom_agent_wait_connected(client.agent, 5000)) == LOOM_OK) {
         bus_client_hold_signals(true);
         fprintf(stderr, "providing %s\n", capability->name);
         st = loom_agent_run_until_signal(client.agent);
         bus_client_hold_signals(false);
     } else {
-        command_fail(&provide, "cannot provide \"%s\": %s", capability->name, loom_status_text(st));
+        command_fail(&provide, "cannot provide \"%s\": %s", capability->name,
+                     why != NULL ? why : loom_status_text(st));
     }
     stop_workers(p);
     loom_span_end(span);
@@ -512,14 +520,20 @@ static int run(const options *o)
     }
     memcpy(argv, o->operands + 1, (o->operand_count - 1) * sizeof *argv);
     p.argv = argv;
+    loom_header metadata[METADATA_MAX];
+    size_t metadata_count;
     metrics_thread *metrics;
-    if (open_metrics(&p, o, &metrics, &exit_code)) {
+    if (message_pairs_read(&provide, o, "metadata", metadata, METADATA_MAX, &metadata_count, &exit_code) &&
+        open_metrics(&p, o, &metrics, &exit_code)) {
         exit_code = serve(&p, o, &(loom_capability){.name = o->operands[0],
                                                     .version = options_value(o, "version"),
                                                     .description = options_value(o, "description"),
                                                     .kind = options_value(o, "kind"),
                                                     .input_schema = input_schema,
                                                     .output_schema = output_schema,
+                                                    .metadata = metadata,
+                                                    .metadata_count = metadata_count,
+                                                    .validate = options_is_on(o, "validate"),
                                                     .on_action = on_action,
                                                     .user = &p}, parallel);
         metrics_thread_close(metrics);

@@ -29,7 +29,7 @@ typedef struct loom_capability {
     const char *version;       /* such as "1.2.0"; empty: "0". Compared number by number; callers get the highest */
     const char *description;
     const char *kind;          /* "tool", "agent" or "plain"; empty: plain */
-    const char *input_schema;  /* JSON Schema, as text */
+    const char *input_schema;  /* JSON Schema, as text; of any draft */
     const char *output_schema;
     const loom_header *metadata;
     size_t metadata_count;
@@ -38,11 +38,16 @@ typedef struct loom_capability {
      * NULL: loom_action_cancelled() reports the same. */
     void (*on_cancel)(loom_agent *agent, loom_action *action, void *user);
     void *user;
+    /* Holds payloads against the schemas, which have to be of draft 7 or older, at this agent's side: a call whose payload
+     * input_schema does not allow fails with code "invalid_input" before on_action; a reply that output_schema does not allow
+     * is LOOM_EINVAL, unless it ends a stream of chunks. A string that is matched against a pattern or format has at most
+     * 4096 bytes, an array whose items are to be unique 2000 of them, and nothing is nested over 64 levels deep. */
+    bool validate;
 } loom_capability;
 
 /* Announces a capability, now and after every reconnect; one of the same name and version is replaced. If the broker
  * refuses, on_error and loom_agent_wait_connected() say so; the latter waits for these answers, too.
- * LOOM_EINVAL: name, kind or handler.  LOOM_ETOOBIG.  LOOM_ECLOSED.  LOOM_ENOMEM. */
+ * LOOM_EINVAL: name, kind or handler, or a schema that is not JSON Schema; loom_last_error() says which.  LOOM_ETOOBIG.  LOOM_ECLOSED.  LOOM_ENOMEM. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_agent_provide(loom_agent *agent, const loom_capability *capability);
 /* Calls in progress are not affected. LOOM_ENOTFOUND. */
 LOOM_API loom_status loom_agent_withdraw(loom_agent *agent, const char *name, const char *version);
@@ -58,8 +63,8 @@ LOOM_API bool loom_action_streams(const loom_action *action); /* the caller acce
 /* The context of agent.on_action, as the parent of spans for work outside the handler. */
 LOOM_API const loom_trace_context *loom_action_context(const loom_action *action);
 
-/* Answers the call, once. LOOM_EEXIST: it has been answered.  LOOM_ETOOBIG: payload; nothing was sent, and another answer
- * can be given.  LOOM_ENOTCONN: the session that the call came by has ended; nobody waits for the answer.  LOOM_ENOMEM. */
+/* Answers the call, once. LOOM_EEXIST: it has been answered.  LOOM_ETOOBIG: payload, or LOOM_EINVAL: the capability validates,
+ * and output_schema does not allow it; nothing was sent, and another answer can be given.  LOOM_ENOTCONN: the session that the call came by has ended; nobody waits for the answer.  LOOM_ENOMEM. */
 LOOM_API loom_status loom_action_reply(loom_action *action, loom_bytes payload);
 /* code: for programs, from a small set, such as "not_found". text: for people; may be NULL. */
 LOOM_API loom_status loom_action_fail(loom_action *action, const char *code, const char *text);

@@ -94,7 +94,7 @@ static void all_of_a_capability_is_told(void **state)
     capability.description = "what the sky looks like";
     capability.kind = "tool";
     capability.input_schema = "{}";
-    capability.output_schema = "[]";
+    capability.output_schema = "true";
     capability.metadata = metadata;
     capability.metadata_count = 1;
     open_session(f);
@@ -105,7 +105,7 @@ static void all_of_a_capability_is_told(void **state)
     assert_str("what the sky looks like", got.description);
     assert_str("tool", got.kind);
     assert_str("{}", got.input_schema);
-    assert_str("[]", got.output_schema);
+    assert_str("true", got.output_schema);
     assert_false(got.withdraw);
     assert_status(LOOM_OK, frame_metadata_read(got.metadata, read, 2, &count));
     assert_int_equal(1, count);
