@@ -4,6 +4,7 @@
 import contextlib
 import http.client
 import signal
+import socket
 import time
 import unittest
 
@@ -207,6 +208,78 @@ class Streams(LoomTest):
             self.stream("traces")
             return True
         return False
+
+
+class Large(LoomTest):
+    """A trace that no page can draw, and clients that ask for it."""
+
+    SPANS = 30000
+    TRACE = "a" * 32
+
+    def setUp(self):
+        self.bus = self.home(spans=False)
+        self.view = View(self.bus.run, self.bus.folder, control=self.bus.control_path)
+        for first in range(0, self.SPANS, 10000):
+            self.assertEqual(200, self.view.send_spans(spans_of(self.TRACE, 10000, first)).status)
+        self.path = f"/api/traces/{self.TRACE}"
+
+    def tearDown(self):
+        self.assertEqual(0, self.view.process.stop(), self.view.process.err)
+
+    def test_an_answer_has_so_many_spans_and_says_how_many_there_are(self):
+        trace = self.view.get(self.path).json
+        spans = [span for resource in trace["resourceSpans"] for scope in resource["scopeSpans"] for span in scope["spans"]]
+        self.assertEqual((20000, True, self.SPANS), (len(spans), trace["truncated"], trace["total"]))
+        self.assertEqual({f"work {n}" for n in range(20000)}, {span["name"] for span in spans})  # the earliest
+        self.view.send_spans(spans_of("b" * 32, 10))
+        self.assertNotIn("truncated", self.view.get("/api/traces/" + "b" * 32).json)
+
+    def test_clients_that_do_not_read_cost_no_more_than_the_limit_and_are_cut_off(self):
+        self.view.get(self.path)
+        before = self.view.process.resident_kib()
+        with contextlib.ExitStack() as stack:
+            silent = []
+            for _ in range(24):
+                sock = socket.socket()
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # so that the view has to keep what is not read
+                sock.settimeout(60)
+                sock.connect((self.view.host, self.view.port))
+                sock.sendall(self.view.head(self.path))
+                silent.append(stack.enter_context(sock))
+                self.assertEqual(200, self.view.get("/api/state").status)
+            busy = wait_until(lambda: next((a for a in [self.view.get(self.path)] if a.status == 503), None), "there is no room any more")
+            self.assertEqual("1", busy.headers["Retry-After"])
+            if not self.view.process.sanitized():
+                self.assertLess(self.view.process.resident_kib() - before, 256 * 1024)
+            self.assertEqual(200, self.view.send_spans(spans_of("c" * 32, 10)).status)
+            wait_until(lambda: self.view.get(self.path).status == 200, "those who do not read are cut off", 60)
+
+    def test_spans_are_taken_in_while_everybody_reads(self):
+        readers = [gateway.Later(lambda: [self.view.get(self.path).status for _ in range(4)]) for _ in range(6)]
+        slowest = 0
+        while any(reader.is_alive() for reader in readers):
+            began = time.monotonic()
+            self.assertEqual(200, self.view.send_spans(spans_of("d" * 32, 1)).status)
+            slowest = max(slowest, time.monotonic() - began)
+        print(f"slowest answer to an exporter: {slowest * 1000:.0f} ms")
+        self.assertLess(slowest, 2)
+        for reader in readers:
+            self.assertLessEqual(set(reader.wait()), {200, 503})
+
+    def test_questions_beyond_those_that_may_wait_are_told_to_come_back(self):
+        answers = [later.wait(60).status for later in [gateway.Later(lambda: self.view.get(self.path)) for _ in range(40)]]
+        self.assertLessEqual(set(answers), {200, 503})
+        self.assertIn(200, answers)
+        self.assertEqual(200, self.view.get(self.path).status)
+
+    def test_a_stop_ends_questions_that_are_under_way(self):
+        asked = [gateway.Later(lambda: self.view.get(self.path)) for _ in range(8)]
+        began = time.monotonic()
+        self.assertEqual(0, self.view.process.stop(), self.view.process.err)
+        self.assertLess(time.monotonic() - began, 3)
+        for one in asked:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self.assertIn(one.wait().status, (200, 503))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
+
 #define BUSY_TIMEOUT_MS 5000
+#define PROGRESS_STEPS 1000     /* of SQLite, some microseconds */
 #define CACHE_KIB "16384"        /* the span ids of the traces that grow just now */
 #define CHECKPOINT_PAGES "4096"  /* of 4 KiB: the write-ahead log grows to 16 MiB before it is written back */
 
@@ -44,6 +47,8 @@ loom_status store_status(int sqlite_code)
         return LOOM_EBUSY;
     case SQLITE_TOOBIG:
         return LOOM_ETOOBIG;
+    case SQLITE_INTERRUPT: /* by on_progress() */
+        return LOOM_ETIMEDOUT;
     default:
         return LOOM_EIO;
     }
@@ -74,6 +79,27 @@ const char *store_problem(const store *s)
 {
     return sqlite3_errmsg(s->db);
 }
+
+/* ---- budgets ---- */
+
+bool store_is_over_budget(const store *s)
+{
+    return (s->stop != NULL && atomic_load_explicit(s->stop, memory_order_relaxed)) || (s->deadline_ns > 0 && clock_monotonic_ns() > s->deadline_ns);
+}
+
+static int on_progress(void *user)
+{
+    return store_is_over_budget(user);
+}
+
+void store_set_budget(store *s, uint32_t ms, const atomic_bool *stop)
+{
+    s->deadline_ns = ms > 0 ? clock_monotonic_ns() + (uint64_t)ms * 1000000u : 0;
+    s->stop = stop;
+    sqlite3_progress_handler(s->db, PROGRESS_STEPS, ms > 0 || stop != NULL ? on_progress : NULL, s);
+}
+
+/* ---- opening ---- */
 
 loom_status store_version(store *s, uint64_t *version)
 {
@@ -206,6 +232,7 @@ void store_close(store *s)
     for (size_t i = 0; i < WRITE_COUNT; i++) {
         sqlite3_finalize(s->write[i]);
     }
+    store_summaries_fini(s);
     sqlite3_close(s->db);
     digest_fini(&s->digest);
     free(s->slice);

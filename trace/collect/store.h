@@ -6,6 +6,8 @@
 
 #include "trace/collect/summary.h"
 
+#include <stdatomic.h>
+
 #define STORE_PROBLEM_SIZE 512 /* bytes with NUL */
 #define STORE_ATTRS_MAX 16     /* conditions of one query */
 
@@ -64,6 +66,17 @@ LOOM_MUST_CHECK loom_status store_find(store *s, const uint8_t first[LOOM_TRACE_
 LOOM_MUST_CHECK loom_status store_latest(store *s, uint8_t id[LOOM_TRACE_ID_SIZE]);
 /* Adds the spans of a trace to list. LOOM_ENOTFOUND. */
 LOOM_MUST_CHECK loom_status store_load(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], span_list *list);
+/* How much of a trace a question may cost, and bring; 0: no limit. */
+typedef struct store_limits {
+    size_t read_spans, read_bytes; /* are looked at, in the order in which they came */
+    size_t spans, bytes;           /* of those are loaded, the earliest; bytes as they are stored */
+} store_limits;
+/* As store_load(), within limits; *total is how many spans the trace has. */
+LOOM_MUST_CHECK loom_status store_load_some(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], const store_limits *limits, span_list *list,
+                                            uint64_t *total);
+/* From now on a question to this reader ends with LOOM_ETIMEDOUT after ms, or when *stop is set; what it has visited until then
+ * it has visited. ms 0: it may take its time. stop may be NULL. */
+void store_set_budget(store *s, uint32_t ms, const atomic_bool *stop);
 /* Up to max ids of other traces with a span that links to this one, the newest first. Rarely, one that does not. */
 LOOM_MUST_CHECK loom_status store_linking(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], uint8_t (*ids)[LOOM_TRACE_ID_SIZE],
                                           size_t max, size_t *count);

@@ -8,6 +8,7 @@
 #include "trace/collect/store.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 enum store_write { WRITE_BEGIN, WRITE_COMMIT, WRITE_ROLLBACK, WRITE_LAST_NUMBER, WRITE_FIND_TRACE, WRITE_NEW_TRACE, WRITE_MORE_OF_TRACE,
                    WRITE_SPAN_ID, WRITE_BLOCK, WRITE_LINK, WRITE_OLDEST, WRITE_DROP_IDS, WRITE_DROP_BLOCKS, WRITE_DROP_LINKS,
@@ -20,6 +21,9 @@ struct store {
     uint64_t span_count, trace_count; /* of a writer, as of the last commit */
     slice *slice;                     /* of a writer: what is being added */
     digest digest;                    /* of the block that is being added */
+    uint64_t deadline_ns;             /* of CLOCK_MONOTONIC, for questions; 0: none */
+    const atomic_bool *stop;          /* ends a question, as the deadline does; may be NULL */
+    struct store_summaries *summaries; /* store_summary.c; NULL: none yet */
 };
 
 loom_status store_status(int sqlite_code);
@@ -37,6 +41,35 @@ static const loom_str store_service_key = {"", 0};
 
 /* By what the table of links knows a trace. */
 sqlite3_int64 store_link_key(const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
+
+/* Whether what is under way has to end, with LOOM_ETIMEDOUT. */
+bool store_is_over_budget(const store *s);
+
+/* ---- store_read.c ---- */
+loom_bytes store_column_bytes(sqlite3_stmt *stmt, int column);
+typedef struct store_row {
+    uint8_t trace_id[LOOM_TRACE_ID_SIZE];
+    sqlite3_int64 number;
+    uint64_t spans;
+} store_row;
+/* The traces that a filter selects, in its order, until visit fails or clears *more. */
+loom_status store_walk(store *s, const store_filter *filter, loom_status (*visit)(void *user, const store_row *row, bool *more), void *user);
+
+/* ---- store_load.c ---- */
+typedef struct store_blocks {
+    store *store;
+    sqlite3_stmt *stmt;
+    store_limits limits; /* of these, how much is read */
+} store_blocks;
+/* limits may be NULL: there are none. Closed in every outcome. */
+loom_status store_blocks_open(store_blocks *b, store *s, const store_limits *limits);
+void store_blocks_close(store_blocks *b);
+/* The spans of a trace, in the order of their times. The caller ends list, whatever comes of it. */
+loom_status store_blocks_read(store_blocks *b, sqlite3_int64 number, span_list *list);
+
+/* ---- store_summary.c ---- */
+enum { STORE_SUMMARIES_MAX = 1024 };
+void store_summaries_fini(store *s);
 
 /* ---- store_schema.c ---- */
 loom_status store_exec(store *s, const char *sql);

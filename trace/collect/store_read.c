@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "trace/collect/regroup.h"
 #include "trace/collect/store_internal.h"
 
 #include <loom/trace.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SQL_MAX 4096
-#define TRACE_BYTES_MAX ((size_t)1 << 31)
 #define PARAMETERS_BEFORE 4 /* of a list: since, limit, the shortest and the longest duration */
 
-static const char blocks_of_trace[] =
-    "SELECT request FROM blocks WHERE trace = (SELECT number FROM traces WHERE trace_id = ?1) ORDER BY rowid";
-
-static loom_bytes column_bytes(sqlite3_stmt *stmt, int column)
+loom_bytes store_column_bytes(sqlite3_stmt *stmt, int column)
 {
     const void *data = sqlite3_column_blob(stmt, column);
     return (loom_bytes){data, data != NULL ? (size_t)sqlite3_column_bytes(stmt, column) : 0};
@@ -23,7 +17,7 @@ static loom_bytes column_bytes(sqlite3_stmt *stmt, int column)
 /* False for a row no Loom has written. */
 static bool column_trace_id(uint8_t id[LOOM_TRACE_ID_SIZE], sqlite3_stmt *stmt, int column)
 {
-    loom_bytes bytes = column_bytes(stmt, column);
+    loom_bytes bytes = store_column_bytes(stmt, column);
     if (bytes.len != LOOM_TRACE_ID_SIZE) {
         return false;
     }
@@ -31,43 +25,14 @@ static bool column_trace_id(uint8_t id[LOOM_TRACE_ID_SIZE], sqlite3_stmt *stmt, 
     return true;
 }
 
-/* ---- list ---- */
-
-static loom_status append_blocks(sqlite3_stmt *blocks, const uint8_t id[LOOM_TRACE_ID_SIZE], pb_buf *request)
-{
-    sqlite3_bind_blob(blocks, 1, id, LOOM_TRACE_ID_SIZE, SQLITE_STATIC);
-    int code;
-    while ((code = sqlite3_step(blocks)) == SQLITE_ROW) {
-        loom_bytes block = column_bytes(blocks, 0);
-        pb_raw(request, block.data, block.len);
-    }
-    sqlite3_reset(blocks);
-    return request->failed ? LOOM_ENOMEM : store_status(code);
-}
-
-/* The spans of a trace in the order of their times. Requests one after the other are a request (protobuf merges repeated
- * fields). The caller ends list, whatever comes of it. */
-static loom_status read_trace(sqlite3_stmt *blocks, const uint8_t id[LOOM_TRACE_ID_SIZE], span_list *list)
-{
-    pb_buf request;
-    pb_init(&request, NULL, 0, TRACE_BYTES_MAX);
-    loom_status st = append_blocks(blocks, id, &request);
-    if (st == LOOM_OK) {
-        st = span_list_add(list, (loom_bytes){request.data, request.len});
-    }
-    if (st == LOOM_OK) {
-        span_list_sort(list);
-    }
-    pb_fini(&request);
-    return st;
-}
+/* ---- walk ---- */
 
 static void build_list_sql(char sql[SQL_MAX], const store_filter *filter)
 {
     /* CASE keeps SQLite from reading the spans of a block that cannot match. */
     static const char condition[] = " AND EXISTS (SELECT 1 FROM blocks WHERE trace = t.number AND"
                                     " CASE WHEN may_hold(digest, ?%zu, ?%zu) THEN holds(request, ?%zu, ?%zu) ELSE 0 END)";
-    size_t len = (size_t)snprintf(sql, SQL_MAX, "SELECT trace_id FROM traces AS t WHERE start >= ?1");
+    size_t len = (size_t)snprintf(sql, SQL_MAX, "SELECT trace_id, number, spans FROM traces AS t WHERE start >= ?1");
     size_t conditions = filter->attr_count + (filter->service.len > 0);
     for (size_t i = 0; i < conditions; i++) {
         size_t key = PARAMETERS_BEFORE + 2 * i + 1;
@@ -96,14 +61,47 @@ static void bind_list(sqlite3_stmt *stmt, const store_filter *filter)
     }
 }
 
-static loom_status visit_trace(sqlite3_stmt *blocks, const uint8_t id[LOOM_TRACE_ID_SIZE],
-                               bool (*visit)(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE], span_range trace), void *user, bool *more)
+loom_status store_walk(store *s, const store_filter *filter, loom_status (*visit)(void *user, const store_row *row, bool *more), void *user)
 {
+    if (filter->attr_count > STORE_ATTRS_MAX) {
+        return LOOM_EINVAL;
+    }
+    char sql[SQL_MAX];
+    build_list_sql(sql, filter);
+    sqlite3_stmt *traces;
+    loom_status st = store_prepare(s, &traces, sql);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    bind_list(traces, filter);
+    bool more = true;
+    int code = SQLITE_DONE;
+    while (more && st == LOOM_OK && (code = sqlite3_step(traces)) == SQLITE_ROW) {
+        store_row row = {.number = sqlite3_column_int64(traces, 1), .spans = (uint64_t)sqlite3_column_int64(traces, 2)};
+        if (column_trace_id(row.trace_id, traces, 0)) {
+            st = visit(user, &row, &more);
+        }
+        st = st == LOOM_OK && more && store_is_over_budget(s) ? LOOM_ETIMEDOUT : st;
+    }
+    st = st != LOOM_OK ? st : store_status(code);
+    sqlite3_finalize(traces);
+    return st;
+}
+
+typedef struct visiting {
+    store_blocks blocks;
+    bool (*visit)(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE], span_range trace);
+    void *user;
+} visiting;
+
+static loom_status visit_spans(void *user, const store_row *row, bool *more)
+{
+    visiting *v = user;
     span_list list;
     span_list_init(&list);
-    const loom_status st = read_trace(blocks, id, &list);
+    const loom_status st = store_blocks_read(&v->blocks, row->number, &list);
     if (st == LOOM_OK) {
-        *more = visit(user, id, (span_range){list.items, list.count});
+        *more = v->visit(v->user, row->trace_id, (span_range){list.items, list.count});
     }
     span_list_fini(&list);
     return st;
@@ -112,62 +110,11 @@ static loom_status visit_trace(sqlite3_stmt *blocks, const uint8_t id[LOOM_TRACE
 loom_status store_visit(store *s, const store_filter *filter,
                         bool (*visit)(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE], span_range trace), void *user)
 {
-    if (filter->attr_count > STORE_ATTRS_MAX) {
-        return LOOM_EINVAL;
-    }
-    char sql[SQL_MAX];
-    build_list_sql(sql, filter);
-    sqlite3_stmt *traces, *blocks;
-    loom_status st = store_prepare(s, &traces, sql);
-    if (st != LOOM_OK) {
-        return st;
-    }
-    st = store_prepare(s, &blocks, blocks_of_trace);
-    if (st != LOOM_OK) {
-        goto finalize_traces;
-    }
-    bind_list(traces, filter);
-    bool more = true;
-    int code = SQLITE_DONE;
-    while (more && st == LOOM_OK && (code = sqlite3_step(traces)) == SQLITE_ROW) {
-        uint8_t id[LOOM_TRACE_ID_SIZE];
-        if (column_trace_id(id, traces, 0)) {
-            st = visit_trace(blocks, id, visit, user, &more);
-        }
-    }
-    st = st != LOOM_OK ? st : store_status(code);
-    sqlite3_finalize(blocks);
-finalize_traces:
-    sqlite3_finalize(traces);
+    visiting v = {.visit = visit, .user = user};
+    loom_status st = store_blocks_open(&v.blocks, s, NULL);
+    st = st != LOOM_OK ? st : store_walk(s, filter, visit_spans, &v);
+    store_blocks_close(&v.blocks);
     return st;
-}
-
-typedef struct summing {
-    bool (*visit)(void *user, const trace_summary *summary);
-    void *user;
-    loom_status status;
-} summing;
-
-static bool summarise(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE], span_range trace)
-{
-    summing *s = user;
-    trace_summary summary;
-    s->status = trace_summary_init(&summary, trace);
-    if (s->status != LOOM_OK) {
-        return false;
-    }
-    memcpy(summary.trace_id, id, LOOM_TRACE_ID_SIZE);
-    const bool more = s->visit(s->user, &summary);
-    trace_summary_fini(&summary);
-    return more;
-}
-
-loom_status store_list(store *s, const store_filter *filter, bool (*visit)(void *user, const trace_summary *summary),
-                       void *user)
-{
-    summing sum = {.visit = visit, .user = user};
-    const loom_status st = store_visit(s, filter, summarise, &sum);
-    return st != LOOM_OK ? st : sum.status;
 }
 
 /* ---- find ---- */
@@ -222,62 +169,5 @@ loom_status store_latest(store *s, uint8_t id[LOOM_TRACE_ID_SIZE])
         st = LOOM_ENOTFOUND;
     }
     sqlite3_finalize(stmt);
-    return st;
-}
-
-/* ---- load ---- */
-
-static int compare_bytes(loom_bytes a, loom_bytes b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static int compare_groups(const void *left, const void *right)
-{
-    const otlp_span *a = &((const trace_span *)left)->otlp;
-    const otlp_span *b = &((const trace_span *)right)->otlp;
-    int order = compare_bytes(a->resource, b->resource);
-    if (order == 0) {
-        order = compare_bytes(a->scope, b->scope);
-    }
-    return order != 0 ? order : (a->start_unix_ns > b->start_unix_ns) - (a->start_unix_ns < b->start_unix_ns);
-}
-
-/* Adds the spans of one list to another, under as few resources and scopes as there are. */
-static loom_status add_regrouped(span_list *to, const span_list *from)
-{
-    regrouping r;
-    loom_bytes request;
-    qsort(from->items, from->count, sizeof *from->items, compare_groups);
-    regrouping_init(&r);
-    for (size_t i = 0; i < from->count && !r.out.failed; i++) {
-        const otlp_span *span = &from->items[i].otlp;
-        regrouping_add(&r, span->span, span->resource, span->scope);
-    }
-    loom_status st = regrouping_finish(&r, &request);
-    if (st == LOOM_OK) {
-        st = span_list_add(to, request);
-    }
-    regrouping_fini(&r);
-    return st;
-}
-
-loom_status store_load(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], span_list *list)
-{
-    sqlite3_stmt *blocks;
-    loom_status st = store_prepare(s, &blocks, blocks_of_trace);
-    if (st != LOOM_OK) {
-        return st;
-    }
-    span_list found;
-    span_list_init(&found);
-    st = read_trace(blocks, id, &found);
-    if (st == LOOM_OK) {
-        st = found.count == 0 ? LOOM_ENOTFOUND : add_regrouped(list, &found);
-    }
-    span_list_fini(&found);
-    sqlite3_finalize(blocks);
     return st;
 }

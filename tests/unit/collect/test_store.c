@@ -117,6 +117,83 @@ static void spans_without_ids_are_rejected_and_the_others_stored(void **state)
     close_fixture(f);
 }
 
+static void a_trace_is_loaded_as_far_as_the_limits_let(void **state)
+{
+    (void)state;
+    enum { SPANS = 8 };
+    static const struct {
+        store_limits limits;
+        size_t loaded;
+    } cases[] = {{{0}, SPANS}, {{.spans = 3}, 3}, {{.spans = SPANS + 1}, SPANS}, {{.bytes = 1}, 1}, {{.read_bytes = 1}, 1},
+                 {{.read_spans = 5, .spans = 2}, 2}, {{.read_spans = 5}, 5}};
+    fixture *f = open_fixture(0);
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    memset(id, 1, sizeof id);
+    for (uint8_t i = SPANS; i > 0; i--) { /* each in a block of its own, the latest first */
+        fixture_span span = at_time(i);
+        span.id = i;
+        add(f->db, 1, &span, 1);
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        span_list loaded;
+        uint64_t total;
+        span_list_init(&loaded);
+        assert_status(LOOM_OK, store_load_some(f->db, id, &cases[i].limits, &loaded, &total));
+        assert_int_equal(SPANS, total);
+        assert_int_equal(cases[i].loaded, loaded.count);
+        span_list_sort(&loaded);
+        if (cases[i].limits.read_bytes == 0 && cases[i].limits.read_spans == 0) { /* the earliest of all */
+            assert_int_equal(1, loaded.items[0].otlp.span_id[LOOM_SPAN_ID_SIZE - 1]);
+        }
+        span_list_fini(&loaded);
+    }
+    close_fixture(f);
+}
+
+static bool see_and_stop(void *user, const trace_summary *summary)
+{
+    (void)summary;
+    atomic_store((atomic_bool *)user, true);
+    return true;
+}
+
+static void a_question_ends_when_it_is_told_to(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    fixture_span span = at_time(0);
+    atomic_bool stop = false;
+    span_list list_;
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    memset(id, 1, sizeof id);
+    for (uint8_t i = 1; i < 5; i++) {
+        add(f->db, i, &span, 1);
+    }
+    store_set_budget(f->db, 60000, &stop);
+    assert_int_equal(4, list(f->db, (store_filter){0}).count);
+    assert_status(LOOM_ETIMEDOUT, store_list(f->db, &(store_filter){.limit = 16}, see_and_stop, &stop));
+    span_list_init(&list_);
+    assert_status(LOOM_ETIMEDOUT, store_load(f->db, id, &list_));
+    span_list_fini(&list_);
+    store_set_budget(f->db, 0, NULL);
+    assert_int_equal(4, list(f->db, (store_filter){0}).count);
+    close_fixture(f);
+}
+
+static void a_list_tells_of_spans_that_came_since_the_last(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    fixture_span span = at_time(0);
+    add(f->db, 1, &span, 1);
+    assert_int_equal(1, list(f->db, (store_filter){0}).last.span_count);
+    assert_int_equal(1, list(f->db, (store_filter){0}).last.span_count); /* this one was kept */
+    span.id = 2;
+    add(f->db, 1, &span, 1);
+    assert_int_equal(2, list(f->db, (store_filter){0}).last.span_count);
+    close_fixture(f);
+}
+
 static void broken_request_leaves_nothing_behind(void **state)
 {
     (void)state;
@@ -523,6 +600,9 @@ int main(void)
         cmocka_unit_test(stored_trace_is_loaded_as_it_came),
         cmocka_unit_test(span_delivered_twice_is_stored_once),
         cmocka_unit_test(spans_without_ids_are_rejected_and_the_others_stored),
+        cmocka_unit_test(a_trace_is_loaded_as_far_as_the_limits_let),
+        cmocka_unit_test(a_question_ends_when_it_is_told_to),
+        cmocka_unit_test(a_list_tells_of_spans_that_came_since_the_last),
         cmocka_unit_test(broken_request_leaves_nothing_behind),
         cmocka_unit_test(traces_are_listed_newest_first_up_to_the_limit),
         cmocka_unit_test(trace_is_found_by_service_and_by_all_of_its_attributes),

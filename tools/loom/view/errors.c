@@ -97,8 +97,9 @@ static void list_errors(view_job *job)
 {
     store_filter filter = {.limit = TRACES, .failed = true};
     errors e = {.spans = json_array()};
-    if (view_query(job, read_parameter, &filter) && view_walk(job, &filter, add_failed, &e)) {
-        view_write_json(job, json_pack("{s:O, s:I}", "errors", e.spans, "more", (json_int_t)e.more));
+    bool cut;
+    if (view_query(job, read_parameter, &filter) && view_walk(job, &filter, add_failed, &e, &cut)) {
+        view_write_json(job, json_pack("{s:O, s:I, s:b}", "errors", e.spans, "more", (json_int_t)e.more, "truncated", cut));
     }
     json_decref(e.spans);
 }

@@ -3,6 +3,7 @@
 #ifndef LOOM_TOOLS_VIEW_INTERNAL_H
 #define LOOM_TOOLS_VIEW_INTERNAL_H
 
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "base/list.h"
@@ -15,7 +16,9 @@
 enum {
     VIEW_TOKEN_SIZE = 33,  /* 128 random bits in hex, and NUL */
     VIEW_COOKIE_SIZE = 32, /* its name: cookies do not know ports, so it has the port in it */
-    VIEW_JOBS_MAX = 16,    /* questions under way at once; more are told to come back */
+    VIEW_JOBS_MAX = 16,    /* questions to the store that wait; more are told to come back */
+    VIEW_READERS = 2,      /* of them at once, each with a connection and a thread of its own */
+    VIEW_QUESTION_MS = 2000, /* that one may take */
     VIEW_BUS_WAITING_MAX = 16, /* for the answer to one question to the broker */
     VIEW_PROBLEM_SIZE = 512,
 };
@@ -71,10 +74,11 @@ typedef struct view {
     receiver *receiver;  /* NULL: receiver_problem says why */
     char receiver_problem[RECEIVER_PROBLEM_SIZE];
     const char *db_path;
-    store *reader;        /* of jobs, under `reading` */
-    store *watched;       /* of the loop, which only looks whether something has changed */
-    uv_mutex_t reading;
-    unsigned jobs;
+    store *watched;         /* of the loop, which only looks whether something has changed */
+    store *readers[VIEW_READERS]; /* that no job has; NULL behind the last */
+    linked_list jobs;       /* that wait for one */
+    unsigned job_count;
+    atomic_bool stopping;   /* jobs end at once */
     view_bus bus;
     view_events events;
 } view;
@@ -110,8 +114,10 @@ void view_asset(void *user, http_request *r);
 /* ---- job.c: questions whose answers take time ---- */
 
 typedef struct view_job {
+    list_node node; /* of those that wait */
     uv_work_t work;
     view *view;
+    store *reader;  /* its own, while it runs */
     http_request *request;
     /* On a thread of the pool: writes the answer to out, JSON unless type says otherwise. status is 200 before. */
     void (*run)(struct view_job *job);
@@ -125,6 +131,10 @@ typedef struct view_job {
 } view_job;
 
 void view_job_start(view *v, http_request *r, void (*run)(view_job *job));
+/* Answers those that wait. Those that run end soon. */
+void view_jobs_stop(view *v);
+/* What to say of a question to the store that failed. LOOM_ETIMEDOUT: it took too long. */
+void view_job_fail_read(view_job *job, loom_status st);
 /* Instead of what has been written: an error (RFC 9457). */
 void view_job_fail(view_job *job, uint16_t status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* view_parameters() of the request. visit NULL: there are none here. False: the job has failed. */
@@ -132,10 +142,10 @@ bool view_query(view_job *job, const char *(*visit)(void *user, const char *name
 
 /* ---- answers of what spans tell: walk.c ---- */
 
-/* Calls visit with each trace of the store that the filter selects, until so many spans were looked at. False: the job has
- * failed. */
+/* Calls visit with each trace of the store that the filter selects, until so many spans were looked at, or the time
+ * is up, which *cut tells. False: the job has failed. */
 enum { VIEW_WALK_SPANS = 50000 };
-bool view_walk(view_job *job, const store_filter *filter, void (*visit)(void *user, span_range trace), void *user);
+bool view_walk(view_job *job, const store_filter *filter, void (*visit)(void *user, span_range trace), void *user, bool *cut);
 /* An attribute of a span as text; "" when there is none. */
 loom_str view_span_text(const trace_span *span, const char *key);
 /* Sets a text that may be no UTF-8, unless it is empty. */

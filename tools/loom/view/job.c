@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store may have a million spans, and a broker may be stopped: neither may hold up the receiver of spans. So the loop
- * hands such questions to libuv's pool of threads, a bounded number at a time. */
+/* The store may have a million spans, which must not hold up the receiver of more. So the loop hands questions to libuv's pool
+ * of threads, as many at once as there are readers; others wait their turn. Each has so much time, and ends when the view does. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,22 +11,82 @@
 static void run(uv_work_t *work)
 {
     view_job *job = work->data;
+    store_set_budget(job->reader, VIEW_QUESTION_MS, &job->view->stopping);
     job->run(job);
 }
+
+static void free_job(view_job *job)
+{
+    free(job->text);
+    free(job->query);
+    free(job);
+}
+
+static void fail(view_job *job, const char *why)
+{
+    if (job->out != NULL) {
+        (void)fclose(job->out);
+    }
+    view_fail(job->view, job->request, 503, why);
+    free_job(job);
+}
+
+static void start_waiting(view *v);
 
 static void on_done(uv_work_t *work, int status)
 {
     view_job *job = work->data;
-    const bool whole = job->out != NULL && fclose(job->out) == 0;
-    job->view->jobs--;
+    view *v = job->view;
+    size_t place = 0;
+    while (v->readers[place] != NULL) {
+        place++;
+    }
+    v->readers[place] = job->reader;
+    v->job_count--;
+    start_waiting(v);
+    const bool whole = fclose(job->out) == 0;
     if (status != 0 || !whole) {
-        view_fail(job->view, job->request, 503, "out of memory");
+        view_fail(v, job->request, 503, "out of memory");
     } else {
         view_answer(job->request, job->status, job->type, (loom_bytes){(const uint8_t *)job->text, job->text_len}, NULL, 0);
     }
-    free(job->text);
-    free(job->query);
-    free(job);
+    free_job(job);
+}
+
+static store *take_reader(view *v)
+{
+    for (size_t i = VIEW_READERS; i-- > 0;) {
+        store *reader = v->readers[i];
+        if (reader != NULL) {
+            v->readers[i] = NULL;
+            return reader;
+        }
+    }
+    return NULL;
+}
+
+static void start_waiting(view *v)
+{
+    while (v->jobs.first != NULL && !atomic_load(&v->stopping)) {
+        store *reader = take_reader(v);
+        if (reader == NULL) {
+            return;
+        }
+        view_job *job = list_item(list_take_first(&v->jobs), view_job, node);
+        job->reader = reader;
+        if (uv_queue_work(&v->loop, &job->work, run, on_done) != 0) {
+            on_done(&job->work, -1);
+        }
+    }
+}
+
+void view_jobs_stop(view *v)
+{
+    atomic_store(&v->stopping, true);
+    for (list_node *node; (node = list_take_first(&v->jobs)) != NULL;) {
+        v->job_count--;
+        fail(list_item(node, view_job, node), "the view ends");
+    }
 }
 
 static char *query_of(const http_request *r)
@@ -37,7 +97,7 @@ static char *query_of(const http_request *r)
 
 void view_job_start(view *v, http_request *r, void (*what)(view_job *job))
 {
-    if (v->jobs == VIEW_JOBS_MAX) {
+    if (v->job_count == VIEW_JOBS_MAX) {
         view_fail(v, r, 503, "too many questions at once: ask again in a second");
         return;
     }
@@ -56,10 +116,9 @@ void view_job_start(view *v, http_request *r, void (*what)(view_job *job))
     job->run = what;
     job->status = 200;
     job->type = "application/json";
-    v->jobs++;
-    if (uv_queue_work(&v->loop, &job->work, run, on_done) != 0) {
-        on_done(&job->work, -1);
-    }
+    v->job_count++;
+    list_append(&v->jobs, &job->node);
+    start_waiting(v);
 }
 
 void view_job_fail(view_job *job, uint16_t status, const char *format, ...)
@@ -83,4 +142,13 @@ bool view_query(view_job *job, const char *(*visit)(void *user, const char *name
     }
     view_job_fail(job, 400, "%s", why);
     return false;
+}
+
+void view_job_fail_read(view_job *job, loom_status st)
+{
+    if (st == LOOM_ETIMEDOUT) {
+        view_job_fail(job, 503, "the database did not answer within %d seconds: ask for less, or again", VIEW_QUESTION_MS / 1000);
+    } else {
+        view_job_fail(job, st == LOOM_ENOMEM ? 503 : 500, "cannot read the traces: %s", st == LOOM_ENOMEM ? loom_status_text(st) : store_problem(job->reader));
+    }
 }

@@ -12,7 +12,15 @@
 #include "trace/view/summary.h"
 #include "trace/view/text.h"
 
-enum { LIST_MAX = 500, LIST = 50, TRACE_BYTES_MAX = 512 * 1024 * 1024 };
+enum {
+    LIST_MAX = 500,
+    LIST = 50,
+    SPANS_MAX = 20000,                /* of one trace: more than a page can draw */
+    SPAN_BYTES_MAX = 8 * 1024 * 1024, /* of those, as they are stored; as JSON they are some three times as long */
+    READ_SPANS_MAX = 100000,          /* among which they are the earliest */
+    READ_BYTES_MAX = 32 * 1024 * 1024,
+    JSON_MAX = 64 * 1024 * 1024
+};
 
 /* ---- the list ---- */
 
@@ -103,14 +111,12 @@ static void list_traces(view_job *job)
     if (view_query(job, read_parameter, &q)) {
         list_output l = {.out = job->out};
         fputs("{\"traces\":[", job->out);
-        uv_mutex_lock(&job->view->reading);
-        const loom_status st = store_list(job->view->reader, &q.filter, write_row, &l);
-        if (st != LOOM_OK) {
-            view_job_fail(job, 500, "cannot read the traces: %s", store_problem(job->view->reader));
+        const loom_status st = store_list(job->reader, &q.filter, write_row, &l);
+        if (st != LOOM_OK && st != LOOM_ETIMEDOUT) {
+            view_job_fail_read(job, st);
         } else {
-            fputs("]}\n", job->out);
+            fputs(st == LOOM_ETIMEDOUT ? "],\"truncated\":true}\n" : "]}\n", job->out);
         }
-        uv_mutex_unlock(&job->view->reading);
     }
     for (size_t i = 0; i < q.text_count; i++) {
         free(q.texts[i]);
@@ -124,13 +130,13 @@ void view_traces(void *user, http_request *r)
 
 /* ---- one trace ---- */
 
-/* OTLP/JSON: what other tools read, and what the page draws. */
-static void write_trace(view_job *job, const span_list *list)
+/* OTLP/JSON: what other tools read, and what the page draws. When it is not the whole trace, two members more say so. */
+static void write_trace(view_job *job, const span_list *list, uint64_t total)
 {
     pb_buf json;
     regrouping r;
     loom_bytes request;
-    pb_init(&json, NULL, 0, TRACE_BYTES_MAX);
+    pb_init(&json, NULL, 0, JSON_MAX);
     regrouping_init(&r);
     for (size_t i = 0; i < list->count; i++) {
         const otlp_span *span = &list->items[i].otlp;
@@ -139,7 +145,11 @@ static void write_trace(view_job *job, const span_list *list)
     loom_status st = regrouping_finish(&r, &request);
     st = st == LOOM_OK ? otlp_json_request(&json, request) : st;
     if (st == LOOM_OK && !json.failed) {
-        fwrite(json.data, 1, json.len, job->out);
+        const bool cut = list->count < total;
+        fwrite(json.data, 1, json.len - cut, job->out);
+        if (cut) { /* in place of its last brace */
+            fprintf(job->out, ",\"truncated\":true,\"total\":%llu}", (unsigned long long)total);
+        }
     } else {
         view_job_fail(job, 500, "cannot write the trace: %s", loom_status_text(st != LOOM_OK ? st : LOOM_ENOMEM));
     }
@@ -149,6 +159,7 @@ static void write_trace(view_job *job, const span_list *list)
 
 static void load_trace(view_job *job)
 {
+    static const store_limits limits = {.read_spans = READ_SPANS_MAX, .read_bytes = READ_BYTES_MAX, .spans = SPANS_MAX, .bytes = SPAN_BYTES_MAX};
     uint8_t id[LOOM_TRACE_ID_SIZE];
     span_list list;
     if (!view_query(job, NULL, NULL)) {
@@ -158,16 +169,15 @@ static void load_trace(view_job *job)
         view_job_fail(job, 400, "a trace id has 32 digits, 0 to 9 and a to f");
         return;
     }
+    uint64_t total = 0;
     span_list_init(&list);
-    uv_mutex_lock(&job->view->reading);
-    const loom_status st = store_load(job->view->reader, id, &list);
-    uv_mutex_unlock(&job->view->reading);
+    const loom_status st = store_load_some(job->reader, id, &limits, &list, &total);
     if (st == LOOM_OK) {
-        write_trace(job, &list);
+        write_trace(job, &list, total);
     } else if (st == LOOM_ENOTFOUND) {
         view_job_fail(job, 404, "there is no trace %s: it was not received, or has been dropped for newer ones", job->rest);
     } else {
-        view_job_fail(job, 500, "cannot read the trace: %s", loom_status_text(st));
+        view_job_fail_read(job, st);
     }
     span_list_fini(&list);
 }

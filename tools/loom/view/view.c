@@ -199,6 +199,7 @@ static int run_loop(view *v, const options *o, store *db)
         uv_run(&v->loop, UV_RUN_DEFAULT);
     }
     receiver_close(v->receiver);
+    view_jobs_stop(v);
     view_bus_close(v);
     view_stream_close(v);
     http_server_close(v->http, on_closed, NULL);
@@ -223,13 +224,31 @@ static int serve(view *v, const options *o, store *db)
     randombytes_buf(secret, sizeof secret);
     sodium_bin2hex(v->token, sizeof v->token, secret, sizeof secret);
     signal(SIGPIPE, SIG_IGN);
-    int exit_code = http_server_open(&v->http, &v->loop, &server) == LOOM_OK && uv_mutex_init(&v->reading) == 0
+    int exit_code = http_server_open(&v->http, &v->loop, &server) == LOOM_OK
                         ? run_loop(v, o, db) : command_fail(&self, "out of memory");
     uv_loop_close(&v->loop);
     return exit_code;
 }
 
-/* The store twice: one writes, the other reads beside it. writes: whether spans are received. */
+/* Stores of its own for each who reads, so that none waits for another, nor the one who writes for any. */
+static loom_status open_readers(view *v, char why[STORE_PROBLEM_SIZE])
+{
+    loom_status st = store_open_reader(&v->watched, v->db_path, why);
+    for (size_t i = 0; i < VIEW_READERS && st == LOOM_OK; i++) {
+        st = store_open_reader(&v->readers[i], v->db_path, why);
+    }
+    return st;
+}
+
+static void close_readers(view *v)
+{
+    store_close(v->watched);
+    for (size_t i = 0; i < VIEW_READERS; i++) {
+        store_close(v->readers[i]);
+    }
+}
+
+/* writes: whether spans are received. */
 static int open_stores(view *v, const options *o, bool writes)
 {
     char why[STORE_PROBLEM_SIZE];
@@ -239,14 +258,12 @@ static int open_stores(view *v, const options *o, bool writes)
     if (!trace_options_number(&self, o, "retention-spans", RETENTION_SPANS, &retention, &exit_code)) {
         return exit_code;
     }
-    if ((writes && store_open_writer(&db, v->db_path, retention, why) != LOOM_OK) ||
-        store_open_reader(&v->reader, v->db_path, why) != LOOM_OK || store_open_reader(&v->watched, v->db_path, why) != LOOM_OK) {
+    if ((writes && store_open_writer(&db, v->db_path, retention, why) != LOOM_OK) || open_readers(v, why) != LOOM_OK) {
         exit_code = command_fail(&self, "%s", why);
     } else {
         exit_code = serve(v, o, db);
     }
-    store_close(v->watched);
-    store_close(v->reader);
+    close_readers(v);
     store_close(db);
     return exit_code;
 }

@@ -21,16 +21,15 @@ static bool visit_trace(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE], span_r
     return w->spans < VIEW_WALK_SPANS;
 }
 
-bool view_walk(view_job *job, const store_filter *filter, void (*visit)(void *user, span_range trace), void *user)
+bool view_walk(view_job *job, const store_filter *filter, void (*visit)(void *user, span_range trace), void *user, bool *cut)
 {
     walk w = {.visit = visit, .user = user};
-    uv_mutex_lock(&job->view->reading);
-    const loom_status st = store_visit(job->view->reader, filter, visit_trace, &w);
-    if (st != LOOM_OK) {
-        view_job_fail(job, 500, "cannot read the traces: %s", st == LOOM_ENOMEM ? loom_status_text(st) : store_problem(job->view->reader));
+    const loom_status st = store_visit(job->reader, filter, visit_trace, &w);
+    *cut = st == LOOM_ETIMEDOUT || w.spans >= VIEW_WALK_SPANS;
+    if (st != LOOM_OK && st != LOOM_ETIMEDOUT) {
+        view_job_fail_read(job, st);
     }
-    uv_mutex_unlock(&job->view->reading);
-    return st == LOOM_OK;
+    return st == LOOM_OK || st == LOOM_ETIMEDOUT;
 }
 
 loom_str view_span_text(const trace_span *span, const char *key)

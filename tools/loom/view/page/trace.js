@@ -133,7 +133,7 @@ export async function showTrace(main, { id, parameters, signal, state }) {
   main.replaceChildren(
     el("div", { class: "title" },
       el("h1", {}, roots[0]?.span.name ?? "Trace"),
-      el("p", {}, `${time(beginMs)} · ${duration(total)} · ${count(spans.length)} spans · ${count(services.size)} services`,
+      el("p", {}, `${time(beginMs)} · ${duration(total)} · ${count(spans.length)}${request.truncated ? ` of ${count(request.total)}` : ""} spans · ${count(services.size)} services`,
         failed > 0 ? el("strong", { class: "failed" }, ` · ✕ ${count(failed)} failed`) : null),
       el("p", { class: "actions" }, el("code", {}, id), file,
         state.jaeger ? el("a", { href: `${state.jaeger.replace(/\/$/, "")}/trace/${id}`, rel: "noreferrer", target: "_blank" }, "Open in Jaeger") : null,

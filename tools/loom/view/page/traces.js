@@ -40,11 +40,11 @@ export function showTraces(main, { parameters, signal, state, status }) {
       el("td", { class: "number" }, duration(trace.duration_ns)));
   }
 
-  function show({ traces }) {
-    status("");
+  function show({ traces, truncated }) {
+    status(truncated ? "The search took too long: these are the traces found in two seconds." : "");
     if (traces.length === 0) {
       holder.replaceChildren(filter !== "" || order === "failed"
-        ? empty("No trace matches", "Nothing in the whole database is like that. Clear the filter, or wait: the list fills by itself.")
+        ? empty(truncated ? "No trace found in time" : "No trace matches", truncated ? "The database is large: name a service or an attribute that fewer traces have." : "Nothing in the whole database is like that. Clear the filter, or wait: the list fills by itself.")
         : empty("No traces yet", state.receiver.problem
           ? `This view receives none: ${state.receiver.problem}`
           : `Loom's programs and agents export to http://${state.receiver.http} unless told otherwise. Publish something, and it shows here: loom pub hello.all hello`));
