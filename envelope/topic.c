@@ -95,6 +95,21 @@ loom_status loom_filter_check(loom_str filter, const char **reason)
     return check(filter, true, reason);
 }
 
+loom_status topic_name_check(loom_str name, const char **reason)
+{
+    const char *fault = name.len == 0                                  ? "it is empty"
+                        : name.len > LOOM_AGENT_ID_MAX                 ? "it is over 128 bytes"
+                        : memchr(name.data, '.', name.len) != NULL     ? "it contains a dot, and has to be one segment of a topic"
+                                                                       : NULL;
+    if (fault == NULL) {
+        return loom_topic_check(name, reason);
+    }
+    if (reason != NULL) {
+        *reason = fault;
+    }
+    return LOOM_EINVAL;
+}
+
 bool loom_topic_valid(loom_str topic)
 {
     return check(topic, false, NULL) == LOOM_OK;

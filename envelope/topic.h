@@ -11,6 +11,10 @@
 /* Takes the next segment off *rest; start with the whole topic. False when there is none left. */
 bool topic_next_segment(loom_str *rest, loom_str *segment);
 
+/* Whether name is what agents and groups may be called: one segment of at most LOOM_AGENT_ID_MAX bytes. LOOM_EINVAL; *reason
+ * then says why, as in loom_topic_check(). */
+LOOM_MUST_CHECK loom_status topic_name_check(loom_str name, const char **reason);
+
 static inline bool topic_segment_is_star(loom_str segment)
 {
     return segment.len == 1 && segment.data[0] == '*';

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bridge/session/attempts.h"
+#include "bridge/session/groups.h"
 #include "bridge/session/unsent.h"
 #include "trace/messaging/call_span.h"
 #include "trace/messaging/message_span.h"
@@ -31,7 +32,10 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
     if (patch) {
         hop_patch(copy, &ctx);
     }
-    loom_span_end(span);
+    if (span != NULL) {
+        message_span_set_group(span, groups_name(s, subscription));
+        loom_span_end(span);
+    }
     frame_batch_commit(&s->out, view->len);
     s->forwarded++;
     s->forwarded_bytes += view->len;

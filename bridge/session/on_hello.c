@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hello: who the agent is. A newer session of the same agent takes the place of the older one. */
-#include <loom/topic.h>
-
 #include <stdio.h>
 #include <string.h>
 
 #include "bridge/session/agents.h"
 #include "bridge/session/session.h"
 #include "base/utf8.h"
-
-/* An agent id is one topic segment, so that agent.{id}.replies is a topic. */
-static bool valid_agent_id(loom_str id)
-{
-    return id.len > 0 && id.len <= LOOM_AGENT_ID_MAX && loom_topic_valid(id) && memchr(id.data, '.', id.len) == NULL;
-}
+#include "envelope/topic.h"
 
 /* How much of a client's own name may stand in a log line without looking like a field of it. */
 static size_t plain_prefix(loom_str text)
@@ -62,7 +55,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
                  (unsigned long long)f->protocol, LINK_PROTOCOL);
         return LOOM_EVERSION;
     }
-    if (!valid_agent_id(f->agent)) {
+    if (topic_name_check(f->agent, NULL) != LOOM_OK) {
         snprintf(reason, FRAME_REASON_SIZE,
                  "agent id must be one topic segment of 1 to %u bytes: no '.', '*', '>', space or control character",
                  LOOM_AGENT_ID_MAX);

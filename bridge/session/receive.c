@@ -7,7 +7,7 @@
  * system call; but after each slice of it the link is asked whether others wait, and if so, the turn is over. */
 #include <stdio.h>
 
-#include "bridge/session/session.h"
+#include "bridge/session/groups.h"
 
 static void pong(session *s, uint64_t number)
 {
@@ -76,7 +76,7 @@ static loom_status handle(session *s, const frame *f, char reason[FRAME_REASON_S
     case FRAME_HELLO:
         return s->state == SESSION_NEW ? on_hello(s, &f->u.hello, reason) : unexpected(f->type, reason, "twice");
     case FRAME_SUBSCRIBE:
-    case FRAME_UNSUBSCRIBE:
+    case FRAME_UNSUBSCRIBE: groups_note(s, f); session_pass_up(s, f); return LOOM_OK;
     case FRAME_PROVIDE:
     case FRAME_CALL_CREDIT: session_pass_up(s, f); return LOOM_OK;
     case FRAME_PUBLISH: return on_publish(s, &f->u.batch, reason);

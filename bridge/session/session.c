@@ -12,6 +12,7 @@
 
 #include "bridge/session/agents.h"
 #include "bridge/session/attempts.h"
+#include "bridge/session/groups.h"
 #include "bridge/session/unsent.h"
 
 session_info session_describe(const session *s)
@@ -203,6 +204,7 @@ void session_close(session *s)
     }
     b->stats.sessions--;
     frame_writer_fini(&s->out);
+    groups_fini(s);
     free(s->peer);
     free(s);
 }

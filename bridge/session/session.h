@@ -97,6 +97,7 @@ struct session {
     span_sender *spans;       /* NULL: it has no leave to send any */
     loom_span *publishing;    /* bridge.publish of the message that is being handed to the bus; NULL: none, not sampled */
     frame_writer out;
+    number_table groups;      /* names of the groups that its subscriptions are in (groups.h) */
     void *attempts;           /* tsearch tree of spans by call id (attempts.h) */
     uint64_t opened_ms, heard_ms;
     uint64_t opened_round;

@@ -60,7 +60,7 @@ typedef struct agent_row {
 } agent_row;
 
 typedef struct subscription_row {
-    loom_str agent, filter;
+    loom_str agent, filter, group;
     loom_qos qos;
 } subscription_row;
 
@@ -131,7 +131,7 @@ static bool add_subscription(void *user, const eventbus_subscription_stats *s)
         if (row == NULL) {
             return false;
         }
-        *row = (subscription_row){s->subscriber, s->filter, s->qos};
+        *row = (subscription_row){s->subscriber, s->filter, s->group, s->qos};
         agent->subscriptions++;
     }
     return true;
@@ -190,9 +190,12 @@ static void pack_agent(msgpack_packer *pk, const agents_view *v, const agent_row
     msgpack_pack_array(pk, first->subscriptions);
     const subscription_row *s = first->subscriptions > 0 ? first_of(&v->subscriptions, about->agent) : NULL;
     for (uint32_t i = 0; i < first->subscriptions; i++) {
-        msgpack_pack_map(pk, 2);
+        msgpack_pack_map(pk, s[i].group.len > 0 ? 3 : 2);
         control_pack_text(pk, "filter", s[i].filter);
         control_pack_uint(pk, "qos", (uint64_t)s[i].qos);
+        if (s[i].group.len > 0) {
+            control_pack_text(pk, "group", s[i].group);
+        }
     }
     control_pack_key(pk, "capabilities");
     msgpack_pack_array(pk, first->capabilities);

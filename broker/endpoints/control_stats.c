@@ -60,8 +60,10 @@ static bool pack_subscription(void *user, const eventbus_subscription_stats *s)
     list->count++;
     if (list->pk != NULL) {
         msgpack_packer *pk = list->pk;
-        msgpack_pack_map(pk, 12);
+        msgpack_pack_map(pk, 14);
         control_pack_text(pk, "subscriber", s->subscriber);
+        control_pack_text(pk, "group", s->group);
+        control_pack_uint(pk, "members", s->members);
         control_pack_uint(pk, "id", s->id);
         control_pack_text(pk, "filter", s->filter);
         control_pack_uint(pk, "qos", (uint64_t)s->qos);

@@ -16,6 +16,7 @@ static const counter rows[] = {
     ROW(delivered, COUNTER_TOTAL, "delivered_total", "Deliveries handed over."),
     ROW(delivered_bytes, COUNTER_TOTAL, "delivered_bytes_total", "Bytes of the envelopes delivered."),
     ROW(pressure, COUNTER_TOTAL, "pressure_total", "Times a publisher was told to wait."),
+    ROW(given_back, COUNTER_TOTAL, "given_back_total", "Deliveries that a member of a group had not been sent when it ended."),
     COUNTER_FAMILY(eventbus_stats, dropped, "dropped", "loom_eventbus_dropped_total", "reason", EVENTBUS_DROP_REASONS,
                    drop_name, "Deliveries lost, by reason."),
     ROW(queued, COUNTER_GAUGE, "queued", "Messages waiting in queues."),
@@ -23,6 +24,7 @@ static const counter rows[] = {
     ROW(publishers, COUNTER_GAUGE, "publishers", "Publishers connected."),
     ROW(subscribers, COUNTER_GAUGE, "subscribers", "Subscribers connected."),
     ROW(subscriptions, COUNTER_GAUGE, "subscriptions", "Subscriptions in force."),
+    ROW(groups, COUNTER_GAUGE, "groups", "Groups that share subscriptions."),
     ROW(topics, COUNTER_GAUGE, "topics", "Topics with statistics of their own."),
 };
 

@@ -68,6 +68,7 @@ loom_status eventbus_create(eventbus **out, const loop_clock *clock, const event
     flow_table_init(&bus->flow, options->flow_edges);
     hash_index_init(&bus->by_id);
     hash_index_init(&bus->presses);
+    hash_index_init(&bus->groups);
     crypto_shorthash_keygen(bus->key);
     *out = bus;
     return LOOM_OK;
@@ -84,6 +85,7 @@ void eventbus_destroy(eventbus *bus)
     flow_table_fini(&bus->flow);
     hash_index_fini(&bus->by_id);
     hash_index_fini(&bus->presses);
+    hash_index_fini(&bus->groups);
     deadline_heap_fini(&bus->deadlines);
     block_pool_fini(&bus->pool);
     free(bus->matches);

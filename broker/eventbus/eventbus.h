@@ -4,6 +4,8 @@
  * A publisher publishes envelopes; a subscriber holds subscriptions and a credit. With credit, a message goes straight
  * to the subscriber's sink; without, it waits in the queue of its subscription, under the subscription's QoS.
  * Invariant: a subscriber with credit left has only empty queues.
+ * A subscription may name a group: those that name the same one under the same filter share their messages, and count as
+ * one subscription. Each message goes to one of them, that with the most credit. What finds no credit waits for all of them.
  * Conservation: matched = delivered + queued + dropped, where a message whose ttl was used up matches nothing and is not
  * in it.
  *
@@ -16,8 +18,8 @@
  *                     messaging.destination.name, messaging.message.id, messaging.message.conversation_id (correlation id),
  *                     messaging.message.body.size (payload, bytes); topic, event_id, thread_id, correlation_id, agent_id
  *                     (sender); loom.matched, loom.delivered, loom.dropped (eventbus_result). When this message is lost
- *                     to somebody: an event loom.drop each (loom.drop.reason; loom.drop.filter and loom.drop.subscriber
- *                     unless it was the ttl), error.type and status ERROR.
+ *                     to somebody: an event loom.drop each (loom.drop.reason; loom.drop.filter and loom.drop.subscriber,
+ *                     or messaging.consumer.group.name, unless it was the ttl), error.type and status ERROR.
  *   eventbus.drop     INTERNAL, child of the message's own eventbus.publish, for the loss of a message that was queued:
  *                     the same attributes of the message with messaging.operation.name=drop and no type, the event, and
  *                     status ERROR. */
@@ -34,6 +36,7 @@
 #include "envelope/view.h"
 
 #define EVENTBUS_TYPES_MAX 256u     /* event types in one subscription */
+#define EVENTBUS_GROUPS_MAX 1024u   /* subscriptions of one subscriber that are in groups: a grant looks at each */
 #define EVENTBUS_NO_DEADLINE UINT32_MAX
 #define EVENTBUS_MESSAGE_UPKEEP 192u /* bytes that a queued message costs besides its own */
 
@@ -137,6 +140,7 @@ void eventbus_subscriber_close(eventbus_subscriber *subscriber);
 
 typedef struct eventbus_subscription_options {
     loom_str filter;
+    loom_str group;          /* empty: none. Its name is one segment of a topic, up to LOOM_AGENT_ID_MAX bytes */
     const loom_str *types;   /* event types, exact ("": no type), copied; none: every type */
     uint32_t type_count;
     loom_qos qos;
@@ -146,7 +150,8 @@ typedef struct eventbus_subscription_options {
 } eventbus_subscription_options;
 
 /* id is the subscriber's own number. A filter that begins with a wildcard does not select reserved topics (reserved.h).
- * LOOM_EINVAL: bad filter, qos or types.  LOOM_EEXIST: the id is taken.
+ * Who joins a group with credit left is handed at once what waits for it.
+ * LOOM_EINVAL: bad filter, group, qos or types, or the group's members have another qos or other types.  LOOM_EEXIST: the id is taken.
  * LOOM_EFULL: too many subscriptions, or too much memory for them: eventbus_subscribe_limit() says which.  LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id,
                                                const eventbus_subscription_options *options);
@@ -154,6 +159,11 @@ LOOM_MUST_CHECK loom_status eventbus_subscribe(eventbus_subscriber *subscriber, 
 const char *eventbus_subscribe_limit(const eventbus_subscriber *subscriber, const eventbus_subscription_options *options);
 /* What it held is counted as dropped (gone). LOOM_ENOTFOUND. */
 loom_status eventbus_unsubscribe(eventbus_subscriber *subscriber, uint64_t id);
+
+/* A message that was handed over for this subscription of a group, and that its agent will never see: another member gets
+ * it, or the queue. view is borrowed, hop and all as it is to go on. The subscription gets no more from then on, and should
+ * be ended. LOOM_ENOTFOUND: no such subscription, or of no group. */
+loom_status eventbus_give_back(eventbus_subscriber *subscriber, uint64_t id, const envelope_view *view);
 
 /* Credit since the subscriber opened, as totals: a lower total than before is ignored. Drains queues at once,
  * realtime first, then batched, then background; within one of these in turns. A message may overdraw the bytes by its own
@@ -170,8 +180,9 @@ typedef struct eventbus_stats {
     uint64_t published_bytes, delivered_bytes;
     uint64_t dropped[EVENTBUS_DROP_REASONS];
     uint64_t pressure;                                  /* times a publisher was asked to wait */
+    uint64_t given_back;                                /* by members of groups: matched once more */
     uint64_t queued, queued_bytes;                      /* now */
-    uint32_t publishers, subscribers, subscriptions, topics; /* now */
+    uint32_t publishers, subscribers, subscriptions, groups, topics; /* now */
 } eventbus_stats;
 eventbus_stats eventbus_get_stats(const eventbus *bus);
 counter_source eventbus_counter_source(const eventbus *bus);
@@ -190,8 +201,12 @@ uint32_t eventbus_topic_subscriptions(const eventbus *bus, loom_str topic);
  * are those that were not). Losses by eventbus_drop. */
 const flow_table *eventbus_flow(const eventbus *bus);
 
+/* A group has one of its own besides those of its members: for what waits, and what it has lost. Its subscriber is
+ * "group." and its name, which no agent's can be. */
 typedef struct eventbus_subscription_stats {
     loom_str subscriber; /* its name */
+    loom_str group;      /* empty: none */
+    uint32_t members;    /* of the group itself; 0: not a group's */
     uint64_t id;
     loom_str filter;
     loom_qos qos;

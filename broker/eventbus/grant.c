@@ -4,10 +4,10 @@
 
 enum { TURN_MESSAGES = 32 }; /* one subscription's, before the next one of its class has its turn */
 
-static void deliver_oldest(subscription *s)
+static void deliver_oldest(subscription *from, subscription *to)
 {
-    eventbus *bus = s->subscriber->bus;
-    queued_message *message = subscription_dequeue(s);
+    eventbus *bus = to->subscriber->bus;
+    queued_message *message = subscription_dequeue(from);
     envelope_view view;
     queued_message_view(message, &view);
     const loom_str topic = envelope_view_str(&view, ENV_TOPIC);
@@ -15,31 +15,35 @@ static void deliver_oldest(subscription *s)
     if (entry != NULL) {
         entry->delivered++;
     }
-    subscription_deliver(s, subscription_flow_queued(s, entry, topic), &view);
+    subscription_deliver(to, subscription_flow_queued(to, entry, topic), &view);
     eventbus_release(bus, message);
 }
 
-static void take_turn(subscription *s)
+uint32_t subscription_take_turn(subscription *from, subscription *to)
 {
-    eventbus_subscriber *subscriber = s->subscriber;
-    for (int i = 0; i < TURN_MESSAGES && s->queue.count > 0 && subscriber_has_credit(subscriber); i++) {
-        deliver_oldest(s);
+    uint32_t taken = 0;
+    for (; taken < TURN_MESSAGES && from->queue.count > 0 && subscriber_has_credit(to->subscriber); taken++) {
+        deliver_oldest(from, to);
     }
-    if (s->queue.count > 0) {
-        subscriber->ready[s->qos] = s->next_ready;
+    if (from->queue.count > 0) {
+        from->subscriber->ready[from->qos] = from->next_ready;
     }
-    subscription_settle(s);
+    subscription_settle(from);
+    return taken;
 }
 
-static subscription *whose_turn(const eventbus_subscriber *subscriber)
+/* All of one class, its own queues and those of its groups in turns. No queue fills meanwhile. */
+static void serve(eventbus_subscriber *subscriber, loom_qos qos)
 {
-    static const loom_qos order[LOOM_QOS_COUNT] = {LOOM_QOS_REALTIME, LOOM_QOS_BATCHED, LOOM_QOS_BACKGROUND};
-    for (size_t i = 0; i < LOOM_QOS_COUNT; i++) {
-        if (subscriber->ready[order[i]] != NULL) {
-            return subscriber->ready[order[i]];
+    uint32_t empty = 0; /* queues of groups in a row that hold nothing */
+    while (subscriber_has_credit(subscriber) && (subscriber->ready[qos] != NULL || empty < subscriber->seat_count[qos])) {
+        if (subscriber->ready[qos] != NULL) {
+            (void)subscription_take_turn(subscriber->ready[qos], subscriber->ready[qos]);
+        }
+        if (empty < subscriber->seat_count[qos]) {
+            empty = group_take_turn(subscriber, qos) ? 0 : empty + 1;
         }
     }
-    return NULL;
 }
 
 static uint64_t larger(uint64_t a, uint64_t b)
@@ -63,9 +67,11 @@ static void grant(eventbus_subscriber *subscriber, uint64_t messages, uint64_t b
 {
     subscriber->granted_messages = larger(subscriber->granted_messages, messages);
     subscriber->granted_bytes = larger(subscriber->granted_bytes, bytes);
-    for (subscription *s; subscriber_has_credit(subscriber) && (s = whose_turn(subscriber)) != NULL;) {
-        take_turn(s);
+    static const loom_qos order[LOOM_QOS_COUNT] = {LOOM_QOS_REALTIME, LOOM_QOS_BATCHED, LOOM_QOS_BACKGROUND};
+    for (size_t i = 0; i < LOOM_QOS_COUNT; i++) {
+        serve(subscriber, order[i]);
     }
+    groups_note_credit(subscriber);
 }
 
 void eventbus_grant_later(eventbus *bus)

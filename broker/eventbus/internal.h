@@ -5,6 +5,7 @@
  *       ─ trie: filter → subscription
  *       ─ by_id: (subscriber, id) → subscription
  *       ─ presses: (subscription, publisher) → press, one for each publisher that waits for a subscription
+ *       ─ groups: (name, filter) → group (group.h), whose queue is a subscription as any other in all but what it is handed to
  *       ─ deadlines: the pressing subscriptions
  *   subscriber ─ subscriptions, all; and by QoS those with something queued ("ready"), in turn
  *
@@ -18,12 +19,11 @@
 #include "base/hash_index.h"
 #include "broker/eventbus/delivery_queue.h"
 #include "broker/eventbus/eventbus.h"
+#include "broker/eventbus/group.h"
 #include "broker/eventbus/hold_budget.h"
 #include "broker/eventbus/loss.h"
 #include "broker/eventbus/topic_table.h"
 #include "broker/eventbus/topic_trie.h"
-
-typedef struct eventbus_subscription subscription;
 
 static_assert((int)EVENTBUS_DROP_REASONS <= (int)FLOW_REASONS_MAX, "flow_counts has room for each reason");
 
@@ -57,6 +57,8 @@ struct eventbus {
     uint64_t last_publisher;  /* number given out */
     hash_index by_id;
     hash_index presses;
+    hash_index groups;
+    eventbus_group *newest_group;
     deadline_heap deadlines;
     eventbus_subscriber *subscribers; /* newest first */
     eventbus_subscriber *later; /* those that granted from inside a callback */
@@ -115,6 +117,8 @@ struct eventbus_subscriber {
     uint64_t filter_bytes;                    /* of its subscriptions */
     uint64_t queued_bytes;                    /* in all its queues */
     subscription *ready[LOOM_QOS_COUNT];      /* whose turn it is, in a ring */
+    group_seat *seats[LOOM_QOS_COUNT];        /* in groups, in rings: whose turn it is */
+    uint32_t seat_count[LOOM_QOS_COUNT];
     eventbus_subscriber *prev, *next;
     uint16_t name_len;
     char name[];
@@ -140,6 +144,9 @@ struct eventbus_subscription {
     uint16_t type_count;
     uint32_t cost;      /* subscription_cost() */
     queue_limits limits;
+    eventbus_group *group;  /* whose queue it is; NULL: it is an agent's own */
+    group_seat *seat;       /* NULL: it is of no group */
+    uint64_t *share;        /* queued bytes of the subscriber that pays for the queue */
     deadline_node deadline; /* in the bus's heap while PRESSURE_ON: when to look whether it has taken anything */
     uint64_t hold_until_ms; /* ON: however much it takes. OVERDUE: until when more than its limit is kept */
     uint64_t used_before;   /* the subscriber's used_messages at the last look; OVERDUE: when it began */
@@ -161,6 +168,7 @@ typedef struct publication {
     eventbus *bus;
     eventbus_publisher *publisher; /* NULL: nobody to push back on */
     const envelope_view *view;
+    topic_entry *entry;            /* of its topic; NULL: no memory for one */
     loom_span *span;               /* eventbus.publish; NULL: not recording */
     queued_message *copy;          /* made when the first subscription has to queue it, shared by all that do */
     eventbus_result *result;       /* counted in place: a copy at the end would wait for the stores to a cold message */
@@ -191,6 +199,18 @@ static inline flow_counts *subscription_flow_queued(subscription *s, const topic
 /* Where those count that the publisher, which may be NULL, publishes. */
 flow_counts *publisher_flow(eventbus *bus, const eventbus_publisher *publisher, topic_entry *entry, const envelope_view *view);
 
+/* What is left of a subscriber's credit, in messages of up to half a KiB: 0 if none. For comparing only. */
+static inline uint64_t subscriber_credit(const eventbus_subscriber *subscriber)
+{
+    enum { BYTES = 512 };
+    if (!subscriber_has_credit(subscriber)) {
+        return 0;
+    }
+    const uint64_t messages = subscriber->granted_messages - subscriber->used_messages;
+    const uint64_t parts = (subscriber->granted_bytes - subscriber->used_bytes - 1) / BYTES + 1;
+    return messages < parts ? messages : parts;
+}
+
 /* Hands one message to the sink and counts it, but for its topic. */
 static inline void subscription_deliver(subscription *s, flow_counts *flow, const envelope_view *view)
 {
@@ -211,10 +231,29 @@ static inline bool subscription_may_have(const subscription *s, bool reserved)
     return !reserved || (s->text[0] != '*' && s->text[0] != '>');
 }
 
+/* ---- subscribe.c ---- */
+
+/* A subscriber that is in no list yet. NULL: out of memory. */
+eventbus_subscriber *subscriber_create(eventbus *bus, loom_str name);
+/* Without subscriptions and in no list any more. Its debt is remembered under its name. */
+void subscriber_destroy(eventbus_subscriber *subscriber);
+/* A subscription in no table yet, of options that have been checked. NULL: out of memory. */
+subscription *subscription_create(eventbus_subscriber *subscriber, uint64_t id, const eventbus_subscription_options *options);
+/* NULL: the subscriber has none of this number. */
+subscription *subscription_find(const eventbus_subscriber *subscriber, uint64_t id);
+
+/* ---- grant.c ---- */
+
+/* One turn of a queue: hands some of its messages to a subscription, its own or that of a member. Returns how many. */
+uint32_t subscription_take_turn(subscription *from, subscription *to);
+
 /* ---- queue.c ---- */
 
-/* Queues the message for a subscriber without credit, or drops it, or older ones for it: the QoS decides. */
+/* A message that finds no credit: of a group's queue, a member may have some. Otherwise it is queued, or dropped, or older
+ * ones for it: the QoS decides. */
 void subscription_enqueue(publication *p, subscription *s);
+/* Queues one that a member of s's group had, even if the queue is full. */
+void subscription_put_back(subscription *s, const envelope_view *view);
 /* Takes the oldest message off the queue. The reference is the caller's, to be given up by eventbus_release(). */
 queued_message *subscription_dequeue(subscription *s);
 /* Drops a reference; the last one frees the message. NULL is allowed. */
@@ -227,7 +266,7 @@ void subscription_drop_all(subscription *s);
 static inline bool subscription_is_full(const subscription *s)
 {
     return s->queue.count >= s->limits.messages || s->queue.bytes >= s->limits.bytes ||
-           s->subscriber->queued_bytes >= s->subscriber->bus->subscriber_queue_bytes;
+           *s->share >= s->subscriber->bus->subscriber_queue_bytes;
 }
 
 /* Whether publishers may be made to wait for it: not while its subscriber owes them time. */

@@ -190,7 +190,7 @@ void subscription_settle(subscription *s)
 {
     const eventbus_subscriber *subscriber = s->subscriber;
     if (s->state == PRESSURE_NONE || s->queue.count > s->limits.messages / 2 || s->queue.bytes > s->limits.bytes / 2 ||
-        (s->queue.count > 0 && subscriber->queued_bytes > subscriber->bus->subscriber_queue_bytes / 2)) {
+        (s->queue.count > 0 && *s->share > subscriber->bus->subscriber_queue_bytes / 2)) {
         return;
     }
     if (s->state == PRESSURE_ON) {

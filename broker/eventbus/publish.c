@@ -148,6 +148,7 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
         .bus = bus,
         .publisher = publisher != NULL && publisher->handlers.pressure != NULL ? publisher : NULL,
         .view = view,
+        .entry = entry,
         .result = result,
         .span = start_span(bus, publisher, view, wire),
     };

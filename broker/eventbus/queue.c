@@ -76,7 +76,7 @@ static bool push(subscription *s, queued_message *message)
     }
     bus->stats.queued++;
     bus->stats.queued_bytes += message->len;
-    s->subscriber->queued_bytes += message->len;
+    *s->share += message->len;
     return true;
 }
 
@@ -89,7 +89,7 @@ queued_message *subscription_dequeue(subscription *s)
     }
     bus->stats.queued--;
     bus->stats.queued_bytes -= message->len;
-    s->subscriber->queued_bytes -= message->len;
+    *s->share -= message->len;
     return message;
 }
 
@@ -133,7 +133,7 @@ void eventbus_release(eventbus *bus, queued_message *message)
 
 static bool subscriber_has_room(const subscription *s, uint32_t bytes)
 {
-    return s->subscriber->queued_bytes + bytes <= s->subscriber->bus->subscriber_queue_bytes;
+    return *s->share + bytes <= s->subscriber->bus->subscriber_queue_bytes;
 }
 
 /* Realtime: the oldest go until the new one fits. One message always does, however long. */
@@ -182,9 +182,23 @@ static bool find_room(publication *p, subscription *s)
     return bus_has_room(p) && make_copy(p) && push(s, p->copy);
 }
 
+void subscription_put_back(subscription *s, const envelope_view *view)
+{
+    eventbus *bus = s->subscriber->bus;
+    eventbus_result result = {0};
+    publication p = {.bus = bus, .view = view, .result = &result};
+    if (!bus_has_room(&p) || !make_copy(&p) || !push(s, p.copy)) {
+        drop_current(&p, s, EVENTBUS_DROP_MEMORY);
+    }
+    eventbus_release(bus, p.copy);
+}
+
 void subscription_enqueue(publication *p, subscription *s)
 {
     eventbus_drop reason;
+    if (s->group != NULL && group_deliver(s->group, p->view, p->entry, p->result)) {
+        return;
+    }
     if (s->qos != LOOM_QOS_REALTIME && subscription_is_full(s) && !may_exceed(p, s, &reason)) {
         drop_current(p, s, reason);
         return;

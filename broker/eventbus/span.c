@@ -69,7 +69,9 @@ void eventbus_span_drop(loom_span *span, eventbus_drop reason, const subscriptio
     if (s != NULL) {
         const eventbus_subscriber *subscriber = s->subscriber;
         attrs[count++] = string_attr("loom.drop.filter", (loom_str){s->text, s->filter_len});
-        attrs[count++] = string_attr("loom.drop.subscriber", (loom_str){subscriber->name, subscriber->name_len});
+        attrs[count++] = s->group != NULL
+                             ? string_attr("messaging.consumer.group.name", group_name(s->group))
+                             : string_attr("loom.drop.subscriber", (loom_str){subscriber->name, subscriber->name_len});
     }
     loom_span_add_event(span, "loom.drop", attrs, count);
     loom_span_set_string(span, "error.type", name);

@@ -54,25 +54,40 @@ static uint64_t left_of(uint64_t granted, uint64_t used)
     return granted > used ? granted - used : 0;
 }
 
+static eventbus_subscription_stats stats_of(const subscription *s)
+{
+    const eventbus_subscriber *subscriber = s->subscriber;
+    const eventbus_group *group = s->group != NULL ? s->group : s->seat != NULL ? s->seat->group : NULL;
+    return (eventbus_subscription_stats){
+        .subscriber = {subscriber->name, subscriber->name_len},
+        .group = group != NULL ? group_name(group) : (loom_str){NULL, 0},
+        .members = s->group != NULL ? s->group->seat_count : 0,
+        .id = s->id,
+        .filter = {s->text, s->filter_len},
+        .qos = (loom_qos)s->qos,
+        .delivered = s->delivered,
+        .dropped = s->dropped,
+        .queued = s->queue.count,
+        .queued_bytes = s->queue.bytes < UINT32_MAX ? (uint32_t)s->queue.bytes : UINT32_MAX,
+        .credit_messages = left_of(subscriber->granted_messages, subscriber->used_messages),
+        .credit_bytes = left_of(subscriber->granted_bytes, subscriber->used_bytes),
+        .pressing = s->state == PRESSURE_ON,
+        .overdue = s->state == PRESSURE_OVERDUE,
+    };
+}
+
 void eventbus_visit_subscriptions(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscription_stats *stats),
                                   void *user)
 {
+    for (const eventbus_group *group = bus->newest_group; group != NULL; group = group->next) {
+        const eventbus_subscription_stats stats = stats_of(group->queue);
+        if (!visit(user, &stats)) {
+            return;
+        }
+    }
     for (const eventbus_subscriber *subscriber = bus->subscribers; subscriber != NULL; subscriber = subscriber->next) {
         for (const subscription *s = subscriber->subscriptions; s != NULL; s = s->next) {
-            const eventbus_subscription_stats stats = {
-                .subscriber = {subscriber->name, subscriber->name_len},
-                .id = s->id,
-                .filter = {s->text, s->filter_len},
-                .qos = (loom_qos)s->qos,
-                .delivered = s->delivered,
-                .dropped = s->dropped,
-                .queued = s->queue.count,
-                .queued_bytes = s->queue.bytes < UINT32_MAX ? (uint32_t)s->queue.bytes : UINT32_MAX,
-                .credit_messages = left_of(subscriber->granted_messages, subscriber->used_messages),
-                .credit_bytes = left_of(subscriber->granted_bytes, subscriber->used_bytes),
-                .pressing = s->state == PRESSURE_ON,
-                .overdue = s->state == PRESSURE_OVERDUE,
-            };
+            const eventbus_subscription_stats stats = stats_of(s);
             if (!visit(user, &stats)) {
                 return;
             }

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "envelope/topic.h"
+
 enum { ROOM_MIN = 16 };
 
 /* ---- subscribers ---- */
@@ -13,6 +15,34 @@ static uint64_t name_hash(const eventbus *bus, loom_str name)
     return hash_under_secret(bus->key, name.data, name.len);
 }
 
+eventbus_subscriber *subscriber_create(eventbus *bus, loom_str name)
+{
+    eventbus_subscriber *subscriber = calloc(1, sizeof *subscriber + name.len);
+    if (subscriber == NULL) {
+        return NULL;
+    }
+    eventbus_tidy_flow(bus);
+    if ((subscriber->flow = flow_agent_enter(&bus->flow, name)) == NULL) {
+        free(subscriber);
+        return NULL;
+    }
+    subscriber->bus = bus;
+    subscriber->name_len = (uint16_t)name.len;
+    if (name.len > 0) {
+        memcpy(subscriber->name, name.data, name.len);
+    }
+    subscriber->budget = hold_recall(&bus->holds, name_hash(bus, name));
+    return subscriber;
+}
+
+void subscriber_destroy(eventbus_subscriber *subscriber)
+{
+    eventbus *bus = subscriber->bus;
+    hold_remember(&bus->holds, name_hash(bus, (loom_str){subscriber->name, subscriber->name_len}), &subscriber->budget);
+    flow_agent_leave(&bus->flow, subscriber->flow);
+    free(subscriber);
+}
+
 loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, const eventbus_sink *sink, void *user,
                                      loom_str name)
 {
@@ -20,29 +50,18 @@ loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, c
     if (sink == NULL || sink->deliver == NULL || name.len > UINT16_MAX) {
         return LOOM_EINVAL;
     }
-    eventbus_subscriber *subscriber = calloc(1, sizeof *subscriber + name.len);
+    eventbus_subscriber *subscriber = subscriber_create(bus, name);
     if (subscriber == NULL) {
         return LOOM_ENOMEM;
     }
-    eventbus_tidy_flow(bus);
-    if ((subscriber->flow = flow_agent_enter(&bus->flow, name)) == NULL) {
-        free(subscriber);
-        return LOOM_ENOMEM;
-    }
-    subscriber->bus = bus;
     subscriber->sink = *sink;
     subscriber->user = user;
-    subscriber->name_len = (uint16_t)name.len;
-    if (name.len > 0) {
-        memcpy(subscriber->name, name.data, name.len);
-    }
     subscriber->next = bus->subscribers;
     if (subscriber->next != NULL) {
         subscriber->next->prev = subscriber;
     }
     bus->subscribers = subscriber;
     bus->stats.subscribers++;
-    subscriber->budget = hold_recall(&bus->holds, name_hash(bus, name));
     *out = subscriber;
     return LOOM_OK;
 }
@@ -60,7 +79,6 @@ void eventbus_subscriber_close(eventbus_subscriber *subscriber)
         end_subscription(subscriber->subscriptions); /* NOLINT(clang-analyzer-unix.Malloc): unlinks it */
     }
     eventbus_leave(bus);
-    hold_remember(&bus->holds, name_hash(bus, (loom_str){subscriber->name, subscriber->name_len}), &subscriber->budget);
     if (subscriber->prev != NULL) {
         subscriber->prev->next = subscriber->next;
     } else {
@@ -70,8 +88,7 @@ void eventbus_subscriber_close(eventbus_subscriber *subscriber)
         subscriber->next->prev = subscriber->prev;
     }
     bus->stats.subscribers--;
-    flow_agent_leave(&bus->flow, subscriber->flow);
-    free(subscriber);
+    subscriber_destroy(subscriber);
 }
 
 /* ---- finding one by its number ---- */
@@ -91,6 +108,11 @@ static subscription *find_by_id(const eventbus_subscriber *subscriber, uint64_t 
         }
     }
     return NULL;
+}
+
+subscription *subscription_find(const eventbus_subscriber *subscriber, uint64_t id)
+{
+    return find_by_id(subscriber, id, id_hash(subscriber, id));
 }
 
 /* ---- room for what a publish may need ---- */
@@ -135,7 +157,8 @@ static bool options_valid(const eventbus_subscription_options *options, size_t *
 {
     *types_size = 0;
     if ((unsigned)options->qos >= LOOM_QOS_COUNT || options->type_count > EVENTBUS_TYPES_MAX ||
-        !loom_filter_valid(options->filter)) {
+        !loom_filter_valid(options->filter) ||
+        (options->group.len > 0 && topic_name_check(options->group, NULL) != LOOM_OK)) {
         return false;
     }
     for (uint32_t i = 0; i < options->type_count; i++) {
@@ -148,15 +171,33 @@ static bool options_valid(const eventbus_subscription_options *options, size_t *
 }
 
 /* Bytes, about: what a hostile subscriber makes of few is counted in full, and shared nodes of the trie once for each. */
-static uint64_t subscription_cost(loom_str filter, size_t types_size)
+static uint64_t subscription_cost(const eventbus_subscription_options *options, size_t types_size)
 {
     enum { UPKEEP = 16 /* malloc's */ + 2 * sizeof(void *) /* matches, heap */ + 2 * sizeof(void *) /* by_id */ };
-    return sizeof(subscription) + filter.len + types_size + UPKEEP + topic_trie_cost(filter);
+    const uint64_t own = sizeof(subscription) + options->filter.len + types_size + UPKEEP;
+    if (options->group.len == 0) {
+        return own + topic_trie_cost(options->filter);
+    }
+    return 2 * own + topic_trie_cost(options->filter) + sizeof(group_seat) + sizeof(eventbus_group) +
+           sizeof(eventbus_subscriber) + options->group.len + 4 * UPKEEP;
 }
 
-static const char *limit_reached(const eventbus_subscriber *subscriber, uint64_t cost)
+static uint32_t seats_of(const eventbus_subscriber *subscriber)
+{
+    uint32_t count = 0;
+    for (int qos = 0; qos < LOOM_QOS_COUNT; qos++) {
+        count += subscriber->seat_count[qos];
+    }
+    return count;
+}
+
+static const char *limit_reached(const eventbus_subscriber *subscriber, const eventbus_subscription_options *options,
+                                 uint64_t cost)
 {
     const eventbus *bus = subscriber->bus;
+    if (options->group.len > 0 && seats_of(subscriber) >= EVENTBUS_GROUPS_MAX) {
+        return "the agent is in as many groups as one agent may be in";
+    }
     if (subscriber->subscription_count >= bus->subscriber_subscriptions) {
         return "the agent has as many subscriptions as one agent may have";
     }
@@ -176,7 +217,7 @@ const char *eventbus_subscribe_limit(const eventbus_subscriber *subscriber, cons
     for (uint32_t i = 0; i < options->type_count; i++) {
         types_size += 1 + options->types[i].len;
     }
-    const char *limit = limit_reached(subscriber, subscription_cost(options->filter, types_size));
+    const char *limit = limit_reached(subscriber, options, subscription_cost(options, types_size));
     return limit != NULL ? limit : loom_status_text(LOOM_EFULL);
 }
 
@@ -214,15 +255,19 @@ static void write_text(subscription *s, const eventbus_subscription_options *opt
     }
 }
 
-static subscription *make_subscription(eventbus_subscriber *subscriber, uint64_t id,
-                                       const eventbus_subscription_options *options, size_t types_size)
+subscription *subscription_create(eventbus_subscriber *subscriber, uint64_t id, const eventbus_subscription_options *options)
 {
+    size_t types_size;
+    if (!options_valid(options, &types_size)) {
+        return NULL;
+    }
     subscription *s = calloc(1, sizeof *s + options->filter.len + types_size);
     if (s == NULL) {
         return NULL;
     }
     const queue_limits *most = &subscriber->bus->limits[options->qos];
     s->subscriber = subscriber;
+    s->share = &subscriber->queued_bytes;
     s->id = id;
     s->qos = (uint8_t)options->qos;
     s->filter_len = (uint16_t)options->filter.len;
@@ -234,6 +279,15 @@ static subscription *make_subscription(eventbus_subscriber *subscriber, uint64_t
     };
     write_text(s, options);
     return s;
+}
+
+/* Hands out at once what waits for a member with credit. */
+static loom_status join_group(subscription *s, const eventbus_subscription_options *options)
+{
+    eventbus_enter(s->subscriber->bus);
+    const loom_status st = group_join(s, options);
+    eventbus_leave(s->subscriber->bus);
+    return st;
 }
 
 loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, const eventbus_subscription_options *options)
@@ -248,8 +302,8 @@ loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, con
     if (find_by_id(subscriber, id, hash) != NULL) {
         return LOOM_EEXIST;
     }
-    const uint64_t cost = subscription_cost(options->filter, types_size);
-    const char *limit = limit_reached(subscriber, cost);
+    const uint64_t cost = subscription_cost(options, types_size);
+    const char *limit = limit_reached(subscriber, options, cost);
     if (limit != NULL) {
         loss_refused(subscriber, options->filter, limit);
         return LOOM_EFULL;
@@ -257,16 +311,16 @@ loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, con
     if (!reserve_room(bus)) {
         return LOOM_ENOMEM;
     }
-    subscription *s = make_subscription(subscriber, id, options, types_size);
+    subscription *s = subscription_create(subscriber, id, options);
     if (s == NULL) {
         return LOOM_ENOMEM;
     }
-    const loom_status st = topic_trie_add(bus->trie, options->filter, &s->in_trie);
+    const loom_status st = options->group.len > 0 ? join_group(s, options) : topic_trie_add(bus->trie, options->filter, &s->in_trie);
     if (st != LOOM_OK) {
         free(s);
         return st;
     }
-    bus->generation++;
+    bus->generation += s->seat == NULL;
     hash_index_insert(&bus->by_id, &s->node, hash);
     s->next = subscriber->subscriptions;
     if (s->next != NULL) {
@@ -281,8 +335,12 @@ static void end_subscription(subscription *s)
 {
     eventbus_subscriber *subscriber = s->subscriber;
     eventbus *bus = subscriber->bus;
-    topic_trie_remove(bus->trie, &s->in_trie);
-    bus->generation++;
+    if (s->seat != NULL) {
+        group_leave(s);
+    } else {
+        topic_trie_remove(bus->trie, &s->in_trie);
+        bus->generation++;
+    }
     hash_index_remove(&bus->by_id, &s->node);
     loss_ended(s);
     subscription_drop_all(s);

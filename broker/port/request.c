@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "broker/port/internal.h"
 #include "broker/eventbus/reserved.h"
+#include "envelope/topic.h"
 
 static void answer(const port *p, uint64_t request, loom_status st, const char *text)
 {
@@ -32,8 +33,13 @@ static loom_status subscribe(port *p, const frame_subscribe *f, const char **rea
         *reason = "qos is not known";
         return LOOM_EINVAL;
     }
+    if (f->group.len > 0 && topic_name_check(f->group, NULL) != LOOM_OK) {
+        *reason = "the name of the group is not one segment of a topic";
+        return LOOM_EINVAL;
+    }
     const eventbus_subscription_options options = {
         .filter = f->filter,
+        .group = f->group,
         .types = f->types,
         .type_count = f->type_count,
         .qos = (loom_qos)f->qos,
@@ -42,7 +48,9 @@ static loom_status subscribe(port *p, const frame_subscribe *f, const char **rea
         .deadline_ms = cut(f->deadline_ms),
     };
     st = eventbus_subscribe(p->subscriber, f->subscription, &options);
-    *reason = st == LOOM_EFULL ? eventbus_subscribe_limit(p->subscriber, &options) : loom_status_text(st);
+    *reason = st == LOOM_EFULL    ? eventbus_subscribe_limit(p->subscriber, &options)
+              : st == LOOM_EINVAL ? "the other members of the group have another qos or other types"
+                                  : loom_status_text(st);
     return st;
 }
 

@@ -86,6 +86,7 @@ typedef struct frame_subscribe {
     uint64_t request;          /* echoed in the ack */
     uint64_t subscription;     /* chosen by the agent, unique in its session */
     loom_str filter;
+    loom_str group;            /* whose members share what the filter selects; empty: none */
     loom_str types[FRAME_TYPES_MAX]; /* none: every type */
     uint32_t type_count;
     uint64_t qos;              /* loom_qos */

@@ -32,6 +32,7 @@ static const frame_key subscribe[] = {
     {"request", KEY_UINT, offsetof(frame_subscribe, request), 0},
     {"subscription", KEY_UINT, offsetof(frame_subscribe, subscription), 0},
     {"filter", KEY_STR, offsetof(frame_subscribe, filter), LOOM_TOPIC_MAX},
+    {"group", KEY_STR, offsetof(frame_subscribe, group), LOOM_AGENT_ID_MAX},
     {"types", KEY_TYPES, offsetof(frame_subscribe, types), LOOM_TYPE_MAX},
     {"qos", KEY_UINT, offsetof(frame_subscribe, qos), 0},
     {"queue_messages", KEY_UINT, offsetof(frame_subscribe, queue_messages), 0},

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "envelope/view.h"
 #include "sdk-c/agent/current.h"
 #include "sdk-c/agent/report.h"
@@ -51,6 +52,17 @@ static loom_span *start_span(loom_agent *a, const loom_envelope *event, const lo
                               decided);
 }
 
+/* Of a span that records. */
+static void name_group(loom_agent *a, loom_span *span, uint64_t number)
+{
+    pthread_mutex_lock(&a->loop.lock);
+    const subscription *sub = subscriptions_find(&a->events->subs, number);
+    if (sub != NULL) {
+        message_span_set_group(span, str_of(sub->group));
+    }
+    pthread_mutex_unlock(&a->loop.lock);
+}
+
 static loom_status call(loom_agent *a, loom_on_event on_event, void *user, loom_envelope *event)
 {
     char topic[LOOM_TOPIC_MAX + 1];
@@ -91,6 +103,9 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
         token = context_push_borrowed(&parent, loom_envelope_tracestate(event));
     } else if (span_decide(a->tracer, &message_hops[HOP_AGENT_ON_EVENT], &parent, has_context, &decided)) {
         span = start_span(a, event, &parent, &decided);
+        if (handler->grouped) {
+            name_group(a, span, handler->number);
+        }
         loom_span_make_current(span);
     } else if (loom_trace_context_valid(&decided)) {
         token = context_push_borrowed(&decided, has_context ? loom_envelope_tracestate(event) : (loom_str){0});
@@ -119,7 +134,7 @@ __attribute__((noinline)) static const known_handler *look_handler_up(loom_agent
     known_handler *known = &e->handlers[number % KNOWN_HANDLERS];
     pthread_mutex_lock(&a->loop.lock);
     const subscription *sub = subscriptions_find(&e->subs, number);
-    *known = sub != NULL ? (known_handler){number, generation, sub->on_event, sub->user, sub->immediate}
+    *known = sub != NULL ? (known_handler){number, generation, sub->on_event, sub->user, sub->immediate, sub->group != NULL}
                          : (known_handler){0};
     pthread_mutex_unlock(&a->loop.lock);
     return known->on_event != NULL ? known : NULL;

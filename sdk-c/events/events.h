@@ -15,6 +15,7 @@ typedef struct known_handler {
     loom_on_event on_event; /* NULL: an empty place */
     void *user;
     bool immediate;
+    bool grouped;           /* its subscription is in a group */
 } known_handler;
 enum { KNOWN_HANDLERS = 16 };
 

@@ -7,6 +7,7 @@
 #include <loom/topic.h>
 
 #include "base/str.h"
+#include "envelope/topic.h"
 
 loom_status subscription_check(const char *filter, const loom_subscribe_options *options, const char **reason)
 {
@@ -20,6 +21,10 @@ loom_status subscription_check(const char *filter, const loom_subscribe_options 
     }
     if ((unsigned)options->qos >= LOOM_QOS_COUNT) {
         *reason = "there is no such qos";
+        return LOOM_EINVAL;
+    }
+    if (options->group != NULL && topic_name_check(str_of(options->group), NULL) != LOOM_OK) {
+        *reason = "the name of its group is not one segment of a topic of up to 128 bytes";
         return LOOM_EINVAL;
     }
     for (size_t i = 0; options->types != NULL && options->types[i] != NULL; i++) {
@@ -37,6 +42,7 @@ static void subscription_free(subscription *sub)
     for (uint32_t i = 0; i < sub->type_count; i++) {
         free(sub->types[i]);
     }
+    free(sub->group);
     free(sub);
 }
 
@@ -64,6 +70,10 @@ static subscription *subscription_create(const char *filter, const loom_subscrib
     sub->queue_messages = options->queue_messages;
     sub->queue_bytes = options->queue_bytes;
     sub->deadline_ms = options->deadline_ms;
+    if (options->group != NULL && (sub->group = strdup(options->group)) == NULL) {
+        subscription_free(sub);
+        return NULL;
+    }
     for (; options->types != NULL && options->types[sub->type_count] != NULL; sub->type_count++) {
         sub->types[sub->type_count] = strdup(options->types[sub->type_count]);
         if (sub->types[sub->type_count] == NULL) {
@@ -165,6 +175,7 @@ loom_status subscription_put(const subscription *sub, frame_writer *w, uint64_t 
     frame_subscribe f = {.request = request,
                          .subscription = sub->number,
                          .filter = {sub->filter, strlen(sub->filter)},
+                         .group = str_of(sub->group),
                          .type_count = sub->type_count,
                          .qos = sub->qos,
                          .queue_messages = sub->queue_messages,

@@ -20,6 +20,7 @@ typedef struct subscription {
     uint32_t queue_messages, queue_bytes, deadline_ms;
     uint32_t type_count;
     char *types[FRAME_TYPES_MAX];
+    char *group;           /* NULL: none */
     char filter[];
 } subscription;
 

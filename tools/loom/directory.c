@@ -155,7 +155,12 @@ static void print_one_agent(const json_t *a)
         printf("  %-16s", i == 0 ? "subscribes to" : "");
         put(item, "filter", 32);
         long long q = number(item, "qos");
-        printf("%s\n", q >= 0 && q < 3 ? qos[q] : "?");
+        printf("%s", q >= 0 && q < 3 ? qos[q] : "?");
+        if (json_object_get(item, "group") != NULL) {
+            fputs("  in group ", stdout);
+            put(item, "group", 32);
+        }
+        putchar('\n');
     }
     json_array_foreach(json_object_get(a, "capabilities"), i, item) {
         printf("  %-16s", i == 0 ? "provides" : "");

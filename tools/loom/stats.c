@@ -86,6 +86,20 @@ static void print_calls(const json_t *all)
     }
 }
 
+/* A group has a row of its own, and so have its members. */
+static void print_group(const json_t *s)
+{
+    const json_t *group = json_object_get(s, "group");
+    const long long members = number(s, "members");
+    if (members > 0) {
+        printf("  %lld member%s", members, members == 1 ? "" : "s");
+    } else if (json_string_length(group) > 0) {
+        fputs("  in ", stdout);
+        text_put(stdout, (loom_str){json_string_value(group), json_string_length(group)}, SIZE_MAX);
+    }
+    putchar('\n');
+}
+
 static void print_subscriptions(const json_t *list, bool all)
 {
     static const char *const qos[] = {"batched", "realtime", "background"};
@@ -100,9 +114,10 @@ static void print_subscriptions(const json_t *list, bool all)
         long long q = number(s, "qos");
         put_text(s, "subscriber", 28);
         put_text(s, "filter", 28);
-        printf("%-12s%12lld%10lld%10lld%s\n", q >= 0 && q < 3 ? qos[q] : "?", number(s, "delivered"), number(s, "dropped"),
+        printf("%-12s%12lld%10lld%10lld%s", q >= 0 && q < 3 ? qos[q] : "?", number(s, "delivered"), number(s, "dropped"),
                number(s, "queued"), json_is_true(json_object_get(s, "overdue")) ? "  dropping" :
                json_is_true(json_object_get(s, "pressing")) ? "  slow" : "");
+        print_group(s);
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "envelope/id.h"
+#include "envelope/topic.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/message_options.h"
@@ -24,6 +25,8 @@ static const option_spec specs[] = {
     {.name = "type", .letter = 't', .kind = OPTION_VALUE, .repeatable = true, .value = "TYPE", .group = "Which events", .help = "Only events of this type"},
     {.name = "qos", .kind = OPTION_VALUE, .value = "QOS", .fallback = "batched", .group = "Which events",
      .help = "When events come faster than they are printed: batched (publishers wait a while), realtime (the oldest are dropped), background"},
+    {.name = "group", .letter = 'g', .kind = OPTION_VALUE, .value = "NAME", .group = "Which events",
+     .help = "Share the events with all who subscribe with this group and filter: each goes to one of them"},
     {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Which events", .help = "Exit after N events"},
     {.name = "timeout", .kind = OPTION_VALUE, .value = "TIME", .group = "Which events",
      .help = "Fail unless --count events arrive within this time"},
@@ -47,7 +50,8 @@ static const command sub = {
                .trailer = "Examples:\n"
                           "  loom sub 'sensor.>'\n"
                           "  loom sub orders.created orders.cancelled --json | jq .payload\n"
-                          "  loom sub jobs.done --count 1 --timeout 30s\n\n"
+                          "  loom sub jobs.done --count 1 --timeout 30s\n"
+                          "  loom sub --group workers 'jobs.>'\n\n"
                           TRACE_ENVIRONMENT("")},
     .operands_max = FILTERS_MAX,
 };
@@ -165,15 +169,18 @@ static int run(const options *o)
     int exit_code = VERB_FAILED;
     printer p = {.options = o, .json = options_is_on(o, "json"), .raw = options_is_on(o, "raw")};
     const char *types[TYPES_MAX + 1];
-    loom_subscribe_options with = {.types = types};
+    loom_subscribe_options with = {.types = types, .group = options_value(o, "group")};
     if (o->operand_count < 1) {
         return command_misuse(&sub, "missing filter, such as 'sensor.>'");
     }
+    const char *reason;
     for (size_t i = 0; i < o->operand_count; i++) {
-        const char *reason;
         if (loom_filter_check(str_of(o->operands[i]), &reason) != LOOM_OK) {
             return command_misuse(&sub, "invalid filter \"%s\": %s", o->operands[i], reason);
         }
+    }
+    if (with.group != NULL && topic_name_check(str_of(with.group), &reason) != LOOM_OK) {
+        return command_misuse(&sub, "invalid group \"%s\": %s", with.group, reason);
     }
     if (!read_qos(o, &with.qos, &exit_code) || !read_types(o, types, &exit_code) ||
         !trace_options_number(&sub, o, "count", 0, &p.wanted, &exit_code) ||

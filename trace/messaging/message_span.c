@@ -161,6 +161,13 @@ loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const messag
                               &(hop_attrs){tracer->templates, facts, hop});
 }
 
+void message_span_set_group(loom_span *span, loom_str group)
+{
+    if (group.len > 0) {
+        loom_span_set_str(span, "messaging.consumer.group.name", group);
+    }
+}
+
 loom_span *message_span_pass_traced(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
                                     bool remote, loom_trace_context *ctx, bool *patch)
 {

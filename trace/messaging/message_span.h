@@ -40,6 +40,9 @@ void message_span_remember(loom_tracer *tracer);
 loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const message_facts *facts,
                               const loom_span_options *options, const loom_trace_context *decided);
 
+/* The group that the subscription is in which the message is for. Empty: none. */
+void message_span_set_group(loom_span *span, loom_str group);
+
 /* message_span_pass() of a message that came sampled, without a context, or unsampled to a sampler that may record it. */
 loom_span *message_span_pass_traced(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
                                     bool remote, loom_trace_context *ctx, bool *patch);

@@ -131,11 +131,16 @@ typedef struct loom_subscribe_options {
     uint32_t queue_messages;    /* size of the broker's queue; 0: the broker's default */
     uint32_t queue_bytes;
     uint32_t deadline_ms;
+    /* Members of a group share its messages: of those that subscribe with the same group and filter, whoever and wherever
+     * they are, one gets each message, the one that is the least behind. They have to name the same qos and types. A member
+     * that ends leaves to the others what it had not been sent. One segment of a topic, up to LOOM_AGENT_ID_MAX bytes;
+     * NULL: a subscription of its own, which gets everything. */
+    const char *group;
 } loom_subscribe_options;
 
 /* Subscribes, now and after every reconnect. *subscription is set to a number for loom_agent_unsubscribe(); subscription may
  * be NULL. If the bridge refuses, on_error and loom_agent_wait_connected() say so.
- * LOOM_EINVAL: filter, types or qos are invalid, or there is no handler.  LOOM_ECLOSED.  LOOM_ENOMEM. */
+ * LOOM_EINVAL: filter, types, group or qos are invalid, or there is no handler.  LOOM_ECLOSED.  LOOM_ENOMEM. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_agent_subscribe(loom_agent *agent, const char *filter,
                                                           const loom_subscribe_options *options, uint64_t *subscription);
 /* Events that are already on their way are no longer handled. LOOM_ENOTFOUND. */

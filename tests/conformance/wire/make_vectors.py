@@ -313,6 +313,9 @@ def frames():
     yield mapped("subscribe", 3, "subscribe", {"request": 1, "subscription": 2, "filter": "orders.*.>",
                                                "types": ["order.created", "order.paid"], "qos": 1,
                                                "queue_messages": 100, "queue_bytes": 1000, "deadline_ms": 250})
+    yield mapped("subscribe in a group", 3, "subscribe", {"request": 1, "subscription": 2, "filter": "jobs.>",
+                                                          "group": "workers", "qos": 2})
+    yield mapped("subscribe in a group with the longest name", 3, "subscribe", {"filter": ">", "group": "g" * 128})
     yield mapped("shortest subscribe", 3, "subscribe", {"request": 1, "subscription": 2, "filter": ">"})
     yield mapped("unsubscribe", 4, "unsubscribe", {"request": 300, "subscription": 2 ** 32})
     yield mapped("provide", 11, "provide", {"request": 4, "name": "math.add", "version": "1.0.0", "description": "adds",
@@ -414,6 +417,8 @@ def refused_frames():
     yield keyed("an instance of 17 bytes", 1, {"protocol": 1, "agent": "a", "instance": b"x" * 17})
     yield keyed("negative credit", 1, {"protocol": 1, "agent": "a", "credit_bytes": -1})
     yield keyed("a filter over 256 bytes", 3, {"filter": "f" * 257})
+    yield keyed("a group of 129 bytes", 3, {"filter": "f", "group": "g" * 129})
+    yield keyed("a group that is bytes", 3, {"filter": "f", "group": b"g"})
     yield keyed("seventeen types", 3, {"filter": "f", "types": ["t"] * 17})
     yield keyed("types that are numbers", 3, {"filter": "f", "types": [1]})
     yield keyed("a type of 129 bytes", 3, {"filter": "f", "types": ["t" * 129]})

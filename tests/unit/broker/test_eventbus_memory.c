@@ -101,6 +101,39 @@ static void subscribing_reports_out_of_memory(void **state)
     alloc_fault_each(subscribe_once, NULL);
 }
 
+/* Two members, a message that waits, and the end of both. */
+static loom_status share(void *user)
+{
+    (void)user;
+    static test_subscriber other;
+    eventbus *bus;
+    loom_status st = eventbus_create(&bus, &clock_at_rest, NULL);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    const eventbus_subscription_options options = {.filter = STR("a.*"), .group = STR("workers")};
+    st = test_subscriber_open(&subscriber, bus, "s");
+    if (st == LOOM_OK) {
+        st = test_subscriber_open(&other, bus, "t");
+        for (uint64_t id = 0; id < 6 && st == LOOM_OK; id++) { /* more than a group has room for at first */
+            st = eventbus_subscribe(id % 2 == 0 ? subscriber.handle : other.handle, id, &options);
+            assert_int_equal(st == LOOM_OK ? id + 1 : id, eventbus_get_stats(bus).subscriptions);
+            assert_int_equal(st == LOOM_OK || id > 0, eventbus_get_stats(bus).groups);
+        }
+        eventbus_subscriber_close(subscriber.handle);
+        eventbus_subscriber_close(other.handle);
+    }
+    assert_int_equal(0, eventbus_get_stats(bus).groups);
+    eventbus_destroy(bus);
+    return st;
+}
+
+static void joining_a_group_reports_out_of_memory(void **state)
+{
+    (void)state;
+    alloc_fault_each(share, NULL);
+}
+
 typedef struct queueing {
     eventbus *bus;
     test_publisher publisher;
@@ -195,6 +228,7 @@ int main(void)
         cmocka_unit_test(opening_reports_out_of_memory),
         cmocka_unit_test(subscribing_leaves_nothing_behind_when_out_of_memory),
         cmocka_unit_test(subscribing_reports_out_of_memory),
+        cmocka_unit_test(joining_a_group_reports_out_of_memory),
         cmocka_unit_test(publishing_without_memory_loses_only_what_would_have_to_wait_and_counts_it),
         cmocka_unit_test(publishing_with_credit_to_a_known_topic_allocates_nothing),
     };

@@ -292,6 +292,18 @@ static void what_an_ended_subscription_held_shows_on_its_traces(void **state)
     recorded_has_string(drop_event(lost), "loom.drop.reason", "subscription_ended");
 }
 
+static void loss_of_what_waited_for_a_group_names_the_group(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, eventbus_subscribe(f->a.handle, 1, &(eventbus_subscription_options){
+        .filter = STR("t"), .group = STR("workers")}));
+    assert_status(LOOM_OK, publish(f, "t", sampled));
+    assert_status(LOOM_OK, eventbus_unsubscribe(f->a.handle, 1));
+    assert_int_equal(2, span_count(f));
+    json_t *lost = recorded_span(&f->spans, "eventbus.drop");
+    recorded_has_string(drop_event(lost), "messaging.consumer.group.name", "workers");
+}
+
 int main(void)
 {
 #define BUS_TEST(name) cmocka_unit_test_setup_teardown(name, open_bus, close_bus)
@@ -310,6 +322,7 @@ int main(void)
         BUS_TEST(message_that_finds_no_place_shows_on_its_own_publish_span),
         BUS_TEST(loss_of_an_older_message_shows_on_the_trace_of_the_message_lost),
         BUS_TEST(what_an_ended_subscription_held_shows_on_its_traces),
+        BUS_TEST(loss_of_what_waited_for_a_group_names_the_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,6 +80,10 @@ static void a_request_that_cannot_be_done_is_answered_with_the_reason(void **sta
         .request = 7, .subscription = 2, .filter = STR("x"), .qos = UINT64_C(1) << 32}}));
     assert_int_equal(LOOM_EINVAL, last_frame(&f->a)->status);
     assert_string_equal("qos is not known", last_frame(&f->a)->text);
+    assert_status(LOOM_OK, port_frame(f->a.handle, &(frame){.type = FRAME_SUBSCRIBE, .u.subscribe = {
+        .request = 7, .subscription = 2, .filter = STR("x"), .group = STR("g.h")}}));
+    assert_int_equal(LOOM_EINVAL, last_frame(&f->a)->status);
+    assert_string_equal("the name of the group is not one segment of a topic", last_frame(&f->a)->text);
     assert_status(LOOM_OK, port_frame(f->a.handle, &(frame){.type = FRAME_UNSUBSCRIBE, .u.unsubscribe = {7, 99}}));
     assert_int_equal(LOOM_ENOTFOUND, last_frame(&f->a)->status);
 }
