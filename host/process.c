@@ -55,7 +55,7 @@ static void open_telemetry(process *p)
     loom_span_processor_options_from_env(&o, NULL);
     loom_telemetry_check_env(on_bad_variable, p);
     if (o.exporter == LOOM_EXPORTER_LINK && !p->program->spec->has_link) {
-        log_warn(p->log, "telemetry: OTEL_TRACES_EXPORTER=loom is for agents and loom-bridge, whose spans come here; exporting by otlp");
+        log_warn(p->log, "telemetry: the exporter loom is for agents and bridges, whose spans come here; using otlp");
         exporter_use_otlp(&o);
     }
     if (!exporter_is_wanted(&o)) {
