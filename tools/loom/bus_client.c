@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/runtime_dir.h"
@@ -95,12 +96,20 @@ static bool read_patience(const command *c, const options *o, uint32_t *ms, int 
     return true;
 }
 
+static void free_client(bus_client *client)
+{
+    bus_state_fini(&client->link);
+    if (client->wake_fd >= 0) {
+        close(client->wake_fd);
+    }
+}
+
 /* The agent, and its tracing. */
 static void give_up(bus_client *client)
 {
     (void)loom_agent_close_within(client->agent, 0);
     close_tracing(client);
-    bus_state_fini(&client->link);
+    free_client(client);
 }
 
 bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,
@@ -114,6 +123,7 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     }
     make_id(client, name);
     bus_state_init(&client->link);
+    client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     open_tracing(client);
     loom_agent_options with = *agent;
     with.id = options_value(o, "id") != NULL ? options_value(o, "id") : client->id;
@@ -154,6 +164,6 @@ int bus_client_close(bus_client *client)
         command_fail(client->command, "some messages were not sent: %s", loom_status_text(st));
     }
     close_tracing(client);
-    bus_state_fini(&client->link);
+    free_client(client);
     return verb_exit_of(st != LOOM_OK ? st : client->refused);
 }

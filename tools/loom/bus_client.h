@@ -42,6 +42,7 @@ typedef struct bus_client {
     char address[BUS_ADDRESS_SIZE]; /* to show: without passwords */
     bus_state link;
     const char *on_return; /* what it means that the broker is back, said on standard error, as is that it went; NULL: neither is */
+    int wake_fd; /* an eventfd for who waits elsewhere than in loom_agent_run(): bus_client_wake(), or the agent is closed for good */
     atomic_bool export_failed; /* said on standard error, once */
     loom_status refused; /* why a message was, the first; said on standard error. Read when the agent's thread has ended */
 } bus_client;
@@ -53,6 +54,10 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
 /* Holds back the signals that end a command, for who says that it is ready and then calls loom_agent_run_until_signal(): one
  * that comes between the two is not lost, and does not kill. */
 void bus_client_hold_signals(bool hold);
+/* Makes wake_fd readable. Any thread. */
+void bus_client_wake(bus_client *client);
+/* Whether the session has ended for good; the reason was said. */
+bool bus_client_is_closed(bus_client *client);
 /* Sends what is buffered, flushes the spans, closes. VERB_OK, or the exit code for what could not be sent, or was refused by
  * the bridge; said on standard error. */
 int bus_client_close(bus_client *client);

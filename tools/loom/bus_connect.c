@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -67,6 +68,23 @@ void bus_on_state(loom_agent *agent, loom_agent_state state, loom_status why, co
     if (state == LOOM_AGENT_CLOSED && why != LOOM_OK) {
         fprintf(stderr, "%s: %s\n", client->command->manual.program, text);
     }
+    if (state == LOOM_AGENT_CLOSED) {
+        bus_client_wake(client);
+    }
+}
+
+void bus_client_wake(bus_client *client)
+{
+    while (client->wake_fd >= 0 && eventfd_write(client->wake_fd, 1) != 0 && errno == EINTR) {
+    }
+}
+
+bool bus_client_is_closed(bus_client *client)
+{
+    pthread_mutex_lock(&client->link.lock);
+    const bool closed = client->link.state == LOOM_AGENT_CLOSED;
+    pthread_mutex_unlock(&client->link.lock);
+    return closed;
 }
 
 static bool is_decided(const bus_state *s, bool patient)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/event_json.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,7 @@ json_t *event_to_json(const loom_envelope *event, const char *trace_id)
     set_text(all, "type", loom_envelope_type(event));
     set_text(all, "id", (loom_str){id, sizeof id - 1});
     set_text(all, "sender", loom_envelope_sender(event));
-    json_object_set_new(all, "timestamp_unix_ns", json_integer((json_int_t)loom_envelope_timestamp_unix_ns(event)));
+    json_object_set_new(all, "timestamp_unix_ns", json_uint64(loom_envelope_timestamp_unix_ns(event)));
     set_text(all, "thread_id", loom_envelope_thread_id(event, buf));
     set_text(all, "correlation_id", loom_envelope_correlation_id(event, buf));
     set_text(all, "content_type", loom_envelope_content_type(event));
@@ -73,11 +74,23 @@ json_t *event_to_json(const loom_envelope *event, const char *trace_id)
     return all;
 }
 
-void json_print_line(json_t *object)
+void json_print(FILE *out, json_t *object)
 {
     char *text = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    text_put_json(stdout, text != NULL ? text : "null"); /* out of memory */
-    putchar('\n');
+    text_put_json(out, text != NULL ? text : "null"); /* out of memory */
     free(text);
     json_decref(object);
+}
+
+void json_print_line(json_t *object)
+{
+    json_print(stdout, object);
+    putchar('\n');
+}
+
+json_t *json_uint64(uint64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, value);
+    return json_string(text);
 }

@@ -5,12 +5,16 @@
 
 #include <jansson.h>
 #include <loom/envelope.h>
+#include <stdio.h>
 
 /* trace_id: what it says of the trace; NULL: nothing. The caller owns it. */
 json_t *event_to_json(const loom_envelope *event, const char *trace_id);
 /* "payload" with the text, or what is no text as "payload_base64". */
 void payload_to_json(json_t *to, loom_bytes payload);
-/* The object on a line of standard output. Takes the reference. */
+/* The object without white space; the same on a line of standard output. Both take the reference. */
+void json_print(FILE *out, json_t *object);
 void json_print_line(json_t *object);
+/* A number of 64 bits, as text: readers that keep numbers as floating point, jq 1.6 among them, round it otherwise. */
+json_t *json_uint64(uint64_t value);
 
 #endif

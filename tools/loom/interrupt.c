@@ -19,7 +19,7 @@ void interrupt_begin(interrupt *i)
     if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) {
         sigaddset(&set, SIGHUP);
     }
-    *i = (interrupt){.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
+    *i = (interrupt){.output = -1, .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)};
     if (i->fd >= 0) {
         pthread_sigmask(SIG_BLOCK, &set, &i->before);
     }
@@ -46,13 +46,16 @@ bool interrupt_is_there(interrupt *i)
 
 interrupt_news interrupt_wait(interrupt *i, int fd, uint64_t deadline_ns)
 {
-    struct pollfd fds[] = {{.fd = i->fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = i->fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}, {.fd = i->output}};
     for (;;) {
         const uint64_t now = clock_monotonic_ns(), left = deadline_ns > now ? deadline_ns - now : 0;
         const struct timespec at_most = {.tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u)};
-        const int ready = ppoll(fds, 2, deadline_ns == UINT64_MAX ? NULL : &at_most, NULL);
+        const int ready = ppoll(fds, 3, deadline_ns == UINT64_MAX ? NULL : &at_most, NULL);
         if (interrupt_is_there(i)) {
             return INTERRUPT_SIGNAL;
+        }
+        if (ready > 0 && fds[2].revents != 0) {
+            return INTERRUPT_READER_GONE;
         }
         if (ready > 0 && fds[1].revents != 0) {
             return INTERRUPT_READABLE;

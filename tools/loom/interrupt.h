@@ -11,15 +11,16 @@
 typedef struct interrupt {
     int fd;     /* -1: the signals kill, as without all this */
     int number; /* of the first signal that came; 0 */
+    int output; /* whose reader may go, which ends a command that has nothing to write for a while; -1: nobody looks */
     sigset_t before;
 } interrupt;
 
-typedef enum interrupt_news { INTERRUPT_TIME, INTERRUPT_READABLE, INTERRUPT_SIGNAL } interrupt_news;
+typedef enum interrupt_news { INTERRUPT_TIME, INTERRUPT_READABLE, INTERRUPT_READER_GONE, INTERRUPT_SIGNAL } interrupt_news;
 
 /* SIGINT, SIGTERM, and SIGHUP unless it is ignored, are ours until interrupt_end(). */
 void interrupt_begin(interrupt *i);
 void interrupt_end(interrupt *i);
-/* Until a signal has come, fd can be read (-1: there is none), or the monotonic clock says deadline_ns (UINT64_MAX: never). */
+/* Until a signal has come, output has no reader any more, fd can be read (-1: there is none), or the monotonic clock says deadline_ns (UINT64_MAX: never). */
 interrupt_news interrupt_wait(interrupt *i, int fd, uint64_t deadline_ns);
 /* Whether one has come. */
 bool interrupt_is_there(interrupt *i);

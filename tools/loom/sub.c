@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* loom sub: subscribes, and prints events as they arrive. */
-#include <errno.h>
 #include <loom/topic.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/str.h"
-#include "envelope/id.h"
 #include "envelope/topic.h"
 #include "tools/loom/bus_client.h"
-#include "tools/loom/event_json.h"
+#include "tools/loom/live.h"
 #include "tools/loom/message_options.h"
-#include "tools/loom/output_watch.h"
-#include "trace/view/text.h"
+#include "tools/loom/pace.h"
+#include "tools/loom/sub_output.h"
+#include "tools/loom/topic_rates.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
+#include "trace/view/text.h"
 
 enum { FILTERS_MAX = 32, TYPES_MAX = 16 };
 
@@ -30,8 +30,10 @@ static const option_spec specs[] = {
     {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Which events", .help = "Exit after N events"},
     {.name = "timeout", .kind = OPTION_VALUE, .value = "TIME", .group = "Which events",
      .help = "Fail unless --count events arrive within this time"},
-    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object per event"},
-    {.name = "raw", .kind = OPTION_FLAG, .group = "Output", .help = "Print payloads only, one per line"},
+    OPTIONS_SUB_OUTPUT,
+    {.name = "report", .kind = OPTION_FLAG, .group = "Output", .help = "Print rates by topic instead of events, again and again"},
+    OPTION_INTERVAL,
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Say nothing on standard error but errors: no totals, no word of the broker"},
     OPTION_COLOR,
     OPTION_TRACE_PARENT,
     OPTION_TRACE_UNSAMPLED,
@@ -44,64 +46,55 @@ static const command sub = {
                .synopsis = "[OPTION]… FILTER…",
                .summary = "Subscribes to topics and prints each event: topic, type, sender, trace id, payload. In a filter, "
                           "* matches one segment and a > at the end matches one or more. Each event belongs to its own trace; with "
-                          "--trace-parent, or a trace in the environment, the command itself is a span of that one.",
+                          "--trace-parent, or a trace in the environment, the command itself is a span of that one. At ctrl-C "
+                          "it tells how much has come, and meanwhile when the broker goes and comes back.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom sub 'sensor.>'\n"
                           "  loom sub orders.created orders.cancelled --json | jq .payload\n"
                           "  loom sub jobs.done --count 1 --timeout 30s\n"
-                          "  loom sub --group workers 'jobs.>'\n\n"
+                          "  loom sub --group workers 'jobs.>'\n"
+                          "  loom sub 'sensor.>' --format '%I %t %{unit} %p'   one's own lines\n"
+                          "  loom sub 'image.>' --dump images             payloads as files\n"
+                          "  loom sub '>' --report                        rates by topic\n\n"
+                          "In --format stand:\n"
+                          EVENT_FORMAT_WORDS "\n"
                           TRACE_ENVIRONMENT("")},
     .operands_max = FILTERS_MAX,
 };
 
-typedef struct printer {
+typedef struct subscriber {
     const options *options;
-    bool json, raw, colour;
-    uint64_t wanted; /* 0: no end */
-    uint64_t seen;
-    int error;       /* errno of standard output when it could not be written; 0 */
-} printer;
-
-static void print_line(const printer *p, const loom_envelope *event, const char *trace_id)
-{
-    const char *bold = p->colour ? "\033[1m" : "", *dim = p->colour ? "\033[2m" : "", *plain = p->colour ? "\033[0m" : "";
-    loom_bytes payload = loom_envelope_payload(event);
-    fputs(bold, stdout);
-    text_put(stdout, loom_envelope_topic(event), SIZE_MAX);
-    printf("%s  %s", plain, dim);
-    text_put(stdout, loom_envelope_type(event), SIZE_MAX);
-    fputs(loom_envelope_type(event).len > 0 ? "  " : "", stdout);
-    text_put(stdout, loom_envelope_sender(event), SIZE_MAX);
-    printf("  %s%s  ", trace_id, plain);
-    text_put(stdout, (loom_str){(const char *)payload.data, payload.len}, SIZE_MAX);
-    putchar('\n');
-}
+    bus_client client;
+    interrupt stop;
+    sub_output output;
+    topic_rates rates;
+    bool report, quiet;
+    uint64_t wanted;    /* 0: no end */
+    uint64_t deadline_ns; /* monotonic; UINT64_MAX: none */
+    uint64_t interval_ns; /* of the report */
+    progress received;  /* written by the agent's thread until ended is set */
+    atomic_bool ended;  /* all that was wanted has come, or no more can be printed */
+} subscriber;
 
 static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
 {
+    (void)agent;
     (void)topic;
-    printer *p = ((bus_client *)user)->user;
-    char hex[LOOM_TRACE_ID_HEX_SIZE];
-    if (p->error != 0 || (p->wanted > 0 && p->seen == p->wanted)) {
+    bus_client *client = user;
+    subscriber *s = client->user;
+    if (atomic_load(&s->ended)) {
         return LOOM_OK;
     }
-    const char *trace_id = message_trace_id_of(hex, p->options, event);
-    errno = 0;
-    if (p->json) {
-        json_print_line(event_to_json(event, trace_id));
-    } else if (p->raw) {
-        loom_bytes payload = loom_envelope_payload(event);
-        fwrite(payload.data, 1, payload.len, stdout);
-        putchar('\n');
-    } else {
-        print_line(p, event, trace_id != NULL ? trace_id : "-"); /* for people, something has to stand there */
+    if (s->report) {
+        topic_rates_add(&s->rates, event);
     }
-    p->error = fflush(stdout) == 0 && !ferror(stdout) ? 0 : errno != 0 ? errno : EIO;
-    p->seen++;
-    if (p->error != 0 || p->seen == p->wanted) {
-        loom_agent_stop(agent);
+    const bool good = sub_output_put(&s->output, event);
+    progress_add(&s->received, loom_envelope_payload(event).len);
+    if (!good || s->received.count == s->wanted) {
+        atomic_store(&s->ended, true);
+        bus_client_wake(client);
     }
     return LOOM_OK;
 }
@@ -139,18 +132,11 @@ static bool read_types(const options *o, const char *types[TYPES_MAX + 1], int *
     return true;
 }
 
-static void on_alarm(int number)
-{
-    static const char text[] = "loom sub: timed out waiting for events\n";
-    (void)number;
-    (void)!write(STDERR_FILENO, text, sizeof text - 1);
-    _exit(VERB_TIMEOUT);
-}
-
-static bool start_timeout(const options *o, int *exit_code)
+static bool read_timeout(subscriber *s, const options *o, int *exit_code)
 {
     const char *text = options_value(o, "timeout");
     uint64_t ns;
+    s->deadline_ns = UINT64_MAX;
     if (text == NULL) {
         return true;
     }
@@ -158,66 +144,130 @@ static bool start_timeout(const options *o, int *exit_code)
         *exit_code = command_misuse(&sub, "--timeout must be a duration such as 500ms, 30s or 5m, not \"%s\"", text);
         return false;
     }
-    signal(SIGALRM, on_alarm);
-    timer_t timer;
-    struct itimerspec at = {.it_value = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)}};
-    return timer_create(CLOCK_MONOTONIC, NULL, &timer) == 0 && timer_settime(timer, 0, &at, NULL) == 0;
+    s->deadline_ns = clock_monotonic_ns() + ns;
+    return true;
+}
+
+static bool read_options(subscriber *s, const options *o, loom_subscribe_options *with, const char *types[TYPES_MAX + 1], int *exit_code)
+{
+    s->quiet = options_is_on(o, "quiet");
+    s->report = options_is_on(o, "report");
+    if (o->operand_count < 1) {
+        *exit_code = command_misuse(&sub, "missing filter, such as 'sensor.>'");
+        return false;
+    }
+    const char *reason;
+    for (size_t i = 0; i < o->operand_count; i++) {
+        if (loom_filter_check(str_of(o->operands[i]), &reason) != LOOM_OK) {
+            *exit_code = command_misuse(&sub, "invalid filter \"%s\": %s", o->operands[i], reason);
+            return false;
+        }
+    }
+    if (with->group != NULL && topic_name_check(str_of(with->group), &reason) != LOOM_OK) {
+        *exit_code = command_misuse(&sub, "invalid group \"%s\": %s", with->group, reason);
+        return false;
+    }
+    if (s->report && s->output.style != OUTPUT_LINE) {
+        *exit_code = command_misuse(&sub, "--report prints no events: leave out --json, --raw and --format");
+        return false;
+    }
+    s->output.style = s->report ? OUTPUT_NOTHING : s->output.style;
+    return read_qos(o, &with->qos, exit_code) && read_types(o, types, exit_code) && read_timeout(s, o, exit_code) &&
+           live_page_interval(&s->interval_ns, &sub, o, exit_code) && trace_options_number(&sub, o, "count", 0, &s->wanted, exit_code);
+}
+
+/* Until all is there, the time is over, or somebody ends it. With a report, a page at each interval. */
+static interrupt_news wait_for_end(subscriber *s)
+{
+    interrupt_news news = INTERRUPT_READABLE;
+    live_page page;
+    char key;
+    if (!s->report) {
+        return interrupt_wait(&s->stop, s->client.wake_fd, s->deadline_ns);
+    }
+    live_page_begin(&page, s->interval_ns);
+    page.keys_fd = s->client.wake_fd; /* nobody types here */
+    while (!atomic_load(&s->ended) && !bus_client_is_closed(&s->client) && clock_monotonic_ns() < s->deadline_ns) {
+        news = live_page_wait(&page, &s->stop, &key);
+        if (news == INTERRUPT_SIGNAL || news == INTERRUPT_READER_GONE) {
+            break;
+        }
+        if (live_page_draw(&page) == NULL) {
+            break;
+        }
+        topic_rates_draw(&s->rates, &page);
+        if (!live_page_show(&page)) {
+            break;
+        }
+    }
+    live_page_end(&page);
+    return clock_monotonic_ns() >= s->deadline_ns && !atomic_load(&s->ended) ? INTERRUPT_TIME : news;
+}
+
+static loom_status subscribe(subscriber *s, const loom_subscribe_options *with)
+{
+    loom_status st = LOOM_OK;
+    for (size_t i = 0; i < s->options->operand_count && st == LOOM_OK; i++) {
+        st = loom_agent_subscribe(s->client.agent, s->options->operands[i], with, NULL);
+    }
+    return st == LOOM_OK ? loom_agent_wait_connected(s->client.agent, 5000) : st;
+}
+
+/* How it came to its end. Nothing is printed by the agent's thread any more. */
+static int outcome(subscriber *s, interrupt_news news)
+{
+    const bool all = s->wanted > 0 && s->received.count >= s->wanted;
+    if (s->output.problem[0] != '\0') {
+        return s->output.reader_gone ? VERB_OK : command_fail(&sub, "%s", s->output.problem);
+    }
+    if (news == INTERRUPT_TIME && !all) {
+        return command_fail_with(&sub, LOOM_ETIMEDOUT, "timed out waiting for events");
+    }
+    if (news == INTERRUPT_READABLE && !all && s->client.link.state == LOOM_AGENT_CLOSED) {
+        return VERB_FAILED;
+    }
+    return news == INTERRUPT_SIGNAL && s->stop.number == SIGINT && s->wanted > 0 && !all ? VERB_INTERRUPTED : VERB_OK;
+}
+
+static int receive(subscriber *s, const loom_subscribe_options *with)
+{
+    int exit_code;
+    interrupt_news news = INTERRUPT_READABLE;
+    if (!bus_client_open(&s->client, &sub, s->options, "sub", &(loom_agent_options){.on_event = on_event, .user = s}, &exit_code)) {
+        return exit_code;
+    }
+    loom_span *span = message_run_begin(&sub, s->options, s->client.tracing.tracer, "loom sub");
+    progress_begin(&s->received, "received", 0, false);
+    interrupt_begin(&s->stop);
+    s->stop.output = STDOUT_FILENO;
+    const loom_status st = subscribe(s, with);
+    if (st == LOOM_OK) {
+        if (s->output.style == OUTPUT_LINE || s->report) {
+            fputs("subscribed\n", stderr);
+        }
+        news = wait_for_end(s);
+        atomic_store(&s->ended, true);
+    }
+    interrupt_end(&s->stop);
+    loom_span_end(span);
+    (void)bus_client_close(&s->client); /* and with it the agent's thread */
+    progress_end(&s->received, s->quiet || news != INTERRUPT_SIGNAL);
+    return st == LOOM_OK ? outcome(s, news) : command_fail_with(&sub, st, "%s", loom_status_text(st));
 }
 
 static int run(const options *o)
 {
     int exit_code = VERB_FAILED;
-    printer p = {.options = o, .json = options_is_on(o, "json"), .raw = options_is_on(o, "raw")};
     const char *types[TYPES_MAX + 1];
     loom_subscribe_options with = {.types = types, .group = options_value(o, "group")};
-    if (o->operand_count < 1) {
-        return command_misuse(&sub, "missing filter, such as 'sensor.>'");
-    }
-    const char *reason;
-    for (size_t i = 0; i < o->operand_count; i++) {
-        if (loom_filter_check(str_of(o->operands[i]), &reason) != LOOM_OK) {
-            return command_misuse(&sub, "invalid filter \"%s\": %s", o->operands[i], reason);
-        }
-    }
-    if (with.group != NULL && topic_name_check(str_of(with.group), &reason) != LOOM_OK) {
-        return command_misuse(&sub, "invalid group \"%s\": %s", with.group, reason);
-    }
-    if (!read_qos(o, &with.qos, &exit_code) || !read_types(o, types, &exit_code) ||
-        !trace_options_number(&sub, o, "count", 0, &p.wanted, &exit_code) ||
-        !trace_options_color(&sub, o, &p.colour, &exit_code) || !start_timeout(o, &exit_code)) {
+    subscriber s = {.options = o, .client = {.on_return = options_is_on(o, "quiet") ? NULL : "; what was published meanwhile was not received"}};
+    if (!sub_output_open(&s.output, &sub, o, &exit_code) || !read_options(&s, o, &with, types, &exit_code)) {
+        sub_output_close(&s.output);
         return exit_code;
     }
-    bus_client client = {.on_return = "; what was published meanwhile was not received"};
-    loom_agent_options agent = {.on_event = on_event, .user = &p};
-    if (!bus_client_open(&client, &sub, o, "sub", &agent, &exit_code)) {
-        return exit_code;
-    }
-    loom_span *span = message_run_begin(&sub, o, client.tracing.tracer, "loom sub");
-    loom_status st = LOOM_OK;
-    for (size_t i = 0; i < o->operand_count && st == LOOM_OK; i++) {
-        st = loom_agent_subscribe(client.agent, o->operands[i], &with, NULL);
-    }
-    if (st == LOOM_OK) {
-        st = loom_agent_wait_connected(client.agent, 5000);
-    }
-    if (st == LOOM_OK) {
-        output_watch reader;
-        output_watch_start(&reader, client.agent);
-        bus_client_hold_signals(true);
-        if (!p.json && !p.raw) {
-            fputs("subscribed\n", stderr);
-        }
-        st = loom_agent_run_until_signal(client.agent);
-        bus_client_hold_signals(false);
-        output_watch_end(&reader);
-    }
-    signal(SIGALRM, SIG_IGN); /* the events arrived in time */
-    exit_code = st == LOOM_OK ? VERB_OK : command_fail_with(&sub, st, "%s", loom_status_text(st));
-    loom_span_end(span);
-    (void)bus_client_close(&client);
-    if (p.error != 0 && p.error != EPIPE) {
-        exit_code = command_fail(&sub, "cannot write: %s", strerror(p.error));
-    }
+    exit_code = topic_rates_init(&s.rates) == LOOM_OK ? receive(&s, &with) : command_fail(&sub, "out of memory");
+    topic_rates_fini(&s.rates);
+    sub_output_close(&s.output);
     return command_finish(&sub, exit_code);
 }
 
