@@ -18,6 +18,13 @@
 #define LOOM_API __attribute__((visibility("default")))
 #define LOOM_MUST_CHECK __attribute__((warn_unused_result))
 
+/* Initialises any struct of Loom's, in every C and C++: `loom_agent_options options = LOOM_INIT;` asks for all defaults. */
+#ifdef __cplusplus
+#define LOOM_INIT {}
+#else
+#define LOOM_INIT {0}
+#endif
+
 /* Bytes somebody else owns: borrowed, never freed, not NUL-terminated. */
 typedef struct loom_bytes {
     const uint8_t *data; /* may be NULL when len is 0 */

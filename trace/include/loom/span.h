@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conveniences for spans: scopes that end by themselves, attributes of any type by one name, exceptions, spans that move to
- * another thread. C11 and later, C++17 and later; GCC and Clang.
+ * another thread. C11 and later, C++11 and later; GCC and Clang. In C99 there is everything but loom_span_set().
  *
  *     static int load(loom_tracer *tracer, const char *path)
  *     {
@@ -76,18 +76,22 @@ LOOM_END_DECLS
 #ifdef __cplusplus
 
 #include <exception>
+#if __cplusplus >= 201703L
 #include <string_view>
+#else
+#include <string>
+#endif
 
 /* A span for the life of an object; stands for a loom_span *. Left by an exception it records an error. */
 class loom_span_scope {
 public:
     loom_span_scope(loom_tracer *tracer, const char *name, const loom_span_options *options = nullptr)
-        : span(loom_span_begin(tracer, name, options)), exceptions(std::uncaught_exceptions()) {}
+        : span(loom_span_begin(tracer, name, options)), exceptions(in_flight()) {}
     loom_span_scope(const loom_span_scope &) = delete;
     loom_span_scope &operator=(const loom_span_scope &) = delete;
     ~loom_span_scope()
     {
-        if (std::uncaught_exceptions() > exceptions) {
+        if (in_flight() > exceptions) {
             loom_span_record_error(span, "exception", "left by an exception");
         }
         loom_span_end(span);
@@ -95,6 +99,15 @@ public:
     operator loom_span *() const { return span; }
 
 private:
+    static int in_flight()
+    {
+#if __cplusplus >= 201703L
+        return std::uncaught_exceptions();
+#else
+        return std::uncaught_exception() ? 1 : 0; /* a scope inside a destructor that runs for another one is not told apart */
+#endif
+    }
+
     loom_span *span;
     int exceptions;
 };
@@ -104,7 +117,11 @@ private:
 
 inline void loom_span_set(loom_span *span, const char *key, const char *value) { loom_span_set_string(span, key, value); }
 inline void loom_span_set(loom_span *span, const char *key, loom_str value) { loom_span_set_str(span, key, value); }
+#if __cplusplus >= 201703L
 inline void loom_span_set(loom_span *span, const char *key, std::string_view value) /* and std::string */
+#else
+inline void loom_span_set(loom_span *span, const char *key, const std::string &value)
+#endif
 {
     loom_span_set_str(span, key, loom_str{value.data(), value.size()});
 }
