@@ -11,6 +11,7 @@
 #include "base/descriptors.h"
 #include "bridge/gateway/internal.h"
 #include "host/http/http2.h"
+#include "host/net/listen.h"
 
 enum { HANDLES = 2, CLOSE_MS = 1000, LOG_INTERVAL_MS = 10000 };
 
@@ -213,7 +214,7 @@ static loom_status listen_at(gateway *g, gateway_address *a, url *u, char *bound
     };
     loom_status st = http_server_listen(g->http, u, &listen, why);
     if (st == LOOM_EBUSY) {
-        snprintf(why, HTTP_ERROR_SIZE, "the address is in use: is a broker or bridge running there already?");
+        snprintf(why, HTTP_ERROR_SIZE, "%s", LISTENING_TWICE);
     }
     u->path[0] = '\0'; /* http://127.0.0.1:7780 is what people type */
     return st == LOOM_OK ? url_format(bound, bound_size, u) : st;

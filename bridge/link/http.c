@@ -3,6 +3,7 @@
  * where a message begins means nothing. */
 #include "base/url.h"
 #include "bridge/link/link.h"
+#include "host/net/listen.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,7 +137,7 @@ static loom_status http_carrier_listen(link_server *server, const url *asked, ch
     };
     loom_status st = http_server_listen(server->http->server, &u, &options, why);
     if (st == LOOM_EBUSY) {
-        snprintf(why, LINK_ERROR_SIZE, "the address is in use: is a broker or bridge running there already?");
+        snprintf(why, LINK_ERROR_SIZE, "%s", LISTENING_TWICE);
     }
     if (st != LOOM_OK) {
         free(a);

@@ -254,6 +254,9 @@ static loom_status uv_carrier_listen(link_server *server, const url *asked, char
     }
     ls->handle.stream.data = ls;
     loom_status st = listening_open(&ls->at, &u, SOCKET_MODE, why);
+    if (st == LOOM_EBUSY) {
+        snprintf(why, LINK_ERROR_SIZE, "%s", LISTENING_TWICE);
+    }
     listener_init(&ls->listener, server, &ops);
     if (st == LOOM_OK) {
         rc = ls->is_pipe ? uv_pipe_open(&ls->handle.pipe, ls->at.fd) : uv_tcp_open(&ls->handle.tcp, ls->at.fd);

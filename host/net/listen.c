@@ -31,7 +31,7 @@ static loom_status status_of(int error)
 
 static const char *text_of(int error)
 {
-    return error == EADDRINUSE ? "the address is in use: is a broker or bridge running there already?" : strerror(error);
+    return error == EADDRINUSE ? "the address is in use" : strerror(error);
 }
 
 static int open_socket(int family)
@@ -206,6 +206,15 @@ static loom_status finish(listening *out, int error, char why[URL_ERROR_SIZE])
     }
     *out = (listening){.fd = -1};
     return status_of(error);
+}
+
+bool listening_parse(url *out, const char *text)
+{
+    char whole[URL_HOST_SIZE + 24], why[URL_ERROR_SIZE];
+    const char *colon = strrchr(text, ':');
+    return colon != NULL && colon != text && colon[1] != '\0' && strspn(colon + 1, "0123456789") == strlen(colon + 1) &&
+           strpbrk(text, "/?#@") == NULL && strlen(text) < URL_HOST_SIZE + 16 && snprintf(whole, sizeof whole, "http://%s", text) > 0 &&
+           url_parse(out, whole, URL_HTTP, why) == LOOM_OK;
 }
 
 loom_status listening_open(listening *out, url *u, uint32_t mode, char why[URL_ERROR_SIZE])

@@ -19,6 +19,11 @@ typedef struct listening {
     uint64_t device, inode;          /* of that file */
 } listening;
 
+/* What a broker or bridge says when listening_open() is LOOM_EBUSY. */
+#define LISTENING_TWICE "the address is in use: is a broker or bridge running there already?"
+
+/* "HOST:PORT", as options have it, both of them named; an IPv6 host stands in brackets. As a URL its scheme is http. */
+bool listening_parse(url *out, const char *text);
 /* Listens at a URL with a host and port, or at an ipc path. A port 0 becomes the real one in *u. mode: permissions of the
  * socket file, whatever the umask: who may write to it speaks to us.
  * LOOM_EBUSY: the address is in use.  LOOM_EDENIED, LOOM_ENOMEM, LOOM_EIO.  why then holds a sentence fragment. */

@@ -3,14 +3,20 @@
 
 import contextlib
 import http.client
+import itertools
+import os
+import pathlib
+import resource
 import signal
 import socket
+import subprocess
+import tempfile
 import time
 import unittest
 
 import gateway
-from harness import LoomTest, wait_until
-from viewing import View, spans_of
+from harness import BIN, LoomTest, Process, clean_environment, die_with_parent, wait_until
+from viewing import BEGIN, View, spans_of
 
 
 class Served(LoomTest):
@@ -280,6 +286,102 @@ class Large(LoomTest):
         for one in asked:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 self.assertIn(one.wait().status, (200, 503))
+
+
+class Starts(unittest.TestCase):
+    """What is wrong with a command line, or with what it names, is said at once and exactly."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="loom-it-")))
+
+    def start(self, *flags, database=None, **popen):
+        given = dict(zip(flags[::2], flags[1::2]))
+        command = [BIN / "loom", "view", "--no-open", "--control", f"ipc://{self.folder}/none.sock", "--db", database or self.folder / "t.db",
+                   *itertools.chain(*({"--listen": "127.0.0.1:0", "--otlp-listen": "127.0.0.1:0"} | given).items())]
+        return subprocess.run(command, env=clean_environment(HOME=self.folder), capture_output=True, text=True, timeout=20, **popen)
+
+    def fails(self, code, *words, flags=(), **options):
+        done = self.start(*flags, **options)
+        self.assertEqual(code, done.returncode, done.stderr)
+        for word in words:
+            self.assertIn(str(word), done.stderr)
+        self.assertNotIn("broker", done.stderr)
+        self.assertEqual("", done.stdout)
+
+    def test_an_address_that_is_none_is_a_mistake_of_the_command_line(self):
+        for option in ("--listen", "--otlp-listen", "--grpc-listen"):
+            for text in ("nonsense", "4318", ":4318", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:x", "http://127.0.0.1:4318", "[::1]", ""):
+                with self.subTest(option, text=text):
+                    self.fails(2, option, "is not HOST:PORT", flags=(option, text))
+        self.fails(2, "other machines", flags=("--listen", "0.0.0.0:0"))
+        self.fails(2, "no effect", flags=("--otlp-listen", "none", "--grpc-listen", "127.0.0.1:0"))
+        for option, text in (("--retention-age", "soon"), ("--retention-age", "-1d"), ("--retention-size", "2GB?"), ("--retention-spans", "x")):
+            self.fails(2, option, flags=(option, text))
+
+    def test_an_address_that_is_taken_is_named_and_nobody_is_blamed(self):
+        taken = self.enterContext(socket.create_server(("127.0.0.1", 0)))
+        place = "127.0.0.1:%d" % taken.getsockname()[1]
+        for option in ("--listen", "--otlp-listen", "--grpc-listen"):
+            with self.subTest(option):
+                self.fails(1, place, "in use", flags=(option, place))
+
+    def test_a_database_that_cannot_be_one_is_named_with_the_reason(self):
+        junk = self.folder / "junk.db"
+        junk.write_bytes(os.urandom(5000))
+        for database, words in ((junk, ("not a trace database", "another one")), (self.folder, ("is a folder",)),
+                                ("/proc/none/t.db", ("/proc/none/t.db", "No such file or directory"))):
+            with self.subTest(database):
+                self.fails(1, database, *words, database=database)
+        self.fails(1, "there is no trace database", flags=("--otlp-listen", "none"))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_a_database_that_may_not_be_written_is_named_with_what_to_do(self):
+        database = self.folder / "traces.db"
+        View(self.run_view, self.folder).process.stop()
+        database.chmod(0o444)
+        self.folder.chmod(0o755)
+        try:
+            self.fails(1, database, "cannot be written to", "--otlp-listen none", database=database, user="nobody")
+        except PermissionError:
+            self.skipTest("nobody may not enter the folder of the programs")
+        self.fails(1, "cannot make the trace database", "Permission denied", database=self.folder / "new.db", user="nobody")
+
+    def run_view(self, name, *command, **popen):
+        process = Process(self.folder, name, [str(BIN / name), *map(str, command)], clean_environment(), **popen)
+        self.addCleanup(process.kill)
+        return process
+
+    def test_a_database_in_folders_that_are_missing_is_made(self):
+        view = View(self.run_view, self.folder, "--db", self.folder / "not/yet/there.db")
+        self.assertTrue((self.folder / "not/yet/there.db").exists())
+        self.assertEqual(0, view.process.stop())
+
+    def test_what_is_too_old_or_too_much_goes_while_it_runs(self):
+        view = View(self.run_view, self.folder)
+        for n in range(9):
+            self.assertEqual(200, view.send_spans(spans_of(f"{n + 1:x}" * 32, 2, begin=BEGIN + n * 10**9)).status)
+        self.assertEqual(0, view.process.stop())
+        view = View(self.run_view, self.folder, "--retention-spans", "6", name="again")
+        wait_until(lambda: len(view.get("/api/traces").json["traces"]) == 3, "the oldest are dropped, with no spans coming in")
+        self.assertEqual(0, view.process.stop())
+        view = View(self.run_view, self.folder, "--retention-age", "1h", name="third")
+        wait_until(lambda: len(view.get("/api/traces").json["traces"]) == 1, "all but the newest are too old")
+        self.assertEqual(0, view.process.stop())
+
+    def test_a_full_disk_is_told_once_and_its_end_too(self):
+        """A limit on the size of files does the same as a full disk, and can be lifted."""
+        def limited():
+            die_with_parent()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, resource.RLIM_INFINITY))
+        view = View(self.run_view, self.folder, preexec_fn=limited)
+        statuses = [view.send_spans(spans_of(f"{n + 1:032x}", 500)).status for n in range(20)]
+        self.assertIn(503, statuses)
+        self.assertEqual(1, view.process.err.count("cannot store spans"), view.process.err)
+        self.assertEqual(200, view.get("/api/traces").status)  # what there is can still be seen
+        resource.prlimit(view.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        self.assertEqual(200, view.send_spans(spans_of("f" * 32, 1)).status)
+        self.assertIn(f"requests refused meanwhile: {statuses.count(503)}", view.process.err)
+        self.assertEqual(0, view.process.stop())
 
 
 if __name__ == "__main__":

@@ -9,13 +9,17 @@
 #include "base/url.h"
 #include "host/http/http2.h"
 #include "host/http/http_server.h"
+#include "host/net/listen.h"
 #include "tools/loom/receiver_grpc.h"
 #include "trace/collect/gunzip.h"
 #include "trace/collect/otlp_answer.h"
 
 #define ADDRESS_SIZE (URL_HOST_SIZE + 16)
 
-enum { CLOSE_MS = 250 }; /* a stop waits no longer for clients */
+enum {
+    CLOSE_MS = 250, /* a stop waits no longer for clients */
+    TIDY_MS = 10000, TIDY_FIRST_MS = 200, TIDY_MORE_MS = 50
+};
 
 struct receiver {
     http_server *http;
@@ -24,6 +28,9 @@ struct receiver {
     uint16_t port;
     char grpc_address[ADDRESS_SIZE]; /* "": none of its own */
     receiver_counts counts;
+    uv_timer_t tidying;
+    bool closing, closed;            /* the timer's end and the server's bring that of the whole */
+    uint64_t lost;                   /* requests refused since storing began to fail; 0: it does not */
 };
 
 /* ---- answers ---- */
@@ -129,6 +136,27 @@ static bool take_message(receiver *v, http_request *r, loom_bytes *body, uint8_t
     return !gzipped || unpack(v, r, body, unpacked);
 }
 
+static void tell(receiver *v, const char *message)
+{
+    if (v->options.on_error != NULL) {
+        v->options.on_error(v->options.user, message);
+    }
+}
+
+/* A full disk is told when it begins and when it ends, not for each request between. */
+static void tell_storing(receiver *v, bool stored, const char *problem)
+{
+    char message[STORE_PROBLEM_SIZE + 128];
+    if (problem[0] != '\0' && v->lost++ == 0) {
+        snprintf(message, sizeof message, "%s; exporters are told to try again", problem);
+        tell(v, message);
+    } else if (stored && v->lost > 0) {
+        snprintf(message, sizeof message, "spans are stored again; requests refused meanwhile: %llu", (unsigned long long)v->lost);
+        v->lost = 0;
+        tell(v, message);
+    }
+}
+
 static void store_request(receiver *v, http_request *r, body_type type)
 {
     otlp_answer answer;
@@ -144,9 +172,7 @@ static void store_request(receiver *v, http_request *r, body_type type)
     v->counts.requests += answer.status == 200;
     v->counts.refused += answer.status != 200;
     v->counts.spans += receipt.stored;
-    if (problem[0] != '\0' && v->options.on_error != NULL) {
-        v->options.on_error(v->options.user, problem);
-    }
+    tell_storing(v, answer.status == 200, problem);
     respond(r, &answer);
 }
 
@@ -187,26 +213,45 @@ static const http_route routes[] = {
 
 /* ---- its life ---- */
 
-/* HOST:PORT */
-static bool parse_address(url *out, const char *listen)
+static void on_tidy(uv_timer_t *timer)
 {
-    char text[ADDRESS_SIZE + 8], why[URL_ERROR_SIZE];
-    const char *colon = strrchr(listen, ':');
-    return colon != NULL && colon != listen && strpbrk(listen, "/?#") == NULL && strlen(listen) < ADDRESS_SIZE &&
-           snprintf(text, sizeof text, "http://%s", listen) > 0 && url_parse(out, text, URL_HTTP, why) == LOOM_OK;
+    receiver *r = timer->data;
+    bool more = false;
+    if (store_tidy(r->options.db, &more) != LOOM_OK && r->lost == 0) { /* storing tells of the same */
+        char message[STORE_PROBLEM_SIZE + 64];
+        snprintf(message, sizeof message, "cannot drop old traces: %s", store_problem(r->options.db));
+        tell(r, message);
+    }
+    uv_timer_start(timer, on_tidy, more ? TIDY_MORE_MS : TIDY_MS, 0);
+}
+
+static void free_when_closed(receiver *r)
+{
+    if (r->closed && r->closing) {
+        free(r);
+    }
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    receiver *r = handle->data;
+    r->closing = true;
+    free_when_closed(r);
 }
 
 static void on_closed(void *user)
 {
-    free(user);
+    receiver *r = user;
+    r->closed = true;
+    free_when_closed(r);
 }
 
 static loom_status listen_at(receiver *r, const char *address, char text[ADDRESS_SIZE], uint16_t *port,
                              char problem[RECEIVER_PROBLEM_SIZE])
 {
     url u;
-    if (!parse_address(&u, address)) {
-        snprintf(problem, RECEIVER_PROBLEM_SIZE, "%.100s is not HOST:PORT, such as 127.0.0.1:4318", address);
+    if (!listening_parse(&u, address)) {
+        snprintf(problem, RECEIVER_PROBLEM_SIZE, "\"%.100s\" is not HOST:PORT, such as 127.0.0.1:4318", address);
         return LOOM_EINVAL;
     }
     const http_listen_options listen = {.routes = routes, .route_count = sizeof routes / sizeof routes[0],
@@ -229,11 +274,9 @@ static loom_status listen_for_grpc(receiver *r, char problem[RECEIVER_PROBLEM_SI
     if (st == LOOM_OK || !r->options.grpc_optional) {
         return st;
     }
-    if (r->options.on_error != NULL) {
-        char message[RECEIVER_PROBLEM_SIZE + ADDRESS_SIZE + 64];
-        snprintf(message, sizeof message, "%s; gRPC is received on %s alone", problem, r->address);
-        r->options.on_error(r->options.user, message);
-    }
+    char message[RECEIVER_PROBLEM_SIZE + ADDRESS_SIZE + 64];
+    snprintf(message, sizeof message, "%s; gRPC is received on %s alone", problem, r->address);
+    tell(r, message);
     return LOOM_OK;
 }
 
@@ -248,6 +291,9 @@ loom_status receiver_open(receiver **out, uv_loop_t *loop, const receiver_option
         return LOOM_ENOMEM;
     }
     r->options = *options;
+    uv_timer_init(loop, &r->tidying);
+    r->tidying.data = r;
+    uv_timer_start(&r->tidying, on_tidy, TIDY_FIRST_MS, 0);
     loom_status st = listen_at(r, options->listen, r->address, &r->port, problem);
     if (st == LOOM_OK && options->grpc_listen != NULL) {
         st = listen_for_grpc(r, problem);
@@ -283,6 +329,7 @@ receiver_counts receiver_read_counts(const receiver *r)
 void receiver_close(receiver *r)
 {
     if (r != NULL) {
+        uv_close((uv_handle_t *)&r->tidying, on_timer_closed);
         http_server_close(r->http, on_closed, r);
     }
 }

@@ -21,8 +21,7 @@ static const option_spec specs[] = {
      .help = "A second address, where clients expect gRPC; without effect on what is taken where. Default only without --listen"},
     {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db",
      .help = "Database, created if missing; LOOM_TRACE_DB names another default"},
-    {.name = "retention-spans", .kind = OPTION_VALUE, .value = "N", .fallback = "1000000",
-     .help = "Drop the oldest traces beyond this many spans; 0 keeps everything"},
+    OPTIONS_RETENTION(NULL),
     {.name = "port-file", .kind = OPTION_VALUE, .value = "FILE", .group = "For scripts",
      .help = "Write the port to this file once listening"},
     {.name = "ready-fd", .kind = OPTION_VALUE, .value = "N", .group = "For scripts",
@@ -139,6 +138,7 @@ static int serve(const options *o, store *db, const char *db_path)
         return command_fail(&collect, "cannot start the event loop");
     }
     signal(SIGPIPE, SIG_IGN); /* a client that leaves is no reason to end */
+    signal(SIGXFSZ, SIG_IGN); /* nor is a file that may not grow: spans are refused, then */
     static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
     int exit_code = VERB_OK;
     loom_status st = receiver_open(&c.receiver, &c.loop, &settings, why);
@@ -162,9 +162,9 @@ static int serve(const options *o, store *db, const char *db_path)
 static int run(const options *o)
 {
     int exit_code = VERB_OK;
-    uint64_t retention;
+    store_retention keep;
     char *fallback;
-    if (!trace_options_number(&collect, o, "retention-spans", 1000000, &retention, &exit_code)) {
+    if (!trace_options_retention(&collect, o, &keep, &exit_code)) {
         return exit_code;
     }
     const char *path = trace_options_db(&collect, o, &fallback, &exit_code);
@@ -173,7 +173,7 @@ static int run(const options *o)
     }
     char why[STORE_PROBLEM_SIZE];
     store *db;
-    if (store_open_writer(&db, path, retention, why) != LOOM_OK) {
+    if (store_open_writer(&db, path, &keep, why) != LOOM_OK) {
         exit_code = command_fail(&collect, "%s", why);
     } else {
         exit_code = serve(o, db, path);

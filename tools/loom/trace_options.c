@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/trace_options.h"
 
+#include "base/str.h"
 #include "host/cli/term.h"
+#include "host/config/units.h"
+#include "trace/view/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -96,5 +99,26 @@ bool trace_options_number(const command *c, const options *o, const char *name, 
         *exit_code = command_misuse(c, "--%s must be a whole number, not \"%s\"", name, text);
         return false;
     }
+    return true;
+}
+
+bool trace_options_retention(const command *c, const options *o, store_retention *out, int *exit_code)
+{
+    enum { SPANS = 1000000 };
+    const char *age = options_value(o, "retention-age"), *size = options_value(o, "retention-size");
+    int64_t bytes = 2 * ((int64_t)1 << 30);
+    *out = (store_retention){0};
+    if (!trace_options_number(c, o, "retention-spans", SPANS, &out->spans, exit_code)) {
+        return false;
+    }
+    if (age != NULL && strcmp(age, "0") != 0 && !text_parse_duration(&out->age_ns, age)) {
+        *exit_code = command_misuse(c, "--retention-age must be a time, such as 36h or 7d, not \"%s\"", age);
+        return false;
+    }
+    if (size != NULL && !config_parse_size(&bytes, str_of(size))) {
+        *exit_code = command_misuse(c, "--retention-size must be a size, such as 500MiB or 2GiB, not \"%s\"", size);
+        return false;
+    }
+    out->bytes = (uint64_t)bytes;
     return true;
 }

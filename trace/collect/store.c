@@ -2,15 +2,18 @@
 #include "trace/collect/store_internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <loom/trace.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
 #define BUSY_TIMEOUT_MS 5000
+#define WRITE_TIMEOUT_MS 250     /* for another writer; then the exporter is told to try again */
 #define PROGRESS_STEPS 1000     /* of SQLite, some microseconds */
 #define CACHE_KIB "16384"        /* the span ids of the traces that grow just now */
 #define CHECKPOINT_PAGES "4096"  /* of 4 KiB: the write-ahead log grows to 16 MiB before it is written back */
@@ -26,7 +29,8 @@ static const char *const write_sql[WRITE_COUNT] = {
     [WRITE_SPAN_ID] = "INSERT INTO span_ids VALUES (?1, ?2) ON CONFLICT DO NOTHING",
     [WRITE_BLOCK] = "INSERT INTO blocks VALUES (?1, ?2, ?3)",
     [WRITE_LINK] = "INSERT INTO links VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-    [WRITE_OLDEST] = "SELECT number, spans FROM traces ORDER BY start LIMIT 1",
+    [WRITE_OLDEST] = "SELECT number, spans, start FROM traces ORDER BY start LIMIT 1",
+    [WRITE_USED_PAGES] = "SELECT page_count - freelist_count FROM pragma_page_count(), pragma_freelist_count()",
     [WRITE_DROP_IDS] = "DELETE FROM span_ids WHERE trace = ?1",
     [WRITE_DROP_BLOCKS] = "DELETE FROM blocks WHERE trace = ?1",
     [WRITE_DROP_LINKS] = "DELETE FROM links WHERE trace = ?1",
@@ -75,8 +79,13 @@ sqlite3_int64 store_time(uint64_t unix_ns)
     return unix_ns > INT64_MAX ? INT64_MAX : (sqlite3_int64)unix_ns;
 }
 
-const char *store_problem(const store *s)
+const char *store_problem(store *s)
 {
+    const int code = sqlite3_errcode(s->db), error = sqlite3_system_errno(s->db);
+    if ((code == SQLITE_IOERR || code == SQLITE_CANTOPEN || code == SQLITE_FULL) && error != 0) {
+        snprintf(s->problem, sizeof s->problem, "%s (%s)", sqlite3_errmsg(s->db), strerror(error));
+        return s->problem;
+    }
     return sqlite3_errmsg(s->db);
 }
 
@@ -108,6 +117,9 @@ loom_status store_version(store *s, uint64_t *version)
 
 static loom_status set_up_writer(store *s)
 {
+    if (sqlite3_db_readonly(s->db, "main") == 1) { /* which SQLite says of each write, later */
+        return LOOM_EDENIED;
+    }
     /* The log makes NORMAL safe against a crash of the process; a crash of the system may cost the last commits, which
      * is right for traces. */
     loom_status st = store_exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -" CACHE_KIB
@@ -127,14 +139,40 @@ static loom_status set_up_writer(store *s)
     return st;
 }
 
-static void explain(char problem[STORE_PROBLEM_SIZE], const store *s, const char *path, loom_status st)
+static bool is_folder(const char *path)
 {
-    if (st == LOOM_EVERSION) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* Whether a file could be made at path; if not, errno says why. SQLite tries again to read one that it may not make, and then
+ * only knows that there is none. */
+static bool can_make(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path), slash == NULL ? "." : path);
+    return access(path, F_OK) == 0 || access(folder, W_OK | X_OK) == 0;
+}
+
+/* Why the file cannot be opened, and what to do. */
+static void explain(char problem[STORE_PROBLEM_SIZE], store *s, const char *path, loom_status st)
+{
+    const int code = s != NULL && s->db != NULL ? sqlite3_errcode(s->db) : SQLITE_OK;
+    if (is_folder(path)) {
+        snprintf(problem, STORE_PROBLEM_SIZE, "%s is a folder: name a file in it", path);
+    } else if (st == LOOM_EVERSION) {
         snprintf(problem, STORE_PROBLEM_SIZE, "%s is not a trace database of this version of Loom: `loom trace collect` or `loom view` bring an older one up to "
                  "date; otherwise move it away or name another one", path);
+    } else if (code == SQLITE_NOTADB) {
+        snprintf(problem, STORE_PROBLEM_SIZE, "%s is not a trace database, nor any other of SQLite: move it away or name another one", path);
+    } else if (st == LOOM_EDENIED) {
+        snprintf(problem, STORE_PROBLEM_SIZE, "the trace database %s cannot be written to: change its permissions or name another one", path);
+    } else if (code == SQLITE_CANTOPEN && !can_make(path)) {
+        snprintf(problem, STORE_PROBLEM_SIZE, "cannot make the trace database %s: %s", path, strerror(errno));
     } else {
         snprintf(problem, STORE_PROBLEM_SIZE, "cannot open the trace database %s: %s", path,
-                 s != NULL && s->db != NULL ? sqlite3_errmsg(s->db) : loom_status_text(st));
+                 s != NULL && s->db != NULL ? store_problem(s) : loom_status_text(st));
     }
 }
 
@@ -188,22 +226,26 @@ static void make_folders(const char *path)
 static loom_status count_rows(store *s)
 {
     loom_status st = store_read_number(s, "SELECT coalesce(sum(spans), 0) FROM traces", &s->span_count);
-    return st != LOOM_OK ? st : store_read_number(s, "SELECT count(*) FROM traces", &s->trace_count);
+    st = st != LOOM_OK ? st : store_read_number(s, "SELECT count(*) FROM traces", &s->trace_count);
+    return st != LOOM_OK ? st : store_read_number(s, "PRAGMA page_size", &s->page_size);
 }
 
-loom_status store_open_writer(store **out, const char *path, uint64_t retention_spans, char problem[STORE_PROBLEM_SIZE])
+loom_status store_open_writer(store **out, const char *path, const store_retention *keep, char problem[STORE_PROBLEM_SIZE])
 {
     make_folders(path);
     loom_status st = open_file(out, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, problem);
     if (st != LOOM_OK) {
         return st;
     }
-    (*out)->retention_spans = retention_spans;
+    (*out)->retention = *keep;
     digest_init(&(*out)->digest);
     (*out)->slice = malloc(sizeof *(*out)->slice);
     st = (*out)->slice == NULL ? LOOM_ENOMEM : set_up_writer(*out);
     if (st == LOOM_OK) {
         st = count_rows(*out);
+    }
+    if (st == LOOM_OK) { /* from here on somebody waits for each write, on a loop */
+        sqlite3_busy_timeout((*out)->db, WRITE_TIMEOUT_MS);
     }
     return st == LOOM_OK ? st : give_up(out, path, st, problem);
 }

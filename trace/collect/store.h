@@ -13,11 +13,20 @@
 
 typedef struct store store;
 
-/* Makes the file, and the last two levels of folders above it (mode 0700), when they are missing. More than
- * retention_spans spans: whole traces are dropped, oldest first, but never the newest; 0 keeps all.
- * LOOM_EIO, LOOM_EBUSY, LOOM_EVERSION, LOOM_ENOMEM: problem gets a sentence. */
-LOOM_MUST_CHECK loom_status store_open_writer(store **out, const char *path, uint64_t retention_spans,
+/* What is kept; 0: no limit. Beyond it whole traces are dropped, those that started first, but never the newest. */
+typedef struct store_retention {
+    uint64_t spans;
+    uint64_t age_ns; /* since a trace started */
+    uint64_t bytes;  /* of the file that hold something; it does not shrink, but what was dropped makes room in it */
+} store_retention;
+
+/* Makes the file, and the folders above it (mode 0700), when they are missing.
+ * LOOM_EIO, LOOM_EBUSY, LOOM_EVERSION, LOOM_EDENIED, LOOM_ENOMEM: problem gets a sentence. */
+LOOM_MUST_CHECK loom_status store_open_writer(store **out, const char *path, const store_retention *keep,
                                               char problem[STORE_PROBLEM_SIZE]);
+/* Drops some of what is too old or too much; *more: there is more of it. To be called now and then: store_add() does the same,
+ * but only when spans come. */
+LOOM_MUST_CHECK loom_status store_tidy(store *s, bool *more);
 /* The same, and LOOM_ENOTFOUND when there is no file. */
 LOOM_MUST_CHECK loom_status store_open_reader(store **out, const char *path, char problem[STORE_PROBLEM_SIZE]);
 void store_close(store *s); /* NULL is allowed */
@@ -82,7 +91,7 @@ LOOM_MUST_CHECK loom_status store_linking(store *s, const uint8_t id[LOOM_TRACE_
                                           size_t max, size_t *count);
 /* A number that is another one after something was stored by whomever, through another store. Costs nothing worth naming. */
 LOOM_MUST_CHECK loom_status store_version(store *s, uint64_t *version);
-/* What SQLite said about the last failure. Valid until the next call. */
-const char *store_problem(const store *s);
+/* What SQLite and the system said about the last failure. Valid until the next call. */
+const char *store_problem(store *s);
 
 #endif

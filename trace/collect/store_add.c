@@ -13,6 +13,7 @@ typedef struct adding {
     store_receipt receipt;
     uint64_t new_traces;
     sqlite3_int64 last_number; /* of the traces there are; 0: not asked for yet */
+    size_t bytes;              /* of the request */
     int code;                  /* SQLite's, of the step that failed */
     loom_status status;        /* of what failed outside SQLite */
 } adding;
@@ -32,8 +33,7 @@ static bool failed(const adding *a)
     return a->code != SQLITE_OK || a->status != LOOM_OK;
 }
 
-/* Runs a write to its end and leaves it ready for the next. */
-static int run(sqlite3_stmt *stmt)
+int store_run(sqlite3_stmt *stmt)
 {
     int code;
     while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -92,7 +92,7 @@ static void add_ids(adding *a, part *p)
         uint64_t id;
         memcpy(&id, span->span_id, sizeof id);
         sqlite3_bind_int64(stmt, 2, (sqlite3_int64)be64toh(id));
-        a->code = run(stmt);
+        a->code = store_run(stmt);
         const bool is_new = a->code == SQLITE_OK && sqlite3_changes(a->s->db) > 0;
         sl->is_new[sl->by_id[i]] = is_new;
         if (is_new) {
@@ -121,7 +121,7 @@ static bool add_link(void *user, const otlp_link *link)
         sqlite3_stmt *stmt = l->a->s->write[WRITE_LINK];
         sqlite3_bind_int64(stmt, 1, store_link_key(link->trace_id));
         sqlite3_bind_int64(stmt, 2, l->p->number);
-        l->a->code = run(stmt);
+        l->a->code = store_run(stmt);
     }
     return l->a->code == SQLITE_OK && ++l->count < LINKS_OF_SPAN;
 }
@@ -165,7 +165,7 @@ static void add_block(adding *a, const part *p)
         sqlite3_bind_int64(stmt, 1, p->number);
         store_bind_bytes(stmt, 2, filter);
         store_bind_bytes(stmt, 3, request);
-        a->code = run(stmt);
+        a->code = store_run(stmt);
         sqlite3_clear_bindings(stmt);
     }
     regrouping_fini(&r);
@@ -182,7 +182,7 @@ static void add_trace(adding *a, const part *p)
     sqlite3_bind_int64(stmt, 4, (sqlite3_int64)p->stored);
     sqlite3_bind_int64(stmt, 5, store_time(p->finish_unix_ns));
     sqlite3_bind_int64(stmt, 6, (sqlite3_int64)p->errors);
-    a->code = run(stmt);
+    a->code = store_run(stmt);
     a->new_traces += a->code == SQLITE_OK && p->is_new_trace;
 }
 
@@ -231,57 +231,17 @@ static bool add_span(void *user, const otlp_span *span)
     return !failed(a);
 }
 
-/* ---- retention ---- */
-
-static int drop(store *s, enum store_write statement, sqlite3_int64 number)
-{
-    sqlite3_bind_int64(s->write[statement], 1, number);
-    return run(s->write[statement]);
-}
-
-static int drop_oldest(store *s, uint64_t *spans)
-{
-    sqlite3_stmt *oldest = s->write[WRITE_OLDEST];
-    sqlite3_int64 number = 0;
-    int code = sqlite3_step(oldest);
-    if (code == SQLITE_ROW) {
-        number = sqlite3_column_int64(oldest, 0);
-        *spans = (uint64_t)sqlite3_column_int64(oldest, 1);
-    }
-    sqlite3_reset(oldest);
-    if (code != SQLITE_ROW) {
-        return code == SQLITE_DONE ? SQLITE_CORRUPT : code;
-    }
-    code = drop(s, WRITE_DROP_BLOCKS, number);
-    if (code == SQLITE_OK) {
-        code = drop(s, WRITE_DROP_IDS, number);
-    }
-    if (code == SQLITE_OK) {
-        code = drop(s, WRITE_DROP_LINKS, number);
-    }
-    return code == SQLITE_OK ? drop(s, WRITE_DROP_TRACE, number) : code;
-}
-
-static void keep_retention(adding *a, uint64_t *span_count, uint64_t *trace_count)
-{
-    const uint64_t limit = a->s->retention_spans;
-    while (limit > 0 && *span_count > limit && *trace_count > 1 && a->code == SQLITE_OK) {
-        uint64_t spans = 0;
-        a->code = drop_oldest(a->s, &spans);
-        *span_count -= spans < *span_count ? spans : *span_count;
-        (*trace_count)--;
-    }
-}
-
 /* ---- the transaction ---- */
 
 static loom_status finish(adding *a)
 {
     uint64_t span_count = a->s->span_count + a->receipt.stored;
     uint64_t trace_count = a->s->trace_count + a->new_traces;
-    keep_retention(a, &span_count, &trace_count);
+    a->s->unsized_bytes += a->bytes;
+    bool more; /* which the next request or store_tidy() drops */
+    a->code = store_keep_retention(a->s, a->receipt.stored, &span_count, &trace_count, &more);
     if (a->code == SQLITE_OK) {
-        a->code = run(a->s->write[WRITE_COMMIT]);
+        a->code = store_run(a->s->write[WRITE_COMMIT]);
     }
     if (a->code == SQLITE_OK) {
         a->s->span_count = span_count;
@@ -292,9 +252,9 @@ static loom_status finish(adding *a)
 
 loom_status store_add(store *s, loom_bytes request, store_receipt *receipt)
 {
-    adding a = {.s = s, .code = SQLITE_OK};
+    adding a = {.s = s, .bytes = request.len, .code = SQLITE_OK};
     *receipt = (store_receipt){0};
-    int begun = run(s->write[WRITE_BEGIN]);
+    int begun = store_run(s->write[WRITE_BEGIN]);
     if (begun != SQLITE_OK) {
         return store_status(begun);
     }
@@ -309,7 +269,7 @@ loom_status store_add(store *s, loom_bytes request, store_receipt *receipt)
     }
     if (st != LOOM_OK) {
         if (sqlite3_get_autocommit(s->db) == 0) { /* SQLite has rolled back by itself after some errors */
-            run(s->write[WRITE_ROLLBACK]);
+            store_run(s->write[WRITE_ROLLBACK]);
         }
         return st;
     }

@@ -11,18 +11,21 @@
 #include <stdatomic.h>
 
 enum store_write { WRITE_BEGIN, WRITE_COMMIT, WRITE_ROLLBACK, WRITE_LAST_NUMBER, WRITE_FIND_TRACE, WRITE_NEW_TRACE, WRITE_MORE_OF_TRACE,
-                   WRITE_SPAN_ID, WRITE_BLOCK, WRITE_LINK, WRITE_OLDEST, WRITE_DROP_IDS, WRITE_DROP_BLOCKS, WRITE_DROP_LINKS,
+                   WRITE_SPAN_ID, WRITE_BLOCK, WRITE_LINK, WRITE_OLDEST, WRITE_USED_PAGES, WRITE_DROP_IDS, WRITE_DROP_BLOCKS, WRITE_DROP_LINKS,
                    WRITE_DROP_TRACE, WRITE_COUNT };
 
 struct store {
     sqlite3 *db;
     sqlite3_stmt *write[WRITE_COUNT]; /* NULL in a reader */
-    uint64_t retention_spans;         /* 0: no limit */
+    store_retention retention;
+    uint64_t page_size;               /* of a writer, as the two below */
+    uint64_t unsized_bytes;           /* added since its size was looked at */
     uint64_t span_count, trace_count; /* of a writer, as of the last commit */
     slice *slice;                     /* of a writer: what is being added */
     digest digest;                    /* of the block that is being added */
     uint64_t deadline_ns;             /* of CLOCK_MONOTONIC, for questions; 0: none */
     const atomic_bool *stop;          /* ends a question, as the deadline does; may be NULL */
+    char problem[STORE_PROBLEM_SIZE]; /* of store_problem() */
     struct store_summaries *summaries; /* store_summary.c; NULL: none yet */
 };
 
@@ -44,6 +47,14 @@ sqlite3_int64 store_link_key(const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
 
 /* Whether what is under way has to end, with LOOM_ETIMEDOUT. */
 bool store_is_over_budget(const store *s);
+
+/* ---- store_add.c ---- */
+/* Runs a write to its end and leaves it ready for the next; SQLite's code, as below. */
+int store_run(sqlite3_stmt *stmt);
+
+/* ---- store_retention.c ---- */
+/* Within a transaction that has added so many spans: drops what is too much of what there is then. *more: not all of it. */
+int store_keep_retention(store *s, uint64_t added, uint64_t *span_count, uint64_t *trace_count, bool *more);
 
 /* ---- store_read.c ---- */
 loom_bytes store_column_bytes(sqlite3_stmt *stmt, int column);

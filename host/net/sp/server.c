@@ -229,6 +229,9 @@ static loom_status listen_on(sp_server *s, const char *text, char why[URL_ERROR_
     s->ipc = u.ipc;
     st = u.abstract_name != NULL ? listening_open_abstract(&s->listening, u.abstract_name, why)
                                  : listening_open(&s->listening, &u.tcp, s->options.ipc_mode, why);
+    if (st == LOOM_EBUSY) {
+        snprintf(why, URL_ERROR_SIZE, "%s", LISTENING_TWICE);
+    }
     if (st != LOOM_OK) {
         return st;
     }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/collect/trace_fixture.h"
 #include "trace/collect/store.h"
@@ -15,13 +16,18 @@ typedef struct fixture {
     store *db;
 } fixture;
 
-static fixture *open_fixture(uint64_t retention_spans)
+static fixture *open_keeping(store_retention keep)
 {
     static fixture f;
     fixture_folder_make(f.folder);
     snprintf(f.path, sizeof f.path, "%s/state/loom/traces.db", f.folder);
-    assert_status(LOOM_OK, store_open_writer(&f.db, f.path, retention_spans, f.problem));
+    assert_status(LOOM_OK, store_open_writer(&f.db, f.path, &keep, f.problem));
     return &f;
+}
+
+static fixture *open_fixture(uint64_t retention_spans)
+{
+    return open_keeping((store_retention){.spans = retention_spans});
 }
 
 static void close_fixture(fixture *f)
@@ -269,6 +275,117 @@ static void retention_drops_the_oldest_traces_whole(void **state)
     close_fixture(f);
 }
 
+/* A trace of one span, which began so many seconds after the first, with an attribute of so many bytes. */
+static void add_at(store *db, uint8_t trace, uint32_t start_s, size_t bytes)
+{
+    pb_buf request;
+    store_receipt receipt;
+    char *value = malloc(bytes + 1);
+    memset(value, 'x', bytes);
+    value[bytes] = '\0';
+    fixture_span span = at_time(start_s * 1000000u);
+    span.key = "k";
+    span.value = value;
+    pb_init(&request, NULL, 0, 1 << 24);
+    fixture_request(&request, trace, &span, 1);
+    assert_status(LOOM_OK, store_add(db, (loom_bytes){request.data, request.len}, &receipt));
+    pb_fini(&request);
+    free(value);
+}
+
+/* To keep what began later than so many seconds after the first. */
+static store_retention since_second(uint32_t s)
+{
+    return (store_retention){.age_ns = clock_unix_ns() - FIXTURE_START_NS - s * UINT64_C(1000000000)};
+}
+
+static void what_began_too_long_ago_is_dropped_when_spans_come_and_when_none_do(void **state)
+{
+    (void)state;
+    fixture *f = open_keeping(since_second(100));
+    add_at(f->db, 1, 0, 1);
+    add_at(f->db, 2, 2000, 1); /* which drops the first */
+    seen s = list(f->db, (store_filter){0});
+    assert_int_equal(s.count, 1);
+    assert_int_equal(s.traces[0], 2);
+    add_at(f->db, 3, 1000, 1);
+    store_close(f->db);
+    const store_retention younger = since_second(1500);
+    bool more;
+    assert_status(LOOM_OK, store_open_writer(&f->db, f->path, &younger, f->problem));
+    assert_int_equal(list(f->db, (store_filter){0}).count, 2);
+    assert_status(LOOM_OK, store_tidy(f->db, &more));
+    assert_false(more);
+    s = list(f->db, (store_filter){0});
+    assert_int_equal(s.count, 1);
+    assert_int_equal(s.traces[0], 2);
+    close_fixture(f);
+}
+
+static void a_store_stays_below_its_size(void **state)
+{
+    (void)state;
+    enum { MIB = 1024 * 1024 };
+    fixture *f = open_keeping((store_retention){.bytes = 4 * MIB});
+    for (uint8_t i = 1; i <= 20; i++) {
+        add_at(f->db, i, i, MIB / 2);
+    }
+    seen s = list(f->db, (store_filter){0});
+    assert_in_range(s.count, 4, 8);
+    assert_int_equal(s.traces[0], 20); /* the newest are kept */
+    assert_int_equal(s.traces[s.count - 1], 21 - s.count);
+    struct stat info;
+    assert_int_equal(0, stat(f->path, &info));
+    assert_in_range(info.st_size, 1, 8 * MIB); /* what was dropped made room */
+    close_fixture(f);
+}
+
+static void more_than_a_transaction_may_drop_is_dropped_by_the_next(void **state)
+{
+    (void)state;
+    enum { SPANS = 200, TRACES = 150 };
+    bool more = true;
+    unsigned times = 0;
+    fixture *f = open_fixture(0);
+    static fixture_span spans[SPANS];
+    for (uint8_t trace = 1; trace <= TRACES; trace++) {
+        for (size_t i = 0; i < SPANS; i++) {
+            spans[i] = at_time(trace);
+            spans[i].id = (uint8_t)(i + 1);
+        }
+        add(f->db, trace, spans, SPANS);
+    }
+    store_close(f->db);
+    assert_status(LOOM_OK, store_open_writer(&f->db, f->path, &(store_retention){.spans = SPANS}, f->problem));
+    for (; more; times++) {
+        assert_status(LOOM_OK, store_tidy(f->db, &more));
+    }
+    assert_int_equal(2, times);
+    assert_int_equal(1, list(f->db, (store_filter){0}).count);
+    close_fixture(f);
+}
+
+static void a_file_that_may_not_be_written_is_refused_at_once(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    store *db;
+    store_close(f->db);
+    f->db = NULL;
+    assert_int_equal(0, chmod(f->path, 0400));
+    if (access(f->path, W_OK) == 0) { /* root */
+        assert_int_equal(0, chmod(f->path, 0600));
+    } else {
+        assert_status(LOOM_EDENIED, store_open_writer(&db, f->path, &(store_retention){0}, f->problem));
+        assert_non_null(strstr(f->problem, "cannot be written to"));
+    }
+    assert_status(LOOM_EIO, store_open_writer(&db, f->folder, &(store_retention){0}, f->problem));
+    assert_non_null(strstr(f->problem, "is a folder"));
+    assert_status(LOOM_EIO, store_open_writer(&db, "/proc/none/traces.db", &(store_retention){0}, f->problem));
+    assert_non_null(strstr(f->problem, "No such file or directory"));
+    close_fixture(f);
+}
+
 static void newest_trace_is_kept_however_large(void **state)
 {
     (void)state;
@@ -299,7 +416,7 @@ static void stored_spans_survive_closing(void **state)
     fixture *f = open_fixture(0);
     add(f->db, 9, fixture_ladder, 4);
     store_close(f->db);
-    assert_status(LOOM_OK, store_open_writer(&f->db, f->path, 0, f->problem));
+    assert_status(LOOM_OK, store_open_writer(&f->db, f->path, &(store_retention){0}, f->problem));
     assert_int_equal(list(f->db, (store_filter){0}).last.span_count, 4);
     close_fixture(f);
 }
@@ -327,7 +444,7 @@ static void file_of_another_program_is_refused(void **state)
     assert_int_equal(sqlite3_exec(other, "CREATE TABLE mine (a)", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(other);
     store *db;
-    assert_status(LOOM_EVERSION, store_open_writer(&db, path, 0, problem));
+    assert_status(LOOM_EVERSION, store_open_writer(&db, path, &(store_retention){0}, problem));
     assert_null(db);
     assert_status(LOOM_EVERSION, store_open_reader(&db, path, problem));
     snprintf(path, sizeof path, "%s/text", folder);
@@ -398,7 +515,7 @@ static void database_of_version_2_is_brought_up_to_date(void **state)
     store *reader;
     assert_status(LOOM_EVERSION, store_open_reader(&reader, f->path, f->problem));
     assert_non_null(strstr(f->problem, "loom trace collect"));
-    assert_status(LOOM_OK, store_open_writer(&f->db, f->path, 0, f->problem));
+    assert_status(LOOM_OK, store_open_writer(&f->db, f->path, &(store_retention){0}, f->problem));
     assert_int_equal(list(f->db, (store_filter){.failed = true}).traces[0], 1);
     assert_int_equal(list(f->db, (store_filter){.slowest_first = true}).traces[0], 1);
     assert_int_equal(list(f->db, (store_filter){.min_duration_ns = 6999000, .max_duration_ns = 6999000}).count, 1);
@@ -607,6 +724,10 @@ int main(void)
         cmocka_unit_test(traces_are_listed_newest_first_up_to_the_limit),
         cmocka_unit_test(trace_is_found_by_service_and_by_all_of_its_attributes),
         cmocka_unit_test(retention_drops_the_oldest_traces_whole),
+        cmocka_unit_test(what_began_too_long_ago_is_dropped_when_spans_come_and_when_none_do),
+        cmocka_unit_test(a_store_stays_below_its_size),
+        cmocka_unit_test(more_than_a_transaction_may_drop_is_dropped_by_the_next),
+        cmocka_unit_test(a_file_that_may_not_be_written_is_refused_at_once),
         cmocka_unit_test(newest_trace_is_kept_however_large),
         cmocka_unit_test(reader_sees_what_a_writer_has_stored_meanwhile),
         cmocka_unit_test(stored_spans_survive_closing),

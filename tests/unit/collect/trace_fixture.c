@@ -66,7 +66,7 @@ static void put_details(pb_buf *out, uint8_t trace, const fixture_span *s)
     }
     if (s->event != NULL) {
         size_t event = pb_open(out, 11);
-        pb_fixed64_field(out, 1, FIXTURE_START_NS + s->start_us * 1000u);
+        pb_fixed64_field(out, 1, FIXTURE_START_NS + s->start_us * UINT64_C(1000));
         pb_string_field(out, 2, str_of(s->event));
         put_attr(out, 3, "reason", "queue_full");
         pb_close(out, event);
@@ -92,8 +92,8 @@ static void put_span(pb_buf *out, uint8_t trace, const fixture_span *s)
     }
     pb_string_field(out, 5, str_of(s->name));
     pb_varint_field(out, 6, (uint64_t)s->kind);
-    pb_fixed64_field(out, 7, FIXTURE_START_NS + s->start_us * 1000u);
-    pb_fixed64_field(out, 8, FIXTURE_START_NS + s->end_us * 1000u);
+    pb_fixed64_field(out, 7, FIXTURE_START_NS + s->start_us * UINT64_C(1000));
+    pb_fixed64_field(out, 8, FIXTURE_START_NS + s->end_us * UINT64_C(1000));
     put_details(out, trace, s);
 }
 

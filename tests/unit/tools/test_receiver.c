@@ -35,7 +35,7 @@ static int set_up(void **state)
     char problem[STORE_PROBLEM_SIZE];
     fixture_folder_make(f.folder);
     snprintf(f.path, sizeof f.path, "%s/traces.db", f.folder);
-    assert_status(LOOM_OK, store_open_writer(&f.db, f.path, 0, problem));
+    assert_status(LOOM_OK, store_open_writer(&f.db, f.path, &(store_retention){0}, problem));
     const receiver_options options = {.listen = "127.0.0.1:0", .db = f.db};
     assert_int_equal(0, uv_loop_init(&f.loop));
     assert_status(LOOM_OK, receiver_open(&f.r, &f.loop, &options, problem));

@@ -12,6 +12,7 @@
 #include "base/descriptors.h"
 #include "base/str.h"
 #include "host/end_signals.h"
+#include "host/net/listen.h"
 #include "host/whole_file.h"
 #include "tools/loom/control.h"
 #include "tools/loom/trace_options.h"
@@ -23,7 +24,7 @@
 #define OTLP_HTTP   "127.0.0.1:4318"
 #define OTLP_GRPC   "127.0.0.1:4317"
 
-enum { SIGNALS = 3, SEND_MS = 10000, CLOSE_MS = 250, RETENTION_SPANS = 1000000, URL_TEXT_SIZE = URL_HOST_SIZE + 128 };
+enum { SIGNALS = 3, SEND_MS = 10000, CLOSE_MS = 250, URL_TEXT_SIZE = URL_HOST_SIZE + 128 };
 
 static const option_spec specs[] = {
     {.name = "listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = LISTEN,
@@ -38,8 +39,7 @@ static const option_spec specs[] = {
      .help = "A second address, where clients expect gRPC. Default only without --otlp-listen"},
     {.name = "db", .kind = OPTION_VALUE, .value = "FILE", .fallback = "~/.local/state/loom/traces.db", .group = "Traces",
      .help = "Database, created if missing; LOOM_TRACE_DB names another default"},
-    {.name = "retention-spans", .kind = OPTION_VALUE, .value = "N", .fallback = "1000000", .group = "Traces",
-     .help = "Drop the oldest traces beyond this many spans; 0 keeps everything"},
+    OPTIONS_RETENTION("Traces"),
     {.name = "url-file", .kind = OPTION_VALUE, .value = "FILE", .group = "For scripts",
      .help = "Write the URL, with its token, to this file once listening (mode 0600)"},
     OPTION_HELP,
@@ -72,38 +72,42 @@ static const http_route routes[] = {
     {.method = "GET", .path = "/api/stream", .handle = view_stream},
 };
 
-static int listen_at(view *v, const char *where, char why[HTTP_ERROR_SIZE], loom_status *st)
+/* LOOM_EINVAL: no HOST:PORT. */
+static loom_status listen_at(view *v, const char *where, char why[HTTP_ERROR_SIZE])
 {
-    char text[URL_TEXT_SIZE], wrong[URL_ERROR_SIZE];
     const http_listen_options page = {.routes = routes, .route_count = sizeof routes / sizeof routes[0], .max_connections = 256,
-                                         .admit = view_admit, .fail = view_fail, .user = v};
-    *st = LOOM_EINVAL;
-    if (strlen(where) >= URL_HOST_SIZE || strpbrk(where, "/?#@") != NULL || snprintf(text, sizeof text, "http://%s", where) < 0 ||
-        url_parse(&v->address, text, URL_HTTP, wrong) != LOOM_OK) {
-        return command_misuse(&self, "--listen: \"%.100s\" is not HOST:PORT, such as " LISTEN, where);
+                                      .admit = view_admit, .fail = view_fail, .user = v};
+    return listening_parse(&v->address, where) ? http_server_listen(v->http, &v->address, &page, why) : LOOM_EINVAL;
+}
+
+/* Whether the page may listen there: it is for this machine alone. */
+static bool check_listen(const char *where, int *exit_code)
+{
+    url u;
+    if (where == NULL || (listening_parse(&u, where) && url_is_loopback(&u))) {
+        return true;
     }
-    if (!url_is_loopback(&v->address)) {
-        return command_misuse(&self, "--listen: %.100s can be reached from other machines, and the page is for this one: use 127.0.0.1, "
-                              "and a tunnel (ssh -L) from elsewhere", where);
-    }
-    *st = http_server_listen(v->http, &v->address, &page, why);
-    return VERB_OK;
+    *exit_code = listening_parse(&u, where)
+                     ? command_misuse(&self, "--listen: %.100s can be reached from other machines, and the page is for this one: use "
+                                      "127.0.0.1, and a tunnel (ssh -L) from elsewhere", where)
+                     : command_misuse(&self, "--listen: \"%.100s\" is not HOST:PORT, such as " LISTEN, where);
+    return false;
 }
 
 static int open_page(view *v, const options *o)
 {
     const char *where = options_value(o, "listen");
     char why[HTTP_ERROR_SIZE];
-    loom_status st;
-    int exit_code = listen_at(v, where != NULL ? where : LISTEN, why, &st);
-    if (exit_code == VERB_OK && st != LOOM_OK && where == NULL) {
-        exit_code = listen_at(v, LISTEN_ANY, why, &st);
+    loom_status st = listen_at(v, where != NULL ? where : LISTEN, why);
+    if (st != LOOM_OK && where == NULL) {
+        st = listen_at(v, LISTEN_ANY, why);
     }
-    if (exit_code == VERB_OK && st != LOOM_OK) {
-        exit_code = command_fail(&self, "cannot listen on %s: %s", where != NULL ? where : LISTEN, why);
+    if (st != LOOM_OK) {
+        return command_fail(&self, "cannot listen on %s: %s%s", where != NULL ? where : LISTEN, why,
+                            st == LOOM_EBUSY ? "; stop what listens there, or name another port with --listen (0: any that is free)" : "");
     }
     snprintf(v->cookie, sizeof v->cookie, "loom-view-%u", (unsigned)v->address.port);
-    return exit_code;
+    return VERB_OK;
 }
 
 /* ---- traces ---- */
@@ -114,16 +118,40 @@ static void on_receiver_error(void *user, const char *message)
     command_fail(&self, "%s", message);
 }
 
-/* Without a receiver the page shows what the database has; it says why. */
-static void open_receiver(view *v, const options *o, store *db)
+/* Addresses that nobody named may be taken: without a receiver the page shows what the database has, and says why. */
+static int open_receiver(view *v, const options *o, store *db)
 {
     const char *otlp = options_value(o, "otlp-listen"), *grpc = options_value(o, "grpc-listen");
     const receiver_options settings = {.listen = otlp != NULL ? otlp : OTLP_HTTP,
                                        .grpc_listen = grpc != NULL ? grpc : otlp == NULL ? OTLP_GRPC : NULL,
-                                       .grpc_optional = true, .db = db, .on_error = on_receiver_error};
-    if (receiver_open(&v->receiver, &v->loop, &settings, v->receiver_problem) != LOOM_OK) {
-        command_fail(&self, "receives no traces: %s", v->receiver_problem);
+                                       .grpc_optional = grpc == NULL, .db = db, .on_error = on_receiver_error};
+    if (receiver_open(&v->receiver, &v->loop, &settings, v->receiver_problem) == LOOM_OK) {
+        return VERB_OK;
     }
+    const int exit_code = command_fail(&self, "receives no traces: %s", v->receiver_problem);
+    return otlp == NULL && grpc == NULL ? VERB_OK : exit_code;
+}
+
+static bool check_address(const char *name, const char *where, int *exit_code)
+{
+    url u;
+    if (where == NULL || listening_parse(&u, where)) {
+        return true;
+    }
+    *exit_code = command_misuse(&self, "--%s: \"%.100s\" is not HOST:PORT, such as " OTLP_HTTP, name, where);
+    return false;
+}
+
+/* Before anything is opened: what cannot be an address is a mistake on the command line. */
+static bool check_addresses(const options *o, bool receives, int *exit_code)
+{
+    const char *grpc = options_value(o, "grpc-listen");
+    if (!receives && grpc != NULL) {
+        *exit_code = command_misuse(&self, "--grpc-listen has no effect with --otlp-listen none: leave one of them out");
+        return false;
+    }
+    return check_listen(options_value(o, "listen"), exit_code) &&
+           (!receives || check_address("otlp-listen", options_value(o, "otlp-listen"), exit_code)) && check_address("grpc-listen", grpc, exit_code);
 }
 
 /* ---- saying where it is ---- */
@@ -192,7 +220,7 @@ static int run_loop(view *v, const options *o, store *db)
     end_signals_watch(&v->loop, signals, numbers, SIGNALS, on_signal, NULL);
     int exit_code = open_page(v, o);
     if (exit_code == VERB_OK && db != NULL) {
-        open_receiver(v, o, db);
+        exit_code = open_receiver(v, o, db);
     }
     exit_code = exit_code == VERB_OK ? announce(v, o) : exit_code;
     if (exit_code == VERB_OK) {
@@ -224,6 +252,7 @@ static int serve(view *v, const options *o, store *db)
     randombytes_buf(secret, sizeof secret);
     sodium_bin2hex(v->token, sizeof v->token, secret, sizeof secret);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is no reason to end: spans are refused, then */
     int exit_code = http_server_open(&v->http, &v->loop, &server) == LOOM_OK
                         ? run_loop(v, o, db) : command_fail(&self, "out of memory");
     uv_loop_close(&v->loop);
@@ -252,14 +281,17 @@ static void close_readers(view *v)
 static int open_stores(view *v, const options *o, bool writes)
 {
     char why[STORE_PROBLEM_SIZE];
-    uint64_t retention;
+    store_retention keep;
     store *db = NULL;
     int exit_code = VERB_OK;
-    if (!trace_options_number(&self, o, "retention-spans", RETENTION_SPANS, &retention, &exit_code)) {
+    if (!trace_options_retention(&self, o, &keep, &exit_code)) {
         return exit_code;
     }
-    if ((writes && store_open_writer(&db, v->db_path, retention, why) != LOOM_OK) || open_readers(v, why) != LOOM_OK) {
-        exit_code = command_fail(&self, "%s", why);
+    loom_status st = writes ? store_open_writer(&db, v->db_path, &keep, why) : LOOM_OK;
+    const bool could_look = st == LOOM_EDENIED;
+    st = st == LOOM_OK ? open_readers(v, why) : st;
+    if (st != LOOM_OK) {
+        exit_code = command_fail(&self, "%s%s", why, could_look ? "; with --otlp-listen none the view only reads it" : "");
     } else {
         exit_code = serve(v, o, db);
     }
@@ -280,11 +312,15 @@ static int run(const options *o)
     if (v.jaeger != NULL && strncmp(v.jaeger, "http://", 7) != 0 && strncmp(v.jaeger, "https://", 8) != 0) {
         return command_misuse(&self, "--jaeger has to begin with http:// or https://, not \"%s\"", v.jaeger);
     }
+    const bool receives = otlp == NULL || strcmp(otlp, "none") != 0;
+    if (!check_addresses(o, receives, &exit_code)) {
+        return exit_code;
+    }
     v.db_path = trace_options_db(&self, o, &fallback, &exit_code);
     if (v.db_path == NULL) {
         return exit_code;
     }
-    exit_code = open_stores(&v, o, otlp == NULL || strcmp(otlp, "none") != 0);
+    exit_code = open_stores(&v, o, receives);
     free(fallback);
     return command_finish(&self, exit_code);
 }
