@@ -56,6 +56,12 @@ static inline void hop_patch(uint8_t *wire, const loom_trace_context *ctx)
     wire[HOP_FLAGS_OFFSET] = ctx->trace_flags & (LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM);
 }
 
+/* The same context, of another span. */
+static inline void hop_patch_span_id(uint8_t *wire, const uint8_t span_id[LOOM_SPAN_ID_SIZE])
+{
+    memcpy(wire + HOP_SPAN_ID_OFFSET, span_id, LOOM_SPAN_ID_SIZE);
+}
+
 /* Whether it has a context, trace id and span id. */
 static inline bool hop_has_context(const uint8_t *wire)
 {

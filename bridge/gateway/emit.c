@@ -71,20 +71,16 @@ static loom_status refuse(gateway *g, loom_status st, const char *text)
 /* bridge.publish, and to the bus; a notice that comes at once is in g->refused. */
 static void publish(gateway *g, const envelope_view *view, uint8_t *wire)
 {
-    loom_trace_context ctx;
-    bool patch;
-    loom_span *span = message_span_pass(g->options.bridge_tracer, HOP_BRIDGE_PUBLISH, view, gateway_agent(g), false, &ctx, &patch);
-    if (patch) {
-        hop_patch(wire, &ctx);
-    }
+    message_pass pass;
+    message_pass_begin(&pass, g->options.bridge_tracer, HOP_BRIDGE_PUBLISH, view, gateway_agent(g), false, wire);
     g->refused = LOOM_OK;
     g->publishing = true;
     g->options.bus->ops->publish(g->options.bus, g->port, view, wire);
     g->publishing = false;
     if (g->refused != LOOM_OK) {
-        loom_span_record_error(span, loom_status_name(g->refused), g->refusal);
+        loom_span_record_error(message_pass_span(&pass), loom_status_name(g->refused), g->refusal);
     }
-    loom_span_end(span);
+    message_pass_end(&pass, NULL);
 }
 
 static loom_status encode_and_publish(gateway *g, const loom_envelope_fields *f, uint8_t id[LOOM_UUID_SIZE])

@@ -86,24 +86,24 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
 {
     listener *l = user;
     gateway *g = l->s.gateway;
-    loom_trace_context ctx;
-    bool patch;
+    message_pass pass;
     (void)subscription;
     l->delivered++;
     l->delivered_bytes += view->len;
-    loom_span *span = message_span_pass(g->options.bridge_tracer, HOP_BRIDGE_FORWARD, view, str_of(l->agent),
-                                        !g->options.bus->in_process, &ctx, &patch);
-    if (!patch) {
+    message_pass_begin(&pass, g->options.bridge_tracer, HOP_BRIDGE_FORWARD, view, str_of(l->agent), !g->options.bus->in_process,
+                       NULL);
+    loom_trace_context ctx;
+    if (!pass.has_ctx) {
         (void)envelope_view_context(view, &ctx);
     }
     char id[LOOM_UUID_TEXT_SIZE];
     text_buffer event = {0};
     loom_uuid_to_text(id, envelope_view_bytes(view, ENV_ID).data);
-    text_put_event(&event, view, &ctx);
+    text_put_event(&event, view, pass.has_ctx ? &pass.ctx : &ctx);
     l->s.out.failed = l->s.out.failed || event.failed;
     sse_put(&l->s, id, NULL, text_buffer_str(&event).data, event.bytes.len);
     text_fini(&event);
-    loom_span_end(span);
+    message_pass_end(&pass, NULL);
     g->stats.streamed++;
 }
 

@@ -47,21 +47,20 @@ static void late(pending *p)
 void request_deliver(gateway *g, const envelope_view *view)
 {
     char buf[LOOM_UUID_TEXT_SIZE];
-    loom_trace_context ctx;
-    bool patch;
-    loom_span *span = message_span_pass(g->options.bridge_tracer, HOP_BRIDGE_FORWARD, view, gateway_agent(g),
-                                        !g->options.bus->in_process, &ctx, &patch);
+    message_pass pass;
+    message_pass_begin(&pass, g->options.bridge_tracer, HOP_BRIDGE_FORWARD, view, gateway_agent(g), !g->options.bus->in_process,
+                       NULL);
     const loom_str correlation = envelope_view_correlation_id(view, buf), type = envelope_view_str(view, ENV_CONTENT_TYPE);
     ask *a = (ask *)pending_find(&g->by_correlation, (loom_bytes){(const uint8_t *)correlation.data, correlation.len});
     if (a == NULL) {
         g->stats.replies_late++;
-        loom_span_add_event(span, "loom.reply.late", NULL, 0);
+        loom_span_add_event(message_pass_span(&pass), "loom.reply.late", NULL, 0);
     } else {
         loom_uuid_to_text(a->event_id, envelope_view_bytes(view, ENV_ID).data);
         snprintf(a->type, sizeof a->type, "%.*s", (int)type.len, type.len > 0 ? type.data : "");
         pending_done(&a->p, 200, (loom_str){0}, (loom_str){0}, envelope_view_bytes(view, ENV_PAYLOAD));
     }
-    loom_span_end(span);
+    message_pass_end(&pass, NULL);
 }
 
 /* ---- the request ---- */

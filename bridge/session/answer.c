@@ -4,6 +4,7 @@
 
 #include "bridge/session/attempts.h"
 #include "bridge/session/unsent.h"
+#include "trace/messaging/message_span.h"
 
 static loom_status put_notice(session *s, const frame_outcome *f)
 {
@@ -14,7 +15,7 @@ static loom_status put_notice(session *s, const frame_outcome *f)
             memcpy(text, f->text.data, len);
         }
         text[len] = '\0';
-        loom_span_record_error(s->publishing, loom_status_name((loom_status)f->status), text);
+        loom_span_record_error(message_pass_span(s->publishing), loom_status_name((loom_status)f->status), text);
     }
     s->bridge->stats.refused++;
     return frame_put_outcome(&s->out, FRAME_NOTICE, f);

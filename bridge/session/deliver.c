@@ -25,17 +25,13 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
         return;
     }
     memcpy(copy, view->data, view->len);
-    loom_trace_context ctx;
-    bool patch;
-    const bool remote = !b->options.bus->in_process;
-    loom_span *span = message_span_pass(b->options.tracer, HOP_BRIDGE_FORWARD, view, session_agent(s), remote, &ctx, &patch);
-    if (patch) {
-        hop_patch(copy, &ctx);
+    message_pass pass;
+    message_pass_begin(&pass, b->options.tracer, HOP_BRIDGE_FORWARD, view, session_agent(s), !b->options.bus->in_process, copy);
+    const loom_str group = groups_name(s, subscription);
+    if (group.len > 0) {
+        message_span_set_group(message_pass_span(&pass), group);
     }
-    if (span != NULL) {
-        message_span_set_group(span, groups_name(s, subscription));
-        loom_span_end(span);
-    }
+    message_pass_end(&pass, NULL);
     frame_batch_commit(&s->out, view->len);
     s->forwarded++;
     s->forwarded_bytes += view->len;

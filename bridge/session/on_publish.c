@@ -21,13 +21,9 @@ static void refuse(session *s, const envelope_view *view, loom_status why, const
 static void publish(session *s, const envelope_view *view, uint8_t *wire)
 {
     bridge *b = s->bridge;
-    loom_trace_context ctx;
-    bool patch;
-    loom_span *span = message_span_pass(b->options.tracer, HOP_BRIDGE_PUBLISH, view, session_agent(s), true, &ctx, &patch);
-    if (patch) {
-        hop_patch(wire, &ctx);
-    }
-    s->publishing = span;
+    message_pass pass;
+    message_pass_begin(&pass, b->options.tracer, HOP_BRIDGE_PUBLISH, view, session_agent(s), true, wire);
+    s->publishing = &pass;
     if (incoming_is_own(s, view)) {
         b->options.bus->ops->publish(b->options.bus, s->port, view, wire);
         s->published++;
@@ -37,7 +33,7 @@ static void publish(session *s, const envelope_view *view, uint8_t *wire)
         refuse(s, view, LOOM_EDENIED, "the sender is not the agent of this session");
     }
     s->publishing = NULL;
-    loom_span_end(span);
+    message_pass_end(&pass, NULL);
 }
 
 /* One envelope at the start of wire. *used: its bytes in the frame. */

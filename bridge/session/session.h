@@ -95,7 +95,7 @@ struct session {
     size_t agent_len;
     bus_port *port;           /* NULL before hello and after the end */
     span_sender *spans;       /* NULL: it has no leave to send any */
-    loom_span *publishing;    /* bridge.publish of the message that is being handed to the bus; NULL: none, not sampled */
+    struct message_pass *publishing; /* bridge.publish of the message that is being handed to the bus; NULL: none */
     frame_writer out;
     number_table groups;      /* names of the groups that its subscriptions are in (groups.h) */
     void *attempts;           /* tsearch tree of spans by call id (attempts.h) */

@@ -12,7 +12,7 @@ loom_span *action_span_start(const invocation *in, action_span_kind what, loom_s
     loom_tracer *tracer = in->party->broker->tracer;
     loom_trace_context hop, decided;
     const bool has_parent = envelope_view_context(in->view, &hop);
-    if (tracer == NULL || (has_parent && (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0)) {
+    if (tracer == NULL || (has_parent && (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 && span_follows_parent(tracer))) {
         return NULL;
     }
     if (!span_decide(tracer, &call_hops[HOP_ACTION_DISPATCH], &hop, has_parent, &decided)) {

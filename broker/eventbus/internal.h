@@ -24,6 +24,7 @@
 #include "broker/eventbus/loss.h"
 #include "broker/eventbus/topic_table.h"
 #include "broker/eventbus/topic_trie.h"
+#include "trace/messaging/message_span.h"
 
 static_assert((int)EVENTBUS_DROP_REASONS <= (int)FLOW_REASONS_MAX, "flow_counts has room for each reason");
 
@@ -169,7 +170,7 @@ typedef struct publication {
     eventbus_publisher *publisher; /* NULL: nobody to push back on */
     const envelope_view *view;
     topic_entry *entry;            /* of its topic; NULL: no memory for one */
-    loom_span *span;               /* eventbus.publish; NULL: not recording */
+    message_pass pass;             /* eventbus.publish */
     queued_message *copy;          /* made when the first subscription has to queue it, shared by all that do */
     eventbus_result *result;       /* counted in place: a copy at the end would wait for the stores to a cold message */
 } publication;
@@ -289,9 +290,6 @@ void subscription_let_go(subscription *s);
 
 /* ---- span.c ---- */
 
-/* Starts eventbus.publish and patches the hop context in wire to it. NULL: not to be recorded, and nothing patched. */
-loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, bool remote);
-void eventbus_span_end(loom_span *span, const eventbus_result *result);
 /* Notes on eventbus.publish that its own message is lost; s NULL: for everybody. span NULL: does nothing. */
 void eventbus_span_drop(loom_span *span, eventbus_drop reason, const subscription *s);
 /* The loss of a message published earlier, as a span of its own in that message's trace, when that is sampled. */

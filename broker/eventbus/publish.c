@@ -83,16 +83,7 @@ static void drop_expired(publication *p, const eventbus_publisher *publisher, to
     if (entry != NULL) {
         entry->dropped++;
     }
-    eventbus_span_drop(p->span, EVENTBUS_DROP_TTL, NULL);
-}
-
-/* An unsampled message passes without a span; one without a context may become the root of a trace. */
-static loom_span *start_span(eventbus *bus, const eventbus_publisher *publisher, const envelope_view *view, uint8_t *wire)
-{
-    if (bus->tracer == NULL || hop_is_unsampled(wire)) {
-        return NULL;
-    }
-    return eventbus_span_start(bus, view, wire, publisher == NULL || !publisher->in_process);
+    eventbus_span_drop(message_pass_span(&p->pass), EVENTBUS_DROP_TTL, NULL);
 }
 
 static void count_published(eventbus *bus, topic_entry *entry, uint32_t bytes)
@@ -150,8 +141,9 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
         .view = view,
         .entry = entry,
         .result = result,
-        .span = start_span(bus, publisher, view, wire),
     };
+    message_pass_begin(&p.pass, bus->tracer, HOP_EVENTBUS_PUBLISH, view, envelope_view_str(view, ENV_SENDER),
+                       publisher == NULL || !publisher->in_process, wire);
     const uint8_t ttl = hop_ttl(wire);
     if (ttl == 0) {
         drop_expired(&p, publisher, entry);
@@ -159,7 +151,8 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
         hop_set_ttl(wire, (uint8_t)(ttl - 1));
         publish_to_matches(&p, publisher, entry, topic);
     }
-    eventbus_span_end(p.span, result);
+    const message_counts counts = {result->matched, result->delivered, result->dropped};
+    message_pass_end(&p.pass, &counts);
     eventbus_leave(bus);
     return ttl == 0 ? LOOM_ETIMEDOUT : LOOM_OK;
 }

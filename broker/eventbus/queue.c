@@ -19,7 +19,7 @@ static void drop_current(publication *p, subscription *s, eventbus_drop reason)
 {
     p->result->dropped++;
     count_drop(s, reason, envelope_view_str(p->view, ENV_TOPIC));
-    eventbus_span_drop(p->span, reason, s);
+    eventbus_span_drop(message_pass_span(&p->pass), reason, s);
 }
 
 static void drop_oldest(subscription *s, eventbus_drop reason)

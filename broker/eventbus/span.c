@@ -27,37 +27,6 @@ static loom_span *start(loom_tracer *tracer, message_hop hop, const envelope_vie
     return span;
 }
 
-loom_span *eventbus_span_start(eventbus *bus, const envelope_view *view, uint8_t *wire, bool remote)
-{
-    loom_trace_context parent, decided;
-    const bool has_parent = envelope_view_context(view, &parent);
-    if (!span_decide(bus->tracer, &message_hops[HOP_EVENTBUS_PUBLISH], &parent, remote, &decided)) {
-        if (has_parent) { /* a sampled one: the hops that follow keep to the decision */
-            hop_patch(wire, &decided);
-        }
-        return NULL;
-    }
-    loom_span *span = start(bus->tracer, HOP_EVENTBUS_PUBLISH, view, &parent, &decided, remote);
-    if (span != NULL) {
-        hop_patch(wire, loom_span_context(span));
-    }
-    return span;
-}
-
-void eventbus_span_end(loom_span *span, const eventbus_result *result)
-{
-    if (span == NULL) {
-        return;
-    }
-    static const attr_key matched = ATTR_INT_KEY("loom.matched"), delivered = ATTR_INT_KEY("loom.delivered"),
-                          dropped = ATTR_INT_KEY("loom.dropped");
-    const fixed_attr counts[] = {{.key = &matched, .integer = result->matched},
-                                 {.key = &delivered, .integer = result->delivered},
-                                 {.key = &dropped, .integer = result->dropped}};
-    span_add_fixed(span, counts, sizeof counts / sizeof *counts);
-    loom_span_end(span);
-}
-
 void eventbus_span_drop(loom_span *span, eventbus_drop reason, const subscription *s)
 {
     if (span == NULL) {
@@ -82,7 +51,8 @@ void eventbus_span_lost(const subscription *s, const envelope_view *view, eventb
 {
     loom_tracer *tracer = s->subscriber->bus->tracer;
     loom_trace_context hop, decided;
-    if (tracer == NULL || !envelope_view_context(view, &hop) || (hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 ||
+    if (tracer == NULL || !envelope_view_context(view, &hop) ||
+        ((hop.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 && span_follows_parent(tracer)) ||
         !span_decide(tracer, &message_hops[HOP_EVENTBUS_DROP], &hop, false, &decided)) {
         return;
     }

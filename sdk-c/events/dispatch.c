@@ -63,6 +63,79 @@ static void name_group(loom_agent *a, loom_span *span, uint64_t number)
     pthread_mutex_unlock(&a->loop.lock);
 }
 
+/* What is current while an event is handled: agent.on_event, or the context that is passed on. */
+typedef struct handled {
+    loom_trace_context parent, decided;
+    loom_span *span;   /* NULL: none, or not yet */
+    uint64_t token;    /* of what was pushed; 0: nothing */
+    /* of one that only the flight recorder wants, which becomes a span when the handler asks for that */
+    message_pass pass; /* start_ns 0: it is not such a one */
+    message_facts facts;
+    loom_span_options options;
+    loom_link link;    /* to where the message was made */
+    lazy_span lazy;
+} handled;
+
+static loom_span *make_span(void *user)
+{
+    handled *h = user;
+    return message_pass_promote(&h->pass, &h->facts, &h->options);
+}
+
+static void begin_recorded(loom_agent *a, const loom_envelope *event, handled *h)
+{
+    h->facts = message_facts_of(envelope_as_view(event), a->id);
+    h->options = (loom_span_options){.parent = &h->parent, .parent_is_remote = true};
+    h->link = (loom_link){.context_is_remote = true};
+    if (loom_envelope_creation_context(event, &h->link.context)) {
+        h->options.links = &h->link;
+        h->options.link_count = 1;
+    }
+    message_pass_begin_record(&h->pass, a->tracer, HOP_AGENT_ON_EVENT, &h->options, &h->decided);
+    h->lazy = (lazy_span){make_span, h};
+    h->token = h->pass.start_ns != 0 ? context_push_lazy(&h->pass.ctx, &h->lazy) : 0;
+}
+
+static void begin_context(loom_agent *a, const loom_envelope *event, bool has_context, handled *h)
+{
+    const bool unsampled = has_context && (h->parent.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0;
+    h->span = NULL;
+    h->token = 0;
+    h->pass.start_ns = 0;
+    if (unsampled && span_follows_parent(a->tracer)) {
+        h->token = context_push_borrowed(&h->parent, loom_envelope_tracestate(event));
+        return;
+    }
+    if (!span_decide(a->tracer, &message_hops[HOP_AGENT_ON_EVENT], &h->parent, has_context, &h->decided)) {
+        if (loom_trace_context_valid(&h->decided)) {
+            h->token = context_push_borrowed(&h->decided, has_context ? loom_envelope_tracestate(event) : (loom_str){0});
+        }
+        return;
+    }
+    if ((h->decided.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 && loom_envelope_tracestate(event).len == 0) {
+        begin_recorded(a, event, h);
+    } else {
+        h->span = start_span(a, event, &h->parent, &h->decided);
+        loom_span_make_current(h->span);
+    }
+}
+
+static void end_context(handled *h, loom_status st)
+{
+    const bool recorded = h->pass.start_ns != 0;
+    if (st != LOOM_OK) {
+        span_record_failure(recorded ? make_span(h) : h->span, loom_status_name(st), loom_status_text(st));
+    }
+    if (recorded) {
+        message_pass_end_record(&h->pass, &h->facts, &h->options);
+    } else {
+        loom_span_end(h->span);
+    }
+    if (h->token != 0) {
+        loom_context_pop(h->token);
+    }
+}
+
 static loom_status call(loom_agent *a, loom_on_event on_event, void *user, loom_envelope *event)
 {
     char topic[LOOM_TOPIC_MAX + 1];
@@ -90,40 +163,26 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
         report_refusal(a, LOOM_ENOMEM, "an event was not handled");
         return;
     }
-    loom_trace_context parent, decided;
+    handled h;
     /* from where it has lain for a while, rather than from the copy that was made just now */
-    bool has_context = view->hop_in_place ? envelope_view_context(view, &parent) : loom_envelope_extract(event, &parent);
+    bool has_context = view->hop_in_place ? envelope_view_context(view, &h.parent) : loom_envelope_extract(event, &h.parent);
     if (!has_context && has_invalid_context(view)) {
         count(&a->counters.invalid_context);
     }
-    loom_span *span = NULL;
-    uint64_t token = 0;
-    bool unsampled = has_context && (parent.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0;
-    if (unsampled && span_follows_parent(a->tracer)) {
-        token = context_push_borrowed(&parent, loom_envelope_tracestate(event));
-    } else if (span_decide(a->tracer, &message_hops[HOP_AGENT_ON_EVENT], &parent, has_context, &decided)) {
-        span = start_span(a, event, &parent, &decided);
-        if (handler->grouped) {
-            name_group(a, span, handler->number);
-        }
-        loom_span_make_current(span);
-    } else if (loom_trace_context_valid(&decided)) {
-        token = context_push_borrowed(&decided, has_context ? loom_envelope_tracestate(event) : (loom_str){0});
+    begin_context(a, event, has_context, &h);
+    if (handler->grouped) {
+        name_group(a, h.pass.start_ns != 0 ? make_span(&h) : h.span, handler->number);
     }
     size_t capacity = e->event_capacity;
     e->event = NULL; /* while it waits, others are handled: not in its event's memory */
     loom_status st = call(a, handler->on_event, handler->user, event);
     loom_envelope_unref(e->event);
-    e->event = event;
-    e->event_capacity = capacity;
     if (st != LOOM_OK) {
         count(&a->counters.failed);
-        span_record_failure(span, loom_status_name(st), loom_status_text(st));
     }
-    loom_span_end(span);
-    if (token != 0) {
-        loom_context_pop(token);
-    }
+    end_context(&h, st);
+    e->event = event;
+    e->event_capacity = capacity;
     count(&a->counters.received);
 }
 

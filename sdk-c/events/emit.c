@@ -23,24 +23,51 @@ static void set_options(loom_envelope_fields *f, const loom_emit_options *o)
     f->ttl = o->ttl;
 }
 
+/* agent.emit, on its way. */
+typedef struct emit_span {
+    message_facts facts;
+    loom_span_options options;
+    message_pass pass;
+} emit_span;
+
 /* Without a span of ours, what is current goes on as it is. */
-static loom_span *set_context(loom_agent *a, loom_envelope_fields *f, inherited_text *text)
+static void begin_span(loom_agent *a, loom_envelope_fields *f, emit_span *span, inherited_text *text)
 {
     loom_trace_context decided;
+    span->pass.span = NULL;
+    span->pass.start_ns = 0;
     if (!inherit_context(a, &message_hops[HOP_AGENT_EMIT], f, &decided, text)) {
-        return NULL;
+        return;
     }
-    message_facts facts = {.agent = f->sender,
-                           .topic = f->topic,
-                           .thread_id = f->thread_id,
-                           .correlation_id = f->correlation_id,
-                           .id = f->id,
-                           .payload_len = f->payload.len};
-    loom_span_options options = {.start_unix_ns = f->timestamp_unix_ns};
-    loom_span *span = message_span_start(a->tracer, HOP_AGENT_EMIT, &facts, &options, &decided);
-    loom_envelope_inject(f, loom_span_context(span));
-    inherit_tracestate(f, loom_span_tracestate(span), text);
-    return span;
+    span->facts = (message_facts){.agent = f->sender,
+                                  .topic = f->topic,
+                                  .thread_id = f->thread_id,
+                                  .correlation_id = f->correlation_id,
+                                  .id = f->id,
+                                  .payload_len = f->payload.len};
+    span->options = (loom_span_options){.start_unix_ns = f->timestamp_unix_ns};
+    if ((decided.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 && loom_context_current_tracestate().len == 0) {
+        span->options.parent = loom_context_current();
+        span->options.parent_is_remote = span->options.parent != NULL && context_current_is_remote();
+        message_pass_begin_record(&span->pass, a->tracer, HOP_AGENT_EMIT, &span->options, &decided);
+        loom_envelope_inject(f, span->pass.start_ns != 0 ? &span->pass.ctx : &decided);
+        return;
+    }
+    span->pass.span = message_span_start(a->tracer, HOP_AGENT_EMIT, &span->facts, &span->options, &decided);
+    loom_envelope_inject(f, loom_span_context(span->pass.span));
+    inherit_tracestate(f, loom_span_tracestate(span->pass.span), text);
+}
+
+static void end_span(emit_span *span, loom_status st)
+{
+    if (span->pass.span == NULL && span->pass.start_ns == 0) {
+        return;
+    }
+    if (st != LOOM_OK) {
+        loom_span_record_error(message_pass_promote(&span->pass, &span->facts, &span->options), loom_status_name(st),
+                               loom_status_text(st));
+    }
+    message_pass_end_record(&span->pass, &span->facts, &span->options);
 }
 
 /* Lock held. The same topic as last time is the usual case, and comparing is cheaper than checking. */
@@ -131,17 +158,16 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     }
     f.timestamp_unix_ns = clock_unix_ns(); /* the one look at the clock: also of the id, the span, and the write */
     loom_uuid7_generate_at(f.id, f.timestamp_unix_ns);
-    loom_span *span = set_context(a, &f, &text);
+    emit_span span;
+    begin_span(a, &f, &span, &text);
     st = envelope_encode_check(&f, &size);
     if (st == LOOM_OK) {
         st = queue(a, &f, size, &guest);
     }
-    if (st != LOOM_OK) {
-        loom_span_record_error(span, loom_status_name(st), loom_status_text(st));
-    } else if (options != NULL && options->id_out != NULL) {
+    if (st == LOOM_OK && options != NULL && options->id_out != NULL) {
         memcpy(options->id_out, f.id, LOOM_UUID_SIZE);
     }
-    loom_span_end(span);
+    end_span(&span, st);
     if (guest) {
         loop_guest_leave(&a->loop);
     }

@@ -77,6 +77,19 @@ static loom_status verdict(const loom_span_processor *p, const loom_span_counts 
     return p->counts.dropped_failed > before->dropped_failed ? LOOM_EIO : LOOM_OK;
 }
 
+void processor_set_before_flush(loom_span_processor *p, void (*before_flush)(void))
+{
+    atomic_store(&p->before_flush, before_flush);
+}
+
+static void call_before_flush(loom_span_processor *p)
+{
+    void (*before_flush)(void) = atomic_load(&p->before_flush);
+    if (before_flush != NULL) {
+        before_flush();
+    }
+}
+
 loom_status loom_span_processor_flush(loom_span_processor *processor, uint32_t timeout_ms)
 {
     loom_span_processor *p = processor;
@@ -84,6 +97,7 @@ loom_status loom_span_processor_flush(loom_span_processor *processor, uint32_t t
         return p == NULL ? last_error_null("the processor") : LOOM_ECLOSED;
     }
     uint64_t until = clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+    call_before_flush(p);
     pthread_mutex_lock(&p->lock);
     loom_span_counts before = p->counts;
     uint64_t target = p->accepted;
@@ -153,6 +167,7 @@ loom_status loom_span_processor_shutdown(loom_span_processor *processor, uint32_
         return p == NULL ? last_error_null("the processor") : LOOM_ECLOSED;
     }
     uint64_t until = clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+    call_before_flush(p);
     pthread_mutex_lock(&p->lock);
     bool first = !p->stopping;
     loom_span_counts before = p->counts;

@@ -48,6 +48,10 @@ void processor_detach(loom_span_processor *processor, span_resource *resource);
 /* What is constant of it may be read by any thread. */
 const struct self_metrics *processor_self(const loom_span_processor *processor);
 
+/* Called before a flush or a shutdown, by whoever asks for that, no lock held: for spans that are only about to come here. Any thread,
+ * before the first flush; once. */
+void processor_set_before_flush(loom_span_processor *processor, void (*before_flush)(void));
+
 /* A hold keeps the memory, not the exporter: spans may end after everybody let go of the processor. */
 void processor_hold(loom_span_processor *processor);
 void processor_unhold(loom_span_processor *processor);

@@ -30,6 +30,7 @@ struct loom_span_processor {
     pthread_t thread;
     const volatile uint8_t *alive; /* a page of its own that fork() wipes: 0 in a child, which has no exporter thread */
 
+    _Atomic(void (*)(void)) before_flush; /* NULL: nothing */
     atomic_uint refs;  /* users: with the last one the processor shuts down */
     atomic_uint holds; /* the memory: users together, providers, the thread */
     atomic_uint_fast64_t stop_ns;      /* deadline of the shutdown, monotonic; UINT64_MAX before one */

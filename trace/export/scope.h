@@ -11,6 +11,8 @@ struct span_resource {
     loom_bytes encoded; /* a ResourceSpans.resource field */
     /* Gives back uses, each of which kept this and its scopes alive. Any thread, no lock held. */
     void (*release)(span_resource *self, size_t uses);
+    /* A use more, unless the last one is gone. Any thread that knows that the memory is there. */
+    bool (*try_use)(span_resource *self);
     /* How many uses spans have, running and queued ones. Any thread. */
     size_t (*uses)(const span_resource *self);
     /* How many spans it has started that are not sampled. Any thread. */

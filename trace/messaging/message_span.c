@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 #include "envelope/id.h"
+#include "trace/messaging/message_record.h"
 #include "trace/messaging/message_template.h"
 #include "trace/span/provider.h"
 
@@ -168,21 +169,23 @@ void message_span_set_group(loom_span *span, loom_str group)
     }
 }
 
-loom_span *message_span_pass_traced(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
-                                    bool remote, loom_trace_context *ctx, bool *patch)
+/* ---- what the writers of attributes share with records (message_record.c) ---- */
+
+uint32_t message_attrs_write(message_hop hop, const message_facts *facts, attr_index *index, pb_buf *b, uint32_t field)
 {
-    loom_trace_context parent;
-    const bool has_parent = envelope_view_context(view, &parent);
-    if (!span_decide(tracer, &message_hops[hop], &parent, remote, ctx)) {
-        *patch = tracer != NULL && !hop_is_unsampled(view->data);
-        return NULL;
-    }
-    message_facts facts = message_facts_of(view, agent);
-    loom_span_options options = {.parent = &parent, /* not valid: none */
-                                 .parent_is_remote = remote,
-                                 .tracestate = has_parent ? envelope_view_str(view, ENV_TRACESTATE) : (loom_str){0}};
-    loom_span *span = message_span_start(tracer, hop, &facts, &options, has_parent ? &parent : ctx);
-    *ctx = *loom_span_context(span);
-    *patch = loom_trace_context_valid(ctx);
-    return span;
+    char id[LOOM_UUID_TEXT_SIZE];
+    attr_list list;
+    loom_uuid_to_text(id, facts->id);
+    (void)describe(&list, hop, facts, id);
+    return attr_index_add_fixed(index, b, field, list.items, list.count);
+}
+
+uint32_t message_counts_list(fixed_attr out[MESSAGE_COUNTS], const message_counts *counts)
+{
+    static const attr_key matched = ATTR_INT_KEY("loom.matched"), delivered = ATTR_INT_KEY("loom.delivered"),
+                          dropped = ATTR_INT_KEY("loom.dropped");
+    out[0] = (fixed_attr){.key = &matched, .integer = counts->matched};
+    out[1] = (fixed_attr){.key = &delivered, .integer = counts->delivered};
+    out[2] = (fixed_attr){.key = &dropped, .integer = counts->dropped};
+    return MESSAGE_COUNTS;
 }

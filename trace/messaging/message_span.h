@@ -43,22 +43,70 @@ loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const messag
 /* The group that the subscription is in which the message is for. Empty: none. */
 void message_span_set_group(loom_span *span, loom_str group);
 
-/* message_span_pass() of a message that came sampled, without a context, or unsampled to a sampler that may record it. */
-loom_span *message_span_pass_traced(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
-                                    bool remote, loom_trace_context *ctx, bool *patch);
+/* What an EventBus did with a message. */
+typedef struct message_counts {
+    uint32_t matched, delivered, dropped;
+} message_counts;
 
-/* The span of a hop of a message that is passed on, child of the context it came with. NULL: nothing is recorded.
- * remote: that context is of another process.
- * *patch: ctx is to be written into the message; that of the span, or a new one that is not sampled, for a message that
- * came without. Inline, since most messages come unsampled and pass with a look at their flags. */
-static inline loom_span *message_span_pass(loom_tracer *tracer, message_hop hop, const envelope_view *view, loom_str agent,
-                                           bool remote, loom_trace_context *ctx, bool *patch)
+/* The span of one hop of a message, from its beginning to its end: as a span when it is sampled or has something to say for itself,
+ * else as what the flight recorder needs of it (message_record.h), or nothing. On the stack of whoever handles the message. */
+typedef struct message_pass {
+    loom_span *span;     /* NULL: there is none (yet) */
+    uint64_t start_ns;   /* 0: nothing is recorded */
+    loom_tracer *tracer;
+    const envelope_view *view; /* NULL at an agent's end, which has facts of its own */
+    loom_str agent;
+    loom_trace_context ctx; /* with has_ctx what goes on with the message, most often that of the span; else its own does */
+    bool has_ctx;
+    uint8_t parent_id[LOOM_SPAN_ID_SIZE]; /* all zero: none */
+    message_hop hop;
+    bool remote;
+    bool in_hop;         /* there is a hop around this one, which has looked at the clock */
+} message_pass;
+
+/* Begins one of a message that came sampled, without a context, or unsampled to a sampler or a recorder that may want it. */
+void message_pass_begin_traced(message_pass *pass, uint8_t *wire);
+void message_pass_end_traced(message_pass *pass, const message_counts *counts);
+
+/* A hop of a message that is passed on, child of the context it came with, for whose span the context in wire (the message itself, or a
+ * copy; NULL: it goes no further) is replaced: by that of the span, or by a new one that is not sampled, for a message that came without.
+ * remote: the context it came with is of another process.
+ * Inline, since most messages come unsampled and pass with a look at their flags. */
+static inline void message_pass_begin(message_pass *pass, loom_tracer *tracer, message_hop hop, const envelope_view *view,
+                                      loom_str agent, bool remote, uint8_t *wire)
 {
+    pass->span = NULL;
+    pass->start_ns = 0;
+    pass->has_ctx = false;
     if (hop_is_unsampled(view->data) && span_follows_parent(tracer)) {
-        *patch = false;
-        return NULL;
+        return;
     }
-    return message_span_pass_traced(tracer, hop, view, agent, remote, ctx, patch);
+    pass->tracer = tracer;
+    pass->view = view;
+    pass->agent = agent;
+    pass->hop = hop;
+    pass->remote = remote;
+    message_pass_begin_traced(pass, wire);
 }
+
+/* counts: of eventbus.publish, else NULL. */
+static inline void message_pass_end(message_pass *pass, const message_counts *counts)
+{
+    if (pass->span != NULL || pass->start_ns != 0) {
+        message_pass_end_traced(pass, counts);
+    }
+}
+
+/* Its span, which is made if it is not one yet: for what is not said of every message. NULL: nothing is recorded. */
+loom_span *message_pass_span(message_pass *pass);
+
+/* The same three at an agent's end, where what is known of the message is no view.
+ * decided: as span_decide() made it, without the sampled flag: only the recorder wants it. options: parent, whether it is remote,
+ * start; their tracestate is empty. The context of the span is pass->ctx. */
+void message_pass_begin_record(message_pass *pass, loom_tracer *tracer, message_hop hop, const loom_span_options *options,
+                               const loom_trace_context *decided);
+loom_span *message_pass_promote(message_pass *pass, const message_facts *facts, const loom_span_options *options);
+/* Ends whatever there is, with the same facts and options. */
+void message_pass_end_record(message_pass *pass, const message_facts *facts, const loom_span_options *options);
 
 #endif

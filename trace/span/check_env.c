@@ -6,6 +6,7 @@
 #include "trace/export/variables.h"
 #include "trace/span/limits.h"
 #include "trace/export/rewrite.h"
+#include "trace/record/recorder.h"
 #include "trace/span/propagators.h"
 #include "trace/span/sampler.h"
 
@@ -65,6 +66,7 @@ void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *
     if (env_check_exporter(&options, &report)) {
         (void)sampler_from_env(&report);
         (void)limits_from_env(&report);
+        (void)recorder_settings_from_env(&report);
         (void)percent_pairs_checked(env_get("OTEL_RESOURCE_ATTRIBUTES"), accept, on_bad_pair, &report);
         if (options.headers != NULL) {
             check_headers(&report);

@@ -17,6 +17,7 @@ typedef struct stack_entry {
     loom_span *handle;                  /* NULL: a bare context */
     loom_span *span;                    /* of the handle, pinned; NULL: it has no memory, and no context */
     const loom_trace_context *borrowed; /* without a span; NULL: it is the copy */
+    const lazy_span *lazy;              /* of a borrowed one: the span that it becomes when somebody asks for that; NULL: none */
     loom_trace_context copy;
     loom_str tracestate;                /* of a bare context: borrowed with it, or on the heap with the copy */
 } stack_entry;
@@ -111,6 +112,7 @@ static stack_entry *push_entry(context_stack *stack)
     entry->local = false;
     entry->handle = entry->span = NULL;
     entry->borrowed = NULL;
+    entry->lazy = NULL;
     entry->tracestate = (loom_str){0};
     return entry;
 }
@@ -187,6 +189,32 @@ uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestat
     return entry->token;
 }
 
+uint64_t context_push_lazy(const loom_trace_context *ctx, const lazy_span *lazy)
+{
+    context_stack *const stack = &span_thread_here()->stack;
+    uint64_t token = context_push_borrowed(ctx, (loom_str){0});
+    if (token != 0) {
+        stack->entries[stack->depth - 1].local = true;
+        stack->entries[stack->depth - 1].lazy = lazy;
+    }
+    return token;
+}
+
+/* Somebody wants the span of what is current. Its maker changes nothing on this stack. */
+static void make_lazy(stack_entry *entry)
+{
+    const lazy_span *lazy = entry->lazy;
+    entry->lazy = NULL;
+    loom_span *handle = lazy->make(lazy->user), *span = span_live(handle);
+    if (span != NULL) {
+        atomic_fetch_add_explicit(&span->pins, 1, memory_order_relaxed);
+        entry->handle = handle;
+        entry->span = span;
+        entry->borrowed = NULL;
+        entry->copy = span->ctx;
+    }
+}
+
 void loom_context_pop(uint64_t token)
 {
     context_stack *const stack = &span_thread_here()->stack;
@@ -247,5 +275,8 @@ loom_span *loom_span_current(void)
 {
     context_stack *const stack = &span_thread_here()->stack;
     const stack_entry *top = top_entry(stack);
+    if (top != NULL && top->lazy != NULL) {
+        make_lazy(&stack->entries[stack->depth - 1]);
+    }
     return top != NULL ? top->handle : NULL;
 }

@@ -52,15 +52,47 @@ static span_recording *take_recording(const loom_span *handle)
                : NULL;
 }
 
+static loom_str name_of(const span_recording *rec)
+{
+    const attr_slot slot = rec->index.pins[ATTR_PIN_NAME];
+    const uint8_t *at = rec->buf.data + slot.offset + 1;
+    size_t len = slot.len > 0 ? slot.len - 1 : 0;
+    while (len > 0 && (*at & 0x80u) != 0) {
+        at++;
+        len--;
+    }
+    return len > 0 ? (loom_str){(const char *)at + 1, len - 1} : (loom_str){0};
+}
+
+/* One that is not sampled: it stays here, until somebody asks for its trace. */
+static void put_in_recorder(span_thread *thread, span_recording *rec, loom_bytes bytes, uint64_t end_ns)
+{
+    loom_tracer *tracer = rec->tracer;
+    record_hand *hand = span_thread_hand(thread);
+    if (hand != NULL && !processor_is_forked(tracer->provider->processor)) {
+        record_span(hand, tracer->recorder, tracer->record_number, name_of(rec), rec->base.ctx.trace_id, bytes,
+                    end_ns > rec->start_ns ? end_ns - rec->start_ns : 0);
+        if (rec->status == LOOM_SPAN_ERROR) {
+            recorder_trigger(tracer->recorder, rec->base.ctx.trace_id, (loom_str){"error", 5});
+        }
+    }
+    tracer->scope.resource->release(tracer->scope.resource, 1);
+}
+
 __attribute__((noinline)) static void end_recording(const loom_span *handle, uint64_t end_ns)
 {
     span_recording *rec = take_recording(handle);
     if (rec == NULL) {
         return;
     }
-    loom_bytes bytes = finish(rec, end_ns != 0 ? end_ns : clock_unix_ns());
+    end_ns = end_ns != 0 ? end_ns : clock_unix_ns();
+    loom_bytes bytes = finish(rec, end_ns);
     span_thread *const thread = span_thread_here();
-    thread->next_place = processor_submit(rec->tracer->provider->processor, &rec->tracer->scope, bytes);
+    if ((rec->base.ctx.trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0) {
+        thread->next_place = processor_submit(rec->tracer->provider->processor, &rec->tracer->scope, bytes);
+    } else {
+        put_in_recorder(thread, rec, bytes, end_ns);
+    }
     if (atomic_load_explicit(&rec->base.pins, memory_order_acquire) > 1) { /* it is current, here or on another thread */
         context_stack_forget(&thread->stack, handle);
     }

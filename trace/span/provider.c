@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "trace/export/processor.h"
 #include "trace/otlp/fields.h"
+#include "trace/record/recorder.h"
 #include "trace/span/plain.h"
 #include "trace/span/sampler.h"
 
@@ -13,6 +14,9 @@
 
 static void tracer_free(loom_tracer *tracer)
 {
+    if (tracer->recorder != NULL) {
+        recorder_detach(tracer->recorder, tracer->record_number);
+    }
     pb_fini(&tracer->scope_field);
     free(tracer->name);
     free(tracer->version);
@@ -51,6 +55,15 @@ static void release_resource(span_resource *self, size_t uses)
     release_uses((loom_tracer_provider *)((char *)self - offsetof(loom_tracer_provider, resource)), uses);
 }
 
+static bool try_use_resource(span_resource *self)
+{
+    atomic_size_t *uses = &((loom_tracer_provider *)((char *)self - offsetof(loom_tracer_provider, resource)))->uses;
+    size_t now = atomic_load_explicit(uses, memory_order_relaxed);
+    while (now > 0 && !atomic_compare_exchange_weak_explicit(uses, &now, now + 1, memory_order_acq_rel, memory_order_relaxed)) {
+    }
+    return now > 0;
+}
+
 static size_t uses_of_spans(const span_resource *self)
 {
     const loom_tracer_provider *provider =
@@ -71,7 +84,7 @@ static void open_counter(loom_tracer_provider *provider)
     provider->unsampled = plain_counter_open(&provider->unsampled_before);
     switch (provider->sampler.answer) {
     case SAMPLER_NEVER:
-        provider->root = (int)provider->unsampled;
+        provider->root = recorder_is_on() ? ROOT_ASKS : (int)provider->unsampled;
         break;
     case SAMPLER_ALWAYS:
         provider->root = ROOT_SAMPLED;
@@ -119,7 +132,7 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
         goto destroy_lock;
     }
     provider->resource = (span_resource){.encoded = {provider->resource_field.data, provider->resource_field.len},
-                                         .release = release_resource, .uses = uses_of_spans, .unsampled = unsampled_spans};
+                                         .release = release_resource, .try_use = try_use_resource, .uses = uses_of_spans, .unsampled = unsampled_spans};
     open_counter(provider);
     provider->processor = loom_span_processor_ref(options->processor);
     processor_hold(provider->processor);
@@ -184,6 +197,7 @@ static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *na
         return NULL;
     }
     tracer->scope = (span_scope){{tracer->scope_field.data, tracer->scope_field.len}, &provider->resource};
+    tracer->recorder = recorder_attach(&tracer->scope, provider->processor, &tracer->record_number);
     return tracer;
 }
 

@@ -23,6 +23,8 @@ struct loom_tracer {
     loom_tracer *next;
     char *name, *version;
     pb_buf scope_field;
+    struct recorder *recorder; /* where spans go that are not sampled; NULL: they are not recorded */
+    uint32_t record_number;    /* this tracer's there */
     void *templates; /* of trace/messaging, from malloc(); NULL: none. Of the one thread that starts such spans */
 };
 

@@ -106,7 +106,7 @@ __attribute__((noinline, cold)) static bool ask_for_hop(span_sampler *s, const s
 
 bool span_follows_parent(const loom_tracer *tracer)
 {
-    return tracer == NULL || tracer->provider->sampler.follows_parent;
+    return tracer == NULL || (tracer->provider->sampler.follows_parent && tracer->recorder == NULL);
 }
 
 bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_context *parent, bool remote,
@@ -123,6 +123,7 @@ bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_co
     if (sampled != SAMPLER_ASKS           ? sampled == SAMPLER_ALWAYS
         : s->kind == LOOM_SAMPLER_RATIO ? sampler_ratio_keeps(s, ctx->trace_id)
                                         : ask_for_hop(s, what, parent, remote, ctx)) {
+        ctx->trace_flags = LOOM_TRACE_FLAG_SAMPLED;
         return true;
     }
     if (parent == NULL && s->answer == SAMPLER_NEVER) {
@@ -132,7 +133,7 @@ bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_co
         make_unsampled(ctx, parent);
         plain_count_without(span_thread_here(), tracer->provider->unsampled);
     }
-    return false;
+    return tracer->recorder != NULL; /* which then has a span of its own for it, not sampled */
 }
 
 /* A span that does not record, without a context yet. */
@@ -245,9 +246,10 @@ static void init_recording(span_recording *rec, loom_tracer *tracer, uint64_t st
     attr_index_init(&rec->index, tracer->provider->attr_limits);
 }
 
-/* Everything but the attributes and links. trace_id: NULL to make one. NULL: no memory. */
-static inline span_recording *start_recording(span_thread *thread, loom_tracer *tracer, const uint8_t *trace_id, uint8_t random,
-                                              const char *name, const loom_span_options *options,
+/* Everything but the attributes and links. trace_id and span_id: NULL to make one. flags: of its context; one that is not sampled is
+ * for the flight recorder. NULL: no memory. */
+static inline span_recording *start_with_id(span_thread *thread, loom_tracer *tracer, const uint8_t *trace_id,
+                                            const uint8_t *span_id, uint8_t flags, const char *name, const loom_span_options *options,
                                               const context_parent *parent, loom_str tracestate)
 {
     processor_prepare(thread->next_place);
@@ -262,13 +264,24 @@ static inline span_recording *start_recording(span_thread *thread, loom_tracer *
     } else {
         draw_trace_id(words, span->ctx.trace_id);
     }
-    draw_span_id(words, span->ctx.span_id);
-    span->ctx.trace_flags = (uint8_t)(LOOM_TRACE_FLAG_SAMPLED | random);
+    if (span_id != NULL) {
+        memcpy(span->ctx.span_id, span_id, sizeof span->ctx.span_id);
+    } else {
+        draw_span_id(words, span->ctx.span_id);
+    }
+    span->ctx.trace_flags = flags;
     span_set_tracestate(span, tracestate);
     init_recording(rec, tracer, options->start_unix_ns != 0 ? options->start_unix_ns : clock_unix_ns());
     provider_use(tracer->provider);
     write_first_fields(rec, name, options, parent);
     return rec;
+}
+
+static inline span_recording *start_recording(span_thread *thread, loom_tracer *tracer, const uint8_t *trace_id, uint8_t flags,
+                                              const char *name, const loom_span_options *options,
+                                              const context_parent *parent, loom_str tracestate)
+{
+    return start_with_id(thread, tracer, trace_id, NULL, flags, name, options, parent, tracestate);
 }
 
 static void record_links(span_recording *rec, const loom_span_options *options)
@@ -288,14 +301,30 @@ __attribute__((noinline, cold)) static loom_span *start_unrecorded(span_thread *
     return start_unsampled(thread, PLAIN_COUNTER_NONE, trace_id, NULL, (loom_str){0});
 }
 
+loom_span *span_start_known(loom_tracer *tracer, const char *name, const loom_span_options *options, const loom_trace_context *ctx,
+                            span_attrs_writer *write, const void *user)
+{
+    span_thread *const thread = span_thread_here();
+    context_parent found;
+    const context_parent *parent = find_parent(&thread->stack, &found, options);
+    span_recording *rec = start_with_id(thread, tracer, ctx->trace_id, ctx->span_id, ctx->trace_flags, name, options, parent,
+                                        tracestate_of(parent));
+    if (rec == NULL) {
+        return NULL;
+    }
+    rec->dropped_attributes += write(user, &rec->index, &rec->buf, SPAN_ATTRIBUTES);
+    record_links(rec, options);
+    return span_handle(&rec->base);
+}
+
 loom_span *span_start_writing(loom_tracer *tracer, const char *name, const loom_span_options *options,
                               const loom_trace_context *decided, span_attrs_writer *write, const void *user)
 {
     span_thread *const thread = span_thread_here();
     context_parent found;
     const context_parent *parent = find_parent(&thread->stack, &found, options);
-    span_recording *rec = start_recording(thread, tracer, decided->trace_id, random_flag(parent), name, options, parent,
-                                          tracestate_of(parent));
+    const uint8_t flags = (uint8_t)((decided->trace_flags & LOOM_TRACE_FLAG_SAMPLED) | random_flag(parent));
+    span_recording *rec = start_recording(thread, tracer, decided->trace_id, flags, name, options, parent, tracestate_of(parent));
     if (rec == NULL) {
         return start_unrecorded(thread, decided->trace_id, parent);
     }
@@ -353,9 +382,34 @@ static inline loom_span *add_options(span_recording *rec, const loom_span_option
 __attribute__((noinline)) static loom_span *start_sampled(span_thread *thread, loom_tracer *tracer, const uint8_t *trace_id, const char *name,
                                 const loom_span_options *options, const context_parent *parent)
 {
-    span_recording *rec = start_recording(thread, tracer, trace_id, random_flag(parent), name, options, parent,
-                                          tracestate_of(parent));
+    span_recording *rec = start_recording(thread, tracer, trace_id, LOOM_TRACE_FLAG_SAMPLED | random_flag(parent), name, options,
+                                          parent, tracestate_of(parent));
     return rec != NULL ? add_options(rec, options) : start_unrecorded(thread, trace_id, parent);
+}
+
+/* A span that the sampler does not want, with a flight recorder that does. trace_id: NULL to make one. random: the flag of this
+ * trace. */
+__attribute__((noinline)) static loom_span *start_for_recorder(span_thread *thread, loom_tracer *tracer, const uint8_t *trace_id,
+                                                               uint8_t random, const char *name, const loom_span_options *options,
+                                                               const context_parent *parent, loom_str tracestate)
+{
+    span_recording *rec = start_recording(thread, tracer, trace_id, random, name, options, parent, tracestate);
+    if (rec == NULL) {
+        return start_unrecorded(thread, trace_id, parent);
+    }
+    plain_count_without(thread, tracer->provider->unsampled);
+    return add_options(rec, options);
+}
+
+static inline loom_span *start_refused(span_thread *thread, loom_tracer *tracer, const uint8_t *trace_id, uint8_t random,
+                                       const char *name, const loom_span_options *options, const context_parent *parent,
+                                       loom_str tracestate)
+{
+    if (tracer->recorder != NULL) {
+        return start_for_recorder(thread, tracer, trace_id, random, name, options, parent, tracestate);
+    }
+    loom_span *span = take_plain(thread, tracestate);
+    return span != NULL ? init_unsampled(span, tracer->provider->unsampled, trace_id, random) : NULL;
 }
 
 /* A sampler of the program's, which may have more to say than yes or no. random: the flag of this trace. */
@@ -367,10 +421,10 @@ __attribute__((noinline, cold)) static loom_span *start_as_told(span_thread *thr
     result.tracestate = tracestate_of(parent);
     result.attr_count = 0;
     if (!ask_sampler(tracer, parent, trace_id, name, options, &result)) {
-        loom_span *span = take_plain(thread, result.tracestate);
-        return span != NULL ? init_unsampled(span, tracer->provider->unsampled, trace_id, random) : NULL;
+        return start_refused(thread, tracer, trace_id, random, name, options, parent, result.tracestate);
     }
-    span_recording *rec = start_recording(thread, tracer, trace_id, random, name, options, parent, result.tracestate);
+    span_recording *rec = start_recording(thread, tracer, trace_id, LOOM_TRACE_FLAG_SAMPLED | random, name, options, parent,
+                                          result.tracestate);
     if (rec == NULL) {
         return start_unrecorded(thread, trace_id, parent);
     }
@@ -395,10 +449,9 @@ static loom_span *start_root_of(span_thread *thread, loom_tracer *tracer, const 
         return start_as_told(thread, tracer, trace_id, 0, name, options, NULL);
     }
     if (s->answer == SAMPLER_ASKS ? !ask_sampler(tracer, NULL, trace_id, name, options, NULL) : s->answer == SAMPLER_NEVER) {
-        loom_span *span = take_plain(thread, (loom_str){0});
-        return span != NULL ? init_unsampled(span, tracer->provider->unsampled, trace_id, 0) : NULL;
+        return start_refused(thread, tracer, trace_id, 0, name, options, NULL, (loom_str){0});
     }
-    span_recording *rec = start_recording(thread, tracer, trace_id, 0, name, options, NULL, (loom_str){0});
+    span_recording *rec = start_recording(thread, tracer, trace_id, LOOM_TRACE_FLAG_SAMPLED, name, options, NULL, (loom_str){0});
     return rec != NULL ? add_options(rec, options) : start_unrecorded(thread, trace_id, NULL);
 }
 
@@ -431,7 +484,7 @@ __attribute__((noinline)) static loom_span *start_asking(span_thread *thread, lo
     return (s->kind == LOOM_SAMPLER_RATIO ? sampler_ratio_keeps(s, kept.trace_id)
                                           : ask_sampler(tracer, parent, kept.trace_id, name, options, NULL))
                ? start_sampled(thread, tracer, kept.trace_id, name, options, parent)
-               : start_unsampled(thread, tracer->provider->unsampled, kept.trace_id, parent, tracestate_of(parent));
+               : start_refused(thread, tracer, kept.trace_id, random_flag(parent), name, options, parent, tracestate_of(parent));
 }
 
 /* Whatever the options say and is current. */
@@ -457,7 +510,7 @@ __attribute__((noinline)) static loom_span *start_any(loom_tracer *tracer, const
     const uint8_t *trace_id = parent != NULL ? parent->ctx->trace_id : NULL;
     switch (answer) {
     case SAMPLER_NEVER:
-        return start_unsampled(thread, tracer->provider->unsampled, trace_id, parent, tracestate_of(parent));
+        return start_refused(thread, tracer, trace_id, random_flag(parent), name, options, parent, tracestate_of(parent));
     case SAMPLER_ALWAYS:
         return start_sampled(thread, tracer, trace_id, name, options, parent);
     default:

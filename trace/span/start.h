@@ -13,8 +13,8 @@ typedef struct span_what {
 } span_what;
 
 /* Whether a span with this parent (NULL or invalid: none; remote: of another
- * process, as that is which is loom_context_current() while a message is handled) would record. If so, *ctx has its trace id, and the span is to
- * be started with span_start_decided(). If not, *ctx is what goes on without it: an unsampled parent as it is, under a
+ * process, as that is which is loom_context_current() while a message is handled) would record. If so, *ctx has its trace id and says whether it is
+ * sampled, or only for the flight recorder, and the span is to be started with span_start_decided(). If not, *ctx is what goes on without it: an unsampled parent as it is, under a
  * sampled one or none the context of a span that is not sampled; with a NULL tracer, which decides nothing, the parent
  * or no context. */
 bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_context *parent, bool remote,
@@ -33,6 +33,10 @@ typedef uint32_t span_attrs_writer(const void *user, attr_index *index, pb_buf *
 loom_span *span_start_writing(loom_tracer *tracer, const char *name, const loom_span_options *options,
                               const loom_trace_context *decided, span_attrs_writer *write, const void *user);
 
+/* The same of a span whose context is known: it has begun before, as a record (trace/messaging/). NULL: no memory. */
+loom_span *span_start_known(loom_tracer *tracer, const char *name, const loom_span_options *options, const loom_trace_context *ctx,
+                            span_attrs_writer *write, const void *user);
+
 /* Attributes of which no key is set yet. */
 void span_add_fixed(loom_span *span, const fixed_attr *attrs, size_t attr_count);
 
@@ -49,6 +53,14 @@ bool context_current_is_remote(void);
 
 /* loom_context_push() of a context, and its tracestate, that both stay where they are until it is popped. */
 uint64_t context_push_borrowed(const loom_trace_context *ctx, loom_str tracestate);
+
+/* A span that is there only when somebody asks for it, by loom_span_current(). make() returns it, or NULL. Both stay where they
+ * are until they are popped, and the span is ended by whoever pushed. Of this process. */
+typedef struct lazy_span {
+    loom_span *(*make)(void *user);
+    void *user;
+} lazy_span;
+uint64_t context_push_lazy(const loom_trace_context *ctx, const lazy_span *lazy);
 
 /* What is current on this thread, put aside: a callback on behalf of somebody else begins with no context. Needs no memory.
  * Nest them, and bring each back on the same thread. */

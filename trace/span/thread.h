@@ -9,6 +9,7 @@
 #define LOOM_TRACE_SPAN_THREAD_H
 
 #include "base/random.h"
+#include "trace/record/write.h"
 #include "trace/span/thread_exit.h"
 
 #include <loom/trace.h>
@@ -43,6 +44,8 @@ typedef struct span_thread {
     span_list recording;
     const void *next_place;   /* in a processor's queue: processor_prepare() */
     thread_exit_hook on_exit; /* of the list */
+    record_hand hand;         /* of the flight recorder */
+    thread_exit_hook on_exit_hand;
     random_words *words;      /* of base/random.c; NULL: not looked up yet */
 } span_thread;
 
@@ -62,5 +65,12 @@ static inline random_words *span_thread_words(span_thread *thread)
 void context_stack_free(void);
 void span_list_park(void);
 void plain_spans_abandon(void);
+void span_hand_give_back(void);
+
+/* Where this thread records. NULL: nowhere, since it could not give back what it has when it exits. */
+static inline record_hand *span_thread_hand(span_thread *thread)
+{
+    return thread_exit_attach(&thread->on_exit_hand) ? &thread->hand : NULL;
+}
 
 #endif

@@ -66,7 +66,11 @@ static void make_message(fixture *f, const loom_trace_context *context, loom_str
 
 static loom_span *pass(fixture *f, message_hop hop, loom_trace_context *ctx, bool *patch)
 {
-    return message_span_pass(f->spans.tracer, hop, &f->view, STR("agent"), true, ctx, patch);
+    message_pass p;
+    message_pass_begin(&p, f->spans.tracer, hop, &f->view, STR("agent"), true, NULL);
+    *ctx = p.ctx;
+    *patch = p.has_ctx;
+    return p.span;
 }
 
 static const loom_trace_context SAMPLED = {{0xaa, 1}, {0xbb, 2}, LOOM_TRACE_FLAG_SAMPLED};
@@ -192,11 +196,11 @@ static void without_a_tracer_no_message_is_touched(void **state)
     fixture *f = *state;
     const loom_trace_context *contexts[] = {NULL, &SAMPLED, &UNSAMPLED};
     for (size_t i = 0; i < 3; i++) {
-        loom_trace_context ctx;
-        bool patch = true;
+        message_pass p;
         make_message(f, contexts[i], (loom_str){0});
-        assert_null(message_span_pass(NULL, HOP_BRIDGE_PUBLISH, &f->view, STR("agent"), true, &ctx, &patch));
-        assert_false(patch);
+        message_pass_begin(&p, NULL, HOP_BRIDGE_PUBLISH, &f->view, STR("agent"), true, f->wire);
+        assert_null(p.span);
+        assert_false(p.has_ctx);
     }
 }
 

@@ -28,19 +28,20 @@ static bool read_url(char out[SITE_URL_SIZE], const char *path, size_t which)
 
 static bool exports(const bench_site *site)
 {
-    return site->setup->tracing >= TRACING_PERCENT;
+    return site->setup->tracing >= TRACING_RECORDER;
 }
 
 /* Spans of the agents: the environment that the forked producers and consumers find. */
 static void set_environment(const bench_site *site, const char *sink_url)
 {
-    static const char *const samplers[TRACING_COUNT] = {"always_off", "always_off", "parentbased_traceidratio",
+    static const char *const samplers[TRACING_COUNT] = {"always_off", "always_off", "parentbased_always_off", "parentbased_traceidratio",
                                                         "parentbased_always_on", "parentbased_always_on"};
     const bench_tracing tracing = site->setup->tracing;
     setenv("LOOM_TELEMETRY_AUTO", tracing == TRACING_OFF ? "0" : "1", 1);
     setenv("OTEL_TRACES_EXPORTER", exports(site) ? "otlp" : "none", 1);
     setenv("OTEL_TRACES_SAMPLER", samplers[tracing], 1);
     setenv("OTEL_TRACES_SAMPLER_ARG", tracing == TRACING_PERCENT ? "0.01" : "1", 1);
+    setenv("LOOM_TRACE_RECORDER", tracing == TRACING_RECORDER ? "on" : "off", 1);
     unsetenv("LOOM_SPANS_FILE");
     if (exports(site)) {
         setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink_url, 1);

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The flight recorder: what is not sampled is there when somebody asks for it, whole, and says why. */
+#include "tests/unit/trace/recorded.h"
+
+#include <loom/recorder.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "envelope/encode.h"
+#include "trace/messaging/message_span.h"
+#include "trace/record/recorder.h"
+
+enum { SMALLEST = 512 * 1024 };
+
+typedef struct fixture {
+    recorded spans;
+    loom_recorder_counts before;
+} fixture;
+
+static int open_with(void **state, const char *slow, loom_sampler_kind sampler)
+{
+    static fixture f;
+    assert_status(LOOM_OK, loom_recorder_configure(SMALLEST, slow));
+    recorded_open(&f.spans, &(loom_sampler){.kind = sampler});
+    f.before = loom_recorder_counts_now();
+    *state = &f;
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    return open_with(state, NULL, LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF);
+}
+
+static int set_up_slow(void **state)
+{
+    return open_with(state, "slow.*>1ms", LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF);
+}
+
+static int set_up_sampled(void **state)
+{
+    return open_with(state, NULL, LOOM_SAMPLER_PARENTBASED_ALWAYS_ON);
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    recorded_close(&f->spans);
+    return 0;
+}
+
+static size_t exported(fixture *f)
+{
+    recorded_read(&f->spans);
+    return json_array_size(f->spans.spans);
+}
+
+static loom_trace_context one_span(fixture *f, const char *name, const loom_trace_context *parent)
+{
+    loom_span *span = loom_span_start(f->spans.tracer, name, &(loom_span_options){.kind = LOOM_SPAN_INTERNAL, .parent = parent});
+    const loom_trace_context ctx = *loom_span_context(span);
+    loom_span_set_string(span, "what", name);
+    loom_span_end(span);
+    return ctx;
+}
+
+/* ---- spans ---- */
+
+static void a_span_that_is_not_sampled_records_and_stays(void **state)
+{
+    fixture *f = *state;
+    loom_span *span = loom_span_start(f->spans.tracer, "work", NULL);
+    assert_true(loom_span_is_recording(span));
+    assert_int_equal(0, loom_span_context(span)->trace_flags & LOOM_TRACE_FLAG_SAMPLED);
+    loom_span_end(span);
+    assert_int_equal(0, exported(f));
+    assert_int_equal(f->before.recorded + 1, loom_recorder_counts_now().recorded);
+}
+
+static void a_trace_that_is_asked_for_comes_whole_and_says_why(void **state)
+{
+    fixture *f = *state;
+    const loom_trace_context root = one_span(f, "root", NULL), child = one_span(f, "child", &root);
+    (void)one_span(f, "other", NULL);
+    loom_trace_keep(&root, "a customer asked");
+    assert_int_equal(2, exported(f));
+    json_t *span = recorded_span(&f->spans, "child");
+    recorded_has_string(span, "what", "child");
+    recorded_has_string(span, "loom.kept", "a customer asked");
+    recorded_has_string(recorded_span(&f->spans, "root"), "loom.kept", "a customer asked");
+    char id[33];
+    for (unsigned i = 0; i < 8; i++) {
+        (void)snprintf(id + 2 * i, 3, "%02x", root.span_id[i]);
+    }
+    assert_string_equal(id, recorded_string(span, "parentSpanId"));
+    assert_memory_equal(root.trace_id, child.trace_id, sizeof root.trace_id);
+}
+
+static void an_error_keeps_what_came_before_it_and_after(void **state)
+{
+    fixture *f = *state;
+    const loom_trace_context root = one_span(f, "before", NULL);
+    loom_span *span = loom_span_start(f->spans.tracer, "fails", &(loom_span_options){.parent = &root});
+    loom_span_record_error(span, "broken", "it does not work");
+    loom_span_end(span);
+    assert_int_equal(2, exported(f));
+    recorded_has_string(recorded_span(&f->spans, "before"), "loom.kept", "error");
+    (void)one_span(f, "after", &root);
+    assert_int_equal(3, exported(f));
+    recorded_has_string(recorded_span(&f->spans, "after"), "loom.kept", "error");
+}
+
+static void a_span_is_exported_once_however_often_it_is_asked_for(void **state)
+{
+    fixture *f = *state;
+    const loom_trace_context root = one_span(f, "root", NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        loom_trace_keep(&root, "again");
+        assert_int_equal(1, exported(f));
+    }
+    assert_int_equal(f->before.kept + 1, loom_recorder_counts_now().kept);
+}
+
+static void what_is_sampled_goes_as_ever_and_is_not_recorded(void **state)
+{
+    fixture *f = *state;
+    const loom_trace_context root = one_span(f, "root", NULL);
+    loom_trace_keep(&root, "no need");
+    assert_int_equal(1, exported(f));
+    assert_int_equal(0, recorded_attr(recorded_span(&f->spans, "root"), "loom.kept", &(json_t *){NULL}));
+    assert_int_equal(f->before.recorded, loom_recorder_counts_now().recorded);
+    assert_int_equal(f->before.triggers, loom_recorder_counts_now().triggers);
+}
+
+static void a_slow_span_keeps_its_trace(void **state)
+{
+    fixture *f = *state;
+    const uint64_t now = loom_time_unix_ns();
+    loom_span *quick = loom_span_start(f->spans.tracer, "slow.not", &(loom_span_options){.start_unix_ns = now});
+    loom_span_end_at(quick, now + 999999);
+    assert_int_equal(0, exported(f));
+    loom_span *slow = loom_span_start(f->spans.tracer, "slow.yes", &(loom_span_options){.start_unix_ns = now});
+    loom_span_end_at(slow, now + 1000000);
+    assert_int_equal(1, exported(f));
+    recorded_has_string(recorded_span(&f->spans, "slow.yes"), "loom.kept", "slow");
+}
+
+static void the_oldest_are_overwritten(void **state)
+{
+    fixture *f = *state;
+    const loom_trace_context first = one_span(f, "first", NULL);
+    for (unsigned i = 0; i < SMALLEST / 64; i++) {
+        (void)one_span(f, "many", NULL);
+    }
+    const loom_trace_context last = one_span(f, "last", NULL);
+    const loom_recorder_counts now = loom_recorder_counts_now();
+    assert_true(now.overwritten > f->before.overwritten);
+    assert_int_equal(f->before.lost, now.lost);
+    loom_trace_keep(&first, "late");
+    loom_trace_keep(&last, "in time");
+    assert_int_equal(1, exported(f));
+    (void)recorded_span(&f->spans, "last");
+}
+
+static void a_span_larger_than_a_chunk_is_lost_and_counted(void **state)
+{
+    fixture *f = *state;
+    static char large[100000];
+    memset(large, 'x', sizeof large - 1);
+    loom_span *span = loom_span_start(f->spans.tracer, "large", NULL);
+    const loom_trace_context ctx = *loom_span_context(span);
+    loom_span_set_string(span, "text", large);
+    loom_span_end(span);
+    loom_trace_keep(&ctx, "large");
+    assert_int_equal(0, exported(f));
+    assert_int_equal(f->before.lost + 1, loom_recorder_counts_now().lost);
+}
+
+typedef struct work {
+    fixture *f;
+    loom_trace_context root;
+} work;
+
+static void *on_a_thread(void *user)
+{
+    work *w = user;
+    for (unsigned i = 0; i < 100; i++) {
+        (void)one_span(w->f, "thread", &w->root);
+        if (i == 50) {
+            loom_trace_keep(&w->root, "from a thread");
+        }
+    }
+    return NULL;
+}
+
+static void spans_of_all_threads_come_also_when_those_have_exited(void **state)
+{
+    fixture *f = *state;
+    enum { THREADS = 12 }; /* more than there are chunks */
+    pthread_t threads[THREADS];
+    work works[THREADS];
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < THREADS / 2; i++) {
+            works[i] = (work){f, one_span(f, "root", NULL)};
+            assert_int_equal(0, pthread_create(&threads[i], NULL, on_a_thread, &works[i]));
+        }
+        for (unsigned i = 0; i < THREADS / 2; i++) {
+            assert_int_equal(0, pthread_join(threads[i], NULL));
+        }
+        assert_int_equal((round + 1) * (THREADS / 2) * 101, exported(f));
+    }
+}
+
+static void what_a_provider_left_goes_with_it(void **state)
+{
+    fixture *f = *state;
+    loom_tracer_provider *other;
+    assert_status(LOOM_OK, loom_tracer_provider_create(&other, &(loom_tracer_provider_options){
+                                                                   .service_name = "other",
+                                                                   .sampler = &(loom_sampler){.kind = LOOM_SAMPLER_PARENTBASED_ALWAYS_OFF},
+                                                                   .processor = f->spans.processor}));
+    const loom_trace_context root = one_span(f, "root", NULL);
+    loom_span_end(loom_span_start(loom_tracer_get(other, "gone", NULL), "gone", &(loom_span_options){.parent = &root}));
+    loom_tracer_provider_unref(other);
+    loom_trace_keep(&root, "asked");
+    assert_int_equal(1, exported(f));
+}
+
+static void triggers_beyond_what_is_allowed_are_counted(void **state)
+{
+    fixture *f = *state;
+    enum { FAILURES = 10000 };
+    for (unsigned i = 0; i < FAILURES; i++) {
+        loom_span *span = loom_span_start(f->spans.tracer, "fails", NULL);
+        loom_span_set_status(span, LOOM_SPAN_ERROR, "");
+        loom_span_end(span);
+    }
+    const loom_recorder_counts now = loom_recorder_counts_now();
+    assert_int_equal(f->before.triggers + FAILURES, now.triggers);
+    assert_true(now.triggers_limited > f->before.triggers_limited);
+    assert_true(exported(f) > 0);
+}
+
+/* ---- hops of messages ---- */
+
+typedef struct message {
+    uint8_t wire[512];
+    envelope_view view;
+} message;
+
+static void make_message(message *m, const loom_trace_context *context, const char *thread, const char *correlation)
+{
+    static const uint8_t id[LOOM_UUID_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+    loom_envelope_fields fields = {.topic = STR("readings.raw"), .sender = STR("sensor"), .payload = {id, 5},
+                                   .thread_id = str_of(thread), .correlation_id = str_of(correlation)};
+    uint8_t given[LOOM_UUID_SIZE];
+    size_t size;
+    const char *reason;
+    memcpy(fields.id, id, sizeof id);
+    loom_envelope_inject(&fields, context);
+    assert_status(LOOM_OK, envelope_encode_check(&fields, &size));
+    assert_in_range(size, 1, sizeof m->wire);
+    size = envelope_encode(m->wire, &fields, given);
+    assert_status(LOOM_OK, envelope_scan(&m->view, (loom_bytes){m->wire, size}, NULL, &reason));
+}
+
+/* As broker and bridge do it. */
+static void pass_on(fixture *f, message *m)
+{
+    const message_counts counts = {3, 2, 1};
+    message_pass publish, bus, forward;
+    message_pass_begin(&publish, f->spans.tracer, HOP_BRIDGE_PUBLISH, &m->view, STR("bridge"), true, m->wire);
+    message_pass_begin(&bus, f->spans.tracer, HOP_EVENTBUS_PUBLISH, &m->view, STR("sensor"), false, m->wire);
+    uint8_t copy[sizeof m->wire];
+    memcpy(copy, m->wire, sizeof copy);
+    message_pass_begin(&forward, f->spans.tracer, HOP_BRIDGE_FORWARD, &m->view, STR("output"), false, copy);
+    message_pass_end(&forward, NULL);
+    message_pass_end(&bus, &counts);
+    message_pass_end(&publish, NULL);
+}
+
+/* What differs from run to run is made the same: ids and times; and what only a kept span has is taken away. */
+static char *comparable(json_t *span)
+{
+    json_t *copy = json_deep_copy(span), *attributes = json_object_get(copy, "attributes"), *attribute;
+    size_t i;
+    json_array_foreach(attributes, i, attribute) {
+        if (strcmp(recorded_string(attribute, "key"), "loom.kept") == 0) {
+            json_array_remove(attributes, i);
+            break;
+        }
+    }
+    static const char *const differ[] = {"traceId", "spanId", "parentSpanId", "startTimeUnixNano", "endTimeUnixNano", "flags"};
+    for (i = 0; i < sizeof differ / sizeof *differ; i++) {
+        if (json_object_get(copy, differ[i]) != NULL) {
+            json_object_set_new(copy, differ[i], json_true());
+        }
+    }
+    char *text = json_dumps(copy, JSON_SORT_KEYS);
+    json_decref(copy);
+    return text;
+}
+
+static void a_kept_hop_is_as_a_sampled_one(void **state)
+{
+    fixture *f = *state;
+    static const char *const names[] = {"bridge.publish", "eventbus.publish", "bridge.forward"};
+    static const char *const texts[][2] = {{NULL, NULL}, {"thread-1", NULL}, {NULL, "order-7"}, {"thread-1", "order-7"}};
+    for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
+        char *kept[3], *sampled[3];
+        message m;
+        const loom_trace_context not_sampled = {{0xaa, (uint8_t)t}, {0xbb, 2}, LOOM_TRACE_FLAG_RANDOM};
+        make_message(&m, &not_sampled, texts[t][0], texts[t][1]);
+        pass_on(f, &m);
+        loom_trace_keep(&not_sampled, "to compare");
+        const size_t before = 6 * t;
+        assert_int_equal(before + 3, exported(f));
+        for (size_t i = 0; i < 3; i++) {
+            kept[i] = comparable(json_array_get(f->spans.spans, before + 2 - i)); /* the last record is found first */
+        }
+        const loom_trace_context is_sampled = {{0xcc, (uint8_t)t}, {0xbb, 2}, LOOM_TRACE_FLAG_SAMPLED};
+        make_message(&m, &is_sampled, texts[t][0], texts[t][1]);
+        pass_on(f, &m);
+        assert_int_equal(before + 6, exported(f));
+        for (size_t i = 0; i < 3; i++) {
+            sampled[i] = comparable(json_array_get(f->spans.spans, before + 3 + i));
+        }
+        for (size_t i = 0; i < 3; i++) {
+            assert_non_null(strstr(kept[i], names[2 - i]));
+            assert_string_equal(sampled[i], kept[i]);
+            free(kept[i]);
+            free(sampled[i]);
+        }
+    }
+}
+
+static void hops_are_each_others_parents_and_their_times_nest(void **state)
+{
+    fixture *f = *state;
+    message m;
+    const loom_trace_context root = {{0xdd, 1}, {0xbb, 2}, 0};
+    make_message(&m, &root, NULL, NULL);
+    pass_on(f, &m);
+    loom_trace_keep(&root, "asked");
+    assert_int_equal(3, exported(f));
+    json_t *publish = recorded_span(&f->spans, "bridge.publish"), *bus = recorded_span(&f->spans, "eventbus.publish"),
+           *forward = recorded_span(&f->spans, "bridge.forward");
+    assert_string_equal("bb02000000000000", recorded_string(publish, "parentSpanId"));
+    assert_string_equal(recorded_string(publish, "spanId"), recorded_string(bus, "parentSpanId"));
+    assert_string_equal(recorded_string(bus, "spanId"), recorded_string(forward, "parentSpanId"));
+    json_t *const order[] = {publish, bus, forward};
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(strcmp(recorded_string(order[i], "startTimeUnixNano"), recorded_string(order[i], "endTimeUnixNano")) <= 0);
+        if (i > 0) {
+            assert_true(strcmp(recorded_string(order[i - 1], "startTimeUnixNano"), recorded_string(order[i], "startTimeUnixNano")) <= 0);
+            assert_true(strcmp(recorded_string(order[i], "endTimeUnixNano"), recorded_string(order[i - 1], "endTimeUnixNano")) <= 0);
+        }
+    }
+    const uint64_t start = strtoull(recorded_string(publish, "startTimeUnixNano"), NULL, 10);
+    assert_true(loom_time_unix_ns() - start < UINT64_C(60000000000));
+}
+
+static void a_hop_that_has_something_to_say_becomes_a_span(void **state)
+{
+    fixture *f = *state;
+    message m;
+    message_pass pass;
+    const loom_trace_context root = {{0xee, 1}, {0xbb, 2}, 0};
+    make_message(&m, &root, NULL, NULL);
+    message_pass_begin(&pass, f->spans.tracer, HOP_BRIDGE_PUBLISH, &m.view, STR("bridge"), true, m.wire);
+    const loom_trace_context ctx = pass.ctx;
+    loom_span_record_error(message_pass_span(&pass), "refused", "the sender is not the agent of this session");
+    assert_memory_equal(&ctx, loom_span_context(pass.span), sizeof ctx);
+    message_pass_end(&pass, NULL);
+    assert_int_equal(1, exported(f));
+    recorded_has_string(recorded_span(&f->spans, "bridge.publish"), "loom.kept", "error");
+    recorded_has_string(recorded_span(&f->spans, "bridge.publish"), "topic", "readings.raw");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_span_that_is_not_sampled_records_and_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_trace_that_is_asked_for_comes_whole_and_says_why, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_error_keeps_what_came_before_it_and_after, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_span_is_exported_once_however_often_it_is_asked_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_sampled_goes_as_ever_and_is_not_recorded, set_up_sampled, tear_down),
+        cmocka_unit_test_setup_teardown(a_slow_span_keeps_its_trace, set_up_slow, tear_down),
+        cmocka_unit_test_setup_teardown(the_oldest_are_overwritten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_span_larger_than_a_chunk_is_lost_and_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(spans_of_all_threads_come_also_when_those_have_exited, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_provider_left_goes_with_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(triggers_beyond_what_is_allowed_are_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_kept_hop_is_as_a_sampled_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(hops_are_each_others_parents_and_their_times_nest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_hop_that_has_something_to_say_becomes_a_span, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A hop's span as the flight recorder keeps it (trace/record/): what differs from other messages of the same hop, agent and topic. Its
+ * attributes are made when the span leaves, as message_span.c makes them. */
+#ifndef LOOM_TRACE_MESSAGE_RECORD_H
+#define LOOM_TRACE_MESSAGE_RECORD_H
+
+#include "trace/messaging/message_span.h"
+#include "trace/record/chunk.h"
+
+enum { MESSAGE_COUNTS = 3 };
+
+/* message_span.c: the attributes of a hop's span. Returns how many were left out. */
+uint32_t message_attrs_write(message_hop hop, const message_facts *facts, attr_index *index, pb_buf *b, uint32_t field);
+uint32_t message_counts_list(fixed_attr out[MESSAGE_COUNTS], const message_counts *counts);
+
+/* Writes the record of a hop that ends now. counts: of eventbus.publish, else NULL. link: of agent.on_event, else NULL; only what
+ * message_record_links() allows. false: it takes a span to say all of it. */
+bool message_record_write(record_chunk *chunk, const message_pass *pass, const message_facts *facts, uint64_t end_ns,
+                          const message_counts *counts, const loom_link *link);
+/* Whether a record can have this link: to a span of its own trace, as that of a message's creation is. */
+bool message_record_links(const loom_trace_context *ctx, const loom_link *link);
+
+/* The most bytes that one takes. */
+enum { MESSAGE_RECORD_TEXT_MAX = 256, MESSAGE_RECORD_MAX = 96 + 2 * MESSAGE_RECORD_TEXT_MAX + 8 };
+
+#endif

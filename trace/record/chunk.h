@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How records lie in memory. The ring is made of chunks. A chunk is filled by one thread, which takes no lock for a record, and
+ * stands for itself: what records have in common (the tracer, the agent, the topic) is said in the chunk by a definition, once, and
+ * each record names its definition. So a chunk that is overwritten takes all with it that its records need, and nothing is counted
+ * or freed record by record.
+ *
+ * A record is found by its trace: `heads` are chains of records by their trace id. The writer publishes a record by storing its
+ * place in the chain's head; whoever reads holds the recorder's lock, under which alone a chunk changes hands.
+ *
+ * Places are in units of 8 bytes from the start of the chunk, so that they take 16 bits; 0 is none. */
+#ifndef LOOM_TRACE_RECORD_CHUNK_H
+#define LOOM_TRACE_RECORD_CHUNK_H
+
+#include "trace/record/clock.h"
+
+#include <loom/context.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+enum {
+    CHUNK_SIZE = 64 * 1024, /* bytes */
+    CHUNK_UNIT = 8,         /* bytes */
+    CHUNK_UNITS = CHUNK_SIZE / CHUNK_UNIT,
+    CHUNK_HEADS = 512,      /* a full chunk has about as many records */
+    CHUNK_KNOWN = 64,       /* definitions that are found at once */
+};
+
+typedef struct record_form record_form;
+
+/* What follows is the definition's or the record's own. */
+typedef struct record_head {
+    uint16_t units;      /* of the whole */
+    uint16_t next;       /* the record before it in the chain; of a definition: unused */
+    uint16_t definition; /* of a record */
+    uint8_t flags;       /* the form's */
+    uint8_t kept;        /* the reader's, under the recorder's lock: it has been exported */
+} record_head;
+
+typedef struct record_definition {
+    record_head head;
+    const record_form *form; /* NULL: its records are bytes of a ScopeSpans.spans field */
+    uint64_t slow_ns;        /* a span that takes longer is kept */
+    uint32_t tracer;         /* its number (tracers.h) */
+    uint32_t key;            /* the form's: tells apart what the bytes don't */
+    uint32_t len;            /* bytes that follow */
+    uint32_t name;           /* the number of its span's name (rules.h) */
+    uint8_t bytes[];
+} record_definition;
+
+/* What every record begins with. */
+typedef struct ring_record {
+    record_head head;
+    uint8_t trace_id[LOOM_TRACE_ID_SIZE];
+} ring_record;
+
+struct pb_buf;
+struct span_scope;
+/* How records of one kind, which are much alike, become spans. Static. */
+struct record_form {
+    /* Appends the fields of one Span of a tracer with this scope, without a tag and a length around them. */
+    void (*write)(const struct span_scope *scope, const record_definition *definition, const ring_record *rec, struct pb_buf *out);
+    uint64_t (*duration_ns)(const ring_record *rec);
+};
+
+/* Of spans that are no form's. */
+typedef struct record_bytes {
+    ring_record base;
+    uint64_t duration_ns;
+    uint32_t len;
+    uint8_t bytes[];
+} record_bytes;
+
+/* A thread's time, which goes with it from chunk to chunk. */
+typedef struct record_time {
+    record_clock clock;
+    uint64_t last_ns; /* the last reading of it */
+    bool in_hop;      /* that is recent enough for what happens now */
+} record_time;
+
+typedef struct record_chunk {
+    struct record_chunk *next;  /* in a list of the recorder's; guarded by its lock */
+    bool in_hand;               /* some thread fills it; guarded by its lock */
+    /* the writer's, while it is in hand */
+    uint32_t used;              /* units */
+    atomic_uint records;
+    record_time time;
+    uint16_t known[CHUNK_KNOWN]; /* definitions, by hash */
+    /* published to readers */
+    _Atomic uint16_t heads[CHUNK_HEADS];
+} record_chunk;
+
+enum { CHUNK_FIRST = (sizeof(record_chunk) + CHUNK_UNIT - 1) / CHUNK_UNIT };
+
+static inline void *chunk_at(record_chunk *chunk, uint32_t place)
+{
+    return (uint8_t *)chunk + (size_t)place * CHUNK_UNIT;
+}
+
+static inline uint16_t chunk_place(const record_chunk *chunk, const void *at)
+{
+    return (uint16_t)((size_t)((const uint8_t *)at - (const uint8_t *)chunk) / CHUNK_UNIT);
+}
+
+static inline uint32_t units_of(size_t bytes)
+{
+    return (uint32_t)((bytes + CHUNK_UNIT - 1) / CHUNK_UNIT);
+}
+
+/* The end of a trace id is random (Trace Context level 2); of one that is not, the chains are long. */
+static inline uint32_t trace_hash(const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
+{
+    uint64_t words[2];
+    memcpy(words, trace_id, sizeof words);
+    return (uint32_t)((words[0] ^ words[1] * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xff51afd7ed558ccd) >> 32);
+}
+
+static inline unsigned chunk_bucket(uint32_t hash)
+{
+    return hash % CHUNK_HEADS;
+}
+
+static inline void chunk_empty(record_chunk *chunk)
+{
+    chunk->used = CHUNK_FIRST;
+    atomic_store_explicit(&chunk->records, 0, memory_order_relaxed);
+    memset(chunk->known, 0, sizeof chunk->known);
+    for (unsigned i = 0; i < CHUNK_HEADS; i++) {
+        atomic_store_explicit(&chunk->heads[i], 0, memory_order_relaxed);
+    }
+}
+
+#endif

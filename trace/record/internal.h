@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The recorder's state. recorder.c has its life and its chunks, find.c a trace's records, keep.c what is kept. */
+#ifndef LOOM_TRACE_RECORD_INTERNAL_H
+#define LOOM_TRACE_RECORD_INTERNAL_H
+
+#include "trace/otlp/protobuf_write.h"
+#include "trace/record/rules.h"
+#include "trace/record/write.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+enum {
+    TRACERS_MAX = 1024,
+    PENDING_MAX = 4096, /* traces that wait for the recorder's thread */
+    KEPT_MAX = 16384,   /* traces kept just now */
+};
+
+#define RECORDER_BYTES_UNSET 0u /* what is said nowhere: off */
+#define KEEP_SECONDS 10u
+#define TRIGGERS_PER_SECOND 1000u
+#define TRIGGERS_BURST 2000u
+
+typedef struct known_tracer {
+    const span_scope *scope; /* NULL: the place is free */
+    loom_span_processor *processor;
+    uint32_t generation;
+} known_tracer;
+
+typedef struct pending_trace {
+    uint8_t trace_id[LOOM_TRACE_ID_SIZE];
+    char reason[LOOM_KEEP_REASON_MAX + 1];
+    bool found_here; /* others are to be told */
+    bool late;       /* a record more of one that may be kept */
+} pending_trace;
+
+/* A trace whose spans are exported as they come. */
+typedef struct kept_trace {
+    uint8_t trace_id[LOOM_TRACE_ID_SIZE];
+    char reason[LOOM_KEEP_REASON_MAX + 1];
+    uint64_t until_ns; /* monotonic; 0: none */
+    bool looked_again; /* for what was being recorded when it was first looked for */
+    bool found;        /* anything of it */
+} kept_trace;
+
+struct recorder {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    atomic_bool on;              /* has been attached to */
+    pid_t pid;                   /* a forked child has no thread, and perhaps a lock that nobody opens */
+    /* guarded by lock */
+    bool configured;             /* by the program: the environment is not asked */
+    size_t bytes;
+    slow_rules slow;
+    record_chunk **chunks;       /* all there are */
+    size_t chunk_count, chunk_max; /* there may be more than that in hand, of an earlier and larger ring */
+    size_t chunk_room;           /* places of chunks */
+    record_chunk *free;
+    record_chunk *oldest, *newest; /* full, or given back */
+    known_tracer tracers[TRACERS_MAX];
+    size_t tracer_count;
+    loom_recorder_counts counts;
+    uint64_t learning; /* records seen, for every eighth */
+    pending_trace pending[PENDING_MAX];
+    size_t pending_count;
+    uint64_t bucket_ns;          /* the time that triggers are paid up to (GCRA) */
+    pthread_t thread;
+    bool thread_runs, thread_stops;
+    /* the thread's, or of whoever drains in its place, with keeping */
+    pthread_mutex_t keeping;
+    kept_trace *kept;            /* KEPT_MAX, by hash */
+    atomic_size_t kept_count;
+    uint64_t sweep_ns;           /* when kept ones are looked through next */
+    pthread_mutex_t carriers_lock;
+    recorder_carrier *carriers;
+};
+
+/* There is one. */
+extern recorder recorder_of_process;
+
+/* find.c: exports what is there of a trace and has not been, with why. Returns how many spans. keeping held. */
+size_t recorder_export_trace(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], const char *reason);
+/* recorder.c, lock held: NULL for a tracer that is gone. */
+const known_tracer *recorder_tracer(const recorder *r, uint32_t number);
+/* keep.c: lock held. */
+void recorder_stop_thread(recorder *r);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The recorder's life, its settings, its tracers, and who has which chunk. */
+#include "trace/record/internal.h"
+
+#include "trace/export/processor.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+recorder recorder_of_process = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                                .keeping = PTHREAD_MUTEX_INITIALIZER,
+                                .carriers_lock = PTHREAD_MUTEX_INITIALIZER};
+
+kept_filter recorder_kept;
+
+static bool is_forked(const recorder *r)
+{
+    return r->pid != getpid();
+}
+
+/* ---- settings ---- */
+
+/* Lock held. */
+static loom_status set(recorder *r, size_t bytes, loom_str slow, const char **fault)
+{
+    slow_rules rules = {.count = 0};
+    loom_status st = slow_rules_parse(&rules, slow, fault);
+    if (st == LOOM_OK) {
+        slow_rules_fini(&r->slow);
+        r->slow = rules;
+        r->bytes = bytes;
+    }
+    return st;
+}
+
+loom_status loom_recorder_configure(size_t bytes, const char *slow)
+{
+    recorder *r = &recorder_of_process;
+    const char *fault;
+    if (bytes != 0 && bytes < LOOM_RECORDER_BYTES_MIN) {
+        return LOOM_EINVAL;
+    }
+    pthread_mutex_lock(&r->lock);
+    loom_status st = r->tracer_count > 0 ? LOOM_EBUSY : set(r, bytes, str_of(slow), &fault);
+    r->configured |= st == LOOM_OK;
+    pthread_mutex_unlock(&r->lock);
+    return st;
+}
+
+/* Lock held. What makes no sense in the environment is reported by whoever checks that. */
+static void look_at_env(recorder *r)
+{
+    if (!r->configured && r->tracer_count == 0) {
+        const recorder_settings settings = recorder_settings_from_env(NULL);
+        const char *fault;
+        r->bytes = set(r, settings.bytes, str_of(settings.slow), &fault) == LOOM_OK ? settings.bytes : 0;
+    }
+}
+
+bool recorder_is_on(void)
+{
+    recorder *r = &recorder_of_process;
+    pthread_mutex_lock(&r->lock);
+    look_at_env(r);
+    const bool on = r->bytes > 0;
+    pthread_mutex_unlock(&r->lock);
+    return on;
+}
+
+/* ---- tracers ---- */
+
+const known_tracer *recorder_tracer(const recorder *r, uint32_t number)
+{
+    const known_tracer *t = &r->tracers[number % TRACERS_MAX];
+    return t->scope != NULL && t->generation == number / TRACERS_MAX ? t : NULL;
+}
+
+/* Lock held. */
+static bool start(recorder *r)
+{
+    pthread_condattr_t attr;
+    const size_t chunk_max = r->bytes / CHUNK_SIZE;
+    if (chunk_max > r->chunk_room) {
+        record_chunk **chunks = realloc(r->chunks, chunk_max * sizeof *chunks);
+        if (chunks == NULL) {
+            return false;
+        }
+        r->chunks = chunks;
+        r->chunk_room = chunk_max;
+    }
+    r->chunk_max = chunk_max;
+    if (atomic_load(&r->on)) {
+        return true;
+    }
+    if (r->kept == NULL && (r->kept = calloc(KEPT_MAX, sizeof *r->kept)) == NULL) {
+        return false;
+    }
+    if (pthread_condattr_init(&attr) != 0) {
+        return false;
+    }
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    const bool made = pthread_cond_init(&r->wake, &attr) == 0;
+    pthread_condattr_destroy(&attr);
+    r->pid = getpid();
+    atomic_store(&r->on, made);
+    return made;
+}
+
+static uint32_t add_tracer(recorder *r, const span_scope *scope, loom_span_processor *processor)
+{
+    for (uint32_t i = 0; i < TRACERS_MAX; i++) {
+        known_tracer *t = &r->tracers[i];
+        if (t->scope == NULL) {
+            t->generation = t->generation % (UINT32_MAX / TRACERS_MAX - 1) + 1;
+            t->scope = scope;
+            t->processor = processor;
+            r->tracer_count++;
+            return t->generation * TRACERS_MAX + i;
+        }
+    }
+    return 0;
+}
+
+recorder *recorder_attach(const span_scope *scope, loom_span_processor *processor, uint32_t *number)
+{
+    recorder *r = &recorder_of_process;
+    *number = 0;
+    pthread_mutex_lock(&r->lock);
+    look_at_env(r);
+    if (r->bytes > 0 && start(r)) {
+        *number = add_tracer(r, scope, processor);
+        processor_set_before_flush(processor, recorder_drain);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return *number != 0 ? r : NULL;
+}
+
+/* Lock held. Those in hand are left; they come back when their thread takes another one, or exits. */
+static void free_chunks(recorder *r)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < r->chunk_count; i++) {
+        record_chunk *chunk = r->chunks[i];
+        if (chunk->in_hand) {
+            r->chunks[left++] = chunk;
+        } else {
+            free(chunk);
+        }
+    }
+    r->chunk_count = left;
+    r->free = r->oldest = r->newest = NULL;
+}
+
+void recorder_detach(recorder *r, uint32_t number)
+{
+    if (is_forked(r)) {
+        return;
+    }
+    pthread_mutex_lock(&r->lock);
+    known_tracer *t = &r->tracers[number % TRACERS_MAX];
+    t->scope = NULL;
+    t->processor = NULL;
+    if (--r->tracer_count == 0) {
+        recorder_stop_thread(r);
+        free_chunks(r);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* ---- chunks ---- */
+
+static void put_chunk(recorder *r, record_chunk *chunk)
+{
+    chunk->in_hand = false;
+    chunk->next = NULL;
+    if (r->newest != NULL) {
+        r->newest->next = chunk;
+    } else {
+        r->oldest = chunk;
+    }
+    r->newest = chunk;
+}
+
+/* What a full chunk tells of how long spans take: of every eighth, since this is on their way. */
+static void learn(recorder *r, record_chunk *chunk)
+{
+    if (r->slow.slowest <= 0) {
+        return;
+    }
+    for (uint32_t at = CHUNK_FIRST; at < chunk->used;) {
+        const ring_record *rec = chunk_at(chunk, at);
+        at += rec->head.units;
+        if (rec->head.definition == 0 || r->learning++ % 8 != 0) {
+            continue;
+        }
+        const record_definition *d = chunk_at(chunk, rec->head.definition);
+        slow_rules_learn(&r->slow, d->name,
+                         d->form != NULL ? d->form->duration_ns(rec) : ((const record_bytes *)rec)->duration_ns);
+    }
+}
+
+static record_chunk *new_chunk(recorder *r)
+{
+    record_chunk *chunk = aligned_alloc(CHUNK_UNIT * 8, CHUNK_SIZE);
+    if (chunk != NULL) {
+        memset(chunk, 0, sizeof *chunk);
+        r->chunks[r->chunk_count++] = chunk;
+    }
+    return chunk;
+}
+
+/* Lock held. */
+static record_chunk *take_chunk(recorder *r)
+{
+    record_chunk *chunk = r->free;
+    if (chunk != NULL) {
+        r->free = chunk->next;
+    } else if (r->chunk_count < r->chunk_max && (chunk = new_chunk(r)) != NULL) {
+        /* as long as there is room, nothing is overwritten */
+    } else if ((chunk = r->oldest) != NULL) {
+        r->oldest = chunk->next;
+        r->newest = r->oldest != NULL ? r->newest : NULL;
+        r->counts.overwritten += chunk->records;
+    }
+    if (chunk != NULL) {
+        chunk_empty(chunk);
+        chunk->in_hand = true;
+        chunk->next = NULL;
+    }
+    return chunk;
+}
+
+/* Lock held. */
+static void give_back(recorder *r, record_hand *hand)
+{
+    record_chunk *chunk = hand->chunk;
+    hand->chunk = NULL;
+    if (chunk == NULL) {
+        return;
+    }
+    r->counts.recorded += chunk->records;
+    learn(r, chunk);
+    put_chunk(r, chunk);
+}
+
+void record_hand_give_back(record_hand *hand)
+{
+    recorder *r = &recorder_of_process;
+    if (hand->chunk == NULL || is_forked(r)) {
+        return;
+    }
+    pthread_mutex_lock(&r->lock);
+    give_back(r, hand);
+    pthread_mutex_unlock(&r->lock);
+}
+
+record_chunk *record_next_chunk(record_hand *hand, recorder *r)
+{
+    if (is_forked(r)) {
+        return NULL;
+    }
+    pthread_mutex_lock(&r->lock);
+    const record_time time = hand->chunk != NULL ? hand->chunk->time : (record_time){0};
+    give_back(r, hand);
+    record_chunk *chunk = take_chunk(r);
+    if (chunk != NULL) {
+        chunk->time = time;
+        hand->chunk = chunk;
+    } else {
+        r->counts.lost++;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return chunk;
+}
+
+/* ---- records ---- */
+
+record_definition *record_define(record_chunk *chunk, recorder *r, const record_what *what)
+{
+    const uint16_t len[2] = {(uint16_t)what->texts[0].len, (uint16_t)what->texts[1].len};
+    record_definition *d = record_here(chunk);
+    const loom_str name = what->name != NULL ? str_of(what->name) : what->texts[0];
+    d->form = what->form;
+    d->tracer = what->tracer;
+    d->key = what->key;
+    d->len = (uint32_t)sizeof len + len[0] + len[1];
+    memcpy(d->bytes, len, sizeof len);
+    memcpy(d->bytes + sizeof len, what->texts[0].data, len[0]);
+    if (len[1] > 0) {
+        memcpy(d->bytes + sizeof len + len[0], what->texts[1].data, len[1]);
+    }
+    pthread_mutex_lock(&r->lock);
+    d->name = slow_rules_name(&r->slow, name);
+    d->slow_ns = slow_rules_limit(&r->slow, name, d->name);
+    pthread_mutex_unlock(&r->lock);
+    d->head = (record_head){.units = (uint16_t)units_of(sizeof *d + d->len)};
+    chunk->used += d->head.units;
+    return d;
+}
+
+void record_span(record_hand *hand, recorder *r, uint32_t tracer, loom_str name, const uint8_t trace_id[LOOM_TRACE_ID_SIZE],
+                 loom_bytes span, uint64_t duration_ns)
+{
+    const size_t bytes = sizeof(record_bytes) + span.len;
+    if (bytes > (size_t)(CHUNK_UNITS - CHUNK_FIRST) * CHUNK_UNIT - RECORD_DEFINITION_MAX) {
+        pthread_mutex_lock(&r->lock);
+        r->counts.lost++;
+        pthread_mutex_unlock(&r->lock);
+        return;
+    }
+    record_chunk *chunk = record_room(hand, r, bytes);
+    if (chunk == NULL) {
+        return;
+    }
+    name.len = name.len < RECORD_TEXT_MAX ? name.len : RECORD_TEXT_MAX;
+    const record_definition *d = record_definition_of(chunk, r, &(record_what){.tracer = tracer, .texts = {name}});
+    record_bytes *rec = record_here(chunk);
+    memcpy(rec->base.trace_id, trace_id, sizeof rec->base.trace_id);
+    rec->duration_ns = duration_ns;
+    rec->len = (uint32_t)span.len;
+    memcpy(rec->bytes, span.data, span.len);
+    record_publish(chunk, r, &rec->base, d, bytes, 0, duration_ns);
+}
+
+loom_recorder_counts loom_recorder_counts_now(void)
+{
+    recorder *r = &recorder_of_process;
+    pthread_mutex_lock(&r->lock);
+    loom_recorder_counts counts = r->counts;
+    for (size_t i = 0; i < r->chunk_count; i++) {
+        counts.recorded += r->chunks[i]->in_hand ? atomic_load_explicit(&r->chunks[i]->records, memory_order_relaxed) : 0;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return counts;
+}

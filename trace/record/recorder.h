@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The flight recorder of this process: finished spans of traces that nobody sampled, in a ring of bounded memory, the oldest
+ * overwritten first. When something shows that a trace matters, here or in another process, its spans are exported as if it had been
+ * sampled, and for a while what still comes of it.
+ *
+ * There is one a process, because what a trace left here is looked for in one place; providers share it. It is on while
+ * LOOM_TRACE_RECORDER says so and any provider lives.
+ *
+ * Threads: any, if nothing else is said. Its lock is a leaf but for exporting, which happens on its own thread with no lock held. */
+#ifndef LOOM_TRACE_RECORD_RECORDER_H
+#define LOOM_TRACE_RECORD_RECORDER_H
+
+#include "trace/export/env_report.h"
+#include "trace/export/scope.h"
+#include "trace/record/chunk.h"
+
+#include <loom/recorder.h>
+
+typedef struct recorder recorder;
+
+/* What is said of it in the environment, or by loom_recorder_configure(). */
+typedef struct recorder_settings {
+    size_t bytes; /* 0: off */
+    const char *slow; /* rules.h */
+} recorder_settings;
+recorder_settings recorder_settings_from_env(const env_report *report);
+
+/* Whether tracers that attach now find it on. */
+bool recorder_is_on(void);
+/* For one tracer more. NULL: it is off. *number: the tracer's here, never 0. */
+recorder *recorder_attach(const span_scope *scope, loom_span_processor *processor, uint32_t *number);
+/* What it has of this tracer is gone. */
+void recorder_detach(recorder *r, uint32_t number);
+
+/* A trace that matters to this process: what it holds of it is exported, and other processes are told, if there are any. reason: a
+ * word or two, such as "error"; the first one given counts. Rate limited. */
+void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason);
+/* The same from another process: told to nobody else. */
+void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason);
+
+/* Who carries triggers to other processes. Called on the recorder's thread, no lock held, with some that are new. */
+typedef struct recorder_trigger_item {
+    uint8_t trace_id[LOOM_TRACE_ID_SIZE];
+    char reason[LOOM_KEEP_REASON_MAX + 1];
+} recorder_trigger_item;
+typedef struct recorder_carrier {
+    void (*carry)(struct recorder_carrier *self, const recorder_trigger_item *items, size_t count);
+    struct recorder_carrier *next; /* the recorder's */
+} recorder_carrier;
+void recorder_add_carrier(recorder_carrier *carrier);
+/* It is not called when this has returned. Not from its own carry(). */
+void recorder_remove_carrier(recorder_carrier *carrier);
+/* Does at once what triggers wait for, on this thread: before a flush. */
+void recorder_drain(void);
+/* recorder_keep() of the process's recorder, if it is on. */
+void recorder_keep_here(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason);
+
+#endif
