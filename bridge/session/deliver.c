@@ -27,9 +27,11 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
     memcpy(copy, view->data, view->len);
     message_pass pass;
     message_pass_begin(&pass, b->options.tracer, HOP_BRIDGE_FORWARD, view, session_agent(s), !b->options.bus->in_process, copy);
-    const loom_str group = groups_name(s, subscription);
-    if (group.len > 0) {
-        message_span_set_group(message_pass_span(&pass), group);
+    if (message_pass_is_traced(&pass)) {
+        const loom_str group = groups_name(s, subscription);
+        if (group.len > 0) {
+            message_span_set_group(message_pass_span(&pass), group);
+        }
     }
     message_pass_end(&pass, NULL);
     frame_batch_commit(&s->out, view->len);

@@ -89,10 +89,15 @@ static inline void message_pass_begin(message_pass *pass, loom_tracer *tracer, m
     message_pass_begin_traced(pass, wire);
 }
 
+static inline bool message_pass_is_traced(const message_pass *pass)
+{
+    return pass->span != NULL || pass->start_ns != 0;
+}
+
 /* counts: of eventbus.publish, else NULL. */
 static inline void message_pass_end(message_pass *pass, const message_counts *counts)
 {
-    if (pass->span != NULL || pass->start_ns != 0) {
+    if (message_pass_is_traced(pass)) {
         message_pass_end_traced(pass, counts);
     }
 }
