@@ -9,8 +9,9 @@
  * provider; a result or report goes up from a provider, and comes down to a caller; cancel and call_credit the other way.
  *
  * Up:   subscribe, unsubscribe, provide (each answered by an ack), result, report, cancel, call_credit,
+ *       ask (before the publish of its message),
  *       ping (the agent was heard: at most one a heartbeat; number: ms since)
- * Down: ack, notice (one published message was refused), result, report, cancel, call_credit, error (the broker has ended
+ * Down: matched (the answer to an ask), ack, notice (one published message was refused), result, report, cancel, call_credit, error (the broker has ended
  *       the port: so does the session)
  *
  * Threads: the loop's. Handlers run inside calls of the bus or from the loop. A handler must not call the bus, but for

@@ -89,6 +89,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
         .max_payload = b->options.payload_max,
         .heartbeat_ms = b->options.heartbeat_ms,
         .span_credit = span_credit,
+        .asks = true,
     };
     const size_t mark = session_begin(s);
     session_commit(s, mark, SESSION_OTHER, frame_put_welcome(&s->out, &welcome));

@@ -78,6 +78,7 @@ static loom_status handle(session *s, const frame *f, char reason[FRAME_REASON_S
     case FRAME_SUBSCRIBE:
     case FRAME_UNSUBSCRIBE: groups_note(s, f); session_pass_up(s, f); return LOOM_OK;
     case FRAME_PROVIDE:
+    case FRAME_ASK:
     case FRAME_CALL_CREDIT: session_pass_up(s, f); return LOOM_OK;
     case FRAME_PUBLISH: return on_publish(s, &f->u.batch, reason);
     case FRAME_CREDIT: on_credit(s, f->u.credit.messages, f->u.credit.bytes); return LOOM_OK;

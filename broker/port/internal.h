@@ -7,12 +7,25 @@
 
 #include "broker/port/port.h"
 
+/* An ask whose message has not come yet. */
+typedef struct port_ask {
+    uint8_t message_id[LOOM_UUID_SIZE];
+    uint64_t number, how;
+} port_ask;
+
+/* In a ring, the oldest first: an agent asks in the order in which it publishes. */
+typedef struct port_asks {
+    port_ask *ring;
+    uint32_t first, count, capacity;
+} port_asks;
+
 struct bus_port {
     broker_cores cores;
     eventbus_publisher *publisher;
     eventbus_subscriber *subscriber;
     action_party *party;
     directory_entry *entry;
+    port_asks asks;
     const bus_handlers *handlers;
     void *user;
 };
@@ -27,6 +40,12 @@ static inline void port_say(const port *p, const frame *f)
 void port_subscribe(port *p, const frame_subscribe *f);
 void port_unsubscribe(port *p, const frame_unsubscribe *f);
 void port_provide(port *p, const frame_provide *f);
+
+/* ---- ask.c ---- */
+
+void port_ask_add(port *p, const frame_ask *f);
+/* As eventbus_publish(); answers the ask for this message, if there is one. */
+loom_status port_publish_asked(port *p, const envelope_view *view, uint8_t *wire);
 
 /* ---- action.c ---- */
 

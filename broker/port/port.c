@@ -84,6 +84,7 @@ void port_close(port *p, loom_status why)
     eventbus_subscriber_close(p->subscriber);
     action_party_close(p->party);
     directory_leave(p->cores.agents, p->entry, why);
+    free(p->asks.ring);
     free(p);
 }
 
@@ -113,7 +114,8 @@ void port_publish(port *p, const envelope_view *view, uint8_t *wire)
     directory_heard(p->entry, 0);
     if (broker_name_reserved(envelope_view_str(view, ENV_TOPIC))) {
         refuse(p, view, LOOM_EDENIED, "topics under system. are the broker's");
-    } else if (eventbus_publish(p->cores.events, p->publisher, view, wire, NULL) == LOOM_EINVAL) {
+    } else if ((p->asks.count == 0 ? eventbus_publish(p->cores.events, p->publisher, view, wire, NULL)
+                                   : port_publish_asked(p, view, wire)) == LOOM_EINVAL) {
         const char *reason = NULL;
         (void)!loom_topic_check(envelope_view_str(view, ENV_TOPIC), &reason);
         refuse(p, view, LOOM_EINVAL, reason != NULL ? reason : "topic is not valid");
@@ -134,6 +136,7 @@ loom_status port_frame(port *p, const frame *f)
     case FRAME_CALL_CREDIT:
         (void)action_grant(p->party, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
         return LOOM_OK;
+    case FRAME_ASK: port_ask_add(p, &f->u.ask); return LOOM_OK;
     case FRAME_PING: return LOOM_OK;
     default: return LOOM_EPROTO;
     }

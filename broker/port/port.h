@@ -45,7 +45,7 @@ uint64_t port_queued(const port *p); /* bytes that wait for its credit */
 void port_publish(port *p, const envelope_view *view, uint8_t *wire);
 /* An invocation; exactly one result comes for it, now or later, unless the port closes first. */
 void port_call(port *p, const frame_call *f, const envelope_view *view, uint8_t *wire);
-/* subscribe, unsubscribe, provide, result, report, cancel, call_credit, ping. LOOM_EPROTO: another one does not go this way;
+/* subscribe, unsubscribe, provide, result, report, cancel, call_credit, ask, ping. LOOM_EPROTO: another one does not go this way;
  * whatever else is wrong is answered, or counted. */
 LOOM_MUST_CHECK loom_status port_frame(port *p, const frame *f);
 

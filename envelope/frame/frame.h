@@ -51,6 +51,8 @@ typedef enum frame_type {
     FRAME_CALL_CREDIT = 19, /* both ways: [19, call id, chunks, bytes], totals since the call began */
     FRAME_SPANS = 20,       /* agent → bridge: [20, spans, OTLP ExportTraceServiceRequest] */
     FRAME_SPAN_CREDIT = 21, /* bridge → agent: [21, bytes, spans, refused], totals since the session began */
+    FRAME_ASK = 22,         /* agent → bridge: [22, number, message id, how], before the message is published */
+    FRAME_MATCHED = 23,     /* bridge → agent: [23, number, subscriptions], the answer */
     FRAME_KEY_FIRST = 32,   /* 32–47: key exchange, before hello */
     FRAME_KEY_LAST = 47,
     FRAME_DURABLE_FIRST = 48, /* 48–63: durable publishes, acks and fetches */
@@ -80,6 +82,7 @@ typedef struct frame_welcome {
     uint64_t max_payload;
     uint64_t heartbeat_ms;     /* interval of pings; three missed ones end the session */
     uint64_t span_credit;      /* bytes of spans granted at once; 0: this bridge takes none of this agent */
+    bool asks;                 /* the bridge takes ask frames */
 } frame_welcome;
 
 typedef struct frame_subscribe {
@@ -167,6 +170,23 @@ typedef struct frame_result {
     loom_bytes payload;
 } frame_result;
 
+/* How many subscriptions a message that is about to be published matches. */
+typedef struct frame_ask {
+    uint64_t number;           /* the asker's, comes with the answer */
+    loom_bytes message_id;     /* LOOM_UUID_SIZE bytes */
+    uint64_t how;              /* frame_ask_how */
+} frame_ask;
+
+typedef enum frame_ask_how {
+    FRAME_ASK_IF_NONE = 0,     /* the answer comes only if there is none */
+    FRAME_ASK_ALWAYS = 1
+} frame_ask_how;
+
+typedef struct frame_matched {
+    uint64_t number;
+    uint64_t subscriptions;
+} frame_matched;
+
 /* Finished spans, at most FRAME_SPANS_MAX bytes of them. */
 typedef struct frame_spans {
     uint64_t spans;            /* how many they are, as their sender says */
@@ -202,6 +222,8 @@ typedef struct frame {
             uint64_t messages, bytes;
         } credit;
         frame_report report;
+        frame_ask ask;
+        frame_matched matched;
         struct {
             loom_bytes call_id;
             loom_str reason;
@@ -291,5 +313,7 @@ LOOM_MUST_CHECK loom_status frame_put_cancel(frame_writer *w, loom_bytes call_id
 LOOM_MUST_CHECK loom_status frame_put_call_credit(frame_writer *w, loom_bytes call_id, uint64_t chunks, uint64_t bytes);
 LOOM_MUST_CHECK loom_status frame_put_spans(frame_writer *w, const frame_spans *f);
 LOOM_MUST_CHECK loom_status frame_put_span_credit(frame_writer *w, const frame_span_credit *f);
+LOOM_MUST_CHECK loom_status frame_put_ask(frame_writer *w, const frame_ask *f); /* LOOM_ETOOBIG: the id has another length */
+LOOM_MUST_CHECK loom_status frame_put_matched(frame_writer *w, const frame_matched *f);
 
 #endif

@@ -26,6 +26,7 @@ static const frame_key welcome[] = {
     {"max_payload", KEY_UINT, offsetof(frame_welcome, max_payload), 0},
     {"heartbeat_ms", KEY_UINT, offsetof(frame_welcome, heartbeat_ms), 0},
     {"span_credit", KEY_UINT, offsetof(frame_welcome, span_credit), 0},
+    {"asks", KEY_BOOL, offsetof(frame_welcome, asks), 0},
 };
 
 static const frame_key subscribe[] = {
@@ -91,6 +92,7 @@ const char *frame_type_name(frame_type type)
         [FRAME_PONG] = "pong",       [FRAME_ERROR] = "error",             [FRAME_BYE] = "bye",
         [FRAME_ACK] = "ack",         [FRAME_NOTICE] = "notice",           [FRAME_REPORT] = "report",
         [FRAME_CALL_CREDIT] = "call_credit", [FRAME_SPANS] = "spans",     [FRAME_SPAN_CREDIT] = "span_credit",
+        [FRAME_ASK] = "ask",                [FRAME_MATCHED] = "matched",
     };
     return (size_t)type < sizeof names / sizeof *names && names[type] != NULL ? names[type] : "?";
 }

@@ -227,7 +227,25 @@ static loom_status read_span_credit(mp_reader *r, frame *out, char reason[FRAME_
     return LOOM_OK;
 }
 
-enum { TYPE_LAST = FRAME_SPAN_CREDIT };
+static loom_status read_ask(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    frame_ask *f = &out->u.ask;
+    if (!mp_read_uint(r, &f->number) || !mp_read_bin(r, &f->message_id) || f->message_id.len != LOOM_UUID_SIZE ||
+        !mp_read_uint(r, &f->how)) {
+        return refuse(reason, out->type, "number, message id or how", "is of the wrong type or length");
+    }
+    return LOOM_OK;
+}
+
+static loom_status read_matched(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    if (!mp_read_uint(r, &out->u.matched.number) || !mp_read_uint(r, &out->u.matched.subscriptions)) {
+        return refuse(reason, out->type, "number or subscriptions", "is not an unsigned integer");
+    }
+    return LOOM_OK;
+}
+
+enum { TYPE_LAST = FRAME_MATCHED };
 
 /* The frames without a map: their readers set every field. values: in the array, the type included. open: their last value
  * is left unread. */
@@ -244,6 +262,7 @@ static const positional positionals[TYPE_LAST + 1] = {
     [FRAME_CANCEL] = {read_cancel, 3, false},  [FRAME_CALL_CREDIT] = {read_call_credit, 4, false},
     [FRAME_PING] = {read_number, 2, false},    [FRAME_PONG] = {read_number, 2, false},
     [FRAME_SPANS] = {read_spans, 3, false},    [FRAME_SPAN_CREDIT] = {read_span_credit, 4, false},
+    [FRAME_ASK] = {read_ask, 4, false},        [FRAME_MATCHED] = {read_matched, 3, false},
 };
 
 /* Values of a later version are stepped over; there is nothing behind the array. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the frames of calls, and those of spans. They have few, small fields before a large last one, so each knows beforehand how much room
+/* Writes the frames of calls, of spans and of asks. They have few, small fields before a large last one, so each knows beforehand how much room
  * it needs at most, and is written into it in one go. */
 #include "envelope/frame/frame.h"
 #include "envelope/msgpack_bytes.h"
@@ -16,7 +16,8 @@ enum {
     CANCEL_MAX = HEAD_SIZE + BIN_HEADER_MAX + FRAME_CALL_ID_MAX + STR_HEADER_MAX + FRAME_TEXT_MAX,
     CALL_CREDIT_MAX = HEAD_SIZE + BIN_HEADER_MAX + FRAME_CALL_ID_MAX + 2 * UINT_MAX_SIZE,
     SPANS_HEAD_MAX = HEAD_SIZE + UINT_MAX_SIZE + BIN_HEADER_MAX,
-    SPAN_CREDIT_MAX = HEAD_SIZE + 3 * UINT_MAX_SIZE
+    SPAN_CREDIT_MAX = HEAD_SIZE + 3 * UINT_MAX_SIZE,
+    ASK_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_UUID_SIZE + 2 * UINT_MAX_SIZE
 };
 
 /* Where a frame of at most size bytes begins; nothing counts before finish(). Returns where its values go. */
@@ -172,4 +173,30 @@ loom_status frame_put_span_credit(frame_writer *w, const frame_span_credit *f)
     p = mp_put_uint(p, f->bytes);
     p = mp_put_uint(p, f->spans);
     return finish(w, mp_put_uint(p, f->refused));
+}
+
+/* ---- how many a message matched ---- */
+
+loom_status frame_put_ask(frame_writer *w, const frame_ask *f)
+{
+    if (f->message_id.len != LOOM_UUID_SIZE) {
+        return LOOM_ETOOBIG;
+    }
+    uint8_t *p = start(w, FRAME_ASK, 4, ASK_MAX);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_uint(p, f->number);
+    p = mp_put_bin(p, f->message_id.data, f->message_id.len);
+    return finish(w, mp_put_uint(p, f->how));
+}
+
+loom_status frame_put_matched(frame_writer *w, const frame_matched *f)
+{
+    uint8_t *p = start(w, FRAME_MATCHED, 3, ASK_MAX);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_uint(p, f->number);
+    return finish(w, mp_put_uint(p, f->subscriptions));
 }

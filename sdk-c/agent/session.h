@@ -12,7 +12,7 @@
 #include "sdk-c/link/url.h"
 
 enum { SESSION_TEXT_SIZE = 320 };
-#define SESSION_FRAMES ((unsigned)FRAME_SPAN_CREDIT + 1) /* types of frames up to the last one */
+#define SESSION_FRAMES ((unsigned)FRAME_MATCHED + 1) /* types of frames up to the last one */
 
 typedef enum session_phase {
     SESSION_WAITING, /* for the next attempt */
@@ -58,6 +58,7 @@ typedef struct session {
     loom_agent_state state;
     loom_status why;          /* with CLOSED */
     uint32_t max_payload;     /* of the bridge */
+    bool asks;                /* the bridge says how many subscriptions a message matched */
     uint64_t keep_ns;         /* a handler that takes longer keeps the session from ending: the heartbeat */
 
     _Atomic uint64_t reconnects; /* written by the loop */

@@ -120,6 +120,7 @@ static loom_status on_welcome(session *s, const frame_welcome *f)
     pthread_mutex_lock(&s->loop->lock);
     bool lower = f->max_payload != 0 && f->max_payload < LOOM_PAYLOAD_MAX;
     s->max_payload = lower ? (uint32_t)f->max_payload : LOOM_PAYLOAD_MAX;
+    s->asks = f->asks;
     s->keep_ns = s->heartbeat_ns;
     send_queue_begin(&s->loop->out, f->credit_bytes);
     loom_status st = s->ops->begun(s->agent, f);

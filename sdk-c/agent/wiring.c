@@ -4,6 +4,7 @@
 #include "sdk-c/actions/actions.h"
 #include "sdk-c/agent/report.h"
 #include "sdk-c/agent/spans.h"
+#include "sdk-c/collaboration/mailbox.h"
 #include "sdk-c/events/dispatch.h"
 #include "sdk-c/events/subscribe.h"
 
@@ -51,6 +52,12 @@ static loom_status on_report(loom_agent *a, const frame *f)
     return open_calls_on_report(a, &f->u.report);
 }
 
+static loom_status on_matched(loom_agent *a, const frame *f)
+{
+    exchanges_on_matched(a, &f->u.matched);
+    return LOOM_OK;
+}
+
 static loom_status on_span_credit(loom_agent *a, const frame *f)
 {
     agent_spans_answered(a, &f->u.span_credit);
@@ -87,5 +94,6 @@ const session_ops agent_session_ops = {
                [FRAME_CALL_CREDIT] = on_call_credit,
                [FRAME_RESULT] = on_result,
                [FRAME_REPORT] = on_report,
-               [FRAME_SPAN_CREDIT] = on_span_credit},
+               [FRAME_SPAN_CREDIT] = on_span_credit,
+               [FRAME_MATCHED] = on_matched},
 };

@@ -81,6 +81,18 @@ static void on_answer(loom_agent *a, exchange *x, loom_envelope *event)
     }
 }
 
+static void on_nobody(loom_agent *a, exchange *x, uint64_t found)
+{
+    const asked *from = (const asked *)x;
+    fanout *f = from->of;
+    const loom_str source = str_of(f->targets[from->target].topic);
+    if (found > 0 || f->one_topic || !join_source_counts(f->rule->sources, source)) {
+        return;
+    }
+    (void)contribute(a, f, source, from->target, LOOM_ENORESPONDERS, NULL, NULL);
+    exchange_close(a, x, false);
+}
+
 static void on_result(loom_agent *a, loom_result *result, void *user)
 {
     asked_call *call = user;
@@ -111,6 +123,7 @@ static loom_status ask_topic(loom_agent *a, fanout *f, size_t i, loom_bytes payl
     exchange *x = &f->asked[i].x;
     exchange_address address;
     x->take = on_answer;
+    x->matched = on_nobody;
     pthread_mutex_lock(&a->loop.lock);
     loom_status st = exchange_open(a, x, NULL);
     if (st == LOOM_OK) {

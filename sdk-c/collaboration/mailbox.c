@@ -206,6 +206,18 @@ void exchanges_close(loom_agent *a)
     }
 }
 
+/* ---- how many subscriptions a message matched ---- */
+
+void exchanges_on_matched(loom_agent *a, const frame_matched *f)
+{
+    pthread_mutex_lock(&a->loop.lock);
+    exchange *x = exchange_find(a, f->number); /* NULL: it was faster otherwise */
+    if (x != NULL && x->matched != NULL) {
+        x->matched(a, x, f->subscriptions);
+    }
+    pthread_mutex_unlock(&a->loop.lock);
+}
+
 /* ---- being ready ---- */
 
 typedef struct awaited_subscription {
@@ -251,7 +263,7 @@ loom_status collaboration_wait_ready(loom_agent *a, uint64_t deadline_ns)
 
 exchange_address exchange_address_of(loom_agent *a, const exchange *x)
 {
-    exchange_address address = {.mailbox = a->collaboration->mailbox};
+    exchange_address address = {.mailbox = a->collaboration->mailbox, .ask = x->matched != NULL ? x->number : 0};
     memcpy(address.key, x->key, sizeof address.key);
     snprintf(address.correlation, sizeof address.correlation, "%s", x->correlation);
     return address;
@@ -265,7 +277,8 @@ loom_status exchange_emit(loom_agent *a, const exchange_address *address, const 
     asking.correlation_id = address->correlation;
     asking.reply_to = address->mailbox;
     bool own = strcmp(address->key, address->correlation) == 0;
-    return emit_with_headers(a, topic, payload, &asking, &key, own ? 0 : 1);
+    emit_ask ask = {.number = address->ask, .how = FRAME_ASK_IF_NONE};
+    return emit_with_headers(a, topic, payload, &asking, &key, own ? 0 : 1, address->ask != 0 ? &ask : NULL);
 }
 
 loom_collaboration_stats loom_agent_collaboration(const loom_agent *agent)

@@ -36,6 +36,9 @@ typedef struct exchange {
     bool keyed;               /* takes only what names its key: others know the correlation, too */
     /* A message for it. On the loop, lock held. */
     void (*take)(loom_agent *a, struct exchange *x, loom_envelope *event);
+    /* The broker says how many subscriptions its message matched: none, unless it has asked for any number. NULL: it does not
+     * ask. On the loop, lock held. */
+    void (*matched)(loom_agent *a, struct exchange *x, uint64_t found);
     /* On the loop, after take, lock not held, if take has closed the exchange; may be NULL. The owner may be gone by then
      * unless the exchange belongs to the loop. */
     void (*after)(loom_agent *a, struct exchange *x);
@@ -75,6 +78,8 @@ void collaboration_make_immediate(loom_agent *a, uint64_t subscription);
 LOOM_MUST_CHECK loom_status exchange_open(loom_agent *a, exchange *x, const char *correlation);
 /* timed_out: what still comes is late. Not open: nothing. Lock held. */
 void exchange_close(loom_agent *a, exchange *x, bool timed_out);
+/* The broker's answer to an ask. Lock not held. */
+void exchanges_on_matched(loom_agent *a, const frame_matched *f);
 /* NULL: it is not open any more. Lock held. */
 exchange *exchange_find(loom_agent *a, uint64_t number);
 
@@ -85,6 +90,7 @@ typedef struct exchange_address {
     char key[EXCHANGE_KEY_SIZE];
     char correlation[LOOM_THREAD_ID_MAX + 1];
     const char *mailbox; /* valid as long as the agent */
+    uint64_t ask;        /* the number of an exchange that wants to know if nobody is there; 0: it does not */
 } exchange_address;
 /* What a request and an event have in common. NULL: the defaults. */
 loom_emit_options emit_options_of(const loom_request_options *o);

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sdk-c/events/events.h"
+
 loom_status emit_with_headers(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options,
-                              const loom_header *own, size_t own_count)
+                              const loom_header *own, size_t own_count, emit_ask *ask)
 {
     if (own_count == 0) {
-        return loom_agent_emit(a, topic, payload, options);
+        return emit_asking(a, topic, payload, options, ask);
     }
     loom_emit_options all = options != NULL ? *options : (loom_emit_options){0};
     loom_header few[16], *headers = few;
@@ -22,7 +24,7 @@ loom_status emit_with_headers(loom_agent *a, const char *topic, loom_bytes paylo
     }
     all.headers = headers;
     all.header_count = count;
-    loom_status st = loom_agent_emit(a, topic, payload, &all);
+    loom_status st = emit_asking(a, topic, payload, &all, ask);
     if (headers != few) {
         free(headers);
     }

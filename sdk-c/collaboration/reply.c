@@ -74,7 +74,7 @@ loom_status reply_with(loom_agent *a, loom_envelope *event, loom_bytes payload, 
         headers[count++] = own[i];
     }
     uint64_t token = enter_context(event);
-    st = emit_with_headers(a, texts.topic, payload, &reply, headers, count);
+    st = emit_with_headers(a, texts.topic, payload, &reply, headers, count, NULL);
     if (token != 0) {
         loom_context_pop(token);
     }

@@ -61,6 +61,7 @@ static const char *correlation_of(const loom_request_options *o)
 typedef struct waiting_request {
     exchange x;
     loom_envelope *reply;
+    bool nobody; /* there is nobody who could reply */
 } waiting_request;
 
 static void keep_reply(loom_agent *a, exchange *x, loom_envelope *event)
@@ -71,20 +72,30 @@ static void keep_reply(loom_agent *a, exchange *x, loom_envelope *event)
     loop_changed(&a->loop);
 }
 
-static bool has_reply(void *user)
+static void note_nobody(loom_agent *a, exchange *x, uint64_t found)
 {
-    return ((const waiting_request *)user)->reply != NULL;
+    if (found == 0) {
+        ((waiting_request *)x)->nobody = true;
+        exchange_close(a, x, false);
+        loop_changed(&a->loop);
+    }
+}
+
+static bool is_over(void *user)
+{
+    const waiting_request *r = user;
+    return r->reply != NULL || r->nobody;
 }
 
 static loom_status wait_for_reply(loom_agent *a, waiting_request *r, uint64_t deadline, loom_request_report *report)
 {
     uint64_t start = clock_monotonic_ns();
-    loom_status st = agent_wait_for(a, has_reply, r, deadline);
+    loom_status st = agent_wait_for(a, is_over, r, deadline);
     pthread_mutex_lock(&a->loop.lock);
     exchange_close(a, &r->x, st == LOOM_ETIMEDOUT); /* not open any more: it has come in the last moment */
     pthread_mutex_unlock(&a->loop.lock);
     report->waited_ns = clock_monotonic_ns() - start;
-    return r->reply != NULL ? LOOM_OK : st;
+    return r->reply != NULL ? LOOM_OK : r->nobody ? LOOM_ENORESPONDERS : st;
 }
 
 static loom_status ask_and_wait(loom_agent *a, waiting_request *r, const char *topic, loom_bytes payload,
@@ -123,7 +134,7 @@ static loom_status ask_and_wait(loom_agent *a, waiting_request *r, const char *t
 loom_status loom_agent_request(loom_agent *a, const char *topic, loom_bytes payload, const loom_request_options *o,
                                loom_envelope **reply)
 {
-    waiting_request r = {.x.take = keep_reply};
+    waiting_request r = {.x = {.take = keep_reply, .matched = note_nobody}};
     loom_request_report report = {0};
     if (reply == NULL) {
         return last_error_null("the place for the reply");
@@ -220,6 +231,26 @@ static void give_up(loom_agent *a, agent_timer *timer)
     tell(a, r, r->status);
 }
 
+static void end_now(loom_agent *a, called_request *r, loom_status status)
+{
+    r->status = status;
+    loom_status st = loop_timer_set(&a->loop, &r->timer, 1);
+    (void)st; /* moving one needs no memory */
+}
+
+static bool goes_on(const called_request *r)
+{
+    return r->status == LOOM_ETIMEDOUT && agent_timer_is_set(&r->timer);
+}
+
+static void tell_nobody(loom_agent *a, exchange *x, uint64_t found)
+{
+    called_request *r = (called_request *)x;
+    if (found == 0 && goes_on(r)) {
+        end_now(a, r, LOOM_ENORESPONDERS);
+    }
+}
+
 static called_request *called_create(const char *correlation, loom_on_reply on_reply, void *user)
 {
     size_t size = correlation != NULL ? strlen(correlation) + 1 : 0;
@@ -231,6 +262,7 @@ static called_request *called_create(const char *correlation, loom_on_reply on_r
         memcpy(r->correlation, correlation, size);
     }
     r->x.take = take_reply;
+    r->x.matched = tell_nobody;
     r->x.after = tell_reply;
     r->x.abandon = tell_closed;
     r->timer.fire = give_up;
@@ -250,15 +282,13 @@ static bool end_soon(loom_agent *a, uint64_t number, loom_status status, bool to
     pthread_mutex_lock(&a->loop.lock);
     exchange *x = exchange_find(a, number);
     called_request *r = x != NULL && x->abandon == tell_closed ? (called_request *)x : NULL;
-    bool goes_on = r != NULL && r->status == LOOM_ETIMEDOUT && agent_timer_is_set(&r->timer);
-    if (goes_on) {
-        r->status = status;
+    const bool ends = r != NULL && goes_on(r);
+    if (ends) {
         r->on_reply = told ? r->on_reply : NULL;
-        loom_status st = loop_timer_set(&a->loop, &r->timer, 1);
-        (void)st; /* moving one needs no memory */
+        end_now(a, r, status);
     }
     pthread_mutex_unlock(&a->loop.lock);
-    return goes_on;
+    return ends;
 }
 
 static loom_status open_called(loom_agent *a, called_request *r, const char *correlation, uint64_t deadline,

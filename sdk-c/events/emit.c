@@ -116,7 +116,15 @@ static loom_status find_room(loom_agent *a, size_t size, uint8_t **room, bool *g
     }
 }
 
-static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t size, bool *guest)
+/* Before the message, which is about to be queued. Lock held. Nothing is asked of a bridge that would not know the frame. */
+static loom_status __attribute__((noinline)) put_ask(loom_agent *a, emit_ask *ask, const loom_envelope_fields *f)
+{
+    ask->sent = a->session.asks && a->loop.out.up;
+    ask->connection = a->session.connection;
+    return ask->sent ? frame_put_ask(&a->loop.out.control, &(frame_ask){ask->number, {f->id, LOOM_UUID_SIZE}, ask->how}) : LOOM_OK;
+}
+
+static inline loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t size, bool *guest, emit_ask *ask)
 {
     uint8_t *room, id[LOOM_UUID_SIZE];
     events *e = a->events;
@@ -127,7 +135,7 @@ static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t si
     } else if (f->payload.len > a->session.max_payload) {
         st = last_error(LOOM_ETOOBIG, "the payload has %zu bytes, and the bridge takes %zu", f->payload.len,
                         (size_t)a->session.max_payload);
-    } else if ((st = find_room(a, size, &room, guest)) == LOOM_OK) {
+    } else if ((st = find_room(a, size, &room, guest)) == LOOM_OK && (ask == NULL || (st = put_ask(a, ask, f)) == LOOM_OK)) {
         size = envelope_encode(room, f, id);
         send_queue_add(&a->loop.out, size);
         a->loop.collected += size;
@@ -139,7 +147,9 @@ static loom_status queue(loom_agent *a, const loom_envelope_fields *f, size_t si
     return st;
 }
 
-loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options)
+/* In its two callers, so that whoever asks nothing does not pay for the question. */
+static inline __attribute__((always_inline)) loom_status emit(loom_agent *a, const char *topic, loom_bytes payload,
+                                                              const loom_emit_options *options, emit_ask *ask)
 {
     loom_status st = agent_check_payload(a, payload);
     if (st != LOOM_OK || topic == NULL) {
@@ -162,7 +172,7 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
     begin_span(a, &f, &span, &text);
     st = envelope_encode_check(&f, &size);
     if (st == LOOM_OK) {
-        st = queue(a, &f, size, &guest);
+        st = queue(a, &f, size, &guest, ask);
     }
     if (st == LOOM_OK && options != NULL && options->id_out != NULL) {
         memcpy(options->id_out, f.id, LOOM_UUID_SIZE);
@@ -172,6 +182,16 @@ loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload
         loop_guest_leave(&a->loop);
     }
     return st;
+}
+
+loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options)
+{
+    return emit(a, topic, payload, options, NULL);
+}
+
+loom_status emit_asking(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options, emit_ask *ask)
+{
+    return emit(a, topic, payload, options, ask);
 }
 
 loom_status loom_agent_emit_text(loom_agent *a, const char *topic, const char *text, const loom_emit_options *options)

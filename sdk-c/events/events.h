@@ -48,6 +48,17 @@ typedef struct events {
 LOOM_MUST_CHECK loom_status events_create(events **out, loom_str agent_id, const loom_agent_options *options);
 void events_free(events *e); /* NULL is allowed */
 
+/* A question that goes with an event: how many subscriptions it matches. */
+typedef struct emit_ask {
+    uint64_t number; /* comes with the answer */
+    frame_ask_how how;
+    bool sent;           /* out: it was asked: the bridge can answer, and is there */
+    uint64_t connection; /* out: on which; with its end the answer does not come */
+} emit_ask;
+/* loom_agent_emit() with a question. */
+LOOM_MUST_CHECK loom_status emit_asking(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options,
+                                        emit_ask *ask);
+
 /* "agent.{id}.replies" */
 #define MAILBOX_PREFIX "agent."
 #define MAILBOX_SUFFIX ".replies"

@@ -25,6 +25,8 @@ static loom_status write_again(frame_writer *w, const frame *f)
         return frame_put_call_credit(w, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
     case FRAME_SPANS: return frame_put_spans(w, &f->u.spans);
     case FRAME_SPAN_CREDIT: return frame_put_span_credit(w, &f->u.span_credit);
+    case FRAME_ASK: return frame_put_ask(w, &f->u.ask);
+    case FRAME_MATCHED: return frame_put_matched(w, &f->u.matched);
     default: return frame_keys_of(f->type).keys != NULL ? frame_put_outcome(w, f->type, &f->u.outcome) : LOOM_EINVAL;
     }
 }

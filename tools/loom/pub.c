@@ -37,6 +37,8 @@ static const option_spec specs[] = {
     OPTIONS_PACE,
     OPTIONS_TRACE,
     OPTION_TRACE_UNSAMPLED,
+    {.name = "matched", .kind = OPTION_FLAG, .group = "Output",
+     .help = "Wait until the broker says how many subscriptions a message matched; fail with 5 when there is none"},
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object per message"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Print nothing"},
     OPTIONS_BUS,
@@ -72,6 +74,7 @@ typedef struct emitted {
     uint8_t id[LOOM_UUID_SIZE];
     char hex[LOOM_TRACE_ID_HEX_SIZE];
     const char *trace_id; /* NULL: it has none */
+    uint64_t matched; /* subscriptions, with --matched */
 } emitted;
 
 typedef struct publication {
@@ -110,17 +113,28 @@ static void print_emitted(const options *o, const emitted *e)
         }
         json_object_set_new(all, "event_id", json_string(id_text));
         json_object_set_new(all, "topic", json_string(topic));
+        if (options_is_on(o, "matched")) {
+            json_object_set_new(all, "matched", json_integer((json_int_t)e->matched));
+        }
         json_print_line(all);
-    } else if (!options_is_on(o, "quiet") && e->trace_id != NULL) {
+        return;
+    }
+    if (!options_is_on(o, "quiet") && options_is_on(o, "matched")) {
+        fprintf(stderr, "matched %llu subscription%s\n", (unsigned long long)e->matched, e->matched == 1 ? "" : "s");
+    }
+    if (!options_is_on(o, "quiet") && e->trace_id != NULL) {
         puts(e->trace_id);
     }
 }
 
 /* The broker may hold publishers back for a while; who wants to leave meanwhile may. */
-static loom_status emit_patiently(publication *p, loom_bytes payload, const loom_emit_options *with)
+static loom_status emit_patiently(publication *p, loom_bytes payload, const loom_emit_options *with, uint64_t *matched)
 {
-    enum { ATTEMPTS = 10 }; /* of a second */
+    enum { ATTEMPTS = 10, ANSWER_MS = 10000 }; /* of a second */
     loom_status st = LOOM_EFULL;
+    if (options_is_on(p->options, "matched")) {
+        return loom_agent_emit_matched(p->client.agent, p->options->operands[0], payload, with, ANSWER_MS, matched);
+    }
     for (int i = 0; i < ATTEMPTS && st == LOOM_EFULL && !(i > 0 && interrupt_is_there(&p->stop)); i++) {
         st = loom_agent_emit(p->client.agent, p->options->operands[0], payload, with);
     }
@@ -135,10 +149,12 @@ static loom_status publish_one(publication *p, loom_bytes payload)
     uint8_t id[LOOM_UUID_SIZE];
     loom_emit_options with_id = p->emit;
     with_id.id_out = id;
-    loom_status st = emit_patiently(p, payload, &with_id);
+    uint64_t matched = 0;
+    loom_status st = emit_patiently(p, payload, &with_id, &matched);
     if (st == LOOM_OK) {
         print_emitted(p->options, &p->last);
         p->last.any = true;
+        p->last.matched = matched;
         p->last.trace_id = message_trace_id(p->last.hex, p->options, loom_span_context(span));
         memcpy(p->last.id, id, sizeof id);
         progress_add(&p->progress, payload.len);
@@ -203,6 +219,18 @@ static bool next_payload(publication *p, loom_bytes *payload, int *exit_code)
     return false;
 }
 
+static int cannot_publish(const publication *p, loom_status st)
+{
+    const char *topic = p->options->operands[0];
+    if (st == LOOM_ENORESPONDERS) {
+        return command_fail_with(&pub, st, "nobody is subscribed to \"%s\"; `loom agents` lists who is there", topic);
+    }
+    if (st == LOOM_EVERSION) {
+        return command_fail_with(&pub, st, "published to \"%s\", but this bridge is too old to say how many subscriptions it matched", topic);
+    }
+    return command_fail_with(&pub, st, "cannot publish to \"%s\": %s", topic, loom_status_text(st));
+}
+
 static int publish_all(publication *p)
 {
     int exit_code = VERB_OK;
@@ -216,8 +244,7 @@ static int publish_all(publication *p)
         }
         const loom_status st = publish_one(p, payload);
         if (st != LOOM_OK) {
-            exit_code = interrupt_is_there(&p->stop) ? VERB_INTERRUPTED
-                                                     : command_fail_with(&pub, st, "cannot publish to \"%s\": %s", p->options->operands[0], loom_status_text(st));
+            exit_code = interrupt_is_there(&p->stop) ? VERB_INTERRUPTED : cannot_publish(p, st);
         }
     }
     return exit_code;

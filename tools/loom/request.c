@@ -54,6 +54,9 @@ static int print_answer(const options *o, loom_status st, const loom_envelope *r
         return command_fail_with(&request, st, "no reply on \"%s\" within %s; `loom agents --topic %s` lists who could reply",
                             o->operands[0], waited, o->operands[0]);
     }
+    if (st == LOOM_ENORESPONDERS) {
+        return command_fail_with(&request, st, "nobody is subscribed to \"%s\"; `loom agents` lists who is there", o->operands[0]);
+    }
     if (st != LOOM_OK) {
         return command_fail_with(&request, st, "cannot send a request to \"%s\": %s", o->operands[0], loom_status_text(st));
     }

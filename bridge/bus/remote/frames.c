@@ -79,6 +79,7 @@ static loom_status on_port_frame(bus_remote *b, bus_port *port, bus_frame *f, ch
         }
         return LOOM_OK;
     case FRAME_NOTICE:
+    case FRAME_MATCHED:
     case FRAME_REPORT:
     case FRAME_CALL_CREDIT: port->handlers->frame(port->user, &f->link); return LOOM_OK;
     case FRAME_ERROR:

@@ -119,6 +119,14 @@ LOOM_API LOOM_MUST_CHECK loom_status loom_agent_emit(loom_agent *agent, const ch
 /* The same for text. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_agent_emit_text(loom_agent *agent, const char *topic, const char *text,
                                                           const loom_emit_options *options);
+/* The same, and waits until the broker has published it and says how many subscriptions it matched; a group counts once.
+ * timeout_ms 0: 30 s. LOOM_OK: *matched is set. LOOM_ENORESPONDERS: it matched none; *matched is 0. LOOM_ETIMEDOUT,
+ * LOOM_ENOTCONN: the event was queued, and may or may not arrive; the answer has not come in time, or cannot come any more.
+ * LOOM_EVERSION: it was queued, and the bridge is too old to tell. LOOM_EBUSY: handlers wait inside each other too deep;
+ * nothing was queued. Others as loom_agent_emit(). May be called in handlers, which then wait. */
+LOOM_API LOOM_MUST_CHECK loom_status loom_agent_emit_matched(loom_agent *agent, const char *topic, loom_bytes payload,
+                                                             const loom_emit_options *options, uint32_t timeout_ms,
+                                                             uint64_t *matched);
 /* Waits until everything emitted so far has been handed to the kernel. LOOM_ETIMEDOUT, LOOM_ENOTCONN, LOOM_ECLOSED.
  * Called from a handler, it writes what it can and does not wait. */
 LOOM_API loom_status loom_agent_flush(loom_agent *agent, uint32_t timeout_ms);

@@ -66,7 +66,8 @@ typedef struct loom_request_options {
 } loom_request_options;
 
 /* Publishes a request and waits for the first reply. On LOOM_OK the caller owns one reference in *reply; otherwise *reply is
- * NULL. Nobody knows whether a topic has responders: without any, the request times out. (An action fails at once.)
+ * NULL. A request that matches no subscription fails at once (LOOM_ENORESPONDERS), from a bridge that can tell; whether a
+ * subscriber replies nobody knows beforehand.
  * LOOM_EINVAL.  LOOM_ETOOBIG.  LOOM_EFULL.  LOOM_ECLOSED.  LOOM_ENOMEM.  LOOM_ENOTCONN: not connected in time; nothing was
  * sent.  LOOM_ETIMEDOUT: no reply in time, or the event being handled has no hops left (report.sent is false).
  * LOOM_EBUSY: handlers wait inside each other too deep.  Or the status with which the bridge refused the mailbox. */
@@ -74,7 +75,7 @@ LOOM_API LOOM_MUST_CHECK loom_status loom_agent_request(loom_agent *agent, const
                                                         const loom_request_options *options, loom_envelope **reply);
 
 /* LOOM_OK: reply is borrowed, and is the event being handled, from which events emitted here inherit. Otherwise reply is
- * NULL: LOOM_ETIMEDOUT, LOOM_ECANCELED, or LOOM_ECLOSED when the agent closes. */
+ * NULL: LOOM_ENORESPONDERS, LOOM_ETIMEDOUT, LOOM_ECANCELED, or LOOM_ECLOSED when the agent closes. */
 typedef void (*loom_on_reply)(loom_agent *agent, loom_status status, loom_envelope *reply, void *user);
 /* The same without waiting. If LOOM_OK is returned, on_reply runs exactly once, on the agent's thread, no later than the
  * agent closes. *request is set to a number for loom_agent_request_cancel(); request may be NULL. */

@@ -128,6 +128,15 @@ static void same_values(json_t *vector, const frame *f)
         assert_true(vector_uint(json_object_get(v, "spans")) == f->u.spans.spans);
         same_bin(name, json_object_get(v, "request"), f->u.spans.request);
         break;
+    case FRAME_ASK:
+        assert_true(vector_uint(json_object_get(v, "number")) == f->u.ask.number);
+        same_bin(vector_string(vector, "name"), json_object_get(v, "message_id"), f->u.ask.message_id);
+        assert_true(vector_uint(json_object_get(v, "how")) == f->u.ask.how);
+        break;
+    case FRAME_MATCHED:
+        assert_true(vector_uint(json_object_get(v, "number")) == f->u.matched.number);
+        assert_true(vector_uint(json_object_get(v, "subscriptions")) == f->u.matched.subscriptions);
+        break;
     case FRAME_SPAN_CREDIT:
         assert_true(vector_uint(json_object_get(v, "bytes")) == f->u.span_credit.bytes);
         assert_true(vector_uint(json_object_get(v, "spans")) == f->u.span_credit.spans);
@@ -159,6 +168,8 @@ static loom_status write_again(frame_writer *w, const frame *f, uint64_t subscri
         return frame_put_call_credit(w, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
     case FRAME_SPANS: return frame_put_spans(w, &f->u.spans);
     case FRAME_SPAN_CREDIT: return frame_put_span_credit(w, &f->u.span_credit);
+    case FRAME_ASK: return frame_put_ask(w, &f->u.ask);
+    case FRAME_MATCHED: return frame_put_matched(w, &f->u.matched);
     case FRAME_PING:
     case FRAME_PONG: return frame_put_number(w, f->type, f->u.number);
     case FRAME_PUBLISH:

@@ -375,6 +375,11 @@ def frames():
     yield plain("spans", 20, "spans", {"spans": 2, "request": b"\x0a\x00\x0a\x00"})
     yield plain("spans at the writer's limit", 20, "spans", {"spans": 2 ** 64 - 1, "request": b"r" * 65536})
     yield plain("spans of a later version", 20, "spans", {"spans": 0, "request": b""}, pack([20, 0, b"", "later"]), False)
+    yield plain("ask", 22, "ask", {"number": 7, "message_id": ID, "how": 1})
+    yield plain("ask with the largest number", 22, "ask", {"number": 2 ** 64 - 1, "message_id": ID, "how": 0})
+    yield plain("ask of a later version", 22, "ask", {"number": 1, "message_id": ID, "how": 2}, pack([22, 1, ID, 2, "later"]), False)
+    yield plain("matched", 23, "matched", {"number": 7, "subscriptions": 2 ** 32})
+    yield plain("matched of a later version", 23, "matched", {"number": 1, "subscriptions": 0}, pack([23, 1, 0, None]), False)
     yield plain("span credit", 21, "span_credit", {"bytes": 2 ** 64 - 1, "spans": 512, "refused": 3})
     yield plain("span credit of a later version", 21, "span_credit", {"bytes": 1, "spans": 0, "refused": 0},
                 pack([21, 1, 0, 0, None]), False)
@@ -404,7 +409,7 @@ def refused_frames():
     yield case("a type alone", b"\x91\x01")
     yield case("no type", b"\x92\xc0\xc0")
     yield case("a type that is text", b"\x92\xa1x\x80")
-    for number in (0, 22, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
+    for number in (0, 24, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
         yield case(f"type {number}", b"\x92" + pack(number) + b"\x80", "EVERSION")
     yield keyed("a hello that is no map", 1, b"\x90")
     yield keyed("a map bomb", 1, bytes.fromhex("df04000000"))
@@ -482,7 +487,9 @@ def refused_frames():
                                   ("bytes of text", 3, "2")):
         yield changed(f"call credit with {name}", good, position, value)
     yield case("call credit without bytes", pack(good[:-1]))
-    for name, good in (("spans", [20, 1, b"r"]), ("span credit", [21, 1, 2, 3])):
+    yield case("ask with an id of 15 bytes", pack([22, 1, b"i" * 15, 0]))
+    yield case("ask with an id of 17 bytes", pack([22, 1, b"i" * 17, 0]))
+    for name, good in (("spans", [20, 1, b"r"]), ("span credit", [21, 1, 2, 3]), ("ask", [22, 1, ID, 0]), ("matched", [23, 1, 2])):
         for at in range(1, len(good)):
             yield changed(f"{name} with text for value {at}", good, at, "1")
         yield changed(f"{name} with a negative number", good, 1, -1)

@@ -102,6 +102,10 @@ static void on_frame(void *user, const frame *f)
         seen->chunks = f->u.call_credit.chunks;
         seen->bytes = f->u.call_credit.bytes;
         break;
+    case FRAME_MATCHED:
+        seen->request = f->u.matched.number;
+        seen->number = f->u.matched.subscriptions;
+        break;
     default: fail_msg("a %s frame does not go down", frame_type_name(f->type));
     }
 }

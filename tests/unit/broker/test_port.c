@@ -88,6 +88,85 @@ static void a_request_that_cannot_be_done_is_answered_with_the_reason(void **sta
     assert_int_equal(LOOM_ENOTFOUND, last_frame(&f->a)->status);
 }
 
+/* ---- how many subscriptions a message matched ---- */
+
+static void ask(fixture *f, uint64_t number, uint8_t id, frame_ask_how how)
+{
+    uint8_t message_id[LOOM_UUID_SIZE];
+    memset(message_id, id, sizeof message_id);
+    assert_status(LOOM_OK, port_frame(f->a.handle, &(frame){.type = FRAME_ASK, .u.ask = {number, BYTES(message_id), how}}));
+}
+
+static void publish_as(fixture *f, const char *topic, uint8_t id)
+{
+    loom_envelope_fields fields = {.topic = str_of(topic), .sender = STR("a")};
+    memset(fields.id, id, sizeof fields.id);
+    loom_envelope *env;
+    uint8_t wire[512];
+    envelope_view view;
+    assert_status(LOOM_OK, loom_envelope_create(&env, &fields));
+    const loom_bytes bytes = loom_envelope_wire(env);
+    memcpy(wire, bytes.data, bytes.len);
+    assert_status(LOOM_OK, envelope_scan(&view, (loom_bytes){wire, bytes.len}, NULL, NULL));
+    port_publish(f->a.handle, &view, wire);
+    loom_envelope_unref(env);
+}
+
+static void a_publish_that_matched_nobody_is_told_to_whom_has_asked(void **state)
+{
+    fixture *f = *state;
+    ask(f, 7, 1, FRAME_ASK_IF_NONE);
+    publish_as(f, "t", 1);
+    assert_int_equal(FRAME_MATCHED, last_frame(&f->a)->type);
+    assert_int_equal(7, last_frame(&f->a)->request);
+    assert_int_equal(0, last_frame(&f->a)->number);
+    publish_as(f, "t", 1);
+    assert_int_equal(1, f->a.frames); /* one answer an ask */
+}
+
+static void how_many_it_matched_is_told_to_whom_asks_for_it(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, test_port_subscribe(&f->b, 1, "t"));
+    assert_status(LOOM_OK, test_port_subscribe(&f->b, 2, ">"));
+    ask(f, 7, 1, FRAME_ASK_IF_NONE);
+    ask(f, 8, 2, FRAME_ASK_ALWAYS);
+    publish_as(f, "t", 1);
+    assert_int_equal(0, f->a.frames);
+    publish_as(f, "t", 2);
+    assert_int_equal(1, f->a.frames);
+    assert_int_equal(8, last_frame(&f->a)->request);
+    assert_int_equal(2, last_frame(&f->a)->number);
+}
+
+static void asks_whose_messages_were_lost_make_way(void **state)
+{
+    fixture *f = *state;
+    for (uint8_t id = 1; id <= 60; id++) {
+        ask(f, id, id, FRAME_ASK_ALWAYS);
+    }
+    publish_as(f, "t", 0); /* nobody asked about it */
+    assert_int_equal(0, f->a.frames);
+    publish_as(f, "t", 60);
+    assert_int_equal(60, last_frame(&f->a)->request);
+    publish_as(f, "t", 59);
+    assert_int_equal(1, f->a.frames);
+}
+
+static void only_so_many_asks_are_kept(void **state)
+{
+    fixture *f = *state;
+    for (uint32_t i = 0; i < 10000; i++) {
+        ask(f, i, (uint8_t)(i == 0 ? 1 : 2), FRAME_ASK_ALWAYS);
+    }
+    publish_as(f, "t", 1);
+    assert_int_equal(0, last_frame(&f->a)->request);
+    for (uint32_t i = 1; i < 10000; i++) {
+        publish_as(f, "t", 2);
+    }
+    assert_int_equal(4096, f->a.frames);
+}
+
 static void an_event_that_cannot_be_published_comes_back_as_a_notice(void **state)
 {
     fixture *f = *state;
@@ -448,7 +527,7 @@ static void frames_that_go_the_other_way_are_refused(void **state)
     for (int type = 0; type < 256; type++) {
         switch (type) {
         case FRAME_SUBSCRIBE: case FRAME_UNSUBSCRIBE: case FRAME_PROVIDE: case FRAME_RESULT: case FRAME_REPORT:
-        case FRAME_CANCEL: case FRAME_CALL_CREDIT: case FRAME_PING: continue;
+        case FRAME_CANCEL: case FRAME_CALL_CREDIT: case FRAME_PING: case FRAME_ASK: continue;
         default: assert_status(LOOM_EPROTO, port_frame(f->a.handle, &(frame){.type = (frame_type)type}));
         }
     }
@@ -623,6 +702,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_one_publishes_the_other_gets),
         TEST(a_request_that_cannot_be_done_is_answered_with_the_reason),
+        TEST(a_publish_that_matched_nobody_is_told_to_whom_has_asked),
+        TEST(how_many_it_matched_is_told_to_whom_asks_for_it),
+        TEST(asks_whose_messages_were_lost_make_way),
+        TEST(only_so_many_asks_are_kept),
         TEST(an_event_that_cannot_be_published_comes_back_as_a_notice),
         TEST(the_brokers_own_topics_are_not_for_agents_to_publish_to),
         TEST(who_subscribes_to_everything_is_spared_the_brokers_own_news),

@@ -23,6 +23,7 @@ typedef struct fake_bridge {
     uint64_t heartbeat_ms;   /* default 60000 */
     uint64_t max_payload;
     loom_status answer;      /* to subscriptions */
+    bool asks;               /* it takes ask frames */
 } fake_bridge;
 
 void fake_bridge_open(fake_bridge *b);
