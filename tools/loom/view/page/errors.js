@@ -5,6 +5,7 @@ import { get, poll } from "./api.js";
 import { el, empty, keyed } from "./dom.js";
 import { groupErrors } from "./failures.js";
 import { count, duration, time } from "./format.js";
+import { follow } from "./live.js";
 import { agentLink, reasons } from "./parts.js";
 
 const SHOWN = 20; // of one group
@@ -59,7 +60,7 @@ export function showErrors(main, { parameters, signal, state, status }) {
     totals.replaceChildren("Since the broker started, traced or not: ", ...(Object.keys(all).length > 0 ? reasons(all) : ["nothing was lost, and no call failed."]));
   }
 
-  poll((abort) => get("/api/errors", abort), show, (error) => status(error.message, true), signal);
+  follow("traces", (abort) => get("/api/errors", abort), show, (error) => status(error.message, true), signal);
   poll((abort) => get("/api/bus/stats", abort), showTotals, (error) => totals.replaceChildren(error.message), signal);
   return { focus: () => input.focus(), back: () => go("") };
 }

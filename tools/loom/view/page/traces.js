@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The traces, newest or slowest first, each second anew. The filter is a part of the URL.
+// The traces, newest or slowest first, anew when there are more of them. The filter is a part of the URL.
 
-import { get, poll } from "./api.js";
+import { get } from "./api.js";
 import { el, empty, keyed } from "./dom.js";
 import { queryOf } from "./filter.js";
 import { count, duration, time } from "./format.js";
+import { follow } from "./live.js";
 import { rowKeys, table } from "./parts.js";
 
 const LIMIT = 100;
@@ -55,6 +56,6 @@ export function showTraces(main, { parameters, signal, state, status }) {
     if (node.parentNode !== holder) holder.replaceChildren(node);
   }
 
-  poll((abort) => get(`/api/traces?${queryOf(filter, order, LIMIT)}`, abort), show, (error) => status(error.message, true), signal);
+  follow("traces", (abort) => get(`/api/traces?${queryOf(filter, order, LIMIT)}`, abort), show, (error) => status(error.message, true), signal);
   return { ...keys, focus: () => input.focus(), back: () => go({ q: "", sort: "newest" }) };
 }
