@@ -79,7 +79,14 @@ static void dump(void *user)
     serve_dump(&((bridge_process *)user)->serving);
 }
 
-static const process_control control = {check_settings, apply_settings, dump};
+static void status(void *user, char out[PROCESS_STATUS_SIZE])
+{
+    const bridge_process *p = user;
+    snprintf(out, PROCESS_STATUS_SIZE, "%u agents, %s", bridge_get_stats(p->serving.bridge).agents,
+             bus_remote_connected(p->bus) ? "connected to the broker" : "waiting for the broker");
+}
+
+static const process_control control = {check_settings, apply_settings, dump, status};
 
 static loom_status serve(bridge_process *p, const settings_bridge *s)
 {
@@ -183,6 +190,7 @@ int main(int argc, char *argv[])
     exit_code = serve(&me, &p.settings.bridge) == LOOM_OK ? 0 : 1;
     if (exit_code == 0) {
         process_on_control(&me.process, &control, &me);
+        process_tell_ready(&me.process);
         process_run(&me.process);
     }
     serve_close(&me.serving);

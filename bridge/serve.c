@@ -3,6 +3,7 @@
 
 #include "base/url.h"
 #include "bridge/spans/intake.h"
+#include "host/net/inherited.h"
 #include "host/ready_file.h"
 
 /* ---- counters ---- */
@@ -316,6 +317,12 @@ loom_status serve_take_spans(span_intake **out, process *p, int64_t rate)
     return st;
 }
 
+static void on_socket_left(void *user, int fd, const char *address)
+{
+    log_warn(((const serving *)user)->process->log, "the service manager passed a socket that no setting asks for fd=%d address=%s", fd,
+             address);
+}
+
 loom_status serve_agents(serving *s, process *p, const serve_options *o)
 {
     *s = (serving){.process = p, .drained = o->drained, .cut_off = o->cut_off, .drained_user = o->drained_user};
@@ -333,5 +340,8 @@ loom_status serve_agents(serving *s, process *p, const serve_options *o)
         log_error(p->log, "cannot write the ready file: %s", ready_path);
     }
     ready_file_fini(&ready);
+    if (st == LOOM_OK) {
+        inherited_visit_left(on_socket_left, s);
+    }
     return st;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* loom-broker: the cores, the endpoints of the bus, and a bridge for local agents, on one loop. */
+#include <stdio.h>
 #include <string.h>
 
 #include <loom/version.h>
@@ -214,7 +215,16 @@ static void dump(void *user)
     broker_dump(&b->cores, b->process.log);
 }
 
-static const process_control control = {check_settings, apply_settings, dump};
+static void status(void *user, char out[PROCESS_STATUS_SIZE])
+{
+    const broker *b = user;
+    const eventbus_stats s = eventbus_get_stats(b->cores.events);
+    snprintf(out, PROCESS_STATUS_SIZE, "%u agents, %u subscriptions, %llu messages published, %llu queued, %u calls running",
+             directory_get_stats(b->cores.agents).agents, s.subscriptions, (unsigned long long)s.published, (unsigned long long)s.queued,
+             actionbroker_get_stats(b->cores.actions).running);
+}
+
+static const process_control control = {check_settings, apply_settings, dump, status};
 
 static loom_status serve(broker *b, const settings_broker *s)
 {
@@ -275,6 +285,7 @@ int main(int argc, char *argv[])
     exit_code = serve(&b, &p.settings.broker) == LOOM_OK ? 0 : 1;
     if (exit_code == 0) {
         process_on_control(&b.process, &control, &b);
+        process_tell_ready(&b.process);
         process_run(&b.process);
     }
     serve_close(&b.serving);

@@ -173,6 +173,7 @@ static void stop(process *p, int number)
         return;
     }
     log_info(p->log, "shutting down signal=SIG%s timeout_ms=%u", sigabbrev_np(number), p->drain_timeout_ms);
+    process_tell_stopping(p);
     p->stop_until_ms = p->clock.now_ms + p->drain_timeout_ms;
     p->drain_until_ms = p->stop_until_ms - (p->spans != NULL ? p->drain_timeout_ms / 4 : 0); /* spans come last */
     p->drain->begin(p->drain_user);
@@ -290,6 +291,7 @@ loom_status process_open(process *p, program *of)
     process_woke(p);
     p->started_ms = p->clock.now_ms;
     watch_signals(p);
+    process_open_manager(p);
     uv_timer_init(&p->loop, &p->drain_timer);
     p->drain_timer.data = p;
     process_count_own(p);

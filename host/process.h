@@ -14,7 +14,7 @@
 #include "base/counters.h"
 #include "host/cli/program.h"
 
-enum { PROCESS_WHY_SIZE = 512 };
+enum { PROCESS_WHY_SIZE = 512, PROCESS_STATUS_SIZE = 160 };
 enum { PROCESS_SERVICES_MAX = 3, PROCESS_SIGNALS = 5, PROCESS_LOSSES_MAX = 8 };
 
 /* What a stop threw away: a name for the log, and how much. */
@@ -41,6 +41,8 @@ typedef struct process_control {
     void (*apply)(void *user, const settings *now);
     /* Writes what there is to know about the program into the log, in a bounded number of lines. */
     void (*dump)(void *user);
+    /* A sentence for the service manager's status line. */
+    void (*status)(void *user, char out[PROCESS_STATUS_SIZE]);
 } process_control;
 
 typedef struct process {
@@ -61,6 +63,8 @@ typedef struct process {
     const process_control *control; /* NULL: none */
     void *control_user;
     uint64_t started_ms;
+    uv_timer_t beat;       /* for a service manager */
+    uint64_t watchdog_ms, status_ms;
     bool terminal;   /* there was a controlling one at the start, which may hang up */
     bool stopping;
     process_loss losses[PROCESS_LOSSES_MAX];
@@ -91,6 +95,11 @@ void process_on_stop(process *p, uint32_t drain_timeout_ms, const process_drain 
 
 /* What SIGHUP (reload) and SIGUSR2 (dump) do. control must outlive the process. SIGUSR1 opens log and spans file anew. */
 void process_on_control(process *p, const process_control *control, void *user);
+/* process_manager.c: to a service manager, if there is one (notify.h). */
+void process_open_manager(process *p);
+void process_tell_ready(process *p);
+void process_tell_reloading(const process *p);
+void process_tell_stopping(const process *p);
 /* process_reload.c: reads the settings again, tells of each that changed, and takes over those that may. */
 void process_reload(process *p);
 /* process_dump.c: what the process itself knows: resources, memory, spans, log; then the program's dump. */

@@ -110,6 +110,7 @@ void process_reload(process *p)
     problems list;
     bool done = false;
     log_info(p->log, "reloading the configuration");
+    process_tell_reloading(p);
     loom_status st = p->stopping ? LOOM_ECLOSED : program_read_again(p->program, &r.fresh, &list);
     if (st == LOOM_EINVAL) {
         tell_refusal(p, &list);
@@ -125,7 +126,8 @@ void process_reload(process *p)
         settings_fini(&r.fresh);
     }
     if (!done) {
-        log_error(p->log, "configuration not reloaded, everything stays as it was reason=\"%s\"",
+        log_error(p->log, "configuration not reloaded, everything stays as it was reason=%s",
                   st == LOOM_OK || st == LOOM_EINVAL ? "errors above" : loom_status_text(st));
     }
+    process_tell_ready(p);
 }

@@ -32,7 +32,7 @@ static void refuse_at_limit(const invocation *in, const action_party *agent, fra
 {
     actionbroker *broker = in->party->broker;
     log_to_limited(&broker->log, &broker->refused, 1, broker->clock->now_ms, LOG_WARN,
-                   "call refused at_limit=%.*s caller=%.*s capability=%.*s code=%s reason=\"%s\"", (int)agent->agent_len, agent->agent,
+                   "call refused at_limit=%.*s caller=%.*s capability=%.*s code=%s reason=%s", (int)agent->agent_len, agent->agent,
                    (int)in->party->agent_len, in->party->agent, (int)in->key.capability.len, in->key.capability.data, code, text);
     refuse(in, outcome, code, text);
 }

@@ -182,7 +182,7 @@ loom_status action_provide(action_party *party, const action_capability *capabil
     const char *limit = limit_reached(party, capability, offer);
     if (limit != NULL) {
         log_to_limited(&broker->log, &broker->refused, 1, broker->clock->now_ms, LOG_WARN,
-                       "capability refused agent=%.*s capability=%.*s reason=\"%s\"", (int)party->agent_len, party->agent,
+                       "capability refused agent=%.*s capability=%.*s reason=%s", (int)party->agent_len, party->agent,
                        (int)capability->name.len, capability->name.data, limit);
         return LOOM_EFULL;
     }

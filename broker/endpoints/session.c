@@ -139,7 +139,7 @@ free_session:
 static void refuse(bridge_peer *b, uint64_t number, const bus_attach *f, loom_status st)
 {
     const char *text = st == LOOM_EFULL ? "the broker has as many agents as it may have" : loom_status_text(st);
-    bus_log_limited(b->server, &b->server->refused_log, LOG_WARN, "agent refused agent=%.*s bridge=%.*s reason=\"%s\"",
+    bus_log_limited(b->server, &b->server->refused_log, LOG_WARN, "agent refused agent=%.*s bridge=%.*s reason=%s",
                     st == LOOM_EINVAL ? 1 : (int)f->agent.len, st == LOOM_EINVAL ? "-" : f->agent.data, (int)b->id_len, b->id, text);
     say_outcome(b, number, FRAME_ERROR, 0, st, text);
 }

@@ -108,7 +108,7 @@ void loss_refused(eventbus_subscriber *subscriber, loom_str filter, const char *
 {
     loss_watch *w = &subscriber->bus->losses;
     log_to_limited(&w->log, &w->refused, 1, subscriber->bus->clock->now_ms, LOG_WARN,
-                   "subscription refused agent=%.*s filter=%.*s reason=\"%s\"", (int)subscriber->name_len, subscriber->name,
+                   "subscription refused agent=%.*s filter=%.*s reason=%s", (int)subscriber->name_len, subscriber->name,
                    (int)filter.len, filter.data, limit);
 }
 

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXIT_CONFIGURATION 1
@@ -232,6 +233,18 @@ void program_fini(program *p)
     settings_fini(&p->settings);
 }
 
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+/* JOURNAL_STREAM has the device and inode of the stream that the service manager connected to the journal, sd-daemon(3). */
+static bool is_journal(int fd)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat info;
+    return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(fd, &info) == 0 &&
+           info.st_dev == (dev_t)device && info.st_ino == (ino_t)inode;
+}
+
 loom_status program_open_log(const program *p, logger **out)
 {
     logger_options how = {
@@ -243,6 +256,8 @@ loom_status program_open_log(const program *p, logger **out)
         .path = p->settings.log.file[0] != '\0' ? p->settings.log.file : NULL,
     };
     how.color = how.color && how.path == NULL;
+    how.priority = how.path == NULL && is_journal(STDERR_FILENO);
+    how.journal = how.priority && access(JOURNAL_SOCKET, W_OK) == 0 ? JOURNAL_SOCKET : NULL;
     bool known = log_level_parse(&how.level, p->settings.log.level);
     assert(known);
     (void)known;

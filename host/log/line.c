@@ -16,6 +16,7 @@ typedef struct line {
     char *out;
     size_t used;
     bool cut;
+    struct line *fields; /* of the journal: where they go beside the message; NULL: no journal */
 } line;
 
 /* A va_list can be passed on by reference only inside a struct. */
@@ -254,6 +255,30 @@ static bool is_json_number(loom_str text)
     return digits > 0 && !(leading_zero && digits > 1) && (!fraction || text.data[text.len - 1] != '.') && text.len < 48;
 }
 
+/* LOOM_KEY=value, as the journal's fields are written: no lower case, and no value with a newline, which ours never has. */
+static void put_journal_field(line *l, const char *key, size_t key_len, loom_str value)
+{
+    char quoted[LOG_LINE_MAX];
+    size_t used = 0;
+    if (!is_plain(value)) { /* escaped, without the quotes around it */
+        if (!config_append_quoted(quoted, sizeof quoted, &used, value)) {
+            return;
+        }
+        value = (loom_str){quoted + 1, used - 2};
+    }
+    if (key_len > 40 || l->used + key_len + value.len + 8 > LOG_LINE_MAX - TAIL) {
+        return;
+    }
+    l->out[l->used++] = LOG_FIELD_END;
+    put_text(l, "LOOM_");
+    for (size_t i = 0; i < key_len; i++) {
+        const char c = key[i] >= 'a' && key[i] <= 'z' ? (char)(key[i] - 'a' + 'A') : key[i] == '.' ? '_' : key[i];
+        put(l, &c, 1);
+    }
+    put_text(l, "=");
+    put(l, value.data, value.len);
+}
+
 static void put_field(line *l, bool json, const char *key, size_t key_len, loom_str value, bool number)
 {
     put_text(l, json ? ",\"" : " ");
@@ -263,6 +288,9 @@ static void put_field(line *l, bool json, const char *key, size_t key_len, loom_
     while (number && value.len > 0 && value.data[0] == ' ') {
         value.data++;
         value.len--;
+    }
+    if (l->fields != NULL) {
+        put_journal_field(l->fields, key, key_len, value);
     }
     if (json ? number && is_json_number(value) : is_plain(value)) {
         put(l, value.data, value.len);
@@ -290,7 +318,24 @@ static void put_head(line *l, const log_style *style, log_level level, const str
 {
     static const char *const names[] = {"ERROR", "WARN ", "INFO ", "DEBUG"};
     static const char *const colors[] = {"\033[31m", "\033[33m", "\033[32m", "\033[2m"};
+    static const char priorities[] = {'3', '4', '6', '7'}; /* syslog's */
     char time[RFC3339_SIZE];
+    if (style->journal) {
+        put_text(l, "PRIORITY=");
+        put(l, &priorities[level], 1);
+        put(l, (char[]){LOG_FIELD_END}, 1);
+        put_text(l, "SYSLOG_IDENTIFIER=");
+        put_text(l, style->service != NULL ? style->service : "loom");
+        put(l, (char[]){LOG_FIELD_END}, 1);
+        put_text(l, "MESSAGE=");
+        return;
+    }
+    if (style->priority) {
+        put(l, (char[]){'<', priorities[level], '>'}, 3);
+    }
+    if (style->priority && !style->json) {
+        return;
+    }
     rfc3339_put(time, (uint64_t)now->tv_sec * 1000000000u + (uint64_t)now->tv_nsec, 3);
     if (style->json) {
         put_text(l, "{\"time\":\"");
@@ -339,10 +384,24 @@ static const char *put_next_field(line *l, bool json, const char *format, argume
     return format;
 }
 
+/* As many of the journal's fields as there is room for; the message has them all in any case. */
+static void put_whole_fields(line *l, const line *fields)
+{
+    size_t len = fields->used;
+    while (len > LOG_LINE_MAX - TAIL - (l->used < LOG_LINE_MAX - TAIL ? l->used : LOG_LINE_MAX - TAIL)) {
+        const char *last = memrchr(fields->out, LOG_FIELD_END, len);
+        len = last != NULL ? (size_t)(last - fields->out) : 0;
+    }
+    memcpy(l->out + l->used, fields->out, len);
+    l->used += len;
+}
+
 size_t log_line_format(char out[LOG_LINE_MAX], const log_style *style, log_level level, const struct timespec *now,
                        const char *format, va_list args)
 {
-    line l = {.out = out};
+    char more[LOG_LINE_MAX];
+    line fields = {.out = more};
+    line l = {.out = out, .fields = style->journal ? &fields : NULL};
     arguments a;
     char value[LOG_LINE_MAX];
     size_t used = 0;
@@ -371,6 +430,7 @@ size_t log_line_format(char out[LOG_LINE_MAX], const log_style *style, log_level
     if (style->json) {
         out[l.used++] = '}';
     }
+    put_whole_fields(&l, &fields);
     out[l.used++] = '\n';
     return l.used;
 }

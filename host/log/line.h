@@ -8,8 +8,12 @@
 #include <stdarg.h>
 #include <time.h>
 
+#define LOG_FIELD_END '\x1e' /* in place of the newline that the journal wants, since a line ends a record of the ring */
+
 typedef struct log_style {
     bool json;
+    bool priority;       /* <N> in front, as journald and the kernel read it, instead of the time and the level */
+    bool journal;        /* FIELD=value, separated by LOG_FIELD_END: a record of the journal (systemd's JOURNAL_NATIVE_PROTOCOL) */
     bool color;
     const char *service; /* NULL: none */
 } log_style;

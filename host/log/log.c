@@ -16,8 +16,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/thread.h"
@@ -29,6 +32,8 @@ static_assert(LOG_LINE_MAX <= CHUNK_MAX, "a chunk holds at least one line");
 
 struct logger {
     int fd;               /* of a file: the writer's, once it runs */
+    const char *journal;  /* NULL: none */
+    int journal_fd;       /* the writer's */
     char *path;           /* owned; NULL: fd is somebody else's */
     log_style style; /* service is owned */
     _Atomic log_level level;
@@ -177,6 +182,54 @@ static size_t write_bytes(logger *l, const char *data, size_t length)
     return done;
 }
 
+/* ---- the journal ---- */
+
+static bool send_record(logger *l, const char *record, size_t length)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    char text[LOG_LINE_MAX];
+    memcpy(text, record, length);
+    for (char *at = text; (at = memchr(at, LOG_FIELD_END, length - (size_t)(at - text))) != NULL;) {
+        *at = '\n';
+    }
+    snprintf(addr.sun_path, sizeof addr.sun_path, "%s", l->journal);
+    for (unsigned tries = 0;; tries++) { /* by its path each time: the journal may have been restarted */
+        if (sendto(l->journal_fd, text, length, MSG_NOSIGNAL | MSG_DONTWAIT, (const struct sockaddr *)&addr, sizeof addr) >= 0) {
+            return true;
+        }
+        struct pollfd room = {.fd = l->journal_fd, .events = POLLOUT};
+        if (errno != EAGAIN || tries == 20 || is_abandoned(l) || poll(&room, 1, POLL_TURN_MS) < 0) {
+            return false;
+        }
+    }
+}
+
+/* Its message alone, with the priority in front. */
+static size_t write_message(logger *l, const char *record, size_t length)
+{
+    static const char priority[] = "PRIORITY=", message[] = "MESSAGE=";
+    char text[LOG_LINE_MAX + 8];
+    const char *from = memmem(record, length, message, sizeof message - 1);
+    from = from != NULL ? from + sizeof message - 1 : record;
+    const char *end = memchr(from, LOG_FIELD_END, length - (size_t)(from - record));
+    const size_t len = end != NULL ? (size_t)(end - from) : length - (size_t)(from - record) - 1;
+    const int n = snprintf(text, sizeof text, "<%c>%.*s\n", record[sizeof priority - 1], (int)len, from);
+    return write_bytes(l, text, (size_t)n) == (size_t)n ? length : 0;
+}
+
+static size_t write_records(logger *l, size_t length)
+{
+    size_t done = 0;
+    while (done < length) {
+        const size_t record = (size_t)((const char *)memchr(l->chunk + done, '\n', length - done) - l->chunk) + 1 - done;
+        if (!send_record(l, l->chunk + done, record) && write_message(l, l->chunk + done, record) == 0) {
+            break;
+        }
+        done += record;
+    }
+    return done;
+}
+
 /* Returns how many bytes reached the descriptor. A failing descriptor loses the chunk, not the process. After half a line,
  * as a full disk leaves it, the next begins on a line of its own. */
 static size_t write_chunk(logger *l, size_t length)
@@ -208,7 +261,7 @@ static void reopen(logger *l)
     }
     pthread_mutex_lock(&l->lock);
     l->busy = false;
-    const size_t length = fd >= 0 ? 0 : format_line(l, line, LOG_ERROR, "cannot open the log file again, keeping the old one path=%s reason=\"%s\"",
+    const size_t length = fd >= 0 ? 0 : format_line(l, line, LOG_ERROR, "cannot open the log file again, keeping the old one path=%s reason=%s",
                                                     l->path, strerror_r(error, why, sizeof why));
     if (length > 0 && length <= l->size - l->used) {
         ring_put(l, line, length);
@@ -240,7 +293,7 @@ static void *run_writer(void *arg)
         size_t length = ring_take(l);
         l->busy = true;
         pthread_mutex_unlock(&l->lock);
-        size_t done = write_chunk(l, length);
+        size_t done = l->journal != NULL ? write_records(l, length) : write_chunk(l, length);
         pthread_mutex_lock(&l->lock);
         l->busy = false;
         if (done < length) {
@@ -277,6 +330,9 @@ static void free_logger(logger *l)
         close(l->fd);
     }
     free(l->path);
+    if (l->journal_fd >= 0) {
+        close(l->journal_fd);
+    }
     free(l->ring);
     free(l);
 }
@@ -290,7 +346,11 @@ loom_status logger_open(logger **out, const logger_options *options)
     }
     init_locks(l);
     l->fd = options->fd;
-    l->style = (log_style){.json = options->json, .color = options->color && !options->json};
+    l->style = (log_style){.json = options->json, .color = options->color && !options->json && !options->priority,
+                           .priority = options->priority};
+    l->journal_fd = options->journal != NULL && !options->json ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+    l->journal = l->journal_fd >= 0 ? options->journal : NULL;
+    l->style.journal = l->journal != NULL;
     atomic_init(&l->level, options->level);
     l->size = options->ring_bytes == 0 ? LOG_RING_DEFAULT : options->ring_bytes;
     l->size = l->size < LOG_LINE_MAX ? LOG_LINE_MAX : l->size;

@@ -33,6 +33,8 @@ typedef struct logger_options {
     log_level level;
     bool json;
     bool color;          /* text only */
+    bool priority;       /* <N> in front of each line, and no time: for a reader that notes it itself */
+    const char *journal; /* socket of the journal, borrowed: records with fields go there, and what it does not take to fd; NULL: none */
     const char *service; /* copied; NULL: none is written */
     size_t ring_bytes;   /* 0: LOG_RING_DEFAULT; at least LOG_LINE_MAX */
 } logger_options;

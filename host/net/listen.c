@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/net/listen.h"
 
+#include "host/net/inherited.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -98,6 +100,9 @@ static int bind_path(listening *out, const char *path, uint32_t mode)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     snprintf(addr.sun_path, sizeof addr.sun_path, "%.*s", URL_IPC_PATH_MAX, path);
+    if ((out->fd = inherited_take((const struct sockaddr *)&addr, sizeof addr, false)) >= 0) {
+        return 0; /* its file is the service manager's, and stays */
+    }
     if ((out->fd = open_socket(AF_UNIX)) < 0) {
         return errno;
     }
@@ -131,6 +136,9 @@ void listening_unlink(const listening *l)
 static int bind_tcp(listening *out, const struct sockaddr *addr, socklen_t len)
 {
     const int on = 1, off = 0;
+    if ((out->fd = inherited_take(addr, len, true)) >= 0) {
+        return 0;
+    }
     if ((out->fd = open_socket(addr->sa_family)) < 0) {
         return errno;
     }

@@ -4,6 +4,8 @@
  * A socket file left behind by a process that was killed is replaced; one that somebody answers on is not. Two servers that
  * start at once take turns, by a lock on the folder: otherwise the second could remove what the first has just made.
  *
+ * A socket that a service manager has opened at the same address is used instead of a new one (inherited.h).
+ *
  * Threads: any, at start, before there is anybody to delay: a host name is looked up, and a lock waited for. */
 #ifndef LOOM_HOST_NET_LISTEN_H
 #define LOOM_HOST_NET_LISTEN_H

@@ -151,10 +151,11 @@ class Home:
     # ---- processes ----
 
     def run(self, name, *command, environment=None, **popen):
-        """Starts a program of ours, such as "loom"."""
+        """Starts a program of ours, such as "loom". popen: besides, env_more, and a wrapper in front of the command."""
         self.count += 1
-        process = Process(self.folder, f"{name}-{self.count}", [str(BIN / name), *map(str, command)],
-                          {**self.environment, **(environment or {})}, **popen)
+        more, wrapper = popen.pop("env_more", {}), popen.pop("wrapper", [])
+        process = Process(self.folder, f"{name}-{self.count}", [*wrapper, str(BIN / name), *map(str, command)],
+                          {**self.environment, **(environment or {}), **more}, **popen)
         self.processes.append(process)
         return process
 
@@ -180,7 +181,7 @@ class Home:
         """Starts a process and waits until it listens; its URLs."""
         ready = self.folder / f"{name}.ready"
         ready.unlink(missing_ok=True)
-        process = self.run(name, *flags, "--ready-file", ready, **self.popen.get(name, {}))
+        process = self.run(name, *flags, "--ready-file", ready, **dict(self.popen.get(name, {})))
         wait_until(lambda: ready.exists() or not process.running(), f"{name} listens")
         if not ready.exists():
             raise AssertionError(f"{name} ended with {process.popen.returncode}\n{process.err}")

@@ -12,6 +12,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static char line[LOG_LINE_MAX + 1];
@@ -96,6 +98,29 @@ static void a_long_line_is_cut_and_stays_valid(void **state)
         assert_true(strlen(formatted(&text, "%.*s", lengths[i], big)) < LOG_LINE_MAX);
     }
     assert_string_equal("...", line + strlen(line) - 3);
+}
+
+static void under_a_journal_a_line_has_its_priority_and_no_time(void **state)
+{
+    static const log_style priority = {.priority = true, .service = "loom-broker"}, both = {.priority = true, .json = true};
+    (void)state;
+    assert_string_equal("<6>agent connected agent=sensor", formatted(&priority, "agent connected agent=%s", "sensor"));
+    assert_memory_equal("<6>{\"time\":", formatted(&both, "x"), 11);
+}
+
+static void a_record_of_the_journal_has_each_field_beside_the_message(void **state)
+{
+    static const log_style journal = {.journal = true, .service = "loom-broker"};
+    (void)state;
+    assert_string_equal("PRIORITY=6\x1eSYSLOG_IDENTIFIER=loom-broker\x1eMESSAGE=agent connected agent=sensor n=7 note=\"a b\\n\""
+                        "\x1eLOOM_AGENT=sensor\x1eLOOM_N=7\x1eLOOM_NOTE=a b\\n",
+                        formatted(&journal, "agent connected agent=%s n=%d note=%s", "sensor", 7, "a b\n"));
+    char big[LOG_LINE_MAX];
+    memset(big, 'x', sizeof big);
+    const char *got = formatted(&journal, "m a=%.*s b=%s c=%.*s", 900, big, "\x1e", 900, big); /* no value ends a field */
+    assert_non_null(strstr(got, "b=\"\\u001e\""));
+    assert_true(strlen(got) < LOG_LINE_MAX);
+    assert_null(strstr(got, "\x1eLOOM_C="));
 }
 
 /* ---- the writer ---- */
@@ -279,6 +304,66 @@ static void threads_do_not_mix_their_lines(void **state)
     unlink(name);
 }
 
+static void a_journal_gets_records_and_without_one_lines_go_to_the_descriptor(void **state)
+{
+    char folder[] = "/tmp/loom-log-XXXXXX", path[64], got[LOG_LINE_MAX];
+    int ends[2];
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/journal", folder);
+    const int journal = socket(AF_UNIX, SOCK_DGRAM, 0);
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    snprintf(addr.sun_path, sizeof addr.sun_path, "%s", path);
+    assert_int_equal(0, bind(journal, (const struct sockaddr *)&addr, sizeof addr));
+    assert_int_equal(0, pipe(ends));
+    logger *l;
+    assert_status(LOOM_OK, logger_open(&l, &(logger_options){.fd = ends[1], .level = LOG_INFO, .priority = true, .journal = path, .service = "x"}));
+    log_warn(l, "hello n=%d", 1);
+    const ssize_t length = recv(journal, got, sizeof got - 1, 0);
+    assert_true(length > 0);
+    got[length] = '\0';
+    assert_string_equal("PRIORITY=4\nSYSLOG_IDENTIFIER=x\nMESSAGE=hello n=1\nLOOM_N=1\n", got);
+    close(journal);
+    unlink(path);
+    log_warn(l, "nobody is there n=%d", 2);
+    assert_status(LOOM_OK, logger_flush(l, 5000));
+    assert_int_equal(strlen("<4>nobody is there n=2\n"), read(ends[0], got, sizeof got));
+    assert_memory_equal("<4>nobody is there n=2\n", got, strlen("<4>nobody is there n=2\n"));
+    assert_int_equal(0, logger_close(l, 1000));
+    close(ends[0]);
+    close(ends[1]);
+    rmdir(folder);
+}
+
+static void a_file_that_was_moved_away_is_made_anew(void **state)
+{
+    char folder[] = "/tmp/loom-log-XXXXXX", path[64], moved[64], got[LOG_LINE_MAX];
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/log", folder);
+    snprintf(moved, sizeof moved, "%s/moved", folder);
+    logger *l;
+    assert_status(LOOM_OK, logger_open(&l, &(logger_options){.fd = -1, .level = LOG_INFO, .path = path}));
+    log_info(l, "one");
+    assert_status(LOOM_OK, logger_flush(l, 5000));
+    assert_int_equal(0, rename(path, moved));
+    assert_true(logger_reopen(l));
+    wait_until(access(path, F_OK) == 0, 5000);
+    log_info(l, "two");
+    assert_int_equal(0, logger_close(l, 5000));
+    const int fd = open(path, O_RDONLY);
+    const ssize_t length = read(fd, got, sizeof got - 1);
+    close(fd);
+    got[length > 0 ? length : 0] = '\0';
+    assert_non_null(strstr(got, "two"));
+    assert_null(strstr(got, "one"));
+    unlink(path);
+    unlink(moved);
+    rmdir(folder);
+    assert_status(LOOM_ENOTFOUND, logger_open(&l, &(logger_options){.fd = -1, .path = path})); /* there is no folder */
+    assert_int_equal(ENOENT, errno);
+}
+
 static loom_status open_and_close(void *user)
 {
     (void)user;
@@ -331,6 +416,10 @@ int main(void)
         cmocka_unit_test(drops_are_told_when_lines_flow_again),
         cmocka_unit_test(a_closed_reader_costs_lines_not_the_process),
         cmocka_unit_test(threads_do_not_mix_their_lines),
+        cmocka_unit_test(under_a_journal_a_line_has_its_priority_and_no_time),
+        cmocka_unit_test(a_record_of_the_journal_has_each_field_beside_the_message),
+        cmocka_unit_test(a_journal_gets_records_and_without_one_lines_go_to_the_descriptor),
+        cmocka_unit_test(a_file_that_was_moved_away_is_made_anew),
         cmocka_unit_test(opening_reports_every_failed_allocation),
         cmocka_unit_test(a_null_logger_writes_nothing),
         cmocka_unit_test(a_level_has_a_name_and_back),
