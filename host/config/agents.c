@@ -29,6 +29,12 @@ static const config_key keys[] = {
      .choices = "start|bus", .help = "Whether it is ready once it runs, or once it is on the bus"},
 };
 
+const config_key *settings_agent_keys(size_t *count)
+{
+    *count = sizeof keys / sizeof *keys;
+    return keys;
+}
+
 /* It becomes a prefix of log lines, a service name and an argument. */
 static bool is_name(loom_str name)
 {

@@ -32,6 +32,8 @@ typedef struct settings_agents {
 
 void settings_agents_init(settings_agents *a); /* does not move from here on */
 void settings_agents_fini(settings_agents *a);
+/* The keys of [agents.NAME], for documentation. */
+const config_key *settings_agent_keys(size_t *count);
 /* What no key can check alone. LOOM_EINVAL: the problems are in the list. */
 LOOM_MUST_CHECK loom_status settings_agents_check(const settings_agents *a, problems *list);
 /* Adds "loom.toml:7:3: [agents.web] key text" to the list. Always LOOM_EINVAL. */

@@ -10,7 +10,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PRODUCT = ("base", "envelope", "trace", "host", "bridge", "broker", "sdk-c", "tools", "demos", "examples")
-TESTS = ("unit", "conformance", "fuzz", "integration", "e2e", "layers", "support")
+TESTS = ("docs", "unit", "conformance", "fuzz", "integration", "e2e", "layers", "support")
 FOREIGN = ("nng", "uv.h", "libwebsockets.h", "llhttp", "openssl", "sqlite3.h", "jansson.h", "curl", "msgpack.h", "sodium.h", "toml++", "wslay",
            "nats", "nghttp2", "zmq.h", "seccomp.h", "elfutils", "event2", "valijson", "nlohmann")
 TO_GO = set()  # (folder, what it still includes): to go

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(sys.argv[1])
-sys.path.insert(0, str(ROOT / "tools/api"))
+sys.path.insert(0, str(ROOT / "tools/man"))
 import headers  # noqa: E402
 
 OBJECTS = {"loom_agent": "one.agent", "loom_envelope": "one.envelope", "loom_span_processor": "one.processor",
