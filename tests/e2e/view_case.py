@@ -28,7 +28,7 @@ class ViewTest(LoomTest):
         # exporters learn where the view receives: it comes first, and the broker is started anew with that
         self.view = self.home_.run("loom", "view", "--no-open", "--listen", "127.0.0.1:0", "--otlp-listen", "127.0.0.1:0",
                                    "--db", self.home_.folder / "traces.db", "--url-file", self.home_.folder / "url",
-                                   "--control", f"ipc://{self.home_.control_path}", "--jaeger", "http://127.0.0.1:16686")
+                                   "--control", f"ipc://{self.home_.control_path}", "--url", self.home_.url, "--jaeger", "http://127.0.0.1:16686")
         wait_until(lambda: (self.home_.folder / "url").exists() or not self.view.running(), "the view listens")
         self.assertTrue(self.view.running(), self.view.err)
         self.url = (self.home_.folder / "url").read_text().strip()

@@ -54,6 +54,15 @@ class View:
         finally:
             connection.close()
 
+    def post(self, path, body=b"", headers=None):
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        try:
+            connection.request("POST", path, body, self.bearer if headers is None else headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
     def stream(self, path="/api/stream"):
         connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
         connection.request("GET", path, headers={**self.bearer, "Accept": "text/event-stream"})

@@ -62,14 +62,13 @@ static void close_tracing(bus_client *client)
     tracing_close(&client->tracing);
 }
 
-/* Unique, so that two commands at once do not replace one another. */
-static void make_id(bus_client *client, const char *name)
+void bus_client_make_id(char id[LOOM_AGENT_ID_MAX + 1], const char *name)
 {
     uint8_t random[LOOM_SPAN_ID_SIZE];
     char hex[LOOM_SPAN_ID_HEX_SIZE];
     loom_span_id_generate(random);
     loom_span_id_to_hex(hex, random);
-    snprintf(client->id, sizeof client->id, "loom-%s-%d-%.6s", name, (int)getpid(), hex);
+    snprintf(id, LOOM_AGENT_ID_MAX + 1, "loom-%s-%d-%.6s", name, (int)getpid(), hex);
 }
 
 /* Where the agent will connect to, without a password. */
@@ -121,7 +120,7 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     if (!read_patience(c, o, &patience_ms, exit_code)) {
         return false;
     }
-    make_id(client, name);
+    bus_client_make_id(client->id, name);
     bus_state_init(&client->link);
     client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     open_tracing(client);

@@ -47,6 +47,8 @@ typedef struct bus_client {
     loom_status refused; /* why a message was, the first; said on standard error. Read when the agent's thread has ended */
 } bus_client;
 
+/* An id for an agent of this process: unique, so that two commands at once do not replace one another. */
+void bus_client_make_id(char id[LOOM_AGENT_ID_MAX + 1], const char *name);
 /* Opens the agent with on_event for every subscription and waits until it is connected and subscribed. The client is zeroed
  * but for the settings above. False: *exit_code says how to end, what there is to say was said, and there is nothing to close. */
 bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,

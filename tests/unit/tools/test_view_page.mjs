@@ -112,3 +112,25 @@ test("what failed for the same reason at the same place is one group, the latest
   assert.deepEqual(groups.map(({ errors }) => errors.map(({ start_unix_ns }) => start_unix_ns)), [[5, 1], [3]]);
   assert.deepEqual(groupErrors([failed(1, "x", { topic: "Abc" }), failed(2, "y")], "abc").length, 1);
 });
+
+const { fieldsOf } = await load("schema.js");
+
+test("a schema becomes fields, with their types, choices, bounds and what is required", () => {
+  const field = fieldsOf(JSON.stringify({ type: "object", required: ["city"], properties: {
+    city: { type: "string", title: "City" }, days: { type: "integer", minimum: 1, maximum: 7, default: 3 }, unit: { enum: ["c", "f"] },
+    place: { $ref: "#/$defs/place" }, tags: { type: "array", items: { type: "string" } }, maybe: { type: ["null", "boolean"] }, any: { anyOf: [{}] },
+  }, $defs: { place: { type: "object", properties: { lat: { type: "number" } } } } }));
+  assert.deepEqual(field.fields.map(({ name, kind, required }) => [name, kind, required]),
+    [["city", "string", true], ["days", "integer", false], ["unit", "choice", false], ["place", "object", false], ["tags", "array", false], ["maybe", "boolean", false], ["any", "json", false]]);
+  assert.deepEqual([field.fields[1].min, field.fields[1].max, field.fields[1].initial], [1, 7, 3]);
+  assert.deepEqual(field.fields[3].fields.map(({ kind }) => kind), ["number"]);
+});
+
+test("a schema that is none, says nothing, or leads to itself does no harm", () => {
+  for (const text of ["", "no json", "true", "17", "{}", '{"$ref":"#"}', '{"$ref":"#/a","a":{"$ref":"#/a"}}']) assert.equal(fieldsOf(text), null, text);
+  const endless = { type: "object", properties: { next: { $ref: "#/$defs/node" } }, $defs: { node: { type: "object", properties: { a: { $ref: "#/$defs/node" }, b: { $ref: "#/$defs/node" } } } } };
+  let count = 0;
+  const walk = (field) => { count++; (field.fields ?? []).forEach(walk); };
+  walk(fieldsOf(JSON.stringify(endless)));
+  assert.ok(count < 2000, String(count));
+});

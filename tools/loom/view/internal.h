@@ -81,6 +81,7 @@ typedef struct view {
     atomic_bool stopping;   /* jobs end at once */
     view_bus bus;
     view_events events;
+    struct view_member *member; /* member.h */
 } view;
 
 /* ---- door.c: who may come in, and what every answer says ---- */

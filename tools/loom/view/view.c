@@ -18,6 +18,7 @@
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
 #include "tools/loom/view/internal.h"
+#include "tools/loom/view/member.h"
 
 #define LISTEN      "127.0.0.1:7781"
 #define LISTEN_ANY  "127.0.0.1:0"
@@ -33,6 +34,8 @@ static const option_spec specs[] = {
     {.name = "jaeger", .kind = OPTION_VALUE, .value = "URL",
      .help = "A Jaeger that has the same traces, such as http://127.0.0.1:16686: each trace gets a link to it"},
     OPTIONS_CONTROL,
+    {.name = "url", .letter = 'u', .kind = OPTION_VALUE, .value = "URL", .group = "Connection",
+     .help = "Broker or bridge to publish, subscribe and call at; default: LOOM_URL, or this machine's broker"},
     {.name = "otlp-listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = OTLP_HTTP, .group = "Traces",
      .help = "Address that receives traces, as `loom trace collect` does; none: read a database that another one fills"},
     {.name = "grpc-listen", .kind = OPTION_VALUE, .value = "HOST:PORT", .fallback = OTLP_GRPC, .group = "Traces",
@@ -70,13 +73,17 @@ static const http_route routes[] = {
     {.method = "GET", .path = "/api/errors", .handle = view_errors},
     {.method = "GET", .path = "/api/bus/", .below = true, .handle = view_bus_get},
     {.method = "GET", .path = "/api/stream", .handle = view_stream},
+    {.method = "GET", .path = "/api/member", .handle = view_member_state},
+    {.method = "GET", .path = "/api/tail", .handle = view_tail},
+    {.method = "POST", .path = "/api/publish/", .below = true, .handle = view_publish},
+    {.method = "POST", .path = "/api/invoke/", .below = true, .handle = view_invoke},
 };
 
 /* LOOM_EINVAL: no HOST:PORT. */
 static loom_status listen_at(view *v, const char *where, char why[HTTP_ERROR_SIZE])
 {
     const http_listen_options page = {.routes = routes, .route_count = sizeof routes / sizeof routes[0], .max_connections = 256,
-                                      .admit = view_admit, .fail = view_fail, .user = v};
+                                      .body_max = LOOM_PAYLOAD_MAX, .admit = view_admit, .fail = view_fail, .user = v};
     return listening_parse(&v->address, where) ? http_server_listen(v->http, &v->address, &page, why) : LOOM_EINVAL;
 }
 
@@ -222,10 +229,14 @@ static int run_loop(view *v, const options *o, store *db)
     if (exit_code == VERB_OK && db != NULL) {
         exit_code = open_receiver(v, o, db);
     }
+    if (exit_code == VERB_OK && view_member_open(&v->member, v, options_value(o, "url"), db) != LOOM_OK) {
+        exit_code = command_fail(&self, "cannot start its agent: out of memory or file descriptors");
+    }
     exit_code = exit_code == VERB_OK ? announce(v, o) : exit_code;
     if (exit_code == VERB_OK) {
         uv_run(&v->loop, UV_RUN_DEFAULT);
     }
+    view_member_close(v->member);
     receiver_close(v->receiver);
     view_jobs_stop(v);
     view_bus_close(v);
@@ -236,6 +247,7 @@ static int run_loop(view *v, const options *o, store *db)
     }
     uv_run(&v->loop, UV_RUN_DEFAULT); /* jobs as well */
     view_stream_fini(v);
+    view_member_fini(v->member);
     return exit_code;
 }
 

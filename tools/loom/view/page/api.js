@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the server is asked. An error says what the server said.
 
-export async function get(path, signal) {
+export function get(path, signal) {
+  return ask(path, { signal });
+}
+
+export function post(path, body, signal) {
+  return ask(path, { method: "POST", body, signal, headers: { "Content-Type": "application/octet-stream" } });
+}
+
+async function ask(path, options) {
   let response;
   try {
-    response = await fetch(path, { signal, headers: { Accept: "application/json" } });
+    response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Error("`loom view` does not answer: is it still running?");

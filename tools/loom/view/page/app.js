@@ -8,6 +8,7 @@ import { el, empty } from "./dom.js";
 import { showErrors } from "./errors.js";
 import { showFlow } from "./flow.js";
 import { listen } from "./keys.js";
+import { showTopics } from "./topics.js";
 import { showTrace } from "./trace.js";
 import { showTraces } from "./traces.js";
 
@@ -39,7 +40,7 @@ async function show() {
     return;
   }
   const context = { id, parameters: new URLSearchParams(query), signal, state, status };
-  const views = { traces: id ? showTrace : showTraces, flow: showFlow, errors: showErrors, agents: id ? showAgent : showAgents };
+  const views = { traces: id ? showTrace : showTraces, flow: showFlow, topics: showTopics, errors: showErrors, agents: id ? showAgent : showAgents };
   current = null;
   if (!Object.hasOwn(views, view)) {
     main.replaceChildren(empty("There is no such view", el("a", { href: "#/traces" }, "To the traces")));

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// A form that calls a capability, made of the JSON Schema it announces.
+
+import { get, post } from "./api.js";
+import { el, empty, put } from "./dom.js";
+import { partOf } from "./form.js";
+import { duration } from "./format.js";
+import { chip } from "./parts.js";
+import { payloadNode, prettyJson, parsed } from "./payload.js";
+import { fieldsOf } from "./schema.js";
+
+const RESULTS_MAX = 10;
+
+/** {node, read}: what is sent. A form where the schema can be one, JSON text always. */
+function inputOf(capability) {
+  const field = fieldsOf(capability.input_schema);
+  const text = el("textarea", { id: "call-text", rows: 8, spellcheck: "false", placeholder: capability.input_schema ? "JSON" : "the payload, as it is sent" });
+  const asText = el("div", { class: "field" }, el("label", { for: "call-text" }, "Payload"), text);
+  if (field === null) return { node: asText, read: () => text.value };
+  const part = partOf(field, true), holder = el("div", {}, part.node);
+  const payload = () => JSON.stringify(part.read() ?? null);
+  let isText = false;
+  const toggle = el("button", { type: "button", class: "link", onclick: () => {
+    if (!isText) text.value = JSON.stringify(part.read() ?? {}, null, 2);
+    else if (parsed(text.value) !== undefined) part.write(parsed(text.value));
+    isText = !isText;
+    put(holder, isText ? asText : part.node);
+    toggle.textContent = isText ? "as a form" : "as JSON";
+  } }, "as JSON");
+  return { node: el("div", {}, el("p", { class: "switch" }, toggle), holder), read: () => (isText ? text.value : payload()) };
+}
+
+function resultNode(capability, sent, result) {
+  const level = result.outcome === "ok" ? "ok" : "bad";
+  return el("article", { class: "result", "data-outcome": result.outcome },
+    el("p", {}, chip({ word: result.outcome.replaceAll("_", " "), level }), ` ${capability} `, el("span", { class: "quiet" }, `after ${duration(result.took_ns)} `),
+      result.trace_id ? el("a", { href: `#/traces/${result.trace_id}`, "data-trace": result.trace_id }, "Its trace") : null),
+    result.code || result.text ? el("p", { class: "failed" }, [result.code, result.text].filter(Boolean).join(": ")) : null,
+    result.progress.length > 0 ? el("details", {}, el("summary", {}, `${result.progress.length} reports of progress`), result.progress.map(payloadNode)) : null,
+    result.outcome === "ok" || result.payload ? payloadNode(result) : null,
+    el("details", {}, el("summary", {}, "What was sent"), parsed(sent) !== undefined ? prettyJson(parsed(sent)) : el("pre", {}, sent || "nothing")));
+}
+
+export async function showCall(holder, { parameters, signal, state }) {
+  let capabilities;
+  try {
+    ({ capabilities } = await get("/api/bus/capabilities", signal));
+  } catch (error) {
+    if (error.name !== "AbortError") put(holder, empty("No broker answers", `This view asks ${state.control}. ${error.message}`));
+    return {};
+  }
+  if (capabilities.length === 0) {
+    put(holder, empty("Nothing can be called", "Capabilities show here when an agent provides some. Try: loom provide math.double -- sh -c 'read n; echo $((n * 2))'"));
+    return {};
+  }
+  const wanted = parameters.get("invoke");
+  const select = el("select", { id: "call-capability" }, capabilities.map(({ name, version }, i) => el("option", { value: i, selected: name === wanted }, version && version !== "0" ? `${name} ${version}` : name)));
+  const deadline = el("input", { id: "call-deadline", type: "text", value: "30s", pattern: "\\d+(\\.\\d+)?(ms|s|m)", required: true, size: 6 });
+  const about = el("div"), results = el("div", { "aria-live": "polite" }), button = el("button", { class: "primary" }, "Call");
+  let input = null;
+
+  function choose() {
+    const capability = capabilities[Number(select.value)];
+    input = inputOf(capability);
+    put(about, capability.description ? el("p", {}, capability.description) : null,
+      el("p", { class: "hint" }, `Provided by ${capability.providers.map(({ agent }) => agent).join(", ")}.`), input.node);
+  }
+
+  async function call(event) {
+    event.preventDefault();
+    const { name, version } = capabilities[Number(select.value)], sent = input.read();
+    const query = new URLSearchParams({ version, deadline: deadline.value, content_type: parsed(sent) === undefined ? "text/plain" : "application/json" });
+    button.disabled = true;
+    button.textContent = "Calling …";
+    try {
+      results.prepend(resultNode(name, sent, await post(`/api/invoke/${encodeURIComponent(name)}?${query}`, sent, signal)));
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      results.prepend(el("p", { class: "result failed" }, `✕ ${error.message}`));
+    } finally {
+      button.disabled = false;
+      button.textContent = "Call";
+    }
+    while (results.children.length > RESULTS_MAX) results.lastElementChild.remove();
+  }
+
+  select.addEventListener("change", choose);
+  choose();
+  put(holder, el("div", { class: "sides" }, el("form", { class: "sheet", onsubmit: call }, el("div", { class: "field" }, el("label", { for: "call-capability" }, "Capability"), select), about,
+    el("div", { class: "field" }, el("label", { for: "call-deadline" }, "Deadline"), deadline), el("p", {}, button)), results));
+  return { focus: () => select.focus(), back: () => { location.hash = "#/agents?tab=capabilities"; } };
+}
