@@ -58,7 +58,9 @@ theme.addEventListener("click", () => {
   document.documentElement.dataset.theme = dark ? "light" : "dark";
   localStorage.setItem("theme", document.documentElement.dataset.theme);
 });
-listen(() => current, document.getElementById("help"));
+const help = document.getElementById("help");
+listen(() => current, help);
+document.getElementById("keys").addEventListener("click", () => help.showModal());
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the hash is the view's
   main.focus();

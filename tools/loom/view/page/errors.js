@@ -60,7 +60,7 @@ export function showErrors(main, { parameters, signal, state, status }) {
     totals.replaceChildren("Since the broker started, traced or not: ", ...(Object.keys(all).length > 0 ? reasons(all) : ["nothing was lost, and no call failed."]));
   }
 
-  follow("traces", (abort) => get("/api/errors", abort), show, (error) => status(error.message, true), signal);
+  follow("traces", (abort) => get("/api/errors?limit=500", abort), show, (error) => status(error.message, true), signal);
   poll((abort) => get("/api/bus/stats", abort), showTotals, (error) => totals.replaceChildren(error.message), signal);
   return { focus: () => input.focus(), back: () => go("") };
 }
