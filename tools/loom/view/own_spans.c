@@ -2,6 +2,7 @@
 /* Spans come on the exporter's thread, and the store is the loop's: a few batches wait in between. What finds no room is lost
  * and counted by the processor. */
 #include <loom/sampler.h>
+#include <loom/version.h>
 #include <stdlib.h>
 #include <string.h>
 
