@@ -226,10 +226,10 @@ static const option_spec specs[] = {
     {.name = "transport", .kind = OPTION_VALUE, .repeatable = true, .value = "HOW", .choices = "ipc|tcp", .fallback = "ipc",
      .group = MEASURED, .help = "Agent links, and those of the peers that have both"},
     {.name = "tracing", .kind = OPTION_VALUE, .repeatable = true, .value = "HOW", .fallback = "unsampled", .group = MEASURED,
-     .help = "Loom's spans: off (no telemetry), unsampled (every message has a trace context, none is recorded), recorder (the same, and the flight recorder keeps the "
-             "spans), 1% (one "
-             "trace in a hundred is recorded and exported), on (all are, over OTLP/HTTP to a receiver that counts), down (all "
-             "are recorded, and nobody takes them)"},
+     .help = "Loom's spans: off (no telemetry), unsampled (every message has a trace context, none is recorded), recorder (the "
+             "same, and the flight recorder keeps the spans), 1% (one trace in a hundred is recorded and exported), on (all are, "
+             "over OTLP/HTTP to a receiver that counts), link (the same, but those of agents and bridges over their links, and by "
+             "the broker's exporter), down (all are recorded, and nobody takes them)"},
     {.name = "api", .kind = OPTION_VALUE, .repeatable = true, .value = "HOW", .fallback = "event", .group = MEASURED,
      .help = "Loom's requests: event (with a reply_to), action"},
     {.name = "flood", .kind = OPTION_VALUE, .repeatable = true, .value = "KIND", .fallback = "all of them", .group = MEASURED,

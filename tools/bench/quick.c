@@ -7,15 +7,15 @@
 #define SECONDS 0.6
 #define WARM_UP_SECONDS 0.25
 
-enum { SMALL = 128, MEDIUM = 1024, TRACED_RATE = 50000, FEW_FILTERS = 10, MANY_FILTERS = 100000 };
+enum { SMALL = 128, MEDIUM = 1024, TRACED_RATE = 50000, LINK_RATE = 20000, FEW_FILTERS = 10, MANY_FILTERS = 100000 };
 
 /* In the order in which plan_quick() adds them. */
 enum { CASE_PUBSUB, CASE_FANOUT, CASE_MEDIUM, CASE_REQUEST, CASE_ONE_PROCESSOR,
-       CASE_TRACED, CASE_EVENTBUS, CASE_FILTERS, CASE_AGENTS, CASE_STALL,
+       CASE_TRACED, CASE_LINK, CASE_EVENTBUS, CASE_FILTERS, CASE_AGENTS, CASE_STALL,
        CASE_SAMPLED, CASE_UNSAMPLED, CASE_DISABLED, CASE_ENCODE };
 enum { PUBSUB_LOOM, PUBSUB_TRACEPARENT, PUBSUB_NATS, PUBSUB_PROCESS, PUBSUB_PERCENT };
 enum { LOOM, NATS, FLOOR };       /* of fanout, medium and request */
-enum { UNSAMPLED, SAMPLED };      /* of traced */
+enum { UNSAMPLED, SAMPLED };      /* of traced, and of link */
 enum { FEW, MANY };               /* of filters */
 enum { RUNNING, STOPPED };        /* of stall */
 
@@ -44,6 +44,10 @@ static const goal goals[] = {
      .worst = true, .of = {CASE_TRACED, SAMPLED}},
     {.text = "everything sampled and exported: p50 to the handler, of unsampled", .metric = METRIC_P50_US, .limit = 1.1,
      .is_ratio = true, .of = {CASE_TRACED, SAMPLED}, .to = {CASE_TRACED, UNSAMPLED}},
+    {.text = "every span over the agents' links, 20,000 events/s: p99 to the handler, of unsampled", .metric = METRIC_P99_US,
+     .limit = 1.2, .is_ratio = true, .of = {CASE_LINK, SAMPLED}, .to = {CASE_LINK, UNSAMPLED}},
+    {.text = "every span over the agents' links: spans lost in the worst round", .metric = METRIC_SPANS_LOST, .limit = 0,
+     .worst = true, .of = {CASE_LINK, SAMPLED}},
     {.text = "EventBus in process, one subscriber: million events/s", .metric = METRIC_RATE, .at_least = true, .limit = 8,
      .unit = 1e6, .of = {CASE_EVENTBUS, 0}},
     {.text = "100,000 filters: cost of a match, of that with 10", .metric = METRIC_CPU, .limit = 2,
@@ -114,16 +118,16 @@ static bool add_next_to_nats(bench_plan *plan, const bench_scenario *s, size_t s
     return true;
 }
 
-static bool add_traced(bench_plan *plan, const bench_options *o)
+static bool add_traced(bench_plan *plan, unsigned rate, bench_tracing tracing, const bench_options *o)
 {
     bench_case *c = add(plan, &bench_scenario_pubsub, bench_scenario_pubsub.shapes[0], SMALL, o);
     if (c == NULL) {
         return false;
     }
     c->setup.paced = true;
-    c->setup.latency_rate = TRACED_RATE;
+    c->setup.latency_rate = rate;
     add_loom(c);
-    plan_add_loom(c, BRIDGE_BROKER, TRANSPORT_IPC, TRACING_ON);
+    plan_add_loom(c, BRIDGE_BROKER, TRANSPORT_IPC, tracing);
     plan_name_contenders(c);
     return true;
 }
@@ -194,7 +198,8 @@ bool plan_quick(bench_plan *out, const bench_options *o)
            add_next_to_nats(out, &bench_scenario_pubsub, MEDIUM, NULL, PLACEMENT_FREE, o) &&
            add_next_to_nats(out, &bench_scenario_request, SMALL, &bench_peer_floor, PLACEMENT_FREE, o) &&
            add_next_to_nats(out, &bench_scenario_request, SMALL, &bench_peer_floor, PLACEMENT_TOGETHER, o) &&
-           add_traced(out, o) && add_alone(out, &bench_scenario_eventbus, o) && add_filters(out, o) &&
+           add_traced(out, TRACED_RATE, TRACING_ON, o) && add_traced(out, LINK_RATE, TRACING_LINK, o) &&
+           add_alone(out, &bench_scenario_eventbus, o) && add_filters(out, o) &&
            add_alone(out, &bench_scenario_agents, o) && add_stall(out, o) && add_spans(out, o);
 }
 

@@ -8,7 +8,7 @@
 
 const char *const bench_bridge_names[] = {"broker", "process", NULL};
 const char *const bench_transport_names[] = {"ipc", "tcp", NULL};
-const char *const bench_tracing_names[] = {"off", "unsampled", "recorder", "1%", "on", "down", NULL};
+const char *const bench_tracing_names[] = {"off", "unsampled", "recorder", "1%", "on", "link", "down", NULL};
 const char *const bench_api_names[] = {"event", "action", NULL};
 const char *const bench_placement_names[] = {"free", "apart", "together", NULL};
 const char *const bench_work_names[] = {

@@ -18,13 +18,15 @@ enum {
 
 typedef enum bench_bridge { BRIDGE_BROKER, BRIDGE_PROCESS, BRIDGE_COUNT } bench_bridge;
 typedef enum bench_transport { TRANSPORT_IPC, TRANSPORT_TCP, TRANSPORT_COUNT } bench_transport;
-/* RECORDER: as UNSAMPLED, and the flight recorder keeps the spans. DOWN: like ON, and nobody listens where the spans go. */
+/* RECORDER: as UNSAMPLED, and the flight recorder keeps the spans. LINK: like ON, but agents and bridges send theirs over
+ * their links. DOWN: like ON, and nobody listens where the spans go. */
 typedef enum bench_tracing {
     TRACING_OFF,
     TRACING_UNSAMPLED,
     TRACING_RECORDER,
     TRACING_PERCENT,
     TRACING_ON,
+    TRACING_LINK,
     TRACING_DOWN,
     TRACING_COUNT
 } bench_tracing;

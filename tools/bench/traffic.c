@@ -207,7 +207,7 @@ static bool start_clients(traffic *t, const char *role, unsigned count, int (*li
 static void read_spans(const bench_site *site, bench_sample *out)
 {
     const bench_setup *setup = site->setup;
-    if (setup->tracing != TRACING_ON) {
+    if (setup->tracing != TRACING_ON && setup->tracing != TRACING_LINK) {
         return;
     }
     uint64_t events = 0;
@@ -240,7 +240,7 @@ bool traffic_round(const bench_setup *setup, const bench_peer *peer, bench_sampl
     }
     shared_set(&site->shared->phase, PHASE_END);
     if (ok && peer == &bench_peer_loom) {
-        processes_end(&site->processes, setup->tracing == TRACING_ON); /* exporters hand on what they have */
+        processes_end(&site->processes, setup->tracing == TRACING_ON || setup->tracing == TRACING_LINK); /* exporters hand on what they have */
         read_spans(site, out);
     }
     out->interrupted = site_close(site);

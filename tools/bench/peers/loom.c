@@ -31,14 +31,21 @@ static bool exports(const bench_site *site)
     return site->setup->tracing >= TRACING_RECORDER;
 }
 
+static const char *exporter_of(const bench_site *site, const char *program)
+{
+    const bool by_link = site->setup->tracing == TRACING_LINK && strcmp(program, "loom-broker") != 0;
+    return !exports(site) ? "none" : by_link ? "loom" : "otlp";
+}
+
 /* Spans of the agents: the environment that the forked producers and consumers find. */
 static void set_environment(const bench_site *site, const char *sink_url)
 {
-    static const char *const samplers[TRACING_COUNT] = {"always_off", "always_off", "parentbased_always_off", "parentbased_traceidratio",
+    static const char *const samplers[TRACING_COUNT] = {"always_off", "always_off", "parentbased_always_off",
+                                                        "parentbased_traceidratio", "parentbased_always_on",
                                                         "parentbased_always_on", "parentbased_always_on"};
     const bench_tracing tracing = site->setup->tracing;
     setenv("LOOM_TELEMETRY_AUTO", tracing == TRACING_OFF ? "0" : "1", 1);
-    setenv("OTEL_TRACES_EXPORTER", exports(site) ? "otlp" : "none", 1);
+    setenv("OTEL_TRACES_EXPORTER", exporter_of(site, "an agent"), 1);
     setenv("OTEL_TRACES_SAMPLER", samplers[tracing], 1);
     setenv("OTEL_TRACES_SAMPLER_ARG", tracing == TRACING_PERCENT ? "0.01" : "1", 1);
     setenv("LOOM_TRACE_RECORDER", tracing == TRACING_RECORDER ? "on" : "off", 1);
@@ -84,7 +91,8 @@ static bool start_program(bench_site *site, const char *program, char *const mor
         return false;
     }
     char *argv[ARGS_MAX] = {
-        path, "--listen", listen, "--ready-file", ready, "--telemetry-exporter", exports(site) ? "otlp" : "none"};
+        path, "--listen", listen, "--ready-file", ready, "--telemetry-exporter",
+        (char *)(uintptr_t)exporter_of(site, program)};
     size_t n = 7;
     for (; *more != NULL && n < ARGS_MAX - 3; n++, more++) {
         argv[n] = *more;
