@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bridge/session/bridge.h"
+#include "bridge/spans/intake.h"
 
 struct bus_port {
     const bus_handlers *handlers;
@@ -86,18 +87,22 @@ static void say(bus *base, bus_port *port, const frame *f)
     port->handlers->frame(port->user, &ack);
 }
 
-/* Spans are made and thrown away; one provider for all runs. */
+/* Spans are made and thrown away; one processor and provider for all runs. */
+static loom_span_processor *processor(void)
+{
+    static loom_span_processor *p;
+    if (p == NULL && loom_span_processor_create(&p, &(loom_span_processor_options){.exporter = LOOM_EXPORTER_NONE}) != LOOM_OK) {
+        p = NULL;
+    }
+    return p;
+}
+
 static loom_tracer *tracer(void)
 {
     static loom_tracer_provider *provider;
-    loom_span_processor *processor;
-    if (provider == NULL &&
-        loom_span_processor_create(&processor, &(loom_span_processor_options){.exporter = LOOM_EXPORTER_NONE}) == LOOM_OK) {
-        if (loom_tracer_provider_create(&provider, &(loom_tracer_provider_options){.service_name = "fuzz",
-                                                                                  .processor = processor}) != LOOM_OK) {
-            provider = NULL;
-        }
-        loom_span_processor_unref(processor);
+    if (provider == NULL && loom_tracer_provider_create(&provider, &(loom_tracer_provider_options){
+                                                                       .service_name = "fuzz", .processor = processor()}) != LOOM_OK) {
+        provider = NULL;
     }
     return provider != NULL ? loom_tracer_get(provider, "fuzz", "1") : NULL;
 }
@@ -149,13 +154,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const bus_ops ops = {attach, detach, grant, publish, call, say};
     static const session_io io = {on_output, on_ended, others};
     echo_bus echo = {.base = {.ops = &ops, .in_process = true}};
-    const bridge_options options = {.id = "b", .software = "s", .bus = &echo.base, .tracer = tracer(),
-                                    .payload_max = 4096, .publish_window = 8192};
-    unsigned ended = 0;
     loop_clock clock = {0};
+    span_intake *spans = NULL;
+    if (processor() != NULL && span_intake_create(&spans, processor(), &clock, 100) != LOOM_OK) {
+        return 0;
+    }
+    const bridge_options options = {.id = "b", .software = "s", .bus = &echo.base, .tracer = tracer(),
+                                    .payload_max = 4096, .publish_window = 8192, .spans = spans};
+    unsigned ended = 0;
     bridge *b;
     session *s;
     if (bridge_create(&b, &clock, &options) != LOOM_OK) {
+        span_intake_destroy(spans);
         return 0;
     }
     if (session_open(b, &s, &io, &ended, "fuzz") == LOOM_OK) {
@@ -170,5 +180,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         session_close(s);
     }
     bridge_destroy(b);
+    span_intake_destroy(spans);
     return 0;
 }

@@ -22,6 +22,7 @@ typedef struct fake_bridge {
     uint64_t credit_bytes;   /* of the welcome; default 1 MiB */
     uint64_t heartbeat_ms;   /* default 60000 */
     uint64_t max_payload;
+    uint64_t span_credit;    /* default 0: no spans are taken */
     loom_status answer;      /* to subscriptions */
     bool asks;               /* it takes ask frames */
 } fake_bridge;
