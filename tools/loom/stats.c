@@ -43,6 +43,18 @@ static void put_text(const json_t *object, const char *key, size_t columns)
     fputs("  ", stdout);
 }
 
+/* Those of a family that happened. */
+static void print_parts(const json_t *family)
+{
+    const char *name;
+    json_t *count;
+    json_object_foreach((json_t *)(uintptr_t)family, name, count) {
+        if (json_integer_value(count) > 0) {
+            printf("  %-18s%4s%8lld\n", name, "", (long long)json_integer_value(count));
+        }
+    }
+}
+
 static void print_totals(const json_t *all)
 {
     const json_t *e = json_object_get(all, "eventbus");
@@ -61,28 +73,29 @@ static void print_totals(const json_t *all)
         lost += (long long)json_integer_value(count);
     }
     printf("dropped     %12lld\n", lost);
-    json_object_foreach(json_object_get(e, "dropped"), reason, count) {
-        if (json_integer_value(count) > 0) {
-            printf("  %-18s%4s%8lld\n", reason, "", (long long)json_integer_value(count));
-        }
-    }
+    print_parts(json_object_get(e, "dropped"));
 }
 
 /* Outcomes of calls, and calls in progress. */
 static void print_calls(const json_t *all)
 {
     const json_t *a = json_object_get(all, "actions");
-    const char *outcome;
-    json_t *count;
     if (a == NULL || number(a, "invoked") == 0) {
         return;
     }
     printf("\ncalls       %12lld   (%lld running, %lld answered from the cache, %lld joined another)\n", number(a, "invoked"),
            number(a, "running"), number(a, "cached"), number(a, "joined"));
-    json_object_foreach(json_object_get(a, "outcomes"), outcome, count) {
-        if (json_integer_value(count) > 0) {
-            printf("  %-18s%4s%8lld\n", outcome, "", (long long)json_integer_value(count));
-        }
+    print_parts(json_object_get(a, "outcomes"));
+}
+
+/* Of agents, over their links. */
+static void print_agent_spans(const json_t *all)
+{
+    const json_t *a = json_object_get(all, "agent_spans");
+    if (a != NULL && number(a, "received") > 0) {
+        printf("\nagent spans %12lld   (%lld accepted; %lld sender%s)\n", number(a, "received"), number(a, "accepted"), number(a, "senders"),
+               number(a, "senders") == 1 ? "" : "s");
+        print_parts(json_object_get(a, "refused"));
     }
 }
 
@@ -185,6 +198,7 @@ int verb_stats(int argc, char *const argv[])
     } else if (all != NULL) {
         print_totals(all);
         print_calls(all);
+        print_agent_spans(all);
         print_subscriptions(json_object_get(all, "subscriptions"), options_is_on(&o, "all"));
         print_topics(json_object_get(all, "topics"), options_is_on(&o, "all"));
     }
