@@ -20,7 +20,7 @@ typedef struct bus_handlers {
     /* Any other frame. Borrowed for the call. */
     void (*frame)(void *user, const frame *f);
     /* The port's time is over. LOOM_EREPLACED: a newer session of the same agent took its place; the port must be detached
-     * before this returns. LOOM_EEXPIRED: the agent has been silent for long and nobody has ended its session; it may be.
+     * before this returns. LOOM_ECANCELED: an operator ends it; the same. LOOM_EEXPIRED: the agent has been silent for long and nobody has ended its session; it may be.
      * Only from a broker in the same process, from the loop. NULL: it stays. */
     void (*ended)(void *user, loom_status why);
 } bus_handlers;

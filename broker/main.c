@@ -35,6 +35,7 @@ typedef struct broker {
     process process;
     serving serving;
     broker_cores cores;
+    broker_system system;
     bus_local local;
     bus_server *bus;
     gateway_source source;
@@ -149,6 +150,7 @@ static loom_status create_cores(broker *b, const settings_broker *s)
     eventbus_options with = bus_options(s);
     with.tracer = tracer;
     with.log = log;
+    b->cores.system = &b->system;
     loom_status st = eventbus_create(&b->cores.events, &b->process.clock, &with);
     if (st == LOOM_OK) {
         st = actionbroker_create(&b->cores.actions, &b->process.clock, &(actionbroker_options){

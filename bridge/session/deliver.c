@@ -88,6 +88,8 @@ static void ended(void *user, loom_status why)
     if (why == LOOM_EREPLACED) {
         s->bridge->stats.replaced++;
         session_end(s, FRAME_ERROR, why, "a newer session of the same agent took its place");
+    } else if (why == LOOM_ECANCELED) {
+        session_end(s, FRAME_ERROR, why, "an operator has ended the session");
     }
 }
 

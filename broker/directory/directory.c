@@ -245,21 +245,23 @@ static bool has_newer(const directory *d, loom_str agent, uint64_t age_ms)
     return newer;
 }
 
-/* Sessions of the same agent, through whichever bridge. What leaves makes room, so there is still some for the new one. */
-static void end_older(directory *d, loom_str agent)
+uint32_t directory_end(directory *d, loom_str agent, loom_status why)
 {
-    for (uint32_t at = place_of(d, agent, 0); at < d->stats.agents && str_equal(d->entries[at]->about.agent, agent);) {
+    uint32_t ended = 0;
+    for (uint32_t at = agent.len > 0 ? place_of(d, agent, 0) : d->stats.agents;
+         at < d->stats.agents && str_equal(d->entries[at]->about.agent, agent);) {
         const directory_entry *older = d->entries[at];
         if (older->ended == NULL) {
             at++;
             continue;
         }
         const uint64_t left = d->stats.unregistered;
-        older->ended(older->user, LOOM_EREPLACED);
+        older->ended(older->user, why);
         assert(d->stats.unregistered > left);
         (void)left;
-        d->stats.replaced++;
+        ended++;
     }
+    return ended;
 }
 
 loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
@@ -282,7 +284,7 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
         return LOOM_ENOMEM;
     }
     if (ended != NULL) {
-        end_older(d, about->agent);
+        d->stats.replaced += directory_end(d, about->agent, LOOM_EREPLACED); /* what leaves makes room for the new one */
         if (d->max_agents > 0 && d->stats.agents - d->users >= d->max_agents) {
             d->stats.refused++;
             free(entry);

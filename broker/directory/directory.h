@@ -65,6 +65,8 @@ LOOM_MUST_CHECK loom_status directory_enter(directory *d, directory_entry **out,
                                             void (*ended)(void *user, loom_status why), void *user);
 /* Unregisters. why: LOOM_OK for a goodbye; it is the reason in the event. NULL is allowed. */
 void directory_leave(directory *d, directory_entry *entry, loom_status why);
+/* Ends the sessions of an agent; those of in-process users cannot be. Returns how many. Not inside a call of one of them. */
+uint32_t directory_end(directory *d, loom_str agent, loom_status why);
 /* The agent was heard ms_ago milliseconds ago. Cheap: called for every frame. Going back in time is ignored. */
 void directory_heard(directory_entry *entry, uint64_t ms_ago);
 

@@ -20,18 +20,38 @@ static control_outcome control_ping(bus_server *s, const control_request *q, con
     return CONTROL_ANSWERED;
 }
 
+/* LOOM_ECANCELED: an operator has ended the session. Its agent may come again. */
+control_outcome control_kick(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+{
+    (void)to;
+    if (q->agent.len == 0) {
+        return control_refuse(answer, LOOM_EINVAL, "agent is missing");
+    }
+    const uint32_t ended = directory_end(s->cores.agents, q->agent, LOOM_ECANCELED);
+    if (ended == 0) {
+        return control_refuse(answer, LOOM_ENOTFOUND, "there is no such agent");
+    }
+    log_to(&s->log, LOG_INFO, "agent kicked by an operator agent=%.*s", (int)q->agent.len, q->agent.data);
+    msgpack_pack_map(&answer->pk, 2);
+    control_pack_uint(&answer->pk, "status", LOOM_OK);
+    control_pack_uint(&answer->pk, "kicked", ended);
+    return CONTROL_ANSWERED;
+}
+
 static const struct {
     const char *name;
     control_op *run;
+    bool system; /* any agent may ask it over its link, too */
 } ops[] = {
-    {"ping", control_ping},
-    {"stats", control_stats},
-    {"counters", control_counters},
-    {"agents", control_agents},
-    {"capabilities", control_capabilities},
-    {"topics", control_topics},
-    {"flow", control_flow},
-    {"invoke", control_invoke},
+    {"ping", control_ping, true},
+    {"stats", control_stats, true},
+    {"counters", control_counters, true},
+    {"agents", control_agents, true},
+    {"capabilities", control_capabilities, true},
+    {"topics", control_topics, true},
+    {"flow", control_flow, true},
+    {"invoke", control_invoke, false},
+    {"kick", control_kick, false},
 };
 
 /* ---- requests ---- */
@@ -165,6 +185,22 @@ control_outcome control_run(bus_server *s, loom_bytes body, const sp_reply_to *t
         }
     }
     return control_refuse(answer, LOOM_ENOTFOUND, q.op.len == 0 ? "op is missing" : "op is not known");
+}
+
+loom_status control_run_system(bus_server *s, loom_str name, loom_bytes body, control_buffer *answer)
+{
+    static const sp_reply_to nobody;
+    char reason[FRAME_REASON_SIZE];
+    control_request q = {0};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        if (ops[i].system && str_is(name, ops[i].name)) {
+            s->stats.system_calls++;
+            const loom_status st = body.len > 0 ? read_request(body, &q, reason) : LOOM_OK;
+            (void)(st == LOOM_OK ? ops[i].run(s, &q, &nobody, answer) : control_refuse(answer, st, reason));
+            return LOOM_OK;
+        }
+    }
+    return LOOM_ENOTFOUND;
 }
 
 static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, const sp_reply_to *reply_to)

@@ -43,10 +43,14 @@ typedef enum control_outcome {
 /* Answers one question. */
 typedef control_outcome control_op(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer);
 control_op control_stats, control_counters, control_agents, control_capabilities, control_topics, control_flow,
-    control_invoke;
+    control_invoke, control_kick;
 
 /* Reads one question and runs its operation, as above. */
 LOOM_MUST_CHECK control_outcome control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer);
+/* The same for what is asked by a call of system.NAME; body may be empty. LOOM_ENOTFOUND: not that. */
+LOOM_MUST_CHECK loom_status control_run_system(bus_server *s, loom_str name, loom_bytes body, control_buffer *answer);
+/* A broker_system's (system.c). */
+loom_status control_system_answer(void *user, loom_str name, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to);
 /* {"status": …, "text": …} */
 control_outcome control_refuse(control_buffer *answer, loom_status st, const char *text);
 void control_reply(bus_server *s, const sp_reply_to *to, control_buffer *answer);

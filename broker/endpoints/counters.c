@@ -26,6 +26,7 @@ static const counter rows[] = {
     ROW(open_lost_memory, COUNTER_TOTAL, "open_memory_lost_total", "Messages not sent on the open bus because memory ran out."),
     ROW(open_waiting, COUNTER_FLAG, "open_waiting", "1 while the open bus is not read because a queue is full."),
     ROW(control_requests, COUNTER_TOTAL, "control_requests_total", "Requests on the control socket."),
+    ROW(system_calls, COUNTER_TOTAL, "system_calls_total", "Calls of the broker's own capabilities."),
 };
 
 const counter_group bus_server_counters = COUNTER_GROUP("bus", bus_server_stats, rows);

@@ -103,6 +103,8 @@ typedef struct control_endpoint {
     sp_server *server;
     port *port;                /* of invocations; opened with the first */
     struct invocation *first, **end;
+    uint64_t earned_ns;        /* of the broker's own capabilities (system.c): when its share of the time was counted last */
+    int64_t left_ns;           /* and what is left of that */
 } control_endpoint;
 
 LOOM_MUST_CHECK loom_status control_endpoint_open(bus_server *s);

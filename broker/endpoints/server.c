@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/endpoints/internal.h"
+#include "broker/endpoints/control_internal.h"
 
 enum {
     PING_MS = 2000,
@@ -65,6 +65,9 @@ static void on_timer(uv_timer_t *timer)
 void bus_server_close(bus_server *s, void (*closed)(void *user), void *user)
 {
     round_end(s);
+    if (s->cores.system != NULL) {
+        *s->cores.system = (broker_system){0};
+    }
     s->closing = true;
     s->closed = closed;
     s->closed_user = user;
@@ -147,6 +150,9 @@ loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock
         return st;
     }
     uv_timer_start(&s->timer, on_timer, s->options.ping_ms, s->options.ping_ms);
+    if (s->cores.system != NULL) {
+        *s->cores.system = (broker_system){control_system_answer, s};
+    }
     *out = s;
     return LOOM_OK;
 }

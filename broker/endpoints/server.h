@@ -3,7 +3,8 @@
  *   bus_pull      PULL  bare envelopes from any nng program
  *   bus_pub       PUB   every publish, for any nng program: topic, NUL, number, envelopes
  *   bus_bridge    PAIR  one connection for each bridge in a process of its own
- *   control       REP   requests as msgpack maps: ping, stats, counters, agents, capabilities, topics, invoke
+ *   control       REP   requests as msgpack maps: ping, stats, counters, agents, capabilities, topics, flow, invoke, kick
+ * It answers calls of the broker's own capabilities, too, when the cores have a place for that (broker_system).
  *
  * Expiry (broker_expire) stays with the caller.
  * Threads: the loop's. */
@@ -66,7 +67,7 @@ typedef struct bus_server_stats {
     uint64_t held;                                       /* times credit was held back because a bridge did not keep up */
     uint64_t refused_calls, dropped_progress;            /* because too much waited for a bridge */
     uint64_t lost_memory;                                /* bridges dropped because memory ran out */
-    uint64_t control_requests;
+    uint64_t control_requests, system_calls;             /* questions; those that came as calls over the agent link */
     uint64_t attachments, bridges_lost;                  /* connections that greeted, and that ended */
     uint32_t bridges, sessions, open_peers;              /* now */
     bool open_waiting;                                   /* now: the open PULL is not read, a queue is full */

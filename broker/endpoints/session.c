@@ -95,7 +95,9 @@ static void on_ended(void *user, loom_status why)
     peer_session *session = user;
     bridge_peer *b = session->bridge;
     say_outcome(b, session->number, FRAME_ERROR, 0, why,
-                why == LOOM_EEXPIRED ? "the agent was silent for long" : loom_status_text(why));
+                why == LOOM_EEXPIRED    ? "the agent was silent for long"
+                : why == LOOM_ECANCELED ? "an operator has ended the session"
+                                        : loom_status_text(why));
     number_table_remove(&b->sessions, session->number);
     peer_session_close(session, why);
 }

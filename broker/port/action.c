@@ -2,6 +2,9 @@
 /* Calls of a port, both ways. A provider knows an attempt under a call id of eight bytes, the broker's number of it. */
 #include "broker/port/internal.h"
 
+#include "broker/eventbus/reserved.h"
+#include "envelope/id.h"
+
 enum { REF_SIZE = 8 };
 
 static void ref_write(uint8_t out[REF_SIZE], uint64_t ref)
@@ -84,11 +87,47 @@ static void fail(port *p, loom_bytes call_id, frame_call_outcome outcome, const 
     on_result(p, call_id, &(action_result){.outcome = outcome, .code = {code, strlen(code)}, .text = {text, strlen(text)}});
 }
 
+/* ---- the broker's own capabilities ---- */
+
+typedef struct system_call {
+    port *p;
+    loom_bytes call_id;
+} system_call;
+
+static void take_answer(void *to, loom_bytes answer)
+{
+    const system_call *call = to;
+    on_result(call->p, call->call_id, &(action_result){.outcome = FRAME_CALL_OK, .payload = answer});
+}
+
+/* Answered at once: no provider, no attempts, nothing to cancel. */
+static void call_system(port *p, const frame_call *f, const envelope_view *view)
+{
+    const broker_system *system = p->cores.system;
+    const loom_str name = {f->capability.data + sizeof "system." - 1, f->capability.len - (sizeof "system." - 1)};
+    uint8_t given[LOOM_UUID_SIZE];
+    system_call call = {p, f->call_id};
+    if (call.call_id.len == 0) {
+        loom_uuid7_generate(given);
+        call.call_id = (loom_bytes){given, sizeof given};
+    }
+    switch (system->answer(system->user, name, envelope_view_bytes(view, ENV_PAYLOAD), take_answer, &call)) {
+    case LOOM_OK: break;
+    case LOOM_EBUSY: fail(p, call.call_id, FRAME_CALL_ERROR, "system_busy", "the broker was asked too much lately; try again"); break;
+    case LOOM_ENOMEM: fail(p, call.call_id, FRAME_CALL_ERROR, "out_of_memory", "the broker has no memory for the answer"); break;
+    default: fail(p, call.call_id, FRAME_CALL_NO_RESPONDERS, "no_provider", "the broker has no such capability"); break;
+    }
+}
+
 void port_call(port *p, const frame_call *f, const envelope_view *view, uint8_t *wire)
 {
     uint8_t id[ACTION_CALL_ID_MAX];
     size_t id_len = 0;
     directory_heard(p->entry, 0);
+    if (broker_name_reserved(f->capability) && p->cores.system != NULL && p->cores.system->answer != NULL) {
+        call_system(p, f, view);
+        return;
+    }
     const loom_status st = action_invoke(p->party, &(action_call){
         .call_id = f->call_id,
         .capability = f->capability,

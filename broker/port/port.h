@@ -15,11 +15,20 @@
 #include "broker/directory/directory.h"
 #include "broker/eventbus/eventbus.h"
 
+/* The broker's own capabilities: who answers calls of names that begin with "system.". All zero: nobody. */
+typedef struct broker_system {
+    /* name: what follows. LOOM_OK: take was called, once. LOOM_ENOTFOUND: there is no such capability. LOOM_EBUSY: too much was
+     * asked lately. LOOM_ENOMEM. */
+    loom_status (*answer)(void *user, loom_str name, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to);
+    void *user;
+} broker_system;
+
 /* The cores of one broker, owned by their creator. */
 typedef struct broker_cores {
     eventbus *events;
     actionbroker *actions;
     directory *agents;
+    broker_system *system; /* NULL: there are no capabilities of the broker's */
 } broker_cores;
 
 /* When broker_expire() has something to do, by the clock of the cores; UINT64_MAX: never. */

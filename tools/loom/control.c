@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/runtime_dir.h"
+#include "tools/loom/link_question.h"
 
 enum { ANSWER_MS = 3000 };
 
@@ -66,20 +67,8 @@ const char *control_address(const command *c, const options *o, char *fallback, 
     return where != NULL ? where : fallback;
 }
 
-json_t *control_ask(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)
-{
-    char fallback[CONTROL_ADDRESS_SIZE], why[PROBLEM_TEXT_SIZE] = "out of memory";
-    loom_status st = LOOM_ENOMEM;
-    const char *where = control_address(c, o, fallback, sizeof fallback, exit_code);
-    json_t *all = where != NULL ? ask(where, op, NULL, keys, &st, why, sizeof why) : NULL;
-    if (where != NULL && all == NULL) {
-        *exit_code = command_fail_with(c, st, "%s", why);
-    }
-    return all;
-}
-
-json_t *control_list(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
-                     int *exit_code)
+static json_t *ask_socket(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
+                          int *exit_code)
 {
     char fallback[CONTROL_ADDRESS_SIZE], why[PROBLEM_TEXT_SIZE] = "out of memory";
     loom_status st = LOOM_ENOMEM;
@@ -89,4 +78,35 @@ json_t *control_list(const command *c, const options *o, const char *op, const c
         *exit_code = command_fail_with(c, st, "%s", why);
     }
     return all;
+}
+
+static bool is_set(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL && value[0] != '\0';
+}
+
+static bool asks_link(const options *o)
+{
+    if (options_has(o, "control")) {
+        return false;
+    }
+    return options_has(o, "url") || (is_set("LOOM_URL") && !is_set("LOOM_CONTROL"));
+}
+
+json_t *control_ask_socket(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)
+{
+    return ask_socket(c, o, op, NULL, keys, exit_code);
+}
+
+json_t *control_ask(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)
+{
+    return control_list(c, o, op, NULL, keys, exit_code);
+}
+
+json_t *control_list(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
+                     int *exit_code)
+{
+    return asks_link(o) ? link_question_ask(c, o, op, item_key, keys, exit_code)
+                        : ask_socket(c, o, op, item_key, keys, exit_code);
 }

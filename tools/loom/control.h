@@ -15,9 +15,12 @@ enum { CONTROL_ADDRESS_SIZE = 256 };
  * said on standard error, *exit_code tells. */
 const char *control_address(const command *c, const options *o, char *fallback, size_t size, int *exit_code);
 
-/* Asks op and gives the answer as JSON; the caller owns it. keys: ended by a NULL name; may be NULL. NULL: said on standard
+/* Asks op and gives the answer as JSON; the caller owns it. Over the agent link, when --url is given, or LOOM_URL is set and
+ * LOOM_CONTROL is not; else, and with --control, the control socket. keys: ended by a NULL name; may be NULL. NULL: said on standard
  * error, *exit_code tells. */
 json_t *control_ask(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code);
+/* The same of the control socket alone. */
+json_t *control_ask_socket(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code);
 /* Asks an op that answers with a list under its own name, page by page, ordered by item_key; an array. Otherwise the same. */
 json_t *control_list(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
                      int *exit_code);

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "envelope/id.h"
+#include "tools/loom/bus_client.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
 #include "trace/view/text.h"
@@ -109,7 +110,7 @@ static const option_spec agents_specs[] = {
     {.name = "topic", .kind = OPTION_VALUE, .value = "TOPIC", .group = "Which agents", .help = "Agents that receive messages on this topic"},
     {.name = "capability", .kind = OPTION_VALUE, .value = "NAME", .group = "Which agents", .help = "Agents that provide this capability"},
     OPTION_JSON,
-    OPTIONS_CONTROL,
+    OPTIONS_BUS, OPTIONS_CONTROL,
     OPTION_HELP,
 };
 
@@ -206,7 +207,7 @@ int verb_agents(int argc, char *const argv[])
 
 /* ---- capabilities ---- */
 
-static const option_spec caps_specs[] = {OPTION_JSON, OPTIONS_CONTROL, OPTION_HELP};
+static const option_spec caps_specs[] = {OPTION_JSON, OPTIONS_BUS, OPTIONS_CONTROL, OPTION_HELP};
 
 static const command caps = {
     .manual = {.program = "loom caps",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "tools/loom/bus_client.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/verbs.h"
@@ -14,6 +15,7 @@ static const option_spec specs[] = {
     {.name = "kind", .kind = OPTION_VALUE, .value = "KIND", .group = "Which edges",
      .help = "Only publish, deliver, invoke or provide"},
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print everything as one JSON object"},
+    OPTIONS_BUS,
     OPTIONS_CONTROL,
     OPTION_HELP,
 };

@@ -13,6 +13,7 @@ static const verb verbs[] = {
     {"down", "Stop what `loom up` runs", verb_down},
     {"exec", "Run a command as part of a trace", verb_exec},
     {"flow", "Show how messages flow between agents", verb_flow},
+    {"kick", "End the session of an agent", verb_kick},
     {"invoke", "Call a capability", verb_invoke},
     {"logs", "Show what the agents of `loom up` print", verb_logs},
     {"new", "Make a project for `loom up`", verb_new},

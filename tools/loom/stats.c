@@ -2,6 +2,7 @@
 /* loom stats: a broker's counters, and slow subscribers. */
 #include <string.h>
 
+#include "tools/loom/bus_client.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
 #include "trace/view/text.h"
@@ -11,6 +12,7 @@ static const option_spec specs[] = {
     {.name = "all", .letter = 'a', .kind = OPTION_FLAG, .group = "Output", .help = "Show all topics and subscriptions, not just the first twenty"},
     {.name = "counters", .kind = OPTION_FLAG, .group = "Output", .help = "Show every counter of the broker and what it means"},
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print everything as one JSON object"},
+    OPTIONS_BUS,
     OPTIONS_CONTROL,
     OPTION_HELP,
 };

@@ -11,6 +11,7 @@ int verb_caps(int argc, char *const argv[]);
 int verb_down(int argc, char *const argv[]);
 int verb_exec(int argc, char *const argv[]);
 int verb_flow(int argc, char *const argv[]);
+int verb_kick(int argc, char *const argv[]);
 int verb_invoke(int argc, char *const argv[]);
 int verb_logs(int argc, char *const argv[]);
 int verb_new(int argc, char *const argv[]);

@@ -355,6 +355,25 @@ static void entries_may_leave_when_they_are_told_of(void **state)
     assert_int_equal(6, f->count);
 }
 
+static void an_operator_may_end_the_sessions_of_an_agent(void **state)
+{
+    fixture *f = *state;
+    leaver there = {f->agents, NULL};
+    directory_entry *user = enter(f->agents, "worker", 0); /* in process: nobody can end it */
+    assert_status(LOOM_OK, directory_enter(f->agents, &there.entry, &(directory_about){
+        .agent = STR("worker"), .heartbeat_ms = HEARTBEAT}, leave_when_ended, &there));
+    f->count = 0;
+    assert_int_equal(0, directory_end(f->agents, STR("work"), LOOM_ECANCELED));
+    assert_int_equal(0, directory_end(f->agents, STR(""), LOOM_ECANCELED));
+    assert_int_equal(1, directory_end(f->agents, STR("worker"), LOOM_ECANCELED));
+    assert_null(there.entry);
+    assert_int_equal(1, f->count);
+    assert_string_equal("agent.unregistered", f->got[0].type);
+    assert_int_equal(0, directory_get_stats(f->agents).replaced);
+    assert_int_equal(0, directory_end(f->agents, STR("worker"), LOOM_ECANCELED));
+    directory_leave(f->agents, user, LOOM_OK);
+}
+
 /* ---- one id, several sessions ---- */
 
 static void a_newer_session_takes_the_place_of_the_older_one(void **state)
@@ -534,6 +553,7 @@ int main(void)
         TEST(an_agent_without_a_heartbeat_stays_active),
         TEST(an_entry_that_nobody_ends_is_told_of_once_for_each_silence),
         TEST(entries_may_leave_when_they_are_told_of),
+        TEST(an_operator_may_end_the_sessions_of_an_agent),
         TEST(agents_are_visited_in_order_of_their_ids),
         TEST(the_first_of_several_ports_of_an_agent_is_found),
         TEST(a_newer_session_takes_the_place_of_the_older_one),

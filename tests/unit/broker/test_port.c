@@ -167,6 +167,53 @@ static void only_so_many_asks_are_kept(void **state)
     assert_int_equal(4096, f->a.frames);
 }
 
+/* ---- the broker's own capabilities ---- */
+
+static loom_status echo(void *user, loom_str name, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to)
+{
+    const loom_status *st = user;
+    if (*st == LOOM_OK) {
+        assert_str("agents", name);
+        take(to, question);
+    }
+    return *st;
+}
+
+static void the_broker_answers_calls_below_system(void **state)
+{
+    fixture *f = *state;
+    loom_status answer = LOOM_OK;
+    broker_system system = {echo, &answer};
+    broker_cores cores = f->cores;
+    test_port asker;
+    cores.system = &system;
+    assert_status(LOOM_OK, test_port_open(&asker, &cores, "asker", 0));
+    const frame_call call = {.call_id = BYTES("id"), .capability = STR("system.agents")};
+    assert_status(LOOM_OK, test_port_call(&asker, &call, "question", 16));
+    assert_int_equal(FRAME_CALL_OK, last_frame(&asker)->outcome);
+    assert_string_equal("question", last_frame(&asker)->payload);
+    const struct {
+        loom_status status;
+        frame_call_outcome outcome;
+        const char *code;
+    } cases[] = {{LOOM_ENOTFOUND, FRAME_CALL_NO_RESPONDERS, "no_provider"},
+                 {LOOM_EBUSY, FRAME_CALL_ERROR, "system_busy"},
+                 {LOOM_ENOMEM, FRAME_CALL_ERROR, "out_of_memory"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        answer = cases[i].status;
+        assert_status(LOOM_OK, test_port_call(&asker, &call, "", 16));
+        assert_int_equal(cases[i].outcome, last_frame(&asker)->outcome);
+        assert_string_equal(cases[i].code, last_frame(&asker)->code);
+    }
+    answer = LOOM_OK;
+    assert_status(LOOM_OK, test_port_call(&asker, &(frame_call){.capability = STR("system.agents")}, "", 16));
+    assert_int_equal(LOOM_UUID_SIZE, last_frame(&asker)->id_len); /* one was given */
+    system = (broker_system){0}; /* the socket has closed */
+    assert_status(LOOM_OK, test_port_call(&asker, &call, "", 16));
+    assert_string_equal("no_provider", last_frame(&asker)->code);
+    test_port_close(&asker, LOOM_OK);
+}
+
 static void an_event_that_cannot_be_published_comes_back_as_a_notice(void **state)
 {
     fixture *f = *state;
@@ -706,6 +753,7 @@ int main(void)
         TEST(how_many_it_matched_is_told_to_whom_asks_for_it),
         TEST(asks_whose_messages_were_lost_make_way),
         TEST(only_so_many_asks_are_kept),
+        TEST(the_broker_answers_calls_below_system),
         TEST(an_event_that_cannot_be_published_comes_back_as_a_notice),
         TEST(the_brokers_own_topics_are_not_for_agents_to_publish_to),
         TEST(who_subscribes_to_everything_is_spared_the_brokers_own_news),

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The broker's own capabilities: questions of the control socket, asked by calling system.NAME over the agent link. Only
+ * those that change nothing.
+ *
+ * Any agent may ask, and a list takes time with everything that is listed: so answers may use a share of the loop's time and
+ * no more, with some in reserve for who asks seldom. */
+#include "base/str.h"
+#include "broker/endpoints/control_internal.h"
+
+enum {
+    SHARE = 20,                     /* one part in so many of the time that passes */
+    RESERVE_NS = 200 * 1000 * 1000  /* so much of it is kept for later */
+};
+
+static bool may_answer(control_endpoint *control, uint64_t now_ns)
+{
+    const uint64_t earned = (now_ns - control->earned_ns) / SHARE;
+    control->earned_ns = now_ns;
+    control->left_ns = earned < RESERVE_NS && control->left_ns + (int64_t)earned < RESERVE_NS ? control->left_ns + (int64_t)earned
+                                                                                              : RESERVE_NS;
+    return control->left_ns > 0;
+}
+
+loom_status control_system_answer(void *user, loom_str name, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to)
+{
+    bus_server *s = user;
+    const uint64_t begun_ns = uv_hrtime();
+    control_buffer answer;
+    if (!may_answer(&s->control, begun_ns)) {
+        return LOOM_EBUSY;
+    }
+    control_buffer_init(&answer);
+    loom_status st = control_run_system(s, name, question, &answer);
+    if (st == LOOM_OK && answer.failed) {
+        st = LOOM_ENOMEM;
+    }
+    if (st == LOOM_OK) {
+        take(to, (loom_bytes){(const uint8_t *)answer.bytes.data, answer.bytes.size});
+    }
+    control_buffer_fini(&answer);
+    s->control.left_ns -= (int64_t)(uv_hrtime() - begun_ns);
+    return st;
+}

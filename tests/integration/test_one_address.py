@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One address: what the control socket tells is told over the agent link, too; and an operator ends a session."""
+
+import json
+import unittest
+
+from harness import in_both_homes, wait_until
+from packing import pack, unpack
+import wire
+
+ECANCELED = 20
+
+
+@in_both_homes
+class OneAddress:
+    def setUp(self):
+        self.bus = self.home(spans=False, listen=("ipc", "ws"))
+        self.worker = self.agent(self.bus, "worker").subscribe("jobs.>").provide("math.add", "1.0", description="adds")
+        self.control = ("--control", f"ipc://{self.bus.control_path}")
+
+    def told(self, verb, *arguments):
+        """The same question both ways."""
+        over_link = json.loads(self.bus.loom(verb, "--url", self.bus.url, "--json", *arguments).stdout)
+        by_socket = json.loads(self.bus.loom(verb, *self.control, "--json", *arguments).stdout)
+        return over_link, by_socket
+
+    def ask(self, agent, name, /, **question):
+        result = agent.wait_result(agent.call(f"system.{name}", pack(question) if question else b""))
+        self.assertEqual(0, result.outcome, result)
+        return unpack(result.payload)
+
+    def test_every_list_is_the_same_over_the_link(self):
+        self.worker.publish("jobs.new", b"x")
+        self.worker.wait_events(1)
+        link, socket = self.told("agents")
+        self.assertEqual(["worker"], [agent["agent"] for agent in link["agents"]], "but for the one who asks")
+        self.assertEqual([agent["agent"] for agent in socket["agents"]], [agent["agent"] for agent in link["agents"]])
+        self.assertEqual("math.add", self.told("caps")[0]["capabilities"][0]["name"])
+        link, socket = self.told("topics", "jobs.>")
+        self.assertEqual(socket, link)
+        link, socket = self.told("stats")
+        self.assertEqual(set(socket), set(link))
+        self.assertEqual(1, len([t for t in link["topics"] if t["topic"] == "jobs.new"]))
+        self.assertIn("edges", self.told("flow")[0])
+
+    def test_the_environments_address_will_do(self):
+        listed = self.bus.loom("agents", environment={"LOOM_URL": self.bus.url})
+        self.assertIn("worker", listed.stdout)
+        asked = self.bus.loom("caps", "math.add", environment={"LOOM_URL": self.bus.url_of("ws")})
+        self.assertIn("adds", asked.stdout)
+        self.assertIn('not found: "nobody"', self.bus.loom("agents", "nobody", code=5).stderr)
+
+    def test_pages_are_put_together(self):
+        more = [self.agent(self.bus, f"agent-{n:03}") for n in range(150)]
+        listed = json.loads(self.bus.loom("agents", "--url", self.bus.url, "--json").stdout)["agents"]
+        self.assertEqual(sorted(["worker"] + [agent.id for agent in more]), [agent["agent"] for agent in listed])
+
+    def test_an_agent_in_any_language_may_ask(self):
+        for scheme in ("ipc", "ws"):
+            asker = self.agent(self.bus, f"asker-{scheme}", scheme=scheme)
+            answer = self.ask(asker, "capabilities", name="math.add")
+            self.assertEqual([0, "worker"], [answer["status"], answer["capabilities"][0]["providers"][0]["agent"]])
+            self.assertIn("worker", [agent["agent"] for agent in self.ask(asker, "agents")["agents"]])
+            self.assertTrue(self.ask(asker, "ping")["software"].startswith("loom-broker/"))
+            self.assertEqual(wire.EINVAL, self.ask(asker, "topics", filter="a..b")["status"])
+
+    def test_what_is_not_to_be_asked_there_has_nobody_who_answers(self):
+        for name in ("kick", "invoke", "nothing", ""):
+            result = self.worker.wait_result(self.worker.call(f"system.{name}" if name else "system.x.y", pack({"agent": "worker"})))
+            self.assertEqual((3, "no_provider"), (result.outcome, result.code))
+        result = self.worker.wait_result(self.worker.call("system.agents", b"\xc1"))
+        self.assertEqual(wire.EMALFORMED, unpack(result.payload)["status"])
+
+    def test_a_flood_of_questions_has_an_outcome_each(self):
+        calls = [self.worker.call("system.stats") for _ in range(2000)]
+        results = [self.worker.wait_result(call) for call in calls]
+        self.assertLessEqual({(result.outcome, result.code) for result in results}, {(0, ""), (1, "system_busy")})
+        self.assertEqual(0, results[0].outcome)
+
+    def test_an_operator_ends_a_session(self):
+        self.bus.loom("kick", "worker", *self.control)
+        kind, status, text = self.worker.wait_end()
+        self.assertEqual((wire.ERROR, ECANCELED, "an operator has ended the session"), (kind, status, text))
+        self.assertIn("there is no such agent", self.bus.loom("kick", "worker", *self.control, code=1).stderr)
+        self.agent(self.bus, "worker").subscribe("jobs.>")
+
+    def test_an_agent_on_libloom_comes_back_after_a_kick(self):
+        receiver = self.bus.subscriber("jobs.>", "--id", "receiver")
+        first = next(agent["since_unix_ns"] for agent in self.told("agents")[1]["agents"] if agent["agent"] == "receiver")
+        self.bus.loom("kick", "receiver", *self.control)
+        wait_until(lambda: any(agent["agent"] == "receiver" and agent["since_unix_ns"] > first
+                               for agent in self.told("agents")[1]["agents"]), "it is back")
+        self.assertTrue(receiver.running())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/loom/link_question.h"
+
+#include <loom/action.h>
+#include <msgpack.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "host/control_answer.h"
+#include "tools/loom/bus_client.h"
+
+enum { ANSWER_MS = 5000, PAGES_MAX = 10000 };
+
+typedef struct link_question {
+    const command *command;
+    bus_client client;
+    const char *op, *item_key;
+    const control_key *keys;
+    char after[256]; /* the last name of the page before; "": this is the first */
+    int exit_code;
+} link_question;
+
+static void pack_pair(msgpack_packer *pk, const char *key, const char *value)
+{
+    msgpack_pack_str_with_body(pk, key, strlen(key));
+    msgpack_pack_str_with_body(pk, value, strlen(value));
+}
+
+static void pack_question(const link_question *q, msgpack_sbuffer *body)
+{
+    msgpack_packer pk;
+    size_t count = q->after[0] != '\0';
+    msgpack_packer_init(&pk, body, msgpack_sbuffer_write);
+    for (const control_key *key = q->keys; key != NULL && key->name != NULL; key++) {
+        count += key->value != NULL;
+    }
+    msgpack_pack_map(&pk, count);
+    for (const control_key *key = q->keys; key != NULL && key->name != NULL; key++) {
+        if (key->value != NULL) {
+            pack_pair(&pk, key->name, key->value);
+        }
+    }
+    if (q->after[0] != '\0') {
+        pack_pair(&pk, "after", q->after);
+    }
+}
+
+/* Looking is no part of anybody's trace. */
+static loom_status call_unsampled(link_question *q, loom_bytes payload, loom_result **result)
+{
+    char capability[64];
+    loom_trace_context unsampled = {.trace_flags = LOOM_TRACE_FLAG_RANDOM};
+    snprintf(capability, sizeof capability, "system.%s", q->op);
+    loom_trace_id_generate(unsampled.trace_id);
+    loom_span_id_generate(unsampled.span_id);
+    const uint64_t token = loom_context_push(&unsampled, (loom_str){NULL, 0});
+    const loom_status st = loom_agent_invoke(q->client.agent, capability, payload, &(loom_invoke_options){
+        .deadline_ms = ANSWER_MS, .content_type = "application/msgpack"}, result);
+    loom_context_pop(token);
+    return st;
+}
+
+static void refused(link_question *q, loom_status st, const loom_result *result)
+{
+    if (st == LOOM_ENORESPONDERS) {
+        q->exit_code = command_fail_with(q->command, LOOM_EVERSION, "the broker behind %s does not answer this over the agent link; "
+                                         "ask its control socket with --control", q->client.address);
+    } else {
+        const char *text = result != NULL ? loom_result_text(result) : "";
+        q->exit_code = command_fail_with(q->command, st, "no answer from the broker behind %s: %s", q->client.address,
+                                         text[0] != '\0' ? text : loom_status_text(st));
+    }
+}
+
+/* One answer. NULL: said why. */
+static json_t *ask_once(link_question *q)
+{
+    msgpack_sbuffer body;
+    loom_result *result = NULL;
+    msgpack_sbuffer_init(&body);
+    pack_question(q, &body);
+    const loom_status st = call_unsampled(q, (loom_bytes){(const uint8_t *)body.data, body.size}, &result);
+    msgpack_sbuffer_destroy(&body);
+    json_t *all = st == LOOM_OK ? control_answer_json(loom_result_payload(result)) : NULL;
+    const json_t *status = json_object_get(all, "status");
+    if (st != LOOM_OK) {
+        refused(q, st, result);
+    } else if (!json_is_integer(status)) {
+        q->exit_code = command_fail_with(q->command, LOOM_EPROTO, "the answer of the broker behind %s cannot be read", q->client.address);
+    } else if (json_integer_value(status) != LOOM_OK) {
+        const char *text = json_string_value(json_object_get(all, "text"));
+        q->exit_code = command_fail_with(q->command, (loom_status)json_integer_value(status), "the broker refused: %s",
+                                         text != NULL ? text : "no reason given");
+    }
+    loom_result_free(result);
+    if (q->exit_code != VERB_OK) {
+        json_decref(all);
+        return NULL;
+    }
+    return all;
+}
+
+/* Appends a page, but for the agent that asks. True: there is another, behind q->after. */
+static bool add_page(link_question *q, json_t *items, const json_t *answer)
+{
+    const json_t *page = json_object_get(answer, q->op);
+    const char *name = NULL;
+    size_t i;
+    json_t *item;
+    json_array_foreach(page, i, item) {
+        name = json_string_value(json_object_get(item, q->item_key));
+        if (name == NULL || strcmp(name, loom_agent_id(q->client.agent)) != 0) {
+            json_array_append(items, item);
+        }
+    }
+    const bool more = json_is_true(json_object_get(answer, "more")) && name != NULL && strcmp(name, q->after) != 0 &&
+                      strlen(name) < sizeof q->after;
+    snprintf(q->after, sizeof q->after, "%s", more ? name : "");
+    return more;
+}
+
+static json_t *ask_pages(link_question *q)
+{
+    json_t *items = json_array(), *answer;
+    bool more = items != NULL;
+    for (int page = 0; more && page < PAGES_MAX; page++) {
+        answer = ask_once(q);
+        more = answer != NULL && add_page(q, items, answer);
+        json_decref(answer);
+    }
+    if (q->exit_code != VERB_OK) {
+        json_decref(items);
+        return NULL;
+    }
+    return items;
+}
+
+json_t *link_question_ask(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
+                          int *exit_code)
+{
+    link_question q = {.command = c, .op = op, .item_key = item_key, .keys = keys};
+    if (!bus_client_open(&q.client, c, o, "ask", &(loom_agent_options){0}, exit_code)) {
+        return NULL;
+    }
+    json_t *answer = item_key != NULL ? ask_pages(&q) : ask_once(&q);
+    (void)bus_client_close(&q.client);
+    if (q.exit_code != VERB_OK) {
+        *exit_code = q.exit_code;
+    }
+    return answer;
+}
