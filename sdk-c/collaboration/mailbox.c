@@ -133,7 +133,7 @@ static loom_status on_mail(loom_agent *a, const char *topic, loom_envelope *even
     if (after != NULL) {
         after(a, x);
     }
-    if (ours || a->options.on_event == NULL) {
+    if (ours || events_answer_ping(a, event) || a->options.on_event == NULL) {
         return LOOM_OK;
     }
     return a->options.on_event(a, topic, event, a->options.user);

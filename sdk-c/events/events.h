@@ -63,6 +63,8 @@ LOOM_MUST_CHECK loom_status emit_asking(loom_agent *a, const char *topic, loom_b
 #define MAILBOX_PREFIX "agent."
 #define MAILBOX_SUFFIX ".replies"
 enum { MAILBOX_SIZE = sizeof MAILBOX_PREFIX MAILBOX_SUFFIX + LOOM_AGENT_ID_MAX };
+/* Answers an event of the mailbox that only asks whether the agent is there. False: it is another. */
+bool events_answer_ping(loom_agent *a, loom_envelope *event);
 void events_mailbox(char out[MAILBOX_SIZE], loom_str agent_id);
 
 #endif

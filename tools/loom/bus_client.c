@@ -44,13 +44,15 @@ static void on_export_error(void *user, const char *text)
 
 static void open_tracing(bus_client *client)
 {
+    const loom_sampler never = {.kind = LOOM_SAMPLER_ALWAYS_OFF};
     loom_span_processor_options from_env;
     loom_span_processor_options_from_env(&from_env, NULL);
     loom_telemetry_check_env(on_bad_variable, NULL);
     from_env.on_error = on_export_error;
     from_env.user = client;
     const loom_status st = tracing_open(&client->tracing, &from_env,
-                                        &(tracing_identity){.name = "loom-cli", .masked = client->command->masks_spans});
+                                        &(tracing_identity){.name = "loom-cli", .masked = client->command->masks_spans,
+                                                            .sampler = client->untraced ? &never : NULL});
     if (st == LOOM_ENOMEM) { /* on_export_error() was told of all else */
         on_export_error(client, loom_status_text(st));
     }

@@ -42,6 +42,7 @@ typedef struct bus_client {
     char address[BUS_ADDRESS_SIZE]; /* to show: without passwords */
     bus_state link;
     const char *on_return; /* what it means that the broker is back, said on standard error, as is that it went; NULL: neither is */
+    bool untraced; /* set before bus_client_open(): its messages are not sampled, here or anywhere else */
     int wake_fd; /* an eventfd for who waits elsewhere than in loom_agent_run(): bus_client_wake(), or the agent is closed for good */
     atomic_bool export_failed; /* said on standard error, once */
     loom_status refused; /* why a message was, the first; said on standard error. Read when the agent's thread has ended */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loom command line. A new verb is a line in this table, a declaration in verbs.h and a file of its own. */
+#include "tools/loom/context.h"
 #include "tools/loom/verbs.h"
 
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 static const verb verbs[] = {
     {"agents", "List the agents on the bus", verb_agents},
     {"caps", "List capabilities and who provides them", verb_caps},
+    {"context", "Name sets of addresses, and choose one", verb_context},
     {"down", "Stop what `loom up` runs", verb_down},
     {"exec", "Run a command as part of a trace", verb_exec},
     {"flow", "Show how messages flow between agents", verb_flow},
@@ -17,9 +19,11 @@ static const verb verbs[] = {
     {"invoke", "Call a capability", verb_invoke},
     {"logs", "Show what the agents of `loom up` print", verb_logs},
     {"new", "Make a project for `loom up`", verb_new},
+    {"ping", "Measure round trips to the broker or to an agent", verb_ping},
     {"provide", "Provide a capability that runs a command", verb_provide},
     {"ps", "List what `loom up` runs", verb_ps},
     {"pub", "Publish a message", verb_pub},
+    {"reply", "Answer the messages of a topic by a command", verb_reply},
     {"request", "Publish a message and print the first reply", verb_request},
     {"stats", "Show a broker's counters and slow subscribers", verb_stats},
     {"sub", "Subscribe to topics and print their events", verb_sub},
@@ -33,7 +37,8 @@ static const verb verbs[] = {
 static const verb_synonym synonyms[] = {
     {"call", "invoke"},     {"capabilities", "caps"}, {"consume", "sub"},   {"create", "new"},  {"emit", "pub"},
     {"graph", "flow"},      {"info", "stats"},        {"listen", "sub"},    {"ls", "agents"},   {"monitor", "sub"},
-    {"produce", "pub"},     {"publish", "pub"},       {"req", "request"}, {"run", "exec"},          {"server", "stats"},  {"start", "up"},    {"status", "stats"},
+    {"produce", "pub"},     {"publish", "pub"},       {"rep", "reply"},     {"req", "request"}, {"respond", "reply"},
+    {"rtt", "ping"},        {"run", "exec"},          {"server", "stats"},  {"start", "up"},    {"status", "stats"},
     {"stop", "down"},       {"subscribe", "sub"},     {"psubscribe", "sub"}, {"tail", "sub"},   {"traces", "trace"},
     {"ui", "view"},         {"watch", "sub"},         {NULL, NULL},
 };
@@ -80,9 +85,44 @@ static void block_broken_pipes(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+/* loom --context NAME VERB …: takes the option out. The name, or NULL; *missing: it was left out. */
+static const char *take_context(int *argc, char **argv[], bool *missing)
+{
+    static const char option[] = "--context";
+    const size_t len = sizeof option - 1;
+    char **given = *argv;
+    if (*argc < 2 || strncmp(given[1], option, len) != 0 || (given[1][len] != '\0' && given[1][len] != '=')) {
+        return NULL;
+    }
+    const bool joined = given[1][len] == '=';
+    const int taken = joined ? 1 : 2;
+    *missing = *argc <= taken;
+    if (*missing) {
+        return NULL;
+    }
+    const char *name = joined ? given[1] + len + 1 : given[2];
+    given[taken] = given[0];
+    *argv = given + taken;
+    *argc -= taken;
+    return name;
+}
+
+/* Those that talk to no broker work whatever is chosen. */
+static bool wants_context(int argc, char *const argv[])
+{
+    return argc > 1 && argv[1][0] != '-' && strcmp(argv[1], "context") != 0 && strcmp(argv[1], "help") != 0 && strcmp(argv[1], "completion") != 0;
+}
+
 int main(int argc, char *argv[])
 {
+    bool missing = false;
     hold_standard_streams();
     block_broken_pipes();
-    return verb_table_run(&table, argc, argv);
+    const char *named = take_context(&argc, &argv, &missing);
+    if (missing) {
+        fputs("loom: --context needs a name and a verb; `loom context ls` lists what there is\n", stderr);
+        return VERB_USAGE;
+    }
+    const int exit_code = wants_context(argc, argv) ? context_apply(named) : VERB_OK;
+    return exit_code == VERB_OK ? verb_table_run(&table, argc, argv) : exit_code;
 }

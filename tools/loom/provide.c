@@ -13,6 +13,7 @@
 #include "base/thread.h"
 #include "host/metrics.h"
 #include "tools/loom/bus_client.h"
+#include "tools/loom/command_end.h"
 #include "tools/loom/message_options.h"
 #include "tools/loom/metrics_thread.h"
 #include "trace/view/text.h"
@@ -161,31 +162,20 @@ static loom_child_environment *environment_of(const job *j)
     return env;
 }
 
-/* The last line that says something. */
-static const char *last_line(char *text)
-{
-    size_t len = strlen(text);
-    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' ')) {
-        text[--len] = '\0';
-    }
-    const char *newline = strrchr(text, '\n');
-    return newline != NULL ? newline + 1 : text;
-}
-
 static loom_status answer(const provider *p, loom_action *action, piped_end *end)
 {
-    char code[32], text[PIPED_COMPLAINT_SIZE + 64];
+    char code[COMMAND_CODE_SIZE], text[PIPED_COMPLAINT_SIZE + 64];
     switch (end->how) {
     case PIPED_EXITED:
         if (end->number == 0) {
             loom_status st = loom_action_reply(action, (loom_bytes){end->output, end->output_len});
             return st == LOOM_EINVAL ? loom_action_fail(action, "invalid_output", loom_last_error()) : st;
         }
-        snprintf(code, sizeof code, "exit_%d", end->number);
-        return loom_action_fail(action, code, last_line(end->complaint));
+        command_end_code(code, end);
+        return loom_action_fail(action, code, command_last_line(end->complaint));
     case PIPED_SIGNALLED:
-        snprintf(code, sizeof code, "signal_%d", end->number);
-        return loom_action_fail(action, code, last_line(end->complaint));
+        command_end_code(code, end);
+        return loom_action_fail(action, code, command_last_line(end->complaint));
     case PIPED_TOO_MUCH:
         snprintf(text, sizeof text, "the command printed more than %u bytes; receive it in chunks (--stream)", LOOM_PAYLOAD_MAX);
         return loom_action_fail(action, "output_too_large", text);

@@ -60,13 +60,19 @@ static int print_answer(const options *o, loom_status st, const loom_envelope *r
     if (st != LOOM_OK) {
         return command_fail_with(&request, st, "cannot send a request to \"%s\": %s", o->operands[0], loom_status_text(st));
     }
+    loom_str error;
+    const bool failed = loom_envelope_header(reply, "loom.error", &error) == LOOM_OK;
+    if (failed && !options_is_on(o, "json")) { /* of a responder whose command failed */
+        const loom_bytes text = loom_envelope_payload(reply);
+        return command_fail(&request, "%s: %.*s: %.*s", o->operands[0], (int)error.len, error.data, (int)text.len, (const char *)text.data);
+    }
     if (options_is_on(o, "json")) {
         char hex[LOOM_TRACE_ID_HEX_SIZE];
         json_print_line(event_to_json(reply, message_trace_id_of(hex, o, reply)));
     } else {
         message_payload_print(loom_envelope_payload(reply));
     }
-    return VERB_OK;
+    return failed ? VERB_FAILED : VERB_OK;
 }
 
 static int ask(const options *o, loom_bytes payload, loom_request_options *with, const loom_propagation *trace)
@@ -131,12 +137,5 @@ static int run(const options *o)
 
 int verb_request(int argc, char *const argv[])
 {
-    options o;
-    int exit_code;
-    if (!command_start(&request, &o, argc, argv, &exit_code)) {
-        return exit_code;
-    }
-    exit_code = run(&o);
-    options_fini(&o);
-    return exit_code;
+    return command_run(&request, argc, argv, run);
 }

@@ -32,6 +32,7 @@ loom_status tracing_open(tracing *t, loom_span_processor_options *with, const tr
     if (st == LOOM_OK) {
         st = loom_tracer_provider_create(&t->provider, &(loom_tracer_provider_options){.service_name = who->service,
                                                                                        .default_service_name = who->name,
+                                                                                       .sampler = who->sampler,
                                                                                        .processor = t->processor});
     }
     if (st != LOOM_OK) {

@@ -15,6 +15,7 @@ typedef struct tracing {
 typedef struct tracing_identity {
     const char *service;  /* NULL: what the environment says, or else the name */
     const char *name;     /* of the tracer, and the service by default */
+    const loom_sampler *sampler; /* NULL: what the environment says */
     bool masked;          /* spans that tell what others have written are masked, whatever the environment says */
 } tracing_identity;
 

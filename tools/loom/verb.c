@@ -178,6 +178,18 @@ bool command_start(const command *c, options *out, int argc, char *const argv[],
     return true;
 }
 
+int command_run(const command *c, int argc, char *const argv[], int (*run)(const options *o))
+{
+    options o;
+    int exit_code;
+    if (!command_start(c, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return exit_code;
+}
+
 static void say(const command *c, const char *format, va_list arguments)
 {
     char text[PROBLEM_TEXT_SIZE];

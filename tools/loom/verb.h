@@ -58,6 +58,8 @@ typedef struct command {
 /* Reads the command line of one verb. True: run it, then options_fini(). False: exit with *exit_code; the reason has been
  * printed. */
 bool command_start(const command *c, options *out, int argc, char *const argv[], int *exit_code);
+/* Both, around run, whose exit code it returns. */
+int command_run(const command *c, int argc, char *const argv[], int (*run)(const options *o));
 /* "program: message" on standard error; returns VERB_FAILED. */
 int command_fail(const command *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same with the exit code of st, which message tells of. */

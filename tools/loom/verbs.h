@@ -8,6 +8,7 @@
 
 int verb_agents(int argc, char *const argv[]);
 int verb_caps(int argc, char *const argv[]);
+int verb_context(int argc, char *const argv[]);
 int verb_down(int argc, char *const argv[]);
 int verb_exec(int argc, char *const argv[]);
 int verb_flow(int argc, char *const argv[]);
@@ -15,9 +16,11 @@ int verb_kick(int argc, char *const argv[]);
 int verb_invoke(int argc, char *const argv[]);
 int verb_logs(int argc, char *const argv[]);
 int verb_new(int argc, char *const argv[]);
+int verb_ping(int argc, char *const argv[]);
 int verb_provide(int argc, char *const argv[]);
 int verb_ps(int argc, char *const argv[]);
 int verb_pub(int argc, char *const argv[]);
+int verb_reply(int argc, char *const argv[]);
 int verb_request(int argc, char *const argv[]);
 int verb_stats(int argc, char *const argv[]);
 int verb_sub(int argc, char *const argv[]);

@@ -10,6 +10,7 @@
  * | request      | request                   | the caller's        | the caller's           | reply_to mailbox; header loom.request if the
  * |              |                           |                     |                        | correlation_id is the caller's own |
  * |              | reply                     | reply_to            | the responder's        | correlation_id; loom.in_reply_to = loom.request |
+ * | ping         | request                   | the agent's mailbox | loom.ping              | answered by libloom itself: loom.pong |
  * | fan-out      | as requests, one for each target                                                                       |
  * | contract net | call                      | the caller's        | loom.contract.call     | reply_to mailbox; header loom.contract.window_ms |
  * |              | proposal                  | reply_to            | loom.contract.proposal | reply_to own mailbox; headers loom.contract.score
@@ -42,6 +43,9 @@ LOOM_BEGIN_DECLS
 #define LOOM_REQUESTS_MAX 65536u      /* open at once */
 #define LOOM_CONTRIBUTIONS_MAX 4096u  /* to one join; also the proposals of one contract and the parties of a barrier */
 #define LOOM_JOIN_LINKS_MAX 128u      /* links of one agent.join span; further ones are only counted */
+
+/* The type of an event that asks an agent, at its mailbox, whether it is there. Every agent of libloom answers. */
+#define LOOM_PING_TYPE "loom.ping"
 
 /* ---- request and reply ---- */
 
