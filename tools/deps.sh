@@ -6,7 +6,7 @@ set -eu
 BUILD="build-essential cmake ninja-build pkg-config libnng-dev libmsgpack-dev libsodium-dev libuv1-dev libnghttp2-dev
 libcurl4-openssl-dev libevent-dev libssl-dev libwslay-dev node-llhttp libjansson-dev libsqlite3-dev zlib1g-dev libtomlplusplus-dev
 libseccomp-dev libdw-dev libvalijson-dev nlohmann-json3-dev python3"
-TEST="libcmocka-dev meson nng-utils python3-venv mandoc python3-msgpack python3-h2 openssl curl ca-certificates valgrind
+TEST="libcmocka-dev meson nng-utils python3-venv mandoc man-db mkdocs mkdocs-material python3-msgpack python3-h2 openssl curl ca-certificates valgrind
 nats-server libnats-dev libgrpc-dev clang clang-tidy libclang-rt-14-dev nodejs ruby rustc
 podman runc busybox-static strace chromium chromium-driver"
 

@@ -27,7 +27,7 @@ def main():
     page.verbatim("./loom.toml\n$XDG_CONFIG_HOME/loom/loom.toml\n/etc/loom/loom.toml")
     page.section("DESCRIPTION")
     page.paragraph("One file, in TOML, for all programs of Loom. The first of the three that is there is read, or the one that `--config` "
-                   "or LOOM_CONFIG names. A flag wins over the environment, the environment over the file, the file over the default.")
+                   "names. A flag wins over the environment, the environment over the file, the file over the default.")
     page.paragraph("A key that nobody knows, a value of the wrong type or out of its range is an error, which names file, line and column; "
                    "nothing starts with half a configuration. `loom-broker --check-config` prints every value and where it came from.")
     page.paragraph("`{runtime}` is $XDG_RUNTIME_DIR/loom, or /tmp/loom-UID without that variable. Settings that are marked so change "
