@@ -91,6 +91,37 @@ class Ladders(LinkSpans):
         climbed = ladder.assert_ladder(found, [ladder.Rung("loom pub", "INTERNAL", "loom-cli"), *ladder.hop("loom-cli", "loom-cli", first=1)])
         ladder.assert_nothing_odd(climbed)
 
+    # What a library inside the command writes on its standard error: a span of a service of its own.
+    TRACED = ('echo "__LOOM_TRACE__:{\\"trace_id\\":\\"$LOOM_TRACE_ID\\",\\"span_id\\":\\"00f067aa0ba902b7\\",'
+              '\\"parent_id\\":\\"$LOOM_SPAN_ID\\",\\"name\\":\\"query\\",\\"service\\":\\"etl\\",'
+              '\\"start_time\\":\\"2026-01-15T10:30:00.1Z\\",\\"end_time\\":\\"2026-01-15T10:30:00.2Z\\"}" >&2; echo done')
+
+    def assert_command(self, home, names):
+        found = wait_until(lambda: (spans := home.spans()) and names <= {span.name for span in spans} and spans, f"{names}")
+        query = next(span for span in found if span.name == "query")
+        above = next(span for span in found if span.span_id == query.parent_id)
+        self.assertEqual(("etl", query.trace_id), (query.service, above.trace_id))
+        self.assertEqual(above.resource["loom.agent.id"], query.resource["loom.agent.id"])
+
+    def test_spans_of_a_command_and_of_its_libraries_go_the_same_way(self):
+        home = self.bus()
+        done = home.loom("exec", "sh", "-c", self.TRACED)
+        self.assertEqual(("done\n", ""), (done.stdout, done.stderr))
+        self.assert_command(home, {"sh", "query"})
+
+    def test_so_do_those_of_a_command_that_answers_calls(self):
+        home = self.bus()
+        provider = home.run("loom", "provide", "--url", home.url, "it", "--", "sh", "-c", self.TRACED)
+        wait_until(lambda: home.loom("invoke", "it", "x", code=(0, 5)).returncode == 0, "the capability is there")
+        self.assert_command(home, {"query", "agent.on_action", "action.dispatch"})
+        self.assertEqual(0, provider.stop())
+
+    def test_exec_without_a_broker_runs_the_command_and_says_what_was_lost(self):
+        home = self.bus()
+        done = home.loom("exec", "echo", "works", environment={"LOOM_URL": f"ipc://{home.folder}/nobody.sock"})
+        self.assertEqual("works\n", done.stdout)
+        self.assertIn("the trace is not exported: ", done.stderr)
+
     def test_no_span_is_made_of_spans(self):
         home = self.bus()
         agent = self.hello(home, "a")

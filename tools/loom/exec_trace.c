@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/exec_trace.h"
 
+#include "tools/loom/bus_client.h"
 #include "trace/export/exporter.h"
 #include "trace/export/processor.h"
+#include "trace/export/span_link.h"
 #include "trace/view/text.h"
 
 #include <stdlib.h>
@@ -63,6 +65,50 @@ static void set_sizes(loom_span_processor_options *with, bool syscalls)
     }
 }
 
+/* ---- over a link ---- */
+
+static void on_state(loom_agent *agent, loom_agent_state state, loom_status why, const char *text, void *user)
+{
+    exec_trace *t = user;
+    (void)agent, (void)why;
+    if (state == LOOM_AGENT_DISCONNECTED || state == LOOM_AGENT_CLOSED) {
+        atomic_store(&t->unreachable, true);
+        on_export_error(t, text);
+    }
+}
+
+static void on_agent_error(loom_agent *agent, loom_status why, const char *text, void *user)
+{
+    (void)agent, (void)why;
+    on_export_error(user, text);
+}
+
+/* An agent that does nothing else. */
+static void open_carrier(exec_trace *t)
+{
+    char id[LOOM_AGENT_ID_MAX + 1];
+    if (processor_span_link(t->tracing.processor) == NULL) {
+        return;
+    }
+    bus_client_make_id(id, "exec");
+    t->asked_for = true;
+    if (loom_agent_open(&t->carrier, &(loom_agent_options){.id = id, .telemetry = t->tracing.provider, .on_state = on_state,
+                                                           .on_error = on_agent_error, .user = t}) != LOOM_OK) {
+        on_export_error(t, loom_agent_open_error());
+    }
+}
+
+/* A command may be over before the link is there. */
+static void await_carrier(exec_trace *t)
+{
+    enum { LOOK_MS = 20 };
+    for (uint32_t waited = 0; waited < t->flush_ms && !atomic_load(&t->unreachable); waited += LOOK_MS) {
+        if (loom_agent_wait_connected(t->carrier, LOOK_MS) != LOOM_ETIMEDOUT) {
+            return;
+        }
+    }
+}
+
 bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exit_code)
 {
     *t = (exec_trace){.command = c,
@@ -84,6 +130,7 @@ bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exi
     if (st != LOOM_OK) {
         (void)command_fail(t->command, "the command is not traced: %s", loom_status_text(st));
     }
+    open_carrier(t);
     return true;
 }
 
@@ -96,11 +143,16 @@ void exec_trace_prepare(const exec_trace *t)
 
 void exec_trace_flush(exec_trace *t)
 {
+    if (t->carrier != NULL) {
+        await_carrier(t);
+    }
     tracing_flush(&t->tracing, t->flush_ms);
 }
 
 void exec_trace_close(exec_trace *t)
 {
     exec_trace_flush(t);
+    (void)loom_agent_close_within(t->carrier, t->flush_ms); /* NULL: nothing */
+    t->carrier = NULL;
     tracing_close(&t->tracing);
 }

@@ -24,6 +24,8 @@
 typedef struct exec_trace {
     const command *command;
     tracing tracing;
+    struct loom_agent *carrier; /* whose link carries the spans (OTEL_TRACES_EXPORTER=loom); NULL: they leave otherwise */
+    atomic_bool unreachable;    /* it was tried in vain */
     size_t queue_size;
     uint32_t flush_ms;
     bool asked_for;            /* a receiver was named: report it if it cannot be reached */
