@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finding traces in the web view, and what one of them shows besides its waterfall."""
 
-from view_case import ViewTest, main
+from view_case import DOWN, LEFT, RIGHT, UP, ViewTest, main
 
 BEGIN = 1_700_000_000_000_000_000
 SHOWN = "return [...document.querySelectorAll('tr[data-trace]')].map((row) => row.dataset.trace)"
@@ -32,6 +32,57 @@ class Traces(ViewTest):
         page.open(f"{self.base}/#/traces?q=duration%3E3.9ms%20duration%3C800ms")
         page.wait(f"const all = (() => {{ {SHOWN} }})(); return all.length === 10", "those between 3.9 and 800 ms")
         self.assertIn("duration", self.ask("/api/traces?min_duration=soon", code=400)["detail"])
+        self.nothing_wrong(page)
+
+    def test_two_traces_are_compared_step_by_step(self):
+        for trace, slow in ((1, 5), (2, 50)):
+            self.send_spans([span(trace, 1, took_ms=100, name="root"), span(trace, 2, 1, 1, slow, "query"), span(trace, 3, 1, 60, 1, f"only {trace}")])
+        page = self.open()
+        page.open(f"{self.base}/#/traces/{1:032x}")
+        page.wait("return document.querySelector('.waterfall .row')", "the trace")
+        page.run("[...document.querySelectorAll('main a')].find((a) => a.innerText.startsWith('Compare')).click()")
+        page.wait("return document.querySelector('.banner') && document.querySelector(`tr[data-trace='${arguments[0]}']`)", "another one is chosen", f"{2:032x}")
+        page.run("document.querySelector(`tr[data-trace='${arguments[0]}']`).click()", f"{2:032x}")
+        page.wait("return document.querySelector('.compare tbody tr')", "both")
+        rows = page.run("return [...document.querySelectorAll('.compare tbody tr')].map((row) => [row.dataset.step, row.dataset.in, row.lastElementChild.innerText])")
+        self.assertEqual([["root", "both", "the same"], ["query", "both", "▲ +45.0 ms (+900 %)"], ["only 1", "a", "only in A"], ["only 2", "b", "only in B"]], rows)
+        self.nothing_wrong(page)
+
+    def test_an_open_trace_grows_and_what_links_to_it_is_told(self):
+        self.send_spans([span(1, 1, took_ms=10)])
+        page = self.open()
+        page.open(f"{self.base}/#/traces/{1:032x}")
+        page.wait("return document.querySelectorAll('.waterfall .row').length === 1", "one span")
+        page.run("window.same = document.querySelector('.waterfall')")
+        self.send_spans([span(1, 2, 1, 2, 3, name="later", events=[{"name": "retry", "timeUnixNano": str(BEGIN), "attributes": attributes(payload='{"a":1}')}])])
+        page.wait("return document.querySelectorAll('.waterfall .row').length === 2", "the second one, without a reload")
+        self.assertTrue(page.run("return window.same === document.querySelector('.waterfall')"))
+        self.send_spans([span(2, 7, name="join", links=[{"traceId": f"{1:032x}", "spanId": f"{1:016x}"}])])
+        text = page.wait("return document.querySelector('.linked-from')?.innerText", "the link from the other trace")
+        self.assertIn("join", text)
+        page.run("document.querySelector('.log-of-trace').open = true")
+        page.wait("return document.querySelector('.log-of-trace tbody')?.innerText.includes('retry')", "the events of all spans")
+        page.run("document.querySelector('.linked-from a').click()")
+        page.wait("return location.hash.startsWith(`#/traces/${arguments[0]}`) && document.querySelector('.waterfall .row')?.innerText.includes('join')", "the other trace", f"{2:032x}")
+        self.nothing_wrong(page)
+
+    def test_the_waterfall_is_a_treegrid_for_keys_and_screen_readers(self):
+        self.send_spans([span(1, 1, took_ms=9, name="root"), span(1, 2, 1, 1, 4, "a"), span(1, 3, 2, 2, 1, "a.a"), span(1, 4, 1, 6, 1, "b")])
+        page = self.open()
+        page.open(f"{self.base}/#/traces/{1:032x}")
+        page.wait("return document.querySelectorAll('.waterfall .row').length === 4", "the rows")
+        active = "return document.getElementById(document.querySelector('.waterfall').getAttribute('aria-activedescendant'))?.querySelector('.name').innerText.trim().split('\\n').pop()"
+        names = "return [...document.querySelectorAll('.waterfall .row')].map((row) => [row.querySelector('.name').textContent, row.getAttribute('aria-level'), row.getAttribute('aria-expanded')].join(' '))"
+        page.run("document.querySelector('.waterfall').focus()")
+        for keys, expected in ((DOWN, "a"), (RIGHT, "a.a"), (LEFT, "a"), (LEFT, "a"), (DOWN, "b"), (UP, "a"), (RIGHT, "a"), (UP, "root")):
+            page.press(keys)
+            self.assertIn(expected, page.run(active), repr(keys))
+        self.assertEqual(["▾rootmade-up 1 true", "▾amade-up 2 true", "a.amade-up 3 ", "bmade-up 2 "], page.run(names))
+        page.press(DOWN + LEFT)
+        self.assertEqual(["▾rootmade-up 1 true", "▸amade-up 2 false", "bmade-up 2 "], page.run(names))
+        self.assertEqual(["treegrid", "3"], page.run("const grid = document.querySelector('.waterfall'); return [grid.getAttribute('role'), grid.getAttribute('aria-rowcount')]"))
+        page.run("document.getElementById('keys').click()")
+        page.wait("return document.getElementById('help').open", "the button of the keys")
         self.nothing_wrong(page)
 
 

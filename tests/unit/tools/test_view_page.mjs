@@ -134,3 +134,12 @@ test("a schema that is none, says nothing, or leads to itself does no harm", () 
   walk(fieldsOf(JSON.stringify(endless)));
   assert.ok(count < 2000, String(count));
 });
+
+const { matchTraces } = await load("match.js");
+
+test("two traces are matched by the path of their names, and by order among those of one name", () => {
+  const a = buildTree([span("1", null, "root", 0, 100), span("2", "1", "step", 0, 10), span("3", "1", "step", 10, 30), span("4", "1", "gone", 30, 31)]);
+  const b = buildTree([span("a", null, "root", 0, 90), span("b", "a", "step", 0, 15), span("c", "a", "step", 15, 25), span("d", "c", "new", 16, 17)]);
+  assert.deepEqual(matchTraces(a, b).map(({ depth, name, difference, ...row }) => [depth, name, difference, row.a?.span.id, row.b?.span.id]),
+    [[0, "root", -10, "1", "a"], [1, "step", 5, "2", "b"], [1, "step", -10, "3", "c"], [2, "new", null, undefined, "d"], [1, "gone", null, "4", undefined]]);
+});

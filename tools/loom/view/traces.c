@@ -157,16 +157,21 @@ static void write_trace(view_job *job, const span_list *list, uint64_t total)
     pb_fini(&json);
 }
 
+bool view_read_trace_id(view_job *job, uint8_t id[LOOM_TRACE_ID_SIZE])
+{
+    if (strlen(job->rest) == LOOM_TRACE_ID_SIZE * 2 && hex_decode(id, job->rest, LOOM_TRACE_ID_SIZE)) {
+        return true;
+    }
+    view_job_fail(job, 400, "a trace id has 32 digits, 0 to 9 and a to f");
+    return false;
+}
+
 static void load_trace(view_job *job)
 {
     static const store_limits limits = {.read_spans = READ_SPANS_MAX, .read_bytes = READ_BYTES_MAX, .spans = SPANS_MAX, .bytes = SPAN_BYTES_MAX};
     uint8_t id[LOOM_TRACE_ID_SIZE];
     span_list list;
-    if (!view_query(job, NULL, NULL)) {
-        return;
-    }
-    if (strlen(job->rest) != sizeof id * 2 || !hex_decode(id, job->rest, sizeof id)) {
-        view_job_fail(job, 400, "a trace id has 32 digits, 0 to 9 and a to f");
+    if (!view_query(job, NULL, NULL) || !view_read_trace_id(job, id)) {
         return;
     }
     uint64_t total = 0;

@@ -5,6 +5,7 @@ import { showAgent } from "./agent.js";
 import { showAgents } from "./agents.js";
 import { get } from "./api.js";
 import { el, empty } from "./dom.js";
+import { showCompare } from "./compare.js";
 import { showErrors } from "./errors.js";
 import { showFlow } from "./flow.js";
 import { listen } from "./keys.js";
@@ -40,7 +41,7 @@ async function show() {
     return;
   }
   const context = { id, parameters: new URLSearchParams(query), signal, state, status };
-  const views = { traces: id ? showTrace : showTraces, flow: showFlow, topics: showTopics, errors: showErrors, agents: id ? showAgent : showAgents };
+  const views = { traces: id ? showTrace : showTraces, compare: showCompare, flow: showFlow, topics: showTopics, errors: showErrors, agents: id ? showAgent : showAgents };
   current = null;
   if (!Object.hasOwn(views, view)) {
     main.replaceChildren(empty("There is no such view", el("a", { href: "#/traces" }, "To the traces")));

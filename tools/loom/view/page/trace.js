@@ -1,156 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0
-// One trace: the waterfall, of whose rows only those in sight are elements, and what the chosen span has to tell.
+// One trace: its waterfall, what the chosen span has to tell, and its events. One that still grows is shown anew.
 
 import { get } from "./api.js";
-import { el, empty } from "./dom.js";
+import { eventLog, rowDetails } from "./details.js";
+import { el, empty, put } from "./dom.js";
 import { count, duration, time } from "./format.js";
+import { follow } from "./live.js";
 import { readTrace } from "./otlp.js";
-import { buildTree, criticalPath, rowsOf } from "./waterfall.js";
+import { spansView } from "./spans.js";
+import { buildTree, criticalPath } from "./waterfall.js";
 
-const ROW = 26; // pixels, as in style.css
-const MARGIN = 10; // rows made beyond those in sight
+const GROWING_SPANS_MAX = 5000; // of a larger one only the number is told, and a button shows the rest
 
-function hue(service) {
-  let sum = 0;
-  for (const c of service) sum = (sum * 31 + c.codePointAt(0)) % 360;
-  return sum;
+export function modelOf(request) {
+  const { beginMs, spans } = readTrace(request), roots = buildTree(spans);
+  return { beginMs, spans, roots, critical: criticalPath(roots), total: spans.reduce((most, { end }) => Math.max(most, end), 1), whole: request.truncated ? request.total : spans.length };
+}
+
+function titleOf(id, trace, state) {
+  const { spans, beginMs, roots, total, whole } = trace;
+  const services = new Set(spans.map(({ service }) => service)), failed = spans.filter(({ error }) => error).length;
+  return [
+    el("h1", {}, roots[0]?.span.name ?? "Trace"),
+    el("p", {}, `${time(beginMs)} · ${duration(total)} · ${count(spans.length)}${whole > spans.length ? ` of ${count(whole)}` : ""} spans · ${count(services.size)} services`,
+      failed > 0 ? el("strong", { class: "failed" }, ` · ✕ ${count(failed)} failed`) : null),
+    el("p", { class: "actions" }, el("code", {}, id), el("a", { href: `#/traces?${new URLSearchParams({ compare: id })}` }, "Compare with …"),
+      el("a", { href: `/api/traces/${id}`, download: `${id}.json` }, "Download as OTLP/JSON"),
+      state.jaeger ? el("a", { href: `${state.jaeger.replace(/\/$/, "")}/trace/${id}`, rel: "noreferrer", target: "_blank" }, "Open in Jaeger") : null,
+      el("span", { class: "legend" }, el("span", { class: "bar critical" }), " critical path")),
+  ];
 }
 
 export async function showTrace(main, { id, parameters, signal, state }) {
-  let request;
+  let trace, about = { spans: 0, linked: [] }, row = null;
   try {
-    request = await get(`/api/traces/${id}`, signal);
+    trace = modelOf(await get(`/api/traces/${id}`, signal));
   } catch (error) {
     if (error.name !== "AbortError") main.replaceChildren(empty("The trace cannot be shown", error.message));
     return;
   }
-  const { beginMs, spans } = readTrace(request);
-  const roots = buildTree(spans);
-  const critical = criticalPath(roots);
-  const total = spans.reduce((most, { end }) => Math.max(most, end), 1);
-  const open = new Set(), closed = new Set();
-  let rows = [], chosen = 0;
+  const title = el("div", { class: "title" }), note = el("p", { class: "hint", role: "status" }), log = el("details", { class: "group log-of-trace", ontoggle: showLog });
+  const details = el("aside", { class: "details", "aria-label": "The chosen span", tabindex: "0" });
+  const view = spansView({ signal, onchoose: (chosen) => { row = chosen; showDetails(); } });
 
-  const space = el("div", { class: "space" });
-  const scroller = el("div", { class: "waterfall", role: "treegrid", "aria-label": "Spans of the trace", tabindex: "0" }, space);
-  const details = el("aside", { class: "details", "aria-label": "The chosen span" });
+  const linkedFrom = (spanId) => [
+    ...trace.spans.filter(({ links }) => links.some((link) => link.spanId === spanId && link.traceId === id)).map((span) => ({ traceId: id, spanId: span.id, text: `${span.name} of ${span.service}` })),
+    ...about.linked.filter(({ to }) => to === spanId).map((link) => ({ traceId: link.trace_id, spanId: link.span_id, text: `${link.name ?? "a span"} of ${link.service ?? "?"}` })),
+  ];
+  const showDetails = () => { if (row) put(details, rowDetails(id, row, linkedFrom, view.reveal)); };
 
-  function rowElement(row, index) {
-    const { span } = row.node;
-    const errors = span.error || row.folds.some(({ span }) => span.error);
-    const label = el("span", { class: "name", role: "gridcell" },
-      row.folds.length > 0 || row.unfolded
-        ? el("button", { type: "button", class: "fold", title: row.folds.length > 0 ? `Show ${row.folds.length} hops of the message` : "Fold the hops of the message",
-                         onclick: (event) => { event.stopPropagation(); toggleFold(index); } }, row.folds.length > 0 ? `+${row.folds.length}` : "−")
-        : null,
-      row.hasChildren
-        ? el("button", { type: "button", class: "twist", "aria-label": row.isClosed ? "Open" : "Close", onclick: (event) => { event.stopPropagation(); toggle(index); } }, row.isClosed ? "▸" : "▾")
-        : el("span", { class: "twist" }),
-      errors ? el("span", { class: "failed", title: span.message || "failed" }, "✕ ") : null,
-      span.name, el("span", { class: "service" }, span.service));
-    label.style.paddingLeft = `${row.depth * 12}px`;
-    const bar = el("span", { class: `bar${critical.has(span.id) ? " critical" : ""}${errors ? " error" : ""}` });
-    bar.style.left = `${(row.begin / total) * 100}%`;
-    bar.style.width = `max(2px, ${((span.end - row.begin) / total) * 100}%)`;
-    bar.style.setProperty("--hue", hue(span.service));
-    const node = el("div", { class: "row", role: "row", "aria-rowindex": index + 1, "aria-level": row.depth + 1, "aria-selected": index === chosen ? "true" : "false",
-                             "data-span": span.id, onclick: () => choose(index) },
-      label, el("span", { class: "track", role: "presentation" }, bar), el("span", { class: "took", role: "gridcell" }, duration(span.end - row.begin)));
-    node.style.top = `${index * ROW}px`;
-    return node;
+  function showLog() {
+    const events = eventLog(trace.spans, trace.beginMs, view.reveal);
+    log.hidden = events.count === 0;
+    put(log, el("summary", {}, el("strong", {}, "Log"), `${count(events.count)} events of all spans`), log.open ? el("div", { class: "scroll" }, events.node()) : null);
   }
 
-  function draw() {
-    const first = Math.max(0, Math.floor(scroller.scrollTop / ROW) - MARGIN);
-    const last = Math.min(rows.length, Math.ceil((scroller.scrollTop + scroller.clientHeight) / ROW) + MARGIN);
-    space.replaceChildren(...rows.slice(first, last).map((row, i) => rowElement(row, first + i)));
+  function show() {
+    put(title, titleOf(id, trace, state));
+    view.show(trace);
+    showLog();
+    note.replaceChildren();
   }
 
-  function layout() {
-    rows = rowsOf(roots, open, closed);
-    chosen = Math.min(chosen, rows.length - 1);
-    space.style.height = `${rows.length * ROW}px`;
-    scroller.setAttribute("aria-rowcount", rows.length);
-    draw();
+  async function grow() {
+    trace = modelOf(await get(`/api/traces/${id}`, signal));
+    show();
+    showDetails();
   }
 
-  function toggleFold(index) {
-    const { node, folds, unfolded } = rows[index];
-    chosen = index;
-    scroller.focus({ preventScroll: true }); // the button is made anew
-    if (unfolded) open.delete(node.span.id);
-    else open.add(folds[0].span.id);
-    layout();
+  async function look(answer) {
+    const isNew = JSON.stringify(answer.linked) !== JSON.stringify(about.linked);
+    about = answer;
+    if (isNew) showDetails();
+    if (answer.spans <= trace.whole) return;
+    if (answer.spans <= GROWING_SPANS_MAX) await grow();
+    else put(note, `${count(answer.spans - trace.whole)} spans have come since. `, el("button", { type: "button", onclick: () => grow().catch(() => {}) }, "Show them"));
   }
 
-  function toggle(index) {
-    const { id } = rows[index].node.span;
-    chosen = index;
-    scroller.focus({ preventScroll: true });
-    if (!closed.delete(id)) closed.add(id);
-    layout();
-  }
-
-  function choose(index) {
-    if (index < 0 || index >= rows.length) return;
-    chosen = index;
-    const top = index * ROW;
-    if (top < scroller.scrollTop) scroller.scrollTop = top;
-    else if (top + ROW > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + ROW - scroller.clientHeight;
-    draw();
-    const row = rows[index];
-    details.replaceChildren(...[...row.folds, row.node].reverse().flatMap(({ span }, i) => spanDetails(span, i > 0)));
-  }
-
-  const holds = (spanId) => (row) => row.node.span.id === spanId || row.folds.some((node) => node.span.id === spanId);
-
-  /** Chooses the row of a span, unfolding what hides it. */
-  function reveal(spanId) {
-    closed.clear();
-    rows = rowsOf(roots, open, closed);
-    const fold = rows.find((row) => row.folds.some((node) => node.span.id === spanId));
-    if (fold) open.add(fold.folds[0].span.id);
-    layout();
-    choose(rows.findIndex((row) => row.node.span.id === spanId));
-  }
-
-  function spanDetails(span, isHop) {
-    const table = (pairs) => el("table", { class: "pairs" }, el("tbody", {}, pairs.map(([key, value]) => el("tr", {}, el("th", { scope: "row" }, key), el("td", {}, value)))));
-    return [
-      el(isHop ? "h3" : "h2", {}, span.name),
-      table([["service", span.service], ["kind", span.kind], ["starts at", `+${duration(span.start)}`], ["takes", duration(span.end - span.start)],
-             ...(span.error ? [["status", `error ${span.message}`]] : []), ["span id", span.id], ...span.attributes]),
-      ...span.events.map((event) => el("section", {}, el("h3", {}, `${event.name} at +${duration(event.at)}`), table(event.attributes))),
-      ...(span.links.length > 0 ? [el("h3", {}, "Linked"), el("ul", {}, span.links.map(({ traceId, spanId }) =>
-        el("li", {}, traceId === id ? el("button", { type: "button", onclick: () => reveal(spanId) }, `span ${spanId} of this trace`)
-          : el("a", { href: `#/traces/${traceId}` }, `trace ${traceId}`))))] : []),
-    ];
-  }
-
-  const services = new Set(spans.map(({ service }) => service));
-  const failed = spans.filter(({ error }) => error).length;
-  const file = el("a", { href: `/api/traces/${id}`, download: `${id}.json` }, "Download as OTLP/JSON");
-  main.replaceChildren(
-    el("div", { class: "title" },
-      el("h1", {}, roots[0]?.span.name ?? "Trace"),
-      el("p", {}, `${time(beginMs)} · ${duration(total)} · ${count(spans.length)}${request.truncated ? ` of ${count(request.total)}` : ""} spans · ${count(services.size)} services`,
-        failed > 0 ? el("strong", { class: "failed" }, ` · ✕ ${count(failed)} failed`) : null),
-      el("p", { class: "actions" }, el("code", {}, id), file,
-        state.jaeger ? el("a", { href: `${state.jaeger.replace(/\/$/, "")}/trace/${id}`, rel: "noreferrer", target: "_blank" }, "Open in Jaeger") : null,
-        el("span", { class: "legend" }, el("span", { class: "bar critical" }), " critical path"))),
-    el("div", { class: "split" }, scroller, details));
-  scroller.addEventListener("scroll", () => requestAnimationFrame(draw));
-  const watch = new ResizeObserver(draw);
-  watch.observe(scroller);
-  signal.addEventListener("abort", () => watch.disconnect());
-  layout();
-  if (rows.some(holds(parameters.get("span")))) reveal(parameters.get("span"));
-  else choose(0);
-  if (rows.length === 0) return {};
-  return {
-    next: () => choose(chosen + 1),
-    previous: () => choose(chosen - 1),
-    enter: () => (rows[chosen].folds.length > 0 || rows[chosen].unfolded ? toggleFold(chosen) : toggle(chosen)),
-    back: () => { location.hash = sessionStorage.getItem("list") || "#/traces"; },
-  };
+  put(main, title, note, el("div", { class: "split" }, view.node, details), log);
+  show();
+  if (!parameters.has("span") || !view.reveal(parameters.get("span"))) view.choose(0);
+  follow("traces", (abort) => get(`/api/about/${id}`, abort), (answer) => look(answer).catch(() => {}), () => {}, signal);
+  return { ...view.keys, focus: view.focus, back: () => { location.hash = sessionStorage.getItem("list") || "#/traces"; } };
 }

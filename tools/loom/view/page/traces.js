@@ -2,7 +2,7 @@
 // The traces, newest or slowest first, anew when there are more of them. The filter is a part of the URL.
 
 import { get } from "./api.js";
-import { el, empty, keyed } from "./dom.js";
+import { el, empty, keyed, put } from "./dom.js";
 import { queryOf } from "./filter.js";
 import { count, duration, time } from "./format.js";
 import { follow } from "./live.js";
@@ -11,10 +11,12 @@ import { rowKeys, table } from "./parts.js";
 const LIMIT = 100;
 
 export function showTraces(main, { parameters, signal, state, status }) {
-  sessionStorage.setItem("list", location.hash); // where a trace goes back to
+  const comparing = parameters.get("compare"); // a trace that another one is chosen for
+  if (comparing === null) sessionStorage.setItem("list", location.hash); // where a trace goes back to
+  const way = (id) => (comparing === null ? `#/traces/${id}` : `#/compare?${new URLSearchParams({ a: comparing, b: id })}`);
   const filter = parameters.get("q") ?? "", order = parameters.get("sort") ?? "newest";
   const go = (changes) => {
-    const next = new URLSearchParams({ q: filter, sort: order, ...changes });
+    const next = new URLSearchParams({ q: filter, sort: order, ...(comparing === null ? {} : { compare: comparing }), ...changes });
     location.hash = `#/traces?${next}`;
   };
   const input = el("input", { type: "search", name: "q", value: filter, placeholder: "service, topic=sensor.data, duration>5ms", "aria-label": "Filter", "aria-describedby": "filter-hint",
@@ -28,13 +30,15 @@ export function showTraces(main, { parameters, signal, state, status }) {
       el("button", { type: "button", class: "link", onclick: () => { input.value = `${input.value.trim()} ${start}`.trimStart(); input.focus(); } }, text)), " or any attribute.");
   const { body, node } = table([["Started"], ["Trace"], ["Services", "extra"], ["Spans", "number extra"], ["Took", "number"]], "Traces");
   const holder = el("div");
-  main.replaceChildren(el("h1", { class: "unseen" }, "Traces"), form, hint, holder);
-  const keys = rowKeys(body, (chosen) => { location.hash = `#/traces/${chosen.dataset.trace}`; });
+  put(main, el("h1", { class: "unseen" }, "Traces"),
+    comparing === null ? null : el("p", { class: "banner" }, "Choose the trace to compare with ", el("a", { href: `#/traces/${comparing}` }, `${comparing.slice(0, 8)}…`), ". ", el("a", { href: `#/traces/${comparing}` }, "Never mind")),
+    form, hint, holder);
+  const keys = rowKeys(body, (chosen) => { location.hash = way(chosen.dataset.trace); });
 
   function row(trace) {
-    return el("tr", { "data-trace": trace.trace_id, onclick: () => { location.hash = `#/traces/${trace.trace_id}`; } },
+    return el("tr", { "data-trace": trace.trace_id, onclick: () => { location.hash = way(trace.trace_id); } },
       el("td", {}, time(trace.start_unix_ns / 1e6)),
-      el("td", {}, el("a", { href: `#/traces/${trace.trace_id}` }, trace.root_name ?? "(no root)"),
+      el("td", {}, el("a", { href: way(trace.trace_id) }, trace.root_name ?? "(no root)"),
         trace.errors > 0 ? el("span", { class: "failed" }, ` ✕ ${count(trace.errors)} failed`) : null),
       el("td", { class: "services extra" }, trace.services.join(", ")),
       el("td", { class: "number extra" }, count(trace.spans)),

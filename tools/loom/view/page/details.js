@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a span has to tell: its attributes, a payload among them in order, its events, and its links both ways.
+
+import { el } from "./dom.js";
+import { duration, time } from "./format.js";
+import { parsed, prettyJson } from "./payload.js";
+
+export function pairs(rows) {
+  return el("table", { class: "pairs" }, el("tbody", {}, rows.map(([key, value]) =>
+    el("tr", {}, el("th", { scope: "row" }, key), el("td", {}, typeof value === "string" && parsed(value) !== undefined ? prettyJson(parsed(value)) : value)))));
+}
+
+function linkItem(id, { traceId, spanId }, reveal) {
+  return el("li", {}, traceId === id ? el("button", { type: "button", onclick: () => reveal(spanId) }, `span ${spanId} of this trace`)
+    : el("a", { href: `#/traces/${traceId}?span=${spanId}` }, `trace ${traceId}`));
+}
+
+/** back: what links to this span: [{traceId, spanId, text}]. */
+function spanParts(id, span, isHop, back, reveal) {
+  return [
+    el(isHop ? "h3" : "h2", {}, span.name),
+    pairs([["service", span.service], ["kind", span.kind], ["starts at", `+${duration(span.start)}`], ["takes", duration(span.end - span.start)],
+           ...(span.error ? [["status", el("span", { class: "failed" }, `✕ error ${span.message}`)]] : []), ["span id", span.id], ...span.attributes]),
+    span.events.map((event) => el("section", {}, el("h3", {}, `${event.name} at +${duration(event.at)}`), pairs(event.attributes))),
+    span.links.length > 0 ? [el("h3", {}, "Links to"), el("ul", {}, span.links.map((link) => linkItem(id, link, reveal)))] : null,
+    back.length > 0 ? [el("h3", {}, "Linked from"), el("ul", { class: "linked-from" }, back.map(({ traceId, spanId, text }) =>
+      el("li", {}, text, " ", traceId === id ? el("button", { type: "button", onclick: () => reveal(spanId) }, "show") : el("a", { href: `#/traces/${traceId}?span=${spanId}` }, `in trace ${traceId.slice(0, 8)}…`))))] : null,
+  ];
+}
+
+export function rowDetails(id, row, linkedFrom, reveal) {
+  return [...row.folds, row.node].reverse().map(({ span }, i) => spanParts(id, span, i > 0, linkedFrom(span.id), reveal));
+}
+
+/** All events of a trace in the order of their times: its log. */
+export function eventLog(spans, beginMs, reveal) {
+  const all = spans.flatMap((span) => span.events.map((event) => ({ ...event, span }))).sort((a, b) => a.at - b.at);
+  return { count: all.length, node: () => el("table", { class: "list log" }, el("caption", { class: "unseen" }, "Events of the trace"), el("tbody", {}, all.slice(0, 1000).map(({ name, at, attributes, span }) =>
+    el("tr", {}, el("td", { class: "number", title: time(beginMs + at / 1e6) }, `+${duration(at)}`), el("td", {}, el("strong", {}, name)),
+      el("td", {}, el("button", { type: "button", class: "link", onclick: () => reveal(span.id) }, span.name), " ", el("span", { class: "quiet" }, span.service)),
+      el("td", { class: "extra" }, attributes.map(([key, value]) => `${key}=${value}`).join(" ")))))) };
+}
