@@ -18,6 +18,7 @@ connected trace of exactly the steps a reading takes. Exit code 0 only if all of
   --interval MS          milliseconds between two of them (2000)
   --in-process-bridge    no bridge process: the agents connect to loom-broker
   --spans FILE           keep every exported span: OTLP/JSON, one ExportTraceServiceRequest a line
+  --view                 show it in the web view (`loom view`), whose URL is printed, with readings until ctrl-C
   --no-install           do not install packages
   --help                 this text
 
@@ -28,7 +29,7 @@ EOF
 
 readings=3
 interval=2000
-program=demo.sh script=tools/demo.sh
+program=demo.sh script=tools/demo.sh has_view=yes
 . demos/common/stage.sh
 own_option() {
     case "$1" in
@@ -44,13 +45,15 @@ stage_build sensor processor output
 stage_traces
 stage_bus demos/trace-test/loom.toml
 
-echo "== starting output and processor, then $readings readings, one every $interval ms"
+[ "$view" = no ] || readings=0
+echo "== starting output and processor, then $([ "$view" = yes ] && echo endless || echo "$readings") readings, one every $interval ms"
 start_agent output "$bin/output" --url "$url"
 output=$last
 start_agent processor "$bin/processor" --url "$url"
 processor=$last
 start sensor "$bin/sensor" --url "$url" --readings "$readings" --interval "$interval"
 sensor=$last
+[ "$view" = no ] || stay_for_view "$sensor"
 
 shown=0
 arrived() { # shows what came in since, and answers whether all is there

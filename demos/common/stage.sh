@@ -17,15 +17,17 @@ value() { # OPTION VALUE…: whether there is one
     [ $# -ge 2 ] || bad "$1 takes a value"
 }
 
-# read_options "$@": sets spans (a file to keep, or empty), in_process (yes: no bridge process) and install (no: no packages).
+# read_options "$@": sets spans (a file to keep, or empty), in_process (yes: no bridge process), install (no: no packages) and
+# view (yes: in the web view, until it is stopped; for a script that sets has_view=yes).
 # All else is for own_option OPTION VALUE…, which takes an option with its value, or answers no.
 read_options() {
-    spans= in_process=no install=yes
+    spans= in_process=no install=yes view=no
     while [ $# -gt 0 ]; do
         case "$1" in
         --spans) value "$@"; spans=$2; shift ;;
         --in-process-bridge) in_process=yes ;;
         --no-install) install=no ;;
+        --view) [ "${has_view:-no}" = yes ] || bad "unknown option \"$1\""; view=yes ;;
         --help | -h) usage; exit 0 ;;
         *) own_option "$@" || bad "unknown option \"$1\""; shift ;;
         esac
@@ -131,6 +133,7 @@ stage_traces() { # where spans go: into $file, and to a collector of ours unless
     unset OTEL_PROPAGATORS TRACING_ENABLED TRACING_SERVICE_NAME TRACING_SAMPLE_RATE
     elsewhere=${OTEL_EXPORTER_OTLP_TRACES_ENDPOINT:-${OTEL_EXPORTER_OTLP_ENDPOINT:-}}
     if [ -n "$elsewhere" ]; then
+        [ "$view" = no ] || bad "--view takes the spans itself: unset OTEL_EXPORTER_OTLP_ENDPOINT"
         echo "== spans go to $elsewhere"
         return
     fi
@@ -138,12 +141,33 @@ stage_traces() { # where spans go: into $file, and to a collector of ours unless
     store=${XDG_STATE_HOME:-${HOME:-/nonexistent}/.local/state}/loom
     set --
     mkdir -p "$store" 2>/dev/null && [ -w "$store" ] || set -- --db "$work/traces.db"
+    if [ "$view" = yes ]; then
+        stage_view "$@"
+        return
+    fi
     start collector "$bin/loom" trace collect "$@" --listen 127.0.0.1:0 --port-file "$work/collector.port"
     wait_for "the trace collector" "$last" 10 test -s "$work/collector.port"
     OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$(cat "$work/collector.port")
     OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
     export OTEL_EXPORTER_OTLP_ENDPOINT OTEL_EXPORTER_OTLP_PROTOCOL
     echo "== trace collector at $OTEL_EXPORTER_OTLP_ENDPOINT"
+}
+
+stage_view() { # OPTION…: the web view, which takes the spans; the bus need not be there yet
+    start view "$bin/loom" view "$@" --no-open --otlp-listen 127.0.0.1:0 --control "ipc://$work/control.sock" \
+        --url "ipc://$work/agents.sock" --url-file "$work/view.url"
+    wait_for "the web view" "$last" 10 test -s "$work/view.url"
+    OTEL_EXPORTER_OTLP_ENDPOINT=$(sed -n 's|.*traces on \(http://[^/]*\)/.*|\1|p' "$work/view.log")
+    OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+    export OTEL_EXPORTER_OTLP_ENDPOINT OTEL_EXPORTER_OTLP_PROTOCOL
+    echo "== the web view is at $(cat "$work/view.url")"
+}
+
+stay_for_view() { # PID: until that process ends, or somebody ends the demo
+    trap 'exit 0' INT TERM HUP
+    echo "== watch it at $(cat "$work/view.url") ; ctrl-C ends the demo"
+    wait "$1" || fail "a process ended"
+    exit 0
 }
 
 stage_bus() { # CONFIG OPTION…: a broker, and a bridge unless $in_process; the options are for the one that agents connect to
