@@ -47,6 +47,8 @@ typedef struct bus_ops {
     void (*call)(bus *b, bus_port *port, const frame_call *f, const envelope_view *view, uint8_t *wire);
     /* Any other frame that goes up. */
     void (*frame)(bus *b, bus_port *port, const frame *f);
+    /* A trace that is to be kept, for all that is elsewhere on the bus. */
+    void (*keep)(bus *b, const frame_keep *f);
 } bus_ops;
 
 struct bus {
@@ -55,6 +57,8 @@ struct bus {
     uint64_t mark;      /* that what is said now goes with; 0: the bus does at once what it is told, or there is no broker */
     uint64_t mark_done; /* the broker has done all that went with this mark, or an earlier one */
     bool mark_wanted;   /* a session waits for what it has said: set by sessions */
+    void (*told_to_keep)(void *bridge, const frame_keep *f); /* the same from elsewhere; NULL: nobody listens. Set by the bridge */
+    void *bridge;
 };
 
 #endif

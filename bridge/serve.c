@@ -171,6 +171,7 @@ void serve_close(serving *s)
             uv_run(&s->process->loop, UV_RUN_ONCE);
         }
     }
+    own_keeps_close(&s->keeps);
     bridge_destroy(s->bridge);
     s->bridge = NULL;
 }
@@ -287,6 +288,9 @@ static loom_status open_links(serving *s, const serve_options *o)
         .log = on_bridge_log,
         .log_user = s,
     });
+    if (st == LOOM_OK) {
+        st = own_keeps_open(&s->keeps, &s->process->loop, s->bridge);
+    }
     if (st == LOOM_OK) {
         st = link_server_open(&s->links, &s->process->loop, &s->process->clock, s->bridge, &(link_server_options){
             .tls_cert_key_file = or_none(o->tls_cert_key_file),

@@ -8,6 +8,7 @@
 
 #include "bridge/gateway/gateway.h"
 #include "bridge/link/server.h"
+#include "bridge/own_keeps.h"
 #include "bridge/session/bridge.h"
 #include "host/process.h"
 
@@ -16,6 +17,7 @@ typedef struct serving {
     bridge *bridge;
     link_server *links;
     gateway *gateway; /* NULL: nothing is served over HTTP */
+    own_keeps keeps;
     bool (*drained)(void *user);
     void (*cut_off)(void *user);
     void *drained_user; /* of both */

@@ -51,9 +51,17 @@ static void pass(bus *base, bus_port *p, const frame *f)
     (void)!port_frame(p, f); /* the bridge has checked that it goes this way */
 }
 
+static void keep(bus *base, const frame_keep *f)
+{
+    const bus_local *b = (const bus_local *)base;
+    if (b->keep != NULL) {
+        b->keep(b->user, f);
+    }
+}
+
 void bus_local_init(bus_local *b, const broker_cores *cores, loom_str bridge)
 {
     static const bus_ops ops = {
-        .attach = attach, .detach = detach, .grant = grant, .publish = publish, .call = call, .frame = pass};
-    *b = (bus_local){{.ops = &ops, .in_process = true}, cores, bridge};
+        .attach = attach, .detach = detach, .grant = grant, .publish = publish, .call = call, .frame = pass, .keep = keep};
+    *b = (bus_local){.base = {.ops = &ops, .in_process = true}, .cores = cores, .bridge = bridge};
 }

@@ -10,6 +10,8 @@ typedef struct bus_local {
     bus base; /* what the bridge is given */
     const broker_cores *cores;
     loom_str bridge; /* its id, for the directory */
+    void (*keep)(void *user, const frame_keep *f); /* a trace that is to be kept, for other bridges; NULL: there are none */
+    void *user;
 } bus_local;
 
 /* cores and bridge must outlive it. */

@@ -81,6 +81,24 @@ static void on_bus_log(void *user, log_level level, const char *format, va_list 
     log_vwrite(((broker *)user)->process.log, level, format, args);
 }
 
+/* From a bridge elsewhere, for the agents of the one here. */
+static void keep_here(void *user, const frame_keep *f)
+{
+    bus *local = &((broker *)user)->local.base;
+    if (local->told_to_keep != NULL) {
+        local->told_to_keep(local->bridge, f);
+    }
+}
+
+/* From the bridge here. */
+static void keep_elsewhere(void *user, const frame_keep *f)
+{
+    broker *b = user;
+    if (b->bus != NULL) {
+        bus_server_keep(b->bus, f);
+    }
+}
+
 static loom_status open_bus(broker *b, const settings_broker *s)
 {
     const char *urls[] = {s->bus_pull, s->bus_pub, s->bus_bridge, s->bus_control};
@@ -99,6 +117,7 @@ static loom_status open_bus(broker *b, const settings_broker *s)
         .payload_max = (uint32_t)s->max_payload,
         .ttl = (uint8_t)s->ttl,
         .spans = b->spans,
+        .on_keep = keep_here,
         .counters = &b->process.counters,
         .log = on_bus_log,
         .user = b,
@@ -236,6 +255,8 @@ static loom_status serve(broker *b, const settings_broker *s)
         return st;
     }
     bus_local_init(&b->local, &b->cores, (loom_str){bridge_id, sizeof bridge_id - 1});
+    b->local.keep = keep_elsewhere;
+    b->local.user = b;
     uv_prepare_init(&b->process.loop, &b->round);
     uv_timer_init(&b->process.loop, &b->deadlines);
     b->round.data = b->deadlines.data = b;

@@ -6,6 +6,11 @@
 #include "bridge/session/session.h"
 #include "bridge/session/unsent.h"
 
+static void told_to_keep(void *b, const frame_keep *f)
+{
+    bridge_told_to_keep(b, f);
+}
+
 loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_options *options)
 {
     *out = NULL;
@@ -21,6 +26,10 @@ loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_op
     bridge_set_max_sessions(b, o->max_sessions);
     o->publish_window = o->publish_window != 0 ? o->publish_window : 1024 * 1024;
     o->ttl = o->ttl != 0 ? o->ttl : LOOM_TTL_DEFAULT;
+    if (o->bus != NULL) {
+        o->bus->bridge = b;
+        o->bus->told_to_keep = told_to_keep;
+    }
     *out = b;
     return LOOM_OK;
 }
@@ -28,6 +37,9 @@ loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_op
 void bridge_destroy(bridge *b)
 {
     if (b != NULL) {
+        if (b->options.bus != NULL) {
+            b->options.bus->told_to_keep = NULL;
+        }
         free(b->scratch[0]);
         free(b->scratch[1]);
         free(b);

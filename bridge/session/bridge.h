@@ -113,10 +113,14 @@ typedef struct bridge_stats {
     uint64_t invalid_contexts;   /* trace contexts that counted as absent */
     uint64_t protocol_errors;    /* sessions ended by bytes that could not be parsed */
     uint64_t replaced, expired;  /* sessions */
+    uint64_t keeps, keeps_dropped; /* traces that agents want kept; and that they were not told of, or too many of theirs */
     uint32_t sessions, agents;   /* connections now, and those of them that have said hello */
 } bridge_stats;
 bridge_stats bridge_get_stats(const bridge *b);
 counter_source bridge_counter_source(const bridge *b);
+
+/* A trace that this process's own recorder wants kept: all agents are told that have one, and the bus. */
+void bridge_keep(bridge *b, const frame_keep *f);
 
 void bridge_visit_sessions(const bridge *b, bool (*visit)(void *user, const session_info *info), void *user);
 

@@ -30,6 +30,8 @@ static const counter rows[] = {
     ROW(protocol_errors, COUNTER_TOTAL, "protocol_errors_total", "Sessions ended because of malformed data."),
     ROW(replaced, COUNTER_TOTAL, "replaced_total", "Sessions replaced by a newer one with the same agent id."),
     ROW(expired, COUNTER_TOTAL, "expired_total", "Sessions ended because heartbeats stopped."),
+    ROW(keeps, COUNTER_TOTAL, "keeps_total", "Traces that agents asked to keep."),
+    ROW(keeps_dropped, COUNTER_TOTAL, "keeps_dropped_total", "Requests to keep a trace not passed on: too many, or an agent that does not read."),
 };
 
 const counter_group bridge_counters = COUNTER_GROUP("bridge", bridge_stats, rows);

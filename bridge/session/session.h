@@ -57,6 +57,7 @@ struct bridge {
     uint64_t ticked_ms;     /* when bridge_tick() ran last; 0: never */
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
     linked_list refusals;   /* of calls that found no room (unsent.c), to be sent up in the next round */
+    uint64_t keeps_left, keeps_ms; /* on_keep.c: how many traces agents may want kept, since then */
     bridge_stats stats;
 };
 
@@ -81,6 +82,7 @@ struct session {
     char broker_text[96];     /* why the broker has ended it */
     bool pressed;             /* the bus asked us to stop granting */
     bool pinged;              /* our ping is not answered yet */
+    bool has_recorder;        /* the agent is to be told of traces to be kept */
     uint64_t round;           /* the round that turn_left is of */
     int64_t turn_left;
     int64_t slice_end;        /* the turn_left at which others are looked for; never below 0 */
@@ -153,6 +155,9 @@ void on_cancel(session *s, const frame *f);
 void on_result(session *s, const frame *f);
 void on_report(session *s, const frame *f);
 void on_spans(session *s, const frame_spans *f);
+void on_keep(session *s, const frame_keep *f);
+/* One of another process: told to the agents here. */
+void bridge_told_to_keep(bridge *b, const frame_keep *f);
 /* Whether it may send spans, from what its hello says; returns the credit for welcome. */
 uint64_t session_open_spans(session *s, const frame_hello *f);
 

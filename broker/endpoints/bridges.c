@@ -143,12 +143,39 @@ static loom_status on_frame(bridge_peer *b, bus_frame *f, uint64_t *session, cha
         bridge_spans_take(b, &f->link.u.spans);
         return LOOM_OK;
     }
+    if (f->type == FRAME_KEEP && *session == 0) {
+        bridge_endpoint_keep(b->server, &f->link.u.keep, b);
+        return LOOM_OK;
+    }
     switch (f->type) {
     case BUS_FRAME_SESSION: *session = f->number; return LOOM_OK;
     case BUS_FRAME_TAKEN: return bus_ledger_confirm(&b->ledger, f, reason);
     case BUS_FRAME_MARK: bridge_peer_wrote(b, bus_put_mark(&bridge_peer_out(b)->w, f->number)); return LOOM_OK;
     default: return peer_session_frame(b, *session, f, reason);
     }
+}
+
+static void tell_bridges(bus_server *s, const frame_keep *f, const bridge_peer *except)
+{
+    for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
+        frame_writer *w = b != except && b->greeted && !bridge_peer_is_full(b) ? bridge_peer_writer(b, 0) : NULL;
+        if (w != NULL) {
+            bridge_peer_wrote(b, frame_put_keep(w, f));
+        }
+    }
+}
+
+void bridge_endpoint_keep(bus_server *s, const frame_keep *f, const bridge_peer *from)
+{
+    tell_bridges(s, f, from);
+    if (s->options.on_keep != NULL) {
+        s->options.on_keep(s->options.user, f);
+    }
+}
+
+void bus_server_keep(bus_server *s, const frame_keep *f)
+{
+    tell_bridges(s, f, NULL);
 }
 
 static loom_status on_frames(bridge_peer *b, loom_bytes frames, char reason[FRAME_REASON_SIZE])

@@ -72,6 +72,8 @@ LOOM_MUST_CHECK loom_status bridge_endpoint_open(bus_server *s);
 void bridge_endpoint_close(bus_server *s);
 void bridge_endpoint_flush(bus_server *s);
 void bridge_endpoint_tick(bus_server *s);
+/* A trace that is to be kept, for this process and all bridges but the one it comes from (NULL: none). */
+void bridge_endpoint_keep(bus_server *s, const frame_keep *f, const bridge_peer *from);
 
 /* The message that is being written to the bridge. */
 bus_outgoing *bridge_peer_out(bridge_peer *b);

@@ -32,6 +32,7 @@ typedef struct bus_server_options {
     size_t bridge_end_bytes;   /* unsent to a bridge that does not read: its connection ends; 0: 256 MiB */
     uint8_t ttl;               /* of an open publish that brings none; 0: LOOM_TTL_DEFAULT */
     struct span_intake *spans; /* of bridges; NULL: none are taken. It outlives the server */
+    void (*on_keep)(void *user, const frame_keep *f); /* a bridge or the control socket wants a trace kept, in this process, too; NULL: nothing */
     const counter_list *counters; /* what the operation "stats" reports; NULL: of the cores and the server alone */
     uint32_t ipc_mode;         /* permissions of ipc sockets; 0: 0600 */
     void (*log)(void *user, log_level level, const char *format, va_list args); /* of a log_sink; NULL: no log */
@@ -76,6 +77,8 @@ bus_server_stats bus_server_get_stats(const bus_server *s);
 /* Answers a question of the control socket to somebody in this process: all but "invoke", whose answer comes later. take is
  * called before it returns. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status bus_server_ask(bus_server *s, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to);
+/* A trace that is to be kept: every bridge is told. */
+void bus_server_keep(bus_server *s, const frame_keep *f);
 counter_source bus_server_counter_source(const bus_server *s);
 
 #endif

@@ -26,6 +26,7 @@ enum {
     FRAME_METADATA_MAX = 32,                   /* entries of a capability's metadata; LOOM_HEADERS_MAX bytes in all */
     FRAME_SERVICE_MAX = 255,                   /* bytes of what hello says of an agent's spans */
     FRAME_SPANS_MAX = 64 * 1024,               /* bytes of the spans of one frame; its reader may refuse more */
+    FRAME_KEEP_REASON_MAX = 23,                /* bytes */
     FRAME_SPANS_TARGET = 8 * 1024              /* what a writer puts in one: a message waits for no more than that */
 };
 
@@ -53,6 +54,7 @@ typedef enum frame_type {
     FRAME_SPAN_CREDIT = 21, /* bridge → agent: [21, bytes, spans, refused], totals since the session began */
     FRAME_ASK = 22,         /* agent → bridge: [22, number, message id, how], before the message is published */
     FRAME_MATCHED = 23,     /* bridge → agent: [23, number, subscriptions], the answer */
+    FRAME_KEEP = 24,        /* both ways: [24, trace id, reason]: what flight recorders hold of this trace is to be exported */
     FRAME_KEY_FIRST = 32,   /* 32–47: key exchange, before hello */
     FRAME_KEY_LAST = 47,
     FRAME_DURABLE_FIRST = 48, /* 48–63: durable publishes, acks and fetches */
@@ -71,6 +73,7 @@ typedef struct frame_hello {
     loom_str service;          /* an agent that wants to send spans: their service.name, */
     loom_str service_instance; /* their service.instance.id, */
     loom_str tenant;           /* and the tenant they are of; empty: none */
+    uint64_t recorder;         /* 1: it has a flight recorder, and wants to hear of traces to be kept */
 } frame_hello;
 
 typedef struct frame_welcome {
@@ -83,6 +86,7 @@ typedef struct frame_welcome {
     uint64_t heartbeat_ms;     /* interval of pings; three missed ones end the session */
     uint64_t span_credit;      /* bytes of spans granted at once; 0: this bridge takes none of this agent */
     bool asks;                 /* the bridge takes ask frames */
+    uint64_t recorder;         /* 1: it passes on which traces are to be kept */
 } frame_welcome;
 
 typedef struct frame_subscribe {
@@ -200,6 +204,12 @@ typedef struct frame_span_credit {
     uint64_t refused;          /* of those, that will not be exported */
 } frame_span_credit;
 
+/* A trace that somebody wants kept. */
+typedef struct frame_keep {
+    const uint8_t *trace_id; /* LOOM_TRACE_ID_SIZE bytes, not all zero */
+    loom_str reason;         /* up to FRAME_KEEP_REASON_MAX bytes of UTF-8 */
+} frame_keep;
+
 /* The items of a publish or deliver frame, still to be scanned. */
 typedef struct frame_batch {
     uint32_t count; /* envelopes */
@@ -234,6 +244,7 @@ typedef struct frame {
         } call_credit;
         frame_spans spans;
         frame_span_credit span_credit;
+        frame_keep keep;
         uint64_t number;       /* ping, pong */
     } u;
 } frame;
@@ -315,5 +326,6 @@ LOOM_MUST_CHECK loom_status frame_put_spans(frame_writer *w, const frame_spans *
 LOOM_MUST_CHECK loom_status frame_put_span_credit(frame_writer *w, const frame_span_credit *f);
 LOOM_MUST_CHECK loom_status frame_put_ask(frame_writer *w, const frame_ask *f); /* LOOM_ETOOBIG: the id has another length */
 LOOM_MUST_CHECK loom_status frame_put_matched(frame_writer *w, const frame_matched *f);
+LOOM_MUST_CHECK loom_status frame_put_keep(frame_writer *w, const frame_keep *f);
 
 #endif

@@ -15,6 +15,7 @@ static const frame_key hello[] = {
     {"service", KEY_STR, offsetof(frame_hello, service), FRAME_SERVICE_MAX},
     {"service_instance", KEY_STR, offsetof(frame_hello, service_instance), FRAME_SERVICE_MAX},
     {"tenant", KEY_STR, offsetof(frame_hello, tenant), FRAME_SERVICE_MAX},
+    {"recorder", KEY_UINT, offsetof(frame_hello, recorder), 0},
 };
 
 static const frame_key welcome[] = {
@@ -27,6 +28,7 @@ static const frame_key welcome[] = {
     {"heartbeat_ms", KEY_UINT, offsetof(frame_welcome, heartbeat_ms), 0},
     {"span_credit", KEY_UINT, offsetof(frame_welcome, span_credit), 0},
     {"asks", KEY_BOOL, offsetof(frame_welcome, asks), 0},
+    {"recorder", KEY_UINT, offsetof(frame_welcome, recorder), 0},
 };
 
 static const frame_key subscribe[] = {
@@ -93,6 +95,7 @@ const char *frame_type_name(frame_type type)
         [FRAME_ACK] = "ack",         [FRAME_NOTICE] = "notice",           [FRAME_REPORT] = "report",
         [FRAME_CALL_CREDIT] = "call_credit", [FRAME_SPANS] = "spans",     [FRAME_SPAN_CREDIT] = "span_credit",
         [FRAME_ASK] = "ask",                [FRAME_MATCHED] = "matched",
+        [FRAME_KEEP] = "keep",
     };
     return (size_t)type < sizeof names / sizeof *names && names[type] != NULL ? names[type] : "?";
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "envelope/frame/frame.h"
+#include "base/utf8.h"
 #include "envelope/frame/keys.h"
 #include "envelope/msgpack_bytes.h"
 
@@ -245,7 +246,21 @@ static loom_status read_matched(mp_reader *r, frame *out, char reason[FRAME_REAS
     return LOOM_OK;
 }
 
-enum { TYPE_LAST = FRAME_MATCHED };
+static loom_status read_keep(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    static const uint8_t zeros[LOOM_TRACE_ID_SIZE];
+    loom_bytes id;
+    if (!mp_read_bin(r, &id) || id.len != LOOM_TRACE_ID_SIZE || memcmp(id.data, zeros, sizeof zeros) == 0) {
+        return refuse(reason, out->type, "trace id", "is not 16 bytes, or all of them are zero");
+    }
+    out->u.keep.trace_id = id.data;
+    if (!read_text(r, FRAME_KEEP_REASON_MAX, &out->u.keep.reason) || !utf8_valid(out->u.keep.reason)) {
+        return refuse(reason, out->type, "reason", "is of the wrong type, too long or not UTF-8");
+    }
+    return LOOM_OK;
+}
+
+enum { TYPE_LAST = FRAME_KEEP };
 
 /* The frames without a map: their readers set every field. values: in the array, the type included. open: their last value
  * is left unread. */
@@ -263,6 +278,7 @@ static const positional positionals[TYPE_LAST + 1] = {
     [FRAME_PING] = {read_number, 2, false},    [FRAME_PONG] = {read_number, 2, false},
     [FRAME_SPANS] = {read_spans, 3, false},    [FRAME_SPAN_CREDIT] = {read_span_credit, 4, false},
     [FRAME_ASK] = {read_ask, 4, false},        [FRAME_MATCHED] = {read_matched, 3, false},
+    [FRAME_KEEP] = {read_keep, 3, false},
 };
 
 /* Values of a later version are stepped over; there is nothing behind the array. */

@@ -17,7 +17,8 @@ enum {
     CALL_CREDIT_MAX = HEAD_SIZE + BIN_HEADER_MAX + FRAME_CALL_ID_MAX + 2 * UINT_MAX_SIZE,
     SPANS_HEAD_MAX = HEAD_SIZE + UINT_MAX_SIZE + BIN_HEADER_MAX,
     SPAN_CREDIT_MAX = HEAD_SIZE + 3 * UINT_MAX_SIZE,
-    ASK_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_UUID_SIZE + 2 * UINT_MAX_SIZE
+    ASK_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_UUID_SIZE + 2 * UINT_MAX_SIZE,
+    KEEP_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_TRACE_ID_SIZE + STR_HEADER_MAX + FRAME_KEEP_REASON_MAX
 };
 
 /* Where a frame of at most size bytes begins; nothing counts before finish(). Returns where its values go. */
@@ -199,4 +200,17 @@ loom_status frame_put_matched(frame_writer *w, const frame_matched *f)
     }
     p = mp_put_uint(p, f->number);
     return finish(w, mp_put_uint(p, f->subscriptions));
+}
+
+loom_status frame_put_keep(frame_writer *w, const frame_keep *f)
+{
+    if (f->reason.len > FRAME_KEEP_REASON_MAX) {
+        return LOOM_ETOOBIG;
+    }
+    uint8_t *p = start(w, FRAME_KEEP, 3, KEEP_MAX);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_bin(p, f->trace_id, LOOM_TRACE_ID_SIZE);
+    return finish(w, mp_put_str(p, f->reason));
 }

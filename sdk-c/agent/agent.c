@@ -13,6 +13,7 @@
 #include "sdk-c/agent/options.h"
 #include "sdk-c/agent/report.h"
 #include "sdk-c/agent/round.h"
+#include "sdk-c/agent/keeps.h"
 #include "sdk-c/agent/spans.h"
 #include "sdk-c/agent/telemetry.h"
 #include "sdk-c/agent/wiring.h"
@@ -119,6 +120,7 @@ static loom_status start(loom_agent *a)
         goto close_telemetry;
     }
     agent_spans_open(a);
+    agent_keeps_open(a);
     if (!a->options.poll_mode && (st = start_threads(a)) != LOOM_OK) {
         (void)last_error(st, "no thread for the agent");
         loop_close_within(&a->loop, 0);
@@ -128,6 +130,7 @@ static loom_status start(loom_agent *a)
     return LOOM_OK;
 
 close_telemetry:
+    agent_keeps_close(a);
     agent_spans_close(a);
     telemetry_close(a, 0);
     loop_fini(&a->loop);
@@ -217,6 +220,7 @@ loom_status loom_agent_close_within(loom_agent *a, uint32_t timeout_ms)
         return LOOM_EBUSY;
     }
     uint64_t deadline = clock_monotonic_ns() + timeout_ms * MS_NS;
+    agent_keeps_flush(a);
     loop_close_within(&a->loop, deadline);
     keeper_join(a);
     loop_see_guests_off(&a->loop); /* one of them may be the loop, in poll mode */
@@ -226,6 +230,7 @@ loom_status loom_agent_close_within(loom_agent *a, uint32_t timeout_ms)
     collaboration_close(a);
     loom_status st = report_unsent(a);
     uint64_t now = clock_monotonic_ns();
+    agent_keeps_close(a);
     agent_spans_close(a);
     telemetry_close(a, now < deadline ? (uint32_t)((deadline - now) / MS_NS) + 1 : 1);
     loop_fini(&a->loop);

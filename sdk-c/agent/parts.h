@@ -11,6 +11,7 @@
 #include "sdk-c/agent/loop.h"
 #include "sdk-c/agent/session.h"
 #include "trace/export/span_link.h"
+#include "trace/record/recorder.h"
 
 typedef struct agent_counters {
     _Atomic uint64_t received, failed, invalid_context, calls_handled;
@@ -30,6 +31,11 @@ struct loom_agent {
         span_link *link; /* spans.h; NULL: they do not go over ours */
         span_carrier carrier;
     } spans;
+    struct {
+        recorder_carrier carrier; /* keeps.h */
+        char where[URL_MAX];      /* the bus it goes to */
+        bool wanted;              /* the bridge wants to know of traces to be kept. Guard: the loop's lock */
+    } keeps;
     pthread_t thread, keeper;
     bool has_thread, has_keeper;
     const struct round_ops *rounds;   /* waiting.h */

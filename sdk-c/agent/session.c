@@ -124,7 +124,8 @@ static void say_hello(session *s)
                          .heartbeat_ms = s->options->heartbeat_ms,
                          .service = hello_text(s->service),
                          .service_instance = hello_text(s->service_instance),
-                         .tenant = hello_text(s->tenant)};
+                         .tenant = hello_text(s->tenant),
+                         .recorder = s->has_recorder};
     pthread_mutex_lock(&s->loop->lock);
     s->loop->writable = true;
     loom_status st = frame_put_hello(&s->loop->out.control, &hello);

@@ -12,7 +12,7 @@
 #include "sdk-c/link/url.h"
 
 enum { SESSION_TEXT_SIZE = 320 };
-#define SESSION_FRAMES ((unsigned)FRAME_MATCHED + 1) /* types of frames up to the last one */
+#define SESSION_FRAMES ((unsigned)FRAME_KEEP + 1) /* types of frames up to the last one */
 
 typedef enum session_phase {
     SESSION_WAITING, /* for the next attempt */
@@ -52,6 +52,7 @@ typedef struct session {
     loom_str id;
     uint8_t instance[LOOM_UUID_SIZE];
     url url;
+    bool has_recorder;  /* and wants to hear of traces to be kept */
     loom_str service, service_instance, tenant; /* of spans that are to go over the link; empty: none are */
 
     /* guarded by the loop's lock */

@@ -3,6 +3,7 @@
 
 #include "sdk-c/actions/actions.h"
 #include "sdk-c/agent/report.h"
+#include "sdk-c/agent/keeps.h"
 #include "sdk-c/agent/spans.h"
 #include "sdk-c/collaboration/mailbox.h"
 #include "sdk-c/events/dispatch.h"
@@ -64,11 +65,19 @@ static loom_status on_span_credit(loom_agent *a, const frame *f)
     return LOOM_OK;
 }
 
+static loom_status on_keep(loom_agent *a, const frame *f)
+{
+    (void)a;
+    agent_keeps_told(&f->u.keep);
+    return LOOM_OK;
+}
+
 /* ---- the session begins and ends ---- */
 
 static loom_status begun(loom_agent *a, const frame_welcome *f)
 {
     agent_spans_begun(a, f->span_credit);
+    agent_keeps_begun(a, f->recorder != 0);
     loom_status st = subscriptions_announce(a);
     return st == LOOM_OK ? actions_announce(a) : st;
 }
@@ -76,6 +85,7 @@ static loom_status begun(loom_agent *a, const frame_welcome *f)
 static void broken(loom_agent *a)
 {
     agent_spans_broken(a);
+    agent_keeps_broken(a);
     subscriptions_broken(a);
     actions_broken(a);
 }
@@ -95,5 +105,6 @@ const session_ops agent_session_ops = {
                [FRAME_RESULT] = on_result,
                [FRAME_REPORT] = on_report,
                [FRAME_SPAN_CREDIT] = on_span_credit,
-               [FRAME_MATCHED] = on_matched},
+               [FRAME_MATCHED] = on_matched,
+               [FRAME_KEEP] = on_keep},
 };

@@ -126,6 +126,14 @@ static bool others(void *user)
     return true;
 }
 
+static void keep(bus *b, const frame_keep *f)
+{
+    (void)b;
+    if (f->reason.len > FRAME_KEEP_REASON_MAX) {
+        abort();
+    }
+}
+
 /* In memory of exactly that size. Returns how many bytes were taken. */
 static size_t feed(bridge *b, session *s, const uint8_t *data, size_t len)
 {
@@ -151,7 +159,7 @@ static size_t feed(bridge *b, session *s, const uint8_t *data, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const bus_ops ops = {attach, detach, grant, publish, call, say};
+    static const bus_ops ops = {attach, detach, grant, publish, call, say, keep};
     static const session_io io = {on_output, on_ended, others};
     echo_bus echo = {.base = {.ops = &ops, .in_process = true}};
     loop_clock clock = {0};

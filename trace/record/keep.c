@@ -222,12 +222,28 @@ typedef struct told_list {
     size_t count;
 } told_list;
 
+enum { PLACES_MAX = 16 }; /* buses that one process has agents on */
+
+static bool is_among(const char *where, const char *const told[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(where, told[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void tell(recorder *r, told_list *list)
 {
     if (list->count > 0) {
         pthread_mutex_lock(&r->carriers_lock);
-        for (recorder_carrier *c = r->carriers; c != NULL; c = c->next) {
-            c->carry(c, list->items, list->count);
+        const char *told[PLACES_MAX];
+        size_t places = 0;
+        for (recorder_carrier *c = r->carriers; c != NULL && places < PLACES_MAX; c = c->next) {
+            if (!is_among(c->where, told, places) && c->carry(c, list->items, list->count)) {
+                told[places++] = c->where;
+            }
         }
         pthread_mutex_unlock(&r->carriers_lock);
     }

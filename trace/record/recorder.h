@@ -38,13 +38,15 @@ void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], l
 /* The same from another process: told to nobody else. */
 void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason);
 
-/* Who carries triggers to other processes. Called on the recorder's thread, no lock held, with some that are new. */
+/* Who carries triggers to other processes. Called on the recorder's thread, no lock of the recorder's held that is for others, with
+ * some that are new. false: it cannot now. Of those that go to the same place one is asked, and the next when it cannot. */
 typedef struct recorder_trigger_item {
     uint8_t trace_id[LOOM_TRACE_ID_SIZE];
     char reason[LOOM_KEEP_REASON_MAX + 1];
 } recorder_trigger_item;
 typedef struct recorder_carrier {
-    void (*carry)(struct recorder_carrier *self, const recorder_trigger_item *items, size_t count);
+    bool (*carry)(struct recorder_carrier *self, const recorder_trigger_item *items, size_t count);
+    const char *where;             /* valid while it is added */
     struct recorder_carrier *next; /* the recorder's */
 } recorder_carrier;
 void recorder_add_carrier(recorder_carrier *carrier);

@@ -19,6 +19,11 @@ loom_str span_tracer_resource_text(const loom_tracer *tracer, const char *key)
     return pb_next(&c, &f) ? otlp_resource_string(f.bytes, key) : (loom_str){0};
 }
 
+bool span_tracer_records(const loom_tracer *tracer)
+{
+    return tracer->recorder != NULL;
+}
+
 loom_tracer_provider *span_tracer_provider(const loom_tracer *tracer)
 {
     return tracer->provider;

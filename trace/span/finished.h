@@ -15,6 +15,8 @@ void span_submit_finished(loom_tracer *tracer, loom_bytes field);
 loom_str span_tracer_resource_text(const loom_tracer *tracer, const char *key);
 
 /* Whose it is. */
+/* Whether its spans go to the flight recorder when they are not sampled. */
+bool span_tracer_records(const loom_tracer *tracer);
 loom_tracer_provider *span_tracer_provider(const loom_tracer *tracer);
 loom_span_processor *span_tracer_processor(const loom_tracer *tracer);
 

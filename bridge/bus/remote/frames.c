@@ -121,6 +121,10 @@ static loom_status on_frame(bus_remote *b, bus_frame *f, uint64_t *session, char
         return remote_mark_returned(b, f->number, reason);
     } else if (f->type == FRAME_SPAN_CREDIT && *session == 0) {
         remote_spans_answered(b, &f->link.u.span_credit);
+    } else if (f->type == FRAME_KEEP && *session == 0) {
+        if (b->base.told_to_keep != NULL) {
+            b->base.told_to_keep(b->base.bridge, &f->link.u.keep);
+        }
     } else if (f->type == BUS_FRAME_FANOUT) {
         return deliver(b, &f->fanout, reason);
     } else {

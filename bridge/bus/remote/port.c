@@ -329,4 +329,15 @@ static void on_frame(bus *base, bus_port *port, const frame *f)
     }
 }
 
-const bus_ops remote_ops = {attach, detach, grant, publish, call, on_frame};
+/* Lost without a broker, and when much waits for it: what is to be kept is overwritten by then. */
+static void keep(bus *base, const frame_keep *f)
+{
+    bus_remote *b = (bus_remote *)base;
+    remote_chunk *chunk = b->state == REMOTE_UP && !too_much_waits(b) ? remote_queue_open(&b->queue) : NULL;
+    frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, 0) : NULL;
+    if (w != NULL) {
+        (void)!frame_put_keep(w, f);
+    }
+}
+
+const bus_ops remote_ops = {attach, detach, grant, publish, call, on_frame, keep};

@@ -142,6 +142,10 @@ static void same_values(json_t *vector, const frame *f)
         assert_true(vector_uint(json_object_get(v, "spans")) == f->u.span_credit.spans);
         assert_true(vector_uint(json_object_get(v, "refused")) == f->u.span_credit.refused);
         break;
+    case FRAME_KEEP:
+        same_bin(name, json_object_get(v, "trace_id"), (loom_bytes){f->u.keep.trace_id, LOOM_TRACE_ID_SIZE});
+        assert_str(vector_string(v, "reason"), f->u.keep.reason);
+        break;
     default:
         assert_int_equal(vector_uint(json_object_get(v, "count")), f->u.batch.count);
         same_bin(name, json_object_get(v, "envelopes"), f->u.batch.items);
@@ -170,6 +174,7 @@ static loom_status write_again(frame_writer *w, const frame *f, uint64_t subscri
     case FRAME_SPAN_CREDIT: return frame_put_span_credit(w, &f->u.span_credit);
     case FRAME_ASK: return frame_put_ask(w, &f->u.ask);
     case FRAME_MATCHED: return frame_put_matched(w, &f->u.matched);
+    case FRAME_KEEP: return frame_put_keep(w, &f->u.keep);
     case FRAME_PING:
     case FRAME_PONG: return frame_put_number(w, f->type, f->u.number);
     case FRAME_PUBLISH:

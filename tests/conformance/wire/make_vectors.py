@@ -383,6 +383,9 @@ def frames():
     yield plain("span credit", 21, "span_credit", {"bytes": 2 ** 64 - 1, "spans": 512, "refused": 3})
     yield plain("span credit of a later version", 21, "span_credit", {"bytes": 1, "spans": 0, "refused": 0},
                 pack([21, 1, 0, 0, None]), False)
+    yield plain("keep", 24, "keep", {"trace_id": bytes(range(16)), "reason": "error"})
+    yield plain("keep with the longest reason", 24, "keep", {"trace_id": b"\x00" * 15 + b"\x01", "reason": "r" * 23})
+    yield plain("keep of a later version", 24, "keep", {"trace_id": b"t" * 16, "reason": ""}, pack([24, b"t" * 16, "", [1]]), False)
     yield plain("cancel", 10, "cancel", {"call_id": b"x" * 64, "reason": "no longer needed"})
     yield plain("cancel at every limit", 10, "cancel", {"call_id": b"x", "reason": "r" * 1024})
     two = [envelope(SIMPLE), envelope(ALL)]
@@ -409,7 +412,7 @@ def refused_frames():
     yield case("a type alone", b"\x91\x01")
     yield case("no type", b"\x92\xc0\xc0")
     yield case("a type that is text", b"\x92\xa1x\x80")
-    for number in (0, 24, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
+    for number in (0, 25, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
         yield case(f"type {number}", b"\x92" + pack(number) + b"\x80", "EVERSION")
     yield keyed("a hello that is no map", 1, b"\x90")
     yield keyed("a map bomb", 1, bytes.fromhex("df04000000"))
@@ -495,6 +498,13 @@ def refused_frames():
         yield changed(f"{name} with a negative number", good, 1, -1)
         yield case(f"{name} without its last value", pack(good[:-1]))
     yield case("spans that are not there", pack([20, 1, b"r"])[:-3] + b"\xc6\xff\xff\xff\xff")
+    good = [24, b"t" * 16, "r"]
+    for name, position, value in (("an id of 15 bytes", 1, b"t" * 15), ("an id of 17 bytes", 1, b"t" * 17),
+                                  ("an id of zeros", 1, b"\x00" * 16), ("an id as text", 1, "t" * 16),
+                                  ("a reason of 24 bytes", 2, "r" * 24), ("a reason of bytes", 2, b"r")):
+        yield changed(f"keep with {name}", good, position, value)
+    yield case("keep without a reason", pack(good[:-1]))
+    yield case("keep with a reason that is not UTF-8", pack(good)[:-2] + b"\xa1\xff")
     yield keyed("hello with a service of 256 bytes", 1, pack({"protocol": 1, "agent": "a", "service": "s" * 256}))
     yield case("cancel without an id", pack([10, b"", "r"]))
     yield case("cancel with an id of 65 bytes", pack([10, b"c" * 65, "r"]))

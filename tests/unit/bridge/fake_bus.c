@@ -158,9 +158,16 @@ static void say(bus *base, bus_port *port, const frame *f)
     }
 }
 
+static void keep_trace(bus *base, const frame_keep *f)
+{
+    fake_bus *b = (fake_bus *)base;
+    b->kept++;
+    memcpy(b->kept_trace_id, f->trace_id, sizeof b->kept_trace_id);
+}
+
 void fake_bus_init(fake_bus *b)
 {
-    static const bus_ops ops = {attach, detach, grant, publish, call, say};
+    static const bus_ops ops = {attach, detach, grant, publish, call, say, keep_trace};
     memset(b, 0, sizeof *b);
     b->base.ops = &ops;
 }

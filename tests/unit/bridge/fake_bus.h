@@ -24,6 +24,8 @@ struct bus_port {
 
 typedef struct fake_bus {
     bus base;
+    unsigned kept; /* traces that were to be kept */
+    uint8_t kept_trace_id[LOOM_TRACE_ID_SIZE];
     struct bus_port ports[FAKE_PORTS];
     loom_status attach_status;
     loom_status why;            /* of the last detach */

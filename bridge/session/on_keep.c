@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keep: a trace that matters to somebody. Every recorder on the bus is told: that of this process, those of the other agents here, and
+ * by the bus those elsewhere. Nothing here makes a span. */
+#include "bridge/session/session.h"
+
+#include "trace/record/recorder.h"
+
+enum {
+    KEEPS_PER_SECOND = 2000, /* of all agents of this bridge together */
+    KEEPS_BURST = 4000,
+    KEEP_BEHIND_MAX = 256 * 1024 /* bytes that wait for an agent behind which it is told of none */
+};
+
+static bool may_keep(bridge *b)
+{
+    const uint64_t now = b->clock->now_ms;
+    const uint64_t earned = (now - b->keeps_ms) * KEEPS_PER_SECOND / 1000;
+    if (earned > 0) {
+        b->keeps_left = b->keeps_left + earned < KEEPS_BURST ? b->keeps_left + earned : KEEPS_BURST;
+        b->keeps_ms = now;
+    }
+    if (b->keeps_left == 0) {
+        return false;
+    }
+    b->keeps_left--;
+    return true;
+}
+
+static void tell(bridge *b, const frame_keep *f, const session *except)
+{
+    for (session *s = b->sessions; s != NULL; s = s->next) {
+        if (!s->has_recorder || s == except || s->state != SESSION_OPEN || s->doom != LOOM_OK) {
+            continue;
+        }
+        if (s->out.len + s->backlog > KEEP_BEHIND_MAX) {
+            b->stats.keeps_dropped++;
+            continue;
+        }
+        const size_t mark = session_begin(s);
+        session_commit(s, mark, SESSION_OTHER, frame_put_keep(&s->out, f));
+    }
+}
+
+void on_keep(session *s, const frame_keep *f)
+{
+    bridge *b = s->bridge;
+    if (!may_keep(b)) {
+        b->stats.keeps_dropped++;
+        return;
+    }
+    b->stats.keeps++;
+    recorder_keep_here(f->trace_id, f->reason);
+    tell(b, f, s);
+    b->options.bus->ops->keep(b->options.bus, f);
+}
+
+void bridge_keep(bridge *b, const frame_keep *f)
+{
+    tell(b, f, NULL);
+    b->options.bus->ops->keep(b->options.bus, f);
+}
+
+void bridge_told_to_keep(bridge *b, const frame_keep *f)
+{
+    recorder_keep_here(f->trace_id, f->reason);
+    tell(b, f, NULL);
+}

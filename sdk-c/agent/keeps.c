@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sdk-c/agent/keeps.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "sdk-c/agent/parts.h"
+#include "trace/span/finished.h"
+
+enum { KEEPS_WAITING_MAX = 64 * 1024 }; /* bytes of control frames that wait, behind which none is told */
+
+/* On the recorder's thread. false: there is no session that it could go to. */
+static bool carry(recorder_carrier *self, const recorder_trigger_item *items, size_t count)
+{
+    loom_agent *a = (loom_agent *)((char *)self - offsetof(loom_agent, keeps.carrier));
+    bool carried = false;
+    pthread_mutex_lock(&a->loop.lock);
+    if (a->keeps.wanted && a->loop.out.control.len < KEEPS_WAITING_MAX) {
+        for (size_t i = 0; i < count; i++) {
+            (void)!frame_put_keep(&a->loop.out.control, &(frame_keep){items[i].trace_id, str_of(items[i].reason)});
+        }
+        loop_control_waits(&a->loop);
+        loop_wake(&a->loop);
+        carried = true;
+    }
+    pthread_mutex_unlock(&a->loop.lock);
+    return carried;
+}
+
+void agent_keeps_open(loom_agent *a)
+{
+    if (a->tracer != NULL && span_tracer_records(a->tracer)) {
+        a->session.has_recorder = true;
+        if (url_format(a->keeps.where, sizeof a->keeps.where, &a->session.url) != LOOM_OK) {
+            a->keeps.where[0] = '\0';
+        }
+        a->keeps.carrier = (recorder_carrier){.carry = carry, .where = a->keeps.where};
+        recorder_add_carrier(&a->keeps.carrier);
+    }
+}
+
+void agent_keeps_flush(const loom_agent *a)
+{
+    if (a->session.has_recorder) {
+        recorder_drain();
+    }
+}
+
+void agent_keeps_close(loom_agent *a)
+{
+    if (a->session.has_recorder) {
+        recorder_remove_carrier(&a->keeps.carrier);
+    }
+}
+
+void agent_keeps_begun(loom_agent *a, bool wanted)
+{
+    a->keeps.wanted = wanted;
+}
+
+void agent_keeps_broken(loom_agent *a)
+{
+    a->keeps.wanted = false;
+}
+
+void agent_keeps_told(const frame_keep *f)
+{
+    recorder_keep_here(f->trace_id, f->reason);
+}

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The flight recorder on the bus: what fails or is slow is kept in every process that it went through, afterwards and whole."""
+
+import collections
+import re
+import unittest
+
+from harness import BIN, Process, in_both_homes, wait_until
+from spans import draw
+
+AGENTS = BIN.parent / "tests" / "recorded_agents"
+RECORDED = {"OTEL_TRACES_SAMPLER": "parentbased_always_off", "LOOM_TRACE_RECORDER": "64MiB"}
+IDS = {"event_id", "thread_id", "correlation_id", "messaging.message.id", "messaging.message.conversation_id", "loom.kept"}
+EVENTS, RATE, SEED = 20000, 10000, 7
+
+
+def shape(spans):
+    """A trace without what differs from one to the next: each span with its parent's name, status and attributes."""
+    names = {span.span_id: span.name for span in spans}
+    return tuple(sorted((span.name, span.service, span.kind, names.get(span.parent_id, ""), span.status,
+                         tuple(sorted((key, re.sub(r"\.\d$", "", str(value))) for key, value in span.attributes.items() if key not in IDS)))
+                        for span in spans))
+
+
+def by_trace(spans):
+    traces = collections.defaultdict(list)
+    for span in spans:
+        traces[span.trace_id].append(span)
+    return traces
+
+
+def matters(spans):
+    return any(span.status == 2 or (span.name == "agent.on_event" and span.end_ns - span.start_ns >= 20_000_000)
+               for span in spans)
+
+
+@in_both_homes
+class Incidents:
+    def agents(self, home, role, *arguments, environment=None):
+        process = Process(home.folder, f"{role}-{len(home.processes)}", [AGENTS, home.url, role, *map(str, arguments)],
+                          {**home.environment, **(environment or {})})
+        home.processes.append(process)
+        return process
+
+    def incident(self, environment, events=EVENTS):
+        """Runs one to its end; what the source says of it, and the spans."""
+        home = self.home(environment=environment)
+        served = [self.agents(home, "worker"), self.agents(home, "sink")]
+        for agent in served:
+            wait_until(lambda: "ready" in agent.out, "an agent is subscribed")
+        source = self.agents(home, "source", events, RATE, SEED)
+        self.assertEqual(0, source.wait(60))
+        told = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", source.out)}
+        self.assertEqual(0, told["refused"])
+        self.assertGreater(told["failed"] * told["slow"], 0)
+        wait_until(lambda: home.stats()["eventbus"]["delivered"] >= 2 * events - told["failed"], "all is delivered", 60)
+        return home, told, served
+
+    def kept(self, home, traces):
+        """Until so many traces are there, whole as far as can be told by their number of spans."""
+        def enough():
+            found = [spans for spans in by_trace(home.spans()).values() if len(spans) in (5, 10)]
+            return found if len(found) >= traces else None
+        return wait_until(enough, f"{traces} kept traces", 60)
+
+    def test_what_is_kept_is_what_a_sampled_run_exports(self):
+        home, told, _ = self.incident({**RECORDED, "LOOM_TRACE_SLOW": "agent.on_event>20ms"})
+        wanted = told["failed"] + told["slow"]
+        kept = self.kept(home, wanted)
+        home.stop()
+        kept = list(by_trace(home.spans()).values())
+        self.assertEqual(wanted, sum(matters(spans) for spans in kept))
+        reasons = collections.Counter(span.attributes["loom.kept"] for spans in kept for span in spans)
+        self.assertEqual({"error", "slow"}, set(reasons))
+        sampled_home, _, _ = self.incident({"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_BSP_MAX_QUEUE_SIZE": "1000000"},
+                                           events=EVENTS // 10)
+        sampled_home.stop()
+        sampled = {shape(spans) for spans in by_trace(sampled_home.spans()).values()}
+        odd = [spans for spans in kept if shape(spans) not in sampled]
+        self.assertFalse(odd, odd and draw(odd[0]))
+        print(f"\n{self.kind}: {EVENTS} events, {told['failed']} failed, {told['slow']} slow, {len(kept)} traces kept, whole")
+
+    def test_nothing_is_kept_when_nothing_happens(self):
+        home = self.home(environment=RECORDED)
+        receiver = home.subscriber("quiet.>", "--count", "100")
+        home.loom("pub", "quiet.day", "nothing", "--count", "100")
+        self.assertEqual(0, receiver.wait())
+        home.stop()
+        self.assertEqual([], home.spans())
+
+    def test_a_process_without_a_recorder_passes_the_trace_on(self):
+        home = self.home(environment=RECORDED)
+        worker = self.agents(home, "worker")
+        wait_until(lambda: "ready" in worker.out, "the worker is subscribed")
+        source = self.agents(home, "source", 3000, RATE, SEED, environment={"LOOM_TRACE_RECORDER": "off"})
+        self.assertEqual(0, source.wait(60))
+        failed = int(re.search(r"failed=(\d+)", source.out)[1])
+        wait_until(lambda: sum(span.name == "agent.on_event" for span in home.spans()) >= failed, "what failed is kept")
+        home.stop()
+        for spans in by_trace(home.spans()).values():
+            self.assertEqual(["agent.on_event", "bridge.forward", "bridge.publish", "eventbus.publish"],
+                             sorted(span.name for span in spans))
+
+    def test_a_worker_that_is_killed_leaves_the_others_what_they_have(self):
+        home = self.home(environment=RECORDED)
+        worker = self.agents(home, "worker")
+        wait_until(lambda: "ready" in worker.out, "the worker is subscribed")
+        source = self.agents(home, "source", 20000, 5000, SEED)
+        wait_until(lambda: any(span.status == 2 for span in home.spans()), "something has failed")
+        home.kill(worker)
+        self.assertEqual(0, source.wait(60))
+        home.stop()
+        kept = [spans for spans in by_trace(home.spans()).values() if any(span.name == "agent.on_event" for span in spans)]
+        self.assertGreater(len(kept), 0)
+        for spans in kept:
+            self.assertEqual(5, len(spans))
+
+
+if __name__ == "__main__":
+    unittest.main()
