@@ -55,6 +55,7 @@ void http_connection_abort(http_connection *c)
     }
     c->closing = true;
     http_connection_wait(c, false);
+    http_server_not_again(c);
     http_exchange_leave(c);
     http_answer_release(c);
     c->listener->connections--;

@@ -187,6 +187,12 @@ static size_t hand_on(http_connection *c, uint8_t *data, size_t len)
     while (used < len && !c->closing) {
         switch (c->phase) {
         case PHASE_HEAD:
+            if (c->handled >= REQUESTS_A_TURN) { /* others have their turn first */
+                http_server_again(c);
+                return used;
+            }
+            used += http_exchange_input(c, data + used, len - used);
+            break;
         case PHASE_BODY:
             used += http_exchange_input(c, data + used, len - used);
             break;
@@ -233,6 +239,15 @@ void http_connection_resume(http_connection *c)
     http_connection_read(c, true);
 }
 
+void http_connection_turn(http_connection *c)
+{
+    c->handled = 0;
+    c->pumping = true; /* one request after the other: their answers are written by the pump, and not from within */
+    http_connection_resume(c);
+    c->pumping = false;
+    http_connection_pump(c);
+}
+
 static void tls_take(http_connection *c, const uint8_t *data, size_t len)
 {
     tls_session_feed(c->tls, data, len);
@@ -274,12 +289,17 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
     http_connection *c = stream->data;
+    c->handled = 0;
     if (nread < 0) {
         http_connection_abort(c);
     } else if (nread > 0 && c->tls != NULL && c->phase != PHASE_LINGER) {
         tls_take(c, (const uint8_t *)buf->base, (size_t)nread);
     } else if (nread > 0) {
         take(c, (uint8_t *)buf->base, (size_t)nread);
+    }
+    if (nread == READ_SIZE && c->phase != PHASE_STREAM) { /* there is more: libuv would read on up to 32 times before others */
+        http_connection_read(c, false);
+        http_server_again(c);
     }
 }
 

@@ -84,6 +84,7 @@ void http_exchange_late(http_connection *c)
 static void handle(http_connection *c)
 {
     c->phase = PHASE_ANSWER;
+    c->handled++;
     http_connection_deadline(c, 0);
     c->request->handle(c->listener->options.user, c->request);
 }
@@ -273,7 +274,9 @@ uint16_t http_exchange_put_body(http_connection *c, http_request *r, loom_bytes 
         *why = "out of memory";
         return 503;
     }
-    if (c->server->bodies > c->server->options.bodies_max) {
+    /* Small ones have as much room again, so that a few who send megabytes, and never end, keep nobody else out. */
+    const size_t max = c->server->options.bodies_max;
+    if (c->server->bodies > (r->body.cap <= BODY_SMALL ? 2 * max : max)) {
         *why = "too many requests at once";
         return 503;
     }

@@ -18,6 +18,8 @@ enum {
     READ_SIZE = 64 * 1024,
     SEND_CHUNK = 64 * 1024,       /* of a stream: one WebSocket message, and what TLS encrypts at a time */
     KEEP_SIZE = 16 * 1024,        /* buffers larger than this are given back: a stream's when it is idle */
+    BODY_SMALL = 16 * 1024,
+    REQUESTS_A_TURN = 1,          /* of one connection; what comes behind them waits for the next turn of the loop */
     PROGRESS_MIN = 16 * 1024,     /* bytes that a reader takes in send_ms, or the rest */
     SKIP_MAX = 64 * 1024 * 1024,  /* bytes read away so that a client gets the answer to what it still sends */
     CONTROL_QUEUE_MAX = 4096,     /* bytes of pongs that wait */
@@ -119,6 +121,9 @@ struct http_connection {
     struct h2_session *h2;       /* NULL: HTTP/1.1 */
     byte_buffer stash;           /* came behind a request that is not answered yet */
     size_t stash_at;
+    unsigned handled;            /* requests, in this turn */
+    http_connection *again_next; /* of those that go on in the next turn */
+    bool again;
     bool served;                 /* has had an answer before */
     uint64_t skipped;
     http_stream stream;
@@ -150,8 +155,11 @@ struct http_server {
     size_t answers;                      /* bytes of answers on their way */
     http_server_counts counts;
     rate_limit told;                     /* of the log about descriptors */
+    http_connection *again_first, *again_last; /* have more requests waiting here than a turn does */
+    size_t again_count;
+    uv_idle_t again;                     /* started while there are any */
+    unsigned handles;                    /* open: that one, and the timer */
     uv_timer_t handle;                   /* never started: its end brings `done`, if there is nothing else to close */
-    bool handle_open;
     bool stopping, closing;
     void (*done)(void *user);
     void *done_user;
@@ -168,6 +176,9 @@ typedef enum http_room {
     ROOM_SOON, /* those that wait have come in this round: what they say has not even been read */
     ROOM_NONE  /* none waits */
 } http_room;
+/* The connection goes on in the next turn, or is about to go. */
+void http_server_again(http_connection *c);
+void http_server_not_again(http_connection *c);
 /* Closes the connection that has waited longest, of this listener or of any (NULL). */
 http_room http_server_make_room(http_server *s, const http_listener *of);
 
@@ -193,8 +204,10 @@ bool http_connection_say(http_connection *c, const void *data, size_t len);
 /* Gives back what only a burst needed. */
 void http_connection_shrink(http_connection *c);
 void http_connection_read(http_connection *c, bool on);
-/* Hands on what was stashed, as far as it can be. */
+/* Hands on what was stashed, as far as it can be in this turn. */
 void http_connection_resume(http_connection *c);
+/* The next turn of one that had more requests than one does. */
+void http_connection_turn(http_connection *c);
 
 /* ---- exchange.c ---- */
 /* The connection is ready for the head of a request; again: it has had one. */

@@ -20,8 +20,9 @@ loom_status http_server_open(http_server **out, uv_loop_t *loop, const http_serv
         return LOOM_ENOMEM;
     }
     uv_timer_init(loop, &s->handle);
-    s->handle.data = s;
-    s->handle_open = true;
+    uv_idle_init(loop, &s->again);
+    s->handle.data = s->again.data = s;
+    s->handles = 2;
     s->loop = loop;
     s->options = *options;
     s->options.handshake_ms = or_default(options->handshake_ms, HANDSHAKE_MS);
@@ -53,6 +54,59 @@ http_room http_server_make_room(http_server *s, const http_listener *of)
     return ROOM_NONE;
 }
 
+/* ---- taking turns ---- */
+
+static http_connection *take_first(http_server *s)
+{
+    http_connection *c = s->again_first;
+    s->again_first = c->again_next;
+    s->again_last = s->again_first != NULL ? s->again_last : NULL;
+    s->again_count--;
+    c->again = false;
+    return c;
+}
+
+static void on_turn(uv_idle_t *idle)
+{
+    http_server *s = idle->data;
+    for (size_t n = s->again_count; n > 0 && s->again_first != NULL; n--) { /* who has more to do comes again, behind these */
+        http_connection_turn(take_first(s));
+    }
+    if (s->again_first == NULL) {
+        uv_idle_stop(idle);
+    }
+}
+
+void http_server_again(http_connection *c)
+{
+    http_server *s = c->server;
+    if (c->again || c->closing || s->closing) {
+        return;
+    }
+    c->again = true;
+    c->again_next = NULL;
+    *(s->again_last != NULL ? &s->again_last->again_next : &s->again_first) = c;
+    s->again_last = c;
+    s->again_count++;
+    uv_idle_start(&s->again, on_turn);
+}
+
+void http_server_not_again(http_connection *c)
+{
+    http_server *s = c->server;
+    http_connection *before = NULL, *at = s->again_first;
+    if (!c->again) {
+        return;
+    }
+    for (; at != c; at = at->again_next) {
+        before = at;
+    }
+    *(before != NULL ? &before->again_next : &s->again_first) = c->again_next;
+    s->again_last = s->again_last == c ? before : s->again_last;
+    s->again_count--;
+    c->again = false;
+}
+
 http_server_counts http_server_get_counts(const http_server *s)
 {
     return s->counts;
@@ -80,7 +134,7 @@ static void free_server(http_server *s)
 
 void http_server_left(http_server *s)
 {
-    if (!s->closing || s->connections != NULL || s->handle_open) {
+    if (!s->closing || s->connections != NULL || s->handles > 0) {
         return;
     }
     for (const http_listener *l = s->listeners; l != NULL; l = l->next) {
@@ -112,7 +166,7 @@ static void end(http_connection *c)
 static void on_handle_closed(uv_handle_t *handle)
 {
     http_server *s = handle->data;
-    s->handle_open = false;
+    s->handles--;
     http_server_left(s);
 }
 
@@ -127,4 +181,5 @@ void http_server_close(http_server *s, void (*done)(void *user), void *user)
         end(c);
     }
     uv_close((uv_handle_t *)&s->handle, on_handle_closed);
+    uv_close((uv_handle_t *)&s->again, on_handle_closed);
 }

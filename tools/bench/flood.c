@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -350,10 +349,6 @@ int flood(const bench_site *site)
         .count = &site->shared->producers[BENCH_PRODUCERS_MAX - 1],
     };
     bool ok = make_envelope(&f);
-    if (site->setup->idle_flood && sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}) != 0) {
-        bench_complain("the flood cannot give way: %s", strerror(errno));
-        return 1;
-    }
     if (ok && f.kind == FLOOD_BUSY) {
         spin(site);
     } else if (ok) {

@@ -234,9 +234,10 @@ static const option_spec specs[] = {
      .help = "Loom's requests: event (with a reply_to), action"},
     {.name = "flood", .kind = OPTION_VALUE, .repeatable = true, .value = "KIND", .fallback = "all of them", .group = MEASURED,
      .help = "Of the fairness scenario: busy (a processor is taken, and nobody spoken to), subscribes, unsubscribes, calls, "
-             "calls-unanswered, calls-nobody, cancels, pings, publishes, large-publishes, hellos"},
+             "calls-unanswered, calls-nobody, cancels, pings, publishes, large-publishes, hellos; of http-hostile: busy, http-idle, "
+             "http-slow-heads, http-bodies, http-refused, http-unread"},
     {.name = "idle-flood", .kind = OPTION_FLAG, .group = MEASURED,
-     .help = "Of the fairness scenario: the flood gives way to everybody (SCHED_IDLE), so that what is left is Loom's own"},
+     .help = "Of these two: the flood gives way to everybody (SCHED_IDLE), so that what is left is Loom's own"},
     {.name = "placement", .kind = OPTION_VALUE, .value = "HOW", .fallback = "free", .group = MEASURED,
      .help = "free: the kernel decides which processor runs what. apart: clients on one, servers on another. together: all on "
              "one, where what is left is the work itself; latencies vary least then"},
@@ -316,8 +317,9 @@ static bool complete_scenario(bench_options *o)
         bench_complain("--api is for the request and fairness scenarios");
         return false;
     }
-    if ((o->idle_flood || any(o->floods, FLOOD_COUNT)) && o->scenario != &bench_scenario_fairness) {
-        bench_complain("--flood and --idle-flood are for the fairness scenario");
+    if ((o->idle_flood || any(o->floods, FLOOD_COUNT)) && o->scenario != &bench_scenario_fairness &&
+        o->scenario != &bench_scenario_http_hostile) {
+        bench_complain("--flood and --idle-flood are for the fairness and http-hostile scenarios");
         return false;
     }
     if (o->rate > 0 && (o->scenario->in_process || o->scenario->sizeless || o->scenario == &bench_scenario_request ||

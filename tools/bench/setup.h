@@ -72,6 +72,11 @@ typedef enum bench_flood {
     FLOOD_PUBLISHES,
     FLOOD_LARGE_PUBLISHES,
     FLOOD_HELLOS,     /* it connects, says hello, and leaves */
+    FLOOD_HTTP_IDLE,  /* from here on of HTTP: 10,000 connections that say nothing */
+    FLOOD_HTTP_SLOW_HEADS, /* 1,000, a byte now and then */
+    FLOOD_HTTP_BODIES, /* without an end */
+    FLOOD_HTTP_REFUSED, /* requests that could be read in two ways */
+    FLOOD_HTTP_UNREAD, /* requests one after the other whose answers nobody reads */
     FLOOD_COUNT
 } bench_flood;
 

@@ -71,9 +71,9 @@ static void fairness_compares_every_flood_with_nobody_in_one_table(void **state)
     assert_int_equal(BENCH_RUN, parse(&o, "fairness --bridge broker --bridge process"));
     assert_true(plan_make(&plan, &o));
     assert_int_equal(1, plan.count);
-    assert_int_equal(2 * FLOOD_COUNT, plan.cases[0].count);
+    assert_int_equal(2 * FLOOD_HTTP_IDLE, plan.cases[0].count);
     assert_string_equal("loom broker undisturbed", plan.cases[0].contenders[0].label);
-    assert_string_equal("loom process hellos", plan.cases[0].contenders[2 * FLOOD_COUNT - 1].label);
+    assert_string_equal("loom process hellos", plan.cases[0].contenders[2 * FLOOD_HTTP_IDLE - 1].label);
     plan_free(&plan);
 
     assert_int_equal(BENCH_RUN, parse(&o, "fairness --flood calls"));
@@ -81,6 +81,12 @@ static void fairness_compares_every_flood_with_nobody_in_one_table(void **state)
     assert_int_equal(2, plan.cases[0].count);
     assert_int_equal(FLOOD_NONE, plan.cases[0].contenders[0].setup.shape.flood);
     assert_int_equal(FLOOD_CALLS, plan.cases[0].contenders[1].setup.shape.flood);
+    plan_free(&plan);
+
+    assert_int_equal(BENCH_RUN, parse(&o, "http-hostile --flood http-idle --flood http-unread"));
+    assert_true(plan_make(&plan, &o));
+    assert_int_equal(3, plan.cases[0].count);
+    assert_string_equal("loom http-unread", plan.cases[0].contenders[2].label);
     plan_free(&plan);
 }
 

@@ -57,6 +57,7 @@ round fairness --bridge process
 round span
 round http
 round http-action --bridge process
+round http-hostile
 round soak
 round soak --rate 2000 --bridge process
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tools/bench/http_client.h"
+#include "tools/bench/scenarios/http.h"
 #include "tools/bench/scenarios/request.h"
 #include "tools/bench/scenarios/scenarios.h"
 
@@ -100,7 +101,7 @@ static bool start_client(bench_site *site, const bench_peer *peer)
     return pid > 0;
 }
 
-static bool http_round(const bench_setup *setup, const bench_peer *peer, bench_sample *out)
+bool http_round(const bench_setup *setup, const bench_peer *peer, bench_sample *out)
 {
     return request_round_of(setup, peer, start_client, out);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One requester that asks, waits for the answer, and asks again; one responder that answers with what it was asked. A noisy
  * neighbour may be at work meanwhile (fairness.c). */
+#include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tools/bench/flood.h"
+#include "tools/bench/http_flood.h"
 #include "tools/bench/scenarios/request.h"
 #include "tools/bench/scenarios/scenarios.h"
 #include "tools/bench/usage.h"
@@ -111,6 +114,15 @@ static bool start_clients(bench_site *site, const bench_peer *peer)
     return pid > 0;
 }
 
+static int run_flood(const bench_site *site)
+{
+    if (site->setup->idle_flood && sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}) != 0) {
+        bench_complain("the flood cannot give way: %s", strerror(errno));
+        return 1;
+    }
+    return site->setup->shape.flood >= FLOOD_HTTP_IDLE ? http_flood(site) : flood(site);
+}
+
 /* It begins when the others are at work, and goes on to the end of the round. */
 static bool start_flood(bench_site *site)
 {
@@ -119,7 +131,7 @@ static bool start_flood(bench_site *site)
     }
     const pid_t pid = processes_fork(&site->processes, "flood");
     if (pid == 0) {
-        _exit(flood(site));
+        _exit(run_flood(site));
     }
     return pid > 0;
 }

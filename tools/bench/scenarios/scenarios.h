@@ -19,5 +19,6 @@ extern const bench_scenario bench_scenario_span;
 extern const bench_scenario bench_scenario_fairness;
 extern const bench_scenario bench_scenario_http;
 extern const bench_scenario bench_scenario_http_action;
+extern const bench_scenario bench_scenario_http_hostile;
 
 #endif
