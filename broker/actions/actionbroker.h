@@ -153,6 +153,8 @@ LOOM_MUST_CHECK loom_status action_provide(action_party *party, const action_cap
 const char *action_provide_limit(const action_party *party, const action_capability *capability);
 /* Calls that run go on. version may be empty: "0". LOOM_ENOTFOUND. */
 loom_status action_withdraw(action_party *party, loom_str name, loom_str version);
+/* What the party provides, the newest first. visit must not change anything. */
+void action_party_visit(const action_party *party, void (*visit)(void *user, const action_capability *capability), void *user);
 
 /* ---- calling ---- */
 

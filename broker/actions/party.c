@@ -204,6 +204,13 @@ loom_status action_provide(action_party *party, const action_capability *capabil
     return LOOM_OK;
 }
 
+void action_party_visit(const action_party *party, void (*visit)(void *user, const action_capability *capability), void *user)
+{
+    for (const action_offer *offer = party->offers; offer != NULL; offer = offer->next_of_party) {
+        visit(user, &offer->info);
+    }
+}
+
 loom_status action_withdraw(action_party *party, loom_str name, loom_str version)
 {
     assert(!party->broker->running);

@@ -67,6 +67,9 @@ LOOM_MUST_CHECK loom_status directory_enter(directory *d, directory_entry **out,
 void directory_leave(directory *d, directory_entry *entry, loom_status why);
 /* Ends the sessions of an agent; those of in-process users cannot be. Returns how many. Not inside a call of one of them. */
 uint32_t directory_end(directory *d, loom_str agent, loom_status why);
+/* The news of a capability of the agent's, on the topic `system.capabilities`: types capability.provided (also when it is
+ * described anew) and capability.withdrawn, payload JSON {"name", "version", "kind", "agent", "bridge"}; otherwise as above. */
+void directory_tell_capability(const directory_entry *entry, const char *type, loom_str name, loom_str version, loom_str kind);
 /* The agent was heard ms_ago milliseconds ago. Cheap: called for every frame. Going back in time is ignored. */
 void directory_heard(directory_entry *entry, uint64_t ms_ago);
 

@@ -9,8 +9,9 @@
 #include "trace/otlp/json.h"
 
 enum {
-    JSON_MAX = 6 * (LOOM_AGENT_ID_MAX + 3 * DIRECTORY_TEXT_MAX) + 256, /* six: a control character is \u001f */
-    EVENT_MAX = JSON_MAX + 512
+    JSON_MAX = 6 * (LOOM_AGENT_ID_MAX + 3 * DIRECTORY_TEXT_MAX) + 256, /* six: a control character is \u001f. A capability's
+                                                                          texts are shorter than those */
+    EVENT_MAX = JSON_MAX + 1024 /* with its headers */
 };
 
 static void put_member(pb_buf *out, const char *name, loom_str value)
@@ -44,26 +45,23 @@ static loom_trace_context unsampled(void)
     return context;
 }
 
-void directory_publish(const directory_entry *entry, const char *type, const char *reason)
+/* What it is about is in headers, too, for whoever has no parser of JSON. */
+static void publish(eventbus *events, const char *topic, const char *type, const pb_buf *json, const loom_header *headers,
+                    size_t header_count)
 {
-    eventbus *events = entry->directory->events;
-    if (events == NULL) {
-        return;
-    }
-    uint8_t json_bytes[JSON_MAX], wire[EVENT_MAX], id[LOOM_UUID_SIZE];
-    pb_buf json;
-    pb_init(&json, json_bytes, sizeof json_bytes, sizeof json_bytes);
-    put_json(&json, entry, reason);
+    uint8_t wire[EVENT_MAX], id[LOOM_UUID_SIZE];
     const loom_envelope_fields fields = {
-        .topic = {"system.agents", 13},
+        .topic = str_of(topic),
         .type = {type, strlen(type)},
         .sender = {"loom-broker", 11},
         .content_type = {"application/json", 16},
-        .payload = {json.data, json.len},
+        .payload = {json->data, json->len},
+        .headers = headers,
+        .header_count = header_count,
         .context = unsampled(),
     };
     size_t size;
-    if (!json.failed && envelope_encode_check(&fields, &size) == LOOM_OK && size <= sizeof wire) {
+    if (!json->failed && envelope_encode_check(&fields, &size) == LOOM_OK && size <= sizeof wire) {
         envelope_view view;
         const char *reason_unused;
         size = envelope_encode(wire, &fields, id);
@@ -71,5 +69,38 @@ void directory_publish(const directory_entry *entry, const char *type, const cha
             (void)eventbus_publish(events, NULL, &view, wire, NULL);
         }
     }
+}
+
+void directory_publish(const directory_entry *entry, const char *type, const char *reason)
+{
+    uint8_t bytes[JSON_MAX];
+    pb_buf json;
+    if (entry->directory->events != NULL) {
+        pb_init(&json, bytes, sizeof bytes, sizeof bytes);
+        put_json(&json, entry, reason);
+        const loom_header agent = {str_of("agent"), entry->about.agent};
+        publish(entry->directory->events, "system.agents", type, &json, &agent, 1);
+        pb_fini(&json);
+    }
+}
+
+void directory_tell_capability(const directory_entry *entry, const char *type, loom_str name, loom_str version, loom_str kind)
+{
+    static const char topic[] = "system.capabilities";
+    eventbus *events = entry->directory->events;
+    uint8_t bytes[JSON_MAX];
+    pb_buf json;
+    if (events == NULL || eventbus_topic_subscriptions(events, str_of(topic)) == 0) {
+        return; /* an agent may provide a thousand */
+    }
+    pb_init(&json, bytes, sizeof bytes, sizeof bytes);
+    put_member(&json, "name", name);
+    put_member(&json, "version", version);
+    put_member(&json, "kind", kind);
+    put_member(&json, "agent", entry->about.agent);
+    put_member(&json, "bridge", entry->about.bridge);
+    json_put_format(&json, "}");
+    const loom_header headers[] = {{str_of("name"), name}, {str_of("version"), version}, {str_of("agent"), entry->about.agent}};
+    publish(events, topic, type, &json, headers, sizeof headers / sizeof *headers);
     pb_fini(&json);
 }

@@ -75,6 +75,12 @@ void port_set_in_process(port *p)
     eventbus_publisher_set_in_process(p->publisher);
 }
 
+static void tell_withdrawn(void *user, const action_capability *capability)
+{
+    const port *p = user;
+    directory_tell_capability(p->entry, "capability.withdrawn", capability->name, capability->version, capability->kind);
+}
+
 void port_close(port *p, loom_status why)
 {
     if (p == NULL) {
@@ -82,6 +88,7 @@ void port_close(port *p, loom_status why)
     }
     eventbus_publisher_close(p->publisher); /* first: the end of its own subscriptions is no news for it */
     eventbus_subscriber_close(p->subscriber);
+    action_party_visit(p->party, tell_withdrawn, p);
     action_party_close(p->party);
     directory_leave(p->cores.agents, p->entry, why);
     free(p->asks.ring);

@@ -2,6 +2,7 @@
 /* Requests of an agent: each is done at once, and answered by an ack that says what was wrong. */
 #include <loom/topic.h>
 
+#include "base/str.h"
 #include "base/utf8.h"
 #include "broker/port/internal.h"
 #include "broker/eventbus/reserved.h"
@@ -143,4 +144,9 @@ void port_provide(port *p, const frame_provide *f)
     const char *reason = "no such capability";
     const loom_status st = f->withdraw ? action_withdraw(p->party, f->name, f->version) : provide(p, f, &reason);
     answer(p, f->request, st, st == LOOM_OK ? "" : reason);
+    if (st == LOOM_OK) {
+        directory_tell_capability(p->entry, f->withdraw ? "capability.withdrawn" : "capability.provided", f->name,
+                                  f->version.len > 0 ? f->version : str_of("0"),
+                                  f->withdraw ? str_of("") : f->kind.len > 0 ? f->kind : str_of("plain"));
+    }
 }

@@ -2,8 +2,10 @@
 """One address: what the control socket tells is told over the agent link, too; and an operator ends a session."""
 
 import json
+import subprocess
 import unittest
 
+import harness
 from harness import in_both_homes, wait_until
 from packing import pack, unpack
 import wire
@@ -91,6 +93,48 @@ class OneAddress:
         wait_until(lambda: any(agent["agent"] == "receiver" and agent["since_unix_ns"] > first
                                for agent in self.told("agents")[1]["agents"]), "it is back")
         self.assertTrue(receiver.running())
+
+
+@in_both_homes
+class Discovery:
+    def setUp(self):
+        self.bus = self.home(spans=False)
+
+    def discovering(self):
+        process = harness.Process(self.bus.folder, "discovering", [str(harness.BIN.parent / "tests" / "discovering_agent"), self.bus.url],
+                                  self.bus.environment, stdin=subprocess.PIPE)
+        self.bus.processes.append(process)
+        wait_until(lambda: "ready" in process.out or not process.running(), "it watches")
+        self.assertTrue(process.running(), process.err)
+        return process
+
+    def test_an_agent_on_libloom_lists_and_watches(self):
+        process = self.discovering()
+        worker = self.agent(self.bus, "worker").provide("math.add", "1.0", description="adds", kind="tool")
+        wait_until(lambda: "+ capability math.add 1.0 of worker\n" in process.out, "the capability is told")
+        self.assertIn("+ agent worker\n", process.out)
+        process.popen.stdin.write(b"list\n")
+        process.popen.stdin.flush()
+        wait_until(lambda: "listed" in process.out, "the lists")
+        self.assertIn('agent worker active\ncapability math.add 1.0 tool "adds" worker of 1\nlisted OK\n', process.out)
+        worker.request(wire.PROVIDE, name="math.add", version="1.0", withdraw=True)
+        wait_until(lambda: "- capability math.add 1.0 of worker\n" in process.out, "its withdrawal is told")
+        worker.provide("math.sub", "2")
+        worker.close()
+        wait_until(lambda: "- agent worker\n" in process.out, "the end is told")
+        self.assertIn("- capability math.sub 2 of worker\n", process.out)
+        process.popen.stdin.close()
+        self.assertEqual(0, process.wait())
+
+    def test_the_news_of_capabilities_is_json(self):
+        reader = self.agent(self.bus, "reader").subscribe("system.capabilities")
+        worker = self.agent(self.bus, "worker").provide("math.add", "1.0", kind="tool")
+        worker.close()
+        events = reader.wait_events(2)
+        self.assertEqual(["capability.provided", "capability.withdrawn"], [event.type for event in events])
+        told = json.loads(events[0].payload)
+        self.assertEqual({"name": "math.add", "version": "1.0", "kind": "tool", "agent": "worker", "bridge": told["bridge"]}, told)
+        self.assertEqual({"name": "math.add", "version": "1.0", "agent": "worker"}, events[1].headers)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 #include <loom/baggage.h>
 #include <loom/collaboration.h>
 #include <loom/context.h>
+#include <loom/discovery.h>
 #include <loom/envelope.h>
 #include <loom/log.h>
 #include <loom/metrics.h>

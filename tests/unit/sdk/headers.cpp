@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every public header is C++ too.
 #include <loom/action.h>
+#include <loom/discovery.h>
 #include <loom/agent.h>
 #include <loom/api.h>
 #include <loom/baggage.h>
