@@ -125,7 +125,7 @@ class CommandLine:
         self.assertIn("shouter", bus.loom("agents", *self.control(bus), "--capability", "text.upper").stdout)
 
         [cap] = json.loads(bus.loom("caps", *self.control(bus), "text.upper", "--json").stdout)["capabilities"]
-        self.assertEqual(("1.2.0", "tool", "Upper case", '{"type": "string"}'),
+        self.assertEqual(("1.2.0", "tool", "Upper case", {"type": "string"}),
                          (cap["version"], cap["kind"], cap["description"], cap["input_schema"]))
         self.assertEqual([("shouter", 1, 0)], [(p["agent"], p["calls"], p["errors"]) for p in cap["providers"]])
         topics = json.loads(bus.loom("topics", *self.control(bus), "news.>", "--json").stdout)["topics"]

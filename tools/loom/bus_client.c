@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/bus_client.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,11 +34,39 @@ static void on_bad_variable(void *user, const char *text)
     fprintf(stderr, "loom: %s\n", text);
 }
 
+/* Whether somebody has said where traces go: then that they do not arrive is a fault each time. */
+static bool names_receiver(void)
+{
+    static const char *const variables[] = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER"};
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        const char *value = getenv(variables[i]);
+        if (value != NULL && value[0] != '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Without any of that, nobody at the default address is how most begin: told once in this user's session, of which a file in
+ * the runtime directory reminds later commands. */
+static bool no_receiver_is_news(void)
+{
+    char path[PATHS_DIR_SIZE + 32];
+    paths_runtime_dir(path);
+    strcat(path, "/no-collector-told");
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    const bool news = fd >= 0 || errno != EEXIST;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return news;
+}
+
 /* From the exporter's thread. The command has done its work, but the trace id it prints will be found nowhere. */
 static void on_export_error(void *user, const char *text)
 {
     bus_client *client = user;
-    if (!atomic_exchange(&client->export_failed, true)) {
+    if (!atomic_exchange(&client->export_failed, true) && (names_receiver() || no_receiver_is_news())) {
         fprintf(stderr, "loom: the trace is not exported: %s; `loom trace collect` takes traces in on this machine, "
                         "OTEL_EXPORTER_OTLP_ENDPOINT names another receiver, OTEL_TRACES_EXPORTER=none turns tracing off\n", text);
     }

@@ -88,6 +88,55 @@ void json_print_line(json_t *object)
     putchar('\n');
 }
 
+/* The text as JSON, when it is some; NULL: it is not. */
+static json_t *schema_of(const json_t *text)
+{
+    json_t *schema = json_is_string(text) ? json_loadb(json_string_value(text), json_string_length(text), 0, NULL) : NULL;
+    if (schema != NULL && !json_is_object(schema)) {
+        json_decref(schema);
+        return NULL;
+    }
+    return schema;
+}
+
+static bool ends_in(const char *text, const char *end)
+{
+    const size_t len = strlen(text), tail = strlen(end);
+    return len >= tail && strcmp(text + len - tail, end) == 0;
+}
+
+static void tidy_member(json_t *object, const char *key, const json_t *value)
+{
+    if (json_is_integer(value) && ends_in(key, "_unix_ns")) {
+        json_object_set_new(object, key, json_uint64((uint64_t)json_integer_value(value)));
+    } else if (ends_in(key, "_schema") && json_is_string(value)) {
+        json_t *schema = schema_of(value);
+        if (schema != NULL) {
+            json_object_set_new(object, key, schema);
+        } else if (json_string_length(value) == 0) {
+            json_object_del(object, key);
+        }
+    }
+}
+
+void json_tidy(json_t *value, unsigned depth)
+{
+    size_t i;
+    const char *key;
+    json_t *item;
+    void *next;
+    if (depth == 0) {
+        return;
+    }
+    json_array_foreach(value, i, item) {
+        json_tidy(item, depth - 1);
+    }
+    json_object_foreach_safe(value, next, key, item) {
+        json_tidy(item, ends_in(key, "_schema") ? 0 : depth - 1);
+        tidy_member(value, key, item);
+    }
+}
+
 json_t *json_uint64(uint64_t value)
 {
     char text[24];

@@ -5,12 +5,16 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static const verb verbs[] = {
     {"agents", "List the agents on the bus", verb_agents},
     {"caps", "List capabilities and who provides them", verb_caps},
+    {"check", "Check the bus, for a monitoring system", verb_check},
+    {"completion", "Complete command lines in bash, zsh and fish", verb_completion},
     {"context", "Name sets of addresses, and choose one", verb_context},
     {"down", "Stop what `loom up` runs", verb_down},
     {"exec", "Run a command as part of a trace", verb_exec},
@@ -62,6 +66,41 @@ static const verb_table table = {
                "  loom trace ls --since 10m            recent traces\n"
                "  loom trace show --last               the newest trace as a waterfall\n",
 };
+
+/* Each line that begins as it has to. */
+static void print_lines(char *text, const char *begun)
+{
+    const size_t len = strlen(begun);
+    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        if (strncmp(line, begun, len) == 0) {
+            puts(line);
+        }
+    }
+}
+
+int verb_offer(int argc, char *const argv[], const char *begun)
+{
+    char *asked[6] = {NULL}, *text = NULL;
+    size_t size;
+    FILE *real = stdout, *kept = open_memstream(&text, &size);
+    if (kept == NULL) {
+        return VERB_FAILED;
+    }
+    for (int i = 0; i < argc && i < 4; i++) {
+        asked[i] = argv[i];
+    }
+    asked[argc < 4 ? argc : 4] = (char[]){VERB_WORDS};
+    stdout = kept; /* the tables print where all of them print */
+    const int exit_code = argc > 1 && strcmp(argv[1], "completion") == 0 ? VERB_OK : verb_table_run(&table, argc + 1, asked);
+    stdout = real;
+    fclose(kept);
+    if (exit_code == VERB_OK) {
+        print_lines(text, begun);
+    }
+    free(text);
+    return exit_code;
+}
 
 /* The first socket or file opened would take the place of a standard stream that the caller has closed, and our output would
  * go there. Open for reading only, it still makes printing fail. */

@@ -81,6 +81,8 @@ static bool announce(const options *o, const receiver *r, const char *db_path, i
     if (!options_is_on(o, "quiet")) {
         printf("receiving traces on http://%s/v1/traces and by gRPC on %s, database %s\n", receiver_address(r),
                receiver_grpc_address(r), db_path);
+        printf("for programs of any language, to paste where they start:\n  export OTEL_TRACES_EXPORTER=otlp OTEL_EXPORTER_OTLP_ENDPOINT=http://%s\n",
+               receiver_address(r));
         fflush(stdout);
     }
     if (port_file != NULL && !write_port_file(port_file, receiver_port(r))) {

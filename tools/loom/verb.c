@@ -114,6 +114,22 @@ static int unknown_verb(const verb_table *table, const char *name)
     return VERB_USAGE;
 }
 
+/* All words of a table; who asked looks which of them fit. */
+static void print_verbs(const verb_table *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        printf("%s\t%s\n", table->verbs[i].name, table->verbs[i].summary);
+    }
+    printf("--help\tShow help and exit\n");
+}
+
+static void print_options(const command *c)
+{
+    for (size_t i = 0; i < c->manual.spec_count; i++) {
+        printf("--%s\t%s\n", c->manual.specs[i].name, c->manual.specs[i].help);
+    }
+}
+
 static bool is_any(const char *text, const char *a, const char *b)
 {
     return strcmp(text, a) == 0 || strcmp(text, b) == 0;
@@ -126,6 +142,10 @@ int verb_table_run(const verb_table *table, int argc, char *const argv[])
         return VERB_USAGE;
     }
     const char *name = argv[1];
+    if (strcmp(name, VERB_WORDS) == 0) {
+        print_verbs(table);
+        return VERB_OK;
+    }
     if (is_any(name, "--version", "-V")) {
         printf("loom %s\n", LOOM_VERSION);
         return finish_table(table);
@@ -150,6 +170,11 @@ bool command_start(const command *c, options *out, int argc, char *const argv[],
 {
     problems list;
     problems_init(&list);
+    if (argc == 2 && strcmp(argv[1], VERB_WORDS) == 0) {
+        print_options(c);
+        *exit_code = VERB_OK;
+        return false;
+    }
     loom_status st = options_parse(out, c->manual.specs, c->manual.spec_count, argc, argv, c->stops_at_operand, &list);
     if (st == LOOM_ENOMEM) {
         *exit_code = command_fail(c, "out of memory");

@@ -8,6 +8,8 @@
 
 int verb_agents(int argc, char *const argv[]);
 int verb_caps(int argc, char *const argv[]);
+int verb_check(int argc, char *const argv[]);
+int verb_completion(int argc, char *const argv[]);
 int verb_context(int argc, char *const argv[]);
 int verb_down(int argc, char *const argv[]);
 int verb_exec(int argc, char *const argv[]);
