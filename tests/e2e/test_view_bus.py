@@ -47,6 +47,25 @@ class Bus(ViewTest):
         self.assertIn(f"{lost} {reason.replace('_', ' ')}", page.run(TEXT, "tr[data-agent=lossy]"))
         self.nothing_wrong(page)
 
+    def test_flow_tells_how_long_messages_take_and_who_does_not_keep_up(self):
+        self.home_.subscriber("load.>", "--id", "reader")
+        slow = self.agent(self.home_, "slow", credit_messages=1, credit_bytes=1 << 20)
+        slow.subscribe("load.>")
+        for _ in range(4):
+            self.home_.loom("pub", "load.data", "x", "--id", "writer")
+        told = wait_until(lambda: {(e["kind"], e["agent"], e["name"]): e for e in self.ask("/api/latency")["edges"]}.get(("deliver", "reader", "load.data")), "spans of the reader")
+        self.assertGreater(told["way"]["median_ns"], 0)
+        self.assertGreaterEqual(told["way"]["longest_ns"], told["way"]["median_ns"])
+        page = self.open()
+        page.open(self.base + "/#/flow")
+        edge = "[data-kind=deliver][data-agent=reader][data-name='load.data']"
+        page.wait("return document.querySelector(arguments[0])?.dataset.latency", "the latency at the edge", edge)
+        self.assertRegex(page.run("return document.querySelector(arguments[0]).querySelector('.label').textContent", edge), r"\d+(\.\d+)? (ns|µs|ms)")
+        page.wait("return document.querySelector('[data-node=slow] .verdict')?.textContent === '▲ behind'", "who does not keep up says so")
+        page.run("document.querySelector(arguments[0]).querySelector('a').dispatchEvent(new MouseEvent('click', { bubbles: true }))", edge)
+        page.wait("return decodeURIComponent(location.hash).includes('topic=load.data') && document.querySelector('tr[data-trace]')", "its traces")
+        self.nothing_wrong(page)
+
     def test_capabilities_show_who_provides_them_and_what_failed(self):
         provider = self.home_.run("loom", "provide", "--url", self.home_.url, "--id", "doubler", "math.double", "--", "sh", "-c", "read n; echo $((n * 2))")
         wait_until(lambda: self.ask("/api/bus/capabilities")["capabilities"] or not provider.running(), "the capability is there")

@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "host/http/query.h"
 #include "tools/loom/view/internal.h"
 
-enum { TRACES = 100, TRACES_MAX = 500, SPANS_OF_TRACE = 20, TEXT_MAX = 500 };
+enum { TRACES = 100, SPANS_OF_TRACE = 20, TEXT_MAX = 500 };
 
 typedef struct errors {
     json_t *spans;
@@ -84,21 +83,12 @@ static void add_failed(void *user, span_range trace)
     }
 }
 
-static const char *read_parameter(void *user, const char *name, const char *value)
-{
-    store_filter *filter = user;
-    if (strcmp(name, "limit") != 0) {
-        return "is not known here; there is limit=1 to 500";
-    }
-    return http_decode_number(&filter->limit, str_of(value), 1, TRACES_MAX) ? NULL : "is a number from 1 to 500";
-}
-
 static void list_errors(view_job *job)
 {
     store_filter filter = {.limit = TRACES, .failed = true};
     errors e = {.spans = json_array()};
     bool cut;
-    if (view_query(job, read_parameter, &filter) && view_walk(job, &filter, add_failed, &e, &cut)) {
+    if (view_query(job, view_read_limit, &filter) && view_walk(job, &filter, add_failed, &e, &cut)) {
         view_write_json(job, json_pack("{s:O, s:I, s:b}", "errors", e.spans, "more", (json_int_t)e.more, "truncated", cut));
     }
     json_decref(e.spans);

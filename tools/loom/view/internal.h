@@ -147,6 +147,8 @@ bool view_query(view_job *job, const char *(*visit)(void *user, const char *name
  * is up, which *cut tells. False: the job has failed. */
 enum { VIEW_WALK_SPANS = 50000 };
 bool view_walk(view_job *job, const store_filter *filter, void (*visit)(void *user, span_range trace), void *user, bool *cut);
+/* For view_query(): limit alone, into a store_filter. */
+const char *view_read_limit(void *user, const char *name, const char *value);
 /* An attribute of a span as text; "" when there is none. */
 loom_str view_span_text(const trace_span *span, const char *key);
 /* Sets a text that may be no UTF-8, unless it is empty. */
@@ -163,6 +165,7 @@ void view_about(void *user, http_request *r);
 /* What follows the route. False: the job has failed. */
 bool view_read_trace_id(view_job *job, uint8_t id[LOOM_TRACE_ID_SIZE]);
 void view_errors(void *user, http_request *r);
+void view_latency(void *user, http_request *r);
 
 /* ---- bus.c: what the broker says, and the view itself ---- */
 

@@ -71,6 +71,7 @@ static const http_route routes[] = {
     {.method = "GET", .path = "/api/traces", .handle = view_traces},
     {.method = "GET", .path = "/api/traces/", .below = true, .handle = view_trace},
     {.method = "GET", .path = "/api/about/", .below = true, .handle = view_about},
+    {.method = "GET", .path = "/api/latency", .handle = view_latency},
     {.method = "GET", .path = "/api/errors", .handle = view_errors},
     {.method = "GET", .path = "/api/bus/", .below = true, .handle = view_bus_get},
     {.method = "GET", .path = "/api/stream", .handle = view_stream},

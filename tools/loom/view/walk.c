@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What questions share that look at the spans of many traces. */
 #include <jansson.h>
+#include <string.h>
 
+#include "base/str.h"
+#include "host/http/query.h"
 #include "tools/loom/view/internal.h"
+
+enum { LIMIT_MAX = 500 };
 
 typedef struct walk {
     void (*visit)(void *user, span_range trace);
@@ -30,6 +35,15 @@ bool view_walk(view_job *job, const store_filter *filter, void (*visit)(void *us
         view_job_fail_read(job, st);
     }
     return st == LOOM_OK || st == LOOM_ETIMEDOUT;
+}
+
+const char *view_read_limit(void *user, const char *name, const char *value)
+{
+    store_filter *filter = user;
+    if (strcmp(name, "limit") != 0) {
+        return "is not known here; there is limit=1 to 500";
+    }
+    return http_decode_number(&filter->limit, str_of(value), 1, LIMIT_MAX) ? NULL : "is a number from 1 to 500";
 }
 
 loom_str view_span_text(const trace_span *span, const char *key)

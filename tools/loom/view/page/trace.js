@@ -52,7 +52,7 @@ export async function showTrace(main, { id, parameters, signal, state }) {
   function showLog() {
     const events = eventLog(trace.spans, trace.beginMs, view.reveal);
     log.hidden = events.count === 0;
-    put(log, el("summary", {}, el("strong", {}, "Log"), `${count(events.count)} events of all spans`), log.open ? el("div", { class: "scroll" }, events.node()) : null);
+    put(log, el("summary", {}, el("strong", {}, "Log"), `${count(events.count)} ${events.count === 1 ? "event" : "events"} of all spans`), log.open ? el("div", { class: "scroll" }, events.node()) : null);
   }
 
   function show() {
