@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import sys
 import unittest
 import urllib.request
@@ -127,15 +128,30 @@ class View(ViewTest):
 
     @unittest.skipUnless(os.environ.get("LOOM_VIEW_PICTURE"), "LOOM_VIEW_PICTURE names no file")
     def test_picture(self):
-        agents = [self.home_.run(name, "--url", self.home_.url) for name in ("output", "processor")]
-        wait_until(lambda: self.home_.stats()["eventbus"]["subscriptions"] >= len(agents), "the agents have subscribed")
-        self.home_.run("sensor", "--url", self.home_.url, "--readings", "1").wait()
+        """LOOM_VIEW_PICTURE: where docs/view.png goes, with the trace of a reading; beside it -flow.png, and -dark of both."""
+        path = pathlib.Path(os.environ["LOOM_VIEW_PICTURE"])
+        for name in ("output", "processor"):
+            self.home_.run(name, "--url", self.home_.url)
+        archive = self.agent(self.home_, "archive", credit_messages=3, credit_bytes=1 << 20).subscribe("sensor.>")
+        wait_until(lambda: {"sensor.>", "processed.>"} <= {s["filter"] for s in self.home_.stats()["subscriptions"]} or len(self.home_.stats()["subscriptions"]) >= 4, "the agents have subscribed")
+        self.home_.run("sensor", "--url", self.home_.url, "--readings", "0", "--interval", "200")
         page = self.open()
-        trace = page.wait("const row = document.querySelector('tr[data-trace]'); return row?.children[3].innerText === '11' && row.dataset.trace", "all spans of the trace")
-        page.open(self.base + f"/#/traces/{trace}")
-        page.wait("return document.querySelector('.waterfall .row')", "the waterfall")
-        page.picture(os.environ["LOOM_VIEW_PICTURE"])
-
+        page.narrow(1280, 640)
+        page.wait("return document.querySelectorAll('tr[data-trace]').length > 20", "some readings")
+        trace = page.wait("return [...document.querySelectorAll('tr[data-trace]')].find((row) => Number(row.children[3].innerText) >= 11)?.dataset.trace", "all spans of a trace")
+        for theme in ("light", "dark"):
+            page.run("localStorage.setItem('theme', arguments[0])", theme)
+            page.open("about:blank")
+            page.open(self.base + f"/#/traces/{trace}")
+            page.wait("return document.querySelector('.waterfall .row')", "the waterfall")
+            page.run("document.querySelector('.waterfall .fold').click()")
+            page.run("[...document.querySelectorAll('.waterfall .row')].find((row) => row.innerText.includes('agent.on_event')).click()")
+            suffix = "" if theme == "light" else "-dark"
+            page.picture(path.with_name(f"{path.stem}{suffix}.png"))
+            page.open(self.base + "/#/flow")
+            page.wait("return document.querySelector('[data-node=archive] .verdict')?.textContent && document.querySelector('[data-latency$=s]') && document.querySelectorAll('.edge:not(.still)').length > 3", "who is slow, and latency")
+            page.picture(path.with_name(f"{path.stem}-flow{suffix}.png"))
+        archive.close()
 
 if __name__ == "__main__":
     main()

@@ -65,7 +65,7 @@ function line(edge) {
   return svg("g", { "data-kind": edge.kind, "data-agent": edge.agent, "data-name": edge.name, role: "listitem" },
     svg("a", { href: tracesOf([`agent_id=${edge.agent}`, `${EVENTS.has(edge.kind) ? "topic" : "capability"}=${edge.name}`]) },
       svg("path", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` }, svg("title", {})),
-      svg("text", { x: x1 + (x2 - x1) * at, y: side - 5, class: "label" })));
+      svg("text", { x: x1 + (x2 - x1) * at, y: side - 9, class: "label" })));
 }
 
 function box(node) {
@@ -131,7 +131,7 @@ export function showFlow(main, { parameters, signal, state, status }) {
     boxes = columns.flatMap((nodes) => [...nodes.values()].map(box));
     const height = TOP + Math.max(...columns.map((nodes) => nodes.size)) * (HEIGHT + GAP);
     put(holder, el("p", { class: "hint" }, "Thick lines carry much; beside the rate is the median time until a handler has the message, or until a call is done. ▲ and ✕ mark agents that do not keep up."),
-      svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "list", "aria-label": "Who talks to whom" },
+      svg("svg", { viewBox: `-2 0 ${WIDTH + 4} ${height}`, role: "list", "aria-label": "Who talks to whom" },
         ["publishes or calls", "topic or capability", "receives or provides"].map((text, i) => svg("text", { x: X[i] + BOX / 2, y: 16, class: "heading" }, text)), lines, boxes),
       more ? el("p", {}, "Only the busiest are shown. `loom flow FILTER` lists others.") : null);
   }
