@@ -7,7 +7,7 @@ import signal
 import unittest
 
 from collector import OK, Collector
-from harness import OWN_PROCESS, LoomTest, in_both_homes, wait_until
+from harness import IN_BROKER, OWN_PROCESS, LoomTest, in_both_homes, wait_until
 import ladder
 import otlp
 import wire
@@ -19,9 +19,9 @@ TO_FILE = ("--telemetry-exporter", "otlp/file", "--telemetry-spans-file", "spans
 
 
 class LinkSpans:
-    def bus(self, exporter=TO_FILE, broker=(), serving=(), **environment):
+    def bus(self, exporter=TO_FILE, broker=(), serving=(), listen=("ipc",), **environment):
         """Only the broker exports."""
-        return self.home(spans=False, environment={**BY_LINK, **environment}, broker=(*exporter, *broker), serving=serving)
+        return self.home(spans=False, environment={**BY_LINK, **environment}, broker=(*exporter, *broker), serving=serving, listen=listen)
 
     def hello(self, home, agent_id, service="service", instance="i-1", **fields):
         agent = self.agent(home)
@@ -40,12 +40,13 @@ class LinkSpans:
 class Ladders(LinkSpans):
     READINGS = 5
 
-    def run_demo(self, home):
-        output = home.run("output", "--url", home.url, "--count", self.READINGS)
-        processor = home.run("processor", "--url", home.url)
+    def run_demo(self, home, url=None):
+        url = url or home.url
+        output = home.run("output", "--url", url, "--count", self.READINGS)
+        processor = home.run("processor", "--url", url)
         for process in (output, processor):
             wait_until(lambda: "ready" in process.out + process.err, "the agents are ready")
-        sensor = home.run("sensor", "--url", home.url, "--readings", self.READINGS, "--interval", "10")
+        sensor = home.run("sensor", "--url", url, "--readings", self.READINGS, "--interval", "10")
         self.assertEqual(0, sensor.wait())
         self.assertEqual(0, output.wait())
         libraries = pathlib.Path(f"/proc/{processor.pid}/maps").read_text()
@@ -73,6 +74,14 @@ class Ladders(LinkSpans):
         self.assertEqual(taken["received"], taken["accepted"])
         home.stop()
         self.check(home.spans())
+
+    def test_any_carrier_of_the_link_will_do(self):
+        for scheme in ("tcp", "ws"):
+            with self.subTest(scheme):
+                home = self.bus(listen=(scheme,))
+                self.run_demo(home)
+                home.stop()
+                self.check(home.spans())
 
     def test_a_collector_hears_of_them_from_the_broker_alone(self):
         with Collector([OK]) as collector:
@@ -234,9 +243,39 @@ class Failures(LinkSpans):
         return sum(span.resource.get("loom.agent.id") == agent for span in home.spans())
 
 
-class Broker(LoomTest):
+class Broker(LinkSpans, LoomTest):
+    kind = OWN_PROCESS
+
+    def test_spans_of_a_bridge_wait_for_a_broker_that_was_killed(self):
+        home = self.bus()
+        agent = self.hello(home, "a")
+        home.kill(home.broker)
+        wait_until(lambda: "lost the connection to the broker" in home.bridge.err, "the bridge notices")
+        for number in range(10):
+            self.assertEqual(0, self.send(agent, otlp.request([otlp.span(f"s{number}")]))[2])
+        home.start_broker()
+        wait_until(lambda: {f"s{number}" for number in range(10)} <= {span.name for span in home.spans()}, "all of them arrive")
+
+    def test_an_agent_that_makes_more_than_it_may_is_slowed_down_and_nothing_is_unaccounted_for(self):
+        home = self.bus(serving=("--agent-spans", "100"))
+        agent = self.hello(home, "a")
+        sent = accepted = 0
+        granted, read, refused = agent.welcome["span_credit"], 0, 0
+        while granted > sent and sent < 200_000:
+            request = otlp.request([otlp.span() for _ in range(20)])
+            granted, read, refused = self.send(agent, request, 20)
+            sent += len(request)
+        self.assertLess(sent, 200_000, "it was never slowed down")
+        accepted = read - refused
+        self.assertLess(accepted, 1000)
+        agent.wait(lambda: any(kind == wire.SPAN_CREDIT and values[0] > sent for kind, *values in agent.others), "new credit, in time")
+        home.wait_spans(accepted)
+        home.stop()
+        self.assertEqual(accepted, sum(span.name == "work" for span in home.spans()))
+
     def test_a_broker_with_the_exporter_loom_says_what_is_wrong_and_exports_by_otlp(self):
         with Collector([OK]) as collector:
+            self.kind = IN_BROKER
             home = self.home(spans=False, environment={"OTEL_TRACES_EXPORTER": "loom", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
                                                        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}"})
             home.loom("pub", "a", "hello")

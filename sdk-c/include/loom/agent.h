@@ -10,7 +10,9 @@
  * the parent's go on. The child may open agents of its own.
  * Spans: emit starts agent.emit and puts its context into the message; agent.on_event is the current span inside a
  * handler, so that spans started and events emitted there nest. Telemetry starts when the agent opens and is flushed when
- * it closes (OTEL_* variables; LOOM_TELEMETRY_AUTO=0 turns it off). */
+ * it closes (OTEL_* variables; LOOM_TELEMETRY_AUTO=0 turns it off). With OTEL_TRACES_EXPORTER=loom spans leave by the agent's
+ * own link: those of a provider that several agents share by that of the first which is connected. They leave and are
+ * answered on the agent's thread, so do not flush that provider in a handler. */
 #ifndef LOOM_AGENT_H
 #define LOOM_AGENT_H
 
@@ -86,8 +88,8 @@ LOOM_API int loom_agent_fd(const loom_agent *agent);
  * LOOM_EREPLACED, LOOM_ECLOSED. */
 LOOM_API loom_status loom_agent_poll(loom_agent *agent, int timeout_ms);
 
-/* Sends what is buffered, for up to timeout_ms (5 s), says goodbye, flushes telemetry, and frees the agent. Handlers are no
- * longer called. NULL is allowed. LOOM_ETIMEDOUT: some messages were not sent; their number goes to on_error.
+/* Sends what is buffered, for up to timeout_ms (5 s), and then the spans that go over the link, says goodbye, flushes
+ * telemetry, and frees the agent. Handlers are no longer called. NULL is allowed. LOOM_ETIMEDOUT: some messages were not sent; their number goes to on_error.
  * LOOM_EBUSY: called from a handler; nothing was done. */
 LOOM_API loom_status loom_agent_close(loom_agent *agent);
 LOOM_API loom_status loom_agent_close_within(loom_agent *agent, uint32_t timeout_ms);
