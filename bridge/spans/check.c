@@ -82,6 +82,11 @@ static const field_form scope_fields[] = {
 };
 static const message_form span_form = FORM(span_fields), resource_form = FORM(resource_fields), scope_form = FORM(scope_fields);
 
+static bool is_text(const uint8_t *data, size_t len)
+{
+    return utf8_valid((loom_str){(const char *)data, len});
+}
+
 static bool fits_message(const message_form *form, loom_bytes bytes, unsigned depth);
 
 static bool fits(const field_form *form, const pb_field *f, unsigned depth)
@@ -94,7 +99,7 @@ static bool fits(const field_form *form, const pb_field *f, unsigned depth)
         return false;
     }
     switch (form->kind) {
-    case KIND_TEXT: return utf8_valid((loom_str){(const char *)f->bytes.data, f->bytes.len});
+    case KIND_TEXT: return is_text(f->bytes.data, f->bytes.len);
     case KIND_TRACE_ID: return f->bytes.len == 0 || f->bytes.len == 16;
     case KIND_SPAN_ID: return f->bytes.len == 0 || f->bytes.len == 8;
     case KIND_MESSAGE: return depth < SPAN_DEPTH_MAX && fits_message(form->message, f->bytes, depth + 1);
@@ -112,6 +117,21 @@ static bool fits_message(const message_form *form, loom_bytes bytes, unsigned de
         }
     }
     return !c.bad;
+}
+
+/* Nearly every attribute is a key and a text, both short, as every SDK writes them: a KeyValue of exactly these bytes. What is
+ * in another form is looked at field by field. */
+static bool is_plain_attr(loom_bytes pair)
+{
+    enum { KEY = KEYVALUE_KEY << 3 | PB_LENGTH, VALUE = KEYVALUE_VALUE << 3 | PB_LENGTH, TEXT = ANY_STRING << 3 | PB_LENGTH, HEADS = 6 };
+    const uint8_t *p = pair.data;
+    if (pair.len < HEADS || pair.len >= 0x80 || p[0] != KEY || p[1] > pair.len - HEADS) {
+        return false;
+    }
+    const uint8_t *value = p + 2 + p[1];
+    const size_t text = pair.len - HEADS - p[1];
+    return value[0] == VALUE && value[1] == text + 2 && value[2] == TEXT && value[3] == text && is_text(p + 2, p[1]) &&
+           is_text(value + 4, text);
 }
 
 static bool is_set(loom_bytes id)
@@ -150,7 +170,8 @@ span_fault span_check(loom_bytes span, uint64_t now_unix_ns)
     pb_cursor c = pb_cursor_on(span);
     pb_field f;
     while (pb_next(&c, &f)) {
-        if (f.number < span_form.count && !fits(&span_form.fields[f.number], &f, 1)) {
+        const bool plain = pb_is(&f, SPAN_ATTRIBUTES, PB_LENGTH) && is_plain_attr(f.bytes);
+        if (!plain && f.number < span_form.count && !fits(&span_form.fields[f.number], &f, 1)) {
             return SPAN_MALFORMED;
         }
         take_core(&core, &f);

@@ -3,14 +3,6 @@
 
 #define FIELD_NUMBER_MAX 0x1fffffffu
 
-pb_cursor pb_cursor_on(loom_bytes message)
-{
-    if (message.len == 0) {
-        return (pb_cursor){0};
-    }
-    return (pb_cursor){.at = message.data, .end = message.data + message.len};
-}
-
 static bool fail(pb_cursor *c)
 {
     c->bad = true;
@@ -64,7 +56,7 @@ static bool read_bytes(pb_cursor *c, loom_bytes *out)
     return true;
 }
 
-bool pb_next(pb_cursor *c, pb_field *field)
+bool pb_next_any(pb_cursor *c, pb_field *field)
 {
     uint64_t tag;
     if (c->bad || c->at == c->end || !read_varint(c, &tag)) {

@@ -17,9 +17,32 @@ typedef struct pb_field {
     loom_bytes bytes; /* of a length-delimited one */
 } pb_field;
 
-pb_cursor pb_cursor_on(loom_bytes message);
-/* The next field. false: the end, or bad bytes. Groups are bad: OTLP has none. */
-bool pb_next(pb_cursor *cursor, pb_field *field);
+static inline pb_cursor pb_cursor_on(loom_bytes message)
+{
+    return message.len > 0 ? (pb_cursor){.at = message.data, .end = message.data + message.len} : (pb_cursor){0};
+}
+
+/* pb_next(), of any field. */
+bool pb_next_any(pb_cursor *cursor, pb_field *field);
+
+/* The next field. false: the end, or bad bytes. Groups are bad: OTLP has none. Most fields of OTLP are bytes, with a tag and a
+ * length of one byte each: these are read here. */
+static inline bool pb_next(pb_cursor *c, pb_field *field)
+{
+    const size_t left = (size_t)(c->end - c->at);
+    if (left == 0) {
+        return false;
+    }
+    if (left >= 2 && (c->at[0] & 0x87u) == PB_LENGTH && c->at[0] > 0x07u && c->at[1] < 0x80u && c->at[1] <= left - 2 && !c->bad) {
+        field->number = c->at[0] >> 3;
+        field->wire = PB_LENGTH;
+        field->value = 0;
+        field->bytes = (loom_bytes){c->at + 2, c->at[1]};
+        c->at += 2 + field->bytes.len;
+        return true;
+    }
+    return pb_next_any(c, field);
+}
 
 static inline bool pb_is(const pb_field *field, uint32_t number, enum pb_wire wire)
 {
