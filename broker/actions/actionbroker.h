@@ -28,8 +28,7 @@
  *                    know the older name only. capability, agent_id (the caller), call_id (hex when it is not printable
  *                    ASCII), event_id, thread_id, correlation_id; loom.call.version (asked for), loom.call.provider (agent
  *                    of the last attempt), loom.call.attempts, loom.call.payload.size (of the envelope, bytes),
- *                    loom.call.outcome (call_outcome_name). A capability of
- *                    kind "tool" has gen_ai.operation.name=execute_tool, gen_ai.tool.name and gen_ai.tool.call.id.
+ *                    loom.call.outcome (call_outcome_name).
  *                    Every outcome but OK: status ERROR, and error.type: the code, or without one the outcome's name.
  *                    A duplicate has a short one of its own, with a link to that of the call it is a duplicate of: one that
  *                    joined a running call has loom.call.joined=true and no outcome, one answered from the cache

@@ -214,7 +214,7 @@ loom_status running_call_begin(const invocation *in, action_offer *offer)
     if (call == NULL) {
         return LOOM_ENOMEM;
     }
-    call->span = action_span_start(in, ACTION_SPAN_CALL, offer->info.kind, NULL);
+    call->span = action_span_start(in, ACTION_SPAN_CALL, NULL);
     if (call->span != NULL) {
         hop_patch(in->wire, loom_span_context(call->span));
     }

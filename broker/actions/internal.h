@@ -203,7 +203,7 @@ typedef enum action_span_kind { ACTION_SPAN_CALL, ACTION_SPAN_JOINED, ACTION_SPA
 
 /* Starts action.dispatch. kind is the capability's ("" when unknown); original that of the call a duplicate is one of, and
  * may be all zero. NULL: not to be recorded. */
-loom_span *action_span_start(const invocation *in, action_span_kind what, loom_str kind,
+loom_span *action_span_start(const invocation *in, action_span_kind what,
                              const loom_trace_context *original);
 /* span may be NULL. */
 void action_span_attempt(loom_span *span, const action_offer *offer, uint32_t attempts);

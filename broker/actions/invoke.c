@@ -23,7 +23,7 @@ static void finish_at_once(const invocation *in, loom_span *span, const action_r
 static void refuse(const invocation *in, frame_call_outcome outcome, const char *code, const char *text)
 {
     const action_result result = action_result_of(outcome, code, text);
-    finish_at_once(in, action_span_start(in, ACTION_SPAN_CALL, (loom_str){0}, NULL), &result);
+    finish_at_once(in, action_span_start(in, ACTION_SPAN_CALL, NULL), &result);
 }
 
 /* The same at a limit, which the operator may want to raise; agent is the one that is at its limit. */
@@ -69,7 +69,7 @@ static loom_status join(const invocation *in, running_call *call)
     count_invoked(in);
     in->party->broker->stats.joined++;
     const loom_trace_context *original = call->span != NULL ? loom_span_context(call->span) : NULL;
-    loom_span_end(action_span_start(in, ACTION_SPAN_JOINED, (loom_str){0}, original));
+    loom_span_end(action_span_start(in, ACTION_SPAN_JOINED, original));
     return LOOM_OK;
 }
 
@@ -80,7 +80,7 @@ static void answer_from_cache(const invocation *in, const action_cache_entry *en
         return;
     }
     in->party->broker->stats.cached++;
-    finish_at_once(in, action_span_start(in, ACTION_SPAN_CACHED, (loom_str){0}, &entry->context), &entry->result);
+    finish_at_once(in, action_span_start(in, ACTION_SPAN_CACHED, &entry->context), &entry->result);
 }
 
 static loom_status start_new(const invocation *in)

@@ -2,11 +2,10 @@
 /* action.dispatch: its attributes are in actionbroker.h. */
 #include "broker/actions/internal.h"
 
-#include "base/str.h"
 #include "trace/messaging/call_span.h"
 
 /* An unsampled call passes without a span; one without a context may become the root of a trace. */
-loom_span *action_span_start(const invocation *in, action_span_kind what, loom_str kind,
+loom_span *action_span_start(const invocation *in, action_span_kind what,
                              const loom_trace_context *original)
 {
     loom_tracer *tracer = in->party->broker->tracer;
@@ -22,7 +21,6 @@ loom_span *action_span_start(const invocation *in, action_span_kind what, loom_s
         return NULL;
     }
     call_facts facts = call_facts_of(in->view, in->key.agent, in->key.capability, in->key.version, in->key.call_id);
-    facts.tool = str_is(kind, "tool");
     const bool linked = original != NULL && loom_trace_context_valid(original);
     const loom_span_options options = {
         .parent = &hop,

@@ -149,7 +149,7 @@ static loom_status capability_create(capability **out, const loom_capability *gi
         memcpy(at, metadata, metadata_len);
     }
     c->about.metadata = (loom_bytes){(uint8_t *)at, metadata_len};
-    c->tool = strcmp(kind.data, "tool") == 0;
+    c->kind = str_is(kind, "tool") ? CALL_TOOL : str_is(kind, "agent") ? CALL_AGENT : CALL_PLAIN;
     c->on_action = given->on_action;
     c->on_cancel = given->on_cancel;
     c->user = given->user;

@@ -3,6 +3,7 @@
 #ifndef LOOM_SDK_CAPABILITY_H
 #define LOOM_SDK_CAPABILITY_H
 
+#include "trace/messaging/call_span.h"
 #include "sdk-c/actions/actions_state.h"
 #include "sdk-c/actions/schema_check.h"
 
@@ -11,7 +12,7 @@ struct capability {
     atomic_uint refs;
     uint64_t number;
     frame_provide about;   /* slices of the block, each ended by a NUL */
-    bool tool;
+    call_kind kind;
     capability_schemas schemas;
     loom_on_action on_action;
     void (*on_cancel)(loom_agent *agent, loom_action *action, void *user);

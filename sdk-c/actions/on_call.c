@@ -24,7 +24,7 @@ static uint64_t begin_span(loom_agent *a, loom_action *act)
     }
     call_facts facts = call_facts_of(view, a->id, act->cap->about.name, act->cap->about.version,
                                      act->id.node.key);
-    facts.tool = act->cap->tool;
+    facts.kind = act->cap->kind;
     act->span = call_span_start(a->tracer, HOP_AGENT_ON_ACTION, &facts,
                                 &(loom_span_options){.parent = &parent,
                                                      .parent_is_remote = has_parent,

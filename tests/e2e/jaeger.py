@@ -148,6 +148,14 @@ class Jaeger:
             time.sleep(POLL_S)
         return self.trace(trace_id)
 
+    def page_warnings(self, trace_id):
+        """By span name: what the API of Jaeger's own page warns about, whose adjuster is an older one than that of /api/v3."""
+        status, body = http_get(f"{self.query}/api/traces/{trace_id}")
+        if status != 200:
+            raise RuntimeError(f"GET /api/traces/{trace_id}: {status} {body.decode(errors='replace')}")
+        return {span["operationName"]: span["warnings"] for trace in json.loads(body)["data"] for span in trace["spans"]
+                if span.get("warnings")}
+
     def search(self, service, tags):
         """The ids of the traces of which a span of that service has all these tags: the search form of the UI."""
         query = urllib.parse.urlencode({"service": service, "tags": json.dumps(tags), "lookback": "1h", "limit": 100})

@@ -49,6 +49,10 @@ class Readings:
         for found in self.traces:
             ladder.assert_nothing_odd(found)
 
+    def test_jaegers_own_page_warns_of_nothing(self):
+        for found in self.traces:
+            self.assertEqual({}, server.page_warnings(found[0].trace_id))
+
     def test_jaeger_holds_exactly_what_the_processes_wrote(self):
         for found in self.traces:
             written = {(span.span_id, span.parent_id, span.name, span.service, span.start_ns, span.end_ns)

@@ -47,7 +47,9 @@ class CommandLine:
             self.assertEqual(kind, spans[name].kind)
         self.assertEqual(spans["command"].span_id, traceparent.split("-")[2])
         self.assertEqual("execute_tool", spans["agent.on_action"].attributes["gen_ai.operation.name"])
-        self.assertFalse([key for key in spans["bridge.forward"].attributes if key.startswith("gen_ai.")])
+        self.assertEqual(spans["agent.on_action"].attributes["thread_id"], spans["agent.on_action"].attributes["gen_ai.conversation.id"])
+        for name in ("action.invoke", "action.dispatch", "bridge.forward"):
+            self.assertFalse([key for key in spans[name].attributes if key.startswith("gen_ai.")], name)
 
     def test_a_failing_command_is_an_error_with_its_exit_code_and_last_words(self):
         bus = self.home(spans=False)

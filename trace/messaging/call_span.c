@@ -12,9 +12,6 @@
 
 enum { ERROR_TYPE_MAX = 64 }; /* a longer code would not be a word but a sentence */
 
-/* Whether it is known here how the capability was declared, so that a tool can be described as one. */
-static const bool knows_tools[] = {[HOP_ACTION_DISPATCH] = true, [HOP_AGENT_ON_ACTION] = true};
-
 const span_what call_hops[] = {
     [HOP_ACTION_INVOKE] = {"action.invoke", LOOM_SPAN_CLIENT},
     [HOP_ACTION_DISPATCH] = {"action.dispatch", LOOM_SPAN_SERVER},
@@ -37,6 +34,8 @@ enum {
     KEY_GEN_AI_OPERATION,
     KEY_GEN_AI_TOOL,
     KEY_GEN_AI_CALL_ID,
+    KEY_GEN_AI_AGENT,
+    KEY_GEN_AI_CONVERSATION,
     KEYS
 };
 
@@ -55,6 +54,8 @@ static const attr_key keys[KEYS] = {
     [KEY_GEN_AI_OPERATION] = ATTR_STRING_KEY("gen_ai.operation.name"),
     [KEY_GEN_AI_TOOL] = ATTR_STRING_KEY("gen_ai.tool.name"),
     [KEY_GEN_AI_CALL_ID] = ATTR_STRING_KEY("gen_ai.tool.call.id"),
+    [KEY_GEN_AI_AGENT] = ATTR_STRING_KEY("gen_ai.agent.name"),
+    [KEY_GEN_AI_CONVERSATION] = ATTR_STRING_KEY("gen_ai.conversation.id"),
 };
 
 /* The attributes, and the buffers that ids are written to. */
@@ -109,10 +110,15 @@ static void describe(attr_list *list, call_hop hop, const call_facts *facts)
     add_text(list, KEY_CORRELATION_ID, correlation);
     add_text(list, KEY_VERSION, at_most(facts->version, FRAME_VERSION_MAX));
     list->items[list->count++] = (fixed_attr){.key = &keys[KEY_PAYLOAD_SIZE], .integer = (int64_t)facts->payload_len};
-    if (facts->tool && knows_tools[hop]) {
+    if (hop == HOP_AGENT_ON_ACTION && facts->kind == CALL_TOOL) {
         add_text(list, KEY_GEN_AI_OPERATION, (loom_str)TEXT("execute_tool"));
         add_text(list, KEY_GEN_AI_TOOL, capability);
         add_text(list, KEY_GEN_AI_CALL_ID, call_id);
+        add_text(list, KEY_GEN_AI_CONVERSATION, thread);
+    } else if (hop == HOP_AGENT_ON_ACTION && facts->kind == CALL_AGENT) {
+        add_text(list, KEY_GEN_AI_OPERATION, (loom_str)TEXT("invoke_agent"));
+        add_text(list, KEY_GEN_AI_AGENT, capability);
+        add_text(list, KEY_GEN_AI_CONVERSATION, thread);
     }
     assert(list->count <= KEYS);
 }

@@ -20,6 +20,9 @@ typedef enum call_hop {
 /* What the spans of the hops are called and of which kind they are, by hop. */
 extern const span_what call_hops[];
 
+/* What a capability was declared as. */
+typedef enum call_kind { CALL_PLAIN, CALL_TOOL, CALL_AGENT } call_kind;
+
 /* Text that is empty makes no attribute. */
 typedef struct call_facts {
     loom_str agent;          /* at this hop: the caller at invoke and dispatch, the provider at forward and on_action */
@@ -29,7 +32,7 @@ typedef struct call_facts {
     loom_str correlation_id; /* empty: the thread's */
     const uint8_t *id;       /* of the envelope, LOOM_UUID_SIZE bytes */
     size_t payload_len;
-    bool tool;               /* declared as a tool: gen_ai.* on dispatch and on_action */
+    call_kind kind;          /* known to the provider: gen_ai.* stands on on_action alone, where the work is done */
 } call_facts;
 
 /* agent, capability, version and call_id as given, the rest from the envelope. */

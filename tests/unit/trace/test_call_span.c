@@ -118,9 +118,10 @@ static void every_attribute_is_there_in_its_order(void **state)
         {"gen_ai.operation.name", "execute_tool"},
         {"gen_ai.tool.name", "weather.lookup"},
         {"gen_ai.tool.call.id", "call_7"},
+        {"gen_ai.conversation.id", ID_TEXT},
     };
     make_call(f, &SAMPLED, STR("order-7"));
-    f->facts.tool = true;
+    f->facts.kind = CALL_TOOL;
     json_t *span = span_of(f, HOP_AGENT_ON_ACTION, "agent.on_action"), *size = NULL;
     json_t *attributes = json_object_get(span, "attributes");
     assert_int_equal(sizeof expected / sizeof *expected, json_array_size(attributes));
@@ -134,7 +135,7 @@ static void every_attribute_is_there_in_its_order(void **state)
     assert_string_equal("5", recorded_string(size, "intValue"));
 }
 
-static void each_hop_has_its_name_and_kind_and_only_two_know_a_tool(void **state)
+static void each_hop_has_its_name_and_kind_and_only_one_tells_of_a_tool(void **state)
 {
     fixture *f = *state;
     static const struct {
@@ -144,11 +145,11 @@ static void each_hop_has_its_name_and_kind_and_only_two_know_a_tool(void **state
         size_t gen_ai;
     } hops[] = {
         {HOP_ACTION_INVOKE, "action.invoke", LOOM_SPAN_CLIENT, 0},
-        {HOP_ACTION_DISPATCH, "action.dispatch", LOOM_SPAN_SERVER, 1},
+        {HOP_ACTION_DISPATCH, "action.dispatch", LOOM_SPAN_SERVER, 0},
         {HOP_ACTION_FORWARD, "bridge.forward", LOOM_SPAN_CLIENT, 0},
         {HOP_AGENT_ON_ACTION, "agent.on_action", LOOM_SPAN_SERVER, 1},
     };
-    f->facts.tool = true;
+    f->facts.kind = CALL_TOOL;
     for (size_t i = 0; i < sizeof hops / sizeof *hops; i++) {
         json_t *span = span_of(f, hops[i].hop, hops[i].name);
         assert_int_equal(hops[i].kind, json_integer_value(json_object_get(span, "kind")));
@@ -160,10 +161,22 @@ static void each_hop_has_its_name_and_kind_and_only_two_know_a_tool(void **state
 static void a_capability_that_is_no_tool_is_not_described_as_one(void **state)
 {
     fixture *f = *state;
-    json_t *span = span_of(f, HOP_ACTION_DISPATCH, "action.dispatch");
+    json_t *span = span_of(f, HOP_AGENT_ON_ACTION, "agent.on_action");
     assert_int_equal(0, attr_count(span, "gen_ai.operation.name"));
+    assert_int_equal(0, attr_count(span, "gen_ai.conversation.id"));
     assert_int_equal(0, attr_count(span, "gen_ai.tool.name"));
     assert_int_equal(0, attr_count(span, "gen_ai.tool.call.id"));
+}
+
+static void a_capability_that_is_an_agent_has_its_name_and_the_conversation(void **state)
+{
+    fixture *f = *state;
+    f->facts.kind = CALL_AGENT;
+    json_t *span = span_of(f, HOP_AGENT_ON_ACTION, "agent.on_action");
+    recorded_has_string(span, "gen_ai.operation.name", "invoke_agent");
+    recorded_has_string(span, "gen_ai.agent.name", "weather.lookup");
+    recorded_has_string(span, "gen_ai.conversation.id", ID_TEXT);
+    assert_int_equal(0, attr_count(span, "gen_ai.tool.name"));
 }
 
 static void what_is_empty_makes_no_attribute(void **state)
@@ -171,7 +184,7 @@ static void what_is_empty_makes_no_attribute(void **state)
     fixture *f = *state;
     f->facts.version = (loom_str){0};
     f->facts.call_id = (loom_bytes){0};
-    f->facts.tool = true;
+    f->facts.kind = CALL_TOOL;
     json_t *span = span_of(f, HOP_ACTION_DISPATCH, "action.dispatch");
     assert_int_equal(0, attr_count(span, "loom.call.version"));
     assert_int_equal(0, attr_count(span, "call_id"));
@@ -354,8 +367,9 @@ int main(void)
 #define RECORDED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         RECORDED(every_attribute_is_there_in_its_order),
-        RECORDED(each_hop_has_its_name_and_kind_and_only_two_know_a_tool),
+        RECORDED(each_hop_has_its_name_and_kind_and_only_one_tells_of_a_tool),
         RECORDED(a_capability_that_is_no_tool_is_not_described_as_one),
+        RECORDED(a_capability_that_is_an_agent_has_its_name_and_the_conversation),
         RECORDED(what_is_empty_makes_no_attribute),
         RECORDED(a_call_id_that_is_not_printable_is_shown_in_hex),
         RECORDED(names_over_their_limits_are_cut),

@@ -46,6 +46,7 @@ static void a_resource_names_host_instance_and_sdk(void **state)
     assert_memory_not_equal(otlp_resource_string(resource, "service.instance.id").data,
                             otlp_resource_string(resource_of(b), "service.instance.id").data, 36);
     assert_true(otlp_resource_string(resource, "host.name").len > 0);
+    assert_true(otlp_resource_string(resource, "ip").len >= sizeof "1.1.1.1" - 1);
     assert_str("loom", otlp_resource_string(resource, "telemetry.sdk.name"));
     assert_str("c", otlp_resource_string(resource, "telemetry.sdk.language"));
     assert_true(otlp_resource_string(resource, "telemetry.sdk.version").len > 0);
