@@ -50,22 +50,22 @@ target_include_directories(loom_static INTERFACE ${LIBLOOM_INCLUDES})
 target_link_libraries(loom_static INTERFACE PkgConfig::msgpack PkgConfig::sodium Threads::Threads ${CMAKE_DL_LIBS})
 
 install(TARGETS loom EXPORT loomTargets
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT libloom0 NAMELINK_COMPONENT libloom-dev
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES "${LIBLOOM_STATIC}" DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES "${LIBLOOM_STATIC}" DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT libloom-dev)
 foreach(folder ${LIBLOOM_INCLUDES})
-  install(DIRECTORY "${folder}/loom" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+  install(DIRECTORY "${folder}/loom" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT libloom-dev FILES_MATCHING PATTERN "*.h")
 endforeach()
 
 set(LIBLOOM_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/loom)
-install(EXPORT loomTargets NAMESPACE loom:: DESTINATION ${LIBLOOM_CMAKE_DIR})
+install(EXPORT loomTargets NAMESPACE loom:: DESTINATION ${LIBLOOM_CMAKE_DIR} COMPONENT libloom-dev)
 configure_package_config_file(packaging/loomConfig.cmake.in "${CMAKE_CURRENT_BINARY_DIR}/loomConfig.cmake"
   INSTALL_DESTINATION ${LIBLOOM_CMAKE_DIR} PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
 write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/loomConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/loomConfig.cmake" "${CMAKE_CURRENT_BINARY_DIR}/loomConfigVersion.cmake"
-  DESTINATION ${LIBLOOM_CMAKE_DIR})
+  DESTINATION ${LIBLOOM_CMAKE_DIR} COMPONENT libloom-dev)
 
 # The .pc file finds its prefix from where it lies, so that a moved tree goes on working.
 file(RELATIVE_PATH LOOM_PC_TO_PREFIX "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
 configure_file(packaging/loom.pc.in "${CMAKE_CURRENT_BINARY_DIR}/loom.pc" @ONLY)
-install(FILES "${CMAKE_CURRENT_BINARY_DIR}/loom.pc" DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/loom.pc" DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT libloom-dev)

@@ -17,6 +17,14 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_
   set(LOOM_TUNING -mtune=skylake)
 endif()
 
+# Nothing of where it was built stays in what is built, and hardening is Debian's.
+option(LOOM_REPRODUCIBLE "The same bytes wherever it is built; hardened as Debian's packages are" OFF)
+if(LOOM_REPRODUCIBLE)
+  add_compile_options("-ffile-prefix-map=${PROJECT_BINARY_DIR}=." "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=." -fstack-protector-strong
+                      -Wformat -Werror=format-security -D_FORTIFY_SOURCE=2)
+  add_link_options(LINKER:-z,relro,-z,now $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>)
+endif()
+
 function(loom_compile_settings target)
   set_target_properties(${target} PROPERTIES
     C_STANDARD 17 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF
@@ -60,7 +68,12 @@ function(loom_program name)
   add_executable(${name} ${ARG_SOURCES})
   loom_compile_settings(${name})
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
-  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  set(component loom)
+  if(name MATCHES "^loom-bench")
+    set(component bench) # for those who work on Loom: in no package
+  endif()
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ${component})
+  set_property(GLOBAL APPEND PROPERTY LOOM_PROGRAMS ${name})
 endfunction()
 
 # What whoever runs the tests has set for programs of their own, or hands to a child (`loom exec -- tools/test.sh`).
