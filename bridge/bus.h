@@ -45,6 +45,9 @@ typedef struct bus_ops {
     void (*publish)(bus *b, bus_port *port, const envelope_view *view, uint8_t *wire);
     /* The same for an invocation; its outcome comes as a result. f->envelope is not looked at. */
     void (*call)(bus *b, bus_port *port, const frame_call *f, const envelope_view *view, uint8_t *wire);
+    /* A delivery for this subscription, which is in a group, that the agent was never sent: another member gets it. The port is
+     * about to be detached. view is borrowed. */
+    void (*give_back)(bus *b, bus_port *port, uint64_t subscription, const envelope_view *view);
     /* Any other frame that goes up. */
     void (*frame)(bus *b, bus_port *port, const frame *f);
     /* A trace that is to be kept, for all that is elsewhere on the bus. */

@@ -45,6 +45,12 @@ static void call(bus *base, bus_port *p, const frame_call *f, const envelope_vie
     port_call(p, f, view, wire);
 }
 
+static void give_back(bus *base, bus_port *p, uint64_t subscription, const envelope_view *view)
+{
+    (void)base;
+    port_give_back(p, subscription, view);
+}
+
 static void pass(bus *base, bus_port *p, const frame *f)
 {
     (void)base;
@@ -62,6 +68,6 @@ static void keep(bus *base, const frame_keep *f)
 void bus_local_init(bus_local *b, const broker_cores *cores, loom_str bridge)
 {
     static const bus_ops ops = {
-        .attach = attach, .detach = detach, .grant = grant, .publish = publish, .call = call, .frame = pass, .keep = keep};
+        .attach = attach, .detach = detach, .grant = grant, .publish = publish, .call = call, .give_back = give_back, .frame = pass, .keep = keep};
     *b = (bus_local){.base = {.ops = &ops, .in_process = true}, .cores = cores, .bridge = bridge};
 }

@@ -97,6 +97,9 @@ void link_gone(link_t *l)
     link_server *server = l->server;
     link_server_woke(server);
     if (l->session != NULL) {
+        if (l->unsent > 0 && l->unsent <= l->flight.len) {
+            session_give_back(l->session, (loom_bytes){l->flight.data, l->flight.len}, l->flight.len - l->unsent);
+        }
         session_close(l->session);
     }
     leave_dirty(l);
@@ -153,11 +156,11 @@ void link_expire(link_t *l, uint64_t now_ms)
 void link_sent(link_t *l, bool ok)
 {
     l->sending = false;
-    frame_writer_clear(&l->flight);
     if (!ok) {
-        link_broken(l);
+        link_broken(l); /* what it has not taken is looked at in the end */
         return;
     }
+    frame_writer_clear(&l->flight);
     session_sent(l->session, 0);
     if (session_output(l->session)->len > 0 || l->ended) {
         mark_dirty(l);

@@ -53,6 +53,8 @@ struct link {
     bool closing;             /* the carrier was told to close */
     bool active;              /* moved bytes since the last tick */
     frame_writer flight;      /* being sent */
+    size_t unsent;            /* of a link that closes: bytes of the flight that the kernel has not taken; 0: its carrier does
+                                 not say */
     uint8_t *partial;         /* start of a frame whose rest has not come; of a link that is held: all it has read */
     size_t partial_at, partial_len, partial_cap; /* at: only of a link that is held */
     size_t need;              /* bytes of that frame in all, when known */

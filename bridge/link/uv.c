@@ -107,6 +107,7 @@ static void on_link_closed(uv_handle_t *handle)
 
 static void uv_link_close(link_t *l)
 {
+    l->unsent = uv_stream_get_write_queue_size(&of(l)->handle.stream);
     uv_close((uv_handle_t *)&of(l)->handle.stream, on_link_closed);
 }
 

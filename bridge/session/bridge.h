@@ -97,6 +97,9 @@ void session_end_doomed(session *s);
 frame_writer *session_output(session *s);
 /* Takes out what need not be sent any more. */
 void session_before_send(session *s);
+/* The connection has broken: of these frames, which session_output() had held, sent bytes were taken by the kernel. What the
+ * rest holds for members of groups goes to others. Before session_close(). */
+void session_give_back(session *s, loom_bytes frames, size_t sent);
 /* backlog: bytes taken from session_output() that the kernel has not taken yet. */
 void session_sent(session *s, size_t backlog);
 
@@ -108,6 +111,7 @@ typedef struct bridge_stats {
     uint64_t published, published_bytes, forwarded, forwarded_bytes;
     uint64_t refused;            /* messages answered with a notice, calls that did not reach the bus */
     bridge_flow calls, results, reports, cancels; /* a call goes up from its caller and down to a provider */
+    uint64_t given_back;         /* deliveries of groups that an agent had not been sent when it ended */
     uint64_t calls_dropped;      /* calls that ended before the provider's socket took them */
     uint64_t progress_dropped;   /* reports of progress for callers that do not read them */
     uint64_t invalid_contexts;   /* trace contexts that counted as absent */

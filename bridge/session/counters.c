@@ -24,6 +24,7 @@ static const counter rows[] = {
     FLOW(reports, "Progress and chunks: up from providers, down to callers."),
     FLOW(cancels, "Cancels: up from callers, down to providers."),
     ROW(refused, COUNTER_TOTAL, "refused_total", "Messages answered with a notice and calls that were not accepted."),
+    ROW(given_back, COUNTER_TOTAL, "given_back_total", "Deliveries of groups that an agent had not been sent when it ended."),
     ROW(calls_dropped, COUNTER_TOTAL, "calls_dropped_total", "Calls that ended before they were sent to their provider."),
     ROW(progress_dropped, COUNTER_TOTAL, "progress_dropped_total", "Progress reports dropped for callers that do not read."),
     ROW(invalid_contexts, COUNTER_TOTAL, "invalid_contexts_total", "Invalid trace contexts, treated as absent."),

@@ -151,6 +151,8 @@ static void withdraw(session *s, loom_status why)
     bridge *b = s->bridge;
     session_leave_strangers(s);
     b->stats.agents -= s->state == SESSION_OPEN;
+    unsent_fini(s);
+    session_give_back_unsent(s);
     if (s->port != NULL) {
         b->options.bus->ops->detach(b->options.bus, s->port, why);
         s->port = NULL;
@@ -158,7 +160,6 @@ static void withdraw(session *s, loom_status why)
     attempts_end_all(s);
     span_sender_close(s->spans);
     s->spans = NULL;
-    unsent_fini(s);
     agents_leave(b, s);
 }
 

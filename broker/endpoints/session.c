@@ -219,6 +219,20 @@ static loom_status call(bridge_peer *b, peer_session *session, uint64_t number, 
     return LOOM_OK;
 }
 
+static loom_status give_back(peer_session *session, const bus_frame *f, char reason[FRAME_REASON_SIZE])
+{
+    envelope_view view;
+    const char *text = "bytes after its envelope";
+    loom_status st = envelope_scan(&view, f->envelope, NULL, &text);
+    if (st == LOOM_OK && view.len != f->envelope.len) {
+        st = LOOM_EMALFORMED;
+    }
+    if ((st = check(&view, "give_back", st, text, reason)) == LOOM_OK && session != NULL) {
+        port_give_back(session->port, f->number, &view);
+    }
+    return st;
+}
+
 static void grant(peer_session *session, uint64_t messages, uint64_t bytes)
 {
     session->granted_messages = messages;
@@ -270,6 +284,7 @@ loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, ch
             peer_session_close(session, why <= INT32_MAX ? (loom_status)why : LOOM_OK);
         }
         return LOOM_OK;
+    case BUS_FRAME_GIVE_BACK: return give_back(session, f, reason);
     case FRAME_PUBLISH: return publish(b, session, number, &f->link.u.batch, reason);
     case FRAME_CALL: return call(b, session, number, &f->link.u.call, reason);
     case FRAME_CREDIT:

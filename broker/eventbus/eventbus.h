@@ -161,8 +161,8 @@ const char *eventbus_subscribe_limit(const eventbus_subscriber *subscriber, cons
 loom_status eventbus_unsubscribe(eventbus_subscriber *subscriber, uint64_t id);
 
 /* A message that was handed over for this subscription of a group, and that its agent will never see: another member gets
- * it, or the queue. view is borrowed, hop and all as it is to go on. The subscription gets no more from then on, and should
- * be ended. LOOM_ENOTFOUND: no such subscription, or of no group. */
+ * it, or the queue. view is borrowed, hop and all as it is to go on. The subscriber gets no more of this group from then on,
+ * and should be closed. LOOM_ENOTFOUND: no such subscription, or of no group. */
 loom_status eventbus_give_back(eventbus_subscriber *subscriber, uint64_t id, const envelope_view *view);
 
 /* Credit since the subscriber opened, as totals: a lower total than before is ignored. Drains queues at once,

@@ -315,12 +315,26 @@ void group_leave(subscription *member)
 
 /* ---- what comes back ---- */
 
+/* The agent is ending: it gets nothing more of this group, however often it is in it. */
+static void retire(group_seat *seat)
+{
+    if (!heap_holds(&seat->by_credit)) {
+        return;
+    }
+    for (list_node *node = seat->group->seats.first; node != NULL; node = node->next) {
+        group_seat *each = list_item(node, group_seat, by_age);
+        if (each->member->subscriber == seat->member->subscriber) {
+            heap_remove(&seat->group->members, &each->by_credit);
+        }
+    }
+}
+
 static void give_back(group_seat *seat, const envelope_view *view)
 {
     eventbus_group *group = seat->group;
     eventbus *bus = group->queue->subscriber->bus;
     eventbus_result result = {0};
-    heap_remove(&group->members, &seat->by_credit);
+    retire(seat);
     bus->stats.given_back++;
     bus->stats.matched++;
     if (!group_deliver(group, view, topic_table_find(&bus->topics, envelope_view_str(view, ENV_TOPIC)), &result)) {

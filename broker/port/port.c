@@ -129,6 +129,13 @@ void port_publish(port *p, const envelope_view *view, uint8_t *wire)
     }
 }
 
+void port_give_back(port *p, uint64_t subscription, const envelope_view *view)
+{
+    if (!broker_name_reserved(envelope_view_str(view, ENV_TOPIC))) { /* nobody says what the broker says */
+        (void)eventbus_give_back(p->subscriber, subscription, view); /* one that is not a member has nothing to give */
+    }
+}
+
 loom_status port_frame(port *p, const frame *f)
 {
     directory_heard(p->entry, f->type == FRAME_PING ? f->u.number : 0);

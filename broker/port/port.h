@@ -52,6 +52,8 @@ uint64_t port_queued(const port *p); /* bytes that wait for its credit */
 /* One scanned envelope, hop in place; wire is view->data and may be patched. A refusal comes as a notice: LOOM_EINVAL, or
  * LOOM_EDENIED for a topic that is the broker's (reserved.h). */
 void port_publish(port *p, const envelope_view *view, uint8_t *wire);
+/* What a member of a group was not sent (bus.h). */
+void port_give_back(port *p, uint64_t subscription, const envelope_view *view);
 /* An invocation; exactly one result comes for it, now or later, unless the port closes first. */
 void port_call(port *p, const frame_call *f, const envelope_view *view, uint8_t *wire);
 /* subscribe, unsubscribe, provide, result, report, cancel, call_credit, ask, ping. LOOM_EPROTO: another one does not go this way;

@@ -68,6 +68,10 @@ static loom_status read_own(bus_frame *out, mp_reader *r, uint32_t values, char 
     case BUS_FRAME_GREETING: fine = read_greeting(r, values, &out->greeting); break;
     case BUS_FRAME_TAKEN: fine = read_taken(r, values, out); break;
     case BUS_FRAME_ATTACH: fine = read_attach(r, values, &out->attach); break;
+    case BUS_FRAME_GIVE_BACK:
+        fine = values == 3 && mp_read_uint(r, &out->number) && r->at < r->end;
+        out->envelope = (loom_bytes){r->at, (size_t)(r->end - r->at)};
+        break;
     default: snprintf(reason, FRAME_REASON_SIZE, "frame type %u is not known", out->type); return LOOM_EVERSION;
     }
     if (!fine) {
@@ -255,6 +259,16 @@ loom_status bus_put_mark(frame_writer *w, uint64_t number)
 {
     uint8_t *p = open_frame(w, BUS_FRAME_MARK, 2, UINT_MAX_SIZE);
     return p != NULL ? close_frame(w, mp_put_uint(p, number)) : LOOM_ENOMEM;
+}
+
+loom_status bus_put_give_back(frame_writer *w, uint64_t subscription, const envelope_view *view)
+{
+    uint8_t *p = open_frame(w, BUS_FRAME_GIVE_BACK, 3, UINT_MAX_SIZE + view->len);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_uint(p, subscription);
+    return close_frame(w, mp_put_raw(p, view->data, view->len));
 }
 
 loom_status bus_put_frame(frame_writer *w, const frame *f)

@@ -30,7 +30,8 @@ enum {
                                 queued (may be left out when 0): bytes that this side keeps until the other has credit */
     BUS_FRAME_ATTACH = 69,   /* [69, agent, software, instance, heartbeat ms, peer, age ms]: bridge → broker, begins a session.
                                 age ms (may be left out when 0): since the agent opened it at the bridge */
-    BUS_FRAME_MARK = 70      /* [70, number]: bridge → broker, which sends it back behind all that came of what was before it */
+    BUS_FRAME_MARK = 70,     /* [70, number]: bridge → broker, which sends it back behind all that came of what was before it */
+    BUS_FRAME_GIVE_BACK = 71 /* [71, subscription, envelope]: bridge → broker, a delivery that a member of a group was not sent */
 };
 
 /* 1 to BUS_BRIDGE_ID_MAX bytes, printable ASCII without spaces. */
@@ -61,6 +62,7 @@ typedef struct bus_frame {
     frame_batch fanout;  /* count: envelopes */
     bus_greeting greeting;
     bus_attach attach;
+    loom_bytes envelope; /* give_back: still to be scanned; number is the subscription */
     frame link;          /* the others */
 } bus_frame;
 
@@ -92,6 +94,7 @@ void bus_attach_set_age(uint8_t *written, size_t len, uint64_t age_ms);
 LOOM_MUST_CHECK loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer, uint64_t queued);
 LOOM_MUST_CHECK loom_status bus_put_pressure(frame_writer *w, bool on);
 LOOM_MUST_CHECK loom_status bus_put_mark(frame_writer *w, uint64_t number);
+LOOM_MUST_CHECK loom_status bus_put_give_back(frame_writer *w, uint64_t subscription, const envelope_view *view);
 /* Any frame of a session but those that carry envelopes. LOOM_EPROTO: it is not one. */
 LOOM_MUST_CHECK loom_status bus_put_frame(frame_writer *w, const frame *f);
 /* Whole frames as they are. */

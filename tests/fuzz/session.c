@@ -157,9 +157,17 @@ static size_t feed(bridge *b, session *s, const uint8_t *data, size_t len)
     return used;
 }
 
+static void give_back(bus *base, bus_port *p, uint64_t subscription, const envelope_view *view)
+{
+    (void)base;
+    (void)p;
+    (void)subscription;
+    (void)view;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const bus_ops ops = {attach, detach, grant, publish, call, say, keep};
+    static const bus_ops ops = {attach, detach, grant, publish, call, give_back, say, keep};
     static const session_io io = {on_output, on_ended, others};
     echo_bus echo = {.base = {.ops = &ops, .in_process = true}};
     loop_clock clock = {0};

@@ -79,6 +79,47 @@ class Groups:
         self.assertEqual(numbers(3, 100), payloads(other.wait_events(98))[1:])
         self.assertEqual({}, self.bus.dropped())
 
+    def test_what_a_killed_member_was_not_sent_comes_back(self):
+        """It reads nothing, so the bridge holds megabytes for it when it dies."""
+        total, size = 500, 8192
+        dead = self.member("dead", credit=1 << 20)
+        for number in range(total):
+            self.sender.publish("jobs.new", b"%d" % number + bytes(size))
+        self.sender.sync()
+        self.settled(total)
+        self.assertEqual(0, self.group()["queued"], "all of it is with the bridge")
+        other = self.member("other", credit=1 << 20)
+        dead.close()
+        wait_until(lambda: self.group()["members"] == 1, "it is gone")
+        given_back = wait_until(lambda: self.bus.stats()["eventbus"]["given_back"], "what it was not sent comes back")
+        other.wait_events(given_back)
+        other.sync()
+        taken = [int(event.payload.rstrip(b"\0")) for event in other.events]
+        self.assertEqual(len(set(taken)), len(taken), "nothing twice")
+        self.assertEqual(list(range(total - len(taken), total)), sorted(taken), "all but the first, which its socket had")
+        self.assertGreater(len(taken), total // 2, "sockets take some hundred kilobytes")
+        self.assertEqual({}, self.bus.dropped())
+
+    def test_who_says_goodbye_gives_back_and_loses_nothing_of_its_own(self):
+        total, size = 500, 8192
+        leaver, other = self.member("leaver", credit=1 << 20), self.agent(self.bus, "other", credit_messages=0, credit_bytes=1 << 30)
+        leaver.subscribe("own", subscription=2)
+        for number in range(total):
+            self.sender.publish("jobs.new", b"%d" % number + bytes(size))
+            self.sender.publish("own", b"%d" % number)
+        self.sender.sync()
+        self.settled(total)
+        other.credit_step = 0
+        other.subscribe("jobs.>", **GROUP)
+        leaver.send(wire.BYE, {})
+        leaver.wait_end()
+        other.grant(1 << 20)
+        taken = [int(event.payload) for event in leaver.events if event.subscription == 2]
+        self.assertEqual(list(range(total)), taken, "what is not the group's still comes before the bridge's goodbye")
+        jobs = [event for event in leaver.events if event.subscription == 1]
+        other.wait_events(total - len(jobs))
+        self.assertEqual(total, len({event.payload for event in jobs + other.events}))
+
     def test_the_last_member_takes_what_waits_with_it(self):
         only = self.member("only", credit=1)
         self.send(0, 11)

@@ -340,4 +340,13 @@ static void keep(bus *base, const frame_keep *f)
     }
 }
 
-const bus_ops remote_ops = {attach, detach, grant, publish, call, on_frame, keep};
+static void give_back(bus *base, bus_port *port, uint64_t subscription, const envelope_view *view)
+{
+    bus_remote *b = (bus_remote *)base;
+    frame_writer *w = too_much_waits(b) ? NULL : remote_port_last_writer(port); /* with its goodbye */
+    if (w != NULL) {
+        remote_port_wrote(port, bus_put_give_back(w, subscription, view));
+    }
+}
+
+const bus_ops remote_ops = {attach, detach, grant, publish, call, give_back, on_frame, keep};

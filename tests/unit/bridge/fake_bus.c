@@ -165,9 +165,18 @@ static void keep_trace(bus *base, const frame_keep *f)
     memcpy(b->kept_trace_id, f->trace_id, sizeof b->kept_trace_id);
 }
 
+static void give_back(bus *base, bus_port *p, uint64_t subscription, const envelope_view *view)
+{
+    (void)base;
+    (void)p;
+    (void)subscription;
+    (void)view;
+    ((fake_bus *)base)->given_back++;
+}
+
 void fake_bus_init(fake_bus *b)
 {
-    static const bus_ops ops = {attach, detach, grant, publish, call, say, keep_trace};
+    static const bus_ops ops = {attach, detach, grant, publish, call, give_back, say, keep_trace};
     memset(b, 0, sizeof *b);
     b->base.ops = &ops;
 }

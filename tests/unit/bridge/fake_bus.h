@@ -25,6 +25,7 @@ struct bus_port {
 typedef struct fake_bus {
     bus base;
     unsigned kept; /* traces that were to be kept */
+    unsigned given_back;
     uint8_t kept_trace_id[LOOM_TRACE_ID_SIZE];
     struct bus_port ports[FAKE_PORTS];
     loom_status attach_status;

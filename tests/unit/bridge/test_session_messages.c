@@ -70,6 +70,79 @@ static void a_subscription_goes_to_the_bus_and_its_answer_comes_back(void **stat
     assert_str("no such subscription", ack->text);
 }
 
+/* ---- members of groups ---- */
+
+static void join(fixture *f)
+{
+    assert_status(LOOM_OK, frame_put_subscribe(&f->a.say, &(frame_subscribe){
+        .request = 1, .subscription = 3, .filter = STR("t"), .group = STR("workers")}));
+    assert_status(LOOM_OK, frame_put_subscribe(&f->a.say, &(frame_subscribe){.request = 2, .subscription = 4, .filter = STR("t")}));
+    fake_agent_send(&f->a);
+    fake_agent_hear(&f->a);
+}
+
+static void deliver_both(fixture *f, unsigned times)
+{
+    loom_envelope *env = fake_message("t", "b", 4);
+    for (unsigned i = 0; i < times; i++) {
+        fake_bus_deliver(&f->bus, "a", 3, loom_envelope_wire(env));
+        fake_bus_deliver(&f->bus, "a", 4, loom_envelope_wire(env));
+    }
+    loom_envelope_unref(env);
+}
+
+static void what_a_member_was_not_sent_is_given_back_when_its_connection_breaks(void **state)
+{
+    fixture *f = *state;
+    join(f);
+    deliver_both(f, 5);
+    fake_agent_close(&f->a);
+    assert_int_equal(5, f->bus.given_back);
+    assert_int_equal(5, bridge_get_stats(f->bridge).given_back);
+}
+
+static void what_was_taken_whole_by_the_kernel_is_not_given_back(void **state)
+{
+    fixture *f = *state;
+    join(f);
+    deliver_both(f, 5);
+    frame_writer *out = session_output(f->a.session);
+    frame_writer_seal(out);
+    const loom_bytes flight = {out->data, out->len};
+    session_give_back(f->a.session, flight, flight.len);
+    assert_int_equal(0, f->bus.given_back);
+    session_give_back(f->a.session, flight, flight.len - 1); /* a frame that is cut is none */
+    assert_int_equal(5, f->bus.given_back);
+    frame_writer_clear(out);
+}
+
+static void a_goodbye_gives_back_what_is_the_groups_and_sends_the_rest(void **state)
+{
+    fixture *f = *state;
+    join(f);
+    deliver_both(f, 5);
+    assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, 77));
+    assert_status(LOOM_OK, frame_put_outcome(&f->a.say, FRAME_BYE, &(frame_outcome){0}));
+    fake_agent_send(&f->a);
+    assert_int_equal(5, f->bus.given_back);
+    fake_agent_hear(&f->a);
+    assert_int_equal(77, fake_agent_frame(&f->a, FRAME_PONG)->u.number);
+    const frame_batch *batch = &fake_agent_frame(&f->a, FRAME_DELIVER)->u.batch;
+    assert_int_equal(5, batch->count);
+    assert_int_equal(4, batch->items.data[0]); /* of the subscription that is its own */
+}
+
+static void who_is_in_no_group_gives_nothing_back(void **state)
+{
+    fixture *f = *state;
+    join(f);
+    assert_status(LOOM_OK, frame_put_unsubscribe(&f->a.say, &(frame_unsubscribe){8, 3}));
+    fake_agent_send(&f->a);
+    deliver_both(f, 2);
+    fake_agent_close(&f->a);
+    assert_int_equal(0, f->bus.given_back);
+}
+
 static void an_answer_may_come_later(void **state)
 {
     fixture *f = *state;
@@ -451,6 +524,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_fixture(a_subscription_goes_to_the_bus_and_its_answer_comes_back),
+        with_fixture(what_a_member_was_not_sent_is_given_back_when_its_connection_breaks),
+        with_fixture(what_was_taken_whole_by_the_kernel_is_not_given_back),
+        with_fixture(a_goodbye_gives_back_what_is_the_groups_and_sends_the_rest),
+        with_fixture(who_is_in_no_group_gives_nothing_back),
         with_fixture(an_answer_may_come_later),
         with_fixture(a_message_reaches_the_bus_unchanged),
         with_fixture(every_message_of_a_batch_is_published_in_order),

@@ -66,6 +66,34 @@ static void frames_of_the_bus_are_read_as_they_were_written(void **state)
     frame_writer_fini(&out.w);
 }
 
+static void what_is_given_back_names_its_subscription(void **state)
+{
+    (void)state;
+    bus_outgoing out = {0};
+    loom_envelope *env;
+    envelope_view view;
+    assert_status(LOOM_OK, loom_envelope_create(&env, &(loom_envelope_fields){.topic = STR("t"), .sender = STR("s")}));
+    const loom_bytes wire = loom_envelope_wire(env);
+    assert_status(LOOM_OK, envelope_scan(&view, wire, NULL, NULL));
+    assert_status(LOOM_OK, bus_put_give_back(&out.w, UINT64_MAX, &view));
+    loom_bytes rest = {out.w.data, out.w.len};
+    const bus_frame f = next_of(&rest);
+    assert_int_equal(f.type, BUS_FRAME_GIVE_BACK);
+    assert_true(f.number == UINT64_MAX);
+    assert_int_equal(wire.len, f.envelope.len);
+    assert_memory_equal(wire.data, f.envelope.data, wire.len);
+    static const uint8_t empty[] = {0, 0, 0, 3, 0x93, 71, 1}, two[] = {0, 0, 0, 3, 0x92, 71, 1}, text[] = {0, 0, 0, 5, 0x93, 71, 0xa1, 'x', 0xc0};
+    const loom_bytes bad[] = {BYTES(empty), BYTES(two), BYTES(text)};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char reason[FRAME_REASON_SIZE];
+        bus_frame none;
+        loom_bytes left = bad[i];
+        assert_status(LOOM_EMALFORMED, bus_frame_next(&left, &none, reason));
+    }
+    loom_envelope_unref(env);
+    frame_writer_fini(&out.w);
+}
+
 static void every_cut_of_a_message_is_malformed(void **state)
 {
     (void)state;
@@ -220,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_of_the_bus_are_read_as_they_were_written),
+        cmocka_unit_test(what_is_given_back_names_its_subscription),
         cmocka_unit_test(every_cut_of_a_message_is_malformed),
         cmocka_unit_test(a_bridge_id_is_printable_and_bounded),
         cmocka_unit_test(equal_envelopes_in_a_row_are_written_once_with_all_their_targets),
