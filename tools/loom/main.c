@@ -12,6 +12,7 @@
 
 static const verb verbs[] = {
     {"agents", "List the agents on the bus", verb_agents},
+    {"bench", "Measure what a broker carries", verb_bench},
     {"caps", "List capabilities and who provides them", verb_caps},
     {"check", "Check the bus, for a monitoring system", verb_check},
     {"completion", "Complete command lines in bash, zsh and fish", verb_completion},
@@ -31,6 +32,7 @@ static const verb verbs[] = {
     {"request", "Publish a message and print the first reply", verb_request},
     {"stats", "Show a broker's counters and slow subscribers", verb_stats},
     {"sub", "Subscribe to topics and print their events", verb_sub},
+    {"top", "Watch a broker work, slow subscribers first", verb_top},
     {"topics", "List topics, their traffic and their subscriptions", verb_topics},
     {"trace", "Collect, list, show and check traces", verb_trace},
     {"up", "Run a broker and the agents of a loom.toml", verb_up},

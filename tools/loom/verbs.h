@@ -7,6 +7,7 @@
 #include "tools/loom/verb.h"
 
 int verb_agents(int argc, char *const argv[]);
+int verb_bench(int argc, char *const argv[]);
 int verb_caps(int argc, char *const argv[]);
 int verb_check(int argc, char *const argv[]);
 int verb_completion(int argc, char *const argv[]);
@@ -26,6 +27,7 @@ int verb_reply(int argc, char *const argv[]);
 int verb_request(int argc, char *const argv[]);
 int verb_stats(int argc, char *const argv[]);
 int verb_sub(int argc, char *const argv[]);
+int verb_top(int argc, char *const argv[]);
 int verb_topics(int argc, char *const argv[]);
 int verb_trace(int argc, char *const argv[]);
 int verb_trace_check(int argc, char *const argv[]);
