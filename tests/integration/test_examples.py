@@ -86,8 +86,14 @@ class Readme(Base):
         return re.findall(r"^```c\n(.*?)^```", (SOURCE / "README.md").read_text(), re.M | re.S)
 
     def test_every_header_is_every_c_and_c_plus_plus(self):
+        self.compiles("headers.c", "".join(f"#include <loom/{name}>\n" for name in HEADERS) + "int main(void) { return 0; }\n")
+
+    def test_every_header_stands_alone(self):
+        c, _ = self.compilers()[0]
         for name in HEADERS:
-            self.compiles("header.c", f"#include <loom/{name}>\nint main(void) {{ return 0; }}\n")
+            path = self.folder / "header.c"
+            path.write_text(f"#include <loom/{name}>\nint main(void) {{ return 0; }}\n")
+            run(c, "-std=c99", *STRICT, *self.installed.flags("--cflags"), "-fsyntax-only", path)
 
     def test_its_code_is_every_c_and_c_plus_plus(self):
         blocks = self.blocks()

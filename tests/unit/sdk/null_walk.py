@@ -80,7 +80,8 @@ def calls_of(function):
 
 
 def main():
-    functions = [f for h in headers.read_all(ROOT) for f in h.functions]
+    public = headers.read_all(ROOT)
+    functions = [f for h in public for f in h.functions]
     declared = sum(len(re.findall(r"^LOOM_API (?!extern)", p.read_text(), re.M)) for folder in headers.FOLDERS
                    for p in (ROOT / folder / "include/loom").glob("*.h"))
     if declared != len(functions) or declared < 200:
@@ -89,14 +90,15 @@ def main():
     for number, function in enumerate(functions):
         parts.append(f"static void part_{number}(void)\n{{\n" + "\n".join(calls_of(function)) + "\n}\n")
         lines.append(f"    part_{number}();")
-    source = '#include "tests/unit/sdk/null_walk_fixture.h"\n\n' + "\n".join(parts) + \
+    includes = "".join(f"#include <{h.name}>\n" for h in public)
+    source = includes + '#include "tests/unit/sdk/null_walk_fixture.h"\n\n' + "\n".join(parts) + \
         "\nint main(void)\n{\n    make_one_of_each();\n" + "\n".join(lines) + "\n    return finish();\n}\n"
     library, cc, flags = sys.argv[2], sys.argv[3], sys.argv[4:]
     with tempfile.TemporaryDirectory(prefix="loom-null-") as folder:
         path = pathlib.Path(folder)
         (path / "walk.c").write_text(source)
-        includes = [f"-I{ROOT / f}/include" for f in headers.FOLDERS]
-        build = [cc, "-std=gnu17", "-w", *flags, f"-I{ROOT}", *includes, str(path / "walk.c"), "-o", str(path / "walk"), library,
+        folders = [f"-I{ROOT / f}/include" for f in headers.FOLDERS]
+        build = [cc, "-std=gnu17", "-w", *flags, f"-I{ROOT}", *folders, str(path / "walk.c"), "-o", str(path / "walk"), library,
                  f"-Wl,-rpath,{os.path.dirname(library)}"]
         subprocess.run(build, check=True)
         env = dict(os.environ, LOOM_TELEMETRY_AUTO="0", ASAN_OPTIONS="handle_segv=0:handle_abort=0:detect_leaks=0")
