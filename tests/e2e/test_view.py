@@ -109,6 +109,13 @@ class View(ViewTest):
         page.wait("return document.querySelector('tr[data-agent=reader]')", "the agent of the new broker")
         page.wait("return document.getElementById('status').innerText === ''", "the complaint is gone")
 
+    def test_the_first_paint_is_small_and_nothing_comes_from_elsewhere(self):
+        page = self.open()
+        sizes = page.run("return performance.getEntriesByType('resource').filter(({ name }) => name.includes('/assets/')).map(({ name, transferSize }) => [name, transferSize])")
+        self.assertGreater(len(sizes), 20)
+        self.assertLess(sum(size for _, size in sizes), 200 * 1024)
+        self.assertEqual([], [name for name in page.run("return performance.getEntriesByType('resource').map(({ name }) => name)") if not name.startswith(self.base)])
+
     def test_light_dark_and_narrow(self):
         ground = "return getComputedStyle(document.body).backgroundColor"
         self.home_.subscriber("sensor.>", "--id", "reader-with-quite-a-long-name-of-its-own")
@@ -118,10 +125,11 @@ class View(ViewTest):
         light = page.run(ground)
         page.run("document.getElementById('theme').click()")
         self.assertNotEqual(light, page.run(ground))
-        for view, filled in ("traces", "tr[data-trace]"), ("agents", "tr[data-agent]"), ("flow", "[data-kind]"):
+        for view, filled in (("traces", "tr[data-trace]"), ("agents", "tr[data-agent]"), ("agents?tab=subscriptions", "tr[data-subscription]"), ("agents/reader-with-quite-a-long-name-of-its-own", "h1"),
+                             ("flow", "[data-kind]"), ("topics", "tr[data-topic]"), ("topics?filter=sensor.%3E", ".events"), ("topics?tab=publish", "form"), ("errors", ".empty")):
             page.open(self.base + f"/#/{view}")
             page.wait("return document.querySelector(arguments[0])", f"{view} are shown", filled)
-            self.assertEqual([375, 375], page.run("return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"), view)
+            self.assertEqual(0, page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth"), view)
         page.press("?")
         page.wait("return document.getElementById('help').open", "the keys")
         self.nothing_wrong(page)

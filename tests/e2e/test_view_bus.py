@@ -62,6 +62,7 @@ class Bus(ViewTest):
         page.wait("return document.querySelector(arguments[0])?.dataset.latency", "the latency at the edge", edge)
         self.assertRegex(page.run("return document.querySelector(arguments[0]).querySelector('.label').textContent", edge), r"\d+(\.\d+)? (ns|µs|ms)")
         page.wait("return document.querySelector('[data-node=slow] .verdict')?.textContent === '▲ behind'", "who does not keep up says so")
+        page.wait("return document.querySelector('[data-node=writer] rect').classList.contains('gone')", "who has left is drawn so")
         page.run("document.querySelector(arguments[0]).querySelector('a').dispatchEvent(new MouseEvent('click', { bubbles: true }))", edge)
         page.wait("return decodeURIComponent(location.hash).includes('topic=load.data') && document.querySelector('tr[data-trace]')", "its traces")
         self.nothing_wrong(page)

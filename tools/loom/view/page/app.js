@@ -30,7 +30,7 @@ async function show() {
   const [, view = "traces", id] = (path.startsWith("/") && path.length > 1 ? path : "/traces").split("/");
   document.title = `${view[0].toUpperCase()}${view.slice(1)} – Loom`;
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.hash === `#/${view}`) link.setAttribute("aria-current", "page");
+    if (link.hash === `#/${view === "compare" ? "traces" : view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   status("");

@@ -14,6 +14,8 @@ const INWARD = new Set(["publish", "invoke"]); // from an agent; the others go t
 const EVENTS = new Set(["publish", "deliver"]);
 const LATENCY_MS = 5000; // between two questions for it, which looks at the spans of many traces
 
+const GONE = { level: "gone", word: "gone", why: "it is not on the bus now" };
+
 const keyOf = ({ kind, agent, name }) => `${kind} ${agent} ${name}`;
 const short = (text, max) => (text.length > max ? `${text.slice(0, max - 1)}…` : text);
 const tracesOf = (words) => `#/traces?${new URLSearchParams({ q: words.join(" ") })}`;
@@ -79,14 +81,14 @@ function box(node) {
 
 /** Who is not well says so in a second line. */
 function mark(element, verdict) {
-  const [title, rect, name, line] = element.children, { level = "ok", word = "", why = "" } = verdict ?? {};
+  const [title, rect, name, line] = element.children, { level, word, why } = verdict ?? GONE;
   if (!rect.classList.contains("agent")) return;
   const ill = level === "warn" || level === "bad";
   rect.setAttribute("class", `node agent ${level}`);
   name.setAttribute("y", Number(rect.getAttribute("y")) + (ill ? 15 : 21));
   line.setAttribute("class", `verdict ${level}`);
   line.textContent = ill ? `${level === "bad" ? "✕" : "▲"} ${word}` : "";
-  title.textContent = `agent ${element.dataset.node}${why ? `: ${why}` : ""}`;
+  title.textContent = `agent ${element.dataset.node}${word === "active" ? "" : ` is ${word}: ${why}`}`;
 }
 
 export function showFlow(main, { parameters, signal, state, status }) {
