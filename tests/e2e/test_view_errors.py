@@ -24,7 +24,7 @@ class Errors(ViewTest):
         failed = [e for e in self.ask("/api/errors")["errors"] if e.get("dropped")]
         self.assertEqual({("lossy", "load.>")}, {(e["subscriber"], e["filter"]) for e in failed})
         page.wait("return document.querySelector(`.group[data-reason='${arguments[0]}'] .number`).innerText === `${arguments[1]} ×`", "each of them is counted", reason, lost)
-        self.assertIn(f"{lost} {reason.replace('_', ' ')}", page.wait("return document.querySelector('.totals').innerText", "the broker's own count"))
+        page.wait("return document.querySelector('.totals').innerText.includes(arguments[0])", "the broker's own count", f"{lost} {reason.replace('_', ' ')}")
         page.run("document.querySelector(`.group[data-reason='${arguments[0]}'] summary`).click()", reason)
         page.run("document.querySelector(`.group[data-reason='${arguments[0]}'] tbody a`).click()", reason)
         page.wait("return document.querySelector('.waterfall .row[aria-selected=true] .failed')", "the span in its trace is chosen")
