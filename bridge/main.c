@@ -86,7 +86,7 @@ static void status(void *user, char out[PROCESS_STATUS_SIZE])
              bus_remote_connected(p->bus) ? "connected to the broker" : "waiting for the broker");
 }
 
-static const process_control control = {check_settings, apply_settings, dump, status};
+static const process_control control = {.check = check_settings, .apply = apply_settings, .dump = dump, .status = status, .ready = is_ready};
 
 static loom_status serve(bridge_process *p, const settings_bridge *s)
 {

@@ -146,7 +146,9 @@ static void close_bus(broker *b)
 
 static void broker_write_metrics(void *user, FILE *out)
 {
-    subscriptions_write_metrics(((broker *)user)->cores.events, out);
+    const broker *b = user;
+    subscriptions_write_metrics(b->cores.events, out);
+    series_write_metrics(b->cores.events, (uint32_t)b->process.program->settings.broker.metrics_series, out);
 }
 
 static eventbus_options bus_options(const settings_broker *s)
@@ -245,7 +247,7 @@ static void status(void *user, char out[PROCESS_STATUS_SIZE])
              actionbroker_get_stats(b->cores.actions).running);
 }
 
-static const process_control control = {check_settings, apply_settings, dump, status};
+static const process_control control = {.check = check_settings, .apply = apply_settings, .dump = dump, .status = status};
 
 static loom_status serve(broker *b, const settings_broker *s)
 {

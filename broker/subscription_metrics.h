@@ -8,5 +8,7 @@
 #include "broker/eventbus/eventbus.h"
 
 void subscriptions_write_metrics(const eventbus *bus, FILE *out);
+/* Series of single topics and agents, at most so many of each kind; 0: none. */
+void series_write_metrics(const eventbus *bus, uint32_t most, FILE *out);
 
 #endif

@@ -11,6 +11,8 @@
 
 #include <loom/version.h>
 
+#include <loom/pipeline.h>
+
 #include "base/descriptors.h"
 #include "base/runtime_dir.h"
 #include "base/url.h"
@@ -66,6 +68,9 @@ static void open_telemetry(process *p)
     }
     o.on_error = on_export_error;
     o.user = p->log;
+    loom_span_stage *latency = process_open_latency(p);
+    o.stages = &latency;
+    o.stage_count = latency != NULL ? 1 : 0;
     loom_status st = loom_span_processor_create(&p->spans, &o);
     if (st != LOOM_OK && o.also_file != NULL) { /* one of two may do */
         if (st == LOOM_EINVAL) {
@@ -75,6 +80,7 @@ static void open_telemetry(process *p)
         }
         st = loom_span_processor_create(&p->spans, &o);
     }
+    loom_span_stage_unref(latency);
     if (st != LOOM_OK) {
         log_error(p->log, "running without telemetry: %s", loom_status_text(st));
     }
@@ -326,8 +332,6 @@ void process_stop_metrics(process *p)
 {
     metrics_server_close(p->metrics);
     p->metrics = NULL;
-    loom_meter_unref(p->meter);
-    p->meter = NULL;
 }
 
 static void close_handle(uv_handle_t *handle, void *user)
@@ -345,6 +349,8 @@ void process_close(process *p)
     uv_run(&p->loop, UV_RUN_DEFAULT);
     uv_loop_close(&p->loop);
     close_telemetry(p);
+    loom_meter_unref(p->meter); /* the exporter's thread has recorded in it */
+    p->meter = NULL;
     tell_losses(p);
     log_info(p->log, "stopped");
     logger_close(p->log, LOG_TIMEOUT_MS);

@@ -43,6 +43,8 @@ typedef struct process_control {
     void (*dump)(void *user);
     /* A sentence for the service manager's status line. */
     void (*status)(void *user, char out[PROCESS_STATUS_SIZE]);
+    /* Whether it can do its work; NULL: whenever it runs. */
+    bool (*ready)(void *user);
 } process_control;
 
 typedef struct process {
@@ -71,6 +73,8 @@ typedef struct process {
     size_t loss_count;
     struct metrics_server *metrics; /* NULL: not served */
     counter_list counters; /* of all parts of the process; /metrics shows them */
+    struct loom_metric *hop_duration, *call_duration; /* of meter; process_latency.c */
+    bool meter_has_spans;
     loom_meter *meter; /* tracing's own metrics; NULL: not served, or no telemetry */
     void (*write_metrics)(void *user, FILE *out); /* what no counter_source can tell; may be NULL */
     void *metrics_user;
@@ -112,10 +116,17 @@ uint32_t process_time_left_ms(const process *p);
  * process. A count of 0 does nothing. */
 void process_lost(process *p, const char *name, uint64_t count);
 
+/* process_latency.c: histograms of what spans took; a stage for the span processor, the caller's to unref. NULL: metrics are not
+ * served. */
+loom_span_stage *process_open_latency(process *p);
 /* Called by process_open(): spans and log. */
 void process_count_own(process *p);
 /* What /metrics says, for who serves it elsewhere as well. */
 void process_write_metrics(process *p, FILE *out);
+/* The same as OpenMetrics, with exemplars. */
+void process_write_openmetrics(process *p, FILE *out);
+/* Whether it serves; otherwise *why is a word for the answer of /readyz. */
+bool process_is_ready(const process *p, const char **why);
 /* Serves /metrics at an http URL; "": only keeps write for process_write_metrics(). write adds what is no counter of a source; may be NULL. Errors are
  * logged. */
 LOOM_MUST_CHECK loom_status process_serve_metrics(process *p, const char *url, void (*write)(void *user, FILE *out), void *user);

@@ -3,6 +3,10 @@
 #include "host/http/metrics_server.h"
 #include "host/metrics.h"
 #include "host/process.h"
+#include "host/resources.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 static const char *drop_name(unsigned i)
 {
@@ -72,6 +76,30 @@ void process_count_own(process *p)
     counter_list_add(&p->counters, (counter_source){&scrape_counters, p, read_scrapes});
 }
 
+/* ---- of the process itself: the names that Prometheus' own libraries give them ---- */
+
+static void write_number(FILE *out, const char *name, const char *type, const char *help, double value)
+{
+    metrics_describe(out, name, type, help);
+    fprintf(out, "%s %.17g\n", name, value);
+}
+
+static void write_resources(const process *p, FILE *out)
+{
+    process_resources r;
+    process_resources_read(&r);
+    metrics_describe(out, "loom_build_info", "gauge", "The program and its version; always 1.");
+    fprintf(out, "loom_build_info{program=\"%s\",version=\"%s\"} 1\n", p->program->spec->name, p->program->spec->version);
+    write_number(out, "process_cpu_seconds_total", "counter", "Processor time used, in user and system mode.", r.cpu_seconds);
+    write_number(out, "process_open_fds", "gauge", "Open file descriptors.", (double)r.open_fds);
+    write_number(out, "process_max_fds", "gauge", "How many file descriptors may be open.", (double)r.max_fds);
+    write_number(out, "process_resident_memory_bytes", "gauge", "Resident memory.", (double)r.resident_bytes);
+    write_number(out, "process_virtual_memory_bytes", "gauge", "Virtual memory.", (double)r.virtual_bytes);
+    write_number(out, "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.", r.start_seconds);
+}
+
+/* ---- written ---- */
+
 static bool write_text(void *out, const char *text, size_t len)
 {
     return fwrite(text, 1, len, out) == len;
@@ -80,30 +108,81 @@ static bool write_text(void *out, const char *text, size_t len)
 /* What tracing counts of itself, by the names of OpenTelemetry. */
 static void count_tracing(process *p)
 {
-    if (p->spans != NULL && p->meter == NULL && loom_meter_create(&p->meter) == LOOM_OK &&
-        loom_meter_add_processor(p->meter, p->spans) != LOOM_OK) {
-        loom_meter_unref(p->meter);
-        p->meter = NULL;
+    if (p->spans != NULL && !p->meter_has_spans && (p->meter != NULL || loom_meter_create(&p->meter) == LOOM_OK)) {
+        p->meter_has_spans = loom_meter_add_processor(p->meter, p->spans) == LOOM_OK;
     }
 }
 
-void process_write_metrics(process *p, FILE *out)
+static void write_own(process *p, FILE *out)
 {
     count_tracing(p);
+    write_resources(p, out);
     for (size_t i = 0; i < p->counters.count; i++) {
         metrics_write_counters(out, &p->counters.items[i]);
     }
     if (p->write_metrics != NULL) {
         p->write_metrics(p->metrics_user, out);
     }
+}
+
+void process_write_metrics(process *p, FILE *out)
+{
+    write_own(p, out);
     if (p->meter != NULL) { /* without memory they are left out */
         (void)!loom_meter_write(p->meter, LOOM_METRICS_PROMETHEUS, write_text, out);
     }
 }
 
-static void write_metrics(void *user, FILE *out)
+/* In OpenMetrics a counter's family has its name without _total; its samples keep it. */
+static void put_openmetrics(FILE *out, const char *text)
 {
-    process_write_metrics(user, out);
+    for (const char *end; *text != '\0'; text = end) {
+        const size_t len = strcspn(text, "\n");
+        end = text + len + (text[len] == '\n');
+        const size_t name = len > 7 && text[0] == '#' ? strcspn(text + 7, " \n") : 0;
+        const bool family = name > 6 && memcmp(text + 7 + name - 6, "_total", 6) == 0;
+        fwrite(text, 1, family ? 7 + name - 6 : len, out);
+        if (family) {
+            fwrite(text + 7 + name, 1, len - 7 - name, out);
+        }
+        putc('\n', out);
+    }
+}
+
+void process_write_openmetrics(process *p, FILE *out)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *own = open_memstream(&text, &len);
+    if (own != NULL) {
+        write_own(p, own);
+    }
+    if (own != NULL && fclose(own) == 0) {
+        put_openmetrics(out, text);
+    }
+    free(text);
+    if (p->meter == NULL) {
+        fputs("# EOF\n", out);
+    } else { /* which ends with that itself */
+        (void)!loom_meter_write(p->meter, LOOM_METRICS_OPENMETRICS, write_text, out);
+    }
+}
+
+static void write_metrics(void *user, FILE *out, bool openmetrics)
+{
+    (openmetrics ? process_write_openmetrics : process_write_metrics)(user, out);
+}
+
+bool process_is_ready(const process *p, const char **why)
+{
+    const bool able = p->control == NULL || p->control->ready == NULL || p->control->ready(p->control_user);
+    *why = p->stopping ? "draining" : p->control == NULL ? "starting" : able ? "ready" : "waiting for the broker";
+    return !p->stopping && p->control != NULL && able;
+}
+
+static bool is_ready(void *user, const char **why)
+{
+    return process_is_ready(user, why);
 }
 
 loom_status process_serve_metrics(process *p, const char *url, void (*write)(void *user, FILE *out), void *user)
@@ -114,8 +193,9 @@ loom_status process_serve_metrics(process *p, const char *url, void (*write)(voi
         return LOOM_OK;
     }
     char why[METRICS_ERROR_SIZE];
+    const metrics_source source = {write_metrics, is_ready, p, true};
     count_tracing(p);
-    loom_status st = metrics_server_open(&p->metrics, &p->loop, p->log, url, write_metrics, p, why);
+    loom_status st = metrics_server_open(&p->metrics, &p->loop, p->log, url, &source, why);
     if (st != LOOM_OK) {
         log_error(p->log, "%s", why);
     } else {

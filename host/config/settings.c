@@ -179,7 +179,9 @@ static const config_key keys[] = {
      .fallback = "50000", .help = "Spans a second taken from each agent over its link (OTEL_TRACES_EXPORTER=loom there); 0 takes none"},
     {.section = "broker", .name = "metrics_listen", .type = CONFIG_STRING, .offset = AT(broker.metrics_listen),
      .value = "URL", .fallback = "", .check = check_metrics,
-     .help = "Where to serve /metrics, such as http://127.0.0.1:7780; empty turns it off"},
+     .help = "Where to serve /metrics, /healthz and /readyz, such as http://127.0.0.1:7780; empty turns it off"},
+    {.section = "broker", .name = "metrics_series", .live = true, .type = CONFIG_INT, .offset = AT(broker.metrics_series), .min = 0,
+     .max = 1000, .fallback = "100", .help = "Maximum number of topics, and of agents, with series of their own in /metrics; 0 is none"},
 
     {.section = "bridge", .name = "listen", .type = CONFIG_STRINGS, .offset = AT(bridge.listen), .value = "URL",
      .fallback = "ipc://{runtime}/bridge.sock", .check = check_listen,
@@ -208,7 +210,7 @@ static const config_key keys[] = {
      .fallback = "50000", .help = "Spans a second taken from each agent over its link (OTEL_TRACES_EXPORTER=loom there); 0 takes none"},
     {.section = "bridge", .name = "metrics_listen", .type = CONFIG_STRING, .offset = AT(bridge.metrics_listen),
      .value = "URL", .fallback = "", .check = check_metrics,
-     .help = "Where to serve /metrics, such as http://127.0.0.1:7781; empty turns it off"},
+     .help = "Where to serve /metrics, /healthz and /readyz, such as http://127.0.0.1:7781; empty turns it off"},
 
     {.section = "telemetry", .name = "exporter", .type = CONFIG_STRING, .offset = AT(telemetry.exporter),
      .value = "LIST", .fallback = "otlp", .check = check_exporters, .env = "OTEL_TRACES_EXPORTER",

@@ -34,6 +34,7 @@ typedef struct settings_broker {
     uint32_t call_cache_ttl_ms;
     int64_t agent_spans;    /* a second of one agent; 0: none */
     char *metrics_listen;   /* http URL; "" is off */
+    int64_t metrics_series; /* topics, and agents, with series of their own */
 } settings_broker;
 
 /* [bridge]: loom-bridge */

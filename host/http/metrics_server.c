@@ -5,6 +5,7 @@
 #include "base/url.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { CONNECTIONS_MAX = 64, CLOSE_MS = 200 };
 
@@ -12,8 +13,7 @@ struct metrics_server {
     uv_loop_t *loop;
     http_server *http;
     bool closed;
-    void (*write)(void *user, FILE *out);
-    void *user;
+    metrics_source source;
     char url[URL_MAX];
 };
 
@@ -22,13 +22,16 @@ static void on_request(void *user, http_request *r)
     metrics_server *m = user;
     char *text = NULL;
     size_t len = 0;
+    const loom_str *accept = http_request_field(r, "accept");
+    const bool open = m->source.openmetrics && accept != NULL && memmem(accept->data, accept->len, "application/openmetrics-text", 28) != NULL;
     FILE *out = open_memstream(&text, &len);
     if (out != NULL) {
-        m->write(m->user, out);
+        m->source.write(m->source.user, out, open);
     }
     if (out != NULL && fclose(out) == 0) {
         http_request_answer(r, &(http_answer){.status = 200,
-                                              .content_type = "text/plain; version=0.0.4; charset=utf-8",
+                                              .content_type = open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                                                   : "text/plain; version=0.0.4; charset=utf-8",
                                               .body = {(const uint8_t *)text, len}});
     } else {
         http_request_answer_text(r, 503, "out of memory");
@@ -38,7 +41,25 @@ static void on_request(void *user, http_request *r)
 
 #define PATH "/metrics"
 
-static const http_route routes[] = {{.method = "GET", .path = PATH, .handle = on_request}};
+static void on_health(void *user, http_request *r)
+{
+    (void)user;
+    http_request_answer_text(r, 200, "ok");
+}
+
+static void on_ready(void *user, http_request *r)
+{
+    const metrics_server *m = user;
+    const char *why;
+    const bool ready = m->source.ready(m->source.user, &why);
+    http_request_answer_text(r, ready ? 200 : 503, why);
+}
+
+static const http_route routes[] = {
+    {.method = "GET", .path = PATH, .handle = on_request},
+    {.method = "GET", .path = "/healthz", .handle = on_health},
+    {.method = "GET", .path = "/readyz", .handle = on_ready},
+};
 
 static void on_closed(void *user)
 {
@@ -47,7 +68,7 @@ static void on_closed(void *user)
 }
 
 loom_status metrics_server_open(metrics_server **out, uv_loop_t *loop, logger *log, const char *text,
-                                void (*write)(void *user, FILE *out), void *user, char why[METRICS_ERROR_SIZE])
+                                const metrics_source *source, char why[METRICS_ERROR_SIZE])
 {
     *out = NULL;
     url u;
@@ -62,8 +83,7 @@ loom_status metrics_server_open(metrics_server **out, uv_loop_t *loop, logger *l
         return st;
     }
     m->loop = loop;
-    m->write = write;
-    m->user = user;
+    m->source = *source;
     const http_listen_options listen = {.routes = routes, .route_count = sizeof routes / sizeof routes[0],
                                         .max_connections = CONNECTIONS_MAX, .user = m};
     if ((st = url_parse(&u, text, URL_HTTP, fault)) == LOOM_OK) {

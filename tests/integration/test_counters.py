@@ -29,7 +29,7 @@ def scrape(port):
     text = fetch(port)
     series = {}
     for line in text.splitlines():
-        if not line.startswith("#"):
+        if not line.startswith(("#", "process_", "loom_build_info")):  # these are no counters of Loom's
             name, _, value, number = SERIES.match(line).groups()
             series[(name, value)] = int(number)
     kinds = re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M)

@@ -11,6 +11,8 @@ struct metrics_thread {
     uv_async_t stop;
     metrics_server *server;
     pthread_t thread;
+    void (*write)(void *user, FILE *out);
+    void *user;
 };
 
 static void on_stop(uv_async_t *handle)
@@ -35,6 +37,20 @@ static void fini(metrics_thread *m)
     free(m);
 }
 
+static void write_text(void *user, FILE *out, bool openmetrics)
+{
+    const metrics_thread *m = user;
+    (void)openmetrics;
+    m->write(m->user, out);
+}
+
+static bool always_ready(void *user, const char **why)
+{
+    (void)user;
+    *why = "ready";
+    return true;
+}
+
 loom_status metrics_thread_open(metrics_thread **out, const char *url, void (*write)(void *user, FILE *out), void *user,
                                 char why[METRICS_ERROR_SIZE])
 {
@@ -46,7 +62,10 @@ loom_status metrics_thread_open(metrics_thread **out, const char *url, void (*wr
         return LOOM_ENOMEM;
     }
     (void)uv_async_init(&m->loop, &m->stop, on_stop);
-    loom_status st = metrics_server_open(&m->server, &m->loop, NULL, url, write, user, why);
+    m->write = write;
+    m->user = user;
+    const metrics_source source = {.write = write_text, .ready = always_ready, .user = m};
+    loom_status st = metrics_server_open(&m->server, &m->loop, NULL, url, &source, why);
     if (st == LOOM_OK && thread_start(&m->thread, NULL, run, m) != 0) {
         (void)snprintf(why, METRICS_ERROR_SIZE, "cannot start a thread");
         st = LOOM_ENOMEM;
