@@ -43,6 +43,10 @@ class Incidents:
         home.processes.append(process)
         return process
 
+    def sent(self, source):
+        wait_until(lambda: "failed=" in source.out or not source.running(), "all is published", 60)
+        self.assertTrue(source.running(), source.err)
+
     def incident(self, environment, at_most=20000):
         """Runs one to its end; what the source says of it."""
         home = self.home(environment={**environment, **PATIENT})
@@ -52,24 +56,25 @@ class Incidents:
         for agent in served:
             wait_until(lambda: "ready" in agent.out, "an agent is subscribed")
         source = self.agents(home, "source", events, rate, SEED)
-        self.assertEqual(0, source.wait(60))
+        self.sent(source)
         told = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", source.out)}
         self.assertEqual(0, told["refused"])
         self.assertGreater(told["failed"] * told["slow"], 0)
         wait_until(lambda: home.stats()["eventbus"]["delivered"] >= 2 * events - told["failed"], "all is delivered", 60)
         return home, {"events": events, **told}
 
-    def kept(self, home, traces):
-        """Until so many traces are there, whole as far as can be told by their number of spans."""
+    def wait_kept(self, home, failed, wanted):
+        """Until all that failed is there, and as much in all, whole as far as can be told by the number of spans."""
         def enough():
-            found = [spans for spans in by_trace(home.spans()).values() if len(spans) in (5, 10)]
-            return found if len(found) >= traces else None
-        return wait_until(enough, f"{traces} kept traces", 60)
+            traces = by_trace(home.spans()).values()
+            failures = sum(any(span.status == 2 for span in spans) for spans in traces)
+            return failures == failed and len(traces) >= wanted and all(len(spans) in (5, 10) for spans in traces)
+        wait_until(enough, f"{wanted} whole traces", 60)
 
     def test_what_is_kept_is_what_a_sampled_run_exports(self):
         home, told = self.incident({**RECORDED, "LOOM_TRACE_SLOW": "agent.on_event>20ms"})
         wanted = told["failed"] + told["slow"]
-        kept = self.kept(home, wanted)
+        self.wait_kept(home, told["failed"], wanted)
         home.stop()
         kept = list(by_trace(home.spans()).values())
         self.assertGreaterEqual(sum(matters(spans) for spans in kept), wanted)  # on a busy machine others are slow, too
@@ -95,7 +100,7 @@ class Incidents:
         worker = self.agents(home, "worker")
         wait_until(lambda: "ready" in worker.out, "the worker is subscribed")
         source = self.agents(home, "source", 2000, 1000, SEED, environment={"LOOM_TRACE_RECORDER": "off"})
-        self.assertEqual(0, source.wait(60))
+        self.sent(source)
         failed = int(re.search(r"failed=(\d+)", source.out)[1])
         wait_until(lambda: sum(span.name == "agent.on_event" for span in home.spans()) >= failed, "what failed is kept")
         home.stop()
@@ -110,7 +115,7 @@ class Incidents:
         source = self.agents(home, "source", 2000, 1000, SEED)
         wait_until(lambda: any(span.status == 2 for span in home.spans()), "something has failed")
         home.kill(worker)
-        self.assertEqual(0, source.wait(60))
+        self.sent(source)
         home.stop()
         kept = [spans for spans in by_trace(home.spans()).values() if any(span.name == "agent.on_event" for span in spans)]
         self.assertGreater(len(kept), 0)

@@ -56,7 +56,8 @@ static int source(loom_agent *agent, uint64_t count, uint64_t rate, uint64_t see
         slow += f == SLOW;
     }
     printf("failed=%u slow=%u refused=%u\n", failed, slow, refused);
-    return 0;
+    (void)fflush(stdout);
+    return loom_agent_run_until_signal(agent) == LOOM_OK ? 0 : 1; /* what it has recorded may be wanted yet */
 }
 
 static loom_status work(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
