@@ -110,6 +110,15 @@ class Ping:
         self.assertEqual({"loom pub"}, {span.name for span in self.bus.wait_spans(4) if not span.parent_id})
 
 
+class Service(LoomTest):
+    def test_a_command_may_say_by_which_name_it_is_traced(self):
+        bus = self.home()
+        bus.loom("pub", "t", "x", "--service", "nightly-import")
+        bus.loom("pub", "t", "x")
+        roots = {span.service for span in bus.wait_spans(8) if not span.parent_id}
+        self.assertEqual({"nightly-import", "loom-cli"}, roots)
+
+
 class Context(LoomTest):
     def setUp(self):
         self.bus = self.home(spans=False)

@@ -72,7 +72,7 @@ static void on_export_error(void *user, const char *text)
     }
 }
 
-static void open_tracing(bus_client *client)
+static void open_tracing(bus_client *client, const char *service)
 {
     const loom_sampler never = {.kind = LOOM_SAMPLER_ALWAYS_OFF};
     loom_span_processor_options from_env;
@@ -81,7 +81,7 @@ static void open_tracing(bus_client *client)
     from_env.on_error = on_export_error;
     from_env.user = client;
     const loom_status st = tracing_open(&client->tracing, &from_env,
-                                        &(tracing_identity){.name = "loom-cli", .masked = client->command->masks_spans,
+                                        &(tracing_identity){.service = service, .name = "loom-cli", .masked = client->command->masks_spans,
                                                             .sampler = client->untraced ? &never : NULL});
     if (st == LOOM_ENOMEM) { /* on_export_error() was told of all else */
         on_export_error(client, loom_status_text(st));
@@ -155,7 +155,7 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     bus_client_make_id(client->id, name);
     bus_state_init(&client->link);
     client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    open_tracing(client);
+    open_tracing(client, options_value(o, "service"));
     loom_agent_options with = *agent;
     with.id = options_value(o, "id") != NULL ? options_value(o, "id") : client->id;
     with.user = client;

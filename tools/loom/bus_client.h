@@ -17,6 +17,8 @@
      .help = "Broker or bridge to connect to; default: LOOM_URL, or this machine's broker"},                          \
     {.name = "id", .kind = OPTION_VALUE, .value = "ID", .group = "Connection",                                       \
      .help = "Agent id to use; default: a unique one"},                                                 \
+    {.name = "service", .kind = OPTION_VALUE, .value = "NAME", .group = "Connection",                                \
+     .help = "Service name in its traces; default: OTEL_SERVICE_NAME, or loom-cli"},                                 \
     {.name = "wait", .kind = OPTION_VALUE, .value = "TIME", .group = "Connection",                                   \
      .help = "Keep trying to connect for so long; without it the first failure is the end"}
 
