@@ -10,7 +10,7 @@ enum {
     LINK_READ_SIZE = 256 * 1024,     /* the loop's one read buffer, shared by all links */
     LINK_READ_BESIDE = 32 * 1024,    /* what is read at once from a link that others wait beside, a slice of its session */
     LINK_KEPT_MAX = 48 * 1024 * 1024, /* of half frames and held bytes of all links; from half of it on they are scarce */
-    LINK_AHEAD_MS = 10,              /* between two looks at sessions that wait for the broker */
+    LINK_AHEAD_MS = 10,              /* between two looks at sessions that wait for the broker, or for credit */
     LINK_SCARCE_READ = 16 * 1024,    /* what is read at once then */
     LINK_DELAYS_MAX = 3,             /* ticks that a half frame may last while others wait for the memory of one */
     LINK_KEEP_SIZE = 16 * 1024,      /* buffers larger than this are given back when a link is idle */
@@ -92,7 +92,7 @@ struct link_server {
     uv_prepare_t before_poll; /* begins a round, and writes what the last one left behind */
     uv_check_t after_poll;    /* those who were held have their turn, after those who were not */
     uv_idle_t spin;           /* on while links are held */
-    uv_timer_t late;          /* on while links are in ahead */
+    uv_timer_t late;          /* on while links are in ahead, or agents wait for credit for spans */
     linked_list ahead;        /* links whose sessions wait for the broker */
     linked_list held;         /* links whose sessions have had their turn, in the order of the next */
     linked_list waiting;      /* links with a large frame and no memory for it */

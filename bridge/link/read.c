@@ -297,7 +297,7 @@ void link_server_new_round(link_server *server)
     if (server->held.first != NULL) {
         uv_idle_start(&server->spin, on_spin);
     }
-    if (server->ahead.first == NULL) {
+    if (server->ahead.first == NULL && !bridge_holds_spans(server->bridge)) {
         uv_timer_stop(&server->late);
     } else if (!uv_is_active((uv_handle_t *)&server->late)) {
         uv_timer_start(&server->late, on_late, LINK_AHEAD_MS, LINK_AHEAD_MS);

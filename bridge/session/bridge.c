@@ -122,6 +122,11 @@ void bridge_new_round(bridge *b)
     }
 }
 
+bool bridge_holds_spans(const bridge *b)
+{
+    return b->options.spans != NULL && span_intake_waits(b->options.spans);
+}
+
 bridge_stats bridge_get_stats(const bridge *b)
 {
     return b->stats;

@@ -50,6 +50,8 @@ void bridge_set_max_sessions(bridge *b, uint32_t max_sessions);
 void bridge_tick(bridge *b);
 /* When the oldest connection without hello has had its time, by the clock; UINT64_MAX: there is none. */
 uint64_t bridge_next_hello_ms(const bridge *b);
+/* Whether agents wait for credit for their spans, which they may get in any round. */
+bool bridge_holds_spans(const bridge *b);
 /* Ends those whose time is over. */
 void bridge_expire_strangers(bridge *b);
 /* Ends the oldest connection without hello. False: there is none, or it came in this round. */

@@ -58,6 +58,8 @@ LOOM_MUST_CHECK loom_status span_intake_create(span_intake **out, loom_span_proc
 void span_intake_destroy(span_intake *in); /* NULL is allowed; all senders are closed */
 /* Gives credit to those who waited for it and may have it. Once a round. */
 void span_intake_resume(span_intake *in);
+/* Whether anybody waits for that. */
+bool span_intake_waits(const span_intake *in);
 span_intake_stats span_intake_get_stats(const span_intake *in);
 counter_source span_intake_counter_source(const span_intake *in);
 

@@ -40,6 +40,11 @@ void span_intake_destroy(span_intake *in)
     }
 }
 
+bool span_intake_waits(const span_intake *in)
+{
+    return in->stats.waiting > 0;
+}
+
 span_intake_stats span_intake_get_stats(const span_intake *in)
 {
     return in->stats;
