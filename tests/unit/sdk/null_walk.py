@@ -29,7 +29,9 @@ POINTED = {"loom_capability": '&(loom_capability){.name = "a.b", .on_action = (l
            "loom_invoke_options": "&(loom_invoke_options){.deadline_ms = 1}",
            "loom_agent_options": '&(loom_agent_options){.id = "another", .poll_mode = true}',
            "loom_contract_options": "&(loom_contract_options){.window_ms = 1, .result_ms = 1}"}
-WAITS = {("loom_agent_invoke", 3), ("loom_agent_request", 3), ("loom_agent_call_for_proposals", 3)}  # options NULL: 30 s
+# With options NULL, and so a deadline of seconds, these wait for an answer that nobody gives.
+WAITS = {("loom_agent_invoke", 3), ("loom_agent_request", 3), ("loom_agent_call_for_proposals", 3), ("loom_agent_list_agents", 1),
+         ("loom_agent_list_capabilities", 1)}
 
 
 def declared_type(param):
