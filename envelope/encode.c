@@ -71,10 +71,10 @@ loom_status envelope_encode_check(const loom_envelope_fields *f, size_t *size_ma
     if (f->topic.len == 0) {
         return last_error(LOOM_EINVAL, "the topic is empty");
     }
-    if (f->header_count > 0 && f->headers == NULL) {
-        return last_error(LOOM_EINVAL, "header_count is set, and headers is NULL");
-    }
     for (size_t i = 0; i < f->header_count; i++) {
+        if (f->headers == NULL) {
+            return last_error(LOOM_EINVAL, "header_count is set, and headers is NULL");
+        }
         if (f->headers[i].key.len == 0) {
             return last_error(LOOM_EINVAL, "header %zu has an empty key", i);
         }

@@ -84,12 +84,15 @@ static bool topic_is_valid(events *e, loom_str topic)
     return true;
 }
 
-static loom_status __attribute__((cold)) refuse_topic(loom_str topic)
+/* Its topic is not valid, or else its payload too large. */
+static loom_status __attribute__((cold, noinline)) refuse(const loom_agent *a, const loom_envelope_fields *f)
 {
-    const char *reason = "it is not valid";
-    loom_status st = loom_topic_check(topic, &reason);
-    (void)st; /* the two statuses are one here */
-    return last_error(LOOM_EINVAL, "topic \"%.*s\": %s", (int)(topic.len < 100 ? topic.len : 100), topic.data, reason);
+    const char *reason;
+    if (loom_topic_check(f->topic, &reason) != LOOM_OK) {
+        return last_error(LOOM_EINVAL, "topic \"%.*s\": %s", (int)(f->topic.len < 100 ? f->topic.len : 100), f->topic.data, reason);
+    }
+    return last_error(LOOM_ETOOBIG, "the payload has %zu bytes, and the bridge takes %zu", f->payload.len,
+                      (size_t)a->session.max_payload);
 }
 
 /* Lock held; given up while waiting. *guest: it has waited, and the agent is kept until the caller leaves. */
@@ -130,11 +133,8 @@ static inline loom_status queue(loom_agent *a, const loom_envelope_fields *f, si
     events *e = a->events;
     pthread_mutex_lock(&a->loop.lock);
     loom_status st = LOOM_OK;
-    if (!topic_is_valid(e, f->topic)) {
-        st = refuse_topic(f->topic);
-    } else if (f->payload.len > a->session.max_payload) {
-        st = last_error(LOOM_ETOOBIG, "the payload has %zu bytes, and the bridge takes %zu", f->payload.len,
-                        (size_t)a->session.max_payload);
+    if (!topic_is_valid(e, f->topic) || f->payload.len > a->session.max_payload) {
+        st = refuse(a, f);
     } else if ((st = find_room(a, size, &room, guest)) == LOOM_OK && (ask == NULL || (st = put_ask(a, ask, f)) == LOOM_OK)) {
         size = envelope_encode(room, f, id);
         send_queue_add(&a->loop.out, size);
