@@ -5,6 +5,8 @@
 #include "host/process.h"
 #include "host/resources.h"
 
+#include <loom/recorder.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +31,32 @@ static void read_spans(const void *owner, void *stats)
 {
     const process *p = owner;
     *(loom_span_counts *)stats = p->spans != NULL ? loom_span_processor_counts(p->spans) : (loom_span_counts){0};
+}
+
+static const counter recorder_rows[] = {
+    COUNTER(loom_recorder_counts, recorded, COUNTER_TOTAL, "loom_recorder_spans_recorded_total",
+            "Spans that the flight recorder took, since they were not sampled."),
+    COUNTER(loom_recorder_counts, overwritten, COUNTER_TOTAL, "loom_recorder_spans_overwritten_total",
+            "Recorded spans that made room for newer ones."),
+    COUNTER(loom_recorder_counts, lost, COUNTER_TOTAL, "loom_recorder_spans_lost_total",
+            "Spans that could not be recorded: no memory, or over 64 KiB."),
+    COUNTER(loom_recorder_counts, kept, COUNTER_TOTAL, "loom_recorder_spans_kept_total",
+            "Recorded spans that were exported because their trace mattered."),
+    COUNTER(loom_recorder_counts, triggers, COUNTER_TOTAL, "loom_recorder_triggers_total",
+            "Traces that this process found worth keeping."),
+    COUNTER(loom_recorder_counts, triggers_limited, COUNTER_TOTAL, "loom_recorder_triggers_limited_total",
+            "Of those, the ones that were not kept because there were too many."),
+    COUNTER(loom_recorder_counts, triggers_heard, COUNTER_TOTAL, "loom_recorder_triggers_heard_total",
+            "Traces that other processes wanted kept."),
+    COUNTER(loom_recorder_counts, too_late, COUNTER_TOTAL, "loom_recorder_traces_too_late_total",
+            "Traces to be kept of which nothing was here, or not any more."),
+};
+static const counter_group recorder_counters = COUNTER_GROUP("recorder", loom_recorder_counts, recorder_rows);
+
+static void read_recorder(const void *owner, void *stats)
+{
+    (void)owner;
+    *(loom_recorder_counts *)stats = loom_recorder_counts_now();
 }
 
 typedef struct log_counts {
@@ -72,6 +100,7 @@ static void read_scrapes(const void *owner, void *stats)
 void process_count_own(process *p)
 {
     counter_list_add(&p->counters, (counter_source){&span_counters, p, read_spans});
+    counter_list_add(&p->counters, (counter_source){&recorder_counters, p, read_recorder});
     counter_list_add(&p->counters, (counter_source){&log_counters, p, read_log});
     counter_list_add(&p->counters, (counter_source){&scrape_counters, p, read_scrapes});
 }

@@ -52,6 +52,8 @@ static const struct {
     {"flow", control_flow, true},
     {"invoke", control_invoke, false},
     {"kick", control_kick, false},
+    {"keep", control_keep, false},
+    {"kept", control_kept, false},
 };
 
 /* ---- requests ---- */
@@ -78,6 +80,8 @@ static const struct control_key {
     {"traceparent", KEY_IS_STR, offsetof(control_request, traceparent)},
     {"tracestate", KEY_IS_STR, offsetof(control_request, tracestate)},
     {"baggage", KEY_IS_STR, offsetof(control_request, baggage)},
+    {"trace_id", KEY_IS_STR, offsetof(control_request, trace_id)},
+    {"reason", KEY_IS_STR, offsetof(control_request, reason)},
     {"payload", KEY_IS_BYTES, offsetof(control_request, payload)},
     {"call_id", KEY_IS_BYTES, offsetof(control_request, call_id)},
     {"headers", KEY_IS_TEXTS, offsetof(control_request, headers)},

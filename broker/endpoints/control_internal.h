@@ -20,6 +20,7 @@ typedef struct control_request {
     loom_str agent, topic, capability, name, prefix, filter, kind, after; /* which ones */
     uint64_t limit;                                                /* how many at most */
     loom_str version, content_type, traceparent, tracestate, baggage; /* of an invocation, as are those below */
+    loom_str trace_id, reason;                                     /* of a trace to be kept */
     loom_bytes payload, call_id, headers;                          /* headers: a checked msgpack map */
     uint64_t deadline_ms;
     bool idempotent;
@@ -43,7 +44,7 @@ typedef enum control_outcome {
 /* Answers one question. */
 typedef control_outcome control_op(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer);
 control_op control_stats, control_counters, control_agents, control_capabilities, control_topics, control_flow,
-    control_invoke, control_kick;
+    control_invoke, control_kick, control_keep, control_kept;
 
 /* Reads one question and runs its operation, as above. */
 LOOM_MUST_CHECK control_outcome control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer);

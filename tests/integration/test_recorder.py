@@ -108,6 +108,22 @@ class Incidents:
             self.assertEqual(["agent.on_event", "bridge.forward", "bridge.publish", "eventbus.publish"],
                              sorted(span.name for span in spans))
 
+    def test_a_trace_can_be_asked_for_by_its_id(self):
+        home = self.home(environment=RECORDED)
+        receiver = home.subscriber("asked.>", "--json")
+        home.loom("pub", "asked.for", "hello")
+        wait_until(lambda: "trace_id" in receiver.out, "the event has come")
+        trace = re.search(r'"trace_id":\s*"([0-9a-f]{32})"', receiver.out)[1]
+        home.loom("trace", "keep", trace, "--reason", "ticket 4711", "--control", f"ipc://{home.control_path}")
+        wanted = ["agent.on_event", "bridge.forward", "bridge.publish", "eventbus.publish"]  # loom pub has gone
+        wait_until(lambda: sorted(span.name for span in home.spans()) == wanted, "the trace is kept")
+        self.assertEqual({"ticket 4711"}, {span.attributes["loom.kept"] for span in home.spans()})
+        recent = home.loom("trace", "keep", "--recent", "--control", f"ipc://{home.control_path}").stdout
+        self.assertIn(trace, recent)
+        self.assertIn("ticket 4711", recent)
+        refused = home.loom("trace", "keep", "4711", "--control", f"ipc://{home.control_path}", code=2)
+        self.assertIn("32 hex digits", refused.stderr)
+
     def test_a_worker_that_is_killed_leaves_the_others_what_they_have(self):
         home = self.home(environment={**RECORDED, **PATIENT})
         worker = self.agents(home, "worker")

@@ -5,6 +5,7 @@ static const verb verbs[] = {
     {"collect", "Receive traces over OTLP/HTTP and store them in a database", verb_trace_collect},
     {"ls", "List traces, newest first", verb_trace_ls},
     {"show", "Draw one trace as a waterfall, or print it as OTLP/JSON", verb_trace_show},
+    {"keep", "Ask the flight recorders of the bus for traces that nobody sampled", verb_trace_keep},
     {"check", "Check that traces are connected trees and match a demo's ladder", verb_trace_check},
 };
 

@@ -31,6 +31,7 @@ int verb_top(int argc, char *const argv[]);
 int verb_topics(int argc, char *const argv[]);
 int verb_trace(int argc, char *const argv[]);
 int verb_trace_check(int argc, char *const argv[]);
+int verb_trace_keep(int argc, char *const argv[]);
 int verb_trace_collect(int argc, char *const argv[]);
 int verb_trace_ls(int argc, char *const argv[]);
 int verb_trace_show(int argc, char *const argv[]);

@@ -63,6 +63,8 @@ struct recorder {
     uint64_t learning; /* records seen, for every eighth */
     pending_trace pending[PENDING_MAX];
     size_t pending_count;
+    recorder_recent recent[RECORDER_RECENT]; /* a ring */
+    uint64_t recent_count;       /* ever */
     uint64_t bucket_ns;          /* the time that triggers are paid up to (GCRA) */
     pthread_t thread;
     bool thread_runs, thread_stops;

@@ -69,6 +69,28 @@ static bool waits_already(const recorder *r, const uint8_t *trace_id, bool late)
     return false;
 }
 
+/* Lock held. */
+static void note(recorder *r, const uint8_t *trace_id, loom_str reason, bool limited)
+{
+    recorder_recent *n = &r->recent[r->recent_count++ % RECORDER_RECENT];
+    memcpy(n->trace_id, trace_id, LOOM_TRACE_ID_SIZE);
+    copy_reason(n->reason, reason);
+    n->unix_ns = clock_unix_ns();
+    n->limited = limited;
+}
+
+size_t recorder_list_recent(recorder_recent out[RECORDER_RECENT])
+{
+    recorder *r = &recorder_of_process;
+    pthread_mutex_lock(&r->lock);
+    const size_t count = r->recent_count < RECORDER_RECENT ? (size_t)r->recent_count : RECORDER_RECENT;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = r->recent[(r->recent_count - 1 - i) % RECORDER_RECENT];
+    }
+    pthread_mutex_unlock(&r->lock);
+    return count;
+}
+
 static void add_pending(recorder *r, const uint8_t *trace_id, loom_str reason, bool found_here, bool late)
 {
     pending_trace *p = &r->pending[r->pending_count++];
@@ -91,8 +113,10 @@ void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], l
         r->counts.triggers++;
         if (r->pending_count < PENDING_MAX && may_trigger(r, clock_monotonic_ns()) && thread_is_there(r)) {
             add_pending(r, trace_id, reason, true, false);
+            note(r, trace_id, reason, false);
         } else {
             r->counts.triggers_limited++;
+            note(r, trace_id, reason, true);
         }
     }
     pthread_mutex_unlock(&r->lock);
@@ -107,6 +131,7 @@ void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom
     r->counts.triggers_heard++;
     if (!waits_already(r, trace_id, false) && r->pending_count < PENDING_MAX && thread_is_there(r)) {
         add_pending(r, trace_id, reason, false, false);
+        note(r, trace_id, reason, false);
     }
     pthread_mutex_unlock(&r->lock);
 }

@@ -52,6 +52,17 @@ typedef struct recorder_carrier {
 void recorder_add_carrier(recorder_carrier *carrier);
 /* It is not called when this has returned. Not from its own carry(). */
 void recorder_remove_carrier(recorder_carrier *carrier);
+/* Traces of late that mattered here or that others wanted kept. */
+enum { RECORDER_RECENT = 256 };
+typedef struct recorder_recent {
+    uint8_t trace_id[LOOM_TRACE_ID_SIZE];
+    char reason[LOOM_KEEP_REASON_MAX + 1];
+    uint64_t unix_ns;
+    bool limited; /* not kept: there were too many */
+} recorder_recent;
+/* Newest first; returns how many. */
+size_t recorder_list_recent(recorder_recent out[RECORDER_RECENT]);
+
 /* Does at once what triggers wait for, on this thread: before a flush. */
 void recorder_drain(void);
 /* recorder_keep() of the process's recorder, if it is on. */

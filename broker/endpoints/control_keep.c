@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control operations "keep" (a trace is to be kept by every recorder on the bus) and "kept" (those of late). */
+#include <string.h>
+
+#include "base/hex.h"
+#include "base/str.h"
+#include "broker/endpoints/control_internal.h"
+#include "trace/record/recorder.h"
+
+control_outcome control_keep(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+{
+    loom_trace_context ctx = {.trace_flags = 0};
+    (void)to;
+    if (q->trace_id.len != 2 * LOOM_TRACE_ID_SIZE || loom_trace_id_from_hex(ctx.trace_id, q->trace_id) != LOOM_OK) {
+        return control_refuse(answer, LOOM_EINVAL, "trace_id is not 32 hex digits");
+    }
+    if (q->reason.len > FRAME_KEEP_REASON_MAX) {
+        return control_refuse(answer, LOOM_ETOOBIG, "reason is longer than 23 bytes");
+    }
+    bridge_endpoint_keep(s, &(frame_keep){ctx.trace_id, q->reason.len > 0 ? q->reason : str_of("asked")}, NULL);
+    msgpack_pack_map(&answer->pk, 1);
+    control_pack_uint(&answer->pk, "status", LOOM_OK);
+    return CONTROL_ANSWERED;
+}
+
+static void pack_recent(control_list *list, const recorder_recent *r)
+{
+    char id[2 * LOOM_TRACE_ID_SIZE];
+    msgpack_packer *pk = &list->items.pk;
+    hex_encode(id, r->trace_id, LOOM_TRACE_ID_SIZE);
+    msgpack_pack_map(pk, 4);
+    control_pack_text(pk, "trace_id", (loom_str){id, sizeof id});
+    control_pack_text(pk, "reason", str_of(r->reason));
+    control_pack_uint(pk, "unix_ns", r->unix_ns);
+    control_pack_bool(pk, "limited", r->limited);
+}
+
+control_outcome control_kept(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+{
+    recorder_recent recent[RECORDER_RECENT];
+    control_list list;
+    (void)s;
+    (void)to;
+    const size_t count = recorder_list_recent(recent);
+    control_list_init(&list, q);
+    for (size_t i = 0; i < count && control_list_room(&list); i++) {
+        pack_recent(&list, &recent[i]);
+    }
+    return control_list_answer(&list, answer, "kept");
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loom trace keep: asks the flight recorders of the bus for traces. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tools/loom/control.h"
+#include "tools/loom/event_json.h"
+#include "tools/loom/verbs.h"
+
+static const option_spec specs[] = {
+    {.name = "reason", .kind = OPTION_VALUE, .value = "TEXT", .fallback = "asked", .group = "Which traces",
+     .help = "What loom.kept of their spans says, up to 23 bytes"},
+    {.name = "last-errors", .kind = OPTION_FLAG, .group = "Which traces",
+     .help = "Those that failed of late and were too many to be kept at once"},
+    {.name = "recent", .kind = OPTION_FLAG, .group = "Which traces",
+     .help = "Keep nothing: list the traces that were kept of late, newest first, and why"},
+    {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object per line"},
+    OPTIONS_CONTROL,
+    OPTION_HELP,
+};
+
+static const command keep = {
+    .manual = {.program = "loom trace keep",
+               .synopsis = "[OPTION]… [TRACE_ID]…",
+               .summary = "Asks the flight recorders of everything on the bus for traces that nobody sampled (LOOM_TRACE_RECORDER). "
+                          "What they still have of them is exported, and what comes of them in the next ten seconds. Traces that "
+                          "fail or are slow are kept without being asked for; --recent lists those.",
+               .specs = specs,
+               .spec_count = sizeof specs / sizeof specs[0],
+               .trailer = "Examples:\n"
+                          "  loom trace keep 4bf92f3577b34da6a3ce929d0e0e4736 --reason 'ticket 4711'\n"
+                          "  loom trace keep --recent\n"
+                          "  loom trace keep --last-errors\n"},
+    .operands_max = 64,
+};
+
+static bool is_trace_id(const char *text)
+{
+    size_t len = strlen(text), zeros = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (isxdigit((unsigned char)text[i]) == 0) {
+            return false;
+        }
+        zeros += text[i] == '0';
+    }
+    return len == 32 && zeros < 32;
+}
+
+static bool keep_one(const options *o, const char *trace_id, const char *reason, int *exit_code)
+{
+    const control_key keys[] = {{"trace_id", trace_id}, {"reason", reason}, {NULL, NULL}};
+    json_t *answer = control_ask_socket(&keep, o, "keep", keys, exit_code);
+    const bool fine = answer != NULL;
+    json_decref(answer);
+    return fine;
+}
+
+static void print_recent(const options *o, const json_t *item)
+{
+    if (options_is_on(o, "json")) {
+        json_t *line = json_deep_copy(item);
+        char text[32];
+        (void)snprintf(text, sizeof text, "%lld", (long long)json_integer_value(json_object_get(item, "unix_ns")));
+        json_object_set_new(line, "unix_ns", json_string(text)); /* jq 1.6 rounds numbers of 64 bits */
+        json_print_line(line);
+        return;
+    }
+    const time_t at = (time_t)(json_integer_value(json_object_get(item, "unix_ns")) / 1000000000);
+    struct tm tm;
+    char when[16] = "";
+    if (localtime_r(&at, &tm) != NULL) {
+        (void)strftime(when, sizeof when, "%H:%M:%S", &tm);
+    }
+    printf("%-10s%-34s%-24s%s\n", when, json_string_value(json_object_get(item, "trace_id")),
+           json_string_value(json_object_get(item, "reason")), json_is_true(json_object_get(item, "limited")) ? "not kept: too many" : "");
+}
+
+/* What the broker's recorder has found or heard of late. NULL: exit_code says why. */
+static json_t *ask_recent(const options *o, int *exit_code)
+{
+    const control_key keys[] = {{NULL, NULL}};
+    return control_ask_socket(&keep, o, "kept", keys, exit_code);
+}
+
+static void list_recent(const options *o, int *exit_code)
+{
+    json_t *answer = ask_recent(o, exit_code), *item;
+    const json_t *list = json_object_get(answer, "kept");
+    size_t i;
+    if (answer != NULL && json_array_size(list) == 0 && !options_is_on(o, "json")) {
+        fprintf(stderr, "no trace was kept of late; the broker's recorder is on where its LOOM_TRACE_RECORDER says so\n");
+    } else if (answer != NULL && !options_is_on(o, "json")) {
+        printf("%-10s%-34s%-24s\n", "TIME", "TRACE", "WHY");
+    }
+    json_array_foreach(list, i, item) {
+        print_recent(o, item);
+    }
+    json_decref(answer);
+}
+
+static void keep_last_errors(const options *o, int *exit_code)
+{
+    json_t *answer = ask_recent(o, exit_code), *item;
+    size_t i, kept = 0;
+    json_array_foreach(json_object_get(answer, "kept"), i, item) {
+        if (json_is_true(json_object_get(item, "limited")) &&
+            keep_one(o, json_string_value(json_object_get(item, "trace_id")), json_string_value(json_object_get(item, "reason")), exit_code)) {
+            kept++;
+        }
+    }
+    if (answer != NULL) {
+        printf("asked for %zu trace%s\n", kept, kept == 1 ? "" : "s");
+    }
+    json_decref(answer);
+}
+
+static int run(const options *o)
+{
+    int exit_code = VERB_OK;
+    const bool errors = options_is_on(o, "last-errors"), recent = options_is_on(o, "recent");
+    if (errors + recent + (o->operand_count > 0) != 1) {
+        return command_misuse(&keep, "give trace ids, or --last-errors, or --recent");
+    }
+    for (size_t i = 0; i < o->operand_count; i++) {
+        if (!is_trace_id(o->operands[i])) {
+            return command_misuse(&keep, "a trace id is 32 hex digits, not \"%s\"", o->operands[i]);
+        }
+    }
+    if (recent) {
+        list_recent(o, &exit_code);
+    } else if (errors) {
+        keep_last_errors(o, &exit_code);
+    }
+    for (size_t i = 0; i < o->operand_count && keep_one(o, o->operands[i], options_value(o, "reason"), &exit_code); i++) {
+    }
+    return exit_code;
+}
+
+int verb_trace_keep(int argc, char *const argv[])
+{
+    options o;
+    int exit_code = VERB_OK;
+    if (!command_start(&keep, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    exit_code = run(&o);
+    options_fini(&o);
+    return command_finish(&keep, exit_code);
+}
