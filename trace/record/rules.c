@@ -73,12 +73,16 @@ static const char *parse_rule(slow_rules *out, loom_str text)
 loom_status slow_rules_parse(slow_rules *out, loom_str text, const char **fault)
 {
     static const char slowest[] = "slowest=";
+    *fault = NULL;
+    if (text.len == 0) {
+        *out = (slow_rules){.count = 0};
+        return LOOM_OK;
+    }
     slow_rules *parsed = calloc(1, sizeof *parsed);
     if (parsed == NULL) {
         *fault = "finds no memory";
         return LOOM_ENOMEM;
     }
-    *fault = NULL;
     for (size_t at = 0; *fault == NULL && at < text.len;) {
         const char *comma = memchr(text.data + at, ',', text.len - at);
         const size_t end = comma != NULL ? (size_t)(comma - text.data) : text.len;
