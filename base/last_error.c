@@ -11,7 +11,7 @@ enum { TEXT_SIZE = 320 };
 
 static _Thread_local char text[TEXT_SIZE];
 
-loom_status last_error(loom_status status, const char *format, ...)
+void last_error_keep(const char *format, ...)
 {
     char raw[TEXT_SIZE];
     va_list args;
@@ -19,12 +19,6 @@ loom_status last_error(loom_status status, const char *format, ...)
     vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
     printable_copy(text, sizeof text, str_of(raw));
-    return status;
-}
-
-loom_status last_error_null(const char *name)
-{
-    return last_error(LOOM_EINVAL, "%s is NULL", name);
 }
 
 void last_error_clear(void)

@@ -5,10 +5,15 @@
 
 #include <loom/status.h>
 
-/* Keeps a sentence for loom_last_error(), and returns status. Texts of others are made printable; what is too long is cut. */
-loom_status last_error(loom_status status, const char *format, ...) __attribute__((cold, format(printf, 2, 3)));
-/* "NAME is NULL". LOOM_EINVAL. */
-loom_status last_error_null(const char *name) __attribute__((cold));
+/* Keeps a sentence for loom_last_error(). Texts of others are made printable; what is too long is cut. */
+void last_error_keep(const char *format, ...) __attribute__((cold, format(printf, 1, 2)));
+/* The same, and is the status: also to who reads the caller alone, as analysers do. */
+#define last_error(status, ...) (last_error_keep(__VA_ARGS__), (loom_status)(status))
+/* "NAME is NULL". */
+static inline loom_status last_error_null(const char *name)
+{
+    return last_error(LOOM_EINVAL, "%s is NULL", name);
+}
 void last_error_clear(void);
 
 #endif

@@ -34,10 +34,11 @@ static size_t own_folder(char out[PATH_SIZE])
 {
     Dl_info info;
     out[0] = '\0';
-    if (dladdr(&once, &info) == 0 || info.dli_fname == NULL || strlen(info.dli_fname) >= PATH_SIZE) {
+    const size_t len = dladdr(&once, &info) != 0 && info.dli_fname != NULL ? strlen(info.dli_fname) : PATH_SIZE;
+    if (len >= PATH_SIZE) {
         return 0;
     }
-    strcpy(out, info.dli_fname);
+    memcpy(out, info.dli_fname, len + 1);
     char *slash = strrchr(out, '/');
     if (slash == NULL) {
         return 0;

@@ -118,7 +118,7 @@ static loom_status find_trace(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], sq
 
 loom_status store_load_some(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], const store_limits *limits, span_list *list, uint64_t *total)
 {
-    sqlite3_int64 number;
+    sqlite3_int64 number = 0;
     store_blocks blocks;
     span_list found;
     loom_status st = find_trace(s, id, &number, total);

@@ -73,7 +73,7 @@ int store_keep_retention(store *s, uint64_t added, uint64_t *span_count, uint64_
     int code = SQLITE_OK;
     *more = false;
     while (code == SQLITE_OK && *trace_count > 1) {
-        oldest_trace oldest;
+        oldest_trace oldest = {0};
         code = has_too_much(s, *span_count, with_size, more, &oldest);
         if (code != SQLITE_OK || !*more || dropped >= DROP_SPANS + added) {
             break;

@@ -6,6 +6,8 @@
 #include "trace/span/provider.h"
 #include "trace/span/thread.h"
 
+#include <assert.h>
+
 /* This thread's chunk, with room for a hop's record. */
 static record_chunk *chunk_here(const loom_tracer *tracer)
 {
@@ -84,6 +86,7 @@ static void pass_decided(message_pass *pass, uint8_t *wire)
         }
         return;
     }
+    assert(pass->tracer != NULL); /* which decides for nothing */
     if ((decided.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 && pass->view->field[ENV_TRACESTATE].len == 0) {
         begin_record(pass, has_parent ? parent.span_id : NULL, &decided, 0);
         if (pass->start_ns != 0) {

@@ -348,12 +348,12 @@ static void more_than_a_transaction_may_drop_is_dropped_by_the_next(void **state
     unsigned times = 0;
     fixture *f = open_fixture(0);
     static fixture_span spans[SPANS];
-    for (uint8_t trace = 1; trace <= TRACES; trace++) {
+    for (unsigned trace = 1; trace <= TRACES; trace++) {
         for (size_t i = 0; i < SPANS; i++) {
-            spans[i] = at_time(trace);
+            spans[i] = at_time((uint8_t)trace);
             spans[i].id = (uint8_t)(i + 1);
         }
-        add(f->db, trace, spans, SPANS);
+        add(f->db, (uint8_t)trace, spans, SPANS);
     }
     store_close(f->db);
     assert_status(LOOM_OK, store_open_writer(&f->db, f->path, &(store_retention){.spans = SPANS}, f->problem));
