@@ -92,7 +92,7 @@ loom_status store_tidy(store *s, bool *more)
 {
     uint64_t span_count = s->span_count, trace_count = s->trace_count;
     bool too_much = false;
-    oldest_trace oldest;
+    oldest_trace oldest = {0};
     *more = false;
     int code = trace_count > 1 ? has_too_much(s, span_count, true, &too_much, &oldest) : SQLITE_OK;
     if (code != SQLITE_OK || !too_much) {
