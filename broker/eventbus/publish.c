@@ -151,8 +151,9 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
         hop_set_ttl(wire, (uint8_t)(ttl - 1));
         publish_to_matches(&p, publisher, entry, topic);
     }
-    const message_counts counts = {result->matched, result->delivered, result->dropped};
-    message_pass_end(&p.pass, &counts);
+    if (message_pass_is_traced(&p.pass)) {
+        message_pass_end(&p.pass, &(message_counts){result->matched, result->delivered, result->dropped});
+    }
     eventbus_leave(bus);
     return ttl == 0 ? LOOM_ETIMEDOUT : LOOM_OK;
 }

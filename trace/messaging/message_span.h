@@ -6,6 +6,7 @@
 #define LOOM_TRACE_MESSAGE_SPAN_H
 
 #include "envelope/view.h"
+#include "trace/span/provider.h"
 #include "trace/span/start.h"
 
 typedef enum message_hop {
@@ -78,7 +79,7 @@ static inline void message_pass_begin(message_pass *pass, loom_tracer *tracer, m
     pass->span = NULL;
     pass->start_ns = 0;
     pass->has_ctx = false;
-    if (hop_is_unsampled(view->data) && span_follows_parent(tracer)) {
+    if (hop_is_unsampled(view->data) && (tracer == NULL || tracer->passes_unsampled)) {
         return;
     }
     pass->tracer = tracer;

@@ -20,6 +20,7 @@
 struct loom_tracer {
     span_scope scope; /* of scope_field, and of the provider's resource */
     loom_tracer_provider *provider;
+    bool passes_unsampled; /* what span_follows_parent() says */
     loom_tracer *next;
     char *name, *version;
     pb_buf scope_field;

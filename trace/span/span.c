@@ -106,7 +106,7 @@ __attribute__((noinline, cold)) static bool ask_for_hop(span_sampler *s, const s
 
 bool span_follows_parent(const loom_tracer *tracer)
 {
-    return tracer == NULL || (tracer->provider->sampler.follows_parent && tracer->recorder == NULL);
+    return tracer == NULL || tracer->passes_unsampled;
 }
 
 bool span_decide(loom_tracer *tracer, const span_what *what, const loom_trace_context *parent, bool remote,
