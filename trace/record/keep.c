@@ -404,9 +404,10 @@ void recorder_drain(void)
         return;
     }
     pthread_mutex_lock(&r->lock);
-    for (size_t rounds = 0; r->pending_count > 0 && rounds < PENDING_MAX / TAKE_MAX; rounds++) {
-        work(r);
-    }
+    size_t rounds = 0;
+    do {
+        work(r); /* when nothing is pending, it waits for what the thread is doing */
+    } while (r->pending_count > 0 && ++rounds < PENDING_MAX / TAKE_MAX);
     pthread_mutex_unlock(&r->lock);
 }
 

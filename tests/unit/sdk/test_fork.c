@@ -11,13 +11,6 @@
 
 enum { CHILD_DEADLINE_S = 20 };
 
-/* A child that starts threads is what this is about; the thread sanitizer would end it. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "die_after_fork=0";
-}
-
 /* Runs in a child, which the alarm ends if it hangs; returns its wait status. */
 static int in_child(bool (*check)(fixture *f), fixture *f)
 {
