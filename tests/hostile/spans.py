@@ -51,8 +51,8 @@ class SpanFloods(Flooding):
         while not flood.sent:
             honest.others.clear()
             honest.link.send(spans_frame([otlp.span("honest")]))
-            honest.wait(lambda: any(kind == wire.SPAN_CREDIT for kind, *_ in honest.others), "an answer")
             sent += 1
+            honest.wait(lambda: any(kind == wire.SPAN_CREDIT and values[1] == sent for kind, *values in honest.others), "an answer")
         stats = home.stats()
         home.stop()
         arrived = sum(span.name == "honest" for span in home.spans())
