@@ -51,9 +51,9 @@ static bool names_receiver(void)
  * the runtime directory reminds later commands. */
 static bool no_receiver_is_news(void)
 {
-    char path[PATHS_DIR_SIZE + 32];
-    paths_runtime_dir(path);
-    strcat(path, "/no-collector-told");
+    char folder[PATHS_DIR_SIZE], path[PATHS_DIR_SIZE + 32];
+    paths_runtime_dir(folder);
+    (void)snprintf(path, sizeof path, "%s/no-collector-told", folder);
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     const bool news = fd >= 0 || errno != EEXIST;
     if (fd >= 0) {
