@@ -63,7 +63,9 @@ bool context_read(context *c, const char *name)
         line[strcspn(line, "\n")] = '\0';
         char *equals = strchr(line, '=');
         for (size_t i = 0; equals != NULL && line[0] != '#' && i < CONTEXT_KEYS; i++) {
-            if (str_is((loom_str){line, (size_t)(equals - line)}, context_keys[i].key)) {
+            const char *key = context_keys[i].key;
+            const size_t len = (size_t)(equals - line);
+            if (strncmp(line, key, len) == 0 && key[len] == '\0') {
                 snprintf(c->values[i], sizeof c->values[i], "%s", equals + 1);
             }
         }
