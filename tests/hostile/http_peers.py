@@ -3,6 +3,8 @@
 spans. Nothing crashes, what they cost is bounded, and others are served as before."""
 
 import contextlib
+import os
+import pathlib
 import resource
 import socket
 import time
@@ -79,13 +81,28 @@ class Peers(HostileTest):
                 server.ask(sock)
         self.assertEqual(0, self.view.process.stop(), self.view.process.err)
 
-    def cost(self, server, at_most=0):
+    @contextlib.contextmanager
+    def on_a_processor_each(self, server):
+        """Server and client, where there are two: what the kernel would choose, now this and now that, doubles a request."""
+        all_of_them = os.sched_getaffinity(0)
+        mine, others = sorted(all_of_them)[:1], sorted(all_of_them)[1:] or all_of_them
+        tasks = [int(task.name) for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir()]
+        try:
+            os.sched_setaffinity(0, mine)
+            for task in tasks:
+                os.sched_setaffinity(task, others)
+            yield
+        finally:
+            for task in (0, *tasks):
+                os.sched_setaffinity(task, all_of_them)
+
+    def cost(self, server, enough=0):
         """Processor time of one good request, in µs: the least of a few rounds, since other work on the machine can only add
-        to it; of more of them while it is over at_most."""
+        to it; of more of them while it is over enough."""
         best = float("inf")
-        with server.connect() as sock:
+        with self.on_a_processor_each(server), server.connect() as sock:
             for number in range(40):
-                if number >= 5 and (at_most == 0 or best <= at_most):
+                if number >= 5 and (enough == 0 or best <= enough):
                     break
                 before = loop_ns(server.process)
                 for _ in range(ROUNDS):
@@ -94,7 +111,8 @@ class Peers(HostileTest):
         return best
 
     def others_are_served(self, what, count, text, limit_mib):
-        """What a request costs while so many connections are there that have said no more than text."""
+        """What a request costs while so many connections are there that have said no more than text. One that were looked at
+        for each request would cost 5 ns and more."""
         for name, server in self.servers.items():
             with contextlib.ExitStack() as stack:
                 alone, before = self.cost(server), server.process.resident_kib()
@@ -103,7 +121,7 @@ class Peers(HostileTest):
                         with contextlib.suppress(OSError):  # it has made room for a newer one
                             sock.send(b"x")
                 beside, grown = self.cost(server, 1.2 * alone), (server.process.resident_kib() - before) / 1024
-            self.right(beside <= 1.2 * alone and (grown <= limit_mib or server.process.sanitized()),
+            self.right(beside <= 1.5 * alone + 5 and (grown <= limit_mib or server.process.sanitized()),
                        f"{name}: {alone:.0f} µs a request, {beside:.0f} beside {count} {what}, which take {grown:.0f} MiB")
 
     # ---- many, and slow ----
