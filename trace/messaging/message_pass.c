@@ -9,44 +9,35 @@
 #include <assert.h>
 
 /* This thread's chunk, with room for a hop's record. */
-static record_chunk *chunk_here(const loom_tracer *tracer)
+static inline record_chunk *chunk_here(span_thread *thread, const loom_tracer *tracer)
 {
-    record_hand *hand = span_thread_hand(span_thread_here());
+    record_hand *hand = span_thread_hand(thread);
     return hand != NULL ? record_room(hand, tracer->recorder, MESSAGE_RECORD_MAX) : NULL;
 }
 
-static inline void draw_span_id(span_thread *thread, uint8_t out[LOOM_SPAN_ID_SIZE])
-{
-    random_words *words = span_thread_words(thread);
-    uint64_t id;
-    do {
-        id = random_next(words);
-    } while (id == 0);
-    memcpy(out, &id, sizeof id);
-}
+static const uint8_t no_parent[LOOM_SPAN_ID_SIZE];
 
-/* parent_id: NULL for none. */
-static void begin_record(message_pass *pass, const uint8_t *parent_id, const loom_trace_context *decided, uint64_t start_ns)
+/* start_ns: 0 for now. Returns the chunk it will go to. NULL: it is not recorded. */
+static inline record_chunk *begin_record(message_pass *pass, const uint8_t *trace_id, const uint8_t *parent_id, uint8_t flags,
+                                         uint64_t start_ns)
 {
-    record_chunk *chunk = chunk_here(pass->tracer);
+    span_thread *const thread = span_thread_here();
+    record_chunk *chunk = chunk_here(thread, pass->tracer);
     pass->in_hop = false;
     pass->start_ns = 0;
     if (chunk == NULL) {
-        return;
+        return NULL;
     }
-    memcpy(pass->ctx.trace_id, decided->trace_id, sizeof pass->ctx.trace_id);
-    draw_span_id(span_thread_here(), pass->ctx.span_id);
-    pass->ctx.trace_flags = decided->trace_flags & LOOM_TRACE_FLAG_RANDOM;
-    if (parent_id != NULL) {
-        memcpy(pass->parent_id, parent_id, sizeof pass->parent_id);
-    } else {
-        memset(pass->parent_id, 0, sizeof pass->parent_id);
-    }
+    memcpy(pass->ctx.trace_id, trace_id, sizeof pass->ctx.trace_id);
+    memcpy(pass->parent_id, parent_id, sizeof pass->parent_id);
+    span_draw_id(span_thread_words(thread), pass->ctx.span_id);
+    pass->ctx.trace_flags = flags & LOOM_TRACE_FLAG_RANDOM;
     pass->in_hop = chunk->time.in_hop;
     if (start_ns == 0) {
         start_ns = chunk->time.in_hop ? chunk->time.last_ns : (chunk->time.last_ns = record_clock_now(&chunk->time.clock));
     }
     pass->start_ns = start_ns;
+    return chunk;
 }
 
 static bool reads_clock(message_hop hop)
@@ -88,10 +79,11 @@ static void pass_decided(message_pass *pass, uint8_t *wire)
     }
     assert(pass->tracer != NULL); /* which decides for nothing */
     if ((decided.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 && pass->view->field[ENV_TRACESTATE].len == 0) {
-        begin_record(pass, has_parent ? parent.span_id : NULL, &decided, 0);
-        if (pass->start_ns != 0) {
+        record_chunk *chunk =
+            begin_record(pass, decided.trace_id, has_parent ? parent.span_id : no_parent, decided.trace_flags, 0);
+        if (chunk != NULL) {
             go_on(pass, wire);
-            span_thread_here()->hand.chunk->time.in_hop = true;
+            chunk->time.in_hop = true;
         }
         return;
     }
@@ -107,23 +99,12 @@ static void pass_decided(message_pass *pass, uint8_t *wire)
 /* One that is unsampled, as most are: its flags stay, and its trace. */
 static void pass_recorded(message_pass *pass, uint8_t *wire)
 {
-    span_thread *const thread = span_thread_here();
     const uint8_t *const data = pass->view->data;
-    record_hand *hand = span_thread_hand(thread);
-    record_chunk *chunk = hand != NULL ? record_room(hand, pass->tracer->recorder, MESSAGE_RECORD_MAX) : NULL;
+    record_chunk *chunk = begin_record(pass, data + HOP_OFFSET, data + HOP_SPAN_ID_OFFSET, data[HOP_FLAGS_OFFSET], 0);
     if (chunk == NULL) {
         return;
     }
-    memcpy(pass->ctx.trace_id, data + HOP_OFFSET, sizeof pass->ctx.trace_id);
-    memcpy(pass->parent_id, data + HOP_SPAN_ID_OFFSET, sizeof pass->parent_id);
-    draw_span_id(thread, pass->ctx.span_id);
-    pass->ctx.trace_flags = data[HOP_FLAGS_OFFSET] & LOOM_TRACE_FLAG_RANDOM;
-    pass->in_hop = chunk->time.in_hop;
-    if (!pass->in_hop) {
-        chunk->time.last_ns = record_clock_now(&chunk->time.clock);
-        chunk->time.in_hop = true;
-    }
-    pass->start_ns = chunk->time.last_ns;
+    chunk->time.in_hop = true;
     pass->has_ctx = true;
     if (wire != NULL) {
         hop_patch_span_id(wire, pass->ctx.span_id);
@@ -187,7 +168,7 @@ static void leave(const message_pass *pass)
 /* false: it takes a span to say all of it. */
 static bool end_record(const message_pass *pass, const message_facts *facts, const message_counts *counts, const loom_link *link)
 {
-    record_chunk *chunk = chunk_here(pass->tracer);
+    record_chunk *chunk = chunk_here(span_thread_here(), pass->tracer);
     if (chunk == NULL) {
         return true;
     }
@@ -233,7 +214,8 @@ void message_pass_begin_record(message_pass *pass, loom_tracer *tracer, message_
     pass->hop = hop;
     pass->remote = options->parent_is_remote;
     const bool has_parent = options->parent != NULL && loom_trace_context_valid(options->parent);
-    begin_record(pass, has_parent ? options->parent->span_id : NULL, decided, options->start_unix_ns);
+    (void)begin_record(pass, decided->trace_id, has_parent ? options->parent->span_id : no_parent, decided->trace_flags,
+                       options->start_unix_ns);
 }
 
 void message_pass_end_record(message_pass *pass, const message_facts *facts, const loom_span_options *options)

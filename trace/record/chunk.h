@@ -11,6 +11,7 @@
 #ifndef LOOM_TRACE_RECORD_CHUNK_H
 #define LOOM_TRACE_RECORD_CHUNK_H
 
+#include "base/list.h"
 #include "trace/record/clock.h"
 
 #include <loom/context.h>
@@ -80,7 +81,7 @@ typedef struct record_time {
 } record_time;
 
 typedef struct record_chunk {
-    struct record_chunk *next;  /* in a list of the recorder's; guarded by its lock */
+    list_node given_back;       /* in the recorder's list; guarded by its lock */
     bool in_hand;               /* some thread fills it; guarded by its lock */
     /* the writer's, while it is in hand */
     uint32_t used;              /* units */

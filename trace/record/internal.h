@@ -8,7 +8,7 @@
 #include "trace/record/write.h"
 
 #include <pthread.h>
-#include <sys/types.h>
+#include <unistd.h>
 
 enum {
     TRACERS_MAX = 1024,
@@ -55,8 +55,7 @@ struct recorder {
     record_chunk **chunks;       /* all there are */
     size_t chunk_count, chunk_max; /* there may be more than that in hand, of an earlier and larger ring */
     size_t chunk_room;           /* places of chunks */
-    record_chunk *free;
-    record_chunk *oldest, *newest; /* full, or given back */
+    linked_list given_back;      /* chunks: full, or of a thread that ended; the oldest first */
     known_tracer tracers[TRACERS_MAX];
     size_t tracer_count;
     loom_recorder_counts counts;
@@ -79,6 +78,11 @@ struct recorder {
 
 /* There is one. */
 extern recorder recorder_of_process;
+
+static inline bool recorder_is_forked(const recorder *r)
+{
+    return r->pid != getpid();
+}
 
 /* find.c: exports what is there of a trace and has not been, with why. Returns how many spans. keeping held. */
 size_t recorder_export_trace(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], const char *reason);

@@ -11,7 +11,6 @@
 #include "trace/export/processor.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #define NS_PER_S 1000000000u
 #define NS_PER_MS 1000000u
@@ -20,11 +19,6 @@
 #define KEEP_NS (KEEP_SECONDS * (uint64_t)NS_PER_S)
 #define PROBES_MAX 16u /* places of kept_trace looked at */
 #define CARRY_MAX 64u  /* triggers told at once */
-
-static bool is_forked(const recorder *r)
-{
-    return r->pid != getpid();
-}
 
 /* ---- what waits for the thread ---- */
 
@@ -105,7 +99,7 @@ static void add_pending(recorder *r, const uint8_t *trace_id, loom_str reason, b
 
 void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason)
 {
-    if (r == NULL || is_forked(r)) {
+    if (r == NULL || recorder_is_forked(r)) {
         return;
     }
     pthread_mutex_lock(&r->lock);
@@ -124,7 +118,7 @@ void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], l
 
 void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason)
 {
-    if (r == NULL || is_forked(r)) {
+    if (r == NULL || recorder_is_forked(r)) {
         return;
     }
     pthread_mutex_lock(&r->lock);
@@ -400,7 +394,7 @@ void recorder_stop_thread(recorder *r)
 void recorder_drain(void)
 {
     recorder *r = &recorder_of_process;
-    if (!atomic_load(&r->on) || is_forked(r)) {
+    if (!atomic_load(&r->on) || recorder_is_forked(r)) {
         return;
     }
     pthread_mutex_lock(&r->lock);

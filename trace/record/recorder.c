@@ -5,18 +5,12 @@
 #include "trace/export/processor.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 recorder recorder_of_process = {.lock = PTHREAD_MUTEX_INITIALIZER,
                                 .keeping = PTHREAD_MUTEX_INITIALIZER,
                                 .carriers_lock = PTHREAD_MUTEX_INITIALIZER};
 
 kept_filter recorder_kept;
-
-static bool is_forked(const recorder *r)
-{
-    return r->pid != getpid();
-}
 
 /* ---- settings ---- */
 
@@ -148,12 +142,12 @@ static void free_chunks(recorder *r)
         }
     }
     r->chunk_count = left;
-    r->free = r->oldest = r->newest = NULL;
+    r->given_back = (linked_list){0};
 }
 
 void recorder_detach(recorder *r, uint32_t number)
 {
-    if (is_forked(r)) {
+    if (recorder_is_forked(r)) {
         return;
     }
     pthread_mutex_lock(&r->lock);
@@ -168,18 +162,6 @@ void recorder_detach(recorder *r, uint32_t number)
 }
 
 /* ---- chunks ---- */
-
-static void put_chunk(recorder *r, record_chunk *chunk)
-{
-    chunk->in_hand = false;
-    chunk->next = NULL;
-    if (r->newest != NULL) {
-        r->newest->next = chunk;
-    } else {
-        r->oldest = chunk;
-    }
-    r->newest = chunk;
-}
 
 /* What a full chunk tells of how long spans take: of every eighth, since this is on their way. */
 static void learn(recorder *r, record_chunk *chunk)
@@ -212,20 +194,13 @@ static record_chunk *new_chunk(recorder *r)
 /* Lock held. */
 static record_chunk *take_chunk(recorder *r)
 {
-    record_chunk *chunk = r->free;
-    if (chunk != NULL) {
-        r->free = chunk->next;
-    } else if (r->chunk_count < r->chunk_max && (chunk = new_chunk(r)) != NULL) {
-        /* as long as there is room, nothing is overwritten */
-    } else if ((chunk = r->oldest) != NULL) {
-        r->oldest = chunk->next;
-        r->newest = r->oldest != NULL ? r->newest : NULL;
+    record_chunk *chunk = r->chunk_count < r->chunk_max ? new_chunk(r) : NULL; /* while there is room, nothing is overwritten */
+    if (chunk == NULL && (chunk = list_item(list_take_first(&r->given_back), record_chunk, given_back)) != NULL) {
         r->counts.overwritten += chunk->records;
     }
     if (chunk != NULL) {
         chunk_empty(chunk);
         chunk->in_hand = true;
-        chunk->next = NULL;
     }
     return chunk;
 }
@@ -240,13 +215,14 @@ static void give_back(recorder *r, record_hand *hand)
     }
     r->counts.recorded += chunk->records;
     learn(r, chunk);
-    put_chunk(r, chunk);
+    chunk->in_hand = false;
+    list_append(&r->given_back, &chunk->given_back);
 }
 
 void record_hand_give_back(record_hand *hand)
 {
     recorder *r = &recorder_of_process;
-    if (hand->chunk == NULL || is_forked(r)) {
+    if (hand->chunk == NULL || recorder_is_forked(r)) {
         return;
     }
     pthread_mutex_lock(&r->lock);
@@ -256,7 +232,7 @@ void record_hand_give_back(record_hand *hand)
 
 record_chunk *record_next_chunk(record_hand *hand, recorder *r)
 {
-    if (is_forked(r)) {
+    if (recorder_is_forked(r)) {
         return NULL;
     }
     pthread_mutex_lock(&r->lock);

@@ -49,15 +49,6 @@ static inline void draw_trace_id(random_words *words, uint8_t id[LOOM_TRACE_ID_S
     memcpy(id, drawn, sizeof drawn);
 }
 
-static inline void draw_span_id(random_words *words, uint8_t id[LOOM_SPAN_ID_SIZE])
-{
-    uint64_t drawn;
-    do {
-        drawn = random_next(words);
-    } while (drawn == 0);
-    memcpy(id, &drawn, sizeof drawn);
-}
-
 /* No SDK, no decision: the parent goes on, and without one there is no context (OpenTelemetry, trace API, "Behavior of
  * the API in the absence of an installed SDK"). */
 static bool pass_parent(const loom_trace_context *parent, loom_trace_context *ctx)
@@ -69,7 +60,7 @@ static bool pass_parent(const loom_trace_context *parent, loom_trace_context *ct
 /* The context of a span that is not sampled, of the trace id in ctx: an id of its own, and the decision as its flag. */
 static void make_unsampled(loom_trace_context *ctx, const loom_trace_context *parent)
 {
-    draw_span_id(span_thread_words(span_thread_here()), ctx->span_id);
+    span_draw_id(span_thread_words(span_thread_here()), ctx->span_id);
     ctx->trace_flags = parent != NULL ? parent->trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
 }
 
@@ -267,7 +258,7 @@ static inline span_recording *start_with_id(span_thread *thread, loom_tracer *tr
     if (span_id != NULL) {
         memcpy(span->ctx.span_id, span_id, sizeof span->ctx.span_id);
     } else {
-        draw_span_id(words, span->ctx.span_id);
+        span_draw_id(words, span->ctx.span_id);
     }
     span->ctx.trace_flags = flags;
     span_set_tracestate(span, tracestate);

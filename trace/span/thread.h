@@ -14,6 +14,8 @@
 
 #include <loom/trace.h>
 
+#include <string.h>
+
 /* alloc.c: the span freed last is taken first, since it is in the cache. */
 typedef struct span_list {
     loom_span *first; /* linked through their tracestate, which a free span has none of */
@@ -59,6 +61,15 @@ static inline span_thread *span_thread_here(void)
 static inline random_words *span_thread_words(span_thread *thread)
 {
     return thread->words != NULL ? thread->words : (thread->words = random_words_of_thread());
+}
+
+static inline void span_draw_id(random_words *words, uint8_t id[LOOM_SPAN_ID_SIZE])
+{
+    uint64_t drawn;
+    do {
+        drawn = random_next(words);
+    } while (drawn == 0);
+    memcpy(id, &drawn, sizeof drawn);
 }
 
 /* What the hooks run, each with this thread's part. */
