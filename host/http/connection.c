@@ -17,14 +17,7 @@ static void gone(http_connection *c)
     if (c->stream.events != NULL) {
         c->stream.events->closed(c->stream.user);
     }
-    if (c->prev != NULL) {
-        c->prev->next = c->next;
-    } else {
-        s->connections = c->next;
-    }
-    if (c->next != NULL) {
-        c->next->prev = c->prev;
-    }
+    list_remove(&s->connections, &c->in_server);
     if (c->h2 != NULL) {
         c->listener->options.http2->fini(c);
     }
@@ -116,13 +109,9 @@ void http_connection_wait(http_connection *c, bool waiting)
     c->waiting = waiting;
     if (waiting) {
         c->waiting_since_ms = uv_now(s->loop);
-        c->waiting_prev = s->waiting_last;
-        c->waiting_next = NULL;
-        *(s->waiting_last != NULL ? &s->waiting_last->waiting_next : &s->waiting_first) = c;
-        s->waiting_last = c;
+        list_append(&s->waiting, &c->in_waiting);
     } else {
-        *(c->waiting_prev != NULL ? &c->waiting_prev->waiting_next : &s->waiting_first) = c->waiting_next;
-        *(c->waiting_next != NULL ? &c->waiting_next->waiting_prev : &s->waiting_last) = c->waiting_prev;
+        list_remove(&s->waiting, &c->in_waiting);
     }
 }
 
@@ -201,11 +190,7 @@ void http_connection_open(http_listener *l, int fd)
     uv_timer_init(s->loop, &c->timer);
     c->tcp.data = c->timer.data = c;
     c->handles = 2;
-    c->next = s->connections;
-    if (c->next != NULL) {
-        c->next->prev = c;
-    }
-    s->connections = c;
+    list_append(&s->connections, &c->in_server);
     s->counts.connections++;
     s->counts.accepted++;
     l->connections++;

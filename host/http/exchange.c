@@ -100,7 +100,7 @@ static bool is_path_of(const http_route *route, loom_str path, loom_str *rest)
     if (path.len <= len || memcmp(path.data, route->path, len) != 0) {
         return false;
     }
-    *rest = (loom_str){path.data + len, path.len - len};
+    *rest = str_tail(path, len);
     return true;
 }
 

@@ -15,7 +15,7 @@ typedef struct h2_session h2_session;
 /* From the first header until nghttp2 has closed it. */
 struct h2_stream {
     h2_session *session;
-    h2_stream *prev, *next;
+    list_node in_session;
     int32_t id;
     http_request *request; /* NULL: answered */
     uint64_t since_ms;     /* when its head was whole, or it was answered */
@@ -41,7 +41,7 @@ struct h2_stream {
 struct h2_session {
     nghttp2_session *ng;
     http_connection *connection;
-    h2_stream *streams;
+    linked_list streams;
     size_t stream_count;
     uint64_t active_ms;  /* when the last stream ended */
     uint64_t written_ms; /* when the socket last took all that there was */

@@ -36,17 +36,16 @@ static ssize_t read_stream(nghttp2_session *ng, int32_t id, uint8_t *to, size_t 
 
 bool h2_tell_sent(h2_session *h)
 {
-    h2_stream *s = h->streams;
-    while (s != NULL && !s->all_taken) {
-        s = s->next;
+    for (list_node *at = h->streams.first; at != NULL; at = at->next) {
+        h2_stream *s = list_item(at, h2_stream, in_session);
+        if (s->all_taken) {
+            s->all_taken = false;
+            s->stream.payload = NULL;
+            s->stream.events->sent(s->stream.user);
+            return true;
+        }
     }
-    if (s == NULL) {
-        return false;
-    }
-    s->all_taken = false;
-    s->stream.payload = NULL;
-    s->stream.events->sent(s->stream.user);
-    return true;
+    return false;
 }
 
 /* ---- what its owner does ---- */

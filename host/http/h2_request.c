@@ -30,11 +30,8 @@ static h2_stream *open_stream(h2_session *h, int32_t id)
     }
     r->connection = h->connection;
     r->h2 = s;
-    *s = (h2_stream){.session = h, .id = id, .request = r, .since_ms = now(h), .next = h->streams};
-    if (h->streams != NULL) {
-        h->streams->prev = s;
-    }
-    h->streams = s;
+    *s = (h2_stream){.session = h, .id = id, .request = r, .since_ms = now(h)};
+    list_append(&h->streams, &s->in_session);
     h->stream_count++;
     return s;
 }
@@ -57,10 +54,7 @@ void h2_stream_free(h2_stream *s)
     h2_session *h = s->session;
     http_request *r = s->request;
     bool handled = s->handled;
-    *(s->prev != NULL ? &s->prev->next : &h->streams) = s->next;
-    if (s->next != NULL) {
-        s->next->prev = s->prev;
-    }
+    list_remove(&h->streams, &s->in_session);
     h->stream_count--;
     h->active_ms = now(h);
     (void)nghttp2_session_set_stream_user_data(h->ng, s->id, NULL);

@@ -48,8 +48,8 @@ static bool is_idle(const h2_session *h)
 static uint64_t next_deadline(const h2_session *h)
 {
     uint64_t at = is_idle(h) ? h->active_ms + h->connection->server->options.idle_ms : last_deadline(h);
-    for (const h2_stream *s = h->streams; s != NULL; s = s->next) {
-        at = earlier(at, stream_deadline(s));
+    for (list_node *n = h->streams.first; n != NULL; n = n->next) {
+        at = earlier(at, stream_deadline(list_item(n, h2_stream, in_session)));
     }
     return at;
 }
@@ -75,6 +75,18 @@ static void end(http_connection *c)
     }
 }
 
+/* NULL: none. */
+static h2_stream *late_stream(const h2_session *h)
+{
+    for (list_node *at = h->streams.first; at != NULL; at = at->next) {
+        h2_stream *s = list_item(at, h2_stream, in_session);
+        if (stream_deadline(s) <= now(h)) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
 static void late(http_connection *c)
 {
     h2_session *h = c->h2;
@@ -87,10 +99,7 @@ static void late(http_connection *c)
         return;
     }
     c->server->counts.late++;
-    h2_stream *s = last_deadline(h) <= now(h) ? NULL : h->streams;
-    while (s != NULL && stream_deadline(s) > now(h)) {
-        s = s->next;
-    }
+    h2_stream *s = last_deadline(h) <= now(h) ? NULL : late_stream(h);
     if (s != NULL && s->request != NULL) {
         h2_stream_late(s);
         h2_pump(h);
@@ -221,8 +230,8 @@ static void open_session(http_connection *c)
 
 static void leave(http_connection *c)
 {
-    while (c->h2->streams != NULL) {
-        h2_stream_free(c->h2->streams);
+    for (list_node *at; (at = c->h2->streams.first) != NULL;) {
+        h2_stream_free(list_item(at, h2_stream, in_session));
     }
 }
 

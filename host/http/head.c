@@ -224,12 +224,12 @@ static uint16_t read_target(http_head *h, loom_str target, const char **why)
 {
     const size_t scheme = starts(target, "http://") ? 7 : starts(target, "https://") ? 8 : 0;
     if (scheme > 0) { /* absolute form: what a proxy is asked for, and a server has to take (RFC 9112, section 3.2.2) */
-        target = (loom_str){target.data + scheme, target.len - scheme};
+        target = str_tail(target, scheme);
         while (h->authority.len < target.len && strchr("/?#", target.data[h->authority.len]) == NULL) {
             h->authority.len++;
         }
         h->authority.data = target.data;
-        target = (loom_str){target.data + h->authority.len, target.len - h->authority.len};
+        target = str_tail(target, h->authority.len);
     }
     if (scheme > 0 && (h->authority.len == 0 || memchr(h->authority.data, '@', h->authority.len) != NULL)) {
         return REFUSE(400, "the target names no host, or a user beside it"); /* RFC 9110, sections 4.2.1 and 4.2.4 */

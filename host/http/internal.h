@@ -5,6 +5,7 @@
 #ifndef LOOM_HOST_HTTP_INTERNAL_H
 #define LOOM_HOST_HTTP_INTERNAL_H
 
+#include "base/list.h"
 #include "base/rate_limit.h"
 #include "base/url.h"
 #include "host/http/body.h"
@@ -95,8 +96,8 @@ struct http_stream {
 struct http_connection {
     http_server *server;
     http_listener *listener;
-    http_connection *prev, *next;
-    http_connection *waiting_prev, *waiting_next; /* in the order in which they began to wait */
+    list_node in_server;
+    list_node in_waiting;
     bool waiting;
     uint64_t waiting_since_ms;
     uv_tcp_t tcp;
@@ -122,7 +123,7 @@ struct http_connection {
     byte_buffer stash;           /* came behind a request that is not answered yet */
     size_t stash_at;
     unsigned handled;            /* requests, in this turn */
-    http_connection *again_next; /* of those that go on in the next turn */
+    list_node in_again;
     bool again;
     bool served;                 /* has had an answer before */
     uint64_t skipped;
@@ -148,16 +149,16 @@ struct http_server {
     uv_loop_t *loop;
     http_server_options options;
     http_listener *listeners;
-    http_connection *connections;
-    http_connection *waiting_first, *waiting_last;
+    linked_list connections;
+    linked_list waiting;                 /* connections, in the order in which they began to wait */
     uint8_t *read_buffer, *plain_buffer; /* READ_SIZE each; plain_buffer with the first TLS listener */
     size_t bodies;                       /* bytes held for requests */
     size_t answers;                      /* bytes of answers on their way */
     http_server_counts counts;
     rate_limit told;                     /* of the log about descriptors */
-    http_connection *again_first, *again_last; /* have more requests waiting here than a turn does */
+    linked_list again;                   /* connections with more requests waiting here than a turn does: they go on in the next */
     size_t again_count;
-    uv_idle_t again;                     /* started while there are any */
+    uv_idle_t turn;                      /* started while there are any */
     unsigned handles;                    /* open: that one, and the timer */
     uv_timer_t handle;                   /* never started: its end brings `done`, if there is nothing else to close */
     bool stopping, closing;

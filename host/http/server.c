@@ -20,8 +20,8 @@ loom_status http_server_open(http_server **out, uv_loop_t *loop, const http_serv
         return LOOM_ENOMEM;
     }
     uv_timer_init(loop, &s->handle);
-    uv_idle_init(loop, &s->again);
-    s->handle.data = s->again.data = s;
+    uv_idle_init(loop, &s->turn);
+    s->handle.data = s->turn.data = s;
     s->handles = 2;
     s->loop = loop;
     s->options = *options;
@@ -40,7 +40,8 @@ loom_status http_server_open(http_server **out, uv_loop_t *loop, const http_serv
 
 http_room http_server_make_room(http_server *s, const http_listener *of)
 {
-    for (http_connection *c = s->waiting_first; c != NULL; c = c->waiting_next) {
+    for (list_node *at = s->waiting.first; at != NULL; at = at->next) {
+        http_connection *c = list_item(at, http_connection, in_waiting);
         if (of != NULL && c->listener != of) {
             continue;
         }
@@ -56,23 +57,15 @@ http_room http_server_make_room(http_server *s, const http_listener *of)
 
 /* ---- taking turns ---- */
 
-static http_connection *take_first(http_server *s)
-{
-    http_connection *c = s->again_first;
-    s->again_first = c->again_next;
-    s->again_last = s->again_first != NULL ? s->again_last : NULL;
-    s->again_count--;
-    c->again = false;
-    return c;
-}
-
 static void on_turn(uv_idle_t *idle)
 {
     http_server *s = idle->data;
-    for (size_t n = s->again_count; n > 0 && s->again_first != NULL; n--) { /* who has more to do comes again, behind these */
-        http_connection_turn(take_first(s));
+    for (size_t n = s->again_count; n > 0 && s->again.first != NULL; n--) { /* who has more to do comes again, behind these */
+        http_connection *c = list_item(s->again.first, http_connection, in_again);
+        http_server_not_again(c);
+        http_connection_turn(c);
     }
-    if (s->again_first == NULL) {
+    if (s->again.first == NULL) {
         uv_idle_stop(idle);
     }
 }
@@ -84,27 +77,18 @@ void http_server_again(http_connection *c)
         return;
     }
     c->again = true;
-    c->again_next = NULL;
-    *(s->again_last != NULL ? &s->again_last->again_next : &s->again_first) = c;
-    s->again_last = c;
+    list_append(&s->again, &c->in_again);
     s->again_count++;
-    uv_idle_start(&s->again, on_turn);
+    uv_idle_start(&s->turn, on_turn);
 }
 
 void http_server_not_again(http_connection *c)
 {
-    http_server *s = c->server;
-    http_connection *before = NULL, *at = s->again_first;
-    if (!c->again) {
-        return;
+    if (c->again) {
+        list_remove(&c->server->again, &c->in_again);
+        c->server->again_count--;
+        c->again = false;
     }
-    for (; at != c; at = at->again_next) {
-        before = at;
-    }
-    *(before != NULL ? &before->again_next : &s->again_first) = c->again_next;
-    s->again_last = s->again_last == c ? before : s->again_last;
-    s->again_count--;
-    c->again = false;
 }
 
 http_server_counts http_server_get_counts(const http_server *s)
@@ -134,7 +118,7 @@ static void free_server(http_server *s)
 
 void http_server_left(http_server *s)
 {
-    if (!s->closing || s->connections != NULL || s->handles > 0) {
+    if (!s->closing || s->connections.first != NULL || s->handles > 0) {
         return;
     }
     for (const http_listener *l = s->listeners; l != NULL; l = l->next) {
@@ -176,10 +160,10 @@ void http_server_close(http_server *s, void (*done)(void *user), void *user)
     s->done_user = user;
     s->closing = true;
     http_server_stop_listening(s);
-    for (http_connection *c = s->connections, *next; c != NULL; c = next) {
-        next = c->next;
-        end(c);
+    for (list_node *at = s->connections.first, *next; at != NULL; at = next) {
+        next = at->next;
+        end(list_item(at, http_connection, in_server));
     }
     uv_close((uv_handle_t *)&s->handle, on_handle_closed);
-    uv_close((uv_handle_t *)&s->again, on_handle_closed);
+    uv_close((uv_handle_t *)&s->turn, on_handle_closed);
 }

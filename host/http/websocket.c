@@ -49,7 +49,7 @@ static bool is_same_origin(loom_str origin, const loom_str *host)
         return false;
     }
     const char *port = secure ? ":443" : ":80";
-    loom_str from = {origin.data + scheme, origin.len - scheme};
+    loom_str from = str_tail(origin, scheme);
     return str_equal_any_case(without_port(from, port), without_port(*host, port));
 }
 
