@@ -96,6 +96,15 @@ bool mp_read_uint(mp_reader *r, uint64_t *out)
     return !is_signed || v >> (8 * width - 1) == 0;
 }
 
+bool mp_read_bool(mp_reader *r, bool *out)
+{
+    if (r->at == r->end || (*r->at != MP_FALSE && *r->at != MP_TRUE)) {
+        return false;
+    }
+    *out = *r->at++ == MP_TRUE;
+    return true;
+}
+
 bool mp_read_ext(mp_reader *r, int8_t *type, loom_bytes *out)
 {
     mp_reader at = *r;
@@ -151,7 +160,7 @@ bool mp_read_map(mp_reader *r, uint32_t *count)
 /* Bytes after the format byte of the forms without a length of their own (msgpack specification, "Formats overview"). */
 static int fixed_size(uint8_t b)
 {
-    if (b < 0x80 || b >= 0xe0 || b == MP_NIL || b == 0xc2 || b == 0xc3) {
+    if (b < 0x80 || b >= 0xe0 || b == MP_NIL || b == MP_FALSE || b == MP_TRUE) {
         return 0;
     }
     switch (b) {

@@ -16,6 +16,8 @@ enum {
     MP_FIXARRAY = 0x90,
     MP_FIXSTR = 0xa0,
     MP_NIL = 0xc0,
+    MP_FALSE = 0xc2,
+    MP_TRUE = 0xc3,
     MP_BIN8 = 0xc4,
     MP_BIN16 = 0xc5,
     MP_BIN32 = 0xc6,
@@ -184,6 +186,7 @@ static inline bool mp_read_bin(mp_reader *r, loom_bytes *out)
 }
 /* In a signed form too, when it is not negative: several languages know no other. */
 bool mp_read_uint(mp_reader *r, uint64_t *out);
+bool mp_read_bool(mp_reader *r, bool *out);
 /* Any extension, of whichever size form. Leaves the position alone when there is none. */
 bool mp_read_ext(mp_reader *r, int8_t *type, loom_bytes *out);
 bool mp_read_array(mp_reader *r, uint32_t *count);

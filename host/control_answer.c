@@ -9,7 +9,7 @@
 #include "base/utf8.h"
 #include "envelope/msgpack_bytes.h"
 
-enum { DEPTH_MAX = 16, KEY_SIZE = 1024, MP_FALSE = 0xc2, MP_TRUE = 0xc3 };
+enum { DEPTH_MAX = 16, KEY_SIZE = 1024 };
 
 static json_t *text(loom_str s)
 {

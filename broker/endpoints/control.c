@@ -89,16 +89,6 @@ static const struct control_key {
     {"idempotent", KEY_IS_BOOL, offsetof(control_request, idempotent)},
 };
 
-static bool read_bool(mp_reader *r, bool *out)
-{
-    enum { MP_FALSE = 0xc2, MP_TRUE = 0xc3 };
-    if (r->at == r->end || (*r->at != MP_FALSE && *r->at != MP_TRUE)) {
-        return false;
-    }
-    *out = *r->at++ == MP_TRUE;
-    return true;
-}
-
 /* bin, or str for those who type by hand. */
 static bool read_bytes(mp_reader *r, loom_bytes *out)
 {
@@ -133,7 +123,7 @@ static bool read_value(mp_reader *r, const struct control_key *key, control_requ
     switch (key->kind) {
     case KEY_IS_STR: return mp_read_str(r, field);
     case KEY_IS_UINT: return mp_read_uint(r, field);
-    case KEY_IS_BOOL: return read_bool(r, field);
+    case KEY_IS_BOOL: return mp_read_bool(r, field);
     case KEY_IS_BYTES: return read_bytes(r, field);
     case KEY_IS_TEXTS: return read_texts(r, field);
     }

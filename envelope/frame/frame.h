@@ -27,7 +27,6 @@ enum {
     FRAME_SERVICE_MAX = 255,                   /* bytes of what hello says of an agent's spans */
     FRAME_SPANS_MAX = 64 * 1024,               /* bytes of the spans of one frame; its reader may refuse more */
     FRAME_KEEP_REASON_MAX = 23,                /* bytes */
-    FRAME_SPANS_TARGET = 8 * 1024              /* what a writer puts in one: a message waits for no more than that */
 };
 
 typedef enum frame_type {

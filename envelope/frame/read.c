@@ -31,15 +31,6 @@ static loom_status refuse(char reason[FRAME_REASON_SIZE], frame_type type, const
     return LOOM_EMALFORMED;
 }
 
-static bool read_bool(mp_reader *r, bool *out)
-{
-    if (r->at == r->end || (*r->at != 0xc2 && *r->at != 0xc3)) {
-        return false;
-    }
-    *out = *r->at++ == 0xc3;
-    return true;
-}
-
 static bool read_types(mp_reader *r, frame_subscribe *f)
 {
     uint32_t count;
@@ -78,7 +69,7 @@ static bool read_value(mp_reader *r, const frame_key *key, void *into)
     void *field = (char *)into + key->offset;
     switch (key->kind) {
     case KEY_UINT: return mp_read_uint(r, field);
-    case KEY_BOOL: return read_bool(r, field);
+    case KEY_BOOL: return mp_read_bool(r, field);
     case KEY_STR: return mp_read_str(r, field) && (key->max == 0 || ((loom_str *)field)->len <= key->max);
     case KEY_BIN: return mp_read_bin(r, field) && (key->max == 0 || ((loom_bytes *)field)->len <= key->max);
     case KEY_TYPES: return read_types(r, into);

@@ -60,16 +60,6 @@ static loom_status read_text(entries *e, mp_reader *r, const char **out)
     return LOOM_OK;
 }
 
-static bool read_bool(mp_reader *r, bool *out)
-{
-    enum { MP_FALSE = 0xc2, MP_TRUE = 0xc3 };
-    if (r->at == r->end || (*r->at != MP_FALSE && *r->at != MP_TRUE)) {
-        return false;
-    }
-    *out = *r->at++ == MP_TRUE;
-    return true;
-}
-
 typedef enum field_kind { FIELD_TEXT, FIELD_UINT, FIELD_PROVIDERS } field_kind;
 
 typedef struct field {
@@ -232,7 +222,7 @@ loom_status entries_add_page(entries *e, loom_bytes answer, const char *key, ent
         } else if (fine && str_is(name, "text")) {
             fine = mp_read_str(&r, &page->text);
         } else if (fine && str_is(name, "more")) {
-            fine = read_bool(&r, &page->more);
+            fine = mp_read_bool(&r, &page->more);
         } else if (fine && str_is(name, key)) {
             st = add_items(e, &r, strcmp(key, "agents") == 0, page);
         } else {
