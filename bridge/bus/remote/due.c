@@ -23,21 +23,15 @@ void remote_port_due(bus_port *port)
         return;
     }
     port->due = true;
-    port->prev_due = b->due_last;
-    port->next_due = NULL;
-    *(b->due_last != NULL ? &b->due_last->next_due : &b->due_first) = port;
-    b->due_last = port;
+    list_append(&b->due, &port->in_due);
 }
 
 void remote_port_not_due(bus_port *port)
 {
-    bus_remote *b = port->owner;
-    if (!port->due) {
-        return;
+    if (port->due) {
+        list_remove(&port->owner->due, &port->in_due);
+        port->due = port->credit_due = false;
     }
-    *(port->prev_due != NULL ? &port->prev_due->next_due : &b->due_first) = port->next_due;
-    *(port->next_due != NULL ? &port->next_due->prev_due : &b->due_last) = port->prev_due;
-    port->due = port->credit_due = false;
 }
 
 static void put_call_credit(void *user, loom_bytes id, uint64_t chunks, uint64_t bytes)
@@ -63,14 +57,14 @@ bool remote_say_due(bus_remote *b)
 {
     const bool little = !remote_is_behind(b);
     const size_t share = (size_t)(b->stats.sent - b->due_sent) * SHARE_BYTES, before = remote_queue_bytes(&b->queue);
-    const bool any = b->due_first != NULL && (little || share > 0);
+    const bool any = b->due.first != NULL && (little || share > 0);
     b->due_sent = b->stats.sent;
-    while (b->due_first != NULL && b->state == REMOTE_UP && !b->must_reattach) {
+    while (b->due.first != NULL && b->state == REMOTE_UP && !b->must_reattach) {
         const size_t said = remote_queue_bytes(&b->queue) - before;
         if (little ? said > LITTLE_BYTES : said >= share) {
             break;
         }
-        say(b->due_first);
+        say(list_item(b->due.first, bus_port, in_due));
     }
     return any;
 }

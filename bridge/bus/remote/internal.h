@@ -5,6 +5,7 @@
 
 #include "bridge/bus/remote/remote.h"
 #include "base/hash_index.h"
+#include "base/list.h"
 #include "base/number_table.h"
 #include "base/log_sink.h"
 #include "base/rate_limit.h"
@@ -31,6 +32,8 @@ typedef struct remote_queue {
 
 /* The chunk to write to. NULL: out of memory. */
 remote_chunk *remote_queue_open(remote_queue *q);
+/* The same, for frames of this session; 0: of none. */
+frame_writer *remote_queue_writer(remote_queue *q, uint64_t session);
 void remote_queue_fini(remote_queue *q);
 static inline size_t remote_queue_bytes(const remote_queue *q)
 {
@@ -103,7 +106,7 @@ struct bus_port {
     bool broker_pressing, told_pressing;
     bool due;                                     /* in the list of those that have totals to say; no other field tells */
     bool credit_due;                              /* its own are among them */
-    bus_port *prev_due, *next_due;
+    list_node in_due;
     size_t agent_len;
     char agent[LOOM_AGENT_ID_MAX];
     uint64_t opened_ms;
@@ -190,7 +193,7 @@ struct bus_remote {
     remote_queue queue;
     remote_queue held;              /* publishes, while a broker that has just started lets them wait */
     uint64_t hold_until_ms;         /* 0: it does not */
-    bus_port *due_first, *due_last; /* ports with totals to say */
+    linked_list due;               /* ports with totals to say */
     uint64_t due_sent;              /* stats.sent when they were looked at last */
     frame_writer scratch;
     number_table ports;

@@ -155,8 +155,8 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
         refuse(port, view, LOOM_EFULL, "too much is waiting for the broker");
         return;
     }
-    remote_chunk *chunk = remote_queue_open(b->hold_until_ms == 0 ? &b->queue : &b->held);
-    frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, port->session) : NULL;
+    remote_queue *queue = b->hold_until_ms == 0 ? &b->queue : &b->held;
+    frame_writer *w = remote_queue_writer(queue, port->session);
     uint8_t *room = w != NULL ? frame_publish_begin(w, view->len) : NULL;
     if (room == NULL) {
         refuse(port, view, LOOM_ENOMEM, loom_status_text(LOOM_ENOMEM));
@@ -164,7 +164,7 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
     }
     memcpy(room, wire, view->len);
     frame_batch_commit(w, view->len);
-    chunk->envelopes++;
+    queue->last->envelopes++;
     if (!b->pressing && waiting(b) > b->options.buffer_bytes) {
         b->pressing = true;
         remote_tell_pressure(b); /* at once: a whole buffer of an agent may be on its way through this call */
@@ -333,8 +333,7 @@ static void on_frame(bus *base, bus_port *port, const frame *f)
 static void keep(bus *base, const frame_keep *f)
 {
     bus_remote *b = (bus_remote *)base;
-    remote_chunk *chunk = b->state == REMOTE_UP && !too_much_waits(b) ? remote_queue_open(&b->queue) : NULL;
-    frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, 0) : NULL;
+    frame_writer *w = b->state == REMOTE_UP && !too_much_waits(b) ? remote_queue_writer(&b->queue, 0) : NULL;
     if (w != NULL) {
         (void)!frame_put_keep(w, f);
     }

@@ -27,14 +27,19 @@ remote_chunk *remote_queue_open(remote_queue *q)
     return chunk;
 }
 
+frame_writer *remote_queue_writer(remote_queue *q, uint64_t session)
+{
+    remote_chunk *chunk = remote_queue_open(q);
+    return chunk != NULL ? bus_outgoing_to(&chunk->out, session) : NULL;
+}
+
 static frame_writer *writer(bus_port *port, remote_queue *queue)
 {
     bus_remote *b = port->owner;
     if (b->state != REMOTE_UP) {
         return NULL;
     }
-    remote_chunk *chunk = remote_queue_open(queue);
-    frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, port->session) : NULL;
+    frame_writer *w = remote_queue_writer(queue, port->session);
     b->must_reattach = b->must_reattach || w == NULL;
     return w;
 }
@@ -150,13 +155,12 @@ static uint64_t carry_chunk(bus_remote *b, remote_queue *queue, loom_bytes frame
         } else if (st == LOOM_OK && (f.type == FRAME_PUBLISH || same_connection)) {
             const uint64_t envelopes = f.type == FRAME_PUBLISH ? f.link.u.batch.count : 0;
             const bool known = same_connection || number_table_get(&b->ports, session) != NULL;
-            remote_chunk *to = known ? remote_queue_open(queue) : NULL;
-            frame_writer *w = to != NULL ? bus_outgoing_to(&to->out, session) : NULL;
+            frame_writer *w = known ? remote_queue_writer(queue, session) : NULL;
             if (w == NULL || bus_put_raw(w, bytes) != LOOM_OK) {
                 lost += envelopes;
                 b->must_reattach = b->must_reattach || envelopes == 0; /* the broker waits for a goodbye that does not come */
             } else {
-                to->envelopes += envelopes;
+                queue->last->envelopes += envelopes;
             }
         }
     }

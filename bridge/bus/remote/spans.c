@@ -24,8 +24,7 @@ static void on_wake(uv_async_t *async)
 static loom_status put(void *user, uint64_t spans, loom_bytes request)
 {
     bus_remote *b = user;
-    remote_chunk *chunk = remote_queue_open(&b->queue);
-    frame_writer *w = chunk != NULL ? bus_outgoing_to(&chunk->out, 0) : NULL;
+    frame_writer *w = remote_queue_writer(&b->queue, 0);
     return w != NULL ? frame_put_spans(w, &(frame_spans){spans, request}) : LOOM_ENOMEM;
 }
 
