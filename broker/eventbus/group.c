@@ -238,20 +238,20 @@ static void destroy(eventbus_group *group)
     free(group);
 }
 
-/* Members get the same messages in the same way. */
-static bool alike(const subscription *a, const subscription *b, size_t types_size)
+/* As they lie in text. */
+static loom_str types_of(const subscription *s)
 {
-    return a->qos == b->qos && a->type_count == b->type_count &&
-           memcmp(a->text + a->filter_len, b->text + b->filter_len, types_size) == 0;
-}
-
-static size_t types_size(const subscription *s)
-{
-    const char *at = s->text + s->filter_len;
+    const char *const types = s->text + s->filter_len, *at = types;
     for (uint32_t i = 0; i < s->type_count; i++) {
         at += 1 + (uint8_t)*at;
     }
-    return (size_t)(at - (s->text + s->filter_len));
+    return (loom_str){types, (size_t)(at - types)};
+}
+
+/* Members get the same messages in the same way. */
+static bool alike(const subscription *a, const subscription *b)
+{
+    return a->qos == b->qos && a->type_count == b->type_count && str_equal(types_of(a), types_of(b));
 }
 
 static uint32_t larger(uint32_t a, uint32_t b)
@@ -272,8 +272,7 @@ loom_status group_join(subscription *member, const eventbus_subscription_options
     eventbus *bus = member->subscriber->bus;
     const uint64_t hash = group_hash(bus, options);
     eventbus_group *group = find(bus, options, hash);
-    const size_t size = types_size(member);
-    if (group != NULL && (types_size(group->queue) != size || !alike(group->queue, member, size))) {
+    if (group != NULL && !alike(group->queue, member)) {
         return LOOM_EINVAL;
     }
     group_seat *seat = calloc(1, sizeof *seat);

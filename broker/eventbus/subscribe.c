@@ -153,9 +153,8 @@ static uint32_t at_most(uint32_t wanted, uint32_t limit)
     return wanted == 0 || wanted > limit ? limit : wanted;
 }
 
-static bool options_valid(const eventbus_subscription_options *options, size_t *types_size)
+static bool options_valid(const eventbus_subscription_options *options)
 {
-    *types_size = 0;
     if ((unsigned)options->qos >= LOOM_QOS_COUNT || options->type_count > EVENTBUS_TYPES_MAX ||
         !loom_filter_valid(options->filter) ||
         (options->group.len > 0 && topic_name_check(options->group, NULL) != LOOM_OK)) {
@@ -165,16 +164,24 @@ static bool options_valid(const eventbus_subscription_options *options, size_t *
         if (options->types[i].len > LOOM_TYPE_MAX) {
             return false;
         }
-        *types_size += 1 + options->types[i].len;
     }
     return true;
 }
 
+static size_t types_size(const eventbus_subscription_options *options)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < options->type_count; i++) {
+        size += 1 + options->types[i].len;
+    }
+    return size;
+}
+
 /* Bytes, about: what a hostile subscriber makes of few is counted in full, and shared nodes of the trie once for each. */
-static uint64_t subscription_cost(const eventbus_subscription_options *options, size_t types_size)
+static uint64_t subscription_cost(const eventbus_subscription_options *options)
 {
     enum { UPKEEP = 16 /* malloc's */ + 2 * sizeof(void *) /* matches, heap */ + 2 * sizeof(void *) /* by_id */ };
-    const uint64_t own = sizeof(subscription) + options->filter.len + types_size + UPKEEP;
+    const uint64_t own = sizeof(subscription) + options->filter.len + types_size(options) + UPKEEP;
     if (options->group.len == 0) {
         return own + topic_trie_cost(options->filter);
     }
@@ -213,11 +220,7 @@ static const char *limit_reached(const eventbus_subscriber *subscriber, const ev
 
 const char *eventbus_subscribe_limit(const eventbus_subscriber *subscriber, const eventbus_subscription_options *options)
 {
-    size_t types_size = 0;
-    for (uint32_t i = 0; i < options->type_count; i++) {
-        types_size += 1 + options->types[i].len;
-    }
-    const char *limit = limit_reached(subscriber, options, subscription_cost(options, types_size));
+    const char *limit = limit_reached(subscriber, options, subscription_cost(options));
     return limit != NULL ? limit : loom_status_text(LOOM_EFULL);
 }
 
@@ -257,11 +260,7 @@ static void write_text(subscription *s, const eventbus_subscription_options *opt
 
 subscription *subscription_create(eventbus_subscriber *subscriber, uint64_t id, const eventbus_subscription_options *options)
 {
-    size_t types_size;
-    if (!options_valid(options, &types_size)) {
-        return NULL;
-    }
-    subscription *s = calloc(1, sizeof *s + options->filter.len + types_size);
+    subscription *s = calloc(1, sizeof *s + options->filter.len + types_size(options));
     if (s == NULL) {
         return NULL;
     }
@@ -294,15 +293,14 @@ loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, con
 {
     eventbus *bus = subscriber->bus;
     assert(!bus->running);
-    size_t types_size;
-    if (!options_valid(options, &types_size)) {
+    if (!options_valid(options)) {
         return LOOM_EINVAL;
     }
     const uint64_t hash = id_hash(subscriber, id);
     if (find_by_id(subscriber, id, hash) != NULL) {
         return LOOM_EEXIST;
     }
-    const uint64_t cost = subscription_cost(options, types_size);
+    const uint64_t cost = subscription_cost(options);
     const char *limit = limit_reached(subscriber, options, cost);
     if (limit != NULL) {
         loss_refused(subscriber, options->filter, limit);
