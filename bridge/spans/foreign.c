@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "trace/export/processor.h"
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_write.h"
@@ -118,14 +119,9 @@ void foreign_close(foreign_resource *r)
     release(&r->base, 1);
 }
 
-static bool same(const uint8_t *bytes, size_t len, loom_bytes other)
-{
-    return len == other.len && (len == 0 || memcmp(bytes, other.data, len) == 0);
-}
-
 bool foreign_is(const foreign_resource *r, loom_bytes encoded)
 {
-    return same(r->bytes + r->head, r->len, encoded);
+    return bytes_equal((loom_bytes){r->bytes + r->head, r->len}, encoded);
 }
 
 static foreign_scope *add_scope(foreign_resource *r, loom_bytes encoded)
@@ -148,7 +144,7 @@ static foreign_scope *add_scope(foreign_resource *r, loom_bytes encoded)
 foreign_scope *foreign_scope_of(foreign_resource *r, loom_bytes encoded, bool add)
 {
     foreign_scope *s = r->scopes;
-    while (s != NULL && !same(s->bytes + s->head, s->base.encoded.len - s->head, encoded)) {
+    while (s != NULL && !bytes_equal((loom_bytes){s->bytes + s->head, s->base.encoded.len - s->head}, encoded)) {
         s = s->next;
     }
     return s == NULL && add ? add_scope(r, encoded) : s;

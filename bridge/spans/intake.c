@@ -158,12 +158,12 @@ static void take_request(walk *w, loom_bytes request)
     }
 }
 
-/* The rest of what the frame says it holds could not be found in it. */
-static void refuse_rest(walk *w, const frame_spans *f)
+/* What the frame says it holds, and nobody has seen in it: no more than its bytes may hold. */
+static void refuse_rest(walk *w, const frame_spans *f, span_refusal why)
 {
     const uint64_t most = f->request.len / SPAN_BYTES_MIN + 1, seen = w->accepted + w->refused;
     const uint64_t said = f->spans < most ? f->spans : most;
-    refuse(w, SPAN_REFUSED_MALFORMED, said > seen ? said - seen : 0);
+    refuse(w, why, said > seen ? said - seen : 0);
 }
 
 uint64_t span_sender_take(span_intake *in, span_sender *s, const frame_spans *f, span_refusal *why)
@@ -178,11 +178,8 @@ uint64_t span_sender_take(span_intake *in, span_sender *s, const frame_spans *f,
     in->stats.bytes += f->request.len;
     if (granted) {
         take_request(&w, f->request);
-        refuse_rest(&w, f);
-    } else {
-        const uint64_t most = f->request.len / SPAN_BYTES_MIN + 1;
-        refuse(&w, SPAN_REFUSED_CREDIT, f->spans < most ? f->spans : most);
     }
+    refuse_rest(&w, f, granted ? SPAN_REFUSED_MALFORMED : SPAN_REFUSED_CREDIT);
     in->stats.accepted += w.accepted;
     in->stats.received += w.accepted + w.refused;
     if (s != NULL) {
