@@ -102,7 +102,7 @@ void process_on_control(process *p, const process_control *control, void *user);
 /* process_manager.c: to a service manager, if there is one (notify.h). */
 void process_open_manager(process *p);
 void process_tell_ready(process *p);
-void process_tell_reloading(const process *p);
+void process_tell_reloading(void);
 void process_tell_stopping(const process *p);
 /* process_reload.c: reads the settings again, tells of each that changed, and takes over those that may. */
 void process_reload(process *p);
@@ -123,8 +123,6 @@ loom_span_stage *process_open_latency(process *p);
 void process_count_own(process *p);
 /* What /metrics says, for who serves it elsewhere as well. */
 void process_write_metrics(process *p, FILE *out);
-/* The same as OpenMetrics, with exemplars. */
-void process_write_openmetrics(process *p, FILE *out);
 /* Whether it serves; otherwise *why is a word for the answer of /readyz. */
 bool process_is_ready(const process *p, const char **why);
 /* Serves /metrics at an http URL; "": only keeps write for process_write_metrics(). write adds what is no counter of a source; may be NULL. Errors are

@@ -51,9 +51,8 @@ void process_tell_ready(process *p)
     }
 }
 
-void process_tell_reloading(const process *p)
+void process_tell_reloading(void)
 {
-    (void)p;
     notify_send("RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=reloading the configuration", (unsigned long long)(clock_monotonic_ns() / 1000));
 }
 

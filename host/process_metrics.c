@@ -178,7 +178,7 @@ static void put_openmetrics(FILE *out, const char *text)
     }
 }
 
-void process_write_openmetrics(process *p, FILE *out)
+static void write_openmetrics(process *p, FILE *out)
 {
     char *text = NULL;
     size_t len = 0;
@@ -199,7 +199,7 @@ void process_write_openmetrics(process *p, FILE *out)
 
 static void write_metrics(void *user, FILE *out, bool openmetrics)
 {
-    (openmetrics ? process_write_openmetrics : process_write_metrics)(user, out);
+    (openmetrics ? write_openmetrics : process_write_metrics)(user, out);
 }
 
 bool process_is_ready(const process *p, const char **why)

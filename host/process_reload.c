@@ -110,7 +110,7 @@ void process_reload(process *p)
     problems list;
     bool done = false;
     log_info(p->log, "reloading the configuration");
-    process_tell_reloading(p);
+    process_tell_reloading();
     loom_status st = p->stopping ? LOOM_ECLOSED : program_read_again(p->program, &r.fresh, &list);
     if (st == LOOM_EINVAL) {
         tell_refusal(p, &list);

@@ -21,8 +21,7 @@ struct topic_rate {
 
 loom_status topic_rates_init(topic_rates *r)
 {
-    *r = (topic_rates){.topics = calloc(TOPIC_RATES_MAX + 1, sizeof *r->topics), .began_ns = clock_monotonic_ns()};
-    r->shown_ns = r->began_ns;
+    *r = (topic_rates){.topics = calloc(TOPIC_RATES_MAX + 1, sizeof *r->topics), .shown_ns = clock_monotonic_ns()};
     pthread_mutex_init(&r->lock, NULL);
     return r->topics != NULL ? LOOM_OK : LOOM_ENOMEM;
 }

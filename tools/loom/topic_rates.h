@@ -16,7 +16,7 @@ typedef struct topic_rates {
     pthread_mutex_t lock; /* guards the rest */
     topic_rate *topics;   /* TOPIC_RATES_MAX + 1 places, found by hash; the last is for all others */
     size_t count;
-    uint64_t began_ns, shown_ns;
+    uint64_t shown_ns;
 } topic_rates;
 
 /* LOOM_ENOMEM. */
