@@ -30,7 +30,7 @@ bool glob_match(loom_str pattern, loom_str text, bool any_case)
             star_text = t;
             continue;
         }
-        size_t taken = p < pattern.len ? step(pattern.data[p], (loom_str){text.data + t, text.len - t}, any_case) : 0;
+        size_t taken = p < pattern.len ? step(pattern.data[p], str_tail(text, t), any_case) : 0;
         if (taken > 0) {
             p++;
             t += taken;

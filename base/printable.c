@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/str.h"
 #include "base/utf8.h"
 
 #define DOT "\xc2\xb7"
@@ -25,7 +26,7 @@ void printable_copy(char *out, size_t size, loom_str text)
         }
         memcpy(out + used, shown.data, shown.len);
         used += shown.len;
-        text = (loom_str){text.data + step, text.len - step};
+        text = str_tail(text, step);
     }
     out[used] = '\0';
 }

@@ -108,6 +108,12 @@ static inline loom_str str_trim(loom_str text)
     return text;
 }
 
+/* text without its first n bytes, of which it has at least as many. */
+static inline loom_str str_tail(loom_str text, size_t n)
+{
+    return (loom_str){.data = text.data + n, .len = text.len - n};
+}
+
 /* Takes the next item of a list off *rest, up to the separator or the end, white space not trimmed.
  * A list of n separators has n + 1 items; false when there is none left: rest->data is NULL then. */
 static inline bool str_next_item(loom_str *rest, char separator, loom_str *item)

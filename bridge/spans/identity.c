@@ -21,7 +21,7 @@ static bool is_other_agents(const span_sender *s, loom_str service)
     if (service.len <= len || memcmp(service.data, prefix, len) != 0) {
         return false;
     }
-    const loom_str id = {service.data + len, service.len - len};
+    const loom_str id = str_tail(service, len);
     return !str_equal(id, s->options.agent) && s->options.is_agent != NULL && s->options.is_agent(s->options.user, id);
 }
 

@@ -104,7 +104,7 @@ static void take_answer(void *to, loom_bytes answer)
 static void call_system(port *p, const frame_call *f, const envelope_view *view)
 {
     const broker_system *system = p->cores.system;
-    const loom_str name = {f->capability.data + sizeof "system." - 1, f->capability.len - (sizeof "system." - 1)};
+    const loom_str name = str_tail(f->capability, sizeof "system." - 1);
     uint8_t given[LOOM_UUID_SIZE];
     system_call call = {p, f->call_id};
     if (call.call_id.len == 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/config/problems.h"
 
+#include "base/str.h"
 #include "base/utf8.h"
 
 #include <stdarg.h>
@@ -26,7 +27,7 @@ static void make_printable(char *text)
             memmove(to, rest.data, step);
             to += step;
         }
-        rest = (loom_str){rest.data + step, rest.len - step};
+        rest = str_tail(rest, step);
     }
     *to = '\0';
 }

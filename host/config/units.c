@@ -40,7 +40,7 @@ static bool parse_units(int64_t *out, loom_str text, const struct unit *units, s
     if (!number_parse((loom_str){digits, length}, &number) || (point && (digits[0] == '.' || digits[length - 1] == '.'))) {
         return false;
     }
-    loom_str suffix = {text.data + length, text.len - length};
+    loom_str suffix = str_tail(text, length);
     for (size_t i = 0; i < count; i++) {
         if (str_is(suffix, units[i].name)) {
             double scaled = number * (double)units[i].factor;

@@ -180,7 +180,7 @@ loom_status ws_upgrade_answer(loom_str head, const char *accept, size_t *end, ch
         char text[SHOWN_MAX + 1], place[SHOWN_MAX + 1];
         bool moved = status / 100 == 3 && a.location.data != NULL;
         return refuse(why, "the server answered %s%s%s, not a WebSocket upgrade",
-                      shown(text, (loom_str){first.data + 9, first.len - 9}), moved ? ", see " : "",
+                      shown(text, str_tail(first, 9)), moved ? ", see " : "",
                       moved ? shown(place, a.location) : "");
     }
     return check(&a, accept, why);

@@ -102,7 +102,7 @@ static loom_status add_word(template *t, loom_str word, char why[TEMPLATE_ERROR_
     }
     const char *space = name.len > 0 ? memchr(name.data, ' ', name.len) : NULL;
     name.len = space != NULL ? (size_t)(space - name.data) : name.len;
-    rest = str_trim((loom_str){rest.data + name.len, rest.len - name.len});
+    rest = str_trim(str_tail(rest, name.len));
     if (str_is(name, "env")) {
         return add_variable(t, word, rest, why);
     }

@@ -361,7 +361,7 @@ static loom_str without_bom(loom_str text)
 {
     static const char bom[] = "\xef\xbb\xbf";
     bool has = text.len >= 3 && memcmp(text.data, bom, 3) == 0;
-    return has ? (loom_str){text.data + 3, text.len - 3} : text;
+    return has ? str_tail(text, 3) : text;
 }
 
 /* jansson tells what it did not like; only a lack of memory is not the sender's fault. */

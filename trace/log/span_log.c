@@ -25,7 +25,7 @@ static bool parse_duration(uint64_t *ns, loom_str text)
         }
         number = number * 10 + (uint64_t)(text.data[digits++] - '0');
     }
-    const loom_str unit = {text.data + digits, text.len - digits};
+    const loom_str unit = str_tail(text, digits);
     for (size_t i = 0; digits > 0 && i < sizeof units / sizeof *units; i++) {
         if (str_is_any_case(unit, units[i].name)) {
             *ns = number > UINT64_MAX / units[i].ns ? UINT64_MAX - 1 : number * units[i].ns;
@@ -40,7 +40,7 @@ static loom_str after(loom_str item, const char *prefix)
 {
     const size_t len = strlen(prefix);
     bool begins = item.len >= len && strncasecmp(item.data, prefix, len) == 0;
-    return begins ? (loom_str){item.data + len, item.len - len} : (loom_str){0};
+    return begins ? str_tail(item, len) : (loom_str){0};
 }
 
 static bool parse_attr(span_log_rules *rules, loom_str key)

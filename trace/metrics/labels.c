@@ -27,7 +27,7 @@ void metric_escaped(pb_buf *out, loom_str text, bool quotes)
             }
             pb_raw(out, text.data, step);
         }
-        text = (loom_str){text.data + step, text.len - step};
+        text = str_tail(text, step);
     }
 }
 

@@ -152,7 +152,7 @@ static loom_str clip(loom_str text, uint32_t max)
     size_t len = text.len <= max ? text.len : 0;
     for (uint32_t count = 0; len < text.len && count < max; count++) {
         uint32_t code_point;
-        len += utf8_next((loom_str){text.data + len, text.len - len}, &code_point);
+        len += utf8_next(str_tail(text, len), &code_point);
     }
     return (loom_str){text.data, len};
 }

@@ -2,6 +2,7 @@
 #include "trace/otlp/json_value.h"
 
 #include "base/number.h"
+#include "base/str.h"
 #include "base/utf8.h"
 
 #include <inttypes.h>
@@ -75,7 +76,7 @@ void json_put_string(pb_buf *out, loom_str text)
             plain++;
         }
         pb_raw(out, text.data, plain);
-        text = (loom_str){text.data + plain, text.len - plain};
+        text = str_tail(text, plain);
         if (text.len == 0) {
             break;
         }
@@ -88,7 +89,7 @@ void json_put_string(pb_buf *out, loom_str text)
         } else {
             pb_raw(out, text.data, step);
         }
-        text = (loom_str){text.data + step, text.len - step};
+        text = str_tail(text, step);
     }
     put(out, "\"");
 }

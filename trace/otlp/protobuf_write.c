@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/otlp/protobuf_write.h"
 
+#include "base/str.h"
 #include "base/utf8.h"
 
 #include <stdlib.h>
@@ -90,7 +91,7 @@ static void put_repaired(pb_buf *b, loom_str text)
             memcpy(b->data + b->len, text.data, step);
             b->len += step;
         }
-        text = (loom_str){text.data + step, text.len - step};
+        text = str_tail(text, step);
     }
 }
 

@@ -166,7 +166,7 @@ static bool is_secret_with_carrier(loom_str word)
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
         const size_t n = starts[i].len;
         if (word.len > n && str_equal_any_case((loom_str){word.data, n}, starts[i])) {
-            return is_carrier((loom_str){word.data + n, word.len - n});
+            return is_carrier(str_tail(word, n));
         }
     }
     return false;

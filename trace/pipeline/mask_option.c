@@ -114,6 +114,6 @@ mask_hit mask_option(const mask_place *p)
 bool mask_secret_option(const mask_rules *rules, loom_str argument)
 {
     const size_t dashes = argument.len > 2 && argument.data[0] == '-' ? (argument.data[1] == '-' ? 2 : 1) : 0;
-    const loom_str name = {argument.data + dashes, argument.len - dashes};
+    const loom_str name = str_tail(argument, dashes);
     return dashes > 0 && name.len > 1 && run_of(name, 0, of_option) == name.len && mask_pair_key(rules, name);
 }

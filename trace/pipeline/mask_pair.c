@@ -342,7 +342,7 @@ mask_hit mask_element(const mask_place *p)
     const size_t from = (size_t)(close - text.data) + 1;
     const size_t looked_at = text.len - from < ELEMENT_MAX ? text.len : from + ELEMENT_MAX;
     size_t to = from;
-    while (to < looked_at && !closes_element((loom_str){text.data + to, text.len - to}, name)) {
+    while (to < looked_at && !closes_element(str_tail(text, to), name)) {
         to++;
     }
     if (to == looked_at && looked_at < text.len) { /* no end in sight: the text of it */

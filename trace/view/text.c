@@ -2,6 +2,7 @@
 #include "trace/view/text.h"
 
 #include "base/number.h"
+#include "base/str.h"
 #include "base/utf8.h"
 #include "trace/otlp/read.h"
 
@@ -18,7 +19,7 @@
 
 static loom_str after(loom_str text, size_t step)
 {
-    return (loom_str){text.data + step, text.len - step};
+    return str_tail(text, step);
 }
 
 size_t text_columns(loom_str text)

@@ -56,7 +56,7 @@ static void put_strings(decoded *out, const char *key, loom_str list)
         const size_t len = strnlen(list.data, list.len);
         out->strings[count++] = (loom_str){list.data, len};
         const size_t step = len < list.len ? len + 1 : len;
-        list = (loom_str){list.data + step, list.len - step};
+        list = str_tail(list, step);
     }
     if (count > 0) {
         loom_attr *attr = next_attr(out, key, LOOM_ATTR_STRINGS);
@@ -82,7 +82,7 @@ loom_str decode_basename(loom_str path)
     while (from > 0 && path.data[from - 1] != '/') {
         from--;
     }
-    return (loom_str){path.data + from, path.len - from};
+    return str_tail(path, from);
 }
 
 /* A relative path behind a directory's descriptor becomes one from the root. */

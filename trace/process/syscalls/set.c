@@ -28,7 +28,7 @@ static bool apply_class(syscall_set *set, loom_str name, bool chosen)
     const char *letters = NULL;
     const bool all = str_is(name, "all");
     if (name.len > 1 && name.data[0] == '%') {
-        name = (loom_str){name.data + 1, name.len - 1};
+        name = str_tail(name, 1);
     }
     for (size_t i = 0; i < syscall_class_count && letters == NULL; i++) {
         letters = str_is(name, syscall_classes[i].name) ? syscall_classes[i].letters : NULL;
@@ -105,18 +105,18 @@ static loom_status apply(const set_parser *p, loom_str item, bool negated)
     bool chosen = !negated, may_be_unknown = false;
     if (item.len > 0 && item.data[0] == '!') {
         chosen = false;
-        item = (loom_str){item.data + 1, item.len - 1};
+        item = str_tail(item, 1);
     }
     if (item.len > 0 && item.data[0] == '?') {
         may_be_unknown = true;
-        item = (loom_str){item.data + 1, item.len - 1};
+        item = str_tail(item, 1);
     }
     if (item.len == 0) {
         (void)snprintf(p->problem, p->problem_size, "an item of the set of system calls is empty");
         return LOOM_EINVAL;
     }
     if (item.data[0] == '/') {
-        return apply_regex(p, (loom_str){item.data + 1, item.len - 1}, chosen);
+        return apply_regex(p, str_tail(item, 1), chosen);
     }
     if (apply_class(p->set, item, chosen) || apply_name(p->set, item, chosen) || may_be_unknown) {
         return LOOM_OK;
@@ -133,7 +133,7 @@ loom_status syscall_set_parse(syscall_set *set, const char *text, char *problem,
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         const size_t len = strlen(prefixes[i]);
         if (rest.len >= len && memcmp(rest.data, prefixes[i], len) == 0) {
-            rest = (loom_str){rest.data + len, rest.len - len};
+            rest = str_tail(rest, len);
             break;
         }
     }
