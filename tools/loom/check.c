@@ -208,8 +208,7 @@ static json_t *ask(const options *o, finding *f, const char *op, const char *ite
     char fallback[CONTROL_ADDRESS_SIZE], why[WHY_SIZE] = "out of memory";
     int exit_code;
     const char *where = control_address(&queue, o, fallback, sizeof fallback, &exit_code);
-    json_t *answer = where == NULL ? NULL : item_key != NULL ? control_query_list(where, op, item_key, keys, why, sizeof why)
-                                                             : control_query(where, op, keys, why, sizeof why);
+    json_t *answer = where != NULL ? control_query(where, op, item_key, keys, why, sizeof why) : NULL;
     if (answer == NULL) {
         say(f, CHECK_UNKNOWN, "%s", why);
     }

@@ -66,8 +66,7 @@ static void offer_live(const options *o, const struct live_word *live, const cha
     const control_key none[] = {{NULL, NULL}};
     const char *where = control_address(&completion, o, fallback, sizeof fallback, &exit_code);
     const bool paged = strcmp(live->op, "topics") != 0;
-    json_t *answer = where == NULL ? NULL : paged ? control_query_list(where, live->op, live->key, none, why, sizeof why)
-                                                  : control_query(where, live->op, none, why, sizeof why);
+    json_t *answer = where != NULL ? control_query(where, live->op, paged ? live->key : NULL, none, why, sizeof why) : NULL;
     const json_t *items = paged ? answer : json_object_get(answer, live->op);
     size_t i;
     json_t *item;

@@ -44,13 +44,7 @@ static json_t *ask(const char *where, const char *op, const char *item_key, cons
     return o.answer;
 }
 
-json_t *control_query(const char *where, const char *op, const control_key *keys, char *why, size_t size)
-{
-    loom_status st;
-    return ask(where, op, NULL, keys, &st, why, size);
-}
-
-json_t *control_query_list(const char *where, const char *op, const char *item_key, const control_key *keys, char *why, size_t size)
+json_t *control_query(const char *where, const char *op, const char *item_key, const control_key *keys, char *why, size_t size)
 {
     loom_status st;
     return ask(where, op, item_key, keys, &st, why, size);

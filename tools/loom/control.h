@@ -24,9 +24,7 @@ json_t *control_ask_socket(const command *c, const options *o, const char *op, c
 /* Asks an op that answers with a list under its own name, page by page, ordered by item_key; an array. Otherwise the same. */
 json_t *control_list(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
                      int *exit_code);
-/* The same two without a command line, and quiet: NULL, and why says why. Any thread. */
-json_t *control_query(const char *where, const char *op, const control_key *keys, char *why, size_t size);
-json_t *control_query_list(const char *where, const char *op, const char *item_key, const control_key *keys, char *why,
-                           size_t size);
+/* The same without a command line, and quiet: NULL, and why says why. item_key NULL: the answer is no list. Any thread. */
+json_t *control_query(const char *where, const char *op, const char *item_key, const control_key *keys, char *why, size_t size);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "base/rfc3339.h"
 #include "base/str.h"
 #include "tools/loom/event_json.h"
 #include "trace/view/text.h"
@@ -116,12 +117,8 @@ static void put_base64(const printing *p, loom_bytes bytes)
 
 static void put_iso_time(const printing *p, uint64_t unix_ns)
 {
-    char text[TEXT_TIME_SIZE];
-    text_time(text, unix_ns);
-    if (strlen(text) > 10) {
-        text[10] = 'T';
-    }
-    fprintf(p->out, "%sZ", text);
+    char text[RFC3339_SIZE];
+    fwrite(text, 1, rfc3339_put(text, unix_ns, 3), p->out);
 }
 
 static void put_all_headers(const printing *p)

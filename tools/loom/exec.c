@@ -336,12 +336,5 @@ static int run(const options *o)
 
 int verb_exec(int argc, char *const argv[])
 {
-    options o;
-    int exit_code;
-    if (!command_start(&exec_command, &o, argc, argv, &exit_code)) {
-        return exit_code;
-    }
-    exit_code = run(&o);
-    options_fini(&o);
-    return exit_code;
+    return command_run(&exec_command, argc, argv, run);
 }

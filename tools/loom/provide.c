@@ -534,12 +534,5 @@ static int run(const options *o)
 
 int verb_provide(int argc, char *const argv[])
 {
-    options o;
-    int exit_code;
-    if (!command_start(&provide, &o, argc, argv, &exit_code)) {
-        return exit_code;
-    }
-    exit_code = run(&o);
-    options_fini(&o);
-    return exit_code;
+    return command_run(&provide, argc, argv, run);
 }

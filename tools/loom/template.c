@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/rfc3339.h"
 #include "base/str.h"
 #include "base/suggest.h"
 #include "envelope/id.h"
@@ -179,16 +179,6 @@ static uint64_t random_between(uint64_t from, uint64_t to)
     return width == 0 ? word : from + word % width;
 }
 
-static size_t format_time(char *out, size_t size)
-{
-    const uint64_t now = clock_unix_ns();
-    const time_t seconds = (time_t)(now / 1000000000u);
-    struct tm utc;
-    gmtime_r(&seconds, &utc);
-    const size_t len = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &utc);
-    return len + (size_t)snprintf(out + len, size - len, ".%06uZ", (unsigned)(now % 1000000000u / 1000u));
-}
-
 loom_status template_fill(template *t, uint64_t count, loom_bytes *out)
 {
     loom_status st = LOOM_OK;
@@ -201,7 +191,7 @@ loom_status template_fill(template *t, uint64_t count, loom_bytes *out)
         switch (part->kind) {
         case PART_TEXT: st = append(t, part->text.data, part->text.len); continue;
         case PART_COUNT: len = (size_t)snprintf(text, sizeof text, "%" PRIu64, count); break;
-        case PART_TIME: len = format_time(text, sizeof text); break;
+        case PART_TIME: len = rfc3339_put(text, clock_unix_ns(), 6); break;
         case PART_UUID:
             loom_uuid7_generate(id);
             loom_uuid_to_text(text, id);

@@ -219,7 +219,7 @@ static void draw(top_state *t, const live_page *page, const json_t *answer, uint
 static bool show_page(top_state *t, live_page *page, int *exit_code)
 {
     char why[WHY_SIZE] = "out of memory";
-    json_t *answer = control_query(t->where, "stats", NULL, why, sizeof why);
+    json_t *answer = control_query(t->where, "stats", NULL, NULL, why, sizeof why);
     const uint64_t now = clock_monotonic_ns();
     if (answer == NULL && t->pages == 0) {
         *exit_code = command_fail_with(&top, LOOM_ENOTCONN, "%s", why);

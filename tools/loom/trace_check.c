@@ -193,12 +193,5 @@ static int run(const options *o)
 
 int verb_trace_check(int argc, char *const argv[])
 {
-    options o;
-    int exit_code;
-    if (!command_start(&check, &o, argc, argv, &exit_code)) {
-        return exit_code;
-    }
-    exit_code = run(&o);
-    options_fini(&o);
-    return exit_code;
+    return command_run(&check, argc, argv, run);
 }

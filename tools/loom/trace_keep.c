@@ -135,17 +135,10 @@ static int run(const options *o)
     }
     for (size_t i = 0; i < o->operand_count && keep_one(o, o->operands[i], options_value(o, "reason"), &exit_code); i++) {
     }
-    return exit_code;
+    return command_finish(&keep, exit_code);
 }
 
 int verb_trace_keep(int argc, char *const argv[])
 {
-    options o;
-    int exit_code = VERB_OK;
-    if (!command_start(&keep, &o, argc, argv, &exit_code)) {
-        return exit_code;
-    }
-    exit_code = run(&o);
-    options_fini(&o);
-    return command_finish(&keep, exit_code);
+    return command_run(&keep, argc, argv, run);
 }

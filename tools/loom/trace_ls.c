@@ -129,12 +129,5 @@ static int run(const options *o)
 
 int verb_trace_ls(int argc, char *const argv[])
 {
-    options o;
-    int exit_code;
-    if (!command_start(&ls, &o, argc, argv, &exit_code)) {
-        return exit_code;
-    }
-    exit_code = run(&o);
-    options_fini(&o);
-    return exit_code;
+    return command_run(&ls, argc, argv, run);
 }

@@ -97,12 +97,5 @@ close_source:
 
 int verb_trace_show(int argc, char *const argv[])
 {
-    options o;
-    int exit_code;
-    if (!command_start(&show, &o, argc, argv, &exit_code)) {
-        return exit_code;
-    }
-    exit_code = run(&o);
-    options_fini(&o);
-    return exit_code;
+    return command_run(&show, argc, argv, run);
 }

@@ -17,17 +17,12 @@
 #define VALUE_COLUMNS 200 /* of one attribute value */
 #define ARRAY_ITEMS 8     /* shown of an array */
 
-static loom_str after(loom_str text, size_t step)
-{
-    return str_tail(text, step);
-}
-
 size_t text_columns(loom_str text)
 {
     size_t columns = 0;
     while (text.len > 0) {
         uint32_t code_point;
-        text = after(text, utf8_next(text, &code_point));
+        text = str_tail(text, utf8_next(text, &code_point));
         columns++;
     }
     return columns;
@@ -52,7 +47,7 @@ size_t text_put(FILE *out, loom_str text, size_t max_columns)
         } else {
             fwrite(text.data, 1, step, out);
         }
-        text = after(text, step);
+        text = str_tail(text, step);
     }
     return columns;
 }
@@ -67,7 +62,7 @@ void text_put_json(FILE *out, const char *json)
         } else {
             fwrite(text.data, 1, step, out);
         }
-        text = after(text, step);
+        text = str_tail(text, step);
     }
 }
 

@@ -145,12 +145,5 @@ static int run(const options *o)
 
 int verb_new(int argc, char *const argv[])
 {
-    options o;
-    int exit_code;
-    if (!command_start(&new_project, &o, argc, argv, &exit_code)) {
-        return exit_code;
-    }
-    exit_code = run(&o);
-    options_fini(&o);
-    return exit_code;
+    return command_run(&new_project, argc, argv, run);
 }

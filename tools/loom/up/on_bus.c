@@ -12,7 +12,7 @@ static void ask(uv_work_t *work)
     static const control_key none[] = {{NULL, NULL}};
     char why[PROBLEM_TEXT_SIZE];
     bus_question *q = work->data;
-    q->agents = control_query_list(q->control, "agents", "agent", none, why, sizeof why);
+    q->agents = control_query(q->control, "agents", "agent", none, why, sizeof why);
 }
 
 /* An agent is of the service when it connects from the service's process group, which ipc tells ("ipc:pid=12,uid=0"), or when it

@@ -341,12 +341,5 @@ static int run(const options *o)
 
 int verb_view(int argc, char *const argv[])
 {
-    options o;
-    int exit_code;
-    if (!command_start(&self, &o, argc, argv, &exit_code)) {
-        return exit_code;
-    }
-    exit_code = run(&o);
-    options_fini(&o);
-    return exit_code;
+    return command_run(&self, argc, argv, run);
 }
