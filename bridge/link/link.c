@@ -2,7 +2,8 @@
 /* A connection between its carrier and its session: its life, and what it writes (read.c reads).
  *
  * Writing: the session's outgoing bytes and those in flight are two buffers that change places. The first message leaves
- * at the end of the round that brought it; what collects while it is in flight leaves together after it. */
+ * at the end of the round that brought it; what collects while it is in flight leaves together after it. The kernel copies
+ * whatever it is given, so a long flight leaves in pieces, and goes on in the next round while others wait. */
 #include "bridge/link/link.h"
 
 static void flush(link_t *l);
@@ -35,7 +36,7 @@ loom_status link_init(link_t *l, link_server *server, const link_carrier *carrie
 {
     l->carrier = carrier;
     l->server = server;
-    l->read_max = LINK_READ_SIZE;
+    l->read_max = LINK_READ_BESIDE;
     l->fd = -1;
     frame_writer_init(&l->flight);
     uv_update_time(server->loop); /* how long it may take to say hello counts from here */
@@ -67,10 +68,19 @@ void link_put_refusal(frame_writer *w, loom_status why)
     }
 }
 
+static void leave_flying(link_t *l)
+{
+    if (l->flies) {
+        l->flies = false;
+        list_remove(&l->server->flying, &l->flying_node);
+    }
+}
+
 static void close_link(link_t *l)
 {
     if (!l->closing) {
         l->closing = true;
+        leave_flying(l);
         l->carrier->close(l);
     }
 }
@@ -119,6 +129,51 @@ void link_gone(link_t *l)
 
 /* ---- writing ---- */
 
+size_t link_flight_left(const link_t *l)
+{
+    return l->flight.len - l->flown - l->piece;
+}
+
+static void stay_in_the_air(link_t *l)
+{
+    if (!l->closing) {
+        l->flies = true;
+        list_append(&l->server->flying, &l->flying_node);
+    }
+}
+
+static void send_piece(link_t *l)
+{
+    const size_t left = link_flight_left(l);
+    link_server *server = l->server;
+    l->piece = left < LINK_WRITE_PIECE ? left : LINK_WRITE_PIECE;
+    if (l->piece < left || l->flown > 0) {
+        server->write_left -= l->piece < server->write_left ? l->piece : server->write_left;
+    }
+    l->carrier->send(l, l->flight.data + l->flown, l->piece);
+}
+
+/* Piece by piece, while the kernel takes them at once and nobody else waits. */
+static void fly(link_t *l)
+{
+    send_piece(l);
+    while (l->flies && l->server->flying.first == l->server->flying.last && l->server->write_left > 0 && !link_others_wait(l)) {
+        leave_flying(l);
+        send_piece(l);
+    }
+}
+
+void link_server_fly_on(link_server *server)
+{
+    const list_node *last = server->flying.last, *node = NULL;
+    while (node != last && server->flying.first != NULL && server->write_left > 0) {
+        node = server->flying.first;
+        link_t *l = list_item(server->flying.first, link_t, flying_node);
+        leave_flying(l);
+        fly(l);
+    }
+}
+
 static void flush(link_t *l)
 {
     frame_writer *out = session_output(l->session);
@@ -139,9 +194,13 @@ static void flush(link_t *l)
     *out = empty;
     l->sending = true;
     l->active = true;
-    l->carrier->send(l, l->flight.data, l->flight.len);
+    if (l->flight.len <= LINK_WRITE_PIECE || l->server->write_left > 0) {
+        fly(l);
+    } else {
+        stay_in_the_air(l);
+    }
     if (l->sending) {
-        session_sent(l->session, l->flight.len);
+        session_sent(l->session, l->flight.len - l->flown);
     }
 }
 
@@ -155,11 +214,20 @@ void link_expire(link_t *l, uint64_t now_ms)
 
 void link_sent(link_t *l, bool ok)
 {
-    l->sending = false;
     if (!ok) {
+        l->sending = false;
         link_broken(l); /* what it has not taken is looked at in the end */
         return;
     }
+    l->flown += l->piece;
+    l->piece = 0;
+    if (l->flown < l->flight.len) {
+        stay_in_the_air(l);
+        session_sent(l->session, l->flight.len - l->flown);
+        return;
+    }
+    l->sending = false;
+    l->flown = 0;
     frame_writer_clear(&l->flight);
     session_sent(l->session, 0);
     if (session_output(l->session)->len > 0 || l->ended) {

@@ -9,6 +9,8 @@
 enum {
     LINK_READ_SIZE = 256 * 1024,     /* the loop's one read buffer, shared by all links */
     LINK_READ_BESIDE = 32 * 1024,    /* what is read at once from a link that others wait beside, a slice of its session */
+    LINK_WRITE_PIECE = 64 * 1024,    /* what the kernel is given at once; after each piece of a flight, others are looked for */
+    LINK_WRITE_ROUND = 256 * 1024,   /* what all longer flights may write in a round */
     LINK_KEPT_MAX = 48 * 1024 * 1024, /* of half frames and held bytes of all links; from half of it on they are scarce */
     LINK_AHEAD_MS = 10,              /* between two looks at sessions that wait for the broker, or for credit */
     LINK_SCARCE_READ = 16 * 1024,    /* what is read at once then */
@@ -53,6 +55,9 @@ struct link {
     bool closing;             /* the carrier was told to close */
     bool active;              /* moved bytes since the last tick */
     frame_writer flight;      /* being sent */
+    size_t flown, piece;      /* of the flight: sent, and with the carrier now */
+    bool flies;               /* in the server's list of those whose flights go on in the next round */
+    list_node flying_node;
     size_t unsent;            /* of a link that closes: bytes of the flight that the kernel has not taken; 0: its carrier does
                                  not say */
     uint8_t *partial;         /* start of a frame whose rest has not come; of a link that is held: all it has read */
@@ -91,8 +96,10 @@ struct link_server {
     uv_timer_t tick;
     uv_prepare_t before_poll; /* begins a round, and writes what the last one left behind */
     uv_check_t after_poll;    /* those who were held have their turn, after those who were not */
-    uv_idle_t spin;           /* on while links are held */
+    uv_idle_t spin;           /* on while links are held or fly */
     uv_timer_t late;          /* on while links are in ahead, or agents wait for credit for spans */
+    linked_list flying;       /* links with more of a flight to be sent, in the order of their turns */
+    size_t write_left;        /* of LINK_WRITE_ROUND */
     linked_list ahead;        /* links whose sessions wait for the broker */
     linked_list held;         /* links whose sessions have had their turn, in the order of the next */
     linked_list waiting;      /* links with a large frame and no memory for it */
@@ -139,6 +146,10 @@ void link_server_take_turns(link_server *server);
 /* Whether anybody but this link has sent something, or has waited since earlier rounds. One system call. */
 bool link_others_wait(void *link);
 void link_sent(link_t *l, bool ok);
+/* Sends the next pieces of long flights: after it has polled. */
+void link_server_fly_on(link_server *server);
+/* Bytes of the flight that the carrier has not been given. */
+size_t link_flight_left(const link_t *l);
 /* Closes a link whose session ended a while ago, sent or not. */
 void link_expire(link_t *l, uint64_t now_ms);
 /* The connection broke or ended from the other side. */

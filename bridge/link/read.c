@@ -4,7 +4,8 @@
  * All links share the loop's one read buffer. The start of a frame whose rest has not come is kept aside and put in front of
  * the next bytes, so the session always sees whole frames in one piece. A frame that is larger than the shared buffer, or
  * that the next bytes did not complete, collects in the link's own memory: however small the pieces it comes in, each byte
- * of it is moved a few times at most.
+ * of it is moved a few times at most. What has been read of it counts in its session's turn, so that a large one is read in
+ * several rounds while others wait.
  *
  * A link whose session has had its turn is held: what it has read waits in its own memory, nothing more is read, and the
  * held links take their next turns one after the other in each round, after everybody else has been read. Little is read at
@@ -101,7 +102,7 @@ uint8_t *link_room(link_t *l, size_t *room)
         return NULL;
     }
     if (l->apart) {
-        *room = l->partial_cap - l->partial_len;
+        *room = l->partial_cap - l->partial_len < l->read_max ? l->partial_cap - l->partial_len : l->read_max;
         return l->partial + l->partial_len;
     }
     if (l->partial_len > 0) {
@@ -163,7 +164,6 @@ static void take(link_t *l, uint8_t *data, size_t have, bool kept)
         hold(l, data + used, have - used);
     } else {
         l->need = need;
-        l->read_max = have >= l->read_max && l->read_max < LINK_READ_SIZE ? 2 * l->read_max : l->read_max;
         l->apart = need > LINK_READ_SIZE || (used == 0 && kept && need > have);
         if (used < have) {
             keep(l, data + used, have - used);
@@ -186,7 +186,13 @@ void link_received(link_t *l, size_t len)
     link_server_woke(l->server);
     l->active = true;
     l->partial_len = 0;
+    if (len >= l->read_max && l->read_max < LINK_READ_SIZE) {
+        l->read_max *= 2;
+    }
     take(l, data, have, kept);
+    if (l->apart && l->partial_len > 0 && !session_goes_on(l->session, len)) {
+        l->read_max = LINK_READ_BESIDE;
+    }
     link_server_flush(l->server);
 }
 
@@ -294,8 +300,11 @@ void link_server_new_round(link_server *server)
         end_wait(first_of(&server->waiting));
     }
     end_ahead(server);
-    if (server->held.first != NULL) {
+    server->write_left = LINK_WRITE_ROUND;
+    if (server->held.first != NULL || server->flying.first != NULL) {
         uv_idle_start(&server->spin, on_spin);
+    } else {
+        uv_idle_stop(&server->spin);
     }
     if (server->ahead.first == NULL && !bridge_holds_spans(server->bridge)) {
         uv_timer_stop(&server->late);
@@ -310,9 +319,6 @@ void link_server_take_turns(link_server *server)
     /* whoever is held again in this round stands behind those that have not had their turn, and is spent */
     while (server->held.first != NULL && session_is_fresh(first_of(&server->held)->session)) {
         take_turn(first_of(&server->held));
-    }
-    if (server->held.first == NULL) {
-        uv_idle_stop(&server->spin);
     }
 }
 

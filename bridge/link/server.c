@@ -81,9 +81,10 @@ static void on_before_poll(uv_prepare_t *prepare)
 static void on_after_poll(uv_check_t *check)
 {
     link_server *server = check->data;
-    if (server->held.first != NULL || server->ahead.first != NULL) {
+    if (server->held.first != NULL || server->ahead.first != NULL || server->flying.first != NULL) {
         link_server_woke(server);
         link_server_take_turns(server);
+        link_server_fly_on(server);
         link_server_flush(server);
     }
 }
@@ -208,7 +209,7 @@ uint64_t link_server_unsent(const link_server *server)
 {
     uint64_t bytes = 0;
     for (const link_t *l = server->links; l != NULL; l = l->next) {
-        bytes += session_output(l->session)->len + (l->sending ? l->flight.len : 0);
+        bytes += session_output(l->session)->len + (l->sending ? l->flight.len - l->flown : 0);
     }
     return bytes;
 }

@@ -75,6 +75,7 @@ static void uv_link_send(link_t *l, const uint8_t *data, size_t len)
         return;
     }
     if (written < 0 && written != UV_EAGAIN) {
+        l->piece = 0;
         link_sent(l, false);
         return;
     }
@@ -107,7 +108,7 @@ static void on_link_closed(uv_handle_t *handle)
 
 static void uv_link_close(link_t *l)
 {
-    l->unsent = uv_stream_get_write_queue_size(&of(l)->handle.stream);
+    l->unsent = link_flight_left(l) + uv_stream_get_write_queue_size(&of(l)->handle.stream);
     uv_close((uv_handle_t *)&of(l)->handle.stream, on_link_closed);
 }
 

@@ -88,6 +88,8 @@ size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need);
 /* Whether it waits for the broker before its next turn: it has said much that a broker in another process has not come to.
  * Not for long. */
 bool session_is_ahead(const session *s);
+/* Bytes of a frame that is not whole yet were read: as work of its turn. False: the turn is over. */
+bool session_goes_on(session *s, size_t bytes);
 /* Whether its turn in this round is over. */
 bool session_is_spent(const session *s);
 /* Whether most of it is left. */

@@ -59,12 +59,13 @@ static loom_status publish_next(session *s, uint8_t *wire, size_t len, uint32_t 
 }
 
 /* How many of a batch make a slice. */
-static uint32_t slice_of(const frame_batch *batch)
+static uint32_t slice_of(const session *s, const frame_batch *batch)
 {
-    if (batch->items.len <= 2 * SESSION_SLICE) {
+    const uint32_t slice = s->alone < SESSION_BESIDE ? SESSION_SLICE_BESIDE : SESSION_SLICE;
+    if (batch->items.len <= 2 * (size_t)slice) {
         return batch->count;
     }
-    const uint64_t count = (uint64_t)batch->count * SESSION_SLICE / batch->items.len;
+    const uint64_t count = (uint64_t)batch->count * slice / batch->items.len;
     return count > 0 ? (uint32_t)count : 1;
 }
 
@@ -93,7 +94,7 @@ static loom_status publish_some(session *s, const frame_batch *batch, uint32_t *
 
 loom_status on_publish(session *s, const frame_batch *batch, char reason[FRAME_REASON_SIZE])
 {
-    const uint32_t slice = slice_of(batch);
+    const uint32_t slice = slice_of(s, batch);
     uint32_t done = s->batch_done;
     size_t at = s->batch_at;
     s->batch_done = 0;

@@ -138,7 +138,7 @@ bool session_is_fresh(const session *s)
 
 static void begin_slice(session *s)
 {
-    const int64_t slice = s->alone < SESSION_ALONE ? SESSION_SLICE : SESSION_SLICE_ALONE;
+    const int64_t slice = session_slice(s);
     s->slice_end = s->turn_left > slice ? s->turn_left - slice : 0;
 }
 
@@ -165,6 +165,12 @@ static bool turn_is_over(session *s)
     }
     begin_slice(s);
     return s->turn_left <= 0;
+}
+
+bool session_goes_on(session *s, size_t bytes)
+{
+    s->turn_left -= (int64_t)bytes;
+    return !turn_is_over(s);
 }
 
 size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)

@@ -131,7 +131,7 @@ loom_status session_open(bridge *b, session **out, const session_io *io, void *u
     s->opened_round = b->round;
     s->round = b->round;
     s->turn_left = SESSION_TURN;
-    s->slice_end = SESSION_TURN - SESSION_SLICE;
+    s->slice_end = SESSION_TURN - SESSION_SLICE_BESIDE;
     frame_writer_init(&s->out);
     s->next = b->sessions;
     if (s->next != NULL) {

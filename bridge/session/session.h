@@ -23,7 +23,9 @@ enum {
     SESSION_SILENT_INTERVALS = 3,
     SESSION_TURN = 256 * 1024,             /* what one session may use of a round, in bytes of frames */
     SESSION_SLICE = 32 * 1024,             /* of a turn: after each, others are looked for. Some 40 µs of work */
-    SESSION_SLICE_ALONE = 128 * 1024,      /* the same when there were none so many times: looking is a system call */
+    SESSION_SLICE_BESIDE = 8 * 1024,       /* the same when there were some, one of the last so many times */
+    SESSION_BESIDE = 4,
+    SESSION_SLICE_ALONE = 64 * 1024,       /* the same when there were none so many times: looking is a system call */
     SESSION_ALONE = 16,
     SESSION_TURN_FRAME = 2048,             /* what any frame but a publish costs besides: it is work, however short it is */
     SESSION_AHEAD_MAX = 32 * 1024,         /* work that a broker in another process has not come to: that of others is behind it */
@@ -136,6 +138,12 @@ void session_leave_strangers(session *s);
 void session_apply_credit(session *s, bool granted);
 /* Grants publish credit when half of it is used and nothing presses. */
 void session_grant_publish(session *s);
+/* How much it may do until it looks for others again. */
+static inline uint32_t session_slice(const session *s)
+{
+    return s->alone < SESSION_BESIDE ? SESSION_SLICE_BESIDE : s->alone < SESSION_ALONE ? SESSION_SLICE : SESSION_SLICE_ALONE;
+}
+
 /* Whether its turn ends early, for others that wait. */
 static inline bool session_yields(session *s)
 {

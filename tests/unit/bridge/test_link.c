@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections of agents over ipc and tcp: bytes in pieces, peers that do not read, closing in every state. */
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -192,6 +193,65 @@ static void two_floods_take_turns_by_the_slice(void **state)
     link_fixture_close(&f);
 }
 
+/* Pings of somebody who always has more to be handled, which is what others look at. */
+static void enter_noisy(link_peer *p, link_fixture *f, unsigned pings)
+{
+    frame_writer w;
+    link_peer_enter(p, f, "noisy");
+    frame_writer_init(&w);
+    for (uint64_t i = 0; i < pings; i++) {
+        assert_status(LOOM_OK, frame_put_number(&w, FRAME_PING, i));
+    }
+    frame_writer_seal(&w);
+    assert_int_equal(w.len, send(p->fd, w.data, w.len, MSG_NOSIGNAL));
+    frame_writer_fini(&w);
+}
+
+enum { NOISE = 2000, ROUNDS_OF_A_MEGABYTE = 12 }; /* 64 KiB each; some may be read before others wait */
+
+static void count_round(uv_prepare_t *rounds)
+{
+    ++*(unsigned *)rounds->data;
+}
+
+static void start_counting(uv_prepare_t *rounds, link_fixture *f, unsigned *count)
+{
+    *count = 0;
+    rounds->data = count;
+    assert_int_equal(0, uv_prepare_init(&f->loop, rounds));
+    assert_int_equal(0, uv_prepare_start(rounds, count_round));
+}
+
+static void stop_counting(uv_prepare_t *rounds, link_fixture *f)
+{
+    uv_close((uv_handle_t *)rounds, NULL);
+    uv_run(&f->loop, UV_RUN_NOWAIT);
+}
+
+static void a_large_frame_is_read_in_pieces_while_others_wait(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer large, noisy;
+    uv_prepare_t rounds;
+    unsigned count;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&large, &f, "large");
+    enter_noisy(&noisy, &f, NOISE);
+    loom_bytes bytes = link_publishes("large", LOOM_PAYLOAD_MAX, 1);
+    start_counting(&rounds, &f, &count);
+    link_peer_send(&large, bytes, SIZE_MAX);
+    until(&f, f.bus.published == 1);
+    assert_in_range(count, ROUNDS_OF_A_MEGABYTE, UINT_MAX);
+    link_peer_hear(&noisy);
+    assert_in_range(link_peer_count(&noisy, FRAME_PONG), ROUNDS_OF_A_MEGABYTE, NOISE);
+    drop(bytes);
+    stop_counting(&rounds, &f);
+    link_peer_close(&large);
+    link_peer_close(&noisy);
+    link_fixture_close(&f);
+}
+
 static void a_flood_and_a_goodbye_are_taken_in_order(void **state)
 {
     (void)state;
@@ -311,6 +371,30 @@ static void a_slow_reader_gets_everything_in_the_end(void **state)
     until(&f, link_peer_hear(&p) && link_peer_count(&p, FRAME_DELIVER) == 100);
     until(&f, link_server_busy(f.server) == 0);
     link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
+static void a_large_frame_is_written_in_pieces_while_others_wait(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer p, noisy;
+    uv_prepare_t rounds;
+    unsigned count;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&p, &f, "a");
+    enter_noisy(&noisy, &f, NOISE);
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    start_counting(&rounds, &f, &count);
+    deliver(&f, "a", LOOM_PAYLOAD_MAX, 1);
+    until(&f, link_peer_hear(&p) && link_peer_count(&p, FRAME_DELIVER) == 1);
+    assert_in_range(count, ROUNDS_OF_A_MEGABYTE, UINT_MAX);
+    link_peer_hear(&noisy);
+    assert_in_range(link_peer_count(&noisy, FRAME_PONG), ROUNDS_OF_A_MEGABYTE, NOISE);
+    until(&f, link_server_busy(f.server) == 0);
+    stop_counting(&rounds, &f);
+    link_peer_close(&p);
+    link_peer_close(&noisy);
     link_fixture_close(&f);
 }
 
@@ -590,9 +674,11 @@ int main(void)
         cmocka_unit_test(half_frames_are_bounded_in_all_and_told),
         cmocka_unit_test(a_flood_of_one_session_lets_others_have_their_turn),
         cmocka_unit_test(two_floods_take_turns_by_the_slice),
+        cmocka_unit_test(a_large_frame_is_read_in_pieces_while_others_wait),
         cmocka_unit_test(a_flood_and_a_goodbye_are_taken_in_order),
         cmocka_unit_test(a_session_that_ends_while_it_is_held_is_closed),
         cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
+        cmocka_unit_test(a_large_frame_is_written_in_pieces_while_others_wait),
         cmocka_unit_test(a_session_that_ended_goes_though_its_peer_does_not_read),
         cmocka_unit_test(the_last_words_of_a_session_reach_a_peer_that_reads),
         cmocka_unit_test(too_many_agents_are_told_so),
