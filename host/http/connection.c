@@ -4,6 +4,7 @@
 #include "host/http/internal.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -172,6 +173,16 @@ static void describe_peer(http_connection *c)
     snprintf(c->peer, sizeof c->peer, six ? "%s:[%s]:%u" : "%s:%s:%u", scheme, host, (unsigned)ntohs(port));
 }
 
+/* Who asks and does not read is not answered again and again until megabytes are full. What is under way is not counted, so
+ * that a long line costs no throughput. */
+void http_connection_limit_unread(http_connection *c, unsigned bytes)
+{
+    uv_os_fd_t fd;
+    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+    }
+}
+
 void http_connection_open(http_listener *l, int fd)
 {
     http_server *s = l->server;
@@ -200,6 +211,7 @@ void http_connection_open(http_listener *l, int fd)
         return;
     }
     (void)uv_tcp_nodelay(&c->tcp, 1);
+    http_connection_limit_unread(c, UNREAD_MAX);
     describe_peer(c);
     http_connection_deadline(c, s->options.handshake_ms);
     c->phase = PHASE_TLS;

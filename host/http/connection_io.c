@@ -283,7 +283,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
     http_connection *c = handle->data;
-    *buf = uv_buf_init((char *)c->server->read_buffer, READ_SIZE);
+    *buf = uv_buf_init((char *)c->server->read_buffer, (unsigned)http_server_read_size(c));
 }
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
@@ -297,9 +297,8 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     } else if (nread > 0) {
         take(c, (uint8_t *)buf->base, (size_t)nread);
     }
-    if (nread == READ_SIZE && c->phase != PHASE_STREAM) { /* there is more: libuv would read on up to 32 times before others */
-        http_connection_read(c, false);
-        http_server_again(c);
+    if (nread > 0) {
+        http_server_has_read(c, (size_t)nread, (size_t)nread == buf->len);
     }
 }
 

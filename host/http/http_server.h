@@ -45,6 +45,7 @@ typedef struct http_server_counts {
     uint64_t displaced; /* connections that made room for newer ones while they waited */
     uint64_t late;      /* connections closed because a deadline had passed */
     uint64_t crowded;   /* answers that were a 503 instead, for too many bytes of others were on their way */
+    uint64_t bytes;     /* read, TLS included */
     uint64_t invalid;   /* requests that the server itself refused, and frames that broke the protocol */
     size_t connections; /* now */
 } http_server_counts;

@@ -17,6 +17,9 @@
 
 enum {
     READ_SIZE = 64 * 1024,
+    READ_SMALL = 4 * 1024,        /* at a time, when the others have used up what a turn of the loop may read */
+    READ_A_TURN = READ_SIZE,      /* of all connections but streams, beyond small reads: what it costs those who ask little */
+    UNREAD_MAX = 64 * 1024,       /* bytes of answers in the kernel that the client's window has no room for */
     SEND_CHUNK = 64 * 1024,       /* of a stream: one WebSocket message, and what TLS encrypts at a time */
     KEEP_SIZE = 16 * 1024,        /* buffers larger than this are given back: a stream's when it is idle */
     BODY_SMALL = 16 * 1024,
@@ -123,8 +126,10 @@ struct http_connection {
     byte_buffer stash;           /* came behind a request that is not answered yet */
     size_t stash_at;
     unsigned handled;            /* requests, in this turn */
-    list_node in_again;
-    bool again;
+    list_node turn;              /* of those that go on in a later turn */
+    linked_list *turns;          /* the server's list that it is in; NULL: none */
+    uint64_t turn_put;           /* the turn in which it was put there */
+    size_t last_read;            /* bytes */
     bool served;                 /* has had an answer before */
     uint64_t skipped;
     http_stream stream;
@@ -156,9 +161,11 @@ struct http_server {
     size_t answers;                      /* bytes of answers on their way */
     http_server_counts counts;
     rate_limit told;                     /* of the log about descriptors */
-    linked_list again;                   /* connections with more requests waiting here than a turn does: they go on in the next */
-    size_t again_count;
-    uv_idle_t turn;                      /* started while there are any */
+    linked_list again;                   /* have more requests waiting here than a turn does */
+    linked_list large;                   /* have sent more than they were read; nothing is read of them meanwhile */
+    size_t read_left;                    /* of READ_A_TURN */
+    uint64_t turn_number;
+    uv_idle_t turn;                      /* started while there is something to do in the next turn */
     unsigned handles;                    /* open: that one, and the timer */
     uv_timer_t handle;                   /* never started: its end brings `done`, if there is nothing else to close */
     bool stopping, closing;
@@ -180,6 +187,10 @@ typedef enum http_room {
 /* The connection goes on in the next turn, or is about to go. */
 void http_server_again(http_connection *c);
 void http_server_not_again(http_connection *c);
+/* How much may be read of a connection now. */
+size_t http_server_read_size(const http_connection *c);
+/* So much was. If it may have sent more, others are read first. */
+void http_server_has_read(http_connection *c, size_t len, bool more);
 /* Closes the connection that has waited longest, of this listener or of any (NULL). */
 http_room http_server_make_room(http_server *s, const http_listener *of);
 
@@ -196,6 +207,9 @@ void http_connection_finish(http_connection *c);
 void http_connection_abort(http_connection *c);
 /* One of its handles is closed; the last one frees it. */
 void http_connection_handle_gone(http_connection *c);
+
+/* How much of its answers the kernel takes before the client does. */
+void http_connection_limit_unread(http_connection *c, unsigned bytes);
 
 /* ---- connection_io.c ---- */
 /* Writes what there is. Never closes the connection itself: that comes from the loop. */

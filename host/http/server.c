@@ -22,6 +22,7 @@ loom_status http_server_open(http_server **out, uv_loop_t *loop, const http_serv
     uv_timer_init(loop, &s->handle);
     uv_idle_init(loop, &s->turn);
     s->handle.data = s->turn.data = s;
+    s->read_left = READ_A_TURN;
     s->handles = 2;
     s->loop = loop;
     s->options = *options;
@@ -57,15 +58,48 @@ http_room http_server_make_room(http_server *s, const http_listener *of)
 
 /* ---- taking turns ---- */
 
+/* In the list, or out of all (NULL). */
+static void put_in(http_connection *c, linked_list *turns)
+{
+    if (c->turns != NULL) {
+        list_remove(c->turns, &c->turn);
+    }
+    if (turns != NULL) {
+        list_append(turns, &c->turn);
+    }
+    c->turns = turns;
+    c->turn_put = c->server->turn_number;
+}
+
+/* NULL: what is in the list was put there in this turn. */
+static http_connection *first_of_before(const http_server *s, const linked_list *turns)
+{
+    http_connection *c = list_item(turns->first, http_connection, turn);
+    return c != NULL && c->turn_put != s->turn_number ? c : NULL;
+}
+
+static void go_on(http_connection *c)
+{
+    put_in(c, NULL);
+    http_connection_turn(c);
+}
+
+/* Who has more to do comes again, behind the others. Of those that send much as many go on as a turn can read, one at least. */
 static void on_turn(uv_idle_t *idle)
 {
     http_server *s = idle->data;
-    for (size_t n = s->again_count; n > 0 && s->again.first != NULL; n--) { /* who has more to do comes again, behind these */
-        http_connection *c = list_item(s->again.first, http_connection, in_again);
-        http_server_not_again(c);
-        http_connection_turn(c);
+    http_connection *c;
+    size_t expected = 0;
+    s->read_left = READ_A_TURN;
+    s->turn_number++;
+    while ((c = first_of_before(s, &s->again)) != NULL) {
+        go_on(c);
     }
-    if (s->again.first == NULL) {
+    while (expected < READ_A_TURN && (c = first_of_before(s, &s->large)) != NULL) {
+        expected += c->last_read;
+        go_on(c);
+    }
+    if (s->again.first == NULL && s->large.first == NULL) {
         uv_idle_stop(idle);
     }
 }
@@ -73,21 +107,44 @@ static void on_turn(uv_idle_t *idle)
 void http_server_again(http_connection *c)
 {
     http_server *s = c->server;
-    if (c->again || c->closing || s->closing) {
-        return;
+    if (c->turns == NULL && !c->closing && !s->closing) {
+        put_in(c, &s->again);
+        uv_idle_start(&s->turn, on_turn);
     }
-    c->again = true;
-    list_append(&s->again, &c->in_again);
-    s->again_count++;
-    uv_idle_start(&s->turn, on_turn);
 }
 
 void http_server_not_again(http_connection *c)
 {
-    if (c->again) {
-        list_remove(&c->server->again, &c->in_again);
-        c->server->again_count--;
-        c->again = false;
+    put_in(c, NULL);
+}
+
+/* Streams that come in have turns of their own, which their owners see to; of one that only goes out nothing is expected. */
+static bool has_own_turns(const http_connection *c)
+{
+    return c->phase == PHASE_STREAM && c->stream.endpoint != NULL;
+}
+
+size_t http_server_read_size(const http_connection *c)
+{
+    const size_t left = c->server->read_left;
+    return has_own_turns(c) ? READ_SIZE : left > READ_SMALL ? left : READ_SMALL;
+}
+
+void http_server_has_read(http_connection *c, size_t len, bool more)
+{
+    http_server *s = c->server;
+    s->counts.bytes += len;
+    if (c->closing || s->closing || has_own_turns(c) || (len <= READ_SMALL && !more)) {
+        return;
+    }
+    s->read_left -= len < s->read_left ? len : s->read_left;
+    uv_idle_start(&s->turn, on_turn);
+    if (more) {
+        http_connection_read(c, false); /* libuv would read on up to 32 times before others */
+        c->last_read = len;
+        if (c->turns == NULL) {
+            put_in(c, &s->large);
+        }
     }
 }
 

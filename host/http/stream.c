@@ -3,6 +3,8 @@
  * chunks, each a WebSocket message, so that pongs and the close frame need not wait for megabytes. */
 #include "host/http/internal.h"
 
+#include <limits.h>
+
 static http_connection *connection_of(http_stream *s)
 {
     return (http_connection *)((char *)s - offsetof(http_connection, stream));
@@ -13,6 +15,7 @@ void http_stream_open(http_connection *c, const http_endpoint *endpoint, bool fr
     c->stream = (http_stream){.endpoint = endpoint, .framed = framed, .reader.message_max = endpoint->message_max};
     c->phase = PHASE_STREAM;
     c->heard = true;
+    http_connection_limit_unread(c, UINT_MAX); /* its owner sees to it */
     http_connection_wait(c, false);
     http_connection_deadline(c, c->server->options.ping_ms);
     endpoint->opened(c->listener->options.user, &c->stream, c->peer);
