@@ -167,6 +167,24 @@ select.poll().poll(7); time.sleep(0.02); os.kill(os.getpid(), 0)
         slept, = t.calls("clock_nanosleep")
         self.assertGreater(slept.end_ns - slept.start_ns, 1_000_000)  # until a time that Python chose before it was stopped
 
+    def test_paths_are_those_of_the_program_that_runs_after_many_looks_at_another(self):
+        code = """
+import os, sys
+name, again = sys.argv[1], sys.argv[2:]
+os.makedirs(f"in-{name}"); d = os.open(f"in-{name}", os.O_RDONLY)
+for i in range(40):
+    os.access(f"{name}-{i}", os.F_OK, dir_fd=d)
+    os.access(f"{name * 400}-{i}", os.F_OK)
+os.close(d)
+if again: os.execv(sys.orig_argv[0], [*sys.orig_argv[:-2], again[0]])
+"""
+        t = self.traced("--set", "faccessat,faccessat2,access", "--", *PYTHON, "-c", code, "first", "second")
+        paths = [s.attributes.get("file.path") for s in t.calls()]
+        for name in ("first", "second"):
+            for i in range(40):
+                self.assertIn(f"{self.folder}/in-{name}/{name}-{i}", paths)
+                self.assertIn(f"{name * 400}-{i}", paths)
+
     def test_an_answer_is_no_error(self):
         code = "import os\nos.path.exists('no')\ntry: open('no')\nexcept OSError: pass\ntry: os.mkdir('/proc/no')\nexcept OSError: pass"
         t = self.traced("--set", "file", "--", *PYTHON, "-c", code)

@@ -15,7 +15,7 @@ enum { ADDRESS_MAX = sizeof(struct sockaddr_storage), ARGV_MAX = 2048, HOW_SIZE 
 static void put_descriptor(tracee *e, unsigned arg)
 {
     char path[PATH_MAX];
-    const size_t len = memory_descriptor(e->tid, (int)e->event->args[arg], path, sizeof path);
+    const size_t len = memory_descriptor(&e->view, (int)e->event->args[arg], path, sizeof path);
     tracee_put(e, PART_FD, arg, path, len);
 }
 
@@ -24,7 +24,7 @@ static void put_path(tracee *e, unsigned arg, bool has_directory)
 {
     const uint64_t address = e->event->args[arg];
     uint8_t *to = tracee_part(e, PART_PATH, arg, EVENT_TEXT_MAX);
-    const size_t len = to != NULL ? memory_read_text(e->tid, address, (char *)to, EVENT_TEXT_MAX) : 0;
+    const size_t len = to != NULL ? memory_read_text(&e->view, address, (char *)to, EVENT_TEXT_MAX) : 0;
     const bool absolute = len > 0 && to[0] == '/';
     if (to != NULL) {
         tracee_end_part(e, len);
@@ -38,7 +38,7 @@ static void put_bytes(tracee *e, part_kind kind, unsigned arg, uint64_t address,
 {
     uint8_t *to = address != 0 ? tracee_part(e, kind, arg, most) : NULL;
     if (to != NULL) {
-        tracee_end_part(e, memory_read(e->tid, address, to, len < most ? (size_t)len : most));
+        tracee_end_part(e, memory_read(&e->view, address, to, len < most ? (size_t)len : most));
     }
 }
 
@@ -46,7 +46,7 @@ static void put_bytes(tracee *e, part_kind kind, unsigned arg, uint64_t address,
 static void put_message_address(tracee *e, unsigned arg)
 {
     struct msghdr message;
-    if (memory_read(e->tid, e->event->args[arg], &message, sizeof message) == sizeof message && message.msg_namelen > 0) {
+    if (memory_read(&e->view, e->event->args[arg], &message, sizeof message) == sizeof message && message.msg_namelen > 0) {
         put_bytes(e, PART_ADDRESS, arg, (uint64_t)(uintptr_t)message.msg_name, message.msg_namelen, ADDRESS_MAX);
     }
 }
@@ -55,7 +55,7 @@ static void put_message_address(tracee *e, unsigned arg)
 static void put_time(tracee *e, unsigned arg, uint64_t unit_ns)
 {
     int64_t time[2];
-    if (e->event->args[arg] != 0 && memory_read(e->tid, e->event->args[arg], time, sizeof time) == sizeof time && time[0] >= 0 &&
+    if (e->event->args[arg] != 0 && memory_read(&e->view, e->event->args[arg], time, sizeof time) == sizeof time && time[0] >= 0 &&
         time[0] < INT64_MAX / 2000000000 && time[1] >= 0 && time[1] < 1000000000) {
         const uint64_t ns = (uint64_t)time[0] * 1000000000u + (uint64_t)time[1] * unit_ns;
         tracee_put(e, PART_TIME, arg, &ns, sizeof ns);
@@ -66,7 +66,7 @@ static void put_argv(tracee *e, unsigned arg)
 {
     uint8_t *to = tracee_part(e, PART_ARGV, arg, ARGV_MAX);
     if (to != NULL) {
-        tracee_end_part(e, memory_read_strings(e->tid, e->event->args[arg], (char *)to, ARGV_MAX));
+        tracee_end_part(e, memory_read_strings(&e->view, e->event->args[arg], (char *)to, ARGV_MAX));
     }
 }
 
@@ -95,7 +95,7 @@ void capture_after(tracee *e, const syscall_spec *spec)
         return;
     }
     const unsigned arg = (unsigned)(address - spec->args);
-    if (e->event->args[arg + 1] != 0 && memory_read(e->tid, e->event->args[arg + 1], &len, sizeof len) == sizeof len) {
+    if (e->event->args[arg + 1] != 0 && memory_read(&e->view, e->event->args[arg + 1], &len, sizeof len) == sizeof len) {
         put_bytes(e, PART_ADDRESS, arg, e->event->args[arg], len, ADDRESS_MAX);
     }
 }

@@ -7,9 +7,49 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, TEXT_CHUNK = 256, POINTERS_MAX = 64 }; /* PAGE: the smallest there is; more pieces do no harm */
+enum {
+    PAGE = 4096, /* the smallest there is; more pieces do no harm */
+    TEXT_CHUNK = 256,
+    POINTERS_MAX = 64,
+    LOOKS_TO_OPEN = 16,
+    DESCRIPTORS_MAX = 512 /* from this one on they are left to whatever else the tracer opens */
+};
 
-size_t memory_read(pid_t tid, uint64_t address, void *to, size_t len)
+/* ---- descriptors that stay open ---- */
+
+static int open_entry(pid_t tid, const char *name, int flags)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)tid, name);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+    if (fd >= DESCRIPTORS_MAX) {
+        close(fd);
+    }
+    return fd > 0 && fd < DESCRIPTORS_MAX ? fd : 0;
+}
+
+static void open_when_worth_it(memory_view *v)
+{
+    if (v->looks <= LOOKS_TO_OPEN && v->looks++ == LOOKS_TO_OPEN) { /* once: what cannot be opened is done without */
+        v->bytes = open_entry(v->tid, "mem", 0);
+        v->descriptors = open_entry(v->tid, "fd", O_DIRECTORY);
+    }
+}
+
+void memory_view_close(memory_view *v)
+{
+    if (v->bytes > 0) {
+        close(v->bytes);
+    }
+    if (v->descriptors > 0) {
+        close(v->descriptors);
+    }
+    *v = (memory_view){.tid = v->tid};
+}
+
+/* ---- memory ---- */
+
+static size_t read_in_pieces(pid_t tid, uint64_t address, void *to, size_t len)
 {
     size_t done = 0;
     while (done < len) { /* a piece that ends at its page: the page behind it may not be there */
@@ -31,12 +71,20 @@ size_t memory_read(pid_t tid, uint64_t address, void *to, size_t len)
     return done;
 }
 
-size_t memory_read_text(pid_t tid, uint64_t address, char *to, size_t size)
+/* What the descriptor does not give (an address with a tag, a program that ended meanwhile) is tried by the other way. */
+size_t memory_read(memory_view *v, uint64_t address, void *to, size_t len)
+{
+    open_when_worth_it(v);
+    const ssize_t got = v->bytes > 0 ? pread(v->bytes, to, len, (off_t)address) : 0;
+    return got > 0 ? (size_t)got : read_in_pieces(v->tid, address, to, len);
+}
+
+size_t memory_read_text(memory_view *v, uint64_t address, char *to, size_t size)
 {
     size_t done = 0;
     while (address != 0 && done < size) {
         const size_t wanted = size - done < TEXT_CHUNK ? size - done : TEXT_CHUNK;
-        const size_t got = memory_read(tid, address + done, to + done, wanted);
+        const size_t got = memory_read(v, address + done, to + done, wanted);
         const char *end = memchr(to + done, '\0', got);
         if (end != NULL) {
             return (size_t)(end - to);
@@ -49,21 +97,23 @@ size_t memory_read_text(pid_t tid, uint64_t address, char *to, size_t size)
     return done;
 }
 
-size_t memory_read_strings(pid_t tid, uint64_t address, char *to, size_t size)
+size_t memory_read_strings(memory_view *v, uint64_t address, char *to, size_t size)
 {
     uint64_t pointers[POINTERS_MAX];
     size_t done = 0;
-    const size_t count = address != 0 ? memory_read(tid, address, pointers, sizeof pointers) / sizeof pointers[0] : 0;
+    const size_t count = address != 0 ? memory_read(v, address, pointers, sizeof pointers) / sizeof pointers[0] : 0;
     for (size_t i = 0; i < count && pointers[i] != 0 && done + 1 < size; i++) {
-        done += memory_read_text(tid, pointers[i], to + done, size - done - 1);
+        done += memory_read_text(v, pointers[i], to + done, size - done - 1);
         to[done++] = '\0';
     }
     return done;
 }
 
-static size_t read_link_at(const char *path, char *to, size_t size)
+/* ---- /proc ---- */
+
+static size_t read_link_at(int directory, const char *path, char *to, size_t size)
 {
-    const ssize_t len = readlink(path, to, size);
+    const ssize_t len = readlinkat(directory, path, to, size);
     return len > 0 ? (size_t)len : 0;
 }
 
@@ -71,7 +121,7 @@ size_t memory_link(pid_t pid, const char *name, char *to, size_t size)
 {
     char path[64];
     (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    return read_link_at(path, to, size);
+    return read_link_at(AT_FDCWD, path, to, size);
 }
 
 /* Without snprintf(), which takes longer than the link. */
@@ -89,17 +139,22 @@ static char *put_number(char *to, unsigned value)
     return to;
 }
 
-size_t memory_descriptor(pid_t tid, int fd, char *to, size_t size)
+size_t memory_descriptor(memory_view *v, int fd, char *to, size_t size)
 {
     char path[64] = "/proc/";
     if (fd < 0) {
         return 0;
     }
-    char *at = put_number(path + 6, (unsigned)tid);
+    open_when_worth_it(v);
+    if (v->descriptors > 0) {
+        *put_number(path, (unsigned)fd) = '\0';
+        return read_link_at(v->descriptors, path, to, size);
+    }
+    char *at = put_number(path + 6, (unsigned)v->tid);
     memcpy(at, "/fd/", 4);
     at = put_number(at + 4, (unsigned)fd);
     *at = '\0';
-    return read_link_at(path, to, size);
+    return read_link_at(AT_FDCWD, path, to, size);
 }
 
 size_t memory_file(pid_t pid, const char *name, char *to, size_t size)

@@ -11,6 +11,13 @@ tracee *tracee_find(const tracee_table *t, pid_t tid)
     return number_table_get(&t->by_tid, (uint64_t)tid);
 }
 
+static void tracee_free(tracee *e)
+{
+    memory_view_close(&e->view);
+    free(e->event);
+    free(e);
+}
+
 tracee *tracee_add(tracee_table *t, pid_t tid, pid_t pid)
 {
     tracee *e = calloc(1, sizeof *e);
@@ -20,7 +27,7 @@ tracee *tracee_add(tracee_table *t, pid_t tid, pid_t pid)
         free(e);
         return NULL;
     }
-    *e = (tracee){.tid = tid, .pid = pid, .event = record, .capacity = EVENT_SIZE_FIRST};
+    *e = (tracee){.tid = tid, .pid = pid, .view.tid = tid, .event = record, .capacity = EVENT_SIZE_FIRST};
     return e;
 }
 
@@ -28,8 +35,7 @@ void tracee_remove(tracee_table *t, pid_t tid)
 {
     tracee *e = number_table_remove(&t->by_tid, (uint64_t)tid);
     if (e != NULL) {
-        free(e->event);
-        free(e);
+        tracee_free(e);
     }
 }
 
@@ -38,10 +44,10 @@ void tracee_rename(tracee_table *t, pid_t from, pid_t to)
     tracee *e = from != to ? number_table_remove(&t->by_tid, (uint64_t)from) : NULL;
     if (e != NULL) {
         tracee_remove(t, to);
-        e->tid = e->pid = to;
+        memory_view_close(&e->view);
+        e->tid = e->pid = e->view.tid = to;
         if (number_table_add(&t->by_tid, (uint64_t)to, e) != LOOM_OK) {
-            free(e->event);
-            free(e);
+            tracee_free(e);
         }
     }
 }
@@ -51,8 +57,7 @@ void tracee_clear(tracee_table *t)
     size_t position = 0;
     void *value;
     while (number_table_next(&t->by_tid, &position, &value)) {
-        free(((tracee *)value)->event);
-        free(value);
+        tracee_free(value);
     }
     number_table_fini(&t->by_tid);
     *t = (tracee_table){0};

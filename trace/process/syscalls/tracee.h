@@ -7,14 +7,17 @@
 
 #include "base/number_table.h"
 #include "trace/process/syscalls/event.h"
+#include "trace/process/syscalls/memory.h"
 
 typedef struct tracee {
     pid_t tid, pid;
     bool in_call;  /* at its seccomp stop a call was begun; the next system call stop is its end */
     bool to_look;  /* what its arguments point to is to be captured, now that it goes on */
+    bool to_tell;  /* its call has ended, and is to be told of, now that it goes on */
     bool kept;     /* the call is to become a span, if what came of it is wanted */
     bool attached; /* has no filter: all its calls stop */
     bool foreign;  /* of another architecture; counted once */
+    memory_view view;
     event *event;  /* of the call, with its parts; capacity bytes */
     uint32_t capacity;
 } tracee;

@@ -34,7 +34,8 @@ static void set_signals(void)
     }
     const struct sigaction wake = {.sa_handler = on_signal};
     sigaction(SIGUSR1, &wake, NULL);
-    signal(SIGCHLD, SIG_DFL);
+    const struct sigaction ends_only = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP}; /* a stop wakes waitpid() without it */
+    sigaction(SIGCHLD, &ends_only, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

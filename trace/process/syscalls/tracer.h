@@ -76,8 +76,8 @@ bool tracer_on_call(tracer *t, tracee *e);
 void tracer_keep_children(pid_t tid);
 /* Counts a process of another architecture. */
 void tracer_note_architecture(tracer *t, tracee *e);
-/* What e->to_look asks for, once the thread goes on. */
-void tracer_look(tracer *t, tracee *e);
+/* What e->to_look and e->to_tell ask for, once the thread goes on. */
+void tracer_follow_up(tracer *t, tracee *e);
 /* Writes e->event. */
 void tracer_tell(tracer *t, const tracee *e, ring_urgency urgency);
 

@@ -59,7 +59,8 @@ static void keep_children(pid_t tid, uint64_t number, uint64_t argument)
 {
     uint64_t flags = argument;
 #ifdef SYS_clone3
-    if (number == SYS_clone3 && memory_read(tid, argument, &flags, sizeof flags) == sizeof flags && (flags & CLONE_UNTRACED) != 0) {
+    memory_view view = {.tid = tid};
+    if (number == SYS_clone3 && memory_read(&view, argument, &flags, sizeof flags) == sizeof flags && (flags & CLONE_UNTRACED) != 0) {
         (void)ptrace(PTRACE_POKEDATA, tid, (void *)(uintptr_t)argument, (void *)(uintptr_t)(flags & ~(uint64_t)CLONE_UNTRACED));
     }
 #endif
@@ -127,11 +128,17 @@ static void begin_record(tracer *t, tracee *e, uint64_t number, const uint64_t *
 }
 
 /* While the call runs: its thread can change nothing that we look at, and will stop at its end, and so neither waits for the
- * other. (Other threads can change it; so they can in the kernel's eyes.) */
-void tracer_look(tracer *t, tracee *e)
+ * other. (Other threads can change it; so they can in the kernel's eyes.) And what is told of a call that has ended, its thread
+ * need not wait for. */
+void tracer_follow_up(tracer *t, tracee *e)
 {
-    e->to_look = false;
-    capture_before(e, t->plan->by_number[e->event->number]);
+    if (e->to_look) {
+        capture_before(e, t->plan->by_number[e->event->number]);
+    }
+    if (e->to_tell) {
+        tracer_tell(t, e, RING_MAY_WAIT);
+    }
+    e->to_look = e->to_tell = false;
 }
 
 /* Whether its end is to be seen. */
@@ -190,7 +197,7 @@ static void end_call(tracer *t, tracee *e, int64_t result)
     if (e->kept && duration >= plan->min_duration_ns &&
         (!plan->errors_only || (failed && syscall_error_matters(spec, (int)-result, event_path(e->event))))) {
         capture_after(e, spec);
-        tracer_tell(t, e, RING_MAY_WAIT);
+        e->to_tell = true;
     }
 }
 

@@ -216,6 +216,7 @@ static tracee *on_exec(tracer *t, pid_t pid)
     if (e != NULL) {
         e->pid = pid;
         e->foreign = false;
+        memory_view_close(&e->view);
         caller_forget(t->callers, pid);
         tracer_note_architecture(t, e);
         tell_program(t, e);
@@ -281,7 +282,7 @@ void tracer_on_status(tracer *t, pid_t tid, int status)
     default: break;
     }
     go_on(t, e, tid, 0);
-    if (e != NULL && !t->detaching && e->in_call && e->to_look) {
-        tracer_look(t, e);
+    if (e != NULL && !t->detaching) {
+        tracer_follow_up(t, e);
     }
 }
