@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From an OTLP endpoint to the URL that is posted to (OpenTelemetry, OTLP exporter, "Endpoint URLs for OTLP/HTTP"). */
+#include "base/str.h"
 #include "trace/export/curl_library.h"
 #include "trace/export/exporter.h"
 
@@ -89,7 +90,7 @@ static bool is_127(const char *host, size_t len)
 
 bool endpoint_is_loopback(const char *url)
 {
-    loom_str authority = authority_of(url);
+    const loom_str authority = str_trim(authority_of(url));
     const char *at = end_of_userinfo(authority);
     const char *host = at != NULL ? at + 1 : authority.data;
     size_t len = authority.len - (size_t)(host - authority.data);
@@ -102,14 +103,13 @@ bool endpoint_is_loopback(const char *url)
     return (len == 9 && strncasecmp(host, "localhost", 9) == 0) || is_127(host, len);
 }
 
-/* host:port, as gRPC takes it, gets a scheme. On the heap. NULL: no memory. */
+/* Without the blanks around it; host:port, as gRPC takes it, gets a scheme. On the heap. NULL: no memory. */
 static char *with_scheme(const loom_span_processor_options *options)
 {
-    if (strstr(options->endpoint, "://") != NULL) {
-        return strdup(options->endpoint);
-    }
+    const loom_str given = str_trim(str_of(options->endpoint));
+    const char *scheme = strstr(options->endpoint, "://") != NULL ? "" : options->secure ? "https://" : "http://";
     char *text;
-    return asprintf(&text, "%s://%s", options->secure ? "https" : "http", options->endpoint) < 0 ? NULL : text;
+    return asprintf(&text, "%s%.*s", scheme, (int)given.len, given.data) < 0 ? NULL : text;
 }
 
 /* ---- what nearly every endpoint is ---- */

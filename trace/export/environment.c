@@ -70,7 +70,7 @@ static void read_times(reader *r)
 static bool has_http_port(const char *endpoint)
 {
     const char *port = endpoint != NULL ? strstr(endpoint, ":4318") : NULL;
-    return port != NULL && (port[5] == '\0' || port[5] == '/');
+    return port != NULL && (port[5] == '\0' || port[5] == '/' || str_is_space(port[5]));
 }
 
 static const char *const protocols[] = {"grpc", "http/protobuf", "http/json", NULL};
@@ -111,8 +111,8 @@ static void read_tls(reader *r)
 
 static bool ends_in_443(const char *endpoint)
 {
-    const size_t len = strlen(endpoint);
-    return len > 4 && strcmp(endpoint + len - 4, ":443") == 0;
+    const loom_str text = str_trim(str_of(endpoint));
+    return text.len > 4 && str_is(str_tail(text, text.len - 4), ":443");
 }
 
 /* Whether host:port is to be https. OTEL_EXPORTER_OTLP_INSECURE is false by default, so it is; but a receiver on this
@@ -172,13 +172,13 @@ static void read_endpoint(reader *r)
 
 static void read_otlp(reader *r)
 {
-    static const env_names headers = OTLP("HEADERS"), compression = OTLP("COMPRESSION");
+    static const env_names compression = OTLP("COMPRESSION");
     static const char *const compressions[] = {"none", "gzip", NULL};
     size_t at = 0;
     read_endpoint(r);
     read_protocol(r->out, r->report);
     read_tls(r);
-    r->out->headers = env_first(&headers).value;
+    r->out->headers = otlp_headers_from_env(r->report);
     (void)env_read_choice(&at, &compression, compressions, (env_fault){"is neither gzip nor none", "none"}, r->report);
     r->out->gzip = at == 1;
 }

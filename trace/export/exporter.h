@@ -5,6 +5,8 @@
 #ifndef LOOM_TRACE_EXPORT_EXPORTER_H
 #define LOOM_TRACE_EXPORT_EXPORTER_H
 
+#include "trace/export/env_report.h"
+
 #include <loom/trace.h>
 
 #include <stdatomic.h>
@@ -75,6 +77,8 @@ loom_status otlp_exporter_open(exporter **out, const loom_span_processor_options
 
 /* otlp_exporter.c: one header, one that HTTP allows, and none that is the exporter's own. */
 bool otlp_header_valid(const char *key, const char *value);
+/* headers_env.c: the headers of the environment, as they stand there. NULL: none. report may be NULL. */
+const char *otlp_headers_from_env(const env_report *report);
 
 /* endpoint.c: the URL to post to, on the heap. */
 loom_status endpoint_url(char **out, const loom_span_processor_options *options);

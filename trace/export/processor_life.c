@@ -21,11 +21,24 @@ static size_t or_default(size_t value, size_t fallback)
     return value != 0 ? value : fallback;
 }
 
+/* What the environment says wrong has been reported; of a default nobody else knows. */
+static void report_batch(const loom_span_processor *p, const loom_span_processor_options *o)
+{
+    char text[160];
+    if (o->max_export_batch_size != 0 && o->on_error != NULL && o->complaints == LOOM_COMPLAINTS_ALL) {
+        (void)snprintf(text, sizeof text,
+                       "a batch of %zu spans is more than may wait (OTEL_BSP_MAX_QUEUE_SIZE); batches have at most %zu",
+                       p->max_batch, p->max_queue);
+        o->on_error(o->user, text);
+    }
+}
+
 static void configure(loom_span_processor *p, const loom_span_processor_options *o)
 {
     p->max_queue = or_default(o->max_queue_size, DEFAULT_QUEUE_SIZE);
     p->max_batch = or_default(o->max_export_batch_size, DEFAULT_BATCH_SIZE);
     if (p->max_batch > p->max_queue) { /* else the queue would fill without ever making a batch */
+        report_batch(p, o);
         p->max_batch = p->max_queue;
     }
     p->delay_ns = or_default(o->schedule_delay_ms, o->exporter == LOOM_EXPORTER_LINK ? LINK_DELAY_MS : DEFAULT_DELAY_MS) * (uint64_t)NS_PER_MS;

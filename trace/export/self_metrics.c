@@ -2,6 +2,7 @@
 #include "trace/export/processor_state.h"
 
 #include "base/clock.h"
+#include "base/str.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,11 +45,11 @@ static void find_server(self_metrics *m, const loom_span_processor_options *o)
     if (!grpc && o->exporter != LOOM_EXPORTER_OTLP_HTTP && o->exporter != LOOM_EXPORTER_OTLP_HTTP_JSON) {
         return;
     }
-    const char *endpoint = o->endpoint != NULL ? o->endpoint : grpc ? "localhost:4317" : "localhost:4318";
+    const loom_str endpoint = str_trim(str_of(o->endpoint != NULL ? o->endpoint : grpc ? "localhost:4317" : "localhost:4318"));
     char text[URL_MAX], why[URL_ERROR_SIZE];
-    const char *scheme = strstr(endpoint, "://") != NULL ? "" : o->secure ? "https://" : "http://";
+    const char *scheme = memmem(endpoint.data, endpoint.len, "://", 3) != NULL ? "" : o->secure ? "https://" : "http://";
     url u;
-    if (snprintf(text, sizeof text, "%s%s", scheme, endpoint) < (int)sizeof text &&
+    if (snprintf(text, sizeof text, "%s%.*s", scheme, (int)endpoint.len, endpoint.data) < (int)sizeof text &&
         url_parse(&u, text, URL_WEB, why) == LOOM_OK) {
         memcpy(m->server, u.host, sizeof m->server);
         m->port = u.port;

@@ -10,8 +10,6 @@
 #include "trace/span/propagators.h"
 #include "trace/span/sampler.h"
 
-#include <string.h>
-
 static void on_bad_pair(void *user, loom_str pair)
 {
     env_report_value(user, "OTEL_RESOURCE_ATTRIBUTES", pair, "is no key=value, percent-encoded", "the other pairs");
@@ -23,36 +21,6 @@ static bool accept(void *user, const char *key, const char *value)
     (void)key;
     (void)value;
     return true;
-}
-
-typedef struct header_check {
-    const char *variable;
-    const env_report *report;
-} header_check;
-
-/* Headers hold secrets: of a bad one only the key is shown. */
-static void on_bad_header(void *user, loom_str pair)
-{
-    const header_check *check = user;
-    const char *equals = memchr(pair.data, '=', pair.len);
-    loom_str key = {pair.data, equals != NULL ? (size_t)(equals - pair.data) : 0};
-    env_report_value(check->report, check->variable, key, "is no header as key=value, percent-encoded", "the other headers");
-}
-
-static bool check_header(void *user, const char *key, const char *value)
-{
-    const header_check *check = user;
-    if (!otlp_header_valid(key, value)) {
-        env_report_value(check->report, check->variable, str_of(key), "is no header that can be sent", "the other headers");
-    }
-    return true;
-}
-
-static void check_headers(const env_report *report)
-{
-    const env_variable v = env_get_either("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS");
-    header_check check = {v.name, report};
-    (void)percent_pairs_checked(v.value, check_header, on_bad_header, &check); /* no memory is no fault of the environment's */
 }
 
 void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *user)
@@ -68,9 +36,6 @@ void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *
         (void)limits_from_env(&report);
         (void)recorder_settings_from_env(&report);
         (void)percent_pairs_checked(env_get("OTEL_RESOURCE_ATTRIBUTES"), accept, on_bad_pair, &report);
-        if (options.headers != NULL) {
-            check_headers(&report);
-        }
         span_chain chain = {0};
         (void)chain_add_from_env(&chain, &report); /* out of memory is no fault of the environment's */
         span_chain_fini(&chain);

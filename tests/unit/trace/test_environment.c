@@ -252,6 +252,78 @@ static void an_endpoint_without_a_scheme_is_secure_unless_it_is_here(void **stat
     }
 }
 
+static void blanks_around_an_endpoint_do_not_count(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *endpoint, *url;
+    } vectors[] = {
+        {" http://collector:4317\t", "http://collector:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export"},
+        {"http://collector:4318 ", "http://collector:4318/v1/traces"},
+        {"\tlocalhost:4318 ", "http://localhost:4318/v1/traces"},
+        {" collector:4318", "https://collector:4318/v1/traces"},
+        {" HTTP://collector:4318 ", "http://collector:4318/v1/traces"}, /* by libcurl */
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        setenv("OTEL_EXPORTER_OTLP_ENDPOINT", vectors[i].endpoint, 1);
+        heard t = {.count = 0};
+        loom_telemetry_check_env(hear, &t);
+        assert_int_equal(0, t.count);
+        char *made;
+        const loom_span_processor_options o = from_env(NULL);
+        assert_status(LOOM_OK, endpoint_url(&made, &o));
+        assert_string_equal(vectors[i].url, made);
+        free(made);
+    }
+    char *made;
+    assert_status(LOOM_EINVAL, endpoint_url(&made, &(loom_span_processor_options){.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = "http:// h"}));
+    assert_status(LOOM_EINVAL, endpoint_url(&made, &(loom_span_processor_options){.exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = " "}));
+}
+
+static void headers_without_a_good_one_leave_it_to_the_general_ones(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *traces, *general, *used, *told;
+    } vectors[] = {
+        {"a=1,Bearer secret", "b=2", "a=1,Bearer secret", "OTEL_EXPORTER_OTLP_TRACES_HEADERS: \"\" is no header as key=value, percent-encoded; using the other headers\n"},
+        {"Bearer secret", "b=2", "b=2", "OTEL_EXPORTER_OTLP_TRACES_HEADERS: \"\" is no header as key=value, percent-encoded; using OTEL_EXPORTER_OTLP_HEADERS\n"},
+        {"Host=secret", "b=2", "b=2", "OTEL_EXPORTER_OTLP_TRACES_HEADERS: \"Host\" is no header that can be sent; using OTEL_EXPORTER_OTLP_HEADERS\n"},
+        {" , ", "b=2", "b=2", "OTEL_EXPORTER_OTLP_TRACES_HEADERS: \" , \" names no header; using OTEL_EXPORTER_OTLP_HEADERS\n"},
+        {"x", NULL, NULL, "OTEL_EXPORTER_OTLP_TRACES_HEADERS: \"\" is no header as key=value, percent-encoded; using no header\n"},
+        {NULL, "a b=secret", NULL, "OTEL_EXPORTER_OTLP_HEADERS: \"a b\" is no header that can be sent; using no header\n"},
+        {"a=1", "b", "a=1", ""},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", vectors[i].traces != NULL ? vectors[i].traces : "", 1);
+        setenv("OTEL_EXPORTER_OTLP_HEADERS", vectors[i].general != NULL ? vectors[i].general : "", 1);
+        heard t = {.count = 0};
+        loom_telemetry_check_env(hear, &t);
+        assert_string_equal(vectors[i].told, t.text);
+        const char *used = from_env(NULL).headers;
+        assert_string_equal(vectors[i].used != NULL ? vectors[i].used : "none", used != NULL ? used : "none");
+    }
+}
+
+static void a_batch_above_the_default_queue_is_told(void **state)
+{
+    (void)state;
+    heard t = {.count = 0};
+    loom_span_processor *processor;
+    loom_span_processor_options o = {.exporter = LOOM_EXPORTER_NONE, .max_export_batch_size = 4096, .on_error = hear, .user = &t};
+    assert_status(LOOM_OK, loom_span_processor_create(&processor, &o));
+    loom_span_processor_unref(processor);
+    assert_int_equal(1, t.count);
+    assert_non_null(strstr(t.text, "a batch of 4096 spans is more than may wait (OTEL_BSP_MAX_QUEUE_SIZE); batches have at most 2048"));
+    o.max_queue_size = 4096;
+    assert_status(LOOM_OK, loom_span_processor_create(&processor, &o));
+    loom_span_processor_unref(processor);
+    o = (loom_span_processor_options){.exporter = LOOM_EXPORTER_NONE, .max_queue_size = 10, .on_error = hear, .user = &t};
+    assert_status(LOOM_OK, loom_span_processor_create(&processor, &o)); /* the default batch is nobody's mistake */
+    loom_span_processor_unref(processor);
+    assert_int_equal(1, t.count);
+}
+
 static void an_endpoint_that_makes_no_sense_leaves_it_to_the_next(void **state)
 {
     (void)state;
@@ -588,6 +660,9 @@ int main(void)
         CLEARED(plain_endpoints_are_read_as_libcurl_reads_them),
         CLEARED(host_and_port_are_an_endpoint),
         CLEARED(an_endpoint_without_a_scheme_is_secure_unless_it_is_here),
+        CLEARED(blanks_around_an_endpoint_do_not_count),
+        CLEARED(headers_without_a_good_one_leave_it_to_the_general_ones),
+        CLEARED(a_batch_above_the_default_queue_is_told),
         CLEARED(an_endpoint_that_makes_no_sense_leaves_it_to_the_next),
         CLEARED(an_endpoint_of_the_command_line_is_read_as_one_of_the_environment),
         CLEARED(several_exporters_get_the_same_batches),
