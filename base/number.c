@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/number.h"
 
+#include "base/str.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,5 +106,18 @@ bool number_parse(loom_str text, double *out)
         return false;
     }
     *out = value;
+    return true;
+}
+
+bool number_take(loom_str *text, double *out)
+{
+    size_t len = 0;
+    while (len < text->len && ((text->data[len] >= '0' && text->data[len] <= '9') || text->data[len] == '.')) {
+        len++;
+    }
+    if (len == 0 || text->data[0] == '.' || text->data[len - 1] == '.' || !number_parse((loom_str){text->data, len}, out)) {
+        return false;
+    }
+    *text = str_tail(*text, len);
     return true;
 }

@@ -15,5 +15,7 @@ size_t number_format_shortest(char out[NUMBER_SIZE], double value);
 size_t number_format_fixed(char out[NUMBER_SIZE], double value, int decimals);
 /* A finite number, as "-1.5e3": all of text, and nothing around it. What is too small for a double is 0. */
 bool number_parse(loom_str text, double *out);
+/* Takes what *text begins with: digits, and perhaps a point between two of them. */
+bool number_take(loom_str *text, double *out);
 
 #endif

@@ -76,7 +76,7 @@ static loom_status read_settings(program *p, settings *to, problems *list, loom_
     if (env == LOOM_ENOMEM) {
         return env;
     }
-    settings_check_variable_names(to, list);
+    settings_check_variable_names(to, false, list);
     if ((*flags = program_apply_flags(p, to, list)) == LOOM_ENOMEM) {
         return LOOM_ENOMEM;
     }

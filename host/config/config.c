@@ -3,7 +3,6 @@
 
 #include "base/number.h"
 #include "base/str.h"
-#include "base/suggest.h"
 #include "base/url.h"
 #include "host/config/units.h"
 
@@ -12,7 +11,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void *field(const config *c, size_t key)
 {
@@ -154,50 +152,6 @@ static loom_status load_variable(config *c, size_t key, const char *name, bool *
     return st == LOOM_EINVAL && foreign ? LOOM_OK : st;
 }
 
-/* Whether name begins as the variables of this key's section do. */
-static bool is_of_section(const config_key *key, loom_str name)
-{
-    char prefix[64];
-    config_env_name(prefix, sizeof prefix, key);
-    prefix[strlen(prefix) - strlen(key->name)] = '\0';
-    return name.len > strlen(prefix) && strncmp(name.data, prefix, strlen(prefix)) == 0;
-}
-
-/* A variable that is nearly one of ours is one that somebody thinks is set. */
-static void check_spelling(const config *c, loom_str name, problems *list)
-{
-    char candidates[2][64];
-    size_t next = 0;
-    suggestion near;
-    suggestion_init(&near, name);
-    for (size_t i = 0; i < c->count; i++) {
-        config_env_name(candidates[next], sizeof candidates[next], &c->keys[i]);
-        if (c->keys[i].env != NULL || !is_of_section(&c->keys[i], name)) {
-            continue;
-        }
-        if (str_is(name, candidates[next])) {
-            return;
-        }
-        suggestion_consider(&near, candidates[next]);
-        next = near.best == candidates[next] ? 1 - next : next; /* the best one stays where it is */
-    }
-    const char *best = suggestion_result(&near);
-    if (best != NULL) {
-        problems_add(list, PROBLEM_WARNING, "%.*s: no such variable; did you mean %s?", (int)name.len, name.data, best);
-    }
-}
-
-static void check_names(const config *c, problems *list)
-{
-    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
-        const size_t len = strcspn(*entry, "=");
-        const bool set = (*entry)[len] == '=' && (*entry)[len + 1] != '\0';
-        if (strncmp(*entry, "LOOM_", 5) == 0 && set && !config_names_a_service((loom_str){*entry, len})) {
-            check_spelling(c, (loom_str){*entry, len}, list);
-        }
-    }
-}
-
 loom_status config_load_env(config *c, problems *list)
 {
     loom_status result = LOOM_OK;
@@ -218,7 +172,6 @@ loom_status config_load_env(config *c, problems *list)
             result = st != LOOM_OK ? st : result;
         }
     }
-    check_names(c, list);
     return result;
 }
 

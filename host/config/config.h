@@ -130,13 +130,9 @@ LOOM_MUST_CHECK loom_status config_load_file(config *c, const char *path, proble
  * (config_toml.cpp: the only file that knows the TOML library.) */
 LOOM_MUST_CHECK loom_status config_load_toml(config *c, const char *name, loom_str text, problems *list);
 
-/* Applies the environment: LOOM_<SECTION>_<NAME>, or the variables a key names. Empty variables count as unset. A name that
- * is nearly one of the former is a warning.
+/* Applies the environment: LOOM_<SECTION>_<NAME>, or the variables a key names. Empty variables count as unset.
  * A bad value in an OTEL_ variable is a warning and ignored, as the OpenTelemetry specification asks. */
 LOOM_MUST_CHECK loom_status config_load_env(config *c, problems *list);
-/* Kubernetes and Docker describe a service called loom-broker in LOOM_BROKER_SERVICE_HOST, LOOM_BROKER_SERVICE_PORT_AGENTS,
- * LOOM_BROKER_PORT and LOOM_BROKER_PORT_7700_TCP_ADDR: such a name nobody wrote by hand. */
-bool config_names_a_service(loom_str name);
 /* Writes the name of the variable a key without env of its own is read from. */
 void config_env_name(char *out, size_t size, const config_key *key);
 

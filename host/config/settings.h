@@ -106,9 +106,9 @@ LOOM_MUST_CHECK loom_status settings_export_telemetry(const settings *s);
  * Nothing is added for one whose value the configuration has checked itself. */
 void settings_add_variable_problem(const settings *s, const char *text, problems *list);
 
-/* Adds a warning for each LOOM_ variable of the environment that nobody reads, unless list has one for it already. Those that
- * an orchestrator sets for a service of that name are left out. */
-void settings_check_variable_names(const settings *s, problems *list);
+/* Adds a warning for each LOOM_ variable of the environment that nobody reads. Those that an orchestrator sets for a service
+ * of that name are left out. own: others have variables of their own here, so that only a name that is nearly a known one is told. */
+void settings_check_variable_names(const settings *s, bool own, problems *list);
 
 /* The values of the sections named as a loom.toml, each with where it came from; as_json: one object. */
 void settings_print(const settings *s, const char *const *sections, bool as_json, FILE *out);

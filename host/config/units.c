@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "host/config/units.h"
 
+#include "base/duration.h"
 #include "base/number.h"
 #include "base/str.h"
 #include "base/utf8.h"
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NS_PER_MS 1000000u
 #define EXACT_MAX 9007199254740992.0 /* 2^53: a double counts up to here without gaps */
 
 struct unit {
@@ -22,51 +24,37 @@ struct unit {
 static const struct unit durations[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
 static const struct unit sizes[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {"", 1}};
 
-static bool parse_units(int64_t *out, loom_str text, const struct unit *units, size_t count)
-{
-    char digits[CONFIG_UNITS_SIZE];
-    size_t length = 0;
-    bool point = false;
-    while (length < text.len && ((text.data[length] >= '0' && text.data[length] <= '9') || text.data[length] == '.')) {
-        point = point || text.data[length] == '.';
-        length++;
-    }
-    if (length == 0 || length >= sizeof digits) {
-        return false;
-    }
-    memcpy(digits, text.data, length);
-    digits[length] = '\0';
-    double number;
-    if (!number_parse((loom_str){digits, length}, &number) || (point && (digits[0] == '.' || digits[length - 1] == '.'))) {
-        return false;
-    }
-    loom_str suffix = str_tail(text, length);
-    for (size_t i = 0; i < count; i++) {
-        if (str_is(suffix, units[i].name)) {
-            double scaled = number * (double)units[i].factor;
-            /* 0.3 of a millisecond is a mistake, not zero; 1.1s is 1100 ms although binary fractions miss it */
-            if (scaled > EXACT_MAX || fabs(scaled - round(scaled)) > 1e-6) {
-                return false;
-            }
-            *out = (int64_t)round(scaled);
-            return true;
-        }
-    }
-    return false;
-}
-
 bool config_parse_duration(int64_t *out_ms, loom_str text)
 {
     if (text.len == 1 && text.data[0] == '0') {
         *out_ms = 0;
         return true;
     }
-    return parse_units(out_ms, text, durations, sizeof durations / sizeof durations[0]);
+    uint64_t ns;
+    if (!duration_parse(&ns, text) || ns % NS_PER_MS != 0) { /* 0.3 of a millisecond is a mistake, not zero */
+        return false;
+    }
+    *out_ms = (int64_t)(ns / NS_PER_MS);
+    return true;
 }
 
 bool config_parse_size(int64_t *out_bytes, loom_str text)
 {
-    return parse_units(out_bytes, text, sizes, sizeof sizes / sizeof sizes[0]);
+    double number;
+    if (!number_take(&text, &number)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        if (str_is(text, sizes[i].name)) {
+            const double scaled = number * (double)sizes[i].factor;
+            if (scaled > EXACT_MAX || fabs(scaled - round(scaled)) > 1e-6) { /* half a byte is a mistake */
+                return false;
+            }
+            *out_bytes = (int64_t)round(scaled);
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool copy_number(char out[64], loom_str text, const char *allowed)

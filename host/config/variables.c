@@ -28,22 +28,14 @@ static bool ends_with(loom_str text, const char *suffix)
     return text.len >= len && memcmp(text.data + text.len - len, suffix, len) == 0;
 }
 
-bool config_names_a_service(loom_str name)
+/* Kubernetes and Docker describe a service called loom-broker in LOOM_BROKER_SERVICE_HOST, LOOM_BROKER_SERVICE_PORT_AGENTS,
+ * LOOM_BROKER_PORT and LOOM_BROKER_PORT_7700_TCP_ADDR: such a name nobody wrote by hand. */
+static bool names_a_service(loom_str name)
 {
     const char *port = memmem(name.data, name.len, "_PORT_", 6);
     return ends_with(name, "_SERVICE_HOST") || ends_with(name, "_PORT") || ends_with(name, "_ENV") ||
            memmem(name.data, name.len, "_SERVICE_PORT_", 14) != NULL ||
            (port != NULL && port + 6 < name.data + name.len && port[6] >= '0' && port[6] <= '9');
-}
-
-static bool told_already(const problems *list, loom_str name)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (strncmp(list->items[i].text, name.data, name.len) == 0 && list->items[i].text[name.len] == ':') {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Tracing tells of the names that are nearly its own. */
@@ -78,26 +70,25 @@ static bool look_up(const settings *s, loom_str name, char near[64])
     return distance == 0;
 }
 
-static void check_name(const settings *s, loom_str name, problems *list)
+static void check_name(const settings *s, loom_str name, bool own, problems *list)
 {
     char near[64];
-    if (config_names_a_service(name) || look_up(s, name, near) || told_already(list, name) ||
-        is_left_to_tracing(name, near[0] != '\0' ? near : NULL)) {
+    if (names_a_service(name) || look_up(s, name, near) || is_left_to_tracing(name, near[0] != '\0' ? near : NULL)) {
         return;
     }
     if (near[0] != '\0') {
         problems_add(list, PROBLEM_WARNING, "%.*s: no such variable; did you mean %s?", (int)name.len, name.data, near);
-    } else {
+    } else if (!own) {
         problems_add(list, PROBLEM_WARNING, "%.*s: no such variable, nobody reads it", (int)name.len, name.data);
     }
 }
 
-void settings_check_variable_names(const settings *s, problems *list)
+void settings_check_variable_names(const settings *s, bool own, problems *list)
 {
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
         const loom_str name = {*entry, strcspn(*entry, "=")};
         if (starts_with(name, "LOOM_") && name.data[name.len] == '=' && name.data[name.len + 1] != '\0') {
-            check_name(s, name, list);
+            check_name(s, name, own, list);
         }
     }
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
+#include "base/str.h"
 #include "base/thread.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
@@ -17,7 +19,6 @@
 #include "tools/loom/pace.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
-#include "trace/view/text.h"
 
 #define NS_PER_S 1e9
 enum { AGENTS_MAX = 64, SAMPLES_MAX = 100000, SIZE_LEAST = sizeof(uint64_t), QUIET_MS = 2000, NAME_SIZE = 160 };
@@ -302,7 +303,7 @@ static int run(const options *o)
     r->options = o;
     r->client.untraced = true;
     r->max_ns = 10000000000u;
-    if (max_time != NULL && (!text_parse_duration(&r->max_ns, max_time) || r->max_ns == 0)) {
+    if (max_time != NULL && (!duration_parse(&r->max_ns, str_of(max_time)) || r->max_ns == 0)) {
         exit_code = command_misuse(&bench, "--max-time must be a duration such as 10s, not \"%s\"", max_time);
     } else if (read_number(o, "count", 100000, 1, 1000000000, &r->count, &exit_code) &&
                read_number(o, "size", 128, SIZE_LEAST, LOOM_PAYLOAD_MAX, &r->size, &exit_code) &&

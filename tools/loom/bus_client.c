@@ -9,9 +9,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/duration.h"
 #include "base/runtime_dir.h"
+#include "base/str.h"
 #include "base/url.h"
-#include "trace/view/text.h"
 
 enum { CLOSE_MS = 5000, FLUSH_MS = 1000 };
 
@@ -119,7 +120,7 @@ static bool read_patience(const command *c, const options *o, uint32_t *ms, int 
 {
     const char *wait = options_value(o, "wait");
     uint64_t ns = 0;
-    if (wait != NULL && (!text_parse_duration(&ns, wait) || ns / 1000000 > UINT32_MAX)) {
+    if (wait != NULL && (!duration_parse(&ns, str_of(wait)) || ns / 1000000 > UINT32_MAX)) {
         *exit_code = command_misuse(c, "--wait must be a duration such as 500ms, 5s or 1m, not \"%s\"", wait);
         return false;
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/str.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
@@ -153,7 +154,7 @@ static bool read_seconds(const options *o, const char *name, double fallback, do
 {
     const char *text = options_value(o, name);
     uint64_t ns = 0;
-    const bool good = text == NULL || text_parse_duration(&ns, text);
+    const bool good = text == NULL || duration_parse(&ns, str_of(text));
     *out = text != NULL ? (double)ns / NS_PER_S : fallback;
     return good;
 }

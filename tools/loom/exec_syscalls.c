@@ -12,10 +12,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/duration.h"
 #include "base/str.h"
 #include "host/cli/term.h"
 #include "host/config/units.h"
-#include "trace/view/text.h"
 
 enum { COMMAND_LINE_SIZE = 4096, COMMAND_WORDS = 128 };
 
@@ -93,7 +93,7 @@ static bool read_options(const command *c, const options *o, syscall_trace_optio
 {
     const char *min = options_value(o, "min-duration"), *sample = options_value(o, "sample");
     const char *set = options_value(o, "syscalls");
-    if (min != NULL && !text_parse_duration(&with->min_duration_ns, min)) {
+    if (min != NULL && !duration_parse(&with->min_duration_ns, str_of(min))) {
         *exit_code = command_misuse(c, "--min-duration must be a duration such as 100us or 2ms, not \"%s\"", min);
         return false;
     }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/exec_trace.h"
 
+#include "base/duration.h"
+#include "base/str.h"
 #include "tools/loom/bus_client.h"
 #include "trace/export/exporter.h"
 #include "trace/export/processor.h"
 #include "trace/export/span_link.h"
-#include "trace/view/text.h"
 
 #include <stdlib.h>
 
@@ -43,7 +44,7 @@ static bool apply_options(exec_trace *t, const options *o, loom_span_processor_o
         *exit_code = command_misuse(t->command, "--otlp-protocol must be grpc, http/protobuf or http/json, not \"%s\"", protocol);
         return false;
     }
-    if (timeout != NULL && (!text_parse_duration(&ns, timeout) || ns / 1000000 > INT32_MAX)) {
+    if (timeout != NULL && (!duration_parse(&ns, str_of(timeout)) || ns / 1000000 > INT32_MAX)) {
         *exit_code = command_misuse(t->command, "--flush-timeout must be a duration such as 500ms or 2s, not \"%s\"", timeout);
         return false;
     }

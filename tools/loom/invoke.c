@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
+#include "base/str.h"
 #include "envelope/id.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
@@ -71,7 +73,7 @@ static bool read_time(const options *o, const char *name, uint32_t *ms, int *exi
 {
     const char *text = options_value(o, name);
     uint64_t ns = 0;
-    if (text != NULL && (!text_parse_duration(&ns, text) || ns < 1000000 || ns / 1000000 > 3600000)) {
+    if (text != NULL && (!duration_parse(&ns, str_of(text)) || ns < 1000000 || ns / 1000000 > 3600000)) {
         *exit_code = command_misuse(&invoke, "--%s must be a duration from 1ms to 1h, not \"%s\"", name, text);
         return false;
     }

@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "trace/view/text.h"
+#include "base/duration.h"
+#include "base/str.h"
 
 #define NS_PER_MS 1000000u
 #define INTERVAL_LEAST_NS (50 * (uint64_t)NS_PER_MS)
@@ -16,7 +17,7 @@ bool live_page_interval(uint64_t *ns, const command *c, const options *o, int *e
 {
     const char *text = options_value(o, "interval");
     *ns = 1000 * (uint64_t)NS_PER_MS;
-    if (text != NULL && (!text_parse_duration(ns, text) || *ns < INTERVAL_LEAST_NS)) {
+    if (text != NULL && (!duration_parse(ns, str_of(text)) || *ns < INTERVAL_LEAST_NS)) {
         *exit_code = command_misuse(c, "--interval must be a duration of 50ms or more, such as 500ms or 2s, not \"%s\"", text);
         return false;
     }

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
+#include "base/str.h"
 #include "trace/view/text.h"
 
 #define NS_PER_S 1e9
@@ -39,7 +41,7 @@ bool pace_read(pace *p, const command *c, const options *o, int *exit_code)
         *exit_code = command_misuse(c, "use --rate or --sleep, not both");
     } else if (rate != NULL && !parse_rate(rate, &p->interval_ns)) {
         *exit_code = command_misuse(c, "--rate must be a number above 0, such as 100 (a second), 30/m or 5/h, not \"%s\"", rate);
-    } else if (sleep != NULL && !text_parse_duration(&p->sleep_ns, sleep)) {
+    } else if (sleep != NULL && !duration_parse(&p->sleep_ns, str_of(sleep))) {
         *exit_code = command_misuse(c, "--sleep must be a duration such as 10ms or 2s, not \"%s\"", sleep);
     } else {
         return true;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/str.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
@@ -195,7 +196,7 @@ static bool read_time(const options *o, const char *name, uint64_t fallback_ns, 
 {
     const char *text = options_value(o, name);
     *ns = fallback_ns;
-    if (text != NULL && (!text_parse_duration(ns, text) || *ns > 3600ull * 1000u * NS_PER_MS)) {
+    if (text != NULL && (!duration_parse(ns, str_of(text)) || *ns > 3600ull * 1000u * NS_PER_MS)) {
         *exit_code = command_misuse(&ping, "--%s must be a duration such as 500ms or 2s, not \"%s\"", name, text);
         return false;
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "base/str.h"
 #include "envelope/id.h"
 #include "tools/loom/bus_client.h"
@@ -118,7 +119,7 @@ static int run(const options *o)
     if (message_topic_is_reserved(&request, o->operands[0], &exit_code)) {
         return exit_code;
     }
-    if (timeout != NULL && (!text_parse_duration(&ns, timeout) || ns < 1000000 || ns / 1000000 > UINT32_MAX)) {
+    if (timeout != NULL && (!duration_parse(&ns, str_of(timeout)) || ns < 1000000 || ns / 1000000 > UINT32_MAX)) {
         return command_misuse(&request, "--timeout must be a duration such as 500ms, 30s or 5m, not \"%s\"", timeout);
     }
     with.timeout_ms = (uint32_t)(ns / 1000000);

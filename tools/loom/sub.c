@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/str.h"
 #include "envelope/topic.h"
 #include "tools/loom/bus_client.h"
@@ -17,7 +18,6 @@
 #include "tools/loom/topic_rates.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
-#include "trace/view/text.h"
 
 enum { FILTERS_MAX = 32, TYPES_MAX = 16 };
 
@@ -140,7 +140,7 @@ static bool read_timeout(subscriber *s, const options *o, int *exit_code)
     if (text == NULL) {
         return true;
     }
-    if (!text_parse_duration(&ns, text) || ns < 1000000) {
+    if (!duration_parse(&ns, str_of(text)) || ns < 1000000) {
         *exit_code = command_misuse(&sub, "--timeout must be a duration such as 500ms, 30s or 5m, not \"%s\"", text);
         return false;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/duration.h"
 #include "base/str.h"
 #include "trace/view/summary.h"
-#include "trace/view/text.h"
 #include "tools/loom/trace_options.h"
 #include "tools/loom/verbs.h"
 
@@ -65,7 +65,7 @@ static bool visit(void *user, const trace_summary *summary)
 static bool read_duration(const options *o, const char *name, uint64_t *ns, int *exit_code)
 {
     const char *text = options_value(o, name);
-    if (text == NULL || text_parse_duration(ns, text)) {
+    if (text == NULL || duration_parse(ns, str_of(text))) {
         return true;
     }
     *exit_code = command_misuse(&ls, "--%s must be a duration such as 5ms, 2s or 1m, not \"%s\"", name, text);
@@ -94,7 +94,7 @@ static bool read_filter(const options *o, uint64_t now, store_filter *filter, in
         filter->attrs[i] = (store_attr){{attrs[i].data, key}, {equals + 1, attrs[i].len - key - 1}};
     }
     uint64_t age = now;
-    if (since != NULL && !text_parse_duration(&age, since)) {
+    if (since != NULL && !duration_parse(&age, str_of(since))) {
         *exit_code = command_misuse(&ls, "--since must be an age such as 90s, 10m, 2h or 1d, not \"%s\"", since);
         return false;
     }

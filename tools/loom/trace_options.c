@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/loom/trace_options.h"
 
+#include "base/duration.h"
 #include "base/str.h"
 #include "host/cli/term.h"
 #include "host/config/units.h"
-#include "trace/view/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -111,7 +111,7 @@ bool trace_options_retention(const command *c, const options *o, store_retention
     if (!trace_options_number(c, o, "retention-spans", SPANS, &out->spans, exit_code)) {
         return false;
     }
-    if (age != NULL && strcmp(age, "0") != 0 && !text_parse_duration(&out->age_ns, age)) {
+    if (age != NULL && strcmp(age, "0") != 0 && !duration_parse(&out->age_ns, str_of(age))) {
         *exit_code = command_misuse(c, "--retention-age must be a time, such as 36h or 7d, not \"%s\"", age);
         return false;
     }

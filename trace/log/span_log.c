@@ -1,39 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/log/span_log.h"
 
+#include "base/duration.h"
 #include "base/str.h"
 
 #include <string.h>
 
 #define SPAN_STATUS_ERROR 2 /* Status.StatusCode of OTLP */
-#define DIGITS_MAX 12u
 
 /* ---- rules ---- */
-
-/* "100ms": a whole number and its unit. */
-static bool parse_duration(uint64_t *ns, loom_str text)
-{
-    static const struct {
-        const char *name;
-        uint64_t ns;
-    } units[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}, {"m", 60000000000}};
-    uint64_t number = 0;
-    size_t digits = 0;
-    while (digits < text.len && text.data[digits] >= '0' && text.data[digits] <= '9') {
-        if (digits == DIGITS_MAX) {
-            return false;
-        }
-        number = number * 10 + (uint64_t)(text.data[digits++] - '0');
-    }
-    const loom_str unit = str_tail(text, digits);
-    for (size_t i = 0; digits > 0 && i < sizeof units / sizeof *units; i++) {
-        if (str_is_any_case(unit, units[i].name)) {
-            *ns = number > UINT64_MAX / units[i].ns ? UINT64_MAX - 1 : number * units[i].ns;
-            return true;
-        }
-    }
-    return false;
-}
 
 /* What follows prefix in item; data NULL: it does not begin with it. */
 static loom_str after(loom_str item, const char *prefix)
@@ -60,7 +35,7 @@ static bool parse_item(span_log_rules *rules, loom_str item)
 {
     const loom_str slow = after(item, "slow:"), key = after(item, "attr:");
     if (slow.data != NULL) {
-        return parse_duration(&rules->slow_ns, slow);
+        return duration_parse(&rules->slow_ns, slow);
     }
     if (key.data != NULL) {
         return parse_attr(rules, key);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/record/rules.h"
 
+#include "base/duration.h"
 #include "base/number.h"
 #include "base/str.h"
 
@@ -19,24 +20,6 @@ struct slow_name {
 };
 
 /* ---- text ---- */
-
-static bool parse_time(loom_str text, uint64_t *ns)
-{
-    static const struct {
-        const char *unit;
-        double ns;
-    } units[] = {{"ns", 1.0}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}}; /* "s" last: the others end with it */
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        const size_t len = strlen(units[i].unit);
-        if (text.len > len && memcmp(text.data + text.len - len, units[i].unit, len) == 0) {
-            double value;
-            const bool is = number_parse(str_trim((loom_str){text.data, text.len - len}), &value) && value >= 0 && value <= 1e9;
-            *ns = is ? (uint64_t)(value * units[i].ns) : 0;
-            return is;
-        }
-    }
-    return false;
-}
 
 static bool parse_share(loom_str text, double *share)
 {
@@ -62,8 +45,8 @@ static const char *parse_rule(slow_rules *out, loom_str text)
     if ((name.len == 0 && !rule->prefix) || name.len >= RULES_NAME_SIZE) {
         return "has a rule whose name is empty or longer than 63 bytes";
     }
-    if (!parse_time(str_trim((loom_str){at + 1, (size_t)(text.data + text.len - at - 1)}), &rule->ns)) {
-        return "has a rule whose time is no number with ns, us, ms or s";
+    if (!duration_parse(&rule->ns, str_trim((loom_str){at + 1, (size_t)(text.data + text.len - at - 1)}))) {
+        return "has a rule whose time is no duration such as 50ms";
     }
     memcpy(rule->name, name.data, name.len);
     out->count++;

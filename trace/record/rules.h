@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What counts as slow: "agent.on_event>50ms, workflow.*>2s, slowest=0.1%". A rule is a name of spans, which may end with "*", and a time
- * (ns, us, ms, s); the first that fits counts. `slowest` is the share of the spans of each name without a rule that is kept as slow:
+ * (base/duration.h); the first that fits counts. `slowest` is the share of the spans of each name without a rule that is kept as slow:
  * learned from the times that the recorder has seen, and applied once it has seen a thousand of the name.
  *
  * Under the recorder's lock. */

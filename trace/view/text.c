@@ -211,30 +211,6 @@ void text_put_value(FILE *out, loom_bytes any_value)
     }
 }
 
-bool text_parse_duration(uint64_t *out_ns, const char *text)
-{
-    static const struct {
-        const char *name;
-        double ns;
-    } units[] = {{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}};
-    if (text[0] < '0' || text[0] > '9') {
-        return false;
-    }
-    size_t digits = strspn(text, "0123456789.");
-    const char *end = text + digits;
-    double value;
-    if (!number_parse((loom_str){text, digits}, &value)) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(end, units[i].name) == 0 && value * units[i].ns < 9e18) {
-            *out_ns = (uint64_t)(value * units[i].ns);
-            return true;
-        }
-    }
-    return false;
-}
-
 size_t text_terminal_columns(int fd, size_t fallback)
 {
     struct winsize size;

@@ -28,8 +28,6 @@ void text_time(char out[TEXT_TIME_SIZE], uint64_t unix_ns);
 /* The value of an attribute (an encoded AnyValue), on one line. */
 void text_put_value(FILE *out, loom_bytes any_value);
 
-/* A number and ns, us, µs, ms, s, m, h or d ("10m", "1.5h"); nanoseconds. False when it is none, or over 2^63. */
-bool text_parse_duration(uint64_t *out_ns, const char *text);
 /* Columns of the terminal at fd, at least 60; fallback when it is none. */
 size_t text_terminal_columns(int fd, size_t fallback);
 

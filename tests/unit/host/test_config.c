@@ -268,26 +268,6 @@ static void the_environment_overwrites_and_otel_mistakes_only_warn(void **state)
     unsetenv("LOOM_ROOM");
 }
 
-static void a_variable_that_is_nearly_ours_is_told_and_others_are_not(void **state)
-{
-    fixture *f = *state;
-    static const char *const others[] = {"LOOM_ONE_COUNT", "LOOM_ONE_PORT_7700_TCP", "LOOM_ONE_", "LOOM_THREE_COUNT", "LOOM_ON", "LOOM_"};
-    setenv("LOOM_ONE_CUONT", "9", 1);
-    setenv("LOOM_TWO_LSIT", "", 1); /* is not set */
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        setenv(others[i], "1", 1);
-    }
-    assert_status(LOOM_OK, config_load_env(&f->c, &f->list));
-    assert_int_equal(1, f->list.count);
-    assert_int_equal(PROBLEM_WARNING, f->list.items[0].severity);
-    assert_string_equal("LOOM_ONE_CUONT: no such variable; did you mean LOOM_ONE_COUNT?", f->list.items[0].text);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        unsetenv(others[i]);
-    }
-    unsetenv("LOOM_ONE_CUONT");
-    unsetenv("LOOM_TWO_LSIT");
-}
-
 static void an_empty_text_empties_a_list(void **state)
 {
     fixture *f = *state;
@@ -336,7 +316,6 @@ int main(void)
         TEST(a_long_list_and_a_long_text_are_refused),
         TEST(a_file_that_is_none_or_too_big_is_refused),
         TEST(the_environment_overwrites_and_otel_mistakes_only_warn),
-        TEST(a_variable_that_is_nearly_ours_is_told_and_others_are_not),
         TEST(an_empty_text_empties_a_list),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };

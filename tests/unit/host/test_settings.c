@@ -220,6 +220,46 @@ static void telemetry_reaches_the_tracing_library_unless_the_environment_has_spo
     unsetenv("OTEL_TRACES_SAMPLER_ARG");
 }
 
+static bool is_told(const problems *list, const char *start)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->items[i].severity == PROBLEM_WARNING && strncmp(list->items[i].text, start, strlen(start)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void names_of_variables_that_nobody_reads_are_told(void **state)
+{
+    const settings *s = *state;
+    static const struct {
+        const char *name, *value, *told;
+        bool also_of_own; /* who has variables of his own hears of near misses alone */
+    } vectors[] = {
+        {"LOOM_BROKER_MAX_AGENST", "9", "LOOM_BROKER_MAX_AGENST: no such variable; did you mean LOOM_BROKER_MAX_AGENTS?", true},
+        {"LOOM_COLOUR_OF_MOON", "blue", "LOOM_COLOUR_OF_MOON: no such variable, nobody reads it", false},
+        {"LOOM_BROKER_MAX_AGENTS", "9", NULL, false},
+        {"LOOM_BROKER_MAX_AGENTX", "", NULL, false}, /* is not set */
+        {"LOOM_BROKER_PORT_7700_TCP", "9", NULL, false},
+        {"LOOM_BROKER_SERVICE_HOST", "9", NULL, false},
+        {"LOOM_URL", "9", NULL, false},
+        {"LOOM_TRACE_MASC", "9", NULL, false}, /* by tracing */
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors * 2; i++) {
+        const bool own = i % 2 == 1;
+        problems list;
+        problems_init(&list);
+        setenv(vectors[i / 2].name, vectors[i / 2].value, 1);
+        settings_check_variable_names(s, own, &list);
+        unsetenv(vectors[i / 2].name);
+        const bool told = vectors[i / 2].told != NULL && (!own || vectors[i / 2].also_of_own);
+        if (is_told(&list, told ? vectors[i / 2].told : vectors[i / 2].name) != told) {
+            fail_msg("%s is %s", vectors[i / 2].name, told ? "not told" : "told");
+        }
+    }
+}
+
 static void what_tracing_says_of_a_variable_names_the_setting_and_its_place(void **state)
 {
     settings *s = *state;
@@ -276,6 +316,7 @@ int main(void)
         TEST(the_sockets_of_the_bus_take_ipc_and_tcp_alone),
         TEST(a_size_that_does_not_fit_is_refused_and_not_cut),
         TEST(telemetry_reaches_the_tracing_library_unless_the_environment_has_spoken),
+        TEST(names_of_variables_that_nobody_reads_are_told),
         TEST(what_tracing_says_of_a_variable_names_the_setting_and_its_place),
         cmocka_unit_test(every_failed_allocation_is_reported),
     };

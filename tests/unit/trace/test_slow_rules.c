@@ -40,9 +40,9 @@ static void a_rule_that_makes_no_sense_is_refused_and_says_why(void **state)
     } bad[] = {
         {"agent.on_event", "is neither NAME>TIME nor slowest=PERCENT"},
         {"a>1s,>5ms", "has a rule whose name is empty or longer than 63 bytes"},
-        {"a>5", "has a rule whose time is no number with ns, us, ms or s"},
-        {"a>ms", "has a rule whose time is no number with ns, us, ms or s"},
-        {"a>-1ms", "has a rule whose time is no number with ns, us, ms or s"},
+        {"a>5", "has a rule whose time is no duration such as 50ms"},
+        {"a>ms", "has a rule whose time is no duration such as 50ms"},
+        {"a>-1ms", "has a rule whose time is no duration such as 50ms"},
         {"slowest=5", "has a share of the slowest that is no percentage up to 50%"},
         {"slowest=51%", "has a share of the slowest that is no percentage up to 50%"},
         {"slowest=", "has a share of the slowest that is no percentage up to 50%"},

@@ -70,6 +70,7 @@ static loom_status read_settings(starting *s)
     static const char *const sections[] = {"broker", NULL};
     loom_status file = config_load_file(&s->settings.config, s->project.file, &s->problems);
     loom_status env = file != LOOM_ENOMEM ? config_load_env(&s->settings.config, &s->problems) : file;
+    settings_check_variable_names(&s->settings, true, &s->problems);
     if (file != LOOM_OK || env != LOOM_OK) {
         return file == LOOM_ENOMEM || env == LOOM_ENOMEM ? LOOM_ENOMEM : LOOM_EINVAL;
     }

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "base/str.h"
 #include "envelope/id.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/view/member.h"
-#include "trace/view/text.h"
 
 enum { HEADERS_MAX = 16, VALUE_MAX = 1024, DEADLINE_MS = 30000, DEADLINE_MAX_MS = 600000, PROGRESS_MAX = 50 };
 
@@ -71,7 +71,7 @@ static const char *read_parameter(void *user, const char *name, const char *valu
         return add_header(q, value);
     }
     if (strcmp(name, "deadline") == 0) {
-        const bool fine = text_parse_duration(&q->deadline_ns, value) && q->deadline_ns >= 1000000 && q->deadline_ns / 1000000 <= DEADLINE_MAX_MS;
+        const bool fine = duration_parse(&q->deadline_ns, str_of(value)) && q->deadline_ns >= 1000000 && q->deadline_ns / 1000000 <= DEADLINE_MAX_MS;
         return fine ? NULL : "is a duration from 1ms to 10m";
     }
     return "is not known here; there are type, content_type, header=KEY=VALUE, and of a call version and deadline";

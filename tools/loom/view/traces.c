@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "base/hex.h"
 #include "base/str.h"
 #include "host/http/query.h"
@@ -10,7 +11,6 @@
 #include "trace/collect/regroup.h"
 #include "trace/otlp/json.h"
 #include "trace/view/summary.h"
-#include "trace/view/text.h"
 
 enum {
     LIST_MAX = 500,
@@ -77,7 +77,7 @@ static const char *read_parameter(void *user, const char *name, const char *valu
     }
     if (strcmp(name, "min_duration") == 0 || strcmp(name, "max_duration") == 0) {
         uint64_t *ns = name[1] == 'i' ? &q->filter.min_duration_ns : &q->filter.max_duration_ns;
-        return text_parse_duration(ns, value) ? NULL : "is a duration such as 500us, 5ms or 2s";
+        return duration_parse(ns, str_of(value)) ? NULL : "is a duration such as 500us, 5ms or 2s";
     }
     if (strcmp(name, "order") == 0) {
         q->filter.slowest_first = strcmp(value, "slowest") == 0;

@@ -94,7 +94,7 @@ LOOM_API loom_logger_counts loom_logger_get_counts(const loom_logger *logger);
 /* Spans as records, written when their batch is exported. LOOM_LOG_SPANS, or log_spans of loom_span_processor_options, says
  * which, in a list:
  *     all          every span: at info; one that failed (status ERROR) at error
- *     slow:100ms   those that took so long or longer: at warn (ns, us, ms, s; m for minutes); and those that failed
+ *     slow:100ms   those that took so long or longer: at warn (ns, us, ms, s, m, h); and those that failed
  *     errors       those that failed
  *     attr:KEY     with attribute KEY of the span, up to 32 of them; attr:* with all
  *     json, text   the form
