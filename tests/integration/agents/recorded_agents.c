@@ -2,12 +2,15 @@
 /* Agents of an incident, with tests/integration/test_recorder.py:
  *   recorded_agents URL source COUNT RATE SEED   publishes COUNT events, RATE a second, to work.N; says how many of them will fail
  *                                                and how many will be slow
+ *   recorded_agents URL steps RATE SEED          the same, as many as each line of its input says; event N has the correlation id N
  *   recorded_agents URL worker                   takes work.>: fails, is slow, or publishes to results.N
+ *   recorded_agents URL watcher|victim           takes work.>, too
  *   recorded_agents URL sink                     takes results.>
  * What becomes of an event is in its payload. */
 #include <errno.h>
 #include <loom/loom.h>
 #include <loom/recorder.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,26 +41,43 @@ static void sleep_ns(uint64_t ns)
     }
 }
 
-static int source(loom_agent *agent, uint64_t count, uint64_t rate, uint64_t seed)
+static void publish(loom_agent *agent, uint64_t from, uint64_t count, uint64_t rate, uint64_t seed, bool named)
 {
     static const char *const words[] = {[FAILS] = "fail", [SLOW] = "slow"};
     const uint64_t begun = now_ns();
     unsigned failed = 0, slow = 0, refused = 0;
-    for (uint64_t n = 0; n < count; n++) {
-        char topic[32];
+    for (uint64_t n = from; n < from + count; n++) {
+        char topic[32], id[32];
         const unsigned f = fate(n, seed);
         (void)snprintf(topic, sizeof topic, "work.%llu", (unsigned long long)(n % TOPICS));
-        const uint64_t due = begun + n * 1000000000u / rate, now = now_ns();
+        (void)snprintf(id, sizeof id, "%llu", (unsigned long long)n);
+        const uint64_t due = begun + (n - from) * 1000000000u / rate, now = now_ns();
         if (due > now) {
             sleep_ns(due - now);
         }
-        refused += loom_agent_emit_text(agent, topic, f <= SLOW ? words[f] : "fine", NULL) != LOOM_OK;
+        const loom_emit_options options = {.correlation_id = named ? id : NULL};
+        refused += loom_agent_emit_text(agent, topic, f <= SLOW ? words[f] : "fine", &options) != LOOM_OK;
         failed += f == FAILS;
         slow += f == SLOW;
     }
     printf("failed=%u slow=%u refused=%u\n", failed, slow, refused);
     (void)fflush(stdout);
+}
+
+static int source(loom_agent *agent, uint64_t count, uint64_t rate, uint64_t seed)
+{
+    publish(agent, 0, count, rate, seed, false);
     return loom_agent_run_until_signal(agent) == LOOM_OK ? 0 : 1; /* what it has recorded may be wanted yet */
+}
+
+static int steps(loom_agent *agent, uint64_t rate, uint64_t seed)
+{
+    char line[32];
+    for (uint64_t n = 0, count; fgets(line, sizeof line, stdin) != NULL; n += count) {
+        count = strtoull(line, NULL, 10);
+        publish(agent, n, count, rate, seed, true);
+    }
+    return 0;
 }
 
 static loom_status work(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
@@ -99,19 +119,33 @@ static int serve(loom_agent *agent, const char *filter, loom_on_event handler)
     return st;
 }
 
+static int run(loom_agent *agent, int argc, char *argv[])
+{
+    uint64_t number[3] = {0};
+    for (int i = 3; i < argc && i < 6; i++) {
+        number[i - 3] = strtoull(argv[i], NULL, 10);
+    }
+    if (strcmp(argv[2], "source") == 0) {
+        return source(agent, number[0], number[1], number[2]);
+    }
+    if (strcmp(argv[2], "steps") == 0) {
+        return steps(agent, number[0], number[1]);
+    }
+    return strcmp(argv[2], "worker") == 0 ? serve(agent, "work.>", work)
+           : strcmp(argv[2], "sink") == 0 ? serve(agent, "results.>", take)
+                                          : serve(agent, "work.>", take);
+}
+
 int main(int argc, char *argv[])
 {
     loom_agent *agent;
-    if (argc < 3 || (strcmp(argv[2], "source") == 0 && argc != 6)) {
+    if (argc < 3 || (strcmp(argv[2], "source") == 0 && argc != 6) || (strcmp(argv[2], "steps") == 0 && argc != 5)) {
         return 2;
     }
     if (loom_agent_open(&agent, &(loom_agent_options){.url = argv[1], .id = argv[2]}) != LOOM_OK) {
         return 1;
     }
-    int code = strcmp(argv[2], "source") == 0   ? source(agent, strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10),
-                                                       strtoull(argv[5], NULL, 10))
-               : strcmp(argv[2], "worker") == 0 ? serve(agent, "work.>", work)
-                                                : serve(agent, "results.>", take);
+    int code = run(agent, argc, argv);
     if (loom_agent_close_within(agent, 10000) != LOOM_OK) {
         code = 1;
     }
