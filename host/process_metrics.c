@@ -50,6 +50,8 @@ static const counter recorder_rows[] = {
             "Traces that other processes wanted kept."),
     COUNTER(loom_recorder_counts, too_late, COUNTER_TOTAL, "loom_recorder_traces_too_late_total",
             "Traces to be kept of which nothing was here, or not any more."),
+    COUNTER(loom_recorder_counts, cut, COUNTER_TOTAL, "loom_recorder_traces_cut_total",
+            "Kept traces of which a part had been overwritten here, or was lost."),
 };
 static const counter_group recorder_counters = COUNTER_GROUP("recorder", loom_recorder_counts, recorder_rows);
 

@@ -25,14 +25,22 @@ typedef struct found_spans {
     pb_buf bytes; /* ScopeSpans.spans fields */
 } found_spans;
 
-static void add_reason(pb_buf *b, const char *reason)
+static void add_reason(pb_buf *b, const kept_trace *k)
 {
-    const size_t attribute = pb_open(b, SPAN_ATTRIBUTES);
+    size_t attribute = pb_open(b, SPAN_ATTRIBUTES);
     pb_string_field(b, KEYVALUE_KEY, str_of("loom.kept"));
-    const size_t value = pb_open(b, KEYVALUE_VALUE);
-    pb_string_field(b, ANY_STRING, str_of(reason));
+    size_t value = pb_open(b, KEYVALUE_VALUE);
+    pb_string_field(b, ANY_STRING, str_of(k->reason));
     pb_close(b, value);
     pb_close(b, attribute);
+    if (k->cut) {
+        attribute = pb_open(b, SPAN_ATTRIBUTES);
+        pb_string_field(b, KEYVALUE_KEY, str_of("loom.kept.cut"));
+        value = pb_open(b, KEYVALUE_VALUE);
+        pb_varint_field(b, ANY_BOOL, 1);
+        pb_close(b, value);
+        pb_close(b, attribute);
+    }
 }
 
 /* The fields of a span that was written as a ScopeSpans.spans field by us: behind its tag and length. */
@@ -45,7 +53,7 @@ static loom_bytes fields_of(const record_bytes *rec)
 }
 
 /* Lock held. false: no room now. */
-static bool take(found_spans *found, const recorder *r, ring_record *rec, const record_definition *d, const char *reason)
+static bool take(found_spans *found, const recorder *r, ring_record *rec, const record_definition *d, const kept_trace *k)
 {
     const known_tracer *tracer = recorder_tracer(r, d->tracer);
     if (tracer == NULL || !tracer->scope->resource->try_use(tracer->scope->resource)) {
@@ -59,7 +67,7 @@ static bool take(found_spans *found, const recorder *r, ring_record *rec, const 
         const loom_bytes fields = fields_of((const record_bytes *)rec);
         pb_raw(&found->bytes, fields.data, fields.len);
     }
-    add_reason(&found->bytes, reason);
+    add_reason(&found->bytes, k);
     pb_close(&found->bytes, span);
     if (found->bytes.failed) {
         pb_rollback(&found->bytes, mark);
@@ -72,15 +80,15 @@ static bool take(found_spans *found, const recorder *r, ring_record *rec, const 
 }
 
 /* Lock held. false: there is more than fits. */
-static bool find_in_chunk(found_spans *found, const recorder *r, record_chunk *chunk, const uint8_t *trace_id, const char *reason)
+static bool find_in_chunk(found_spans *found, const recorder *r, record_chunk *chunk, const kept_trace *k)
 {
-    const unsigned bucket = chunk_bucket(trace_hash(trace_id));
+    const unsigned bucket = chunk_bucket(trace_hash(k->trace_id));
     uint16_t at = atomic_load_explicit(&chunk->heads[bucket], memory_order_acquire);
     while (at != 0) {
         ring_record *rec = chunk_at(chunk, at);
-        if (rec->head.kept == 0 && memcmp(rec->trace_id, trace_id, LOOM_TRACE_ID_SIZE) == 0) {
+        if (rec->head.kept == 0 && memcmp(rec->trace_id, k->trace_id, LOOM_TRACE_ID_SIZE) == 0) {
             if (found->count == FOUND_MAX || found->bytes.len > FOUND_BYTES ||
-                !take(found, r, rec, chunk_at(chunk, rec->head.definition), reason)) {
+                !take(found, r, rec, chunk_at(chunk, rec->head.definition), k)) {
                 return false;
             }
         }
@@ -99,30 +107,39 @@ static void export_found(found_spans *found)
     pb_rollback(&found->bytes, 0);
 }
 
-size_t recorder_export_trace(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], const char *reason)
+/* Lock held. What is overwritten while it is kept, before it could be exported, counts as well. */
+static void look_for_gaps(recorder *r, kept_trace *k)
+{
+    if (!k->cut && ghosts_has(&r->ghosts, k->trace_id)) {
+        k->cut = true;
+        r->counts.cut++;
+    }
+}
+
+void recorder_export_trace(recorder *r, kept_trace *k)
 {
     found_spans *found = malloc(sizeof *found);
-    size_t all = 0, at = 0, count;
+    size_t at = 0, count;
     if (found == NULL) {
-        return 0;
+        return;
     }
     found->count = 0;
     pb_init(&found->bytes, NULL, 0, SIZE_MAX / 8);
     do {
         pthread_mutex_lock(&r->lock);
+        look_for_gaps(r, k);
         count = r->chunk_count;
         const size_t until = at + CHUNKS_AT_ONCE < count ? at + CHUNKS_AT_ONCE : count;
-        while (at < until && find_in_chunk(found, r, r->chunks[at], trace_id, reason)) {
+        while (at < until && find_in_chunk(found, r, r->chunks[at], k)) {
             at++;
         }
         r->counts.kept += found->count;
         pthread_mutex_unlock(&r->lock);
         const bool stuck = at < until && found->count == 0; /* no memory */
-        all += found->count;
+        k->found |= found->count > 0;
         export_found(found);
         at += stuck ? 1 : 0;
     } while (at < count);
     pb_fini(&found->bytes);
     free(found);
-    return all;
 }

@@ -4,6 +4,7 @@
 #define LOOM_TRACE_RECORD_INTERNAL_H
 
 #include "trace/otlp/protobuf_write.h"
+#include "trace/record/ghosts.h"
 #include "trace/record/rules.h"
 #include "trace/record/write.h"
 
@@ -41,6 +42,7 @@ typedef struct kept_trace {
     uint64_t until_ns; /* monotonic; 0: none */
     bool looked_again; /* for what was being recorded when it was first looked for */
     bool found;        /* anything of it */
+    bool cut;          /* a part of it has been overwritten */
 } kept_trace;
 
 struct recorder {
@@ -59,6 +61,7 @@ struct recorder {
     known_tracer tracers[TRACERS_MAX];
     size_t tracer_count;
     loom_recorder_counts counts;
+    ghosts ghosts;               /* of what has been overwritten */
     uint64_t learning; /* records seen, for every eighth */
     pending_trace pending[PENDING_MAX];
     size_t pending_count;
@@ -84,8 +87,8 @@ static inline bool recorder_is_forked(const recorder *r)
     return r->pid != getpid();
 }
 
-/* find.c: exports what is there of a trace and has not been, with why. Returns how many spans. keeping held. */
-size_t recorder_export_trace(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], const char *reason);
+/* find.c: exports what is there of a kept trace and has not been, with why, and whether a part is gone. keeping held. */
+void recorder_export_trace(recorder *r, kept_trace *k);
 /* recorder.c, lock held: NULL for a tracer that is gone. */
 const known_tracer *recorder_tracer(const recorder *r, uint32_t number);
 /* keep.c: lock held. */

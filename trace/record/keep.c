@@ -164,11 +164,6 @@ static kept_trace *find_kept(recorder *r, const uint8_t *trace_id)
     return room;
 }
 
-static void export_kept(recorder *r, kept_trace *k)
-{
-    k->found |= recorder_export_trace(r, k->trace_id, k->reason) > 0;
-}
-
 /* The end of a trace's time. */
 static void forget(recorder *r, kept_trace *k)
 {
@@ -191,12 +186,12 @@ static void sweep(recorder *r, uint64_t now_ns)
             continue;
         }
         if (now_ns >= k->until_ns) {
-            export_kept(r, k);
+            recorder_export_trace(r, k);
             forget(r, k);
             forgotten = true;
         } else if (!k->looked_again && now_ns + KEEP_NS >= k->until_ns + LOOK_AGAIN_NS) {
             k->looked_again = true;
-            export_kept(r, k);
+            recorder_export_trace(r, k);
         }
     }
     if (forgotten) {
@@ -224,12 +219,12 @@ static bool keep(recorder *r, const pending_trace *p, uint64_t now_ns)
         memcpy(k->trace_id, p->trace_id, sizeof k->trace_id);
         memcpy(k->reason, p->reason, sizeof k->reason);
         k->until_ns = now_ns + KEEP_NS;
-        k->looked_again = k->found = false;
+        k->looked_again = k->found = k->cut = false;
         r->kept_count++;
         mark(k->trace_id);
     }
     if (is_new || p->late) {
-        export_kept(r, k);
+        recorder_export_trace(r, k);
     }
     return is_new;
 }

@@ -82,6 +82,9 @@ static bool start(recorder *r)
         r->chunks = chunks;
         r->chunk_room = chunk_max;
     }
+    if (ghosts_init(&r->ghosts, r->bytes) != LOOM_OK) {
+        return false;
+    }
     r->chunk_max = chunk_max;
     if (atomic_load(&r->on)) {
         return true;
@@ -143,6 +146,7 @@ static void free_chunks(recorder *r)
     }
     r->chunk_count = left;
     r->given_back = (linked_list){0};
+    ghosts_fini(&r->ghosts);
 }
 
 void recorder_detach(recorder *r, uint32_t number)
@@ -197,6 +201,7 @@ static record_chunk *take_chunk(recorder *r)
     record_chunk *chunk = r->chunk_count < r->chunk_max ? new_chunk(r) : NULL; /* while there is room, nothing is overwritten */
     if (chunk == NULL && (chunk = list_item(list_take_first(&r->given_back), record_chunk, given_back)) != NULL) {
         r->counts.overwritten += chunk->records;
+        ghosts_add(&r->ghosts, chunk);
     }
     if (chunk != NULL) {
         chunk_empty(chunk);
@@ -281,6 +286,7 @@ void record_span(record_hand *hand, recorder *r, uint32_t tracer, loom_str name,
     if (bytes > (size_t)(CHUNK_UNITS - CHUNK_FIRST) * CHUNK_UNIT - RECORD_DEFINITION_MAX) {
         pthread_mutex_lock(&r->lock);
         r->counts.lost++;
+        ghosts_add_trace(&r->ghosts, trace_id);
         pthread_mutex_unlock(&r->lock);
         return;
     }

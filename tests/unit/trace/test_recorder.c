@@ -163,6 +163,55 @@ static void the_oldest_are_overwritten(void **state)
     (void)recorded_span(&f->spans, "last");
 }
 
+/* Until what was recorded before is overwritten. */
+static void fill_the_ring(fixture *f)
+{
+    const uint64_t before = loom_recorder_counts_now().overwritten;
+    while (loom_recorder_counts_now().overwritten == before) {
+        (void)one_span(f, "many", NULL);
+    }
+}
+
+static void a_trace_of_which_a_part_was_overwritten_says_so(void **state)
+{
+    fixture *f = *state;
+    json_t *cut = NULL;
+    const loom_trace_context trace = one_span(f, "begin", NULL);
+    fill_the_ring(f);
+    (void)one_span(f, "end", &trace);
+    loom_trace_keep(&trace, "late");
+    assert_int_equal(1, exported(f));
+    assert_int_equal(1, recorded_attr(recorded_span(&f->spans, "end"), "loom.kept.cut", &cut));
+    assert_true(json_is_true(json_object_get(cut, "boolValue")));
+    assert_int_equal(f->before.cut + 1, loom_recorder_counts_now().cut);
+}
+
+static void a_whole_trace_does_not_say_that_it_was_cut(void **state)
+{
+    fixture *f = *state;
+    json_t *cut = NULL;
+    fill_the_ring(f); /* others were */
+    const loom_trace_context trace = one_span(f, "begin", NULL);
+    (void)one_span(f, "end", &trace);
+    loom_trace_keep(&trace, "in time");
+    assert_int_equal(2, exported(f));
+    assert_int_equal(0, recorded_attr(recorded_span(&f->spans, "end"), "loom.kept.cut", &cut));
+    assert_int_equal(f->before.cut, loom_recorder_counts_now().cut);
+}
+
+static void what_was_exported_before_it_was_overwritten_is_no_gap(void **state)
+{
+    fixture *f = *state;
+    json_t *cut = NULL;
+    const loom_trace_context trace = one_span(f, "begin", NULL);
+    loom_trace_keep(&trace, "in time");
+    assert_int_equal(1, exported(f));
+    fill_the_ring(f);
+    (void)one_span(f, "end", &trace);
+    assert_int_equal(2, exported(f));
+    assert_int_equal(0, recorded_attr(recorded_span(&f->spans, "end"), "loom.kept.cut", &cut));
+}
+
 static void a_span_larger_than_a_chunk_is_lost_and_counted(void **state)
 {
     fixture *f = *state;
@@ -172,8 +221,11 @@ static void a_span_larger_than_a_chunk_is_lost_and_counted(void **state)
     const loom_trace_context ctx = *loom_span_context(span);
     loom_span_set_string(span, "text", large);
     loom_span_end(span);
+    (void)one_span(f, "small", &ctx);
     loom_trace_keep(&ctx, "large");
-    assert_int_equal(0, exported(f));
+    json_t *cut = NULL;
+    assert_int_equal(1, exported(f));
+    assert_int_equal(1, recorded_attr(recorded_span(&f->spans, "small"), "loom.kept.cut", &cut));
     assert_int_equal(f->before.lost + 1, loom_recorder_counts_now().lost);
 }
 
@@ -388,6 +440,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_sampled_goes_as_ever_and_is_not_recorded, set_up_sampled, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_span_keeps_its_trace, set_up_slow, tear_down),
         cmocka_unit_test_setup_teardown(the_oldest_are_overwritten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_trace_of_which_a_part_was_overwritten_says_so, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_whole_trace_does_not_say_that_it_was_cut, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_exported_before_it_was_overwritten_is_no_gap, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_span_larger_than_a_chunk_is_lost_and_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(spans_of_all_threads_come_also_when_those_have_exited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_provider_left_goes_with_it, set_up, tear_down),
