@@ -24,13 +24,17 @@ static void on_wake(uv_async_t *async)
     own_keeps *k = async->data;
     recorder_trigger_item items[64];
     size_t count;
+    uint64_t dropped;
     do {
         pthread_mutex_lock(&k->lock);
         count = k->count < 64 ? k->count : 64;
         memcpy(items, k->items, count * sizeof *items);
         memmove(k->items, k->items + count, (k->count - count) * sizeof *items);
         k->count -= count;
+        dropped = k->dropped;
+        k->dropped = 0;
         pthread_mutex_unlock(&k->lock);
+        bridge_keeps_dropped(k->bridge, dropped);
         for (size_t i = 0; i < count; i++) {
             bridge_keep(k->bridge, &(frame_keep){items[i].trace_id, str_of(items[i].reason)});
         }

@@ -21,7 +21,7 @@ typedef struct own_keeps {
     /* guarded by lock */
     recorder_trigger_item items[OWN_KEEPS_MAX];
     size_t count;
-    uint64_t dropped; /* no room for more */
+    uint64_t dropped; /* no room for more; not counted by the bridge yet */
 } own_keeps;
 
 /* Lies still until closed has been called. LOOM_EIO: the loop has no room for a handle. */

@@ -129,6 +129,8 @@ counter_source bridge_counter_source(const bridge *b);
 
 /* A trace that this process's own recorder wants kept: all agents are told that have one, and the bus. */
 void bridge_keep(bridge *b, const frame_keep *f);
+/* So many others were too many to come this far. */
+void bridge_keeps_dropped(bridge *b, uint64_t count);
 
 void bridge_visit_sessions(const bridge *b, bool (*visit)(void *user, const session_info *info), void *user);
 

@@ -57,6 +57,7 @@ void session_sent(session *s, size_t backlog)
     s->backlog = backlog;
     forget_read(&s->replies, read, s->appended);
     forget_read(&s->calls, read, s->appended);
+    forget_read(&s->keeps, read, s->appended);
     session_apply_credit(s, false);
 }
 

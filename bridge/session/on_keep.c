@@ -8,7 +8,7 @@
 enum {
     KEEPS_PER_SECOND = 2000, /* of all agents of this bridge together */
     KEEPS_BURST = 4000,
-    KEEP_BEHIND_MAX = 256 * 1024 /* bytes that wait for an agent behind which it is told of none */
+    KEEPS_UNREAD_MAX = 64 * 1024 /* bytes of them that an agent has not read, after which it is told of no more */
 };
 
 static bool may_keep(bridge *b)
@@ -32,12 +32,14 @@ static void tell(bridge *b, const frame_keep *f, const session *except)
         if (!s->has_recorder || s == except || s->state != SESSION_OPEN || s->doom != LOOM_OK) {
             continue;
         }
-        if (s->out.len + s->backlog > KEEP_BEHIND_MAX) {
+        if (s->keeps.older + s->keeps.newer >= KEEPS_UNREAD_MAX) {
             b->stats.keeps_dropped++;
             continue;
         }
         const size_t mark = session_begin(s);
-        session_commit(s, mark, SESSION_OTHER, frame_put_keep(&s->out, f));
+        const loom_status st = frame_put_keep(&s->out, f);
+        s->keeps.newer += s->out.len - mark;
+        session_commit(s, mark, SESSION_OTHER, st);
     }
 }
 
@@ -58,6 +60,11 @@ void bridge_keep(bridge *b, const frame_keep *f)
 {
     tell(b, f, NULL);
     b->options.bus->ops->keep(b->options.bus, f);
+}
+
+void bridge_keeps_dropped(bridge *b, uint64_t count)
+{
+    b->stats.keeps_dropped += count;
 }
 
 void bridge_told_to_keep(bridge *b, const frame_keep *f)

@@ -107,7 +107,7 @@ struct session {
     uint64_t opened_round;
     uint64_t told_ms;         /* the heard_ms that the bus was told last */
     uint64_t appended;        /* bytes that were ever in out */
-    session_unread replies, calls;
+    session_unread replies, calls, keeps;
     number_table unsent;      /* calls that wait in out behind a backlog, by their number: their places in it, plus 1 */
     size_t dead_bytes;        /* of frames in out that will not be sent */
     size_t backlog;           /* taken from out, not yet by the kernel */

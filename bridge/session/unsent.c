@@ -49,6 +49,7 @@ static void uncount(session *s, size_t bytes)
     u->older -= u->older < older ? u->older : older;
     u->mark = u->mark < s->appended ? u->mark : s->appended;
     s->replies.mark = s->replies.mark < s->appended ? s->replies.mark : s->appended;
+    s->keeps.mark = s->keeps.mark < s->appended ? s->keeps.mark : s->appended;
 }
 
 static void cut_out_dead(session *s)
