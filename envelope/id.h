@@ -26,6 +26,9 @@ void loom_uuid_to_text(char out[LOOM_UUID_TEXT_SIZE], const uint8_t id[LOOM_UUID
 /* The 36 characters of a UUID of any version, digits of either case (RFC 9562, 4).
  * LOOM_EMALFORMED otherwise, and out is zeroed. */
 LOOM_MUST_CHECK loom_status loom_uuid_from_text(uint8_t out[LOOM_UUID_SIZE], loom_str text);
+/* A trace id as people and other programs write it: 32 hex digits of either case, or a UUID. LOOM_EMALFORMED otherwise or when it
+ * is all zero, and out is zeroed. */
+LOOM_MUST_CHECK loom_status trace_id_from_text(uint8_t out[LOOM_TRACE_ID_SIZE], loom_str text);
 /* Unix milliseconds inside an id of version 7. */
 uint64_t loom_uuid7_unix_ms(const uint8_t id[LOOM_UUID_SIZE]);
 

@@ -5,14 +5,15 @@
 #include "base/hex.h"
 #include "base/str.h"
 #include "broker/endpoints/control_internal.h"
+#include "envelope/id.h"
 #include "trace/record/recorder.h"
 
 control_outcome control_keep(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
     loom_trace_context ctx = {.trace_flags = 0};
     (void)to;
-    if (q->trace_id.len != 2 * LOOM_TRACE_ID_SIZE || loom_trace_id_from_hex(ctx.trace_id, q->trace_id) != LOOM_OK) {
-        return control_refuse(answer, LOOM_EINVAL, "trace_id is not 32 hex digits");
+    if (trace_id_from_text(ctx.trace_id, q->trace_id) != LOOM_OK) {
+        return control_refuse(answer, LOOM_EINVAL, "trace_id is neither 32 hex digits nor a UUID, or all zeros");
     }
     if (q->reason.len > FRAME_KEEP_REASON_MAX) {
         return control_refuse(answer, LOOM_ETOOBIG, "reason is longer than 23 bytes");

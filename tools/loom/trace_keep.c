@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* loom trace keep: asks the flight recorders of the bus for traces. */
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/str.h"
+#include "envelope/id.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/verbs.h"
@@ -35,18 +36,6 @@ static const command keep = {
                           "  loom trace keep --last-errors\n"},
     .operands_max = 64,
 };
-
-static bool is_trace_id(const char *text)
-{
-    size_t len = strlen(text), zeros = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (isxdigit((unsigned char)text[i]) == 0) {
-            return false;
-        }
-        zeros += text[i] == '0';
-    }
-    return len == 32 && zeros < 32;
-}
 
 static bool keep_one(const options *o, const char *trace_id, const char *reason, int *exit_code)
 {
@@ -124,8 +113,9 @@ static int run(const options *o)
         return command_misuse(&keep, "give trace ids, or --last-errors, or --recent");
     }
     for (size_t i = 0; i < o->operand_count; i++) {
-        if (!is_trace_id(o->operands[i])) {
-            return command_misuse(&keep, "a trace id is 32 hex digits, not \"%s\"", o->operands[i]);
+        uint8_t id[LOOM_TRACE_ID_SIZE];
+        if (trace_id_from_text(id, str_of(o->operands[i])) != LOOM_OK) {
+            return command_misuse(&keep, "a trace id is 32 hex digits or a UUID, not \"%s\"", o->operands[i]);
         }
     }
     if (recent) {

@@ -9,17 +9,17 @@
 #include "envelope/id.h"
 #include "trace/carrier/fields.h"
 
-/* Hex of so many bytes, or the front of a UUID. */
-static bool read_id(uint8_t *out, size_t size, loom_str text)
+/* Hex, or the front of a UUID. */
+static bool read_span_id(uint8_t out[LOOM_SPAN_ID_SIZE], loom_str text)
 {
-    static const uint8_t zeros[LOOM_UUID_SIZE];
     uint8_t uuid[LOOM_UUID_SIZE];
-    bool plain = (text.len == 2 * size || text.len == 2 * sizeof uuid) && hex_decode_any_case(uuid, text.data, text.len / 2);
+    bool plain = (text.len == 2 * LOOM_SPAN_ID_SIZE || text.len == 2 * sizeof uuid) &&
+                 hex_decode_any_case(uuid, text.data, text.len / 2);
     if (!plain && loom_uuid_from_text(uuid, text) != LOOM_OK) {
         return false;
     }
-    memcpy(out, uuid, size);
-    return memcmp(out, zeros, size) != 0;
+    memcpy(out, uuid, LOOM_SPAN_ID_SIZE);
+    return id_word(out) != 0;
 }
 
 bool ids_read(loom_propagation *out, field_source *from, const char *trace_name, const char *span_name, const char *field)
@@ -34,12 +34,12 @@ bool ids_read(loom_propagation *out, field_source *from, const char *trace_name,
         field_report(from, span_name, span_id, "comes without a trace id");
         return false;
     }
-    if (traces > 1 || !read_id(ctx.trace_id, sizeof ctx.trace_id, trace_id)) {
+    if (traces > 1 || trace_id_from_text(ctx.trace_id, trace_id) != LOOM_OK) {
         field_report(from, trace_name, trace_id,
                      traces > 1 ? "is one of several" : "is neither 32 hex digits nor a UUID, or all zeros");
         return false;
     }
-    if (spans > 1 || (spans == 1 && !read_id(ctx.span_id, sizeof ctx.span_id, span_id))) {
+    if (spans > 1 || (spans == 1 && !read_span_id(ctx.span_id, span_id))) {
         field_report(from, span_name, span_id,
                      spans > 1 ? "is one of several" : "is neither 16 hex digits nor a UUID, or all zeros");
         return false;

@@ -2,6 +2,7 @@
 #include "trace/collect/source.h"
 
 #include "base/str.h"
+#include "envelope/id.h"
 
 #include <errno.h>
 #include <loom/trace.h>
@@ -210,10 +211,14 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The smallest and the largest id with this prefix. */
+/* The smallest and the largest id with this prefix, which may be a whole UUID. */
 static bool prefix_bounds(const char *prefix, uint8_t first[LOOM_TRACE_ID_SIZE], uint8_t last[LOOM_TRACE_ID_SIZE])
 {
     size_t len = strlen(prefix);
+    if (trace_id_from_text(first, (loom_str){prefix, len}) == LOOM_OK) {
+        memcpy(last, first, LOOM_TRACE_ID_SIZE);
+        return true;
+    }
     if (len == 0 || len > 2 * LOOM_TRACE_ID_SIZE) {
         return false;
     }
@@ -268,7 +273,7 @@ loom_status trace_source_find(trace_source *source, const char *prefix, uint8_t 
     size_t count = 0;
     source->problem[0] = '\0';
     if (!prefix_bounds(prefix, first, last)) {
-        return say(source, LOOM_EINVAL, "a trace id is up to 32 hex digits");
+        return say(source, LOOM_EINVAL, "a trace id is up to 32 hex digits, or a UUID");
     }
     if (source->db != NULL) {
         loom_status st = store_find(source->db, first, last, ids, AMBIGUOUS_MAX, &count);

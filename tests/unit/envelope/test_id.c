@@ -292,9 +292,28 @@ static void what_is_no_uuid_text_is_refused_and_gives_zeros(void **state)
     }
 }
 
+static void a_trace_id_is_read_as_hex_of_either_case_and_as_a_uuid(void **state)
+{
+    (void)state;
+    uint8_t lower[LOOM_TRACE_ID_SIZE], id[LOOM_TRACE_ID_SIZE];
+    assert_status(LOOM_OK, trace_id_from_text(lower, STR("4bf92f3577b34da6a3ce929d0e0e4736")));
+    assert_status(LOOM_OK, trace_id_from_text(id, STR("4BF92F3577B34DA6A3CE929D0E0E4736")));
+    assert_memory_equal(lower, id, sizeof id);
+    assert_status(LOOM_OK, trace_id_from_text(id, STR("4bf92f35-77b3-4da6-a3ce-929d0e0e4736")));
+    assert_memory_equal(lower, id, sizeof id);
+    static const char *const bad[] = {"", "4711", "4bf92f3577b34da6a3ce929d0e0e473", "4bf92f3577b34da6a3ce929d0e0e473g",
+                                      "00000000000000000000000000000000", "00000000-0000-0000-0000-000000000000"};
+    static const uint8_t zeros[LOOM_TRACE_ID_SIZE];
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_status(LOOM_EMALFORMED, trace_id_from_text(id, str_of(bad[i])));
+        assert_memory_equal(zeros, id, sizeof id);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_trace_id_is_read_as_hex_of_either_case_and_as_a_uuid),
         cmocka_unit_test(ids_of_several_threads_all_differ),
         cmocka_unit_test(every_bit_of_an_id_varies),
         cmocka_unit_test(a_forked_child_draws_other_bytes_than_its_parent),
