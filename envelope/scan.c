@@ -348,6 +348,7 @@ loom_status envelope_scan(envelope_view *view, loom_bytes bytes, const envelope_
     }
     view->data = bytes.data;
     view->headers_count = 0;
+    view->shared = NULL;
     const uint8_t *after = scan_usual(view, bytes.data + bytes.len, payload_max);
     if (after != NULL) {
         view->len = (uint32_t)(after - view->data);

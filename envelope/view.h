@@ -6,6 +6,7 @@
 
 #include <loom/envelope.h>
 
+#include "base/shared_bytes.h"
 #include "envelope/hop.h"
 
 /* Positions in the array, in wire order. */
@@ -38,6 +39,7 @@ typedef struct envelope_view {
     uint32_t len;            /* bytes of the whole encoded envelope */
     uint32_t headers_count;  /* pairs */
     bool hop_in_place;       /* the hop field has its fixed form; otherwise normalise before patching */
+    shared_bytes *shared;    /* where data lies, and does not change after the hops have patched it; NULL: it is only lent */
     envelope_slice field[ENVELOPE_FIELDS];
 } envelope_view;
 

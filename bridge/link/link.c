@@ -107,7 +107,7 @@ void link_gone(link_t *l)
     link_server *server = l->server;
     link_server_woke(server);
     if (l->session != NULL) {
-        if (l->unsent > 0 && l->unsent <= l->flight.len) {
+        if (l->unsent > 0 && splices_merge(&l->spliced, &l->flight) && l->unsent <= l->flight.len) {
             session_give_back(l->session, (loom_bytes){l->flight.data, l->flight.len}, l->flight.len - l->unsent);
         }
         session_close(l->session);
@@ -123,6 +123,7 @@ void link_gone(link_t *l)
         l->next->prev = l->prev;
     }
     frame_writer_fini(&l->flight);
+    splices_clear(&l->spliced);
     link_release(l);
     link_server_left(server);
 }
@@ -131,7 +132,7 @@ void link_gone(link_t *l)
 
 size_t link_flight_left(const link_t *l)
 {
-    return l->flight.len - l->flown - l->piece;
+    return l->flight.len + l->spliced.bytes - l->flown - l->piece;
 }
 
 static void stay_in_the_air(link_t *l)
@@ -142,25 +143,60 @@ static void stay_in_the_air(link_t *l)
     }
 }
 
-static void send_piece(link_t *l)
+static bool at_splice(const link_t *l)
 {
-    const size_t left = link_flight_left(l);
-    link_server *server = l->server;
-    l->piece = left < LINK_WRITE_PIECE ? left : LINK_WRITE_PIECE;
-    if (l->piece < left || l->flown > 0) {
-        server->write_left -= l->piece < server->write_left ? l->piece : server->write_left;
-    }
-    l->carrier->send(l, l->flight.data + l->flown, l->piece);
+    return l->next_splice != NULL && l->next_splice->at == l->flight_at;
 }
 
-/* Piece by piece, while the kernel takes them at once and nobody else waits. */
+/* What lies in one place and goes next. */
+static loom_bytes next_bytes(const link_t *l)
+{
+    if (at_splice(l)) {
+        return (loom_bytes){l->next_splice->bytes.data + l->splice_at, l->next_splice->bytes.len - l->splice_at};
+    }
+    const size_t end = l->next_splice != NULL ? l->next_splice->at : l->flight.len;
+    return (loom_bytes){l->flight.data + l->flight_at, end - l->flight_at};
+}
+
+static void pass_piece(link_t *l)
+{
+    if (!at_splice(l)) {
+        l->flight_at += l->piece;
+    } else if ((l->splice_at += l->piece) == l->next_splice->bytes.len) {
+        l->next_splice = l->next_splice->next;
+        l->splice_at = 0;
+    }
+    l->flown += l->piece;
+    l->piece = 0;
+}
+
+static void send_piece(link_t *l)
+{
+    const loom_bytes next = next_bytes(l);
+    link_server *server = l->server;
+    l->piece = next.len < LINK_PIECE ? next.len : LINK_PIECE;
+    if (link_flight_left(l) > 0 || l->flown > 0) {
+        server->write_left -= l->piece < server->write_left ? l->piece : server->write_left;
+    }
+    l->carrier->send(l, next.data, l->piece);
+}
+
+/* Another piece of the same flight in this round: not beside others, unless the last one was nothing much. */
+static bool goes_on(link_t *l, size_t sent)
+{
+    return l->flies && (sent < LINK_PIECE_SMALL ||
+                        (l->server->flying.first == l->server->flying.last && l->server->write_left > 0 && !link_others_wait(l)));
+}
+
+/* Piece by piece, as long as the kernel takes them at once. */
 static void fly(link_t *l)
 {
-    send_piece(l);
-    while (l->flies && l->server->flying.first == l->server->flying.last && l->server->write_left > 0 && !link_others_wait(l)) {
+    size_t before;
+    do {
         leave_flying(l);
+        before = l->flown;
         send_piece(l);
-    }
+    } while (goes_on(l, l->flown - before));
 }
 
 void link_server_fly_on(link_server *server)
@@ -169,7 +205,6 @@ void link_server_fly_on(link_server *server)
     while (node != last && server->flying.first != NULL && server->write_left > 0) {
         node = server->flying.first;
         link_t *l = list_item(server->flying.first, link_t, flying_node);
-        leave_flying(l);
         fly(l);
     }
 }
@@ -192,15 +227,17 @@ static void flush(link_t *l)
     frame_writer empty = l->flight;
     l->flight = *out;
     *out = empty;
+    l->spliced = session_take_splices(l->session);
+    l->next_splice = l->spliced.first;
     l->sending = true;
     l->active = true;
-    if (l->flight.len <= LINK_WRITE_PIECE || l->server->write_left > 0) {
+    if (link_flight_left(l) <= LINK_PIECE || l->server->write_left > 0) {
         fly(l);
     } else {
         stay_in_the_air(l);
     }
     if (l->sending) {
-        session_sent(l->session, l->flight.len - l->flown);
+        session_sent(l->session, link_flight_left(l) + l->piece);
     }
 }
 
@@ -219,16 +256,16 @@ void link_sent(link_t *l, bool ok)
         link_broken(l); /* what it has not taken is looked at in the end */
         return;
     }
-    l->flown += l->piece;
-    l->piece = 0;
-    if (l->flown < l->flight.len) {
+    pass_piece(l);
+    if (link_flight_left(l) > 0) {
         stay_in_the_air(l);
-        session_sent(l->session, l->flight.len - l->flown);
+        session_sent(l->session, link_flight_left(l));
         return;
     }
     l->sending = false;
-    l->flown = 0;
+    l->flown = l->flight_at = 0;
     frame_writer_clear(&l->flight);
+    splices_clear(&l->spliced);
     session_sent(l->session, 0);
     if (session_output(l->session)->len > 0 || l->ended) {
         mark_dirty(l);

@@ -9,7 +9,8 @@
 enum {
     LINK_READ_SIZE = 256 * 1024,     /* the loop's one read buffer, shared by all links */
     LINK_READ_BESIDE = 32 * 1024,    /* what is read at once from a link that others wait beside, a slice of its session */
-    LINK_WRITE_PIECE = 64 * 1024,    /* what the kernel is given at once; after each piece of a flight, others are looked for */
+    LINK_PIECE = 64 * 1024,          /* what is written at once, and read of a large frame: 10 to 30 µs; others are looked for after each */
+    LINK_PIECE_SMALL = 8 * 1024,     /* no reason to look */
     LINK_WRITE_ROUND = 256 * 1024,   /* what all longer flights may write in a round */
     LINK_KEPT_MAX = 48 * 1024 * 1024, /* of half frames and held bytes of all links; from half of it on they are scarce */
     LINK_AHEAD_MS = 10,              /* between two looks at sessions that wait for the broker, or for credit */
@@ -55,11 +56,15 @@ struct link {
     bool closing;             /* the carrier was told to close */
     bool active;              /* moved bytes since the last tick */
     frame_writer flight;      /* being sent */
-    size_t flown, piece;      /* of the flight: sent, and with the carrier now */
+    splices spliced;          /* into the flight */
+    const splice_part *next_splice;
+    size_t flight_at, splice_at; /* where the next piece begins: of the flight, and of the splice if that one is there */
+    size_t flown, piece;      /* of all: sent, and with the carrier now */
     bool flies;               /* in the server's list of those whose flights go on in the next round */
     list_node flying_node;
     size_t unsent;            /* of a link that closes: bytes of the flight that the kernel has not taken; 0: its carrier does
                                  not say */
+    shared_bytes *block;      /* memory for: */
     uint8_t *partial;         /* start of a frame whose rest has not come; of a link that is held: all it has read */
     size_t partial_at, partial_len, partial_cap; /* at: only of a link that is held */
     size_t need;              /* bytes of that frame in all, when known */
@@ -106,6 +111,7 @@ struct link_server {
     size_t kept_bytes;        /* of the partial buffers of all links */
     struct link_http *http;   /* owned by http.c; NULL: nobody listens there */
     uint8_t *read_buffer;     /* LINK_READ_SIZE */
+    shared_pool *blocks;      /* of large frames */
     unsigned handles_open;
     uv_timer_t hello;         /* runs while there are connections without hello, until the oldest has had its time */
     int descriptor_max;       /* of the process */

@@ -7,6 +7,8 @@
  * of it is moved a few times at most. What has been read of it counts in its session's turn, so that a large one is read in
  * several rounds while others wait.
  *
+ * What collects there is lent to the session, so that a large message is kept where it lies by whoever it goes to.
+ *
  * A link whose session has had its turn is held: what it has read waits in its own memory, nothing more is read, and the
  * held links take their next turns one after the other in each round, after everybody else has been read. Little is read at
  * once from a link that was held, so that what waits has not been copied in vain.
@@ -15,7 +17,6 @@
  * complete; a frame that does not come on while others wait costs its session, and so does whatever does not fit at all. */
 #include "bridge/link/link.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- the memory of half frames ---- */
@@ -23,7 +24,8 @@
 void link_release(link_t *l)
 {
     l->server->kept_bytes -= l->partial_cap;
-    free(l->partial);
+    shared_bytes_unref(l->block);
+    l->block = NULL;
     l->partial = NULL;
     l->partial_cap = l->partial_len = l->partial_at = 0;
 }
@@ -37,21 +39,22 @@ static bool is_scarce(const link_server *server)
 static loom_status move_to_room(link_t *l, size_t want, const uint8_t *data, size_t len)
 {
     link_server *server = l->server;
-    if (l->partial != NULL && want <= l->partial_cap) {
+    if (l->partial != NULL && want <= l->partial_cap && l->block->refs == 1) {
         memmove(l->partial, data, len);
     } else {
         if (server->kept_bytes - l->partial_cap + want > LINK_KEPT_MAX) {
             return LOOM_EFULL;
         }
-        uint8_t *grown = malloc(want);
+        shared_bytes *grown = shared_bytes_create(server->blocks, want);
         if (grown == NULL) {
             return LOOM_ENOMEM;
         }
         if (data != NULL) {
-            memcpy(grown, data, len);
+            memcpy(grown->data, data, len);
         }
         link_release(l);
-        l->partial = grown;
+        l->block = grown;
+        l->partial = grown->data;
         l->partial_cap = want;
         server->kept_bytes += want;
     }
@@ -102,7 +105,8 @@ uint8_t *link_room(link_t *l, size_t *room)
         return NULL;
     }
     if (l->apart) {
-        *room = l->partial_cap - l->partial_len < l->read_max ? l->partial_cap - l->partial_len : l->read_max;
+        const size_t most = l->read_max < LINK_PIECE ? l->read_max : LINK_PIECE;
+        *room = l->partial_cap - l->partial_len < most ? l->partial_cap - l->partial_len : most;
         return l->partial + l->partial_len;
     }
     if (l->partial_len > 0) {
@@ -131,14 +135,13 @@ static void keep(link_t *l, const uint8_t *data, size_t len)
     }
 }
 
-/* The turn is over: the rest of what was read waits for the next one. */
-static void hold(link_t *l, uint8_t *data, size_t len)
+/* The turn is over: the rest of what was read waits for the next one. own: in the link's own memory, where it lies. */
+static void hold(link_t *l, uint8_t *data, size_t len, bool own)
 {
-    const uint8_t *own = l->partial;
     l->apart = false;
     l->read_max = LINK_READ_BESIDE;
-    if (own != NULL && data >= own && data < own + l->partial_cap) {
-        l->partial_at = (size_t)(data - own);
+    if (own) {
+        l->partial_at = (size_t)(data - l->partial);
         l->partial_len = len;
     } else {
         loom_status st = move_to_room(l, len, data, len);
@@ -154,14 +157,21 @@ static void hold(link_t *l, uint8_t *data, size_t len)
 static void take(link_t *l, uint8_t *data, size_t have, bool kept)
 {
     size_t need;
+    const bool own = l->partial != NULL && data >= l->partial && data < l->partial + l->partial_cap;
+    if (own) {
+        bridge_lend(l->server->bridge, l->block);
+    }
     size_t used = session_receive(l->session, data, have, &need);
+    if (own) {
+        bridge_lend(l->server->bridge, NULL);
+    }
     if (used > 0) {
         l->delays = 0;
     }
     if (l->ended) {
         l->apart = false;
     } else if (used < have && session_is_spent(l->session)) {
-        hold(l, data + used, have - used);
+        hold(l, data + used, have - used, own);
     } else {
         l->need = need;
         l->apart = need > LINK_READ_SIZE || (used == 0 && kept && need > have);
@@ -173,7 +183,7 @@ static void take(link_t *l, uint8_t *data, size_t have, bool kept)
         l->apart = false;
         l->partial_len = l->partial_at = 0;
     }
-    if (l->partial_len == 0 && l->partial_cap > LINK_KEEP_SIZE && is_scarce(l->server)) {
+    if (l->partial_len == 0 && l->block != NULL && (l->block->refs > 1 || (l->partial_cap > LINK_KEEP_SIZE && is_scarce(l->server)))) {
         link_release(l);
     }
 }

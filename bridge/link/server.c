@@ -48,6 +48,7 @@ static void on_tick(uv_timer_t *timer)
         link_check_delay(l);
         link_expire(l, server->clock->now_ms);
     }
+    shared_pool_tidy(server->blocks);
     link_server_flush(server);
 }
 
@@ -114,7 +115,9 @@ loom_status link_server_open(link_server **out, uv_loop_t *loop, loop_clock *clo
     if (server->options.linger_ms == 0) {
         server->options.linger_ms = LINK_LINGER_MS;
     }
-    if ((server->read_buffer = malloc(LINK_READ_SIZE)) == NULL) {
+    server->blocks = shared_pool_create();
+    if (server->blocks == NULL || (server->read_buffer = malloc(LINK_READ_SIZE)) == NULL) {
+        shared_pool_close(server->blocks);
         free(server);
         return LOOM_ENOMEM;
     }
@@ -209,7 +212,7 @@ uint64_t link_server_unsent(const link_server *server)
 {
     uint64_t bytes = 0;
     for (const link_t *l = server->links; l != NULL; l = l->next) {
-        bytes += session_output(l->session)->len + (l->sending ? l->flight.len - l->flown : 0);
+        bytes += session_unsent(l->session) + link_flight_left(l) + l->piece;
     }
     return bytes;
 }
@@ -249,6 +252,7 @@ void link_server_left(link_server *server)
         void (*done)(void *user) = server->done;
         void *user = server->done_user;
         free(server->read_buffer);
+        shared_pool_close(server->blocks);
         free(server);
         if (done != NULL) {
             done(user);

@@ -48,7 +48,7 @@ static loom_status put_cancel(session *s, loom_bytes call_id, loom_str reason)
 static bool leaves_out(const session *s, const frame_report *f)
 {
     return f->kind == FRAME_PROGRESS && s->calls.older + s->calls.newer > SESSION_PROGRESS_MAX &&
-           s->backlog + s->out.len > SESSION_PROGRESS_MAX;
+           session_waiting(s) > SESSION_PROGRESS_MAX;
 }
 
 static loom_status put_of_call(session *s, const frame *f)

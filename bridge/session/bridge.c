@@ -111,6 +111,11 @@ void bridge_end_sessions(bridge *b, loom_status why, const char *text)
     }
 }
 
+void bridge_lend(bridge *b, shared_bytes *block)
+{
+    b->lent = block;
+}
+
 void bridge_new_round(bridge *b)
 {
     b->round++;

@@ -12,6 +12,7 @@
 #include "base/counters.h"
 #include "base/log_level.h"
 #include "bridge/bus.h"
+#include "bridge/session/splice.h"
 
 typedef struct bridge bridge;
 typedef struct session session; /* one agent's connection, from its first byte to its last */
@@ -85,6 +86,8 @@ void bridge_new_round(bridge *b);
  * give the rest again, in the next round when session_is_spent(), otherwise with more behind it. The bytes may be changed.
  * *need: how long the frame that follows is known to be (0: unknown). */
 size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need);
+/* What sessions receive lies in this block, parts of which others may keep. NULL: nothing does any more. */
+void bridge_lend(bridge *b, shared_bytes *block);
 /* Whether it waits for the broker before its next turn: it has said much that a broker in another process has not come to.
  * Not for long. */
 bool session_is_ahead(const session *s);
@@ -96,9 +99,12 @@ bool session_is_spent(const session *s);
 bool session_is_fresh(const session *s);
 /* Ends the session if something that cannot be made good has happened to it. Not from inside a call of the bridge or bus. */
 void session_end_doomed(session *s);
-/* What is to be sent. The owner of the connection calls session_before_send(), seals and empties it, and tells with
+/* What is to be sent; the splices come in between. The owner of the connection calls session_before_send(), seals and empties it, and tells with
  * session_sent(). */
 frame_writer *session_output(session *s);
+splices session_take_splices(session *s);
+/* How many bytes it is in all. */
+size_t session_unsent(const session *s);
 /* Takes out what need not be sent any more. */
 void session_before_send(session *s);
 /* The connection has broken: of these frames, which session_output() had held, sent bytes were taken by the kernel. What the

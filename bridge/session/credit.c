@@ -10,7 +10,7 @@ void session_apply_credit(session *s, bool granted)
     if (s->port == NULL) {
         return;
     }
-    size_t waiting = s->backlog + s->out.len;
+    size_t waiting = session_waiting(s);
     uint64_t room = waiting < SESSION_BACKLOG_MAX ? SESSION_BACKLOG_MAX - waiting : 0;
     uint64_t bytes = s->forwarded_bytes + room;
     if (bytes > s->credit_bytes) {
@@ -19,9 +19,11 @@ void session_apply_credit(session *s, bool granted)
     if (bytes < s->granted_bytes) {
         bytes = s->granted_bytes;
     }
-    /* when the agent has not granted anew, only a good part of its backlog read is worth telling, or all that it allows */
+    /* when the agent has not granted anew, only a good part of its backlog read is worth a frame to the broker, or all that it
+     * allows; in one process, what is set free at once is the work of one round */
     bool last = bytes == s->credit_bytes && bytes > s->granted_bytes;
-    if (granted || last || bytes - s->granted_bytes > SESSION_BACKLOG_MAX / 4) {
+    const uint64_t step = s->bridge->options.bus->in_process ? SESSION_GRANT_STEP : SESSION_BACKLOG_MAX / 4;
+    if (granted || last || bytes - s->granted_bytes > step) {
         s->granted_bytes = bytes;
         s->bridge->options.bus->ops->grant(s->bridge->options.bus, s->port, s->credit_messages, bytes);
     }
@@ -52,7 +54,7 @@ static void forget_read(session_unread *u, uint64_t read, uint64_t appended)
 
 void session_sent(session *s, size_t backlog)
 {
-    uint64_t waiting = backlog + s->out.len;
+    uint64_t waiting = backlog + s->out.len + s->spliced.bytes;
     uint64_t read = s->appended > waiting ? s->appended - waiting : 0; /* a carrier's own bytes may be in the backlog */
     s->backlog = backlog;
     forget_read(&s->replies, read, s->appended);

@@ -2,7 +2,8 @@
 /* What the bus brings to a session: deliveries, calls, push-back. The rest is in answer.c.
  *
  * A delivery is one copy, from wherever the message lies into the outgoing bytes of the session; the context of its
- * bridge.forward span is patched in the copy. So is a call, whose span lives until its outcome. */
+ * bridge.forward span is patched in the copy. Of a large message in shared memory only the head is copied. So is a call, whose span lives until its outcome. */
+#include <assert.h>
 #include <string.h>
 
 #include "bridge/session/attempts.h"
@@ -11,20 +12,10 @@
 #include "trace/messaging/call_span.h"
 #include "trace/messaging/message_span.h"
 
-static void deliver(void *user, uint64_t subscription, const envelope_view *view)
+/* copy: of the envelope, or of its first bytes. */
+static inline void forward(session *s, uint64_t subscription, const envelope_view *view, uint8_t *copy)
 {
-    session *s = user;
     bridge *b = s->bridge;
-    if (s->doom != LOOM_OK) {
-        return;
-    }
-    const size_t mark = session_begin(s);
-    uint8_t *copy = frame_deliver_begin(&s->out, subscription, view->len);
-    if (copy == NULL) {
-        session_commit(s, mark, SESSION_OTHER, LOOM_ENOMEM); /* a subscriber that misses messages must not go on */
-        return;
-    }
-    memcpy(copy, view->data, view->len);
     message_pass pass;
     message_pass_begin(&pass, b->options.tracer, HOP_BRIDGE_FORWARD, view, session_agent(s), !b->options.bus->in_process, copy);
     if (message_pass_is_traced(&pass)) {
@@ -34,11 +25,49 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
         }
     }
     message_pass_end(&pass, NULL);
-    frame_batch_commit(&s->out, view->len);
     s->forwarded++;
     s->forwarded_bytes += view->len;
     b->stats.forwarded++;
     b->stats.forwarded_bytes += view->len;
+}
+
+enum { HEAD = 128 }; /* bytes of a shared envelope that are copied, for the context of its hop */
+static_assert(HEAD >= HOP_OFFSET + HOP_SIZE && HEAD < SHARED_BYTES_MIN, "what hops patch is in the head");
+
+/* A large one, without a copy of all of it. */
+__attribute__((noinline)) static void deliver_shared(session *s, uint64_t subscription, const envelope_view *view)
+{
+    const size_t mark = session_begin(s);
+    uint8_t *head = frame_deliver_head(&s->out, subscription, (loom_bytes){view->data, HEAD}, view->len);
+    if (head == NULL || !splices_add(&s->spliced, s->out.len, view->shared, (loom_bytes){view->data + HEAD, view->len - HEAD})) {
+        s->out.len = mark;
+        session_commit(s, mark, SESSION_OTHER, LOOM_ENOMEM);
+        return;
+    }
+    forward(s, subscription, view, head);
+    s->appended += view->len - HEAD;
+    session_commit(s, mark, SESSION_OTHER, LOOM_OK);
+}
+
+static void deliver(void *user, uint64_t subscription, const envelope_view *view)
+{
+    session *s = user;
+    if (s->doom != LOOM_OK) {
+        return;
+    }
+    if (view->shared != NULL && s->unsent.count == 0 && s->dead_bytes == 0) {
+        deliver_shared(s, subscription, view);
+        return;
+    }
+    const size_t mark = session_begin(s);
+    uint8_t *copy = frame_deliver_begin(&s->out, subscription, view->len);
+    if (copy == NULL) {
+        session_commit(s, mark, SESSION_OTHER, LOOM_ENOMEM); /* a subscriber that misses messages must not go on */
+        return;
+    }
+    memcpy(copy, view->data, view->len);
+    forward(s, subscription, view, copy);
+    frame_batch_commit(&s->out, view->len);
     session_commit(s, mark, SESSION_OTHER, LOOM_OK);
 }
 

@@ -97,6 +97,9 @@ void session_give_back_unsent(session *s)
     }
     frame_writer_init(&k.kept);
     frame_writer_seal(&s->out);
+    if (!splices_merge(&s->spliced, &s->out)) {
+        return;
+    }
     for (size_t at = 0; !k.failed && frame_split((loom_bytes){s->out.data + at, s->out.len - at}, &body, &need) == FRAME_WHOLE; at += need) {
         keep_frame(&k, (loom_bytes){s->out.data + at, need});
     }

@@ -36,10 +36,17 @@ static void publish(session *s, const envelope_view *view, uint8_t *wire)
     message_pass_end(&pass, NULL);
 }
 
+/* The block that what is received lies in, unless keeping it would keep more than twice the message. */
+static shared_bytes *lent_for(const bridge *b, const envelope_view *view)
+{
+    return b->lent != NULL && b->lent->size / 2 <= view->len ? b->lent : NULL;
+}
+
 /* One envelope at the start of wire. *used: its bytes in the frame. */
 static loom_status publish_next(session *s, uint8_t *wire, size_t len, uint32_t *used, const char **reason)
 {
     envelope_view view;
+    const uint8_t *given = wire;
     loom_status st = incoming_take(s, &wire, len, &view, used, reason);
     const bool outgrown = st == LOOM_ETOOBIG && *used > 0;
     if (st != LOOM_OK && !outgrown) {
@@ -53,6 +60,9 @@ static loom_status publish_next(session *s, uint8_t *wire, size_t len, uint32_t 
     if (outgrown) {
         refuse(s, &view, LOOM_ETOOBIG, "the envelope is too large with the sender and the trace context that it left out");
     } else {
+        if (view.len >= SHARED_BYTES_MIN && wire == given) {
+            view.shared = lent_for(s->bridge, &view);
+        }
         publish(s, &view, wire);
     }
     return LOOM_OK;

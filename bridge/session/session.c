@@ -205,6 +205,7 @@ void session_close(session *s)
     }
     b->stats.sessions--;
     frame_writer_fini(&s->out);
+    splices_clear(&s->spliced);
     groups_fini(s);
     free(s->peer);
     free(s);
@@ -233,7 +234,7 @@ void session_append_failed(session *s, loom_status st)
 static void count_unread(session *s, session_unread *u, size_t bytes, uint64_t max, const char *text)
 {
     u->newer += bytes;
-    if (u->older + u->newer > max && s->backlog + s->out.len > max) { /* the first may count what has been read */
+    if (u->older + u->newer > max && session_waiting(s) > max) { /* the first may count what has been read */
         session_doom(s, LOOM_EFULL, text);
     }
 }
@@ -250,6 +251,18 @@ void session_count_unread(session *s, session_kind kind, size_t bytes)
 frame_writer *session_output(session *s)
 {
     return &s->out;
+}
+
+size_t session_unsent(const session *s)
+{
+    return s->out.len + s->spliced.bytes;
+}
+
+splices session_take_splices(session *s)
+{
+    const splices all = s->spliced;
+    s->spliced = (splices){0};
+    return all;
 }
 
 void session_pass_up(session *s, const frame *f)

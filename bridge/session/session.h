@@ -12,6 +12,7 @@
 
 enum {
     SESSION_BACKLOG_MAX = 8 * 1024 * 1024, /* bytes on their way to one agent, whatever credit it granted */
+    SESSION_GRANT_STEP = 64 * 1024,        /* of a backlog that was read, worth telling in one process */
     SESSION_REPLIES_MAX = 1024 * 1024,     /* unread acks, notices and pongs that end a session */
     SESSION_CALLS_MAX = 72 * 1024 * 1024,  /* the same of calls, results and reports, which may be large: more than a
                                               broker lets one provider have unanswered, 64 MiB by default */
@@ -57,6 +58,7 @@ struct bridge {
     uint64_t speaker_ms;    /* when it was another one */
     const loop_clock *clock;
     uint64_t ticked_ms;     /* when bridge_tick() ran last; 0: never */
+    shared_bytes *lent;     /* what is being received lies in it; NULL: in memory of which nobody may keep anything */
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
     linked_list refusals;   /* of calls that found no room (unsent.c), to be sent up in the next round */
     uint64_t keeps_left, keeps_ms; /* on_keep.c: how many traces agents may want kept, since then */
@@ -101,6 +103,7 @@ struct session {
     span_sender *spans;       /* NULL: it has no leave to send any */
     struct message_pass *publishing; /* bridge.publish of the message that is being handed to the bus; NULL: none */
     frame_writer out;
+    splices spliced;          /* into out */
     number_table groups;      /* names of the groups that its subscriptions are in (groups.h) */
     void *attempts;           /* tsearch tree of spans by call id (attempts.h) */
     uint64_t opened_ms, heard_ms;
@@ -179,6 +182,12 @@ typedef enum session_kind {
 /* The two below, when there is something to do. */
 void session_append_failed(session *s, loom_status st);
 void session_count_unread(session *s, session_kind kind, size_t bytes);
+
+/* Bytes that the agent's socket has not taken. */
+static inline size_t session_waiting(const session *s)
+{
+    return s->backlog + s->out.len + s->spliced.bytes;
+}
 
 /* Whatever is written to out is written between these two; without the second, nobody would send it. */
 static inline size_t session_begin(const session *s)

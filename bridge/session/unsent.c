@@ -3,7 +3,8 @@
  * call that leaves in the round in which it came costs nothing.
  *
  * A dead frame is marked in place, and cut out with others before the bytes are sent or when they are a good part of all:
- * so each byte is moved a few times at most, however many calls die. */
+ * so each byte is moved a few times at most, however many calls die. Bytes with splices between them are not moved: of calls
+ * behind a splice no place is kept, and none is made behind a place. */
 #include "bridge/session/unsent.h"
 
 #include <assert.h>
@@ -80,12 +81,12 @@ bool unsent_has_room(session *s, size_t size)
     if (s->dead_bytes > s->out.len / 4) {
         cut_out_dead(s);
     }
-    return s->backlog + s->out.len - s->dead_bytes + size <= ROOM;
+    return session_waiting(s) - s->dead_bytes + size <= ROOM;
 }
 
 void unsent_add(session *s, loom_bytes call_id, size_t at)
 {
-    if (s->backlog > 0 && call_id.len == REF_SIZE) {
+    if (s->backlog > 0 && call_id.len == REF_SIZE && s->spliced.first == NULL) {
         (void)!number_table_add(&s->unsent, ref_of(call_id.data), place(at)); /* without memory it is just sent */
     }
 }

@@ -71,7 +71,7 @@ queued_message *delivery_queue_pop(delivery_queue *queue, block_pool *pool)
     const queued_message *ahead = look_ahead(queue);
     if (ahead != NULL) {
         __builtin_prefetch(ahead);
-        __builtin_prefetch(ahead->wire);
+        __builtin_prefetch(&ahead->at);
     }
     if (queue->head == PAGE_MESSAGES / 2) {
         __builtin_prefetch(queue->first->next);

@@ -4,11 +4,15 @@
  * The fields are kept in half the width of an envelope_view: every field but the payload starts and ends within the
  * first 64 KiB, since all their limits together are less. That is 64 bytes beside a message of 260, and widening
  * them is a dozen vector instructions, where scanning again costs as much as the rest of the way through the queue.
+ * A large message lies in a block of its own, which the bridge may have had already, and which its deliveries share.
  * One thread at a time, as all of the bus. */
 #ifndef LOOM_BROKER_EVENTBUS_QUEUED_MESSAGE_H
 #define LOOM_BROKER_EVENTBUS_QUEUED_MESSAGE_H
 
 #include <assert.h>
+
+#include <stddef.h>
+#include <string.h>
 
 #include "base/block_pool.h"
 #include "envelope/view.h"
@@ -28,13 +32,44 @@ typedef struct queued_message {
     uint32_t payload_len;
     uint32_t headers_count;
     narrow_slice field[ENVELOPE_FIELDS]; /* the length of the payload is above */
-    uint8_t wire[];
+    union {
+        uint8_t wire[1]; /* len of them */
+        struct {
+            shared_bytes *block;
+            const uint8_t *data;
+        } large;
+    } at;
 } queued_message;
+
+static inline bool queued_message_is_large(uint32_t len)
+{
+    return len >= SHARED_BYTES_MIN;
+}
+
+static inline size_t queued_message_size(uint32_t len)
+{
+    return queued_message_is_large(len) ? sizeof(queued_message) : offsetof(queued_message, at) + len;
+}
+
+/* False: out of memory. */
+static inline bool queued_message_hold(queued_message *m, const envelope_view *view)
+{
+    m->at.large.data = view->data;
+    m->at.large.block = view->shared != NULL ? shared_bytes_ref(view->shared) : shared_bytes_create(NULL, view->len);
+    if (view->shared == NULL && m->at.large.block != NULL) {
+        m->at.large.data = memcpy(m->at.large.block->data, view->data, view->len);
+    }
+    return m->at.large.block != NULL;
+}
 
 static inline queued_message *queued_message_create(block_pool *pool, const envelope_view *view)
 {
     assert(view->hop_in_place && view->field[ENV_PAYLOAD].off <= UINT16_MAX);
-    queued_message *m = block_pool_take(pool, sizeof *m + view->len);
+    queued_message *m = block_pool_take(pool, queued_message_size(view->len));
+    if (m != NULL && queued_message_is_large(view->len) && !queued_message_hold(m, view)) {
+        block_pool_give(pool, m, queued_message_size(view->len));
+        return NULL;
+    }
     if (m != NULL) {
         m->refs = 1;
         m->len = view->len;
@@ -43,7 +78,9 @@ static inline queued_message *queued_message_create(block_pool *pool, const enve
         for (size_t i = 0; i < ENVELOPE_FIELDS; i++) {
             m->field[i] = (narrow_slice){(uint16_t)view->field[i].off, (uint16_t)view->field[i].len};
         }
-        memcpy(m->wire, view->data, view->len);
+        if (!queued_message_is_large(view->len)) {
+            memcpy(m->at.wire, view->data, view->len);
+        }
     }
     return m;
 }
@@ -51,14 +88,19 @@ static inline queued_message *queued_message_create(block_pool *pool, const enve
 static inline void queued_message_unref(block_pool *pool, queued_message *m)
 {
     if (m != NULL && --m->refs == 0) {
-        block_pool_give(pool, m, sizeof *m + m->len);
+        if (queued_message_is_large(m->len)) {
+            shared_bytes_unref(m->at.large.block);
+        }
+        block_pool_give(pool, m, queued_message_size(m->len));
     }
 }
 
 /* Valid as long as the message. */
 static inline void queued_message_view(const queued_message *m, envelope_view *view)
 {
-    view->data = m->wire;
+    const bool large = queued_message_is_large(m->len);
+    view->data = large ? m->at.large.data : m->at.wire;
+    view->shared = large ? m->at.large.block : NULL;
     view->len = m->len;
     view->headers_count = m->headers_count;
     view->hop_in_place = true;

@@ -294,6 +294,9 @@ void frame_writer_clear(frame_writer *w);
 uint8_t *frame_publish_begin(frame_writer *w, size_t size);
 /* The same in a deliver batch, after the subscription's number. */
 uint8_t *frame_deliver_begin(frame_writer *w, uint64_t subscription, size_t size);
+/* A deliver frame of one envelope of size bytes, of which only the head is written: the rest is to be sent next. Returns
+ * where the head lies. NULL: out of memory. */
+uint8_t *frame_deliver_head(frame_writer *w, uint64_t subscription, loom_bytes head, size_t size);
 /* Adds the bytes that were written to that room. */
 void frame_batch_commit(frame_writer *w, size_t size);
 

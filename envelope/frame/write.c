@@ -6,6 +6,7 @@
  * as one frame. */
 #include <msgpack.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "envelope/frame/frame.h"
@@ -99,6 +100,19 @@ uint8_t *frame_deliver_begin(frame_writer *w, uint64_t subscription, size_t size
     w->len += (size_t)(end - p);
     w->batch_count += 2;
     return end;
+}
+
+uint8_t *frame_deliver_head(frame_writer *w, uint64_t subscription, loom_bytes head, size_t size)
+{
+    frame_writer_seal(w);
+    uint8_t *room = frame_deliver_begin(w, subscription, head.len);
+    if (room != NULL) {
+        memcpy(room, head.data, head.len);
+        w->len += size;
+        frame_writer_seal(w);
+        w->len -= size - head.len;
+    }
+    return room;
 }
 
 void frame_batch_commit(frame_writer *w, size_t size)

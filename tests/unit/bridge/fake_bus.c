@@ -70,6 +70,11 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
     assert_true(port->used);
     b->published++;
     keep_wire(b, view, wire);
+    b->shared = view->shared != NULL;
+    for (size_t i = 0; i < 2 && b->passes_on_to[i] != NULL; i++) {
+        bus_port *to = fake_bus_port(b, b->passes_on_to[i]);
+        to->handlers->deliver(to->user, 1, view);
+    }
 }
 
 static void keep_call_id(fake_bus *b, loom_bytes id)

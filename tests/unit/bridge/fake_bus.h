@@ -32,6 +32,8 @@ typedef struct fake_bus {
     loom_status why;            /* of the last detach */
     unsigned attached, detached, published, called;
     unsigned said[FAKE_TYPES];  /* frames by type, publish and call apart */
+    const char *passes_on_to[2]; /* agents that get what is published, as what they subscribed to; NULL: nobody */
+    bool shared;                /* whether the last of these lay in shared memory */
     bool defers;                /* answers to requests wait for the test to give them */
     uint64_t request, subscription;
     char filter[LOOM_TOPIC_MAX + 1]; /* or the capability provided */

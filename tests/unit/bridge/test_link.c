@@ -398,6 +398,120 @@ static void a_large_frame_is_written_in_pieces_while_others_wait(void **state)
     link_fixture_close(&f);
 }
 
+/* Messages that are told apart by their sizes, and in all their bytes. */
+static loom_bytes publishes_of(const char *agent, const size_t *sizes, size_t count)
+{
+    frame_writer w;
+    frame_writer_init(&w);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *payload = malloc(sizes[i]);
+        loom_envelope *env;
+        assert_non_null(payload);
+        for (size_t at = 0; at < sizes[i]; at++) {
+            payload[at] = (uint8_t)((at * 2654435761u + sizes[i]) >> 7);
+        }
+        const loom_envelope_fields fields = {.topic = STR("a.b"), .sender = {agent, strlen(agent)}, .payload = {payload, sizes[i]}};
+        assert_status(LOOM_OK, loom_envelope_create(&env, &fields));
+        free(payload);
+        const loom_bytes wire = loom_envelope_wire(env);
+        uint8_t *room = frame_publish_begin(&w, wire.len);
+        assert_non_null(room);
+        memcpy(room, wire.data, wire.len);
+        frame_batch_commit(&w, wire.len);
+        loom_envelope_unref(env);
+    }
+    frame_writer_seal(&w);
+    return (loom_bytes){w.data, w.len};
+}
+
+static void assert_heard(const link_peer *p, const size_t *sizes, size_t count)
+{
+    size_t at = 0, need, n = 0;
+    loom_bytes body;
+    while (frame_split((loom_bytes){p->heard + at, p->heard_len - at}, &body, &need) == FRAME_WHOLE) {
+        frame f;
+        char reason[FRAME_REASON_SIZE];
+        at += FRAME_HEADER_SIZE + body.len;
+        assert_status(LOOM_OK, frame_decode(&f, body, reason));
+        const uint8_t *item = f.u.batch.items.data, *end = item + f.u.batch.items.len;
+        for (uint32_t i = 0; f.type == FRAME_DELIVER && i < f.u.batch.count; i++, n++) {
+            envelope_view view;
+            const char *why;
+            item++; /* the subscription's number, 1 */
+            assert_in_range(n, 0, count - 1);
+            assert_status(LOOM_OK, envelope_scan(&view, (loom_bytes){item, (size_t)(end - item)}, NULL, &why));
+            const loom_bytes payload = envelope_view_bytes(&view, ENV_PAYLOAD);
+            assert_int_equal(sizes[n], payload.len);
+            for (size_t b = 0; b < payload.len; b++) {
+                if (payload.data[b] != (uint8_t)((b * 2654435761u + sizes[n]) >> 7)) {
+                    fail_msg("message %zu has another byte at %zu of %zu", n, b, payload.len);
+                }
+            }
+            item += view.len;
+        }
+    }
+    assert_int_equal(count, n);
+}
+
+/* Neither of the two may find what belongs to the next message in the memory of one before. */
+static void large_messages_reach_all_whole_and_in_order_from_where_they_were_read(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {10, LOOM_PAYLOAD_MAX, 20, 300 * 1024, 700 * 1024, 100 * 1024, 5, LOOM_PAYLOAD_MAX - 1};
+    enum { COUNT = sizeof sizes / sizeof sizes[0], TIMES = 3 };
+    link_fixture f;
+    link_peer from, to[2];
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&from, &f, "from");
+    link_peer_enter(&to[0], &f, "one");
+    link_peer_enter(&to[1], &f, "two");
+    f.bus.passes_on_to[0] = "one";
+    f.bus.passes_on_to[1] = "two";
+    for (unsigned time = 0; time < TIMES; time++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            const loom_bytes bytes = publishes_of("from", &sizes[i], 1);
+            link_peer_send(&from, bytes, time == 0 ? SIZE_MAX : 99991 / time);
+            drop(bytes);
+        }
+        until(&f, f.bus.published == (time + 1) * COUNT);
+        assert_true(f.bus.shared);
+        for (size_t i = 0; i < 2; i++) {
+            until(&f, link_peer_hear(&to[i]) && link_peer_count(&to[i], FRAME_DELIVER) == COUNT);
+            assert_heard(&to[i], sizes, COUNT);
+            to[i].heard_len = 0;
+        }
+    }
+    until(&f, link_server_busy(f.server) == 0);
+    link_peer_close(&from);
+    link_peer_close(&to[0]);
+    link_peer_close(&to[1]);
+    link_fixture_close(&f);
+}
+
+static void connections_end_in_the_middle_of_a_shared_message(void **state)
+{
+    (void)state;
+    link_fixture f;
+    link_peer from, to[2];
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&from, &f, "from");
+    link_peer_enter(&to[0], &f, "one");
+    link_peer_enter(&to[1], &f, "two");
+    f.bus.passes_on_to[0] = "one";
+    f.bus.passes_on_to[1] = "two";
+    const loom_bytes bytes = link_publishes("from", LOOM_PAYLOAD_MAX, 4);
+    link_peer_send(&from, bytes, SIZE_MAX);
+    until(&f, f.bus.published == 4);
+    drop(bytes);
+    f.bus.passes_on_to[0] = NULL;
+    link_peer_close(&from);
+    link_peer_close(&to[0]);
+    until(&f, bridge_get_stats(f.bridge).sessions == 1);
+    until(&f, link_peer_hear(&to[1]) && link_peer_count(&to[1], FRAME_DELIVER) == 4);
+    link_peer_close(&to[1]);
+    link_fixture_close(&f);
+}
+
 static void a_session_that_ended_goes_though_its_peer_does_not_read(void **state)
 {
     (void)state;
@@ -679,6 +793,8 @@ int main(void)
         cmocka_unit_test(a_session_that_ends_while_it_is_held_is_closed),
         cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
         cmocka_unit_test(a_large_frame_is_written_in_pieces_while_others_wait),
+        cmocka_unit_test(large_messages_reach_all_whole_and_in_order_from_where_they_were_read),
+        cmocka_unit_test(connections_end_in_the_middle_of_a_shared_message),
         cmocka_unit_test(a_session_that_ended_goes_though_its_peer_does_not_read),
         cmocka_unit_test(the_last_words_of_a_session_reach_a_peer_that_reads),
         cmocka_unit_test(too_many_agents_are_told_so),

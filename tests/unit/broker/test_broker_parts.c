@@ -104,6 +104,32 @@ static void queued_message_gives_back_the_view_it_was_made_of(void **state)
         .payload = {(const uint8_t *)"xyz", 3}});
 }
 
+static void a_large_queued_message_shares_the_block_it_came_in(void **state)
+{
+    (void)state;
+    block_pool pool = {0};
+    uint8_t *payload = calloc(1, SHARED_BYTES_MIN);
+    loom_envelope *env;
+    assert_non_null(payload);
+    assert_status(LOOM_OK, loom_envelope_create(&env, &(loom_envelope_fields){.topic = STR("t"), .payload = {payload, SHARED_BYTES_MIN}}));
+    free(payload);
+    envelope_view view = *envelope_as_view(env), queued;
+    view.shared = shared_bytes_create(NULL, view.len);
+    assert_non_null(view.shared);
+    view.data = memcpy(view.shared->data, view.data, view.len);
+    queued_message *message = queued_message_create(&pool, &view);
+    assert_non_null(message);
+    assert_int_equal(2, view.shared->refs);
+    queued_message_view(message, &queued);
+    assert_ptr_equal(view.data, queued.data);
+    assert_ptr_equal(view.shared, queued.shared);
+    queued_message_unref(&pool, message);
+    assert_int_equal(1, view.shared->refs);
+    shared_bytes_unref(view.shared);
+    block_pool_fini(&pool);
+    loom_envelope_unref(env);
+}
+
 static void queued_message_keeps_every_field_at_its_limit(void **state)
 {
     (void)state;
@@ -227,6 +253,7 @@ int main(void)
         cmocka_unit_test(queue_gives_back_in_order_and_empty_holds_no_memory),
         cmocka_unit_test(message_in_two_queues_is_stored_until_both_have_given_it_out),
         cmocka_unit_test(queued_message_gives_back_the_view_it_was_made_of),
+        cmocka_unit_test(a_large_queued_message_shares_the_block_it_came_in),
         cmocka_unit_test(queued_message_keeps_every_field_at_its_limit),
         cmocka_unit_test(pool_uses_a_block_again_for_whatever_is_about_as_large),
         cmocka_unit_test(pool_keeps_no_more_than_its_bound_and_no_large_block),
