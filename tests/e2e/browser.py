@@ -85,6 +85,14 @@ class Browser:
         except TimeoutError as late:
             raise AssertionError(f"{late}; the page says:\n{self.run('return document.body.innerText')[:1500]}\n{self.console()}") from None
 
+    def accessible(self):
+        """What assistive technology gets of the page: nodes with role, name and properties."""
+        self._do("POST", "/goog/cdp/execute", {"cmd": "Accessibility.enable", "params": {}})
+        tree = self._do("POST", "/goog/cdp/execute", {"cmd": "Accessibility.getFullAXTree", "params": {}})
+        return [{"role": node["role"]["value"], "name": node.get("name", {}).get("value", ""),
+                 **{one["name"]: one["value"].get("value") for one in node.get("properties", [])}}
+                for node in tree["nodes"] if not node.get("ignored") and "role" in node]
+
     def press(self, keys):
         actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
         self._do("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server of `loom view`: who gets in, what it refuses, and what no client, broker or database can make it do."""
 
+import collections
 import contextlib
 import http.client
 import itertools
@@ -136,6 +137,36 @@ class Broker(LoomTest):
         self.assertLess(time.monotonic() - began, 9)
 
 
+class Told:
+    """What a client knows of the bus: all of it once, and then what is new (RFC 7396)."""
+
+    def __init__(self):
+        self.answers, self.versions, self.patches, self.wholes = {}, {}, 0, collections.Counter()
+
+    def take(self, event):
+        if "whole" in event.json:
+            self.answers[event.name] = event.json["whole"]
+            self.wholes[event.name] += 1
+        elif "patch" in event.json:
+            if event.json["since"] != self.versions[event.name]:
+                raise AssertionError(f"{event.name} {event.json['version']} is told to who has {self.versions[event.name]}")
+            self.merge(self.answers[event.name], event.json["patch"])
+            self.patches += 1
+        self.versions[event.name] = event.json.get("version")
+
+    def merge(self, to, patch):
+        for name, value in patch.items():
+            if value is None:
+                to.pop(name, None)
+            elif isinstance(value, dict) and isinstance(to.get(name), dict):
+                self.merge(to[name], value)
+            else:
+                to[name] = value
+
+    def rows(self, kind, name):
+        return list(self.answers.get(kind, {}).get(name, {}).values())
+
+
 class Streams(LoomTest):
     def setUp(self):
         self.bus = self.home(spans=False)
@@ -157,12 +188,13 @@ class Streams(LoomTest):
     def test_a_client_first_hears_how_things_are(self):
         stream = self.stream()
         heard = {}
-        while set(heard) != {"broker", "traces", "flow", "agents"}:
+        while "look" not in heard:
             event = stream.next()
             heard.setdefault(event.name, event.json)
+        self.assertEqual({"broker", "traces", "agents", "capabilities", "topics", "flow", "stats", "look"}, set(heard))
         self.assertEqual({"answers": True}, heard["broker"])
-        self.assertEqual({"agents": 0}, heard["agents"])
-        self.assertIn("edges", heard["flow"])
+        self.assertEqual({}, heard["agents"]["whole"]["agents"])
+        self.assertIn("edges", heard["flow"]["whole"])
 
     def test_news_of_traces_flow_and_agents_come_by_themselves(self):
         stream = self.stream()
@@ -170,11 +202,40 @@ class Streams(LoomTest):
         self.assertEqual(200, self.view.send_spans(spans_of("1" * 32, 3)).status)
         self.until(stream, "traces", lambda data: data["version"] != before)
         reader = self.agent(self.bus, "reader").subscribe("a.b")
-        self.until(stream, "agents", lambda data: data["agents"] == 1)
+        self.until(stream, "agents", lambda data: "reader " in data.get("patch", {}).get("agents", {}))
         self.bus.loom("pub", "a.b", "x", "--id", "writer")
         reader.wait_events(1)
         wanted = {("publish", "writer", "a.b"), ("deliver", "reader", "a.b")}
-        self.until(stream, "flow", lambda data: wanted <= {(e["kind"], e["agent"], e["name"]) for e in data["edges"]})
+        stream, bus = self.stream("flow"), Told()
+        while not wanted <= {(e["kind"], e["agent"], e["name"]) for e in bus.rows("flow", "edges")}:
+            bus.take(stream.next())
+
+    def test_what_is_told_by_and_by_is_what_the_broker_says_at_once(self):
+        stream, bus = self.stream("flow,agents,stats,topics"), Told()
+        reader = self.agent(self.bus, "reader").subscribe("a.>")
+        for i in range(3):  # rows come, and their counts change
+            self.bus.loom("pub", f"a.{i}", "x", "--id", f"writer-{i}")
+            reader.wait_events(i + 1)
+            while not any(row["topic"] == f"a.{i}" for row in bus.rows("topics", "topics")):
+                bus.take(stream.next())
+
+        def differs():
+            said = {kind: self.view.get(f"/api/bus/{kind}").json for kind in ("flow", "agents", "topics")}
+            return [kind for kind, key, names in (("flow", "edges", ("kind", "agent", "name", "total")), ("agents", "agents", ("agent", "state")),
+                                                  ("topics", "topics", ("topic", "published")))
+                    if sorted([row[name] for name in names] for row in bus.rows(kind, key)) != sorted([row[name] for name in names] for row in said[kind][key])]
+
+        while differs():  # until the last change has been told; a driver's deadline ends it otherwise
+            bus.take(stream.next())
+        self.assertGreater(bus.patches, 3)
+        self.assertEqual(1, bus.wholes["flow"], "nothing was missed, so nothing is told twice")
+
+    def test_of_a_still_bus_nothing_is_told_again(self):
+        stream = self.stream("flow,topics,capabilities")
+        for _ in range(3):
+            self.until(stream, "look")
+        names = [stream.next().name for _ in range(3)]
+        self.assertEqual(["look"] * 3, names)
 
     def test_a_client_gets_only_what_it_wants(self):
         stream = self.stream("traces")

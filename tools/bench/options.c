@@ -235,9 +235,10 @@ static const option_spec specs[] = {
     {.name = "flood", .kind = OPTION_VALUE, .repeatable = true, .value = "KIND", .fallback = "all of them", .group = MEASURED,
      .help = "Of the fairness scenario: busy (a processor is taken, and nobody spoken to), subscribes, unsubscribes, calls, "
              "calls-unanswered, calls-nobody, cancels, pings, publishes, large-publishes, hellos; of http-hostile: busy, http-idle, "
-             "http-slow-heads, http-bodies, http-refused, http-unread"},
+             "http-slow-heads, http-bodies, http-refused, http-unread; of view: view (a client reads the stream of its Flow page), "
+             "view-page (the page is open in Chromium)"},
     {.name = "idle-flood", .kind = OPTION_FLAG, .group = MEASURED,
-     .help = "Of these two: the flood gives way to everybody (SCHED_IDLE), so that what is left is Loom's own"},
+     .help = "Of the first two: the flood gives way to everybody (SCHED_IDLE), so that what is left is Loom's own"},
     {.name = "placement", .kind = OPTION_VALUE, .value = "HOW", .fallback = "free", .group = MEASURED,
      .help = "free: the kernel decides which processor runs what. apart: clients on one, servers on another. together: all on "
              "one, where what is left is the work itself; latencies vary least then"},
@@ -318,8 +319,8 @@ static bool complete_scenario(bench_options *o)
         return false;
     }
     if ((o->idle_flood || any(o->floods, FLOOD_COUNT)) && o->scenario != &bench_scenario_fairness &&
-        o->scenario != &bench_scenario_http_hostile) {
-        bench_complain("--flood and --idle-flood are for the fairness and http-hostile scenarios");
+        o->scenario != &bench_scenario_http_hostile && (o->idle_flood || o->scenario != &bench_scenario_view)) {
+        bench_complain("--flood is for the fairness, http-hostile and view scenarios, --idle-flood for the first two");
         return false;
     }
     if (o->rate > 0 && (o->scenario->in_process || o->scenario->sizeless || o->scenario == &bench_scenario_request ||

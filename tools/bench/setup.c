@@ -17,7 +17,8 @@ const char *const bench_work_names[] = {
     "invoke", "over HTTP", NULL};
 const char *const bench_flood_names[] = {
     "undisturbed", "busy", "subscribes", "unsubscribes", "calls", "calls-unanswered", "calls-nobody", "cancels", "pings",
-    "publishes", "large-publishes", "hellos", "http-idle", "http-slow-heads", "http-bodies", "http-refused", "http-unread", NULL};
+    "publishes", "large-publishes", "hellos", "http-idle", "http-slow-heads", "http-bodies", "http-refused", "http-unread",
+    "view", "view-page", NULL};
 
 void bench_shape_title(const bench_shape *s, char out[32])
 {

@@ -77,6 +77,8 @@ typedef enum bench_flood {
     FLOOD_HTTP_BODIES, /* without an end */
     FLOOD_HTTP_REFUSED, /* requests that could be read in two ways */
     FLOOD_HTTP_UNREAD, /* requests one after the other whose answers nobody reads */
+    FLOOD_VIEW,       /* no flood but a look, by loom view: a client that reads the stream of its Flow page */
+    FLOOD_VIEW_PAGE,  /* the page in a browser */
     FLOOD_COUNT
 } bench_flood;
 
@@ -107,6 +109,7 @@ typedef struct bench_setup {
     bool checked;          /* every byte of every payload; and the growth of the servers' memory while it goes fast */
     bool requests;         /* the servers are for requests and answers */
     bool http;             /* Loom: its gateway listens, too */
+    bool looked_at;        /* Loom: its control socket is open */
     bool idle_flood;       /* the flood runs only where nobody else wants the processor */
 } bench_setup;
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/bench/looker.h"
 #include "tools/bench/usage.h"
 
 #define LATENCY_SECONDS_MAX 2.0
@@ -229,7 +230,7 @@ bool traffic_round(const bench_setup *setup, const bench_peer *peer, bench_sampl
     }
     bench_site *site = &t->site;
     t->peer = peer;
-    const bool ok = peer->start(site) && start_clients(t, "consumer", setup->shape.consumers, traffic_consume, t->consumers) &&
+    const bool ok = peer->start(site) && looker_open(site) && start_clients(t, "consumer", setup->shape.consumers, traffic_consume, t->consumers) &&
                     start_clients(t, "producer", setup->shape.producers, traffic_produce, NULL) &&
                     (setup->paced || measure_rate(site, out)) && measure_latency(t, out);
     const uint64_t received = received_by_all(site);

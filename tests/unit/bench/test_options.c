@@ -88,6 +88,13 @@ static void fairness_compares_every_flood_with_nobody_in_one_table(void **state)
     assert_int_equal(3, plan.cases[0].count);
     assert_string_equal("loom http-unread", plan.cases[0].contenders[2].label);
     plan_free(&plan);
+
+    assert_int_equal(BENCH_RUN, parse(&o, "view --flood view-page"));
+    assert_true(plan_make(&plan, &o));
+    assert_int_equal(2, plan.cases[0].count);
+    assert_true(plan.cases[0].setup.paced);
+    assert_string_equal("loom view-page", plan.cases[0].contenders[1].label);
+    plan_free(&plan);
 }
 
 static void forms_of_loom_are_named_by_what_tells_them_apart(void **state)

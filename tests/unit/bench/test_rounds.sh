@@ -58,6 +58,7 @@ round span
 round http
 round http-action --bridge process
 round http-hostile
+round view --flood view
 round soak
 round soak --rate 2000 --bridge process
 

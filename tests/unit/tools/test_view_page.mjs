@@ -8,6 +8,7 @@ const load = (name) => import(pathToFileURL(`${process.env.VIEW_PAGE}/${name}`))
 const { buildTree, criticalPath, rowsOf } = await load("waterfall.js");
 const { duration, rate } = await load("format.js");
 const { readTrace } = await load("otlp.js");
+const { Answer } = await load("news.js");
 
 const span = (id, parent, name, start, end) => ({ id, parent, name, start, end });
 const names = (rows) => rows.map(({ node, depth }) => `${depth} ${node.span.name}`);
@@ -26,6 +27,22 @@ test("the hops of a message are one row until it is unfolded", () => {
   assert.equal(rows[1].begin, 1);
   assert.deepEqual(names(rowsOf(roots, new Set(["2"]), new Set())),
     ["0 work", "1 agent.emit", "2 bridge.publish", "3 eventbus.publish", "4 bridge.forward", "5 agent.on_event", "6 inner"]);
+});
+
+test("an answer follows what is new in it, and notices what it has missed", () => {
+  const answer = new Answer();
+  assert.equal(answer.take({ version: 3, since: 2, patch: {} }), false);
+  assert.equal(answer.take({ version: 3, whole: { more: false, edges: { "a ": { agent: "a", total: 1, reasons: {} }, "b ": { agent: "b", total: 1 } } } }), true);
+  assert.equal(answer.take({ version: 4, since: 3, patch: { edges: { "a ": { total: 2, reasons: { expired: 1 } }, "b ": null, "c ": { agent: "c", total: 9 } } } }), true);
+  assert.deepEqual(answer.read("flow", 0), { more: false, edges: [{ agent: "a", total: 2, reasons: { expired: 1 } }, { agent: "c", total: 9 }] });
+  assert.equal(answer.take({ version: 6, since: 5, patch: {} }), false);
+});
+
+test("how long ago an agent was heard grows while nothing is told", () => {
+  const answer = new Answer();
+  answer.take({ version: 1, whole: { agents: { "a ": { agent: "a", heard_unix_ms: 1000 } } } });
+  assert.equal(answer.read("agents", 3500).agents[0].heard_ms_ago, 2500);
+  assert.equal(answer.read("agents", 500).agents[0].heard_ms_ago, 0); // clocks differ
 });
 
 test("a closed span hides what is below it", () => {

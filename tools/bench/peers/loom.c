@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/bench/looker.h"
 #include "tools/bench/otlp_sink.h"
 #include "tools/bench/stream.h"
 
@@ -107,7 +108,7 @@ static bool start_program(bench_site *site, const char *program, char *const mor
 
 static bool start(bench_site *site)
 {
-    char sink_url[SITE_URL_SIZE], queue[16], bus[SITE_URL_SIZE] = "";
+    char sink_url[SITE_URL_SIZE], queue[16], bus[SITE_URL_SIZE] = "", control[SITE_URL_SIZE] = "";
     if (!find_sink(site, sink_url)) {
         return false;
     }
@@ -115,6 +116,9 @@ static bool start(bench_site *site)
     const bool apart = site->setup->bridge == BRIDGE_PROCESS;
     if (apart) {
         snprintf(bus, sizeof bus, "ipc://%s/bus-bridge.sock", site->dir);
+    }
+    if (site->setup->looked_at) {
+        looker_control(site, control);
     }
     snprintf(queue, sizeof queue, "%u", site->setup->queue);
     char *broker[] = {"--publish-hold",
@@ -124,7 +128,7 @@ static bool start(bench_site *site)
                       "--bus-pub",
                       "",
                       "--bus-control",
-                      "",
+                      control,
                       "--bus-bridge",
                       bus,
                       site->setup->queue > 0 ? "--queue-messages" : NULL,

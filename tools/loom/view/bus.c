@@ -168,6 +168,7 @@ static json_t *state_of(const view *v)
         json_object_set_new(receives, "problem", json_string(v->receiver_problem));
     }
     json_object_set_new(state, "receiver", receives);
+    json_object_set_new(state, "streams", json_integer(v->events.client_count));
     return state;
 }
 

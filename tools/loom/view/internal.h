@@ -3,6 +3,7 @@
 #ifndef LOOM_TOOLS_VIEW_INTERNAL_H
 #define LOOM_TOOLS_VIEW_INTERNAL_H
 
+#include <jansson.h>
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -45,12 +46,21 @@ typedef struct view_bus {
     char why[VIEW_PROBLEM_SIZE]; /* of the last question that failed */
 } view_bus;
 
-typedef enum view_event_kind { VIEW_EVENT_BROKER, VIEW_EVENT_TRACES, VIEW_EVENT_FLOW, VIEW_EVENT_AGENTS, VIEW_EVENT_KINDS } view_event_kind;
+/* In the order in which they are sent; from VIEW_EVENT_BUS on one for each view_bus_kind. */
+typedef enum view_event_kind {
+    VIEW_EVENT_BROKER,
+    VIEW_EVENT_TRACES,
+    VIEW_EVENT_BUS,
+    VIEW_EVENT_LOOK = VIEW_EVENT_BUS + VIEW_BUS_KINDS,
+    VIEW_EVENT_KINDS
+} view_event_kind;
 typedef struct view_frame view_frame;
 
 typedef struct view_event {
-    view_frame *frame; /* the latest; NULL: none yet */
+    view_frame *frame; /* the latest; NULL: none yet. Of the bus: what is new since the one before */
     uint64_t number;   /* of the frame */
+    json_t *now;       /* of the bus: all there is; NULL: nothing is known */
+    view_frame *whole; /* of the bus: all there is, for whoever has missed one; NULL: nobody has asked for it */
 } view_event;
 
 typedef struct view_events {
@@ -60,8 +70,7 @@ typedef struct view_events {
     uint64_t ticks;
     view_event latest[VIEW_EVENT_KINDS];
     view_frame *heartbeat;
-    char *agents;      /* what the last event of agents was made of */
-    bool flow_changed;
+    uint32_t awaited;  /* bits of view_bus_kind: answers that this look waits for */
 } view_events;
 
 typedef struct view {
@@ -175,6 +184,14 @@ void view_bus_get(void *user, http_request *r); /* agents, capabilities, topics,
 void view_state(void *user, http_request *r);
 /* Asks for the stream, which is told by view_stream_bus(). */
 void view_bus_watch(view *v, view_bus_kind kind);
+
+/* ---- bus_news.c: what is new in an answer ---- */
+
+/* The answer with its lists as objects, whose members are named by what names a row; of agents, when they were heard instead
+ * of how long ago. before: the last of the kind; may be NULL. */
+json_t *view_news_keyed(view_bus_kind kind, const json_t *answer, const json_t *before, int64_t now_ms);
+/* What makes now of was (RFC 7396); empty: they are the same. */
+json_t *view_news_patch(const json_t *was, const json_t *now);
 
 /* ---- stream.c: what changes ---- */
 

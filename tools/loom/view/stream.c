@@ -3,16 +3,20 @@
  *
  * One producer for all clients: a tick looks at the store, asks the broker what a client wants, and makes a frame of each kind
  * that is new. A client holds no queue: when it has taken a frame it gets the latest of each kind that it has not had, so one
- * that is slow misses what is outdated, and costs no memory. One that takes nothing is cut off. */
+ * that is slow misses what is outdated, and costs no memory. Of the bus it is told what is new since the frame before, and all
+ * there is once it has missed one. When the answers of a tick are there, `look` says so. One that takes nothing is cut off. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/str.h"
 #include "tools/loom/view/internal.h"
 
-enum { TICK_MS = 1000, AGENTS_TICKS = 2, HEARTBEAT_MS = 15000, STUCK_MS = 10000, CLIENTS_MAX = 32 };
+enum { TICK_MS = 1000, SELDOM_TICKS = 2, HEARTBEAT_MS = 15000, STUCK_MS = 10000, CLIENTS_MAX = 32 };
 
-static const char *const names[VIEW_EVENT_KINDS] = {"broker", "traces", "flow", "agents"};
+static const char *const names[VIEW_EVENT_KINDS] = {"broker", "traces", "agents", "capabilities", "topics", "flow", "stats", "look"};
+
+static const uint32_t BUS_EVENTS = ((1u << VIEW_BUS_KINDS) - 1) << VIEW_EVENT_BUS;
 
 /* ---- frames, shared by the clients that send them ---- */
 
@@ -54,13 +58,35 @@ typedef struct client {
     bool pumping;
 } client;
 
+static view_frame *frame_of(const char *name, json_t *data)
+{
+    char *text = json_dumps(data, JSON_COMPACT);
+    view_frame *f = text != NULL ? frame_make(name, text) : NULL;
+    free(text);
+    json_decref(data);
+    return f;
+}
+
+/* What brings a client from the frame it has had to the latest. NULL: there is none, or no memory. */
+static view_frame *frame_for(view_event *e, const char *name, uint64_t had)
+{
+    if (e->now == NULL || (e->frame != NULL && had + 1 == e->number)) {
+        return e->frame;
+    }
+    if (e->whole == NULL) {
+        e->whole = frame_of(name, json_pack("{s:I,s:O}", "version", (json_int_t)e->number, "whole", e->now));
+    }
+    return e->whole;
+}
+
 static view_frame *next_frame(client *c)
 {
     for (size_t i = 0; i < VIEW_EVENT_KINDS; i++) {
         view_event *e = &c->view->events.latest[i];
-        if ((c->wants >> i & 1) != 0 && e->frame != NULL && c->had[i] != e->number) {
+        view_frame *f = (c->wants >> i & 1) != 0 && c->had[i] != e->number ? frame_for(e, names[i], c->had[i]) : NULL;
+        if (f != NULL) {
             c->had[i] = e->number;
-            return e->frame;
+            return f;
         }
     }
     return NULL;
@@ -126,6 +152,14 @@ static void attend(client *c, uint64_t now_ms)
 
 /* ---- the producer ---- */
 
+static void pump_all(view *v)
+{
+    for (list_node *at = v->events.clients.first, *next; at != NULL; at = next) {
+        next = at->next;
+        pump(list_item(at, client, node));
+    }
+}
+
 static void put(view *v, view_event_kind kind, const char *data)
 {
     view_event *e = &v->events.latest[kind];
@@ -136,10 +170,7 @@ static void put(view *v, view_event_kind kind, const char *data)
     frame_unref(e->frame);
     e->frame = f;
     e->number++;
-    for (list_node *at = v->events.clients.first, *next; at != NULL; at = next) {
-        next = at->next;
-        pump(list_item(at, client, node));
-    }
+    pump_all(v);
 }
 
 static bool says(const view_event *e, const char *name, const char *data)
@@ -164,47 +195,49 @@ static void put_json(view *v, view_event_kind kind, const json_t *what)
     free(text);
 }
 
-/* What tells that somebody came, went, or changed; not when each was last heard. */
-static void tell_agents(view *v, const json_t *answer)
+static int64_t unix_ms(void)
 {
-    json_t *copy = json_deep_copy(json_object_get(answer, "agents")), *agent;
-    size_t i;
-    json_array_foreach(copy, i, agent) {
-        json_object_del(agent, "heard_ms_ago");
-    }
-    char *text = copy != NULL ? json_dumps(copy, JSON_COMPACT) : NULL, data[64];
-    if (text != NULL && (v->events.agents == NULL || strcmp(text, v->events.agents) != 0)) {
-        free(v->events.agents);
-        v->events.agents = text;
-        text = NULL;
-        snprintf(data, sizeof data, "{\"agents\":%zu}", json_array_size(copy));
-        put(v, VIEW_EVENT_AGENTS, data);
-    }
-    free(text);
-    json_decref(copy);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Counts that stand still are told once more, so that a rate made of them becomes 0. */
-static void tell_flow(view *v, const json_t *answer)
+/* Takes the answer over as what there is now, if anything in it is new. */
+static void tell_bus(view *v, view_bus_kind kind, const json_t *answer)
 {
-    char *text = json_dumps(answer, JSON_COMPACT);
-    const bool same = text != NULL && says(&v->events.latest[VIEW_EVENT_FLOW], names[VIEW_EVENT_FLOW], text);
-    if (text != NULL && (!same || v->events.flow_changed)) {
-        put(v, VIEW_EVENT_FLOW, text);
+    view_event *e = &v->events.latest[VIEW_EVENT_BUS + kind];
+    json_t *now = view_news_keyed(kind, answer, e->now, unix_ms());
+    json_t *patch = now != NULL && e->now != NULL ? view_news_patch(e->now, now) : NULL;
+    if (now == NULL || (patch != NULL && json_object_size(patch) == 0)) {
+        json_decref(now);
+        json_decref(patch);
+        return;
     }
-    v->events.flow_changed = !same;
-    free(text);
+    frame_unref(e->frame);
+    frame_unref(e->whole);
+    json_decref(e->now);
+    e->whole = NULL;
+    e->now = now;
+    e->number++;
+    e->frame = patch == NULL ? NULL : frame_of(names[VIEW_EVENT_BUS + kind], json_pack("{s:I,s:I,s:o}", "version", (json_int_t)e->number, "since",
+                                                                                      (json_int_t)e->number - 1, "patch", patch));
+    pump_all(v);
 }
 
 void view_stream_bus(view *v, view_bus_kind kind, const json_t *answer, const char *why)
 {
+    char data[48];
     json_t *broker = answer != NULL ? json_pack("{s:b}", "answers", 1) : json_pack("{s:b,s:s}", "answers", 0, "detail", why);
     put_json(v, VIEW_EVENT_BROKER, broker);
     json_decref(broker);
-    if (answer != NULL && kind == VIEW_BUS_FLOW) {
-        tell_flow(v, answer);
-    } else if (answer != NULL && kind == VIEW_BUS_AGENTS) {
-        tell_agents(v, answer);
+    if (answer != NULL) {
+        tell_bus(v, kind, answer);
+    }
+    const uint32_t awaited = v->events.awaited;
+    v->events.awaited &= ~(1u << kind);
+    if (awaited != 0 && v->events.awaited == 0 && answer != NULL) {
+        snprintf(data, sizeof data, "{\"at_unix_ms\":%lld}", (long long)unix_ms());
+        put(v, VIEW_EVENT_LOOK, data);
     }
 }
 
@@ -233,11 +266,12 @@ static void look(view *v)
     if ((wants >> VIEW_EVENT_TRACES & 1) != 0) {
         look_at_store(v);
     }
-    if ((wants >> VIEW_EVENT_FLOW & 1) != 0) {
-        view_bus_watch(v, VIEW_BUS_FLOW);
-    }
-    if ((wants >> VIEW_EVENT_AGENTS & 1) != 0 && v->events.ticks % AGENTS_TICKS == 0) {
-        view_bus_watch(v, VIEW_BUS_AGENTS);
+    for (size_t i = 0; i < VIEW_BUS_KINDS; i++) {
+        const bool seldom = (i == VIEW_BUS_AGENTS || i == VIEW_BUS_CAPABILITIES) && v->events.latest[VIEW_EVENT_BUS + i].now != NULL;
+        if ((wants >> (VIEW_EVENT_BUS + i) & 1) != 0 && (!seldom || v->events.ticks % SELDOM_TICKS == 0)) {
+            v->events.awaited |= 1u << i; /* before it is asked, since a failure may come at once */
+            view_bus_watch(v, (view_bus_kind)i);
+        }
     }
     v->events.ticks++;
 }
@@ -258,7 +292,7 @@ static const char *read_wish(void *user, const char *name, const char *value)
 {
     uint32_t *wants = user;
     if (strcmp(name, "events") != 0) {
-        return "is not known here; there is events=traces,flow,agents";
+        return "is not known here; there is events=traces,flow,agents and so on";
     }
     if (*wants != 0) {
         return "is there twice";
@@ -270,22 +304,31 @@ static const char *read_wish(void *user, const char *name, const char *value)
             kind++;
         }
         if (kind == VIEW_EVENT_KINDS) {
-            return "takes some of broker, traces, flow and agents, with commas between them";
+            return "takes some of broker, traces, agents, capabilities, topics, flow, stats and look, with commas between them";
         }
         *wants |= 1u << kind;
     }
+    *wants |= (*wants & BUS_EVENTS) != 0 ? 1u << VIEW_EVENT_LOOK | 1u << VIEW_EVENT_BROKER : 0;
     return *wants == 0 ? "names nothing" : NULL;
+}
+
+static void forget(view_events *all)
+{
+    for (size_t i = 0; i < VIEW_EVENT_KINDS; i++) {
+        view_event *e = &all->latest[i];
+        frame_unref(e->frame);
+        frame_unref(e->whole);
+        json_decref(e->now);
+        e->frame = e->whole = NULL;
+        e->now = NULL;
+    }
+    all->awaited = 0;
 }
 
 /* Old frames say what was when the last client left. */
 static void wake(view *v)
 {
-    for (size_t i = 0; i < VIEW_EVENT_KINDS; i++) {
-        frame_unref(v->events.latest[i].frame);
-        v->events.latest[i].frame = NULL;
-    }
-    free(v->events.agents);
-    v->events.agents = NULL;
+    forget(&v->events);
     v->events.ticks = 0;
     uv_timer_start(&v->events.tick, on_tick, TICK_MS, TICK_MS);
 }
@@ -351,9 +394,6 @@ void view_stream_close(view *v)
 
 void view_stream_fini(view *v)
 {
-    for (size_t i = 0; i < VIEW_EVENT_KINDS; i++) {
-        frame_unref(v->events.latest[i].frame);
-    }
+    forget(&v->events);
     frame_unref(v->events.heartbeat);
-    free(v->events.agents);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One agent: how it is doing and why, what it hears, provides and sends, and the way to its traces.
 
-import { askBus, poll } from "./api.js";
 import { el, empty, put } from "./dom.js";
 import { bytes, count, duration, rate, time } from "./format.js";
 import { Agents, subscriptionRows } from "./health.js";
+import { followBus } from "./live.js";
 import { chip, reasons, tracesLink } from "./parts.js";
 import { Rates } from "./rates.js";
 
@@ -45,9 +45,9 @@ export function showAgent(main, { id, signal, state, status }) {
   main.replaceChildren(el("p", { class: "crumb" }, el("a", { href: "#/agents" }, "Agents")), holder);
   let drawn = false;
 
-  function show(answers) {
+  function show(answers, ms) {
     status("");
-    rates.look();
+    rates.look(ms);
     const edges = answers.flow.edges.filter((edge) => edge.agent === name && edge.other !== "agent");
     const agent = agents.rows(answers.agents.agents.filter((one) => one.agent === name), subscriptionRows(answers.stats.subscriptions, rates), edges, rates)[0];
     drawn = true;
@@ -70,6 +70,6 @@ export function showAgent(main, { id, signal, state, status }) {
     if (!drawn) holder.replaceChildren(empty("No broker answers", `This view asks ${state.control}. ${error.message}`));
   }
 
-  poll((abort) => askBus(["agents", "stats", "flow"], abort), show, fail, signal);
+  followBus(["agents", "stats", "flow"], show, fail, signal);
   return { back: () => { location.hash = "#/agents"; } };
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is on the bus and how they are doing, the slow ones first: agents, subscriptions, capabilities.
 
-import { askBus, poll } from "./api.js";
 import { el, empty, keyed } from "./dom.js";
 import { bytes, count, duration, rate } from "./format.js";
 import { Agents, subscriptionRows } from "./health.js";
+import { followBus } from "./live.js";
 import { agentLink, chip, reasons, rowKeys, table, tabs, tracesLink } from "./parts.js";
 import { Rates } from "./rates.js";
 
@@ -71,16 +71,16 @@ export function showAgents(main, { parameters, signal, state, status }) {
   const keys = rowKeys(body, (row) => row.querySelector("a")?.click());
   let drawn = false;
 
-  function rowsOf({ agents: list, stats, flow, capabilities }) {
-    rates.look();
-    if (tab === "capabilities") return capabilities.capabilities;
+  function rowsOf({ agents: list, stats, flow, capabilities }, ms) {
+    rates.look(ms);
+    if (tab === "capabilities") return capabilities.capabilities.sort((a, b) => a.name.localeCompare(b.name) || a.version.localeCompare(b.version));
     const subscriptions = subscriptionRows(stats.subscriptions, rates);
     return tab === "subscriptions" ? subscriptions : agents.rows(list.agents, subscriptions, flow.edges, rates);
   }
 
-  function show(answers) {
+  function show(answers, ms) {
     status("");
-    const rows = rowsOf(answers);
+    const rows = rowsOf(answers, ms);
     keyed(body, rows, key, JSON.stringify, cells);
     keys.mark();
     const content = rows.length === 0 ? empty(...none) : node;
@@ -93,6 +93,6 @@ export function showAgents(main, { parameters, signal, state, status }) {
     if (!drawn) holder.replaceChildren(empty("No broker answers", `This view asks ${state.control}. ${error.message}`));
   }
 
-  poll((abort) => askBus(ask, abort), show, fail, signal);
+  followBus(ask, show, fail, signal);
   return keys;
 }

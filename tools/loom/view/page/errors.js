@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What failed and what was lost lately, grouped by reason, each a link to its trace.
 
-import { get, poll } from "./api.js";
+import { get } from "./api.js";
 import { el, empty, keyed } from "./dom.js";
 import { groupErrors } from "./failures.js";
 import { count, duration, time } from "./format.js";
-import { follow } from "./live.js";
+import { follow, followBus } from "./live.js";
 import { agentLink, reasons } from "./parts.js";
 
 const SHOWN = 20; // of one group
@@ -54,13 +54,13 @@ export function showErrors(main, { parameters, signal, state, status }) {
   }
 
   // not every message is traced: the broker counts all of them
-  function showTotals({ eventbus, actions }) {
+  function showTotals({ stats: { eventbus, actions } }) {
     const { ok: _, ...failed } = actions?.outcomes ?? {};
     const all = Object.fromEntries(Object.entries({ ...eventbus?.dropped, ...failed }).filter(([, n]) => n > 0));
     totals.replaceChildren("Since the broker started, traced or not: ", ...(Object.keys(all).length > 0 ? reasons(all) : ["nothing was lost, and no call failed."]));
   }
 
   follow("traces", (abort) => get("/api/errors?limit=500", abort), show, (error) => status(error.message, true), signal);
-  poll((abort) => get("/api/bus/stats", abort), showTotals, (error) => totals.replaceChildren(error.message), signal);
+  followBus(["stats"], showTotals, (error) => totals.replaceChildren(error.message), signal);
   return { focus: () => input.focus(), back: () => go("") };
 }

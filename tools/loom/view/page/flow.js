@@ -2,10 +2,11 @@
 // Who talks to whom: agents that publish or call, topics and capabilities, agents that receive or provide, in three columns.
 // An edge is as thick as its rate; a sign and a word say who is slow.
 
-import { askBus, get, poll } from "./api.js";
+import { get } from "./api.js";
 import { el, empty, put, svg } from "./dom.js";
 import { count, duration, rate } from "./format.js";
 import { Agents, subscriptionRows } from "./health.js";
+import { followBus } from "./live.js";
 import { Rates } from "./rates.js";
 
 const WIDTH = 960, BOX = 220, HEIGHT = 34, GAP = 14, TOP = 34;
@@ -104,10 +105,11 @@ export function showFlow(main, { parameters, signal, state, status }) {
     return only ? visible.filter(({ name }) => names.has(name)) : visible;
   }
 
-  function show({ flow: { edges, more }, agents: { agents: here }, stats }) {
+  function show({ flow: { edges, more }, agents: { agents: here }, stats }, ms) {
+    askLatency();
     status("");
-    rates.look();
-    healthRates.look();
+    rates.look(ms);
+    healthRates.look(ms);
     const verdicts = new Map(agents.rows(here, subscriptionRows(stats.subscriptions, healthRates), edges, healthRates).map((row) => [row.agent, row.verdict]));
     const visible = inSight(edges);
     for (const edge of visible) {
@@ -138,12 +140,10 @@ export function showFlow(main, { parameters, signal, state, status }) {
       more ? el("p", {}, "Only the busiest are shown. `loom flow FILTER` lists others.") : null);
   }
 
-  async function ask(abort) {
-    if (performance.now() - askedMs >= LATENCY_MS) {
-      askedMs = performance.now();
-      get("/api/latency", abort).then(({ edges }) => { latency = new Map(edges.map((edge) => [keyOf(edge), edge])); }, () => {}); // without: rates alone
-    }
-    return askBus(["flow", "agents", "stats"], abort);
+  function askLatency() {
+    if (performance.now() - askedMs < LATENCY_MS) return;
+    askedMs = performance.now();
+    get("/api/latency", signal).then(({ edges }) => { latency = new Map(edges.map((edge) => [keyOf(edge), edge])); }, () => {}); // without: rates alone
   }
 
   function fail(error) {
@@ -151,6 +151,6 @@ export function showFlow(main, { parameters, signal, state, status }) {
     if (drawn === "") holder.replaceChildren(empty("No broker answers", `This view asks ${state.control}. ${error.message}`));
   }
 
-  poll(ask, show, fail, signal);
+  followBus(["flow", "agents", "stats"], show, fail, signal);
   return {};
 }

@@ -33,7 +33,7 @@ export function spansView({ onchoose, signal }) {
       row.hasChildren
         ? el("button", { type: "button", class: "twist", tabindex: "-1", "aria-label": row.isClosed ? "Open" : "Close", onclick: (event) => { event.stopPropagation(); toggle(index); } }, row.isClosed ? "▸" : "▾")
         : el("span", { class: "twist" }),
-      errors ? el("span", { class: "failed", title: span.message || "failed" }, "✕ ") : null, span.name, el("span", { class: "service" }, span.service));
+      errors ? el("span", { class: "failed", role: "img", "aria-label": `failed${span.message ? `: ${span.message}` : ""}`, title: span.message || "failed" }, "✕ ") : null, span.name, el("span", { class: "service" }, span.service));
     label.style.paddingLeft = `${row.depth * 12}px`;
     return label;
   }

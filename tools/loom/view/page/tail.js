@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The events that a filter selects, the newest on top, as they come. What is kept is bounded, and so is what the server sends.
 
-import { get, poll } from "./api.js";
+import { get } from "./api.js";
 import { el, empty, keyed, put } from "./dom.js";
 import { bytes, count, rate, time } from "./format.js";
+import { followBus } from "./live.js";
 import { agentLink, rowKeys, table } from "./parts.js";
 import { payloadNode, preview } from "./payload.js";
 import { Rates } from "./rates.js";
@@ -105,15 +106,16 @@ export function showTail(holder, { parameters, signal, state, status }) {
     signal.addEventListener("abort", () => source.close());
   }
 
-  function showTopics(answer) {
-    rates.look();
-    const rows = answer.topics.map((topic) => ({ ...topic, perSecond: rates.of(topic.topic, topic.published) }));
+  function showTopics({ topics: answer }, ms) {
+    rates.look(ms);
+    const rows = answer.topics.map((topic) => ({ ...topic, perSecond: rates.of(topic.topic, topic.published) }))
+      .sort((a, b) => b.published - a.published || a.topic.localeCompare(b.topic));
     if (rows.length === 0) put(topics, filter ? null : empty("Nothing has been published yet", "Publish something on the next tab, or: loom pub hello.all hello"));
     else if (node.parentNode !== topics) put(topics, node);
     keyed(body, rows, ({ topic }) => topic, JSON.stringify, topicRow);
   }
 
-  poll((abort) => get("/api/bus/topics", abort), showTopics, (error) => { if (!filter) put(topics, empty("No broker answers", `This view asks ${state.control}. ${error.message}`)); }, signal);
+  followBus(["topics"], showTopics, (error) => { if (!filter) put(topics, empty("No broker answers", `This view asks ${state.control}. ${error.message}`)); }, signal);
   if (filter) {
     draw();
     listen();
