@@ -19,10 +19,7 @@ static inline void forward(session *s, uint64_t subscription, const envelope_vie
     message_pass pass;
     message_pass_begin(&pass, b->options.tracer, HOP_BRIDGE_FORWARD, view, session_agent(s), !b->options.bus->in_process, copy);
     if (message_pass_is_traced(&pass)) {
-        const loom_str group = groups_name(s, subscription);
-        if (group.len > 0) {
-            message_span_set_group(message_pass_span(&pass), group);
-        }
+        message_pass_set_group(&pass, groups_name(s, subscription));
     }
     message_pass_end(&pass, NULL);
     s->forwarded++;

@@ -80,7 +80,7 @@ static uint32_t slice_of(const session *s, const frame_batch *batch)
 }
 
 /* Those from *done to before end; *at: where they begin, in bytes. */
-static loom_status publish_some(session *s, const frame_batch *batch, uint32_t *done, size_t *at, uint32_t end,
+static loom_status publish_each(session *s, const frame_batch *batch, uint32_t *done, size_t *at, uint32_t end,
                                 char reason[FRAME_REASON_SIZE])
 {
     uint8_t *from = (uint8_t *)(uintptr_t)batch->items.data + *at; /* the read buffer, which session_receive() may change */
@@ -100,6 +100,16 @@ static loom_status publish_some(session *s, const frame_batch *batch, uint32_t *
     *done = i;
     *at = batch->items.len - left;
     return LOOM_OK;
+}
+
+static loom_status publish_some(session *s, const frame_batch *batch, uint32_t *done, size_t *at, uint32_t end,
+                                char reason[FRAME_REASON_SIZE])
+{
+    message_batch at_once;
+    message_batch_begin(&at_once, s->bridge->options.tracer);
+    const loom_status st = publish_each(s, batch, done, at, end, reason);
+    message_batch_end(&at_once);
+    return st;
 }
 
 loom_status on_publish(session *s, const frame_batch *batch, char reason[FRAME_REASON_SIZE])

@@ -116,9 +116,9 @@ void loop_control_waits(agent_loop *loop);
 /* Around callbacks that may take their time: sets `handling`, and puts back what it was. */
 bool loop_handling_begin(agent_loop *loop);
 void loop_handling_end(agent_loop *loop, bool before);
-/* Around each handler, with `handling` set: writes what nobody else will. */
-void loop_before_handler(agent_loop *loop);
-void loop_after_handler(agent_loop *loop);
+/* Around each handler, with `handling` set: writes what nobody else will. Whether there was anything to look at, which takes time. */
+bool loop_before_handler(agent_loop *loop);
+bool loop_after_handler(agent_loop *loop);
 
 /* ---- its timers; lock not held unless it says so ---- */
 

@@ -86,6 +86,13 @@ static void leave_to_loop(agent_loop *loop)
     }
 }
 
+/* A message that was on its way here while another thread wrote is a little older than that write, by another clock perhaps: it does
+ * not make a burst any less. A clock set back makes the difference huge: a write too many. */
+static bool is_burst(const agent_loop *loop, uint64_t now_unix_ns)
+{
+    return now_unix_ns + MS_NS - loop->last_write < BURST_NS + MS_NS;
+}
+
 void loop_write_soon(agent_loop *loop, uint64_t now_unix_ns)
 {
     leave_to_loop(loop);
@@ -97,8 +104,7 @@ void loop_write_soon(agent_loop *loop, uint64_t now_unix_ns)
     if ((loop->blocked || (loop->woken && !enough)) && !handling) {
         return; /* the loop will */
     }
-    /* A clock set back makes the difference huge: a write too many. */
-    if (enough || now_unix_ns - loop->last_write >= BURST_NS) {
+    if (enough || !is_burst(loop, now_unix_ns)) {
         loop_write(loop, false);
     } else if (!loop_is_this_thread(loop)) { /* the loop itself writes when the handler is through */
         if (handling) {
@@ -155,27 +161,29 @@ void loop_control_waits(agent_loop *loop)
     atomic_store_explicit(&loop->unwritten, true, memory_order_relaxed);
 }
 
-void loop_before_handler(agent_loop *loop)
+bool loop_before_handler(agent_loop *loop)
 {
     if (!atomic_load(&loop->unwritten)) {
-        return;
+        return false;
     }
     pthread_mutex_lock(&loop->lock);
     if (loop->woken || loop->out.control.len > 0) {
         loop_write(loop, true);
     }
     pthread_mutex_unlock(&loop->lock);
+    return true;
 }
 
-void loop_after_handler(agent_loop *loop)
+bool loop_after_handler(agent_loop *loop)
 {
     if (!atomic_load_explicit(&loop->unwritten, memory_order_relaxed)) {
-        return;
+        return false;
     }
     pthread_mutex_lock(&loop->lock);
     if (loop->writable && !loop->out.writing && send_queue_ready(&loop->out) &&
-        clock_unix_ns() - loop->last_write >= BURST_NS) {
+        !is_burst(loop, clock_unix_ns())) {
         loop_write(loop, true);
     }
     pthread_mutex_unlock(&loop->lock);
+    return true;
 }

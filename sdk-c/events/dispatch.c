@@ -52,17 +52,6 @@ static loom_span *start_span(loom_agent *a, const loom_envelope *event, const lo
                               decided);
 }
 
-/* Of a span that records. */
-static void name_group(loom_agent *a, loom_span *span, uint64_t number)
-{
-    pthread_mutex_lock(&a->loop.lock);
-    const subscription *sub = subscriptions_find(&a->events->subs, number);
-    if (sub != NULL) {
-        message_span_set_group(span, str_of(sub->group));
-    }
-    pthread_mutex_unlock(&a->loop.lock);
-}
-
 /* What is current while an event is handled: agent.on_event, or the context that is passed on. */
 typedef struct handled {
     loom_trace_context parent, decided;
@@ -70,28 +59,59 @@ typedef struct handled {
     uint64_t token;    /* of what was pushed; 0: nothing */
     /* of one that only the flight recorder wants, which becomes a span when the handler asks for that */
     message_pass pass; /* start_ns 0: it is not such a one */
-    message_facts facts;
-    loom_span_options options;
-    loom_link link;    /* to where the message was made */
+    const loom_agent *agent;
+    const loom_envelope *event;
     lazy_span lazy;
+    char group[LOOM_TOPIC_MAX]; /* the name of one is a segment of a topic */
 } handled;
+
+/* What is known of it, and where it was made; NULL: nobody says. */
+static const loom_link *describe(const handled *h, message_facts *facts, loom_link *link)
+{
+    *facts = message_facts_of(envelope_as_view(h->event), h->agent->id);
+    facts->group = h->pass.group;
+    *link = (loom_link){.context_is_remote = true};
+    return loom_envelope_creation_context(h->event, &link->context) ? link : NULL;
+}
 
 static loom_span *make_span(void *user)
 {
     handled *h = user;
-    return message_pass_promote(&h->pass, &h->facts, &h->options);
+    message_facts facts;
+    loom_link link;
+    const loom_link *made_at = describe(h, &facts, &link);
+    return message_pass_promote(&h->pass, &facts, made_at);
 }
 
-static void begin_recorded(loom_agent *a, const loom_envelope *event, handled *h)
+static void end_recorded(handled *h)
 {
-    h->facts = message_facts_of(envelope_as_view(event), a->id);
-    h->options = (loom_span_options){.parent = &h->parent, .parent_is_remote = true};
-    h->link = (loom_link){.context_is_remote = true};
-    if (loom_envelope_creation_context(event, &h->link.context)) {
-        h->options.links = &h->link;
-        h->options.link_count = 1;
+    message_facts facts;
+    loom_link link;
+    const loom_link *made_at = describe(h, &facts, &link);
+    message_pass_end_record(&h->pass, &facts, made_at);
+}
+
+/* Of one that is traced. */
+static void name_group(loom_agent *a, handled *h, uint64_t number)
+{
+    loom_str group = {h->group, 0};
+    pthread_mutex_lock(&a->loop.lock);
+    const subscription *sub = subscriptions_find(&a->events->subs, number);
+    if (sub != NULL) {
+        const loom_str name = str_of(sub->group);
+        group.len = name.len < sizeof h->group ? name.len : sizeof h->group;
+        memcpy(h->group, name.data, group.len);
     }
-    message_pass_begin_record(&h->pass, a->tracer, HOP_AGENT_ON_EVENT, &h->options, &h->decided);
+    pthread_mutex_unlock(&a->loop.lock);
+    h->pass.span = h->span;
+    message_pass_set_group(&h->pass, group);
+}
+
+static void begin_recorded(loom_agent *a, const loom_envelope *event, const loom_trace_context *decided, handled *h)
+{
+    h->agent = a;
+    h->event = event;
+    message_pass_begin_record(&h->pass, a->tracer, HOP_AGENT_ON_EVENT, &h->parent, true, decided, 0);
     h->lazy = (lazy_span){make_span, h};
     h->token = h->pass.start_ns != 0 ? context_push_lazy(&h->pass.ctx, &h->lazy) : 0;
 }
@@ -106,6 +126,10 @@ static void begin_context(loom_agent *a, const loom_envelope *event, bool has_co
         h->token = context_push_borrowed(&h->parent, loom_envelope_tracestate(event));
         return;
     }
+    if (unsampled && a->tracer->records_unsampled && loom_envelope_tracestate(event).len == 0) {
+        begin_recorded(a, event, &h->parent, h);
+        return;
+    }
     if (!span_decide(a->tracer, &message_hops[HOP_AGENT_ON_EVENT], &h->parent, has_context, &h->decided)) {
         if (loom_trace_context_valid(&h->decided)) {
             h->token = context_push_borrowed(&h->decided, has_context ? loom_envelope_tracestate(event) : (loom_str){0});
@@ -113,7 +137,7 @@ static void begin_context(loom_agent *a, const loom_envelope *event, bool has_co
         return;
     }
     if ((h->decided.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 && loom_envelope_tracestate(event).len == 0) {
-        begin_recorded(a, event, h);
+        begin_recorded(a, event, &h->decided, h);
     } else {
         h->span = start_span(a, event, &h->parent, &h->decided);
         loom_span_make_current(h->span);
@@ -127,7 +151,7 @@ static void end_context(handled *h, loom_status st)
         span_record_failure(recorded ? make_span(h) : h->span, loom_status_name(st), loom_status_text(st));
     }
     if (recorded) {
-        message_pass_end_record(&h->pass, &h->facts, &h->options);
+        end_recorded(h);
     } else {
         loom_span_end(h->span);
     }
@@ -170,8 +194,8 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
         count(&a->counters.invalid_context);
     }
     begin_context(a, event, has_context, &h);
-    if (handler->grouped) {
-        name_group(a, h.pass.start_ns != 0 ? make_span(&h) : h.span, handler->number);
+    if (handler->grouped && (h.span != NULL || h.pass.start_ns != 0)) {
+        name_group(a, &h, handler->number);
     }
     size_t capacity = e->event_capacity;
     e->event = NULL; /* while it waits, others are handled: not in its event's memory */
@@ -215,12 +239,16 @@ static void dispatch_one(loom_agent *a, uint64_t number, const envelope_view *vi
     if (atomic_load_explicit(&a->loop.closing_seen, memory_order_relaxed)) {
         return; /* the owner wants no more of them */
     }
-    loop_before_handler(&a->loop);
+    if (loop_before_handler(&a->loop)) {
+        message_batch_again(a->tracer);
+    }
     const known_handler *handler = find_handler(a, number);
     if (handler != NULL) {
         handle(a, handler, view);
     }
-    loop_after_handler(&a->loop);
+    if (loop_after_handler(&a->loop)) {
+        message_batch_again(a->tracer);
+    }
 }
 
 static loom_status malformed(loom_agent *a, loom_status st, const char *reason)
@@ -298,9 +326,12 @@ loom_status dispatch_batch(loom_agent *a, const frame_batch *items)
     events *e = a->events;
     batch_cursor batch = {e->batch, {items->items.data, items->items.data + items->items.len}, items->count};
     bool handling = loop_handling_begin(&a->loop);
+    message_batch at_once;
+    message_batch_begin(&at_once, a->tracer);
     e->batch = &batch;
     loom_status st = dispatch_items(a, &batch);
     e->batch = batch.outer;
+    message_batch_end(&at_once);
     loop_handling_end(&a->loop, handling);
     return st;
 }
@@ -335,9 +366,12 @@ static loom_status deliver_list(loom_agent *a, kept_list *list)
     loom_status st = LOOM_OK;
     if (list->deliveries.first != NULL) {
         bool handling = loop_handling_begin(&a->loop);
+        message_batch at_once;
+        message_batch_begin(&at_once, a->tracer);
         for (kept_delivery *kept; st == LOOM_OK && (kept = kept_take(list)) != NULL;) {
             st = deliver_kept(a, kept);
         }
+        message_batch_end(&at_once);
         loop_handling_end(&a->loop, handling);
     }
     return st;

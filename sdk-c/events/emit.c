@@ -23,51 +23,55 @@ static void set_options(loom_envelope_fields *f, const loom_emit_options *o)
     f->ttl = o->ttl;
 }
 
-/* agent.emit, on its way. */
-typedef struct emit_span {
-    message_facts facts;
-    loom_span_options options;
-    message_pass pass;
-} emit_span;
+static message_facts facts_of(const loom_envelope_fields *f)
+{
+    return (message_facts){.agent = f->sender,
+                           .topic = f->topic,
+                           .thread_id = f->thread_id,
+                           .correlation_id = f->correlation_id,
+                           .id = f->id,
+                           .payload_len = f->payload.len};
+}
 
-/* Without a span of ours, what is current goes on as it is. */
-static void begin_span(loom_agent *a, loom_envelope_fields *f, emit_span *span, inherited_text *text)
+__attribute__((noinline)) static void begin_sampled(loom_agent *a, loom_envelope_fields *f, message_pass *pass, inherited_text *text,
+                                                    const loom_trace_context *decided)
+{
+    const message_facts facts = facts_of(f);
+    pass->span = message_span_start(a->tracer, HOP_AGENT_EMIT, &facts, &(loom_span_options){.start_unix_ns = f->timestamp_unix_ns},
+                                    decided);
+    loom_envelope_inject(f, loom_span_context(pass->span));
+    inherit_tracestate(f, loom_span_tracestate(pass->span), text);
+}
+
+/* agent.emit. Without a span of ours, what is current goes on as it is. */
+static void begin_span(loom_agent *a, loom_envelope_fields *f, message_pass *pass, inherited_text *text)
 {
     loom_trace_context decided;
-    span->pass.span = NULL;
-    span->pass.start_ns = 0;
+    pass->span = NULL;
+    pass->start_ns = 0;
     if (!inherit_context(a, &message_hops[HOP_AGENT_EMIT], f, &decided, text)) {
         return;
     }
-    span->facts = (message_facts){.agent = f->sender,
-                                  .topic = f->topic,
-                                  .thread_id = f->thread_id,
-                                  .correlation_id = f->correlation_id,
-                                  .id = f->id,
-                                  .payload_len = f->payload.len};
-    span->options = (loom_span_options){.start_unix_ns = f->timestamp_unix_ns};
-    if ((decided.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 && loom_context_current_tracestate().len == 0) {
-        span->options.parent = loom_context_current();
-        span->options.parent_is_remote = span->options.parent != NULL && context_current_is_remote();
-        message_pass_begin_record(&span->pass, a->tracer, HOP_AGENT_EMIT, &span->options, &decided);
-        loom_envelope_inject(f, span->pass.start_ns != 0 ? &span->pass.ctx : &decided);
+    if ((decided.trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0 || loom_context_current_tracestate().len > 0) {
+        begin_sampled(a, f, pass, text, &decided);
         return;
     }
-    span->pass.span = message_span_start(a->tracer, HOP_AGENT_EMIT, &span->facts, &span->options, &decided);
-    loom_envelope_inject(f, loom_span_context(span->pass.span));
-    inherit_tracestate(f, loom_span_tracestate(span->pass.span), text);
+    const loom_trace_context *parent = loom_context_current();
+    message_pass_begin_record(pass, a->tracer, HOP_AGENT_EMIT, parent, parent != NULL && context_current_is_remote(), &decided,
+                              f->timestamp_unix_ns);
+    loom_envelope_inject(f, pass->start_ns != 0 ? &pass->ctx : &decided);
 }
 
-static void end_span(emit_span *span, loom_status st)
+static void end_span(message_pass *pass, const loom_envelope_fields *f, loom_status st)
 {
-    if (span->pass.span == NULL && span->pass.start_ns == 0) {
+    if (!message_pass_is_traced(pass)) {
         return;
     }
+    const message_facts facts = facts_of(f);
     if (st != LOOM_OK) {
-        loom_span_record_error(message_pass_promote(&span->pass, &span->facts, &span->options), loom_status_name(st),
-                               loom_status_text(st));
+        loom_span_record_error(message_pass_promote(pass, &facts, NULL), loom_status_name(st), loom_status_text(st));
     }
-    message_pass_end_record(&span->pass, &span->facts, &span->options);
+    message_pass_end_record(pass, &facts, NULL);
 }
 
 /* Lock held. The same topic as last time is the usual case, and comparing is cheaper than checking. */
@@ -166,10 +170,10 @@ static inline __attribute__((always_inline)) loom_status emit(loom_agent *a, con
     if (st != LOOM_OK) {
         return st;
     }
-    f.timestamp_unix_ns = clock_unix_ns(); /* the one look at the clock: also of the id, the span, and the write */
+    f.timestamp_unix_ns = message_time(a->tracer); /* the one look at the clock: also of the id, the span, and the write */
     loom_uuid7_generate_at(f.id, f.timestamp_unix_ns);
-    emit_span span;
-    begin_span(a, &f, &span, &text);
+    message_pass pass;
+    begin_span(a, &f, &pass, &text);
     st = envelope_encode_check(&f, &size);
     if (st == LOOM_OK) {
         st = queue(a, &f, size, &guest, ask);
@@ -177,7 +181,7 @@ static inline __attribute__((always_inline)) loom_status emit(loom_agent *a, con
     if (st == LOOM_OK && options != NULL && options->id_out != NULL) {
         memcpy(options->id_out, f.id, LOOM_UUID_SIZE);
     }
-    end_span(&span, st);
+    end_span(&pass, &f, st);
     if (guest) {
         loop_guest_leave(&a->loop);
     }

@@ -14,7 +14,7 @@ enum {
     FLAG_REMOTE = 1,
     FLAG_RANDOM = 2, /* the flag of the context */
     FLAG_COUNTS = 4, /* three numbers follow, */
-    FLAG_TEXTS = 8,  /* then two lengths, and as many bytes: thread and correlation id */
+    FLAG_TEXTS = 8,  /* then three lengths, and as many bytes: thread id, correlation id, group */
     FLAG_COARSE = 16, /* the duration is in units of 1024 ns */
     FLAG_LINK = 32,   /* the id of a span of the same trace comes first of what follows */
     FLAG_LINK_RANDOM = 64
@@ -32,107 +32,181 @@ typedef struct message_record {
 
 static_assert(sizeof(message_record) == 72, "which is what makes a record cheap");
 
-static uint64_t duration_of(const ring_record *r)
+/* Another hop of the same message, which goes on from the record of the first of them that ended. */
+typedef struct next_record {
+    record_head head;
+    uint8_t span_id[LOOM_SPAN_ID_SIZE], parent_id[LOOM_SPAN_ID_SIZE];
+    int32_t start; /* ns after the base's */
+    uint32_t duration;
+    uint64_t counts[]; /* with FLAG_COUNTS one: 21 bits each */
+} next_record;
+
+static_assert(sizeof(next_record) == 32, "which is what makes it cheaper");
+
+enum { COUNT_BITS = 21, COUNT_MAX = (1 << COUNT_BITS) - 1 };
+#define START_MAX (UINT64_C(1) << 31)
+
+static uint64_t duration_of(const record_head *head)
 {
-    const message_record *rec = (const message_record *)r;
-    return (uint64_t)rec->duration << ((r->head.flags & FLAG_COARSE) != 0 ? 10 : 0);
+    const message_record *rec = (const message_record *)(const void *)head;
+    return (uint64_t)rec->duration << ((head->flags & FLAG_COARSE) != 0 ? 10 : 0);
+}
+
+static uint64_t next_duration_of(const record_head *head)
+{
+    return ((const next_record *)(const void *)head)->duration;
 }
 
 /* ---- out ---- */
 
-static message_facts facts_of(const record_definition *d, const message_record *rec, message_counts *counts, const uint8_t **link_id)
+/* A hop as it was recorded. */
+typedef struct recorded_hop {
+    message_hop hop;
+    message_facts facts;
+    message_counts counts;
+    const uint8_t *trace_id, *span_id, *parent_id;
+    const uint8_t *link_id; /* NULL: none */
+    uint64_t start_ns, end_ns;
+    uint8_t flags;
+} recorded_hop;
+
+static void read_texts(message_facts *facts, const uint8_t *at)
 {
-    message_facts facts = {.agent = definition_text(d, 0),
-                           .topic = definition_text(d, 1),
-                           .id = rec->id,
-                           .payload_len = rec->payload_len};
-    const uint8_t *at = rec->more;
-    if ((rec->base.head.flags & FLAG_LINK) != 0) {
-        *link_id = at;
-        at += LOOM_SPAN_ID_SIZE;
-    }
-    if ((rec->base.head.flags & FLAG_COUNTS) != 0) {
-        memcpy(counts, at, sizeof *counts);
-        at += sizeof *counts;
-    }
-    if ((rec->base.head.flags & FLAG_TEXTS) != 0) {
-        uint16_t len[2];
-        memcpy(len, at, sizeof len);
-        at += sizeof len;
-        facts.thread_id = (loom_str){(const char *)at, len[0]};
-        facts.correlation_id = (loom_str){(const char *)at + len[0], len[1]};
-    }
-    return facts;
+    uint16_t len[3];
+    memcpy(len, at, sizeof len);
+    at += sizeof len;
+    facts->thread_id = (loom_str){(const char *)at, len[0]};
+    facts->correlation_id = (loom_str){(const char *)at + len[0], len[1]};
+    facts->group = (loom_str){(const char *)at + len[0] + len[1], len[2]};
 }
 
-static void put_link(pb_buf *out, const ring_record *r, const uint8_t *link_id)
+/* Of one that stands for itself. */
+static void read_record(recorded_hop *out, const record_definition *d, const ring_record *r)
 {
-    const loom_trace_context ctx = {.trace_flags = (r->head.flags & FLAG_LINK_RANDOM) != 0 ? LOOM_TRACE_FLAG_RANDOM : 0};
+    const message_record *rec = (const message_record *)r;
+    *out = (recorded_hop){.hop = (message_hop)d->key,
+                          .facts = {.agent = definition_text(d, 0),
+                                    .topic = definition_text(d, 1),
+                                    .id = rec->id,
+                                    .payload_len = rec->payload_len},
+                          .trace_id = r->trace_id,
+                          .span_id = rec->span_id,
+                          .parent_id = rec->parent_id,
+                          .start_ns = rec->start_ns,
+                          .end_ns = rec->start_ns + duration_of(&r->head),
+                          .flags = r->head.flags};
+    const uint8_t *at = rec->more;
+    if ((out->flags & FLAG_LINK) != 0) {
+        out->link_id = at;
+        at += LOOM_SPAN_ID_SIZE;
+    }
+    if ((out->flags & FLAG_COUNTS) != 0) {
+        memcpy(&out->counts, at, sizeof out->counts);
+        at += sizeof out->counts;
+    }
+    if ((out->flags & FLAG_TEXTS) != 0) {
+        read_texts(&out->facts, at);
+    }
+}
+
+/* Of one that goes on from what out says. */
+static void read_next(recorded_hop *out, const record_definition *d, const record_head *head)
+{
+    const next_record *rec = (const next_record *)(const void *)head;
+    out->hop = (message_hop)d->key;
+    out->facts.agent = definition_text(d, 0);
+    out->facts.group = (loom_str){NULL, 0};
+    out->span_id = rec->span_id;
+    out->parent_id = rec->parent_id;
+    out->link_id = NULL;
+    out->start_ns += (uint64_t)(int64_t)rec->start;
+    out->end_ns = out->start_ns + rec->duration;
+    out->flags = head->flags;
+    if ((out->flags & FLAG_COUNTS) != 0) {
+        const uint64_t packed = rec->counts[0];
+        out->counts = (message_counts){.matched = (uint32_t)(packed & COUNT_MAX),
+                                       .delivered = (uint32_t)(packed >> COUNT_BITS & COUNT_MAX),
+                                       .dropped = (uint32_t)(packed >> 2 * COUNT_BITS & COUNT_MAX)};
+    }
+}
+
+static void put_link(pb_buf *out, const recorded_hop *h)
+{
+    const loom_trace_context ctx = {.trace_flags = (h->flags & FLAG_LINK_RANDOM) != 0 ? LOOM_TRACE_FLAG_RANDOM : 0};
     const size_t link = pb_open(out, SPAN_LINKS);
-    pb_bytes_field(out, LINK_TRACE_ID, r->trace_id, sizeof r->trace_id);
-    pb_bytes_field(out, LINK_SPAN_ID, link_id, LOOM_SPAN_ID_SIZE);
+    pb_bytes_field(out, LINK_TRACE_ID, h->trace_id, LOOM_TRACE_ID_SIZE);
+    pb_bytes_field(out, LINK_SPAN_ID, h->link_id, LOOM_SPAN_ID_SIZE);
     pb_fixed32_field(out, LINK_FLAGS, span_flags(&ctx, true));
     pb_close(out, link);
 }
 
-static void put_span(const span_scope *scope, const record_definition *d, const ring_record *r, pb_buf *out)
+/* Returns how many did not fit the limits. */
+static uint32_t put_attributes(const loom_tracer *tracer, const recorded_hop *h, pb_buf *out)
 {
-    const message_record *rec = (const message_record *)r;
-    const loom_tracer *tracer = (const loom_tracer *)scope; /* whose first member it is */
-    const message_hop hop = (message_hop)d->key;
-    const loom_trace_context ctx = {.trace_flags = (r->head.flags & FLAG_RANDOM) != 0 ? LOOM_TRACE_FLAG_RANDOM : 0};
-    message_counts counts;
-    const uint8_t *link_id = NULL;
-    const message_facts facts = facts_of(d, rec, &counts, &link_id);
-    pb_bytes_field(out, SPAN_TRACE_ID, r->trace_id, sizeof r->trace_id);
-    pb_bytes_field(out, SPAN_SPAN_ID, rec->span_id, sizeof rec->span_id);
-    if (id_word(rec->parent_id) != 0) {
-        pb_bytes_field(out, SPAN_PARENT_SPAN_ID, rec->parent_id, sizeof rec->parent_id);
-    }
-    pb_varint_field(out, SPAN_KIND, message_hops[hop].kind);
-    pb_fixed32_field(out, SPAN_FLAGS, span_flags(&ctx, (r->head.flags & FLAG_REMOTE) != 0));
-    pb_fixed64_field(out, SPAN_START_TIME, rec->start_ns);
-    pb_string_field(out, SPAN_NAME, (loom_str){message_hops[hop].name, strlen(message_hops[hop].name)});
     attr_index index;
     attr_index_init(&index, tracer->provider->attr_limits);
-    uint32_t dropped = message_attrs_write(hop, &facts, &index, out, SPAN_ATTRIBUTES);
-    if ((r->head.flags & FLAG_COUNTS) != 0) {
+    uint32_t dropped = message_attrs_write(h->hop, &h->facts, &index, out, SPAN_ATTRIBUTES);
+    if ((h->flags & FLAG_COUNTS) != 0) {
         fixed_attr list[MESSAGE_COUNTS];
-        dropped += attr_index_add_fixed(&index, out, SPAN_ATTRIBUTES, list, message_counts_list(list, &counts));
+        dropped += attr_index_add_fixed(&index, out, SPAN_ATTRIBUTES, list, message_counts_list(list, &h->counts));
     }
     attr_index_fini(&index);
-    if (link_id != NULL && tracer->provider->limits.link_count > 0) {
-        put_link(out, r, link_id);
+    return dropped;
+}
+
+static void put_span(const span_scope *scope, const found_record *found, pb_buf *out)
+{
+    const loom_tracer *tracer = (const loom_tracer *)scope; /* whose first member it is */
+    recorded_hop h;
+    read_record(&h, found->base_definition, found->base);
+    if (found->definition->form->goes_on) {
+        read_next(&h, found->definition, found->rec);
     }
-    pb_fixed64_field(out, SPAN_END_TIME, rec->start_ns + duration_of(r));
+    const loom_trace_context ctx = {.trace_flags = (h.flags & FLAG_RANDOM) != 0 ? LOOM_TRACE_FLAG_RANDOM : 0};
+    pb_bytes_field(out, SPAN_TRACE_ID, h.trace_id, LOOM_TRACE_ID_SIZE);
+    pb_bytes_field(out, SPAN_SPAN_ID, h.span_id, LOOM_SPAN_ID_SIZE);
+    if (id_word(h.parent_id) != 0) {
+        pb_bytes_field(out, SPAN_PARENT_SPAN_ID, h.parent_id, LOOM_SPAN_ID_SIZE);
+    }
+    pb_varint_field(out, SPAN_KIND, message_hops[h.hop].kind);
+    pb_fixed32_field(out, SPAN_FLAGS, span_flags(&ctx, (h.flags & FLAG_REMOTE) != 0));
+    pb_fixed64_field(out, SPAN_START_TIME, h.start_ns);
+    pb_string_field(out, SPAN_NAME, str_of(message_hops[h.hop].name));
+    const uint32_t dropped = put_attributes(tracer, &h, out);
+    if (h.link_id != NULL && tracer->provider->limits.link_count > 0) {
+        put_link(out, &h);
+    }
+    pb_fixed64_field(out, SPAN_END_TIME, h.end_ns);
     if (dropped > 0) {
         pb_varint_field(out, SPAN_DROPPED_ATTRIBUTES, dropped);
     }
 }
 
 static const record_form message_form = {.write = put_span, .duration_ns = duration_of};
+static const record_form next_form = {.goes_on = true, .write = put_span, .duration_ns = next_duration_of};
 
 /* ---- in ---- */
 
-static bool fits(const message_facts *facts, uint64_t duration_ns)
+static inline bool fits(const message_facts *facts, uint64_t duration_ns)
 {
     return (facts->agent.len | facts->topic.len) < RECORD_TEXT_MAX && /* powers of two */
-           (facts->thread_id.len | facts->correlation_id.len) < MESSAGE_RECORD_TEXT_MAX &&
+           (facts->thread_id.len | facts->correlation_id.len | facts->group.len) < MESSAGE_RECORD_TEXT_MAX &&
            (facts->payload_len | duration_ns >> 10) <= UINT32_MAX;
 }
 
-static uint8_t *put_texts(uint8_t *to, const message_facts *facts)
+static uint8_t *put_text(uint8_t *to, loom_str text)
 {
-    const uint16_t len[2] = {(uint16_t)facts->thread_id.len, (uint16_t)facts->correlation_id.len};
+    if (text.len > 0) {
+        memcpy(to, text.data, text.len);
+    }
+    return to + text.len;
+}
+
+__attribute__((noinline)) static uint8_t *put_texts(uint8_t *to, const message_facts *facts)
+{
+    const uint16_t len[3] = {(uint16_t)facts->thread_id.len, (uint16_t)facts->correlation_id.len, (uint16_t)facts->group.len};
     memcpy(to, len, sizeof len);
-    to += sizeof len;
-    if (len[0] > 0) {
-        memcpy(to, facts->thread_id.data, len[0]);
-    }
-    if (len[1] > 0) {
-        memcpy(to + len[0], facts->correlation_id.data, len[1]);
-    }
-    return to + len[0] + len[1];
+    return put_text(put_text(put_text(to + sizeof len, facts->thread_id), facts->correlation_id), facts->group);
 }
 
 bool message_record_links(const loom_trace_context *ctx, const loom_link *link)
@@ -142,6 +216,37 @@ bool message_record_links(const loom_trace_context *ctx, const loom_link *link)
            memcmp(link->context.trace_id, ctx->trace_id, sizeof ctx->trace_id) == 0;
 }
 
+enum { NEXT = 8 }; /* number of the first hop's definition of those that go on, behind those of the others */
+
+static_assert((int)HOP_AGENT_ON_EVENT < (int)NEXT && (int)NEXT + (int)HOP_AGENT_ON_EVENT < (int)CHUNK_RECENT, "each hop has its number");
+
+__attribute__((noinline)) static const record_definition *define(record_chunk *chunk, const message_pass *pass, const record_form *form,
+                                                                 unsigned number, loom_str agent, loom_str topic)
+{
+    const record_definition *d =
+        record_define(chunk, pass->tracer->recorder,
+                      &(record_what){.form = form, .tracer = pass->tracer->record_number, .key = pass->hop,
+                                     .name = message_hops[pass->hop].name, .texts = {agent, topic}});
+    chunk->recent[number] = definition_place(d);
+    return d;
+}
+
+/* The number says the form and the hop. */
+static inline const record_definition *definition_of(record_chunk *chunk, const message_pass *pass, const record_form *form,
+                                                     unsigned number, loom_str agent, loom_str topic)
+{
+    const record_definition *d = record_recent(chunk, number);
+    return d != NULL && d->tracer == pass->tracer->record_number && definition_says(d, agent, topic)
+               ? d
+               : define(chunk, pass, form, number, agent, topic);
+}
+
+static inline uint8_t flags_of(const message_pass *pass)
+{
+    static_assert((int)FLAG_RANDOM == (int)LOOM_TRACE_FLAG_RANDOM && FLAG_REMOTE == 1, "no test for each");
+    return (uint8_t)((pass->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM) | (uint8_t)pass->remote);
+}
+
 bool message_record_write(record_chunk *chunk, const message_pass *pass, const message_facts *facts, uint64_t end_ns,
                           const message_counts *counts, const loom_link *link)
 {
@@ -149,20 +254,18 @@ bool message_record_write(record_chunk *chunk, const message_pass *pass, const m
     if (!fits(facts, duration_ns)) {
         return false;
     }
-    recorder *const r = pass->tracer->recorder;
-    const record_definition *d = record_definition_of(
-        chunk, r, &(record_what){.form = &message_form, .tracer = pass->tracer->record_number, .key = pass->hop,
-                                 .name = message_hops[pass->hop].name, .texts = {facts->agent, facts->topic}});
+    const record_definition *d = definition_of(chunk, pass, &message_form, pass->hop, facts->agent, facts->topic);
     message_record *rec = record_here(chunk);
-    uint8_t flags = (uint8_t)((pass->remote ? FLAG_REMOTE : 0) |
-                              ((pass->ctx.trace_flags & LOOM_TRACE_FLAG_RANDOM) != 0 ? FLAG_RANDOM : 0));
+    uint8_t flags = flags_of(pass);
     memcpy(rec->base.trace_id, pass->ctx.trace_id, sizeof rec->base.trace_id);
     memcpy(rec->span_id, pass->ctx.span_id, sizeof rec->span_id);
     memcpy(rec->parent_id, pass->parent_id, sizeof rec->parent_id);
     rec->start_ns = pass->start_ns;
-    const bool coarse = duration_ns > UINT32_MAX;
-    rec->duration = (uint32_t)(coarse ? duration_ns >> 10 : duration_ns);
-    flags = (uint8_t)(flags | (coarse ? FLAG_COARSE : 0));
+    rec->duration = (uint32_t)duration_ns;
+    if (duration_ns > UINT32_MAX) {
+        rec->duration = (uint32_t)(duration_ns >> 10);
+        flags |= FLAG_COARSE;
+    }
     rec->payload_len = (uint32_t)facts->payload_len;
     memcpy(rec->id, facts->id, sizeof rec->id);
     uint8_t *end = rec->more;
@@ -176,10 +279,41 @@ bool message_record_write(record_chunk *chunk, const message_pass *pass, const m
         end += sizeof *counts;
         flags |= FLAG_COUNTS;
     }
-    if (facts->thread_id.len + facts->correlation_id.len > 0) {
+    if ((facts->thread_id.len | facts->correlation_id.len | facts->group.len) > 0) {
         end = put_texts(end, facts);
         flags |= FLAG_TEXTS;
     }
-    record_publish(chunk, r, &rec->base, d, (size_t)(end - (uint8_t *)rec), flags, duration_ns);
+    chunk->base_of = pass->view != NULL ? pass->view->data : NULL;
+    chunk->base = (uint16_t)chunk->used;
+    record_publish(chunk, pass->tracer->recorder, &rec->base, d, (size_t)(end - (uint8_t *)rec), flags, duration_ns);
+    return true;
+}
+
+bool message_record_go_on(record_chunk *chunk, const message_pass *pass, uint64_t end_ns, const message_counts *counts)
+{
+    const message_record *base = chunk_at(chunk, chunk->base);
+    const uint64_t duration_ns = end_ns > pass->start_ns ? end_ns - pass->start_ns : 0;
+    const uint64_t start = pass->start_ns - base->start_ns;
+    if (memcmp(base->id, pass->view->data + pass->view->field[ENV_ID].off, sizeof base->id) != 0 || pass->group.len > 0 ||
+        pass->agent.len >= RECORD_TEXT_MAX || (duration_ns | (start + START_MAX)) > UINT32_MAX) {
+        return false;
+    }
+    const record_definition *d = definition_of(chunk, pass, &next_form, NEXT + pass->hop, pass->agent, (loom_str){NULL, 0});
+    next_record *rec = record_here(chunk);
+    uint8_t flags = flags_of(pass);
+    size_t size = sizeof *rec;
+    memcpy(rec->span_id, pass->ctx.span_id, sizeof rec->span_id);
+    memcpy(rec->parent_id, pass->parent_id, sizeof rec->parent_id);
+    rec->start = (int32_t)start;
+    rec->duration = (uint32_t)duration_ns;
+    if (counts != NULL) {
+        if ((counts->matched | counts->delivered | counts->dropped) > COUNT_MAX) {
+            return false;
+        }
+        rec->counts[0] = counts->matched | (uint64_t)counts->delivered << COUNT_BITS | (uint64_t)counts->dropped << 2 * COUNT_BITS;
+        size += sizeof *rec->counts;
+        flags |= FLAG_COUNTS;
+    }
+    record_publish_behind(chunk, pass->tracer->recorder, &rec->head, d, size, flags, duration_ns);
     return true;
 }

@@ -47,6 +47,7 @@ enum {
     KEY_EVENT_ID,
     KEY_THREAD_ID,
     KEY_CORRELATION_ID,
+    KEY_GROUP,
     KEYS
 };
 
@@ -64,6 +65,7 @@ static const attr_key keys[KEYS] = {
     [KEY_EVENT_ID] = ATTR_STRING_KEY("event_id"),
     [KEY_THREAD_ID] = ATTR_STRING_KEY("thread_id"),
     [KEY_CORRELATION_ID] = ATTR_STRING_KEY("correlation_id"),
+    [KEY_GROUP] = ATTR_STRING_KEY("messaging.consumer.group.name"),
 };
 
 typedef struct attr_list {
@@ -114,6 +116,7 @@ static bool describe(attr_list *list, message_hop hop, const message_facts *fact
     add(list, KEY_EVENT_ID, id);
     add(list, KEY_THREAD_ID, thread);
     add(list, KEY_CORRELATION_ID, correlation);
+    add(list, KEY_GROUP, look_at(facts->group));
     assert(list->count <= KEYS);
     return agent.is_utf8 && topic.is_utf8;
 }

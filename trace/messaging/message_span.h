@@ -5,6 +5,7 @@
 #ifndef LOOM_TRACE_MESSAGE_SPAN_H
 #define LOOM_TRACE_MESSAGE_SPAN_H
 
+#include "base/clock.h"
 #include "envelope/view.h"
 #include "trace/span/provider.h"
 #include "trace/span/start.h"
@@ -27,6 +28,7 @@ typedef struct message_facts {
     loom_str topic;
     loom_str thread_id;      /* empty: the message's id */
     loom_str correlation_id; /* empty: the thread's */
+    loom_str group;          /* in which the subscription is that it is for */
     const uint8_t *id;       /* LOOM_UUID_SIZE bytes */
     size_t payload_len;
 } message_facts;
@@ -41,9 +43,6 @@ void message_span_remember(loom_tracer *tracer);
 loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const message_facts *facts,
                               const loom_span_options *options, const loom_trace_context *decided);
 
-/* The group that the subscription is in which the message is for. Empty: none. */
-void message_span_set_group(loom_span *span, loom_str group);
-
 /* What an EventBus did with a message. */
 typedef struct message_counts {
     uint32_t matched, delivered, dropped;
@@ -57,6 +56,7 @@ typedef struct message_pass {
     loom_tracer *tracer;
     const envelope_view *view; /* NULL at an agent's end, which has facts of its own */
     loom_str agent;
+    loom_str group;
     loom_trace_context ctx; /* with has_ctx what goes on with the message, most often that of the span; else its own does */
     bool has_ctx;
     uint8_t parent_id[LOOM_SPAN_ID_SIZE]; /* all zero: none */
@@ -68,6 +68,9 @@ typedef struct message_pass {
 /* Begins one of a message that came sampled, without a context, or unsampled to a sampler or a recorder that may want it. */
 void message_pass_begin_traced(message_pass *pass, uint8_t *wire);
 void message_pass_end_traced(message_pass *pass, const message_counts *counts);
+/* The same of one that only the recorder wants, whatever it is, and of one that is no span at its end. */
+void message_pass_begin_recorded(message_pass *pass, uint8_t *wire);
+void message_pass_end_recorded(message_pass *pass, const message_counts *counts);
 
 /* A hop of a message that is passed on, child of the context it came with, for whose span the context in wire (the message itself, or a
  * copy; NULL: it goes no further) is replaced: by that of the span, or by a new one that is not sampled, for a message that came without.
@@ -79,7 +82,8 @@ static inline void message_pass_begin(message_pass *pass, loom_tracer *tracer, m
     pass->span = NULL;
     pass->start_ns = 0;
     pass->has_ctx = false;
-    if (hop_is_unsampled(view->data) && (tracer == NULL || tracer->passes_unsampled)) {
+    const bool unsampled = hop_is_unsampled(view->data);
+    if (unsampled && (tracer == NULL || tracer->passes_unsampled)) {
         return;
     }
     pass->tracer = tracer;
@@ -87,7 +91,11 @@ static inline void message_pass_begin(message_pass *pass, loom_tracer *tracer, m
     pass->agent = agent;
     pass->hop = hop;
     pass->remote = remote;
-    message_pass_begin_traced(pass, wire);
+    if (unsampled && tracer->records_unsampled && view->field[ENV_TRACESTATE].len == 0) {
+        message_pass_begin_recorded(pass, wire);
+    } else {
+        message_pass_begin_traced(pass, wire);
+    }
 }
 
 static inline bool message_pass_is_traced(const message_pass *pass)
@@ -98,21 +106,66 @@ static inline bool message_pass_is_traced(const message_pass *pass)
 /* counts: of eventbus.publish, else NULL. */
 static inline void message_pass_end(message_pass *pass, const message_counts *counts)
 {
-    if (message_pass_is_traced(pass)) {
+    if (pass->span != NULL) {
         message_pass_end_traced(pass, counts);
+    } else if (pass->start_ns != 0) {
+        message_pass_end_recorded(pass, counts);
     }
 }
 
 /* Its span, which is made if it is not one yet: for what is not said of every message. NULL: nothing is recorded. */
 loom_span *message_pass_span(message_pass *pass);
+/* The group that the subscription is in which the message is for, if it is traced. Empty: none. Stays where it is until the hop ends. */
+void message_pass_set_group(message_pass *pass, loom_str group);
 
-/* The same three at an agent's end, where what is known of the message is no view.
- * decided: as span_decide() made it, without the sampled flag: only the recorder wants it. options: parent, whether it is remote,
- * start; their tracestate is empty. The context of the span is pass->ctx. */
-void message_pass_begin_record(message_pass *pass, loom_tracer *tracer, message_hop hop, const loom_span_options *options,
-                               const loom_trace_context *decided);
-loom_span *message_pass_promote(message_pass *pass, const message_facts *facts, const loom_span_options *options);
-/* Ends whatever there is, with the same facts and options. */
-void message_pass_end_record(message_pass *pass, const message_facts *facts, const loom_span_options *options);
+/* The same three at an agent's end, where what is known of the message is no view, and no tracestate.
+ * decided: as span_decide() made it, without the sampled flag: only the recorder wants it. parent: NULL for none. start_ns: 0 for now.
+ * The context of the span is pass->ctx. */
+void message_pass_begin_record(message_pass *pass, loom_tracer *tracer, message_hop hop, const loom_trace_context *parent, bool remote,
+                               const loom_trace_context *decided, uint64_t start_ns);
+/* link: NULL for none. */
+loom_span *message_pass_promote(message_pass *pass, const message_facts *facts, const loom_link *link);
+/* Ends whatever there is, with the same facts and link. */
+void message_pass_end_record(message_pass *pass, const message_facts *facts, const loom_link *link);
+
+/* ---- the clock ---- */
+
+/* Messages that follow each other at once: where one ends the next begins, with one look at the clock. Only for what is recorded.
+ * Again: when something else has taken time in between. */
+typedef struct message_batch {
+    bool recorded;
+    bool in_hop; /* before */
+} message_batch;
+void message_batch_begin_recorded(message_batch *batch, const loom_tracer *tracer);
+void message_batch_end_recorded(const message_batch *batch);
+
+static inline void message_batch_begin(message_batch *batch, const loom_tracer *tracer)
+{
+    batch->recorded = false;
+    if (tracer != NULL && tracer->recorder != NULL) {
+        message_batch_begin_recorded(batch, tracer);
+    }
+}
+
+static inline void message_batch_end(const message_batch *batch)
+{
+    if (batch->recorded) {
+        message_batch_end_recorded(batch);
+    }
+}
+
+uint64_t message_time_recorded(const loom_tracer *tracer);
+static inline void message_batch_again(const loom_tracer *tracer)
+{
+    if (tracer != NULL && tracer->recorder != NULL) {
+        (void)message_time_recorded(tracer);
+    }
+}
+
+/* The time as Unix nanoseconds: the recorder's, if the tracer has one, which is cheaper. */
+static inline uint64_t message_time(const loom_tracer *tracer)
+{
+    return tracer != NULL && tracer->recorder != NULL ? message_time_recorded(tracer) : clock_unix_ns();
+}
 
 #endif

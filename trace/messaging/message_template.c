@@ -52,7 +52,7 @@ static uint64_t tail_of(loom_str text)
 
 message_template *message_template_of(message_templates *templates, message_hop hop, const message_facts *facts)
 {
-    if (templates == NULL || facts->thread_id.len > 0 || facts->correlation_id.len > 0) {
+    if (templates == NULL || facts->thread_id.len > 0 || facts->correlation_id.len > 0 || facts->group.len > 0) {
         return NULL;
     }
     const uint64_t hash = (tail_of(facts->topic) * 31 + tail_of(facts->agent)) * 31 + (uint64_t)hop;

@@ -7,6 +7,9 @@
  * A record is found by its trace: `heads` are chains of records by their trace id. The writer publishes a record by storing its
  * place in the chain's head; whoever reads holds the recorder's lock, under which alone a chunk changes hands.
  *
+ * A record may go on from another one, its base, and then says only what differs: it has no trace id, and follows its base in the
+ * chain, in front of the next record that stands for itself.
+ *
  * Places are in units of 8 bytes from the start of the chunk, so that they take 16 bits; 0 is none. */
 #ifndef LOOM_TRACE_RECORD_CHUNK_H
 #define LOOM_TRACE_RECORD_CHUNK_H
@@ -25,7 +28,8 @@ enum {
     CHUNK_UNIT = 8,         /* bytes */
     CHUNK_UNITS = CHUNK_SIZE / CHUNK_UNIT,
     CHUNK_HEADS = 512,      /* a full chunk has about as many records */
-    CHUNK_KNOWN = 64,       /* definitions that are found at once */
+    CHUNK_KNOWN = 64,       /* definitions that are found by their hash, */
+    CHUNK_RECENT = 16,      /* and those that were used last, by the writer's own numbers */
 };
 
 typedef struct record_form record_form;
@@ -33,7 +37,7 @@ typedef struct record_form record_form;
 /* What follows is the definition's or the record's own. */
 typedef struct record_head {
     uint16_t units;      /* of the whole */
-    uint16_t next;       /* the record before it in the chain; of a definition: unused */
+    _Atomic uint16_t next; /* the one behind it in the chain; of a definition: itself */
     uint16_t definition; /* of a record */
     uint8_t flags;       /* the form's */
     uint8_t kept;        /* the reader's, under the recorder's lock: it has been exported */
@@ -50,20 +54,35 @@ typedef struct record_definition {
     uint8_t bytes[];
 } record_definition;
 
-/* What every record begins with. */
+/* What every record begins with that stands for itself. */
 typedef struct ring_record {
     record_head head;
     uint8_t trace_id[LOOM_TRACE_ID_SIZE];
 } ring_record;
 
+/* One that was found, and the one that it goes on from: itself, if it stands for itself. */
+typedef struct found_record {
+    const record_head *rec;
+    const record_definition *definition;
+    const ring_record *base;
+    const record_definition *base_definition;
+} found_record;
+
 struct pb_buf;
 struct span_scope;
 /* How records of one kind, which are much alike, become spans. Static. */
 struct record_form {
+    bool goes_on; /* from a base */
     /* Appends the fields of one Span of a tracer with this scope, without a tag and a length around them. */
-    void (*write)(const struct span_scope *scope, const record_definition *definition, const ring_record *rec, struct pb_buf *out);
-    uint64_t (*duration_ns)(const ring_record *rec);
+    void (*write)(const struct span_scope *scope, const found_record *found, struct pb_buf *out);
+    uint64_t (*duration_ns)(const record_head *rec);
 };
+
+/* Whether records of this definition are nobody's continuation. */
+static inline bool record_stands_alone(const record_definition *d)
+{
+    return d->form == NULL || !d->form->goes_on;
+}
 
 /* Of spans that are no form's. */
 typedef struct record_bytes {
@@ -87,7 +106,10 @@ typedef struct record_chunk {
     uint32_t used;              /* units */
     atomic_uint records;
     record_time time;
-    uint16_t known[CHUNK_KNOWN]; /* definitions, by hash */
+    uint16_t known[CHUNK_KNOWN];   /* definitions */
+    uint16_t recent[CHUNK_RECENT]; /* the same */
+    uint16_t base;                 /* what a record of the same thing may go on from, */
+    const void *base_of;           /* and of what it is; NULL: there is none */
     /* published to readers */
     _Atomic uint16_t heads[CHUNK_HEADS];
 } record_chunk;
@@ -127,6 +149,8 @@ static inline void chunk_empty(record_chunk *chunk)
     chunk->used = CHUNK_FIRST;
     atomic_store_explicit(&chunk->records, 0, memory_order_relaxed);
     memset(chunk->known, 0, sizeof chunk->known);
+    memset(chunk->recent, 0, sizeof chunk->recent);
+    chunk->base_of = NULL;
     for (unsigned i = 0; i < CHUNK_HEADS; i++) {
         atomic_store_explicit(&chunk->heads[i], 0, memory_order_relaxed);
     }

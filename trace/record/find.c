@@ -53,18 +53,19 @@ static loom_bytes fields_of(const record_bytes *rec)
 }
 
 /* Lock held. false: no room now. */
-static bool take(found_spans *found, const recorder *r, ring_record *rec, const record_definition *d, const kept_trace *k)
+static bool take(found_spans *found, const recorder *r, record_head *rec, const found_record *what, const kept_trace *k)
 {
+    const record_definition *const d = what->definition;
     const known_tracer *tracer = recorder_tracer(r, d->tracer);
     if (tracer == NULL || !tracer->scope->resource->try_use(tracer->scope->resource)) {
-        rec->head.kept = 1; /* its provider is gone */
+        rec->kept = 1; /* its provider is gone */
         return true;
     }
     const size_t mark = found->bytes.len, span = pb_open(&found->bytes, SCOPE_SPANS_SPANS);
     if (d->form != NULL) {
-        d->form->write(tracer->scope, d, rec, &found->bytes);
+        d->form->write(tracer->scope, what, &found->bytes);
     } else {
-        const loom_bytes fields = fields_of((const record_bytes *)rec);
+        const loom_bytes fields = fields_of((const record_bytes *)(const void *)rec);
         pb_raw(&found->bytes, fields.data, fields.len);
     }
     add_reason(&found->bytes, k);
@@ -74,7 +75,7 @@ static bool take(found_spans *found, const recorder *r, ring_record *rec, const 
         tracer->scope->resource->release(tracer->scope->resource, 1);
         return false;
     }
-    rec->head.kept = 1;
+    rec->kept = 1;
     found->items[found->count++] = (found_span){tracer->scope, tracer->processor, mark, found->bytes.len - mark};
     return true;
 }
@@ -83,16 +84,22 @@ static bool take(found_spans *found, const recorder *r, ring_record *rec, const 
 static bool find_in_chunk(found_spans *found, const recorder *r, record_chunk *chunk, const kept_trace *k)
 {
     const unsigned bucket = chunk_bucket(trace_hash(k->trace_id));
-    uint16_t at = atomic_load_explicit(&chunk->heads[bucket], memory_order_acquire);
-    while (at != 0) {
-        ring_record *rec = chunk_at(chunk, at);
-        if (rec->head.kept == 0 && memcmp(rec->trace_id, k->trace_id, LOOM_TRACE_ID_SIZE) == 0) {
-            if (found->count == FOUND_MAX || found->bytes.len > FOUND_BYTES ||
-                !take(found, r, rec, chunk_at(chunk, rec->head.definition), k)) {
-                return false;
-            }
+    found_record what = {.rec = NULL};
+    bool wanted = false;
+    for (uint16_t at = atomic_load_explicit(&chunk->heads[bucket], memory_order_acquire); at != 0;) {
+        record_head *rec = chunk_at(chunk, at);
+        what.rec = rec;
+        what.definition = chunk_at(chunk, rec->definition);
+        if (record_stands_alone(what.definition)) {
+            what.base = (const ring_record *)rec;
+            what.base_definition = what.definition;
+            wanted = memcmp(what.base->trace_id, k->trace_id, LOOM_TRACE_ID_SIZE) == 0;
         }
-        at = rec->head.next;
+        if (wanted && rec->kept == 0 &&
+            (found->count == FOUND_MAX || found->bytes.len > FOUND_BYTES || !take(found, r, rec, &what, k))) {
+            return false;
+        }
+        at = atomic_load_explicit(&rec->next, memory_order_acquire);
     }
     return true;
 }

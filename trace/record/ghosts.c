@@ -42,17 +42,29 @@ static uint16_t *place_of(const ghosts *g, const uint8_t *trace_id)
     return &g->tags[trace_hash(trace_id) & g->mask];
 }
 
+/* Each record that has no trace id follows the one that it goes on from. */
+static void add_chain(ghosts *g, record_chunk *chunk, uint16_t at)
+{
+    const ring_record *base = NULL;
+    while (at != 0) {
+        const record_head *rec = chunk_at(chunk, at);
+        if (record_stands_alone(chunk_at(chunk, rec->definition))) {
+            base = (const ring_record *)rec;
+        }
+        if (rec->kept == 0) {
+            *place_of(g, base->trace_id) = tag_of(base->trace_id);
+        }
+        at = atomic_load_explicit(&rec->next, memory_order_acquire);
+    }
+}
+
 void ghosts_add(ghosts *g, record_chunk *chunk)
 {
     if (g->tags == NULL) {
         return;
     }
-    for (uint32_t at = CHUNK_FIRST; at < chunk->used;) {
-        const ring_record *rec = chunk_at(chunk, at);
-        at += rec->head.units;
-        if (rec->head.definition != 0 && rec->head.kept == 0) {
-            *place_of(g, rec->trace_id) = tag_of(rec->trace_id);
-        }
+    for (unsigned i = 0; i < CHUNK_HEADS; i++) {
+        add_chain(g, chunk, atomic_load_explicit(&chunk->heads[i], memory_order_acquire));
     }
 }
 

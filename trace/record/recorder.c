@@ -174,14 +174,14 @@ static void learn(recorder *r, record_chunk *chunk)
         return;
     }
     for (uint32_t at = CHUNK_FIRST; at < chunk->used;) {
-        const ring_record *rec = chunk_at(chunk, at);
-        at += rec->head.units;
-        if (rec->head.definition == 0 || r->learning++ % 8 != 0) {
+        const record_head *rec = chunk_at(chunk, at);
+        at += rec->units;
+        if (rec->definition == 0 || r->learning++ % 8 != 0) {
             continue;
         }
-        const record_definition *d = chunk_at(chunk, rec->head.definition);
+        const record_definition *d = chunk_at(chunk, rec->definition);
         slow_rules_learn(&r->slow, d->name,
-                         d->form != NULL ? d->form->duration_ns(rec) : ((const record_bytes *)rec)->duration_ns);
+                         d->form != NULL ? d->form->duration_ns(rec) : ((const record_bytes *)(const void *)rec)->duration_ns);
     }
 }
 
@@ -258,6 +258,12 @@ record_chunk *record_next_chunk(record_hand *hand, recorder *r)
 
 record_definition *record_define(record_chunk *chunk, recorder *r, const record_what *what)
 {
+    uint16_t *const known = &chunk->known[what_hash(what)];
+    record_definition *at_hash = chunk_at(chunk, *known);
+    if (*known != 0 && at_hash->form == what->form && at_hash->tracer == what->tracer && at_hash->key == what->key &&
+        definition_says(at_hash, what->texts[0], what->texts[1])) {
+        return at_hash;
+    }
     const uint16_t len[2] = {(uint16_t)what->texts[0].len, (uint16_t)what->texts[1].len};
     record_definition *d = record_here(chunk);
     const loom_str name = what->name != NULL ? str_of(what->name) : what->texts[0];
@@ -274,7 +280,10 @@ record_definition *record_define(record_chunk *chunk, recorder *r, const record_
     d->name = slow_rules_name(&r->slow, name);
     d->slow_ns = slow_rules_limit(&r->slow, name, d->name);
     pthread_mutex_unlock(&r->lock);
-    d->head = (record_head){.units = (uint16_t)units_of(sizeof *d + d->len)};
+    d->head.units = (uint16_t)units_of(sizeof *d + d->len);
+    d->head.definition = 0;
+    *known = (uint16_t)chunk->used;
+    atomic_store_explicit(&d->head.next, *known, memory_order_relaxed);
     chunk->used += d->head.units;
     return d;
 }
@@ -295,7 +304,7 @@ void record_span(record_hand *hand, recorder *r, uint32_t tracer, loom_str name,
         return;
     }
     name.len = name.len < RECORD_TEXT_MAX ? name.len : RECORD_TEXT_MAX;
-    const record_definition *d = record_definition_of(chunk, r, &(record_what){.tracer = tracer, .texts = {name}});
+    const record_definition *d = record_define(chunk, r, &(record_what){.tracer = tracer, .texts = {name}});
     record_bytes *rec = record_here(chunk);
     memcpy(rec->base.trace_id, trace_id, sizeof rec->base.trace_id);
     rec->duration_ns = duration_ns;

@@ -50,7 +50,7 @@ record_chunk *record_next_chunk(record_hand *hand, recorder *r);
 void record_hand_give_back(record_hand *hand);
 /* A record of a trace that may be kept is there. */
 void recorder_late(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
-/* Writes one at the end of the chunk, where RECORD_DEFINITION_MAX bytes are free. */
+/* In this chunk; written at its end if it is not there, where RECORD_DEFINITION_MAX bytes are free. */
 record_definition *record_define(record_chunk *chunk, recorder *r, const record_what *what);
 
 /* This thread's chunk with room for a definition and so many bytes. NULL: counted as lost. */
@@ -62,33 +62,6 @@ static inline record_chunk *record_room(record_hand *hand, recorder *r, size_t b
                : record_next_chunk(hand, r);
 }
 
-static inline uint64_t text_tail(loom_str text)
-{
-    uint64_t word;
-    uint32_t first, last;
-    if (text.len >= sizeof word) {
-        memcpy(&word, text.data + text.len - sizeof word, sizeof word);
-        return word ^ text.len;
-    }
-    if (text.len >= sizeof last) {
-        memcpy(&first, text.data, sizeof first);
-        memcpy(&last, text.data + text.len - sizeof last, sizeof last);
-        return ((uint64_t)first << 32 | last) ^ text.len;
-    }
-    return text.len > 0 ? (uint64_t)(uint8_t)text.data[0] << 16 ^ (uint64_t)(uint8_t)text.data[text.len / 2] << 8 ^
-                              (uint8_t)text.data[text.len - 1] ^ text.len
-                        : 0;
-}
-
-/* Two of 16 bits, as they lie in memory. */
-static inline uint32_t text_lens(const loom_str texts[2])
-{
-    const uint16_t len[2] = {(uint16_t)texts[0].len, (uint16_t)texts[1].len};
-    uint32_t both;
-    memcpy(&both, len, sizeof both);
-    return both;
-}
-
 static inline loom_str definition_text(const record_definition *d, unsigned i)
 {
     uint16_t len[2];
@@ -96,28 +69,48 @@ static inline loom_str definition_text(const record_definition *d, unsigned i)
     return (loom_str){(const char *)d->bytes + sizeof len + (i > 0 ? len[0] : 0), len[i]};
 }
 
-static inline bool definition_says(const record_definition *d, const record_what *what)
+/* str_same() of names of common lengths in a few instructions. */
+static inline bool text_same(const char *a, const char *b, size_t len)
 {
-    const char *texts = (const char *)d->bytes + 2 * sizeof(uint16_t);
-    uint32_t lens;
-    memcpy(&lens, d->bytes, sizeof lens);
-    return d->form == what->form && d->tracer == what->tracer && d->key == what->key &&
-           lens == text_lens(what->texts) && str_same(texts, what->texts[0].data, what->texts[0].len) &&
-           str_same(texts + what->texts[0].len, what->texts[1].data, what->texts[1].len);
+    return len - 8 <= 8 ? str_same_8(a, b) && str_same_8(a + len - 8, b + len - 8) : str_same(a, b, len);
 }
 
-/* In this chunk; written if it is not there. */
-static inline record_definition *record_definition_of(record_chunk *chunk, recorder *r, const record_what *what)
+static inline bool definition_says(const record_definition *d, loom_str first, loom_str second)
 {
-    const uint64_t hash = text_tail(what->texts[0]) * 31 + text_tail(what->texts[1]) + ((uint64_t)what->key << 20) + what->tracer;
-    uint16_t *const known = &chunk->known[hash * UINT64_C(0x9e3779b97f4a7c15) >> 58];
-    record_definition *d = chunk_at(chunk, *known);
-    if (*known != 0 && definition_says(d, what)) {
-        return d;
+    const char *texts = (const char *)d->bytes + 2 * sizeof(uint16_t);
+    uint16_t len[2];
+    memcpy(len, d->bytes, sizeof len);
+    return len[0] == first.len && len[1] == second.len && text_same(texts, first.data, first.len) &&
+           text_same(texts + first.len, second.data, second.len);
+}
+
+static inline unsigned what_hash(const record_what *what)
+{
+    uint64_t hash = (uint64_t)what->key << 32 | what->tracer;
+    for (unsigned i = 0; i < 2; i++) {
+        const loom_str text = what->texts[i];
+        uint64_t tail = 0;
+        if (text.len >= sizeof tail) {
+            memcpy(&tail, text.data + text.len - sizeof tail, sizeof tail);
+        } else if (text.len > 0) {
+            memcpy(&tail, text.data, text.len);
+        }
+        hash = (hash ^ tail ^ text.len << 56) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
     }
-    d = record_define(chunk, r, what);
-    *known = chunk_place(chunk, d);
-    return d;
+    return (unsigned)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 58);
+}
+
+/* The one that the writer has put under this number, NULL if there is none. */
+static inline record_definition *record_recent(record_chunk *chunk, unsigned number)
+{
+    const uint16_t place = chunk->recent[number];
+    return place != 0 ? chunk_at(chunk, place) : NULL;
+}
+
+static inline uint16_t definition_place(const record_definition *d)
+{
+    return atomic_load_explicit(&d->head.next, memory_order_relaxed);
 }
 
 /* Where the next record goes: room for it has been found. What lies further on is fetched meanwhile, or each new line would be waited
@@ -130,24 +123,49 @@ static inline void *record_here(record_chunk *chunk)
     return at;
 }
 
-/* All but its head is written. From here on it can be found. duration_ns: of the span. */
+/* It counts from here on. */
+static inline void record_count(record_chunk *chunk, recorder *r, const ring_record *base, const record_definition *d, uint32_t units,
+                                uint64_t duration_ns)
+{
+    chunk->used += units;
+    atomic_store_explicit(&chunk->records, atomic_load_explicit(&chunk->records, memory_order_relaxed) + 1, memory_order_relaxed);
+    if (duration_ns >= d->slow_ns) {
+        recorder_trigger(r, base->trace_id, (loom_str){"slow", 4});
+    } else if (atomic_load_explicit(&recorder_kept.any, memory_order_relaxed) && recorder_may_keep(trace_hash(base->trace_id))) {
+        recorder_late(r, base->trace_id);
+    }
+}
+
+static inline void record_set_head(record_head *head, const record_definition *d, uint32_t units, uint8_t flags)
+{
+    head->units = (uint16_t)units;
+    head->definition = definition_place(d);
+    head->flags = flags;
+    head->kept = 0;
+}
+
+/* All but its head is written, where record_here() says. From here on it can be found. duration_ns: of the span. */
 static inline void record_publish(record_chunk *chunk, recorder *r, ring_record *rec, const record_definition *d, size_t bytes,
                                   uint8_t flags, uint64_t duration_ns)
 {
-    const uint32_t hash = trace_hash(rec->trace_id), units = units_of(bytes);
-    _Atomic uint16_t *const head = &chunk->heads[chunk_bucket(hash)];
-    rec->head = (record_head){.units = (uint16_t)units,
-                              .next = atomic_load_explicit(head, memory_order_relaxed),
-                              .definition = chunk_place(chunk, d),
-                              .flags = flags};
-    chunk->used += units;
-    atomic_store_explicit(&chunk->records, atomic_load_explicit(&chunk->records, memory_order_relaxed) + 1, memory_order_relaxed);
-    atomic_store_explicit(head, chunk_place(chunk, rec), memory_order_release);
-    if (duration_ns >= d->slow_ns) {
-        recorder_trigger(r, rec->trace_id, (loom_str){"slow", 4});
-    } else if (recorder_may_keep(hash)) {
-        recorder_late(r, rec->trace_id);
-    }
+    const uint32_t units = units_of(bytes);
+    _Atomic uint16_t *const first = &chunk->heads[chunk_bucket(trace_hash(rec->trace_id))];
+    record_set_head(&rec->head, d, units, flags);
+    atomic_store_explicit(&rec->head.next, atomic_load_explicit(first, memory_order_relaxed), memory_order_relaxed);
+    atomic_store_explicit(first, (uint16_t)chunk->used, memory_order_release);
+    record_count(chunk, r, rec, d, units, duration_ns);
+}
+
+/* The same of one that goes on from the chunk's base. */
+static inline void record_publish_behind(record_chunk *chunk, recorder *r, record_head *rec, const record_definition *d, size_t bytes,
+                                         uint8_t flags, uint64_t duration_ns)
+{
+    ring_record *const base = chunk_at(chunk, chunk->base);
+    const uint32_t units = units_of(bytes);
+    record_set_head(rec, d, units, flags);
+    atomic_store_explicit(&rec->next, atomic_load_explicit(&base->head.next, memory_order_relaxed), memory_order_relaxed);
+    atomic_store_explicit(&base->head.next, (uint16_t)chunk->used, memory_order_release);
+    record_count(chunk, r, base, d, units, duration_ns);
 }
 
 /* A span that is no form's: the bytes of a ScopeSpans.spans field. tracer: its number. name: of the span, for the rules. What does

@@ -199,6 +199,7 @@ static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *na
     tracer->scope = (span_scope){{tracer->scope_field.data, tracer->scope_field.len}, &provider->resource};
     tracer->recorder = recorder_attach(&tracer->scope, provider->processor, &tracer->record_number);
     tracer->passes_unsampled = provider->sampler.follows_parent && tracer->recorder == NULL;
+    tracer->records_unsampled = provider->sampler.follows_parent && tracer->recorder != NULL;
     return tracer;
 }
 

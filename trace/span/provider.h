@@ -20,7 +20,8 @@
 struct loom_tracer {
     span_scope scope; /* of scope_field, and of the provider's resource */
     loom_tracer_provider *provider;
-    bool passes_unsampled; /* what span_follows_parent() says */
+    bool passes_unsampled;  /* what span_follows_parent() says */
+    bool records_unsampled; /* a parent that is not sampled is the whole answer: for the recorder */
     loom_tracer *next;
     char *name, *version;
     pb_buf scope_field;

@@ -237,8 +237,12 @@ static void pass_all(loom_tracer *tracer)
         uint8_t id[LOOM_UUID_SIZE];
         memcpy(id, ID, sizeof id);
         id[LOOM_UUID_SIZE - 1] = passed[i / 2].id;
-        const message_facts facts = {str_of(passed[i / 2].agent), str_of(passed[i / 2].topic), str_of(passed[i / 2].thread),
-                                     str_of(passed[i / 2].correlation), id, passed[i / 2].payload};
+        const message_facts facts = {.agent = str_of(passed[i / 2].agent),
+                                     .topic = str_of(passed[i / 2].topic),
+                                     .thread_id = str_of(passed[i / 2].thread),
+                                     .correlation_id = str_of(passed[i / 2].correlation),
+                                     .id = id,
+                                     .payload_len = passed[i / 2].payload};
         for (size_t k = 0; k < sizeof hops / sizeof *hops; k++) {
             loom_span *span = message_span_start(tracer, hops[k], &facts, &(loom_span_options){.parent = &SAMPLED}, &SAMPLED);
             loom_span_set_str(span, "topic", STR("said again"));

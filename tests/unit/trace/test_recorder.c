@@ -301,10 +301,11 @@ typedef struct message {
     envelope_view view;
 } message;
 
-static void make_message(message *m, const loom_trace_context *context, const char *thread, const char *correlation)
+static void make_message_of(message *m, const loom_trace_context *context, uint8_t number, const char *topic, const char *thread,
+                            const char *correlation)
 {
-    static const uint8_t id[LOOM_UUID_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-    loom_envelope_fields fields = {.topic = STR("readings.raw"), .sender = STR("sensor"), .payload = {id, 5},
+    const uint8_t id[LOOM_UUID_SIZE] = {number, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+    loom_envelope_fields fields = {.topic = str_of(topic), .sender = STR("sensor"), .payload = {id, 5},
                                    .thread_id = str_of(thread), .correlation_id = str_of(correlation)};
     uint8_t given[LOOM_UUID_SIZE];
     size_t size;
@@ -317,8 +318,13 @@ static void make_message(message *m, const loom_trace_context *context, const ch
     assert_status(LOOM_OK, envelope_scan(&m->view, (loom_bytes){m->wire, size}, NULL, &reason));
 }
 
-/* As broker and bridge do it. */
-static void pass_on(fixture *f, message *m)
+static void make_message(message *m, const loom_trace_context *context, const char *thread, const char *correlation)
+{
+    make_message_of(m, context, 1, "readings.raw", thread, correlation);
+}
+
+/* As broker and bridge do it. group: the receiver's; NULL for none. */
+static void pass_on(fixture *f, message *m, const char *group)
 {
     const message_counts counts = {3, 2, 1};
     message_pass publish, bus, forward;
@@ -327,6 +333,7 @@ static void pass_on(fixture *f, message *m)
     uint8_t copy[sizeof m->wire];
     memcpy(copy, m->wire, sizeof copy);
     message_pass_begin(&forward, f->spans.tracer, HOP_BRIDGE_FORWARD, &m->view, STR("output"), false, copy);
+    message_pass_set_group(&forward, str_of(group));
     message_pass_end(&forward, NULL);
     message_pass_end(&bus, &counts);
     message_pass_end(&publish, NULL);
@@ -354,26 +361,41 @@ static char *comparable(json_t *span)
     return text;
 }
 
+/* Of the three from there on, which are found in no order. */
+static json_t *span_among(fixture *f, size_t first, const char *name)
+{
+    for (size_t i = first; i < first + 3; i++) {
+        json_t *span = json_array_get(f->spans.spans, i);
+        if (strcmp(recorded_string(span, "name"), name) == 0) {
+            return span;
+        }
+    }
+    fail_msg("no span is called %s", name);
+    return NULL;
+}
+
 static void a_kept_hop_is_as_a_sampled_one(void **state)
 {
     fixture *f = *state;
     static const char *const names[] = {"bridge.publish", "eventbus.publish", "bridge.forward"};
-    static const char *const texts[][2] = {{NULL, NULL}, {"thread-1", NULL}, {NULL, "order-7"}, {"thread-1", "order-7"}};
+    static const char *const texts[][2] = {{NULL, NULL}, {"thread-1", NULL}, {NULL, "order-7"}, {"thread-1", "order-7"},
+                                           {NULL, NULL}, {"thread-1", "order-7"}};
+    static const char *const groups[] = {NULL, NULL, NULL, NULL, "workers", "workers"};
     for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
         char *kept[3], *sampled[3];
         message m;
         const loom_trace_context not_sampled = {{0xaa, (uint8_t)t}, {0xbb, 2}, LOOM_TRACE_FLAG_RANDOM};
         make_message(&m, &not_sampled, texts[t][0], texts[t][1]);
-        pass_on(f, &m);
+        pass_on(f, &m, groups[t]);
         loom_trace_keep(&not_sampled, "to compare");
         const size_t before = 6 * t;
         assert_int_equal(before + 3, exported(f));
         for (size_t i = 0; i < 3; i++) {
-            kept[i] = comparable(json_array_get(f->spans.spans, before + 2 - i)); /* the last record is found first */
+            kept[i] = comparable(span_among(f, before, names[2 - i]));
         }
         const loom_trace_context is_sampled = {{0xcc, (uint8_t)t}, {0xbb, 2}, LOOM_TRACE_FLAG_SAMPLED};
         make_message(&m, &is_sampled, texts[t][0], texts[t][1]);
-        pass_on(f, &m);
+        pass_on(f, &m, groups[t]);
         assert_int_equal(before + 6, exported(f));
         for (size_t i = 0; i < 3; i++) {
             sampled[i] = comparable(json_array_get(f->spans.spans, before + 3 + i));
@@ -393,7 +415,7 @@ static void hops_are_each_others_parents_and_their_times_nest(void **state)
     message m;
     const loom_trace_context root = {{0xdd, 1}, {0xbb, 2}, 0};
     make_message(&m, &root, NULL, NULL);
-    pass_on(f, &m);
+    pass_on(f, &m, NULL);
     loom_trace_keep(&root, "asked");
     assert_int_equal(3, exported(f));
     json_t *publish = recorded_span(&f->spans, "bridge.publish"), *bus = recorded_span(&f->spans, "eventbus.publish"),
@@ -411,6 +433,87 @@ static void hops_are_each_others_parents_and_their_times_nest(void **state)
     }
     const uint64_t start = strtoull(recorded_string(publish, "startTimeUnixNano"), NULL, 10);
     assert_true(loom_time_unix_ns() - start < UINT64_C(60000000000));
+}
+
+static void has_number(json_t *span, const char *key, const char *number)
+{
+    json_t *value;
+    assert_int_equal(1, recorded_attr(span, key, &value));
+    assert_string_equal(number, recorded_string(value, "intValue"));
+}
+
+static void each_receiver_of_a_message_has_its_hop(void **state)
+{
+    fixture *f = *state;
+    enum { RECEIVERS = 5 };
+    message m;
+    const loom_trace_context root = {{0xab, 1}, {0xbb, 2}, LOOM_TRACE_FLAG_RANDOM};
+    make_message(&m, &root, "thread-1", NULL);
+    message_pass bus;
+    uint8_t parent[LOOM_SPAN_ID_SIZE];
+    message_pass_begin(&bus, f->spans.tracer, HOP_EVENTBUS_PUBLISH, &m.view, STR("sensor"), true, m.wire);
+    memcpy(parent, bus.ctx.span_id, sizeof parent);
+    for (char i = 0; i < RECEIVERS; i++) {
+        message_pass forward;
+        const char agent[] = {'a', (char)('0' + i)};
+        message_pass_begin(&forward, f->spans.tracer, HOP_BRIDGE_FORWARD, &m.view, (loom_str){agent, sizeof agent}, false, NULL);
+        assert_memory_equal(parent, forward.parent_id, sizeof parent);
+        message_pass_end(&forward, NULL);
+    }
+    message_pass_end(&bus, &(message_counts){70000, RECEIVERS, 3});
+    loom_trace_keep(&root, "asked");
+    assert_int_equal(RECEIVERS + 1, exported(f));
+    json_t *publish = recorded_span(&f->spans, "eventbus.publish");
+    has_number(publish, "loom.matched", "70000");
+    has_number(publish, "loom.delivered", "5");
+    has_number(publish, "loom.dropped", "3");
+    assert_string_equal("bb02000000000000", recorded_string(publish, "parentSpanId"));
+    unsigned seen = 0;
+    for (size_t i = 0; i < RECEIVERS + 1; i++) {
+        json_t *span = json_array_get(f->spans.spans, i), *agent;
+        if (span != publish) {
+            assert_string_equal(recorded_string(publish, "spanId"), recorded_string(span, "parentSpanId"));
+            assert_int_equal(1, recorded_attr(span, "agent_id", &agent));
+            seen |= 1u << (recorded_string(agent, "stringValue")[1] - '0');
+            recorded_has_string(span, "topic", "readings.raw");
+            recorded_has_string(span, "thread_id", "thread-1");
+        }
+    }
+    assert_int_equal((1u << RECEIVERS) - 1, seen);
+}
+
+/* As many as fill the ring some times over, in batches, all at the same place of a read buffer, with topics in turn. */
+static void what_is_kept_of_many_is_of_the_message_asked_for(void **state)
+{
+    fixture *f = *state;
+    enum { MESSAGES = 30000, IN_BATCH = 7 };
+    message m;
+    message_batch batch;
+    loom_trace_context last = {{0}, {1}, 0};
+    for (uint32_t i = 0; i < MESSAGES; i++) {
+        if (i % IN_BATCH == 0) {
+            message_batch_begin(&batch, f->spans.tracer);
+        }
+        last = (loom_trace_context){{0x12, (uint8_t)i, (uint8_t)(i >> 8)}, {1, (uint8_t)i}, LOOM_TRACE_FLAG_RANDOM};
+        make_message_of(&m, &last, (uint8_t)i, i % 2 == 0 ? "readings.raw" : "readings.mean", NULL, NULL);
+        pass_on(f, &m, i % 3 == 0 ? "workers" : NULL);
+        if (i % IN_BATCH == IN_BATCH - 1 || i == MESSAGES - 1) {
+            message_batch_end(&batch);
+        }
+    }
+    loom_trace_keep(&last, "asked");
+    assert_int_equal(3, exported(f));
+    for (size_t i = 0; i < 3; i++) {
+        json_t *span = json_array_get(f->spans.spans, i), *id;
+        recorded_has_string(span, "topic", "readings.mean");
+        assert_int_equal(1, recorded_attr(span, "event_id", &id));
+        char expected[3];
+        (void)snprintf(expected, sizeof expected, "%02x", (uint8_t)(MESSAGES - 1));
+        assert_memory_equal(expected, recorded_string(id, "stringValue"), 2);
+    }
+    const loom_recorder_counts now = loom_recorder_counts_now();
+    assert_int_equal(3 * MESSAGES, now.recorded - f->before.recorded);
+    assert_int_equal(0, now.lost - f->before.lost);
 }
 
 static void a_hop_that_has_something_to_say_becomes_a_span(void **state)
@@ -446,10 +549,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_span_larger_than_a_chunk_is_lost_and_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(spans_of_all_threads_come_also_when_those_have_exited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_provider_left_goes_with_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(triggers_beyond_what_is_allowed_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_kept_hop_is_as_a_sampled_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hops_are_each_others_parents_and_their_times_nest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_receiver_of_a_message_has_its_hop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_kept_of_many_is_of_the_message_asked_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_hop_that_has_something_to_say_becomes_a_span, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(triggers_beyond_what_is_allowed_are_counted, set_up, tear_down), /* the last: none is allowed for a while */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
