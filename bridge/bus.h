@@ -11,8 +11,8 @@
  * Up:   subscribe, unsubscribe, provide (each answered by an ack), result, report, cancel, call_credit,
  *       ask (before the publish of its message),
  *       ping (the agent was heard: at most one a heartbeat; number: ms since)
- * Down: matched (the answer to an ask), ack, notice (one published message was refused), result, report, cancel, call_credit, error (the broker has ended
- *       the port: so does the session)
+ * Down: matched (the answer to an ask), ack, notice (one published message was refused), result, report, cancel, call_credit,
+ *       move (the agent is asked to connect elsewhere), error (the broker has ended the port: so does the session)
  *
  * Threads: the loop's. Handlers run inside calls of the bus or from the loop. A handler must not call the bus, but for
  * grant(). */
@@ -30,10 +30,12 @@ typedef struct bus_agent {
     loom_bytes instance;  /* 16 bytes or none */
     uint64_t heartbeat_ms;
     const char *peer;     /* its connection, for people */
+    bool quiet;           /* its coming and going is no news */
+    bool own;             /* the process's own, such as its gateway's: a drain neither counts nor refuses it */
 } bus_agent;
 
 typedef struct bus_ops {
-    /* LOOM_ENOMEM; LOOM_EFULL: too many. handlers must outlive the port. */
+    /* LOOM_ENOMEM; LOOM_EFULL: too many; LOOM_ECLOSED: the broker is being drained. handlers must outlive the port. */
     loom_status (*attach)(bus *b, bus_port **out, const bus_agent *agent, const bus_handlers *handlers, void *user);
     /* Ends its subscriptions, capabilities and calls; no handler is called after this. NULL is allowed. why: what the
      * directory says about it (LOOM_OK: the agent said goodbye). */

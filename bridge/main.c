@@ -47,6 +47,11 @@ static bool is_ready(void *user)
     return bus_remote_connected(((bridge_process *)user)->bus);
 }
 
+static void on_drain(void *user, bool draining)
+{
+    ((bridge_process *)user)->process.draining = draining;
+}
+
 static void on_bus_log(void *user, log_level level, const char *format, va_list args)
 {
     log_vwrite(((bridge_process *)user)->process.log, level, format, args);
@@ -96,6 +101,7 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
         .bridge_id = p->id,
         .software = "loom-bridge/" LOOM_VERSION,
         .spans = processor_span_link(p->process.spans),
+        .on_drain = on_drain,
         .log = on_bus_log,
         .user = p,
     };

@@ -211,6 +211,7 @@ static loom_status open_gateway(serving *s, const serve_options *o)
         .counters = &s->process->counters,
         .ready = o->ready,
         .ready_user = o->ready_user,
+        .draining = &s->process->draining,
         .write_metrics = write_metrics,
         .metrics_user = s,
     });

@@ -14,6 +14,8 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
         .peer = {agent->peer, agent->peer != NULL ? strlen(agent->peer) : 0},
         .instance = agent->instance,
         .heartbeat_ms = agent->heartbeat_ms < UINT32_MAX ? (uint32_t)agent->heartbeat_ms : UINT32_MAX,
+        .quiet = agent->quiet,
+        .own = agent->own,
     }, handlers, user);
     if (st == LOOM_OK) {
         port_set_in_process(*out);

@@ -90,6 +90,16 @@ static void keep_here(void *user, const frame_keep *f)
     }
 }
 
+/* The control socket wants no new agents, or wants them again. */
+static void on_drain(void *user, bool draining, uint32_t within_ms)
+{
+    broker *b = user;
+    b->process.draining = draining;
+    if (draining) {
+        bridge_ask_to_move(b->serving.bridge, within_ms);
+    }
+}
+
 /* From the bridge here. */
 static void keep_elsewhere(void *user, const frame_keep *f)
 {
@@ -118,6 +128,7 @@ static loom_status open_bus(broker *b, const settings_broker *s)
         .ttl = (uint8_t)s->ttl,
         .spans = b->spans,
         .on_keep = keep_here,
+        .on_drain = on_drain,
         .counters = &b->process.counters,
         .log = on_bus_log,
         .user = b,
@@ -242,8 +253,8 @@ static void status(void *user, char out[PROCESS_STATUS_SIZE])
 {
     const broker *b = user;
     const eventbus_stats s = eventbus_get_stats(b->cores.events);
-    snprintf(out, PROCESS_STATUS_SIZE, "%u agents, %u subscriptions, %llu messages published, %llu queued, %u calls running",
-             directory_get_stats(b->cores.agents).agents, s.subscriptions, (unsigned long long)s.published, (unsigned long long)s.queued,
+    snprintf(out, PROCESS_STATUS_SIZE, "%s%u agents, %u subscriptions, %llu messages published, %llu queued, %u calls running",
+             b->process.draining ? "draining, " : "", directory_get_stats(b->cores.agents).agents, s.subscriptions, (unsigned long long)s.published, (unsigned long long)s.queued,
              actionbroker_get_stats(b->cores.actions).running);
 }
 

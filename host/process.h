@@ -69,6 +69,7 @@ typedef struct process {
     uint64_t watchdog_ms, status_ms;
     bool terminal;   /* there was a controlling one at the start, which may hang up */
     bool stopping;
+    bool draining;   /* set by the program: it takes no new work, and is not ready */
     process_loss losses[PROCESS_LOSSES_MAX];
     size_t loss_count;
     struct metrics_server *metrics; /* NULL: not served */

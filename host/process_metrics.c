@@ -207,8 +207,8 @@ static void write_metrics(void *user, FILE *out, bool openmetrics)
 bool process_is_ready(const process *p, const char **why)
 {
     const bool able = p->control == NULL || p->control->ready == NULL || p->control->ready(p->control_user);
-    *why = p->stopping ? "draining" : p->control == NULL ? "starting" : able ? "ready" : "waiting for the broker";
-    return !p->stopping && p->control != NULL && able;
+    *why = p->stopping || p->draining ? "draining" : p->control == NULL ? "starting" : able ? "ready" : "waiting for the broker";
+    return !p->stopping && !p->draining && p->control != NULL && able;
 }
 
 static bool is_ready(void *user, const char **why)

@@ -99,7 +99,7 @@ static const bus_handlers handlers = {.deliver = on_deliver, .pressure = on_pres
 static loom_status attach(gateway *g)
 {
     const bus_agent about = {.id = gateway_agent(g), .software = str_of(g->options.software),
-                             .heartbeat_ms = g->options.heartbeat_ms, .peer = "http"};
+                             .heartbeat_ms = g->options.heartbeat_ms, .peer = "http", .own = true};
     bus *b = g->options.bus;
     loom_status st = b->ops->attach(b, &g->port, &about, &handlers, g);
     if (st == LOOM_OK) {

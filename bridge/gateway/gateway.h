@@ -47,6 +47,7 @@ typedef struct gateway_options {
     const counter_list *counters;  /* of this process */
     bool (*ready)(void *user);     /* whether there is a bus to be reached; NULL: always */
     void *ready_user;
+    const bool *draining;          /* set: no new agents are taken on; /readyz says so */
     void (*write_metrics)(void *user, FILE *out);
     void *metrics_user;
 } gateway_options;

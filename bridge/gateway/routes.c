@@ -215,6 +215,8 @@ void readyz_get(exchange *x)
     const gateway *g = x->gateway;
     if (g->draining) {
         exchange_fail(x, 503, "draining", "the process is shutting down");
+    } else if (g->options.draining != NULL && *g->options.draining) {
+        exchange_fail(x, 503, "draining", "the broker is being drained and takes no new agents");
     } else if (g->port == NULL || (g->options.ready != NULL && !g->options.ready(g->options.ready_user))) {
         exchange_fail(x, 503, "not_connected", "the broker cannot be reached");
     } else {

@@ -99,6 +99,7 @@ void session_answer(void *user, const frame *f)
         break;
     case FRAME_NOTICE: session_commit(s, mark, SESSION_REPLY, put_notice(s, &f->u.outcome)); break;
     case FRAME_MATCHED: session_commit(s, mark, SESSION_REPLY, frame_put_matched(&s->out, &f->u.matched)); break;
+    case FRAME_MOVE: session_commit(s, mark, SESSION_OTHER, s->moves ? frame_put_number(&s->out, FRAME_MOVE, f->u.number) : LOOM_OK); break;
     case FRAME_ERROR: ended_by_broker(s, &f->u.outcome); break;
     default: session_commit(s, mark, SESSION_CALL, put_of_call(s, f));
     }

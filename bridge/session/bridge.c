@@ -103,6 +103,15 @@ void bridge_tick(bridge *b)
     }
 }
 
+void bridge_ask_to_move(bridge *b, uint32_t within_ms)
+{
+    for (session *s = b->sessions; s != NULL; s = s->next) {
+        if (s->state == SESSION_OPEN) {
+            session_answer(s, &(frame){.type = FRAME_MOVE, .u.number = within_ms});
+        }
+    }
+}
+
 void bridge_end_sessions(bridge *b, loom_status why, const char *text)
 {
     for (session *s = b->sessions, *next; s != NULL; s = next) {

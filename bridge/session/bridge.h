@@ -59,6 +59,8 @@ void bridge_expire_strangers(bridge *b);
 bool bridge_make_room(bridge *b);
 /* For who accepts connections: the line about one that was not taken on. */
 void bridge_log_refusal(bridge *b, const char *peer, const char *why);
+/* Asks every agent that can to connect elsewhere within so long. */
+void bridge_ask_to_move(bridge *b, uint32_t within_ms);
 /* Says bye to every session and ends it. */
 void bridge_end_sessions(bridge *b, loom_status why, const char *text);
 

@@ -43,6 +43,7 @@ static loom_status attach(session *s, const frame_hello *f)
         .instance = f->instance.len == LOOM_UUID_SIZE ? f->instance : (loom_bytes){0},
         .heartbeat_ms = b->options.heartbeat_ms,
         .peer = s->peer,
+        .quiet = s->quiet,
     };
     return b->options.bus->ops->attach(b->options.bus, &s->port, &about, &session_bus_handlers, s);
 }
@@ -64,6 +65,8 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
     memcpy(s->agent, f->agent.data, f->agent.len);
     s->agent_len = f->agent.len;
     s->credit_messages = f->credit_messages != 0 ? f->credit_messages : UINT64_MAX;
+    s->quiet = f->quiet != 0;
+    s->moves = f->moves != 0;
     s->credit_bytes = f->credit_bytes != 0 ? f->credit_bytes : UINT64_MAX;
 
     bool taken_over;
@@ -72,7 +75,8 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
         st = attach(s, f);
     }
     if (st != LOOM_OK) {
-        snprintf(reason, FRAME_REASON_SIZE, "cannot take the agent on: %s", loom_status_text(st));
+        snprintf(reason, FRAME_REASON_SIZE, "cannot take the agent on: %s",
+                 st == LOOM_ECLOSED ? "the broker is being drained and takes no new agents" : loom_status_text(st));
         return st;
     }
     session_leave_strangers(s);
@@ -96,7 +100,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
     const size_t mark = session_begin(s);
     session_commit(s, mark, SESSION_OTHER, frame_put_welcome(&s->out, &welcome));
     session_apply_credit(s, true);
-    session_log(s, taken_over ? LINES_TAKEOVERS : LINES_SESSIONS, LOG_INFO, "session opened by %.*s", (int)plain_prefix(f->software),
+    session_log(s, taken_over ? LINES_TAKEOVERS : LINES_SESSIONS, s->quiet ? LOG_DEBUG : LOG_INFO, "session opened by %.*s", (int)plain_prefix(f->software),
                 f->software.data != NULL ? f->software.data : "");
     return LOOM_OK;
 }

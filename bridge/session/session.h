@@ -87,6 +87,8 @@ struct session {
     bool pressed;             /* the bus asked us to stop granting */
     bool pinged;              /* our ping is not answered yet */
     bool has_recorder;        /* the agent is to be told of traces to be kept */
+    bool quiet;               /* its coming and going is logged for debugging only */
+    bool moves;               /* the agent can connect elsewhere */
     uint64_t round;           /* the round that turn_left is of */
     int64_t turn_left;
     int64_t slice_end;        /* the turn_left at which others are looked for; never below 0 */

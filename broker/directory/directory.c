@@ -41,6 +41,16 @@ void directory_set_limit(directory *d, uint32_t max_agents)
     d->max_agents = max_agents;
 }
 
+void directory_set_draining(directory *d, bool draining)
+{
+    d->draining = draining;
+}
+
+bool directory_is_draining(const directory *d)
+{
+    return d->draining;
+}
+
 void directory_destroy(directory *d)
 {
     if (d == NULL) {
@@ -228,6 +238,8 @@ static directory_entry *make_entry(const directory_about *about)
         .peer = keep(&at, peer),
         .instance = {entry->instance, about->instance.len},
         .heartbeat_ms = about->heartbeat_ms,
+        .quiet = about->quiet,
+        .own = about->own,
     };
     if (about->instance.len > 0) {
         memcpy(entry->instance, about->instance.data, about->instance.len);
@@ -272,6 +284,10 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
         (about->instance.len != 0 && about->instance.len != DIRECTORY_INSTANCE_SIZE)) {
         return LOOM_EINVAL;
     }
+    if (ended != NULL && !about->own && d->draining) {
+        d->stats.refused++;
+        return LOOM_ECLOSED;
+    }
     if (ended != NULL && has_newer(d, about->agent, about->age_ms)) {
         d->stats.replaced++;
         return LOOM_EREPLACED;
@@ -292,6 +308,7 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
         }
     }
     d->users += ended == NULL;
+    d->guests += ended != NULL && !about->own;
     entry->directory = d;
     entry->ended = ended;
     entry->user = user;
@@ -317,6 +334,7 @@ void directory_leave(directory *d, directory_entry *entry, loom_status why)
     deadline_heap_remove(&d->deadlines, &entry->deadline);
     take_out(d, entry);
     d->users -= entry->ended == NULL;
+    d->guests -= entry->ended != NULL && !entry->about.own;
     d->stats.unregistered++;
     d->stats.expired += why == LOOM_EEXPIRED;
     directory_publish(entry, "agent.unregistered", why == LOOM_OK ? "goodbye" : loom_status_text(why));
@@ -330,6 +348,11 @@ directory_stats directory_get_stats(const directory *d)
     return d->stats;
 }
 
+uint32_t directory_guests(const directory *d)
+{
+    return d->guests;
+}
+
 static directory_info describe(const directory_entry *entry)
 {
     const uint64_t now_ms = entry->directory->clock->now_ms;
@@ -339,6 +362,7 @@ static directory_info describe(const directory_entry *entry)
         .since_unix_ns = entry->since_unix_ns,
         .heard_ms_ago = now_ms > entry->heard_ms ? now_ms - entry->heard_ms : 0,
         .state = entry->state,
+        .guest = entry->ended != NULL && !entry->about.own,
     };
 }
 

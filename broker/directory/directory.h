@@ -34,6 +34,8 @@ typedef struct directory_about {
     loom_str peer;           /* its connection, for people */
     loom_bytes instance;     /* 16 bytes or none */
     uint32_t heartbeat_ms;   /* 0: never expected to be heard (in-process and open users) */
+    bool quiet;              /* its coming and going is no news: nothing is published of it */
+    bool own;                /* its bridge's own: a drain neither counts nor refuses it */
     uint64_t age_ms;         /* since the session was opened, which was before the broker heard of it when it is attached again */
 } directory_about;
 
@@ -45,6 +47,7 @@ typedef struct directory_info {
     uint64_t session;        /* the directory's number of it */
     uint64_t since_unix_ns;
     uint64_t heard_ms_ago;
+    bool guest;              /* one of directory_guests() */
     directory_state state;
 } directory_info;
 
@@ -52,6 +55,9 @@ typedef struct directory_info {
 LOOM_MUST_CHECK loom_status directory_create(directory **out, const loop_clock *clock, eventbus *events);
 /* How many agents there may be, through whichever bridges; 0, as at first: any number. In-process users are not counted. */
 void directory_set_limit(directory *d, uint32_t max_agents);
+/* While it drains, agents that come are refused; those that are there stay. */
+void directory_set_draining(directory *d, bool draining);
+bool directory_is_draining(const directory *d);
 void directory_destroy(directory *d); /* entries must be gone. NULL is allowed */
 uint64_t directory_next_deadline_ms(const directory *d);
 /* States pass from one to the next; calls ended for entries that nobody ended in time. */
@@ -59,7 +65,7 @@ void directory_expire(directory *d);
 
 /* Registers. ended(user, why) may leave, or close the entry's port. LOOM_EEXPIRED: once for each silence. LOOM_EREPLACED:
  * from directory_enter() of a newer session; it must have left on return. NULL: nobody is told.
- * LOOM_EREPLACED: there is a session of this agent that was opened later. LOOM_EINVAL: agent or instance is not of its size,
+ * LOOM_ECLOSED: it drains. LOOM_EREPLACED: there is a session of this agent that was opened later. LOOM_EINVAL: agent or instance is not of its size,
  * or the id not UTF-8. LOOM_EFULL: the limit. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
                                             void (*ended)(void *user, loom_status why), void *user);
@@ -77,11 +83,13 @@ typedef struct directory_stats {
     uint32_t agents;                   /* entries, now */
     uint64_t registered, unregistered;
     uint64_t expired;                  /* of the unregistered: no heartbeat came in time */
-    uint64_t refused;                  /* the limit was reached */
+    uint64_t refused;                  /* the limit was reached, or it drains */
     uint64_t replaced;                 /* by a newer session that came through another bridge */
 } directory_stats;
 directory_stats directory_get_stats(const directory *d);
 counter_source directory_counter_source(const directory *d);
+/* Agents that may leave: entries without those of in-process users and bridges. */
+uint32_t directory_guests(const directory *d);
 /* In order of agent id; until visit returns false; visit must not change anything. */
 void directory_visit(const directory *d, bool (*visit)(void *user, const directory_info *info), void *user);
 /* False: no such agent. The first, when several ports are of it. Strings are valid until it leaves. */

@@ -75,7 +75,7 @@ void directory_publish(const directory_entry *entry, const char *type, const cha
 {
     uint8_t bytes[JSON_MAX];
     pb_buf json;
-    if (entry->directory->events != NULL) {
+    if (entry->directory->events != NULL && !entry->about.quiet) {
         pb_init(&json, bytes, sizeof bytes, sizeof bytes);
         put_json(&json, entry, reason);
         const loom_header agent = {str_of("agent"), entry->about.agent};

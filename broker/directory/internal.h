@@ -16,7 +16,9 @@ struct directory {
     const loop_clock *clock;
     uint64_t last_session;
     uint32_t users;            /* entries that are not agents: nobody can end them */
+    uint32_t guests;           /* entries that a drain waits for */
     uint32_t max_agents;       /* 0: any number */
+    bool draining;
     directory_stats stats;
 };
 

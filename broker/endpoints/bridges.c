@@ -129,6 +129,9 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     s->stats.attachments++;
     bridge_peer_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str_of("broker"), str_of(s->software),
                                                                   eventbus_hold_left_ms(s->cores.events), bridge_spans_open(b)}));
+    if (directory_is_draining(s->cores.agents)) {
+        bridge_peer_wrote(b, frame_put_number(&b->out.w, FRAME_MOVE, 1));
+    }
     log_to(&s->log, LOG_INFO, "bridge connected bridge=%.*s software=%.*s peer=%s", (int)b->id_len, b->id,
            (int)g->software.len, g->software.data, sp_peer_name(b->peer));
     return LOOM_OK;
@@ -170,6 +173,28 @@ void bridge_endpoint_keep(bus_server *s, const frame_keep *f, const bridge_peer 
     tell_bridges(s, f, from);
     if (s->options.on_keep != NULL) {
         s->options.on_keep(s->options.user, f);
+    }
+}
+
+static void tell_draining(bridge_peer *b, uint32_t within_ms)
+{
+    frame_writer *w = bridge_peer_writer(b, 0);
+    if (w != NULL) {
+        bridge_peer_wrote(b, frame_put_number(w, FRAME_MOVE, within_ms));
+    }
+}
+
+void bridge_endpoint_tell_draining(bus_server *s, uint32_t within_ms)
+{
+    for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
+        void *session;
+        if (!b->greeted || b->failed != LOOM_OK) {
+            continue;
+        }
+        tell_draining(b, within_ms);
+        for (size_t at = 0; within_ms > 0 && number_table_next(&b->sessions, &at, &session);) {
+            peer_session_ask_to_move(session, within_ms);
+        }
     }
 }
 

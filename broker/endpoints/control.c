@@ -52,6 +52,7 @@ static const struct {
     {"flow", control_flow, true},
     {"invoke", control_invoke, false},
     {"kick", control_kick, false},
+    {"drain", control_drain, false},
     {"keep", control_keep, false},
     {"kept", control_kept, false},
 };
@@ -82,6 +83,7 @@ static const struct control_key {
     {"baggage", KEY_IS_STR, offsetof(control_request, baggage)},
     {"trace_id", KEY_IS_STR, offsetof(control_request, trace_id)},
     {"reason", KEY_IS_STR, offsetof(control_request, reason)},
+    {"how", KEY_IS_STR, offsetof(control_request, how)},
     {"payload", KEY_IS_BYTES, offsetof(control_request, payload)},
     {"call_id", KEY_IS_BYTES, offsetof(control_request, call_id)},
     {"headers", KEY_IS_TEXTS, offsetof(control_request, headers)},
@@ -117,12 +119,30 @@ static bool read_texts(mp_reader *r, loom_bytes *out)
     return fine;
 }
 
+/* uint, or its digits for those who can only type. */
+static bool read_uint(mp_reader *r, uint64_t *out)
+{
+    mp_reader again = *r;
+    loom_str text;
+    if (mp_read_uint(r, out)) {
+        return true;
+    }
+    *r = again;
+    *out = 0;
+    bool fine = mp_read_str(r, &text) && text.len > 0 && text.len <= 19;
+    for (size_t i = 0; fine && i < text.len; i++) {
+        fine = text.data[i] >= '0' && text.data[i] <= '9';
+        *out = *out * 10 + (uint64_t)(text.data[i] - '0');
+    }
+    return fine;
+}
+
 static bool read_value(mp_reader *r, const struct control_key *key, control_request *q)
 {
     void *field = (char *)q + key->offset;
     switch (key->kind) {
     case KEY_IS_STR: return mp_read_str(r, field);
-    case KEY_IS_UINT: return mp_read_uint(r, field);
+    case KEY_IS_UINT: return read_uint(r, field);
     case KEY_IS_BOOL: return mp_read_bool(r, field);
     case KEY_IS_BYTES: return read_bytes(r, field);
     case KEY_IS_TEXTS: return read_texts(r, field);

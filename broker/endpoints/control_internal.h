@@ -21,6 +21,7 @@ typedef struct control_request {
     uint64_t limit;                                                /* how many at most */
     loom_str version, content_type, traceparent, tracestate, baggage; /* of an invocation, as are those below */
     loom_str trace_id, reason;                                     /* of a trace to be kept */
+    loom_str how;                                                  /* what a drain is to do */
     loom_bytes payload, call_id, headers;                          /* headers: a checked msgpack map */
     uint64_t deadline_ms;
     bool idempotent;
@@ -44,7 +45,7 @@ typedef enum control_outcome {
 /* Answers one question. */
 typedef control_outcome control_op(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer);
 control_op control_stats, control_counters, control_agents, control_capabilities, control_topics, control_flow,
-    control_invoke, control_kick, control_keep, control_kept;
+    control_invoke, control_kick, control_drain, control_keep, control_kept;
 
 /* Reads one question and runs its operation, as above. */
 LOOM_MUST_CHECK control_outcome control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer);

@@ -75,6 +75,9 @@ void bridge_endpoint_tick(bus_server *s);
 /* A trace that is to be kept, for this process and all bridges but the one it comes from (NULL: none). */
 void bridge_endpoint_keep(bus_server *s, const frame_keep *f, const bridge_peer *from);
 
+/* Tells every bridge that no new agents are taken, and asks the agents there to connect elsewhere. 0: they are taken again. */
+void bridge_endpoint_tell_draining(bus_server *s, uint32_t within_ms);
+
 /* The message that is being written to the bridge. */
 bus_outgoing *bridge_peer_out(bridge_peer *b);
 /* Where frames of a session go (0: the bridge's own). NULL: out of memory; the bridge has been given up. */
@@ -94,6 +97,8 @@ void bridge_peer_flush(bridge_peer *b);
  * Otherwise the bytes cannot be trusted any more. */
 LOOM_MUST_CHECK loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE]);
 void peer_session_close(peer_session *session, loom_status why);
+/* Asks its agent to connect elsewhere. */
+void peer_session_ask_to_move(peer_session *session, uint32_t within_ms);
 /* Answers, in the providers' place, the calls that found no room. */
 void peer_session_answer(bridge_peer *b);
 

@@ -3,7 +3,8 @@
  *   bus_pull      PULL  bare envelopes from any nng program
  *   bus_pub       PUB   every publish, for any nng program: topic, NUL, number, envelopes
  *   bus_bridge    PAIR  one connection for each bridge in a process of its own
- *   control       REP   requests as msgpack maps: ping, stats, counters, agents, capabilities, topics, flow, invoke, kick
+ *   control       REP   requests as msgpack maps: ping, stats, counters, agents, capabilities, topics, flow, invoke, kick,
+ *                       drain
  * It answers calls of the broker's own capabilities, too, when the cores have a place for that (broker_system).
  *
  * Expiry (broker_expire) stays with the caller.
@@ -33,6 +34,8 @@ typedef struct bus_server_options {
     uint8_t ttl;               /* of an open publish that brings none; 0: LOOM_TTL_DEFAULT */
     struct span_intake *spans; /* of bridges; NULL: none are taken. It outlives the server */
     void (*on_keep)(void *user, const frame_keep *f); /* a bridge or the control socket wants a trace kept, in this process, too; NULL: nothing */
+    /* The control socket wants it to take no new agents; within_ms: its own may take so long to leave. Or to go on. NULL: nothing */
+    void (*on_drain)(void *user, bool draining, uint32_t within_ms);
     const counter_list *counters; /* what the operation "stats" reports; NULL: of the cores and the server alone */
     uint32_t ipc_mode;         /* permissions of ipc sockets; 0: 0600 */
     void (*log)(void *user, log_level level, const char *format, va_list args); /* of a log_sink; NULL: no log */

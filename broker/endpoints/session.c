@@ -125,6 +125,8 @@ static loom_status open_session(bridge_peer *b, uint64_t number, const bus_attac
         .instance = f->instance,
         .heartbeat_ms = f->heartbeat_ms < UINT32_MAX ? (uint32_t)f->heartbeat_ms : UINT32_MAX,
         .age_ms = f->age_ms,
+        .quiet = f->quiet,
+        .own = f->own,
     };
     if ((st = port_open(&b->server->cores, &session->port, &about, &handlers, session)) != LOOM_OK) {
         goto remove_session;
@@ -140,10 +142,17 @@ free_session:
 
 static void refuse(bridge_peer *b, uint64_t number, const bus_attach *f, loom_status st)
 {
-    const char *text = st == LOOM_EFULL ? "the broker has as many agents as it may have" : loom_status_text(st);
+    const char *text = st == LOOM_EFULL     ? "the broker has as many agents as it may have"
+                       : st == LOOM_ECLOSED ? "the broker is being drained and takes no new agents"
+                                            : loom_status_text(st);
     bus_log_limited(b->server, &b->server->refused_log, LOG_WARN, "agent refused agent=%.*s bridge=%.*s reason=%s",
                     st == LOOM_EINVAL ? 1 : (int)f->agent.len, st == LOOM_EINVAL ? "-" : f->agent.data, (int)b->id_len, b->id, text);
     say_outcome(b, number, FRAME_ERROR, 0, st, text);
+}
+
+void peer_session_ask_to_move(peer_session *session, uint32_t within_ms)
+{
+    say(session->bridge, session->number, &(frame){.type = FRAME_MOVE, .u.number = within_ms});
 }
 
 void peer_session_close(peer_session *session, loom_status why)

@@ -30,13 +30,20 @@ static bool read_greeting(mp_reader *r, uint32_t values, bus_greeting *f)
            (values < 5 || mp_read_uint(r, &f->hold_ms)) && (values < 6 || mp_read_uint(r, &f->span_credit));
 }
 
+enum { ATTACH_QUIET = 1, ATTACH_OWN = 2 };
+
 static bool read_attach(mp_reader *r, uint32_t values, bus_attach *f)
 {
+    uint64_t flags = 0;
     f->age_ms = 0;
-    return mp_read_str(r, &f->agent) && f->agent.len <= LOOM_AGENT_ID_MAX && mp_read_str(r, &f->software) &&
+    const bool fine = mp_read_str(r, &f->agent) && f->agent.len <= LOOM_AGENT_ID_MAX && mp_read_str(r, &f->software) &&
            f->software.len <= BUS_SOFTWARE_MAX && mp_read_bin(r, &f->instance) &&
            (f->instance.len == 0 || f->instance.len == LOOM_UUID_SIZE) && mp_read_uint(r, &f->heartbeat_ms) &&
-           mp_read_str(r, &f->peer) && f->peer.len <= BUS_PEER_MAX && (values < 7 || mp_read_uint(r, &f->age_ms));
+           mp_read_str(r, &f->peer) && f->peer.len <= BUS_PEER_MAX && (values < 7 || mp_read_uint(r, &f->age_ms)) &&
+           (values < 8 || mp_read_uint(r, &flags));
+    f->quiet = (flags & ATTACH_QUIET) != 0;
+    f->own = (flags & ATTACH_OWN) != 0;
+    return fine;
 }
 
 static bool read_taken(mp_reader *r, uint32_t values, bus_frame *f)
@@ -193,7 +200,7 @@ static loom_str cut(loom_str text, size_t max)
     return (loom_str){text.data, text.len < max ? text.len : max};
 }
 
-enum { UINT_MAX_SIZE = 9, TEXT_HEADER_SIZE = 3, AGE_SIZE = 5 };
+enum { UINT_MAX_SIZE = 9, TEXT_HEADER_SIZE = 3, AGE_SIZE = 5, FLAGS_SIZE = 1 };
 
 loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
 {
@@ -210,7 +217,7 @@ loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
     return close_frame(w, values > 5 ? mp_put_uint(p, f->span_credit) : p);
 }
 
-/* The last value, and of one size always, so that it can be written over. */
+/* Before the last value, and of one size always, so that it can be written over. */
 static uint8_t *put_age(uint8_t *p, uint64_t age_ms)
 {
     *p++ = 0xce; /* uint32 */
@@ -220,8 +227,8 @@ static uint8_t *put_age(uint8_t *p, uint64_t age_ms)
 
 loom_status bus_put_attach(frame_writer *w, const bus_attach *f)
 {
-    uint8_t *p = open_frame(w, BUS_FRAME_ATTACH, 7,
-                            UINT_MAX_SIZE + AGE_SIZE + 4 * TEXT_HEADER_SIZE + LOOM_AGENT_ID_MAX + BUS_SOFTWARE_MAX + LOOM_UUID_SIZE +
+    uint8_t *p = open_frame(w, BUS_FRAME_ATTACH, 8,
+                            UINT_MAX_SIZE + AGE_SIZE + FLAGS_SIZE + 4 * TEXT_HEADER_SIZE + LOOM_AGENT_ID_MAX + BUS_SOFTWARE_MAX + LOOM_UUID_SIZE +
                                 BUS_PEER_MAX);
     if (p == NULL) {
         return LOOM_ENOMEM;
@@ -231,12 +238,14 @@ loom_status bus_put_attach(frame_writer *w, const bus_attach *f)
     p = mp_put_bin(p, f->instance.data, f->instance.len == LOOM_UUID_SIZE ? LOOM_UUID_SIZE : 0);
     p = mp_put_uint(p, f->heartbeat_ms);
     p = mp_put_str(p, cut(f->peer, BUS_PEER_MAX));
-    return close_frame(w, put_age(p, f->age_ms));
+    p = put_age(p, f->age_ms);
+    *p++ = (uint8_t)((f->quiet ? ATTACH_QUIET : 0) | (f->own ? ATTACH_OWN : 0));
+    return close_frame(w, p);
 }
 
 void bus_attach_set_age(uint8_t *written, size_t len, uint64_t age_ms)
 {
-    put_age(written + len - AGE_SIZE, age_ms);
+    put_age(written + len - AGE_SIZE - FLAGS_SIZE, age_ms);
 }
 
 loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer, uint64_t queued)
@@ -288,6 +297,7 @@ loom_status bus_put_frame(frame_writer *w, const frame *f)
     case FRAME_ASK: return frame_put_ask(w, &f->u.ask);
     case FRAME_MATCHED: return frame_put_matched(w, &f->u.matched);
     case FRAME_KEEP: return frame_put_keep(w, &f->u.keep);
+    case FRAME_MOVE:
     case FRAME_PING: return frame_put_number(w, f->type, f->u.number);
     case FRAME_ERROR:
     case FRAME_BYE:

@@ -50,6 +50,8 @@ typedef struct bus_attach {
     uint64_t heartbeat_ms;
     loom_str peer;       /* the agent's connection, for people */
     uint64_t age_ms;     /* since the session was opened; 0 when it was left out */
+    bool quiet;          /* its coming and going is no news */
+    bool own;            /* it is the bridge's own, which a drain neither counts nor refuses */
 } bus_attach;
 
 /* ---- reading ---- */

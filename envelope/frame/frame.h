@@ -54,6 +54,7 @@ typedef enum frame_type {
     FRAME_ASK = 22,         /* agent → bridge: [22, number, message id, how], before the message is published */
     FRAME_MATCHED = 23,     /* bridge → agent: [23, number, subscriptions], the answer */
     FRAME_KEEP = 24,        /* both ways: [24, trace id, reason]: what flight recorders hold of this trace is to be exported */
+    FRAME_MOVE = 25,        /* bridge → agent: [25, ms]: connect elsewhere, within so long; to those whose hello has moves */
     FRAME_KEY_FIRST = 32,   /* 32–47: key exchange, before hello */
     FRAME_KEY_LAST = 47,
     FRAME_DURABLE_FIRST = 48, /* 48–63: durable publishes, acks and fetches */
@@ -73,6 +74,8 @@ typedef struct frame_hello {
     loom_str service_instance; /* their service.instance.id, */
     loom_str tenant;           /* and the tenant they are of; empty: none */
     uint64_t recorder;         /* 1: it has a flight recorder, and wants to hear of traces to be kept */
+    uint64_t quiet;            /* 1: it stays for a moment only: its coming and going is no news */
+    uint64_t moves;            /* 1: it has another address, and takes move */
 } frame_hello;
 
 typedef struct frame_welcome {
@@ -244,7 +247,7 @@ typedef struct frame {
         frame_spans spans;
         frame_span_credit span_credit;
         frame_keep keep;
-        uint64_t number;       /* ping, pong */
+        uint64_t number;       /* ping, pong, move */
     } u;
 } frame;
 

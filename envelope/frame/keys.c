@@ -16,6 +16,8 @@ static const frame_key hello[] = {
     {"service_instance", KEY_STR, offsetof(frame_hello, service_instance), FRAME_SERVICE_MAX},
     {"tenant", KEY_STR, offsetof(frame_hello, tenant), FRAME_SERVICE_MAX},
     {"recorder", KEY_UINT, offsetof(frame_hello, recorder), 0},
+    {"quiet", KEY_UINT, offsetof(frame_hello, quiet), 0},
+    {"moves", KEY_UINT, offsetof(frame_hello, moves), 0},
 };
 
 static const frame_key welcome[] = {
@@ -95,7 +97,7 @@ const char *frame_type_name(frame_type type)
         [FRAME_ACK] = "ack",         [FRAME_NOTICE] = "notice",           [FRAME_REPORT] = "report",
         [FRAME_CALL_CREDIT] = "call_credit", [FRAME_SPANS] = "spans",     [FRAME_SPAN_CREDIT] = "span_credit",
         [FRAME_ASK] = "ask",                [FRAME_MATCHED] = "matched",
-        [FRAME_KEEP] = "keep",
+        [FRAME_KEEP] = "keep",              [FRAME_MOVE] = "move",
     };
     return (size_t)type < sizeof names / sizeof *names && names[type] != NULL ? names[type] : "?";
 }

@@ -251,7 +251,7 @@ static loom_status read_keep(mp_reader *r, frame *out, char reason[FRAME_REASON_
     return LOOM_OK;
 }
 
-enum { TYPE_LAST = FRAME_KEEP };
+enum { TYPE_LAST = FRAME_MOVE };
 
 /* The frames without a map: their readers set every field. values: in the array, the type included. open: their last value
  * is left unread. */
@@ -269,7 +269,7 @@ static const positional positionals[TYPE_LAST + 1] = {
     [FRAME_PING] = {read_number, 2, false},    [FRAME_PONG] = {read_number, 2, false},
     [FRAME_SPANS] = {read_spans, 3, false},    [FRAME_SPAN_CREDIT] = {read_span_credit, 4, false},
     [FRAME_ASK] = {read_ask, 4, false},        [FRAME_MATCHED] = {read_matched, 3, false},
-    [FRAME_KEEP] = {read_keep, 3, false},
+    [FRAME_KEEP] = {read_keep, 3, false},      [FRAME_MOVE] = {read_number, 2, false},
 };
 
 /* Values of a later version are stepped over; there is nothing behind the array. */

@@ -33,6 +33,11 @@ loom_status actions_announce(loom_agent *a)
     return st == LOOM_OK ? open_calls_send(a) : st;
 }
 
+bool actions_busy(const loom_agent *a)
+{
+    return bytes_table_count(&a->actions->worked_on) > 0 || a->actions->open.first != NULL;
+}
+
 void actions_broken(loom_agent *a)
 {
     capabilities_forget_answers(a);

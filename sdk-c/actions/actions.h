@@ -14,6 +14,8 @@ void actions_free(actions *s);
 
 /* A session begins: announces what is provided, and sends the calls that are waiting. Lock held. */
 LOOM_MUST_CHECK loom_status actions_announce(loom_agent *a);
+/* Whether calls are worked on here, or waited for. Lock held. */
+bool actions_busy(const loom_agent *a);
 /* The connection has ended. Lock held; actions_tell_broken() then, without. */
 void actions_broken(loom_agent *a);
 void actions_tell_broken(loom_agent *a);

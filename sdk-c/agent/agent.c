@@ -152,7 +152,7 @@ loom_status loom_agent_open(loom_agent **out, const loom_agent_options *options)
         return last_error(LOOM_ENOMEM, "%s", loom_status_text(LOOM_ENOMEM));
     }
     atomic_flag_clear(&a->exporter_told);
-    loom_status st = agent_options_check(options, &a->session.url);
+    loom_status st = agent_options_check(options, &a->session.urls, &a->session.url_count);
     if (st == LOOM_OK && (st = create_parts(a, options)) == LOOM_OK) {
         st = start(a);
     }

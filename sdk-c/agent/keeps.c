@@ -31,7 +31,7 @@ void agent_keeps_open(loom_agent *a)
 {
     if (a->tracer != NULL && span_tracer_records(a->tracer)) {
         a->session.has_recorder = true;
-        if (url_format(a->keeps.where, sizeof a->keeps.where, &a->session.url) != LOOM_OK) {
+        if (url_format(a->keeps.where, sizeof a->keeps.where, session_url(&a->session)) != LOOM_OK) {
             a->keeps.where[0] = '\0';
         }
         a->keeps.carrier = (recorder_carrier){.carry = carry, .where = a->keeps.where};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk-c/agent/options.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <loom/topic.h>
@@ -24,21 +26,58 @@ static loom_status check_id(const char *id)
     return last_error(LOOM_EINVAL, "agent id \"%.60s\": %s", text.len > 0 ? id : "", reason);
 }
 
-loom_status agent_options_check(const loom_agent_options *options, url *to)
+static loom_status check_url(const char *text, size_t len, url *to)
 {
-    char default_url[URL_MAX], why[URL_ERROR_SIZE];
-    const char *text = options->url;
+    char one[URL_MAX], shown[URL_SHOWN_SIZE], why[URL_ERROR_SIZE] = "it is longer than 1023 bytes";
+    const bool fits = len < sizeof one;
+    snprintf(one, sizeof one, "%.*s", (int)(fits ? len : sizeof one - 1), text);
+    if (fits && url_parse(to, one, URL_LINKS | URL_DIAL, why) == LOOM_OK) {
+        return LOOM_OK;
+    }
+    url_show(shown, one); /* somebody may have put a password in */
+    return last_error(LOOM_EINVAL, "url \"%.100s\": %s", shown, why);
+}
+
+/* Separated by commas, which stand in none of ours. */
+static loom_status check_urls(const char *text, url **urls, unsigned *count)
+{
+    *count = 1;
+    for (const char *at = text; (at = strchr(at, ',')) != NULL; at++) {
+        ++*count;
+    }
+    if (*count > AGENT_URLS_MAX) {
+        return last_error(LOOM_EINVAL, "url: there are %u, and at most %d may be named", *count, AGENT_URLS_MAX);
+    }
+    *urls = calloc(*count, sizeof **urls);
+    loom_status st = *urls != NULL ? LOOM_OK : LOOM_ENOMEM;
+    for (unsigned i = 0; st == LOOM_OK && i < *count; i++) {
+        text += strspn(text, " ");
+        const size_t len = strcspn(text, ","), blank = len > 0 && text[len - 1] == ' ' ? 1 : 0;
+        st = check_url(text, len - blank, &(*urls)[i]);
+        text += len + 1;
+    }
+    return st;
+}
+
+static const char *chosen_url(const loom_agent_options *options, char fallback[URL_MAX])
+{
+    const char *named = options->url != NULL ? options->url : getenv("LOOM_URL");
+    if (options->url == NULL && (named == NULL || named[0] == '\0')) {
+        link_url_default(fallback);
+        named = fallback;
+    }
+    return named;
+}
+
+loom_status agent_options_check(const loom_agent_options *options, url **urls, unsigned *count)
+{
+    char fallback[URL_MAX];
     if (check_id(options->id) != LOOM_OK) {
         return LOOM_EINVAL;
     }
-    if (text == NULL) {
-        link_url_default(default_url);
-        text = default_url;
-    }
-    if (url_parse(to, text, URL_LINKS | URL_DIAL, why) != LOOM_OK) {
-        char shown[URL_SHOWN_SIZE]; /* somebody may have put a password in */
-        url_show(shown, text);
-        return last_error(LOOM_EINVAL, "url \"%.100s\": %s", shown, why);
+    const loom_status st = check_urls(chosen_url(options, fallback), urls, count);
+    if (st != LOOM_OK) {
+        return st;
     }
     for (size_t i = 0; options->topics != NULL && options->topics[i] != NULL; i++) {
         const char *reason;

@@ -7,7 +7,9 @@
 
 #include "base/url.h"
 
-/* LOOM_EINVAL; loom_last_error() has the reason. */
-LOOM_MUST_CHECK loom_status agent_options_check(const loom_agent_options *options, url *to);
+enum { AGENT_URLS_MAX = 8 };
+
+/* *urls: where it may connect to, to be freed. LOOM_EINVAL; loom_last_error() has the reason. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status agent_options_check(const loom_agent_options *options, url **urls, unsigned *count);
 
 #endif

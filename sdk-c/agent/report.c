@@ -50,7 +50,7 @@ void report_state(loom_agent *a, loom_agent_state state, loom_status why, const 
         a->options.on_state(a, state, why, text, a->options.user);
         return;
     }
-    loom_status whole = url_format(address, sizeof address, &a->session.url); /* a very long one is cut */
+    loom_status whole = url_format(address, sizeof address, session_url(&a->session)); /* a very long one is cut */
     (void)whole;
     switch (state) {
     case LOOM_AGENT_DISCONNECTED:

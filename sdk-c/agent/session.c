@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <loom/version.h>
@@ -17,6 +18,8 @@
 #define BACKOFF_MAX_NS (5 * SECOND_NS)
 #define STEADY_NS SECOND_NS       /* a session that lasted this long resets the backoff */
 #define BYE_TIMEOUT_NS (500 * MS_NS) /* for the bridge to close after our goodbye */
+#define MOVE_SPREAD_NS SECOND_NS    /* agents that are asked to leave at once do not arrive at once */
+#define MOVE_LOOK_NS (20 * MS_NS)
 #define KEEP_NS SECOND_NS         /* the heartbeat, until a welcome names another */
 
 enum { PINGS_MISSED_MAX = 3 };
@@ -65,6 +68,13 @@ static void drop_link(session *s)
     receive_buffer_drop(&s->in);
 }
 
+static void next_url(session *s)
+{
+    pthread_mutex_lock(&s->loop->lock);
+    s->url_at = (s->url_at + 1) % s->url_count;
+    pthread_mutex_unlock(&s->loop->lock);
+}
+
 loom_status session_status_of(uint64_t value, loom_status otherwise)
 {
     return value > 0 && value < LOOM_STATUSES ? (loom_status)value : otherwise;
@@ -86,6 +96,8 @@ void session_break(session *s, loom_status status, const char *text)
     snprintf(why, sizeof why, "%s", text); /* text may lie in the carrier */
     bool steady = s->phase == SESSION_UP && now - s->up_since >= STEADY_NS;
     drop_link(s);
+    s->move_from = s->move_by = 0;
+    s->leaving = false;
     memcpy(s->text, why, sizeof s->text);
     s->attempts = steady ? 0 : s->attempts;
     if (status == LOOM_EREPLACED || s->bye_said) {
@@ -99,8 +111,9 @@ void session_break(session *s, loom_status status, const char *text)
         return;
     }
     s->phase = SESSION_WAITING;
-    s->deadline = now + backoff_delay(BACKOFF_FIRST_NS, BACKOFF_MAX_NS, s->attempts++);
+    s->deadline = now + backoff_delay(BACKOFF_FIRST_NS, BACKOFF_MAX_NS, s->attempts++ / s->url_count);
     session_set_state(s, LOOM_AGENT_DISCONNECTED, status, why);
+    next_url(s);
     s->ops->tell_broken(s->agent); /* last: callbacks may wait, and the next session may be up by then */
 }
 
@@ -125,7 +138,9 @@ static void say_hello(session *s)
                          .service = hello_text(s->service),
                          .service_instance = hello_text(s->service_instance),
                          .tenant = hello_text(s->tenant),
-                         .recorder = s->has_recorder};
+                         .recorder = s->has_recorder,
+                         .quiet = s->options->quiet,
+                         .moves = s->url_count > 1};
     pthread_mutex_lock(&s->loop->lock);
     s->loop->writable = true;
     loom_status st = frame_put_hello(&s->loop->out.control, &hello);
@@ -154,8 +169,7 @@ static void dial(session *s)
 {
     carrier *link;
     char why[LINK_WHY_SIZE];
-    unsigned attempts = s->attempts;
-    carrier_options options = {&s->url, s->loop->epoll_fd, attempts, s->options->tls_ca_file};
+    carrier_options options = {session_url(s), s->loop->epoll_fd, s->attempts / s->url_count, s->options->tls_ca_file};
     loom_status st = carrier_open(&link, &options, why);
     if (st != LOOM_OK) {
         session_break(s, st, why);
@@ -198,6 +212,7 @@ void session_start(session *s)
 void session_fini(session *s)
 {
     receive_buffer_fini(&s->in);
+    free(s->urls);
 }
 
 /* ---- time ---- */
@@ -235,6 +250,44 @@ static void heartbeat(session *s, uint64_t now)
     s->heard = false;
 }
 
+/* ---- moving to another address ---- */
+
+void session_ask_to_move(session *s, uint64_t within_ms)
+{
+    const uint64_t within = (within_ms < UINT32_MAX ? within_ms : UINT32_MAX) * MS_NS, now = clock_monotonic_ns();
+    const uint64_t spread = within / 4 < MOVE_SPREAD_NS ? within / 4 : MOVE_SPREAD_NS;
+    if (s->url_count > 1 && !s->bye_said) {
+        s->move_from = now + (spread > 0 ? random_word() % spread : 0);
+        s->move_by = now + within;
+    }
+}
+
+/* Says goodbye once nothing is under way, or when it is time. What the bridge has sent by then comes before its own goodbye,
+ * which ends the connection; what is emitted meanwhile waits for the next one. */
+static void move(session *s, uint64_t now)
+{
+    if (s->leaving) { /* the answer takes too long */
+        session_break(s, LOOM_ECLOSED, "the broker is being drained; going elsewhere");
+        return;
+    }
+    pthread_mutex_lock(&s->loop->lock);
+    const bool idle = send_queue_empty(&s->loop->out) && !s->loop->out.writing && !s->ops->busy(s->agent);
+    const bool goes = (idle || now >= s->move_by) && !s->loop->closing;
+    if (goes && idle && frame_put_outcome(&s->loop->out.control, FRAME_BYE, &(frame_outcome){.status = LOOM_OK}) == LOOM_OK) {
+        loop_write(s->loop, true);
+        s->leaving = send_queue_empty(&s->loop->out) && !s->loop->write_failed;
+        s->loop->writable = false;
+    }
+    pthread_mutex_unlock(&s->loop->lock);
+    if (!goes) {
+        s->move_from = now + MOVE_LOOK_NS;
+    } else if (s->leaving) {
+        s->move_from = s->move_by = now + BYE_TIMEOUT_NS;
+    } else {
+        session_break(s, LOOM_ECLOSED, "the broker is being drained; going elsewhere");
+    }
+}
+
 void session_tick(session *s, uint64_t now)
 {
     switch (s->phase) {
@@ -254,6 +307,9 @@ void session_tick(session *s, uint64_t now)
         if (now >= s->next_heartbeat) {
             heartbeat(s, now);
         }
+        if (s->phase == SESSION_UP && s->move_by != 0 && now >= s->move_from) {
+            move(s, now);
+        }
         break;
     case SESSION_ENDED: break;
     }
@@ -262,6 +318,7 @@ void session_tick(session *s, uint64_t now)
 uint64_t session_next_deadline(const session *s)
 {
     uint64_t next = s->phase == SESSION_UP ? s->next_heartbeat : s->deadline;
+    next = s->phase == SESSION_UP && s->move_by != 0 && s->move_from < next ? s->move_from : next;
     if (atomic_load_explicit(&s->loop->closing_seen, memory_order_acquire)) {
         uint64_t end = s->bye_deadline != 0 ? s->bye_deadline : s->loop->close_deadline;
         next = end < next ? end : next;
@@ -314,7 +371,7 @@ bool session_closed(session *s, uint64_t now)
     if (s->phase == SESSION_ENDED || now >= s->loop->close_deadline) {
         return true;
     }
-    if (s->phase != SESSION_UP) {
+    if (s->phase != SESSION_UP || s->leaving) {
         return !unsent;
     }
     return say_goodbye(s, now);

@@ -12,7 +12,7 @@
 #include "sdk-c/link/url.h"
 
 enum { SESSION_TEXT_SIZE = 320 };
-#define SESSION_FRAMES ((unsigned)FRAME_KEEP + 1) /* types of frames up to the last one */
+#define SESSION_FRAMES ((unsigned)FRAME_MOVE + 1) /* types of frames up to the last one */
 
 typedef enum session_phase {
     SESSION_WAITING, /* for the next attempt */
@@ -40,6 +40,8 @@ typedef struct session_ops {
     void (*state_changed)(loom_agent *a, loom_agent_state state, loom_status why, const char *text);
     /* By type, for a session that is up. NULL: the session's own, or none that a bridge may send. */
     frame_handler *frames[SESSION_FRAMES];
+    /* Whether it works on calls, or waits for the outcome of some. Lock held. */
+    bool (*busy)(const loom_agent *a);
 } session_ops;
 
 /* Times are CLOCK_MONOTONIC nanoseconds. */
@@ -51,7 +53,8 @@ typedef struct session {
     const loom_agent_options *options;
     loom_str id;
     uint8_t instance[LOOM_UUID_SIZE];
-    url url;
+    url *urls;          /* in the order in which they are tried */
+    unsigned url_count;
     bool has_recorder;  /* and wants to hear of traces to be kept */
     loom_str service, service_instance, tenant; /* of spans that are to go over the link; empty: none are */
 
@@ -70,6 +73,9 @@ typedef struct session {
     uint64_t deadline;        /* of the phase: next attempt, or giving up */
     uint64_t up_since;
     unsigned attempts;        /* in a row */
+    unsigned url_at;          /* the url of this session, or of the next attempt; changed by the loop, under its lock */
+    uint64_t move_from, move_by; /* asked to connect elsewhere: not before, not later; 0: it was not */
+    bool leaving;             /* for elsewhere: goodbye is said, and nothing is written behind it */
     bool ever_up;
     uint64_t heartbeat_ns, next_heartbeat;
     uint64_t ping;            /* number of the last one */
@@ -93,6 +99,13 @@ typedef struct session {
 /* The fields that are fixed have been set, and all others are zero. */
 void session_start(session *s);
 void session_fini(session *s);
+/* Where it is, or tries next. */
+static inline const url *session_url(const session *s)
+{
+    return &s->urls[s->url_at];
+}
+/* The bridge asks it to connect elsewhere within so long. */
+void session_ask_to_move(session *s, uint64_t within_ms);
 /* Deadlines. */
 void session_tick(session *s, uint64_t now);
 uint64_t session_next_deadline(const session *s);

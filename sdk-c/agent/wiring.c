@@ -72,6 +72,12 @@ static loom_status on_keep(loom_agent *a, const frame *f)
     return LOOM_OK;
 }
 
+static loom_status on_move(loom_agent *a, const frame *f)
+{
+    session_ask_to_move(&a->session, f->u.number);
+    return LOOM_OK;
+}
+
 /* ---- the session begins and ends ---- */
 
 static loom_status begun(loom_agent *a, const frame_welcome *f)
@@ -97,6 +103,7 @@ const session_ops agent_session_ops = {
     .between_frames = dispatch_kept,
     .refused = report_refusal,
     .state_changed = report_state,
+    .busy = actions_busy,
     .frames = {[FRAME_DELIVER] = on_deliver,
                [FRAME_ACK] = on_ack,
                [FRAME_CALL] = on_call,
@@ -106,5 +113,6 @@ const session_ops agent_session_ops = {
                [FRAME_REPORT] = on_report,
                [FRAME_SPAN_CREDIT] = on_span_credit,
                [FRAME_MATCHED] = on_matched,
-               [FRAME_KEEP] = on_keep},
+               [FRAME_KEEP] = on_keep,
+               [FRAME_MOVE] = on_move},
 };

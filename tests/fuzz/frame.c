@@ -15,6 +15,7 @@ static loom_status write_again(frame_writer *w, const frame *f)
     case FRAME_UNSUBSCRIBE: return frame_put_unsubscribe(w, &f->u.unsubscribe);
     case FRAME_PROVIDE: return frame_put_provide(w, &f->u.provide);
     case FRAME_CREDIT: return frame_put_credit(w, f->u.credit.messages, f->u.credit.bytes);
+    case FRAME_MOVE:
     case FRAME_PING:
     case FRAME_PONG: return frame_put_number(w, f->type, f->u.number);
     case FRAME_RESULT: return frame_put_result(w, &f->u.result);

@@ -132,7 +132,7 @@ static loom_status open_agent(bench_run *r, bench_agent *a, const char *kind, ui
     const char *const topics[] = {r->topic, NULL};
     snprintf(id, sizeof id, "%s-%s-%" PRIu64, loom_agent_id(r->client.agent), kind, number);
     a->run = r;
-    loom_status st = loom_agent_open(&a->agent, &(loom_agent_options){.id = id, .url = options_value(r->options, "url"), .user = a,
+    loom_status st = loom_agent_open(&a->agent, &(loom_agent_options){.id = id, .quiet = true, .url = options_value(r->options, "url"), .user = a,
                                      .topics = subscribes ? topics : NULL, .on_event = subscribes ? on_event : NULL, .on_state = on_state,
                                      .emit_timeout_ms = 10000, .telemetry = r->client.tracing.provider});
     return st == LOOM_OK ? loom_agent_wait_connected(a->agent, 5000) : st;
@@ -255,7 +255,7 @@ static void print_result(bench_run *r)
 static int measure(bench_run *r)
 {
     int exit_code;
-    if (!bus_client_open(&r->client, &bench, r->options, "bench", &(loom_agent_options){0}, &exit_code)) {
+    if (!bus_client_open(&r->client, &bench, r->options, "bench", &(loom_agent_options){.quiet = true}, &exit_code)) {
         return exit_code;
     }
     snprintf(r->topic, sizeof r->topic, "loom.bench.%s", loom_agent_id(r->client.agent));

@@ -159,6 +159,7 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     open_tracing(client, options_value(o, "service"));
     loom_agent_options with = *agent;
     with.id = options_value(o, "id") != NULL ? options_value(o, "id") : client->id;
+    with.quiet = agent->quiet && options_value(o, "id") == NULL; /* who has a name wants to be known */
     with.user = client;
     with.url = options_value(o, "url");
     with.on_error = on_error;

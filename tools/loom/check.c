@@ -181,7 +181,7 @@ static void check_connection(const options *o, finding *f)
     }
     snprintf(id, sizeof id, "loom-check-%" PRIx64, clock_unix_ns());
     const uint64_t began = clock_monotonic_ns();
-    loom_status st = loom_agent_open(&a, &(loom_agent_options){.id = id, .url = options_value(o, "url"), .on_state = forget_state, .user = why});
+    loom_status st = loom_agent_open(&a, &(loom_agent_options){.id = id, .url = options_value(o, "url"), .on_state = forget_state, .user = why, .quiet = true});
     if (st != LOOM_OK) {
         f->metric = NULL;
         say(f, CHECK_UNKNOWN, "%s", loom_agent_open_error());

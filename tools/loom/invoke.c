@@ -122,7 +122,7 @@ static int call(const options *o, loom_bytes payload, const loom_invoke_options 
 {
     bus_client client = {0};
     int exit_code;
-    if (!bus_client_open(&client, &invoke, o, "invoke", &(loom_agent_options){0}, &exit_code)) {
+    if (!bus_client_open(&client, &invoke, o, "invoke", &(loom_agent_options){.quiet = true}, &exit_code)) {
         return exit_code;
     }
     char hex[LOOM_TRACE_ID_HEX_SIZE];

@@ -139,7 +139,7 @@ json_t *link_question_ask(const command *c, const options *o, const char *op, co
                           int *exit_code)
 {
     link_question q = {.command = c, .op = op, .item_key = item_key, .keys = keys};
-    if (!bus_client_open(&q.client, c, o, "ask", &(loom_agent_options){0}, exit_code)) {
+    if (!bus_client_open(&q.client, c, o, "ask", &(loom_agent_options){.quiet = true}, exit_code)) {
         return NULL;
     }
     json_t *answer = item_key != NULL ? ask_pages(&q) : ask_once(&q);

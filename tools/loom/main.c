@@ -18,6 +18,7 @@ static const verb verbs[] = {
     {"completion", "Complete command lines in bash, zsh and fish", verb_completion},
     {"context", "Name sets of addresses, and choose one", verb_context},
     {"down", "Stop what `loom up` runs", verb_down},
+    {"drain", "Empty a broker before it is stopped", verb_drain},
     {"exec", "Run a command as part of a trace", verb_exec},
     {"flow", "Show how messages flow between agents", verb_flow},
     {"kick", "End the session of an agent", verb_kick},
@@ -42,7 +43,7 @@ static const verb verbs[] = {
 /* What others call it: nats, mosquitto, kcat, redis-cli. */
 static const verb_synonym synonyms[] = {
     {"call", "invoke"},     {"capabilities", "caps"}, {"consume", "sub"},   {"create", "new"},  {"emit", "pub"},
-    {"graph", "flow"},      {"info", "stats"},        {"listen", "sub"},    {"ls", "agents"},   {"monitor", "sub"},
+    {"evacuate", "drain"},  {"graph", "flow"},      {"info", "stats"},        {"listen", "sub"},    {"ls", "agents"},   {"monitor", "sub"},
     {"produce", "pub"},     {"publish", "pub"},       {"rep", "reply"},     {"req", "request"}, {"respond", "reply"},
     {"rtt", "ping"},        {"run", "exec"},          {"server", "stats"},  {"start", "up"},    {"status", "stats"},
     {"stop", "down"},       {"subscribe", "sub"},     {"psubscribe", "sub"}, {"tail", "sub"},   {"traces", "trace"},

@@ -180,7 +180,7 @@ static int print_result(pinger *p)
 static int run_pings(pinger *p)
 {
     int exit_code;
-    if (!bus_client_open(&p->client, &ping, p->options, "ping", &(loom_agent_options){.on_event = on_event, .user = p}, &exit_code)) {
+    if (!bus_client_open(&p->client, &ping, p->options, "ping", &(loom_agent_options){.on_event = on_event, .user = p, .quiet = true}, &exit_code)) {
         return exit_code;
     }
     snprintf(p->mailbox, sizeof p->mailbox, "agent.%s.replies", p->agent != NULL ? p->agent : loom_agent_id(p->client.agent));

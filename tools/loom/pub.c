@@ -255,7 +255,7 @@ static int publish(publication *p)
     int exit_code;
     const options *o = p->options;
     const bool quiet = options_is_on(o, "quiet");
-    const loom_agent_options agent = {.emit_timeout_ms = 1000};
+    const loom_agent_options agent = {.emit_timeout_ms = 1000, .quiet = true};
     if (!bus_client_open(&p->client, &pub, o, "pub", &agent, &exit_code)) {
         return exit_code;
     }

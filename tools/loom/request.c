@@ -80,7 +80,7 @@ static int ask(const options *o, loom_bytes payload, loom_request_options *with,
 {
     bus_client client = {0};
     int exit_code;
-    if (!bus_client_open(&client, &request, o, "request", &(loom_agent_options){0}, &exit_code)) {
+    if (!bus_client_open(&client, &request, o, "request", &(loom_agent_options){.quiet = true}, &exit_code)) {
         return exit_code;
     }
     char hex[LOOM_TRACE_ID_HEX_SIZE];

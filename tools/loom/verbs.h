@@ -13,6 +13,7 @@ int verb_check(int argc, char *const argv[]);
 int verb_completion(int argc, char *const argv[]);
 int verb_context(int argc, char *const argv[]);
 int verb_down(int argc, char *const argv[]);
+int verb_drain(int argc, char *const argv[]);
 int verb_exec(int argc, char *const argv[]);
 int verb_flow(int argc, char *const argv[]);
 int verb_kick(int argc, char *const argv[]);

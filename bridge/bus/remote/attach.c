@@ -45,6 +45,7 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
     void *port;
     b->queue = b->held = (remote_queue){0};
     b->state = REMOTE_UP;
+    remote_set_draining(b, false); /* or it says so next */
     b->attempts = 0;
     remote_mark_up(b);
     for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {

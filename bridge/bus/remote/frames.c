@@ -80,6 +80,7 @@ static loom_status on_port_frame(bus_remote *b, bus_port *port, bus_frame *f, ch
         return LOOM_OK;
     case FRAME_NOTICE:
     case FRAME_MATCHED:
+    case FRAME_MOVE:
     case FRAME_REPORT:
     case FRAME_CALL_CREDIT: port->handlers->frame(port->user, &f->link); return LOOM_OK;
     case FRAME_ERROR:
@@ -89,6 +90,17 @@ static loom_status on_port_frame(bus_remote *b, bus_port *port, bus_frame *f, ch
         port->handlers->frame(port->user, &f->link);
         return LOOM_OK;
     default: return LOOM_OK; /* a later broker may send more than this bridge knows */
+    }
+}
+
+void remote_set_draining(bus_remote *b, bool draining)
+{
+    if (b->draining != draining) {
+        b->draining = draining;
+        log_to(&b->log, LOG_INFO, draining ? "the broker is being drained: new agents are refused" : "the broker takes agents on again");
+        if (b->options.on_drain != NULL) {
+            b->options.on_drain(b->options.user, draining);
+        }
     }
 }
 
@@ -121,6 +133,8 @@ static loom_status on_frame(bus_remote *b, bus_frame *f, uint64_t *session, char
         return remote_mark_returned(b, f->number, reason);
     } else if (f->type == FRAME_SPAN_CREDIT && *session == 0) {
         remote_spans_answered(b, &f->link.u.span_credit);
+    } else if (f->type == FRAME_MOVE && *session == 0) {
+        remote_set_draining(b, f->link.u.number > 0);
     } else if (f->type == FRAME_KEEP && *session == 0) {
         if (b->base.told_to_keep != NULL) {
             b->base.told_to_keep(b->base.bridge, &f->link.u.keep);

@@ -158,6 +158,8 @@ void remote_spans_send(bus_remote *b);
 /* ---- what the broker says (frames.c) ---- */
 
 /* The frames of one message. LOOM_EMALFORMED, LOOM_ETOOBIG: what follows cannot be trusted; reason says why. */
+/* What the broker says of new agents. */
+void remote_set_draining(bus_remote *b, bool draining);
 LOOM_MUST_CHECK loom_status remote_take_frames(bus_remote *b, loom_bytes frames, char reason[FRAME_REASON_SIZE]);
 
 /* ---- the connection (link.c) ---- */
@@ -192,6 +194,7 @@ struct bus_remote {
 
     remote_queue queue;
     remote_queue held;              /* publishes, while a broker that has just started lets them wait */
+    bool draining;                  /* the broker, which takes no new agents */
     uint64_t hold_until_ms;         /* 0: it does not */
     linked_list due;               /* ports with totals to say */
     uint64_t due_sent;              /* stats.sent when they were looked at last */

@@ -29,13 +29,16 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
 {
     bus_remote *b = (bus_remote *)base;
     *out = NULL;
+    if (b->draining && !agent->own) {
+        return LOOM_ECLOSED;
+    }
     if (agent->id.len == 0 || agent->id.len > LOOM_AGENT_ID_MAX) {
         return LOOM_EINVAL;
     }
     const char *peer = agent->peer != NULL ? agent->peer : "";
     frame_writer_clear(&b->scratch);
     loom_status st = bus_put_attach(&b->scratch, &(bus_attach){agent->id, agent->software, agent->instance,
-                                                              agent->heartbeat_ms, {peer, strlen(peer)}, 0});
+                                                              agent->heartbeat_ms, {peer, strlen(peer)}, 0, agent->quiet, agent->own});
     bus_port *port = st == LOOM_OK ? calloc(1, sizeof *port + b->scratch.len) : NULL;
     if (port == NULL) {
         return LOOM_ENOMEM;

@@ -37,7 +37,9 @@ typedef loom_status (*loom_on_event)(loom_agent *agent, const char *topic, loom_
 
 typedef struct loom_agent_options {
     const char *id;                /* required: 1 to LOOM_AGENT_ID_MAX bytes, valid as one topic segment */
-    const char *url;               /* NULL: LOOM_URL, else the local broker (ipc, its default path) */
+    /* NULL: LOOM_URL, else the local broker (ipc, its default path). Several, up to 8, separated by commas: the next is tried
+     * when one fails, or when its broker is drained and asks its agents to leave. */
+    const char *url;
     const char *const *topics;     /* filters to subscribe to at once, terminated by NULL; may be NULL */
     loom_on_event on_event;        /* for those topics, and for subscriptions without a handler of their own */
     void *user;                    /* passed to every callback */
@@ -57,6 +59,7 @@ typedef struct loom_agent_options {
                                       In handlers and in poll mode it never waits */
     const char *tls_ca_file;       /* PEM, for tls+tcp and wss; NULL: LOOM_TLS_CA, else the system's authorities */
     loom_tracer_provider *telemetry; /* NULL: one of its own, service name agent-{id} unless OTEL_SERVICE_NAME is set */
+    bool quiet;                    /* it stays for a moment only: no news of its coming and going on system.agents, nor in logs */
 } loom_agent_options;
 
 /* Creates the agent, starts connecting, and returns at once. Events emitted and subscriptions made before the connection is

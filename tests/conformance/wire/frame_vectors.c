@@ -91,6 +91,7 @@ static void same_values(json_t *vector, const frame *f)
         assert_true(vector_uint(json_object_get(v, "messages")) == f->u.credit.messages);
         assert_true(vector_uint(json_object_get(v, "bytes")) == f->u.credit.bytes);
         break;
+    case FRAME_MOVE:
     case FRAME_PING:
     case FRAME_PONG: assert_true(vector_uint(json_object_get(v, "number")) == f->u.number); break;
     case FRAME_CALL:
@@ -175,6 +176,7 @@ static loom_status write_again(frame_writer *w, const frame *f, uint64_t subscri
     case FRAME_ASK: return frame_put_ask(w, &f->u.ask);
     case FRAME_MATCHED: return frame_put_matched(w, &f->u.matched);
     case FRAME_KEEP: return frame_put_keep(w, &f->u.keep);
+    case FRAME_MOVE:
     case FRAME_PING:
     case FRAME_PONG: return frame_put_number(w, f->type, f->u.number);
     case FRAME_PUBLISH:

@@ -386,6 +386,9 @@ def frames():
     yield plain("keep", 24, "keep", {"trace_id": bytes(range(16)), "reason": "error"})
     yield plain("keep with the longest reason", 24, "keep", {"trace_id": b"\x00" * 15 + b"\x01", "reason": "r" * 23})
     yield plain("keep of a later version", 24, "keep", {"trace_id": b"t" * 16, "reason": ""}, pack([24, b"t" * 16, "", [1]]), False)
+    yield plain("move", 25, "move", {"number": 30000})
+    yield plain("move of a later version", 25, "move", {"number": 1}, pack([25, 1, "later"]), False)
+    yield mapped("hello of an agent that stays for a moment, and can go elsewhere", 1, "hello", {"protocol": 1, "agent": "a", "quiet": 1, "moves": 1})
     yield plain("cancel", 10, "cancel", {"call_id": b"x" * 64, "reason": "no longer needed"})
     yield plain("cancel at every limit", 10, "cancel", {"call_id": b"x", "reason": "r" * 1024})
     two = [envelope(SIMPLE), envelope(ALL)]
@@ -438,6 +441,8 @@ def refused_frames():
     yield case("credit of text", pack([7, "1", 2]))
     yield case("negative credit total", pack([7, 0, -1]))
     yield case("ping of text", pack([12, "x"]))
+    yield case("move without a time", pack([25]))
+    yield case("move of text", pack([25, "x"]))
     yield case("publish without an array", b"\x92\x05\x01")
     yield case("publish that claims more than it holds", b"\x92\x05\xdd\x04\x00\x00\x00")
     yield case("publish with another value", b"\x93\x05\x90\x01")
