@@ -39,6 +39,11 @@ static void on_export_error(void *user, const char *message)
     log_warn(user, "span export failed: %s", message); /* the log takes lines from any thread */
 }
 
+static void on_nobody_listens(void *user, const char *message)
+{
+    log_info(user, "traces are not exported: %s", message);
+}
+
 static void on_bad_variable(void *user, const char *text)
 {
     process *p = user;
@@ -67,6 +72,7 @@ static void open_telemetry(process *p)
         o.max_queue_size = SPAN_QUEUE;
     }
     o.on_error = on_export_error;
+    o.on_absent = on_nobody_listens;
     o.user = p->log;
     loom_span_stage *latency = process_open_latency(p);
     o.stages = &latency;
@@ -107,7 +113,7 @@ static void close_telemetry(process *p)
     if (p->spans == NULL) {
         return;
     }
-    if (loom_span_processor_shutdown(p->spans, process_time_left_ms(p)) != LOOM_OK) {
+    if (loom_span_processor_shutdown(p->spans, process_time_left_ms(p)) != LOOM_OK && !processor_is_unheard(p->spans)) {
         loom_span_counts c = loom_span_processor_counts(p->spans);
         process_lost(p, "spans", c.dropped_failed + c.dropped_shutdown);
         log_warn(p->log, "spans were lost ended=%llu exported=%llu dropped_full=%llu dropped_failed=%llu dropped_shutdown=%llu",

@@ -35,20 +35,7 @@ static void on_bad_variable(void *user, const char *text)
     fprintf(stderr, "loom: %s\n", text);
 }
 
-/* Whether somebody has said where traces go: then that they do not arrive is a fault each time. */
-static bool names_receiver(void)
-{
-    static const char *const variables[] = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER"};
-    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
-        const char *value = getenv(variables[i]);
-        if (value != NULL && value[0] != '\0') {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Without any of that, nobody at the default address is how most begin: told once in this user's session, of which a file in
+/* Nobody at the default address, and no other was named, is how most begin: told once in this user's session, of which a file in
  * the runtime directory reminds later commands. */
 static bool no_receiver_is_news(void)
 {
@@ -67,9 +54,15 @@ static bool no_receiver_is_news(void)
 static void on_export_error(void *user, const char *text)
 {
     bus_client *client = user;
-    if (!atomic_exchange(&client->export_failed, true) && (names_receiver() || no_receiver_is_news())) {
-        fprintf(stderr, "loom: the trace is not exported: %s; `loom trace collect` takes traces in on this machine, "
-                        "OTEL_EXPORTER_OTLP_ENDPOINT names another receiver, OTEL_TRACES_EXPORTER=none turns tracing off\n", text);
+    if (!atomic_exchange(&client->export_failed, true)) {
+        fprintf(stderr, "loom: the trace is not exported: %s\n", text);
+    }
+}
+
+static void on_nobody_listens(void *user, const char *text)
+{
+    if (no_receiver_is_news()) {
+        on_export_error(user, text);
     }
 }
 
@@ -80,6 +73,7 @@ static void open_tracing(bus_client *client, const char *service)
     loom_span_processor_options_from_env(&from_env, NULL);
     loom_telemetry_check_env(on_bad_variable, NULL);
     from_env.on_error = on_export_error;
+    from_env.on_absent = on_nobody_listens;
     from_env.user = client;
     const loom_status st = tracing_open(&client->tracing, &from_env,
                                         &(tracing_identity){.service = service, .name = "loom-cli", .masked = client->command->masks_spans,

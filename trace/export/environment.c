@@ -207,6 +207,7 @@ bool exporter_set_otlp(loom_span_processor_options *options, const char *endpoin
         read_otlp(&r); /* it may not have been: the environment may name another exporter */
         options->endpoint = endpoint;
         options->endpoint_is_exact = false;
+        options->guessed = false;
         options->secure = is_secure(&r, false);
         read_protocol(options, NULL);
     }
@@ -235,7 +236,7 @@ static unsigned exporter_bit(loom_str name)
     return 0;
 }
 
-/* What the list names; OTLP when it names nothing. */
+/* What the list names; 0: nothing. */
 static unsigned read_exporters(reader *r)
 {
     static const char name[] = "OTEL_TRACES_EXPORTER";
@@ -258,7 +259,7 @@ static unsigned read_exporters(reader *r)
         env_report_value(r->report, name, str_of("loom"), "stands beside otlp, and each is the one that counts", "otlp");
         set &= ~(unsigned)TO_LINK;
     }
-    return set != 0 ? set : TO_OTLP;
+    return set;
 }
 
 /* The first of these is the one whose word counts; the others get the same batches. */
@@ -333,7 +334,9 @@ static bool read_all(reader *r)
         r->out->exporter = LOOM_EXPORTER_NONE;
         return false;
     }
-    choose_exporters(r, read_exporters(r));
+    const unsigned named = read_exporters(r);
+    choose_exporters(r, named != 0 ? named : TO_OTLP);
+    r->out->guessed = named == 0 && r->out->endpoint == NULL;
     read_log_spans(r);
     read_sizes(r);
     read_times(r);

@@ -36,6 +36,9 @@ bool processor_has_room(const loom_span_processor *processor);
 /* Spans files are opened anew before the next batch goes into them. Any thread. */
 void processor_reopen_files(loom_span_processor *processor);
 
+/* Nobody has named its receiver, and nothing was taken by one so far: what it drops, nobody misses. */
+bool processor_is_unheard(const loom_span_processor *processor);
+
 /* Its tracers are NULL. */
 bool processor_is_disabled(const loom_span_processor *processor);
 /* Whether this is the child of a fork(), whose spans leave nowhere. */

@@ -45,7 +45,9 @@ static void configure(loom_span_processor *p, const loom_span_processor_options 
     p->timeout_ns = or_default(o->export_timeout_ms, DEFAULT_EXPORT_TIMEOUT_MS) * (uint64_t)NS_PER_MS;
     p->attempt_ns = or_default(o->otlp_timeout_ms, DEFAULT_OTLP_TIMEOUT_MS) * (uint64_t)NS_PER_MS;
     p->on_error = o->on_error;
+    p->on_absent = o->on_absent != NULL ? o->on_absent : o->on_error;
     p->user = o->user;
+    atomic_init(&p->guessed, o->guessed);
     self_metrics_init(&p->self, o);
     p->complaints = o->complaints;
     p->disabled = o->disabled;

@@ -100,6 +100,11 @@ bool processor_is_forked(const loom_span_processor *processor)
     return processor_forked(processor);
 }
 
+bool processor_is_unheard(const loom_span_processor *p)
+{
+    return atomic_load_explicit(&p->guessed, memory_order_relaxed);
+}
+
 bool processor_is_disabled(const loom_span_processor *processor)
 {
     return processor->disabled;

@@ -22,6 +22,7 @@ struct loom_span_processor {
     size_t max_queue, max_batch; /* spans */
     uint64_t delay_ns, timeout_ns, attempt_ns;
     void (*on_error)(void *user, const char *message);
+    void (*on_absent)(void *user, const char *message);
     void *user;
     exporter *main; /* NULL: spans are thrown away and there is no thread */
     exporter *also[EXPORTERS_ALSO_MAX]; /* the rest is NULL */
@@ -31,6 +32,7 @@ struct loom_span_processor {
     const volatile uint8_t *alive; /* a page of its own that fork() wipes: 0 in a child, which has no exporter thread */
 
     _Atomic(void (*)(void)) before_flush; /* NULL: nothing */
+    atomic_bool guessed; /* nobody named the receiver, and it has taken nothing yet */
     atomic_uint refs;  /* users: with the last one the processor shuts down */
     atomic_uint holds; /* the memory: users together, providers, the thread */
     atomic_uint_fast64_t stop_ns;      /* deadline of the shutdown, monotonic; UINT64_MAX before one */
@@ -60,6 +62,7 @@ struct loom_span_processor {
     /* exporter thread only */
     span_chunk *staged_first, *staged_last; /* stolen, partly read */
     span_chunk *spent;                      /* read up, still referred to by the batch */
+    bool absence_told;
     bool cut_short;                         /* the last batch was full by bytes: do not wait for the next */
     uint64_t hold_until_ns;                 /* when the receiver wants to hear of us again; 0: whenever */
     batch batch;

@@ -45,6 +45,30 @@ static void report(loom_span_processor *p, const char *message, bool loss)
     p->on_error(p->user, text);
 }
 
+/* Where nobody has said where spans are to go, most often there is nowhere. */
+static void report_absence(loom_span_processor *p, const char *message)
+{
+    char text[512];
+    if (!p->absence_told && p->on_absent != NULL && p->complaints == LOOM_COMPLAINTS_ALL) {
+        (void)snprintf(text, sizeof text, "%s; `loom trace collect` takes traces in on this machine, OTEL_EXPORTER_OTLP_ENDPOINT names "
+                       "another receiver, OTEL_TRACES_EXPORTER=none turns tracing off", message);
+        p->on_absent(p->user, text);
+    }
+    p->absence_told = true;
+}
+
+static void report_result(loom_span_processor *p, const export_result *result, bool loss)
+{
+    if (result->outcome == EXPORT_UNREACHABLE && atomic_load_explicit(&p->guessed, memory_order_relaxed)) {
+        report_absence(p, result->message);
+        return;
+    }
+    if (result->outcome == EXPORT_OK) {
+        atomic_store_explicit(&p->guessed, false, memory_order_relaxed); /* there is one: when it goes, that is a failure */
+    }
+    report(p, result->message, loss);
+}
+
 /* ---- taking spans ---- */
 
 /* With the lock held. */
@@ -227,7 +251,7 @@ static export_result send_request(loom_span_processor *p, loom_bytes request, bo
         p->main->ops->send(p->main, request, until, &result);
         const bool again = wants_retry(p, &result, attempt, deadline, seen, &next);
         const bool lost = result.outcome == EXPORT_TOO_LARGE ? alone : result.outcome != EXPORT_OK || result.rejected > 0;
-        report(p, result.message, !again && lost);
+        report_result(p, &result, !again && lost);
         if (!again) {
             return result;
         }

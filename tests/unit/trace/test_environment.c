@@ -33,6 +33,7 @@ static void an_empty_environment_means_grpc_on_localhost(void **state)
     loom_span_processor_options o = from_env(&warning);
     assert_int_equal(LOOM_EXPORTER_OTLP_GRPC, o.exporter);
     assert_null(o.endpoint);
+    assert_true(o.guessed);
     assert_null(warning);
     char *made;
     assert_status(LOOM_OK, endpoint_url(&made, &o));
@@ -45,6 +46,7 @@ static void port_4318_or_the_protocol_selects_http(void **state)
     (void)state;
     setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318", 1);
     assert_int_equal(LOOM_EXPORTER_OTLP_HTTP, from_env(NULL).exporter);
+    assert_false(from_env(NULL).guessed);
     setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", 1);
     assert_int_equal(LOOM_EXPORTER_OTLP_GRPC, from_env(NULL).exporter);
     setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf", 1);

@@ -2,6 +2,7 @@
 #include "tests/support/check.h"
 #include "tests/support/wait_until.h"
 #include "tests/unit/trace/http_stub.h"
+#include "trace/export/processor.h"
 #include "trace/otlp/read.h"
 
 #include <loom/trace.h>
@@ -17,7 +18,7 @@ typedef struct fixture {
     loom_span_processor *processor;
     loom_tracer_provider *provider;
     loom_tracer *tracer;
-    atomic_int errors;
+    atomic_int errors, absences;
 } fixture;
 
 static void count_error(void *user, const char *message)
@@ -328,6 +329,53 @@ static void refused_connections_end_a_shutdown_at_once(void **state)
     }
 }
 
+static void count_absence(void *user, const char *message)
+{
+    fixture *f = user;
+    assert_non_null(strstr(message, "OTEL_TRACES_EXPORTER=none"));
+    atomic_fetch_add(&f->absences, 1);
+}
+
+static void a_receiver_that_nobody_named_is_missed_once(void **state)
+{
+    (void)state;
+    char url[64];
+    http_stub_dead_url(url, sizeof url);
+    fixture f;
+    open_with(&f, (loom_span_processor_options){
+                      .exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = url, .guessed = true, .on_absent = count_absence});
+    for (int i = 0; i < 3; i++) {
+        make_spans(&f, 2);
+        assert_status(LOOM_ETIMEDOUT, loom_span_processor_flush(f.processor, 20)); /* it tries again */
+    }
+    assert_status(LOOM_EIO, loom_span_processor_shutdown(f.processor, 5000));
+    assert_true(processor_is_unheard(f.processor));
+    assert_int_equal(1, atomic_load(&f.absences));
+    assert_int_equal(0, atomic_load(&f.errors));
+    assert_all_accounted(&f);
+    close_fixture(&f);
+}
+
+static void a_receiver_that_was_there_is_missed_as_any_other(void **state)
+{
+    (void)state;
+    const char *answers[] = {HTTP_ANSWER("200 OK", "0")};
+    http_stub stub;
+    http_stub_start(&stub, answers, COUNT(answers));
+    fixture f;
+    open_with(&f, (loom_span_processor_options){
+                      .exporter = LOOM_EXPORTER_OTLP_HTTP, .endpoint = stub.url, .guessed = true, .on_absent = count_absence});
+    make_spans(&f, 1);
+    assert_status(LOOM_OK, loom_span_processor_flush(f.processor, 5000));
+    assert_false(processor_is_unheard(f.processor));
+    http_stub_stop(&stub);
+    make_spans(&f, 1);
+    assert_status(LOOM_EIO, loom_span_processor_shutdown(f.processor, 100));
+    assert_int_equal(0, atomic_load(&f.absences));
+    assert_true(atomic_load(&f.errors) >= 1);
+    close_fixture(&f);
+}
+
 static void an_answer_that_is_not_http2_fails_grpc_without_losing_count(void **state)
 {
     (void)state;
@@ -549,6 +597,8 @@ int main(void)
         cmocka_unit_test(spans_rejected_by_partial_success_are_counted),
         cmocka_unit_test(flush_and_shutdown_keep_their_deadline_when_nobody_answers),
         cmocka_unit_test(refused_connections_end_a_shutdown_at_once),
+        cmocka_unit_test(a_receiver_that_nobody_named_is_missed_once),
+        cmocka_unit_test(a_receiver_that_was_there_is_missed_as_any_other),
         cmocka_unit_test(an_answer_that_is_not_http2_fails_grpc_without_losing_count),
         cmocka_unit_test(a_full_queue_drops_the_newest_and_counts),
         cmocka_unit_test(a_full_batch_leaves_without_waiting_for_the_delay),

@@ -101,6 +101,10 @@ typedef struct loom_span_processor_options {
     loom_span_stage *const *stages;   /* run in this order; those of the environment follow. The processor takes references */
     size_t stage_count;
     bool also_lines;                  /* LOOM_EXPORTER_LINES as a further exporter, as also_file */
+    /* OTLP: nobody has named a receiver, and there may well be none. As long as no batch was taken, that nobody listens is told
+     * once and no more, to on_absent, or to on_error where that is NULL. */
+    bool guessed;
+    void (*on_absent)(void *user, const char *message); /* as on_error */
 } loom_span_processor_options;
 
 /* Fills options from the environment; docs/OPENTELEMETRY.md lists the variables. Without a protocol an endpoint with port
