@@ -11,7 +11,7 @@
 #include "trace/view/text.h"
 #include "tools/loom/verbs.h"
 
-enum { LIST_SIZE = 512, JSON_DEPTH = 8 };
+enum { LIST_SIZE = 512 };
 
 static void put(const json_t *object, const char *key, size_t columns)
 {
@@ -93,7 +93,7 @@ static int list(const listing *l, int argc, char *const argv[])
         exit_code = command_fail_with(l->command, LOOM_ENORESPONDERS, "not found: \"%s\"", operand);
     } else if (items != NULL && options_is_on(&o, "json")) {
         json_t *all = json_pack("{s:O}", l->op, items);
-        json_tidy(all, JSON_DEPTH);
+        json_tidy(all);
         json_print_line(all);
     } else if (items != NULL) {
         l->print(items, operand != NULL);

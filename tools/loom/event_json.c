@@ -105,21 +105,36 @@ static bool ends_in(const char *text, const char *end)
     return len >= tail && strcmp(text + len - tail, end) == 0;
 }
 
+/* What never comes near 2^53, whatever happens, and stays a number: how many there are now, times that pass, codes. */
+static bool is_small(const char *key)
+{
+    static const char *const small[] = {
+        "agents", "bridges", "cache_entries", "capabilities", "groups", "heard_ms_ago", "id", "last_ms", "members", "open_peers",
+        "outstanding", "parties", "pending", "publishers", "qos", "running", "sessions", "subscribers", "subscriptions", "topics",
+        "uptime_ms"};
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
+        if (strcmp(key, small[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void tidy_member(json_t *object, const char *key, const json_t *value)
 {
-    if (json_is_integer(value) && ends_in(key, "_unix_ns")) {
+    if (json_is_integer(value) && !is_small(key)) {
         json_object_set_new(object, key, json_uint64((uint64_t)json_integer_value(value)));
+    } else if (json_is_string(value) && json_string_length(value) == 0) {
+        json_object_del(object, key);
     } else if (ends_in(key, "_schema") && json_is_string(value)) {
         json_t *schema = schema_of(value);
         if (schema != NULL) {
             json_object_set_new(object, key, schema);
-        } else if (json_string_length(value) == 0) {
-            json_object_del(object, key);
         }
     }
 }
 
-void json_tidy(json_t *value, unsigned depth)
+static void tidy(json_t *value, unsigned depth)
 {
     size_t i;
     const char *key;
@@ -129,12 +144,18 @@ void json_tidy(json_t *value, unsigned depth)
         return;
     }
     json_array_foreach(value, i, item) {
-        json_tidy(item, depth - 1);
+        tidy(item, depth - 1);
     }
     json_object_foreach_safe(value, next, key, item) {
-        json_tidy(item, ends_in(key, "_schema") ? 0 : depth - 1);
+        tidy(item, ends_in(key, "_schema") || strcmp(key, "metadata") == 0 ? 0 : depth - 1);
         tidy_member(value, key, item);
     }
+}
+
+void json_tidy(json_t *value)
+{
+    enum { DEPTH = 16 }; /* what an answer of a broker has is less */
+    tidy(value, DEPTH);
 }
 
 json_t *json_uint64(uint64_t value)

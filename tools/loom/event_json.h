@@ -14,9 +14,9 @@ void payload_to_json(json_t *to, loom_bytes payload);
 /* The object without white space; the same on a line of standard output. Both take the reference. */
 void json_print(FILE *out, json_t *object);
 void json_print_line(json_t *object);
-/* Makes a broker's answer fit for programs, down to a depth: times in nanoseconds become text, schemas objects, and those that
- * there are not go. */
-void json_tidy(json_t *value, unsigned depth);
+/* Makes a broker's answer fit for programs, however deep it is: numbers that may have 64 bits become text, schemas objects, and
+ * empty texts go. */
+void json_tidy(json_t *value);
 /* A number of 64 bits, as text: readers that keep numbers as floating point, jq 1.6 among them, round it otherwise. */
 json_t *json_uint64(uint64_t value);
 

@@ -35,7 +35,7 @@ static const command flow = {
                           "  loom flow\n"
                           "  loom flow 'sensor.>' --kind deliver          who gets these topics\n"
                           "  loom flow --agent planner                    what this agent takes part in\n"
-                          "  loom flow --json | jq '.edges[] | select(.lost > 0)'\n"},
+                          "  loom flow --json | jq '.edges[] | select(.lost != \"0\")'\n"},
     .operands_max = 1,
 };
 
@@ -96,6 +96,7 @@ int verb_flow(int argc, char *const argv[])
     json_t *answer = control_ask(&flow, &o, "flow", keys, &exit_code);
     if (answer != NULL && options_is_on(&o, "json")) {
         json_t *all = json_pack("{s:O,s:O}", "edges", json_object_get(answer, "edges"), "more", json_object_get(answer, "more"));
+        json_tidy(all);
         json_print_line(all);
     } else if (answer != NULL) {
         print_edges(answer);

@@ -27,7 +27,7 @@ static const command stats = {
                .trailer = "Examples:\n"
                           "  loom stats\n"
                           "  loom stats --counters | grep dropped\n"
-                          "  loom stats --json | jq '.subscriptions[] | select(.dropped > 0)'\n"
+                          "  loom stats --json | jq '.subscriptions[] | select(.dropped != \"0\")'\n"
                           "  watch -n 1 loom stats\n"},
 };
 
@@ -192,6 +192,8 @@ int verb_stats(int argc, char *const argv[])
     }
     json_t *all = control_ask(&stats, &o, "stats", NULL, &exit_code);
     if (all != NULL && options_is_on(&o, "json")) {
+        json_object_del(all, "status");
+        json_tidy(all);
         json_print_line(json_incref(all));
     } else if (all != NULL && options_is_on(&o, "counters")) {
         json_t *described = control_ask(&stats, &o, "counters", NULL, &exit_code);

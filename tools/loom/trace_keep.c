@@ -50,9 +50,7 @@ static void print_recent(const options *o, const json_t *item)
 {
     if (options_is_on(o, "json")) {
         json_t *line = json_deep_copy(item);
-        char text[32];
-        (void)snprintf(text, sizeof text, "%lld", (long long)json_integer_value(json_object_get(item, "unix_ns")));
-        json_object_set_new(line, "unix_ns", json_string(text)); /* jq 1.6 rounds numbers of 64 bits */
+        json_tidy(line);
         json_print_line(line);
         return;
     }

@@ -116,11 +116,12 @@ loom_status trace_summary_print_json(FILE *out, const trace_summary *summary)
             return LOOM_ENOMEM;
         }
     }
-    /* Times are numbers of nanoseconds: exact in every reader with 64-bit integers, and jq keeps their digits. */
-    json_t *row = json_pack("{s:s, s:o?, s:o?, s:b, s:I, s:I, s:I, s:I, s:o}", "trace_id", id, "root_name",
+    char start[24], duration[24]; /* as text: readers that keep numbers as floating point, jq 1.6 among them, round them */
+    snprintf(start, sizeof start, "%" PRIu64, summary->start_unix_ns);
+    snprintf(duration, sizeof duration, "%" PRIu64, summary->end_unix_ns - summary->start_unix_ns);
+    json_t *row = json_pack("{s:s, s:o?, s:o?, s:b, s:s, s:s, s:I, s:I, s:o}", "trace_id", id, "root_name",
                             json_text(summary->root_name), "root_service", json_text(summary->root_service), "has_root",
-                            (int)summary->root_found, "start_unix_ns", (json_int_t)summary->start_unix_ns, "duration_ns",
-                            (json_int_t)(summary->end_unix_ns - summary->start_unix_ns), "spans",
+                            (int)summary->root_found, "start_unix_ns", start, "duration_ns", duration, "spans",
                             (json_int_t)summary->span_count, "errors", (json_int_t)summary->error_count, "services",
                             services);
     char *text = row != NULL ? json_dumps(row, JSON_COMPACT) : NULL;

@@ -64,6 +64,18 @@ static void print_all(const json_t *state)
     }
 }
 
+/* What has not ended yet has no last end. */
+static void leave_out_what_is_not(const json_t *state)
+{
+    size_t i;
+    json_t *s;
+    json_array_foreach(json_object_get(state, "services"), i, s) {
+        if (json_string_length(json_object_get(s, "last_exit")) == 0) {
+            json_object_del(s, "last_exit");
+        }
+    }
+}
+
 static int show(const project *p, bool as_json)
 {
     json_t *state = state_read(p);
@@ -74,6 +86,7 @@ static int show(const project *p, bool as_json)
     } else if (!process_id_runs(&id)) {
         exit_code = command_fail(&ps, "`loom up` of %s was killed; `loom down` or the next `loom up` cleans up", p->file);
     } else if (as_json) {
+        leave_out_what_is_not(state);
         json_dumpf(state, stdout, JSON_INDENT(2));
         putchar('\n');
     } else {

@@ -42,7 +42,7 @@ export function showTraces(main, { parameters, signal, state, status }) {
         trace.errors > 0 ? el("span", { class: "failed" }, ` ✕ ${count(trace.errors)} failed`) : null),
       el("td", { class: "services extra" }, trace.services.join(", ")),
       el("td", { class: "number extra" }, count(trace.spans)),
-      el("td", { class: "number" }, duration(trace.duration_ns)));
+      el("td", { class: "number" }, duration(Number(trace.duration_ns))));
   }
 
   function show({ traces, truncated }) {
