@@ -22,6 +22,8 @@ HERE = pathlib.Path(__file__).resolve().parent / "libraries"
 SOURCE = HERE.parents[2] / "trace/process/libraries"
 sys.path.insert(0, str(HERE))
 import lines  # noqa: E402  beside the drivers
+sys.path.insert(0, str(HERE.parents[1] / "e2e"))
+from spans import parse_lines  # noqa: E402
 
 TABLE = json.loads((HERE / "cases.json").read_text())
 BUILD = pathlib.Path(os.environ.get("LOOM_BUILD_DIR", "build/dev")).resolve()
@@ -169,6 +171,66 @@ class Cases(unittest.TestCase):
             self.assertEqual((0, ""), (shown.returncode, shown.stderr))
             for span in spans:
                 self.assertIn(span["name"], shown.stdout)
+
+
+class Collected(unittest.TestCase):
+    """Programs under a real `loom exec`, spans at a real `loom trace collect`."""
+
+    def setUp(self):
+        self.database = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())) / "traces.db"
+        read, write = os.pipe()
+        receiver = subprocess.Popen([BUILD / "bin/loom", "trace", "collect", "--quiet", "--listen", "127.0.0.1:0", "--db", self.database,
+                                     "--ready-fd", str(write)], pass_fds=(write,))
+        self.addCleanup(receiver.wait)
+        self.addCleanup(receiver.terminate)
+        os.close(write)
+        with open(read, encoding="ascii") as ready:
+            self.url = "http://" + ready.readline().strip()
+
+    def received(self):
+        shown = subprocess.run([BUILD / "bin/loom", "trace", "show", TABLE["default"]["LOOM_TRACE_ID"], "--json", "--db", self.database],
+                               capture_output=True, text=True)
+        self.assertEqual(0, shown.returncode, shown.stderr)
+        return parse_lines(shown.stdout)
+
+    def collect(self, scenario):
+        parent = f"00-{TABLE['default']['LOOM_TRACE_ID']}-{TABLE['default']['LOOM_SPAN_ID']}-01"
+        env = environment_of({"LOOM_TRACE_ID": None, "LOOM_SPAN_ID": None})
+        exporter = env.pop("OTEL_TRACES_EXPORTER", None)  # the program's, where it takes it from there
+        inner = ["env", f"OTEL_TRACES_EXPORTER={exporter}"] if exporter is not None else []
+        stats = self.database.with_name("stats.json")
+        done = subprocess.run([BUILD / "bin/loom", "exec", "--name", "command", "--stats-file", stats, "--trace-parent", parent,
+                               "--otlp-endpoint", self.url, "--otlp-protocol", "http/protobuf", "--", *inner, *toolchain.command, scenario],
+                              env=env, capture_output=True, text=True, timeout=60)
+        self.assertEqual(0, done.returncode, done.stderr)
+        return stats
+
+    def test_spans_arrive_nested_below_the_command_in_one_trace(self):
+        self.collect("nested")
+        spans = {span.name: span for span in self.received()}
+        self.assertEqual({"command", "outer", "middle", "inner", "sibling"}, set(spans))
+        parents = {name: next((other.name for other in spans.values() if other.span_id == span.parent_id), span.parent_id)
+                   for name, span in spans.items()}
+        self.assertEqual({"command": TABLE["default"]["LOOM_SPAN_ID"], "outer": "command", "middle": "outer", "inner": "middle",
+                          "sibling": "outer"}, parents)
+        self.assertTrue(spans["inner"].attributes["deep"] is True and spans["outer"].attributes["a"] == 1, spans)
+        for name, span in spans.items():
+            if name != "command":
+                above = next(other for other in spans.values() if other.span_id == span.parent_id)
+                self.assertTrue(above.start_ns <= span.start_ns <= span.end_ns <= above.end_ns, (span, above))
+
+    def test_an_exception_arrives_with_its_event(self):
+        self.collect("exception")
+        spans = {span.name: span for span in self.received()}
+        self.assertEqual({"command", "outer", "inner", "after"}, set(spans))
+        self.assertEqual([2, 2], [spans[name].status for name in ("outer", "inner")])
+        self.assertEqual("ValueError", spans["inner"].attributes["error.type"])
+
+    def test_ten_thousand_spans_are_collected_or_counted(self):
+        """How many are over the rate limit is a matter of time."""
+        counts = json.loads(self.collect("many").read_text())
+        self.assertEqual(10001, counts["collected"] + counts["rate_limited"], counts)
+        self.assertEqual(0, counts["parse_errors"] + counts["restamped"] + counts["duplicates"], counts)
 
 
 class Streams(unittest.TestCase):

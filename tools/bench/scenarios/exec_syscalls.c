@@ -156,12 +156,17 @@ static bool run(workload *w, tracer by)
 {
     const char *argv[ARGUMENTS_MAX] = {0};
     pid_t pid;
-    int status;
+    int status = 0;
     memcpy(argv + put_prefix(w, by, argv), w->command, sizeof w->command);
     const uint64_t begin = clock_monotonic_ns();
     const int error = spawn(w, argv, &pid);
-    if (error != 0 || waitpid(pid, &status, 0) != pid || status != 0) {
-        bench_complain("%s failed%s%s", argv[0], error != 0 ? ": " : "", error != 0 ? strerror(error) : "");
+    if (error != 0) {
+        bench_complain("cannot run %s: %s", argv[0], strerror(error));
+        return false;
+    }
+    if (waitpid(pid, &status, 0) != pid || status != 0) {
+        bench_complain(WIFSIGNALED(status) ? "%s was killed by signal %d" : "%s ended with exit code %d", argv[0],
+                       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         return false;
     }
     histogram_add(&w->took[by], clock_monotonic_ns() - begin);
