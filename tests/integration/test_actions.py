@@ -12,6 +12,14 @@ from actions import ERROR, NO_RESPONDERS, OK, Actions
 from harness import LoomTest, in_both_homes, wait_until
 
 
+def runs(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 @in_both_homes
 class CommandLine:
     def providing(self, bus, capability, *command, options=()):
@@ -29,6 +37,59 @@ class CommandLine:
         self.providing(bus, "text.upper", "tr", "a-z", "A-Z")
         self.assertEqual("HELLO", bus.loom("invoke", "text.upper", "hello").stdout)
         self.assertEqual("FROM A PIPE\n", bus.loom("invoke", "text.upper", "-", given="from a pipe\n").stdout)
+
+    def busy(self, bus, script="", start=None):
+        """A provider or the like, and the processes of its command: a shell and what it waits for."""
+        marks = bus.folder / "shell", bus.folder / "child"
+        command = "sh", "-c", f"{script} sleep 1000 & echo $! > {marks[1]}; echo $$ > {marks[0]}; wait"
+        process = start(*command) if start else self.providing(bus, "hangs", *command)
+        asking = bus.run("loom", "request" if start else "invoke", "--url", bus.url, "hangs", "x")
+        pids = [wait_until(lambda mark=mark: mark.exists() and mark.read_text().strip(), "the command runs") for mark in marks]
+        self.assertTrue(all(map(runs, pids)))
+        self.addCleanup(asking.kill)
+        return process, pids
+
+    def gone(self, pids):
+        wait_until(lambda: not any(map(runs, pids)), "the command and its child have ended")
+
+    def test_its_commands_end_with_it(self):
+        bus = self.home(spans=False)
+        process, pids = self.busy(bus)
+        self.assertEqual(0, process.stop(), process.err)
+        self.gone(pids)
+
+    def test_a_command_that_does_not_want_to_end_is_killed(self):
+        bus = self.home(spans=False)
+        process, pids = self.busy(bus, "trap '' TERM;")
+        self.assertEqual(0, process.stop(), process.err)
+        self.gone(pids)
+
+    def test_a_second_signal_leaves_no_command_behind(self):
+        bus = self.home(spans=False)
+        process, pids = self.busy(bus, "trap '' TERM;")
+        process.signal(signal.SIGTERM)
+        process.signal(signal.SIGTERM)
+        process.wait()
+        self.gone(pids)
+
+    def test_a_provider_or_responder_that_is_killed_leaves_no_command_behind(self):
+        for verb in ("provide", "reply"):
+            bus = self.home(spans=False)
+
+            def start(*command, bus=bus, verb=verb):
+                process = bus.run("loom", verb, "--url", bus.url, "hangs", "--", *command)
+                wait_until(lambda: "providing" in process.err or "answering" in process.err, f"{verb} waits")
+                return process
+
+            process, pids = self.busy(bus, "trap '' TERM;", start if verb == "reply" else None)
+            bus.kill(process)
+            self.gone(pids)
+
+    def test_commands_end_when_their_caller_has_gone_with_the_bus(self):
+        bus = self.home(spans=False)
+        _, pids = self.busy(bus)
+        bus.kill(bus.serving)
+        self.gone(pids)
 
     def test_the_command_is_part_of_the_trace(self):
         bus = self.home()
@@ -333,11 +394,11 @@ class Providers(Actions):
         caller = self.agent(bus, "caller")
         call_id = caller.call("hangs")
         pid = wait_until(lambda: mark.exists() and mark.read_text().strip(), "the command runs")
-        self.addCleanup(os.kill, int(pid), signal.SIGKILL)  # kill -9 of its parent leaves it behind
         started = time.monotonic()
         bus.kill(victim)
         self.ended(caller, call_id, ERROR, "provider_gone")
         self.assert_soon(started)
+        wait_until(lambda: not runs(pid), "the command has ended")
 
     def test_a_caller_that_leaves_has_its_calls_cancelled(self):
         bus, provider, caller = self.pair("it")

@@ -21,9 +21,10 @@
 #include "tools/loom/verbs.h"
 #include "trace/process/collect/collector.h"
 #include "trace/process/run/command_span.h"
+#include "trace/process/run/guard.h"
 #include "trace/process/run/piped.h"
 
-enum { ARGUMENTS_MAX = 256, WORKERS_MAX = 64, SCHEMA_MAX = 16 * 1024, METADATA_MAX = 32 };
+enum { ARGUMENTS_MAX = 256, WORKERS_MAX = GUARD_GROUPS_MAX, SCHEMA_MAX = 16 * 1024, METADATA_MAX = 32 };
 
 static const option_spec specs[] = {
     {.name = "version", .kind = OPTION_VALUE, .value = "VERSION", .group = "Capability", .help = "Version, such as 1.2.0"},
@@ -52,8 +53,9 @@ static const command provide = {
                .summary = "Provides a capability until interrupted. Each call runs the command with the payload on its "
                           "standard input; what it prints is the result. An exit code other than 0 is an error of that code "
                           "(exit_3, signal_9), with the last line of standard error as its text. A caller that accepts "
-                          "chunks gets the output as it comes. The command is killed when its call is cancelled or past its "
-                          "deadline. Each call belongs to its caller's trace; with --trace-parent, or a trace in the "
+                          "chunks gets the output as it comes. The command, with its process group, is ended when its call is "
+                          "cancelled or past its deadline and when the provider ends, however that may be: by SIGTERM, after "
+                          "2 s by SIGKILL. Each call belongs to its caller's trace; with --trace-parent, or a trace in the "
                           "environment, the provider itself is a span of that one.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
@@ -84,6 +86,7 @@ typedef struct provider {
     loom_agent *agent;
     loom_tracer *tracer;
     collector_counts spans; /* from inside commands */
+    guard guard;
     bool quiet;
     unsigned propagators; /* of the command's environment */
     uint64_t wanted; /* 0: no end */
@@ -184,7 +187,7 @@ static loom_status answer(const provider *p, loom_action *action, piped_end *end
         return loom_action_fail(action, "not_started", text);
     case PIPED_GIVEN_UP: break;
     }
-    return loom_action_fail(action, "given_up", "the command was killed: the call was cancelled or past its deadline, or the provider was stopped");
+    return loom_action_fail(action, "given_up", "the command was ended: the call was cancelled or past its deadline, or the provider was stopped");
 }
 
 static void print_call(const provider *p, const loom_action *action, const piped_end *end)
@@ -277,6 +280,7 @@ static void run_command(job *j, char *const *environment, piped_end *end)
                                   .environment = environment,
                                   .input = loom_action_payload(j->action),
                                   .output_max = LOOM_PAYLOAD_MAX,
+                                  .guard = &j->p->guard,
                                   .give_up = has_been_given_up,
                                   .piece = loom_action_streams(j->action) ? send_piece : NULL,
                                   .started = on_started,
@@ -460,7 +464,12 @@ static int serve(provider *p, const options *o, const loom_capability *capabilit
     }
     p->agent = client.agent;
     p->tracer = client.tracing.tracer;
+    const int unguarded = guard_open(&p->guard);
+    if (unguarded != 0) {
+        (void)command_fail(&provide, "commands would outlive a provider that is killed: %s", strerror(unguarded));
+    }
     if (!start_workers(p, parallel)) {
+        guard_close(&p->guard);
         bus_client_close(&client);
         return command_fail(&provide, "cannot start a thread");
     }
@@ -478,6 +487,7 @@ static int serve(provider *p, const options *o, const loom_capability *capabilit
                      why != NULL ? why : loom_status_text(st));
     }
     stop_workers(p);
+    guard_close(&p->guard);
     loom_span_end(span);
     exit_code = bus_client_close(&client);
     return command_finish(&provide, st != LOOM_OK ? verb_exit_of(st) : exit_code);

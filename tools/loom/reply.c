@@ -65,6 +65,7 @@ typedef struct responder {
     const options *options;
     char *const *argv;    /* NULL: an echo */
     bus_client client;
+    guard guard;
     unsigned propagators;
     uint64_t wanted, done; /* agent's thread; wanted 0: no end */
     bool quiet;
@@ -104,7 +105,7 @@ static loom_child_environment *environment_of(const responder *r, const loom_env
 }
 
 /* False: no memory to start it. */
-static bool run_command(const responder *r, const loom_envelope *event, piped_end *end)
+static bool run_command(responder *r, const loom_envelope *event, piped_end *end)
 {
     loom_span *span = command_span_begin(r->client.tracing.tracer, NULL, r->argv, &(loom_span_options){0});
     loom_child_environment *env = environment_of(r, event, span);
@@ -113,7 +114,7 @@ static bool run_command(const responder *r, const loom_envelope *event, piped_en
         return false;
     }
     piped_run_to_end(&(piped_run){.argv = r->argv, .environment = loom_child_environment_list(env), .input = loom_envelope_payload(event),
-                                  .output_max = LOOM_PAYLOAD_MAX, .give_up = is_over, .user = (void *)(uintptr_t)r}, end);
+                                  .output_max = LOOM_PAYLOAD_MAX, .guard = &r->guard, .give_up = is_over, .user = r}, end);
     switch (end->how) {
     case PIPED_EXITED:
     case PIPED_SIGNALLED: command_span_end(span, end->status); break;
@@ -209,6 +210,10 @@ static int serve(responder *r, const char *filter, const loom_subscribe_options 
     if (!bus_client_open(&r->client, &reply, r->options, "reply", &(loom_agent_options){.on_event = on_event, .user = r}, &exit_code)) {
         return exit_code;
     }
+    const int unguarded = guard_open(&r->guard);
+    if (unguarded != 0) {
+        (void)command_fail(&reply, "a command would outlive a responder that is killed: %s", strerror(unguarded));
+    }
     loom_span *span = message_run_begin(&reply, r->options, r->client.tracing.tracer, "loom reply");
     interrupt_begin(&stop);
     loom_status st = loom_agent_subscribe(r->client.agent, filter, with, NULL);
@@ -221,6 +226,7 @@ static int serve(responder *r, const char *filter, const loom_subscribe_options 
     interrupt_end(&stop);
     loom_span_end(span);
     exit_code = bus_client_close(&r->client);
+    guard_close(&r->guard);
     if (st != LOOM_OK) {
         return command_fail_with(&reply, st, "cannot answer \"%s\": %s", filter, loom_status_text(st));
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/process/run/piped.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -21,7 +23,6 @@ typedef struct running {
     process process;
     int fd[PIPES]; /* our ends; -1: closed */
     size_t written;
-    bool ended;
     uint8_t buffer[READ_SIZE];
 } running;
 
@@ -109,7 +110,7 @@ void piped_complain(piped_end *end, loom_bytes bytes)
     end->complaint[end->complaint_len] = '\0';
 }
 
-/* At most `most` bytes. False: the command is to be killed. */
+/* At most `most` bytes. False: the command is to be ended. */
 static bool drain(running *r, int which, size_t most)
 {
     ssize_t n = read(r->fd[which], r->buffer, most < sizeof r->buffer ? most : sizeof r->buffer);
@@ -148,10 +149,48 @@ static bool drain_rest(running *r)
     return true;
 }
 
-/* Until the command has ended and all its output is here. False: it is to be killed. */
+/* It stays a zombie. */
+static bool has_ended(const running *r)
+{
+    siginfo_t info = {.si_pid = 0};
+    return waitid(P_PID, (id_t)r->process.pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0;
+}
+
+/* Whether a stream is still open; what comes of it is read, so that nobody waits for us, and forgotten. */
+static bool discard(running *r, const struct pollfd *stream, int which)
+{
+    if (stream->revents != 0) {
+        const ssize_t n = read(r->fd[which], r->buffer, sizeof r->buffer);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+            close_end(&r->fd[which]);
+        }
+    }
+    return r->fd[which] >= 0;
+}
+
+/* The whole group: it is told to, and what is left of it after a while is killed. That nobody holds the streams any more is
+ * taken for the end of the others. */
+static void end_group(running *r)
+{
+    const uint64_t until = clock_monotonic_ms() + GUARD_GRACE_MS;
+    bool open = true;
+    (void)kill(-r->process.pid, SIGTERM);
+    (void)kill(-r->process.pid, SIGCONT); /* or one that is stopped would not hear of it */
+    close_end(&r->fd[IN]);
+    for (uint64_t now; (open || !has_ended(r)) && (now = clock_monotonic_ms()) < until;) {
+        struct pollfd fds[] = {{r->fd[OUT], POLLIN, 0}, {r->fd[ERR], POLLIN, 0}, {has_ended(r) ? -1 : r->process.fd, POLLIN, 0}};
+        const uint64_t left = until - now;
+        (void)poll(fds, sizeof fds / sizeof fds[0], left < LOOK_MS ? (int)left : LOOK_MS);
+        const bool out = discard(r, &fds[0], OUT), err = discard(r, &fds[1], ERR);
+        open = out || err;
+    }
+    (void)kill(-r->process.pid, SIGKILL);
+}
+
+/* Until the command has ended and all its output is here. False: it is to be ended. */
 static bool attend(running *r)
 {
-    while (!(r->ended = process_wait(&r->process, 0, &r->end->status, NULL))) {
+    while (!has_ended(r)) {
         struct pollfd fds[PIPES + 1] = {
             {r->fd[IN], POLLOUT, 0}, {r->fd[OUT], POLLIN, 0}, {r->fd[ERR], POLLIN, 0}, {r->process.fd, POLLIN, 0}};
         (void)poll(fds, PIPES + 1, LOOK_MS);
@@ -170,17 +209,32 @@ static bool attend(running *r)
     return drain_rest(r);
 }
 
+static void reap(running *r)
+{
+    siginfo_t info;
+    while (waitid(P_PID, (id_t)r->process.pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+    }
+    if (r->run->guard != NULL) {
+        guard_remove(r->run->guard, r->process.pid);
+    }
+    (void)process_wait(&r->process, -1, &r->end->status, NULL);
+}
+
 static void run_started(running *r)
 {
     piped_end *end = r->end;
+    if (r->run->guard != NULL) {
+        guard_add(r->run->guard, r->process.pid);
+    }
     if (r->run->started != NULL) {
         r->run->started(r->run->user, r->process.pid);
     }
-    if (!attend(r)) {
-        if (!r->ended) {
-            kill(-r->process.pid, SIGKILL);
-            (void)process_wait(&r->process, -1, &end->status, NULL);
-        }
+    const bool whole = attend(r);
+    if (!whole && !has_ended(r)) {
+        end_group(r);
+    }
+    reap(r);
+    if (!whole) {
         end->how = end->how == PIPED_TOO_MUCH ? PIPED_TOO_MUCH : PIPED_GIVEN_UP;
     } else {
         end->how = WIFSIGNALED(end->status) ? PIPED_SIGNALLED : PIPED_EXITED;

@@ -4,6 +4,7 @@
 #ifndef LOOM_TRACE_PROCESS_RUN_PIPED_H
 #define LOOM_TRACE_PROCESS_RUN_PIPED_H
 
+#include "trace/process/run/guard.h"
 #include "trace/process/run/run.h"
 
 #include <loom/api.h>
@@ -17,9 +18,10 @@ typedef struct piped_run {
     char *const *environment;
     loom_bytes input;
     size_t output_max;
-    /* Asked a few times a second: true kills the command. */
+    guard *guard;                     /* ends it when we are killed; NULL: nobody does */
+    /* Asked a few times a second: true ends the command. */
     bool (*give_up)(void *user);
-    /* Output as it comes, in pieces of any size; NULL: it collects in output. False kills the command. */
+    /* Output as it comes, in pieces of any size; NULL: it collects in output. False ends the command. */
     bool (*piece)(void *user, loom_bytes piece);
     /* It is running; may be NULL. */
     void (*started)(void *user, pid_t pid);
@@ -38,7 +40,8 @@ struct piped_end {
     char complaint[PIPED_COMPLAINT_SIZE]; /* the last of its standard error, NUL-terminated */
 };
 
-/* The command gets a process group of its own, all of which is killed when it is given up. Processes it leaves behind are not
+/* The command gets a process group of its own, all of which is ended when it is given up: by SIGTERM, and what is left of it
+ * after GUARD_GRACE_MS by SIGKILL. Processes it leaves behind are not
  * waited for: their output counts up to the moment the command ends. */
 void piped_run_to_end(const piped_run *run, piped_end *end);
 /* Keeps the last of what it is given. */
