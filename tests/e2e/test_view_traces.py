@@ -48,6 +48,21 @@ class Traces(ViewTest):
         self.assertEqual([["root", "both", "the same"], ["query", "both", "▲ +45.0 ms (+900 %)"], ["only 1", "a", "only in A"], ["only 2", "b", "only in B"]], rows)
         self.nothing_wrong(page)
 
+    def test_what_was_logged_is_shown_at_its_span_and_in_the_log_of_the_trace(self):
+        self.send_spans([span(1, 1, took_ms=10, name="root"), span(1, 2, 1, 2, 3, name="step")])
+        page = self.open()
+        page.open(f"{self.base}/#/traces/{1:032x}?span={2:016x}")
+        page.wait("return document.querySelectorAll('.waterfall .row').length === 2", "the trace")
+        record = {"traceId": f"{1:032x}", "spanId": f"{2:016x}", "timeUnixNano": str(BEGIN + 3_000_000), "severityNumber": 17, "severityText": "ERROR",
+                  "body": {"stringValue": "no paper left"}, "attributes": attributes(tray="2")}
+        self.send_logs([record, {**record, "spanId": "", "severityNumber": 9, "severityText": "", "body": {"stringValue": "of the trace alone"}}])
+        page.wait("return document.querySelector('.span-log')?.innerText.includes('no paper left')", "the line at its span, without a reload")
+        self.assertRegex(page.run("return document.querySelector('.span-log').innerText"), r"(?s)error \+3.00 ms no paper left.*tray\s+2")
+        page.run("document.querySelector('.log-of-trace summary').click()")
+        page.wait("const all = [...document.querySelectorAll('.log-of-trace tbody tr')].map((row) => row.innerText); return all.length === 2 && all[0].includes('no paper left') && all[1].includes('of the trace alone')", "both lines")
+        self.assertEqual(["error no paper left", "info of the trace alone"], sorted(page.run("return [...document.querySelectorAll('.log-of-trace td:nth-child(2)')].map((cell) => cell.innerText)")))
+        self.nothing_wrong(page)
+
     def test_an_open_trace_grows_and_what_links_to_it_is_told(self):
         self.send_spans([span(1, 1, took_ms=10)])
         page = self.open()

@@ -62,5 +62,12 @@ class ViewTest(LoomTest):
         with urllib.request.urlopen(request, timeout=30) as answer:
             self.assertEqual(200, answer.status)
 
+    def send_logs(self, records, service="made-up"):
+        body = {"resourceLogs": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}, "scopeLogs": [{"logRecords": records}]}]}
+        endpoint = self.home_.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/logs"
+        request = urllib.request.Request(endpoint, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            self.assertEqual(200, answer.status)
+
     def nothing_wrong(self, page):
         self.assertEqual([], [line for line in page.console() if "favicon" not in line])

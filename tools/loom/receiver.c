@@ -77,13 +77,14 @@ static void on_fail(void *user, http_request *r, uint16_t status, const char *wh
     bool health = str_is(path, "/health");
     switch (status) {
     case 404:
-        why = receiver_is_grpc(r) ? "of calls there is only " RECEIVER_GRPC_PATH : "traces are sent to /v1/traces";
+        why = receiver_is_grpc(r) ? "of calls there are only " RECEIVER_GRPC_PATH " and " RECEIVER_GRPC_LOGS
+                                : "traces are sent to /v1/traces, and logs to /v1/logs";
         break;
     case 405:
-        why = health ? "/health is read with GET" : "traces are sent here with POST";
+        why = health ? "/health is read with GET" : "traces and logs are sent here with POST";
         break;
     case 413:
-        why = "a request may have at most 16 MiB: send fewer spans at once";
+        why = "a request may have at most 16 MiB: send less at once";
         break;
     default:
         break;
@@ -103,7 +104,7 @@ static bool unpack(receiver *v, http_request *r, loom_bytes *body, uint8_t **unp
         return true;
     }
     refuse(v, r, st == LOOM_ETOOBIG ? 413 : st == LOOM_ENOMEM ? 503 : 400,
-           st == LOOM_ETOOBIG ? "a request may have at most 16 MiB unpacked: send fewer spans at once"
+           st == LOOM_ETOOBIG ? "a request may have at most 16 MiB unpacked: send less at once"
            : st == LOOM_ENOMEM ? "out of memory" : "the body is not gzip");
     return false;
 }
@@ -157,7 +158,7 @@ static void tell_storing(receiver *v, bool stored, const char *problem)
     }
 }
 
-static void store_request(receiver *v, http_request *r, body_type type)
+static void store_request(receiver *v, http_request *r, otlp_signal signal, body_type type)
 {
     otlp_answer answer;
     store_receipt receipt;
@@ -167,36 +168,54 @@ static void store_request(receiver *v, http_request *r, body_type type)
     if (!(receiver_is_grpc(r) ? take_message(v, r, &body, &unpacked) : take_body(v, r, &body, &unpacked))) {
         return;
     }
-    otlp_answer_export(&answer, type, body, v->options.db, &receipt, problem);
+    otlp_answer_export(&answer, signal, type, body, v->options.db, &receipt, problem);
     free(unpacked);
     v->counts.requests += answer.status == 200;
     v->counts.refused += answer.status != 200;
-    v->counts.spans += receipt.stored;
+    *(signal == OTLP_LOGS ? &v->counts.logs : &v->counts.spans) += receipt.stored;
     tell_storing(v, answer.status == 200, problem);
     respond(r, &answer);
 }
 
-static void on_traces(void *user, http_request *r)
+static void take_post(receiver *v, http_request *r, otlp_signal signal)
 {
-    receiver *v = user;
     body_type type = type_of(r);
     if (!http_request_has_length(r)) {
         refuse(v, r, 411, "send a Content-Length");
     } else if (type == BODY_UNKNOWN) {
         refuse(v, r, 415, "Content-Type has to be application/x-protobuf or application/json");
     } else {
-        store_request(v, r, type);
+        store_request(v, r, signal, type);
     }
 }
 
-static void on_call(void *user, http_request *r)
+static void on_traces(void *user, http_request *r)
 {
-    receiver *v = user;
+    take_post(user, r, OTLP_TRACES);
+}
+
+static void on_logs(void *user, http_request *r)
+{
+    take_post(user, r, OTLP_LOGS);
+}
+
+static void take_call(receiver *v, http_request *r, otlp_signal signal)
+{
     if (receiver_is_grpc(r)) {
-        store_request(v, r, BODY_PROTOBUF);
+        store_request(v, r, signal, BODY_PROTOBUF);
     } else {
         refuse(v, r, 415, "a gRPC call needs HTTP/2 and the Content-Type application/grpc");
     }
+}
+
+static void on_traces_call(void *user, http_request *r)
+{
+    take_call(user, r, OTLP_TRACES);
+}
+
+static void on_logs_call(void *user, http_request *r)
+{
+    take_call(user, r, OTLP_LOGS);
 }
 
 static void on_health(void *user, http_request *r)
@@ -207,7 +226,9 @@ static void on_health(void *user, http_request *r)
 
 static const http_route routes[] = {
     {.method = "POST", .path = "/v1/traces", .handle = on_traces},
-    {.method = "POST", .path = RECEIVER_GRPC_PATH, .handle = on_call},
+    {.method = "POST", .path = "/v1/logs", .handle = on_logs},
+    {.method = "POST", .path = RECEIVER_GRPC_PATH, .handle = on_traces_call},
+    {.method = "POST", .path = RECEIVER_GRPC_LOGS, .handle = on_logs_call},
     {.method = "GET", .path = "/health", .handle = on_health},
 };
 

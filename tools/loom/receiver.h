@@ -20,7 +20,7 @@ typedef struct receiver receiver;
 typedef struct receiver_counts {
     uint64_t requests; /* stored */
     uint64_t refused;  /* answered with an error */
-    uint64_t spans;    /* stored */
+    uint64_t spans, logs; /* stored */
 } receiver_counts;
 
 typedef struct receiver_options {

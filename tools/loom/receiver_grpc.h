@@ -10,6 +10,7 @@
 #include "trace/collect/otlp_answer.h"
 
 #define RECEIVER_GRPC_PATH "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+#define RECEIVER_GRPC_LOGS "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
 /* Whether it is a call: answered by receiver_grpc_answer(), whatever becomes of it. */
 bool receiver_is_grpc(const http_request *r);

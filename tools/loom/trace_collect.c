@@ -118,8 +118,8 @@ static void on_signal(uv_signal_t *handle, int number)
     collecting *c = handle->data;
     receiver_counts counts = receiver_read_counts(c->receiver);
     if (!c->quiet) {
-        printf("stopped by %s: %" PRIu64 " requests, %" PRIu64 " spans stored, %" PRIu64 " requests refused\n",
-               strsignal(number), counts.requests, counts.spans, counts.refused);
+        printf("stopped by %s: %" PRIu64 " requests, %" PRIu64 " spans and %" PRIu64 " log records stored, %" PRIu64 " requests refused\n",
+               strsignal(number), counts.requests, counts.spans, counts.logs, counts.refused);
     }
     uv_stop(&c->loop);
 }

@@ -11,7 +11,17 @@
 
 #define ANSWER_MAX 4096u /* bytes */
 
-static const char rejection[] = "a span needs a trace id and a span id that are not all zero";
+/* What is sent, and what is said of it. */
+static const struct {
+    const char *what, *request, *rejected, *rejection;
+    loom_status (*from_json)(pb_buf *out, loom_str json, char problem[OTLP_JSON_PROBLEM_SIZE]);
+    loom_status (*add)(store *s, loom_bytes request, store_receipt *receipt);
+} signals[] = {
+    [OTLP_TRACES] = {"spans", "ExportTraceServiceRequest", "rejectedSpans", "a span needs a trace id and a span id that are not all zero",
+                     otlp_from_json, store_add},
+    [OTLP_LOGS] = {"log records", "ExportLogsServiceRequest", "rejectedLogRecords",
+                   "of log records those are kept that have a trace id, and at most 8 KiB", otlp_logs_from_json, store_add_logs},
+};
 
 body_type otlp_body_type(const char *content_type)
 {
@@ -54,13 +64,16 @@ static void put_quoted(otlp_answer *answer, const char *text)
     put(answer, "\"");
 }
 
-/* An ExportTraceServiceResponse; rejected spans make it a partial success. */
-static void stored(otlp_answer *answer, body_type type, const store_receipt *receipt)
+/* An ExportTraceServiceResponse or ExportLogsServiceResponse, which have the same fields; what is rejected makes it a partial
+ * success. */
+static void stored(otlp_answer *answer, otlp_signal signal, body_type type, const store_receipt *receipt)
 {
+    const char *rejection = signals[signal].rejection;
     begin(answer, type, 200);
     if (type == BODY_JSON) {
         char partial[128];
-        snprintf(partial, sizeof partial, "{\"partialSuccess\":{\"rejectedSpans\":\"%zu\",\"errorMessage\":", receipt->rejected);
+        snprintf(partial, sizeof partial, "{\"partialSuccess\":{\"%s\":\"%zu\",\"errorMessage\":", signals[signal].rejected,
+                 receipt->rejected);
         put(answer, receipt->rejected > 0 ? partial : "{");
         if (receipt->rejected > 0) {
             put_quoted(answer, rejection);
@@ -71,7 +84,7 @@ static void stored(otlp_answer *answer, body_type type, const store_receipt *rec
         /* ExportTraceServiceResponse.partial_success = 1 {rejected_spans = 1, error_message = 2}. */
         size_t mark = pb_open(&answer->body, 1);
         pb_varint_field(&answer->body, 1, receipt->rejected);
-        pb_string_field(&answer->body, 2, (loom_str){rejection, sizeof rejection - 1});
+        pb_string_field(&answer->body, 2, str_of(rejection));
         pb_close(&answer->body, mark);
     }
 }
@@ -117,35 +130,36 @@ void otlp_answer_error(otlp_answer *answer, body_type type, uint16_t status, con
     }
 }
 
-static loom_status store_json(store *db, loom_bytes body, store_receipt *receipt, char *why)
+static loom_status store_json(store *db, otlp_signal signal, loom_bytes body, store_receipt *receipt, char *why)
 {
     pb_buf request;
     /* JSON is always longer than what it stands for. */
     pb_init(&request, NULL, 0, 2 * body.len + 1024);
-    loom_status st = otlp_from_json(&request, (loom_str){(const char *)body.data, body.len}, why);
+    loom_status st = signals[signal].from_json(&request, (loom_str){(const char *)body.data, body.len}, why);
     if (st == LOOM_OK) {
-        st = store_add(db, (loom_bytes){request.data, request.len}, receipt);
+        st = signals[signal].add(db, (loom_bytes){request.data, request.len}, receipt);
     }
     pb_fini(&request);
     return st;
 }
 
-void otlp_answer_export(otlp_answer *answer, body_type type, loom_bytes body, store *db, store_receipt *receipt,
+void otlp_answer_export(otlp_answer *answer, otlp_signal signal, body_type type, loom_bytes body, store *db, store_receipt *receipt,
                         char problem[STORE_PROBLEM_SIZE])
 {
-    char why[OTLP_JSON_PROBLEM_SIZE] = "";
+    char why[OTLP_JSON_PROBLEM_SIZE] = "", no_request[64];
     *receipt = (store_receipt){0};
     problem[0] = '\0';
-    loom_status st = type == BODY_JSON ? store_json(db, body, receipt, why) : store_add(db, body, receipt);
+    loom_status st = type == BODY_JSON ? store_json(db, signal, body, receipt, why) : signals[signal].add(db, body, receipt);
+    snprintf(no_request, sizeof no_request, "the body is not an %s", signals[signal].request);
     switch (st) {
     case LOOM_OK:
-        stored(answer, type, receipt);
+        stored(answer, signal, type, receipt);
         break;
     case LOOM_EMALFORMED:
-        otlp_answer_error(answer, type, 400, why[0] != '\0' ? why : "the body is not an ExportTraceServiceRequest");
+        otlp_answer_error(answer, type, 400, why[0] != '\0' ? why : no_request);
         break;
     default:
-        snprintf(problem, STORE_PROBLEM_SIZE, "cannot store spans: %s",
+        snprintf(problem, STORE_PROBLEM_SIZE, "cannot store %s: %s", signals[signal].what,
                  st == LOOM_ENOMEM ? loom_status_text(st) : store_problem(db));
         otlp_answer_error(answer, type, 503, "the trace database cannot be written just now");
         break;

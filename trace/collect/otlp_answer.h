@@ -6,6 +6,7 @@
 #include "trace/collect/store.h"
 #include "trace/otlp/protobuf_write.h"
 
+typedef enum otlp_signal { OTLP_TRACES, OTLP_LOGS } otlp_signal;
 typedef enum body_type { BODY_PROTOBUF, BODY_JSON, BODY_UNKNOWN } body_type;
 
 /* An answer; body is the caller's to pb_fini(). */
@@ -20,7 +21,7 @@ body_type otlp_body_type(const char *content_type);
 /* A google.rpc.Status in the encoding of the request, as the specification asks, or plain text when that is unknown. */
 void otlp_answer_error(otlp_answer *answer, body_type type, uint16_t status, const char *message);
 /* Decodes body and stores it. problem gets a sentence for the log when the fault is ours, or is empty. */
-void otlp_answer_export(otlp_answer *answer, body_type type, loom_bytes body, store *db, store_receipt *receipt,
+void otlp_answer_export(otlp_answer *answer, otlp_signal signal, body_type type, loom_bytes body, store *db, store_receipt *receipt,
                         char problem[STORE_PROBLEM_SIZE]);
 
 #endif

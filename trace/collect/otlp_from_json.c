@@ -130,6 +130,35 @@ static const field resource_spans_fields[] = {{"resource", RESOURCE_SPANS_RESOUR
                                               {0}};
 static const message resource_spans = {resource_spans_fields};
 
+static const field log_record_fields[] = {{"timeUnixNano", LOG_TIME, FIELD_FIXED64, NULL},
+                                          {"observedTimeUnixNano", LOG_OBSERVED_TIME, FIELD_FIXED64, NULL},
+                                          {"severityNumber", LOG_SEVERITY_NUMBER, FIELD_ENUM, NULL},
+                                          {"severityText", LOG_SEVERITY_TEXT, FIELD_STRING, NULL},
+                                          {"body", LOG_BODY, FIELD_MESSAGE, &any_value_message},
+                                          {"attributes", LOG_ATTRIBUTES, FIELD_MESSAGES, &key_value},
+                                          {"droppedAttributesCount", LOG_DROPPED_ATTRIBUTES, FIELD_UINT32, NULL},
+                                          {"flags", LOG_FLAGS, FIELD_FIXED32, NULL},
+                                          {"traceId", LOG_TRACE_ID, FIELD_TRACE_ID, NULL},
+                                          {"spanId", LOG_SPAN_ID, FIELD_SPAN_ID, NULL},
+                                          {"eventName", LOG_EVENT_NAME, FIELD_STRING, NULL},
+                                          {0}};
+static const message log_record_message = {log_record_fields};
+
+static const field scope_logs_fields[] = {{"scope", SCOPE_LOGS_SCOPE, FIELD_MESSAGE, &scope},
+                                          {"logRecords", SCOPE_LOGS_LOG_RECORDS, FIELD_MESSAGES, &log_record_message},
+                                          {"schemaUrl", SCOPE_LOGS_SCHEMA_URL, FIELD_STRING, NULL},
+                                          {0}};
+static const message scope_logs = {scope_logs_fields};
+
+static const field resource_logs_fields[] = {{"resource", RESOURCE_LOGS_RESOURCE, FIELD_MESSAGE, &resource},
+                                             {"scopeLogs", RESOURCE_LOGS_SCOPE_LOGS, FIELD_MESSAGES, &scope_logs},
+                                             {"schemaUrl", RESOURCE_LOGS_SCHEMA_URL, FIELD_STRING, NULL},
+                                             {0}};
+static const message resource_logs = {resource_logs_fields};
+
+static const field logs_request_fields[] = {{"resourceLogs", LOGS_REQUEST_RESOURCE_LOGS, FIELD_MESSAGES, &resource_logs}, {0}};
+static const message logs_request = {logs_request_fields};
+
 static const field request_fields[] = {{"resourceSpans", REQUEST_RESOURCE_SPANS, FIELD_MESSAGES, &resource_spans}, {0}};
 static const message request = {request_fields};
 
@@ -365,7 +394,7 @@ static loom_str without_bom(loom_str text)
 }
 
 /* jansson tells what it did not like; only a lack of memory is not the sender's fault. */
-static loom_status load(json_t **out, loom_str json, char *problem)
+static loom_status load(json_t **out, loom_str json, const char *name, char *problem)
 {
     json_error_t error;
     /* JSON_REJECT_DUPLICATES: which of two trace ids a reader takes should not be a matter of taste. */
@@ -374,7 +403,7 @@ static loom_status load(json_t **out, loom_str json, char *problem)
         return LOOM_OK;
     }
     if (*out != NULL) {
-        snprintf(problem, OTLP_JSON_PROBLEM_SIZE, "an ExportTraceServiceRequest is a JSON object");
+        snprintf(problem, OTLP_JSON_PROBLEM_SIZE, "an %s is a JSON object", name);
         json_decref(*out);
         *out = NULL;
         return LOOM_EMALFORMED;
@@ -386,19 +415,19 @@ static loom_status load(json_t **out, loom_str json, char *problem)
     return LOOM_EMALFORMED;
 }
 
-loom_status otlp_from_json(pb_buf *out, loom_str json, char problem[OTLP_JSON_PROBLEM_SIZE])
+static loom_status convert(pb_buf *out, loom_str json, const message *to, const char *name, char problem[OTLP_JSON_PROBLEM_SIZE])
 {
     encoding e = {.out = out, .problem = problem};
     size_t mark = out->len;
     json_t *root;
     problem[0] = '\0';
-    loom_status st = load(&root, json.len > 0 ? without_bom(json) : (loom_str){"", 0}, problem);
+    loom_status st = load(&root, json.len > 0 ? without_bom(json) : (loom_str){"", 0}, name, problem);
     if (st != LOOM_OK) {
         return st;
     }
     /* Jaeger's /api/v3 wraps what it found in {"result": …}, the form of a gRPC gateway's stream. */
     const json_t *result = json_object_get(root, "result");
-    st = put_fields(&e, &request, json_is_object(result) ? result : root, 0);
+    st = put_fields(&e, to, json_is_object(result) ? result : root, 0);
     json_decref(root);
     if (st == LOOM_OK && out->failed) {
         st = LOOM_ENOMEM;
@@ -407,4 +436,14 @@ loom_status otlp_from_json(pb_buf *out, loom_str json, char problem[OTLP_JSON_PR
         pb_rollback(out, mark);
     }
     return st;
+}
+
+loom_status otlp_from_json(pb_buf *out, loom_str json, char problem[OTLP_JSON_PROBLEM_SIZE])
+{
+    return convert(out, json, &request, "ExportTraceServiceRequest", problem);
+}
+
+loom_status otlp_logs_from_json(pb_buf *out, loom_str json, char problem[OTLP_JSON_PROBLEM_SIZE])
+{
+    return convert(out, json, &logs_request, "ExportLogsServiceRequest", problem);
 }

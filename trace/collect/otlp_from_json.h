@@ -14,5 +14,7 @@
  * LOOM_EMALFORMED: no JSON, or a field of the wrong type; problem says which and where. LOOM_ENOMEM: no memory, or
  * over the limit of out. Unknown fields are ignored, as the specification asks. */
 LOOM_MUST_CHECK loom_status otlp_from_json(pb_buf *out, loom_str json, char problem[OTLP_JSON_PROBLEM_SIZE]);
+/* The same for an ExportLogsServiceRequest. */
+LOOM_MUST_CHECK loom_status otlp_logs_from_json(pb_buf *out, loom_str json, char problem[OTLP_JSON_PROBLEM_SIZE]);
 
 #endif

@@ -46,6 +46,17 @@ typedef struct store_receipt {
  * LOOM_EMALFORMED: not a request. LOOM_EBUSY: another writer. LOOM_EIO: disk full and the like. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status store_add(store *s, loom_bytes request, store_receipt *receipt);
 
+/* Stores the log records of an encoded ExportLogsServiceRequest, as store_add() does; those without a trace id have no place to
+ * be shown at, and are rejected, as are those over STORE_LOG_MAX. The latest STORE_LOGS_MAX are kept, and none of a trace
+ * that is dropped. */
+enum { STORE_LOG_MAX = 8 * 1024, STORE_LOGS_MAX = 100000 };
+LOOM_MUST_CHECK loom_status store_add_logs(store *s, loom_bytes request, store_receipt *receipt);
+LOOM_MUST_CHECK loom_status store_count_logs(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], uint64_t *count);
+/* The log records of a trace in the order of their times, up to max; visit returns false to stop. */
+struct log_record;
+LOOM_MUST_CHECK loom_status store_visit_logs(store *s, const uint8_t id[LOOM_TRACE_ID_SIZE], size_t max,
+                                             bool (*visit)(void *user, const struct log_record *log, loom_str service), void *user);
+
 typedef struct store_attr {
     loom_str key, value;
 } store_attr;

@@ -25,7 +25,7 @@ static int find_oldest(store *s, oldest_trace *out)
 
 static int drop(store *s, sqlite3_int64 number)
 {
-    static const enum store_write parts[] = {WRITE_DROP_BLOCKS, WRITE_DROP_IDS, WRITE_DROP_LINKS, WRITE_DROP_TRACE};
+    static const enum store_write parts[] = {WRITE_DROP_BLOCKS, WRITE_DROP_IDS, WRITE_DROP_LINKS, WRITE_DROP_LOGS, WRITE_DROP_TRACE};
     int code = SQLITE_OK;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && code == SQLITE_OK; i++) {
         sqlite3_bind_int64(s->write[parts[i]], 1, number);

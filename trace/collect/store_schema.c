@@ -2,7 +2,7 @@
 /* The tables of the store, and how those of an older version become them. */
 #include "trace/collect/store_internal.h"
 
-enum { SCHEMA_VERSION = 3, VERSION_2 = 2 };
+enum { SCHEMA_VERSION = 4, VERSION_2 = 2, VERSION_3 = 3 };
 
 /* Spans of one trace that came in one request are one row, a block: an ExportTraceServiceRequest with the bytes of the spans
  * as they came, which are decoded when they are shown. A span costs one insertion, of its id, which tells what has been
@@ -13,8 +13,14 @@ enum { SCHEMA_VERSION = 3, VERSION_2 = 2 };
     "CREATE INDEX traces_by_duration ON traces (finish - start);"                                                             \
     "CREATE INDEX traces_failed ON traces (start) WHERE errors > 0;"                                                          \
     "CREATE TABLE links (linked INTEGER NOT NULL, trace INTEGER NOT NULL, PRIMARY KEY (linked, trace)) WITHOUT ROWID;"        \
-    "CREATE INDEX links_by_trace ON links (trace);"                                                                           \
-    "PRAGMA user_version = 3;"
+    "CREATE INDEX links_by_trace ON links (trace);" TABLES_SINCE_4
+
+/* Log records are found by the id of their trace, whose spans may come later, or never. */
+#define TABLES_SINCE_4                                                                                                          \
+    "CREATE TABLE logs (number INTEGER PRIMARY KEY, trace_id BLOB NOT NULL, time INTEGER NOT NULL, service TEXT NOT NULL,"    \
+    " record BLOB NOT NULL);"                                                                                                  \
+    "CREATE INDEX logs_by_trace ON logs (trace_id, time);"                                                                    \
+    "PRAGMA user_version = 4;"
 
 static const char schema[] =
     "CREATE TABLE traces (number INTEGER PRIMARY KEY, trace_id BLOB NOT NULL UNIQUE, start INTEGER NOT NULL, spans INTEGER NOT NULL,"
@@ -68,6 +74,9 @@ loom_status store_schema_make(store *s)
     }
     if (version == VERSION_2) {
         return store_exec(s, from_version_2);
+    }
+    if (version == VERSION_3) {
+        return store_exec(s, TABLES_SINCE_4);
     }
     return version == 0 && tables == 0 ? store_exec(s, schema) : LOOM_EVERSION;
 }

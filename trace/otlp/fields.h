@@ -42,6 +42,25 @@ enum {
 };
 enum { STATUS_MESSAGE = 2, STATUS_CODE = 3 };
 
+/* ---- opentelemetry/proto/collector/logs/v1/logs_service.proto, logs/v1/logs.proto ---- */
+
+enum { LOGS_REQUEST_RESOURCE_LOGS = 1 }; /* ExportLogsServiceRequest; its response is like that of traces */
+enum { RESOURCE_LOGS_RESOURCE = 1, RESOURCE_LOGS_SCOPE_LOGS = 2, RESOURCE_LOGS_SCHEMA_URL = 3 };
+enum { SCOPE_LOGS_SCOPE = 1, SCOPE_LOGS_LOG_RECORDS = 2, SCOPE_LOGS_SCHEMA_URL = 3 };
+enum {
+    LOG_TIME = 1,
+    LOG_SEVERITY_NUMBER = 2,
+    LOG_SEVERITY_TEXT = 3,
+    LOG_BODY = 5,
+    LOG_ATTRIBUTES = 6,
+    LOG_DROPPED_ATTRIBUTES = 7,
+    LOG_FLAGS = 8,
+    LOG_TRACE_ID = 9,
+    LOG_SPAN_ID = 10,
+    LOG_OBSERVED_TIME = 11,
+    LOG_EVENT_NAME = 12
+};
+
 /* ---- opentelemetry/proto/resource/v1/resource.proto ---- */
 
 enum { RESOURCE_ATTRIBUTES = 1, RESOURCE_DROPPED_ATTRIBUTES = 2 };

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "base/str.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/collect/trace_fixture.h"
+#include "trace/collect/logs.h"
+#include "trace/collect/otlp_from_json.h"
 #include "trace/collect/store.h"
 
 #include <sqlite3.h>
@@ -500,6 +503,127 @@ static void run_sql(const char *path, const char *sql)
     sqlite3_close(raw);
 }
 
+/* ---- logs ---- */
+
+static loom_status add_logs(store *db, const char *json, store_receipt *receipt)
+{
+    pb_buf request;
+    char why[OTLP_JSON_PROBLEM_SIZE];
+    pb_init(&request, NULL, 0, 1 << 20);
+    assert_status(LOOM_OK, otlp_logs_from_json(&request, str_of(json), why));
+    const loom_status st = store_add_logs(db, (loom_bytes){request.data, request.len}, receipt);
+    pb_fini(&request);
+    return st;
+}
+
+#define TRACE_1 "01010101010101010101010101010101"
+#define LOGS(records) "{\"resourceLogs\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"shop\"}}]},\"scopeLogs\":[{\"logRecords\":[" records "]}]}]}"
+#define LOG(time, text) "{\"traceId\":\"" TRACE_1 "\",\"spanId\":\"0000000000000007\",\"timeUnixNano\":\"" time "\",\"severityNumber\":17,\"severityText\":\"ERROR\",\"body\":{\"stringValue\":\"" text "\"},\"attributes\":[{\"key\":\"n\",\"value\":{\"intValue\":\"3\"}}]}"
+
+static bool print_log(void *user, const log_record *log, loom_str service)
+{
+    log_print_json(user, log, service);
+    return true;
+}
+
+/* The logs of trace 1 as JSON, one behind the other. */
+static void assert_logs(store *db, const char *expected)
+{
+    pb_buf out;
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    memset(id, 1, sizeof id);
+    pb_init(&out, NULL, 0, 1 << 16);
+    assert_status(LOOM_OK, store_visit_logs(db, id, 10, print_log, &out));
+    pb_raw(&out, "", 1);
+    assert_string_equal(expected, (const char *)out.data);
+    pb_fini(&out);
+}
+
+#define SHOWN(time, text) "{\"time_unix_ns\":\"" time "\",\"span_id\":\"0000000000000007\",\"severity\":17,\"severity_text\":\"ERROR\",\"service\":\"shop\",\"body\":\"" text "\",\"attributes\":[[\"n\",3]]}"
+
+static void log_records_are_found_by_their_trace_in_the_order_of_their_times(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    store_receipt receipt;
+    uint64_t count;
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    memset(id, 1, sizeof id);
+    assert_logs(f->db, "");
+    assert_status(LOOM_OK, add_logs(f->db, LOGS(LOG("2000", "later") "," LOG("1000", "first")), &receipt)); /* before any span */
+    assert_int_equal(2, receipt.stored);
+    assert_logs(f->db, SHOWN("1000", "first") SHOWN("2000", "later"));
+    assert_status(LOOM_OK, store_count_logs(f->db, id, &count));
+    assert_int_equal(2, count);
+    close_fixture(f);
+}
+
+static void log_records_without_a_place_are_rejected_and_those_sent_again_are_known(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    store_receipt receipt;
+    char large[STORE_LOG_MAX + 1024];
+    assert_status(LOOM_OK, add_logs(f->db, LOGS("{\"body\":{\"stringValue\":\"of no trace\"}}," LOG("1", "kept")), &receipt));
+    assert_int_equal(1, receipt.stored);
+    assert_int_equal(1, receipt.rejected);
+    assert_status(LOOM_OK, add_logs(f->db, LOGS(LOG("1", "kept")), &receipt));
+    assert_int_equal(0, receipt.stored);
+    assert_int_equal(1, receipt.known);
+    const int head = snprintf(large, sizeof large, "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"traceId\":\"" TRACE_1 "\",\"severityText\":\"");
+    memset(large + head, 'x', STORE_LOG_MAX);
+    snprintf(large + head + STORE_LOG_MAX, sizeof large - (size_t)head - STORE_LOG_MAX, "\"}]}]}]}");
+    assert_status(LOOM_OK, add_logs(f->db, large, &receipt));
+    assert_int_equal(1, receipt.rejected);
+    assert_logs(f->db, SHOWN("1", "kept"));
+    close_fixture(f);
+}
+
+static void log_records_go_with_their_trace(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(1); /* one span is kept */
+    store_receipt receipt;
+    fixture_span spans[2] = {at_time(1), at_time(2)};
+    add(f->db, 1, &spans[0], 1);
+    assert_status(LOOM_OK, add_logs(f->db, LOGS(LOG("1", "gone")), &receipt));
+    add(f->db, 2, &spans[1], 1);
+    assert_int_equal(1, list(f->db, (store_filter){0}).count);
+    assert_logs(f->db, "");
+    close_fixture(f);
+}
+
+static void a_request_of_logs_that_is_none_stores_nothing(void **state)
+{
+    (void)state;
+    static const uint8_t bad[] = {0x0a, 8, 0x12, 6, 0x12, 4, 0x4a, 2, 1, 1}; /* a trace id of two bytes */
+    static const uint8_t cut[] = {0x0a, 8, 0x12};
+    fixture *f = open_fixture(0);
+    store_receipt receipt;
+    assert_status(LOOM_EMALFORMED, store_add_logs(f->db, (loom_bytes){bad, sizeof bad}, &receipt));
+    assert_status(LOOM_EMALFORMED, store_add_logs(f->db, (loom_bytes){cut, sizeof cut}, &receipt));
+    assert_status(LOOM_OK, store_add_logs(f->db, (loom_bytes){0}, &receipt));
+    assert_status(LOOM_OK, add_logs(f->db, LOGS(LOG("1", "goes on")), &receipt));
+    assert_logs(f->db, SHOWN("1", "goes on"));
+    close_fixture(f);
+}
+
+static void database_of_version_3_is_brought_up_to_date(void **state)
+{
+    (void)state;
+    fixture *f = open_fixture(0);
+    store_receipt receipt;
+    fixture_span span = at_time(1);
+    add(f->db, 1, &span, 1);
+    store_close(f->db);
+    run_sql(f->path, "DROP TABLE logs; PRAGMA user_version = 3;");
+    assert_status(LOOM_OK, store_open_writer(&f->db, f->path, &(store_retention){0}, f->problem));
+    assert_int_equal(1, list(f->db, (store_filter){0}).count);
+    assert_status(LOOM_OK, add_logs(f->db, LOGS(LOG("1", "now")), &receipt));
+    assert_logs(f->db, SHOWN("1", "now"));
+    close_fixture(f);
+}
+
 static void database_of_version_2_is_brought_up_to_date(void **state)
 {
     (void)state;
@@ -510,7 +634,7 @@ static void database_of_version_2_is_brought_up_to_date(void **state)
     add(f->db, 1, &spans[0], 1);
     add(f->db, 2, &spans[1], 1);
     store_close(f->db);
-    run_sql(f->path, "DROP INDEX traces_by_duration; DROP INDEX traces_failed; DROP TABLE links; ALTER TABLE traces DROP COLUMN finish;"
+    run_sql(f->path, "DROP INDEX traces_by_duration; DROP INDEX traces_failed; DROP TABLE links; DROP TABLE logs; ALTER TABLE traces DROP COLUMN finish;"
                      "ALTER TABLE traces DROP COLUMN errors; PRAGMA user_version = 2;");
     store *reader;
     assert_status(LOOM_EVERSION, store_open_reader(&reader, f->path, f->problem));
@@ -733,6 +857,11 @@ int main(void)
         cmocka_unit_test(stored_spans_survive_closing),
         cmocka_unit_test(slowest_and_failed_traces_are_found_among_all),
         cmocka_unit_test(database_of_version_2_is_brought_up_to_date),
+        cmocka_unit_test(database_of_version_3_is_brought_up_to_date),
+        cmocka_unit_test(log_records_are_found_by_their_trace_in_the_order_of_their_times),
+        cmocka_unit_test(log_records_without_a_place_are_rejected_and_those_sent_again_are_known),
+        cmocka_unit_test(log_records_go_with_their_trace),
+        cmocka_unit_test(a_request_of_logs_that_is_none_stores_nothing),
         cmocka_unit_test(traces_that_link_to_one_are_found_until_they_are_dropped),
         cmocka_unit_test(reading_a_database_that_is_not_there_says_so),
         cmocka_unit_test(file_of_another_program_is_refused),

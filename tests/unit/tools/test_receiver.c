@@ -606,6 +606,39 @@ static void call_is_stored_and_answered_with_a_message_and_a_status(void **state
     pb_fini(&body);
 }
 
+#define LOGS_CALL "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+
+static uint64_t stored_logs(fixture *f)
+{
+    uint64_t count = 0;
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    memset(id, 0x11, sizeof id);
+    assert_status(LOOM_OK, store_count_logs(f->db, id, &count));
+    return count;
+}
+
+static void logs_are_stored_from_both_doors(void **state)
+{
+    fixture *f = *state;
+    static const char json[] = "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"traceId\":\"11111111111111111111111111111111\",\"timeUnixNano\":\"5\"},"
+                               "{\"body\":{\"stringValue\":\"of no trace\"}}]}]}]}";
+    /* resource_logs { scope_logs { log_records { time_unix_nano, trace_id } } } */
+    static const uint8_t record[] = {0x0a, 31, 0x12, 29, 0x12, 27, 0x09, 6, 0, 0, 0, 0, 0, 0, 0, 0x4a, 16, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11,
+                                     0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11};
+    uint8_t call[64];
+    answer a = request(f, "/v1/logs", JSON, NULL, json, sizeof json - 1);
+    assert_int_equal(a.status, 200);
+    assert_non_null(strstr((const char *)a.body, "\"rejectedLogRecords\":\"1\""));
+    assert_int_equal(stored_logs(f), 1);
+    a = request2(f, LOGS_CALL, GRPC, NULL, call, framed(call, false, record, sizeof record));
+    assert_string_equal(a.grpc_status, "0");
+    assert_int_equal(stored_logs(f), 2);
+    assert_int_equal(receiver_read_counts(f->r).logs, 2);
+    a = request(f, "/v1/logs", JSON, NULL, "[]", 2);
+    assert_int_equal(a.status, 400);
+    assert_non_null(strstr((const char *)a.body, "an ExportLogsServiceRequest is a JSON object"));
+}
+
 static void spans_of_a_call_without_ids_are_a_partial_success(void **state)
 {
     fixture *f = *state;
@@ -635,7 +668,7 @@ static void bad_calls_are_refused_by_status(void **state)
         {CALL, "grpc-encoding: deflate", "\1\0\0\0\1x", 6, "12",
          "of compressions only gzip is supported: set the exporter's compression to gzip or none"},
         {CALL, "grpc-encoding: gzip", "\1\0\0\0\1x", 6, "3", "the body is not gzip"},
-        {"/some.Service/Method", NULL, "\0\0\0\0\0", 5, "12", "of calls there is only " CALL},
+        {"/some.Service/Method", NULL, "\0\0\0\0\0", 5, "12", "of calls there are only " CALL " and " LOGS_CALL},
     };
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         answer a = request2(f, calls[i].path, GRPC, calls[i].more, calls[i].body, calls[i].len);
@@ -690,6 +723,7 @@ int main(void)
         TEST(http2_is_taken_on_the_same_port),
         TEST(largest_body_is_read_over_http2_and_a_larger_one_is_answered_with_413),
         TEST(call_is_stored_and_answered_with_a_message_and_a_status),
+        TEST(logs_are_stored_from_both_doors),
         TEST(spans_of_a_call_without_ids_are_a_partial_success),
         TEST(bad_calls_are_refused_by_status),
         TEST(too_large_call_is_exhausted),

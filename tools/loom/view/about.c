@@ -61,6 +61,8 @@ static void describe(view_job *job)
     if (st == LOOM_OK || st == LOOM_ENOTFOUND) { /* what links to it may have come first */
         st = store_linking(job->reader, id, linking, LINKING_MAX, &count);
     }
+    uint64_t logs = 0;
+    st = st == LOOM_OK ? store_count_logs(job->reader, id, &logs) : st;
     if (st != LOOM_OK) {
         view_job_fail_read(job, st);
         return;
@@ -69,7 +71,7 @@ static void describe(view_job *job)
     for (size_t i = 0; i < count; i++) {
         add_links_of(job, linking[i], &l);
     }
-    view_write_json(job, json_pack("{s:I, s:o}", "spans", (json_int_t)total, "linked", l.links));
+    view_write_json(job, json_pack("{s:I, s:I, s:o}", "spans", (json_int_t)total, "logs", (json_int_t)logs, "linked", l.links));
 }
 
 void view_about(void *user, http_request *r)

@@ -171,6 +171,7 @@ void view_write_json(view_job *job, struct json_t *what);
 void view_traces(void *user, http_request *r);
 void view_trace(void *user, http_request *r);
 void view_about(void *user, http_request *r);
+void view_logs(void *user, http_request *r);
 /* What follows the route. False: the job has failed. */
 bool view_read_trace_id(view_job *job, uint8_t id[LOOM_TRACE_ID_SIZE]);
 void view_errors(void *user, http_request *r);

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "host/http/query.h"
 #include "tools/loom/view/internal.h"
+#include "trace/collect/logs.h"
 #include "trace/collect/regroup.h"
 #include "trace/otlp/json.h"
 #include "trace/view/summary.h"
@@ -19,7 +20,8 @@ enum {
     SPAN_BYTES_MAX = 8 * 1024 * 1024, /* of those, as they are stored; as JSON they are some three times as long */
     READ_SPANS_MAX = 100000,          /* among which they are the earliest */
     READ_BYTES_MAX = 32 * 1024 * 1024,
-    JSON_MAX = 64 * 1024 * 1024
+    JSON_MAX = 64 * 1024 * 1024,
+    LOGS_MAX = 2000                   /* of one trace */
 };
 
 /* ---- the list ---- */
@@ -185,6 +187,49 @@ static void load_trace(view_job *job)
         view_job_fail_read(job, st);
     }
     span_list_fini(&list);
+}
+
+/* ---- the log of one trace ---- */
+
+typedef struct log_output {
+    pb_buf json;
+    size_t count;
+} log_output;
+
+static bool write_log(void *user, const log_record *log, loom_str service)
+{
+    log_output *o = user;
+    if (o->count++ > 0) {
+        json_put_format(&o->json, ",");
+    }
+    log_print_json(&o->json, log, service);
+    return !o->json.failed;
+}
+
+static void load_logs(view_job *job)
+{
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    log_output o = {.count = 0};
+    if (!view_query(job, NULL, NULL) || !view_read_trace_id(job, id)) {
+        return;
+    }
+    pb_init(&o.json, NULL, 0, JSON_MAX);
+    json_put_format(&o.json, "{\"logs\":[");
+    const loom_status st = store_visit_logs(job->reader, id, LOGS_MAX, write_log, &o);
+    json_put_format(&o.json, "]%s}\n", o.count == LOGS_MAX || st == LOOM_ETIMEDOUT ? ",\"truncated\":true" : "");
+    if (st != LOOM_OK && st != LOOM_ETIMEDOUT) {
+        view_job_fail_read(job, st);
+    } else if (o.json.failed) {
+        view_job_fail(job, 500, "cannot write the log: %s", loom_status_text(LOOM_ENOMEM));
+    } else {
+        fwrite(o.json.data, 1, o.json.len, job->out);
+    }
+    pb_fini(&o.json);
+}
+
+void view_logs(void *user, http_request *r)
+{
+    view_job_start(user, r, load_logs);
 }
 
 void view_trace(void *user, http_request *r)

@@ -70,6 +70,7 @@ static const http_route routes[] = {
     {.method = "GET", .path = "/api/state", .handle = view_state},
     {.method = "GET", .path = "/api/traces", .handle = view_traces},
     {.method = "GET", .path = "/api/traces/", .below = true, .handle = view_trace},
+    {.method = "GET", .path = "/api/logs/", .below = true, .handle = view_logs},
     {.method = "GET", .path = "/api/about/", .below = true, .handle = view_about},
     {.method = "GET", .path = "/api/latency", .handle = view_latency},
     {.method = "GET", .path = "/api/errors", .handle = view_errors},

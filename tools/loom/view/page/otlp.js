@@ -42,8 +42,19 @@ export function readTrace(request) {
     message: span.status?.message ?? "",
     attributes: pairs(span.attributes),
     events: (span.events ?? []).map((event) => ({ name: event.name, at: since(event.timeUnixNano), attributes: pairs(event.attributes) })),
+    logs: [],
     links: (span.links ?? []).map(({ traceId, spanId }) => ({ traceId, spanId })),
   }));
   spans.sort((a, b) => a.start - b.start || b.end - a.end);
-  return { beginMs: Number(begin / 1000000n), spans };
+  return { beginMs: Number(begin / 1000000n), begin, spans };
+}
+
+/** Log records of /api/logs as what the page shows, on the same scale of time. Of which span: "" when it is not said. */
+export function readLogs(logs, begin) {
+  const plain = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  return logs.map(({ time_unix_ns: at, span_id: spanId, severity, severity_text: word, event, body, service, attributes }) => ({
+    spanId: spanId ?? "", service: service ?? "", at: Number(BigInt(at) - begin), level: severity ?? 0,
+    word: word || (["", "trace", "debug", "info", "warn", "error", "fatal"][Math.ceil((severity ?? 0) / 4)] ?? ""),
+    text: body !== undefined ? plain(body) : event ?? "", attributes: (attributes ?? []).map(([key, value]) => [key, plain(value)]),
+  }));
 }

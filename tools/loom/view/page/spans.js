@@ -150,7 +150,7 @@ export function spansView({ onchoose, signal }) {
   watch.observe(scroller);
   signal.addEventListener("abort", () => watch.disconnect());
   return {
-    node, show, reveal, choose, focus: () => scroller.focus({ preventScroll: true }),
+    node, show, reveal, choose, current: () => rows[chosen], focus: () => scroller.focus({ preventScroll: true }),
     keys: {
       next: () => choose(chosen + 1),
       previous: () => choose(chosen - 1),

@@ -6,15 +6,16 @@ import { eventLog, rowDetails } from "./details.js";
 import { el, empty, put } from "./dom.js";
 import { count, duration, time } from "./format.js";
 import { follow } from "./live.js";
-import { readTrace } from "./otlp.js";
+import { readLogs, readTrace } from "./otlp.js";
 import { spansView } from "./spans.js";
 import { buildTree, criticalPath } from "./waterfall.js";
 
+const LOGS_MAX = 2000; // of one trace, as the server has it
 const GROWING_SPANS_MAX = 5000; // of a larger one only the number is told, and a button shows the rest
 
-export function modelOf(request) {
-  const { beginMs, spans } = readTrace(request), roots = buildTree(spans);
-  return { beginMs, spans, roots, critical: criticalPath(roots), total: spans.reduce((most, { end }) => Math.max(most, end), 1), whole: request.truncated ? request.total : spans.length };
+export function modelOf(request) { // of which the log is loaded apart
+  const { beginMs, begin, spans } = readTrace(request), roots = buildTree(spans);
+  return { beginMs, begin, spans, roots, logs: [], critical: criticalPath(roots), total: spans.reduce((most, { end }) => Math.max(most, end), 1), whole: request.truncated ? request.total : spans.length };
 }
 
 function titleOf(id, trace, state) {
@@ -32,13 +33,21 @@ function titleOf(id, trace, state) {
 }
 
 export async function showTrace(main, { id, parameters, signal, state }) {
-  let trace, about = { spans: 0, linked: [] }, row = null;
+  let trace, about = { spans: 0, logs: 0, linked: [] }, row = null;
   try {
-    trace = modelOf(await get(`/api/traces/${id}`, signal));
+    trace = await load();
   } catch (error) {
     if (error.name !== "AbortError") main.replaceChildren(empty("The trace cannot be shown", error.message));
     return;
   }
+  async function load() {
+    const [request, { logs }] = await Promise.all([get(`/api/traces/${id}`, signal), get(`/api/logs/${id}`, signal)]), model = modelOf(request);
+    const byId = new Map(model.spans.map((span) => [span.id, span]));
+    model.logs = readLogs(logs, model.begin);
+    for (const log of model.logs) (byId.get(log.spanId) ?? {}).logs?.push(log);
+    return model;
+  }
+
   const title = el("div", { class: "title" }), note = el("p", { class: "hint", role: "status" }), log = el("details", { class: "group log-of-trace", ontoggle: showLog });
   const details = el("aside", { class: "details", "aria-label": "The chosen span", tabindex: "0" });
   const view = spansView({ signal, onchoose: (chosen) => { row = chosen; showDetails(); } });
@@ -50,9 +59,9 @@ export async function showTrace(main, { id, parameters, signal, state }) {
   const showDetails = () => { if (row) put(details, rowDetails(id, row, linkedFrom, view.reveal)); };
 
   function showLog() {
-    const events = eventLog(trace.spans, trace.beginMs, view.reveal);
+    const events = eventLog(trace.spans, trace.logs, trace.beginMs, view.reveal);
     log.hidden = events.count === 0;
-    put(log, el("summary", {}, el("strong", {}, "Log"), `${count(events.count)} ${events.count === 1 ? "event" : "events"} of all spans`), log.open ? el("div", { class: "scroll" }, events.node()) : null);
+    put(log, el("summary", {}, el("strong", {}, "Log"), `${count(events.count)} ${events.count === 1 ? "line" : "lines"}: what was logged, and the events of all spans`), log.open ? el("div", { class: "scroll" }, events.node()) : null);
   }
 
   function show() {
@@ -63,8 +72,9 @@ export async function showTrace(main, { id, parameters, signal, state }) {
   }
 
   async function grow() {
-    trace = modelOf(await get(`/api/traces/${id}`, signal));
+    trace = await load();
     show();
+    row = view.current() ?? row; // with what is new of it
     showDetails();
   }
 
@@ -72,7 +82,7 @@ export async function showTrace(main, { id, parameters, signal, state }) {
     const isNew = JSON.stringify(answer.linked) !== JSON.stringify(about.linked);
     about = answer;
     if (isNew) showDetails();
-    if (answer.spans <= trace.whole) return;
+    if (answer.spans <= trace.whole && Math.min(answer.logs, LOGS_MAX) <= trace.logs.length) return;
     if (answer.spans <= GROWING_SPANS_MAX) await grow();
     else put(note, `${count(answer.spans - trace.whole)} spans have come since. `, el("button", { type: "button", onclick: () => grow().catch(() => {}) }, "Show them"));
   }
