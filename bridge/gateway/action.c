@@ -15,6 +15,7 @@
 enum {
     WINDOW_CHUNKS = 64,
     WINDOW_BYTES = 1024 * 1024,
+    ASK_MS = 3000,   /* that the broker may take to say what it knows */
     GRACE_MS = 1000, /* the broker's own deadline comes first */
     DIGEST_SIZE = crypto_generichash_BYTES_MIN
 };
@@ -24,6 +25,7 @@ typedef struct call {
     sse s;
     loom_span *span;   /* action.invoke */
     bool streams;      /* the client takes parts */
+    void (*take)(exchange *x, loom_bytes result); /* answers with it; NULL: it is the answer */
     bool due, begun;   /* the stream of them is to begin, has begun */
     uint64_t outcome;
     uint64_t chunks, chunk_bytes, granted;
@@ -35,6 +37,7 @@ typedef struct call {
 typedef struct call_ask {
     char capability[LOOM_TOPIC_MAX + 1], content_type[LOOM_CONTENT_TYPE_MAX + 1], version[FRAME_VERSION_MAX + 1];
     uint32_t deadline_ms, idle_ms;
+    loom_bytes payload;
     loom_str key; /* Idempotency-Key */
     uint8_t digest[DIGEST_SIZE];
 } call_ask;
@@ -171,7 +174,9 @@ static void put_result(call *c)
 static void answer(call *c)
 {
     const loom_bytes payload = {c->p.payload, c->p.payload_len};
-    if (c->p.status == 200) {
+    if (c->p.status == 200 && c->take != NULL) {
+        c->take(&c->p.x, payload);
+    } else if (c->p.status == 200) {
         exchange_answer(&c->p.x, 200, &(exchange_body){.type = payload_type(payload), .bytes = payload});
     } else {
         exchange_fail(&c->p.x, c->p.status, c->p.code, "%s", c->p.text);
@@ -303,12 +308,20 @@ static bool read_key(exchange *x, call_ask *a)
     return true;
 }
 
+static bool has_bus(exchange *x)
+{
+    if (x->gateway->port == NULL) {
+        exchange_fail(x, 503, "not_connected", "the gateway is not on the bus");
+    }
+    return x->gateway->port != NULL;
+}
+
 static bool read_ask(exchange *x, call_ask *a)
 {
     const parameter_spec specs[] = {{.name = "deadline", .ms = &a->deadline_ms},
                                     {.name = "idle", .ms = &a->idle_ms},
                                     {.name = "version", .text = a->version, .size = sizeof a->version}};
-    *a = (call_ask){.deadline_ms = GATEWAY_DEADLINE_MS};
+    *a = (call_ask){.deadline_ms = GATEWAY_DEADLINE_MS, .payload = http_request_body(x->request)};
     if (!path_name(x, a->capability, "capability", check_capability) || !content_type(x, a->content_type) ||
         !parameters_read(x, specs, sizeof specs / sizeof *specs) || !read_key(x, a)) {
         return false;
@@ -317,11 +330,7 @@ static bool read_ask(exchange *x, call_ask *a)
         exchange_fail(x, 413, "too_large", "the payload is over its limit of %u bytes", x->gateway->options.payload_max);
         return false;
     }
-    if (x->gateway->port == NULL) {
-        exchange_fail(x, 503, "not_connected", "the gateway is not on the bus");
-        return false;
-    }
-    return true;
+    return has_bus(x);
 }
 
 static void start_span(call *c, loom_envelope_fields *f, const call_ask *a, inherited *text)
@@ -350,7 +359,7 @@ static void send_call(call *c, const call_ask *a)
     size_t size;
     envelope_view view;
     const char *reason = "";
-    loom_envelope_fields f = {.topic = str_of(a->capability), .payload = http_request_body(c->p.x.request),
+    loom_envelope_fields f = {.topic = str_of(a->capability), .payload = a->payload,
                               .sender = gateway_agent(g), .content_type = str_of(a->content_type), .ttl = g->options.ttl};
     loom_uuid7_generate(f.id);
     start_span(c, &f, a, &text);
@@ -377,30 +386,50 @@ static void send_call(call *c, const call_ask *a)
     }
 }
 
-void action_post(exchange *x)
+/* NULL: the exchange has been failed. */
+static call *open_call(exchange *x, const call_ask *a)
 {
-    call_ask a;
     gateway *g = x->gateway;
-    if (!read_ask(x, &a)) {
-        return;
-    }
-    const bool streams = event_stream_wish(x->request) == STREAM_WANTED;
-    call *c = pending_create(x, sizeof *c, &g->waiting, a.deadline_ms + GRACE_MS);
+    call *c = pending_create(x, sizeof *c, &g->waiting, a->deadline_ms + GRACE_MS);
     if (c == NULL) {
-        return;
+        return NULL;
     }
     c->p.job.run = run;
     c->p.late = late;
     c->p.idle = idle;
-    c->streams = streams;
     sse_init(&c->s, g, on_taken, on_stream_closed);
-    if (a.key.len > 0) {
-        memcpy(c->id, a.key.data, c->id_len = a.key.len);
-        memcpy(c->digest, a.digest, DIGEST_SIZE);
+    if (a->key.len > 0) {
+        memcpy(c->id, a->key.data, c->id_len = a->key.len);
+        memcpy(c->digest, a->digest, DIGEST_SIZE);
     } else {
         loom_uuid7_generate(c->id);
         c->id_len = LOOM_UUID_SIZE;
     }
     pending_key(&c->p, &g->by_call, id_of(c));
-    send_call(c, &a);
+    return c;
+}
+
+void action_post(exchange *x)
+{
+    call_ask a;
+    if (!read_ask(x, &a)) {
+        return;
+    }
+    const bool streams = event_stream_wish(x->request) == STREAM_WANTED;
+    call *c = open_call(x, &a);
+    if (c != NULL) {
+        c->streams = streams;
+        send_call(c, &a);
+    }
+}
+
+void action_ask(exchange *x, const char *capability, loom_bytes question, void (*take)(exchange *x, loom_bytes result))
+{
+    call_ask a = {.deadline_ms = ASK_MS, .payload = question};
+    snprintf(a.capability, sizeof a.capability, "%s", capability);
+    call *c = has_bus(x) ? open_call(x, &a) : NULL;
+    if (c != NULL) {
+        c->take = take;
+        send_call(c, &a);
+    }
 }

@@ -272,6 +272,8 @@ void sse_end(sse *s); /* when all is sent */
 /* ---- the handlers, a file each ---- */
 
 void publish_post(exchange *x);
+/* Calls a capability for the exchange itself, and hands take what it answers; a call that fails is answered as one of a client. */
+void action_ask(exchange *x, const char *capability, loom_bytes question, void (*take)(exchange *x, loom_bytes result));
 void action_post(exchange *x);
 void request_post(exchange *x);
 void events_get(exchange *x);

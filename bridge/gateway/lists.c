@@ -19,11 +19,10 @@ static void take_answer(void *to, loom_bytes answer)
     *(json_t **)to = control_answer_json(answer);
 }
 
-json_t *gateway_ask(const gateway *g, const question_pair *pairs, size_t count)
+/* A msgpack map of what is given; returns its length. */
+static size_t put_question(uint8_t question[QUESTION_SIZE], const question_pair *pairs, size_t count)
 {
-    uint8_t question[QUESTION_SIZE], *at = question;
-    json_t *answer = NULL;
-    uint8_t given = 0;
+    uint8_t *at = question, given = 0;
     for (size_t i = 0; i < count; i++) {
         given = (uint8_t)(given + (pairs[i].text.len > 0 || pairs[i].number > 0));
     }
@@ -35,8 +34,15 @@ json_t *gateway_ask(const gateway *g, const question_pair *pairs, size_t count)
             at = mp_put_uint(mp_put_str(at, str_of(pairs[i].key)), pairs[i].number);
         }
     }
+    return (size_t)(at - question);
+}
+
+json_t *gateway_ask(const gateway *g, const question_pair *pairs, size_t count)
+{
+    uint8_t question[QUESTION_SIZE];
+    json_t *answer = NULL;
     const gateway_source *source = g->options.source;
-    const loom_bytes whole = {question, (size_t)(at - question)};
+    const loom_bytes whole = {question, put_question(question, pairs, count)};
     return source->ask(source->user, whole, take_answer, &answer) == LOOM_OK ? answer : NULL;
 }
 
@@ -74,7 +80,7 @@ void open_schemas(json_t *capabilities)
 
 typedef struct list_spec {
     const char *op;
-    void (*own)(exchange *x); /* what answers without a source; NULL: nothing does */
+    void (*own)(exchange *x); /* what answers without a source; NULL: the broker does, over the bus */
     const char *filters[4]; /* keys of the question */
 } list_spec;
 
@@ -93,6 +99,20 @@ static void answer_list(exchange *x, json_t *answer)
         answer_json(x, answer);
     }
     json_decref(answer);
+}
+
+static void take_result(exchange *x, loom_bytes result)
+{
+    answer_list(x, control_answer_json(result));
+}
+
+/* The broker answers calls of system.NAME (envelope/WIRE.md 4.8); pairs: without op. */
+static void ask_over_bus(exchange *x, const char *op, const question_pair *pairs, size_t count)
+{
+    uint8_t question[QUESTION_SIZE];
+    char capability[32];
+    snprintf(capability, sizeof capability, "system.%s", op);
+    action_ask(x, capability, (loom_bytes){question, put_question(question, pairs, count)}, take_result);
 }
 
 static void list_get(exchange *x, const list_spec *list)
@@ -116,15 +136,15 @@ static void list_get(exchange *x, const list_spec *list)
         list->own(x);
         return;
     }
-    if (x->gateway->options.source == NULL) {
-        exchange_fail(x, 501, "ask_the_broker", "only the broker's own gateway knows this (loom-broker --listen http://…); this one is a bridge's");
-        return;
-    }
     for (size_t i = 1; i < count; i++) {
         pairs[i] = (question_pair){list->filters[i - 1], str_of(values[i - 1]), 0};
     }
     pairs[count] = (question_pair){"limit", {0}, number};
-    answer_list(x, gateway_ask(x->gateway, pairs, count + 1));
+    if (x->gateway->options.source == NULL) {
+        ask_over_bus(x, list->op, pairs + 1, count);
+    } else {
+        answer_list(x, gateway_ask(x->gateway, pairs, count + 1));
+    }
 }
 
 void agents_get(exchange *x)

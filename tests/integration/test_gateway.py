@@ -455,8 +455,12 @@ class Asking(Gateway):
                                                           input_schema='{"type":"array","items":{"type":"number"}}')
         client.post(EVENTS + "a.b", b"x")
         if self.kind == "own_process":
-            for path in ("capabilities", "topics"):
-                self.assertEqual((501, "ask_the_broker"), problem(client.get(f"/v1/{path}")))
+            capability = wait_until(lambda: client.get("/v1/capabilities").json["capabilities"], "the broker tells it over the bus")[0]
+            self.assertEqual(("add", {"type": "array", "items": {"type": "number"}}), (capability["name"], capability["input_schema"]))
+            self.assertEqual([], client.get("/v1/capabilities?name=none").json["capabilities"])
+            self.assertEqual(["a.b"], [row["topic"] for row in client.get("/v1/topics?filter=a.*").json["topics"]])
+            self.assertEqual(400, client.get("/v1/topics?filter=..").status)
+            self.assertEqual(400, client.get("/v1/capabilities?limit=0").status)
             self.assertEqual(["worker"], [row["agent"] for row in client.get("/v1/agents").json["agents"]])
             self.assertEqual(1, client.get("/v1/stats").json["gateway"]["published"])
         else:
