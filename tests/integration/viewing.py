@@ -63,9 +63,9 @@ class View:
         finally:
             connection.close()
 
-    def stream(self, path="/api/stream"):
+    def stream(self, path="/api/stream", method="GET", body=None):
         connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
-        connection.request("GET", path, headers={**self.bearer, "Accept": "text/event-stream"})
+        connection.request(method, path, body, headers={**self.bearer, "Accept": "text/event-stream"})
         response = connection.getresponse()
         if response.status != 200:
             raise AssertionError(f"{response.status} {response.read()}")

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "envelope/id.h"
 #include "tools/loom/event_json.h"
+#include "tools/loom/view/event_out.h"
 #include "tools/loom/view/member.h"
 
 enum { HEADERS_MAX = 16, VALUE_MAX = 1024, DEADLINE_MS = 30000, DEADLINE_MAX_MS = 600000, PROGRESS_MAX = 50 };
@@ -18,6 +19,7 @@ enum { HEADERS_MAX = 16, VALUE_MAX = 1024, DEADLINE_MS = 30000, DEADLINE_MAX_MS 
 typedef struct send_query {
     char type[LOOM_TYPE_MAX + 1], content_type[256], version[64];
     uint64_t deadline_ns;
+    bool parts; /* of the answer are told as they come */
     loom_header headers[HEADERS_MAX];
     char *texts[HEADERS_MAX]; /* of the headers */
     size_t header_count;
@@ -74,7 +76,11 @@ static const char *read_parameter(void *user, const char *name, const char *valu
         const bool fine = duration_parse(&q->deadline_ns, str_of(value)) && q->deadline_ns >= 1000000 && q->deadline_ns / 1000000 <= DEADLINE_MAX_MS;
         return fine ? NULL : "is a duration from 1ms to 10m";
     }
-    return "is not known here; there are type, content_type, header=KEY=VALUE, and of a call version and deadline";
+    if (strcmp(name, "parts") == 0) {
+        q->parts = strcmp(value, "true") == 0;
+        return q->parts || strcmp(value, "false") == 0 ? NULL : "is true or false";
+    }
+    return "is not known here; there are type, content_type, header=KEY=VALUE, and of a call version, deadline and parts";
 }
 
 /* Reads the name behind the route and the parameters; then sends, if the view is on the bus. */
@@ -161,25 +167,77 @@ void view_publish(void *user, http_request *r)
 
 /* ---- calling ---- */
 
+/* With parts the answer is a stream of events: progress and chunk as they come, and result. It is freed when the result is
+ * there and the stream has gone. */
 typedef struct call {
     view_member *member;
-    http_request *request;
+    http_request *request; /* NULL: answered, or with parts */
     loom_span *span;
-    uint64_t number, began_ns;
+    uint64_t number, began_ns, skipped;
     json_t *progress;
+    bool parts, ended, pumping;
+    event_out out;
 } call;
+
+static json_t *describe_part(uint64_t number, loom_bytes payload)
+{
+    json_t *one = json_pack("{s:I}", "number", (json_int_t)number);
+    if (one != NULL) {
+        payload_to_json(one, payload);
+    }
+    return one;
+}
+
+static void end_call(call *c)
+{
+    loom_span_end(c->span);
+    json_decref(c->progress);
+    event_out_fini(&c->out);
+    c->member->call_count--;
+    free(c);
+}
+
+/* Sends what there is; the stream ends behind the result. */
+static void pump(call *c)
+{
+    if (c->pumping) {
+        return;
+    }
+    c->pumping = true;
+    while (event_out_send(&c->out)) {
+    }
+    c->pumping = false;
+    if (c->ended && c->out.stream != NULL && c->out.flying == NULL) {
+        http_stream_close(c->out.stream, HTTP_CLOSE_NORMAL);
+    }
+}
+
+static void tell_part(call *c, const char *event, uint64_t number, loom_bytes payload)
+{
+    if (!event_out_put_json(&c->out, event, describe_part(number, payload))) {
+        c->skipped++;
+    }
+    pump(c);
+}
+
+static void on_chunk(loom_agent *agent, uint64_t number, loom_bytes payload, void *user)
+{
+    (void)agent;
+    tell_part(user, "chunk", number, payload);
+}
 
 static void on_progress(loom_agent *agent, uint64_t number, loom_bytes payload, void *user)
 {
     call *c = user;
     (void)agent;
-    (void)number;
-    json_t *one = json_object();
-    payload_to_json(one, payload);
+    if (c->parts) {
+        tell_part(c, "progress", number, payload);
+        return;
+    }
     if (json_array_size(c->progress) == PROGRESS_MAX) {
         json_array_remove(c->progress, 0);
     }
-    json_array_append_new(c->progress, one);
+    json_array_append_new(c->progress, describe_part(number, payload));
 }
 
 static void on_left(void *user)
@@ -190,12 +248,22 @@ static void on_left(void *user)
     }
 }
 
-static void end_call(call *c)
+static void on_sent(void *user)
 {
-    loom_span_end(c->span);
-    json_decref(c->progress);
-    c->member->call_count--;
-    free(c);
+    call *c = user;
+    event_out_sent(&c->out);
+    pump(c);
+}
+
+static void on_closed(void *user)
+{
+    call *c = user;
+    c->out.stream = NULL;
+    if (c->ended) {
+        end_call(c);
+    } else {
+        on_left(c);
+    }
 }
 
 static json_t *describe(const call *c, const loom_result *result)
@@ -203,6 +271,9 @@ static json_t *describe(const call *c, const loom_result *result)
     json_t *all = json_pack("{s:s, s:I, s:O}", "outcome", loom_outcome_name(loom_result_outcome(result)), "took_ns",
                             (json_int_t)(loom_time_unix_ns() - c->began_ns), "progress", c->progress);
     if (all != NULL) {
+        if (c->skipped > 0) {
+            json_object_set_new(all, "skipped", json_integer((json_int_t)c->skipped));
+        }
         view_set_text(all, "code", str_of(loom_result_code(result)));
         view_set_text(all, "text", str_of(loom_result_text(result)));
         payload_to_json(all, loom_result_payload(result));
@@ -219,9 +290,21 @@ static void on_result(loom_agent *agent, loom_result *result, void *user)
         const char *code = loom_result_code(result);
         loom_span_record_error(c->span, code[0] != '\0' ? code : loom_outcome_name(loom_result_outcome(result)), loom_result_text(result));
     }
-    answer_json(c->request, describe(c, result));
+    json_t *what = describe(c, result);
     loom_result_free(result);
-    end_call(c);
+    if (!c->parts) {
+        answer_json(c->request, what);
+        end_call(c);
+        return;
+    }
+    c->ended = true;
+    if (c->out.stream == NULL) { /* the page has gone */
+        json_decref(what);
+        end_call(c);
+        return;
+    }
+    (void)event_out_put_json(&c->out, "result", what);
+    pump(c);
 }
 
 static void invoke(view_member *m, http_request *r, const char *capability, const send_query *q)
@@ -234,12 +317,13 @@ static void invoke(view_member *m, http_request *r, const char *capability, cons
     }
     c->member = m;
     c->request = r;
+    c->parts = q->parts;
     c->began_ns = loom_time_unix_ns();
     c->span = loom_span_start(m->spans.tracer, "view.invoke", &(loom_span_options){.root = true});
     loom_span_set_string(c->span, "capability", capability);
     m->call_count++;
     const loom_invoke_options options = {.version = or_null(q->version), .content_type = or_null(q->content_type), .type = or_null(q->type),
-                                         .headers = q->headers, .header_count = q->header_count, .on_progress = on_progress, .user = c,
+                                         .headers = q->headers, .header_count = q->header_count, .on_progress = on_progress, .on_chunk = q->parts ? on_chunk : NULL, .user = c,
                                          .deadline_ms = q->deadline_ns > 0 ? (uint32_t)(q->deadline_ns / 1000000) : DEADLINE_MS};
     const uint64_t token = loom_context_push(loom_span_context(c->span), (loom_str){0});
     const loom_status st = loom_agent_invoke_async(m->agent, capability, http_request_body(r), &options, on_result, c, &c->number);
@@ -248,8 +332,15 @@ static void invoke(view_member *m, http_request *r, const char *capability, cons
         loom_span_record_error(c->span, loom_status_name(st), loom_status_text(st));
         view_fail(m->view, r, st == LOOM_EINVAL || st == LOOM_ETOOBIG ? 400 : 503, loom_status_text(st));
         end_call(c);
-    } else {
+    } else if (!c->parts) {
         http_request_on_left(r, on_left, c);
+    } else {
+        static const http_stream_events events = {.sent = on_sent, .closed = on_closed};
+        c->request = NULL;
+        c->out.stream = view_answer_stream(r, "text/event-stream", &events, c);
+        if (c->out.stream == NULL) { /* the page has gone */
+            on_left(c);
+        }
     }
 }
 

@@ -10,17 +10,16 @@
 
 #include "base/str.h"
 #include "tools/loom/event_json.h"
+#include "tools/loom/view/event_out.h"
 #include "tools/loom/view/member.h"
 
-enum { LINES_A_SECOND = 200, BYTES_A_SECOND = 2 << 20, PENDING_MAX = 4 << 20, PAYLOAD_TOLD = 16 << 10, SILENCE_TICKS = 10, QUEUE_MESSAGES = 65536 };
+enum { LINES_A_SECOND = 200, BYTES_A_SECOND = 2 << 20, PAYLOAD_TOLD = 16 << 10, SILENCE_TICKS = 10, QUEUE_MESSAGES = 65536 };
 
 typedef struct tail {
     list_node node;
     view_member *member;
-    http_stream *stream;
+    event_out out;
     uint64_t subscription;
-    char *out, *flying; /* what is to be sent, and what is being sent */
-    size_t len, cap;
     unsigned lines, silent; /* of this second; seconds without a word */
     size_t bytes;           /* of payloads, of this second */
     uint64_t skipped, told; /* events that were only counted */
@@ -30,13 +29,8 @@ typedef struct tail {
 
 static void send_more(tail *t)
 {
-    if (t->stream != NULL && t->flying == NULL && t->len > 0) {
-        const size_t len = t->len;
-        t->flying = t->out;
-        t->out = NULL;
-        t->len = t->cap = 0;
+    if (event_out_send(&t->out)) {
         t->silent = 0;
-        http_stream_send(t->stream, (const uint8_t *)t->flying, len);
     }
 }
 
@@ -44,8 +38,7 @@ static void send_more(tail *t)
 static void on_sent(void *user)
 {
     tail *t = user;
-    free(t->flying);
-    t->flying = NULL;
+    event_out_sent(&t->out);
 }
 
 static void on_closed(void *user)
@@ -57,34 +50,8 @@ static void on_closed(void *user)
     if (m->agent != NULL) {
         (void)loom_agent_unsubscribe(m->agent, t->subscription);
     }
-    free(t->out);
-    free(t->flying);
+    event_out_fini(&t->out);
     free(t);
-}
-
-static bool put(tail *t, const char *event, const char *data)
-{
-    const size_t size = strlen(event) + strlen(data) + 32;
-    if (t->len + size > t->cap) {
-        const size_t cap = t->len + size > 2 * t->cap ? t->len + size : 2 * t->cap;
-        char *more = cap <= PENDING_MAX ? realloc(t->out, cap) : NULL;
-        if (more == NULL) {
-            return false;
-        }
-        t->out = more;
-        t->cap = cap;
-    }
-    t->len += (size_t)snprintf(t->out + t->len, t->cap - t->len, "event: %s\ndata: %s\n\n", event, data);
-    return true;
-}
-
-static bool put_json(tail *t, const char *event, json_t *what)
-{
-    char *text = what != NULL ? json_dumps(what, JSON_COMPACT) : NULL;
-    const bool fits = text != NULL && put(t, event, text);
-    free(text);
-    json_decref(what);
-    return fits;
 }
 
 /* ---- events ---- */
@@ -128,7 +95,7 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
     const size_t size = loom_envelope_payload(event).len;
     (void)agent;
     (void)topic;
-    if (t->lines >= LINES_A_SECOND || t->bytes + size > BYTES_A_SECOND || !put_json(t, "event", describe(event))) {
+    if (t->lines >= LINES_A_SECOND || t->bytes + size > BYTES_A_SECOND || !event_out_put_json(&t->out, "event", describe(event))) {
         t->skipped++;
         return LOOM_OK;
     }
@@ -144,7 +111,7 @@ static void tell_state(tail *t)
 {
     const view_member *m = t->member;
     const bool connected = m->agent != NULL && loom_agent_get_state(m->agent) == LOOM_AGENT_CONNECTED;
-    (void)put_json(t, "state", json_pack("{s:b, s:s}", "connected", connected, "problem", m->problem));
+    (void)event_out_put_json(&t->out, "state", json_pack("{s:b, s:s}", "connected", connected, "problem", m->problem));
     send_more(t);
 }
 
@@ -163,10 +130,10 @@ void view_tails_tick(view_member *m)
         next = at->next;
         t->lines = 0;
         t->bytes = 0;
-        if (t->skipped != t->told && put_json(t, "skipped", json_pack("{s:I}", "count", (json_int_t)t->skipped))) {
+        if (t->skipped != t->told && event_out_put_json(&t->out, "skipped", json_pack("{s:I}", "count", (json_int_t)t->skipped))) {
             t->told = t->skipped;
         } else if (++t->silent >= SILENCE_TICKS) {
-            (void)put(t, "alive", "{}");
+            (void)event_out_put(&t->out, "alive", "{}");
         }
         send_more(t);
     }
@@ -215,8 +182,8 @@ static void begin(view_member *m, http_request *r, const tail_query *q)
         free(t);
         return;
     }
-    t->stream = view_answer_stream(r, "text/event-stream", &events, t);
-    if (t->stream == NULL) {
+    t->out.stream = view_answer_stream(r, "text/event-stream", &events, t);
+    if (t->out.stream == NULL) {
         (void)loom_agent_unsubscribe(m->agent, t->subscription);
         free(t);
         return;

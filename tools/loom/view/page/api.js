@@ -9,7 +9,24 @@ export function post(path, body, signal) {
   return ask(path, { method: "POST", body, signal, headers: { "Content-Type": "application/octet-stream" } });
 }
 
-async function ask(path, options) {
+/** Posts, and calls told(event, data) for each event of the answer as it comes; resolves with the data of the last one. */
+export async function postEvents(path, body, told, signal) {
+  const response = await respond(path, { method: "POST", body, signal, headers: { "Content-Type": "application/octet-stream" } });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "", last = null;
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    text += part.value;
+    for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+      const [, event, data] = text.slice(0, end).match(/^event: (.*)\ndata: ([^]*)$/) ?? [];
+      text = text.slice(end + 2);
+      if (event !== undefined) told(event, last = JSON.parse(data));
+    }
+  }
+  return last;
+}
+
+/** The answer, if it is one. */
+async function respond(path, options) {
   let response;
   try {
     response = await fetch(path, options);
@@ -17,15 +34,17 @@ async function ask(path, options) {
     if (error.name === "AbortError") throw error;
     throw new Error("`loom view` does not answer: is it still running?");
   }
+  if (response.ok) return response;
   const text = await response.text();
-  if (!response.ok) {
-    let detail = text;
-    try {
-      detail = JSON.parse(text).detail;
-    } catch { /* as it stands */ }
-    throw new Error(detail || `the server answers ${response.status}`);
-  }
-  return JSON.parse(text);
+  let detail = text;
+  try {
+    detail = JSON.parse(text).detail;
+  } catch { /* as it stands */ }
+  throw new Error(detail || `the server answers ${response.status}`);
+}
+
+async function ask(path, options) {
+  return JSON.parse(await (await respond(path, options)).text());
 }
 
 /** The answers of the control socket to several questions, by their names. */

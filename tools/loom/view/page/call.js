@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A form that calls a capability, made of the JSON Schema it announces.
 
-import { get, post } from "./api.js";
+import { get, postEvents } from "./api.js";
 import { el, empty, put } from "./dom.js";
 import { partOf } from "./form.js";
-import { duration } from "./format.js";
+import { count, duration } from "./format.js";
 import { chip } from "./parts.js";
 import { payloadNode, prettyJson, parsed } from "./payload.js";
 import { fieldsOf } from "./schema.js";
 
 const RESULTS_MAX = 10;
+const PARTS_MAX = 200; // of one call that are shown, the latest
 
 /** {node, read}: what is sent. A form where the schema can be one, JSON text always. */
 function inputOf(capability) {
@@ -30,14 +31,30 @@ function inputOf(capability) {
   return { node: el("div", {}, el("p", { class: "switch" }, toggle), holder), read: () => (isText ? text.value : payload()) };
 }
 
-function resultNode(capability, sent, result) {
+/** What a call has brought so far: {node, add, summary}. */
+function partsOf(word) {
+  const list = el("ol", { class: "parts" }), summary = el("summary"), node = el("details", { open: word === "parts" }, summary, list);
+  let all = 0;
+  return {
+    node, get count() { return all; },
+    add: (part) => {
+      all++;
+      summary.textContent = `${count(all)} ${word}${all > PARTS_MAX ? `, the latest ${PARTS_MAX}` : ""}`;
+      list.append(el("li", { value: all }, payloadNode(part)));
+      if (list.children.length > PARTS_MAX) list.firstElementChild.remove();
+    },
+  };
+}
+
+function resultNode(capability, sent, result, chunks, progress) {
   const level = result.outcome === "ok" ? "ok" : "bad";
   return el("article", { class: "result", "data-outcome": result.outcome },
     el("p", {}, chip({ word: result.outcome.replaceAll("_", " "), level }), ` ${capability} `, el("span", { class: "quiet" }, `after ${duration(result.took_ns)} `),
       result.trace_id ? el("a", { href: `#/traces/${result.trace_id}`, "data-trace": result.trace_id }, "Its trace") : null),
     result.code || result.text ? el("p", { class: "failed" }, [result.code, result.text].filter(Boolean).join(": ")) : null,
-    result.progress.length > 0 ? el("details", {}, el("summary", {}, `${result.progress.length} reports of progress`), result.progress.map(payloadNode)) : null,
-    result.outcome === "ok" || result.payload ? payloadNode(result) : null,
+    progress.count > 0 ? progress.node : null, chunks.count > 0 ? chunks.node : null,
+    result.skipped ? el("p", { class: "failed" }, `${count(result.skipped)} parts came too fast, and are not shown.`) : null,
+    (result.outcome === "ok" && (chunks.count === 0 || result.payload)) || result.payload ? payloadNode(result) : null,
     el("details", {}, el("summary", {}, "What was sent"), parsed(sent) !== undefined ? prettyJson(parsed(sent)) : el("pre", {}, sent || "nothing")));
 }
 
@@ -69,14 +86,23 @@ export async function showCall(holder, { parameters, signal, state }) {
   async function call(event) {
     event.preventDefault();
     const { name, version } = capabilities[Number(select.value)], sent = input.read();
-    const query = new URLSearchParams({ version, deadline: deadline.value, content_type: parsed(sent) === undefined ? "text/plain" : "application/json" });
+    const query = new URLSearchParams({ version, deadline: deadline.value, content_type: parsed(sent) === undefined ? "text/plain" : "application/json", parts: "true" });
+    const chunks = partsOf("parts"), progress = partsOf("reports of progress"), running = el("article", { class: "result", "data-outcome": "running" }, el("p", { class: "quiet" }, `${name} is running …`));
     button.disabled = true;
     button.textContent = "Calling …";
     try {
-      results.prepend(resultNode(name, sent, await post(`/api/invoke/${encodeURIComponent(name)}?${query}`, sent, signal)));
+      results.prepend(running);
+      const result = await postEvents(`/api/invoke/${encodeURIComponent(name)}?${query}`, sent, (event, part) => {
+        if (event === "result") return;
+        const parts = event === "chunk" ? chunks : progress;
+        if (parts.count === 0) running.append(parts.node);
+        parts.add(part);
+      }, signal);
+      if (result?.outcome === undefined) throw new Error("the view ended before the call did");
+      running.replaceWith(resultNode(name, sent, result, chunks, progress));
     } catch (error) {
       if (error.name === "AbortError") return;
-      results.prepend(el("p", { class: "result failed" }, `✕ ${error.message}`));
+      running.replaceWith(el("p", { class: "result failed" }, `✕ ${error.message}`));
     } finally {
       button.disabled = false;
       button.textContent = "Call";
