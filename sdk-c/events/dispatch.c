@@ -57,7 +57,7 @@ typedef struct handled {
     loom_trace_context parent, decided;
     loom_span *span;   /* NULL: none, or not yet */
     uint64_t token;    /* of what was pushed; 0: nothing */
-    /* of one that only the flight recorder wants, which becomes a span when the handler asks for that */
+    /* of one without a tracestate, which becomes a span when the handler asks for that */
     message_pass pass; /* start_ns 0: it is not such a one */
     const loom_agent *agent;
     const loom_envelope *event;
@@ -136,7 +136,7 @@ static void begin_context(loom_agent *a, const loom_envelope *event, bool has_co
         }
         return;
     }
-    if ((h->decided.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 && loom_envelope_tracestate(event).len == 0) {
+    if (loom_envelope_tracestate(event).len == 0) {
         begin_recorded(a, event, &h->decided, h);
     } else {
         h->span = start_span(a, event, &h->parent, &h->decided);

@@ -33,7 +33,8 @@ static message_facts facts_of(const loom_envelope_fields *f)
                            .payload_len = f->payload.len};
 }
 
-__attribute__((noinline)) static void begin_sampled(loom_agent *a, loom_envelope_fields *f, message_pass *pass, inherited_text *text,
+/* There is a tracestate, which a span carries. */
+__attribute__((noinline)) static void begin_whole(loom_agent *a, loom_envelope_fields *f, message_pass *pass, inherited_text *text,
                                                     const loom_trace_context *decided)
 {
     const message_facts facts = facts_of(f);
@@ -52,8 +53,8 @@ static void begin_span(loom_agent *a, loom_envelope_fields *f, message_pass *pas
     if (!inherit_context(a, &message_hops[HOP_AGENT_EMIT], f, &decided, text)) {
         return;
     }
-    if ((decided.trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0 || loom_context_current_tracestate().len > 0) {
-        begin_sampled(a, f, pass, text, &decided);
+    if (loom_context_current_tracestate().len > 0) {
+        begin_whole(a, f, pass, text, &decided);
         return;
     }
     const loom_trace_context *parent = loom_context_current();

@@ -11,7 +11,7 @@
 #define STUCK_GRACE_MS 250u /* after the deadline, for the exporter thread to count and leave */
 
 /* With the lock held. true: the queue has taken the span and its use of the resource. */
-static bool accept_span(loom_span_processor *p, const span_scope *scope, loom_bytes span)
+static bool accept_span(loom_span_processor *p, const span_scope *scope, const span_form *form, loom_bytes span)
 {
     p->counts.ended++;
     if (p->stopping) {
@@ -24,7 +24,7 @@ static bool accept_span(loom_span_processor *p, const span_scope *scope, loom_by
         return false;
     }
     if (p->queued >= p->max_queue || p->queued_bytes + span.len > QUEUE_BYTES_MAX ||
-        !span_queue_push(&p->queue, scope, span)) {
+        span_queue_push(&p->queue, scope, form, span) == NULL) {
         p->counts.dropped_full++;
         return false;
     }
@@ -36,13 +36,18 @@ static bool accept_span(loom_span_processor *p, const span_scope *scope, loom_by
 
 const void *processor_submit(loom_span_processor *p, const span_scope *scope, loom_bytes span)
 {
+    return processor_submit_form(p, scope, NULL, span);
+}
+
+const void *processor_submit_form(loom_span_processor *p, const span_scope *scope, const span_form *form, loom_bytes span)
+{
     if (processor_forked(p)) {
         atomic_fetch_add_explicit(&p->forked_drops, 1, memory_order_relaxed);
         scope->resource->release(scope->resource, 1);
         return NULL;
     }
     pthread_mutex_lock(&p->lock);
-    bool accepted = accept_span(p, scope, span);
+    bool accepted = accept_span(p, scope, form, span);
     bool wake = p->waiting && p->queued >= p->max_batch;
     if (wake) {
         p->waiting = false; /* once is enough */

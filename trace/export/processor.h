@@ -12,6 +12,9 @@
  * Returns where the next one will be copied to, if nobody else comes first: for processor_prepare(). */
 const void *processor_submit(loom_span_processor *processor, const span_scope *scope, loom_bytes span);
 
+/* The same of one that the exporter thread writes out: record is what form makes a span of. */
+const void *processor_submit_form(loom_span_processor *processor, const span_scope *scope, const span_form *form, loom_bytes record);
+
 /* The exporter thread has read this memory, so that the first write to each of its lines waits for the other processor. Asking
  * for them when a span starts, it need not when that ends. place: any address, also one that is gone, and NULL. */
 static inline void processor_prepare(const void *place)

@@ -76,6 +76,8 @@ static loom_status processor_create(loom_span_processor **out, const loom_span_p
     }
     configure(p, options);
     span_queue_init(&p->queue);
+    span_queue_init(&p->written);
+    pb_init(&p->writing, NULL, 0, SIZE_MAX / 8);
     loom_status st = processor_init_state(p);
     if (st != LOOM_OK) {
         goto free_processor;

@@ -121,6 +121,8 @@ void processor_unhold(loom_span_processor *processor)
         return; /* in a forked child the lock may be held by a thread that is not there: leave all as it is */
     }
     span_queue_fini(&processor->queue);
+    span_queue_fini(&processor->written);
+    pb_fini(&processor->writing);
     rewriter_fini(&processor->rewriter);
     if (processor->main != NULL) {
         batch_fini(&processor->batch);

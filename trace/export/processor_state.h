@@ -63,6 +63,9 @@ struct loom_span_processor {
     span_chunk *staged_first, *staged_last; /* stolen, partly read */
     span_chunk *spent;                      /* read up, still referred to by the batch */
     bool absence_told;
+    span_queue written;                     /* what has been written out for the batch */
+    pb_buf writing;
+    size_t unwritten;                       /* spans of the batch that were lost for want of memory */
     bool cut_short;                         /* the last batch was full by bytes: do not wait for the next */
     uint64_t hold_until_ns;                 /* when the receiver wants to hear of us again; 0: whenever */
     batch batch;

@@ -4,6 +4,7 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "trace/otlp/fields.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,19 +90,46 @@ static void stage(loom_span_processor *p)
     p->staged_last = chunks;
 }
 
+/* A span that was queued as what differs. NULL: no memory. */
+static span_record *write_out(loom_span_processor *p, const span_record *record)
+{
+    pb_buf *b = &p->writing;
+    pb_rollback(b, 0);
+    const size_t span = pb_open(b, SCOPE_SPANS_SPANS);
+    record->form->write(record->scope, (loom_bytes){span_record_bytes(record), record->len}, b);
+    pb_close(b, span);
+    return b->failed ? NULL : span_queue_push(&p->written, record->scope, NULL, (loom_bytes){b->data, b->len});
+}
+
+/* As it goes into the batch. NULL: it is lost, and counted. */
+static span_record *make_ready(loom_span_processor *p, span_record *record)
+{
+    if (record->form != NULL) {
+        span_record *written = write_out(p, record);
+        if (written == NULL) {
+            p->unwritten++;
+            record->scope->resource->release(record->scope->resource, 1);
+            return NULL;
+        }
+        record = written;
+    }
+    return rewriter_is_empty(&p->rewriter) ? record : rewriter_run(&p->rewriter, record);
+}
+
 /* Fills the batch from what is staged, through the pipeline; returns the bytes taken from the queue. */
 static size_t fill_batch(loom_span_processor *p)
 {
     size_t taken = 0, bytes = 0;
-    while (p->batch.spans < p->max_batch && bytes < BATCH_BYTES_MAX && p->staged_first != NULL) {
+    p->unwritten = 0;
+    while (p->batch.spans + p->unwritten < p->max_batch && bytes < BATCH_BYTES_MAX && p->staged_first != NULL) {
         span_record *record = span_chunk_next(p->staged_first);
         if (record != NULL) {
             taken += record->len;
-            if (!rewriter_is_empty(&p->rewriter)) {
-                record = rewriter_run(&p->rewriter, record);
+            record = make_ready(p, record);
+            if (record != NULL) {
+                batch_add(&p->batch, record);
+                bytes += record->len;
             }
-            batch_add(&p->batch, record);
-            bytes += record->len;
             continue;
         }
         span_chunk *chunk = p->staged_first;
@@ -169,8 +197,10 @@ static bool take_batch(loom_span_processor *p)
     size_t bytes = fill_batch(p);
     pthread_mutex_lock(&p->lock);
     if (!p->abandoned) {
-        p->queued -= p->batch.spans;
+        p->queued -= p->batch.spans + p->unwritten;
         p->queued_bytes -= bytes;
+        p->counts.dropped_failed += p->unwritten;
+        p->done += p->unwritten;
         p->in_flight = p->batch.spans;
     }
     pthread_mutex_unlock(&p->lock);
@@ -357,14 +387,24 @@ static void account(loom_span_processor *p, const export_result *result)
     rewriter_clear(&p->rewriter);
 }
 
+/* The batch has gone: so may what was written out for it. */
+static void recycle_written(loom_span_processor *p)
+{
+    for (span_chunk *chunk = span_queue_steal(&p->written), *next; chunk != NULL; chunk = next) {
+        next = chunk->next;
+        span_queue_recycle(&p->written, chunk);
+    }
+}
+
 /* What is left when the thread was given up: counted by shutdown, the resources still need their uses back. */
 static void discard_staged(loom_span_processor *p)
 {
     do {
         batch_clear(&p->batch);
         rewriter_clear(&p->rewriter);
+        recycle_written(p);
         (void)fill_batch(p);
-    } while (p->batch.spans > 0);
+    } while (p->batch.spans + p->unwritten > 0);
     while (p->spent != NULL) {
         span_chunk *chunk = p->spent;
         p->spent = chunk->next;
@@ -392,10 +432,11 @@ void *processor_thread_main(void *processor)
     step_back();
     while (take_batch(p)) {
         export_result result = {.outcome = EXPORT_FAILED};
-        if (!stop_deadline_passed(p)) {
+        if (p->batch.spans > 0 && !stop_deadline_passed(p)) {
             result = export_batch(p);
         }
         account(p, &result);
+        recycle_written(p);
     }
     discard_staged(p);
     pthread_mutex_lock(&p->lock);

@@ -20,9 +20,17 @@ struct span_resource {
     span_resource *next; /* of the processor's; guarded by its lock */
 };
 
-typedef struct span_scope {
+struct pb_buf;
+typedef struct span_scope span_scope;
+/* How spans of one kind are queued that are much alike: as what differs, and written out by the exporter thread. Static. */
+typedef struct span_form {
+    /* Appends the fields of one Span, without a tag and a length around them. Exporter thread of the scope's processor. */
+    void (*write)(const span_scope *scope, loom_bytes record, struct pb_buf *out);
+} span_form;
+
+struct span_scope {
     loom_bytes encoded; /* a ScopeSpans.scope field */
     span_resource *resource;
-} span_scope;
+};
 
 #endif

@@ -60,13 +60,13 @@ static size_t record_size(size_t len)
     return (sizeof(span_record) + len + _Alignof(span_record) - 1) / _Alignof(span_record) * _Alignof(span_record);
 }
 
-bool span_queue_push(span_queue *q, const span_scope *scope, loom_bytes span)
+span_record *span_queue_push(span_queue *q, const span_scope *scope, const span_form *form, loom_bytes span)
 {
     size_t size = record_size(span.len);
     if (q->last == NULL || q->last->cap - q->last->used < size) {
         span_chunk *chunk = new_chunk(q, size);
         if (chunk == NULL) {
-            return false;
+            return NULL;
         }
         if (q->last == NULL) {
             q->first = chunk;
@@ -76,10 +76,10 @@ bool span_queue_push(span_queue *q, const span_scope *scope, loom_bytes span)
         q->last = chunk;
     }
     span_record *record = (span_record *)(void *)(chunk_data(q->last) + q->last->used);
-    *record = (span_record){.scope = scope, .len = span.len};
+    *record = (span_record){.scope = scope, .form = form, .len = span.len};
     memcpy(record + 1, span.data, span.len);
     q->last->used += size;
-    return true;
+    return record;
 }
 
 span_chunk *span_queue_steal(span_queue *q)

@@ -10,7 +10,8 @@
 typedef struct span_record {
     const span_scope *scope;   /* with one use of its resource */
     struct span_record *next;  /* for the batch builder */
-    size_t len;                /* bytes: one ScopeSpans.spans field */
+    const span_form *form;     /* NULL: its bytes are one ScopeSpans.spans field */
+    size_t len;                /* bytes */
 } span_record;
 
 typedef struct span_chunk {
@@ -27,8 +28,8 @@ typedef struct span_queue {
 
 void span_queue_init(span_queue *q);
 void span_queue_fini(span_queue *q);
-/* Copies the span in. false: no memory. */
-bool span_queue_push(span_queue *q, const span_scope *scope, loom_bytes span);
+/* Copies the span in. NULL: no memory. */
+span_record *span_queue_push(span_queue *q, const span_scope *scope, const span_form *form, loom_bytes span);
 /* Where the next span will most likely go. Only a hint, which may not be read; NULL: no idea. */
 static inline const void *span_queue_next(const span_queue *q)
 {

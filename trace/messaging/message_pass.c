@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hop from its beginning to its end. One that is only recorded has no span, but a place on the stack, its ids, and two looks at
- * the clock, which hops inside each other share: what a bridge does with a message, the EventBus does within it at once. */
+/* A hop from its beginning to its end. It has no span, unless it has something to say for itself, but a place on the stack, its ids, and
+ * two looks at the clock, which hops inside each other share: what a bridge does with a message, the EventBus does within it at once. */
+#include "trace/export/processor.h"
+#include "trace/messaging/message_ended.h"
 #include "trace/messaging/message_record.h"
 #include "trace/record/write.h"
 #include "trace/span/provider.h"
@@ -22,39 +24,57 @@ static inline record_chunk *chunk_of(span_thread *thread, const loom_tracer *tra
     return chunk != NULL && chunk->used < FULL ? chunk : next_chunk(thread, tracer);
 }
 
-static inline uint64_t look_at_clock(record_chunk *chunk)
+static inline uint64_t look_at_clock(record_time *time)
 {
-    return chunk->time.last_ns = record_clock_now(&chunk->time.clock);
+    return time->last_ns = record_clock_now(&time->clock);
 }
 
-/* parent: NULL for none. */
-static inline void begin_record(message_pass *pass, const loom_trace_context *parent, const loom_trace_context *decided,
-                                uint64_t start_ns)
+static inline bool is_sampled(const loom_trace_context *ctx)
+{
+    return (ctx->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
+}
+
+/* A context of its own. parent: NULL for none. */
+static void make_context(message_pass *pass, span_thread *thread, const loom_trace_context *parent, const loom_trace_context *decided)
+{
+    memcpy(pass->ctx.trace_id, decided->trace_id, sizeof pass->ctx.trace_id);
+    if (is_sampled(decided)) {
+        pass->ctx.trace_flags = LOOM_TRACE_FLAG_SAMPLED;
+        pass->ctx.trace_flags |= parent != NULL ? parent->trace_flags & LOOM_TRACE_FLAG_RANDOM : LOOM_TRACE_FLAG_RANDOM;
+    } else {
+        pass->ctx.trace_flags = decided->trace_flags & LOOM_TRACE_FLAG_RANDOM;
+    }
+    if (parent == NULL && !is_sampled(decided) && id_word(decided->span_id) != 0) {
+        memcpy(pass->ctx.span_id, decided->span_id, sizeof pass->ctx.span_id); /* made for it */
+    } else {
+        span_draw_id(span_thread_words(thread), pass->ctx.span_id);
+    }
+    const uint64_t parent_id = parent != NULL ? id_word(parent->span_id) : 0;
+    memcpy(pass->parent_id, &parent_id, sizeof parent_id);
+    pass->remote = pass->remote && parent != NULL;
+}
+
+/* parent: NULL for none. One that is sampled uses the provider until it ends. */
+static void begin_record(message_pass *pass, const loom_trace_context *parent, const loom_trace_context *decided, uint64_t start_ns)
 {
     span_thread *const thread = span_thread_here();
-    record_chunk *chunk = chunk_of(thread, pass->tracer);
-    pass->in_hop = false;
+    record_time *const time = &thread->hand.time;
+    pass->in_hop = time->in_hop;
     pass->start_ns = 0;
     pass->group.len = 0;
-    if (chunk == NULL) {
+    if (is_sampled(decided)) {
+        processor_prepare(thread->next_place);
+        provider_use(pass->tracer->provider);
+    } else if (chunk_of(thread, pass->tracer) == NULL) {
         return;
     }
-    memcpy(pass->ctx.trace_id, decided->trace_id, sizeof pass->ctx.trace_id);
-    pass->ctx.trace_flags = decided->trace_flags & LOOM_TRACE_FLAG_RANDOM;
-    const uint64_t parent_id = parent != NULL ? id_word(parent->span_id) : 0, decided_id = id_word(decided->span_id);
-    memcpy(pass->parent_id, &parent_id, sizeof parent_id);
-    if (parent_id != 0 || decided_id == 0) {
-        span_draw_id(span_thread_words(thread), pass->ctx.span_id);
-    } else { /* made for it */
-        memcpy(pass->ctx.span_id, &decided_id, sizeof decided_id);
-    }
-    pass->in_hop = chunk->time.in_hop;
-    pass->start_ns = start_ns != 0 ? start_ns : chunk->time.in_hop ? chunk->time.last_ns : look_at_clock(chunk);
+    make_context(pass, thread, parent, decided);
+    pass->start_ns = start_ns != 0 ? start_ns : time->in_hop ? time->last_ns : look_at_clock(time);
 }
 
 static bool reads_clock(message_hop hop)
 {
-    return hop != HOP_BRIDGE_PUBLISH && hop != HOP_EVENTBUS_PUBLISH; /* they end with what was last done within them */
+    return hop != HOP_BRIDGE_PUBLISH && hop != HOP_EVENTBUS_PUBLISH; /* they end with what was last done within them, if anything was */
 }
 
 /* ---- of messages that are passed on ---- */
@@ -69,11 +89,13 @@ static void go_on(message_pass *pass, uint8_t *wire)
 }
 
 /* Of a message: the first of its hops in this thread, or one inside that. */
-static inline void enter(record_chunk *chunk)
+static inline void enter(record_hand *hand)
 {
-    if (!chunk->time.in_hop) {
-        chunk->time.in_hop = true;
-        chunk->base_of = NULL;
+    if (!hand->time.in_hop) {
+        hand->time.in_hop = true;
+        if (hand->chunk != NULL) {
+            hand->chunk->base_of = NULL;
+        }
     }
 }
 
@@ -90,11 +112,11 @@ void message_pass_begin_traced(message_pass *pass, uint8_t *wire)
         return;
     }
     assert(pass->tracer != NULL); /* which decides for nothing */
-    if ((decided.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 && pass->view->field[ENV_TRACESTATE].len == 0) {
+    if (pass->view->field[ENV_TRACESTATE].len == 0) {
         begin_record(pass, has_parent ? &parent : NULL, &decided, 0);
         if (pass->start_ns != 0) {
             go_on(pass, wire);
-            enter(span_thread_here()->hand.chunk);
+            enter(&span_thread_here()->hand);
         }
         return;
     }
@@ -114,8 +136,7 @@ void message_pass_begin_recorded(message_pass *pass, uint8_t *wire)
 {
     span_thread *const thread = span_thread_here();
     const uint8_t *const data = pass->view->data;
-    record_chunk *chunk = thread->hand.chunk; /* at its end there is room, or another one */
-    if (chunk == NULL && (chunk = next_chunk(thread, pass->tracer)) == NULL) {
+    if (thread->hand.chunk == NULL && next_chunk(thread, pass->tracer) == NULL) { /* at its end there is room, or another one */
         return;
     }
     pass->group.len = 0;
@@ -123,9 +144,10 @@ void message_pass_begin_recorded(message_pass *pass, uint8_t *wire)
     memcpy(pass->parent_id, data + HOP_SPAN_ID_OFFSET, sizeof pass->parent_id);
     span_draw_id(span_thread_words(thread), pass->ctx.span_id);
     pass->ctx.trace_flags = data[HOP_FLAGS_OFFSET] & LOOM_TRACE_FLAG_RANDOM;
-    pass->in_hop = chunk->time.in_hop;
-    pass->start_ns = pass->in_hop ? chunk->time.last_ns : look_at_clock(chunk);
-    enter(chunk);
+    record_time *const time = &thread->hand.time;
+    pass->in_hop = time->in_hop;
+    pass->start_ns = pass->in_hop ? time->last_ns : look_at_clock(time);
+    enter(&thread->hand);
     pass->has_ctx = true;
     if (wire != NULL) {
         hop_patch_span_id(wire, pass->ctx.span_id);
@@ -140,7 +162,7 @@ typedef struct known_facts {
 static uint32_t write_attrs(const void *user, attr_index *index, pb_buf *b, uint32_t field)
 {
     const known_facts *known = user;
-    return message_attrs_write(known->hop, known->facts, index, b, field);
+    return message_attrs_write(NULL, known->hop, known->facts, index, b, field);
 }
 
 loom_span *message_pass_promote(message_pass *pass, const message_facts *facts, const loom_link *link)
@@ -156,6 +178,9 @@ loom_span *message_pass_promote(message_pass *pass, const message_facts *facts, 
                                            .link_count = link != NULL ? 1 : 0};
         pass->span = span_start_known(pass->tracer, message_hops[pass->hop].name, &options, &pass->ctx, write_attrs,
                                       &(known_facts){pass->hop, facts});
+        if (pass->span != NULL && is_sampled(&pass->ctx)) { /* which uses the provider now */
+            pass->tracer->scope.resource->release(pass->tracer->scope.resource, 1);
+        }
     }
     return pass->span;
 }
@@ -185,20 +210,11 @@ void message_pass_set_group(message_pass *pass, loom_str group)
     }
 }
 
-/* Of a hop that was to be recorded, and has become a span. */
-static void leave(const message_pass *pass)
+/* The time when a hop ends that is noted down. */
+static inline uint64_t end_time(const message_pass *pass, record_time *time)
 {
-    record_chunk *chunk = span_thread_here()->hand.chunk;
-    if (chunk != NULL) {
-        chunk->time.in_hop = pass->in_hop;
-    }
-}
-
-/* The time when a hop ends that is recorded. */
-static inline uint64_t end_time(const message_pass *pass, record_chunk *chunk)
-{
-    chunk->time.in_hop = pass->in_hop;
-    return reads_clock(pass->hop) || chunk->time.last_ns < pass->start_ns ? look_at_clock(chunk) : chunk->time.last_ns;
+    time->in_hop = pass->in_hop;
+    return reads_clock(pass->hop) || time->last_ns <= pass->start_ns ? look_at_clock(time) : time->last_ns;
 }
 
 static void end_span(loom_span *span, const message_counts *counts)
@@ -213,7 +229,7 @@ static void end_span(loom_span *span, const message_counts *counts)
 void message_pass_end_traced(message_pass *pass, const message_counts *counts)
 {
     if (pass->start_ns != 0) {
-        leave(pass);
+        span_thread_here()->hand.time.in_hop = pass->in_hop;
     }
     end_span(pass->span, counts);
 }
@@ -227,13 +243,26 @@ __attribute__((noinline)) static void end_first(message_pass *pass, record_chunk
     }
 }
 
+__attribute__((noinline)) static void end_sampled(message_pass *pass, const message_counts *counts)
+{
+    const uint64_t end_ns = end_time(pass, &span_thread_here()->hand.time);
+    const message_facts facts = facts_of(pass);
+    if (!message_sampled_submit(pass, &facts, end_ns, counts, NULL) && message_pass_promote(pass, &facts, NULL) != NULL) {
+        end_span(pass->span, counts);
+    }
+}
+
 void message_pass_end_recorded(message_pass *pass, const message_counts *counts)
 {
+    if (is_sampled(&pass->ctx)) {
+        end_sampled(pass, counts);
+        return;
+    }
     record_chunk *chunk = chunk_of(span_thread_here(), pass->tracer);
     if (chunk == NULL) {
         return;
     }
-    const uint64_t end_ns = end_time(pass, chunk);
+    const uint64_t end_ns = end_time(pass, &span_thread_here()->hand.time);
     if (chunk->base_of != pass->view->data || !message_record_go_on(chunk, pass, end_ns, counts)) {
         end_first(pass, chunk, end_ns, counts);
     }
@@ -255,11 +284,15 @@ void message_pass_begin_record(message_pass *pass, loom_tracer *tracer, message_
 /* false: it takes a span to say all of it. */
 static bool end_own(const message_pass *pass, const message_facts *facts, const loom_link *link)
 {
-    if (link != NULL && !message_record_links(&pass->ctx, link)) {
+    span_thread *const thread = span_thread_here();
+    if (is_sampled(&pass->ctx)) {
+        return message_sampled_submit(pass, facts, end_time(pass, &thread->hand.time), NULL, link);
+    }
+    if (link != NULL && (is_sampled(&link->context) || !ended_hop_links(&pass->ctx, link))) {
         return false;
     }
-    record_chunk *chunk = chunk_of(span_thread_here(), pass->tracer);
-    return chunk == NULL || message_record_write(chunk, pass, facts, end_time(pass, chunk), NULL, link);
+    record_chunk *chunk = chunk_of(thread, pass->tracer);
+    return chunk == NULL || message_record_write(chunk, pass, facts, end_time(pass, &thread->hand.time), NULL, link);
 }
 
 void message_pass_end_record(message_pass *pass, const message_facts *facts, const loom_link *link)
@@ -274,27 +307,23 @@ void message_pass_end_record(message_pass *pass, const message_facts *facts, con
 
 /* ---- the clock ---- */
 
-void message_batch_begin_recorded(message_batch *batch, const loom_tracer *tracer)
+void message_batch_begin_recorded(message_batch *batch)
 {
-    record_chunk *chunk = chunk_of(span_thread_here(), tracer);
-    if (chunk != NULL) {
-        *batch = (message_batch){true, chunk->time.in_hop};
-        (void)look_at_clock(chunk);
-        chunk->time.in_hop = true;
-        chunk->base_of = NULL;
+    record_hand *const hand = &span_thread_here()->hand;
+    *batch = (message_batch){true, hand->time.in_hop};
+    (void)look_at_clock(&hand->time);
+    hand->time.in_hop = true;
+    if (hand->chunk != NULL) {
+        hand->chunk->base_of = NULL;
     }
 }
 
 void message_batch_end_recorded(const message_batch *batch)
 {
-    record_chunk *chunk = span_thread_here()->hand.chunk;
-    if (chunk != NULL) {
-        chunk->time.in_hop = batch->in_hop;
-    }
+    span_thread_here()->hand.time.in_hop = batch->in_hop;
 }
 
-uint64_t message_time_recorded(const loom_tracer *tracer)
+uint64_t message_time_recorded(void)
 {
-    record_chunk *chunk = chunk_of(span_thread_here(), tracer);
-    return chunk != NULL ? look_at_clock(chunk) : clock_unix_ns();
+    return look_at_clock(&span_thread_here()->hand.time);
 }

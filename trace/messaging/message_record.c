@@ -2,7 +2,7 @@
 #include "trace/messaging/message_record.h"
 
 #include "base/utf8.h"
-#include "trace/otlp/fields.h"
+#include "trace/messaging/message_ended.h"
 #include "trace/record/write.h"
 #include "trace/span/internal.h"
 #include "trace/span/provider.h"
@@ -59,16 +59,13 @@ static uint64_t next_duration_of(const record_head *head)
 
 /* ---- out ---- */
 
-/* A hop as it was recorded. */
-typedef struct recorded_hop {
-    message_hop hop;
-    message_facts facts;
-    message_counts counts;
-    const uint8_t *trace_id, *span_id, *parent_id;
-    const uint8_t *link_id; /* NULL: none */
-    uint64_t start_ns, end_ns;
-    uint8_t flags;
-} recorded_hop;
+static void read_flags(ended_hop *out, uint8_t flags)
+{
+    out->remote = (flags & FLAG_REMOTE) != 0;
+    out->trace_flags = (flags & FLAG_RANDOM) != 0 ? LOOM_TRACE_FLAG_RANDOM : 0;
+    out->link_flags = (flags & FLAG_LINK_RANDOM) != 0 ? LOOM_TRACE_FLAG_RANDOM : 0;
+    out->has_counts = (flags & FLAG_COUNTS) != 0;
+}
 
 static void read_texts(message_facts *facts, const uint8_t *at)
 {
@@ -81,36 +78,36 @@ static void read_texts(message_facts *facts, const uint8_t *at)
 }
 
 /* Of one that stands for itself. */
-static void read_record(recorded_hop *out, const record_definition *d, const ring_record *r)
+static void read_record(ended_hop *out, const record_definition *d, const ring_record *r)
 {
     const message_record *rec = (const message_record *)r;
-    *out = (recorded_hop){.hop = (message_hop)d->key,
-                          .facts = {.agent = definition_text(d, 0),
-                                    .topic = definition_text(d, 1),
-                                    .id = rec->id,
-                                    .payload_len = rec->payload_len},
-                          .trace_id = r->trace_id,
-                          .span_id = rec->span_id,
-                          .parent_id = rec->parent_id,
-                          .start_ns = rec->start_ns,
-                          .end_ns = rec->start_ns + duration_of(&r->head),
-                          .flags = r->head.flags};
+    *out = (ended_hop){.hop = (message_hop)d->key,
+                       .facts = {.agent = definition_text(d, 0),
+                                 .topic = definition_text(d, 1),
+                                 .id = rec->id,
+                                 .payload_len = rec->payload_len},
+                       .trace_id = r->trace_id,
+                       .span_id = rec->span_id,
+                       .parent_id = rec->parent_id,
+                       .start_ns = rec->start_ns,
+                       .end_ns = rec->start_ns + duration_of(&r->head)};
+    read_flags(out, r->head.flags);
     const uint8_t *at = rec->more;
-    if ((out->flags & FLAG_LINK) != 0) {
+    if ((r->head.flags & FLAG_LINK) != 0) {
         out->link_id = at;
         at += LOOM_SPAN_ID_SIZE;
     }
-    if ((out->flags & FLAG_COUNTS) != 0) {
+    if (out->has_counts) {
         memcpy(&out->counts, at, sizeof out->counts);
         at += sizeof out->counts;
     }
-    if ((out->flags & FLAG_TEXTS) != 0) {
+    if ((r->head.flags & FLAG_TEXTS) != 0) {
         read_texts(&out->facts, at);
     }
 }
 
 /* Of one that goes on from what out says. */
-static void read_next(recorded_hop *out, const record_definition *d, const record_head *head)
+static void read_next(ended_hop *out, const record_definition *d, const record_head *head)
 {
     const next_record *rec = (const next_record *)(const void *)head;
     out->hop = (message_hop)d->key;
@@ -121,8 +118,8 @@ static void read_next(recorded_hop *out, const record_definition *d, const recor
     out->link_id = NULL;
     out->start_ns += (uint64_t)(int64_t)rec->start;
     out->end_ns = out->start_ns + rec->duration;
-    out->flags = head->flags;
-    if ((out->flags & FLAG_COUNTS) != 0) {
+    read_flags(out, head->flags);
+    if (out->has_counts) {
         const uint64_t packed = rec->counts[0];
         out->counts = (message_counts){.matched = (uint32_t)(packed & COUNT_MAX),
                                        .delivered = (uint32_t)(packed >> COUNT_BITS & COUNT_MAX),
@@ -130,56 +127,14 @@ static void read_next(recorded_hop *out, const record_definition *d, const recor
     }
 }
 
-static void put_link(pb_buf *out, const recorded_hop *h)
-{
-    const loom_trace_context ctx = {.trace_flags = (h->flags & FLAG_LINK_RANDOM) != 0 ? LOOM_TRACE_FLAG_RANDOM : 0};
-    const size_t link = pb_open(out, SPAN_LINKS);
-    pb_bytes_field(out, LINK_TRACE_ID, h->trace_id, LOOM_TRACE_ID_SIZE);
-    pb_bytes_field(out, LINK_SPAN_ID, h->link_id, LOOM_SPAN_ID_SIZE);
-    pb_fixed32_field(out, LINK_FLAGS, span_flags(&ctx, true));
-    pb_close(out, link);
-}
-
-/* Returns how many did not fit the limits. */
-static uint32_t put_attributes(const loom_tracer *tracer, const recorded_hop *h, pb_buf *out)
-{
-    attr_index index;
-    attr_index_init(&index, tracer->provider->attr_limits);
-    uint32_t dropped = message_attrs_write(h->hop, &h->facts, &index, out, SPAN_ATTRIBUTES);
-    if ((h->flags & FLAG_COUNTS) != 0) {
-        fixed_attr list[MESSAGE_COUNTS];
-        dropped += attr_index_add_fixed(&index, out, SPAN_ATTRIBUTES, list, message_counts_list(list, &h->counts));
-    }
-    attr_index_fini(&index);
-    return dropped;
-}
-
 static void put_span(const span_scope *scope, const found_record *found, pb_buf *out)
 {
-    const loom_tracer *tracer = (const loom_tracer *)scope; /* whose first member it is */
-    recorded_hop h;
+    ended_hop h;
     read_record(&h, found->base_definition, found->base);
     if (found->definition->form->goes_on) {
         read_next(&h, found->definition, found->rec);
     }
-    const loom_trace_context ctx = {.trace_flags = (h.flags & FLAG_RANDOM) != 0 ? LOOM_TRACE_FLAG_RANDOM : 0};
-    pb_bytes_field(out, SPAN_TRACE_ID, h.trace_id, LOOM_TRACE_ID_SIZE);
-    pb_bytes_field(out, SPAN_SPAN_ID, h.span_id, LOOM_SPAN_ID_SIZE);
-    if (id_word(h.parent_id) != 0) {
-        pb_bytes_field(out, SPAN_PARENT_SPAN_ID, h.parent_id, LOOM_SPAN_ID_SIZE);
-    }
-    pb_varint_field(out, SPAN_KIND, message_hops[h.hop].kind);
-    pb_fixed32_field(out, SPAN_FLAGS, span_flags(&ctx, (h.flags & FLAG_REMOTE) != 0));
-    pb_fixed64_field(out, SPAN_START_TIME, h.start_ns);
-    pb_string_field(out, SPAN_NAME, str_of(message_hops[h.hop].name));
-    const uint32_t dropped = put_attributes(tracer, &h, out);
-    if (h.link_id != NULL && tracer->provider->limits.link_count > 0) {
-        put_link(out, &h);
-    }
-    pb_fixed64_field(out, SPAN_END_TIME, h.end_ns);
-    if (dropped > 0) {
-        pb_varint_field(out, SPAN_DROPPED_ATTRIBUTES, dropped);
-    }
+    ended_hop_write(&h, (const loom_tracer *)scope, NULL, out); /* whose first member it is */
 }
 
 static const record_form message_form = {.write = put_span, .duration_ns = duration_of};
@@ -207,13 +162,6 @@ __attribute__((noinline)) static uint8_t *put_texts(uint8_t *to, const message_f
     const uint16_t len[3] = {(uint16_t)facts->thread_id.len, (uint16_t)facts->correlation_id.len, (uint16_t)facts->group.len};
     memcpy(to, len, sizeof len);
     return put_text(put_text(put_text(to + sizeof len, facts->thread_id), facts->correlation_id), facts->group);
-}
-
-bool message_record_links(const loom_trace_context *ctx, const loom_link *link)
-{
-    return link->attr_count == 0 && link->tracestate.len == 0 && link->context_is_remote &&
-           (link->context.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 &&
-           memcmp(link->context.trace_id, ctx->trace_id, sizeof ctx->trace_id) == 0;
 }
 
 enum { NEXT = 8 }; /* number of the first hop's definition of those that go on, behind those of the others */

@@ -48,11 +48,11 @@ typedef struct message_counts {
     uint32_t matched, delivered, dropped;
 } message_counts;
 
-/* The span of one hop of a message, from its beginning to its end: as a span when it is sampled or has something to say for itself,
- * else as what the flight recorder needs of it (message_record.h), or nothing. On the stack of whoever handles the message. */
+/* The span of one hop of a message, from its beginning to its end: as a span when it has something to say for itself or a tracestate,
+ * else as what the exporter thread (message_ended.h) or the flight recorder (message_record.h) needs of it, or nothing. On the stack of whoever handles the message. */
 typedef struct message_pass {
     loom_span *span;     /* NULL: there is none (yet) */
-    uint64_t start_ns;   /* 0: nothing is recorded */
+    uint64_t start_ns;   /* 0: nothing is noted down */
     loom_tracer *tracer;
     const envelope_view *view; /* NULL at an agent's end, which has facts of its own */
     loom_str agent;
@@ -119,7 +119,7 @@ loom_span *message_pass_span(message_pass *pass);
 void message_pass_set_group(message_pass *pass, loom_str group);
 
 /* The same three at an agent's end, where what is known of the message is no view, and no tracestate.
- * decided: as span_decide() made it, without the sampled flag: only the recorder wants it. parent: NULL for none. start_ns: 0 for now.
+ * decided: as span_decide() made it. parent: NULL for none. start_ns: 0 for now.
  * The context of the span is pass->ctx. */
 void message_pass_begin_record(message_pass *pass, loom_tracer *tracer, message_hop hop, const loom_trace_context *parent, bool remote,
                                const loom_trace_context *decided, uint64_t start_ns);
@@ -136,14 +136,14 @@ typedef struct message_batch {
     bool recorded;
     bool in_hop; /* before */
 } message_batch;
-void message_batch_begin_recorded(message_batch *batch, const loom_tracer *tracer);
+void message_batch_begin_recorded(message_batch *batch);
 void message_batch_end_recorded(const message_batch *batch);
 
 static inline void message_batch_begin(message_batch *batch, const loom_tracer *tracer)
 {
     batch->recorded = false;
     if (tracer != NULL && tracer->recorder != NULL) {
-        message_batch_begin_recorded(batch, tracer);
+        message_batch_begin_recorded(batch);
     }
 }
 
@@ -154,18 +154,18 @@ static inline void message_batch_end(const message_batch *batch)
     }
 }
 
-uint64_t message_time_recorded(const loom_tracer *tracer);
+uint64_t message_time_recorded(void);
 static inline void message_batch_again(const loom_tracer *tracer)
 {
     if (tracer != NULL && tracer->recorder != NULL) {
-        (void)message_time_recorded(tracer);
+        (void)message_time_recorded();
     }
 }
 
 /* The time as Unix nanoseconds: the recorder's, if the tracer has one, which is cheaper. */
 static inline uint64_t message_time(const loom_tracer *tracer)
 {
-    return tracer != NULL && tracer->recorder != NULL ? message_time_recorded(tracer) : clock_unix_ns();
+    return tracer != NULL && tracer->recorder != NULL ? message_time_recorded() : clock_unix_ns();
 }
 
 #endif

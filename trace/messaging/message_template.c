@@ -20,8 +20,13 @@ struct message_templates {
 void message_span_remember(loom_tracer *tracer)
 {
     if (tracer != NULL && tracer->templates == NULL) {
-        tracer->templates = calloc(1, sizeof(message_templates));
+        tracer->templates = message_templates_make();
     }
+}
+
+message_templates *message_templates_make(void)
+{
+    return calloc(1, sizeof(message_templates));
 }
 
 const char *message_id_text(message_templates *templates, const uint8_t id[LOOM_UUID_SIZE], char own[LOOM_UUID_TEXT_SIZE])

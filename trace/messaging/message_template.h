@@ -20,6 +20,8 @@ typedef struct message_template {
 
 typedef struct message_templates message_templates;
 
+/* NULL: no memory. free() is enough. */
+message_templates *message_templates_make(void);
 /* The id as text; in own, or, of the message before, in templates (NULL: none). Valid until the next call. */
 const char *message_id_text(message_templates *templates, const uint8_t id[LOOM_UUID_SIZE], char own[LOOM_UUID_TEXT_SIZE]);
 /* Where this hop of this message has its template; NULL: it can have none. */

@@ -92,20 +92,12 @@ typedef struct record_bytes {
     uint8_t bytes[];
 } record_bytes;
 
-/* A thread's time, which goes with it from chunk to chunk. */
-typedef struct record_time {
-    record_clock clock;
-    uint64_t last_ns; /* the last reading of it */
-    bool in_hop;      /* that is recent enough for what happens now */
-} record_time;
-
 typedef struct record_chunk {
     list_node given_back;       /* in the recorder's list; guarded by its lock */
     bool in_hand;               /* some thread fills it; guarded by its lock */
     /* the writer's, while it is in hand */
     uint32_t used;              /* units */
     atomic_uint records;
-    record_time time;
     uint16_t known[CHUNK_KNOWN];   /* definitions */
     uint16_t recent[CHUNK_RECENT]; /* the same */
     uint16_t base;                 /* what a record of the same thing may go on from, */

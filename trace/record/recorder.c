@@ -241,11 +241,9 @@ record_chunk *record_next_chunk(record_hand *hand, recorder *r)
         return NULL;
     }
     pthread_mutex_lock(&r->lock);
-    const record_time time = hand->chunk != NULL ? hand->chunk->time : (record_time){0};
     give_back(r, hand);
     record_chunk *chunk = take_chunk(r);
     if (chunk != NULL) {
-        chunk->time = time;
         hand->chunk = chunk;
     } else {
         r->counts.lost++;

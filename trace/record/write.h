@@ -6,9 +6,17 @@
 #include "base/str.h"
 #include "trace/record/recorder.h"
 
+/* A thread's time. */
+typedef struct record_time {
+    record_clock clock;
+    uint64_t last_ns; /* the last reading of it */
+    bool in_hop;      /* that is recent enough for what happens now */
+} record_time;
+
 /* What a thread has of the ring: in its thread-local storage. */
 typedef struct record_hand {
     record_chunk *chunk; /* NULL: none */
+    record_time time;
 } record_hand;
 
 /* What records of one kind have in common. Texts are borrowed. */

@@ -21,6 +21,7 @@ static void tracer_free(loom_tracer *tracer)
     free(tracer->name);
     free(tracer->version);
     free(tracer->templates);
+    free(tracer->written);
     free(tracer);
 }
 

@@ -27,7 +27,8 @@ struct loom_tracer {
     pb_buf scope_field;
     struct recorder *recorder; /* where spans go that are not sampled; NULL: they are not recorded */
     uint32_t record_number;    /* this tracer's there */
-    void *templates; /* of trace/messaging, from malloc(); NULL: none. Of the one thread that starts such spans */
+    void *templates; /* of trace/messaging, from malloc(); NULL: none. Of the one thread that starts such spans, */
+    void *written;   /* and of the one that writes out what was queued as a form */
 };
 
 /* One number together with the counter, since it is looked at for every span. */

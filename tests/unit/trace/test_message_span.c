@@ -3,9 +3,11 @@
 #include "tests/unit/trace/recorded.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/str.h"
 #include "envelope/encode.h"
+#include "trace/export/processor.h"
 #include "trace/messaging/message_span.h"
 
 typedef struct fixture {
@@ -64,13 +66,16 @@ static void make_message(fixture *f, const loom_trace_context *context, loom_str
     assert_status(LOOM_OK, envelope_scan(&f->view, (loom_bytes){f->wire, size}, NULL, &reason));
 }
 
-static loom_span *pass(fixture *f, message_hop hop, loom_trace_context *ctx, bool *patch)
+/* Whether the hop was traced. */
+static bool pass(fixture *f, message_hop hop, loom_trace_context *ctx, bool *patch)
 {
     message_pass p;
     message_pass_begin(&p, f->spans.tracer, hop, &f->view, STR("agent"), true, NULL);
     *ctx = p.ctx;
     *patch = p.has_ctx;
-    return p.span;
+    const bool traced = message_pass_is_traced(&p);
+    message_pass_end(&p, NULL);
+    return traced;
 }
 
 static const loom_trace_context SAMPLED = {{0xaa, 1}, {0xbb, 2}, LOOM_TRACE_FLAG_SAMPLED};
@@ -97,7 +102,7 @@ static void every_attribute_is_there_in_its_order(void **state)
     loom_trace_context ctx;
     bool patch;
     make_message(f, &SAMPLED, STR("order-7"));
-    loom_span_end(pass(f, HOP_BRIDGE_FORWARD, &ctx, &patch));
+    assert_true(pass(f, HOP_BRIDGE_FORWARD, &ctx, &patch));
     recorded_read(&f->spans);
     json_t *span = recorded_span(&f->spans, "bridge.forward"), *size = NULL;
     json_t *attributes = json_object_get(span, "attributes");
@@ -132,7 +137,7 @@ static void each_hop_has_its_name_and_kind(void **state)
     bool patch;
     make_message(f, &SAMPLED, (loom_str){0});
     for (size_t i = 0; i < sizeof hops / sizeof *hops; i++) {
-        loom_span_end(pass(f, hops[i].hop, &ctx, &patch));
+        assert_true(pass(f, hops[i].hop, &ctx, &patch));
     }
     recorded_read(&f->spans);
     for (size_t i = 0; i < sizeof hops / sizeof *hops; i++) {
@@ -146,14 +151,15 @@ static void each_hop_has_its_name_and_kind(void **state)
 static void a_sampled_message_is_to_carry_the_context_of_its_span(void **state)
 {
     fixture *f = *state;
-    loom_trace_context ctx;
-    bool patch;
+    message_pass p;
     make_message(f, &SAMPLED, (loom_str){0});
-    loom_span *span = pass(f, HOP_BRIDGE_PUBLISH, &ctx, &patch);
-    assert_true(patch);
-    assert_memory_equal(loom_span_context(span), &ctx, sizeof ctx);
-    assert_memory_equal(SAMPLED.trace_id, ctx.trace_id, sizeof ctx.trace_id);
-    loom_span_end(span);
+    message_pass_begin(&p, f->spans.tracer, HOP_BRIDGE_PUBLISH, &f->view, STR("agent"), true, f->wire);
+    assert_true(p.has_ctx);
+    assert_memory_equal(loom_span_context(message_pass_span(&p)), &p.ctx, sizeof p.ctx);
+    assert_memory_equal(f->wire + HOP_SPAN_ID_OFFSET, p.ctx.span_id, sizeof p.ctx.span_id);
+    assert_memory_equal(SAMPLED.trace_id, p.ctx.trace_id, sizeof p.ctx.trace_id);
+    assert_memory_not_equal(SAMPLED.span_id, p.ctx.span_id, sizeof p.ctx.span_id);
+    message_pass_end(&p, NULL);
 }
 
 static void an_unsampled_message_is_left_alone(void **state)
@@ -162,7 +168,7 @@ static void an_unsampled_message_is_left_alone(void **state)
     loom_trace_context ctx;
     bool patch;
     make_message(f, &UNSAMPLED, (loom_str){0});
-    assert_null(pass(f, HOP_BRIDGE_PUBLISH, &ctx, &patch));
+    assert_false(pass(f, HOP_BRIDGE_PUBLISH, &ctx, &patch));
     assert_false(patch);
 }
 
@@ -172,7 +178,7 @@ static void a_message_without_context_is_to_carry_the_decision_against_it(void *
     loom_trace_context ctx;
     bool patch;
     make_message(f, NULL, (loom_str){0});
-    assert_null(pass(f, HOP_BRIDGE_PUBLISH, &ctx, &patch));
+    assert_false(pass(f, HOP_BRIDGE_PUBLISH, &ctx, &patch));
     assert_true(patch);
     assert_true(loom_trace_context_valid(&ctx));
     assert_int_equal(0, ctx.trace_flags & LOOM_TRACE_FLAG_SAMPLED);
@@ -184,7 +190,7 @@ static void a_sampled_message_is_to_carry_the_decision_against_it(void **state)
     loom_trace_context ctx;
     bool patch = false;
     make_message(f, &SAMPLED, (loom_str){0});
-    assert_null(pass(f, HOP_BRIDGE_PUBLISH, &ctx, &patch));
+    assert_false(pass(f, HOP_BRIDGE_PUBLISH, &ctx, &patch));
     assert_true(patch);
     assert_memory_equal(SAMPLED.trace_id, ctx.trace_id, sizeof ctx.trace_id);
     assert_memory_not_equal(SAMPLED.span_id, ctx.span_id, sizeof ctx.span_id);
@@ -298,6 +304,118 @@ static void more_topics_than_are_remembered_change_no_attribute(void **state)
     }
 }
 
+/* ---- a hop that the exporter thread writes out, and a span ---- */
+
+static void end_each(loom_tracer *tracer, bool as_span)
+{
+    static const message_hop hops[] = {HOP_AGENT_EMIT, HOP_BRIDGE_FORWARD, HOP_AGENT_ON_EVENT};
+    static const loom_trace_context others[] = {{{0xaa, 1}, {0xcc, 3}, LOOM_TRACE_FLAG_SAMPLED | LOOM_TRACE_FLAG_RANDOM},
+                                                {{0xee, 1}, {0xcc, 3}, LOOM_TRACE_FLAG_SAMPLED}};
+    for (size_t i = 0; i < 3 * sizeof passed / sizeof *passed; i++) {
+        const uint8_t id[LOOM_UUID_SIZE] = {passed[i / 3].id};
+        const message_facts facts = {.agent = str_of(passed[i / 3].agent),
+                                     .topic = str_of(passed[i / 3].topic),
+                                     .thread_id = str_of(passed[i / 3].thread),
+                                     .correlation_id = str_of(passed[i / 3].correlation),
+                                     .id = id,
+                                     .payload_len = passed[i / 3].payload};
+        const loom_link link = {.context = others[i % 2], .context_is_remote = true};
+        const loom_trace_context *parent = i % 4 > 0 ? &SAMPLED : NULL;
+        message_pass p;
+        message_pass_begin_record(&p, tracer, hops[i % 3], parent, i % 5 > 0, &SAMPLED, 1000 + i);
+        message_pass_set_group(&p, str_of(i % 7 == 0 ? "workers" : NULL));
+        if (as_span) {
+            assert_non_null(message_pass_promote(&p, &facts, i % 3 == 2 ? &link : NULL));
+        }
+        message_pass_end_record(&p, &facts, i % 3 == 2 ? &link : NULL);
+    }
+}
+
+/* What differs from run to run is made the same. */
+static json_t *comparable(json_t *span)
+{
+    json_object_del(span, "spanId");
+    json_object_del(span, "endTimeUnixNano");
+    return span;
+}
+
+static void compare_with_spans(fixture *f)
+{
+    recorded whole;
+    recorded_open(&whole, NULL);
+    end_each(f->spans.tracer, false);
+    end_each(whole.tracer, true);
+    recorded_read(&f->spans);
+    recorded_read(&whole);
+    const size_t count = json_array_size(whole.spans);
+    assert_int_equal(3 * sizeof passed / sizeof *passed, count);
+    assert_int_equal(count, json_array_size(f->spans.spans));
+    for (size_t i = 0; i < count; i++) {
+        json_t *span = comparable(json_array_get(whole.spans, i)), *hop = comparable(json_array_get(f->spans.spans, i));
+        if (!json_equal(span, hop)) {
+            char *one = json_dumps(span, JSON_SORT_KEYS), *other = json_dumps(hop, JSON_SORT_KEYS);
+            fail_msg("span %zu is\n%s\nand was written out as\n%s", i, one, other);
+        }
+    }
+    const loom_span_counts counts = loom_span_processor_counts(f->spans.processor);
+    assert_int_equal(count, counts.ended);
+    assert_int_equal(count, counts.exported);
+    recorded_close(&whole);
+}
+
+static void a_hop_is_exported_as_its_span_would_be(void **state)
+{
+    compare_with_spans(*state);
+}
+
+/* Every other one finds no memory. */
+static void write_some(const span_scope *scope, loom_bytes record, pb_buf *out)
+{
+    (void)scope;
+    pb_string_field(out, 5, STR("written")); /* Span.name */
+    out->failed = out->failed || record.data[0] % 2 == 1;
+}
+
+static const span_form some = {write_some};
+
+static void submit(fixture *f, uint8_t from, uint8_t to, uint8_t step)
+{
+    for (uint8_t i = from; i < to; i = (uint8_t)(i + step)) {
+        provider_use(f->spans.provider);
+        (void)processor_submit_form(f->spans.processor, &f->spans.tracer->scope, &some, (loom_bytes){&i, 1});
+    }
+}
+
+static void what_cannot_be_written_out_is_counted(void **state)
+{
+    fixture *f = *state;
+    submit(f, 0, 20, 1);
+    assert_status(LOOM_EIO, loom_span_processor_flush(f->spans.processor, 10000));
+    submit(f, 1, 21, 2); /* none of a batch */
+    assert_status(LOOM_EIO, loom_span_processor_flush(f->spans.processor, 10000));
+    submit(f, 0, 20, 2);
+    assert_status(LOOM_OK, loom_span_processor_flush(f->spans.processor, 10000));
+    const loom_span_counts counts = loom_span_processor_counts(f->spans.processor);
+    assert_int_equal(40, counts.ended);
+    assert_int_equal(20, counts.exported);
+    assert_int_equal(20, counts.dropped_failed);
+    recorded_read(&f->spans);
+    assert_int_equal(20, json_array_size(f->spans.spans));
+}
+
+static int set_up_limited(void **state)
+{
+    setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "9", 1);
+    setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10", 1);
+    setenv("OTEL_SPAN_LINK_COUNT_LIMIT", "0", 1);
+    return set_up(state);
+}
+
+static void limits_are_those_of_a_span(void **state)
+{
+    compare_with_spans(*state);
+}
+
 int main(void)
 {
 #define RECORDED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -312,6 +430,9 @@ int main(void)
         RECORDED(without_a_tracer_no_message_is_touched),
         RECORDED(what_is_remembered_changes_no_attribute),
         RECORDED(more_topics_than_are_remembered_change_no_attribute),
+        RECORDED(a_hop_is_exported_as_its_span_would_be),
+        RECORDED(what_cannot_be_written_out_is_counted),
+        cmocka_unit_test_setup_teardown(limits_are_those_of_a_span, set_up_limited, tear_down), /* the last, since they stay */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
