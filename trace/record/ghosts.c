@@ -42,30 +42,68 @@ static uint16_t *place_of(const ghosts *g, const uint8_t *trace_id)
     return &g->tags[trace_hash(trace_id) & g->mask];
 }
 
-/* Each record that has no trace id follows the one that it goes on from. */
-static void add_chain(ghosts *g, record_chunk *chunk, uint16_t at)
+/* Tags on their way into the table, which is larger than a processor keeps at hand: a place is asked for some tags before it is
+ * written, or each would be waited for, by a thread that is handling a message. */
+enum { TAGS_WAIT = 16 };
+typedef struct tag_line {
+    struct {
+        uint16_t *place, tag;
+    } waits[TAGS_WAIT];
+    unsigned count; /* ever */
+} tag_line;
+
+static void line_put_oldest(const tag_line *line)
 {
-    const ring_record *base = NULL;
-    while (at != 0) {
-        const record_head *rec = chunk_at(chunk, at);
-        if (record_stands_alone(chunk_at(chunk, rec->definition))) {
-            base = (const ring_record *)rec;
-        }
-        if (rec->kept == 0) {
-            *place_of(g, base->trace_id) = tag_of(base->trace_id);
-        }
-        at = atomic_load_explicit(&rec->next, memory_order_acquire);
+    const unsigned at = line->count % TAGS_WAIT;
+    *line->waits[at].place = line->waits[at].tag;
+}
+
+static void line_add(tag_line *line, const ghosts *g, const uint8_t *trace_id)
+{
+    uint16_t *const place = place_of(g, trace_id);
+    __builtin_prefetch(place, 1);
+    if (line->count >= TAGS_WAIT) {
+        line_put_oldest(line);
+    }
+    line->waits[line->count % TAGS_WAIT].place = place;
+    line->waits[line->count++ % TAGS_WAIT].tag = tag_of(trace_id);
+}
+
+static void line_end(tag_line *line)
+{
+    const unsigned left = line->count < TAGS_WAIT ? line->count : TAGS_WAIT;
+    line->count = line->count < TAGS_WAIT ? 0 : line->count; /* where the oldest is */
+    for (unsigned i = 0; i < left; i++, line->count++) {
+        line_put_oldest(line);
     }
 }
 
+/* A record that goes on from another one has that one's trace: the last one of a form that stands alone. */
 void ghosts_add(ghosts *g, record_chunk *chunk)
 {
     if (g->tags == NULL) {
         return;
     }
-    for (unsigned i = 0; i < CHUNK_HEADS; i++) {
-        add_chain(g, chunk, atomic_load_explicit(&chunk->heads[i], memory_order_acquire));
+    tag_line line;
+    line.count = 0;
+    const ring_record *base = NULL, *added = NULL;
+    for (uint32_t at = CHUNK_FIRST; at < chunk->used;) {
+        const record_head *rec = chunk_at(chunk, at);
+        at += rec->units;
+        if (rec->definition == 0) {
+            continue;
+        }
+        const record_definition *d = chunk_at(chunk, rec->definition);
+        const ring_record *whose = record_stands_alone(d) ? (const ring_record *)rec : base;
+        if (d->form != NULL) {
+            base = whose;
+        }
+        if (rec->kept == 0 && whose != added) {
+            line_add(&line, g, whose->trace_id);
+            added = whose;
+        }
     }
+    line_end(&line);
 }
 
 void ghosts_add_trace(ghosts *g, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
