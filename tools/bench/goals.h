@@ -5,7 +5,7 @@
 
 #include "tools/bench/plan.h"
 
-enum { GOALS_MAX = 32 };
+enum { GOALS_MAX = 48 };
 
 typedef enum goal_state { GOAL_MET, GOAL_MISSED, GOAL_UNKNOWN } goal_state;
 extern const char *const goal_state_names[]; /* "met", "missed", "not measured" */

@@ -21,7 +21,21 @@ static bool varint(const uint8_t **at, const uint8_t *end, uint64_t *out)
     return false;
 }
 
-static uint64_t count_at(const uint8_t *at, const uint8_t *end, unsigned depth)
+typedef struct visitor {
+    void (*span)(void *user, const uint8_t id[OTLP_TRACE_ID_SIZE]); /* NULL: nobody asks */
+    void *user;
+} visitor;
+
+/* One Span: its first field is the trace's id, in what every SDK writes. */
+static void tell(const visitor *v, const uint8_t *at, size_t len)
+{
+    enum { TRACE_ID_TAG = 1 << 3 | WIRE_LEN };
+    if (v->span != NULL && len >= 2 + OTLP_TRACE_ID_SIZE && at[0] == TRACE_ID_TAG && at[1] == OTLP_TRACE_ID_SIZE) {
+        v->span(v->user, at + 2);
+    }
+}
+
+static uint64_t count_at(const uint8_t *at, const uint8_t *end, unsigned depth, const visitor *v)
 {
     uint64_t found = 0, tag, len, value;
     while (at < end && varint(&at, end, &tag)) {
@@ -50,7 +64,12 @@ static uint64_t count_at(const uint8_t *at, const uint8_t *end, unsigned depth)
             return found;
         }
         if ((tag & 7) == WIRE_LEN && tag >> 3 == path[depth]) {
-            found += depth + 1 == DEPTH ? 1 : count_at(at, at + len, depth + 1);
+            if (depth + 1 == DEPTH) {
+                tell(v, at, len);
+                found++;
+            } else {
+                found += count_at(at, at + len, depth + 1, v);
+            }
         }
         at += len;
     }
@@ -59,5 +78,10 @@ static uint64_t count_at(const uint8_t *at, const uint8_t *end, unsigned depth)
 
 uint64_t otlp_span_count(const uint8_t *data, size_t size)
 {
-    return count_at(data, data + size, 0);
+    return otlp_span_visit(data, size, NULL, NULL);
+}
+
+uint64_t otlp_span_visit(const uint8_t *data, size_t size, void (*span)(void *user, const uint8_t id[OTLP_TRACE_ID_SIZE]), void *user)
+{
+    return count_at(data, data + size, 0, &(visitor){span, user});
 }

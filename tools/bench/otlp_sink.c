@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tools/bench/kept_traces.h"
 #include "tools/bench/otlp_count.h"
 
 enum { CONNECTIONS_MAX = 64, HEAD_MAX = 8192, READ_SIZE = 64 * 1024, BODY_MAX = 64 * 1024 * 1024 };
@@ -56,8 +57,26 @@ static bool begin_body(int fd, connection *c)
     return (!waits || say(fd, proceed)) && (c->body_left > 0 || say(fd, answer));
 }
 
+typedef struct sink {
+    shared *shared;
+    kept_traces *kept; /* NULL: nobody asks which are whole */
+} sink;
+
+static void add_span(void *kept, const uint8_t id[OTLP_TRACE_ID_SIZE])
+{
+    kept_traces_add(kept, id);
+}
+
+static void take_request(const sink *s, const uint8_t *data, size_t size)
+{
+    atomic_fetch_add(&s->shared->spans, otlp_span_visit(data, size, s->kept != NULL ? add_span : NULL, s->kept));
+    if (s->kept != NULL) {
+        atomic_store(&s->shared->whole, s->kept->whole);
+    }
+}
+
 /* False: the connection is to be closed. */
-static bool take(shared *s, int fd, connection *c, const char *data, size_t size)
+static bool take(const sink *s, int fd, connection *c, const char *data, size_t size)
 {
     while (size > 0) {
         if (c->body_left > 0) {
@@ -68,7 +87,7 @@ static bool take(shared *s, int fd, connection *c, const char *data, size_t size
             size -= n;
             c->body_left -= n;
             if (c->body_left == 0) {
-                atomic_fetch_add(&s->spans, otlp_span_count(c->body, c->body_len));
+                take_request(s, c->body, c->body_len);
                 if (!say(fd, answer)) {
                     return false;
                 }
@@ -88,7 +107,7 @@ static bool take(shared *s, int fd, connection *c, const char *data, size_t size
     return true;
 }
 
-static void serve(shared *s, int listener)
+static void serve(const sink *s, int listener)
 {
     static connection connections[CONNECTIONS_MAX]; /* this process ends with this function */
     static char data[READ_SIZE];
@@ -130,7 +149,10 @@ bool otlp_sink_start(bench_site *site, char url[SITE_URL_SIZE])
     snprintf(url, SITE_URL_SIZE, "http://127.0.0.1:%d", ntohs(at.sin_port));
     const pid_t pid = processes_fork(&site->processes, "otlp-sink");
     if (pid == 0) {
-        serve(site->shared, fd);
+        static kept_traces kept; /* this process ends here */
+        const bench_setup *setup = site->setup;
+        kept.whole_spans = 3 + 2 * setup->shape.consumers;
+        serve(&(sink){site->shared, bench_setup_fails(setup) > 0 ? &kept : NULL}, fd);
         _exit(0);
     }
     close(fd);

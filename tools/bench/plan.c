@@ -259,14 +259,16 @@ static bool add_shapes(bench_plan *plan, const bench_scenario *scenario, size_t 
     return true;
 }
 
-/* Where nothing was chosen: the first bridge, transport and api, unsampled. */
+/* Where nothing was chosen: the first bridge, transport and api, the scenario's tracing. */
 static void choose_defaults(bench_options *o)
 {
     bool traced = false;
     for (size_t i = 0; i < TRACING_COUNT; i++) {
         traced = traced || o->tracings[i];
     }
-    o->tracings[TRACING_UNSAMPLED] = o->tracings[TRACING_UNSAMPLED] || !traced;
+    if (!traced) {
+        o->tracings[o->scenario->tracing != TRACING_OFF ? o->scenario->tracing : TRACING_UNSAMPLED] = true;
+    }
     o->bridges[BRIDGE_BROKER] = o->bridges[BRIDGE_BROKER] || !o->bridges[BRIDGE_PROCESS];
     o->transports[TRANSPORT_IPC] = o->transports[TRANSPORT_IPC] || !o->transports[TRANSPORT_TCP];
     o->apis[API_EVENT] = o->apis[API_EVENT] || !o->apis[API_ACTION];

@@ -7,15 +7,16 @@
 #define SECONDS 0.6
 #define WARM_UP_SECONDS 0.25
 
-enum { SMALL = 128, MEDIUM = 1024, TRACED_RATE = 50000, LINK_RATE = 20000, FEW_FILTERS = 10, MANY_FILTERS = 100000 };
+enum { SMALL = 128, MEDIUM = 1024, TRACED_RATE = 50000, TRACED_RATE_HIGH = 100000, LINK_RATE = 20000, FEW_FILTERS = 10, MANY_FILTERS = 100000 };
 
 /* In the order in which plan_quick() adds them. */
 enum { CASE_PUBSUB, CASE_FANOUT, CASE_MEDIUM, CASE_REQUEST, CASE_ONE_PROCESSOR,
-       CASE_TRACED, CASE_LINK, CASE_EVENTBUS, CASE_FILTERS, CASE_AGENTS, CASE_STALL,
+       CASE_TRACED, CASE_TRACED_HIGH, CASE_LINK, CASE_INCIDENT, CASE_EVENTBUS, CASE_FILTERS, CASE_AGENTS, CASE_STALL,
        CASE_SAMPLED, CASE_UNSAMPLED, CASE_DISABLED, CASE_ENCODE };
-enum { PUBSUB_LOOM, PUBSUB_TRACEPARENT, PUBSUB_NATS, PUBSUB_PROCESS, PUBSUB_PERCENT };
-enum { LOOM, NATS, FLOOR };       /* of fanout, medium and request */
+enum { PUBSUB_LOOM, PUBSUB_TRACEPARENT, PUBSUB_NATS, PUBSUB_PROCESS, PUBSUB_PERCENT, PUBSUB_RECORDER };
+enum { LOOM, NATS, FLOOR, RECORDER }; /* of fanout, medium and request */
 enum { UNSAMPLED, SAMPLED };      /* of traced, and of link */
+enum { CALM, SOME_FAIL, ALL_FAIL }; /* of incident */
 enum { FEW, MANY };               /* of filters */
 enum { RUNNING, STOPPED };        /* of stall */
 
@@ -44,6 +45,24 @@ static const goal goals[] = {
      .worst = true, .of = {CASE_TRACED, SAMPLED}},
     {.text = "everything sampled and exported: p50 to the handler, of unsampled", .metric = METRIC_P50_US, .limit = 1.1,
      .is_ratio = true, .of = {CASE_TRACED, SAMPLED}, .to = {CASE_TRACED, UNSAMPLED}},
+    {.text = "everything sampled and exported: events/s, when 100,000 are due", .metric = METRIC_RATE, .at_least = true,
+     .limit = 0.99 * TRACED_RATE_HIGH, .of = {CASE_TRACED_HIGH, SAMPLED}},
+    {.text = "the same: spans lost in the worst round", .metric = METRIC_SPANS_LOST, .limit = 0, .worst = true,
+     .of = {CASE_TRACED_HIGH, SAMPLED}},
+    {.text = "flight recorder on, pubsub 128 B: rate, of without", .metric = METRIC_RATE, .at_least = true, .limit = 0.7,
+     .is_ratio = true, .of = {CASE_PUBSUB, PUBSUB_RECORDER}, .to = {CASE_PUBSUB, PUBSUB_LOOM}},
+    {.text = "flight recorder on, pubsub 128 B: rate, of NATS with a traceparent", .metric = METRIC_RATE, .at_least = true, .limit = 3,
+     .is_ratio = true, .of = {CASE_PUBSUB, PUBSUB_RECORDER}, .to = {CASE_PUBSUB, PUBSUB_TRACEPARENT}},
+    {.text = "flight recorder on, request 128 B: p50, of without", .metric = METRIC_P50_US, .limit = 1.05,
+     .is_ratio = true, .of = {CASE_REQUEST, RECORDER}, .to = {CASE_REQUEST, LOOM}},
+    {.text = "an incident at 100,000 events/s: kept traces that are whole, of those that failed", .metric = METRIC_KEPT_WHOLE,
+     .at_least = true, .limit = 0.999, .of = {CASE_INCIDENT, SOME_FAIL}},
+    {.text = "a storm, everything fails: rate, of none failing", .metric = METRIC_RATE, .at_least = true, .limit = 1 / 1.2,
+     .is_ratio = true, .of = {CASE_INCIDENT, ALL_FAIL}, .to = {CASE_INCIDENT, CALM}},
+    {.text = "a storm, everything fails: p99 to the handler, of none failing", .metric = METRIC_P99_US, .limit = 1.2,
+     .is_ratio = true, .of = {CASE_INCIDENT, ALL_FAIL}, .to = {CASE_INCIDENT, CALM}},
+    {.text = "a storm, everything fails: peak memory of the broker, of none failing", .metric = METRIC_PEAK_BYTES, .limit = 1.2,
+     .is_ratio = true, .of = {CASE_INCIDENT, ALL_FAIL}, .to = {CASE_INCIDENT, CALM}},
     {.text = "every span over the agents' links, 20,000 events/s: p99 to the handler, of unsampled", .metric = METRIC_P99_US,
      .limit = 1.2, .is_ratio = true, .of = {CASE_LINK, SAMPLED}, .to = {CASE_LINK, UNSAMPLED}},
     {.text = "every span over the agents' links: spans lost in the worst round", .metric = METRIC_SPANS_LOST, .limit = 0,
@@ -97,6 +116,7 @@ static bool add_pubsub(bench_plan *plan, const bench_options *o)
     plan_add_contender(c, &bench_peer_nats);
     plan_add_loom(c, BRIDGE_PROCESS, TRANSPORT_IPC, TRACING_UNSAMPLED);
     plan_add_loom(c, BRIDGE_BROKER, TRANSPORT_IPC, TRACING_PERCENT);
+    plan_add_loom(c, BRIDGE_BROKER, TRANSPORT_IPC, TRACING_RECORDER);
     plan_name_contenders(c);
     return true;
 }
@@ -113,6 +133,7 @@ static bool add_next_to_nats(bench_plan *plan, const bench_scenario *s, size_t s
     plan_add_contender(c, &bench_peer_nats);
     if (another != NULL) {
         plan_add_contender(c, another);
+        plan_add_loom(c, BRIDGE_BROKER, TRANSPORT_IPC, TRACING_RECORDER);
     }
     plan_name_contenders(c);
     return true;
@@ -128,6 +149,23 @@ static bool add_traced(bench_plan *plan, unsigned rate, bench_tracing tracing, c
     c->setup.latency_rate = rate;
     add_loom(c);
     plan_add_loom(c, BRIDGE_BROKER, TRANSPORT_IPC, tracing);
+    plan_name_contenders(c);
+    return true;
+}
+
+static bool add_incident(bench_plan *plan, const bench_options *o)
+{
+    const bench_scenario *s = &bench_scenario_incident;
+    bench_case *c = add(plan, s, s->shapes[0], SMALL, o);
+    if (c == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < s->shape_count; i++) {
+        bench_contender *contender = plan_add_loom(c, BRIDGE_BROKER, TRANSPORT_IPC, TRACING_RECORDER);
+        if (contender != NULL) {
+            contender->setup.shape = s->shapes[i];
+        }
+    }
     plan_name_contenders(c);
     return true;
 }
@@ -198,7 +236,8 @@ bool plan_quick(bench_plan *out, const bench_options *o)
            add_next_to_nats(out, &bench_scenario_pubsub, MEDIUM, NULL, PLACEMENT_FREE, o) &&
            add_next_to_nats(out, &bench_scenario_request, SMALL, &bench_peer_floor, PLACEMENT_FREE, o) &&
            add_next_to_nats(out, &bench_scenario_request, SMALL, &bench_peer_floor, PLACEMENT_TOGETHER, o) &&
-           add_traced(out, TRACED_RATE, TRACING_ON, o) && add_traced(out, LINK_RATE, TRACING_LINK, o) &&
+           add_traced(out, TRACED_RATE, TRACING_ON, o) && add_traced(out, TRACED_RATE_HIGH, TRACING_ON, o) &&
+           add_traced(out, LINK_RATE, TRACING_LINK, o) && add_incident(out, o) &&
            add_alone(out, &bench_scenario_eventbus, o) && add_filters(out, o) &&
            add_alone(out, &bench_scenario_agents, o) && add_stall(out, o) && add_spans(out, o);
 }

@@ -16,6 +16,7 @@ const char *const bench_metric_names[METRIC_COUNT] = {
     [METRIC_IDLE_BYTES] = "idle_bytes",
     [METRIC_SESSION_BYTES] = "session_bytes",
     [METRIC_GROWTH_BYTES] = "growth_bytes",
+    [METRIC_KEPT_WHOLE] = "kept_whole",
     [METRIC_SPANS_LOST] = "spans_lost",
     [METRIC_SPAN_NS] = "span_ns",
     [METRIC_ALLOCATIONS] = "allocations",

@@ -21,6 +21,7 @@ typedef enum bench_metric {
     METRIC_IDLE_BYTES,    /* memory of the servers before anybody came */
     METRIC_SESSION_BYTES, /* what each idle session adds to that */
     METRIC_GROWTH_BYTES,  /* what the servers' memory grew by under steady load */
+    METRIC_KEPT_WHOLE,    /* traces that failed and arrived with all of their spans, of all that failed */
     METRIC_SPANS_LOST,    /* made and never received by the OTLP receiver */
     METRIC_SPAN_NS,       /* what a span costs the thread that makes it, or that encodes it */
     METRIC_ALLOCATIONS,   /* for each span */

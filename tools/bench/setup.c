@@ -14,7 +14,7 @@ const char *const bench_placement_names[] = {"free", "apart", "together", NULL};
 const char *const bench_work_names[] = {
     "", "sampled", "unsampled", "disabled", "encode", "true", "loom exec true", "collect lines", "collect spans",
     "--syscalls find", "--syscalls python start", "--syscalls sqlite", "library python", "library node",
-    "invoke", "over HTTP", NULL};
+    "invoke", "over HTTP", "none fails", "1 in 1000 fails", "all fail", NULL};
 const char *const bench_flood_names[] = {
     "undisturbed", "busy", "subscribes", "unsubscribes", "calls", "calls-unanswered", "calls-nobody", "cancels", "pings",
     "publishes", "large-publishes", "hellos", "http-idle", "http-slow-heads", "http-bodies", "http-refused", "http-unread",
@@ -43,6 +43,11 @@ void bench_size_title(size_t size, char out[16])
     } else {
         snprintf(out, 16, "%zu B", size);
     }
+}
+
+unsigned bench_setup_fails(const bench_setup *setup)
+{
+    return setup->shape.work == WORK_SOME_FAIL ? 1000 : setup->shape.work == WORK_ALL_FAIL ? 1 : 0;
 }
 
 double bench_setup_pace(const bench_setup *setup)

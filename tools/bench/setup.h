@@ -37,8 +37,8 @@ typedef enum bench_api { API_EVENT, API_ACTION, API_COUNT } bench_api;
  * crosses over. TOGETHER: all on one. */
 typedef enum bench_placement { PLACEMENT_FREE, PLACEMENT_APART, PLACEMENT_TOGETHER, PLACEMENT_COUNT } bench_placement;
 
-/* What is done with spans in the span scenario (tools/bench/spans/README.md), in the exec scenario, and how the
- * http-action scenario calls. */
+/* What is done with spans in the span scenario (tools/bench/spans/README.md), in the exec scenario, how the http-action scenario
+ * calls, and which handlers fail in the incident scenario. */
 typedef enum bench_work {
     WORK_NONE,
     WORK_SAMPLED,
@@ -55,7 +55,10 @@ typedef enum bench_work {
     WORK_LIBRARY_PYTHON,
     WORK_LIBRARY_NODE,
     WORK_INVOKE,
-    WORK_HTTP_INVOKE
+    WORK_HTTP_INVOKE,
+    WORK_NONE_FAILS, /* from here on of handlers in the incident scenario */
+    WORK_SOME_FAIL,
+    WORK_ALL_FAIL
 } bench_work;
 
 /* What a noisy neighbour does in the fairness scenario (flood.h). BUSY: it spins, and talks to nobody. */
@@ -127,6 +130,8 @@ void bench_shape_title(const bench_shape *shape, char out[32]);
 /* "128 B", "16 KiB". */
 void bench_size_title(size_t size, char out[16]);
 
+/* Of how many messages one makes its handler fail; 0: none. */
+unsigned bench_setup_fails(const bench_setup *setup);
 /* Messages a second that each producer sends while latency is measured: fewer where they are large, so that it is never
  * the machine's memory that is measured. */
 double bench_setup_pace(const bench_setup *setup);

@@ -32,6 +32,7 @@ typedef struct shared_consumer {
     alignas(64) _Atomic uint64_t received;      /* without probes */
     _Atomic uint64_t next[BENCH_PRODUCERS_MAX]; /* the sequence number expected from each producer */
     _Atomic uint64_t misordered;
+    _Atomic uint64_t failed; /* handlers, on purpose */
     histogram latency_ns;
 } shared_consumer;
 
@@ -45,6 +46,7 @@ typedef struct shared {
     _Atomic uint32_t phase; /* conductor */
     shared_spans made;
     _Atomic uint64_t spans; /* OTLP receiver: spans it was sent */
+    _Atomic uint64_t whole; /* the same: traces of which all spans are there, where handlers fail */
     shared_producer producers[BENCH_PRODUCERS_MAX];
     shared_consumer consumers[BENCH_CONSUMERS_MAX];
 } shared;

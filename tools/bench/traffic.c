@@ -12,6 +12,7 @@
 #include "tools/bench/usage.h"
 
 #define LATENCY_SECONDS_MAX 2.0
+#define KEPT_SECONDS        0.3 /* what failed last has been kept everywhere by then */
 #define STOP_SECONDS        0.7 /* of traffic with a stopped consumer before the times count: its queues are full by then */
 
 enum { DRAIN_STEPS = 1000, DRAIN_STEP_MS = 2 /* without progress for two seconds: the rest is lost */ };
@@ -204,6 +205,18 @@ static bool start_clients(traffic *t, const char *role, unsigned count, int (*li
     return true;
 }
 
+/* Of what failed, how much has arrived whole. */
+static void read_kept(const bench_site *site, bench_sample *out)
+{
+    uint64_t failed = 0;
+    for (unsigned i = 0; i < site->setup->shape.consumers; i++) {
+        failed += atomic_load(&site->shared->consumers[i].failed);
+    }
+    if (failed > 0) {
+        out->values[METRIC_KEPT_WHOLE] = (double)atomic_load(&site->shared->whole) / (double)failed;
+    }
+}
+
 /* Every event makes three spans and two more for each subscriber; every one of them is to arrive at the receiver. */
 static void read_spans(const bench_site *site, bench_sample *out)
 {
@@ -232,7 +245,8 @@ bool traffic_round(const bench_setup *setup, const bench_peer *peer, bench_sampl
     t->peer = peer;
     const bool ok = peer->start(site) && looker_open(site) && start_clients(t, "consumer", setup->shape.consumers, traffic_consume, t->consumers) &&
                     start_clients(t, "producer", setup->shape.producers, traffic_produce, NULL) &&
-                    (setup->paced || measure_rate(site, out)) && measure_latency(t, out);
+                    (setup->paced || measure_rate(site, out)) && measure_latency(t, out) &&
+                    (bench_setup_fails(setup) == 0 || site_sleep(site, KEPT_SECONDS));
     const uint64_t received = received_by_all(site);
     out->sent = sent_by_all(site) * counted(setup);
     out->lost = out->sent > received ? out->sent - received : 0;
@@ -241,8 +255,10 @@ bool traffic_round(const bench_setup *setup, const bench_peer *peer, bench_sampl
     }
     shared_set(&site->shared->phase, PHASE_END);
     if (ok && peer == &bench_peer_loom) {
-        processes_end(&site->processes, setup->tracing == TRACING_ON || setup->tracing == TRACING_LINK); /* exporters hand on what they have */
+        processes_end(&site->processes, setup->tracing == TRACING_ON || setup->tracing == TRACING_LINK ||
+                                            bench_setup_fails(setup) > 0); /* exporters hand on what they have */
         read_spans(site, out);
+        read_kept(site, out);
     }
     out->interrupted = site_close(site);
     free(t);

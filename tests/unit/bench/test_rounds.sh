@@ -59,6 +59,8 @@ round http
 round http-action --bridge process
 round http-hostile
 round view --flood view
+round incident
+round incident --bridge process
 round soak
 round soak --rate 2000 --bridge process
 

@@ -173,8 +173,7 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
     (void)topic;
     const loom_client *c = user;
     const loom_bytes payload = loom_envelope_payload(event);
-    c->on_message(c->user, payload.data, payload.len);
-    return LOOM_OK;
+    return c->on_message(c->user, payload.data, payload.len) ? LOOM_OK : LOOM_EIO;
 }
 
 void loom_client_close(void *client)

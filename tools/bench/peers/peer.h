@@ -12,8 +12,8 @@
 #define BENCH_TOPIC         "bench.pubsub"
 #define BENCH_REQUEST_TOPIC "bench.request"
 
-/* Data is borrowed for the call. From any one thread of the consumer, one call at a time. */
-typedef void (*bench_on_message)(void *user, const uint8_t *data, size_t size);
+/* Data is borrowed for the call. From any one thread of the consumer, one call at a time. false: it fails, on purpose. */
+typedef bool (*bench_on_message)(void *user, const uint8_t *data, size_t size);
 
 typedef struct bench_peer {
     const char *name;

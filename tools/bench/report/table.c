@@ -24,6 +24,7 @@ static const struct column {
     {METRIC_IDLE_BYTES, "idle MiB", 9, 2, 1048576, true},
     {METRIC_SESSION_BYTES, "KiB/session", 12, 2, 1024, true},
     {METRIC_GROWTH_BYTES, "growth KiB", 11, 0, 1024, false},
+    {METRIC_KEPT_WHOLE, "kept whole", 11, 4, 1, false},
     {METRIC_SPANS_LOST, "spans lost", 11, 0, 1, false},
     {METRIC_SPAN_NS, "ns/span", 9, 1, 1, true},
     {METRIC_ALLOCATIONS, "allocations", 12, 2, 1, false},

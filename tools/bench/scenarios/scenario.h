@@ -18,6 +18,7 @@ typedef struct bench_scenario {
     bool by_request;   /* only when asked for: not part of `all` */
     double seconds;    /* of a timed window unless the user says; 0: as everywhere */
     unsigned rounds;   /* the same */
+    bench_tracing tracing; /* the same; TRACING_OFF: unsampled */
     /* What this scenario wants different from the rest; may be NULL. */
     void (*adjust)(bench_setup *setup);
     /* Whether peer can take part; NULL: all that carry messages can. */

@@ -13,7 +13,7 @@ const bench_scenario *const *bench_scenarios(void)
                                                       &bench_scenario_fairness, &bench_scenario_span,
                                                       &bench_scenario_exec,     &bench_scenario_http,
                                                       &bench_scenario_http_action, &bench_scenario_http_hostile, &bench_scenario_view,
-                                                      &bench_scenario_soak,
+                                                      &bench_scenario_incident, &bench_scenario_soak,
                                                       NULL};
     return scenarios;
 }

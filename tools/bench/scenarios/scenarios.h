@@ -21,5 +21,6 @@ extern const bench_scenario bench_scenario_http;
 extern const bench_scenario bench_scenario_http_action;
 extern const bench_scenario bench_scenario_http_hostile;
 extern const bench_scenario bench_scenario_view;
+extern const bench_scenario bench_scenario_incident;
 
 #endif
