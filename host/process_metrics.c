@@ -45,7 +45,7 @@ static const counter recorder_rows[] = {
     COUNTER(loom_recorder_counts, triggers, COUNTER_TOTAL, "loom_recorder_triggers_total",
             "Traces that this process found worth keeping."),
     COUNTER(loom_recorder_counts, triggers_limited, COUNTER_TOTAL, "loom_recorder_triggers_limited_total",
-            "Of those, the ones that were not kept because there were too many."),
+            "Traces found here or heard of that were not kept because there were too many."),
     COUNTER(loom_recorder_counts, triggers_heard, COUNTER_TOTAL, "loom_recorder_triggers_heard_total",
             "Traces that other processes wanted kept."),
     COUNTER(loom_recorder_counts, too_late, COUNTER_TOTAL, "loom_recorder_traces_too_late_total",

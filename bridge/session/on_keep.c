@@ -3,6 +3,7 @@
  * by the bus those elsewhere. Nothing here makes a span. */
 #include "bridge/session/session.h"
 
+#include "base/str.h"
 #include "trace/record/recorder.h"
 
 enum {
@@ -26,20 +27,35 @@ static bool may_keep(bridge *b)
     return true;
 }
 
+static void tell_one(session *s, const frame_keep *f)
+{
+    if (!s->has_recorder || s->state != SESSION_OPEN || s->doom != LOOM_OK) {
+        return;
+    }
+    if (s->keeps.older + s->keeps.newer >= KEEPS_UNREAD_MAX) {
+        s->bridge->stats.keeps_dropped++;
+        return;
+    }
+    const size_t mark = session_begin(s);
+    const loom_status st = frame_put_keep(&s->out, f);
+    s->keeps.newer += s->out.len - mark;
+    session_commit(s, mark, SESSION_OTHER, st);
+}
+
 static void tell(bridge *b, const frame_keep *f, const session *except)
 {
     for (session *s = b->sessions; s != NULL; s = s->next) {
-        if (!s->has_recorder || s == except || s->state != SESSION_OPEN || s->doom != LOOM_OK) {
-            continue;
+        if (s != except) {
+            tell_one(s, f);
         }
-        if (s->keeps.older + s->keeps.newer >= KEEPS_UNREAD_MAX) {
-            b->stats.keeps_dropped++;
-            continue;
-        }
-        const size_t mark = session_begin(s);
-        const loom_status st = frame_put_keep(&s->out, f);
-        s->keeps.newer += s->out.len - mark;
-        session_commit(s, mark, SESSION_OTHER, st);
+    }
+}
+
+void session_tell_kept(session *s)
+{
+    recorder_recent kept[RECORDER_RECENT];
+    for (size_t i = s->has_recorder ? recorder_list_kept_now(kept) : 0; i > 0; i--) {
+        tell_one(s, &(frame_keep){kept[i - 1].trace_id, str_of(kept[i - 1].reason)});
     }
 }
 

@@ -169,6 +169,8 @@ void on_result(session *s, const frame *f);
 void on_report(session *s, const frame *f);
 void on_spans(session *s, const frame_spans *f);
 void on_keep(session *s, const frame_keep *f);
+/* The agent has just come: it is told which traces are kept now, since something may still come of them here. */
+void session_tell_kept(session *s);
 /* One of another process: told to the agents here. */
 void bridge_told_to_keep(bridge *b, const frame_keep *f);
 /* Whether it may send spans, from what its hello says; returns the credit for welcome. */

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "broker/endpoints/internal.h"
+#include "trace/record/recorder.h"
 
 static bridge_peer *find(bus_server *s, loom_str id)
 {
@@ -98,6 +99,16 @@ void bridge_endpoint_tick(bus_server *s)
 
 /* ---- in ---- */
 
+/* A bridge that has just come: which traces are kept now. */
+static void tell_kept(bridge_peer *b)
+{
+    recorder_recent kept[RECORDER_RECENT];
+    frame_writer *w = bridge_peer_writer(b, 0);
+    for (size_t i = w != NULL ? recorder_list_kept_now(kept) : 0; i > 0; i--) {
+        bridge_peer_wrote(b, frame_put_keep(w, &(frame_keep){kept[i - 1].trace_id, str_of(kept[i - 1].reason)}));
+    }
+}
+
 static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_REASON_SIZE])
 {
     bus_server *s = b->server;
@@ -132,6 +143,7 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     if (directory_is_draining(s->cores.agents)) {
         bridge_peer_wrote(b, frame_put_number(&b->out.w, FRAME_MOVE, 1));
     }
+    tell_kept(b);
     log_to(&s->log, LOG_INFO, "bridge connected bridge=%.*s software=%.*s peer=%s", (int)b->id_len, b->id,
            (int)g->software.len, g->software.data, sp_peer_name(b->peer));
     return LOOM_OK;

@@ -55,6 +55,7 @@ static const struct {
     {"drain", control_drain, false},
     {"keep", control_keep, false},
     {"kept", control_kept, false},
+    {"recorded", control_recorded, false},
 };
 
 /* ---- requests ---- */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control operations "keep" (a trace is to be kept by every recorder on the bus) and "kept" (those of late). */
+/* The control operations "keep" (a trace is to be kept by every recorder on the bus), "kept" (those of late) and "recorded" (those that
+ * this process's recorder holds). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
@@ -48,4 +50,37 @@ control_outcome control_kept(bus_server *s, const control_request *q, const sp_r
         pack_recent(&list, &recent[i]);
     }
     return control_list_answer(&list, answer, "kept");
+}
+
+static void pack_held(control_list *list, const recorder_held *h)
+{
+    char id[2 * LOOM_TRACE_ID_SIZE];
+    msgpack_packer *pk = &list->items.pk;
+    hex_encode(id, h->trace_id, LOOM_TRACE_ID_SIZE);
+    msgpack_pack_map(pk, 7);
+    control_pack_text(pk, "trace_id", (loom_str){id, sizeof id});
+    control_pack_text(pk, "name", str_of(h->name));
+    control_pack_text(pk, "topic", str_of(h->about));
+    control_pack_uint(pk, "start_unix_ns", h->start_unix_ns);
+    control_pack_uint(pk, "duration_ns", h->end_unix_ns - h->start_unix_ns);
+    control_pack_uint(pk, "spans", h->spans);
+    control_pack_bool(pk, "kept", h->kept);
+}
+
+control_outcome control_recorded(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
+{
+    recorder_held *held = calloc(CONTROL_LIST_MAX, sizeof *held);
+    control_list list;
+    (void)s;
+    (void)to;
+    if (held == NULL) {
+        return control_refuse(answer, LOOM_ENOMEM, "no memory for the list");
+    }
+    const size_t count = recorder_list_held(held, CONTROL_LIST_MAX);
+    control_list_init(&list, q);
+    for (size_t i = 0; i < count && control_list_room(&list); i++) {
+        pack_held(&list, &held[i]);
+    }
+    free(held);
+    return control_list_answer(&list, answer, "recorded");
 }

@@ -2,6 +2,7 @@
 """The flight recorder on the bus: what fails or is slow is kept in every process that it went through, afterwards and whole."""
 
 import collections
+import json
 import re
 import unittest
 
@@ -122,6 +123,52 @@ class Incidents:
         self.assertIn("ticket 4711", recent)
         refused = home.loom("trace", "keep", "4711", "--control", f"ipc://{home.control_path}", code=2)
         self.assertIn("32 hex digits", refused.stderr)
+
+    def test_what_recorders_hold_is_listed(self):
+        home = self.home(environment=RECORDED)
+        control = ("--control", f"ipc://{home.control_path}")
+        receiver = home.subscriber("held.>")
+        trace = re.search(r"[0-9a-f]{32}", home.loom("pub", "held.one", "hello", "--json").stdout)[0]
+        home.loom("pub", "held.two", "hello")
+        wait_until(lambda: receiver.out.count("hello") == 2, "the events have come")
+        held = [json.loads(line) for line in home.loom("trace", "ls", "--recorded", "--json", *control).stdout.splitlines()]
+        mine = [item for item in held if item.get("topic", "").startswith("held.")]
+        self.assertEqual([("held.two", False), ("held.one", False)], [(item["topic"], item["kept"]) for item in mine])
+        self.assertEqual(trace, mine[1]["trace_id"])
+        self.assertGreater(int(mine[0]["start_unix_ns"]), int(mine[1]["start_unix_ns"]))
+        home.loom("trace", "keep", trace.upper(), *control)
+        wait_until(lambda: home.spans(), "the trace is kept")
+        shown = home.loom("trace", "ls", "--recorded", *control).stdout
+        self.assertRegex(shown, rf"{trace}.*held\.one  kept")
+        uuid = "-".join(trace[at:to] for at, to in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
+        home.loom("trace", "keep", uuid, *control)
+        refused = home.loom("trace", "ls", "--recorded", "--failed", *control, code=2)
+        self.assertIn("--failed", refused.stderr)
+
+    def test_one_that_fails_and_leaves_hands_over_its_part(self):
+        home = self.home(environment={**RECORDED, **PATIENT})
+        last = self.agents(home, "last")
+        wait_until(lambda: "ready" in last.out, "the agent is subscribed")
+        source = self.agents(home, "source", 1, 1000, SEED)
+        wait_until(lambda: not last.running(), "the agent has left")
+        whole = ["agent.emit", "agent.on_event", "bridge.forward", "bridge.publish", "eventbus.publish"]
+        wait_until(lambda: sorted(span.name for span in home.spans()) == whole, "the trace is whole")
+        self.assertTrue(source.running())
+
+    def test_one_that_comes_late_is_told_what_is_kept(self):
+        home = self.home(environment={**RECORDED, **PATIENT})
+        receiver = home.subscriber("late.>")
+        published = home.loom("pub", "late.one", "hello", "--json").stdout
+        trace = re.search(r"[0-9a-f]{32}", published)[0]
+        wait_until(lambda: "hello" in receiver.out, "the event has come")
+        home.loom("trace", "keep", trace, "--control", f"ipc://{home.control_path}")
+        wait_until(lambda: len(home.spans()) == 4, "the trace is kept")
+        late = home.subscriber("later.>")
+        home.loom("pub", "later.two", "more", environment={"TRACEPARENT": f"00-{trace}-00f067aa0ba902b7-00"})
+        wait_until(lambda: "more" in late.out, "the event has come")
+        wait_until(lambda: sum(span.name == "agent.on_event" for span in home.spans()) == 2, "what comes later is kept, too")
+        wait_until(lambda: sum(span.name == "agent.emit" for span in home.spans()) == 1, "and of who published it")
+        self.assertEqual({trace}, {span.trace_id for span in home.spans()})
 
     def test_a_worker_that_is_killed_leaves_the_others_what_they_have(self):
         home = self.home(environment={**RECORDED, **PATIENT})

@@ -2,7 +2,9 @@
 #include "base/duration.h"
 #include "base/str.h"
 #include "trace/view/summary.h"
+#include "tools/loom/control.h"
 #include "tools/loom/trace_options.h"
+#include "tools/loom/trace_recorded.h"
 #include "tools/loom/verbs.h"
 
 #include <loom/trace.h>
@@ -10,6 +12,9 @@
 
 static const option_spec specs[] = {
     OPTIONS_SOURCE,
+    {.name = "recorded", .kind = OPTION_FLAG, .group = "Source",
+     .help = "Instead: the last traces that the broker's flight recorder holds, sampled by nobody; `loom trace keep` keeps them"},
+    OPTIONS_CONTROL,
     {.name = "service", .letter = 's', .kind = OPTION_VALUE, .value = "NAME", .group = "Which traces",
      .help = "Traces with a span of this service"},
     {.name = "attr", .letter = 'a', .kind = OPTION_VALUE, .repeatable = true, .value = "KEY=VALUE", .group = "Which traces",
@@ -38,7 +43,8 @@ static const command ls = {
                           "  loom trace ls --attr event_id=018f2c6e-7b5a-7c3d-9e21-5f6a7b8c9d0e\n"
                           "  loom trace ls --attr topic=sensor.data --attr agent_id=sensor-1 --limit 5\n"
                           "  loom trace ls --failed --since 1h\n"
-                          "  loom trace ls --slowest --limit 5 --json | jq -r .trace_id\n"},
+                          "  loom trace ls --slowest --limit 5 --json | jq -r .trace_id\n"
+                          "  loom trace ls --recorded\n"},
 };
 
 typedef struct listing {
@@ -105,12 +111,32 @@ static bool read_filter(const options *o, uint64_t now, store_filter *filter, in
            read_duration(o, "max-duration", &filter->max_duration_ns, exit_code) && trace_options_number(&ls, o, "limit", 20, &filter->limit, exit_code);
 }
 
+/* Of what nobody has exported there is neither service nor status to choose by. */
+static int list_recorded(const options *o)
+{
+    static const char *const others[] = {"db", "file", "service", "attr", "since", "failed", "min-duration", "max-duration", "slowest"};
+    uint64_t limit;
+    int exit_code = VERB_OK;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (options_value(o, others[i]) != NULL || options_is_on(o, others[i])) {
+            return command_misuse(&ls, "--recorded goes with --limit, --json and --control alone, not with --%s", others[i]);
+        }
+    }
+    if (!trace_options_number(&ls, o, "limit", 20, &limit, &exit_code)) {
+        return exit_code;
+    }
+    return command_finish(&ls, trace_recorded_list(&ls, o, limit));
+}
+
 static int run(const options *o)
 {
     int exit_code = VERB_OK;
     listing l = {.now = loom_time_unix_ns(), .json = options_is_on(o, "json")};
     store_filter filter;
     trace_source source;
+    if (options_is_on(o, "recorded")) {
+        return list_recorded(o);
+    }
     if (!read_filter(o, l.now, &filter, &exit_code) || !trace_options_color(&ls, o, &l.colour, &exit_code) ||
         !trace_options_open(&ls, o, &source, &exit_code)) {
         return exit_code;

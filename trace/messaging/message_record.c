@@ -137,8 +137,21 @@ static void put_span(const span_scope *scope, const found_record *found, pb_buf 
     ended_hop_write(&h, (const loom_tracer *)scope, NULL, out); /* whose first member it is */
 }
 
-static const record_form message_form = {.write = put_span, .duration_ns = duration_of};
-static const record_form next_form = {.goes_on = true, .write = put_span, .duration_ns = next_duration_of};
+static uint64_t start_of(const found_record *found)
+{
+    const uint64_t base_ns = ((const message_record *)found->base)->start_ns;
+    const next_record *next = (const next_record *)(const void *)found->rec;
+    return found->definition->form->goes_on ? base_ns + (uint64_t)(int64_t)next->start : base_ns;
+}
+
+static loom_str name_of(const record_definition *d)
+{
+    return str_of(message_hops[d->key].name);
+}
+
+static const record_form message_form = {.write = put_span, .duration_ns = duration_of, .start_ns = start_of, .name = name_of};
+static const record_form next_form = {
+    .goes_on = true, .write = put_span, .duration_ns = next_duration_of, .start_ns = start_of, .name = name_of};
 
 /* ---- in ---- */
 

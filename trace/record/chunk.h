@@ -76,6 +76,8 @@ struct record_form {
     /* Appends the fields of one Span of a tracer with this scope, without a tag and a length around them. */
     void (*write)(const struct span_scope *scope, const found_record *found, struct pb_buf *out);
     uint64_t (*duration_ns)(const record_head *rec);
+    uint64_t (*start_ns)(const found_record *found); /* since 1970 */
+    loom_str (*name)(const record_definition *definition); /* of the span */
 };
 
 /* Whether records of this definition are nobody's continuation. */

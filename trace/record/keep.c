@@ -70,6 +70,7 @@ static void note(recorder *r, const uint8_t *trace_id, loom_str reason, bool lim
     memcpy(n->trace_id, trace_id, LOOM_TRACE_ID_SIZE);
     copy_reason(n->reason, reason);
     n->unix_ns = clock_unix_ns();
+    n->at_ns = clock_monotonic_ns();
     n->limited = limited;
 }
 
@@ -83,6 +84,19 @@ size_t recorder_list_recent(recorder_recent out[RECORDER_RECENT])
     }
     pthread_mutex_unlock(&r->lock);
     return count;
+}
+
+size_t recorder_list_kept_now(recorder_recent out[RECORDER_RECENT])
+{
+    const uint64_t now_ns = clock_monotonic_ns();
+    const size_t count = recorder_list_recent(out);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!out[i].limited && now_ns < out[i].at_ns + KEEP_NS) {
+            out[kept++] = out[i];
+        }
+    }
+    return kept;
 }
 
 static void add_pending(recorder *r, const uint8_t *trace_id, loom_str reason, bool found_here, bool late)
@@ -104,8 +118,9 @@ void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], l
     }
     pthread_mutex_lock(&r->lock);
     if (!waits_already(r, trace_id, false)) {
+        const bool again = recorder_may_keep(trace_hash(trace_id)); /* it fails once more: that is told to nobody, and costs nothing */
         r->counts.triggers++;
-        if (r->pending_count < PENDING_MAX && may_trigger(r, clock_monotonic_ns()) && thread_is_there(r)) {
+        if (r->pending_count < PENDING_MAX && (again || may_trigger(r, clock_monotonic_ns())) && thread_is_there(r)) {
             add_pending(r, trace_id, reason, true, false);
             note(r, trace_id, reason, false);
         } else {
@@ -123,9 +138,13 @@ void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom
     }
     pthread_mutex_lock(&r->lock);
     r->counts.triggers_heard++;
-    if (!waits_already(r, trace_id, false) && r->pending_count < PENDING_MAX && thread_is_there(r)) {
-        add_pending(r, trace_id, reason, false, false);
-        note(r, trace_id, reason, false);
+    if (!waits_already(r, trace_id, false)) {
+        const bool room = r->pending_count < PENDING_MAX && thread_is_there(r);
+        if (room) {
+            add_pending(r, trace_id, reason, false, false);
+        }
+        r->counts.triggers_limited += !room;
+        note(r, trace_id, reason, !room);
     }
     pthread_mutex_unlock(&r->lock);
 }
@@ -207,15 +226,13 @@ static void sweep(recorder *r, uint64_t now_ns)
     }
 }
 
-/* true: it is new. */
-static bool keep(recorder *r, const pending_trace *p, uint64_t now_ns)
+/* The place of a trace that is kept from now on or has been; *is_new: from now on. NULL: too many are at once, or a record of another
+ * trace had the bits of one. */
+static kept_trace *enter(recorder *r, const pending_trace *p, uint64_t now_ns, bool *is_new)
 {
     kept_trace *k = find_kept(r, p->trace_id);
-    if (k == NULL || (k->until_ns == 0 && p->late)) {
-        return false; /* too many at once; or another trace with the same bit */
-    }
-    const bool is_new = k->until_ns == 0;
-    if (is_new) {
+    *is_new = k != NULL && k->until_ns == 0 && !p->late;
+    if (*is_new) {
         memcpy(k->trace_id, p->trace_id, sizeof k->trace_id);
         memcpy(k->reason, p->reason, sizeof k->reason);
         k->until_ns = now_ns + KEEP_NS;
@@ -223,10 +240,12 @@ static bool keep(recorder *r, const pending_trace *p, uint64_t now_ns)
         r->kept_count++;
         mark(k->trace_id);
     }
-    if (is_new || p->late) {
-        recorder_export_trace(r, k);
+    if (k == NULL && !p->late) {
+        pthread_mutex_lock(&r->lock);
+        r->counts.triggers_limited++;
+        pthread_mutex_unlock(&r->lock);
     }
-    return is_new;
+    return k != NULL && k->until_ns != 0 ? k : NULL;
 }
 
 /* ---- other processes ---- */
@@ -302,6 +321,7 @@ enum { TAKE_MAX = 256 }; /* traces taken off the list at once */
 static void work(recorder *r)
 {
     static pending_trace taken[TAKE_MAX]; /* guarded by keeping */
+    static kept_trace *wanted[TAKE_MAX];  /* the same; NULL: there is nothing to export */
     static told_list told;                /* the same */
     pthread_mutex_unlock(&r->lock);
     pthread_mutex_lock(&r->keeping);
@@ -313,20 +333,22 @@ static void work(recorder *r)
     pthread_mutex_unlock(&r->lock);
     const uint64_t now_ns = clock_monotonic_ns();
     for (size_t i = 0; i < count; i++) { /* others first: what they hold is overwritten meanwhile */
-        if (taken[i].found_here && !taken[i].late) {
-            const kept_trace *k = find_kept(r, taken[i].trace_id);
-            if (k != NULL && k->until_ns == 0) {
-                recorder_trigger_item *item = &told.items[told.count++];
-                memcpy(item->trace_id, taken[i].trace_id, sizeof item->trace_id);
-                memcpy(item->reason, taken[i].reason, sizeof item->reason);
-            }
+        bool is_new;
+        kept_trace *k = enter(r, &taken[i], now_ns, &is_new);
+        wanted[i] = is_new || taken[i].late ? k : NULL;
+        if (is_new && taken[i].found_here) {
+            recorder_trigger_item *item = &told.items[told.count++];
+            memcpy(item->trace_id, taken[i].trace_id, sizeof item->trace_id);
+            memcpy(item->reason, taken[i].reason, sizeof item->reason);
         }
         if (told.count == CARRY_MAX || i + 1 == count) {
             tell(r, &told);
         }
     }
     for (size_t i = 0; i < count; i++) {
-        (void)keep(r, &taken[i], now_ns);
+        if (wanted[i] != NULL) {
+            recorder_export_trace(r, wanted[i]);
+        }
     }
     if (now_ns >= r->sweep_ns) {
         sweep(r, now_ns);

@@ -58,10 +58,26 @@ typedef struct recorder_recent {
     uint8_t trace_id[LOOM_TRACE_ID_SIZE];
     char reason[LOOM_KEEP_REASON_MAX + 1];
     uint64_t unix_ns;
-    bool limited; /* not kept: there were too many */
+    uint64_t at_ns; /* monotonic */
+    bool limited;   /* not kept: there were too many */
 } recorder_recent;
 /* Newest first; returns how many. */
 size_t recorder_list_recent(recorder_recent out[RECORDER_RECENT]);
+/* Of those the ones that are kept now, for processes that have just come. */
+size_t recorder_list_kept_now(recorder_recent out[RECORDER_RECENT]);
+
+/* Traces of which something is in the ring. */
+enum { RECORDER_ABOUT_SIZE = 128 };
+typedef struct recorder_held {
+    uint8_t trace_id[LOOM_TRACE_ID_SIZE];
+    uint64_t start_unix_ns, end_unix_ns;
+    uint32_t spans;
+    bool kept; /* a part of it has been exported */
+    char name[64]; /* of the first of its spans here; cut off */
+    char about[RECORDER_ABOUT_SIZE]; /* and its topic, where it is a message's; cut off */
+} recorder_held;
+/* The newest first, of the last few thousand traces; returns how many, at most max. 0 where there is no memory, too. */
+size_t recorder_list_held(recorder_held *out, size_t max);
 
 /* Does at once what triggers wait for, on this thread: before a flush. */
 void recorder_drain(void);

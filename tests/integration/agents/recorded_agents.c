@@ -5,6 +5,7 @@
  *   recorded_agents URL steps RATE SEED          the same, as many as each line of its input says; event N has the correlation id N
  *   recorded_agents URL worker                   takes work.>: fails, is slow, or publishes to results.N
  *   recorded_agents URL watcher|victim           takes work.>, too
+ *   recorded_agents URL last                     takes one of work.>, fails, and leaves
  *   recorded_agents URL sink                     takes results.>
  * What becomes of an event is in its payload. */
 #include <errno.h>
@@ -104,6 +105,15 @@ static loom_status take(loom_agent *agent, const char *topic, loom_envelope *eve
     return LOOM_OK;
 }
 
+static loom_status fail_and_leave(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
+{
+    (void)topic;
+    (void)event;
+    (void)user;
+    loom_agent_stop(agent);
+    return LOOM_EIO;
+}
+
 static int serve(loom_agent *agent, const char *filter, loom_on_event handler)
 {
     if (loom_agent_subscribe(agent, filter, &(loom_subscribe_options){.on_event = handler}, NULL) != LOOM_OK ||
@@ -133,6 +143,7 @@ static int run(loom_agent *agent, int argc, char *argv[])
     }
     return strcmp(argv[2], "worker") == 0 ? serve(agent, "work.>", work)
            : strcmp(argv[2], "sink") == 0 ? serve(agent, "results.>", take)
+           : strcmp(argv[2], "last") == 0 ? serve(agent, "work.>", fail_and_leave)
                                           : serve(agent, "work.>", take);
 }
 

@@ -16,6 +16,7 @@ enum { SMALLEST = 512 * 1024 };
 typedef struct fixture {
     recorded spans;
     loom_recorder_counts before;
+    size_t seen; /* spans that were exported before */
 } fixture;
 
 static int open_with(void **state, const char *slow, loom_sampler_kind sampler)
@@ -294,6 +295,85 @@ static void triggers_beyond_what_is_allowed_are_counted(void **state)
     assert_true(exported(f) > 0);
 }
 
+static void one_failure(fixture *f, const loom_trace_context *parent)
+{
+    loom_span *span = loom_span_start(f->spans.tracer, "fails", &(loom_span_options){.parent = parent});
+    loom_span_set_status(span, LOOM_SPAN_ERROR, "");
+    loom_span_end(span);
+}
+
+typedef struct counting_carrier {
+    recorder_carrier carrier;
+    size_t told;
+} counting_carrier;
+
+static bool count_told(recorder_carrier *self, const recorder_trigger_item *items, size_t count)
+{
+    (void)items;
+    ((counting_carrier *)self)->told += count; /* under the recorder's lock for carriers */
+    return true;
+}
+
+static void a_trace_that_fails_again_and_again_is_told_once(void **state)
+{
+    fixture *f = *state;
+    enum { TRACES = 50, TIMES = 20 }; /* fewer spans than an exporter's queue takes */
+    counting_carrier others = {.carrier = {.carry = count_told, .where = "test"}};
+    loom_trace_context traces[TRACES];
+    recorder_add_carrier(&others.carrier);
+    for (unsigned i = 0; i < TRACES; i++) {
+        traces[i] = one_span(f, "begin", NULL);
+    }
+    for (unsigned i = 0; i < TRACES * TIMES; i++) {
+        one_failure(f, &traces[i % TRACES]);
+    }
+    const size_t kept = exported(f);
+    recorder_remove_carrier(&others.carrier);
+    assert_int_equal(TRACES * (1 + TIMES), kept);
+    assert_int_equal(TRACES, others.told);
+    assert_int_equal(f->before.triggers_limited, loom_recorder_counts_now().triggers_limited);
+}
+
+static void a_storm_is_told_within_bounds_and_the_rest_is_counted(void **state)
+{
+    fixture *f = *state;
+    enum { FAILURES = 20000, AT_ONCE = 2000, A_SECOND = 1000 };
+    counting_carrier others = {.carrier = {.carry = count_told, .where = "test"}};
+    recorder_add_carrier(&others.carrier);
+    const uint64_t begun = loom_time_unix_ns();
+    for (unsigned i = 0; i < FAILURES; i++) {
+        one_failure(f, NULL);
+    }
+    const double seconds = (double)(loom_time_unix_ns() - begun) / 1e9;
+    (void)exported(f);
+    recorder_remove_carrier(&others.carrier);
+    const uint64_t limited = loom_recorder_counts_now().triggers_limited - f->before.triggers_limited;
+    assert_int_equal(FAILURES, others.told + limited);
+    assert_true((double)others.told <= AT_ONCE + 1 + A_SECOND * (seconds + 1));
+}
+
+static void the_list_of_what_is_held_has_the_newest_first(void **state)
+{
+    fixture *f = *state;
+    recorder_held held[3];
+    const loom_trace_context first = one_span(f, "first", NULL);
+    (void)one_span(f, "inside", &first);
+    (void)one_span(f, "second", NULL);
+    const loom_trace_context last = one_span(f, "last", NULL);
+    loom_trace_keep(&last, "asked");
+    assert_int_equal(1, exported(f));
+    assert_int_equal(3, recorder_list_held(held, 3));
+    assert_string_equal("last", held[0].name);
+    assert_true(held[0].kept);
+    assert_string_equal("second", held[1].name);
+    assert_string_equal("first", held[2].name);
+    assert_int_equal(2, held[2].spans);
+    assert_false(held[2].kept);
+    assert_memory_equal(first.trace_id, held[2].trace_id, sizeof first.trace_id);
+    assert_true(held[2].start_unix_ns <= held[1].start_unix_ns && held[2].start_unix_ns <= held[2].end_unix_ns);
+    assert_int_equal(2, recorder_list_held(held, 2));
+}
+
 /* ---- hops of messages ---- */
 
 typedef struct message {
@@ -516,6 +596,31 @@ static void what_is_kept_of_many_is_of_the_message_asked_for(void **state)
     assert_int_equal(0, now.lost - f->before.lost);
 }
 
+/* As if the system's clock had been set between the two ends of a hop. */
+static uint64_t duration_when_the_clock_is_set(fixture *f, int64_t by_ns)
+{
+    message m;
+    message_pass pass;
+    const loom_trace_context root = {{0xdd, (uint8_t)(by_ns < 0 ? 3 : 4)}, {0xbb, 2}, 0};
+    make_message(&m, &root, NULL, NULL);
+    message_pass_begin(&pass, f->spans.tracer, HOP_BRIDGE_PUBLISH, &m.view, STR("bridge"), true, m.wire);
+    pass.start_ns -= (uint64_t)by_ns;
+    message_pass_end(&pass, NULL);
+    loom_trace_keep(&root, "asked");
+    assert_int_equal(1, exported(f) - f->seen++);
+    json_t *span = json_array_get(f->spans.spans, json_array_size(f->spans.spans) - 1);
+    return strtoull(recorded_string(span, "endTimeUnixNano"), NULL, 10) - strtoull(recorded_string(span, "startTimeUnixNano"), NULL, 10);
+}
+
+static void a_hop_across_a_clock_that_is_set_is_kept_and_never_ends_before_it_began(void **state)
+{
+    fixture *f = *state;
+    f->seen = 0;
+    const int64_t hour_ns = INT64_C(3600000000000);
+    assert_int_equal(0, duration_when_the_clock_is_set(f, -hour_ns));
+    assert_true(duration_when_the_clock_is_set(f, hour_ns) >= (uint64_t)hour_ns);
+}
+
 static void a_hop_that_has_something_to_say_becomes_a_span(void **state)
 {
     fixture *f = *state;
@@ -549,12 +654,17 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_span_larger_than_a_chunk_is_lost_and_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(spans_of_all_threads_come_also_when_those_have_exited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_provider_left_goes_with_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_trace_that_fails_again_and_again_is_told_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_list_of_what_is_held_has_the_newest_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_hop_across_a_clock_that_is_set_is_kept_and_never_ends_before_it_began, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_kept_hop_is_as_a_sampled_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hops_are_each_others_parents_and_their_times_nest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_receiver_of_a_message_has_its_hop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_kept_of_many_is_of_the_message_asked_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_hop_that_has_something_to_say_becomes_a_span, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(triggers_beyond_what_is_allowed_are_counted, set_up, tear_down), /* the last: none is allowed for a while */
+        /* the last ones: they leave nothing to trigger with */
+        cmocka_unit_test_setup_teardown(triggers_beyond_what_is_allowed_are_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_storm_is_told_within_bounds_and_the_rest_is_counted, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ typedef struct loom_recorder_counts {
     uint64_t lost;        /* never recorded: no memory, or larger than a chunk (64 KiB) */
     uint64_t kept;        /* exported */
     uint64_t triggers;         /* traces that mattered, found here */
-    uint64_t triggers_limited; /* of them, not acted on: too many at once */
+    uint64_t triggers_limited; /* of them and of those heard, not acted on: too many at once */
     uint64_t triggers_heard;   /* from other processes */
     uint64_t too_late;         /* traces asked for of which nothing was here (any more) */
     uint64_t cut;              /* traces kept of which a part had been overwritten or lost */
