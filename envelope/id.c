@@ -192,8 +192,6 @@ loom_status loom_uuid_from_text(uint8_t out[LOOM_UUID_SIZE], loom_str text)
     return LOOM_OK;
 }
 
-_Static_assert((int)LOOM_TRACE_ID_SIZE == (int)LOOM_UUID_SIZE, "a trace id can be written as a UUID");
-
 loom_status trace_id_from_text(uint8_t out[LOOM_TRACE_ID_SIZE], loom_str text)
 {
     const bool plain = text.len == 2 * LOOM_TRACE_ID_SIZE && hex_decode_any_case(out, text.data, LOOM_TRACE_ID_SIZE);

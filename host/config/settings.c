@@ -237,6 +237,12 @@ static const config_key keys[] = {
     {.section = "telemetry", .name = "mask", .type = CONFIG_STRING, .offset = AT(telemetry.mask), .value = "KINDS",
      .fallback = "", .env = "LOOM_TRACE_MASK",
      .help = "Mask in spans: all, off, or some of keys,mail,phone,card,national_id,token,url"},
+    {.section = "telemetry", .name = "recorder", .type = CONFIG_STRING, .offset = AT(telemetry.recorder), .value = "SIZE",
+     .fallback = "", .env = "LOOM_TRACE_RECORDER",
+     .help = "Memory of the flight recorder, which keeps spans that nobody sampled for a while: on (16MiB), off, or a size"},
+    {.section = "telemetry", .name = "slow", .type = CONFIG_STRING, .offset = AT(telemetry.slow), .value = "RULES",
+     .fallback = "", .env = "LOOM_TRACE_SLOW",
+     .help = "Traces that the flight recorder keeps as slow: NAME>TIME, slowest=SHARE%, several with commas"},
 
     {.section = "log", .name = "level", .live = true, .type = CONFIG_STRING, .offset = AT(log.level),
      .choices = "error|warn|info|debug", .fallback = "info", .help = "Log level"},

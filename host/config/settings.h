@@ -61,6 +61,8 @@ typedef struct settings_telemetry {
     char *spans_file;       /* OTLP/JSON lines are appended there too */
     char *log_spans;        /* which finished spans are logged: docs/LOGGING.md */
     char *mask;             /* as LOOM_TRACE_MASK */
+    char *recorder;         /* as LOOM_TRACE_RECORDER */
+    char *slow;             /* as LOOM_TRACE_SLOW */
 } settings_telemetry;
 
 /* [up]: loom up */

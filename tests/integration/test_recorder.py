@@ -124,6 +124,15 @@ class Incidents:
         refused = home.loom("trace", "keep", "4711", "--control", f"ipc://{home.control_path}", code=2)
         self.assertIn("32 hex digits", refused.stderr)
 
+    def test_it_can_be_said_in_the_settings(self):
+        home = self.home(environment={"OTEL_TRACES_SAMPLER": "parentbased_always_off"},
+                         broker=["--telemetry-recorder", "on", "--telemetry-slow", "bridge.publish>0ns,eventbus.publish>0ns"])
+        receiver = home.subscriber("set.>")
+        home.loom("pub", "set.up", "hello")
+        wait_until(lambda: "hello" in receiver.out, "the event has come")
+        wait_until(lambda: any(span.name == "eventbus.publish" for span in home.spans()), "it is kept, as slow")
+        self.assertEqual({"slow"}, {span.attributes["loom.kept"] for span in home.spans()})
+
     def test_what_recorders_hold_is_listed(self):
         home = self.home(environment=RECORDED)
         control = ("--control", f"ipc://{home.control_path}")
