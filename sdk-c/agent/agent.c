@@ -79,6 +79,13 @@ static loom_status create_parts(loom_agent *a, const loom_agent_options *options
     return LOOM_OK;
 }
 
+/* By whoever drives it, once it closes: no handler runs any more, and what those that ran want kept is told before the goodbye. */
+static bool is_over(loom_agent *a)
+{
+    agent_keeps_flush(a);
+    return session_closed(&a->session, clock_monotonic_ns());
+}
+
 static void *agent_thread(void *arg)
 {
     loom_agent *a = arg;
@@ -86,8 +93,7 @@ static void *agent_thread(void *arg)
         agent_spans_loop_ended(a);
         return NULL; /* cannot be: nobody else drives a thread's agent */
     }
-    while (!atomic_load_explicit(&a->loop.closing_seen, memory_order_acquire) ||
-           !session_closed(&a->session, clock_monotonic_ns())) {
+    while (!atomic_load_explicit(&a->loop.closing_seen, memory_order_acquire) || !is_over(a)) {
         agent_round(a, -1);
     }
     actions_close(a);
@@ -195,7 +201,7 @@ static void drain(loom_agent *a)
     bool flushing;
     agent_spans_flush_aside(a, &flusher, &flushing);
     if (loop_enter(&a->loop)) {
-        while (!session_closed(&a->session, clock_monotonic_ns())) {
+        while (!is_over(a)) {
             agent_round(a, -1);
         }
         actions_close(a);
@@ -220,7 +226,6 @@ loom_status loom_agent_close_within(loom_agent *a, uint32_t timeout_ms)
         return LOOM_EBUSY;
     }
     uint64_t deadline = clock_monotonic_ns() + timeout_ms * MS_NS;
-    agent_keeps_flush(a);
     loop_close_within(&a->loop, deadline);
     keeper_join(a);
     loop_see_guests_off(&a->loop); /* one of them may be the loop, in poll mode */

@@ -39,9 +39,10 @@ void agent_keeps_open(loom_agent *a)
     }
 }
 
-void agent_keeps_flush(const loom_agent *a)
+void agent_keeps_flush(loom_agent *a)
 {
-    if (a->session.has_recorder) {
+    if (a->session.has_recorder && !a->keeps.flushed) {
+        a->keeps.flushed = true;
         recorder_drain();
     }
 }

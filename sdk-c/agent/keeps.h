@@ -7,8 +7,8 @@
 
 /* After telemetry_open(), before the loop runs. Nothing, where nothing is recorded. */
 void agent_keeps_open(loom_agent *a);
-/* The agent closes: what waits in the recorder goes before its goodbye. */
-void agent_keeps_flush(const loom_agent *a);
+/* The agent closes: what waits in the recorder goes before its goodbye. The first time; no lock held. */
+void agent_keeps_flush(loom_agent *a);
 /* Before the loop is freed. */
 void agent_keeps_close(loom_agent *a);
 /* A session has begun: whether its bridge wants to know. Lock held. */

@@ -35,6 +35,7 @@ struct loom_agent {
         recorder_carrier carrier; /* keeps.h */
         char where[URL_MAX];      /* the bus it goes to */
         bool wanted;              /* the bridge wants to know of traces to be kept. Guard: the loop's lock */
+        bool flushed;             /* what waited in the recorder when it closed has been told. The loop's thread */
     } keeps;
     pthread_t thread, keeper;
     bool has_thread, has_keeper;
