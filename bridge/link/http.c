@@ -45,6 +45,7 @@ static void on_sent(void *user)
 static void on_closed(void *user)
 {
     http_link *h = user;
+    h->link.unsent = link_flight_left(&h->link) + http_stream_untaken(h->stream);
     h->stream = NULL;
     link_broken(&h->link);
     link_gone(&h->link);

@@ -62,8 +62,7 @@ struct link {
     size_t flown, piece;      /* of all: sent, and with the carrier now */
     bool flies;               /* in the server's list of those whose flights go on in the next round */
     list_node flying_node;
-    size_t unsent;            /* of a link that closes: bytes of the flight that the kernel has not taken; 0: its carrier does
-                                 not say */
+    size_t unsent;            /* of a link that closes: bytes of the flight that the kernel has not taken, as far as its carrier knows */
     shared_bytes *block;      /* memory for: */
     uint8_t *partial;         /* start of a frame whose rest has not come; of a link that is held: all it has read */
     size_t partial_at, partial_len, partial_cap; /* at: only of a link that is held */

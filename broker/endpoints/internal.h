@@ -7,6 +7,7 @@
 #include "base/log_sink.h"
 #include "base/number_table.h"
 #include "base/rate_limit.h"
+#include "base/time_share.h"
 #include "bridge/bus/ledger.h"
 #include "bridge/spans/intake.h"
 #include "broker/endpoints/server.h"
@@ -110,8 +111,7 @@ typedef struct control_endpoint {
     sp_server *server;
     port *port;                /* of invocations; opened with the first */
     struct invocation *first, **end;
-    uint64_t earned_ns;        /* of the broker's own capabilities (system.c): when its share of the time was counted last */
-    int64_t left_ns;           /* and what is left of that */
+    time_share system;         /* of the loop, for the broker's own capabilities (system.c) */
 } control_endpoint;
 
 LOOM_MUST_CHECK loom_status control_endpoint_open(bus_server *s);

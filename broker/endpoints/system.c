@@ -12,21 +12,12 @@ enum {
     RESERVE_NS = 200 * 1000 * 1000  /* so much of it is kept for later */
 };
 
-static bool may_answer(control_endpoint *control, uint64_t now_ns)
-{
-    const uint64_t earned = (now_ns - control->earned_ns) / SHARE;
-    control->earned_ns = now_ns;
-    control->left_ns = earned < RESERVE_NS && control->left_ns + (int64_t)earned < RESERVE_NS ? control->left_ns + (int64_t)earned
-                                                                                              : RESERVE_NS;
-    return control->left_ns > 0;
-}
-
 loom_status control_system_answer(void *user, loom_str name, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to)
 {
     bus_server *s = user;
     const uint64_t begun_ns = uv_hrtime();
     control_buffer answer;
-    if (!may_answer(&s->control, begun_ns)) {
+    if (!time_share_has_any(&s->control.system, begun_ns, SHARE, RESERVE_NS)) {
         return LOOM_EBUSY;
     }
     control_buffer_init(&answer);
@@ -38,6 +29,6 @@ loom_status control_system_answer(void *user, loom_str name, loom_bytes question
         take(to, (loom_bytes){(const uint8_t *)answer.bytes.data, answer.bytes.size});
     }
     control_buffer_fini(&answer);
-    s->control.left_ns -= (int64_t)(uv_hrtime() - begun_ns);
+    time_share_spend(&s->control.system, uv_hrtime() - begun_ns);
     return st;
 }

@@ -102,6 +102,7 @@ static void write_some(http_connection *c)
     }
     int took = uv_try_write((uv_stream_t *)&c->tcp, bufs, count);
     if (took < 0 && took != UV_EAGAIN) {
+        c->stream.chunk = 0;
         http_connection_abort(c);
         return;
     }

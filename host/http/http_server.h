@@ -125,6 +125,8 @@ void http_stream_refuse(http_stream *s, loom_bytes last);
 enum { HTTP_CLOSE_NORMAL = 1000, HTTP_CLOSE_GOING_AWAY = 1001 };
 /* Bytes given to send that have not left. */
 size_t http_stream_unsent(const http_stream *s);
+/* Of these, those that the kernel has certainly none of: no write has begun with them. Of HTTP/1.1, also when it has closed. */
+size_t http_stream_untaken(const http_stream *s);
 /* Ends it in order: with a close frame of this code, or as TLS does. While something is being sent: cuts it off. No more is
  * received; `closed` follows, later. */
 void http_stream_close(http_stream *s, uint16_t code);

@@ -71,6 +71,11 @@ size_t http_stream_unsent(const http_stream *s)
     return s->payload_len;
 }
 
+size_t http_stream_untaken(const http_stream *s)
+{
+    return s->payload_len - s->chunk;
+}
+
 void http_stream_pause(http_stream *s, bool on)
 {
     http_connection *c = connection_of(s);

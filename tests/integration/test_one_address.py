@@ -11,6 +11,7 @@ from packing import pack, unpack
 import wire
 
 ECANCELED = 20
+TOPICS = 10_000
 
 
 @in_both_homes
@@ -78,6 +79,21 @@ class OneAddress:
         results = [self.worker.wait_result(call) for call in calls]
         self.assertLessEqual({(result.outcome, result.code) for result in results}, {(0, ""), (1, "system_busy")})
         self.assertEqual(0, results[0].outcome)
+
+    def test_who_asks_too_much_is_told_so_and_answered_later(self):
+        """Each answer is short, and looks at every topic there is."""
+        for number in range(TOPICS):
+            self.worker.publish(f"many.t{number}", b"")
+        self.worker.sync()
+        question = pack({"filter": "nothing.at.all"})
+        for _ in range(100):
+            calls = [self.worker.call("system.topics", question) for _ in range(100)]
+            refused = next((r for r in map(self.worker.wait_result, calls) if r.outcome != 0), None)
+            if refused:
+                break
+        self.assertIsNotNone(refused, "a twentieth of the time and a fifth of a second are used up")
+        self.assertEqual((1, "system_busy"), (refused.outcome, refused.code))
+        wait_until(lambda: self.worker.wait_result(self.worker.call("system.topics", question)).outcome == 0, "there is an answer again")
 
     def test_an_operator_ends_a_session(self):
         self.bus.loom("kick", "worker", *self.control)

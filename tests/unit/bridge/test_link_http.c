@@ -204,6 +204,28 @@ static void a_session_that_ended_goes_though_its_peer_does_not_read(void **state
     link_fixture_close(&f);
 }
 
+/* All of it is one flight, of which its socket takes what the kernel has room for. */
+static void what_a_member_of_a_group_was_not_sent_is_given_back(void **state)
+{
+    (void)state;
+    enum { MESSAGES = 15, SIZE = 512 * 1024 };
+    link_fixture f;
+    ws_peer p;
+    frame_writer w;
+    start(&f, NULL, NULL);
+    ws_enter(&p, &f, "a");
+    frame_writer_init(&w);
+    assert_status(LOOM_OK, frame_put_subscribe(&w, &(frame_subscribe){.request = 1, .subscription = 1, .filter = STR("a.b"), .group = STR("g")}));
+    ws_send(&p, (loom_bytes){w.data, w.len});
+    assert_int_equal(0, ws_hear(&p, FRAME_ACK, 1));
+    deliver(&f, "a", SIZE, MESSAGES);
+    until(&f, link_server_unsent(f.server) > 0);
+    ws_close(&p);
+    until(&f, bridge_get_stats(f.bridge).sessions == 0);
+    assert_in_range(f.bus.given_back, 1, MESSAGES);
+    link_fixture_close(&f);
+}
+
 static void too_many_agents_are_told_so(void **state)
 {
     (void)state;
@@ -372,6 +394,7 @@ int main(void)
         cmocka_unit_test(a_message_over_the_limit_is_closed_with_1009),
         cmocka_unit_test(a_peer_that_leaves_takes_its_session_with_it),
         cmocka_unit_test(a_session_that_ended_goes_though_its_peer_does_not_read),
+        cmocka_unit_test(what_a_member_of_a_group_was_not_sent_is_given_back),
         cmocka_unit_test(too_many_agents_are_told_so),
         cmocka_unit_test(silent_connections_do_not_take_an_agents_place),
         cmocka_unit_test(a_shutdown_is_said_with_goodbye_and_1001),
