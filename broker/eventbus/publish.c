@@ -51,11 +51,10 @@ static bool selects_type(const subscription *s, loom_str type)
 /* Returns how many were handed to a sink. */
 static uint32_t deliver_to_all(publication *p, const topic_entry *entry, topic_match *matches, uint32_t count)
 {
-    const loom_str type = envelope_view_str(p->view, ENV_TYPE);
     uint32_t handed = 0;
     for (uint32_t i = 0; i < count; i++) {
         subscription *s = matches[i].value;
-        if (s->type_count > 0 && !selects_type(s, type)) {
+        if (s->type_count > 0 && !selects_type(s, envelope_view_str(p->view, ENV_TYPE))) {
             continue;
         }
         p->result->matched++;
@@ -109,7 +108,9 @@ static void publish_to_matches(publication *p, const eventbus_publisher *publish
     topic_match *matches = find_matches(p->bus, entry, topic, &count);
     count_flow(p->bus, publisher, entry, p->view);
     const uint32_t handed = deliver_to_all(p, entry, matches, count);
-    eventbus_release(p->bus, p->copy);
+    if (p->copy != NULL) {
+        eventbus_release(p->bus, p->copy);
+    }
     if (entry != NULL) {
         entry->delivered += handed;
     }
@@ -144,6 +145,7 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
     };
     message_pass_begin(&p.pass, bus->tracer, HOP_EVENTBUS_PUBLISH, view, envelope_view_str(view, ENV_SENDER),
                        publisher == NULL || !publisher->in_process, wire);
+    const bool traced = message_pass_is_traced(&p.pass);
     const uint8_t ttl = hop_ttl(wire);
     if (ttl == 0) {
         drop_expired(&p, publisher, entry);
@@ -151,7 +153,7 @@ loom_status eventbus_publish(eventbus *bus, eventbus_publisher *publisher, const
         hop_set_ttl(wire, (uint8_t)(ttl - 1));
         publish_to_matches(&p, publisher, entry, topic);
     }
-    if (message_pass_is_traced(&p.pass)) {
+    if (traced) {
         message_pass_end(&p.pass, &(message_counts){result->matched, result->delivered, result->dropped});
     }
     eventbus_leave(bus);
