@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`loom exec` in containers: the command line that an engine gets, and, where podman runs, a real container."""
 
+import os
 import pathlib
+import signal
+import subprocess
 import unittest
 
-from exec_command import PARENT, TRACE, ExecTest  # first: it leads to tests/e2e
+from exec_command import LOOM, PARENT, TRACE, ExecTest  # first: it leads to tests/e2e
+from harness import wait_until
 import podman
 
 FAKE = """#!/bin/sh
@@ -140,6 +144,60 @@ class Containers(ExecTest):
         done = self.run_exec("/bin/sh", "-c", script, options=(*self.options, "--container", "box", "--with-libs"), code=3,
                              TRACEPARENT=PARENT, LOOM_LIBRARIES_DIR=str(libraries))
         self.check_trace(done, started.stdout.decode().split()[-1])
+
+    def container(self):
+        """One that runs, and how to tell which of its processes still do."""
+        started = self.podman.run("run", "--detach", "--name", "box", *podman.PODMAN_LIMITS, "loom-test", "/bin/sleep", "600")
+        self.addCleanup(self.podman.run, "rm", "--force", "--time=0", "box")
+        return started.stdout.decode().split()[-1]
+
+    def processes(self):
+        """Command lines inside, but for the container's own."""
+        top = self.podman.run("top", "box", "args").stdout.decode().splitlines()[1:]
+        return [line.strip() for line in top if line.strip() not in ("/bin/sleep 600", "[sleep]", "[sh]")]  # nobody reaps there
+
+    def start(self, script, *options, leader=False):
+        """`loom exec` of a shell script that says "up"."""
+        running = subprocess.Popen([LOOM, "exec", *self.options, *options, "--", "/bin/sh", "-c", f"{script}; echo up; while :; do sleep 0.1; done"],
+                                   env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   start_new_session=leader)
+        self.addCleanup(running.wait)
+        self.addCleanup(running.kill)
+        self.addCleanup(running.stdout.close)
+        self.assertEqual(b"up\n", running.stdout.readline())
+        return running
+
+    def test_signals_reach_the_command_in_a_container_that_runs(self):
+        self.container()
+        for number, name in ((signal.SIGTERM, "TERM"), (signal.SIGINT, "INT"), (signal.SIGUSR1, "USR1")):
+            with self.subTest(name):
+                running = self.start(f"trap 'echo {name}; exit 7' {name}", "--container", "box")
+                running.send_signal(number)
+                self.assertEqual((7, f"{name}\n".encode()), (running.wait(60), running.stdout.read()))
+                self.assertEqual([], self.processes())
+
+    def test_signals_reach_the_command_in_a_new_container(self):
+        limits = [f"--run-arg={limit}" for limit in podman.PODMAN_LIMITS]
+        running = self.start("trap 'echo TERM; exit 7' TERM", *limits, "--image", "loom-test")
+        running.send_signal(signal.SIGTERM)
+        self.assertEqual((7, b"TERM\n"), (running.wait(60), running.stdout.read()))
+
+    def test_what_ends_the_client_as_well_leaves_no_command_in_the_container(self):
+        """As the terminal does, or `loom provide`: the command does not want to end, and is killed after two seconds."""
+        self.container()
+        running = self.start("trap '' TERM INT", "--container", "box", leader=True)
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(60)
+        self.assertEqual([], self.processes())
+
+    def test_killing_it_with_its_client_leaves_no_command_in_a_container(self):
+        self.container()
+        limits = [f"--run-arg={limit}" for limit in podman.PODMAN_LIMITS]
+        for where in (("--container", "box"), (*limits, "--run-arg=--name=new", "--image", "loom-test")):
+            with self.subTest(where[-1]):
+                running = self.start("trap '' TERM", *where, leader=True)
+                os.killpg(running.pid, signal.SIGKILL)
+                wait_until(lambda: not self.processes() and b"new" not in self.podman.run("ps").stdout, "the command has ended", 60)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@
 #include "tools/loom/exec_trace.h"
 #include "tools/loom/message_options.h"
 #include "tools/loom/verbs.h"
+#include "trace/process/container/watch.h"
 #include "trace/process/run/command_span.h"
 #include "trace/process/run/foreground.h"
 
@@ -75,6 +76,7 @@ typedef struct execution {
     char **argv;
     const options *options;
     engine *engine; /* the container's; NULL: none */
+    container_watch watch;
 } execution;
 
 /* ---- before it runs ---- */
@@ -166,6 +168,11 @@ static void on_resized(void *user)
     exec_collect_resize(&((execution *)user)->collect);
 }
 
+static bool on_signal(void *user, int signal)
+{
+    return container_watch_signal(&((execution *)user)->watch, signal);
+}
+
 static char *const *environment_of(const execution *x)
 {
     return x->environment != NULL ? loom_child_environment_list(x->environment) : environ;
@@ -187,11 +194,15 @@ static int run_to_end(execution *x, foreground *f, int *status)
         return error;
     }
     command_span_started(x->span, p.pid);
+    if (x->engine != NULL) {
+        container_watch_start(&x->watch, x->engine, &p);
+    }
     exec_collect_start(&x->collect);
     if (loom_span_is_recording(x->span)) {
         exec_trace_prepare(&x->trace);
     }
     foreground_attend(f, &p, status);
+    container_watch_stop(&x->watch, f->told_to_end);
     process_close(&p);
     return 0;
 }
@@ -207,7 +218,7 @@ static _Noreturn void leave(execution *x, foreground *f, int status)
 
 static int run_command(execution *x)
 {
-    foreground f = {.fd = -1, .resized = on_resized, .user = x};
+    foreground f = {.fd = -1, .resized = on_resized, .forward = on_signal, .user = x};
     int status = 0;
     const int unattended = foreground_open(&f);
     if (unattended != 0) {

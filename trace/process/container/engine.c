@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/printable.h"
 #include "base/str.h"
+#include "trace/process/container/signal_script.h"
 #include "trace/process/run/piped.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ struct engine {
     const engine_options *options; /* while it opens */
     const char *name;
     text_list argv, environment;
+    text_list signalling; /* sends a signal into the container; empty: it cannot */
     pthread_mutex_t id_lock;
     char id[CONTAINER_ID_SIZE]; /* once it is known it stays as it is */
     char folder[sizeof "/tmp/loom-exec-XXXXXX"]; /* empty: none */
@@ -100,6 +102,14 @@ static const char *value_of(char *const *environment, const char *name)
 
 /* ---- asking the engine ---- */
 
+static void add_engine(text_list *argv, const engine_options *o)
+{
+    add_text(argv, o->engine);
+    for (size_t i = 0; i < o->engine_arg_count; i++) {
+        add_text(argv, o->engine_args[i].data);
+    }
+}
+
 typedef struct question {
     uint64_t until_ms;
 } question;
@@ -117,10 +127,7 @@ static loom_status ask(const engine *e, const char *const *arguments, char **ans
     question q = {clock_monotonic_ms() + ASK_MS};
     piped_end end;
     *answer = NULL;
-    add_text(&argv, o->engine);
-    for (size_t i = 0; i < o->engine_arg_count; i++) {
-        add_text(&argv, o->engine_args[i].data);
-    }
+    add_engine(&argv, o);
     for (; *arguments != NULL; arguments++) {
         add_text(&argv, *arguments);
     }
@@ -244,14 +251,30 @@ static loom_status make_id_file(engine *e, char problem[CONTAINER_PROBLEM_SIZE])
     return LOOM_OK;
 }
 
+/* The last arguments are known later. A client of `exec` passes no signals on, and one of `run` only once it has attached; both
+ * leave the command behind when they are killed. */
+static void make_signalling(engine *e)
+{
+    const engine_options *o = e->options;
+    const char *id = value_of(o->environment, "LOOM_SPAN_ID");
+    if (o->container == NULL) {
+        add_engine(&e->signalling, o);
+        add_pair(&e->signalling, "kill", "--signal");
+        add_pair(&e->signalling, "", ""); /* the signal and the container */
+    } else if (id != NULL) {
+        add_engine(&e->signalling, o);
+        add_pair(&e->signalling, "exec", o->container);
+        add_pair(&e->signalling, "/bin/sh", "-c");
+        add_pair(&e->signalling, signal_script, "sh");
+        add_pair(&e->signalling, id, ""); /* the signal */
+    }
+}
+
 static loom_status make_command_line(engine *e, const char *known, char problem[CONTAINER_PROBLEM_SIZE])
 {
     const engine_options *o = e->options;
     loom_status st = LOOM_OK;
-    add_text(&e->argv, o->engine);
-    for (size_t i = 0; i < o->engine_arg_count; i++) {
-        add_text(&e->argv, o->engine_args[i].data);
-    }
+    add_engine(&e->argv, o);
     add_text(&e->argv, o->container != NULL ? "exec" : "run");
     add_text(&e->argv, "--interactive");
     if (o->container == NULL) {
@@ -272,7 +295,8 @@ static loom_status make_command_line(engine *e, const char *known, char problem[
     for (char *const *variable = o->environment; *variable != NULL; variable++) {
         add_text(&e->environment, *variable);
     }
-    return st != LOOM_OK ? st : e->argv.failed || e->environment.failed ? LOOM_ENOMEM : LOOM_OK;
+    make_signalling(e);
+    return st != LOOM_OK ? st : e->argv.failed || e->environment.failed || e->signalling.failed ? LOOM_ENOMEM : LOOM_OK;
 }
 
 /* ---- from open to close ---- */
@@ -361,6 +385,7 @@ void engine_close(engine *e)
     }
     list_fini(&e->argv);
     list_fini(&e->environment);
+    list_fini(&e->signalling);
     (void)pthread_mutex_destroy(&e->id_lock);
     free(e);
 }
@@ -400,4 +425,41 @@ const char *engine_container_id(engine *e)
     const char *id = e->id[0] != '\0' ? e->id : NULL;
     (void)pthread_mutex_unlock(&e->id_lock);
     return id;
+}
+
+static bool set_argument(text_list *argv, size_t from_end, const char *text)
+{
+    char **place = &argv->items[argv->count - 1 - from_end];
+    char *copy = strdup(text);
+    if (copy == NULL) {
+        return false;
+    }
+    free(*place);
+    *place = copy;
+    return true;
+}
+
+/* to_container: what a new one is sent. NULL: it is not known yet, or there is no memory. */
+static char *const *signalling_with(engine *e, const char *to_command, const char *to_container)
+{
+    const bool is_new = e->id_file != NULL;
+    const char *id = is_new ? engine_container_id(e) : "";
+    if (e->signalling.count == 0 || id == NULL ||
+        !set_argument(&e->signalling, is_new ? 1 : 0, is_new ? to_container : to_command) ||
+        (is_new && !set_argument(&e->signalling, 0, id))) {
+        return NULL;
+    }
+    return e->signalling.items;
+}
+
+char *const *engine_signal_argv(engine *e, int signal)
+{
+    char number[16];
+    (void)snprintf(number, sizeof number, "%d", signal);
+    return signalling_with(e, number, number);
+}
+
+char *const *engine_end_argv(engine *e)
+{
+    return signalling_with(e, SIGNAL_SCRIPT_END, "KILL");
 }

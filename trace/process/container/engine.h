@@ -36,6 +36,11 @@ void engine_close(engine *e); /* NULL is allowed */
 /* The whole command line, and the engine's environment; both the engine's. */
 char *const *engine_argv(const engine *e);
 char *const *engine_environment(const engine *e);
+/* The command line that sends the command in the container a signal, until the next call of this or of engine_end_argv(); NULL:
+ * a new container's id is not known yet, or the command cannot be told by its environment. */
+char *const *engine_signal_argv(engine *e, int signal);
+/* The command line that ends what is left of the command, in some seconds; NULL as above. */
+char *const *engine_end_argv(engine *e);
 /* "podman" */
 const char *engine_name(const engine *e);
 /* NULL: a new container whose id is not known yet. Any thread; valid as long as the engine. */

@@ -23,7 +23,7 @@ static bool is_ignored(int signal)
 
 int foreground_open(foreground *f)
 {
-    *f = (foreground){.fd = -1, .resized = f->resized, .user = f->user};
+    *f = (foreground){.fd = -1, .resized = f->resized, .forward = f->forward, .user = f->user};
     sigemptyset(&f->handled);
     for (size_t i = 0; i < sizeof forwarded / sizeof forwarded[0]; i++) {
         if (!is_ignored(forwarded[i])) {
@@ -64,6 +64,17 @@ static bool comes_from_terminal(const struct signalfd_siginfo *info)
     return info->ssi_code == SI_KERNEL;
 }
 
+static bool ends_programs(int signal)
+{
+    return signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM;
+}
+
+/* Rather than whoever started it, and with what only the command can know how to take. */
+static bool is_for_command(int signal)
+{
+    return ends_programs(signal) || signal == SIGUSR1 || signal == SIGUSR2 || signal == SIGALRM || signal >= SIGRTMIN;
+}
+
 /* p NULL: the command has ended, and its pid may be somebody else's. */
 static void take_signal(foreground *f, const process *p, const struct signalfd_siginfo *info)
 {
@@ -88,6 +99,10 @@ static void take_signal(foreground *f, const process *p, const struct signalfd_s
         break;
     default:
         break;
+    }
+    f->told_to_end = f->told_to_end || ends_programs(signal);
+    if (p != NULL && f->forward != NULL && is_for_command(signal) && f->forward(f->user, signal)) {
+        return;
     }
     if (p != NULL && !terminal && info->ssi_pid != (uint32_t)p->pid) { /* what it sends to its own group it has sent to itself */
         (void)kill(p->pid, signal);

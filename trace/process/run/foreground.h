@@ -15,7 +15,11 @@ typedef struct foreground {
     sigset_t before;  /* what was blocked when it began, and is in the command: process_options.mask */
     bool suspended;   /* the terminal has asked to stop */
     bool interrupted; /* the terminal has sent SIGINT */
+    bool told_to_end; /* a signal came that ends most programs */
     void (*resized)(void *user); /* the terminal's size changed; may be NULL */
+    /* Sends it to a command that the process started is only the client of, whoever it came from. False: it is for the client
+     * to pass on. May be NULL. */
+    bool (*forward)(void *user, int signal);
     void *user;
 } foreground;
 
