@@ -54,13 +54,42 @@ works() { # a broker that a subscriber and a publisher find
     grep -q world "$root/tmp/got" || fail "the subscriber has not got the message"
 }
 
+first_trace() { # what a newcomer types after the install; other programs of this machine do not come between
+    cat >"$root/tmp/newcomer" <<'END'
+export XDG_RUNTIME_DIR=/run HOME=/root
+loom trace collect >/tmp/log 2>&1 & collector=$!
+loom-broker 2>>/tmp/log & broker=$!
+loom sub --wait 10s hello >/tmp/got 2>/tmp/sub & sub=$!
+for i in $(seq 100); do grep -q subscribed /tmp/sub && break; sleep 0.1; done
+loom pub hello world
+for i in $(seq 100); do loom trace ls | grep -q loom-cli && break; sleep 0.1; done
+loom trace show --last
+kill $sub $broker $collector
+wait
+END
+    timeout 120 unshare -n sh -c 'ip link set lo up && exec chroot "$@"' sh "$root" env PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
+        sh -e /tmp/newcomer >"$root/tmp/said" 2>&1 || { cat "$root/tmp/said" "$root/tmp/log" >&2; fail "a newcomer does not get as far as a trace"; }
+    grep -q 'eventbus.publish' "$root/tmp/said" || { cat "$root/tmp/said" "$root/tmp/log" >&2; fail "the first trace lacks the broker's span"; }
+}
+
 echo "== install"
+begun=$(date +%s%N)
 inside sh -c 'dpkg -i /packages/*.deb' >"$root/tmp/dpkg.log" 2>&1 || true
 # libloom-dev needs the development packages of others, which a clean root has not: that it says so is all that may be wrong
 [ "$(inside dpkg-query -W -f '${db:Status-Status}' loom)" = installed ] || { cat "$root/tmp/dpkg.log" >&2; fail "loom is not installed"; }
 [ "$(inside dpkg-query -W -f '${db:Status-Status}' libloom0)" = installed ] || fail "libloom0 is not installed"
+for file in man/man1/loom-drain.1.gz man/man1/loom-top.1.gz man/man1/loom-bench.1.gz man/man5/loom.toml.5.gz man/man7/loom.7.gz \
+    bash-completion/completions/loom zsh/vendor-completions/_loom fish/vendor_completions.d/loom.fish; do
+    [ -s "$root/usr/share/$file" ] || fail "the package lacks /usr/share/$file"
+done
 inside ldconfig -p | grep -q 'libloom\.so\.0' || fail "the linker does not find libloom.so.0"
 inside getent passwd loom >/dev/null || fail "there is no user loom"
+if command -v ip >/dev/null && unshare -n true 2>/dev/null; then
+    first_trace
+    echo "clean_root.sh: from the install to the first trace: $((($(date +%s%N) - begun) / 1000000)) ms"
+else
+    echo "clean_root.sh: left out: the first trace of a newcomer, without a network of its own" >&2
+fi
 works /usr/bin/
 
 echo "== upgrade over a changed configuration"

@@ -52,6 +52,9 @@ add_custom_command(OUTPUT ${sbom}
   DEPENDS tools/sbom.py loom-broker loom-bridge loom-cli loom loom-schema VERBATIM COMMENT "Making the SBOM")
 add_custom_target(sbom ALL DEPENDS ${sbom})
 add_dependencies(installables sbom)
+if(TARGET completions)
+  add_dependencies(installables completions)
+endif()
 install(FILES ${sbom} DESTINATION ${LOOM_DOC_DIR}/loom COMPONENT loom)
 
 # Debian's pages are packed, without a name or a time

@@ -36,6 +36,7 @@ static const char bash_script[] =
     "}\n"
     "complete -o default -F _loom loom\n";
 
+/* Also a file of fpath, which zsh takes for the function's body. */
 static const char zsh_script[] =
     "#compdef loom\n"
     "_loom() {\n"
@@ -44,7 +45,7 @@ static const char zsh_script[] =
     "    while IFS= read -r line; do found+=(\"${${line//:/\\\\:}/$'\\t'/:}\"); done < <(loom completion words -- \"${(@)words[2,CURRENT]}\" 2>/dev/null)\n"
     "    _describe loom found || _files\n"
     "}\n"
-    "compdef _loom loom\n";
+    "if [[ $funcstack[1] = _loom ]]; then _loom \"$@\"; else compdef _loom loom; fi\n";
 
 static const char fish_script[] =
     "complete -c loom -a '(loom completion words -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'\n";
