@@ -34,7 +34,9 @@ static const command top = {
                .synopsis = "[OPTION]…",
                .summary = "Shows a broker as it works: messages a second, subscriptions with what waits for them and what was dropped, "
                           "topics, agents; slow subscriptions first. On a terminal the page is drawn in place; elsewhere one page "
-                          "follows the other.",
+                          "follows the other. Rates are those since the page before, so the first page has none. WAITING is what lies in a "
+                          "subscription's queue, DROPPED what it has lost in all. \"slow\" is one that publishers wait for, \"dropping\" one "
+                          "that they no longer wait for, and that loses what does not fit its queue.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Keys:\n  s r d n   sort by slowness, rate, drops, name\n  space     draw now\n  q         quit\n\n"
