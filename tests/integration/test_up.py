@@ -75,7 +75,9 @@ class Project(unittest.TestCase):
         self.assertIn(text, process.out, process.err)
 
     def services(self):
-        return {service["name"]: service for service in json.loads(self.loom("ps", "--json")[0])["services"]}
+        services = json.loads(self.loom("ps", "--json")[0])["services"]
+        self.assertEqual([], [service for service in services if "" in service.values() or None in service.values()], "what there is not is left out")
+        return {service["name"]: service for service in services}
 
     def wait_state(self, name, state):
         wait_until(lambda: self.services()[name]["state"] == state, f"{name} is {state}")
