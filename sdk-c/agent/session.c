@@ -94,7 +94,7 @@ void session_break(session *s, loom_status status, const char *text)
     char why[SESSION_TEXT_SIZE];
     uint64_t now = clock_monotonic_ns();
     snprintf(why, sizeof why, "%s", text); /* text may lie in the carrier */
-    bool steady = s->phase == SESSION_UP && now - s->up_since >= STEADY_NS;
+    const bool was_up = s->phase == SESSION_UP, steady = was_up && now - s->up_since >= STEADY_NS;
     drop_link(s);
     s->move_from = s->move_by = 0;
     s->leaving = false;
@@ -111,8 +111,12 @@ void session_break(session *s, loom_status status, const char *text)
         return;
     }
     s->phase = SESSION_WAITING;
-    s->deadline = now + backoff_delay(BACKOFF_FIRST_NS, BACKOFF_MAX_NS, s->attempts++ / s->url_count);
-    session_set_state(s, LOOM_AGENT_DISCONNECTED, status, why);
+    const bool another = !was_up && s->attempts + 1 < s->url_count; /* that has not been tried: it is not over yet */
+    s->deadline = another ? now : now + backoff_delay(BACKOFF_FIRST_NS, BACKOFF_MAX_NS, s->attempts / s->url_count);
+    s->attempts++;
+    if (!another) {
+        session_set_state(s, LOOM_AGENT_DISCONNECTED, status, why);
+    }
     next_url(s);
     s->ops->tell_broken(s->agent); /* last: callbacks may wait, and the next session may be up by then */
 }

@@ -124,7 +124,9 @@ class Elsewhere:
 
     def test_the_next_address_is_tried(self):
         bus = self.home(spans=False)
-        bus.loom("pub", "--url", f"ipc://{bus.folder}/nobody.sock,{bus.url}", "--wait", "10s", "jobs.new", "x")
+        bus.loom("pub", "--url", f"ipc://{bus.folder}/nobody.sock,{bus.url}", "jobs.new", "x")
+        both = f"ipc://{bus.folder}/nobody.sock,ipc://{bus.folder}/nobody-else.sock"
+        self.assertIn("no broker at", bus.loom("pub", "--url", both, "jobs.new", "x", code=3).stderr, "none of them, and it is told at once")
 
     def test_what_is_no_address_is_told_with_its_reason(self):
         bus = self.home(spans=False)

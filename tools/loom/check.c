@@ -15,7 +15,8 @@
 #include "trace/view/text.h"
 
 #define NS_PER_S 1e9
-enum { TEXT_SIZE = 400, WHY_SIZE = 320, CONNECT_MS = 10000 };
+#define NS_PER_MS 1e6
+enum { TEXT_SIZE = 400, WHY_SIZE = 320, CONNECT_MS = 10000, LOOK_MS = 10 };
 
 typedef enum check_code { CHECK_OK, CHECK_WARNING, CHECK_CRITICAL, CHECK_UNKNOWN } check_code;
 
@@ -188,7 +189,10 @@ static void check_connection(const options *o, finding *f)
         return;
     }
     const double patience = f->critical * 1000 < CONNECT_MS ? f->critical * 1000 : CONNECT_MS;
-    st = loom_agent_wait_connected(a, (uint32_t)patience);
+    const uint64_t until = began + (uint64_t)(patience * NS_PER_MS);
+    do { /* what has failed is not tried again */
+        st = loom_agent_wait_connected(a, LOOK_MS);
+    } while (st == LOOM_ETIMEDOUT && loom_agent_get_state(a) != LOOM_AGENT_DISCONNECTED && clock_monotonic_ns() < until);
     f->value = (double)(clock_monotonic_ns() - began) / NS_PER_S;
     (void)loom_agent_close_within(a, 1000);
     if (st != LOOM_OK) {

@@ -120,6 +120,8 @@ static void tell(const drained *d)
         json_decref(all);
     } else if (!d->draining) {
         puts("the broker takes agents on");
+    } else if (d->at_first == 0) {
+        puts("there are no agents; the broker can be stopped");
     } else if (d->left == 0) {
         printf("all agents have left, %" PRIu32 " in %s; the broker can be stopped\n", d->at_first, took);
     } else {
