@@ -185,6 +185,25 @@ if again: os.execv(sys.orig_argv[0], [*sys.orig_argv[:-2], again[0]])
                 self.assertIn(f"{self.folder}/in-{name}/{name}-{i}", paths)
                 self.assertIn(f"{name * 400}-{i}", paths)
 
+    def test_a_descriptor_leads_where_it_leads_at_the_call(self):
+        """Also one whose number served for other folders before."""
+        code = """
+import os
+for name in ("one", "two", "three"):
+    os.mkdir(name); d = os.open(name, os.O_RDONLY)
+    assert d == 3, d
+    for i in range(20): os.access(f"{name}-{i}", os.F_OK, dir_fd=d)
+    os.rename(name, name + "-again")
+    for i in range(20): os.access(f"{name}-later-{i}", os.F_OK, dir_fd=d)
+    os.close(d)
+"""
+        t = self.traced("--set", "faccessat,faccessat2", "--", *PYTHON, "-c", code)
+        paths = [s.attributes.get("file.path") for s in t.calls()]
+        for name in ("one", "two", "three"):
+            for i in range(20):
+                self.assertIn(f"{self.folder}/{name}/{name}-{i}", paths)
+                self.assertIn(f"{self.folder}/{name}-again/{name}-later-{i}", paths)
+
     def test_an_answer_is_no_error(self):
         code = "import os\nos.path.exists('no')\ntry: open('no')\nexcept OSError: pass\ntry: os.mkdir('/proc/no')\nexcept OSError: pass"
         t = self.traced("--set", "file", "--", *PYTHON, "-c", code)

@@ -17,15 +17,20 @@ enum {
 
 /* ---- descriptors that stay open ---- */
 
-static int open_entry(pid_t tid, const char *name, int flags)
+/* 0: not open. */
+static int few(int fd)
 {
-    char path[64];
-    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)tid, name);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
     if (fd >= DESCRIPTORS_MAX) {
         close(fd);
     }
     return fd > 0 && fd < DESCRIPTORS_MAX ? fd : 0;
+}
+
+static int open_entry(pid_t tid, const char *name, int flags)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)tid, name);
+    return few(open(path, O_RDONLY | O_CLOEXEC | flags));
 }
 
 static void open_when_worth_it(memory_view *v)
@@ -43,6 +48,11 @@ void memory_view_close(memory_view *v)
     }
     if (v->descriptors > 0) {
         close(v->descriptors);
+    }
+    for (unsigned i = 0; i < MEMORY_LINKS; i++) {
+        if (v->links[i].handle > 0) {
+            close(v->links[i].handle);
+        }
     }
     *v = (memory_view){.tid = v->tid};
 }
@@ -139,6 +149,22 @@ static char *put_number(char *to, unsigned value)
     return to;
 }
 
+/* Of a descriptor that is asked for again: without it the kernel looks the number up in two folders. 0: there is none. */
+static int link_handle(memory_view *v, int fd, const char *name)
+{
+    const unsigned slot = (unsigned)fd % MEMORY_LINKS;
+    if (v->links[slot].number != fd) {
+        if (v->links[slot].handle > 0) {
+            close(v->links[slot].handle);
+        }
+        v->links[slot].number = fd;
+        v->links[slot].handle = 0;
+    } else if (v->links[slot].handle == 0) {
+        v->links[slot].handle = few(openat(v->descriptors, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    }
+    return v->links[slot].handle;
+}
+
 size_t memory_descriptor(memory_view *v, int fd, char *to, size_t size)
 {
     char path[64] = "/proc/";
@@ -148,7 +174,8 @@ size_t memory_descriptor(memory_view *v, int fd, char *to, size_t size)
     open_when_worth_it(v);
     if (v->descriptors > 0) {
         *put_number(path, (unsigned)fd) = '\0';
-        return read_link_at(v->descriptors, path, to, size);
+        const int link = link_handle(v, fd, path);
+        return link > 0 ? read_link_at(link, "", to, size) : read_link_at(v->descriptors, path, to, size);
     }
     char *at = put_number(path + 6, (unsigned)v->tid);
     memcpy(at, "/fd/", 4);

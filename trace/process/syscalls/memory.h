@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum { MEMORY_LINKS = 4 };
+
 /* A thread that is looked at. Descriptors of its /proc files spare a path and a check of permissions at every look; they are
  * opened when it has been looked at often enough to be worth it. */
 typedef struct memory_view {
@@ -14,6 +16,9 @@ typedef struct memory_view {
     unsigned looks;
     int bytes;       /* /proc/TID/mem of the program that it runs; 0: not open */
     int descriptors; /* /proc/TID/fd; 0: not open */
+    struct {
+        int number, handle; /* of /proc/TID/fd/NUMBER itself, which always says where it leads now; 0: not open */
+    } links[MEMORY_LINKS];
 } memory_view;
 
 /* Before it runs another program, and at its end. */
