@@ -194,7 +194,10 @@ span_fault span_check_resource(loom_bytes resource)
     return check_message(&resource_form, resource);
 }
 
-span_fault span_check_scope(loom_bytes scope)
+span_fault span_check_scope(loom_bytes scope, loom_bytes schema_url)
 {
-    return check_message(&scope_form, scope);
+    if (schema_url.len > SPAN_SCHEMA_URL_MAX) {
+        return SPAN_TOO_LARGE;
+    }
+    return is_text(schema_url.data, schema_url.len) ? check_message(&scope_form, scope) : SPAN_MALFORMED;
 }

@@ -8,6 +8,7 @@
 
 enum {
     SPAN_BYTES_MAX = 64 * 1024, /* of a span, and of a resource or scope */
+    SPAN_SCHEMA_URL_MAX = 2048, /* bytes */
     SPAN_DEPTH_MAX = 16         /* messages in one another */
 };
 #define SPAN_AHEAD_MAX_NS (24 * 3600 * UINT64_C(1000000000)) /* that a span may end after our clock */
@@ -23,6 +24,6 @@ typedef enum span_fault {
 span_fault span_check(loom_bytes span, uint64_t now_unix_ns);
 /* One Resource, one InstrumentationScope; empty ones are fine. */
 span_fault span_check_resource(loom_bytes resource);
-span_fault span_check_scope(loom_bytes scope);
+span_fault span_check_scope(loom_bytes scope, loom_bytes schema_url);
 
 #endif

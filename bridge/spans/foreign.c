@@ -14,7 +14,7 @@
 struct foreign_scope {
     span_scope base;
     foreign_scope *next;
-    size_t head;  /* bytes of base.encoded before the message */
+    size_t head, len; /* where the message lies in base.encoded; what follows is the schema URL */
     uint8_t bytes[];
 };
 
@@ -124,9 +124,10 @@ bool foreign_is(const foreign_resource *r, loom_bytes encoded)
     return bytes_equal((loom_bytes){r->bytes + r->head, r->len}, encoded);
 }
 
-static foreign_scope *add_scope(foreign_resource *r, loom_bytes encoded)
+static foreign_scope *add_scope(foreign_resource *r, loom_bytes encoded, loom_bytes schema)
 {
-    foreign_scope *s = r->scope_count < FOREIGN_SCOPES_MAX ? malloc(sizeof *s + 2 * PB_VARINT_MAX + encoded.len) : NULL;
+    const size_t room = 2 * PB_VARINT_MAX + encoded.len + schema.len;
+    foreign_scope *s = r->scope_count < FOREIGN_SCOPES_MAX ? malloc(sizeof *s + room) : NULL;
     if (s == NULL) {
         return NULL;
     }
@@ -134,20 +135,31 @@ static foreign_scope *add_scope(foreign_resource *r, loom_bytes encoded)
     if (encoded.len > 0) {
         memcpy(s->bytes + s->head, encoded.data, encoded.len);
     }
-    s->base = (span_scope){{s->bytes, s->head + encoded.len}, &r->base};
+    if (schema.len > 0) {
+        memcpy(s->bytes + s->head + encoded.len, schema.data, schema.len);
+    }
+    s->len = encoded.len;
+    s->base = (span_scope){{s->bytes, s->head + encoded.len + schema.len}, &r->base};
     s->next = r->scopes;
     r->scopes = s;
     r->scope_count++;
     return s;
 }
 
-foreign_scope *foreign_scope_of(foreign_resource *r, loom_bytes encoded, bool add)
+static bool is_scope(const foreign_scope *s, loom_bytes encoded, loom_bytes schema)
+{
+    const size_t end = s->head + s->len;
+    return bytes_equal((loom_bytes){s->bytes + s->head, s->len}, encoded) &&
+           bytes_equal((loom_bytes){s->bytes + end, s->base.encoded.len - end}, schema);
+}
+
+foreign_scope *foreign_scope_of(foreign_resource *r, loom_bytes encoded, loom_bytes schema, bool add)
 {
     foreign_scope *s = r->scopes;
-    while (s != NULL && !bytes_equal((loom_bytes){s->bytes + s->head, s->base.encoded.len - s->head}, encoded)) {
+    while (s != NULL && !is_scope(s, encoded, schema)) {
         s = s->next;
     }
-    return s == NULL && add ? add_scope(r, encoded) : s;
+    return s == NULL && add ? add_scope(r, encoded, schema) : s;
 }
 
 void foreign_submit(foreign_scope *scope, loom_bytes field)

@@ -18,9 +18,9 @@ LOOM_MUST_CHECK loom_status foreign_open(foreign_resource **out, loom_span_proce
 void foreign_close(foreign_resource *r); /* by its owner, once */
 /* Whether it was opened with these bytes. */
 bool foreign_is(const foreign_resource *r, loom_bytes encoded);
-/* The scope of these bytes, an InstrumentationScope message. add: make it if it is not there. NULL: it is not; no memory, or
- * FOREIGN_SCOPES_MAX of them. */
-foreign_scope *foreign_scope_of(foreign_resource *r, loom_bytes encoded, bool add);
+/* The scope of these bytes, an InstrumentationScope message, and of this schema URL, a field of ScopeSpans; either may be empty.
+ * add: make it if it is not there. NULL: it is not; no memory, or FOREIGN_SCOPES_MAX of them. */
+foreign_scope *foreign_scope_of(foreign_resource *r, loom_bytes encoded, loom_bytes schema, bool add);
 /* field: one ScopeSpans.spans field, copied. What becomes of it is the processor's to count. */
 void foreign_submit(foreign_scope *scope, loom_bytes field);
 

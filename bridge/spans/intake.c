@@ -62,16 +62,38 @@ static void take_span(walk *w, foreign_scope *scope, loom_bytes field, loom_byte
     }
 }
 
+/* What stands beside the spans: of each field the last, as every reader takes it. */
+typedef struct scope_head {
+    loom_bytes scope;
+    loom_bytes schema, schema_url; /* the field, and what is in it */
+} scope_head;
+
+static bool find_scope(loom_bytes scope_spans, scope_head *out)
+{
+    pb_cursor c = pb_cursor_on(scope_spans);
+    pb_field f;
+    *out = (scope_head){0};
+    for (const uint8_t *at = c.at; pb_next(&c, &f); at = c.at) {
+        if (pb_is(&f, SCOPE_SPANS_SCOPE, PB_LENGTH)) {
+            out->scope = f.bytes;
+        } else if (pb_is(&f, SCOPE_SPANS_SCHEMA_URL, PB_LENGTH)) {
+            out->schema = (loom_bytes){at, (size_t)(c.at - at)};
+            out->schema_url = f.bytes;
+        }
+    }
+    return !c.bad;
+}
+
 static void take_scope(walk *w, foreign_resource *resource, loom_bytes scope_spans)
 {
-    loom_bytes encoded;
-    if (!find_message(scope_spans, SCOPE_SPANS_SCOPE, &encoded)) {
+    scope_head head;
+    if (!find_scope(scope_spans, &head)) {
         return; /* what is not counted here is malformed */
     }
-    foreign_scope *scope = foreign_scope_of(resource, encoded, false);
+    foreign_scope *scope = foreign_scope_of(resource, head.scope, head.schema, false);
     if (scope == NULL) {
-        const span_fault fault = span_check_scope(encoded);
-        scope = fault == SPAN_FINE ? foreign_scope_of(resource, encoded, true) : NULL;
+        const span_fault fault = span_check_scope(head.scope, head.schema_url);
+        scope = fault == SPAN_FINE ? foreign_scope_of(resource, head.scope, head.schema, true) : NULL;
         if (scope == NULL) {
             refuse(w, fault == SPAN_FINE ? SPAN_REFUSED_RESOURCES : SPAN_REFUSED_MALFORMED, count_spans(scope_spans));
             return;

@@ -44,6 +44,9 @@ static void open_scope(cutter *c, const otlp_span *span)
 {
     c->scope_mark = pb_open(&c->p->bytes, RESOURCE_SPANS_SCOPE_SPANS);
     pb_bytes_field(&c->p->bytes, SCOPE_SPANS_SCOPE, span->scope.data, span->scope.len);
+    if (span->scope_schema_url.len > 0) {
+        pb_string_field(&c->p->bytes, SCOPE_SPANS_SCHEMA_URL, span->scope_schema_url);
+    }
 }
 
 static void open_resource(cutter *c, const otlp_span *span)
@@ -88,7 +91,7 @@ static bool add(void *user, const otlp_span *span)
 {
     cutter *c = user;
     span_pieces *p = c->p;
-    const size_t around = HEADS_MAX + span->resource.len + span->scope.len;
+    const size_t around = HEADS_MAX + span->resource.len + span->scope.len + span->scope_schema_url.len;
     if (around + span->span.len > c->max) {
         p->too_large++;
         return true;

@@ -164,7 +164,12 @@ static void open_scope(json_put_walk *w, const otlp_span *span)
     put(w->out, "{\"scope\":{\"name\":");
     json_put_string(w->out, name);
     json_put_text_field(w->out, "version", version);
-    put(w->out, "},\"spans\":[");
+    json_put_attrs_open(w->out);
+    otlp_read_scope_attrs(span->scope, json_put_attr, w->out);
+    json_put_attrs_close(w->out);
+    put(w->out, "}");
+    json_put_text_field(w->out, "schemaUrl", span->scope_schema_url);
+    put(w->out, ",\"spans\":[");
 }
 
 static void open_resource(json_put_walk *w, const otlp_span *span)

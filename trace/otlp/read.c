@@ -120,15 +120,15 @@ typedef struct walk {
 /* The scope may come after the spans it is of, so it is looked for first. */
 static bool walk_scope_spans(walk *w, loom_bytes resource_spans, loom_bytes resource, loom_bytes scope_spans)
 {
-    loom_bytes scope;
-    if (!find_message(scope_spans, SCOPE_SPANS_SCOPE, &scope)) {
+    loom_bytes scope, schema_url;
+    if (!find_message(scope_spans, SCOPE_SPANS_SCOPE, &scope) || !find_message(scope_spans, SCOPE_SPANS_SCHEMA_URL, &schema_url)) {
         return false;
     }
     pb_cursor c = pb_cursor_on(scope_spans);
     pb_field f;
     while (!w->stopped && pb_next(&c, &f)) {
         if (pb_is(&f, SCOPE_SPANS_SPANS, PB_LENGTH)) {
-            otlp_span span = {.resource = resource, .scope = scope, .span = f.bytes,
+            otlp_span span = {.resource = resource, .scope = scope, .scope_schema_url = as_text(schema_url), .span = f.bytes,
                               .resource_spans = resource_spans.data, .scope_spans = scope_spans.data};
             if (!read_span(&span)) {
                 return false;
@@ -335,6 +335,11 @@ void otlp_read_scope(loom_bytes scope, loom_str *name, loom_str *version)
     loom_bytes found;
     *name = find_message(scope, SCOPE_NAME, &found) ? as_text(found) : (loom_str){0};
     *version = find_message(scope, SCOPE_VERSION, &found) ? as_text(found) : (loom_str){0};
+}
+
+void otlp_read_scope_attrs(loom_bytes scope, attr_visitor visit, void *user)
+{
+    walk_attrs(scope, SCOPE_ATTRIBUTES, visit, user);
 }
 
 typedef struct search {

@@ -32,6 +32,7 @@ typedef struct otlp_span {
     uint32_t dropped_attributes, dropped_events, dropped_links;
     loom_bytes resource; /* encoded Resource message */
     loom_bytes scope;    /* encoded InstrumentationScope message */
+    loom_str scope_schema_url;
     loom_bytes span;     /* the encoded Span message itself */
     const uint8_t *resource_spans, *scope_spans; /* where the messages around it begin: tells which spans are together */
 } otlp_span;
@@ -57,6 +58,7 @@ void otlp_read_array(loom_bytes array, bool (*visit)(void *user, loom_bytes any_
 void otlp_read_kvlist(loom_bytes kvlist, bool (*visit)(void *user, otlp_attr attr), void *user);
 /* The name and version of an encoded InstrumentationScope; empty when absent. */
 void otlp_read_scope(loom_bytes scope, loom_str *name, loom_str *version);
+void otlp_read_scope_attrs(loom_bytes scope, bool (*visit)(void *user, otlp_attr attr), void *user);
 
 /* The string value of a resource or span attribute; empty when it is absent or not a string. */
 loom_str otlp_resource_string(loom_bytes resource, const char *key);

@@ -12,14 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SCOPE_SIZE_MAX (1024u * 1024u)
+
 static void tracer_free(loom_tracer *tracer)
 {
     if (tracer->recorder != NULL) {
         recorder_detach(tracer->recorder, tracer->record_number);
     }
     pb_fini(&tracer->scope_field);
-    free(tracer->name);
-    free(tracer->version);
     free(tracer->templates);
     free(tracer->written);
     free(tracer);
@@ -177,23 +177,39 @@ const char *loom_tracer_provider_service_name(const loom_tracer_provider *provid
     return provider != NULL ? provider->service_name : "";
 }
 
-static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *name, const char *version)
+/* The fields of ScopeSpans that come before its spans. They tell scopes apart, too. */
+static void put_scope(pb_buf *out, const loom_scope *scope)
+{
+    attr_index index;
+    uint32_t dropped = 0;
+    attr_index_init(&index, ATTR_LIMITS_DEFAULT);
+    const size_t message = pb_open(out, SCOPE_SPANS_SCOPE);
+    pb_string_field(out, SCOPE_NAME, str_of(scope->name));
+    if (scope->version != NULL && scope->version[0] != '\0') {
+        pb_string_field(out, SCOPE_VERSION, str_of(scope->version));
+    }
+    for (size_t i = 0; scope->attributes != NULL && i < scope->attribute_count; i++) {
+        dropped += !attr_index_put(&index, out, SCOPE_ATTRIBUTES, &scope->attributes[i]);
+    }
+    if (dropped > 0) {
+        pb_varint_field(out, SCOPE_DROPPED_ATTRIBUTES, dropped);
+    }
+    pb_close(out, message);
+    if (scope->schema_url != NULL && scope->schema_url[0] != '\0') {
+        pb_string_field(out, SCOPE_SPANS_SCHEMA_URL, str_of(scope->schema_url));
+    }
+}
+
+static loom_tracer *tracer_create(loom_tracer_provider *provider, loom_bytes scope)
 {
     loom_tracer *tracer = calloc(1, sizeof *tracer);
     if (tracer == NULL) {
         return NULL;
     }
     tracer->provider = provider;
-    tracer->name = strdup(name);
-    tracer->version = strdup(version);
     pb_init(&tracer->scope_field, NULL, 0, SIZE_MAX / 8);
-    size_t scope = pb_open(&tracer->scope_field, SCOPE_SPANS_SCOPE);
-    pb_string_field(&tracer->scope_field, SCOPE_NAME, str_of(name));
-    if (version[0] != '\0') {
-        pb_string_field(&tracer->scope_field, SCOPE_VERSION, str_of(version));
-    }
-    pb_close(&tracer->scope_field, scope);
-    if (tracer->name == NULL || tracer->version == NULL || tracer->scope_field.failed) {
+    pb_raw(&tracer->scope_field, scope.data, scope.len);
+    if (tracer->scope_field.failed) {
         tracer_free(tracer);
         return NULL;
     }
@@ -204,22 +220,36 @@ static loom_tracer *tracer_create(loom_tracer_provider *provider, const char *na
     return tracer;
 }
 
-loom_tracer *loom_tracer_get(loom_tracer_provider *provider, const char *scope_name, const char *scope_version)
+static loom_tracer *find_or_create(loom_tracer_provider *provider, loom_bytes scope)
 {
-    if (provider == NULL || processor_is_disabled(provider->processor) || processor_is_forked(provider->processor)) {
-        return NULL; /* in a fork's child nobody may be left to unlock */
-    }
-    const char *name = scope_name != NULL ? scope_name : "";
-    const char *version = scope_version != NULL ? scope_version : "";
     pthread_mutex_lock(&provider->lock);
     loom_tracer *tracer = provider->tracers;
-    while (tracer != NULL && (strcmp(tracer->name, name) != 0 || strcmp(tracer->version, version) != 0)) {
+    while (tracer != NULL && !bytes_equal(tracer->scope.encoded, scope)) {
         tracer = tracer->next;
     }
-    if (tracer == NULL && (tracer = tracer_create(provider, name, version)) != NULL) {
+    if (tracer == NULL && (tracer = tracer_create(provider, scope)) != NULL) {
         tracer->next = provider->tracers;
         provider->tracers = tracer;
     }
     pthread_mutex_unlock(&provider->lock);
     return tracer;
+}
+
+loom_tracer *loom_tracer_get_scope(loom_tracer_provider *provider, const loom_scope *scope)
+{
+    if (provider == NULL || scope == NULL || processor_is_disabled(provider->processor) || processor_is_forked(provider->processor)) {
+        return NULL; /* in a fork's child nobody may be left to unlock */
+    }
+    uint8_t storage[512];
+    pb_buf encoded;
+    pb_init(&encoded, storage, sizeof storage, SCOPE_SIZE_MAX);
+    put_scope(&encoded, scope);
+    loom_tracer *tracer = encoded.failed ? NULL : find_or_create(provider, (loom_bytes){encoded.data, encoded.len});
+    pb_fini(&encoded);
+    return tracer;
+}
+
+loom_tracer *loom_tracer_get(loom_tracer_provider *provider, const char *scope_name, const char *scope_version)
+{
+    return loom_tracer_get_scope(provider, &(loom_scope){.name = scope_name, .version = scope_version});
 }

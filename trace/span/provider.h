@@ -23,8 +23,7 @@ struct loom_tracer {
     bool passes_unsampled;  /* what span_follows_parent() says */
     bool records_unsampled; /* a parent that is not sampled is the whole answer: for the recorder */
     loom_tracer *next;
-    char *name, *version;
-    pb_buf scope_field;
+    pb_buf scope_field; /* and its schema URL */
     struct recorder *recorder; /* where spans go that are not sampled; NULL: they are not recorded */
     uint32_t record_number;    /* this tracer's there */
     void *templates; /* of trace/messaging, from malloc(); NULL: none. Of the one thread that starts such spans, */

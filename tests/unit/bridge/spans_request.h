@@ -11,6 +11,7 @@ typedef struct spans_request {
     const char *key, *value;         /* another attribute of it */
     const char *span_key, *span_value; /* an attribute of each span */
     const char *name;                /* NULL: "work" */
+    const char *schema_url;          /* of the scope */
     size_t spans, trace_id_len, padding; /* 0: one span; an id of 16 bytes; bytes of another attribute */
     uint64_t start_ns, end_ns;       /* 0: 1 s and 2 s after the epoch */
     unsigned depth;                  /* of arrays in one another, in another attribute */
@@ -80,6 +81,9 @@ static inline pb_buf spans_request_make(const spans_request *r)
     const size_t scope_spans = pb_open(&b, RESOURCE_SPANS_SCOPE_SPANS), scope = pb_open(&b, SCOPE_SPANS_SCOPE);
     pb_bytes_field(&b, SCOPE_NAME, "tests", 5);
     pb_close(&b, scope);
+    if (r->schema_url != NULL) {
+        pb_bytes_field(&b, SCOPE_SPANS_SCHEMA_URL, r->schema_url, strlen(r->schema_url));
+    }
     for (size_t i = 0; i < (r->spans > 0 ? r->spans : 1); i++) {
         put_span(&b, r, i);
     }

@@ -125,6 +125,26 @@ static void spans_of_an_agent_are_exported_under_its_name(void **state)
     assert_int_equal(0, loom_span_processor_metrics(f->recorded.processor).span_live);
 }
 
+static void scopes_that_differ_in_their_schema_stay_apart(void **state)
+{
+    fixture *f = *state;
+    static const char *const urls[] = {NULL, "https://opentelemetry.io/schemas/1.30.0", NULL, "https://opentelemetry.io/schemas/1.31.0"};
+    (void)enter(f, &f->a, "a", "orders", "");
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        assert_int_equal(i + 1, send(&f->a, &(spans_request){.service = "orders", .instance = "i-1", .schema_url = urls[i]}).spans);
+    }
+    const frame_span_credit answer = send(&f->a, &(spans_request){.service = "orders", .instance = "i-1", .schema_url = "\xff"});
+    assert_int_equal(1, answer.refused);
+    assert_int_equal(1, refused(f, SPAN_REFUSED_MALFORMED));
+    recorded_read(&f->recorded);
+    json_t *scopes = json_object_get(json_array_get(json_object_get(json_array_get(f->recorded.lines, 0), "resourceSpans"), 0), "scopeSpans");
+    assert_int_equal(3, json_array_size(scopes));
+    assert_int_equal(2, json_array_size(json_object_get(json_array_get(scopes, 0), "spans")));
+    assert_string_equal("", recorded_string(json_array_get(scopes, 0), "schemaUrl"));
+    assert_string_equal(urls[1], recorded_string(json_array_get(scopes, 1), "schemaUrl"));
+    assert_string_equal(urls[3], recorded_string(json_array_get(scopes, 2), "schemaUrl"));
+}
+
 static void a_resource_stays_until_its_spans_have_left(void **state)
 {
     fixture *f = *state;
@@ -358,6 +378,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(spans_of_an_agent_are_exported_under_its_name),
+        T(scopes_that_differ_in_their_schema_stay_apart),
         T(a_resource_stays_until_its_spans_have_left),
         T(an_agent_that_does_not_ask_gets_no_credit),
         T(a_bridge_that_exports_nothing_gives_no_credit),

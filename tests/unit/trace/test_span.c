@@ -632,6 +632,36 @@ static void spans_of_two_providers_are_grouped_by_resource_and_scope(void **stat
     recorded_has_string(json_object_get(json_array_get(resources, 1), "resource"), "service.name", "other");
 }
 
+/* OpenTelemetry, trace API, "Get a Tracer"; OTLP, InstrumentationScope and ScopeSpans.schema_url. */
+static void all_of_a_scope_is_exported_and_tells_tracers_apart(void **state)
+{
+    recorded *r = *state;
+    const loom_attr attributes[] = {{.key = "team", .type = LOOM_ATTR_STRING, .value.string = STR("payments")},
+                                    {.key = "shard", .type = LOOM_ATTR_INT, .value.integer = 7},
+                                    {.key = "team", .type = LOOM_ATTR_STRING, .value.string = STR("orders")}};
+    const loom_scope whole = {.name = "shop", .version = "2", .schema_url = "https://opentelemetry.io/schemas/1.30.0",
+                              .attributes = attributes, .attribute_count = 3};
+    const loom_scope plain = {.name = "shop", .version = "2"}, other = {.name = "shop", .version = "2", .schema_url = "urn:x"};
+    loom_tracer *tracer = loom_tracer_get_scope(r->provider, &whole);
+    assert_non_null(tracer);
+    assert_ptr_equal(tracer, loom_tracer_get_scope(r->provider, &whole));
+    assert_ptr_equal(loom_tracer_get(r->provider, "shop", "2"), loom_tracer_get_scope(r->provider, &plain));
+    assert_ptr_not_equal(tracer, loom_tracer_get(r->provider, "shop", "2"));
+    assert_ptr_not_equal(tracer, loom_tracer_get_scope(r->provider, &other));
+    assert_null(loom_tracer_get_scope(r->provider, NULL));
+    loom_span_end(loom_span_start(tracer, "sale", NULL));
+    recorded_read(r);
+    json_t *spans = json_object_get(json_array_get(json_object_get(json_array_get(r->lines, 0), "resourceSpans"), 0), "scopeSpans");
+    json_t *scope = json_object_get(json_array_get(spans, 0), "scope"), *value;
+    assert_string_equal("shop", recorded_string(scope, "name"));
+    assert_string_equal("2", recorded_string(scope, "version"));
+    assert_int_equal(1, recorded_attr(scope, "team", &value)); /* the last one counts */
+    recorded_has_string(scope, "team", "orders");
+    assert_int_equal(1, recorded_attr(scope, "shard", &value));
+    assert_string_equal("7", recorded_string(value, "intValue"));
+    assert_string_equal(whole.schema_url, recorded_string(json_array_get(spans, 0), "schemaUrl"));
+}
+
 static void a_span_may_outlive_provider_and_processor(void **state)
 {
     (void)state;
@@ -669,6 +699,7 @@ int main(void)
         RECORDED(an_unsampled_span_has_an_id_of_its_own),
         RECORDED(the_flag_of_a_span_is_the_decision_not_the_parents),
         RECORDED(spans_of_two_providers_are_grouped_by_resource_and_scope),
+        RECORDED(all_of_a_scope_is_exported_and_tells_tracers_apart),
         RECORDED(a_trace_without_a_span_gets_a_root),
         cmocka_unit_test(a_trace_without_a_span_is_sampled_as_a_root_is),
         cmocka_unit_test(without_a_tracer_there_is_the_parents_context_or_none),

@@ -227,6 +227,16 @@ LOOM_API bool loom_tracer_provider_is_disabled(const loom_tracer_provider *provi
  * nothing: out of memory, or the provider is disabled. */
 LOOM_API loom_tracer *loom_tracer_get(loom_tracer_provider *provider, const char *scope_name, const char *scope_version);
 
+/* All that may be said of a scope (OpenTelemetry, trace API, "Get a Tracer"). */
+typedef struct loom_scope {
+    const char *name, *version;  /* NULL: "" */
+    const char *schema_url;      /* of the semantic conventions that its spans follow; NULL: none */
+    const loom_attr *attributes; /* at most 128 */
+    size_t attribute_count;
+} loom_scope;
+/* loom_tracer_get() of such a scope: all of it tells tracers apart. NULL also for a scope that is NULL. */
+LOOM_API loom_tracer *loom_tracer_get_scope(loom_tracer_provider *provider, const loom_scope *scope);
+
 /* ---- spans ---- */
 
 typedef struct loom_span loom_span;
