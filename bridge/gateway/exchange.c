@@ -61,6 +61,16 @@ static loom_span *start_span(const exchange *x, const gateway_address *at, const
     return loom_http_server_span(tracer, &about, &x->from);
 }
 
+bool gateway_allows_origin(const gateway *g, loom_str origin)
+{
+    for (size_t i = 0; i < g->options.origin_count; i++) {
+        if (strcmp(g->options.origins[i], "*") == 0 || str_is_any_case(origin, g->options.origins[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void exchange_begin(exchange *x, const gateway_address *at, http_request *r, const char *route)
 {
     const loom_carrier fields = {.get = get_field, .user = r};

@@ -133,15 +133,6 @@ static void on_tick(uv_timer_t *timer)
     events_tick(g, now_ms, heartbeat);
 }
 
-void gateway_tick_by(gateway *g, uint64_t at_ms)
-{
-    const uint64_t now_ms = uv_now(g->loop);
-    if (at_ms < g->tick_at_ms && !g->closing) {
-        g->tick_at_ms = at_ms;
-        uv_timer_start(&g->tick, on_tick, at_ms > now_ms ? at_ms - now_ms : 0, 0);
-    }
-}
-
 /* ---- the beginning ---- */
 
 /* An agent id is one segment of a topic, so the dots of a host name become dashes. */
@@ -185,6 +176,7 @@ loom_status gateway_open(gateway **out, uv_loop_t *loop, const gateway_options *
     uv_timer_init(loop, &g->tick); /* these cannot fail */
     uv_idle_init(loop, &g->soon);
     g->tick.data = g->soon.data = g;
+    g->on_tick = on_tick;
     g->handles_open = HANDLES;
     g->tick_at_ms = uv_now(loop) + GATEWAY_TICK_MS;
     uv_timer_start(&g->tick, on_tick, GATEWAY_TICK_MS, 0);

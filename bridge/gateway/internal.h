@@ -72,6 +72,7 @@ struct gateway {
     bytes_table by_call;     /* of pending.by_key: call ids */
     bytes_table by_correlation;
     uv_timer_t tick;
+    uv_timer_cb on_tick;
     uv_idle_t soon;
     unsigned handles_open;
     rate_limit told;         /* of the log about late refusals */
@@ -85,7 +86,7 @@ static inline loom_str gateway_agent(const gateway *g)
     return str_of(g->agent);
 }
 
-/* ---- work for the next round ---- */
+/* ---- later.c: work for the next round, earlier ticks ---- */
 
 typedef struct gateway_job {
     list_node node;
@@ -112,6 +113,8 @@ typedef struct exchange {
 
 /* route: of the table, such as "/v1/events/{topic}"; NULL: none was found. */
 void exchange_begin(exchange *x, const gateway_address *at, http_request *r, const char *route);
+/* Whether a page of this origin may use the gateway from elsewhere. */
+bool gateway_allows_origin(const gateway *g, loom_str origin);
 typedef struct exchange_body {
     const char *type;  /* NULL: none */
     loom_bytes bytes;
@@ -306,7 +309,5 @@ extern const size_t gateway_route_count;
 uint16_t gateway_admit(void *user, const http_request *r, const char **why);
 void gateway_refuse(void *user, http_request *r, uint16_t status, const char *why);
 void gateway_answer_options(void *user, http_request *r);
-/* Whether a page of this origin may use the gateway from elsewhere. */
-bool gateway_allows_origin(const gateway *g, loom_str origin);
 
 #endif

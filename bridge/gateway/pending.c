@@ -5,44 +5,6 @@
 
 #include "bridge/gateway/internal.h"
 
-/* ---- work for the next round ---- */
-
-static void run_jobs(uv_idle_t *soon)
-{
-    gateway *g = soon->data;
-    size_t count = 0;
-    for (const list_node *node = g->jobs.first; node != NULL; node = node->next) {
-        count++; /* what these put on the list is for the round after */
-    }
-    for (list_node *node; count > 0 && (node = list_take_first(&g->jobs)) != NULL; count--) {
-        gateway_job *job = list_item(node, gateway_job, node);
-        job->listed = false;
-        job->run(job); /* may free it */
-    }
-    if (g->jobs.first == NULL) {
-        uv_idle_stop(soon);
-    }
-}
-
-void gateway_soon(gateway *g, gateway_job *job)
-{
-    if (!job->listed) {
-        job->listed = true;
-        list_append(&g->jobs, &job->node);
-        uv_idle_start(&g->soon, run_jobs);
-    }
-}
-
-void gateway_not_soon(gateway *g, gateway_job *job)
-{
-    if (job->listed) {
-        job->listed = false;
-        list_remove(&g->jobs, &job->node);
-    }
-}
-
-/* ---- requests ---- */
-
 static void on_left(void *user)
 {
     pending *p = user;

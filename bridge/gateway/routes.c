@@ -8,16 +8,6 @@
 
 /* ---- who may ---- */
 
-bool gateway_allows_origin(const gateway *g, loom_str origin)
-{
-    for (size_t i = 0; i < g->options.origin_count; i++) {
-        if (strcmp(g->options.origins[i], "*") == 0 || str_is_any_case(origin, g->options.origins[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* host[:port] without the port, and without brackets. */
 static loom_str bare_host(loom_str host)
 {

@@ -34,6 +34,23 @@ void remote_port_not_due(bus_port *port)
     }
 }
 
+static uint64_t left(uint64_t granted, uint64_t used)
+{
+    return granted > used ? granted - used : 0;
+}
+
+loom_status remote_port_put_credit(bus_port *port)
+{
+    frame_writer *w = remote_port_writer(port);
+    if (w == NULL) {
+        return LOOM_ENOMEM;
+    }
+    const loom_status st = frame_put_credit(w, left(port->granted_messages, port->base_messages),
+                                            left(port->granted_bytes, port->base_bytes));
+    remote_port_wrote(port, st);
+    return st;
+}
+
 static void put_call_credit(void *user, loom_bytes id, uint64_t chunks, uint64_t bytes)
 {
     bus_port *port = user;
@@ -48,7 +65,7 @@ static void say(bus_port *port)
     const bool credit = port->credit_due;
     remote_port_not_due(port);
     if (credit) {
-        remote_port_put_credit(port);
+        (void)!remote_port_put_credit(port);
     }
     call_set_take_credit(&port->asked, put_call_credit, port);
 }

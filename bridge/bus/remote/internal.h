@@ -116,7 +116,7 @@ struct bus_port {
 
 extern const bus_ops remote_ops;
 void remote_port_free(bus_port *port);
-void remote_port_put_credit(bus_port *port);
+loom_status remote_port_put_credit(bus_port *port);
 /* Writes everything the broker needs to know of it. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status remote_port_replay(bus_port *port);
 /* The connection has ended: its calls are over. */
@@ -224,6 +224,11 @@ struct bus_remote {
 static inline size_t remote_waiting(const bus_remote *b)
 {
     return remote_queue_bytes(&b->queue) + (b->peer != NULL ? sp_peer_unsent(b->peer) : 0);
+}
+
+static inline size_t remote_unsent(const bus_remote *b)
+{
+    return remote_waiting(b) + remote_queue_bytes(&b->held);
 }
 
 /* LOOM_EINVAL: the URL. Other failures are tried again. */

@@ -142,7 +142,7 @@ bool bus_remote_connected(const bus_remote *b)
 
 bool bus_remote_idle(bus_remote *b)
 {
-    const size_t unsent = bus_remote_get_stats(b).unsent_bytes;
+    const size_t unsent = remote_unsent(b);
     if (b->state != REMOTE_UP) {
         return unsent == 0;
     }
@@ -181,7 +181,7 @@ void remote_flush(bus_remote *b)
         }
     }
     if (b->pressing) {
-        if (remote_waiting(b) + remote_queue_bytes(&b->held) <= b->options.buffer_bytes / 2) {
+        if (remote_unsent(b) <= b->options.buffer_bytes / 2) {
             b->pressing = false;
             b->pressure_changed = true;
         }

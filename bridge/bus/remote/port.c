@@ -13,14 +13,9 @@ enum { REFUSE_FACTOR = 16 };
 
 /* ---- how much waits ---- */
 
-static size_t waiting(const bus_remote *b)
-{
-    return remote_waiting(b) + remote_queue_bytes(&b->held);
-}
-
 static bool too_much_waits(const bus_remote *b)
 {
-    return waiting(b) > b->options.buffer_bytes * REFUSE_FACTOR;
+    return remote_unsent(b) > b->options.buffer_bytes * REFUSE_FACTOR;
 }
 
 /* ---- life ---- */
@@ -92,17 +87,6 @@ static void detach(bus *base, bus_port *port, loom_status why)
 
 /* ---- credit ---- */
 
-static uint64_t left(uint64_t granted, uint64_t used)
-{
-    return granted > used ? granted - used : 0;
-}
-
-static loom_status put_credit(const bus_port *port, frame_writer *w)
-{
-    return frame_put_credit(w, left(port->granted_messages, port->base_messages),
-                            left(port->granted_bytes, port->base_bytes));
-}
-
 static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
 {
     (void)base;
@@ -112,15 +96,7 @@ static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
         remote_port_due(port);
         port->credit_due = true;
     } else {
-        remote_port_put_credit(port);
-    }
-}
-
-void remote_port_put_credit(bus_port *port)
-{
-    frame_writer *w = remote_port_writer(port);
-    if (w != NULL) {
-        remote_port_wrote(port, put_credit(port, w));
+        (void)!remote_port_put_credit(port);
     }
 }
 
@@ -136,8 +112,7 @@ loom_status remote_port_replay(bus_port *port)
         st = remote_requests_replay(port);
     }
     if (st == LOOM_OK && port->granted_messages > 0) {
-        w = remote_port_writer(port);
-        st = w != NULL ? put_credit(port, w) : LOOM_ENOMEM;
+        st = remote_port_put_credit(port);
     }
     return st;
 }
@@ -168,7 +143,7 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
     memcpy(room, wire, view->len);
     frame_batch_commit(w, view->len);
     queue->last->envelopes++;
-    if (!b->pressing && waiting(b) > b->options.buffer_bytes) {
+    if (!b->pressing && remote_unsent(b) > b->options.buffer_bytes) {
         b->pressing = true;
         remote_tell_pressure(b); /* at once: a whole buffer of an agent may be on its way through this call */
     }

@@ -153,7 +153,7 @@ void bus_remote_close(bus_remote *b, uint32_t drain_ms, void (*closed)(void *use
 bus_remote_stats bus_remote_get_stats(const bus_remote *b)
 {
     bus_remote_stats s = b->stats;
-    s.unsent_bytes = remote_waiting(b) + remote_queue_bytes(&b->held);
+    s.unsent_bytes = remote_unsent(b);
     s.ports = (uint32_t)b->ports.count;
     s.connected = b->state == REMOTE_UP;
     return s;
