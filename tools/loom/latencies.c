@@ -27,12 +27,10 @@ void latencies_fini(latencies *l)
 
 void latencies_add(latencies *l, uint64_t ns)
 {
-    if (l->count == l->cap) {
-        l->lost++;
-        return;
+    if (l->count < l->cap) {
+        l->ns[l->count++] = ns;
+        l->sorted = false;
     }
-    l->ns[l->count++] = ns;
-    l->sorted = false;
 }
 
 static int by_size(const void *a, const void *b)

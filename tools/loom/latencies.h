@@ -9,8 +9,7 @@
 
 typedef struct latencies {
     uint64_t *ns;
-    size_t count, cap; /* further ones are counted in lost */
-    size_t lost;
+    size_t count, cap; /* further ones are left out: who adds knows how many there can be */
     bool sorted;
 } latencies;
 

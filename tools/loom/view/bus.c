@@ -180,13 +180,5 @@ void view_state(void *user, http_request *r)
         view_fail(v, r, 400, why);
         return;
     }
-    json_t *state = state_of(v);
-    char *text = json_dumps(state, JSON_COMPACT);
-    if (text != NULL) {
-        view_answer(r, 200, "application/json", (loom_bytes){(const uint8_t *)text, strlen(text)}, NULL, 0);
-    } else {
-        view_fail(v, r, 503, "out of memory");
-    }
-    free(text);
-    json_decref(state);
+    view_answer_json(r, state_of(v));
 }

@@ -2,8 +2,10 @@
 /* The page and what it asks are for one person on this machine. Whoever comes needs the token: once in the URL that was
  * printed, then as a cookie that scripts cannot read and other sites cannot send. Host has to be ours, or a name of a page
  * elsewhere could lead here; and so has Origin, where there is one. */
+#include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -160,6 +162,18 @@ void view_answer(http_request *r, uint16_t status, const char *type, loom_bytes 
     const size_t field_count = put_fields(fields, more, count);
     http_request_answer(r, &(http_answer){.status = status, .content_type = type, .body = body, .fields = fields,
                                           .field_count = field_count});
+}
+
+void view_answer_json(http_request *r, json_t *what)
+{
+    char *text = what != NULL ? json_dumps(what, JSON_COMPACT) : NULL;
+    if (text == NULL) {
+        view_fail(NULL, r, 503, "out of memory");
+    } else {
+        view_answer(r, 200, "application/json", (loom_bytes){(const uint8_t *)text, strlen(text)}, NULL, 0);
+    }
+    free(text);
+    json_decref(what);
 }
 
 http_stream *view_answer_stream(http_request *r, const char *type, const http_stream_events *events, void *user)

@@ -123,10 +123,15 @@ void view_member_fini(view_member *m)
 
 /* ---- what its requests share ---- */
 
+bool view_member_is_connected(const view_member *m)
+{
+    return m->agent != NULL && loom_agent_get_state(m->agent) == LOOM_AGENT_CONNECTED;
+}
+
 loom_agent *view_member_agent(view_member *m, http_request *r)
 {
     char why[VIEW_PROBLEM_SIZE];
-    if (m->agent != NULL && loom_agent_get_state(m->agent) == LOOM_AGENT_CONNECTED) {
+    if (view_member_is_connected(m)) {
         return m->agent;
     }
     snprintf(why, sizeof why, "the view is not connected to the bus%s%.200s; start a broker with `loom-broker`, or name it with --url or LOOM_URL",

@@ -34,6 +34,7 @@ LOOM_MUST_CHECK loom_status view_member_open(view_member **out, view *v, const c
 void view_member_close(view_member *m);
 void view_member_fini(view_member *m);
 
+bool view_member_is_connected(const view_member *m);
 /* The agent when it is connected; otherwise answers the request and returns NULL. */
 loom_agent *view_member_agent(view_member *m, http_request *r);
 /* What follows the route, decoded, which has to be a name of the kind that check knows. False: answered. */

@@ -104,18 +104,6 @@ static const char *or_null(const char *text)
     return text[0] != '\0' ? text : NULL;
 }
 
-static void answer_json(http_request *r, json_t *what)
-{
-    char *text = what != NULL ? json_dumps(what, JSON_COMPACT) : NULL;
-    if (text == NULL) {
-        view_fail(NULL, r, 503, "out of memory");
-    } else {
-        view_answer(r, 200, "application/json", (loom_bytes){(const uint8_t *)text, strlen(text)}, NULL, 0);
-    }
-    free(text);
-    json_decref(what);
-}
-
 static void set_trace_id(json_t *to, const loom_span *span)
 {
     char hex[LOOM_TRACE_ID_HEX_SIZE];
@@ -145,7 +133,7 @@ static void publish(view_member *m, http_request *r, const char *topic, const se
         loom_uuid_to_text(id_text, id);
         json_t *all = json_pack("{s:s, s:s}", "topic", topic, "event_id", id_text);
         set_trace_id(all, span);
-        answer_json(r, all);
+        view_answer_json(r, all);
     }
     loom_span_end(span);
 }
@@ -293,7 +281,7 @@ static void on_result(loom_agent *agent, loom_result *result, void *user)
     json_t *what = describe(c, result);
     loom_result_free(result);
     if (!c->parts) {
-        answer_json(c->request, what);
+        view_answer_json(c->request, what);
         end_call(c);
         return;
     }
@@ -357,7 +345,6 @@ void view_invoke(void *user, http_request *r)
 void view_member_state(void *user, http_request *r)
 {
     const view_member *m = ((view *)user)->member;
-    const bool connected = m->agent != NULL && loom_agent_get_state(m->agent) == LOOM_AGENT_CONNECTED;
-    answer_json(r, json_pack("{s:s, s:b, s:s, s:I}", "id", m->id, "connected", connected, "problem", m->problem, "spans_lost",
+    view_answer_json(r, json_pack("{s:s, s:b, s:s, s:I}", "id", m->id, "connected", view_member_is_connected(m), "problem", m->problem, "spans_lost",
                              (json_int_t)m->spans.lost));
 }

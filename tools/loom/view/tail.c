@@ -110,8 +110,7 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
 static void tell_state(tail *t)
 {
     const view_member *m = t->member;
-    const bool connected = m->agent != NULL && loom_agent_get_state(m->agent) == LOOM_AGENT_CONNECTED;
-    (void)event_out_put_json(&t->out, "state", json_pack("{s:b, s:s}", "connected", connected, "problem", m->problem));
+    (void)event_out_put_json(&t->out, "state", json_pack("{s:b, s:s}", "connected", view_member_is_connected(m), "problem", m->problem));
     send_more(t);
 }
 

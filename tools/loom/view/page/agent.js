@@ -5,7 +5,7 @@ import { el, empty, put } from "./dom.js";
 import { bytes, count, duration, rate, time } from "./format.js";
 import { Agents, subscriptionRows } from "./health.js";
 import { followBus } from "./live.js";
-import { chip, reasons, tracesLink } from "./parts.js";
+import { chip, noBroker, reasons, tracesLink } from "./parts.js";
 import { Rates } from "./rates.js";
 
 const VERBS = { publish: "publishes to", deliver: "receives", invoke: "calls", provide: "provides" };
@@ -67,7 +67,7 @@ export function showAgent(main, { id, signal, state, status }) {
 
   function fail(error) {
     status(error.message, true);
-    if (!drawn) holder.replaceChildren(empty("No broker answers", `This view asks ${state.control}. ${error.message}`));
+    if (!drawn) holder.replaceChildren(noBroker(state, error));
   }
 
   followBus(["agents", "stats", "flow"], show, fail, signal);

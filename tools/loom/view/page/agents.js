@@ -5,7 +5,7 @@ import { el, empty, keyed } from "./dom.js";
 import { bytes, count, duration, rate } from "./format.js";
 import { Agents, subscriptionRows } from "./health.js";
 import { followBus } from "./live.js";
-import { agentLink, chip, reasons, rowKeys, table, tabs, tracesLink } from "./parts.js";
+import { agentLink, chip, noBroker, reasons, rowKeys, table, tabs, tracesLink } from "./parts.js";
 import { Rates } from "./rates.js";
 
 const number = (text, kind = "") => el("td", { class: `number ${kind}` }, text);
@@ -90,7 +90,7 @@ export function showAgents(main, { parameters, signal, state, status }) {
 
   function fail(error) {
     status(error.message, true);
-    if (!drawn) holder.replaceChildren(empty("No broker answers", `This view asks ${state.control}. ${error.message}`));
+    if (!drawn) holder.replaceChildren(noBroker(state, error));
   }
 
   followBus(ask, show, fail, signal);

@@ -5,7 +5,7 @@ import { get, postEvents } from "./api.js";
 import { el, empty, put } from "./dom.js";
 import { partOf } from "./form.js";
 import { count, duration } from "./format.js";
-import { chip } from "./parts.js";
+import { chip, noBroker } from "./parts.js";
 import { payloadNode, prettyJson, parsed } from "./payload.js";
 import { fieldsOf } from "./schema.js";
 
@@ -63,7 +63,7 @@ export async function showCall(holder, { parameters, signal, state }) {
   try {
     ({ capabilities } = await get("/api/bus/capabilities", signal));
   } catch (error) {
-    if (error.name !== "AbortError") put(holder, empty("No broker answers", `This view asks ${state.control}. ${error.message}`));
+    if (error.name !== "AbortError") put(holder, noBroker(state, error));
     return {};
   }
   if (capabilities.length === 0) {

@@ -7,6 +7,7 @@ import { el, empty, put, svg } from "./dom.js";
 import { count, duration, rate } from "./format.js";
 import { Agents, subscriptionRows } from "./health.js";
 import { followBus } from "./live.js";
+import { noBroker } from "./parts.js";
 import { Rates } from "./rates.js";
 
 const WIDTH = 960, BOX = 220, HEIGHT = 34, GAP = 14, TOP = 34;
@@ -148,7 +149,7 @@ export function showFlow(main, { parameters, signal, state, status }) {
 
   function fail(error) {
     status(error.message, true);
-    if (drawn === "") holder.replaceChildren(empty("No broker answers", `This view asks ${state.control}. ${error.message}`));
+    if (drawn === "") holder.replaceChildren(noBroker(state, error));
   }
 
   followBus(["flow", "agents", "stats"], show, fail, signal);

@@ -2,6 +2,7 @@
 // A form made of the fields of a schema. Each part is {node, read, write}: read gives its value, undefined when it is left out.
 
 import { el } from "./dom.js";
+import { jsonProblem } from "./payload.js";
 
 let serial = 0; // of ids, for labels
 
@@ -41,15 +42,7 @@ function choicePart(field) {
 
 function jsonPart(field) {
   const area = el("textarea", { rows: 3, required: field.required, spellcheck: "false", placeholder: "JSON" });
-  area.addEventListener("input", () => {
-    let wrong = "";
-    try {
-      if (area.value.trim() !== "") JSON.parse(area.value);
-    } catch (error) {
-      wrong = `This is no JSON: ${error.message}`;
-    }
-    area.setCustomValidity(wrong);
-  });
+  area.addEventListener("input", () => area.setCustomValidity(jsonProblem(area.value)));
   return { node: described(field, area, "(as JSON)"), read: () => (area.value.trim() === "" ? undefined : JSON.parse(area.value)),
            write: (value) => { area.value = value === undefined ? "" : JSON.stringify(value, null, 2); area.setCustomValidity(""); } };
 }

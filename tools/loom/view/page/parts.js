@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parts that several views are made of.
 
-import { el } from "./dom.js";
+import { el, empty } from "./dom.js";
 import { count } from "./format.js";
 
 const SIGNS = { ok: "●", warn: "▲", bad: "✕", gone: "○" }; // a shape for each, since a colour alone tells some readers nothing
@@ -30,6 +30,11 @@ export function table(columns, caption) {
   const body = el("tbody");
   return { body, node: el("table", { class: "list" }, el("caption", { class: "unseen" }, caption),
     el("thead", {}, el("tr", {}, columns.map(([name, kind]) => el("th", { scope: "col", class: kind ?? null }, name)))), body) };
+}
+
+/** Instead of what a broker would have told. */
+export function noBroker(state, error) {
+  return empty("No broker answers", `This view asks ${state.control}. ${error.message}`);
 }
 
 /** [[text, href, isHere]] */

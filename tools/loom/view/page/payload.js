@@ -16,6 +16,16 @@ export function parsed(text) {
   }
 }
 
+/** What is wrong with JSON text; "": nothing, also when there is none. */
+export function jsonProblem(text) {
+  try {
+    if (text.trim() !== "") JSON.parse(text);
+    return "";
+  } catch (error) {
+    return `This is no JSON: ${error.message}`;
+  }
+}
+
 export function prettyJson(value) {
   const text = JSON.stringify(value, null, 2), node = el("pre", { class: "json" });
   let at = 0;

@@ -3,6 +3,7 @@
 
 import { get, post } from "./api.js";
 import { el, put } from "./dom.js";
+import { jsonProblem } from "./payload.js";
 
 const TYPES = ["application/json", "text/plain", ""];
 
@@ -17,15 +18,7 @@ export function showPublish(holder, { parameters, signal }) {
   const field = (label, control, hint) => el("div", { class: "field" }, el("label", { for: control.id }, label), control, hint ? el("p", { class: "hint" }, hint) : null);
 
   function check() {
-    let wrong = "";
-    if (content.value === "application/json" && payload.value.trim() !== "") {
-      try {
-        JSON.parse(payload.value);
-      } catch (error) {
-        wrong = `This is no JSON: ${error.message}`;
-      }
-    }
-    payload.setCustomValidity(wrong);
+    payload.setCustomValidity(content.value === "application/json" ? jsonProblem(payload.value) : "");
   }
   payload.addEventListener("input", check);
   content.addEventListener("change", check);

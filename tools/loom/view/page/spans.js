@@ -59,8 +59,10 @@ export function spansView({ onchoose, signal }) {
     else scroller.removeAttribute("aria-activedescendant");
   }
 
-  function layout() {
+  /** chooses: of the row that is to be chosen; without it the same row stays. */
+  function layout(chooses) {
     rows = rowsOf(roots, open, closed);
+    if (chooses) chosen = rows.findIndex(chooses);
     chosen = Math.max(0, Math.min(chosen, rows.length - 1));
     space.style.height = `${rows.length * ROW}px`;
     scroller.setAttribute("aria-rowcount", rows.length);
@@ -140,9 +142,7 @@ export function spansView({ onchoose, signal }) {
       tick.style.left = `${at * 100}%`;
       return tick;
     })), el("span", { class: "took" }, "took"));
-    rows = rowsOf(roots, open, closed);
-    chosen = Math.max(0, rows.findIndex(({ node }) => node.span.id === was));
-    layout();
+    layout(({ node }) => node.span.id === was);
   }
 
   scroller.addEventListener("scroll", () => requestAnimationFrame(draw));

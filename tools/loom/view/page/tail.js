@@ -5,7 +5,7 @@ import { get } from "./api.js";
 import { el, empty, keyed, put } from "./dom.js";
 import { bytes, count, rate, time } from "./format.js";
 import { followBus } from "./live.js";
-import { agentLink, rowKeys, table } from "./parts.js";
+import { agentLink, noBroker, rowKeys, table } from "./parts.js";
 import { payloadNode, preview } from "./payload.js";
 import { Rates } from "./rates.js";
 
@@ -115,7 +115,7 @@ export function showTail(holder, { parameters, signal, state, status }) {
     keyed(body, rows, ({ topic }) => topic, JSON.stringify, topicRow);
   }
 
-  followBus(["topics"], showTopics, (error) => { if (!filter) put(topics, empty("No broker answers", `This view asks ${state.control}. ${error.message}`)); }, signal);
+  followBus(["topics"], showTopics, (error) => { if (!filter) put(topics, noBroker(state, error)); }, signal);
   if (filter) {
     draw();
     listen();
