@@ -75,7 +75,10 @@ int main(int argc, char *argv[])
               loom_tracer_provider_create(&provider, &(loom_tracer_provider_options){.service_name = "all", .sampler = &always,
                                                                                      .processor = processor}) == LOOM_OK;
     if (ok) {
-        make_spans(loom_tracer_get(provider, "kinds", "2"));
+        const loom_attr attributes[] = {{.key = "team", .type = LOOM_ATTR_STRING, .value.string = {"payments", 8}},
+                                        {.key = "shard", .type = LOOM_ATTR_INT, .value.integer = 7}};
+        make_spans(loom_tracer_get_scope(provider, &(loom_scope){.name = "kinds", .version = "2", .schema_url = "https://opentelemetry.io/schemas/1.30.0",
+                                                                 .attributes = attributes, .attribute_count = 2}));
         ok = loom_span_processor_shutdown(processor, 5000) == LOOM_OK;
     }
     loom_tracer_provider_unref(provider);

@@ -70,6 +70,8 @@ class Otlp(unittest.TestCase):
         self.assertEqual("loom", resource["telemetry.sdk.name"])
         self.assertIsInstance(resource["process.pid"], int)
         self.assertEqual(("kinds", "2"), (self.scope.scope.name, self.scope.scope.version))
+        self.assertEqual({"team": "payments", "shard": 7}, attributes(self.scope.scope.attributes))
+        self.assertEqual("https://opentelemetry.io/schemas/1.30.0", self.scope.schema_url)
         self.assertEqual({"parent", "child"}, set(self.spans))
 
     def test_identity(self):
