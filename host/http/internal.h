@@ -18,6 +18,7 @@
 enum {
     READ_SIZE = 64 * 1024,
     READ_SMALL = 4 * 1024,        /* at a time, when the others have used up what a turn of the loop may read */
+    BESIDE_MS = 2,                /* after a small request large bodies are read once a millisecond, and not each turn */
     READ_A_TURN = READ_SIZE,      /* of all connections but streams, beyond small reads: what it costs those who ask little */
     UNREAD_MAX = 64 * 1024,       /* bytes of answers in the kernel that the client's window has no room for */
     SEND_CHUNK = 64 * 1024,       /* of a stream: one WebSocket message, and what TLS encrypts at a time */
@@ -165,9 +166,11 @@ struct http_server {
     linked_list large;                   /* have sent more than they were read; nothing is read of them meanwhile */
     size_t read_left;                    /* of READ_A_TURN */
     uint64_t turn_number;
+    uint64_t small_ms;                   /* when the last request without a large body was handled */
+    uint64_t large_ms;                   /* when the last turn of large bodies was */
     uv_idle_t turn;                      /* started while there is something to do in the next turn */
     unsigned handles;                    /* open: that one, and the timer */
-    uv_timer_t handle;                   /* never started: its end brings `done`, if there is nothing else to close */
+    uv_timer_t handle;                   /* the next turn of large bodies beside others; its end brings `done`, if there is nothing else to close */
     bool stopping, closing;
     void (*done)(void *user);
     void *done_user;

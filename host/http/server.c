@@ -84,6 +84,15 @@ static void go_on(http_connection *c)
     http_connection_turn(c);
 }
 
+static void on_time(uv_timer_t *timer);
+
+/* While others ask little, and have just done so, who sends much has its turn once a millisecond. */
+static bool is_too_early(const http_server *s)
+{
+    const uint64_t now = uv_now(s->loop);
+    return now - s->small_ms <= BESIDE_MS && now == s->large_ms;
+}
+
 /* Who has more to do comes again, behind the others. Of those that send much as many go on as a turn can read, one at least. */
 static void on_turn(uv_idle_t *idle)
 {
@@ -95,12 +104,25 @@ static void on_turn(uv_idle_t *idle)
     while ((c = first_of_before(s, &s->again)) != NULL) {
         go_on(c);
     }
-    while (expected < READ_A_TURN && (c = first_of_before(s, &s->large)) != NULL) {
+    const bool waits = s->large.first != NULL && is_too_early(s);
+    while (!waits && expected < READ_A_TURN && (c = first_of_before(s, &s->large)) != NULL) {
+        s->large_ms = uv_now(s->loop);
         expected += c->last_read;
         go_on(c);
     }
-    if (s->again.first == NULL && s->large.first == NULL) {
+    if (s->again.first == NULL && (s->large.first == NULL || waits)) {
         uv_idle_stop(idle);
+    }
+    if (waits && !s->closing && !uv_is_active((const uv_handle_t *)&s->handle)) {
+        uv_timer_start(&s->handle, on_time, 1, 0);
+    }
+}
+
+static void on_time(uv_timer_t *timer)
+{
+    http_server *s = timer->data;
+    if (s->large.first != NULL && !s->closing) {
+        uv_idle_start(&s->turn, on_turn);
     }
 }
 

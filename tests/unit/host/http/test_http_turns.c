@@ -197,6 +197,7 @@ static void who_asks_little_is_answered_between_any_two_turns_of_large_bodies(vo
     open_senders(s, &f, "Content-Length: 4000000000\r\n\r\n"); /* refused, and they go on */
     turn_until(&f.home.loop, http_server_get_counts(f.home.server).invalid == SENDERS);
     const uint64_t before = read_so_far(&f);
+    uint64_t ms = 0, at = 0;
     for (size_t i = 1; i <= ASKED; i++) {
         http_peer_say(&little, "GET /many HTTP/1.1\r\n" HOST "\r\n");
         while (f.many < i) {
@@ -204,7 +205,14 @@ static void who_asks_little_is_answered_between_any_two_turns_of_large_bodies(vo
                 s->left[k] = PART; /* without an end */
             }
             send_more(s);
+            if (uv_now(&f.home.loop) != ms) {
+                ms = uv_now(&f.home.loop);
+                at = read_so_far(&f);
+            }
             uv_run(&f.home.loop, UV_RUN_NOWAIT);
+            if (i > 1) { /* beside them large bodies have their turn once a millisecond, whatever the turns; two at a change of it */
+                assert_in_range(read_so_far(&f) - at, 0, 2 * (TURN + (SENDERS + 1) * SMALL));
+            }
         }
     }
     assert_in_range(read_so_far(&f) - before, 0, ASKED * 2 * (TURN + (SENDERS + 1) * SMALL));
