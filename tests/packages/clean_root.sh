@@ -18,13 +18,13 @@ skip() {
 if [ ! -e "$base" ]; then
     command -v debootstrap >/dev/null || skip "there is no debootstrap"
     mkdir -p "$cache"
-    timeout 300 debootstrap --variant=minbase --include="$needs" --make-tarball="$base.debs" bookworm "$cache/unused" >"$cache/debootstrap.log" 2>&1 ||
+    timeout 300 debootstrap --variant=minbase --include="$needs" --make-tarball="$cache/debs.tgz" bookworm "$cache/unused" >"$cache/debootstrap.log" 2>&1 ||
         { tail -n 3 "$cache/debootstrap.log" >&2; skip "debootstrap cannot fetch Debian's packages"; }
     made=$(mktemp -d)
-    timeout 300 debootstrap --variant=minbase --include="$needs" --unpack-tarball="$base.debs" bookworm "$made" >"$cache/debootstrap.log" 2>&1 ||
+    timeout 300 debootstrap --variant=minbase --include="$needs" --unpack-tarball="$cache/debs.tgz" bookworm "$made" >"$cache/debootstrap.log" 2>&1 ||
         { tail -n 3 "$cache/debootstrap.log" >&2; rm -rf "$made"; skip "debootstrap cannot make a root here"; }
     tar -C "$made" -cf "$base.new" . && mv "$base.new" "$base"
-    rm -rf "$made" "$base.debs"
+    rm -rf "$made" "$cache/debs.tgz"
 fi
 
 root=$(mktemp -d "${TMPDIR:-/tmp}/loom-root-XXXXXX")
@@ -62,7 +62,7 @@ loom-broker 2>>/tmp/log & broker=$!
 loom sub --wait 10s hello >/tmp/got 2>/tmp/sub & sub=$!
 for i in $(seq 100); do grep -q subscribed /tmp/sub && break; sleep 0.1; done
 loom pub hello world
-for i in $(seq 100); do loom trace ls | grep -q loom-cli && break; sleep 0.1; done
+for i in $(seq 200); do loom trace show --last | grep -q eventbus.publish && break; sleep 0.1; done # a broker exports every five seconds
 loom trace show --last
 kill $sub $broker $collector
 wait
