@@ -35,8 +35,8 @@ static const char *const write_sql[WRITE_COUNT] = {
     [WRITE_DROP_BLOCKS] = "DELETE FROM blocks WHERE trace = ?1",
     [WRITE_DROP_LINKS] = "DELETE FROM links WHERE trace = ?1",
     [WRITE_DROP_LOGS] = "DELETE FROM logs WHERE trace_id = (SELECT trace_id FROM traces WHERE number = ?1)",
-    [WRITE_LOG] = "INSERT INTO logs (trace_id, time, service, record) SELECT ?1, ?2, ?3, ?4"
-                  " WHERE NOT EXISTS (SELECT 1 FROM logs WHERE trace_id = ?1 AND time = ?2 AND record = ?4)",
+    [WRITE_LOG] = ("INSERT INTO logs (trace_id, time, service, record) SELECT ?1, ?2, ?3, ?4"
+                   " WHERE NOT EXISTS (SELECT 1 FROM logs WHERE trace_id = ?1 AND time = ?2 AND record = ?4)"),
     [WRITE_FORGET_LOGS] = "DELETE FROM logs WHERE number <= (SELECT max(number) FROM logs) - ?1",
     [WRITE_DROP_TRACE] = "DELETE FROM traces WHERE number = ?1",
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/record/ghosts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { RING_BYTES_EACH = 32, PLACES_MIN = 1024, PLACES_MAX = 1 << 24 };
@@ -98,6 +99,7 @@ void ghosts_add(ghosts *g, record_chunk *chunk)
         if (d->form != NULL) {
             base = whose;
         }
+        assert(whose != NULL); /* the first of a trace in a chunk stands alone */
         if (rec->kept == 0 && whose != added) {
             line_add(&line, g, whose->trace_id);
             added = whose;

@@ -6,6 +6,7 @@
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
@@ -98,6 +99,7 @@ static void add_chunk(seen_traces *seen, record_chunk *chunk)
                 f.base = (const ring_record *)rec;
                 f.base_definition = f.definition;
             }
+            assert(f.base != NULL); /* the first of a trace in a chunk stands alone */
             add_record(seen, &f);
             at = atomic_load_explicit(&rec->next, memory_order_acquire);
         }

@@ -533,7 +533,7 @@ static void each_receiver_of_a_message_has_its_hop(void **state)
     uint8_t parent[LOOM_SPAN_ID_SIZE];
     message_pass_begin(&bus, f->spans.tracer, HOP_EVENTBUS_PUBLISH, &m.view, STR("sensor"), true, m.wire);
     memcpy(parent, bus.ctx.span_id, sizeof parent);
-    for (char i = 0; i < RECEIVERS; i++) {
+    for (int i = 0; i < RECEIVERS; i++) {
         message_pass forward;
         const char agent[] = {'a', (char)('0' + i)};
         message_pass_begin(&forward, f->spans.tracer, HOP_BRIDGE_FORWARD, &m.view, (loom_str){agent, sizeof agent}, false, NULL);
