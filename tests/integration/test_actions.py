@@ -190,9 +190,9 @@ class CommandLine:
         [cap] = json.loads(bus.loom("caps", *self.control(bus), "text.upper", "--json").stdout)["capabilities"]
         self.assertEqual(("1.2.0", "tool", "Upper case", {"type": "string"}),
                          (cap["version"], cap["kind"], cap["description"], cap["input_schema"]))
-        self.assertEqual([("shouter", 1, 0)], [(p["agent"], p["calls"], p["errors"]) for p in cap["providers"]])
+        self.assertEqual([("shouter", "1", "0")], [(p["agent"], p["calls"], p["errors"]) for p in cap["providers"]])
         topics = json.loads(bus.loom("topics", *self.control(bus), "news.>", "--json").stdout)["topics"]
-        self.assertEqual([("news.today", 1, 1)], [(t["topic"], t["published"], t["delivered"]) for t in topics])
+        self.assertEqual([("news.today", "1", "1")], [(t["topic"], t["published"], t["delivered"]) for t in topics])
         self.assertIn('not found: "nobody"', bus.loom("agents", *self.control(bus), "nobody", code=5).stderr)
 
         bus.kill(provider)

@@ -7,7 +7,7 @@ import unittest
 
 import control
 import harness
-from harness import Home, in_both_homes, wait_until
+from harness import Home, LoomTest, in_both_homes, wait_until
 import wire
 
 
@@ -15,8 +15,7 @@ def subscribed(home, topics):
     return any(subscription["filter"] == topics for subscription in home.stats()["subscriptions"])
 
 
-@in_both_homes
-class Drain:
+class Draining:
     def setUp(self):
         self.bus = self.home(spans=False, listen=("ipc", "http"), broker=("--log-level", "debug"), serving=("--log-level", "debug"))
         self.control = ("--control", f"ipc://{self.bus.control_path}")
@@ -30,6 +29,9 @@ class Drain:
     def names(self, home):
         return sorted(a["agent"] for a in json.loads(home.loom("agents", "--control", f"ipc://{home.control_path}", "--json").stdout)["agents"])
 
+
+@in_both_homes
+class Drain(Draining):
     def test_an_agent_with_another_address_goes_there_and_loses_nothing(self):
         other = self.home(spans=False)
         receiver = self.bus.run("loom", "sub", "--url", f"{self.bus.url},{other.url}", "--id", "receiver", "--json", "jobs.>")
@@ -73,15 +75,6 @@ class Drain:
         self.bus.loom("pub", "jobs.new", "x")
         self.assertFalse(self.state()["draining"])
 
-    def test_a_bridge_that_comes_later_is_told(self):
-        if self.kind != harness.OWN_PROCESS:
-            return
-        self.drain("--within", "0s")
-        self.bus.bridge.stop()
-        self.bus.start_bridge()
-        wait_until(lambda: "new agents are refused" in self.bus.bridge.err, "the new bridge has heard of it")
-        self.bus.loom("pub", "jobs.new", "x", code=3)
-
     def test_its_readiness_says_so(self):
         ready = f"{self.bus.url_of('http')}/readyz"
         def asked():
@@ -116,6 +109,17 @@ class Drain:
         worker = self.agent(self.bus, "worker")
         result = worker.wait_result(worker.call("system.drain", b""))
         self.assertEqual("no_provider", result.code, "an agent may not drain its broker")
+
+
+class LateBridge(Draining, LoomTest):
+    kind = harness.OWN_PROCESS
+
+    def test_a_bridge_that_comes_later_is_told(self):
+        self.drain("--within", "0s")
+        self.bus.bridge.stop()
+        self.bus.start_bridge()
+        wait_until(lambda: "new agents are refused" in self.bus.bridge.err, "the new bridge has heard of it")
+        self.bus.loom("pub", "jobs.new", "x", code=3)
 
 
 @in_both_homes

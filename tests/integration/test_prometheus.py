@@ -31,7 +31,7 @@ def get(port, path, **headers):
 class Measured(LoomTest):
     def measured(self, kind=IN_BROKER, **options):
         self.port = free_port()
-        home = Home(kind, serving=("--metrics-listen", f"http://127.0.0.1:{self.port}"), **options)
+        home = Home(kind, serving=("--metrics-listen", f"http://127.0.0.1:{self.port}", "--heartbeat-interval", "300s"), **options)
         home.start()
         self.homes.append(home)
         self.addCleanup(home.__exit__, None)
