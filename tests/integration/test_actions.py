@@ -39,9 +39,10 @@ class CommandLine:
         self.assertEqual("FROM A PIPE\n", bus.loom("invoke", "text.upper", "-", given="from a pipe\n").stdout)
 
     def busy(self, bus, script="", start=None):
-        """A provider or the like, and the processes of its command: a shell and what it waits for."""
+        """A provider or the like, and the processes of its command: a shell and what it waits for.
+        Once it has its input, whoever started it knows of it."""
         marks = bus.folder / "shell", bus.folder / "child"
-        command = "sh", "-c", f"{script} sleep 1000 & echo $! > {marks[1]}; echo $$ > {marks[0]}; wait"
+        command = "sh", "-c", f"cat > {bus.folder}/input; {script} sleep 1000 & echo $! > {marks[1]}; echo $$ > {marks[0]}; wait"
         process = start(*command) if start else self.providing(bus, "hangs", *command)
         asking = bus.run("loom", "request" if start else "invoke", "--url", bus.url, "hangs", "x")
         pids = [wait_until(lambda mark=mark: mark.exists() and mark.read_text().strip(), "the command runs") for mark in marks]

@@ -129,6 +129,7 @@ class Groups:
     def test_the_last_member_takes_what_waits_with_it(self):
         only = self.member("only", credit=1)
         self.send(0, 11)
+        only.wait_events(1)
         wait_until(lambda: self.group()["queued"] == 10, "ten wait")
         only.close()
         wait_until(lambda: self.bus.dropped() == {"subscription_ended": 10}, "they are counted as lost")
