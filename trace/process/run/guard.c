@@ -119,12 +119,12 @@ static void tell(const guard *g, pid_t word)
     }
 }
 
-void guard_add(guard *g, pid_t group)
+void guard_add(const guard *g, pid_t group)
 {
     tell(g, group);
 }
 
-void guard_remove(guard *g, pid_t group)
+void guard_remove(const guard *g, pid_t group)
 {
     tell(g, -group);
 }

@@ -15,10 +15,10 @@ typedef struct guard {
 
 /* 0, or an errno value: then nobody guards, and the other functions do nothing. */
 int guard_open(guard *g);
-/* A process group, at most GUARD_GROUPS_MAX at a time. Any thread. */
-void guard_add(guard *g, pid_t group);
+/* A process group, at most GUARD_GROUPS_MAX at a time. Any thread, and async-signal-safe, as guard_remove(). */
+void guard_add(const guard *g, pid_t group);
 /* While its leader is a zombie: later its number may be somebody else's. */
-void guard_remove(guard *g, pid_t group);
+void guard_remove(const guard *g, pid_t group);
 /* The commands have ended. */
 void guard_close(guard *g);
 

@@ -57,6 +57,7 @@ static int start(running *r)
                                                                                .environment = r->run->environment,
                                                                                .fds = {theirs[IN], theirs[OUT], theirs[ERR]},
                                                                                .own_group = true,
+                                                                               .guard = r->run->guard,
                                                                                .defaults = &defaults});
     for (int i = 0; i < PIPES; i++) {
         close_end(&theirs[i]);
@@ -223,9 +224,6 @@ static void reap(running *r)
 static void run_started(running *r)
 {
     piped_end *end = r->end;
-    if (r->run->guard != NULL) {
-        guard_add(r->run->guard, r->process.pid);
-    }
     if (r->run->started != NULL) {
         r->run->started(r->run->user, r->process.pid);
     }

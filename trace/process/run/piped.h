@@ -18,7 +18,7 @@ typedef struct piped_run {
     char *const *environment;
     loom_bytes input;
     size_t output_max;
-    guard *guard;                     /* ends it when we are killed; NULL: nobody does */
+    const guard *guard;               /* ends it when we are killed; NULL: nobody does */
     /* Asked a few times a second: true ends the command. */
     bool (*give_up)(void *user);
     /* Output as it comes, in pieces of any size; NULL: it collects in output. False ends the command. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Without a tracer a command is started by posix_spawn(), which does not copy our page tables. A tracer has something to do in
- * the child, and needs a fork. */
+/* A command is started by posix_spawn(), which does not copy our page tables. A tracer and a guard have something to do in the
+ * child, and need a fork. */
 #include "trace/process/run/run.h"
 
 #include <errno.h>
@@ -89,7 +89,7 @@ static char *find_program(const char *name, char *const *environment)
     return NULL;
 }
 
-/* ---- with a tracer ---- */
+/* ---- with a tracer or a guard ---- */
 
 /* In the child; async-signal-safe. file: so that the search for it is not in the trace. Does not return. */
 static _Noreturn void become(const process_options *o, const char *file, int report)
@@ -105,8 +105,13 @@ static _Noreturn void become(const process_options *o, const char *file, int rep
     for (int i = 0; i < 3 && ready; i++) {
         ready = o->fds[i] == PROCESS_INHERIT || dup2(o->fds[i], i) >= 0;
     }
+    if (ready && o->guard != NULL) {
+        guard_add(o->guard, getpid()); /* by the child: whoever started it may be killed at any moment */
+    }
     if (ready) {
-        o->tracer->in_child(o->tracer->user);
+        if (o->tracer != NULL) {
+            o->tracer->in_child(o->tracer->user);
+        }
         (void)sigprocmask(SIG_SETMASK, o->mask != NULL ? o->mask : &none, NULL);
         (void)execvpe(file, o->argv, o->environment);
     }
@@ -137,7 +142,7 @@ static void reap(process *p)
     }
 }
 
-static int start_traced(process *p, const process_options *o)
+static int start_forked(process *p, const process_options *o)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
@@ -152,9 +157,12 @@ static int start_traced(process *p, const process_options *o)
     free(file);
     close(ends[1]);
     if (error == 0) {
-        p->tracer = o->tracer->started(o->tracer->user, p->pid) == 0 ? o->tracer : NULL;
+        p->tracer = o->tracer != NULL && o->tracer->started(o->tracer->user, p->pid) == 0 ? o->tracer : NULL;
         error = read_report(ends[0]);
         if (error != 0) {
+            if (o->guard != NULL) {
+                guard_remove(o->guard, p->pid);
+            }
             reap(p);
         }
     }
@@ -194,8 +202,8 @@ int process_start(process *p, const process_options *options)
     if (options->argv[0] == NULL) {
         return EINVAL;
     }
-    if (options->tracer != NULL) {
-        error = start_traced(p, options);
+    if (options->tracer != NULL || options->guard != NULL) {
+        error = start_forked(p, options);
     } else {
         error = spawn(&p->pid, options, options->argv);
         error = error == ENOEXEC ? spawn_script(&p->pid, options) : error;

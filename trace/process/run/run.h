@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "trace/process/run/guard.h"
+
 #define PROCESS_INHERIT (-1)
 
 /* Traces the command and therefore waits for it in our place: ptrace reports a process to its tracer only. */
@@ -35,6 +37,7 @@ typedef struct process_options {
     const sigset_t *mask;           /* signals blocked in it; NULL: none */
     const sigset_t *defaults;       /* signals whose disposition becomes the default; NULL: those stay that are ignored */
     const process_tracer *tracer;   /* NULL: nobody follows it; has to outlive the process */
+    const guard *guard;             /* is told of its group, which needs own_group; the caller takes it out; NULL: none */
 } process_options;
 
 typedef struct process {
