@@ -174,7 +174,8 @@ static void send_piece(link_t *l)
 {
     const loom_bytes next = next_bytes(l);
     link_server *server = l->server;
-    l->piece = next.len < LINK_PIECE ? next.len : LINK_PIECE;
+    const size_t most = at_splice(l) ? LINK_PIECE : LINK_WRITE_PIECE;
+    l->piece = next.len < most ? next.len : most;
     if (link_flight_left(l) > 0 || l->flown > 0) {
         server->write_left -= l->piece < server->write_left ? l->piece : server->write_left;
     }
@@ -231,7 +232,7 @@ static void flush(link_t *l)
     l->next_splice = l->spliced.first;
     l->sending = true;
     l->active = true;
-    if (link_flight_left(l) <= LINK_PIECE || l->server->write_left > 0) {
+    if (link_flight_left(l) <= LINK_WRITE_PIECE || l->server->write_left > 0) {
         fly(l);
     } else {
         stay_in_the_air(l);

@@ -9,9 +9,10 @@
 enum {
     LINK_READ_SIZE = 256 * 1024,     /* the loop's one read buffer, shared by all links */
     LINK_READ_BESIDE = 32 * 1024,    /* what is read at once from a link that others wait beside, a slice of its session */
-    LINK_PIECE = 64 * 1024,          /* what is written at once, and read of a large frame: 10 to 30 µs; others are looked for after each */
+    LINK_PIECE = 64 * 1024,          /* of a large message, read or written at once: 10 to 30 µs; others are looked for after each */
+    LINK_WRITE_PIECE = 128 * 1024,   /* of small ones, written at once: with less, what comes meanwhile waits in queues, and costs twice */
     LINK_PIECE_SMALL = 8 * 1024,     /* no reason to look */
-    LINK_WRITE_ROUND = 256 * 1024,   /* what all longer flights may write in a round */
+    LINK_WRITE_ROUND = 512 * 1024,   /* what all longer flights may write in a round */
     LINK_KEPT_MAX = 48 * 1024 * 1024, /* of half frames and held bytes of all links; from half of it on they are scarce */
     LINK_AHEAD_MS = 10,              /* between two looks at sessions that wait for the broker, or for credit */
     LINK_SCARCE_READ = 16 * 1024,    /* what is read at once then */
