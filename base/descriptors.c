@@ -49,3 +49,18 @@ bool descriptors_free(unsigned count)
     }
     return got >= count;
 }
+
+static void close_from_to(int first, int last)
+{
+    if (first <= last) {
+        (void)close_range((unsigned)first, (unsigned)last, 0);
+    }
+}
+
+void descriptors_close_others(int first, int a, int b)
+{
+    const int low = a < b ? a : b, high = a < b ? b : a;
+    close_from_to(first, low - 1);
+    close_from_to(low >= first ? low + 1 : first, high - 1);
+    close_from_to(high >= first ? high + 1 : first, INT_MAX);
+}

@@ -28,5 +28,8 @@ uint32_t descriptors_share(uint32_t wanted, uint32_t part);
 /* Whether so many (16 at most) could be opened now. uv_loop_init() is asked for only after this: without a descriptor
  * libuv aborts the program. */
 bool descriptors_free(unsigned count);
+/* Closes all from first on but these two, which may be below first: for a forked child, since others wait for the end of what it
+ * has inherited. Async-signal-safe. */
+void descriptors_close_others(int first, int a, int b);
 
 #endif

@@ -8,18 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "tools/loom/up/state.h"
-
-/* Others wait for the end of what we have inherited. */
-static void close_all_but(int a, int b)
-{
-    const unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
-    (void)close_range(STDERR_FILENO + 1, low - 1, 0);
-    if (high > low + 1) {
-        (void)close_range(low + 1, high - 1, 0);
-    }
-    (void)close_range(high + 1, ~0U, 0);
-}
 
 /* Nothing that ends the `up` may end it before its work is done: not the terminal, nor a signal to a group. */
 static void withdraw(void)
@@ -39,7 +29,7 @@ static void withdraw(void)
 static _Noreturn void keep(const project *p, int fd, unsigned wait_ms)
 {
     char byte;
-    close_all_but(p->lock, fd);
+    descriptors_close_others(STDERR_FILENO + 1, p->lock, fd);
     withdraw();
     while (read(fd, &byte, 1) < 0 && errno == EINTR) {
     }

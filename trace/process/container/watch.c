@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
+
 enum {
     ENGINE_MS = 20000, /* an engine that says nothing for so long is given up */
     TOGETHER_MS = 3000 /* whoever kills us and the client means the command */
@@ -69,24 +71,11 @@ static void become_watch(void)
     }
 }
 
-/* Everything that we had open is closed, but for these. */
-static void close_others(int a, int b)
-{
-    const int low = a < b ? a : b, high = a < b ? b : a;
-    if (low > STDERR_FILENO + 1) {
-        (void)close_range(STDERR_FILENO + 1, (unsigned)low - 1, 0);
-    }
-    if (low >= 0 && high > low + 1) {
-        (void)close_range((unsigned)low + 1, (unsigned)high - 1, 0);
-    }
-    (void)close_range((unsigned)high + 1, ~0u, 0);
-}
-
 static _Noreturn void watch(engine *e, int in, int client)
 {
     char word = 0;
     become_watch();
-    close_others(in, client);
+    descriptors_close_others(STDERR_FILENO + 1, in, client);
     while (read(in, &word, 1) < 0 && errno == EINTR) {
     }
     const bool killed = word == 0;

@@ -11,11 +11,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "trace/process/syscalls/caller.h"
 
 enum { LOOK_AROUND_US = 500000 };
@@ -46,20 +46,6 @@ static void set_timer(bool on)
     setitimer(ITIMER_REAL, &every, NULL);
 }
 
-static void close_others(int a, int b)
-{
-    const int low = a < b ? a : b, high = a < b ? b : a;
-    if (low > 0) {
-        (void)syscall(SYS_close_range, 0, low - 1, 0);
-    }
-    if (high > low + 1) {
-        (void)syscall(SYS_close_range, low + 1, high - 1, 0);
-    }
-    (void)syscall(SYS_close_range, high + 1, ~0u, 0);
-    while (open("/dev/null", O_RDWR) >= 0 && fcntl(2, F_GETFD) < 0) {
-    }
-}
-
 /* Out of the way of the terminal, of the command's pipes and of whoever looks for memory to free. In the session of the
  * command: with one of its own the scheduler (sched(7), "The autogroup feature") would weigh it against the command, and on a
  * busy machine each of the two would wait for its turn at every call. */
@@ -73,7 +59,9 @@ static void become_tracer(int bell, int socket)
     if (fd >= 0) {
         (void)!write(fd, "-900", 4); /* when it may: the command depends on it */
     }
-    close_others(bell, socket);
+    descriptors_close_others(0, bell, socket);
+    while (open("/dev/null", O_RDWR) >= 0 && fcntl(STDERR_FILENO, F_GETFD) < 0) {
+    }
 }
 
 static void answer(const tracer *t, int error)
