@@ -26,13 +26,18 @@ control_outcome control_keep(bus_server *s, const control_request *q, const sp_r
     return CONTROL_ANSWERED;
 }
 
-static void pack_recent(control_list *list, const recorder_recent *r)
+static void pack_trace_id(msgpack_packer *pk, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
 {
     char id[2 * LOOM_TRACE_ID_SIZE];
-    msgpack_packer *pk = &list->items.pk;
-    hex_encode(id, r->trace_id, LOOM_TRACE_ID_SIZE);
-    msgpack_pack_map(pk, 4);
+    hex_encode(id, trace_id, LOOM_TRACE_ID_SIZE);
     control_pack_text(pk, "trace_id", (loom_str){id, sizeof id});
+}
+
+static void pack_recent(control_list *list, const recorder_recent *r)
+{
+    msgpack_packer *pk = &list->items.pk;
+    msgpack_pack_map(pk, 4);
+    pack_trace_id(pk, r->trace_id);
     control_pack_text(pk, "reason", str_of(r->reason));
     control_pack_uint(pk, "unix_ns", r->unix_ns);
     control_pack_bool(pk, "limited", r->limited);
@@ -54,11 +59,9 @@ control_outcome control_kept(bus_server *s, const control_request *q, const sp_r
 
 static void pack_held(control_list *list, const recorder_held *h)
 {
-    char id[2 * LOOM_TRACE_ID_SIZE];
     msgpack_packer *pk = &list->items.pk;
-    hex_encode(id, h->trace_id, LOOM_TRACE_ID_SIZE);
     msgpack_pack_map(pk, 7);
-    control_pack_text(pk, "trace_id", (loom_str){id, sizeof id});
+    pack_trace_id(pk, h->trace_id);
     control_pack_text(pk, "name", str_of(h->name));
     control_pack_text(pk, "topic", str_of(h->about));
     control_pack_uint(pk, "start_unix_ns", h->start_unix_ns);

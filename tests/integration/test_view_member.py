@@ -87,12 +87,17 @@ class Member(LoomTest):
         sock.close()
         provider.wait(lambda: len(provider.cancels) > before, "its provider hears that nobody waits")
 
-    def test_parts_of_a_result_are_told_as_they_come(self):
+    def invoke_in_parts(self):
+        """A provider, the call that it has, and the stream that tells the page of its parts."""
         provider = self.agent(self.bus, "provider", credit_messages=10, credit_bytes=1 << 20)
         provider.provide("work.do")
         stream = self.view.stream("/api/invoke/work.do?parts=true", "POST", b"x")
         call = provider.wait_call()
         provider.wait(lambda: provider.call_credits, "the credit for parts")
+        return provider, call, stream
+
+    def test_parts_of_a_result_are_told_as_they_come(self):
+        provider, call, stream = self.invoke_in_parts()
         provider.report(call.call_id, wire.PROGRESS, 0, b"half")
         event = stream.next()
         self.assertEqual(("progress", "half"), (event.name, event.json["payload"]))
@@ -106,11 +111,7 @@ class Member(LoomTest):
         self.assertIsNone(stream.next(), "the stream ends behind the result")
 
     def test_a_page_that_leaves_between_parts_cancels_the_call(self):
-        provider = self.agent(self.bus, "provider", credit_messages=10, credit_bytes=1 << 20)
-        provider.provide("work.do")
-        stream = self.view.stream("/api/invoke/work.do?parts=true", "POST", b"x")
-        call = provider.wait_call()
-        provider.wait(lambda: provider.call_credits, "the credit for parts")
+        provider, call, stream = self.invoke_in_parts()
         provider.report(call.call_id, wire.CHUNK, 0, b"x")
         self.assertEqual("chunk", stream.next().name)
         stream.close()

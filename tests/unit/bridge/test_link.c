@@ -453,6 +453,16 @@ static void assert_heard(const link_peer *p, const size_t *sizes, size_t count)
     assert_int_equal(count, n);
 }
 
+static void start_with_two_receivers(link_fixture *f, link_peer *from, link_peer to[2])
+{
+    link_fixture_start(f, NULL, NULL);
+    link_peer_enter(from, f, "from");
+    link_peer_enter(&to[0], f, "one");
+    link_peer_enter(&to[1], f, "two");
+    f->bus.passes_on_to[0] = "one";
+    f->bus.passes_on_to[1] = "two";
+}
+
 /* Neither of the two may find what belongs to the next message in the memory of one before. */
 static void large_messages_reach_all_whole_and_in_order_from_where_they_were_read(void **state)
 {
@@ -461,12 +471,7 @@ static void large_messages_reach_all_whole_and_in_order_from_where_they_were_rea
     enum { COUNT = sizeof sizes / sizeof sizes[0], TIMES = 3 };
     link_fixture f;
     link_peer from, to[2];
-    link_fixture_start(&f, NULL, NULL);
-    link_peer_enter(&from, &f, "from");
-    link_peer_enter(&to[0], &f, "one");
-    link_peer_enter(&to[1], &f, "two");
-    f.bus.passes_on_to[0] = "one";
-    f.bus.passes_on_to[1] = "two";
+    start_with_two_receivers(&f, &from, to);
     for (unsigned time = 0; time < TIMES; time++) {
         for (size_t i = 0; i < COUNT; i++) {
             const loom_bytes bytes = publishes_of("from", &sizes[i], 1);
@@ -493,12 +498,7 @@ static void connections_end_in_the_middle_of_a_shared_message(void **state)
     (void)state;
     link_fixture f;
     link_peer from, to[2];
-    link_fixture_start(&f, NULL, NULL);
-    link_peer_enter(&from, &f, "from");
-    link_peer_enter(&to[0], &f, "one");
-    link_peer_enter(&to[1], &f, "two");
-    f.bus.passes_on_to[0] = "one";
-    f.bus.passes_on_to[1] = "two";
+    start_with_two_receivers(&f, &from, to);
     const loom_bytes bytes = link_publishes("from", LOOM_PAYLOAD_MAX, 4);
     link_peer_send(&from, bytes, SIZE_MAX);
     until(&f, f.bus.published == 4);
