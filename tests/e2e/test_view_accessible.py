@@ -6,8 +6,7 @@ from view_case import ViewTest, main, wait_until
 
 TRACE = "1234" * 8
 USED = {"button", "link", "textbox", "searchbox", "combobox", "checkbox", "radio", "switch", "tab", "menuitem", "slider", "spinbutton", "listbox",
-        "treegrid", "row", "table", "grid", "image", "img", "dialog", "DisclosureTriangle"}
-TEXT_OF_ITS_OWN = {"row", "table", "grid"}  # named by what they hold; of these only those that can be focused need a name
+        "treegrid", "image", "img", "dialog", "DisclosureTriangle"}  # rows, tables and grids are named by what they hold, unless they can be focused
 
 
 class Accessible(ViewTest):
@@ -30,7 +29,7 @@ class Accessible(ViewTest):
         nodes = page.accessible()
         for node in nodes:
             with self.subTest(view=view, node=node):
-                if node["role"] in USED - TEXT_OF_ITS_OWN or node.get("focusable") and node["role"] not in ("RootWebArea", "main", "generic"):
+                if node["role"] in USED or node.get("focusable") and node["role"] not in ("RootWebArea", "main", "generic"):
                     self.assertNotEqual("", node["name"].strip(), "it can be used, and has no name")
                 if node.get("focusable"):
                     self.assertNotIn(node["role"], ("generic", "none", "presentation"), "it can be focused, and has no role")

@@ -54,20 +54,18 @@ class ViewTest(LoomTest):
             self.assertEqual(code, error.code)
             return json.load(error)
 
-    def send_spans(self, spans, service="made-up"):
-        body = {"resourceSpans": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]},
-                                   "scopeSpans": [{"spans": spans}]}]}
-        endpoint = self.home_.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/traces"
-        request = urllib.request.Request(endpoint, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    def _send(self, path, parts, scopes, items, service):
+        body = {parts: [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}, scopes[0]: [{scopes[1]: items}]}]}
+        request = urllib.request.Request(self.home_.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] + path, json.dumps(body).encode(),
+                                         {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             self.assertEqual(200, answer.status)
 
+    def send_spans(self, spans, service="made-up"):
+        self._send("/v1/traces", "resourceSpans", ("scopeSpans", "spans"), spans, service)
+
     def send_logs(self, records, service="made-up"):
-        body = {"resourceLogs": [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}, "scopeLogs": [{"logRecords": records}]}]}
-        endpoint = self.home_.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/logs"
-        request = urllib.request.Request(endpoint, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            self.assertEqual(200, answer.status)
+        self._send("/v1/logs", "resourceLogs", ("scopeLogs", "logRecords"), records, service)
 
     def nothing_wrong(self, page):
         self.assertEqual([], [line for line in page.console() if "favicon" not in line])

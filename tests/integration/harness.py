@@ -36,6 +36,14 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
     return value
 
 
+def runs(pid):
+    """Whether a process runs; one that nobody has waited for does not."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def clean_environment(**changes):
     """The caller's without anything that changes what Loom does. A value None takes a variable out."""
     kept = {key: value for key, value in os.environ.items()

@@ -9,15 +9,7 @@ import unittest
 
 import wire
 from actions import ERROR, NO_RESPONDERS, OK, Actions
-from harness import LoomTest, in_both_homes, wait_until
-
-
-def runs(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+from harness import LoomTest, in_both_homes, runs, wait_until
 
 
 @in_both_homes

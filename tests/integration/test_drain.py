@@ -7,7 +7,7 @@ import unittest
 
 import control
 import harness
-from harness import Home, LoomTest, in_both_homes, wait_until
+from harness import LoomTest, in_both_homes, wait_until
 import wire
 
 

@@ -134,22 +134,21 @@ class Containers(ExecTest):
         done = self.run_exec("/bin/sh", "-c", SCRIPT, options=(*self.options, *limits, "--image", "loom-test"), code=3, TRACEPARENT=PARENT)
         self.check_trace(done, None)
 
-    def test_a_container_that_runs_with_the_libraries(self):
+    def container(self):
+        """Starts one that runs; its id."""
         started = self.podman.run("run", "--detach", "--name", "box", *podman.PODMAN_LIMITS, "loom-test", "/bin/sleep", "600")
         self.addCleanup(self.podman.run, "rm", "--force", "--time=0", "box")
+        return started.stdout.decode().split()[-1]
+
+    def test_a_container_that_runs_with_the_libraries(self):
+        container_id = self.container()
         libraries = self.folder / "libraries"
         (libraries / "python").mkdir(parents=True)
         (libraries / "python" / "loom_trace.py").write_text("here\n")
         script = "read x < ${PYTHONPATH##*:}/loom_trace.py; [ $x = here ] || exit 9; " + SCRIPT
         done = self.run_exec("/bin/sh", "-c", script, options=(*self.options, "--container", "box", "--with-libs"), code=3,
                              TRACEPARENT=PARENT, LOOM_LIBRARIES_DIR=str(libraries))
-        self.check_trace(done, started.stdout.decode().split()[-1])
-
-    def container(self):
-        """One that runs, and how to tell which of its processes still do."""
-        started = self.podman.run("run", "--detach", "--name", "box", *podman.PODMAN_LIMITS, "loom-test", "/bin/sleep", "600")
-        self.addCleanup(self.podman.run, "rm", "--force", "--time=0", "box")
-        return started.stdout.decode().split()[-1]
+        self.check_trace(done, container_id)
 
     def processes(self):
         """Command lines inside, but for the container's own."""

@@ -24,10 +24,10 @@ IDS = {"event_id", "thread_id", "messaging.message.id", "messaging.message.conve
 COUNTS = {"loom.matched", "loom.delivered", "loom.dropped"}
 
 
-def fate(n, seed=SEED):
+def fate(n):
     """As recorded_agents.c has it: 0 fails, 1 is slow."""
     mask = (1 << 64) - 1
-    x = ((n + 1) * 0x9e3779b97f4a7c15 + seed) & mask
+    x = ((n + 1) * 0x9e3779b97f4a7c15 + SEED) & mask
     x ^= x >> 31
     x = x * 0xbf58476d1ce4e5b9 & mask
     x ^= x >> 29
@@ -133,8 +133,9 @@ class Incident:
         self.step(home, source, killed, kill)
         settle(file, well + stopped + killed)
         source.popen.stdin.close()
-        for process in (source, crew["worker"], crew["watcher"], crew["sink"]):
-            process.wait() if process is source else process.stop()
+        source.wait()
+        for role in ("worker", "watcher", "sink"):
+            crew[role].stop()
         home.stop()
         return file.read(), (begun, time.time_ns())
 
@@ -156,6 +157,9 @@ class Incident:
         well, stopped, killed = STEPS.values()
         total, calm = well + stopped + killed, well + stopped
 
+        def but_for(n):
+            return () if n < calm else ("victim",)
+
         def all_there(file, until):
             count = sum(self.hops(n) for n in range(min(until, calm)))  # what becomes of the victim's last ones is open
             wait_until(lambda: file.read().count >= count, f"{count} spans", 60)
@@ -166,23 +170,19 @@ class Incident:
         def kept_there(file, until):
             def whole():
                 kept = file.read().events()
-                return all(n in kept and (shape(kept[n]) == shape(sampled[n]) if n < calm else
-                                          shape(kept[n], ["victim"]) == shape(sampled[n], ["victim"]))
-                           for n in wanted(0, until))
+                return all(n in kept and shape(kept[n], but_for(n)) == shape(sampled[n], but_for(n)) for n in wanted(0, until))
             try:
                 wait_until(whole, "all that failed or was slow is there, as it was sampled", 30)
             except TimeoutError:
                 kept = file.events()
                 for n in wanted(0, until):
-                    but_for = [] if n < calm else ["victim"]
                     self.assertIn(n, kept, f"event {n} (fate {fate(n)}) was not kept")
-                    self.assertEqual(shape(sampled[n], but_for), shape(kept[n], but_for), f"event {n}\n{draw(kept[n])}")
+                    self.assertEqual(shape(sampled[n], but_for(n)), shape(kept[n], but_for(n)), f"event {n}\n{draw(kept[n])}")
         kept_file, run = self.run_incident(RECORDED, kept_there)
         kept = kept_file.events()
 
         for n, spans in kept.items():  # on a busy machine others are slow, too
-            but_for = [] if n < calm else ["victim"]
-            self.assertEqual(shape(sampled[n], but_for), shape(spans, but_for), f"event {n}\n{draw(spans)}")
+            self.assertEqual(shape(sampled[n], but_for(n)), shape(spans, but_for(n)), f"event {n}\n{draw(spans)}")
             self.check_times(spans, run)
             self.check_times(sampled[n], sampled_run)
             took = [span.end_ns - span.start_ns for span in spans if (span.name, who(span)) == ("agent.on_event", "worker")]

@@ -84,7 +84,7 @@ class Json(LoomTest):
         for what in (("connection",), ("agent", "nobody"), ("topic", "a.b"), ("capability", "text.echo")):
             self.printed("check", *what, "--json", code=(0, 1, 2, 3))
 
-    def test_drain_and_keep(self):
+    def test_drain(self):
         self.printed("drain", *self.control, "--within", "10ms", "--json", code=4)
         self.printed("drain", *self.control, "--cancel", "--json")
 

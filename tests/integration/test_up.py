@@ -14,17 +14,9 @@ import tempfile
 import termios
 import unittest
 
-from harness import BIN, Process, clean_environment, wait_until
+from harness import BIN, Process, clean_environment, runs, wait_until
 
 STOP_S = 5  # a drain of well-behaved agents
-
-
-def runs(pid):
-    """Whether a process runs; one that nobody has waited for does not."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 class Project(unittest.TestCase):

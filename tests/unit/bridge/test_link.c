@@ -398,28 +398,31 @@ static void a_large_frame_is_written_in_pieces_while_others_wait(void **state)
     link_fixture_close(&f);
 }
 
-/* Messages that are told apart by their sizes, and in all their bytes. */
-static loom_bytes publishes_of(const char *agent, const size_t *sizes, size_t count)
+static uint8_t byte_at(size_t size, size_t at)
+{
+    return (uint8_t)((at * 2654435761u + size) >> 7);
+}
+
+/* A message that is told apart by its size, and in all its bytes. */
+static loom_bytes publish_of(const char *agent, size_t size)
 {
     frame_writer w;
+    uint8_t *payload = malloc(size);
+    loom_envelope *env;
     frame_writer_init(&w);
-    for (size_t i = 0; i < count; i++) {
-        uint8_t *payload = malloc(sizes[i]);
-        loom_envelope *env;
-        assert_non_null(payload);
-        for (size_t at = 0; at < sizes[i]; at++) {
-            payload[at] = (uint8_t)((at * 2654435761u + sizes[i]) >> 7);
-        }
-        const loom_envelope_fields fields = {.topic = STR("a.b"), .sender = {agent, strlen(agent)}, .payload = {payload, sizes[i]}};
-        assert_status(LOOM_OK, loom_envelope_create(&env, &fields));
-        free(payload);
-        const loom_bytes wire = loom_envelope_wire(env);
-        uint8_t *room = frame_publish_begin(&w, wire.len);
-        assert_non_null(room);
-        memcpy(room, wire.data, wire.len);
-        frame_batch_commit(&w, wire.len);
-        loom_envelope_unref(env);
+    assert_non_null(payload);
+    for (size_t at = 0; at < size; at++) {
+        payload[at] = byte_at(size, at);
     }
+    const loom_envelope_fields fields = {.topic = STR("a.b"), .sender = {agent, strlen(agent)}, .payload = {payload, size}};
+    assert_status(LOOM_OK, loom_envelope_create(&env, &fields));
+    free(payload);
+    const loom_bytes wire = loom_envelope_wire(env);
+    uint8_t *room = frame_publish_begin(&w, wire.len);
+    assert_non_null(room);
+    memcpy(room, wire.data, wire.len);
+    frame_batch_commit(&w, wire.len);
+    loom_envelope_unref(env);
     frame_writer_seal(&w);
     return (loom_bytes){w.data, w.len};
 }
@@ -443,7 +446,7 @@ static void assert_heard(const link_peer *p, const size_t *sizes, size_t count)
             const loom_bytes payload = envelope_view_bytes(&view, ENV_PAYLOAD);
             assert_int_equal(sizes[n], payload.len);
             for (size_t b = 0; b < payload.len; b++) {
-                if (payload.data[b] != (uint8_t)((b * 2654435761u + sizes[n]) >> 7)) {
+                if (payload.data[b] != byte_at(sizes[n], b)) {
                     fail_msg("message %zu has another byte at %zu of %zu", n, b, payload.len);
                 }
             }
@@ -474,7 +477,7 @@ static void large_messages_reach_all_whole_and_in_order_from_where_they_were_rea
     start_with_two_receivers(&f, &from, to);
     for (unsigned time = 0; time < TIMES; time++) {
         for (size_t i = 0; i < COUNT; i++) {
-            const loom_bytes bytes = publishes_of("from", &sizes[i], 1);
+            const loom_bytes bytes = publish_of("from", sizes[i]);
             link_peer_send(&from, bytes, time == 0 ? SIZE_MAX : 99991 / time);
             drop(bytes);
         }

@@ -112,6 +112,13 @@ size_t recorded_attr(json_t *object, const char *key, json_t **value)
     return count;
 }
 
+void recorded_has_int(json_t *object, const char *key, const char *value)
+{
+    json_t *found = NULL;
+    assert_int_equal(1, recorded_attr(object, key, &found));
+    assert_string_equal(value, recorded_string(found, "intValue"));
+}
+
 void recorded_has_string(json_t *object, const char *key, const char *value)
 {
     json_t *found = NULL;

@@ -31,5 +31,6 @@ const char *recorded_string(json_t *object, const char *key);
 /* How many attributes of that key, and the value of the last one ({"stringValue": …}). */
 size_t recorded_attr(json_t *object, const char *key, json_t **value);
 void recorded_has_string(json_t *object, const char *key, const char *value);
+void recorded_has_int(json_t *object, const char *key, const char *value);
 
 #endif

@@ -236,6 +236,16 @@ static const struct {
     {"agent", LONG_TOPIC, NULL, NULL, 14, 6},
 };
 
+static message_facts facts_of(size_t i, const uint8_t id[LOOM_UUID_SIZE])
+{
+    return (message_facts){.agent = str_of(passed[i].agent),
+                           .topic = str_of(passed[i].topic),
+                           .thread_id = str_of(passed[i].thread),
+                           .correlation_id = str_of(passed[i].correlation),
+                           .id = id,
+                           .payload_len = passed[i].payload};
+}
+
 static void pass_all(loom_tracer *tracer)
 {
     static const message_hop hops[] = {HOP_BRIDGE_PUBLISH, HOP_EVENTBUS_PUBLISH, HOP_EVENTBUS_DROP, HOP_BRIDGE_FORWARD};
@@ -243,12 +253,7 @@ static void pass_all(loom_tracer *tracer)
         uint8_t id[LOOM_UUID_SIZE];
         memcpy(id, ID, sizeof id);
         id[LOOM_UUID_SIZE - 1] = passed[i / 2].id;
-        const message_facts facts = {.agent = str_of(passed[i / 2].agent),
-                                     .topic = str_of(passed[i / 2].topic),
-                                     .thread_id = str_of(passed[i / 2].thread),
-                                     .correlation_id = str_of(passed[i / 2].correlation),
-                                     .id = id,
-                                     .payload_len = passed[i / 2].payload};
+        const message_facts facts = facts_of(i / 2, id);
         for (size_t k = 0; k < sizeof hops / sizeof *hops; k++) {
             loom_span *span = message_span_start(tracer, hops[k], &facts, &(loom_span_options){.parent = &SAMPLED}, &SAMPLED);
             loom_span_set_str(span, "topic", STR("said again"));
@@ -313,12 +318,7 @@ static void end_each(loom_tracer *tracer, bool as_span)
                                                 {{0xee, 1}, {0xcc, 3}, LOOM_TRACE_FLAG_SAMPLED}};
     for (size_t i = 0; i < 3 * sizeof passed / sizeof *passed; i++) {
         const uint8_t id[LOOM_UUID_SIZE] = {passed[i / 3].id};
-        const message_facts facts = {.agent = str_of(passed[i / 3].agent),
-                                     .topic = str_of(passed[i / 3].topic),
-                                     .thread_id = str_of(passed[i / 3].thread),
-                                     .correlation_id = str_of(passed[i / 3].correlation),
-                                     .id = id,
-                                     .payload_len = passed[i / 3].payload};
+        const message_facts facts = facts_of(i / 3, id);
         const loom_link link = {.context = others[i % 2], .context_is_remote = true};
         const loom_trace_context *parent = i % 4 > 0 ? &SAMPLED : NULL;
         message_pass p;

@@ -17,13 +17,6 @@ static void is_child_of(recorded *r, const char *child, const char *parent)
                         recorded_string(recorded_span(r, child), "traceId"));
 }
 
-static void has_int(json_t *span, const char *key, const char *value)
-{
-    json_t *found = NULL;
-    assert_int_equal(1, recorded_attr(span, key, &found));
-    assert_string_equal(value, recorded_string(found, "intValue"));
-}
-
 static void has_none(json_t *span, const char *key)
 {
     json_t *found = NULL;
@@ -126,7 +119,7 @@ static void a_workflow_is_a_tree_with_the_names_people_search_for(void **state)
     recorded_has_string(step, "node_type", "http");
     recorded_has_string(sub, "parent_workflow_id", "order");
     recorded_has_string(sub, "child_workflow_id", "billing");
-    has_int(sub, "depth", "1");
+    recorded_has_int(sub, "depth", "1");
     assert_string_equal("step.started", recorded_string(json_array_get(json_object_get(action, "events"), 0), "name"));
     size_t i;
     json_t *span;
@@ -222,10 +215,10 @@ static void rounds_of_a_loop_are_numbered(void **state)
         under(span, recorded_span(&r, "workflow.execute"));
         under(nth_span(&r, "query", i), span);
         under(nth_span(&r, "workflow.step.execute", i), nth_span(&r, "query", i)); /* the current span of that trace */
-        has_int(span, "iteration", numbers[i]);
+        recorded_has_int(span, "iteration", numbers[i]);
         recorded_has_string(span, "node_id", "each");
     }
-    has_int(nth_span(&r, "workflow.loop.iteration", 0), "iteration_count", "3");
+    recorded_has_int(nth_span(&r, "workflow.loop.iteration", 0), "iteration_count", "3");
     has_none(nth_span(&r, "workflow.loop.iteration", 2), "iteration_count");
     recorded_close(&r);
 }
@@ -353,8 +346,8 @@ static void attempts_are_spans_of_their_own(void **state)
         under(span, recorded_span(&r, "workflow.execute"));
         has_ids(span, "order", "retry_strategy");
         recorded_has_string(span, "action_name", "charge");
-        has_int(span, "attempt", numbers[i + 1]);
-        has_int(span, "retry_count", numbers[i]);
+        recorded_has_int(span, "attempt", numbers[i + 1]);
+        recorded_has_int(span, "retry_count", numbers[i]);
         assert_int_equal(1, recorded_attr(span, "retry_needed", &needed));
         assert_int_equal(i < 2, json_is_true(json_object_get(needed, "boolValue")));
         assert_int_equal(i < 2 ? LOOM_SPAN_ERROR : LOOM_SPAN_OK, status_of(span));
@@ -410,7 +403,7 @@ static void a_queue_message_continues_the_workflow_of_its_sender(void **state)
     has_ids(recorded_span(&r, "workflow.step.execute"), "order", "executor");
     recorded_has_string(span, "queue.name", "orders");
     recorded_has_string(span, "queue.message_id", "m-1");
-    has_int(span, "retry_count", "2");
+    recorded_has_int(span, "retry_count", "2");
     assert_int_equal(LOOM_SPAN_CONSUMER, json_integer_value(json_object_get(span, "kind")));
     assert_int_equal(0x300, json_integer_value(json_object_get(span, "flags")) & 0x300); /* the parent is remote */
     loom_baggage_unref(received);
@@ -445,9 +438,9 @@ static void a_sub_workflow_in_another_process_knows_what_it_is_part_of(void **st
     json_t *first = nth_span(&r, "workflow.sub_workflow", 0), *second = nth_span(&r, "workflow.sub_workflow", 1);
     recorded_has_string(first, "parent_workflow_id", "order");
     recorded_has_string(first, "child_workflow_id", "billing");
-    has_int(first, "depth", "1");
+    recorded_has_int(first, "depth", "1");
     recorded_has_string(second, "parent_workflow_id", "billing");
-    has_int(second, "depth", "2");
+    recorded_has_int(second, "depth", "2");
     loom_baggage_unref(outer);
     loom_baggage_unref(inner);
     recorded_close(&r);
