@@ -39,7 +39,6 @@ shared_bytes *shared_bytes_create(shared_pool *pool, size_t size)
         b->pool = pool;
     }
     b->refs = 1;
-    b->next = NULL;
     if (pool != NULL) {
         pool->holders++;
         pool->used = true;

@@ -110,12 +110,12 @@ static loom_status attach(gateway *g)
 
 /* ---- the clock ---- */
 
-static void on_tick(uv_timer_t *timer)
+void gateway_on_tick(uv_timer_t *timer)
 {
     gateway *g = timer->data;
     const uint64_t now_ms = uv_now(g->loop);
     const bool heartbeat = now_ms >= g->next_heartbeat_ms;
-    uv_timer_start(&g->tick, on_tick, GATEWAY_TICK_MS, 0);
+    uv_timer_start(&g->tick, gateway_on_tick, GATEWAY_TICK_MS, 0);
     g->tick_at_ms = now_ms + GATEWAY_TICK_MS;
     if (g->lost) {
         drop_port(g, LOOM_ECLOSED);
@@ -176,10 +176,9 @@ loom_status gateway_open(gateway **out, uv_loop_t *loop, const gateway_options *
     uv_timer_init(loop, &g->tick); /* these cannot fail */
     uv_idle_init(loop, &g->soon);
     g->tick.data = g->soon.data = g;
-    g->on_tick = on_tick;
     g->handles_open = HANDLES;
     g->tick_at_ms = uv_now(loop) + GATEWAY_TICK_MS;
-    uv_timer_start(&g->tick, on_tick, GATEWAY_TICK_MS, 0);
+    uv_timer_start(&g->tick, gateway_on_tick, GATEWAY_TICK_MS, 0);
     *out = g;
     return attach(g);
 }

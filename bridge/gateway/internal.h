@@ -72,7 +72,6 @@ struct gateway {
     bytes_table by_call;     /* of pending.by_key: call ids */
     bytes_table by_correlation;
     uv_timer_t tick;
-    uv_timer_cb on_tick;
     uv_idle_t soon;
     unsigned handles_open;
     rate_limit told;         /* of the log about late refusals */
@@ -98,6 +97,7 @@ void gateway_not_soon(gateway *g, gateway_job *job);
 
 /* The tick comes by then. */
 void gateway_tick_by(gateway *g, uint64_t at_ms);
+void gateway_on_tick(uv_timer_t *timer); /* gateway.c */
 
 /* ---- exchange.c: a request, its span, its answer ---- */
 

@@ -41,6 +41,6 @@ void gateway_tick_by(gateway *g, uint64_t at_ms)
     const uint64_t now_ms = uv_now(g->loop);
     if (at_ms < g->tick_at_ms && !g->closing) {
         g->tick_at_ms = at_ms;
-        uv_timer_start(&g->tick, g->on_tick, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+        uv_timer_start(&g->tick, gateway_on_tick, at_ms > now_ms ? at_ms - now_ms : 0, 0);
     }
 }

@@ -54,9 +54,9 @@ static void forget_read(session_unread *u, uint64_t read, uint64_t appended)
 
 void session_sent(session *s, size_t backlog)
 {
-    uint64_t waiting = backlog + s->out.len + s->spliced.bytes;
-    uint64_t read = s->appended > waiting ? s->appended - waiting : 0; /* a carrier's own bytes may be in the backlog */
     s->backlog = backlog;
+    const uint64_t waiting = session_waiting(s);
+    uint64_t read = s->appended > waiting ? s->appended - waiting : 0; /* a carrier's own bytes may be in the backlog */
     forget_read(&s->replies, read, s->appended);
     forget_read(&s->calls, read, s->appended);
     forget_read(&s->keeps, read, s->appended);

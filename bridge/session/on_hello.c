@@ -101,7 +101,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
     session_commit(s, mark, SESSION_OTHER, frame_put_welcome(&s->out, &welcome));
     session_tell_kept(s);
     session_apply_credit(s, true);
-    session_log(s, taken_over ? LINES_TAKEOVERS : LINES_SESSIONS, s->quiet ? LOG_DEBUG : LOG_INFO, "session opened by %.*s", (int)plain_prefix(f->software),
+    session_log(s, taken_over ? LINES_TAKEOVERS : LINES_SESSIONS, session_level(s), "session opened by %.*s", (int)plain_prefix(f->software),
                 f->software.data != NULL ? f->software.data : "");
     return LOOM_OK;
 }

@@ -175,7 +175,7 @@ void session_end(session *s, frame_type how, loom_status why, const char *text)
                                                        : LINES_FAULTS;
     withdraw(s, why);
     s->state = SESSION_ENDED;
-    session_log(s, kind, !plain ? LOG_WARN : s->quiet ? LOG_DEBUG : LOG_INFO, "session ended: %s (%s)", text,
+    session_log(s, kind, !plain ? LOG_WARN : session_level(s), "session ended: %s (%s)", text,
                 loom_status_name(why));
     frame_outcome f = {.status = (uint64_t)why, .text = {text, strlen(text)}, .messages = s->published + s->refused};
     (void)!frame_put_outcome(&s->out, how, &f); /* without memory the connection just closes */
@@ -191,7 +191,7 @@ void session_close(session *s)
 {
     bridge *b = s->bridge;
     if (s->state != SESSION_ENDED) {
-        session_log(s, s->state == SESSION_NEW ? LINES_STRANGERS : LINES_SESSIONS, s->quiet ? LOG_DEBUG : LOG_INFO,
+        session_log(s, s->state == SESSION_NEW ? LINES_STRANGERS : LINES_SESSIONS, session_level(s),
                     "session ended: connection closed");
         withdraw(s, LOOM_ENOTCONN);
     }

@@ -187,6 +187,12 @@ typedef enum session_kind {
 void session_append_failed(session *s, loom_status st);
 void session_count_unread(session *s, session_kind kind, size_t bytes);
 
+/* Of lines about its coming and going. */
+static inline log_level session_level(const session *s)
+{
+    return s->quiet ? LOG_DEBUG : LOG_INFO;
+}
+
 /* Bytes that the agent's socket has not taken. */
 static inline size_t session_waiting(const session *s)
 {

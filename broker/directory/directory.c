@@ -276,6 +276,12 @@ uint32_t directory_end(directory *d, loom_str agent, loom_status why)
     return ended;
 }
 
+/* One that a drain waits for. */
+static bool is_guest(const directory_entry *entry)
+{
+    return entry->ended != NULL && !entry->about.own;
+}
+
 loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
                             void (*ended)(void *user, loom_status why), void *user)
 {
@@ -308,9 +314,9 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
         }
     }
     d->users += ended == NULL;
-    d->guests += ended != NULL && !about->own;
     entry->directory = d;
     entry->ended = ended;
+    d->guests += is_guest(entry);
     entry->user = user;
     entry->session = ++d->last_session;
     entry->since_unix_ns = clock_unix_ns();
@@ -334,7 +340,7 @@ void directory_leave(directory *d, directory_entry *entry, loom_status why)
     deadline_heap_remove(&d->deadlines, &entry->deadline);
     take_out(d, entry);
     d->users -= entry->ended == NULL;
-    d->guests -= entry->ended != NULL && !entry->about.own;
+    d->guests -= is_guest(entry);
     d->stats.unregistered++;
     d->stats.expired += why == LOOM_EEXPIRED;
     directory_publish(entry, "agent.unregistered", why == LOOM_OK ? "goodbye" : loom_status_text(why));
@@ -362,7 +368,7 @@ static directory_info describe(const directory_entry *entry)
         .since_unix_ns = entry->since_unix_ns,
         .heard_ms_ago = now_ms > entry->heard_ms ? now_ms - entry->heard_ms : 0,
         .state = entry->state,
-        .guest = entry->ended != NULL && !entry->about.own,
+        .guest = is_guest(entry),
     };
 }
 

@@ -99,6 +99,14 @@ void bridge_endpoint_tick(bus_server *s)
 
 /* ---- in ---- */
 
+static void tell_draining(bridge_peer *b, uint32_t within_ms)
+{
+    frame_writer *w = bridge_peer_writer(b, 0);
+    if (w != NULL) {
+        bridge_peer_wrote(b, frame_put_number(w, FRAME_MOVE, within_ms));
+    }
+}
+
 /* A bridge that has just come: which traces are kept now. */
 static void tell_kept(bridge_peer *b)
 {
@@ -141,7 +149,7 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     bridge_peer_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str_of("broker"), str_of(s->software),
                                                                   eventbus_hold_left_ms(s->cores.events), bridge_spans_open(b)}));
     if (directory_is_draining(s->cores.agents)) {
-        bridge_peer_wrote(b, frame_put_number(&b->out.w, FRAME_MOVE, 1));
+        tell_draining(b, 1);
     }
     tell_kept(b);
     log_to(&s->log, LOG_INFO, "bridge connected bridge=%.*s software=%.*s peer=%s", (int)b->id_len, b->id,
@@ -185,14 +193,6 @@ void bridge_endpoint_keep(bus_server *s, const frame_keep *f, const bridge_peer 
     tell_bridges(s, f, from);
     if (s->options.on_keep != NULL) {
         s->options.on_keep(s->options.user, f);
-    }
-}
-
-static void tell_draining(bridge_peer *b, uint32_t within_ms)
-{
-    frame_writer *w = bridge_peer_writer(b, 0);
-    if (w != NULL) {
-        bridge_peer_wrote(b, frame_put_number(w, FRAME_MOVE, within_ms));
     }
 }
 

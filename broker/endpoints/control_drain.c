@@ -6,26 +6,28 @@
 
 enum { WITHIN_MS = 30000, WITHIN_MAX_MS = 3600 * 1000, NAMES_MAX = 10 };
 
+/* within_ms: 0: it is called off. */
+static void set_draining(bus_server *s, uint32_t within_ms)
+{
+    directory_set_draining(s->cores.agents, within_ms > 0);
+    bridge_endpoint_tell_draining(s, within_ms);
+    if (s->options.on_drain != NULL) {
+        s->options.on_drain(s->options.user, within_ms > 0, within_ms);
+    }
+}
+
 static void begin(bus_server *s, uint64_t deadline_ms)
 {
     const uint32_t within_ms = deadline_ms == 0 ? WITHIN_MS : deadline_ms < WITHIN_MAX_MS ? (uint32_t)deadline_ms : WITHIN_MAX_MS;
     log_to(&s->log, LOG_INFO, "draining: new agents are refused, agents are asked to connect elsewhere agents=%u within_ms=%u",
            directory_guests(s->cores.agents), within_ms);
-    directory_set_draining(s->cores.agents, true);
-    bridge_endpoint_tell_draining(s, within_ms);
-    if (s->options.on_drain != NULL) {
-        s->options.on_drain(s->options.user, true, within_ms);
-    }
+    set_draining(s, within_ms);
 }
 
 static void end(bus_server *s)
 {
     log_to(&s->log, LOG_INFO, "the drain was called off: agents are taken on again agents=%u", directory_guests(s->cores.agents));
-    directory_set_draining(s->cores.agents, false);
-    bridge_endpoint_tell_draining(s, 0);
-    if (s->options.on_drain != NULL) {
-        s->options.on_drain(s->options.user, false, 0);
-    }
+    set_draining(s, 0);
 }
 
 static bool add_name(void *user, const directory_info *info)

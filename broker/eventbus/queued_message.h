@@ -10,7 +10,6 @@
 #define LOOM_BROKER_EVENTBUS_QUEUED_MESSAGE_H
 
 #include <assert.h>
-
 #include <stddef.h>
 #include <string.h>
 

@@ -85,7 +85,9 @@ static void handle(http_connection *c)
 {
     c->phase = PHASE_ANSWER;
     c->handled++;
-    c->server->small_ms = c->request->body.len <= READ_SMALL ? uv_now(c->server->loop) : c->server->small_ms;
+    if (c->request->body.len <= READ_SMALL) {
+        c->server->small_ms = uv_now(c->server->loop);
+    }
     http_connection_deadline(c, 0);
     c->request->handle(c->listener->options.user, c->request);
 }

@@ -65,7 +65,7 @@ static void say(bus_port *port)
     const bool credit = port->credit_due;
     remote_port_not_due(port);
     if (credit) {
-        (void)!remote_port_put_credit(port);
+        remote_port_put_credit(port);
     }
     call_set_take_credit(&port->asked, put_call_credit, port);
 }

@@ -157,9 +157,9 @@ void remote_spans_send(bus_remote *b);
 
 /* ---- what the broker says (frames.c) ---- */
 
-/* The frames of one message. LOOM_EMALFORMED, LOOM_ETOOBIG: what follows cannot be trusted; reason says why. */
 /* What the broker says of new agents. */
 void remote_set_draining(bus_remote *b, bool draining);
+/* The frames of one message. LOOM_EMALFORMED, LOOM_ETOOBIG: what follows cannot be trusted; reason says why. */
 LOOM_MUST_CHECK loom_status remote_take_frames(bus_remote *b, loom_bytes frames, char reason[FRAME_REASON_SIZE]);
 
 /* ---- the connection (link.c) ---- */

@@ -96,7 +96,7 @@ static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
         remote_port_due(port);
         port->credit_due = true;
     } else {
-        (void)!remote_port_put_credit(port);
+        remote_port_put_credit(port);
     }
 }
 
