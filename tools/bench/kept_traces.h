@@ -3,14 +3,15 @@
 #ifndef LOOM_BENCH_KEPT_TRACES_H
 #define LOOM_BENCH_KEPT_TRACES_H
 
+#include <loom/context.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { KEPT_TRACES_MAX = 1u << 16, KEPT_TRACE_ID_SIZE = 16 };
+enum { KEPT_TRACES_MAX = 1u << 16 };
 
 typedef struct kept_traces {
     struct kept_trace {
-        uint8_t id[KEPT_TRACE_ID_SIZE];
+        uint8_t id[LOOM_TRACE_ID_SIZE];
         uint32_t spans; /* 0: the place is free */
     } items[KEPT_TRACES_MAX];
     size_t count;
@@ -19,6 +20,6 @@ typedef struct kept_traces {
 } kept_traces;
 
 /* One span more. Of traces beyond three quarters of the room none counts as whole. */
-void kept_traces_add(kept_traces *k, const uint8_t id[KEPT_TRACE_ID_SIZE]);
+void kept_traces_add(kept_traces *k, const uint8_t id[LOOM_TRACE_ID_SIZE]);
 
 #endif

@@ -22,7 +22,7 @@ static bool varint(const uint8_t **at, const uint8_t *end, uint64_t *out)
 }
 
 typedef struct visitor {
-    void (*span)(void *user, const uint8_t id[OTLP_TRACE_ID_SIZE]); /* NULL: nobody asks */
+    void (*span)(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE]); /* NULL: nobody asks */
     void *user;
 } visitor;
 
@@ -30,7 +30,7 @@ typedef struct visitor {
 static void tell(const visitor *v, const uint8_t *at, size_t len)
 {
     enum { TRACE_ID_TAG = 1 << 3 | WIRE_LEN };
-    if (v->span != NULL && len >= 2 + OTLP_TRACE_ID_SIZE && at[0] == TRACE_ID_TAG && at[1] == OTLP_TRACE_ID_SIZE) {
+    if (v->span != NULL && len >= 2 + LOOM_TRACE_ID_SIZE && at[0] == TRACE_ID_TAG && at[1] == LOOM_TRACE_ID_SIZE) {
         v->span(v->user, at + 2);
     }
 }
@@ -81,7 +81,7 @@ uint64_t otlp_span_count(const uint8_t *data, size_t size)
     return otlp_span_visit(data, size, NULL, NULL);
 }
 
-uint64_t otlp_span_visit(const uint8_t *data, size_t size, void (*span)(void *user, const uint8_t id[OTLP_TRACE_ID_SIZE]), void *user)
+uint64_t otlp_span_visit(const uint8_t *data, size_t size, void (*span)(void *user, const uint8_t id[LOOM_TRACE_ID_SIZE]), void *user)
 {
     return count_at(data, data + size, 0, &(visitor){span, user});
 }

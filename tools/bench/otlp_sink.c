@@ -62,7 +62,7 @@ typedef struct sink {
     kept_traces *kept; /* NULL: nobody asks which are whole */
 } sink;
 
-static void add_span(void *kept, const uint8_t id[OTLP_TRACE_ID_SIZE])
+static void add_span(void *kept, const uint8_t id[LOOM_TRACE_ID_SIZE])
 {
     kept_traces_add(kept, id);
 }
@@ -151,7 +151,7 @@ bool otlp_sink_start(bench_site *site, char url[SITE_URL_SIZE])
     if (pid == 0) {
         static kept_traces kept; /* this process ends here */
         const bench_setup *setup = site->setup;
-        kept.whole_spans = 3 + 2 * setup->shape.consumers;
+        kept.whole_spans = bench_setup_spans(setup);
         serve(&(sink){site->shared, bench_setup_fails(setup) > 0 ? &kept : NULL}, fd);
         _exit(0);
     }

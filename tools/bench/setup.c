@@ -50,6 +50,11 @@ unsigned bench_setup_fails(const bench_setup *setup)
     return setup->shape.work == WORK_SOME_FAIL ? 1000 : setup->shape.work == WORK_ALL_FAIL ? 1 : 0;
 }
 
+unsigned bench_setup_spans(const bench_setup *setup)
+{
+    return 3 + 2 * setup->shape.consumers;
+}
+
 double bench_setup_pace(const bench_setup *setup)
 {
     const double consumers = setup->shape.consumers > 0 ? setup->shape.consumers : 1;

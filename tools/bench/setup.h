@@ -132,6 +132,8 @@ void bench_size_title(size_t size, char out[16]);
 
 /* Of how many messages one makes its handler fail; 0: none. */
 unsigned bench_setup_fails(const bench_setup *setup);
+/* Of one event: three, and two more for each subscriber. */
+unsigned bench_setup_spans(const bench_setup *setup);
 /* Messages a second that each producer sends while latency is measured: fewer where they are large, so that it is never
  * the machine's memory that is measured. */
 double bench_setup_pace(const bench_setup *setup);

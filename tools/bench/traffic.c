@@ -217,7 +217,7 @@ static void read_kept(const bench_site *site, bench_sample *out)
     }
 }
 
-/* Every event makes three spans and two more for each subscriber; every one of them is to arrive at the receiver. */
+/* Every span of every event is to arrive at the receiver. */
 static void read_spans(const bench_site *site, bench_sample *out)
 {
     const bench_setup *setup = site->setup;
@@ -229,7 +229,7 @@ static void read_spans(const bench_site *site, bench_sample *out)
         const shared_producer *p = &site->shared->producers[i];
         events += atomic_load(&p->sent) + atomic_load(&p->probes);
     }
-    const double due = (double)events * (3 + 2 * (double)setup->shape.consumers);
+    const double due = (double)events * bench_setup_spans(setup);
     out->values[METRIC_SPANS_LOST] = due - (double)atomic_load(&site->shared->spans);
 }
 

@@ -93,8 +93,7 @@ static int list(const listing *l, int argc, char *const argv[])
         exit_code = command_fail_with(l->command, LOOM_ENORESPONDERS, "not found: \"%s\"", operand);
     } else if (items != NULL && options_is_on(&o, "json")) {
         json_t *all = json_pack("{s:O}", l->op, items);
-        json_tidy(all);
-        json_print_line(all);
+        json_print_tidy(all);
     } else if (items != NULL) {
         l->print(items, operand != NULL);
     }

@@ -2,13 +2,13 @@
 /* loom drain: lame duck. The broker takes no new agents and asks those it has to leave; this waits until they have. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/str.h"
 #include "tools/loom/control.h"
+#include "tools/loom/event_json.h"
 #include "tools/loom/interrupt.h"
 #include "tools/loom/verbs.h"
 #include "trace/view/text.h"
@@ -112,12 +112,8 @@ static void tell(const drained *d)
     }
     text_duration(took, clock_monotonic_ns() - d->began_ns);
     if (options_is_on(d->options, "json")) {
-        json_t *all = json_pack("{s:b, s:i, s:i, s:O}", "draining", d->draining, "agents_at_first", (int)d->at_first, "agents_left", (int)d->left,
-                                "stayed", d->some);
-        char *text = all != NULL ? json_dumps(all, JSON_COMPACT) : NULL;
-        puts(text != NULL ? text : "{}");
-        free(text);
-        json_decref(all);
+        json_print_line(json_pack("{s:b, s:i, s:i, s:O}", "draining", d->draining, "agents_at_first", (int)d->at_first,
+                                  "agents_left", (int)d->left, "stayed", d->some));
     } else if (!d->draining) {
         puts("the broker takes agents on");
     } else if (d->at_first == 0) {

@@ -158,6 +158,12 @@ void json_tidy(json_t *value)
     tidy(value, DEPTH);
 }
 
+void json_print_tidy(json_t *object)
+{
+    json_tidy(object);
+    json_print_line(object);
+}
+
 json_t *json_uint64(uint64_t value)
 {
     char text[24];

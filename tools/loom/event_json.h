@@ -17,6 +17,8 @@ void json_print_line(json_t *object);
 /* Makes a broker's answer fit for programs, however deep it is: numbers that may have 64 bits become text, schemas objects, and
  * empty texts go. */
 void json_tidy(json_t *value);
+/* json_tidy() and json_print_line(): takes the reference, and changes what others hold, too. */
+void json_print_tidy(json_t *object);
 /* A number of 64 bits, as text: readers that keep numbers as floating point, jq 1.6 among them, round it otherwise. */
 json_t *json_uint64(uint64_t value);
 

@@ -96,8 +96,7 @@ int verb_flow(int argc, char *const argv[])
     json_t *answer = control_ask(&flow, &o, "flow", keys, &exit_code);
     if (answer != NULL && options_is_on(&o, "json")) {
         json_t *all = json_pack("{s:O,s:O}", "edges", json_object_get(answer, "edges"), "more", json_object_get(answer, "more"));
-        json_tidy(all);
-        json_print_line(all);
+        json_print_tidy(all);
     } else if (answer != NULL) {
         print_edges(answer);
     }

@@ -193,8 +193,7 @@ int verb_stats(int argc, char *const argv[])
     json_t *all = control_ask(&stats, &o, "stats", NULL, &exit_code);
     if (all != NULL && options_is_on(&o, "json")) {
         json_object_del(all, "status");
-        json_tidy(all);
-        json_print_line(json_incref(all));
+        json_print_tidy(json_incref(all));
     } else if (all != NULL && options_is_on(&o, "counters")) {
         json_t *described = control_ask(&stats, &o, "counters", NULL, &exit_code);
         print_counters(all, json_object_get(described, "counters"));

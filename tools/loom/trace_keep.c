@@ -46,12 +46,10 @@ static bool keep_one(const options *o, const char *trace_id, const char *reason,
     return fine;
 }
 
-static void print_recent(const options *o, const json_t *item)
+static void print_recent(const options *o, json_t *item)
 {
     if (options_is_on(o, "json")) {
-        json_t *line = json_deep_copy(item);
-        json_tidy(line);
-        json_print_line(line);
+        json_print_tidy(json_incref(item));
         return;
     }
     const time_t at = (time_t)(json_integer_value(json_object_get(item, "unix_ns")) / 1000000000);

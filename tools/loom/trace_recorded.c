@@ -15,13 +15,6 @@ static uint64_t number_of(const json_t *item, const char *key)
     return (uint64_t)json_integer_value(json_object_get(item, key));
 }
 
-static void print_json(const json_t *item)
-{
-    json_t *line = json_deep_copy(item);
-    json_tidy(line);
-    json_print_line(line);
-}
-
 static void print_row(const json_t *item, uint64_t now)
 {
     char age[TEXT_DURATION_SIZE], took[TEXT_DURATION_SIZE];
@@ -40,9 +33,8 @@ static void print_row(const json_t *item, uint64_t now)
 
 int trace_recorded_list(const command *c, const options *o, uint64_t limit)
 {
-    static const control_key none[] = {{NULL, NULL}};
     int exit_code = VERB_OK;
-    json_t *answer = control_ask_socket(c, o, "recorded", none, &exit_code), *item;
+    json_t *answer = control_ask_socket(c, o, "recorded", NULL, &exit_code), *item;
     const json_t *list = json_object_get(answer, "recorded");
     const bool json = options_is_on(o, "json");
     const uint64_t now = loom_time_unix_ns();
@@ -57,7 +49,7 @@ int trace_recorded_list(const command *c, const options *o, uint64_t limit)
             break;
         }
         if (json) {
-            print_json(item);
+            json_print_tidy(json_incref(item));
         } else {
             print_row(item, now);
         }

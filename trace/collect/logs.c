@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "trace/collect/spans.h"
 #include "trace/otlp/fields.h"
 #include "trace/otlp/json.h"
 #include "trace/otlp/protobuf_read.h"
@@ -141,10 +142,9 @@ static void print_attributes(pb_buf *out, loom_bytes record)
 
 void log_print_json(pb_buf *out, const log_record *log, loom_str service)
 {
-    static const uint8_t none[LOOM_SPAN_ID_SIZE];
     char id[2 * LOOM_SPAN_ID_SIZE + 1];
     json_put_format(out, "{\"time_unix_ns\":\"%llu\"", (unsigned long long)log->time_unix_ns);
-    if (memcmp(log->span_id, none, sizeof none) != 0) {
+    if (!span_id_is_zero(log->span_id)) {
         hex_encode(id, log->span_id, sizeof log->span_id);
         json_put_format(out, ",\"span_id\":\"%.*s\"", 2 * LOOM_SPAN_ID_SIZE, id);
     }

@@ -146,17 +146,19 @@ static loom_status store_json(store *db, otlp_signal signal, loom_bytes body, st
 void otlp_answer_export(otlp_answer *answer, otlp_signal signal, body_type type, loom_bytes body, store *db, store_receipt *receipt,
                         char problem[STORE_PROBLEM_SIZE])
 {
-    char why[OTLP_JSON_PROBLEM_SIZE] = "", no_request[64];
+    char why[OTLP_JSON_PROBLEM_SIZE] = "";
     *receipt = (store_receipt){0};
     problem[0] = '\0';
     loom_status st = type == BODY_JSON ? store_json(db, signal, body, receipt, why) : signals[signal].add(db, body, receipt);
-    snprintf(no_request, sizeof no_request, "the body is not an %s", signals[signal].request);
     switch (st) {
     case LOOM_OK:
         stored(answer, signal, type, receipt);
         break;
     case LOOM_EMALFORMED:
-        otlp_answer_error(answer, type, 400, why[0] != '\0' ? why : no_request);
+        if (why[0] == '\0') {
+            snprintf(why, sizeof why, "the body is not an %s", signals[signal].request);
+        }
+        otlp_answer_error(answer, type, 400, why);
         break;
     default:
         snprintf(problem, STORE_PROBLEM_SIZE, "cannot store %s: %s", signals[signal].what,

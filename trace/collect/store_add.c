@@ -42,6 +42,13 @@ int store_run(sqlite3_stmt *stmt)
     return code == SQLITE_DONE ? reset : code;
 }
 
+void store_roll_back(store *s)
+{
+    if (sqlite3_get_autocommit(s->db) == 0) {
+        store_run(s->write[WRITE_ROLLBACK]);
+    }
+}
+
 /* The number in the first column of the first row, if there is a row. */
 static int read_number(sqlite3_stmt *stmt, sqlite3_int64 *out, bool *found)
 {
@@ -268,9 +275,7 @@ loom_status store_add(store *s, loom_bytes request, store_receipt *receipt)
         st = a.status != LOOM_OK ? a.status : a.code != SQLITE_OK ? store_status(a.code) : finish(&a);
     }
     if (st != LOOM_OK) {
-        if (sqlite3_get_autocommit(s->db) == 0) { /* SQLite has rolled back by itself after some errors */
-            store_run(s->write[WRITE_ROLLBACK]);
-        }
+        store_roll_back(s);
         return st;
     }
     *receipt = a.receipt;

@@ -52,6 +52,8 @@ bool store_is_over_budget(const store *s);
 /* ---- store_add.c ---- */
 /* Runs a write to its end and leaves it ready for the next; SQLite's code, as below. */
 int store_run(sqlite3_stmt *stmt);
+/* Unless SQLite has done so by itself, as after some errors. */
+void store_roll_back(store *s);
 
 /* ---- store_retention.c ---- */
 /* Within a transaction that has added so many spans: drops what is too much of what there is then. *more: not all of it. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Log records: a row each, with the bytes as they came. */
-#include <string.h>
-
 #include "trace/collect/logs.h"
 #include "trace/collect/store_internal.h"
+#include "trace/collect/spans.h"
 #include "trace/otlp/read.h"
 
 typedef struct adding {
@@ -12,16 +11,10 @@ typedef struct adding {
     int code;
 } adding;
 
-static bool has_trace(const log_record *log)
-{
-    static const uint8_t none[LOOM_TRACE_ID_SIZE];
-    return memcmp(log->trace_id, none, sizeof none) != 0;
-}
-
 static bool add(void *user, const log_record *log)
 {
     adding *a = user;
-    if (!has_trace(log) || log->record.len > STORE_LOG_MAX) {
+    if (trace_id_is_zero(log->trace_id) || log->record.len > STORE_LOG_MAX) {
         a->receipt.rejected++;
         return true;
     }
@@ -57,9 +50,7 @@ loom_status store_add_logs(store *s, loom_bytes request, store_receipt *receipt)
         st = store_status(a.code == SQLITE_OK ? finish(s) : a.code);
     }
     if (st != LOOM_OK) {
-        if (sqlite3_get_autocommit(s->db) == 0) {
-            store_run(s->write[WRITE_ROLLBACK]);
-        }
+        store_roll_back(s);
         return st;
     }
     s->unsized_bytes += request.len;

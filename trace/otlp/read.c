@@ -117,11 +117,26 @@ typedef struct walk {
     bool stopped;
 } walk;
 
-/* The scope may come after the spans it is of, so it is looked for first. */
+/* They may come after the spans that they are of, so they are looked for first. */
+static bool find_scope(loom_bytes scope_spans, loom_bytes *scope, loom_bytes *schema_url)
+{
+    pb_cursor c = pb_cursor_on(scope_spans);
+    pb_field f;
+    *scope = *schema_url = (loom_bytes){0};
+    while (pb_next(&c, &f)) {
+        if (pb_is(&f, SCOPE_SPANS_SCOPE, PB_LENGTH)) {
+            *scope = f.bytes;
+        } else if (pb_is(&f, SCOPE_SPANS_SCHEMA_URL, PB_LENGTH)) {
+            *schema_url = f.bytes;
+        }
+    }
+    return !c.bad;
+}
+
 static bool walk_scope_spans(walk *w, loom_bytes resource_spans, loom_bytes resource, loom_bytes scope_spans)
 {
     loom_bytes scope, schema_url;
-    if (!find_message(scope_spans, SCOPE_SPANS_SCOPE, &scope) || !find_message(scope_spans, SCOPE_SPANS_SCHEMA_URL, &schema_url)) {
+    if (!find_scope(scope_spans, &scope, &schema_url)) {
         return false;
     }
     pb_cursor c = pb_cursor_on(scope_spans);

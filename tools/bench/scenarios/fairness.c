@@ -19,11 +19,6 @@ static const bench_shape shapes[] = {
     {.producers = 1, .consumers = 1, .flood = FLOOD_HELLOS},
 };
 
-static bool suits(const bench_peer *peer)
-{
-    return peer == &bench_peer_loom; /* the flood speaks its frames */
-}
-
 static void adjust(bench_setup *setup)
 {
     setup->requests = true;
@@ -37,6 +32,6 @@ const bench_scenario bench_scenario_fairness = {
     .compare = true,
     .by_request = true,
     .adjust = adjust,
-    .suits = suits,
+    .suits = bench_suits_loom, /* the flood speaks its frames */
     .round = request_round,
 };

@@ -61,11 +61,6 @@ static bool http_action_round(const bench_setup *setup, const bench_peer *peer, 
     return request_round(&calls, &over_http, out);
 }
 
-static bool suits(const bench_peer *peer)
-{
-    return peer == &bench_peer_loom;
-}
-
 static void adjust(bench_setup *setup)
 {
     setup->requests = true;
@@ -85,6 +80,6 @@ const bench_scenario bench_scenario_http_action = {
     .compare = true,
     .by_request = true,
     .adjust = adjust,
-    .suits = suits,
+    .suits = bench_suits_loom,
     .round = http_action_round,
 };

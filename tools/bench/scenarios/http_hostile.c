@@ -14,11 +14,6 @@ static const bench_shape shapes[] = {
     {.producers = 1, .flood = FLOOD_HTTP_UNREAD},
 };
 
-static bool suits(const bench_peer *peer)
-{
-    return peer == &bench_peer_loom;
-}
-
 static void adjust(bench_setup *setup)
 {
     setup->http = true;
@@ -32,6 +27,6 @@ const bench_scenario bench_scenario_http_hostile = {
     .compare = true,
     .by_request = true,
     .adjust = adjust,
-    .suits = suits,
+    .suits = bench_suits_loom,
     .round = http_round,
 };

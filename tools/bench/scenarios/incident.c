@@ -19,11 +19,6 @@ static void adjust(bench_setup *setup)
     setup->latency_rate = EVENTS;
 }
 
-static bool suits(const bench_peer *peer)
-{
-    return peer == &bench_peer_loom;
-}
-
 const bench_scenario bench_scenario_incident = {
     .name = "incident",
     .summary = "100,000 events a second recorded, handlers that fail: what is kept is whole, and a storm costs little",
@@ -33,6 +28,6 @@ const bench_scenario bench_scenario_incident = {
     .by_request = true,
     .tracing = TRACING_RECORDER,
     .adjust = adjust,
-    .suits = suits,
+    .suits = bench_suits_loom,
     .round = traffic_round,
 };

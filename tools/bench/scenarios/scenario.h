@@ -30,6 +30,8 @@ typedef struct bench_scenario {
 /* The list ends with NULL. */
 const bench_scenario *const *bench_scenarios(void);
 const bench_scenario *bench_scenario_find(const char *name);
+/* A suits for what only Loom can do. */
+bool bench_suits_loom(const bench_peer *peer);
 bool bench_scenario_suits(const bench_scenario *scenario, const bench_peer *peer);
 
 #endif

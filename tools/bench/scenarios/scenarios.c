@@ -28,6 +28,11 @@ const bench_scenario *bench_scenario_find(const char *name)
     return NULL;
 }
 
+bool bench_suits_loom(const bench_peer *peer)
+{
+    return peer == &bench_peer_loom;
+}
+
 bool bench_scenario_suits(const bench_scenario *scenario, const bench_peer *peer)
 {
     return scenario->suits != NULL ? scenario->suits(peer) : peer->is_bus;

@@ -12,11 +12,6 @@ static const bench_shape shapes[] = {
     {.producers = 1, .consumers = 1, .flood = FLOOD_VIEW_PAGE},
 };
 
-static bool suits(const bench_peer *peer)
-{
-    return peer == &bench_peer_loom;
-}
-
 static void adjust(bench_setup *setup)
 {
     setup->looked_at = true;
@@ -33,6 +28,6 @@ const bench_scenario bench_scenario_view = {
     .by_request = true,
     .seconds = SECONDS,
     .adjust = adjust,
-    .suits = suits,
+    .suits = bench_suits_loom,
     .round = traffic_round,
 };

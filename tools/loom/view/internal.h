@@ -93,7 +93,6 @@ typedef struct view {
     struct view_member *member; /* member.h */
 } view;
 
-struct json_t;
 
 /* ---- door.c: who may come in, and what every answer says ---- */
 
@@ -116,7 +115,7 @@ const char *view_no_parameter(void *user, const char *name, const char *value);
 /* An answer with the fields that every answer has, and up to three more. */
 void view_answer(http_request *r, uint16_t status, const char *type, loom_bytes body, const http_field *more, size_t count);
 /* With what as its body, whose reference it takes. NULL: out of memory, and the answer says so. */
-void view_answer_json(http_request *r, struct json_t *what);
+void view_answer_json(http_request *r, json_t *what);
 /* Begins one whose body comes bit by bit; as http_request_answer_stream(). */
 http_stream *view_answer_stream(http_request *r, const char *type, const http_stream_events *events, void *user);
 
@@ -165,9 +164,9 @@ const char *view_read_limit(void *user, const char *name, const char *value);
 /* An attribute of a span as text; "" when there is none. */
 loom_str view_span_text(const trace_span *span, const char *key);
 /* Sets a text that may be no UTF-8, unless it is empty. */
-void view_set_text(struct json_t *to, const char *key, loom_str value);
+void view_set_text(json_t *to, const char *key, loom_str value);
 /* Writes the answer of a job; takes the reference. NULL: out of memory. */
-void view_write_json(view_job *job, struct json_t *what);
+void view_write_json(view_job *job, json_t *what);
 
 /* ---- traces.c, errors.c: what the store has ---- */
 

@@ -7,8 +7,8 @@
  * there is once it has missed one. When the answers of a tick are there, `look` says so. One that takes nothing is cut off. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "tools/loom/view/internal.h"
 
@@ -195,18 +195,11 @@ static void put_json(view *v, view_event_kind kind, const json_t *what)
     free(text);
 }
 
-static int64_t unix_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Takes the answer over as what there is now, if anything in it is new. */
 static void tell_bus(view *v, view_bus_kind kind, const json_t *answer)
 {
     view_event *e = &v->events.latest[VIEW_EVENT_BUS + kind];
-    json_t *now = view_news_keyed(kind, answer, e->now, unix_ms());
+    json_t *now = view_news_keyed(kind, answer, e->now, (int64_t)clock_unix_ms());
     json_t *patch = now != NULL && e->now != NULL ? view_news_patch(e->now, now) : NULL;
     if (now == NULL || (patch != NULL && json_object_size(patch) == 0)) {
         json_decref(now);
@@ -236,7 +229,7 @@ void view_stream_bus(view *v, view_bus_kind kind, const json_t *answer, const ch
     const uint32_t awaited = v->events.awaited;
     v->events.awaited &= ~(1u << kind);
     if (awaited != 0 && v->events.awaited == 0 && answer != NULL) {
-        snprintf(data, sizeof data, "{\"at_unix_ms\":%lld}", (long long)unix_ms());
+        snprintf(data, sizeof data, "{\"at_unix_ms\":%llu}", (unsigned long long)clock_unix_ms());
         put(v, VIEW_EVENT_LOOK, data);
     }
 }

@@ -54,7 +54,7 @@ function resultNode(capability, sent, result, chunks, progress) {
     result.code || result.text ? el("p", { class: "failed" }, [result.code, result.text].filter(Boolean).join(": ")) : null,
     progress.count > 0 ? progress.node : null, chunks.count > 0 ? chunks.node : null,
     result.skipped ? el("p", { class: "failed" }, `${count(result.skipped)} parts came too fast, and are not shown.`) : null,
-    (result.outcome === "ok" && (chunks.count === 0 || result.payload)) || result.payload ? payloadNode(result) : null,
+    (result.outcome === "ok" && chunks.count === 0) || result.payload ? payloadNode(result) : null,
     el("details", {}, el("summary", {}, "What was sent"), parsed(sent) !== undefined ? prettyJson(parsed(sent)) : el("pre", {}, sent || "nothing")));
 }
 
