@@ -61,12 +61,15 @@ static loom_status check_urls(const char *text, url **urls, unsigned *count)
 
 static const char *chosen_url(const loom_agent_options *options, char fallback[URL_MAX])
 {
-    const char *named = options->url != NULL ? options->url : getenv("LOOM_URL");
-    if (options->url == NULL && (named == NULL || named[0] == '\0')) {
-        link_url_default(fallback);
-        named = fallback;
+    if (options->url != NULL) {
+        return options->url;
     }
-    return named;
+    const char *named = getenv("LOOM_URL");
+    if (named != NULL && named[0] != '\0') {
+        return named;
+    }
+    link_url_default(fallback);
+    return fallback;
 }
 
 loom_status agent_options_check(const loom_agent_options *options, url **urls, unsigned *count)

@@ -55,7 +55,6 @@ static loom_span *start_span(loom_agent *a, const loom_envelope *event, const lo
 /* What is current while an event is handled: agent.on_event, or the context that is passed on. */
 typedef struct handled {
     loom_trace_context parent, decided;
-    loom_span *span;   /* NULL: none, or not yet */
     uint64_t token;    /* of what was pushed; 0: nothing */
     /* of one without a tracestate, which becomes a span when the handler asks for that */
     message_pass pass; /* start_ns 0: it is not such a one */
@@ -103,7 +102,6 @@ static void name_group(loom_agent *a, handled *h, uint64_t number)
         memcpy(h->group, name.data, group.len);
     }
     pthread_mutex_unlock(&a->loop.lock);
-    h->pass.span = h->span;
     message_pass_set_group(&h->pass, group);
 }
 
@@ -119,7 +117,7 @@ static void begin_recorded(loom_agent *a, const loom_envelope *event, const loom
 static void begin_context(loom_agent *a, const loom_envelope *event, bool has_context, handled *h)
 {
     const bool unsampled = has_context && (h->parent.trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0;
-    h->span = NULL;
+    h->pass.span = NULL;
     h->token = 0;
     h->pass.start_ns = 0;
     if (unsampled && span_follows_parent(a->tracer)) {
@@ -139,8 +137,8 @@ static void begin_context(loom_agent *a, const loom_envelope *event, bool has_co
     if (loom_envelope_tracestate(event).len == 0) {
         begin_recorded(a, event, &h->decided, h);
     } else {
-        h->span = start_span(a, event, &h->parent, &h->decided);
-        loom_span_make_current(h->span);
+        h->pass.span = start_span(a, event, &h->parent, &h->decided);
+        loom_span_make_current(h->pass.span);
     }
 }
 
@@ -148,12 +146,12 @@ static void end_context(handled *h, loom_status st)
 {
     const bool recorded = h->pass.start_ns != 0;
     if (st != LOOM_OK) {
-        span_record_failure(recorded ? make_span(h) : h->span, loom_status_name(st), loom_status_text(st));
+        span_record_failure(recorded ? make_span(h) : h->pass.span, loom_status_name(st), loom_status_text(st));
     }
     if (recorded) {
         end_recorded(h);
     } else {
-        loom_span_end(h->span);
+        loom_span_end(h->pass.span);
     }
     if (h->token != 0) {
         loom_context_pop(h->token);
@@ -194,7 +192,7 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
         count(&a->counters.invalid_context);
     }
     begin_context(a, event, has_context, &h);
-    if (handler->grouped && (h.span != NULL || h.pass.start_ns != 0)) {
+    if (handler->grouped && message_pass_is_traced(&h.pass)) {
         name_group(a, &h, handler->number);
     }
     size_t capacity = e->event_capacity;

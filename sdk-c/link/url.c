@@ -2,18 +2,11 @@
 #include "sdk-c/link/url.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/runtime_dir.h"
 
 void link_url_default(char out[URL_MAX])
 {
-    const char *named = getenv("LOOM_URL");
-    if (named != NULL && named[0] != '\0') {
-        (void)snprintf(out, URL_MAX, "%s", named);
-        return;
-    }
     loom_status st = paths_runtime_url(out, URL_MAX, "loom.sock");
     assert(st == LOOM_OK); /* a runtime directory is short */
     (void)st;

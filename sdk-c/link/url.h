@@ -5,7 +5,7 @@
 
 #include "base/url.h"
 
-/* The local broker's: LOOM_URL, else ipc://$XDG_RUNTIME_DIR/loom/loom.sock, else ipc:///tmp/loom-UID/loom.sock. */
+/* The local broker's: ipc://$XDG_RUNTIME_DIR/loom/loom.sock, else ipc:///tmp/loom-UID/loom.sock. */
 void link_url_default(char out[URL_MAX]);
 
 #endif

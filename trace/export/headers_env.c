@@ -57,7 +57,9 @@ const char *otlp_headers_from_env(const env_report *report)
         }
         const loom_status st = percent_pairs_checked(v.value, on_pair, on_bad_pair, &walk);
         used = st != LOOM_OK || walk.good > 0 ? v.value : NULL; /* no memory is no fault of the variable's */
-        report_bad(v, used != NULL ? "the other headers" : weaker, report);
+        if (report != NULL) {
+            report_bad(v, used != NULL ? "the other headers" : weaker, report);
+        }
     }
     return used;
 }

@@ -24,7 +24,7 @@ static uint32_t put_attributes(const loom_tracer *tracer, const ended_hop *h, me
 {
     attr_index index;
     attr_index_init(&index, tracer->provider->attr_limits);
-    uint32_t dropped = message_attrs_write(templates, h->hop, &h->facts, &index, out, SPAN_ATTRIBUTES);
+    uint32_t dropped = message_attrs_write(&(hop_attrs){templates, &h->facts, h->hop}, &index, out, SPAN_ATTRIBUTES);
     if (h->has_counts) {
         fixed_attr list[MESSAGE_COUNTS];
         dropped += attr_index_add_fixed(&index, out, SPAN_ATTRIBUTES, list, message_counts_list(list, &h->counts));

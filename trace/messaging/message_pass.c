@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hop from its beginning to its end. It has no span, unless it has something to say for itself, but a place on the stack, its ids, and
- * two looks at the clock, which hops inside each other share: what a bridge does with a message, the EventBus does within it at once. */
+/* A hop from its beginning to its end. It has no span, unless it has something to say for itself, but a place on the stack, its
+ * ids, and two looks at the clock, which hops inside each other share: what a bridge does with a message, the EventBus does
+ * within it at once. */
 #include "trace/export/processor.h"
 #include "trace/messaging/message_ended.h"
 #include "trace/messaging/message_record.h"
@@ -19,9 +20,8 @@ __attribute__((noinline, cold)) static record_chunk *next_chunk(span_thread *thr
 /* This thread's chunk, with room for a hop's record. NULL: counted as lost. */
 static inline record_chunk *chunk_of(span_thread *thread, const loom_tracer *tracer)
 {
-    enum { FULL = CHUNK_UNITS - (MESSAGE_RECORD_MAX + RECORD_DEFINITION_MAX + 2 * CHUNK_UNIT) / CHUNK_UNIT };
     record_chunk *chunk = thread->hand.chunk;
-    return chunk != NULL && chunk->used < FULL ? chunk : next_chunk(thread, tracer);
+    return record_has_room(chunk, MESSAGE_RECORD_MAX) ? chunk : next_chunk(thread, tracer);
 }
 
 static inline uint64_t look_at_clock(record_time *time)
@@ -154,17 +154,6 @@ void message_pass_begin_recorded(message_pass *pass, uint8_t *wire)
     }
 }
 
-typedef struct known_facts {
-    message_hop hop;
-    const message_facts *facts;
-} known_facts;
-
-static uint32_t write_attrs(const void *user, attr_index *index, pb_buf *b, uint32_t field)
-{
-    const known_facts *known = user;
-    return message_attrs_write(NULL, known->hop, known->facts, index, b, field);
-}
-
 loom_span *message_pass_promote(message_pass *pass, const message_facts *facts, const loom_link *link)
 {
     if (pass->span == NULL && pass->start_ns != 0) {
@@ -176,8 +165,8 @@ loom_span *message_pass_promote(message_pass *pass, const message_facts *facts, 
                                            .start_unix_ns = pass->start_ns,
                                            .links = link,
                                            .link_count = link != NULL ? 1 : 0};
-        pass->span = span_start_known(pass->tracer, message_hops[pass->hop].name, &options, &pass->ctx, write_attrs,
-                                      &(known_facts){pass->hop, facts});
+        pass->span = span_start_known(pass->tracer, message_hops[pass->hop].name, &options, &pass->ctx, message_attrs_write,
+                                      &(hop_attrs){NULL, facts, pass->hop});
         if (pass->span != NULL && is_sampled(&pass->ctx)) { /* which uses the provider now */
             pass->tracer->scope.resource->release(pass->tracer->scope.resource, 1);
         }

@@ -9,9 +9,15 @@
 
 enum { MESSAGE_COUNTS = 3 };
 
-/* message_span.c: the attributes of a hop's span. Returns how many were left out. */
-uint32_t message_attrs_write(message_templates *templates, message_hop hop, const message_facts *facts, attr_index *index, pb_buf *b,
-                             uint32_t field); /* templates: NULL for none */
+/* What the attributes of a hop's span are made of. */
+typedef struct hop_attrs {
+    message_templates *templates; /* NULL: none */
+    const message_facts *facts;
+    message_hop hop;
+} hop_attrs;
+
+/* message_span.c. user: hop_attrs. Returns how many were left out. */
+uint32_t message_attrs_write(const void *user, attr_index *index, pb_buf *b, uint32_t field);
 void message_span_set_group(loom_span *span, loom_str group);
 uint32_t message_counts_list(fixed_attr out[MESSAGE_COUNTS], const message_counts *counts);
 

@@ -121,35 +121,23 @@ static bool describe(attr_list *list, message_hop hop, const message_facts *fact
     return agent.is_utf8 && topic.is_utf8;
 }
 
-typedef struct hop_attrs {
-    message_templates *templates;
-    const message_facts *facts;
-    message_hop hop;
-} hop_attrs;
-
-uint32_t message_attrs_write(message_templates *templates, message_hop hop, const message_facts *facts, attr_index *index, pb_buf *b,
-                             uint32_t field)
+uint32_t message_attrs_write(const void *user, attr_index *index, pb_buf *b, uint32_t field)
 {
+    const hop_attrs *h = user;
     attr_list list;
     char own[LOOM_UUID_TEXT_SIZE];
-    const char *id_text = message_id_text(templates, facts->id, own);
-    message_template *t = message_template_of(templates, hop, facts);
-    if (t != NULL && message_template_write(t, hop, facts, id_text, index, b)) {
+    const char *id_text = message_id_text(h->templates, h->facts->id, own);
+    message_template *t = message_template_of(h->templates, h->hop, h->facts);
+    if (t != NULL && message_template_write(t, h->hop, h->facts, id_text, index, b)) {
         return 0;
     }
-    const bool as_it_is = describe(&list, hop, facts, id_text);
+    const bool as_it_is = describe(&list, h->hop, h->facts, id_text);
     const size_t mark = b->len;
     const uint32_t dropped = attr_index_add_fixed(index, b, field, list.items, list.count);
     if (t != NULL && as_it_is && dropped == 0) {
-        message_template_take(t, hop, facts, id_text, list.items, index, b, mark);
+        message_template_take(t, h->hop, h->facts, id_text, list.items, index, b, mark);
     }
     return dropped;
-}
-
-static uint32_t write_attrs(const void *user, attr_index *index, pb_buf *b, uint32_t field)
-{
-    const hop_attrs *h = user;
-    return message_attrs_write(h->templates, h->hop, h->facts, index, b, field);
 }
 
 message_facts message_facts_of(const envelope_view *view, loom_str agent)
@@ -167,7 +155,7 @@ loom_span *message_span_start(loom_tracer *tracer, message_hop hop, const messag
 {
     loom_span_options of_hop = *options;
     of_hop.kind = message_hops[hop].kind;
-    return span_start_writing(tracer, message_hops[hop].name, &of_hop, decided, write_attrs,
+    return span_start_writing(tracer, message_hops[hop].name, &of_hop, decided, message_attrs_write,
                               &(hop_attrs){tracer->templates, facts, hop});
 }
 

@@ -62,7 +62,7 @@ typedef struct ring_record {
 
 /* One that was found, and the one that it goes on from: itself, if it stands for itself. */
 typedef struct found_record {
-    const record_head *rec;
+    record_head *rec;
     const record_definition *definition;
     const ring_record *base;
     const record_definition *base_definition;
@@ -115,9 +115,15 @@ static inline void *chunk_at(record_chunk *chunk, uint32_t place)
     return (uint8_t *)chunk + (size_t)place * CHUNK_UNIT;
 }
 
-static inline uint16_t chunk_place(const record_chunk *chunk, const void *at)
+/* The next one of a chain: its base is the last before it that stands for itself. */
+static inline void found_record_step(found_record *f, record_chunk *chunk, uint16_t at)
 {
-    return (uint16_t)((size_t)((const uint8_t *)at - (const uint8_t *)chunk) / CHUNK_UNIT);
+    f->rec = chunk_at(chunk, at);
+    f->definition = chunk_at(chunk, f->rec->definition);
+    if (record_stands_alone(f->definition)) {
+        f->base = (const ring_record *)f->rec;
+        f->base_definition = f->definition;
+    }
 }
 
 static inline uint32_t units_of(size_t bytes)

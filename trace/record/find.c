@@ -3,6 +3,7 @@
 #include "trace/record/internal.h"
 
 #include "trace/export/processor.h"
+#include "trace/otlp/attr_encode.h"
 #include "trace/otlp/fields.h"
 
 #include <stdlib.h>
@@ -27,19 +28,9 @@ typedef struct found_spans {
 
 static void add_reason(pb_buf *b, const kept_trace *k)
 {
-    size_t attribute = pb_open(b, SPAN_ATTRIBUTES);
-    pb_string_field(b, KEYVALUE_KEY, str_of("loom.kept"));
-    size_t value = pb_open(b, KEYVALUE_VALUE);
-    pb_string_field(b, ANY_STRING, str_of(k->reason));
-    pb_close(b, value);
-    pb_close(b, attribute);
+    attr_encode(b, SPAN_ATTRIBUTES, str_of("loom.kept"), &(loom_attr){.type = LOOM_ATTR_STRING, .value.string = str_of(k->reason)}, UINT32_MAX);
     if (k->cut) {
-        attribute = pb_open(b, SPAN_ATTRIBUTES);
-        pb_string_field(b, KEYVALUE_KEY, str_of("loom.kept.cut"));
-        value = pb_open(b, KEYVALUE_VALUE);
-        pb_varint_field(b, ANY_BOOL, 1);
-        pb_close(b, value);
-        pb_close(b, attribute);
+        attr_encode(b, SPAN_ATTRIBUTES, str_of("loom.kept.cut"), &(loom_attr){.type = LOOM_ATTR_BOOL, .value.boolean = true}, UINT32_MAX);
     }
 }
 
@@ -53,19 +44,19 @@ static loom_bytes fields_of(const record_bytes *rec)
 }
 
 /* Lock held. false: no room now. */
-static bool take(found_spans *found, const recorder *r, record_head *rec, const found_record *what, const kept_trace *k)
+static bool take(found_spans *found, const recorder *r, const found_record *what, const kept_trace *k)
 {
     const record_definition *const d = what->definition;
     const known_tracer *tracer = recorder_tracer(r, d->tracer);
     if (tracer == NULL || !tracer->scope->resource->try_use(tracer->scope->resource)) {
-        rec->kept = 1; /* its provider is gone */
+        what->rec->kept = 1; /* its provider is gone */
         return true;
     }
     const size_t mark = found->bytes.len, span = pb_open(&found->bytes, SCOPE_SPANS_SPANS);
     if (d->form != NULL) {
         d->form->write(tracer->scope, what, &found->bytes);
     } else {
-        const loom_bytes fields = fields_of((const record_bytes *)(const void *)rec);
+        const loom_bytes fields = fields_of((const record_bytes *)(const void *)what->rec);
         pb_raw(&found->bytes, fields.data, fields.len);
     }
     add_reason(&found->bytes, k);
@@ -75,7 +66,7 @@ static bool take(found_spans *found, const recorder *r, record_head *rec, const 
         tracer->scope->resource->release(tracer->scope->resource, 1);
         return false;
     }
-    rec->kept = 1;
+    what->rec->kept = 1;
     found->items[found->count++] = (found_span){tracer->scope, tracer->processor, mark, found->bytes.len - mark};
     return true;
 }
@@ -87,19 +78,15 @@ static bool find_in_chunk(found_spans *found, const recorder *r, record_chunk *c
     found_record what = {.rec = NULL};
     bool wanted = false;
     for (uint16_t at = atomic_load_explicit(&chunk->heads[bucket], memory_order_acquire); at != 0;) {
-        record_head *rec = chunk_at(chunk, at);
-        what.rec = rec;
-        what.definition = chunk_at(chunk, rec->definition);
-        if (record_stands_alone(what.definition)) {
-            what.base = (const ring_record *)rec;
-            what.base_definition = what.definition;
+        found_record_step(&what, chunk, at);
+        if (what.rec == &what.base->head) {
             wanted = memcmp(what.base->trace_id, k->trace_id, LOOM_TRACE_ID_SIZE) == 0;
         }
-        if (wanted && rec->kept == 0 &&
-            (found->count == FOUND_MAX || found->bytes.len > FOUND_BYTES || !take(found, r, rec, &what, k))) {
+        if (wanted && what.rec->kept == 0 &&
+            (found->count == FOUND_MAX || found->bytes.len > FOUND_BYTES || !take(found, r, &what, k))) {
             return false;
         }
-        at = atomic_load_explicit(&rec->next, memory_order_acquire);
+        at = atomic_load_explicit(&what.rec->next, memory_order_acquire);
     }
     return true;
 }

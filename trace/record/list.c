@@ -92,16 +92,10 @@ static void add_chunk(seen_traces *seen, record_chunk *chunk)
     for (unsigned i = 0; i < CHUNK_HEADS; i++) {
         found_record f = {.rec = NULL};
         for (uint16_t at = atomic_load_explicit(&chunk->heads[i], memory_order_acquire); at != 0;) {
-            record_head *rec = chunk_at(chunk, at);
-            f.rec = rec;
-            f.definition = chunk_at(chunk, rec->definition);
-            if (record_stands_alone(f.definition)) {
-                f.base = (const ring_record *)rec;
-                f.base_definition = f.definition;
-            }
+            found_record_step(&f, chunk, at);
             assert(f.base != NULL); /* the first of a trace in a chunk stands alone */
             add_record(seen, &f);
-            at = atomic_load_explicit(&rec->next, memory_order_acquire);
+            at = atomic_load_explicit(&f.rec->next, memory_order_acquire);
         }
     }
 }

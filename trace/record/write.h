@@ -61,13 +61,16 @@ void recorder_late(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
 /* In this chunk; written at its end if it is not there, where RECORD_DEFINITION_MAX bytes are free. */
 record_definition *record_define(record_chunk *chunk, recorder *r, const record_what *what);
 
-/* This thread's chunk with room for a definition and so many bytes. NULL: counted as lost. */
+/* Whether there is room for a definition and so many bytes. */
+static inline bool record_has_room(const record_chunk *chunk, size_t bytes)
+{
+    return chunk != NULL && chunk->used + units_of(bytes) + units_of(RECORD_DEFINITION_MAX) <= CHUNK_UNITS;
+}
+
+/* This thread's chunk with that room. NULL: counted as lost. */
 static inline record_chunk *record_room(record_hand *hand, recorder *r, size_t bytes)
 {
-    record_chunk *chunk = hand->chunk;
-    return chunk != NULL && chunk->used + units_of(bytes) + units_of(RECORD_DEFINITION_MAX) <= CHUNK_UNITS
-               ? chunk
-               : record_next_chunk(hand, r);
+    return record_has_room(hand->chunk, bytes) ? hand->chunk : record_next_chunk(hand, r);
 }
 
 static inline loom_str definition_text(const record_definition *d, unsigned i)
