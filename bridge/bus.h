@@ -54,6 +54,9 @@ typedef struct bus_ops {
     void (*frame)(bus *b, bus_port *port, const frame *f);
     /* A trace that is to be kept, for all that is elsewhere on the bus. */
     void (*keep)(bus *b, const frame_keep *f);
+    /* Of all that deliver() brought the port, so many the agent's connection has taken: they are not lost when this process is
+     * killed. Only of ports whose handlers confirm. NULL: the bus does not count them. */
+    void (*sent)(bus *b, bus_port *port, uint64_t messages);
 } bus_ops;
 
 struct bus {

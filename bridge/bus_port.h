@@ -23,6 +23,8 @@ typedef struct bus_handlers {
      * before this returns. LOOM_ECANCELED: an operator ends it; the same. LOOM_EEXPIRED: the agent has been silent for long and nobody has ended its session; it may be.
      * Only from a broker in the same process, from the loop. NULL: it stays. */
     void (*ended)(void *user, loom_status why);
+    /* Messages have arrived when bus_ops.sent says so, not when deliver() returns. */
+    bool confirms;
 } bus_handlers;
 
 #endif

@@ -104,6 +104,7 @@ void session_end_doomed(session *s);
 /* What is to be sent; the splices come in between. The owner of the connection calls session_before_send(), seals and empties it, and tells with
  * session_sent(). */
 frame_writer *session_output(session *s);
+/* Taken together: what is appended from here on is not of that backlog. */
 splices session_take_splices(session *s);
 /* How many bytes it is in all. */
 size_t session_unsent(const session *s);

@@ -120,4 +120,4 @@ static void ended(void *user, loom_status why)
 }
 
 const bus_handlers session_bus_handlers = {
-    .deliver = deliver, .pressure = pressure, .call = call, .frame = session_answer, .ended = ended};
+    .deliver = deliver, .pressure = pressure, .call = call, .frame = session_answer, .ended = ended, .confirms = true};

@@ -262,6 +262,7 @@ splices session_take_splices(session *s)
 {
     const splices all = s->spliced;
     s->spliced = (splices){0};
+    s->flying = s->forwarded;
     return all;
 }
 

@@ -119,6 +119,7 @@ struct session {
     uint64_t credit_messages, credit_bytes; /* granted by the agent, totals; UINT64_MAX: it does not count */
     uint64_t granted_bytes;   /* what the bus was told */
     uint64_t forwarded, forwarded_bytes;
+    uint64_t flying;          /* forwarded when out was last taken */
     uint64_t published, published_bytes;
     uint64_t refused;         /* envelopes read, but not published */
     uint64_t publish_granted; /* total bytes the agent may publish */

@@ -104,7 +104,8 @@ static void on_ended(void *user, loom_status why)
 
 static loom_status open_session(bridge_peer *b, uint64_t number, const bus_attach *f)
 {
-    static const bus_handlers handlers = {deliver, on_pressure, on_call, on_port_frame, on_ended};
+    static const bus_handlers handlers = {
+        .deliver = deliver, .pressure = on_pressure, .call = on_call, .frame = on_port_frame, .ended = on_ended};
     if (b->sessions.count >= b->server->options.max_sessions) {
         return LOOM_EFULL;
     }

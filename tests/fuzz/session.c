@@ -167,7 +167,8 @@ static void give_back(bus *base, bus_port *p, uint64_t subscription, const envel
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const bus_ops ops = {attach, detach, grant, publish, call, give_back, say, keep};
+    static const bus_ops ops = {
+        .attach = attach, .detach = detach, .grant = grant, .publish = publish, .call = call, .give_back = give_back, .frame = say, .keep = keep};
     static const session_io io = {on_output, on_ended, others};
     echo_bus echo = {.base = {.ops = &ops, .in_process = true}};
     loop_clock clock = {0};

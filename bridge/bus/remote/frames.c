@@ -21,7 +21,7 @@ static loom_status deliver(bus_remote *b, frame_batch *batch, char reason[FRAME_
             if (port == NULL) { /* it has gone while the message was on its way, which is then lost: not taken */
                 b->stats.undeliverable++;
             } else {
-                b->ledger.taken++;
+                b->ledger.taken += !port->handlers->confirms;
                 port->delivered_messages++;
                 port->delivered_bytes += view.len;
                 port->handlers->deliver(port->user, subscription, &view);

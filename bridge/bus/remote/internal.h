@@ -102,6 +102,7 @@ struct bus_port {
     call_set working; /* calls that the broker gave it, on this connection, without an answer */
     uint64_t granted_messages, granted_bytes;     /* totals since it was attached */
     uint64_t delivered_messages, delivered_bytes;
+    uint64_t sent_messages;                       /* of them, what the agent's connection has taken; only where that is told */
     uint64_t base_messages, base_bytes;           /* delivered when this connection began */
     bool broker_pressing, told_pressing;
     bool due;                                     /* in the list of those that have totals to say; no other field tells */

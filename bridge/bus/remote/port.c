@@ -71,9 +71,18 @@ void remote_port_free(bus_port *port)
     free(port);
 }
 
-static void detach(bus *base, bus_port *port, loom_status why)
+static void sent(bus *base, bus_port *port, uint64_t messages)
 {
     (void)base;
+    const uint64_t from = port->sent_messages > port->base_messages ? port->sent_messages : port->base_messages;
+    if (messages > from) {
+        port->owner->ledger.taken += messages - from;
+        port->sent_messages = messages;
+    }
+}
+
+static void detach(bus *base, bus_port *port, loom_status why)
+{
     if (port == NULL) {
         return;
     }
@@ -81,6 +90,7 @@ static void detach(bus *base, bus_port *port, loom_status why)
     if (w != NULL) {
         remote_port_wrote(port, frame_put_outcome(w, FRAME_BYE, &(frame_outcome){.status = (uint64_t)why}));
     }
+    sent(base, port, port->delivered_messages); /* what has not left yet is its agent's loss, no matter when we end */
     number_table_remove(&port->owner->ports, port->session);
     remote_port_free(port);
 }
@@ -326,4 +336,4 @@ static void give_back(bus *base, bus_port *port, uint64_t subscription, const en
     }
 }
 
-const bus_ops remote_ops = {attach, detach, grant, publish, call, give_back, on_frame, keep};
+const bus_ops remote_ops = {attach, detach, grant, publish, call, give_back, on_frame, keep, sent};

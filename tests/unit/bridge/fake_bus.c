@@ -181,7 +181,8 @@ static void give_back(bus *base, bus_port *p, uint64_t subscription, const envel
 
 void fake_bus_init(fake_bus *b)
 {
-    static const bus_ops ops = {attach, detach, grant, publish, call, give_back, say, keep_trace};
+    static const bus_ops ops = {
+        .attach = attach, .detach = detach, .grant = grant, .publish = publish, .call = call, .give_back = give_back, .frame = say, .keep = keep_trace};
     memset(b, 0, sizeof *b);
     b->base.ops = &ops;
 }

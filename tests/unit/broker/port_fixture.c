@@ -147,7 +147,8 @@ void test_cores_destroy(broker_cores *cores)
 
 loom_status test_port_open_without_credit(test_port *p, const broker_cores *cores, const char *agent, uint32_t heartbeat_ms)
 {
-    static const bus_handlers handlers = {on_deliver, on_pressure, on_call, on_frame, on_ended};
+    static const bus_handlers handlers = {
+        .deliver = on_deliver, .pressure = on_pressure, .call = on_call, .frame = on_frame, .ended = on_ended};
     memset(p, 0, sizeof *p);
     return port_open(cores, &p->handle, &(directory_about){
         .agent = str_of(agent), .bridge = STR("here"), .heartbeat_ms = heartbeat_ms}, &handlers, p);

@@ -196,13 +196,30 @@ static void on_frame(void *user, const frame *f)
     }
 }
 
+static void attach(test_port *p, bus *base, const char *agent, const bus_handlers *handlers)
+{
+    *p = (test_port){.base = base};
+    assert_status(LOOM_OK, base->ops->attach(base, &p->port, &(bus_agent){
+        .id = str_of(agent), .software = STR("test/1"), .heartbeat_ms = 15000, .peer = "somewhere"}, handlers, p));
+}
+
 void agent_attach(test_port *p, bus *base, const char *agent)
 {
     static const bus_handlers handlers = {
         .deliver = on_deliver, .pressure = on_pressure, .call = on_call, .frame = on_frame};
-    *p = (test_port){.base = base};
-    assert_status(LOOM_OK, base->ops->attach(base, &p->port, &(bus_agent){
-        .id = str_of(agent), .software = STR("test/1"), .heartbeat_ms = 15000, .peer = "somewhere"}, &handlers, p));
+    attach(p, base, agent, &handlers);
+}
+
+void agent_attach_confirming(test_port *p, bus *base, const char *agent)
+{
+    static const bus_handlers handlers = {
+        .deliver = on_deliver, .pressure = on_pressure, .call = on_call, .frame = on_frame, .confirms = true};
+    attach(p, base, agent, &handlers);
+}
+
+void agent_confirm(test_port *p, uint64_t messages)
+{
+    p->base->ops->sent(p->base, p->port, messages);
 }
 
 void agent_detach(test_port *p)

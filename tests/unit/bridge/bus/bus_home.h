@@ -82,6 +82,9 @@ typedef struct test_port {
 } test_port;
 
 void agent_attach(test_port *p, bus *base, const char *agent);
+/* One that says how many messages its connection has taken, with agent_confirm(). */
+void agent_attach_confirming(test_port *p, bus *base, const char *agent);
+void agent_confirm(test_port *p, uint64_t messages);
 void agent_detach(test_port *p);
 /* Asks, and waits for the answer. */
 loom_status agent_subscribe(bus_home *h, test_port *p, uint64_t id, const char *filter, loom_qos qos, uint32_t queue);

@@ -303,6 +303,14 @@ static void a_bridge_is_idle_once_nothing_waits_for_its_agents_at_the_broker(voi
     assert_int_equal(w->reader.delivered, 30);
 }
 
+static uint64_t lost_with_its_bridge(world *w)
+{
+    home_close_bridge(&w->home, w->bridge, 1000);
+    w->bridge = NULL;
+    home_until(&w->home, bus_server_get_stats(w->home.server).bridges == 0);
+    return bus_server_get_stats(w->home.server).unconfirmed;
+}
+
 static void what_comes_for_a_session_that_has_ended_counts_as_lost(void **state)
 {
     world *w = *state;
@@ -311,10 +319,41 @@ static void what_comes_for_a_session_that_has_ended_counts_as_lost(void **state)
     agent_publish(&w->sensor, "a", 0);
     agent_detach(&w->reader); /* leaves with the message, and is read after it */
     home_until(&w->home, bus_remote_get_stats(w->bridge).undeliverable == 1);
-    home_close_bridge(&w->home, w->bridge, 1000);
-    w->bridge = NULL;
-    home_until(&w->home, bus_server_get_stats(w->home.server).bridges == 0);
-    assert_int_equal(bus_server_get_stats(w->home.server).unconfirmed, 1);
+    assert_int_equal(lost_with_its_bridge(w), 1);
+}
+
+static void what_an_agents_connection_has_not_taken_counts_as_lost(void **state)
+{
+    world *w = *state;
+    test_port slow;
+    agent_attach_confirming(&slow, bus_remote_bus(w->bridge), "slow");
+    agent_grant(&slow, 100);
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &slow, 1, "a", LOOM_QOS_BATCHED, 0));
+    for (unsigned i = 0; i < 10; i++) {
+        agent_publish(&w->sensor, "a", 0);
+    }
+    home_until(&w->home, slow.delivered == 10);
+    agent_confirm(&slow, 4);
+    agent_confirm(&slow, 7);
+    assert_int_equal(lost_with_its_bridge(w), 3);
+}
+
+static void what_another_broker_sent_is_not_confirmed_to_this_one(void **state)
+{
+    world *w = *state;
+    test_port slow;
+    agent_attach_confirming(&slow, bus_remote_bus(w->bridge), "slow");
+    agent_grant(&slow, 100);
+    assert_status(LOOM_OK, agent_subscribe(&w->home, &slow, 1, "a", LOOM_QOS_BATCHED, 0));
+    agent_publish(&w->sensor, "a", 0);
+    home_until(&w->home, slow.delivered == 1);
+    home_restart(&w->home);
+    home_until(&w->home, bus_remote_get_stats(w->bridge).attachments == 2);
+    agent_publish(&w->sensor, "a", 0);
+    agent_publish(&w->sensor, "a", 0);
+    home_until(&w->home, slow.delivered == 3);
+    agent_confirm(&slow, 2);
+    assert_int_equal(lost_with_its_bridge(w), 1);
 }
 
 static void after_a_restart_publishes_wait_for_the_subscribers_of_other_bridges(void **state)
@@ -593,6 +632,8 @@ int main(void)
         IN_WORLD(an_agent_on_another_bridge_replaces_its_older_session),
         IN_WORLD(a_bridge_is_idle_once_nothing_waits_for_its_agents_at_the_broker),
         IN_WORLD(what_comes_for_a_session_that_has_ended_counts_as_lost),
+        IN_WORLD(what_an_agents_connection_has_not_taken_counts_as_lost),
+        IN_WORLD(what_another_broker_sent_is_not_confirmed_to_this_one),
         IN_WORLD(after_a_restart_publishes_wait_for_the_subscribers_of_other_bridges),
         IN_WORLD(what_a_session_has_published_is_held_after_it_has_left),
         IN_WORLD(closing_sends_what_waits_first),
