@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tracer's process: orders from loom, and waiting. Orders come over a socket, while it waits for its tracees in waitpid();
  * so whoever sends one also sends SIGUSR1 until it is answered, and a timer ends the wait twice a second, so that it sees
- * that loom is gone (SIGKILL sends no word). */
+ * that loom is gone (SIGKILL sends no word). When tracees are so busy that there is no wait to end, it looks between their
+ * stops. */
 #include "trace/process/syscalls/tracer.h"
 
 #include <errno.h>
@@ -18,7 +19,10 @@
 #include "base/descriptors.h"
 #include "trace/process/syscalls/caller.h"
 
-enum { LOOK_AROUND_US = 500000 };
+enum {
+    LOOK_AROUND_US = 500000,
+    STOPS_BETWEEN_ORDERS = 64 /* a system call for so many stops, each of which takes several */
+};
 
 static void on_signal(int number)
 {
@@ -107,6 +111,7 @@ static bool has_tracees(const tracer *t)
 
 static void wait_for_tracees(tracer *t)
 {
+    unsigned stops = 0;
     set_timer(true);
     while (has_tracees(t)) {
         int status;
@@ -116,6 +121,9 @@ static void wait_for_tracees(tracer *t)
             t->current = WIFSTOPPED(status) ? tid : 0;
             tracer_on_status(t, tid, status);
             t->current = 0;
+            if (++stops % STOPS_BETWEEN_ORDERS == 0) {
+                hear(t, MSG_DONTWAIT);
+            }
         } else if (errno == EINTR) {
             hear(t, MSG_DONTWAIT);
         } else {
