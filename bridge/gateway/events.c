@@ -75,9 +75,15 @@ static void grant(listener *l)
 
 static void on_taken(sse *s)
 {
-    if (s->out.bytes.len == 0) { /* what has come meanwhile is to leave first */
-        grant((listener *)s);
+    listener *l = (listener *)s;
+    bus *up = s->gateway->options.bus;
+    if (s->out.bytes.len > 0) { /* what has come meanwhile is to leave first */
+        return;
     }
+    if (l->port != NULL && up->ops->sent != NULL) {
+        up->ops->sent(up, l->port, l->delivered);
+    }
+    grant(l);
 }
 
 /* ---- what the bus brings ---- */
@@ -145,7 +151,7 @@ static void ended(void *user, loom_status why)
     }
 }
 
-static const bus_handlers handlers = {.deliver = deliver, .call = on_call, .frame = on_frame, .ended = ended};
+static const bus_handlers handlers = {.deliver = deliver, .call = on_call, .frame = on_frame, .ended = ended, .confirms = true};
 
 /* ---- the request ---- */
 

@@ -12,10 +12,10 @@ from hostile import IN_BROKER, OWN_PROCESS, Agent, HostileTest, in_both_homes, m
 
 
 class Counter:
-    """Reads a link away in a thread, as fast as it comes, and counts the events in it afterwards."""
+    """Reads a socket away in a thread, as fast as it comes. Afterwards: how many events of the link were in that."""
 
-    def __init__(self, link):
-        self.sock, self.pieces, self.over = link.sock, [], False
+    def __init__(self, sock):
+        self.sock, self.pieces, self.over = sock, [], False
         self.sock.settimeout(0.2)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
@@ -37,11 +37,14 @@ class Counter:
     def size(self):
         return sum(map(len, list(self.pieces)))
 
-    def events(self):
-        """How many have come. The session must be over, or quiet."""
+    def bytes(self):
+        """All that has come. The session must be over, or quiet."""
         self.over = True
         self.thread.join(10)
-        data, at, count = b"".join(self.pieces), 0, 0
+        return b"".join(self.pieces)
+
+    def events(self):
+        data, at, count = self.bytes(), 0, 0
         while at + 4 <= len(data) and at + 4 + (length := struct.unpack_from(">I", data, at)[0]) <= len(data):
             if data[at + 5] == wire.DELIVER:
                 form = data[at + 6]
@@ -51,15 +54,29 @@ class Counter:
         return count
 
 
+class Listener(Counter):
+    """The same of the gateway's server-sent events. In HTTP/1.0 nothing is in between."""
+
+    def __init__(self, home):
+        host, port = home.url_of("http").removeprefix("http://").split(":")
+        sock = socket.create_connection((host, int(port)))
+        sock.sendall(b"GET /v1/events/flow?qos=batched HTTP/1.0\r\nHost: %s\r\n\r\n" % host.encode())
+        super().__init__(sock)
+        wait_until(lambda: self.size() > 0, "it is subscribed")
+
+    def events(self):
+        return sum(b"\ndata:" in event for event in self.bytes().split(b"\n\n")[:-1])
+
+
 class Bridge(HostileTest):
     """loom-bridge ends while messages for its agents are on their way at full rate."""
     kind = OWN_PROCESS
 
-    def ended(self, end):
-        """(lost, counted as lost) between the EventBus and an agent behind the bridge."""
+    def ended(self, end, listener=False):
+        """(lost, counted as lost) between the EventBus and an agent behind the bridge, or a listener of its gateway."""
         self.unsanitized()
-        home = self.home(spans=False)
-        counter = Counter(self.agent(home, "receiver").subscribe("flow").link)
+        home = self.home(spans=False, listen=("ipc", "http"))
+        counter = Listener(home) if listener else Counter(self.agent(home, "receiver").subscribe("flow").link.sock)
         start_agent(home, "emitter", f"ipc://{home.folder}/broker.sock", "emitter", 0)
         wait_until(lambda: counter.size() > 5_000_000, "messages flow")
         end(home)
@@ -70,6 +87,10 @@ class Bridge(HostileTest):
 
     def test_what_is_lost_when_it_is_killed_is_counted(self):
         lost, counted = self.ended(lambda home: home.kill(home.bridge))
+        self.right(lost <= counted, f"kill -9: lost {lost}, counted {counted}")
+
+    def test_what_its_gateway_loses_when_it_is_killed_is_counted(self):
+        lost, counted = self.ended(lambda home: home.kill(home.bridge), listener=True)
         self.right(lost <= counted, f"kill -9: lost {lost}, counted {counted}")
 
     def test_what_is_lost_when_it_is_stopped_is_counted(self):
@@ -192,7 +213,7 @@ class Lost:
     def arrived(self, end):
         """Everything has arrived when the connection ends. (sent, counted as lost)"""
         home = self.home(spans=False)
-        counter = Counter(self.agent(home, "receiver").subscribe("flow").link)
+        counter = Counter(self.agent(home, "receiver").subscribe("flow").link.sock)
         emitter = start_agent(home, "emitter", home.url, "emitter", 2000)
         wait_until(lambda: "emitted" in emitter.out, "all is emitted")
         wait_until(lambda: home.stats()["eventbus"]["published"] >= 2000, "all is published")
