@@ -47,7 +47,7 @@ static loom_status print_json(span_range trace)
     regrouping_init(&r);
     pb_init(&json, NULL, 0, JSON_MAX);
     for (size_t i = 0; i < trace.count; i++) {
-        regrouping_add(&r, trace.spans[i].otlp.span, trace.spans[i].otlp.resource, trace.spans[i].otlp.scope);
+        regrouping_add(&r, &trace.spans[i].otlp);
     }
     loom_status st = regrouping_finish(&r, &request);
     if (st == LOOM_OK) {

@@ -5,21 +5,26 @@
 #define LOOM_TRACE_COLLECT_REGROUP_H
 
 #include "trace/otlp/protobuf_write.h"
+#include "trace/otlp/read.h"
 
-#include <loom/status.h>
+/* Bytes within what has been written. */
+typedef struct regrouped {
+    size_t at, len;
+} regrouped;
 
 typedef struct regrouping {
     pb_buf out;
     size_t resource_spans, scope_spans; /* marks of the open messages */
-    size_t resource, scope;             /* where their bytes lie in out */
-    size_t resource_len, scope_len;
+    regrouped resource, resource_schema_url, scope, scope_schema_url; /* of theirs */
     bool open;
 } regrouping;
 
 void regrouping_init(regrouping *r);
 void regrouping_fini(regrouping *r);
-/* The encoded messages are copied. A lack of memory shows in regrouping_finish(). */
-void regrouping_add(regrouping *r, loom_bytes span, loom_bytes resource, loom_bytes scope);
+/* The encoded messages are copied, and the schema URLs with them. A lack of memory shows in regrouping_finish(). */
+void regrouping_add(regrouping *r, const otlp_span *span);
+/* Orders spans so that few groups are made of them: by resource, scope, and their schema URLs. */
+int regrouping_compare(const otlp_span *left, const otlp_span *right);
 /* The encoded request, valid until fini. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status regrouping_finish(regrouping *r, loom_bytes *request);
 

@@ -156,7 +156,7 @@ static void add_block(adding *a, const part *p)
         if (!sl->is_new[sl->by_id[i]]) {
             continue;
         }
-        regrouping_add(&r, span->span, span->resource, span->scope);
+        regrouping_add(&r, span);
         if (span->resource.data != resource.data) {
             a->status = digest_put(&a->s->digest, store_service_key, otlp_resource_string(span->resource, "service.name"));
             resource = span->resource;

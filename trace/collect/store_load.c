@@ -48,21 +48,11 @@ loom_status store_blocks_read(store_blocks *b, sqlite3_int64 number, span_list *
 
 /* ---- load ---- */
 
-static int compare_bytes(loom_bytes a, loom_bytes b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_groups(const void *left, const void *right)
 {
     const otlp_span *a = &((const trace_span *)left)->otlp;
     const otlp_span *b = &((const trace_span *)right)->otlp;
-    int order = compare_bytes(a->resource, b->resource);
-    if (order == 0) {
-        order = compare_bytes(a->scope, b->scope);
-    }
+    const int order = regrouping_compare(a, b);
     return order != 0 ? order : (a->start_unix_ns > b->start_unix_ns) - (a->start_unix_ns < b->start_unix_ns);
 }
 
@@ -74,8 +64,7 @@ static loom_status add_regrouped(span_list *to, const span_list *from, size_t co
     qsort(from->items, count, sizeof *from->items, compare_groups);
     regrouping_init(&r);
     for (size_t i = 0; i < count && !r.out.failed; i++) {
-        const otlp_span *span = &from->items[i].otlp;
-        regrouping_add(&r, span->span, span->resource, span->scope);
+        regrouping_add(&r, &from->items[i].otlp);
     }
     loom_status st = regrouping_finish(&r, &request);
     if (st == LOOM_OK) {

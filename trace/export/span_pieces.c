@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { HEADS_MAX = 4 * (1 + PB_VARINT_MAX) }; /* of the four messages around a span's bytes */
+enum { HEADS_MAX = 7 * (1 + PB_VARINT_MAX) }; /* of a span, and of the messages and schema URLs around it */
 #define KEEP_MAX (1024u * 1024u)              /* bytes kept for the next request */
 
 typedef struct cutter {
@@ -53,6 +53,9 @@ static void open_resource(cutter *c, const otlp_span *span)
 {
     c->resource_mark = pb_open(&c->p->bytes, REQUEST_RESOURCE_SPANS);
     pb_bytes_field(&c->p->bytes, RESOURCE_SPANS_RESOURCE, span->resource.data, span->resource.len);
+    if (span->resource_schema_url.len > 0) {
+        pb_string_field(&c->p->bytes, RESOURCE_SPANS_SCHEMA_URL, span->resource_schema_url);
+    }
     open_scope(c, span);
 }
 
@@ -91,7 +94,8 @@ static bool add(void *user, const otlp_span *span)
 {
     cutter *c = user;
     span_pieces *p = c->p;
-    const size_t around = HEADS_MAX + span->resource.len + span->scope.len + span->scope_schema_url.len;
+    const size_t around = HEADS_MAX + span->resource.len + span->resource_schema_url.len + span->scope.len +
+                          span->scope_schema_url.len;
     if (around + span->span.len > c->max) {
         p->too_large++;
         return true;

@@ -176,7 +176,9 @@ static void open_resource(json_put_walk *w, const otlp_span *span)
 {
     put(w->out, "{\"resource\":{\"attributes\":[");
     otlp_read_resource_attrs(span->resource, json_put_attr, w->out);
-    put(w->out, "]},\"scopeSpans\":[");
+    put(w->out, "]}");
+    json_put_text_field(w->out, "schemaUrl", span->resource_schema_url);
+    put(w->out, ",\"scopeSpans\":[");
 }
 
 static bool visit_span(void *user, const otlp_span *span)

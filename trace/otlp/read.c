@@ -117,33 +117,43 @@ typedef struct walk {
     bool stopped;
 } walk;
 
-/* They may come after the spans that they are of, so they are looked for first. */
-static bool find_scope(loom_bytes scope_spans, loom_bytes *scope, loom_bytes *schema_url)
+/* What a list of spans says of all of them. */
+typedef struct list_head {
+    loom_bytes of; /* the Resource, or the InstrumentationScope */
+    loom_bytes schema_url;
+} list_head;
+
+/* ResourceSpans and ScopeSpans have it under the same numbers. It may come after the spans that it is of, so it is looked for
+ * first; the last field counts, as protobuf readers take it. False: malformed. */
+static bool find_head(loom_bytes list, list_head *head)
 {
-    pb_cursor c = pb_cursor_on(scope_spans);
+    _Static_assert((int)RESOURCE_SPANS_RESOURCE == (int)SCOPE_SPANS_SCOPE &&
+                   (int)RESOURCE_SPANS_SCHEMA_URL == (int)SCOPE_SPANS_SCHEMA_URL, "one reader for both");
+    pb_cursor c = pb_cursor_on(list);
     pb_field f;
-    *scope = *schema_url = (loom_bytes){0};
+    *head = (list_head){0};
     while (pb_next(&c, &f)) {
-        if (pb_is(&f, SCOPE_SPANS_SCOPE, PB_LENGTH)) {
-            *scope = f.bytes;
-        } else if (pb_is(&f, SCOPE_SPANS_SCHEMA_URL, PB_LENGTH)) {
-            *schema_url = f.bytes;
+        if (pb_is(&f, RESOURCE_SPANS_RESOURCE, PB_LENGTH)) {
+            head->of = f.bytes;
+        } else if (pb_is(&f, RESOURCE_SPANS_SCHEMA_URL, PB_LENGTH)) {
+            head->schema_url = f.bytes;
         }
     }
     return !c.bad;
 }
 
-static bool walk_scope_spans(walk *w, loom_bytes resource_spans, loom_bytes resource, loom_bytes scope_spans)
+static bool walk_scope_spans(walk *w, loom_bytes resource_spans, const list_head *resource, loom_bytes scope_spans)
 {
-    loom_bytes scope, schema_url;
-    if (!find_scope(scope_spans, &scope, &schema_url)) {
+    list_head scope;
+    if (!find_head(scope_spans, &scope)) {
         return false;
     }
     pb_cursor c = pb_cursor_on(scope_spans);
     pb_field f;
     while (!w->stopped && pb_next(&c, &f)) {
         if (pb_is(&f, SCOPE_SPANS_SPANS, PB_LENGTH)) {
-            otlp_span span = {.resource = resource, .scope = scope, .scope_schema_url = as_text(schema_url), .span = f.bytes,
+            otlp_span span = {.resource = resource->of, .resource_schema_url = as_text(resource->schema_url), .scope = scope.of,
+                              .scope_schema_url = as_text(scope.schema_url), .span = f.bytes,
                               .resource_spans = resource_spans.data, .scope_spans = scope_spans.data};
             if (!read_span(&span)) {
                 return false;
@@ -156,14 +166,14 @@ static bool walk_scope_spans(walk *w, loom_bytes resource_spans, loom_bytes reso
 
 static bool walk_resource_spans(walk *w, loom_bytes resource_spans)
 {
-    loom_bytes resource;
-    if (!find_message(resource_spans, RESOURCE_SPANS_RESOURCE, &resource)) {
+    list_head resource;
+    if (!find_head(resource_spans, &resource)) {
         return false;
     }
     pb_cursor c = pb_cursor_on(resource_spans);
     pb_field f;
     while (!w->stopped && pb_next(&c, &f)) {
-        if (pb_is(&f, RESOURCE_SPANS_SCOPE_SPANS, PB_LENGTH) && !walk_scope_spans(w, resource_spans, resource, f.bytes)) {
+        if (pb_is(&f, RESOURCE_SPANS_SCOPE_SPANS, PB_LENGTH) && !walk_scope_spans(w, resource_spans, &resource, f.bytes)) {
             return false;
         }
     }

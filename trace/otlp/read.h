@@ -32,7 +32,7 @@ typedef struct otlp_span {
     uint32_t dropped_attributes, dropped_events, dropped_links;
     loom_bytes resource; /* encoded Resource message */
     loom_bytes scope;    /* encoded InstrumentationScope message */
-    loom_str scope_schema_url;
+    loom_str resource_schema_url, scope_schema_url; /* empty: absent */
     loom_bytes span;     /* the encoded Span message itself */
     const uint8_t *resource_spans, *scope_spans; /* where the messages around it begin: tells which spans are together */
 } otlp_span;

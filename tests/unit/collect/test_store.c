@@ -102,6 +102,46 @@ static void stored_trace_is_loaded_as_it_came(void **state)
     close_fixture(f);
 }
 
+static void assert_schema_urls(const char *resource, const char *scope, const otlp_span *span)
+{
+    assert_true(str_is(span->resource_schema_url, resource));
+    assert_true(str_is(span->scope_schema_url, scope));
+}
+
+/* OTLP, ResourceSpans.schema_url and ScopeSpans.schema_url. All else of the two is the same. */
+static void schema_urls_stay_with_their_spans(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{\"resourceSpans\":["
+        "{\"schemaUrl\":\"r1\",\"scopeSpans\":[{\"schemaUrl\":\"s1\",\"spans\":[{\"name\":\"a\",\"startTimeUnixNano\":\"1\","
+        "\"traceId\":\"01010101010101010101010101010101\",\"spanId\":\"0000000000000001\"}]},"
+        "{\"spans\":[{\"name\":\"b\",\"startTimeUnixNano\":\"2\","
+        "\"traceId\":\"01010101010101010101010101010101\",\"spanId\":\"0000000000000002\"}]}]},"
+        "{\"scopeSpans\":[{\"schemaUrl\":\"s1\",\"spans\":[{\"name\":\"c\",\"startTimeUnixNano\":\"3\","
+        "\"traceId\":\"01010101010101010101010101010101\",\"spanId\":\"0000000000000003\"}]}]}]}";
+    fixture *f = open_fixture(0);
+    char problem[OTLP_JSON_PROBLEM_SIZE];
+    store_receipt receipt;
+    pb_buf request;
+    pb_init(&request, NULL, 0, 1 << 16);
+    assert_status(LOOM_OK, otlp_from_json(&request, str_of(json), problem));
+    assert_status(LOOM_OK, store_add(f->db, (loom_bytes){request.data, request.len}, &receipt));
+    pb_fini(&request);
+    uint8_t id[LOOM_TRACE_ID_SIZE];
+    span_list loaded;
+    memset(id, 1, sizeof id);
+    span_list_init(&loaded);
+    assert_status(LOOM_OK, store_load(f->db, id, &loaded));
+    span_list_sort(&loaded);
+    assert_int_equal(3, loaded.count);
+    assert_schema_urls("r1", "s1", &loaded.items[0].otlp);
+    assert_schema_urls("r1", "", &loaded.items[1].otlp);
+    assert_schema_urls("", "s1", &loaded.items[2].otlp);
+    span_list_fini(&loaded);
+    close_fixture(f);
+}
+
 static void span_delivered_twice_is_stored_once(void **state)
 {
     (void)state;
@@ -839,6 +879,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stored_trace_is_loaded_as_it_came),
+        cmocka_unit_test(schema_urls_stay_with_their_spans),
         cmocka_unit_test(span_delivered_twice_is_stored_once),
         cmocka_unit_test(spans_without_ids_are_rejected_and_the_others_stored),
         cmocka_unit_test(a_trace_is_loaded_as_far_as_the_limits_let),

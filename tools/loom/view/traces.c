@@ -141,8 +141,7 @@ static void write_trace(view_job *job, const span_list *list, uint64_t total)
     pb_init(&json, NULL, 0, JSON_MAX);
     regrouping_init(&r);
     for (size_t i = 0; i < list->count; i++) {
-        const otlp_span *span = &list->items[i].otlp;
-        regrouping_add(&r, span->span, span->resource, span->scope);
+        regrouping_add(&r, &list->items[i].otlp);
     }
     loom_status st = regrouping_finish(&r, &request);
     st = st == LOOM_OK ? otlp_json_request(&json, request) : st;
