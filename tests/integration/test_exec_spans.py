@@ -203,6 +203,17 @@ links=[dict(trace_id='4bf92f3577b34da6a3ce929d0e0e4736', span_id='00f067aa0ba902
         self.counted(collected=0, unsampled=1)
 
 
+class Settings(CollectTest):
+    def test_a_batch_that_is_larger_than_the_queue_is_told(self):
+        done = self.run_exec("true", OTEL_BSP_MAX_EXPORT_BATCH_SIZE="100000")
+        self.assertIn(b"loom exec: a batch of 100000 spans is more than may wait", done.stderr)
+        self.assertEqual(1, len(self.spans()))
+
+    def test_a_file_that_cannot_be_written_is_told(self):
+        done = self.run_exec("true", LOOM_SPANS_FILE="/no/such/folder/spans.jsonl")
+        self.assertIn(b"loom exec: cannot open the spans file: /no/such/folder/spans.jsonl", done.stderr)
+
+
 class Refused(CollectTest):
     def test_what_is_wrong_is_counted_by_reason_and_told_once(self):
         bad = ["trace_id=...", "span_id=...", "span_id='0' * 16", "name=...", "name=''", "start_time='yesterday'",

@@ -22,7 +22,9 @@ static void on_bad_variable(void *user, const char *text)
 static void on_export_error(void *user, const char *text)
 {
     exec_trace *t = user;
-    if (t->asked_for && !atomic_exchange(&t->export_failed, true)) {
+    if (atomic_load(&t->opening)) { /* about settings */
+        (void)command_fail(t->command, "%s", text);
+    } else if (t->asked_for && !atomic_exchange(&t->export_failed, true)) {
         (void)command_fail(t->command, "the trace is not exported: %s", text);
     }
 }
@@ -126,8 +128,10 @@ bool exec_trace_open(exec_trace *t, const command *c, const options *o, int *exi
     set_sizes(&with, options_has(o, "syscalls") || options_has(o, "pid"));
     t->queue_size = with.max_queue_size;
     /* What leaves is masked whatever the environment says: command lines hold secrets, and nobody reads them before. */
+    atomic_store(&t->opening, true);
     const loom_status st = tracing_open(&t->tracing, &with,
                                         &(tracing_identity){.service = options_value(o, "service"), .name = "loom-exec", .masked = true});
+    atomic_store(&t->opening, false);
     if (st != LOOM_OK) {
         (void)command_fail(t->command, "the command is not traced: %s", loom_status_text(st));
     }

@@ -29,6 +29,7 @@ typedef struct exec_trace {
     size_t queue_size;
     uint32_t flush_ms;
     bool asked_for;            /* a receiver was named: report it if it cannot be reached */
+    atomic_bool opening;       /* what on_error hears is about settings */
     atomic_bool export_failed; /* reported once */
 } exec_trace;
 
