@@ -102,7 +102,8 @@ loom_status settings_load_otel_log_level(settings *s, problems *list)
 {
     static const struct {
         const char *otel, *level;
-    } levels[] = {{"none", "error"}, {"error", "error"}, {"warn", "warn"}, {"info", "info"}, {"debug", "debug"}};
+    } levels[] = {{"none", "error"}, {"off", "error"},    {"fatal", "error"}, {"error", "error"}, {"warn", "warn"},
+                  {"warning", "warn"}, {"info", "info"}, {"debug", "debug"}, {"trace", "debug"}, {"all", "debug"}};
     static const config_place place = {.source = CONFIG_FROM_ENV, .severity = PROBLEM_WARNING, .name = "OTEL_LOG_LEVEL"};
     const loom_str given = str_trim(str_of(getenv(place.name)));
     const size_t key = config_find(&s->config, str_of("log"), str_of("level"));

@@ -67,6 +67,16 @@ static bool parse_number(uint32_t *out, loom_str text)
     return text.len > 0;
 }
 
+const char *env_instead(const env_names *names, size_t i, const char *instead)
+{
+    for (i++; i < ENV_NAMES_MAX && names->name[i] != NULL; i++) {
+        if (env_get(names->name[i]) != NULL) {
+            return names->name[i];
+        }
+    }
+    return instead;
+}
+
 bool env_read_number(uint32_t *out, const env_names *names, uint32_t min, env_fault fault, const env_report *report)
 {
     for (size_t i = 0; i < ENV_NAMES_MAX && names->name[i] != NULL; i++) {
@@ -79,7 +89,7 @@ bool env_read_number(uint32_t *out, const env_names *names, uint32_t min, env_fa
             *out = value;
             return true;
         }
-        env_report_value(report, v.name, str_of(v.value), fault.fault, fault.instead);
+        env_report_value(report, v.name, str_of(v.value), fault.fault, env_instead(names, i, fault.instead));
     }
     return false;
 }
@@ -98,7 +108,7 @@ bool env_read_choice(size_t *out, const env_names *names, const char *const *cho
                 return true;
             }
         }
-        env_report_value(report, v.name, str_of(v.value), fault.fault, fault.instead);
+        env_report_value(report, v.name, str_of(v.value), fault.fault, env_instead(names, i, fault.instead));
     }
     return false;
 }

@@ -37,8 +37,10 @@ env_variable env_first(const env_names *names);
 /* What a reader says of a value that makes no sense. */
 typedef struct env_fault {
     const char *fault;   /* "is no number of spans" */
-    const char *instead; /* "512" */
+    const char *instead; /* "512", when no weaker variable is set */
 } env_fault;
+/* What counts when names->name[i] makes no sense: the next one that is set, else instead. */
+const char *env_instead(const env_names *names, size_t i, const char *instead);
 
 /* false: none is set to something that makes sense, and *out is as it was. */
 bool env_read_number(uint32_t *out, const env_names *names, uint32_t min, env_fault fault, const env_report *report);

@@ -95,7 +95,7 @@ static const char *read_file(reader *r, const env_names *names, const char *inst
             return path;
         }
         if (path != NULL) {
-            env_report_value(r->report, names->name[i], str_of(path), "is no file that can be read", instead);
+            env_report_value(r->report, names->name[i], str_of(path), "is no file that can be read", env_instead(names, i, instead));
         }
     }
     return NULL;
@@ -309,8 +309,10 @@ static void read_log_spans(reader *r)
 static bool is_disabled(reader *r)
 {
     static const env_names otel = {{"OTEL_SDK_DISABLED"}}, enabled_name = {{"TRACING_ENABLED"}};
+    const char *weaker = enabled_name.name[0];
     bool disabled = false, enabled = true;
-    if (!env_read_bool(&disabled, &otel, "false", r->report) && env_read_bool(&enabled, &enabled_name, "true", r->report)) {
+    if (!env_read_bool(&disabled, &otel, env_get(weaker) != NULL ? weaker : "false", r->report) &&
+        env_read_bool(&enabled, &enabled_name, "true", r->report)) {
         disabled = !enabled;
     }
     return disabled;
@@ -318,11 +320,14 @@ static bool is_disabled(reader *r)
 
 static void read_log_level(reader *r)
 {
-    static const env_names names = {{"OTEL_LOG_LEVEL"}};
-    static const char *const choices[] = {"none", "error", "warn", "info", "debug", NULL};
-    size_t at = 3;
-    (void)env_read_choice(&at, &names, choices, (env_fault){"is none of none, error, warn, info, debug", "info"}, r->report);
-    r->out->complaints = at == 0 ? LOOM_COMPLAINTS_NONE : at == 1 ? LOOM_COMPLAINTS_LOSSES : LOOM_COMPLAINTS_ALL;
+    static const char name[] = "OTEL_LOG_LEVEL";
+    const char *text = env_get(name);
+    loom_severity level = LOOM_SEVERITY_INFO;
+    if (text != NULL && !loom_severity_parse(&level, str_trim(str_of(text)))) {
+        env_report_value(r->report, name, str_of(text), "is none of none, error, warn, info, debug", "info");
+    }
+    r->out->complaints = level == LOOM_SEVERITY_OFF ? LOOM_COMPLAINTS_NONE :
+                         level >= LOOM_SEVERITY_ERROR ? LOOM_COMPLAINTS_LOSSES : LOOM_COMPLAINTS_ALL;
 }
 
 /* False: the SDK is disabled, and nothing else counts. */

@@ -37,6 +37,6 @@ const char *loom_severity_name(loom_severity severity)
 loom_severity loom_severity_from_env(void)
 {
     loom_severity severity = LOOM_SEVERITY_INFO;
-    (void)loom_severity_parse(&severity, str_of(getenv("OTEL_LOG_LEVEL")));
+    (void)loom_severity_parse(&severity, str_trim(str_of(getenv("OTEL_LOG_LEVEL"))));
     return severity;
 }

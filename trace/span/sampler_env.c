@@ -40,6 +40,14 @@ static bool read_kind(loom_sampler_kind *kind, const env_report *report)
     return true;
 }
 
+/* Of the other samplers none has one: whoever gave it wanted something else. */
+static void report_unused(env_variable v, const env_report *report)
+{
+    if (v.value != NULL) {
+        env_report_value(report, v.name, str_of(v.value), "is for a ratio or a rate, and OTEL_TRACES_SAMPLER names neither", "no argument");
+    }
+}
+
 loom_sampler sampler_from_env(const env_report *report)
 {
     static const char no_ratio[] = "is no number from 0 to 1";
@@ -51,9 +59,12 @@ loom_sampler sampler_from_env(const env_report *report)
         sampler.ratio = argument(arg, report, 1.0, 1.0, no_ratio, "1");
     } else if (sampler.kind == LOOM_SAMPLER_RATE_LIMITED || sampler.kind == LOOM_SAMPLER_PARENTBASED_RATE_LIMITED) {
         sampler.per_second = argument(arg, report, 1e9, RATE_DEFAULT, "is no number of traces a second", "100");
-    } else if (!named && rate.value != NULL) {
-        sampler.kind = LOOM_SAMPLER_PARENTBASED_RATIO;
-        sampler.ratio = argument(rate, report, 1.0, 1.0, no_ratio, "1");
+    } else {
+        report_unused(arg, report);
+        if (!named && rate.value != NULL) {
+            sampler.kind = LOOM_SAMPLER_PARENTBASED_RATIO;
+            sampler.ratio = argument(rate, report, 1.0, 1.0, no_ratio, "1");
+        }
     }
     return sampler;
 }

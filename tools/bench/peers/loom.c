@@ -48,7 +48,7 @@ static void set_environment(const bench_site *site, const char *sink_url)
     setenv("LOOM_TELEMETRY_AUTO", tracing == TRACING_OFF ? "0" : "1", 1);
     setenv("OTEL_TRACES_EXPORTER", exporter_of(site, "an agent"), 1);
     setenv("OTEL_TRACES_SAMPLER", samplers[tracing], 1);
-    setenv("OTEL_TRACES_SAMPLER_ARG", tracing == TRACING_PERCENT ? "0.01" : "1", 1);
+    setenv("OTEL_TRACES_SAMPLER_ARG", tracing == TRACING_PERCENT ? "0.01" : "", 1);
     setenv("LOOM_TRACE_RECORDER", tracing == TRACING_RECORDER ? "on" : "off", 1);
     unsetenv("LOOM_SPANS_FILE");
     if (exports(site)) {
