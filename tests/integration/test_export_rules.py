@@ -65,6 +65,8 @@ TABLE = [
         exported(6), [6, 6], protocols=HTTP, at_least_s=0.25),
     Row("is throttled for longer than a batch may take", [Answer(http=503, headers={"Retry-After": "3600"}, grpc=14, retry_s=3600)],
         exported(0, failed=6), [6], environment={"OTEL_BSP_EXPORT_TIMEOUT": 2000}, at_most_s=2),
+    Row("is throttled for a century", [Answer(http=429, headers={"Retry-After": "3155760000"}, grpc=14, retry_s=3155760000)],
+        exported(0, failed=6), [6], environment={"OTEL_BSP_EXPORT_TIMEOUT": 2000}, at_most_s=2),
     Row("says nonsense of when", [Answer(http=429, headers={"Retry-After": "-5 o'clock"}, grpc=14), OK], exported(6), [6, 6],
         at_least_s=0.25),
     Row("is busy twice", [Answer(http=503, grpc=14), Answer(http=503, grpc=14), OK], exported(6), [6, 6, 6], at_least_s=0.25),

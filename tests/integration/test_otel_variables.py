@@ -276,6 +276,8 @@ def headers(test, name):
             test.assertNotIn("secret", outcome.err)
             traced(sent_to(collector, protocol_name, **dict(zip(both("HEADERS"), ("a=general", "b=traces")))))
             test.assertEqual((False, True), tuple(key in collector.requests[1].headers for key in "ab"))
+            traced(sent_to(collector, protocol_name, **{name: "x-empty=,c=d"}))
+            test.assertEqual(("", "d"), tuple(collector.requests[2].headers[key] for key in ("x-empty", "c")))
 
 
 @tries(*both("TIMEOUT"))

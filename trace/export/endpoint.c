@@ -35,8 +35,10 @@ static char *traces_path(const char *base)
 
 static loom_status set_path(const curl_library *curl, CURLU *url, const loom_span_processor_options *options)
 {
-    if (options->exporter == LOOM_EXPORTER_OTLP_GRPC) {
-        return curl->url_set(url, CURLUPART_PATH, GRPC_PATH, 0) == CURLUE_OK ? LOOM_OK : LOOM_ENOMEM;
+    if (options->exporter == LOOM_EXPORTER_OTLP_GRPC) { /* the method's path and nothing else */
+        return curl->url_set(url, CURLUPART_PATH, GRPC_PATH, 0) == CURLUE_OK &&
+               curl->url_set(url, CURLUPART_QUERY, NULL, 0) == CURLUE_OK &&
+               curl->url_set(url, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK ? LOOM_OK : LOOM_ENOMEM;
     }
     if (options->endpoint_is_exact) {
         return LOOM_OK;

@@ -130,7 +130,8 @@ static void judge(otlp_exporter *e, bool in_time, CURLcode code, export_result *
     }
     curl_off_t retry_after = 0; /* seconds, also when the header was a date */
     (void)e->curl->easy_getinfo(e->easy, CURLINFO_RETRY_AFTER, &retry_after);
-    uint64_t retry_after_ms = retry_after > 0 && retry_after < INT32_MAX ? (uint64_t)retry_after * 1000u : 0;
+    const curl_off_t bounded = retry_after < INT32_MAX ? retry_after : INT32_MAX;
+    const uint64_t retry_after_ms = bounded > 0 ? (uint64_t)bounded * 1000u : 0;
     (e->body.grpc ? otlp_judge_grpc : otlp_judge_http)(&e->response, status, retry_after_ms, result);
     name_receiver(e, result);
 }
@@ -185,8 +186,8 @@ static bool add_user_header(void *user, const char *key, const char *value)
     if (!otlp_header_valid(key, value)) {
         return true;
     }
-    char *line;
-    if (asprintf(&line, "%s: %s", key, value) < 0) {
+    char *line; /* "key:" would take a header away, "key;" is one without a value */
+    if (asprintf(&line, value[0] != '\0' ? "%s: %s" : "%s;%s", key, value) < 0) {
         walk->failed = true;
         return false;
     }

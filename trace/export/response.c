@@ -67,8 +67,9 @@ static void read_duration(otlp_response *r, loom_bytes duration)
             nanos = f.value;
         }
     }
-    if (seconds <= RETRY_DELAY_MAX_S && nanos < 1000000000u) {
-        r->retry_delay_ms = seconds * 1000u + nanos / 1000000u;
+    if (seconds <= INT64_MAX && nanos < 1000000000u) { /* else it is negative, or no duration */
+        const uint64_t bounded = seconds < RETRY_DELAY_MAX_S ? seconds : RETRY_DELAY_MAX_S;
+        r->retry_delay_ms = bounded * 1000u + nanos / 1000000u;
     }
 }
 

@@ -5,6 +5,8 @@
 #include "trace/export/exporter.h"
 #include "trace/export/variables.h"
 
+#include <loom/log.h>
+
 #include <stdlib.h>
 
 static int clear_environment(void **state)
@@ -178,6 +180,87 @@ static void every_value_that_makes_no_sense_is_told_with_what_is_used(void **sta
     loom_telemetry_check_env(hear, &t);
     assert_non_null(strstr(t.text, "OTEL_SDK_DISABLED: \"1\" is neither true nor false; using false\n"));
     assert_non_null(strstr(t.text, "OTEL_TRACES_SAMPLER_ARG: \"half\" is no number from 0 to 1; using 1\n"));
+}
+
+static void what_is_used_instead_is_the_weaker_variable_that_is_set(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *bad, *weaker, *value, *told;
+    } vectors[] = {
+        {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/xml", "OTEL_EXPORTER_OTLP_PROTOCOL", "http/json",
+         "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: \"http/xml\" is none of grpc, http/protobuf, http/json; using OTEL_EXPORTER_OTLP_PROTOCOL\n"},
+        {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1s", "OTEL_EXPORTER_OTLP_TIMEOUT", "5",
+         "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: \"1s\" is no whole number of milliseconds; using OTEL_EXPORTER_OTLP_TIMEOUT\n"},
+        {"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/no/file", "OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null",
+         "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: \"/no/file\" is no file that can be read; using OTEL_EXPORTER_OTLP_CERTIFICATE\n"},
+        {"OTEL_SDK_DISABLED", "yes", "TRACING_ENABLED", "false",
+         "OTEL_SDK_DISABLED: \"yes\" is neither true nor false; using TRACING_ENABLED\n"},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        heard t = {.count = 0};
+        (void)clear_environment(NULL);
+        setenv(vectors[i].name, vectors[i].bad, 1);
+        setenv(vectors[i].weaker, vectors[i].value, 1);
+        loom_telemetry_check_env(hear, &t);
+        assert_string_equal(vectors[i].told, t.text);
+    }
+}
+
+/* OpenTelemetry, environment variables: the argument "will only be used if OTEL_TRACES_SAMPLER is set", and "invalid or
+ * unrecognized input MUST be logged". */
+static void an_argument_that_no_sampler_reads_is_told(void **state)
+{
+    (void)state;
+    static const char *const samplers[] = {"", "always_on", "parentbased_always_off", "no such sampler"};
+    setenv("OTEL_TRACES_SAMPLER_ARG", "0.5", 1);
+    for (size_t i = 0; i < sizeof samplers / sizeof *samplers; i++) {
+        heard t = {.count = 0};
+        setenv("OTEL_TRACES_SAMPLER", samplers[i], 1);
+        loom_telemetry_check_env(hear, &t);
+        assert_non_null(strstr(t.text, "OTEL_TRACES_SAMPLER_ARG: \"0.5\" is for a ratio or a rate, and OTEL_TRACES_SAMPLER names neither; "
+                                       "using no argument\n"));
+    }
+    heard t = {.count = 0};
+    setenv("OTEL_TRACES_SAMPLER", "TraceIdRatio", 1);
+    loom_telemetry_check_env(hear, &t);
+    assert_int_equal(0, t.count);
+}
+
+/* The logger and the broker know the same names. */
+static void every_name_of_a_log_level_is_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *level;
+        loom_complaints complaints;
+        loom_severity severity;
+    } vectors[] = {
+        {"trace", LOOM_COMPLAINTS_ALL, LOOM_SEVERITY_TRACE},    {" Warning ", LOOM_COMPLAINTS_ALL, LOOM_SEVERITY_WARN},
+        {"ERROR", LOOM_COMPLAINTS_LOSSES, LOOM_SEVERITY_ERROR}, {"fatal", LOOM_COMPLAINTS_LOSSES, LOOM_SEVERITY_FATAL},
+        {"off", LOOM_COMPLAINTS_NONE, LOOM_SEVERITY_OFF},       {"None", LOOM_COMPLAINTS_NONE, LOOM_SEVERITY_OFF},
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        const char *bad;
+        setenv("OTEL_LOG_LEVEL", vectors[i].level, 1);
+        assert_int_equal(vectors[i].complaints, from_env(&bad).complaints);
+        assert_null(bad);
+        assert_int_equal(vectors[i].severity, loom_severity_from_env());
+    }
+}
+
+/* gRPC: "Path → "/" Service-Name "/" {method name}", whatever the endpoint has behind its port. */
+static void a_grpc_endpoint_is_its_host_and_port(void **state)
+{
+    (void)state;
+    static const char *const endpoints[] = {"http://h:1/v1/traces", "http://h:1?q=1", "http://h:1/p?q=1#f", "http://h:1/#f"};
+    for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++) {
+        char *made;
+        const loom_span_processor_options o = {.exporter = LOOM_EXPORTER_OTLP_GRPC, .endpoint = endpoints[i]};
+        assert_status(LOOM_OK, endpoint_url(&made, &o));
+        assert_string_equal("http://h:1/opentelemetry.proto.collector.trace.v1.TraceService/Export", made);
+        free(made);
+    }
 }
 
 /* What is plain is read here, and what is not by libcurl, to which a scheme in capitals leads. */
@@ -659,6 +742,10 @@ int main(void)
         CLEARED(nonsense_is_ignored_with_a_warning),
         CLEARED(names_are_read_in_any_case),
         CLEARED(every_value_that_makes_no_sense_is_told_with_what_is_used),
+        CLEARED(what_is_used_instead_is_the_weaker_variable_that_is_set),
+        CLEARED(an_argument_that_no_sampler_reads_is_told),
+        CLEARED(every_name_of_a_log_level_is_known),
+        CLEARED(a_grpc_endpoint_is_its_host_and_port),
         CLEARED(plain_endpoints_are_read_as_libcurl_reads_them),
         CLEARED(host_and_port_are_an_endpoint),
         CLEARED(an_endpoint_without_a_scheme_is_secure_unless_it_is_here),

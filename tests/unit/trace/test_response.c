@@ -113,6 +113,26 @@ static void an_exhausted_receiver_is_asked_for_halves_only_when_it_is_the_size(v
     }
 }
 
+/* google.protobuf.Duration has signed seconds; a receiver that asks for days is not asked again at once. */
+static void a_delay_is_kept_within_a_day(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *details; /* google.rpc.Status: details { RetryInfo { retry_delay } } */
+        uint64_t delay_ms;
+    } vectors[] = {
+        {"GjMKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8SBwoFCJDOpQE", 86400000},       /* 2,713,360 s */
+        {"GjkKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8SDQoLCP///////////wE", 0},     /* -1 s */
+    };
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        char head[300];
+        (void)snprintf(head, sizeof head, "grpc-status: 14\ngrpc-status-details-bin: %s", vectors[i].details);
+        const export_result result = judge(head, "", 0, 200, true);
+        assert_int_equal(EXPORT_RETRY, result.outcome);
+        assert_int_equal(vectors[i].delay_ms, result.retry_after_ms);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +141,7 @@ int main(void)
         cmocka_unit_test(the_content_type_says_how_to_read_a_success),
         cmocka_unit_test(a_message_without_rejected_spans_is_a_warning),
         cmocka_unit_test(an_exhausted_receiver_is_asked_for_halves_only_when_it_is_the_size),
+        cmocka_unit_test(a_delay_is_kept_within_a_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
