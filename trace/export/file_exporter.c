@@ -91,11 +91,12 @@ static void file_close(exporter *self)
     free(e);
 }
 
-/* A regular file is opened for reading, too, to see how it ends; a pipe must not be, or it would never break. */
+/* A regular file is opened for reading, too, to see how it ends; a pipe must not be, or it would never break. One that nobody
+ * reads cannot be opened: to wait for a reader would keep the program. */
 static int open_to_append(const char *path)
 {
     struct stat info;
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
     if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
         int both = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
         if (both >= 0) {

@@ -44,7 +44,7 @@ static bool read_kind(loom_sampler_kind *kind, const env_report *report)
 static void report_unused(env_variable v, const env_report *report)
 {
     if (v.value != NULL) {
-        env_report_value(report, v.name, str_of(v.value), "is for a ratio or a rate, and OTEL_TRACES_SAMPLER names neither", "no argument");
+        env_report_value(report, v.name, str_of(v.value), "is for samplers by ratio or by rate alone", "no argument");
     }
 }
 

@@ -218,8 +218,7 @@ static void an_argument_that_no_sampler_reads_is_told(void **state)
         heard t = {.count = 0};
         setenv("OTEL_TRACES_SAMPLER", samplers[i], 1);
         loom_telemetry_check_env(hear, &t);
-        assert_non_null(strstr(t.text, "OTEL_TRACES_SAMPLER_ARG: \"0.5\" is for a ratio or a rate, and OTEL_TRACES_SAMPLER names neither; "
-                                       "using no argument\n"));
+        assert_non_null(strstr(t.text, "OTEL_TRACES_SAMPLER_ARG: \"0.5\" is for samplers by ratio or by rate alone; using no argument\n"));
     }
     heard t = {.count = 0};
     setenv("OTEL_TRACES_SAMPLER", "TraceIdRatio", 1);

@@ -135,6 +135,17 @@ static void a_pipe_gets_its_lines_too(void **state)
     close(fd);
 }
 
+/* It would wait for one for as long as it takes, and the program with it. */
+static void a_pipe_that_nobody_reads_is_not_opened(void **state)
+{
+    fixture *f = *state;
+    exporter *second;
+    assert_int_equal(0, unlink(f->path));
+    assert_int_equal(0, mkfifo(f->path, 0600));
+    assert_status(LOOM_EIO, file_exporter_open(&second, f->path));
+    assert_null(second);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_file, close_file)
 
 int main(void)
@@ -143,6 +154,7 @@ int main(void)
         TEST(what_a_full_disk_took_of_a_line_is_taken_back),
         TEST(a_line_does_not_begin_behind_half_a_line_of_somebody_else),
         TEST(a_pipe_gets_its_lines_too),
+        TEST(a_pipe_that_nobody_reads_is_not_opened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
