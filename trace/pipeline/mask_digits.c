@@ -91,7 +91,7 @@ typedef enum word_says { SAYS_NOTHING, SAYS_NEUTRAL, SAYS_CARD, SAYS_PHONE, SAYS
 
 static const struct {
     word_says says;
-    const char *words[48]; /* the rest is NULL */
+    const char *words[56]; /* the rest is NULL */
 } contexts[] = {
     {SAYS_NEUTRAL, {"number", "numbers", "num", "no", "nr", "nummer", "is", "was", "the", "new", "old", "value", "holder", "insurance"}},
     {SAYS_CARD, {"card", "cards", "cc", "creditcard", "credit", "debit", "visa", "mastercard", "amex", "pan", "kreditkarte", "cardnumber", "kartennummer"}},
@@ -103,7 +103,7 @@ static const struct {
                     "produktnummer", "part", "partno", "pn",        "order",   "orders",  "bestellung", "bestellnummer", "bestellnr", "invoice",
                     "rechnung", "rechnungsnummer", "ref", "reference", "isbn", "ean",     "upc",       "gtin",  "asin",    "serial",
                     "batch",   "lot",     "model",   "version", "build",   "ticket",  "case",      "tracking", "id",   "ids",
-                    "epoch",   "timestamp", "ts",    "kundennummer", "kundennr", "auftrag"}},
+                    "epoch",   "timestamp", "ts",    "kundennummer", "kundennr", "auftrag", "section", "chapter"}},
 };
 
 static word_says what_says(loom_str word)

@@ -227,19 +227,54 @@ mask_hit mask_phone_international(const mask_place *p, size_t prefix_len)
     return n.good > 0 ? (mask_hit){p->at, n.good, "[phone]"} : (mask_hit){0};
 }
 
+/* ---- an area code in parentheses ---- */
+
 /* "(415) 555-2671" */
+static unsigned nanp_in_parentheses(const mask_digits *n)
+{
+    mask_digits rest = *n;
+    for (unsigned i = 1; i < n->groups; i++) {
+        rest.group[i - 1] = n->group[i];
+        rest.separator[i - 1] = n->separator[i];
+    }
+    rest.groups = n->groups - 1;
+    const bool shaped = digits_have_shape(&rest, "34", '-') || digits_have_shape(&rest, "34", ' ') || digits_have_shape(&rest, "34", '.');
+    return shaped && n->group[0].digits == 3 && n->text.data[n->from] >= '2' ? 3 : 0;
+}
+
+/* The code, and the groups behind it as if a space were between. */
+static bool read_area(mask_digits *n, const mask_place *p)
+{
+    const size_t from = p->at + 1, run = run_of(p->text, from, is_digit), close = from + run;
+    size_t len;
+    if (run < 2 || run > 6 || char_at(p->text, close) != ')') {
+        return false;
+    }
+    const char separator = digits_separator(p->text, close + 1, &len);
+    digits_read(n, p, close + 1 + (separator != '\0' ? len : 0));
+    if (n->groups == 0 || n->groups == GROUPS_MAX || n->group[0].digits == 0) {
+        return false;
+    }
+    memmove(n->group + 1, n->group, n->groups * sizeof n->group[0]);
+    memmove(n->separator + 1, n->separator, n->groups);
+    n->groups++;
+    n->group[0].begin = n->from = from;
+    n->group[0].end = close;
+    n->group[0].digits = (unsigned)run;
+    n->separator[0] = ' ';
+    n->context = mask_context_of(p, p->at);
+    return true;
+}
+
+/* "(415) 555-2671", "(020) 7946 0958", "(030) 1234567" */
 mask_hit mask_phone_in_parentheses(const mask_place *p)
 {
-    const loom_str text = p->text;
-    const mask_hit nothing = {0};
-    const size_t close = p->at + 4;
-    if (run_of(text, p->at + 1, is_digit) != 3 || char_at(text, close) != ')' || text.data[p->at + 1] < '2') {
-        return nothing;
-    }
-    size_t len;
-    const char separator = digits_separator(text, close + 1, &len);
     mask_digits n;
-    digits_read(&n, p, close + 1 + (separator != '\0' ? len : 0));
-    const bool shaped = digits_have_shape(&n, "34", '-') || digits_have_shape(&n, "34", ' ') || digits_have_shape(&n, "34", '.');
-    return shaped && !is_plain_word(char_at(text, n.group[1].end)) ? (mask_hit){p->at, n.group[1].end, "[phone]"} : nothing;
+    if (!read_area(&n, p)) {
+        return (mask_hit){0};
+    }
+    unsigned groups = nanp_in_parentheses(&n);
+    groups = groups > 0 ? groups : n.context == CONTEXT_PHONE ? named_groups(&n) : n.context == CONTEXT_ARTICLE ? 0 : national_groups(&n);
+    return groups > 1 && !is_plain_word(char_at(p->text, n.group[groups - 1].end))
+               ? (mask_hit){p->at, n.group[groups - 1].end, "[phone]"} : (mask_hit){0};
 }

@@ -41,7 +41,7 @@ enum {
                                        YAML, XML, source code, HTTP headers and command lines (password=…, password: …,
                                        {'api_key': …}, --token …, Authorization: …, curl -u user:…). true, null and the like stay */
     LOOM_MASK_MAIL = 1 << 1,        /* [mail] an address, also with %40 */
-    LOOM_MASK_PHONE = 1 << 2,       /* [phone] +49 30 1234567, 0049…, %2B49…, (415) 555-2671, 415-555-2671, 030 1234567,
+    LOOM_MASK_PHONE = 1 << 2,       /* [phone] +49 30 1234567, 0049…, %2B49…, (415) 555-2671, 415-555-2671, (030) 1234567,
                                        01.23.45.67.89; any that is called one (tel 4155552671), none that is called an article */
     LOOM_MASK_CARD = 1 << 3,        /* [card] 14 to 19 digits, whole or in the groups that are printed on cards, of a known
                                        issuer, with a right check digit (ISO/IEC 7812-1) */
