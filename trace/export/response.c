@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "trace/export/response.h"
 
+#include "base/hex.h"
 #include "base/str.h"
 #include "trace/export/request_body.h"
 #include "trace/export/response_json.h"
@@ -145,6 +146,20 @@ static void copy_message(char *to, size_t size, loom_str from)
     to[n] = '\0';
 }
 
+/* gRPC, "Status-Message → Percent-Encoded": what is no escape stays as it is. */
+static void copy_encoded(char *to, size_t size, loom_str from)
+{
+    char decoded[256];
+    size_t len = 0;
+    for (size_t i = 0; i < from.len && len < sizeof decoded; i++) {
+        uint8_t byte;
+        const bool escape = from.data[i] == '%' && from.len - i > 2 && hex_decode_any_case(&byte, from.data + i + 1, 1);
+        decoded[len++] = escape ? (char)byte : from.data[i];
+        i += escape ? 2 : 0;
+    }
+    copy_message(to, size, (loom_str){decoded, len});
+}
+
 static int parse_grpc_status(loom_str text)
 {
     int value = 0;
@@ -168,7 +183,7 @@ void otlp_response_header(otlp_response *r, loom_str line)
     if (str_is_any_case(name, "grpc-status")) {
         r->grpc_status = parse_grpc_status(value);
     } else if (str_is_any_case(name, "grpc-message")) {
-        copy_message(r->grpc_message, sizeof r->grpc_message, value);
+        copy_encoded(r->grpc_message, sizeof r->grpc_message, value);
     } else if (str_is_any_case(name, "grpc-status-details-bin")) {
         read_status_details(r, value);
     } else if (str_is_any_case(name, "content-type")) {

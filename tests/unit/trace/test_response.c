@@ -102,6 +102,7 @@ static void an_exhausted_receiver_is_asked_for_halves_only_when_it_is_the_size(v
         {"grpc-status: 8\ngrpc-message: gRPC message exceeds maximum size 4194304: 5000000", EXPORT_TOO_LARGE},
         {"grpc-status: 8\ngrpc-message: Received message exceeds the maximum configured message size.", EXPORT_TOO_LARGE},
         {"grpc-status: 11\ngrpc-message: Error, decoded message length too large: found 5 bytes", EXPORT_TOO_LARGE},
+        {"grpc-status: 8\ngrpc-message: received%20message%20larger%20than%20max", EXPORT_TOO_LARGE},
         {"grpc-status: 11\ngrpc-message: gone", EXPORT_RETRY},
         {"grpc-status: 8\ngrpc-message: too many requests", EXPORT_FAILED},
         {"grpc-status: 8", EXPORT_FAILED},
@@ -111,6 +112,13 @@ static void an_exhausted_receiver_is_asked_for_halves_only_when_it_is_the_size(v
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
         assert_int_equal(vectors[i].outcome, judge(vectors[i].head, "", 0, 200, true).outcome);
     }
+}
+
+static void a_message_of_grpc_is_percent_encoded(void **state)
+{
+    (void)state;
+    const export_result result = judge("grpc-status: 8\ngrpc-message: 100%25 of it%0ais gone%zz%2", "", 0, 200, true);
+    assert_string_equal("the receiver answered gRPC status 8: 100% of it?is gone%zz%2", result.message);
 }
 
 /* google.protobuf.Duration has signed seconds; a receiver that asks for days is not asked again at once. */
@@ -141,6 +149,7 @@ int main(void)
         cmocka_unit_test(the_content_type_says_how_to_read_a_success),
         cmocka_unit_test(a_message_without_rejected_spans_is_a_warning),
         cmocka_unit_test(an_exhausted_receiver_is_asked_for_halves_only_when_it_is_the_size),
+        cmocka_unit_test(a_message_of_grpc_is_percent_encoded),
         cmocka_unit_test(a_delay_is_kept_within_a_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
