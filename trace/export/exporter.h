@@ -38,6 +38,7 @@ typedef struct exporter_ops {
     void (*prepare)(exporter *self);   /* what the first send() would do first, earlier; NULL: nothing */
     void (*reopen)(exporter *self);    /* the file was moved away: goes on in a new one; NULL: there is no file */
     void (*interrupt)(exporter *self); /* makes a running send() look at its deadline again */
+    void (*lost)(exporter *self, uint64_t spans); /* how many of all, after the last send(); NULL: it tells nobody */
     void (*close)(exporter *self);
 } exporter_ops;
 struct exporter {

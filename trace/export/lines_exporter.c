@@ -10,9 +10,11 @@
 #include "trace/otlp/json.h"
 #include "trace/otlp/read.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <loom/baggage.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@
 #define LINE_MAX_SIZE 262144u /* bytes, marker and line feed included */
 #define BATCH_MAX_SIZE (64u * 1024u * 1024u)
 #define ROOM_POLL_MS 50
+#define PIPE_MAX (1024 * 1024) /* bytes that a pipe may be made to hold; what /proc/sys/fs/pipe-max-size usually is */
 #define DEPTH_MAX 8u
 #define MESSAGE_MAX 1024u /* bytes of a status message in a line that is short of room */
 
@@ -304,25 +307,38 @@ static size_t next_write(const uint8_t *data, size_t len)
     return size;
 }
 
-static bool write_lines(lines_exporter *e, export_deadline until, const char **why)
+static bool put_bytes(lines_exporter *e, const uint8_t *data, size_t len, export_deadline until)
 {
-    for (size_t done = 0; done < e->lines.len;) {
-        if (!wait_for_room(until, why)) {
-            return false;
-        }
-        if (e->torn && stream_write(STDERR_FILENO, (const uint8_t *)"\n", 1, until) != 1) {
-            *why = "standard error cannot be written";
-            return false;
-        }
+    if (e->torn && stream_write(STDERR_FILENO, (const uint8_t *)"\n", 1, until) != 1) {
+        return false;
+    }
+    const size_t done = stream_write(STDERR_FILENO, data, len, until);
+    e->torn = done > 0 && done < len;
+    return done == len;
+}
+
+/* How many bytes of whole lines were written. */
+static size_t write_lines(lines_exporter *e, export_deadline until, const char **why)
+{
+    size_t done = 0;
+    while (done < e->lines.len && wait_for_room(until, why)) {
         const size_t size = next_write(e->lines.data + done, e->lines.len - done);
-        e->torn = stream_write(STDERR_FILENO, e->lines.data + done, size, until) != size;
-        if (e->torn) {
+        if (!put_bytes(e, e->lines.data + done, size, until)) {
             *why = "standard error cannot be written";
-            return false;
+            break;
         }
         done += size;
     }
-    return true;
+    return done;
+}
+
+static uint64_t count_lines(const uint8_t *data, size_t len)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < len; i++) {
+        count += data[i] == '\n';
+    }
+    return count;
 }
 
 static void lines_send(exporter *self, loom_bytes request, export_deadline until, export_result *result)
@@ -331,11 +347,25 @@ static void lines_send(exporter *self, loom_bytes request, export_deadline until
     const char *why = "out of memory";
     pb_rollback(&e->lines, 0);
     const loom_status st = otlp_read_request(request, put_span, e);
-    if (st == LOOM_OK && !e->lines.failed && write_lines(e, until, &why)) {
+    const size_t done = st == LOOM_OK && !e->lines.failed ? write_lines(e, until, &why) : 0;
+    if (st == LOOM_OK && !e->lines.failed && (done > 0 || e->lines.len == 0)) {
         result->outcome = EXPORT_OK;
-        return;
+        result->rejected = count_lines(e->lines.data + done, e->lines.len - done);
     }
-    (void)snprintf(result->message, sizeof result->message, "loom/stderr: %s", st != LOOM_OK ? loom_status_text(st) : why);
+    if (result->outcome != EXPORT_OK || result->rejected > 0) {
+        (void)snprintf(result->message, sizeof result->message, "loom/stderr: %s", st != LOOM_OK ? loom_status_text(st) : why);
+    }
+}
+
+/* A pipe that is full is made larger for it, since nobody writes to it later. */
+static void lines_lost(exporter *self, uint64_t spans)
+{
+    static const atomic_uint_fast64_t now = 0;
+    char line[96];
+    const int len = snprintf(line, sizeof line, "__LOOM_TRACE_ERROR__: %llu spans lost: standard error was not read\n",
+                             (unsigned long long)spans);
+    (void)fcntl(STDERR_FILENO, F_SETPIPE_SZ, PIPE_MAX);
+    (void)put_bytes((lines_exporter *)self, (const uint8_t *)line, (size_t)len, (export_deadline){0, &now});
 }
 
 /* ---- life ---- */
@@ -383,7 +413,7 @@ static loom_status read_defaults(lines_exporter *e)
 
 loom_status lines_exporter_open(exporter **out)
 {
-    static const exporter_ops ops = {.send = lines_send, .close = lines_close};
+    static const exporter_ops ops = {.send = lines_send, .lost = lines_lost, .close = lines_close};
     *out = NULL;
     lines_exporter *e = calloc(1, sizeof *e);
     if (e == NULL) {

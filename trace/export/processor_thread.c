@@ -426,6 +426,15 @@ static void step_back(void)
     }
 }
 
+static void tell_lost(loom_span_processor *p)
+{
+    const loom_span_counts counts = loom_span_processor_counts(p);
+    const uint64_t lost = counts.dropped_full + counts.dropped_failed + counts.dropped_shutdown;
+    if (lost > 0 && p->main->ops->lost != NULL) {
+        p->main->ops->lost(p->main, lost);
+    }
+}
+
 void *processor_thread_main(void *processor)
 {
     loom_span_processor *p = processor;
@@ -439,6 +448,7 @@ void *processor_thread_main(void *processor)
         recycle_written(p);
     }
     discard_staged(p);
+    tell_lost(p);
     pthread_mutex_lock(&p->lock);
     p->finished = true;
     pthread_cond_broadcast(&p->progress);

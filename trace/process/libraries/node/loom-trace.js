@@ -87,13 +87,15 @@ class Output {
   }
 
   flush(waitMs) {
-    let at = 0;
     const lines = this.lines;
-    if (this.lost > 0 && !this.blocked) {
-      lines.push(errorLine(`${this.lost} spans lost: standard error was not read`));
-      this.lost = 0;
-    }
-    while (at < lines.length) {
+    let at = 0;
+    while (at < lines.length || (this.lost > 0 && !this.blocked)) {
+      if (this.lost > 0 && !this.blocked) {
+        if (!this.report()) {
+          break;
+        }
+        continue;
+      }
       let data = lines[at];
       let next = at + 1;
       while (next < lines.length && data.length + lines[next].length <= WRITE_MAX) {
@@ -103,7 +105,9 @@ class Output {
       if (done === 0) {
         break;
       }
-      this.lost += done < data.length ? next - at : 0; // part of them is out
+      if (done < data.length) {
+        this.lost += countSpans(data.slice(data.lastIndexOf('\n', done - 1) + 1)); // the last that is out is torn
+      }
       at = next;
     }
     lines.splice(0, this.gone ? lines.length : at);
@@ -114,27 +118,44 @@ class Output {
     this.writtenMs = performance.now();
   }
 
+  /* Whether the number of those that are lost is written. */
+  report() {
+    const lost = this.gone ? 0 : this.lost;
+    const line = errorLine(`${lost} spans lost: standard error was not read`);
+    if (lost > 0 && this.write(line, 0) < line.length) {
+      return false;
+    }
+    this.lost = 0;
+    return true;
+  }
+
+  /* The end of the process: what can not be written is counted now, or never. A pipe that is full may have room for a short line. */
+  finish() {
+    this.flush(EXIT_WAIT_MS);
+    if (this.lines.length > 0 || this.lost > 0) {
+      this.lost += countSpans(this.lines.join(''));
+      this.lines = [];
+      this.report();
+    }
+  }
+
   /* How many bytes of data have been written. Standard error may be non-blocking, as whoever started us left it. */
   write(data, waitMs) {
-    let done = 0;
+    const prefix = this.torn ? 1 : 0;
+    const out = this.torn ? '\n' + data : data;
     const until = performance.now() + waitMs;
-    if (this.torn) {
-      data = '\n' + data;
-    }
-    while (done < data.length && !this.gone) {
+    let done = 0;
+    this.blocked = false;
+    while (done < out.length && !this.gone && !this.blocked) {
       try {
-        done += fs.writeSync(2, done === 0 ? data : data.slice(done), null, 'latin1');
+        done += fs.writeSync(2, done === 0 ? out : out.slice(done), null, 'latin1');
       } catch (error) {
         this.gone = error.code !== 'EAGAIN' && error.code !== 'EINTR';
-        if (error.code === 'EAGAIN' && !this.waitUntil(done > 0 ? until + READER_WAIT_MS : until)) {
-          this.torn = this.torn || done > 0;
-          this.blocked = true;
-          return done;
-        }
+        this.blocked = error.code === 'EAGAIN' && !this.waitUntil(done > 0 ? until + READER_WAIT_MS : until);
       }
     }
-    this.torn = this.blocked = false;
-    return done;
+    this.torn = done === 0 ? this.torn : done > prefix && done < out.length;
+    return Math.max(0, done - prefix);
   }
 
   /* A moment's sleep; false: it is too late for one. */
@@ -154,6 +175,10 @@ class Output {
 
 const output = new Output();
 
+function countSpans(lines) {
+  return `\n${lines}`.split('\n__LOOM_TRACE__:').length - 1;
+}
+
 function errorLine(text) {
   const plain = String(text).replace(/\s+/g, ' ').replace(/[^\x20-\x7e]/g, '?');
   return `__LOOM_TRACE_ERROR__: ${plain.slice(0, 1000)}\n`;
@@ -172,7 +197,11 @@ function flush() {
   } catch { /* nothing to be done at the end */ }
 }
 
-process.on('exit', flush);
+process.on('exit', () => {
+  try {
+    output.finish();
+  } catch { /* nothing to be done at the end */ }
+});
 
 // ---- JSON ----
 

@@ -51,6 +51,7 @@ WRITE_MAX = 4096  # PIPE_BUF of Linux: what a pipe keeps in one piece
 READER_WAIT_MS = 50
 YIELDS_MAX = 20  # of half a millisecond, to a thread that writes
 EXIT_WAIT_MS = 500
+PIPE_MAX = 1 << 20  # bytes that a pipe may be made to hold on Linux; also what /proc/sys/fs/pipe-max-size usually is
 
 _STATUSES = ("unset", "ok", "error")
 _KINDS = ("internal", "server", "client", "producer", "consumer")
@@ -93,7 +94,7 @@ class _Output:
         if is_root and not self._lines and not self._lost and not self._torn and self._lock.acquire(False):
             try:
                 if self._has_room(0 if self._blocked else READER_WAIT_MS):
-                    self._write(line)
+                    self._put(line)
                     self._written_ns = now_ns
                     return
             finally:
@@ -132,25 +133,56 @@ class _Output:
             if not emptied:
                 return
 
+    def finish(self):
+        """The end of the process: what can not be written is counted now, or never. A pipe that is full is made larger, first
+        for the spans, then for their number."""
+        if not (self._lines or self._lost) or not self._lock.acquire(timeout=EXIT_WAIT_MS / 1000):
+            return
+        try:
+            if not self._write_all(EXIT_WAIT_MS) and not self._gone and _enlarge_pipe(PIPE_MAX // 2):
+                self._write_all(0)
+            if self._lines and not self._gone:
+                self._lost += sum(map(_count_spans, self._lines))
+                self._lines.clear()
+                _enlarge_pipe(PIPE_MAX)
+                self._write_all(0)
+        finally:
+            self._lock.release()
+
     def _write_all(self, wait_ms):
         lines = self._lines
-        while lines:
+        while lines or self._lost:
             if not self._has_room(wait_ms):
                 if self._gone:
                     lines.clear()
-                    self._size = 0
+                    self._size = self._lost = 0
                 return False
-            if self._lost > 0:
-                lines.appendleft(_error_line("%d spans lost: standard error was not read" % self._lost))
-                self._lost = 0
-            data = lines.popleft()
-            if lines:
-                data = self._with_others(data)
-            self._size = self._size - len(data) if lines else 0
-            if not self._write(data):
+            lost = self._lost
+            if lost:
+                done = self._put(_error_line("%d spans lost: standard error was not read" % lost), False)
+                self._lost -= lost if done else 0
+            else:
+                data = lines.popleft()
+                if lines:
+                    data = self._with_others(data)
+                self._size = self._size - len(data) if lines else 0
+                done = self._put(data)
+            if not done:
                 return False
         self._written_ns = time.perf_counter_ns()
         return True
+
+    def _put(self, data, keep=True):
+        """False: not all of it could be written. What is whole then waits (keep), what is torn is lost."""
+        done = self._write(data)
+        if done == len(data):
+            return True
+        if keep and done > 0:
+            self._lost += _count_spans(data[data.rfind(b"\n", 0, done) + 1:])
+        elif keep:
+            self._lines.appendleft(data)
+            self._size += len(data)
+        return False
 
     def _with_others(self, line):
         """line, and those behind it that fit into one write with it."""
@@ -176,24 +208,22 @@ class _Output:
         return bool(events) and not self._gone
 
     def _write(self, data):
-        """False: not all of it could be written."""
-        if self._torn:
-            data = b"\n" + data
+        """How many bytes of it have been written."""
+        was_torn = self._torn
+        out = b"\n" + data if was_torn else data
         self._torn = True  # until all of it is out: an exception of a signal handler may come out of write()
-        size = len(data)
-        while data:
+        done = 0
+        while done < len(out):
             try:
-                data = data[os.write(2, data):]
+                done += os.write(2, out[done:])
             except BlockingIOError:
                 if not self._has_room(READER_WAIT_MS):
-                    self._lost += data.count(b"\n")
-                    self._torn = len(data) < size
-                    return False
+                    break
             except OSError:
                 self._gone = True
-                return False
-        self._torn = False
-        return True
+                break
+        self._torn = was_torn if done == 0 else was_torn < done < len(out)
+        return max(0, done - was_torn)
 
 
 _output = _Output()
@@ -202,6 +232,19 @@ _output = _Output()
 def _error_line(text):
     text = " ".join(text.split()).encode("utf-8", "replace")[:1000].decode("utf-8", "ignore")
     return ("__LOOM_TRACE_ERROR__: %s\n" % text).encode("utf-8")
+
+
+def _count_spans(lines):
+    return (b"\n" + lines).count(b"\n__LOOM_TRACE__:")
+
+
+def _enlarge_pipe(size):
+    """Whether standard error is a pipe that holds more now. Nothing else is changed by this for those who share it."""
+    try:
+        import fcntl
+        return sys.platform == "linux" and fcntl.fcntl(2, 1031, size) >= size  # F_SETPIPE_SZ, which Python has since 3.10
+    except Exception:
+        return False
 
 
 def _complain(text):
@@ -224,7 +267,7 @@ def _after_fork():
     _output.reset()
 
 
-atexit.register(flush)
+atexit.register(lambda: _output.finish())  # a fork makes it another one
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 

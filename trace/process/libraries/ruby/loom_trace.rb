@@ -30,6 +30,7 @@ module LoomTrace
   WRITE_MAX = 4096 # PIPE_BUF of Linux: what a pipe keeps in one piece
   READER_WAIT_S = 0.05
   EXIT_WAIT_S = 0.5
+  PIPE_MAX = 1 << 20 # bytes that a pipe may be made to hold on Linux; also what /proc/sys/fs/pipe-max-size usually is
   NESTED_MAX = 1000 # spans that nobody ends must not pile up
   STATUSES = %w[unset ok error].freeze
   KINDS = %w[internal server client producer consumer].freeze
@@ -45,7 +46,7 @@ module LoomTrace
       @lock = Thread::Mutex.new
       @pid = Process.pid
       @io = nil
-      @first = nil # taken from the lines, but not written
+      @back = [] # taken from the lines, but not written; the first is the last
       @size = 0 # about; exact when there are no lines
       @written_ns = 0
       @lost = 0
@@ -93,6 +94,21 @@ module LoomTrace
       nil
     end
 
+    # The end of the process: what can not be written is counted now, or never. A pipe that is full is made larger, first for the
+    # spans, then for their number.
+    def finish
+      return if @pid != Process.pid || !(waiting? || @lost.positive?) || !lock_within(EXIT_WAIT_S)
+
+      begin
+        write_all(0) if !write_all(EXIT_WAIT_S) && !@gone && enlarge_pipe(PIPE_MAX / 2)
+        count_rest if waiting? && !@gone
+      ensure
+        @lock.unlock
+      end
+    rescue StandardError
+      nil
+    end
+
     def terminal?
       stream.isatty
     rescue SystemCallError
@@ -102,7 +118,7 @@ module LoomTrace
     private
 
     def waiting?
-      !@first.nil? || !@lines.empty?
+      !@back.empty? || !@lines.empty?
     end
 
     def stream
@@ -115,27 +131,72 @@ module LoomTrace
     end
 
     def take
-      line = @first || @lines.pop(true)
-      @first = nil
-      line
+      @back.pop || @lines.pop(true)
     rescue ThreadError
       nil
     end
 
-    def write_all(wait_s)
-      while waiting?
-        return give_up unless room?(wait_s)
+    # Another thread may be writing.
+    def lock_within(wait_s)
+      until_ns = LoomTrace.monotonic_ns + (wait_s * 1e9)
+      until @lock.try_lock
+        return false if LoomTrace.monotonic_ns > until_ns
 
-        if @lost.positive? && @first.nil?
-          @first = error_line("#{@lost} spans lost: standard error was not read")
-          @lost = 0
-        end
-        data = next_lines
-        @size = waiting? ? @size - data.bytesize : 0
-        return false unless write(data)
+        sleep 0.001
+      end
+      true
+    end
+
+    def count_rest
+      while (line = take)
+        @lost += count_spans(line)
+      end
+      enlarge_pipe(PIPE_MAX)
+      write_all(0)
+    end
+
+    def count_spans(lines)
+      "\n#{lines}".scan("\n__LOOM_TRACE__:").size
+    end
+
+    # Whether standard error is a pipe that holds more now. Nothing else is changed by this for those who share it.
+    def enlarge_pipe(size)
+      RUBY_PLATFORM.include?("linux") && stream.fcntl(1031, size) >= size # F_SETPIPE_SZ
+    rescue SystemCallError, IOError, NotImplementedError
+      false
+    end
+
+    def write_all(wait_s)
+      while waiting? || @lost.positive?
+        return give_up unless room?(wait_s)
+        return false unless @lost.positive? ? write_lost(@lost) : write_lines(next_lines)
       end
       @written_ns = LoomTrace.monotonic_ns
       true
+    end
+
+    def write_lost(lost)
+      line = error_line("#{lost} spans lost: standard error was not read").b
+      return false if write(line) < line.bytesize
+
+      @lost -= lost
+      true
+    end
+
+    # False: not all of it could be written. What is whole then waits, what is torn is lost.
+    def write_lines(data)
+      @size = waiting? ? @size - data.bytesize : 0
+      done = write(data)
+      return true if done == data.bytesize
+
+      if done.positive?
+        whole = data.rindex("\n", done - 1)
+        @lost += count_spans(data.byteslice((whole ? whole + 1 : 0)..))
+      else
+        @back << data
+        @size += data.bytesize
+      end
+      false
     end
 
     # As many whole lines as a pipe keeps in one piece; one line, when it is longer.
@@ -143,7 +204,7 @@ module LoomTrace
       data = +"".b
       while (line = take)
         if data.bytesize.positive? && data.bytesize + line.bytesize > WRITE_MAX
-          @first = line
+          @back << line
           break
         end
         data << line.b
@@ -164,35 +225,32 @@ module LoomTrace
     def give_up
       if @gone
         @lines.clear
-        @first = nil
-        @size = 0
+        @back.clear
+        @size = @lost = 0
       end
       false
     end
 
-    # False: not all of it could be written.
+    # How many bytes of it have been written.
     def write(data)
-      data = "\n".b + data if @torn
-      size = data.bytesize
+      prefix = @torn ? 1 : 0
+      out = @torn ? "\n".b + data : data
       @torn = true # until all of it is out
-      until data.empty?
+      done = 0
+      until done == out.bytesize
         begin
-          data = data.byteslice(stream.syswrite(data)..)
+          done += stream.syswrite(done.zero? ? out : out.byteslice(done..))
         rescue Errno::EINTR
           next
         rescue Errno::EAGAIN
-          next if room?(READER_WAIT_S)
-
-          @lost += data.count("\n")
-          @torn = data.bytesize < size
-          return false
+          break unless room?(READER_WAIT_S)
         rescue SystemCallError, IOError
           @gone = true
-          return false
+          break
         end
       end
-      @torn = false
-      true
+      @torn = done.zero? ? prefix == 1 : done > prefix && done < out.bytesize
+      [done - prefix, 0].max
     end
   end
 
@@ -747,5 +805,5 @@ module LoomTrace
   OUTPUT = Output.new
   private_constant :OUTPUT, :Output, :Encoder, :Line
   @tracer = LoomTracer.new
-  at_exit { flush }
+  at_exit { OUTPUT.finish }
 end

@@ -40,6 +40,7 @@ const WRITE_AFTER: Duration = Duration::from_millis(10); // since the last write
 const WRITE_MAX: usize = 4096; // PIPE_BUF of Linux: what a pipe keeps in one piece
 const READER_WAIT_MS: i32 = 50;
 const EXIT_WAIT_MS: i32 = 500;
+const PIPE_MAX: i32 = 1 << 20; // bytes that a pipe may be made to hold on Linux; also what /proc/sys/fs/pipe-max-size usually is
 const NESTED_MAX: u32 = 1000; // spans that nobody ends must not pile up
 const CONTEXT_VARIABLES: [&str; 15] = [
     "TRACEPARENT", "TRACESTATE", "BAGGAGE", "B3", "X_B3_TRACEID", "X_B3_SPANID", "X_B3_PARENTSPANID", "X_B3_SAMPLED",
@@ -67,6 +68,8 @@ mod system {
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         fn poll(fds: *mut PollFd, count: std::os::raw::c_uint, timeout: c_int) -> c_int;
         fn write(fd: c_int, data: *const c_void, size: usize) -> isize;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     }
 
     const POLLOUT: c_short = 4;
@@ -91,6 +94,14 @@ mod system {
         }
     }
 
+    /// Whether standard error is a pipe that holds more now. Nothing else is changed by this for those who share it.
+    pub fn enlarge_pipe(size: i32) -> bool {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return unsafe { fcntl(2, 1031 /* F_SETPIPE_SZ */, size) >= size };
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        return size < 0;
+    }
+
     pub fn write_some(data: &[u8]) -> std::io::Result<usize> {
         let done = unsafe { write(2, data.as_ptr().cast(), data.len()) };
         if done < 0 {
@@ -110,6 +121,9 @@ mod system {
     }
     pub fn has_room(_: i32) -> Option<bool> {
         Some(true)
+    }
+    pub fn enlarge_pipe(_: i32) -> bool {
+        false
     }
     pub fn write_some(data: &[u8]) -> std::io::Result<usize> {
         std::io::stderr().write(data)
@@ -202,8 +216,33 @@ pub fn flush() {
     flush_within(EXIT_WAIT_MS, true);
 }
 
+/// What can not be written is counted now, or never. A pipe that is full is made larger, first for the spans, then for their number.
 extern "C" fn flush_at_exit() {
-    flush();
+    let until = Instant::now() + Duration::from_millis(EXIT_WAIT_MS as u64);
+    let mut writer = loop {
+        match writer() {
+            Some(writer) => break writer,
+            None if Instant::now() > until => return,
+            None => std::thread::sleep(Duration::from_millis(1)), // another thread writes
+        }
+    };
+    if write_all(&mut writer, EXIT_WAIT_MS) || writer.gone {
+        return;
+    }
+    if system::enlarge_pipe(PIPE_MAX / 2) && write_all(&mut writer, 0) {
+        return;
+    }
+    {
+        let mut waiting = waiting();
+        waiting.lost += waiting.lines.iter().map(|line| count_spans(line.as_bytes())).sum::<u64>();
+        waiting.lines.clear();
+    }
+    system::enlarge_pipe(PIPE_MAX);
+    write_all(&mut writer, 0);
+}
+
+fn count_spans(lines: &[u8]) -> u64 {
+    lines.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"__LOOM_TRACE__:")).count() as u64
 }
 
 fn flush_within(wait_ms: i32, now: bool) {
@@ -224,7 +263,11 @@ fn flush_within(wait_ms: i32, now: bool) {
 
 fn write_all(writer: &mut Writer, wait_ms: i32) -> bool {
     loop {
-        if waiting().lines.is_empty() {
+        let (empty, lost) = {
+            let waiting = waiting();
+            (waiting.lines.is_empty(), waiting.lost)
+        };
+        if empty && lost == 0 {
             writer.written = Some(Instant::now());
             return true;
         }
@@ -233,13 +276,38 @@ fn write_all(writer: &mut Writer, wait_ms: i32) -> bool {
                 let mut waiting = waiting();
                 waiting.lines.clear();
                 waiting.size = 0;
+                waiting.lost = 0;
             }
             return false;
         }
-        if !write_data(writer, next_lines()) {
+        if !(if lost > 0 { write_lost(writer, lost) } else { write_lines(writer, next_lines()) }) {
             return false;
         }
     }
+}
+
+fn write_lost(writer: &mut Writer, lost: u64) -> bool {
+    let line = error_line(&format!("{} spans lost: standard error was not read", lost));
+    if write_data(writer, line.as_bytes()) < line.len() {
+        return false;
+    }
+    waiting().lost -= lost;
+    true
+}
+
+/// False: not all of it could be written. What is whole then waits, what is torn is lost.
+fn write_lines(writer: &mut Writer, data: String) -> bool {
+    let size = data.len();
+    let done = write_data(writer, data.as_bytes());
+    let mut waiting = waiting();
+    if done == 0 {
+        waiting.size += size;
+        waiting.lines.insert(0, data);
+    } else if done < size {
+        let whole = data.as_bytes()[..done].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        waiting.lost += count_spans(&data.as_bytes()[whole..]);
+    }
+    done == size
 }
 
 fn has_room(writer: &mut Writer, wait_ms: i32) -> bool {
@@ -250,21 +318,15 @@ fn has_room(writer: &mut Writer, wait_ms: i32) -> bool {
 }
 
 /// As many whole lines as a pipe keeps in one piece; one line, when it is longer.
-fn next_lines() -> Vec<u8> {
+fn next_lines() -> String {
     let mut waiting = waiting();
-    if waiting.lost > 0 {
-        let line = error_line(&format!("{} spans lost: standard error was not read", waiting.lost));
-        waiting.lost = 0;
-        waiting.size += line.len();
-        waiting.lines.insert(0, line);
-    }
-    let mut data = Vec::new();
+    let mut data = String::new();
     let mut count = 0;
     for line in &waiting.lines {
         if count > 0 && data.len() + line.len() > WRITE_MAX {
             break;
         }
-        data.extend_from_slice(line.as_bytes());
+        data.push_str(line);
         count += 1;
     }
     waiting.lines.drain(..count);
@@ -272,30 +334,30 @@ fn next_lines() -> Vec<u8> {
     data
 }
 
-fn write_data(writer: &mut Writer, mut data: Vec<u8>) -> bool {
-    if writer.torn {
-        data.insert(0, b'\n');
-    }
+/// How many bytes of it have been written.
+fn write_data(writer: &mut Writer, data: &[u8]) -> usize {
+    let prefix = usize::from(writer.torn);
+    let joined;
+    let out = if writer.torn {
+        joined = [b"\n", data].concat();
+        &joined[..]
+    } else {
+        data
+    };
     let mut done = 0;
-    while done < data.len() {
-        match system::write_some(&data[done..]) {
+    while done < out.len() {
+        match system::write_some(&out[done..]) {
             Ok(count) => done += count,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                if !has_room(writer, READER_WAIT_MS) {
-                    writer.torn = done > 0 || writer.torn;
-                    waiting().lost += data[done..].iter().filter(|byte| **byte == b'\n').count() as u64;
-                    return false;
-                }
-            }
-            Err(_) => {
-                writer.gone = true;
-                return false;
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && has_room(writer, READER_WAIT_MS) => {}
+            Err(error) => {
+                writer.gone = writer.gone || error.kind() != std::io::ErrorKind::WouldBlock;
+                break;
             }
         }
     }
-    writer.torn = false;
-    true
+    writer.torn = if done == 0 { writer.torn } else { done > prefix && done < out.len() };
+    done.saturating_sub(prefix)
 }
 
 // ---- values ----
