@@ -15,6 +15,8 @@ PODMAN_LIMITS = ("--network=none", "--ulimit=nofile=1024:1024", "--ulimit=nproc=
 class Podman:
     """An engine of its own, with an image of busybox."""
 
+    image = IMAGE
+
     def __init__(self, folder):
         self.args = [f"--root={folder}/store", f"--runroot={folder}/run", "--storage-driver=vfs", "--cgroup-manager=cgroupfs",
                      "--runtime=runc"]
@@ -26,6 +28,17 @@ class Podman:
         """What `loom exec` has to be told to use this engine."""
         return ["--engine=podman", *(f"--engine-arg={argument}" for argument in self.args)]
 
+    def environment(self):
+        """Variables without which its client finds nothing."""
+        return {}
+
+    def commands(self, container):
+        """The command lines inside, with or without their numbers."""
+        return self.run("top", container, "args").stdout.decode().splitlines()[1:]
+
+    def remove(self, container):
+        self.run("rm", "--force", "--time=0", container)
+
     def make_image(self, folder, mounts=()):
         """The image: busybox, and empty folders for mounts. Its files are in folder/image."""
         root = folder / "image"
@@ -36,7 +49,7 @@ class Podman:
             (root / "bin" / name).symlink_to("busybox")
         tar = folder / "image.tar"
         subprocess.run(["tar", "-C", root, "-cf", tar, "."], check=True)
-        return self.run("import", str(tar), IMAGE)
+        return self.run("import", str(tar), self.image)
 
 
 @functools.cache

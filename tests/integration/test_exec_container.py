@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`loom exec` in containers: the command line that an engine gets, and, where podman runs, a real container."""
+"""`loom exec` in containers: the command line that an engine gets, and, where podman runs or a docker daemon answers, real containers."""
 
 import os
 import pathlib
@@ -9,6 +9,7 @@ import unittest
 
 from exec_command import LOOM, PARENT, TRACE, ExecTest  # first: it leads to tests/e2e
 from harness import wait_until
+import docker
 import podman
 
 FAKE = """#!/bin/sh
@@ -113,11 +114,18 @@ LINE = ('__LOOM_TRACE__:{"trace_id":"%s","span_id":"00000000000000a1","parent_id
 SCRIPT = f"printf '{LINE}' $LOOM_TRACE_ID $LOOM_SPAN_ID >&2; echo out; echo err >&2; exit 3"
 
 
-class Containers(ExecTest):
-    def setUp(self):
-        super().setUp()
-        self.podman = podman.for_test(self)
-        self.options = self.podman.exec_options()
+class RealEngine:
+    """`loom exec` in containers of an engine; self.engine has them."""
+
+    limits = [f"--run-arg={limit}" for limit in podman.PODMAN_LIMITS]
+    box, new = f"box-{os.getpid()}", f"new-{os.getpid()}"  # names
+
+    def use(self, engine):
+        self.engine = engine
+        self.options = engine.exec_options()
+
+    def environment(self, **changes):
+        return super().environment(**changes) | self.engine.environment()
 
     def check_trace(self, done, container_id):
         self.assertEqual((b"out\n", b"err\n"), (done.stdout, done.stderr))
@@ -130,14 +138,13 @@ class Containers(ExecTest):
                          (inside.attributes["container.id"], inside.attributes["container.source"]))
 
     def test_a_new_container(self):
-        limits = [f"--run-arg={limit}" for limit in podman.PODMAN_LIMITS]
-        done = self.run_exec("/bin/sh", "-c", SCRIPT, options=(*self.options, *limits, "--image", "loom-test"), code=3, TRACEPARENT=PARENT)
+        done = self.run_exec("/bin/sh", "-c", SCRIPT, options=(*self.options, *self.limits, "--image", self.engine.image), code=3, TRACEPARENT=PARENT)
         self.check_trace(done, None)
 
     def container(self):
         """Starts one that runs; its id."""
-        started = self.podman.run("run", "--detach", "--name", "box", *podman.PODMAN_LIMITS, "loom-test", "/bin/sleep", "600")
-        self.addCleanup(self.podman.run, "rm", "--force", "--time=0", "box")
+        started = self.engine.run("run", "--detach", "--name", self.box, *podman.PODMAN_LIMITS, self.engine.image, "/bin/sleep", "600")
+        self.addCleanup(self.engine.remove, self.box)
         return started.stdout.decode().split()[-1]
 
     def test_a_container_that_runs_with_the_libraries(self):
@@ -146,14 +153,14 @@ class Containers(ExecTest):
         (libraries / "python").mkdir(parents=True)
         (libraries / "python" / "loom_trace.py").write_text("here\n")
         script = "read x < ${PYTHONPATH##*:}/loom_trace.py; [ $x = here ] || exit 9; " + SCRIPT
-        done = self.run_exec("/bin/sh", "-c", script, options=(*self.options, "--container", "box", "--with-libs"), code=3,
+        done = self.run_exec("/bin/sh", "-c", script, options=(*self.options, "--container", self.box, "--with-libs"), code=3,
                              TRACEPARENT=PARENT, LOOM_LIBRARIES_DIR=str(libraries))
         self.check_trace(done, container_id)
 
     def processes(self):
         """Command lines inside, but for the container's own."""
-        top = self.podman.run("top", "box", "args").stdout.decode().splitlines()[1:]
-        return [line.strip() for line in top if line.strip() not in ("/bin/sleep 600", "[sleep]", "[sh]")]  # nobody reaps there
+        lines = [line.strip().lstrip("0123456789 ") for line in self.engine.commands(self.box)]
+        return [line for line in lines if line not in ("/bin/sleep 600", "[sleep]", "[sh]", "[sleep] <defunct>", "[sh] <defunct>")]  # nobody reaps there
 
     def start(self, script, *options, leader=False):
         """`loom exec` of a shell script that says "up"."""
@@ -170,33 +177,45 @@ class Containers(ExecTest):
         self.container()
         for number, name in ((signal.SIGTERM, "TERM"), (signal.SIGINT, "INT"), (signal.SIGUSR1, "USR1")):
             with self.subTest(name):
-                running = self.start(f"trap 'echo {name}; exit 7' {name}", "--container", "box")
+                running = self.start(f"trap 'echo {name}; exit 7' {name}", "--container", self.box)
                 running.send_signal(number)
                 self.assertEqual((7, f"{name}\n".encode()), (running.wait(60), running.stdout.read()))
                 self.assertEqual([], self.processes())
 
     def test_signals_reach_the_command_in_a_new_container(self):
-        limits = [f"--run-arg={limit}" for limit in podman.PODMAN_LIMITS]
-        running = self.start("trap 'echo TERM; exit 7' TERM", *limits, "--image", "loom-test")
+        running = self.start("trap 'echo TERM; exit 7' TERM", *self.limits, "--image", self.engine.image)
         running.send_signal(signal.SIGTERM)
         self.assertEqual((7, b"TERM\n"), (running.wait(60), running.stdout.read()))
 
     def test_what_ends_the_client_as_well_leaves_no_command_in_the_container(self):
         """As the terminal does, or `loom provide`: the command does not want to end, and is killed after two seconds."""
         self.container()
-        running = self.start("trap '' TERM INT", "--container", "box", leader=True)
+        running = self.start("trap '' TERM INT", "--container", self.box, leader=True)
         os.killpg(running.pid, signal.SIGTERM)
         running.wait(60)
         self.assertEqual([], self.processes())
 
     def test_killing_it_with_its_client_leaves_no_command_in_a_container(self):
         self.container()
-        limits = [f"--run-arg={limit}" for limit in podman.PODMAN_LIMITS]
-        for where in (("--container", "box"), (*limits, "--run-arg=--name=new", "--image", "loom-test")):
+        for where in (("--container", self.box), (*self.limits, f"--run-arg=--name={self.new}", "--image", self.engine.image)):
             with self.subTest(where[-1]):
                 running = self.start("trap '' TERM", *where, leader=True)
                 os.killpg(running.pid, signal.SIGKILL)
-                wait_until(lambda: not self.processes() and b"new" not in self.podman.run("ps").stdout, "the command has ended", 60)
+                wait_until(lambda: not self.processes() and self.new.encode() not in self.engine.run("ps").stdout, "the command has ended", 60)
+
+
+class Podman(RealEngine, ExecTest):
+    def setUp(self):
+        super().setUp()
+        self.use(podman.for_test(self))
+
+
+class Docker(RealEngine, ExecTest):
+    """Where a daemon answers."""
+
+    def setUp(self):
+        super().setUp()
+        self.use(docker.for_test(self))
 
 
 if __name__ == "__main__":
