@@ -43,6 +43,7 @@ void directory_set_limit(directory *d, uint32_t max_agents)
 
 void directory_set_draining(directory *d, bool draining)
 {
+    d->draining_since_ms = draining && !d->draining ? d->clock->now_ms : d->draining_since_ms;
     d->draining = draining;
 }
 
@@ -276,6 +277,12 @@ uint32_t directory_end(directory *d, loom_str agent, loom_status why)
     return ended;
 }
 
+/* One that comes back with its bridge was here before. */
+static bool is_too_late(const directory *d, const directory_about *about)
+{
+    return d->draining && !about->own && about->age_ms <= d->clock->now_ms - d->draining_since_ms;
+}
+
 /* One that a drain waits for. */
 static bool is_guest(const directory_entry *entry)
 {
@@ -290,7 +297,7 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
         (about->instance.len != 0 && about->instance.len != DIRECTORY_INSTANCE_SIZE)) {
         return LOOM_EINVAL;
     }
-    if (ended != NULL && !about->own && d->draining) {
+    if (ended != NULL && is_too_late(d, about)) {
         d->stats.refused++;
         return LOOM_ECLOSED;
     }
@@ -351,7 +358,10 @@ void directory_leave(directory *d, directory_entry *entry, loom_status why)
 
 directory_stats directory_get_stats(const directory *d)
 {
-    return d->stats;
+    directory_stats stats = d->stats;
+    stats.guests = d->guests;
+    stats.draining = d->draining;
+    return stats;
 }
 
 uint32_t directory_guests(const directory *d)

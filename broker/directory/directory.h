@@ -55,7 +55,8 @@ typedef struct directory_info {
 LOOM_MUST_CHECK loom_status directory_create(directory **out, const loop_clock *clock, eventbus *events);
 /* How many agents there may be, through whichever bridges; 0, as at first: any number. In-process users are not counted. */
 void directory_set_limit(directory *d, uint32_t max_agents);
-/* While it drains, agents that come are refused; those that are there stay. */
+/* While it drains, agents that come are refused; those that are there stay, and sessions older than the drain may come back with
+ * their bridge. */
 void directory_set_draining(directory *d, bool draining);
 bool directory_is_draining(const directory *d);
 void directory_destroy(directory *d); /* entries must be gone. NULL is allowed */
@@ -65,7 +66,7 @@ void directory_expire(directory *d);
 
 /* Registers. ended(user, why) may leave, or close the entry's port. LOOM_EEXPIRED: once for each silence. LOOM_EREPLACED:
  * from directory_enter() of a newer session; it must have left on return. NULL: nobody is told.
- * LOOM_ECLOSED: it drains. LOOM_EREPLACED: there is a session of this agent that was opened later. LOOM_EINVAL: agent or instance is not of its size,
+ * LOOM_ECLOSED: it drains, and the session is no older than that. LOOM_EREPLACED: there is a session of this agent that was opened later. LOOM_EINVAL: agent or instance is not of its size,
  * or the id not UTF-8. LOOM_EFULL: the limit. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
                                             void (*ended)(void *user, loom_status why), void *user);
@@ -85,6 +86,8 @@ typedef struct directory_stats {
     uint64_t expired;                  /* of the unregistered: no heartbeat came in time */
     uint64_t refused;                  /* the limit was reached, or it drains */
     uint64_t replaced;                 /* by a newer session that came through another bridge */
+    uint32_t guests;                   /* directory_guests() */
+    bool draining;
 } directory_stats;
 directory_stats directory_get_stats(const directory *d);
 counter_source directory_counter_source(const directory *d);

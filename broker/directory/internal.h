@@ -19,6 +19,7 @@ struct directory {
     uint32_t guests;           /* entries that a drain waits for */
     uint32_t max_agents;       /* 0: any number */
     bool draining;
+    uint64_t draining_since_ms;
     directory_stats stats;
 };
 

@@ -198,6 +198,7 @@ void bridge_endpoint_keep(bus_server *s, const frame_keep *f, const bridge_peer 
 
 void bridge_endpoint_tell_draining(bus_server *s, uint32_t within_ms)
 {
+    s->drain_until_ms = s->clock->now_ms + within_ms;
     for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
         void *session;
         if (!b->greeted || b->failed != LOOM_OK) {

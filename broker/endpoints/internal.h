@@ -137,6 +137,7 @@ struct bus_server {
     bus_server_stats stats;
     rate_limit malformed_log, denied_log, memory_log, refused_log, spans_log;
     uint64_t started_ms;
+    uint64_t drain_until_ms; /* while the directory drains: by when agents are asked to leave */
     bool closing;
     void (*closed)(void *user);
     void *closed_user;

@@ -102,6 +102,16 @@ static void on_ended(void *user, loom_status why)
     peer_session_close(session, why);
 }
 
+/* It has come back with its bridge while the broker drains; nobody knows whether it was asked before. */
+static void ask_again_to_move(peer_session *session)
+{
+    const bus_server *s = session->bridge->server;
+    if (directory_is_draining(s->cores.agents)) {
+        const uint64_t now = s->clock->now_ms;
+        peer_session_ask_to_move(session, s->drain_until_ms > now ? (uint32_t)(s->drain_until_ms - now) : 1);
+    }
+}
+
 static loom_status open_session(bridge_peer *b, uint64_t number, const bus_attach *f)
 {
     static const bus_handlers handlers = {
@@ -132,6 +142,7 @@ static loom_status open_session(bridge_peer *b, uint64_t number, const bus_attac
     if ((st = port_open(&b->server->cores, &session->port, &about, &handlers, session)) != LOOM_OK) {
         goto remove_session;
     }
+    ask_again_to_move(session);
     return LOOM_OK;
 
 remove_session:

@@ -2,8 +2,10 @@
 """loom drain: a broker takes no new agents and asks those it has to go elsewhere. And agents that come for a moment only."""
 
 import json
+import signal
 import subprocess
 import unittest
+import urllib.request
 
 import control
 import harness
@@ -103,6 +105,20 @@ class Drain(Draining):
         self.assertEqual(0, drain.wait())
         self.assertTrue(provider.running(), provider.err)
 
+    def test_counters_say_so(self):
+        self.agent(self.bus, "worker")
+        self.assertNotIn("draining", self.bus.loom("stats", *self.control).stdout)
+        self.drain("--within", "0s")
+        self.assertIn(", draining\n", self.bus.loom("stats", *self.control).stdout)
+        self.assertIn(", draining  ", self.bus.loom("top", *self.control, "-n", "1").stdout)
+        directory = self.bus.stats()["directory"]
+        self.assertEqual([True, 1], [directory["draining"], directory["guests"]])
+        own = self.kind == harness.OWN_PROCESS
+        flag = "loom_bus_draining 1\n" if own else "loom_directory_draining 1\n"
+        wait_until(lambda: flag in urllib.request.urlopen(f"{self.bus.url_of('http')}/metrics", timeout=30).read().decode(), "the metrics say so")
+        self.drain("--cancel")
+        self.assertFalse(self.bus.stats()["directory"]["draining"])
+
     def test_what_makes_no_sense_is_refused(self):
         self.assertIn("--within must be", self.drain("--within", "2h", code=2).stderr)
         self.assertEqual(wire.EINVAL, control.ask(str(self.bus.control_path), op="drain", how="sideways")["status"])
@@ -119,6 +135,21 @@ class LateBridge(Draining, LoomTest):
         self.bus.bridge.stop()
         self.bus.start_bridge()
         wait_until(lambda: "new agents are refused" in self.bus.bridge.err, "the new bridge has heard of it")
+        self.bus.loom("pub", "jobs.new", "x", code=3)
+
+    def test_a_bridge_that_comes_back_keeps_its_sessions(self):
+        worker = self.agent(self.bus, "worker", moves=1).subscribe("jobs.>").provide("math.add", "1.0")
+        wait_until(lambda: "worker" in self.names(self.bus), "the broker knows it")
+        self.drain("--within", "0s")
+        worker.wait(lambda: (wire.MOVE, 30000) in worker.others, "it is asked to move")
+        self.bus.bridge.signal(signal.SIGSTOP)
+        wait_until(lambda: self.bus.stats()["bus"]["bridges"] == 0, "the broker gives the bridge up")
+        self.bus.bridge.signal(signal.SIGCONT)
+        wait_until(lambda: "worker" in self.names(self.bus), "its agent is there again")
+        self.assertEqual(0, self.bus.stats()["directory"]["refused"])
+        worker.wait(lambda: len([other for other in worker.others if other[0] == wire.MOVE]) == 2, "it is asked again")
+        worker.publish("jobs.new", b"x")
+        worker.wait_events(1)
         self.bus.loom("pub", "jobs.new", "x", code=3)
 
 

@@ -59,11 +59,11 @@ static void print_parts(const json_t *family)
 
 static void print_totals(const json_t *all)
 {
-    const json_t *e = json_object_get(all, "eventbus");
+    const json_t *e = json_object_get(all, "eventbus"), *directory = json_object_get(all, "directory");
     char uptime[TEXT_DURATION_SIZE];
     text_duration(uptime, (uint64_t)number(all, "uptime_ms") * 1000000u);
     put_text(all, "software", 24);
-    printf("up %s\n\n", uptime);
+    printf("up %s%s\n\n", uptime, json_is_true(json_object_get(directory, "draining")) ? ", draining" : "");
     printf("published   %12lld   (%lld matched no subscription)\n", number(e, "published"), number(e, "unmatched"));
     printf("delivered   %12lld\n", number(e, "delivered"));
     printf("waiting     %12lld   (%lld bytes)\n", number(e, "queued"), number(e, "queued_bytes"));

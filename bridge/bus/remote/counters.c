@@ -5,6 +5,7 @@
 
 static const counter rows[] = {
     ROW(connected, COUNTER_FLAG, "connected", "1 while the broker is connected."),
+    ROW(draining, COUNTER_FLAG, "draining", "1 while the broker is being drained: new agents are refused."),
     ROW(ports, COUNTER_GAUGE, "ports", "Agents on the bus."),
     ROW(sent, COUNTER_TOTAL, "sent_total", "Messages sent to the broker."),
     ROW(received, COUNTER_TOTAL, "received_total", "Messages received from the broker."),

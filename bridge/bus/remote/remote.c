@@ -156,5 +156,6 @@ bus_remote_stats bus_remote_get_stats(const bus_remote *b)
     s.unsent_bytes = remote_unsent(b);
     s.ports = (uint32_t)b->ports.count;
     s.connected = b->state == REMOTE_UP;
+    s.draining = b->draining;
     return s;
 }

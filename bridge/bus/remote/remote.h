@@ -66,6 +66,7 @@ typedef struct bus_remote_stats {
     size_t unsent_bytes;      /* now */
     uint32_t ports;           /* now */
     bool connected;           /* now */
+    bool draining;            /* the broker, as far as is known */
 } bus_remote_stats;
 bus_remote_stats bus_remote_get_stats(const bus_remote *b);
 counter_source bus_remote_counter_source(const bus_remote *b);

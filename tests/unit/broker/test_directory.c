@@ -536,6 +536,41 @@ static void the_first_of_several_ports_of_an_agent_is_found(void **state)
     directory_leave(f->agents, second, LOOM_OK);
 }
 
+static void entry_ends(void *user, loom_status why)
+{
+    (void)user;
+    (void)why;
+}
+
+/* How an agent that may be ended fares: opened age_ms ago. */
+static loom_status come(fixture *f, directory_entry **entry, const char *agent, uint64_t age_ms, bool own)
+{
+    return directory_enter(f->agents, entry, &(directory_about){.agent = str_of(agent), .age_ms = age_ms, .own = own}, entry_ends, f);
+}
+
+static void a_drain_takes_nobody_new_but_who_comes_back_with_its_bridge(void **state)
+{
+    fixture *f = *state;
+    directory_entry *back, *own, *late;
+    f->clock.now_ms = 10000;
+    directory_set_draining(f->agents, true);
+    assert_status(LOOM_ECLOSED, come(f, &late, "late", 0, false));
+    f->clock.now_ms = 10100;
+    directory_set_draining(f->agents, true); /* once more: the first counts */
+    assert_status(LOOM_ECLOSED, come(f, &late, "late", 100, false));
+    assert_status(LOOM_OK, come(f, &back, "back", 101, false));
+    assert_status(LOOM_OK, come(f, &own, "own", 0, true));
+    const directory_stats stats = directory_get_stats(f->agents);
+    assert_int_equal(2, stats.refused);
+    assert_int_equal(1, stats.guests);
+    assert_true(stats.draining);
+    directory_set_draining(f->agents, false);
+    assert_status(LOOM_OK, come(f, &late, "late", 0, false));
+    directory_leave(f->agents, late, LOOM_OK);
+    directory_leave(f->agents, own, LOOM_OK);
+    directory_leave(f->agents, back, LOOM_OK);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_directory, close_directory)
@@ -560,6 +595,7 @@ int main(void)
         TEST(the_session_that_was_opened_later_stays),
         TEST(there_are_no_more_agents_than_there_may_be),
         TEST(a_house_full_of_agents_is_replaced_in_place),
+        TEST(a_drain_takes_nobody_new_but_who_comes_back_with_its_bridge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
