@@ -85,7 +85,7 @@ static loom_status load(const tls_library *lib, SSL_CTX *ctx, const char *file, 
 
 static int bio_read(BIO *bio, char *out, int len)
 {
-    tls_session *s = tls_library_get()->BIO_get_data(bio);
+    tls_session *s = http_tls_library_get()->BIO_get_data(bio);
     size_t part = s->in_len < (size_t)len ? s->in_len : (size_t)len;
     s->lib->BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
     if (part == 0) {
@@ -100,7 +100,7 @@ static int bio_read(BIO *bio, char *out, int len)
 
 static int bio_write(BIO *bio, const char *data, int len)
 {
-    tls_session *s = tls_library_get()->BIO_get_data(bio);
+    tls_session *s = http_tls_library_get()->BIO_get_data(bio);
     s->lib->BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
     return buffer_put(&s->out, data, (size_t)len) ? len : -1;
 }
@@ -134,9 +134,9 @@ static loom_status make_ctx(const tls_library *lib, SSL_CTX **out, const char *f
 loom_status tls_context_open(tls_context **out, const char *file, char *why, size_t why_size)
 {
     *out = NULL;
-    const tls_library *lib = tls_library_get();
+    const tls_library *lib = http_tls_library_get();
     if (lib == NULL) {
-        (void)snprintf(why, why_size, "%s", tls_library_problem());
+        (void)snprintf(why, why_size, "%s", http_tls_library_problem());
         return LOOM_EIO;
     }
     tls_context *c = calloc(1, sizeof *c);

@@ -31,13 +31,13 @@ static void load(void)
     }
 }
 
-const tls_library *tls_library_get(void)
+const tls_library *http_tls_library_get(void)
 {
     pthread_once(&once, load);
     return loaded;
 }
 
-const char *tls_library_problem(void)
+const char *http_tls_library_problem(void)
 {
     return problem;
 }

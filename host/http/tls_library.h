@@ -25,8 +25,8 @@ typedef struct tls_library {
 #undef X
 } tls_library;
 
-/* NULL: it cannot be had, and tls_library_problem() says why. Any thread. */
-const tls_library *tls_library_get(void);
-const char *tls_library_problem(void);
+/* NULL: it cannot be had, and http_tls_library_problem() says why. Any thread. */
+const tls_library *http_tls_library_get(void);
+const char *http_tls_library_problem(void);
 
 #endif

@@ -46,7 +46,7 @@ void http_client_close(http_client *c)
 bool http_client_send(http_client *c)
 {
     c->len = c->body = c->whole = 0;
-    if (!stream_write(c->fd, (const uint8_t *)c->request, c->request_len)) {
+    if (!stream_put(c->fd, (const uint8_t *)c->request, c->request_len)) {
         bench_complain("cannot send a request: %s", strerror(errno));
         return false;
     }

@@ -51,7 +51,7 @@ static int ask(const view_url *where, const char *path)
     char head[512];
     const int fd = stream_connect_port(where->port);
     const int len = snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAuthorization: Bearer %s\r\n\r\n", path, where->port, where->token);
-    if (fd >= 0 && !stream_write(fd, (const uint8_t *)head, (size_t)len)) {
+    if (fd >= 0 && !stream_put(fd, (const uint8_t *)head, (size_t)len)) {
         close(fd);
         return -1;
     }

@@ -106,7 +106,7 @@ bool stream_wait_port(bench_site *site, unsigned port)
     return false;
 }
 
-bool stream_write(int fd, const uint8_t *data, size_t size)
+bool stream_put(int fd, const uint8_t *data, size_t size)
 {
     while (size > 0) {
         const ssize_t n = send(fd, data, size, MSG_NOSIGNAL);

@@ -16,7 +16,7 @@ unsigned stream_free_port(void);
 bool stream_wait_port(bench_site *site, unsigned port);
 
 /* All of it, blocking; errno tells why not. read_all fails at the end of the stream too. */
-bool stream_write(int fd, const uint8_t *data, size_t size);
+bool stream_put(int fd, const uint8_t *data, size_t size);
 bool stream_read(int fd, uint8_t *data, size_t size);
 
 #endif

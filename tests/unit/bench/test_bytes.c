@@ -70,8 +70,8 @@ static void *serve(void *arg)
 {
     static const uint8_t connack[] = {0x20, 2, 0, 0};
     server *s = arg;
-    if (read(s->fd, s->hello, sizeof s->hello) > 0 && stream_write(s->fd, connack, sizeof connack)) {
-        for (size_t i = 0; i < s->size && stream_write(s->fd, s->bytes + i, 1); i++) {
+    if (read(s->fd, s->hello, sizeof s->hello) > 0 && stream_put(s->fd, connack, sizeof connack)) {
+        for (size_t i = 0; i < s->size && stream_put(s->fd, s->bytes + i, 1); i++) {
         }
     }
     close(s->fd);

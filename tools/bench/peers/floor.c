@@ -72,7 +72,7 @@ static void *publisher_open(const bench_site *site, bool at_once)
 static bool flush(void *publisher)
 {
     floor_client *c = publisher;
-    const bool ok = stream_write(c->fd, c->buffer.data, c->buffer.used);
+    const bool ok = stream_put(c->fd, c->buffer.data, c->buffer.used);
     c->buffer.used = 0;
     if (!ok) {
         bench_complain("the relay is gone: %s", strerror(errno));
@@ -115,7 +115,7 @@ static void *echo(void *arg)
     floor_client *c = arg;
     while (floor_buffer_read(&c->buffer, c->fd)) {
         const size_t whole = floor_buffer_whole(&c->buffer);
-        if (!stream_write(c->fd, c->buffer.data, whole)) {
+        if (!stream_put(c->fd, c->buffer.data, whole)) {
             break;
         }
         floor_buffer_drop(&c->buffer, whole);

@@ -62,7 +62,7 @@ static bool pass_on(relay *r, floor_buffer *b, size_t first, size_t end)
 {
     const size_t whole = floor_buffer_whole(b);
     for (size_t i = first; i < end && whole > 0; i++) {
-        if (r->fds[i].fd >= 0 && !stream_write(r->fds[i].fd, b->data, whole)) {
+        if (r->fds[i].fd >= 0 && !stream_put(r->fds[i].fd, b->data, whole)) {
             return false;
         }
     }

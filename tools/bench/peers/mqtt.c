@@ -107,7 +107,7 @@ bool mqtt_open(mqtt *m, int fd, const char *client_id, size_t payload)
     packet[1] = (uint8_t)(sizeof head + 2 + id_len);
     memcpy(packet + 2, head, sizeof head);
     (void)put_text(packet + 2 + sizeof head, client_id, id_len);
-    if (!stream_write(fd, packet, 2 + (size_t)packet[1]) || !expect(m, CONNACK, 2, "the connection")) {
+    if (!stream_put(fd, packet, 2 + (size_t)packet[1]) || !expect(m, CONNACK, 2, "the connection")) {
         mqtt_close(m);
         return false;
     }
@@ -137,7 +137,7 @@ bool mqtt_subscribe(mqtt *m, const char *topic)
     packet[1] = (uint8_t)(2 + 2 + len + 1);
     packet[3] = 1;                          /* packet identifier */
     (void)put_text(packet + 4, topic, len); /* and QoS 0 after it */
-    return stream_write(m->fd, packet, 2 + (size_t)packet[1]) && expect(m, SUBACK, 3, "the subscription");
+    return stream_put(m->fd, packet, 2 + (size_t)packet[1]) && expect(m, SUBACK, 3, "the subscription");
 }
 
 bool mqtt_publish(mqtt *m, const char *topic, const uint8_t *data, size_t size)
@@ -158,7 +158,7 @@ bool mqtt_publish(mqtt *m, const char *topic, const uint8_t *data, size_t size)
 
 bool mqtt_flush(mqtt *m)
 {
-    const bool ok = m->out.used == 0 || stream_write(m->fd, m->out.data, m->out.used);
+    const bool ok = m->out.used == 0 || stream_put(m->fd, m->out.data, m->out.used);
     m->out.used = 0;
     return ok;
 }

@@ -99,7 +99,7 @@ bool nats_session_open(const bench_site *site, unsigned index)
     }
     const int fd = stream_connect_port(port); /* stays open */
     const int len = snprintf(hello, sizeof hello, "CONNECT {\"verbose\":false}\r\nSUB bench.idle.%u 1\r\nPING\r\n", index);
-    if (fd >= 0 && hear(fd, "INFO") && stream_write(fd, (const uint8_t *)hello, (size_t)len) && hear(fd, "PONG")) {
+    if (fd >= 0 && hear(fd, "INFO") && stream_put(fd, (const uint8_t *)hello, (size_t)len) && hear(fd, "PONG")) {
         return true;
     }
     bench_complain("session %u with nats-server does not come about", index);
