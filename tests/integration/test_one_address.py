@@ -53,6 +53,39 @@ class OneAddress:
         self.assertIn("adds", asked.stdout)
         self.assertIn('not found: "nobody"', self.bus.loom("agents", "nobody", code=5).stderr)
 
+    def test_whatever_only_asks_is_answered_there(self):
+        self.worker.publish("jobs.new", b"x")
+        self.worker.wait_events(1)
+        at = ("--url", self.bus.url)
+        pages = self.bus.loom("top", *at, "-n", "2", "--interval", "50ms").stdout
+        self.assertEqual(2, pages.count("jobs.new"))
+        self.assertNotIn("loom-ask", pages, "who asks is not listed")
+        for check in ("agent worker", "topic jobs.new", "capability math.add", "queue worker"):
+            self.assertIn("LOOM OK", self.bus.loom("check", *check.split(), *at).stdout)
+        words = self.bus.loom("completion", "words", "--", "invoke", "", environment={"LOOM_URL": self.bus.url}).stdout
+        self.assertEqual("math.add\n", words)
+
+    def test_what_is_asked_at_the_control_socket_alone_goes_to_no_other_broker(self):
+        for command in ("drain", "kick worker", "trace keep --recent", "trace ls --recorded"):
+            refused = self.bus.loom(*command.split(), environment={"LOOM_URL": self.bus.url}, code=2).stderr
+            self.assertIn(f"control socket of the broker at {self.bus.url}", refused)
+
+    def test_what_is_no_address_is_a_wrong_command_line(self):
+        for command in ("agents", "stats", "top", "flow", "drain"):
+            self.assertIn('"nonsense"', self.bus.loom(command, "--control", "nonsense", code=2).stderr)
+        for command in ("agents", "stats", "top", "flow"):
+            self.assertIn('"nonsense"', self.bus.loom(command, "--url", "nonsense", code=2).stderr)
+        self.assertIn("filter is not valid", self.bus.loom("topics", "--url", self.bus.url, "a..b", code=2).stderr)
+
+    def test_a_page_waits_for_a_broker_that_comes_back(self):
+        top = self.bus.run("loom", "top", "--url", self.bus.url, "--interval", "50ms")
+        wait_until(lambda: "up " in top.out, "the first page")
+        self.bus.kill(self.bus.broker)
+        wait_until(lambda: "no answer from the broker" in top.out, "there is none")
+        self.bus.start_broker()
+        pages = top.out.count("published")
+        wait_until(lambda: top.out.count("published") > pages, "it is back")
+
     def test_pages_are_put_together(self):
         more = [self.agent(self.bus, f"agent-{n:03}") for n in range(150)]
         listed = json.loads(self.bus.loom("agents", "--url", self.bus.url, "--json").stdout)["agents"]
@@ -99,7 +132,7 @@ class OneAddress:
         self.bus.loom("kick", "worker", *self.control)
         kind, status, text = self.worker.wait_end()
         self.assertEqual((wire.ERROR, ECANCELED, "an operator has ended the session"), (kind, status, text))
-        self.assertIn("there is no such agent", self.bus.loom("kick", "worker", *self.control, code=1).stderr)
+        self.assertIn("there is no such agent", self.bus.loom("kick", "worker", *self.control, code=5).stderr)
         self.agent(self.bus, "worker").subscribe("jobs.>")
 
     def test_an_agent_on_libloom_comes_back_after_a_kick(self):

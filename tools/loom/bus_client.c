@@ -162,8 +162,7 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     set_address(client, with.url);
     loom_status st = loom_agent_open(&client->agent, &with);
     if (st != LOOM_OK) {
-        *exit_code = st == LOOM_EINVAL ? command_misuse(c, "%s", loom_agent_open_error())
-                                       : command_fail_with(c, st == LOOM_EIO ? LOOM_EFULL : st, "%s", loom_agent_open_error());
+        *exit_code = bus_client_explain(client, st == LOOM_EIO ? LOOM_EFULL : st, "%s", loom_agent_open_error());
     } else {
         *exit_code = bus_connect(client, patience_ms);
     }

@@ -22,7 +22,7 @@
     {.name = "wait", .kind = OPTION_VALUE, .value = "TIME", .group = "Connection",                                   \
      .help = "Keep trying to connect for so long; without it the first failure is the end"}
 
-enum { BUS_ADDRESS_SIZE = 256 };
+enum { BUS_ADDRESS_SIZE = 256, BUS_WHY_SIZE = 768 };
 
 /* How it stands with the connection. Written by the agent's thread. */
 typedef struct bus_state {
@@ -45,6 +45,8 @@ typedef struct bus_client {
     bus_state link;
     const char *on_return; /* what it means that the broker is back, said on standard error, as is that it went; NULL: neither is */
     bool untraced; /* set before bus_client_open(): its messages are not sampled, here or anywhere else */
+    char *why;     /* set before bus_client_open(): where it writes why it failed, instead of on standard error; may be NULL */
+    size_t why_size;
     int wake_fd; /* an eventfd for who waits elsewhere than in loom_agent_run(): bus_client_wake(), or the agent is closed for good */
     atomic_bool export_failed; /* said on standard error, once */
     loom_status refused; /* why a message was, the first; said on standard error. Read when the agent's thread has ended */
@@ -73,6 +75,8 @@ void bus_state_init(bus_state *s);
 void bus_state_fini(bus_state *s);
 /* The agent's on_state. */
 void bus_on_state(loom_agent *agent, loom_agent_state state, loom_status why, const char *text, void *user);
+/* Why it could not be opened: to client->why, or on standard error. The exit code of st; LOOM_EINVAL: of a wrong command line. */
+int bus_client_explain(const bus_client *client, loom_status st, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Waits until the agent is connected and its subscriptions are answered. patience_ms 0: until the first failure, or a few
  * seconds of silence. VERB_OK, or the exit code; the cause was said. */
 int bus_connect(bus_client *client, uint32_t patience_ms);

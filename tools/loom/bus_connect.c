@@ -3,6 +3,7 @@
 #include "tools/loom/bus_client.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -121,6 +122,20 @@ static const char *remedy(const bus_client *client, loom_status why)
     }
 }
 
+int bus_client_explain(const bus_client *client, loom_status st, const char *format, ...)
+{
+    char text[BUS_WHY_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (client->why != NULL) {
+        (void)snprintf(client->why, client->why_size, "%s", text);
+        return st == LOOM_EINVAL ? VERB_USAGE : verb_exit_of(st);
+    }
+    return st == LOOM_EINVAL ? command_misuse(client->command, "%s", text) : command_fail_with(client->command, st, "%s", text);
+}
+
 /* Lock not held: the agent's thread may still change the reason until it is closed. */
 static int tell_failure(bus_client *client, loom_agent_state state)
 {
@@ -128,12 +143,11 @@ static int tell_failure(bus_client *client, loom_agent_state state)
     pthread_mutex_lock(&s->lock);
     int exit_code;
     if (state == LOOM_AGENT_CONNECTING) { /* neither yes nor no */
-        exit_code = command_fail_with(client->command, LOOM_ETIMEDOUT, "no answer from %s; is that the address of a Loom broker?", client->address);
+        exit_code = bus_client_explain(client, LOOM_ETIMEDOUT, "no answer from %s; is that the address of a Loom broker?", client->address);
     } else if (s->why == LOOM_ENOTCONN) {
-        exit_code = command_fail_with(client->command, s->why, "no broker at %s: %s%s", client->address, s->reason, remedy(client, s->why));
+        exit_code = bus_client_explain(client, s->why, "no broker at %s: %s%s", client->address, s->reason, remedy(client, s->why));
     } else {
-        (void)command_fail(client->command, "cannot connect to %s: %s%s", client->address, s->reason, remedy(client, s->why));
-        exit_code = verb_exit_of(s->why);
+        exit_code = bus_client_explain(client, s->why, "cannot connect to %s: %s%s", client->address, s->reason, remedy(client, s->why));
         exit_code = exit_code == VERB_FAILED ? VERB_NOT_CONNECTED : exit_code;
     }
     pthread_mutex_unlock(&s->lock);
@@ -150,5 +164,5 @@ int bus_connect(bus_client *client, uint32_t patience_ms)
     }
     const uint64_t now = clock_monotonic_ns();
     loom_status st = loom_agent_wait_connected(client->agent, (uint32_t)(now < deadline ? (deadline - now) / MS : 0));
-    return st == LOOM_OK ? VERB_OK : command_fail_with(client->command, st, "%s does not answer: %s", client->address, loom_status_text(st));
+    return st == LOOM_OK ? VERB_OK : bus_client_explain(client, st, "%s does not answer: %s", client->address, loom_status_text(st));
 }

@@ -16,7 +16,7 @@
 
 #define NS_PER_S 1e9
 #define NS_PER_MS 1e6
-enum { TEXT_SIZE = 400, WHY_SIZE = 320, CONNECT_MS = 10000, LOOK_MS = 10 };
+enum { TEXT_SIZE = CONTROL_WHY_SIZE, WHY_SIZE = 320, CONNECT_MS = 10000, LOOK_MS = 10 };
 
 typedef enum check_code { CHECK_OK, CHECK_WARNING, CHECK_CRITICAL, CHECK_UNKNOWN } check_code;
 
@@ -46,10 +46,10 @@ static const option_spec connection_specs[] = {
     CHECK_LIMITS("time to connect", "500ms", "5s"), CHECK_OPTIONS,
     {.name = "url", .letter = 'u', .kind = OPTION_VALUE, .value = "URL", .group = "Connection", .help = "Broker or bridge; default: LOOM_URL, or this machine's broker"},
     OPTION_HELP};
-static const option_spec agent_specs[] = {CHECK_OPTIONS, OPTIONS_CONTROL, OPTION_HELP};
-static const option_spec topic_specs[] = {CHECK_LEAST("subscriptions"), CHECK_OPTIONS, OPTIONS_CONTROL, OPTION_HELP};
-static const option_spec capability_specs[] = {CHECK_LEAST("providers"), CHECK_OPTIONS, OPTIONS_CONTROL, OPTION_HELP};
-static const option_spec queue_specs[] = {CHECK_LIMITS("number of messages waiting", "1000", "8000"), CHECK_OPTIONS, OPTIONS_CONTROL, OPTION_HELP};
+static const option_spec agent_specs[] = {CHECK_OPTIONS, OPTIONS_BUS, OPTIONS_CONTROL, OPTION_HELP};
+static const option_spec topic_specs[] = {CHECK_LEAST("subscriptions"), CHECK_OPTIONS, OPTIONS_BUS, OPTIONS_CONTROL, OPTION_HELP};
+static const option_spec capability_specs[] = {CHECK_LEAST("providers"), CHECK_OPTIONS, OPTIONS_BUS, OPTIONS_CONTROL, OPTION_HELP};
+static const option_spec queue_specs[] = {CHECK_LIMITS("number of messages waiting", "1000", "8000"), CHECK_OPTIONS, OPTIONS_BUS, OPTIONS_CONTROL, OPTION_HELP};
 
 #define CHECK(name, program_name, synopsis_text, summary_text, examples, most)                                       \
     static const command name = {.manual = {.program = program_name, .synopsis = synopsis_text, .summary = summary_text, \
@@ -210,10 +210,14 @@ static long long number(const json_t *object, const char *key)
 /* NULL: the finding says why. */
 static json_t *ask(const options *o, finding *f, const char *op, const char *item_key, const control_key *keys)
 {
-    char fallback[CONTROL_ADDRESS_SIZE], why[WHY_SIZE] = "out of memory";
+    control_asker a;
+    char why[CONTROL_WHY_SIZE];
     int exit_code;
-    const char *where = control_address(&queue, o, fallback, sizeof fallback, &exit_code);
-    json_t *answer = where != NULL ? control_query(where, op, item_key, keys, why, sizeof why) : NULL;
+    json_t *answer = NULL;
+    if (control_asker_open(&a, &queue, o, why, sizeof why, &exit_code)) {
+        answer = control_asker_ask(&a, op, item_key, keys, why, sizeof why, &exit_code);
+        control_asker_close(&a);
+    }
     if (answer == NULL) {
         say(f, CHECK_UNKNOWN, "%s", why);
     }

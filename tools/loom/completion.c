@@ -10,7 +10,7 @@
 #include "tools/loom/verbs.h"
 #include "trace/view/text.h"
 
-static const option_spec specs[] = {OPTIONS_CONTROL, OPTION_HELP};
+static const option_spec specs[] = {OPTIONS_BUS, OPTIONS_CONTROL, OPTION_HELP};
 
 static const command completion = {
     .manual = {.program = "loom completion",
@@ -62,12 +62,15 @@ static const struct live_word {
 
 static void offer_live(const options *o, const struct live_word *live, const char *begun)
 {
-    char fallback[CONTROL_ADDRESS_SIZE], why[200];
+    control_asker a;
+    char why[CONTROL_WHY_SIZE];
     int exit_code;
-    const control_key none[] = {{NULL, NULL}};
-    const char *where = control_address(&completion, o, fallback, sizeof fallback, &exit_code);
     const bool paged = strcmp(live->op, "topics") != 0;
-    json_t *answer = where != NULL ? control_query(where, live->op, paged ? live->key : NULL, none, why, sizeof why) : NULL;
+    json_t *answer = NULL;
+    if (control_asker_open(&a, &completion, o, why, sizeof why, &exit_code)) {
+        answer = control_asker_ask(&a, live->op, paged ? live->key : NULL, NULL, why, sizeof why, &exit_code);
+        control_asker_close(&a);
+    }
     const json_t *items = paged ? answer : json_object_get(answer, live->op);
     size_t i;
     json_t *item;

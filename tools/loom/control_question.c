@@ -231,8 +231,13 @@ control_question *control_question_ask(uv_loop_t *loop, const control_question_o
         uv_timer_start(&q->timer, on_deadline, options->answer_ms, 0);
         return q;
     }
-    q->failed = st == LOOM_EINVAL ? LOOM_ENOTCONN : st;
-    explain(q, st == LOOM_EINVAL ? "that is no URL of a control socket, such as ipc:///PATH or tcp://HOST:PORT" : loom_status_text(st));
+    q->failed = st;
+    if (st == LOOM_EINVAL) {
+        snprintf(q->why, sizeof q->why, "control address \"%s\": not a URL of a control socket, such as ipc:///PATH or tcp://HOST:PORT",
+                 q->options.where);
+    } else {
+        explain(q, loom_status_text(st));
+    }
     uv_timer_start(&q->timer, on_deadline, 0, 0);
     return q;
 }

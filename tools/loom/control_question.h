@@ -23,7 +23,7 @@ typedef struct control_question_options {
     uint32_t answer_ms;       /* the connection and the first answer, and then each further page, take no longer */
     /* The end, once and from the loop. LOOM_OK: answer is the receiver's; of a list, the array of all pages. Otherwise it is
      * NULL, and why says why. LOOM_ETIMEDOUT: there is a broker, and it does not answer. LOOM_ENOTCONN: there is none.
-     * LOOM_EDENIED: it is not to be trusted. LOOM_EPROTO: that is no answer of a broker. LOOM_ENOMEM. What the broker refuses
+     * LOOM_EINVAL: where is no URL of one.     * LOOM_EDENIED: it is not to be trusted. LOOM_EPROTO: that is no answer of a broker. LOOM_ENOMEM. What the broker refuses
      * with. */
     void (*done)(void *user, loom_status status, json_t *answer, const char *why);
     void *user;

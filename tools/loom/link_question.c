@@ -3,22 +3,34 @@
 
 #include <loom/action.h>
 #include <msgpack.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "host/control_answer.h"
-#include "tools/loom/bus_client.h"
+#include "tools/loom/control.h"
 
 enum { ANSWER_MS = 5000, PAGES_MAX = 10000 };
 
 typedef struct link_question {
-    const command *command;
-    bus_client client;
+    link_asker *asker;
     const char *op, *item_key;
     const control_key *keys;
     char after[256]; /* the last name of the page before; "": this is the first */
+    char *why;
+    size_t size;
     int exit_code;
 } link_question;
+
+static void fail(link_question *q, loom_status st, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void fail(link_question *q, loom_status st, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(q->why, q->size, format, arguments);
+    va_end(arguments);
+    q->exit_code = control_exit_of(st);
+}
 
 static void pack_pair(msgpack_packer *pk, const char *key, const char *value)
 {
@@ -54,7 +66,7 @@ static loom_status call_unsampled(link_question *q, loom_bytes payload, loom_res
     loom_trace_id_generate(unsampled.trace_id);
     loom_span_id_generate(unsampled.span_id);
     const uint64_t token = loom_context_push(&unsampled, (loom_str){NULL, 0});
-    const loom_status st = loom_agent_invoke(q->client.agent, capability, payload, &(loom_invoke_options){
+    const loom_status st = loom_agent_invoke(q->asker->client.agent, capability, payload, &(loom_invoke_options){
         .deadline_ms = ANSWER_MS, .content_type = "application/msgpack"}, result);
     loom_context_pop(token);
     return st;
@@ -63,16 +75,15 @@ static loom_status call_unsampled(link_question *q, loom_bytes payload, loom_res
 static void refused(link_question *q, loom_status st, const loom_result *result)
 {
     if (st == LOOM_ENORESPONDERS) {
-        q->exit_code = command_fail_with(q->command, LOOM_EVERSION, "the broker behind %s does not answer this over the agent link; "
-                                         "ask its control socket with --control", q->client.address);
+        fail(q, LOOM_EVERSION, "the broker behind %s does not answer this over the agent link; ask its control socket with --control",
+             q->asker->client.address);
     } else {
         const char *text = result != NULL ? loom_result_text(result) : "";
-        q->exit_code = command_fail_with(q->command, st, "no answer from the broker behind %s: %s", q->client.address,
-                                         text[0] != '\0' ? text : loom_status_text(st));
+        fail(q, st, "no answer from the broker behind %s: %s", q->asker->client.address, text[0] != '\0' ? text : loom_status_text(st));
     }
 }
 
-/* One answer. NULL: said why. */
+/* One answer. NULL: q->why. */
 static json_t *ask_once(link_question *q)
 {
     msgpack_sbuffer body;
@@ -86,11 +97,10 @@ static json_t *ask_once(link_question *q)
     if (st != LOOM_OK) {
         refused(q, st, result);
     } else if (!json_is_integer(status)) {
-        q->exit_code = command_fail_with(q->command, LOOM_EPROTO, "the answer of the broker behind %s cannot be read", q->client.address);
+        fail(q, LOOM_EPROTO, "the answer of the broker behind %s cannot be read", q->asker->client.address);
     } else if (json_integer_value(status) != LOOM_OK) {
         const char *text = json_string_value(json_object_get(all, "text"));
-        q->exit_code = command_fail_with(q->command, (loom_status)json_integer_value(status), "the broker refused: %s",
-                                         text != NULL ? text : "no reason given");
+        fail(q, (loom_status)json_integer_value(status), "the broker refused: %s", text != NULL ? text : "no reason given");
     }
     loom_result_free(result);
     if (q->exit_code != VERB_OK) {
@@ -109,7 +119,7 @@ static bool add_page(link_question *q, json_t *items, const json_t *answer)
     json_t *item;
     json_array_foreach(page, i, item) {
         name = json_string_value(json_object_get(item, q->item_key));
-        if (name == NULL || strcmp(name, loom_agent_id(q->client.agent)) != 0) {
+        if (name == NULL || strcmp(name, loom_agent_id(q->asker->client.agent)) != 0) {
             json_array_append(items, item);
         }
     }
@@ -135,17 +145,39 @@ static json_t *ask_pages(link_question *q)
     return items;
 }
 
-json_t *link_question_ask(const command *c, const options *o, const char *op, const char *item_key, const control_key *keys,
-                          int *exit_code)
+/* Its own mailbox is nobody's business. */
+static void forget_asker(const link_question *q, json_t *answer)
 {
-    link_question q = {.command = c, .op = op, .item_key = item_key, .keys = keys};
-    if (!bus_client_open(&q.client, c, o, "ask", &(loom_agent_options){.quiet = true}, exit_code)) {
-        return NULL;
+    json_t *list = json_object_get(answer, "subscriptions");
+    for (size_t i = json_array_size(list); i > 0; i--) {
+        const char *subscriber = json_string_value(json_object_get(json_array_get(list, i - 1), "subscriber"));
+        if (subscriber != NULL && strcmp(subscriber, loom_agent_id(q->asker->client.agent)) == 0) {
+            json_array_remove(list, i - 1);
+        }
     }
+}
+
+bool link_asker_open(link_asker *a, const command *c, const options *o, char *why, size_t size, int *exit_code)
+{
+    *a = (link_asker){.client = {.why = why, .why_size = size}};
+    const bool opened = bus_client_open(&a->client, c, o, "ask", &(loom_agent_options){.quiet = true}, exit_code);
+    a->client.why = NULL;
+    return opened;
+}
+
+json_t *link_asker_ask(link_asker *a, const char *op, const char *item_key, const control_key *keys, char *why, size_t size,
+                       int *exit_code)
+{
+    link_question q = {.asker = a, .op = op, .item_key = item_key, .keys = keys, .why = why, .size = size};
     json_t *answer = item_key != NULL ? ask_pages(&q) : ask_once(&q);
-    (void)bus_client_close(&q.client);
     if (q.exit_code != VERB_OK) {
         *exit_code = q.exit_code;
     }
+    forget_asker(&q, answer);
     return answer;
+}
+
+void link_asker_close(link_asker *a)
+{
+    (void)bus_client_close(&a->client);
 }

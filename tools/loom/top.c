@@ -12,7 +12,7 @@
 #include "tools/loom/verbs.h"
 #include "trace/view/text.h"
 
-enum { KEY_SIZE = 560, WHY_SIZE = 320, ROWS_PLAIN = 10, ROWS_AROUND = 9 };
+enum { KEY_SIZE = 560, ROWS_PLAIN = 10, ROWS_AROUND = 9 };
 
 /* By what the rows are sorted, and the key that says so. */
 typedef enum top_order { ORDER_SLOW, ORDER_RATE, ORDER_DROPPED, ORDER_NAME } top_order;
@@ -25,6 +25,7 @@ static const option_spec specs[] = {
     {.name = "sort", .kind = OPTION_VALUE, .value = "ORDER", .fallback = "slow", .choices = "slow|rate|dropped|name", .group = "Output", .help = "What comes first"},
     {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Output", .help = "Exit after N pages"},
     OPTION_INTERVAL,
+    OPTIONS_BUS,
     OPTIONS_CONTROL,
     OPTION_HELP,
 };
@@ -53,7 +54,7 @@ typedef struct row {
 
 typedef struct top_state {
     const options *options;
-    const char *where;
+    control_asker *asker;
     top_order order;
     uint64_t wanted, pages;
     json_t *before;    /* the answer of the page before; NULL */
@@ -207,8 +208,9 @@ static void draw(top_state *t, const live_page *page, const json_t *answer, uint
     const double dropped = dropped_in_all(e), dropped_before = before != NULL ? dropped_in_all(before) : dropped;
     char uptime[TEXT_DURATION_SIZE];
     text_duration(uptime, (uint64_t)number(answer, "uptime_ms") * 1000000u);
-    fprintf(page->out, "%s  up %s  %lld agents  sorted by %s%s\n", text(answer, "software"), uptime, number(json_object_get(answer, "directory"), "agents"),
-            orders[t->order].name, page->keys ? "  (keys: s r d n, q quits)" : "");
+    const json_t *directory = json_object_get(answer, "directory");
+    fprintf(page->out, "%s  up %s%s  %lld agents  sorted by %s%s\n", text(answer, "software"), uptime,
+            json_is_true(json_object_get(directory, "draining")) ? ", draining" : "", number(directory, "agents"), orders[t->order].name, page->keys ? "  (keys: s r d n, q quits)" : "");
     fprintf(page->out, "published %.1f/s  delivered %.1f/s  dropped %.1f/s (%.0f in all)  waiting %lld messages, %lld bytes\n",
             rate_of(e, before, "published", seconds), rate_of(e, before, "delivered", seconds),
             seconds > 0 ? (dropped - dropped_before) / seconds : 0, dropped, number(e, "queued"), number(e, "queued_bytes"));
@@ -220,11 +222,12 @@ static void draw(top_state *t, const live_page *page, const json_t *answer, uint
 /* False: there are no more pages. */
 static bool show_page(top_state *t, live_page *page, int *exit_code)
 {
-    char why[WHY_SIZE] = "out of memory";
-    json_t *answer = control_query(t->where, "stats", NULL, NULL, why, sizeof why);
+    char why[CONTROL_WHY_SIZE];
+    int failed = VERB_OK;
+    json_t *answer = control_asker_ask(t->asker, "stats", NULL, NULL, why, sizeof why, &failed);
     const uint64_t now = clock_monotonic_ns();
     if (answer == NULL && t->pages == 0) {
-        *exit_code = command_fail_with(&top, LOOM_ENOTCONN, "%s", why);
+        *exit_code = control_fail(&top, failed, why);
         return false;
     }
     if (live_page_draw(page) == NULL) {
@@ -275,11 +278,12 @@ static int watch(top_state *t, uint64_t interval_ns)
 
 static int run(const options *o)
 {
-    char fallback[CONTROL_ADDRESS_SIZE];
+    control_asker asker;
+    char why[CONTROL_WHY_SIZE];
     int exit_code = VERB_FAILED;
     uint64_t interval_ns;
     const char *order = options_value(o, "sort");
-    top_state t = {.options = o};
+    top_state t = {.options = o, .asker = &asker};
     bool known = order == NULL;
     for (size_t i = 0; order != NULL && i < sizeof orders / sizeof orders[0]; i++) {
         if (strcmp(order, orders[i].name) == 0) {
@@ -290,11 +294,14 @@ static int run(const options *o)
     if (!known) {
         return command_misuse(&top, "--sort must be slow, rate, dropped or name, not \"%s\"", order);
     }
-    if (!live_page_interval(&interval_ns, &top, o, &exit_code) || !trace_options_number(&top, o, "count", 0, &t.wanted, &exit_code) ||
-        (t.where = control_address(&top, o, fallback, sizeof fallback, &exit_code)) == NULL) {
+    if (!live_page_interval(&interval_ns, &top, o, &exit_code) || !trace_options_number(&top, o, "count", 0, &t.wanted, &exit_code)) {
         return exit_code;
     }
+    if (!control_asker_open(&asker, &top, o, why, sizeof why, &exit_code)) {
+        return control_fail(&top, exit_code, why);
+    }
     exit_code = watch(&t, interval_ns);
+    control_asker_close(&asker);
     json_decref(t.before);
     json_decref(t.known);
     return command_finish(&top, exit_code);

@@ -317,12 +317,12 @@ static int open_stores(view *v, const options *o, bool writes)
 
 static int run(const options *o)
 {
-    char control[CONTROL_ADDRESS_SIZE], *fallback;
+    char control[CONTROL_ADDRESS_SIZE], why[CONTROL_WHY_SIZE], *fallback;
     int exit_code = VERB_OK;
-    view v = {.control = control_address(&self, o, control, sizeof control, &exit_code), .jaeger = options_value(o, "jaeger")};
+    view v = {.control = control_address(o, control, sizeof control, why, sizeof why), .jaeger = options_value(o, "jaeger")};
     const char *otlp = options_value(o, "otlp-listen");
     if (v.control == NULL) {
-        return exit_code;
+        return control_fail(&self, VERB_USAGE, why);
     }
     if (v.jaeger != NULL && strncmp(v.jaeger, "http://", 7) != 0 && strncmp(v.jaeger, "https://", 8) != 0) {
         return command_misuse(&self, "--jaeger has to begin with http:// or https://, not \"%s\"", v.jaeger);
