@@ -163,5 +163,48 @@ class Member(LoomTest):
         sock.close()
 
 
+class OneAddress(LoomTest):
+    """No control socket is named: the broker is asked over the agent link."""
+
+    def setUp(self):
+        self.bus = self.home(spans=False)
+        self.view = View(self.bus.run, self.bus.folder, "--url", self.bus.url, control=False)
+        wait_until(lambda: self.view.get("/api/member").json["connected"], "the view is on the bus")
+
+    def ids(self):
+        answer = self.view.get("/api/bus/agents")
+        return [agent["agent"] for agent in answer.json["agents"]] if answer.status == 200 else answer.status
+
+    def test_what_the_control_socket_tells_is_told(self):
+        worker = self.agent(self.bus, "worker").subscribe("jobs.>").provide("math.add", "1.0")
+        worker.publish("jobs.new", b"x")
+        worker.wait_events(1)
+        self.assertIn("worker", self.ids())
+        self.assertEqual("math.add", self.view.get("/api/bus/capabilities").json["capabilities"][0]["name"])
+        self.assertIn("jobs.new", [topic["topic"] for topic in self.view.get("/api/bus/topics").json["topics"]])
+        for kind, key in (("flow", "edges"), ("stats", "eventbus")):
+            self.assertIn(key, self.view.get(f"/api/bus/{kind}").json)
+        self.assertEqual(self.bus.url, self.view.get("/api/state").json["control"])
+        self.assertEqual([], self.view.get("/api/traces").json["traces"], "that it asks is no trace")
+
+    def test_pages_are_put_together(self):
+        crowd = [self.agent(self.bus, f"agent-{n:03}") for n in range(150)]
+        self.assertLessEqual({agent.id for agent in crowd}, set(self.ids()))
+
+    def test_the_stream_is_told(self):
+        stream = self.view.stream("/api/stream")
+        self.addCleanup(stream.close)
+        while (event := stream.next()).name != "agents":
+            pass
+        self.assertEqual(1, len(json.loads(event.data)["whole"]["agents"]))
+
+    def test_a_broker_that_goes_is_told_and_asked_again(self):
+        self.bus.kill(self.bus.broker)
+        wait_until(lambda: self.ids() == 502, "nobody answers")
+        self.bus.start_broker()
+        wait_until(lambda: self.ids() != 502, "it answers again")
+        self.assertEqual(0, self.view.process.stop(), self.view.process.err)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -24,14 +24,14 @@ class Answer(NamedTuple):
 
 
 class View:
-    """Started when this returns. control: a broker's socket, which need not be there."""
+    """Started when this returns. control: a broker's socket, which need not be there; False: none is named."""
 
     def __init__(self, run, folder, *flags, control=None, name="view", **popen):
         self.folder = pathlib.Path(folder)
         url_file = self.folder / f"{name}-url"
         url_file.unlink(missing_ok=True)
         self.process = run("loom", "view", "--no-open", "--listen", "127.0.0.1:0", "--otlp-listen", "127.0.0.1:0", "--db", self.folder / "traces.db",
-                           "--url-file", url_file, "--control", f"ipc://{control or self.folder / 'none.sock'}", *flags, **popen)
+                           "--url-file", url_file, *flags, *(() if control is False else ("--control", f"ipc://{control or self.folder / 'none.sock'}")), **popen)
         wait_until(lambda: url_file.exists() or not self.process.running(), "the view listens")
         if not url_file.exists():
             raise AssertionError(f"loom view ended with {self.process.popen.returncode}: {self.process.err}")

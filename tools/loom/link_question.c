@@ -38,34 +38,38 @@ static void pack_pair(msgpack_packer *pk, const char *key, const char *value)
     msgpack_pack_str_with_body(pk, value, strlen(value));
 }
 
-static void pack_question(const link_question *q, msgpack_sbuffer *body)
+void link_question_pack(msgpack_sbuffer *body, const control_key *keys, const char *after)
 {
     msgpack_packer pk;
-    size_t count = q->after[0] != '\0';
+    size_t count = after[0] != '\0';
     msgpack_packer_init(&pk, body, msgpack_sbuffer_write);
-    for (const control_key *key = q->keys; key != NULL && key->name != NULL; key++) {
+    for (const control_key *key = keys; key != NULL && key->name != NULL; key++) {
         count += key->value != NULL;
     }
     msgpack_pack_map(&pk, count);
-    for (const control_key *key = q->keys; key != NULL && key->name != NULL; key++) {
+    for (const control_key *key = keys; key != NULL && key->name != NULL; key++) {
         if (key->value != NULL) {
             pack_pair(&pk, key->name, key->value);
         }
     }
-    if (q->after[0] != '\0') {
-        pack_pair(&pk, "after", q->after);
+    if (after[0] != '\0') {
+        pack_pair(&pk, "after", after);
     }
 }
 
-/* Looking is no part of anybody's trace. */
-static loom_status call_unsampled(link_question *q, loom_bytes payload, loom_result **result)
+uint64_t link_question_push_unsampled(void)
 {
-    char capability[64];
     loom_trace_context unsampled = {.trace_flags = LOOM_TRACE_FLAG_RANDOM};
-    snprintf(capability, sizeof capability, "system.%s", q->op);
     loom_trace_id_generate(unsampled.trace_id);
     loom_span_id_generate(unsampled.span_id);
-    const uint64_t token = loom_context_push(&unsampled, (loom_str){NULL, 0});
+    return loom_context_push(&unsampled, (loom_str){NULL, 0});
+}
+
+static loom_status call(link_question *q, loom_bytes payload, loom_result **result)
+{
+    char capability[64];
+    snprintf(capability, sizeof capability, "system.%s", q->op);
+    const uint64_t token = link_question_push_unsampled();
     const loom_status st = loom_agent_invoke(q->asker->client.agent, capability, payload, &(loom_invoke_options){
         .deadline_ms = ANSWER_MS, .content_type = "application/msgpack"}, result);
     loom_context_pop(token);
@@ -89,8 +93,8 @@ static json_t *ask_once(link_question *q)
     msgpack_sbuffer body;
     loom_result *result = NULL;
     msgpack_sbuffer_init(&body);
-    pack_question(q, &body);
-    const loom_status st = call_unsampled(q, (loom_bytes){(const uint8_t *)body.data, body.size}, &result);
+    link_question_pack(&body, q->keys, q->after);
+    const loom_status st = call(q, (loom_bytes){(const uint8_t *)body.data, body.size}, &result);
     msgpack_sbuffer_destroy(&body);
     json_t *all = st == LOOM_OK ? control_answer_json(loom_result_payload(result)) : NULL;
     const json_t *status = json_object_get(all, "status");

@@ -4,6 +4,8 @@
 #ifndef LOOM_TOOLS_LINK_QUESTION_H
 #define LOOM_TOOLS_LINK_QUESTION_H
 
+#include <msgpack.h>
+
 #include "tools/loom/bus_client.h"
 #include "tools/loom/control_question.h"
 
@@ -18,5 +20,12 @@ bool link_asker_open(link_asker *a, const command *c, const options *o, char *wh
 json_t *link_asker_ask(link_asker *a, const char *op, const char *item_key, const control_key *keys, char *why, size_t size,
                        int *exit_code);
 void link_asker_close(link_asker *a);
+
+/* ---- for who asks with an agent of its own ---- */
+
+/* The payload of a question; after "": the first page. */
+void link_question_pack(msgpack_sbuffer *body, const control_key *keys, const char *after);
+/* Looking is no part of anybody's trace: makes a context current that is not sampled, until loom_context_pop(). */
+uint64_t link_question_push_unsampled(void);
 
 #endif

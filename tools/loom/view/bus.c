@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the broker's control socket says, to whoever asks. One question of a kind is under way at a time, and its answer goes to
+/* What the broker says, to whoever asks: its control socket, or over the agent link. One question of a kind is under way at a time, and its answer goes to
  * all who asked before it was put; those who come meanwhile wait for the next. Once a broker has not answered in time, whoever
  * asks is told so at once, while one question goes on trying. */
 #include <jansson.h>
@@ -9,7 +9,8 @@
 #include <loom/version.h>
 
 #include "base/str.h"
-#include "tools/loom/view/internal.h"
+#include "tools/loom/view/bus_link.h"
+#include "tools/loom/view/member.h"
 
 enum { ANSWER_MS = 2000 };
 
@@ -45,6 +46,7 @@ static void answer_all(view_bus_waiters *w, view *v, const json_t *what)
 }
 
 static void ask(view_bus_feed *f);
+static bool is_asking(const view_bus_feed *f);
 
 static void on_end(void *user, loom_status status, json_t *answer, const char *why)
 {
@@ -52,6 +54,7 @@ static void on_end(void *user, loom_status status, json_t *answer, const char *w
     view *v = f->view;
     const size_t kind = (size_t)(f - v->bus.feeds);
     f->question = NULL;
+    f->link_question = NULL;
     v->bus.silent = status == LOOM_ETIMEDOUT;
     snprintf(v->bus.why, sizeof v->bus.why, "%s", why);
     json_t *whole = answer == NULL ? NULL : kinds[kind].item_key != NULL ? json_pack("{s:o}", kinds[kind].name, answer) : answer;
@@ -69,12 +72,26 @@ static void on_end(void *user, loom_status status, json_t *answer, const char *w
         view_stream_bus(v, (view_bus_kind)kind, whole, why);
     }
     json_decref(whole);
-    if (f->question == NULL && (f->next.count > 0 || f->watched_next)) {
+    if (!is_asking(f) && (f->next.count > 0 || f->watched_next)) {
         ask(f);
     }
 }
 
 /* ---- questions ---- */
+
+static bool is_asking(const view_bus_feed *f)
+{
+    return f->question != NULL || f->link_question != NULL;
+}
+
+static void ask_link(view_bus_feed *f, const control_question_options *question)
+{
+    char why[VIEW_PROBLEM_SIZE];
+    f->link_question = view_link_ask(f->view, question, why, sizeof why);
+    if (f->link_question == NULL) {
+        on_end(f, LOOM_ENOTCONN, NULL, why);
+    }
+}
 
 /* Puts the question for those who wait. */
 static void ask(view_bus_feed *f)
@@ -86,6 +103,10 @@ static void ask(view_bus_feed *f)
     f->next.count = 0;
     f->watched = f->watched_next;
     f->watched_next = false;
+    if (f->view->control == NULL) {
+        ask_link(f, &question);
+        return;
+    }
     f->question = control_question_ask(&f->view->loop, &question);
     if (f->question == NULL) {
         f->watched = false;
@@ -118,7 +139,7 @@ void view_bus_get(void *user, http_request *r)
     } else {
         f->next.requests[f->next.count++] = r;
     }
-    if (f->question == NULL) {
+    if (!is_asking(f)) {
         ask(f);
     }
 }
@@ -127,7 +148,7 @@ void view_bus_watch(view *v, view_bus_kind kind)
 {
     view_bus_feed *f = &v->bus.feeds[kind];
     f->watched_next = true;
-    if (f->question == NULL) {
+    if (!is_asking(f)) {
         ask(f);
     }
 }
@@ -144,7 +165,9 @@ void view_bus_close(view *v)
     for (size_t i = 0; i < VIEW_BUS_KINDS; i++) {
         view_bus_feed *f = &v->bus.feeds[i];
         control_question_cancel(f->question);
+        view_link_cancel(f->link_question);
         f->question = NULL;
+        f->link_question = NULL;
         refuse_all(&f->now, v, 503, "the view ends");
         refuse_all(&f->next, v, 503, "the view ends");
     }
@@ -156,7 +179,7 @@ static json_t *state_of(const view *v)
 {
     json_t *state = json_object(), *receives = json_object();
     json_object_set_new(state, "version", json_string(LOOM_VERSION));
-    json_object_set_new(state, "control", json_string(v->control));
+    json_object_set_new(state, "control", json_string(v->control != NULL ? v->control : v->link));
     json_object_set_new(state, "database", json_string(v->db_path));
     if (v->jaeger != NULL) {
         json_object_set_new(state, "jaeger", json_string(v->jaeger));

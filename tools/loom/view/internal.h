@@ -33,9 +33,12 @@ typedef struct view_bus_waiters {
     size_t count;
 } view_bus_waiters;
 
+typedef struct view_link_question view_link_question; /* bus_link.h */
+
 typedef struct view_bus_feed {
     struct view *view;
-    control_question *question; /* under way; NULL: none */
+    control_question *question; /* under way, one of the two; NULL: none */
+    view_link_question *link_question;
     view_bus_waiters now, next; /* who asked before it was put, and since then */
     bool watched, watched_next; /* the stream wants it, too */
 } view_bus_feed;
@@ -78,7 +81,8 @@ typedef struct view {
     http_server *http;
     url address; /* where the page is */
     char token[VIEW_TOKEN_SIZE], cookie[VIEW_COOKIE_SIZE];
-    const char *control; /* of the broker */
+    const char *control; /* of the broker; NULL: it is asked over the agent link */
+    char link[URL_SHOWN_SIZE]; /* where that leads, without passwords */
     const char *jaeger;  /* where its UI is; NULL: unknown */
     receiver *receiver;  /* NULL: receiver_problem says why */
     char receiver_problem[RECEIVER_PROBLEM_SIZE];

@@ -52,11 +52,13 @@ static void on_wake(uv_async_t *wake)
     store_all(wake->data);
 }
 
-/* Whoever publishes here wants to see the trace. But that the view has read along is no part of anybody's trace. */
+/* Whoever publishes here wants to see the trace. But that the view has read along, or asked the broker, is
+ * no part of anybody's trace. */
 static bool decide(void *user, const loom_sampler_question *question)
 {
     (void)user;
-    return question->name == NULL || strcmp(question->name, "agent.on_event") != 0;
+    const bool unasked = question->parent != NULL && (question->parent->trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0;
+    return !unasked && (question->name == NULL || strcmp(question->name, "agent.on_event") != 0);
 }
 
 static loom_status create(own_spans *s)

@@ -52,7 +52,7 @@ static const command self = {
     .manual = {.program = "loom view",
                .synopsis = "[OPTION]…",
                .summary = "Shows the bus and its traces in a web page. It receives traces over OTLP where exporters send them by "
-                          "default, asks the broker's control socket for agents and message flow, and never stands in the way of "
+                          "default, asks the broker's control socket, or the broker behind --url, for agents and message flow, and never stands in the way of "
                           "a message. Prints the page's URL, whose token lets one in. Runs until SIGINT, SIGTERM or SIGHUP.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
@@ -321,9 +321,12 @@ static int run(const options *o)
     int exit_code = VERB_OK;
     view v = {.control = control_address(o, control, sizeof control, why, sizeof why), .jaeger = options_value(o, "jaeger")};
     const char *otlp = options_value(o, "otlp-listen");
-    if (v.control == NULL) {
+    const char *to = options_value(o, "url");
+    to = to != NULL ? to : getenv("LOOM_URL");
+    if (v.control == NULL && to == NULL) {
         return control_fail(&self, VERB_USAGE, why);
     }
+    url_show(v.link, to != NULL ? to : "");
     if (v.jaeger != NULL && strncmp(v.jaeger, "http://", 7) != 0 && strncmp(v.jaeger, "https://", 8) != 0) {
         return command_misuse(&self, "--jaeger has to begin with http:// or https://, not \"%s\"", v.jaeger);
     }
