@@ -41,17 +41,28 @@ static void use(parsing *p, size_t spec, const char *value)
     p->out->uses[p->out->use_count++] = (option_use){spec, value};
 }
 
-static void unknown(parsing *p, loom_str name)
+static const char *nearest(const options *o, loom_str name, bool switches_alone)
 {
     suggestion near;
     suggestion_init(&near, name);
-    for (size_t i = 0; i < p->out->spec_count; i++) {
-        suggestion_consider(&near, p->out->specs[i].name);
+    for (size_t i = 0; i < o->spec_count; i++) {
+        if (!switches_alone || o->specs[i].kind == OPTION_SWITCH) {
+            suggestion_consider(&near, o->specs[i].name);
+        }
     }
-    const char *guess = suggestion_result(&near);
+    return suggestion_result(&near);
+}
+
+static void unknown(parsing *p, loom_str name)
+{
+    const char *no = "", *guess = nearest(p->out, name, false);
+    if (guess == NULL && name.len > 3 && strncmp(name.data, "no-", 3) == 0) {
+        no = "no-";
+        guess = nearest(p->out, (loom_str){name.data + 3, name.len - 3}, true);
+    }
     int shown = name.len > 64 ? 64 : (int)name.len;
-    problems_add(p->list, PROBLEM_ERROR, "unknown option \"--%.*s\"%s%s%s", shown, name.data,
-                 guess != NULL ? "; did you mean \"--" : "", guess != NULL ? guess : "", guess != NULL ? "\"?" : "");
+    problems_add(p->list, PROBLEM_ERROR, "unknown option \"--%.*s\"%s%s%s%s", shown, name.data,
+                 guess != NULL ? "; did you mean \"--" : "", guess != NULL ? no : "", guess != NULL ? guess : "", guess != NULL ? "\"?" : "");
     p->status = LOOM_EINVAL;
 }
 

@@ -3,6 +3,7 @@
 """What `loom` says when it cannot do what it is asked: the cause, what to do about it, the exit code, and that at once."""
 
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from harness import BIN, LoomTest, clean_environment, wait_until
 AT_ONCE_S = 2  # nothing here waits for anything; the rest is a busy machine's
 OK, FAILED, USAGE, NOT_CONNECTED, TIMEOUT, NOBODY, DENIED, OVER_LIMIT = range(8)
 JOINING = (("pub", "t", "x"), ("sub", "t"), ("request", "t", "x"), ("invoke", "c", "x"), ("provide", "c", "--", "true"))
-ASKING = (("stats",), ("agents",), ("caps",), ("topics",), ("flow",))
+ASKING = (("stats",), ("agents",), ("caps",), ("topics",), ("flow",), ("top", "-n", "1"))
 
 
 def few_descriptors():
@@ -143,20 +144,34 @@ class Help(unittest.TestCase):
         return subprocess.run([BIN / "loom", *arguments], text=True, stdin=subprocess.DEVNULL, env=clean_environment(), timeout=30,
                               **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen})
 
-    def test_every_verb_tells_the_same_exit_codes(self):
-        def codes(text):
-            return text.split("\nExit codes:\n")[1]
-        table = codes(self.loom("--help").stdout)
-        self.assertEqual(9, len(table.splitlines()))
-        for verb in ("pub", "sub", "request", "invoke", "provide", "stats", "agents", "topics", "caps", "flow", "up", "ps"):
-            self.assertEqual(table, codes(self.loom(verb, "--help").stdout), verb)
+    def every_verb(self):
+        """Those of the tables, ("trace", "ls") as well as ("trace",)."""
+        def below(*verb):
+            names = re.search(r"\nVerbs:\n(.*?)\n\n", self.loom(*verb, "--help").stdout, re.DOTALL)
+            return [line.split()[0] for line in names[1].splitlines()] if names else []
+        found = [verb for name in below() for verb in [(name,), *((name, sub) for sub in below(name))]]
+        self.assertGreater(len(found), 35)
+        return found
 
-    def test_a_full_disk_fails_help_and_version_as_everything_else(self):
+    def test_every_verb_answers_alike(self):
+        """Help with the exit codes, help that cannot be written, and an option that nearly is one."""
+        table = self.loom("--help").stdout.split("\nExit codes:\n")[1]
+        self.assertEqual(9, len(table.splitlines()))
+        for verb in self.every_verb():
+            with self.subTest(verb=" ".join(verb)), open("/dev/full", "w") as full:
+                told = self.loom(*verb, "--help").stdout
+                if verb != ("exec",) and verb[0] != "check":
+                    self.assertEqual(table, told.split("\nExit codes:\n")[1])
+                unknown = verb[0] == "check" and len(verb) > 1  # as Nagios' plugins have it
+                done = self.loom(*verb, "--help", stdout=full)
+                self.assertEqual((3 if unknown else 1, True), (done.returncode, "cannot write: No space left on device" in done.stderr))
+                done = self.loom(*verb, "--hellp")
+                self.assertEqual(3 if unknown else 2, done.returncode)
+                self.assertIn('did you mean "--help"?', done.stderr)
+
+    def test_a_full_disk_fails_the_version_as_well(self):
         with open("/dev/full", "w") as full:
-            for arguments in (["--help"], ["--version"], ["pub", "--help"], ["trace", "--help"], ["trace", "ls", "--help"]):
-                done = self.loom(*arguments, stdout=full)
-                self.assertEqual(1, done.returncode, arguments)
-                self.assertIn("cannot write: No space left on device", done.stderr)
+            self.assertEqual(1, self.loom("--version", stdout=full).returncode)
 
     def test_a_verb_of_another_program_gets_the_one_that_is_meant(self):
         for typed, meant in (("publish", "pub"), ("subscribe", "sub"), ("req", "request"), ("monitor", "sub"), ("pubb", "pub"),

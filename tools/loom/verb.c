@@ -96,7 +96,11 @@ static const char *nearest_verb(const verb_table *table, const char *name)
     }
     suggestion s;
     suggestion_init(&s, str_of(name));
-    for (size_t i = 0; i < table->count; i++) {
+    if (name[0] == '-') {
+        suggestion_consider(&s, "--help");
+        suggestion_consider(&s, "--version");
+    }
+    for (size_t i = 0; i < table->count && name[0] != '-'; i++) {
         suggestion_consider(&s, table->verbs[i].name);
     }
     return suggestion_result(&s);

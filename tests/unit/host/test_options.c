@@ -90,14 +90,15 @@ static void a_command_keeps_its_own_options(void **state)
 static void every_mistake_is_told(void **state)
 {
     (void)state;
-    assert_status(LOOM_EINVAL, PARSE("--lisen=x", "--zebra", "-x", "--verbose=1", "--no-verbose", "--listen", "--help", "--listen"));
-    assert_int_equal(7, list.count);
+    assert_status(LOOM_EINVAL, PARSE("--lisen=x", "--zebra", "-x", "--verbose=1", "--no-verbose", "--no-alow-remote", "--listen", "--help", "--listen"));
+    assert_int_equal(8, list.count);
     assert_string_equal("unknown option \"--lisen\"; did you mean \"--listen\"?", list.items[0].text);
     assert_string_equal("unknown option \"--zebra\"", list.items[1].text);
     assert_string_equal("unknown option \"-x\"", list.items[2].text);
     assert_string_equal("--verbose takes no value", list.items[3].text);
     assert_string_equal("unknown option \"--no-verbose\"; did you mean \"--verbose\"?", list.items[4].text);
-    assert_string_equal("--listen needs a value: --listen URL", list.items[5].text);
+    assert_string_equal("unknown option \"--no-alow-remote\"; did you mean \"--no-allow-remote\"?", list.items[5].text);
+    assert_string_equal("--listen needs a value: --listen URL", list.items[6].text);
     assert_true(options_is_on(&parsed, "help"));
 }
 
