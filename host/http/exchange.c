@@ -81,15 +81,20 @@ void http_exchange_late(http_connection *c)
 
 /* ---- requests ---- */
 
+void http_exchange_handle(http_connection *c, http_request *r)
+{
+    if (r->body.len <= READ_SMALL) {
+        c->server->small_ms = uv_now(c->server->loop);
+    }
+    r->handle(c->listener->options.user, r);
+}
+
 static void handle(http_connection *c)
 {
     c->phase = PHASE_ANSWER;
     c->handled++;
-    if (c->request->body.len <= READ_SMALL) {
-        c->server->small_ms = uv_now(c->server->loop);
-    }
     http_connection_deadline(c, 0);
-    c->request->handle(c->listener->options.user, c->request);
+    http_exchange_handle(c, c->request);
 }
 
 /* Whether the route is of this path; *rest is what follows its own. */

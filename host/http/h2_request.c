@@ -278,7 +278,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
         s->received = true;
         if (s->request != NULL && !s->handled) {
             s->handled = true;
-            s->request->handle(h->connection->listener->options.user, s->request);
+            http_exchange_handle(h->connection, s->request);
         }
     }
     return 0;

@@ -240,6 +240,9 @@ void http_exchange_leave(http_connection *c);
 /* Answers a request that the server itself refuses; the connection ends with it. */
 void http_exchange_refuse(http_connection *c, uint16_t status, const char *why);
 
+/* Gives a request that is whole to who answers it. */
+void http_exchange_handle(http_connection *c, http_request *r);
+
 /* Finds the route of a request whose head is read. A status to refuse it with, and *why; 0: handle or websocket is set. */
 uint16_t http_exchange_admit(http_request *r, const http_listen_options *o, const char **why);
 /* Puts a piece behind the body. A status to refuse the request with, and *why; 0: done. */

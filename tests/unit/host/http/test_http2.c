@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "host/http/http2.h"
+#include "host/http/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,19 @@ static bool has_frame(http_peer *p, uint8_t type, uint8_t stream)
         at += 9 + ((size_t)f[0] << 16 | (size_t)f[1] << 8 | f[2]);
     }
     return false;
+}
+
+/* Beside it large bodies are read once a millisecond. */
+static void request_without_a_large_body_counts_as_a_small_one(void **state)
+{
+    (void)state;
+    http_peer p;
+    fixture *f = open_fixture(NULL, &p);
+    f->home.server->small_ms = 0;
+    send_frame(&p, HEADERS, END_STREAM | END_HEADERS, 1, get, sizeof get);
+    turn_until(&f->home.loop, has_frame(&p, DATA, 1));
+    assert_int_not_equal(0, f->home.server->small_ms);
+    close_fixture(f, &p);
 }
 
 static void silent_connection_is_told_to_go(void **state)
@@ -309,6 +323,7 @@ static void stream_is_closed_with_its_connection(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(request_without_a_large_body_counts_as_a_small_one),
         cmocka_unit_test(silent_connection_is_told_to_go),
         cmocka_unit_test(header_block_that_does_not_end_is_cut_off),
         cmocka_unit_test(body_that_does_not_come_is_answered_and_the_connection_lives),
