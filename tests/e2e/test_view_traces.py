@@ -60,6 +60,8 @@ class Traces(ViewTest):
         self.assertRegex(page.run("return document.querySelector('.span-log').innerText"), r"(?s)error \+3.00 ms no paper left.*tray\s+2")
         page.run("document.querySelector('.log-of-trace summary').click()")
         page.wait("const all = [...document.querySelectorAll('.log-of-trace tbody tr')].map((row) => row.innerText); return all.length === 2 && all[0].includes('no paper left') && all[1].includes('of the trace alone')", "both lines")
+        drawn = self.home_.loom("trace", "show", f"{1:032x}", "--db", self.home_.folder / "traces.db").stdout
+        self.assertRegex(drawn, r"└ step .*\n +≡ ERROR no paper left tray=2 at 3.00 ms\n≡ INFO of the trace alone tray=2 at 3.00 ms \(made-up, in no span\)\n")
         self.assertEqual(["error no paper left", "info of the trace alone"], sorted(page.run("return [...document.querySelectorAll('.log-of-trace td:nth-child(2)')].map((cell) => cell.innerText)")))
         self.nothing_wrong(page)
 

@@ -393,7 +393,7 @@ class Starts(unittest.TestCase):
                                 ("/proc/none/t.db", ("/proc/none/t.db", "No such file or directory"))):
             with self.subTest(database):
                 self.fails(1, database, *words, database=database)
-        self.fails(1, "there is no trace database", flags=("--otlp-listen", "none"))
+        self.fails(1, "there is no trace database", "so does the view without --otlp-listen none", flags=("--otlp-listen", "none"))
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
     def test_a_database_that_may_not_be_written_is_named_with_what_to_do(self):

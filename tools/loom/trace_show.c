@@ -26,7 +26,7 @@ static const command show = {
     .manual = {.program = "loom trace show",
                .synopsis = "ID|PREFIX|--last [OPTION]…",
                .summary = "Draws a trace: each span below its parent, with its service, kind, start, duration and a bar "
-                          "that shows when it ran; its events (•), links (→) and errors (!). A span whose parent is missing "
+                          "that shows when it ran; its events (•), links (→), log records (≡) and errors (!). A span whose parent is missing "
                           "is marked as an orphan.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
@@ -76,6 +76,7 @@ static int run(const options *o)
     drawing.columns = columns < 1000 ? (size_t)columns : 1000;
     uint8_t id[LOOM_TRACE_ID_SIZE];
     span_list list;
+    log_list logs = {0};
     span_range trace;
     if (!trace_options_find(&show, o, &source, id, &exit_code)) {
         goto close_source;
@@ -85,10 +86,15 @@ static int run(const options *o)
         exit_code = command_fail(&show, "%s", source.problem);
         goto close_source;
     }
+    drawing.logs = &logs;
+    if (!options_is_on(o, "json") && trace_source_load_logs(&source, id, &logs) != LOOM_OK) {
+        command_fail(&show, "what was logged cannot be read: %s", source.problem); /* the spans can */
+    }
     st = options_is_on(o, "json") ? print_json(trace) : waterfall_draw(stdout, trace, &drawing);
     if (st != LOOM_OK) {
         exit_code = command_fail(&show, "%s", loom_status_text(st));
     }
+    log_list_fini(&logs);
     span_list_fini(&list);
 close_source:
     trace_source_close(&source);

@@ -111,14 +111,12 @@ loom_status logs_read(loom_bytes request, bool (*visit)(void *user, const log_re
     return c.bad ? LOOM_EMALFORMED : LOOM_OK;
 }
 
-/* ---- as JSON ---- */
-
-static void print_attributes(pb_buf *out, loom_bytes record)
+void log_read_attrs(loom_bytes record, bool (*visit)(void *user, otlp_attr attr), void *user)
 {
     pb_cursor c = pb_cursor_on(record);
     pb_field f, part;
-    const char *before = ",\"attributes\":[";
-    while (pb_next(&c, &f)) {
+    bool more = true;
+    while (more && pb_next(&c, &f)) {
         if (!pb_is(&f, LOG_ATTRIBUTES, PB_LENGTH)) {
             continue;
         }
@@ -128,14 +126,34 @@ static void print_attributes(pb_buf *out, loom_bytes record)
             key = pb_is(&part, KEYVALUE_KEY, PB_LENGTH) ? part.bytes : key;
             value = pb_is(&part, KEYVALUE_VALUE, PB_LENGTH) ? part.bytes : value;
         }
-        json_put_format(out, "%s[", before);
-        json_put_string(out, (loom_str){(const char *)key.data, key.len});
-        json_put_format(out, ",");
-        json_put_plain_value(out, value);
-        json_put_format(out, "]");
-        before = ",";
+        more = visit(user, (otlp_attr){{(const char *)key.data, key.len}, value});
     }
-    if (before[1] == '\0') {
+}
+
+/* ---- as JSON ---- */
+
+typedef struct attr_output {
+    pb_buf *json;
+    const char *before;
+} attr_output;
+
+static bool print_attr(void *user, otlp_attr attr)
+{
+    attr_output *o = user;
+    json_put_format(o->json, "%s[", o->before);
+    json_put_string(o->json, attr.key);
+    json_put_format(o->json, ",");
+    json_put_plain_value(o->json, attr.value);
+    json_put_format(o->json, "]");
+    o->before = ",";
+    return true;
+}
+
+static void print_attributes(pb_buf *out, loom_bytes record)
+{
+    attr_output o = {out, ",\"attributes\":["};
+    log_read_attrs(record, print_attr, &o);
+    if (o.before[1] == '\0') {
         json_put_format(out, "]");
     }
 }

@@ -4,6 +4,7 @@
 #define LOOM_TRACE_COLLECT_LOGS_H
 
 #include "trace/otlp/protobuf_write.h"
+#include "trace/otlp/read.h"
 
 #include <loom/context.h>
 
@@ -23,6 +24,8 @@ typedef struct log_record {
 LOOM_MUST_CHECK loom_status logs_read(loom_bytes request, bool (*visit)(void *user, const log_record *log), void *user);
 /* One encoded LogRecord, without its resource. False: malformed. */
 bool log_read(log_record *out, loom_bytes record);
+/* Calls visit for each attribute of an encoded LogRecord, until it returns false. */
+void log_read_attrs(loom_bytes record, bool (*visit)(void *user, otlp_attr attr), void *user);
 /* {"time_unix_ns":"…","span_id":…,"severity":9,"severity_text":…,"event":…,"service":…,"body":…,"attributes":[[key, value], …]},
  * without what is absent; values as plain JSON. */
 void log_print_json(pb_buf *out, const log_record *log, loom_str service);

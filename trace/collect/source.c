@@ -340,3 +340,33 @@ loom_status trace_source_load(trace_source *source, const uint8_t id[LOOM_TRACE_
     *trace = (span_range){0};
     return told(source, LOOM_ENOTFOUND);
 }
+
+typedef struct log_loading {
+    log_list *list;
+    loom_status st;
+} log_loading;
+
+static bool add_log(void *user, const log_record *log, loom_str service)
+{
+    log_loading *l = user;
+    l->st = log_list_add(l->list, log, service);
+    return l->st == LOOM_OK;
+}
+
+loom_status trace_source_load_logs(trace_source *source, const uint8_t id[LOOM_TRACE_ID_SIZE], log_list *list)
+{
+    log_loading loading = {.list = list};
+    uint64_t total = 0;
+    source->problem[0] = '\0';
+    *list = (log_list){0};
+    if (source->db == NULL) {
+        return LOOM_OK;
+    }
+    loom_status st = store_visit_logs(source->db, id, LOG_LIST_MAX, add_log, &loading);
+    st = st == LOOM_OK ? loading.st : st;
+    if (st == LOOM_OK && list->count == LOG_LIST_MAX && (st = store_count_logs(source->db, id, &total)) == LOOM_OK) {
+        list->more = total > list->count ? total - list->count : 0;
+    }
+    log_list_sort(list);
+    return told(source, st);
+}

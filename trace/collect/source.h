@@ -3,6 +3,7 @@
 #ifndef LOOM_TRACE_COLLECT_SOURCE_H
 #define LOOM_TRACE_COLLECT_SOURCE_H
 
+#include "trace/collect/log_list.h"
 #include "trace/collect/source_file.h"
 #include "trace/collect/store.h"
 
@@ -31,5 +32,7 @@ LOOM_MUST_CHECK loom_status trace_source_latest(trace_source *source, uint8_t id
 /* The spans of one trace. list holds their bytes, or is empty when the source has them. */
 LOOM_MUST_CHECK loom_status trace_source_load(trace_source *source, const uint8_t id[LOOM_TRACE_ID_SIZE], span_list *list,
                                               span_range *trace);
+/* What was logged in the trace, at most LOG_LIST_MAX records of it. A file of spans has none. */
+LOOM_MUST_CHECK loom_status trace_source_load_logs(trace_source *source, const uint8_t id[LOOM_TRACE_ID_SIZE], log_list *list);
 
 #endif

@@ -2,6 +2,7 @@
 #include "trace/view/waterfall.h"
 
 #include "base/str.h"
+#include "trace/view/log_line.h"
 #include "trace/view/summary.h"
 #include "trace/view/text.h"
 #include "trace/view/tree.h"
@@ -211,6 +212,44 @@ static bool draw_link(void *user, const otlp_link *link)
     return true;
 }
 
+static void draw_log(const drawing *d, const log_record *log)
+{
+    const bool bad = log_line_is_bad(log);
+    colour(d, bad ? RED : DIM);
+    fputs("≡ ", d->out);
+    log_line_put(d->out, log, d->start);
+    colour(d, PLAIN);
+}
+
+static void draw_logs(const drawing *d, const tree_node *node)
+{
+    const listed_log *log;
+    const size_t count = node->duplicate_id ? 0 : log_list_of_span(d->options->logs, node->span->otlp.span_id, &log);
+    for (size_t i = 0; i < count; i++) {
+        draw_margin(d, node);
+        draw_log(d, &log[i].log);
+        fputc('\n', d->out);
+    }
+}
+
+/* What was logged beside the spans, or in one that did not come. */
+static void draw_other_logs(const drawing *d)
+{
+    const log_list *logs = d->options->logs;
+    for (size_t i = 0; logs != NULL && i < logs->count; i++) {
+        const listed_log *l = &logs->items[i];
+        if (span_tree_find(&d->tree, l->log.span_id) == TREE_NONE) {
+            draw_log(d, &l->log);
+            fputs(" (", d->out);
+            text_put(d->out, l->service.len > 0 ? l->service : str_of("no service"), SERVICE_MAX);
+            fputs(span_id_is_zero(l->log.span_id) ? ", in no span)\n" : ", in a span that is not in the trace)\n", d->out);
+        }
+    }
+    if (logs != NULL && logs->more > 0) {
+        fprintf(d->out, "≡ and %llu log records more\n", (unsigned long long)logs->more);
+    }
+}
+
 static void draw_details(const drawing *d, const tree_node *node)
 {
     const otlp_span *span = &node->span->otlp;
@@ -240,6 +279,7 @@ static void draw_details(const drawing *d, const tree_node *node)
     }
     otlp_read_span_events(span->span, draw_event, &of);
     otlp_read_span_links(span->span, draw_link, &of);
+    draw_logs(d, node);
 }
 
 static size_t at_most(size_t value, size_t limit)
@@ -312,6 +352,7 @@ loom_status waterfall_draw(FILE *out, span_range trace, const waterfall_options 
         draw_span(&d, node);
         draw_details(&d, node);
     }
+    draw_other_logs(&d);
     free(d.closed);
 fini_tree:
     span_tree_fini(&d.tree);

@@ -3,6 +3,7 @@
 #ifndef LOOM_TRACE_VIEW_WATERFALL_H
 #define LOOM_TRACE_VIEW_WATERFALL_H
 
+#include "trace/collect/log_list.h"
 #include "trace/collect/spans.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@ typedef struct waterfall_options {
     size_t columns; /* width of the terminal */
     bool colour;
     bool attrs;     /* list the attributes of every span, too */
+    const log_list *logs; /* of the trace, sorted; NULL: none */
 } waterfall_options;
 
 /* trace is one trace of a sorted list. LOOM_ENOMEM: nothing was printed. Errors of out are the caller's to look for. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/collect/trace_fixture.h"
+#include "base/str.h"
+#include "trace/collect/otlp_from_json.h"
 #include "trace/view/waterfall.h"
 
 #include <stdlib.h>
@@ -110,6 +112,77 @@ static void every_line_of_a_deep_trace_fits_the_terminal(void **state)
     free(text);
 }
 
+/* ---- logs ---- */
+
+#define AT(us) "\"timeUnixNano\":\"1700000000000" us "000\","
+static const char logged[] =
+    "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":["
+    "{" AT("400") "\"spanId\":\"0000000000000002\",\"severityNumber\":17,\"body\":{\"stringValue\":\"no \\u001b[2Jroom\"}},"
+    "{" AT("300") "\"spanId\":\"0000000000000002\",\"severityNumber\":9,\"eventName\":\"stock\","
+    "\"attributes\":[{\"key\":\"sku\",\"value\":{\"intValue\":\"42\"}}]},"
+    "{" AT("500") "\"spanId\":\"0000000000000007\",\"severityText\":\"note\",\"body\":{\"boolValue\":true}},"
+    "{" AT("600") "\"body\":{\"stringValue\":\"alone\"}}]}]}]}";
+
+typedef struct log_adding {
+    log_list *list;
+    loom_status st;
+} log_adding;
+
+static bool add_log(void *user, const log_record *log)
+{
+    log_adding *a = user;
+    a->st = log_list_add(a->list, log, str_of("shop"));
+    return a->st == LOOM_OK;
+}
+
+static loom_status list_logs(log_list *list)
+{
+    char why[OTLP_JSON_PROBLEM_SIZE];
+    pb_buf request;
+    log_adding a = {.list = list};
+    pb_init(&request, NULL, 0, 1 << 20);
+    loom_status st = otlp_logs_from_json(&request, str_of(logged), why);
+    st = st == LOOM_OK ? logs_read((loom_bytes){request.data, request.len}, add_log, &a) : st;
+    pb_fini(&request);
+    log_list_sort(list);
+    return st == LOOM_OK ? a.st : st;
+}
+
+static void log_records_stand_at_their_spans_and_others_below(void **state)
+{
+    (void)state;
+    log_list logs = {.more = 3};
+    assert_status(LOOM_OK, list_logs(&logs));
+    assert_drawn("trace 4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b  2023-11-14 22:13:20.000 UTC  1.00 ms  2 spans, 1 service, 1 error\n"
+                 "NAME          SERVICE  KIND          START   DURATION\n"
+                 "root          agent    internal          0    1.00 ms  ████████████████████\n"
+                 "└ agent.emit  agent    producer     250 µs     250 µs       █████\n"
+                 "      ! error: queue full\n"
+                 "      • loom.drop at 250 µs reason=queue_full\n"
+                 "      ≡ INFO stock sku=42 at 300 µs\n"
+                 "      ≡ ERROR no ·[2Jroom at 400 µs\n"
+                 "≡ LOG alone at 600 µs (shop, in no span)\n"
+                 "≡ note true at 500 µs (shop, in a span that is not in the trace)\n"
+                 "≡ and 3 log records more\n",
+                 draw(faulty, 2, (waterfall_options){.columns = 75, .logs = &logs}));
+    log_list_fini(&logs);
+}
+
+static loom_status list_scenario(void *user)
+{
+    (void)user;
+    log_list logs = {0};
+    const loom_status st = list_logs(&logs);
+    log_list_fini(&logs);
+    return st;
+}
+
+static void listing_logs_reports_every_failed_allocation(void **state)
+{
+    (void)state;
+    assert_true(alloc_fault_each(list_scenario, NULL) > 4);
+}
+
 static loom_status draw_scenario(void *user)
 {
     (void)user;
@@ -148,6 +221,8 @@ int main(void)
         cmocka_unit_test(escape_sequences_in_names_do_not_reach_the_terminal),
         cmocka_unit_test(every_line_of_a_deep_trace_fits_the_terminal),
         cmocka_unit_test(drawing_reports_every_failed_allocation),
+        cmocka_unit_test(log_records_stand_at_their_spans_and_others_below),
+        cmocka_unit_test(listing_logs_reports_every_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -306,7 +306,8 @@ static int open_stores(view *v, const options *o, bool writes)
     const bool could_look = st == LOOM_EDENIED;
     st = st == LOOM_OK ? open_readers(v, why) : st;
     if (st != LOOM_OK) {
-        exit_code = command_fail(&self, "%s%s", why, could_look ? "; with --otlp-listen none the view only reads it" : "");
+        exit_code = command_fail(&self, "%s%s", why, could_look ? "; with --otlp-listen none the view only reads it"
+                                                     : st == LOOM_ENOTFOUND ? ", and so does the view without --otlp-listen none" : "");
     } else {
         exit_code = serve(v, o, db);
     }
