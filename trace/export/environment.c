@@ -330,6 +330,15 @@ static void read_log_level(reader *r)
                          level >= LOOM_SEVERITY_ERROR ? LOOM_COMPLAINTS_LOSSES : LOOM_COMPLAINTS_ALL;
 }
 
+/* A value that makes no sense is reported whether or not the exporters of today read it. */
+static void report_unread(reader *r)
+{
+    loom_span_processor_options unread = {0};
+    if (r->report != NULL && !is_otlp(r->out->exporter)) {
+        read_otlp(&(reader){.out = &unread, .report = r->report});
+    }
+}
+
 /* False: the SDK is disabled, and nothing else counts. */
 static bool read_all(reader *r)
 {
@@ -341,6 +350,7 @@ static bool read_all(reader *r)
     }
     const unsigned named = read_exporters(r);
     choose_exporters(r, named != 0 ? named : TO_OTLP);
+    report_unread(r);
     r->out->guessed = named == 0 && r->out->endpoint == NULL;
     read_log_spans(r);
     read_sizes(r);

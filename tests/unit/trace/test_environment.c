@@ -207,6 +207,19 @@ static void what_is_used_instead_is_the_weaker_variable_that_is_set(void **state
     }
 }
 
+static void what_the_exporters_do_not_read_is_told_all_the_same(void **state)
+{
+    (void)state;
+    static const char *const exporters[] = {"none", "console", "otlp/file", "otlp/stdout,console", "loom", "otlp,console"};
+    setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "brotli", 1);
+    for (size_t i = 0; i < sizeof exporters / sizeof *exporters; i++) {
+        heard t = {.count = 0};
+        setenv("OTEL_TRACES_EXPORTER", exporters[i], 1);
+        loom_telemetry_check_env(hear, &t);
+        assert_string_equal("OTEL_EXPORTER_OTLP_COMPRESSION: \"brotli\" is neither gzip nor none; using none\n", t.text);
+    }
+}
+
 /* OpenTelemetry, environment variables: the argument "will only be used if OTEL_TRACES_SAMPLER is set", and "invalid or
  * unrecognized input MUST be logged". */
 static void an_argument_that_no_sampler_reads_is_told(void **state)
@@ -742,6 +755,7 @@ int main(void)
         CLEARED(names_are_read_in_any_case),
         CLEARED(every_value_that_makes_no_sense_is_told_with_what_is_used),
         CLEARED(what_is_used_instead_is_the_weaker_variable_that_is_set),
+        CLEARED(what_the_exporters_do_not_read_is_told_all_the_same),
         CLEARED(an_argument_that_no_sampler_reads_is_told),
         CLEARED(every_name_of_a_log_level_is_known),
         CLEARED(a_grpc_endpoint_is_its_host_and_port),
