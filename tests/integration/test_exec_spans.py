@@ -242,6 +242,10 @@ class Refused(CollectTest):
         self.script("put(span() * 3)")
         self.counted(collected=1, duplicates=2)
 
+    def test_duplicates_are_counted_among_ids_that_are_counted_up(self):
+        self.script("put(''.join(span(f'{i:016x}') for i in (*range(1, 101), *range(1, 101))))")
+        self.counted(collected=100, duplicates=100)
+
     def test_complaints_of_libraries_are_taken_out_and_told(self):
         stderr = self.script("put('__LOOM_TRACE_ERROR__: Failed to export span: \\x1b[31mred\\n' * 5)").decode()
         self.assertIn("reported by a trace library: Failed to export span: ·[31mred", stderr)

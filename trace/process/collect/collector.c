@@ -19,7 +19,8 @@
 #define NS_PER_S 1000000000u
 #define TELL_EVERY_NS (10u * (uint64_t)NS_PER_S)
 #define ENCODED_MAX (512u * 1024u) /* bytes of a span: the line has 256 KiB, and short numbers grow */
-#define SEEN_SLOTS 8192u           /* span ids that are remembered; a power of two */
+#define SEEN_BITS 13u
+#define SEEN_SLOTS (1u << SEEN_BITS) /* span ids that are remembered */
 #define FLAGS_LOCAL 0x100u         /* SpanFlags of trace.proto: is_remote is known */
 #define FLAGS_REMOTE 0x300u        /* and true */
 
@@ -41,7 +42,7 @@ struct collector {
     rate_limit tells[TELLS];
     pb_buf encoded;
     char *scratch;              /* 2 * SPAN_LINE_MAX bytes */
-    uint64_t seen[SEEN_SLOTS];  /* by the low bits of a span id; 0: none */
+    uint64_t seen[SEEN_SLOTS];  /* by a hash of the id, since ids may be numbers that somebody counted; 0: none */
 };
 
 /* The first problem is that there is none. */
@@ -126,7 +127,7 @@ static bool seen_before(collector *c, const uint8_t span_id[LOOM_SPAN_ID_SIZE])
 {
     uint64_t id;
     memcpy(&id, span_id, sizeof id);
-    uint64_t *slot = &c->seen[(id ^ id >> 32) & (SEEN_SLOTS - 1)];
+    uint64_t *slot = &c->seen[(id ^ id >> 32) * 0x9e3779b97f4a7c15u >> (64 - SEEN_BITS)];
     const bool seen = *slot == id;
     *slot = id;
     return seen;
