@@ -314,7 +314,7 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
     }
     if (ended != NULL) {
         d->stats.replaced += directory_end(d, about->agent, LOOM_EREPLACED); /* what leaves makes room for the new one */
-        if (d->max_agents > 0 && d->stats.agents - d->users >= d->max_agents) {
+        if (d->max_agents > 0 && !about->own && d->guests >= d->max_agents) {
             d->stats.refused++;
             free(entry);
             return LOOM_EFULL;

@@ -53,7 +53,7 @@ typedef struct directory_info {
 
 /* clock and events are borrowed and must outlive it. events NULL: no events are published. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status directory_create(directory **out, const loop_clock *clock, eventbus *events);
-/* How many agents there may be, through whichever bridges; 0, as at first: any number. In-process users are not counted. */
+/* How many agents there may be, through whichever bridges; 0, as at first: any number. In-process users, and a bridge's own, are not counted. */
 void directory_set_limit(directory *d, uint32_t max_agents);
 /* While it drains, agents that come are refused; those that are there stay, and sessions older than the drain may come back with
  * their bridge. */

@@ -154,7 +154,7 @@ free_session:
 
 static void refuse(bridge_peer *b, uint64_t number, const bus_attach *f, loom_status st)
 {
-    const char *text = st == LOOM_EFULL     ? "the broker has as many agents as it may have"
+    const char *text = st == LOOM_EFULL     ? "there are as many agents as there may be (max_agents)"
                        : st == LOOM_ECLOSED ? "the broker is being drained and takes no new agents"
                                             : loom_status_text(st);
     bus_log_limited(b->server, &b->server->refused_log, LOG_WARN, "agent refused agent=%.*s bridge=%.*s reason=%s",
