@@ -44,6 +44,8 @@ typedef struct bus_greeting {
     uint64_t hold_ms, span_credit; /* 0 when they were left out */
 } bus_greeting;
 
+enum { BUS_ATTACH_QUIET = 1, BUS_ATTACH_OWN = 2 }; /* flags of an attach frame */
+
 typedef struct bus_attach {
     loom_str agent, software;
     loom_bytes instance; /* 16 bytes or none */
