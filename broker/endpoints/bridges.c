@@ -40,6 +40,8 @@ static void forget(bridge_peer *b)
     b->server->bridges.count -= b->greeted;
     span_sender_close(b->spans);
     frame_writer_fini(&b->out.w);
+    bus_lane_clear(&b->lane);
+    bus_parts_clear(&b->parts);
     free(b);
 }
 
@@ -87,6 +89,7 @@ void bridge_endpoint_flush(bus_server *s)
 
 void bridge_endpoint_tick(bus_server *s)
 {
+    shared_pool_tidy(s->blocks);
     for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
         const bus_life life = bus_ledger_tick(&b->ledger, s->options.ping_ms, s->options.silence_ms);
         if (life == BUS_LIFE_GONE) {
@@ -142,12 +145,14 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
         return LOOM_EFULL;
     }
     b->greeted = true;
+    b->takes_parts = g->parts;
     b->id_len = g->id.len;
     memcpy(b->id, g->id.data, g->id.len);
     s->bridges.count++;
     s->stats.attachments++;
+    const uint64_t hold_ms = eventbus_hold_left_ms(s->cores.events), span_credit = bridge_spans_open(b);
     bridge_peer_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str_of("broker"), str_of(s->software),
-                                                                  eventbus_hold_left_ms(s->cores.events), bridge_spans_open(b)}));
+                                                                     hold_ms, span_credit, true}));
     if (directory_is_draining(s->cores.agents)) {
         tell_draining(b, 1);
     }
@@ -216,6 +221,25 @@ void bus_server_keep(bus_server *s, const frame_keep *f)
     tell_bridges(s, f, NULL);
 }
 
+/* What came in parts is one frame, as if it stood where its last part does. */
+static loom_status on_part(bridge_peer *b, const bus_frame *part, uint64_t session, char reason[FRAME_REASON_SIZE])
+{
+    loom_bytes whole;
+    bus_frame f;
+    loom_status st = bus_parts_take(&b->parts, b->server->blocks, session, part, &whole, reason);
+    if (st != LOOM_OK || whole.len == 0) {
+        return st;
+    }
+    st = bus_parts_read(whole, &f, reason);
+    if (st == LOOM_OK) {
+        b->whole = b->parts.block;
+        st = on_frame(b, &f, &session, reason);
+        b->whole = NULL;
+    }
+    bus_parts_clear(&b->parts);
+    return st == LOOM_EVERSION ? LOOM_OK : st;
+}
+
 static loom_status on_frames(bridge_peer *b, loom_bytes frames, char reason[FRAME_REASON_SIZE])
 {
     uint64_t session = 0;
@@ -226,7 +250,10 @@ static loom_status on_frames(bridge_peer *b, loom_bytes frames, char reason[FRAM
             break;
         }
         if (st != LOOM_EVERSION) { /* unknown frames are stepped over */
-            st = st == LOOM_OK ? on_frame(b, &f, &session, reason) : st;
+            if (st == LOOM_OK) {
+                const bool part = f.type == BUS_FRAME_PART && b->greeted;
+                st = part ? on_part(b, &f, session, reason) : on_frame(b, &f, &session, reason);
+            }
             if (st != LOOM_OK) {
                 return st;
             }

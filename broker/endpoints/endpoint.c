@@ -56,6 +56,7 @@ static void on_part_closed(bus_server *s)
     }
     void (*closed)(void *user) = s->closed;
     void *user = s->closed_user;
+    shared_pool_close(s->blocks);
     free(s->software);
     free(s);
     if (closed != NULL) {

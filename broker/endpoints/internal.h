@@ -8,7 +8,9 @@
 #include "base/number_table.h"
 #include "base/rate_limit.h"
 #include "base/time_share.h"
+#include "bridge/bus/lane.h"
 #include "bridge/bus/ledger.h"
+#include "bridge/bus/parts.h"
 #include "bridge/spans/intake.h"
 #include "broker/endpoints/server.h"
 #include "broker/eventbus/topic_table.h"
@@ -40,6 +42,11 @@ typedef struct bridge_peer {
     bus_server *server;
     sp_peer *peer;
     bus_outgoing out;
+    bus_lane lane;                /* large frames, which leave in parts */
+    size_t lane_passed;           /* bytes that left beside it since its last part */
+    bool takes_parts;
+    bus_parts parts;              /* of a large frame that comes */
+    shared_bytes *whole;          /* the frame that is being read came in parts, and lies here */
     number_table sessions;
     bool greeted;
     bus_ledger ledger;            /* of this connection: deliveries go, publishes come */
@@ -57,6 +64,7 @@ typedef struct peer_session {
     uint64_t number;
     port *port;
     uint64_t granted_messages, granted_bytes; /* by its agent; held back while its bridge falls behind */
+    uint64_t lane_item;                       /* the last one in the lane that has frames of it */
 } peer_session;
 
 typedef struct bridge_endpoint {
@@ -83,6 +91,12 @@ void bridge_endpoint_tell_draining(bus_server *s, uint32_t within_ms);
 bus_outgoing *bridge_peer_out(bridge_peer *b);
 /* Where frames of a session go (0: the bridge's own). NULL: out of memory; the bridge has been given up. */
 frame_writer *bridge_peer_writer(bridge_peer *b, uint64_t session);
+/* The same for a frame of about so many bytes, which is written alone. */
+frame_writer *bridge_peer_large_writer(bridge_peer *b, uint64_t session, size_t size);
+/* One message for one of its sessions. */
+void bridge_peer_deliver(peer_session *session, uint64_t subscription, const envelope_view *view);
+/* Bytes that wait for it. */
+size_t bridge_peer_unsent(const bridge_peer *b);
 /* What could not be written is lost to the bridge: it has to start over and ask again. */
 void bridge_peer_wrote(bridge_peer *b, loom_status st);
 /* It will be closed at the end of the round; the first reason counts. text must stay valid. */
@@ -134,6 +148,7 @@ struct bus_server {
     open_endpoint open;
     bridge_endpoint bridges;
     control_endpoint control;
+    shared_pool *blocks; /* of large frames of bridges */
     bus_server_stats stats;
     rate_limit malformed_log, denied_log, memory_log, refused_log, spans_log;
     uint64_t started_ms;

@@ -116,7 +116,9 @@ loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock
     *out = NULL;
     bus_server *s = calloc(1, sizeof *s);
     char *software = strdup(options->software != NULL ? options->software : "");
-    if (s == NULL || software == NULL) {
+    shared_pool *blocks = shared_pool_create();
+    if (s == NULL || software == NULL || blocks == NULL) {
+        shared_pool_close(blocks);
         free(software);
         free(s);
         return LOOM_ENOMEM;
@@ -125,6 +127,7 @@ loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock
     s->clock = clock;
     s->cores = *cores;
     s->software = software;
+    s->blocks = blocks;
     s->started_ms = uv_now(loop);
     s->control.end = &s->control.first;
     s->log = (log_sink){options->log, options->user};

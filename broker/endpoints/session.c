@@ -13,11 +13,7 @@
 
 static void deliver(void *user, uint64_t subscription, const envelope_view *view)
 {
-    const peer_session *session = user;
-    bridge_peer *b = session->bridge;
-    loom_status st = bus_put_delivery(bridge_peer_out(b), session->number, subscription, view);
-    b->ledger.sent += st == LOOM_OK;
-    bridge_peer_wrote(b, st);
+    bridge_peer_deliver(user, subscription, view);
 }
 
 static void on_pressure(void *user, bool on)
@@ -55,7 +51,7 @@ static void on_call(void *user, const frame_call *f, const envelope_view *view)
         refuse_call(session, f->call_id);
         return;
     }
-    frame_writer *w = bridge_peer_writer(session->bridge, session->number);
+    frame_writer *w = bridge_peer_large_writer(session->bridge, session->number, view->len);
     frame_call whole = *f;
     whole.envelope = (loom_bytes){view->data, view->len};
     if (w != NULL) {
@@ -65,7 +61,7 @@ static void on_call(void *user, const frame_call *f, const envelope_view *view)
 
 static void say(bridge_peer *b, uint64_t number, const frame *f)
 {
-    frame_writer *w = bridge_peer_writer(b, number);
+    frame_writer *w = bridge_peer_large_writer(b, number, bus_frame_weight(f));
     if (w != NULL) {
         bridge_peer_wrote(b, bus_put_frame(w, f));
     }
@@ -207,6 +203,7 @@ static loom_status publish(bridge_peer *b, peer_session *session, uint64_t numbe
             return st;
         }
         b->ledger.taken++;
+        view.shared = view.len >= SHARED_BYTES_MIN ? b->whole : NULL;
         if (session != NULL) {
             port_publish(session->port, &view, own(&view));
         } else {

@@ -23,14 +23,15 @@ enum {
     BUS_FRAME_SESSION = 64,  /* [64, session]: the frames after it, in this message, are this session's; 0: the bridge's own */
     BUS_FRAME_PRESSURE = 65, /* [65, 1 or 0]: broker → bridge, stop or go on publishing */
     BUS_FRAME_FANOUT = 66,   /* [66, [envelope, [session, subscription, …], …]]: broker → bridge */
-    BUS_FRAME_GREETING = 67, /* [67, protocol, id, software, hold ms, span credit]: first in each direction; the bridge's begins.
-                                The last two (may be left out when 0) are the broker's: publishes are to wait for so long; so
-                                many bytes of spans may be sent */
+    BUS_FRAME_GREETING = 67, /* [67, protocol, id, software, hold ms, span credit, parts]: first in each direction; the bridge's
+                                begins. The last three may be left out when 0. Two are the broker's: publishes are to wait for
+                                so long; so many bytes of spans may be sent. parts: 1, this side takes frames in parts */
     BUS_FRAME_TAKEN = 68,    /* [68, envelopes, 1 or 0, queued]: read so far on this connection; 1: answer with yours.
                                 queued (may be left out when 0): bytes that this side keeps until the other has credit */
     BUS_FRAME_ATTACH = 69,   /* [69, agent, software, instance, heartbeat ms, peer, age ms]: bridge → broker, begins a session.
                                 age ms (may be left out when 0): since the agent opened it at the bridge */
     BUS_FRAME_MARK = 70,     /* [70, number]: bridge → broker, which sends it back behind all that came of what was before it */
+    BUS_FRAME_PART = 72,     /* [72, left, bytes]: bytes of a frame of this session; left: so many are still to come */
     BUS_FRAME_GIVE_BACK = 71 /* [71, subscription, envelope]: bridge → broker, a delivery that a member of a group was not sent */
 };
 
@@ -42,6 +43,7 @@ typedef struct bus_greeting {
     loom_str id;       /* of the bridge; "broker" */
     loom_str software;
     uint64_t hold_ms, span_credit; /* 0 when they were left out */
+    bool parts;        /* it takes them */
 } bus_greeting;
 
 enum { BUS_ATTACH_QUIET = 1, BUS_ATTACH_OWN = 2 }; /* flags of an attach frame */
@@ -60,13 +62,14 @@ typedef struct bus_attach {
 
 typedef struct bus_frame {
     unsigned type;       /* BUS_FRAME_* or frame_type */
-    uint64_t number;     /* session, pressure, taken, mark */
+    uint64_t number;     /* session, pressure, taken, mark, part */
     bool answer;         /* taken */
     uint64_t queued;     /* taken; 0 when it was left out */
     frame_batch fanout;  /* count: envelopes */
     bus_greeting greeting;
     bus_attach attach;
     loom_bytes envelope; /* give_back: still to be scanned; number is the subscription */
+    loom_bytes part;     /* part */
     frame link;          /* the others */
 } bus_frame;
 
@@ -99,6 +102,9 @@ LOOM_MUST_CHECK loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, b
 LOOM_MUST_CHECK loom_status bus_put_pressure(frame_writer *w, bool on);
 LOOM_MUST_CHECK loom_status bus_put_mark(frame_writer *w, uint64_t number);
 LOOM_MUST_CHECK loom_status bus_put_give_back(frame_writer *w, uint64_t subscription, const envelope_view *view);
+LOOM_MUST_CHECK loom_status bus_put_session(frame_writer *w, uint64_t session);
+/* A part without its bytes, len of them, which are to be sent next. */
+LOOM_MUST_CHECK loom_status bus_put_part_head(frame_writer *w, uint64_t left, size_t len);
 /* Any frame of a session but those that carry envelopes. LOOM_EPROTO: it is not one. */
 LOOM_MUST_CHECK loom_status bus_put_frame(frame_writer *w, const frame *f);
 /* Whole frames as they are. */
@@ -126,5 +132,10 @@ void bus_outgoing_clear(bus_outgoing *out);
 /* Appends one delivery: only its target when the envelope is the one written last. LOOM_ENOMEM: nothing was appended. */
 LOOM_MUST_CHECK loom_status bus_put_delivery(bus_outgoing *out, uint64_t session, uint64_t subscription,
                                              const envelope_view *view);
+
+/* A fanout batch of one large envelope, of size bytes, in a writer of its own: of the envelope only the head is written. */
+LOOM_MUST_CHECK loom_status bus_put_fanout_head(frame_writer *w, bus_fanout *f, loom_bytes head, size_t size);
+/* Another target of the envelope written last. LOOM_ENOMEM: nothing was appended. */
+LOOM_MUST_CHECK loom_status bus_put_target(frame_writer *w, bus_fanout *f, uint64_t session, uint64_t subscription);
 
 #endif

@@ -20,10 +20,14 @@ bool bus_bridge_id_valid(loom_str id)
 
 static bool read_greeting(mp_reader *r, uint32_t values, bus_greeting *f)
 {
+    uint64_t parts = 0;
     f->hold_ms = f->span_credit = 0;
-    return mp_read_uint(r, &f->protocol) && mp_read_str(r, &f->id) && f->id.len <= BUS_BRIDGE_ID_MAX &&
+    const bool fine = mp_read_uint(r, &f->protocol) && mp_read_str(r, &f->id) && f->id.len <= BUS_BRIDGE_ID_MAX &&
            mp_read_str(r, &f->software) && f->software.len <= BUS_SOFTWARE_MAX &&
-           (values < 5 || mp_read_uint(r, &f->hold_ms)) && (values < 6 || mp_read_uint(r, &f->span_credit));
+           (values < 5 || mp_read_uint(r, &f->hold_ms)) && (values < 6 || mp_read_uint(r, &f->span_credit)) &&
+           (values < 7 || mp_read_uint(r, &parts));
+    f->parts = parts != 0;
+    return fine;
 }
 
 static bool read_attach(mp_reader *r, uint32_t values, bus_attach *f)
@@ -69,6 +73,7 @@ static loom_status read_own(bus_frame *out, mp_reader *r, uint32_t values, char 
     case BUS_FRAME_GREETING: fine = read_greeting(r, values, &out->greeting); break;
     case BUS_FRAME_TAKEN: fine = read_taken(r, values, out); break;
     case BUS_FRAME_ATTACH: fine = read_attach(r, values, &out->attach); break;
+    case BUS_FRAME_PART: fine = mp_read_uint(r, &out->number) && mp_read_bin(r, &out->part); break;
     case BUS_FRAME_GIVE_BACK:
         fine = values == 3 && mp_read_uint(r, &out->number) && r->at < r->end;
         out->envelope = (loom_bytes){r->at, (size_t)(r->end - r->at)};

@@ -31,13 +31,13 @@ static loom_str cut(loom_str text, size_t max)
     return (loom_str){text.data, text.len < max ? text.len : max};
 }
 
-enum { UINT_MAX_SIZE = 9, TEXT_HEADER_SIZE = 3, AGE_SIZE = 5, FLAGS_SIZE = 1 };
+enum { UINT_MAX_SIZE = 9, TEXT_HEADER_SIZE = 3, BIN32_HEADER_SIZE = 5, AGE_SIZE = 5, FLAGS_SIZE = 1 };
 
 loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
 {
-    const unsigned values = f->span_credit > 0 ? 6 : f->hold_ms > 0 ? 5 : 4;
+    const unsigned values = f->parts ? 7 : f->span_credit > 0 ? 6 : f->hold_ms > 0 ? 5 : 4;
     uint8_t *p = open_frame(w, BUS_FRAME_GREETING, values,
-                            3 * UINT_MAX_SIZE + 2 * TEXT_HEADER_SIZE + BUS_BRIDGE_ID_MAX + BUS_SOFTWARE_MAX);
+                            4 * UINT_MAX_SIZE + 2 * TEXT_HEADER_SIZE + BUS_BRIDGE_ID_MAX + BUS_SOFTWARE_MAX);
     if (p == NULL) {
         return LOOM_ENOMEM;
     }
@@ -45,7 +45,8 @@ loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
     p = mp_put_str(p, cut(f->id, BUS_BRIDGE_ID_MAX));
     p = mp_put_str(p, cut(f->software, BUS_SOFTWARE_MAX));
     p = values > 4 ? mp_put_uint(p, f->hold_ms) : p;
-    return close_frame(w, values > 5 ? mp_put_uint(p, f->span_credit) : p);
+    p = values > 5 ? mp_put_uint(p, f->span_credit) : p;
+    return close_frame(w, values > 6 ? mp_put_uint(p, f->parts) : p);
 }
 
 /* Before the last value, and of one size always, so that it can be written over. */
@@ -101,6 +102,28 @@ loom_status bus_put_mark(frame_writer *w, uint64_t number)
     return p != NULL ? close_frame(w, mp_put_uint(p, number)) : LOOM_ENOMEM;
 }
 
+loom_status bus_put_session(frame_writer *w, uint64_t session)
+{
+    uint8_t *p = open_frame(w, BUS_FRAME_SESSION, 2, UINT_MAX_SIZE);
+    return p != NULL ? close_frame(w, mp_put_uint(p, session)) : LOOM_ENOMEM;
+}
+
+loom_status bus_put_part_head(frame_writer *w, uint64_t left, size_t len)
+{
+    uint8_t *p = open_frame(w, BUS_FRAME_PART, 3, UINT_MAX_SIZE + BIN32_HEADER_SIZE);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_uint(p, left);
+    *p++ = MP_BIN32;
+    mp_store32(p, (uint32_t)len);
+    p += sizeof(uint32_t);
+    uint8_t *at = w->data + w->len;
+    mp_store32(at, (uint32_t)((size_t)(p - at) + len) - FRAME_HEADER_SIZE);
+    w->len = (size_t)(p - w->data);
+    return LOOM_OK;
+}
+
 loom_status bus_put_give_back(frame_writer *w, uint64_t subscription, const envelope_view *view)
 {
     uint8_t *p = open_frame(w, BUS_FRAME_GIVE_BACK, 3, UINT_MAX_SIZE + view->len);
@@ -152,11 +175,9 @@ loom_status bus_put_raw(frame_writer *w, loom_bytes frames)
 frame_writer *bus_outgoing_to(bus_outgoing *out, uint64_t session)
 {
     if (out->session != session) {
-        uint8_t *p = open_frame(&out->w, BUS_FRAME_SESSION, 2, UINT_MAX_SIZE);
-        if (p == NULL) {
+        if (bus_put_session(&out->w, session) != LOOM_OK) {
             return NULL;
         }
-        (void)close_frame(&out->w, mp_put_uint(p, session));
         out->session = session;
     }
     return &out->w;
@@ -192,7 +213,47 @@ static bool is_last(const frame_writer *w, const bus_fanout *last, const envelop
            last->targets < BUS_FANOUT_TARGETS && memcmp(w->data + last->envelope_at, view->data, view->len) == 0;
 }
 
-loom_status bus_put_delivery(bus_outgoing *out, uint64_t session, uint64_t subscription, const envelope_view *view)
+/* An envelope of which head.len bytes are written now. There is room for it. */
+static void put_envelope(frame_writer *w, bus_fanout *f, loom_bytes head, size_t size)
+{
+    if (w->batch_type == 0) {
+        open_fanout(w);
+    }
+    f->envelope_at = w->len;
+    f->envelope_len = (uint32_t)size;
+    mp_put_raw(w->data + w->len, head.data, head.len);
+    w->len += head.len;
+    f->targets_at = w->len;
+    f->targets = 0;
+    w->data[w->len] = MP_ARRAY32;
+    w->len += TARGETS_HEADER_SIZE;
+    w->batch_count += 2;
+}
+
+loom_status bus_put_fanout_head(frame_writer *w, bus_fanout *f, loom_bytes head, size_t size)
+{
+    if (!frame_writer_reserve(w, FANOUT_HEADER_SIZE + head.len + TARGETS_HEADER_SIZE)) {
+        return LOOM_ENOMEM;
+    }
+    put_envelope(w, f, head, size);
+    return LOOM_OK;
+}
+
+loom_status bus_put_target(frame_writer *w, bus_fanout *f, uint64_t session, uint64_t subscription)
+{
+    if (!frame_writer_reserve(w, TARGET_MAX)) {
+        return LOOM_ENOMEM;
+    }
+    uint8_t *p = mp_put_uint(w->data + w->len, session);
+    p = mp_put_uint(p, subscription);
+    w->len = (size_t)(p - w->data);
+    f->targets++;
+    mp_store32(w->data + f->targets_at + 1, f->targets * 2);
+    return LOOM_OK;
+}
+
+loom_status bus_put_delivery(bus_outgoing *out, uint64_t session, uint64_t subscription,
+                             const envelope_view *view)
 {
     frame_writer *w = &out->w;
     bus_fanout *last = &out->fanout;
@@ -203,25 +264,7 @@ loom_status bus_put_delivery(bus_outgoing *out, uint64_t session, uint64_t subsc
         if (!frame_writer_reserve(w, FANOUT_HEADER_SIZE + view->len + TARGETS_HEADER_SIZE + TARGET_MAX)) {
             return LOOM_ENOMEM;
         }
-        if (w->batch_type == 0) {
-            open_fanout(w);
-        }
-        last->envelope_at = w->len;
-        last->envelope_len = view->len;
-        mp_put_raw(w->data + w->len, view->data, view->len);
-        w->len += view->len;
-        last->targets_at = w->len;
-        last->targets = 0;
-        w->data[w->len] = MP_ARRAY32;
-        w->len += TARGETS_HEADER_SIZE;
-        w->batch_count += 2;
-    } else if (!frame_writer_reserve(w, TARGET_MAX)) {
-        return LOOM_ENOMEM;
+        put_envelope(w, last, (loom_bytes){view->data, view->len}, view->len);
     }
-    uint8_t *p = mp_put_uint(w->data + w->len, session);
-    p = mp_put_uint(p, subscription);
-    w->len = (size_t)(p - w->data);
-    last->targets++;
-    mp_store32(w->data + last->targets_at + 1, last->targets * 2);
-    return LOOM_OK;
+    return bus_put_target(w, last, session, subscription);
 }

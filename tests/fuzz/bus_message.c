@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A message of the bridge bus, read the way both ends read it: every frame to its last target. */
+/* A message of the bridge bus, read the way both ends read it: every frame to its last target, and frames in parts. */
 #include <stdlib.h>
 
-#include "envelope/frame/bus_message.h"
+#include "bridge/bus/parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -51,10 +51,33 @@ static void write_again(const bus_frame *f)
     frame_writer_fini(&again);
 }
 
+/* False: the connection would end. */
+static bool take_part(bus_parts *parts, uint64_t session, const bus_frame *part)
+{
+    loom_bytes whole;
+    char text[FRAME_REASON_SIZE];
+    bus_frame f;
+    const size_t had = parts->block != NULL ? parts->have : 0;
+    loom_status st = bus_parts_take(parts, NULL, session, part, &whole, text);
+    if (st == LOOM_OK && (parts->have != had + part->part.len || parts->have + parts->left > parts->block->size)) {
+        abort();
+    }
+    if (st == LOOM_OK && whole.len > 0) {
+        st = bus_parts_read(whole, &f, text);
+        if (st == LOOM_OK) {
+            read_frame(&f);
+        }
+        bus_parts_clear(parts);
+    }
+    return st == LOOM_OK || st == LOOM_EVERSION;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     loom_bytes frames = {data, size};
     char text[FRAME_REASON_SIZE];
+    bus_parts parts = {0};
+    uint64_t session = 0;
     bus_frame f;
     loom_status st;
     while ((st = bus_frame_next(&frames, &f, text)) == LOOM_OK || st == LOOM_EVERSION) {
@@ -62,9 +85,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             continue;
         }
         read_frame(&f);
+        session = f.type == BUS_FRAME_SESSION ? f.number : session;
+        if (f.type == BUS_FRAME_PART && !take_part(&parts, session, &f)) {
+            break;
+        }
         if (f.type == BUS_FRAME_GREETING || f.type == BUS_FRAME_ATTACH || f.type == BUS_FRAME_TAKEN) {
             write_again(&f);
         }
     }
+    bus_parts_clear(&parts);
     return 0;
 }

@@ -42,8 +42,11 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
 {
     enum { HOLD_MAX_MS = 3600000 };
     remote_queue old = b->queue, held = b->held;
+    bus_lane old_lane = b->lane;
     void *port;
     b->queue = b->held = (remote_queue){0};
+    b->lane = (bus_lane){.gone = old_lane.added, .added = old_lane.added};
+    b->broker_takes_parts = greeting->parts;
     b->state = REMOTE_UP;
     remote_set_draining(b, false); /* or it says so next */
     b->attempts = 0;
@@ -64,6 +67,7 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
         b->hold_until_ms = uv_now(b->loop) + (greeting->hold_ms < HOLD_MAX_MS ? greeting->hold_ms : HOLD_MAX_MS);
         to = &b->held;
     }
-    const uint64_t lost = remote_queue_carry(b, to, &held, false);
-    count_losses(b, lost + remote_queue_carry(b, to, &old, false));
+    uint64_t lost = remote_queue_carry(b, to, &held, false);
+    lost += remote_queue_carry(b, to, &old, false);
+    count_losses(b, lost + remote_lane_carry(b, to, &old_lane));
 }

@@ -9,7 +9,9 @@
 #include "base/number_table.h"
 #include "base/log_sink.h"
 #include "base/rate_limit.h"
+#include "bridge/bus/lane.h"
 #include "bridge/bus/ledger.h"
+#include "bridge/bus/parts.h"
 #include "bridge/bus/remote/call_set.h"
 #include "host/net/sp/sp.h"
 #include "envelope/frame/bus_message.h"
@@ -28,6 +30,7 @@ typedef struct remote_queue {
     remote_chunk *first, *last;
     remote_chunk *spare;
     size_t bytes; /* of all but the last */
+    uint64_t added, gone; /* chunks */
 } remote_queue;
 
 /* The chunk to write to. NULL: out of memory. */
@@ -44,13 +47,30 @@ uint64_t remote_queue_envelopes(const remote_queue *q);
 LOOM_MUST_CHECK loom_status remote_queue_send(bus_remote *b);
 /* Where a frame of this port goes; NULL: the broker is away, or there is no memory. It will be told on its return. */
 frame_writer *remote_port_writer(bus_port *port);
-/* Where its goodbye goes: behind the publishes that are held. */
-frame_writer *remote_port_last_writer(bus_port *port);
+/* The same for one of about so many bytes, which is written alone. */
+frame_writer *remote_port_large_writer(bus_port *port, size_t size);
+/* Where its goodbye goes, and what is of about so many bytes before that: behind the publishes that are held. */
+frame_writer *remote_port_last_writer(bus_port *port, size_t size);
 /* What was written may not be all: another connection will tell the broker everything. */
 void remote_port_wrote(bus_port *port, loom_status st);
 /* Moves what old holds to another queue of b, and empties old: all of it for the connection it was written for, else the
  * publishes of ports that are still there. Returns how many envelopes were lost on the way. */
 uint64_t remote_queue_carry(bus_remote *b, remote_queue *to, remote_queue *old, bool same_connection);
+/* The same for the bytes of one message. */
+uint64_t remote_frames_carry(bus_remote *b, remote_queue *to, loom_bytes frames, bool same_connection);
+
+/* ---- large frames, which leave in parts (lane.c) ---- */
+
+/* Where a frame of this port of about so many bytes goes, whatever the state. NULL: out of memory. */
+frame_writer *remote_stream_writer(bus_port *port, size_t size);
+/* Writes the envelope behind what the port has said, or to what is held. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status remote_publish(bus_port *port, const envelope_view *view);
+/* For what has to come behind all that was written. NULL: out of memory. */
+frame_writer *remote_last_writer(bus_remote *b);
+/* Hands parts to the connection while it has little to send, or others have sent much since. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status remote_lane_send(bus_remote *b);
+/* Moves the publishes in old, of a connection that has ended, to a queue of b, and empties it. Returns how many were lost. */
+uint64_t remote_lane_carry(bus_remote *b, remote_queue *to, bus_lane *old);
 
 /* ---- requests that are answered by an ack (requests.c) ---- */
 
@@ -80,7 +100,7 @@ void remote_requests_free(bus_port *port);
 
 /* ---- credit that is said later (due.c) ---- */
 
-/* Bytes on their way to the broker. */
+/* Bytes on their way to the broker, but for large frames. */
 static inline size_t remote_waiting(const bus_remote *b);
 /* The broker does not keep up: what can be said later should be. */
 bool remote_is_behind(const bus_remote *b);
@@ -108,6 +128,7 @@ struct bus_port {
     bool due;                                     /* in the list of those that have totals to say; no other field tells */
     bool credit_due;                              /* its own are among them */
     list_node in_due;
+    uint64_t lane_item;                           /* the last one in the lane that has frames of it */
     size_t agent_len;
     char agent[LOOM_AGENT_ID_MAX];
     uint64_t opened_ms;
@@ -194,6 +215,12 @@ struct bus_remote {
     bus_ledger ledger;       /* of this connection: publishes go, deliveries come */
 
     remote_queue queue;
+    bus_lane lane;
+    size_t lane_passed;             /* bytes that left beside it since its last part */
+    bool broker_takes_parts;
+    bus_parts parts;                /* of a large frame that comes */
+    shared_bytes *whole;            /* the frame that is being read came in parts, and lies here */
+    shared_pool *blocks;            /* for such frames */
     remote_queue held;              /* publishes, while a broker that has just started lets them wait */
     bool draining;                  /* the broker, which takes no new agents */
     uint64_t hold_until_ms;         /* 0: it does not */
@@ -229,7 +256,7 @@ static inline size_t remote_waiting(const bus_remote *b)
 
 static inline size_t remote_unsent(const bus_remote *b)
 {
-    return remote_waiting(b) + remote_queue_bytes(&b->held);
+    return remote_waiting(b) + bus_lane_bytes(&b->lane) + remote_queue_bytes(&b->held);
 }
 
 /* LOOM_EINVAL: the URL. Other failures are tried again. */

@@ -29,6 +29,7 @@ void remote_lost(bus_remote *b, const char *why)
     b->peer = NULL;
     b->state = REMOTE_WAITING;
     b->must_reattach = false;
+    bus_parts_clear(&b->parts);
     sp_peer_close(peer);
     bool tell = was_up || b->replaced || b->attempts == 0; /* the first failure; the attempts after it are for debugging */
     log_to(&b->log, tell ? LOG_WARN : LOG_DEBUG, "%s url=%s reason=%s",
@@ -50,7 +51,7 @@ static void on_opened(void *user, sp_peer *peer)
     bus_remote *b = user;
     frame_writer_clear(&b->scratch);
     loom_status st = bus_put_greeting(&b->scratch, &(bus_greeting){BUS_PROTOCOL, {b->bridge_id, strlen(b->bridge_id)},
-                                                                  {b->software, strlen(b->software)}, 0, 0});
+                                                                  {b->software, strlen(b->software)}, 0, 0, true});
     if (st != LOOM_OK || (st = sp_peer_send(peer, &(loom_bytes){b->scratch.data, b->scratch.len}, 1)) != LOOM_OK) {
         remote_lost(b, loom_status_text(st));
         return;
@@ -126,6 +127,7 @@ void remote_tick(bus_remote *b)
     if (b->state != REMOTE_GREETING && b->state != REMOTE_UP) {
         return;
     }
+    shared_pool_tidy(b->blocks);
     const bus_life life = bus_ledger_tick(&b->ledger, b->options.ping_ms, b->options.silence_ms);
     if (life == BUS_LIFE_GONE) {
         remote_lost(b, "no sign of life from the broker");
@@ -158,7 +160,8 @@ bool bus_remote_idle(bus_remote *b)
 
 bool remote_drained(const bus_remote *b)
 {
-    return b->state != REMOTE_UP || (remote_queue_bytes(&b->queue) == 0 && remote_queue_bytes(&b->held) == 0 && bus_ledger_unconfirmed(&b->ledger) == 0);
+    const size_t waiting = remote_queue_bytes(&b->queue) + bus_lane_bytes(&b->lane) + remote_queue_bytes(&b->held);
+    return b->state != REMOTE_UP || (waiting == 0 && bus_ledger_unconfirmed(&b->ledger) == 0);
 }
 
 void remote_flush(bus_remote *b)

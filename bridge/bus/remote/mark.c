@@ -19,8 +19,8 @@ void remote_mark_down(bus_remote *b)
 
 void remote_mark_send(bus_remote *b)
 {
-    remote_chunk *chunk = b->base.mark_wanted && !b->mark_out ? remote_queue_open(&b->queue) : NULL;
-    if (chunk == NULL || bus_put_mark(&chunk->out.w, b->base.mark) != LOOM_OK) {
+    frame_writer *w = b->base.mark_wanted && !b->mark_out ? remote_last_writer(b) : NULL;
+    if (w == NULL || bus_put_mark(w, b->base.mark) != LOOM_OK) {
         return; /* without memory, in another round */
     }
     b->mark_out = true;

@@ -86,7 +86,7 @@ static void detach(bus *base, bus_port *port, loom_status why)
     if (port == NULL) {
         return;
     }
-    frame_writer *w = remote_port_last_writer(port);
+    frame_writer *w = remote_port_last_writer(port, 0);
     if (w != NULL) {
         remote_port_wrote(port, frame_put_outcome(w, FRAME_BYE, &(frame_outcome){.status = (uint64_t)why}));
     }
@@ -143,16 +143,11 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
         refuse(port, view, LOOM_EFULL, "too much is waiting for the broker");
         return;
     }
-    remote_queue *queue = b->hold_until_ms == 0 ? &b->queue : &b->held;
-    frame_writer *w = remote_queue_writer(queue, port->session);
-    uint8_t *room = w != NULL ? frame_publish_begin(w, view->len) : NULL;
-    if (room == NULL) {
+    (void)wire; /* the same bytes as the view's */
+    if (remote_publish(port, view) != LOOM_OK) {
         refuse(port, view, LOOM_ENOMEM, loom_status_text(LOOM_ENOMEM));
         return;
     }
-    memcpy(room, wire, view->len);
-    frame_batch_commit(w, view->len);
-    queue->last->envelopes++;
     if (!b->pressing && remote_unsent(b) > b->options.buffer_bytes) {
         b->pressing = true;
         remote_tell_pressure(b); /* at once: a whole buffer of an agent may be on its way through this call */
@@ -225,7 +220,7 @@ static void call(bus *base, bus_port *port, const frame_call *f, const envelope_
         fail_call(port, own.call_id, bus_full.code, bus_full.text);
         return;
     }
-    frame_writer *w = remote_port_writer(port);
+    frame_writer *w = remote_port_large_writer(port, view->len);
     if (w == NULL) {
         lose_call(port, own.call_id);
         return;
@@ -311,7 +306,7 @@ static void on_frame(bus *base, bus_port *port, const frame *f)
         fail_work(port, f);
         return;
     }
-    frame_writer *w = remote_port_writer(port);
+    frame_writer *w = remote_port_large_writer(port, bus_frame_weight(f));
     if (w != NULL) {
         remote_port_wrote(port, bus_put_frame(w, f));
     }
@@ -330,7 +325,7 @@ static void keep(bus *base, const frame_keep *f)
 static void give_back(bus *base, bus_port *port, uint64_t subscription, const envelope_view *view)
 {
     bus_remote *b = (bus_remote *)base;
-    frame_writer *w = too_much_waits(b) ? NULL : remote_port_last_writer(port); /* with its goodbye */
+    frame_writer *w = too_much_waits(b) ? NULL : remote_port_last_writer(port, view->len); /* with its goodbye */
     if (w != NULL) {
         remote_port_wrote(port, bus_put_give_back(w, subscription, view));
     }

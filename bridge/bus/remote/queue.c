@@ -24,6 +24,7 @@ remote_chunk *remote_queue_open(remote_queue *q)
         q->first = chunk;
     }
     q->last = chunk;
+    q->added++;
     return chunk;
 }
 
@@ -33,26 +34,31 @@ frame_writer *remote_queue_writer(remote_queue *q, uint64_t session)
     return chunk != NULL ? bus_outgoing_to(&chunk->out, session) : NULL;
 }
 
-static frame_writer *writer(bus_port *port, remote_queue *queue)
+static frame_writer *writer(bus_port *port, size_t size, bool last)
 {
     bus_remote *b = port->owner;
     if (b->state != REMOTE_UP) {
         return NULL;
     }
-    frame_writer *w = remote_queue_writer(queue, port->session);
+    const bool hold = last && b->hold_until_ms != 0 && b->held.first != NULL;
+    frame_writer *w = hold ? remote_queue_writer(&b->held, port->session) : remote_stream_writer(port, size);
     b->must_reattach = b->must_reattach || w == NULL;
     return w;
 }
 
 frame_writer *remote_port_writer(bus_port *port)
 {
-    return writer(port, &port->owner->queue);
+    return writer(port, 0, false);
 }
 
-frame_writer *remote_port_last_writer(bus_port *port)
+frame_writer *remote_port_large_writer(bus_port *port, size_t size)
 {
-    bus_remote *b = port->owner;
-    return writer(port, b->hold_until_ms != 0 && b->held.first != NULL ? &b->held : &b->queue);
+    return writer(port, size, false);
+}
+
+frame_writer *remote_port_last_writer(bus_port *port, size_t size)
+{
+    return writer(port, size, true);
 }
 
 void remote_port_wrote(bus_port *port, loom_status st)
@@ -73,6 +79,7 @@ static void chunk_free(remote_chunk *chunk)
 static remote_chunk *take(remote_queue *q)
 {
     remote_chunk *chunk = q->first;
+    q->gone++;
     if (chunk == q->last) {
         q->first = q->last = NULL;
     } else {
@@ -131,14 +138,18 @@ loom_status remote_queue_send(bus_remote *b)
         }
         b->ledger.sent += q->first->envelopes;
         b->stats.sent++;
+        b->lane_passed = b->lane.first != NULL ? b->lane_passed + w->len : 0;
         drop(q, take(q));
+        if (b->lane_passed >= BUS_PART_SIZE && (st = remote_lane_send(b)) != LOOM_OK) {
+            return st;
+        }
     }
     sp_peer_flush(b->peer);
-    return LOOM_OK;
+    return remote_lane_send(b);
 }
 
 /* On a new connection what else was written has been said again by the replay, and a session that has left is unknown. */
-static uint64_t carry_chunk(bus_remote *b, remote_queue *queue, loom_bytes frames, bool same_connection)
+uint64_t remote_frames_carry(bus_remote *b, remote_queue *queue, loom_bytes frames, bool same_connection)
 {
     char reason[FRAME_REASON_SIZE];
     uint64_t session = 0, lost = 0;
@@ -172,7 +183,7 @@ uint64_t remote_queue_carry(bus_remote *b, remote_queue *to, remote_queue *old, 
     while (old->first != NULL) {
         remote_chunk *chunk = take(old);
         frame_writer_seal(&chunk->out.w);
-        lost += carry_chunk(b, to, (loom_bytes){chunk->out.w.data, chunk->out.w.len}, same_connection);
+        lost += remote_frames_carry(b, to, (loom_bytes){chunk->out.w.data, chunk->out.w.len}, same_connection);
         chunk_free(chunk);
     }
     remote_queue_fini(old);

@@ -13,6 +13,9 @@ static void free_all(bus_remote *b)
 {
     remote_queue_fini(&b->queue);
     remote_queue_fini(&b->held);
+    bus_lane_clear(&b->lane);
+    bus_parts_clear(&b->parts);
+    shared_pool_close(b->blocks);
     frame_writer_fini(&b->scratch);
     number_table_fini(&b->ports);
     hash_index_fini(&b->standing);
@@ -42,8 +45,8 @@ static void finish(bus_remote *b)
     if (b->state == REMOTE_CLOSED) {
         return;
     }
-    b->lost = (bus_remote_losses){remote_queue_envelopes(&b->queue) + remote_queue_envelopes(&b->held),
-                                  b->state == REMOTE_UP ? bus_ledger_unconfirmed(&b->ledger) : 0};
+    const uint64_t queued = remote_queue_envelopes(&b->queue) + remote_queue_envelopes(&b->held);
+    b->lost = (bus_remote_losses){queued + bus_lane_envelopes(&b->lane), b->state == REMOTE_UP ? bus_ledger_unconfirmed(&b->ledger) : 0};
     b->state = REMOTE_CLOSED;
     sp_peer_close(b->peer);
     b->peer = NULL;
@@ -85,7 +88,8 @@ static loom_status set_options(bus_remote *b, const bus_remote_options *options)
     b->url = strdup(options->url);
     b->software = strdup(options->software != NULL ? options->software : "");
     memcpy(b->bridge_id, options->bridge_id, strlen(options->bridge_id) + 1); /* bus_bridge_id_valid() saw that it fits */
-    return b->url != NULL && b->software != NULL ? LOOM_OK : LOOM_ENOMEM;
+    b->blocks = shared_pool_create();
+    return b->url != NULL && b->software != NULL && b->blocks != NULL ? LOOM_OK : LOOM_ENOMEM;
 }
 
 loom_status bus_remote_open(bus_remote **out, uv_loop_t *loop, const bus_remote_options *options)
