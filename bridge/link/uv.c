@@ -74,17 +74,13 @@ static void uv_link_send(link_t *l, const uint8_t *data, size_t len)
         link_sent(l, true);
         return;
     }
-    if (written < 0 && written != UV_EAGAIN) {
-        l->piece = 0;
-        link_sent(l, false);
-        return;
-    }
     if (written > 0) {
         buf.base += written;
         buf.len -= (size_t)written;
     }
     u->write.data = l;
-    if (uv_write(&u->write, &u->handle.stream, &buf, 1, on_written) != 0) {
+    if ((written < 0 && written != UV_EAGAIN) || uv_write(&u->write, &u->handle.stream, &buf, 1, on_written) != 0) {
+        l->piece -= buf.len; /* that was not taken */
         link_sent(l, false);
     }
 }

@@ -374,6 +374,52 @@ static void a_slow_reader_gets_everything_in_the_end(void **state)
     link_fixture_close(&f);
 }
 
+static bool writes_fail; /* after half of what is to be written */
+
+int __real_uv_try_write(uv_stream_t *handle, const uv_buf_t bufs[], unsigned count);
+int __wrap_uv_try_write(uv_stream_t *handle, const uv_buf_t bufs[], unsigned count);
+int __wrap_uv_try_write(uv_stream_t *handle, const uv_buf_t bufs[], unsigned count)
+{
+    const uv_buf_t half = {bufs[0].base, bufs[0].len / 2};
+    return __real_uv_try_write(handle, writes_fail ? &half : bufs, count);
+}
+
+int __real_uv_write(uv_write_t *req, uv_stream_t *handle, const uv_buf_t bufs[], unsigned count, uv_write_cb cb);
+int __wrap_uv_write(uv_write_t *req, uv_stream_t *handle, const uv_buf_t bufs[], unsigned count, uv_write_cb cb);
+int __wrap_uv_write(uv_write_t *req, uv_stream_t *handle, const uv_buf_t bufs[], unsigned count, uv_write_cb cb)
+{
+    return writes_fail ? UV_ENOMEM : __real_uv_write(req, handle, bufs, count, cb);
+}
+
+/* What its socket has taken of a piece, it may read; the rest goes to others. */
+static void what_a_socket_did_not_take_when_writing_fails_is_given_back(void **state)
+{
+    (void)state;
+    enum { MESSAGES = 10, SIZE = 33 * 1000 }; /* each a frame of its own */
+    link_fixture f;
+    link_peer p;
+    frame_writer w;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&p, &f, "a");
+    frame_writer_init(&w);
+    assert_status(LOOM_OK, frame_put_subscribe(&w, &(frame_subscribe){
+        .request = 1, .subscription = 1, .filter = STR("a.b"), .group = STR("g")}));
+    link_peer_send(&p, (loom_bytes){w.data, w.len}, SIZE_MAX);
+    frame_writer_fini(&w);
+    until(&f, link_peer_hear(&p) && link_peer_count(&p, FRAME_ACK) == 1);
+    writes_fail = true;
+    deliver(&f, "a", SIZE, MESSAGES);
+    until(&f, bridge_get_stats(f.bridge).sessions == 0);
+    writes_fail = false;
+    link_peer_hear(&p);
+    assert_true(p.over);
+    const size_t heard = link_peer_count(&p, FRAME_DELIVER);
+    assert_int_equal(1, heard);
+    assert_int_equal(MESSAGES - heard, f.bus.given_back);
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
 static void a_large_frame_is_written_in_pieces_while_others_wait(void **state)
 {
     (void)state;
@@ -795,6 +841,7 @@ int main(void)
         cmocka_unit_test(a_flood_and_a_goodbye_are_taken_in_order),
         cmocka_unit_test(a_session_that_ends_while_it_is_held_is_closed),
         cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
+        cmocka_unit_test(what_a_socket_did_not_take_when_writing_fails_is_given_back),
         cmocka_unit_test(a_large_frame_is_written_in_pieces_while_others_wait),
         cmocka_unit_test(large_messages_reach_all_whole_and_in_order_from_where_they_were_read),
         cmocka_unit_test(connections_end_in_the_middle_of_a_shared_message),
