@@ -198,8 +198,14 @@ static void an_answer_that_is_no_brokers_is_a_failure(void **state)
 static void a_refusal_is_told_with_its_reason(void **state)
 {
     (void)state;
-    static const uint8_t answer[] = {0x82, 0xa6, 's', 't', 'a', 't', 'u', 's', 0x02, 0xa4, 't', 'e', 'x', 't', 0xa2, 'n', 'o'};
-    assert_says(ask(BYTES(answer), ""), 1, "the broker refused: no");
+    static const struct {
+        loom_status status;
+        int exit_code;
+    } cases[] = {{LOOM_EINVAL, 2}, {LOOM_EDENIED, 6}, {LOOM_ENOMEM, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const uint8_t answer[] = {0x82, 0xa6, 's', 't', 'a', 't', 'u', 's', (uint8_t)cases[i].status, 0xa4, 't', 'e', 'x', 't', 0xa2, 'n', 'o'};
+        assert_says(ask(BYTES(answer), ""), cases[i].exit_code, "the broker refused: no");
+    }
 }
 
 static void an_answer_without_its_parts_is_shown_as_nothing(void **state)
