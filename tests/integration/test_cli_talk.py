@@ -162,7 +162,15 @@ class Context(LoomTest):
         self.assertEqual({"name": "one", "used": True, "url": self.bus.url, "ca": "/etc/ca.pem"}, shown)
         self.assertIn("/etc/ca.pem", self.context("context", "show", "one").stdout)
 
+    def test_others_see_whose_a_command_is(self):
+        self.context("context", "add", "mine", "--url", self.bus.url, "--identity", "alice")
+        receiver = self.agent(self.bus, "receiver").subscribe("a.b")
+        self.context("--context", "mine", "pub", "a.b", "x")
+        self.assertRegex(receiver.wait_events(1)[0].sender, r"^alice-pub-\d+-\w{6}$")
+
     def test_what_is_not_there_or_makes_no_sense_is_told(self):
+        self.assertIn("--identity", self.context("context", "add", "x", "--identity", "a b", code=2).stderr)
+        self.assertIn('LOOM_IDENTITY "a/b"', self.context("pub", "t", "x", "--url", self.bus.url, code=2, LOOM_IDENTITY="a/b").stderr)
         self.context("context", "add", "prod", "--url", self.bus.url)
         self.assertIn('did you mean "prod"?', self.context("--context", "prdo", "pub", "t", "x", code=2).stderr)
         self.assertIn("there is no context", self.context("pub", "t", "x", code=2, LOOM_CONTEXT="none").stderr)

@@ -13,6 +13,7 @@
 #include "base/runtime_dir.h"
 #include "base/str.h"
 #include "base/url.h"
+#include "tools/loom/context.h"
 
 enum { CLOSE_MS = 5000, FLUSH_MS = 1000 };
 
@@ -89,13 +90,20 @@ static void close_tracing(bus_client *client)
     tracing_close(&client->tracing);
 }
 
+static const char *identity(void)
+{
+    const char *name = getenv("LOOM_IDENTITY");
+    return name != NULL && name[0] != '\0' ? name : "loom";
+}
+
 void bus_client_make_id(char id[LOOM_AGENT_ID_MAX + 1], const char *name)
 {
+    const char *who = context_is_name(identity()) ? identity() : "loom";
     uint8_t random[LOOM_SPAN_ID_SIZE];
     char hex[LOOM_SPAN_ID_HEX_SIZE];
     loom_span_id_generate(random);
     loom_span_id_to_hex(hex, random);
-    snprintf(id, LOOM_AGENT_ID_MAX + 1, "loom-%s-%d-%.6s", name, (int)getpid(), hex);
+    snprintf(id, LOOM_AGENT_ID_MAX + 1, "%s-%s-%d-%.6s", who, name, (int)getpid(), hex);
 }
 
 /* Where the agent will connect to, without a password. */
@@ -145,6 +153,10 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     client->command = c;
     client->user = agent->user;
     if (!read_patience(c, o, &patience_ms, exit_code)) {
+        return false;
+    }
+    if (!context_is_name(identity())) {
+        *exit_code = command_misuse(c, "LOOM_IDENTITY \"%s\": a name has letters, digits, dots, dashes", identity());
         return false;
     }
     bus_client_make_id(client->id, name);

@@ -16,7 +16,7 @@
     {.name = "url", .letter = 'u', .kind = OPTION_VALUE, .value = "URL", .group = "Connection",                      \
      .help = "Broker or bridge to connect to; default: LOOM_URL, or this machine's broker"},                          \
     {.name = "id", .kind = OPTION_VALUE, .value = "ID", .group = "Connection",                                       \
-     .help = "Agent id to use; default: a unique one"},                                                 \
+     .help = "Agent id to use; default: a unique one, which begins with LOOM_IDENTITY"},                                                 \
     {.name = "service", .kind = OPTION_VALUE, .value = "NAME", .group = "Connection",                                \
      .help = "Service name in its traces; default: OTEL_SERVICE_NAME, or loom-cli"},                                 \
     {.name = "wait", .kind = OPTION_VALUE, .value = "TIME", .group = "Connection",                                   \
@@ -52,7 +52,8 @@ typedef struct bus_client {
     loom_status refused; /* why a message was, the first; said on standard error. Read when the agent's thread has ended */
 } bus_client;
 
-/* An id for an agent of this process: unique, so that two commands at once do not replace one another. */
+/* An id for an agent of this process: unique, so that two commands at once do not replace one another. It begins with
+ * LOOM_IDENTITY, so that others see whose it is. */
 void bus_client_make_id(char id[LOOM_AGENT_ID_MAX + 1], const char *name);
 /* Opens the agent with on_event for every subscription and waits until it is connected and subscribed. The client is zeroed
  * but for the settings above. False: *exit_code says how to end, what there is to say was said, and there is nothing to close. */

@@ -20,9 +20,11 @@ const context_key context_keys[CONTEXT_KEYS] = {
     {"url", "LOOM_URL"},
     {"control", "LOOM_CONTROL"},
     {"ca", "LOOM_TLS_CA"},
+    {"identity", "LOOM_IDENTITY"},
     {"trace-db", "LOOM_TRACE_DB"},
     {"description", NULL},
 };
+
 static bool folder_path(char out[PATH_SIZE], const char *below)
 {
     const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CONTEXT_KEYS = 5, CONTEXT_LINE_SIZE = 1024, CONTEXT_NAME_SIZE = 66, CONTEXTS_MAX = 256 };
+enum { CONTEXT_KEYS = 6, CONTEXT_LINE_SIZE = 1024, CONTEXT_NAME_SIZE = 66, CONTEXTS_MAX = 256 };
 
 /* What a context holds, and the variable it becomes; NULL: none. The first is the URL, the last the description. */
 typedef struct context_key {

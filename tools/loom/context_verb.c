@@ -74,6 +74,7 @@ static const option_spec add_specs[] = {
     {.name = "url", .letter = 'u', .kind = OPTION_VALUE, .value = "URL", .group = "Context", .help = "Broker or bridge to connect to, as LOOM_URL"},
     {.name = "control", .kind = OPTION_VALUE, .value = "URL", .group = "Context", .help = "The broker's bus_control, as LOOM_CONTROL"},
     {.name = "ca", .kind = OPTION_VALUE, .value = "FILE", .group = "Context", .help = "Authority to trust for tls+tcp and wss, as LOOM_TLS_CA"},
+    {.name = "identity", .kind = OPTION_VALUE, .value = "NAME", .group = "Context", .help = "What the agent ids of commands begin with, as LOOM_IDENTITY"},
     {.name = "trace-db", .kind = OPTION_VALUE, .value = "FILE", .group = "Context", .help = "Database of `loom trace`, as LOOM_TRACE_DB"},
     {.name = "description", .kind = OPTION_VALUE, .value = "TEXT", .group = "Context", .help = "What it is, for people"},
     {.name = "use", .kind = OPTION_FLAG, .group = "Context", .help = "Use it from now on"},
@@ -106,6 +107,9 @@ static int add_one(const options *o)
         }
         if (value != NULL && i == 0 && url_parse(&u, value, URL_LINKS | URL_DIAL, why) != LOOM_OK) {
             return command_misuse(&add, "--url \"%s\": %s", value, why);
+        }
+        if (value != NULL && value[0] != '\0' && strcmp(context_keys[i].key, "identity") == 0 && !context_is_name(value)) {
+            return command_misuse(&add, "--identity \"%s\": a name has letters, digits, dots, dashes", value);
         }
         if (value != NULL) {
             snprintf(c.values[i], sizeof c.values[i], "%s", value);
@@ -213,7 +217,7 @@ int verb_context(int argc, char *const argv[])
         .program = "loom context",
         .summary = "Named sets of addresses: which broker the other verbs talk to. --context NAME in front of a verb names one "
                    "for that verb,\nLOOM_CONTEXT one for a shell, `loom context use` one for good. An option of the verb is "
-                   "stronger than all of them;\nLOOM_URL, LOOM_CONTROL and LOOM_TLS_CA are stronger than the last two.",
+                   "stronger than all of them;\nLOOM_URL, LOOM_CONTROL, LOOM_TLS_CA and LOOM_IDENTITY are stronger than the last two.",
         .verbs = verbs,
         .count = sizeof verbs / sizeof verbs[0],
         .trailer = "Examples:\n"
