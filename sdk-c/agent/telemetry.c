@@ -17,14 +17,19 @@ static void on_exporter_error(void *user, const char *message)
     report_exporter(user, message);
 }
 
-/* Each is told once, at the start, while the exporter's errors are told once for all. */
 static void on_bad_variable(void *user, const char *text)
 {
     loom_agent *a = user;
+    a->options.on_error(a, LOOM_EIO, text, a->options.user);
+}
+
+/* Each is told once, at the start, while the exporter's errors are told once for all. */
+static void check_environment(loom_agent *a)
+{
     if (a->options.on_error != NULL) {
-        a->options.on_error(a, LOOM_EIO, text, a->options.user);
+        loom_telemetry_check_env(on_bad_variable, a);
     } else {
-        fprintf(stderr, "loom: agent %s: %s\n", a->id.data, text);
+        loom_telemetry_check_env(NULL, NULL);
     }
 }
 
@@ -48,7 +53,7 @@ static loom_status create_own(loom_agent *a)
     }
     loom_span_processor_options options;
     loom_span_processor_options_from_env(&options, NULL);
-    loom_telemetry_check_env(on_bad_variable, a);
+    check_environment(a);
     options.on_error = on_exporter_error;
     options.user = a;
     if (!is_of_use(&options)) {

@@ -112,11 +112,6 @@ static void tell(void *user, const char *text)
     fprintf(stderr, "loom: tracing: %s\n", text);
 }
 
-static void check_environment(void)
-{
-    loom_telemetry_check_env(tell, NULL);
-}
-
 loom_status loom_span_processor_create(loom_span_processor **out, const loom_span_processor_options *options)
 {
     if (out == NULL) {
@@ -125,8 +120,7 @@ loom_status loom_span_processor_create(loom_span_processor **out, const loom_spa
     *out = NULL;
     loom_span_processor_options from_env;
     if (options == NULL) {
-        static pthread_once_t checked = PTHREAD_ONCE_INIT; /* one environment, one report */
-        pthread_once(&checked, check_environment);
+        loom_telemetry_check_env(NULL, NULL);
         loom_span_processor_options_from_env(&from_env, NULL);
         from_env.on_error = tell;
         options = &from_env;

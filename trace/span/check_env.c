@@ -10,6 +10,9 @@
 #include "trace/span/propagators.h"
 #include "trace/span/sampler.h"
 
+#include <pthread.h>
+#include <stdio.h>
+
 static void on_bad_pair(void *user, loom_str pair)
 {
     env_report_value(user, "OTEL_RESOURCE_ATTRIBUTES", pair, "is no key=value, percent-encoded", "the other pairs");
@@ -23,8 +26,24 @@ static bool accept(void *user, const char *key, const char *value)
     return true;
 }
 
+static void print(void *user, const char *text)
+{
+    (void)user;
+    fprintf(stderr, "loom: tracing: %s\n", text);
+}
+
+static void print_all(void)
+{
+    loom_telemetry_check_env(print, NULL);
+}
+
 void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *user)
 {
+    static pthread_once_t printed = PTHREAD_ONCE_INIT; /* one environment, one report */
+    if (tell == NULL) {
+        (void)pthread_once(&printed, print_all);
+        return;
+    }
     env_report report = {tell, user};
     loom_span_processor_options options;
     loom_span_processor_options_from_env(&options, NULL);

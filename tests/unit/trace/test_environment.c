@@ -8,6 +8,7 @@
 #include <loom/log.h>
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static int clear_environment(void **state)
 {
@@ -205,6 +206,32 @@ static void what_is_used_instead_is_the_weaker_variable_that_is_set(void **state
         loom_telemetry_check_env(hear, &t);
         assert_string_equal(vectors[i].told, t.text);
     }
+}
+
+/* However many agents and processors a program has. */
+static void standard_error_gets_one_report(void **state)
+{
+    (void)state;
+    char text[512];
+    loom_span_processor *processor;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    setenv("OTEL_TRACES_EXPORTER", "none", 1);
+    setenv("OTEL_BSP_SCHEDULE_DELAY", "soon", 1);
+    const int before = dup(STDERR_FILENO);
+    assert_true(before >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    loom_telemetry_check_env(NULL, NULL);
+    loom_telemetry_check_env(NULL, NULL);
+    const loom_status st = loom_span_processor_create(&processor, NULL);
+    assert_true(dup2(before, STDERR_FILENO) >= 0);
+    (void)close(before);
+    assert_status(LOOM_OK, st);
+    loom_span_processor_unref(processor);
+    rewind(file);
+    const size_t len = fread(text, 1, sizeof text - 1, file);
+    text[len] = '\0';
+    (void)fclose(file);
+    assert_string_equal("loom: tracing: OTEL_BSP_SCHEDULE_DELAY: \"soon\" is no whole number of milliseconds; using 5000\n", text);
 }
 
 static void what_the_exporters_do_not_read_is_told_all_the_same(void **state)
@@ -755,6 +782,7 @@ int main(void)
         CLEARED(names_are_read_in_any_case),
         CLEARED(every_value_that_makes_no_sense_is_told_with_what_is_used),
         CLEARED(what_is_used_instead_is_the_weaker_variable_that_is_set),
+        CLEARED(standard_error_gets_one_report),
         CLEARED(what_the_exporters_do_not_read_is_told_all_the_same),
         CLEARED(an_argument_that_no_sampler_reads_is_told),
         CLEARED(every_name_of_a_log_level_is_known),

@@ -117,7 +117,9 @@ LOOM_API void loom_span_processor_options_from_env(loom_span_processor_options *
 
 /* Tells of every variable of the environment whose value makes no sense: its name, the value, what is used instead (of
  * headers, which hold secrets, no value), and of names that are nearly those of a variable, such as OTEL_TRACE_EXPORTER.
- * Nothing of it when OTEL_LOG_LEVEL is error or none. For a program to log once, at its start. */
+ * Nothing of it when OTEL_LOG_LEVEL is error or none. For a program to log once, at its start.
+ * tell NULL: on standard error, and once in the life of a process, whoever asks: agents without on_error and
+ * loom_span_processor_create(&processor, NULL) do. */
 LOOM_API void loom_telemetry_check_env(void (*tell)(void *user, const char *text), void *user);
 
 /* For a program that goes on without tracing: NULL for a processor or a provider does nothing everywhere.
