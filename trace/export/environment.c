@@ -95,7 +95,8 @@ static const char *read_file(reader *r, const env_names *names, const char *inst
             return path;
         }
         if (path != NULL) {
-            env_report_value(r->report, names->name[i], str_of(path), "is no file that can be read", env_instead(names, i, instead));
+            env_report_value(r->report, names->name[i], str_of(path), "is no file that can be read",
+                             env_instead(names, i, instead));
         }
     }
     return NULL;

@@ -238,7 +238,8 @@ static unsigned nanp_in_parentheses(const mask_digits *n)
         rest.separator[i - 1] = n->separator[i];
     }
     rest.groups = n->groups - 1;
-    const bool shaped = digits_have_shape(&rest, "34", '-') || digits_have_shape(&rest, "34", ' ') || digits_have_shape(&rest, "34", '.');
+    const bool shaped = digits_have_shape(&rest, "34", '-') || digits_have_shape(&rest, "34", ' ') ||
+                        digits_have_shape(&rest, "34", '.');
     return shaped && n->group[0].digits == 3 && n->text.data[n->from] >= '2' ? 3 : 0;
 }
 
@@ -274,7 +275,9 @@ mask_hit mask_phone_in_parentheses(const mask_place *p)
         return (mask_hit){0};
     }
     unsigned groups = nanp_in_parentheses(&n);
-    groups = groups > 0 ? groups : n.context == CONTEXT_PHONE ? named_groups(&n) : n.context == CONTEXT_ARTICLE ? 0 : national_groups(&n);
+    if (groups == 0 && n.context != CONTEXT_ARTICLE) {
+        groups = n.context == CONTEXT_PHONE ? named_groups(&n) : national_groups(&n);
+    }
     return groups > 1 && !is_plain_word(char_at(p->text, n.group[groups - 1].end))
                ? (mask_hit){p->at, n.group[groups - 1].end, "[phone]"} : (mask_hit){0};
 }

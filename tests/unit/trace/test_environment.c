@@ -190,11 +190,13 @@ static void what_is_used_instead_is_the_weaker_variable_that_is_set(void **state
         const char *name, *bad, *weaker, *value, *told;
     } vectors[] = {
         {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/xml", "OTEL_EXPORTER_OTLP_PROTOCOL", "http/json",
-         "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: \"http/xml\" is none of grpc, http/protobuf, http/json; using OTEL_EXPORTER_OTLP_PROTOCOL\n"},
+         "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: \"http/xml\" is none of grpc, http/protobuf, http/json; "
+         "using OTEL_EXPORTER_OTLP_PROTOCOL\n"},
         {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1s", "OTEL_EXPORTER_OTLP_TIMEOUT", "5",
          "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: \"1s\" is no whole number of milliseconds; using OTEL_EXPORTER_OTLP_TIMEOUT\n"},
         {"OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/no/file", "OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null",
-         "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: \"/no/file\" is no file that can be read; using OTEL_EXPORTER_OTLP_CERTIFICATE\n"},
+         "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: \"/no/file\" is no file that can be read; "
+         "using OTEL_EXPORTER_OTLP_CERTIFICATE\n"},
         {"OTEL_SDK_DISABLED", "yes", "TRACING_ENABLED", "false",
          "OTEL_SDK_DISABLED: \"yes\" is neither true nor false; using TRACING_ENABLED\n"},
     };
@@ -231,7 +233,8 @@ static void standard_error_gets_one_report(void **state)
     const size_t len = fread(text, 1, sizeof text - 1, file);
     text[len] = '\0';
     (void)fclose(file);
-    assert_string_equal("loom: tracing: OTEL_BSP_SCHEDULE_DELAY: \"soon\" is no whole number of milliseconds; using 5000\n", text);
+    assert_string_equal("loom: tracing: OTEL_BSP_SCHEDULE_DELAY: \"soon\" is no whole number of milliseconds; using 5000\n",
+                        text);
 }
 
 static void what_the_exporters_do_not_read_is_told_all_the_same(void **state)
@@ -258,7 +261,8 @@ static void an_argument_that_no_sampler_reads_is_told(void **state)
         heard t = {.count = 0};
         setenv("OTEL_TRACES_SAMPLER", samplers[i], 1);
         loom_telemetry_check_env(hear, &t);
-        assert_non_null(strstr(t.text, "OTEL_TRACES_SAMPLER_ARG: \"0.5\" is for samplers by ratio or by rate alone; using no argument\n"));
+        assert_non_null(strstr(t.text, "OTEL_TRACES_SAMPLER_ARG: \"0.5\" is for samplers by ratio or by rate alone; "
+                                       "using no argument\n"));
     }
     heard t = {.count = 0};
     setenv("OTEL_TRACES_SAMPLER", "TraceIdRatio", 1);
