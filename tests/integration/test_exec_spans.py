@@ -252,6 +252,11 @@ class Refused(CollectTest):
         self.assertEqual(1, len(stderr.splitlines()))
         self.counted(library_errors=5)
 
+    def test_spans_that_a_library_has_lost_are_counted(self):
+        self.script("put('__LOOM_TRACE_ERROR__: 37 spans lost: not read\\n__LOOM_TRACE_ERROR__: 5 spans lost: not read\\n'"
+                    "'__LOOM_TRACE_ERROR__: 7 spans\\n__LOOM_TRACE_ERROR__: -3 spans lost: x\\n')")
+        self.counted(library_errors=4, library_lost=42)
+
     def test_the_rate_is_limited(self):
         self.script("put(''.join(span(f'{i:016x}') for i in range(1, 501)))", options=("--span-rate", "1", "--span-burst", "10"))
         self.assertTrue(10 <= self.stats["collected"] <= 12, self.stats)

@@ -226,12 +226,10 @@ class Collected(unittest.TestCase):
         self.assertEqual([2, 2], [spans[name].status for name in ("outer", "inner")])
         self.assertEqual("ValueError", spans["inner"].attributes["error.type"])
 
-    @unittest.skipIf(re.search(r"^LOOM_SANITIZE:\w+=.", (BUILD / "CMakeCache.txt").read_text(), re.MULTILINE),
-                     "the library gives up waiting for a collector under a sanitizer")
     def test_ten_thousand_spans_are_collected_or_counted(self):
-        """How many are over the rate limit is a matter of time."""
+        """How many are over the rate limit, or not read by a collector that is behind, is a matter of time."""
         counts = json.loads(self.collect("many").read_text())
-        self.assertEqual(10001, counts["collected"] + counts["rate_limited"], counts)
+        self.assertEqual(10001, counts["collected"] + counts["rate_limited"] + counts["library_lost"], counts)
         self.assertEqual(0, counts["parse_errors"] + counts["restamped"] + counts["duplicates"], counts)
 
 

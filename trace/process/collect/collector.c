@@ -21,6 +21,7 @@
 #define ENCODED_MAX (512u * 1024u) /* bytes of a span: the line has 256 KiB, and short numbers grow */
 #define SEEN_BITS 13u
 #define SEEN_SLOTS (1u << SEEN_BITS) /* span ids that are remembered */
+#define LOST_DIGITS_MAX 12u          /* of what a library says it lost */
 #define FLAGS_LOCAL 0x100u         /* SpanFlags of trace.proto: is_remote is known */
 #define FLAGS_REMOTE 0x300u        /* and true */
 
@@ -64,6 +65,8 @@ static const counter rows[] = {
     COUNTER(collector_stats, tenant_violations, COUNTER_TOTAL, "loom_command_spans_tenant_violations_total", "Spans that named another tenant."),
     COUNTER(collector_stats, duplicates, COUNTER_TOTAL, "loom_command_spans_duplicates_total", "Spans whose id was there before."),
     COUNTER(collector_stats, library_errors, COUNTER_TOTAL, "loom_command_library_errors_total", "Complaints of trace libraries."),
+    COUNTER(collector_stats, library_lost, COUNTER_TOTAL, "loom_command_library_spans_lost_total",
+            "Spans that trace libraries say they lost."),
 };
 const counter_group collector_counters = COUNTER_GROUP("command_spans", collector_stats, rows);
 
@@ -79,6 +82,7 @@ collector_stats collector_read(const collector_counts *counts)
         .tenant_violations = atomic_load_explicit(&counts->tenant_violations, memory_order_relaxed),
         .duplicates = atomic_load_explicit(&counts->duplicates, memory_order_relaxed),
         .library_errors = atomic_load_explicit(&counts->library_errors, memory_order_relaxed),
+        .library_lost = atomic_load_explicit(&counts->library_lost, memory_order_relaxed),
     };
     for (int i = 0; i < SPAN_PROBLEMS; i++) {
         stats.parse_errors_by[i] = atomic_load_explicit(&counts->parse_errors_by[i], memory_order_relaxed);
@@ -86,11 +90,16 @@ collector_stats collector_read(const collector_counts *counts)
     return stats;
 }
 
-static void count(collector *c, atomic_uint_fast64_t *of)
+static void count_many(collector *c, atomic_uint_fast64_t *of, uint64_t many)
 {
     if (!c->muted) {
-        atomic_fetch_add_explicit(of, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(of, many, memory_order_relaxed);
     }
+}
+
+static void count(collector *c, atomic_uint_fast64_t *of)
+{
+    count_many(c, of, 1);
 }
 
 static void tell(collector *c, unsigned kind, uint64_t number, const char *what)
@@ -258,6 +267,19 @@ static bool take_span(collector *c, const span_line *line)
     return true;
 }
 
+/* "37 spans lost: …": FORMAT.md, "Errors". 0: it says something else. */
+static uint64_t lost_spans(loom_str complaint)
+{
+    static const char after[] = " spans lost:";
+    uint64_t count = 0;
+    size_t at = 0;
+    for (; at < complaint.len && at < LOST_DIGITS_MAX && complaint.data[at] >= '0' && complaint.data[at] <= '9'; at++) {
+        count = count * 10 + (uint64_t)(complaint.data[at] - '0');
+    }
+    const loom_str rest = str_tail(complaint, at);
+    return at > 0 && rest.len >= sizeof after - 1 && memcmp(rest.data, after, sizeof after - 1) == 0 ? count : 0;
+}
+
 static bool on_line(void *user, const span_line *line)
 {
     collector *c = user;
@@ -268,6 +290,7 @@ static bool on_line(void *user, const span_line *line)
     printable_copy(shown, sizeof shown, str_trim(line->text));
     (void)snprintf(text, sizeof text, "reported by a trace library: %s", shown);
     count(c, &c->options.counts->library_errors);
+    count_many(c, &c->options.counts->library_lost, lost_spans(str_trim(line->text)));
     tell(c, TELL_LIBRARY, line->number, text);
     return true;
 }

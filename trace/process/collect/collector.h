@@ -21,9 +21,10 @@
 #define COLLECTOR_BURST_DEFAULT 10000u /* spans at once */
 
 /* The fate of each line: it is counted in exactly one of collected, unsampled, parse_errors, oversize, rate_limited, duplicates and
- * library_errors; restamped and tenant_violations are among the collected. */
+ * library_errors; restamped and tenant_violations are among the collected. library_lost counts spans of which there is no line. */
 typedef struct collector_stats {
-    uint64_t collected, unsampled, parse_errors, oversize, rate_limited, restamped, tenant_violations, duplicates, library_errors;
+    uint64_t collected, unsampled, parse_errors, oversize, rate_limited, restamped, tenant_violations, duplicates, library_errors,
+        library_lost;
     uint64_t parse_errors_by[SPAN_PROBLEMS];
 } collector_stats;
 extern const counter_group collector_counters;
@@ -31,7 +32,7 @@ extern const counter_group collector_counters;
 /* The live counters behind collector_stats; initially all zero. */
 typedef struct collector_counts {
     atomic_uint_fast64_t collected, unsampled, parse_errors, oversize, rate_limited, restamped, tenant_violations, duplicates,
-        library_errors, parse_errors_by[SPAN_PROBLEMS];
+        library_errors, library_lost, parse_errors_by[SPAN_PROBLEMS];
 } collector_counts;
 collector_stats collector_read(const collector_counts *counts);
 
