@@ -372,6 +372,10 @@ static void account(loom_span_processor *p, const export_result *result)
         p->done += spans;
         p->in_flight = 0;
         p->self.releasing = spans;
+    } else if (result->outcome == EXPORT_OK) { /* shutdown has counted them as lost, and some have come through after all */
+        const uint64_t came = p->batch.spans > result->rejected ? p->batch.spans - result->rejected : 0;
+        p->counts.dropped_shutdown -= came;
+        p->counts.exported += came;
     }
     while (p->spent != NULL) {
         span_chunk *chunk = p->spent;
