@@ -20,6 +20,7 @@ if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
     SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)
 fi
 export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
+export CCACHE_BASEDIR= # or a compiler cache would make paths relative before the compiler maps them, and debug information differ
 umask 022
 mkdir -p "$build"
 log=$build/package.log

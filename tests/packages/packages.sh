@@ -23,6 +23,12 @@ assert {"SPDXRef-loom", "SPDXRef-libuv1", "SPDXRef-libcurl4"} <= ids, ids
 assert all(r["relatedSpdxElement"] in ids for r in bom["relationships"])
 END
 
+echo "== nothing of the folder it was built in, in debug information either, of which build ids are made"
+if grep -alF "$PWD" "$build"/bin/loom* "$build"/lib/libloom.a "$build"/lib/lib*.so.*; then
+    echo "packages.sh: these name the folder" >&2
+    exit 1
+fi
+
 if command -v lintian >/dev/null; then
     echo "== lintian"
     said=$(lintian --allow-root "$build"/packages/*.deb)

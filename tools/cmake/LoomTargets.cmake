@@ -20,10 +20,10 @@ endif()
 # Nothing of where it was built stays in what is built, and hardening is Debian's.
 option(LOOM_REPRODUCIBLE "The same bytes wherever it is built; hardened as Debian's packages are" OFF)
 if(LOOM_REPRODUCIBLE)
-  set(nowhere "-ffile-prefix-map=${PROJECT_BINARY_DIR}=." "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
-  add_compile_options(${nowhere} -fstack-protector-strong -Wformat -Werror=format-security -D_FORTIFY_SOURCE=2)
+  set(LOOM_NOWHERE "-ffile-prefix-map=${PROJECT_BINARY_DIR}=." "-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
+  add_compile_options(${LOOM_NOWHERE} -fstack-protector-strong -Wformat -Werror=format-security -D_FORTIFY_SOURCE=2)
   # The linker compiles once more (LTO), and writes its folder into the debug information, of which the build id is made.
-  add_link_options(${nowhere} LINKER:-z,relro,-z,now $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>)
+  add_link_options(${LOOM_NOWHERE} LINKER:-z,relro,-z,now $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>)
 endif()
 
 function(loom_compile_settings target)
