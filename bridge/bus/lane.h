@@ -13,7 +13,8 @@
 #include "envelope/frame/bus_message.h"
 
 enum {
-    BUS_PART_SIZE = 64 * 1024, /* of a part, and of a frame that goes whole beside others */
+    BUS_PART_SIZE = 64 * 1024,
+    BUS_PARTS_MS = 100,        /* so long after others have said something: later than that, large frames leave whole */
     BUS_LANE_SLICES = 4
 };
 

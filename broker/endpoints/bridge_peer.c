@@ -45,7 +45,9 @@ static void send_message(bridge_peer *b)
 /* Hands parts to the connection while it has little to send, or others have sent much since. */
 static void send_lane(bridge_peer *b)
 {
-    const size_t most = b->sessions.count > 1 ? BUS_PART_SIZE : SIZE_MAX; /* alone, nothing waits for the rest of it */
+    const bool alone = b->server->clock->now_ms - b->small_ms > b->server->options.parts_ms; /* in nobody's way */
+    const size_t most = alone ? SIZE_MAX : BUS_PART_SIZE;
+    sp_peer_limit(b->peer, b->lane.first != NULL && !alone ? BUS_PART_SIZE : 0);
     while (b->lane.first != NULL && (sp_peer_unsent(b->peer) < BUS_PART_SIZE || b->lane_passed >= BUS_PART_SIZE)) {
         loom_bytes slices[BUS_LANE_SLICES];
         const size_t count = bus_lane_next(&b->lane, most, UINT64_MAX, slices);
@@ -77,7 +79,7 @@ static bus_outgoing *out_of(bridge_peer *b, peer_session *session)
     return item != NULL ? &item->after : NULL;
 }
 
-frame_writer *bridge_peer_large_writer(bridge_peer *b, uint64_t number, size_t size)
+static frame_writer *writer(bridge_peer *b, uint64_t number, size_t size)
 {
     const bool large = b->takes_parts && size >= SHARED_BYTES_MIN;
     peer_session *session = large || b->lane.first != NULL ? number_table_get(&b->sessions, number) : NULL;
@@ -98,7 +100,13 @@ frame_writer *bridge_peer_large_writer(bridge_peer *b, uint64_t number, size_t s
 
 frame_writer *bridge_peer_writer(bridge_peer *b, uint64_t session)
 {
-    return bridge_peer_large_writer(b, session, 0);
+    return writer(b, session, 0);
+}
+
+frame_writer *bridge_peer_large_writer(bridge_peer *b, uint64_t session, size_t size)
+{
+    b->small_ms = size < SHARED_BYTES_MIN ? b->server->clock->now_ms : b->small_ms;
+    return writer(b, session, size);
 }
 
 void bridge_peer_deliver(peer_session *session, uint64_t subscription, const envelope_view *view)
@@ -110,6 +118,7 @@ void bridge_peer_deliver(peer_session *session, uint64_t subscription, const env
         session->lane_item = st == LOOM_OK ? b->lane.added : session->lane_item;
     } else {
         bus_outgoing *out = out_of(b, session);
+        b->small_ms = b->server->clock->now_ms;
         st = out != NULL ? bus_put_delivery(out, session->number, subscription, view) : LOOM_ENOMEM;
     }
     b->ledger.sent += st == LOOM_OK;

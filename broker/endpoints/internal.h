@@ -45,6 +45,7 @@ typedef struct bridge_peer {
     bus_lane lane;                /* large frames, which leave in parts */
     size_t lane_passed;           /* bytes that left beside it since its last part */
     bool takes_parts;
+    uint64_t small_ms;            /* when one of its agents was told something that is not large */
     bus_parts parts;              /* of a large frame that comes */
     shared_bytes *whole;          /* the frame that is being read came in parts, and lies here */
     number_table sessions;
@@ -91,7 +92,7 @@ void bridge_endpoint_tell_draining(bus_server *s, uint32_t within_ms);
 bus_outgoing *bridge_peer_out(bridge_peer *b);
 /* Where frames of a session go (0: the bridge's own). NULL: out of memory; the bridge has been given up. */
 frame_writer *bridge_peer_writer(bridge_peer *b, uint64_t session);
-/* The same for a frame of about so many bytes, which is written alone. */
+/* The same for a frame of about so many bytes, which its agent waits for. A large one is written alone. */
 frame_writer *bridge_peer_large_writer(bridge_peer *b, uint64_t session, size_t size);
 /* One message for one of its sessions. */
 void bridge_peer_deliver(peer_session *session, uint64_t subscription, const envelope_view *view);

@@ -87,6 +87,7 @@ static void set_options(bus_server *s, const bus_server_options *options)
     *o = *options;
     o->ping_ms = o->ping_ms > 0 ? o->ping_ms : PING_MS;
     o->silence_ms = o->silence_ms > 0 ? o->silence_ms : SILENCE_MS;
+    o->parts_ms = o->parts_ms > 0 ? o->parts_ms : BUS_PARTS_MS;
     o->max_bridges = o->max_bridges > 0 ? o->max_bridges : BRIDGES_MAX;
     o->max_sessions = o->max_sessions > 0 ? o->max_sessions : SESSIONS_MAX;
     o->bridge_hold_bytes = o->bridge_hold_bytes > 0 ? o->bridge_hold_bytes : HOLD_BYTES;

@@ -26,6 +26,7 @@ typedef struct bus_server_options {
     const char *software;      /* such as "loom-broker/0.1.0"; NULL: none */
     uint32_t ping_ms;          /* silence before a bridge is asked for a sign of life; 0: 2000 */
     uint32_t silence_ms;       /* silence that ends its connection; 0: 10000 */
+    uint32_t parts_ms;         /* large frames for a bridge leave in parts so long after small ones; 0: 100 */
     uint32_t max_bridges;      /* 0: 64 */
     uint32_t max_sessions;     /* of one bridge; 0: 65536 */
     uint32_t payload_max;      /* bytes of an open publish, or of an invocation by control; 0: LOOM_PAYLOAD_MAX */

@@ -61,6 +61,8 @@ uint64_t remote_frames_carry(bus_remote *b, remote_queue *to, loom_bytes frames,
 
 /* ---- large frames, which leave in parts (lane.c) ---- */
 
+/* It says something for whose sake others must not be in its way. */
+void remote_port_speaks(bus_port *port);
 /* Where a frame of this port of about so many bytes goes, whatever the state. NULL: out of memory. */
 frame_writer *remote_stream_writer(bus_port *port, size_t size);
 /* Writes the envelope behind what the port has said, or to what is held. LOOM_ENOMEM. */
@@ -218,6 +220,7 @@ struct bus_remote {
     bus_lane lane;
     size_t lane_passed;             /* bytes that left beside it since its last part */
     bool broker_takes_parts;
+    uint64_t speaker, speaker_ms;   /* session that was the last to say something, and when another was before it */
     bus_parts parts;                /* of a large frame that comes */
     shared_bytes *whole;            /* the frame that is being read came in parts, and lies here */
     shared_pool *blocks;            /* for such frames */

@@ -94,15 +94,25 @@ frame_writer *remote_last_writer(bus_remote *b)
     return &item->after.w;
 }
 
-/* Alone, nothing waits for the rest of it. */
+void remote_port_speaks(bus_port *port)
+{
+    bus_remote *b = port->owner;
+    if (b->speaker != port->session) {
+        b->speaker = port->session;
+        b->speaker_ms = uv_now(b->loop);
+    }
+}
+
+/* Alone, it is in nobody's way. */
 static size_t part_size(const bus_remote *b)
 {
-    return b->ports.count > 1 ? BUS_PART_SIZE : SIZE_MAX;
+    return uv_now(b->loop) - b->speaker_ms > b->options.parts_ms ? SIZE_MAX : BUS_PART_SIZE;
 }
 
 loom_status remote_lane_send(bus_remote *b)
 {
     bus_lane *l = &b->lane;
+    sp_peer_limit(b->peer, l->first != NULL && part_size(b) == BUS_PART_SIZE ? BUS_PART_SIZE : 0);
     while (l->first != NULL && (sp_peer_unsent(b->peer) < BUS_PART_SIZE || b->lane_passed >= BUS_PART_SIZE)) {
         loom_bytes slices[BUS_LANE_SLICES];
         const size_t count = bus_lane_next(l, part_size(b), b->queue.gone, slices);

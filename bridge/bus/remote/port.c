@@ -144,6 +144,7 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
         return;
     }
     (void)wire; /* the same bytes as the view's */
+    remote_port_speaks(port);
     if (remote_publish(port, view) != LOOM_OK) {
         refuse(port, view, LOOM_ENOMEM, loom_status_text(LOOM_ENOMEM));
         return;
@@ -210,6 +211,7 @@ static void call(bus *base, bus_port *port, const frame_call *f, const envelope_
     bus_remote *b = (bus_remote *)base;
     uint8_t given[LOOM_UUID_SIZE];
     frame_call own = *f;
+    remote_port_speaks(port);
     own.envelope = (loom_bytes){wire, view->len};
     if (own.call_id.len == 0) { /* so that it can be answered when the broker does not */
         loom_uuid7_generate(given);
@@ -288,6 +290,7 @@ static void call_credit(bus_port *port, const frame *f)
 static void on_frame(bus *base, bus_port *port, const frame *f)
 {
     (void)base;
+    remote_port_speaks(port);
     if (f->type == FRAME_SUBSCRIBE || f->type == FRAME_UNSUBSCRIBE || f->type == FRAME_PROVIDE) {
         remote_request_make(port, f);
         return;

@@ -84,6 +84,7 @@ static loom_status set_options(bus_remote *b, const bus_remote_options *options)
     b->log = (log_sink){options->log, options->user};
     b->options.buffer_bytes = options->buffer_bytes > 0 ? options->buffer_bytes : BUFFER_BYTES;
     b->options.ping_ms = options->ping_ms > 0 ? options->ping_ms : PING_MS;
+    b->options.parts_ms = options->parts_ms > 0 ? options->parts_ms : BUS_PARTS_MS;
     b->options.silence_ms = options->silence_ms > 0 ? options->silence_ms : SILENCE_MS;
     b->url = strdup(options->url);
     b->software = strdup(options->software != NULL ? options->software : "");

@@ -29,6 +29,7 @@ typedef struct bus_remote_options {
     size_t buffer_bytes;   /* of what waits for the broker, before ports are told of pressure; 0: 4 MiB */
     uint32_t ping_ms;      /* silence before the broker is asked for a sign of life; 0: 2000 */
     uint32_t silence_ms;   /* silence that ends the connection; 0: 10000 */
+    uint32_t parts_ms;          /* large frames leave in parts so long after what others said; 0: 100 */
     void (*on_drain)(void *user, bool draining); /* the broker takes no new agents, and so does this; or takes them again. NULL: nobody is told */
     void (*log)(void *user, log_level level, const char *format, va_list args); /* of a log_sink; NULL: no log */
     void *user;

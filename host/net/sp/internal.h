@@ -143,6 +143,7 @@ struct sp_peer {
     int broken;                 /* errno of a write: nothing more can be written */
     bool blocked;               /* the kernel takes no more, wait for room */
     bool paused;                /* by its owner */
+    size_t limit;               /* as sp_peer_limit() was told */
     bool choked;                /* REP: has so many answers waiting that no more requests are read */
     bool held;                  /* whole messages were kept when reading stopped */
     sp_stream in;

@@ -244,6 +244,15 @@ void sp_peer_flush(sp_peer *p)
 
 /* ---- the rest ---- */
 
+void sp_peer_limit(sp_peer *p, size_t bytes)
+{
+    if (p->limit != bytes && p->fd >= 0) {
+        const int size = bytes > 0 && bytes < SP_SOCKET_BUFFER ? (int)bytes : SP_SOCKET_BUFFER;
+        (void)setsockopt(p->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size); /* without it, others only wait longer */
+        p->limit = bytes;
+    }
+}
+
 void sp_peer_pause(sp_peer *p, bool paused)
 {
     if (p->paused != paused) {

@@ -124,6 +124,9 @@ LOOM_MUST_CHECK loom_status sp_dial(sp_peer **out, uv_loop_t *loop, const char *
 LOOM_MUST_CHECK loom_status sp_peer_send(sp_peer *p, const loom_bytes *parts, size_t count);
 size_t sp_peer_unsent(const sp_peer *p); /* bytes the kernel has not taken */
 void sp_peer_flush(sp_peer *p);
+/* How much the kernel should hold of what it has taken and the other side has not read, about: what is sent next waits behind
+ * that. 0: as much as at first. */
+void sp_peer_limit(sp_peer *p, size_t bytes);
 /* Reads from it no more, or again, as sp_server_pause(). */
 void sp_peer_pause(sp_peer *p, bool paused);
 /* Closes after what the kernel takes at once. The peer must not be used any more; no handler is called about it. NULL is

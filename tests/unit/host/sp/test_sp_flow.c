@@ -100,6 +100,41 @@ static void what_a_pair_does_not_read_collects_and_all_arrives(void **state)
     sp_fixture_close(&f);
 }
 
+/* What the kernel holds is not in the way of what is sent next. */
+static void of_a_limited_peer_the_kernel_holds_less(void **state)
+{
+    (void)state;
+    enum { COUNT = 30, LIMIT = 64 * 1024 };
+    sp_fixture f;
+    sp_ear server = {0}, client = {0};
+    sp_fixture_open(&f);
+    sp_server *s = serve(&f, &server, SP_PAIR, NULL);
+    sp_peer *p = dial(&f, &client, SP_PAIR, NULL);
+    until(&f, server.opened == 1);
+    sp_peer_pause(p, true);
+    sp_peer_limit(server.peer, LIMIT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_status(LOOM_OK, sp_peer_send(server.peer, (loom_bytes[]){block()}, 1));
+    }
+    sp_peer_flush(server.peer);
+    const size_t limited = sp_peer_unsent(server.peer);
+    assert_true(limited > COUNT * BLOCK - 4 * LIMIT);
+    sp_peer_pause(p, false);
+    until(&f, client.messages == COUNT);
+    sp_peer_pause(p, true);
+    sp_peer_limit(server.peer, 0);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_status(LOOM_OK, sp_peer_send(server.peer, (loom_bytes[]){block()}, 1));
+    }
+    sp_peer_flush(server.peer);
+    assert_true(sp_peer_unsent(server.peer) < limited);
+    sp_peer_pause(p, false);
+    until(&f, client.messages == 2 * COUNT);
+    sp_peer_close(p);
+    serve_no_more(&f, s);
+    sp_fixture_close(&f);
+}
+
 static void a_requester_that_does_not_read_is_not_asked_for_more(void **state)
 {
     (void)state;
@@ -279,6 +314,7 @@ int main(void)
         cmocka_unit_test(a_sub_that_does_not_read_costs_only_its_own_messages),
         cmocka_unit_test(what_one_round_publishes_is_not_dropped_while_the_kernel_has_room),
         cmocka_unit_test(what_a_pair_does_not_read_collects_and_all_arrives),
+        cmocka_unit_test(of_a_limited_peer_the_kernel_holds_less),
         cmocka_unit_test(a_requester_that_does_not_read_is_not_asked_for_more),
         cmocka_unit_test(a_paused_server_hands_over_nothing_even_of_what_it_has_read),
         cmocka_unit_test(a_paused_server_greets_and_serves_later),
