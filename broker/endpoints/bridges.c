@@ -276,7 +276,8 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     s->stats.bridge_received++;
     loom_status st = on_frames(b, (loom_bytes){data, len}, reason);
     if (st != LOOM_OK) {
-        s->stats.bridge_malformed++;
+        s->stats.bridge_malformed += st != LOOM_ENOMEM;
+        s->stats.lost_memory += st == LOOM_ENOMEM;
         end(b, st, reason);
     }
 }

@@ -73,6 +73,7 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     loom_status st = remote_take_frames(b, (loom_bytes){data, len}, reason);
     if (st != LOOM_OK) {
         b->stats.malformed += st == LOOM_EMALFORMED || st == LOOM_ETOOBIG || st == LOOM_EPROTO;
+        b->stats.lost_memory += st == LOOM_ENOMEM;
         remote_lost(b, reason);
     }
 }
