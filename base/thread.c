@@ -2,8 +2,11 @@
 #include "base/thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 int thread_start(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *user)
 {
@@ -13,6 +16,18 @@ int thread_start(pthread_t *thread, const pthread_attr_t *attributes, void *(*ru
     int error = pthread_create(thread, attributes, run, user);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;
+}
+
+/* On Linux the priority is the thread's. */
+void thread_step_back(int nice)
+{
+    const id_t thread = (id_t)gettid();
+    int policy;
+    struct sched_param param;
+    (void)setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + nice);
+    if (pthread_getschedparam(pthread_self(), &policy, &param) == 0 && policy == SCHED_OTHER) {
+        (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
+    }
 }
 
 bool cond_init(pthread_cond_t *cond)

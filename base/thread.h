@@ -11,6 +11,11 @@
  * ours becomes an error of write(). Returns an errno value, or 0. */
 int thread_start(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *user);
 
+/* This thread gives way to those that handle messages: it is `nice` by so much more than the program, and no further back, or a busy
+ * machine would never let it work. It does not take the processor from a thread that wakes it, which is in the middle of something
+ * (SCHED_BATCH). */
+void thread_step_back(int nice);
+
 /* A condition whose waits have deadlines of the monotonic clock. False: no memory. */
 bool cond_init(pthread_cond_t *cond);
 /* As pthread_cond_wait(), but no longer than until then. False: the time has come. */

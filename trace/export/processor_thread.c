@@ -4,15 +4,13 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "trace/otlp/fields.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sched.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #define BACKOFF_FIRST_NS 500000000u
 #define BACKOFF_MAX_NS 10000000000u
@@ -416,20 +414,6 @@ static void discard_staged(loom_span_processor *p)
     }
 }
 
-/* A batch keeps a processor busy for some tenths of a millisecond: whoever handles messages goes first. No further back
- * than this, or a busy machine would export nothing. On Linux the priority is the thread's. A thread of SCHED_BATCH does not
- * take the processor from the one that wakes it, which is in the middle of ending a span. */
-static void step_back(void)
-{
-    const id_t thread = (id_t)gettid();
-    int policy;
-    struct sched_param param;
-    (void)setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + NICENESS);
-    if (pthread_getschedparam(pthread_self(), &policy, &param) == 0 && policy == SCHED_OTHER) {
-        (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
-    }
-}
-
 static void tell_lost(loom_span_processor *p)
 {
     const loom_span_counts counts = loom_span_processor_counts(p);
@@ -442,7 +426,7 @@ static void tell_lost(loom_span_processor *p)
 void *processor_thread_main(void *processor)
 {
     loom_span_processor *p = processor;
-    step_back();
+    thread_step_back(NICENESS); /* a batch keeps a processor busy for some tenths of a millisecond */
     while (take_batch(p)) {
         export_result result = {.outcome = EXPORT_FAILED};
         if (p->batch.spans > 0 && !stop_deadline_passed(p)) {

@@ -5,7 +5,8 @@
  * or freed record by record.
  *
  * A record is found by its trace: `heads` are chains of records by their trace id. The writer publishes a record by storing its
- * place in the chain's head; whoever reads holds the recorder's lock, under which alone a chunk changes hands.
+ * place in the chain's head; whoever reads holds the recorder's lock, under which alone a chunk changes hands, or has named the chunk
+ * in recorder.reading, so that it does not.
  *
  * A record may go on from another one, its base, and then says only what differs: it has no trace id, and follows its base in the
  * chain, in front of the next record that stands for itself.
@@ -40,7 +41,7 @@ typedef struct record_head {
     _Atomic uint16_t next; /* the one behind it in the chain; of a definition: itself */
     uint16_t definition; /* of a record */
     uint8_t flags;       /* the form's */
-    uint8_t kept;        /* the reader's, under the recorder's lock: it has been exported */
+    _Atomic uint8_t kept;  /* the exporting reader's: it has been exported */
 } record_head;
 
 typedef struct record_definition {
@@ -97,6 +98,7 @@ typedef struct record_bytes {
 typedef struct record_chunk {
     list_node given_back;       /* in the recorder's list; guarded by its lock */
     bool in_hand;               /* some thread fills it; guarded by its lock */
+    uint64_t number;            /* of those given back, which this was; guarded by its lock */
     /* the writer's, while it is in hand */
     uint32_t used;              /* units */
     atomic_uint records;

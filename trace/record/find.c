@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A trace's records out of the ring, as spans for its exporters. */
+/* Traces' records out of the ring, as spans for their exporters: chunk by chunk, which is named in recorder.reading meanwhile, so that
+ * no lock is held for more than a glance. */
 #include "trace/record/internal.h"
 
 #include "trace/export/processor.h"
@@ -10,8 +11,7 @@
 
 enum {
     FOUND_MAX = 512,          /* spans taken out in one go, and */
-    FOUND_BYTES = 512 * 1024, /* their bytes, for how long the lock may be held */
-    CHUNKS_AT_ONCE = 32
+    FOUND_BYTES = 512 * 1024, /* their bytes */
 };
 
 typedef struct found_span {
@@ -43,18 +43,36 @@ static loom_bytes fields_of(const record_bytes *rec)
     return (loom_bytes){rec->bytes + at, rec->len - at};
 }
 
-/* Lock held. false: no room now. */
-static bool take(found_spans *found, const recorder *r, const found_record *what, const kept_trace *k)
+/* The tracer of a record, with one more use of its resource; false: its provider is gone. */
+static bool use_tracer(recorder *r, uint32_t number, found_span *out)
+{
+    pthread_mutex_lock(&r->lock);
+    const known_tracer *tracer = recorder_tracer(r, number);
+    const bool used = tracer != NULL && tracer->scope->resource->try_use(tracer->scope->resource);
+    if (used) {
+        *out = (found_span){.scope = tracer->scope, .processor = tracer->processor};
+    }
+    pthread_mutex_unlock(&r->lock);
+    return used;
+}
+
+static void set_kept(record_head *rec)
+{
+    atomic_store_explicit(&rec->kept, 1, memory_order_relaxed);
+}
+
+/* false: no memory now. */
+static bool take(found_spans *found, recorder *r, const found_record *what, kept_trace *k)
 {
     const record_definition *const d = what->definition;
-    const known_tracer *tracer = recorder_tracer(r, d->tracer);
-    if (tracer == NULL || !tracer->scope->resource->try_use(tracer->scope->resource)) {
-        what->rec->kept = 1; /* its provider is gone */
+    found_span *f = &found->items[found->count];
+    if (!use_tracer(r, d->tracer, f)) {
+        set_kept(what->rec);
         return true;
     }
     const size_t mark = found->bytes.len, span = pb_open(&found->bytes, SCOPE_SPANS_SPANS);
     if (d->form != NULL) {
-        d->form->write(tracer->scope, what, &found->bytes);
+        d->form->write(f->scope, what, &found->bytes);
     } else {
         const loom_bytes fields = fields_of((const record_bytes *)(const void *)what->rec);
         pb_raw(&found->bytes, fields.data, fields.len);
@@ -63,16 +81,19 @@ static bool take(found_spans *found, const recorder *r, const found_record *what
     pb_close(&found->bytes, span);
     if (found->bytes.failed) {
         pb_rollback(&found->bytes, mark);
-        tracer->scope->resource->release(tracer->scope->resource, 1);
+        f->scope->resource->release(f->scope->resource, 1);
         return false;
     }
-    what->rec->kept = 1;
-    found->items[found->count++] = (found_span){tracer->scope, tracer->processor, mark, found->bytes.len - mark};
+    set_kept(what->rec);
+    f->at = mark;
+    f->len = found->bytes.len - mark;
+    found->count++;
+    k->found = true;
     return true;
 }
 
-/* Lock held. false: there is more than fits. */
-static bool find_in_chunk(found_spans *found, const recorder *r, record_chunk *chunk, const kept_trace *k)
+/* false: there is more than fits. */
+static bool find_in_chunk(found_spans *found, recorder *r, record_chunk *chunk, kept_trace *k)
 {
     const unsigned bucket = chunk_bucket(trace_hash(k->trace_id));
     found_record what = {.rec = NULL};
@@ -82,7 +103,7 @@ static bool find_in_chunk(found_spans *found, const recorder *r, record_chunk *c
         if (what.rec == &what.base->head) {
             wanted = memcmp(what.base->trace_id, k->trace_id, LOOM_TRACE_ID_SIZE) == 0;
         }
-        if (wanted && what.rec->kept == 0 &&
+        if (wanted && atomic_load_explicit(&what.rec->kept, memory_order_relaxed) == 0 &&
             (found->count == FOUND_MAX || found->bytes.len > FOUND_BYTES || !take(found, r, &what, k))) {
             return false;
         }
@@ -91,8 +112,11 @@ static bool find_in_chunk(found_spans *found, const recorder *r, record_chunk *c
     return true;
 }
 
-static void export_found(found_spans *found)
+static void export_found(recorder *r, found_spans *found)
 {
+    pthread_mutex_lock(&r->lock);
+    r->counts.kept += found->count;
+    pthread_mutex_unlock(&r->lock);
     for (size_t i = 0; i < found->count; i++) {
         const found_span *f = &found->items[i];
         (void)processor_submit(f->processor, f->scope, (loom_bytes){found->bytes.data + f->at, f->len});
@@ -101,39 +125,69 @@ static void export_found(found_spans *found)
     pb_rollback(&found->bytes, 0);
 }
 
-/* Lock held. What is overwritten while it is kept, before it could be exported, counts as well. */
+/* What is overwritten while it is kept, before it could be exported, counts as well. */
 static void look_for_gaps(recorder *r, kept_trace *k)
 {
+    pthread_mutex_lock(&r->lock);
     if (!k->cut && ghosts_has(&r->ghosts, k->trace_id)) {
         k->cut = true;
         r->counts.cut++;
     }
+    pthread_mutex_unlock(&r->lock);
 }
 
-void recorder_export_trace(recorder *r, kept_trace *k)
+/* The chunk that is read next; *number: of those given back, UINT64_MAX while somebody fills it. NULL: there are no more. */
+static record_chunk *read_chunk(recorder *r, size_t at, uint64_t *number)
 {
-    found_spans *found = malloc(sizeof *found);
-    size_t at = 0, count;
+    pthread_mutex_lock(&r->lock);
+    record_chunk *chunk = at < r->chunk_count ? r->chunks[at] : NULL;
+    *number = chunk == NULL || chunk->in_hand ? UINT64_MAX : chunk->number;
+    r->reading = chunk;
+    pthread_mutex_unlock(&r->lock);
+    return chunk;
+}
+
+static uint64_t newest_given_back(recorder *r)
+{
+    pthread_mutex_lock(&r->lock);
+    const uint64_t number = r->given_back_count;
+    pthread_mutex_unlock(&r->lock);
+    return number;
+}
+
+/* What there is no memory for stays where it is. */
+static void find_all_in_chunk(found_spans *found, recorder *r, record_chunk *chunk, kept_trace *k)
+{
+    while (!find_in_chunk(found, r, chunk, k) && found->count > 0) {
+        export_found(r, found);
+    }
+}
+
+void recorder_export_traces(recorder *r, kept_trace *const traces[], size_t count)
+{
+    found_spans *found = count > 0 ? malloc(sizeof *found) : NULL;
     if (found == NULL) {
         return;
     }
     found->count = 0;
     pb_init(&found->bytes, NULL, 0, SIZE_MAX / 8);
-    do {
-        pthread_mutex_lock(&r->lock);
-        look_for_gaps(r, k);
-        count = r->chunk_count;
-        const size_t until = at + CHUNKS_AT_ONCE < count ? at + CHUNKS_AT_ONCE : count;
-        while (at < until && find_in_chunk(found, r, r->chunks[at], k)) {
-            at++;
+    for (size_t i = 0; i < count; i++) {
+        look_for_gaps(r, traces[i]);
+    }
+    const uint64_t newest = newest_given_back(r);
+    uint64_t number;
+    record_chunk *chunk;
+    for (size_t at = 0; (chunk = read_chunk(r, at, &number)) != NULL; at++) {
+        for (size_t i = 0; i < count; i++) {
+            if (number > traces[i]->seen) {
+                find_all_in_chunk(found, r, chunk, traces[i]);
+            }
         }
-        r->counts.kept += found->count;
-        pthread_mutex_unlock(&r->lock);
-        const bool stuck = at < until && found->count == 0; /* no memory */
-        k->found |= found->count > 0;
-        export_found(found);
-        at += stuck ? 1 : 0;
-    } while (at < count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        traces[i]->seen = newest;
+    }
+    export_found(r, found);
     pb_fini(&found->bytes);
     free(found);
 }

@@ -100,7 +100,7 @@ void ghosts_add(ghosts *g, record_chunk *chunk)
             base = whose;
         }
         assert(whose != NULL); /* the first of a trace in a chunk stands alone */
-        if (rec->kept == 0 && whose != added) {
+        if (atomic_load_explicit(&rec->kept, memory_order_relaxed) == 0 && whose != added) {
             line_add(&line, g, whose->trace_id);
             added = whose;
         }

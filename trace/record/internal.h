@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The recorder's state. recorder.c has its life and its chunks, find.c a trace's records, keep.c what is kept. */
+/* The recorder's state. recorder.c has its life and its chunks, inbox.c what waits for its thread, keep.c what that keeps, find.c a
+ * trace's records.
+ *
+ * Locks, in this order: keeping, carriers_lock, lock, inbox.lock. The last two are held for some hundred nanoseconds by the recorder's
+ * thread, which may be put aside for others at any moment: threads that handle messages take them. */
 #ifndef LOOM_TRACE_RECORD_INTERNAL_H
 #define LOOM_TRACE_RECORD_INTERNAL_H
 
@@ -14,6 +18,7 @@
 enum {
     TRACERS_MAX = 1024,
     PENDING_MAX = 4096, /* traces that wait for the recorder's thread */
+    TAKE_MAX = 256,     /* of them, looked for at once */
     KEPT_MAX = 16384,   /* traces kept just now */
 };
 
@@ -21,6 +26,7 @@ enum {
 #define KEEP_SECONDS 10u
 #define TRIGGERS_PER_SECOND 1000u
 #define TRIGGERS_BURST 2000u
+#define TRIGGERS_TOGETHER 64u /* in a storm: one by one each would wake the thread of every recorder on the bus */
 
 typedef struct known_tracer {
     const span_scope *scope; /* NULL: the place is free */
@@ -40,14 +46,32 @@ typedef struct kept_trace {
     uint8_t trace_id[LOOM_TRACE_ID_SIZE];
     char reason[LOOM_KEEP_REASON_MAX + 1];
     uint64_t until_ns; /* monotonic; 0: none */
+    uint64_t seen;     /* chunks given back up to this number have been looked through */
     bool looked_again; /* for what was being recorded when it was first looked for */
     bool found;        /* anything of it */
     bool cut;          /* a part of it has been overwritten */
 } kept_trace;
 
-struct recorder {
+/* What waits for the recorder's thread. */
+typedef struct recorder_inbox {
     pthread_mutex_t lock;
     pthread_cond_t wake;
+    /* guarded by lock */
+    pending_trace items[PENDING_MAX]; /* a ring */
+    size_t first, count;
+    size_t urgent;               /* of them, not late ones: those are gathered for longer */
+    uint64_t late_lost_ns;       /* when there was last no room for a late one, monotonic */
+    recorder_recent recent[RECORDER_RECENT]; /* a ring */
+    uint64_t recent_count;       /* ever */
+    uint64_t bucket_ns;          /* the time that triggers are paid up to (GCRA), */
+    uint64_t shut_ns;            /* and until when none more is taken */
+    uint64_t triggers, limited, heard;
+    pthread_t thread;
+    bool thread_runs, thread_stops;
+} recorder_inbox;
+
+struct recorder {
+    pthread_mutex_t lock;
     atomic_bool on;              /* has been attached to */
     pid_t pid;                   /* a forked child has no thread, and perhaps a lock that nobody opens */
     /* guarded by lock */
@@ -63,13 +87,9 @@ struct recorder {
     loom_recorder_counts counts;
     ghosts ghosts;               /* of what has been overwritten */
     uint64_t learning; /* records seen, for every eighth */
-    pending_trace pending[PENDING_MAX];
-    size_t pending_count;
-    recorder_recent recent[RECORDER_RECENT]; /* a ring */
-    uint64_t recent_count;       /* ever */
-    uint64_t bucket_ns;          /* the time that triggers are paid up to (GCRA) */
-    pthread_t thread;
-    bool thread_runs, thread_stops;
+    uint64_t given_back_count;   /* ever */
+    const record_chunk *reading; /* stays as it is, but for what its writer adds; NULL: none */
+    recorder_inbox inbox;        /* has a lock of its own */
     /* the thread's, or of whoever drains in its place, with keeping */
     pthread_mutex_t keeping;
     kept_trace *kept;            /* KEPT_MAX, by hash */
@@ -87,11 +107,16 @@ static inline bool recorder_is_forked(const recorder *r)
     return r->pid != getpid();
 }
 
-/* find.c: exports what is there of a kept trace and has not been, with why, and whether a part is gone. keeping held. */
-void recorder_export_trace(recorder *r, kept_trace *k);
+/* find.c: exports what is there of kept traces and has not been, with why, and whether a part is gone. Looks only where they have not
+ * been looked for. keeping held. */
+void recorder_export_traces(recorder *r, kept_trace *const traces[], size_t count);
 /* recorder.c, lock held: NULL for a tracer that is gone. */
 const known_tracer *recorder_tracer(const recorder *r, uint32_t number);
-/* keep.c: lock held. */
+/* inbox.c. Takes at most max of what waits off the list. */
+size_t inbox_take(recorder_inbox *in, pending_trace *out, size_t max);
+/* keep.c. */
+void *recorder_run(void *recorder);
+/* keep.c: lock held; given up meanwhile. */
 void recorder_stop_thread(recorder *r);
 
 #endif

@@ -1,161 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which traces are kept, and the thread that exports them and tells other processes.
  *
- * A trigger costs whoever found it a look at a list. The recorder's thread, which starts with the first one, does the rest, a moment
- * later, so that what is just ending is there. A trace stays kept for ten seconds: whatever is recorded of it meanwhile finds its
- * bits in recorder_kept, and tells the thread. It is looked for once more after a tenth of a second, because a record that was
- * being written when the bit was set may not have seen it. */
+ * The thread does what triggers ask for a moment later, so that what is just ending is there, and for many at once. A trace stays kept
+ * for ten seconds: whatever is recorded of it meanwhile finds its bits in recorder_kept, and waits in the inbox as late. It is looked
+ * for once more after a tenth of a second, because a record that was being written when the bit was set may not have seen it. */
 #include "trace/record/internal.h"
 
+#include "base/clock.h"
 #include "base/thread.h"
-#include "trace/export/processor.h"
-
-#include <stdio.h>
 
 #define NS_PER_S 1000000000u
 #define NS_PER_MS 1000000u
-#define GATHER_NS (2u * (uint64_t)NS_PER_MS)      /* between a trigger and what is done about it */
+#define GATHER_NS (2u * (uint64_t)NS_PER_MS) /* between a trigger and what is done about it */
+#define LATE_NS (25u * (uint64_t)NS_PER_MS)  /* the same for what comes of a kept trace */
 #define LOOK_AGAIN_NS (100u * (uint64_t)NS_PER_MS)
 #define KEEP_NS (KEEP_SECONDS * (uint64_t)NS_PER_S)
+#define NICENESS 5     /* as the exporter thread's */
 #define PROBES_MAX 16u /* places of kept_trace looked at */
 #define CARRY_MAX 64u  /* triggers told at once */
 
-/* ---- what waits for the thread ---- */
+/* Kept traces that are to be looked for together. */
+typedef struct wanted_list {
+    kept_trace *items[TAKE_MAX];
+    size_t count;
+} wanted_list;
 
-/* A token bucket as the time up to which triggers are paid for. Lock held. */
-static bool may_trigger(recorder *r, uint64_t now_ns)
+static void look_for(recorder *r, wanted_list *list)
 {
-    const uint64_t interval = NS_PER_S / TRIGGERS_PER_SECOND, due = r->bucket_ns > now_ns ? r->bucket_ns : now_ns;
-    if (due - now_ns > interval * TRIGGERS_BURST) {
-        return false;
-    }
-    r->bucket_ns = due + interval;
-    return true;
+    recorder_export_traces(r, list->items, list->count);
+    list->count = 0;
 }
 
-static void *run(void *recorder);
-
-/* Lock held. */
-static bool thread_is_there(recorder *r)
+static void want(recorder *r, wanted_list *list, kept_trace *k)
 {
-    if (!r->thread_runs) {
-        r->thread_stops = false;
-        r->thread_runs = thread_start(&r->thread, NULL, run, r) == 0;
+    list->items[list->count++] = k;
+    if (list->count == TAKE_MAX) {
+        look_for(r, list);
     }
-    return r->thread_runs;
-}
-
-static void copy_reason(char out[LOOM_KEEP_REASON_MAX + 1], loom_str reason)
-{
-    const size_t len = reason.len < LOOM_KEEP_REASON_MAX ? reason.len : LOOM_KEEP_REASON_MAX;
-    memcpy(out, reason.data, len);
-    out[len] = '\0';
-}
-
-/* Lock held. Looks only at the last few: a trace that failed here fails here several times in a row. */
-static bool waits_already(const recorder *r, const uint8_t *trace_id, bool late)
-{
-    for (size_t i = r->pending_count, looked = 0; i-- > 0 && looked < 8; looked++) {
-        if (memcmp(r->pending[i].trace_id, trace_id, LOOM_TRACE_ID_SIZE) == 0 && (late || !r->pending[i].late)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Lock held. */
-static void note(recorder *r, const uint8_t *trace_id, loom_str reason, bool limited)
-{
-    recorder_recent *n = &r->recent[r->recent_count++ % RECORDER_RECENT];
-    memcpy(n->trace_id, trace_id, LOOM_TRACE_ID_SIZE);
-    copy_reason(n->reason, reason);
-    n->unix_ns = clock_unix_ns();
-    n->at_ns = clock_monotonic_ns();
-    n->limited = limited;
-}
-
-size_t recorder_list_recent(recorder_recent out[RECORDER_RECENT])
-{
-    recorder *r = &recorder_of_process;
-    pthread_mutex_lock(&r->lock);
-    const size_t count = r->recent_count < RECORDER_RECENT ? (size_t)r->recent_count : RECORDER_RECENT;
-    for (size_t i = 0; i < count; i++) {
-        out[i] = r->recent[(r->recent_count - 1 - i) % RECORDER_RECENT];
-    }
-    pthread_mutex_unlock(&r->lock);
-    return count;
-}
-
-size_t recorder_list_kept_now(recorder_recent out[RECORDER_RECENT])
-{
-    const uint64_t now_ns = clock_monotonic_ns();
-    const size_t count = recorder_list_recent(out);
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!out[i].limited && now_ns < out[i].at_ns + KEEP_NS) {
-            out[kept++] = out[i];
-        }
-    }
-    return kept;
-}
-
-static void add_pending(recorder *r, const uint8_t *trace_id, loom_str reason, bool found_here, bool late)
-{
-    pending_trace *p = &r->pending[r->pending_count++];
-    memcpy(p->trace_id, trace_id, LOOM_TRACE_ID_SIZE);
-    copy_reason(p->reason, reason);
-    p->found_here = found_here;
-    p->late = late;
-    if (r->pending_count == 1) {
-        pthread_cond_signal(&r->wake);
-    }
-}
-
-void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason)
-{
-    if (r == NULL || recorder_is_forked(r)) {
-        return;
-    }
-    pthread_mutex_lock(&r->lock);
-    if (!waits_already(r, trace_id, false)) {
-        const bool again = recorder_may_keep(trace_hash(trace_id)); /* it fails once more: that is told to nobody, and costs nothing */
-        r->counts.triggers++;
-        if (r->pending_count < PENDING_MAX && (again || may_trigger(r, clock_monotonic_ns())) && thread_is_there(r)) {
-            add_pending(r, trace_id, reason, true, false);
-            note(r, trace_id, reason, false);
-        } else {
-            r->counts.triggers_limited++;
-            note(r, trace_id, reason, true);
-        }
-    }
-    pthread_mutex_unlock(&r->lock);
-}
-
-void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason)
-{
-    if (r == NULL || recorder_is_forked(r)) {
-        return;
-    }
-    pthread_mutex_lock(&r->lock);
-    r->counts.triggers_heard++;
-    if (!waits_already(r, trace_id, false)) {
-        const bool room = r->pending_count < PENDING_MAX && thread_is_there(r);
-        if (room) {
-            add_pending(r, trace_id, reason, false, false);
-        }
-        r->counts.triggers_limited += !room;
-        note(r, trace_id, reason, !room);
-    }
-    pthread_mutex_unlock(&r->lock);
-}
-
-void recorder_late(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
-{
-    pthread_mutex_lock(&r->lock);
-    if (!waits_already(r, trace_id, true) && r->pending_count < PENDING_MAX && thread_is_there(r)) {
-        add_pending(r, trace_id, (loom_str){"", 0}, false, true);
-    }
-    pthread_mutex_unlock(&r->lock);
 }
 
 /* ---- kept traces ---- */
@@ -165,6 +46,23 @@ static void mark(const uint8_t *trace_id)
     const uint32_t hash = trace_hash(trace_id);
     atomic_fetch_or(&recorder_kept.words[hash % KEPT_WORDS], kept_bits(hash));
     atomic_store(&recorder_kept.any, true);
+}
+
+/* Only of those that stay. What is kept has its bits all the time. */
+static void mark_anew(const recorder *r)
+{
+    static uint64_t words[KEPT_WORDS]; /* guarded by keeping */
+    memset(words, 0, sizeof words);
+    for (size_t i = 0; i < KEPT_MAX && r->kept_count > 0; i++) {
+        if (r->kept[i].until_ns != 0) {
+            const uint32_t hash = trace_hash(r->kept[i].trace_id);
+            words[hash % KEPT_WORDS] |= kept_bits(hash);
+        }
+    }
+    for (size_t i = 0; i < KEPT_WORDS; i++) {
+        atomic_store_explicit(&recorder_kept.words[i], words[i], memory_order_relaxed);
+    }
+    atomic_store(&recorder_kept.any, r->kept_count > 0);
 }
 
 /* The trace's place, or one for it, or NULL: of those that it may have, all are in use. */
@@ -183,47 +81,45 @@ static kept_trace *find_kept(recorder *r, const uint8_t *trace_id)
     return room;
 }
 
-/* The end of a trace's time. */
-static void forget(recorder *r, kept_trace *k)
+/* The end of traces' time. */
+static void forget(recorder *r, uint64_t now_ns)
 {
-    if (!k->found) {
+    size_t forgotten = 0, too_late = 0;
+    for (size_t i = 0; i < KEPT_MAX; i++) {
+        kept_trace *k = &r->kept[i];
+        if (k->until_ns != 0 && now_ns >= k->until_ns) {
+            k->until_ns = 0;
+            forgotten++;
+            too_late += !k->found;
+        }
+    }
+    if (forgotten > 0) {
+        r->kept_count -= forgotten;
+        mark_anew(r);
         pthread_mutex_lock(&r->lock);
-        r->counts.too_late++;
+        r->counts.too_late += too_late;
         pthread_mutex_unlock(&r->lock);
     }
-    k->until_ns = 0;
-    r->kept_count--;
 }
 
-/* Those whose time has come: to be looked for again, or to be forgotten. The bits are set anew for those that stay. */
+/* Those whose time has come: to be looked for again, or to be forgotten, after a last look if anything late has been missed. */
 static void sweep(recorder *r, uint64_t now_ns)
 {
-    bool forgotten = false;
-    for (size_t i = 0; i < KEPT_MAX && r->kept_count > 0; i++) {
+    static wanted_list wanted; /* guarded by keeping */
+    pthread_mutex_lock(&r->inbox.lock);
+    const bool missed = r->inbox.late_lost_ns != 0 && now_ns < r->inbox.late_lost_ns + KEEP_NS;
+    pthread_mutex_unlock(&r->inbox.lock);
+    for (size_t i = 0; i < KEPT_MAX; i++) {
         kept_trace *k = &r->kept[i];
-        if (k->until_ns == 0) {
-            continue;
-        }
-        if (now_ns >= k->until_ns) {
-            recorder_export_trace(r, k);
-            forget(r, k);
-            forgotten = true;
-        } else if (!k->looked_again && now_ns + KEEP_NS >= k->until_ns + LOOK_AGAIN_NS) {
-            k->looked_again = true;
-            recorder_export_trace(r, k);
+        const bool ends = k->until_ns != 0 && now_ns >= k->until_ns;
+        const bool again = k->until_ns != 0 && !k->looked_again && now_ns + KEEP_NS >= k->until_ns + LOOK_AGAIN_NS;
+        k->looked_again |= again;
+        if (again || (ends && missed)) {
+            want(r, &wanted, k);
         }
     }
-    if (forgotten) {
-        for (size_t i = 0; i < KEPT_WORDS; i++) {
-            atomic_store(&recorder_kept.words[i], 0);
-        }
-        atomic_store(&recorder_kept.any, false);
-        for (size_t i = 0; i < KEPT_MAX && r->kept_count > 0; i++) {
-            if (r->kept[i].until_ns != 0) {
-                mark(r->kept[i].trace_id);
-            }
-        }
-    }
+    look_for(r, &wanted);
+    forget(r, now_ns);
 }
 
 /* The place of a trace that is kept from now on or has been; *is_new: from now on. NULL: too many are at once, or a record of another
@@ -236,14 +132,15 @@ static kept_trace *enter(recorder *r, const pending_trace *p, uint64_t now_ns, b
         memcpy(k->trace_id, p->trace_id, sizeof k->trace_id);
         memcpy(k->reason, p->reason, sizeof k->reason);
         k->until_ns = now_ns + KEEP_NS;
+        k->seen = 0;
         k->looked_again = k->found = k->cut = false;
         r->kept_count++;
         mark(k->trace_id);
     }
     if (k == NULL && !p->late) {
-        pthread_mutex_lock(&r->lock);
-        r->counts.triggers_limited++;
-        pthread_mutex_unlock(&r->lock);
+        pthread_mutex_lock(&r->inbox.lock);
+        r->inbox.limited++;
+        pthread_mutex_unlock(&r->inbox.lock);
     }
     return k != NULL && k->until_ns != 0 ? k : NULL;
 }
@@ -306,36 +203,23 @@ void recorder_remove_carrier(recorder_carrier *carrier)
     pthread_mutex_unlock(&r->carriers_lock);
 }
 
-void recorder_keep_here(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason)
-{
-    if (atomic_load(&recorder_of_process.on)) {
-        recorder_keep(&recorder_of_process, trace_id, reason);
-    }
-}
-
 /* ---- the thread ---- */
 
-enum { TAKE_MAX = 256 }; /* traces taken off the list at once */
-
-/* Lock held; given up meanwhile. */
+/* Takes what waits, up to TAKE_MAX of it. */
 static void work(recorder *r)
 {
     static pending_trace taken[TAKE_MAX]; /* guarded by keeping */
-    static kept_trace *wanted[TAKE_MAX];  /* the same; NULL: there is nothing to export */
+    static wanted_list wanted;            /* the same */
     static told_list told;                /* the same */
-    pthread_mutex_unlock(&r->lock);
     pthread_mutex_lock(&r->keeping);
-    pthread_mutex_lock(&r->lock);
-    const size_t count = r->pending_count < TAKE_MAX ? r->pending_count : TAKE_MAX;
-    memcpy(taken, r->pending, count * sizeof *taken);
-    memmove(r->pending, r->pending + count, (r->pending_count - count) * sizeof *taken);
-    r->pending_count -= count;
-    pthread_mutex_unlock(&r->lock);
+    const size_t count = inbox_take(&r->inbox, taken, TAKE_MAX);
     const uint64_t now_ns = clock_monotonic_ns();
     for (size_t i = 0; i < count; i++) { /* others first: what they hold is overwritten meanwhile */
         bool is_new;
         kept_trace *k = enter(r, &taken[i], now_ns, &is_new);
-        wanted[i] = is_new || taken[i].late ? k : NULL;
+        if (k != NULL && (is_new || taken[i].late)) {
+            wanted.items[wanted.count++] = k;
+        }
         if (is_new && taken[i].found_here) {
             recorder_trigger_item *item = &told.items[told.count++];
             memcpy(item->trace_id, taken[i].trace_id, sizeof item->trace_id);
@@ -345,67 +229,76 @@ static void work(recorder *r)
             tell(r, &told);
         }
     }
-    for (size_t i = 0; i < count; i++) {
-        if (wanted[i] != NULL) {
-            recorder_export_trace(r, wanted[i]);
-        }
-    }
-    if (now_ns >= r->sweep_ns) {
+    look_for(r, &wanted);
+    if (now_ns >= r->sweep_ns && r->kept_count > 0) {
         sweep(r, now_ns);
         r->sweep_ns = now_ns + LOOK_AGAIN_NS / 2;
     }
     pthread_mutex_unlock(&r->keeping);
-    pthread_mutex_lock(&r->lock);
 }
 
-static void wait_until(recorder *r, uint64_t ns)
+/* Lock of the inbox held. Sleeps until there is something to do. */
+static void wait_for_work(recorder *r, recorder_inbox *in)
 {
-    const struct timespec at = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
-    (void)pthread_cond_timedwait(&r->wake, &r->lock, &at);
+    if (in->urgent == 0 && in->count < TAKE_MAX) {
+        if (in->count == 0 && r->kept_count == 0) { /* the thread's own to read */
+            pthread_cond_wait(&in->wake, &in->lock);
+        } else {
+            (void)cond_wait_until(&in->wake, &in->lock, clock_monotonic_ns() + LATE_NS);
+        }
+    }
+    const uint64_t until = clock_monotonic_ns() + GATHER_NS;
+    while (in->urgent > 0 && in->count < TAKE_MAX && !in->thread_stops && clock_monotonic_ns() < until) {
+        (void)cond_wait_until(&in->wake, &in->lock, until);
+    }
 }
 
-static void *run(void *arg)
+void *recorder_run(void *arg)
 {
     recorder *r = arg;
+    recorder_inbox *in = &r->inbox;
     (void)pthread_setname_np(pthread_self(), "loom-recorder");
-    pthread_mutex_lock(&r->lock);
-    while (!r->thread_stops) {
-        if (r->pending_count == 0) {
-            if (r->kept_count == 0) { /* the thread's own to read */
-                pthread_cond_wait(&r->wake, &r->lock);
-            } else {
-                wait_until(r, clock_monotonic_ns() + LOOK_AGAIN_NS / 2);
-            }
-        }
-        if (!r->thread_stops && r->pending_count > 0) {
-            const uint64_t until = clock_monotonic_ns() + GATHER_NS;
-            while (!r->thread_stops && r->pending_count < TAKE_MAX && clock_monotonic_ns() < until) {
-                wait_until(r, until);
-            }
-        }
+    thread_step_back(NICENESS);
+    pthread_mutex_lock(&in->lock);
+    while (!in->thread_stops) {
+        wait_for_work(r, in);
+        pthread_mutex_unlock(&in->lock);
         work(r);
+        pthread_mutex_lock(&in->lock);
     }
-    pthread_mutex_unlock(&r->lock);
+    pthread_mutex_unlock(&in->lock);
     return NULL;
 }
 
 void recorder_stop_thread(recorder *r)
 {
-    if (!r->thread_runs) {
-        return;
-    }
-    const pthread_t thread = r->thread;
-    r->thread_stops = true;
-    pthread_cond_broadcast(&r->wake);
-    if (pthread_equal(thread, pthread_self())) {
+    recorder_inbox *in = &r->inbox;
+    pthread_mutex_lock(&in->lock);
+    const bool runs = in->thread_runs;
+    const pthread_t thread = in->thread;
+    const bool own = runs && pthread_equal(thread, pthread_self());
+    in->thread_stops = true;
+    in->thread_runs = runs && !own;
+    pthread_cond_broadcast(&in->wake);
+    pthread_mutex_unlock(&in->lock);
+    if (own) {
         (void)pthread_detach(thread); /* it gave back the last use of a provider, and leaves when it has done so */
-        r->thread_runs = false;
-        return;
+    } else if (runs) {
+        pthread_mutex_unlock(&r->lock);
+        (void)pthread_join(thread, NULL);
+        pthread_mutex_lock(&in->lock);
+        in->thread_runs = false;
+        pthread_mutex_unlock(&in->lock);
+        pthread_mutex_lock(&r->lock);
     }
-    pthread_mutex_unlock(&r->lock);
-    (void)pthread_join(thread, NULL);
-    pthread_mutex_lock(&r->lock);
-    r->thread_runs = false;
+}
+
+static bool inbox_is_empty(recorder_inbox *in)
+{
+    pthread_mutex_lock(&in->lock);
+    const bool empty = in->count == 0;
+    pthread_mutex_unlock(&in->lock);
+    return empty;
 }
 
 void recorder_drain(void)
@@ -414,19 +307,8 @@ void recorder_drain(void)
     if (!atomic_load(&r->on) || recorder_is_forked(r)) {
         return;
     }
-    pthread_mutex_lock(&r->lock);
     size_t rounds = 0;
     do {
         work(r); /* when nothing is pending, it waits for what the thread is doing */
-    } while (r->pending_count > 0 && ++rounds < PENDING_MAX / TAKE_MAX);
-    pthread_mutex_unlock(&r->lock);
-}
-
-void loom_trace_keep(const loom_trace_context *ctx, const char *reason)
-{
-    recorder *r = &recorder_of_process;
-    if (ctx != NULL && loom_trace_context_valid(ctx) && (ctx->trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 &&
-        atomic_load(&r->on)) {
-        recorder_trigger(r, ctx->trace_id, str_of(reason != NULL && reason[0] != '\0' ? reason : "asked"));
-    }
+    } while (!inbox_is_empty(&r->inbox) && ++rounds < PENDING_MAX / TAKE_MAX);
 }

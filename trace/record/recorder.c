@@ -2,13 +2,15 @@
 /* The recorder's life, its settings, its tracers, and who has which chunk. */
 #include "trace/record/internal.h"
 
+#include "base/thread.h"
 #include "trace/export/processor.h"
 
 #include <stdlib.h>
 
 recorder recorder_of_process = {.lock = PTHREAD_MUTEX_INITIALIZER,
                                 .keeping = PTHREAD_MUTEX_INITIALIZER,
-                                .carriers_lock = PTHREAD_MUTEX_INITIALIZER};
+                                .carriers_lock = PTHREAD_MUTEX_INITIALIZER,
+                                .inbox = {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
 kept_filter recorder_kept;
 
@@ -72,7 +74,6 @@ const known_tracer *recorder_tracer(const recorder *r, uint32_t number)
 /* Lock held. */
 static bool start(recorder *r)
 {
-    pthread_condattr_t attr;
     const size_t chunk_max = r->bytes / CHUNK_SIZE;
     if (chunk_max > r->chunk_room) {
         record_chunk **chunks = realloc(r->chunks, chunk_max * sizeof *chunks);
@@ -92,12 +93,7 @@ static bool start(recorder *r)
     if (r->kept == NULL && (r->kept = calloc(KEPT_MAX, sizeof *r->kept)) == NULL) {
         return false;
     }
-    if (pthread_condattr_init(&attr) != 0) {
-        return false;
-    }
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    const bool made = pthread_cond_init(&r->wake, &attr) == 0;
-    pthread_condattr_destroy(&attr);
+    const bool made = cond_init(&r->inbox.wake);
     r->pid = getpid();
     atomic_store(&r->on, made);
     return made;
@@ -132,20 +128,23 @@ recorder *recorder_attach(const span_scope *scope, loom_span_processor *processo
     return *number != 0 ? r : NULL;
 }
 
-/* Lock held. Those in hand are left; they come back when their thread takes another one, or exits. */
+/* Lock held. Those in hand are left; they come back when their thread takes another one, or exits. So is one that is being read. */
 static void free_chunks(recorder *r)
 {
     size_t left = 0;
+    r->given_back = (linked_list){0};
     for (size_t i = 0; i < r->chunk_count; i++) {
         record_chunk *chunk = r->chunks[i];
-        if (chunk->in_hand) {
+        if (chunk->in_hand || chunk == r->reading) {
             r->chunks[left++] = chunk;
+            if (!chunk->in_hand) {
+                list_append(&r->given_back, &chunk->given_back);
+            }
         } else {
             free(chunk);
         }
     }
     r->chunk_count = left;
-    r->given_back = (linked_list){0};
     ghosts_fini(&r->ghosts);
 }
 
@@ -195,11 +194,25 @@ static record_chunk *new_chunk(recorder *r)
     return chunk;
 }
 
+/* Lock held. NULL: all are in hand, or being read. */
+static record_chunk *take_oldest(recorder *r)
+{
+    list_node *oldest = r->given_back.first;
+    if (oldest != NULL && list_item(oldest, record_chunk, given_back) == r->reading) {
+        oldest = oldest->next;
+    }
+    if (oldest == NULL) {
+        return NULL;
+    }
+    list_remove(&r->given_back, oldest);
+    return list_item(oldest, record_chunk, given_back);
+}
+
 /* Lock held. */
 static record_chunk *take_chunk(recorder *r)
 {
     record_chunk *chunk = r->chunk_count < r->chunk_max ? new_chunk(r) : NULL; /* while there is room, nothing is overwritten */
-    if (chunk == NULL && (chunk = list_item(list_take_first(&r->given_back), record_chunk, given_back)) != NULL) {
+    if (chunk == NULL && (chunk = take_oldest(r)) != NULL) {
         r->counts.overwritten += chunk->records;
         ghosts_add(&r->ghosts, chunk);
     }
@@ -221,6 +234,7 @@ static void give_back(recorder *r, record_hand *hand)
     r->counts.recorded += chunk->records;
     learn(r, chunk);
     chunk->in_hand = false;
+    chunk->number = ++r->given_back_count;
     list_append(&r->given_back, &chunk->given_back);
 }
 
@@ -316,6 +330,11 @@ loom_recorder_counts loom_recorder_counts_now(void)
     recorder *r = &recorder_of_process;
     pthread_mutex_lock(&r->lock);
     loom_recorder_counts counts = r->counts;
+    pthread_mutex_lock(&r->inbox.lock);
+    counts.triggers = r->inbox.triggers;
+    counts.triggers_limited = r->inbox.limited;
+    counts.triggers_heard = r->inbox.heard;
+    pthread_mutex_unlock(&r->inbox.lock);
     for (size_t i = 0; i < r->chunk_count; i++) {
         counts.recorded += r->chunks[i]->in_hand ? atomic_load_explicit(&r->chunks[i]->records, memory_order_relaxed) : 0;
     }

@@ -30,8 +30,8 @@ typedef struct record_what {
 enum { RECORD_TEXT_MAX = 1024, RECORD_DEFINITION_MAX = sizeof(record_definition) + 4 + 2 * RECORD_TEXT_MAX };
 
 /* Which traces are kept just now: two bits of a word for each, by the trace's hash. A record of one that may be has to be looked at;
- * with a thousand kept that is one in two hundred of the others. */
-enum { KEPT_WORDS = 512 };
+ * with a thousand kept that is one in five thousand of the others. */
+enum { KEPT_WORDS = 2048 };
 typedef struct kept_filter {
     atomic_bool any;
     atomic_uint_fast64_t words[KEPT_WORDS];
@@ -152,7 +152,7 @@ static inline void record_set_head(record_head *head, const record_definition *d
     head->units = (uint16_t)units;
     head->definition = definition_place(d);
     head->flags = flags;
-    head->kept = 0;
+    atomic_store_explicit(&head->kept, 0, memory_order_relaxed);
 }
 
 /* All but its head is written, where record_here() says. From here on it can be found. duration_ns: of the span. */

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What waits for the recorder's thread: traces that matter, from handlers here and from other processes. Any thread.
+ *
+ * A trigger costs whoever found it a look at a list. The thread starts with the first one. */
+#include "trace/record/internal.h"
+
+#include "base/clock.h"
+#include "base/thread.h"
+
+#define NS_PER_S 1000000000u
+
+/* A token bucket as the time up to which triggers are paid for. Once it is empty nothing passes until there is enough for several:
+ * then they are told and looked for together. Lock held. */
+static bool may_trigger(recorder_inbox *in, uint64_t now_ns)
+{
+    const uint64_t interval = NS_PER_S / TRIGGERS_PER_SECOND, due = in->bucket_ns > now_ns ? in->bucket_ns : now_ns;
+    if (now_ns < in->shut_ns) {
+        return false;
+    }
+    if (due - now_ns > interval * TRIGGERS_BURST) {
+        in->shut_ns = now_ns + interval * TRIGGERS_TOGETHER;
+        return false;
+    }
+    in->bucket_ns = due + interval;
+    return true;
+}
+
+/* Lock held. */
+static bool thread_is_there(recorder_inbox *in)
+{
+    if (!in->thread_runs) {
+        in->thread_stops = false;
+        in->thread_runs = thread_start(&in->thread, NULL, recorder_run, &recorder_of_process) == 0;
+    }
+    return in->thread_runs;
+}
+
+static void copy_reason(char out[LOOM_KEEP_REASON_MAX + 1], loom_str reason)
+{
+    const size_t len = reason.len < LOOM_KEEP_REASON_MAX ? reason.len : LOOM_KEEP_REASON_MAX;
+    memcpy(out, reason.data, len);
+    out[len] = '\0';
+}
+
+static pending_trace *item_at(recorder_inbox *in, size_t i)
+{
+    return &in->items[(in->first + i) % PENDING_MAX];
+}
+
+/* Lock held. Looks only at the last few: a trace that failed here fails here several times in a row. */
+static bool waits_already(recorder_inbox *in, const uint8_t *trace_id, bool late)
+{
+    for (size_t i = in->count, looked = 0; i-- > 0 && looked < 8; looked++) {
+        const pending_trace *p = item_at(in, i);
+        if (memcmp(p->trace_id, trace_id, LOOM_TRACE_ID_SIZE) == 0 && (late || !p->late)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Lock held. */
+static void note(recorder_inbox *in, const uint8_t *trace_id, loom_str reason, bool limited)
+{
+    recorder_recent *n = &in->recent[in->recent_count++ % RECORDER_RECENT];
+    memcpy(n->trace_id, trace_id, LOOM_TRACE_ID_SIZE);
+    copy_reason(n->reason, reason);
+    n->unix_ns = clock_unix_ns();
+    n->at_ns = clock_monotonic_ns();
+    n->limited = limited;
+    in->limited += limited;
+}
+
+/* Lock held. false: there is no room. The thread is woken at once for what is told to others, and for as many as it looks for at once;
+ * late ones are there when it next looks by itself, as it does while anything is kept. */
+static bool add(recorder_inbox *in, const uint8_t *trace_id, loom_str reason, bool found_here, bool late)
+{
+    if (in->count == PENDING_MAX || !thread_is_there(in)) {
+        return false;
+    }
+    pending_trace *p = item_at(in, in->count++);
+    memcpy(p->trace_id, trace_id, LOOM_TRACE_ID_SIZE);
+    copy_reason(p->reason, reason);
+    p->found_here = found_here;
+    p->late = late;
+    in->urgent += !late;
+    if ((!late && in->urgent == 1) || in->count == TAKE_MAX) {
+        pthread_cond_signal(&in->wake);
+    }
+    return true;
+}
+
+size_t inbox_take(recorder_inbox *in, pending_trace *out, size_t max)
+{
+    pthread_mutex_lock(&in->lock);
+    const size_t count = in->count < max ? in->count : max;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = *item_at(in, i);
+        in->urgent -= !out[i].late;
+    }
+    in->first = (in->first + count) % PENDING_MAX;
+    in->count -= count;
+    pthread_mutex_unlock(&in->lock);
+    return count;
+}
+
+/* ---- what comes ---- */
+
+void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason)
+{
+    if (r == NULL || recorder_is_forked(r)) {
+        return;
+    }
+    recorder_inbox *in = &r->inbox;
+    pthread_mutex_lock(&in->lock);
+    if (!waits_already(in, trace_id, false)) {
+        const bool again = recorder_may_keep(trace_hash(trace_id)); /* it fails once more: that is told to nobody, and costs nothing */
+        in->triggers++;
+        const bool taken = (again || may_trigger(in, clock_monotonic_ns())) && add(in, trace_id, reason, true, false);
+        note(in, trace_id, reason, !taken);
+    }
+    pthread_mutex_unlock(&in->lock);
+}
+
+void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason)
+{
+    if (r == NULL || recorder_is_forked(r)) {
+        return;
+    }
+    recorder_inbox *in = &r->inbox;
+    pthread_mutex_lock(&in->lock);
+    in->heard++;
+    if (!waits_already(in, trace_id, false)) {
+        note(in, trace_id, reason, !add(in, trace_id, reason, false, false));
+    }
+    pthread_mutex_unlock(&in->lock);
+}
+
+void recorder_keep_here(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason)
+{
+    if (atomic_load(&recorder_of_process.on)) {
+        recorder_keep(&recorder_of_process, trace_id, reason);
+    }
+}
+
+void recorder_late(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
+{
+    recorder_inbox *in = &r->inbox;
+    pthread_mutex_lock(&in->lock);
+    if (!waits_already(in, trace_id, true) && !add(in, trace_id, (loom_str){"", 0}, false, true)) {
+        in->late_lost_ns = clock_monotonic_ns();
+    }
+    pthread_mutex_unlock(&in->lock);
+}
+
+void loom_trace_keep(const loom_trace_context *ctx, const char *reason)
+{
+    recorder *r = &recorder_of_process;
+    if (ctx != NULL && loom_trace_context_valid(ctx) && (ctx->trace_flags & LOOM_TRACE_FLAG_SAMPLED) == 0 &&
+        atomic_load(&r->on)) {
+        recorder_trigger(r, ctx->trace_id, str_of(reason != NULL && reason[0] != '\0' ? reason : "asked"));
+    }
+}
+
+/* ---- what came ---- */
+
+size_t recorder_list_recent(recorder_recent out[RECORDER_RECENT])
+{
+    recorder_inbox *in = &recorder_of_process.inbox;
+    pthread_mutex_lock(&in->lock);
+    const size_t count = in->recent_count < RECORDER_RECENT ? (size_t)in->recent_count : RECORDER_RECENT;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = in->recent[(in->recent_count - 1 - i) % RECORDER_RECENT];
+    }
+    pthread_mutex_unlock(&in->lock);
+    return count;
+}
+
+size_t recorder_list_kept_now(recorder_recent out[RECORDER_RECENT])
+{
+    const uint64_t now_ns = clock_monotonic_ns();
+    const size_t count = recorder_list_recent(out);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!out[i].limited && now_ns < out[i].at_ns + KEEP_SECONDS * (uint64_t)NS_PER_S) {
+            out[kept++] = out[i];
+        }
+    }
+    return kept;
+}
