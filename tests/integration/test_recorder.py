@@ -178,6 +178,22 @@ class Incidents:
         wait_until(lambda: sum(span.name == "agent.emit" for span in home.spans()) == 1, "and of who published it")
         self.assertEqual({trace}, {span.trace_id for span in home.spans()})
 
+    def test_a_bridge_that_comes_late_is_told_what_is_kept(self):
+        home = self.home(environment={**RECORDED, **PATIENT})
+        receiver = home.subscriber("late.>")
+        trace = re.search(r"[0-9a-f]{32}", home.loom("pub", "late.one", "hello", "--json").stdout)[0]
+        wait_until(lambda: "hello" in receiver.out, "the event has come")
+        home.loom("trace", "keep", trace, "--control", f"ipc://{home.control_path}")
+        wait_until(lambda: len(home.spans()) == 4, "the trace is kept")
+        bridge, (url, *_) = home._serve("loom-bridge", ["--bus-bridge", f"ipc://{home.folder}/bus-bridge.sock", "--id", "late-bridge",
+                                                        "--listen", f"ipc://{home.folder}/late.sock"])
+        wait_until(lambda: home.stats()["bus"]["bridges"] == (2 if home.bridge else 1), "the bridge is attached")
+        home.loom("pub", "late.two", "more", "--url", url, environment={"TRACEPARENT": f"00-{trace}-00f067aa0ba902b7-00"})
+        wait_until(lambda: "more" in receiver.out, "the event has come")
+        wait_until(lambda: sum(span.name == "bridge.publish" for span in home.spans()) == 2, "the late bridge has kept its part")
+        self.assertEqual({trace}, {span.trace_id for span in home.spans()})
+        self.assertEqual(0, bridge.stop())
+
     def test_a_worker_that_is_killed_leaves_the_others_what_they_have(self):
         home = self.home(environment={**RECORDED, **PATIENT})
         worker = self.agents(home, "worker")

@@ -123,6 +123,23 @@ static void a_span_is_exported_once_however_often_it_is_asked_for(void **state)
     assert_int_equal(f->before.kept + 1, loom_recorder_counts_now().kept);
 }
 
+static void what_comes_later_is_exported_once_wherever_it_lies(void **state)
+{
+    fixture *f = *state;
+    enum { LATER = 5, OTHERS = 400 }; /* which are more than a chunk holds */
+    const loom_trace_context root = one_span(f, "root", NULL);
+    loom_trace_keep(&root, "asked");
+    assert_int_equal(1, exported(f));
+    for (unsigned i = 0; i < LATER; i++) {
+        (void)one_span(f, "later", &root);
+        for (unsigned k = 0; k < OTHERS; k++) {
+            (void)one_span(f, "other", NULL);
+        }
+        assert_int_equal(2 + i, exported(f));
+    }
+    assert_int_equal(f->before.kept + 1 + LATER, loom_recorder_counts_now().kept);
+}
+
 static void what_is_sampled_goes_as_ever_and_is_not_recorded(void **state)
 {
     fixture *f = *state;
@@ -638,6 +655,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_trace_that_is_asked_for_comes_whole_and_says_why, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_error_keeps_what_came_before_it_and_after, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_span_is_exported_once_however_often_it_is_asked_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_comes_later_is_exported_once_wherever_it_lies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_sampled_goes_as_ever_and_is_not_recorded, set_up_sampled, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_span_keeps_its_trace, set_up_slow, tear_down),
         cmocka_unit_test_setup_teardown(the_oldest_are_overwritten, set_up, tear_down),
