@@ -124,7 +124,7 @@ class Tracing:
         started = self.total("otel_sdk_span_started_total")
         wait_until(lambda: self.total("otel_sdk_exporter_span_exported_total") == started, "all of them are exported")
         self.assertEqual(started, self.total("otel_sdk_processor_span_processed_total"))
-        self.assertEqual(8192, self.total("otel_sdk_processor_span_queue_capacity"))
+        self.assertEqual(32768, self.total("otel_sdk_processor_span_queue_capacity"))
         self.assertEqual(0, self.total("otel_sdk_processor_span_queue_size"))
         self.assertEqual(0, self.total("otel_sdk_exporter_span_inflight"))
         self.assertGreater(self.total("otel_sdk_exporter_operation_duration_seconds_count"), 0)

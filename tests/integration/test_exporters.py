@@ -100,7 +100,7 @@ class Exporters:
             self.assertNotIn("bob", str(span), span.name)
         self.assertIn("[mail]", [span.attributes.get("topic") for span in spans])
         self.assertIn("hello", receiver.out)
-        self.assertIn('LOOM_TRACE_MASK: "fone" is none of', bus.serving.err)
+        wait_until(lambda: 'LOOM_TRACE_MASK: "fone" is none of' in bus.serving.err, "the log says so")
 
     def test_the_collector_of_the_command_line_gets_the_whole_ladder(self):
         bus = Home(self.kind, spans=False)
