@@ -56,6 +56,8 @@ static const struct {
     {"keep", control_keep, false},
     {"kept", control_kept, false},
     {"recorded", control_recorded, false},
+    {"kinds", control_kinds, false},
+    {"kind_end", control_kind_end, false},
 };
 
 /* ---- requests ---- */
@@ -84,6 +86,9 @@ static const struct control_key {
     {"baggage", KEY_IS_STR, offsetof(control_request, baggage)},
     {"trace_id", KEY_IS_STR, offsetof(control_request, trace_id)},
     {"reason", KEY_IS_STR, offsetof(control_request, reason)},
+    {"for_ms", KEY_IS_UINT, offsetof(control_request, for_ms)},
+    {"per_second", KEY_IS_UINT, offsetof(control_request, per_second)},
+    {"number", KEY_IS_UINT, offsetof(control_request, number)},
     {"how", KEY_IS_STR, offsetof(control_request, how)},
     {"payload", KEY_IS_BYTES, offsetof(control_request, payload)},
     {"call_id", KEY_IS_BYTES, offsetof(control_request, call_id)},

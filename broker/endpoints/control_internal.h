@@ -20,7 +20,8 @@ typedef struct control_request {
     loom_str agent, topic, capability, name, prefix, filter, kind, after; /* which ones */
     uint64_t limit;                                                /* how many at most */
     loom_str version, content_type, traceparent, tracestate, baggage; /* of an invocation, as are those below */
-    loom_str trace_id, reason;                                     /* of a trace to be kept */
+    loom_str trace_id, reason;                                     /* of a trace to be kept, */
+    uint64_t for_ms, per_second, number;                           /* or of a kind of them */
     loom_str how;                                                  /* what a drain is to do */
     loom_bytes payload, call_id, headers;                          /* headers: a checked msgpack map */
     uint64_t deadline_ms;
@@ -45,7 +46,11 @@ typedef enum control_outcome {
 /* Answers one question. */
 typedef control_outcome control_op(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer);
 control_op control_stats, control_counters, control_agents, control_capabilities, control_topics, control_flow,
-    control_invoke, control_kick, control_drain, control_keep, control_kept, control_recorded;
+    control_invoke, control_kick, control_drain, control_keep, control_kept, control_recorded,
+    control_kinds, control_kind_end;
+
+/* The part of "keep" that is about a kind of traces. */
+control_outcome control_keep_kind(const control_request *q, control_buffer *answer);
 
 /* Reads one question and runs its operation, as above. */
 LOOM_MUST_CHECK control_outcome control_run(bus_server *s, loom_bytes body, const sp_reply_to *to, control_buffer *answer);

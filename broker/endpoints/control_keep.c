@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control operations "keep" (a trace is to be kept by every recorder on the bus), "kept" (those of late) and "recorded" (those that
- * this process's recorder holds). */
+/* The control operations "keep" (a trace, or from now on a kind of them, is to be kept by every recorder on the bus), "kept" (those of
+ * late) and "recorded" (those that this process's recorder holds). Kinds are in control_kinds.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +14,9 @@ control_outcome control_keep(bus_server *s, const control_request *q, const sp_r
 {
     loom_trace_context ctx = {.trace_flags = 0};
     (void)to;
+    if (q->topic.len > 0 || q->capability.len > 0) {
+        return control_keep_kind(q, answer);
+    }
     if (trace_id_from_text(ctx.trace_id, q->trace_id) != LOOM_OK) {
         return control_refuse(answer, LOOM_EINVAL, "trace_id is neither 32 hex digits nor a UUID, or all zeros");
     }

@@ -32,6 +32,31 @@ class Errors(ViewTest):
         page.wait(f"const all = (() => {{ {GROUPS} }})(); return all.length > 0 && !all.includes(arguments[0])", "the filter", reason)
         self.nothing_wrong(page)
 
+    def test_a_kind_that_fails_is_kept_at_the_press_of_a_button(self):
+        self.home_.environment.update({"OTEL_TRACES_SAMPLER": "parentbased_always_off", "LOOM_TRACE_RECORDER": "16MiB"})
+        self.home_.broker.stop()
+        self.home_.start_broker()
+        provider = self.home_.run("loom", "provide", "--url", self.home_.url, "--id", "moody", "report.render", "--", "grep", "good")
+        wait_until(lambda: self.ask("/api/bus/capabilities")["capabilities"], "the capability is there")
+        self.assertTrue(provider.running())
+        self.home_.loom("invoke", "report.render", "bad", code=1)
+        page = self.open()
+        page.open(self.base + "/#/errors")
+        button = "document.querySelector('.group[open] button, .group button')"
+        page.wait(f"return {button}?.textContent === 'Keep this kind'", "the failure, and the button")
+        self.assertTrue(page.run("return document.querySelector('.kept').hidden"))
+        page.run(f"document.querySelector('.group summary').click(); {button}.click()")
+        page.wait("return document.querySelector('.kept li')?.innerText.includes('calls of report.render')", "it is kept")
+        page.wait(f"return {button}.disabled && {button}.textContent === 'Kept'", "and can be asked for no more")
+        self.home_.loom("invoke", "report.render", "good")
+        wait_until(lambda: any(trace["errors"] == 0 and trace["spans"] > 1 for trace in self.ask("/api/traces")["traces"]), "one that did not fail")
+        (kind,) = self.ask("/api/keep")["kinds"]
+        self.assertEqual(("report.render", 1), (kind["capability"], kind["kept"]))
+        page.run("document.querySelector('.kept button').click()")
+        page.wait(f"return document.querySelector('.kept').hidden && !{button}.disabled", "it is kept no more")
+        self.assertEqual([], self.ask("/api/keep")["kinds"])
+        self.nothing_wrong(page)
+
 
 if __name__ == "__main__":
     main()

@@ -124,6 +124,45 @@ class Incidents:
         refused = home.loom("trace", "keep", "4711", "--control", f"ipc://{home.control_path}", code=2)
         self.assertIn("32 hex digits", refused.stderr)
 
+    def test_a_kind_of_traces_is_kept_for_a_while(self):
+        home = self.home(environment=RECORDED)
+        control = ("--control", f"ipc://{home.control_path}")
+        receiver = home.subscriber(">")
+        self.assertIn("kind 1;", home.loom("trace", "keep", "--topic", "orders.*", "--for", "1h", "--reason", "looked into", *control).stdout)
+        self.assertIn("kind 2;", home.loom("trace", "keep", "--capability", "words.count", *control).stdout)
+        home.run("loom", "provide", "--url", home.url, "words.count", "--", "wc", "-w")
+        wait_until(lambda: home.loom("invoke", "words.count", "a b", code=(0, 5)).returncode == 0, "the call is done")
+        for topic in ("readings.new", "orders.new"):
+            home.loom("pub", topic, topic)
+        wait_until(lambda: "orders.new" in receiver.out and "readings.new" in receiver.out, "both events have come")
+        names = ["agent.on_event", "bridge.forward", "bridge.publish", "eventbus.publish"]
+        orders = lambda: [span for span in home.spans() if span.attributes.get("topic") == "orders.new"]
+        wait_until(lambda: sorted(span.name for span in orders()) == names, "the event is kept, also where it was handled")
+        self.assertEqual({"looked into"}, {span.attributes["loom.kept"] for span in orders()})
+        wait_until(lambda: any(span.name == "agent.on_action" for span in home.spans()), "so is the call")
+        self.assertEqual({"looked into", "kind"}, {span.attributes["loom.kept"] for span in home.spans()})
+        first, second = (json.loads(line) for line in home.loom("trace", "keep", "--kinds", "--json", *control).stdout.splitlines())
+        self.assertEqual(("orders.*", "1", "0"), (first["topic"], first["kept"], first["limited"]))
+        self.assertLess(first["left_ms"], 3_600_001)
+        self.assertEqual("words.count", second["capability"])
+        home.loom("trace", "keep", "--end", "1", *control)
+        self.assertIn("no such kind", home.loom("trace", "keep", "--end", "1", *control, code=1).stderr)
+        home.loom("pub", "orders.new", "after")
+        wait_until(lambda: "after" in receiver.out, "the event has come")
+        self.assertNotIn("orders", home.loom("trace", "keep", "--kinds", *control).stdout)
+        home.stop()
+        self.assertEqual(4, len(orders()))
+
+    def test_kinds_that_make_no_sense_are_refused(self):
+        home = self.home(environment={**RECORDED, "LOOM_TRACE_RECORDER": "off"})
+        control = ("--control", f"ipc://{home.control_path}")
+        for arguments, why in ((("--topic", "a..b"), "a segment is empty"), (("--topic", "a", "--for", "25h"), "24h"), (("--for", "1m"), "--topic"),
+                               (("--topic", "a", "--capability", "b"), "one of"), (("--topic", "a", "--per-second", "101"), "1 to 100"),
+                               (("--topic", "a", "0" * 32), "different"), (("--end", "x"), "end")):
+            self.assertIn(why, home.loom("trace", "keep", *arguments, *control, code=2).stderr)
+        self.assertIn("recorder is off", home.loom("trace", "keep", "--topic", "a", *control, code=1).stderr)
+        self.assertIn("recorder is off", home.loom("trace", "keep", "--kinds", *control).stderr)
+
     def test_it_can_be_said_in_the_settings(self):
         home = self.home(environment={"OTEL_TRACES_SAMPLER": "parentbased_always_off"},
                          broker=["--telemetry-recorder", "on", "--telemetry-slow", "bridge.publish>0ns,eventbus.publish>0ns"])

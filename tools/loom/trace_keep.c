@@ -8,15 +8,17 @@
 #include "envelope/id.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
+#include "tools/loom/trace_kinds.h"
 #include "tools/loom/verbs.h"
 
 static const option_spec specs[] = {
-    {.name = "reason", .kind = OPTION_VALUE, .value = "TEXT", .fallback = "asked", .group = "Which traces",
+    {.name = "reason", .kind = OPTION_VALUE, .value = "TEXT", .fallback = "asked; of a kind: kind", .group = "Which traces",
      .help = "What loom.kept of their spans says, up to 23 bytes"},
     {.name = "last-errors", .kind = OPTION_FLAG, .group = "Which traces",
      .help = "Those that failed of late and were too many to be kept at once"},
     {.name = "recent", .kind = OPTION_FLAG, .group = "Which traces",
      .help = "Keep nothing: list the traces that were kept of late, newest first, and why"},
+    OPTIONS_KINDS,
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print one JSON object per line"},
     OPTIONS_CONTROL,
     OPTION_HELP,
@@ -27,13 +29,17 @@ static const command keep = {
                .synopsis = "[OPTION]… [TRACE_ID]…",
                .summary = "Asks the flight recorders of everything on the bus for traces that nobody sampled (LOOM_TRACE_RECORDER). "
                           "What they still have of them is exported, and what comes of them in the next ten seconds. Traces that "
-                          "fail or are slow are kept without being asked for; --recent lists those.",
+                          "fail or are slow are kept without being asked for; --recent lists those. With --topic or --capability the "
+                          "broker's recorder keeps traces of that kind for a while, so that those that went well can be compared "
+                          "with those that did not.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
                           "  loom trace keep 4bf92f3577b34da6a3ce929d0e0e4736 --reason 'ticket 4711'\n"
                           "  loom trace keep --recent\n"
-                          "  loom trace keep --last-errors\n"},
+                          "  loom trace keep --last-errors\n"
+                          "  loom trace keep --topic 'orders.>' --for 5m\n"
+                          "  loom trace keep --kinds\n"},
     .operands_max = 64,
 };
 
@@ -104,9 +110,17 @@ static void keep_last_errors(const options *o, int *exit_code)
 static int run(const options *o)
 {
     int exit_code = VERB_OK;
+    if (trace_kinds_meant(o)) {
+        return o->operand_count > 0 || options_is_on(o, "last-errors") || options_is_on(o, "recent")
+                   ? command_misuse(&keep, "traces that there are, and kinds of those to come, are different commands")
+                   : command_finish(&keep, trace_kinds_run(&keep, o));
+    }
+    if (options_value(o, "for") != NULL || options_value(o, "per-second") != NULL) {
+        return command_misuse(&keep, "--for and --per-second go with --topic or --capability");
+    }
     const bool errors = options_is_on(o, "last-errors"), recent = options_is_on(o, "recent");
     if (errors + recent + (o->operand_count > 0) != 1) {
-        return command_misuse(&keep, "give trace ids, or --last-errors, or --recent");
+        return command_misuse(&keep, "give trace ids, or --last-errors, or --recent, or a kind: --topic, --capability");
     }
     for (size_t i = 0; i < o->operand_count; i++) {
         uint8_t id[LOOM_TRACE_ID_SIZE];

@@ -52,6 +52,8 @@ typedef struct record_definition {
     uint32_t key;            /* the form's: tells apart what the bytes don't */
     uint32_t len;            /* bytes that follow */
     uint32_t name;           /* the number of its span's name (rules.h) */
+    uint32_t kind;           /* the writer's: the kind that its records are of (kinds.h), 0: none; */
+    uint32_t kinds_seen;     /* and when that was so: kept_filter.kinds */
     uint8_t bytes[];
 } record_definition;
 

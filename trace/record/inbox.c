@@ -122,6 +122,21 @@ void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], l
     pthread_mutex_unlock(&in->lock);
 }
 
+void recorder_trigger_kind(recorder *r, trace_kind *kind, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
+{
+    recorder_inbox *in = &r->inbox;
+    if (kind == NULL || recorder_may_keep(trace_hash(trace_id))) {
+        return;
+    }
+    pthread_mutex_lock(&in->lock);
+    if (!waits_already(in, trace_id, false) && trace_kind_take(kind, clock_monotonic_ns())) {
+        in->triggers++;
+        const loom_str reason = str_of(kind->reason);
+        note(in, trace_id, reason, !add(in, trace_id, reason, true, false));
+    }
+    pthread_mutex_unlock(&in->lock);
+}
+
 void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason)
 {
     if (r == NULL || recorder_is_forked(r)) {

@@ -9,6 +9,7 @@
 
 #include "trace/otlp/protobuf_write.h"
 #include "trace/record/ghosts.h"
+#include "trace/record/kinds.h"
 #include "trace/record/rules.h"
 #include "trace/record/write.h"
 
@@ -78,6 +79,8 @@ struct recorder {
     bool configured;             /* by the program: the environment is not asked */
     size_t bytes;
     slow_rules slow;
+    trace_kinds kinds;
+    uint32_t kinds_changes;      /* of them, ever */
     record_chunk **chunks;       /* all there are */
     size_t chunk_count, chunk_max; /* there may be more than that in hand, of an earlier and larger ring */
     size_t chunk_room;           /* places of chunks */
@@ -118,5 +121,11 @@ size_t inbox_take(recorder_inbox *in, pending_trace *out, size_t max);
 void *recorder_run(void *recorder);
 /* keep.c: lock held; given up meanwhile. */
 void recorder_stop_thread(recorder *r);
+/* inbox.c: lock held. A trace of this kind is here. One that is kept already costs its kind nothing, and none counts among those
+ * that may matter in a second. */
+void recorder_trigger_kind(recorder *r, trace_kind *kind, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
+/* keep_kinds.c: lock held. Forgets the kinds whose time is over; all of them. */
+void recorder_expire_kinds(recorder *r);
+void recorder_forget_kinds(recorder *r);
 
 #endif

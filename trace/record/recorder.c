@@ -159,6 +159,7 @@ void recorder_detach(recorder *r, uint32_t number)
     t->processor = NULL;
     if (--r->tracer_count == 0) {
         recorder_stop_thread(r);
+        recorder_forget_kinds(r);
         free_chunks(r);
     }
     pthread_mutex_unlock(&r->lock);
@@ -211,6 +212,7 @@ static record_chunk *take_oldest(recorder *r)
 /* Lock held. */
 static record_chunk *take_chunk(recorder *r)
 {
+    recorder_expire_kinds(r);
     record_chunk *chunk = r->chunk_count < r->chunk_max ? new_chunk(r) : NULL; /* while there is room, nothing is overwritten */
     if (chunk == NULL && (chunk = take_oldest(r)) != NULL) {
         r->counts.overwritten += chunk->records;
@@ -289,6 +291,7 @@ record_definition *record_define(record_chunk *chunk, recorder *r, const record_
         memcpy(d->bytes + sizeof len + len[0], what->texts[1].data, len[1]);
     }
     pthread_mutex_lock(&r->lock);
+    d->kind = d->kinds_seen = 0;
     d->name = slow_rules_name(&r->slow, name);
     d->slow_ns = slow_rules_limit(&r->slow, name, d->name);
     pthread_mutex_unlock(&r->lock);
@@ -323,6 +326,9 @@ void record_span(record_hand *hand, recorder *r, uint32_t tracer, loom_str name,
     rec->len = (uint32_t)span.len;
     memcpy(rec->bytes, span.data, span.len);
     record_publish(chunk, r, &rec->base, d, bytes, 0, duration_ns);
+    if (atomic_load_explicit(&recorder_kept.kinds, memory_order_relaxed) != 0) {
+        recorder_look_at_span(r, span, trace_id);
+    }
 }
 
 loom_recorder_counts loom_recorder_counts_now(void)

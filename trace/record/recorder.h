@@ -79,6 +79,16 @@ typedef struct recorder_held {
 /* The newest first, of the last few thousand traces; returns how many, at most max. 0 where there is no memory, too. */
 size_t recorder_list_held(recorder_held *out, size_t max);
 
+/* Kinds of traces that are to be kept from now on, until then (kinds.h): the number is the recorder's. LOOM_ENOTFOUND: it is off.
+ * As trace_kinds_add(). */
+struct trace_kind;
+LOOM_MUST_CHECK loom_status recorder_add_kind(const struct trace_kind *kind, uint32_t *number);
+bool recorder_remove_kind(uint32_t number);
+/* out: KINDS_MAX. Returns how many. */
+size_t recorder_list_kinds(struct trace_kind *out);
+/* Whether this process keeps what was recorded. */
+bool recorder_is_running(void);
+
 /* Does at once what triggers wait for, on this thread: before a flush. */
 void recorder_drain(void);
 /* recorder_keep() of the process's recorder, if it is on. */

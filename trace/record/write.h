@@ -34,6 +34,7 @@ enum { RECORD_TEXT_MAX = 1024, RECORD_DEFINITION_MAX = sizeof(record_definition)
 enum { KEPT_WORDS = 2048 };
 typedef struct kept_filter {
     atomic_bool any;
+    atomic_uint kinds; /* 0: there are none; else another number after each change of them (kinds.h) */
     atomic_uint_fast64_t words[KEPT_WORDS];
 } kept_filter;
 extern kept_filter recorder_kept;
@@ -58,6 +59,9 @@ record_chunk *record_next_chunk(record_hand *hand, recorder *r);
 void record_hand_give_back(record_hand *hand);
 /* A record of a trace that may be kept is there. */
 void recorder_late(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
+/* While there are kinds: a record, or a span of no form, is there that may be of one. */
+void recorder_look_at_record(recorder *r, record_definition *d, uint32_t kinds, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
+void recorder_look_at_span(recorder *r, loom_bytes span, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
 /* In this chunk; written at its end if it is not there, where RECORD_DEFINITION_MAX bytes are free. */
 record_definition *record_define(record_chunk *chunk, recorder *r, const record_what *what);
 
@@ -144,6 +148,10 @@ static inline void record_count(record_chunk *chunk, recorder *r, const ring_rec
         recorder_trigger(r, base->trace_id, (loom_str){"slow", 4});
     } else if (atomic_load_explicit(&recorder_kept.any, memory_order_relaxed) && recorder_may_keep(trace_hash(base->trace_id))) {
         recorder_late(r, base->trace_id);
+    }
+    const uint32_t kinds = atomic_load_explicit(&recorder_kept.kinds, memory_order_relaxed);
+    if (kinds != 0 && d->form != NULL) {
+        recorder_look_at_record(r, chunk_at(chunk, definition_place(d)), kinds, base->trace_id);
     }
 }
 

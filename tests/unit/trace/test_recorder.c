@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "envelope/encode.h"
 #include "trace/messaging/message_span.h"
+#include "trace/record/kinds.h"
 #include "trace/record/recorder.h"
 
 enum { SMALLEST = 512 * 1024 };
@@ -515,6 +516,100 @@ static void a_kept_hop_is_as_a_sampled_one(void **state)
     }
 }
 
+/* ---- kinds of traces ---- */
+
+static trace_kind kind_of(bool capability, const char *filter, uint32_t per_second)
+{
+    trace_kind kind = {.capability = capability, .reason = "looked into", .per_second = per_second, .until_ns = UINT64_MAX};
+    (void)snprintf(kind.filter, sizeof kind.filter, "%s", filter);
+    return kind;
+}
+
+static void pass_message_of(fixture *f, uint8_t number, const char *topic)
+{
+    message m;
+    const loom_trace_context context = {.trace_id = {7, number}, .span_id = {9}, .trace_flags = 0};
+    make_message_of(&m, &context, number, topic, "t", "c");
+    pass_on(f, &m, NULL);
+}
+
+static void messages_of_a_kind_are_kept_from_then_on(void **state)
+{
+    fixture *f = *state;
+    uint32_t number;
+    pass_message_of(f, 1, "orders.new");
+    const trace_kind kind = kind_of(false, "orders.*", 10);
+    assert_status(LOOM_OK, recorder_add_kind(&kind, &number));
+    pass_message_of(f, 2, "orders.new");
+    pass_message_of(f, 3, "readings.raw");
+    assert_int_equal(3, exported(f));
+    recorded_has_string(recorded_span(&f->spans, "bridge.publish"), "topic", "orders.new");
+    recorded_has_string(recorded_span(&f->spans, "bridge.publish"), "loom.kept", "looked into");
+    assert_true(recorder_remove_kind(number));
+    assert_false(recorder_remove_kind(number));
+    pass_message_of(f, 4, "orders.new");
+    assert_int_equal(3, exported(f));
+}
+
+static void a_kind_ends_with_its_time(void **state)
+{
+    fixture *f = *state;
+    uint32_t number;
+    trace_kind kind = kind_of(false, ">", 10);
+    kind.until_ns = 1;
+    assert_status(LOOM_OK, recorder_add_kind(&kind, &number));
+    pass_message_of(f, 1, "orders.new");
+    assert_int_equal(0, exported(f));
+    trace_kind listed[KINDS_MAX];
+    assert_int_equal(0, recorder_list_kinds(listed));
+}
+
+static void spans_of_a_kind_are_kept_as_often_as_it_allows(void **state)
+{
+    fixture *f = *state;
+    enum { CALLS = 50, ALLOWED = 5 };
+    uint32_t number;
+    const trace_kind kind = kind_of(true, "words.count", ALLOWED);
+    assert_status(LOOM_OK, recorder_add_kind(&kind, &number));
+    for (unsigned i = 0; i < 2 * CALLS; i++) {
+        loom_span *span = loom_span_start(f->spans.tracer, "action.dispatch", NULL);
+        loom_span_set_string(span, "capability", i % 2 == 0 ? "words.count" : "words.sort");
+        loom_span_end(span);
+    }
+    trace_kind listed[KINDS_MAX];
+    assert_int_equal(1, recorder_list_kinds(listed));
+    assert_int_equal(CALLS, listed[0].kept + listed[0].limited);
+    assert_in_range(listed[0].kept, ALLOWED, CALLS / 2); /* one more each fifth of a second */
+    assert_int_equal(listed[0].kept, exported(f));
+    for (size_t i = 0; i < listed[0].kept; i++) {
+        recorded_has_string(json_array_get(f->spans.spans, i), "capability", "words.count");
+    }
+    assert_true(recorder_remove_kind(number));
+}
+
+static void kinds_are_few_and_their_settings_are_checked(void **state)
+{
+    (void)state;
+    uint32_t number, first = 0;
+    trace_kind kind;
+    for (unsigned i = 0; i < KINDS_MAX; i++) {
+        char filter[16];
+        (void)snprintf(filter, sizeof filter, "kind.%u", i);
+        kind = kind_of(false, filter, 1);
+        assert_status(LOOM_OK, recorder_add_kind(&kind, &number));
+        first = i == 0 ? number : first;
+    }
+    kind = kind_of(false, "one.more", 1);
+    assert_status(LOOM_EBUSY, recorder_add_kind(&kind, &number));
+    kind = kind_of(false, "kind.0", 2); /* is renewed */
+    assert_status(LOOM_OK, recorder_add_kind(&kind, &number));
+    assert_int_equal(first, number);
+    kind = kind_of(false, "a..b", 1);
+    assert_status(LOOM_EINVAL, recorder_add_kind(&kind, &number));
+    kind = kind_of(false, "kind.0", KINDS_PER_SECOND_MAX + 1);
+    assert_status(LOOM_EINVAL, recorder_add_kind(&kind, &number));
+}
+
 static void hops_are_each_others_parents_and_their_times_nest(void **state)
 {
     fixture *f = *state;
@@ -678,6 +773,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_list_of_what_is_held_has_the_newest_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_hop_across_a_clock_that_is_set_is_kept_and_never_ends_before_it_began, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_kept_hop_is_as_a_sampled_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(messages_of_a_kind_are_kept_from_then_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_kind_ends_with_its_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(spans_of_a_kind_are_kept_as_often_as_it_allows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(kinds_are_few_and_their_settings_are_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(hops_are_each_others_parents_and_their_times_nest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_receiver_of_a_message_has_its_hop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_kept_of_many_is_of_the_message_asked_for, set_up, tear_down),

@@ -21,6 +21,7 @@ enum {
     VIEW_READERS = 2,      /* of them at once, each with a connection and a thread of its own */
     VIEW_QUESTION_MS = 2000, /* that one may take */
     VIEW_BUS_WAITING_MAX = 16, /* for the answer to one question to the broker */
+    VIEW_KEEPS_MAX = 8, /* questions about what is kept at once */
     VIEW_PROBLEM_SIZE = 512,
 };
 
@@ -48,6 +49,12 @@ typedef struct view_bus {
     bool silent;                 /* there is a broker, and it has not answered in time */
     char why[VIEW_PROBLEM_SIZE]; /* of the last question that failed */
 } view_bus;
+
+typedef struct view_keep {
+    struct view *view;
+    http_request *request; /* that waits for the answer; NULL: the place is free */
+    control_question *question;
+} view_keep;
 
 /* In the order in which they are sent; from VIEW_EVENT_BUS on one for each view_bus_kind. */
 typedef enum view_event_kind {
@@ -93,6 +100,7 @@ typedef struct view {
     unsigned job_count;
     atomic_bool stopping;   /* jobs end at once */
     view_bus bus;
+    view_keep keeps[VIEW_KEEPS_MAX];
     view_events events;
     struct view_member *member; /* member.h */
 } view;
@@ -191,6 +199,13 @@ void view_bus_get(void *user, http_request *r); /* agents, capabilities, topics,
 void view_state(void *user, http_request *r);
 /* Asks for the stream, which is told by view_stream_bus(). */
 void view_bus_watch(view *v, view_bus_kind kind);
+
+/* ---- keep.c: what flight recorders are to keep ---- */
+
+void view_keep_list(void *user, http_request *r);
+void view_keep_add(void *user, http_request *r);
+void view_keep_end(void *user, http_request *r);
+void view_keep_close(view *v); /* answers who still waits */
 
 /* ---- bus_news.c: what is new in an answer ---- */
 

@@ -74,6 +74,9 @@ static const http_route routes[] = {
     {.method = "GET", .path = "/api/about/", .below = true, .handle = view_about},
     {.method = "GET", .path = "/api/latency", .handle = view_latency},
     {.method = "GET", .path = "/api/errors", .handle = view_errors},
+    {.method = "GET", .path = "/api/keep", .handle = view_keep_list},
+    {.method = "POST", .path = "/api/keep", .handle = view_keep_add},
+    {.method = "DELETE", .path = "/api/keep/", .below = true, .handle = view_keep_end},
     {.method = "GET", .path = "/api/bus/", .below = true, .handle = view_bus_get},
     {.method = "GET", .path = "/api/stream", .handle = view_stream},
     {.method = "GET", .path = "/api/member", .handle = view_member_state},
@@ -243,6 +246,7 @@ static int run_loop(view *v, const options *o, store *db)
     receiver_close(v->receiver);
     view_jobs_stop(v);
     view_bus_close(v);
+    view_keep_close(v);
     view_stream_close(v);
     http_server_close(v->http, on_closed, NULL);
     for (size_t i = 0; i < SIGNALS; i++) {

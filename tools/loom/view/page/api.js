@@ -43,7 +43,8 @@ async function respond(path, options) {
   throw new Error(detail || `the server answers ${response.status}`);
 }
 
-async function ask(path, options) {
+/** options: as fetch() takes them. */
+export async function ask(path, options) {
   return JSON.parse(await (await respond(path, options)).text());
 }
 

@@ -6,6 +6,7 @@ import { el, empty, keyed } from "./dom.js";
 import { groupErrors } from "./failures.js";
 import { count, duration, time } from "./format.js";
 import { follow, followBus } from "./live.js";
+import { keeping } from "./keep.js";
 import { agentLink, reasons } from "./parts.js";
 
 const SHOWN = 20; // of one group
@@ -22,7 +23,7 @@ function errorRow(error) {
     el("td", { class: "number extra" }, duration(error.duration_ns)));
 }
 
-function groupNode(group, open) {
+function groupNode(group, open, keepButton) {
   const { latest } = group;
   return el("details", { class: "group", open: open.has(group.key), "data-reason": group.reason,
                          ontoggle: (event) => (event.target.open ? open.add(group.key) : open.delete(group.key)) },
@@ -30,6 +31,7 @@ function groupNode(group, open) {
       el("span", { class: "what" }, el("strong", {}, group.name), " ", place(latest), group.message && group.message !== group.reason ? el("span", { class: "quiet" }, ` “${group.message}”`) : null),
       el("span", { class: "number" }, `${count(group.errors.length)} ×`), el("span", { class: "when quiet" }, time(latest.start_unix_ns / 1e6))),
     el("table", { class: "list" }, el("caption", { class: "unseen" }, `The latest of ${group.reason}`), el("tbody", {}, group.errors.slice(0, SHOWN).map(errorRow))),
+    keepButton ? el("p", {}, keepButton) : null,
     group.errors.length > SHOWN ? el("p", { class: "quiet" }, `And ${count(group.errors.length - SHOWN)} before.`) : null);
 }
 
@@ -41,7 +43,13 @@ export function showErrors(main, { parameters, signal, state, status }) {
   main.replaceChildren(el("h1", {}, "Errors"), totals,
     el("form", { class: "filter", role: "search", onsubmit: (event) => { event.preventDefault(); go(input.value.trim()); } }, input), holder);
 
-  function show({ errors }) {
+  let answered = null;
+  const kept = keeping(signal, status, () => { if (answered) show(answered); });
+  main.insertBefore(kept.node, holder);
+
+  function show(answer) {
+    answered = answer;
+    const { errors } = answer;
     status("");
     const groups = groupErrors(errors, filter);
     if (groups.length === 0) {
@@ -49,7 +57,7 @@ export function showErrors(main, { parameters, signal, state, status }) {
         : empty("Nothing has failed", state.receiver.problem ? `But this view receives no traces: ${state.receiver.problem}` : "Spans with an error, and messages that were lost, show here as they happen."));
       return;
     }
-    keyed(list, groups, ({ key }) => key, ({ errors, latest }) => `${errors.length} ${latest.span_id}`, (group) => groupNode(group, open));
+    keyed(list, groups, ({ key }) => key, ({ errors, latest }) => `${errors.length} ${latest.span_id} ${kept.stamp(latest)}`, (group) => groupNode(group, open, kept.button(group.latest)));
     if (list.parentNode !== holder) holder.replaceChildren(list);
   }
 
@@ -60,7 +68,7 @@ export function showErrors(main, { parameters, signal, state, status }) {
     totals.replaceChildren("Since the broker started, traced or not: ", ...(Object.keys(all).length > 0 ? reasons(all) : ["nothing was lost, and no call failed."]));
   }
 
-  follow("traces", (abort) => get("/api/errors?limit=500", abort), show, (error) => status(error.message, true), signal);
+  follow("traces", (abort) => Promise.all([get("/api/errors?limit=500", abort), kept.refresh()]).then(([answer]) => answer), show, (error) => status(error.message, true), signal);
   followBus(["stats"], showTotals, (error) => totals.replaceChildren(error.message), signal);
   return { focus: () => input.focus(), back: () => go("") };
 }
