@@ -573,7 +573,8 @@ static void spans_of_a_kind_are_kept_as_often_as_it_allows(void **state)
     const trace_kind kind = kind_of(true, "words.count", ALLOWED);
     assert_status(LOOM_OK, recorder_add_kind(&kind, &number));
     for (unsigned i = 0; i < 2 * CALLS; i++) {
-        loom_span *span = loom_span_start(f->spans.tracer, "action.dispatch", NULL);
+        const loom_trace_context caller = {.trace_id = {8, (uint8_t)i}, .span_id = {1}}; /* by chance one may be taken for another */
+        loom_span *span = loom_span_start(f->spans.tracer, "action.dispatch", &(loom_span_options){.parent = &caller});
         loom_span_set_string(span, "capability", i % 2 == 0 ? "words.count" : "words.sort");
         loom_span_end(span);
     }
