@@ -11,7 +11,7 @@
  *     loom_propagation_fini(&from);
  *
  * A client starts loom_http_client_span() and writes its context into the request with loom_propagation_inject();
- * examples/http_client.c does so with libcurl. Threads: any. Nothing blocks. */
+ * examples/http_client/get.c does so with libcurl. Threads: any. Nothing blocks. */
 #ifndef LOOM_HTTP_H
 #define LOOM_HTTP_H
 
