@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "sdk-c/actions/action.h"
 #include "sdk-c/agent/current.h"
+#include "sdk-c/agent/payload.h"
 #include "sdk-c/agent/waiting.h"
 #include "trace/messaging/call_span.h"
 
@@ -31,6 +32,9 @@ static uint64_t begin_span(loom_agent *a, loom_action *act)
                                                      .tracestate = tracestate},
                                 &decided);
     act->context = *loom_span_context(act->span);
+    if (a->payload_max > 0) {
+        payload_set(act->span, loom_envelope_payload(act->envelope), a->payload_max);
+    }
     /* The span may outlive the handler: popping the context below it pops the span, too. */
     uint64_t token = context_push_local(&act->context, tracestate);
     if (token != 0) {

@@ -27,6 +27,7 @@ struct loom_agent {
     loom_tracer_provider *provider;   /* NULL: telemetry is off */
     loom_span_processor *processor;   /* our own, or NULL */
     loom_tracer *tracer;
+    size_t payload_max;               /* bytes of a payload that the spans of handlers have (payload.h) */
     struct {
         span_link *link; /* spans.h; NULL: they do not go over ours */
         span_carrier carrier;

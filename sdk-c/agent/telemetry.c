@@ -6,6 +6,7 @@
 #include <loom/version.h>
 
 #include "base/str.h"
+#include "sdk-c/agent/payload.h"
 #include "sdk-c/agent/report.h"
 #include "sdk-c/agent/telemetry.h"
 
@@ -88,6 +89,11 @@ loom_status telemetry_open(loom_agent *a)
         if (st != LOOM_OK || a->provider == NULL) {
             return st;
         }
+    }
+    const char *problem;
+    a->payload_max = payload_max_from_env(&problem);
+    if (problem != NULL) {
+        on_bad_variable(a, problem);
     }
     a->tracer = loom_tracer_get(a->provider, SCOPE_NAME, LOOM_VERSION);
     return a->tracer != NULL || loom_tracer_provider_is_disabled(a->provider) ? LOOM_OK : LOOM_ENOMEM;

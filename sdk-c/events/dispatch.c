@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "envelope/view.h"
 #include "sdk-c/agent/current.h"
+#include "sdk-c/agent/payload.h"
 #include "sdk-c/agent/report.h"
 #include "sdk-c/agent/session_receive.h"
 #include "trace/messaging/message_span.h"
@@ -194,6 +195,9 @@ static void handle(loom_agent *a, const known_handler *handler, const envelope_v
     begin_context(a, event, has_context, &h);
     if (handler->grouped && message_pass_is_traced(&h.pass)) {
         name_group(a, &h, handler->number);
+    }
+    if (a->payload_max > 0 && message_pass_is_traced(&h.pass)) {
+        payload_set(h.pass.start_ns != 0 ? make_span(&h) : h.pass.span, loom_envelope_payload(event), a->payload_max);
     }
     size_t capacity = e->event_capacity;
     e->event = NULL; /* while it waits, others are handled: not in its event's memory */
