@@ -147,7 +147,7 @@ class Incidents:
         self.assertLess(first["left_ms"], 3_600_001)
         self.assertEqual("words.count", second["capability"])
         home.loom("trace", "keep", "--end", "1", *control)
-        self.assertIn("no such kind", home.loom("trace", "keep", "--end", "1", *control, code=1).stderr)
+        self.assertIn("no such kind", home.loom("trace", "keep", "--end", "1", *control, code=5).stderr)
         home.loom("pub", "orders.new", "after")
         wait_until(lambda: "after" in receiver.out, "the event has come")
         self.assertNotIn("orders", home.loom("trace", "keep", "--kinds", *control).stdout)
@@ -161,7 +161,7 @@ class Incidents:
                                (("--topic", "a", "--capability", "b"), "one of"), (("--topic", "a", "--per-second", "101"), "1 to 100"),
                                (("--topic", "a", "0" * 32), "different"), (("--end", "x"), "end")):
             self.assertIn(why, home.loom("trace", "keep", *arguments, *control, code=2).stderr)
-        self.assertIn("recorder is off", home.loom("trace", "keep", "--topic", "a", *control, code=1).stderr)
+        self.assertIn("recorder is off", home.loom("trace", "keep", "--topic", "a", *control, code=5).stderr)
         self.assertIn("recorder is off", home.loom("trace", "keep", "--kinds", *control).stderr)
 
     def test_it_can_be_said_in_the_settings(self):
