@@ -4,6 +4,7 @@
 import collections
 import json
 import re
+import time
 import unittest
 
 from harness import BIN, Process, in_both_homes, wait_until
@@ -235,18 +236,21 @@ class Incidents:
         self.assertEqual(0, bridge.stop())
 
     def test_a_worker_that_is_killed_leaves_the_others_what_they_have(self):
+        """But for what failed in its last second, of which it may not have told them."""
         home = self.home(environment={**RECORDED, **PATIENT})
         worker = self.agents(home, "worker")
         wait_until(lambda: "ready" in worker.out, "the worker is subscribed")
         source = self.agents(home, "source", 2000, 1000, SEED)
-        wait_until(lambda: any(span.status == 2 for span in home.spans()), "something has failed")
+        wait_until(lambda: any(len(spans) == 5 for spans in by_trace(home.spans()).values()), "one that failed is kept")
+        killed_ns = time.time_ns()
         home.kill(worker)
         self.sent(source)
         home.stop()
         kept = [spans for spans in by_trace(home.spans()).values() if any(span.name == "agent.on_event" for span in spans)]
-        self.assertGreater(len(kept), 0)
+        self.assertIn(5, [len(spans) for spans in kept])
         for spans in kept:
-            self.assertEqual(5, len(spans))
+            late = all(span.end_ns > killed_ns - 1_000_000_000 for span in spans)
+            self.assertTrue(len(spans) == 5 or late, draw(spans))
 
 
 if __name__ == "__main__":
