@@ -69,4 +69,12 @@ struct bus {
     void *bridge;
 };
 
+/* bus_ops.sent, where the bus counts; to NULL: there is none any more. */
+static inline void bus_sent(bus *b, bus_port *to, uint64_t messages)
+{
+    if (to != NULL && b->ops->sent != NULL) {
+        b->ops->sent(b, to, messages);
+    }
+}
+
 #endif

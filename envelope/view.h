@@ -4,6 +4,7 @@
 #ifndef LOOM_ENVELOPE_VIEW_H
 #define LOOM_ENVELOPE_VIEW_H
 
+#include <assert.h>
 #include <loom/envelope.h>
 
 #include "base/shared_bytes.h"
@@ -42,6 +43,10 @@ typedef struct envelope_view {
     shared_bytes *shared;    /* where data lies, and does not change after the hops have patched it; NULL: it is only lent */
     envelope_slice field[ENVELOPE_FIELDS];
 } envelope_view;
+
+/* Bytes of a large shared envelope that are copied all the same: those that hops patch. */
+enum { ENVELOPE_HEAD = 128 };
+static_assert(ENVELOPE_HEAD >= HOP_OFFSET + HOP_SIZE && ENVELOPE_HEAD < SHARED_BYTES_MIN, "what hops patch is in the head");
 
 /* Limits a process may set lower than the public constants. */
 typedef struct envelope_limits {

@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEAD = 128 }; /* bytes of a shared envelope that are copied, for the context of its hop */
-static_assert(HEAD >= HOP_OFFSET + HOP_SIZE && HEAD < SHARED_BYTES_MIN, "what hops patch is in the head");
-
 static size_t frame_len(const lane_item *item)
 {
     return item->frame.len + item->rest.len;
@@ -75,12 +72,12 @@ static void share(lane_item *item, shared_bytes *block, const envelope_view *vie
 {
     item->split = item->frame.len;
     item->block = shared_bytes_ref(block);
-    item->rest = (loom_bytes){block->data + (size_t)(view->data - block->data) + HEAD, view->len - HEAD};
+    item->rest = (loom_bytes){block->data + (size_t)(view->data - block->data) + ENVELOPE_HEAD, view->len - ENVELOPE_HEAD};
 }
 
 loom_status lane_item_publish(lane_item *item, const envelope_view *view)
 {
-    const size_t head = view->shared != NULL ? HEAD : view->len;
+    const size_t head = view->shared != NULL ? ENVELOPE_HEAD : view->len;
     uint8_t *room = frame_publish_begin(&item->frame, head);
     if (room == NULL) {
         return LOOM_ENOMEM;
@@ -105,8 +102,8 @@ static bool is_same(const lane_item *item, const envelope_view *view)
 {
     const bus_fanout *f = &item->fanout;
     return item->block != NULL && item->sent == 0 && item->after.w.len == 0 && f->envelope_len == view->len && f->targets > 0 &&
-           f->targets < BUS_FANOUT_TARGETS && memcmp(item->frame.data + f->envelope_at, view->data, HEAD) == 0 &&
-           (item->rest.data == view->data + HEAD || memcmp(item->rest.data, view->data + HEAD, item->rest.len) == 0);
+           f->targets < BUS_FANOUT_TARGETS && memcmp(item->frame.data + f->envelope_at, view->data, ENVELOPE_HEAD) == 0 &&
+           (item->rest.data == view->data + ENVELOPE_HEAD || memcmp(item->rest.data, view->data + ENVELOPE_HEAD, item->rest.len) == 0);
 }
 
 loom_status bus_lane_deliver(bus_lane *l, shared_pool *pool, uint64_t session, uint64_t subscription, const envelope_view *view)
@@ -120,14 +117,14 @@ loom_status bus_lane_deliver(bus_lane *l, shared_pool *pool, uint64_t session, u
         where.data = memcpy(block->data, view->data, view->len);
     }
     lane_item *item = block != NULL ? bus_lane_add(l, 0, 0) : NULL;
-    const loom_bytes head = {where.data, HEAD};
+    const loom_bytes head = {where.data, ENVELOPE_HEAD};
     loom_status st = item != NULL ? bus_put_fanout_head(&item->frame, &item->fanout, head, view->len) : LOOM_ENOMEM;
     if (st == LOOM_OK) {
         st = bus_put_target(&item->frame, &item->fanout, session, subscription);
     }
     if (st == LOOM_OK) {
         share(item, block, &where);
-        item->split = item->fanout.envelope_at + HEAD;
+        item->split = item->fanout.envelope_at + ENVELOPE_HEAD;
     } else if (item != NULL) {
         frame_writer_clear(&item->frame);
     }

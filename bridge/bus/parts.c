@@ -68,3 +68,21 @@ void bus_parts_clear(bus_parts *p)
     shared_bytes_unref(p->block);
     *p = (bus_parts){0};
 }
+
+loom_status bus_parts_pass(bus_parts *p, shared_pool *pool, uint64_t session, const bus_frame *part, bus_frame_taker take, void *user,
+                           char reason[FRAME_REASON_SIZE])
+{
+    loom_bytes whole;
+    bus_frame f;
+    loom_status st = bus_parts_take(p, pool, session, part, &whole, reason);
+    if (st != LOOM_OK || whole.len == 0) {
+        return st;
+    }
+    st = bus_parts_read(whole, &f, reason);
+    if (st == LOOM_OK) {
+        p->whole = p->block;
+        st = take(user, &f, &session, reason);
+    }
+    bus_parts_clear(p);
+    return st == LOOM_EVERSION ? LOOM_OK : st;
+}

@@ -13,7 +13,14 @@ typedef struct bus_parts {
     shared_bytes *block; /* what has come of the frame; NULL: none is under way */
     size_t have, left;
     uint64_t session;
+    shared_bytes *whole; /* the block, while the frame in it is being taken; else NULL */
 } bus_parts;
+
+typedef loom_status (*bus_frame_taker)(void *user, bus_frame *f, uint64_t *session, char reason[FRAME_REASON_SIZE]);
+/* Takes a part. What came in parts is one frame, as if it stood where its last part does: with that one, take() gets it. Its
+ * status, or that of the two below; a frame of an unknown type is stepped over. */
+LOOM_MUST_CHECK loom_status bus_parts_pass(bus_parts *p, shared_pool *pool, uint64_t session, const bus_frame *part,
+                                           bus_frame_taker take, void *user, char reason[FRAME_REASON_SIZE]);
 
 /* Takes a part of a frame of this session. *whole: the frame, once this was its last part; in p->block until
  * bus_parts_clear(), which is to be called then. LOOM_OK without one: more have to come. LOOM_EPROTO, LOOM_ETOOBIG: it does

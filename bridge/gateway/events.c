@@ -76,13 +76,10 @@ static void grant(listener *l)
 static void on_taken(sse *s)
 {
     listener *l = (listener *)s;
-    bus *up = s->gateway->options.bus;
     if (s->out.bytes.len > 0) { /* what has come meanwhile is to leave first */
         return;
     }
-    if (l->port != NULL && up->ops->sent != NULL) {
-        up->ops->sent(up, l->port, l->delivered);
-    }
+    bus_sent(s->gateway->options.bus, l->port, l->delivered);
     grant(l);
 }
 

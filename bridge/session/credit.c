@@ -60,9 +60,8 @@ void session_sent(session *s, size_t backlog)
     forget_read(&s->replies, read, s->appended);
     forget_read(&s->calls, read, s->appended);
     forget_read(&s->keeps, read, s->appended);
-    bus *const up = s->bridge->options.bus;
-    if (backlog == 0 && s->port != NULL && up->ops->sent != NULL) {
-        up->ops->sent(up, s->port, s->flying);
+    if (backlog == 0) {
+        bus_sent(s->bridge->options.bus, s->port, s->flying);
     }
     session_apply_credit(s, false);
 }

@@ -3,7 +3,6 @@
  *
  * A delivery is one copy, from wherever the message lies into the outgoing bytes of the session; the context of its
  * bridge.forward span is patched in the copy. Of a large message in shared memory only the head is copied. So is a call, whose span lives until its outcome. */
-#include <assert.h>
 #include <string.h>
 
 #include "bridge/session/attempts.h"
@@ -28,21 +27,18 @@ static inline void forward(session *s, uint64_t subscription, const envelope_vie
     b->stats.forwarded_bytes += view->len;
 }
 
-enum { HEAD = 128 }; /* bytes of a shared envelope that are copied, for the context of its hop */
-static_assert(HEAD >= HOP_OFFSET + HOP_SIZE && HEAD < SHARED_BYTES_MIN, "what hops patch is in the head");
-
 /* A large one, without a copy of all of it. */
 __attribute__((noinline)) static void deliver_shared(session *s, uint64_t subscription, const envelope_view *view)
 {
     const size_t mark = session_begin(s);
-    uint8_t *head = frame_deliver_head(&s->out, subscription, (loom_bytes){view->data, HEAD}, view->len);
-    if (head == NULL || !splices_add(&s->spliced, s->out.len, view->shared, (loom_bytes){view->data + HEAD, view->len - HEAD})) {
+    uint8_t *head = frame_deliver_head(&s->out, subscription, (loom_bytes){view->data, ENVELOPE_HEAD}, view->len);
+    if (head == NULL || !splices_add(&s->spliced, s->out.len, view->shared, (loom_bytes){view->data + ENVELOPE_HEAD, view->len - ENVELOPE_HEAD})) {
         s->out.len = mark;
         session_commit(s, mark, SESSION_OTHER, LOOM_ENOMEM);
         return;
     }
     forward(s, subscription, view, head);
-    s->appended += view->len - HEAD;
+    s->appended += view->len - ENVELOPE_HEAD;
     session_commit(s, mark, SESSION_OTHER, LOOM_OK);
 }
 

@@ -162,8 +162,9 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     return LOOM_OK;
 }
 
-static loom_status on_frame(bridge_peer *b, bus_frame *f, uint64_t *session, char reason[FRAME_REASON_SIZE])
+static loom_status on_frame(void *user, bus_frame *f, uint64_t *session, char reason[FRAME_REASON_SIZE])
 {
+    bridge_peer *b = user;
     if (!b->greeted) {
         return greet(b, f, reason);
     }
@@ -221,25 +222,6 @@ void bus_server_keep(bus_server *s, const frame_keep *f)
     tell_bridges(s, f, NULL);
 }
 
-/* What came in parts is one frame, as if it stood where its last part does. */
-static loom_status on_part(bridge_peer *b, const bus_frame *part, uint64_t session, char reason[FRAME_REASON_SIZE])
-{
-    loom_bytes whole;
-    bus_frame f;
-    loom_status st = bus_parts_take(&b->parts, b->server->blocks, session, part, &whole, reason);
-    if (st != LOOM_OK || whole.len == 0) {
-        return st;
-    }
-    st = bus_parts_read(whole, &f, reason);
-    if (st == LOOM_OK) {
-        b->whole = b->parts.block;
-        st = on_frame(b, &f, &session, reason);
-        b->whole = NULL;
-    }
-    bus_parts_clear(&b->parts);
-    return st == LOOM_EVERSION ? LOOM_OK : st;
-}
-
 static loom_status on_frames(bridge_peer *b, loom_bytes frames, char reason[FRAME_REASON_SIZE])
 {
     uint64_t session = 0;
@@ -252,7 +234,7 @@ static loom_status on_frames(bridge_peer *b, loom_bytes frames, char reason[FRAM
         if (st != LOOM_EVERSION) { /* unknown frames are stepped over */
             if (st == LOOM_OK) {
                 const bool part = f.type == BUS_FRAME_PART && b->greeted;
-                st = part ? on_part(b, &f, session, reason) : on_frame(b, &f, &session, reason);
+                st = part ? bus_parts_pass(&b->parts, b->server->blocks, session, &f, on_frame, b, reason) : on_frame(b, &f, &session, reason);
             }
             if (st != LOOM_OK) {
                 return st;

@@ -47,7 +47,6 @@ typedef struct bridge_peer {
     bool takes_parts;
     uint64_t small_ms;            /* when one of its agents was told something that is not large */
     bus_parts parts;              /* of a large frame that comes */
-    shared_bytes *whole;          /* the frame that is being read came in parts, and lies here */
     number_table sessions;
     bool greeted;
     bus_ledger ledger;            /* of this connection: deliveries go, publishes come */

@@ -203,7 +203,7 @@ static loom_status publish(bridge_peer *b, peer_session *session, uint64_t numbe
             return st;
         }
         b->ledger.taken++;
-        view.shared = view.len >= SHARED_BYTES_MIN ? b->whole : NULL;
+        view.shared = view.len >= SHARED_BYTES_MIN ? b->parts.whole : NULL;
         if (session != NULL) {
             port_publish(session->port, &view, own(&view));
         } else {

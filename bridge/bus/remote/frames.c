@@ -16,7 +16,7 @@ static loom_status deliver(bus_remote *b, frame_batch *batch, char reason[FRAME_
             snprintf(reason, FRAME_REASON_SIZE, "hop context of an envelope is not in its place");
             return LOOM_EMALFORMED;
         }
-        view.shared = view.len >= SHARED_BYTES_MIN ? b->whole : NULL;
+        view.shared = view.len >= SHARED_BYTES_MIN ? b->parts.whole : NULL;
         while (bus_target_next(&targets, &session, &subscription)) {
             bus_port *port = number_table_get(&b->ports, session);
             if (port == NULL) { /* it has gone while the message was on its way, which is then lost: not taken */
@@ -113,8 +113,9 @@ static loom_status on_refusal(bus_remote *b, const frame_outcome *f, char reason
     return f->status != LOOM_OK && f->status <= INT32_MAX ? (loom_status)f->status : LOOM_ECLOSED;
 }
 
-static loom_status on_frame(bus_remote *b, bus_frame *f, uint64_t *session, char reason[FRAME_REASON_SIZE])
+static loom_status on_frame(void *user, bus_frame *f, uint64_t *session, char reason[FRAME_REASON_SIZE])
 {
+    bus_remote *b = user;
     if (f->type == BUS_FRAME_SESSION) {
         *session = f->number;
     } else if (f->type == FRAME_ERROR && *session == 0) {
@@ -149,25 +150,6 @@ static loom_status on_frame(bus_remote *b, bus_frame *f, uint64_t *session, char
     return LOOM_OK;
 }
 
-/* What came in parts is one frame, as if it stood where its last part does. */
-static loom_status on_part(bus_remote *b, const bus_frame *part, uint64_t session, char reason[FRAME_REASON_SIZE])
-{
-    loom_bytes whole;
-    bus_frame f;
-    loom_status st = bus_parts_take(&b->parts, b->blocks, session, part, &whole, reason);
-    if (st != LOOM_OK || whole.len == 0) {
-        return st;
-    }
-    st = bus_parts_read(whole, &f, reason);
-    if (st == LOOM_OK) {
-        b->whole = b->parts.block;
-        st = on_frame(b, &f, &session, reason);
-        b->whole = NULL;
-    }
-    bus_parts_clear(&b->parts);
-    return st == LOOM_EVERSION ? LOOM_OK : st;
-}
-
 loom_status remote_take_frames(bus_remote *b, loom_bytes frames, char reason[FRAME_REASON_SIZE])
 {
     uint64_t session = 0;
@@ -182,7 +164,7 @@ loom_status remote_take_frames(bus_remote *b, loom_bytes frames, char reason[FRA
         }
         if (st == LOOM_OK) {
             const bool part = f.type == BUS_FRAME_PART && b->state == REMOTE_UP;
-            st = part ? on_part(b, &f, session, reason) : on_frame(b, &f, &session, reason);
+            st = part ? bus_parts_pass(&b->parts, b->blocks, session, &f, on_frame, b, reason) : on_frame(b, &f, &session, reason);
         }
         if (st != LOOM_OK) {
             return st;

@@ -222,7 +222,6 @@ struct bus_remote {
     bool broker_takes_parts;
     uint64_t speaker, speaker_ms;   /* session that was the last to say something, and when another was before it */
     bus_parts parts;                /* of a large frame that comes */
-    shared_bytes *whole;            /* the frame that is being read came in parts, and lies here */
     shared_pool *blocks;            /* for such frames */
     remote_queue held;              /* publishes, while a broker that has just started lets them wait */
     bool draining;                  /* the broker, which takes no new agents */
