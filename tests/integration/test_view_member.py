@@ -187,6 +187,11 @@ class OneAddress(LoomTest):
         self.assertEqual(self.bus.url, self.view.get("/api/state").json["control"])
         self.assertEqual([], self.view.get("/api/traces").json["traces"], "that it asks is no trace")
 
+    def test_what_takes_the_control_socket_says_so(self):
+        for answer in (self.view.get("/api/keep"), self.view.post("/api/keep?topic=a")):
+            self.assertEqual(501, answer.status)
+            self.assertIn("--control", answer.body.decode())
+
     def test_pages_are_put_together(self):
         crowd = [self.agent(self.bus, f"agent-{n:03}") for n in range(150)]
         self.assertLessEqual({agent.id for agent in crowd}, set(self.ids()))

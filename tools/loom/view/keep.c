@@ -43,6 +43,10 @@ static void on_end(void *user, loom_status status, json_t *answer, const char *w
 static void ask(view *v, http_request *r, const char *op, const control_key *keys)
 {
     size_t i = 0;
+    if (v->control == NULL) { /* the agent link does not serve this */
+        view_fail(v, r, 501, "this takes the broker's control socket: start the view with --control, or LOOM_CONTROL");
+        return;
+    }
     while (i < VIEW_KEEPS_MAX && v->keeps[i].request != NULL) {
         i++;
     }
