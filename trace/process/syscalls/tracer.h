@@ -45,6 +45,7 @@ typedef struct tracer {
     bool passing;   /* nobody listens: calls pass */
     bool detaching; /* whatever stops is let go */
     bool deserted;  /* loom has gone */
+    bool is_brisk;  /* it did not wait long for the last stop */
     bool unfiltered; /* what it follows has no filter, and needs nobody */
     pid_t current;  /* has stopped with current_status, and waits to go on; 0: none */
     int current_status;
