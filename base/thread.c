@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,16 +18,31 @@ int thread_start(pthread_t *thread, const pthread_attr_t *attributes, void *(*ru
     return error;
 }
 
-/* On Linux the priority is the thread's. */
+/* sched_setattr(2), which the C library has only since 2.41. */
+typedef struct {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime; /* of SCHED_OTHER and SCHED_BATCH: the slice in ns, from 0.1 to 100 ms; older kernels read nothing into it */
+    uint64_t deadline;
+    uint64_t period;
+} sched_attributes;
+
+enum { LONGEST_SLICE_NS = 100000000, LOWEST_NICE = 19 };
+
 void thread_step_back(int nice)
 {
-    const id_t thread = (id_t)gettid();
-    int policy;
-    struct sched_param param;
-    (void)setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + nice);
-    if (pthread_getschedparam(pthread_self(), &policy, &param) == 0 && policy == SCHED_OTHER) {
-        (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
+    sched_attributes thread = {.size = sizeof thread};
+    if (syscall(SYS_sched_getattr, 0, &thread, (unsigned)sizeof thread, 0u) != 0 ||
+        (thread.policy != SCHED_OTHER && thread.policy != SCHED_BATCH)) {
+        return; /* the program's owner has chosen, or the machine does not let us */
     }
+    thread.policy = SCHED_BATCH;
+    thread.nice = thread.nice + nice < LOWEST_NICE ? thread.nice + nice : LOWEST_NICE;
+    thread.runtime = LONGEST_SLICE_NS;
+    (void)syscall(SYS_sched_setattr, 0, &thread, 0u);
 }
 
 bool cond_init(pthread_cond_t *cond)

@@ -13,7 +13,8 @@ int thread_start(pthread_t *thread, const pthread_attr_t *attributes, void *(*ru
 
 /* This thread gives way to those that handle messages: it is `nice` by so much more than the program, and no further back, or a busy
  * machine would never let it work. It does not take the processor from a thread that wakes it, which is in the middle of something
- * (SCHED_BATCH). */
+ * (SCHED_BATCH); and one that wakes beside it need not wait for the end of its slice (the longest there is: since Linux 6.12 the
+ * shorter slice goes first). */
 void thread_step_back(int nice);
 
 /* A condition whose waits have deadlines of the monotonic clock. False: no memory. */
