@@ -108,6 +108,9 @@ static bool receive_frame(session *s, loom_bytes body)
         st = handle(s, &f, reason);
     }
     s->turn_left -= work;
+    if (st == LOOM_OK && f.type == FRAME_SPANS) {
+        s->slice_end = s->turn_left; /* they may wait: whoever has something else to say goes first */
+    }
     if (st == LOOM_OK && s->bridge->options.bus->mark != 0 && goes_up(f.type)) {
         go_ahead(s, (uint64_t)work);
     }

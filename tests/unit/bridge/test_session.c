@@ -221,6 +221,25 @@ static void a_turn_ends_after_a_slice_when_others_wait(void **state)
     frame_writer_clear(&f->a.say);
 }
 
+/* Whoever has something else to say goes before the rest of them. */
+static void a_turn_ends_after_spans_when_others_wait(void **state)
+{
+    fixture *f = *state;
+    enum { MANY = 8 };
+    size_t done = 0;
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    for (uint64_t i = 1; i <= MANY; i++) {
+        assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, i));
+        assert_status(LOOM_OK, frame_put_spans(&f->a.say, &(frame_spans){.spans = 1, .request = {(const uint8_t *)"", 0}}));
+    }
+    f->a.others = true;
+    assert_int_equal(1, pongs_of_a_round(f, &done));
+    assert_int_equal(1, pongs_of_a_round(f, &done));
+    f->a.others = false;
+    assert_int_equal(MANY - 2, pongs_of_a_round(f, &done));
+    frame_writer_clear(&f->a.say);
+}
+
 static void who_finds_nobody_waiting_looks_less_often(void **state)
 {
     fixture *f = *state;
@@ -707,6 +726,7 @@ int main(void)
         with_fixture(bytes_of_another_protocol_end_the_connection),
         with_fixture(a_frame_may_arrive_in_any_pieces),
         with_fixture(a_turn_ends_after_a_slice_when_others_wait),
+        with_fixture(a_turn_ends_after_spans_when_others_wait),
         with_fixture(who_finds_nobody_waiting_looks_less_often),
         with_fixture(a_session_waits_for_the_broker_but_not_for_ever),
         with_fixture(what_is_ahead_is_counted_by_mark),
