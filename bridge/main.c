@@ -52,6 +52,12 @@ static void on_drain(void *user, bool draining)
     ((bridge_process *)user)->process.draining = draining;
 }
 
+/* From the loop, which runs once agents are served. */
+static void on_limits(void *user, uint32_t payload_max, uint8_t ttl)
+{
+    serve_set_envelope_limits(&((bridge_process *)user)->serving, payload_max, ttl);
+}
+
 static void on_bus_log(void *user, log_level level, const char *format, va_list args)
 {
     log_vwrite(((bridge_process *)user)->process.log, level, format, args);
@@ -101,6 +107,7 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
         .bridge_id = p->id,
         .software = "loom-bridge/" LOOM_VERSION,
         .spans = processor_span_link(p->process.spans),
+        .on_limits = on_limits,
         .on_drain = on_drain,
         .log = on_bus_log,
         .user = p,

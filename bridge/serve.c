@@ -132,6 +132,14 @@ void serve_apply(serving *s, const char *tls_cert_key_file, uint32_t max_session
     s->process->drain_timeout_ms = drain_timeout_ms;
 }
 
+void serve_set_envelope_limits(serving *s, uint32_t payload_max, uint8_t ttl)
+{
+    bridge_set_envelope_limits(s->bridge, payload_max, ttl);
+    if (s->gateway != NULL) {
+        gateway_set_envelope_limits(s->gateway, payload_max, ttl);
+    }
+}
+
 enum { DUMP_SESSIONS = 50 };
 
 typedef struct session_dump {

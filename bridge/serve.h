@@ -53,6 +53,8 @@ LOOM_MUST_CHECK loom_status serve_agents(serving *s, process *p, const serve_opt
  * borrowed until the next one; "": none. */
 LOOM_MUST_CHECK loom_status serve_check(const serving *s, const char *tls_cert_key_file, char why[PROCESS_WHY_SIZE]);
 void serve_apply(serving *s, const char *tls_cert_key_file, uint32_t max_sessions, uint32_t drain_timeout_ms);
+/* What agents and clients may send from here on, of a bus that is elsewhere; either may be 0. */
+void serve_set_envelope_limits(serving *s, uint32_t payload_max, uint8_t ttl);
 /* The sessions, in the log. */
 void serve_dump(const serving *s);
 /* Ends what is left: after it the bus may be closed. Idempotent; a serving of zeros is allowed. */

@@ -145,12 +145,17 @@ static void make_names(gateway *g)
     snprintf(g->mailbox, sizeof g->mailbox, "agent.%s.replies", g->agent);
 }
 
+void gateway_set_envelope_limits(gateway *g, uint32_t payload_max, uint8_t ttl)
+{
+    g->options.payload_max = payload_max != 0 && payload_max < LOOM_PAYLOAD_MAX ? payload_max : LOOM_PAYLOAD_MAX;
+    g->options.ttl = ttl != 0 ? ttl : LOOM_TTL_DEFAULT;
+}
+
 static void set_options(gateway *g, const gateway_options *o)
 {
     g->options = *o;
-    g->options.payload_max = o->payload_max != 0 && o->payload_max < LOOM_PAYLOAD_MAX ? o->payload_max : LOOM_PAYLOAD_MAX;
+    gateway_set_envelope_limits(g, o->payload_max, o->ttl);
     g->options.heartbeat_ms = o->heartbeat_ms != 0 ? o->heartbeat_ms : 15000;
-    g->options.ttl = o->ttl != 0 ? o->ttl : LOOM_TTL_DEFAULT;
     const char *chosen = getenv("OTEL_PROPAGATORS");
     g->propagators = chosen != NULL && chosen[0] != '\0' ? loom_propagators_from_env() : ALL_PROPAGATORS;
 }

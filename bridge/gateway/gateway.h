@@ -62,6 +62,8 @@ LOOM_MUST_CHECK loom_status gateway_listen(gateway *g, const char *url, char *bo
 /* The certificate of https, as http_server_check_certificate() and http_server_use_certificate(). */
 LOOM_MUST_CHECK loom_status gateway_check_certificate(const gateway *g, const char *file, char why[GATEWAY_ERROR_SIZE]);
 LOOM_MUST_CHECK loom_status gateway_use_certificate(gateway *g, const char *file, char why[GATEWAY_ERROR_SIZE]);
+/* Of what clients send from here on, as in the options. */
+void gateway_set_envelope_limits(gateway *g, uint32_t payload_max, uint8_t ttl);
 /* Takes on nothing new and says so (/readyz); what has been begun goes on. */
 void gateway_drain(gateway *g);
 /* Ends what has been begun, with an answer; clients of event streams are told to come back. */

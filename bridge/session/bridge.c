@@ -21,11 +21,10 @@ loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_op
     b->clock = clock;
     b->options = *options;
     bridge_options *o = &b->options;
-    o->payload_max = o->payload_max != 0 && o->payload_max < LOOM_PAYLOAD_MAX ? o->payload_max : LOOM_PAYLOAD_MAX;
     o->heartbeat_ms = o->heartbeat_ms != 0 ? o->heartbeat_ms : 15000;
+    bridge_set_envelope_limits(b, o->payload_max, o->ttl);
     bridge_set_max_sessions(b, o->max_sessions);
     o->publish_window = o->publish_window != 0 ? o->publish_window : 1024 * 1024;
-    o->ttl = o->ttl != 0 ? o->ttl : LOOM_TTL_DEFAULT;
     if (o->bus != NULL) {
         o->bus->bridge = b;
         o->bus->told_to_keep = told_to_keep;
@@ -144,6 +143,12 @@ bool bridge_holds_spans(const bridge *b)
 bridge_stats bridge_get_stats(const bridge *b)
 {
     return b->stats;
+}
+
+void bridge_set_envelope_limits(bridge *b, uint32_t payload_max, uint8_t ttl)
+{
+    b->options.payload_max = payload_max != 0 && payload_max < LOOM_PAYLOAD_MAX ? payload_max : LOOM_PAYLOAD_MAX;
+    b->options.ttl = ttl != 0 ? ttl : LOOM_TTL_DEFAULT;
 }
 
 void bridge_set_max_sessions(bridge *b, uint32_t max_sessions)

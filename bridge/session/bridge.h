@@ -45,6 +45,8 @@ typedef struct bridge_options {
 LOOM_MUST_CHECK loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_options *options);
 void bridge_destroy(bridge *b); /* all sessions must be closed */
 
+/* Of what agents send from here on, as in the options. */
+void bridge_set_envelope_limits(bridge *b, uint32_t payload_max, uint8_t ttl);
 /* How many agents there may be from here on; those that are there stay. 0: 10000. */
 void bridge_set_max_sessions(bridge *b, uint32_t max_sessions);
 /* Sends pings, ends sessions that were silent too long. Call about once a second. */

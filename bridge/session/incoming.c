@@ -21,7 +21,7 @@ static uint8_t *scratch(bridge *b, unsigned which)
 static uint8_t *form(session *s, unsigned which, envelope_view *view, loom_status *st, const char **reason)
 {
     bridge *b = s->bridge;
-    const envelope_limits limits = {.payload_max = b->options.payload_max, .any_context = true};
+    const envelope_limits limits = {.any_context = true};
     uint8_t *to = scratch(b, which);
     if (to == NULL) {
         *reason = "the bridge is out of memory";
@@ -80,16 +80,19 @@ __attribute__((noinline)) static loom_status mend_context(uint8_t *wire, envelop
 
 loom_status incoming_take(session *s, uint8_t **wire, size_t len, envelope_view *view, uint32_t *used, const char **reason)
 {
-    const envelope_limits limits = {.payload_max = s->bridge->options.payload_max, .any_context = true};
+    const envelope_limits limits = {.any_context = true};
     loom_status st = envelope_scan(view, (loom_bytes){*wire, len}, &limits, reason);
     if (st != LOOM_OK) {
         return st;
     }
     *used = view->len;
-    if (!view->hop_in_place || view->field[ENV_SENDER].len == 0) {
-        if ((st = rewrite(s, view, wire, reason)) != LOOM_OK) {
-            return st;
-        }
+    if (view->field[ENV_PAYLOAD].len > s->bridge->options.payload_max) {
+        *reason = "the payload is over max_payload, the limit of this bus";
+        return LOOM_ETOOBIG;
+    }
+    if ((!view->hop_in_place || view->field[ENV_SENDER].len == 0) && (st = rewrite(s, view, wire, reason)) != LOOM_OK) {
+        *reason = st == LOOM_ETOOBIG ? "the envelope is too large with the sender and the trace context that it left out" : *reason;
+        return st;
     }
     drop_invalid_context(s->bridge, *wire);
     return envelope_context_needs_look(view) ? mend_context(*wire, view, &limits, reason) : LOOM_OK;

@@ -58,7 +58,7 @@ static loom_status publish_next(session *s, uint8_t *wire, size_t len, uint32_t 
         return LOOM_EPROTO;
     }
     if (outgrown) {
-        refuse(s, &view, LOOM_ETOOBIG, "the envelope is too large with the sender and the trace context that it left out");
+        refuse(s, &view, LOOM_ETOOBIG, *reason);
     } else {
         if (view.len >= SHARED_BYTES_MIN && wire == given) {
             view.shared = lent_for(s->bridge, &view);

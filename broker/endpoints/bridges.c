@@ -151,8 +151,8 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     s->bridges.count++;
     s->stats.attachments++;
     const uint64_t hold_ms = eventbus_hold_left_ms(s->cores.events), span_credit = bridge_spans_open(b);
-    bridge_peer_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str_of("broker"), str_of(s->software),
-                                                                     hold_ms, span_credit, true}));
+    bridge_peer_wrote(b, bus_put_greeting(&b->out.w, &(bus_greeting){BUS_PROTOCOL, str_of("broker"), str_of(s->software), hold_ms,
+                                                                     span_credit, true, s->options.payload_max, s->options.ttl}));
     if (directory_is_draining(s->cores.agents)) {
         tell_draining(b, 1);
     }

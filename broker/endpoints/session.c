@@ -192,6 +192,27 @@ static uint8_t *own(const envelope_view *view)
     return (uint8_t *)(uintptr_t)view->data;
 }
 
+/* Its bridge may have taken it before it knew the limit. */
+static bool is_too_large(const bridge_peer *b, const envelope_view *view)
+{
+    const uint32_t most = b->server->options.payload_max;
+    return most != 0 && view->field[ENV_PAYLOAD].len > most;
+}
+
+static const char too_large[] = "the payload is over max_payload, the limit of this bus";
+
+static void refuse_publish(bridge_peer *b, uint64_t number, const envelope_view *view, loom_status st, const char *text)
+{
+    say(b, number, &(frame){.type = FRAME_NOTICE, .u.outcome = {
+        .status = (uint64_t)st, .text = str_of(text), .message_id = envelope_view_bytes(view, ENV_ID)}});
+}
+
+static void refuse_invoke(bridge_peer *b, uint64_t number, const frame_call *f, frame_call_outcome outcome, const char *code, const char *text)
+{
+    say(b, number, &(frame){.type = FRAME_RESULT, .u.result = {
+        .call_id = f->call_id, .outcome = outcome, .code = str_of(code), .text = str_of(text)}});
+}
+
 static loom_status publish(bridge_peer *b, peer_session *session, uint64_t number, frame_batch *batch,
                            char reason[FRAME_REASON_SIZE])
 {
@@ -204,12 +225,12 @@ static loom_status publish(bridge_peer *b, peer_session *session, uint64_t numbe
         }
         b->ledger.taken++;
         view.shared = view.len >= SHARED_BYTES_MIN ? b->parts.whole : NULL;
-        if (session != NULL) {
-            port_publish(session->port, &view, own(&view));
+        if (session == NULL) {
+            refuse_publish(b, number, &view, LOOM_ENOTFOUND, "the broker does not know this session");
+        } else if (is_too_large(b, &view)) {
+            refuse_publish(b, number, &view, LOOM_ETOOBIG, too_large);
         } else {
-            say(b, number, &(frame){.type = FRAME_NOTICE, .u.outcome = {
-                .status = LOOM_ENOTFOUND, .text = str_of("the broker does not know this session"),
-                .message_id = envelope_view_bytes(&view, ENV_ID)}});
+            port_publish(session->port, &view, own(&view));
         }
     }
     return st == LOOM_ENOTFOUND ? LOOM_OK : check(&view, "publish", st, text, reason);
@@ -227,12 +248,12 @@ static loom_status call(bridge_peer *b, peer_session *session, uint64_t number, 
     if ((st = check(&view, "call", st, text, reason)) != LOOM_OK) {
         return st;
     }
-    if (session != NULL) {
-        port_call(session->port, f, &view, own(&view));
+    if (session == NULL) {
+        refuse_invoke(b, number, f, FRAME_CALL_ERROR, "unknown_session", "the broker does not know this session");
+    } else if (is_too_large(b, &view)) {
+        refuse_invoke(b, number, f, FRAME_CALL_TOO_LARGE, "call_too_large", too_large);
     } else {
-        say(b, number, &(frame){.type = FRAME_RESULT, .u.result = {
-            .call_id = f->call_id, .outcome = FRAME_CALL_ERROR, .code = str_of("unknown_session"),
-            .text = str_of("the broker does not know this session")}});
+        port_call(session->port, f, &view, own(&view));
     }
     return LOOM_OK;
 }

@@ -23,9 +23,10 @@ enum {
     BUS_FRAME_SESSION = 64,  /* [64, session]: the frames after it, in this message, are this session's; 0: the bridge's own */
     BUS_FRAME_PRESSURE = 65, /* [65, 1 or 0]: broker → bridge, stop or go on publishing */
     BUS_FRAME_FANOUT = 66,   /* [66, [envelope, [session, subscription, …], …]]: broker → bridge */
-    BUS_FRAME_GREETING = 67, /* [67, protocol, id, software, hold ms, span credit, parts]: first in each direction; the bridge's
-                                begins. The last three may be left out when 0. Two are the broker's: publishes are to wait for
-                                so long; so many bytes of spans may be sent. parts: 1, this side takes frames in parts */
+    BUS_FRAME_GREETING = 67, /* [67, protocol, id, software, hold ms, span credit, parts, payload max, ttl]: first in each
+                                direction; the bridge's begins. The last five may be left out when 0. All but parts are the
+                                broker's: publishes are to wait for so long; so many bytes of spans may be sent; its limit of a
+                                payload, and the ttl of envelopes that come without. parts: 1, this side takes frames in parts */
     BUS_FRAME_TAKEN = 68,    /* [68, envelopes, 1 or 0, queued]: read so far on this connection; 1: answer with yours.
                                 queued (may be left out when 0): bytes that this side keeps until the other has credit */
     BUS_FRAME_ATTACH = 69,   /* [69, agent, software, instance, heartbeat ms, peer, age ms]: bridge → broker, begins a session.
@@ -44,6 +45,7 @@ typedef struct bus_greeting {
     loom_str software;
     uint64_t hold_ms, span_credit; /* 0 when they were left out */
     bool parts;        /* it takes them */
+    uint32_t payload_max, ttl; /* 0 when they were left out */
 } bus_greeting;
 
 enum { BUS_ATTACH_QUIET = 1, BUS_ATTACH_OWN = 2 }; /* flags of an attach frame */

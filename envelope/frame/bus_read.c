@@ -20,13 +20,16 @@ bool bus_bridge_id_valid(loom_str id)
 
 static bool read_greeting(mp_reader *r, uint32_t values, bus_greeting *f)
 {
-    uint64_t parts = 0;
+    uint64_t parts = 0, payload_max = 0, ttl = 0;
     f->hold_ms = f->span_credit = 0;
     const bool fine = mp_read_uint(r, &f->protocol) && mp_read_str(r, &f->id) && f->id.len <= BUS_BRIDGE_ID_MAX &&
            mp_read_str(r, &f->software) && f->software.len <= BUS_SOFTWARE_MAX &&
            (values < 5 || mp_read_uint(r, &f->hold_ms)) && (values < 6 || mp_read_uint(r, &f->span_credit)) &&
-           (values < 7 || mp_read_uint(r, &parts));
+           (values < 7 || mp_read_uint(r, &parts)) && (values < 8 || mp_read_uint(r, &payload_max)) &&
+           (values < 9 || mp_read_uint(r, &ttl));
     f->parts = parts != 0;
+    f->payload_max = payload_max < UINT32_MAX ? (uint32_t)payload_max : UINT32_MAX;
+    f->ttl = ttl < UINT8_MAX ? (uint32_t)ttl : UINT8_MAX;
     return fine;
 }
 

@@ -35,9 +35,9 @@ enum { UINT_MAX_SIZE = 9, TEXT_HEADER_SIZE = 3, BIN32_HEADER_SIZE = 5, AGE_SIZE 
 
 loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
 {
-    const unsigned values = f->parts ? 7 : f->span_credit > 0 ? 6 : f->hold_ms > 0 ? 5 : 4;
+    const unsigned values = f->payload_max > 0 || f->ttl > 0 ? 9 : f->parts ? 7 : f->span_credit > 0 ? 6 : f->hold_ms > 0 ? 5 : 4;
     uint8_t *p = open_frame(w, BUS_FRAME_GREETING, values,
-                            4 * UINT_MAX_SIZE + 2 * TEXT_HEADER_SIZE + BUS_BRIDGE_ID_MAX + BUS_SOFTWARE_MAX);
+                            6 * UINT_MAX_SIZE + 2 * TEXT_HEADER_SIZE + BUS_BRIDGE_ID_MAX + BUS_SOFTWARE_MAX);
     if (p == NULL) {
         return LOOM_ENOMEM;
     }
@@ -46,7 +46,8 @@ loom_status bus_put_greeting(frame_writer *w, const bus_greeting *f)
     p = mp_put_str(p, cut(f->software, BUS_SOFTWARE_MAX));
     p = values > 4 ? mp_put_uint(p, f->hold_ms) : p;
     p = values > 5 ? mp_put_uint(p, f->span_credit) : p;
-    return close_frame(w, values > 6 ? mp_put_uint(p, f->parts) : p);
+    p = values > 6 ? mp_put_uint(p, f->parts) : p;
+    return close_frame(w, values > 7 ? mp_put_uint(mp_put_uint(p, f->payload_max), f->ttl) : p);
 }
 
 /* Before the last value, and of one size always, so that it can be written over. */

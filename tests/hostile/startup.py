@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from hostile import (BIN, IN_BROKER, MIB, Flood, HostileTest, Process, clean_environment, die_with_parent, in_both_homes,
+from hostile import (BIN, IN_BROKER, MIB, OWN_PROCESS, Flood, HostileTest, Process, clean_environment, die_with_parent, in_both_homes,
                      main, run_program, wait_until, wire)
 
 FAKE = pathlib.Path(__file__).resolve().with_name("fake_server.py")
@@ -104,6 +104,52 @@ class Values(Programs):
             sender.sync()
             pressed = home.stats()["eventbus"]["pressure"]
         self.right(code != 0 or pressed == 0, f"--batched-deadline 0: exit code {code}, publishers were held back {pressed} times")
+
+
+@in_both_homes
+class Limits:
+    """What the broker's settings say of messages, for agents of its own bridge and of others."""
+
+    def test_max_payload_of_the_broker_holds_and_ends_no_session(self):
+        home = self.home(spans=False, broker=("--max-payload", "1KiB"))
+        receiver, sender = self.agent(home, "receiver").subscribe("flow"), self.agent(home, "sender")
+        for size in (1024, 1025, 1):
+            sender.publish("flow", bytes(size))
+        receiver.wait(lambda: receiver.events and len(receiver.events[-1].payload) == 1, "the last one")
+        sender.sync()
+        sizes, told = [len(event.payload) for event in receiver.events], sender.welcome["max_payload"]
+        self.right(sizes == [1024, 1] and told == 1024 and [n["status"] for n in sender.notices] == [wire.ETOOBIG] and sender.end is None,
+                   f"max_payload 1024 is told as {told}; payloads of {sizes} came, notices {[n['text'] for n in sender.notices]}, end {sender.end}")
+
+    def test_a_call_over_max_payload_fails_and_ends_no_session(self):
+        home = self.home(spans=False, broker=("--max-payload", "1KiB"))
+        caller = self.agent(home, "caller")
+        self.agent(home, "provider").provide("anything")
+        result = caller.wait_result(caller.call("anything", bytes(1025)))
+        self.right(result.outcome == 6 and caller.end is None, f"outcome {result.outcome}, {result.code}: {result.text}")
+
+    def test_ttl_of_the_broker_holds(self):
+        home = self.home(spans=False, broker=("--ttl", "3"))
+        receiver, sender = self.agent(home, "receiver").subscribe("flow"), self.agent(home, "sender")
+        sender.publish("flow", b"x")
+        left = receiver.wait_events(1)[0].context.ttl
+        self.right(left == 2, f"--ttl 3: an event arrives with {left} hops left")
+
+
+class LowerLimits(HostileTest):
+    kind = OWN_PROCESS
+
+    def test_a_session_of_before_is_told_of_a_lower_limit(self):
+        home = self.home(spans=False)
+        sender = self.agent(home, "sender")
+        home.kill(home.broker)
+        home.broker_flags += ["--max-payload", "1KiB"]
+        home.start_broker()
+        wait_until(lambda: home.stats()["bus"]["bridges"] == 1, "the bridge is back")
+        sender.publish("flow", bytes(2000))
+        sender.wait(lambda: sender.notices, "a notice")
+        sender.sync()
+        self.right(sender.end is None and sender.notices[0]["status"] == wire.ETOOBIG, f"notice {sender.notices[0]['text']}, end {sender.end}")
 
 
 class Sockets(Programs):
@@ -278,7 +324,7 @@ class Provide(HostileTest):
         self.right(code in (0, -signal.SIGTERM) and not found, f"exit code {code}, {found[:2]}")
 
 
-del Hangup  # only in its homes
+del Hangup, Limits  # only in its homes
 
 if __name__ == "__main__":
     main()

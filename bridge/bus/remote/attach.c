@@ -48,6 +48,9 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
     b->lane = (bus_lane){.gone = old_lane.added, .added = old_lane.added};
     b->broker_takes_parts = greeting->parts;
     b->state = REMOTE_UP;
+    if (b->options.on_limits != NULL) {
+        b->options.on_limits(b->options.user, greeting->payload_max, (uint8_t)greeting->ttl);
+    }
     remote_set_draining(b, false); /* or it says so next */
     b->attempts = 0;
     remote_mark_up(b);

@@ -51,7 +51,7 @@ static void on_opened(void *user, sp_peer *peer)
     bus_remote *b = user;
     frame_writer_clear(&b->scratch);
     loom_status st = bus_put_greeting(&b->scratch, &(bus_greeting){BUS_PROTOCOL, {b->bridge_id, strlen(b->bridge_id)},
-                                                                  {b->software, strlen(b->software)}, 0, 0, true});
+                                                                  {b->software, strlen(b->software)}, .parts = true});
     if (st != LOOM_OK || (st = sp_peer_send(peer, &(loom_bytes){b->scratch.data, b->scratch.len}, 1)) != LOOM_OK) {
         remote_lost(b, loom_status_text(st));
         return;

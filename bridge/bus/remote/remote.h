@@ -30,6 +30,7 @@ typedef struct bus_remote_options {
     uint32_t ping_ms;      /* silence before the broker is asked for a sign of life; 0: 2000 */
     uint32_t silence_ms;   /* silence that ends the connection; 0: 10000 */
     uint32_t parts_ms;          /* large frames leave in parts so long after what others said; 0: 100 */
+    void (*on_limits)(void *user, uint32_t payload_max, uint8_t ttl); /* the broker's, each time it is reached; 0: it does not say. NULL: nobody is told */
     void (*on_drain)(void *user, bool draining); /* the broker takes no new agents, and so does this; or takes them again. NULL: nobody is told */
     void (*log)(void *user, log_level level, const char *format, va_list args); /* of a log_sink; NULL: no log */
     void *user;

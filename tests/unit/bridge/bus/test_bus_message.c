@@ -21,7 +21,7 @@ static void frames_of_the_bus_are_read_as_they_were_written(void **state)
     static const uint8_t instance[LOOM_UUID_SIZE] = {1, 2, 3};
     bus_outgoing out = {0};
     assert_status(LOOM_OK, bus_put_greeting(bus_outgoing_to(&out, 0), 
-        &(bus_greeting){BUS_PROTOCOL, STR("eu"), STR("x/1"), 1500, 32768, true}));
+        &(bus_greeting){BUS_PROTOCOL, STR("eu"), STR("x/1"), 1500, 32768, true, 4096, 9}));
     assert_status(LOOM_OK, bus_put_taken(bus_outgoing_to(&out, 0), 300, true, 70000));
     assert_status(LOOM_OK, bus_put_taken(bus_outgoing_to(&out, 0), 301, false, 0));
     assert_status(LOOM_OK, bus_put_attach(bus_outgoing_to(&out, 70000), &(bus_attach){
@@ -38,6 +38,8 @@ static void frames_of_the_bus_are_read_as_they_were_written(void **state)
     assert_int_equal(f.greeting.hold_ms, 1500);
     assert_int_equal(f.greeting.span_credit, 32768);
     assert_true(f.greeting.parts);
+    assert_int_equal(4096, f.greeting.payload_max);
+    assert_int_equal(9, f.greeting.ttl);
     f = next_of(&rest);
     assert_int_equal(f.type, BUS_FRAME_TAKEN);
     assert_int_equal(f.number, 300);

@@ -266,7 +266,7 @@ static void greet(parts_world *w, far_end *far, bool parts)
     sp_peer *peer;
     assert_status(LOOM_OK, sp_dial(&peer, &w->home.loop, w->home.urls[BUS_SERVER_BRIDGE], &options, 0));
     home_until(&w->home, far->peer != NULL);
-    assert_status(LOOM_OK, bus_put_greeting(&out.w, &(bus_greeting){BUS_PROTOCOL, STR("far"), STR("test"), 0, 0, parts}));
+    assert_status(LOOM_OK, bus_put_greeting(&out.w, &(bus_greeting){BUS_PROTOCOL, STR("far"), STR("test"), .parts = parts}));
     say(far, &out);
     frame_writer_fini(&out.w);
     home_until(&w->home, far->greeted);
@@ -389,7 +389,7 @@ static void a_broker_that_does_not_take_parts_gets_none(void **state)
     attach(w, b, &two, "two", NULL);
     home_until(&w->home, far.greeted);
     bus_outgoing out = {0};
-    assert_status(LOOM_OK, bus_put_greeting(&out.w, &(bus_greeting){BUS_PROTOCOL, STR("broker"), STR("old"), 0, 0, false}));
+    assert_status(LOOM_OK, bus_put_greeting(&out.w, &(bus_greeting){BUS_PROTOCOL, STR("broker"), STR("old"), .parts = false}));
     say(&far, &out);
     frame_writer_fini(&out.w);
     home_until(&w->home, bus_remote_get_stats(b).connected);

@@ -91,7 +91,7 @@ static void dial(peers_world *w)
 
 static void put_greeting(bus_outgoing *out, uint64_t protocol, const char *id)
 {
-    assert_status(LOOM_OK, bus_put_greeting(&out->w, &(bus_greeting){protocol, str_of(id), STR("test"), 0, 0, true}));
+    assert_status(LOOM_OK, bus_put_greeting(&out->w, &(bus_greeting){protocol, str_of(id), STR("test"), .parts = true}));
 }
 
 static void greet(peers_world *w, const char *id)
