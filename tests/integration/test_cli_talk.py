@@ -8,7 +8,7 @@ import signal
 import subprocess
 import unittest
 
-from harness import LoomTest, in_both_homes, wait_until
+from harness import BIN, LoomTest, clean_environment, in_both_homes, wait_until
 
 
 @in_both_homes
@@ -103,6 +103,20 @@ class Ping:
         self.assertIn("echo: 3 sent, 3 answered", self.ping("--topic", "echo", "-n", "3").stdout)
         self.assertIn("cap: 3 sent, 3 answered", self.ping("--capability", "cap", "-n", "3").stdout)
         self.assertEqual(2, self.bus.loom("ping", "x", "--topic", "y", code=2).returncode)
+
+    def test_it_ends_with_its_reader(self):
+        self.agent(self.bus, "silent").subscribe("agent.silent.replies")
+        for arguments in (("-i", "1h", "-n", "2"), ("-q", "-i", "1h", "-n", "2"), ("-i", "10ms", "-n", "1000000"),
+                          ("silent", "-d", "100ms", "-i", "1h", "-n", "2")):
+            with self.subTest(arguments):
+                ping = subprocess.Popen([BIN / "loom", "ping", "--url", self.bus.url, *arguments], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, env=clean_environment())
+                ping.stdout.close()
+                try:
+                    ping.wait(10)
+                finally:
+                    ping.kill()
+                    ping.communicate()
 
     def test_nothing_of_it_is_traced(self):
         self.ping("-n", "5", "-q")

@@ -13,6 +13,7 @@
 #define NS_PER_S 1e9
 #define SHOW_AFTER_NS 1000000000u /* a short run needs no progress */
 #define SHOW_EVERY_NS 200000000u
+#define INTERVAL_MAX_NS 1e18      /* 30 years; what is counted in uint64_t has room for it */
 #define BEHIND_MAX_NS 1e9         /* what a pause has kept back is made up for, but no more of it than this */
 
 /* "100", "100/s", "30/m", "2.5/h". */
@@ -26,7 +27,8 @@ static bool parse_rate(const char *text, double *interval_ns)
     const double rate = strtod(text, &end);
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (end != text && strcmp(end, units[i].unit) == 0 && rate > 0 && rate <= 1e9) {
-            *interval_ns = units[i].seconds * NS_PER_S / rate;
+            const double between = units[i].seconds * NS_PER_S / rate;
+            *interval_ns = between < INTERVAL_MAX_NS ? between : INTERVAL_MAX_NS;
             return true;
         }
     }

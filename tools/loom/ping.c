@@ -87,7 +87,8 @@ static loom_status ask_broker(pinger *p)
                                            &(loom_emit_options){.type = ECHO_TYPE});
     while (st == LOOM_OK && atomic_load(&p->echoed) != number) {
         switch (interrupt_wait(&p->stop, p->client.wake_fd, deadline)) {
-        case INTERRUPT_SIGNAL: return LOOM_ECANCELED;
+        case INTERRUPT_SIGNAL:
+        case INTERRUPT_READER_GONE: return LOOM_ECANCELED;
         case INTERRUPT_TIME: return LOOM_ETIMEDOUT;
         default: (void)!read(p->client.wake_fd, &woken, sizeof woken); break;
         }
@@ -114,11 +115,12 @@ static loom_status ask(pinger *p)
     return st;
 }
 
-static void print_one(const pinger *p, loom_status st, uint64_t ns)
+/* False: nobody reads it any more. */
+static bool print_one(const pinger *p, loom_status st, uint64_t ns)
 {
     char took[TEXT_DURATION_SIZE];
     if (options_is_on(p->options, "quiet") || options_is_on(p->options, "json")) {
-        return;
+        return true;
     }
     text_duration(took, ns);
     if (st == LOOM_OK) {
@@ -126,7 +128,13 @@ static void print_one(const pinger *p, loom_status st, uint64_t ns)
     } else {
         printf("%" PRIu64 "  %s\n", p->sent, loom_status_text(st));
     }
-    fflush(stdout);
+    return fflush(stdout) == 0;
+}
+
+/* Until it is time for the next one. False: it is not wanted any more. */
+static bool rest(pinger *p, uint64_t until_ns)
+{
+    return interrupt_wait(&p->stop, -1, until_ns) == INTERRUPT_TIME;
 }
 
 static void ping_all(pinger *p)
@@ -144,12 +152,14 @@ static void ping_all(pinger *p)
             break;
         }
         p->last = st != LOOM_OK ? st : p->last;
-        print_one(p, st, took);
+        if (!print_one(p, st, took)) {
+            break;
+        }
         if (st == LOOM_ENORESPONDERS || st == LOOM_ECLOSED || st == LOOM_EDENIED) {
             break; /* the next one would fare no better */
         }
-        if (p->sent < p->count && p->interval_ns > 0) {
-            (void)interrupt_wait(&p->stop, -1, began + p->sent * p->interval_ns);
+        if (p->sent < p->count && p->interval_ns > 0 && !rest(p, began + p->sent * p->interval_ns)) {
+            break;
         }
     }
 }
@@ -185,6 +195,7 @@ static int run_pings(pinger *p)
     }
     snprintf(p->mailbox, sizeof p->mailbox, "agent.%s.replies", p->agent != NULL ? p->agent : loom_agent_id(p->client.agent));
     interrupt_begin(&p->stop);
+    p->stop.output = STDOUT_FILENO; /* a reader that has gone */
     ping_all(p);
     interrupt_end(&p->stop);
     exit_code = print_result(p);
