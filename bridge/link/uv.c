@@ -11,6 +11,7 @@
 #include "base/url.h"
 #include "bridge/link/link.h"
 #include "host/net/listen.h"
+#include "host/net/write_left.h"
 
 enum { BACKLOG = 511, SOCKET_BUFFER = 1024 * 1024, SOCKET_MODE = 0600 };
 
@@ -62,6 +63,9 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 static void on_written(uv_write_t *req, int status)
 {
     link_t *l = req->data;
+    if (status != 0 && !l->closing) {
+        l->piece -= write_left(req);
+    }
     link_sent(l, status == 0);
 }
 

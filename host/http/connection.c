@@ -47,6 +47,9 @@ void http_connection_abort(http_connection *c)
     if (c->closing) {
         return;
     }
+    if (c->writing) {
+        http_connection_not_taken(c, uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp));
+    }
     c->closing = true;
     http_connection_wait(c, false);
     http_server_not_again(c);

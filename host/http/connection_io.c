@@ -5,6 +5,8 @@
  * after it. */
 #include "host/http/internal.h"
 
+#include "host/net/write_left.h"
+
 /* ---- writing ---- */
 
 bool http_connection_say(http_connection *c, const void *data, size_t len)
@@ -80,11 +82,21 @@ static void written(http_connection *c)
     }
 }
 
+void http_connection_not_taken(http_connection *c, size_t left)
+{
+    http_stream *s = &c->stream;
+    const bool all = left >= s->chunk || (left > 0 && c->tls != NULL); /* half a record is as good as none */
+    s->chunk -= all ? s->chunk : left;
+}
+
 static void on_written(uv_write_t *req, int status)
 {
     http_connection *c = req->data;
     c->writing = false;
     if (status != 0) {
+        if (!c->closing) {
+            http_connection_not_taken(c, write_left(req));
+        }
         http_connection_abort(c);
     } else if (!c->closing) {
         written(c);
@@ -120,6 +132,7 @@ static void write_some(http_connection *c)
     c->write.data = c;
     if (uv_write(&c->write, (uv_stream_t *)&c->tcp, bufs + first, count - first, on_written) != 0) {
         c->writing = false;
+        http_connection_not_taken(c, write_left_of(bufs + first, count - first));
         http_connection_abort(c);
     } else if (c->phase == PHASE_ANSWER) {
         http_connection_deadline(c, c->server->options.send_ms);

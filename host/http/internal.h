@@ -219,6 +219,8 @@ void http_connection_limit_unread(http_connection *c, unsigned bytes);
 void http_connection_pump(http_connection *c);
 /* Appends to what the server says; false: out of memory, and the connection is being closed. */
 bool http_connection_say(http_connection *c, const void *data, size_t len);
+/* The last so many bytes of a write will not be written: what of them is the stream's counts as not sent. */
+void http_connection_not_taken(http_connection *c, size_t left);
 /* Gives back what only a burst needed. */
 void http_connection_shrink(http_connection *c);
 void http_connection_read(http_connection *c, bool on);

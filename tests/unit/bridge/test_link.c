@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "bridge/link/link.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/bridge/link_fixture.h"
 
@@ -420,6 +422,36 @@ static void what_a_socket_did_not_take_when_writing_fails_is_given_back(void **s
     link_fixture_close(&f);
 }
 
+/* A write that waits, of which its socket takes a part before it fails. */
+static void what_a_socket_did_not_take_of_a_write_that_waited_is_given_back(void **state)
+{
+    (void)state;
+    enum { MESSAGES = 200, SIZE = 33 * 1000, ROOM = 64 * 1024 };
+    const int room = ROOM;
+    link_fixture f;
+    link_peer p;
+    frame_writer w;
+    link_fixture_start(&f, NULL, NULL);
+    link_peer_enter(&p, &f, "a");
+    frame_writer_init(&w);
+    assert_status(LOOM_OK, frame_put_subscribe(&w, &(frame_subscribe){
+        .request = 1, .subscription = 1, .filter = STR("a.b"), .group = STR("g")}));
+    link_peer_send(&p, (loom_bytes){w.data, w.len}, SIZE_MAX);
+    frame_writer_fini(&w);
+    until(&f, link_peer_hear(&p) && link_peer_count(&p, FRAME_ACK) == 1);
+    const int ours = f.server->links->fd;
+    assert_int_equal(0, setsockopt(ours, SOL_SOCKET, SO_SNDBUF, &room, sizeof room));
+    deliver(&f, "a", SIZE, MESSAGES);
+    until(&f, link_peer_hear(&p) && link_peer_count(&p, FRAME_DELIVER) > 3 && f.server->links->sending);
+    assert_int_equal(0, shutdown(ours, SHUT_WR)); /* the next write fails; what was written may still be read */
+    until(&f, link_peer_hear(&p) && bridge_get_stats(f.bridge).sessions == 0);
+    link_peer_hear(&p);
+    assert_true(p.over);
+    assert_int_equal(MESSAGES - link_peer_count(&p, FRAME_DELIVER), f.bus.given_back);
+    link_peer_close(&p);
+    link_fixture_close(&f);
+}
+
 static void a_large_frame_is_written_in_pieces_while_others_wait(void **state)
 {
     (void)state;
@@ -826,6 +858,7 @@ static void a_connection_survives_every_failed_allocation(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* as in every process of ours */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_frame_in_single_bytes_arrives_whole),
         cmocka_unit_test(a_frame_larger_than_the_read_buffer_arrives_whole),
@@ -842,6 +875,7 @@ int main(void)
         cmocka_unit_test(a_session_that_ends_while_it_is_held_is_closed),
         cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
         cmocka_unit_test(what_a_socket_did_not_take_when_writing_fails_is_given_back),
+        cmocka_unit_test(what_a_socket_did_not_take_of_a_write_that_waited_is_given_back),
         cmocka_unit_test(a_large_frame_is_written_in_pieces_while_others_wait),
         cmocka_unit_test(large_messages_reach_all_whole_and_in_order_from_where_they_were_read),
         cmocka_unit_test(connections_end_in_the_middle_of_a_shared_message),
