@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds things by a key of bytes: a hash_index that hashes under a secret of its own and compares. Equal keys are allowed,
- * and found in the order in which they were added. Adding never fails. */
+ * and found in the order in which they were added; however many there are, nothing takes longer for it. Adding never fails. */
 #ifndef LOOM_BASE_BYTES_TABLE_H
 #define LOOM_BASE_BYTES_TABLE_H
 
@@ -12,11 +12,14 @@
 typedef struct bytes_node {
     hash_node node; /* first */
     loom_bytes key; /* borrowed for as long as the node is in a table */
+    struct bytes_node *older, *younger; /* of equal keys; only the oldest is in the index */
+    struct bytes_node *youngest;        /* of the oldest: itself, or the last that was added */
 } bytes_node;
 
 /* Must not be moved. */
 typedef struct bytes_table {
     hash_index index;
+    size_t count;
     uint8_t secret[crypto_shorthash_KEYBYTES]; /* keys may come from outside */
 } bytes_table;
 
@@ -32,7 +35,7 @@ bytes_node *bytes_table_find(const bytes_table *t, loom_bytes key);
 
 static inline size_t bytes_table_count(const bytes_table *t)
 {
-    return t->index.count;
+    return t->count;
 }
 
 /* As hash_index_any(). */

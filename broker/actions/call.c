@@ -127,9 +127,8 @@ static void end_attempt(running_call *call, frame_call_outcome outcome)
     }
     provider->outstanding--;
     provider->outstanding_bytes -= call->size;
-    if (call->offer != NULL) {
-        call->offer->outstanding--;
-    }
+    action_offer_done(call->offer);
+    call->offer = NULL;
     hash_index_remove(&call->broker->by_ref, &call->by_ref);
     call->provider = NULL;
 }
@@ -244,10 +243,10 @@ static void remember(running_call *call, const action_result *result)
 
 void running_call_end(running_call *call, const action_result *result)
 {
-    end_attempt(call, result->outcome);
     if (call->offer != NULL && result->outcome != FRAME_CALL_OK && result->outcome != FRAME_CALL_CANCELLED) {
         call->offer->errors++;
     }
+    end_attempt(call, result->outcome);
     hash_index_remove(&call->broker->by_key, &call->by_key);
     remove_deadline(call);
     remember(call, result);

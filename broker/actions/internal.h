@@ -83,7 +83,7 @@ struct running_call {
     action_waiter *waiters, *last_waiter;
     action_waiter own;      /* of the invoke that began it; the others are allocated */
     action_party *provider; /* NULL: has gone */
-    action_offer *offer;    /* NULL: withdrawn meanwhile */
+    action_offer *offer;    /* of the provider; it may be withdrawn meanwhile. NULL: that has gone */
     running_call *prev, *next; /* of the provider */
     loom_span *span;        /* NULL: not recorded */
     loom_envelope *envelope; /* to be sent again; NULL: will not be */

@@ -72,9 +72,6 @@ void action_party_close(action_party *party)
     while (party->waiters != NULL) {
         action_waiter_abandon(party->waiters);
     }
-    for (running_call *call = party->working; call != NULL; call = call->next) {
-        call->offer = NULL;
-    }
     while (party->offers != NULL) {
         remove_offer(party, party->offers);
     }
@@ -217,11 +214,6 @@ loom_status action_withdraw(action_party *party, loom_str name, loom_str version
     action_offer *offer = find_offer(party, name, version);
     if (offer == NULL) {
         return LOOM_ENOTFOUND;
-    }
-    for (running_call *call = party->working; call != NULL; call = call->next) {
-        if (call->offer == offer) {
-            call->offer = NULL;
-        }
     }
     remove_offer(party, offer);
     return LOOM_OK;

@@ -306,6 +306,13 @@ loom_status action_registry_add(action_registry *registry, action_offer **out, a
     return LOOM_OK;
 }
 
+static void free_if_unused(action_offer *offer)
+{
+    if (offer->withdrawn && offer->outstanding == 0) {
+        free(offer);
+    }
+}
+
 void action_registry_remove(action_registry *registry, action_offer *offer)
 {
     action_name *name = offer->version->name;
@@ -313,8 +320,17 @@ void action_registry_remove(action_registry *registry, action_offer *offer)
     remove_version_if_unused(offer->version);
     remove_name_if_unused(registry, name);
     free(offer->text);
-    free(offer);
+    offer->text = NULL;
+    offer->info = (action_capability){0};
+    offer->withdrawn = true;
     registry->offers--;
+    free_if_unused(offer);
+}
+
+void action_offer_done(action_offer *offer)
+{
+    offer->outstanding--;
+    free_if_unused(offer);
 }
 
 action_offer *action_version_pick(const action_version *version)

@@ -18,6 +18,7 @@ struct action_offer {
     action_offer *prev, *next;                   /* of the version, the least recently used first */
     action_offer *prev_of_party, *next_of_party; /* the party's own list */
     uint32_t outstanding;
+    bool withdrawn;                              /* of no list any more, and without its text: freed with the last call of it */
     uint64_t calls, errors;
     flow_memory flow;                            /* of the calls */
     size_t size;                                 /* action_capability_size() */
@@ -44,7 +45,10 @@ size_t action_capability_size(const action_capability *capability);
 /* What is offered must have been checked; an empty version or kind becomes "0" or "plain". LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status action_registry_add(action_registry *registry, action_offer **out, action_party *party,
                                                 const uint32_t *load, const action_capability *capability);
+/* It stays for the calls that are outstanding, until action_offer_done() was called for the last. */
 void action_registry_remove(action_registry *registry, action_offer *offer);
+/* One of the calls outstanding is over. */
+void action_offer_done(action_offer *offer);
 /* New words for the same name and version. LOOM_ENOMEM: the old ones stay. */
 LOOM_MUST_CHECK loom_status action_offer_reword(action_offer *offer, const action_capability *capability);
 

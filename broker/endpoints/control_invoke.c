@@ -3,6 +3,8 @@
  *
  * All invocations go through one port, of the agent "control". The answer is sent when the outcome is there; when the one
  * who asked goes away before, its call is cancelled. */
+#include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,10 +17,11 @@
 #include "envelope/msgpack_bytes.h"
 #include "trace/messaging/call_span.h"
 
-/* One reference is the list's, until there is an outcome; another that of control_invoke() while it makes the call, since the
- * outcome may come at once. */
+/* One reference is that of the tables, until there is an outcome; another that of control_invoke() while it makes the call,
+ * since the outcome may come at once. */
 typedef struct invocation {
-    struct invocation *next;
+    bytes_node by_call; /* first */
+    bytes_node by_question, by_peer;
     unsigned refs;
     sp_reply_to to;
     const uint8_t *wire; /* while the call is being made: its hop context is that of action.dispatch */
@@ -32,11 +35,6 @@ static loom_bytes id_of(const invocation *i)
     return (loom_bytes){i->id, i->id_len};
 }
 
-static bool same_id(const invocation *i, loom_bytes id)
-{
-    return i->id_len == id.len && memcmp(i->id, id.data, id.len) == 0;
-}
-
 static void unref(invocation *i)
 {
     if (--i->refs == 0) {
@@ -44,15 +42,32 @@ static void unref(invocation *i)
     }
 }
 
-/* Takes it off the list; the reference is the caller's now. */
-static invocation *take(control_endpoint *c, invocation **at)
+/* Of one question of one peer. */
+static loom_bytes question_key(const sp_reply_to *to)
 {
-    invocation *i = *at;
-    *at = i->next;
-    if (c->end == &i->next) {
-        c->end = at;
-    }
-    return i;
+    static_assert(offsetof(sp_reply_to, backtrace) == offsetof(sp_reply_to, peer_number) + sizeof to->peer_number,
+                  "the number and the ids of a question lie side by side");
+    return (loom_bytes){(const uint8_t *)&to->peer_number, sizeof to->peer_number + to->backtrace_len};
+}
+
+static loom_bytes peer_key(const sp_peer *const *peer)
+{
+    return (loom_bytes){(const uint8_t *)peer, sizeof *peer};
+}
+
+static void put(control_endpoint *c, invocation *i)
+{
+    bytes_table_add(&c->by_call, &i->by_call, id_of(i));
+    bytes_table_add(&c->by_question, &i->by_question, question_key(&i->to));
+    bytes_table_add(&c->by_peer, &i->by_peer, peer_key((const sp_peer *const *)&i->to.peer));
+}
+
+/* Its reference is the caller's from here on. */
+static void take(control_endpoint *c, invocation *i)
+{
+    bytes_table_remove(&c->by_call, &i->by_call);
+    bytes_table_remove(&c->by_question, &i->by_question);
+    bytes_table_remove(&c->by_peer, &i->by_peer);
 }
 
 /* ---- outcomes ---- */
@@ -95,14 +110,12 @@ static void on_frame(void *user, const frame *f)
     if (f->type != FRAME_RESULT) {
         return; /* progress: there is no way for it */
     }
-    for (invocation **at = &s->control.first; *at != NULL; at = &(*at)->next) {
-        if (same_id(*at, f->u.result.call_id)) {
-            invocation *i = take(&s->control, at);
-            keep_trace_id(i);
-            answer_outcome(s, i, &f->u.result);
-            unref(i);
-            return;
-        }
+    invocation *i = (invocation *)bytes_table_find(&s->control.by_call, f->u.result.call_id);
+    if (i != NULL) {
+        take(&s->control, i);
+        keep_trace_id(i);
+        answer_outcome(s, i, &f->u.result);
+        unref(i);
     }
 }
 
@@ -213,16 +226,10 @@ static loom_envelope *make_envelope(const bus_server *s, const control_request *
 /* A REQ socket asks again when it has waited for a minute, not knowing that its question is being worked on. */
 static bool waits_already(const control_endpoint *c, const sp_reply_to *to)
 {
-    for (const invocation *i = c->first; i != NULL; i = i->next) {
-        if (i->to.peer_number == to->peer_number && i->to.backtrace_len == to->backtrace_len &&
-            memcmp(i->to.backtrace, to->backtrace, to->backtrace_len) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return bytes_table_find(&c->by_question, question_key(to)) != NULL;
 }
 
-/* On the list, with a second reference for the caller. NULL: out of memory. */
+/* In the tables, with a second reference for the caller. NULL: out of memory. */
 static invocation *remember(bus_server *s, const control_request *q, const sp_reply_to *to)
 {
     invocation *i = calloc(1, sizeof *i);
@@ -237,8 +244,7 @@ static invocation *remember(bus_server *s, const control_request *q, const sp_re
         loom_uuid7_generate(i->id);
         i->id_len = LOOM_UUID_SIZE;
     }
-    *s->control.end = i;
-    s->control.end = &i->next;
+    put(&s->control, i);
     return i;
 }
 
@@ -287,27 +293,14 @@ control_outcome control_invoke(bus_server *s, const control_request *q, const sp
 
 /* ---- cancelling ---- */
 
-static bool is_waited_for(const control_endpoint *c, loom_bytes id)
-{
-    for (const invocation *i = c->first; i != NULL; i = i->next) {
-        if (same_id(i, id)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void control_invoke_forget(bus_server *s, const sp_peer *peer)
 {
     static const char reason[] = "the requester has gone";
-    for (invocation **at = &s->control.first; *at != NULL;) {
-        if ((*at)->to.peer != peer) {
-            at = &(*at)->next;
-            continue;
-        }
-        invocation *i = take(&s->control, at);
+    for (bytes_node *node; (node = bytes_table_find(&s->control.by_peer, peer_key(&peer))) != NULL;) {
+        invocation *i = (invocation *)(void *)((char *)node - offsetof(invocation, by_peer));
+        take(&s->control, i);
         /* under the same id somebody else may wait for the same call; nobody hears the outcome of this one */
-        if (!is_waited_for(&s->control, id_of(i))) {
+        if (bytes_table_find(&s->control.by_call, id_of(i)) == NULL) {
             frame cancel = {.type = FRAME_CANCEL, .u.cancel = {id_of(i), {reason, sizeof reason - 1}}};
             (void)!port_frame(s->control.port, &cancel);
         }
@@ -321,9 +314,13 @@ void control_invoke_close(bus_server *s)
     s->control.port = NULL;
     static const char code[] = "cancelled", text[] = "the broker is shutting down";
     const frame_result over = {.outcome = FRAME_CALL_CANCELLED, .code = {code, sizeof code - 1}, .text = {text, sizeof text - 1}};
-    while (s->control.first != NULL) {
-        invocation *i = take(&s->control, &s->control.first);
+    size_t hint = 0;
+    for (invocation *i; (i = (invocation *)bytes_table_any(&s->control.by_call, &hint)) != NULL;) {
+        take(&s->control, i);
         answer_outcome(s, i, &over);
         unref(i);
     }
+    bytes_table_fini(&s->control.by_call);
+    bytes_table_fini(&s->control.by_question);
+    bytes_table_fini(&s->control.by_peer);
 }

@@ -3,6 +3,7 @@
 #ifndef LOOM_BROKER_ENDPOINTS_INTERNAL_H
 #define LOOM_BROKER_ENDPOINTS_INTERNAL_H
 
+#include "base/bytes_table.h"
 #include "base/list.h"
 #include "base/log_sink.h"
 #include "base/number_table.h"
@@ -119,12 +120,10 @@ void peer_session_answer(bridge_peer *b);
 
 /* ---- control (control.c, control_*.c) ---- */
 
-struct invocation;
-
 typedef struct control_endpoint {
     sp_server *server;
     port *port;                /* of invocations; opened with the first */
-    struct invocation *first, **end;
+    bytes_table by_call, by_question, by_peer; /* all invocations, in each */
     time_share system;         /* of the loop, for the broker's own capabilities (system.c) */
 } control_endpoint;
 

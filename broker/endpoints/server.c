@@ -130,7 +130,9 @@ loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock
     s->software = software;
     s->blocks = blocks;
     s->started_ms = uv_now(loop);
-    s->control.end = &s->control.first;
+    bytes_table_init(&s->control.by_call);
+    bytes_table_init(&s->control.by_question);
+    bytes_table_init(&s->control.by_peer);
     s->log = (log_sink){options->log, options->user};
     set_options(s, options);
     if (s->options.counters == NULL) {

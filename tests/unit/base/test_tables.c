@@ -120,6 +120,66 @@ static void equal_keys_are_found_in_the_order_in_which_they_were_added(void **st
     free(others);
 }
 
+/* Every way to leave a list: from its beginning, its end, and between. */
+static void any_of_many_equal_keys_can_be_removed(void **state)
+{
+    (void)state;
+    enum { EQUAL = 7 };
+    bytes_table table;
+    bytes_node other;
+    bytes_table_init(&table);
+    bytes_table_add(&table, &other, bytes_of("other"));
+    for (unsigned first = 0; first < EQUAL; first++) {
+        bytes_node equal[EQUAL + 1];
+        bool there[EQUAL + 1] = {0};
+        for (unsigned i = 0; i < EQUAL; i++) {
+            bytes_table_add(&table, &equal[i], bytes_of("same"));
+            there[i] = true;
+        }
+        for (unsigned step = 0, at = first; step < EQUAL; step++, at = (at + 3) % EQUAL) {
+            bytes_table_remove(&table, &equal[at]);
+            there[at] = false;
+            if (step == 2) { /* one that comes now is the last */
+                bytes_table_add(&table, &equal[EQUAL], bytes_of("same"));
+                there[EQUAL] = true;
+            }
+            unsigned oldest = 0;
+            while (oldest <= EQUAL && !there[oldest]) {
+                oldest++;
+            }
+            assert_ptr_equal(oldest > EQUAL ? NULL : &equal[oldest], bytes_table_find(&table, bytes_of("same")));
+            assert_int_equal(EQUAL - step - 1 + (step >= 2) + 1, bytes_table_count(&table));
+        }
+        assert_ptr_equal(&equal[EQUAL], bytes_table_find(&table, bytes_of("same")));
+        bytes_table_remove(&table, &equal[EQUAL]);
+        assert_null(bytes_table_find(&table, bytes_of("same")));
+    }
+    assert_ptr_equal(&other, bytes_table_find(&table, bytes_of("other")));
+    bytes_table_fini(&table);
+}
+
+/* 200,000 of one key: with a search for each it would be 20 thousand million steps. */
+static void many_equal_keys_take_no_longer_than_others(void **state)
+{
+    (void)state;
+    enum { EQUAL = 200000 };
+    bytes_table table;
+    bytes_node *equal = calloc(EQUAL, sizeof *equal);
+    assert_non_null(equal);
+    bytes_table_init(&table);
+    for (unsigned i = 0; i < EQUAL; i++) {
+        bytes_table_add(&table, &equal[i], bytes_of("same"));
+    }
+    for (unsigned i = 0; i < EQUAL / 2; i++) { /* from both ends to the middle */
+        assert_ptr_equal(&equal[i], bytes_table_find(&table, bytes_of("same")));
+        bytes_table_remove(&table, &equal[EQUAL - 1 - i]);
+        bytes_table_remove(&table, &equal[i]);
+    }
+    assert_int_equal(0, bytes_table_count(&table));
+    bytes_table_fini(&table);
+    free(equal);
+}
+
 static void an_empty_key_is_a_key(void **state)
 {
     (void)state;
@@ -184,6 +244,8 @@ int main(void)
         cmocka_unit_test(index_without_memory_to_grow_gets_longer_chains),
         cmocka_unit_test(index_is_emptied_by_taking_any_node_until_none_is_left),
         cmocka_unit_test(equal_keys_are_found_in_the_order_in_which_they_were_added),
+        cmocka_unit_test(any_of_many_equal_keys_can_be_removed),
+        cmocka_unit_test(many_equal_keys_take_no_longer_than_others),
         cmocka_unit_test(an_empty_key_is_a_key),
         cmocka_unit_test(numbers_are_found_while_others_come_and_go),
         cmocka_unit_test(numbers_without_memory_are_refused_and_nothing_is_lost),
