@@ -161,7 +161,7 @@ struct http_server {
     size_t bodies;                       /* bytes held for requests */
     size_t answers;                      /* bytes of answers on their way */
     http_server_counts counts;
-    rate_limit told;                     /* of the log about descriptors */
+    rate_limit told, told_refused;       /* of the log: about descriptors, and about connections that were refused */
     linked_list again;                   /* have more requests waiting here than a turn does */
     linked_list large;                   /* have sent more than they were read; nothing is read of them meanwhile */
     size_t read_left;                    /* of READ_A_TURN */

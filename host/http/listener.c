@@ -41,11 +41,17 @@ static void pause_accepting(http_listener *l, int error)
     uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
 }
 
-static void refuse(http_listener *l, int fd)
+static void refuse(http_listener *l, int fd, const char *why)
 {
     static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
                                "Content-Length: 21\r\nRetry-After: 1\r\nConnection: close\r\n\r\ntoo many connections\n";
-    l->server->counts.refused++;
+    http_server *s = l->server;
+    uint64_t suppressed;
+    s->counts.refused++;
+    if (rate_limit_pass(&s->told_refused, uv_now(s->loop), TELL_MS, 1, &suppressed)) {
+        log_warn(s->options.log, "connection refused: %s connections=%zu suppressed=%llu", why, l->connections,
+                 (unsigned long long)suppressed);
+    }
     if (l->tls == NULL) {
         (void)send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
@@ -98,7 +104,7 @@ static bool accept_one(http_listener *l)
         room = http_server_make_room(l->server, NULL);
     }
     if (room == ROOM_NONE) {
-        refuse(l, fd);
+        refuse(l, fd, crowded ? "there are as many as are allowed" : "the descriptors left are kept for others");
     } else {
         http_connection_open(l, fd);
     }

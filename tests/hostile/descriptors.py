@@ -4,10 +4,13 @@
 import socket
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from hostile import (IN_BROKER, OWN_PROCESS, Agent, Flood, HostileTest, LimitedHome, in_both_homes, line_count, loop_ns,
                      main, pack, subscribes, wait_until, wanted_ns, wire)
+
+import gateway
 
 SP_GREETING = {"pub": b"\0SP\0\0\x21\0\0", "pull": b"\0SP\0\0\x50\0\0", "control": b"\0SP\0\0\x30\0\0"}  # of SUB, PUSH, REQ
 
@@ -102,6 +105,20 @@ class Exhausted(HostileTest):
         time.sleep(1.0)
         wanted = (wanted_ns(home.broker) - before) / 1e9 / (time.monotonic() - start)
         self.right(wanted < 0.5, f"an idle broker wants {wanted:.2f} processors")
+
+    def test_a_client_of_the_gateway_that_finds_no_place_is_logged(self):
+        home = LimitedHome(self.kind, spans=False, descriptors=self.DESCRIPTORS, listen=("ipc", "http"))
+        self.homes.append(home)
+        self.enterContext(home)
+        where = urllib.parse.urlsplit(home.url_of("http"))
+        answers = []
+        for _ in range(2 * self.DESCRIPTORS):
+            client = self.enterContext(socket.create_connection((where.hostname, where.port), 10.0))
+            client.sendall(f"GET /v1/events/a.b HTTP/1.1\r\nHost: {where.netloc}\r\nAccept: text/event-stream\r\n\r\n".encode())
+            answers.append(client.recv(64)[9:12])
+        time.sleep(0.2)  # the log is written behind its back
+        lines = line_count(home.broker, "refused")
+        self.right(b"503" in answers and 0 < lines <= 20, f"{answers.count(b'503')} of {len(answers)} refused, {lines} lines about it")
 
     def test_open_subscribers_are_in_a_limit(self):
         home, _ = self.exhausted()
