@@ -55,7 +55,7 @@ static uint16_t status_of(uint64_t outcome, loom_str code)
         const char *code;
         uint16_t status;
     } codes[] = {{"provider_busy", 429}, {"too_many_calls", 429}, {"call_id_reused", 422}, {"result_too_large", 502},
-                 {"report_too_large", 502}, {"bus_full", 429}, {"bus_lost", 503}, {"out_of_memory", 503}};
+                 {"report_too_large", 502}, {"bus_full", 429}, {"bus_lost", 503}, {"out_of_memory", 503}, {"system_busy", 503}};
     for (size_t i = 0; outcome != FRAME_CALL_OK && i < sizeof codes / sizeof *codes; i++) {
         if (str_is(code, codes[i].code)) {
             return codes[i].status;

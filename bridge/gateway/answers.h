@@ -14,8 +14,10 @@ typedef struct question_pair {
     uint64_t number;
 } question_pair;
 
-/* Asks the control socket's question; there is a source. The answer is the caller's. NULL: out of memory. */
-json_t *gateway_ask(const gateway *g, const question_pair *pairs, size_t count);
+/* Asks the control socket's question; there is a source. The answer is the caller's. LOOM_EBUSY: not now. LOOM_ENOMEM. */
+loom_status gateway_ask(const gateway *g, json_t **answer, const question_pair *pairs, size_t count);
+/* What the client is told when it was not LOOM_OK. */
+void answer_not_asked(exchange *x, loom_status st);
 /* Turns the schemas of a list of capabilities, which are text, into JSON. */
 void open_schemas(json_t *capabilities);
 /* 200, and the value, which is borrowed. */

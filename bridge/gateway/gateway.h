@@ -23,7 +23,7 @@ typedef struct gateway gateway;
 /* What is known of the bus in this process, for /v1/agents and the others. */
 typedef struct gateway_source {
     /* Answers a question of the control socket, which is a msgpack map as the answer is; take is called before it returns.
-     * LOOM_ENOMEM. */
+     * LOOM_ENOMEM.  LOOM_EBUSY: it was asked too much lately. */
     loom_status (*ask)(void *user, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to);
     void *user;
 } gateway_source;

@@ -37,13 +37,23 @@ static size_t put_question(uint8_t question[QUESTION_SIZE], const question_pair 
     return (size_t)(at - question);
 }
 
-json_t *gateway_ask(const gateway *g, const question_pair *pairs, size_t count)
+loom_status gateway_ask(const gateway *g, json_t **answer, const question_pair *pairs, size_t count)
 {
     uint8_t question[QUESTION_SIZE];
-    json_t *answer = NULL;
     const gateway_source *source = g->options.source;
     const loom_bytes whole = {question, put_question(question, pairs, count)};
-    return source->ask(source->user, whole, take_answer, &answer) == LOOM_OK ? answer : NULL;
+    *answer = NULL;
+    const loom_status st = source->ask(source->user, whole, take_answer, answer);
+    return st == LOOM_OK && *answer == NULL ? LOOM_ENOMEM : st;
+}
+
+void answer_not_asked(exchange *x, loom_status st)
+{
+    if (st == LOOM_EBUSY) {
+        exchange_fail(x, 503, "system_busy", "the broker was asked too much lately; try again");
+    } else {
+        exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+    }
 }
 
 /* ---- answers ---- */
@@ -89,7 +99,7 @@ static void answer_list(exchange *x, json_t *answer)
 {
     const json_int_t status = json_integer_value(json_object_get(answer, "status"));
     if (answer == NULL) {
-        exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+        answer_not_asked(x, LOOM_ENOMEM);
     } else if (status != LOOM_OK) {
         const char *text = json_string_value(json_object_get(answer, "text"));
         exchange_fail(x, status == LOOM_EINVAL ? 400 : 503, status == LOOM_EINVAL ? "invalid_parameter" : "refused", "%s", text != NULL ? text : "");
@@ -142,8 +152,14 @@ static void list_get(exchange *x, const list_spec *list)
     pairs[count] = (question_pair){"limit", {0}, number};
     if (x->gateway->options.source == NULL) {
         ask_over_bus(x, list->op, pairs + 1, count);
+        return;
+    }
+    json_t *answer;
+    const loom_status st = gateway_ask(x->gateway, &answer, pairs, count + 1);
+    if (st == LOOM_OK) {
+        answer_list(x, answer);
     } else {
-        answer_list(x, gateway_ask(x->gateway, pairs, count + 1));
+        answer_not_asked(x, st);
     }
 }
 

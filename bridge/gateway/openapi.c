@@ -114,9 +114,13 @@ void openapi_get(exchange *x)
     const question_pair pairs[] = {{"op", str_of("capabilities"), 0}, {"limit", {0}, CAPABILITIES_MAX}};
     json_t *document = json_loads(fixed, 0, NULL);
     const bool whole = json_object_set_new(document, "components", json_loads(components, 0, NULL)) == 0;
-    json_t *answer = x->gateway->options.source != NULL ? gateway_ask(x->gateway, pairs, 2) : NULL;
-    if (!whole) {
-        exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+    json_t *answer = NULL;
+    loom_status st = whole ? LOOM_OK : LOOM_ENOMEM;
+    if (st == LOOM_OK && x->gateway->options.source != NULL) {
+        st = gateway_ask(x->gateway, &answer, pairs, 2);
+    }
+    if (st != LOOM_OK) {
+        answer_not_asked(x, st);
     } else {
         add_operations(json_object_get(document, "paths"), json_object_get(answer, "capabilities"));
         answer_json(x, document);

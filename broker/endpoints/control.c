@@ -245,20 +245,6 @@ static void on_closed(void *user, sp_peer *peer, loom_status status, const char 
     control_invoke_forget(s, peer);
 }
 
-loom_status bus_server_ask(bus_server *s, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to)
-{
-    static const sp_reply_to nobody;
-    control_buffer answer;
-    control_buffer_init(&answer);
-    const bool answered = control_run(s, question, &nobody, &answer) == CONTROL_ANSWERED;
-    const loom_status st = answer.failed || !answered ? LOOM_ENOMEM : LOOM_OK;
-    if (st == LOOM_OK) {
-        take(to, (loom_bytes){(const uint8_t *)answer.bytes.data, answer.bytes.size});
-    }
-    control_buffer_fini(&answer);
-    return st;
-}
-
 /* ---- life ---- */
 
 loom_status control_endpoint_open(bus_server *s)

@@ -79,7 +79,7 @@ typedef struct bus_server_stats {
 } bus_server_stats;
 bus_server_stats bus_server_get_stats(const bus_server *s);
 /* Answers a question of the control socket to somebody in this process: all but "invoke", whose answer comes later. take is
- * called before it returns. LOOM_ENOMEM. */
+ * called before it returns. LOOM_EBUSY: such questions have used up their share of the loop's time.  LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status bus_server_ask(bus_server *s, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to);
 /* A trace that is to be kept: every bridge is told. */
 void bus_server_keep(bus_server *s, const frame_keep *f);

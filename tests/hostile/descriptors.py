@@ -167,6 +167,30 @@ class Metrics(HostileTest):
 
 
 @in_both_homes
+class Lists:
+    """What the gateway's clients ask of the broker is within a share of its time."""
+
+    def test_clients_that_ask_for_lists_do_not_take_the_loop(self):
+        self.unsanitized()
+        home = self.home(spans=False, listen=("ipc", "http"))
+        topics = 30_000
+        sender = self.agent(home, "sender").subscribe(f"topic.{topics - 1}")
+        for first in range(0, topics, 1000):
+            sender.publish_raw([wire.envelope(f"topic.{number}", b"x", "sender") for number in range(first, first + 1000)])
+        sender.wait_events(1)
+        client = gateway.Client(home.url_of("http"))
+        wait_until(lambda: client.get("/readyz").status == 200, "the gateway is ready")
+        before, start, statuses = loop_ns(home.broker), time.monotonic(), []
+        while 503 not in statuses[:-10] and time.monotonic() < start + 30:
+            statuses.append(client.get("/v1/topics?filter=topic.x").status)
+        spent, took = (loop_ns(home.broker) - before) / 1e9, time.monotonic() - start
+        wait_until(lambda: client.get("/v1/topics?filter=topic.x").status == 200, "it is answered again")
+        self.right(200 in statuses and 503 in statuses,
+                   f"{len(statuses)} lists of {topics} topics, {statuses.count(503)} of the last refused, take {spent:.2f} s of the "
+                   f"broker's in {took:.1f} s")
+
+
+@in_both_homes
 class Strangers:
     def test_garbage_does_not_flood_the_log(self):
         home = self.home(spans=False)
@@ -241,7 +265,7 @@ class Refusals(HostileTest):
         self.right(lines >= 1, f"{lines} lines about it")
 
 
-del Strangers  # only in its homes
+del Lists, Strangers  # only in its homes
 
 if __name__ == "__main__":
     main()
