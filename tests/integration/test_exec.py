@@ -87,6 +87,13 @@ class Trace(ExecTest):
         self.assertNotIn("LOOM_TRACE_ID", seen)
         self.assertEqual([], self.spans())
 
+    def test_a_process_that_nobody_would_see_anything_of_is_not_followed_and_the_reason_is_told(self):
+        for options in ("--pid", os.getpid()), ("--no-trace-when-unsampled", "-c", "--pid", os.getpid()):
+            done = subprocess.run([LOOM, "exec", *map(str, options)], env=self.environment(TRACEPARENT=PARENT[:-2] + "00"),
+                                  capture_output=True, timeout=60)
+            self.assertEqual(1, done.returncode)
+            self.assertIn(b"process %d is not followed: the trace is not sampled" % os.getpid(), done.stderr)
+
     def test_commands_nest(self):
         self.run_exec(LOOM, "exec", "--", LOOM, "exec", "--", "true")
         spans = {span.span_id: span for span in self.spans()}
@@ -167,6 +174,18 @@ class Wrapper(ExecTest):
                     self.assertEqual(int(number), int(process.stdout.readline()))
                     self.assertEqual(0, process.wait(20))
 
+    def test_whatever_may_be_sent_on_purpose_is_forwarded(self):
+        body = ("import os, signal\nfor n in signal.valid_signals() - {9, 13, 17, 19}:\n"
+                "    try: signal.signal(n, lambda n, _: (print(int(n), flush=True), os._exit(0)))\n    except OSError: pass\n"
+                "print('up', flush=True)\nwhile True: signal.pause()")
+        names = "HUP INT QUIT ABRT TERM USR1 USR2 ALRM VTALRM PROF IO URG PWR XCPU XFSZ STKFLT TSTP TTIN TTOU WINCH RTMIN RTMAX"
+        for number in (getattr(signal, f"SIG{name}", 16) for name in names.split()):  # 16: SIGSTKFLT, unknown to Python before 3.11
+            with self.subTest(number), subprocess.Popen([LOOM, "exec", "--", PYTHON, "-c", body], env=self.environment(),
+                                                        stdout=subprocess.PIPE) as process:
+                self.assertEqual(b"up\n", process.stdout.readline())
+                process.send_signal(number)
+                self.assertEqual((b"%d\n" % number, 0), (process.stdout.readline(), process.wait(20)))
+
     def test_a_signal_that_kills_the_command_is_its_exit_code(self):
         with subprocess.Popen([LOOM, "exec", "--", "sh", "-c", "echo ready; sleep 60"], env=self.environment(),
                               stdout=subprocess.PIPE) as process:
@@ -192,6 +211,40 @@ class Wrapper(ExecTest):
     def test_no_descriptor_of_ours_reaches_the_command(self):
         done = self.run_exec("sh", "-c", "ls /proc/self/fd | wc -l")
         self.assertEqual(4, int(done.stdout))  # 0, 1, 2, and the folder itself
+
+
+class Shortage(ExecTest):
+    """What is too little for tracing is enough for the command."""
+
+    def test_few_descriptors(self):
+        command = [PYTHON, "-c", "import os; os.write(1, b'out'); os.write(2, b'err'); os._exit(7)"]
+        ran = 0
+        for count in range(4, 24):
+            for options in (), ("--syscalls",):
+                # An interpreter needs some itself; what is set here counts for loom, which then gives it more.
+                done = subprocess.run(["prlimit", f"--nofile={count}:64", LOOM, "exec", *options, "--", "prlimit", "--nofile=64:64", *command],
+                                      env=self.environment(), capture_output=True, timeout=60)
+                if b"error while loading shared libraries" in done.stderr:
+                    continue
+                with self.subTest(f"{count} {options}"):
+                    self.assertEqual((7, b"out"), (done.returncode, done.stdout), done.stderr)
+                    self.assertTrue(done.stderr.endswith(b"err"), done.stderr)
+                    ran += 1
+        self.assertGreater(ran, 20)
+
+    def test_no_thread_for_standard_error(self):
+        if os.geteuid() != 0 or subprocess.run(["setpriv", "--reuid=64999", LOOM, "--version"], capture_output=True).returncode != 0:
+            self.skipTest("needs root, and programs that others may run")
+        body = "syswrite STDOUT, 'out'; print STDERR 'x' x 400_000; exit 7"
+        for count in range(2, 8):  # all of a user's own: some of it goes to threads that export, some to the command
+            done = subprocess.run(["setpriv", "--reuid=64999", "--regid=64999", "--clear-groups", "prlimit", f"--nproc={count}", LOOM, "exec",
+                                   "--", "/usr/bin/perl", "-e", body], env=self.environment(LOOM_SPANS_FILE="/dev/null"),
+                                  capture_output=True, timeout=60, cwd="/")
+            with self.subTest(count):
+                if count < 3 and done.returncode == 126:
+                    continue  # loom and the thread that exports: there is no room for the command
+                self.assertEqual((7, b"out"), (done.returncode, done.stdout), done.stderr[:300])
+                self.assertTrue(done.stderr.endswith(b"x" * 400_000), done.stderr[:300])
 
 
 class Deadline(ExecTest):

@@ -140,6 +140,20 @@ class Jobs(TerminalTest):
         terminal.type("jobs -s; echo do''ne\n")
         return "Stopped" in terminal.read_until("(?s)(.*?)done")[1]
 
+    def test_a_terminal_that_has_gone_reaches_the_command_of_a_session_leader(self):
+        """As `ssh -t host loom exec …` is, when the connection breaks: the kernel tells the leader alone."""
+        note, end = self.folder / "pid", self.folder / "end"
+        script = f"trap 'echo hup > {end}; exit 3' HUP; echo $$ > {note}.new; mv {note}.new {note}; while :; do sleep 0.05; done"
+        leader = Terminal(LOOM, "exec", "--", "sh", "-c", script, environment=self.environment())
+        command = os.pidfd_open(int(wait_until(lambda: note.exists() and note.read_text(), "the command runs")))
+        self.addCleanup(os.close, command)
+        os.close(leader.fd)
+        self.addCleanup(os.waitpid, leader.pid, 0)
+        self.assertTrue(select.select([command], [], [], 20)[0], "the command ends")
+        self.assertEqual("hup\n", end.read_text())
+        ended = os.waitid(os.P_PID, leader.pid, os.WEXITED | os.WNOWAIT)
+        self.assertEqual((os.CLD_EXITED, 3), (ended.si_code, ended.si_status))
+
     def test_a_command_that_ignores_ctrl_z_goes_on(self):
         terminal = self.shell()
         self.run_line(terminal, f"{LOOM} exec -- sh -c 'trap \"\" TSTP; echo run''ning; sleep 1; echo do''ne'")

@@ -123,6 +123,7 @@ static bool open_collector(execution *x, const options *o, int *exit_code)
     const loom_trace_context *span = loom_span_context(x->span);
     const bool sampled = (span->trace_flags & LOOM_TRACE_FLAG_SAMPLED) != 0;
     if (!sampled && options_is_on(o, "no-trace-when-unsampled")) {
+        exec_collect_nothing(&x->collect, &exec_command, o);
         return true;
     }
     return exec_collect_open(&x->collect, &exec_command, o, x->trace.tracing.tracer, span, x->caller.baggage, exit_code);
@@ -178,18 +179,43 @@ static char *const *environment_of(const execution *x)
     return x->environment != NULL ? loom_child_environment_list(x->environment) : environ;
 }
 
-/* An errno value, or 0: then it has run to its end. */
-static int run_to_end(execution *x, foreground *f, int *status)
+/* What tracing needs to start a command, and starting it alone does not. */
+static bool is_shortage(int error)
 {
-    process p;
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
+}
+
+static int start(execution *x, process *p, const foreground *f)
+{
     sigset_t mask = f->before;
     sigdelset(&mask, SIGPIPE); /* blocked by main(), for us alone */
-    const int error = process_start(&p, &(process_options){
+    process_options with = {
         .argv = x->engine != NULL ? engine_argv(x->engine) : x->argv,
         .environment = x->engine != NULL ? engine_environment(x->engine) : environment_of(x),
         .fds = {PROCESS_INHERIT, exec_collect_stdout(&x->collect), exec_collect_stderr(&x->collect)},
         .mask = &mask,
-        .tracer = exec_syscalls_tracer(&x->syscalls)});
+        .tracer = exec_syscalls_tracer(&x->syscalls)};
+    int error = process_start(p, &with);
+    if (with.tracer != NULL && is_shortage(error)) {
+        (void)command_fail(&exec_command, "system calls are not traced: %s", strerror(error));
+        with.tracer = NULL;
+        error = process_start(p, &with);
+    }
+    if (exec_collect_is_on(&x->collect) && is_shortage(error)) {
+        exec_collect_give_up(&x->collect, strerror(error));
+        with.fds[STDOUT_FILENO] = with.fds[STDERR_FILENO] = PROCESS_INHERIT;
+        error = process_start(p, &with);
+    }
+    return error;
+}
+
+/* An errno value, or 0: then it has run to its end. */
+static int run_to_end(execution *x, foreground *f, int *status)
+{
+    process p;
+    exec_collect_start(&x->collect);
+    const int error = start(x, &p, f);
+    exec_collect_handed_over(&x->collect);
     if (error != 0) {
         return error;
     }
@@ -197,7 +223,6 @@ static int run_to_end(execution *x, foreground *f, int *status)
     if (x->engine != NULL) {
         container_watch_start(&x->watch, x->engine, &p);
     }
-    exec_collect_start(&x->collect);
     if (loom_span_is_recording(x->span)) {
         exec_trace_prepare(&x->trace);
     }

@@ -136,10 +136,15 @@ static bool read_limit(const command *c, const options *o, const char *name, uin
     return true;
 }
 
+void exec_collect_nothing(exec_collect *x, const command *c, const options *o)
+{
+    *x = (exec_collect){.command = c, .print_stats = options_is_on(o, "stats"), .stats_file = options_value(o, "stats-file")};
+}
+
 bool exec_collect_open(exec_collect *x, const command *c, const options *o, loom_tracer *tracer,
                        const loom_trace_context *span, loom_str baggage, int *exit_code)
 {
-    *x = (exec_collect){.command = c, .print_stats = options_is_on(o, "stats"), .stats_file = options_value(o, "stats-file")};
+    exec_collect_nothing(x, c, o);
     collector_options with = {.tracer = tracer, .command = *span, .baggage = baggage, .counts = &x->counts,
                               .container_id = options_has(o, "container") || options_has(o, "image") ? on_container : NULL,
                               .text = on_text, .tell = on_tell, .user = x};
@@ -186,7 +191,25 @@ void exec_collect_start(exec_collect *x)
     const relay_filter filter = {feed, idle, waits, end, mute, forget, x->collector};
     const int error = relay_start(x->relay, &filter);
     if (error != 0) {
-        (void)command_fail(x->command, "what the command writes to its standard error is lost: %s", strerror(error));
+        exec_collect_give_up(x, strerror(error));
+    }
+}
+
+void exec_collect_give_up(exec_collect *x, const char *why)
+{
+    (void)command_fail(x->command, "spans from inside are not collected: %s", why);
+    exec_collect_handed_over(x);
+    (void)!relay_finish(x->relay, -1); /* nobody has written */
+    relay_close(x->relay);
+    collector_close(x->collector);
+    x->relay = NULL;
+    x->collector = NULL;
+}
+
+void exec_collect_handed_over(exec_collect *x)
+{
+    if (x->relay != NULL) {
+        relay_handed_over(x->relay);
     }
 }
 

@@ -34,11 +34,18 @@ typedef struct exec_collect {
  * is collected. span and baggage: what the command receives; baggage must outlive *x. */
 bool exec_collect_open(exec_collect *x, const command *c, const options *o, loom_tracer *tracer,
                        const loom_trace_context *span, loom_str baggage, int *exit_code);
+/* Collects nothing: the command has our standard error, and the counters are reported as what they are, 0. */
+void exec_collect_nothing(exec_collect *x, const command *c, const options *o);
 bool exec_collect_is_on(const exec_collect *x);
 /* For process_options.fds. */
 int exec_collect_stdout(const exec_collect *x);
 int exec_collect_stderr(const exec_collect *x);
+/* Before the command is started; where it fails, the command has our standard error. */
 void exec_collect_start(exec_collect *x);
+/* The command runs, or could not be started. */
+void exec_collect_handed_over(exec_collect *x);
+/* After start, and before a command has the streams: there is too little of something to have both. */
+void exec_collect_give_up(exec_collect *x, const char *why);
 void exec_collect_resize(exec_collect *x);
 /* The command has ended: collects the rest and reports the counters. interrupt: see relay_finish(). False: that
  * has given up, nothing is reported, and its thread uses *x and the tracer until the process ends. */

@@ -169,6 +169,11 @@ bool exec_syscalls_open(exec_syscalls *x, const command *c, const options *o, co
         with.processor = trace->tracing.processor;
         with.queue_size = trace->queue_size;
     } else if (!with.summary || options_is_on(o, "no-trace-when-unsampled")) {
+        if (exec_syscalls_attaches(o)) { /* a command would still run */
+            const char *why = trace->tracing.processor == NULL ? "nothing is exported" : "the trace is not sampled";
+            (void)command_fail(c, "process %s is not followed: %s%s", options_value(o, "pid"), why,
+                               with.summary ? "" : " (-c prints a summary)");
+        }
         return true; /* nobody would see anything of it */
     }
     switch (syscall_trace_open(&x->trace, &with, reason)) {
@@ -195,10 +200,11 @@ int exec_syscalls_attach(exec_syscalls *x, pid_t pid)
     char reason[SYSCALL_TRACE_PROBLEM_SIZE];
     int status;
     const int end = wishes_to_end();
-    if (syscall_trace_attach(x->trace, pid, &x->parent, reason) != LOOM_OK) {
+    const loom_status st = syscall_trace_attach(x->trace, pid, &x->parent, reason);
+    if (st != LOOM_OK) {
         (void)command_fail(x->command, "system calls are not traced: %s", reason);
         close(end);
-        return ESRCH;
+        return st == LOOM_EDENIED ? EPERM : ESRCH;
     }
     struct pollfd wait[] = {{syscall_trace_fd(x->trace), POLLIN, 0}, {end, POLLIN, 0}};
     while (wait[1].revents == 0 && syscall_trace_wait(x->trace, 0, &status) == LOOM_ETIMEDOUT) {

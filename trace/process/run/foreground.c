@@ -9,11 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TRACER_MS = 100 };
+enum { TRACER_MS = 100, LOOK_MS = 5 /* between two looks at a command whose end or stops no descriptor tells */ };
 
-/* Whatever somebody may send to the command on purpose. */
-static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM,
-                                SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH};
+/* Whatever somebody may send to the command on purpose: all but what a fault of our own would raise, what cannot be caught, and
+ * SIGPIPE. */
+static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGABRT, SIGTERM,   SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF,  SIGIO,
+                                SIGURG,  SIGPWR,  SIGXCPU, SIGXFSZ, SIGSTKFLT, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU,   SIGWINCH};
 
 static bool is_ignored(int signal)
 {
@@ -58,10 +59,13 @@ void foreground_close(foreground *f)
     (void)pthread_sigmask(SIG_SETMASK, &f->before, NULL);
 }
 
-/* Which signals of the terminal's driver the whole foreground group gets, the command with us. */
-static bool comes_from_terminal(const struct signalfd_siginfo *info)
+/* What the terminal's driver sends to the whole foreground group, the command with us. But that the terminal has gone (SIGHUP,
+ * then SIGCONT) it tells the leader of its session alone, in tty_signal_session_leader(): us, where `ssh -t` or `script` has
+ * started us. */
+static bool has_reached_command(const struct signalfd_siginfo *info)
 {
-    return info->ssi_code == SI_KERNEL;
+    const bool gone = info->ssi_signo == SIGHUP || info->ssi_signo == SIGCONT;
+    return info->ssi_code == SI_KERNEL && !(gone && getsid(0) == getpid());
 }
 
 static bool ends_programs(int signal)
@@ -69,17 +73,17 @@ static bool ends_programs(int signal)
     return signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM;
 }
 
-/* Rather than whoever started it, and with what only the command can know how to take. */
+/* Rather than whoever started it, which does not pass it on. Not those of job control, which mean both. */
 static bool is_for_command(int signal)
 {
-    return ends_programs(signal) || signal == SIGUSR1 || signal == SIGUSR2 || signal == SIGALRM || signal >= SIGRTMIN;
+    return signal != SIGCONT && signal != SIGTSTP && signal != SIGTTIN && signal != SIGTTOU && signal != SIGWINCH;
 }
 
 /* p NULL: the command has ended, and its pid may be somebody else's. */
 static void take_signal(foreground *f, const process *p, const struct signalfd_siginfo *info)
 {
     const int signal = (int)info->ssi_signo;
-    const bool terminal = comes_from_terminal(info);
+    const bool terminal = has_reached_command(info);
     switch (signal) {
     case SIGCHLD:
         return; /* the command is looked at anyway */
@@ -162,7 +166,7 @@ void foreground_attend(foreground *f, process *p, int *status)
             (void)poll(NULL, 0, TRACER_MS); /* its tracer has to hand the signal on, and is stopped with us */
             stop_with(f, p);
         }
-        (void)poll((struct pollfd[]){{f->fd, POLLIN, 0}, {p->fd, POLLIN, 0}}, 2, -1);
+        (void)poll((struct pollfd[]){{f->fd, POLLIN, 0}, {p->fd, POLLIN, 0}}, 2, f->fd >= 0 ? -1 : LOOK_MS);
         take_signals(f, p);
     }
 }

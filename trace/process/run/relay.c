@@ -296,11 +296,17 @@ static void *run(void *user)
 int relay_start(relay *r, const relay_filter *filter)
 {
     r->filter = *filter;
-    close(r->theirs);
-    r->theirs = -1;
     const int error = thread_start(&r->thread, NULL, run, r);
     r->running = error == 0;
     return error;
+}
+
+void relay_handed_over(relay *r)
+{
+    if (r->theirs >= 0) {
+        close(r->theirs);
+        r->theirs = -1;
+    }
 }
 
 /* ---- the end ---- */

@@ -9,7 +9,7 @@
  * process is left behind that passes their bytes on as long as they write, as they would without us. Likewise one stands by
  * that passes the command's bytes on when we are killed (SIGKILL), so that the command is not.
  *
- * Threads: open, start, finish and close in one; the filter runs on the relay's own from start until finish, then in finish. */
+ * Threads: open, start, handed_over, finish and close in one; the filter runs on the relay's own from start until finish, then in finish. */
 #ifndef LOOM_TRACE_PROCESS_RUN_RELAY_H
 #define LOOM_TRACE_PROCESS_RUN_RELAY_H
 
@@ -33,8 +33,10 @@ int relay_open(relay **out);
 /* What the command gets as its standard output and error; PROCESS_INHERIT: ours. */
 int relay_stdout(const relay *r);
 int relay_stderr(const relay *r);
-/* The command is running: starts copying. An errno value: nothing is copied, and its output is lost. */
+/* Before the command is started: starts copying. An errno value: nothing would be copied, and nobody may get the streams. */
 int relay_start(relay *r, const relay_filter *filter);
+/* The command has the streams, or could not be started: they are its own from here on. */
+void relay_handed_over(relay *r);
 /* The terminal has a new size. */
 void relay_resize(relay *r);
 /* For the filter. Blocks while the reader of our standard error does not read, as the command would. */
