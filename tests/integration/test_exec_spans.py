@@ -203,6 +203,11 @@ links=[dict(trace_id='4bf92f3577b34da6a3ce929d0e0e4736', span_id='00f067aa0ba902
         self.counted(collected=0, unsampled=1)
 
 
+    def test_an_unsampled_command_that_is_left_alone_has_numbers(self):
+        self.script("put('text')", options=("--no-trace-when-unsampled",), TRACEPARENT=PARENT[:-2] + "00")
+        self.counted(collected=0, unsampled=0)
+
+
 class Settings(CollectTest):
     def test_a_batch_that_is_larger_than_the_queue_is_told(self):
         done = self.run_exec("true", OTEL_BSP_MAX_EXPORT_BATCH_SIZE="100000")
@@ -232,6 +237,11 @@ class Refused(CollectTest):
     def test_a_line_over_256_kib_is_dropped_and_the_stream_goes_on(self):
         stderr = self.script("put('a\\n' + span(name='x' * 300_000) + 'b\\n' + span('00000000000000a2'))")
         self.assertTrue(stderr.startswith(b"a\n") and b"\nb\n" in stderr, stderr[:200])
+        self.counted(oversize=1, collected=1)
+
+    def test_a_span_over_256_kib_behind_an_unterminated_line_is_dropped_as_well(self):
+        stderr = self.script("put('50%' + span(name='x' * 300_000) + 'b\\n' + span('00000000000000a2'))")
+        self.assertTrue(stderr.startswith(b"50%") and b"xxx" not in stderr and stderr.endswith(b"b\n"), stderr[:200])
         self.counted(oversize=1, collected=1)
 
     def test_a_line_of_nearly_256_kib_is_collected(self):

@@ -134,6 +134,27 @@ static void a_line_over_the_limit_is_left_out_and_the_next_is_not(void **state)
     assert_int_equal(4, h->last_number);
 }
 
+static void a_span_over_the_limit_behind_text_is_left_out_however_it_is_cut(void **state)
+{
+    heard *h = *state;
+    static const char *const begins[] = {SPAN_MARKER "{\"", SPAN_MARKER "{", SPAN_MARKER, SPAN_MARKER "{\"trace_id\":\""};
+    static const char *const then[] = {"", "\"", "{\"", ""};
+    char *rest = malloc(SPAN_LINE_MAX + 3);
+    assert_non_null(rest);
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
+        const size_t len = strlen(then[i]);
+        memset(rest, 'x', SPAN_LINE_MAX);
+        memcpy(rest, then[i], len);
+        rest[SPAN_LINE_MAX - 1] = '\n';
+        feed(h, "50%");
+        feed(h, begins[i]);
+        span_stream_feed(&h->stream, (loom_bytes){(const uint8_t *)rest, SPAN_LINE_MAX});
+    }
+    is(h, "50%50%50%50%");
+    assert_int_equal(4, h->oversize);
+    free(rest);
+}
+
 static void a_line_at_the_limit_is_taken(void **state)
 {
     heard *h = *state;
@@ -179,6 +200,7 @@ int main(void)
         cmocka_unit_test(every_cut_gives_the_same),
         cmocka_unit_test_setup_teardown(a_few_bytes_that_could_begin_a_marker_wait_and_are_let_go, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_over_the_limit_is_left_out_and_the_next_is_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_span_over_the_limit_behind_text_is_left_out_however_it_is_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_at_the_limit_is_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_torn_by_another_line_does_not_cost_that_one, setup, teardown),
         cmocka_unit_test_setup_teardown(an_end_in_the_middle_keeps_text_and_takes_a_line, setup, teardown),

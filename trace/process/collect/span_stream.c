@@ -222,10 +222,18 @@ static void end_line(span_stream *s, const char *text, size_t len, bool line_fee
     s->at_start = line_feed;
 }
 
-/* In the middle of a line only what looks like a span's begin is one. */
+/* In the middle of a line only what looks like a span's begin is one; what is too long to look at its end, if more of it does. */
 static bool cannot_be_line(const span_stream *s, char first)
 {
     return !s->marker_at_start && s->held_len == 0 && first != (s->kind == SPAN_LINE_SPAN ? '{' : ' ');
+}
+
+/* data: what comes behind the part that is held, more than two bytes. */
+static bool begins_span(const span_stream *s, const char *data)
+{
+    const char first = s->held_len > 0 ? s->held[0] : data[0];
+    const char second = s->held_len > 1 ? s->held[1] : data[1 - s->held_len];
+    return s->kind == SPAN_LINE_SPAN && first == '{' && second == '"';
 }
 
 static size_t feed_line(span_stream *s, const char *data, size_t len)
@@ -238,7 +246,7 @@ static size_t feed_line(span_stream *s, const char *data, size_t len)
     const char *end = memchr(data, '\n', len);
     const size_t part = end != NULL ? (size_t)(end - data) : len;
     if (s->held_len + part >= most) {
-        if (!s->marker_at_start) {
+        if (!s->marker_at_start && !begins_span(s, data)) {
             give_up_line(s);
             return 0;
         }
