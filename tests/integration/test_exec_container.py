@@ -68,6 +68,16 @@ class CommandLine(ExecTest):
         self.assertIn(f"{self.folder}:/tmp/.loom-libraries:ro", line)
         self.assertIn("PYTHONPATH=/tmp/.loom-libraries/python", line)
 
+    def test_search_paths_of_the_callers_own_are_kept(self):
+        for given in (["--run-arg=--env=PYTHONPATH=/src"], ["--run-arg=-e", "--run-arg=PYTHONPATH=/src"], ["--run-arg=-ePYTHONPATH=/src"],
+                      ["--run-arg=-e=PYTHONPATH=/x", "--run-arg=--env", "--run-arg=PYTHONPATH=/src"], ["--run-arg=--env=PYTHONPATH"]):
+            with self.subTest(given):
+                _, asked = self.asked("--container", "web", "--with-libs", *given, LOOM_LIBRARIES_DIR=str(self.folder), PYTHONPATH="/src")
+                line = asked["--interactive.exec"]
+                last = [argument for argument in line if "PYTHONPATH=" in argument][-1]
+                self.assertEqual("PYTHONPATH=/src:/tmp/.loom-libraries/python", last)
+                self.assertEqual(["web", "tool", "-x"], line[-3:])
+
     def test_libraries_are_found_beside_the_program(self):
         _, asked = self.asked("--image", "i", "--with-libs")
         line = next(lines for name, lines in asked.items() if name.endswith(".run"))

@@ -5,6 +5,7 @@
 #include "base/printable.h"
 #include "base/str.h"
 #include "trace/process/container/signal_script.h"
+#include "trace/process/container/variables.h"
 #include "trace/process/run/piped.h"
 
 #include <errno.h>
@@ -89,17 +90,6 @@ static void list_fini(text_list *list)
     free(list->items);
 }
 
-static const char *value_of(char *const *environment, const char *name)
-{
-    const size_t len = strlen(name);
-    for (; environment != NULL && *environment != NULL; environment++) {
-        if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=') {
-            return *environment + len + 1;
-        }
-    }
-    return NULL;
-}
-
 /* ---- asking the engine ---- */
 
 static void add_engine(text_list *argv, const engine_options *o)
@@ -172,35 +162,22 @@ static loom_status inspect(engine *e, char **answer, char problem[CONTAINER_PROB
     return st;
 }
 
-/* The value of a variable in lines of NAME=VALUE. */
-static loom_str line_value(const char *lines, const char *name)
-{
-    const size_t len = strlen(name);
-    for (const char *line = lines; line != NULL; line = strchr(line, '\n')) {
-        line += line != lines || *line == '\n' ? 1 : 0;
-        if (strncmp(line, name, len) == 0 && line[len] == '=') {
-            return (loom_str){line + len + 1, strcspn(line + len + 1, "\n")};
-        }
-    }
-    return (loom_str){NULL, 0};
-}
-
 /* ---- the command line ---- */
 
 static void add_variables(engine *e)
 {
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
-        if (value_of(e->options->environment, variables[i]) != NULL) {
+        if (variable_value(e->options->environment, variables[i]) != NULL) {
             add_pair(&e->argv, "--env", variables[i]);
         }
     }
 }
 
-/* The folder behind what the container has, so that nothing of its own is hidden. */
+/* The folder behind what is there, so that nothing is hidden. Last, or an argument of the caller's would hide the folder. */
 static void add_search_paths(engine *e, const char *known)
 {
     for (size_t i = 0; i < SEARCH_PATHS; i++) {
-        const loom_str before = line_value(known, search_paths[i].variable);
+        const loom_str before = variable_in_container(e->options, known, search_paths[i].variable);
         char *text;
         if (asprintf(&text, "%s=%.*s%s%s", search_paths[i].variable, (int)before.len, before.len > 0 ? before.data : "",
                      before.len > 0 ? ":" : "", search_paths[i].folder) < 0) {
@@ -212,7 +189,7 @@ static void add_search_paths(engine *e, const char *known)
 }
 
 /* Into a container that runs they are copied, and stay: nobody can mount anything there. */
-static loom_status bring_libraries(engine *e, const char *known, char problem[CONTAINER_PROBLEM_SIZE])
+static loom_status bring_libraries(engine *e, char problem[CONTAINER_PROBLEM_SIZE])
 {
     const engine_options *o = e->options;
     char *text, *ignored;
@@ -230,7 +207,6 @@ static loom_status bring_libraries(engine *e, const char *known, char problem[CO
     } else {
         st = LOOM_ENOMEM;
     }
-    add_search_paths(e, known);
     return st;
 }
 
@@ -256,7 +232,7 @@ static loom_status make_id_file(engine *e, char problem[CONTAINER_PROBLEM_SIZE])
 static void make_signalling(engine *e)
 {
     const engine_options *o = e->options;
-    const char *id = value_of(o->environment, "LOOM_SPAN_ID");
+    const char *id = variable_value(o->environment, "LOOM_SPAN_ID");
     if (o->container == NULL) {
         add_engine(&e->signalling, o);
         add_pair(&e->signalling, "kill", "--signal");
@@ -283,10 +259,13 @@ static loom_status make_command_line(engine *e, const char *known, char problem[
     }
     add_variables(e);
     if (st == LOOM_OK && o->libraries != NULL) {
-        st = bring_libraries(e, known, problem);
+        st = bring_libraries(e, problem);
     }
     for (size_t i = 0; i < o->run_arg_count; i++) {
         add_text(&e->argv, o->run_args[i].data);
+    }
+    if (o->libraries != NULL) {
+        add_search_paths(e, known);
     }
     add_text(&e->argv, o->container != NULL ? o->container : o->image);
     for (char *const *argument = o->argv; *argument != NULL; argument++) {
@@ -317,7 +296,7 @@ static bool is_in_path(const char *name, const char *path)
 static const char *find_engine(char *const *environment)
 {
     static const char *const engines[] = {"podman", "docker"};
-    const char *path = value_of(environment, "PATH");
+    const char *path = variable_value(environment, "PATH");
     for (size_t i = 0; path != NULL && i < sizeof engines / sizeof engines[0]; i++) {
         if (is_in_path(engines[i], path)) {
             return engines[i];
