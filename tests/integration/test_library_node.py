@@ -123,6 +123,14 @@ class Node(unittest.TestCase):
         self.assertEqual("RangeError", found.by_name["outer"]["events"][0]["attributes"]["exception.type"])
         self.assertEqual(2, len(found.errors))
 
+    def test_names_of_attributes_may_be_anything(self):
+        found = self.run_code('''
+            const span = tracer.startSpan('work');
+            span.setAttribute({ toString() { throw new Error('no'); } }, 1).setAttribute(Symbol('s'), 2).setAttributes(5).addEvent('e', 5);
+            span.end();
+            ''')
+        self.assertEqual({"<unprintable Object>": 1, "Symbol(s)": 2}, found.spans[0]["attributes"])
+
     def test_errors_of_every_kind_go_on_unchanged(self):
         found = self.run_code('''
             const assert = require('assert');

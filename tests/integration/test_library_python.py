@@ -60,6 +60,43 @@ class Python(unittest.TestCase):
             ''')
         self.assertEqual([{"query_type": "SELECT"}, {"input_size": 3}], [span["attributes"] for span in found.spans])
 
+    def test_names_and_attributes_may_be_keywords(self):
+        found = self.run_code('''
+            from loom_trace import trace_function, trace_span, tracer
+            tracer.end_span(span=tracer.start_span(name="by hand", n=3), status="ok")
+            with trace_span("block", attributes={"a": 1, "http.route": "/"}, b=2): pass
+            with tracer.trace_span(name="of a tracer", attributes={"a": 1}) as span:
+                span.set_attributes(attributes={"d": 4})
+                span.add_event("event", attributes={"e": 5})
+            @trace_function(name="function", attributes={"c": 3})
+            def function(): pass
+            function()
+            trace_span(name="decorated", attributes={"c": 3})(function)()
+            with trace_span("text", attributes="text", name="other"): pass
+            try: trace_span(n=1)
+            except TypeError as error: print(error)
+            ''', LOOM_TRACE_BAGGAGE="tenant_id=acme")
+        self.assertEqual("a span needs a name\n", found.out)
+        self.assertEqual([("by hand", {"n": 3}), ("block", {"a": 1, "http.route": "/", "b": 2}), ("of a tracer", {"a": 1, "d": 4}),
+                          ("function", {"c": 3}), ("function", {"c": 3}), ("decorated", {"c": 3}), ("text", {"attributes": "text", "name": "other"})],
+                         [(span["name"], {key: value for key, value in span["attributes"].items() if key != "tenant_id"}) for span in found.spans])
+        self.assertEqual({"acme"}, {span["attributes"]["tenant_id"] for span in found.spans})
+        self.assertEqual({"e": 5}, found.by_name["of a tracer"]["events"][0]["attributes"])
+
+    def test_what_are_no_attributes_is_told_and_not_raised(self):
+        found = self.run_code('''
+            from loom_trace import trace_function, trace_span
+            with trace_span("work", 5) as span:
+                span.set_attribute([], 1).set_attribute(None, 2)
+                span.set_attributes(5).set_attributes([1]).set_attributes(None)
+                span.add_event("event", 5)
+            assert trace_function("f", 5)(lambda: 3)() == 3
+            assert trace_span("g", 5)(lambda: 4)() == 4
+            ''')
+        self.assertEqual(["work", "f", "g"], [span["name"] for span in found.spans])
+        self.assertEqual(["attributes are no mapping: 5", "an attribute's name is text, not []"], found.errors[:2])
+        self.assertEqual(7, len(found.errors), found.errors)
+
     def test_a_span_ended_by_hand_in_an_except_clause_has_the_exception(self):
         found = self.run_code('''
             from loom_trace import tracer

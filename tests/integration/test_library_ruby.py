@@ -53,6 +53,11 @@ class Ruby(unittest.TestCase):
         self.assertEqual({"values", "<unprintable Bad>", "no hash", "unnamed"}, set(found.by_name))
         self.assertEqual(["attributes are no hash: NoMethodError", "end_span takes a span, not NilClass"], found.errors)
 
+    def test_what_are_no_attributes_is_told_and_not_raised(self):
+        found = self.run_code('LoomTrace.trace_span("work", 5) { |span| span.set_attribute([], 1).add_event("event", 5) }')
+        self.assertEqual(["work"], [span["name"] for span in found.spans])
+        self.assertEqual(["attributes are no hash: NoMethodError"] * 2, found.errors)
+
     def test_every_way_out_of_a_block(self):
         found = self.run_code(r'''
             def early; LoomTrace.trace_span("return") { return 5 }; end

@@ -476,7 +476,7 @@ class Span {
 
   setAttribute(key, value) {
     if (this.endMs === 0) {
-      this.attributes[String(key)] = value;
+      this.attributes[textOf(key)] = value;
     }
     return this;
   }

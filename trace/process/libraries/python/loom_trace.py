@@ -447,6 +447,9 @@ def _time(unix_ns):
 
 # ---- spans ----
 
+_MISSING = object()
+
+
 class Span:
     """One operation. attributes may be changed until it ends; kind is one of _KINDS."""
 
@@ -484,12 +487,15 @@ class Span:
 
     def set_attribute(self, key, value):
         if self.end_ns is None:
-            self.attributes[key] = value
+            try:
+                self.attributes[key] = value
+            except TypeError:
+                _complain("an attribute's name is text, not %s" % _text_of(key))
         return self
 
     def set_attributes(self, attributes=None, /, **more):
         if self.end_ns is None:
-            self.attributes.update(attributes or {}, **more)
+            self.attributes.update(_merged(attributes, more))
         return self
 
     def set_status(self, status, message=None):
@@ -508,7 +514,7 @@ class Span:
             self._dropped_events += 1
         else:
             now_ns = self.start_ns + time.perf_counter_ns() - self._clock_ns
-            self.events.append((name, now_ns, {**(attributes or {}), **more}))
+            self.events.append((name, now_ns, _merged(attributes, more)))
         return self
 
     def record_exception(self, error):
@@ -571,6 +577,26 @@ def _new_id():
     ids = [digits[at:at + 16] for at in range(0, 1616, 16) if digits[at:at + 16].strip("0")]
     _ids.extend(ids[1:])
     return ids[0]
+
+
+def _merged(attributes, more):
+    """Attributes given as a mapping, by position or by the keyword of that name, and those given as keywords."""
+    if attributes is None:
+        if not isinstance(more.get("attributes"), dict):
+            return more
+        attributes = more.pop("attributes")
+    try:
+        return {**attributes, **more}
+    except Exception:
+        _complain("attributes are no mapping: %s" % _text_of(attributes))
+        return more
+
+
+def _name_of(more):
+    """Of a span whose name was given as a keyword."""
+    if "name" not in more:
+        raise TypeError("a span needs a name")
+    return more.pop("name")
 
 
 def _status(status):
@@ -790,25 +816,18 @@ class LoomTracer:
             elif self.enabled:
                 _complain("LOOM_TRACE_SAMPLE=%s is no number from 0 to 1; everything is kept" % ratio)
 
-    def start_span(self, name, attributes=None, /, **more):
+    def start_span(self, name=_MISSING, attributes=None, /, **more):
         """Starts a span under the current one, and makes it the current one until end_span()."""
-        return self._start(name, attributes, more)
+        return self._start(_name_of(more) if name is _MISSING else name, attributes, more)
 
     def _start(self, name, attributes, more):
-        if attributes or self._defaults:
-            more = self._merge(attributes, more)
+        if attributes is not None or "attributes" in more:
+            more = _merged(attributes, more)
+        if self._defaults:
+            more = {**self._defaults, **more}
         span = Span(name, more, _current.get(), self)
         _current.set(span)
         return span
-
-    def _merge(self, attributes, more):
-        if attributes is None:
-            return {**self._defaults, **more}
-        try:
-            return {**self._defaults, **attributes, **more}
-        except Exception as failure:
-            _complain("attributes are no mapping: %r" % failure)
-            return {**self._defaults, **more}
 
     def end_span(self, span, status="ok"):
         """status: "ok", "error" or "unset"; an exception that is being handled is recorded with "error"."""
@@ -821,7 +840,7 @@ class LoomTracer:
                 span.record_exception(error)
         span.end(status)
 
-    def trace_span(self, name, attributes=None, /, **more):
+    def trace_span(self, name=_MISSING, attributes=None, /, **more):
         return trace_span(name, attributes, **more)._of(self)
 
     def current_span(self):
@@ -853,8 +872,8 @@ class trace_span:
 
     __slots__ = ("_name", "_attributes", "_more", "_span", "_tracer")
 
-    def __init__(self, name, attributes=None, /, **more):
-        self._name = name
+    def __init__(self, name=_MISSING, attributes=None, /, **more):
+        self._name = _name_of(more) if name is _MISSING else name
         self._attributes = attributes
         self._more = more
         self._tracer = tracer
@@ -881,7 +900,7 @@ class trace_span:
         return self.__exit__(kind, error, trace)
 
     def __call__(self, function):
-        return _wrapped(function, self._name, {**(self._attributes or {}), **self._more}, self._tracer)
+        return _wrapped(function, self._name, _merged(self._attributes, self._more.copy()), self._tracer)
 
 
 def trace_function(name=None, attributes=None, /, **more):
@@ -892,7 +911,8 @@ def trace_function(name=None, attributes=None, /, **more):
     if callable(name) or isinstance(name, (staticmethod, classmethod)):
         return _wrapped(name, None, {}, tracer)
     name = more.pop("name", None) if name is None else name
-    return lambda function: _wrapped(function, name, {**(attributes or {}), **more}, tracer)
+    merged = _merged(attributes, more)
+    return lambda function: _wrapped(function, name, merged, tracer)
 
 
 def _wrapped(function, name, attributes, owner):

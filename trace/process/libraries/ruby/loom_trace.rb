@@ -385,6 +385,9 @@ module LoomTrace
         @events << [name, now_ns, attributes ? attributes.to_h.merge(more) : more]
       end
       self
+    rescue StandardError => e
+      LoomTrace.complain("attributes are no hash: #{e.class}")
+      self
     end
 
     # The event and error.type of the OpenTelemetry conventions, and the status: error.
