@@ -206,9 +206,10 @@ int exec_syscalls_attach(exec_syscalls *x, pid_t pid)
         close(end);
         return st == LOOM_EDENIED ? EPERM : ESRCH;
     }
-    struct pollfd wait[] = {{syscall_trace_fd(x->trace), POLLIN, 0}, {end, POLLIN, 0}};
-    while (wait[1].revents == 0 && syscall_trace_wait(x->trace, 0, &status) == LOOM_ETIMEDOUT) {
-        (void)poll(wait, 2, -1);
+    struct pollfd wait[] = {{syscall_trace_fd(x->trace), POLLIN, 0}, {end, POLLIN, 0}, {syscall_trace_tracer_fd(x->trace), 0, 0}};
+    x->attached = true;
+    while (wait[1].revents == 0 && wait[2].revents == 0 && syscall_trace_wait(x->trace, 0, &status) == LOOM_ETIMEDOUT) {
+        (void)poll(wait, 3, -1);
     }
     close(end);
     return 0;
@@ -217,7 +218,9 @@ int exec_syscalls_attach(exec_syscalls *x, pid_t pid)
 static void tell_crash(const exec_syscalls *x, int signal)
 {
     const char *advice = x->source ? "; its debug information may be broken: run it without --source" : "";
-    if (signal == SIGKILL) {
+    if (signal == SIGKILL && x->attached) {
+        (void)command_fail(x->command, "system calls were traced in part only: the tracer was killed");
+    } else if (signal == SIGKILL) {
         (void)command_fail(x->command, "the tracer was killed: system calls of the command failed from then on (ENOSYS)");
     } else if (signal == SIGALRM) {
         (void)command_fail(x->command, "system calls were traced in part only: the source of one was not found within 10 s%s", advice);

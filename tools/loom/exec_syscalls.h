@@ -31,7 +31,7 @@ typedef struct exec_syscalls {
     syscall_trace *trace; /* NULL: off */
     loom_trace_context parent;
     process_tracer tracer;
-    bool summary, json, source;
+    bool summary, json, source, attached;
 } exec_syscalls;
 
 bool exec_syscalls_attaches(const options *o);

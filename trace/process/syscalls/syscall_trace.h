@@ -71,6 +71,8 @@ LOOM_MUST_CHECK loom_status syscall_trace_attach(syscall_trace *trace, pid_t pid
 
 /* Readable once the process has ended. Borrowed; -1 before start or attach. */
 int syscall_trace_fd(const syscall_trace *trace);
+/* Has POLLHUP once the tracer has gone, before it was stopped. */
+int syscall_trace_tracer_fd(const syscall_trace *t);
 
 /* Waits for the process to end, timeout_ms at most (-1: for ever), and reaps it. LOOM_OK: *status is as from waitpid(), of an
  * attached process what its tracer saw (0 if it did not). LOOM_ETIMEDOUT: it runs. LOOM_ECLOSED: not started, or somebody

@@ -221,6 +221,11 @@ int syscall_trace_fd(const syscall_trace *t)
     return t->pidfd;
 }
 
+int syscall_trace_tracer_fd(const syscall_trace *t)
+{
+    return t->link.socket;
+}
+
 /* Its tracer hears of its end first, and only when it has taken note can it be reaped. */
 static loom_status reap(const syscall_trace *t, int *status)
 {

@@ -16,6 +16,7 @@ typedef struct tracee {
     bool to_tell;  /* its call has ended, and is to be told of, now that it goes on */
     bool kept;     /* the call is to become a span, if what came of it is wanted */
     bool attached; /* has no filter: all its calls stop */
+    bool interrupted; /* was asked to stop, and has not yet */
     bool foreign;  /* of another architecture; counted once */
     memory_view view;
     event *event;  /* of the call, with its parts; capacity bytes */

@@ -77,6 +77,16 @@ static void answer(const tracer *t, int error)
     (void)send(t->socket, &error, sizeof error, MSG_NOSIGNAL);
 }
 
+/* Nothing more is told. What was attached to is let go by the kernel when we end (ptrace(2)): PTRACE_DETACH would have to stop
+ * its threads once more, which ends some calls early. */
+static void stop_telling(tracer *t)
+{
+    t->passing = true;
+    if (t->unfiltered) {
+        _exit(0);
+    }
+}
+
 static void obey(tracer *t, const tracer_request *request)
 {
     if (request->order != TRACER_STOP) {
@@ -89,8 +99,8 @@ static void obey(tracer *t, const tracer_request *request)
     case TRACER_SEIZE: answer(t, tracer_seize(t, request->pid)); break;
     case TRACER_ATTACH: answer(t, tracer_attach(t, request->pid)); break;
     case TRACER_STOP:
-        tracer_begin_detaching(t);
         answer(t, 0);
+        stop_telling(t);
         break;
     }
 }
@@ -104,7 +114,7 @@ static void hear(tracer *t, int flags)
         obey(t, &request);
     } else if (got == 0) {
         t->deserted = true;
-        tracer_begin_detaching(t);
+        stop_telling(t);
     }
 }
 

@@ -25,7 +25,7 @@ enum { EXIT_PENDING = -1 };
 typedef enum tracer_order {
     TRACER_SEIZE,  /* a process that waits to be followed */
     TRACER_ATTACH, /* one that runs, with its threads */
-    TRACER_STOP    /* tell nothing more, and detach what it attached to; answered when it has begun to */
+    TRACER_STOP    /* tell nothing more, and let go what it attached to; answered before it does */
 } tracer_order;
 
 typedef struct tracer_request {
@@ -43,7 +43,6 @@ typedef struct tracer {
     pid_t first;    /* whose status is wanted */
     bool spans;     /* events are wanted */
     bool passing;   /* nobody listens: calls pass */
-    bool detaching; /* whatever stops is let go */
     bool deserted;  /* loom has gone */
     bool is_brisk;  /* it did not wait long for the last stop */
     bool unfiltered; /* what it follows has no filter, and needs nobody */
@@ -66,8 +65,6 @@ bool tracer_is_stop_signal(int sig);
 /* 0 or an errno value. */
 int tracer_seize(tracer *t, pid_t pid);
 int tracer_attach(tracer *t, pid_t pid);
-/* Asks every thread to stop, so that it can be let go. */
-void tracer_begin_detaching(tracer *t);
 
 /* tracer_call.c: a thread stopped at its seccomp filter, or at a system call when it has none. Returns whether it is to stop
  * at the next system call stop. */

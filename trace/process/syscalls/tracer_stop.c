@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "trace/process/syscalls/caller.h"
 #include "trace/process/syscalls/memory.h"
+#include "trace/process/syscalls/restart.h"
 
 enum {
     FOLLOW = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC,
@@ -119,7 +120,7 @@ static int attach_threads(tracer *t, pid_t pid)
         }
         tracee *e = adopt(t, tid, 0, tid == pid);
         if (e != NULL) {
-            e->attached = true;
+            e->attached = e->interrupted = true;
         }
         (void)ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
         found++;
@@ -145,20 +146,6 @@ int tracer_attach(tracer *t, pid_t pid)
     return 0;
 }
 
-void tracer_begin_detaching(tracer *t)
-{
-    size_t position = 0;
-    void *value;
-    t->passing = true;
-    t->detaching = true;
-    while (number_table_next(&t->tracees.by_tid, &position, &value)) {
-        const tracee *e = value;
-        if (e->attached) {
-            (void)ptrace(PTRACE_INTERRUPT, e->tid, NULL, NULL);
-        }
-    }
-}
-
 /* ---- going on ---- */
 
 static void go_on(tracer *t, tracee *e, pid_t tid, int sig)
@@ -166,9 +153,6 @@ static void go_on(tracer *t, tracee *e, pid_t tid, int sig)
     t->current = 0;
     if (e == NULL) {
         (void)ptrace(PTRACE_CONT, tid, NULL, (void *)(long)sig);
-    } else if (t->detaching && e->attached) {
-        (void)ptrace(PTRACE_DETACH, tid, NULL, (void *)(long)sig);
-        tracee_remove(&t->tracees, tid);
     } else {
         (void)ptrace(e->in_call || e->attached ? PTRACE_SYSCALL : PTRACE_CONT, tid, NULL, (void *)(long)sig);
     }
@@ -232,11 +216,15 @@ bool tracer_is_stop_signal(int sig)
 /* PTRACE_EVENT_STOP: the first stop of a child, one we asked for, or a group-stop, in which it stays until SIGCONT. */
 static void on_stop_event(tracer *t, tracee *e, pid_t tid, int sig)
 {
-    if (tracer_is_stop_signal(sig) && !(t->detaching && e != NULL && e->attached)) {
+    if (tracer_is_stop_signal(sig)) {
         (void)ptrace(PTRACE_LISTEN, tid, NULL, NULL);
-    } else {
-        go_on(t, e, tid, 0);
+        return;
     }
+    if (e != NULL && e->interrupted) {
+        restart_interrupted_call(tid);
+        e->interrupted = false;
+    }
+    go_on(t, e, tid, 0);
 }
 
 static tracee *stranger(tracer *t, pid_t tid)
@@ -282,7 +270,7 @@ void tracer_on_status(tracer *t, pid_t tid, int status)
     default: break;
     }
     go_on(t, e, tid, 0);
-    if (e != NULL && !t->detaching) {
+    if (e != NULL) {
         tracer_follow_up(t, e);
     }
 }
