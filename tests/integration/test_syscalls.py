@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """System calls of real commands as spans, and commands that do not notice."""
 
+import errno
 import json
 import os
 import pathlib
@@ -279,6 +280,33 @@ for name in ("one", "two", "three"):
             self.assertIn("open(", text[found[0]["code.line.number"] - 1])
             self.assertEqual(os.path.basename(found[0]["code.file.path"]), "syscall_subject.c")
 
+    def built(self, source, *flags):
+        """A program of this source, in C++; the test is skipped where none can be made."""
+        path = self.folder / "made.cc"
+        path.write_text(source)
+        made = subprocess.run(["c++", "-g", "-O0", "-o", self.folder / "made", path, *flags], capture_output=True, text=True)
+        if made.returncode != 0:
+            self.skipTest(f"it cannot be built: {made.stderr[-200:]}")
+        return self.folder / "made"
+
+    @unittest.skipUnless(shutil.which("c++"), "there is no compiler for C++")
+    def test_the_name_of_a_function_says_what_it_is_in(self):
+        program = self.built("""#include <fcntl.h>
+            namespace app { struct Config { int load(const char *path); }; namespace { template <class T> int other(T p) { return open(p, 0); } } }
+            int app::Config::load(const char *path) { return open(path, 0); }
+            extern "C" int plain(const char *path) { return open(path, 0); }
+            int main() { app::Config().load("/dev/null"); app::other("/dev/null"); plain("/dev/null"); }""")
+        t = self.traced("--source", "--set", "openat", "--", program)
+        self.assertEqual(["app::Config::load", "app::(anonymous namespace)::other<char const*>", "plain"],
+                         [s.attributes["code.function.name"] for s in t.calls("openat") if s.attributes["file.path"] == "/dev/null"])
+
+    @unittest.skipUnless(shutil.which("c++"), "there is no compiler for C++")
+    def test_a_c_library_without_a_file_of_its_own_is_none_of_the_callers(self):
+        program = self.built('#include <fcntl.h>\nint look(const char *p) { return open(p, 0); }\nint main() { look("/dev/null"); }', "-static")
+        t = self.traced("--source", "--set", "openat", "--", program)
+        call, = (s.attributes for s in t.calls("openat") if s.attributes["file.path"] == "/dev/null")
+        self.assertEqual(("made.cc", 2, "look"), (os.path.basename(call["code.file.path"]), call["code.line.number"], call["code.function.name"]))
+
     def test_a_source_map_leads_to_the_original(self):
         text = pathlib.Path(__file__).parent.joinpath("syscalls/syscall_subject.c").read_text().splitlines()
         line = next(n for n, l in enumerate(text, 1) if "open(\"/dev/null\"" in l)
@@ -522,6 +550,67 @@ class Attached(SyscallTest):
         wait_until(lambda: tracer_of(pid) == 0, "it is let go")
         wait_until(lambda: state() == "T", "it is stopped again")
         os.kill(pid, signal.SIGCONT)
+        self.assert_goes_on(subject.stdout)
+
+    @unittest.skipUnless(os.uname().machine == "x86_64", "x86-64 alone")
+    def test_calls_that_wait_go_on(self):
+        """Those that the kernel does not begin again when a tracer has stopped them; a signal still ends them."""
+        waits = {"epoll_wait": ("l.epoll_wait(l.epoll_create1(0), room, 1, 800)", 0, 0),
+                 "rt_sigtimedwait": ("l.sigtimedwait(set, None, time)", -1, errno.EAGAIN),
+                 "semtimedop": ("l.semtimedop(semaphores, operation, 1, time)", -1, errno.EAGAIN)}
+        for name, (call, result, error) in waits.items():
+            for killed in False, True:
+                with self.subTest(f"{name} {killed}"):
+                    subject = self.start(*PYTHON, "-c", f"""
+import ctypes, signal, struct
+l = ctypes.CDLL(None, use_errno=True)
+signal.signal(signal.SIGUSR1, lambda *_: None)
+set, room, time = ctypes.create_string_buffer(128), ctypes.create_string_buffer(64), struct.pack("ll", 0, 800_000_000)
+l.sigemptyset(set), l.sigaddset(set, int(signal.SIGUSR2)), l.sigprocmask(0, set, None)
+semaphores, operation = l.semget(0, 1, 0o600 | 0o1000), struct.pack("Hhh", 0, -1, 0)
+try:
+    print(input(), flush=True)
+    print({call}, ctypes.get_errno(), flush=True)
+    input()
+    time = struct.pack("ll", 50, 0)
+    print({call.replace("800", "50_000")}, ctypes.get_errno(), flush=True)
+finally:
+    l.semctl(semaphores, 0, 0)""")
+                    for end in "leave", "signal":
+                        subject.stdin.write(f"{end}\n")
+                        subject.stdin.flush()
+                        if end == "leave":
+                            self.assertEqual("leave", self.next_line(subject.stdout, "it begins"))
+                        wait_until(lambda: self.waits_in(subject.pid, name), "it waits")
+                        tracer = self.start(TRACED, "--set", "none,epoll_wait,rt_sigtimedwait,semtimedop", "--pid", subject.pid)
+                        self.assertEqual("attached", self.next_line(tracer.stderr, "whether it is attached"))
+                        wait_until(lambda: self.waits_in(subject.pid, name), "it waits again")
+                        if end == "signal":  # one that comes before the call is begun again ends nothing, as ever
+                            wait_until(lambda: subject.send_signal(signal.SIGUSR1) or select.select([subject.stdout], [], [], 0.05)[0], "its end")
+                        elif killed:
+                            tracer.kill()
+                        else:
+                            tracer.send_signal(signal.SIGTERM)
+                        self.assertEqual(f"{result} {error}" if end == "leave" else f"-1 {int(errno.EINTR)}",
+                                         self.next_line(subject.stdout, "its call has ended"))
+                        tracer.terminate()
+                        tracer.wait(DEADLINE_S)
+                    self.assertEqual(0, subject.wait(DEADLINE_S))
+
+    @staticmethod
+    def waits_in(pid, name):
+        numbers = {"epoll_wait": 232, "rt_sigtimedwait": 128, "semtimedop": 220}
+        return pathlib.Path(f"/proc/{pid}/syscall").read_text().split()[0] == str(numbers[name])
+
+    def test_the_end_of_its_tracer_is_noticed(self):
+        subject = self.start(*SUBJECT, "goes-on")
+        pid = int(self.next_line(subject.stdout, "its pid"))
+        self.environment["OTEL_TRACES_EXPORTER"] = "otlp/file"
+        loom = self.start(harness.BIN / "loom", "exec", "--pid", pid)
+        wait_until(self.spans, "its calls are spans")
+        os.kill(tracer_of(pid), signal.SIGKILL)
+        self.assertEqual(0, loom.wait(DEADLINE_S))
+        self.assertIn("system calls were traced in part only: the tracer was killed\n", loom.stderr.read())
         self.assert_goes_on(subject.stdout)
 
     def test_its_end_is_noticed(self):

@@ -4,6 +4,7 @@
  * program come from a few places. */
 #include "trace/process/syscalls/caller.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@
 #include "trace/process/syscalls/decode.h"
 #include "trace/process/syscalls/dw_library.h"
 
-enum { FRAMES_MAX = 32, PLACES_MAX = 4096, REPORTS_MAX = 16 };
+enum { FRAMES_MAX = 32, PLACES_MAX = 4096, REPORTS_MAX = 16, ORIGINS_MAX = 4, FUNCTION_NAME_SIZE = 512 };
 
 typedef struct call_place {
     char *file, *function; /* NULL: unknown */
@@ -36,7 +37,7 @@ typedef struct caller_walk {
     caller_process *process;
     unsigned frames;
     bool unknown_module; /* a frame is in none that we know of */
-    const call_place *place;
+    const call_place *place; /* of the first frame with debug information, or of the first */
 } caller_walk;
 
 caller_finder *caller_finder_create(void)
@@ -132,20 +133,58 @@ static bool is_function(int tag)
     return tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine;
 }
 
+/* The declaration of a function that is defined, or of one that is inlined here. */
+static bool find_origin(const dw_library *dw, Dwarf_Die *die, Dwarf_Die *origin)
+{
+    Dwarf_Attribute attr;
+    return (dw->dwarf_attr(die, DW_AT_abstract_origin, &attr) != NULL || dw->dwarf_attr(die, DW_AT_specification, &attr) != NULL) &&
+           dw->dwarf_formref_die(&attr, origin) != NULL;
+}
+
+static bool has_members(int tag)
+{
+    return tag == DW_TAG_namespace || tag == DW_TAG_module || tag == DW_TAG_class_type || tag == DW_TAG_structure_type ||
+           tag == DW_TAG_union_type || tag == DW_TAG_subprogram;
+}
+
+/* "app::Config::load", as the convention for code.function.name has it. On the heap; NULL: it has no name, or no memory. */
+static char *full_name(const dw_library *dw, Dwarf_Die die)
+{
+    Dwarf_Die origin, *scopes = NULL;
+    char text[FUNCTION_NAME_SIZE] = "";
+    size_t len = 0;
+    for (int i = 0; i < ORIGINS_MAX && find_origin(dw, &die, &origin); i++) {
+        die = origin;
+    }
+    const char *own = dw->dwarf_diename(&die);
+    const int count = own != NULL ? dw->dwarf_getscopes_die(&die, &scopes) : 0;
+    for (int i = count - 1; i > 0; i--) { /* the outermost is last, and the function itself first */
+        const int tag = dw->dwarf_tag(&scopes[i]);
+        const char *name = dw->dwarf_diename(&scopes[i]);
+        name = name == NULL && tag == DW_TAG_namespace ? "(anonymous namespace)" : name;
+        if (has_members(tag) && name != NULL && len < sizeof text) {
+            len += (size_t)snprintf(text + len, sizeof text - len, "%s::", name);
+        }
+    }
+    free(scopes);
+    if (own == NULL || len >= sizeof text) {
+        return own != NULL ? strdup(own) : NULL;
+    }
+    char *whole = NULL;
+    return asprintf(&whole, "%s%s", text, own) >= 0 ? whole : NULL;
+}
+
 /* The innermost function at a program counter, as the source has it: the symbol would be the function it was inlined into,
- * or a clone ("open_file.constprop.0"). The linker's name where there is one, as a symbol has it. The text lives as long as
- * the module. NULL: no debug information. */
-static const char *source_function(const dw_library *dw, Dwfl_Module *module, Dwarf_Addr pc)
+ * a clone ("open_file.constprop.0"), or mangled. On the heap. NULL: no debug information. */
+static char *source_function(const dw_library *dw, Dwfl_Module *module, Dwarf_Addr pc)
 {
     Dwarf_Addr bias = 0;
     Dwarf_Die *unit = dw->dwfl_module_addrdie(module, pc, &bias), *scopes = NULL;
     const int count = unit != NULL ? dw->dwarf_getscopes(unit, pc - bias, &scopes) : 0;
-    const char *name = NULL;
+    char *name = NULL;
     for (int i = 0; i < count; i++) {
         if (is_function(dw->dwarf_tag(&scopes[i]))) {
-            Dwarf_Attribute linkage;
-            name = dw->dwarf_formstring(dw->dwarf_attr_integrate(&scopes[i], DW_AT_linkage_name, &linkage));
-            name = name != NULL ? name : dw->dwarf_diename(&scopes[i]);
+            name = full_name(dw, scopes[i]);
             break;
         }
     }
@@ -163,10 +202,10 @@ static call_place *look_up(const caller_walk *w, Dwfl_Module *module, Dwarf_Addr
     }
     Dwfl_Line *found = dw->dwfl_module_getsrc(module, pc);
     const char *file = found != NULL ? dw->dwfl_lineinfo(found, NULL, &line, &column, NULL, NULL) : NULL;
-    const char *function = source_function(dw, module, pc);
-    function = function != NULL ? function : dw->dwfl_module_addrname(module, pc);
+    char *function = source_function(dw, module, pc);
+    const char *symbol = function == NULL ? dw->dwfl_module_addrname(module, pc) : NULL;
     place->file = file != NULL ? strdup(file) : NULL;
-    place->function = function != NULL ? strdup(function) : NULL;
+    place->function = symbol != NULL ? strdup(symbol) : function;
     place->position[0] = line > 0 ? (uint32_t)line : 0;
     place->position[1] = column > 0 ? (uint32_t)column : 0;
     return place;
@@ -181,6 +220,7 @@ static const call_place *place_of(caller_walk *w, Dwfl_Module *module, Dwarf_Add
     }
     if (p->places.count >= PLACES_MAX) { /* code that is made at run time */
         forget_places(p);
+        w->place = NULL;
     }
     place = look_up(w, module, pc);
     if (place != NULL && number_table_add(&p->places, pc, place) != LOOM_OK) {
@@ -211,8 +251,10 @@ static int on_frame(Dwfl_Frame *frame, void *user)
     if (name != NULL && is_library_of_c(name)) {
         return DWARF_CB_OK;
     }
-    w->place = place_of(w, module, pc);
-    return DWARF_CB_ABORT;
+    const call_place *place = place_of(w, module, pc);
+    const bool found = place != NULL && place->file != NULL; /* else one that called it may have debug information */
+    w->place = found || w->place == NULL ? place : w->place;
+    return found ? DWARF_CB_ABORT : DWARF_CB_OK;
 }
 
 static void walk(caller_walk *w, pid_t tid)

@@ -11,7 +11,8 @@
     X(dwfl_begin) X(dwfl_end) X(dwfl_report_end) X(dwfl_linux_proc_report) X(dwfl_linux_proc_attach)                        \
     X(dwfl_linux_proc_find_elf) X(dwfl_standard_find_debuginfo) X(dwfl_getthread_frames) X(dwfl_frame_pc)                   \
     X(dwfl_addrmodule) X(dwfl_module_info) X(dwfl_module_addrname) X(dwfl_module_getsrc) X(dwfl_lineinfo)                   \
-    X(dwfl_module_addrdie) X(dwarf_getscopes) X(dwarf_tag) X(dwarf_attr_integrate) X(dwarf_formstring) X(dwarf_diename)
+    X(dwfl_module_addrdie) X(dwarf_getscopes) X(dwarf_getscopes_die) X(dwarf_tag) X(dwarf_attr) X(dwarf_formref_die)          \
+    X(dwarf_diename)
 
 typedef struct dw_library {
 #define X(name) __typeof__(&name) name;
