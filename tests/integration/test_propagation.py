@@ -370,7 +370,7 @@ class Long(LoomTest):
         bus = self.home()
         line = ('__LOOM_TRACE__:{"trace_id":"%s","span_id":"00000000000000a1","parent_id":"%s","name":"inside",'
                 '"start_time":"2026-01-15T10:30:00Z","end_time":"2026-01-15T10:30:01Z","attributes":{"password":"x","n":1}}')
-        script = f"printf '{line}\\nreal trouble\\n' $LOOM_TRACE_ID $LOOM_SPAN_ID >&2; exit 3"
+        script = f"printf '{line}\\n__LOOM_TRACE__:no span\\nreal trouble\\n' $LOOM_TRACE_ID $LOOM_SPAN_ID >&2; exit 3"
         provider = self.provided(bus, "--metrics", "http://127.0.0.1:0", "--count", "2", script=script)
         done = bus.loom("invoke", "env.show", "x", code=1)
         self.assertIn("real trouble", done.stderr)
@@ -380,6 +380,7 @@ class Long(LoomTest):
             self.assertIn("\nloom_command_spans_collected_total 1\n", answer.read().decode())
         bus.loom("invoke", "env.show", "x", code=1)
         self.assertEqual(0, provider.wait(), provider.err)
+        self.assertEqual(1, provider.err.count("rejected a span"), "one of a kind for all commands in ten seconds")
         self.assertEqual((spans["command"].span_id, "exit_3"), (spans["inside"].parent_id, spans["command"].attributes["error.type"]))
         self.assertEqual({"password": "[masked]", "n": 1}, spans["inside"].attributes)
 

@@ -86,6 +86,7 @@ typedef struct provider {
     loom_agent *agent;
     loom_tracer *tracer;
     collector_counts spans; /* from inside commands */
+    collector_tells tells;
     guard guard;
     bool quiet;
     unsigned propagators; /* of the command's environment */
@@ -267,7 +268,7 @@ static void begin(job *j)
     j->span = command_span_begin(j->p->tracer, NULL, j->p->argv, &with);
     const collector_options collect = {.tracer = j->p->tracer, .command = *loom_span_context(j->span),
                                        .baggage = loom_envelope_baggage(call), .counts = &j->p->spans,
-                                       .text = on_complaint, .tell = on_tell, .user = j};
+                                       .text = on_complaint, .tell = on_tell, .tells = &j->p->tells, .user = j};
     if (collector_open(&j->collector, &collect) != LOOM_OK) {
         (void)command_fail(&provide, "out of memory: spans of a command are not collected");
     }
@@ -498,7 +499,7 @@ static int run(const options *o)
     char input_schema[SCHEMA_MAX + 1], output_schema[SCHEMA_MAX + 1];
     int exit_code = VERB_FAILED;
     uint64_t parallel;
-    provider p = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
+    provider p = {.lock = PTHREAD_MUTEX_INITIALIZER, .tells.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
                   .options = o, .quiet = options_is_on(o, "quiet"), .propagators = loom_propagators_from_env()};
     p.last = &p.first;
     if (o->operand_count < 2) {

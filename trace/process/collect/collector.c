@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/printable.h"
-#include "base/rate_limit.h"
 #include "base/str.h"
 #include "trace/process/collect/span_otlp.h"
 #include "trace/process/collect/span_source.h"
@@ -27,6 +26,7 @@
 
 /* Kinds of lines that are told, besides the problems of a span. */
 enum { TELL_OVERSIZE = SPAN_PROBLEMS, TELL_RATE, TELL_RESTAMPED, TELL_TENANT, TELL_LIBRARY, TELLS };
+_Static_assert((int)TELLS == (int)COLLECTOR_TELLS, "a kind each");
 
 /* Attributes of the host that are a tenant's. */
 enum { TENANT, ORGANISATION, TENANTS };
@@ -40,55 +40,11 @@ struct collector {
     unsigned tenant_bits;  /* which of the stamp's attributes are tenants */
     uint64_t interval_ns, burst_ns, due_ns; /* a token bucket: when the last one that was taken is due */
     span_sources sources;
-    rate_limit tells[TELLS];
+    rate_limit tells[TELLS]; /* without options.tells */
     pb_buf encoded;
     char *scratch;              /* 2 * SPAN_LINE_MAX bytes */
     uint64_t seen[SEEN_SLOTS];  /* by a hash of the id, since ids may be numbers that somebody counted; 0: none */
 };
-
-/* The first problem is that there is none. */
-static const char *reason_word(unsigned i)
-{
-    return span_problem_word(i + 1);
-}
-
-static const counter rows[] = {
-    COUNTER(collector_stats, collected, COUNTER_TOTAL, "loom_command_spans_collected_total", "Spans from inside commands."),
-    COUNTER(collector_stats, unsampled, COUNTER_TOTAL, "loom_command_spans_unsampled_total", "Spans of commands that are not sampled."),
-    COUNTER(collector_stats, parse_errors, COUNTER_TOTAL, "loom_command_spans_parse_errors_total", "Lines that are no span."),
-    COUNTER_FAMILY(collector_stats, parse_errors_by[1], "parse_errors_by_reason",
-                   "loom_command_spans_parse_errors_by_reason_total", "reason", SPAN_PROBLEMS - 1, reason_word,
-                   "Lines that are no span, by reason."),
-    COUNTER(collector_stats, oversize, COUNTER_TOTAL, "loom_command_spans_oversize_total", "Lines of spans over 256 KiB."),
-    COUNTER(collector_stats, rate_limited, COUNTER_TOTAL, "loom_command_spans_rate_limited_total", "Spans beyond the rate limit of a command."),
-    COUNTER(collector_stats, restamped, COUNTER_TOTAL, "loom_command_spans_restamped_total", "Spans of another trace, moved under their command's."),
-    COUNTER(collector_stats, tenant_violations, COUNTER_TOTAL, "loom_command_spans_tenant_violations_total", "Spans that named another tenant."),
-    COUNTER(collector_stats, duplicates, COUNTER_TOTAL, "loom_command_spans_duplicates_total", "Spans whose id was there before."),
-    COUNTER(collector_stats, library_errors, COUNTER_TOTAL, "loom_command_library_errors_total", "Complaints of trace libraries."),
-    COUNTER(collector_stats, library_lost, COUNTER_TOTAL, "loom_command_library_spans_lost_total",
-            "Spans that trace libraries say they lost."),
-};
-const counter_group collector_counters = COUNTER_GROUP("command_spans", collector_stats, rows);
-
-collector_stats collector_read(const collector_counts *counts)
-{
-    collector_stats stats = {
-        .collected = atomic_load_explicit(&counts->collected, memory_order_relaxed),
-        .unsampled = atomic_load_explicit(&counts->unsampled, memory_order_relaxed),
-        .parse_errors = atomic_load_explicit(&counts->parse_errors, memory_order_relaxed),
-        .oversize = atomic_load_explicit(&counts->oversize, memory_order_relaxed),
-        .rate_limited = atomic_load_explicit(&counts->rate_limited, memory_order_relaxed),
-        .restamped = atomic_load_explicit(&counts->restamped, memory_order_relaxed),
-        .tenant_violations = atomic_load_explicit(&counts->tenant_violations, memory_order_relaxed),
-        .duplicates = atomic_load_explicit(&counts->duplicates, memory_order_relaxed),
-        .library_errors = atomic_load_explicit(&counts->library_errors, memory_order_relaxed),
-        .library_lost = atomic_load_explicit(&counts->library_lost, memory_order_relaxed),
-    };
-    for (int i = 0; i < SPAN_PROBLEMS; i++) {
-        stats.parse_errors_by[i] = atomic_load_explicit(&counts->parse_errors_by[i], memory_order_relaxed);
-    }
-    return stats;
-}
 
 static void count_many(collector *c, atomic_uint_fast64_t *of, uint64_t many)
 {
@@ -102,11 +58,25 @@ static void count(collector *c, atomic_uint_fast64_t *of)
     count_many(c, of, 1);
 }
 
+static bool may_tell(collector *c, unsigned kind, uint64_t *suppressed)
+{
+    collector_tells *shared = c->options.tells;
+    if (c->muted || c->options.tell == NULL) {
+        return false;
+    }
+    if (shared == NULL) {
+        return rate_limit_pass(&c->tells[kind], clock_monotonic_ns(), TELL_EVERY_NS, 1, suppressed);
+    }
+    (void)pthread_mutex_lock(&shared->lock);
+    const bool passes = rate_limit_pass(&shared->kinds[kind], clock_monotonic_ns(), TELL_EVERY_NS, 1, suppressed);
+    (void)pthread_mutex_unlock(&shared->lock);
+    return passes;
+}
+
 static void tell(collector *c, unsigned kind, uint64_t number, const char *what)
 {
     uint64_t suppressed;
-    if (c->muted || c->options.tell == NULL ||
-        !rate_limit_pass(&c->tells[kind], clock_monotonic_ns(), TELL_EVERY_NS, 1, &suppressed)) {
+    if (!may_tell(c, kind, &suppressed)) {
         return;
     }
     char line[400], more[64] = "";

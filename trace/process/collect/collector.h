@@ -11,10 +11,12 @@
 #define LOOM_TRACE_PROCESS_COLLECT_COLLECTOR_H
 
 #include "base/counters.h"
+#include "base/rate_limit.h"
 #include "trace/process/collect/span_json.h"
 
 #include <loom/trace.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define COLLECTOR_RATE_DEFAULT 2000u   /* spans a second */
@@ -36,6 +38,15 @@ typedef struct collector_counts {
 } collector_counts;
 collector_stats collector_read(const collector_counts *counts);
 
+/* What is told of lines: the problems of a span, and five more. */
+enum { COLLECTOR_TELLS = SPAN_PROBLEMS + 5 };
+
+/* When what was told last, by the commands of a process that runs many. All zero but for its lock. */
+typedef struct collector_tells {
+    pthread_mutex_t lock;
+    rate_limit kinds[COLLECTOR_TELLS]; /* guarded by lock */
+} collector_tells;
+
 typedef struct collector_options {
     loom_tracer *tracer;        /* NULL: nothing is exported, as of an unsampled command */
     loom_trace_context command; /* the command's span, copied */
@@ -46,6 +57,7 @@ typedef struct collector_options {
     collector_counts *counts;
     void (*text)(void *user, loom_bytes text); /* output to pass on; never empty */
     void (*tell)(void *user, const char *line); /* a problem with a line, one of a kind in ten seconds; may be NULL */
+    collector_tells *tells;     /* shared with other commands; NULL: one of a kind of this command */
     void *user;
 } collector_options;
 
