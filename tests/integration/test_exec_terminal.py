@@ -121,6 +121,15 @@ class Jobs(TerminalTest):
         terminal.type("bg\n")
         terminal.read_until("going")
 
+    def test_a_command_that_stops_itself_by_force_stops_the_job(self):
+        terminal = self.shell()
+        self.run_line(terminal, f"{LOOM} exec -- sh -c 'kill -STOP $$; echo go''ing; exit 4'")
+        terminal.read_until("Stopped")
+        terminal.read_until("READY> ")
+        terminal.type("fg; echo after=$?\n")
+        terminal.read_until("going")
+        terminal.read_until("after=4")
+
     def test_a_background_job_that_reads_is_stopped(self):
         terminal = self.shell()
         terminal.type(f"{LOOM} exec -- cat &\n")

@@ -2,6 +2,7 @@
 #include "trace/process/run/foreground.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,8 +14,9 @@ enum { TRACER_MS = 100, LOOK_MS = 5 /* between two looks at a command whose end 
 
 /* Whatever somebody may send to the command on purpose: all but what a fault of our own would raise, what cannot be caught, and
  * SIGPIPE. */
-static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGABRT, SIGTERM,   SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF,  SIGIO,
-                                SIGURG,  SIGPWR,  SIGXCPU, SIGXFSZ, SIGSTKFLT, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU,   SIGWINCH};
+static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGABRT, SIGTERM,   SIGUSR1, SIGUSR2,
+                                SIGALRM, SIGPROF, SIGIO,   SIGURG,  SIGVTALRM, SIGPWR,  SIGXCPU,
+                                SIGXFSZ, SIGCONT, SIGTSTP, SIGTTIN, SIGSTKFLT, SIGTTOU, SIGWINCH};
 
 static bool is_ignored(int signal)
 {
@@ -121,11 +123,27 @@ static void take_signals(foreground *f, const process *p)
     }
 }
 
-/* The command has been stopped by a signal that means the job. Somebody who stops it by SIGSTOP means that process, and would
- * not know of ours to make it go on. */
+/* Whether we are a job of our own in the foreground of a terminal: without us, the shell would see the command stop. */
+static bool is_foreground_job(void)
+{
+    const pid_t self = getpid();
+    if (getpgrp() != self || getsid(0) == self) {
+        return false;
+    }
+    const int terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    const bool is_in_front = terminal >= 0 && tcgetpgrp(terminal) == self;
+    if (terminal >= 0) {
+        close(terminal);
+    }
+    return is_in_front;
+}
+
+/* The command has been stopped by a signal that means the job. Elsewhere somebody who stops it by SIGSTOP means that process,
+ * and would not know of ours to make it go on. */
 static bool means_job(const foreground *f, int signal)
 {
-    return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU || (signal == SIGSTOP && f->suspended);
+    return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU ||
+           (signal == SIGSTOP && (f->suspended || is_foreground_job()));
 }
 
 static void stop_with(foreground *f, const process *p)
