@@ -215,7 +215,6 @@ static loom_status open_gateway(serving *s, const serve_options *o)
         .heartbeat_ms = o->heartbeat_ms,
         .ttl = o->ttl,
         .source = o->source,
-        .bridge = s->bridge,
         .counters = &s->process->counters,
         .ready = o->ready,
         .ready_user = o->ready_user,

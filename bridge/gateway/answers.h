@@ -14,10 +14,11 @@ typedef struct question_pair {
     uint64_t number;
 } question_pair;
 
-/* Asks the control socket's question; there is a source. The answer is the caller's. LOOM_EBUSY: not now. LOOM_ENOMEM. */
-loom_status gateway_ask(const gateway *g, json_t **answer, const question_pair *pairs, size_t count);
-/* What the client is told when it was not LOOM_OK. */
-void answer_not_asked(exchange *x, loom_status st);
+/* Asks what the control socket is asked under this op: the broker in this process, or over the bus the one that is elsewhere.
+ * take answers the exchange with what it is given; where there is nothing to give, the exchange is failed. */
+void gateway_ask(exchange *x, const char *op, const question_pair *pairs, size_t count, void (*take)(exchange *x, loom_bytes answer));
+/* An answer that is a list. NULL: it was none, and the exchange has been failed. */
+json_t *gateway_list(exchange *x, loom_bytes answer);
 /* Turns the schemas of a list of capabilities, which are text, into JSON. */
 void open_schemas(json_t *capabilities);
 /* 200, and the value, which is borrowed. */

@@ -20,7 +20,7 @@
 
 typedef struct gateway gateway;
 
-/* What is known of the bus in this process, for /v1/agents and the others. */
+/* The broker of this process, for /v1/agents and the others. */
 typedef struct gateway_source {
     /* Answers a question of the control socket, which is a msgpack map as the answer is; take is called before it returns.
      * LOOM_ENOMEM.  LOOM_EBUSY: it was asked too much lately. */
@@ -42,8 +42,7 @@ typedef struct gateway_options {
     uint32_t payload_max;          /* bytes; 0: LOOM_PAYLOAD_MAX */
     uint32_t heartbeat_ms;         /* 0: 15 s */
     uint8_t ttl;                   /* of events that come without; 0: LOOM_TTL_DEFAULT */
-    const gateway_source *source;  /* NULL: the bus is elsewhere, and only the two below can be told of */
-    const struct bridge *bridge;   /* its agents */
+    const gateway_source *source;  /* NULL: the broker is elsewhere, and is asked over the bus */
     const counter_list *counters;  /* of this process */
     bool (*ready)(void *user);     /* whether there is a bus to be reached; NULL: always */
     void *ready_user;

@@ -300,7 +300,6 @@ void events_tick(gateway *g, uint64_t now_ms, bool heartbeat);
 void events_end(gateway *g);
 
 /* own.c: without a source. */
-void own_agents(exchange *x);
 void own_stats(exchange *x);
 
 /* ---- routes.c ---- */

@@ -14,19 +14,15 @@ enum { QUESTION_SIZE = 2048, PAIRS_MAX = 8, NUMBER_SIZE = 16 };
 
 /* ---- questions ---- */
 
-static void take_answer(void *to, loom_bytes answer)
+/* A msgpack map of what is given, and of op, unless it is NULL; returns its length. */
+static size_t put_question(uint8_t question[QUESTION_SIZE], const char *op, const question_pair *pairs, size_t count)
 {
-    *(json_t **)to = control_answer_json(answer);
-}
-
-/* A msgpack map of what is given; returns its length. */
-static size_t put_question(uint8_t question[QUESTION_SIZE], const question_pair *pairs, size_t count)
-{
-    uint8_t *at = question, given = 0;
+    uint8_t *at = question, given = op != NULL;
     for (size_t i = 0; i < count; i++) {
         given = (uint8_t)(given + (pairs[i].text.len > 0 || pairs[i].number > 0));
     }
     *at++ = (uint8_t)(0x80 | given); /* fixmap: PAIRS_MAX is below 16 */
+    at = op != NULL ? mp_put_str(mp_put_str(at, str_of("op")), str_of(op)) : at;
     for (size_t i = 0; i < count; i++) {
         if (pairs[i].text.len > 0) {
             at = mp_put_str(mp_put_str(at, str_of(pairs[i].key)), pairs[i].text);
@@ -37,22 +33,47 @@ static size_t put_question(uint8_t question[QUESTION_SIZE], const question_pair 
     return (size_t)(at - question);
 }
 
-loom_status gateway_ask(const gateway *g, json_t **answer, const question_pair *pairs, size_t count)
+typedef struct asked {
+    exchange *x;
+    void (*take)(exchange *x, loom_bytes answer);
+} asked;
+
+static void take_answer(void *to, loom_bytes answer)
 {
-    uint8_t question[QUESTION_SIZE];
-    const gateway_source *source = g->options.source;
-    const loom_bytes whole = {question, put_question(question, pairs, count)};
-    *answer = NULL;
-    const loom_status st = source->ask(source->user, whole, take_answer, answer);
-    return st == LOOM_OK && *answer == NULL ? LOOM_ENOMEM : st;
+    const asked *a = to;
+    a->take(a->x, answer);
 }
 
-void answer_not_asked(exchange *x, loom_status st)
+static void fail_for_memory(exchange *x)
+{
+    exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+}
+
+static void fail_unasked(exchange *x, loom_status st)
 {
     if (st == LOOM_EBUSY) {
         exchange_fail(x, 503, "system_busy", "the broker was asked too much lately; try again");
     } else {
-        exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+        fail_for_memory(x);
+    }
+}
+
+/* The broker answers calls of system.NAME (envelope/WIRE.md 4.10). */
+void gateway_ask(exchange *x, const char *op, const question_pair *pairs, size_t count, void (*take)(exchange *x, loom_bytes answer))
+{
+    const gateway_source *source = x->gateway->options.source;
+    uint8_t question[QUESTION_SIZE];
+    char capability[32];
+    asked a = {x, take};
+    const loom_bytes whole = {question, put_question(question, source != NULL ? op : NULL, pairs, count)};
+    snprintf(capability, sizeof capability, "system.%s", op);
+    if (source == NULL) {
+        action_ask(x, capability, whole, take);
+        return;
+    }
+    const loom_status st = source->ask(source->user, whole, take_answer, &a);
+    if (st != LOOM_OK) {
+        fail_unasked(x, st);
     }
 }
 
@@ -62,7 +83,7 @@ void answer_json(exchange *x, json_t *value)
 {
     char *text = json_dumps(value, JSON_COMPACT);
     if (text == NULL) {
-        exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+        fail_for_memory(x);
     } else {
         exchange_answer(x, 200, &(exchange_body){.type = "application/json", .bytes = bytes_of(text)});
     }
@@ -90,52 +111,50 @@ void open_schemas(json_t *capabilities)
 
 typedef struct list_spec {
     const char *op;
-    void (*own)(exchange *x); /* what answers without a source; NULL: the broker does, over the bus */
+    void (*own)(exchange *x); /* what answers without a source; NULL: the broker does */
     const char *filters[4]; /* keys of the question */
 } list_spec;
 
 /* What the control socket says of status is for who asks there. */
-static void answer_list(exchange *x, json_t *answer)
+json_t *gateway_list(exchange *x, loom_bytes answer)
 {
-    const json_int_t status = json_integer_value(json_object_get(answer, "status"));
-    if (answer == NULL) {
-        answer_not_asked(x, LOOM_ENOMEM);
-    } else if (status != LOOM_OK) {
-        const char *text = json_string_value(json_object_get(answer, "text"));
-        exchange_fail(x, status == LOOM_EINVAL ? 400 : 503, status == LOOM_EINVAL ? "invalid_parameter" : "refused", "%s", text != NULL ? text : "");
-    } else {
-        (void)json_object_del(answer, "status");
-        open_schemas(json_object_get(answer, "capabilities"));
-        answer_json(x, answer);
+    json_t *list = control_answer_json(answer);
+    const json_int_t status = json_integer_value(json_object_get(list, "status"));
+    if (list != NULL && status == LOOM_OK) {
+        (void)json_object_del(list, "status");
+        open_schemas(json_object_get(list, "capabilities"));
+        return list;
     }
-    json_decref(answer);
+    if (list == NULL) {
+        fail_for_memory(x);
+    } else {
+        const char *text = json_string_value(json_object_get(list, "text"));
+        exchange_fail(x, status == LOOM_EINVAL ? 400 : 503, status == LOOM_EINVAL ? "invalid_parameter" : "refused", "%s", text != NULL ? text : "");
+    }
+    json_decref(list);
+    return NULL;
 }
 
-static void take_result(exchange *x, loom_bytes result)
+static void answer_list(exchange *x, loom_bytes answer)
 {
-    answer_list(x, control_answer_json(result));
-}
-
-/* The broker answers calls of system.NAME (envelope/WIRE.md 4.8); pairs: without op. */
-static void ask_over_bus(exchange *x, const char *op, const question_pair *pairs, size_t count)
-{
-    uint8_t question[QUESTION_SIZE];
-    char capability[32];
-    snprintf(capability, sizeof capability, "system.%s", op);
-    action_ask(x, capability, (loom_bytes){question, put_question(question, pairs, count)}, take_result);
+    json_t *list = gateway_list(x, answer);
+    if (list != NULL) {
+        answer_json(x, list);
+    }
+    json_decref(list);
 }
 
 static void list_get(exchange *x, const list_spec *list)
 {
     char values[4][LOOM_TOPIC_MAX + 1] = {""}, limit[NUMBER_SIZE] = "";
     parameter_spec specs[5] = {{.name = "limit", .text = limit, .size = sizeof limit}};
-    question_pair pairs[PAIRS_MAX] = {{"op", str_of(list->op), 0}};
-    size_t count = 1;
+    question_pair pairs[PAIRS_MAX];
+    size_t count = 0;
     uint64_t number = 0;
-    for (; count <= 4 && list->filters[count - 1] != NULL; count++) {
-        specs[count] = (parameter_spec){.name = list->filters[count - 1], .text = values[count - 1], .size = sizeof values[0]};
+    for (; count < 4 && list->filters[count] != NULL; count++) {
+        specs[count + 1] = (parameter_spec){.name = list->filters[count], .text = values[count], .size = sizeof values[0]};
     }
-    if (!parameters_read(x, specs, count)) {
+    if (!parameters_read(x, specs, count + 1)) {
         return;
     }
     if (limit[0] != '\0' && !http_decode_number(&number, str_of(limit), 1, 1000)) {
@@ -146,26 +165,16 @@ static void list_get(exchange *x, const list_spec *list)
         list->own(x);
         return;
     }
-    for (size_t i = 1; i < count; i++) {
-        pairs[i] = (question_pair){list->filters[i - 1], str_of(values[i - 1]), 0};
+    for (size_t i = 0; i < count; i++) {
+        pairs[i] = (question_pair){list->filters[i], str_of(values[i]), 0};
     }
     pairs[count] = (question_pair){"limit", {0}, number};
-    if (x->gateway->options.source == NULL) {
-        ask_over_bus(x, list->op, pairs + 1, count);
-        return;
-    }
-    json_t *answer;
-    const loom_status st = gateway_ask(x->gateway, &answer, pairs, count + 1);
-    if (st == LOOM_OK) {
-        answer_list(x, answer);
-    } else {
-        answer_not_asked(x, st);
-    }
+    gateway_ask(x, list->op, pairs, count + 1, answer_list);
 }
 
 void agents_get(exchange *x)
 {
-    list_get(x, &(list_spec){"agents", own_agents, {"agent", "topic", "capability", "after"}});
+    list_get(x, &(list_spec){"agents", NULL, {"agent", "topic", "capability", "after"}});
 }
 
 void capabilities_get(exchange *x)

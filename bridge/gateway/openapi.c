@@ -101,7 +101,6 @@ static void add_operations(json_t *paths, json_t *capabilities)
 {
     size_t i;
     json_t *capability;
-    open_schemas(capabilities);
     json_array_foreach(capabilities, i, capability) {
         char path[PATH_SIZE];
         write_path(path, text_of(capability, "name"));
@@ -109,22 +108,28 @@ static void add_operations(json_t *paths, json_t *capabilities)
     }
 }
 
-void openapi_get(exchange *x)
+/* Of more capabilities than a list holds, the document says that it is not whole. */
+static void take_capabilities(exchange *x, loom_bytes answer)
 {
-    const question_pair pairs[] = {{"op", str_of("capabilities"), 0}, {"limit", {0}, CAPABILITIES_MAX}};
-    json_t *document = json_loads(fixed, 0, NULL);
-    const bool whole = json_object_set_new(document, "components", json_loads(components, 0, NULL)) == 0;
-    json_t *answer = NULL;
-    loom_status st = whole ? LOOM_OK : LOOM_ENOMEM;
-    if (st == LOOM_OK && x->gateway->options.source != NULL) {
-        st = gateway_ask(x->gateway, &answer, pairs, 2);
+    json_t *list = gateway_list(x, answer);
+    if (list == NULL) {
+        return;
     }
-    if (st != LOOM_OK) {
-        answer_not_asked(x, st);
+    json_t *document = json_loads(fixed, 0, NULL);
+    if (json_object_set_new(document, "components", json_loads(components, 0, NULL)) != 0) {
+        exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
     } else {
-        add_operations(json_object_get(document, "paths"), json_object_get(answer, "capabilities"));
+        add_operations(json_object_get(document, "paths"), json_object_get(list, "capabilities"));
+        if (json_is_true(json_object_get(list, "more"))) {
+            (void)json_object_set_new(document, "x-loom-more", json_true());
+        }
         answer_json(x, document);
     }
-    json_decref(answer);
+    json_decref(list);
     json_decref(document);
+}
+
+void openapi_get(exchange *x)
+{
+    gateway_ask(x, "capabilities", &(question_pair){"limit", {0}, CAPABILITIES_MAX}, 1, take_capabilities);
 }

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the gateway of a bridge in a process of its own can tell without the broker: the agents of this bridge, and what this
- * process counts. The forms are those of the broker's answers, as far as they go. */
-#include <string.h>
-
+/* What the gateway of a bridge in a process of its own tells without the broker: what this process counts. The form is that
+ * of the broker's answer, as far as it goes. */
 #include "bridge/gateway/internal.h"
-#include "bridge/session/bridge.h"
-
-enum { AGENTS_MAX = 1000 };
 
 static void answer(exchange *x, text_buffer *b)
 {
@@ -17,44 +12,6 @@ static void answer(exchange *x, text_buffer *b)
     }
     text_fini(b);
 }
-
-/* ---- agents ---- */
-
-typedef struct agent_list {
-    text_buffer text;
-    size_t count;
-    bool more;
-} agent_list;
-
-static bool put_agent(void *user, const session_info *about)
-{
-    agent_list *list = user;
-    if (about->agent.len == 0) {
-        return true; /* it has not said who it is */
-    }
-    if (list->count == AGENTS_MAX) {
-        list->more = true;
-        return false;
-    }
-    text_puts(&list->text, list->count++ > 0 ? ",{\"agent\":" : "{\"agent\":");
-    text_put_quoted(&list->text, about->agent);
-    text_puts(&list->text, ",\"peer\":");
-    text_put_quoted(&list->text, str_of(about->peer));
-    text_printf(&list->text, ",\"published\":%llu,\"forwarded\":%llu}", (unsigned long long)about->published,
-                (unsigned long long)about->forwarded);
-    return true;
-}
-
-void own_agents(exchange *x)
-{
-    agent_list list = {.count = 0};
-    text_puts(&list.text, "{\"agents\":[");
-    bridge_visit_sessions(x->gateway->options.bridge, put_agent, &list);
-    text_printf(&list.text, "],\"more\":%s}", list.more ? "true" : "false");
-    answer(x, &list.text);
-}
-
-/* ---- counters ---- */
 
 static void put_counter(text_buffer *b, const counter *c, const counter_stats *stats)
 {

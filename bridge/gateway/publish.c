@@ -44,6 +44,10 @@ static bool read_ask(exchange *x, publish_ask *a)
         exchange_fail(x, 415, "unsupported_media_type", "with ?envelope the body is application/json or application/x-ndjson");
         return false;
     }
+    if (a->envelope && (a->type[0] != '\0' || a->thread_id[0] != '\0' || a->correlation_id[0] != '\0' || a->reply_to[0] != '\0')) {
+        exchange_fail(x, 400, "invalid_parameter", "with ?envelope the fields of an event are in the body, and not in the query");
+        return false;
+    }
     return true;
 }
 

@@ -17,6 +17,11 @@ from test_web import make_certificate
 EVENTS = "/v1/events/"
 
 
+def gateway_of(bus):
+    """The agent that the gateway is on the bus."""
+    return "gateway-broker" if bus.kind == "in_broker" else "gateway-bridge"
+
+
 class Gateway:
     def start(self, **options):
         self.bus = self.home(listen=("ipc", "http"), **options)
@@ -112,6 +117,7 @@ class Publishing(Gateway):
             ("a.b?typ=x", b"", "text/plain", 400, "unknown_parameter", '"typ" is not known here; there are: envelope, type'),
             ("a.b?type=x&type=y", b"", "text/plain", 400, "invalid_parameter", "twice"),
             ("a.b?envelope=maybe", b"{}", json_type, 400, "invalid_parameter", "true or false"),
+            ("a.b?envelope&type=t", b"{}", json_type, 400, "invalid_parameter", "in the body"),
             ("a.b?type=x%00y", b"", "text/plain", 400, "invalid_parameter", "control character"),
             ("a.b?envelope", b"x", "text/plain", 415, "unsupported_media_type", "application/json"),
             ("a.b?envelope", b"{", json_type, 400, "invalid_event", "line 1"),
@@ -454,29 +460,22 @@ class Asking(Gateway):
         provider = self.agent(self.bus, "worker").provide("add", "1.2", description="Adds",
                                                           input_schema='{"type":"array","items":{"type":"number"}}')
         client.post(EVENTS + "a.b", b"x")
-        if self.kind == "own_process":
-            capability = wait_until(lambda: client.get("/v1/capabilities").json["capabilities"], "the broker tells it over the bus")[0]
-            self.assertEqual(("add", {"type": "array", "items": {"type": "number"}}), (capability["name"], capability["input_schema"]))
-            self.assertEqual([], client.get("/v1/capabilities?name=none").json["capabilities"])
-            self.assertEqual(["a.b"], [row["topic"] for row in client.get("/v1/topics?filter=a.*").json["topics"]])
-            self.assertEqual(400, client.get("/v1/topics?filter=..").status)
-            self.assertEqual(400, client.get("/v1/capabilities?limit=0").status)
-            self.assertEqual(["worker"], [row["agent"] for row in client.get("/v1/agents").json["agents"]])
-            self.assertEqual(1, client.get("/v1/stats").json["gateway"]["published"])
-        else:
-            self.assertEqual(["gateway-broker", "worker"], [row["agent"] for row in client.get("/v1/agents").json["agents"]])
-            self.assertEqual(["worker"], [row["agent"] for row in client.get("/v1/agents?capability=add").json["agents"]])
-            capability = client.get("/v1/capabilities").json["capabilities"][0]
-            self.assertEqual(("add", {"type": "array", "items": {"type": "number"}}), (capability["name"], capability["input_schema"]))
-            self.assertEqual("a.b", client.get("/v1/topics?filter=a.*").json["topics"][0]["topic"])
-            self.assertEqual(1, client.get("/v1/stats").json["gateway"]["published"])
-            for limit in ("0", "1001", "5%00x", "%2B5", "5.0", "%205", ""):
-                self.assertEqual(200 if limit == "" else 400, client.get(f"/v1/agents?limit={limit}").status, limit)
-            self.assertEqual(400, client.get("/v1/topics?filter=..").status)
-            operation = client.get("/openapi.json").json["paths"]["/v1/actions/add"]["post"]
-            self.assertEqual(("Adds", "array"), (operation["summary"],
-                                                 operation["requestBody"]["content"]["application/json"]["schema"]["type"]))
-            self.check_operations(client, provider)
+        capability = wait_until(lambda: client.get("/v1/capabilities").json["capabilities"], "the broker knows it")[0]
+        self.assertEqual(("add", {"type": "array", "items": {"type": "number"}}), (capability["name"], capability["input_schema"]))
+        self.assertEqual([], client.get("/v1/capabilities?name=none").json["capabilities"])
+        self.assertEqual([gateway_of(self.bus), "worker"], [row["agent"] for row in client.get("/v1/agents").json["agents"]])
+        self.assertEqual(["worker"], [row["agent"] for row in client.get("/v1/agents?capability=add").json["agents"]])
+        page = client.get("/v1/agents?limit=1").json
+        self.assertEqual(([gateway_of(self.bus)], True), ([row["agent"] for row in page["agents"]], page["more"]))
+        self.assertEqual(["a.b"], [row["topic"] for row in client.get("/v1/topics?filter=a.*").json["topics"]])
+        self.assertEqual(1, client.get("/v1/stats").json["gateway"]["published"])
+        for limit in ("0", "1001", "5%00x", "%2B5", "5.0", "%205", ""):
+            self.assertEqual(200 if limit == "" else 400, client.get(f"/v1/agents?limit={limit}").status, limit)
+        self.assertEqual(400, client.get("/v1/topics?filter=..").status)
+        operation = client.get("/openapi.json").json["paths"]["/v1/actions/add"]["post"]
+        self.assertEqual(("Adds", "array"), (operation["summary"],
+                                             operation["requestBody"]["content"]["application/json"]["schema"]["type"]))
+        self.check_operations(client, provider)
         document = client.get("/openapi.json").json
         self.assertEqual("3.1.0", document["openapi"])
         self.assertIn("/v1/events/{topic}", document["paths"])

@@ -342,7 +342,7 @@ static void finish(fixture *f, client *c)
                       gateway_get_stats(f->gateway).streams == 0);
 }
 
-static void call_once(fixture *f, client *c, const char *text)
+static void call_once(fixture *f, client *c, const char *text, loom_bytes result)
 {
     const unsigned called = f->bus.called;
     say(c, f, text);
@@ -350,7 +350,7 @@ static void call_once(fixture *f, client *c, const char *text)
     if (f->bus.called > called) {
         const loom_bytes id = {f->bus.call.id, f->bus.call.id_len};
         fake_bus_say(&f->bus, AGENT, &(frame){.type = FRAME_REPORT, .u.report = {id, FRAME_CHUNK, 0, bytes_of("part")}});
-        answer_call(f, bytes_of("{\"x\":1}"));
+        answer_call(f, result);
         turn_until(f, hear(c) && c->over);
     }
     finish(f, c);
@@ -386,16 +386,18 @@ static loom_status converse(void *user)
     const conversation *with = user;
     fixture *f = with->f;
     static client c;
+    static const uint8_t no_capabilities[] = {0x81, 0xa6, 's', 't', 'a', 't', 'u', 's', LOOM_OK};
     ask(f, &c, POST_EVENT);
     const bool published = strstr(c.heard, "HTTP/1.1 202") != NULL;
     ask(f, &c, "POST /v1/events/a.b HTTP/1.1\r\n" HEAD "Content-Type: application/x-ndjson\r\nContent-Length: 4\r\n\r\n1\n2\n");
     const bool batch = strstr(c.heard, "HTTP/1.1 202") != NULL;
-    call_once(f, &c, POST_ACTION);
+    call_once(f, &c, POST_ACTION, bytes_of("{\"x\":1}"));
     const bool called = strstr(c.heard, "{\"x\":1}") != NULL;
-    call_once(f, &c, STREAM_ACTION);
+    call_once(f, &c, STREAM_ACTION, bytes_of("{\"x\":1}"));
     const bool streamed = strstr(c.heard, "event: result") != NULL;
-    ask(f, &c, "GET /openapi.json HTTP/1.1\r\n" HEAD "\r\n");
-    return published && batch && called && streamed && listen_once(f, &c, with->event) ? LOOM_OK : LOOM_ENOMEM;
+    call_once(f, &c, "GET /openapi.json HTTP/1.1\r\n" HEAD "\r\n", (loom_bytes){no_capabilities, sizeof no_capabilities});
+    const bool described = strstr(c.heard, "\"openapi\":\"3.1.0\"") != NULL;
+    return published && batch && called && streamed && described && listen_once(f, &c, with->event) ? LOOM_OK : LOOM_ENOMEM;
 }
 
 static void a_conversation_survives_every_failed_allocation(void **state)
