@@ -8,15 +8,22 @@
 
 /* ---- who may ---- */
 
-/* host[:port] without the port, and without brackets. */
-static loom_str bare_host(loom_str host)
+/* host[:port] without the port, and without brackets; empty where it has another form. */
+static loom_str bare_host(loom_str text)
 {
-    if (host.len > 0 && host.data[0] == '[') {
-        const char *end = memchr(host.data, ']', host.len);
-        return (loom_str){host.data + 1, end != NULL ? (size_t)(end - host.data) - 1 : host.len - 1};
+    const bool bracketed = text.len > 0 && text.data[0] == '[';
+    const char *end = text.len > 0 ? memchr(text.data, bracketed ? ']' : ':', text.len) : NULL;
+    const size_t len = end != NULL ? (size_t)(end - text.data) : text.len;
+    loom_str host = bracketed ? (loom_str){text.data + 1, len - 1} : (loom_str){text.data, len};
+    loom_str port = str_tail(text, len + (bracketed && end != NULL));
+    bool sound = !bracketed || end != NULL;
+    if (port.len > 0) {
+        sound = sound && port.data[0] == ':';
+        for (size_t i = 1; i < port.len; i++) {
+            sound = sound && port.data[i] >= '0' && port.data[i] <= '9';
+        }
     }
-    const char *colon = host.len > 0 ? memchr(host.data, ':', host.len) : NULL;
-    return (loom_str){host.data, colon != NULL ? (size_t)(colon - host.data) : host.len};
+    return sound ? host : (loom_str){"", 0};
 }
 
 static bool is_local_name(loom_str host)

@@ -15,6 +15,7 @@ static int on_chunk(llhttp_t *parser)
 {
     http_body *b = parser->data;
     b->allowance += CHUNK_OVERHEAD;
+    b->announced = parser->content_length;
     return 0;
 }
 
@@ -50,6 +51,7 @@ size_t http_body_read(http_body *b, loom_bytes bytes, loom_bytes *piece)
 {
     size_t used = 0;
     b->piece = (loom_bytes){bytes.data, 0};
+    b->announced = 0;
     if (b->state == BODY_MORE) {
         const char *data = (const char *)bytes.data;
         llhttp_resume(b->parser);

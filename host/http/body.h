@@ -10,6 +10,7 @@ typedef struct http_body {
     bool chunked;
     llhttp_t *parser;           /* the head's */
     loom_bytes piece;           /* found by the read under way */
+    uint64_t announced;         /* bytes of the chunk that the read under way has come to; 0: to none */
     uint64_t overhead;          /* bytes of sizes, extensions and trailers so far */
     uint64_t allowance;         /* how many there may be: more with each chunk */
     uint8_t last;               /* byte of the read before */

@@ -301,8 +301,9 @@ static size_t read_body(http_connection *c, const uint8_t *data, size_t len)
         http_exchange_refuse(c, 400, "the chunks of the body are malformed");
         return len;
     }
-    const char *why;
-    uint16_t status = http_exchange_put_body(c, r, piece, &why);
+    const char *why = "the body is too large";
+    const bool too_large = r->body_reader.announced > c->listener->options.body_max - r->body.len; /* why wait for it to come */
+    uint16_t status = too_large ? 413 : http_exchange_put_body(c, r, piece, &why);
     if (status != 0) {
         http_exchange_refuse(c, status, why);
         return len;

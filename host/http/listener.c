@@ -43,8 +43,11 @@ static void pause_accepting(http_listener *l, int error)
 
 static void refuse(http_listener *l, int fd, const char *why)
 {
-    static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                               "Content-Length: 21\r\nRetry-After: 1\r\nConnection: close\r\n\r\ntoo many connections\n";
+    static const char problem[] = "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"code\":\"busy\","
+                                  "\"detail\":\"too many connections\"}\n";
+    char busy[512];
+    const int len = snprintf(busy, sizeof busy, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+                             "Content-Length: %zu\r\nRetry-After: 1\r\nConnection: close\r\n\r\n%s", sizeof problem - 1, problem);
     http_server *s = l->server;
     uint64_t suppressed;
     s->counts.refused++;
@@ -53,7 +56,7 @@ static void refuse(http_listener *l, int fd, const char *why)
                  (unsigned long long)suppressed);
     }
     if (l->tls == NULL) {
-        (void)send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)send(fd, busy, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     close(fd);
 }

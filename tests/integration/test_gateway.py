@@ -195,10 +195,11 @@ class Publishing(Gateway):
         for headers, expected in (({"Origin": "https://evil.example"}, (403, "origin_not_allowed")),
                                   ({"Origin": "null"}, (403, "origin_not_allowed")),
                                   ({"Host": "evil.example"}, (421, "wrong_host")),
-                                  ({"Host": "127.0.0.1.evil.example"}, (421, "wrong_host"))):
+                                  ({"Host": "127.0.0.1.evil.example"}, (421, "wrong_host")), ({"Host": "[::1]evil"}, (421, "wrong_host")),
+                                  ({"Host": "[::1"}, (421, "wrong_host")), ({"Host": "localhost:7780evil"}, (421, "wrong_host"))):
             with self.subTest(headers):
                 self.assertEqual(expected, problem(self.client.post(EVENTS + "a.b", headers=headers)))
-        for headers in ({"Host": "localhost:1"}, {"Host": "[::1]:7780"},
+        for headers in ({"Host": "localhost:1"}, {"Host": "[::1]:7780"}, {"Host": "[::1]"}, {"Host": "localhost:"},
                         {"Origin": f"http://127.0.0.1:{self.client.port}"}):
             with self.subTest(headers):
                 self.assertEqual(202, self.client.post(EVENTS + "a.b", headers=headers).status)

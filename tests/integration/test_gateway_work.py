@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The HTTP gateway: actions, requests, event streams, and how it comes to its end."""
 
+import json
+import resource
 import signal
 import socket
 import time
@@ -8,7 +10,7 @@ import unittest
 
 import wire
 from gateway import TRACE_ID, TRACEPARENT, Client, Later, problem, wait_spans
-from harness import LoomTest, in_both_homes, wait_until
+from harness import Home, LoomTest, die_with_parent, in_both_homes, wait_until
 
 ACTIONS, REQUESTS, EVENTS = "/v1/actions/", "/v1/requests/", "/v1/events/"
 OK, ERROR, TIMEOUT, NO_RESPONDERS, DENIED, CANCELLED, TOO_LARGE = range(7)
@@ -375,6 +377,13 @@ class Hostile(Gateway):
                 sock.sendall(chunk)
             self.assertEqual(b"HTTP/1.1 413", sock.recv(4096)[:12])
 
+    def test_a_chunk_that_announces_too_much_is_not_waited_for(self):
+        self.start(spans=False)
+        for size in (b"800001", b"FFFFFFFFFFFFFFFF"):
+            with self.subTest(size), self.client.connect() as sock:
+                sock.sendall(b"POST /v1/events/a.b HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n" + size + b"\r\n")
+                self.assertEqual(b"HTTP/1.1 413", sock.recv(4096)[:12])
+
     def test_paths_that_try_tricks_find_nothing(self):
         self.start(spans=False)
         for path in (b"/v1/../metrics", b"//v1/agents", b"/v1/agents/", b"/v1/agents%00", b"/%2e%2e/etc/passwd", b"/metrics/..;/",
@@ -396,6 +405,35 @@ class Hostile(Gateway):
                               b"0\r\n\r\nPOST /v1/events/smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")
         self.assertEqual(1, got.count(b"HTTP/1.1"))
         self.assertEqual(b"400", got[9:12])
+
+
+@in_both_homes
+class Full(Gateway):
+    def test_who_finds_no_room_gets_a_problem(self):
+        def limited():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+            die_with_parent()
+        home = Home(self.kind, spans=False, listen=("ipc", "http"))
+        home.popen = {"loom-broker": {"preexec_fn": limited}, "loom-bridge": {"preexec_fn": limited}}
+        self.homes.append(home)
+        self.bus = self.enterContext(home)
+        self.client = Client(self.bus.url_of("http"))
+        while self.listens():
+            pass
+        with self.client.connect() as sock:
+            head, _, body = sock.recv(4096).partition(b"\r\n\r\n")
+        self.assertEqual(b"HTTP/1.1 503", head[:12])
+        self.assertIn(b"Content-Type: application/problem+json", head)
+        self.assertEqual((503, "busy"), (json.loads(body)["status"], json.loads(body)["code"]))
+
+    def listens(self):
+        """Another stream of events, which does not make room for others; whether there was room for it."""
+        sock = self.enterContext(self.client.connect())
+        try:
+            sock.sendall(b"GET /v1/events/a.b HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            return sock.recv(4096)[:12] == b"HTTP/1.1 200"
+        except ConnectionError:
+            return False
 
 
 if __name__ == "__main__":
