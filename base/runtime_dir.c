@@ -8,10 +8,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
+/* Whether it can stand in a URL, and that in a list of them. */
+static bool fits_url(const char *dir)
+{
+    bool fits = utf8_valid((loom_str){dir, strlen(dir)});
+    for (const char *at = dir; *at != '\0' && fits; at++) {
+        fits = (unsigned char)*at > ' ' && *at != 0x7f && *at != ',';
+    }
+    return fits;
+}
+
 void paths_runtime_dir(char out[PATHS_DIR_SIZE])
 {
     const char *base = getenv("XDG_RUNTIME_DIR");
-    if (base != NULL && base[0] == '/') {
+    if (base != NULL && base[0] == '/' && fits_url(base)) {
         int length = snprintf(out, PATHS_DIR_SIZE, "%s%sloom", base, base[strlen(base) - 1] == '/' ? "" : "/");
         /* 24 bytes are left for the longest of our socket names */
         if (length > 0 && length < PATHS_DIR_SIZE - 24) {

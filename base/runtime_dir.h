@@ -7,7 +7,8 @@
 
 #define PATHS_DIR_SIZE 96 /* bytes with NUL, so that a socket below it fits a Unix address */
 
-/* $XDG_RUNTIME_DIR/loom, or /tmp/loom-UID when that variable is missing, relative or too long. No trailing slash. */
+/* $XDG_RUNTIME_DIR/loom, or /tmp/loom-UID when that variable is missing, relative, too long, or no
+ * part of a URL (blanks, control characters, commas, no UTF-8). No trailing slash. */
 void paths_runtime_dir(char out[PATHS_DIR_SIZE]);
 /* "ipc://<runtime dir>/<name>", the default URL of a local endpoint. LOOM_ETOOBIG: size is too small. */
 LOOM_MUST_CHECK loom_status paths_runtime_url(char *out, size_t size, const char *name);

@@ -27,7 +27,7 @@ static const char trailer_format[] =
     "  A flag wins over the environment, the environment over loom.toml, loom.toml\n"
     "  over the default. In loom.toml --KEY stands as key below [%s] and\n"
     "  --SECTION-KEY as key below [section]; dashes become underscores.\n"
-    "  {runtime} is $XDG_RUNTIME_DIR/loom, or /tmp/loom-UID without that variable.\n"
+    "  {runtime} is $XDG_RUNTIME_DIR/loom, or /tmp/loom-UID without that variable, or when it holds blanks or commas.\n"
     "\n"
     "Environment:\n"
     "  LOOM_<SECTION>_<KEY>  any setting of another section than [telemetry], such as\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/HTTP.md does what it says: each of its shell examples runs against a broker, and ends well."""
+"""docs/HTTP.md does what it says: each of its shell examples runs against a broker, and against a bridge, and ends well."""
 
 import os
 import pathlib
@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import unittest
 
-from harness import BIN, LoomTest
+from harness import BIN, in_both_homes
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "HTTP.md"
 
 
+@in_both_homes
 @unittest.skipUnless(shutil.which("curl"), "there is no curl")
-class Page(LoomTest):
+class Page:
     def test_each_example_runs(self):
         bus = self.home(listen=("ipc", "http"), spans=False)
         examples = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.M | re.S)

@@ -164,6 +164,17 @@ sampler = "always_off"
         self.assertRegex(up.out, r"(?s)up     \| view: http://127\.0\.0\.1:.*a      \| here")
         self.assertEqual("ready", self.services()["view"]["state"])
 
+    def test_a_broker_that_listens_for_no_agents_says_so(self):
+        self.project('[agents.a]\ncommand = "echo url=$LOOM_URL; exec sleep 60"\n[broker]\nlisten = ["http://127.0.0.1:0"]\n')
+        up = self.up()
+        self.wait_output(up, "a      | url=\n")
+        self.assertIn("[broker] listen has no address for agents, so LOOM_URL is not set", up.out)
+
+    def test_a_runtime_directory_that_is_no_part_of_a_url_does_no_harm(self):
+        done = subprocess.run([BIN / "loom-broker", "--check-config"], env=self.environment | {"XDG_RUNTIME_DIR": f"{self.folder}/a b"},
+                              text=True, capture_output=True)
+        self.assertEqual(0, done.returncode, done.stderr)
+
     def test_a_broker_that_cannot_start_ends_it_all(self):
         self.project('[agents.a]\ncommand = "echo started; exec sleep 60"\n[broker]\nlisten = ["tcp://127.0.0.1:1"]\n')
         if os.geteuid() == 0:
@@ -190,6 +201,7 @@ class Configuration(Project):
         self.refused('[agents.a]\ncommand = 3\n', f"{file}:2:1: [agents.a] command has to be a shell command, or a list")
         self.refused('[agents.a]\ncommand = "x"\nenv = { A = 1 }\n', f"{file}:3:1: [agents.a] env has to be a table of strings")
         self.refused('[agents.a]\ncommand = ["nowhere-to-be-found"]\n', f"{file}:2:1: [agents.a] command", "no such program in PATH")
+        self.refused('[agents.a]\ncommand = ["/nowhere"]\n', '[agents.a] command "/nowhere": there is no such program\n')
         self.refused('[agents.a]\ncommand = ["./nowhere"]\n', f"{file}:2:1: [agents.a] command", f"no such program in {self.folder}")
         self.refused('[agents.a]\ncommand = "x"\ncwd = "none"\n', f"{file}:3:1: [agents.a] cwd", "No such file")
         self.refused('[agents."a b"]\ncommand = "x"\n', f'{file}:1:9: the section "agents.a b": a name has up to 32 letters')

@@ -30,7 +30,7 @@ def main():
                    "names. A flag wins over the environment, the environment over the file, the file over the default.")
     page.paragraph("A key that nobody knows, a value of the wrong type or out of its range is an error, which names file, line and column; "
                    "nothing starts with half a configuration. `loom-broker --check-config` prints every value and where it came from.")
-    page.paragraph("`{runtime}` is $XDG_RUNTIME_DIR/loom, or /tmp/loom-UID without that variable. Settings that are marked so change "
+    page.paragraph("`{runtime}` is $XDG_RUNTIME_DIR/loom, or /tmp/loom-UID without that variable, or when it holds blanks or commas. Settings that are marked so change "
                    "with SIGHUP, while the program runs.")
     for section, keys in itertools.groupby(rows(program), key=lambda row: row[0]):
         page.section(f"[{section}.NAME]" if section == "agents" else f"[{section}]")

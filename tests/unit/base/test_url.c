@@ -178,8 +178,8 @@ static void the_runtime_directory_follows_the_environment(void **state)
     assert_string_equal("ipc:///run/user/7/loom/loom.sock", out);
     assert_status(LOOM_ETOOBIG, paths_runtime_url(out, 10, "loom.sock"));
     snprintf(long_dir, sizeof long_dir, "/%080d", 1);
-    const char *const useless[] = {"", "relative", long_dir};
-    for (size_t i = 0; i < 3; i++) {
+    const char *const useless[] = {"", "relative", long_dir, "/run/user 7", "/run/user/7\t", "/run/a,b", "/run/\x7f", "/run/\xff"};
+    for (size_t i = 0; i < sizeof useless / sizeof *useless; i++) {
         setenv("XDG_RUNTIME_DIR", useless[i], 1);
         paths_runtime_dir(dir);
         assert_string_equal(fallback, dir);

@@ -63,7 +63,8 @@ static void look_at(supervisor *s, service *v)
         return;
     }
     if (v->item->kind == PLAN_BROKER && surroundings_read_broker(s)) {
-        supervisor_say(s, "broker is ready: %s", s->url);
+        const bool for_agents = s->url[0] != '\0';
+        supervisor_say(s, "broker is ready%s%s", for_agents ? ": " : "; [broker] listen has no address for agents, so LOOM_URL is not set", s->url);
         service_set_state(v, SERVICE_READY);
     } else if (v->item->kind == PLAN_VIEW && surroundings_read_view(s, url)) {
         supervisor_say(s, "view: %s", url);

@@ -120,8 +120,8 @@ static loom_status check_agent(const plan *p, const settings_agent *a, const cha
         return settings_agent_complain(a, "cwd", list, "\"%.128s\": %s", cwd, errno != 0 ? strerror(errno) : "not a directory");
     }
     if (!find_program(p, a, cwd, a->command.items[0])) {
-        const char *where = strchr(a->command.items[0], '/') != NULL ? cwd : "PATH";
-        return settings_agent_complain(a, "command", list, "\"%.128s\": there is no such program in %.128s", a->command.items[0], where);
+        const char *name = a->command.items[0], *where = name[0] == '/' ? "" : strchr(name, '/') != NULL ? cwd : "PATH";
+        return settings_agent_complain(a, "command", list, "\"%.128s\": there is no such program%s%.128s", name, where[0] != '\0' ? " in " : "", where);
     }
     return LOOM_OK;
 }

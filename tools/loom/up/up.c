@@ -208,7 +208,7 @@ static int run(starting *s, const options *o)
         return VERB_FAILED;
     }
     if (options_is_on(o, "check")) {
-        printf("%s is valid: %zu processes\n", s->project.file, s->plan.count);
+        printf("%s is valid: %zu process%s\n", s->project.file, s->plan.count, s->plan.count == 1 ? "" : "es");
         exit_code = command_finish(&up, VERB_OK);
     } else if (is_running(&s->project)) {
         exit_code = VERB_FAILED;
