@@ -176,6 +176,18 @@ static void take_length(http_head *head)
     }
 }
 
+/* Beside :authority there may be a Host, but no other one (section 8.3.1). */
+static bool has_one_host(const http_head *head)
+{
+    const loom_str *host = http_head_field(head, "host");
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (str_is(head->fields[i].name, "host") && !str_equal_any_case(head->fields[i].value, *host)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* A status to refuse the request with; 0: it goes on. */
 static uint16_t check_head(h2_stream *s, const char **why)
 {
@@ -187,6 +199,10 @@ static uint16_t check_head(h2_stream *s, const char **why)
     }
     if (r->head.path.len == 0 || r->head.path.data[0] != '/') {
         *why = "the path has to begin with a slash";
+        return 400;
+    }
+    if (!has_one_host(&r->head)) {
+        *why = "Host names another than :authority";
         return 400;
     }
     if (r->head.target.len > HTTP_TARGET_MAX) {

@@ -101,6 +101,24 @@ static void request_without_a_large_body_counts_as_a_small_one(void **state)
     close_fixture(f, &p);
 }
 
+/* RFC 9113, section 8.3.1. */
+static void host_beside_another_authority_is_refused(void **state)
+{
+    (void)state;
+    http_peer p;
+    fixture *f = open_fixture(NULL, &p);
+    uint8_t head[sizeof get + 4] = {0};
+    memcpy(head, get, sizeof get);
+    memcpy(head + sizeof get, (const uint8_t[]){0x0f, 0x17, 1, 'a'}, 4); /* host: a */
+    send_frame(&p, HEADERS, END_STREAM | END_HEADERS, 1, head, sizeof head);
+    turn_until(&f->home.loop, has_frame(&p, DATA, 1));
+    assert_int_equal(http_server_get_counts(f->home.server).invalid, 0);
+    head[sizeof head - 1] = 'b';
+    send_frame(&p, HEADERS, END_STREAM | END_HEADERS, 3, head, sizeof head);
+    turn_until(&f->home.loop, http_server_get_counts(f->home.server).invalid == 1);
+    close_fixture(f, &p);
+}
+
 static void silent_connection_is_told_to_go(void **state)
 {
     (void)state;
@@ -324,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request_without_a_large_body_counts_as_a_small_one),
+        cmocka_unit_test(host_beside_another_authority_is_refused),
         cmocka_unit_test(silent_connection_is_told_to_go),
         cmocka_unit_test(header_block_that_does_not_end_is_cut_off),
         cmocka_unit_test(body_that_does_not_come_is_answered_and_the_connection_lives),
