@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers made of JSON values, for the files that know jansson. */
+/* JSON values, and answers made of them, for the files that know jansson. */
 #ifndef LOOM_BRIDGE_GATEWAY_ANSWERS_H
 #define LOOM_BRIDGE_GATEWAY_ANSWERS_H
 
@@ -19,6 +19,8 @@ typedef struct question_pair {
 void gateway_ask(exchange *x, const char *op, const question_pair *pairs, size_t count, void (*take)(exchange *x, loom_bytes answer));
 /* An answer that is a list. NULL: it was none, and the exchange has been failed. */
 json_t *gateway_list(exchange *x, loom_bytes answer);
+/* JSON_… flags. Integers of any size are read: those that jansson has no integer for as reals, as then all others of the text. */
+json_t *gateway_read_json(loom_bytes text, size_t flags, json_error_t *error);
 /* Turns the schemas of a list of capabilities, which are text, into JSON. */
 void open_schemas(json_t *capabilities);
 /* 200, and the value, which is borrowed. */

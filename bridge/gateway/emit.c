@@ -11,6 +11,7 @@
 #include "bridge/gateway/internal.h"
 #include "envelope/encode.h"
 #include "envelope/id.h"
+#include "envelope/reserved.h"
 #include "trace/messaging/message_span.h"
 
 bool gateway_scratch(gateway *g, size_t size)
@@ -110,6 +111,8 @@ static bool may_be_sent(gateway *g, const loom_envelope_fields *f)
     const char *why = "";
     if (g->port == NULL) {
         refuse(g, LOOM_ENOTCONN, "the gateway is not on the bus");
+    } else if (broker_name_reserved(f->topic)) {
+        refuse(g, LOOM_EDENIED, "topics under system. are the broker's");
     } else if (f->payload.len > g->options.payload_max) {
         refuse(g, LOOM_ETOOBIG, "the payload is over its limit");
     } else if (f->reply_to.len > 0 && loom_topic_check(f->reply_to, &why) != LOOM_OK) {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bridge/gateway/internal.h"
+#include "bridge/gateway/answers.h"
 #include "envelope/id.h"
 
 enum { HEADERS_MAX = sizeof((message *)0)->headers / sizeof((message *)0)->headers[0] };
@@ -85,8 +85,8 @@ static bool read_id(message *m, const json_t *value, char why[PROBLEM_SIZE])
 
 static bool read_ttl(message *m, const json_t *value, char why[PROBLEM_SIZE])
 {
-    const json_int_t ttl = json_is_integer(value) ? json_integer_value(value) : 0;
-    if (ttl < 1 || ttl > UINT8_MAX) {
+    const double ttl = json_number_value(value); /* see gateway_read_json() */
+    if (!(ttl >= 1 && ttl <= UINT8_MAX) || ttl > (uint8_t)ttl) {
         return refuse(why, "ttl", "is not a number of hops from 1 to 255");
     }
     m->fields.ttl = (uint8_t)ttl;
@@ -230,7 +230,7 @@ bool message_read(message *m, loom_bytes text, loom_str topic, char why[PROBLEM_
     const char *name;
     json_t *value;
     *m = (message){.fields.topic = topic};
-    json_t *object = json_loadb(text.data != NULL ? (const char *)text.data : "", text.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    json_t *object = gateway_read_json(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     m->json = object;
     if (object == NULL) {
         snprintf(why, PROBLEM_SIZE, "this is not JSON: %s (line %d, column %d)", error.text, error.line, error.column);

@@ -9,7 +9,7 @@
 
 #include "base/rfc3339.h"
 #include "base/utf8.h"
-#include "bridge/gateway/internal.h"
+#include "bridge/gateway/answers.h"
 #include "envelope/id.h"
 #include "host/config/units.h"
 
@@ -66,10 +66,20 @@ void text_fini(text_buffer *b)
 
 /* ---- payloads ---- */
 
+json_t *gateway_read_json(loom_bytes text, size_t flags, json_error_t *error)
+{
+    const char *data = text.len > 0 ? (const char *)text.data : "";
+    json_t *value = json_loadb(data, text.len, flags, error);
+    if (value == NULL && json_error_code(error) == json_error_numeric_overflow) {
+        value = json_loadb(data, text.len, flags | JSON_DECODE_INT_AS_REAL, error);
+    }
+    return value;
+}
+
 bool payload_is_json(loom_bytes payload)
 {
-    json_t *value = payload.len > 0 ? json_loadb((const char *)payload.data, payload.len,
-                                                 JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_error_t error;
+    json_t *value = gateway_read_json(payload, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &error);
     json_decref(value);
     return value != NULL;
 }

@@ -8,7 +8,7 @@
 
 #include "base/str.h"
 #include "broker/endpoints/control_internal.h"
-#include "broker/eventbus/reserved.h"
+#include "envelope/reserved.h"
 
 enum { AGENT_SUBSCRIPTIONS_TOLD = 100, AGENT_CAPABILITIES_TOLD = 100, PROVIDERS_TOLD = 1000 };
 

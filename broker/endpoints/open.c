@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "broker/endpoints/internal.h"
-#include "broker/eventbus/reserved.h"
 #include "envelope/msgpack_bytes.h"
+#include "envelope/reserved.h"
 
 enum { TOPICS_MAX = 65536, SUBSCRIPTION = 1 };
 

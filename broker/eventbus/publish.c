@@ -2,7 +2,7 @@
 /* The hot path: one message in, a callback for each subscription that matches. With credit and without sampling nothing
  * here allocates, and a topic published before is not matched again until a subscription changes. */
 #include "broker/eventbus/grant.h"
-#include "broker/eventbus/reserved.h"
+#include "envelope/reserved.h"
 
 static void collect(void *user, topic_trie_value *value)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the bus tells about itself. */
 #include "broker/eventbus/internal.h"
-#include "broker/eventbus/reserved.h"
+#include "envelope/reserved.h"
 
 const char *eventbus_drop_name(eventbus_drop reason)
 {

@@ -2,8 +2,8 @@
 /* Calls of a port, both ways. A provider knows an attempt under a call id of eight bytes, the broker's number of it. */
 #include "broker/port/internal.h"
 
-#include "broker/eventbus/reserved.h"
 #include "envelope/id.h"
+#include "envelope/reserved.h"
 
 enum { REF_SIZE = 8 };
 

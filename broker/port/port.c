@@ -6,7 +6,7 @@
 
 #include <loom/topic.h>
 
-#include "broker/eventbus/reserved.h"
+#include "envelope/reserved.h"
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {

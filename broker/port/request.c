@@ -5,7 +5,7 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "broker/port/internal.h"
-#include "broker/eventbus/reserved.h"
+#include "envelope/reserved.h"
 #include "envelope/topic.h"
 
 static void answer(const port *p, uint64_t request, loom_status st, const char *text)

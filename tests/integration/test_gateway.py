@@ -64,7 +64,8 @@ class Publishing(Gateway):
         sub = self.subscriber("a.b")
         cases = ((b'{"payload": 21.60}', b"21.60"), (b'{"type":"payload", "payload" : "a \\u0041\\\\" }', b'"a \\u0041\\\\"'),
                  (b'{"headers":{"payload":"1"},"payload":\n[1e2, {"payload": "}, ]"},0.1]\n}', b'[1e2,{"payload":"}, ]"},0.1]'),
-                 (b'{"payl\\u006fad": [1, 2]}', b"[1,2]"), (b'{"payload":{},"type":"t"}', b"{}"))
+                 (b'{"payl\\u006fad": [1, 2]}', b"[1,2]"), (b'{"payload":{},"type":"t"}', b"{}"),
+                 (b'{"ttl": 3, "payload": [18446744073709551615, 1e300, 7]}', b"[18446744073709551615,1e300,7]"))
         for body, payload in cases:
             with self.subTest(body):
                 answer = self.client.post(EVENTS + "a.b?envelope", body, "application/json")
@@ -72,6 +73,12 @@ class Publishing(Gateway):
                 event = sub.wait_events(1)[0]
                 sub.events.clear()
                 self.assertEqual((payload, "application/json"), (event.payload, event.content_type))
+
+    def test_integers_may_have_any_size(self):
+        sub = self.subscriber("a.b")
+        lines = b'{"id":18446744073709551615}\n123456789012345678901234567890\n'
+        self.assertEqual(202, self.client.post(EVENTS + "a.b", lines, "application/x-ndjson").status)
+        self.assertEqual(lines.split(), [event.payload for event in sub.wait_events(2)])
 
     def test_payloads_come_as_text_and_as_base64_too(self):
         sub = self.subscriber("a.b")
@@ -138,10 +145,6 @@ class Publishing(Gateway):
         for path, body, content_type, status, code, part in cases:
             with self.subTest(path=path[:40], body=body[:40]):
                 answer = self.client.post(EVENTS + path, body, content_type)
-                if (self.bus.kind, status) == ("own_process", 403):
-                    self.assertEqual(202, answer.status)  # only the broker knows, and says so later
-                    wait_until(lambda: "loom_gateway_notices_total 1" in self.client.get("/metrics").body.decode(), "the notice")
-                    continue
                 self.assertEqual((status, code), problem(answer), answer)
                 self.assertIn(part, answer.json["detail"])
 

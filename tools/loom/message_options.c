@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "envelope/reserved.h"
 #include "trace/view/text.h"
 
 /* Reads up to one byte more than a message may hold, so that too much is noticed and nothing is read without end. */
@@ -184,10 +185,9 @@ void message_payload_print(loom_bytes payload)
 
 bool message_topic_is_reserved(const command *c, const char *topic, int *exit_code)
 {
-    static const char prefix[] = "system.";
-    if (strncmp(topic, prefix, sizeof prefix - 1) != 0) {
+    if (!broker_name_reserved(str_of(topic))) {
         return false;
     }
-    *exit_code = command_fail_with(c, LOOM_EDENIED, "cannot publish to \"%s\": topics under \"%s\" are the broker's own", topic, prefix);
+    *exit_code = command_fail_with(c, LOOM_EDENIED, "cannot publish to \"%s\": topics under \"system.\" are the broker's own", topic);
     return true;
 }

@@ -8,6 +8,7 @@
 #include "base/duration.h"
 #include "base/str.h"
 #include "envelope/id.h"
+#include "envelope/reserved.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/view/event_out.h"
 #include "tools/loom/view/member.h"
@@ -140,8 +141,7 @@ static void publish(view_member *m, http_request *r, const char *topic, const se
 
 static loom_status check_publishable(loom_str topic, const char **reason)
 {
-    static const char prefix[] = "system.";
-    if (topic.len >= sizeof prefix - 1 && memcmp(topic.data, prefix, sizeof prefix - 1) == 0) {
+    if (broker_name_reserved(topic)) {
         *reason = "topics under \"system.\" are the broker's own";
         return LOOM_EDENIED;
     }

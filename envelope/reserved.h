@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names under "system." are the broker's: nobody else publishes there or provides such a capability, and a filter selects
  * such a topic only when it names that first segment. Who subscribes to everything does not want the broker's own news. */
-#ifndef LOOM_BROKER_EVENTBUS_RESERVED_H
-#define LOOM_BROKER_EVENTBUS_RESERVED_H
+#ifndef LOOM_ENVELOPE_RESERVED_H
+#define LOOM_ENVELOPE_RESERVED_H
 
 #include <string.h>
 
