@@ -327,7 +327,20 @@ control_outcome control_capabilities(bus_server *s, const control_request *q, co
     sort(&v.providers, by_capability);
     control_list_init(&list, q);
     const action_provider_info *all = v.providers.data;
-    for (size_t i = 0, end; i < v.providers.count && control_list_room(&list); i = end) {
+    uint32_t whole = 0; /* items up to the name that is being told, and their bytes */
+    size_t whole_bytes = 0;
+    for (size_t i = 0, end; i < v.providers.count; i = end) {
+        if (i == 0 || compare(all[i - 1].capability->name, all[i].capability->name) != 0) {
+            whole = list.count;
+            whole_bytes = list.items.bytes.size;
+        }
+        if (!control_list_room(&list)) {
+            if (whole > 0) { /* the next list goes on behind a name: none of its versions may be left over */
+                list.count = whole;
+                list.items.bytes.size = whole_bytes;
+            }
+            break;
+        }
         for (end = i + 1; end < v.providers.count && compare(all[i].capability->name, all[end].capability->name) == 0 &&
                           compare(all[i].capability->version, all[end].capability->version) == 0;) {
             end++;

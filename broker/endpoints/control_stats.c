@@ -47,47 +47,48 @@ static void pack_description(msgpack_packer *pk, const char *group, const counte
 /* ---- subscriptions ---- */
 
 typedef struct subscription_list {
-    msgpack_packer *pk; /* NULL: only count */
-    unsigned count;
+    control_list items;
+    bool well; /* those that are, or the others */
 } subscription_list;
 
 static bool pack_subscription(void *user, const eventbus_subscription_stats *s)
 {
     subscription_list *list = user;
-    if (list->count == SUBSCRIPTIONS_TOLD) {
+    if (list->well == (s->queued > 0 || s->pressing || s->overdue)) {
+        return true;
+    }
+    if (!control_list_room(&list->items)) {
         return false;
     }
-    list->count++;
-    if (list->pk != NULL) {
-        msgpack_packer *pk = list->pk;
-        msgpack_pack_map(pk, 14);
-        control_pack_text(pk, "subscriber", s->subscriber);
-        control_pack_text(pk, "group", s->group);
-        control_pack_uint(pk, "members", s->members);
-        control_pack_uint(pk, "id", s->id);
-        control_pack_text(pk, "filter", s->filter);
-        control_pack_uint(pk, "qos", (uint64_t)s->qos);
-        control_pack_uint(pk, "delivered", s->delivered);
-        control_pack_uint(pk, "dropped", s->dropped);
-        control_pack_uint(pk, "queued", s->queued);
-        control_pack_uint(pk, "queued_bytes", s->queued_bytes);
-        control_pack_uint(pk, "credit_messages", s->credit_messages);
-        control_pack_uint(pk, "credit_bytes", s->credit_bytes);
-        control_pack_bool(pk, "pressing", s->pressing);
-        control_pack_bool(pk, "overdue", s->overdue);
-    }
+    msgpack_packer *pk = &list->items.items.pk;
+    msgpack_pack_map(pk, 14);
+    control_pack_text(pk, "subscriber", s->subscriber);
+    control_pack_text(pk, "group", s->group);
+    control_pack_uint(pk, "members", s->members);
+    control_pack_uint(pk, "id", s->id);
+    control_pack_text(pk, "filter", s->filter);
+    control_pack_uint(pk, "qos", (uint64_t)s->qos);
+    control_pack_uint(pk, "delivered", s->delivered);
+    control_pack_uint(pk, "dropped", s->dropped);
+    control_pack_uint(pk, "queued", s->queued);
+    control_pack_uint(pk, "queued_bytes", s->queued_bytes);
+    control_pack_uint(pk, "credit_messages", s->credit_messages);
+    control_pack_uint(pk, "credit_bytes", s->credit_bytes);
+    control_pack_bool(pk, "pressing", s->pressing);
+    control_pack_bool(pk, "overdue", s->overdue);
     return true;
 }
 
-/* An array says its length first, so the subscriptions are visited twice; nothing changes in between. */
-static void pack_subscriptions(msgpack_packer *pk, const eventbus *core)
+/* Those that messages wait for come first, since there may be more than are told. */
+static void pack_subscriptions(control_buffer *answer, const eventbus *core)
 {
-    subscription_list list = {NULL, 0};
+    subscription_list list = {.well = false};
+    control_list_init(&list.items, &(control_request){.limit = SUBSCRIPTIONS_TOLD});
     eventbus_visit_subscriptions(core, pack_subscription, &list);
-    control_pack_key(pk, "subscriptions");
-    msgpack_pack_array(pk, list.count);
-    list = (subscription_list){pk, 0};
+    list.well = true;
     eventbus_visit_subscriptions(core, pack_subscription, &list);
+    control_pack_key(&answer->pk, "subscriptions");
+    control_list_append(&list.items, answer);
 }
 
 static void pack_topics(control_buffer *answer, eventbus *events)
@@ -113,7 +114,7 @@ control_outcome control_stats(bus_server *s, const control_request *q, const sp_
         pack_counters(pk, &counters->items[i]);
     }
     pack_topics(answer, s->cores.events);
-    pack_subscriptions(pk, s->cores.events);
+    pack_subscriptions(answer, s->cores.events);
     return CONTROL_ANSWERED;
 }
 

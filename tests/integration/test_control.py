@@ -81,6 +81,16 @@ class Directory(Control):
         self.assertEqual(("plain", "about do.this"), (one["kind"], one["description"]))
         self.assertEqual(3, len(self.ask(op="capabilities")["capabilities"]))
 
+    def test_a_list_does_not_end_between_two_versions_of_a_capability(self):
+        self.provider("x", "first", "second")
+        self.provider("y", "second", version="2")
+        found, after = [], {}
+        for _ in range(2):
+            answer = self.ask(op="capabilities", limit=2, **after)
+            found.append([(c["name"], c["version"]) for c in answer["capabilities"]])
+            after = {"after": found[-1][-1][0]}
+        self.assertEqual([[("first", "1")], [("second", "1"), ("second", "2")]], found)
+
     def test_topics_are_listed_with_their_counts(self):
         listener = self.agent(self.bus, "listener").subscribe("sensor.a")
         for topic, count in (("sensor.a", 3), ("sensor.b", 2), ("else", 5)):
@@ -94,6 +104,20 @@ class Directory(Control):
         found = wait_until(topics, "both topics")
         self.assertEqual([("sensor.a", 3, 3, 1), ("sensor.b", 2, 0, 0)],
                          [(t["topic"], t["published"], t["delivered"], t["subscriptions"]) for t in found])
+
+    def test_subscriptions_that_messages_wait_for_are_told_however_many_there_are(self):
+        crowd = self.agent(self.bus, "crowd")
+        for number in range(1, 1051):
+            crowd.subscribe(f"crowd.{number}", number)
+        slow = self.agent(self.bus, "slow", credit_messages=1, credit_bytes=1 << 20).subscribe("load.>")
+        for _ in range(3):
+            crowd.publish("load.data", b"x")
+        slow.wait_events(1)
+
+        def told():
+            return [(s["subscriber"], s["queued"]) for s in self.ask(op="stats")["subscriptions"]]
+        wait_until(lambda: told()[0] == ("slow", 2), "those that wait come first")
+        self.assertEqual(1000, len(told()))
 
 
 @in_both_homes
