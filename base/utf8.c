@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { LENGTH_MAX = 4 }; /* bytes of one code point */
+
 /* What may follow a lead byte (Unicode, table 3-7): the range of the second byte is narrower after some leads, which is
  * what keeps overlong forms, surrogates and code points above U+10FFFF out. */
 typedef struct sequence {
@@ -48,6 +50,18 @@ size_t utf8_next(loom_str text, uint32_t *code_point)
     }
     *code_point = value;
     return s.len;
+}
+
+loom_str utf8_cut(loom_str text, size_t max)
+{
+    if (text.len <= max) {
+        return text;
+    }
+    text.len = max;
+    for (size_t i = 1; i < LENGTH_MAX && text.len > 0 && ((uint8_t)text.data[text.len] & 0xc0) == 0x80; i++) {
+        text.len--;
+    }
+    return text;
 }
 
 bool utf8_is_control(uint32_t c)

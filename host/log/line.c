@@ -3,6 +3,7 @@
 
 #include "base/rfc3339.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "host/config/units.h"
 
 #include <stdint.h>
@@ -48,10 +49,7 @@ static void put_quoted(line *l, loom_str text)
         if (text.len == 0) {
             return;
         }
-        text.len -= text.len / 8 + 1;
-        while (text.len > 0 && ((unsigned char)text.data[text.len] & 0xc0) == 0x80) {
-            text.len--;
-        }
+        text = utf8_cut(text, text.len - text.len / 8 - 1);
     }
 }
 

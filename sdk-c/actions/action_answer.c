@@ -6,22 +6,11 @@
 
 #include "base/last_error.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 static loom_bytes id_of(const loom_action *act)
 {
     return act->id.node.key;
-}
-
-/* At a character's end. */
-static loom_str cut(loom_str text, size_t max)
-{
-    if (text.len > max) {
-        text.len = max;
-        while (text.len > 0 && ((uint8_t)text.data[text.len] & 0xc0) == 0x80) {
-            text.len--;
-        }
-    }
-    return text;
 }
 
 /* Lock held: whether anything can still be said about the call. */
@@ -55,8 +44,8 @@ loom_status action_answer(loom_action *act, loom_outcome outcome, loom_str code,
 {
     frame_result result = {.call_id = id_of(act),
                            .outcome = outcome,
-                           .code = cut(code, FRAME_TEXT_MAX),
-                           .text = cut(text, FRAME_TEXT_MAX),
+                           .code = utf8_cut(code, FRAME_TEXT_MAX),
+                           .text = utf8_cut(text, FRAME_TEXT_MAX),
                            .payload = payload};
     loom_status st = LOOM_ENOTCONN;
     loom_agent *a = action_home_enter(act->home);

@@ -68,6 +68,18 @@ class Served(LoomTest):
                 self.assertIn("no parameters", self.refused(path + "?x=1"))
         self.assertEqual(200, self.view.get("/api/traces?lim%69t=5&service=a+b%2Cc").status)
 
+    def test_long_texts_of_failed_spans_are_cut_between_characters(self):
+        self.view.send_spans(spans_of("7" * 32, 1, status={"code": 2, "message": "x" + "\u65e5" * 400}))
+        (error,) = wait_until(lambda: self.view.get("/api/errors").json["errors"], "the failed span")
+        self.assertEqual("x" + "\u65e5" * 166, error["message"])  # of 500 bytes
+
+    def test_files_of_the_page_are_told_from_newer_ones(self):
+        answer = self.view.get("/assets/app.js")
+        self.assertEqual(200, answer.status)
+        again = self.view.get("/assets/app.js", {**self.view.bearer, "If-None-Match": answer.headers["ETag"]})
+        self.assertEqual((304, b""), (again.status, again.body))
+        self.assertEqual(200, self.view.get("/assets/app.js", {**self.view.bearer, "If-None-Match": '"other"'}).status)
+
 
 class Broker(LoomTest):
     """What a broker that is stopped, or gone, does to those who look."""

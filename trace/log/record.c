@@ -4,6 +4,7 @@
 #include "base/hex.h"
 #include "base/rfc3339.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "trace/otlp/json.h"
 #include "trace/otlp/json_attr.h"
 
@@ -55,11 +56,7 @@ static void put_text(record *r, loom_str text, bool spaces)
 /* Drops an eighth, and never half of a character. */
 static loom_str shorten(loom_str text)
 {
-    text.len -= text.len / 8 + 1;
-    while (text.len > 0 && ((unsigned char)text.data[text.len] & 0xc0) == 0x80) {
-        text.len--;
-    }
-    return text;
+    return utf8_cut(text, text.len - text.len / 8 - 1);
 }
 
 /* As much of text as `most` bytes hold. False, and nothing written: not even a character fits. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
+#include <string.h>
+
 #include "tests/support/check.h"
 
 static void what_a_terminal_acts_on_is_a_control(void **state)
@@ -23,11 +25,28 @@ static void what_is_shown_is_no_control(void **state)
     }
 }
 
+static void what_is_cut_ends_between_two_characters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t max, len;
+    } cases[] = {{"abc", 5, 3}, {"abc", 3, 3}, {"abc", 2, 2}, {"abc", 0, 0}, {"a\xc3\xa9z", 2, 1}, {"a\xc3\xa9z", 3, 3}, {"\xc3\xa9", 1, 0},
+                 {"\xe6\x97\xa5", 2, 0}, {"\xf0\x9f\x9a\x80!", 3, 0}, {"\xf0\x9f\x9a\x80!", 4, 4},
+                 {"\x80\x80\x80\x80\x80\x80", 5, 2}}; /* no UTF-8: most of it stays */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const loom_str text = {cases[i].text, strlen(cases[i].text)}, cut = utf8_cut(text, cases[i].max);
+        assert_ptr_equal(text.data, cut.data);
+        assert_int_equal(cases[i].len, cut.len);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_terminal_acts_on_is_a_control),
         cmocka_unit_test(what_is_shown_is_no_control),
+        cmocka_unit_test(what_is_cut_ends_between_two_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/utf8.h"
 #include "tools/loom/view/internal.h"
 
 enum { TRACES = 100, SPANS_OF_TRACE = 20, TEXT_MAX = 500 };
@@ -38,11 +39,6 @@ static bool set_drop_attr(void *user, otlp_attr attr)
     return true;
 }
 
-static loom_str shortened(loom_str text)
-{
-    return (loom_str){text.data, text.len < TEXT_MAX ? text.len : TEXT_MAX};
-}
-
 static json_t *failed_span(const trace_span *span)
 {
     static const char *const told[] = {"agent_id", "topic", "capability", "error.type"};
@@ -53,11 +49,11 @@ static json_t *failed_span(const trace_span *span)
     loom_span_id_to_hex(span_id, otlp->span_id);
     json_t *one = json_pack("{s:s, s:s, s:I, s:I}", "trace_id", trace_id, "span_id", span_id, "start_unix_ns", (json_int_t)otlp->start_unix_ns,
                             "duration_ns", (json_int_t)span_duration_ns(span));
-    view_set_text(one, "name", shortened(otlp->name));
-    view_set_text(one, "service", shortened(span->service));
-    view_set_text(one, "message", shortened(otlp->status_message));
+    view_set_text(one, "name", utf8_cut(otlp->name, TEXT_MAX));
+    view_set_text(one, "service", utf8_cut(span->service, TEXT_MAX));
+    view_set_text(one, "message", utf8_cut(otlp->status_message, TEXT_MAX));
     for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
-        view_set_text(one, told[i], shortened(view_span_text(span, told[i])));
+        view_set_text(one, told[i], utf8_cut(view_span_text(span, told[i]), TEXT_MAX));
     }
     otlp_read_span_events(otlp->span, find_drop, &drop);
     if (drop.data != NULL) {

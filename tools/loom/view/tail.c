@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/utf8.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/view/event_out.h"
 #include "tools/loom/view/member.h"
@@ -56,16 +57,6 @@ static void on_closed(void *user)
 
 /* ---- events ---- */
 
-/* Cut between two characters. */
-static loom_bytes beginning(loom_bytes payload)
-{
-    size_t len = payload.len < PAYLOAD_TOLD ? payload.len : PAYLOAD_TOLD;
-    while (len < payload.len && len > PAYLOAD_TOLD - 4 && (payload.data[len] & 0xc0) == 0x80) {
-        len--;
-    }
-    return (loom_bytes){payload.data, len};
-}
-
 static json_t *describe(const loom_envelope *event)
 {
     loom_trace_context ctx;
@@ -83,7 +74,8 @@ static json_t *describe(const loom_envelope *event)
     if (payload.len > PAYLOAD_TOLD) {
         json_object_del(all, "payload");
         json_object_del(all, "payload_base64");
-        payload_to_json(all, beginning(payload));
+        const loom_str told = utf8_cut((loom_str){(const char *)payload.data, payload.len}, PAYLOAD_TOLD);
+        payload_to_json(all, (loom_bytes){(const uint8_t *)told.data, told.len});
     }
     json_object_set_new(all, "payload_bytes", json_integer((json_int_t)payload.len));
     return all;
