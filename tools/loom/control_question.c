@@ -9,18 +9,17 @@
 #include "host/control_answer.h"
 #include "host/net/sp/sp.h"
 
-enum { KEYS_MAX = 8, ID_SIZE = 4, PAGES_MAX = 10000, WHY_SIZE = 512, ANSWER_MAX = 16 * 1024 * 1024 };
+enum { KEYS_MAX = 8, ID_SIZE = 4, WHY_SIZE = 512, ANSWER_MAX = 16 * 1024 * 1024 };
 
 struct control_question {
     control_question_options options;
-    control_key keys[KEYS_MAX]; /* values are copies */
+    control_key keys[KEYS_MAX + 1]; /* values are copies */
     size_t key_count;
+    broker_question ask;
     uv_timer_t timer;     /* the deadline; its end frees the whole */
     sp_peer *peer;        /* NULL: gone, or never there */
     bool connected;
-    json_t *items;        /* of a list, so far */
-    unsigned page;        /* the number of the question on this connection */
-    char after[256];      /* the last name of the page before; "": this is the first */
+    uint32_t number;      /* of the question on this connection */
     loom_status failed;   /* at once, which is told from the loop */
     char why[WHY_SIZE];
 };
@@ -33,7 +32,7 @@ static void on_timer_closed(uv_handle_t *handle)
     for (size_t i = 0; i < q->key_count; i++) {
         free((void *)(uintptr_t)q->keys[i].value);
     }
-    json_decref(q->items);
+    question_fini(&q->ask);
     free(q);
 }
 
@@ -76,35 +75,14 @@ static void on_deadline(uv_timer_t *timer)
 
 /* ---- questions ---- */
 
-static void pack_text(msgpack_packer *pk, const char *text)
-{
-    msgpack_pack_str_with_body(pk, text, strlen(text));
-}
-
-static void pack_pair(msgpack_packer *pk, const char *key, const char *value)
-{
-    pack_text(pk, key);
-    pack_text(pk, value);
-}
-
 /* As REQ has it on the wire: the number with its highest bit set, then the body. */
 static void send_question(control_question *q)
 {
-    const bool more = q->after[0] != '\0';
-    const uint32_t number = 0x80000000u | ++q->page;
+    const uint32_t number = 0x80000000u | ++q->number;
     const uint8_t id[ID_SIZE] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number};
     msgpack_sbuffer body;
-    msgpack_packer pk;
     msgpack_sbuffer_init(&body);
-    msgpack_packer_init(&pk, &body, msgpack_sbuffer_write);
-    msgpack_pack_map(&pk, q->key_count + 1 + more);
-    pack_pair(&pk, "op", q->options.op);
-    for (size_t i = 0; i < q->key_count; i++) {
-        pack_pair(&pk, q->keys[i].name, q->keys[i].value);
-    }
-    if (more) {
-        pack_pair(&pk, "after", q->after);
-    }
+    question_pack(&q->ask, q->options.op, &body);
     const loom_bytes parts[] = {{id, sizeof id}, {(const uint8_t *)body.data, body.size}};
     const loom_status st = sp_peer_send(q->peer, parts, 2);
     msgpack_sbuffer_destroy(&body);
@@ -116,42 +94,18 @@ static void send_question(control_question *q)
 
 /* ---- answers ---- */
 
-/* Appends a page. True: there is another, behind q->after. */
-static bool add_page(control_question *q, const json_t *answer)
+static void take_answer(control_question *q, json_t *answer)
 {
-    json_t *items = json_object_get(answer, q->options.op);
-    if (q->items == NULL) {
-        q->items = json_array();
-    }
-    if (json_array_extend(q->items, items) != 0) {
-        json_decref(q->items);
-        q->items = NULL;
-        return false;
-    }
-    const char *last = json_string_value(json_object_get(json_array_get(items, json_array_size(items) - 1), q->options.item_key));
-    const bool more = json_is_true(json_object_get(answer, "more")) && last != NULL && strcmp(last, q->after) != 0 &&
-                      strlen(last) < sizeof q->after && q->page < PAGES_MAX;
-    snprintf(q->after, sizeof q->after, "%s", more ? last : "");
-    return more;
-}
-
-static void take_answer(control_question *q, json_t *all)
-{
-    const json_t *status = json_object_get(all, "status");
-    if (!json_is_integer(status)) {
-        finish(q, LOOM_EPROTO, NULL, "the answer is not from a broker; is this a control socket?");
-    } else if (json_integer_value(status) != LOOM_OK) {
-        const char *text = json_string_value(json_object_get(all, "text"));
-        snprintf(q->why, sizeof q->why, "the broker refused: %s", text != NULL ? text : "no reason given");
-        finish(q, (loom_status)json_integer_value(status), NULL, q->why);
-    } else if (q->options.item_key == NULL) {
-        finish(q, LOOM_OK, json_incref(all), "");
-    } else if (add_page(q, all)) {
-        send_question(q);
-    } else if (q->items == NULL) {
-        finish(q, LOOM_EPROTO, NULL, "the broker's answer has no list, or there is no memory for it");
+    json_t *whole;
+    const loom_status st = question_take(&q->ask, answer, &whole, q->why, sizeof q->why);
+    if (st == LOOM_EPROTO) {
+        finish(q, st, NULL, "the answer is not from a broker; is this a control socket?");
+    } else if (st != LOOM_OK) {
+        finish(q, st, NULL, q->why);
+    } else if (whole != NULL) {
+        finish(q, st, whole, "");
     } else {
-        finish(q, LOOM_OK, json_incref(q->items), "");
+        send_question(q);
     }
 }
 
@@ -160,7 +114,7 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     control_question *q = user;
     (void)peer;
     (void)reply_to;
-    if (len < ID_SIZE || (((uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3]) & 0xffffff) != q->page) {
+    if (len < ID_SIZE || (((uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3]) & 0xffffff) != q->number) {
         return; /* it answers something else */
     }
     json_t *all = control_answer_json((loom_bytes){data + ID_SIZE, len - ID_SIZE});
@@ -218,6 +172,7 @@ control_question *control_question_ask(uv_loop_t *loop, const control_question_o
         return NULL;
     }
     q->options = *options;
+    q->ask = (broker_question){.op = options->op, .item_key = options->item_key, .keys = q->keys};
     q->timer.data = q;
     uv_update_time(loop);
     uv_timer_init(loop, &q->timer);

@@ -4,16 +4,11 @@
 #ifndef LOOM_TOOLS_CONTROL_QUESTION_H
 #define LOOM_TOOLS_CONTROL_QUESTION_H
 
-#include <jansson.h>
-#include <loom/status.h>
 #include <uv.h>
 
-typedef struct control_question control_question;
+#include "tools/loom/question.h"
 
-/* A text that goes with a question; value NULL: it does not. */
-typedef struct control_key {
-    const char *name, *value;
-} control_key;
+typedef struct control_question control_question;
 
 typedef struct control_question_options {
     const char *where;        /* URL of the socket */
@@ -23,7 +18,7 @@ typedef struct control_question_options {
     uint32_t answer_ms;       /* the connection and the first answer, and then each further page, take no longer */
     /* The end, once and from the loop. LOOM_OK: answer is the receiver's; of a list, the array of all pages. Otherwise it is
      * NULL, and why says why. LOOM_ETIMEDOUT: there is a broker, and it does not answer. LOOM_ENOTCONN: there is none.
-     * LOOM_EINVAL: where is no URL of one.     * LOOM_EDENIED: it is not to be trusted. LOOM_EPROTO: that is no answer of a broker. LOOM_ENOMEM. What the broker refuses
+     * LOOM_EINVAL: where is no URL of one. LOOM_EDENIED: it is not to be trusted. LOOM_EPROTO: that is no answer of a broker. LOOM_ENOMEM. What the broker refuses
      * with. */
     void (*done)(void *user, loom_status status, json_t *answer, const char *why);
     void *user;

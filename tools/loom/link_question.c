@@ -10,13 +10,11 @@
 #include "host/control_answer.h"
 #include "tools/loom/control.h"
 
-enum { ANSWER_MS = 5000, PAGES_MAX = 10000 };
+enum { ANSWER_MS = 5000 };
 
 typedef struct link_question {
     link_asker *asker;
-    const char *op, *item_key;
-    const control_key *keys;
-    char after[256]; /* the last name of the page before; "": this is the first */
+    broker_question ask;
     char *why;
     size_t size;
     int exit_code;
@@ -32,31 +30,6 @@ static void fail(link_question *q, loom_status st, const char *format, ...)
     q->exit_code = control_exit_of(st);
 }
 
-static void pack_pair(msgpack_packer *pk, const char *key, const char *value)
-{
-    msgpack_pack_str_with_body(pk, key, strlen(key));
-    msgpack_pack_str_with_body(pk, value, strlen(value));
-}
-
-void link_question_pack(msgpack_sbuffer *body, const control_key *keys, const char *after)
-{
-    msgpack_packer pk;
-    size_t count = after[0] != '\0';
-    msgpack_packer_init(&pk, body, msgpack_sbuffer_write);
-    for (const control_key *key = keys; key != NULL && key->name != NULL; key++) {
-        count += key->value != NULL;
-    }
-    msgpack_pack_map(&pk, count);
-    for (const control_key *key = keys; key != NULL && key->name != NULL; key++) {
-        if (key->value != NULL) {
-            pack_pair(&pk, key->name, key->value);
-        }
-    }
-    if (after[0] != '\0') {
-        pack_pair(&pk, "after", after);
-    }
-}
-
 uint64_t link_question_push_unsampled(void)
 {
     loom_trace_context unsampled = {.trace_flags = LOOM_TRACE_FLAG_RANDOM};
@@ -68,7 +41,7 @@ uint64_t link_question_push_unsampled(void)
 static loom_status call(link_question *q, loom_bytes payload, loom_result **result)
 {
     char capability[64];
-    snprintf(capability, sizeof capability, "system.%s", q->op);
+    snprintf(capability, sizeof capability, "system.%s", q->ask.op);
     const uint64_t token = link_question_push_unsampled();
     const loom_status st = loom_agent_invoke(q->asker->client.agent, capability, payload, &(loom_invoke_options){
         .deadline_ms = ANSWER_MS, .content_type = "application/msgpack"}, result);
@@ -87,75 +60,48 @@ static void refused(link_question *q, loom_status st, const loom_result *result)
     }
 }
 
-/* One answer. NULL: q->why. */
+/* What the broker answers to the question as it stands; *answer is the caller's, with which the exit code is VERB_OK. */
 static json_t *ask_once(link_question *q)
 {
     msgpack_sbuffer body;
     loom_result *result = NULL;
     msgpack_sbuffer_init(&body);
-    link_question_pack(&body, q->keys, q->after);
+    question_pack(&q->ask, NULL, &body);
     const loom_status st = call(q, (loom_bytes){(const uint8_t *)body.data, body.size}, &result);
     msgpack_sbuffer_destroy(&body);
-    json_t *all = st == LOOM_OK ? control_answer_json(loom_result_payload(result)) : NULL;
-    const json_t *status = json_object_get(all, "status");
+    json_t *answer = st == LOOM_OK ? control_answer_json(loom_result_payload(result)) : NULL;
     if (st != LOOM_OK) {
         refused(q, st, result);
-    } else if (!json_is_integer(status)) {
-        fail(q, LOOM_EPROTO, "the answer of the broker behind %s cannot be read", q->asker->client.address);
-    } else if (json_integer_value(status) != LOOM_OK) {
-        const char *text = json_string_value(json_object_get(all, "text"));
-        fail(q, (loom_status)json_integer_value(status), "the broker refused: %s", text != NULL ? text : "no reason given");
     }
     loom_result_free(result);
-    if (q->exit_code != VERB_OK) {
-        json_decref(all);
-        return NULL;
-    }
-    return all;
+    return answer;
 }
 
-/* Appends a page, but for the agent that asks. True: there is another, behind q->after. */
-static bool add_page(link_question *q, json_t *items, const json_t *answer)
+/* All of it. NULL: q->why. */
+static json_t *ask_all(link_question *q)
 {
-    const json_t *page = json_object_get(answer, q->op);
-    const char *name = NULL;
-    size_t i;
-    json_t *item;
-    json_array_foreach(page, i, item) {
-        name = json_string_value(json_object_get(item, q->item_key));
-        if (name == NULL || strcmp(name, loom_agent_id(q->asker->client.agent)) != 0) {
-            json_array_append(items, item);
+    json_t *whole = NULL;
+    while (whole == NULL && q->exit_code == VERB_OK) {
+        json_t *answer = ask_once(q);
+        if (q->exit_code == VERB_OK) {
+            const loom_status st = question_take(&q->ask, answer, &whole, q->why, q->size);
+            if (st == LOOM_EPROTO) {
+                fail(q, st, "the answer of the broker behind %s cannot be read", q->asker->client.address);
+            }
+            q->exit_code = st == LOOM_OK ? VERB_OK : control_exit_of(st);
         }
-    }
-    const bool more = json_is_true(json_object_get(answer, "more")) && name != NULL && strcmp(name, q->after) != 0 &&
-                      strlen(name) < sizeof q->after;
-    snprintf(q->after, sizeof q->after, "%s", more ? name : "");
-    return more;
-}
-
-static json_t *ask_pages(link_question *q)
-{
-    json_t *items = json_array(), *answer;
-    bool more = items != NULL;
-    for (int page = 0; more && page < PAGES_MAX; page++) {
-        answer = ask_once(q);
-        more = answer != NULL && add_page(q, items, answer);
         json_decref(answer);
     }
-    if (q->exit_code != VERB_OK) {
-        json_decref(items);
-        return NULL;
-    }
-    return items;
+    question_fini(&q->ask);
+    return whole;
 }
 
-/* Its own mailbox is nobody's business. */
-static void forget_asker(const link_question *q, json_t *answer)
+/* That it asks, and its own mailbox, is nobody's business. */
+static void forget_asker(const link_question *q, json_t *list, const char *key)
 {
-    json_t *list = json_object_get(answer, "subscriptions");
     for (size_t i = json_array_size(list); i > 0; i--) {
-        const char *subscriber = json_string_value(json_object_get(json_array_get(list, i - 1), "subscriber"));
-        if (subscriber != NULL && strcmp(subscriber, loom_agent_id(q->asker->client.agent)) == 0) {
+        const char *name = json_string_value(json_object_get(json_array_get(list, i - 1), key));
+        if (name != NULL && strcmp(name, loom_agent_id(q->asker->client.agent)) == 0) {
             json_array_remove(list, i - 1);
         }
     }
@@ -172,12 +118,12 @@ bool link_asker_open(link_asker *a, const command *c, const options *o, char *wh
 json_t *link_asker_ask(link_asker *a, const char *op, const char *item_key, const control_key *keys, char *why, size_t size,
                        int *exit_code)
 {
-    link_question q = {.asker = a, .op = op, .item_key = item_key, .keys = keys, .why = why, .size = size};
-    json_t *answer = item_key != NULL ? ask_pages(&q) : ask_once(&q);
+    link_question q = {.asker = a, .ask = {.op = op, .item_key = item_key, .keys = keys}, .why = why, .size = size};
+    json_t *answer = ask_all(&q);
     if (q.exit_code != VERB_OK) {
         *exit_code = q.exit_code;
     }
-    forget_asker(&q, answer);
+    forget_asker(&q, item_key != NULL ? answer : json_object_get(answer, "subscriptions"), item_key != NULL ? item_key : "subscriber");
     return answer;
 }
 

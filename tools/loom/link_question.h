@@ -4,10 +4,8 @@
 #ifndef LOOM_TOOLS_LINK_QUESTION_H
 #define LOOM_TOOLS_LINK_QUESTION_H
 
-#include <msgpack.h>
-
 #include "tools/loom/bus_client.h"
-#include "tools/loom/control_question.h"
+#include "tools/loom/question.h"
 
 /* An agent that asks, question after question; after an outage it connects again by itself. */
 typedef struct link_asker {
@@ -23,8 +21,6 @@ void link_asker_close(link_asker *a);
 
 /* ---- for who asks with an agent of its own ---- */
 
-/* The payload of a question; after "": the first page. */
-void link_question_pack(msgpack_sbuffer *body, const control_key *keys, const char *after);
 /* Looking is no part of anybody's trace: makes a context current that is not sampled, until loom_context_pop(). */
 uint64_t link_question_push_unsampled(void);
 

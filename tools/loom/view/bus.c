@@ -14,10 +14,14 @@
 
 enum { ANSWER_MS = 2000 };
 
+/* The busiest, as many as an answer has at most. */
+static const control_key most[] = {{"limit", "1000"}, {NULL, NULL}};
+
 /* What can be asked, and by which key its list is ordered; NULL: it is no list of pages. */
 static const struct {
     const char *name, *item_key;
-} kinds[VIEW_BUS_KINDS] = {{"agents", "agent"}, {"capabilities", "name"}, {"topics", NULL}, {"flow", NULL}, {"stats", NULL}};
+    const control_key *keys;
+} kinds[VIEW_BUS_KINDS] = {{"agents", "agent", NULL}, {"capabilities", "name", NULL}, {"topics", NULL, most}, {"flow", NULL, most}, {"stats", NULL, NULL}};
 
 /* ---- answers ---- */
 
@@ -98,7 +102,7 @@ static void ask(view_bus_feed *f)
 {
     const size_t kind = (size_t)(f - f->view->bus.feeds);
     const control_question_options question = {.where = f->view->control, .op = kinds[kind].name, .item_key = kinds[kind].item_key,
-                                               .answer_ms = ANSWER_MS, .done = on_end, .user = f};
+                                               .keys = kinds[kind].keys, .answer_ms = ANSWER_MS, .done = on_end, .user = f};
     f->now = f->next;
     f->next.count = 0;
     f->watched = f->watched_next;

@@ -5,7 +5,7 @@
 
 #include "tools/loom/view/internal.h"
 
-/* As control_question_ask() has it, but for where and keys; done is called by the agent, or not at all: NULL, and why says why. */
+/* As control_question_ask() has it, but for where; keys are borrowed; done is called by the agent, or not at all: NULL, and why says why. */
 view_link_question *view_link_ask(view *v, const control_question_options *question, char *why, size_t size);
 /* The end is not told. NULL is allowed. */
 void view_link_cancel(view_link_question *q);
