@@ -109,6 +109,42 @@ class View(ViewTest):
         page.wait("return document.querySelector('tr[data-agent=reader]')", "the agent of the new broker")
         page.wait("return document.getElementById('status').innerText === ''", "the complaint is gone")
 
+    def test_a_url_that_makes_no_sense_says_so(self):
+        page = self.open()
+        for there in ("nowhere", "agents/%", "constructor"):
+            page.open(f"{self.base}/#/{there}")
+            page.wait("return document.querySelector('.empty')?.innerText.includes('There is no such view')", there)
+        page.run("location.hash = '#//'")
+        page.wait("return document.querySelector('nav a[aria-current]')?.innerText === 'Traces'", "the first view")
+        self.nothing_wrong(page)
+
+    def test_names_are_never_markup_and_turn_nothing_round(self):
+        odd, turned = "<img/src=x/onerror=alert(1)", "\u202edrawkcab"
+        for name in (odd, turned, "x" * 128):
+            self.agent(self.home_, name).subscribe("odd.>")
+        topics = (f"odd.{odd}", f"odd.{turned}", "odd." + "y" * 252, 'odd."quoted"', "odd.a\u00a0b")
+        for topic in topics:
+            self.home_.loom("pub", topic, odd, "--id", "writer")
+        page = self.open()
+        page.narrow(360, 700)
+        wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        for view, filled in (("agents", "tr[data-agent]"), ("agents?tab=subscriptions", "tr[data-subscription]"), ("topics", "tr[data-topic]"), ("flow", "[data-kind]"), ("traces", "tr[data-trace]")):
+            page.open(f"{self.base}/#/{view}")
+            page.wait("return document.querySelector(arguments[0])", view, filled)
+            self.assertEqual(0, page.run(wide), view)
+        for name in (odd, turned, "x" * 128):
+            page.open(self.base + "/#/agents")
+            page.wait("return [...document.querySelectorAll('tr[data-agent] a')].find((a) => a.innerText === arguments[0])?.click() ?? document.querySelector('h1[data-agent]')", "its own page", name)
+            self.assertEqual(name, page.run("return document.querySelector('h1').dataset.agent"))
+            self.assertEqual(0, page.run(wide), name)
+        for topic in topics:
+            page.open(self.base + "/#/agents/writer")
+            page.wait("return [...document.querySelectorAll('td a')].find((a) => a.innerText === arguments[0])", topic, topic)
+            page.run("[...document.querySelectorAll('td a')].find((a) => a.innerText === arguments[0]).click()", topic)
+            page.wait("return document.querySelectorAll('tr[data-trace]').length === 1", "the one trace of it")
+        self.assertEqual("Traces \u2013 Loom", page.run("return document.title"))
+        self.nothing_wrong(page)
+
     def test_the_first_paint_is_small_and_nothing_comes_from_elsewhere(self):
         page = self.open()
         sizes = page.run("return performance.getEntriesByType('resource').filter(({ name }) => name.includes('/assets/')).map(({ name, transferSize }) => [name, transferSize])")
@@ -121,7 +157,7 @@ class View(ViewTest):
         self.home_.subscriber("sensor.>", "--id", "reader-with-quite-a-long-name-of-its-own")
         self.home_.loom("pub", "sensor.data", "21")
         page = self.open()
-        page.narrow(375, 700)
+        page.narrow(360, 700)
         light = page.run(ground)
         page.run("document.getElementById('theme').click()")
         self.assertNotEqual(light, page.run(ground))

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the web view says of agents, subscriptions and capabilities: who is slow, and why, comes first."""
 
-from view_case import ENTER, ViewTest, main, wait_until
+import signal
+
+from view_case import ENTER, ESCAPE, ViewTest, main, wait_until
 
 TEXT = "return document.querySelector(arguments[0])?.innerText"
 
@@ -66,6 +68,47 @@ class Bus(ViewTest):
         page.run("document.querySelector(arguments[0]).querySelector('a').dispatchEvent(new MouseEvent('click', { bubbles: true }))", edge)
         page.wait("return decodeURIComponent(location.hash).includes('topic=load.data') && document.querySelector('tr[data-trace]')", "its traces")
         self.nothing_wrong(page)
+
+    def test_lists_and_the_flow_are_narrowed_by_words_and_the_url_keeps_them(self):
+        for name in ("north-1", "north-2", "south-1"):
+            self.agent(self.home_, name).subscribe(f"load.{name}")
+            self.home_.loom("pub", f"load.{name}", "x", "--id", "writer")
+        page = self.open()
+        agents = "return [...document.querySelectorAll('tr[data-agent]')].map((row) => row.dataset.agent).sort()"
+        self.show(page, "agents", "tr[data-agent=south-1]")
+        page.press("/north")
+        page.wait(f"return (() => {{ {agents} }})().join() === 'north-1,north-2'", "those in the north")
+        self.assertTrue(page.url().endswith("#/agents?q=north"))
+        page.run("location.reload()")
+        page.wait(f"return (() => {{ {agents} }})().join() === 'north-1,north-2'", "after a reload, too")
+        page.press(ESCAPE)
+        page.wait("return document.querySelector('tr[data-agent=south-1]')", "all of them")
+        page.open(f"{self.base}/#/flow?q=north-2")
+        page.wait("return document.querySelectorAll('[data-kind]').length === 2", "what goes to it, and comes from it")
+        page.press("j" + ENTER)
+        page.wait("return decodeURIComponent(location.hash).includes('topic=load.north-2')", "the first line, by keys")
+        self.nothing_wrong(page)
+
+    def test_the_focus_outlives_what_changes_around_it(self):
+        self.agent(self.home_, "reader").subscribe("load.>")
+        page = self.open()
+        for view, link in (("agents", "tr[data-agent=reader] a"), ("agents/reader", "main .links a")):
+            self.show(page, view, link)
+            page.run("window.link = document.querySelector(arguments[0]); link.focus()", link)
+            before = page.run("return document.querySelector('main').innerText")
+            page.wait("return document.querySelector('main').innerText !== arguments[0]", "when it was heard has changed", before)
+            self.assertTrue(page.run("return document.activeElement === window.link && window.link.isConnected"), view)
+        self.nothing_wrong(page)
+
+    def test_what_a_broker_said_before_it_went_is_drawn_so(self):
+        self.agent(self.home_, "reader").subscribe("load.>")
+        page = self.open()
+        self.show(page, "agents", "tr[data-agent=reader]")
+        self.home_.broker.signal(signal.SIGSTOP)
+        self.addCleanup(self.home_.broker.signal, signal.SIGCONT)
+        page.wait("return document.querySelector('.stale tr[data-agent=reader]') && document.getElementById('status').innerText.includes('does not answer')", "it is stopped")
+        self.home_.broker.signal(signal.SIGCONT)
+        page.wait("return !document.querySelector('.stale') && document.getElementById('status').innerText === ''", "it answers again")
 
     def test_capabilities_show_who_provides_them_and_what_failed(self):
         provider = self.home_.run("loom", "provide", "--url", self.home_.url, "--id", "doubler", "math.double", "--", "sh", "-c", "read n; echo $((n * 2))")

@@ -42,7 +42,7 @@ class Topics(ViewTest):
         self.home_.loom("pub", "order.created", '{"order":17,"lines":[{"sku":"a"}]}')
         self.home_.loom("pub", "order.paid", "plain text")
         page.wait(f"const all = (() => {{ {EVENTS} }})(); return all.length === 2 && all[0] === 'plain text'", "both, the newest first")
-        page.run("document.querySelectorAll('.event')[1].open = true")
+        page.run("document.querySelectorAll('.event details')[1].open = true")
         pretty = page.wait("return document.querySelector('.event .json')?.innerText", "JSON in order")
         self.assertEqual({"order": 17, "lines": [{"sku": "a"}]}, json.loads(pretty))
         self.assertGreater(pretty.count("\n"), 4)
@@ -130,6 +130,72 @@ class Topics(ViewTest):
         page.wait("return document.getElementById('call-text')", "JSON text, without a schema")
         self.click(page, "Call")
         page.wait("return document.querySelector('.result[data-outcome=error] .failed')", "the failure is told")
+        self.nothing_wrong(page)
+
+    def test_what_is_paused_stays_while_lines_are_looked_for(self):
+        page = self.tail("order.>")
+        self.home_.loom("pub", "order.a", "first")
+        page.wait(f"return (() => {{ {EVENTS} }})().length === 1", "the first")
+        page.press("p")
+        self.home_.loom("pub", "order.a", "second, while paused")
+        page.run("document.querySelector('input[type=search]').value = 'while'; document.querySelector('input[type=search]').dispatchEvent(new Event('input'))")
+        page.wait("return document.querySelector('.events .empty')?.innerText.includes('No line')", "it is kept back")
+        page.run("document.querySelector('[aria-pressed]').click()")
+        page.wait(f"return (() => {{ {EVENTS} }})()[0]?.includes('while paused')", "it shows when it goes on")
+        self.nothing_wrong(page)
+
+    def test_payloads_are_shown_as_they_are(self):
+        page = self.tail("odd.>")
+        sender = self.agent(self.home_, "sender")
+        for payload in (b'{"id":9007199254740993,"2":1.0,"1":[]}', "\u65e5\u672c".encode() * 2600, bytes(range(256)) * 80, b"<b onclick=x>&amp;</b>", b""):
+            sender.publish("odd.thing", payload)
+        page.wait("return document.querySelectorAll('.event').length === 5", "all of them")
+        page.run("for (const event of document.querySelectorAll('.event details')) event.open = true")
+        empty, html, binary, text, number = page.wait("const all = [...document.querySelectorAll('.event-body')].map((body) => body.innerText); return all.every(Boolean) ? all : null", "their bodies")
+        self.assertIn('"id": 9007199254740993,\n  "2": 1.0,\n  "1": []', number)
+        self.assertNotIn("Only the beginning", text)
+        self.assertIn("Only the beginning of 20.0 KiB", binary)
+        self.assertIn("<b onclick=x>&amp;</b>", html)
+        self.assertIn("Empty.", empty)
+        self.assertIsNone(page.run("return document.querySelector('.event b')"))
+        self.nothing_wrong(page)
+
+    def test_a_form_takes_what_its_schema_allows_and_nothing_else(self):
+        self.on_the_bus()
+        schema = self.home_.folder / "schema.json"
+        schema.write_text(json.dumps({"type": "object", "required": ["steps"], "properties": {
+            "steps": {"type": "integer", "minimum": 1, "multipleOf": 5}, "code": {"type": "string", "pattern": "^[\\w.-]+$"},
+            "place": {"type": "object", "required": ["lat"], "properties": {"lat": {"type": "number"}}}, "many": {"type": "array", "items": {"type": "array", "items": {"type": "string"}, "minItems": 1000000}, "minItems": 1000000}}}))
+        for version in ("1", "2"):
+            self.home_.run("loom", "provide", "--url", self.home_.url, "orbit.plan", "--version", version, "--input-schema", schema, "--", "cat")
+        wait_until(lambda: len(self.ask("/api/bus/capabilities")["capabilities"]) == 2, "both versions")
+        page = self.open()
+        page.open(self.base + "/#/topics?invoke=orbit.plan&version=1")
+        page.wait("return document.querySelector('.fields')", "the form")
+        self.assertEqual("orbit.plan 1", page.run("return document.getElementById('call-capability').selectedOptions[0].innerText"))
+        self.assertLessEqual(page.run("return document.querySelectorAll('.items li').length"), 100)
+        page.run("for (const button of document.querySelectorAll('.items .remove')) button.click()")
+        valid = "return document.querySelector('form.sheet').checkValidity()"
+        for steps, code, is_valid in (("5", "a-b", True), ("6", "a-b", False), ("5", "a b", False), ("9007199254740995", "a", False), ("10", "", True)):
+            self.fill(page, "steps", steps)
+            self.fill(page, "code", code)
+            self.assertEqual(is_valid, page.run(valid), (steps, code))
+        place = "document.querySelector('legend input[type=checkbox]')"
+        page.run(f"{place}.click()")
+        self.assertFalse(page.run(valid), "what is not left out has to be filled in")
+        page.run(f"{place}.click()")
+        page.run("document.querySelector('.switch button').click()")
+        self.assertEqual({"steps": 10}, json.loads(page.run("return document.getElementById('call-text').value")))
+        page.run("const text = document.getElementById('call-text'); text.value = '{\"steps\":10,\"unknown\":1}'; document.querySelector('.switch button').click()")
+        self.assertIn("unknown", page.run("return document.getElementById('call-text')?.value ?? 'it is gone'"), "what no form can say is not lost")
+        self.click(page, "Call")
+        page.wait("return document.querySelector('.result[data-outcome=ok] .json')?.innerText.includes('unknown')", "it is sent")
+        page.run("document.getElementById('call-capability').value = [...document.getElementById('call-capability').options].at(-1).value; document.getElementById('call-capability').dispatchEvent(new Event('change'))")
+        self.assertTrue(page.url().endswith("#/topics?invoke=orbit.plan&version=2"), page.url())
+        page.open(self.base + "/#/topics?invoke=nobody.does.this")
+        page.wait("return document.body.innerText.includes('Nobody provides nobody.does.this')", "no other form is shown instead")
+        self.home_.run("loom", "provide", "--url", self.home_.url, "nobody.does.this", "--", "cat")
+        page.wait("return document.getElementById('call-text')", "the form comes with the capability")
         self.nothing_wrong(page)
 
     def test_the_tail_goes_on_when_the_broker_comes_back(self):

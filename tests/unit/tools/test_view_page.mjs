@@ -64,6 +64,11 @@ test("no circle, missing parent or second span of one id hides a span", () => {
   assert.equal(shown([]), 0);
 });
 
+test("the critical path goes on through what a span has brought about after its own end", () => {
+  const roots = buildTree([span("0", null, "root", 0, 20), span("a", "0", "forward", 5, 6), span("b", "0", "forward", 7, 8), span("c", "a", "on_event", 30, 100), span("d", "b", "on_event", 10, 50)]);
+  assert.deepEqual([...criticalPath(roots)].sort(), ["0", "a", "c"]);
+});
+
 test("the critical path is what the end waited for, one after the other", () => {
   const roots = buildTree([span("0", null, "root", 0, 100), span("a", "0", "a", 0, 90), span("b", "0", "b", 90, 99), span("c", "0", "c", 10, 95),
     span("d", "a", "d", 80, 89)]);
@@ -107,13 +112,19 @@ test("the agent that is worst off comes first, and one that has gone last", () =
   assert.deepEqual(rows.map(({ agent, verdict }) => `${agent} ${verdict.word}`), ["c-stuck stuck", "d-behind behind", "b-fine active", "a-gone gone"]);
 });
 
+test("of an agent that is not among the ways that are told, no rate is made up", () => {
+  const edges = [{ kind: "deliver", agent: "a", name: "x", total: 1, lost: 0, reasons: {}, other: "" }], all = ["a", "b"].map((agent) => ({ agent, state: "active" }));
+  const untold = (isPart) => new Agents().rows(all, [], edges, new Rates(), isPart).map((row) => row.isUntold);
+  assert.deepEqual([untold(true), untold(false)], [[false, true], [false, false]]);
+});
+
 test("what an agent has lost is told by its reasons, over all topics", () => {
   const edges = ["x", "y"].map((name) => ({ kind: "deliver", agent: "a", name, total: 1, lost: 2, reasons: { ttl_expired: 2 }, other: "" }));
   const [row] = new Agents().rows([{ agent: "a", state: "active" }], [], edges, new Rates());
   assert.deepEqual(row.lost, { ttl_expired: 4 });
 });
 
-const { queryOf } = await load("filter.js");
+const { queryOf, tracesOf } = await load("filter.js");
 
 test("a filter names services, attributes and durations", () => {
   assert.equal(decodeURIComponent(queryOf('agent-a topic=x.y text="two words" duration>5ms duration<=2s', "failed", 10)),
@@ -121,16 +132,49 @@ test("a filter names services, attributes and durations", () => {
   assert.equal(queryOf("", "slowest", 10), "limit=10&order=slowest");
 });
 
+test("any value of an attribute finds its way through the filter", () => {
+  for (const value of ["a.b", "two words", 'say "no"', "back\\slash", 'all "of\\ it"', "no\u00a0break", '"', "", "=<>"]) {
+    const q = new URLSearchParams(tracesOf({ agent_id: "x", topic: value }).split("?")[1]).get("q");
+    assert.deepEqual(new URLSearchParams(queryOf(q, "newest", 1)).getAll("attribute"), ["agent_id=x", `topic=${value}`], q);
+  }
+  assert.equal(decodeURIComponent(queryOf('topic=a"b', "newest", 1)), 'limit=1&attribute=topic=a"b');
+});
+
 const { groupErrors } = await load("failures.js");
 
 test("what failed for the same reason at the same place is one group, the latest first", () => {
-  const failed = (start, message, more) => ({ name: "agent.on_action", service: "s", start_unix_ns: start, span_id: String(start), message, "error.type": "error", ...more });
+  const failed = (start, message, more) => ({ name: "agent.on_action", service: "s", start_unix_ns: start, span_id: String(start), trace_id: String(start), message, "error.type": "error", ...more });
   const groups = groupErrors([failed(1, "job 17 not found"), failed(5, "job 18 not found"), failed(3, "no room", { topic: "a" })]);
   assert.deepEqual(groups.map(({ errors }) => errors.map(({ start_unix_ns }) => start_unix_ns)), [[5, 1], [3]]);
   assert.deepEqual(groupErrors([failed(1, "x", { topic: "Abc" }), failed(2, "y")], "abc").length, 1);
 });
 
-const { fieldsOf } = await load("schema.js");
+test("what went through several spans failed once, and what was lost is counted one by one", () => {
+  const failed = (name, start, more) => ({ name, service: "s", start_unix_ns: start, span_id: String(start), trace_id: "t", message: "no paper", capability: "print", "error.type": "exit 3", ...more });
+  const [called] = groupErrors([failed("action.invoke", 1), failed("action.dispatch", 2), failed("agent.on_action", 3), failed("action.invoke", 9, { trace_id: "u" })]);
+  assert.deepEqual(called.errors.map(({ name, trace_id }) => [name, trace_id]), [["action.invoke", "u"], ["agent.on_action", "t"]]);
+  const [lost] = groupErrors([failed("eventbus.drop", 1, { dropped: true }), failed("eventbus.drop", 2, { dropped: true })]);
+  assert.equal(lost.errors.length, 2);
+});
+
+const { gather, spread } = await load("layout.js");
+
+test("labels are moved apart, as little as possible", () => {
+  const moved = (...ys) => { const labels = ys.map((y) => ({ y })); spread(labels, 10); return labels.map(({ y }) => y); };
+  assert.deepEqual(moved(5, 5, 5), [-5, 5, 15]);
+  assert.deepEqual(moved(0, 50), [0, 50]);
+  assert.deepEqual(moved(0, 0, 9, 100), [-7, 3, 13, 100]);
+  assert.deepEqual(moved(), []);
+});
+
+test("commands that have gone are one agent of the flow, and those that are there are not", () => {
+  const edge = (agent, total) => ({ kind: "publish", agent, name: "a.b", total, lost: 0, rate: 0, losing: false });
+  const all = gather([edge("loom-pub-12-abc123", 1), edge("loom-pub-13-abc124", 2), edge("loom-pub-14-abc125", 4), edge("writer", 8)], new Set(["loom-pub-14-abc125"]));
+  assert.deepEqual(all.map(({ agent, total }) => [agent, total]), [["loom-pub-…", 3], ["loom-pub-14-abc125", 4], ["writer", 8]]);
+});
+
+const { fieldsOf, numberProblem, textProblem } = await load("schema.js");
+const { jsonPieces } = await load("payload.js");
 
 test("a schema becomes fields, with their types, choices, bounds and what is required", () => {
   const field = fieldsOf(JSON.stringify({ type: "object", required: ["city"], properties: {
@@ -143,6 +187,15 @@ test("a schema becomes fields, with their types, choices, bounds and what is req
   assert.deepEqual(field.fields[3].fields.map(({ kind }) => kind), ["number"]);
 });
 
+test("what is wrong with a value is said as the schema has it", () => {
+  const fine = [[numberProblem, { kind: "number", min: 1, step: 5 }, "5"], [numberProblem, { kind: "number", step: 0.1 }, "0.3"], [numberProblem, { kind: "integer" }, "-7"], [numberProblem, { kind: "number" }, "1e300"],
+    [numberProblem, { kind: "number", above: 0 }, "0.1"], [textProblem, { pattern: "^[\\w.-]+$" }, "a-b.c"], [textProblem, { max: 2 }, "🚀🚀"], [textProblem, { pattern: "(" }, "x"], [textProblem, {}, "x"]];
+  for (const [check, field, text] of fine) assert.equal(check(field, text), "", `${JSON.stringify(field)} ${text}`);
+  const wrong = [[numberProblem, { kind: "number", min: 1, step: 5 }, "6", "multiple of 5"], [numberProblem, { kind: "integer" }, "1.5", "whole"], [numberProblem, { kind: "integer" }, "9007199254740993", "JSON"],
+    [numberProblem, { kind: "number", above: 0 }, "0", "more than 0"], [numberProblem, { kind: "number", max: 7 }, "8", "7 or less"], [textProblem, { min: 2 }, "🚀", "2 characters or more"], [textProblem, { pattern: "^a$" }, "b", "^a$"]];
+  for (const [check, field, text, word] of wrong) assert.ok(check(field, text).includes(word), `${JSON.stringify(field)} ${text}: ${check(field, text)}`);
+});
+
 test("a schema that is none, says nothing, or leads to itself does no harm", () => {
   for (const text of ["", "no json", "true", "17", "{}", '{"$ref":"#"}', '{"$ref":"#/a","a":{"$ref":"#/a"}}']) assert.equal(fieldsOf(text), null, text);
   const endless = { type: "object", properties: { next: { $ref: "#/$defs/node" } }, $defs: { node: { type: "object", properties: { a: { $ref: "#/$defs/node" }, b: { $ref: "#/$defs/node" } } } } };
@@ -150,6 +203,14 @@ test("a schema that is none, says nothing, or leads to itself does no harm", () 
   const walk = (field) => { count++; (field.fields ?? []).forEach(walk); };
   walk(fieldsOf(JSON.stringify(endless)));
   assert.ok(count < 2000, String(count));
+});
+
+test("JSON is put in order without a change to numbers, keys or their order", () => {
+  const shown = (text) => [...jsonPieces(text)].map(([, piece]) => piece).join("");
+  assert.equal(shown('{"b":1.0,"2":9007199254740993, "1":[],"x":{"k\\"":"a: {,","n":null},"e":{ }}'),
+    '{\n  "b": 1.0,\n  "2": 9007199254740993,\n  "1": [],\n  "x": {\n    "k\\"": "a: {,",\n    "n": null\n  },\n  "e": {}\n}');
+  assert.deepEqual([...jsonPieces('{"a":["b",-1e5]}')].map(([kind]) => kind).filter(Boolean), ["key", "string", "value"]);
+  assert.ok(shown("[".repeat(8000) + "]".repeat(8000)).length < 2e6, "however deep, it is not mostly blank");
 });
 
 const { matchTraces } = await load("match.js");

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // One agent: how it is doing and why, what it hears, provides and sends, and the way to its traces.
 
-import { el, empty, put } from "./dom.js";
-import { bytes, count, duration, rate, time } from "./format.js";
+import { flowing } from "./agents.js";
+import { el, emptyView, keyed, put } from "./dom.js";
+import { bytes, count, duration, time } from "./format.js";
 import { Agents, subscriptionRows } from "./health.js";
 import { followBus } from "./live.js";
-import { chip, noBroker, reasons, tracesLink } from "./parts.js";
+import { chip, noBroker, reasons, table, tracesLink } from "./parts.js";
 import { Rates } from "./rates.js";
 
 const VERBS = { publish: "publishes to", deliver: "receives", invoke: "calls", provide: "provides" };
@@ -16,7 +17,7 @@ function facts(agent) {
     ["Here since", time(agent.since_unix_ns / 1e6)],
     ["Queue", `${count(agent.queued)} messages, ${bytes(agent.queuedBytes)}`],
     ["Credit", agent.credit === null ? "none needed: it subscribes to nothing" : `${count(agent.credit)} messages, ${bytes(agent.creditBytes)}`],
-    ["In, out", `${rate(agent.in)}, ${rate(agent.out)}`],
+    ["In, out", `${flowing(agent, agent.in)}, ${flowing(agent, agent.out)}`],
     ["Lost", reasons(agent.lost)], ["Calls that failed", reasons(agent.failed)],
     ["Connected by", `${agent.peer || "?"} to ${agent.bridge || "?"}`], ["Software", agent.software || "not told"],
   ];
@@ -24,49 +25,67 @@ function facts(agent) {
 }
 
 function edgeRow(edge) {
-  const query = edge.kind === "publish" || edge.kind === "deliver" ? `topic=${edge.name}` : `capability=${edge.name}`;
-  return el("tr", {}, el("td", { class: "quiet" }, VERBS[edge.kind]), el("td", {}, tracesLink(query, edge.name)), el("td", { class: "number" }, count(edge.total)),
-    el("td", {}, reasons(edge.reasons)));
+  const query = edge.kind === "publish" || edge.kind === "deliver" ? { topic: edge.name } : { capability: edge.name };
+  return el("tr", {}, el("td", { class: "quiet" }, VERBS[edge.kind]), el("td", {}, edge.other === "name" ? "others" : tracesLink(query, edge.name)),
+    el("td", { class: "number" }, count(edge.total)), el("td", {}, reasons(edge.reasons)));
 }
 
 function subscriptionRow(s) {
   return el("tr", {}, el("td", {}, el("code", {}, s.filter)), el("td", {}, chip(s.verdict)), el("td", { class: "extra" }, s.qos),
-    el("td", { class: "number extra" }, `${count(s.delivered)} delivered`), el("td", { class: "number" }, `${count(s.queued)} queued`),
-    el("td", { class: "number" }, `${count(s.dropped)} dropped`));
+    el("td", { class: "number extra" }, count(s.delivered)), el("td", { class: "number" }, count(s.queued)),
+    el("td", { class: `number${s.dropped > 0 ? " failed" : ""}` }, s.dropped > 0 ? `✕ ${count(s.dropped)}` : "0"));
 }
 
-function part(title, rows) {
-  return rows.length > 0 ? [el("h2", {}, title), el("div", { class: "scroll" }, el("table", { class: "list" }, el("caption", { class: "unseen" }, title), el("tbody", {}, rows)))] : null;
+/** A table under a heading, which hides while it is empty: {node, show}. */
+function part(title, columns, key, row) {
+  const { body, node } = table(columns, title), section = el("section", { hidden: true }, el("h2", {}, title), el("div", { class: "scroll" }, node));
+  return { node: section, show: (rows) => { section.hidden = rows.length === 0; keyed(body, rows, key, JSON.stringify, row); } };
 }
 
-export function showAgent(main, { id, signal, state, status }) {
-  const name = decodeURIComponent(id), rates = new Rates(), agents = new Agents();
-  const holder = el("div");
+/** What stays while the figures change, so that nothing moves under the reader's keys. */
+function sheetOf(name) {
+  const state = el("span"), why = el("p", { class: "quiet" }), figures = el("div");
+  const subscriptions = part("Subscriptions", [["Filter"], ["State"], ["QoS", "extra"], ["Delivered", "number extra"], ["Queue", "number"], ["Dropped", "number"]], ({ key }) => key, subscriptionRow);
+  const traffic = part("Traffic since the broker started", [["It"], ["Topic or capability"], ["Messages", "number"], ["Lost or failed"]], (edge) => `${edge.kind} ${edge.name} ${edge.other}`, edgeRow);
+  return {
+    node: el("div", {}, el("h1", { "data-agent": name }, name, " ", state), why,
+      el("p", { class: "links" }, tracesLink({ agent_id: name }, "Traces"), " ", el("a", { href: `#/flow?${new URLSearchParams({ agent: name })}` }, "Flow"), " ",
+        el("a", { href: `#/errors?${new URLSearchParams({ q: name })}` }, "Errors")),
+      figures, subscriptions.node, traffic.node),
+    show(agent, edges) {
+      put(state, chip(agent.verdict));
+      put(why, agent.verdict.why, ".");
+      put(figures, facts(agent));
+      subscriptions.show(agent.own);
+      traffic.show(edges);
+    },
+  };
+}
+
+export function showAgent(main, { id: name, signal, state, status }) {
+  const rates = new Rates(), agents = new Agents(), sheet = sheetOf(name), holder = el("div");
   main.replaceChildren(el("p", { class: "crumb" }, el("a", { href: "#/agents" }, "Agents")), holder);
   let drawn = false;
 
   function show(answers, ms) {
     status("");
+    holder.classList.remove("stale");
     rates.look(ms);
     const edges = answers.flow.edges.filter((edge) => edge.agent === name && edge.other !== "agent");
-    const agent = agents.rows(answers.agents.agents.filter((one) => one.agent === name), subscriptionRows(answers.stats.subscriptions, rates), edges, rates)[0];
+    const own = subscriptionRows(answers.stats.subscriptions.filter(({ subscriber }) => subscriber === name), rates);
+    const agent = agents.rows(answers.agents.agents.filter((one) => one.agent === name), own, edges, rates, answers.flow.more)[0];
     drawn = true;
     if (agent === undefined) {
-      holder.replaceChildren(empty(`${name} is not on the bus`, "It may have left, or not have come yet: this page fills when it does.", tracesLink(`agent_id=${name}`, "Its traces")));
+      holder.replaceChildren(emptyView(`${name} is not on the bus`, "It may have left, or not have come yet: this page fills when it does.", tracesLink({ agent_id: name }, "Its traces")));
       return;
     }
-    if (holder.contains(document.activeElement)) return; // nothing moves under the reader's keys
-    put(holder,
-      el("h1", { "data-agent": name }, name, " ", chip(agent.verdict)),
-      el("p", { class: "quiet" }, agent.verdict.why, "."),
-      el("p", { class: "links" }, tracesLink(`agent_id=${name}`, "Traces"), " ", el("a", { href: `#/flow?${new URLSearchParams({ agent: name })}` }, "Flow"), " ",
-        el("a", { href: `#/errors?${new URLSearchParams({ q: name })}` }, "Errors")),
-      facts(agent),
-      part("Subscriptions", agent.own.map(subscriptionRow)), part("Traffic since the broker started", edges.map(edgeRow)));
+    sheet.show(agent, edges);
+    if (sheet.node.parentNode !== holder) holder.replaceChildren(sheet.node);
   }
 
   function fail(error) {
     status(error.message, true);
+    holder.classList.add("stale");
     if (!drawn) holder.replaceChildren(noBroker(state, error));
   }
 

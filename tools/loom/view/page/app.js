@@ -4,7 +4,7 @@
 import { showAgent } from "./agent.js";
 import { showAgents } from "./agents.js";
 import { get } from "./api.js";
-import { el, empty } from "./dom.js";
+import { el, emptyView } from "./dom.js";
 import { showCompare } from "./compare.js";
 import { showErrors } from "./errors.js";
 import { showFlow } from "./flow.js";
@@ -14,7 +14,7 @@ import { showTrace } from "./trace.js";
 import { showTraces } from "./traces.js";
 
 const main = document.getElementById("main"), line = document.getElementById("status");
-let leave = new AbortController(), current = null, state = null;
+let leave = new AbortController(), current = null, state = null, place = null;
 
 function status(text, bad = false) {
   if (line.textContent === text) return;
@@ -22,13 +22,26 @@ function status(text, bad = false) {
   line.classList.toggle("bad", bad);
 }
 
+/** What the URL asks for: {view, id, query}. */
+function asked() {
+  const [, path, query] = location.hash.match(/^#?([^?]*)\??([^]*)$/), [, view, id] = path.split("/");
+  try {
+    return { view: view || "traces", id: id && decodeURIComponent(id), query };
+  } catch { // that is no URL of ours
+    return { view: "?", query };
+  }
+}
+
 async function show() {
   leave.abort();
   leave = new AbortController();
-  const { signal } = leave;
-  const [path, query] = location.hash.slice(1).split("?");
-  const [, view = "traces", id] = (path.startsWith("/") && path.length > 1 ? path : "/traces").split("/");
+  const { signal } = leave, { view, id, query } = asked();
   document.title = `${view[0].toUpperCase()}${view.slice(1)} – Loom`;
+  if (place !== null && place !== `${view}/${id}`) {
+    scrollTo(0, 0);
+    main.focus({ preventScroll: true }); // what had the focus goes with the old view
+  }
+  place = `${view}/${id}`;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#/${view === "compare" ? "traces" : view}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -37,23 +50,26 @@ async function show() {
   try {
     state ??= await get("/api/state", signal);
   } catch (error) {
-    if (error.name !== "AbortError") main.replaceChildren(empty("The view cannot be shown", error.message));
+    if (error.name !== "AbortError") main.replaceChildren(emptyView("The view cannot be shown", error.message));
     return;
   }
   const context = { id, parameters: new URLSearchParams(query), signal, state, status };
   const views = { traces: id ? showTrace : showTraces, compare: showCompare, flow: showFlow, topics: showTopics, errors: showErrors, agents: id ? showAgent : showAgents };
   current = null;
   if (!Object.hasOwn(views, view)) {
-    main.replaceChildren(empty("There is no such view", el("a", { href: "#/traces" }, "To the traces")));
+    main.replaceChildren(emptyView("There is no such view", el("a", { href: "#/traces" }, "To the traces")));
     return;
   }
-  const shown = await views[view](main, context);
-  if (!signal.aborted) current = shown; // and nobody has gone elsewhere meanwhile
+  try {
+    const shown = await views[view](main, context);
+    if (!signal.aborted) current = shown; // and nobody has gone elsewhere meanwhile
+  } catch (error) { // of ours: an empty page would say less
+    console.error(error);
+    main.replaceChildren(emptyView("This view cannot be shown", String(error)));
+  }
 }
 
-const theme = document.getElementById("theme");
-document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "";
-theme.addEventListener("click", () => {
+document.getElementById("theme").addEventListener("click", () => {
   const dark = document.documentElement.dataset.theme === "dark" ||
     (document.documentElement.dataset.theme === "" && matchMedia("(prefers-color-scheme: dark)").matches);
   document.documentElement.dataset.theme = dark ? "light" : "dark";

@@ -2,13 +2,14 @@
 // Two traces side by side: the same steps in one row, how long each took, and what only one of them has.
 
 import { get } from "./api.js";
-import { el, empty, put } from "./dom.js";
-import { count, duration, time } from "./format.js";
+import { el, emptyView, put } from "./dom.js";
+import { count, duration, several, time } from "./format.js";
 import { matchTraces } from "./match.js";
 import { hue } from "./spans.js";
 import { modelOf } from "./trace.js";
 
 const ROWS_MAX = 2000;
+const DEPTH_MAX = 16; // beyond it steps stand below one another
 
 function bar(node, trace, id) {
   if (node === null) return el("td", { class: "only" }, el("span", { class: "quiet" }, "not there"));
@@ -30,7 +31,7 @@ function differenceCell({ a, b, difference }) {
 
 function heading(letter, id, trace) {
   return el("th", { scope: "col" }, el("a", { href: `#/traces/${id}` }, `${letter}: ${trace.roots[0]?.span.name ?? id.slice(0, 8)}`), el("br"),
-    el("span", { class: "quiet" }, `${time(trace.beginMs)} · ${duration(trace.total)} · ${count(trace.whole)} spans`));
+    el("span", { class: "quiet" }, `${time(trace.beginMs)} · ${duration(trace.total)} · ${several(trace.whole, "span")}`));
 }
 
 export async function showCompare(main, { parameters, signal }) {
@@ -39,7 +40,7 @@ export async function showCompare(main, { parameters, signal }) {
   try {
     traces = await Promise.all(ids.map(async (id) => modelOf(await get(`/api/traces/${id}`, signal))));
   } catch (error) {
-    if (error.name !== "AbortError") main.replaceChildren(empty("The traces cannot be compared", error.message));
+    if (error.name !== "AbortError") main.replaceChildren(emptyView("The traces cannot be compared", error.message));
     return;
   }
   const [a, b] = traces, rows = matchTraces(a.roots, b.roots, ROWS_MAX);
@@ -52,7 +53,7 @@ export async function showCompare(main, { parameters, signal }) {
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Step"), heading("A", ids[0], a), heading("B", ids[1], b), el("th", { scope: "col", class: "number" }, "B against A"))),
       el("tbody", {}, rows.map((row) => {
         const name = el("td", {}, row.name, " ", el("span", { class: "quiet" }, row.service));
-        name.style.paddingLeft = `${12 + row.depth * 12}px`;
+        name.style.paddingLeft = `${12 + Math.min(row.depth, DEPTH_MAX) * 12}px`;
         return el("tr", { "data-step": row.name, "data-in": row.a && row.b ? "both" : row.a ? "a" : "b" }, name, bar(row.a, a, ids[0]), bar(row.b, b, ids[1]), differenceCell(row));
       })))),
     rows.length === ROWS_MAX ? el("p", { class: "quiet" }, `Only the first ${count(ROWS_MAX)} steps are shown.`) : null);

@@ -3,11 +3,11 @@
 
 import { el } from "./dom.js";
 import { duration, time } from "./format.js";
-import { parsed, prettyJson } from "./payload.js";
+import { jsonNode } from "./payload.js";
 
 export function pairs(rows) {
   return el("table", { class: "pairs" }, el("tbody", {}, rows.map(([key, value]) =>
-    el("tr", {}, el("th", { scope: "row" }, key), el("td", {}, typeof value === "string" && parsed(value) !== undefined ? prettyJson(parsed(value)) : value)))));
+    el("tr", {}, el("th", { scope: "row" }, key), el("td", {}, typeof value === "string" ? jsonNode(value) ?? value : value)))));
 }
 
 function linkItem(id, { traceId, spanId }, reveal) {
@@ -22,7 +22,7 @@ function severity({ level, word }) {
 }
 
 function logItem(log) {
-  return el("li", {}, severity(log), ` +${duration(log.at)} `, parsed(log.text) !== undefined ? prettyJson(parsed(log.text)) : log.text, log.attributes.length > 0 ? pairs(log.attributes) : null);
+  return el("li", {}, severity(log), ` +${duration(log.at)} `, jsonNode(log.text) ?? log.text, log.attributes.length > 0 ? pairs(log.attributes) : null);
 }
 
 /** back: what links to this span: [{traceId, spanId, text}]. */

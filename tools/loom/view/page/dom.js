@@ -28,26 +28,52 @@ export function put(parent, ...children) {
   return fill(parent, null, children);
 }
 
-/** Makes the children of parent those of items, in their order, and leaves alone what has not changed: focus, selection and
- * clicks outlive it. key and stamp: of an item, as text; make: its element. */
+/** Makes old what fresh is, but for children that are the same: focus, selection and clicks in them outlive it. */
+function become(old, fresh) {
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  const now = [...fresh.childNodes];
+  while (old.childNodes.length > now.length) old.lastChild.remove();
+  now.forEach((child, i) => {
+    const was = old.childNodes[i];
+    if (was === undefined) old.append(child);
+    else if (!was.isEqualNode(child)) was.replaceWith(child);
+  });
+}
+
+/** Makes the children of parent those of items, in their order, and leaves alone what has not changed. key and stamp: of an
+ * item, as text; make: its element, whose listeners must depend on its key alone. */
 export function keyed(parent, items, key, stamp, make) {
-  const old = new Map([...parent.children].map((node) => [node.keyedBy, node]));
+  const old = new Map([...parent.children].map((node) => [node.keyedBy, node])), focused = document.activeElement;
   let at = parent.firstElementChild;
   for (const item of items) {
-    const name = key(item), mark = stamp(item), had = old.get(name);
-    const node = had?.stamp === mark ? had : Object.assign(make(item), { keyedBy: name, stamp: mark });
+    const name = key(item), mark = stamp(item), node = old.get(name) ?? Object.assign(make(item), { keyedBy: name, stamp: mark });
     old.delete(name);
-    if (node !== had && had !== undefined) {
-      if (at === had) at = had.nextElementSibling;
-      had.remove();
+    if (node.stamp !== mark) {
+      become(node, make(item));
+      node.stamp = mark;
     }
     if (node === at) at = at.nextElementSibling;
     else parent.insertBefore(node, at);
   }
   for (const node of old.values()) node.remove();
+  if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true }); // its row has moved
+}
+
+function nothing(heading, title, hints) {
+  return el("section", { class: "empty" }, el(heading, {}, title), hints.map((hint) => el("p", {}, hint)));
 }
 
 /** An honest empty state: what is not there, and what to do. */
 export function empty(title, ...hints) {
-  return el("section", { class: "empty" }, el("h2", {}, title), hints.map((hint) => el("p", {}, hint)));
+  return nothing("h2", title, hints);
+}
+
+/** The same instead of a whole view. */
+export function emptyView(title, ...hints) {
+  return nothing("h1", title, hints);
 }

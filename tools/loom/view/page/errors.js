@@ -10,6 +10,7 @@ import { keeping } from "./keep.js";
 import { agentLink, reasons } from "./parts.js";
 
 const SHOWN = 20; // of one group
+const GROUPS_MAX = 200;
 
 function place(error) {
   const where = error.topic ?? error.capability;
@@ -39,9 +40,9 @@ export function showErrors(main, { parameters, signal, state, status }) {
   const filter = parameters.get("q") ?? "", open = new Set();
   const input = el("input", { type: "search", value: filter, placeholder: "agent, topic, reason …", "aria-label": "Filter", spellcheck: "false", autocomplete: "off" });
   const go = (q) => { location.hash = q ? `#/errors?${new URLSearchParams({ q })}` : "#/errors"; };
-  const totals = el("p", { class: "totals" }), list = el("div"), holder = el("div", {}, list);
+  const totals = el("p", { class: "totals" }), note = el("p", { class: "hint", role: "status" }), list = el("div"), holder = el("div", {}, list);
   main.replaceChildren(el("h1", {}, "Errors"), totals,
-    el("form", { class: "filter", role: "search", onsubmit: (event) => { event.preventDefault(); go(input.value.trim()); } }, input), holder);
+    el("form", { class: "filter", role: "search", onsubmit: (event) => { event.preventDefault(); go(input.value.trim()); } }, input), note, holder);
 
   let answered = null;
   const kept = keeping(signal, status, () => { if (answered) show(answered); });
@@ -49,9 +50,10 @@ export function showErrors(main, { parameters, signal, state, status }) {
 
   function show(answer) {
     answered = answer;
-    const { errors } = answer;
+    const { errors, more, truncated } = answer;
     status("");
-    const groups = groupErrors(errors, filter);
+    const all = groupErrors(errors, filter), groups = all.slice(0, GROUPS_MAX);
+    note.textContent = [all.length > groups.length ? `The latest ${count(groups.length)} of ${count(all.length)} kinds are shown.` : "", more > 0 ? `${count(more)} more spans failed in these traces.` : "", truncated ? "Only the latest traces were looked at: there are too many to see all." : ""].filter(Boolean).join(" ");
     if (groups.length === 0) {
       holder.replaceChildren(filter !== "" ? empty("Nothing like that has failed", "Clear the filter to see what else has.")
         : empty("Nothing has failed", state.receiver.problem ? `But this view receives no traces: ${state.receiver.problem}` : "Spans with an error, and messages that were lost, show here as they happen."));

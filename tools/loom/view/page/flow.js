@@ -1,41 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who talks to whom: agents that publish or call, topics and capabilities, agents that receive or provide, in three columns.
-// An edge is as thick as its rate; a sign and a word say who is slow.
+// Who talks to whom. A line is as thick as its rate; a sign and a word say who is slow.
 
 import { get } from "./api.js";
 import { el, empty, put, svg } from "./dom.js";
+import { tracesOf } from "./filter.js";
 import { count, duration, rate } from "./format.js";
 import { Agents, subscriptionRows } from "./health.js";
+import { EVENTS, gather, GAP, HEIGHT, INWARD, keyOf, labelsOf, NARROW, place, TOP, WIDE, x } from "./layout.js";
 import { followBus } from "./live.js";
-import { noBroker } from "./parts.js";
+import { finder, noBroker } from "./parts.js";
 import { Rates } from "./rates.js";
 
-const WIDTH = 960, BOX = 220, HEIGHT = 34, GAP = 14, TOP = 34;
-const X = [0, (WIDTH - BOX) / 2, WIDTH - BOX];
-const INWARD = new Set(["publish", "invoke"]); // from an agent; the others go to one
-const EVENTS = new Set(["publish", "deliver"]);
+const SHOWN = 150; // lines: more of them say less
 const LATENCY_MS = 5000; // between two questions for it, which looks at the spans of many traces
 
 const GONE = { level: "gone", word: "gone", why: "it is not on the bus now" };
 
-const keyOf = ({ kind, agent, name }) => `${kind} ${agent} ${name}`;
 const short = (text, max) => (text.length > max ? `${text.slice(0, max - 1)}…` : text);
-const tracesOf = (words) => `#/traces?${new URLSearchParams({ q: words.join(" ") })}`;
-
-/** The order in a column follows that of what it is joined to, which keeps lines from crossing. */
-function place(edges) {
-  const columns = [new Map(), new Map(), new Map()];
-  const add = (column, text, kind) => {
-    const nodes = columns[column];
-    if (!nodes.has(text)) nodes.set(text, { text, kind, column, y: TOP + nodes.size * (HEIGHT + GAP) });
-    return nodes.get(text);
-  };
-  for (const edge of edges) {
-    edge.middle = add(1, edge.name, EVENTS.has(edge.kind) ? "topic" : "capability");
-    edge.agentNode = add(INWARD.has(edge.kind) ? 0 : 2, edge.agent, "agent");
-  }
-  return columns;
-}
 
 /** What the spans say of an edge: [what shows beside its rate, and the same in words]. */
 function latencyOf(edge, latency) {
@@ -51,34 +32,36 @@ function latencyOf(edge, latency) {
 function update(group, edge, most, latency) {
   const [link] = group.children, [path, label] = link.children;
   const [from, to] = INWARD.has(edge.kind) ? [edge.agent, edge.name] : [edge.name, edge.agent], [took, words] = latencyOf(edge, latency);
-  const text = `${from} → ${to}: ${rate(edge.rate)}, ${count(edge.total)} in all${edge.lost > 0 ? `, ${count(edge.lost)} lost or failed` : ""}${words}`;
+  label.textContent = [edge.rate > 0 ? rate(edge.rate) : "", took, edge.lost > 0 ? `✕ ${count(edge.lost)}` : ""].filter(Boolean).join(" · ");
+  const text = `${from} → ${to}: ${label.textContent || "nothing now"}; ${count(edge.total)} in all${edge.lost > 0 ? `, ${count(edge.lost)} lost or failed` : ""}${words}`;
   link.setAttribute("aria-label", `${text}: its traces`);
   group.dataset.total = edge.total;
   group.dataset.latency = took;
   path.setAttribute("class", `edge${edge.losing ? " lossy" : ""}${edge.rate > 0 ? "" : " still"}`);
   path.setAttribute("stroke-width", 1.5 + 6 * (most > 0 ? Math.sqrt(edge.rate / most) : 0));
   path.firstElementChild.textContent = text;
-  label.textContent = [edge.rate > 0 ? rate(edge.rate) : "", took, edge.lost > 0 ? `✕ ${count(edge.lost)}` : ""].filter(Boolean).join(" · ");
 }
 
-function line(edge) {
-  const inward = INWARD.has(edge.kind);
-  const from = inward ? edge.agentNode : edge.middle, to = inward ? edge.middle : edge.agentNode;
-  const x1 = X[from.column] + BOX, x2 = X[to.column], y1 = from.y + HEIGHT / 2, y2 = to.y + HEIGHT / 2, bend = (x2 - x1) / 2;
-  const at = inward ? 0.3 : 0.7, side = inward ? y1 + (y2 - y1) * 0.216 : y1 + (y2 - y1) * 0.784; // on the curve, nearer to the agent, where lines are apart
+function line(edge, label, size) {
+  const [from, to] = INWARD.has(edge.kind) ? [edge.agentNode, edge.middle] : [edge.middle, edge.agentNode], topic = EVENTS.has(edge.kind) ? "topic" : "capability";
+  const x1 = x(size, from.column) + size.box, x2 = x(size, to.column), y1 = from.y + HEIGHT / 2, y2 = to.y + HEIGHT / 2, bend = (x2 - x1) / 2;
   return svg("g", { "data-kind": edge.kind, "data-agent": edge.agent, "data-name": edge.name, role: "listitem" },
-    svg("a", { href: tracesOf([`agent_id=${edge.agent}`, `${EVENTS.has(edge.kind) ? "topic" : "capability"}=${edge.name}`]) },
+    svg("a", { href: tracesOf({ ...(edge.agent.endsWith("…") ? {} : { agent_id: edge.agent }), [topic]: edge.name }), "data-key": keyOf(edge) },
       svg("path", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` }, svg("title", {})),
-      svg("text", { x: x1 + (x2 - x1) * at, y: side - 9, class: "label" })));
+      svg("text", { x: label.x, y: label.y, class: `label ${label.anchor}` })));
 }
 
-function box(node) {
-  const href = node.kind === "agent" ? `#/agents/${encodeURIComponent(node.text)}` : node.kind === "topic" ? `#/topics?${new URLSearchParams({ filter: node.text })}` : `#/topics?${new URLSearchParams({ invoke: node.text })}`;
-  const goes = { agent: "how it is doing", topic: "tail it", capability: "call it" }[node.kind];
-  return svg("a", { href, "data-node": node.text }, svg("title", {}, `${node.kind} ${node.text}: ${goes}`),
-    svg("rect", { x: X[node.column], y: node.y, width: BOX, height: HEIGHT, rx: node.kind === "agent" ? 6 : HEIGHT / 2, class: `node ${node.kind}` }),
-    svg("text", { x: X[node.column] + BOX / 2, y: node.y + 21, class: "node" }, short(node.text, 28)),
-    svg("text", { x: X[node.column] + BOX / 2, y: node.y + 29, class: "verdict" }));
+function hrefOf({ kind, text }) {
+  if (kind === "agent") return text.endsWith("…") ? `#/agents?${new URLSearchParams({ q: text.slice(0, -1) })}` : `#/agents/${encodeURIComponent(text)}`;
+  return `#/topics?${new URLSearchParams({ [kind === "topic" ? "filter" : "invoke"]: text })}`;
+}
+
+function box(node, size) {
+  const goes = { agent: "how it is doing", topic: "tail it", capability: "call it" }[node.kind], left = x(size, node.column), middle = left + size.box / 2;
+  return svg("a", { href: hrefOf(node), "data-node": node.text, "data-key": `${node.kind} ${node.column} ${node.text}` }, svg("title", {}, `${node.kind} ${node.text}: ${goes}`),
+    svg("rect", { x: left, y: node.y, width: size.box, height: HEIGHT, rx: node.kind === "agent" ? 6 : HEIGHT / 2, class: `node ${node.kind}` }),
+    svg("text", { x: middle, y: node.y + 21, class: "node" }, short(node.text, size.letters)),
+    svg("text", { x: middle, y: node.y + 29, class: "verdict" }));
 }
 
 /** Who is not well says so in a second line. */
@@ -96,8 +79,9 @@ function mark(element, verdict) {
 export function showFlow(main, { parameters, signal, state, status }) {
   const rates = new Rates(), healthRates = new Rates(), agents = new Agents(), only = parameters.get("agent");
   let drawn = "", lines = [], boxes = [], latency = new Map(), askedMs = -Infinity;
-  const holder = el("div", { class: "flow" });
-  put(main, el("h1", {}, only ? `Flow around ${only}` : "Flow"), only ? el("p", {}, el("a", { href: "#/flow" }, "Show all agents")) : null, holder);
+  const find = finder(parameters, "agent, topic, capability …", () => draw()), holder = el("div", { class: "flow" });
+  let visible = null, more = false, verdicts = new Map();
+  put(main, el("h1", {}, only ? `Flow around ${only}` : "Flow"), only ? el("p", { class: "crumb" }, el("a", { href: "#/flow" }, "Show all agents")) : null, find.node, holder);
 
   /** All that the broker's own topics are not; around one agent: what shares a topic or capability with it. */
   function inSight(edges) {
@@ -106,39 +90,61 @@ export function showFlow(main, { parameters, signal, state, status }) {
     return only ? visible.filter(({ name }) => names.has(name)) : visible;
   }
 
-  function show({ flow: { edges, more }, agents: { agents: here }, stats }, ms) {
+  function show({ flow, agents: { agents: here }, stats }, ms) {
     askLatency();
     status("");
+    holder.classList.remove("stale");
     rates.look(ms);
     healthRates.look(ms);
-    const verdicts = new Map(agents.rows(here, subscriptionRows(stats.subscriptions, healthRates), edges, healthRates).map((row) => [row.agent, row.verdict]));
-    const visible = inSight(edges);
+    verdicts = new Map(agents.rows(here, subscriptionRows(stats.subscriptions, healthRates), flow.edges, healthRates).map((row) => [row.agent, row.verdict]));
+    ({ more } = flow);
+    visible = inSight(flow.edges);
     for (const edge of visible) {
       edge.rate = rates.of(keyOf(edge), edge.total);
       edge.losing = rates.of(`${keyOf(edge)} lost`, edge.lost) > 0;
     }
-    if (visible.length === 0) {
+    visible = gather(visible, new Set(here.map(({ agent }) => agent))).sort((a, b) => b.total - a.total);
+    draw();
+  }
+
+  function draw() {
+    if (visible === null) return;
+    const seen = find.pick(visible, ({ agent, name }) => `${agent} ${name}`, SHOWN, more ? "Only the busiest ways are told by the broker; `loom flow FILTER` lists others." : "");
+    if (seen.length === 0) {
       drawn = "";
-      holder.replaceChildren(empty("Nothing has flowed yet", "Agents that publish, receive or call show here. Try: loom sub 'hello.>' & loom pub hello.all hello"));
+      holder.replaceChildren(visible.length > 0 ? empty("Nothing flows by these names", "Clear the filter to see the rest.")
+        : empty("Nothing has flowed yet", "Agents that publish, receive or call show here. Try: loom sub 'hello.>' & loom pub hello.all hello"));
       return;
     }
-    visible.sort((a, b) => a.name.localeCompare(b.name) || a.agent.localeCompare(b.agent));
-    const most = Math.max(...visible.map((edge) => edge.rate)), keys = visible.map(keyOf).join("\n");
-    if (keys !== drawn) draw(visible, more);
+    seen.sort((a, b) => a.name.localeCompare(b.name) || a.agent.localeCompare(b.agent));
+    const most = Math.max(...seen.map((edge) => edge.rate)), keys = seen.map(keyOf).join("\n");
+    if (keys !== drawn) build(seen);
     drawn = keys;
-    visible.forEach((edge, i) => update(lines[i], edge, most, latency));
+    seen.forEach((edge, i) => update(lines[i], edge, most, latency));
     for (const element of boxes) mark(element, verdicts.get(element.dataset.node));
   }
 
-  function draw(visible, more) {
-    const columns = place(visible);
-    lines = visible.map(line);
-    boxes = columns.flatMap((nodes) => [...nodes.values()].map(box));
+  const narrow = matchMedia("(max-width: 760px)");
+  narrow.addEventListener("change", () => { drawn = ""; draw(); }, { signal });
+
+  const links = () => [...holder.querySelectorAll("svg a")];
+
+  function build(seen) {
+    const columns = place(seen), focused = document.activeElement?.dataset?.key;
+    const size = narrow.matches ? NARROW : WIDE, labels = labelsOf(seen, size);
+    lines = seen.map((edge, i) => line(edge, labels[i], size));
+    boxes = columns.flatMap((nodes) => [...nodes.values()].map((node) => box(node, size)));
     const height = TOP + Math.max(...columns.map((nodes) => nodes.size)) * (HEIGHT + GAP);
     put(holder, el("p", { class: "hint" }, "Thick lines carry much; beside the rate is the median time until a handler has the message, or until a call is done. ▲ and ✕ mark agents that do not keep up."),
-      svg("svg", { viewBox: `-2 0 ${WIDTH + 4} ${height}`, role: "list", "aria-label": "Who talks to whom" },
-        ["publishes or calls", "topic or capability", "receives or provides"].map((text, i) => svg("text", { x: X[i] + BOX / 2, y: 16, class: "heading" }, text)), lines, boxes),
-      more ? el("p", {}, "Only the busiest are shown. `loom flow FILTER` lists others.") : null);
+      svg("svg", { viewBox: `-2 0 ${size.width + 4} ${height}` },
+        ["publishes or calls", "topic or capability", "receives or provides"].map((text, i) => svg("text", { x: x(size, i) + size.box / 2, y: 16, class: "heading" }, text)),
+        svg("g", { role: "list", "aria-label": "Who talks to whom" }, lines, boxes.map((one) => svg("g", { role: "listitem" }, one)))));
+    if (focused) links().find(({ dataset }) => dataset.key === focused)?.focus({ preventScroll: true });
+  }
+
+  function step(by) {
+    const all = links(), at = all.indexOf(document.activeElement);
+    all[Math.max(0, Math.min(all.length - 1, at + by))]?.focus();
   }
 
   function askLatency() {
@@ -149,9 +155,10 @@ export function showFlow(main, { parameters, signal, state, status }) {
 
   function fail(error) {
     status(error.message, true);
+    holder.classList.add("stale");
     if (drawn === "") holder.replaceChildren(noBroker(state, error));
   }
 
   followBus(["flow", "agents", "stats"], show, fail, signal);
-  return {};
+  return { focus: find.focus, next: () => step(1), previous: () => step(-1), back: () => { if (only) location.hash = "#/flow"; else find.clear(); } };
 }

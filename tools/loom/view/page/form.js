@@ -3,6 +3,9 @@
 
 import { el } from "./dom.js";
 import { jsonProblem } from "./payload.js";
+import { boundsOf, numberProblem, textProblem } from "./schema.js";
+
+const ITEMS_MAX = 100; // that a form makes by itself, because a schema asks for them
 
 let serial = 0; // of ids, for labels
 
@@ -14,21 +17,28 @@ function described(field, control, hint) {
     control, field.description || hint ? el("p", { class: "hint" }, field.description, hint ? ` ${hint}` : "") : null);
 }
 
+/** Has the browser say what is wrong with the value of a control, as the schema has it: its own rules are others. */
+function checked(control, problemOf) {
+  const check = () => control.setCustomValidity(control.value === "" ? "" : problemOf(control.value));
+  control.addEventListener("input", check);
+  return (value) => {
+    control.value = value ?? "";
+    check();
+  };
+}
+
 function textPart(field) {
-  const types = { email: "email", uri: "url", date: "date", time: "time" };
+  const types = { email: "email", uri: "url", date: "date" };
   const input = field.max > 200 ? el("textarea", { rows: 4 }) : el("input", { type: types[field.format] ?? "text", autocomplete: "off" });
-  for (const [name, value] of Object.entries({ required: field.required && field.min > 0, minlength: field.min, maxlength: field.max, pattern: field.pattern && `.*(?:${field.pattern}).*` })) {
-    if (value !== undefined && value !== false) input.setAttribute(name, value === true ? "" : value);
-  }
-  return { node: described(field, input, field.format && `(${field.format})`), read: () => (input.value === "" && !field.required ? undefined : input.value),
-           write: (value) => { input.value = value ?? ""; } };
+  input.required = field.required && field.min > 0;
+  return { node: described(field, input, typeof field.format === "string" ? `(${field.format})` : ""), read: () => (input.value === "" && !field.required ? undefined : input.value),
+           write: checked(input, (value) => textProblem(field, value)) };
 }
 
 function numberPart(field) {
-  const whole = field.kind === "integer";
-  const input = el("input", { type: "number", required: field.required, min: field.min, max: field.max, step: field.step ?? (whole ? 1 : "any"), inputmode: whole ? "numeric" : "decimal" });
-  const bounds = [field.min !== undefined ? `from ${field.min}` : "", field.max !== undefined ? `to ${field.max}` : ""].filter(Boolean).join(" ");
-  return { node: described(field, input, bounds && `(${bounds})`), read: () => (input.value === "" ? undefined : Number(input.value)), write: (value) => { input.value = value ?? ""; } };
+  const input = el("input", { type: "number", required: field.required, min: field.min, max: field.max, step: "any", inputmode: field.kind === "integer" ? "numeric" : "decimal" });
+  const hint = boundsOf(field);
+  return { node: described(field, input, hint && `(${hint})`), read: () => (input.value === "" ? undefined : Number(input.value)), write: checked(input, (value) => numberProblem(field, value)) };
 }
 
 /** Also a boolean that may be left out: unset is not false. */
@@ -47,23 +57,30 @@ function jsonPart(field) {
            write: (value) => { area.value = value === undefined ? "" : JSON.stringify(value, null, 2); area.setCustomValidity(""); } };
 }
 
-function objectPart(field, top) {
-  const parts = field.fields.map((child) => [child.name, partOf(child)]);
+function objectPart(field, budget, top) {
+  const parts = field.fields.map((child) => [child.name, partOf(child, budget)]);
+  const box = !top && !field.required && field.fields.some(({ required }) => required) ? el("input", { type: "checkbox", onchange: () => use(box.checked) }) : null;
+  const inside = el("fieldset", { class: "fields" }, parts.map(([, part]) => part.node));
+  const use = (on) => { box.checked = on; inside.disabled = inside.hidden = !on; }; // what is left out need not be filled in
   const read = () => {
     const pairs = parts.map(([name, part]) => [name, part.read()]).filter(([, value]) => value !== undefined);
-    return pairs.length === 0 && !field.required ? undefined : Object.fromEntries(pairs);
+    const isLeftOut = box ? !box.checked : pairs.length === 0 && !field.required;
+    return isLeftOut ? undefined : Object.fromEntries(pairs);
   };
-  const write = (value) => { for (const [name, part] of parts) part.write(value?.[name]); };
-  const nodes = parts.map(([, part]) => part.node);
-  return { read, write, node: top ? el("div", { class: "fields" }, nodes)
-    : el("fieldset", {}, el("legend", {}, field.title, field.required ? " *" : ""), field.description ? el("p", { class: "hint" }, field.description) : null, nodes) };
+  const write = (value) => {
+    if (box) use(isObject(value));
+    for (const [name, part] of parts) part.write(isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined);
+  };
+  if (box) use(false);
+  return { read, write, node: top ? inside
+    : el("fieldset", {}, el("legend", {}, box ? el("label", {}, box, " ", field.title) : field.title, field.required ? " *" : ""),
+      field.description ? el("p", { class: "hint" }, field.description) : null, inside) };
 }
 
-function arrayPart(field) {
+function arrayPart(field, budget) {
   const list = el("ol", { class: "items" }), items = [];
   const add = (value) => {
-    if (field.max !== undefined && items.length >= field.max) return;
-    const part = partOf(field.item);
+    const part = partOf(field.item, budget);
     if (value !== undefined) part.write(value);
     const row = el("li", {}, part.node, el("button", { type: "button", class: "remove", "aria-label": "Remove", onclick: () => { items.splice(items.indexOf(part), 1); row.remove(); } }, "✕"));
     items.push(part);
@@ -73,12 +90,12 @@ function arrayPart(field) {
     items.length = 0;
     list.replaceChildren();
     for (const one of Array.isArray(value) ? value : []) add(one);
-    while (items.length < field.min) add();
+    while (items.length < field.min && budget.left-- > 0) add();
   };
   write();
   return { write, read: () => (items.length === 0 && !field.required ? undefined : items.map((part) => part.read() ?? null)),
            node: el("fieldset", {}, el("legend", {}, field.title || "list", field.required ? " *" : ""), field.description ? el("p", { class: "hint" }, field.description) : null, list,
-             el("button", { type: "button", class: "add", onclick: () => add() }, "+ Add")) };
+             el("button", { type: "button", class: "add", onclick: () => { if (!(items.length >= field.max)) add(); } }, "+ Add")) };
 }
 
 const PARTS = {
@@ -86,8 +103,11 @@ const PARTS = {
   boolean: (field) => choicePart({ ...field, options: [true, false] }),
 };
 
-export function partOf(field, top = false) {
-  const part = PARTS[field.kind](field, top);
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The part of a field. budget: of the items that are made by themselves, in all lists of a form. */
+export function partOf(field, budget = { left: ITEMS_MAX }, top = false) {
+  const part = PARTS[field.kind](field, budget, top);
   if (field.initial !== undefined) part.write(field.initial);
   return part;
 }

@@ -28,6 +28,11 @@ export function count(n) {
   return whole.format(n);
 }
 
+/** "1 span", "2 spans". */
+export function several(n, word) {
+  return `${count(n)} ${word}${n === 1 ? "" : "s"}`;
+}
+
 export function bytes(n) {
   const [size, unit] = [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [1024, "KiB"], [1, "B"]].find(([size]) => n >= size) ?? [1, "B"];
   return `${size === 1 || n / size >= 100 ? Math.round(n / size) : (n / size).toFixed(1)} ${unit}`;

@@ -31,11 +31,20 @@ export function subscriptionRows(subscriptions, rates) {
   }).sort((a, b) => a.verdict.rank - b.verdict.rank || b.queued - a.queued || a.subscriber.localeCompare(b.subscriber) || a.filter.localeCompare(b.filter));
 }
 
-/** What the edges say of one agent: rates, losses by reason, failed calls by outcome. */
-function flowOf(edges, agent, rates) {
+function byAgent(rows, agentOf) {
+  const groups = new Map();
+  for (const row of rows) {
+    const agent = agentOf(row);
+    if (!groups.has(agent)) groups.set(agent, []);
+    groups.get(agent).push(row);
+  }
+  return groups;
+}
+
+/** What the edges of one agent say: rates, losses by reason, failed calls by outcome. */
+function flowOf(edges, rates) {
   const sum = { in: 0, out: 0, lost: {}, failed: {}, losing: false, failing: false };
   for (const edge of edges) {
-    if (edge.agent !== agent || edge.other === "agent") continue;
     const key = `${edge.kind} ${edge.agent} ${edge.name}`;
     const perSecond = rates.of(key, edge.total), worse = rates.of(`${key} lost`, edge.lost) > 0;
     if (edge.kind === "publish" || edge.kind === "invoke") sum.out += perSecond;
@@ -51,12 +60,12 @@ function flowOf(edges, agent, rates) {
   return sum;
 }
 
-function agentRow(agent, subscriptions, edges, rates) {
-  const own = subscriptions.filter(({ subscriber }) => subscriber === agent.agent), flow = flowOf(edges, agent.agent, rates);
+function agentRow(agent, own, edges, rates, isPart) {
+  const flow = flowOf(edges, rates);
   const words = [agent.state, ...own.map(({ verdict }) => verdict.word), ...(flow.losing ? ["losing"] : []), ...(flow.failing ? ["failing"] : [])];
   const verdict = words.map((word) => WORST.get(word) ?? WORST.get("active")).reduce((a, b) => (b.rank < a.rank ? b : a));
   return {
-    ...agent, ...flow, own, verdict: agent.state === "expired" ? WORST.get("expired") : verdict,
+    ...agent, ...flow, own, isUntold: isPart && edges.length === 0, verdict: agent.state === "expired" ? WORST.get("expired") : verdict,
     queued: own.reduce((sum, s) => sum + s.queued, 0), queuedBytes: own.reduce((sum, s) => sum + s.queued_bytes, 0),
     credit: own.length > 0 ? own[0].credit_messages : null, creditBytes: own.length > 0 ? own[0].credit_bytes : null,
   };
@@ -66,10 +75,11 @@ function agentRow(agent, subscriptions, edges, rates) {
 export class Agents {
   #seen = new Map();
 
-  /** Rows, the worst first; those that have gone last. */
-  rows(agents, subscriptions, edges, rates) {
+  /** Rows, the worst first; those that have gone last. isPart: there are edges that are not told. */
+  rows(agents, subscriptions, edges, rates, isPart = false) {
     const here = new Set(agents.map(({ agent }) => agent));
-    for (const agent of agents) this.#seen.set(agent.agent, agentRow(agent, subscriptions, edges, rates));
+    const owned = byAgent(subscriptions, ({ subscriber }) => subscriber), joined = byAgent(edges.filter(({ other }) => other !== "agent"), ({ agent }) => agent);
+    for (const agent of agents) this.#seen.set(agent.agent, agentRow(agent, owned.get(agent.agent) ?? [], joined.get(agent.agent) ?? [], rates, isPart));
     const gone = [...this.#seen.keys()].filter((name) => !here.has(name));
     for (const name of gone) {
       this.#seen.set(name, { ...this.#seen.get(name), state: "gone", verdict: WORST.get("gone"), heard_ms_ago: null, in: 0, out: 0, queued: 0, queuedBytes: 0, credit: null, own: [] });

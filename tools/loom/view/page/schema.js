@@ -38,8 +38,36 @@ function fieldOf(schema, root, name, required, depth, budget) {
     return { ...about, kind: "array", item: fieldOf(schema.items, root, "", true, depth + 1, budget), min: schema.minItems ?? 0, max: schema.maxItems };
   }
   if (type === "string") return { ...about, kind: "string", min: schema.minLength, max: schema.maxLength, pattern: schema.pattern, format: schema.format };
-  if (type === "number" || type === "integer") return { ...about, kind: type, min: schema.minimum, max: schema.maximum, step: schema.multipleOf };
+  if (type === "number" || type === "integer") {
+    return { ...about, kind: type, min: schema.minimum, max: schema.maximum, above: schema.exclusiveMinimum, below: schema.exclusiveMaximum, step: schema.multipleOf };
+  }
   return type === "boolean" ? { ...about, kind: "boolean" } : { ...about, kind: "json" };
+}
+
+/** What is wrong with the text of a number, or of a text; "": nothing. */
+export function numberProblem({ kind, min, max, above, below, step }, text) {
+  const value = Number(text), steps = value / step;
+  if (kind === "integer" && !Number.isInteger(value)) return "This is a whole number.";
+  if (/^-?\d+$/.test(text) && BigInt(text) !== BigInt(value)) return "A form would round this number: write it as JSON.";
+  if (value < min || value <= above) return `This is ${above === undefined ? `${min} or more` : `more than ${above}`}.`;
+  if (value > max || value >= below) return `This is ${below === undefined ? `${max} or less` : `less than ${below}`}.`;
+  return Math.abs(steps - Math.round(steps)) > 1e-9 * Math.max(1, Math.abs(steps)) ? `This is a multiple of ${step}.` : "";
+}
+
+export function textProblem({ min, max, pattern }, text) {
+  const { length } = [...text]; // in code points, as JSON Schema counts
+  if (length < min) return `This has ${min} characters or more.`;
+  if (length > max) return `This has ${max} characters or less.`;
+  try {
+    return typeof pattern === "string" && !new RegExp(pattern, "u").test(text) ? `This has to match ${pattern}` : "";
+  } catch { // that is no pattern of ours
+    return "";
+  }
+}
+
+/** The bounds of a number, in words. */
+export function boundsOf({ min, max, above, below, step }) {
+  return [[min, "from"], [above, "more than"], [max, "to"], [below, "less than"], [step, "in steps of"]].filter(([value]) => value !== undefined).map(([value, word]) => `${word} ${value}`).join(", ");
 }
 
 /** The field at the top for the text of a schema; null: there is no schema that says anything. */

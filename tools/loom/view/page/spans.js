@@ -3,7 +3,7 @@
 // and aria-activedescendant says which row is meant.
 
 import { el } from "./dom.js";
-import { count, duration } from "./format.js";
+import { duration, several } from "./format.js";
 import { rowsOf } from "./waterfall.js";
 
 const ROW = 26; // pixels, as in style.css
@@ -27,14 +27,15 @@ export function spansView({ onchoose, signal }) {
   function labelOf(row, index) {
     const { span } = row.node, errors = span.error || row.folds.some(({ span }) => span.error);
     const label = el("span", { class: "name", role: "gridcell" },
-      row.folds.length > 0 || row.unfolded
-        ? el("button", { type: "button", class: "fold", tabindex: "-1", title: row.folds.length > 0 ? `Show ${row.folds.length} hops of the message` : "Fold the hops of the message",
-                         onclick: (event) => { event.stopPropagation(); toggleFold(index); } }, row.folds.length > 0 ? `+${row.folds.length}` : "−") : null,
       row.hasChildren
         ? el("button", { type: "button", class: "twist", tabindex: "-1", "aria-label": row.isClosed ? "Open" : "Close", onclick: (event) => { event.stopPropagation(); toggle(index); } }, row.isClosed ? "▸" : "▾")
         : el("span", { class: "twist" }),
-      errors ? el("span", { class: "failed", role: "img", "aria-label": `failed${span.message ? `: ${span.message}` : ""}`, title: span.message || "failed" }, "✕ ") : null, span.name, el("span", { class: "service" }, span.service));
-    label.style.paddingLeft = `${row.depth * 12}px`;
+      errors ? el("span", { class: "failed", role: "img", "aria-label": `failed${span.message ? `: ${span.message}` : ""}`, title: span.message || "failed" }, "✕ ") : null, span.name,
+      row.folds.length > 0 || row.unfolded
+        ? el("button", { type: "button", class: "fold", tabindex: "-1", title: row.folds.length > 0 ? `Show ${row.folds.length} hops of the message` : "Fold the hops of the message",
+                         onclick: (event) => { event.stopPropagation(); toggleFold(index); } }, row.folds.length > 0 ? `+${row.folds.length}` : "−") : null,
+      el("span", { class: "service" }, span.service));
+    label.style.paddingLeft = `min(${row.depth * 12}px, 50%)`; // of a chain of a thousand spans, too, one sees the names
     return label;
   }
 
@@ -137,7 +138,7 @@ export function spansView({ onchoose, signal }) {
   function show(trace) {
     const was = rows[chosen]?.node.span.id;
     ({ roots, critical, total } = trace);
-    scale.replaceChildren(el("span", { class: "name" }, `${count(trace.spans.length)} spans`), el("span", { class: "track" }, TICKS.map((at) => {
+    scale.replaceChildren(el("span", { class: "name" }, several(trace.spans.length, "span")), el("span", { class: "track" }, TICKS.map((at) => {
       const tick = el("span", { class: "tick" }, at === 0 ? "0" : duration(total * at));
       tick.style.left = `${at * 100}%`;
       return tick;

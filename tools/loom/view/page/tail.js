@@ -10,6 +10,7 @@ import { payloadNode, preview } from "./payload.js";
 import { Rates } from "./rates.js";
 
 const KEPT = 500, SHOWN = 200;
+const ANSWER_MS = 2000;
 
 function meta(event) {
   const pairs = [["id", event.id], ["type", event.type], ["from", event.sender], ["thread", event.thread_id], ["correlation", event.correlation_id],
@@ -22,17 +23,14 @@ function eventNode(event, opened) {
   const body = el("div", { class: "event-body" });
   const fill = () => {
     if (body.childElementCount > 0) return;
-    const left = event.payload_bytes - (event.payload?.length ?? event.payload_bytes);
-    put(body, payloadNode(event), left > 4096 ? el("p", { class: "quiet" }, `Only the beginning of ${bytes(event.payload_bytes)} is shown.`) : null, meta(event));
+    put(body, payloadNode(event), meta(event));
   };
-  const node = el("details", { class: "event", open: opened.has(event.number),
-                               ontoggle: () => { if (node.open) { opened.add(event.number); fill(); } else opened.delete(event.number); } },
+  const node = el("details", { open: opened.has(event.number), ontoggle: () => { if (node.open) { opened.add(event.number); fill(); } else opened.delete(event.number); } },
     el("summary", {}, el("span", { class: "when" }, time(event.timestamp_unix_ns / 1e6)), el("code", { class: "topic" }, event.topic),
-      el("span", { class: "preview" }, preview(event)),
-      event.trace_id && event.sampled ? el("a", { href: `#/traces/${event.trace_id}`, "data-trace": event.trace_id }, "trace") : el("span", { class: "quiet", title: "This message is not sampled" }, "untraced")),
+      el("span", { class: "preview" }, preview(event))),
     body);
   if (node.open) fill();
-  return node;
+  return el("div", { class: "event" }, node, event.trace_id && event.sampled ? el("a", { href: `#/traces/${event.trace_id}`, "data-trace": event.trace_id }, "trace") : el("span", { class: "quiet", title: "This message is not sampled" }, "untraced"));
 }
 
 function topicRow(topic) {
@@ -45,37 +43,37 @@ export function showTail(holder, { parameters, signal, state, status }) {
   const filter = parameters.get("filter") ?? "";
   const input = el("input", { type: "text", value: filter, placeholder: "a filter such as sensor.> or orders.*.created", "aria-label": "Topics to tail", autocomplete: "off", spellcheck: "false" });
   const words = el("input", { type: "search", placeholder: "only lines with …", "aria-label": "Only lines with this text", autocomplete: "off", spellcheck: "false" });
-  const pauseButton = el("button", { type: "button", "aria-pressed": "false", onclick: () => pause(!paused) }, "Pause");
+  const pauseButton = el("button", { type: "button", "aria-pressed": "false", onclick: () => pause(still === null) }, "Pause");
   const note = el("p", { class: "hint", role: "status" }), list = el("div", { class: "events" });
   const go = (to) => { location.hash = `#/topics?${new URLSearchParams({ filter: to })}`; };
   const { body, node } = table([["Topic"], ["Rate", "number"], ["Published", "number extra"], ["Subscriptions", "number extra"], ["Dropped", "number"]], "Topics");
-  const topics = el("section", { "aria-label": "Topics" }), rates = new Rates(), opened = new Set();
-  let events = [], paused = false, number = 0, skipped = 0, drawing = 0;
+  const topics = el("section", { "aria-label": "Topics" }), more = el("p", { class: "hint" }), rates = new Rates(), opened = new Set();
+  let events = [], still = null, number = 0, skipped = 0, drawing = 0; // still: what there was when it was paused
 
   put(holder, el("form", { class: "filter", onsubmit: (event) => { event.preventDefault(); go(input.value.trim()); } }, input, el("button", {}, "Tail"),
-    filter ? [words, pauseButton, el("button", { type: "button", onclick: () => { events = []; draw(); } }, "Clear")] : null),
+    filter ? [words, pauseButton, el("button", { type: "button", onclick: () => { events = []; if (still) still = []; draw(); } }, "Clear")] : null),
   note, el("div", { class: "tail" }, filter ? list : null, topics));
   words.addEventListener("input", () => draw());
 
   function draw() {
-    const wanted = words.value.toLowerCase();
-    const seen = events.filter((event) => wanted === "" || `${event.topic} ${event.sender} ${event.payload ?? ""}`.toLowerCase().includes(wanted)).slice(0, SHOWN);
-    if (seen.length === 0) put(list, empty(events.length > 0 ? "No line has that text" : `Waiting for ${filter}`, events.length > 0 ? "" : "Events show here as they are published. Topics of the broker (system.) are shown only when named."));
+    const wanted = words.value.toLowerCase(), lines = still ?? events;
+    const seen = lines.filter((event) => wanted === "" || `${event.topic} ${event.sender} ${event.payload ?? ""}`.toLowerCase().includes(wanted)).slice(0, SHOWN);
+    if (seen.length === 0) put(list, empty(lines.length > 0 ? "No line has that text" : `Waiting for ${filter}`, lines.length > 0 ? "" : "Events show here as they are published. Topics of the broker (system.) are shown only when named."));
     else {
       if (list.firstElementChild?.classList.contains("empty")) list.replaceChildren();
       keyed(list, seen, (event) => String(event.number), () => "", (event) => eventNode(event, opened));
     }
     const left = number - events.length;
     note.textContent = [`${count(number)} received`, left > 0 ? `the latest ${count(events.length)} kept` : "", skipped > 0 ? `${count(skipped)} more were too fast to show` : "",
-                        paused ? "paused: new ones are kept back" : ""].filter(Boolean).join(" · ");
+                        still ? "paused: new ones are kept back" : ""].filter(Boolean).join(" · ");
   }
 
   function later() {
-    if (drawing === 0 && !paused) drawing = requestAnimationFrame(() => { drawing = 0; draw(); });
+    if (drawing === 0 && still === null) drawing = requestAnimationFrame(() => { drawing = 0; draw(); });
   }
 
   function pause(on) {
-    paused = on;
+    still = on ? [...events] : null;
     pauseButton.setAttribute("aria-pressed", String(on));
     pauseButton.textContent = on ? "Go on" : "Pause";
     draw();
@@ -83,7 +81,6 @@ export function showTail(holder, { parameters, signal, state, status }) {
 
   function listen() {
     const source = new EventSource(`/api/tail?${new URLSearchParams({ filter })}`);
-    let failed = 0;
     source.addEventListener("event", ({ data }) => {
       events.unshift({ ...JSON.parse(data), number: ++number });
       if (events.length > KEPT) events.length = KEPT;
@@ -92,15 +89,18 @@ export function showTail(holder, { parameters, signal, state, status }) {
     source.addEventListener("skipped", ({ data }) => { skipped = JSON.parse(data).count; later(); });
     source.addEventListener("state", ({ data }) => {
       const { connected, problem } = JSON.parse(data);
-      failed = 0;
       status(connected ? problem : `The view is not on the bus, and tries again: ${problem || "connecting"}`, !connected || problem !== "");
     });
     source.addEventListener("error", async () => { // it tries again by itself, unless the answer was an error
-      if (source.readyState !== EventSource.CLOSED || failed++ > 0) return;
-      try {
-        await get(`/api/tail?${new URLSearchParams({ filter })}`, signal);
+      if (source.readyState !== EventSource.CLOSED) {
+        status("`loom view` does not answer, and is tried again: what is published meanwhile does not show here.", true);
+        return;
+      }
+      try { // what EventSource does not tell
+        await get(`/api/tail?${new URLSearchParams({ filter })}`, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]));
       } catch (error) {
-        if (error.name !== "AbortError") put(list, empty("This cannot be tailed", error.message));
+        if (error.name === "TimeoutError") listen(); // there is an answer now, which does not end
+        else if (error.name !== "AbortError") put(list, empty("This cannot be tailed", error.message));
       }
     });
     signal.addEventListener("abort", () => source.close());
@@ -111,15 +111,26 @@ export function showTail(holder, { parameters, signal, state, status }) {
     const rows = answer.topics.map((topic) => ({ ...topic, perSecond: rates.of(topic.topic, topic.published) }))
       .sort((a, b) => b.published - a.published || a.topic.localeCompare(b.topic));
     if (rows.length === 0) put(topics, filter ? null : empty("Nothing has been published yet", "Publish something on the next tab, or: loom pub hello.all hello"));
-    else if (node.parentNode !== topics) put(topics, node);
+    else if (node.parentNode !== topics) put(topics, more, node);
+    more.textContent = answer.more ? `The ${count(rows.length)} that are published to most; others can be tailed by their names.` : "";
+    topics.classList.remove("stale");
+    if (!filter) status("");
     keyed(body, rows, ({ topic }) => topic, JSON.stringify, topicRow);
+    keys.mark();
   }
 
-  followBus(["topics"], showTopics, (error) => { if (!filter) put(topics, noBroker(state, error)); }, signal);
+  function failTopics(error) {
+    topics.classList.add("stale");
+    if (filter) return; // the tail itself says how it is
+    if (node.parentNode === topics) status(error.message, true);
+    else put(topics, noBroker(state, error));
+  }
+
+  const keys = filter ? rowKeys(list, ({ firstElementChild: details }) => { details.open = !details.open; }) : rowKeys(body, (row) => row.querySelector("a").click());
+  followBus(["topics"], showTopics, failTopics, signal);
   if (filter) {
     draw();
     listen();
   }
-  const keys = filter ? rowKeys(list, (row) => { row.open = !row.open; }) : rowKeys(body, (row) => row.querySelector("a").click());
-  return { ...keys, focus: () => input.focus(), pause: () => pause(!paused), back: () => go("") };
+  return { ...keys, focus: () => input.focus(), pause: () => pause(still === null), back: () => go("") };
 }

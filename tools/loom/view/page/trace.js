@@ -3,8 +3,8 @@
 
 import { get } from "./api.js";
 import { eventLog, rowDetails } from "./details.js";
-import { el, empty, put } from "./dom.js";
-import { count, duration, time } from "./format.js";
+import { el, emptyView, put } from "./dom.js";
+import { count, duration, several, time } from "./format.js";
 import { follow } from "./live.js";
 import { readLogs, readTrace } from "./otlp.js";
 import { spansView } from "./spans.js";
@@ -23,7 +23,7 @@ function titleOf(id, trace, state) {
   const services = new Set(spans.map(({ service }) => service)), failed = spans.filter(({ error }) => error).length;
   return [
     el("h1", {}, roots[0]?.span.name ?? "Trace"),
-    el("p", {}, `${time(beginMs)} · ${duration(total)} · ${count(spans.length)}${whole > spans.length ? ` of ${count(whole)}` : ""} spans · ${count(services.size)} services`,
+    el("p", {}, `${time(beginMs)} · ${duration(total)} · ${whole > spans.length ? `${count(spans.length)} of ${count(whole)} spans` : several(spans.length, "span")} · ${several(services.size, "service")}`,
       failed > 0 ? el("strong", { class: "failed" }, ` · ✕ ${count(failed)} failed`) : null),
     el("p", { class: "actions" }, el("code", {}, id), el("a", { href: `#/traces?${new URLSearchParams({ compare: id })}` }, "Compare with …"),
       el("a", { href: `/api/traces/${id}`, download: `${id}.json` }, "Download as OTLP/JSON"),
@@ -37,7 +37,7 @@ export async function showTrace(main, { id, parameters, signal, state }) {
   try {
     trace = await load();
   } catch (error) {
-    if (error.name !== "AbortError") main.replaceChildren(empty("The trace cannot be shown", error.message));
+    if (error.name !== "AbortError") main.replaceChildren(emptyView("The trace cannot be shown", error.message));
     return;
   }
   async function load() {
@@ -61,7 +61,7 @@ export async function showTrace(main, { id, parameters, signal, state }) {
   function showLog() {
     const events = eventLog(trace.spans, trace.logs, trace.beginMs, view.reveal);
     log.hidden = events.count === 0;
-    put(log, el("summary", {}, el("strong", {}, "Log"), `${count(events.count)} ${events.count === 1 ? "line" : "lines"}: what was logged, and the events of all spans`), log.open ? el("div", { class: "scroll" }, events.node()) : null);
+    put(log, el("summary", {}, el("strong", {}, "Log"), `${several(events.count, "line")}: what was logged, and the events of all spans`), log.open ? el("div", { class: "scroll" }, events.node()) : null);
   }
 
   function show() {

@@ -36,7 +36,7 @@ export function showTraces(main, { parameters, signal, state, status }) {
   const keys = rowKeys(body, (chosen) => { location.hash = way(chosen.dataset.trace); });
 
   function row(trace) {
-    return el("tr", { "data-trace": trace.trace_id, onclick: () => { location.hash = way(trace.trace_id); } },
+    return el("tr", { "data-trace": trace.trace_id, onclick: (event) => { if (!event.target.closest("a")) location.hash = way(trace.trace_id); } },
       el("td", {}, time(trace.start_unix_ns / 1e6)),
       el("td", {}, el("a", { href: way(trace.trace_id) }, trace.root_name ?? "(no root)"),
         trace.errors > 0 ? el("span", { class: "failed" }, ` ✕ ${count(trace.errors)} failed`) : null),

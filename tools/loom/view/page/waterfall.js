@@ -28,16 +28,24 @@ function cutCircles(nodes) {
   }
 }
 
-/** The spans that the end of the trace waited for: of each span the child that ended last, then the one that had ended when
- * that began, and so on. */
+/** When the last span of each subtree ends: what a message brings about goes on after the span that sent it. */
+function lastEnds(roots) {
+  const ends = new Map(), order = [...roots];
+  for (let i = 0; i < order.length; i++) order.push(...order[i].children);
+  for (const node of order.reverse()) ends.set(node, node.children.reduce((last, child) => Math.max(last, ends.get(child)), node.span.end));
+  return ends;
+}
+
+/** The spans that the end of the trace waited for: of each span the child that all was done last behind, then the one that
+ *  was done when that began, and so on. */
 export function criticalPath(roots) {
-  const path = new Set();
+  const path = new Set(), ends = lastEnds(roots);
   const stack = [roots];
   while (stack.length > 0) {
     const level = stack.pop();
     let until = Infinity;
-    for (const node of [...level].sort((a, b) => b.span.end - a.span.end)) {
-      if (node.span.end > until) continue;
+    for (const node of [...level].sort((a, b) => ends.get(b) - ends.get(a))) {
+      if (ends.get(node) > until) continue;
       path.add(node.span.id);
       stack.push(node.children);
       until = node.span.start;
