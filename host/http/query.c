@@ -37,12 +37,13 @@ bool http_query_only(loom_str query, const char *name, loom_str *value)
     return count == 1;
 }
 
+/* Those that no name of the bus may hold (loom/topic.h): C0, DEL and C1. What shows a name escapes the bidirectional ones. */
 static bool has_control(loom_str text)
 {
     uint32_t code_point;
     for (size_t taken; text.len > 0; text.data += taken, text.len -= taken) {
         taken = utf8_next(text, &code_point);
-        if (utf8_is_control(code_point)) {
+        if (code_point < 0x20 || (code_point >= 0x7f && code_point < 0xa0)) {
             return true;
         }
     }

@@ -134,14 +134,16 @@ class View(ViewTest):
             self.assertEqual(0, page.run(wide), view)
         for name in (odd, turned, "x" * 128):
             page.open(self.base + "/#/agents")
-            page.wait("return [...document.querySelectorAll('tr[data-agent] a')].find((a) => a.innerText === arguments[0])?.click() ?? document.querySelector('h1[data-agent]')", "its own page", name)
+            page.wait("return [...document.querySelectorAll('tr[data-agent] a')].find((a) => decodeURIComponent(a.hash) === `#/agents/${arguments[0]}`)?.click() ?? document.querySelector('h1[data-agent]')", "its own page", name)
             self.assertEqual(name, page.run("return document.querySelector('h1').dataset.agent"))
             self.assertEqual(0, page.run(wide), name)
         for topic in topics:
-            page.open(self.base + "/#/agents/writer")
-            page.wait("return [...document.querySelectorAll('td a')].find((a) => a.innerText === arguments[0])", topic, topic)
-            page.run("[...document.querySelectorAll('td a')].find((a) => a.innerText === arguments[0]).click()", topic)
+            page.open(self.base + "/#/flow")
+            line = "[...document.querySelectorAll('[data-kind=publish][data-agent=writer]')].find(({ dataset }) => dataset.name === arguments[0])"
+            page.wait(f"return {line}", topic, topic)
+            page.run(f"{line}.querySelector('a').dispatchEvent(new MouseEvent('click', {{ bubbles: true }}))", topic)
             page.wait("return document.querySelectorAll('tr[data-trace]').length === 1", "the one trace of it")
+        self.assertNotIn("\u202e", page.run("return document.body.innerText"))
         self.assertEqual("Traces \u2013 Loom", page.run("return document.title"))
         self.nothing_wrong(page)
 

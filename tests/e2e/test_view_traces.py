@@ -88,7 +88,7 @@ class Traces(ViewTest):
         page = self.open()
         page.open(f"{self.base}/#/traces/{1:032x}")
         page.wait("return document.querySelectorAll('.waterfall .row').length === 4", "the rows")
-        active = "return document.getElementById(document.querySelector('.waterfall').getAttribute('aria-activedescendant'))?.querySelector('.name').innerText.trim().split('\\n').pop()"
+        active = "return document.getElementById(document.querySelector('.waterfall').getAttribute('aria-activedescendant'))?.querySelector('.what').textContent"
         names = "return [...document.querySelectorAll('.waterfall .row')].map((row) => [row.querySelector('.name').textContent, row.getAttribute('aria-level'), row.getAttribute('aria-expanded')].join(' '))"
         page.run("document.querySelector('.waterfall').focus()")
         for keys, expected in ((DOWN, "a"), (RIGHT, "a.a"), (LEFT, "a"), (LEFT, "a"), (DOWN, "b"), (UP, "a"), (RIGHT, "a"), (UP, "root")):

@@ -3,7 +3,7 @@
 
 import { flowing } from "./agents.js";
 import { el, emptyView, keyed, put } from "./dom.js";
-import { bytes, count, duration, time } from "./format.js";
+import { bytes, count, credit, duration, several, time } from "./format.js";
 import { Agents, subscriptionRows } from "./health.js";
 import { followBus } from "./live.js";
 import { chip, noBroker, reasons, table, tracesLink } from "./parts.js";
@@ -15,8 +15,8 @@ function facts(agent) {
   const pairs = [
     ["Heard", agent.heard_ms_ago === null ? "no more" : `${duration(agent.heard_ms_ago * 1e6)} ago`],
     ["Here since", time(agent.since_unix_ns / 1e6)],
-    ["Queue", `${count(agent.queued)} messages, ${bytes(agent.queuedBytes)}`],
-    ["Credit", agent.credit === null ? "none needed: it subscribes to nothing" : `${count(agent.credit)} messages, ${bytes(agent.creditBytes)}`],
+    ["Queue", `${several(agent.queued, "message")}, ${bytes(agent.queuedBytes)}`],
+    ["Credit", agent.credit === null ? "none needed: it subscribes to nothing" : `${credit(agent.credit, (n) => several(n, "message"))}, ${credit(agent.creditBytes, bytes)}`],
     ["In, out", `${flowing(agent, agent.in)}, ${flowing(agent, agent.out)}`],
     ["Lost", reasons(agent.lost)], ["Calls that failed", reasons(agent.failed)],
     ["Connected by", `${agent.peer || "?"} to ${agent.bridge || "?"}`], ["Software", agent.software || "not told"],
@@ -38,7 +38,7 @@ function subscriptionRow(s) {
 
 /** A table under a heading, which hides while it is empty: {node, show}. */
 function part(title, columns, key, row) {
-  const { body, node } = table(columns, title), section = el("section", { hidden: true }, el("h2", {}, title), el("div", { class: "scroll" }, node));
+  const { body, node } = table(columns, title), section = el("section", { class: "part", hidden: true }, el("h2", {}, title), el("div", { class: "scroll" }, node));
   return { node: section, show: (rows) => { section.hidden = rows.length === 0; keyed(body, rows, key, JSON.stringify, row); } };
 }
 
@@ -54,7 +54,7 @@ function sheetOf(name) {
       figures, subscriptions.node, traffic.node),
     show(agent, edges) {
       put(state, chip(agent.verdict));
-      put(why, agent.verdict.why, ".");
+      put(why, agent.verdict.why[0].toUpperCase(), agent.verdict.why.slice(1), ".");
       put(figures, facts(agent));
       subscriptions.show(agent.own);
       traffic.show(edges);

@@ -2,13 +2,13 @@
 // Who is on the bus and how they are doing, the slow ones first: agents, subscriptions, capabilities.
 
 import { el, empty, keyed } from "./dom.js";
-import { bytes, count, duration, rate } from "./format.js";
+import { bytes, count, credit, duration, rate } from "./format.js";
 import { Agents, subscriptionRows } from "./health.js";
 import { followBus } from "./live.js";
 import { agentLink, chip, finder, noBroker, reasons, rowKeys, table, tabs, tracesLink } from "./parts.js";
 import { Rates } from "./rates.js";
 
-const SHOWN = 500; // rows
+const SHOWN = 200; // rows
 
 const number = (text, kind = "") => el("td", { class: `number ${kind}` }, text);
 const queue = (messages, size) => (messages > 0 ? `${count(messages)} (${bytes(size)})` : "0");
@@ -24,7 +24,7 @@ function agentCells(agent) {
     number(gone ? "" : `${duration((agent.heard_ms_ago ?? 0) * 1e6)} ago`, "extra"),
     number(flowing(agent, agent.in), "extra"), number(flowing(agent, agent.out), "extra"),
     number(queue(agent.queued, agent.queuedBytes)),
-    number(agent.credit === null ? "–" : count(agent.credit), "extra"),
+    number(agent.credit === null ? "–" : credit(agent.credit, count), "extra"),
     el("td", {}, reasons({ ...agent.lost, ...agent.failed })),
     el("td", { class: "links extra" }, tracesLink({ agent_id: agent.agent }), " ", el("a", { href: `#/flow?${new URLSearchParams({ agent: agent.agent })}` }, "flow")));
 }
@@ -33,7 +33,7 @@ function subscriptionCells(s) {
   return el("tr", { "data-subscription": `${s.subscriber} ${s.filter}`, "data-verdict": s.verdict.word },
     el("td", {}, agentLink(s.subscriber)), el("td", {}, el("code", {}, s.filter)), el("td", {}, chip(s.verdict)),
     el("td", { class: "extra" }, s.qos), number(rate(s.perSecond), "extra"), number(count(s.delivered), "extra"),
-    number(queue(s.queued, s.queued_bytes)), number(`${count(s.credit_messages)} / ${bytes(s.credit_bytes)}`, "extra"),
+    number(queue(s.queued, s.queued_bytes)), number(`${credit(s.credit_messages, count)} / ${credit(s.credit_bytes, bytes)}`, "extra"),
     number(s.dropped > 0 ? `✕ ${count(s.dropped)}` : "0", s.dropped > 0 ? "failed" : ""));
 }
 

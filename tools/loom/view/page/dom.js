@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elements without markup in strings: what others have written is never taken for HTML.
 
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/g; // characters that turn round the text behind them: a name could seem to be another
 const SVG = "http://www.w3.org/2000/svg";
 
 function fill(node, attributes, children) {
@@ -9,7 +10,9 @@ function fill(node, attributes, children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  for (const child of children.flat(Infinity)) {
+    if (child !== null && child !== undefined && child !== false) node.append(typeof child === "string" ? child.replaceAll(TURNS, "·") : child);
+  }
   return node;
 }
 

@@ -28,6 +28,11 @@ export function count(n) {
   return whole.format(n);
 }
 
+/** Of messages or bytes, as the unit says it. */
+export function credit(n, unit) {
+  return Number.isSafeInteger(n) ? unit(n) : "no limit";
+}
+
 /** "1 span", "2 spans". */
 export function several(n, word) {
   return `${count(n)} ${word}${n === 1 ? "" : "s"}`;
