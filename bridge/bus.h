@@ -66,6 +66,7 @@ struct bus {
     uint64_t mark_done; /* the broker has done all that went with this mark, or an earlier one */
     bool mark_wanted;   /* a session waits for what it has said: set by sessions */
     void (*told_to_keep)(void *bridge, const frame_keep *f); /* the same from elsewhere; NULL: nobody listens. Set by the bridge */
+    void (*is_up)(void *bridge); /* a broker elsewhere has been reached; NULL: nobody listens. Set by the bridge */
     void *bridge;
 };
 

@@ -36,7 +36,7 @@ static void on_wake(uv_async_t *async)
         pthread_mutex_unlock(&k->lock);
         bridge_keeps_dropped(k->bridge, dropped);
         for (size_t i = 0; i < count; i++) {
-            bridge_keep(k->bridge, &(frame_keep){items[i].trace_id, str_of(items[i].reason)});
+            bridge_keep(k->bridge, &(frame_keep){.trace_id = items[i].trace_id, .reason = str_of(items[i].reason)});
         }
     } while (count > 0);
 }

@@ -11,6 +11,11 @@ static void told_to_keep(void *b, const frame_keep *f)
     bridge_told_to_keep(b, f);
 }
 
+static void bus_is_up(void *b)
+{
+    bridge_bus_is_up(b);
+}
+
 loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_options *options)
 {
     *out = NULL;
@@ -28,6 +33,7 @@ loom_status bridge_create(bridge **out, const loop_clock *clock, const bridge_op
     if (o->bus != NULL) {
         o->bus->bridge = b;
         o->bus->told_to_keep = told_to_keep;
+        o->bus->is_up = bus_is_up;
     }
     *out = b;
     return LOOM_OK;
@@ -38,6 +44,7 @@ void bridge_destroy(bridge *b)
     if (b != NULL) {
         if (b->options.bus != NULL) {
             b->options.bus->told_to_keep = NULL;
+            b->options.bus->is_up = NULL;
         }
         free(b->scratch[0]);
         free(b->scratch[1]);

@@ -86,10 +86,10 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
     b->stats.agents++;
     s->publish_granted = s->pressed ? 0 : b->options.publish_window; /* a broker that has just started presses at once */
     const uint64_t span_credit = session_open_spans(s, f);
-    s->has_recorder = f->recorder != 0;
+    s->recorder = (uint8_t)(f->recorder < 2 ? f->recorder : 2);
     frame_welcome welcome = {
         .protocol = LINK_PROTOCOL,
-        .recorder = 1,
+        .recorder = span_sender_may_hand_over(s->spans) ? 2 : 1,
         .session = s->id,
         .bridge = {b->options.id, strlen(b->options.id)},
         .software = {b->options.software, strlen(b->options.software)},

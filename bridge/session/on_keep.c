@@ -29,7 +29,7 @@ static bool may_keep(bridge *b)
 
 static void tell_one(session *s, const frame_keep *f)
 {
-    if (!s->has_recorder || s->state != SESSION_OPEN || s->doom != LOOM_OK) {
+    if (s->recorder < (f->last > 0 ? 2 : 1) || s->state != SESSION_OPEN || s->doom != LOOM_OK) {
         return;
     }
     if (s->keeps.older + s->keeps.newer >= KEEPS_UNREAD_MAX) {
@@ -54,8 +54,8 @@ static void tell(bridge *b, const frame_keep *f, const session *except)
 void session_tell_kept(session *s)
 {
     recorder_recent kept[RECORDER_RECENT];
-    for (size_t i = s->has_recorder ? recorder_list_kept_now(kept) : 0; i > 0; i--) {
-        tell_one(s, &(frame_keep){kept[i - 1].trace_id, str_of(kept[i - 1].reason)});
+    for (size_t i = s->recorder > 0 ? recorder_list_kept_now(kept) : 0; i > 0; i--) {
+        tell_one(s, &(frame_keep){.trace_id = kept[i - 1].trace_id, .reason = str_of(kept[i - 1].reason)});
     }
 }
 
@@ -85,6 +85,18 @@ void bridge_keeps_dropped(bridge *b, uint64_t count)
 
 void bridge_told_to_keep(bridge *b, const frame_keep *f)
 {
-    recorder_keep_here(f->trace_id, f->reason);
+    if (f->last > 0) {
+        recorder_keep_limited(f->last);
+    } else {
+        recorder_keep_here(f->trace_id, f->reason);
+    }
     tell(b, f, NULL);
+}
+
+void bridge_bus_is_up(bridge *b)
+{
+    recorder_recent kept[RECORDER_RECENT];
+    for (size_t i = recorder_list_kept_now(kept); i > 0; i--) {
+        b->options.bus->ops->keep(b->options.bus, &(frame_keep){.trace_id = kept[i - 1].trace_id, .reason = str_of(kept[i - 1].reason)});
+    }
 }

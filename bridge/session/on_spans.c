@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spans: what the agent has traced, to be exported with our own. Nothing here makes a span, or there would be no end to it. */
+/* spans and recorded: what the agent has traced, to be exported with our own, or to be recorded here since it leaves. Nothing here makes
+ * a span, or there would be no end to it. */
 #include "bridge/session/agents.h"
 #include "bridge/session/session.h"
 #include "base/utf8.h"
@@ -51,5 +52,15 @@ void on_spans(session *s, const frame_spans *f)
     }
     if (s->spans != NULL && why != SPAN_REFUSED_CREDIT) {
         answer(s);
+    }
+}
+
+void on_recorded(session *s, const frame_spans *f)
+{
+    span_refusal why;
+    const uint64_t refused = span_sender_hand_over(s->bridge->options.spans, s->spans, f, &why);
+    if (refused > 0) {
+        session_log(s, LINES_REFUSALS, LOG_WARN, "recorded spans refused: %s count=%llu", span_refusal_text(why),
+                    (unsigned long long)refused);
     }
 }

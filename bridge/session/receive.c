@@ -63,7 +63,7 @@ static void go_ahead(session *s, uint64_t work)
 /* Whether such a frame is work for the bus. */
 static bool goes_up(frame_type type)
 {
-    return type != FRAME_PING && type != FRAME_PONG && type != FRAME_CREDIT && type != FRAME_SPANS;
+    return type != FRAME_PING && type != FRAME_PONG && type != FRAME_CREDIT && type != FRAME_SPANS && type != FRAME_RECORDED;
 }
 
 /* The table of verbs. */
@@ -87,6 +87,7 @@ static loom_status handle(session *s, const frame *f, char reason[FRAME_REASON_S
     case FRAME_RESULT: on_result(s, f); return LOOM_OK;
     case FRAME_REPORT: on_report(s, f); return LOOM_OK;
     case FRAME_SPANS: on_spans(s, &f->u.spans); return LOOM_OK;
+    case FRAME_RECORDED: on_recorded(s, &f->u.spans); return LOOM_OK;
     case FRAME_KEEP: on_keep(s, &f->u.keep); return LOOM_OK;
     case FRAME_PING: pong(s, f->u.number); return LOOM_OK;
     case FRAME_PONG: s->pinged = false; return LOOM_OK;

@@ -86,7 +86,7 @@ struct session {
     char broker_text[96];     /* why the broker has ended it */
     bool pressed;             /* the bus asked us to stop granting */
     bool pinged;              /* our ping is not answered yet */
-    bool has_recorder;        /* the agent is to be told of traces to be kept */
+    uint8_t recorder;         /* the agent is to be told of traces to be kept: what its hello says, at most 2 */
     bool quiet;               /* its coming and going is logged for debugging only */
     bool moves;               /* the agent can connect elsewhere */
     uint64_t round;           /* the round that turn_left is of */
@@ -169,11 +169,15 @@ void on_cancel(session *s, const frame *f);
 void on_result(session *s, const frame *f);
 void on_report(session *s, const frame *f);
 void on_spans(session *s, const frame_spans *f);
+/* What it has recorded, since it leaves. */
+void on_recorded(session *s, const frame_spans *f);
 void on_keep(session *s, const frame_keep *f);
 /* The agent has just come: it is told which traces are kept now, since something may still come of them here. */
 void session_tell_kept(session *s);
 /* One of another process: told to the agents here. */
 void bridge_told_to_keep(bridge *b, const frame_keep *f);
+/* There is a broker, again: it hears which traces are kept now. */
+void bridge_bus_is_up(bridge *b);
 /* Whether it may send spans, from what its hello says; returns the credit for welcome. */
 uint64_t session_open_spans(session *s, const frame_hello *f);
 

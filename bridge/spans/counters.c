@@ -21,6 +21,9 @@ static const counter rows[] = {
     ROW(frames, COUNTER_TOTAL, "frames_total", "Frames they came in."),
     ROW(bytes, COUNTER_TOTAL, "bytes_total", "Bytes of those frames."),
     ROW(held, COUNTER_TOTAL, "held_total", "Times a sender had to wait, for its rate or for room in the export queue."),
+    ROW(recorded, COUNTER_TOTAL, "recorded_total", "Spans in the flight recorder that agents handed over when they left."),
+    ROW(recorded_refused, COUNTER_TOTAL, "recorded_refused_total", "Spans handed over that were refused: too many, or not in order."),
+    ROW(left, COUNTER_TOTAL, "left_total", "Recorded spans that agents say they could not hand over when they left."),
     ROW(senders, COUNTER_GAUGE, "senders", "Agents and bridges that may send spans."),
     ROW(waiting, COUNTER_GAUGE, "senders_waiting", "Senders of spans that wait, for their rate or for room in the export queue."),
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads: the loop's, but for release(), which is the exporter thread's, too. */
+/* Threads: one at a time, but for release(), which is the exporter thread's, too. */
 #include "bridge/spans/foreign.h"
 
 #include <stdatomic.h>
@@ -167,4 +167,28 @@ void foreign_submit(foreign_scope *scope, loom_bytes field)
     foreign_resource *r = of_base(scope->base.resource);
     atomic_fetch_add_explicit(&r->uses, 1, memory_order_relaxed); /* the processor gives it back with the span */
     (void)processor_submit(r->processor, &scope->base, field);
+}
+
+foreign_source foreign_source_of(const foreign_scope *s)
+{
+    const foreign_resource *r = of_base(s->base.resource);
+    const size_t end = s->head + s->len;
+    return (foreign_source){.resource = {r->bytes + r->head, r->base.encoded.len - r->head},
+                            .scope = {s->bytes + s->head, s->len},
+                            .schema = {s->bytes + end, s->base.encoded.len - end}};
+}
+
+const span_scope *foreign_open_scope(loom_span_processor *processor, loom_bytes resource, loom_bytes scope, loom_bytes schema)
+{
+    foreign_resource *r;
+    if (foreign_open(&r, processor, resource, (loom_str){0}) != LOOM_OK) {
+        return NULL;
+    }
+    foreign_scope *s = foreign_scope_of(r, scope, schema, true);
+    if (s == NULL) {
+        foreign_close(r);
+        return NULL;
+    }
+    atomic_store_explicit(&r->owned, false, memory_order_relaxed); /* its owner's use is the span's from here on */
+    return &s->base;
 }

@@ -24,4 +24,13 @@ foreign_scope *foreign_scope_of(foreign_resource *r, loom_bytes encoded, loom_by
 /* field: one ScopeSpans.spans field, copied. What becomes of it is the processor's to count. */
 void foreign_submit(foreign_scope *scope, loom_bytes field);
 
+/* Where its spans come from, as it is written down; borrowed. */
+typedef struct foreign_source {
+    loom_bytes resource, scope; /* messages, loom.agent.id in the first */
+    loom_bytes schema;          /* a field of ScopeSpans, or nothing */
+} foreign_source;
+foreign_source foreign_source_of(const foreign_scope *scope);
+/* A scope from such bytes, for one span alone, which has its only use. Any thread. NULL: no memory. */
+const struct span_scope *foreign_open_scope(loom_span_processor *processor, loom_bytes resource, loom_bytes scope, loom_bytes schema);
+
 #endif

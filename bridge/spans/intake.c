@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One frame of spans: walked where it lies, span by span. */
 #include "bridge/spans/intake_internal.h"
+#include "bridge/spans/recorded.h"
 
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
@@ -12,11 +13,12 @@ typedef struct walk {
     span_intake_stats *stats;
     uint64_t now_unix_ns, accepted, refused;
     span_refusal why;
+    bool recorded; /* by an agent that leaves: for the flight recorder */
 } walk;
 
 static void refuse(walk *w, span_refusal why, uint64_t spans)
 {
-    w->stats->refused[why] += spans;
+    w->stats->refused[why] += w->recorded ? 0 : spans;
     w->refused += spans;
     w->why = spans > 0 ? why : w->why;
 }
@@ -56,9 +58,13 @@ static void take_span(walk *w, foreign_scope *scope, loom_bytes field, loom_byte
         refuse(w, refusals[fault], 1);
     } else if (!identity_has_tenant(w->sender, span)) {
         refuse(w, SPAN_REFUSED_TENANT, 1);
-    } else {
+    } else if (!w->recorded) {
         foreign_submit(scope, field);
         w->accepted++;
+    } else if (recorded_put(w->sender->intake->processor, scope, span)) {
+        w->accepted++;
+    } else {
+        refuse(w, SPAN_REFUSED_MEMORY, 1);
     }
 }
 
@@ -207,6 +213,45 @@ uint64_t span_sender_take(span_intake *in, span_sender *s, const frame_spans *f,
     if (s != NULL) {
         sender_took(s, f->request.len, w.accepted, w.refused);
     }
+    *why = w.why;
+    return w.refused;
+}
+
+/* ---- what agents that leave have recorded ---- */
+
+bool span_sender_may_hand_over(const span_sender *s)
+{
+    return s != NULL && s->options.agent.len > 0 && recorded_is_on(s->intake->processor);
+}
+
+/* Whether there is room for so many bytes more. */
+static bool pay_hand_over(span_intake *in, span_sender *s, size_t bytes)
+{
+    const uint64_t now = in->clock->now_ms * UINT64_C(1000000), due = in->handed_ns > now ? in->handed_ns : now;
+    const uint64_t ahead = UINT64_C(1000000000) / SPAN_HAND_OVER_PER_SECOND * SPAN_HAND_OVER_BURST;
+    if (s->handed + bytes > SPAN_HAND_OVER_MAX || due - now > ahead) {
+        return false;
+    }
+    s->handed += bytes;
+    in->handed_ns = due + bytes * UINT64_C(1000000000) / SPAN_HAND_OVER_PER_SECOND;
+    return true;
+}
+
+uint64_t span_sender_hand_over(span_intake *in, span_sender *s, const frame_spans *f, span_refusal *why)
+{
+    *why = SPAN_REFUSED_CREDIT;
+    if (in == NULL) {
+        return f->spans;
+    }
+    walk w = {.sender = s, .stats = &in->stats, .now_unix_ns = clock_unix_ns(), .why = SPAN_REFUSALS, .recorded = true};
+    const bool may = span_sender_may_hand_over(s) && pay_hand_over(in, s, f->request.len);
+    if (may) {
+        take_request(&w, f->request);
+    }
+    refuse_rest(&w, f, may ? SPAN_REFUSED_MALFORMED : SPAN_REFUSED_CREDIT);
+    in->stats.recorded += w.accepted;
+    in->stats.recorded_refused += w.refused;
+    in->stats.left += may ? f->left : 0;
     *why = w.why;
     return w.refused;
 }

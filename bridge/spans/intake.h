@@ -19,7 +19,10 @@ enum {
     SPAN_WINDOW = 32 * 1024,         /* bytes that an agent may be ahead: a message of its waits behind them */
     SPAN_WINDOW_BRIDGE = 128 * 1024, /* the same of a bridge, which speaks for many */
     SPAN_RESOURCES_MAX = 32,         /* of one agent */
-    SPAN_RESOURCES_MAX_BRIDGE = 512  /* of a bridge: the one that came first makes room for another */
+    SPAN_RESOURCES_MAX_BRIDGE = 512, /* of a bridge: the one that came first makes room for another */
+    SPAN_HAND_OVER_MAX = 1024 * 1024,           /* bytes that one agent may hand over, */
+    SPAN_HAND_OVER_BURST = 4 * 1024 * 1024,     /* all of them at once, */
+    SPAN_HAND_OVER_PER_SECOND = 1024 * 1024     /* and then in a second: the ring is for more than what the last one left */
 };
 
 /* Why spans were refused. X(name, label, text for people) */
@@ -46,6 +49,8 @@ typedef struct span_intake_stats {
     uint64_t received, accepted, refused[SPAN_REFUSALS];
     uint64_t frames, bytes;
     uint64_t held;    /* how often a sender had to wait for credit */
+    uint64_t recorded, recorded_refused; /* of agents that left: spans put in the flight recorder, and not */
+    uint64_t left;    /* of those: spans that they say they could not hand over */
     uint32_t senders; /* now: agents and bridges that may send spans */
     uint32_t waiting; /* of those, without credit */
 } span_intake_stats;
@@ -80,6 +85,10 @@ void span_sender_close(span_sender *s); /* NULL is allowed */
 uint64_t span_sender_credit(const span_sender *s);
 /* One frame. *why: of the last that were refused. Returns how many were. s NULL: all of them, of a sender without leave. */
 uint64_t span_sender_take(span_intake *in, span_sender *s, const frame_spans *f, span_refusal *why);
+/* Whether it may hand over what its flight recorder holds when it leaves: there is one here to take it. NULL: no. */
+bool span_sender_may_hand_over(const span_sender *s);
+/* One frame of that. Without credit, but bounded for each sender, and for all of them by time. As span_sender_take(). */
+uint64_t span_sender_hand_over(span_intake *in, span_sender *s, const frame_spans *f, span_refusal *why);
 /* The totals as they are now. */
 frame_span_credit span_sender_answer(const span_sender *s);
 

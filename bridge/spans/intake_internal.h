@@ -13,6 +13,7 @@ struct span_intake {
     const loop_clock *clock;
     uint32_t rate;
     linked_list senders, waiting;
+    uint64_t handed_ns;          /* a token bucket: when the bytes that were handed over are due */
     span_intake_stats stats;
 };
 
@@ -23,7 +24,8 @@ struct span_sender {
     span_sender_options options; /* its texts are in texts */
     char *texts;
     uint64_t window;
-    uint64_t taken;              /* bytes of requests */
+    uint64_t taken;              /* bytes of requests, */
+    uint64_t handed;             /* and of those handed over */
     frame_span_credit answer;
     uint64_t due_ns;             /* a token bucket: when the spans that were taken are due, at the rate it may have */
     size_t resource_count, resource_max;

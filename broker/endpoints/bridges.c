@@ -116,7 +116,7 @@ static void tell_kept(bridge_peer *b)
     recorder_recent kept[RECORDER_RECENT];
     frame_writer *w = bridge_peer_writer(b, 0);
     for (size_t i = w != NULL ? recorder_list_kept_now(kept) : 0; i > 0; i--) {
-        bridge_peer_wrote(b, frame_put_keep(w, &(frame_keep){kept[i - 1].trace_id, str_of(kept[i - 1].reason)}));
+        bridge_peer_wrote(b, frame_put_keep(w, &(frame_keep){.trace_id = kept[i - 1].trace_id, .reason = str_of(kept[i - 1].reason)}));
     }
 }
 
@@ -187,9 +187,14 @@ static loom_status on_frame(void *user, bus_frame *f, uint64_t *session, char re
 static void tell_bridges(bus_server *s, const frame_keep *f, const bridge_peer *except)
 {
     for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
-        frame_writer *w = b != except && b->greeted && !bridge_peer_is_full(b) ? bridge_peer_writer(b, 0) : NULL;
+        if (b == except || !b->greeted) {
+            continue;
+        }
+        frame_writer *w = !bridge_peer_is_full(b) ? bridge_peer_writer(b, 0) : NULL;
         if (w != NULL) {
             bridge_peer_wrote(b, frame_put_keep(w, f));
+        } else {
+            s->stats.keeps_dropped++;
         }
     }
 }

@@ -54,6 +54,7 @@ static const struct {
     {"kick", control_kick, false},
     {"drain", control_drain, false},
     {"keep", control_keep, false},
+    {"keep_last", control_keep_last, false},
     {"kept", control_kept, false},
     {"recorded", control_recorded, false},
     {"kinds", control_kinds, false},

@@ -46,7 +46,7 @@ typedef enum control_outcome {
 /* Answers one question. */
 typedef control_outcome control_op(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer);
 control_op control_stats, control_counters, control_agents, control_capabilities, control_topics, control_flow,
-    control_invoke, control_kick, control_drain, control_keep, control_kept, control_recorded,
+    control_invoke, control_kick, control_drain, control_keep, control_keep_last, control_kept, control_recorded,
     control_kinds, control_kind_end;
 
 /* The part of "keep" that is about a kind of traces. */

@@ -16,6 +16,7 @@ static const counter rows[] = {
     ROW(refused_calls, COUNTER_TOTAL, "bridge_calls_refused_total", "Calls refused because their provider's bridge was not reading."),
     ROW(dropped_progress, COUNTER_TOTAL, "bridge_progress_dropped_total",
         "Progress reports dropped because their caller's bridge was not reading."),
+    ROW(keeps_dropped, COUNTER_TOTAL, "bridge_keeps_dropped_total", "Traces to be kept of which a bridge that fell behind was not told."),
     ROW(lost_memory, COUNTER_TOTAL, "bridge_memory_lost_total", "Bridge connections closed because memory ran out."),
     ROW(open_peers, COUNTER_GAUGE, "open_peers", "nng subscribers on the open bus."),
     ROW(open_received, COUNTER_TOTAL, "open_received_total", "Events received on the open bus."),

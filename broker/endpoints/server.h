@@ -69,6 +69,7 @@ typedef struct bus_server_stats {
     uint64_t bridge_received, bridge_sent;               /* messages */
     uint64_t bridge_malformed;                           /* connections ended for what they said */
     uint64_t unconfirmed;                                /* deliveries that may have been lost with a bridge */
+    uint64_t keeps_dropped;                              /* traces to be kept that a bridge was not told of */
     uint64_t held;                                       /* times credit was held back because a bridge did not keep up */
     uint64_t refused_calls, dropped_progress;            /* because too much waited for a bridge */
     uint64_t lost_memory;                                /* bridges dropped because memory ran out */

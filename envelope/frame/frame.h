@@ -55,6 +55,8 @@ typedef enum frame_type {
     FRAME_MATCHED = 23,     /* bridge → agent: [23, number, subscriptions], the answer */
     FRAME_KEEP = 24,        /* both ways: [24, trace id, reason]: what flight recorders hold of this trace is to be exported */
     FRAME_MOVE = 25,        /* bridge → agent: [25, ms]: connect elsewhere, within so long; to those whose hello has moves */
+    FRAME_RECORDED = 26,    /* agent → bridge: [26, spans, OTLP ExportTraceServiceRequest, left]: what one that leaves has recorded */
+    FRAME_KEEP_LAST = 27,   /* bridge → agent: [27, most]: of the traces that were too many of late, keep so many; to those whose hello says so */
     FRAME_KEY_FIRST = 32,   /* 32–47: key exchange, before hello */
     FRAME_KEY_LAST = 47,
     FRAME_DURABLE_FIRST = 48, /* 48–63: durable publishes, acks and fetches */
@@ -73,7 +75,7 @@ typedef struct frame_hello {
     loom_str service;          /* an agent that wants to send spans: their service.name, */
     loom_str service_instance; /* their service.instance.id, */
     loom_str tenant;           /* and the tenant they are of; empty: none */
-    uint64_t recorder;         /* 1: it has a flight recorder, and wants to hear of traces to be kept */
+    uint64_t recorder;         /* 1: it has a flight recorder, and wants to hear of traces to be kept; 2: and takes keep_last */
     uint64_t quiet;            /* 1: it stays for a moment only: its coming and going is no news */
     uint64_t moves;            /* 1: it has another address, and takes move */
 } frame_hello;
@@ -88,7 +90,7 @@ typedef struct frame_welcome {
     uint64_t heartbeat_ms;     /* interval of pings; three missed ones end the session */
     uint64_t span_credit;      /* bytes of spans granted at once; 0: this bridge takes none of this agent */
     bool asks;                 /* the bridge takes ask frames */
-    uint64_t recorder;         /* 1: it passes on which traces are to be kept */
+    uint64_t recorder;         /* 1: it passes on which traces are to be kept; 2: and takes what a leaving agent has recorded */
 } frame_welcome;
 
 typedef struct frame_subscribe {
@@ -197,6 +199,7 @@ typedef struct frame_matched {
 typedef struct frame_spans {
     uint64_t spans;            /* how many they are, as their sender says */
     loom_bytes request;        /* check before use */
+    uint64_t left;             /* of recorded: how many more there were, that stay behind */
 } frame_spans;
 
 /* The answer to them. */
@@ -208,8 +211,9 @@ typedef struct frame_span_credit {
 
 /* A trace that somebody wants kept. */
 typedef struct frame_keep {
-    const uint8_t *trace_id; /* LOOM_TRACE_ID_SIZE bytes, not all zero */
-    loom_str reason;         /* up to FRAME_KEEP_REASON_MAX bytes of UTF-8 */
+    const uint8_t *trace_id; /* LOOM_TRACE_ID_SIZE bytes, not all zero; of keep_last: NULL */
+    loom_str reason;         /* up to FRAME_KEEP_REASON_MAX bytes of UTF-8; of keep_last: empty */
+    uint64_t last;           /* of keep_last: how many; of keep: 0 */
 } frame_keep;
 
 /* The items of a publish or deliver frame, still to be scanned. */
@@ -244,9 +248,9 @@ typedef struct frame {
             loom_bytes call_id;
             uint64_t chunks, bytes;
         } call_credit;
-        frame_spans spans;
+        frame_spans spans;     /* spans, recorded */
         frame_span_credit span_credit;
-        frame_keep keep;
+        frame_keep keep;       /* keep, keep_last */
         uint64_t number;       /* ping, pong, move */
     } u;
 } frame;
@@ -327,10 +331,11 @@ LOOM_MUST_CHECK loom_status frame_put_result(frame_writer *w, const frame_result
 LOOM_MUST_CHECK loom_status frame_put_report(frame_writer *w, const frame_report *f);
 LOOM_MUST_CHECK loom_status frame_put_cancel(frame_writer *w, loom_bytes call_id, loom_str reason);
 LOOM_MUST_CHECK loom_status frame_put_call_credit(frame_writer *w, loom_bytes call_id, uint64_t chunks, uint64_t bytes);
-LOOM_MUST_CHECK loom_status frame_put_spans(frame_writer *w, const frame_spans *f);
+LOOM_MUST_CHECK loom_status frame_put_spans(frame_writer *w, const frame_spans *f); /* left is not looked at */
+LOOM_MUST_CHECK loom_status frame_put_recorded(frame_writer *w, const frame_spans *f);
 LOOM_MUST_CHECK loom_status frame_put_span_credit(frame_writer *w, const frame_span_credit *f);
 LOOM_MUST_CHECK loom_status frame_put_ask(frame_writer *w, const frame_ask *f); /* LOOM_ETOOBIG: the id has another length */
 LOOM_MUST_CHECK loom_status frame_put_matched(frame_writer *w, const frame_matched *f);
-LOOM_MUST_CHECK loom_status frame_put_keep(frame_writer *w, const frame_keep *f);
+LOOM_MUST_CHECK loom_status frame_put_keep(frame_writer *w, const frame_keep *f); /* keep_last, when last is not 0 */
 
 #endif

@@ -98,6 +98,7 @@ const char *frame_type_name(frame_type type)
         [FRAME_CALL_CREDIT] = "call_credit", [FRAME_SPANS] = "spans",     [FRAME_SPAN_CREDIT] = "span_credit",
         [FRAME_ASK] = "ask",                [FRAME_MATCHED] = "matched",
         [FRAME_KEEP] = "keep",              [FRAME_MOVE] = "move",
+        [FRAME_RECORDED] = "recorded",      [FRAME_KEEP_LAST] = "keep_last",
     };
     return (size_t)type < sizeof names / sizeof *names && names[type] != NULL ? names[type] : "?";
 }

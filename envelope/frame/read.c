@@ -207,7 +207,14 @@ static loom_status read_spans(mp_reader *r, frame *out, char reason[FRAME_REASON
     if (!mp_read_uint(r, &out->u.spans.spans) || !mp_read_bin(r, &out->u.spans.request)) {
         return refuse(reason, out->type, "spans or request", "is of the wrong type");
     }
+    out->u.spans.left = 0;
     return LOOM_OK;
+}
+
+static loom_status read_recorded(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    const loom_status st = read_spans(r, out, reason);
+    return st != LOOM_OK || mp_read_uint(r, &out->u.spans.left) ? st : refuse(reason, out->type, "left", "is not an unsigned integer");
 }
 
 static loom_status read_span_credit(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
@@ -245,13 +252,22 @@ static loom_status read_keep(mp_reader *r, frame *out, char reason[FRAME_REASON_
         return refuse(reason, out->type, "trace id", "is not 16 bytes, or all of them are zero");
     }
     out->u.keep.trace_id = id.data;
+    out->u.keep.last = 0;
     if (!read_text(r, FRAME_KEEP_REASON_MAX, &out->u.keep.reason) || !utf8_valid(out->u.keep.reason)) {
         return refuse(reason, out->type, "reason", "is of the wrong type, too long or not UTF-8");
     }
     return LOOM_OK;
 }
 
-enum { TYPE_LAST = FRAME_MOVE };
+static loom_status read_keep_last(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    out->u.keep = (frame_keep){.trace_id = NULL};
+    return mp_read_uint(r, &out->u.keep.last) && out->u.keep.last > 0
+               ? LOOM_OK
+               : refuse(reason, out->type, "most", "is not an unsigned integer, or 0");
+}
+
+enum { TYPE_LAST = FRAME_KEEP_LAST };
 
 /* The frames without a map: their readers set every field. values: in the array, the type included. open: their last value
  * is left unread. */
@@ -270,6 +286,7 @@ static const positional positionals[TYPE_LAST + 1] = {
     [FRAME_SPANS] = {read_spans, 3, false},    [FRAME_SPAN_CREDIT] = {read_span_credit, 4, false},
     [FRAME_ASK] = {read_ask, 4, false},        [FRAME_MATCHED] = {read_matched, 3, false},
     [FRAME_KEEP] = {read_keep, 3, false},      [FRAME_MOVE] = {read_number, 2, false},
+    [FRAME_RECORDED] = {read_recorded, 4, false}, [FRAME_KEEP_LAST] = {read_keep_last, 2, false},
 };
 
 /* Values of a later version are stepped over; there is nothing behind the array. */

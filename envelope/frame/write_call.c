@@ -15,7 +15,7 @@ enum {
     REPORT_HEAD_MAX = HEAD_SIZE + 2 * BIN_HEADER_MAX + FRAME_CALL_ID_MAX + 2 * UINT_MAX_SIZE,
     CANCEL_MAX = HEAD_SIZE + BIN_HEADER_MAX + FRAME_CALL_ID_MAX + STR_HEADER_MAX + FRAME_TEXT_MAX,
     CALL_CREDIT_MAX = HEAD_SIZE + BIN_HEADER_MAX + FRAME_CALL_ID_MAX + 2 * UINT_MAX_SIZE,
-    SPANS_HEAD_MAX = HEAD_SIZE + UINT_MAX_SIZE + BIN_HEADER_MAX,
+    SPANS_HEAD_MAX = HEAD_SIZE + 2 * UINT_MAX_SIZE + BIN_HEADER_MAX,
     SPAN_CREDIT_MAX = HEAD_SIZE + 3 * UINT_MAX_SIZE,
     ASK_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_UUID_SIZE + 2 * UINT_MAX_SIZE,
     KEEP_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_TRACE_ID_SIZE + STR_HEADER_MAX + FRAME_KEEP_REASON_MAX
@@ -152,17 +152,29 @@ loom_status frame_put_call_credit(frame_writer *w, loom_bytes call_id, uint64_t 
 
 /* ---- spans ---- */
 
-loom_status frame_put_spans(frame_writer *w, const frame_spans *f)
+static loom_status put_spans(frame_writer *w, frame_type type, const frame_spans *f)
 {
+    const bool recorded = type == FRAME_RECORDED;
     if (f->request.len > FRAME_SPANS_MAX) {
         return LOOM_ETOOBIG;
     }
-    uint8_t *p = start(w, FRAME_SPANS, 3, SPANS_HEAD_MAX + f->request.len);
+    uint8_t *p = start(w, type, recorded ? 4 : 3, SPANS_HEAD_MAX + f->request.len);
     if (p == NULL) {
         return LOOM_ENOMEM;
     }
     p = mp_put_uint(p, f->spans);
-    return finish(w, mp_put_bin(p, f->request.data, f->request.len));
+    p = mp_put_bin(p, f->request.data, f->request.len);
+    return finish(w, recorded ? mp_put_uint(p, f->left) : p);
+}
+
+loom_status frame_put_spans(frame_writer *w, const frame_spans *f)
+{
+    return put_spans(w, FRAME_SPANS, f);
+}
+
+loom_status frame_put_recorded(frame_writer *w, const frame_spans *f)
+{
+    return put_spans(w, FRAME_RECORDED, f);
 }
 
 loom_status frame_put_span_credit(frame_writer *w, const frame_span_credit *f)
@@ -204,6 +216,9 @@ loom_status frame_put_matched(frame_writer *w, const frame_matched *f)
 
 loom_status frame_put_keep(frame_writer *w, const frame_keep *f)
 {
+    if (f->last > 0) {
+        return frame_put_number(w, FRAME_KEEP_LAST, f->last);
+    }
     if (f->reason.len > FRAME_KEEP_REASON_MAX) {
         return LOOM_ETOOBIG;
     }

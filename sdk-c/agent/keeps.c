@@ -17,7 +17,7 @@ static bool carry(recorder_carrier *self, const recorder_trigger_item *items, si
     pthread_mutex_lock(&a->loop.lock);
     if (a->keeps.wanted && a->loop.out.control.len < KEEPS_WAITING_MAX) {
         for (size_t i = 0; i < count; i++) {
-            (void)!frame_put_keep(&a->loop.out.control, &(frame_keep){items[i].trace_id, str_of(items[i].reason)});
+            (void)!frame_put_keep(&a->loop.out.control, &(frame_keep){.trace_id = items[i].trace_id, .reason = str_of(items[i].reason)});
         }
         loop_control_waits(&a->loop);
         loop_wake(&a->loop);
@@ -31,6 +31,9 @@ void agent_keeps_open(loom_agent *a)
 {
     if (a->tracer != NULL && span_tracer_records(a->tracer)) {
         a->session.has_recorder = true;
+        a->session.service = span_tracer_resource_text(a->tracer, "service.name"); /* whose spans it hands over when it leaves */
+        a->session.service_instance = span_tracer_resource_text(a->tracer, "service.instance.id");
+        a->session.tenant = span_tracer_resource_text(a->tracer, "tenant_id");
         if (url_format(a->keeps.where, sizeof a->keeps.where, session_url(&a->session)) != LOOM_OK) {
             a->keeps.where[0] = '\0';
         }
@@ -50,21 +53,32 @@ void agent_keeps_flush(loom_agent *a)
 void agent_keeps_close(loom_agent *a)
 {
     if (a->session.has_recorder) {
-        recorder_remove_carrier(&a->keeps.carrier);
+        (void)recorder_remove_carrier(&a->keeps.carrier);
     }
 }
 
-void agent_keeps_begun(loom_agent *a, bool wanted)
+void agent_keeps_begun(loom_agent *a, uint64_t said)
 {
-    a->keeps.wanted = wanted;
+    a->keeps.wanted = said >= 1;
+    a->keeps.inherits = said >= 2;
+    recorder_recent kept[RECORDER_RECENT];
+    for (size_t i = a->keeps.wanted && a->session.has_recorder ? recorder_list_kept_now(kept) : 0; i > 0; i--) {
+        if (kept[i - 1].found_here) { /* perhaps while there was nobody to be told */
+            (void)!frame_put_keep(&a->loop.out.control, &(frame_keep){.trace_id = kept[i - 1].trace_id, .reason = str_of(kept[i - 1].reason)});
+        }
+    }
 }
 
 void agent_keeps_broken(loom_agent *a)
 {
-    a->keeps.wanted = false;
+    a->keeps.wanted = a->keeps.inherits = false;
 }
 
 void agent_keeps_told(const frame_keep *f)
 {
-    recorder_keep_here(f->trace_id, f->reason);
+    if (f->last > 0) {
+        recorder_keep_limited(f->last);
+    } else {
+        recorder_keep_here(f->trace_id, f->reason);
+    }
 }

@@ -9,10 +9,13 @@
 void agent_keeps_open(loom_agent *a);
 /* The agent closes: what waits in the recorder goes before its goodbye. The first time; no lock held. */
 void agent_keeps_flush(loom_agent *a);
+/* The last agent of the process says goodbye: what nobody has asked for goes to the bridge, as far as it takes it and there is time.
+ * Lock not held. */
+void agent_keeps_hand_over(loom_agent *a);
 /* Before the loop is freed. */
 void agent_keeps_close(loom_agent *a);
-/* A session has begun: whether its bridge wants to know. Lock held. */
-void agent_keeps_begun(loom_agent *a, bool wanted);
+/* A session has begun: said is what its welcome says of recorders. Lock held. */
+void agent_keeps_begun(loom_agent *a, uint64_t said);
 /* The session is over. Lock held. */
 void agent_keeps_broken(loom_agent *a);
 /* The bridge names one. */

@@ -35,7 +35,8 @@ struct loom_agent {
     struct {
         recorder_carrier carrier; /* keeps.h */
         char where[URL_MAX];      /* the bus it goes to */
-        bool wanted;              /* the bridge wants to know of traces to be kept. Guard: the loop's lock */
+        bool wanted;              /* the bridge wants to know of traces to be kept, */
+        bool inherits;            /* and takes what has been recorded when the agent leaves. Guard: the loop's lock */
         bool flushed;             /* what waited in the recorder when it closed has been told. The loop's thread */
     } keeps;
     pthread_t thread, keeper;

@@ -142,7 +142,7 @@ static void say_hello(session *s)
                          .service = hello_text(s->service),
                          .service_instance = hello_text(s->service_instance),
                          .tenant = hello_text(s->tenant),
-                         .recorder = s->has_recorder,
+                         .recorder = s->has_recorder ? 2 : 0,
                          .quiet = s->options->quiet,
                          .moves = s->url_count > 1};
     pthread_mutex_lock(&s->loop->lock);
@@ -347,6 +347,13 @@ static bool awaits_spans(agent_loop *loop)
 static bool say_goodbye(session *s, uint64_t now)
 {
     pthread_mutex_lock(&s->loop->lock);
+    if (send_queue_empty(&s->loop->out) && !s->loop->out.writing && !s->parted && !awaits_spans(s->loop)) {
+        s->parted = true;
+        pthread_mutex_unlock(&s->loop->lock);
+        s->ops->parting(s->agent);
+        pthread_mutex_lock(&s->loop->lock);
+        loop_write(s->loop, true);
+    }
     bool empty = send_queue_empty(&s->loop->out) && !s->loop->out.writing;
     loom_status st = LOOM_OK;
     if (empty && !s->bye_said && !awaits_spans(s->loop)) {

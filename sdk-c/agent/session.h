@@ -12,7 +12,7 @@
 #include "sdk-c/link/url.h"
 
 enum { SESSION_TEXT_SIZE = 320 };
-#define SESSION_FRAMES ((unsigned)FRAME_MOVE + 1) /* types of frames up to the last one */
+#define SESSION_FRAMES ((unsigned)FRAME_KEEP_LAST + 1) /* types of frames up to the last one */
 
 typedef enum session_phase {
     SESSION_WAITING, /* for the next attempt */
@@ -40,6 +40,8 @@ typedef struct session_ops {
     void (*state_changed)(loom_agent *a, loom_agent_state state, loom_status why, const char *text);
     /* By type, for a session that is up. NULL: the session's own, or none that a bridge may send. */
     frame_handler *frames[SESSION_FRAMES];
+    /* Everything has left, and the goodbye is next: queues what is to be said before it. */
+    void (*parting)(loom_agent *a);
     /* Whether it works on calls, or waits for the outcome of some. Lock held. */
     bool (*busy)(const loom_agent *a);
 } session_ops;
@@ -90,7 +92,8 @@ typedef struct session {
     uint32_t review_step;     /* messages from one look to the next */
     uint64_t reviewed_ns, busy_since_ns, granted_ns; /* the last look, the first of this read, the last grant */
     uint64_t reads, reviewed_read; /* reads of the link, and the one of the last look */
-    bool bye_said;            /* closing */
+    bool parted;              /* closing: what is said before the goodbye is queued, */
+    bool bye_said;            /* and the goodbye itself */
     uint64_t bye_deadline;    /* when all else has left: until then the peer may end its side. 0: not yet */
     receive_buffer in;
     char text[SESSION_TEXT_SIZE]; /* why it ended */

@@ -26,7 +26,7 @@ static void wake(span_carrier *self)
 static loom_status put(void *user, uint64_t spans, loom_bytes request)
 {
     send_queue *q = user;
-    return frame_put_spans(&q->spans, &(frame_spans){spans, request});
+    return frame_put_spans(&q->spans, &(frame_spans){.spans = spans, .request = request});
 }
 
 /* Lock held: the loop is about to write. */

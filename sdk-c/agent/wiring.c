@@ -83,7 +83,7 @@ static loom_status on_move(loom_agent *a, const frame *f)
 static loom_status begun(loom_agent *a, const frame_welcome *f)
 {
     agent_spans_begun(a, f->span_credit);
-    agent_keeps_begun(a, f->recorder != 0);
+    agent_keeps_begun(a, f->recorder);
     loom_status st = subscriptions_announce(a);
     return st == LOOM_OK ? actions_announce(a) : st;
 }
@@ -103,6 +103,7 @@ const session_ops agent_session_ops = {
     .between_frames = dispatch_kept,
     .refused = report_refusal,
     .state_changed = report_state,
+    .parting = agent_keeps_hand_over,
     .busy = actions_busy,
     .frames = {[FRAME_DELIVER] = on_deliver,
                [FRAME_ACK] = on_ack,
@@ -114,5 +115,6 @@ const session_ops agent_session_ops = {
                [FRAME_SPAN_CREDIT] = on_span_credit,
                [FRAME_MATCHED] = on_matched,
                [FRAME_KEEP] = on_keep,
+               [FRAME_KEEP_LAST] = on_keep,
                [FRAME_MOVE] = on_move},
 };

@@ -25,9 +25,11 @@ static loom_status write_again(frame_writer *w, const frame *f)
     case FRAME_CALL_CREDIT:
         return frame_put_call_credit(w, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
     case FRAME_SPANS: return frame_put_spans(w, &f->u.spans);
+    case FRAME_RECORDED: return frame_put_recorded(w, &f->u.spans);
     case FRAME_SPAN_CREDIT: return frame_put_span_credit(w, &f->u.span_credit);
     case FRAME_ASK: return frame_put_ask(w, &f->u.ask);
     case FRAME_MATCHED: return frame_put_matched(w, &f->u.matched);
+    case FRAME_KEEP_LAST:
     case FRAME_KEEP: return frame_put_keep(w, &f->u.keep);
     default: return frame_keys_of(f->type).keys != NULL ? frame_put_outcome(w, f->type, &f->u.outcome) : LOOM_EINVAL;
     }

@@ -47,7 +47,7 @@ static void send_as(loom_str agent, loom_str tenant, uint64_t spans, loom_bytes 
         return;
     }
     if (span_sender_open(in, &s, &options) == LOOM_OK) {
-        const uint64_t refused = span_sender_take(in, s, &(frame_spans){spans, request}, &why);
+        const uint64_t refused = span_sender_take(in, s, &(frame_spans){.spans = spans, .request = request}, &why);
         const span_intake_stats stats = span_intake_get_stats(in);
         const frame_span_credit answer = span_sender_answer(s);
         uint64_t sum = 0, fine = 0;

@@ -4,6 +4,7 @@
 import collections
 import json
 import re
+import subprocess
 import time
 import unittest
 
@@ -13,6 +14,8 @@ from spans import draw
 AGENTS = BIN.parent / "tests" / "recorded_agents"
 RECORDED = {"OTEL_TRACES_SAMPLER": "parentbased_always_off", "LOOM_TRACE_RECORDER": "64MiB"}
 IDS = {"event_id", "thread_id", "correlation_id", "messaging.message.id", "messaging.message.conversation_id", "loom.kept"}
+WHOLE = ["agent.emit", "agent.on_event", "bridge.forward", "bridge.publish", "eventbus.publish"]
+COMMANDS = [*WHOLE, "loom pub"]  # of an event that the command has published: it has a span of its own
 SEED = 7
 PATIENT = {"LOOM_BROKER_BATCHED_DEADLINE": "60s"}  # a busy machine loses nothing
 
@@ -39,9 +42,9 @@ def matters(spans):
 
 @in_both_homes
 class Incidents:
-    def agents(self, home, role, *arguments, environment=None):
+    def agents(self, home, role, *arguments, environment=None, **popen):
         process = Process(home.folder, f"{role}-{len(home.processes)}", [AGENTS, home.url, role, *map(str, arguments)],
-                          {**home.environment, **(environment or {})})
+                          {**home.environment, **(environment or {})}, **popen)
         home.processes.append(process)
         return process
 
@@ -116,8 +119,7 @@ class Incidents:
         trace = re.search(r"[0-9a-f]{32}", home.loom("pub", "asked.for", "hello", "--json").stdout)[0]
         wait_until(lambda: "hello" in receiver.out, "the event has come")
         home.loom("trace", "keep", trace, "--reason", "ticket 4711", "--control", f"ipc://{home.control_path}")
-        wanted = ["agent.on_event", "bridge.forward", "bridge.publish", "eventbus.publish"]  # loom pub has gone
-        wait_until(lambda: sorted(span.name for span in home.spans()) == wanted, "the trace is kept")
+        wait_until(lambda: sorted(span.name for span in home.spans()) == COMMANDS, "the trace is kept, also what loom pub left")
         self.assertEqual({"ticket 4711"}, {span.attributes["loom.kept"] for span in home.spans()})
         recent = home.loom("trace", "keep", "--recent", "--control", f"ipc://{home.control_path}").stdout
         self.assertIn(trace, recent)
@@ -200,9 +202,79 @@ class Incidents:
         wait_until(lambda: "ready" in last.out, "the agent is subscribed")
         source = self.agents(home, "source", 1, 1000, SEED)
         wait_until(lambda: not last.running(), "the agent has left")
-        whole = ["agent.emit", "agent.on_event", "bridge.forward", "bridge.publish", "eventbus.publish"]
-        wait_until(lambda: sorted(span.name for span in home.spans()) == whole, "the trace is whole")
+        wait_until(lambda: sorted(span.name for span in home.spans()) == WHOLE, "the trace is whole")
         self.assertTrue(source.running())
+
+    def test_what_one_has_recorded_that_left_is_there_when_its_trace_fails(self):
+        home = self.home(environment={**RECORDED, **PATIENT, "LOOM_TRACE_MASK": "all", "OTEL_RESOURCE_ATTRIBUTES": "tenant_id=acme"})
+        waiter = self.agents(home, "waiter", stdin=subprocess.PIPE)
+        wait_until(lambda: "ready" in waiter.out, "the agent is subscribed")
+        source = self.agents(home, "steps", 1000, SEED, stdin=subprocess.PIPE)
+        source.popen.communicate(b"1\n")
+        self.assertEqual(0, source.wait())
+        wait_until(lambda: "handling" in waiter.out, "the handler has it")
+        self.assertEqual([], home.spans())
+        waiter.popen.stdin.close()
+        wait_until(lambda: sorted(span.name for span in home.spans()) == WHOLE, "the trace is whole")
+        emit = next(span for span in home.spans() if span.name == "agent.emit")
+        self.assertEqual(("agent-steps", "steps", "error"), (emit.service, emit.resource["loom.agent.id"], emit.attributes["loom.kept"]))
+
+    def test_what_fails_while_the_broker_is_away_is_kept_elsewhere_when_it_is_back(self):
+        home = self.home(environment={**RECORDED, **PATIENT})
+        waiter = self.agents(home, "waiter", stdin=subprocess.PIPE)
+        wait_until(lambda: "ready" in waiter.out, "the agent is subscribed")
+        source = self.agents(home, "source", 1, 1000, SEED)
+        wait_until(lambda: "handling" in waiter.out, "the handler has it")
+        home.kill(home.broker)
+        waiter.popen.stdin.close()
+        wait_until(lambda: any(span.name == "agent.on_event" for span in home.spans()), "the handler has failed")
+        home.start_broker()
+        wait_until(lambda: any(span.name == "agent.emit" for span in home.spans()), "who published it has been told")
+        self.assertTrue(source.running())
+
+    def test_keeping_says_what_is_gone(self):
+        home = self.home(environment={**RECORDED, **PATIENT, "LOOM_TRACE_RECORDER": "512KiB"})
+        control = ("--control", f"ipc://{home.control_path}")
+        receiver = home.subscriber("gone.>", "--count", "1")
+        trace = re.search(r"[0-9a-f]{32}", home.loom("pub", "gone.one", "hello", "--json").stdout)[0]
+        self.assertEqual(0, receiver.wait())
+        self.assertEqual("", home.loom("trace", "keep", trace, *control).stderr if home.bridge is None else "")
+        sink = self.agents(home, "sink")
+        wait_until(lambda: "ready" in sink.out, "the sink is subscribed")
+        killed = self.agents(home, "steps", 1000, SEED, stdin=subprocess.PIPE)
+        killed.popen.stdin.write(b"1\n")
+        killed.popen.stdin.flush()
+        wait_until(lambda: "failed=" in killed.out, "it has published")
+        held = lambda: [json.loads(line) for line in home.loom("trace", "ls", "--recorded", "--json", *control).stdout.splitlines()]
+        wait_until(lambda: any(item["topic"] == "work.0" for item in held()), "the broker has it")
+        home.kill(killed)
+        wait_until(lambda: "steps" not in home.loom("agents", *control).stdout, "the broker knows")
+        lost = next(item for item in held() if item["topic"] == "work.0")["trace_id"]
+        self.assertIn("steps has left, and with it what it recorded", home.loom("trace", "keep", lost, *control).stderr)
+        self.assertEqual(["steps"], json.loads(home.loom("trace", "keep", lost, "--json", *control).stdout)["left"])
+        self.assertIn("nothing of it", home.loom("trace", "keep", "1" * 32, *control).stderr)
+        old = re.search(r"[0-9a-f]{32}", home.loom("pub", "gone.two", "hello", "--json").stdout)[0]
+        home.loom("pub", "gone.on", "hello", "--count", "20000", environment={"TRACEPARENT": f"00-{'2' * 32}-00f067aa0ba902b7-00"})
+        self.assertIn("has been overwritten", home.loom("trace", "keep", old, *control).stderr)
+
+    def test_what_was_too_many_at_once_can_be_asked_for(self):
+        home = self.home(environment={**RECORDED, **PATIENT})
+        control = ("--control", f"ipc://{home.control_path}")
+        failer = self.agents(home, "failer")
+        wait_until(lambda: "ready" in failer.out, "the agent is subscribed")
+        source = self.agents(home, "source", 8000, 1000000, SEED)
+        self.sent(source)
+        wait_until(lambda: home.stats()["eventbus"]["delivered"] >= 8000, "all is delivered", 60)
+
+        def settled():
+            count = len(by_trace(home.spans()))
+            time.sleep(0.3)
+            return count if count > 0 and len(by_trace(home.spans())) == count else None
+        before = wait_until(settled, "what is kept of the storm is there", 60)
+        self.assertLess(before, 8000)
+        self.assertIn("every process", home.loom("trace", "keep", "--last-errors", *control).stdout)
+        wait_until(lambda: len(by_trace(home.spans())) >= before + 100, "more are kept")
+        wait_until(lambda: all(sorted(span.name for span in spans) == WHOLE for spans in by_trace(home.spans()).values()), "all of them whole")
 
     def test_one_that_comes_late_is_told_what_is_kept(self):
         home = self.home(environment={**RECORDED, **PATIENT})
@@ -211,12 +283,12 @@ class Incidents:
         trace = re.search(r"[0-9a-f]{32}", published)[0]
         wait_until(lambda: "hello" in receiver.out, "the event has come")
         home.loom("trace", "keep", trace, "--control", f"ipc://{home.control_path}")
-        wait_until(lambda: len(home.spans()) == 4, "the trace is kept")
+        wait_until(lambda: len(home.spans()) == len(COMMANDS), "the trace is kept")
         late = home.subscriber("later.>")
         home.loom("pub", "later.two", "more", environment={"TRACEPARENT": f"00-{trace}-00f067aa0ba902b7-00"})
         wait_until(lambda: "more" in late.out, "the event has come")
         wait_until(lambda: sum(span.name == "agent.on_event" for span in home.spans()) == 2, "what comes later is kept, too")
-        wait_until(lambda: sum(span.name == "agent.emit" for span in home.spans()) == 1, "and of who published it")
+        wait_until(lambda: sum(span.name == "agent.emit" for span in home.spans()) == 2, "and of who published it")
         self.assertEqual({trace}, {span.trace_id for span in home.spans()})
 
     def test_a_bridge_that_comes_late_is_told_what_is_kept(self):
@@ -225,7 +297,7 @@ class Incidents:
         trace = re.search(r"[0-9a-f]{32}", home.loom("pub", "late.one", "hello", "--json").stdout)[0]
         wait_until(lambda: "hello" in receiver.out, "the event has come")
         home.loom("trace", "keep", trace, "--control", f"ipc://{home.control_path}")
-        wait_until(lambda: len(home.spans()) == 4, "the trace is kept")
+        wait_until(lambda: len(home.spans()) == len(COMMANDS), "the trace is kept")
         bridge, (url, *_) = home._serve("loom-bridge", ["--bus-bridge", f"ipc://{home.folder}/bus-bridge.sock", "--id", "late-bridge",
                                                         "--listen", f"ipc://{home.folder}/late.sock"])
         wait_until(lambda: home.stats()["bus"]["bridges"] == (2 if home.bridge else 1), "the bridge is attached")

@@ -43,11 +43,42 @@ static const command keep = {
     .operands_max = 64,
 };
 
+/* What of it is gone, as far as the broker can tell; one line each. */
+static void print_gone(const char *trace_id, const json_t *answer)
+{
+    const json_t *spans = json_object_get(answer, "spans"), *left = json_object_get(answer, "left"), *agent;
+    const bool cut = json_is_true(json_object_get(answer, "cut")), none = json_integer_value(spans) == 0;
+    size_t i;
+    if (spans == NULL) {
+        return; /* an earlier broker */
+    }
+    if (!json_is_true(json_object_get(answer, "recorder"))) {
+        fprintf(stderr, "%s: asked for; the broker has no recorder (LOOM_TRACE_RECORDER), and cannot say what is left of it\n", trace_id);
+    } else if (none && cut) {
+        fprintf(stderr, "%s: what the broker recorded of it has been overwritten; what other processes still have is kept\n", trace_id);
+    } else if (none) {
+        fprintf(stderr, "%s: the broker has recorded nothing of it, or it is long overwritten; what other processes have is kept\n", trace_id);
+    } else if (cut) {
+        fprintf(stderr, "%s: a part of what the broker recorded of it has been overwritten\n", trace_id);
+    }
+    json_array_foreach(left, i, agent) {
+        fprintf(stderr, "%s: %s has left, and with it what it recorded%s\n", trace_id, json_string_value(agent),
+                json_is_true(json_object_get(answer, "bridges")) ? ", unless its bridge has taken it over" : "");
+    }
+}
+
 static bool keep_one(const options *o, const char *trace_id, const char *reason, int *exit_code)
 {
     const control_key keys[] = {{"trace_id", trace_id}, {"reason", reason}, {NULL, NULL}};
     json_t *answer = control_ask_socket(&keep, o, "keep", keys, exit_code);
     const bool fine = answer != NULL;
+    if (fine && options_is_on(o, "json")) {
+        (void)json_object_set_new(answer, "trace_id", json_string(trace_id));
+        (void)json_object_del(answer, "status");
+        json_print_tidy(json_incref(answer));
+    } else if (fine) {
+        print_gone(trace_id, answer);
+    }
     json_decref(answer);
     return fine;
 }
@@ -91,19 +122,23 @@ static void list_recent(const options *o, int *exit_code)
     json_decref(answer);
 }
 
+/* What the broker has heard of and did not keep is asked for by its id; what others found, only they know. */
 static void keep_last_errors(const options *o, int *exit_code)
 {
     json_t *answer = ask_recent(o, exit_code), *item;
     size_t i, kept = 0;
+    const control_key none[] = {{NULL, NULL}};
+    json_t *others = answer != NULL ? control_ask_socket(&keep, o, "keep_last", none, exit_code) : NULL;
     json_array_foreach(json_object_get(answer, "kept"), i, item) {
         if (json_is_true(json_object_get(item, "limited")) &&
             keep_one(o, json_string_value(json_object_get(item, "trace_id")), json_string_value(json_object_get(item, "reason")), exit_code)) {
             kept++;
         }
     }
-    if (answer != NULL) {
-        printf("asked for %zu trace%s\n", kept, kept == 1 ? "" : "s");
+    if (others != NULL) {
+        printf("asked for %zu trace%s that the broker knows of, and every process for those that only it knows of\n", kept, kept == 1 ? "" : "s");
     }
+    json_decref(others);
     json_decref(answer);
 }
 

@@ -82,6 +82,11 @@ static loom_status verdict(const loom_span_processor *p, const loom_span_counts 
     return p->counts.dropped_failed > before->dropped_failed ? LOOM_EIO : LOOM_OK;
 }
 
+loom_status processor_share_stages(const loom_span_processor *p, span_chain *out)
+{
+    return span_chain_add(out, p->rewriter.chain.stages, p->rewriter.chain.count);
+}
+
 void processor_set_before_flush(loom_span_processor *p, void (*before_flush)(void))
 {
     atomic_store(&p->before_flush, before_flush);

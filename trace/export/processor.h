@@ -4,6 +4,7 @@
 #define LOOM_TRACE_EXPORT_PROCESSOR_H
 
 #include "trace/export/scope.h"
+#include "trace/pipeline/stage.h"
 
 #include <loom/trace.h>
 
@@ -35,6 +36,9 @@ void processor_prepare_exporter(loom_span_processor *processor);
 
 /* Whether half of the queue is free: for spans of others, which are not to take the room of our own. */
 bool processor_has_room(const loom_span_processor *processor);
+
+/* Adds its stages to a chain of the caller's, for spans that leave by another way. Any thread. LOOM_ENOMEM. */
+LOOM_MUST_CHECK loom_status processor_share_stages(const loom_span_processor *processor, span_chain *out);
 
 /* Spans files are opened anew before the next batch goes into them. Any thread. */
 void processor_reopen_files(loom_span_processor *processor);

@@ -11,17 +11,18 @@
 
 #include <assert.h>
 
-__attribute__((noinline, cold)) static record_chunk *next_chunk(span_thread *thread, const loom_tracer *tracer)
+__attribute__((noinline, cold)) static record_chunk *next_chunk(span_thread *thread, const loom_tracer *tracer,
+                                                                       const uint8_t *trace_id)
 {
     record_hand *hand = span_thread_hand(thread);
-    return hand != NULL ? record_room(hand, tracer->recorder, MESSAGE_RECORD_MAX) : NULL;
+    return hand != NULL ? record_room(hand, tracer->recorder, MESSAGE_RECORD_MAX, trace_id) : NULL;
 }
 
 /* This thread's chunk, with room for a hop's record. NULL: counted as lost. */
-static inline record_chunk *chunk_of(span_thread *thread, const loom_tracer *tracer)
+static inline record_chunk *chunk_of(span_thread *thread, const loom_tracer *tracer, const uint8_t *trace_id)
 {
     record_chunk *chunk = thread->hand.chunk;
-    return record_has_room(chunk, MESSAGE_RECORD_MAX) ? chunk : next_chunk(thread, tracer);
+    return record_has_room(chunk, MESSAGE_RECORD_MAX) ? chunk : next_chunk(thread, tracer, trace_id);
 }
 
 static inline uint64_t look_at_clock(record_time *time)
@@ -65,7 +66,7 @@ static void begin_record(message_pass *pass, const loom_trace_context *parent, c
     if (is_sampled(decided)) {
         processor_prepare(thread->next_place);
         provider_use(pass->tracer->provider);
-    } else if (chunk_of(thread, pass->tracer) == NULL) {
+    } else if (chunk_of(thread, pass->tracer, decided->trace_id) == NULL) {
         return;
     }
     make_context(pass, thread, parent, decided);
@@ -136,7 +137,7 @@ void message_pass_begin_recorded(message_pass *pass, uint8_t *wire)
 {
     span_thread *const thread = span_thread_here();
     const uint8_t *const data = pass->view->data;
-    if (thread->hand.chunk == NULL && next_chunk(thread, pass->tracer) == NULL) { /* at its end there is room, or another one */
+    if (thread->hand.chunk == NULL && next_chunk(thread, pass->tracer, data + HOP_OFFSET) == NULL) { /* at its end there is room, or another one */
         return;
     }
     pass->group.len = 0;
@@ -247,11 +248,11 @@ void message_pass_end_recorded(message_pass *pass, const message_counts *counts)
         end_sampled(pass, counts);
         return;
     }
-    record_chunk *chunk = chunk_of(span_thread_here(), pass->tracer);
+    const uint64_t end_ns = end_time(pass, &span_thread_here()->hand.time); /* which also says that its hop is over */
+    record_chunk *chunk = chunk_of(span_thread_here(), pass->tracer, pass->ctx.trace_id);
     if (chunk == NULL) {
         return;
     }
-    const uint64_t end_ns = end_time(pass, &span_thread_here()->hand.time);
     if (chunk->base_of != pass->view->data || !message_record_go_on(chunk, pass, end_ns, counts)) {
         end_first(pass, chunk, end_ns, counts);
     }
@@ -280,7 +281,7 @@ static bool end_own(const message_pass *pass, const message_facts *facts, const 
     if (link != NULL && (is_sampled(&link->context) || !ended_hop_links(&pass->ctx, link))) {
         return false;
     }
-    record_chunk *chunk = chunk_of(thread, pass->tracer);
+    record_chunk *chunk = chunk_of(thread, pass->tracer, pass->ctx.trace_id);
     return chunk == NULL || message_record_write(chunk, pass, facts, end_time(pass, &thread->hand.time), NULL, link);
 }
 

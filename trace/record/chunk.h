@@ -35,13 +35,16 @@ enum {
 
 typedef struct record_form record_form;
 
+/* What has become of a record. */
+enum { RECORD_EXPORTED = 1, RECORD_HANDED_OVER = 2 /* to another process, which exports it when it is asked for */ };
+
 /* What follows is the definition's or the record's own. */
 typedef struct record_head {
     uint16_t units;      /* of the whole */
     _Atomic uint16_t next; /* the one behind it in the chain; of a definition: itself */
     uint16_t definition; /* of a record */
     uint8_t flags;       /* the form's */
-    _Atomic uint8_t kept;  /* the exporting reader's: it has been exported */
+    _Atomic uint8_t kept;  /* the exporting reader's: RECORD_EXPORTED and the like; 0: nothing yet */
 } record_head;
 
 typedef struct record_definition {
@@ -73,6 +76,7 @@ typedef struct found_record {
 
 struct pb_buf;
 struct span_scope;
+struct loom_span_processor;
 /* How records of one kind, which are much alike, become spans. Static. */
 struct record_form {
     bool goes_on; /* from a base */
@@ -81,6 +85,9 @@ struct record_form {
     uint64_t (*duration_ns)(const record_head *rec);
     uint64_t (*start_ns)(const found_record *found); /* since 1970 */
     loom_str (*name)(const record_definition *definition); /* of the span */
+    /* Of spans that another process has made: their scope, with one use of its resource, for this processor. NULL, the result: no memory
+     * now. NULL, the function: the tracer's scope is theirs. */
+    const struct span_scope *(*open_scope)(const found_record *found, struct loom_span_processor *processor);
 };
 
 /* Whether records of this definition are nobody's continuation. */

@@ -43,40 +43,61 @@ static loom_bytes fields_of(const record_bytes *rec)
     return (loom_bytes){rec->bytes + at, rec->len - at};
 }
 
-/* The tracer of a record, with one more use of its resource; false: its provider is gone. */
-static bool use_tracer(recorder *r, uint32_t number, found_span *out)
+bool recorder_use_tracer(recorder *r, uint32_t number, known_tracer *out)
 {
     pthread_mutex_lock(&r->lock);
     const known_tracer *tracer = recorder_tracer(r, number);
     const bool used = tracer != NULL && tracer->scope->resource->try_use(tracer->scope->resource);
     if (used) {
-        *out = (found_span){.scope = tracer->scope, .processor = tracer->processor};
+        *out = *tracer;
     }
     pthread_mutex_unlock(&r->lock);
     return used;
 }
 
+void recorder_write_span(const span_scope *scope, const found_record *what, pb_buf *out)
+{
+    if (what->definition->form != NULL) {
+        what->definition->form->write(scope, what, out);
+    } else {
+        const loom_bytes fields = fields_of((const record_bytes *)(const void *)what->rec);
+        pb_raw(out, fields.data, fields.len);
+    }
+}
+
 static void set_kept(record_head *rec)
 {
-    atomic_store_explicit(&rec->kept, 1, memory_order_relaxed);
+    atomic_store_explicit(&rec->kept, RECORD_EXPORTED, memory_order_relaxed);
+}
+
+/* Where it goes, with one use of its resource. */
+typedef enum found_outcome { FOUND, FOUND_NOBODY, FOUND_NO_MEMORY } found_outcome;
+
+static found_outcome find_scope(recorder *r, const found_record *what, found_span *out)
+{
+    known_tracer tracer;
+    if (!recorder_use_tracer(r, what->definition->tracer, &tracer)) {
+        return FOUND_NOBODY; /* its provider is gone */
+    }
+    *out = (found_span){.scope = tracer.scope, .processor = tracer.processor};
+    if (what->definition->form != NULL && what->definition->form->open_scope != NULL) {
+        out->scope = what->definition->form->open_scope(what, tracer.processor);
+        tracer.scope->resource->release(tracer.scope->resource, 1);
+    }
+    return out->scope != NULL ? FOUND : FOUND_NO_MEMORY;
 }
 
 /* false: no memory now. */
 static bool take(found_spans *found, recorder *r, const found_record *what, kept_trace *k)
 {
-    const record_definition *const d = what->definition;
     found_span *f = &found->items[found->count];
-    if (!use_tracer(r, d->tracer, f)) {
-        set_kept(what->rec);
-        return true;
+    switch (find_scope(r, what, f)) {
+    case FOUND_NOBODY: set_kept(what->rec); return true;
+    case FOUND_NO_MEMORY: return false;
+    case FOUND: break;
     }
     const size_t mark = found->bytes.len, span = pb_open(&found->bytes, SCOPE_SPANS_SPANS);
-    if (d->form != NULL) {
-        d->form->write(f->scope, what, &found->bytes);
-    } else {
-        const loom_bytes fields = fields_of((const record_bytes *)(const void *)what->rec);
-        pb_raw(&found->bytes, fields.data, fields.len);
-    }
+    recorder_write_span(f->scope, what, &found->bytes);
     add_reason(&found->bytes, k);
     pb_close(&found->bytes, span);
     if (found->bytes.failed) {
@@ -92,6 +113,13 @@ static bool take(found_spans *found, recorder *r, const found_record *what, kept
     return true;
 }
 
+/* What has been handed over is exported there, when other processes are asked, too; and here, when only this one knows of it. */
+static bool is_wanted(const kept_trace *k, const record_head *rec)
+{
+    const uint8_t kept = atomic_load_explicit(&rec->kept, memory_order_relaxed);
+    return kept == 0 || (kept == RECORD_HANDED_OVER && k->found_here);
+}
+
 /* false: there is more than fits. */
 static bool find_in_chunk(found_spans *found, recorder *r, record_chunk *chunk, kept_trace *k)
 {
@@ -103,7 +131,7 @@ static bool find_in_chunk(found_spans *found, recorder *r, record_chunk *chunk, 
         if (what.rec == &what.base->head) {
             wanted = memcmp(what.base->trace_id, k->trace_id, LOOM_TRACE_ID_SIZE) == 0;
         }
-        if (wanted && atomic_load_explicit(&what.rec->kept, memory_order_relaxed) == 0 &&
+        if (wanted && is_wanted(k, what.rec) &&
             (found->count == FOUND_MAX || found->bytes.len > FOUND_BYTES || !take(found, r, &what, k))) {
             return false;
         }

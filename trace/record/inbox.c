@@ -60,7 +60,7 @@ static bool waits_already(recorder_inbox *in, const uint8_t *trace_id, bool late
 }
 
 /* Lock held. */
-static void note(recorder_inbox *in, const uint8_t *trace_id, loom_str reason, bool limited)
+static void note(recorder_inbox *in, const uint8_t *trace_id, loom_str reason, bool found_here, bool limited)
 {
     recorder_recent *n = &in->recent[in->recent_count++ % RECORDER_RECENT];
     memcpy(n->trace_id, trace_id, LOOM_TRACE_ID_SIZE);
@@ -68,6 +68,7 @@ static void note(recorder_inbox *in, const uint8_t *trace_id, loom_str reason, b
     n->unix_ns = clock_unix_ns();
     n->at_ns = clock_monotonic_ns();
     n->limited = limited;
+    n->found_here = found_here;
     in->limited += limited;
 }
 
@@ -117,7 +118,7 @@ void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], l
         const bool again = recorder_may_keep(trace_hash(trace_id)); /* it fails once more: that is told to nobody, and costs nothing */
         in->triggers++;
         const bool taken = (again || may_trigger(in, clock_monotonic_ns())) && add(in, trace_id, reason, true, false);
-        note(in, trace_id, reason, !taken);
+        note(in, trace_id, reason, true, !taken);
     }
     pthread_mutex_unlock(&in->lock);
 }
@@ -132,7 +133,7 @@ void recorder_trigger_kind(recorder *r, trace_kind *kind, const uint8_t trace_id
     if (!waits_already(in, trace_id, false) && trace_kind_take(kind, clock_monotonic_ns())) {
         in->triggers++;
         const loom_str reason = str_of(kind->reason);
-        note(in, trace_id, reason, !add(in, trace_id, reason, true, false));
+        note(in, trace_id, reason, true, !add(in, trace_id, reason, true, false));
     }
     pthread_mutex_unlock(&in->lock);
 }
@@ -146,7 +147,7 @@ void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom
     pthread_mutex_lock(&in->lock);
     in->heard++;
     if (!waits_already(in, trace_id, false)) {
-        note(in, trace_id, reason, !add(in, trace_id, reason, false, false));
+        note(in, trace_id, reason, false, !add(in, trace_id, reason, false, false));
     }
     pthread_mutex_unlock(&in->lock);
 }
@@ -156,6 +157,26 @@ void recorder_keep_here(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str rea
     if (atomic_load(&recorder_of_process.on)) {
         recorder_keep(&recorder_of_process, trace_id, reason);
     }
+}
+
+void recorder_keep_limited(uint64_t most)
+{
+    recorder *r = &recorder_of_process;
+    recorder_inbox *in = &r->inbox;
+    if (!recorder_is_running()) {
+        return;
+    }
+    pthread_mutex_lock(&in->lock);
+    const size_t count = in->recent_count < RECORDER_RECENT ? (size_t)in->recent_count : RECORDER_RECENT;
+    for (size_t i = 0; i < count && most > 0; i++) {
+        recorder_recent *n = &in->recent[(in->recent_count - 1 - i) % RECORDER_RECENT];
+        if (n->limited && n->found_here && add(in, n->trace_id, str_of(n->reason), true, false)) {
+            n->limited = false;
+            n->at_ns = clock_monotonic_ns();
+            most--;
+        }
+    }
+    pthread_mutex_unlock(&in->lock);
 }
 
 void recorder_late(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])

@@ -8,6 +8,7 @@
 #define LOOM_TRACE_RECORD_INTERNAL_H
 
 #include "trace/otlp/protobuf_write.h"
+#include "trace/pipeline/stage.h"
 #include "trace/record/ghosts.h"
 #include "trace/record/kinds.h"
 #include "trace/record/rules.h"
@@ -51,6 +52,7 @@ typedef struct kept_trace {
     bool looked_again; /* for what was being recorded when it was first looked for */
     bool found;        /* anything of it */
     bool cut;          /* a part of it has been overwritten */
+    bool found_here;   /* by this process, and not asked for by another */
 } kept_trace;
 
 /* What waits for the recorder's thread. */
@@ -113,6 +115,10 @@ static inline bool recorder_is_forked(const recorder *r)
 /* find.c: exports what is there of kept traces and has not been, with why, and whether a part is gone. Looks only where they have not
  * been looked for. keeping held. */
 void recorder_export_traces(recorder *r, kept_trace *const traces[], size_t count);
+/* find.c: a record's tracer, with one more use of its resource; false: its provider is gone. */
+bool recorder_use_tracer(recorder *r, uint32_t number, known_tracer *out);
+/* find.c: the fields of its Span, without a tag and a length around them. */
+void recorder_write_span(const span_scope *scope, const found_record *what, pb_buf *out);
 /* recorder.c, lock held: NULL for a tracer that is gone. */
 const known_tracer *recorder_tracer(const recorder *r, uint32_t number);
 /* inbox.c. Takes at most max of what waits off the list. */

@@ -134,6 +134,7 @@ static kept_trace *enter(recorder *r, const pending_trace *p, uint64_t now_ns, b
         k->until_ns = now_ns + KEEP_NS;
         k->seen = 0;
         k->looked_again = k->found = k->cut = false;
+        k->found_here = p->found_here;
         r->kept_count++;
         mark(k->trace_id);
     }
@@ -189,7 +190,7 @@ void recorder_add_carrier(recorder_carrier *carrier)
     pthread_mutex_unlock(&r->carriers_lock);
 }
 
-void recorder_remove_carrier(recorder_carrier *carrier)
+bool recorder_remove_carrier(recorder_carrier *carrier)
 {
     recorder *r = &recorder_of_process;
     pthread_mutex_lock(&r->carriers_lock);
@@ -197,10 +198,13 @@ void recorder_remove_carrier(recorder_carrier *carrier)
     while (*at != NULL && *at != carrier) {
         at = &(*at)->next;
     }
-    if (*at != NULL) {
+    const bool was_there = *at != NULL;
+    if (was_there) {
         *at = carrier->next;
     }
+    const bool last = was_there && r->carriers == NULL;
     pthread_mutex_unlock(&r->carriers_lock);
+    return last;
 }
 
 /* ---- the thread ---- */

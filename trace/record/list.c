@@ -77,7 +77,7 @@ static void add_record(seen_traces *seen, const found_record *f)
     const uint64_t start_ns = form != NULL ? form->start_ns(f) : start_of_bytes(bytes);
     const uint64_t end_ns = start_ns + (form != NULL ? form->duration_ns(f->rec) : bytes->duration_ns);
     item->spans++;
-    item->kept |= atomic_load_explicit(&f->rec->kept, memory_order_relaxed) != 0;
+    item->kept |= atomic_load_explicit(&f->rec->kept, memory_order_relaxed) == RECORD_EXPORTED;
     item->end_unix_ns = end_ns > item->end_unix_ns ? end_ns : item->end_unix_ns;
     if (start_ns < item->start_unix_ns) {
         item->start_unix_ns = start_ns;

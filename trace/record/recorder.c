@@ -128,6 +128,23 @@ recorder *recorder_attach(const span_scope *scope, loom_span_processor *processo
     return *number != 0 ? r : NULL;
 }
 
+recorder *recorder_for(loom_span_processor *processor, uint32_t *number)
+{
+    recorder *r = &recorder_of_process;
+    *number = 0;
+    if (!recorder_is_running()) {
+        return NULL;
+    }
+    pthread_mutex_lock(&r->lock);
+    for (uint32_t i = 0, seen = 0; seen < r->tracer_count && *number == 0; i++) {
+        const known_tracer *t = &r->tracers[i];
+        seen += t->scope != NULL;
+        *number = t->scope != NULL && t->processor == processor ? t->generation * TRACERS_MAX + i : 0;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return *number != 0 ? r : NULL;
+}
+
 /* Lock held. Those in hand are left; they come back when their thread takes another one, or exits. So is one that is being read. */
 static void free_chunks(recorder *r)
 {
@@ -251,7 +268,7 @@ void record_hand_give_back(record_hand *hand)
     pthread_mutex_unlock(&r->lock);
 }
 
-record_chunk *record_next_chunk(record_hand *hand, recorder *r)
+record_chunk *record_next_chunk(record_hand *hand, recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
 {
     if (recorder_is_forked(r)) {
         return NULL;
@@ -263,6 +280,7 @@ record_chunk *record_next_chunk(record_hand *hand, recorder *r)
         hand->chunk = chunk;
     } else {
         r->counts.lost++;
+        ghosts_add_trace(&r->ghosts, trace_id);
     }
     pthread_mutex_unlock(&r->lock);
     return chunk;
@@ -307,14 +325,14 @@ void record_span(record_hand *hand, recorder *r, uint32_t tracer, loom_str name,
                  loom_bytes span, uint64_t duration_ns)
 {
     const size_t bytes = sizeof(record_bytes) + span.len;
-    if (bytes > (size_t)(CHUNK_UNITS - CHUNK_FIRST) * CHUNK_UNIT - RECORD_DEFINITION_MAX) {
+    if (!record_fits_chunk(bytes)) {
         pthread_mutex_lock(&r->lock);
         r->counts.lost++;
         ghosts_add_trace(&r->ghosts, trace_id);
         pthread_mutex_unlock(&r->lock);
         return;
     }
-    record_chunk *chunk = record_room(hand, r, bytes);
+    record_chunk *chunk = record_room(hand, r, bytes, trace_id);
     if (chunk == NULL) {
         return;
     }

@@ -29,6 +29,8 @@ recorder_settings recorder_settings_from_env(const env_report *report);
 bool recorder_is_on(void);
 /* For one tracer more. NULL: it is off. *number: the tracer's here, never 0. */
 recorder *recorder_attach(const span_scope *scope, loom_span_processor *processor, uint32_t *number);
+/* For spans that others have made and this processor exports: the number of one of its tracers. NULL: it has none, or the recorder is off. */
+recorder *recorder_for(loom_span_processor *processor, uint32_t *number);
 /* What it has of this tracer is gone. */
 void recorder_detach(recorder *r, uint32_t number);
 
@@ -50,8 +52,18 @@ typedef struct recorder_carrier {
     struct recorder_carrier *next; /* the recorder's */
 } recorder_carrier;
 void recorder_add_carrier(recorder_carrier *carrier);
-/* It is not called when this has returned. Not from its own carry(). */
-void recorder_remove_carrier(recorder_carrier *carrier);
+/* It is not called when this has returned. Not from its own carry(). Whether it was the last one. One that is not there is allowed. */
+bool recorder_remove_carrier(recorder_carrier *carrier);
+
+/* Who takes over what this process has recorded, when it leaves the bus. */
+typedef struct recorder_heir {
+    /* One span: a ScopeSpans.spans field of this scope, as its processor would export it. false: it stays. */
+    bool (*take)(struct recorder_heir *self, const span_scope *scope, loom_bytes field);
+    bool full; /* no more are taken */
+} recorder_heir;
+/* Hands over spans that nobody has asked for, what was recorded last before what is older. They stay, and are exported from here when
+ * this process itself finds their trace worth keeping. Returns how many are not handed over; more, where some of those were exported. */
+uint64_t recorder_hand_over(recorder_heir *heir);
 /* Traces of late that mattered here or that others wanted kept. */
 enum { RECORDER_RECENT = 256 };
 typedef struct recorder_recent {
@@ -60,6 +72,7 @@ typedef struct recorder_recent {
     uint64_t unix_ns;
     uint64_t at_ns; /* monotonic */
     bool limited;   /* not kept: there were too many */
+    bool found_here; /* by this process, and not asked for by another */
 } recorder_recent;
 /* Newest first; returns how many. */
 size_t recorder_list_recent(recorder_recent out[RECORDER_RECENT]);
@@ -79,6 +92,16 @@ typedef struct recorder_held {
 /* The newest first, of the last few thousand traces; returns how many, at most max. 0 where there is no memory, too. */
 size_t recorder_list_held(recorder_held *out, size_t max);
 
+/* What is in the ring of one trace, exported or not. */
+typedef struct recorder_trace {
+    uint32_t spans;
+    bool cut; /* a part of it has been overwritten */
+} recorder_trace;
+/* span: the fields of a Span message, borrowed. A lock of the recorder's is held: it calls nothing of it. */
+typedef void (*recorder_visit)(void *user, loom_str name, loom_bytes span);
+/* visit may be NULL. Nothing, when the recorder is off. */
+recorder_trace recorder_look_for(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], recorder_visit visit, void *user);
+
 /* Kinds of traces that are to be kept from now on, until then (kinds.h): the number is the recorder's. LOOM_ENOTFOUND: it is off.
  * As trace_kinds_add(). */
 struct trace_kind;
@@ -91,6 +114,8 @@ bool recorder_is_running(void);
 
 /* Does at once what triggers wait for, on this thread: before a flush. */
 void recorder_drain(void);
+/* Those that were found here and were too many, the newest first, at most so many: they are kept after all, and told to others. */
+void recorder_keep_limited(uint64_t most);
 /* recorder_keep() of the process's recorder, if it is on. */
 void recorder_keep_here(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason);
 

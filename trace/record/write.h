@@ -53,8 +53,8 @@ static inline bool recorder_may_keep(uint32_t hash)
     return (atomic_load_explicit(&recorder_kept.words[hash % KEPT_WORDS], memory_order_relaxed) & bits) == bits;
 }
 
-/* An empty chunk for this thread, which gives back the one it has. NULL: there is none for it; counted. */
-record_chunk *record_next_chunk(record_hand *hand, recorder *r);
+/* An empty chunk for this thread, which gives back the one it has. NULL: there is none for it; counted, and of this trace a part is gone. */
+record_chunk *record_next_chunk(record_hand *hand, recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
 /* What the thread has goes back: when it exits. */
 void record_hand_give_back(record_hand *hand);
 /* A record of a trace that may be kept is there. */
@@ -65,6 +65,12 @@ void recorder_look_at_span(recorder *r, loom_bytes span, const uint8_t trace_id[
 /* In this chunk; written at its end if it is not there, where RECORD_DEFINITION_MAX bytes are free. */
 record_definition *record_define(record_chunk *chunk, recorder *r, const record_what *what);
 
+/* Whether an empty chunk has room for a record of so many bytes and its definition. */
+static inline bool record_fits_chunk(size_t bytes)
+{
+    return bytes <= (size_t)(CHUNK_UNITS - CHUNK_FIRST) * CHUNK_UNIT - RECORD_DEFINITION_MAX;
+}
+
 /* Whether there is room for a definition and so many bytes. */
 static inline bool record_has_room(const record_chunk *chunk, size_t bytes)
 {
@@ -72,9 +78,9 @@ static inline bool record_has_room(const record_chunk *chunk, size_t bytes)
 }
 
 /* This thread's chunk with that room. NULL: counted as lost. */
-static inline record_chunk *record_room(record_hand *hand, recorder *r, size_t bytes)
+static inline record_chunk *record_room(record_hand *hand, recorder *r, size_t bytes, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
 {
-    return record_has_room(hand->chunk, bytes) ? hand->chunk : record_next_chunk(hand, r);
+    return record_has_room(hand->chunk, bytes) ? hand->chunk : record_next_chunk(hand, r, trace_id);
 }
 
 static inline loom_str definition_text(const record_definition *d, unsigned i)

@@ -61,6 +61,9 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
         }
     }
     remote_spans_up(b, greeting->span_credit);
+    if (b->base.is_up != NULL) {
+        b->base.is_up(b->base.bridge);
+    }
     b->pressure_changed = true;
     b->stats.attachments++;
     log_to(&b->log, LOG_INFO, "attached to the broker url=%s software=%.*s ports=%zu", b->url, (int)greeting->software.len,

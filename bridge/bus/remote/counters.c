@@ -17,6 +17,7 @@ static const counter rows[] = {
     ROW(refused, COUNTER_TOTAL, "refused_total", "Events refused because too much was waiting for the broker."),
     ROW(calls_lost, COUNTER_TOTAL, "calls_lost_total", "Calls that failed because the broker was not connected."),
     ROW(undeliverable, COUNTER_TOTAL, "undeliverable_total", "Events that came for an agent that had left."),
+    ROW(keeps_dropped, COUNTER_TOTAL, "keeps_dropped_total", "Traces to be kept of which the broker was not told: it was away, or too much waited for it."),
     ROW(late, COUNTER_TOTAL, "late_total", "Results and reports for calls that were already over."),
     ROW(unsent_bytes, COUNTER_GAUGE, "unsent_bytes", "Bytes waiting to be sent to the broker."),
 };

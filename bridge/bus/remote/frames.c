@@ -137,7 +137,7 @@ static loom_status on_frame(void *user, bus_frame *f, uint64_t *session, char re
         remote_spans_answered(b, &f->link.u.span_credit);
     } else if (f->type == FRAME_MOVE && *session == 0) {
         remote_set_draining(b, f->link.u.number > 0);
-    } else if (f->type == FRAME_KEEP && *session == 0) {
+    } else if ((f->type == FRAME_KEEP || f->type == FRAME_KEEP_LAST) && *session == 0) {
         if (b->base.told_to_keep != NULL) {
             b->base.told_to_keep(b->base.bridge, &f->link.u.keep);
         }

@@ -315,13 +315,13 @@ static void on_frame(bus *base, bus_port *port, const frame *f)
     }
 }
 
-/* Lost without a broker, and when much waits for it: what is to be kept is overwritten by then. */
+/* Lost without a broker, which hears when it is there again, and when much waits for it: counted. */
 static void keep(bus *base, const frame_keep *f)
 {
     bus_remote *b = (bus_remote *)base;
     frame_writer *w = b->state == REMOTE_UP && !too_much_waits(b) ? remote_queue_writer(&b->queue, 0) : NULL;
-    if (w != NULL) {
-        (void)!frame_put_keep(w, f);
+    if (w == NULL || frame_put_keep(w, f) != LOOM_OK) {
+        b->stats.keeps_dropped++;
     }
 }
 

@@ -63,6 +63,7 @@ typedef struct bus_remote_stats {
     uint64_t calls_lost;      /* answered with bus_lost */
     uint64_t undeliverable;   /* envelopes for a session that had ended; the broker has them in its unconfirmed */
     uint64_t late;            /* results and reports of calls that were over */
+    uint64_t keeps_dropped;   /* traces to be kept of which the broker was not told */
     uint64_t lost_memory;     /* connections dropped because memory ran out */
     uint64_t not_restored;    /* subscriptions and capabilities that a later broker refused */
     size_t unsent_bytes;      /* now */

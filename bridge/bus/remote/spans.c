@@ -25,7 +25,7 @@ static loom_status put(void *user, uint64_t spans, loom_bytes request)
 {
     bus_remote *b = user;
     frame_writer *w = remote_queue_writer(&b->queue, 0);
-    return w != NULL ? frame_put_spans(w, &(frame_spans){spans, request}) : LOOM_ENOMEM;
+    return w != NULL ? frame_put_spans(w, &(frame_spans){.spans = spans, .request = request}) : LOOM_ENOMEM;
 }
 
 void remote_spans_open(bus_remote *b)

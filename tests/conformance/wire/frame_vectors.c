@@ -125,6 +125,9 @@ static void same_values(json_t *vector, const frame *f)
         assert_true(vector_uint(json_object_get(v, "chunks")) == f->u.call_credit.chunks);
         assert_true(vector_uint(json_object_get(v, "bytes")) == f->u.call_credit.bytes);
         break;
+    case FRAME_RECORDED:
+        assert_true(vector_uint(json_object_get(v, "left")) == f->u.spans.left);
+        __attribute__((fallthrough));
     case FRAME_SPANS:
         assert_true(vector_uint(json_object_get(v, "spans")) == f->u.spans.spans);
         same_bin(name, json_object_get(v, "request"), f->u.spans.request);
@@ -143,6 +146,7 @@ static void same_values(json_t *vector, const frame *f)
         assert_true(vector_uint(json_object_get(v, "spans")) == f->u.span_credit.spans);
         assert_true(vector_uint(json_object_get(v, "refused")) == f->u.span_credit.refused);
         break;
+    case FRAME_KEEP_LAST: assert_true(vector_uint(json_object_get(v, "most")) == f->u.keep.last); break;
     case FRAME_KEEP:
         same_bin(name, json_object_get(v, "trace_id"), (loom_bytes){f->u.keep.trace_id, LOOM_TRACE_ID_SIZE});
         assert_str(vector_string(v, "reason"), f->u.keep.reason);
@@ -172,9 +176,11 @@ static loom_status write_again(frame_writer *w, const frame *f, uint64_t subscri
     case FRAME_CALL_CREDIT:
         return frame_put_call_credit(w, f->u.call_credit.call_id, f->u.call_credit.chunks, f->u.call_credit.bytes);
     case FRAME_SPANS: return frame_put_spans(w, &f->u.spans);
+    case FRAME_RECORDED: return frame_put_recorded(w, &f->u.spans);
     case FRAME_SPAN_CREDIT: return frame_put_span_credit(w, &f->u.span_credit);
     case FRAME_ASK: return frame_put_ask(w, &f->u.ask);
     case FRAME_MATCHED: return frame_put_matched(w, &f->u.matched);
+    case FRAME_KEEP_LAST:
     case FRAME_KEEP: return frame_put_keep(w, &f->u.keep);
     case FRAME_MOVE:
     case FRAME_PING:

@@ -386,6 +386,11 @@ def frames():
     yield plain("keep", 24, "keep", {"trace_id": bytes(range(16)), "reason": "error"})
     yield plain("keep with the longest reason", 24, "keep", {"trace_id": b"\x00" * 15 + b"\x01", "reason": "r" * 23})
     yield plain("keep of a later version", 24, "keep", {"trace_id": b"t" * 16, "reason": ""}, pack([24, b"t" * 16, "", [1]]), False)
+    yield plain("recorded", 26, "recorded", {"spans": 2, "request": b"\x0a\x00\x0a\x00", "left": 7})
+    yield plain("recorded at the writer's limit", 26, "recorded", {"spans": 2 ** 64 - 1, "request": b"r" * 65536, "left": 2 ** 64 - 1})
+    yield plain("recorded of a later version", 26, "recorded", {"spans": 0, "request": b"", "left": 0}, pack([26, 0, b"", 0, "later"]), False)
+    yield plain("keep last", 27, "keep_last", {"most": 256})
+    yield plain("keep last of a later version", 27, "keep_last", {"most": 1}, pack([27, 1, "later"]), False)
     yield plain("move", 25, "move", {"number": 30000})
     yield plain("move of a later version", 25, "move", {"number": 1}, pack([25, 1, "later"]), False)
     yield mapped("hello of an agent that stays for a moment, and can go elsewhere", 1, "hello", {"protocol": 1, "agent": "a", "quiet": 1, "moves": 1})
@@ -415,7 +420,7 @@ def refused_frames():
     yield case("a type alone", b"\x91\x01")
     yield case("no type", b"\x92\xc0\xc0")
     yield case("a type that is text", b"\x92\xa1x\x80")
-    for number in (0, 26, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
+    for number in (0, 28, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
         yield case(f"type {number}", b"\x92" + pack(number) + b"\x80", "EVERSION")
     yield keyed("a hello that is no map", 1, b"\x90")
     yield keyed("a map bomb", 1, bytes.fromhex("df04000000"))
@@ -497,11 +502,14 @@ def refused_frames():
     yield case("call credit without bytes", pack(good[:-1]))
     yield case("ask with an id of 15 bytes", pack([22, 1, b"i" * 15, 0]))
     yield case("ask with an id of 17 bytes", pack([22, 1, b"i" * 17, 0]))
-    for name, good in (("spans", [20, 1, b"r"]), ("span credit", [21, 1, 2, 3]), ("ask", [22, 1, ID, 0]), ("matched", [23, 1, 2])):
+    for name, good in (("spans", [20, 1, b"r"]), ("span credit", [21, 1, 2, 3]), ("ask", [22, 1, ID, 0]), ("matched", [23, 1, 2]),
+                       ("recorded", [26, 1, b"r", 2])):
         for at in range(1, len(good)):
             yield changed(f"{name} with text for value {at}", good, at, "1")
         yield changed(f"{name} with a negative number", good, 1, -1)
         yield case(f"{name} without its last value", pack(good[:-1]))
+    yield case("keep last of none", pack([27, 0]))
+    yield case("keep last of text", pack([27, "1"]))
     yield case("spans that are not there", pack([20, 1, b"r"])[:-3] + b"\xc6\xff\xff\xff\xff")
     good = [24, b"t" * 16, "r"]
     for name, position, value in (("an id of 15 bytes", 1, b"t" * 15), ("an id of 17 bytes", 1, b"t" * 17),

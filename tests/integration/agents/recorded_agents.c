@@ -6,6 +6,8 @@
  *   recorded_agents URL worker                   takes work.>: fails, is slow, or publishes to results.N
  *   recorded_agents URL watcher|victim           takes work.>, too
  *   recorded_agents URL last                     takes one of work.>, fails, and leaves
+ *   recorded_agents URL failer                   takes work.>, and always fails
+ *   recorded_agents URL waiter                   takes work.>, waits for a line of its input, and fails
  *   recorded_agents URL sink                     takes results.>
  * What becomes of an event is in its payload. */
 #include <errno.h>
@@ -105,6 +107,24 @@ static loom_status take(loom_agent *agent, const char *topic, loom_envelope *eve
     return LOOM_OK;
 }
 
+static loom_status fail(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
+{
+    (void)agent;
+    (void)topic;
+    (void)event;
+    (void)user;
+    return LOOM_EIO;
+}
+
+static loom_status wait_and_fail(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
+{
+    char line[32];
+    printf("handling\n");
+    (void)fflush(stdout);
+    (void)!fgets(line, sizeof line, stdin);
+    return fail(agent, topic, event, user);
+}
+
 static loom_status fail_and_leave(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
 {
     (void)topic;
@@ -143,6 +163,8 @@ static int run(loom_agent *agent, int argc, char *argv[])
     }
     return strcmp(argv[2], "worker") == 0 ? serve(agent, "work.>", work)
            : strcmp(argv[2], "sink") == 0 ? serve(agent, "results.>", take)
+           : strcmp(argv[2], "failer") == 0 ? serve(agent, "work.>", fail)
+           : strcmp(argv[2], "waiter") == 0 ? serve(agent, "work.>", wait_and_fail)
            : strcmp(argv[2], "last") == 0 ? serve(agent, "work.>", fail_and_leave)
                                           : serve(agent, "work.>", take);
 }

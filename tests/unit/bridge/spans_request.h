@@ -12,6 +12,7 @@ typedef struct spans_request {
     const char *span_key, *span_value; /* an attribute of each span */
     const char *name;                /* NULL: "work" */
     const char *schema_url;          /* of the scope */
+    uint8_t trace;                   /* the last byte of the trace's id */
     size_t spans, trace_id_len, padding; /* 0: one span; an id of 16 bytes; bytes of another attribute */
     uint64_t start_ns, end_ns;       /* 0: 1 s and 2 s after the epoch */
     unsigned depth;                  /* of arrays in one another, in another attribute */
@@ -47,7 +48,7 @@ static inline void put_nested(pb_buf *b, unsigned depth)
 static inline void put_span(pb_buf *b, const spans_request *r, size_t number)
 {
     static const char zeros[128 * 1024];
-    const uint8_t trace_id[17] = {1, 2, 3}, span_id[8] = {4, (uint8_t)(number >> 8), (uint8_t)number};
+    const uint8_t trace_id[17] = {1, 2, 3, [15] = r->trace}, span_id[8] = {4, (uint8_t)(number >> 8), (uint8_t)number};
     const char *name = r->name != NULL ? r->name : "work";
     const size_t span = pb_open(b, SCOPE_SPANS_SPANS);
     pb_bytes_field(b, SPAN_TRACE_ID, trace_id, r->trace_id_len > 0 ? r->trace_id_len : 16);

@@ -59,7 +59,7 @@ static size_t waits(const fake_agent *a)
 static void every_agent_with_a_recorder_is_told_but_who_asked(void **state)
 {
     fixture *f = *state;
-    assert_status(LOOM_OK, frame_put_keep(&f->a.say, &(frame_keep){trace_id, STR("error")}));
+    assert_status(LOOM_OK, frame_put_keep(&f->a.say, &(frame_keep){.trace_id = trace_id, .reason = STR("error")}));
     fake_agent_send(&f->a);
     fake_agent_hear(&f->b);
     const frame_keep *told = &fake_agent_frame(&f->b, FRAME_KEEP)->u.keep;
@@ -74,7 +74,7 @@ static void who_does_not_read_is_told_of_64_kib_and_the_rest_is_counted(void **s
 {
     fixture *f = *state;
     for (unsigned i = 0; i < TOO_MANY; i++) {
-        bridge_told_to_keep(f->bridge, &(frame_keep){trace_id, STR("error")});
+        bridge_told_to_keep(f->bridge, &(frame_keep){.trace_id = trace_id, .reason = STR("error")});
     }
     const size_t each = 1 + LOOM_TRACE_ID_SIZE + sizeof "error"; /* at least */
     assert_in_range(waits(&f->a), UNREAD, UNREAD + 64);
@@ -87,14 +87,14 @@ static void what_agents_ask_for_beyond_what_is_allowed_is_counted_and_goes_nowhe
 {
     fixture *f = *state;
     for (unsigned i = 0; i < TOO_MANY; i++) {
-        assert_status(LOOM_OK, frame_put_keep(&f->a.say, &(frame_keep){trace_id, STR("error")}));
+        assert_status(LOOM_OK, frame_put_keep(&f->a.say, &(frame_keep){.trace_id = trace_id, .reason = STR("error")}));
     }
     fake_agent_send(&f->a);
     assert_int_equal(BURST, f->bus.kept);
     assert_int_equal(BURST, bridge_get_stats(f->bridge).keeps);
     assert_true(bridge_get_stats(f->bridge).keeps_dropped >= TOO_MANY - BURST);
     f->clock.now_ms += 1;
-    assert_status(LOOM_OK, frame_put_keep(&f->a.say, &(frame_keep){trace_id, STR("error")}));
+    assert_status(LOOM_OK, frame_put_keep(&f->a.say, &(frame_keep){.trace_id = trace_id, .reason = STR("error")}));
     fake_agent_send(&f->a);
     assert_int_equal(BURST + 1, f->bus.kept);
 }

@@ -266,7 +266,7 @@ static void a_field_over_its_limit_is_not_written(void **state)
     assert_status(LOOM_ETOOBIG, frame_put_report(&w, &(frame_report){.call_id = id, .payload = {NULL, FRAME_MAX + 1}}));
     assert_status(LOOM_ETOOBIG, frame_put_cancel(&w, id, text));
     assert_status(LOOM_ETOOBIG, frame_put_call_credit(&w, long_id, 1, 2));
-    assert_status(LOOM_ETOOBIG, frame_put_spans(&w, &(frame_spans){1, {NULL, FRAME_SPANS_MAX + 1}}));
+    assert_status(LOOM_ETOOBIG, frame_put_spans(&w, &(frame_spans){.spans = 1, .request = {NULL, FRAME_SPANS_MAX + 1}}));
     assert_int_equal(0, w.len);
     frame_writer_fini(&w);
 }
@@ -372,7 +372,7 @@ static loom_status put_everything(void *user)
         case 10: st = frame_put_cancel(&w, BYTES("x"), STR("r")); break;
         case 11: st = frame_put_report(&w, &report); break;
         case 12: st = frame_put_call_credit(&w, BYTES("x"), 1, 2); break;
-        case 13: st = frame_put_spans(&w, &(frame_spans){1, loom_envelope_wire(env)}); break;
+        case 13: st = frame_put_spans(&w, &(frame_spans){.spans = 1, .request = loom_envelope_wire(env)}); break;
         case 14: st = frame_put_span_credit(&w, &(frame_span_credit){1, 2, 3}); break;
         case 15: st = add(&w, 0, loom_envelope_wire(env)) ? LOOM_OK : LOOM_ENOMEM; break;
         default: st = add(&w, 9, loom_envelope_wire(env)) ? LOOM_OK : LOOM_ENOMEM; break;
