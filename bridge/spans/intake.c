@@ -6,7 +6,7 @@
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
 
-enum { SPAN_BYTES_MIN = 24 }; /* of an encoded span with two ids: nobody has more of them in a frame, whatever it says */
+enum { LEFT_MAX = 1 << 24, SPAN_BYTES_MIN = 24 }; /* the latter of an encoded span with two ids: nobody has more of them in a frame, whatever it says */
 
 typedef struct walk {
     span_sender *sender;
@@ -251,7 +251,10 @@ uint64_t span_sender_hand_over(span_intake *in, span_sender *s, const frame_span
     refuse_rest(&w, f, may ? SPAN_REFUSED_MALFORMED : SPAN_REFUSED_CREDIT);
     in->stats.recorded += w.accepted;
     in->stats.recorded_refused += w.refused;
-    in->stats.left += may ? f->left : 0;
+    if (may && !s->left_told) { /* once, and no more than a ring of a gibibyte may hold */
+        s->left_told = f->left > 0;
+        in->stats.left += f->left < LEFT_MAX ? f->left : LEFT_MAX;
+    }
     *why = w.why;
     return w.refused;
 }

@@ -25,7 +25,8 @@ struct span_sender {
     char *texts;
     uint64_t window;
     uint64_t taken;              /* bytes of requests, */
-    uint64_t handed;             /* and of those handed over */
+    uint64_t handed;             /* and of those handed over, */
+    bool left_told;              /* of which it has said how many it has not */
     frame_span_credit answer;
     uint64_t due_ns;             /* a token bucket: when the spans that were taken are due, at the rate it may have */
     size_t resource_count, resource_max;

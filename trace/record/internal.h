@@ -91,7 +91,7 @@ struct recorder {
     size_t tracer_count;
     loom_recorder_counts counts;
     ghosts ghosts;               /* of what has been overwritten */
-    uint64_t learning; /* records seen, for every eighth */
+    uint64_t learning; /* records seen of names that are known, for every eighth */
     uint64_t given_back_count;   /* ever */
     const record_chunk *reading; /* stays as it is, but for what its writer adds; NULL: none */
     recorder_inbox inbox;        /* has a lock of its own */

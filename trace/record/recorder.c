@@ -184,7 +184,7 @@ void recorder_detach(recorder *r, uint32_t number)
 
 /* ---- chunks ---- */
 
-/* What a full chunk tells of how long spans take: of every eighth, since this is on their way. */
+/* What a full chunk tells of how long spans take: once a name is known of every eighth span, since this is on their way. */
 static void learn(recorder *r, record_chunk *chunk)
 {
     if (r->slow.slowest <= 0) {
@@ -193,10 +193,10 @@ static void learn(recorder *r, record_chunk *chunk)
     for (uint32_t at = CHUNK_FIRST; at < chunk->used;) {
         const record_head *rec = chunk_at(chunk, at);
         at += rec->units;
-        if (rec->definition == 0 || r->learning++ % 8 != 0) {
+        const record_definition *d = rec->definition != 0 ? chunk_at(chunk, rec->definition) : NULL;
+        if (d == NULL || (slow_rules_know(&r->slow, d->name) && r->learning++ % 8 != 0)) {
             continue;
         }
-        const record_definition *d = chunk_at(chunk, rec->definition);
         slow_rules_learn(&r->slow, d->name,
                          d->form != NULL ? d->form->duration_ns(rec) : ((const record_bytes *)(const void *)rec)->duration_ns);
     }

@@ -129,6 +129,11 @@ uint32_t slow_rules_name(slow_rules *rules, loom_str name)
     return ++rules->name_count;
 }
 
+bool slow_rules_know(const slow_rules *rules, uint32_t number)
+{
+    return number == 0 || number > rules->name_count || rules->names[number - 1].total >= LEARNED_MIN;
+}
+
 void slow_rules_learn(slow_rules *rules, uint32_t number, uint64_t duration_ns)
 {
     if (number == 0 || number > rules->name_count) {

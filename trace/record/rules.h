@@ -35,6 +35,8 @@ void slow_rules_fini(slow_rules *rules);
 uint32_t slow_rules_name(slow_rules *rules, loom_str name);
 /* What a span of the name has to take to be slow; UINT64_MAX: nothing is. number: of the name. */
 uint64_t slow_rules_limit(const slow_rules *rules, loom_str name, uint32_t number);
+/* Whether it has seen enough of the name for that; true, too, of one that is not learned. */
+bool slow_rules_know(const slow_rules *rules, uint32_t number);
 void slow_rules_learn(slow_rules *rules, uint32_t number, uint64_t duration_ns);
 
 #endif

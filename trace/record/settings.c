@@ -58,7 +58,7 @@ recorder_settings recorder_settings_from_env(const env_report *report)
     } else if (is_on(text)) {
         out.bytes = LOOM_RECORDER_BYTES_DEFAULT;
     } else if (text.len > 0 && !parse_size(text, &out.bytes)) {
-        env_report_value(report, size, text, "is neither off nor a size of at least 512KiB", "the default");
+        env_report_value(report, size, text, "is neither on, off nor a size from 512KiB to 900GiB", "off");
     }
     if (out.slow != NULL && slow_rules_parse(&rules, str_of(out.slow), &fault) != LOOM_OK) {
         env_report_value(report, slow, str_of(out.slow), fault, "no rule");
