@@ -54,6 +54,8 @@ typedef struct bus_ops {
     void (*frame)(bus *b, bus_port *port, const frame *f);
     /* A trace that is to be kept, for all that is elsewhere on the bus. */
     void (*keep)(bus *b, const frame_keep *f);
+    /* What this process has of a trace, for a keep that asks. NULL: the broker is in this process, and knows. */
+    void (*held)(bus *b, const frame_held *f);
     /* Of all that deliver() brought the port, so many the agent's connection has taken: they are not lost when this process is
      * killed. Only of ports whose handlers confirm. NULL: the bus does not count them. */
     void (*sent)(bus *b, bus_port *port, uint64_t messages);

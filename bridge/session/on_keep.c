@@ -4,6 +4,7 @@
 #include "bridge/session/session.h"
 
 #include "base/str.h"
+#include "trace/messaging/parties.h"
 #include "trace/record/recorder.h"
 
 enum {
@@ -83,6 +84,19 @@ void bridge_keeps_dropped(bridge *b, uint64_t count)
     b->stats.keeps_dropped += count;
 }
 
+/* What this process's recorder has of it. */
+static void answer(bridge *b, const frame_keep *f)
+{
+    trace_parties all;
+    trace_parties_find(&all, f->trace_id);
+    frame_held held = {.trace_id = f->trace_id, .spans = all.found.spans, .cut = all.found.cut};
+    for (size_t i = 0; i < all.count && held.party_count < FRAME_PARTIES_MAX; i++) {
+        held.parties[held.party_count].agent = (loom_str){all.items[i].id, all.items[i].len};
+        held.parties[held.party_count++].here = all.items[i].here;
+    }
+    b->options.bus->ops->held(b->options.bus, &held);
+}
+
 void bridge_told_to_keep(bridge *b, const frame_keep *f)
 {
     if (f->last > 0) {
@@ -90,7 +104,12 @@ void bridge_told_to_keep(bridge *b, const frame_keep *f)
     } else {
         recorder_keep_here(f->trace_id, f->reason);
     }
-    tell(b, f, NULL);
+    frame_keep plain = *f;
+    plain.asks = false;
+    tell(b, &plain, NULL);
+    if (f->asks && b->options.bus->ops->held != NULL) {
+        answer(b, f);
+    }
 }
 
 void bridge_bus_is_up(bridge *b)

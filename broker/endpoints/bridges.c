@@ -31,6 +31,7 @@ static void leave_bus(bridge_peer *b, loom_status why)
 
 static void forget(bridge_peer *b)
 {
+    control_held_bridge_gone(b->server, b);
     for (bridge_peer **at = &b->server->bridges.first; *at != NULL; at = &(*at)->next) {
         if (*at == b) {
             *at = b->next;
@@ -89,6 +90,7 @@ void bridge_endpoint_flush(bus_server *s)
 
 void bridge_endpoint_tick(bus_server *s)
 {
+    control_held_tick(s);
     shared_pool_tidy(s->blocks);
     for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
         const bus_life life = bus_ledger_tick(&b->ledger, s->options.ping_ms, s->options.silence_ms);
@@ -174,6 +176,10 @@ static loom_status on_frame(void *user, bus_frame *f, uint64_t *session, char re
     }
     if (f->type == FRAME_KEEP && *session == 0) {
         bridge_endpoint_keep(b->server, &f->link.u.keep, b);
+        return LOOM_OK;
+    }
+    if (f->type == FRAME_HELD && *session == 0) {
+        control_held(b->server, b, &f->link.u.held);
         return LOOM_OK;
     }
     switch (f->type) {

@@ -244,6 +244,7 @@ static void on_closed(void *user, sp_peer *peer, loom_status status, const char 
     (void)why;
     bus_woke(s);
     control_invoke_forget(s, peer);
+    control_held_forget(s, peer);
 }
 
 /* ---- life ---- */
@@ -258,5 +259,6 @@ loom_status control_endpoint_open(bus_server *s)
 void control_endpoint_close(bus_server *s)
 {
     control_invoke_close(s);
+    control_held_close(s);
     bus_unlisten(s, &s->control.server);
 }

@@ -106,6 +106,11 @@ void control_top_pack(control_top *top, control_list *list, void (*pack)(void *u
 /* The topics table of stats and of the operation "topics": those published to most. filter may be empty. */
 void control_pack_topics(control_list *list, eventbus *events, loom_str filter);
 
+/* Has the trace kept everywhere, and answers with what is left of it (control_held.c). */
+control_outcome control_ask_who_holds(bus_server *s, const frame_keep *f, const sp_reply_to *to, control_buffer *answer);
+void control_held_forget(bus_server *s, const sp_peer *peer);
+void control_held_close(bus_server *s);
+
 /* One who asked has gone: what it waits for is cancelled. */
 void control_invoke_forget(bus_server *s, const sp_peer *peer);
 void control_invoke_close(bus_server *s);

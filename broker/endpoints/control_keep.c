@@ -8,74 +8,11 @@
 #include "base/str.h"
 #include "broker/endpoints/control_internal.h"
 #include "envelope/id.h"
-#include "trace/otlp/read.h"
 #include "trace/record/recorder.h"
-
-/* ---- what is left of a trace ---- */
-
-enum { PARTIES_MAX = 32 }; /* agents of one trace that are looked after */
-
-/* An agent that the broker's part of the trace names. */
-typedef struct party {
-    char id[LOOM_AGENT_ID_MAX];
-    size_t len;
-    bool here; /* a span of its own is in this recorder: it has handed it over */
-} party;
-
-typedef struct parties {
-    party items[PARTIES_MAX];
-    size_t count;
-} parties;
-
-static void note_party(void *user, loom_str name, loom_bytes span)
-{
-    static const char own[] = "agent.";
-    parties *all = user;
-    const loom_str id = otlp_span_string(span, "agent_id");
-    size_t i = 0;
-    while (i < all->count && !str_equal((loom_str){all->items[i].id, all->items[i].len}, id)) {
-        i++;
-    }
-    if (id.len == 0 || id.len > LOOM_AGENT_ID_MAX || i == PARTIES_MAX) {
-        return;
-    }
-    party *p = &all->items[i];
-    if (i == all->count) {
-        all->count++;
-        *p = (party){.len = id.len};
-        memcpy(p->id, id.data, id.len);
-    }
-    p->here |= name.len >= sizeof own - 1 && memcmp(name.data, own, sizeof own - 1) == 0;
-}
-
-/* Of agents that went without handing over what they had recorded. */
-static bool has_left(const bus_server *s, const party *p)
-{
-    directory_info info;
-    return !p->here && !directory_find(s->cores.agents, (loom_str){p->id, p->len}, &info);
-}
-
-static void pack_left(const bus_server *s, const parties *all, control_buffer *answer)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < all->count; i++) {
-        count += has_left(s, &all->items[i]);
-    }
-    control_pack_key(&answer->pk, "left");
-    msgpack_pack_array(&answer->pk, count);
-    for (size_t i = 0; i < all->count; i++) {
-        if (has_left(s, &all->items[i])) {
-            control_pack_str(&answer->pk, (loom_str){all->items[i].id, all->items[i].len});
-        }
-    }
-}
-
-/* ---- keep ---- */
 
 control_outcome control_keep(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
     loom_trace_context ctx = {.trace_flags = 0};
-    (void)to;
     if (q->topic.len > 0 || q->capability.len > 0) {
         return control_keep_kind(q, answer);
     }
@@ -85,17 +22,8 @@ control_outcome control_keep(bus_server *s, const control_request *q, const sp_r
     if (q->reason.len > FRAME_KEEP_REASON_MAX) {
         return control_refuse(answer, LOOM_ETOOBIG, "reason is longer than 23 bytes");
     }
-    bridge_endpoint_keep(s, &(frame_keep){.trace_id = ctx.trace_id, .reason = q->reason.len > 0 ? q->reason : str_of("asked")}, NULL);
-    parties all = {.count = 0};
-    const recorder_trace found = recorder_look_for(ctx.trace_id, note_party, &all);
-    msgpack_pack_map(&answer->pk, 6);
-    control_pack_uint(&answer->pk, "status", LOOM_OK);
-    control_pack_bool(&answer->pk, "recorder", recorder_is_running());
-    control_pack_bool(&answer->pk, "bridges", s->bridges.count > 0);
-    control_pack_uint(&answer->pk, "spans", found.spans);
-    control_pack_bool(&answer->pk, "cut", found.cut);
-    pack_left(s, &all, answer);
-    return CONTROL_ANSWERED;
+    const frame_keep keep = {.trace_id = ctx.trace_id, .reason = q->reason.len > 0 ? q->reason : str_of("asked"), .asks = true};
+    return control_ask_who_holds(s, &keep, to, answer);
 }
 
 control_outcome control_keep_last(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)

@@ -124,8 +124,15 @@ typedef struct control_endpoint {
     sp_server *server;
     port *port;                /* of invocations; opened with the first */
     bytes_table by_call, by_question, by_peer; /* all invocations, in each */
+    struct held_question *questions; /* who holds what of a trace (control_held.c) */
+    size_t question_count;
     time_share system;         /* of the loop, for the broker's own capabilities (system.c) */
 } control_endpoint;
+
+/* A bridge answers; it has gone; a tick has passed (control_held.c). */
+void control_held(bus_server *s, const bridge_peer *b, const frame_held *f);
+void control_held_bridge_gone(bus_server *s, const bridge_peer *b);
+void control_held_tick(bus_server *s);
 
 LOOM_MUST_CHECK loom_status control_endpoint_open(bus_server *s);
 void control_endpoint_close(bus_server *s);

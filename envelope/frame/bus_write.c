@@ -152,6 +152,7 @@ loom_status bus_put_frame(frame_writer *w, const frame *f)
     case FRAME_SPAN_CREDIT: return frame_put_span_credit(w, &f->u.span_credit);
     case FRAME_ASK: return frame_put_ask(w, &f->u.ask);
     case FRAME_MATCHED: return frame_put_matched(w, &f->u.matched);
+    case FRAME_HELD: return frame_put_held(w, &f->u.held);
     case FRAME_KEEP_LAST:
     case FRAME_KEEP: return frame_put_keep(w, &f->u.keep);
     case FRAME_MOVE:

@@ -27,6 +27,7 @@ enum {
     FRAME_SERVICE_MAX = 255,                   /* bytes of what hello says of an agent's spans */
     FRAME_SPANS_MAX = 64 * 1024,               /* bytes of the spans of one frame; its reader may refuse more */
     FRAME_KEEP_REASON_MAX = 23,                /* bytes */
+    FRAME_PARTIES_MAX = 16,                    /* agents of a trace */
 };
 
 typedef enum frame_type {
@@ -57,6 +58,7 @@ typedef enum frame_type {
     FRAME_MOVE = 25,        /* bridge → agent: [25, ms]: connect elsewhere, within so long; to those whose hello has moves */
     FRAME_RECORDED = 26,    /* agent → bridge: [26, spans, OTLP ExportTraceServiceRequest, left]: what one that leaves has recorded */
     FRAME_KEEP_LAST = 27,   /* bridge → agent: [27, most]: of the traces that were too many of late, keep so many; to those whose hello says so */
+    FRAME_HELD = 28,        /* bridge → broker: [28, trace id, spans, cut, [agent, here, …]]: answers a keep that asks */
     FRAME_KEY_FIRST = 32,   /* 32–47: key exchange, before hello */
     FRAME_KEY_LAST = 47,
     FRAME_DURABLE_FIRST = 48, /* 48–63: durable publishes, acks and fetches */
@@ -214,7 +216,20 @@ typedef struct frame_keep {
     const uint8_t *trace_id; /* LOOM_TRACE_ID_SIZE bytes, not all zero; of keep_last: NULL */
     loom_str reason;         /* up to FRAME_KEEP_REASON_MAX bytes of UTF-8; of keep_last: empty */
     uint64_t last;           /* of keep_last: how many; of keep: 0 */
+    bool asks;               /* of keep, down to a bridge: it is answered by held */
 } frame_keep;
+
+/* What a bridge's flight recorder has of a trace. */
+typedef struct frame_held {
+    const uint8_t *trace_id; /* LOOM_TRACE_ID_SIZE bytes */
+    uint64_t spans;
+    uint64_t cut;            /* 1: a part has been overwritten */
+    struct {
+        loom_str agent;      /* that the spans name, up to LOOM_AGENT_ID_MAX bytes */
+        uint64_t here;       /* 1: it has handed over its own part */
+    } parties[FRAME_PARTIES_MAX];
+    uint32_t party_count;
+} frame_held;
 
 /* The items of a publish or deliver frame, still to be scanned. */
 typedef struct frame_batch {
@@ -251,6 +266,7 @@ typedef struct frame {
         frame_spans spans;     /* spans, recorded */
         frame_span_credit span_credit;
         frame_keep keep;       /* keep, keep_last */
+        frame_held held;
         uint64_t number;       /* ping, pong, move */
     } u;
 } frame;
@@ -337,5 +353,6 @@ LOOM_MUST_CHECK loom_status frame_put_span_credit(frame_writer *w, const frame_s
 LOOM_MUST_CHECK loom_status frame_put_ask(frame_writer *w, const frame_ask *f); /* LOOM_ETOOBIG: the id has another length */
 LOOM_MUST_CHECK loom_status frame_put_matched(frame_writer *w, const frame_matched *f);
 LOOM_MUST_CHECK loom_status frame_put_keep(frame_writer *w, const frame_keep *f); /* keep_last, when last is not 0 */
+LOOM_MUST_CHECK loom_status frame_put_held(frame_writer *w, const frame_held *f);
 
 #endif

@@ -99,6 +99,7 @@ const char *frame_type_name(frame_type type)
         [FRAME_ASK] = "ask",                [FRAME_MATCHED] = "matched",
         [FRAME_KEEP] = "keep",              [FRAME_MOVE] = "move",
         [FRAME_RECORDED] = "recorded",      [FRAME_KEEP_LAST] = "keep_last",
+        [FRAME_HELD] = "held",
     };
     return (size_t)type < sizeof names / sizeof *names && names[type] != NULL ? names[type] : "?";
 }

@@ -244,18 +244,35 @@ static loom_status read_matched(mp_reader *r, frame *out, char reason[FRAME_REAS
     return LOOM_OK;
 }
 
-static loom_status read_keep(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+static loom_status read_trace_id(mp_reader *r, frame_type type, const uint8_t **out, char reason[FRAME_REASON_SIZE])
 {
     static const uint8_t zeros[LOOM_TRACE_ID_SIZE];
     loom_bytes id;
     if (!mp_read_bin(r, &id) || id.len != LOOM_TRACE_ID_SIZE || memcmp(id.data, zeros, sizeof zeros) == 0) {
-        return refuse(reason, out->type, "trace id", "is not 16 bytes, or all of them are zero");
+        return refuse(reason, type, "trace id", "is not 16 bytes, or all of them are zero");
     }
-    out->u.keep.trace_id = id.data;
+    *out = id.data;
+    return LOOM_OK;
+}
+
+/* A fourth value says that an answer is wanted; it is left to be stepped over. */
+static bool asks_for_answer(mp_reader at)
+{
+    uint64_t asks;
+    return at.at < at.end && mp_read_uint(&at, &asks) && asks == 1;
+}
+
+static loom_status read_keep(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    const loom_status st = read_trace_id(r, out->type, &out->u.keep.trace_id, reason);
+    if (st != LOOM_OK) {
+        return st;
+    }
     out->u.keep.last = 0;
     if (!read_text(r, FRAME_KEEP_REASON_MAX, &out->u.keep.reason) || !utf8_valid(out->u.keep.reason)) {
         return refuse(reason, out->type, "reason", "is of the wrong type, too long or not UTF-8");
     }
+    out->u.keep.asks = asks_for_answer(*r);
     return LOOM_OK;
 }
 
@@ -267,7 +284,28 @@ static loom_status read_keep_last(mp_reader *r, frame *out, char reason[FRAME_RE
                : refuse(reason, out->type, "most", "is not an unsigned integer, or 0");
 }
 
-enum { TYPE_LAST = FRAME_KEEP_LAST };
+static loom_status read_held(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
+{
+    frame_held *f = &out->u.held;
+    uint32_t values;
+    const loom_status st = read_trace_id(r, out->type, &f->trace_id, reason);
+    if (st != LOOM_OK) {
+        return st;
+    }
+    if (!mp_read_uint(r, &f->spans) || !mp_read_uint(r, &f->cut) || !mp_read_array(r, &values) || values % 2 != 0 ||
+        values / 2 > FRAME_PARTIES_MAX) {
+        return refuse(reason, out->type, "spans, cut or agents", "is of the wrong type, or has too many");
+    }
+    f->party_count = values / 2;
+    for (uint32_t i = 0; i < f->party_count; i++) {
+        if (!read_text(r, LOOM_AGENT_ID_MAX, &f->parties[i].agent) || !mp_read_uint(r, &f->parties[i].here)) {
+            return refuse(reason, out->type, "agents", "has one of the wrong type or size");
+        }
+    }
+    return LOOM_OK;
+}
+
+enum { TYPE_LAST = FRAME_HELD };
 
 /* The frames without a map: their readers set every field. values: in the array, the type included. open: their last value
  * is left unread. */
@@ -287,6 +325,7 @@ static const positional positionals[TYPE_LAST + 1] = {
     [FRAME_ASK] = {read_ask, 4, false},        [FRAME_MATCHED] = {read_matched, 3, false},
     [FRAME_KEEP] = {read_keep, 3, false},      [FRAME_MOVE] = {read_number, 2, false},
     [FRAME_RECORDED] = {read_recorded, 4, false}, [FRAME_KEEP_LAST] = {read_keep_last, 2, false},
+    [FRAME_HELD] = {read_held, 5, false},
 };
 
 /* Values of a later version are stepped over; there is nothing behind the array. */

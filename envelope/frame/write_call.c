@@ -18,7 +18,10 @@ enum {
     SPANS_HEAD_MAX = HEAD_SIZE + 2 * UINT_MAX_SIZE + BIN_HEADER_MAX,
     SPAN_CREDIT_MAX = HEAD_SIZE + 3 * UINT_MAX_SIZE,
     ASK_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_UUID_SIZE + 2 * UINT_MAX_SIZE,
-    KEEP_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_TRACE_ID_SIZE + STR_HEADER_MAX + FRAME_KEEP_REASON_MAX
+    KEEP_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_TRACE_ID_SIZE + STR_HEADER_MAX + FRAME_KEEP_REASON_MAX + UINT_MAX_SIZE,
+    ARRAY_HEADER_MAX = 3,
+    HELD_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_TRACE_ID_SIZE + 2 * UINT_MAX_SIZE + ARRAY_HEADER_MAX +
+               FRAME_PARTIES_MAX * (STR_HEADER_MAX + LOOM_AGENT_ID_MAX + UINT_MAX_SIZE)
 };
 
 /* Where a frame of at most size bytes begins; nothing counts before finish(). Returns where its values go. */
@@ -222,10 +225,48 @@ loom_status frame_put_keep(frame_writer *w, const frame_keep *f)
     if (f->reason.len > FRAME_KEEP_REASON_MAX) {
         return LOOM_ETOOBIG;
     }
-    uint8_t *p = start(w, FRAME_KEEP, 3, KEEP_MAX);
+    uint8_t *p = start(w, FRAME_KEEP, f->asks ? 4 : 3, KEEP_MAX);
     if (p == NULL) {
         return LOOM_ENOMEM;
     }
     p = mp_put_bin(p, f->trace_id, LOOM_TRACE_ID_SIZE);
-    return finish(w, mp_put_str(p, f->reason));
+    p = mp_put_str(p, f->reason);
+    return finish(w, f->asks ? mp_put_uint(p, 1) : p);
+}
+
+/* Of a few values. */
+static uint8_t *put_array(uint8_t *p, uint32_t values)
+{
+    if (values < 16) {
+        *p++ = (uint8_t)(MP_FIXARRAY | values);
+    } else {
+        *p++ = 0xdc;
+        *p++ = 0;
+        *p++ = (uint8_t)values;
+    }
+    return p;
+}
+
+loom_status frame_put_held(frame_writer *w, const frame_held *f)
+{
+    if (f->party_count > FRAME_PARTIES_MAX) {
+        return LOOM_ETOOBIG;
+    }
+    for (uint32_t i = 0; i < f->party_count; i++) {
+        if (f->parties[i].agent.len > LOOM_AGENT_ID_MAX) {
+            return LOOM_ETOOBIG;
+        }
+    }
+    uint8_t *p = start(w, FRAME_HELD, 5, HELD_MAX);
+    if (p == NULL) {
+        return LOOM_ENOMEM;
+    }
+    p = mp_put_bin(p, f->trace_id, LOOM_TRACE_ID_SIZE);
+    p = mp_put_uint(p, f->spans);
+    p = mp_put_uint(p, f->cut);
+    p = put_array(p, 2 * f->party_count);
+    for (uint32_t i = 0; i < f->party_count; i++) {
+        p = mp_put_uint(mp_put_str(p, f->parties[i].agent), f->parties[i].here);
+    }
+    return finish(w, p);
 }

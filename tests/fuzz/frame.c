@@ -29,6 +29,7 @@ static loom_status write_again(frame_writer *w, const frame *f)
     case FRAME_SPAN_CREDIT: return frame_put_span_credit(w, &f->u.span_credit);
     case FRAME_ASK: return frame_put_ask(w, &f->u.ask);
     case FRAME_MATCHED: return frame_put_matched(w, &f->u.matched);
+    case FRAME_HELD: return frame_put_held(w, &f->u.held);
     case FRAME_KEEP_LAST:
     case FRAME_KEEP: return frame_put_keep(w, &f->u.keep);
     default: return frame_keys_of(f->type).keys != NULL ? frame_put_outcome(w, f->type, &f->u.outcome) : LOOM_EINVAL;

@@ -238,20 +238,24 @@ class Incidents:
         receiver = home.subscriber("gone.>", "--count", "1")
         trace = re.search(r"[0-9a-f]{32}", home.loom("pub", "gone.one", "hello", "--json").stdout)[0]
         self.assertEqual(0, receiver.wait())
-        self.assertEqual("", home.loom("trace", "keep", trace, *control).stderr if home.bridge is None else "")
-        sink = self.agents(home, "sink")
-        wait_until(lambda: "ready" in sink.out, "the sink is subscribed")
+        self.assertEqual("", home.loom("trace", "keep", trace, *control).stderr)
+        watcher = self.agents(home, "watcher")
+        wait_until(lambda: "ready" in watcher.out, "the watcher is subscribed")
         killed = self.agents(home, "steps", 1000, SEED, stdin=subprocess.PIPE)
         killed.popen.stdin.write(b"1\n")
         killed.popen.stdin.flush()
         wait_until(lambda: "failed=" in killed.out, "it has published")
         held = lambda: [json.loads(line) for line in home.loom("trace", "ls", "--recorded", "--json", *control).stdout.splitlines()]
         wait_until(lambda: any(item["topic"] == "work.0" for item in held()), "the broker has it")
+        wait_until(lambda: home.stats()["eventbus"]["delivered"] >= 2, "the watcher has it")
         home.kill(killed)
-        wait_until(lambda: "steps" not in home.loom("agents", *control).stdout, "the broker knows")
+        home.kill(watcher)
+        gone = lambda agents: "steps" not in agents and "watcher" not in agents
+        wait_until(lambda: gone(home.loom("agents", *control).stdout), "the broker knows")
         lost = next(item for item in held() if item["topic"] == "work.0")["trace_id"]
         self.assertIn("steps has left, and with it what it recorded", home.loom("trace", "keep", lost, *control).stderr)
-        self.assertEqual(["steps"], json.loads(home.loom("trace", "keep", lost, "--json", *control).stdout)["left"])
+        told = json.loads(home.loom("trace", "keep", lost, "--json", *control).stdout)
+        self.assertEqual((["steps", "watcher"], False, False), (sorted(told["left"]), told["cut"], told["unsure"]))
         self.assertIn("nothing of it", home.loom("trace", "keep", "1" * 32, *control).stderr)
         old = re.search(r"[0-9a-f]{32}", home.loom("pub", "gone.two", "hello", "--json").stdout)[0]
         home.loom("pub", "gone.on", "hello", "--count", "20000", environment={"TRACEPARENT": f"00-{'2' * 32}-00f067aa0ba902b7-00"})

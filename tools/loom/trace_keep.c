@@ -55,15 +55,15 @@ static void print_gone(const char *trace_id, const json_t *answer)
     if (!json_is_true(json_object_get(answer, "recorder"))) {
         fprintf(stderr, "%s: asked for; the broker has no recorder (LOOM_TRACE_RECORDER), and cannot say what is left of it\n", trace_id);
     } else if (none && cut) {
-        fprintf(stderr, "%s: what the broker recorded of it has been overwritten; what other processes still have is kept\n", trace_id);
+        fprintf(stderr, "%s: what broker and bridges recorded of it has been overwritten; what agents still have is kept\n", trace_id);
     } else if (none) {
-        fprintf(stderr, "%s: the broker has recorded nothing of it, or it is long overwritten; what other processes have is kept\n", trace_id);
+        fprintf(stderr, "%s: broker and bridges have recorded nothing of it, or it is long overwritten; what agents have is kept\n", trace_id);
     } else if (cut) {
-        fprintf(stderr, "%s: a part of what the broker recorded of it has been overwritten\n", trace_id);
+        fprintf(stderr, "%s: a part of what broker and bridges recorded of it has been overwritten\n", trace_id);
     }
     json_array_foreach(left, i, agent) {
         fprintf(stderr, "%s: %s has left, and with it what it recorded%s\n", trace_id, json_string_value(agent),
-                json_is_true(json_object_get(answer, "bridges")) ? ", unless its bridge has taken it over" : "");
+                json_is_true(json_object_get(answer, "unsure")) ? ", unless a bridge that does not answer has taken it over" : "");
     }
 }
 

@@ -334,4 +334,14 @@ static void give_back(bus *base, bus_port *port, uint64_t subscription, const en
     }
 }
 
-const bus_ops remote_ops = {attach, detach, grant, publish, call, give_back, on_frame, keep, sent};
+/* Who has asked waits for it no longer than a moment. */
+static void held(bus *base, const frame_held *f)
+{
+    bus_remote *b = (bus_remote *)base;
+    frame_writer *w = b->state == REMOTE_UP ? remote_queue_writer(&b->queue, 0) : NULL;
+    if (w != NULL) {
+        (void)!frame_put_held(w, f);
+    }
+}
+
+const bus_ops remote_ops = {attach, detach, grant, publish, call, give_back, on_frame, keep, held, sent};

@@ -147,7 +147,18 @@ static void same_values(json_t *vector, const frame *f)
         assert_true(vector_uint(json_object_get(v, "refused")) == f->u.span_credit.refused);
         break;
     case FRAME_KEEP_LAST: assert_true(vector_uint(json_object_get(v, "most")) == f->u.keep.last); break;
+    case FRAME_HELD:
+        same_bin(name, json_object_get(v, "trace_id"), (loom_bytes){f->u.held.trace_id, LOOM_TRACE_ID_SIZE});
+        assert_true(vector_uint(json_object_get(v, "spans")) == f->u.held.spans);
+        assert_true(vector_uint(json_object_get(v, "cut")) == f->u.held.cut);
+        assert_int_equal(json_array_size(json_object_get(v, "agents")), 2 * f->u.held.party_count);
+        for (uint32_t i = 0; i < f->u.held.party_count; i++) {
+            assert_str(json_string_value(json_array_get(json_object_get(v, "agents"), 2 * (size_t)i)), f->u.held.parties[i].agent);
+            assert_true(vector_uint(json_array_get(json_object_get(v, "agents"), 2 * (size_t)i + 1)) == f->u.held.parties[i].here);
+        }
+        break;
     case FRAME_KEEP:
+        assert_int_equal(json_is_true(json_object_get(v, "asks")), f->u.keep.asks);
         same_bin(name, json_object_get(v, "trace_id"), (loom_bytes){f->u.keep.trace_id, LOOM_TRACE_ID_SIZE});
         assert_str(vector_string(v, "reason"), f->u.keep.reason);
         break;
@@ -180,6 +191,7 @@ static loom_status write_again(frame_writer *w, const frame *f, uint64_t subscri
     case FRAME_SPAN_CREDIT: return frame_put_span_credit(w, &f->u.span_credit);
     case FRAME_ASK: return frame_put_ask(w, &f->u.ask);
     case FRAME_MATCHED: return frame_put_matched(w, &f->u.matched);
+    case FRAME_HELD: return frame_put_held(w, &f->u.held);
     case FRAME_KEEP_LAST:
     case FRAME_KEEP: return frame_put_keep(w, &f->u.keep);
     case FRAME_MOVE:

@@ -391,6 +391,13 @@ def frames():
     yield plain("recorded of a later version", 26, "recorded", {"spans": 0, "request": b"", "left": 0}, pack([26, 0, b"", 0, "later"]), False)
     yield plain("keep last", 27, "keep_last", {"most": 256})
     yield plain("keep last of a later version", 27, "keep_last", {"most": 1}, pack([27, 1, "later"]), False)
+    yield plain("keep that asks", 24, "keep", {"trace_id": b"t" * 16, "reason": "asked", "asks": True}, pack([24, b"t" * 16, "asked", 1]))
+    yield plain("held by nobody", 28, "held", {"trace_id": b"t" * 16, "spans": 0, "cut": 0, "agents": []})
+    yield plain("held", 28, "held", {"trace_id": b"t" * 16, "spans": 7, "cut": 1, "agents": ["a", 1, "b", 0]})
+    yield plain("held of as many agents as there may be", 28, "held", {"trace_id": b"t" * 16, "spans": 2 ** 64 - 1, "cut": 0,
+                                                                       "agents": ["n" * 128, 1] * 16})
+    yield plain("held of a later version", 28, "held", {"trace_id": b"t" * 16, "spans": 1, "cut": 0, "agents": []},
+                pack([28, b"t" * 16, 1, 0, [], "later"]), False)
     yield plain("move", 25, "move", {"number": 30000})
     yield plain("move of a later version", 25, "move", {"number": 1}, pack([25, 1, "later"]), False)
     yield mapped("hello of an agent that stays for a moment, and can go elsewhere", 1, "hello", {"protocol": 1, "agent": "a", "quiet": 1, "moves": 1})
@@ -420,7 +427,7 @@ def refused_frames():
     yield case("a type alone", b"\x91\x01")
     yield case("no type", b"\x92\xc0\xc0")
     yield case("a type that is text", b"\x92\xa1x\x80")
-    for number in (0, 28, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
+    for number in (0, 29, 31, 32, 47, 48, 63, 64, 2 ** 32 + 1, 2 ** 64 - 1):
         yield case(f"type {number}", b"\x92" + pack(number) + b"\x80", "EVERSION")
     yield keyed("a hello that is no map", 1, b"\x90")
     yield keyed("a map bomb", 1, bytes.fromhex("df04000000"))
@@ -508,6 +515,11 @@ def refused_frames():
             yield changed(f"{name} with text for value {at}", good, at, "1")
         yield changed(f"{name} with a negative number", good, 1, -1)
         yield case(f"{name} without its last value", pack(good[:-1]))
+    good = [28, b"t" * 16, 1, 0, ["a", 1]]
+    for name, position, value in (("an id of 15 bytes", 1, b"t" * 15), ("text for spans", 2, "1"), ("text for cut", 3, "0"),
+                                  ("an agent without its second value", 4, ["a"]), ("an agent of bytes", 4, [b"a", 1]),
+                                  ("17 agents", 4, ["a", 1] * 17), ("no array", 4, 1)):
+        yield changed(f"held with {name}", good, position, value)
     yield case("keep last of none", pack([27, 0]))
     yield case("keep last of text", pack([27, "1"]))
     yield case("spans that are not there", pack([20, 1, b"r"])[:-3] + b"\xc6\xff\xff\xff\xff")

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who holds what of a trace that is to be kept: this process's flight recorder knows its part, and bridges in processes of their own
+ * are asked for theirs. The answer to "keep" is sent when all of them have said it, or at the next tick without those that have not. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "broker/endpoints/control_internal.h"
+#include "trace/messaging/parties.h"
+
+enum { QUESTIONS_MAX = 64 }; /* at once; the next ones are answered with what is known here */
+
+typedef struct held_question {
+    struct held_question *next;
+    sp_reply_to to;
+    uint8_t trace_id[LOOM_TRACE_ID_SIZE];
+    trace_parties parties;
+    bridge_peer *asked[FRAME_PARTIES_MAX]; /* that have not answered; NULL: nobody */
+    size_t waits;                          /* how many they are */
+    bool unsure;                           /* somebody was not asked, or does not answer */
+    bool old;                              /* a tick has passed */
+} held_question;
+
+/* ---- the answer ---- */
+
+/* An agent that is not connected any more, and has handed over nothing. */
+static bool has_left(const bus_server *s, const trace_party *p)
+{
+    directory_info info;
+    return !p->here && !directory_find(s->cores.agents, (loom_str){p->id, p->len}, &info);
+}
+
+static void pack(const bus_server *s, const held_question *q, control_buffer *answer)
+{
+    const trace_parties *all = &q->parties;
+    size_t left = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        left += has_left(s, &all->items[i]);
+    }
+    msgpack_pack_map(&answer->pk, 6);
+    control_pack_uint(&answer->pk, "status", LOOM_OK);
+    control_pack_bool(&answer->pk, "recorder", recorder_is_running());
+    control_pack_uint(&answer->pk, "spans", all->found.spans);
+    control_pack_bool(&answer->pk, "cut", all->found.cut);
+    control_pack_bool(&answer->pk, "unsure", q->unsure || q->waits > 0);
+    control_pack_key(&answer->pk, "left");
+    msgpack_pack_array(&answer->pk, left);
+    for (size_t i = 0; i < all->count; i++) {
+        if (has_left(s, &all->items[i])) {
+            control_pack_str(&answer->pk, (loom_str){all->items[i].id, all->items[i].len});
+        }
+    }
+}
+
+/* Takes it off the list. */
+static void answer_at(bus_server *s, held_question **at)
+{
+    held_question *q = *at;
+    control_buffer answer;
+    *at = q->next;
+    s->control.question_count--;
+    control_buffer_init(&answer);
+    pack(s, q, &answer);
+    control_reply(s, &q->to, &answer);
+    control_buffer_fini(&answer);
+    free(q);
+}
+
+/* ---- asking ---- */
+
+static void ask(bus_server *s, held_question *q, const frame_keep *f)
+{
+    for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
+        if (b->greeted && b->failed == LOOM_OK && q->waits < FRAME_PARTIES_MAX) {
+            q->asked[q->waits++] = b;
+        } else {
+            q->unsure = true;
+        }
+    }
+    bridge_endpoint_keep(s, f, NULL);
+}
+
+control_outcome control_ask_who_holds(bus_server *s, const frame_keep *f, const sp_reply_to *to, control_buffer *answer)
+{
+    held_question here = {.unsure = s->bridges.first != NULL}, *q = NULL;
+    trace_parties_find(&here.parties, f->trace_id);
+    if (here.unsure && to->peer != NULL && s->control.question_count < QUESTIONS_MAX) {
+        q = calloc(1, sizeof *q);
+    }
+    if (q == NULL) {
+        bridge_endpoint_keep(s, f, NULL);
+        pack(s, &here, answer);
+        return CONTROL_ANSWERED;
+    }
+    q->parties = here.parties;
+    q->to = *to;
+    memcpy(q->trace_id, f->trace_id, sizeof q->trace_id);
+    q->next = s->control.questions;
+    s->control.questions = q;
+    s->control.question_count++;
+    ask(s, q, f);
+    if (q->waits == 0) {
+        answer_at(s, &s->control.questions);
+    }
+    return CONTROL_LATER;
+}
+
+/* ---- what comes ---- */
+
+/* Whether it waited for that bridge. */
+static bool strike(held_question *q, const bridge_peer *b)
+{
+    for (size_t i = 0; i < q->waits; i++) {
+        if (q->asked[i] == b) {
+            q->asked[i] = q->asked[--q->waits];
+            return true;
+        }
+    }
+    return false;
+}
+
+void control_held(bus_server *s, const bridge_peer *b, const frame_held *f)
+{
+    for (held_question **at = &s->control.questions; *at != NULL;) {
+        held_question *q = *at;
+        if (memcmp(q->trace_id, f->trace_id, sizeof q->trace_id) != 0 || !strike(q, b)) {
+            at = &q->next;
+            continue;
+        }
+        q->parties.found.spans += (uint32_t)(f->spans < UINT32_MAX ? f->spans : UINT32_MAX);
+        q->parties.found.cut |= f->cut != 0;
+        for (uint32_t i = 0; i < f->party_count; i++) {
+            trace_parties_add(&q->parties, f->parties[i].agent, f->parties[i].here != 0);
+        }
+        if (q->waits == 0) {
+            answer_at(s, at);
+        } else {
+            at = &q->next;
+        }
+    }
+}
+
+void control_held_bridge_gone(bus_server *s, const bridge_peer *b)
+{
+    for (held_question **at = &s->control.questions; *at != NULL;) {
+        held_question *q = *at;
+        const bool waited = strike(q, b);
+        q->unsure |= waited;
+        if (waited && q->waits == 0) {
+            answer_at(s, at);
+        } else {
+            at = &q->next;
+        }
+    }
+}
+
+void control_held_tick(bus_server *s)
+{
+    for (held_question **at = &s->control.questions; *at != NULL;) {
+        held_question *q = *at;
+        if (q->old) {
+            answer_at(s, at);
+        } else {
+            q->old = true;
+            at = &q->next;
+        }
+    }
+}
+
+void control_held_forget(bus_server *s, const sp_peer *peer)
+{
+    for (held_question **at = &s->control.questions; *at != NULL;) {
+        held_question *q = *at;
+        if (q->to.peer != peer) {
+            at = &q->next;
+            continue;
+        }
+        *at = q->next;
+        s->control.question_count--;
+        free(q);
+    }
+}
+
+void control_held_close(bus_server *s)
+{
+    while (s->control.questions != NULL) {
+        answer_at(s, &s->control.questions);
+    }
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/messaging/parties.h"
+
+#include "base/str.h"
+#include "trace/otlp/read.h"
+
+void trace_parties_add(trace_parties *p, loom_str id, bool here)
+{
+    size_t i = 0;
+    while (i < p->count && !str_equal((loom_str){p->items[i].id, p->items[i].len}, id)) {
+        i++;
+    }
+    if (id.len == 0 || id.len > LOOM_AGENT_ID_MAX || i == PARTIES_MAX) {
+        return;
+    }
+    if (i == p->count) {
+        p->count++;
+        p->items[i] = (trace_party){.len = id.len};
+        memcpy(p->items[i].id, id.data, id.len);
+    }
+    p->items[i].here |= here;
+}
+
+static void note(void *user, loom_str name, loom_bytes span)
+{
+    static const char own[] = "agent."; /* spans of hops at an agent's end; those of bridge and broker name it, too */
+    const bool here = name.len >= sizeof own - 1 && memcmp(name.data, own, sizeof own - 1) == 0;
+    trace_parties_add(user, otlp_span_string(span, "agent_id"), here);
+}
+
+void trace_parties_find(trace_parties *out, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
+{
+    *out = (trace_parties){.count = 0};
+    out->found = recorder_look_for(trace_id, note, out);
+}
