@@ -5,6 +5,7 @@
 #include "sdk-c/agent/parts.h"
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_write.h"
+#include "trace/span/finished.h"
 
 enum {
     HAND_OVER_MAX = 512 * 1024, /* bytes of a process, */
@@ -82,11 +83,12 @@ void agent_keeps_hand_over(loom_agent *a)
     pthread_mutex_lock(&a->loop.lock);
     const bool inherits = a->keeps.inherits;
     pthread_mutex_unlock(&a->loop.lock);
-    if (!a->session.has_recorder || !recorder_remove_carrier(&a->keeps.carrier) || !inherits) {
-        return; /* another agent of this process hears of traces to be kept */
+    const bool last = a->session.has_recorder && recorder_remove_carrier(&a->keeps.carrier);
+    if (!a->session.has_recorder || !inherits || (!last && a->processor == NULL)) {
+        return; /* another agent of this process hears of traces to be kept, and what was recorded stays */
     }
     estate e = {.heir.take = take, .agent = a};
     pb_init(&e.request, NULL, 0, FRAME_SPANS_MAX);
-    send_request(&e, recorder_hand_over(&e.heir));
+    send_request(&e, recorder_hand_over(&e.heir, last ? NULL : span_tracer_resource(a->tracer)));
     pb_fini(&e.request);
 }

@@ -9,7 +9,8 @@
 void agent_keeps_open(loom_agent *a);
 /* The agent closes: what waits in the recorder goes before its goodbye. The first time; no lock held. */
 void agent_keeps_flush(loom_agent *a);
-/* The last agent of the process says goodbye: what nobody has asked for goes to the bridge, as far as it takes it and there is time.
+/* It says goodbye: what nobody has asked for goes to the bridge, as far as it takes it and there is time; all of the process's when no
+ * other agent of it is left, else its own, when that goes with it.
  * Lock not held. */
 void agent_keeps_hand_over(loom_agent *a);
 /* Before the loop is freed. */

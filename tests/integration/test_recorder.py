@@ -219,6 +219,17 @@ class Incidents:
         emit = next(span for span in home.spans() if span.name == "agent.emit")
         self.assertEqual(("agent-steps", "steps", "error"), (emit.service, emit.resource["loom.agent.id"], emit.attributes["loom.kept"]))
 
+    def test_one_of_two_agents_of_a_process_leaves_its_part(self):
+        home = self.home(environment={**RECORDED, **PATIENT})
+        waiter = self.agents(home, "waiter", stdin=subprocess.PIPE)
+        wait_until(lambda: "ready" in waiter.out, "the agent is subscribed")
+        pair = self.agents(home, "pair", stdin=subprocess.PIPE)
+        wait_until(lambda: "left" in pair.out and "handling" in waiter.out, "one has left, and the handler has its event")
+        waiter.popen.stdin.close()
+        wait_until(lambda: sorted(span.name for span in home.spans()) == WHOLE, "the trace is whole")
+        pair.popen.stdin.close()
+        self.assertEqual(0, pair.wait())
+
     def test_what_fails_while_the_broker_is_away_is_kept_elsewhere_when_it_is_back(self):
         home = self.home(environment={**RECORDED, **PATIENT})
         waiter = self.agents(home, "waiter", stdin=subprocess.PIPE)

@@ -10,6 +10,7 @@ enum { SPAN_BYTES = 512 * 1024 }; /* of one */
 typedef struct handing {
     recorder *r;
     recorder_heir *heir;
+    const span_resource *only; /* NULL: all */
     pb_buf span;
     const loom_span_processor *chain_of; /* the stages are this one's; NULL: nobody's yet */
     span_chain chain;
@@ -56,7 +57,9 @@ static void look_at(handing *h, const found_record *what)
     if (!recorder_use_tracer(h->r, what->definition->tracer, &tracer)) {
         return; /* its provider is gone, and it with it */
     }
-    if (!h->heir->full && give(h, &tracer, what)) {
+    if (h->only != NULL && tracer.scope->resource != h->only) {
+        /* it stays, and is asked for here */
+    } else if (!h->heir->full && give(h, &tracer, what)) {
         atomic_store_explicit(&what->rec->kept, RECORD_HANDED_OVER, memory_order_relaxed);
     } else {
         h->left++;
@@ -133,13 +136,13 @@ static void hand_over(handing *h)
     pthread_mutex_lock(&r->lock);
     r->reading = NULL;
     pthread_mutex_unlock(&r->lock);
-    h->left += count_before(r, before);
+    h->left += h->only == NULL ? count_before(r, before) : 0;
 }
 
-uint64_t recorder_hand_over(recorder_heir *heir)
+uint64_t recorder_hand_over(recorder_heir *heir, const span_resource *only)
 {
     recorder *r = &recorder_of_process;
-    handing h = {.r = r, .heir = heir};
+    handing h = {.r = r, .heir = heir, .only = only};
     if (!recorder_is_running()) {
         return 0;
     }

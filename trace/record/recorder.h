@@ -62,8 +62,9 @@ typedef struct recorder_heir {
     bool full; /* no more are taken */
 } recorder_heir;
 /* Hands over spans that nobody has asked for, what was recorded last before what is older. They stay, and are exported from here when
- * this process itself finds their trace worth keeping. Returns how many are not handed over; more, where some of those were exported. */
-uint64_t recorder_hand_over(recorder_heir *heir);
+ * this process itself finds their trace worth keeping. Returns how many are not handed over; more, where some of those were exported.
+ * only: those of this resource alone, which is about to go; those that are left are then not all counted. NULL: all. */
+uint64_t recorder_hand_over(recorder_heir *heir, const span_resource *only);
 /* Traces of late that mattered here or that others wanted kept. */
 enum { RECORDER_RECENT = 256 };
 typedef struct recorder_recent {

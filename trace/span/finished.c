@@ -34,6 +34,11 @@ loom_span_processor *span_tracer_processor(const loom_tracer *tracer)
     return tracer->provider->processor;
 }
 
+const span_resource *span_tracer_resource(const loom_tracer *tracer)
+{
+    return &tracer->provider->resource;
+}
+
 attr_limits span_attr_limits(const loom_tracer *tracer)
 {
     return tracer->provider->attr_limits;

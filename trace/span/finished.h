@@ -14,11 +14,13 @@ void span_submit_finished(loom_tracer *tracer, loom_bytes field);
 /* A text of its resource; empty: it has none of this key. It stays as long as the provider. */
 loom_str span_tracer_resource_text(const loom_tracer *tracer, const char *key);
 
-/* Whose it is. */
 /* Whether its spans go to the flight recorder when they are not sampled. */
 bool span_tracer_records(const loom_tracer *tracer);
+/* Whose it is. */
 loom_tracer_provider *span_tracer_provider(const loom_tracer *tracer);
 loom_span_processor *span_tracer_processor(const loom_tracer *tracer);
+
+const struct span_resource *span_tracer_resource(const loom_tracer *tracer);
 
 /* What a span of this tracer may keep. */
 attr_limits span_attr_limits(const loom_tracer *tracer);

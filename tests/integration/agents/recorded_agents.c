@@ -8,6 +8,8 @@
  *   recorded_agents URL last                     takes one of work.>, fails, and leaves
  *   recorded_agents URL failer                   takes work.>, and always fails
  *   recorded_agents URL waiter                   takes work.>, waits for a line of its input, and fails
+ *   recorded_agents URL pair                     publishes one event to work.0 and leaves; another agent of the process stays until its
+ *                                                input ends
  *   recorded_agents URL sink                     takes results.>
  * What becomes of an event is in its payload. */
 #include <errno.h>
@@ -169,11 +171,29 @@ static int run(loom_agent *agent, int argc, char *argv[])
                                           : serve(agent, "work.>", take);
 }
 
+static int pair(const char *url)
+{
+    loom_agent *leaves, *stays;
+    if (loom_agent_open(&leaves, &(loom_agent_options){.url = url, .id = "leaves"}) != LOOM_OK ||
+        loom_agent_open(&stays, &(loom_agent_options){.url = url, .id = "stays"}) != LOOM_OK ||
+        loom_agent_wait_connected(stays, 10000) != LOOM_OK ||
+        loom_agent_emit_text(leaves, "work.0", "fine", NULL) != LOOM_OK || loom_agent_close_within(leaves, 10000) != LOOM_OK) {
+        return 1;
+    }
+    printf("left\n");
+    (void)fflush(stdout);
+    (void)getchar();
+    return loom_agent_close_within(stays, 10000) == LOOM_OK ? 0 : 1;
+}
+
 int main(int argc, char *argv[])
 {
     loom_agent *agent;
     if (argc < 3 || (strcmp(argv[2], "source") == 0 && argc != 6) || (strcmp(argv[2], "steps") == 0 && argc != 5)) {
         return 2;
+    }
+    if (strcmp(argv[2], "pair") == 0) {
+        return pair(argv[1]);
     }
     if (loom_agent_open(&agent, &(loom_agent_options){.url = argv[1], .id = argv[2]}) != LOOM_OK) {
         return 1;

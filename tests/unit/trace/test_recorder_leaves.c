@@ -109,10 +109,10 @@ static void what_nobody_asked_for_is_handed_over_once(void **state)
     (void)one_span(f, 2);
     recorder_keep_here(asked.trace_id, STR("asked"));
     assert_int_equal(1, exported(f));
-    assert_int_equal(0, recorder_hand_over(&f->heir.base));
+    assert_int_equal(0, recorder_hand_over(&f->heir.base, NULL));
     assert_int_equal(1, f->heir.count);
     assert_int_equal(2, f->heir.number[0]);
-    assert_int_equal(0, recorder_hand_over(&f->heir.base));
+    assert_int_equal(0, recorder_hand_over(&f->heir.base, NULL));
     assert_int_equal(1, f->heir.count);
 }
 
@@ -120,7 +120,7 @@ static void it_is_exported_from_there_unless_this_process_finds_that_it_matters(
 {
     fixture *f = *state;
     const loom_trace_context heard = one_span(f, 1), found = one_span(f, 2);
-    assert_int_equal(0, recorder_hand_over(&f->heir.base));
+    assert_int_equal(0, recorder_hand_over(&f->heir.base, NULL));
     assert_int_equal(2, f->heir.count);
     recorder_keep_here(heard.trace_id, STR("error"));
     assert_int_equal(0, exported(f));
@@ -130,11 +130,22 @@ static void it_is_exported_from_there_unless_this_process_finds_that_it_matters(
     assert_int_equal(1, exported(f));
 }
 
+static void of_one_resource_that_goes_the_others_stay(void **state)
+{
+    fixture *f = *state;
+    const span_resource other = {.encoded = {NULL, 0}};
+    (void)one_span(f, 1);
+    assert_int_equal(0, recorder_hand_over(&f->heir.base, &other));
+    assert_int_equal(0, f->heir.count);
+    assert_int_equal(0, recorder_hand_over(&f->heir.base, NULL));
+    assert_int_equal(1, f->heir.count);
+}
+
 static void it_leaves_masked(void **state)
 {
     fixture *f = *state;
     (void)one_span(f, 1);
-    assert_int_equal(0, recorder_hand_over(&f->heir.base));
+    assert_int_equal(0, recorder_hand_over(&f->heir.base, NULL));
     assert_int_equal(1, f->heir.count);
     assert_true(f->heir.masked);
 }
@@ -155,7 +166,7 @@ static void the_newest_chunks_go_first_and_the_rest_is_counted(void **state)
         (void)one_span(f, i);
     }
     f->heir.most = FEW;
-    const uint64_t left = recorder_hand_over(&f->heir.base);
+    const uint64_t left = recorder_hand_over(&f->heir.base, NULL);
     assert_int_equal(FEW, f->heir.count);
     assert_in_range(left, OLDER - FEW, OLDER); /* of other tests there may be some, whose provider is gone */
     for (size_t i = 0; i < FEW; i++) {
@@ -170,7 +181,7 @@ static void threads_that_have_exited_and_those_that_live_are_looked_at(void **st
     assert_int_equal(0, pthread_create(&thread, NULL, spans_of_a_thread, f));
     assert_int_equal(0, pthread_join(thread, NULL));
     (void)one_span(f, 1);
-    assert_int_equal(0, recorder_hand_over(&f->heir.base));
+    assert_int_equal(0, recorder_hand_over(&f->heir.base, NULL));
     assert_int_equal(101, f->heir.count);
     assert_int_equal(1, f->heir.number[0]);
 }
@@ -196,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_nobody_asked_for_is_handed_over_once),
         T(it_is_exported_from_there_unless_this_process_finds_that_it_matters),
+        T(of_one_resource_that_goes_the_others_stay),
         cmocka_unit_test_setup_teardown(it_leaves_masked, setup_masked, teardown),
         T(the_newest_chunks_go_first_and_the_rest_is_counted),
         T(threads_that_have_exited_and_those_that_live_are_looked_at),
