@@ -56,6 +56,7 @@ static void end(bridge_peer *b, loom_status status, const char *why)
                b->id, b->sessions.count, (unsigned long long)lost, why);
         s->stats.unconfirmed += lost;
         s->stats.bridges_lost++;
+        absent_bridge_add(s, b);
     } else {
         bus_log_limited(s, &s->malformed_log, LOG_WARN, "bridge connection rejected before its greeting peer=%s reason=%s",
                         b->peer != NULL ? sp_peer_name(b->peer) : "?", why);
@@ -158,6 +159,10 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     if (directory_is_draining(s->cores.agents)) {
         tell_draining(b, 1);
     }
+    b->awaited = absent_bridge_take(s, g->id);
+    if (b->awaited > 0) {
+        bridge_peer_report(b, true); /* which it answers behind all that it attaches */
+    }
     tell_kept(b);
     log_to(&s->log, LOG_INFO, "bridge connected bridge=%.*s software=%.*s peer=%s", (int)b->id_len, b->id,
            (int)g->software.len, g->software.data, sp_peer_name(b->peer));
@@ -184,7 +189,9 @@ static loom_status on_frame(void *user, bus_frame *f, uint64_t *session, char re
     }
     switch (f->type) {
     case BUS_FRAME_SESSION: *session = f->number; return LOOM_OK;
-    case BUS_FRAME_TAKEN: return bus_ledger_confirm(&b->ledger, f, reason);
+    case BUS_FRAME_TAKEN:
+        b->awaited = 0; /* a bridge attaches its sessions before it says anything else */
+        return bus_ledger_confirm(&b->ledger, f, reason);
     case BUS_FRAME_MARK: bridge_peer_wrote(b, bus_put_mark(&bridge_peer_out(b)->w, f->number)); return LOOM_OK;
     default: return peer_session_frame(b, *session, f, reason);
     }

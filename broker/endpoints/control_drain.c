@@ -16,11 +16,17 @@ static void set_draining(bus_server *s, uint32_t within_ms)
     }
 }
 
+/* That are here, or whose bridge is away for a moment. */
+static uint32_t agents_left(const bus_server *s)
+{
+    return directory_guests(s->cores.agents) + absent_bridge_agents(s);
+}
+
 static void begin(bus_server *s, uint64_t deadline_ms)
 {
     const uint32_t within_ms = deadline_ms == 0 ? WITHIN_MS : deadline_ms < WITHIN_MAX_MS ? (uint32_t)deadline_ms : WITHIN_MAX_MS;
     log_to(&s->log, LOG_INFO, "draining: new agents are refused, agents are asked to connect elsewhere agents=%u within_ms=%u",
-           directory_guests(s->cores.agents), within_ms);
+           agents_left(s), within_ms);
     set_draining(s, within_ms);
 }
 
@@ -54,10 +60,11 @@ control_outcome control_drain(bus_server *s, const control_request *q, const sp_
     control_list names;
     control_list_init(&names, &(control_request){.limit = NAMES_MAX});
     directory_visit(s->cores.agents, add_name, &names);
-    msgpack_pack_map(&answer->pk, 4);
+    msgpack_pack_map(&answer->pk, 5);
     control_pack_uint(&answer->pk, "status", LOOM_OK);
     control_pack_bool(&answer->pk, "draining", directory_is_draining(s->cores.agents));
-    control_pack_uint(&answer->pk, "agents", directory_guests(s->cores.agents));
+    control_pack_uint(&answer->pk, "agents", agents_left(s));
+    control_pack_uint(&answer->pk, "away", absent_bridge_agents(s));
     control_pack_key(&answer->pk, "some");
     control_list_append(&names, answer);
     return CONTROL_ANSWERED;

@@ -38,6 +38,16 @@ void open_endpoint_flush(bus_server *s);
 
 /* ---- bridges: accepted (bridges.c), their sessions (session.c), and what is sent to one (bridge_peer.c) ---- */
 
+/* A bridge that has left with agents, and may be back with them in a moment (absent.c). */
+typedef struct absent_bridge {
+    uint64_t until_ms; /* it is expected no longer */
+    uint32_t agents;   /* that a drain waits for; 0: a free place */
+    size_t id_len;
+    char id[BUS_BRIDGE_ID_MAX];
+} absent_bridge;
+
+enum { ABSENT_BRIDGES_MAX = 64 };
+
 typedef struct bridge_peer {
     struct bridge_peer *next;
     bus_server *server;
@@ -49,6 +59,7 @@ typedef struct bridge_peer {
     uint64_t small_ms;            /* when one of its agents was told something that is not large */
     bus_parts parts;              /* of a large frame that comes */
     number_table sessions;
+    uint32_t awaited;             /* agents that it left with and has not attached yet, until it has said that it is through */
     bool greeted;
     bus_ledger ledger;            /* of this connection: deliveries go, publishes come */
     bool held;                    /* new credit of its sessions waits */
@@ -66,13 +77,23 @@ typedef struct peer_session {
     port *port;
     uint64_t granted_messages, granted_bytes; /* by its agent; held back while its bridge falls behind */
     uint64_t lane_item;                       /* the last one in the lane that has frames of it */
+    bool guest;                               /* a drain waits for it */
 } peer_session;
 
 typedef struct bridge_endpoint {
     sp_server *server;
     bridge_peer *first;
     uint32_t count;
+    absent_bridge absent[ABSENT_BRIDGES_MAX];
 } bridge_endpoint;
+
+/* The connection of a bridge has ended: its agents are expected back with it for as long as a bridge may be silent. With more
+ * bridges than there is room for, the one that left first is expected no longer. */
+void absent_bridge_add(bus_server *s, const bridge_peer *b);
+/* It is back. Returns how many agents it had. */
+uint32_t absent_bridge_take(bus_server *s, loom_str id);
+/* Agents of bridges that are away, or are back and have not attached them yet. */
+uint32_t absent_bridge_agents(const bus_server *s);
 
 /* Spans of the bridge and its agents (bridge_spans.c). Returns the credit for its greeting. */
 uint64_t bridge_spans_open(bridge_peer *b);

@@ -119,7 +119,7 @@ static loom_status open_session(bridge_peer *b, uint64_t number, const bus_attac
     if (session == NULL) {
         return LOOM_ENOMEM;
     }
-    *session = (peer_session){.bridge = b, .number = number};
+    *session = (peer_session){.bridge = b, .number = number, .guest = !f->own};
     loom_status st = number_table_add(&b->sessions, number, session);
     if (st != LOOM_OK) {
         goto free_session;
@@ -312,6 +312,7 @@ loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, ch
             return LOOM_EPROTO;
         }
         st = open_session(b, number, &f->attach);
+        b->awaited -= b->awaited > 0 && !f->attach.own;
         if (st != LOOM_OK) {
             refuse(b, number, &f->attach, st);
         }

@@ -41,7 +41,7 @@ class Drain(Draining):
         for n in range(20):
             self.bus.loom("pub", "jobs.new", f"before {n}")
         told = json.loads(self.drain("--within", "10s", "--json").stdout)
-        self.assertEqual({"draining": True, "agents_at_first": 1, "agents_left": 0, "stayed": []}, told)
+        self.assertEqual({"draining": True, "agents_at_first": 1, "agents_left": 0, "agents_away": 0, "stayed": []}, told)
         wait_until(lambda: self.names(other) == ["receiver"], "it is there")
         wait_until(lambda: subscribed(other, "jobs.>"), "it has subscribed again")
         other.loom("pub", "jobs.new", "after")
@@ -52,7 +52,7 @@ class Drain(Draining):
         worker = self.agent(self.bus, "worker").subscribe("jobs.>").provide("math.add", "1.0")
         done = self.drain("--within", "300ms", code=4)
         self.assertIn("these stayed: worker", done.stdout)
-        self.assertEqual({"status": 0, "draining": True, "agents": 1, "some": ["worker"]}, self.state())
+        self.assertEqual({"status": 0, "draining": True, "agents": 1, "away": 0, "some": ["worker"]}, self.state())
         worker.publish("jobs.new", b"x")
         worker.wait_events(1)
         self.assertEqual([], [other for other in worker.others if other[0] == wire.MOVE], "it did not say that it moves")
@@ -151,6 +151,41 @@ class LateBridge(Draining, LoomTest):
         worker.publish("jobs.new", b"x")
         worker.wait_events(1)
         self.bus.loom("pub", "jobs.new", "x", code=3)
+
+    def test_agents_of_a_bridge_that_is_away_for_a_moment_have_not_left(self):
+        worker = self.agent(self.bus, "worker")
+        wait_until(lambda: "worker" in self.names(self.bus), "the broker knows it")
+        self.bus.bridge.signal(signal.SIGSTOP)
+        wait_until(lambda: self.bus.stats()["bus"]["bridges"] == 0, "the broker gives the bridge up")
+        self.assertEqual([], self.names(self.bus))
+        told = json.loads(self.drain("--within", "0s", "--json").stdout)
+        self.assertEqual({"draining": True, "agents_at_first": 1, "agents_left": 1, "agents_away": 1, "stayed": []}, told)
+        self.assertIn("0 of 1 agents have left", (said := self.drain("--within", "1ms", code=4).stdout))
+        self.assertIn("; 1 is with a bridge that is away, and may be back\n", said)
+        drain = self.bus.run("loom", "drain", *self.control, "--within", "60s")
+        self.bus.bridge.signal(signal.SIGCONT)
+        wait_until(lambda: self.state() == {"status": 0, "draining": True, "agents": 1, "away": 0, "some": ["worker"]}, "it is back, and is counted once")
+        self.assertTrue(drain.running())
+        worker.close()
+        self.assertEqual(0, drain.wait())
+        self.assertIn("all agents have left, 1 in ", drain.out)
+
+    def test_a_bridge_that_does_not_come_back_is_not_waited_for_long(self):
+        self.agent(self.bus, "worker")
+        wait_until(lambda: "worker" in self.names(self.bus), "the broker knows it")
+        self.bus.kill(self.bus.bridge)
+        wait_until(lambda: self.bus.stats()["bus"]["bridges"] == 0, "the broker has seen its end")
+        self.assertIn("all agents have left, 1 in ", self.drain("--within", "60s").stdout)
+
+    def test_a_bridge_that_begins_anew_has_none_of_its_agents(self):
+        self.agent(self.bus, "worker")
+        wait_until(lambda: "worker" in self.names(self.bus), "the broker knows it")
+        self.bus.kill(self.bus.bridge)
+        wait_until(lambda: self.bus.stats()["bus"]["bridges"] == 0, "the broker has seen its end")
+        self.assertEqual(1, self.state()["away"])
+        self.bus.start_bridge()
+        wait_until(lambda: self.state()["away"] == 0, "it has said that it is through")
+        self.assertEqual(0, self.state()["agents"])
 
 
 @in_both_homes

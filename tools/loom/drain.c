@@ -44,7 +44,7 @@ static const command drain = {
 typedef struct drained {
     const options *options;
     uint64_t began_ns, within_ns;
-    uint32_t at_first, left;
+    uint32_t at_first, left, away; /* away: of those left, with a bridge that has lost its connection */
     bool shows; /* progress, on a terminal */
     bool draining;
     json_t *some; /* ids of those who are left */
@@ -59,6 +59,7 @@ static bool ask(drained *d, const char *how, int *exit_code)
     const control_key keys[] = {{"how", how}, {"deadline_ms", how != NULL && d->within_ns > 0 ? ms : NULL}, {NULL, NULL}};
     json_t *answer = control_ask_socket(&drain, d->options, "drain", keys, exit_code);
     d->left = (uint32_t)json_integer_value(json_object_get(answer, "agents"));
+    d->away = (uint32_t)json_integer_value(json_object_get(answer, "away"));
     d->draining = json_is_true(json_object_get(answer, "draining"));
     json_decref(d->some);
     d->some = json_incref(json_object_get(answer, "some"));
@@ -104,6 +105,19 @@ static void tell_names(const json_t *names)
     }
 }
 
+static void tell_stayed(const drained *d)
+{
+    if (d->away < d->left) {
+        fputs("; these stayed", stdout);
+        tell_names(d->some);
+        fputs(". They know no other address, or are busy; they are served until the broker ends", stdout);
+    }
+    if (d->away > 0) {
+        printf("; %" PRIu32 " %s with a bridge that is away, and may be back", d->away, d->away == 1 ? "is" : "are");
+    }
+    putchar('\n');
+}
+
 static void tell(const drained *d)
 {
     char took[TEXT_DURATION_SIZE];
@@ -112,8 +126,8 @@ static void tell(const drained *d)
     }
     text_duration(took, clock_monotonic_ns() - d->began_ns);
     if (options_is_on(d->options, "json")) {
-        json_print_line(json_pack("{s:b, s:i, s:i, s:O}", "draining", d->draining, "agents_at_first", (int)d->at_first,
-                                  "agents_left", (int)d->left, "stayed", d->some));
+        json_print_line(json_pack("{s:b, s:i, s:i, s:i, s:O}", "draining", d->draining, "agents_at_first", (int)d->at_first,
+                                  "agents_left", (int)d->left, "agents_away", (int)d->away, "stayed", d->some));
     } else if (!d->draining) {
         puts("the broker takes agents on");
     } else if (d->at_first == 0) {
@@ -121,9 +135,8 @@ static void tell(const drained *d)
     } else if (d->left == 0) {
         printf("all agents have left, %" PRIu32 " in %s; the broker can be stopped\n", d->at_first, took);
     } else {
-        printf("%" PRIu32 " of %" PRIu32 " agents have left after %s; these stayed", d->at_first - d->left, d->at_first, took);
-        tell_names(d->some);
-        puts(". They know no other address, or are busy; they are served until the broker ends");
+        printf("%" PRIu32 " of %" PRIu32 " agents have left after %s", d->at_first - d->left, d->at_first, took);
+        tell_stayed(d);
     }
 }
 
