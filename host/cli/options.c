@@ -53,9 +53,26 @@ static const char *nearest(const options *o, loom_str name, bool switches_alone)
     return suggestion_result(&near);
 }
 
+/* What others call one of ours: nats, mosquitto, kcat, redis-cli. */
+static const char *known_elsewhere(const options *o, loom_str name)
+{
+    static const struct {
+        const char *theirs, *ours;
+    } names[] = {
+        {"broker", "url"}, {"brokers", "url"}, {"host", "url"}, {"messages", "count"}, {"msgs", "count"}, {"queue", "group"}, {"server", "url"}, {"servers", "url"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (str_is(name, names[i].theirs) && find_long(o, str_of(names[i].ours)) < o->spec_count) {
+            return names[i].ours;
+        }
+    }
+    return NULL;
+}
+
 static void unknown(parsing *p, loom_str name)
 {
-    const char *no = "", *guess = nearest(p->out, name, false);
+    const char *no = "", *guess = known_elsewhere(p->out, name);
+    guess = guess != NULL ? guess : nearest(p->out, name, false);
     if (guess == NULL && name.len > 3 && strncmp(name.data, "no-", 3) == 0) {
         no = "no-";
         guess = nearest(p->out, (loom_str){name.data + 3, name.len - 3}, true);

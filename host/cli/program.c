@@ -7,6 +7,7 @@
 #include "host/cli/program_options.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -165,6 +166,15 @@ static loom_status check_variables(program *p)
     return st;
 }
 
+/* What was asked for has to arrive; a reader that has gone does not mind. */
+static void finish_output(starting *s)
+{
+    if (fflush(s->out) != 0 && errno != EPIPE) {
+        fprintf(s->err, "%s: cannot write: %s\n", s->p->spec->name, strerror(errno));
+        s->exit_code = EXIT_CONFIGURATION;
+    }
+}
+
 /* LOOM_ECLOSED: done, nothing to run. */
 static loom_status start(starting *s, int argc, char *const argv[])
 {
@@ -210,6 +220,9 @@ loom_status program_start(program *p, const program_spec *spec, int argc, char *
     }
     if (st == LOOM_OK) {
         st = start(&s, argc, argv);
+    }
+    if (st == LOOM_ECLOSED) {
+        finish_output(&s);
     }
     if (st == LOOM_ENOMEM) {
         s.exit_code = EXIT_CONFIGURATION;

@@ -13,7 +13,7 @@ from harness import BIN, LoomTest, wait_until
 class Check(LoomTest):
     def setUp(self):
         self.bus = self.home(spans=False)
-        self.environment = {"LOOM_CONTROL": f"ipc://{self.bus.control_path}"}
+        self.environment = {"LOOM_CONTROL": f"ipc://{self.bus.control_path}", "XDG_CONFIG_HOME": str(self.bus.folder / "config")}
 
     def loom(self, *arguments, code=0, **environment):
         return self.bus.loom(*arguments, code=code, environment={**self.environment, **environment})
@@ -41,7 +41,7 @@ class Check(LoomTest):
         receiver = self.agent(self.bus, "receiver").subscribe("t")
         self.loom("pub", "t", "x")
         receiver.wait_events(1)
-        self.assertIn("LOOM OK: topic t has 1 subscriptions, 1 published, 0 dropped | subscriptions=1", self.check("topic", "t"))
+        self.assertIn("LOOM OK: topic t has 1 subscription, 1 published, 0 dropped | subscriptions=1", self.check("topic", "t"))
         self.assertIn("LOOM CRITICAL", self.check("topic", "t", "--least", "2", code=2))
         self.assertIn("nobody has published", self.check("topic", "u", code=2))
 
@@ -92,6 +92,27 @@ class Check(LoomTest):
         self.assertEqual(["text.upper"], self.words("invoke", ""))
         self.assertEqual(["shouter"], self.words("ping", "sh"))
         self.assertEqual(["shouter"], self.words("check", "agent", "sh"))
+
+    def test_the_broker_is_the_one_that_the_line_leads_to(self):
+        other = self.home(spans=False)
+        self.agent(other, "elsewhere")
+        wait_until(lambda: "elsewhere" in other.loom("agents").stdout, "it is there")
+        self.assertEqual([], self.words("kick", "else"))
+        for typed in (("kick", "--url", other.url), ("ping", "-u", other.url), ("ping", f"--url={other.url}"),
+                      ("kick", "--control", f"ipc://{other.control_path}")):
+            self.assertEqual(["elsewhere"], self.words(*typed, "else"), typed)
+        self.loom("context", "add", "other", "--control", f"ipc://{other.control_path}")
+        self.assertEqual(["elsewhere"], self.words("--context", "other", "ping", "else"))
+        self.loom("context", "use", "other")
+        chosen = self.loom("completion", "words", "--", "ping", "else", LOOM_CONTROL="", LOOM_URL="")  # empty is as if it were not there
+        self.assertEqual("elsewhere\n", chosen.stdout)
+
+    def test_contexts_complete_and_what_stands_behind_dashes_is_anothers(self):
+        self.loom("context", "add", "prod")
+        self.loom("context", "add", "probe")
+        self.assertEqual(["probe", "prod"], self.words("context", "use", "pro"))
+        self.assertEqual(["prod"], self.words("--context", "prod"))
+        self.assertEqual([], self.words("exec", "--", "l"))
 
     def test_without_a_broker_completion_offers_what_it_knows(self):
         done = self.loom("completion", "words", "--", "sub", "x", LOOM_CONTROL=f"ipc://{self.bus.folder}/no.sock")

@@ -181,5 +181,32 @@ class Help(unittest.TestCase):
             self.assertIn(f'did you mean "{meant}"?', done.stderr)
 
 
+class Typed(LoomTest):
+    def test_a_payload_that_cannot_be_read_is_told_once(self):
+        bus = self.home(spans=False)
+        for verb in ("pub", "request", "invoke"):
+            failed = bus.loom(verb, "some.name", "--file", bus.folder, code=1)
+            self.assertEqual(("", f"loom {verb}: {bus.folder}: Is a directory\n"), (failed.stdout, failed.stderr))
+
+    def test_an_option_of_another_program_gets_the_one_that_is_meant(self):
+        bus = self.home(spans=False)
+        for typed, meant in (("sub --queue workers t", "--group"), ("sub --server localhost t", "--url"), ("pub --host localhost t", "--url"),
+                             ("sub t --msgs 3", "--count")):
+            failed = bus.loom(*typed.split(), code=2).stderr
+            self.assertIn(f'; did you mean "{meant}"?', failed)
+        failed = bus.loom("pub", "-t", "orders.new", "-m", "hello", code=2).stderr
+        self.assertEqual('loom pub: unknown option "-m"\nUsage: loom pub [OPTION]… TOPIC [PAYLOAD]\nTry `loom pub --help`.\n', failed)
+
+    def test_a_topic_in_the_way_of_mqtt_is_taken_as_it_is_and_told(self):
+        bus = self.home(spans=False)
+        self.assertIn('note: "orders/new" is one segment', bus.loom("pub", "orders/new", "x").stderr)
+        self.assertEqual("", bus.loom("pub", "orders/new", "x", "-q").stderr)
+        self.assertEqual("", bus.loom("pub", "orders.a/b", "x").stderr)
+        for filter_ in ("orders.#", "+.new", "#", "a.+.b"):
+            self.assertIn(f'note: # and + are plain characters in "{filter_}"', bus.loom("sub", filter_, "--timeout", "10ms", "-n", "1", code=4).stderr)
+        self.assertNotIn("note:", bus.loom("sub", "c++.c#", "--timeout", "10ms", "-n", "1", code=4).stderr)
+        self.assertIn('note: "delta" is a filter here', bus.loom("sub", "t", "--timestamps", "delta", "--timeout", "10ms", "-n", "1", code=4).stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import tempfile
@@ -44,6 +45,17 @@ class Command(Programs):
             self.assertIn("Examples:", out)
             self.assertEqual("", err)
 
+    def test_every_verb_has_examples_in_its_help(self):
+        def verbs(*table):
+            listed = re.search(r"^Verbs:\n((?:  .*\n)+)", self.run_to_end("loom", *table, "--help")[0], re.M)[1]
+            return [(*table, name) for name in re.findall(r"^  ([a-z]+) ", listed, re.M)]
+        tables = ("trace",), ("context",), ("check",)
+        found = verbs() + [verb for table in tables for verb in verbs(*table)]
+        self.assertLess(35, len(found))
+        for verb in found:
+            with self.subTest(" ".join(verb)):
+                self.assertIn("\nExamples:\n  ", self.run_to_end("loom", *verb, "--help")[0])
+
     def test_every_flag_of_help_is_one_that_the_program_takes(self):
         for name in SERVERS:
             out, _ = self.run_to_end(name, "--help")
@@ -53,6 +65,17 @@ class Command(Programs):
     def test_version_names_program_and_version(self):
         for name in SERVERS:
             self.assertRegex(self.run_to_end(name, "--version")[0], rf"^{name} \d+\.\d+\.\d+\n$")
+
+    def test_what_does_not_arrive_is_a_failure(self):
+        for name in SERVERS:
+            for flag in ("--help", "--version", "--check-config"):
+                with open("/dev/full", "w") as full:
+                    done = subprocess.run([BIN / name, flag], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30,
+                                          env=clean_environment(HOME=self.folder, XDG_RUNTIME_DIR=self.folder))
+                self.assertEqual((1, f"{name}: cannot write: No space left on device\n"), (done.returncode, done.stderr), flag)
+                reader = subprocess.run(f"{BIN / name} {flag} | true", shell=True, executable="/bin/bash", stderr=subprocess.PIPE, text=True, timeout=30,
+                                        env=clean_environment(HOME=self.folder, XDG_RUNTIME_DIR=self.folder))
+                self.assertEqual("", reader.stderr, flag)
 
     def test_a_flag_that_is_not_known_is_a_wrong_command_line_and_the_nearest_is_named(self):
         for name in SERVERS:

@@ -259,8 +259,8 @@ static void check_topic(const options *o, finding *f)
         const long long dropped = number(found, "dropped");
         f->metric = "subscriptions";
         f->value = (double)number(found, "subscriptions");
-        say(f, f->value < least ? CHECK_CRITICAL : dropped > 0 ? CHECK_WARNING : CHECK_OK, "topic %s has %g subscriptions, %lld published, %lld dropped",
-            f->subject, f->value, number(found, "published"), dropped);
+        say(f, f->value < least ? CHECK_CRITICAL : dropped > 0 ? CHECK_WARNING : CHECK_OK, "topic %s has %g subscription%s, %lld published, %lld dropped",
+            f->subject, f->value, f->value == 1 ? "" : "s", number(found, "published"), dropped);
     } else if (answer != NULL) {
         say(f, CHECK_CRITICAL, "nobody has published to topic %s", f->subject);
     }

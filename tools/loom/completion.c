@@ -2,6 +2,7 @@
 /* loom completion: what the shell offers for a command line of `loom` that is being typed. The shell's part is a few lines; all
  * words come from the tables that --help is made of, and from the bus, when a broker is there. */
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -96,22 +97,73 @@ static const struct live_word *find_live(const char *typed, const char *next)
     return NULL;
 }
 
-/* words: as typed behind `loom`, the last one unfinished. */
+static void offer_contexts(const char *begun)
+{
+    char names[CONTEXTS_MAX][CONTEXT_NAME_SIZE];
+    const size_t known = context_list(names);
+    for (size_t i = 0; i < known; i++) {
+        if (strncmp(names[i], begun, strlen(begun)) == 0) {
+            puts(names[i]);
+        }
+    }
+}
+
+/* The value of an option among the words that are whole. NULL: it is not there. */
+static const char *typed_value(const char *const *words, size_t count, const char *name, const char *letter)
+{
+    const char *found = NULL;
+    const size_t len = strlen(name);
+    for (size_t i = 1; i + 1 < count; i++) {
+        if (strncmp(words[i], name, len) == 0 && words[i][len] == '=') {
+            found = words[i] + len + 1;
+        } else if (i + 2 < count && (strcmp(words[i], name) == 0 || (letter != NULL && strcmp(words[i], letter) == 0))) {
+            found = words[i + 1];
+        }
+    }
+    return found;
+}
+
+/* The broker that the line leads to, as the verb would find it. */
+static void choose_broker(const char *named, const char *const *words, size_t count)
+{
+    const char *url = typed_value(words, count, "--url", "-u"), *control = typed_value(words, count, "--control", NULL);
+    (void)context_apply(named);
+    if (url != NULL) {
+        (void)setenv("LOOM_URL", url, true);
+        (void)unsetenv("LOOM_CONTROL");
+    }
+    if (control != NULL) {
+        (void)setenv("LOOM_CONTROL", control, true);
+    }
+}
+
+static bool has_separator(const char *const *words, size_t count)
+{
+    for (size_t i = 0; i + 1 < count; i++) {
+        if (strcmp(words[i], "--") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* words: as typed behind `loom`, the last one unfinished. Behind a -- stands another's command line. */
 static void offer(const options *o, const char *const *words, size_t count)
 {
-    const char *begun = count > 0 ? words[count - 1] : "";
+    const char *begun = count > 0 ? words[count - 1] : "", *named = NULL;
     char *arguments[4] = {(char *)(uintptr_t)"loom"};
     int filled = 1;
+    if (has_separator(words, count)) {
+        return;
+    }
     if (count > 2 && strcmp(words[0], "--context") == 0) {
+        named = words[1];
         words += 2;
         count -= 2;
     }
-    if (count == 2 && strcmp(words[0], "--context") == 0) {
-        char names[CONTEXTS_MAX][CONTEXT_NAME_SIZE];
-        const size_t known = context_list(names);
-        for (size_t i = 0; i < known; i++) {
-            printf("%s\n", names[i]);
-        }
+    if ((count == 2 && strcmp(words[0], "--context") == 0) || (count == 3 && strcmp(words[0], "context") == 0 && begun[0] != '-' &&
+                                                               strcmp(words[1], "ls") != 0)) {
+        offer_contexts(begun);
         return;
     }
     for (size_t i = 0; i + 1 < count && filled < 3 && words[i][0] != '-'; i++) { /* the verb, and one of its own */
@@ -119,6 +171,7 @@ static void offer(const options *o, const char *const *words, size_t count)
     }
     const struct live_word *live = count > 1 ? find_live(words[0], filled > 2 ? words[1] : NULL) : NULL;
     if (live != NULL && begun[0] != '-') {
+        choose_broker(named, words, count);
         offer_live(o, live, begun);
         return;
     }

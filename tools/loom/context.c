@@ -139,7 +139,9 @@ int context_apply(const char *named)
         return context_fail_unknown("loom", name);
     }
     for (size_t i = 0; i < CONTEXT_KEYS; i++) {
-        if (context_keys[i].variable != NULL && c.values[i][0] != '\0' && setenv(context_keys[i].variable, c.values[i], named != NULL) != 0) {
+        const char *variable = context_keys[i].variable, *given = variable != NULL ? getenv(variable) : NULL;
+        const bool stronger = named != NULL || given == NULL || given[0] == '\0';
+        if (variable != NULL && c.values[i][0] != '\0' && stronger && setenv(variable, c.values[i], true) != 0) {
             fprintf(stderr, "loom: out of memory\n");
             return VERB_FAILED;
         }

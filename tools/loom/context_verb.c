@@ -19,7 +19,10 @@ static const option_spec ls_specs[] = {
 
 static const command ls = {
     .manual = {.program = "loom context ls", .synopsis = "[OPTION]…", .summary = "Lists the contexts; a star marks the one in use.",
-               .specs = ls_specs, .spec_count = sizeof ls_specs / sizeof ls_specs[0]},
+               .specs = ls_specs, .spec_count = sizeof ls_specs / sizeof ls_specs[0],
+               .trailer = "Examples:\n"
+                          "  loom context ls\n"
+                          "  loom context ls --json | jq -r .url\n"},
 };
 
 static void print_json(const char *name, const context *c, bool used)
@@ -135,14 +138,20 @@ static const option_spec plain_specs[] = {OPTION_HELP};
 
 static const command use_command = {
     .manual = {.program = "loom context use", .synopsis = "[NAME]",
-               .summary = "Uses a context from now on; without a name, none.", .specs = plain_specs, .spec_count = 1},
+               .summary = "Uses a context from now on; without a name, none.", .specs = plain_specs, .spec_count = 1,
+               .trailer = "Examples:\n"
+                          "  loom context use prod\n"
+                          "  loom context use                 this machine's broker again\n"},
     .operands_max = 1,
 };
 
 static const command show = {
     .manual = {.program = "loom context show", .synopsis = "[NAME]",
                .summary = "Shows a context: the one that is named, or else the one in use.", .specs = ls_specs,
-               .spec_count = sizeof ls_specs / sizeof ls_specs[0]},
+               .spec_count = sizeof ls_specs / sizeof ls_specs[0],
+               .trailer = "Examples:\n"
+                          "  loom context show\n"
+                          "  loom context show prod --json\n"},
     .operands_max = 1,
 };
 

@@ -46,6 +46,7 @@ static bool read_file(const command *c, const char *path, message_payload *out, 
     if (!read || ferror(in)) {
         *exit_code = command_fail(c, "%s: %s", path != NULL ? path : "standard input", read ? strerror(errno) : "out of memory");
         free(out->data);
+        *out = (message_payload){NULL, 0}; /* whoever reads it frees what it has got, in every outcome */
         read = false;
     }
     if (path != NULL) {
@@ -180,6 +181,29 @@ void message_payload_print(loom_bytes payload)
         putchar('\n');
     } else {
         fwrite(payload.data, 1, payload.len, stdout);
+    }
+}
+
+static bool has_segment(const char *text, char only)
+{
+    for (const char *at = text; at != NULL; at = strchr(at, '.')) {
+        at += *at == '.';
+        if (at[0] == only && (at[1] == '\0' || at[1] == '.')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void message_topic_hint(const command *c, const options *o, const char *topic)
+{
+    if (options_is_on(o, "quiet")) {
+        return;
+    }
+    if (strchr(topic, '/') != NULL && strchr(topic, '.') == NULL) {
+        (void)command_fail(c, "note: \"%s\" is one segment; segments are separated by dots here, not by slashes", topic);
+    } else if (has_segment(topic, '#') || has_segment(topic, '+')) {
+        (void)command_fail(c, "note: # and + are plain characters in \"%s\"; * stands for one segment, > at the end for one or more", topic);
     }
 }
 

@@ -79,6 +79,8 @@ const char *message_trace_id_of(char out[LOOM_TRACE_ID_HEX_SIZE], const options 
 /* A payload on standard output: as it is into a pipe or file, harmless and with a newline on a terminal. */
 void message_payload_print(loom_bytes payload);
 
+/* On standard error, unless --quiet: that a topic or filter looks like one of MQTT's, and what it means here. */
+void message_topic_hint(const command *c, const options *o, const char *topic);
 /* Whether nobody but the broker publishes there, which fails the command: better before there is a trace of it than after. */
 bool message_topic_is_reserved(const command *c, const char *topic, int *exit_code);
 

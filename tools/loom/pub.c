@@ -364,6 +364,7 @@ static int run(const options *o)
     if (message_topic_is_reserved(&pub, o->operands[0], &exit_code)) {
         return exit_code;
     }
+    message_topic_hint(&pub, o, o->operands[0]);
     publication p = {.options = o};
     if (read_several(&p, &exit_code)) {
         message_trace_read(&pub, o, &p.trace);

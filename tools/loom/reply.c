@@ -253,6 +253,7 @@ static int run(const options *o)
     if (loom_filter_check(str_of(filter), &reason) != LOOM_OK) {
         return command_misuse(&reply, "invalid filter \"%s\": %s", filter, reason);
     }
+    message_topic_hint(&reply, o, filter);
     if (group != NULL && topic_name_check(str_of(group), &reason) != LOOM_OK) {
         return command_misuse(&reply, "invalid group \"%s\": %s", group, reason);
     }

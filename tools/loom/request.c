@@ -119,6 +119,7 @@ static int run(const options *o)
     if (message_topic_is_reserved(&request, o->operands[0], &exit_code)) {
         return exit_code;
     }
+    message_topic_hint(&request, o, o->operands[0]);
     if (timeout != NULL && (!duration_parse(&ns, str_of(timeout)) || ns < 1000000 || ns / 1000000 > UINT32_MAX)) {
         return command_misuse(&request, "--timeout must be a duration such as 500ms, 30s or 5m, not \"%s\"", timeout);
     }

@@ -162,6 +162,7 @@ static bool read_options(subscriber *s, const options *o, loom_subscribe_options
             *exit_code = command_misuse(&sub, "invalid filter \"%s\": %s", o->operands[i], reason);
             return false;
         }
+        message_topic_hint(&sub, o, o->operands[i]);
     }
     if (with->group != NULL && topic_name_check(str_of(with->group), &reason) != LOOM_OK) {
         *exit_code = command_misuse(&sub, "invalid group \"%s\": %s", with->group, reason);

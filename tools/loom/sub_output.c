@@ -45,6 +45,13 @@ static bool read_time(sub_output *out, const command *c, const options *o, int *
         *exit_code = command_misuse(c, "--timestamps must be absolute, relative or delta, not \"%s\"", kind);
         return false;
     }
+    for (size_t i = 0; kind != NULL && i < o->operand_count; i++) {
+        for (size_t k = TIME_ABSOLUTE; k <= TIME_DELTA; k++) {
+            if (strcmp(o->operands[i], kinds[k]) == 0 && !options_is_on(o, "quiet")) {
+                (void)command_fail(c, "note: \"%s\" is a filter here; the kind of --timestamps is written --timestamps=%s", kinds[k], kinds[k]);
+            }
+        }
+    }
     return true;
 }
 

@@ -199,7 +199,7 @@ bool command_start(const command *c, options *out, int argc, char *const argv[],
     }
     problems_print(&list, stderr, c->manual.program);
     if (st != LOOM_OK) {
-        fprintf(stderr, "Try `%s --help`.\n", c->manual.program);
+        fprintf(stderr, "Usage: %s %s\nTry `%s --help`.\n", c->manual.program, c->manual.synopsis, c->manual.program);
         options_fini(out);
         *exit_code = VERB_USAGE;
         return false;
