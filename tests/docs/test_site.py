@@ -49,6 +49,10 @@ class Site(unittest.TestCase):
         built = {page.stem for page in self.pages}
         self.assertLessEqual({page.stem for page in DOCS.glob("*.md")} | {"WIRE", "ARCHITECTURE", "CONTRIBUTING"}, built)
 
+    def test_every_page_is_in_the_navigation(self):
+        listed = set(re.findall(r"([\w-]+)\.md$", (SOURCE / "tools/docs/mkdocs.yml").read_text(), re.M))
+        self.assertEqual(set(), {page.stem for page in self.pages} - listed - {"404"})
+
     def test_every_link_leads_somewhere(self):
         for page, links in self.pages.items():
             for href in links.hrefs:
