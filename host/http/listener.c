@@ -4,6 +4,7 @@
 #include "host/http/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -85,10 +86,28 @@ static bool find_descriptor(http_listener *l, int error)
     return room == ROOM_MADE;
 }
 
+/* The descriptors from the limit on are for others: one of those takes the place, and the number, of a connection that waits.
+ * It may be another descriptor then. -1: there is no place. */
+static int below_limit(http_listener *l, int fd)
+{
+    const int limit = l->server->options.descriptor_limit;
+    if (limit <= 0 || fd < limit) {
+        return fd;
+    }
+    const int low = http_server_make_room(l->server, NULL) == ROOM_MADE ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    if (low >= limit) {
+        close(low);
+    }
+    if (low < 0 || low >= limit) {
+        return -1;
+    }
+    close(fd);
+    return low;
+}
+
 /* False: the round is over. */
 static bool accept_one(http_listener *l)
 {
-    const http_server_options *o = &l->server->options;
     size_t max = l->options.max_connections;
     bool crowded = max > 0 && l->connections >= max;
     if (crowded && !somebody_comes(l)) {
@@ -103,13 +122,11 @@ static bool accept_one(http_listener *l)
         int error = errno;
         return is_out_of_something(error) ? find_descriptor(l, error) : error == EINTR || error == ECONNABORTED;
     }
-    if (o->descriptor_limit > 0 && fd >= o->descriptor_limit && room != ROOM_NONE) {
-        room = http_server_make_room(l->server, NULL);
-    }
-    if (room == ROOM_NONE) {
-        refuse(l, fd, crowded ? "there are as many as are allowed" : "the descriptors left are kept for others");
+    const int own = room == ROOM_NONE ? -1 : below_limit(l, fd);
+    if (own < 0) {
+        refuse(l, fd, room == ROOM_NONE ? "there are as many as are allowed" : "the descriptors left are kept for others");
     } else {
-        http_connection_open(l, fd);
+        http_connection_open(l, own);
     }
     return true;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 21, 23, 31: connections, descriptors, and what is said about them."""
 
+import functools
 import socket
 import time
 import urllib.error
@@ -11,6 +12,7 @@ from hostile import (IN_BROKER, OWN_PROCESS, Agent, Flood, HostileTest, LimitedH
                      main, pack, subscribes, wait_until, wanted_ns, wire)
 
 import gateway
+from viewing import View
 
 SP_GREETING = {"pub": b"\0SP\0\0\x21\0\0", "pull": b"\0SP\0\0\x50\0\0", "control": b"\0SP\0\0\x30\0\0"}  # of SUB, PUSH, REQ
 
@@ -106,6 +108,17 @@ class Exhausted(HostileTest):
         wanted = (wanted_ns(home.broker) - before) / 1e9 / (time.monotonic() - start)
         self.right(wanted < 0.5, f"an idle broker wants {wanted:.2f} processors")
 
+    def test_idle_clients_of_the_gateway_leave_some_for_others(self):
+        home = LimitedHome(self.kind, spans=False, descriptors=self.DESCRIPTORS, listen=("ipc", "http"))
+        self.homes.append(home)
+        self.enterContext(home)
+        where = urllib.parse.urlsplit(home.url_of("http"))
+        for _ in range(2 * self.DESCRIPTORS):
+            self.enterContext(socket.create_connection((where.hostname, where.port), 10.0))
+        time.sleep(0.3)  # of accepting
+        used = home.broker.open_files()
+        self.right(used < self.DESCRIPTORS - 8 and home.stats(), f"{used} of {self.DESCRIPTORS} descriptors are taken")
+
     def test_a_client_of_the_gateway_that_finds_no_place_is_logged(self):
         home = LimitedHome(self.kind, spans=False, descriptors=self.DESCRIPTORS, listen=("ipc", "http"))
         self.homes.append(home)
@@ -134,6 +147,33 @@ class Exhausted(HostileTest):
         home, _ = self.exhausted("control.sock", SP_GREETING["control"])
         used = home.broker.open_files()
         self.right(used < self.DESCRIPTORS - 8, f"{used} of {self.DESCRIPTORS} descriptors are taken")
+
+
+class Views(HostileTest):
+    """`loom view` that may open 96 descriptors: senders of spans do not take its page's, nor pages the broker's."""
+    kind = IN_BROKER
+
+    def taken(self, where):
+        """A view of which peers have taken whatever they get: of its page, or of its receiver."""
+        home = self.home(spans=False)
+        limited = ("prlimit", "--nofile=96:96")
+        view = View(functools.partial(home.run, wrapper=limited), home.folder, control=home.control_path)
+        host, port = view.otlp.split(":") if where == "receiver" else (view.host, view.port)
+        for _ in range(200):
+            peer = self.enterContext(socket.create_connection((host, int(port)), 10.0))
+            if where == "page":
+                peer.sendall(f"GET /api/stream HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {view.token}\r\n\r\n".encode())
+        return view
+
+    def test_its_page_is_served_while_senders_of_spans_take_all(self):
+        view = self.taken("receiver")
+        answer = view.get("/api/bus/agents", deadline_s=5)
+        self.right(answer.status == 200 and view.process.open_files() < 96, f"{answer.status} with {view.process.open_files()} of 96 open")
+
+    def test_pages_take_no_descriptor_of_the_brokers(self):
+        view = self.taken("page")
+        time.sleep(0.5)
+        self.right(view.process.open_files() <= 96 - 6, f"{view.process.open_files()} of 96 are open")
 
 
 class Metrics(HostileTest):

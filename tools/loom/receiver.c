@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/descriptors.h"
 #include "base/str.h"
 #include "base/url.h"
 #include "host/http/http2.h"
@@ -305,7 +306,8 @@ loom_status receiver_open(receiver **out, uv_loop_t *loop, const receiver_option
 {
     *out = NULL;
     receiver *r = calloc(1, sizeof *r);
-    const http_server_options server = {.bodies_max = RECEIVER_BODIES_MAX, .close_ms = CLOSE_MS};
+    const http_server_options server = {.bodies_max = RECEIVER_BODIES_MAX, .close_ms = CLOSE_MS,
+                                        .descriptor_limit = descriptors_limit(DESCRIPTORS_AGENTS)};
     if (r == NULL || http_server_open(&r->http, loop, &server) != LOOM_OK) {
         snprintf(problem, RECEIVER_PROBLEM_SIZE, "out of memory");
         free(r);

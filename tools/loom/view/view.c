@@ -260,7 +260,9 @@ static int run_loop(view *v, const options *o, store *db)
 
 static int serve(view *v, const options *o, store *db)
 {
-    static const http_server_options server = {.send_ms = SEND_MS, .close_ms = CLOSE_MS};
+    /* What is left by pages is for the broker's answers and the store. */
+    const http_server_options server = {.send_ms = SEND_MS, .close_ms = CLOSE_MS,
+                                        .descriptor_limit = descriptors_limit(DESCRIPTORS_CONTROL)};
     uint8_t secret[(VIEW_TOKEN_SIZE - 1) / 2];
     if (!descriptors_free(DESCRIPTORS_FOR_A_LOOP)) {
         return command_fail(&self, "too few file descriptors are free; raise their limit (ulimit -n)");
