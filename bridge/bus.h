@@ -66,11 +66,24 @@ struct bus {
     bool in_process;    /* the broker's spans are of this process, too */
     uint64_t mark;      /* that what is said now goes with; 0: the bus does at once what it is told, or there is no broker */
     uint64_t mark_done; /* the broker has done all that went with this mark, or an earlier one */
+    uint64_t matched;   /* subscriptions that publishes have matched so far: work, besides their bytes. Of a bus that is in_process */
     bool mark_wanted;   /* a session waits for what it has said: set by sessions */
     void (*told_to_keep)(void *bridge, const frame_keep *f); /* the same from elsewhere; NULL: nobody listens. Set by the bridge */
     void (*is_up)(void *bridge); /* a broker elsewhere has been reached; NULL: nobody listens. Set by the bridge */
     void *bridge;
 };
+
+enum {
+    BUS_MATCHES_FREE = 64, /* subscriptions that one message may match at the price of its bytes */
+    BUS_MATCH_COST = 4     /* what each further one costs, in bytes that are published. It takes as long as 64: but what goes to
+                              many connections has to come in batches that are worth a write to each */
+};
+
+/* Few bytes may go to many subscriptions, which is work that others wait for: what a message has cost besides its bytes. */
+static inline uint64_t bus_fan_out(uint64_t matched)
+{
+    return matched > BUS_MATCHES_FREE ? (matched - BUS_MATCHES_FREE) * BUS_MATCH_COST : 0;
+}
 
 /* bus_ops.sent, where the bus counts; to NULL: there is none any more. */
 static inline void bus_sent(bus *b, bus_port *to, uint64_t messages)

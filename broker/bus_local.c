@@ -37,8 +37,8 @@ static void grant(bus *base, bus_port *p, uint64_t messages, uint64_t bytes)
 
 static void publish(bus *base, bus_port *p, const envelope_view *view, uint8_t *wire)
 {
-    (void)base;
     port_publish(p, view, wire);
+    base->matched = eventbus_matched(((const bus_local *)base)->cores->events);
 }
 
 static void call(bus *base, bus_port *p, const frame_call *f, const envelope_view *view, uint8_t *wire)

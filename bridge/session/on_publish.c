@@ -18,6 +18,15 @@ static void refuse(session *s, const envelope_view *view, loom_status why, const
                                              .message_id = envelope_view_bytes(view, ENV_ID)}});
 }
 
+/* True: the turn is over. */
+static bool pay_fan_out(session *s)
+{
+    const int64_t cost = s->fan_out < INT64_MAX / 2 ? (int64_t)s->fan_out : INT64_MAX / 2;
+    s->fan_out = 0;
+    s->turn_left -= cost;
+    return cost > 0 && s->turn_left <= 0;
+}
+
 static void publish(session *s, const envelope_view *view, uint8_t *wire)
 {
     bridge *b = s->bridge;
@@ -25,7 +34,9 @@ static void publish(session *s, const envelope_view *view, uint8_t *wire)
     message_pass_begin(&pass, b->options.tracer, HOP_BRIDGE_PUBLISH, view, session_agent(s), true, wire);
     s->publishing = &pass;
     if (incoming_is_own(s, view)) {
+        const uint64_t before = b->options.bus->matched;
         b->options.bus->ops->publish(b->options.bus, s->port, view, wire);
+        s->fan_out += bus_fan_out(b->options.bus->matched - before);
         s->published++;
         b->stats.published++;
         b->stats.published_bytes += view->len;
@@ -79,14 +90,14 @@ static uint32_t slice_of(const session *s, const frame_batch *batch)
     return count > 0 ? (uint32_t)count : 1;
 }
 
-/* Those from *done to before end; *at: where they begin, in bytes. */
+/* Those from *done to before end, or as many as make a slice of work; *at: where they begin, in bytes. */
 static loom_status publish_each(session *s, const frame_batch *batch, uint32_t *done, size_t *at, uint32_t end,
                                 char reason[FRAME_REASON_SIZE])
 {
     uint8_t *from = (uint8_t *)(uintptr_t)batch->items.data + *at; /* the read buffer, which session_receive() may change */
     size_t left = batch->items.len - *at;
     uint32_t i = *done;
-    for (; i < end && s->state != SESSION_ENDED; i++) {
+    for (; i < end && s->state != SESSION_ENDED && s->fan_out < SESSION_SLICE; i++) {
         uint32_t used = 0;
         const char *fault = "";
         loom_status st = publish_next(s, from, left, &used, &fault);
@@ -124,7 +135,8 @@ loom_status on_publish(session *s, const frame_batch *batch, char reason[FRAME_R
         if (st != LOOM_OK || s->state == SESSION_ENDED) {
             return st;
         }
-        if (done < batch->count && session_yields(s)) {
+        const bool over = pay_fan_out(s);
+        if (done < batch->count && (over || session_yields(s))) {
             s->batch_done = done;
             s->batch_at = at;
             s->turn_left = 0;

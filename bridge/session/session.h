@@ -95,6 +95,7 @@ struct session {
     uint8_t alone;            /* how often in a row there were none, at most SESSION_ALONE */
     uint32_t batch_done;      /* envelopes of a publish frame that earlier turns have handled; 0: it begins */
     size_t batch_at;          /* and their bytes */
+    uint64_t fan_out;         /* what the publishes of a frame have cost besides their bytes, and its turn has not paid yet */
     session_ahead ahead;
     uint64_t ahead_until_ms;  /* it waits for the broker no longer than that, which may be away; 0: it does not */
     uint64_t id;

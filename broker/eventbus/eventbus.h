@@ -185,6 +185,7 @@ typedef struct eventbus_stats {
     uint32_t publishers, subscribers, subscriptions, groups, topics; /* now */
 } eventbus_stats;
 eventbus_stats eventbus_get_stats(const eventbus *bus);
+uint64_t eventbus_matched(const eventbus *bus); /* of these, alone */
 counter_source eventbus_counter_source(const eventbus *bus);
 
 typedef struct eventbus_topic_stats {

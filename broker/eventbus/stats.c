@@ -15,6 +15,11 @@ const char *eventbus_drop_name(eventbus_drop reason)
     return (unsigned)reason < EVENTBUS_DROP_REASONS ? names[reason] : "?";
 }
 
+uint64_t eventbus_matched(const eventbus *bus)
+{
+    return bus->stats.matched;
+}
+
 eventbus_stats eventbus_get_stats(const eventbus *bus)
 {
     eventbus_stats stats = bus->stats;

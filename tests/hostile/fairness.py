@@ -7,7 +7,7 @@ things does not change it."""
 import signal
 import time
 
-from hostile import NUMBERS, Flood, in_both_homes, loop_ns, main, numbered, percentile, servers, subscribes, wire
+from hostile import IN_BROKER, NUMBERS, Flood, HostileTest, in_both_homes, loop_ns, main, numbered, percentile, servers, subscribes, wire
 
 ECHOES = 200
 SUBSCRIBES, CALLS = 120_000, 40_000
@@ -80,6 +80,24 @@ class Floods(Flooding):
         envelope = wire.envelope("nobody.provides.this", b"", "flood")
         call = wire.call_frame(b"\xce" + NUMBERS[0].to_bytes(4, "big"), "nobody.provides.this", envelope)
         self.flooded(numbered(call, range(1, CALLS + 1)), self.CALLS_MS)
+
+
+class FanOut(Flooding, HostileTest):
+    """Few bytes, and much work: each message matches all of the flooder's own subscriptions."""
+    kind = IN_BROKER  # behind a bridge, what it has passed on already is before others
+    SUBSCRIPTIONS, MESSAGES, A_FRAME = 5_000, 1_000, 50
+    LIMIT_MS = 20.0  # in a debug build one message takes some 2 ms
+
+    def flooder(self, home):
+        agent = super().flooder(home)
+        subscribing = Flood(agent.link).start(subscribes("wide", range(1, self.SUBSCRIPTIONS + 1)))
+        subscribing.finish()
+        subscribing.over = True
+        return agent
+
+    def test_a_flood_of_publishes_that_many_subscriptions_get_delays_nobody(self):
+        envelopes = [wire.envelope("wide", b"x", "flood") for _ in range(self.A_FRAME)]
+        self.flooded(wire.publish_frame(envelopes) * (self.MESSAGES // self.A_FRAME), self.LIMIT_MS)
 
 
 @in_both_homes
