@@ -13,7 +13,7 @@ import time
 import unittest
 
 from exec_command import LOOM, PARENT, TRACE, ExecTest
-from harness import wait_until
+from harness import runs, wait_until
 
 PYTHON = sys.executable
 MARKER = "__LOOM_TRACE__:"
@@ -347,11 +347,13 @@ put('x' * 300_000 + '\\n' + span() + 'after\\n'); open({str(note)!r}, 'w').write
             self.assertEqual(0, process.wait(20))
 
     def test_a_signal_reaches_the_command_while_the_reader_stops(self):
-        body = "put('x' * 10_000_000)"
-        with subprocess.Popen([LOOM, "exec", "--", PYTHON, "-c", PRELUDE + body], env=self.environment(), stderr=subprocess.PIPE) as process:
+        body = "print(os.getpid(), flush=True); put('x' * 10_000_000)"
+        with subprocess.Popen([LOOM, "exec", "--", PYTHON, "-c", PRELUDE + body], env=self.environment(), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            command = int(process.stdout.readline())
             process.stderr.read(10)
-            time.sleep(0.2)
             process.terminate()
+            wait_until(lambda: not runs(command), "it ends, although nobody reads what it writes")
             process.stderr.read()
             self.assertEqual(128 + 15, process.wait(20))
 
