@@ -153,6 +153,8 @@ test("what went through several spans failed once, and what was lost is counted 
   const failed = (name, start, more) => ({ name, service: "s", start_unix_ns: start, span_id: String(start), trace_id: "t", message: "no paper", capability: "print", "error.type": "exit 3", ...more });
   const [called] = groupErrors([failed("action.invoke", 1), failed("action.dispatch", 2), failed("agent.on_action", 3), failed("action.invoke", 9, { trace_id: "u" })]);
   assert.deepEqual(called.errors.map(({ name, trace_id }) => [name, trace_id]), [["action.invoke", "u"], ["agent.on_action", "t"]]);
+  const through = groupErrors([failed("api.request", 1, { capability: "api" }), failed("http.action", 2, { capability: "http" }), failed("GET", 3, { capability: undefined })]);
+  assert.deepEqual(through.map(({ latest }) => latest.name), ["http.action"]);
   const [lost] = groupErrors([failed("eventbus.drop", 1, { dropped: true }), failed("eventbus.drop", 2, { dropped: true })]);
   assert.equal(lost.errors.length, 2);
 });

@@ -35,7 +35,7 @@ export function spansView({ onchoose, signal }) {
         ? el("button", { type: "button", class: "fold", tabindex: "-1", title: row.folds.length > 0 ? `Show ${row.folds.length} hops of the message` : "Fold the hops of the message",
                          onclick: (event) => { event.stopPropagation(); toggleFold(index); } }, row.folds.length > 0 ? `+${row.folds.length}` : "−") : null,
       el("span", { class: "service" }, span.service));
-    label.style.paddingLeft = `min(${row.depth * 12}px, 50%)`; // of a chain of a thousand spans, too, one sees the names
+    label.style.setProperty("--depth", row.depth);
     return label;
   }
 
