@@ -74,6 +74,9 @@ class Browser:
         self._do("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride",
                                                "params": {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}})
 
+    def set_zone(self, name):
+        self._do("POST", "/goog/cdp/execute", {"cmd": "Emulation.setTimezoneOverride", "params": {"timezoneId": name}})
+
     def run(self, script, *arguments):
         """The value of a function's body in the page."""
         return self._do("POST", "/execute/sync", {"script": script, "args": list(arguments)})

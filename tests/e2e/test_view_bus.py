@@ -30,7 +30,7 @@ class Bus(ViewTest):
         self.assertIn("active", page.run(TEXT, "tr[data-agent=aaa-quick]"))
         page.press("j" + ENTER)
         page.wait("return document.querySelector('h1[data-agent=zzz-slow]')", "the agent's own page")
-        self.assertIn("messages wait in its queue", page.run("return document.body.innerText"))
+        self.assertIn("Messages wait in its queue", page.run("return document.body.innerText"))
         page.run("[...document.querySelectorAll('main a')].find((a) => a.innerText === 'Traces').click()")
         page.wait("return location.hash.includes('agent_id%3Dzzz-slow')", "its traces")
         self.show(page, "agents?tab=subscriptions", "tr[data-subscription='zzz-slow load.>'][data-verdict=behind]")

@@ -34,6 +34,16 @@ class Traces(ViewTest):
         self.assertIn("duration", self.ask("/api/traces?min_duration=soon", code=400)["detail"])
         self.nothing_wrong(page)
 
+    def test_times_are_those_of_the_reader_s_zone(self):
+        self.send_spans([span(1, took_ms=10)])
+        page = self.open()
+        for zone, shown in (("Asia/Tokyo", "Nov 15, 2023 07:13:20.000"), ("America/New_York", "Nov 14, 2023 05:13:20.000")):
+            page.set_zone(zone)
+            page.open("about:blank")
+            page.open(f"{self.base}/#/traces/{1:032x}")
+            self.assertIn(shown, page.wait("return document.querySelector('.title p')?.innerText", zone))
+        self.nothing_wrong(page)
+
     def test_two_traces_are_compared_step_by_step(self):
         for trace, slow in ((1, 5), (2, 50)):
             self.send_spans([span(trace, 1, took_ms=100, name="root"), span(trace, 2, 1, 1, slow, "query"), span(trace, 3, 1, 60, 1, f"only {trace}")])

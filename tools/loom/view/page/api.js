@@ -32,7 +32,7 @@ async function respond(path, options) {
     response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("`loom view` does not answer: is it still running?");
+    throw Object.assign(new Error("`loom view` does not answer: is it still running?"), { isOfView: true });
   }
   if (response.ok) return response;
   const text = await response.text();

@@ -63,7 +63,7 @@ export function finder(parameters, placeholder, changed) {
 
 /** Instead of what a broker would have told. */
 export function noBroker(state, error) {
-  return empty("No broker answers", `This view asks ${state.control}. ${error.message}`);
+  return error.isOfView ? empty("The view does not answer", error.message) : empty("No broker answers", `This view asks ${state.control}. ${error.message}`);
 }
 
 /** [[text, href, isHere]] */
