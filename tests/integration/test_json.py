@@ -7,8 +7,8 @@ import unittest
 from harness import LoomTest, wait_until
 
 # What never comes near 2^53: there are that many now, times that pass, codes.
-SMALL = {"agents", "bridges", "cache_entries", "capabilities", "groups", "heard_ms_ago", "id", "last_ms", "members", "open_peers",
-         "outstanding", "parties", "pending", "publishers", "qos", "running", "sessions", "subscribers", "subscriptions", "topics",
+SMALL = {"agents", "agents_away", "bridges", "cache_entries", "capabilities", "groups", "heard_ms_ago", "id", "last_ms", "members",
+         "open_peers", "outstanding", "parties", "pending", "publishers", "qos", "running", "sessions", "subscribers", "subscriptions", "topics",
          "uptime_ms", "ttl", "matched", "code", "agents_left", "agents_at_first", "services", "spans", "errors"}
 FREE_TEXT = {"payload", "text"}  # of others: may be empty
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "description": ""}

@@ -160,7 +160,7 @@ static void a_payload_over_the_limit_is_too_large_and_the_session_goes_on(void *
     const frame_result *result = hear_result(&f->a);
     assert_int_equal(FRAME_CALL_TOO_LARGE, result->outcome);
     assert_str("call_too_large", result->code);
-    assert_str("payload is over the limit", result->text);
+    assert_str("the payload is over max_payload, the limit of this bus", result->text);
     assert_true(same_bytes(result->call_id, "1"));
     send_call(&f->a, "2", "a", PAYLOAD_MAX);
     assert_int_equal(1, f->bus.called);
