@@ -153,6 +153,13 @@ class Units(unittest.TestCase):
         told = [line for line in done.stderr.splitlines() if "loom" in line and "is not executable" not in line]
         self.assertEqual([], told)
 
+    def test_the_sockets_folder_outlives_the_service(self):
+        """systemd empties a RuntimeDirectory when its service stops; the other unit's socket would go with it."""
+        listens = re.search(r"^ListenStream=/run/([^/]+)/", (CONTRIB / "systemd/loom-broker.socket").read_text(), re.M)[1]
+        service = (UNITS / "loom-broker.service").read_text()
+        self.assertIn(f"\nRuntimeDirectory={listens}\n", service)
+        self.assertIn("\nRuntimeDirectoryPreserve=yes\n", service)
+
     def test_the_services_are_hardened(self):
         for unit in (UNITS / "loom-broker.service", UNITS / "loom-bridge@.service"):
             done = self.analyze("security", "--offline=true", "--threshold=20", unit)
