@@ -103,6 +103,9 @@ bool recorded_put(loom_span_processor *processor, const foreign_scope *scope, lo
     const foreign_source from = foreign_source_of(scope);
     const size_t size = sizeof(foreign_record) + from.resource.len + from.scope.len + from.schema.len + span.len;
     const span_facts facts = facts_of(span);
+    if (facts.trace_id.data == NULL || facts.trace_id.len != LOOM_TRACE_ID_SIZE) {
+        return false;
+    }
     record_chunk *chunk = hand != NULL && record_fits_chunk(size) ? record_room(hand, r, size, facts.trace_id.data) : NULL;
     if (chunk == NULL) {
         return false;

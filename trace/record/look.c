@@ -38,7 +38,7 @@ static void look_at_chunk(looking *l, record_chunk *chunk)
     found_record what = {.rec = NULL};
     for (uint16_t at = atomic_load_explicit(&chunk->heads[bucket], memory_order_acquire); at != 0;) {
         found_record_step(&what, chunk, at);
-        if (memcmp(what.base->trace_id, l->trace_id, LOOM_TRACE_ID_SIZE) == 0) {
+        if (what.base != NULL && memcmp(what.base->trace_id, l->trace_id, LOOM_TRACE_ID_SIZE) == 0) {
             tell(l, &what);
         }
         at = atomic_load_explicit(&what.rec->next, memory_order_acquire);
