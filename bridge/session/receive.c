@@ -108,8 +108,7 @@ static bool receive_frame(session *s, loom_bytes body)
         work += f.type == FRAME_PUBLISH ? 0 : SESSION_TURN_FRAME;
         st = handle(s, &f, reason);
     }
-    s->turn_left -= work + (int64_t)s->fan_out;
-    s->fan_out = 0;
+    s->turn_left -= work;
     if (st == LOOM_OK && f.type == FRAME_SPANS) {
         s->slice_end = s->turn_left; /* they may wait: whoever has something else to say goes first */
     }
