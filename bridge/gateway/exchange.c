@@ -233,3 +233,8 @@ void exchange_fail(exchange *x, uint16_t status, const char *code, const char *f
     va_end(args);
     fail(x, status, code, detail);
 }
+
+void exchange_fail_memory(exchange *x)
+{
+    exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+}

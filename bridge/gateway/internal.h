@@ -136,6 +136,8 @@ void exchange_left(exchange *x);
 /* Answers application/problem+json. code: what is wrong, for programs, such as "invalid_topic". */
 void exchange_fail(exchange *x, uint16_t status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* 503: there is no memory for the answer. */
+void exchange_fail_memory(exchange *x);
 /* The JSON of one, without a line's end; returns its length, below PROBLEM_JSON_SIZE. */
 enum { PROBLEM_JSON_SIZE = 2048 };
 size_t problem_json(char out[PROBLEM_JSON_SIZE], uint16_t status, const char *code, const char *detail);

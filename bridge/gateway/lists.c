@@ -44,17 +44,12 @@ static void take_answer(void *to, loom_bytes answer)
     a->take(a->x, answer);
 }
 
-static void fail_for_memory(exchange *x)
-{
-    exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
-}
-
 static void fail_unasked(exchange *x, loom_status st)
 {
     if (st == LOOM_EBUSY) {
         exchange_fail(x, 503, "system_busy", "the broker was asked too much lately; try again");
     } else {
-        fail_for_memory(x);
+        exchange_fail_memory(x);
     }
 }
 
@@ -83,7 +78,7 @@ void answer_json(exchange *x, json_t *value)
 {
     char *text = json_dumps(value, JSON_COMPACT);
     if (text == NULL) {
-        fail_for_memory(x);
+        exchange_fail_memory(x);
     } else {
         exchange_answer(x, 200, &(exchange_body){.type = "application/json", .bytes = bytes_of(text)});
     }
@@ -126,7 +121,7 @@ json_t *gateway_list(exchange *x, loom_bytes answer)
         return list;
     }
     if (list == NULL) {
-        fail_for_memory(x);
+        exchange_fail_memory(x);
     } else {
         const char *text = json_string_value(json_object_get(list, "text"));
         exchange_fail(x, status == LOOM_EINVAL ? 400 : 503, status == LOOM_EINVAL ? "invalid_parameter" : "refused", "%s", text != NULL ? text : "");

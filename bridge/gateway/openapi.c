@@ -117,7 +117,7 @@ static void take_capabilities(exchange *x, loom_bytes answer)
     }
     json_t *document = json_loads(fixed, 0, NULL);
     if (json_object_set_new(document, "components", json_loads(components, 0, NULL)) != 0) {
-        exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+        exchange_fail_memory(x);
     } else {
         add_operations(json_object_get(document, "paths"), json_object_get(list, "capabilities"));
         if (json_is_true(json_object_get(list, "more"))) {

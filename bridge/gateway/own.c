@@ -6,7 +6,7 @@
 static void answer(exchange *x, text_buffer *b)
 {
     if (b->failed) {
-        exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+        exchange_fail_memory(x);
     } else {
         exchange_answer(x, 200, &(exchange_body){.type = "application/json", .bytes = {b->bytes.data, b->bytes.len}});
     }

@@ -234,7 +234,7 @@ void metrics_get(exchange *x)
         exchange_answer(x, 200, &(exchange_body){.type = "text/plain; version=0.0.4; charset=utf-8",
                                                  .bytes = {(const uint8_t *)text, len}});
     } else {
-        exchange_fail(x, 503, "out_of_memory", "the gateway has no memory for the answer");
+        exchange_fail_memory(x);
     }
     free(text);
 }
