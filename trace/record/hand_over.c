@@ -79,25 +79,34 @@ static void look_at_chunk(handing *h, record_chunk *chunk)
     }
 }
 
-/* Names the newest chunk that was given back before this number, for reading; NULL: there is none. Those that are in hand come first:
- * *in_hand says how many of them have been read. */
-static record_chunk *next_chunk(recorder *r, size_t *in_hand, uint64_t *before)
+/* Names a chunk that is in hand for reading, behind so many others of them. NULL: there is none. */
+static record_chunk *read_in_hand(recorder *r, size_t index)
+{
+    record_chunk *found = NULL;
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < r->chunk_count && found == NULL; i++) {
+        if (r->chunks[i]->in_hand && index-- == 0) {
+            found = r->chunks[i];
+        }
+    }
+    r->reading = found;
+    pthread_mutex_unlock(&r->lock);
+    return found;
+}
+
+/* Names the newest that was given back before this number, which becomes its own. NULL: there is none. */
+static record_chunk *read_given_back(recorder *r, uint64_t *before)
 {
     record_chunk *newest = NULL;
-    size_t hands = 0;
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < r->chunk_count; i++) {
         record_chunk *chunk = r->chunks[i];
-        if (chunk->in_hand) {
-            if (*before == UINT64_MAX && hands++ == *in_hand) {
-                newest = chunk;
-                break;
-            }
-        } else if (*before != UINT64_MAX && chunk->number < *before && (newest == NULL || chunk->number > newest->number)) {
+        if (!chunk->in_hand && chunk->number < *before && (newest == NULL || chunk->number > newest->number)) {
             newest = chunk;
         }
     }
     r->reading = newest;
+    *before = newest != NULL ? newest->number : *before;
     pthread_mutex_unlock(&r->lock);
     return newest;
 }
@@ -118,19 +127,14 @@ static uint64_t count_before(recorder *r, uint64_t before)
 static void hand_over(handing *h)
 {
     recorder *const r = h->r;
-    uint64_t before = UINT64_MAX;
     record_chunk *chunk;
-    for (size_t hands = 0; (chunk = next_chunk(r, &hands, &before)) != NULL; hands++) {
+    for (size_t i = 0; (chunk = read_in_hand(r, i)) != NULL; i++) {
         look_at_chunk(h, chunk);
     }
     pthread_mutex_lock(&r->lock);
-    before = r->given_back_count + 1;
+    uint64_t before = r->given_back_count + 1;
     pthread_mutex_unlock(&r->lock);
-    size_t none = 0;
-    while (!h->heir->full && (chunk = next_chunk(r, &none, &before)) != NULL) {
-        pthread_mutex_lock(&r->lock);
-        before = chunk->number;
-        pthread_mutex_unlock(&r->lock);
+    while (!h->heir->full && (chunk = read_given_back(r, &before)) != NULL) {
         look_at_chunk(h, chunk);
     }
     pthread_mutex_lock(&r->lock);

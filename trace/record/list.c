@@ -81,7 +81,7 @@ static void add_record(seen_traces *seen, const found_record *f)
     item->end_unix_ns = end_ns > item->end_unix_ns ? end_ns : item->end_unix_ns;
     if (start_ns < item->start_unix_ns) {
         item->start_unix_ns = start_ns;
-        copy_text(item->name, sizeof item->name, form != NULL ? form->name(f->definition) : definition_text(f->definition, 0));
+        copy_text(item->name, sizeof item->name, definition_name(f->definition));
         copy_text(item->about, sizeof item->about, form != NULL ? definition_text(f->base_definition, 1) : (loom_str){"", 0});
     }
 }

@@ -27,7 +27,7 @@ static void tell(looking *l, const found_record *what)
     pb_rollback(&l->span, 0);
     recorder_write_span(tracer->scope, what, &l->span);
     if (!l->span.failed) {
-        l->visit(l->user, d->form != NULL ? d->form->name(d) : definition_text(d, 0), (loom_bytes){l->span.data, l->span.len});
+        l->visit(l->user, definition_name(what->definition), (loom_bytes){l->span.data, l->span.len});
     }
 }
 

@@ -90,6 +90,12 @@ static inline loom_str definition_text(const record_definition *d, unsigned i)
     return (loom_str){(const char *)d->bytes + sizeof len + (i > 0 ? len[0] : 0), len[i]};
 }
 
+/* Of the span. */
+static inline loom_str definition_name(const record_definition *d)
+{
+    return d->form != NULL ? d->form->name(d) : definition_text(d, 0);
+}
+
 /* str_same() of names of common lengths in a few instructions. */
 static inline bool text_same(const char *a, const char *b, size_t len)
 {
