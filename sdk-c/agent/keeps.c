@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "sdk-c/agent/parts.h"
+#include "sdk-c/agent/spans.h"
 #include "trace/span/finished.h"
 
 enum { KEEPS_WAITING_MAX = 64 * 1024 }; /* bytes of control frames that wait, behind which none is told */
@@ -31,9 +32,7 @@ void agent_keeps_open(loom_agent *a)
 {
     if (a->tracer != NULL && span_tracer_records(a->tracer)) {
         a->session.has_recorder = true;
-        a->session.service = span_tracer_resource_text(a->tracer, "service.name"); /* whose spans it hands over when it leaves */
-        a->session.service_instance = span_tracer_resource_text(a->tracer, "service.instance.id");
-        a->session.tenant = span_tracer_resource_text(a->tracer, "tenant_id");
+        agent_spans_introduce(a); /* which it hands over when it leaves */
         if (url_format(a->keeps.where, sizeof a->keeps.where, session_url(&a->session)) != LOOM_OK) {
             a->keeps.where[0] = '\0';
         }

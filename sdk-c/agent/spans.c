@@ -38,15 +38,20 @@ static void fill(agent_loop *loop)
     }
 }
 
+void agent_spans_introduce(loom_agent *a)
+{
+    a->session.service = span_tracer_resource_text(a->tracer, "service.name");
+    a->session.service_instance = span_tracer_resource_text(a->tracer, "service.instance.id");
+    a->session.tenant = span_tracer_resource_text(a->tracer, "tenant_id");
+}
+
 void agent_spans_open(loom_agent *a)
 {
     a->spans.link = a->tracer != NULL ? processor_span_link(span_tracer_processor(a->tracer)) : NULL;
     if (a->spans.link == NULL) {
         return;
     }
-    a->session.service = span_tracer_resource_text(a->tracer, "service.name");
-    a->session.service_instance = span_tracer_resource_text(a->tracer, "service.instance.id");
-    a->session.tenant = span_tracer_resource_text(a->tracer, "tenant_id");
+    agent_spans_introduce(a);
     a->loop.fill_spans = fill;
     a->loop.spans_end = SPANS_HOLD;
     a->spans.carrier.wake = wake;

@@ -9,6 +9,8 @@
 /* After telemetry_open(), before the loop runs. Also says who the spans are of, for hello. Nothing, where the exporter is
  * another. */
 void agent_spans_open(loom_agent *a);
+/* Says in hello who the spans are of that this agent may send. Before the loop runs; there is a tracer. */
+void agent_spans_introduce(loom_agent *a);
 /* Before the loop is freed; nothing is running any more. */
 void agent_spans_close(loom_agent *a);
 
