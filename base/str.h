@@ -108,6 +108,12 @@ static inline loom_str str_trim(loom_str text)
     return text;
 }
 
+static inline bool str_starts_with(loom_str text, const char *start)
+{
+    const size_t len = strlen(start);
+    return text.len >= len && str_same(text.data, start, len);
+}
+
 /* text without its first n bytes, of which it has at least as many. */
 static inline loom_str str_tail(loom_str text, size_t n)
 {

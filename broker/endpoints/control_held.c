@@ -52,13 +52,19 @@ static void pack(const bus_server *s, const held_question *q, control_buffer *an
     }
 }
 
-/* Takes it off the list. */
-static void answer_at(bus_server *s, held_question **at)
+/* Takes it off the list: it is the caller's. */
+static held_question *take_at(bus_server *s, held_question **at)
 {
     held_question *q = *at;
-    control_buffer answer;
     *at = q->next;
     s->control.question_count--;
+    return q;
+}
+
+static void answer_at(bus_server *s, held_question **at)
+{
+    held_question *q = take_at(s, at);
+    control_buffer answer;
     control_buffer_init(&answer);
     pack(s, q, &answer);
     control_reply(s, &q->to, &answer);
@@ -170,14 +176,11 @@ void control_held_tick(bus_server *s)
 void control_held_forget(bus_server *s, const sp_peer *peer)
 {
     for (held_question **at = &s->control.questions; *at != NULL;) {
-        held_question *q = *at;
-        if (q->to.peer != peer) {
-            at = &q->next;
-            continue;
+        if ((*at)->to.peer == peer) {
+            free(take_at(s, at));
+        } else {
+            at = &(*at)->next;
         }
-        *at = q->next;
-        s->control.question_count--;
-        free(q);
     }
 }
 

@@ -240,7 +240,7 @@ static uint8_t *put_array(uint8_t *p, uint32_t values)
     if (values < 16) {
         *p++ = (uint8_t)(MP_FIXARRAY | values);
     } else {
-        *p++ = 0xdc;
+        *p++ = MP_ARRAY16;
         *p++ = 0;
         *p++ = (uint8_t)values;
     }

@@ -12,7 +12,7 @@
 #include <assert.h>
 
 __attribute__((noinline, cold)) static record_chunk *next_chunk(span_thread *thread, const loom_tracer *tracer,
-                                                                       const uint8_t *trace_id)
+                                                                const uint8_t *trace_id)
 {
     record_hand *hand = span_thread_hand(thread);
     return hand != NULL ? record_room(hand, tracer->recorder, MESSAGE_RECORD_MAX, trace_id) : NULL;

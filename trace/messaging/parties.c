@@ -23,8 +23,7 @@ void trace_parties_add(trace_parties *p, loom_str id, bool here)
 
 static void note(void *user, loom_str name, loom_bytes span)
 {
-    static const char own[] = "agent."; /* spans of hops at an agent's end; those of bridge and broker name it, too */
-    const bool here = name.len >= sizeof own - 1 && memcmp(name.data, own, sizeof own - 1) == 0;
+    const bool here = str_starts_with(name, "agent."); /* hops at an agent's end; spans of bridge and broker name it, too */
     trace_parties_add(user, otlp_span_string(span, "agent_id"), here);
 }
 

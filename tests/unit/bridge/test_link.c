@@ -393,6 +393,19 @@ int __wrap_uv_write(uv_write_t *req, uv_stream_t *handle, const uv_buf_t bufs[],
     return writes_fail ? UV_ENOMEM : __real_uv_write(req, handle, bufs, count, cb);
 }
 
+/* An agent that is a member of a group. */
+static void enter_group(link_peer *p, link_fixture *f)
+{
+    frame_writer w;
+    link_peer_enter(p, f, "a");
+    frame_writer_init(&w);
+    assert_status(LOOM_OK, frame_put_subscribe(&w, &(frame_subscribe){
+        .request = 1, .subscription = 1, .filter = STR("a.b"), .group = STR("g")}));
+    link_peer_send(p, (loom_bytes){w.data, w.len}, SIZE_MAX);
+    frame_writer_fini(&w);
+    until(f, link_peer_hear(p) && link_peer_count(p, FRAME_ACK) == 1);
+}
+
 /* What its socket has taken of a piece, it may read; the rest goes to others. */
 static void what_a_socket_did_not_take_when_writing_fails_is_given_back(void **state)
 {
@@ -400,15 +413,8 @@ static void what_a_socket_did_not_take_when_writing_fails_is_given_back(void **s
     enum { MESSAGES = 10, SIZE = 33 * 1000 }; /* each a frame of its own */
     link_fixture f;
     link_peer p;
-    frame_writer w;
     link_fixture_start(&f, NULL, NULL);
-    link_peer_enter(&p, &f, "a");
-    frame_writer_init(&w);
-    assert_status(LOOM_OK, frame_put_subscribe(&w, &(frame_subscribe){
-        .request = 1, .subscription = 1, .filter = STR("a.b"), .group = STR("g")}));
-    link_peer_send(&p, (loom_bytes){w.data, w.len}, SIZE_MAX);
-    frame_writer_fini(&w);
-    until(&f, link_peer_hear(&p) && link_peer_count(&p, FRAME_ACK) == 1);
+    enter_group(&p, &f);
     writes_fail = true;
     deliver(&f, "a", SIZE, MESSAGES);
     until(&f, bridge_get_stats(f.bridge).sessions == 0);
@@ -430,15 +436,8 @@ static void what_a_socket_did_not_take_of_a_write_that_waited_is_given_back(void
     const int room = ROOM;
     link_fixture f;
     link_peer p;
-    frame_writer w;
     link_fixture_start(&f, NULL, NULL);
-    link_peer_enter(&p, &f, "a");
-    frame_writer_init(&w);
-    assert_status(LOOM_OK, frame_put_subscribe(&w, &(frame_subscribe){
-        .request = 1, .subscription = 1, .filter = STR("a.b"), .group = STR("g")}));
-    link_peer_send(&p, (loom_bytes){w.data, w.len}, SIZE_MAX);
-    frame_writer_fini(&w);
-    until(&f, link_peer_hear(&p) && link_peer_count(&p, FRAME_ACK) == 1);
+    enter_group(&p, &f);
     const int ours = f.server->links->fd;
     assert_int_equal(0, setsockopt(ours, SOL_SOCKET, SO_SNDBUF, &room, sizeof room));
     deliver(&f, "a", SIZE, MESSAGES);

@@ -31,12 +31,9 @@ static loom_str line_value(const char *lines, const char *name)
 
 static bool drop_prefix(loom_str *text, const char *prefix)
 {
-    const size_t len = strlen(prefix);
-    if (text->len < len || memcmp(text->data, prefix, len) != 0) {
-        return false;
-    }
-    *text = str_tail(*text, len);
-    return true;
+    const bool has = str_starts_with(*text, prefix);
+    *text = has ? str_tail(*text, strlen(prefix)) : *text;
+    return has;
 }
 
 /* NAME=VALUE, or NAME alone, of an argument that sets a variable in the container (--env, -e). Empty: it does not. *i may go on
