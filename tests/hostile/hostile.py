@@ -18,12 +18,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 import control  # noqa: E402,F401
 import wire  # noqa: E402
 from agent import Agent, Ended  # noqa: E402,F401
-from harness import (BIN, IN_BROKER, OWN_PROCESS, Home, LoomTest, Process, clean_environment,  # noqa: E402,F401
+from harness import (BIN, IN_BROKER, OWN_PROCESS, SANITIZER, Home, LoomTest, Process, clean_environment,  # noqa: E402,F401
                      die_with_parent, wait_until)
 from packing import pack, unpack  # noqa: E402,F401
 from known import KNOWN  # noqa: E402
 
-SANITIZED = bool(os.environ.get("LOOM_SANITIZE"))
 MIB = 1 << 20
 
 
@@ -70,7 +69,7 @@ class HostileTest(LoomTest):
 
     def unsanitized(self):
         """Skips what measures memory or work, both of which a sanitizer changes."""
-        if SANITIZED:
+        if SANITIZER:
             self.skipTest("a sanitizer has its own memory and time")
 
     def log_of(self, home):

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from hostile import (BIN, IN_BROKER, MIB, OWN_PROCESS, Flood, HostileTest, Process, clean_environment, die_with_parent, in_both_homes,
+from hostile import (BIN, IN_BROKER, MIB, OWN_PROCESS, SANITIZER, Flood, HostileTest, Process, clean_environment, die_with_parent, in_both_homes,
                      main, run_program, wait_until, wire)
 
 FAKE = pathlib.Path(__file__).resolve().with_name("fake_server.py")
@@ -292,10 +292,10 @@ class Provide(HostileTest):
     def test_a_provider_that_is_stopped_with_calls_still_coming_ends_well(self):
         """Under valgrind, or the tree's own sanitizer: what it wrote to was freed."""
         valgrind = shutil.which("valgrind")
-        sanitized = "address" in os.environ.get("LOOM_SANITIZE", "")
+        sanitized = "address" in SANITIZER
         if not valgrind and not sanitized:
             self.skipTest("no valgrind")
-        if "thread" in os.environ.get("LOOM_SANITIZE", ""):
+        if SANITIZER == "thread":
             self.skipTest("a thread sanitizer under valgrind")
         home = self.home(spans=False)
         checker = [] if sanitized else [valgrind, "-q", "--error-exitcode=99"]

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,17 @@ import agent
 import control
 
 BIN = pathlib.Path(os.environ.get("LOOM_BUILD_DIR", "build/dev")).resolve() / "bin"
+
+
+def sanitizer():
+    """What the programs were built with: "thread", "address,undefined", or nothing."""
+    cache = BIN.parent / "CMakeCache.txt"
+    found = re.search(r"^LOOM_SANITIZE:\w+=(.+)", cache.read_text(), re.MULTILINE) if cache.exists() else None
+    return found.group(1) if found else ""
+
+
+SANITIZER = sanitizer()
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 from jaeger import die_with_parent  # noqa: E402
 from spans import draw, parse_lines  # noqa: E402

@@ -3,7 +3,6 @@
 
 import itertools
 import json
-import re
 import subprocess
 import unittest
 
@@ -12,7 +11,6 @@ import harness
 from harness import LoomTest, in_both_homes, wait_until
 
 AGENTS = harness.BIN.parent / "tests"
-SANITIZED = re.search(r"^LOOM_SANITIZE:\w+=.", (harness.BIN.parent / "CMakeCache.txt").read_text(), re.MULTILINE)
 REQUESTS, IN_FLIGHT = 100_000, 1000
 
 
@@ -70,7 +68,7 @@ class Requests:
         self.assertEqual(after["requests"], after["replies"])
         self.assertEqual([0] * 6, [after[key] for key in ("wrong", "failed", "timeouts", "late", "surplus", "open")])
         self.assertLess(after["heap"], before["heap"] + (1 << 20))
-        if not SANITIZED:
+        if not harness.SANITIZER:
             self.assertLess(asking.resident_kib(), resident + 16 * 1024)
             self.assertLess(bus.serving.resident_kib(), served + 32 * 1024)
             self.assertLess(after["seconds"], 30)

@@ -163,6 +163,7 @@ class LateBridge(Draining, LoomTest):
         self.assertIn("0 of 1 agents have left", (said := self.drain("--within", "1ms", code=4).stdout))
         self.assertIn("; 1 is with a bridge that is away, and may be back\n", said)
         drain = self.bus.run("loom", "drain", *self.control, "--within", "60s")
+        wait_until(lambda: "within_ms=60000" in self.bus.broker.err, "it has asked, and counts")
         self.bus.bridge.signal(signal.SIGCONT)
         wait_until(lambda: self.state() == {"status": 0, "draining": True, "agents": 1, "away": 0, "some": ["worker"]}, "it is back, and is counted once")
         self.assertTrue(drain.running())

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import BIN, LoomTest, Process, clean_environment, wait_until
+from harness import BIN, SANITIZER, LoomTest, Process, clean_environment, wait_until
 
 BUILD = BIN.parent
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -36,10 +36,6 @@ def run(*command, **options):
     return done.stdout
 
 
-def compiled_with_sanitizer():
-    return re.search(r"^LOOM_SANITIZE:STRING=.+", (BUILD / "CMakeCache.txt").read_text(), re.M) is not None
-
-
 class Installed:
     """libloom in a folder of its own, which is not where it was installed to."""
 
@@ -58,7 +54,7 @@ class Installed:
 class Base(LoomTest):
     @classmethod
     def setUpClass(cls):
-        if compiled_with_sanitizer():
+        if SANITIZER:
             raise unittest.SkipTest("a program needs the sanitizer's flags, too")
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="loom-ex-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
