@@ -73,18 +73,6 @@ struct bus {
     void *bridge;
 };
 
-enum {
-    BUS_MATCHES_FREE = 64, /* subscriptions that one message may match at the price of its bytes */
-    BUS_MATCH_COST = 4     /* what each further one costs, in bytes that are published. It takes as long as 64: but what goes to
-                              many connections has to come in batches that are worth a write to each */
-};
-
-/* Few bytes may go to many subscriptions, which is work that others wait for: what a message has cost besides its bytes. */
-static inline uint64_t bus_fan_out(uint64_t matched)
-{
-    return matched > BUS_MATCHES_FREE ? (matched - BUS_MATCHES_FREE) * BUS_MATCH_COST : 0;
-}
-
 /* bus_ops.sent, where the bus counts; to NULL: there is none any more. */
 static inline void bus_sent(bus *b, bus_port *to, uint64_t messages)
 {

@@ -9,12 +9,26 @@
 
 typedef struct bus_port bus_port;
 
+enum {
+    BUS_MATCHES_FREE = 64, /* subscriptions that one message may match at the price of its bytes */
+    BUS_MATCH_COST = 4     /* what each further one costs, in bytes that are published. It takes as long as 64: but what goes to
+                              many connections has to come in batches that are worth a write to each */
+};
+
+/* Few bytes may go to many subscriptions, which is work that others wait for: what a message has cost besides its bytes. */
+static inline uint64_t bus_fan_out(uint64_t matched)
+{
+    return matched > BUS_MATCHES_FREE ? (matched - BUS_MATCHES_FREE) * BUS_MATCH_COST : 0;
+}
+
 /* deliver, call and frame must be there. */
 typedef struct bus_handlers {
     /* One message for one subscription. view is borrowed for the call and shared: copy, then patch the copy. */
     void (*deliver)(void *user, uint64_t subscription, const envelope_view *view);
     /* on: a queue is full, stop granting publish credit to the agent. off: go on. NULL: cannot be pushed back on. */
     void (*pressure)(void *user, bool on);
+    /* on: the agent has sent what is much work: send up nothing more but credit. off: go on. NULL: told as pressure. */
+    void (*wait)(void *user, bool on);
     /* A provider is asked to work. view as in deliver; f->envelope is not set. */
     void (*call)(void *user, const frame_call *f, const envelope_view *view);
     /* Any other frame. Borrowed for the call. */

@@ -46,13 +46,15 @@ typedef struct broker {
 
 static bool nothing_queued(void *user)
 {
-    return eventbus_get_stats(((broker *)user)->cores.events).queued == 0;
+    const broker *b = user;
+    return eventbus_get_stats(b->cores.events).queued == 0 && bus_server_is_through(b->bus);
 }
 
 static void lose_queued(void *user)
 {
     broker *b = user;
     process_lost(&b->process, "messages_queued", eventbus_get_stats(b->cores.events).queued);
+    process_lost(&b->process, "events_unread", bus_server_unread(b->bus));
     process_lost(&b->process, "calls_unanswered", actionbroker_get_stats(b->cores.actions).pending);
 }
 

@@ -22,6 +22,8 @@
 enum {
     GATEWAY_BODY_MAX = 8 * 1024 * 1024,  /* bytes of a request: a batch, or a payload in base64 */
     GATEWAY_BATCH_MAX = 1000,            /* events of a batch */
+    GATEWAY_BATCH_TURN = 64,             /* of them, before others have their turn */
+    GATEWAY_TURN_COST = 32 * 1024,       /* or what they cost besides (bus_fan_out()) */
     GATEWAY_WAITING_MAX = 10000,         /* requests without an answer */
     GATEWAY_HELD_MS = 5000,              /* how long a publish waits for a bus that presses */
     GATEWAY_DEADLINE_MS = 30000,         /* of calls and requests that name none */
@@ -273,6 +275,26 @@ bool sse_begin(sse *s, exchange *x);
 void sse_put(sse *s, const char *id, const char *name, const char *data, size_t len);
 void sse_tick(sse *s, uint64_t now_ms);
 void sse_end(sse *s); /* when all is sent */
+
+/* ---- publish.c: events; publish_batch.c: lines of them ---- */
+
+enum { PUBLISH_LINE_SIZE = 256 };
+
+/* What the request says of its events, besides its body. */
+typedef struct publish_ask {
+    char topic[LOOM_TOPIC_MAX + 1];
+    char content_type[LOOM_CONTENT_TYPE_MAX + 1];
+    char type[LOOM_TYPE_MAX + 1], thread_id[LOOM_THREAD_ID_MAX + 1], correlation_id[LOOM_THREAD_ID_MAX + 1];
+    char reply_to[LOOM_TOPIC_MAX + 1];
+    bool envelope;
+} publish_ask;
+
+/* The fields of one event, which borrow from the ask. False: why says what is wrong. */
+bool publish_fill(message *m, const publish_ask *a, loom_bytes body, char why[PROBLEM_SIZE]);
+/* {"id":"…","trace_id":"…"} */
+size_t publish_write_accepted(char out[PUBLISH_LINE_SIZE], const exchange *x, const uint8_t id[LOOM_UUID_SIZE]);
+/* Publishes the lines of the body, in turns, and answers. */
+void publish_batch(exchange *x, const publish_ask *a);
 
 /* ---- the handlers, a file each ---- */
 

@@ -71,6 +71,15 @@ static void pressure(void *user, bool on)
     session_grant_publish(s);
 }
 
+static void wait(void *user, bool on)
+{
+    session *s = user;
+    s->waits = on;
+    if (on) {
+        session_end_turn(s);
+    }
+}
+
 static void call(void *user, const frame_call *f, const envelope_view *view)
 {
     session *s = user;
@@ -116,4 +125,4 @@ static void ended(void *user, loom_status why)
 }
 
 const bus_handlers session_bus_handlers = {
-    .deliver = deliver, .pressure = pressure, .call = call, .frame = session_answer, .ended = ended, .confirms = true};
+    .deliver = deliver, .pressure = pressure, .wait = wait, .call = call, .frame = session_answer, .ended = ended, .confirms = true};

@@ -126,8 +126,17 @@ static bool receive_frame(session *s, loom_bytes body)
 
 bool session_is_ahead(const session *s)
 {
+    if (s->waits && s->state == SESSION_OPEN) {
+        return true;
+    }
     return s->ahead_until_ms != 0 && s->bridge->clock->now_ms < s->ahead_until_ms && s->state == SESSION_OPEN &&
            session_ahead_of(&s->ahead, s->bridge->options.bus) >= ahead_max(s);
+}
+
+void session_end_turn(session *s)
+{
+    s->round = s->bridge->round;
+    s->turn_left = 0;
 }
 
 bool session_is_spent(const session *s)

@@ -85,6 +85,7 @@ struct session {
     const char *doom_text;
     char broker_text[96];     /* why the broker has ended it */
     bool pressed;             /* the bus asked us to stop granting */
+    bool waits;               /* and this, to take nothing more from the agent */
     bool pinged;              /* our ping is not answered yet */
     uint8_t recorder;         /* the agent is to be told of traces to be kept: what its hello says, at most 2 */
     bool quiet;               /* its coming and going is logged for debugging only */
@@ -158,6 +159,8 @@ static inline bool session_yields(session *s)
     s->alone = others ? 0 : (uint8_t)(s->alone + (s->alone < SESSION_ALONE));
     return others;
 }
+/* Nothing more is read of it in this round. */
+void session_end_turn(session *s);
 /* Hands a frame up to the bus as it is. */
 void session_pass_up(session *s, const frame *f);
 

@@ -145,6 +145,11 @@ static void set_deadline(directory_entry *entry)
     deadline_heap_add(&entry->directory->deadlines, &entry->deadline, entry->heard_ms + state_ends_after(entry));
 }
 
+loom_str directory_agent_of(const directory_entry *entry)
+{
+    return entry->about.agent;
+}
+
 void directory_heard(directory_entry *entry, uint64_t ms_ago)
 {
     const uint64_t now_ms = entry->directory->clock->now_ms;

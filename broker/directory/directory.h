@@ -77,6 +77,7 @@ uint32_t directory_end(directory *d, loom_str agent, loom_status why);
 /* The news of a capability of the agent's, on the topic `system.capabilities`: types capability.provided (also when it is
  * described anew) and capability.withdrawn, payload JSON {"name", "version", "kind", "agent", "bridge"}; otherwise as above. */
 void directory_tell_capability(const directory_entry *entry, const char *type, loom_str name, loom_str version, loom_str kind);
+loom_str directory_agent_of(const directory_entry *entry); /* valid as long as the entry */
 /* The agent was heard ms_ago milliseconds ago. Cheap: called for every frame. Going back in time is ignored. */
 void directory_heard(directory_entry *entry, uint64_t ms_ago);
 

@@ -27,6 +27,7 @@ static void leave_bus(bridge_peer *b, loom_status why)
         peer_session_close(session, why);
     }
     number_table_fini(&b->sessions);
+    deferred_drop(b);
 }
 
 static void forget(bridge_peer *b)
@@ -87,6 +88,24 @@ void bridge_endpoint_flush(bus_server *s)
             end(b, b->failed, b->failure);
         }
     }
+}
+
+void bridge_endpoint_take_turns(bus_server *s)
+{
+    for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
+        deferred_take_turn(b);
+        credit_take_turn(b);
+    }
+}
+
+bool bridge_endpoint_has_turns(const bus_server *s)
+{
+    for (const bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
+        if (deferred_is_due(b) || credit_is_due(b)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void bridge_endpoint_tick(bus_server *s)
@@ -193,7 +212,7 @@ static loom_status on_frame(void *user, bus_frame *f, uint64_t *session, char re
         b->awaited = 0; /* a bridge attaches its sessions before it says anything else */
         return bus_ledger_confirm(&b->ledger, f, reason);
     case BUS_FRAME_MARK: bridge_peer_wrote(b, bus_put_mark(&bridge_peer_out(b)->w, f->number)); return LOOM_OK;
-    default: return peer_session_frame(b, *session, f, reason);
+    default: return deferred_pass(b, *session, f, reason);
     }
 }
 

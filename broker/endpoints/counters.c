@@ -13,6 +13,8 @@ static const counter rows[] = {
     ROW(bridge_malformed, COUNTER_TOTAL, "bridge_malformed_total", "Bridge connections closed because of malformed data."),
     ROW(unconfirmed, COUNTER_TOTAL, "bridge_unconfirmed_total", "Deliveries that may have been lost with a bridge connection."),
     ROW(held, COUNTER_TOTAL, "bridge_held_total", "Times credit was withheld because a bridge fell behind."),
+    ROW(deferred, COUNTER_TOTAL, "bridge_deferred_total",
+        "Times the rest of what an agent had sent was put off because its events match many subscriptions."),
     ROW(refused_calls, COUNTER_TOTAL, "bridge_calls_refused_total", "Calls refused because their provider's bridge was not reading."),
     ROW(dropped_progress, COUNTER_TOTAL, "bridge_progress_dropped_total",
         "Progress reports dropped because their caller's bridge was not reading."),

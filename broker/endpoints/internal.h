@@ -24,6 +24,7 @@ typedef struct open_endpoint {
     sp_server *pull, *pub;
     eventbus_publisher *publisher;
     bool pressing;
+    linked_list peers, waiting; /* of pull; those that have had their turn (open_in.c) */
     eventbus_subscriber *subscriber; /* while there are peers */
     topic_table topics;       /* numbers of the envelopes sent: published */
     bool topics_open;
@@ -34,6 +35,14 @@ typedef struct open_endpoint {
 
 LOOM_MUST_CHECK loom_status open_endpoint_open(bus_server *s);
 void open_endpoint_close(bus_server *s);
+LOOM_MUST_CHECK loom_status open_in_open(bus_server *s);
+void open_in_close(bus_server *s);
+/* The next turn of what came in and has to wait, if there is one. */
+void open_in_take_turn(bus_server *s);
+/* There is one. */
+bool open_in_is_due(const bus_server *s);
+/* Events that wait so. */
+uint64_t open_in_waiting(const bus_server *s);
 void open_endpoint_flush(bus_server *s);
 
 /* ---- bridges: accepted (bridges.c), their sessions (session.c), and what is sent to one (bridge_peer.c) ---- */
@@ -48,6 +57,11 @@ typedef struct absent_bridge {
 
 enum { ABSENT_BRIDGES_MAX = 64 };
 
+enum {
+    PEER_TURN = 32 * 1024,     /* what the publishes of one session may cost in a round besides their bytes (bus_fan_out()) */
+    DEFERRED_AHEAD = 16 * 1024 /* that is about as much as a bridge may have to read of what came of such turns */
+};
+
 typedef struct bridge_peer {
     struct bridge_peer *next;
     bus_server *server;
@@ -59,10 +73,13 @@ typedef struct bridge_peer {
     uint64_t small_ms;            /* when one of its agents was told something that is not large */
     bus_parts parts;              /* of a large frame that comes */
     number_table sessions;
+    linked_list deferred;         /* frames of sessions that have had their turn (deferred.c) */
+    unsigned deferred_count;
     uint32_t awaited;             /* agents that it left with and has not attached yet, until it has said that it is through */
     bool greeted;
     bus_ledger ledger;            /* of this connection: deliveries go, publishes come */
     bool held;                    /* new credit of its sessions waits */
+    linked_list credit_due;       /* sessions that have more credit than they were given (credit.c) */
     span_sender *spans;           /* NULL: it may not send any */
     linked_list refusals;         /* of calls that found no room (session.c), answered at the end of the round */
     loom_status failed;           /* not OK: to be closed at the end of the round */
@@ -75,8 +92,13 @@ typedef struct peer_session {
     bridge_peer *bridge;
     uint64_t number;
     port *port;
-    uint64_t granted_messages, granted_bytes; /* by its agent; held back while its bridge falls behind */
+    uint64_t granted_messages, granted_bytes; /* by its agent */
+    uint64_t passed_bytes;                    /* of them, what its port was given (credit.c) */
+    list_node credit_node;
+    bool in_credit_list;
     uint64_t lane_item;                       /* the last one in the lane that has frames of it */
+    uint64_t round, spent;                    /* of its turn, in that round */
+    bool pressing, waits;                     /* what its bridge was told */
     bool guest;                               /* a drain waits for it */
 } peer_session;
 
@@ -103,6 +125,10 @@ LOOM_MUST_CHECK loom_status bridge_endpoint_open(bus_server *s);
 void bridge_endpoint_close(bus_server *s);
 void bridge_endpoint_flush(bus_server *s);
 void bridge_endpoint_tick(bus_server *s);
+/* Of each bridge a turn of what was put off. */
+void bridge_endpoint_take_turns(bus_server *s);
+/* There are such turns. */
+bool bridge_endpoint_has_turns(const bus_server *s);
 /* A trace that is to be kept, for this process and all bridges but the one it comes from (NULL: none). */
 void bridge_endpoint_keep(bus_server *s, const frame_keep *f, const bridge_peer *from);
 
@@ -130,14 +156,41 @@ bool bridge_peer_is_full(const bridge_peer *b);
 /* Sends what was written, with a report when one is due, and holds back a bridge that does not keep up. */
 void bridge_peer_flush(bridge_peer *b);
 
-/* Handles one frame of the session. LOOM_OK also when the request was refused: the answer says so.
+/* Handles one frame of the session. LOOM_OK also when the request was refused: the answer says so; and when the session's turn
+ * is over before all of a publish frame was published: what is left of its batch is to come again.
  * Otherwise the bytes cannot be trusted any more. */
 LOOM_MUST_CHECK loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE]);
 void peer_session_close(peer_session *session, loom_status why);
+/* Whether it may do more in this round. */
+bool peer_session_has_turn(peer_session *session);
+/* Tells its bridge to send nothing more of it, or to go on. */
+void peer_session_wait(peer_session *session, bool wait);
 /* Asks its agent to connect elsewhere. */
 void peer_session_ask_to_move(peer_session *session, uint32_t within_ms);
 /* Answers, in the providers' place, the calls that found no room. */
 void peer_session_answer(bridge_peer *b);
+
+/* ---- frames of sessions that have had their turn (deferred.c) ---- */
+
+/* peer_session_frame(), now or in a later round: behind those of its session that wait. */
+LOOM_MUST_CHECK loom_status deferred_pass(bridge_peer *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE]);
+/* The next turn of one of the sessions whose frames wait, if there are any and the bridge keeps up. */
+void deferred_take_turn(bridge_peer *b);
+/* There is a turn to be taken. */
+bool deferred_is_due(const bridge_peer *b);
+/* Nothing waits any more; what did has not been taken. */
+void deferred_drop(bridge_peer *b);
+
+/* ---- credit that is handed on in slices (credit.c) ---- */
+
+/* Totals, of the agent. */
+void credit_granted(peer_session *session, uint64_t messages, uint64_t bytes);
+/* The next slice of one of the sessions that have more, if the bridge keeps up. */
+void credit_take_turn(bridge_peer *b);
+/* There is one. */
+bool credit_is_due(const bridge_peer *b);
+/* The session ends. */
+void credit_forget(peer_session *session);
 
 /* ---- control (control.c, control_*.c) ---- */
 
@@ -166,6 +219,8 @@ struct bus_server {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_timer_t timer;
+    uv_idle_t turns;        /* runs while frames that were put off wait for their turn */
+    uint64_t round;
     unsigned closing_parts; /* handles and sockets that are not closed yet */
     broker_cores cores;
     bus_server_options options;

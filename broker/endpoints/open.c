@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The open bus: any nng program pushes envelopes in and subscribes to what is published.
+/* The open bus: any nng program pushes envelopes in (open_in.c) and subscribes to what is published.
  *
  * Nothing is encoded for subscribers while none is connected. Consecutive envelopes of one topic leave together. PUB drops
  * for a subscriber that does not keep up; the numbers show it. */
@@ -8,107 +8,8 @@
 
 #include "broker/endpoints/internal.h"
 #include "envelope/msgpack_bytes.h"
-#include "envelope/reserved.h"
 
 enum { TOPICS_MAX = 65536, SUBSCRIPTION = 1 };
-
-/* ---- in ---- */
-
-/* The envelope in its fixed form; rewritten when another language sent it otherwise. */
-static loom_status settle_hop(bus_server *s, envelope_view *view, const envelope_limits *limits, const char **reason)
-{
-    bool invalid;
-    if (view->hop_in_place) {
-        return LOOM_OK;
-    }
-    if (s->open.scratch == NULL && (s->open.scratch = malloc(LOOM_ENVELOPE_MAX + ENVELOPE_PREFIX_SIZE)) == NULL) {
-        *reason = loom_status_text(LOOM_ENOMEM);
-        return LOOM_ENOMEM;
-    }
-    uint32_t len = envelope_normalise(s->open.scratch, view, s->options.ttl, &invalid);
-    return envelope_scan(view, (loom_bytes){s->open.scratch, len}, limits, reason);
-}
-
-/* The form that everybody behind relies on; for an agent's messages its bridge sees to that. */
-static loom_status settle_form(bus_server *s, envelope_view *view, uint8_t **wire, const envelope_limits *limits,
-                               const char **reason)
-{
-    loom_status st = settle_hop(s, view, limits, reason);
-    if (st != LOOM_OK) {
-        return st;
-    }
-    if (view->data == s->open.scratch) {
-        *wire = s->open.scratch;
-    }
-    if (!envelope_context_needs_look(view)) {
-        return LOOM_OK;
-    }
-    uint32_t len = envelope_mend_context(*wire, view);
-    return len == view->len ? LOOM_OK : envelope_scan(view, (loom_bytes){*wire, len}, limits, reason);
-}
-
-static void refuse(bus_server *s, size_t at, const char *reason)
-{
-    s->stats.open_malformed++;
-    bus_log_limited(s, &s->malformed_log, LOG_WARN, "refused a message on the open bus at=%zu reason=%s", at, reason);
-}
-
-/* What the broker itself says must not be said by others. */
-static bool denied(bus_server *s, const envelope_view *view)
-{
-    if (!broker_name_reserved(envelope_view_str(view, ENV_TOPIC))) {
-        return false;
-    }
-    s->stats.open_denied++;
-    bus_log_limited(s, &s->denied_log, LOG_WARN,
-                    "refused a message on the open bus reason=%s", "topics below system. are the broker's");
-    return true;
-}
-
-static void publish_one(bus_server *s, const envelope_view *view, uint8_t *wire, size_t at)
-{
-    eventbus_result result;
-    if (denied(s, view)) {
-        return;
-    }
-    if (eventbus_publish(s->cores.events, s->open.publisher, view, wire, &result) == LOOM_EINVAL) {
-        refuse(s, at, "topic is not valid");
-    } else {
-        s->stats.open_received++;
-    }
-}
-
-static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, const sp_reply_to *reply_to)
-{
-    bus_server *s = user;
-    envelope_limits limits = {.payload_max = s->options.payload_max, .any_context = true};
-    const char *reason = "empty message";
-    (void)peer;
-    (void)reply_to;
-    bus_woke(s);
-    if (len == 0) {
-        refuse(s, 0, reason);
-    }
-    for (size_t at = 0; at < len;) {
-        envelope_view view;
-        uint8_t *wire = data + at;
-        loom_status st = envelope_scan(&view, (loom_bytes){data + at, len - at}, &limits, &reason);
-        size_t next = at + (st == LOOM_OK ? view.len : 0);
-        if (st != LOOM_OK || settle_form(s, &view, &wire, &limits, &reason) != LOOM_OK) {
-            refuse(s, at, reason); /* where the next envelope would begin is not known any more */
-            return;
-        }
-        publish_one(s, &view, wire, at);
-        at = next;
-    }
-}
-
-static void on_pressure(void *user, bool on)
-{
-    bus_server *s = user;
-    s->open.pressing = on;
-    sp_server_pause(s->open.pull, on); /* what was on its way is still taken */
-}
 
 /* ---- out ---- */
 
@@ -225,31 +126,23 @@ void open_endpoint_flush(bus_server *s)
 
 loom_status open_endpoint_open(bus_server *s)
 {
-    static const sp_handlers in = {.message = on_message};
     static const sp_handlers out = {.opened = on_peer_opened, .message = on_nothing, .closed = on_peer_closed};
-    static const eventbus_publisher_handlers publisher = {on_pressure};
     topic_table_init(&s->open.topics, TOPICS_MAX);
     s->open.topics_open = true;
-    sp_options pull = {.protocol = SP_PULL, .handlers = &in, .message_max = BUS_MESSAGE_MAX};
     sp_options pub = {.protocol = SP_PUB, .handlers = &out};
-    loom_status st = bus_listen(s, &s->open.pull, s->options.bus_pull, pull);
-    if (st == LOOM_OK && s->open.pull != NULL) { /* it may be pressed from the start */
-        st = eventbus_publisher_open(s->cores.events, &s->open.publisher, &publisher, s, (loom_str){NULL, 0});
-    }
+    loom_status st = open_in_open(s);
     return st == LOOM_OK ? bus_listen(s, &s->open.pub, s->options.bus_pub, pub) : st;
 }
 
 void open_endpoint_close(bus_server *s)
 {
     open_endpoint *o = &s->open;
-    eventbus_publisher_close(o->publisher);
+    open_in_close(s);
     eventbus_subscriber_close(o->subscriber);
-    bus_unlisten(s, &o->pull);
     bus_unlisten(s, &o->pub);
     if (o->topics_open) {
         topic_table_fini(&o->topics);
     }
     frame_writer_fini(&o->batch);
-    free(o->scratch);
     *o = (open_endpoint){0};
 }

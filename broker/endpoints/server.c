@@ -30,6 +30,14 @@ const char *bus_server_url_of(const bus_server *s, bus_server_url which)
 
 /* ---- rounds ---- */
 
+static void on_turns(uv_idle_t *turns)
+{
+    bus_server *s = turns->data;
+    bus_woke(s);
+    bridge_endpoint_take_turns(s);
+    open_in_take_turn(s);
+}
+
 static void round_end(bus_server *s)
 {
     if (s->closing) {
@@ -40,6 +48,11 @@ static void round_end(bus_server *s)
     if (s->control.server != NULL) {
         sp_server_flush(s->control.server);
     }
+    if (bridge_endpoint_has_turns(s) || open_in_is_due(s)) {
+        uv_idle_start(&s->turns, on_turns);
+    } else {
+        uv_idle_stop(&s->turns);
+    }
 }
 
 static void on_prepare(uv_prepare_t *prepare)
@@ -49,7 +62,9 @@ static void on_prepare(uv_prepare_t *prepare)
 
 static void on_check(uv_check_t *check)
 {
-    round_end(check->data);
+    bus_server *s = check->data;
+    round_end(s);
+    s->round++;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -58,6 +73,21 @@ static void on_timer(uv_timer_t *timer)
     bus_woke(s);
     bridge_endpoint_tick(s);
     round_end(s);
+}
+
+bool bus_server_is_through(const bus_server *s)
+{
+    for (const bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
+        if (b->deferred.first != NULL) {
+            return false;
+        }
+    }
+    return s->open.waiting.first == NULL;
+}
+
+uint64_t bus_server_unread(const bus_server *s)
+{
+    return open_in_waiting(s);
 }
 
 /* ---- life ---- */
@@ -71,7 +101,7 @@ void bus_server_close(bus_server *s, void (*closed)(void *user), void *user)
     s->closing = true;
     s->closed = closed;
     s->closed_user = user;
-    s->closing_parts = 3;
+    s->closing_parts = 4;
     bus_woke(s);
     control_endpoint_close(s);
     bridge_endpoint_close(s);
@@ -79,6 +109,7 @@ void bus_server_close(bus_server *s, void (*closed)(void *user), void *user)
     uv_close((uv_handle_t *)&s->prepare, endpoint_handle_closed);
     uv_close((uv_handle_t *)&s->check, endpoint_handle_closed);
     uv_close((uv_handle_t *)&s->timer, endpoint_handle_closed);
+    uv_close((uv_handle_t *)&s->turns, endpoint_handle_closed);
 }
 
 static void set_options(bus_server *s, const bus_server_options *options)
@@ -138,10 +169,11 @@ loom_status bus_server_open(bus_server **out, uv_loop_t *loop, loop_clock *clock
     if (s->options.counters == NULL) {
         count_own(s);
     }
-    uv_prepare_init(loop, &s->prepare); /* these three cannot fail */
+    uv_prepare_init(loop, &s->prepare); /* these four cannot fail */
     uv_check_init(loop, &s->check);
     uv_timer_init(loop, &s->timer);
-    s->prepare.data = s->check.data = s->timer.data = s;
+    uv_idle_init(loop, &s->turns);
+    s->prepare.data = s->check.data = s->timer.data = s->turns.data = s;
     uv_prepare_start(&s->prepare, on_prepare);
     uv_check_start(&s->check, on_check);
     loom_status st;

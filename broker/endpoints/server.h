@@ -71,6 +71,7 @@ typedef struct bus_server_stats {
     uint64_t unconfirmed;                                /* deliveries that may have been lost with a bridge */
     uint64_t keeps_dropped;                              /* traces to be kept that a bridge was not told of */
     uint64_t held;                                       /* times credit was held back because a bridge did not keep up */
+    uint64_t deferred;                                   /* times the rest of an agent's frames was put off (deferred.c) */
     uint64_t refused_calls, dropped_progress;            /* because too much waited for a bridge */
     uint64_t lost_memory;                                /* bridges dropped because memory ran out */
     uint64_t control_requests, system_calls;             /* questions; those that came as calls over the agent link */
@@ -79,6 +80,10 @@ typedef struct bus_server_stats {
     bool open_waiting;                                   /* now: the open PULL is not read, a queue is full */
 } bus_server_stats;
 bus_server_stats bus_server_get_stats(const bus_server *s);
+/* Nothing was put off: all that bridges and nng programs have sent has been done. */
+bool bus_server_is_through(const bus_server *s);
+/* Events of the open bus that wait; those of bridges are what they have not been confirmed. */
+uint64_t bus_server_unread(const bus_server *s);
 /* Answers a question of the control socket to somebody in this process: all but "invoke", whose answer comes later. take is
  * called before it returns. LOOM_EBUSY: such questions have used up their share of the loop's time.  LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status bus_server_ask(bus_server *s, loom_bytes question, void (*take)(void *to, loom_bytes answer), void *to);

@@ -16,12 +16,26 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
     bridge_peer_deliver(user, subscription, view);
 }
 
-static void on_pressure(void *user, bool on)
+static void tell_pressure(const peer_session *session)
 {
-    const peer_session *session = user;
     frame_writer *w = bridge_peer_writer(session->bridge, session->number);
     if (w != NULL) {
-        bridge_peer_wrote(session->bridge, bus_put_pressure(w, on));
+        bridge_peer_wrote(session->bridge, bus_put_pressure(w, session->waits ? BUS_WAIT : session->pressing ? BUS_STOP : BUS_GO_ON));
+    }
+}
+
+static void on_pressure(void *user, bool on)
+{
+    peer_session *session = user;
+    session->pressing = on;
+    tell_pressure(session);
+}
+
+void peer_session_wait(peer_session *session, bool wait)
+{
+    if (session->waits != wait) {
+        session->waits = wait;
+        tell_pressure(session);
     }
 }
 
@@ -166,6 +180,7 @@ void peer_session_ask_to_move(peer_session *session, uint32_t within_ms)
 void peer_session_close(peer_session *session, loom_status why)
 {
     refused_calls_drop(&session->bridge->refusals, session);
+    credit_forget(session);
     port_close(session->port, why);
     free(session);
 }
@@ -213,13 +228,31 @@ static void refuse_invoke(bridge_peer *b, uint64_t number, const frame_call *f, 
         .call_id = f->call_id, .outcome = outcome, .code = str_of(code), .text = str_of(text)}});
 }
 
+bool peer_session_has_turn(peer_session *session)
+{
+    if (session->round != session->bridge->server->round) {
+        session->round = session->bridge->server->round;
+        session->spent = 0;
+    }
+    return session->spent < PEER_TURN;
+}
+
+/* Few bytes may be much work, which is known when it is done. */
+static void publish_one(peer_session *session, const envelope_view *view)
+{
+    const eventbus *events = session->bridge->server->cores.events;
+    const uint64_t before = eventbus_matched(events);
+    port_publish(session->port, view, own(view));
+    session->spent += bus_fan_out(eventbus_matched(events) - before);
+}
+
 static loom_status publish(bridge_peer *b, peer_session *session, uint64_t number, frame_batch *batch,
                            char reason[FRAME_REASON_SIZE])
 {
     envelope_view view;
     const char *text = "";
-    loom_status st;
-    while ((st = bus_publish_next(batch, &view, &text)) == LOOM_OK) {
+    loom_status st = LOOM_OK;
+    while ((session == NULL || peer_session_has_turn(session)) && (st = bus_publish_next(batch, &view, &text)) == LOOM_OK) {
         if ((st = check(&view, "publish", st, text, reason)) != LOOM_OK) {
             return st;
         }
@@ -230,10 +263,10 @@ static loom_status publish(bridge_peer *b, peer_session *session, uint64_t numbe
         } else if (is_too_large(b, &view)) {
             refuse_publish(b, number, &view, LOOM_ETOOBIG, too_large);
         } else {
-            port_publish(session->port, &view, own(&view));
+            publish_one(session, &view);
         }
     }
-    return st == LOOM_ENOTFOUND ? LOOM_OK : check(&view, "publish", st, text, reason);
+    return st == LOOM_OK || st == LOOM_ENOTFOUND ? LOOM_OK : check(&view, "publish", st, text, reason);
 }
 
 static loom_status call(bridge_peer *b, peer_session *session, uint64_t number, const frame_call *f,
@@ -270,15 +303,6 @@ static loom_status give_back(peer_session *session, const bus_frame *f, char rea
         port_give_back(session->port, f->number, &view);
     }
     return st;
-}
-
-static void grant(peer_session *session, uint64_t messages, uint64_t bytes)
-{
-    session->granted_messages = messages;
-    session->granted_bytes = bytes;
-    if (!session->bridge->held) {
-        port_grant(session->port, messages, bytes);
-    }
 }
 
 static loom_status other_frame(bridge_peer *b, peer_session *session, uint64_t number, const bus_frame *f,
@@ -329,7 +353,7 @@ loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, ch
     case FRAME_CALL: return call(b, session, number, &f->link.u.call, reason);
     case FRAME_CREDIT:
         if (session != NULL) {
-            grant(session, f->link.u.credit.messages, f->link.u.credit.bytes);
+            credit_granted(session, f->link.u.credit.messages, f->link.u.credit.bytes);
         }
         return LOOM_OK;
     default: return other_frame(b, session, number, f, reason);

@@ -172,6 +172,8 @@ void eventbus_grant(eventbus_subscriber *subscriber, uint64_t messages, uint64_t
 
 /* Bytes in all queues of the subscriber. */
 uint64_t eventbus_queued_for(const eventbus_subscriber *subscriber);
+/* More may be delivered: nothing waits for a grant. */
+bool eventbus_has_credit(const eventbus_subscriber *subscriber);
 
 /* ---- statistics ---- */
 

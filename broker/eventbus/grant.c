@@ -74,6 +74,11 @@ static void grant(eventbus_subscriber *subscriber, uint64_t messages, uint64_t b
     groups_note_credit(subscriber);
 }
 
+bool eventbus_has_credit(const eventbus_subscriber *subscriber)
+{
+    return subscriber_has_credit(subscriber);
+}
+
 void eventbus_grant_later(eventbus *bus)
 {
     bus->running = true;

@@ -102,6 +102,16 @@ void port_grant(port *p, uint64_t messages, uint64_t bytes)
     eventbus_grant(p->subscriber, messages, bytes);
 }
 
+bool port_has_credit(const port *p)
+{
+    return eventbus_has_credit(p->subscriber);
+}
+
+loom_str port_agent(const port *p)
+{
+    return directory_agent_of(p->entry);
+}
+
 uint64_t port_queued(const port *p)
 {
     return eventbus_queued_for(p->subscriber);

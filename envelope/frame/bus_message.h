@@ -21,7 +21,7 @@ enum {
 /* Types of the bus, beside those of the agent link (frame_type). */
 enum {
     BUS_FRAME_SESSION = 64,  /* [64, session]: the frames after it, in this message, are this session's; 0: the bridge's own */
-    BUS_FRAME_PRESSURE = 65, /* [65, 1 or 0]: broker → bridge, stop or go on publishing */
+    BUS_FRAME_PRESSURE = 65, /* [65, bus_pressure]: broker → bridge */
     BUS_FRAME_FANOUT = 66,   /* [66, [envelope, [session, subscription, …], …]]: broker → bridge */
     BUS_FRAME_GREETING = 67, /* [67, protocol, id, software, hold ms, span credit, parts, payload max, ttl]: first in each
                                 direction; the bridge's begins. The last five may be left out when 0. All but parts are the
@@ -35,6 +35,13 @@ enum {
     BUS_FRAME_PART = 72,     /* [72, left, bytes]: bytes of a frame of this session; left: so many are still to come */
     BUS_FRAME_GIVE_BACK = 71 /* [71, subscription, envelope]: bridge → broker, a delivery that a member of a group was not sent */
 };
+
+typedef enum bus_pressure {
+    BUS_GO_ON = 0,
+    BUS_STOP = 1, /* a queue that the session publishes to is full: no publish credit for its agent */
+    BUS_WAIT = 2  /* what it has sent is much work, of which some waits: nothing more of it but credit. A bridge of before takes
+                     it for BUS_STOP */
+} bus_pressure;
 
 /* 1 to BUS_BRIDGE_ID_MAX bytes, printable ASCII without spaces. */
 bool bus_bridge_id_valid(loom_str id);
@@ -64,6 +71,7 @@ typedef struct bus_attach {
 
 typedef struct bus_frame {
     unsigned type;       /* BUS_FRAME_* or frame_type */
+    loom_bytes whole;    /* all of it, its length in front */
     uint64_t number;     /* session, pressure, taken, mark, part */
     bool answer;         /* taken */
     uint64_t queued;     /* taken; 0 when it was left out */
@@ -101,7 +109,7 @@ LOOM_MUST_CHECK loom_status bus_put_attach(frame_writer *w, const bus_attach *f)
 /* Writes another age into a frame that bus_put_attach() wrote, for a session that is attached again. */
 void bus_attach_set_age(uint8_t *written, size_t len, uint64_t age_ms);
 LOOM_MUST_CHECK loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer, uint64_t queued);
-LOOM_MUST_CHECK loom_status bus_put_pressure(frame_writer *w, bool on);
+LOOM_MUST_CHECK loom_status bus_put_pressure(frame_writer *w, bus_pressure how);
 LOOM_MUST_CHECK loom_status bus_put_mark(frame_writer *w, uint64_t number);
 LOOM_MUST_CHECK loom_status bus_put_give_back(frame_writer *w, uint64_t subscription, const envelope_view *view);
 LOOM_MUST_CHECK loom_status bus_put_session(frame_writer *w, uint64_t session);

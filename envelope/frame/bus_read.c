@@ -102,6 +102,7 @@ loom_status bus_frame_next(loom_bytes *rest, bus_frame *out, char reason[FRAME_R
         snprintf(reason, FRAME_REASON_SIZE, "a frame is %s", cut ? "cut short" : "of a length out of bounds");
         return cut ? LOOM_EMALFORMED : LOOM_ETOOBIG;
     }
+    out->whole = (loom_bytes){rest->data, need};
     *rest = (loom_bytes){rest->data + need, rest->len - need};
     mp_reader r = {body.data, body.data + body.len};
     uint32_t count;

@@ -91,10 +91,10 @@ loom_status bus_put_taken(frame_writer *w, uint64_t envelopes, bool answer, uint
     return close_frame(w, queued > 0 ? mp_put_uint(p, queued) : p);
 }
 
-loom_status bus_put_pressure(frame_writer *w, bool on)
+loom_status bus_put_pressure(frame_writer *w, bus_pressure how)
 {
     uint8_t *p = open_frame(w, BUS_FRAME_PRESSURE, 2, UINT_MAX_SIZE);
-    return p != NULL ? close_frame(w, mp_put_uint(p, on)) : LOOM_ENOMEM;
+    return p != NULL ? close_frame(w, mp_put_uint(p, how)) : LOOM_ENOMEM;
 }
 
 loom_status bus_put_mark(frame_writer *w, uint64_t number)

@@ -55,7 +55,7 @@ void remote_become_up(bus_remote *b, const bus_greeting *greeting)
     b->attempts = 0;
     remote_mark_up(b);
     for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
-        ((bus_port *)port)->broker_pressing = false;
+        ((bus_port *)port)->broker_says = BUS_GO_ON;
         if (remote_port_replay(port) != LOOM_OK) {
             b->must_reattach = true;
         }

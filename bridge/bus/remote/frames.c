@@ -61,7 +61,7 @@ static loom_status on_port_frame(bus_remote *b, bus_port *port, bus_frame *f, ch
 {
     switch (f->type) {
     case BUS_FRAME_PRESSURE:
-        port->broker_pressing = f->number != 0;
+        port->broker_says = f->number < BUS_WAIT ? (bus_pressure)f->number : BUS_WAIT;
         if (f->number == 0 && b->hold_until_ms != 0) {
             remote_end_hold(b); /* it is the first word of the kind: the broker's first moments are over */
         }

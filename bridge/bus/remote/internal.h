@@ -126,7 +126,8 @@ struct bus_port {
     uint64_t delivered_messages, delivered_bytes;
     uint64_t sent_messages;                       /* of them, what the agent's connection has taken; only where that is told */
     uint64_t base_messages, base_bytes;           /* delivered when this connection began */
-    bool broker_pressing, told_pressing;
+    bus_pressure broker_says;
+    bool told_pressing, told_to_wait;
     bool due;                                     /* in the list of those that have totals to say; no other field tells */
     bool credit_due;                              /* its own are among them */
     list_node in_due;

@@ -157,7 +157,12 @@ static void publish(bus *base, bus_port *port, const envelope_view *view, uint8_
 
 void remote_port_tell_pressure(bus_port *port)
 {
-    bool on = port->broker_pressing || port->owner->pressing;
+    const bool wait = port->broker_says == BUS_WAIT;
+    if (port->handlers->wait != NULL && wait != port->told_to_wait) {
+        port->told_to_wait = wait;
+        port->handlers->wait(port->user, wait);
+    }
+    const bool on = port->broker_says == BUS_STOP || (wait && port->handlers->wait == NULL) || port->owner->pressing;
     if (on != port->told_pressing && port->handlers->pressure != NULL) {
         port->told_pressing = on;
         port->handlers->pressure(port->user, on);
@@ -202,6 +207,10 @@ static void cancel_work(void *user, loom_bytes id)
 void remote_port_lost(bus_port *port)
 {
     port->requests.awaited = NULL;
+    if (port->broker_says == BUS_WAIT) { /* it may be long until it goes on */
+        port->broker_says = BUS_STOP;
+        port->owner->pressure_changed = true;
+    }
     call_set_clear(&port->asked, lose_call, port);
     call_set_clear(&port->working, cancel_work, port);
 }

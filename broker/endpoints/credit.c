@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Credit of the agents of a bridge. What one of them is owed may be megabytes that a grant sets free at once, and all of it
+ * would stand before what others of the same bridge are sent. So a session that waits for credit is given its credit a
+ * slice at a time, in turns, while its bridge keeps up. */
+#include "broker/endpoints/internal.h"
+
+enum { SLICE_BYTES = BUS_PART_SIZE };
+
+static void wait_for_turn(peer_session *session)
+{
+    if (!session->in_credit_list) {
+        session->in_credit_list = true;
+        list_append(&session->bridge->credit_due, &session->credit_node);
+    }
+}
+
+void credit_forget(peer_session *session)
+{
+    if (session->in_credit_list) {
+        session->in_credit_list = false;
+        list_remove(&session->bridge->credit_due, &session->credit_node);
+    }
+}
+
+static void pass_on(peer_session *session)
+{
+    if (!port_has_credit(session->port)) {
+        const uint64_t more = session->granted_bytes - session->passed_bytes;
+        session->passed_bytes += more < SLICE_BYTES ? more : SLICE_BYTES;
+        port_grant(session->port, session->granted_messages, session->passed_bytes);
+    }
+    if (port_has_credit(session->port)) { /* nothing waits: the rest sets nothing free */
+        session->passed_bytes = session->granted_bytes;
+        port_grant(session->port, session->granted_messages, session->passed_bytes);
+    }
+    if (session->passed_bytes < session->granted_bytes) {
+        wait_for_turn(session);
+    }
+}
+
+void credit_granted(peer_session *session, uint64_t messages, uint64_t bytes)
+{
+    session->granted_messages = messages;
+    session->granted_bytes = bytes > session->granted_bytes ? bytes : session->granted_bytes;
+    if (session->bridge->held) {
+        wait_for_turn(session);
+    } else if (!session->in_credit_list) {
+        pass_on(session);
+    }
+}
+
+bool credit_is_due(const bridge_peer *b)
+{
+    return b->credit_due.first != NULL && b->failed == LOOM_OK && !b->held && bridge_peer_unsent(b) < SLICE_BYTES;
+}
+
+void credit_take_turn(bridge_peer *b)
+{
+    if (credit_is_due(b)) {
+        peer_session *session = list_item(b->credit_due.first, peer_session, credit_node);
+        credit_forget(session);
+        pass_on(session);
+    }
+}
