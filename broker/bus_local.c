@@ -4,6 +4,11 @@
 
 #include <string.h>
 
+static void count_matches(bus *base)
+{
+    base->matched = eventbus_matched(((const bus_local *)base)->cores->events);
+}
+
 static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, const bus_handlers *handlers, void *user)
 {
     const bus_local *b = (const bus_local *)base;
@@ -20,6 +25,7 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
     if (st == LOOM_OK) {
         port_set_in_process(*out);
     }
+    count_matches(base);
     return st;
 }
 
@@ -38,7 +44,7 @@ static void grant(bus *base, bus_port *p, uint64_t messages, uint64_t bytes)
 static void publish(bus *base, bus_port *p, const envelope_view *view, uint8_t *wire)
 {
     port_publish(p, view, wire);
-    base->matched = eventbus_matched(((const bus_local *)base)->cores->events);
+    count_matches(base);
 }
 
 static void call(bus *base, bus_port *p, const frame_call *f, const envelope_view *view, uint8_t *wire)
@@ -55,8 +61,8 @@ static void give_back(bus *base, bus_port *p, uint64_t subscription, const envel
 
 static void pass(bus *base, bus_port *p, const frame *f)
 {
-    (void)base;
     (void)!port_frame(p, f); /* the bridge has checked that it goes this way */
+    count_matches(base);
 }
 
 static void keep(bus *base, const frame_keep *f)

@@ -134,6 +134,7 @@ void bridge_lend(bridge *b, shared_bytes *block)
 void bridge_new_round(bridge *b)
 {
     b->round++;
+    b->hello_cost = 0;
     if (b->refusals.first != NULL) {
         unsent_answer(b);
     }

@@ -97,6 +97,14 @@ static loom_status handle(session *s, const frame *f, char reason[FRAME_REASON_S
     }
 }
 
+/* What it has cost to tell others: a publish pays for itself. Those who come share what a round has for them. */
+static int64_t news_cost(session *s, const frame *f, uint64_t matched_before)
+{
+    const uint64_t cost = bus_fan_out(s->bridge->options.bus->matched - matched_before);
+    s->bridge->hello_cost += f->type == FRAME_HELLO ? cost : 0;
+    return (int64_t)cost;
+}
+
 /* One frame. False: the session has ended. */
 static bool receive_frame(session *s, loom_bytes body)
 {
@@ -105,8 +113,9 @@ static bool receive_frame(session *s, loom_bytes body)
     loom_status st = frame_decode(&f, body, reason);
     int64_t work = (int64_t)(body.len - s->batch_at);
     if (st == LOOM_OK) {
-        work += f.type == FRAME_PUBLISH ? 0 : SESSION_TURN_FRAME;
+        const uint64_t before = s->bridge->options.bus->matched;
         st = handle(s, &f, reason);
+        work += f.type == FRAME_PUBLISH ? 0 : SESSION_TURN_FRAME + news_cost(s, &f, before);
     }
     s->turn_left -= work;
     if (st == LOOM_OK && f.type == FRAME_SPANS) {
@@ -157,7 +166,8 @@ static void begin_slice(session *s)
 
 static void begin_turn(session *s)
 {
-    s->turn_left = session_is_ahead(s) ? 0 : SESSION_TURN;
+    const bool late = s->state == SESSION_NEW && s->bridge->hello_cost >= SESSION_SLICE;
+    s->turn_left = session_is_ahead(s) || late ? 0 : SESSION_TURN;
     begin_slice(s);
     if (s->turn_left > 0 && s->ahead_until_ms != 0) {
         s->ahead_until_ms = 0;

@@ -54,6 +54,7 @@ struct bridge {
     void *agents;           /* tsearch tree of sessions by agent id */
     uint64_t next_session;
     uint64_t round;
+    uint64_t hello_cost;    /* of the news of agents that have come in this round */
     uint64_t speaker;       /* the session that said something last, by its id */
     uint64_t speaker_ms;    /* when it was another one */
     const loop_clock *clock;

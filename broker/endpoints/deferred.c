@@ -2,11 +2,12 @@
 /* Frames of sessions that have had their turn.
  *
  * One connection carries the frames of all agents of a bridge, and a few bytes of one of them may be much work: a message that
- * thousands of subscriptions match. A session whose publishes have cost a turn is put off: the rest of what has come of it waits
+ * thousands of subscriptions match. A session that has cost a turn so is put off: the rest of what has come of it waits
  * here, in its order, while others' frames go by, and its bridge is told to send nothing more. In each round one such session of
  * a bridge has its next turn, unless the bridge has much to read: then that comes first.
  *
- * An agent that comes anew while frames of its last session wait comes behind them. What a session may have here is bounded, as
+ * So is an agent that comes or goes when the news of others has cost a turn in this round; and one that comes anew while frames
+ * of its last session wait comes behind them. What a session may have here is bounded, as
  * is the number of sessions; beyond that its frames wait no longer. */
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 enum {
     FRAME_COST = 2048,             /* of any but a publish, as in a bridge's turns */
-    SESSIONS_MAX = 64,             /* of one bridge */
+    SESSIONS_MAX = 1024,           /* of one bridge */
     BYTES_MAX = 1024 * 1024,       /* of one session; a bridge that listens sends half of that ahead */
     BYTES_WAIT = 8 * 1024,         /* when its bridge is told */
     SPARE_BYTES = 64 * 1024        /* of frames that are done, before the rest is moved to the front */
@@ -113,9 +114,13 @@ static bool append(bridge_peer *b, deferred *d, loom_bytes bytes)
 
 /* ---- their turns ---- */
 
+/* count: the envelopes of it, when it is a publish; else 0. */
 static void note_done(deferred *d, const bus_frame *f, uint32_t count)
 {
     const frame_batch *left = &f->link.u.batch;
+    if (count == 0) {
+        return;
+    }
     d->done = count - left->count;
     d->done_bytes = (size_t)(left->items.data - f->whole.data);
 }
@@ -137,22 +142,19 @@ static loom_status take_first(bridge_peer *b, deferred *d, bool *over)
         f.link.u.batch.count -= d->done;
         f.link.u.batch.items = (loom_bytes){f.link.u.batch.items.data + skip, f.link.u.batch.items.len - skip};
     }
-    const size_t len = f.whole.len;
-    if ((st = peer_session_frame(b, d->number, &f, reason)) != LOOM_OK) {
-        return st;
-    }
-    *over = publish && f.link.u.batch.count > 0;
+    st = peer_session_frame(b, d->number, &f, reason);
+    *over = st == LOOM_EBUSY;
     if (*over) {
         note_done(d, &f, count);
         return LOOM_OK;
     }
-    d->at += len;
+    d->at += f.whole.len;
     d->done = 0;
     peer_session *session = publish ? NULL : number_table_get(&b->sessions, d->number);
     if (session != NULL) {
         session->spent += FRAME_COST;
     }
-    return LOOM_OK;
+    return st;
 }
 
 static bool has_turn(const bridge_peer *b, const deferred *d)
@@ -238,19 +240,48 @@ void deferred_drop(bridge_peer *b)
 
 /* ---- as they come ---- */
 
+/* An agent comes, or goes. */
+static bool is_news(const bus_frame *f)
+{
+    return f->type == BUS_FRAME_ATTACH || f->type == FRAME_BYE;
+}
+
+static bool news_have_turn(bridge_peer *b)
+{
+    if (b->news_round != b->server->round) {
+        b->news_round = b->server->round;
+        b->news_spent = 0;
+    }
+    return b->news_spent < PEER_TURN;
+}
+
+/* NULL: it need not wait, or cannot. */
+static deferred *begin_with_news(bridge_peer *b, uint64_t number, const bus_frame *f)
+{
+    const peer_session *session = number_table_get(&b->sessions, number);
+    if (session != NULL) {
+        return !news_have_turn(b) ? begin(b, number, port_agent(session->port)) : NULL;
+    }
+    if (f->type != BUS_FRAME_ATTACH) {
+        return NULL;
+    }
+    deferred *before = find_before(b, f->attach.agent, number);
+    if (before == NULL && news_have_turn(b)) {
+        return NULL;
+    }
+    deferred *d = begin(b, number, f->attach.agent);
+    if (d == NULL && before != NULL) {
+        finish(b, before);
+    }
+    return d;
+}
+
 /* False: it is to be handled now. */
 static bool must_wait(bridge_peer *b, uint64_t number, const bus_frame *f)
 {
-    deferred *d = find(b, number);
-    if (d == NULL && f->type == BUS_FRAME_ATTACH) {
-        deferred *before = find_before(b, f->attach.agent, number);
-        if (before == NULL) {
-            return false;
-        }
-        if ((d = begin(b, number, f->attach.agent)) == NULL) {
-            finish(b, before);
-            return false;
-        }
+    deferred *d = b->deferred.first != NULL ? find(b, number) : NULL;
+    if (d == NULL && is_news(f)) {
+        d = begin_with_news(b, number, f);
     }
     if (d == NULL || f->type == FRAME_CREDIT) {
         return false;
@@ -262,7 +293,7 @@ static bool must_wait(bridge_peer *b, uint64_t number, const bus_frame *f)
     return true;
 }
 
-/* The turn of the session is over, and there is more in the batch of f. False: it cannot wait. */
+/* The turn of the session is over before f, or within its batch of count envelopes. False: it cannot wait. */
 static bool put_off(bridge_peer *b, uint64_t number, const bus_frame *f, uint32_t count)
 {
     const peer_session *session = number_table_get(&b->sessions, number);
@@ -280,15 +311,19 @@ static bool put_off(bridge_peer *b, uint64_t number, const bus_frame *f, uint32_
 
 loom_status deferred_pass(bridge_peer *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE])
 {
-    if (b->deferred.first != NULL && must_wait(b, number, f)) {
+    if ((b->deferred.first != NULL || is_news(f)) && must_wait(b, number, f)) {
         return LOOM_OK;
     }
+    const uint64_t matched = eventbus_matched(b->server->cores.events);
     const uint32_t count = f->type == FRAME_PUBLISH ? f->link.u.batch.count : 0;
-    loom_status st = peer_session_frame(b, number, f, reason);
-    while (st == LOOM_OK && count > 0 && f->link.u.batch.count > 0 && !put_off(b, number, f, count)) {
+    loom_status st;
+    while ((st = peer_session_frame(b, number, f, reason)) == LOOM_EBUSY) {
+        if (put_off(b, number, f, count)) {
+            return LOOM_OK;
+        }
         peer_session *session = number_table_get(&b->sessions, number);
-        session->spent = 0;
-        st = peer_session_frame(b, number, f, reason);
+        session->spent = 0; /* it cannot wait */
     }
+    b->news_spent += is_news(f) ? bus_fan_out(eventbus_matched(b->server->cores.events) - matched) : 0;
     return st;
 }

@@ -75,6 +75,7 @@ typedef struct bridge_peer {
     number_table sessions;
     linked_list deferred;         /* frames of sessions that have had their turn (deferred.c) */
     unsigned deferred_count;
+    uint64_t news_round, news_spent; /* of what that round has for news of agents that come and go */
     uint32_t awaited;             /* agents that it left with and has not attached yet, until it has said that it is through */
     bool greeted;
     bus_ledger ledger;            /* of this connection: deliveries go, publishes come */
@@ -156,9 +157,9 @@ bool bridge_peer_is_full(const bridge_peer *b);
 /* Sends what was written, with a report when one is due, and holds back a bridge that does not keep up. */
 void bridge_peer_flush(bridge_peer *b);
 
-/* Handles one frame of the session. LOOM_OK also when the request was refused: the answer says so; and when the session's turn
- * is over before all of a publish frame was published: what is left of its batch is to come again.
- * Otherwise the bytes cannot be trusted any more. */
+/* Handles one frame of the session. LOOM_OK also when the request was refused: the answer says so.
+ * LOOM_EBUSY: its turn is over; the frame is to come again, or what is left of its batch. Otherwise the bytes cannot be trusted
+ * any more. */
 LOOM_MUST_CHECK loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE]);
 void peer_session_close(peer_session *session, loom_status why);
 /* Whether it may do more in this round. */

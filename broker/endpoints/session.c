@@ -237,13 +237,22 @@ bool peer_session_has_turn(peer_session *session)
     return session->spent < PEER_TURN;
 }
 
+static uint64_t matched(const bridge_peer *b)
+{
+    return eventbus_matched(b->server->cores.events);
+}
+
 /* Few bytes may be much work, which is known when it is done. */
+static void spend(peer_session *session, uint64_t matched_before)
+{
+    session->spent += bus_fan_out(matched(session->bridge) - matched_before);
+}
+
 static void publish_one(peer_session *session, const envelope_view *view)
 {
-    const eventbus *events = session->bridge->server->cores.events;
-    const uint64_t before = eventbus_matched(events);
+    const uint64_t before = matched(session->bridge);
     port_publish(session->port, view, own(view));
-    session->spent += bus_fan_out(eventbus_matched(events) - before);
+    spend(session, before);
 }
 
 static loom_status publish(bridge_peer *b, peer_session *session, uint64_t number, frame_batch *batch,
@@ -251,8 +260,8 @@ static loom_status publish(bridge_peer *b, peer_session *session, uint64_t numbe
 {
     envelope_view view;
     const char *text = "";
-    loom_status st = LOOM_OK;
-    while ((session == NULL || peer_session_has_turn(session)) && (st = bus_publish_next(batch, &view, &text)) == LOOM_OK) {
+    loom_status st;
+    while ((st = bus_publish_next(batch, &view, &text)) == LOOM_OK) {
         if ((st = check(&view, "publish", st, text, reason)) != LOOM_OK) {
             return st;
         }
@@ -264,9 +273,12 @@ static loom_status publish(bridge_peer *b, peer_session *session, uint64_t numbe
             refuse_publish(b, number, &view, LOOM_ETOOBIG, too_large);
         } else {
             publish_one(session, &view);
+            if (batch->count > 0 && !peer_session_has_turn(session)) {
+                return LOOM_EBUSY;
+            }
         }
     }
-    return st == LOOM_OK || st == LOOM_ENOTFOUND ? LOOM_OK : check(&view, "publish", st, text, reason);
+    return st == LOOM_ENOTFOUND ? LOOM_OK : check(&view, "publish", st, text, reason);
 }
 
 static loom_status call(bridge_peer *b, peer_session *session, uint64_t number, const frame_call *f,
@@ -311,7 +323,9 @@ static loom_status other_frame(bridge_peer *b, peer_session *session, uint64_t n
     static const char text[] = "the broker does not know this session";
     loom_status st = f->type < BUS_FRAME_SESSION ? LOOM_OK : LOOM_EPROTO;
     if (st == LOOM_OK && session != NULL) {
+        const uint64_t before = matched(b);
         st = port_frame(session->port, &f->link);
+        spend(session, before); /* news of a capability */
     } else if (f->type == FRAME_SUBSCRIBE) {
         say_outcome(b, number, FRAME_ACK, f->link.u.subscribe.request, LOOM_ENOTFOUND, text);
     } else if (f->type == FRAME_UNSUBSCRIBE) {
@@ -329,6 +343,9 @@ loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, ch
 {
     peer_session *session = number_table_get(&b->sessions, number);
     loom_status st;
+    if (session != NULL && f->type != FRAME_CREDIT && !peer_session_has_turn(session)) {
+        return LOOM_EBUSY;
+    }
     switch (f->type) {
     case BUS_FRAME_ATTACH:
         if (number == 0 || session != NULL) {
