@@ -63,7 +63,7 @@ static void tell_heard(session *s, uint64_t now)
 
 static void tick_session(session *s, uint64_t now)
 {
-    uint64_t silent = now > s->heard_ms ? now - s->heard_ms : 0;
+    uint64_t silent = now > s->heard_ms && !s->waits ? now - s->heard_ms : 0; /* nothing is read of one that waits */
     uint32_t interval = s->bridge->options.heartbeat_ms;
     if (s->doom != LOOM_OK) {
         session_end_doomed(s);

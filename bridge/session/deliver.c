@@ -75,6 +75,7 @@ static void wait(void *user, bool on)
 {
     session *s = user;
     s->waits = on;
+    s->heard_ms = s->bridge->clock->now_ms;
     if (on) {
         session_end_turn(s);
     }

@@ -625,6 +625,32 @@ static void an_agent_that_is_silent_is_not_reported(void **state)
     assert_int_equal(0, f->bus.said[FRAME_PING]);
 }
 
+/* Its frames are not looked at meanwhile, so silence says nothing of it. */
+static void of_an_agent_that_is_to_wait_nothing_is_taken_until_it_may_go_on(void **state)
+{
+    fixture *f = *state;
+    enum { HEARTBEATS = 20 };
+    fake_agent_enter(&f->a, f->bridge, "a", 0, 0);
+    bus_port *port = fake_bus_port(&f->bus, "a");
+    port->handlers->wait(port->user, true);
+    assert_status(LOOM_OK, frame_put_number(&f->a.say, FRAME_PING, 1));
+    frame_writer_seal(&f->a.say);
+    for (unsigned i = 0; i < HEARTBEATS; i++) {
+        bridge_new_round(f->bridge);
+        assert_int_equal(receive_in_this_round(&f->a, 0), 0);
+        assert_true(session_is_ahead(f->a.session) && session_is_spent(f->a.session));
+        f->clock.now_ms += 1000;
+        bridge_tick(f->bridge);
+    }
+    assert_int_equal(0, bridge_get_stats(f->bridge).expired);
+    port->handlers->wait(port->user, false);
+    assert_false(session_is_ahead(f->a.session));
+    bridge_tick(f->bridge);
+    bridge_new_round(f->bridge);
+    assert_int_equal(receive_in_this_round(&f->a, 0), f->a.say.len);
+    frame_writer_clear(&f->a.say);
+}
+
 /* What the bus knows is never older than a heartbeat and a tick, when there is something to know. */
 static void an_agent_that_is_heard_late_is_reported_at_once(void **state)
 {
@@ -729,6 +755,7 @@ int main(void)
         with_fixture(a_turn_ends_after_spans_when_others_wait),
         with_fixture(who_finds_nobody_waiting_looks_less_often),
         with_fixture(a_session_waits_for_the_broker_but_not_for_ever),
+        with_fixture(of_an_agent_that_is_to_wait_nothing_is_taken_until_it_may_go_on),
         with_fixture(what_is_ahead_is_counted_by_mark),
         with_fixture(a_session_that_is_alone_may_go_further_ahead),
         with_fixture(a_newer_session_of_an_agent_takes_the_place_of_the_older),
