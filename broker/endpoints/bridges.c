@@ -51,6 +51,9 @@ static void forget(bridge_peer *b)
 static void end(bridge_peer *b, loom_status status, const char *why)
 {
     bus_server *s = b->server;
+    if (!s->closing) {
+        deferred_finish(b);
+    }
     if (b->greeted) {
         uint64_t lost = bus_ledger_unconfirmed(&b->ledger);
         log_to(&s->log, LOG_INFO, "bridge disconnected bridge=%.*s sessions=%zu unconfirmed=%llu reason=%s", (int)b->id_len,

@@ -15,6 +15,7 @@ static const counter rows[] = {
     ROW(held, COUNTER_TOTAL, "bridge_held_total", "Times credit was withheld because a bridge fell behind."),
     ROW(deferred, COUNTER_TOTAL, "bridge_deferred_total",
         "Times the rest of what an agent had sent was put off because its events match many subscriptions."),
+    ROW(deferred_lost, COUNTER_TOTAL, "bridge_deferred_lost_total", "Events that were put off, and lost with the bridge they came from."),
     ROW(refused_calls, COUNTER_TOTAL, "bridge_calls_refused_total", "Calls refused because their provider's bridge was not reading."),
     ROW(dropped_progress, COUNTER_TOTAL, "bridge_progress_dropped_total",
         "Progress reports dropped because their caller's bridge was not reading."),

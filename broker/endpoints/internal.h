@@ -179,6 +179,8 @@ LOOM_MUST_CHECK loom_status deferred_pass(bridge_peer *b, uint64_t number, bus_f
 void deferred_take_turn(bridge_peer *b);
 /* There is a turn to be taken. */
 bool deferred_is_due(const bridge_peer *b);
+/* The bridge has gone: what it has said is done all the same, or counted. */
+void deferred_finish(bridge_peer *b);
 /* Nothing waits any more; what did has not been taken. */
 void deferred_drop(bridge_peer *b);
 

@@ -72,6 +72,7 @@ typedef struct bus_server_stats {
     uint64_t keeps_dropped;                              /* traces to be kept that a bridge was not told of */
     uint64_t held;                                       /* times credit was held back because a bridge did not keep up */
     uint64_t deferred;                                   /* times the rest of an agent's frames was put off (deferred.c) */
+    uint64_t deferred_lost;                              /* messages of bridges that went while they were put off */
     uint64_t refused_calls, dropped_progress;            /* because too much waited for a bridge */
     uint64_t lost_memory;                                /* bridges dropped because memory ran out */
     uint64_t control_requests, system_calls;             /* questions; those that came as calls over the agent link */

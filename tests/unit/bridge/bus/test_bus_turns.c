@@ -149,6 +149,36 @@ static void what_waits_when_the_connection_ends_counts_as_not_confirmed(void **s
     home_open_server(&t->home); /* for the end of the test */
 }
 
+static void what_a_bridge_said_before_it_went_is_published(void **state)
+{
+    turns *t = *state;
+    publish_wide(&t->flood, FLOOD);
+    home_until(&t->home, deferred(t) == 1);
+    assert_true(published(t) < FLOOD);
+    home_close_bridge(&t->home, t->bridge, 0);
+    home_until(&t->home, bus_server_get_stats(t->home.server).bridges == 0);
+    assert_true(published(t) >= FLOOD); /* and what the directory says */
+    assert_int_equal(bus_server_get_stats(t->home.server).deferred_lost, 0);
+    t->bridge = home_bridge(&t->home, "b"); /* for the end of the test */
+}
+
+static void beyond_a_bound_what_a_bridge_said_before_it_went_is_counted(void **state)
+{
+    enum { MORE = 1000 };
+    turns *t = *state;
+    publish_wide(&t->flood, MORE);
+    home_until(&t->home, deferred(t) == 1);
+    home_until(&t->home, bus_remote_get_stats(t->bridge).unsent_bytes == 0);
+    home_turn(&t->home);
+    home_close_bridge(&t->home, t->bridge, 0);
+    home_until(&t->home, bus_server_get_stats(t->home.server).bridges == 0);
+    const uint64_t lost = bus_server_get_stats(t->home.server).deferred_lost;
+    assert_true(lost > 0);
+    const uint64_t left = eventbus_get_stats(t->home.cores.events).published - t->told - MORE + lost;
+    assert_int_equal(left, 4); /* that four agents did */
+    t->bridge = home_bridge(&t->home, "b");
+}
+
 static void what_an_agent_is_owed_does_not_keep_others_waiting(void **state)
 {
     enum { OWED = 3000 };
@@ -224,6 +254,8 @@ int main(void)
         IN_TURNS(more_than_may_wait_is_done_at_once),
         IN_TURNS(large_messages_wait_in_their_order),
         IN_TURNS(what_waits_when_the_connection_ends_counts_as_not_confirmed),
+        IN_TURNS(what_a_bridge_said_before_it_went_is_published),
+        IN_TURNS(beyond_a_bound_what_a_bridge_said_before_it_went_is_counted),
         IN_TURNS(what_an_agent_is_owed_does_not_keep_others_waiting),
         IN_TURNS(what_an_nng_program_pushes_does_not_keep_others_waiting),
     };
