@@ -47,12 +47,24 @@ class SpanFloods(Flooding):
         home = self.home(**EXPORTED)
         flooder, honest = self.sender(home, "flood"), self.sender(home, "honest")
         flood = Flood(flooder.link).start(spans_frame([otlp.span("flood") for _ in range(80)]) * 3000)
-        sent = 0
+        sent, used, credit = 0, 0, [honest.welcome["span_credit"]]
+
+        def answered():
+            credit.extend(values[0] for kind, *values in honest.others if kind == wire.SPAN_CREDIT)
+            return any(kind == wire.SPAN_CREDIT and values[1] == sent for kind, *values in honest.others)
+
+        def leave():
+            answered()
+            return credit[-1]
+
         while not flood.sent:
+            request = otlp.request([otlp.span("honest")])
+            used += len(request)
+            honest.wait(lambda: leave() >= used, "leave to send")
             honest.others.clear()
-            honest.link.send(spans_frame([otlp.span("honest")]))
+            honest.send(wire.SPANS, 1, request)
             sent += 1
-            honest.wait(lambda: any(kind == wire.SPAN_CREDIT and values[1] == sent for kind, *values in honest.others), "an answer")
+            honest.wait(answered, "an answer")
         stats = home.stats()
         home.stop()
         arrived = sum(span.name == "honest" for span in home.spans())
