@@ -331,7 +331,7 @@ class Large(LoomTest):
             if not self.view.process.sanitized():
                 self.assertLess(self.view.process.resident_kib() - before, 256 * 1024)
             self.assertEqual(200, self.view.send_spans(spans_of("c" * 32, 10)).status)
-            wait_until(lambda: self.view.get(self.path).status == 200, "those who do not read are cut off", 60)
+            wait_until(lambda: self.view.get(self.path, deadline_s=120).status == 200, "those who do not read are cut off", 120)
 
     def test_spans_are_taken_in_while_everybody_reads(self):
         readers = [gateway.Later(lambda: [self.view.get(self.path).status for _ in range(4)]) for _ in range(6)]
