@@ -32,6 +32,7 @@ typedef struct bus_agent {
     const char *peer;     /* its connection, for people */
     bool quiet;           /* its coming and going is no news */
     bool own;             /* the process's own, such as its gateway's: a drain neither counts nor refuses it */
+    bool unrecorded;      /* it has no flight recorder */
 } bus_agent;
 
 typedef struct bus_ops {

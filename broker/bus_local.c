@@ -21,6 +21,7 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
         .heartbeat_ms = agent->heartbeat_ms < UINT32_MAX ? (uint32_t)agent->heartbeat_ms : UINT32_MAX,
         .quiet = agent->quiet,
         .own = agent->own,
+        .unrecorded = agent->unrecorded,
     }, handlers, user);
     if (st == LOOM_OK) {
         port_set_in_process(*out);

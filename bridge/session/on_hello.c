@@ -44,6 +44,7 @@ static loom_status attach(session *s, const frame_hello *f)
         .heartbeat_ms = b->options.heartbeat_ms,
         .peer = s->peer,
         .quiet = s->quiet,
+        .unrecorded = f->recorder == 0,
     };
     return b->options.bus->ops->attach(b->options.bus, &s->port, &about, &session_bus_handlers, s);
 }

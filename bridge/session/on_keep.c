@@ -89,9 +89,10 @@ static void answer(bridge *b, const frame_keep *f)
 {
     trace_parties all;
     trace_parties_find(&all, f->trace_id);
-    frame_held held = {.trace_id = f->trace_id, .spans = all.found.spans, .cut = all.found.cut};
+    frame_held held = {.trace_id = f->trace_id, .spans = all.found.spans, .cut = all.found.cut, .off = !recorder_is_running()};
     for (size_t i = 0; i < all.count && held.party_count < FRAME_PARTIES_MAX; i++) {
         held.parties[held.party_count].agent = (loom_str){all.items[i].id, all.items[i].len};
+        held.parties[held.party_count].start_unix_ns = all.items[i].start_unix_ns;
         held.parties[held.party_count++].here = all.items[i].here;
     }
     b->options.bus->ops->held(b->options.bus, &held);

@@ -246,6 +246,7 @@ static directory_entry *make_entry(const directory_about *about)
         .heartbeat_ms = about->heartbeat_ms,
         .quiet = about->quiet,
         .own = about->own,
+        .unrecorded = about->unrecorded,
     };
     if (about->instance.len > 0) {
         memcpy(entry->instance, about->instance.data, about->instance.len);
@@ -332,6 +333,7 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
     entry->user = user;
     entry->session = ++d->last_session;
     entry->since_unix_ns = clock_unix_ns();
+    entry->process_unix_ns = directory_process_since(d, about);
     entry->opened_ms = d->clock->now_ms - about->age_ms; /* may wrap: only differences count */
     entry->heard_ms = d->clock->now_ms;
     insert(d, entry);
@@ -356,6 +358,7 @@ void directory_leave(directory *d, directory_entry *entry, loom_status why)
     d->stats.unregistered++;
     d->stats.expired += why == LOOM_EEXPIRED;
     directory_publish(entry, "agent.unregistered", why == LOOM_OK ? "goodbye" : loom_status_text(why));
+    directory_note_departed(d, entry);
     free(entry);
 }
 
@@ -381,6 +384,7 @@ static directory_info describe(const directory_entry *entry)
         .about = entry->about,
         .session = entry->session,
         .since_unix_ns = entry->since_unix_ns,
+        .process_unix_ns = entry->process_unix_ns,
         .heard_ms_ago = now_ms > entry->heard_ms ? now_ms - entry->heard_ms : 0,
         .state = entry->state,
         .guest = is_guest(entry),

@@ -36,6 +36,7 @@ typedef struct directory_about {
     uint32_t heartbeat_ms;   /* 0: never expected to be heard (in-process and open users) */
     bool quiet;              /* its coming and going is no news: nothing is published of it */
     bool own;                /* its bridge's own: a drain neither counts nor refuses it */
+    bool unrecorded;         /* it has no flight recorder, as far as its bridge says */
     uint64_t age_ms;         /* since the session was opened, which was before the broker heard of it when it is attached again */
 } directory_about;
 
@@ -46,6 +47,7 @@ typedef struct directory_info {
     directory_about about;
     uint64_t session;        /* the directory's number of it */
     uint64_t since_unix_ns;
+    uint64_t process_unix_ns; /* since when its process (by its instance) is known to be here, whatever became of its connections meanwhile */
     uint64_t heard_ms_ago;
     bool guest;              /* one of directory_guests() */
     directory_state state;

@@ -6,7 +6,13 @@
 #include "base/deadline_heap.h"
 #include "broker/directory/directory.h"
 
-enum { DIRECTORY_INSTANCE_SIZE = 16 };
+enum { DIRECTORY_INSTANCE_SIZE = 16, DEPARTED_MAX = 1024 };
+
+/* An agent that has left: when it is here again, it may be another process. */
+typedef struct departed_agent {
+    uint64_t process_unix_ns;
+    uint8_t instance[DIRECTORY_INSTANCE_SIZE];
+} departed_agent;
 
 struct directory {
     eventbus *events;          /* NULL: none are published */
@@ -20,6 +26,8 @@ struct directory {
     uint32_t max_agents;       /* 0: any number */
     bool draining;
     uint64_t draining_since_ms;
+    departed_agent departed[DEPARTED_MAX]; /* a ring, of those with an instance */
+    uint64_t departed_count;   /* ever */
     directory_stats stats;
 };
 
@@ -31,12 +39,17 @@ struct directory_entry {
     void *user;
     uint64_t session;
     uint64_t since_unix_ns;
+    uint64_t process_unix_ns;
     uint64_t opened_ms;        /* at its bridge */
     uint64_t heard_ms;
     directory_state state;
     uint8_t instance[DIRECTORY_INSTANCE_SIZE];
     char text[];
 };
+
+/* process.c: one leaves; since when the process of one that comes is known, which may be longer than its session, or than the broker. */
+void directory_note_departed(directory *d, const directory_entry *entry);
+uint64_t directory_process_since(const directory *d, const directory_about *about);
 
 /* Tells who subscribed to system.agents. reason NULL: none. */
 void directory_publish(const directory_entry *entry, const char *type, const char *reason);

@@ -17,39 +17,63 @@ typedef struct held_question {
     trace_parties parties;
     bridge_peer *asked[FRAME_PARTIES_MAX]; /* that have not answered; NULL: nobody */
     size_t waits;                          /* how many they are */
+    size_t bridges_off;                    /* that have no recorder */
     bool unsure;                           /* somebody was not asked, or does not answer */
     bool old;                              /* a tick has passed */
 } held_question;
 
 /* ---- the answer ---- */
 
-/* An agent that is not connected any more, and has handed over nothing. */
-static bool has_left(const bus_server *s, const trace_party *p)
+enum { SLACK_NS = 2000000 }; /* by which the clocks of a span's process and ours may differ */
+
+/* What has become of an agent of the trace that has handed over nothing of its part. */
+typedef enum party_state { PARTY_IS_THERE, PARTY_HAS_LEFT, PARTY_HAS_NO_RECORDER } party_state;
+
+/* One of the same id may have come since: another process, which knows nothing of it. */
+static party_state state_of(const bus_server *s, const trace_party *p)
 {
     directory_info info;
-    return !p->here && !directory_find(s->cores.agents, (loom_str){p->id, p->len}, &info);
+    if (p->here) {
+        return PARTY_IS_THERE;
+    }
+    if (!directory_find(s->cores.agents, (loom_str){p->id, p->len}, &info)) {
+        return PARTY_HAS_LEFT;
+    }
+    if (info.about.heartbeat_ms == 0 || info.about.own) {
+        return PARTY_IS_THERE; /* it is in a process of the bus */
+    }
+    return p->start_unix_ns != 0 && p->start_unix_ns + SLACK_NS < info.process_unix_ns ? PARTY_HAS_LEFT
+           : info.about.unrecorded                                                      ? PARTY_HAS_NO_RECORDER
+                                                                                        : PARTY_IS_THERE;
+}
+
+static void pack_parties(const bus_server *s, const trace_parties *all, party_state state, const char *key, control_buffer *answer)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        count += state_of(s, &all->items[i]) == state;
+    }
+    control_pack_key(&answer->pk, key);
+    msgpack_pack_array(&answer->pk, count);
+    for (size_t i = 0; i < all->count; i++) {
+        if (state_of(s, &all->items[i]) == state) {
+            control_pack_str(&answer->pk, (loom_str){all->items[i].id, all->items[i].len});
+        }
+    }
 }
 
 static void pack(const bus_server *s, const held_question *q, control_buffer *answer)
 {
     const trace_parties *all = &q->parties;
-    size_t left = 0;
-    for (size_t i = 0; i < all->count; i++) {
-        left += has_left(s, &all->items[i]);
-    }
-    msgpack_pack_map(&answer->pk, 6);
+    msgpack_pack_map(&answer->pk, 8);
     control_pack_uint(&answer->pk, "status", LOOM_OK);
     control_pack_bool(&answer->pk, "recorder", recorder_is_running());
     control_pack_uint(&answer->pk, "spans", all->found.spans);
     control_pack_bool(&answer->pk, "cut", all->found.cut);
     control_pack_bool(&answer->pk, "unsure", q->unsure || q->waits > 0);
-    control_pack_key(&answer->pk, "left");
-    msgpack_pack_array(&answer->pk, left);
-    for (size_t i = 0; i < all->count; i++) {
-        if (has_left(s, &all->items[i])) {
-            control_pack_str(&answer->pk, (loom_str){all->items[i].id, all->items[i].len});
-        }
-    }
+    control_pack_uint(&answer->pk, "bridges_unrecorded", q->bridges_off);
+    pack_parties(s, all, PARTY_HAS_LEFT, "left", answer);
+    pack_parties(s, all, PARTY_HAS_NO_RECORDER, "unrecorded", answer);
 }
 
 /* Takes it off the list: it is the caller's. */
@@ -135,8 +159,9 @@ void control_held(bus_server *s, const bridge_peer *b, const frame_held *f)
         }
         q->parties.found.spans += (uint32_t)(f->spans < UINT32_MAX ? f->spans : UINT32_MAX);
         q->parties.found.cut |= f->cut != 0;
+        q->bridges_off += f->off != 0;
         for (uint32_t i = 0; i < f->party_count; i++) {
-            trace_parties_add(&q->parties, f->parties[i].agent, f->parties[i].here != 0);
+            trace_parties_add(&q->parties, f->parties[i].agent, f->parties[i].here != 0, f->parties[i].start_unix_ns);
         }
         if (q->waits == 0) {
             answer_at(s, at);

@@ -148,6 +148,7 @@ static loom_status open_session(bridge_peer *b, uint64_t number, const bus_attac
         .age_ms = f->age_ms,
         .quiet = f->quiet,
         .own = f->own,
+        .unrecorded = f->unrecorded,
     };
     if ((st = port_open(&b->server->cores, &session->port, &about, &handlers, session)) != LOOM_OK) {
         goto remove_session;

@@ -55,7 +55,7 @@ typedef struct bus_greeting {
     uint32_t payload_max, ttl; /* 0 when they were left out */
 } bus_greeting;
 
-enum { BUS_ATTACH_QUIET = 1, BUS_ATTACH_OWN = 2 }; /* flags of an attach frame */
+enum { BUS_ATTACH_QUIET = 1, BUS_ATTACH_OWN = 2, BUS_ATTACH_UNRECORDED = 4 }; /* flags of an attach frame */
 
 typedef struct bus_attach {
     loom_str agent, software;
@@ -65,6 +65,7 @@ typedef struct bus_attach {
     uint64_t age_ms;     /* since the session was opened; 0 when it was left out */
     bool quiet;          /* its coming and going is no news */
     bool own;            /* it is the bridge's own, which a drain neither counts nor refuses */
+    bool unrecorded;     /* it has no flight recorder; bridges of earlier versions do not say */
 } bus_attach;
 
 /* ---- reading ---- */

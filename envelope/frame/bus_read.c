@@ -44,6 +44,7 @@ static bool read_attach(mp_reader *r, uint32_t values, bus_attach *f)
            (values < 8 || mp_read_uint(r, &flags));
     f->quiet = (flags & BUS_ATTACH_QUIET) != 0;
     f->own = (flags & BUS_ATTACH_OWN) != 0;
+    f->unrecorded = (flags & BUS_ATTACH_UNRECORDED) != 0;
     return fine;
 }
 

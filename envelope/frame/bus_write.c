@@ -72,7 +72,7 @@ loom_status bus_put_attach(frame_writer *w, const bus_attach *f)
     p = mp_put_uint(p, f->heartbeat_ms);
     p = mp_put_str(p, cut(f->peer, BUS_PEER_MAX));
     p = put_age(p, f->age_ms);
-    *p++ = (uint8_t)((f->quiet ? BUS_ATTACH_QUIET : 0) | (f->own ? BUS_ATTACH_OWN : 0));
+    *p++ = (uint8_t)((f->quiet ? BUS_ATTACH_QUIET : 0) | (f->own ? BUS_ATTACH_OWN : 0) | (f->unrecorded ? BUS_ATTACH_UNRECORDED : 0));
     return close_frame(w, p);
 }
 

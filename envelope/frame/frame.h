@@ -227,8 +227,10 @@ typedef struct frame_held {
     struct {
         loom_str agent;      /* that the spans name, up to LOOM_AGENT_ID_MAX bytes */
         uint64_t here;       /* 1: it has handed over its own part */
+        uint64_t start_unix_ns; /* of the first span that names it; 0: not said, as by an earlier bridge */
     } parties[FRAME_PARTIES_MAX];
     uint32_t party_count;
+    uint64_t off;            /* 1: it has no flight recorder */
 } frame_held;
 
 /* The items of a publish or deliver frame, still to be scanned. */

@@ -284,6 +284,21 @@ static loom_status read_keep_last(mp_reader *r, frame *out, char reason[FRAME_RE
                : refuse(reason, out->type, "most", "is not an unsigned integer, or 0");
 }
 
+/* A sixth value, one for each agent, in their order, and a seventh; they are left to be stepped over. An earlier bridge has none. */
+static void read_starts_and_off(mp_reader at, frame_held *f)
+{
+    uint32_t values;
+    f->off = 0;
+    bool fine = at.at < at.end && mp_read_array(&at, &values) && values == f->party_count;
+    for (uint32_t i = 0; i < f->party_count; i++) {
+        fine = fine && mp_read_uint(&at, &f->parties[i].start_unix_ns);
+        f->parties[i].start_unix_ns = fine ? f->parties[i].start_unix_ns : 0;
+    }
+    if (fine && at.at < at.end && !mp_read_uint(&at, &f->off)) {
+        f->off = 0;
+    }
+}
+
 static loom_status read_held(mp_reader *r, frame *out, char reason[FRAME_REASON_SIZE])
 {
     frame_held *f = &out->u.held;
@@ -302,6 +317,7 @@ static loom_status read_held(mp_reader *r, frame *out, char reason[FRAME_REASON_
             return refuse(reason, out->type, "agents", "has one of the wrong type or size");
         }
     }
+    read_starts_and_off(*r, f);
     return LOOM_OK;
 }
 

@@ -20,8 +20,8 @@ enum {
     ASK_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_UUID_SIZE + 2 * UINT_MAX_SIZE,
     KEEP_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_TRACE_ID_SIZE + STR_HEADER_MAX + FRAME_KEEP_REASON_MAX + UINT_MAX_SIZE,
     ARRAY_HEADER_MAX = 3,
-    HELD_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_TRACE_ID_SIZE + 2 * UINT_MAX_SIZE + ARRAY_HEADER_MAX +
-               FRAME_PARTIES_MAX * (STR_HEADER_MAX + LOOM_AGENT_ID_MAX + UINT_MAX_SIZE)
+    HELD_MAX = HEAD_SIZE + BIN_HEADER_MAX + LOOM_TRACE_ID_SIZE + 3 * UINT_MAX_SIZE + 2 * ARRAY_HEADER_MAX +
+               FRAME_PARTIES_MAX * (STR_HEADER_MAX + LOOM_AGENT_ID_MAX + 2 * UINT_MAX_SIZE)
 };
 
 /* Where a frame of at most size bytes begins; nothing counts before finish(). Returns where its values go. */
@@ -257,7 +257,7 @@ loom_status frame_put_held(frame_writer *w, const frame_held *f)
             return LOOM_ETOOBIG;
         }
     }
-    uint8_t *p = start(w, FRAME_HELD, 5, HELD_MAX);
+    uint8_t *p = start(w, FRAME_HELD, 7, HELD_MAX);
     if (p == NULL) {
         return LOOM_ENOMEM;
     }
@@ -268,5 +268,9 @@ loom_status frame_put_held(frame_writer *w, const frame_held *f)
     for (uint32_t i = 0; i < f->party_count; i++) {
         p = mp_put_uint(mp_put_str(p, f->parties[i].agent), f->parties[i].here);
     }
-    return finish(w, p);
+    p = put_array(p, f->party_count);
+    for (uint32_t i = 0; i < f->party_count; i++) {
+        p = mp_put_uint(p, f->parties[i].start_unix_ns);
+    }
+    return finish(w, mp_put_uint(p, f->off));
 }

@@ -32,7 +32,8 @@ static const option_spec specs[] = {
 static const command check = {
     .manual = {.program = "loom trace check",
                .synopsis = "ID|PREFIX|--last|--all [OPTION]…",
-               .summary = "Checks that each trace is one connected tree: one root, every parent present, no duplicate ids. "
+               .summary = "Checks that each trace is one connected tree: one root, every parent present, no duplicate ids; and of one that the "
+                          "flight recorder kept, that nothing is visibly missing. "
                           "With --ladder, also that it consists of exactly the spans of a demo, in the right order, with "
                           "the right kinds, services and links. Exits with 0 only if everything is right; otherwise prints "
                           "the differences.",

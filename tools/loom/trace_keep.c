@@ -46,7 +46,9 @@ static const command keep = {
 /* What of it is gone, as far as the broker can tell; one line each. */
 static void print_gone(const char *trace_id, const json_t *answer)
 {
-    const json_t *spans = json_object_get(answer, "spans"), *left = json_object_get(answer, "left"), *agent;
+    const json_t *spans = json_object_get(answer, "spans"), *left = json_object_get(answer, "left"),
+                 *unrecorded = json_object_get(answer, "unrecorded"), *agent;
+    const json_int_t bridges = json_integer_value(json_object_get(answer, "bridges_unrecorded"));
     const bool cut = json_is_true(json_object_get(answer, "cut")), none = json_integer_value(spans) == 0;
     size_t i;
     if (spans == NULL) {
@@ -64,6 +66,13 @@ static void print_gone(const char *trace_id, const json_t *answer)
     json_array_foreach(left, i, agent) {
         fprintf(stderr, "%s: %s has left, and with it what it recorded%s\n", trace_id, json_string_value(agent),
                 json_is_true(json_object_get(answer, "unsure")) ? ", unless a bridge that does not answer has taken it over" : "");
+    }
+    if (bridges > 0) {
+        fprintf(stderr, "%s: %lld bridge%s ha%s no recorder (LOOM_TRACE_RECORDER), and what passed there has no span of it\n", trace_id,
+                (long long)bridges, bridges == 1 ? "" : "s", bridges == 1 ? "s" : "ve");
+    }
+    json_array_foreach(unrecorded, i, agent) {
+        fprintf(stderr, "%s: %s has no recorder (LOOM_TRACE_RECORDER), and its part is nowhere\n", trace_id, json_string_value(agent));
     }
 }
 

@@ -27,7 +27,7 @@ static const command show = {
                .synopsis = "ID|PREFIX|--last [OPTION]…",
                .summary = "Draws a trace: each span below its parent, with its service, kind, start, duration and a bar "
                           "that shows when it ran; its events (•), links (→), log records (≡) and errors (!). A span whose parent is missing "
-                          "is marked as an orphan.",
+                          "is marked as an orphan; a trace that the flight recorder kept without a part of it is called incomplete.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"

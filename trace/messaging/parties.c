@@ -2,9 +2,11 @@
 #include "trace/messaging/parties.h"
 
 #include "base/str.h"
+#include "trace/otlp/fields.h"
+#include "trace/otlp/protobuf_read.h"
 #include "trace/otlp/read.h"
 
-void trace_parties_add(trace_parties *p, loom_str id, bool here)
+void trace_parties_add(trace_parties *p, loom_str id, bool here, uint64_t start_unix_ns)
 {
     size_t i = 0;
     while (i < p->count && !str_equal((loom_str){p->items[i].id, p->items[i].len}, id)) {
@@ -18,13 +20,28 @@ void trace_parties_add(trace_parties *p, loom_str id, bool here)
         p->items[i] = (trace_party){.len = id.len};
         memcpy(p->items[i].id, id.data, id.len);
     }
-    p->items[i].here |= here;
+    trace_party *const party = &p->items[i];
+    party->here |= here;
+    if (start_unix_ns != 0 && (party->start_unix_ns == 0 || start_unix_ns < party->start_unix_ns)) {
+        party->start_unix_ns = start_unix_ns;
+    }
+}
+
+static uint64_t start_of(loom_bytes span)
+{
+    pb_field f;
+    for (pb_cursor c = pb_cursor_on(span); pb_next(&c, &f);) {
+        if (pb_is(&f, SPAN_START_TIME, PB_FIXED64)) {
+            return f.value;
+        }
+    }
+    return 0;
 }
 
 static void note(void *user, loom_str name, loom_bytes span)
 {
     const bool here = str_starts_with(name, "agent."); /* hops at an agent's end; spans of bridge and broker name it, too */
-    trace_parties_add(user, otlp_span_string(span, "agent_id"), here);
+    trace_parties_add(user, otlp_span_string(span, "agent_id"), here, start_of(span));
 }
 
 void trace_parties_find(trace_parties *out, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])

@@ -13,6 +13,7 @@ typedef struct trace_party {
     char id[LOOM_AGENT_ID_MAX];
     size_t len;
     bool here; /* a span of its own is in the recorder: it has handed that over */
+    uint64_t start_unix_ns; /* of the first span that names it; 0: not known */
 } trace_party;
 
 /* The first PARTIES_MAX of them. */
@@ -25,6 +26,6 @@ typedef struct trace_parties {
 /* Those of this process's recorder. */
 void trace_parties_find(trace_parties *out, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
 /* One more, or the same once more. */
-void trace_parties_add(trace_parties *p, loom_str id, bool here);
+void trace_parties_add(trace_parties *p, loom_str id, bool here, uint64_t start_unix_ns);
 
 #endif

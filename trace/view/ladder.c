@@ -2,6 +2,7 @@
 #include "trace/view/ladder.h"
 
 #include "base/str.h"
+#include "trace/view/gaps.h"
 #include "trace/view/text.h"
 #include "trace/view/tree.h"
 
@@ -37,6 +38,17 @@ static void differ(check *c, size_t node)
 
 /* ---- one connected tree ---- */
 
+static void check_gap(check *c, size_t node)
+{
+    const span_gap gap = span_gap_of(&c->tree.nodes[node]);
+    if (gap != GAP_NONE) {
+        differ(c, node);
+        fprintf(c->out, "%s\n", gap == GAP_AGENT        ? "nothing of the agent that it was passed to is in the trace"
+                              : gap == GAP_DELIVERIES ? "it counts more deliveries than the trace has spans of"
+                                                      : "a part of what its process recorded is gone");
+    }
+}
+
 static void check_faults(check *c)
 {
     for (size_t i = 0; i < c->tree.count; i++) {
@@ -58,6 +70,7 @@ static void check_faults(check *c)
             differ(c, i);
             fputs("it is its own ancestor\n", c->out);
         }
+        check_gap(c, i);
     }
 }
 

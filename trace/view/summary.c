@@ -19,7 +19,7 @@ static void print_count(FILE *out, size_t count, const char *noun)
     fprintf(out, "%zu %s%s", count, noun, count == 1 ? "" : "s");
 }
 
-void trace_summary_print_title(FILE *out, const trace_summary *summary, bool colour)
+void trace_summary_print_title(FILE *out, const trace_summary *summary, bool incomplete, bool colour)
 {
     char id[LOOM_TRACE_ID_HEX_SIZE];
     char started[TEXT_TIME_SIZE];
@@ -35,6 +35,9 @@ void trace_summary_print_title(FILE *out, const trace_summary *summary, bool col
         fputs(colour ? ", \033[31m" : ", ", out);
         print_count(out, summary->error_count, "error");
         fputs(colour ? "\033[0m" : "", out);
+    }
+    if (incomplete) {
+        fputs(colour ? ", \033[31mincomplete\033[0m" : ", incomplete", out);
     }
     fputc('\n', out);
 }

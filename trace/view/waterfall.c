@@ -2,6 +2,7 @@
 #include "trace/view/waterfall.h"
 
 #include "base/str.h"
+#include "trace/view/gaps.h"
 #include "trace/view/log_line.h"
 #include "trace/view/summary.h"
 #include "trace/view/text.h"
@@ -250,6 +251,26 @@ static void draw_other_logs(const drawing *d)
     }
 }
 
+static void draw_gap(const drawing *d, const tree_node *node)
+{
+    const span_gap gap = span_gap_of(node);
+    if (gap == GAP_NONE) {
+        return;
+    }
+    draw_margin(d, node);
+    colour(d, RED);
+    if (gap == GAP_AGENT) {
+        const loom_str agent = otlp_span_string(node->span->otlp.span, "agent_id");
+        fputs("! nothing of ", d->out);
+        text_put(d->out, agent.len > 0 ? agent : str_of("the agent"), DETAIL_COLUMNS);
+        fputs(" is in the trace", d->out);
+    } else {
+        fputs(gap == GAP_CUT ? "! a part of what its process recorded is gone" : "! more deliveries than the trace has spans of", d->out);
+    }
+    colour(d, PLAIN);
+    fputc('\n', d->out);
+}
+
 static void draw_details(const drawing *d, const tree_node *node)
 {
     const otlp_span *span = &node->span->otlp;
@@ -263,6 +284,7 @@ static void draw_details(const drawing *d, const tree_node *node)
         colour(d, PLAIN);
         fputc('\n', d->out);
     }
+    draw_gap(d, node);
     if (span->status == LOOM_SPAN_ERROR) {
         draw_margin(d, node);
         colour(d, RED);
@@ -344,7 +366,7 @@ loom_status waterfall_draw(FILE *out, span_range trace, const waterfall_options 
     d.start = summary.start_unix_ns;
     d.end = summary.end_unix_ns;
     lay_out(&d);
-    trace_summary_print_title(out, &summary, options->colour);
+    trace_summary_print_title(out, &summary, span_tree_has_gaps(&d.tree), options->colour);
     draw_heading(&d);
     for (size_t i = 0; i < d.tree.count; i++) {
         const tree_node *node = &d.tree.nodes[i];

@@ -33,7 +33,7 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
     const char *peer = agent->peer != NULL ? agent->peer : "";
     frame_writer_clear(&b->scratch);
     loom_status st = bus_put_attach(&b->scratch, &(bus_attach){agent->id, agent->software, agent->instance,
-                                                              agent->heartbeat_ms, {peer, strlen(peer)}, 0, agent->quiet, agent->own});
+                                                              agent->heartbeat_ms, {peer, strlen(peer)}, 0, agent->quiet, agent->own, agent->unrecorded});
     bus_port *port = st == LOOM_OK ? calloc(1, sizeof *port + b->scratch.len) : NULL;
     if (port == NULL) {
         return LOOM_ENOMEM;

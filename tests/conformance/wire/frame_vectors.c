@@ -151,10 +151,12 @@ static void same_values(json_t *vector, const frame *f)
         same_bin(name, json_object_get(v, "trace_id"), (loom_bytes){f->u.held.trace_id, LOOM_TRACE_ID_SIZE});
         assert_true(vector_uint(json_object_get(v, "spans")) == f->u.held.spans);
         assert_true(vector_uint(json_object_get(v, "cut")) == f->u.held.cut);
+        assert_true(vector_uint(json_object_get(v, "off")) == f->u.held.off);
         assert_int_equal(json_array_size(json_object_get(v, "agents")), 2 * f->u.held.party_count);
         for (uint32_t i = 0; i < f->u.held.party_count; i++) {
             assert_str(json_string_value(json_array_get(json_object_get(v, "agents"), 2 * (size_t)i)), f->u.held.parties[i].agent);
             assert_true(vector_uint(json_array_get(json_object_get(v, "agents"), 2 * (size_t)i + 1)) == f->u.held.parties[i].here);
+            assert_true(vector_uint(json_array_get(json_object_get(v, "starts"), i)) == f->u.held.parties[i].start_unix_ns);
         }
         break;
     case FRAME_KEEP:

@@ -392,12 +392,15 @@ def frames():
     yield plain("keep last", 27, "keep_last", {"most": 256})
     yield plain("keep last of a later version", 27, "keep_last", {"most": 1}, pack([27, 1, "later"]), False)
     yield plain("keep that asks", 24, "keep", {"trace_id": b"t" * 16, "reason": "asked", "asks": True}, pack([24, b"t" * 16, "asked", 1]))
-    yield plain("held by nobody", 28, "held", {"trace_id": b"t" * 16, "spans": 0, "cut": 0, "agents": []})
-    yield plain("held", 28, "held", {"trace_id": b"t" * 16, "spans": 7, "cut": 1, "agents": ["a", 1, "b", 0]})
+    yield plain("held by nobody", 28, "held", {"trace_id": b"t" * 16, "spans": 0, "cut": 0, "agents": [], "starts": [], "off": 0})
+    yield plain("held", 28, "held", {"trace_id": b"t" * 16, "spans": 7, "cut": 1, "agents": ["a", 1, "b", 0], "starts": [2 ** 60, 0], "off": 1})
     yield plain("held of as many agents as there may be", 28, "held", {"trace_id": b"t" * 16, "spans": 2 ** 64 - 1, "cut": 0,
-                                                                       "agents": ["n" * 128, 1] * 16})
-    yield plain("held of a later version", 28, "held", {"trace_id": b"t" * 16, "spans": 1, "cut": 0, "agents": []},
-                pack([28, b"t" * 16, 1, 0, [], "later"]), False)
+                                                                       "agents": ["n" * 128, 1] * 16, "starts": [2 ** 62] * 16, "off": 0})
+    for name, more in (("of an earlier version", []), ("with a start too many", [[1, 2]]), ("whose starts are text", [["1"]]), ("whose starts are none", ["1", 1]), ("whose off is text", [[0], "1"])):
+        yield plain(f"held {name}", 28, "held", {"trace_id": b"t" * 16, "spans": 1, "cut": 0, "agents": ["a", 0], "starts": [0], "off": 0},
+                    pack([28, b"t" * 16, 1, 0, ["a", 0], *more]), False)
+    yield plain("held of a later version", 28, "held", {"trace_id": b"t" * 16, "spans": 1, "cut": 0, "agents": [], "starts": [], "off": 0},
+                pack([28, b"t" * 16, 1, 0, [], [], 0, "later"]), False)
     yield plain("move", 25, "move", {"number": 30000})
     yield plain("move of a later version", 25, "move", {"number": 1}, pack([25, 1, "later"]), False)
     yield mapped("hello of an agent that stays for a moment, and can go elsewhere", 1, "hello", {"protocol": 1, "agent": "a", "quiet": 1, "moves": 1})

@@ -133,6 +133,43 @@ static void an_agent_is_found_as_it_was_entered(void **state)
     assert_false(directory_find(f->agents, STR("a"), &info));
 }
 
+static uint64_t process_of(fixture *f, loom_str agent)
+{
+    directory_info info;
+    assert_true(directory_find(f->agents, agent, &info));
+    return info.process_unix_ns;
+}
+
+static void a_process_is_known_again_whatever_became_of_its_connection(void **state)
+{
+    fixture *f = *state;
+    static const uint8_t first[16] = {1}, second[16] = {2};
+    directory_entry *entry;
+    const directory_about about = {.agent = STR("a"), .instance = BYTES(first), .unrecorded = true},
+                          other = {.agent = STR("a"), .instance = BYTES(second)};
+    assert_status(LOOM_OK, directory_enter(f->agents, &entry, &about, NULL, NULL));
+    const uint64_t since = process_of(f, STR("a"));
+    directory_leave(f->agents, entry, LOOM_ECLOSED);
+    assert_status(LOOM_OK, directory_enter(f->agents, &entry, &about, NULL, NULL));
+    assert_true(process_of(f, STR("a")) == since);
+    directory_leave(f->agents, entry, LOOM_ECLOSED);
+    assert_status(LOOM_OK, directory_enter(f->agents, &entry, &other, NULL, NULL));
+    assert_true(process_of(f, STR("a")) > since);
+    directory_leave(f->agents, entry, LOOM_OK);
+}
+
+static void a_process_is_as_old_as_its_session_when_the_broker_is_younger(void **state)
+{
+    fixture *f = *state;
+    directory_entry *entry;
+    const uint64_t hour_ms = 3600000;
+    assert_status(LOOM_OK, directory_enter(f->agents, &entry, &(directory_about){.agent = STR("a"), .age_ms = hour_ms}, NULL, NULL));
+    directory_info info;
+    assert_true(directory_find(f->agents, STR("a"), &info));
+    assert_in_range(info.since_unix_ns - info.process_unix_ns, (hour_ms - 1000) * 1000000, hour_ms * 1000000);
+    directory_leave(f->agents, entry, LOOM_OK);
+}
+
 static void coming_and_going_is_told_on_the_bus(void **state)
 {
     fixture *f = *state;
@@ -579,6 +616,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_directory, close_directory)
     const struct CMUnitTest tests[] = {
         TEST(an_agent_is_found_as_it_was_entered),
+        TEST(a_process_is_known_again_whatever_became_of_its_connection),
+        TEST(a_process_is_as_old_as_its_session_when_the_broker_is_younger),
         TEST(coming_and_going_is_told_on_the_bus),
         TEST(the_news_makes_no_traces),
         TEST(the_longest_texts_fit_into_the_news),

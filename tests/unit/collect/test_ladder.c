@@ -144,6 +144,24 @@ static void second_delivery_is_not_expected(void **state)
                    "  agent.on_event 000000000000001e (consumer, agent-output): not expected here, below bridge.forward\n");
 }
 
+/* What broker and bridge kept of one that the agent knows nothing of any more, and of one that it handled. */
+static void a_kept_trace_says_what_is_missing(void **state)
+{
+    (void)state;
+    fixture_span kept[] = {
+        {.id = 1, .name = "agent.emit", .kind = LOOM_SPAN_PRODUCER, .service = "a", .key = "loom.kept", .value = "error"},
+        {.id = 2, .parent = 1, .name = "bridge.forward", .kind = LOOM_SPAN_PRODUCER, .service = "loom-bridge", .key = "loom.kept", .value = "error"},
+        {.id = 3, .parent = 2, .name = "agent.on_event", .kind = LOOM_SPAN_CONSUMER, .service = "b", .key = "loom.kept", .value = "error"},
+    };
+    assert_right(check(kept, 3, NULL));
+    assert_differs(check(kept, 2, NULL),
+                   "  bridge.forward 0000000000000002 (producer, loom-bridge): nothing of the agent that it was passed to is in the trace\n");
+    kept[1].status = LOOM_SPAN_ERROR; /* it was passed to nobody */
+    assert_right(check(kept, 2, NULL));
+    kept[1] = (fixture_span){.id = 2, .parent = 1, .name = "bridge.forward", .kind = LOOM_SPAN_PRODUCER, .service = "loom-bridge"};
+    assert_right(check(kept, 2, NULL)); /* sampled: the agent may have no tracing at all */
+}
+
 static void second_root_breaks_any_tree(void **state)
 {
     (void)state;
@@ -277,6 +295,7 @@ int main(void)
         cmocka_unit_test(user_span_of_another_service_is_not_expected),
         cmocka_unit_test(missing_last_span_is_named),
         cmocka_unit_test(orphan_is_one_difference),
+        cmocka_unit_test(a_kept_trace_says_what_is_missing),
         cmocka_unit_test(star_instead_of_a_ladder_is_named),
         cmocka_unit_test(wrong_kind_is_named),
         cmocka_unit_test(wrong_service_is_named),

@@ -205,6 +205,25 @@ static loom_status draw_scenario(void *user)
     return st;
 }
 
+static void a_kept_trace_without_a_part_is_called_incomplete(void **state)
+{
+    (void)state;
+    fixture_span kept[] = {
+        {.id = 1, .parent = 9, .name = "bridge.publish", .kind = LOOM_SPAN_CONSUMER, .service = "bridge", .key = "loom.kept", .value = "error"},
+        {.id = 2, .parent = 1, .name = "bridge.forward", .kind = LOOM_SPAN_PRODUCER, .service = "bridge", .end_us = 1, .key = "loom.kept",
+         .value = "error", .other_key = "agent_id", .other_value = "worker"},
+    };
+    char *text = draw(kept, 2, (waterfall_options){.columns = 75});
+    assert_non_null(strstr(text, "2 spans, 1 service, incomplete\n"));
+    assert_non_null(strstr(text, "! parent 0000000000000009 is not in the trace\n"));
+    assert_non_null(strstr(text, "! nothing of worker is in the trace\n"));
+    free(text);
+    kept[0].parent = 0;
+    text = draw(kept, 1, (waterfall_options){.columns = 75});
+    assert_null(strstr(text, "incomplete"));
+    free(text);
+}
+
 static void drawing_reports_every_failed_allocation(void **state)
 {
     (void)state;
@@ -220,6 +239,7 @@ int main(void)
         cmocka_unit_test(no_colours_means_no_escape_sequences),
         cmocka_unit_test(escape_sequences_in_names_do_not_reach_the_terminal),
         cmocka_unit_test(every_line_of_a_deep_trace_fits_the_terminal),
+        cmocka_unit_test(a_kept_trace_without_a_part_is_called_incomplete),
         cmocka_unit_test(drawing_reports_every_failed_allocation),
         cmocka_unit_test(log_records_stand_at_their_spans_and_others_below),
         cmocka_unit_test(listing_logs_reports_every_failed_allocation),

@@ -25,7 +25,7 @@ static void frames_of_the_bus_are_read_as_they_were_written(void **state)
     assert_status(LOOM_OK, bus_put_taken(bus_outgoing_to(&out, 0), 300, true, 70000));
     assert_status(LOOM_OK, bus_put_taken(bus_outgoing_to(&out, 0), 301, false, 0));
     assert_status(LOOM_OK, bus_put_attach(bus_outgoing_to(&out, 70000), &(bus_attach){
-        STR("agent"), STR("y/2"), BYTES(instance), 15000, STR("tcp 1.2.3.4"), 0, true, true}));
+        STR("agent"), STR("y/2"), BYTES(instance), 15000, STR("tcp 1.2.3.4"), 0, true, true, true}));
     bus_attach_set_age(out.w.data, out.w.len, 70001);
     assert_status(LOOM_OK, bus_put_pressure(bus_outgoing_to(&out, 70000), true));
     assert_status(LOOM_OK, bus_put_mark(&out.w, 1234567));
@@ -60,7 +60,7 @@ static void frames_of_the_bus_are_read_as_they_were_written(void **state)
     assert_int_equal(f.attach.heartbeat_ms, 15000);
     assert_str("tcp 1.2.3.4", f.attach.peer);
     assert_int_equal(f.attach.age_ms, 70001);
-    assert_true(f.attach.quiet && f.attach.own);
+    assert_true(f.attach.quiet && f.attach.own && f.attach.unrecorded);
     f = next_of(&rest);
     assert_int_equal(f.type, BUS_FRAME_PRESSURE);
     assert_int_equal(f.number, 1);

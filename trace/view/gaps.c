@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/view/gaps.h"
+
+#include "base/str.h"
+
+#include <loom/trace.h>
+
+typedef struct facts {
+    bool kept, cut;
+    int64_t delivered;
+} facts;
+
+static bool note(void *user, otlp_attr attr)
+{
+    facts *f = user;
+    if (str_is(attr.key, "loom.kept")) {
+        f->kept = true;
+    } else if (str_is(attr.key, "loom.kept.cut")) {
+        f->cut = otlp_read_any(attr.value).boolean;
+    } else if (str_is(attr.key, "loom.delivered")) {
+        f->delivered = otlp_read_any(attr.value).integer;
+    }
+    return true;
+}
+
+span_gap span_gap_of(const tree_node *node)
+{
+    const otlp_span *span = &node->span->otlp;
+    facts f = {.delivered = 0};
+    otlp_read_span_attrs(span->span, note, &f);
+    if (!f.kept || span->status == LOOM_SPAN_ERROR) { /* one that failed has passed nothing on */
+        return f.kept && f.cut ? GAP_CUT : GAP_NONE;
+    }
+    if (str_is(span->name, "bridge.forward") && node->child_count == 0) {
+        return GAP_AGENT;
+    }
+    if (str_is(span->name, "eventbus.publish") && f.delivered > 0 && (uint64_t)f.delivered > node->child_count) {
+        return GAP_DELIVERIES;
+    }
+    return f.cut ? GAP_CUT : GAP_NONE;
+}
+
+bool span_tree_has_gaps(const span_tree *tree)
+{
+    bool missing = false, kept = false;
+    for (size_t i = 0; i < tree->count && !(missing && kept); i++) {
+        const tree_node *node = &tree->nodes[i];
+        kept = kept || otlp_span_string(node->span->otlp.span, "loom.kept").len > 0;
+        missing = missing || node->fault == TREE_ORPHAN || span_gap_of(node) != GAP_NONE;
+    }
+    return missing && kept;
+}
