@@ -65,6 +65,7 @@ void on_keep(session *s, const frame_keep *f)
     bridge *b = s->bridge;
     if (!may_keep(b)) {
         b->stats.keeps_dropped++;
+        recorder_note_limited(f->trace_id, f->reason); /* whoever found it has its part alone, until it is asked for */
         return;
     }
     b->stats.keeps++;

@@ -106,7 +106,14 @@ bool recorded_put(loom_span_processor *processor, const foreign_scope *scope, lo
     if (facts.trace_id.data == NULL || facts.trace_id.len != LOOM_TRACE_ID_SIZE) {
         return false;
     }
-    record_chunk *chunk = hand != NULL && record_fits_chunk(size) ? record_room(hand, r, size, facts.trace_id.data) : NULL;
+    if (hand == NULL) {
+        return false;
+    }
+    if (!record_fits_chunk(size)) {
+        record_lost(r, facts.trace_id.data);
+        return false;
+    }
+    record_chunk *chunk = record_room(hand, r, size, facts.trace_id.data);
     if (chunk == NULL) {
         return false;
     }

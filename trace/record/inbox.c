@@ -159,6 +159,16 @@ void recorder_keep_here(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str rea
     }
 }
 
+void recorder_note_limited(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason)
+{
+    recorder_inbox *in = &recorder_of_process.inbox;
+    if (recorder_is_running()) {
+        pthread_mutex_lock(&in->lock);
+        note(in, trace_id, reason, true, true);
+        pthread_mutex_unlock(&in->lock);
+    }
+}
+
 void recorder_keep_limited(uint64_t most)
 {
     recorder *r = &recorder_of_process;

@@ -321,15 +321,20 @@ record_definition *record_define(record_chunk *chunk, recorder *r, const record_
     return d;
 }
 
+void record_lost(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
+{
+    pthread_mutex_lock(&r->lock);
+    r->counts.lost++;
+    ghosts_add_trace(&r->ghosts, trace_id);
+    pthread_mutex_unlock(&r->lock);
+}
+
 void record_span(record_hand *hand, recorder *r, uint32_t tracer, loom_str name, const uint8_t trace_id[LOOM_TRACE_ID_SIZE],
                  loom_bytes span, uint64_t duration_ns)
 {
     const size_t bytes = sizeof(record_bytes) + span.len;
     if (!record_fits_chunk(bytes)) {
-        pthread_mutex_lock(&r->lock);
-        r->counts.lost++;
-        ghosts_add_trace(&r->ghosts, trace_id);
-        pthread_mutex_unlock(&r->lock);
+        record_lost(r, trace_id);
         return;
     }
     record_chunk *chunk = record_room(hand, r, bytes, trace_id);

@@ -115,6 +115,9 @@ bool recorder_is_running(void);
 
 /* Does at once what triggers wait for, on this thread: before a flush. */
 void recorder_drain(void);
+/* A trace that another process wants kept, and that is not passed on, since there are too many: as one that was found here and was too
+ * many, for recorder_keep_limited(). Nothing, when the recorder is off. */
+void recorder_note_limited(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str reason);
 /* Those that were found here and were too many, the newest first, at most so many: they are kept after all, and told to others. */
 void recorder_keep_limited(uint64_t most);
 /* recorder_keep() of the process's recorder, if it is on. */

@@ -55,6 +55,8 @@ static inline bool recorder_may_keep(uint32_t hash)
 
 /* An empty chunk for this thread, which gives back the one it has. NULL: there is none for it; counted, and of this trace a part is gone. */
 record_chunk *record_next_chunk(record_hand *hand, recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
+/* A record of this trace does not fit a chunk: counted, and of the trace a part is gone. */
+void record_lost(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
 /* What the thread has goes back: when it exits. */
 void record_hand_give_back(record_hand *hand);
 /* A record of a trace that may be kept is there. */

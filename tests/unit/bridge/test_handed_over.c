@@ -122,6 +122,31 @@ static void it_stays_until_its_trace_is_asked_for_and_is_the_agents(void **state
     assert_int_equal(3, exported(f));
 }
 
+/* Of 5,000 at once, 4,000 are passed on; the agent that found the others has exported its part of them alone. */
+static void what_is_not_passed_on_can_be_asked_for_later(void **state)
+{
+    fixture *f = *state;
+    enum { TOLD = 4000, MORE = 10 };
+    uint8_t id[LOOM_TRACE_ID_SIZE] = {9};
+    recorder_recent recent[RECORDER_RECENT];
+    enter(f, "orders", "");
+    for (unsigned i = 0; i < TOLD + MORE; i++) {
+        id[1] = (uint8_t)(i >> 8);
+        id[2] = (uint8_t)i;
+        assert_status(LOOM_OK, frame_put_keep(&f->a.say, &(frame_keep){.trace_id = id, .reason = STR("error")}));
+    }
+    fake_agent_send(&f->a);
+    assert_int_equal(MORE, bridge_get_stats(f->bridge).keeps_dropped);
+    recorder_drain();
+    recorder_keep_limited(MORE);
+    const size_t count = recorder_list_recent(recent);
+    assert_true(count >= MORE);
+    for (size_t i = 0; i < MORE; i++) {
+        assert_memory_equal(((uint8_t[]){9, (uint8_t)((TOLD + MORE - 1 - i) >> 8), (uint8_t)(TOLD + MORE - 1 - i)}), recent[i].trace_id, 3);
+        assert_false(recent[i].limited);
+    }
+}
+
 static void it_is_exported_at_once_when_its_trace_is_kept_already(void **state)
 {
     fixture *f = *state;
@@ -231,6 +256,7 @@ int main(void)
         T(all_agents_together_hand_over_four_and_then_one_a_second),
         cmocka_unit_test_setup_teardown(without_a_recorder_none_is_taken, setup_off, teardown),
         T(an_agent_that_names_no_service_is_not_asked_for_it),
+        T(what_is_not_passed_on_can_be_asked_for_later), /* the last: every session after it is told of what is kept */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
