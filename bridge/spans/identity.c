@@ -1,12 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whose a resource is. Agents say who they are and nobody proves it, so this keeps honest what can be known: a session's spans
  * are of the service it has named, nobody else speaks for the broker, for an agent that is connected, or for a service that
- * another session has named and this one has not. */
+ * another session has named and this one has not. What says whose a resource is has to be one text: of a key that comes twice
+ * readers take the first or the last, and of a number in place of a text each makes what it likes. */
 #include <string.h>
 
 #include "base/str.h"
 #include "bridge/spans/intake_internal.h"
 #include "trace/otlp/read.h"
+
+/* Of an attribute that says whose it is. */
+typedef struct claim {
+    const char *key;
+    loom_str text; /* empty: it says nothing */
+    size_t count;
+    bool odd;      /* it is no text, or there are two */
+} claim;
+
+static bool note_claim(void *user, otlp_attr attr)
+{
+    claim *c = user;
+    if (str_is(attr.key, c->key)) {
+        const otlp_any any = otlp_read_any(attr.value);
+        c->text = (loom_str){(const char *)any.bytes.data, any.bytes.len};
+        c->odd = any.type != OTLP_ANY_STRING || c->count > 0;
+        c->count++;
+    }
+    return !c->odd;
+}
+
+static claim resource_claims(loom_bytes resource, const char *key)
+{
+    claim c = {.key = key};
+    otlp_read_resource_attrs(resource, note_claim, &c);
+    return c;
+}
 
 static bool is_brokers(loom_str service)
 {
@@ -44,21 +72,20 @@ static bool is_spoken_for(const span_sender *s, loom_str service)
 
 static bool is_own(const span_sender *s, loom_bytes resource)
 {
-    const loom_str service = otlp_resource_string(resource, "service.name");
-    const loom_str agent = otlp_resource_string(resource, "loom.agent.id");
-    if (agent.len > 0 && !str_equal(agent, s->options.agent)) {
+    const claim service = resource_claims(resource, "service.name"), agent = resource_claims(resource, "loom.agent.id"),
+                instance = resource_claims(resource, "service.instance.id");
+    if (service.odd || agent.odd || instance.odd || (agent.text.len > 0 && !str_equal(agent.text, s->options.agent))) {
         return false;
     }
-    if (str_equal(service, s->options.service)) {
-        const loom_str instance = otlp_resource_string(resource, "service.instance.id");
-        return s->options.service_instance.len == 0 || str_equal(instance, s->options.service_instance);
+    if (str_equal(service.text, s->options.service)) {
+        return s->options.service_instance.len == 0 || str_equal(instance.text, s->options.service_instance);
     }
-    return !is_brokers(service) && !is_other_agents(s, service) && !is_spoken_for(s, service);
+    return !is_brokers(service.text) && !is_other_agents(s, service.text) && !is_spoken_for(s, service.text);
 }
 
-static bool is_of_tenant(const span_sender *s, loom_str tenant)
+static bool is_of_tenant(const span_sender *s, const claim *tenant)
 {
-    return s->options.tenant.len == 0 || tenant.len == 0 || str_equal(tenant, s->options.tenant);
+    return !tenant->odd && (tenant->text.len == 0 || str_equal(tenant->text, s->options.tenant));
 }
 
 span_refusal identity_check(const span_sender *s, loom_bytes resource)
@@ -71,10 +98,16 @@ span_refusal identity_check(const span_sender *s, loom_bytes resource)
     if (s->options.agent.len > 0 && !is_own(s, resource)) {
         return SPAN_REFUSED_IDENTITY;
     }
-    return is_of_tenant(s, otlp_resource_string(resource, "tenant_id")) ? SPAN_REFUSALS : SPAN_REFUSED_TENANT;
+    const claim tenant = resource_claims(resource, "tenant_id");
+    return s->options.tenant.len == 0 || is_of_tenant(s, &tenant) ? SPAN_REFUSALS : SPAN_REFUSED_TENANT;
 }
 
 bool identity_has_tenant(const span_sender *s, loom_bytes span)
 {
-    return s->options.tenant.len == 0 || is_of_tenant(s, otlp_span_string(span, "tenant_id"));
+    claim tenant = {.key = "tenant_id"};
+    if (s->options.tenant.len == 0) {
+        return true;
+    }
+    otlp_read_span_attrs(span, note_claim, &tenant);
+    return is_of_tenant(s, &tenant);
 }

@@ -9,7 +9,9 @@
 typedef struct spans_request {
     const char *service, *instance;  /* of the resource; NULL: no such attribute */
     const char *key, *value;         /* another attribute of it */
-    const char *span_key, *span_value; /* an attribute of each span */
+    const char *span_key, *span_value; /* an attribute of each span, */
+    const char *span_value_too;      /* which may come twice */
+    int64_t number;                  /* 0: none, else of the resource's other key as well, once more */
     const char *name;                /* NULL: "work" */
     const char *schema_url;          /* of the scope */
     uint8_t trace;                   /* the last byte of the trace's id */
@@ -35,6 +37,18 @@ static inline void put_text(pb_buf *b, uint32_t field, const char *key, const ch
     }
 }
 
+static inline void put_number(pb_buf *b, uint32_t field, const char *key, int64_t number)
+{
+    if (number != 0) {
+        const size_t pair = pb_open(b, field);
+        pb_bytes_field(b, KEYVALUE_KEY, key, strlen(key));
+        const size_t any = pb_open(b, KEYVALUE_VALUE);
+        pb_varint_field(b, ANY_INT, (uint64_t)number);
+        pb_close(b, any);
+        pb_close(b, pair);
+    }
+}
+
 static inline void put_nested(pb_buf *b, unsigned depth)
 {
     if (depth > 0) {
@@ -57,6 +71,7 @@ static inline void put_span(pb_buf *b, const spans_request *r, size_t number)
     pb_fixed64_field(b, SPAN_START_TIME, r->start_ns > 0 ? r->start_ns : 1000000000);
     pb_fixed64_field(b, SPAN_END_TIME, r->end_ns > 0 ? r->end_ns : 2000000000);
     put_text(b, SPAN_ATTRIBUTES, r->span_key, r->span_value);
+    put_text(b, SPAN_ATTRIBUTES, r->span_key, r->span_value_too);
     if (r->padding > 0) {
         put_attr(b, SPAN_ATTRIBUTES, "padding", zeros, r->padding);
     }
@@ -78,6 +93,7 @@ static inline pb_buf spans_request_make(const spans_request *r)
     put_text(&b, RESOURCE_ATTRIBUTES, "service.name", r->service);
     put_text(&b, RESOURCE_ATTRIBUTES, "service.instance.id", r->instance);
     put_text(&b, RESOURCE_ATTRIBUTES, r->key, r->value);
+    put_number(&b, RESOURCE_ATTRIBUTES, r->key, r->number);
     pb_close(&b, resource);
     const size_t scope_spans = pb_open(&b, RESOURCE_SPANS_SCOPE_SPANS), scope = pb_open(&b, SCOPE_SPANS_SCOPE);
     pb_bytes_field(&b, SCOPE_NAME, "tests", 5);

@@ -209,6 +209,9 @@ static void spans_that_claim_another_identity_are_refused(void **state)
         {.service = "orders"},
         {.service = "orders", .instance = "i-1", .key = "loom.agent.id", .value = "b"},
         {.service = "library", .key = "loom.agent.id", .value = "b"},
+        {.service = "orders", .instance = "i-1", .key = "service.name", .value = "loom-broker"}, /* twice */
+        {.service = "orders", .instance = "i-1", .key = "loom.agent.id", .value = "a", .number = 7},
+        {.service = "orders", .instance = "i-1", .key = "loom.agent.id", .number = 7},
     };
     fixture *f = *state;
     enter(f, &f->b, "b", "payments", "");
@@ -237,7 +240,12 @@ static void spans_of_another_tenant_are_refused(void **state)
     assert_int_equal(0, send(&f->a, &(spans_request){.service = "orders", .instance = "i-1", .span_key = "tenant_id", .span_value = "acme"}).refused);
     assert_int_equal(1, send(&f->a, &(spans_request){.service = "orders", .instance = "i-1", .span_key = "tenant_id", .span_value = "evil"}).refused);
     assert_int_equal(2, send(&f->a, &(spans_request){.service = "orders", .instance = "i-1", .key = "tenant_id", .value = "evil"}).refused);
-    assert_int_equal(2, refused(f, SPAN_REFUSED_TENANT));
+    assert_int_equal(3, send(&f->a, &(spans_request){.service = "orders", .instance = "i-1", .span_key = "tenant_id", .span_value = "acme",
+                                                      .span_value_too = "evil"}).refused);
+    assert_int_equal(4, send(&f->a, &(spans_request){.service = "orders", .instance = "i-1", .key = "tenant_id", .value = "acme",
+                                                      .number = 7}).refused);
+    assert_int_equal(5, send(&f->a, &(spans_request){.service = "orders", .instance = "i-1", .key = "tenant_id", .number = 7}).refused);
+    assert_int_equal(5, refused(f, SPAN_REFUSED_TENANT));
 }
 
 static void what_makes_no_sense_is_refused_and_costs_nobody_else_a_span(void **state)
