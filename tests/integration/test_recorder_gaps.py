@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is kept is whole, or says what is missing: a part that was overwritten, a process without a recorder, one that was killed."""
 
+import collections
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ from harness import BIN, OWN_PROCESS, Process, in_both_homes, wait_until
 AGENTS = BIN.parent / "tests" / "recorded_agents"
 RECORDED = {"OTEL_TRACES_SAMPLER": "parentbased_always_off", "LOOM_TRACE_RECORDER": "64MiB", "LOOM_BROKER_BATCHED_DEADLINE": "60s"}
 SEED = 7
+WHOLE = ["agent.emit", "agent.on_event", "bridge.forward", "bridge.publish", "eventbus.publish"]
 FULL = 20000  # events, of which 512 KiB hold a third
 
 
@@ -75,6 +77,26 @@ class Gaps:
         self.keep(home, trace)
         self.show(home, trace, "incomplete\n", r"\(orphan\) bridge.publish", "agent.on_event")
         self.assertIn("orphan", home.loom("trace", "check", trace, "--file", home.spans_path, code=1).stdout)
+
+    def test_with_full_rings_every_kept_trace_is_whole_or_says_that_it_is_not(self):
+        home = self.home(environment={**RECORDED, "LOOM_TRACE_RECORDER": "512KiB"})
+        worker = self.agents(home, "worker")
+        wait_until(lambda: "ready" in worker.out, "the worker is subscribed")
+        source = self.agents(home, "source", 3 * FULL, 2 * FULL, SEED)
+        wait_until(lambda: "failed=" in source.out, "all is published", 60)
+        wait_until(lambda: home.stats()["eventbus"]["delivered"] >= 3 * FULL, "all is delivered", 60)
+        worker.stop()  # which first handles what has come
+        source.stop()
+        home.stop()
+        kept = collections.defaultdict(list)
+        for span in home.spans():
+            kept[span.trace_id].append(span.name)
+        said = home.loom("trace", "check", "--all", "--quiet", "--file", home.spans_path, code=(0, 1)).stdout
+        told = set(re.findall("^([0-9a-f]{32}): [0-9]+ difference", said, re.MULTILINE))
+        incomplete = {trace for trace, names in kept.items() if sorted(names) != WHOLE}
+        self.assertGreater(len(kept), 0)
+        self.assertLessEqual(incomplete, told)
+        print(f"\n{self.kind}: {len(kept)} kept, {len(incomplete)} incomplete, all of which say so")
 
     def test_an_agent_without_a_recorder_is_named(self):
         home = self.home(environment=RECORDED)

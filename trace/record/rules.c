@@ -45,6 +45,9 @@ static const char *parse_rule(slow_rules *out, loom_str text)
     if ((name.len == 0 && !rule->prefix) || name.len >= RULES_NAME_SIZE) {
         return "has a rule whose name is empty or longer than 63 bytes";
     }
+    if (memchr(name.data, '*', name.len) != NULL) {
+        return "has a * that is not at the end of a name";
+    }
     if (!duration_parse(&rule->ns, str_trim((loom_str){at + 1, (size_t)(text.data + text.len - at - 1)}))) {
         return "has a rule whose time is no duration such as 50ms";
     }

@@ -40,6 +40,8 @@ static void a_rule_that_makes_no_sense_is_refused_and_says_why(void **state)
     } bad[] = {
         {"agent.on_event", "is neither NAME>TIME nor slowest=PERCENT"},
         {"a>1s,>5ms", "has a rule whose name is empty or longer than 63 bytes"},
+        {"a*b>5ms", "has a * that is not at the end of a name"},
+        {"a**>5ms", "has a * that is not at the end of a name"},
         {"a>5", "has a rule whose time is no duration such as 50ms"},
         {"a>ms", "has a rule whose time is no duration such as 50ms"},
         {"a>-1ms", "has a rule whose time is no duration such as 50ms"},
