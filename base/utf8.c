@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
 enum { LENGTH_MAX = 4 }; /* bytes of one code point */
 
@@ -50,6 +53,25 @@ size_t utf8_next(loom_str text, uint32_t *code_point)
     }
     *code_point = value;
     return s.len;
+}
+
+char *utf8_repair(loom_str text, size_t *len)
+{
+    char *out = malloc((sizeof REPLACEMENT - 1) * text.len + 1), *at = out;
+    while (out != NULL && text.len > 0) {
+        uint32_t code_point;
+        const size_t taken = utf8_next(text, &code_point);
+        const loom_str piece = code_point == UTF8_INVALID ? (loom_str){REPLACEMENT, sizeof REPLACEMENT - 1} : (loom_str){text.data, taken};
+        memcpy(at, piece.data, piece.len);
+        at += piece.len;
+        text.data += taken;
+        text.len -= taken;
+    }
+    if (out != NULL) {
+        *at = '\0';
+        *len = (size_t)(at - out);
+    }
+    return out;
 }
 
 loom_str utf8_cut(loom_str text, size_t max)

@@ -12,6 +12,8 @@
  * that one U+FFFD stands for (Unicode, 3.9, "U+FFFD Substitution of Maximal Subparts"). */
 size_t utf8_next(loom_str text, uint32_t *code_point);
 bool utf8_valid(loom_str text);
+/* text with U+FFFD for what is ill-formed, and a NUL behind it; *len is without that. The caller's. NULL: out of memory. */
+char *utf8_repair(loom_str text, size_t *len);
 /* The beginning of text, of at most max bytes, that ends between two characters. */
 loom_str utf8_cut(loom_str text, size_t max);
 /* What a terminal or a reader's eye would act on, instead of showing it: C0, DEL and C1, the line and paragraph separators,

@@ -2,20 +2,12 @@
 #include "host/control_answer.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/hex.h"
-#include "base/printable.h"
-#include "base/utf8.h"
 #include "envelope/msgpack_bytes.h"
+#include "host/json_text.h"
 
-enum { DEPTH_MAX = 16, KEY_SIZE = 1024 };
-
-static json_t *text(loom_str s)
-{
-    json_t *value = json_stringn(s.data != NULL ? s.data : "", s.len);
-    return value != NULL ? value : json_string("?"); /* no UTF-8 */
-}
+enum { DEPTH_MAX = 16 };
 
 static json_t *hex(loom_bytes bytes)
 {
@@ -27,17 +19,6 @@ static json_t *hex(loom_bytes bytes)
     json_t *value = json_stringn(digits, bytes.len * 2);
     free(digits);
     return value;
-}
-
-/* Consumes value. False: out of memory. */
-static bool put(json_t *object, loom_str key, json_t *value)
-{
-    char repaired[KEY_SIZE];
-    if (!utf8_valid(key)) {
-        printable_copy(repaired, sizeof repaired, key);
-        key = (loom_str){repaired, strlen(repaired)};
-    }
-    return json_object_setn_new(object, key.data, key.len, value) == 0;
 }
 
 static json_t *read_value(mp_reader *r, unsigned depth)
@@ -56,7 +37,7 @@ static json_t *read_value(mp_reader *r, unsigned depth)
         return json_integer(number <= INT64_MAX ? (json_int_t)number : INT64_MAX);
     }
     if (mp_read_str(r, &s)) {
-        return text(s);
+        return json_text(s);
     }
     if (mp_read_bin(r, &bytes)) {
         return hex(bytes);
@@ -69,7 +50,7 @@ static json_t *read_value(mp_reader *r, unsigned depth)
     for (uint32_t i = 0; i < count; i++) {
         loom_str key = {"", 0};
         json_t *value = is_map && !mp_read_str(r, &key) ? NULL : read_value(r, depth + 1);
-        if (value == NULL || !(is_map ? put(all, key, value) : json_array_append_new(all, value) == 0)) {
+        if (value == NULL || !(is_map ? json_set_any_key(all, key, value) : json_array_append_new(all, value) == 0)) {
             json_decref(all);
             return NULL;
         }

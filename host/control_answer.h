@@ -7,8 +7,8 @@
 
 #include <loom/envelope.h>
 
-/* The first value of answer, which is msgpack (envelope/WIRE.md 5.3). bin becomes hex; text that is not UTF-8, which no
- * JSON can hold, "?"; such a key is repaired, since one bad key must not hide a whole list. The caller's.
+/* The first value of answer, which is msgpack (envelope/WIRE.md 5.3). bin becomes hex; in text and keys, what
+ * is not UTF-8 becomes U+FFFD, since one bad key must not hide a whole list. The caller's.
  * NULL: it is nothing that the control socket says, or there is no memory. */
 json_t *control_answer_json(loom_bytes answer);
 

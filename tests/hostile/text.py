@@ -88,8 +88,8 @@ class FakeBridge:
             connection.close()
 
 
-def fake_control(test, path, text):
-    """Answers every question with a refusal of this text."""
+def fake_control(test, path, text, answer=None):
+    """Answers every question with a refusal of this text, or with an answer of its own, in which "@@" is no UTF-8."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
@@ -102,7 +102,8 @@ def fake_control(test, path, text):
             data = b""
             while len(data) < 8 + 9 + 4:
                 data += connection.recv(4096)
-            body = data[17:21] + pack({"status": wire.EDENIED, "text": text})
+            body = data[17:21] + (pack({"status": wire.EDENIED, "text": text}) if answer is None else
+                                   pack({"status": wire.OK, **answer}).replace(b"@@", b"\xff\xfe"))
             connection.sendall(b"\1" + struct.pack(">Q", len(body)) + body)
             connection.recv(1)
         except OSError:
@@ -162,6 +163,41 @@ class Terminals(HostileTest):
         caller.wait()
         self.assertIn("owned", caller.out + caller.err)
         self.right("\x1b" not in caller.out + caller.err, f"{(caller.out + caller.err).encode()!r}"[:120])
+
+
+class Json(HostileTest):
+    """What is no UTF-8 no JSON can hold: it is repaired, and nothing is left out for it."""
+    kind = IN_BROKER
+
+    def test_why_a_call_failed_is_repaired(self):
+        home = self.home(spans=False)
+        provider = self.agent(home, "provider").provide("fails")
+        for flags in ((), ("--stream",)):
+            caller = home.run("loom", "invoke", "--url", home.url, "--json", "fails", *flags)
+            call = provider.wait_call()
+            provider.link.send(wire.frame(wire.RESULT, call.call_id, 1, "c@@", "t@@", b"").replace(b"@@", b"\xff\xfe"))
+            caller.wait()
+            said = json.loads(caller.out)
+            self.right((said.get("code"), said.get("text")) == ("c\ufffd\ufffd", "t\ufffd\ufffd"), f"{said}")
+
+    def test_headers_of_an_event_are_repaired(self):
+        home = self.home(spans=False)
+        listener = home.run("loom", "sub", "--url", home.url, "--json", "-n", "1", "t")
+        wait_until(lambda: home.stats()["subscriptions"], "it has subscribed")
+        sender = self.agent(home, "sender")
+        envelope = wire.envelope("t", b"x", sender="sender", headers={"k@@": "v1", "l@@": "v2", "m": "v@@"})
+        sender.publish_raw([envelope.replace(b"@@", b"\xff\xfe")])
+        listener.wait()
+        headers = json.loads(listener.out)["headers"]
+        self.right(headers == {"k\ufffd\ufffd": "v1", "l\ufffd\ufffd": "v2", "m": "v\ufffd\ufffd"}, f"{headers}")
+
+    def test_text_of_a_broker_is_repaired(self):
+        home = self.home(spans=False)
+        path = home.folder / "fake"
+        fake_control(self, path, "@@", {"agents": [{"agent": "a@@", "k@@": 1}]})
+        done = run_program("loom", "agents", "--json", "--control", f"ipc://{path}")
+        said = json.loads(done.stdout)
+        self.right(said["agents"][0] == {"agent": "a\ufffd\ufffd", "k\ufffd\ufffd": "1"}, f"{said}")
 
 
 @in_both_homes

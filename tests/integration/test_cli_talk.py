@@ -6,8 +6,11 @@ import json
 import os
 import signal
 import subprocess
+import threading
+import time
 import unittest
 
+import wire
 from harness import BIN, LoomTest, clean_environment, in_both_homes, wait_until
 
 
@@ -122,6 +125,74 @@ class Ping:
         self.ping("-n", "5", "-q")
         self.bus.loom("pub", "t", "x")
         self.assertEqual({"loom pub"}, {span.name for span in self.bus.wait_spans(4) if not span.parent_id})
+
+
+class Readers(LoomTest):
+    """What prints over time ends when nobody reads it any more."""
+
+    def ends(self, *arguments, waits_for="", reads=0):
+        """It prints reads lines, and says waits_for; then its reader goes."""
+        verb = subprocess.Popen([BIN / "loom", arguments[0], "--url", self.bus.url, *arguments[1:]], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment(), text=True)
+        try:
+            while waits_for and waits_for not in verb.stderr.readline():
+                pass
+            for _ in range(reads):
+                self.assertNotEqual("", verb.stdout.readline())
+            verb.stdout.close()
+            began = time.monotonic()
+            code = verb.wait(10)
+            took = time.monotonic() - began
+            said = verb.stderr.read()
+        finally:
+            verb.kill()
+            verb.wait()
+            verb.stderr.close()
+        self.assertEqual((0, ""), (code, said))
+        self.assertLess(took, 5.0)  # it does so within a second, on a machine that is not busy
+
+    def setUp(self):
+        self.bus = self.home(spans=False)
+
+    def test_a_call_is_cancelled_once_nobody_reads_its_chunks(self):
+        provider = self.agent(self.bus, "provider").provide("words")
+        for flags, numbers in ((("-q",), (0,)), (("-q", "--json"), (0, 1)), (("-q",), ())):
+            with self.subTest(flags=flags, numbers=numbers):
+                done = []
+                thread = threading.Thread(target=lambda: done.append(self.ends("invoke", "words", "--stream", *flags, "-d", "1h", reads=len(numbers))))
+                thread.start()
+                call = provider.wait_call()
+                for number in numbers:
+                    provider.report(call.call_id, wire.CHUNK, number, b"one\n")
+                provider.wait(lambda: any(cancel[0] == call.call_id for cancel in provider.cancels), "the cancel")
+                thread.join()
+                self.assertEqual([None], done)
+
+    def test_a_call_ends_at_a_chunk_that_nobody_reads(self):
+        provider = self.bus.run("loom", "provide", "--url", self.bus.url, "-q", "yes", "--", "yes")
+        wait_until(lambda: "providing" in provider.err, "it provides")
+        self.ends("invoke", "yes", "--stream", "-q", "-d", "1h", reads=1)
+
+    def test_chunks_that_cannot_be_written_are_a_failure(self):
+        provider = self.bus.run("loom", "provide", "--url", self.bus.url, "-q", "yes", "--", "yes")
+        wait_until(lambda: "providing" in provider.err, "it provides")
+        with open("/dev/full", "w") as full:
+            invoke = self.bus.run("loom", "invoke", "--url", self.bus.url, "yes", "--stream", "-q", "-d", "1h", stdout=full)
+            self.assertEqual(1, invoke.wait(10))
+        self.assertIn("cannot write: No space left on device", invoke.err)
+
+    def test_who_answers_ends_with_the_reader_of_its_report(self):
+        self.ends("provide", "cap", "--", "true", waits_for="providing")
+        self.ends("reply", "ask.me", "--echo", waits_for="answering")
+
+    def test_who_answers_without_a_report_needs_no_reader(self):
+        for arguments, word in ((("provide", "-q", "cap", "--", "echo", "yes"), "providing"), (("reply", "-q", "cap", "--echo"), "answering")):
+            read, write = os.pipe()
+            server = self.bus.run("loom", arguments[0], "--url", self.bus.url, *arguments[1:], stdout=write)
+            os.close(write)
+            os.close(read)
+            wait_until(lambda: word in server.err, "it answers")
+            self.bus.loom("invoke" if arguments[0] == "provide" else "request", "cap", "x")
 
 
 class Service(LoomTest):

@@ -185,16 +185,6 @@ bool bus_client_open(bus_client *client, const command *c, const options *o, con
     return true;
 }
 
-void bus_client_hold_signals(bool hold)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
-}
-
 int bus_client_close(bus_client *client)
 {
     loom_status st = loom_agent_close_within(client->agent, CLOSE_MS);

@@ -59,9 +59,6 @@ void bus_client_make_id(char id[LOOM_AGENT_ID_MAX + 1], const char *name);
  * but for the settings above. False: *exit_code says how to end, what there is to say was said, and there is nothing to close. */
 bool bus_client_open(bus_client *client, const command *c, const options *o, const char *name,
                      const loom_agent_options *agent, int *exit_code);
-/* Holds back the signals that end a command, for who says that it is ready and then calls loom_agent_run_until_signal(): one
- * that comes between the two is not lost, and does not kill. */
-void bus_client_hold_signals(bool hold);
 /* Makes wake_fd readable. Any thread. */
 void bus_client_wake(bus_client *client);
 /* Whether the session has ended for good; the reason was said. */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/str.h"
+#include "host/json_text.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/verbs.h"
@@ -102,9 +103,9 @@ static int print_finding(const command *c, const options *o, const finding *f)
 {
     static const char *const words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
     if (options_is_on(o, "json")) {
-        json_t *all = json_pack("{s:s, s:s, s:i, s:s}", "check", f->check, "status", words[f->code], "code", (int)f->code, "text", f->text);
+        json_t *all = json_pack("{s:s, s:s, s:i, s:o}", "check", f->check, "status", words[f->code], "code", (int)f->code, "text", json_text(str_of(f->text)));
         if (f->subject[0] != '\0') {
-            json_object_set_new(all, "name", json_string(f->subject));
+            json_object_set_new(all, "name", json_text(str_of(f->subject)));
         }
         if (f->metric != NULL) {
             json_object_set_new(all, f->metric, json_real(f->value));

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "base/url.h"
+#include "host/json_text.h"
 #include "tools/loom/context.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/verbs.h"
@@ -27,10 +28,10 @@ static const command ls = {
 
 static void print_json(const char *name, const context *c, bool used)
 {
-    json_t *all = json_pack("{s:s, s:b}", "name", name, "used", used);
+    json_t *all = json_pack("{s:o, s:b}", "name", json_text(str_of(name)), "used", used);
     for (size_t i = 0; i < CONTEXT_KEYS; i++) {
         if (c->values[i][0] != '\0') {
-            json_object_set_new(all, context_keys[i].key, json_string(c->values[i]));
+            json_object_set_new(all, context_keys[i].key, json_text(str_of(c->values[i])));
         }
     }
     json_print_line(all);

@@ -8,13 +8,8 @@
 
 #include "base/str.h"
 #include "envelope/id.h"
+#include "host/json_text.h"
 #include "trace/view/text.h"
-
-static json_t *json_text(loom_str s)
-{
-    json_t *text = json_stringn(s.data != NULL ? s.data : "", s.len);
-    return text != NULL ? text : json_null();
-}
 
 static void set_text(json_t *to, const char *key, loom_str value)
 {
@@ -41,9 +36,7 @@ void payload_to_json(json_t *to, loom_bytes payload)
 
 static bool set_header(void *user, loom_header header)
 {
-    if (json_object_setn_new(user, header.key.data, header.key.len, json_text(header.value)) != 0) {
-        json_object_set_new(user, "?", json_text(header.value)); /* no UTF-8 */
-    }
+    (void)json_set_any_key(user, header.key, json_text(header.value));
     return true;
 }
 

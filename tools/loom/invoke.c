@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* loom invoke: calls a capability and prints its result. */
+#include <errno.h>
 #include <loom/action.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/duration.h"
 #include "base/str.h"
 #include "envelope/id.h"
+#include "host/json_text.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
+#include "tools/loom/interrupt.h"
 #include "tools/loom/message_options.h"
 #include "trace/view/text.h"
 #include "tools/loom/verbs.h"
@@ -47,6 +52,15 @@ static const command invoke = {
     .operands_max = 2,
 };
 
+typedef struct invocation {
+    bus_client client;
+    const options *options;
+    atomic_int write_error; /* errno */
+    atomic_bool unread;  /* chunks cannot be printed any more */
+    loom_result *result; /* the agent's thread sets it before ended */
+    atomic_bool ended;
+} invocation;
+
 static void on_progress(loom_agent *agent, uint64_t number, loom_bytes payload, void *user)
 {
     (void)agent;
@@ -59,14 +73,31 @@ static void on_progress(loom_agent *agent, uint64_t number, loom_bytes payload, 
 static void on_chunk(loom_agent *agent, uint64_t number, loom_bytes payload, void *user)
 {
     (void)agent;
-    if (options_is_on(user, "json")) {
+    invocation *call = user;
+    if (atomic_load(&call->unread)) {
+        return;
+    }
+    if (options_is_on(call->options, "json")) {
         json_t *chunk = json_pack("{s:I}", "chunk", (json_int_t)number);
         payload_to_json(chunk, payload);
         json_print_line(chunk);
     } else {
         message_payload_print(payload);
     }
-    fflush(stdout);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        call->write_error = errno;
+        atomic_store(&call->unread, true);
+        bus_client_wake(&call->client);
+    }
+}
+
+static void on_result(loom_agent *agent, loom_result *result, void *user)
+{
+    (void)agent;
+    invocation *call = user;
+    call->result = result;
+    atomic_store(&call->ended, true);
+    bus_client_wake(&call->client);
 }
 
 static bool read_time(const options *o, const char *name, uint32_t *ms, int *exit_code)
@@ -88,8 +119,8 @@ static void print_result(const loom_result *result, const char *trace_id)
         json_object_set_new(all, "trace_id", json_string(trace_id));
     }
     if (loom_result_outcome(result) != LOOM_OUTCOME_OK) {
-        json_object_set_new(all, "code", json_string(loom_result_code(result)));
-        json_object_set_new(all, "text", json_string(loom_result_text(result)));
+        json_object_set_new(all, "code", json_text(str_of(loom_result_code(result))));
+        json_object_set_new(all, "text", json_text(str_of(loom_result_text(result))));
     }
     payload_to_json(all, loom_result_payload(result));
     json_print_line(all);
@@ -118,27 +149,72 @@ static int print_outcome(const options *o, loom_status st, const loom_result *re
                         code[0] != '\0' ? code : "no code", text[0] != '\0' ? text : "no text", hint);
 }
 
-static int call(const options *o, loom_bytes payload, const loom_invoke_options *with, const loom_propagation *trace)
+static loom_status status_of(const loom_result *result)
 {
-    bus_client client = {0};
-    int exit_code;
-    if (!bus_client_open(&client, &invoke, o, "invoke", &(loom_agent_options){.quiet = true}, &exit_code)) {
-        return exit_code;
+    switch (loom_result_outcome(result)) {
+    case LOOM_OUTCOME_OK: return LOOM_OK;
+    case LOOM_OUTCOME_ERROR: return LOOM_EREMOTE;
+    case LOOM_OUTCOME_TIMEOUT: return LOOM_ETIMEDOUT;
+    case LOOM_OUTCOME_NO_RESPONDERS: return LOOM_ENORESPONDERS;
+    case LOOM_OUTCOME_DENIED: return LOOM_EDENIED;
+    case LOOM_OUTCOME_CANCELLED: return LOOM_ECANCELED;
+    case LOOM_OUTCOME_TOO_LARGE: return LOOM_ETOOBIG;
     }
+    return LOOM_EREMOTE;
+}
+
+/* LOOM_ECANCELED without a result: whoever read the chunks has gone. */
+static loom_status wait_for_result(invocation *call, uint64_t number)
+{
+    interrupt output = {.fd = -1, .output = options_is_on(call->options, "stream") ? STDOUT_FILENO : -1};
+    const bool has_reader = interrupt_wait(&output, call->client.wake_fd, UINT64_MAX) != INTERRUPT_READER_GONE;
+    if (atomic_load(&call->ended)) {
+        return status_of(call->result);
+    }
+    if (has_reader && !atomic_load(&call->unread)) {
+        return LOOM_ECLOSED;
+    }
+    atomic_store(&call->unread, true);
+    (void)loom_agent_cancel(call->client.agent, number, "nobody reads the chunks any more");
+    return LOOM_ECANCELED;
+}
+
+static int invoke_and_print(invocation *call, loom_bytes payload, const loom_invoke_options *with, const loom_propagation *trace)
+{
+    const options *o = call->options;
     char hex[LOOM_TRACE_ID_HEX_SIZE];
-    loom_span *span = message_span_begin(client.tracing.tracer, "loom invoke", trace);
+    uint64_t number;
+    loom_span *span = message_span_begin(call->client.tracing.tracer, "loom invoke", trace);
     const char *trace_id = message_trace_id(hex, o, loom_span_context(span));
     loom_span_set_string(span, "capability", o->operands[0]);
-    loom_result *result = NULL;
-    loom_status st = loom_agent_invoke(client.agent, o->operands[0], payload, with, &result);
+    loom_status st = loom_agent_invoke_async(call->client.agent, o->operands[0], payload, with, on_result, call, &number);
+    if (st == LOOM_OK) {
+        st = wait_for_result(call, number);
+    }
+    const loom_result *result = atomic_load(&call->ended) ? call->result : NULL;
     if (st != LOOM_OK) {
         loom_span_record_error(span, loom_status_name(st), result != NULL ? loom_result_text(result) : loom_status_text(st));
     }
     loom_span_end(span);
-    exit_code = print_outcome(o, st, result, trace_id);
-    loom_result_free(result);
-    const int closed = bus_client_close(&client);
-    return command_finish(&invoke, exit_code != VERB_OK ? exit_code : closed);
+    if (atomic_load(&call->unread)) {
+        return call->write_error == 0 || call->write_error == EPIPE ? VERB_OK : command_fail(&invoke, "cannot write: %s", strerror(call->write_error));
+    }
+    return print_outcome(o, st, result, trace_id);
+}
+
+static int open_and_invoke(const options *o, loom_bytes payload, loom_invoke_options *with, const loom_propagation *trace)
+{
+    invocation call = {.options = o};
+    int exit_code;
+    if (!bus_client_open(&call.client, &invoke, o, "invoke", &(loom_agent_options){.quiet = true}, &exit_code)) {
+        return exit_code;
+    }
+    with->user = &call;
+    exit_code = invoke_and_print(&call, payload, with, trace);
+    with->user = NULL;
+    const int closed = bus_client_close(&call.client); /* its thread sets the result by then */
+    loom_result_free(call.result);
+    return exit_code != VERB_OK ? exit_code : command_finish(&invoke, closed);
 }
 
 static int run(const options *o)
@@ -153,8 +229,7 @@ static int run(const options *o)
                                 .content_type = options_value(o, "content-type"),
                                 .headers = headers,
                                 .on_progress = options_is_on(o, "quiet") ? NULL : on_progress,
-                                .on_chunk = options_is_on(o, "stream") ? on_chunk : NULL,
-                                .user = (void *)(uintptr_t)o};
+                                .on_chunk = options_is_on(o, "stream") ? on_chunk : NULL};
     if (o->operand_count < 1) {
         return command_misuse(&invoke, "missing capability; `loom caps` lists what is available");
     }
@@ -166,7 +241,7 @@ static int run(const options *o)
     loom_propagation trace;
     message_trace_read(&invoke, o, &trace);
     with.baggage = trace.baggage.data;
-    exit_code = call(o, (loom_bytes){payload.data, payload.len}, &with, &trace);
+    exit_code = open_and_invoke(o, (loom_bytes){payload.data, payload.len}, &with, &trace);
     loom_propagation_fini(&trace);
     free(payload.data);
     return exit_code;

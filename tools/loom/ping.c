@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/str.h"
+#include "host/json_text.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/interrupt.h"
@@ -168,7 +169,7 @@ static int print_result(pinger *p)
 {
     const char *whom = p->agent != NULL ? p->agent : p->topic != NULL ? p->topic : p->capability != NULL ? p->capability : p->client.address;
     if (options_is_on(p->options, "json")) {
-        json_t *all = json_pack("{s:s, s:o, s:o}", "to", whom, "sent", json_uint64(p->sent), "answered", json_uint64(p->times.count));
+        json_t *all = json_pack("{s:o, s:o, s:o}", "to", json_text(str_of(whom)), "sent", json_uint64(p->sent), "answered", json_uint64(p->times.count));
         if (p->times.count > 0) {
             json_object_set_new(all, "ns", latencies_json(&p->times));
         }

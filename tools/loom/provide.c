@@ -14,6 +14,7 @@
 #include "host/metrics.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/command_end.h"
+#include "tools/loom/interrupt.h"
 #include "tools/loom/message_options.h"
 #include "tools/loom/metrics_thread.h"
 #include "trace/view/text.h"
@@ -83,7 +84,7 @@ typedef struct waiting_call {
 typedef struct provider {
     const options *options;
     char *const *argv;
-    loom_agent *agent;
+    bus_client client;
     loom_tracer *tracer;
     collector_counts spans; /* from inside commands */
     collector_tells tells;
@@ -338,7 +339,7 @@ static void *run_worker(void *user)
         free(call);
         pthread_mutex_lock(&p->lock);
         if (++p->done == p->wanted) {
-            loom_agent_stop(p->agent);
+            bus_client_wake(&p->client);
         }
     }
     pthread_mutex_unlock(&p->lock);
@@ -458,39 +459,40 @@ static bool open_metrics(provider *p, const options *o, metrics_thread **out, in
 
 static int serve(provider *p, const options *o, const loom_capability *capability, uint64_t parallel)
 {
-    bus_client client = {.on_return = ""};
     int exit_code;
-    if (!bus_client_open(&client, &provide, o, "provide", &(loom_agent_options){.user = p}, &exit_code)) {
+    interrupt stop;
+    if (!bus_client_open(&p->client, &provide, o, "provide", &(loom_agent_options){.user = p}, &exit_code)) {
         return exit_code;
     }
-    p->agent = client.agent;
-    p->tracer = client.tracing.tracer;
+    p->tracer = p->client.tracing.tracer;
     const int unguarded = guard_open(&p->guard);
     if (unguarded != 0) {
         (void)command_fail(&provide, "commands would outlive a provider that is killed: %s", strerror(unguarded));
     }
     if (!start_workers(p, parallel)) {
         guard_close(&p->guard);
-        bus_client_close(&client);
+        bus_client_close(&p->client);
         return command_fail(&provide, "cannot start a thread");
     }
-    loom_span *span = message_run_begin(&provide, o, client.tracing.tracer, "loom provide");
+    loom_span *span = message_run_begin(&provide, o, p->client.tracing.tracer, "loom provide");
     loom_span_set_string(span, "capability", capability->name);
-    loom_status st = loom_agent_provide(client.agent, capability);
+    interrupt_begin(&stop);
+    stop.output = p->quiet ? -1 : STDOUT_FILENO;
+    loom_status st = loom_agent_provide(p->client.agent, capability);
     const char *why = st == LOOM_EINVAL || st == LOOM_ETOOBIG ? loom_last_error() : NULL;
-    if (st == LOOM_OK && (st = loom_agent_wait_connected(client.agent, 5000)) == LOOM_OK) {
-        bus_client_hold_signals(true);
+    if (st == LOOM_OK && (st = loom_agent_wait_connected(p->client.agent, 5000)) == LOOM_OK) {
         fprintf(stderr, "providing %s\n", capability->name);
-        st = loom_agent_run_until_signal(client.agent);
-        bus_client_hold_signals(false);
+        (void)interrupt_wait(&stop, p->client.wake_fd, UINT64_MAX);
+        st = bus_client_is_closed(&p->client) ? LOOM_ECLOSED : LOOM_OK;
     } else {
         command_fail(&provide, "cannot provide \"%s\": %s", capability->name,
                      why != NULL ? why : loom_status_text(st));
     }
     stop_workers(p);
+    interrupt_end(&stop);
     guard_close(&p->guard);
     loom_span_end(span);
-    exit_code = bus_client_close(&client);
+    exit_code = bus_client_close(&p->client);
     return command_finish(&provide, st != LOOM_OK ? verb_exit_of(st) : exit_code);
 }
 
@@ -500,7 +502,7 @@ static int run(const options *o)
     int exit_code = VERB_FAILED;
     uint64_t parallel;
     provider p = {.lock = PTHREAD_MUTEX_INITIALIZER, .tells.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
-                  .options = o, .quiet = options_is_on(o, "quiet"), .propagators = loom_propagators_from_env()};
+                  .options = o, .client = {.on_return = ""}, .quiet = options_is_on(o, "quiet"), .propagators = loom_propagators_from_env()};
     p.last = &p.first;
     if (o->operand_count < 2) {
         return command_misuse(&provide, o->operand_count == 0 ? "missing capability and command"

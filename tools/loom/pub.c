@@ -11,6 +11,7 @@
 
 #include "base/str.h"
 #include "envelope/id.h"
+#include "host/json_text.h"
 #include "tools/loom/bus_client.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/interrupt.h"
@@ -112,7 +113,7 @@ static void print_emitted(const options *o, const emitted *e)
             json_object_set_new(all, "trace_id", json_string(e->trace_id));
         }
         json_object_set_new(all, "event_id", json_string(id_text));
-        json_object_set_new(all, "topic", json_string(topic));
+        json_object_set_new(all, "topic", json_text(str_of(topic)));
         if (options_is_on(o, "matched")) {
             json_object_set_new(all, "matched", json_integer((json_int_t)e->matched));
         }

@@ -216,6 +216,7 @@ static int serve(responder *r, const char *filter, const loom_subscribe_options 
     }
     loom_span *span = message_run_begin(&reply, r->options, r->client.tracing.tracer, "loom reply");
     interrupt_begin(&stop);
+    stop.output = r->quiet ? -1 : STDOUT_FILENO;
     loom_status st = loom_agent_subscribe(r->client.agent, filter, with, NULL);
     if (st == LOOM_OK && (st = loom_agent_wait_connected(r->client.agent, 5000)) == LOOM_OK) {
         fprintf(stderr, "answering %s\n", filter);

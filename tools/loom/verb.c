@@ -6,6 +6,7 @@
 #include "host/cli/term.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,10 +62,16 @@ static void print_table_help(const verb_table *table, FILE *out)
     print_exit_codes(out);
 }
 
-/* Whatever was printed has to arrive; a reader that has gone does not mind. */
+/* Whatever was printed has to arrive; a reader that has gone does not mind. Why an earlier write failed is not known any more:
+ * errno is EIO then. */
 static bool flush_output(void)
 {
-    return fflush(stdout) == 0 || errno == EPIPE;
+    if (fflush(stdout) != 0) {
+        return errno == EPIPE;
+    }
+    struct pollfd reader = {STDOUT_FILENO, 0, 0};
+    errno = EIO;
+    return ferror(stdout) == 0 || (poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR) != 0);
 }
 
 static int finish_table(const verb_table *table)

@@ -104,8 +104,11 @@ void trace_summary_print_row(FILE *out, const trace_summary *summary, uint64_t n
 /* jansson refuses text that is no UTF-8. */
 static json_t *json_text(const char *text)
 {
-    json_t *value = json_stringn(text, strlen(text));
-    return value != NULL || utf8_valid(str_of(text)) ? value : json_stringn("(not UTF-8)", 11);
+    size_t len;
+    char *repaired = utf8_repair(str_of(text), &len);
+    json_t *value = repaired != NULL ? json_stringn_nocheck(repaired, len) : NULL;
+    free(repaired);
+    return value;
 }
 
 loom_status trace_summary_print_json(FILE *out, const trace_summary *summary)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/check.h"
@@ -41,11 +42,30 @@ static void what_is_cut_ends_between_two_characters(void **state)
     }
 }
 
+static void what_is_ill_formed_is_repaired(void **state)
+{
+    (void)state;
+    static const struct {
+        loom_str text;
+        const char *repaired;
+        size_t len;
+    } cases[] = {{{"", 0}, "", 0}, {{NULL, 0}, "", 0}, {{"a\xc3\xa9", 3}, "a\xc3\xa9", 3}, {{"a\0b", 3}, "a\0b", 3},
+                 {{"\xff\xfe", 2}, "\xef\xbf\xbd\xef\xbf\xbd", 6}, {{"\xe6\x97z", 3}, "\xef\xbf\xbdz", 4}, {{"z\xf0\x9f", 3}, "z\xef\xbf\xbd", 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t len = 99;
+        char *repaired = utf8_repair(cases[i].text, &len);
+        assert_int_equal(cases[i].len, len);
+        assert_memory_equal(cases[i].repaired, repaired, len + 1);
+        free(repaired);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_terminal_acts_on_is_a_control),
         cmocka_unit_test(what_is_shown_is_no_control),
+        cmocka_unit_test(what_is_ill_formed_is_repaired),
         cmocka_unit_test(what_is_cut_ends_between_two_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "host/json_text.h"
 #include "tools/loom/up/supervisor_internal.h"
 
 /* ---- the environment of a service ---- */
@@ -109,7 +110,7 @@ static json_t *describe(const service *s)
     static const char *const kinds[] = {"broker", "view", "agent"};
     json_t *argv = json_array();
     for (char *const *argument = s->item->argv; *argument != NULL; argument++) {
-        json_array_append_new(argv, json_string(*argument));
+        json_array_append_new(argv, json_text(str_of(*argument)));
     }
     return json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:s, s:o}", "name", s->item->name, "kind", kinds[s->item->kind],
                      "state", service_state_name(s->state), "pid", (int)s->id.pid, "start", (json_int_t)s->id.start, "restarts",
@@ -126,8 +127,8 @@ void surroundings_write_state(const supervisor *s)
     for (size_t i = 0; i < s->count; i++) {
         json_array_append_new(services, describe(&s->services[i]));
     }
-    json_t *state = json_pack("{s:i, s:I, s:s, s:s, s:s, s:I, s:o}", "pid", (int)self.pid, "start", (json_int_t)self.start, "file",
-                              s->options->project->file, "phase", phases[s->phase], "url", s->url, "unlogged_lines",
+    json_t *state = json_pack("{s:i, s:I, s:o, s:s, s:o, s:I, s:o}", "pid", (int)self.pid, "start", (json_int_t)self.start, "file",
+                              json_text(str_of(s->options->project->file)), "phase", phases[s->phase], "url", json_text(str_of(s->url)), "unlogged_lines",
                               (json_int_t)s->journal.lost, "services", services);
     if (state != NULL) {
         (void)state_write(s->options->project, state); /* a full disk: the next change tries again */

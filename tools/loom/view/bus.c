@@ -9,6 +9,7 @@
 #include <loom/version.h>
 
 #include "base/str.h"
+#include "host/json_text.h"
 #include "tools/loom/view/bus_link.h"
 #include "tools/loom/view/member.h"
 
@@ -183,16 +184,16 @@ static json_t *state_of(const view *v)
 {
     json_t *state = json_object(), *receives = json_object();
     json_object_set_new(state, "version", json_string(LOOM_VERSION));
-    json_object_set_new(state, "control", json_string(v->control != NULL ? v->control : v->link));
-    json_object_set_new(state, "database", json_string(v->db_path));
+    json_object_set_new(state, "control", json_text(str_of(v->control != NULL ? v->control : v->link)));
+    json_object_set_new(state, "database", json_text(str_of(v->db_path)));
     if (v->jaeger != NULL) {
-        json_object_set_new(state, "jaeger", json_string(v->jaeger));
+        json_object_set_new(state, "jaeger", json_text(str_of(v->jaeger)));
     }
     if (v->receiver != NULL) {
         json_object_set_new(receives, "http", json_string(receiver_address(v->receiver)));
         json_object_set_new(receives, "grpc", json_string(receiver_grpc_address(v->receiver)));
     } else {
-        json_object_set_new(receives, "problem", json_string(v->receiver_problem));
+        json_object_set_new(receives, "problem", json_text(str_of(v->receiver_problem)));
     }
     json_object_set_new(state, "receiver", receives);
     json_object_set_new(state, "streams", json_integer(v->events.client_count));

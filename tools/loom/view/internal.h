@@ -175,7 +175,7 @@ bool view_walk(view_job *job, const store_filter *filter, void (*visit)(void *us
 const char *view_read_limit(void *user, const char *name, const char *value);
 /* An attribute of a span as text; "" when there is none. */
 loom_str view_span_text(const trace_span *span, const char *key);
-/* Sets a text that may be no UTF-8, unless it is empty. */
+/* Sets a text, repaired where it is no UTF-8, unless it is empty. */
 void view_set_text(json_t *to, const char *key, loom_str value);
 /* Writes the answer of a job; takes the reference. NULL: out of memory. */
 void view_write_json(view_job *job, json_t *what);

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "envelope/id.h"
 #include "envelope/reserved.h"
+#include "host/json_text.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/view/event_out.h"
 #include "tools/loom/view/member.h"
@@ -345,6 +346,6 @@ void view_invoke(void *user, http_request *r)
 void view_member_state(void *user, http_request *r)
 {
     const view_member *m = ((view *)user)->member;
-    view_answer_json(r, json_pack("{s:s, s:b, s:s, s:I}", "id", m->id, "connected", view_member_is_connected(m), "problem", m->problem, "spans_lost",
+    view_answer_json(r, json_pack("{s:s, s:b, s:o, s:I}", "id", m->id, "connected", view_member_is_connected(m), "problem", json_text(str_of(m->problem)), "spans_lost",
                              (json_int_t)m->spans.lost));
 }

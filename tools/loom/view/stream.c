@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "host/json_text.h"
 #include "tools/loom/view/internal.h"
 
 enum { TICK_MS = 1000, SELDOM_TICKS = 2, HEARTBEAT_MS = 15000, STUCK_MS = 10000, CLIENTS_MAX = 32 };
@@ -220,7 +221,7 @@ static void tell_bus(view *v, view_bus_kind kind, const json_t *answer)
 void view_stream_bus(view *v, view_bus_kind kind, const json_t *answer, const char *why)
 {
     char data[48];
-    json_t *broker = answer != NULL ? json_pack("{s:b}", "answers", 1) : json_pack("{s:b,s:s}", "answers", 0, "detail", why);
+    json_t *broker = answer != NULL ? json_pack("{s:b}", "answers", 1) : json_pack("{s:b,s:o}", "answers", 0, "detail", json_text(str_of(why)));
     put_json(v, VIEW_EVENT_BROKER, broker);
     json_decref(broker);
     if (answer != NULL) {

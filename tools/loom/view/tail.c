@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "base/utf8.h"
+#include "host/json_text.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/view/event_out.h"
 #include "tools/loom/view/member.h"
@@ -102,7 +103,7 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
 static void tell_state(tail *t)
 {
     const view_member *m = t->member;
-    (void)event_out_put_json(&t->out, "state", json_pack("{s:b, s:s}", "connected", view_member_is_connected(m), "problem", m->problem));
+    (void)event_out_put_json(&t->out, "state", json_pack("{s:b, s:o}", "connected", view_member_is_connected(m), "problem", json_text(str_of(m->problem))));
     send_more(t);
 }
 

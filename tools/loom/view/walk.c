@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "host/http/query.h"
+#include "host/json_text.h"
 #include "tools/loom/view/internal.h"
 
 enum { LIMIT_MAX = 500 };
@@ -53,12 +54,8 @@ loom_str view_span_text(const trace_span *span, const char *key)
 
 void view_set_text(json_t *to, const char *key, loom_str value)
 {
-    json_t *text = value.len > 0 ? json_stringn(value.data, value.len) : NULL;
-    if (text == NULL && value.len > 0) {
-        text = json_string("(not UTF-8)");
-    }
-    if (text != NULL) {
-        json_object_set_new(to, key, text);
+    if (value.len > 0) {
+        json_object_set_new(to, key, json_text(value));
     }
 }
 
