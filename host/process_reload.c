@@ -84,12 +84,11 @@ static void apply(reloading *r)
     logger_set_level(p->log, level);
 }
 
-static void tell_refusal(process *p, const problems *list)
+static void tell_problems(process *p, const problems *list)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i].severity == PROBLEM_ERROR) {
-            log_error(p->log, "configuration error: %s", list->items[i].text);
-        }
+        const bool error = list->items[i].severity == PROBLEM_ERROR;
+        log_write(p->log, error ? LOG_ERROR : LOG_WARN, "configuration %s: %s", error ? "error" : "warning", list->items[i].text);
     }
 }
 
@@ -112,9 +111,8 @@ void process_reload(process *p)
     log_info(p->log, "reloading the configuration");
     process_tell_reloading();
     loom_status st = p->stopping ? LOOM_ECLOSED : program_read_again(p->program, &r.fresh, &list);
-    if (st == LOOM_EINVAL) {
-        tell_refusal(p, &list);
-    } else if (st == LOOM_OK) {
+    tell_problems(p, &list);
+    if (st == LOOM_OK) {
         if ((st = program_read_file(p->program, &r.file)) == LOOM_OK) {
             if (is_usable(&r)) {
                 take_over(&r);

@@ -141,7 +141,7 @@ void exchange_fail(exchange *x, uint16_t status, const char *code, const char *f
 /* 503: there is no memory for the answer. */
 void exchange_fail_memory(exchange *x);
 /* The JSON of one, without a line's end; returns its length, below PROBLEM_JSON_SIZE. */
-enum { PROBLEM_JSON_SIZE = 2048 };
+enum { PROBLEM_JSON_SIZE = 6 * (FRAME_TEXT_MAX + PROBLEM_SIZE) + 256 }; /* a byte becomes six at most: \u001b */
 size_t problem_json(char out[PROBLEM_JSON_SIZE], uint16_t status, const char *code, const char *detail);
 
 /* ---- parameters.c ---- */

@@ -54,6 +54,8 @@ typedef enum eventbus_drop {
 } eventbus_drop;
 const char *eventbus_drop_name(eventbus_drop reason); /* "ttl_expired", "queue_full_oldest", … for metrics and spans */
 
+enum { EVENTBUS_CUTS_SIZE = 160 };
+
 typedef struct eventbus_options {
     loom_tracer *tracer;           /* for eventbus.publish; NULL: no spans */
     uint32_t queue_messages;       /* default of a batched or realtime subscription; 0: 8192. background: four times it */
@@ -157,6 +159,9 @@ LOOM_MUST_CHECK loom_status eventbus_subscribe(eventbus_subscriber *subscriber, 
                                                const eventbus_subscription_options *options);
 /* After LOOM_EFULL: the limit that was reached, as a sentence. Static storage. */
 const char *eventbus_subscribe_limit(const eventbus_subscriber *subscriber, const eventbus_subscription_options *options);
+/* After LOOM_OK: what it has asked for and does not get, since the bus has less, in words; "": nothing. */
+void eventbus_subscribe_cuts(const eventbus_subscriber *subscriber, const eventbus_subscription_options *options,
+                             char out[EVENTBUS_CUTS_SIZE]);
 /* What it held is counted as dropped (gone). LOOM_ENOTFOUND. */
 loom_status eventbus_unsubscribe(eventbus_subscriber *subscriber, uint64_t id);
 

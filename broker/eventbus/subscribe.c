@@ -2,6 +2,8 @@
 /* Subscribers and their subscriptions. */
 #include "broker/eventbus/grant.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "envelope/topic.h"
@@ -151,6 +153,26 @@ static void give_room_back(eventbus *bus)
 static uint32_t at_most(uint32_t wanted, uint32_t limit)
 {
     return wanted == 0 || wanted > limit ? limit : wanted;
+}
+
+void eventbus_subscribe_cuts(const eventbus_subscriber *subscriber, const eventbus_subscription_options *options,
+                             char out[EVENTBUS_CUTS_SIZE])
+{
+    const queue_limits *most = &subscriber->bus->limits[options->qos];
+    const struct {
+        const char *name;
+        uint32_t wanted, most;
+    } limits[] = {{"queue_messages", options->queue_messages, most->messages},
+                  {"queue_bytes", options->queue_bytes, most->bytes},
+                  {"deadline_ms", options->deadline_ms, most->deadline_ms}};
+    size_t len = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        if (limits[i].wanted > limits[i].most) {
+            len += (size_t)snprintf(out + len, EVENTBUS_CUTS_SIZE - len, "%s%s is %" PRIu32 ", the broker's", len > 0 ? ", " : "", limits[i].name,
+                                    limits[i].most);
+        }
+    }
 }
 
 static bool options_valid(const eventbus_subscription_options *options)

@@ -24,7 +24,7 @@ static uint32_t cut(uint64_t value)
 
 /* ---- subscriptions ---- */
 
-static loom_status subscribe(port *p, const frame_subscribe *f, const char **reason)
+static loom_status subscribe(port *p, const frame_subscribe *f, char cuts[EVENTBUS_CUTS_SIZE], const char **reason)
 {
     loom_status st = loom_filter_check(f->filter, reason);
     if (st != LOOM_OK) {
@@ -52,14 +52,18 @@ static loom_status subscribe(port *p, const frame_subscribe *f, const char **rea
     *reason = st == LOOM_EFULL    ? eventbus_subscribe_limit(p->subscriber, &options)
               : st == LOOM_EINVAL ? "the other members of the group have another qos or other types"
                                   : loom_status_text(st);
+    if (st == LOOM_OK) {
+        eventbus_subscribe_cuts(p->subscriber, &options, cuts);
+    }
     return st;
 }
 
 void port_subscribe(port *p, const frame_subscribe *f)
 {
     const char *reason;
-    const loom_status st = subscribe(p, f, &reason);
-    answer(p, f->request, st, st == LOOM_OK ? "" : reason);
+    char cuts[EVENTBUS_CUTS_SIZE];
+    const loom_status st = subscribe(p, f, cuts, &reason);
+    answer(p, f->request, st, st == LOOM_OK ? cuts : reason);
 }
 
 void port_unsubscribe(port *p, const frame_unsubscribe *f)

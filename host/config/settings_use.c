@@ -28,18 +28,36 @@ static const config_place *place_of(const settings *s, const char *section, cons
     return &s->config.places[key];
 }
 
+static void add(const settings *s, const char *section, const char *name, problems *list, problem_severity severity, const char *what)
+{
+    char where[PROBLEM_TEXT_SIZE / 2];
+    const config_place *place = place_of(s, section, name);
+    config_describe_place(&s->config, place, where, sizeof where);
+    problems_add_at(list, severity, place->line, place->column, "%s: [%s] %s %s", where, section, name, what);
+}
+
 __attribute__((format(printf, 5, 6))) static loom_status complain(const settings *s, const char *section, const char *name,
                                                                   problems *list, const char *format, ...)
 {
-    char where[PROBLEM_TEXT_SIZE / 2], what[PROBLEM_TEXT_SIZE];
-    const config_place *place = place_of(s, section, name);
-    config_describe_place(&s->config, place, where, sizeof where);
+    char what[PROBLEM_TEXT_SIZE];
     va_list args;
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    problems_add_at(list, PROBLEM_ERROR, place->line, place->column, "%s: [%s] %s %s", where, section, name, what);
+    add(s, section, name, list, PROBLEM_ERROR, what);
     return LOOM_EINVAL;
+}
+
+/* A limit that was set, and that another one will not let anybody reach. Defaults may be over a limit that was set lower. */
+static void warn_of_lower(const settings *s, problems *list, const char *name, uint64_t value, const char *lower, uint64_t most)
+{
+    char what[PROBLEM_TEXT_SIZE], values[2][CONFIG_UNITS_SIZE];
+    if (value > most && place_of(s, "broker", name)->source != CONFIG_FROM_DEFAULT) {
+        config_format_size(values[0], (int64_t)value);
+        config_format_size(values[1], (int64_t)most);
+        snprintf(what, sizeof what, "is %s, and %s of %s will be reached first", values[0], lower, values[1]);
+        add(s, "broker", name, list, PROBLEM_WARNING, what);
+    }
 }
 
 /* An empty text is off, and harms nobody. */
@@ -61,6 +79,10 @@ static loom_status check_broker(const settings *s, problems *list)
     if (b->listen.count == 0 && b->bus_pull[0] == '\0') {
         st = complain(s, "broker", "listen", list, "is empty and bus_pull too: nobody could reach the broker");
     }
+    const bool agent_first = b->agent_queue_bytes <= b->total_queue_bytes;
+    warn_of_lower(s, list, "queue_bytes", b->queue_bytes, agent_first ? "agent_queue_bytes" : "total_queue_bytes",
+                  agent_first ? b->agent_queue_bytes : b->total_queue_bytes);
+    warn_of_lower(s, list, "agent_queue_bytes", b->agent_queue_bytes, "total_queue_bytes", b->total_queue_bytes);
     if (b->allow_remote) {
         return st;
     }

@@ -13,6 +13,7 @@
 #include "trace/messaging/call_span.h"
 
 #define DEADLINE_DEFAULT_MS 30000u
+#define DEADLINE_MAX_MS 3600000u /* the broker's */
 
 /* ---- what is sent ---- */
 
@@ -29,6 +30,8 @@ static loom_status check(const loom_agent *a, const char *name, loom_bytes paylo
         reason = "call_id has no data, or is over 64 bytes";
     } else if (str_of(o->version).len > FRAME_VERSION_MAX) {
         reason = "version is too long";
+    } else if (o->deadline_ms > DEADLINE_MAX_MS) {
+        reason = "deadline_ms is over an hour";
     } else {
         return LOOM_OK;
     }

@@ -87,6 +87,9 @@ loom_status session_delivered(session *s, uint64_t connection, uint32_t len)
 static void begin_session(session *s, const frame_welcome *f)
 {
     uint64_t heartbeat_ms = f->heartbeat_ms != 0 ? f->heartbeat_ms : HEARTBEAT_DEFAULT_MS;
+    if (s->options->heartbeat_ms != 0 && s->options->heartbeat_ms < heartbeat_ms) {
+        heartbeat_ms = s->options->heartbeat_ms;
+    }
     heartbeat_ms = heartbeat_ms > HEARTBEAT_MIN_MS ? heartbeat_ms : HEARTBEAT_MIN_MS;
     heartbeat_ms = heartbeat_ms < UINT32_MAX ? heartbeat_ms : UINT32_MAX;
     s->phase = SESSION_UP;

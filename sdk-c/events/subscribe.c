@@ -54,12 +54,12 @@ void subscriptions_on_ack(loom_agent *a, const frame_outcome *ack)
     if (sub != NULL) {
         subscription_answered(sub, answer);
         loop_changed(&a->loop);
-        snprintf(text, sizeof text, "subscription to %.100s refused: %.*s", sub->filter,
+        snprintf(text, sizeof text, "subscription to %.100s %s: %.*s", sub->filter, answer == LOOM_OK ? "does not get all it asks for" : "refused",
                  (int)(ack->text.len < 160 ? ack->text.len : 160), ack->text.len > 0 ? ack->text.data : "");
     }
     pthread_mutex_unlock(&a->loop.lock);
-    if (sub != NULL && answer != LOOM_OK) {
-        report_refusal(a, answer, text);
+    if (sub != NULL && (answer != LOOM_OK || ack->text.len > 0)) {
+        report_refusal(a, answer != LOOM_OK ? answer : LOOM_ETOOBIG, text);
     }
 }
 

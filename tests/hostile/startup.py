@@ -92,6 +92,20 @@ class Values(Programs):
         self.right(code != 0 or held > 11 * MIB,
                    f"4 GiB less a byte: exit code {code}, and a queue holds {held / MIB:.1f} MiB of 12")
 
+    def warned(self, flags, *words):
+        code, text = self.checked("loom-broker", *flags)
+        said = [line for line in text.splitlines() if "will be reached first" in line]
+        self.right(code == 0 and len(said) == len(words) and all(word in line for word, line in zip(words, said)), f"{' '.join(flags)}: {said}")
+
+    def test_a_limit_that_another_one_keeps_out_of_reach_is_told(self):
+        self.warned(("--queue-bytes", "128MiB"), "queue_bytes is 128MiB, and agent_queue_bytes of 64MiB")
+        self.warned(("--agent-queue-bytes", "1GiB"), "agent_queue_bytes is 1GiB, and total_queue_bytes of 512MiB")
+        self.warned(("--queue-bytes", "2GiB", "--agent-queue-bytes", "1GiB"), "total_queue_bytes of 512MiB", "total_queue_bytes of 512MiB")
+
+    def test_a_limit_that_makes_the_others_lower_is_not_complained_of(self):
+        self.warned(("--total-queue-bytes", "1MiB"))
+        self.warned(("--queue-bytes", "64MiB"))
+
     def test_a_batched_deadline_of_0_holds_nobody_back(self):
         code, _ = self.checked("loom-broker", "--batched-deadline", "0")
         pressed = 0
@@ -127,6 +141,16 @@ class Limits:
         self.agent(home, "provider").provide("anything")
         result = caller.wait_result(caller.call("anything", bytes(1025)))
         self.right(result.outcome == 6 and caller.end is None, f"outcome {result.outcome}, {result.code}: {result.text}")
+
+    def test_a_queue_that_is_not_as_large_as_asked_for_is_told(self):
+        home = self.home(spans=False)
+        agent = self.agent(home, "agent")
+        asked = ({"queue_messages": 8193}, {"queue_bytes": 4 << 30}, {"deadline_ms": 51}, {"queue_messages": 1 << 40, "deadline_ms": 1 << 40}, {},
+                 {"queue_messages": 8192, "queue_bytes": 8 << 20, "deadline_ms": 50})
+        said = [agent.request(wire.SUBSCRIBE, subscription=number, filter="a.b", **limits) for number, limits in enumerate(asked)]
+        right = ["queue_messages is 8192, the broker's", "queue_bytes is 8388608, the broker's", "deadline_ms is 50, the broker's",
+                 "queue_messages is 8192, the broker's, deadline_ms is 50, the broker's", "", ""]
+        self.right([ack["text"] for ack in said] == right and not any(ack["status"] for ack in said), f"{said}")
 
     def test_ttl_of_the_broker_holds(self):
         home = self.home(spans=False, broker=("--ttl", "3"))

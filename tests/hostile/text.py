@@ -8,6 +8,7 @@ import threading
 
 from hostile import (BIN, IN_BROKER, HostileTest, Process, in_both_homes, main, pack, run_program, start_agent, unpack,
                      wait_until, wire)
+from gateway import Client  # of the integration tests, whose folder hostile adds
 
 ESCAPE = "\x1b[31m\x1b]0;owned\x07"
 RIGHT_TO_LEFT = "\u202e"
@@ -179,6 +180,18 @@ class Json(HostileTest):
             caller.wait()
             said = json.loads(caller.out)
             self.right((said.get("code"), said.get("text")) == ("c\ufffd\ufffd", "t\ufffd\ufffd"), f"{said}")
+
+    def test_why_a_call_by_http_failed_is_told_however_long_it_gets(self):
+        home = self.home(spans=False, listen=("ipc", "http"))
+        provider = self.agent(home, "provider").provide("fails")
+        client = Client(home.url_of("http"))
+        for code, text in (("c@@", "t@@"), ("\x1b" * 63, "\x1b" * 1024)):
+            asking = client.later("/v1/actions/fails", b"x")
+            call = provider.wait_call()
+            provider.link.send(wire.frame(wire.RESULT, call.call_id, 1, code, text, b"").replace(b"@@", b"\xff\xfe"))
+            said = asking.wait().json
+            right = code.replace("@@", "\ufffd\ufffd"), text.replace("@@", "\ufffd\ufffd")
+            self.right(said.get("code") == right[0] and right[1].startswith(said.get("detail", "?")), f"{str(said)[:200]}")
 
     def test_headers_of_an_event_are_repaired(self):
         home = self.home(spans=False)

@@ -76,6 +76,13 @@ class Reload(ConfiguredTest):
         home = self.configured("[broker]\nmax_agents = 10\n", broker=("--queue-messages", "7"))
         self.assertIn("changed=0 need_restart=0", self.reload(home, "[broker]\nmax_agents = 10\nqueue_messages = 9\n"))
 
+    def test_what_a_reload_has_to_say_against_a_value_is_in_the_log(self):
+        home = self.configured("[broker]\nmax_agents = 10\n")
+        said = self.reload(home, "[broker]\nqueue_bytes = \"128MiB\"\n")
+        self.assertIn("WARN", said)
+        self.assertIn(f"configuration warning: {self.path}:2:1: [broker] queue_bytes is 128MiB, and agent_queue_bytes of 64MiB will be reached first", said)
+        self.assertIn("configuration reloaded", said)
+
     def test_tracing_needs_a_restart(self):
         home = self.configured("[telemetry]\nmask = \"mail\"\n")
         self.assertIn("changed=0 need_restart=0", self.reload(home))

@@ -107,7 +107,7 @@ typedef void (*loom_on_part)(loom_agent *agent, uint64_t number, loom_bytes payl
 /* Zero and NULL mean the default. Inside a handler, thread_id, correlation_id and baggage are inherited as by emit. */
 typedef struct loom_invoke_options {
     const char *version;         /* NULL: the highest */
-    uint32_t deadline_ms;        /* 0: 30000; inside a provider's handler at most what is left of its own call's */
+    uint32_t deadline_ms;        /* at most an hour; 0: 30000; inside a provider's handler at most what is left of its own call's */
     uint32_t idle_ms;            /* how long the provider may be silent; 0: only the deadline applies */
     bool idempotent;             /* may be retried on another provider if one dies */
     loom_bytes call_id;          /* up to 64 bytes: a second call with this id joins the first, or gets its result;

@@ -46,15 +46,17 @@ typedef struct loom_agent_options {
     /* The state has changed; why and text (for people) give the reason. Runs on the agent's thread. May be NULL: failures
      * are then written to standard error, once per outage. */
     void (*on_state)(loom_agent *agent, loom_agent_state state, loom_status why, const char *text, void *user);
-    /* One of this agent's messages or subscriptions was refused (not permitted, over a limit …): on the agent's thread.
+    /* One of this agent's messages or subscriptions was refused (not permitted, over a limit …), or a subscription stands with
+     * a smaller queue or a shorter deadline than it asked for (LOOM_ETOOBIG): on the agent's thread.
      * Or traces cannot be exported (LOOM_EIO): on the exporter's thread. May be NULL: errors are then written to standard
      * error, at most once a second. */
     void (*on_error)(loom_agent *agent, loom_status why, const char *text, void *user);
     bool poll_mode;                /* the caller drives: loom_agent_fd(), loom_agent_poll() */
     size_t send_buffer_bytes;      /* limit of unsent data, while disconnected or under back-pressure; 0: 16 MiB */
     uint32_t receive_messages;     /* credit: messages in flight to this agent; 0: 8192 */
-    uint32_t receive_bytes;        /* the same in bytes; 0: 4 MiB */
-    uint32_t heartbeat_ms;         /* 0: the bridge's choice */
+    uint32_t receive_bytes;        /* the same in bytes; 0: 4 MiB. A bridge sends no more than 8 MiB ahead */
+    uint32_t heartbeat_ms;         /* how often it makes sure that its bridge is there, 10 at least; 0, or more than the bridge
+                                      asks for: what that asks for */
     uint32_t emit_timeout_ms;      /* how long emit waits for space in the send buffer while connected; 0: it does not.
                                       In handlers and in poll mode it never waits */
     const char *tls_ca_file;       /* PEM, for tls+tcp and wss; NULL: LOOM_TLS_CA, else the system's authorities */
@@ -141,9 +143,9 @@ typedef struct loom_subscribe_options {
     void *user;                 /* for on_event; ignored without it */
     const char *const *types;   /* event types, terminated by NULL; NULL: all */
     loom_qos qos;
-    uint32_t queue_messages;    /* size of the broker's queue; 0: the broker's default */
-    uint32_t queue_bytes;
-    uint32_t deadline_ms;
+    uint32_t queue_messages;    /* size of its queue at the broker; 0: the broker's, which is also the most; on_error says so */
+    uint32_t queue_bytes;       /* the same in bytes */
+    uint32_t deadline_ms;       /* how long a full queue holds publishers back; the same */
     /* Members of a group share its messages: of those that subscribe with the same group and filter, whoever and wherever
      * they are, one gets each message, the one that is the least behind. They have to name the same qos and types. A member
      * that ends leaves to the others what it had not been sent. One segment of a topic, up to LOOM_AGENT_ID_MAX bytes;

@@ -186,7 +186,8 @@ uint64_t fake_bridge_answer_subscribe(fake_bridge *b)
 {
     frame f = fake_bridge_expect(b, FRAME_SUBSCRIBE);
     uint64_t number = f.u.subscribe.subscription;
-    frame_outcome ack = {.request = f.u.subscribe.request, .status = b->answer, .text = STR("as the test wants it")};
+    frame_outcome ack = {.request = f.u.subscribe.request, .status = b->answer,
+                         .text = b->answer != LOOM_OK ? STR("as the test wants it") : str_of(b->cuts)};
     assert_status(LOOM_OK, frame_put_outcome(&b->out, FRAME_ACK, &ack));
     fake_bridge_flush(b);
     return number;

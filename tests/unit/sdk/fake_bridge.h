@@ -21,6 +21,7 @@ typedef struct fake_bridge {
     size_t begin, end, capacity;
     uint64_t credit_bytes;   /* of the welcome; default 1 MiB */
     uint64_t heartbeat_ms;   /* default 60000 */
+    const char *cuts;        /* the text of acks of subscriptions that stand; NULL: none */
     uint64_t max_payload;
     uint64_t span_credit;    /* default 0: no spans are taken */
     loom_status answer;      /* to subscriptions */

@@ -53,6 +53,28 @@ static void a_refused_subscription_fails_the_wait_and_is_told(void **state)
     wait_until(noted(f, f->errors, "EDENIED:subscription to sensor.data refused: as the test wants it,"), FAKE_DEADLINE_MS);
 }
 
+static void a_subscription_that_stands_with_less_than_it_asked_for_is_told(void **state)
+{
+    fixture *f = *state;
+    f->bridge.cuts = "queue_messages is 7, the broker's";
+    open_agent(f);
+    fake_bridge_session(&f->bridge, 2);
+    assert_status(LOOM_OK, loom_agent_wait_connected(f->agent, FAKE_DEADLINE_MS));
+    wait_until(noted(f, f->errors, "ETOOBIG:subscription to sensor.data does not get all it asks for: queue_messages is 7, the broker's"),
+               FAKE_DEADLINE_MS);
+}
+
+static void an_agent_looks_after_its_bridge_as_often_as_it_wants_to(void **state)
+{
+    fixture *f = *state;
+    loom_agent_options options = options_of(f);
+    options.heartbeat_ms = 20; /* the bridge's is 60000 */
+    assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
+    fake_bridge_session(&f->bridge, 1);
+    (void)fake_bridge_expect(&f->bridge, FRAME_PING);
+    wait_until(noted(f, f->states, "DISCONNECTED:EEXPIRED"), FAKE_DEADLINE_MS);
+}
+
 static void subscriptions_are_made_again_after_a_reconnect(void **state)
 {
     fixture *f = *state;
@@ -264,6 +286,8 @@ int main(void)
         WITH_AGENT(an_agent_subscribes_its_mailbox_and_its_topics),
         WITH_AGENT(waiting_for_the_connection_waits_for_every_ack),
         WITH_AGENT(a_refused_subscription_fails_the_wait_and_is_told),
+        WITH_AGENT(a_subscription_that_stands_with_less_than_it_asked_for_is_told),
+        WITH_AGENT(an_agent_looks_after_its_bridge_as_often_as_it_wants_to),
         WITH_AGENT(subscriptions_are_made_again_after_a_reconnect),
         WITH_AGENT(an_unsubscribed_handler_is_not_called_any_more),
         WITH_AGENT(an_error_frame_is_told_and_the_agent_comes_back),

@@ -154,6 +154,8 @@ static void what_is_not_valid_is_refused_at_once(void **state)
     assert_status(LOOM_EINVAL, loom_agent_invoke(f->agent, "a..b", BYTES(""), NULL, &result));
     assert_status(LOOM_EINVAL, loom_agent_invoke(f->agent, NULL, BYTES(""), NULL, &result));
     assert_status(LOOM_EINVAL, loom_agent_invoke(f->agent, "a", BYTES(""), &long_id, &result));
+    assert_status(LOOM_EINVAL, loom_agent_invoke(f->agent, "a", BYTES(""), &(loom_invoke_options){.deadline_ms = 3600001}, &result));
+    assert_non_null(strstr(loom_last_error(), "deadline_ms is over an hour"));
     assert_status(LOOM_EINVAL, loom_agent_invoke_async(f->agent, "a", BYTES(""), NULL, NULL, NULL, NULL));
     assert_status(LOOM_ETOOBIG, loom_agent_invoke(f->agent, "a", large, NULL, &result));
     assert_null(result);
