@@ -4,7 +4,7 @@
 import signal
 import time
 
-from hostile import (MIB, NUMBERS, OWN_PROCESS, Flood, HostileTest, in_both_homes, main, numbered, subscribes, wait_until,
+from hostile import (MIB, NUMBERS, OWN_PROCESS, Ended, Flood, HostileTest, in_both_homes, main, numbered, subscribes, wait_until,
                      wire)
 
 BUDGET_MIB = 72        # of one session; 100,000 short filters fit
@@ -111,6 +111,30 @@ class Bridge(HostileTest):
 
     def test_credit_of_calls_that_do_not_exist_is_not_kept(self):
         self.grown_by(wire.frame(wire.CALL_CREDIT, self.ID + bytes(50), 1 << 40, 1 << 40))
+
+    def test_requests_of_agents_that_have_gone_are_bounded(self):
+        """Each asks for nearly as much as one may, and leaves: its requests are still on their way."""
+        self.unsanitized()
+        home, large = self.home(spans=False), "s" * 16_000
+        before = home.bridge.resident_kib()
+        asked = b"".join(wire.frame(wire.PROVIDE, {"request": number, "name": f"name.{number}", "description": "d" * 4000,
+                                                   "input_schema": large, "output_schema": large}) for number in range(1, 501))
+        home.broker.signal(signal.SIGSTOP)
+        refused = None
+        try:
+            for number in range(30):
+                try:
+                    greedy = self.agent(home, f"greedy-{number}")
+                    greedy.link.send(asked)
+                    greedy.sync()
+                except (AssertionError, TimeoutError, OSError, Ended) as end:
+                    refused = f"{end}"
+                    break
+                greedy.close()
+            grown = grown_mib(home.bridge, before)
+        finally:
+            home.broker.signal(signal.SIGCONT)
+        self.right(grown <= 400, f"{number} agents that each asked for {len(asked) / MIB:.0f} MiB make the bridge grow by {grown:.0f} MiB; {refused}")
 
     def test_pings_are_not_kept(self):
         self.grown_by(wire.frame(wire.PING, NUMBERS[0]))

@@ -27,6 +27,9 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
     if (b->draining && !agent->own) {
         return LOOM_ECLOSED;
     }
+    if (remote_unsent(b) > REMOTE_UNSENT_MAX && !agent->own) {
+        return LOOM_EBUSY;
+    }
     if (agent->id.len == 0 || agent->id.len > LOOM_AGENT_ID_MAX) {
         return LOOM_EINVAL;
     }

@@ -11,7 +11,8 @@
 enum {
     /* Of requests without an answer, of one port: all that an honest agent may provide at once, and more. */
     OPEN_MAX = 64 * 1024 * 1024,
-    OPEN_MAX_IN_ALL = 256 * 1024 * 1024 /* of all ports */
+    /* Of all ports. The same may wait in all: what a port that has gone had asked for is still on its way. */
+    OPEN_MAX_IN_ALL = REMOTE_UNSENT_MAX
 };
 
 static uint64_t *number_of(frame *f)
@@ -123,7 +124,7 @@ void remote_request_make(bus_port *port, const frame *f)
             .status = LOOM_EFULL, .text = {text, sizeof text - 1}}});
         return;
     }
-    if (port->owner->open_bytes > OPEN_MAX_IN_ALL) {
+    if (port->owner->open_bytes > OPEN_MAX_IN_ALL || remote_unsent(port->owner) > REMOTE_UNSENT_MAX) {
         static const char text[] = "too many requests are waiting for the broker";
         tell(port, *number_of(&own), &(frame_outcome){.status = LOOM_EFULL, .text = {text, sizeof text - 1}});
         return;
