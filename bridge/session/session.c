@@ -239,12 +239,32 @@ static void count_unread(session *s, session_unread *u, size_t bytes, uint64_t m
     }
 }
 
+/* What each may leave unread is more than all together may: the one that has left the most ends. */
+static void bound_all(bridge *b)
+{
+    uint64_t all = 0, most = 0;
+    session *slowest = NULL;
+    for (session *s = b->sessions; s != NULL; s = s->next) {
+        const uint64_t waiting = s->doom == LOOM_OK ? session_waiting(s) : 0;
+        all += waiting;
+        slowest = waiting > most ? s : slowest;
+        most = waiting > most ? waiting : most;
+    }
+    if (all > SESSION_WAITING_IN_ALL) {
+        session_doom(slowest, LOOM_EFULL, "too much waits for the agents of this bridge, and the most for this one, which does not read");
+    }
+}
+
 void session_count_unread(session *s, session_kind kind, size_t bytes)
 {
     if (kind == SESSION_REPLY) {
         count_unread(s, &s->replies, bytes, SESSION_REPLIES_MAX, "the agent does not read the answers to its requests");
-    } else {
-        count_unread(s, &s->calls, bytes, SESSION_CALLS_MAX, "the agent does not read its calls and their results");
+        return;
+    }
+    count_unread(s, &s->calls, bytes, SESSION_CALLS_MAX, "the agent does not read its calls and their results");
+    const size_t waiting = session_waiting(s);
+    if (waiting / SESSION_LOOK_BYTES != (waiting - bytes) / SESSION_LOOK_BYTES) {
+        bound_all(s->bridge);
     }
 }
 

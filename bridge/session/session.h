@@ -16,6 +16,8 @@ enum {
     SESSION_REPLIES_MAX = 1024 * 1024,     /* unread acks, notices and pongs that end a session */
     SESSION_CALLS_MAX = 72 * 1024 * 1024,  /* the same of calls, results and reports, which may be large: more than a
                                               broker lets one provider have unanswered, 64 MiB by default */
+    SESSION_WAITING_IN_ALL = 512 * 1024 * 1024, /* for all agents, before the one for which the most waits is ended */
+    SESSION_LOOK_BYTES = 1024 * 1024,      /* how much more waits for one before all are looked at */
     SESSION_PROGRESS_MAX = 4 * 1024 * 1024, /* unread bytes of calls from which on progress is left out; nothing is lost by
                                                     it but news, and no credit bounds it */
     SESSION_HELLO_MAX = 4096,              /* bytes of the first frame */

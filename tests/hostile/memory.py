@@ -70,6 +70,42 @@ class Sessions:
         grown, had = grown_mib(home.broker, before), home.stats()["actions"]["capabilities"]
         self.right(grown <= BUDGET_MIB, f"{had} capabilities of one session make the broker grow by {grown:.0f} MiB")
 
+    def unread(self, what, fill):
+        """Ten agents that read nothing, with 60 MiB for each; what one may have is 72 MiB."""
+        self.unsanitized()
+        home = self.home(spans=False)
+        before = home.serving.resident_kib()
+        agents = [self.agent(home, f"slow-{number}") for number in range(10)]
+        fill(home, agents)
+        wait_until(lambda: "too much waits for the agents" in home.serving.err, "one of them is ended")
+        grown = grown_mib(home.serving, before)
+        modest = self.agent(home, "modest").provide("modest")
+        call = self.agent(home, "another").call("modest", b"x")
+        modest.answer(modest.wait_call().call_id)
+        self.right(grown <= 620, f"600 MiB of {what} that nobody reads make it grow by {grown:.0f} MiB, {call.hex()} went on")
+
+    def test_calls_that_their_providers_do_not_read_are_bounded_in_all(self):
+        def fill(home, agents):
+            for agent in agents:
+                agent.provide(f"of.{agent.id}")
+            for agent in agents:
+                caller = self.agent(home, f"caller-of-{agent.id}")
+                for _ in range(60):
+                    caller.call(f"of.{agent.id}", bytes(MIB - 1000), deadline_ms=600_000)
+                caller.sync()
+        self.unread("calls", fill)
+
+    def test_results_that_their_callers_do_not_read_are_bounded_in_all(self):
+        def fill(home, agents):
+            provider = self.agent(home, "provider").provide("large")
+            for agent in agents:
+                for _ in range(60):
+                    agent.call("large", deadline_ms=600_000)
+                for _ in range(60):
+                    provider.answer(provider.wait_call().call_id, payload=bytes(MIB - 1000))
+            provider.sync()
+        self.unread("results", fill)
+
     def test_half_frames_are_bounded_in_all(self):
         self.unsanitized()
         home = self.home(spans=False)
