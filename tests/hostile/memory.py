@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows 8, 9, 11: memory that one peer can take from a process, and what others lose by that."""
 
+import contextlib
 import signal
+import socket
 import time
 
-from hostile import (MIB, NUMBERS, OWN_PROCESS, Ended, Flood, HostileTest, in_both_homes, main, numbered, subscribes, wait_until,
+from hostile import (IN_BROKER, MIB, NUMBERS, OWN_PROCESS, Ended, Flood, HostileTest, in_both_homes, main, numbered, subscribes, wait_until,
                      wire)
 
 BUDGET_MIB = 72        # of one session; 100,000 short filters fit
@@ -120,6 +122,47 @@ class Sessions:
         time.sleep(0.3)
         grown = grown_mib(home.serving, before)
         self.right(grown <= BUDGET_IN_ALL_MIB, f"100 sessions with half a frame each make it grow by {grown:.0f} MiB")
+
+
+class OpenBus(HostileTest):
+    """Peers of the sockets that any SP program may use: many, each within its limit."""
+    kind = IN_BROKER
+
+    def peers(self, path, protocol, count):
+        """Greeted."""
+        peers = [self.raw(path) for _ in range(count)]
+        for peer in peers:
+            peer.sendall(b"\0SP\0\0" + bytes([protocol]) + b"\0\0")
+            peer.recv(8, socket.MSG_WAITALL)
+        return peers
+
+    def test_half_messages_are_bounded_in_all(self):
+        self.unsanitized()
+        home = self.home(spans=False)
+        peers = self.peers(home.folder / "in.sock", 0x50, 150)
+        before = home.broker.resident_kib()
+        for peer in peers:
+            peer.settimeout(2.0)
+            with contextlib.suppress(OSError):
+                peer.sendall(b"\1" + MIB.to_bytes(8, "big") + bytes(MIB - 10))
+        good = self.peers(home.folder / "in.sock", 0x50, 1)[0]
+        message = wire.envelope("flow", bytes(900_000), "good", hop=wire.new_hop())
+        good.sendall(b"\1" + len(message).to_bytes(8, "big") + message)
+        wait_until(lambda: home.stats()["eventbus"]["published"] == 1, "a whole one is taken")
+        grown = grown_mib(home.broker, before)
+        self.right(grown <= 80, f"150 peers with half of a MiB each make the broker grow by {grown:.0f} MiB")
+
+    def test_what_waits_for_peers_that_do_not_read_is_bounded_in_all(self):
+        self.unsanitized()
+        home = self.home(spans=False)
+        self.peers(home.folder / "out.sock", 0x21, 80)
+        before = home.broker.resident_kib()
+        sender = self.agent(home, "sender")
+        for _ in range(150):
+            sender.publish("flow", bytes(60_000))
+        sender.sync()
+        grown, dropped = grown_mib(home.broker, before), home.stats()["bus"]["open_dropped"]
+        self.right(grown <= 360, f"80 peers that do not read 9 MiB make the broker grow by {grown:.0f} MiB; {dropped} were dropped")
 
 
 class Bridge(HostileTest):

@@ -34,6 +34,9 @@ enum {
     SP_SOCKET_BUFFER = 1024 * 1024,   /* asked for; what the system allows is enough */
     SP_PEER_BUFFER_DEFAULT = 8 * 1024 * 1024,
     SP_MAX_PEERS_DEFAULT = 1024,
+    SP_HALVES_MAX = 64 * 1024 * 1024,   /* of half messages of all peers of a PULL server */
+    SP_WAITING_MAX = 256 * 1024 * 1024, /* for all peers of a PUB server; with more, each has room for its share of that */
+    SP_SHARE_MIN = 64 * 1024,
     SP_GREETING_MS = 10000,
     SP_DIAL_MS = 10000,
     SP_NAME_SIZE = 96,
@@ -150,6 +153,7 @@ struct sp_peer {
     sp_out out;
     sp_deadline deadline;       /* for the greeting, or for dialling and greeting */
     uint64_t number;            /* of the server */
+    uint64_t half_ms;           /* when it last got more memory for a half message */
     uint64_t quiet_since_ms;    /* of the loop's clock: it connected, or its last request was answered */
     uint32_t asked;             /* REP: requests without an answer yet */
     void *own;                  /* the owner's */
@@ -191,6 +195,7 @@ struct sp_server {
     unsigned handles;       /* open ones, of peers too */
     sp_peer *peers;         /* all that are not closed */
     uint32_t connections;   /* how many those are */
+    size_t waiting;         /* PUB: for all of them, when something was published last */
     sp_peer **slots;        /* by the low bits of their number */
     uint32_t slot_count;
     uint32_t slot_hint;     /* where to look for a free one */
@@ -202,6 +207,9 @@ struct sp_server {
     void *closed_user;
     char url[SP_URL_SIZE];
 };
+
+/* grown has got more memory for a half message: when all have too much, the one ends that got some the longest ago. */
+void sp_server_bound_halves(sp_server *s, sp_peer *grown);
 
 /* For what a peer may cause. */
 #define sp_server_log(s, level, ...) \

@@ -106,10 +106,14 @@ static void at_end(sp_peer *p)
 /* False: there is nothing more for now, or p is closed. */
 static bool read_once(sp_peer *p)
 {
+    const size_t had = p->in.partial_cap;
     sp_buffer room = sp_stream_room(&p->in, p->hub->shared);
     if (room.data == NULL) {
         sp_peer_end(p, LOOM_ENOMEM, "out of memory");
         return false;
+    }
+    if (p->in.partial_cap > had && p->server != NULL) {
+        sp_server_bound_halves(p->server, p);
     }
     ssize_t got;
     do {

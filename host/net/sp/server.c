@@ -141,6 +141,22 @@ static bool make_room(sp_server *s)
     return true;
 }
 
+void sp_server_bound_halves(sp_server *s, sp_peer *grown)
+{
+    size_t all = 0;
+    sp_peer *oldest = NULL;
+    grown->half_ms = uv_now(s->hub->loop);
+    for (sp_peer *p = s->peers; p != NULL && s->options.protocol == SP_PULL; p = p->next) {
+        if (p->state == SP_OPEN && p->in.apart) {
+            all += p->in.partial_cap;
+            oldest = p != grown && (oldest == NULL || p->half_ms <= oldest->half_ms) ? p : oldest;
+        }
+    }
+    if (all > SP_HALVES_MAX && oldest != NULL) {
+        sp_peer_end(oldest, LOOM_EFULL, "its half message has taken too long while others need the memory");
+    }
+}
+
 static void welcome(sp_server *s, int fd)
 {
     bool crowded = s->connections >= s->options.max_peers;
@@ -326,9 +342,8 @@ void sp_server_pause(sp_server *s, bool paused)
 
 /* What waits may only wait for the end of the round: then it is written first. A message larger than the buffer goes to a
  * peer for whom nothing else waits. */
-static bool has_room(sp_peer *p, size_t len)
+static bool has_room(sp_peer *p, size_t len, size_t max)
 {
-    size_t max = p->options->peer_buffer;
     if (p->out.len == 0 || (p->out.len < max && len <= max - p->out.len)) {
         return true;
     }
@@ -336,19 +351,32 @@ static bool has_room(sp_peer *p, size_t len)
     return p->out.len == 0 || (p->out.len < max && len <= max - p->out.len);
 }
 
+/* What may wait for each peer, by what waited for all when the message before was published. */
+static size_t share_of(const sp_server *s)
+{
+    const size_t share = SP_WAITING_MAX / (s->connections > 0 ? s->connections : 1);
+    if (s->waiting <= SP_WAITING_MAX || share > s->options.peer_buffer) {
+        return s->options.peer_buffer;
+    }
+    return share > SP_SHARE_MIN ? share : SP_SHARE_MIN;
+}
+
 loom_status sp_server_publish(sp_server *s, const loom_bytes *parts, size_t count)
 {
-    size_t len = sp_parts_len(parts, count);
+    const size_t len = sp_parts_len(parts, count), max = share_of(s);
+    size_t waiting = 0;
     for (sp_peer *p = s->peers; p != NULL; p = p->next) {
         if (p->state != SP_OPEN || p->broken != 0) {
             continue;
         }
-        if (!has_room(p, len + SP_HEADER_MAX)) {
+        if (!has_room(p, len + SP_HEADER_MAX, max)) {
             s->stats.dropped++;
         } else if (p->broken == 0 && sp_peer_add(p, parts, count, len) == LOOM_ENOMEM) {
             return LOOM_ENOMEM;
         }
+        waiting += p->out.len;
     }
+    s->waiting = waiting;
     return LOOM_OK;
 }
 

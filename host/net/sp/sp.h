@@ -71,7 +71,8 @@ typedef struct sp_options {
     const sp_handlers *handlers;
     void *user;
     size_t message_max;        /* of a received message, bytes; 0: SP_MESSAGE_MAX_DEFAULT */
-    size_t peer_buffer;        /* PUB: bytes that may wait for one peer; more and a message is dropped for it. 0: 8 MiB.
+    size_t peer_buffer;        /* PUB: bytes that may wait for one peer; more and a message is dropped for it. 0: 8 MiB,
+                                  and less for each when more than 256 MiB wait for all.
                                   A message larger than that goes to a peer for whom nothing waits */
     uint32_t ipc_mode;         /* permissions of the socket; 0: 0600 */
     uint32_t max_peers;        /* 0: 1024. When there are as many, a new one takes the place of a connection that has said
