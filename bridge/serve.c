@@ -32,6 +32,8 @@ static void read_links(const void *owner, void *stats)
 
 /* ---- the end ---- */
 
+enum { LOOKS_MAX = 20 }; /* some 10 ms apart */
+
 static void on_links_closed(void *user)
 {
     serving *s = user;
@@ -49,6 +51,7 @@ static void begin_drain(void *user)
     serving *s = user;
     s->phase = SERVING_DRAINS;
     link_server_stop_listening(s->links);
+    bridge_wind_down(s->bridge); /* or the last of them would cross those that their agents cannot take any more */
     if (s->gateway != NULL) { /* it listens on, so that /readyz can say so */
         gateway_drain(s->gateway);
     }
@@ -67,6 +70,15 @@ static void close_servers(serving *s)
     }
 }
 
+/* What agents have published with the credit that they had has been read. Who uses it slowly is not waited for. */
+static bool is_quiet(serving *s)
+{
+    const uint64_t published = bridge_get_stats(s->bridge).published;
+    const bool quiet = s->looks > 0 && published == s->published;
+    s->published = published;
+    return ++s->looks > LOOKS_MAX || quiet;
+}
+
 /* First what waits goes out, then sessions get their goodbye, then whatever is left is cut off. */
 static bool drain(void *user, bool late)
 {
@@ -74,7 +86,7 @@ static bool drain(void *user, bool late)
     if (s->phase == SERVING_DRAINS && late && s->cut_off != NULL) {
         s->cut_off(s->drained_user);
     }
-    if (s->phase == SERVING_DRAINS && (late || s->drained == NULL || s->drained(s->drained_user))) {
+    if (s->phase == SERVING_DRAINS && (late || (is_quiet(s) && (s->drained == NULL || s->drained(s->drained_user))))) {
         s->phase = SERVING_ENDS;
         if (s->gateway != NULL) {
             gateway_end(s->gateway);

@@ -21,6 +21,8 @@ typedef struct serving {
     bool (*drained)(void *user);
     void (*cut_off)(void *user);
     void *drained_user; /* of both */
+    unsigned looks;         /* of the drain, for what agents still publish */
+    uint64_t published;     /* by then */
     enum { SERVING_AGENTS, SERVING_DRAINS, SERVING_ENDS, SERVING_OVER } phase;
 } serving;
 

@@ -118,6 +118,11 @@ void bridge_ask_to_move(bridge *b, uint32_t within_ms)
     }
 }
 
+void bridge_wind_down(bridge *b)
+{
+    b->winding_down = true;
+}
+
 void bridge_end_sessions(bridge *b, loom_status why, const char *text)
 {
     for (session *s = b->sessions, *next; s != NULL; s = next) {

@@ -63,6 +63,8 @@ bool bridge_make_room(bridge *b);
 void bridge_log_refusal(bridge *b, const char *peer, const char *why);
 /* Asks every agent that can to connect elsewhere within so long. */
 void bridge_ask_to_move(bridge *b, uint32_t within_ms);
+/* Agents may publish what they have credit for, and no more: what they have left goes with them to another bridge. */
+void bridge_wind_down(bridge *b);
 /* Says bye to every session and ends it. */
 void bridge_end_sessions(bridge *b, loom_status why, const char *text);
 

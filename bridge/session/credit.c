@@ -72,7 +72,7 @@ void session_grant_publish(session *s)
 {
     uint32_t window = s->bridge->options.publish_window;
     /* a message larger than half the window may have overdrawn it: published is then past granted */
-    if (s->state != SESSION_OPEN || s->pressed || s->publish_granted > s->published_bytes + window / 2) {
+    if (s->state != SESSION_OPEN || s->pressed || s->bridge->winding_down || s->publish_granted > s->published_bytes + window / 2) {
         return;
     }
     s->publish_granted = s->published_bytes + window;

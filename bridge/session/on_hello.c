@@ -86,7 +86,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
     session_leave_strangers(s);
     s->state = SESSION_OPEN;
     b->stats.agents++;
-    s->publish_granted = s->pressed ? 0 : b->options.publish_window; /* a broker that has just started presses at once */
+    s->publish_granted = s->pressed || b->winding_down ? 0 : b->options.publish_window; /* a broker that has just started presses at once */
     const uint64_t span_credit = session_open_spans(s, f);
     s->recorder = (uint8_t)(f->recorder < 2 ? f->recorder : 2);
     frame_welcome welcome = {

@@ -55,6 +55,7 @@ struct bridge {
     session *sessions;      /* all of them, newest first */
     void *agents;           /* tsearch tree of sessions by agent id */
     uint64_t next_session;
+    bool winding_down;      /* nobody gets more credit to publish */
     uint64_t round;
     uint64_t hello_cost;    /* of the news of agents that have come in this round */
     uint64_t speaker;       /* the session that said something last, by its id */
