@@ -79,6 +79,7 @@ loom_status on_hello(session *s, const frame_hello *f, char reason[FRAME_REASON_
         snprintf(reason, FRAME_REASON_SIZE, "cannot take the agent on: %s",
                  st == LOOM_ECLOSED ? "the broker is being drained and takes no new agents"
                  : st == LOOM_EFULL ? "there are as many agents as there may be (max_agents)"
+                 : st == LOOM_EDENIED ? "its id is that of a gateway"
                  : st == LOOM_EBUSY ? "too much waits for the broker"
                                     : loom_status_text(st));
         return st;

@@ -264,6 +264,16 @@ static bool has_newer(const directory *d, loom_str agent, uint64_t age_ms)
     return newer;
 }
 
+/* A gateway's own id is no agent's, however new that is: all clients of the gateway depend on it. */
+static bool is_of_gateway(const directory *d, loom_str agent)
+{
+    bool own = false;
+    for (uint32_t at = place_of(d, agent, 0); at < d->stats.agents && str_equal(d->entries[at]->about.agent, agent); at++) {
+        own = own || (d->entries[at]->ended != NULL && d->entries[at]->about.own);
+    }
+    return own;
+}
+
 uint32_t directory_end(directory *d, loom_str agent, loom_status why)
 {
     uint32_t ended = 0;
@@ -307,7 +317,11 @@ loom_status directory_enter(directory *d, directory_entry **out, const directory
         d->stats.refused++;
         return LOOM_ECLOSED;
     }
-    if (ended != NULL && has_newer(d, about->agent, about->age_ms)) {
+    if (ended != NULL && !about->own && is_of_gateway(d, about->agent)) {
+        d->stats.refused++;
+        return LOOM_EDENIED;
+    }
+    if (ended != NULL && !about->own && has_newer(d, about->agent, about->age_ms)) {
         d->stats.replaced++;
         return LOOM_EREPLACED;
     }

@@ -68,7 +68,8 @@ void directory_expire(directory *d);
 
 /* Registers. ended(user, why) may leave, or close the entry's port. LOOM_EEXPIRED: once for each silence. LOOM_EREPLACED:
  * from directory_enter() of a newer session; it must have left on return. NULL: nobody is told.
- * LOOM_ECLOSED: it drains, and the session is no older than that. LOOM_EREPLACED: there is a session of this agent that was opened later. LOOM_EINVAL: agent or instance is not of its size,
+ * LOOM_ECLOSED: it drains, and the session is no older than that. LOOM_EREPLACED: there is a session of this agent that was opened later. LOOM_EDENIED: the id is that
+ * of a bridge's own session. LOOM_EINVAL: agent or instance is not of its size,
  * or the id not UTF-8. LOOM_EFULL: the limit. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status directory_enter(directory *d, directory_entry **out, const directory_about *about,
                                             void (*ended)(void *user, loom_status why), void *user);

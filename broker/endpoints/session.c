@@ -167,6 +167,7 @@ static void refuse(bridge_peer *b, uint64_t number, const bus_attach *f, loom_st
 {
     const char *text = st == LOOM_EFULL     ? "there are as many agents as there may be (max_agents)"
                        : st == LOOM_ECLOSED ? "the broker is being drained and takes no new agents"
+                       : st == LOOM_EDENIED ? "its id is that of a gateway"
                                             : loom_status_text(st);
     bus_log_limited(b->server, &b->server->refused_log, LOG_WARN, "agent refused agent=%.*s bridge=%.*s reason=%s",
                     st == LOOM_EINVAL ? 1 : (int)f->agent.len, st == LOOM_EINVAL ? "-" : f->agent.data, (int)b->id_len, b->id, text);

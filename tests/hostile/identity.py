@@ -4,7 +4,9 @@
 import signal
 import time
 
-from hostile import IN_BROKER, OWN_PROCESS, Agent, HostileTest, control, main, start_agent, wait_until, wire
+from hostile import (IN_BROKER, OWN_PROCESS, Agent, Ended, HostileTest, control, in_both_homes, main, start_agent, wait_until,
+                     wire)
+from gateway import Client  # of the integration tests, whose folder hostile adds
 
 
 def lives(home, agent_id):
@@ -78,6 +80,26 @@ class Twice(HostileTest):
         self.right(not older.events, f"the older session has read {len(older.events)} of 1 replies")
 
 
+@in_both_homes
+class Gateways:
+    def test_no_agent_takes_the_place_of_a_gateway(self):
+        home = self.home(spans=False, listen=("ipc", "http"))
+        taken = "gateway-broker" if self.kind == IN_BROKER else "gateway-bridge"
+        wait_until(lambda: lives(home, taken), "the gateway is there")
+        provider = self.agent(home, "provider").provide("work")
+        asking = Client(home.url_of("http")).later("/v1/actions/work", b"x")
+        call = provider.wait_call()
+        try:
+            thief = self.agent(home, taken)
+            thief.wait(lambda: thief.end is not None, "the end of its session", deadline_s=2.0)
+            end = thief.end
+        except (Ended, TimeoutError) as problem:
+            end = str(problem)
+        provider.answer(call.call_id, payload=b"done")
+        answer = asking.wait()
+        self.right(answer.status == 200 and "its id is that of a gateway" in str(end), f"the client gets {answer.status}, the agent {end}")
+
+
 class Awards(HostileTest):
     """A call for proposals is public, and so are its ids: not everybody who knows them may award."""
     kind = IN_BROKER
@@ -122,6 +144,8 @@ class Awards(HostileTest):
         taken = self.judged(sender_is_other=False, with_key=False)
         self.right(taken == "award initiator keyed", f"taken: {taken}")
 
+
+del Gateways  # only in its homes
 
 if __name__ == "__main__":
     main()
