@@ -198,10 +198,10 @@ static void print_double(double number, FILE *out)
 }
 
 /* A URL without its password and its query, which is where secrets are. */
-static void print_text(const char *text, FILE *out)
+static void print_text(const config_key *key, const char *text, FILE *out)
 {
     char shown[URL_SHOWN_SIZE];
-    if (strstr(text, "://") != NULL && strpbrk(text, "@?") != NULL) {
+    if ((config_is_url(key) || strstr(text, "://") != NULL) && strpbrk(text, "@?") != NULL) {
         url_show(shown, text);
         text = shown;
     }
@@ -224,7 +224,7 @@ void config_print_value(const config *c, size_t key, FILE *out)
         break;
     case CONFIG_STRING: {
         const char *text = *(char *const *)at;
-        print_text(text, out);
+        print_text(&c->keys[key], text, out);
         break;
     }
     case CONFIG_STRINGS:
@@ -234,7 +234,7 @@ void config_print_value(const config *c, size_t key, FILE *out)
         fputc('[', out);
         for (size_t i = 0; i < strings->count; i++) {
             fputs(i > 0 ? ", " : "", out);
-            print_text(strings->items[i], out);
+            print_text(&c->keys[key], strings->items[i], out);
         }
         fputc(']', out);
         break;

@@ -8,6 +8,7 @@
 #include "host/config/problems.h"
 
 #include <loom/status.h>
+#include <string.h>
 
 LOOM_BEGIN_DECLS
 
@@ -55,6 +56,12 @@ typedef struct config_key {
 } config_key;
 
 typedef enum config_source { CONFIG_FROM_DEFAULT, CONFIG_FROM_FILE, CONFIG_FROM_ENV, CONFIG_FROM_FLAG } config_source;
+
+/* Its value may be a URL, and so hold a password, also where it has no scheme ("user:password@host:4317"). */
+static inline bool config_is_url(const config_key *key)
+{
+    return key->value != NULL && strcmp(key->value, "URL") == 0;
+}
 
 /* Where a value stands. */
 typedef struct config_place {

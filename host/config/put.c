@@ -250,7 +250,7 @@ static loom_status take_text(const putting *p, char **out, loom_str text)
     if (p->key->check != NULL && !p->key->check(copy, why)) {
         char shown[URL_SHOWN_SIZE];
         url_show(shown, copy);
-        loom_status st = refuse(p, "\"%.128s\": %s", strstr(copy, "://") != NULL ? shown : copy, why);
+        loom_status st = refuse(p, "\"%.128s\": %s", config_is_url(p->key) || strstr(copy, "://") != NULL ? shown : copy, why);
         free(copy);
         return st;
     }

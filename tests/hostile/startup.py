@@ -106,6 +106,13 @@ class Values(Programs):
         self.warned(("--total-queue-bytes", "1MiB"))
         self.warned(("--queue-bytes", "64MiB"))
 
+    def test_a_password_of_an_endpoint_is_not_printed(self):
+        """Also where there is no scheme, and where the value is refused."""
+        for endpoint in ("http://user:secret@h:4318", "user:secret@h:4317", "user:secret@h:x:4317", "user:secret@a b", "http://h/?token=secret"):
+            done = run_program("loom-broker", "--check-config", environment={**self.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
+            said = [line for line in (done.stdout + done.stderr).splitlines() if "secret" in line]
+            self.right(done.returncode == 0 and "endpoint = " in done.stdout and not said, f"{endpoint}: {said}")
+
     def test_a_batched_deadline_of_0_holds_nobody_back(self):
         code, _ = self.checked("loom-broker", "--batched-deadline", "0")
         pressed = 0
