@@ -69,6 +69,20 @@ static const char *known_elsewhere(const options *o, loom_str name)
     return NULL;
 }
 
+static const char *known_letter(const options *o, char letter)
+{
+    static const struct {
+        char theirs;
+        const char *ours;
+    } letters[] = {{'b', "url"}, {'c', "count"}, {'C', "count"}, {'s', "url"}, {'w', "timeout"}, {'W', "timeout"}};
+    for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
+        if (letters[i].theirs == letter && find_long(o, str_of(letters[i].ours)) < o->spec_count) {
+            return letters[i].ours;
+        }
+    }
+    return NULL;
+}
+
 static void unknown(parsing *p, loom_str name)
 {
     const char *no = "", *guess = known_elsewhere(p->out, name);
@@ -156,7 +170,9 @@ static void read_letters(parsing *p, const char *letters)
     for (; *letters != '\0'; letters++) {
         size_t spec = find_letter(p->out, *letters);
         if (spec == p->out->spec_count) {
-            problems_add(p->list, PROBLEM_ERROR, "unknown option \"-%c\"", *letters);
+            const char *guess = known_letter(p->out, *letters);
+            problems_add(p->list, PROBLEM_ERROR, "unknown option \"-%c\"%s%s%s", *letters, guess != NULL ? "; did you mean \"--" : "",
+                         guess != NULL ? guess : "", guess != NULL ? "\"?" : "");
             p->status = LOOM_EINVAL;
             return;
         }

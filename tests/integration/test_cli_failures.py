@@ -3,6 +3,7 @@
 """What `loom` says when it cannot do what it is asked: the cause, what to do about it, the exit code, and that at once."""
 
 import os
+import pathlib
 import re
 import resource
 import socket
@@ -175,10 +176,38 @@ class Help(unittest.TestCase):
 
     def test_a_verb_of_another_program_gets_the_one_that_is_meant(self):
         for typed, meant in (("publish", "pub"), ("subscribe", "sub"), ("req", "request"), ("monitor", "sub"), ("pubb", "pub"),
-                             ("statz", "stats"), ("trase", "trace")):
-            done = self.loom(typed)
+                             ("statz", "stats"), ("trase", "trace"), ("status", "stats"), ("info", "stats"), ("ls", "agents"),
+                             ("list", "agents"), ("PUBLISH", "pub"), ("PUB", "pub"), ("trace list", "ls"), ("trace LS", "ls"),
+                             ("context select", "use"), ("context delete", "rm"), ("check server", "connection"), ("-v", "--version"),
+                             ("--contxt=x", "--context"), ("--verison", "--version")):
+            done = self.loom(*typed.split())
             self.assertEqual(2, done.returncode)
             self.assertIn(f'did you mean "{meant}"?', done.stderr)
+
+    def test_every_synonym_leads_to_a_verb_and_hides_none(self):
+        verbs = [" ".join(verb) for verb in self.every_verb()]
+        source = pathlib.Path(__file__).resolve().parents[2] / "tools/loom"
+        for file, table in (("main.c", ""), ("trace.c", "trace "), ("check.c", "check "), ("context_verb.c", "context ")):
+            text = re.search(r"verb_synonym synonyms\[\] = \{(.*?)\};", (source / file).read_text(), re.DOTALL)[1]
+            for typed, meant in re.findall(r'\{"(.*?)", *"(.*?)"\}', text):
+                self.assertIn(table + meant, verbs)
+                self.assertNotIn(table + typed, verbs)
+
+    def test_the_words_version_and_help_do_what_their_options_do(self):
+        for word in ("version", "help"):
+            told, asked = self.loom(word), self.loom(f"--{word}")
+            self.assertEqual((0, asked.stdout, ""), (told.returncode, told.stdout, told.stderr))
+        self.assertIn("--version", asked.stdout)
+        for program in ("loom-broker", "loom-bridge"):
+            for word in ("version", "help"):
+                done = subprocess.run([BIN / program, word], capture_output=True, text=True, timeout=30)
+                self.assertEqual(2, done.returncode)
+                self.assertIn(f'unexpected argument "{word}"; did you mean "--{word}"?', done.stderr)
+
+    def test_options_in_front_of_the_verb_are_told_where_they_belong(self):
+        for typed in (("-u", "ipc:///x", "pub", "t"), ("--url=ipc:///x", "pub", "t"), ("-s", "localhost", "sub", "t")):
+            done = self.loom(*typed)
+            self.assertEqual((2, f'loom: unknown option "{typed[0]}"; options stand behind the verb'), (done.returncode, done.stderr.splitlines()[0]))
 
 
 class Typed(LoomTest):
@@ -191,7 +220,8 @@ class Typed(LoomTest):
     def test_an_option_of_another_program_gets_the_one_that_is_meant(self):
         bus = self.home(spans=False)
         for typed, meant in (("sub --queue workers t", "--group"), ("sub --server localhost t", "--url"), ("pub --host localhost t", "--url"),
-                             ("sub t --msgs 3", "--count")):
+                             ("sub t --msgs 3", "--count"), ("sub -s localhost t", "--url"), ("pub -b localhost t", "--url"),
+                             ("sub t -C 1", "--count"), ("sub t -W 1", "--timeout")):
             failed = bus.loom(*typed.split(), code=2).stderr
             self.assertIn(f'; did you mean "{meant}"?', failed)
         failed = bus.loom("pub", "-t", "orders.new", "-m", "hello", code=2).stderr

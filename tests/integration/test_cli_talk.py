@@ -247,6 +247,18 @@ class Context(LoomTest):
         self.assertEqual({"name": "one", "used": True, "url": self.bus.url, "ca": "/etc/ca.pem"}, shown)
         self.assertIn("/etc/ca.pem", self.context("context", "show", "one").stdout)
 
+    def test_a_context_that_is_removed_is_gone_and_no_longer_in_use(self):
+        self.context("context", "add", "one", "--url", f"ipc://{self.bus.folder}/nobody.sock", "--use")
+        self.context("context", "add", "two")
+        self.assertIn('no context "ones"; did you mean "one"?', self.context("context", "rm", "ones", code=2).stderr)
+        self.assertIn("missing context", self.context("context", "rm", code=2).stderr)
+        for path in ("..", "../context", ""):
+            self.context("context", "rm", path, code=2)
+        self.context("context", "rm", "one")
+        self.assertEqual(["two"], [line.split()[0] for line in self.context("context", "ls").stdout.splitlines()])
+        self.assertIn("no context is in use", self.context("context", "show", code=1).stderr)
+        self.context("version", LOOM_CONTEXT="one") # works whatever is chosen
+
     def test_others_see_whose_a_command_is(self):
         self.context("context", "add", "mine", "--url", self.bus.url, "--identity", "alice")
         receiver = self.agent(self.bus, "receiver").subscribe("a.b")

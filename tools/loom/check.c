@@ -366,12 +366,17 @@ int verb_check(int argc, char *const argv[])
         {"queue", "Whether messages pile up", verb_queue},
         {"topic", "Whether a topic has subscriptions", verb_topic},
     };
+    static const verb_synonym synonyms[] = {
+        {"backlog", "queue"}, {"broker", "connection"}, {"caps", "capability"}, {"health", "connection"}, {"lag", "queue"}, {"ping", "connection"},
+        {"server", "connection"}, {"service", "capability"}, {"subscriptions", "topic"}, {NULL, NULL},
+    };
     static const verb_table table = {
         .program = "loom check",
         .summary = "One question for a monitoring system, answered as Nagios and its kin expect: a line, and 0 for OK, 1 for WARNING,\n"
                    "2 for CRITICAL, 3 for UNKNOWN. --json and --prometheus print the same for others.",
         .verbs = verbs,
         .count = sizeof verbs / sizeof verbs[0],
+        .synonyms = synonyms,
         .trailer = "Examples:\n"
                    "  loom check connection -w 50ms\n"
                    "  loom check capability weather.lookup --least 2\n"

@@ -26,6 +26,8 @@ bool context_read(context *c, const char *name);
 bool context_write(const context *c, const char *name);
 /* The one that `loom context use` has chosen; "": none. */
 void context_current(char name[CONTEXT_NAME_SIZE]);
+/* Also no longer the one that is chosen, if it was. False: errno says why. */
+bool context_remove(const char *name);
 /* Chooses it; "": none. False: errno says why. */
 bool context_use(const char *name);
 /* In order of their names; how many. */

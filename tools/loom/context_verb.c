@@ -146,6 +146,14 @@ static const command use_command = {
     .operands_max = 1,
 };
 
+static const command rm = {
+    .manual = {.program = "loom context rm", .synopsis = "NAME", .summary = "Removes a context. If it was in use, none is.",
+               .specs = plain_specs, .spec_count = 1,
+               .trailer = "Examples:\n"
+                          "  loom context rm staging\n"},
+    .operands_max = 1,
+};
+
 static const command show = {
     .manual = {.program = "loom context show", .synopsis = "[NAME]",
                .summary = "Shows a context: the one that is named, or else the one in use.", .specs = ls_specs,
@@ -172,6 +180,26 @@ static int verb_use(int argc, char *const argv[])
     }
     options_fini(&o);
     return command_finish(&use_command, exit_code);
+}
+
+static int verb_rm(int argc, char *const argv[])
+{
+    options o;
+    int exit_code;
+    if (!command_start(&rm, &o, argc, argv, &exit_code)) {
+        return exit_code;
+    }
+    const char *name = o.operand_count > 0 ? o.operands[0] : NULL;
+    if (name == NULL) {
+        exit_code = command_misuse(&rm, "missing context; `loom context ls` lists them");
+    } else if (context_remove(name)) {
+        exit_code = VERB_OK;
+    } else {
+        exit_code = errno == ENOENT ? context_fail_unknown("loom context rm", name)
+                                    : command_fail(&rm, "cannot remove context \"%s\": %s", name, strerror(errno));
+    }
+    options_fini(&o);
+    return command_finish(&rm, exit_code);
 }
 
 static int show_one(const options *o)
@@ -217,8 +245,14 @@ static int verb_show(int argc, char *const argv[])
 static const verb verbs[] = {
     {"add", "Make a context, or change one", verb_add},
     {"ls", "List the contexts", verb_ls},
+    {"rm", "Remove a context", verb_rm},
     {"show", "Show a context", verb_show},
     {"use", "Choose the context to use", verb_use},
+};
+
+static const verb_synonym synonyms[] = {
+    {"create", "add"}, {"current", "show"}, {"delete", "rm"},  {"edit", "add"}, {"info", "show"}, {"list", "ls"}, {"new", "add"},
+    {"remove", "rm"},  {"save", "add"},     {"select", "use"}, {"set", "add"},  {"switch", "use"}, {NULL, NULL},
 };
 
 int verb_context(int argc, char *const argv[])
@@ -230,6 +264,7 @@ int verb_context(int argc, char *const argv[])
                    "stronger than all of them;\nLOOM_URL, LOOM_CONTROL, LOOM_TLS_CA and LOOM_IDENTITY are stronger than the last two.",
         .verbs = verbs,
         .count = sizeof verbs / sizeof verbs[0],
+        .synonyms = synonyms,
         .trailer = "Examples:\n"
                    "  loom context add prod --url wss://bus.example.com/loom --ca /etc/loom/ca.pem\n"
                    "  loom --context prod sub 'orders.>'\n"

@@ -42,12 +42,23 @@ static const verb verbs[] = {
 
 /* What others call it: nats, mosquitto, kcat, redis-cli. */
 static const verb_synonym synonyms[] = {
-    {"call", "invoke"},     {"capabilities", "caps"}, {"consume", "sub"},   {"create", "new"},  {"emit", "pub"},
-    {"evacuate", "drain"},  {"graph", "flow"},      {"info", "stats"},        {"listen", "sub"},    {"ls", "agents"},   {"monitor", "sub"},
-    {"produce", "pub"},     {"publish", "pub"},       {"rep", "reply"},     {"req", "request"}, {"respond", "reply"},
-    {"rtt", "ping"},        {"run", "exec"},          {"server", "stats"},  {"start", "up"},    {"status", "stats"},
-    {"stop", "down"},       {"subscribe", "sub"},     {"psubscribe", "sub"}, {"tail", "sub"},   {"traces", "trace"},
-    {"ui", "view"},         {"watch", "sub"},         {NULL, NULL},
+    {"call", "invoke"}, {"capabilities", "caps"}, {"channels", "topics"}, {"client", "agents"}, {"clients", "agents"},
+    {"collect", "trace collect"}, {"config", "context"}, {"consume", "sub"}, {"contexts", "context"}, {"create", "new"},
+    {"dashboard", "view"}, {"disconnect", "kick"}, {"doctor", "check"}, {"emit", "pub"}, {"evacuate", "drain"},
+    {"get", "sub"}, {"graph", "flow"}, {"health", "check"}, {"info", "stats"}, {"init", "new"}, {"keys", "topics"},
+    {"list", "agents"}, {"listen", "sub"}, {"ls", "agents"}, {"metrics", "stats"}, {"micro", "caps"}, {"monitor", "sub"},
+    {"perf", "bench"}, {"produce", "pub"}, {"psubscribe", "sub"}, {"publish", "pub"}, {"pubsub", "topics"},
+    {"register", "provide"}, {"rep", "reply"}, {"req", "request"}, {"respond", "reply"}, {"rtt", "ping"}, {"run", "exec"},
+    {"send", "pub"}, {"serve", "provide"}, {"server", "stats"}, {"service", "provide"}, {"services", "caps"}, {"set", "pub"},
+    {"show", "trace show"}, {"shutdown", "drain"}, {"start", "up"}, {"status", "stats"}, {"stop", "down"},
+    {"subscribe", "sub"}, {"tail", "sub"}, {"tools", "caps"}, {"traces", "trace"}, {"ui", "view"}, {"watch", "sub"},
+    {"web", "view"}, {"who", "agents"}, {NULL, NULL},
+};
+
+static const verb_word front[] = {
+    {"--context", "NAME: connect where this context says; `loom context ls` lists them"},
+    {"--version", "Show the version and exit"},
+    {NULL, NULL},
 };
 
 static const verb_table table = {
@@ -56,6 +67,7 @@ static const verb_table table = {
     .verbs = verbs,
     .count = sizeof verbs / sizeof verbs[0],
     .synonyms = synonyms,
+    .options = front,
     .trailer = "Examples:\n"
                "  loom new hello --lang python && cd hello && loom up   a broker and an agent of your own\n"
                "  loom-broker &                        a broker for this machine\n"
@@ -152,7 +164,12 @@ static const char *take_context(int *argc, char **argv[], bool *missing)
 /* Those that talk to no broker work whatever is chosen. */
 static bool wants_context(int argc, char *const argv[])
 {
-    return argc > 1 && argv[1][0] != '-' && strcmp(argv[1], "context") != 0 && strcmp(argv[1], "help") != 0 && strcmp(argv[1], "completion") != 0;
+    static const char *const others[] = {"completion", "context", "help", "version"};
+    bool talks = argc > 1 && argv[1][0] != '-';
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        talks = talks && strcmp(argv[1], others[i]) != 0;
+    }
+    return talks;
 }
 
 int main(int argc, char *argv[])

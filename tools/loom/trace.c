@@ -9,12 +9,18 @@ static const verb verbs[] = {
     {"check", "Check that traces are connected trees and match a demo's ladder", verb_trace_check},
 };
 
+static const verb_synonym synonyms[] = {
+    {"cat", "show"}, {"find", "ls"},     {"get", "show"},   {"list", "ls"},   {"listen", "collect"},
+    {"print", "show"}, {"receive", "collect"}, {"search", "ls"}, {"view", "show"}, {NULL, NULL},
+};
+
 static const verb_table table = {
     .program = "loom trace",
     .summary = "Every message on the bus is a trace. These verbs store traces without any other program and read them\n"
                "from the database of `loom trace collect` or from a file of OTLP/JSON lines (LOOM_SPANS_FILE).",
     .verbs = verbs,
     .count = sizeof verbs / sizeof verbs[0],
+    .synonyms = synonyms,
     .trailer = "Examples:\n"
                "  loom trace collect                       receive on 127.0.0.1:4318 and 4317 until interrupted\n"
                "  loom trace ls --attr topic=sensor.data   traces with a message on this topic\n"

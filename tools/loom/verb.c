@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <loom/version.h>
@@ -55,6 +56,10 @@ static void print_table_help(const verb_table *table, FILE *out)
     for (size_t i = 0; i < table->count; i++) {
         fprintf(out, "  %-*s%s\n", NAME_COLUMNS, table->verbs[i].name, table->verbs[i].summary);
     }
+    fputs(table->options != NULL ? "\nIn front of the verb:\n" : "", out);
+    for (const verb_word *o = table->options; o != NULL && o->name != NULL; o++) {
+        fprintf(out, "  %-*s%s\n", NAME_COLUMNS, o->name, o->help);
+    }
     fprintf(out, "\nRun `%s VERB --help` for help on a verb.\n", table->program);
     if (table->trailer != NULL) {
         fprintf(out, "\n%s", table->trailer);
@@ -93,22 +98,36 @@ static const verb *find_verb(const verb_table *table, const char *name)
     return NULL;
 }
 
-/* The verb that is meant by a name which other programs use, or that is nearly this one; NULL: none is near. */
+/* The verb that is meant by a name which other programs use, or that is nearly this one; NULL: none is near. redis-cli takes
+ * capitals, too. */
 static const char *nearest_verb(const verb_table *table, const char *name)
 {
     for (const verb_synonym *known = table->synonyms; known != NULL && known->name != NULL; known++) {
-        if (strcmp(known->name, name) == 0) {
+        if (strcasecmp(known->name, name) == 0) {
             return known->verb;
         }
     }
     suggestion s;
     suggestion_init(&s, str_of(name));
-    if (name[0] == '-') {
-        suggestion_consider(&s, "--help");
-        suggestion_consider(&s, "--version");
-    }
-    for (size_t i = 0; i < table->count && name[0] != '-'; i++) {
+    for (size_t i = 0; i < table->count; i++) {
+        if (strcasecmp(table->verbs[i].name, name) == 0) {
+            return table->verbs[i].name;
+        }
         suggestion_consider(&s, table->verbs[i].name);
+    }
+    return suggestion_result(&s);
+}
+
+static const char *nearest_option(const verb_table *table, const char *name)
+{
+    suggestion s;
+    if (strcmp(name, "-v") == 0) {
+        return "--version";
+    }
+    suggestion_init(&s, (loom_str){name, strcspn(name, "=")});
+    suggestion_consider(&s, "--help");
+    for (const verb_word *o = table->options; o != NULL && o->name != NULL; o++) {
+        suggestion_consider(&s, o->name);
     }
     return suggestion_result(&s);
 }
@@ -117,9 +136,11 @@ static int unknown_verb(const verb_table *table, const char *name)
 {
     problems list;
     problems_init(&list);
-    const char *nearest = nearest_verb(table, name);
-    problems_add(&list, PROBLEM_ERROR, "unknown %s \"%s\"%s%s%s", name[0] == '-' ? "option" : "verb", name,
-                 nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
+    const bool option = name[0] == '-';
+    const char *nearest = option ? nearest_option(table, name) : nearest_verb(table, name);
+    problems_add(&list, PROBLEM_ERROR, "unknown %s \"%s\"%s%s%s", option ? "option" : "verb", name,
+                 nearest != NULL ? "; did you mean \"" : option ? "; options stand behind the verb" : "", nearest != NULL ? nearest : "",
+                 nearest != NULL ? "\"?" : "");
     problems_print(&list, stderr, table->program);
     fprintf(stderr, "Try `%s --help`.\n", table->program);
     return VERB_USAGE;
@@ -132,6 +153,9 @@ static void print_verbs(const verb_table *table)
         printf("%s\t%s\n", table->verbs[i].name, table->verbs[i].summary);
     }
     printf("--help\tShow help and exit\n");
+    for (const verb_word *o = table->options; o != NULL && o->name != NULL; o++) {
+        printf("%s\t%s\n", o->name, o->help);
+    }
 }
 
 static void print_options(const command *c)
@@ -157,7 +181,7 @@ int verb_table_run(const verb_table *table, int argc, char *const argv[])
         print_verbs(table);
         return VERB_OK;
     }
-    if (is_any(name, "--version", "-V")) {
+    if (is_any(name, "--version", "-V") || strcmp(name, "version") == 0) {
         printf("loom %s\n", LOOM_VERSION);
         return finish_table(table);
     }

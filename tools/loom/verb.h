@@ -35,16 +35,21 @@ typedef struct verb_synonym {
     const char *name, *verb;
 } verb_synonym;
 
+typedef struct verb_word {
+    const char *name, *help;
+} verb_word;
+
 typedef struct verb_table {
     const char *program; /* "loom", "loom trace" */
     const char *summary;
     const verb *verbs;
     size_t count;
+    const verb_word *options; /* in front of the verb, but for --help; ended by a NULL name; may be NULL */
     const char *trailer; /* examples */
     const verb_synonym *synonyms; /* suggested, not run; ended by a NULL name; may be NULL */
 } verb_table;
 
-/* Runs the verb that argv[1] names; handles --help, help [VERB], --version, and unknown verbs. */
+/* Runs the verb that argv[1] names; handles --help, help [VERB], --version, version, and unknown verbs. */
 int verb_table_run(const verb_table *table, int argc, char *const argv[]);
 
 /* What stands as the only argument of a verb, or of a table, that is asked to print its words instead of working: a line each,
