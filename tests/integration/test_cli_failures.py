@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `loom` says when it cannot do what it is asked: the cause, what to do about it, the exit code, and that at once."""
 
+import json
 import os
 import pathlib
 import re
@@ -12,7 +13,7 @@ import threading
 import time
 import unittest
 
-from harness import BIN, LoomTest, clean_environment, wait_until
+from harness import BIN, LoomTest, clean_environment, in_both_homes, wait_until
 
 AT_ONCE_S = 2  # nothing here waits for anything; the rest is a busy machine's
 OK, FAILED, USAGE, NOT_CONNECTED, TIMEOUT, NOBODY, DENIED, OVER_LIMIT = range(8)
@@ -138,6 +139,51 @@ class Failures(LoomTest):
         self.bus.start_broker()
         wait_until(lambda: "again after" in provider.err, "it says that the broker is back")
         self.assertEqual(0, provider.stop())
+
+
+@in_both_homes
+class Names:
+    """One that nobody has: said, with what was meant, and the exit code that says so."""
+
+    def test_a_name_that_nobody_has_gets_the_one_that_is_meant(self):
+        bus = self.home(spans=False)
+        url, control = ("--url", bus.url), ("--control", f"ipc://{bus.control_path}")
+        self.agent(bus, "watcher").subscribe("sensor.data").provide("text.upper")
+        bus.loom("pub", "sensor.data", "x", *url)
+        for verb, meant in (
+                (("agents", "wathcer", *url), "watcher"), (("agents", "wathcer", *control), "watcher"),
+                (("agents", "--topic", "sensor.dta", *url), "sensor.data"), (("agents", "--capability", "text.uper", *url), "text.upper"),
+                (("caps", "text.uper", *control), "text.upper"), (("topics", "sensor.dta", *url), "sensor.data"),
+                (("flow", "sensor.dta", *url), "sensor.data"), (("flow", "--agent", "wathcer", *control), "watcher"),
+                (("kick", "wathcer", *control), "watcher"), (("ping", "wathcer", "-q", *url), "watcher"),
+                (("ping", "--topic", "sensor.dta", "-q", *url), "sensor.data"), (("ping", "--capability", "text.uper", "-q", *url), "text.upper"),
+                (("invoke", "text.uper", "x", "-q", *url), "text.upper"), (("request", "sensor.dta", "x", "-q", *url), "sensor.data")):
+            done = bus.loom(*verb, code=NOBODY)
+            self.assertEqual("", done.stdout, verb)
+            self.assertIn(f'; did you mean "{meant}"?', done.stderr, verb)
+        for verb, meant in ((("agent", "wathcer"), "watcher"), (("capability", "text.uper"), "text.upper"),
+                            (("topic", "sensor.daat"), "sensor.data"), (("queue", "wathcer"), "watcher")):
+            self.assertIn(f'; did you mean "{meant}"?', bus.loom("check", *verb, *url, code=2).stdout, verb)
+
+    def test_a_name_near_to_none_gets_what_lists_them(self):
+        bus = self.home(spans=False)
+        for verb, hint in ((("agents", "nobody"), "`loom agents`"), (("caps", "none.such"), "`loom caps`"), (("kick", "--control", f"ipc://{bus.control_path}", "nobody"), "`loom agents`"),
+                           (("ping", "nobody", "-q"), "`loom agents`"), (("invoke", "none.such", "x", "-q"), "`loom caps`"),
+                           (("flow", "--agent", "nobody"), "`loom agents`"), (("request", "none.such", "x", "-q"), "`loom agents`")):
+            done = bus.loom(*verb, code=NOBODY)
+            self.assertIn(hint, done.stderr)
+            self.assertNotIn("did you mean", done.stderr)
+
+    def test_lists_for_programs_are_lists_although_nothing_is_there(self):
+        bus = self.home(spans=False)
+        self.assertEqual({"agents": []}, json.loads(bus.loom("agents", "--topic", "t", "--json", code=NOBODY).stdout))
+        self.assertEqual({"edges": [], "more": False}, json.loads(bus.loom("flow", "none", "--json", code=NOBODY).stdout))
+
+    def test_an_agent_that_is_there_and_has_done_nothing_is_no_mistake(self):
+        bus = self.home(spans=False)
+        self.agent(bus, "idle")
+        wait_until(lambda: "idle" in bus.loom("agents").stdout, "it is there")
+        self.assertEqual("", bus.loom("flow", "--agent", "idle").stderr)
 
 
 class Help(unittest.TestCase):

@@ -430,7 +430,18 @@ command = "echo admin; printf unfinished; exec sleep 0.1"
         self.assertEqual(sorted(f"web-{n}     | line {i}" for n in (1, 2) for i in (1, 2, 3)), sorted(out.splitlines()))
         self.assertEqual("web-2     | line 3\n", self.loom("logs", "web-2", "-n", "1")[0])
         self.assertRegex(self.loom("logs", "web-1", "-n", "1", "-t")[0], r"^\d{4}-\d\d-\d\dT[\d:.]{12}Z web-1     \| line 3\n$")
-        self.assertIn('has no agent "wbe-admin"; did you mean "web-admin"?', self.loom("logs", "wbe-admin", code=1)[1])
+        self.assertIn('has no agent "wbe-admin"; did you mean "web-admin"?', self.loom("logs", "wbe-admin", code=5)[1])
+
+    def test_a_name_that_nothing_in_the_log_has_is_told_when_all_has_ended(self):
+        self.project('[agents.web]\ncommand = "echo hello; exec sleep 60"\n')
+        self.wait_output(self.up(), "hello")
+        self.loom("down")
+        self.assertIn("| hello", self.loom("logs", "web")[0])
+        for more in ((), ("-n", "3"), ("-f",)):
+            out, err = self.loom("logs", "wbe", *more, code=5)
+            self.assertEqual("", out)
+            self.assertIn('has nothing of "wbe"; did you mean "web"?', err)
+        self.assertIn('has nothing of "quitedifferent"; `loom logs` shows all of it', self.loom("logs", "quitedifferent", code=5)[1])
 
     def test_following_ends_with_the_project(self):
         self.project('[agents.sub]\ncommand = ["loom", "sub", "x"]\nready = "bus"\n')

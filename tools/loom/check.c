@@ -10,6 +10,7 @@
 #include "base/duration.h"
 #include "base/str.h"
 #include "host/json_text.h"
+#include "tools/loom/bus_names.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/verbs.h"
@@ -225,8 +226,15 @@ static json_t *ask(const options *o, finding *f, const char *op, const char *ite
     return answer;
 }
 
+/* Of the command whose options these are. */
+static const char *near(char out[BUS_HINT_SIZE], const options *o, bus_name_kind kind, const char *name)
+{
+    return bus_names_hint(out, &agent, o, kind, name, "", NULL);
+}
+
 static void check_agent(const options *o, finding *f)
 {
+    char hint[BUS_HINT_SIZE];
     const control_key keys[] = {{"agent", f->subject}, {NULL, NULL}};
     json_t *agents = ask(o, f, "agents", "agent", keys), *found = json_array_get(agents, 0);
     const char *state = json_string_value(json_object_get(found, "state"));
@@ -236,7 +244,7 @@ static void check_agent(const options *o, finding *f)
         say(f, state != NULL && strcmp(state, "active") == 0 ? CHECK_OK : CHECK_WARNING, "agent %s is %s, heard %.1f s ago", f->subject,
             state != NULL ? state : "?", f->value);
     } else if (agents != NULL) {
-        say(f, CHECK_CRITICAL, "agent %s is not on the bus", f->subject);
+        say(f, CHECK_CRITICAL, "agent %s is not on the bus%s", f->subject, near(hint, o, BUS_AGENTS, f->subject));
     }
     json_decref(agents);
 }
@@ -253,6 +261,7 @@ static bool read_least(const options *o, finding *f, double *least)
 static void check_topic(const options *o, finding *f)
 {
     double least;
+    char hint[BUS_HINT_SIZE];
     const control_key keys[] = {{"filter", f->subject}, {NULL, NULL}};
     json_t *answer = read_least(o, f, &least) ? ask(o, f, "topics", NULL, keys) : NULL;
     const json_t *found = json_array_get(json_object_get(answer, "topics"), 0);
@@ -263,7 +272,7 @@ static void check_topic(const options *o, finding *f)
         say(f, f->value < least ? CHECK_CRITICAL : dropped > 0 ? CHECK_WARNING : CHECK_OK, "topic %s has %g subscription%s, %lld published, %lld dropped",
             f->subject, f->value, f->value == 1 ? "" : "s", number(found, "published"), dropped);
     } else if (answer != NULL) {
-        say(f, CHECK_CRITICAL, "nobody has published to topic %s", f->subject);
+        say(f, CHECK_CRITICAL, "nobody has published to topic %s%s", f->subject, near(hint, o, BUS_TOPICS, f->subject));
     }
     json_decref(answer);
 }
@@ -271,6 +280,7 @@ static void check_topic(const options *o, finding *f)
 static void check_capability(const options *o, finding *f)
 {
     double least;
+    char hint[BUS_HINT_SIZE] = "";
     const control_key keys[] = {{"name", f->subject}, {NULL, NULL}};
     json_t *found = read_least(o, f, &least) ? ask(o, f, "capabilities", "name", keys) : NULL, *c;
     size_t i, providers = 0;
@@ -280,7 +290,8 @@ static void check_capability(const options *o, finding *f)
     if (found != NULL) {
         f->metric = "providers";
         f->value = (double)providers;
-        say(f, f->value < least ? CHECK_CRITICAL : CHECK_OK, "capability %s has %zu provider%s", f->subject, providers, providers == 1 ? "" : "s");
+        say(f, f->value < least ? CHECK_CRITICAL : CHECK_OK, "capability %s has %zu provider%s%s", f->subject, providers, providers == 1 ? "" : "s",
+            providers == 0 ? near(hint, o, BUS_CAPABILITIES, f->subject) : "");
     }
     json_decref(found);
 }
@@ -292,6 +303,7 @@ static void check_queue(const options *o, finding *f)
         say(f, CHECK_UNKNOWN, "--warn and --critical must be numbers of messages");
         return;
     }
+    char hint[BUS_HINT_SIZE];
     json_t *all = ask(o, f, "stats", NULL, NULL), *s, *longest = NULL;
     size_t i, seen = 0;
     json_array_foreach(json_object_get(all, "subscriptions"), i, s) {
@@ -303,7 +315,9 @@ static void check_queue(const options *o, finding *f)
         longest = longest == NULL || number(s, "queued") > number(longest, "queued") ? s : longest;
     }
     if (all != NULL && seen == 0) {
-        say(f, f->subject[0] != '\0' ? CHECK_CRITICAL : CHECK_OK, "%s%s no subscriptions", f->subject[0] != '\0' ? f->subject : "the broker", " has");
+        const bool named = f->subject[0] != '\0';
+        say(f, named ? CHECK_CRITICAL : CHECK_OK, "%s has no subscriptions%s", named ? f->subject : "the broker",
+            named ? near(hint, o, BUS_AGENTS, f->subject) : "");
     } else if (all != NULL) {
         const bool drops = json_is_true(json_object_get(longest, "overdue"));
         f->metric = "waiting";

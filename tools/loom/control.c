@@ -151,12 +151,20 @@ static json_t *ask_and_close(control_asker *a, const command *c, bool opened, co
     return answer;
 }
 
-json_t *control_ask_socket(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)
+json_t *control_try_socket(const options *o, const char *op, const control_key *keys, char why[CONTROL_WHY_SIZE], int *exit_code)
 {
     control_asker a;
+    return open_socket(&a, o, why, CONTROL_WHY_SIZE, exit_code) ? control_asker_ask(&a, op, NULL, keys, why, CONTROL_WHY_SIZE, exit_code) : NULL;
+}
+
+json_t *control_ask_socket(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)
+{
     char why[CONTROL_WHY_SIZE];
-    const bool opened = open_socket(&a, o, why, sizeof why, exit_code);
-    return ask_and_close(&a, c, opened, op, NULL, keys, why, exit_code);
+    json_t *answer = control_try_socket(o, op, keys, why, exit_code);
+    if (answer == NULL) {
+        control_fail(c, *exit_code, why);
+    }
+    return answer;
 }
 
 json_t *control_ask(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)

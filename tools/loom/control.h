@@ -38,6 +38,8 @@ json_t *control_list(const command *c, const options *o, const char *op, const c
                      int *exit_code);
 /* As control_ask(), of the control socket alone. */
 json_t *control_ask_socket(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code);
+/* The same, but why says why, and nobody else. */
+json_t *control_try_socket(const options *o, const char *op, const control_key *keys, char why[CONTROL_WHY_SIZE], int *exit_code);
 /* On standard error: why a question failed. Returns exit_code. */
 int control_fail(const command *c, int exit_code, const char *why);
 /* As verb_exit_of(), for what a broker or its address is asked wrongly. */

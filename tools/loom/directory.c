@@ -6,12 +6,13 @@
 #include "base/str.h"
 #include "envelope/id.h"
 #include "tools/loom/bus_client.h"
+#include "tools/loom/bus_names.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
 #include "trace/view/text.h"
 #include "tools/loom/verbs.h"
 
-enum { LIST_SIZE = 512 };
+enum { LIST_SIZE = 512, ABSENT_SIZE = 560 };
 
 static void put(const json_t *object, const char *key, size_t columns)
 {
@@ -65,8 +66,26 @@ typedef struct listing {
     const command *command;
     const char *op, *item_key; /* item_key NULL: the most published topics, which come in one answer */
     const char *operand; /* what the key is called that an operand gives */
+    bus_name_kind names; /* what an operand is one of */
     void (*print)(const json_t *items, bool one);
+    const char *otherwise; /* what to do about a name that is not there, and near no other */
 } listing;
+
+/* Why a list is empty that was asked for by a name. NULL: by none, and it may be empty. */
+static const char *absent(const listing *l, const options *o, char text[ABSENT_SIZE])
+{
+    const char *operand = o->operand_count > 0 ? o->operands[0] : NULL, *topic = options_value(o, "topic"), *capability = options_value(o, "capability");
+    char hint[BUS_HINT_SIZE];
+    if (operand != NULL) {
+        snprintf(text, ABSENT_SIZE, "not found: \"%.300s\"%s", operand, bus_names_hint(hint, l->command, o, l->names, operand, l->otherwise, NULL));
+    } else if (capability != NULL) {
+        snprintf(text, ABSENT_SIZE, "nobody provides \"%.300s\"%s", capability,
+                 bus_names_hint(hint, l->command, o, BUS_CAPABILITIES, capability, "; `loom caps` lists what is available", NULL));
+    } else if (topic != NULL) {
+        snprintf(text, ABSENT_SIZE, "nobody is subscribed to \"%.300s\"%s", topic, bus_names_hint(hint, l->command, o, BUS_SUBSCRIBED, topic, "", NULL));
+    }
+    return operand != NULL || capability != NULL || topic != NULL ? text : NULL;
+}
 
 static int list(const listing *l, int argc, char *const argv[])
 {
@@ -89,12 +108,15 @@ static int list(const listing *l, int argc, char *const argv[])
         items = json_incref(json_object_get(answer, l->op));
         json_decref(answer);
     }
-    if (items != NULL && operand != NULL && json_array_size(items) == 0) {
-        exit_code = command_fail_with(l->command, LOOM_ENORESPONDERS, "not found: \"%s\"", operand);
-    } else if (items != NULL && options_is_on(&o, "json")) {
+    char text[ABSENT_SIZE];
+    const char *why = items != NULL && json_array_size(items) == 0 ? absent(l, &o, text) : NULL;
+    if (why != NULL) {
+        exit_code = command_fail_with(l->command, LOOM_ENORESPONDERS, "%s", why);
+    }
+    if (items != NULL && options_is_on(&o, "json")) {
         json_t *all = json_pack("{s:O}", l->op, items);
         json_print_tidy(all);
-    } else if (items != NULL) {
+    } else if (items != NULL && why == NULL) {
         l->print(items, operand != NULL);
     }
     json_decref(items);
@@ -202,7 +224,7 @@ static void print_agents(const json_t *items, bool one)
 
 int verb_agents(int argc, char *const argv[])
 {
-    return list(&(listing){&agents, "agents", "agent", "agent", print_agents}, argc, argv);
+    return list(&(listing){&agents, "agents", "agent", "agent", BUS_AGENTS, print_agents, "; `loom agents` lists who is there"}, argc, argv);
 }
 
 /* ---- capabilities ---- */
@@ -287,7 +309,7 @@ static void print_caps(const json_t *items, bool one)
 
 int verb_caps(int argc, char *const argv[])
 {
-    return list(&(listing){&caps, "capabilities", "name", "name", print_caps}, argc, argv);
+    return list(&(listing){&caps, "capabilities", "name", "name", BUS_CAPABILITIES, print_caps, "; `loom caps` lists what is available"}, argc, argv);
 }
 
 /* ---- topics ---- */
@@ -321,5 +343,5 @@ static void print_topics(const json_t *items, bool one)
 
 int verb_topics(int argc, char *const argv[])
 {
-    return list(&(listing){&topics, "topics", NULL, "filter", print_topics}, argc, argv);
+    return list(&(listing){&topics, "topics", NULL, "filter", BUS_TOPICS, print_topics, "; nothing was published there"}, argc, argv);
 }

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "tools/loom/bus_client.h"
+#include "tools/loom/bus_names.h"
 #include "tools/loom/control.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/verbs.h"
@@ -82,6 +83,23 @@ static void print_edges(const json_t *answer)
     }
 }
 
+/* An agent that is there, with nothing to show, is no mistake; a name that nobody has is. */
+static int check_names(const options *o, const json_t *answer)
+{
+    const char *agent = options_value(o, "agent"), *filter = o->operand_count > 0 ? o->operands[0] : NULL;
+    char hint[BUS_HINT_SIZE];
+    bool known = false;
+    if (json_array_size(json_object_get(answer, "edges")) > 0 || (agent == NULL && filter == NULL)) {
+        return VERB_OK;
+    }
+    if (agent != NULL) {
+        const char *guess = bus_names_hint(hint, &flow, o, BUS_AGENTS, agent, "; `loom agents` lists who is there", &known);
+        return known ? VERB_OK : command_fail_with(&flow, LOOM_ENORESPONDERS, "not found: agent \"%s\"%s", agent, guess);
+    }
+    return command_fail_with(&flow, LOOM_ENORESPONDERS, "not found: \"%s\"%s", filter,
+                             bus_names_hint(hint, &flow, o, BUS_TOPICS, filter, "; no message and no call went there", NULL));
+}
+
 int verb_flow(int argc, char *const argv[])
 {
     options o;
@@ -97,7 +115,8 @@ int verb_flow(int argc, char *const argv[])
     if (answer != NULL && options_is_on(&o, "json")) {
         json_t *all = json_pack("{s:O,s:O}", "edges", json_object_get(answer, "edges"), "more", json_object_get(answer, "more"));
         json_print_tidy(all);
-    } else if (answer != NULL) {
+    }
+    if (answer != NULL && (exit_code = check_names(&o, answer)) == VERB_OK && !options_is_on(&o, "json")) {
         print_edges(answer);
     }
     json_decref(answer);

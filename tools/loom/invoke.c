@@ -12,6 +12,7 @@
 #include "envelope/id.h"
 #include "host/json_text.h"
 #include "tools/loom/bus_client.h"
+#include "tools/loom/bus_names.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/interrupt.h"
 #include "tools/loom/message_options.h"
@@ -144,7 +145,10 @@ static int print_outcome(const options *o, loom_status st, const loom_result *re
         return VERB_OK;
     }
     const char *code = loom_result_code(result), *text = loom_result_text(result);
-    const char *hint = loom_result_outcome(result) == LOOM_OUTCOME_NO_RESPONDERS ? "; `loom caps` lists what is available" : "";
+    char hint[BUS_HINT_SIZE] = "";
+    if (loom_result_outcome(result) == LOOM_OUTCOME_NO_RESPONDERS) {
+        (void)bus_names_hint(hint, &invoke, o, BUS_CAPABILITIES, o->operands[0], "; `loom caps` lists what is available", NULL);
+    }
     return command_fail_with(&invoke, st, "%s: %s (%s): %s%s", o->operands[0], loom_outcome_name(loom_result_outcome(result)),
                         code[0] != '\0' ? code : "no code", text[0] != '\0' ? text : "no text", hint);
 }

@@ -2,6 +2,7 @@
 /* loom kick: ends an agent's session. */
 #include <stdio.h>
 
+#include "tools/loom/bus_names.h"
 #include "tools/loom/control.h"
 #include "tools/loom/verbs.h"
 
@@ -25,6 +26,22 @@ static const command kick = {
     .operands_max = 1,
 };
 
+static int run(const options *o)
+{
+    int exit_code = VERB_OK;
+    char why[CONTROL_WHY_SIZE], hint[BUS_HINT_SIZE];
+    const control_key keys[] = {{"agent", o->operands[0]}, {NULL, NULL}};
+    json_t *answer = control_try_socket(o, "kick", keys, why, &exit_code);
+    if (answer == NULL && exit_code == VERB_NOBODY) {
+        (void)command_fail(&kick, "not found: \"%s\"%s", o->operands[0],
+                           bus_names_hint(hint, &kick, o, BUS_AGENTS, o->operands[0], "; `loom agents` lists who is there", NULL));
+    } else if (answer == NULL) {
+        control_fail(&kick, exit_code, why);
+    }
+    json_decref(answer);
+    return exit_code;
+}
+
 int verb_kick(int argc, char *const argv[])
 {
     options o;
@@ -35,8 +52,7 @@ int verb_kick(int argc, char *const argv[])
     if (o.operand_count < 1) {
         exit_code = command_misuse(&kick, "missing agent; `loom agents` lists them");
     } else {
-        const control_key keys[] = {{"agent", o.operands[0]}, {NULL, NULL}};
-        json_decref(control_ask_socket(&kick, &o, "kick", keys, &exit_code));
+        exit_code = run(&o);
     }
     options_fini(&o);
     return command_finish(&kick, exit_code);

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "host/json_text.h"
 #include "tools/loom/bus_client.h"
+#include "tools/loom/bus_names.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/interrupt.h"
 #include "tools/loom/latencies.h"
@@ -182,8 +183,12 @@ static int print_result(pinger *p)
         latencies_print_histogram(&p->times, stdout);
     }
     if (p->times.count == 0 && p->sent > 0 && p->last != LOOM_OK) {
-        return command_fail_with(&ping, p->last, "%s: %s%s", whom, loom_status_text(p->last),
-                                 p->agent != NULL ? "; `loom agents` lists who is there" : "");
+        char hint[BUS_HINT_SIZE] = "";
+        if (p->last == LOOM_ENORESPONDERS) {
+            (void)bus_names_hint(hint, &ping, p->options, p->agent != NULL ? BUS_AGENTS : p->topic != NULL ? BUS_SUBSCRIBED : BUS_CAPABILITIES, whom,
+                                 p->capability != NULL ? "; `loom caps` lists what is available" : "; `loom agents` lists who is there", NULL);
+        }
+        return command_fail_with(&ping, p->last, "%s: %s%s", whom, loom_status_text(p->last), hint);
     }
     return p->stop.number != 0 && p->sent < p->count ? VERB_INTERRUPTED : VERB_OK;
 }

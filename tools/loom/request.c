@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "envelope/id.h"
 #include "tools/loom/bus_client.h"
+#include "tools/loom/bus_names.h"
 #include "tools/loom/event_json.h"
 #include "tools/loom/message_options.h"
 #include "trace/view/text.h"
@@ -56,7 +57,9 @@ static int print_answer(const options *o, loom_status st, const loom_envelope *r
                             o->operands[0], waited, o->operands[0]);
     }
     if (st == LOOM_ENORESPONDERS) {
-        return command_fail_with(&request, st, "nobody is subscribed to \"%s\"; `loom agents` lists who is there", o->operands[0]);
+        char hint[BUS_HINT_SIZE];
+        return command_fail_with(&request, st, "nobody is subscribed to \"%s\"%s", o->operands[0],
+                                 bus_names_hint(hint, &request, o, BUS_SUBSCRIBED, o->operands[0], "; `loom agents` lists who is there", NULL));
     }
     if (st != LOOM_OK) {
         return command_fail_with(&request, st, "cannot send a request to \"%s\": %s", o->operands[0], loom_status_text(st));

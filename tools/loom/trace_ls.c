@@ -147,7 +147,9 @@ static int run(const options *o)
     } else if (l.status != LOOM_OK) {
         exit_code = command_fail(&ls, "%s", loom_status_text(l.status));
     } else if (l.count == 0 && !l.json) {
-        fprintf(stderr, "no traces in %s\n", source.name);
+        const bool chosen = filter.service.len > 0 || filter.attr_count > 0 || filter.since_unix_ns > 0 || filter.failed || filter.min_duration_ns > 0 ||
+                            filter.max_duration_ns > 0;
+        fprintf(stderr, chosen ? "no traces in %s are as asked for\n" : "no traces in %s\n", source.name);
     }
     trace_source_close(&source);
     return command_finish(&ls, exit_code);

@@ -78,7 +78,8 @@ bool trace_options_find(const command *c, const options *o, trace_source *source
     loom_status st = last ? trace_source_latest(source, id) : trace_source_find(source, o->operands[0], id);
     if (st != LOOM_OK) {
         *exit_code = st == LOOM_EINVAL ? command_misuse(c, "%s, not \"%s\"", source->problem, o->operands[0])
-                                       : command_fail(c, "%s", source->problem);
+                      : st == LOOM_ENOTFOUND && !last ? command_fail_with(c, LOOM_ENORESPONDERS, "%s", source->problem)
+                                                      : command_fail(c, "%s", source->problem);
         return false;
     }
     return true;

@@ -12,7 +12,7 @@
     X(USAGE, OPTIONS_EXIT_USAGE, "the command line makes no sense")                                                  \
     X(NOT_CONNECTED, 3, "no connection: nobody listens there, or not a broker of Loom")                              \
     X(TIMEOUT, 4, "no answer in time")                                                                               \
-    X(NOBODY, 5, "nobody is there who provides or receives it")                                                      \
+    X(NOBODY, 5, "nobody is there who provides or receives it, or nothing has that name")                                                      \
     X(DENIED, 6, "not permitted, or not trusted")                                                                    \
     X(OVER_LIMIT, 7, "over a limit: too large, too many, out of descriptors")                                        \
     X(INTERRUPTED, 130, "interrupted before it was done")

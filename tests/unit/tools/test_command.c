@@ -87,14 +87,16 @@ static void wrong_command_lines_end_with_two(void **state)
     unlink("/tmp/loom-test-unused.db");
 }
 
-static void failures_end_with_one(void **state)
+static void failures_end_with_what_kind_they_are(void **state)
 {
     (void)state;
     assert_says(run("trace ls --db /nowhere/t.db"), 1, "there is no trace database /nowhere/t.db");
     assert_says(run("trace show --last --file /nowhere/t.jsonl"), 1, "cannot read");
-    assert_says(run("trace show ab --file /dev/null"), 1, "no trace begins with ab");
+    assert_says(run("trace show ab --file /dev/null"), 5, "no trace begins with ab");
+    assert_says(run("trace check ab --file /dev/null"), 5, "no trace begins with ab");
     assert_says(run("trace check --all --file /dev/null"), 1, "no traces found");
-    assert_says(run("trace ls --file /dev/null"), 0, "no traces in /dev/null");
+    assert_says(run("trace ls --file /dev/null"), 0, "no traces in /dev/null\n");
+    assert_says(run("trace ls --service x --file /dev/null"), 0, "no traces in /dev/null are as asked for");
 }
 
 static size_t ignore_body(char *data, size_t size, size_t count, void *user)
@@ -188,7 +190,7 @@ int main(void)
         cmocka_unit_test(a_verb_of_the_bus_tells_in_its_help_where_spans_go),
         cmocka_unit_test(unknown_verb_names_the_nearest),
         cmocka_unit_test(wrong_command_lines_end_with_two),
-        cmocka_unit_test(failures_end_with_one),
+        cmocka_unit_test(failures_end_with_what_kind_they_are),
         cmocka_unit_test(collected_trace_is_listed_shown_and_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,7 +142,8 @@ static uint64_t print_from(reading *r, uint64_t first, bool show)
     return count;
 }
 
-static void print_last(reading *r, uint64_t most)
+/* How many lines there are of what is wanted, printed or not. */
+static uint64_t print_last(reading *r, uint64_t most)
 {
     const uint64_t count = most != UINT64_MAX ? print_from(r, 0, false) : 0;
     for (size_t i = 0; i < FILES && most != UINT64_MAX; i++) {
@@ -150,7 +151,7 @@ static void print_last(reading *r, uint64_t most)
             rewind(r->files[i]);
         }
     }
-    (void)print_from(r, count > most && most != UINT64_MAX ? count - most : 0, true);
+    return print_from(r, count > most && most != UINT64_MAX ? count - most : 0, true);
 }
 
 /* ---- follow ---- */
@@ -196,6 +197,42 @@ static void follow(reading *r)
 
 /* ---- the verb ---- */
 
+/* Whose lines there are, of those that `only` might mean. "": none is near. */
+static void nearest_printed(reading *r, char out[NAME_SIZE])
+{
+    loom_str time, name, text;
+    char buffer[NAME_SIZE];
+    suggestion near;
+    suggestion_init(&near, str_of(r->only));
+    out[0] = '\0';
+    for (size_t i = 0; i < FILES; i++) {
+        if (r->files[i] != NULL) {
+            rewind(r->files[i]);
+        }
+        while (r->files[i] != NULL && getline(&r->line, &r->line_room, r->files[i]) > 0) {
+            if (journal_parse((loom_str){r->line, strcspn(r->line, "\n")}, &time, &name, &text)) {
+                snprintf(buffer, sizeof buffer, "%.*s", (int)name.len, name.data);
+                const size_t before = near.distance;
+                suggestion_consider(&near, buffer);
+                if (near.distance < before) {
+                    near.best = strcpy(out, buffer);
+                }
+            }
+        }
+    }
+    if (suggestion_result(&near) == NULL) {
+        out[0] = '\0';
+    }
+}
+
+static int fail_unknown(reading *r)
+{
+    char near[NAME_SIZE];
+    nearest_printed(r, near);
+    return command_fail_with(&logs, LOOM_ENORESPONDERS, "the log of %s has nothing of \"%s\"%s%s%s", r->project->file, r->only,
+                             near[0] != '\0' ? "; did you mean \"" : "", near, near[0] != '\0' ? "\"?" : "; `loom logs` shows all of it");
+}
+
 /* False: there is no such process. */
 static bool check_name(reading *r, int *exit_code)
 {
@@ -214,7 +251,7 @@ static bool check_name(reading *r, int *exit_code)
         suggestion_consider(&near, name);
     }
     const char *guess = suggestion_result(&near);
-    *exit_code = command_fail(&logs, "%s has no agent \"%s\"%s%s%s", r->project->file, r->only, guess != NULL ? "; did you mean \"" : "",
+    *exit_code = command_fail_with(&logs, LOOM_ENORESPONDERS, "%s has no agent \"%s\"%s%s%s", r->project->file, r->only, guess != NULL ? "; did you mean \"" : "",
                               guess != NULL ? guess : "", guess != NULL ? "\"?" : "; `loom ps` lists them");
     return false;
 }
@@ -243,7 +280,9 @@ static int read_and_print(reading *r, const options *o)
     if (r->files[FILES - 1] == NULL) {
         return command_fail(&logs, "%s has no log; start it with `loom up`", r->project->file);
     }
-    print_last(r, most);
+    if (print_last(r, most) == 0 && r->only != NULL && r->state == NULL) { /* which of the agents have only ended, nobody knows */
+        return fail_unknown(r);
+    }
     if (options_is_on(o, "follow")) {
         follow(r);
     }
