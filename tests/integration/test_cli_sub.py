@@ -84,6 +84,17 @@ class Output(Subscribed):
         self.assertEqual(b"one", (folder / "000001-t.a").read_bytes())
 
 
+    def test_that_it_is_subscribed_is_told_in_every_style_on_standard_error_alone(self):
+        for style in ((), ("--json",), ("--raw",), ("-F", "%p"), ("--dump", self.bus.folder / "d"), ("--report",), ("-v",), ("-T",)):
+            receiver = self.bus.subscriber("t.>", *style)
+            self.assertEqual(0, receiver.stop(), style)
+            self.assertNotIn("subscribed", receiver.out)
+            self.assertEqual("subscribed\n", receiver.err[:11], style)
+        quiet = self.bus.run("loom", "sub", "--url", self.bus.url, "t.>", "-q")
+        wait_until(lambda: self.bus.stats()["eventbus"]["subscriptions"] > 1, "it is subscribed")
+        self.assertEqual((0, "", ""), (quiet.stop(), quiet.out, quiet.err))
+
+
 class Ends(Subscribed):
     def test_ctrl_c_tells_how_much_has_come(self):
         receiver = self.bus.subscriber("t.>")

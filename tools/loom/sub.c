@@ -33,7 +33,7 @@ static const option_spec specs[] = {
     OPTIONS_SUB_OUTPUT,
     {.name = "report", .kind = OPTION_FLAG, .group = "Output", .help = "Print rates by topic instead of events, again and again"},
     OPTION_INTERVAL,
-    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Say nothing on standard error but errors: no totals, no word of the broker"},
+    {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .group = "Output", .help = "Say nothing on standard error but errors: no totals, no word of the broker or that it is subscribed"},
     OPTION_COLOR,
     OPTION_TRACE_PARENT,
     OPTION_TRACE_UNSAMPLED,
@@ -46,8 +46,8 @@ static const command sub = {
                .synopsis = "[OPTION]… FILTER…",
                .summary = "Subscribes to topics and prints each event: topic, type, sender, trace id, payload. In a filter, "
                           "* matches one segment and a > at the end matches one or more. Each event belongs to its own trace; with "
-                          "--trace-parent, or a trace in the environment, the command itself is a span of that one. At ctrl-C "
-                          "it tells how much has come, and meanwhile when the broker goes and comes back.",
+                          "--trace-parent, or a trace in the environment, the command itself is a span of that one. On standard error "
+                          "it says when it is subscribed, when the broker goes and comes back, and at ctrl-C how much has come.",
                .specs = specs,
                .spec_count = sizeof specs / sizeof specs[0],
                .trailer = "Examples:\n"
@@ -243,7 +243,7 @@ static int receive(subscriber *s, const loom_subscribe_options *with)
     s->stop.output = STDOUT_FILENO;
     const loom_status st = subscribe(s, with);
     if (st == LOOM_OK) {
-        if (s->output.style == OUTPUT_LINE || s->report) {
+        if (!s->quiet) {
             fputs("subscribed\n", stderr);
         }
         news = wait_for_end(s);
