@@ -33,7 +33,7 @@ static int run(const options *o)
     const control_key keys[] = {{"agent", o->operands[0]}, {NULL, NULL}};
     json_t *answer = control_try_socket(o, "kick", keys, why, &exit_code);
     if (answer == NULL && exit_code == VERB_NOBODY) {
-        (void)command_fail(&kick, "not found: \"%s\"%s", o->operands[0],
+        (void)command_fail(&kick, "%s%s", why,
                            bus_names_hint(hint, &kick, o, BUS_AGENTS, o->operands[0], "; `loom agents` lists who is there", NULL));
     } else if (answer == NULL) {
         control_fail(&kick, exit_code, why);
