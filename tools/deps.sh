@@ -8,7 +8,7 @@ libcurl4-openssl-dev libevent-dev libssl-dev libwslay-dev node-llhttp libjansson
 libseccomp-dev libdw-dev libvalijson-dev nlohmann-json3-dev python3"
 TEST="libcmocka-dev meson nng-utils python3-venv mandoc man-db mkdocs mkdocs-material python3-msgpack python3-h2 openssl curl ca-certificates valgrind
 nats-server libnats-dev libgrpc-dev clang clang-tidy libclang-rt-14-dev nodejs ruby rustc
-podman runc busybox-static strace chromium chromium-driver lintian debootstrap prometheus systemd"
+podman runc busybox-static strace zsh fish chromium chromium-driver lintian debootstrap prometheus systemd"
 
 usage() {
     cat <<'EOF'

@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""loom check, loom completion, and the JSON of lists."""
+"""loom check, and the JSON of lists."""
 
 import json
-import shutil
-import subprocess
 import unittest
 
 from harness import BIN, LoomTest, wait_until
@@ -72,66 +70,6 @@ class Check(LoomTest):
             self.assertIn("LOOM UNKNOWN: ", self.check(*arguments, code=3, **nowhere))
         for arguments in (("agent",), ("agent", "--what"), ("topic", "x", "--least", "few")):
             self.check(*arguments, code=3)
-
-    # ---- completion ----
-
-    def words(self, *typed):
-        return [line.split("\t")[0] for line in self.loom("completion", "words", "--", *typed).stdout.splitlines()]
-
-    def test_verbs_options_and_what_is_on_the_bus_complete(self):
-        self.assertEqual(["pub"], self.words("pu"))
-        self.assertLessEqual({"pub", "sub", "trace", "check"}, set(self.words("")))
-        self.assertEqual(["show"], self.words("trace", "sh"))
-        self.assertIn("--rate", self.words("pub", "--ra"))
-        self.assertIn("--since", self.words("trace", "ls", "--"))
-        self.provide()
-        receiver = self.agent(self.bus, "receiver").subscribe("orders.new")
-        self.loom("pub", "orders.new", "x")
-        receiver.wait_events(1)
-        self.assertEqual(["orders.new"], self.words("sub", "ord"))
-        self.assertEqual(["text.upper"], self.words("invoke", ""))
-        self.assertEqual(["shouter"], self.words("ping", "sh"))
-        self.assertEqual(["shouter"], self.words("check", "agent", "sh"))
-
-    def test_the_broker_is_the_one_that_the_line_leads_to(self):
-        other = self.home(spans=False)
-        self.agent(other, "elsewhere")
-        wait_until(lambda: "elsewhere" in other.loom("agents").stdout, "it is there")
-        self.assertEqual([], self.words("kick", "else"))
-        for typed in (("kick", "--url", other.url), ("ping", "-u", other.url), ("ping", f"--url={other.url}"),
-                      ("kick", "--control", f"ipc://{other.control_path}")):
-            self.assertEqual(["elsewhere"], self.words(*typed, "else"), typed)
-        self.loom("context", "add", "other", "--control", f"ipc://{other.control_path}")
-        self.assertEqual(["elsewhere"], self.words("--context", "other", "ping", "else"))
-        self.loom("context", "use", "other")
-        chosen = self.loom("completion", "words", "--", "ping", "else", LOOM_CONTROL="", LOOM_URL="")  # empty is as if it were not there
-        self.assertEqual("elsewhere\n", chosen.stdout)
-
-    def test_contexts_complete_and_what_stands_behind_dashes_is_anothers(self):
-        self.loom("context", "add", "prod")
-        self.loom("context", "add", "probe")
-        self.assertEqual(["probe", "prod"], self.words("context", "use", "pro"))
-        self.assertEqual(["prod"], self.words("--context", "prod"))
-        self.assertEqual([], self.words("exec", "--", "l"))
-
-    def test_without_a_broker_completion_offers_what_it_knows(self):
-        done = self.loom("completion", "words", "--", "sub", "x", LOOM_CONTROL=f"ipc://{self.bus.folder}/no.sock")
-        self.assertEqual("", done.stdout)
-
-    def test_bash_takes_the_words(self):
-        script = ('source <(loom completion bash); COMP_WORDS=(loom trace sh); COMP_CWORD=2; _loom; echo "${COMPREPLY[@]}"; '
-                  'COMP_WORDS=(loom pub --rat); COMP_CWORD=2; _loom; echo "${COMPREPLY[@]}"')
-        done = subprocess.run(["bash", "-c", script], env={**self.bus.environment, "PATH": f"{BIN}:/usr/bin:/bin"}, text=True,
-                              capture_output=True, timeout=30)
-        self.assertEqual("show\n--rate\n", done.stdout, done.stderr)
-
-    def test_scripts_of_other_shells_parse(self):
-        for shell in ("zsh", "fish"):
-            script = self.loom("completion", shell).stdout
-            self.assertIn("loom completion words --", script)
-            if shutil.which(shell):
-                subprocess.run([shell, "-n", "-c", script] if shell == "zsh" else [shell, "--no-execute", "-c", script], check=True, timeout=30)
-        self.assertIn("bash, zsh or fish", self.loom("completion", "tcsh", code=2).stderr)
 
     # ---- JSON ----
 

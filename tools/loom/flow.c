@@ -13,8 +13,8 @@
 
 static const option_spec specs[] = {
     {.name = "agent", .kind = OPTION_VALUE, .value = "ID", .group = "Which edges", .help = "Only those of this agent"},
-    {.name = "kind", .kind = OPTION_VALUE, .value = "KIND", .group = "Which edges",
-     .help = "Only publish, deliver, invoke or provide"},
+    {.name = "kind", .kind = OPTION_VALUE, .value = "KIND", .choices = "publish|deliver|invoke|provide", .group = "Which edges",
+     .help = "Only edges of this kind"},
     {.name = "json", .kind = OPTION_FLAG, .group = "Output", .help = "Print everything as one JSON object"},
     OPTIONS_BUS,
     OPTIONS_CONTROL,

@@ -82,39 +82,27 @@ static const verb_table table = {
                "  loom trace show --last               the newest trace as a waterfall\n",
 };
 
-/* Each line that begins as it has to. */
-static void print_lines(char *text, const char *begun)
+char *verb_words(int argc, char *const argv[])
 {
-    const size_t len = strlen(begun);
-    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        *end = '\0';
-        if (strncmp(line, begun, len) == 0) {
-            puts(line);
-        }
-    }
-}
-
-int verb_offer(int argc, char *const argv[], const char *begun)
-{
-    char *asked[6] = {NULL}, *text = NULL;
+    char *asked[4] = {NULL}, *text = NULL;
     size_t size;
     FILE *real = stdout, *kept = open_memstream(&text, &size);
     if (kept == NULL) {
-        return VERB_FAILED;
+        return NULL;
     }
-    for (int i = 0; i < argc && i < 4; i++) {
+    for (int i = 0; i < argc && i < 3; i++) {
         asked[i] = argv[i];
     }
-    asked[argc < 4 ? argc : 4] = (char[]){VERB_WORDS};
+    asked[argc < 3 ? argc : 3] = (char[]){VERB_WORDS};
     stdout = kept; /* the tables print where all of them print */
-    const int exit_code = argc > 1 && strcmp(argv[1], "completion") == 0 ? VERB_OK : verb_table_run(&table, argc + 1, asked);
+    const int exit_code = verb_table_run(&table, (argc < 3 ? argc : 3) + 1, asked);
     stdout = real;
     fclose(kept);
-    if (exit_code == VERB_OK) {
-        print_lines(text, begun);
+    if (exit_code != VERB_OK) {
+        free(text);
+        text = NULL;
     }
-    free(text);
-    return exit_code;
+    return text;
 }
 
 /* The first socket or file opened would take the place of a standard stream that the caller has closed, and our output would

@@ -23,8 +23,8 @@ enum { FILTERS_MAX = 32, TYPES_MAX = 16 };
 
 static const option_spec specs[] = {
     {.name = "type", .letter = 't', .kind = OPTION_VALUE, .repeatable = true, .value = "TYPE", .group = "Which events", .help = "Only events of this type"},
-    {.name = "qos", .kind = OPTION_VALUE, .value = "QOS", .fallback = "batched", .group = "Which events",
-     .help = "When events come faster than they are printed: batched (publishers wait a while), realtime (the oldest are dropped), background"},
+    {.name = "qos", .kind = OPTION_VALUE, .value = "QOS", .choices = "batched|realtime|background", .fallback = "batched", .group = "Which events",
+     .help = "What happens when events come faster than they are printed: for batched publishers wait a while, of realtime the oldest are dropped"},
     {.name = "group", .letter = 'g', .kind = OPTION_VALUE, .value = "NAME", .group = "Which events",
      .help = "Share the events with all who subscribe with this group and filter: each goes to one of them"},
     {.name = "count", .letter = 'n', .kind = OPTION_VALUE, .value = "N", .group = "Which events", .help = "Exit after N events"},

@@ -3,6 +3,7 @@
 #ifndef LOOM_TOOLS_TRACE_OPTIONS_H
 #define LOOM_TOOLS_TRACE_OPTIONS_H
 
+#include "host/cli/term.h"
 #include "trace/collect/source.h"
 #include "trace/collect/store.h"
 #include "tools/loom/verb.h"
@@ -20,8 +21,8 @@
     {.name = "retention-size", .kind = OPTION_VALUE, .value = "SIZE", .fallback = "2GiB", .group = group_name,       \
      .help = "Drop the oldest traces when the database holds more, as in 500MiB; 0: as large as it gets. The file does not shrink: what is dropped makes room in it"}
 #define OPTION_COLOR                                                                                                 \
-    {.name = "color", .kind = OPTION_VALUE, .value = "WHEN", .fallback = "auto", .group = "Output",                  \
-     .help = "When to use colours: auto, always or never; auto needs a terminal and respects NO_COLOR"}
+    {.name = "color", .kind = OPTION_VALUE, .value = "WHEN", .choices = TERM_COLOR_CHOICES, .fallback = "auto", .group = "Output", \
+     .help = "When to use colours; auto needs a terminal and respects NO_COLOR"}
 
 /* --db or --file. False: exit with *exit_code; there is nothing to close. */
 bool trace_options_open(const command *c, const options *o, trace_source *source, int *exit_code);

@@ -161,7 +161,10 @@ static void print_verbs(const verb_table *table)
 static void print_options(const command *c)
 {
     for (size_t i = 0; i < c->manual.spec_count; i++) {
-        printf("--%s\t%s\n", c->manual.specs[i].name, c->manual.specs[i].help);
+        const option_spec *s = &c->manual.specs[i];
+        printf("--%s\t%s\t%c\t%s\t%s\t%s\n", s->name, s->help, s->letter != '\0' ? s->letter : '-',
+               s->kind != OPTION_VALUE ? "no" : s->bare != NULL ? "joined" : "next", s->value != NULL ? s->value : "",
+               s->choices != NULL ? s->choices : "");
     }
 }
 
@@ -205,7 +208,7 @@ bool command_start(const command *c, options *out, int argc, char *const argv[],
 {
     problems list;
     problems_init(&list);
-    if (argc == 2 && strcmp(argv[1], VERB_WORDS) == 0) {
+    if (argc > 1 && strcmp(argv[argc - 1], VERB_WORDS) == 0) { /* whatever else there is, it does not work now */
         print_options(c);
         *exit_code = VERB_OK;
         return false;

@@ -52,11 +52,12 @@ typedef struct verb_table {
 /* Runs the verb that argv[1] names; handles --help, help [VERB], --version, version, and unknown verbs. */
 int verb_table_run(const verb_table *table, int argc, char *const argv[]);
 
-/* What stands as the only argument of a verb, or of a table, that is asked to print its words instead of working: a line each,
- * with a tab and a description. Nobody types it. */
+/* What stands as the last argument of a verb, or of a table, that is asked to print its words instead of working: a line each,
+ * with tabs between the word and its description; of an option, also its letter ("-": none), how it takes a value ("next": as the
+ * next argument or behind "=", "joined": behind "=" alone, "no"), what help calls that, and its choices. Nobody types it. */
 #define VERB_WORDS "\x01words"
-/* Those of the verb that argv leads to ("loom", "trace", "ls"), as far as they begin with begun. */
-int verb_offer(int argc, char *const argv[], const char *begun);
+/* Those of the verb that argv leads to ("loom", "trace", "ls"), on the heap. NULL: there is no such verb, or no memory. */
+char *verb_words(int argc, char *const argv[]);
 
 typedef struct command {
     options_manual manual; /* its specs have --help */
