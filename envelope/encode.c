@@ -78,6 +78,9 @@ loom_status envelope_encode_check(const loom_envelope_fields *f, size_t *size_ma
         if (f->headers[i].key.len == 0) {
             return last_error(LOOM_EINVAL, "header %zu has an empty key", i);
         }
+        if (f->headers[i].key.data == NULL || (f->headers[i].value.len > 0 && f->headers[i].value.data == NULL)) {
+            return last_error(LOOM_EINVAL, "header %zu has a length and no text", i);
+        }
     }
     const bool plain = (f->type.len | f->thread_id.len | f->correlation_id.len | f->reply_to.len | f->content_type.len |
                         f->tracestate.len | f->baggage.len | f->header_count) == 0; /* as most are */

@@ -93,7 +93,7 @@ loom_status loom_envelope_create(loom_envelope **out, const loom_envelope_fields
     st = envelope_scan(&env->view, (loom_bytes){env->wire, len}, NULL, &reason);
     if (st != LOOM_OK) {
         free(env);
-        return st;
+        return last_error(st, "%s", reason);
     }
     *out = env;
     return LOOM_OK;
@@ -109,10 +109,10 @@ loom_status loom_envelope_decode(loom_envelope **out, loom_bytes wire)
     const char *reason;
     loom_status st = envelope_scan(&view, wire, NULL, &reason);
     if (st != LOOM_OK) {
-        return st;
+        return last_error(st, "%s", reason);
     }
     if (view.len != wire.len) {
-        return LOOM_EMALFORMED; /* bytes after the envelope */
+        return last_error(LOOM_EMALFORMED, "%zu bytes follow the envelope", wire.len - view.len);
     }
     if (view.hop_in_place) {
         *out = envelope_from_view(&view);
@@ -127,7 +127,7 @@ loom_status loom_envelope_decode(loom_envelope **out, loom_bytes wire)
     st = envelope_scan(&env->view, (loom_bytes){env->wire, len}, NULL, &reason);
     if (st != LOOM_OK) {
         free(env);
-        return st;
+        return last_error(st, "%s", reason);
     }
     *out = env;
     return LOOM_OK;

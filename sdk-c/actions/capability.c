@@ -92,6 +92,12 @@ static loom_status check(const loom_capability *given, loom_str *kind)
     if (st == LOOM_OK && given->metadata_count > 0 && given->metadata == NULL) {
         st = refuse(given, "metadata_count is set, and metadata is NULL");
     }
+    for (size_t i = 0; st == LOOM_OK && i < given->metadata_count; i++) {
+        const loom_header *m = &given->metadata[i];
+        if (m->key.len == 0 || m->key.data == NULL || (m->value.len > 0 && m->value.data == NULL)) {
+            st = refuse(given, m->key.len == 0 ? "an entry of its metadata has an empty key" : "an entry of its metadata has a length and no text");
+        }
+    }
     if (st != LOOM_OK || (st = check_kind(given, kind)) != LOOM_OK) {
         return st;
     }

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sdk-c/agent/inherit.h"
 
+#include "base/last_error.h"
 #include "sdk-c/agent/current.h"
 #include "trace/span/start.h"
+
+loom_status hops_used_up(const loom_envelope *event)
+{
+    const loom_str topic = loom_envelope_topic(event);
+    return last_error(LOOM_ETIMEDOUT, "the message on \"%.*s\" has no hops left for what comes of it; set ttl to send it all the same",
+                      (int)(topic.len < 100 ? topic.len : 100), topic.data);
+}
 
 loom_status inherit_message(loom_envelope_fields *f, inherited_text *text)
 {
@@ -22,7 +30,7 @@ loom_status inherit_message(loom_envelope_fields *f, inherited_text *text)
     }
     if (f->ttl == 0) {
         f->ttl = loom_envelope_ttl(event);
-        return f->ttl > 0 ? LOOM_OK : LOOM_ETIMEDOUT;
+        return f->ttl > 0 ? LOOM_OK : hops_used_up(event);
     }
     return LOOM_OK;
 }

@@ -16,6 +16,8 @@ typedef struct inherited_text {
     char tracestate[LOOM_TRACESTATE_MAX];
 } inherited_text;
 
+/* LOOM_ETIMEDOUT, with a sentence that tells it from a deadline. */
+loom_status hops_used_up(const loom_envelope *event) __attribute__((cold));
 /* From the message that this thread handles, if any. LOOM_ETIMEDOUT: it has used up its hops, and so has what it leads
  * to. */
 LOOM_MUST_CHECK loom_status inherit_message(loom_envelope_fields *f, inherited_text *text);

@@ -274,7 +274,7 @@ static loom_status check(const loom_agent *a, const loom_target *targets, size_t
         return last_error(LOOM_EINVAL, "there are no targets");
     }
     if (count > LOOM_CONTRIBUTIONS_MAX) {
-        return LOOM_EFULL;
+        return last_error(LOOM_EFULL, "there are %zu targets, and at most %u are allowed", count, LOOM_CONTRIBUTIONS_MAX);
     }
     for (size_t i = 0; i < count; i++) {
         const loom_target *t = &targets[i];

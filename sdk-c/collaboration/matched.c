@@ -76,6 +76,9 @@ loom_status loom_agent_emit_matched(loom_agent *a, const char *topic, loom_bytes
         return last_error_null(topic == NULL ? "the topic" : "the place for the number");
     }
     *matched = 0;
+    if ((st = emit_check(topic, options)) != LOOM_OK) {
+        return st;
+    }
     counted_event e = {.x = {.take = take_nothing, .matched = take_count}, .agent = a, .ask.how = FRAME_ASK_ALWAYS};
     loop_guest_enter(&a->loop);
     st = count(&e, topic, payload, options, deadline_in(timeout_ms, WAIT_DEFAULT_MS));

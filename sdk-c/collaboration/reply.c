@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "sdk-c/agent/inherit.h"
 #include "sdk-c/collaboration/own_headers.h"
 
 /* A topic or id of an envelope as C text. False: too long, or with a NUL in it. */
@@ -62,7 +63,7 @@ loom_status reply_with(loom_agent *a, loom_envelope *event, loom_bytes payload, 
     reply.correlation_id = texts.correlation;
     reply.reply_to = asking != NULL ? asking->mailbox : NULL;
     if (reply.ttl == 0 && (reply.ttl = loom_envelope_ttl(event)) == 0) {
-        return LOOM_ETIMEDOUT;
+        return hops_used_up(event);
     }
     if (loom_envelope_header(event, HEADER_REQUEST, &key) == LOOM_OK) {
         headers[count++] = (loom_header){str_of(HEADER_IN_REPLY_TO), key};

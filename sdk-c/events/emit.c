@@ -70,7 +70,8 @@ static void end_span(message_pass *pass, const loom_envelope_fields *f, loom_sta
     }
     const message_facts facts = facts_of(f);
     if (st != LOOM_OK) {
-        loom_span_record_error(message_pass_promote(pass, &facts, NULL), loom_status_name(st), loom_status_text(st));
+        loom_span_record_error(message_pass_promote(pass, &facts, NULL), loom_status_name(st),
+                               st == LOOM_EINVAL || st == LOOM_ETOOBIG ? loom_last_error() : loom_status_text(st));
     }
     message_pass_end_record(pass, &facts, NULL);
 }
@@ -98,6 +99,16 @@ static loom_status __attribute__((cold, noinline)) refuse(const loom_agent *a, c
     }
     return last_error(LOOM_ETOOBIG, "the payload has %zu bytes, and the bridge takes %zu", f->payload.len,
                       (size_t)a->session.max_payload);
+}
+
+/* To what is no topic nobody could reply. */
+static loom_status __attribute__((noinline)) check_reply_to(loom_str reply_to)
+{
+    const char *reason;
+    if (reply_to.len > LOOM_TOPIC_MAX || loom_topic_check(reply_to, &reason) == LOOM_OK) {
+        return LOOM_OK; /* that it is too long is said with all other lengths */
+    }
+    return last_error(LOOM_EINVAL, "reply_to \"%.*s\": %s", (int)(reply_to.len < 100 ? reply_to.len : 100), reply_to.data, reason);
 }
 
 /* Lock held; given up while waiting. *guest: it has waited, and the agent is kept until the caller leaves. */
@@ -166,6 +177,9 @@ static inline __attribute__((always_inline)) loom_status emit(loom_agent *a, con
     bool guest = false;
     if (options != NULL) {
         set_options(&f, options);
+        if (f.reply_to.len > 0 && (st = check_reply_to(f.reply_to)) != LOOM_OK) {
+            return st;
+        }
     }
     st = inherit_message(&f, &text);
     if (st != LOOM_OK) {
@@ -192,6 +206,15 @@ static inline __attribute__((always_inline)) loom_status emit(loom_agent *a, con
 loom_status loom_agent_emit(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options)
 {
     return emit(a, topic, payload, options, NULL);
+}
+
+loom_status emit_check(const char *topic, const loom_emit_options *options)
+{
+    const char *reason;
+    if (loom_topic_check(str_of(topic), &reason) != LOOM_OK) {
+        return last_error(LOOM_EINVAL, "topic \"%.100s\": %s", topic, reason);
+    }
+    return options != NULL && str_of(options->reply_to).len > 0 ? check_reply_to(str_of(options->reply_to)) : LOOM_OK;
 }
 
 loom_status emit_asking(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options, emit_ask *ask)

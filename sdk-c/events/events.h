@@ -55,6 +55,8 @@ typedef struct emit_ask {
     bool sent;           /* out: it was asked: the bridge can answer, and is there */
     uint64_t connection; /* out: on which; with its end the answer does not come */
 } emit_ask;
+/* Whether a topic that is there and its options have the form they need: before a wait, which they would make useless. */
+LOOM_MUST_CHECK loom_status emit_check(const char *topic, const loom_emit_options *options);
 /* loom_agent_emit() with a question. */
 LOOM_MUST_CHECK loom_status emit_asking(loom_agent *a, const char *topic, loom_bytes payload, const loom_emit_options *options,
                                         emit_ask *ask);

@@ -257,6 +257,12 @@ class Help(unittest.TestCase):
 
 
 class Typed(LoomTest):
+    def test_what_the_sdk_refuses_is_told_in_its_words(self):
+        bus = self.home(spans=False)
+        self.assertIn('--reply-to "x y": it contains a space', bus.loom("pub", "t", "x", "--reply-to", "x y", code=2).stderr)
+        for verb in ("pub", "request", "invoke"):
+            self.assertIn("the content_type has 200 bytes, and at most", bus.loom(verb, "t", "x", "--content-type", "y" * 200, code=OVER_LIMIT).stderr)
+
     def test_a_payload_that_cannot_be_read_is_told_once(self):
         bus = self.home(spans=False)
         for verb in ("pub", "request", "invoke"):

@@ -12,6 +12,7 @@ import unittest
 
 import wire
 from harness import BIN, LoomTest, clean_environment, in_both_homes, wait_until
+from wire import Hop
 
 
 @in_both_homes
@@ -44,6 +45,14 @@ class Reply:
         self.assertIn("fail.now: exit_3: oops", self.ask("fail.now", "x", code=1).stderr)
         self.answering("not.there", "--", "/nowhere/command")
         self.assertIn("not_started", self.ask("not.there", "x", code=1).stderr)
+
+    def test_a_message_that_is_out_of_hops_is_told_as_that_and_not_as_a_timeout(self):
+        responder = self.answering("--echo", "echo")
+        asker = self.agent(self.bus, "asker")
+        asker.publish("echo", b"x", reply_to="agent.asker.replies", hop=Hop(ttl=1))
+        wait_until(lambda: "cannot answer" in responder.err, "it says that it cannot answer")
+        self.assertIn('loom reply: cannot answer a message on "echo": the message on "echo" has no hops left', responder.err)
+        self.assertNotIn("deadline", responder.err)
 
     def test_an_echo_sends_everything_back(self):
         self.answering("--echo", "echo")

@@ -195,3 +195,9 @@ int bus_client_close(bus_client *client)
     free_client(client);
     return verb_exit_of(st != LOOM_OK ? st : client->refused);
 }
+
+const char *bus_client_reason(loom_status st)
+{
+    const char *sentence = st == LOOM_EINVAL || st == LOOM_ETOOBIG || st == LOOM_ETIMEDOUT ? loom_last_error() : "";
+    return sentence[0] != '\0' ? sentence : loom_status_text(st);
+}

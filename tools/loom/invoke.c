@@ -134,7 +134,7 @@ static int print_outcome(const options *o, loom_status st, const loom_result *re
         fprintf(stderr, "trace %s\n", trace_id);
     }
     if (result == NULL) {
-        return command_fail_with(&invoke, st, "cannot call \"%s\": %s", o->operands[0], loom_status_text(st));
+        return command_fail_with(&invoke, st, "cannot call \"%s\": %s", o->operands[0], bus_client_reason(st));
     }
     if (json) {
         print_result(result, trace_id);

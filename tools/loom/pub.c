@@ -229,7 +229,7 @@ static int cannot_publish(const publication *p, loom_status st)
     if (st == LOOM_EVERSION) {
         return command_fail_with(&pub, st, "published to \"%s\", but this bridge is too old to say how many subscriptions it matched", topic);
     }
-    return command_fail_with(&pub, st, "cannot publish to \"%s\": %s", topic, loom_status_text(st));
+    return command_fail_with(&pub, st, "cannot publish to \"%s\": %s", topic, bus_client_reason(st));
 }
 
 static int publish_all(publication *p)
@@ -365,12 +365,16 @@ static int run(const options *o)
     if (message_topic_is_reserved(&pub, o->operands[0], &exit_code)) {
         return exit_code;
     }
+    const char *reply_to = options_value(o, "reply-to");
+    if (reply_to != NULL && reply_to[0] != '\0' && loom_topic_check(str_of(reply_to), &reason) != LOOM_OK) {
+        return command_misuse(&pub, "--reply-to \"%s\": %s", reply_to, reason);
+    }
     message_topic_hint(&pub, o, o->operands[0]);
     publication p = {.options = o};
     if (read_several(&p, &exit_code)) {
         message_trace_read(&pub, o, &p.trace);
         p.emit = (loom_emit_options){.type = options_value(o, "type"), .thread_id = options_value(o, "thread"),
-                                     .correlation_id = options_value(o, "correlation"), .reply_to = options_value(o, "reply-to"),
+                                     .correlation_id = options_value(o, "correlation"), .reply_to = reply_to,
                                      .content_type = options_value(o, "content-type"), .baggage = p.trace.baggage.data,
                                      .headers = p.headers, .header_count = p.header_count};
         exit_code = publish(&p);

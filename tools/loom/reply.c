@@ -187,7 +187,7 @@ static loom_status on_event(loom_agent *agent, const char *topic, loom_envelope 
     }
     const loom_status st = r->argv == NULL ? echo(r, agent, event) : answer_by_command(r, agent, event, code);
     if (st != LOOM_OK) {
-        command_fail(&reply, "cannot answer a message on \"%s\": %s", topic, loom_status_text(st));
+        command_fail(&reply, "cannot answer a message on \"%s\": %s", topic, bus_client_reason(st));
     }
     if (!r->quiet) {
         const char *trace_id = message_trace_id_of(hex, r->options, event);
@@ -229,7 +229,7 @@ static int serve(responder *r, const char *filter, const loom_subscribe_options 
     exit_code = bus_client_close(&r->client);
     guard_close(&r->guard);
     if (st != LOOM_OK) {
-        return command_fail_with(&reply, st, "cannot answer \"%s\": %s", filter, loom_status_text(st));
+        return command_fail_with(&reply, st, "cannot answer \"%s\": %s", filter, bus_client_reason(st));
     }
     return gone ? VERB_FAILED : exit_code;
 }

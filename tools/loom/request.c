@@ -62,7 +62,7 @@ static int print_answer(const options *o, loom_status st, const loom_envelope *r
                                  bus_names_hint(hint, &request, o, BUS_SUBSCRIBED, o->operands[0], "; `loom agents` lists who is there", NULL));
     }
     if (st != LOOM_OK) {
-        return command_fail_with(&request, st, "cannot send a request to \"%s\": %s", o->operands[0], loom_status_text(st));
+        return command_fail_with(&request, st, "cannot send a request to \"%s\": %s", o->operands[0], bus_client_reason(st));
     }
     loom_str error;
     const bool failed = loom_envelope_header(reply, "loom.error", &error) == LOOM_OK;

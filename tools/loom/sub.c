@@ -253,7 +253,7 @@ static int receive(subscriber *s, const loom_subscribe_options *with)
     loom_span_end(span);
     (void)bus_client_close(&s->client); /* and with it the agent's thread */
     progress_end(&s->received, s->quiet || news != INTERRUPT_SIGNAL);
-    return st == LOOM_OK ? outcome(s, news) : command_fail_with(&sub, st, "%s", loom_status_text(st));
+    return st == LOOM_OK ? outcome(s, news) : command_fail_with(&sub, st, "%s", bus_client_reason(st));
 }
 
 static int run(const options *o)

@@ -2,6 +2,7 @@
 /* The recorder's life, its settings, its tracers, and who has which chunk. */
 #include "trace/record/internal.h"
 
+#include "base/last_error.h"
 #include "base/thread.h"
 #include "trace/export/processor.h"
 
@@ -34,13 +35,16 @@ loom_status loom_recorder_configure(size_t bytes, const char *slow)
     recorder *r = &recorder_of_process;
     const char *fault;
     if (bytes != 0 && bytes < LOOM_RECORDER_BYTES_MIN) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "the recorder needs %zu bytes at least, or 0", (size_t)LOOM_RECORDER_BYTES_MIN);
     }
     pthread_mutex_lock(&r->lock);
     loom_status st = r->tracer_count > 0 ? LOOM_EBUSY : set(r, bytes, str_of(slow), &fault);
     r->configured |= st == LOOM_OK;
     pthread_mutex_unlock(&r->lock);
-    return st;
+    if (st == LOOM_EBUSY) {
+        return last_error(st, "the recorder is configured before there is a tracer");
+    }
+    return st == LOOM_EINVAL ? last_error(st, "the recorder's rules: %s", fault) : st;
 }
 
 /* Lock held. What makes no sense in the environment is reported by whoever checks that. */

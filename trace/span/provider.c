@@ -122,7 +122,6 @@ loom_status loom_tracer_provider_create(loom_tracer_provider **out, const loom_t
     provider->attr_limits = (attr_limits){inside, provider->limits.attribute_value_length, most - inside};
     loom_status st = sampler_init(&provider->sampler, options->sampler != NULL ? options->sampler : &from_env);
     if (st != LOOM_OK) {
-        st = st == LOOM_EINVAL ? last_error(st, "the sampler, or one that it is made of, is off the rules") : st;
         goto free_provider;
     }
     if (pthread_mutex_init(&provider->lock, NULL) != 0) {

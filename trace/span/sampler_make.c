@@ -2,6 +2,8 @@
 /* Samplers as they are made from their description: checked against the limits of <loom/sampler.h>, and copied. */
 #include "trace/span/sampler_parts.h"
 
+#include "base/last_error.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +30,7 @@ static void set_answer(span_sampler *s, bool always)
 static loom_status make_ratio(span_sampler *s, double ratio)
 {
     if (!(ratio >= 0.0 && ratio <= 1.0)) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "the sampler's ratio is not from 0 to 1");
     }
     if (ratio == 0.0 || ratio == 1.0) {
         set_answer(s, ratio == 1.0);
@@ -43,7 +45,7 @@ static loom_status make_ratio(span_sampler *s, double ratio)
 static loom_status make_rate(span_sampler *s, double per_second)
 {
     if (!(per_second >= 0.0 && per_second <= PER_SECOND_MAX)) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "the sampler's per_second is not from 0 to %.0f", (double)PER_SECOND_MAX);
     }
     if (per_second == 0.0) {
         set_answer(s, false);
@@ -77,7 +79,7 @@ static loom_status make_parents(maker *m, span_sampler *s, const loom_sampler_pa
 {
     static const loom_sampler on = {.kind = LOOM_SAMPLER_ALWAYS_ON}, off = {.kind = LOOM_SAMPLER_ALWAYS_OFF};
     if (parents == NULL) {
-        return LOOM_EINVAL;
+        return last_error_null("the sampler's parents");
     }
     const loom_sampler *given[PARENT_CASES] = {
         [PARENT_NONE] = parents->root,
@@ -120,7 +122,7 @@ static loom_status make_rule(maker *m, sampler_rule *rule, const loom_sampler_ru
 {
     if (given->sampler == NULL || (given->attr_count > 0 && given->attrs == NULL) || (int)given->kind < 0 ||
         given->kind > LOOM_SPAN_CONSUMER) {
-        return LOOM_EINVAL;
+        return last_error(LOOM_EINVAL, "a rule of the sampler lacks its sampler or attributes, or has no such kind");
     }
     if (given->attr_count > SAMPLERS_MAX) {
         return LOOM_ETOOBIG;
@@ -133,7 +135,7 @@ static loom_status make_rule(maker *m, sampler_rule *rule, const loom_sampler_ru
     }
     for (size_t i = 0; st == LOOM_OK && i < given->attr_count; i++) {
         attr_rule *attr = &rule->attrs[rule->attr_count++];
-        st = given->attrs[i].key != NULL ? copy_pattern(&attr->key, given->attrs[i].key) : LOOM_EINVAL;
+        st = given->attrs[i].key != NULL ? copy_pattern(&attr->key, given->attrs[i].key) : last_error_null("the key of a rule's attribute");
         st = st == LOOM_OK ? copy_pattern(&attr->value, given->attrs[i].value) : st;
     }
     return st == LOOM_OK ? make(m, &rule->sampler, given->sampler) : st;
@@ -143,7 +145,7 @@ static loom_status make_rules(maker *m, span_sampler *s, const loom_sampler_rule
 {
     static const loom_sampler on = {.kind = LOOM_SAMPLER_ALWAYS_ON};
     if (given == NULL || (given->count > 0 && given->rules == NULL)) {
-        return LOOM_EINVAL;
+        return last_error_null("the sampler's rules");
     }
     if (given->count > SAMPLERS_MAX) {
         return LOOM_ETOOBIG;
@@ -184,14 +186,14 @@ static loom_status make_kind(maker *m, span_sampler *s, const loom_sampler *d)
         return make_rules(m, s, d->rules);
     case LOOM_SAMPLER_CUSTOM:
         if (d->custom == NULL || (d->custom->decide == NULL && d->custom->sample == NULL)) {
-            return LOOM_EINVAL;
+            return last_error(LOOM_EINVAL, "the custom sampler has neither decide nor sample");
         }
         s->kind = d->kind;
         s->custom = *d->custom;
         m->says_more = m->says_more || s->custom.sample != NULL;
         return LOOM_OK;
     }
-    return LOOM_EINVAL;
+    return last_error(LOOM_EINVAL, "there is no sampler of kind %d", (int)d->kind);
 }
 
 /* s is all zero. What it holds after an error is freed with the whole. */

@@ -73,7 +73,8 @@ typedef struct loom_request_options {
  * NULL. A request that matches no subscription fails at once (LOOM_ENORESPONDERS), from a bridge that can tell; whether a
  * subscriber replies nobody knows beforehand.
  * LOOM_EINVAL.  LOOM_ETOOBIG.  LOOM_EFULL.  LOOM_ECLOSED.  LOOM_ENOMEM.  LOOM_ENOTCONN: not connected in time; nothing was
- * sent.  LOOM_ETIMEDOUT: no reply in time, or the event being handled has no hops left (report.sent is false).
+ * sent.  LOOM_ETIMEDOUT: no reply in time, or the event being handled has no hops left (report.sent is false, and
+ * loom_last_error() says so).
  * LOOM_EBUSY: handlers wait inside each other too deep.  Or the status with which the bridge refused the mailbox. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_agent_request(loom_agent *agent, const char *topic, loom_bytes payload,
                                                         const loom_request_options *options, loom_envelope **reply);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What loom_last_error() says of calls that were refused. */
 #include <loom/loom.h>
+#include <loom/recorder.h>
+#include <loom/sampler.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -46,7 +48,7 @@ static void emit_says_what_is_wrong_with_its_message(void **state)
     open_agent(f);
     loom_agent *a = f->agent;
     const loom_bytes none = {NULL, 7};
-    const loom_header unnamed = {{"", 0}, {"v", 1}};
+    const loom_header unnamed = {{"", 0}, {"v", 1}}, odd[] = {{{NULL, 1}, {"v", 1}}, {{"k", 1}, {NULL, 1}}};
     char *long_type = calloc(1, LOOM_TYPE_MAX + 2);
     memset(long_type, 't', LOOM_TYPE_MAX + 1);
     REFUSED(LOOM_EINVAL, "topic \"a..b\": a segment is empty", loom_agent_emit_text(a, "a..b", "", NULL));
@@ -58,6 +60,17 @@ static void emit_says_what_is_wrong_with_its_message(void **state)
     REFUSED(LOOM_EINVAL, "a length of 7 bytes and no data", loom_agent_emit(a, "a", none, NULL));
     REFUSED(LOOM_EINVAL, "header 0 has an empty key",
             loom_agent_emit_text(a, "a", "", &(loom_emit_options){.headers = &unnamed, .header_count = 1}));
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        REFUSED(LOOM_EINVAL, "header 0 has a length and no text",
+                loom_agent_emit_text(a, "a", "", &(loom_emit_options){.headers = &odd[i], .header_count = 1}));
+    }
+    REFUSED(LOOM_EINVAL, "reply_to \"x y\": it contains a space", loom_agent_emit_text(a, "a", "", &(loom_emit_options){.reply_to = "x y"}));
+    REFUSED(LOOM_EINVAL, "reply_to \"a.>\": it contains a wildcard", loom_agent_emit_text(a, "a", "", &(loom_emit_options){.reply_to = "a.>"}));
+    assert_status(LOOM_OK, loom_agent_emit_text(a, "a", "", &(loom_emit_options){.reply_to = "x.y"}));
+    assert_status(LOOM_OK, loom_agent_emit_text(a, "a", "", &(loom_emit_options){.reply_to = ""}));
+    uint64_t matched;
+    REFUSED(LOOM_EINVAL, "topic \"a b\"", loom_agent_emit_matched(a, "a b", (loom_bytes){0}, NULL, 60000, &matched)); /* at once */
+    REFUSED(LOOM_EINVAL, "reply_to \"x y\"", loom_agent_emit_matched(a, "a", (loom_bytes){0}, &(loom_emit_options){.reply_to = "x y"}, 1, &matched));
     REFUSED(LOOM_EINVAL, "headers is NULL", loom_agent_emit_text(a, "a", "", &(loom_emit_options){.header_count = 1}));
     REFUSED(LOOM_ETOOBIG, "the type has 129 bytes, and at most 128 are allowed",
             loom_agent_emit_text(a, "a", "", &(loom_emit_options){.type = long_type}));
@@ -93,6 +106,11 @@ static void provide_says_what_is_wrong_with_its_capability(void **state)
     REFUSED(LOOM_EINVAL, "there is no on_action", loom_agent_provide(a, &(loom_capability){.name = "a"}));
     REFUSED(LOOM_EINVAL, "none of tool, agent, plain",
             loom_agent_provide(a, &(loom_capability){.name = "a", .kind = "robot", .on_action = on_action}));
+    const loom_header odd[] = {{{"", 0}, {"v", 1}}, {{NULL, 1}, {"v", 1}}, {{"k", 1}, {NULL, 1}}};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        REFUSED(LOOM_EINVAL, i == 0 ? "an entry of its metadata has an empty key" : "an entry of its metadata has a length and no text",
+                loom_agent_provide(a, &(loom_capability){.name = "a", .metadata = &odd[i], .metadata_count = 1, .on_action = on_action}));
+    }
     REFUSED(LOOM_EINVAL, "metadata is NULL",
             loom_agent_provide(a, &(loom_capability){.name = "a", .metadata_count = 1, .on_action = on_action}));
     REFUSED(LOOM_ETOOBIG, "its version has",
@@ -120,9 +138,51 @@ static void invoke_and_request_say_what_is_wrong(void **state)
             loom_agent_fanout(a, &both, 1, empty, &any, NULL, &joined));
     REFUSED(LOOM_EINVAL, "target 0, \"a b\": it contains a space", loom_agent_fanout(a, &odd, 1, empty, &any, NULL, &joined));
     odd.topic = "a";
+    REFUSED(LOOM_EFULL, "targets, and at most", loom_agent_fanout(a, &odd, LOOM_CONTRIBUTIONS_MAX + 1, empty, &any, NULL, &joined));
     REFUSED(LOOM_EINVAL, "needs to know how many", loom_agent_fanout(a, &odd, 1, empty, &first, NULL, &joined));
     REFUSED(LOOM_EINVAL, "barrier \"x y\": it contains a space", loom_agent_barrier(a, "x y", 2, 1, NULL));
     REFUSED(LOOM_EINVAL, "not in poll mode", loom_agent_poll(a, 0));
+}
+
+static void envelopes_say_what_is_wrong_with_their_bytes(void **state)
+{
+    (void)state;
+    loom_envelope *env;
+    static const uint8_t bomb[] = {0xdd, 0x04, 0x00, 0x00, 0x00};
+    REFUSED(LOOM_EMALFORMED, "version is not an unsigned integer", loom_envelope_decode(&env, BYTES(bomb)));
+}
+
+static bool drop(void *user, loom_bytes request)
+{
+    (void)user;
+    (void)request;
+    return true;
+}
+
+static void samplers_say_what_is_wrong_with_them(void **state)
+{
+    (void)state;
+    loom_tracer_provider *provider;
+    loom_span_processor *processor;
+    const loom_span_processor_options to = {.exporter = LOOM_EXPORTER_CALLBACK, .export_batch = drop};
+    assert_status(LOOM_OK, loom_span_processor_create(&processor, &to));
+    const struct {
+        loom_sampler sampler;
+        const char *text;
+    } cases[] = {
+        {{.kind = LOOM_SAMPLER_RATIO, .ratio = 2}, "ratio is not from 0 to 1"},
+        {{.kind = LOOM_SAMPLER_RATE_LIMITED, .per_second = -1}, "per_second is not from 0 to"},
+        {{.kind = LOOM_SAMPLER_PARENTBASED}, "the sampler's parents is NULL"},
+        {{.kind = LOOM_SAMPLER_RULES}, "the sampler's rules is NULL"},
+        {{.kind = LOOM_SAMPLER_CUSTOM}, "neither decide nor sample"},
+        {{.kind = (loom_sampler_kind)99}, "no sampler of kind 99"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        REFUSED(LOOM_EINVAL, cases[i].text, loom_tracer_provider_create(&provider, &(loom_tracer_provider_options){.processor = processor, .sampler = &cases[i].sampler}));
+    }
+    loom_span_processor_unref(processor);
+    REFUSED(LOOM_EINVAL, "the recorder needs", loom_recorder_configure(1, NULL));
+    REFUSED(LOOM_EINVAL, "the recorder's rules: ", loom_recorder_configure(0, "nonsense;;="));
 }
 
 /* What others have said must not move the cursor of whoever prints it. */
@@ -173,6 +233,8 @@ int main(void)
         WITH_AGENT(subscribe_says_what_is_wrong_with_its_filter),
         WITH_AGENT(provide_says_what_is_wrong_with_its_capability),
         WITH_AGENT(invoke_and_request_say_what_is_wrong),
+        cmocka_unit_test(envelopes_say_what_is_wrong_with_their_bytes),
+        cmocka_unit_test(samplers_say_what_is_wrong_with_them),
         WITH_AGENT(a_sentence_is_printable_whatever_it_quotes),
         WITH_AGENT(each_thread_has_a_sentence_of_its_own),
         cmocka_unit_test(the_version_is_the_librarys),

@@ -411,12 +411,21 @@ static void what_a_handler_emits_leaves(void **state)
     assert_string_equal("a,b,c", text);
 }
 
+static char why_not[256]; /* of the last echo, written before it counts as failed */
+
+static loom_status echo_and_say_why_not(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
+{
+    const loom_status st = echo(agent, topic, event, user);
+    snprintf(why_not, sizeof why_not, "%s", st != LOOM_OK ? loom_last_error() : "");
+    return st;
+}
+
 static void an_event_without_hops_left_leads_to_no_other(void **state)
 {
     fixture *f = *state;
     uint8_t wire[512];
     loom_agent_options options = options_of(f);
-    options.on_event = echo;
+    options.on_event = echo_and_say_why_not;
     assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
     uint64_t number = fake_bridge_session(&f->bridge, 2);
     loom_envelope *env;
@@ -432,6 +441,7 @@ static void an_event_without_hops_left_leads_to_no_other(void **state)
     fake_bridge_flush(&f->bridge);
     wait_until(loom_agent_get_stats(f->agent).failed == 1, FAKE_DEADLINE_MS);
     assert_int_equal(0, loom_agent_get_stats(f->agent).emitted);
+    assert_string_equal("the message on \"sensor.data\" has no hops left for what comes of it; set ttl to send it all the same", why_not);
 }
 
 static loom_status call_what_is_forbidden(loom_agent *agent, const char *topic, loom_envelope *event, void *user)
