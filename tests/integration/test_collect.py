@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import struct
@@ -38,13 +39,29 @@ class Collect(unittest.TestCase):
 
     def tearDown(self):
         self.assertEqual(0, self.process.stop(), self.process.err)
-        self.assertEqual("", self.process.err)
+        refusal = re.compile(r"loom trace collect: refused a request from http2?:127\.0\.0\.1:\d+( for \S+)?: \d+, .*\n")
+        self.assertRegex(self.process.err, f"^({refusal.pattern})*$")
 
     def loom(self, *arguments, **environment):
         name = f"loom-{time.monotonic_ns()}"
         process = Process(self.folder, name, [LOOM, *arguments], clean_environment(**environment))
         self.assertEqual(0, process.wait(), process.err)
         return process.out
+
+    def test_what_is_refused_is_told_once_in_a_while_with_who_sent_it_and_why(self):
+        def post(path, body, **fields):
+            head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
+            connection = self.connect()
+            connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n{head}Connection: close\r\n\r\n".encode() + body)
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+            return int(answer.split(b" ")[1]), connection.getsockname()[1]
+        status, port = post("/v1/traces", b"\xff\xff\xff", Content_Type="application/x-protobuf")
+        self.assertEqual(400, status)
+        wait_until(lambda: "refused" in self.process.err, "it is told")
+        self.assertIn(f"refused a request from http:127.0.0.1:{port} for /v1/traces: 400, the body is not an ExportTraceServiceRequest", self.process.err)
+        for _ in range(20):
+            self.assertEqual(404, post("/v1/metrics", b"", Content_Type="application/json")[0])
+        self.assertEqual(1, self.process.err.count("\n"))
 
     def traces(self):
         return [json.loads(line) for line in self.loom("trace", "ls", "--json", "--db", str(self.database)).splitlines()]

@@ -44,6 +44,13 @@ class Served(LoomTest):
             with self.subTest(query):
                 self.assertEqual(401, self.view.get(f"/?{query}", {}).status)
 
+    def test_strangers_are_told_once_in_a_while_without_what_may_be_a_token(self):
+        self.assertEqual("", self.view.process.err)
+        for path in (f"/?token={'0' * 32}", "/api/traces?token=abc", "/api/bus/agents"):
+            self.assertEqual(401, self.view.get(path, {}).status)
+        wait_until(lambda: "refused" in self.view.process.err, "it is told")
+        self.assertRegex(self.view.process.err, r"^loom view: refused a request from http:127\.0\.0\.1:\d+ for /: 401, the token is not that of this `loom view`\n$")
+
     def test_the_reason_of_a_redirect_is_its_name(self):
         with self.view.connect() as sock:
             sock.sendall(f"GET /?token={self.view.token} HTTP/1.1\r\nHost: {self.view.host}:{self.view.port}\r\n\r\n".encode())

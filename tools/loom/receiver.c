@@ -12,6 +12,7 @@
 #include "host/http/http_server.h"
 #include "host/net/listen.h"
 #include "tools/loom/receiver_grpc.h"
+#include "tools/loom/refusal.h"
 #include "trace/collect/gunzip.h"
 #include "trace/collect/otlp_answer.h"
 
@@ -31,6 +32,7 @@ struct receiver {
     receiver_counts counts;
     uv_timer_t tidying;
     bool closing, closed;            /* the timer's end and the server's bring that of the whole */
+    rate_limit told;                 /* of refusals */
     uint64_t lost;                   /* requests refused since storing began to fail; 0: it does not */
 };
 
@@ -63,11 +65,27 @@ static void respond(http_request *r, otlp_answer *answer)
     pb_fini(&answer->body);
 }
 
+static void tell(receiver *v, const char *message)
+{
+    if (v->options.on_error != NULL) {
+        v->options.on_error(v->options.user, message);
+    }
+}
+
+static void tell_refused(receiver *v, const http_request *r, uint16_t status, const char *why)
+{
+    char line[REFUSAL_SIZE];
+    if (refusal_line(line, &v->told, uv_now(v->tidying.loop), r, status, why)) {
+        tell(v, line);
+    }
+}
+
 static void refuse(receiver *v, http_request *r, uint16_t status, const char *why)
 {
     otlp_answer answer;
     otlp_answer_error(&answer, type_of(r), status, why);
     v->counts.refused++;
+    tell_refused(v, r, status, why);
     respond(r, &answer);
 }
 
@@ -138,13 +156,6 @@ static bool take_message(receiver *v, http_request *r, loom_bytes *body, uint8_t
     return !gzipped || unpack(v, r, body, unpacked);
 }
 
-static void tell(receiver *v, const char *message)
-{
-    if (v->options.on_error != NULL) {
-        v->options.on_error(v->options.user, message);
-    }
-}
-
 /* A full disk is told when it begins and when it ends, not for each request between. */
 static void tell_storing(receiver *v, bool stored, const char *problem)
 {
@@ -174,7 +185,11 @@ static void store_request(receiver *v, http_request *r, otlp_signal signal, body
     v->counts.requests += answer.status == 200;
     v->counts.refused += answer.status != 200;
     *(signal == OTLP_LOGS ? &v->counts.logs : &v->counts.spans) += receipt.stored;
-    tell_storing(v, answer.status == 200, problem);
+    if (answer.status != 200 && answer.status < 500) {
+        tell_refused(v, r, answer.status, problem);
+    } else {
+        tell_storing(v, answer.status == 200, problem);
+    }
     respond(r, &answer);
 }
 

@@ -158,6 +158,7 @@ void otlp_answer_export(otlp_answer *answer, otlp_signal signal, body_type type,
         if (why[0] == '\0') {
             snprintf(why, sizeof why, "the body is not an %s", signals[signal].request);
         }
+        snprintf(problem, STORE_PROBLEM_SIZE, "%s", why);
         otlp_answer_error(answer, type, 400, why);
         break;
     default:

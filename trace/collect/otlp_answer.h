@@ -20,7 +20,8 @@ typedef struct otlp_answer {
 body_type otlp_body_type(const char *content_type);
 /* A google.rpc.Status in the encoding of the request, as the specification asks, or plain text when that is unknown. */
 void otlp_answer_error(otlp_answer *answer, body_type type, uint16_t status, const char *message);
-/* Decodes body and stores it. problem gets a sentence for the log when the fault is ours, or is empty. */
+/* Decodes body and stores it. problem gets a sentence for the log when it is not stored, or is empty; by the
+ * answer's status the fault is the sender's (4xx) or ours. */
 void otlp_answer_export(otlp_answer *answer, otlp_signal signal, body_type type, loom_bytes body, store *db, store_receipt *receipt,
                         char problem[STORE_PROBLEM_SIZE]);
 

@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "host/http/query.h"
+#include "tools/loom/refusal.h"
 #include "tools/loom/view/internal.h"
 
 static bool token_is(const view *v, const char *text, size_t len)
@@ -63,22 +64,42 @@ static bool says_us(const view *v, loom_str value, const char *prefix)
     return us;
 }
 
+/* Somebody else's page, an old one of before a restart, or a script that lacks the token: whoever runs the view can tell which. */
+static void tell_stranger(view *v, const http_request *r, uint16_t status, const char *why)
+{
+    char line[REFUSAL_SIZE];
+    if (refusal_line(line, &v->told, uv_now(&v->loop), r, status, why)) {
+        view_tell(line);
+    }
+}
+
+static uint16_t refuse_stranger(view *v, const http_request *r, uint16_t status, const char *why, const char **out)
+{
+    tell_stranger(v, r, status, why);
+    *out = why;
+    return status;
+}
+
 uint16_t view_admit(void *user, const http_request *r, const char **why)
 {
-    const view *v = user;
+    view *v = user;
     loom_str hosts[2], origins[2];
     const size_t host_count = http_request_fields(r, "Host", hosts, 2), origin_count = http_request_fields(r, "Origin", origins, 2);
     if (host_count != 1 || !says_us(v, hosts[0], "")) {
-        *why = "the Host of the request is not this one: open the URL that `loom view` printed";
-        return 403;
+        return refuse_stranger(v, r, 403, "the Host of the request is not this one: open the URL that `loom view` printed", why);
     }
     if (origin_count > 1 || (origin_count == 1 && !says_us(v, origins[0], "http://"))) {
-        *why = "only the page itself may ask, not one of another origin";
-        return 403;
+        return refuse_stranger(v, r, 403, "only the page itself may ask, not one of another origin", why);
     }
-    if (!str_is(http_request_path(r), "/") && !view_has_cookie(v, r) && !view_has_bearer(v, r)) {
-        *why = "the token is missing: open the URL that `loom view` printed; scripts send Authorization: Bearer TOKEN";
-        return 401;
+    const bool known = view_has_cookie(v, r) || view_has_bearer(v, r);
+    if (str_is(http_request_path(r), "/")) { /* whose answer is a page */
+        if (!known && !view_has_token(v, r)) {
+            tell_stranger(v, r, 401, http_request_query(r).len > 0 ? "the token is not that of this `loom view`" : "the token is missing");
+        }
+        return 0;
+    }
+    if (!known) {
+        return refuse_stranger(v, r, 401, "the token is missing: open the URL that `loom view` printed; scripts send Authorization: Bearer TOKEN", why);
     }
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/list.h"
+#include "base/rate_limit.h"
 #include "base/url.h"
 #include "host/http/http_server.h"
 #include "tools/loom/control_question.h"
@@ -93,6 +94,7 @@ typedef struct view {
     const char *jaeger;  /* where its UI is; NULL: unknown */
     receiver *receiver;  /* NULL: receiver_problem says why */
     char receiver_problem[RECEIVER_PROBLEM_SIZE];
+    rate_limit told; /* of strangers at the door */
     const char *db_path;
     store *watched;         /* of the loop, which only looks whether something has changed */
     store *readers[VIEW_READERS]; /* that no job has; NULL behind the last */
@@ -108,6 +110,8 @@ typedef struct view {
 
 /* ---- door.c: who may come in, and what every answer says ---- */
 
+/* A line on standard error. */
+void view_tell(const char *text);
 /* http_listen_options.admit and .fail. */
 uint16_t view_admit(void *user, const http_request *r, const char **why);
 void view_fail(void *user, http_request *r, uint16_t status, const char *why);

@@ -123,6 +123,11 @@ static int open_page(view *v, const options *o)
     return VERB_OK;
 }
 
+void view_tell(const char *text)
+{
+    command_fail(&self, "%s", text);
+}
+
 /* ---- traces ---- */
 
 static void on_receiver_error(void *user, const char *message)
