@@ -107,7 +107,12 @@ grep -q '^max_agents = 17$' "$root/etc/loom/loom.toml" || fail "the upgrade has 
 inside loom-broker --check-config | grep -q '^max_agents = 17' || fail "the configuration is not read"
 
 echo "== purge"
-mkdir -p "$root/var/lib/loom" "$root/var/log/loom"
+mkdir -p "$root/var/lib/loom" "$root/var/log/loom" "$root/etc/default" "$root/etc/systemd/system/multi-user.target.wants"
+echo LOOM_LOG_LEVEL=debug >"$root/etc/default/loom"
+for link in multi-user.target.wants/loom-bridge@west.service multi-user.target.wants/loom-bridge@east.service multi-user.target.wants/loom-broker.service; do
+    ln -s "/lib/systemd/system/$(echo "${link##*/}" | sed 's/@.*\./@./')" "$root/etc/systemd/system/$link"
+done
+ln -s /dev/null "$root/etc/systemd/system/loom-broker.socket" # masked
 inside dpkg --purge loom libloom0 loom-doc >"$root/tmp/dpkg.log" 2>&1 || { cat "$root/tmp/dpkg.log" >&2; fail "the purge failed"; }
 left=$(cd "$root" && find etc usr var -path '*loom*' ! -path 'var/lib/dpkg/*' ! -path 'var/log/*.log' | head)
 [ -z "$left" ] || fail "the purge has left $left"
