@@ -69,6 +69,18 @@ static const char *known_elsewhere(const options *o, loom_str name)
     return NULL;
 }
 
+/* What a bus that stores messages has. */
+static bool asks_for_stored(loom_str name)
+{
+    static const char *const names[] = {"all", "beginning", "deliver", "durable", "from-beginning", "last", "new", "offset", "retain", "since", "start-sequence", "stream"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (str_is(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const char *known_letter(const options *o, char letter)
 {
     static const struct {
@@ -92,6 +104,11 @@ static void unknown(parsing *p, loom_str name)
         guess = nearest(p->out, (loom_str){name.data + 3, name.len - 3}, true);
     }
     int shown = name.len > 64 ? 64 : (int)name.len;
+    if (asks_for_stored(name) && (find_long(p->out, str_of("qos")) < p->out->spec_count || find_long(p->out, str_of("reply-to")) < p->out->spec_count)) {
+        problems_add(p->list, PROBLEM_ERROR, "unknown option \"--%.*s\": messages are not stored, and go to who is subscribed when they come", shown, name.data);
+        p->status = LOOM_EINVAL;
+        return;
+    }
     problems_add(p->list, PROBLEM_ERROR, "unknown option \"--%.*s\"%s%s%s%s", shown, name.data,
                  guess != NULL ? "; did you mean \"--" : "", guess != NULL ? no : "", guess != NULL ? guess : "", guess != NULL ? "\"?" : "");
     p->status = LOOM_EINVAL;

@@ -40,6 +40,9 @@ class Completion(LoomTest):
         self.loom("pub", "orders.new", "x")
         receiver.wait_events(1)
         self.assertEqual(["orders.new"], self.words("sub", "ord"))
+        self.loom("ping", "shouter", "-n", "1")
+        self.assertIn("agent.shouter.replies", self.loom("topics").stdout)
+        self.assertEqual([], self.words("sub", "agent."))  # where answers go, which nobody types
         self.assertEqual(["text.upper"], self.words("invoke", ""))
         self.assertEqual(["shouter"], self.words("ping", "sh"))
         self.assertEqual(["shouter"], self.words("check", "agent", "sh"))

@@ -257,6 +257,14 @@ class Help(unittest.TestCase):
 
 
 class Typed(LoomTest):
+    def test_what_other_buses_have_and_this_one_has_not_is_told_as_that(self):
+        bus = self.home(spans=False)
+        for typed in ("sub t --since 1h", "sub t --last 5", "sub t --from-beginning", "pub t x --durable", "pub t x --retain"):
+            self.assertIn("messages are not stored", bus.loom(*typed.split(), code=USAGE).stderr)
+        self.assertIn("it stands alone, and -t is the type of events", bus.loom("sub", "-t", "orders.new", code=USAGE).stderr)
+        self.agent(bus, "worker").provide("text.upper")
+        self.assertIn("it is no agent but a capability: --capability text.upper", bus.loom("ping", "text.upper", code=NOBODY).stderr)
+
     def test_what_the_sdk_refuses_is_told_in_its_words(self):
         bus = self.home(spans=False)
         self.assertIn('--reply-to "x y": it contains a space', bus.loom("pub", "t", "x", "--reply-to", "x y", code=2).stderr)

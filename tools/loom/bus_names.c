@@ -44,13 +44,20 @@ static json_t *ask(const command *c, const options *o, bus_name_kind kind)
     return answer;
 }
 
+/* Where answers go: nobody types these. */
+static bool is_mailbox(const char *topic)
+{
+    const size_t len = strlen(topic);
+    return len > 8 && strncmp(topic, "agent.", 6) == 0 && strcmp(topic + len - 8, ".replies") == 0;
+}
+
 static void take_filters(const json_t *agent, void (*take)(void *user, const char *name), void *user)
 {
     size_t i;
     const json_t *s;
     json_array_foreach(json_object_get(agent, "subscriptions"), i, s) {
         const char *filter = json_string_value(json_object_get(s, "filter"));
-        if (filter != NULL && strpbrk(filter, "*>") == NULL && strncmp(filter, "agent.", 6) != 0) {
+        if (filter != NULL && strpbrk(filter, "*>") == NULL && !is_mailbox(filter)) {
             take(user, filter);
         }
     }
@@ -64,7 +71,7 @@ static void each(const json_t *items, bus_name_kind kind, void (*take)(void *use
         const char *name = json_string_value(json_object_get(item, lists[kind].key));
         if (kind == BUS_SUBSCRIBED) {
             take_filters(item, take, user);
-        } else if (name != NULL) {
+        } else if (name != NULL && (kind != BUS_TOPICS || !is_mailbox(name))) {
             take(user, name);
         }
     }

@@ -166,6 +166,22 @@ static void ping_all(pinger *p)
     }
 }
 
+/* What was meant by a name that nobody has: another one, or one of another kind. */
+static const char *hint(const pinger *p, const char *whom, char out[BUS_HINT_SIZE])
+{
+    bool is_capability = false;
+    const bus_name_kind kind = p->agent != NULL ? BUS_AGENTS : p->topic != NULL ? BUS_SUBSCRIBED : BUS_CAPABILITIES;
+    if (p->agent != NULL) {
+        (void)bus_names_hint(out, &ping, p->options, BUS_CAPABILITIES, whom, "", &is_capability);
+    }
+    if (is_capability) {
+        snprintf(out, BUS_HINT_SIZE, "; it is no agent but a capability: --capability %.120s", whom);
+        return out;
+    }
+    return bus_names_hint(out, &ping, p->options, kind, whom,
+                          p->capability != NULL ? "; `loom caps` lists what is available" : "; `loom agents` lists who is there", NULL);
+}
+
 static int print_result(pinger *p)
 {
     const char *whom = p->agent != NULL ? p->agent : p->topic != NULL ? p->topic : p->capability != NULL ? p->capability : p->client.address;
@@ -183,12 +199,8 @@ static int print_result(pinger *p)
         latencies_print_histogram(&p->times, stdout);
     }
     if (p->times.count == 0 && p->sent > 0 && p->last != LOOM_OK) {
-        char hint[BUS_HINT_SIZE] = "";
-        if (p->last == LOOM_ENORESPONDERS) {
-            (void)bus_names_hint(hint, &ping, p->options, p->agent != NULL ? BUS_AGENTS : p->topic != NULL ? BUS_SUBSCRIBED : BUS_CAPABILITIES, whom,
-                                 p->capability != NULL ? "; `loom caps` lists what is available" : "; `loom agents` lists who is there", NULL);
-        }
-        return command_fail_with(&ping, p->last, "%s: %s%s", whom, loom_status_text(p->last), hint);
+        char text[BUS_HINT_SIZE];
+        return command_fail_with(&ping, p->last, "%s: %s%s", whom, loom_status_text(p->last), p->last == LOOM_ENORESPONDERS ? hint(p, whom, text) : "");
     }
     return p->stop.number != 0 && p->sent < p->count ? VERB_INTERRUPTED : VERB_OK;
 }

@@ -153,7 +153,8 @@ static bool read_options(subscriber *s, const options *o, loom_subscribe_options
     s->quiet = options_is_on(o, "quiet");
     s->report = options_is_on(o, "report");
     if (o->operand_count < 1) {
-        *exit_code = command_misuse(&sub, "missing filter, such as 'sensor.>'");
+        *exit_code = command_misuse(&sub, "missing filter, such as 'sensor.>'%s",
+                                    options_has(o, "type") ? "; it stands alone, and -t is the type of events" : "");
         return false;
     }
     const char *reason;
