@@ -72,7 +72,8 @@ static const char *known_elsewhere(const options *o, loom_str name)
 /* What a bus that stores messages has. */
 static bool asks_for_stored(loom_str name)
 {
-    static const char *const names[] = {"all", "beginning", "deliver", "durable", "from-beginning", "last", "new", "offset", "retain", "since", "start-sequence", "stream"};
+    static const char *const names[] = {"all",  "beginning", "deliver", "durable", "from-beginning", "last",
+                                        "new",  "offset",    "retain",  "since",   "start-sequence", "stream"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (str_is(name, names[i])) {
             return true;
@@ -104,8 +105,10 @@ static void unknown(parsing *p, loom_str name)
         guess = nearest(p->out, (loom_str){name.data + 3, name.len - 3}, true);
     }
     int shown = name.len > 64 ? 64 : (int)name.len;
-    if (asks_for_stored(name) && (find_long(p->out, str_of("qos")) < p->out->spec_count || find_long(p->out, str_of("reply-to")) < p->out->spec_count)) {
-        problems_add(p->list, PROBLEM_ERROR, "unknown option \"--%.*s\": messages are not stored, and go to who is subscribed when they come", shown, name.data);
+    const bool is_sub_or_pub = find_long(p->out, str_of("qos")) < p->out->spec_count || find_long(p->out, str_of("reply-to")) < p->out->spec_count;
+    if (is_sub_or_pub && asks_for_stored(name)) {
+        problems_add(p->list, PROBLEM_ERROR,
+                     "unknown option \"--%.*s\": messages are not stored, and go to who is subscribed when they come", shown, name.data);
         p->status = LOOM_EINVAL;
         return;
     }
@@ -188,8 +191,8 @@ static void read_letters(parsing *p, const char *letters)
         size_t spec = find_letter(p->out, *letters);
         if (spec == p->out->spec_count) {
             const char *guess = known_letter(p->out, *letters);
-            problems_add(p->list, PROBLEM_ERROR, "unknown option \"-%c\"%s%s%s", *letters, guess != NULL ? "; did you mean \"--" : "",
-                         guess != NULL ? guess : "", guess != NULL ? "\"?" : "");
+            problems_add(p->list, PROBLEM_ERROR, "unknown option \"-%c\"%s%s%s", *letters,
+                         guess != NULL ? "; did you mean \"--" : "", guess != NULL ? guess : "", guess != NULL ? "\"?" : "");
             p->status = LOOM_EINVAL;
             return;
         }

@@ -36,8 +36,8 @@ static loom_status read_command_line(starting *s, int argc, char *const argv[])
     if (!p->spec->takes_operands && p->options.operand_count > 0) {
         const char *first = p->options.operands[0];
         const bool is_option = strcmp(first, "help") == 0 || strcmp(first, "version") == 0;
-        problems_add(&p->problems, PROBLEM_ERROR, "unexpected argument \"%.64s\"%s%s%s", first, is_option ? "; did you mean \"--" : "",
-                     is_option ? first : "", is_option ? "\"?" : "");
+        problems_add(&p->problems, PROBLEM_ERROR, "unexpected argument \"%.64s\"%s%s%s", first,
+                     is_option ? "; did you mean \"--" : "", is_option ? first : "", is_option ? "\"?" : "");
         st = LOOM_EINVAL;
     }
     const char *color = options_value(&p->options, "color");

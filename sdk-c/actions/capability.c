@@ -95,7 +95,8 @@ static loom_status check(const loom_capability *given, loom_str *kind)
     for (size_t i = 0; st == LOOM_OK && i < given->metadata_count; i++) {
         const loom_header *m = &given->metadata[i];
         if (m->key.len == 0 || m->key.data == NULL || (m->value.len > 0 && m->value.data == NULL)) {
-            st = refuse(given, m->key.len == 0 ? "an entry of its metadata has an empty key" : "an entry of its metadata has a length and no text");
+            st = refuse(given, m->key.len == 0 ? "an entry of its metadata has an empty key"
+                                               : "an entry of its metadata has a length and no text");
         }
     }
     if (st != LOOM_OK || (st = check_kind(given, kind)) != LOOM_OK) {

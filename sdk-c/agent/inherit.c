@@ -8,7 +8,8 @@
 loom_status hops_used_up(const loom_envelope *event)
 {
     const loom_str topic = loom_envelope_topic(event);
-    return last_error(LOOM_ETIMEDOUT, "the message on \"%.*s\" has no hops left for what comes of it; set ttl to send it all the same",
+    return last_error(LOOM_ETIMEDOUT,
+                      "the message on \"%.*s\" has no hops left for what comes of it; set ttl to send it all the same",
                       (int)(topic.len < 100 ? topic.len : 100), topic.data);
 }
 

@@ -79,7 +79,8 @@ int bus_client_explain(const bus_client *client, loom_status st, const char *for
  * seconds of silence. VERB_OK, or the exit code; the cause was said. */
 int bus_connect(bus_client *client, uint32_t patience_ms);
 
-/* Why a call of the SDK has failed: its own sentence where what it was given is wrong or no hops are left, else the text of the status. */
+/* Why a call of the SDK has failed: its own sentence where what it was given is wrong or no hops are left, else the text of
+ * the status. */
 const char *bus_client_reason(loom_status st);
 
 #endif

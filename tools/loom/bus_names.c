@@ -38,7 +38,8 @@ static json_t *ask(const command *c, const options *o, bus_name_kind kind)
     const bool opened = talks_only ? link_asker_open(&a.link, c, o, why, sizeof why, &exit_code)
                                    : control_asker_open(&a, c, o, why, sizeof why, &exit_code);
     if (opened) {
-        answer = control_asker_ask(&a, lists[kind].op, lists[kind].paged ? lists[kind].key : NULL, NULL, why, sizeof why, &exit_code);
+        const char *item_key = lists[kind].paged ? lists[kind].key : NULL;
+        answer = control_asker_ask(&a, lists[kind].op, item_key, NULL, why, sizeof why, &exit_code);
         control_asker_close(&a);
     }
     return answer;

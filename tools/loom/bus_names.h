@@ -16,8 +16,8 @@ typedef enum bus_name_kind {
 void bus_names_each(const command *c, const options *o, bus_name_kind kind, void (*take)(void *user, const char *name), void *user);
 
 enum { BUS_HINT_SIZE = 192 };
-/* `; did you mean "NAME"?` when one is near, else `otherwise`. *known, which may be NULL: it is one of them, so nothing is to be hinted at
- * but otherwise. Returns out. */
+/* `; did you mean "NAME"?` when one is near, else `otherwise`. *known, which may be NULL: it is one of them, and nothing is
+ * near. Returns out. */
 const char *bus_names_hint(char out[BUS_HINT_SIZE], const command *c, const options *o, bus_name_kind kind, const char *name,
                            const char *otherwise, bool *known);
 

@@ -290,8 +290,8 @@ static void check_capability(const options *o, finding *f)
     if (found != NULL) {
         f->metric = "providers";
         f->value = (double)providers;
-        say(f, f->value < least ? CHECK_CRITICAL : CHECK_OK, "capability %s has %zu provider%s%s", f->subject, providers, providers == 1 ? "" : "s",
-            providers == 0 ? near(hint, o, BUS_CAPABILITIES, f->subject) : "");
+        say(f, f->value < least ? CHECK_CRITICAL : CHECK_OK, "capability %s has %zu provider%s%s", f->subject, providers,
+            providers == 1 ? "" : "s", providers == 0 ? near(hint, o, BUS_CAPABILITIES, f->subject) : "");
     }
     json_decref(found);
 }
@@ -381,8 +381,8 @@ int verb_check(int argc, char *const argv[])
         {"topic", "Whether a topic has subscriptions", verb_topic},
     };
     static const verb_synonym synonyms[] = {
-        {"backlog", "queue"}, {"broker", "connection"}, {"caps", "capability"}, {"health", "connection"}, {"lag", "queue"}, {"ping", "connection"},
-        {"server", "connection"}, {"service", "capability"}, {"subscriptions", "topic"}, {NULL, NULL},
+        {"backlog", "queue"}, {"broker", "connection"}, {"caps", "capability"},    {"health", "connection"},  {"lag", "queue"},
+        {"ping", "connection"}, {"server", "connection"}, {"service", "capability"}, {"subscriptions", "topic"}, {NULL, NULL},
     };
     static const verb_table table = {
         .program = "loom check",

@@ -132,7 +132,8 @@ static bool copy_words(typed *t, const char *const *words, size_t count)
 {
     for (size_t i = 0; i < count && t->count < WORDS_MAX; i++) {
         char *before = t->count > 0 ? t->words[t->count - 1] : NULL;
-        const bool joins = before != NULL && strncmp(before, "--", 2) == 0 && strchr(before, '=') == NULL && strcmp(words[i], "=") == 0;
+        const bool joins = before != NULL && strncmp(before, "--", 2) == 0 && strchr(before, '=') == NULL &&
+                           strcmp(words[i], "=") == 0;
         char joined[WORD_SIZE];
         if (joins) {
             snprintf(joined, sizeof joined, "%s=%s", before, i + 1 < count ? words[i + 1] : "");
@@ -156,14 +157,16 @@ static void read_known(typed *t, char *const path[], size_t depth)
     t->is_table = true;
     t->text = verb_words((int)depth, path);
     char *save = NULL;
-    for (char *line = strtok_r(t->text, "\n", &save); line != NULL && t->known_count < WORDS_MAX; line = strtok_r(NULL, "\n", &save)) {
+    for (char *line = strtok_r(t->text, "\n", &save); line != NULL && t->known_count < WORDS_MAX;
+         line = strtok_r(NULL, "\n", &save)) {
         char *fields[FIELDS] = {line, "", "", "", "", ""};
         for (size_t i = 1; i < FIELDS && (line = strchr(line, '\t')) != NULL; i++) {
             *line++ = '\0';
             fields[i] = line;
         }
         t->is_table = t->is_table && fields[3][0] == '\0';
-        t->known[t->known_count++] = (known_word){fields[0], fields[1], fields[2][0], strcmp(fields[3], "next") == 0, fields[4], fields[5]};
+        t->known[t->known_count++] = (known_word){.name = fields[0], .help = fields[1], .letter = fields[2][0],
+                                                  .takes_next = strcmp(fields[3], "next") == 0, .value = fields[4], .choices = fields[5]};
     }
 }
 
@@ -173,7 +176,8 @@ static const known_word *find_option(const typed *t, const char *word)
     const size_t len = strcspn(word, "=");
     for (size_t i = 0; i < t->known_count; i++) {
         const known_word *k = &t->known[i];
-        const bool is_letter = word[0] == '-' && word[1] != '-' && word[1] != '\0' && k->letter == word[strlen(word) - 1] && k->letter != '-';
+        const bool is_letter = word[0] == '-' && word[1] != '-' && word[1] != '\0' && k->letter == word[strlen(word) - 1] &&
+                               k->letter != '-';
         if (is_letter || (strncmp(k->name, word, len) == 0 && k->name[len] == '\0')) {
             return k;
         }
@@ -231,8 +235,10 @@ static void offer_of_verb(typed *t, char *const path[], size_t at, const char *n
     bool separated = false;
     for (; at + 1 < t->count; at++) {
         const char *word = t->words[at];
-        const known_word *option = separated || open != NULL || word[0] != '-' || (runs && operands > 0) ? NULL : find_option(t, word);
-        const char *value = open != NULL ? word : option != NULL && word[1] == '-' && strchr(word, '=') != NULL ? strchr(word, '=') + 1 : NULL;
+        const bool operand = separated || open != NULL || word[0] != '-' || (runs && operands > 0);
+        const known_word *option = operand ? NULL : find_option(t, word);
+        const char *equals = option != NULL && word[1] == '-' ? strchr(word, '=') : NULL;
+        const char *value = open != NULL ? word : equals != NULL ? equals + 1 : NULL;
         const known_word *of = open != NULL ? open : option;
         if (value != NULL && of != NULL) {
             url = strcmp(of->name, "--url") == 0 ? value : url;

@@ -193,7 +193,8 @@ bool context_remove(const char *name)
     char path[PATH_SIZE], current[CONTEXT_NAME_SIZE];
     context_current(current);
     errno = ENOENT;
-    return context_is_name(name) && context_path(path, name) && unlink(path) == 0 && (strcmp(name, current) != 0 || context_use(""));
+    return context_is_name(name) && context_path(path, name) && unlink(path) == 0 &&
+           (strcmp(name, current) != 0 || context_use(""));
 }
 
 bool context_use(const char *name)

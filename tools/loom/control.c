@@ -154,7 +154,8 @@ static json_t *ask_and_close(control_asker *a, const command *c, bool opened, co
 json_t *control_try_socket(const options *o, const char *op, const control_key *keys, char why[CONTROL_WHY_SIZE], int *exit_code)
 {
     control_asker a;
-    return open_socket(&a, o, why, CONTROL_WHY_SIZE, exit_code) ? control_asker_ask(&a, op, NULL, keys, why, CONTROL_WHY_SIZE, exit_code) : NULL;
+    const bool opened = open_socket(&a, o, why, CONTROL_WHY_SIZE, exit_code);
+    return opened ? control_asker_ask(&a, op, NULL, keys, why, CONTROL_WHY_SIZE, exit_code) : NULL;
 }
 
 json_t *control_ask_socket(const command *c, const options *o, const char *op, const control_key *keys, int *exit_code)

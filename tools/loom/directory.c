@@ -74,15 +74,18 @@ typedef struct listing {
 /* Why a list is empty that was asked for by a name. NULL: by none, and it may be empty. */
 static const char *absent(const listing *l, const options *o, char text[ABSENT_SIZE])
 {
-    const char *operand = o->operand_count > 0 ? o->operands[0] : NULL, *topic = options_value(o, "topic"), *capability = options_value(o, "capability");
+    const char *operand = o->operand_count > 0 ? o->operands[0] : NULL;
+    const char *topic = options_value(o, "topic"), *capability = options_value(o, "capability");
     char hint[BUS_HINT_SIZE];
     if (operand != NULL) {
-        snprintf(text, ABSENT_SIZE, "not found: \"%.300s\"%s", operand, bus_names_hint(hint, l->command, o, l->names, operand, l->otherwise, NULL));
+        snprintf(text, ABSENT_SIZE, "not found: \"%.300s\"%s", operand,
+                 bus_names_hint(hint, l->command, o, l->names, operand, l->otherwise, NULL));
     } else if (capability != NULL) {
         snprintf(text, ABSENT_SIZE, "nobody provides \"%.300s\"%s", capability,
                  bus_names_hint(hint, l->command, o, BUS_CAPABILITIES, capability, "; `loom caps` lists what is available", NULL));
     } else if (topic != NULL) {
-        snprintf(text, ABSENT_SIZE, "nobody is subscribed to \"%.300s\"%s", topic, bus_names_hint(hint, l->command, o, BUS_SUBSCRIBED, topic, "", NULL));
+        snprintf(text, ABSENT_SIZE, "nobody is subscribed to \"%.300s\"%s", topic,
+                 bus_names_hint(hint, l->command, o, BUS_SUBSCRIBED, topic, "", NULL));
     }
     return operand != NULL || capability != NULL || topic != NULL ? text : NULL;
 }
@@ -224,7 +227,8 @@ static void print_agents(const json_t *items, bool one)
 
 int verb_agents(int argc, char *const argv[])
 {
-    return list(&(listing){&agents, "agents", "agent", "agent", BUS_AGENTS, print_agents, "; `loom agents` lists who is there"}, argc, argv);
+    static const listing all = {&agents, "agents", "agent", "agent", BUS_AGENTS, print_agents, "; `loom agents` lists who is there"};
+    return list(&all, argc, argv);
 }
 
 /* ---- capabilities ---- */
@@ -309,7 +313,8 @@ static void print_caps(const json_t *items, bool one)
 
 int verb_caps(int argc, char *const argv[])
 {
-    return list(&(listing){&caps, "capabilities", "name", "name", BUS_CAPABILITIES, print_caps, "; `loom caps` lists what is available"}, argc, argv);
+    static const listing all = {&caps, "capabilities", "name", "name", BUS_CAPABILITIES, print_caps, "; `loom caps` lists what is available"};
+    return list(&all, argc, argv);
 }
 
 /* ---- topics ---- */
@@ -343,5 +348,6 @@ static void print_topics(const json_t *items, bool one)
 
 int verb_topics(int argc, char *const argv[])
 {
-    return list(&(listing){&topics, "topics", NULL, "filter", BUS_TOPICS, print_topics, "; nothing was published there"}, argc, argv);
+    static const listing all = {&topics, "topics", NULL, "filter", BUS_TOPICS, print_topics, "; nothing was published there"};
+    return list(&all, argc, argv);
 }

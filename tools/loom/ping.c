@@ -200,7 +200,8 @@ static int print_result(pinger *p)
     }
     if (p->times.count == 0 && p->sent > 0 && p->last != LOOM_OK) {
         char text[BUS_HINT_SIZE];
-        return command_fail_with(&ping, p->last, "%s: %s%s", whom, loom_status_text(p->last), p->last == LOOM_ENORESPONDERS ? hint(p, whom, text) : "");
+        return command_fail_with(&ping, p->last, "%s: %s%s", whom, loom_status_text(p->last),
+                                 p->last == LOOM_ENORESPONDERS ? hint(p, whom, text) : "");
     }
     return p->stop.number != 0 && p->sent < p->count ? VERB_INTERRUPTED : VERB_OK;
 }

@@ -6,7 +6,8 @@
 
 enum { TELL_MS = 10000, PATH_SHOWN = 64 };
 
-bool refusal_line(char out[REFUSAL_SIZE], rate_limit *limit, uint64_t now_ms, const http_request *r, uint16_t status, const char *why)
+bool refusal_line(char out[REFUSAL_SIZE], rate_limit *limit, uint64_t now_ms, const http_request *r, uint16_t status,
+                  const char *why)
 {
     const loom_str path = http_request_path(r);
     char more[64] = "";

@@ -10,6 +10,7 @@ enum { REFUSAL_SIZE = 768 };
 
 /* The line to tell, at most one in ten seconds: who asked for what, and why not. The query is left out, which may hold a token.
  * False: not now. now_ms: of any monotonic clock. */
-bool refusal_line(char out[REFUSAL_SIZE], rate_limit *limit, uint64_t now_ms, const http_request *r, uint16_t status, const char *why);
+bool refusal_line(char out[REFUSAL_SIZE], rate_limit *limit, uint64_t now_ms, const http_request *r, uint16_t status,
+                  const char *why);
 
 #endif

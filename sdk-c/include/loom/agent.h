@@ -118,8 +118,8 @@ typedef struct loom_emit_options {
 
 /* Publishes an event. The bytes are copied. LOOM_OK: queued for the bridge, in order. It leaves at once, or when the write
  * in progress completes; an event that a handler emits right after another leaves no later than the handler returns.
- * LOOM_EINVAL: the topic or an option is invalid; loom_last_error() says which.  LOOM_ETOOBIG.  LOOM_EFULL: the send buffer is full; nothing was queued.  LOOM_ECLOSED.
- * LOOM_ENOMEM.  LOOM_ETIMEDOUT: the event being handled has no hops left, so nothing it leads to may be sent, as
+ * LOOM_EINVAL: the topic or an option is invalid; loom_last_error() says which.  LOOM_ETOOBIG.  LOOM_EFULL: the send buffer
+ * is full; nothing was queued.  LOOM_ECLOSED.  LOOM_ENOMEM.  LOOM_ETIMEDOUT: the event being handled has no hops left, so nothing it leads to may be sent, as
  * loom_last_error() says; set ttl to send it all the same. */
 LOOM_API LOOM_MUST_CHECK loom_status loom_agent_emit(loom_agent *agent, const char *topic, loom_bytes payload,
                                                      const loom_emit_options *options);
