@@ -83,6 +83,7 @@ class Incidents:
         home.stop()
         kept = list(by_trace(home.spans()).values())
         self.assertGreaterEqual(sum(matters(spans) for spans in kept), wanted)  # on a busy machine others are slow, too
+        home.loom("trace", "check", "--all", "--quiet", "--file", home.spans_path)
         reasons = collections.Counter(span.attributes["loom.kept"] for spans in kept for span in spans)
         self.assertEqual({"error", "slow"}, set(reasons))
         sampled_home, _ = self.incident({"OTEL_TRACES_SAMPLER": "parentbased_always_on", "OTEL_BSP_MAX_QUEUE_SIZE": "1000000"}, at_most=1000)

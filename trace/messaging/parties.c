@@ -2,6 +2,7 @@
 #include "trace/messaging/parties.h"
 
 #include "base/str.h"
+#include "envelope/gateway_name.h"
 #include "trace/otlp/fields.h"
 #include "trace/otlp/protobuf_read.h"
 #include "trace/otlp/read.h"
@@ -12,7 +13,7 @@ void trace_parties_add(trace_parties *p, loom_str id, bool here, uint64_t start_
     while (i < p->count && !str_equal((loom_str){p->items[i].id, p->items[i].len}, id)) {
         i++;
     }
-    if (id.len == 0 || id.len > LOOM_AGENT_ID_MAX || i == PARTIES_MAX) {
+    if (id.len == 0 || id.len > LOOM_AGENT_ID_MAX || i == PARTIES_MAX || is_gateway_listener(id)) {
         return;
     }
     if (i == p->count) {

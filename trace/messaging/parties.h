@@ -25,7 +25,7 @@ typedef struct trace_parties {
 
 /* Those of this process's recorder. */
 void trace_parties_find(trace_parties *out, const uint8_t trace_id[LOOM_TRACE_ID_SIZE]);
-/* One more, or the same once more. */
+/* One more, or the same once more; none that is a listener of the gateway. */
 void trace_parties_add(trace_parties *p, loom_str id, bool here, uint64_t start_unix_ns);
 
 #endif

@@ -2,6 +2,7 @@
 #include "trace/view/gaps.h"
 
 #include "base/str.h"
+#include "envelope/gateway_name.h"
 
 #include <loom/trace.h>
 
@@ -23,6 +24,12 @@ static bool note(void *user, otlp_attr attr)
     return true;
 }
 
+/* The spans that end where the next process takes over. */
+static bool is_handed_to_the_bus(loom_str name)
+{
+    return str_is(name, "agent.emit") || str_is(name, "bridge.publish") || str_is(name, "action.invoke");
+}
+
 span_gap span_gap_of(const tree_node *node)
 {
     const otlp_span *span = &node->span->otlp;
@@ -31,7 +38,11 @@ span_gap span_gap_of(const tree_node *node)
     if (!f.kept || span->status == LOOM_SPAN_ERROR) { /* one that failed has passed nothing on */
         return f.kept && f.cut ? GAP_CUT : GAP_NONE;
     }
-    if (str_is(span->name, "bridge.forward") && node->child_count == 0) {
+    if (is_handed_to_the_bus(span->name) && node->child_count == 0) {
+        return GAP_BUS;
+    }
+    if (str_is(span->name, "bridge.forward") && node->child_count == 0 &&
+        !is_gateway_listener(otlp_span_string(span->span, "agent_id"))) {
         return GAP_AGENT;
     }
     if (str_is(span->name, "eventbus.publish") && f.delivered > 0 && (uint64_t)f.delivered > node->child_count) {

@@ -8,6 +8,7 @@
 
 typedef enum span_gap {
     GAP_NONE,
+    GAP_BUS,        /* a message or call was handed to the bus, of which there is nothing behind it */
     GAP_AGENT,      /* a message or call was passed to an agent, of which there is nothing */
     GAP_DELIVERIES, /* more deliveries are counted than have spans */
     GAP_CUT,        /* its process had lost a part of the trace */

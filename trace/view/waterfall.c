@@ -265,7 +265,9 @@ static void draw_gap(const drawing *d, const tree_node *node)
         text_put(d->out, agent.len > 0 ? agent : str_of("the agent"), DETAIL_COLUMNS);
         fputs(" is in the trace", d->out);
     } else {
-        fputs(gap == GAP_CUT ? "! a part of what its process recorded is gone" : "! more deliveries than the trace has spans of", d->out);
+        fputs(gap == GAP_CUT   ? "! a part of what its process recorded is gone"
+              : gap == GAP_BUS ? "! where it went is not in the trace"
+                               : "! more deliveries than the trace has spans of", d->out);
     }
     colour(d, PLAIN);
     fputc('\n', d->out);

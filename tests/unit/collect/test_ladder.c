@@ -156,10 +156,23 @@ static void a_kept_trace_says_what_is_missing(void **state)
     assert_right(check(kept, 3, NULL));
     assert_differs(check(kept, 2, NULL),
                    "  bridge.forward 0000000000000002 (producer, loom-bridge): nothing of the agent that it was passed to is in the trace\n");
+    assert_differs(check(kept, 1, NULL), "  agent.emit 0000000000000001 (producer, a): where it went is not in the trace\n");
     kept[1].status = LOOM_SPAN_ERROR; /* it was passed to nobody */
     assert_right(check(kept, 2, NULL));
     kept[1] = (fixture_span){.id = 2, .parent = 1, .name = "bridge.forward", .kind = LOOM_SPAN_PRODUCER, .service = "loom-bridge"};
     assert_right(check(kept, 2, NULL)); /* sampled: the agent may have no tracing at all */
+    kept[1].key = "loom.kept";
+    kept[1].value = "error";
+    kept[1].other_key = "agent_id";
+    kept[1].other_value = "gateway-broker-1"; /* a client of the HTTP gateway */
+    assert_right(check(kept, 2, NULL));
+    static const char *const others[] = {"gateway-1", "gateway-", "gateway", "my-gateway-a-1", "gateway-broker-1a"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        kept[1].other_value = others[i];
+        const verdict v = check(kept, 2, NULL);
+        assert_int_equal(1, v.differences);
+        free(v.report);
+    }
 }
 
 static void second_root_breaks_any_tree(void **state)

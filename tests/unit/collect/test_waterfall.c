@@ -219,6 +219,7 @@ static void a_kept_trace_without_a_part_is_called_incomplete(void **state)
     assert_non_null(strstr(text, "! nothing of worker is in the trace\n"));
     free(text);
     kept[0].parent = 0;
+    kept[0].name = "work";
     text = draw(kept, 1, (waterfall_options){.columns = 75});
     assert_null(strstr(text, "incomplete"));
     free(text);
