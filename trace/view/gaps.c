@@ -51,6 +51,18 @@ span_gap span_gap_of(const tree_node *node)
     return f.cut ? GAP_CUT : GAP_NONE;
 }
 
+const char *span_gap_text(span_gap gap)
+{
+    static const char *const texts[] = {
+        [GAP_NONE] = "nothing is missing",
+        [GAP_BUS] = "where it went is not in the trace",
+        [GAP_AGENT] = "nothing of the agent that it was passed to is in the trace",
+        [GAP_DELIVERIES] = "it counts more deliveries than the trace has spans of",
+        [GAP_CUT] = "a part of what its process recorded is gone",
+    };
+    return texts[gap];
+}
+
 bool span_tree_has_gaps(const span_tree *tree)
 {
     bool missing = false, kept = false;

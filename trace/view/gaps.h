@@ -16,6 +16,8 @@ typedef enum span_gap {
 
 /* Of a span that was kept; of others GAP_NONE. */
 span_gap span_gap_of(const tree_node *node);
+/* It in words, for people; not of GAP_NONE. */
+const char *span_gap_text(span_gap gap);
 /* Whether anything is missing: a parent, or what a gap says. */
 bool span_tree_has_gaps(const span_tree *tree);
 

@@ -43,10 +43,7 @@ static void check_gap(check *c, size_t node)
     const span_gap gap = span_gap_of(&c->tree.nodes[node]);
     if (gap != GAP_NONE) {
         differ(c, node);
-        fprintf(c->out, "%s\n", gap == GAP_AGENT        ? "nothing of the agent that it was passed to is in the trace"
-                              : gap == GAP_BUS        ? "where it went is not in the trace"
-                              : gap == GAP_DELIVERIES ? "it counts more deliveries than the trace has spans of"
-                                                      : "a part of what its process recorded is gone");
+        fprintf(c->out, "%s\n", span_gap_text(gap));
     }
 }
 

@@ -265,9 +265,7 @@ static void draw_gap(const drawing *d, const tree_node *node)
         text_put(d->out, agent.len > 0 ? agent : str_of("the agent"), DETAIL_COLUMNS);
         fputs(" is in the trace", d->out);
     } else {
-        fputs(gap == GAP_CUT   ? "! a part of what its process recorded is gone"
-              : gap == GAP_BUS ? "! where it went is not in the trace"
-                               : "! more deliveries than the trace has spans of", d->out);
+        fprintf(d->out, "! %s", span_gap_text(gap));
     }
     colour(d, PLAIN);
     fputc('\n', d->out);
