@@ -106,7 +106,7 @@ static bool is_usable(reloading *r)
 void process_reload(process *p)
 {
     reloading r = {.process = p};
-    problems list;
+    problems list = {.count = 0}; /* also when it is not read any more */
     bool done = false;
     log_info(p->log, "reloading the configuration");
     process_tell_reloading();

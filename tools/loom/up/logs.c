@@ -215,7 +215,7 @@ static void nearest_printed(reading *r, char out[NAME_SIZE])
                 const size_t before = near.distance;
                 suggestion_consider(&near, buffer);
                 if (near.distance < before) {
-                    near.best = strcpy(out, buffer);
+                    near.best = memcpy(out, buffer, sizeof buffer);
                 }
             }
         }
