@@ -138,8 +138,7 @@ static loom_status serve(bridge_process *p, const settings_bridge *s)
         .ready_user = p,
         .heartbeat_ms = s->heartbeat_interval_ms,
         .drain_timeout_ms = s->drain_timeout_ms,
-        .drained = nothing_waits,
-        .drained_user = p,
+        .bus_end = {.drained = nothing_waits, .user = p},
     });
 }
 

@@ -46,12 +46,27 @@ static void on_gateway_closed(void *user)
     ((serving *)user)->gateway = NULL;
 }
 
+static void hold_publishers(const serving *s, bool at_once)
+{
+    if (s->bus_end.hold_publishers != NULL) {
+        s->bus_end.hold_publishers(s->bus_end.user, at_once);
+    }
+}
+
+static void cut_off(const serving *s)
+{
+    if (s->bus_end.cut_off != NULL) {
+        s->bus_end.cut_off(s->bus_end.user);
+    }
+}
+
 static void begin_drain(void *user)
 {
     serving *s = user;
     s->phase = SERVING_DRAINS;
     link_server_stop_listening(s->links);
     bridge_wind_down(s->bridge); /* or the last of them would cross those that their agents cannot take any more */
+    hold_publishers(s, false);
     if (s->gateway != NULL) { /* it listens on, so that /readyz can say so */
         gateway_drain(s->gateway);
     }
@@ -73,21 +88,28 @@ static void close_servers(serving *s)
 /* What agents have published with the credit that they had has been read. Who uses it slowly is not waited for. */
 static bool is_quiet(serving *s)
 {
-    const uint64_t published = bridge_get_stats(s->bridge).published;
+    const serve_bus_end *end = &s->bus_end;
+    const uint64_t published = end->published != NULL ? end->published(end->user) : bridge_get_stats(s->bridge).published;
     const bool quiet = s->looks > 0 && published == s->published;
     s->published = published;
     return ++s->looks > LOOKS_MAX || quiet;
+}
+
+static bool is_drained(const serving *s)
+{
+    return s->bus_end.drained == NULL || s->bus_end.drained(s->bus_end.user);
 }
 
 /* First what waits goes out, then sessions get their goodbye, then whatever is left is cut off. */
 static bool drain(void *user, bool late)
 {
     serving *s = user;
-    if (s->phase == SERVING_DRAINS && late && s->cut_off != NULL) {
-        s->cut_off(s->drained_user);
+    if (s->phase == SERVING_DRAINS && late) {
+        cut_off(s);
     }
-    if (s->phase == SERVING_DRAINS && (late || (is_quiet(s) && (s->drained == NULL || s->drained(s->drained_user))))) {
+    if (s->phase == SERVING_DRAINS && (late || (is_quiet(s) && is_drained(s)))) {
         s->phase = SERVING_ENDS;
+        hold_publishers(s, true); /* their subscribers go now */
         if (s->gateway != NULL) {
             gateway_end(s->gateway);
         }
@@ -105,8 +127,8 @@ static bool drain(void *user, bool late)
 static void give_up(void *user)
 {
     serving *s = user;
-    if (s->phase == SERVING_DRAINS && s->cut_off != NULL) {
-        s->cut_off(s->drained_user);
+    if (s->phase == SERVING_DRAINS) {
+        cut_off(s);
     }
     if (s->links != NULL) {
         process_lost(s->process, "bytes_unsent_to_agents", link_server_unsent(s->links));
@@ -349,7 +371,7 @@ static void on_socket_left(void *user, int fd, const char *address)
 
 loom_status serve_agents(serving *s, process *p, const serve_options *o)
 {
-    *s = (serving){.process = p, .drained = o->drained, .cut_off = o->cut_off, .drained_user = o->drained_user};
+    *s = (serving){.process = p, .bus_end = o->bus_end};
     loom_status st = open_links(s, o);
     if (st != LOOM_OK) {
         return st;

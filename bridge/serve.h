@@ -12,15 +12,23 @@
 #include "bridge/session/bridge.h"
 #include "host/process.h"
 
+/* The end of the bus behind the bridge, for a process that has more than a connection to it. Each may be NULL. */
+typedef struct serve_bus_end {
+    /* Publishers that are no agents of the bridge get no more credit. at_once: what still comes of theirs is not taken. */
+    void (*hold_publishers)(void *user, bool at_once);
+    uint64_t (*published)(void *user); /* so far, by all; NULL: the bridge's agents are all */
+    bool (*drained)(void *user);       /* nothing waits in the bus any more; NULL: nothing ever does */
+    void (*cut_off)(void *user);       /* the drain time is over: what still waits is lost, and counted here */
+    void *user;
+} serve_bus_end;
+
 typedef struct serving {
     process *process;
     bridge *bridge;
     link_server *links;
     gateway *gateway; /* NULL: nothing is served over HTTP */
     own_keeps keeps;
-    bool (*drained)(void *user);
-    void (*cut_off)(void *user);
-    void *drained_user; /* of both */
+    serve_bus_end bus_end;
     unsigned looks;         /* of the drain, for what agents still publish */
     uint64_t published;     /* by then */
     enum { SERVING_AGENTS, SERVING_DRAINS, SERVING_ENDS, SERVING_OVER } phase;
@@ -40,9 +48,7 @@ typedef struct serve_options {
     void *ready_user;
     uint32_t heartbeat_ms, drain_timeout_ms, max_sessions, payload_max;
     uint8_t ttl;
-    bool (*drained)(void *user); /* nothing waits in the bus any more; NULL: nothing ever does */
-    void (*cut_off)(void *user); /* the drain time is over: what still waits is lost, and counted here; may be NULL */
-    void *drained_user;          /* of both */
+    serve_bus_end bus_end;
 } serve_options;
 
 /* What takes the spans of agents, and its counters. rate: spans a second of each; with 0, or in a process that exports none,

@@ -44,6 +44,16 @@ typedef struct broker {
     uv_timer_t deadlines;
 } broker;
 
+static void hold_publishers(void *user, bool at_once)
+{
+    bus_server_hold_publishers(((broker *)user)->bus, at_once);
+}
+
+static uint64_t published(void *user)
+{
+    return eventbus_get_stats(((broker *)user)->cores.events).published;
+}
+
 static bool nothing_queued(void *user)
 {
     const broker *b = user;
@@ -54,7 +64,7 @@ static void lose_queued(void *user)
 {
     broker *b = user;
     process_lost(&b->process, "messages_queued", eventbus_get_stats(b->cores.events).queued);
-    process_lost(&b->process, "events_unread", bus_server_unread(b->bus));
+    process_lost(&b->process, "events_unread", b->bus != NULL ? bus_server_unread(b->bus) : 0);
     process_lost(&b->process, "calls_unanswered", actionbroker_get_stats(b->cores.actions).pending);
 }
 
@@ -302,9 +312,7 @@ static loom_status serve(broker *b, const settings_broker *s)
         .max_sessions = (uint32_t)s->max_agents,
         .payload_max = (uint32_t)s->max_payload,
         .ttl = (uint8_t)s->ttl,
-        .drained = nothing_queued,
-        .cut_off = lose_queued,
-        .drained_user = b,
+        .bus_end = {hold_publishers, published, nothing_queued, lose_queued, b},
     });
 }
 

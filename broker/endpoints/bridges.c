@@ -93,6 +93,16 @@ void bridge_endpoint_flush(bus_server *s)
     }
 }
 
+void bridge_endpoint_hold_publishers(bus_server *s)
+{
+    for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
+        void *session;
+        for (size_t at = 0; b->greeted && b->failed == LOOM_OK && number_table_next(&b->sessions, &at, &session);) {
+            peer_session_tell_pressure(session);
+        }
+    }
+}
+
 void bridge_endpoint_take_turns(bus_server *s)
 {
     for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {

@@ -211,7 +211,7 @@ static bool may_take_turn(const bridge_peer *b, const deferred *d)
 
 bool deferred_is_due(const bridge_peer *b)
 {
-    return b->deferred.first != NULL && b->failed == LOOM_OK && bridge_peer_unsent(b) < DEFERRED_AHEAD;
+    return b->deferred.first != NULL && !b->server->takes_no_publishes && b->failed == LOOM_OK && bridge_peer_unsent(b) < DEFERRED_AHEAD;
 }
 
 void deferred_take_turn(bridge_peer *b)
@@ -348,6 +348,9 @@ static bool put_off(bridge_peer *b, uint64_t number, const bus_frame *f, uint32_
 
 loom_status deferred_pass(bridge_peer *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE])
 {
+    if (b->server->takes_no_publishes && f->type == FRAME_PUBLISH) {
+        return LOOM_OK; /* it is not taken, and so not confirmed */
+    }
     if ((b->deferred.first != NULL || is_news(f)) && must_wait(b, number, f)) {
         return LOOM_OK;
     }

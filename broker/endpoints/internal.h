@@ -41,6 +41,8 @@ void open_in_close(bus_server *s);
 void open_in_take_turn(bus_server *s);
 /* There is one. */
 bool open_in_is_due(const bus_server *s);
+/* Nothing more is read. */
+void open_in_pause(bus_server *s);
 /* Events that wait so. */
 uint64_t open_in_waiting(const bus_server *s);
 void open_endpoint_flush(bus_server *s);
@@ -126,6 +128,8 @@ LOOM_MUST_CHECK loom_status bridge_endpoint_open(bus_server *s);
 void bridge_endpoint_close(bus_server *s);
 void bridge_endpoint_flush(bus_server *s);
 void bridge_endpoint_tick(bus_server *s);
+/* No session gets more credit to publish: the server winds down. */
+void bridge_endpoint_hold_publishers(bus_server *s);
 /* Of each bridge a turn of what was put off. */
 void bridge_endpoint_take_turns(bus_server *s);
 /* There are such turns. */
@@ -164,6 +168,8 @@ LOOM_MUST_CHECK loom_status peer_session_frame(bridge_peer *b, uint64_t number, 
 void peer_session_close(peer_session *session, loom_status why);
 /* Whether it may do more in this round. */
 bool peer_session_has_turn(peer_session *session);
+/* Tells its bridge whether it may publish. */
+void peer_session_tell_pressure(const peer_session *session);
 /* Tells its bridge to send nothing more of it, or to go on. */
 void peer_session_wait(peer_session *session, bool wait);
 /* Asks its agent to connect elsewhere. */
@@ -238,6 +244,7 @@ struct bus_server {
     rate_limit malformed_log, denied_log, memory_log, refused_log, spans_log;
     uint64_t started_ms;
     uint64_t drain_until_ms; /* while the directory drains: by when agents are asked to leave */
+    bool winding_down, takes_no_publishes; /* its end is near: bus_server_hold_publishers() */
     bool closing;
     void (*closed)(void *user);
     void *closed_user;

@@ -158,9 +158,16 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     }
 }
 
+void open_in_pause(bus_server *s)
+{
+    if (s->open.pull != NULL) {
+        sp_server_pause(s->open.pull, true);
+    }
+}
+
 bool open_in_is_due(const bus_server *s)
 {
-    return s->open.waiting.first != NULL && !s->open.pressing;
+    return s->open.waiting.first != NULL && !s->open.pressing && !s->takes_no_publishes;
 }
 
 void open_in_take_turn(bus_server *s)
@@ -232,7 +239,7 @@ static void on_pressure(void *user, bool on)
 {
     bus_server *s = user;
     s->open.pressing = on;
-    sp_server_pause(s->open.pull, on); /* what was on its way is still taken */
+    sp_server_pause(s->open.pull, on || s->takes_no_publishes); /* what was on its way is still taken */
 }
 
 loom_status open_in_open(bus_server *s)

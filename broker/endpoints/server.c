@@ -75,6 +75,16 @@ static void on_timer(uv_timer_t *timer)
     round_end(s);
 }
 
+void bus_server_hold_publishers(bus_server *s, bool at_once)
+{
+    s->winding_down = true;
+    s->takes_no_publishes = s->takes_no_publishes || at_once;
+    bridge_endpoint_hold_publishers(s);
+    if (s->takes_no_publishes) {
+        open_in_pause(s);
+    }
+}
+
 bool bus_server_is_through(const bus_server *s)
 {
     for (const bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {

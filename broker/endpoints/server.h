@@ -81,6 +81,8 @@ typedef struct bus_server_stats {
     bool open_waiting;                                   /* now: the open PULL is not read, a queue is full */
 } bus_server_stats;
 bus_server_stats bus_server_get_stats(const bus_server *s);
+/* Before the end: publishers get no more credit. at_once: what still comes of theirs is not taken, and so not confirmed. */
+void bus_server_hold_publishers(bus_server *s, bool at_once);
 /* Nothing was put off: all that bridges and nng programs have sent has been done. */
 bool bus_server_is_through(const bus_server *s);
 /* Events of the open bus that wait; those of bridges are what they have not been confirmed. */

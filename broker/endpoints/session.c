@@ -16,11 +16,12 @@ static void deliver(void *user, uint64_t subscription, const envelope_view *view
     bridge_peer_deliver(user, subscription, view);
 }
 
-static void tell_pressure(const peer_session *session)
+void peer_session_tell_pressure(const peer_session *session)
 {
+    const bool stop = session->pressing || session->bridge->server->winding_down;
     frame_writer *w = bridge_peer_writer(session->bridge, session->number);
     if (w != NULL) {
-        bridge_peer_wrote(session->bridge, bus_put_pressure(w, session->waits ? BUS_WAIT : session->pressing ? BUS_STOP : BUS_GO_ON));
+        bridge_peer_wrote(session->bridge, bus_put_pressure(w, session->waits ? BUS_WAIT : stop ? BUS_STOP : BUS_GO_ON));
     }
 }
 
@@ -28,14 +29,14 @@ static void on_pressure(void *user, bool on)
 {
     peer_session *session = user;
     session->pressing = on;
-    tell_pressure(session);
+    peer_session_tell_pressure(session);
 }
 
 void peer_session_wait(peer_session *session, bool wait)
 {
     if (session->waits != wait) {
         session->waits = wait;
-        tell_pressure(session);
+        peer_session_tell_pressure(session);
     }
 }
 
@@ -154,6 +155,9 @@ static loom_status open_session(bridge_peer *b, uint64_t number, const bus_attac
         goto remove_session;
     }
     ask_again_to_move(session);
+    if (b->server->winding_down) {
+        peer_session_tell_pressure(session);
+    }
     return LOOM_OK;
 
 remove_session:

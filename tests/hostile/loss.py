@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+import urllib.request
 
 from hostile import IN_BROKER, OWN_PROCESS, Agent, HostileTest, in_both_homes, main, start_agent, wait_until, wire
 
@@ -52,6 +53,11 @@ class Counter:
                 count += (form & 15 if wide is None else struct.unpack_from(wide, data, at + 7)[0]) // 2
             at += 4 + length
         return count
+
+
+def dropped_of_subscriptions(home):
+    """By a broker that has ended."""
+    return sum(map(int, re.findall(r"subscription ended with messages lost .* lost=(\d+)", home.broker.err)))
 
 
 class Listener(Counter):
@@ -117,6 +123,35 @@ class Bridge(HostileTest):
         home.bridge.wait()
         self.right(len(receiver.events) == 3000,
                    f"{len(receiver.events)} of 3000 came, it said goodbye after {took * 1e3:.0f} ms of 5 s")
+
+
+class Broker(HostileTest):
+    """loom-broker is stopped while agents behind a bridge publish to one on its own link, at full rate."""
+    kind = OWN_PROCESS
+
+    def stopped(self):
+        """(published, not confirmed, not sent, dropped before since the receiver was slow, arrived)"""
+        home = self.home(spans=False, listen=("ipc", "http"))
+        receiver = self.enterContext(Agent(f"ipc://{home.folder}/broker.sock", "receiver", credit_messages=1 << 40, credit_bytes=1 << 50))
+        counter = Counter(receiver.subscribe("flow").link.sock)
+        emitter = start_agent(home, "emitter", home.url, "emitter", 0)
+        wait_until(lambda: counter.size() > 5_000_000, "messages flow")
+        self.assertEqual(0, home.broker.stop())
+        home.kill(emitter)
+        wait_until(lambda: "agent=emitter" in home.bridge.err.partition("session ended")[2], "the bridge has read what it sent")
+        with urllib.request.urlopen(home.url_of("http") + "/metrics", timeout=30) as answer:
+            metrics = dict(re.findall(r"^(\w+_total) (\d+)", answer.read().decode(), re.MULTILINE))
+        self.assertEqual(0, home.bridge.stop())
+        unsent = sum(map(int, re.findall(r"messages_unsent=(\d+)", home.bridge.err)))
+        return (int(metrics["loom_bridge_published_total"]), int(metrics["loom_bus_unconfirmed_total"]), unsent,
+                dropped_of_subscriptions(home), counter.events())
+
+    def test_what_its_stop_loses_of_agents_behind_a_bridge_is_counted(self):
+        self.unsanitized()
+        runs = [self.stopped() for _ in range(3)]
+        exact = all(published == sum(rest) for published, *rest in runs)
+        self.right(exact and any(unconfirmed == 0 for _, unconfirmed, *_ in runs),
+                   f"(published, unconfirmed, unsent, dropped, arrived) {runs}")
 
 
 class Restart(HostileTest):
@@ -235,8 +270,7 @@ class Lost:
         home.serving.stop()
         sent, lost = self.counted(emitter)
         unconfirmed = home.stats()["bus"]["unconfirmed"] if self.kind == OWN_PROCESS else 0
-        dropped = sum(map(int, re.findall(r"subscription ended with messages lost .* lost=(\d+)", home.broker.err)))
-        return sent, lost, unconfirmed, dropped, counter.events()
+        return sent, lost, unconfirmed, dropped_of_subscriptions(home), counter.events()
 
     def test_a_stop_at_full_rate_loses_nothing(self):
         """Three times, since an emitter that gets no processor for a while uses its credit when it is too late: counted."""
