@@ -484,7 +484,7 @@ static void count_line(void *user, log_level level, const session_info *about, c
 static void lines_that_others_cause_are_limited(void **state)
 {
     fixture *f = *state;
-    enum { MANY = 100, A_SECOND = 5 };
+    enum { MANY = 40, A_SECOND = 5 };
     unsigned lines = 0;
     bridge *b;
     fake_agent same[MANY];
