@@ -131,15 +131,18 @@ loom_status loom_action_fail(loom_action *act, const char *code, const char *tex
 }
 
 /* Lock held. */
-static loom_status put_report(loom_agent *a, loom_action *act, frame_report_kind kind, uint64_t number, loom_bytes payload)
+static loom_status put_report(loom_agent *a, loom_action *act, frame_report_kind kind, loom_bytes payload)
 {
+    uint64_t *count = kind == FRAME_CHUNK ? &act->chunks : &act->reports;
     if (a->loop.out.control.len + payload.len > a->loop.out.limit) {
         return LOOM_EFULL; /* the kernel takes no more, and reports are not worth all memory */
     }
-    frame_report report = {.call_id = id_of(act), .kind = kind, .number = number, .payload = payload};
+    frame_report report = {.call_id = id_of(act), .kind = kind, .number = *count, .payload = payload};
     loom_status st = frame_put_report(&a->loop.out.control, &report);
     if (st == LOOM_OK) {
-        loop_write_soon(&a->loop, clock_unix_ns());
+        ++*count;
+        act->chunk_bytes += kind == FRAME_CHUNK ? payload.len : 0;
+        loop_write_soon(&a->loop, clock_unix_ns()); /* last: it gives up the lock, and another thread may report meanwhile */
     }
     return st;
 }
@@ -157,8 +160,7 @@ loom_status loom_action_progress(loom_action *act, loom_bytes payload)
     pthread_mutex_lock(&a->loop.lock);
     st = check_open(a, act);
     if (st == LOOM_OK) {
-        st = payload.len > a->session.max_payload ? LOOM_ETOOBIG : put_report(a, act, FRAME_PROGRESS, act->reports, payload);
-        act->reports += st == LOOM_OK;
+        st = payload.len > a->session.max_payload ? LOOM_ETOOBIG : put_report(a, act, FRAME_PROGRESS, payload);
     }
     pthread_mutex_unlock(&a->loop.lock);
     action_home_leave(act->home);
@@ -183,12 +185,7 @@ static loom_status put_chunk(loom_agent *a, loom_action *act, loom_bytes payload
     if (act->chunks >= act->credit_chunks || act->chunk_bytes >= act->credit_bytes) {
         return LOOM_EFULL;
     }
-    st = put_report(a, act, FRAME_CHUNK, act->chunks, payload);
-    if (st == LOOM_OK) {
-        act->chunks++;
-        act->chunk_bytes += payload.len;
-    }
-    return st;
+    return put_report(a, act, FRAME_CHUNK, payload);
 }
 
 typedef struct chunk_wait {

@@ -295,15 +295,13 @@ loom_status open_calls_cancel(loom_agent *a, uint64_t number, loom_str reason)
         if (st != LOOM_OK) {
             return st;
         }
-        loop_write_soon(&a->loop, clock_unix_ns());
-    } else {
-        loom_status st = loop_timer_set(&a->loop, &call->timer, 1);
-        if (st != LOOM_OK) {
-            return st;
-        }
+        call->cancelled = true;
+        loop_write_soon(&a->loop, clock_unix_ns()); /* may let go of the lock, and the call may then be over */
+        return LOOM_OK;
     }
-    call->cancelled = true;
-    return LOOM_OK;
+    loom_status st = loop_timer_set(&a->loop, &call->timer, 1);
+    call->cancelled = st == LOOM_OK;
+    return st;
 }
 
 /* ---- what the broker says; on the loop ---- */

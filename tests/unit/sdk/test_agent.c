@@ -71,7 +71,8 @@ static void an_agent_looks_after_its_bridge_as_often_as_it_wants_to(void **state
     options.heartbeat_ms = 20; /* the bridge's is 60000 */
     assert_status(LOOM_OK, loom_agent_open(&f->agent, &options));
     fake_bridge_session(&f->bridge, 1);
-    (void)fake_bridge_expect(&f->bridge, FRAME_PING);
+    while (fake_bridge_next(&f->bridge).type != FRAME_PING) { /* its subscription comes first */
+    }
     wait_until(noted(f, f->states, "DISCONNECTED:EEXPIRED"), FAKE_DEADLINE_MS);
 }
 
