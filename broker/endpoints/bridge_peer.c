@@ -47,8 +47,8 @@ static void send_lane(bridge_peer *b)
 {
     const bool alone = b->server->clock->now_ms - b->small_ms > b->server->options.parts_ms; /* in nobody's way */
     const size_t most = alone ? SIZE_MAX : BUS_PART_SIZE;
-    const bool shared = (b->lane.first != NULL && !alone) || b->credit_due.first != NULL;
-    sp_peer_limit(b->peer, b->deferred.first != NULL ? DEFERRED_AHEAD : shared ? BUS_PART_SIZE : 0);
+    const size_t ahead = b->lane.first != NULL && !alone ? BUS_PART_SIZE : 0;
+    sp_peer_limit(b->peer, b->deferred.first != NULL ? DEFERRED_AHEAD : ahead);
     while (b->lane.first != NULL && (sp_peer_unsent(b->peer) < BUS_PART_SIZE || b->lane_passed >= BUS_PART_SIZE)) {
         loom_bytes slices[BUS_LANE_SLICES];
         const size_t count = bus_lane_next(&b->lane, most, UINT64_MAX, slices);

@@ -4,7 +4,7 @@
  * slice at a time, in turns, while its bridge keeps up. */
 #include "broker/endpoints/internal.h"
 
-enum { SLICE_BYTES = BUS_PART_SIZE };
+enum { SLICE_BYTES = 256 * 1024 }; /* a millisecond of small messages, which is worth a round of both loops */
 
 static void wait_for_turn(peer_session *session)
 {
