@@ -22,19 +22,24 @@ void credit_forget(peer_session *session)
     }
 }
 
+static void pass(peer_session *session, uint64_t bytes)
+{
+    if (bytes > session->passed_bytes) {
+        session->passed_bytes = bytes < session->granted_bytes ? bytes : session->granted_bytes;
+    }
+    port_grant(session->port, session->granted_messages, session->passed_bytes);
+}
+
 static void pass_on(peer_session *session)
 {
     if (!port_has_credit(session->port)) {
-        const uint64_t more = session->granted_bytes - session->passed_bytes;
-        session->passed_bytes += more < SLICE_BYTES ? more : SLICE_BYTES;
-        port_grant(session->port, session->granted_messages, session->passed_bytes);
+        const uint64_t used = port_used_bytes(session->port);
+        pass(session, used < UINT64_MAX - SLICE_BYTES ? used + SLICE_BYTES : UINT64_MAX);
     }
     if (port_has_credit(session->port)) { /* nothing waits: the rest sets nothing free */
-        session->passed_bytes = session->granted_bytes;
-        port_grant(session->port, session->granted_messages, session->passed_bytes);
-    }
-    if (session->passed_bytes < session->granted_bytes) {
-        wait_for_turn(session);
+        pass(session, UINT64_MAX);
+    } else if (session->passed_bytes < session->granted_bytes && port_used_bytes(session->port) >= session->passed_bytes) {
+        wait_for_turn(session); /* otherwise it has no messages left, and its agent will grant some */
     }
 }
 

@@ -107,6 +107,11 @@ bool port_has_credit(const port *p)
     return eventbus_has_credit(p->subscriber);
 }
 
+uint64_t port_used_bytes(const port *p)
+{
+    return eventbus_used_bytes(p->subscriber);
+}
+
 loom_str port_agent(const port *p)
 {
     return directory_agent_of(p->entry);

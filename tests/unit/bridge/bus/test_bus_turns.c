@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Agents of one bridge take turns: what one has sent that is much work, or is owed, does not stand before what others say. */
-#include "envelope/frame/bus_message.h"
+#include "broker/endpoints/internal.h"
 #include "host/net/sp/sp.h"
 #include "tests/unit/bridge/bus/bus_home.h"
 
@@ -179,21 +179,40 @@ static void beyond_a_bound_what_a_bridge_said_before_it_went_is_counted(void **s
     t->bridge = home_bridge(&t->home, "b");
 }
 
+static void owe(turns *t, unsigned messages)
+{
+    assert_status(LOOM_OK, agent_subscribe(&t->home, &t->flood, 1, "owed", LOOM_QOS_BACKGROUND, messages));
+    for (unsigned i = 0; i < messages; i++) {
+        agent_publish(&t->neighbour, "owed", 1000);
+    }
+    home_until(&t->home, eventbus_get_stats(t->home.cores.events).queued == messages);
+}
+
 static void what_an_agent_is_owed_does_not_keep_others_waiting(void **state)
 {
     enum { OWED = 3000 };
     turns *t = *state;
-    assert_status(LOOM_OK, agent_subscribe(&t->home, &t->flood, 1, "owed", LOOM_QOS_BACKGROUND, OWED));
-    for (unsigned i = 0; i < OWED; i++) {
-        agent_publish(&t->neighbour, "owed", 1000);
-    }
-    home_until(&t->home, eventbus_get_stats(t->home.cores.events).queued == OWED);
+    owe(t, OWED);
     t->neighbour.last_number = t->neighbour.number;
     agent_grant(&t->flood, UINT64_MAX);
     agent_publish(&t->neighbour, "narrow", 0);
     home_until(&t->home, t->neighbour.delivered == 1);
     assert_true(t->flood.delivered < OWED / 2);
     home_until(&t->home, t->flood.delivered == OWED);
+    assert_int_equal(t->flood.out_of_order, 0);
+}
+
+static void who_has_no_messages_left_has_no_turn(void **state)
+{
+    enum { OWED = 1000, GRANTED = 600 };
+    turns *t = *state;
+    owe(t, OWED);
+    agent_grant(&t->flood, GRANTED);
+    home_until(&t->home, t->flood.delivered == GRANTED);
+    home_until(&t->home, !bridge_endpoint_has_turns(t->home.server));
+    agent_grant(&t->flood, OWED);
+    home_until(&t->home, t->flood.delivered == OWED);
+    home_until(&t->home, !bridge_endpoint_has_turns(t->home.server));
     assert_int_equal(t->flood.out_of_order, 0);
 }
 
@@ -257,6 +276,7 @@ int main(void)
         IN_TURNS(what_a_bridge_said_before_it_went_is_published),
         IN_TURNS(beyond_a_bound_what_a_bridge_said_before_it_went_is_counted),
         IN_TURNS(what_an_agent_is_owed_does_not_keep_others_waiting),
+        IN_TURNS(who_has_no_messages_left_has_no_turn),
         IN_TURNS(what_an_nng_program_pushes_does_not_keep_others_waiting),
     };
     return cmocka_run_group_tests_name("bus_turns", tests, NULL, NULL);
