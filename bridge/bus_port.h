@@ -11,8 +11,9 @@ typedef struct bus_port bus_port;
 
 enum {
     BUS_MATCHES_FREE = 64, /* subscriptions that one message may match at the price of its bytes */
-    BUS_MATCH_COST = 4     /* what each further one costs, in bytes that are published. It takes as long as 64: but what goes to
+    BUS_MATCH_COST = 4,    /* what each further one costs, in bytes that are published. It takes as long as 64: but what goes to
                               many connections has to come in batches that are worth a write to each */
+    BUS_TURN = 32 * 1024   /* what one publisher may cost others so, until they have their turn */
 };
 
 /* Few bytes may go to many subscriptions, which is work that others wait for: what a message has cost besides its bytes. */

@@ -22,8 +22,7 @@
 enum {
     GATEWAY_BODY_MAX = 8 * 1024 * 1024,  /* bytes of a request: a batch, or a payload in base64 */
     GATEWAY_BATCH_MAX = 1000,            /* events of a batch */
-    GATEWAY_BATCH_TURN = 64,             /* of them, before others have their turn */
-    GATEWAY_TURN_COST = 32 * 1024,       /* or what they cost besides (bus_fan_out()) */
+    GATEWAY_BATCH_TURN = 64,             /* of them, before others have their turn; or what costs a BUS_TURN */
     GATEWAY_WAITING_MAX = 10000,         /* requests without an answer */
     GATEWAY_HELD_MS = 5000,              /* how long a publish waits for a bus that presses */
     GATEWAY_DEADLINE_MS = 30000,         /* of calls and requests that name none */
@@ -293,6 +292,8 @@ typedef struct publish_ask {
 bool publish_fill(message *m, const publish_ask *a, loom_bytes body, char why[PROBLEM_SIZE]);
 /* {"id":"…","trace_id":"…"} */
 size_t publish_write_accepted(char out[PUBLISH_LINE_SIZE], const exchange *x, const uint8_t id[LOOM_UUID_SIZE]);
+/* One that waits has waited too long: 429. */
+void publish_late(pending *p);
 /* Publishes the lines of the body, in turns, and answers. */
 void publish_batch(exchange *x, const publish_ask *a);
 

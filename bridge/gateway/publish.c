@@ -121,20 +121,20 @@ static void go_on(gateway_job *job)
         return; /* again */
     }
     http_request_on_left(x.request, NULL, NULL);
+    if (!gone && status != 0) {
+        exchange_fail(&x, status, p->code, "%s", p->text);
+    }
     pending_free(p);
     if (gone) {
         exchange_left(&x);
-    } else if (status != 0) {
-        exchange_fail(&x, status, status == 429 ? "busy" : "shutting_down", "%s",
-                      status == 429 ? "the bus takes no events at present: its subscribers are behind" : "the gateway is shutting down");
-    } else {
+    } else if (status == 0) {
         handler(&x);
     }
 }
 
-static void late(pending *p)
+void publish_late(pending *p)
 {
-    pending_done(p, 429, (loom_str){0}, (loom_str){0}, (loom_bytes){0});
+    pending_done(p, 429, str_of("busy"), str_of("the bus takes no events at present: its subscribers are behind"), (loom_bytes){0});
 }
 
 void publish_when_free(exchange *x, void (*handler)(exchange *x))
@@ -147,7 +147,7 @@ void publish_when_free(exchange *x, void (*handler)(exchange *x))
     held_publish *h = pending_create(x, sizeof *h, &g->held, GATEWAY_HELD_MS);
     if (h != NULL) {
         h->p.job.run = go_on;
-        h->p.late = late;
+        h->p.late = publish_late;
         h->handler = handler;
     }
 }

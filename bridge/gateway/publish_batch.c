@@ -74,7 +74,7 @@ static bool publish_some(batch *b, const exchange *x)
     const uint64_t before = g->options.bus->matched;
     loom_str line;
     for (unsigned i = 0; i < GATEWAY_BATCH_TURN && !g->pressed; i++) {
-        if (bus_fan_out(g->options.bus->matched - before) >= GATEWAY_TURN_COST) {
+        if (bus_fan_out(g->options.bus->matched - before) >= BUS_TURN) {
             return false;
         }
         if (!next_line(&b->rest, &line)) {
@@ -88,11 +88,10 @@ static bool publish_some(batch *b, const exchange *x)
 static void refuse_rest(batch *b)
 {
     const uint16_t status = b->p.status;
-    const char *code = status == 429 ? "busy" : "shutting_down";
     char text[PROBLEM_JSON_SIZE];
     loom_str line;
     while (next_line(&b->rest, &line)) {
-        text_put(&b->out, text, problem_json(text, status, code, b->p.text));
+        text_put(&b->out, text, problem_json(text, status, b->p.code, b->p.text));
         text_puts(&b->out, "\n");
         count_line(b, status);
     }
@@ -139,11 +138,6 @@ static void go_on(gateway_job *job)
     }
 }
 
-static void late(pending *p)
-{
-    pending_done(p, 429, (loom_str){0}, str_of("the bus takes no events at present: its subscribers are behind"), (loom_bytes){0});
-}
-
 void publish_batch(exchange *x, const publish_ask *a)
 {
     const loom_bytes body = http_request_body(x->request);
@@ -161,7 +155,7 @@ void publish_batch(exchange *x, const publish_ask *a)
     batch *b = pending_create(x, sizeof *b, &x->gateway->held, GATEWAY_HELD_MS);
     if (b != NULL) {
         b->p.job.run = go_on;
-        b->p.late = late;
+        b->p.late = publish_late;
         b->ask = *a;
         b->rest = lines;
         b->count = count;

@@ -153,7 +153,7 @@ static loom_status take_first(bridge_peer *b, deferred *d, bool *over)
     d->done = 0;
     peer_session *session = publish ? NULL : number_table_get(&b->sessions, d->number);
     if (session != NULL) {
-        session->spent += FRAME_COST;
+        session->turn.spent += FRAME_COST;
     }
     return st;
 }
@@ -161,14 +161,14 @@ static loom_status take_first(bridge_peer *b, deferred *d, bool *over)
 static bool has_turn(const bridge_peer *b, const deferred *d)
 {
     peer_session *session = number_table_get(&b->sessions, d->number);
-    return session == NULL || peer_session_has_turn(session);
+    return session == NULL || work_turn_is_left(&session->turn, b->server);
 }
 
 static void give_new_turn(const bridge_peer *b, const deferred *d)
 {
     peer_session *session = number_table_get(&b->sessions, d->number);
     if (session != NULL) {
-        session->spent = 0;
+        session->turn.spent = 0;
     }
 }
 
@@ -245,13 +245,12 @@ static uint64_t count_left(const deferred *d)
 
 void deferred_finish(bridge_peer *b)
 {
-    const eventbus *events = b->server->cores.events;
-    const uint64_t from = eventbus_matched(events);
+    const uint64_t before = work_matched(b->server);
     uint64_t lost = 0;
     for (list_node *node = b->deferred.first; node != NULL; node = node->next) { /* agents of several sessions in their order */
         deferred *d = item(node);
         bool over;
-        while (waiting(d) > 0 && bus_fan_out(eventbus_matched(events) - from) < LAST_COST) {
+        while (waiting(d) > 0 && work_since(b->server, before) < LAST_COST) {
             give_new_turn(b, d);
             if (take_first(b, d, &over) != LOOM_OK) {
                 break;
@@ -283,27 +282,18 @@ static bool is_news(const bus_frame *f)
     return f->type == BUS_FRAME_ATTACH || f->type == FRAME_BYE;
 }
 
-static bool news_have_turn(bridge_peer *b)
-{
-    if (b->news_round != b->server->round) {
-        b->news_round = b->server->round;
-        b->news_spent = 0;
-    }
-    return b->news_spent < PEER_TURN;
-}
-
 /* NULL: it need not wait, or cannot. */
 static deferred *begin_with_news(bridge_peer *b, uint64_t number, const bus_frame *f)
 {
     const peer_session *session = number_table_get(&b->sessions, number);
     if (session != NULL) {
-        return !news_have_turn(b) ? begin(b, number, port_agent(session->port)) : NULL;
+        return !work_turn_is_left(&b->news, b->server) ? begin(b, number, port_agent(session->port)) : NULL;
     }
     if (f->type != BUS_FRAME_ATTACH) {
         return NULL;
     }
     deferred *before = find_before(b, f->attach.agent, number);
-    if (before == NULL && news_have_turn(b)) {
+    if (before == NULL && work_turn_is_left(&b->news, b->server)) {
         return NULL;
     }
     deferred *d = begin(b, number, f->attach.agent);
@@ -354,7 +344,7 @@ loom_status deferred_pass(bridge_peer *b, uint64_t number, bus_frame *f, char re
     if ((b->deferred.first != NULL || is_news(f)) && must_wait(b, number, f)) {
         return LOOM_OK;
     }
-    const uint64_t matched = eventbus_matched(b->server->cores.events);
+    const uint64_t before = work_matched(b->server);
     const uint32_t count = f->type == FRAME_PUBLISH ? f->link.u.batch.count : 0;
     loom_status st;
     while ((st = peer_session_frame(b, number, f, reason)) == LOOM_EBUSY) {
@@ -362,8 +352,8 @@ loom_status deferred_pass(bridge_peer *b, uint64_t number, bus_frame *f, char re
             return LOOM_OK;
         }
         peer_session *session = number_table_get(&b->sessions, number);
-        session->spent = 0; /* it cannot wait */
+        session->turn.spent = 0; /* it cannot wait */
     }
-    b->news_spent += is_news(f) ? bus_fan_out(eventbus_matched(b->server->cores.events) - matched) : 0;
+    b->news.spent += is_news(f) ? work_since(b->server, before) : 0;
     return st;
 }

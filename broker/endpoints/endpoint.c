@@ -82,3 +82,11 @@ void bus_unlisten(bus_server *s, sp_server **server)
         *server = NULL;
     }
 }
+
+bool work_turn_is_left(work_turn *t, const bus_server *s)
+{
+    if (t->round != s->round) {
+        *t = (work_turn){.round = s->round};
+    }
+    return t->spent < BUS_TURN;
+}

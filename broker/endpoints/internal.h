@@ -18,6 +18,20 @@
 #include "envelope/frame/bus_message.h"
 #include "host/net/sp/sp.h"
 
+/* ---- turns (endpoint.c) ---- */
+
+/* What somebody may cost others in a round, besides bytes (bus_fan_out()). All zero: nothing was spent. */
+typedef struct work_turn {
+    uint64_t round, spent; /* in that round */
+} work_turn;
+
+/* Whether it may do more in this round. */
+bool work_turn_is_left(work_turn *t, const bus_server *s);
+/* Subscriptions that messages have matched so far, for the next. */
+static inline uint64_t work_matched(const bus_server *s);
+/* What the messages since then have cost. */
+static inline uint64_t work_since(const bus_server *s, uint64_t matched_before);
+
 /* ---- the open bus (open.c) ---- */
 
 typedef struct open_endpoint {
@@ -41,8 +55,8 @@ void open_in_close(bus_server *s);
 void open_in_take_turn(bus_server *s);
 /* There is one. */
 bool open_in_is_due(const bus_server *s);
-/* Nothing more is read. */
-void open_in_pause(bus_server *s);
+/* Reads, or reads no more: whether the bus presses or takes nothing has changed. */
+void open_in_look(bus_server *s);
 /* Events that wait so. */
 uint64_t open_in_waiting(const bus_server *s);
 void open_endpoint_flush(bus_server *s);
@@ -60,7 +74,6 @@ typedef struct absent_bridge {
 enum { ABSENT_BRIDGES_MAX = 64 };
 
 enum {
-    PEER_TURN = 32 * 1024,     /* what the publishes of one session may cost in a round besides their bytes (bus_fan_out()) */
     DEFERRED_AHEAD = 16 * 1024 /* that is about as much as a bridge may have to read of what came of such turns */
 };
 
@@ -77,7 +90,7 @@ typedef struct bridge_peer {
     number_table sessions;
     linked_list deferred;         /* frames of sessions that have had their turn (deferred.c) */
     unsigned deferred_count;
-    uint64_t news_round, news_spent; /* of what that round has for news of agents that come and go */
+    work_turn news;               /* of agents that come and go */
     uint32_t awaited;             /* agents that it left with and has not attached yet, until it has said that it is through */
     bool greeted;
     bus_ledger ledger;            /* of this connection: deliveries go, publishes come */
@@ -100,7 +113,7 @@ typedef struct peer_session {
     list_node credit_node;
     bool in_credit_list;
     uint64_t lane_item;                       /* the last one in the lane that has frames of it */
-    uint64_t round, spent;                    /* of its turn, in that round */
+    work_turn turn;
     bool pressing, waits;                     /* what its bridge was told */
     bool guest;                               /* a drain waits for it */
 } peer_session;
@@ -166,8 +179,6 @@ void bridge_peer_flush(bridge_peer *b);
  * any more. */
 LOOM_MUST_CHECK loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE]);
 void peer_session_close(peer_session *session, loom_status why);
-/* Whether it may do more in this round. */
-bool peer_session_has_turn(peer_session *session);
 /* Tells its bridge whether it may publish. */
 void peer_session_tell_pressure(const peer_session *session);
 /* Tells its bridge to send nothing more of it, or to go on. */
@@ -261,6 +272,15 @@ void endpoint_handle_closed(uv_handle_t *handle);
 /* For what anybody may cause: one line a second of each kind. */
 #define bus_log_limited(s, limit, level, ...) \
     log_to_limited(&(s)->log, (limit), 1, (s)->clock->now_ms, (level), __VA_ARGS__)
+static inline uint64_t work_matched(const bus_server *s)
+{
+    return eventbus_matched(s->cores.events);
+}
+
+static inline uint64_t work_since(const bus_server *s, uint64_t matched_before)
+{
+    return bus_fan_out(work_matched(s) - matched_before);
+}
 /* First in what the loop calls for a socket of ours: it may have slept since the clock was set. */
 static inline void bus_woke(const bus_server *s)
 {

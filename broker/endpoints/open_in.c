@@ -13,7 +13,7 @@ typedef struct open_peer {
     list_node node;     /* of all of them */
     list_node turn;     /* of those that wait */
     sp_peer *peer;      /* NULL: it has left, and some of what it said waits */
-    uint64_t round, spent;
+    work_turn work;
     bool waits;
     frame_writer rest;  /* of its message */
     size_t at;
@@ -85,21 +85,12 @@ static void publish_one(bus_server *s, const envelope_view *view, uint8_t *wire,
 
 /* ---- turns ---- */
 
-static bool has_turn(const bus_server *s, open_peer *p)
-{
-    if (p->round != s->round) {
-        p->round = s->round;
-        p->spent = 0;
-    }
-    return p->spent < PEER_TURN;
-}
-
 /* Publishes what is in data until the turn is over. Returns how much that was. */
 static size_t take(bus_server *s, open_peer *p, uint8_t *data, size_t len)
 {
     envelope_limits limits = {.payload_max = s->options.payload_max, .any_context = true};
     size_t at = 0;
-    while (at < len && has_turn(s, p)) {
+    while (at < len && work_turn_is_left(&p->work, s)) {
         const char *reason = "";
         envelope_view view;
         uint8_t *wire = data + at;
@@ -109,9 +100,9 @@ static size_t take(bus_server *s, open_peer *p, uint8_t *data, size_t len)
             refuse(s, at, reason); /* where the next envelope would begin is not known any more */
             return len;
         }
-        const uint64_t before = eventbus_matched(s->cores.events);
+        const uint64_t before = work_matched(s);
         publish_one(s, &view, wire, at);
-        p->spent += bus_fan_out(eventbus_matched(s->cores.events) - before);
+        p->work.spent += work_since(s, before);
         at = next;
     }
     return at;
@@ -150,18 +141,19 @@ static void on_message(void *user, sp_peer *peer, uint8_t *data, size_t len, con
     }
     size_t done = take(s, p, data, len);
     while (done < len && bus_put_raw(&p->rest, (loom_bytes){data + done, len - done}) != LOOM_OK) {
-        p->spent = 0; /* it cannot wait */
+        p->work.spent = 0; /* it cannot wait */
         done += take(s, p, data + done, len - done);
     }
-    if (!has_turn(s, p)) {
+    if (!work_turn_is_left(&p->work, s)) {
         wait_for_turn(s, p);
     }
 }
 
-void open_in_pause(bus_server *s)
+/* What was on its way is still taken. */
+void open_in_look(bus_server *s)
 {
     if (s->open.pull != NULL) {
-        sp_server_pause(s->open.pull, true);
+        sp_server_pause(s->open.pull, s->open.pressing || s->takes_no_publishes);
     }
 }
 
@@ -239,7 +231,7 @@ static void on_pressure(void *user, bool on)
 {
     bus_server *s = user;
     s->open.pressing = on;
-    sp_server_pause(s->open.pull, on || s->takes_no_publishes); /* what was on its way is still taken */
+    open_in_look(s);
 }
 
 loom_status open_in_open(bus_server *s)

@@ -80,9 +80,7 @@ void bus_server_hold_publishers(bus_server *s, bool at_once)
     s->winding_down = true;
     s->takes_no_publishes = s->takes_no_publishes || at_once;
     bridge_endpoint_hold_publishers(s);
-    if (s->takes_no_publishes) {
-        open_in_pause(s);
-    }
+    open_in_look(s);
 }
 
 bool bus_server_is_through(const bus_server *s)

@@ -234,29 +234,15 @@ static void refuse_invoke(bridge_peer *b, uint64_t number, const frame_call *f, 
         .call_id = f->call_id, .outcome = outcome, .code = str_of(code), .text = str_of(text)}});
 }
 
-bool peer_session_has_turn(peer_session *session)
-{
-    if (session->round != session->bridge->server->round) {
-        session->round = session->bridge->server->round;
-        session->spent = 0;
-    }
-    return session->spent < PEER_TURN;
-}
-
-static uint64_t matched(const bridge_peer *b)
-{
-    return eventbus_matched(b->server->cores.events);
-}
-
 /* Few bytes may be much work, which is known when it is done. */
 static void spend(peer_session *session, uint64_t matched_before)
 {
-    session->spent += bus_fan_out(matched(session->bridge) - matched_before);
+    session->turn.spent += work_since(session->bridge->server, matched_before);
 }
 
 static void publish_one(peer_session *session, const envelope_view *view)
 {
-    const uint64_t before = matched(session->bridge);
+    const uint64_t before = work_matched(session->bridge->server);
     port_publish(session->port, view, own(view));
     spend(session, before);
 }
@@ -279,7 +265,7 @@ static loom_status publish(bridge_peer *b, peer_session *session, uint64_t numbe
             refuse_publish(b, number, &view, LOOM_ETOOBIG, too_large);
         } else {
             publish_one(session, &view);
-            if (batch->count > 0 && !peer_session_has_turn(session)) {
+            if (batch->count > 0 && !work_turn_is_left(&session->turn, b->server)) {
                 return LOOM_EBUSY;
             }
         }
@@ -329,7 +315,7 @@ static loom_status other_frame(bridge_peer *b, peer_session *session, uint64_t n
     static const char text[] = "the broker does not know this session";
     loom_status st = f->type < BUS_FRAME_SESSION ? LOOM_OK : LOOM_EPROTO;
     if (st == LOOM_OK && session != NULL) {
-        const uint64_t before = matched(b);
+        const uint64_t before = work_matched(b->server);
         st = port_frame(session->port, &f->link);
         spend(session, before); /* news of a capability */
     } else if (f->type == FRAME_SUBSCRIBE) {
@@ -349,7 +335,7 @@ loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, ch
 {
     peer_session *session = number_table_get(&b->sessions, number);
     loom_status st;
-    if (session != NULL && f->type != FRAME_CREDIT && !peer_session_has_turn(session)) {
+    if (session != NULL && f->type != FRAME_CREDIT && !work_turn_is_left(&session->turn, b->server)) {
         return LOOM_EBUSY;
     }
     switch (f->type) {

@@ -102,10 +102,10 @@ void remote_requests_free(bus_port *port);
 
 /* ---- credit that is said later (due.c) ---- */
 
-/* Bytes on their way to the broker, but for large frames. */
 /* More than this waits for the broker only when agents come and go whose requests it does not read: no new ones then. */
 #define REMOTE_UNSENT_MAX ((size_t)256 * 1024 * 1024)
 
+/* Bytes on their way to the broker, but for large frames. */
 static inline size_t remote_waiting(const bus_remote *b);
 /* The broker does not keep up: what can be said later should be. */
 bool remote_is_behind(const bus_remote *b);
