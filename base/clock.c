@@ -6,7 +6,7 @@
 static uint64_t read_ns(clockid_t id)
 {
     struct timespec now = {0};
-    (void)clock_gettime(id, &now); /* fails for clocks that do not exist, which these two do */
+    (void)clock_gettime(id, &now); /* fails for clocks that do not exist, which these do */
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -28,4 +28,9 @@ uint64_t clock_unix_ns(void)
 uint64_t clock_unix_ms(void)
 {
     return clock_unix_ns() / 1000000u;
+}
+
+uint64_t clock_unix_rough_ns(void)
+{
+    return read_ns(CLOCK_REALTIME_COARSE);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/thread.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,10 +32,16 @@ typedef struct {
     uint64_t period;
 } sched_attributes;
 
-enum { LONGEST_SLICE_NS = 100000000, LOWEST_NICE = 19 };
+enum { LONGEST_SLICE_NS = 100000000, LOWEST_NICE = 19, WORK_NS = 100000, REST_NS = 20000 };
+
+static _Thread_local struct {
+    bool stepped_back, hurries;
+    uint64_t rested_ns;
+} background;
 
 void thread_step_back(int nice)
 {
+    background.stepped_back = true;
     sched_attributes thread = {.size = sizeof thread};
     if (syscall(SYS_sched_getattr, 0, &thread, (unsigned)sizeof thread, 0u) != 0 ||
         (thread.policy != SCHED_OTHER && thread.policy != SCHED_BATCH)) {
@@ -43,6 +51,19 @@ void thread_step_back(int nice)
     thread.nice = thread.nice + nice < LOWEST_NICE ? thread.nice + nice : LOWEST_NICE;
     thread.runtime = LONGEST_SLICE_NS;
     (void)syscall(SYS_sched_setattr, 0, &thread, 0u);
+}
+
+void thread_rest(void)
+{
+    if (background.stepped_back && !background.hurries && clock_monotonic_ns() - background.rested_ns > WORK_NS) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = REST_NS}, NULL);
+        background.rested_ns = clock_monotonic_ns();
+    }
+}
+
+void thread_hurry(bool hurry)
+{
+    background.hurries = hurry;
 }
 
 bool cond_init(pthread_cond_t *cond)

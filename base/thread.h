@@ -17,6 +17,13 @@ int thread_start(pthread_t *thread, const pthread_attr_t *attributes, void *(*ru
  * shorter slice goes first). */
 void thread_step_back(int nice);
 
+/* At each step of long work: a thread that has stepped back sleeps for a moment once it has worked for a tenth of a millisecond, unless
+ * it is in a hurry. Others do nothing here. Linux looks at slices within a group of tasks (a session, a service) only: one that wakes
+ * in another group waits until the thread sleeps or has used up its turn, milliseconds later. */
+void thread_rest(void);
+/* Whether somebody waits for what this thread does. */
+void thread_hurry(bool hurry);
+
 /* A condition whose waits have deadlines of the monotonic clock. False: no memory. */
 bool cond_init(pthread_cond_t *cond);
 /* As pthread_cond_wait(), but no longer than until then. False: the time has come. */

@@ -83,11 +83,12 @@ static loom_span *make_span(void *user)
     return message_pass_promote(&h->pass, &facts, made_at);
 }
 
-static void end_recorded(handled *h)
+static void end_recorded(handled *h, loom_status st)
 {
     message_facts facts;
     loom_link link;
     const loom_link *made_at = describe(h, &facts, &link);
+    facts.failure = st;
     message_pass_end_record(&h->pass, &facts, made_at);
 }
 
@@ -145,13 +146,12 @@ static void begin_context(loom_agent *a, const loom_envelope *event, bool has_co
 
 static void end_context(handled *h, loom_status st)
 {
-    const bool recorded = h->pass.start_ns != 0;
-    if (st != LOOM_OK) {
-        span_record_failure(recorded ? make_span(h) : h->pass.span, loom_status_name(st), loom_status_text(st));
-    }
-    if (recorded) {
-        end_recorded(h);
+    if (h->pass.start_ns != 0) {
+        end_recorded(h, st);
     } else {
+        if (st != LOOM_OK) {
+            span_record_failure(h->pass.span, loom_status_name(st), loom_status_text(st));
+        }
         loom_span_end(h->pass.span);
     }
     if (h->token != 0) {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/percent.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "base/url.h"
 #include "trace/export/curl_library.h"
 #include "trace/export/probe.h"
@@ -68,6 +69,7 @@ static bool run_transfer(otlp_exporter *e, export_deadline until, CURLcode *code
                 return true;
             }
         }
+        thread_rest();
         uint64_t now = clock_monotonic_ns(), deadline = export_deadline_ns(until);
         if (now >= deadline) {
             return false;

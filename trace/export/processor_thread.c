@@ -121,6 +121,9 @@ static size_t fill_batch(loom_span_processor *p)
     p->unwritten = 0;
     while (p->batch.spans + p->unwritten < p->max_batch && bytes < BATCH_BYTES_MAX && p->staged_first != NULL) {
         span_record *record = span_chunk_next(p->staged_first);
+        if (p->batch.spans % 16 == 0) {
+            thread_rest();
+        }
         if (record != NULL) {
             taken += record->len;
             record = make_ready(p, record);
@@ -187,6 +190,7 @@ static bool take_batch(loom_span_processor *p)
         }
     } while (p->queued == 0 && !p->stopping && !p->abandoned);
     bool more = p->queued > 0 && !p->abandoned;
+    thread_hurry(p->queued > p->max_queue / 2 || p->flush_target > p->done || p->stopping);
     stage(p);
     pthread_mutex_unlock(&p->lock);
     if (!more) {
@@ -335,6 +339,7 @@ static export_result send_batch(loom_span_processor *p, loom_bytes request)
 static export_result export_batch(loom_span_processor *p)
 {
     loom_bytes request;
+    thread_rest();
     if (!batch_encode(&p->batch, 0, p->batch.spans, &request)) {
         report(p, "no memory to encode a batch of spans", true);
         return (export_result){.outcome = EXPORT_FAILED};
@@ -346,6 +351,7 @@ static export_result export_batch(loom_span_processor *p)
         report(p, result.message, true);
     }
     hold(p);
+    thread_rest();
     return send_batch(p, request);
 }
 
@@ -434,6 +440,7 @@ void *processor_thread_main(void *processor)
         }
         account(p, &result);
         recycle_written(p);
+        thread_rest();
     }
     discard_staged(p);
     tell_lost(p);

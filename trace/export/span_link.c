@@ -263,6 +263,7 @@ static void link_send(exporter *self, loom_bytes request, export_deadline until,
         say(result, "no memory to send spans over the link");
         return;
     }
+    thread_rest();
     pthread_mutex_lock(&l->lock);
     l->next = l->answered = 0;
     l->refused = 0;

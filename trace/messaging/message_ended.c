@@ -19,6 +19,35 @@ static void put_link(pb_buf *out, const ended_hop *h)
     pb_close(out, link);
 }
 
+/* As loom_span_record_error() does. Returns how many events did not fit the limits. */
+static uint32_t put_exception(pb_buf *out, const ended_hop *h, const loom_span_limits *limits)
+{
+    const loom_attr attrs[] = {
+        {.key = "exception.type", .type = LOOM_ATTR_STRING, .value.string = str_of(loom_status_name(h->facts.failure))},
+        {.key = "exception.message", .type = LOOM_ATTR_STRING, .value.string = str_of(loom_status_text(h->facts.failure))}};
+    if (limits->event_count == 0) {
+        return 1;
+    }
+    const size_t event = pb_open(out, SPAN_EVENTS);
+    pb_fixed64_field(out, EVENT_TIME, h->end_ns);
+    pb_string_field(out, EVENT_NAME, str_of("exception"));
+    const uint32_t dropped = attr_encode_list(out, EVENT_ATTRIBUTES, attrs, sizeof attrs / sizeof *attrs,
+                                              (attr_limits){limits->event_attribute_count, limits->attribute_value_length, 0});
+    if (dropped > 0) {
+        pb_varint_field(out, EVENT_DROPPED_ATTRIBUTES, dropped);
+    }
+    pb_close(out, event);
+    return 0;
+}
+
+static void put_error(pb_buf *out, const ended_hop *h)
+{
+    const size_t status = pb_open(out, SPAN_STATUS);
+    pb_string_field(out, STATUS_MESSAGE, str_of(loom_status_text(h->facts.failure)));
+    pb_varint_field(out, STATUS_CODE, LOOM_SPAN_ERROR);
+    pb_close(out, status);
+}
+
 /* Returns how many did not fit the limits. */
 static uint32_t put_attributes(const loom_tracer *tracer, const ended_hop *h, message_templates *templates, pb_buf *out)
 {
@@ -28,6 +57,9 @@ static uint32_t put_attributes(const loom_tracer *tracer, const ended_hop *h, me
     if (h->has_counts) {
         fixed_attr list[MESSAGE_COUNTS];
         dropped += attr_index_add_fixed(&index, out, SPAN_ATTRIBUTES, list, message_counts_list(list, &h->counts));
+    }
+    if (h->facts.failure != LOOM_OK) {
+        dropped += !attr_index_put_str(&index, out, SPAN_ATTRIBUTES, str_of("error.type"), str_of(loom_status_name(h->facts.failure)));
     }
     attr_index_fini(&index);
     return dropped;
@@ -50,9 +82,17 @@ void ended_hop_write(const ended_hop *h, const loom_tracer *tracer, message_temp
     if (h->link_id != NULL && links) {
         put_link(out, h);
     }
+    uint32_t dropped_events = 0;
+    if (h->facts.failure != LOOM_OK) {
+        dropped_events = put_exception(out, h, &tracer->provider->limits);
+        put_error(out, h);
+    }
     pb_fixed64_field(out, SPAN_END_TIME, h->end_ns);
     if (dropped > 0) {
         pb_varint_field(out, SPAN_DROPPED_ATTRIBUTES, dropped);
+    }
+    if (dropped_events > 0) {
+        pb_varint_field(out, SPAN_DROPPED_EVENTS, dropped_events);
     }
     if (h->link_id != NULL && !links) {
         pb_varint_field(out, SPAN_DROPPED_LINKS, 1);
@@ -77,7 +117,7 @@ typedef struct sampled_hop {
     uint32_t payload_len;
     message_counts counts;
     uint16_t len[TEXTS]; /* of what follows: agent, topic, thread and correlation id, group */
-    uint8_t hop, trace_flags, link_flags;
+    uint8_t hop, trace_flags, link_flags, failure;
     bool remote, has_counts, has_link;
 } sampled_hop;
 
@@ -100,7 +140,8 @@ static void write_sampled(const span_scope *scope, loom_bytes record, pb_buf *ou
                          .trace_flags = s.trace_flags,
                          .link_flags = s.link_flags,
                          .facts = {.agent = texts[0], .topic = texts[1], .thread_id = texts[2], .correlation_id = texts[3],
-                                   .group = texts[4], .id = s.id, .payload_len = s.payload_len},
+                                   .group = texts[4], .id = s.id, .payload_len = s.payload_len,
+                                   .failure = (loom_status)s.failure},
                          .counts = s.counts,
                          .trace_id = s.trace_id,
                          .span_id = s.span_id,
@@ -131,7 +172,7 @@ bool message_sampled_submit(const message_pass *pass, const message_facts *facts
     } record;
     sampled_hop *const s = &record.hop;
     if ((facts->agent.len | facts->topic.len | facts->thread_id.len | facts->correlation_id.len | facts->group.len) >= TEXT_MAX ||
-        facts->payload_len > UINT32_MAX || (link != NULL && !ended_hop_links(&pass->ctx, link))) {
+        facts->payload_len > UINT32_MAX || (unsigned)facts->failure > UINT8_MAX || (link != NULL && !ended_hop_links(&pass->ctx, link))) {
         return false;
     }
     memcpy(s->trace_id, pass->ctx.trace_id, sizeof s->trace_id);
@@ -143,6 +184,7 @@ bool message_sampled_submit(const message_pass *pass, const message_facts *facts
     s->payload_len = (uint32_t)facts->payload_len;
     s->hop = (uint8_t)pass->hop;
     s->trace_flags = pass->ctx.trace_flags;
+    s->failure = (uint8_t)facts->failure;
     s->remote = pass->remote;
     s->has_counts = counts != NULL;
     s->counts = counts != NULL ? *counts : (message_counts){0};

@@ -291,6 +291,9 @@ void message_pass_end_record(message_pass *pass, const message_facts *facts, con
         (void)message_pass_promote(pass, facts, link);
     }
     if (pass->span != NULL) {
+        if (facts->failure != LOOM_OK) {
+            span_record_failure(pass->span, loom_status_name(facts->failure), loom_status_text(facts->failure));
+        }
         loom_span_end(pass->span);
     }
 }

@@ -17,7 +17,8 @@ enum {
     FLAG_TEXTS = 8,  /* then three lengths, and as many bytes: thread id, correlation id, group */
     FLAG_COARSE = 16, /* the duration is in units of 1024 ns */
     FLAG_LINK = 32,   /* the id of a span of the same trace comes first of what follows */
-    FLAG_LINK_RANDOM = 64
+    FLAG_LINK_RANDOM = 64,
+    FLAG_FAILED = 128 /* its status comes behind the numbers */
 };
 
 typedef struct message_record {
@@ -101,6 +102,9 @@ static void read_record(ended_hop *out, const record_definition *d, const ring_r
         memcpy(&out->counts, at, sizeof out->counts);
         at += sizeof out->counts;
     }
+    if ((r->head.flags & FLAG_FAILED) != 0) {
+        out->facts.failure = (loom_status)*at++;
+    }
     if ((r->head.flags & FLAG_TEXTS) != 0) {
         read_texts(&out->facts, at);
     }
@@ -113,6 +117,7 @@ static void read_next(ended_hop *out, const record_definition *d, const record_h
     out->hop = (message_hop)d->key;
     out->facts.agent = definition_text(d, 0);
     out->facts.group = (loom_str){NULL, 0};
+    out->facts.failure = LOOM_OK;
     out->span_id = rec->span_id;
     out->parent_id = rec->parent_id;
     out->link_id = NULL;
@@ -159,7 +164,7 @@ static inline bool fits(const message_facts *facts, uint64_t duration_ns)
 {
     return (facts->agent.len | facts->topic.len) < RECORD_TEXT_MAX && /* powers of two */
            (facts->thread_id.len | facts->correlation_id.len | facts->group.len) < MESSAGE_RECORD_TEXT_MAX &&
-           (facts->payload_len | duration_ns >> 10) <= UINT32_MAX;
+           (facts->payload_len | duration_ns >> 10) <= UINT32_MAX && (unsigned)facts->failure <= UINT8_MAX;
 }
 
 static uint8_t *put_text(uint8_t *to, loom_str text)
@@ -240,6 +245,10 @@ bool message_record_write(record_chunk *chunk, const message_pass *pass, const m
         end += sizeof *counts;
         flags |= FLAG_COUNTS;
     }
+    if (facts->failure != LOOM_OK) {
+        *end++ = (uint8_t)facts->failure;
+        flags |= FLAG_FAILED;
+    }
     if ((facts->thread_id.len | facts->correlation_id.len | facts->group.len) > 0) {
         end = put_texts(end, facts);
         flags |= FLAG_TEXTS;
@@ -247,6 +256,9 @@ bool message_record_write(record_chunk *chunk, const message_pass *pass, const m
     chunk->base_of = pass->view != NULL ? pass->view->data : NULL;
     chunk->base = (uint16_t)chunk->used;
     record_publish(chunk, pass->tracer->recorder, &rec->base, d, (size_t)(end - (uint8_t *)rec), flags, duration_ns);
+    if (facts->failure != LOOM_OK) {
+        recorder_trigger(pass->tracer->recorder, rec->base.trace_id, (loom_str){"error", 5});
+    }
     return true;
 }
 

@@ -31,6 +31,7 @@ typedef struct message_facts {
     loom_str group;          /* in which the subscription is that it is for */
     const uint8_t *id;       /* LOOM_UUID_SIZE bytes */
     size_t payload_len;
+    loom_status failure;     /* what its handler returned, which is recorded as an exception */
 } message_facts;
 
 message_facts message_facts_of(const envelope_view *view, loom_str agent);

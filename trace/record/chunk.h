@@ -6,7 +6,9 @@
  *
  * A record is found by its trace: `heads` are chains of records by their trace id. The writer publishes a record by storing its
  * place in the chain's head; whoever reads holds the recorder's lock, under which alone a chunk changes hands, or has named the chunk
- * in recorder.reading, so that it does not.
+ * in recorder.reading, so that it does not. Beside the place a head has a bit for each trace of its chain, by another part of the
+ * hash: a trace is looked for in hundreds of chunks and is in one or two, and each record that is looked at in the others is a line
+ * of memory to wait for.
  *
  * A record may go on from another one, its base, and then says only what differs: it has no trace id, and follows its base in the
  * chain, in front of the next record that stands for itself.
@@ -116,7 +118,7 @@ typedef struct record_chunk {
     uint16_t base;                 /* what a record of the same thing may go on from, */
     const void *base_of;           /* and of what it is; NULL: there is none */
     /* published to readers */
-    _Atomic uint16_t heads[CHUNK_HEADS];
+    _Atomic uint32_t heads[CHUNK_HEADS]; /* HEAD_PLACE_BITS of place, and the bits of the traces above */
 } record_chunk;
 
 enum { CHUNK_FIRST = (sizeof(record_chunk) + CHUNK_UNIT - 1) / CHUNK_UNIT };
@@ -150,9 +152,38 @@ static inline uint32_t trace_hash(const uint8_t trace_id[LOOM_TRACE_ID_SIZE])
     return (uint32_t)((words[0] ^ words[1] * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xff51afd7ed558ccd) >> 32);
 }
 
-static inline unsigned chunk_bucket(uint32_t hash)
+static inline _Atomic uint32_t *chunk_head(record_chunk *chunk, uint32_t hash)
 {
-    return hash % CHUNK_HEADS;
+    return &chunk->heads[hash % CHUNK_HEADS];
+}
+
+enum { HEAD_PLACE_BITS = 16 };
+
+static inline uint32_t head_bit(uint32_t hash)
+{
+    return UINT32_C(1) << (HEAD_PLACE_BITS + (hash >> 28));
+}
+
+/* The first record of a chain; 0: it has none. */
+static inline uint16_t chain_first(const _Atomic uint32_t *head)
+{
+    return (uint16_t)atomic_load_explicit(head, memory_order_acquire);
+}
+
+/* Where a record of this trace may be; 0: nowhere in this chunk. */
+static inline uint16_t chunk_find(record_chunk *chunk, uint32_t hash)
+{
+    const uint32_t head = atomic_load_explicit(chunk_head(chunk, hash), memory_order_acquire);
+    return (head & head_bit(hash)) != 0 ? (uint16_t)head : 0;
+}
+
+/* The writer's: a record is there from here on, in front of its chain. */
+static inline void chain_put(record_chunk *chunk, uint32_t hash, record_head *rec, uint16_t place)
+{
+    _Atomic uint32_t *const head = chunk_head(chunk, hash);
+    const uint32_t before = atomic_load_explicit(head, memory_order_relaxed);
+    atomic_store_explicit(&rec->next, (uint16_t)before, memory_order_relaxed);
+    atomic_store_explicit(head, (before >> HEAD_PLACE_BITS << HEAD_PLACE_BITS) | head_bit(hash) | place, memory_order_release);
 }
 
 static inline void chunk_empty(record_chunk *chunk)

@@ -3,6 +3,7 @@
  * no lock is held for more than a glance. */
 #include "trace/record/internal.h"
 
+#include "base/thread.h"
 #include "trace/export/processor.h"
 #include "trace/otlp/attr_encode.h"
 #include "trace/otlp/fields.h"
@@ -123,10 +124,9 @@ static bool is_wanted(const kept_trace *k, const record_head *rec)
 /* false: there is more than fits. */
 static bool find_in_chunk(found_spans *found, recorder *r, record_chunk *chunk, kept_trace *k)
 {
-    const unsigned bucket = chunk_bucket(trace_hash(k->trace_id));
     found_record what = {.rec = NULL};
     bool wanted = false;
-    for (uint16_t at = atomic_load_explicit(&chunk->heads[bucket], memory_order_acquire); at != 0;) {
+    for (uint16_t at = chunk_find(chunk, trace_hash(k->trace_id)); at != 0;) {
         found_record_step(&what, chunk, at);
         if (what.rec == &what.base->head) {
             wanted = memcmp(what.base->trace_id, k->trace_id, LOOM_TRACE_ID_SIZE) == 0;
@@ -211,6 +211,7 @@ void recorder_export_traces(recorder *r, kept_trace *const traces[], size_t coun
                 find_all_in_chunk(found, r, chunk, traces[i]);
             }
         }
+        thread_rest();
     }
     for (size_t i = 0; i < count; i++) {
         traces[i]->seen = newest;

@@ -71,7 +71,7 @@ static void look_at_chunk(handing *h, record_chunk *chunk)
 {
     for (unsigned i = 0; i < CHUNK_HEADS; i++) {
         found_record what = {.rec = NULL};
-        for (uint16_t at = atomic_load_explicit(&chunk->heads[i], memory_order_acquire); at != 0;) {
+        for (uint16_t at = chain_first(&chunk->heads[i]); at != 0;) {
             found_record_step(&what, chunk, at);
             look_at(h, &what);
             at = atomic_load_explicit(&what.rec->next, memory_order_acquire);

@@ -60,13 +60,13 @@ static bool waits_already(recorder_inbox *in, const uint8_t *trace_id, bool late
 }
 
 /* Lock held. */
-static void note(recorder_inbox *in, const uint8_t *trace_id, loom_str reason, bool found_here, bool limited)
+static void note(recorder_inbox *in, const uint8_t *trace_id, loom_str reason, uint64_t now_ns, bool found_here, bool limited)
 {
     recorder_recent *n = &in->recent[in->recent_count++ % RECORDER_RECENT];
     memcpy(n->trace_id, trace_id, LOOM_TRACE_ID_SIZE);
     copy_reason(n->reason, reason);
-    n->unix_ns = clock_unix_ns();
-    n->at_ns = clock_monotonic_ns();
+    n->unix_ns = clock_unix_rough_ns();
+    n->at_ns = now_ns;
     n->limited = limited;
     n->found_here = found_here;
     in->limited += limited;
@@ -116,9 +116,10 @@ void recorder_trigger(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], l
     pthread_mutex_lock(&in->lock);
     if (!waits_already(in, trace_id, false)) {
         const bool again = recorder_may_keep(trace_hash(trace_id)); /* it fails once more: that is told to nobody, and costs nothing */
+        const uint64_t now_ns = clock_monotonic_ns();
         in->triggers++;
-        const bool taken = (again || may_trigger(in, clock_monotonic_ns())) && add(in, trace_id, reason, true, false);
-        note(in, trace_id, reason, true, !taken);
+        const bool taken = (again || may_trigger(in, now_ns)) && add(in, trace_id, reason, true, false);
+        note(in, trace_id, reason, now_ns, true, !taken);
     }
     pthread_mutex_unlock(&in->lock);
 }
@@ -130,10 +131,11 @@ void recorder_trigger_kind(recorder *r, trace_kind *kind, const uint8_t trace_id
         return;
     }
     pthread_mutex_lock(&in->lock);
-    if (!waits_already(in, trace_id, false) && trace_kind_take(kind, clock_monotonic_ns())) {
+    const uint64_t now_ns = clock_monotonic_ns();
+    if (!waits_already(in, trace_id, false) && trace_kind_take(kind, now_ns)) {
         in->triggers++;
         const loom_str reason = str_of(kind->reason);
-        note(in, trace_id, reason, true, !add(in, trace_id, reason, true, false));
+        note(in, trace_id, reason, now_ns, true, !add(in, trace_id, reason, true, false));
     }
     pthread_mutex_unlock(&in->lock);
 }
@@ -147,7 +149,7 @@ void recorder_keep(recorder *r, const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom
     pthread_mutex_lock(&in->lock);
     in->heard++;
     if (!waits_already(in, trace_id, false)) {
-        note(in, trace_id, reason, false, !add(in, trace_id, reason, false, false));
+        note(in, trace_id, reason, clock_monotonic_ns(), false, !add(in, trace_id, reason, false, false));
     }
     pthread_mutex_unlock(&in->lock);
 }
@@ -164,7 +166,7 @@ void recorder_note_limited(const uint8_t trace_id[LOOM_TRACE_ID_SIZE], loom_str 
     recorder_inbox *in = &recorder_of_process.inbox;
     if (recorder_is_running()) {
         pthread_mutex_lock(&in->lock);
-        note(in, trace_id, reason, true, true);
+        note(in, trace_id, reason, clock_monotonic_ns(), true, true);
         pthread_mutex_unlock(&in->lock);
     }
 }

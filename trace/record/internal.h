@@ -7,6 +7,7 @@
 #ifndef LOOM_TRACE_RECORD_INTERNAL_H
 #define LOOM_TRACE_RECORD_INTERNAL_H
 
+#include "base/fork_mark.h"
 #include "trace/otlp/protobuf_write.h"
 #include "trace/pipeline/stage.h"
 #include "trace/record/ghosts.h"
@@ -15,7 +16,6 @@
 #include "trace/record/write.h"
 
 #include <pthread.h>
-#include <unistd.h>
 
 enum {
     TRACERS_MAX = 1024,
@@ -76,7 +76,7 @@ typedef struct recorder_inbox {
 struct recorder {
     pthread_mutex_t lock;
     atomic_bool on;              /* has been attached to */
-    pid_t pid;                   /* a forked child has no thread, and perhaps a lock that nobody opens */
+    unsigned mark;               /* fork_mark.h: a forked child has no thread, and perhaps a lock that nobody opens */
     /* guarded by lock */
     bool configured;             /* by the program: the environment is not asked */
     size_t bytes;
@@ -109,7 +109,7 @@ extern recorder recorder_of_process;
 
 static inline bool recorder_is_forked(const recorder *r)
 {
-    return r->pid != getpid();
+    return fork_mark_is_foreign(r->mark);
 }
 
 /* find.c: exports what is there of kept traces and has not been, with why, and whether a part is gone. Looks only where they have not

@@ -91,7 +91,7 @@ static void add_chunk(seen_traces *seen, record_chunk *chunk)
 {
     for (unsigned i = 0; i < CHUNK_HEADS; i++) {
         found_record f = {.rec = NULL};
-        for (uint16_t at = atomic_load_explicit(&chunk->heads[i], memory_order_acquire); at != 0;) {
+        for (uint16_t at = chain_first(&chunk->heads[i]); at != 0;) {
             found_record_step(&f, chunk, at);
             assert(f.base != NULL); /* the first of a trace in a chunk stands alone */
             add_record(seen, &f);

@@ -34,9 +34,8 @@ static void tell(looking *l, const found_record *what)
 /* Lock held: it does not change hands. */
 static void look_at_chunk(looking *l, record_chunk *chunk)
 {
-    const unsigned bucket = chunk_bucket(trace_hash(l->trace_id));
     found_record what = {.rec = NULL};
-    for (uint16_t at = atomic_load_explicit(&chunk->heads[bucket], memory_order_acquire); at != 0;) {
+    for (uint16_t at = chunk_find(chunk, trace_hash(l->trace_id)); at != 0;) {
         found_record_step(&what, chunk, at);
         if (what.base != NULL && memcmp(what.base->trace_id, l->trace_id, LOOM_TRACE_ID_SIZE) == 0) {
             tell(l, &what);

@@ -98,7 +98,7 @@ static bool start(recorder *r)
         return false;
     }
     const bool made = cond_init(&r->inbox.wake);
-    r->pid = getpid();
+    r->mark = fork_mark_take();
     atomic_store(&r->on, made);
     return made;
 }

@@ -182,10 +182,8 @@ static inline void record_publish(record_chunk *chunk, recorder *r, ring_record 
                                   uint8_t flags, uint64_t duration_ns)
 {
     const uint32_t units = units_of(bytes);
-    _Atomic uint16_t *const first = &chunk->heads[chunk_bucket(trace_hash(rec->trace_id))];
     record_set_head(&rec->head, d, units, flags);
-    atomic_store_explicit(&rec->head.next, atomic_load_explicit(first, memory_order_relaxed), memory_order_relaxed);
-    atomic_store_explicit(first, (uint16_t)chunk->used, memory_order_release);
+    chain_put(chunk, trace_hash(rec->trace_id), &rec->head, (uint16_t)chunk->used);
     record_count(chunk, r, rec, d, units, duration_ns);
 }
 

@@ -318,7 +318,7 @@ static void end_each(loom_tracer *tracer, bool as_span)
                                                 {{0xee, 1}, {0xcc, 3}, LOOM_TRACE_FLAG_SAMPLED}};
     for (size_t i = 0; i < 3 * sizeof passed / sizeof *passed; i++) {
         const uint8_t id[LOOM_UUID_SIZE] = {passed[i / 3].id};
-        const message_facts facts = facts_of(i / 3, id);
+        message_facts facts = facts_of(i / 3, id);
         const loom_link link = {.context = others[i % 2], .context_is_remote = true};
         const loom_trace_context *parent = i % 4 > 0 ? &SAMPLED : NULL;
         message_pass p;
@@ -327,6 +327,7 @@ static void end_each(loom_tracer *tracer, bool as_span)
         if (as_span) {
             assert_non_null(message_pass_promote(&p, &facts, i % 3 == 2 ? &link : NULL));
         }
+        facts.failure = i % 4 == 1 ? LOOM_EIO : LOOM_OK;
         message_pass_end_record(&p, &facts, i % 3 == 2 ? &link : NULL);
     }
 }
@@ -336,6 +337,7 @@ static json_t *comparable(json_t *span)
 {
     json_object_del(span, "spanId");
     json_object_del(span, "endTimeUnixNano");
+    json_object_del(json_array_get(json_object_get(span, "events"), 0), "timeUnixNano");
     return span;
 }
 
