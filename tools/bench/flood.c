@@ -22,6 +22,7 @@
 enum {
     READ_SIZE = 1024 * 1024 + 256 * 1024, /* the largest delivery fits */
     WRITE_AHEAD = 32 * 1024,              /* bytes that wait before no more are made */
+    PIECE_MAX = 16 * 1024,                /* bytes of one call: a kernel without preemption lets nobody else in before its end */
     AT_ONCE = 32,                         /* frames */
     STANDING = 256,                       /* subscriptions at a time */
     SMALL = 128, LARGE = 1024 * 1024 - 1024, /* payloads */
@@ -122,7 +123,8 @@ static bool is_passing(ssize_t rc)
 static bool write_some(noisy *n)
 {
     frame_writer_seal(&n->out);
-    const ssize_t rc = send(n->fd, n->out.data + n->sent, waiting(n), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const size_t piece = waiting(n) < PIECE_MAX ? waiting(n) : PIECE_MAX;
+    const ssize_t rc = send(n->fd, n->out.data + n->sent, piece, MSG_DONTWAIT | MSG_NOSIGNAL);
     n->sent += rc > 0 ? (size_t)rc : 0;
     if (n->sent == n->out.len) {
         frame_writer_clear(&n->out);
@@ -158,7 +160,8 @@ static bool on_frame(flooding *f, noisy *n, const frame *in)
 /* False: the connection is over. */
 static bool read_some(flooding *f, noisy *n)
 {
-    const ssize_t got = recv(n->fd, n->in + n->in_len, READ_SIZE - n->in_len, MSG_DONTWAIT);
+    const size_t room = READ_SIZE - n->in_len;
+    const ssize_t got = recv(n->fd, n->in + n->in_len, room < PIECE_MAX ? room : PIECE_MAX, MSG_DONTWAIT);
     if (got <= 0) {
         return got < 0 && is_passing(got);
     }
@@ -173,8 +176,10 @@ static bool read_some(flooding *f, noisy *n)
         }
         done += FRAME_HEADER_SIZE + body.len;
     }
-    memmove(n->in, n->in + done, n->in_len - done);
-    n->in_len -= done;
+    if (done > 0) {
+        memmove(n->in, n->in + done, n->in_len - done);
+        n->in_len -= done;
+    }
     return true;
 }
 
