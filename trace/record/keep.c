@@ -266,6 +266,7 @@ void *recorder_run(void *arg)
     pthread_mutex_lock(&in->lock);
     while (!in->thread_stops) {
         wait_for_work(r, in);
+        thread_hurry(in->count >= TAKE_MAX); /* more comes than is looked for: what waits is overwritten meanwhile */
         pthread_mutex_unlock(&in->lock);
         work(r);
         pthread_mutex_lock(&in->lock);
