@@ -82,10 +82,11 @@ void hash_index_remove(hash_index *index, hash_node *node)
     }
     *place = node->next;
     index->count--;
-    /* An eighth, so that going up and down around one size does not resize each time. */
+    /* Late, and far: few nodes have to be moved then, and going up and down around one size does not resize each time. */
+    enum { FULL_ENOUGH = 64, FEWER = 16 };
     const size_t buckets = index->mask + 1;
-    if (buckets > HASH_INDEX_SMALL && index->count < buckets / 8) {
-        resize(index, buckets / 2);
+    if (buckets > HASH_INDEX_SMALL && index->count < buckets / FULL_ENOUGH + 1) {
+        resize(index, buckets / FEWER > HASH_INDEX_SMALL ? buckets / FEWER : HASH_INDEX_SMALL);
     }
 }
 
