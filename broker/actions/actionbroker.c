@@ -74,7 +74,9 @@ void actionbroker_destroy(actionbroker *broker)
     if (broker == NULL) {
         return;
     }
-    assert(broker->parties == NULL && broker->by_key.count == 0 && broker->by_ref.count == 0);
+    assert(broker->parties == NULL);
+    action_parties_finish(broker);
+    assert(broker->by_key.count == 0 && broker->by_ref.count == 0);
     flow_table_fini(&broker->flow);
     action_registry_fini(&broker->registry);
     action_cache_fini(&broker->cache);
@@ -86,6 +88,9 @@ void actionbroker_destroy(actionbroker *broker)
 
 uint64_t actionbroker_next_deadline_ms(const actionbroker *broker)
 {
+    if (broker->leaving.first != NULL) {
+        return 0;
+    }
     const deadline_node *first = deadline_heap_first(&broker->deadlines);
     const uint64_t cache_ms = action_cache_next_ms(&broker->cache);
     return first != NULL && first->at_ms < cache_ms ? first->at_ms : cache_ms;
@@ -95,6 +100,7 @@ void actionbroker_expire(actionbroker *broker)
 {
     const uint64_t now_ms = broker->clock->now_ms;
     actionbroker_enter(broker);
+    action_parties_take_turn(broker);
     for (deadline_node *first; (first = deadline_heap_first(&broker->deadlines)) != NULL && first->at_ms <= now_ms;) {
         running_call_expire((running_call *)(void *)((char *)first - offsetof(running_call, deadline)));
     }
@@ -137,22 +143,35 @@ void actionbroker_visit(const actionbroker *broker, bool (*visit)(void *user, co
     }
 }
 
+static bool visit_calls_of(const action_party *party, bool (*visit)(void *user, const action_call_info *info), void *user)
+{
+    const uint64_t now_ms = party->broker->clock->now_ms;
+    for (const running_call *call = party->working; call != NULL; call = call->next) {
+        const action_call_info info = {
+            .caller = call->key.agent,
+            .capability = call->key.capability,
+            .provider = party->leaving ? (loom_str){0} : action_party_agent(party),
+            .left_ms = call->ends_ms > now_ms ? call->ends_ms - now_ms : 0,
+            .attempts = call->attempts,
+            .size = call->size,
+        };
+        if (!visit(user, &info)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void actionbroker_visit_calls(const actionbroker *broker, bool (*visit)(void *user, const action_call_info *info), void *user)
 {
-    const uint64_t now_ms = broker->clock->now_ms;
     for (const action_party *party = broker->parties; party != NULL; party = party->next) {
-        for (const running_call *call = party->working; call != NULL; call = call->next) {
-            const action_call_info info = {
-                .caller = call->key.agent,
-                .capability = call->key.capability,
-                .provider = action_party_agent(party),
-                .left_ms = call->ends_ms > now_ms ? call->ends_ms - now_ms : 0,
-                .attempts = call->attempts,
-                .size = call->size,
-            };
-            if (!visit(user, &info)) {
-                return;
-            }
+        if (!visit_calls_of(party, visit, user)) {
+            return;
+        }
+    }
+    for (list_node *node = broker->leaving.first; node != NULL; node = node->next) {
+        if (!visit_calls_of(list_item(node, action_party, node), visit, user)) {
+            return;
         }
     }
 }

@@ -88,9 +88,11 @@ LOOM_MUST_CHECK loom_status actionbroker_create(actionbroker **out, const loop_c
 /* The deadline of calls without one, and how many one party may have: from here on. 0: the defaults. */
 void actionbroker_set_limits(actionbroker *broker, uint32_t default_deadline_ms, uint32_t max_pending);
 void actionbroker_destroy(actionbroker *broker); /* parties must be closed. NULL is allowed */
-/* When actionbroker_expire() has something to do; UINT64_MAX: never. */
+/* When actionbroker_expire() has something to do; UINT64_MAX: never. 0: at once, in the next round of the loop, since a party
+ * has gone that had much under way. */
 uint64_t actionbroker_next_deadline_ms(const actionbroker *broker);
-/* Ends calls whose deadline or idle time has passed (TIMEOUT; the provider is told), and forgets old cache entries. */
+/* Ends calls whose deadline or idle time has passed (TIMEOUT; the provider is told), and forgets old cache entries. Ends a
+ * slice of what parties that have gone had under way. */
 void actionbroker_expire(actionbroker *broker);
 
 /* ---- parties ---- */
@@ -128,10 +130,12 @@ typedef struct action_handlers {
 /* agent: 1 to LOOM_AGENT_ID_MAX bytes, copied; several parties may be of the same agent. LOOM_EINVAL, LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status action_party_open(actionbroker *broker, action_party **out, const action_handlers *handlers,
                                               void *user, loom_str agent);
-/* Without a last word to its own handlers. Everything it provided goes. Calls it was working on fail at once (code
- * "provider_gone"), or, when the call says that it is idempotent, go to another provider; not when chunks of it have passed
- * already, nor after ACTION_ATTEMPTS_MAX attempts. Calls it had made are cancelled at their providers, unless another party
- * of its agent has joined them. NULL is allowed. */
+/* Without a last word to its own handlers. Everything it provided goes. Calls it was working on fail (code "provider_gone"),
+ * or, when the call says that it is idempotent, go to another provider; not when chunks of it have passed already, nor after
+ * ACTION_ATTEMPTS_MAX attempts. Calls it had made are cancelled at their providers, unless another party of its agent has
+ * joined them. Of many calls a few do so at once, in the order in which they were handed on, and the rest in the turns of
+ * actionbroker_expire(); but its own invokes have their outcome now, and no party of its agent can join them any more. NULL is
+ * allowed. */
 void action_party_close(action_party *party);
 
 /* ---- providing ---- */

@@ -11,6 +11,10 @@ static running_call *find_attempt(action_party *provider, uint64_t ref)
         broker->stats.late++;
         return NULL;
     }
+    if (running_call_waited_for(call) == NULL) {
+        broker->stats.late++;
+        return NULL;
+    }
     if (running_call_is_overdue(call)) {
         broker->stats.late++;
         running_call_expire(call);

@@ -89,6 +89,9 @@ static void attempt(running_call *call, action_offer *offer, const envelope_view
         call->next->prev = call;
     }
     provider->working = call;
+    if (call->next == NULL) {
+        provider->oldest_working = call;
+    }
     provider->outstanding++;
     provider->outstanding_bytes += call->size;
     offer->outstanding++;
@@ -122,9 +125,8 @@ static void end_attempt(running_call *call, frame_call_outcome outcome)
         action_party_flow(provider, FLOW_IN, call->key.capability)->lost[outcome]++;
     }
     *(call->prev != NULL ? &call->prev->next : &provider->working) = call->next;
-    if (call->next != NULL) {
-        call->next->prev = call->prev;
-    }
+    *(call->next != NULL ? &call->next->prev : &provider->oldest_working) = call->prev;
+    call->broker->leaving_calls -= provider->leaving;
     provider->outstanding--;
     provider->outstanding_bytes -= call->size;
     action_offer_done(call->offer);
@@ -146,6 +148,9 @@ static action_offer *another_provider(const running_call *call)
 
 void running_call_leave_provider(running_call *call)
 {
+    if (running_call_waited_for(call) == NULL) {
+        return;
+    }
     end_attempt(call, FRAME_CALL_ERROR);
     if (running_call_is_overdue(call)) {
         running_call_expire(call);

@@ -6,6 +6,7 @@
  *          ─ deadlines: all running calls                ─ cache: results of calls that ended
  *   call   ─ waiters: the invokes that wait for it; the first is the owner, whose stream it is
  *   party  ─ offers, waiters (as a caller), working (calls, as a provider)
+ *   leaving ─ parties that have gone, with what they had under way (leave.c)
  *
  * A running call always has a waiter and a provider, except inside the function that takes the last one away.
  * One thread at a time (actionbroker.h), so no field has a guard. */
@@ -19,6 +20,7 @@
 #include "broker/actions/registry.h"
 #include "broker/actions/actionbroker.h"
 #include "base/deadline_heap.h"
+#include "base/list.h"
 
 static_assert((int)ACTION_OUTCOMES <= (int)FLOW_REASONS_MAX, "flow_counts has room for each outcome");
 
@@ -32,6 +34,8 @@ struct actionbroker {
     deadline_heap deadlines;
     action_cache cache;
     action_party *parties; /* newest first */
+    linked_list leaving;   /* parties that have gone */
+    uint32_t leaving_calls; /* theirs, that they wait for or work on */
     loom_tracer *tracer;   /* NULL: no spans */
     const loop_clock *clock;
     uint64_t last_ref;
@@ -54,9 +58,11 @@ struct action_party {
     flow_agent *flow;
     flow_memory called;      /* which capability */
     action_party *prev, *next;
+    list_node node;          /* of those that leave */
+    bool leaving;
     action_offer *offers;    /* newest first */
     action_waiter *waiters;  /* newest first */
-    running_call *working;   /* newest first */
+    running_call *working, *oldest_working; /* newest first */
     uint32_t offer_count;
     uint64_t offer_bytes;    /* action_capability_size() of all */
     uint32_t pending;        /* waiters */
@@ -82,7 +88,7 @@ struct running_call {
     actionbroker *broker;
     action_waiter *waiters, *last_waiter;
     action_waiter own;      /* of the invoke that began it; the others are allocated */
-    action_party *provider; /* NULL: has gone */
+    action_party *provider; /* NULL: has gone, and the call goes on to the next one or ends */
     action_offer *offer;    /* of the provider; it may be withdrawn meanwhile. NULL: that has gone */
     running_call *prev, *next; /* of the provider */
     loom_span *span;        /* NULL: not recorded */
@@ -172,14 +178,14 @@ static inline bool running_call_is_overdue(const running_call *call)
 {
     return call->deadline.at_ms <= call->broker->clock->now_ms;
 }
-/* Its provider closes and has withdrawn everything: on to another one, or ended. */
+/* Its provider has gone and has withdrawn everything: on to another one, or ended. */
 void running_call_leave_provider(running_call *call);
 /* The provider has shown that it is at work. */
 void running_call_touch(running_call *call);
 
 /* ---- wait.c ---- */
 
-/* Counts the outcome of an invoke. */
+/* Counts the outcome of an invoke. One that has gone has counted it when it went: CANCELLED. */
 void action_party_count(action_party *party, const action_key *key, frame_call_outcome outcome);
 /* That, and tells the caller. */
 void action_party_tell(action_party *party, const action_key *key, const action_result *result);
@@ -193,8 +199,18 @@ void running_call_pass_credit(running_call *call);
 
 /* ---- caller.c ---- */
 
-/* The party closes. */
+/* The party has gone. */
 void action_waiter_abandon(action_waiter *waiter);
+
+/* ---- leave.c ---- */
+
+/* The party has withdrawn everything, is in no list, and goes. */
+void action_party_leave(action_party *party);
+/* The next slice of what they had under way, who have gone; and all of it. */
+void action_parties_take_turn(actionbroker *broker);
+void action_parties_finish(actionbroker *broker);
+/* Waiters at its head that have gone do not wait any more. NULL: nobody is left, and the call is over. */
+running_call *running_call_waited_for(running_call *call);
 
 /* ---- span.c ---- */
 

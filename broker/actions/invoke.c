@@ -117,6 +117,9 @@ static loom_status invoke(const invocation *in)
 {
     actionbroker *broker = in->party->broker;
     running_call *running = running_call_find(broker, &in->key, in->hash);
+    if (running != NULL) {
+        running = running_call_waited_for(running);
+    }
     if (running != NULL && running_call_is_overdue(running)) {
         running_call_expire(running);
         running = NULL;

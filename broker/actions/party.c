@@ -67,21 +67,11 @@ void action_party_close(action_party *party)
     }
     actionbroker *broker = party->broker;
     actionbroker_enter(broker);
-    /* From here on nobody talks to it: calls it made to itself end without a word. */
-    party->handlers = (action_handlers){0};
-    while (party->waiters != NULL) {
-        action_waiter_abandon(party->waiters);
-    }
     while (party->offers != NULL) {
         remove_offer(party, party->offers);
     }
-    while (party->working != NULL) {
-        running_call_leave_provider(party->working);
-    }
-    assert(party->pending == 0 && party->outstanding == 0);
     unlink_party(party);
-    flow_agent_leave(&broker->flow, party->flow);
-    free(party);
+    action_party_leave(party);
     actionbroker_leave(broker);
 }
 

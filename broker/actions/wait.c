@@ -6,7 +6,11 @@
 
 void action_party_count(action_party *party, const action_key *key, frame_call_outcome outcome)
 {
-    party->broker->stats.outcomes[outcome]++;
+    if (party->leaving) {
+        outcome = FRAME_CALL_CANCELLED;
+    } else {
+        party->broker->stats.outcomes[outcome]++;
+    }
     if (outcome != FRAME_CALL_OK) {
         action_party_flow(party, FLOW_OUT, key->capability)->lost[outcome]++;
     }
@@ -50,7 +54,11 @@ void action_waiter_remove(action_waiter *waiter)
         waiter->next_of_party->prev_of_party = waiter->prev_of_party;
     }
     party->pending--;
-    party->broker->stats.pending--;
+    if (party->leaving) {
+        party->broker->leaving_calls--;
+    } else {
+        party->broker->stats.pending--;
+    }
     if (waiter != &call->own) {
         free(waiter);
     }

@@ -304,27 +304,29 @@ static void model_lose_provider(model *m, model_call *c)
 static void model_close(model *m, int party)
 {
     const uint64_t cancels = m->party[party].cancels;
+    memset(m->offered[party], 0, sizeof m->offered[party]);
+    for (;;) {
+        model_call *oldest = NULL; /* the oldest attempt moves on first */
+        for (int i = 0; i < CALLS_MAX; i++) {
+            model_call *c = &m->calls[i];
+            if (c->open && c->provider == party && (oldest == NULL || c->ref < oldest->ref)) {
+                oldest = c;
+            }
+        }
+        if (oldest == NULL) {
+            break;
+        }
+        (void)model_leave_call(m, oldest, party, false);
+        if (oldest->open) {
+            model_lose_provider(m, oldest);
+        }
+    }
     for (int i = 0; i < CALLS_MAX; i++) {
         if (m->calls[i].open) {
             (void)model_leave_call(m, &m->calls[i], party, false);
         }
     }
     m->party[party].cancels = cancels; /* it hears nothing of its own end */
-    memset(m->offered[party], 0, sizeof m->offered[party]);
-    for (uint64_t below = UINT64_MAX;;) {
-        model_call *newest = NULL; /* the newest attempt moves on first */
-        for (int i = 0; i < CALLS_MAX; i++) {
-            model_call *c = &m->calls[i];
-            if (c->open && c->provider == party && c->ref < below && (newest == NULL || c->ref > newest->ref)) {
-                newest = c;
-            }
-        }
-        if (newest == NULL) {
-            return;
-        }
-        below = newest->ref;
-        model_lose_provider(m, newest);
-    }
 }
 
 /* ---- what the broker says ---- */
