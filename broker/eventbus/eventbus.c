@@ -80,6 +80,7 @@ void eventbus_destroy(eventbus *bus)
         return;
     }
     assert(bus->stats.publishers == 0 && bus->stats.subscribers == 0);
+    subscribers_finish(bus);
     topic_trie_destroy(bus->trie);
     topic_table_fini(&bus->topics);
     flow_table_fini(&bus->flow);
@@ -96,6 +97,9 @@ void eventbus_destroy(eventbus *bus)
 
 uint64_t eventbus_next_deadline_ms(const eventbus *bus)
 {
+    if (bus->leaving.first != NULL) {
+        return 0;
+    }
     const deadline_node *first = deadline_heap_first(&bus->deadlines);
     const uint64_t at_ms = first != NULL ? first->at_ms : UINT64_MAX;
     const uint64_t look_ms = loss_next_ms(&bus->losses), next_ms = at_ms < look_ms ? at_ms : look_ms;
@@ -110,6 +114,7 @@ static subscription *subscription_of(deadline_node *node)
 void eventbus_expire(eventbus *bus)
 {
     eventbus_enter(bus);
+    subscribers_take_turn(bus);
     if (bus->early != NULL && bus->hold_until_ms <= bus->clock->now_ms) {
         publishers_release_early(bus);
     }

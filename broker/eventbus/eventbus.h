@@ -87,10 +87,12 @@ LOOM_MUST_CHECK loom_status eventbus_create(eventbus **out, const loop_clock *cl
 void eventbus_set_limits(eventbus *bus, const eventbus_options *options);
 void eventbus_destroy(eventbus *bus); /* publishers and subscribers must be closed. NULL is allowed */
 
-/* When eventbus_expire() has something to do; UINT64_MAX: never. */
+/* When eventbus_expire() has something to do; UINT64_MAX: never. 0: at once, in the next round of the loop, since a subscriber
+ * has gone that had much. */
 uint64_t eventbus_next_deadline_ms(const eventbus *bus);
 /* Releases publishers whose push-back deadline has passed. The queue they waited for is then overdue: while it is at its
- * limit it loses the newest messages (EVENTBUS_DROP_DEADLINE), until it is down to half. */
+ * limit it loses the newest messages (EVENTBUS_DROP_DEADLINE), until it is down to half. Takes down a slice of what is left of
+ * subscribers that have gone. */
 void eventbus_expire(eventbus *bus);
 
 /* ---- publishing ---- */
@@ -137,7 +139,9 @@ typedef struct eventbus_sink {
 
 LOOM_MUST_CHECK loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, const eventbus_sink *sink,
                                                      void *user, loom_str name /* agent id, copied, for spans of drops */);
-/* Ends its subscriptions; what they held is counted as dropped (gone). NULL is allowed. */
+/* Ends its subscriptions; what they held is counted as dropped (gone). Nothing is delivered to it any more, and nothing counts as
+ * matched by it; but many subscriptions, and what waits in them, count until the turns of eventbus_expire() have come to them.
+ * NULL is allowed. */
 void eventbus_subscriber_close(eventbus_subscriber *subscriber);
 
 typedef struct eventbus_subscription_options {
@@ -194,7 +198,7 @@ typedef struct eventbus_stats {
     uint32_t publishers, subscribers, subscriptions, groups, topics; /* now */
 } eventbus_stats;
 eventbus_stats eventbus_get_stats(const eventbus *bus);
-uint64_t eventbus_matched(const eventbus *bus); /* of these, alone */
+uint64_t eventbus_matched(const eventbus *bus); /* the same, with those of subscribers that have gone: it is work */
 counter_source eventbus_counter_source(const eventbus *bus);
 
 typedef struct eventbus_topic_stats {

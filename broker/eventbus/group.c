@@ -131,6 +131,7 @@ static void stand_up(group_seat *seat)
         *turn = seat->next != seat ? seat->next : NULL;
     }
     subscriber->seat_count[member->qos]--;
+    subscriber->bus->leaving_seats -= subscriber->leaving;
     list_remove(&group->seats, &seat->by_age);
     group->seat_count--;
     heap_remove(&group->members, &seat->by_credit);
@@ -221,11 +222,7 @@ static void destroy(eventbus_group *group)
     subscription *queue = group->queue;
     eventbus_subscriber *owner = queue->subscriber;
     eventbus *bus = owner->bus;
-    topic_trie_remove(bus->trie, &queue->in_trie);
-    bus->generation++;
-    loss_ended(queue);
-    subscription_drop_all(queue);
-    subscription_let_go(queue);
+    subscription_retire(queue);
     hash_index_remove(&bus->groups, &group->node);
     *(group->prev != NULL ? &group->prev->next : &bus->newest_group) = group->next;
     if (group->next != NULL) {
@@ -233,9 +230,8 @@ static void destroy(eventbus_group *group)
     }
     bus->stats.groups--;
     heap_fini(&group->members);
-    free(queue);
-    subscriber_destroy(owner);
-    free(group);
+    owner->subscriptions = queue;
+    subscriber_leave(owner);
 }
 
 /* As they lie in text. */
@@ -271,6 +267,7 @@ loom_status group_join(subscription *member, const eventbus_subscription_options
 {
     eventbus *bus = member->subscriber->bus;
     const uint64_t hash = group_hash(bus, options);
+    subscribers_leave_groups(bus); /* else it may find one that is only theirs */
     eventbus_group *group = find(bus, options, hash);
     if (group != NULL && !alike(group->queue, member)) {
         return LOOM_EINVAL;

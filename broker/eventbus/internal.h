@@ -8,6 +8,7 @@
  *       ─ groups: (name, filter) → group (group.h), whose queue is a subscription as any other in all but what it is handed to
  *       ─ deadlines: the pressing subscriptions
  *   subscriber ─ subscriptions, all; and by QoS those with something queued ("ready"), in turn
+ *   leaving ─ subscribers that have gone, with what is left of them (leave.c)
  *
  * One thread at a time (eventbus.h), so no field has a guard. */
 #ifndef LOOM_BROKER_EVENTBUS_INTERNAL_H
@@ -63,6 +64,9 @@ struct eventbus {
     deadline_heap deadlines;
     eventbus_subscriber *subscribers; /* newest first */
     eventbus_subscriber *later; /* those that granted from inside a callback */
+    linked_list leaving;    /* subscribers that have gone, and groups' own */
+    uint32_t leaving_subscriptions, leaving_seats; /* theirs, as far as they count, and in groups */
+    uint64_t passed_over;   /* deliveries to those that were not made */
     queue_limits limits[LOOM_QOS_COUNT];
     uint32_t patience;      /* deadlines that publishers wait for a subscriber that takes something */
     uint32_t hold_percent;
@@ -112,7 +116,7 @@ struct eventbus_subscriber {
     bool is_later;
     subscription *subscriptions;              /* newest first */
     uint32_t subscription_count;
-    uint32_t holding;                         /* subscriptions that are PRESSURE_ON */
+    linked_list holding;                      /* subscriptions that are PRESSURE_ON */
     uint64_t holding_since_ms;                /* and since when, as far as it has not been charged yet */
     hold_budget budget;
     uint64_t filter_bytes;                    /* of its subscriptions */
@@ -121,6 +125,8 @@ struct eventbus_subscriber {
     group_seat *seats[LOOM_QOS_COUNT];        /* in groups, in rings: whose turn it is */
     uint32_t seat_count[LOOM_QOS_COUNT];
     eventbus_subscriber *prev, *next;
+    list_node node;                           /* of those that leave */
+    bool leaving;
     uint16_t name_len;
     char name[];
 };
@@ -154,6 +160,7 @@ struct eventbus_subscription {
     delivery_queue queue;
     subscription *prev, *next;             /* of the subscriber */
     subscription *prev_ready, *next_ready; /* while the queue holds something */
+    list_node in_holding;                  /* of the subscriber, while PRESSURE_ON */
     press *presses;
     loss_spell *spell; /* NULL: it is well */
     char text[]; /* the filter, then each type as a byte of length and its text */
@@ -236,12 +243,28 @@ static inline bool subscription_may_have(const subscription *s, bool reserved)
 
 /* A subscriber that is in no list yet. NULL: out of memory. */
 eventbus_subscriber *subscriber_create(eventbus *bus, loom_str name);
-/* Without subscriptions and in no list any more. Its debt is remembered under its name. */
+/* Without subscriptions and in no list any more. */
 void subscriber_destroy(eventbus_subscriber *subscriber);
+/* It ends: what others have waited for it in vain, its name owes from now on. */
+void subscriber_remember_debt(eventbus_subscriber *subscriber);
 /* A subscription in no table yet, of options that have been checked. NULL: out of memory. */
 subscription *subscription_create(eventbus_subscriber *subscriber, uint64_t id, const eventbus_subscription_options *options);
+/* It gets no messages any more, and nobody waits for it. Of one that has been retired: does nothing. */
+void subscription_retire(subscription *s);
+/* After that, when nothing is queued. Of a group's queue: with the group. */
+void subscription_free(subscription *s);
 /* NULL: the subscriber has none of this number. */
 subscription *subscription_find(const eventbus_subscriber *subscriber, uint64_t id);
+
+/* ---- leave.c ---- */
+
+/* One that is in no list and no handler's any more: a few of its subscriptions end at once, the rest in turns. */
+void subscriber_leave(eventbus_subscriber *subscriber);
+/* The next slice of what is left of those that have gone; and all of it. */
+void subscribers_take_turn(eventbus *bus);
+void subscribers_finish(eventbus *bus);
+/* They are in no group any more. */
+void subscribers_leave_groups(eventbus *bus);
 
 /* ---- grant.c ---- */
 
@@ -250,8 +273,8 @@ uint32_t subscription_take_turn(subscription *from, subscription *to);
 
 /* ---- queue.c ---- */
 
-/* A message that finds no credit: of a group's queue, a member may have some. Otherwise it is queued, or dropped, or older
- * ones for it: the QoS decides. */
+/* A message that finds no credit: its subscriber has gone, or of a group's queue, a member may have some. Otherwise it is
+ * queued, or dropped, or older ones for it: the QoS decides. */
 void subscription_enqueue(publication *p, subscription *s);
 /* Queues one that a member of s's group had, even if the queue is full. */
 void subscription_put_back(subscription *s, const envelope_view *view);
@@ -259,7 +282,8 @@ void subscription_put_back(subscription *s, const envelope_view *view);
 queued_message *subscription_dequeue(subscription *s);
 /* Drops a reference; the last one frees the message. NULL is allowed. */
 void eventbus_release(eventbus *bus, queued_message *message);
-/* Drops everything queued, as gone. */
+/* Drops the oldest of what is queued, or everything, as gone. */
+void subscription_drop_oldest(subscription *s);
 void subscription_drop_all(subscription *s);
 
 /* ---- pressure.c ---- */

@@ -122,9 +122,10 @@ static void start_holding(subscription *s)
     eventbus_subscriber *subscriber = s->subscriber;
     s->state = PRESSURE_ON;
     s->hold_until_ms = out_of_patience_ms(s);
-    if (subscriber->holding++ == 0) {
+    if (subscriber->holding.first == NULL) {
         subscriber->holding_since_ms = subscriber->bus->clock->now_ms;
     }
+    list_append(&subscriber->holding, &s->in_holding);
     look_again(s);
 }
 
@@ -166,23 +167,37 @@ static void release_publishers(subscription *s)
     }
 }
 
+static void charge_holding(eventbus_subscriber *subscriber)
+{
+    const uint64_t now = subscriber->bus->clock->now_ms;
+    hold_spend(&subscriber->budget, now, now - subscriber->holding_since_ms, subscriber->bus->hold_percent);
+    subscriber->holding_since_ms = now; /* what others of it hold from now on is charged when they stop */
+}
+
 /* Of a subscription that is PRESSURE_ON. */
 static void stop_holding(subscription *s, bool in_vain)
 {
-    eventbus_subscriber *subscriber = s->subscriber;
-    const uint64_t now = subscriber->bus->clock->now_ms;
-    subscriber->holding--;
+    list_remove(&s->subscriber->holding, &s->in_holding);
     if (in_vain) {
-        hold_spend(&subscriber->budget, now, now - subscriber->holding_since_ms, subscriber->bus->hold_percent);
-        subscriber->holding_since_ms = now; /* what others of it hold from now on is charged when they stop */
+        charge_holding(s->subscriber);
     }
     release_publishers(s);
+}
+
+void subscriber_remember_debt(eventbus_subscriber *subscriber)
+{
+    eventbus *bus = subscriber->bus;
+    if (subscriber->holding.first != NULL) {
+        charge_holding(subscriber);
+    }
+    hold_remember(&bus->holds, hash_under_secret(bus->key, subscriber->name, subscriber->name_len), &subscriber->budget);
 }
 
 void subscription_let_go(subscription *s)
 {
     if (s->state == PRESSURE_ON) {
         stop_holding(s, true);
+        s->state = PRESSURE_NONE;
     }
 }
 

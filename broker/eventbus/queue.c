@@ -93,10 +93,15 @@ queued_message *subscription_dequeue(subscription *s)
     return message;
 }
 
+void subscription_drop_oldest(subscription *s)
+{
+    drop_oldest(s, EVENTBUS_DROP_GONE);
+}
+
 void subscription_drop_all(subscription *s)
 {
     while (s->queue.count > 0) {
-        drop_oldest(s, EVENTBUS_DROP_GONE);
+        subscription_drop_oldest(s);
     }
 }
 
@@ -196,6 +201,11 @@ void subscription_put_back(subscription *s, const envelope_view *view)
 void subscription_enqueue(publication *p, subscription *s)
 {
     eventbus_drop reason;
+    if (s->subscriber->leaving) {
+        p->result->matched--;
+        p->bus->passed_over++;
+        return;
+    }
     if (s->group != NULL && group_deliver(s->group, p->view, p->entry, p->result)) {
         return;
     }

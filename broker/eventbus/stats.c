@@ -17,7 +17,7 @@ const char *eventbus_drop_name(eventbus_drop reason)
 
 uint64_t eventbus_matched(const eventbus *bus)
 {
-    return bus->stats.matched;
+    return bus->stats.matched + bus->passed_over;
 }
 
 eventbus_stats eventbus_get_stats(const eventbus *bus)

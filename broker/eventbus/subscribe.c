@@ -39,9 +39,7 @@ eventbus_subscriber *subscriber_create(eventbus *bus, loom_str name)
 
 void subscriber_destroy(eventbus_subscriber *subscriber)
 {
-    eventbus *bus = subscriber->bus;
-    hold_remember(&bus->holds, name_hash(bus, (loom_str){subscriber->name, subscriber->name_len}), &subscriber->budget);
-    flow_agent_leave(&bus->flow, subscriber->flow);
+    flow_agent_leave(&subscriber->bus->flow, subscriber->flow);
     free(subscriber);
 }
 
@@ -66,31 +64,6 @@ loom_status eventbus_subscriber_open(eventbus *bus, eventbus_subscriber **out, c
     bus->stats.subscribers++;
     *out = subscriber;
     return LOOM_OK;
-}
-
-static void end_subscription(subscription *s);
-
-void eventbus_subscriber_close(eventbus_subscriber *subscriber)
-{
-    if (subscriber == NULL) {
-        return;
-    }
-    eventbus *bus = subscriber->bus;
-    eventbus_enter(bus);
-    while (subscriber->subscriptions != NULL) {
-        end_subscription(subscriber->subscriptions); /* NOLINT(clang-analyzer-unix.Malloc): unlinks it */
-    }
-    eventbus_leave(bus);
-    if (subscriber->prev != NULL) {
-        subscriber->prev->next = subscriber->next;
-    } else {
-        bus->subscribers = subscriber->next;
-    }
-    if (subscriber->next != NULL) {
-        subscriber->next->prev = subscriber->prev;
-    }
-    bus->stats.subscribers--;
-    subscriber_destroy(subscriber);
 }
 
 /* ---- finding one by its number ---- */
@@ -263,6 +236,7 @@ static void uncount_subscription(const subscription *s)
     subscriber->bus->filter_bytes -= s->cost;
     subscriber->subscription_count--;
     subscriber->bus->stats.subscriptions--;
+    subscriber->bus->leaving_subscriptions -= subscriber->leaving;
 }
 
 static void write_text(subscription *s, const eventbus_subscription_options *options)
@@ -351,20 +325,26 @@ loom_status eventbus_subscribe(eventbus_subscriber *subscriber, uint64_t id, con
     return LOOM_OK;
 }
 
-static void end_subscription(subscription *s)
+void subscription_retire(subscription *s)
 {
-    eventbus_subscriber *subscriber = s->subscriber;
-    eventbus *bus = subscriber->bus;
-    if (s->seat != NULL) {
-        group_leave(s);
-    } else {
+    eventbus *bus = s->subscriber->bus;
+    if (s->in_trie.node != NULL) {
         topic_trie_remove(bus->trie, &s->in_trie);
         bus->generation++;
+    } else if (s->seat != NULL) {
+        group_leave(s);
+    } else {
+        return;
     }
-    hash_index_remove(&bus->by_id, &s->node);
     loss_ended(s);
-    subscription_drop_all(s);
     subscription_let_go(s);
+}
+
+/* A group's queue is in no table, and counts as no subscription. */
+static void unlist(subscription *s)
+{
+    eventbus_subscriber *subscriber = s->subscriber;
+    hash_index_remove(&subscriber->bus->by_id, &s->node);
     if (s->prev != NULL) {
         s->prev->next = s->next;
     } else {
@@ -374,6 +354,17 @@ static void end_subscription(subscription *s)
         s->next->prev = s->prev;
     }
     uncount_subscription(s);
+}
+
+void subscription_free(subscription *s)
+{
+    eventbus *bus = s->subscriber->bus;
+    if (s->group != NULL) {
+        s->subscriber->subscriptions = NULL;
+        free(s->group);
+    } else {
+        unlist(s);
+    }
     free(s);
     give_room_back(bus);
 }
@@ -385,7 +376,9 @@ loom_status eventbus_unsubscribe(eventbus_subscriber *subscriber, uint64_t id)
         return LOOM_ENOTFOUND;
     }
     eventbus_enter(subscriber->bus);
-    end_subscription(s);
+    subscription_retire(s);
+    subscription_drop_all(s);
+    subscription_free(s);
     eventbus_leave(subscriber->bus);
     return LOOM_OK;
 }

@@ -171,3 +171,11 @@ void check_conservation(const eventbus *bus, const char *file, int line)
         _fail(file, line);
     }
 }
+
+void test_bus_settle(eventbus *bus)
+{
+    while (eventbus_next_deadline_ms(bus) == 0) {
+        eventbus_expire(bus);
+        assert_conserved(bus);
+    }
+}

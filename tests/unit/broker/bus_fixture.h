@@ -54,6 +54,9 @@ void test_publish_range(eventbus *bus, test_publisher *publisher, const char *to
 /* Encoded bytes of a message without padding to this topic. */
 uint32_t test_message_size(const char *topic);
 
+/* Gives it turns until nothing is left of subscribers that have gone. */
+void test_bus_settle(eventbus *bus);
+
 /* What the first subscription that matches says about itself; fails the test when there is none. */
 eventbus_subscription_stats test_subscription_stats(const eventbus *bus, uint64_t id);
 /* Deliveries of subscription id, in order, are exactly these numbers. */

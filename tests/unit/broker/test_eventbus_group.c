@@ -41,6 +41,7 @@ static int teardown(void **state)
     for (int i = 0; i < MEMBERS; i++) {
         leave(f, i);
     }
+    test_bus_settle(f->bus);
     assert_conserved(f->bus);
     const eventbus_stats stats = eventbus_get_stats(f->bus);
     assert_int_equal(0, stats.groups);
