@@ -103,3 +103,13 @@ bool number_table_next(const number_table *t, size_t *position, void **value)
     }
     return false;
 }
+
+void *number_table_drain(number_table *t, size_t *position)
+{
+    void *value = NULL;
+    if (number_table_next(t, position, &value)) {
+        t->entries[*position - 1].value = NULL;
+        t->count--;
+    }
+    return value;
+}

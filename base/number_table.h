@@ -23,5 +23,8 @@ void *number_table_get(const number_table *t, uint64_t number); /* NULL: not the
 void *number_table_remove(number_table *t, uint64_t number);    /* what was there, or NULL */
 /* Visits entries in no order: begin with *position 0. False: no more. The table must not change in between. */
 bool number_table_next(const number_table *t, size_t *position, void **value);
+/* Takes one out of a table that is only emptied from then on: no number is found in it any more. *position is 0 at first. NULL:
+ * it is empty. */
+void *number_table_drain(number_table *t, size_t *position);
 
 #endif

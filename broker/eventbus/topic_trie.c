@@ -16,7 +16,10 @@
 #include "base/hash_index.h"
 #include "envelope/topic.h"
 
-enum { TABLE_MIN = 16 }; /* slots; always a power of two */
+enum {
+    TABLE_MIN = 16,               /* slots; always a power of two */
+    FULL_ENOUGH = 64, FEWER = 16  /* one of so many in use; if not, a table of so many times fewer slots */
+};
 
 typedef struct topic_trie_node node;
 struct topic_trie_node {
@@ -138,8 +141,9 @@ static void table_remove(topic_trie *trie, const node *n)
     slots[hole] = (slot){0};
     trie->literal_count--;
     const size_t count = mask + 1;
-    if (count > TABLE_MIN && trie->literal_count * 8 < count) {
-        (void)table_resize(trie, count / 2); /* without the memory it just stays larger */
+    if (count > TABLE_MIN && trie->literal_count < count / FULL_ENOUGH + 1) {
+        /* late, and far: few entries have to be moved then; without the memory it just stays larger */
+        (void)table_resize(trie, count / FEWER > TABLE_MIN ? count / FEWER : TABLE_MIN);
     }
 }
 

@@ -106,3 +106,14 @@ void call_set_clear(call_set *c, void (*over)(void *user, loom_bytes id), void *
     }
     number_table_fini(&calls);
 }
+
+bool call_set_drop(call_set *c, size_t *at)
+{
+    one_call *call = number_table_drain(&c->calls, at);
+    if (call == NULL) {
+        number_table_fini(&c->calls);
+        return false;
+    }
+    free(call);
+    return true;
+}

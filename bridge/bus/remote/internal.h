@@ -98,7 +98,8 @@ void remote_request_make(bus_port *port, const frame *f);
 void remote_request_answered(bus_port *port, const frame_outcome *ack);
 /* All of them again, for a broker that knows nothing. */
 LOOM_MUST_CHECK loom_status remote_requests_replay(bus_port *port);
-void remote_requests_free(bus_port *port);
+/* Forgets the first of them, of a port that has ended. False: there is none. */
+bool remote_requests_drop(bus_port *port);
 
 /* ---- credit that is said later (due.c) ---- */
 
@@ -134,6 +135,8 @@ struct bus_port {
     bool due;                                     /* in the list of those that have totals to say; no other field tells */
     bool credit_due;                              /* its own are among them */
     list_node in_due;
+    list_node in_ended;                           /* once its session has ended */
+    size_t dropped_asked, dropped_working;        /* how far these have been forgotten then */
     uint64_t lane_item;                           /* the last one in the lane that has frames of it */
     size_t agent_len;
     char agent[LOOM_AGENT_ID_MAX];
@@ -143,7 +146,6 @@ struct bus_port {
 };
 
 extern const bus_ops remote_ops;
-void remote_port_free(bus_port *port);
 loom_status remote_port_put_credit(bus_port *port);
 /* Writes everything the broker needs to know of it. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status remote_port_replay(bus_port *port);
@@ -153,6 +155,14 @@ void remote_port_lost(bus_port *port);
 void remote_port_tell_pressure(bus_port *port);
 /* The same for every port. */
 void remote_tell_pressure(bus_remote *b);
+
+/* ---- ports whose sessions have ended (ended.c) ---- */
+
+/* It is no handler's any more, and not in the table of ports. */
+void remote_port_end(bus_port *port);
+/* The next slice of what is remembered of them; and all of it. */
+void remote_ended_take_turn(bus_remote *b);
+void remote_ended_finish(bus_remote *b);
 
 /* ---- what a connection begins and ends with (attach.c) ---- */
 
@@ -206,6 +216,7 @@ struct bus_remote {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_timer_t timer;
+    uv_idle_t turns;  /* on while something is left of ports that have ended */
     unsigned handles; /* open */
     bus_remote_options options;
     log_sink log;
@@ -231,6 +242,7 @@ struct bus_remote {
     bool draining;                  /* the broker, which takes no new agents */
     uint64_t hold_until_ms;         /* 0: it does not */
     linked_list due;               /* ports with totals to say */
+    linked_list ended;              /* ports whose sessions have ended */
     uint64_t due_sent;              /* stats.sent when they were looked at last */
     frame_writer scratch;
     number_table ports;

@@ -65,15 +65,6 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
     return LOOM_OK;
 }
 
-void remote_port_free(bus_port *port)
-{
-    remote_port_not_due(port);
-    remote_requests_free(port);
-    call_set_clear(&port->asked, NULL, NULL);
-    call_set_clear(&port->working, NULL, NULL);
-    free(port);
-}
-
 static void sent(bus *base, bus_port *port, uint64_t messages)
 {
     (void)base;
@@ -95,7 +86,7 @@ static void detach(bus *base, bus_port *port, loom_status why)
     }
     sent(base, port, port->delivered_messages); /* what has not left yet is its agent's loss, no matter when we end */
     number_table_remove(&port->owner->ports, port->session);
-    remote_port_free(port);
+    remote_port_end(port);
 }
 
 /* ---- credit ---- */

@@ -51,12 +51,14 @@ static void finish(bus_remote *b)
     sp_peer_close(b->peer);
     b->peer = NULL;
     for (size_t at = 0; number_table_next(&b->ports, &at, &port);) {
-        remote_port_free(port);
+        remote_port_end(port);
     }
+    remote_ended_finish(b);
     number_table_fini(&b->ports);
     uv_close((uv_handle_t *)&b->prepare, on_handle_closed);
     uv_close((uv_handle_t *)&b->check, on_handle_closed);
     uv_close((uv_handle_t *)&b->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&b->turns, on_handle_closed);
     remote_spans_close(b, on_handle_closed);
 }
 
@@ -68,9 +70,20 @@ static void round_end(bus_remote *b)
     }
 }
 
+static void on_turns(uv_idle_t *turns)
+{
+    remote_ended_take_turn(turns->data);
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
-    round_end(prepare->data);
+    bus_remote *b = prepare->data;
+    round_end(b);
+    if (b->ended.first == NULL) {
+        uv_idle_stop(&b->turns);
+    } else if (b->state != REMOTE_CLOSED) {
+        uv_idle_start(&b->turns, on_turns);
+    }
 }
 
 static void on_check(uv_check_t *check)
@@ -117,11 +130,12 @@ loom_status bus_remote_open(bus_remote **out, uv_loop_t *loop, const bus_remote_
         free_all(b);
         return st;
     }
-    uv_prepare_init(loop, &b->prepare); /* these three cannot fail */
+    uv_prepare_init(loop, &b->prepare); /* these four cannot fail */
     uv_check_init(loop, &b->check);
     uv_timer_init(loop, &b->timer);
-    b->prepare.data = b->check.data = b->timer.data = b;
-    b->handles = 3;
+    uv_idle_init(loop, &b->turns);
+    b->prepare.data = b->check.data = b->timer.data = b->turns.data = b;
+    b->handles = 4;
     remote_spans_open(b);
     uv_prepare_start(&b->prepare, on_prepare);
     uv_check_start(&b->check, on_check);

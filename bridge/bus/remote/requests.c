@@ -77,19 +77,16 @@ static void forget(bus_port *port, remote_request *q)
     free(q);
 }
 
-void remote_requests_free(bus_port *port)
+bool remote_requests_drop(bus_port *port)
 {
     remote_requests *r = &port->requests;
     port->owner->open_bytes -= r->open_bytes;
     r->open_bytes = 0;
-    for (remote_request *q = r->first, *next; q != NULL; q = next) {
-        next = q->next;
-        if (q->standing) {
-            hash_index_remove(&port->owner->standing, &q->node);
-        }
-        free(q);
+    if (r->first == NULL) {
+        return false;
     }
-    r->first = r->last = r->awaited = NULL;
+    forget(port, r->first);
+    return true;
 }
 
 /* NULL: out of memory. */
