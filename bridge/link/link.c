@@ -87,8 +87,25 @@ static void close_link(link_t *l)
 
 void link_broken(link_t *l)
 {
+    link_server *server = l->server;
     l->ended = true;
-    close_link(l);
+    if (server->ends_left > 0 || server->closing) {
+        server->ends_left -= server->ends_left > 0;
+        close_link(l);
+    } else if (!l->closing && l->paused != &server->lost) {
+        link_unpause(l);
+        link_pause(l, &server->lost);
+    }
+}
+
+void link_server_close_lost(link_server *server)
+{
+    server->ends_left = LINK_ENDS_ROUND;
+    while (server->lost.first != NULL && server->ends_left > 0) {
+        link_t *l = list_item(server->lost.first, link_t, paused_node);
+        link_unpause(l);
+        link_broken(l);
+    }
 }
 
 static void leave_dirty(link_t *l)

@@ -12,6 +12,7 @@ enum {
     LINK_PIECE = 64 * 1024,          /* of a large message, read or written at once: 10 to 30 µs; others are looked for after each */
     LINK_WRITE_PIECE = 128 * 1024,   /* of small ones, written at once: with less, what comes meanwhile waits in queues, and costs twice */
     LINK_PIECE_SMALL = 8 * 1024,     /* no reason to look */
+    LINK_ENDS_ROUND = 8,             /* connections that are closed in a round: some 10 µs each, with what their sessions leave */
     LINK_WRITE_ROUND = 512 * 1024,   /* what all longer flights may write in a round */
     LINK_KEPT_MAX = 48 * 1024 * 1024, /* of half frames and held bytes of all links; from half of it on they are scarce */
     LINK_AHEAD_MS = 10,              /* between two looks at sessions that wait for the broker, or for credit */
@@ -69,7 +70,7 @@ struct link {
     size_t partial_at, partial_len, partial_cap; /* at: only of a link that is held */
     size_t need;              /* bytes of that frame in all, when known */
     bool apart;               /* the rest of it is read into partial, not into the shared buffer */
-    linked_list *paused;      /* the server's ahead, held or waiting, which it is in; NULL: it reads */
+    linked_list *paused;      /* the server's ahead, held, waiting or lost, which it is in; NULL: it reads */
     list_node paused_node;
     size_t read_max;          /* how much is read at once */
     int fd;                   /* of its socket; -1: its carrier does not say */
@@ -101,10 +102,12 @@ struct link_server {
     uv_timer_t tick;
     uv_prepare_t before_poll; /* begins a round, and writes what the last one left behind */
     uv_check_t after_poll;    /* those who were held have their turn, after those who were not */
-    uv_idle_t spin;           /* on while links are held or fly */
+    uv_idle_t spin;           /* on while links are held, lost, or fly */
     uv_timer_t late;          /* on while links are in ahead, or agents wait for credit for spans */
     linked_list flying;       /* links with more of a flight to be sent, in the order of their turns */
     size_t write_left;        /* of LINK_WRITE_ROUND */
+    unsigned ends_left;       /* of LINK_ENDS_ROUND */
+    linked_list lost;         /* links that broke when there were none left, to be closed in later rounds */
     linked_list ahead;        /* links whose sessions wait for the broker */
     linked_list held;         /* links whose sessions have had their turn, in the order of the next */
     linked_list waiting;      /* links with a large frame and no memory for it */
@@ -158,8 +161,12 @@ void link_server_fly_on(link_server *server);
 size_t link_flight_left(const link_t *l);
 /* Closes a link whose session ended a while ago, sent or not. */
 void link_expire(link_t *l, uint64_t now_ms);
-/* The connection broke or ended from the other side. */
+/* The connection broke or ended from the other side: it is closed, or will be. */
 void link_broken(link_t *l);
+/* Closes the next of those that are to be closed, as many as a round has room for. */
+void link_server_close_lost(link_server *server);
+/* Reads nothing of it while it is in the list. */
+void link_pause(link_t *l, linked_list *list);
 /* The carrier is done with it: frees what the link holds, not the link itself. */
 void link_gone(link_t *l);
 /* A link left the list: the last one ends a server that is closing. */

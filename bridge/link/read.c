@@ -73,7 +73,7 @@ static void no_room(link_t *l, loom_status why)
 
 /* ---- pausing ---- */
 
-static void pause_link(link_t *l, linked_list *list)
+void link_pause(link_t *l, linked_list *list)
 {
     l->paused = list;
     list_append(list, &l->paused_node);
@@ -131,7 +131,7 @@ static void keep(link_t *l, const uint8_t *data, size_t len)
     if (st != LOOM_OK) {
         no_room(l, st);
     } else if (waits) {
-        pause_link(l, &server->waiting);
+        link_pause(l, &server->waiting);
     }
 }
 
@@ -150,7 +150,7 @@ static void hold(link_t *l, uint8_t *data, size_t len, bool own)
             return;
         }
     }
-    pause_link(l, session_is_ahead(l->session) ? &l->server->ahead : &l->server->held);
+    link_pause(l, session_is_ahead(l->session) ? &l->server->ahead : &l->server->held);
 }
 
 /* data: what was kept, and what has come behind it. kept: there was something. */
@@ -221,7 +221,7 @@ static void hold_more(link_t *l, const uint8_t *data, size_t len)
     l->partial_len += len;
     if (l->paused == NULL) {
         l->apart = false;
-        pause_link(l, &l->server->held);
+        link_pause(l, &l->server->held);
     }
 }
 
@@ -267,7 +267,7 @@ static void end_wait(link_t *l)
     } else if (have >= l->need) {
         link_unpause(l);
         l->apart = false;
-        pause_link(l, &l->server->held);
+        link_pause(l, &l->server->held);
         return;
     }
     resume(l);
@@ -311,7 +311,8 @@ void link_server_new_round(link_server *server)
     }
     end_ahead(server);
     server->write_left = LINK_WRITE_ROUND;
-    if (server->held.first != NULL || server->flying.first != NULL) {
+    link_server_close_lost(server);
+    if (server->held.first != NULL || server->flying.first != NULL || server->lost.first != NULL) {
         uv_idle_start(&server->spin, on_spin);
     } else {
         uv_idle_stop(&server->spin);

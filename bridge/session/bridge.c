@@ -140,6 +140,7 @@ void bridge_new_round(bridge *b)
 {
     b->round++;
     b->hello_cost = 0;
+    b->goodbyes = 0;
     if (b->refusals.first != NULL) {
         unsent_answer(b);
     }

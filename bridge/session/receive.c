@@ -23,6 +23,7 @@ static loom_status unexpected(frame_type type, char reason[FRAME_REASON_SIZE], c
 
 static void goodbye(session *s, frame_type how, loom_str text)
 {
+    s->bridge->goodbyes++;
     session_log(s, LINES_SESSIONS, LOG_DEBUG, "agent says %s: \"%.*s\"", frame_type_name(how), (int)text.len,
                 text.data != NULL ? text.data : "");
     if (how == FRAME_BYE) {
@@ -196,6 +197,11 @@ bool session_goes_on(session *s, size_t bytes)
     return !turn_is_over(s);
 }
 
+static bool is_goodbye(loom_bytes body)
+{
+    return body.len > 1 && (body.data[1] == FRAME_BYE || body.data[1] == FRAME_ERROR);
+}
+
 size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
 {
     size_t done = 0;
@@ -223,6 +229,11 @@ size_t session_receive(session *s, uint8_t *data, size_t len, size_t *need)
             s->bridge->stats.protocol_errors++;
             session_end(s, FRAME_ERROR, LOOM_ETOOBIG, "frame length is zero or over the limit: is this a Loom agent link?");
             break;
+        }
+        if (is_goodbye(body) && s->bridge->goodbyes >= SESSION_GOODBYES) { /* when many go at once */
+            s->turn_left = 0;
+            *need = 0;
+            return done;
         }
         if (!receive_frame(s, body)) {
             break;

@@ -34,6 +34,7 @@ enum {
     SESSION_AHEAD_MAX = 32 * 1024,         /* work that a broker in another process has not come to: that of others is behind it */
     SESSION_AHEAD_ALONE = 512 * 1024,      /* the same while no other session says anything */
     SESSION_AHEAD_MS = 10,                 /* how long a session waits for it at most */
+    SESSION_GOODBYES = 8,                  /* in a round: some 10 µs each */
     SESSION_ALONE_MS = 100                 /* after another one's last word */
 };
 
@@ -58,6 +59,7 @@ struct bridge {
     bool winding_down;      /* nobody gets more credit to publish */
     uint64_t round;
     uint64_t hello_cost;    /* of the news of agents that have come in this round */
+    unsigned goodbyes;      /* of agents that have gone in this round */
     uint64_t speaker;       /* the session that said something last, by its id */
     uint64_t speaker_ms;    /* when it was another one */
     const loop_clock *clock;
