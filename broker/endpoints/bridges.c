@@ -20,17 +20,7 @@ static bridge_peer *find(bus_server *s, loom_str id)
 
 /* ---- its end ---- */
 
-static void leave_bus(bridge_peer *b, loom_status why)
-{
-    void *session;
-    for (size_t at = 0; number_table_next(&b->sessions, &at, &session);) {
-        peer_session_close(session, why);
-    }
-    number_table_fini(&b->sessions);
-    deferred_drop(b);
-}
-
-static void forget(bridge_peer *b)
+static void leave(bridge_peer *b)
 {
     control_held_bridge_gone(b->server, b);
     for (bridge_peer **at = &b->server->bridges.first; *at != NULL; at = &(*at)->next) {
@@ -40,14 +30,13 @@ static void forget(bridge_peer *b)
         }
     }
     b->server->bridges.count -= b->greeted;
+    deferred_drop(b);
     span_sender_close(b->spans);
-    frame_writer_fini(&b->out.w);
     bus_lane_clear(&b->lane);
     bus_parts_clear(&b->parts);
-    free(b);
 }
 
-/* Nothing of the bridge is left here when it returns. */
+/* Nothing of the bridge is left here when it returns, but sessions that leave in turns. */
 static void end(bridge_peer *b, loom_status status, const char *why)
 {
     bus_server *s = b->server;
@@ -65,7 +54,6 @@ static void end(bridge_peer *b, loom_status status, const char *why)
         bus_log_limited(s, &s->malformed_log, LOG_WARN, "bridge connection rejected before its greeting peer=%s reason=%s",
                         b->peer != NULL ? sp_peer_name(b->peer) : "?", why);
     }
-    leave_bus(b, status);
     if (b->peer != NULL) {
         frame_writer w = {0}; /* its own: whatever else was waiting no longer matters */
         if (frame_put_outcome(&w, FRAME_ERROR, &(frame_outcome){.status = (uint64_t)status, .text = str_of(why)}) == LOOM_OK) {
@@ -73,8 +61,10 @@ static void end(bridge_peer *b, loom_status status, const char *why)
         }
         frame_writer_fini(&w);
         sp_peer_close(b->peer);
+        b->peer = NULL;
     }
-    forget(b);
+    leave(b);
+    bridge_gone(b, status);
 }
 
 /* ---- rounds ---- */
@@ -105,6 +95,7 @@ void bridge_endpoint_hold_publishers(bus_server *s)
 
 void bridge_endpoint_take_turns(bus_server *s)
 {
+    bridge_gone_take_turn(s);
     for (bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
         deferred_take_turn(b);
         credit_take_turn(b);
@@ -113,6 +104,9 @@ void bridge_endpoint_take_turns(bus_server *s)
 
 bool bridge_endpoint_has_turns(const bus_server *s)
 {
+    if (s->bridges.gone != NULL) {
+        return true;
+    }
     for (const bridge_peer *b = s->bridges.first; b != NULL; b = b->next) {
         if (deferred_is_due(b) || credit_is_due(b)) {
             return true;
@@ -175,6 +169,7 @@ static loom_status greet(bridge_peer *b, const bus_frame *f, char reason[FRAME_R
     if (older != NULL) {
         end(older, LOOM_EREPLACED, "replaced by a newer connection with the same bridge id");
     }
+    bridge_gone_finish(s, &g->id); /* else its agents, which come back now, would find themselves here already */
     if (s->bridges.count >= s->options.max_bridges) {
         snprintf(reason, FRAME_REASON_SIZE, "too many bridges");
         return LOOM_EFULL;
@@ -356,5 +351,6 @@ void bridge_endpoint_close(bus_server *s)
     while (s->bridges.first != NULL) {
         end(s->bridges.first, LOOM_ECLOSED, "the broker is shutting down"); /* NOLINT(clang-analyzer-unix.Malloc): end() unlinks it */
     }
+    bridge_gone_finish(s, NULL);
     bus_unlisten(s, &s->bridges.server);
 }

@@ -120,7 +120,7 @@ typedef struct peer_session {
 
 typedef struct bridge_endpoint {
     sp_server *server;
-    bridge_peer *first;
+    bridge_peer *first, *gone; /* gone: without connections, and sessions that are still to be closed */
     uint32_t count;
     absent_bridge absent[ABSENT_BRIDGES_MAX];
 } bridge_endpoint;
@@ -132,6 +132,13 @@ void absent_bridge_add(bus_server *s, const bridge_peer *b);
 uint32_t absent_bridge_take(bus_server *s, loom_str id);
 /* Agents of bridges that are away, or are back and have not attached them yet. */
 uint32_t absent_bridge_agents(const bus_server *s);
+
+/* The bridge has no connection any more, and is in no list: its sessions are closed, in turns, and it is freed (gone.c). */
+void bridge_gone(bridge_peer *b, loom_status why);
+/* The next turn, if one of them has any left. */
+void bridge_gone_take_turn(bus_server *s);
+/* All of it, of the bridge with this id. NULL: of all. */
+void bridge_gone_finish(bus_server *s, const loom_str *id);
 
 /* Spans of the bridge and its agents (bridge_spans.c). Returns the credit for its greeting. */
 uint64_t bridge_spans_open(bridge_peer *b);
@@ -179,6 +186,8 @@ void bridge_peer_flush(bridge_peer *b);
  * any more. */
 LOOM_MUST_CHECK loom_status peer_session_frame(bridge_peer *b, uint64_t number, bus_frame *f, char reason[FRAME_REASON_SIZE]);
 void peer_session_close(peer_session *session, loom_status why);
+/* It will be closed: nothing is delivered to it any more. */
+void peer_session_deafen(peer_session *session);
 /* Tells its bridge whether it may publish. */
 void peer_session_tell_pressure(const peer_session *session);
 /* Tells its bridge to send nothing more of it, or to go on. */

@@ -183,6 +183,12 @@ void peer_session_ask_to_move(peer_session *session, uint32_t within_ms)
     say(session->bridge, session->number, &(frame){.type = FRAME_MOVE, .u.number = within_ms});
 }
 
+void peer_session_deafen(peer_session *session)
+{
+    credit_forget(session);
+    port_deafen(session->port);
+}
+
 void peer_session_close(peer_session *session, loom_status why)
 {
     refused_calls_drop(&session->bridge->refusals, session);

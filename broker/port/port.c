@@ -81,6 +81,12 @@ static void tell_withdrawn(void *user, const action_capability *capability)
     directory_tell_capability(p->entry, "capability.withdrawn", capability->name, capability->version, capability->kind);
 }
 
+void port_deafen(port *p)
+{
+    eventbus_subscriber_close(p->subscriber);
+    p->subscriber = NULL;
+}
+
 void port_close(port *p, loom_status why)
 {
     if (p == NULL) {

@@ -47,6 +47,9 @@ void port_set_in_process(port *p);
 /* No handler is called any more. NULL is allowed. why: for the directory; LOOM_OK: it said goodbye. */
 void port_close(port *p, loom_status why);
 
+/* It will be closed: its subscriptions end, and nothing but port_close() is called for it any more. */
+void port_deafen(port *p);
+
 void port_grant(port *p, uint64_t messages, uint64_t bytes);
 uint64_t port_queued(const port *p); /* bytes that wait for its credit */
 bool port_has_credit(const port *p); /* nothing waits for more */

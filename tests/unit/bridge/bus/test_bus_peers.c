@@ -185,6 +185,66 @@ static void a_newer_connection_of_the_same_bridge_takes_the_place_of_the_older(v
     home_close_bridge(&w->home, newer, 0);
 }
 
+enum { AGENTS = 1000 };
+
+static uint32_t agents_of(const peers_world *w)
+{
+    return directory_get_stats(w->home.cores.agents).agents;
+}
+
+static uint32_t subscriptions_of(const peers_world *w)
+{
+    return eventbus_get_stats(w->home.cores.events).subscriptions;
+}
+
+/* Each with a subscription. */
+static void attach_many(peers_world *w)
+{
+    greet(w, "b1");
+    for (uint64_t number = 1; number <= AGENTS; number++) {
+        bus_outgoing out = {0};
+        char name[32];
+        snprintf(name, sizeof name, "agent-%u", (unsigned)number);
+        assert_status(LOOM_OK, bus_put_attach(bus_outgoing_to(&out, number), &(bus_attach){.agent = str_of(name), .heartbeat_ms = 60000}));
+        assert_status(LOOM_OK, bus_put_frame(bus_outgoing_to(&out, number), &(frame){
+            .type = FRAME_SUBSCRIBE, .u.subscribe = {.request = 1, .subscription = 1, .filter = STR("topic")}}));
+        send_bytes(w->far.peer, &out);
+        frame_writer_fini(&out.w);
+        home_until(&w->home, subscriptions_of(w) == number);
+    }
+    sp_peer_close(w->far.peer);
+    w->far.peer = NULL;
+    home_until(&w->home, bus_server_get_stats(w->home.server).bridges == 0);
+}
+
+static void agents_of_a_bridge_that_has_gone_are_deaf_at_once_and_leave_in_turns(void **state)
+{
+    peers_world *w = *state;
+    attach_many(w);
+    assert_int_equal(0, subscriptions_of(w));
+    assert_in_range(agents_of(w), AGENTS / 2, AGENTS - 1);
+    for (uint32_t left = agents_of(w); left > 0; left = agents_of(w)) {
+        home_turn(&w->home);
+        assert_in_range(left - agents_of(w), 0, 8);
+    }
+}
+
+static void a_bridge_that_is_back_at_once_does_not_find_its_agents(void **state)
+{
+    peers_world *w = *state;
+    attach_many(w);
+    assert_in_range(agents_of(w), AGENTS / 2, AGENTS - 1);
+    greet(w, "b1");
+    assert_int_equal(0, agents_of(w));
+}
+
+static void a_broker_that_ends_meanwhile_leaves_none_of_them_behind(void **state)
+{
+    peers_world *w = *state;
+    attach_many(w);
+    assert_in_range(agents_of(w), AGENTS / 2, AGENTS - 1);
+}
+
 static void more_bridges_than_allowed_are_refused(void **state)
 {
     peers_world *w = *state;
@@ -346,6 +406,9 @@ int main(void)
         IN_PEERS(what_a_bridge_must_not_say_ends_its_connection),
         IN_PEERS(frames_of_a_session_that_is_not_there_are_answered),
         IN_PEERS(a_newer_connection_of_the_same_bridge_takes_the_place_of_the_older),
+        IN_PEERS(agents_of_a_bridge_that_has_gone_are_deaf_at_once_and_leave_in_turns),
+        IN_PEERS(a_bridge_that_is_back_at_once_does_not_find_its_agents),
+        IN_PEERS(a_broker_that_ends_meanwhile_leaves_none_of_them_behind),
         IN_PEERS(more_bridges_than_allowed_are_refused),
         IN_PEERS(a_silent_bridge_is_asked_for_a_sign_of_life_and_given_up_without_one),
         IN_PEERS(a_bridge_lives_while_nothing_happens),
