@@ -12,6 +12,19 @@ typedef union deadline_node {
 
 typedef binary_heap deadline_heap; /* of deadline_nodes only */
 
+enum { DEADLINES_A_ROUND = 16, DEADLINES_LATE_A_ROUND = 240 };
+
+/* How many that are due may be seen to before others have a turn: some, and one more for each millisecond that the first is
+ * late. So a flood of deadlines costs others little at a time, and does not fall behind for long. */
+static inline uint64_t deadline_budget(const deadline_node *first, uint64_t now_ms)
+{
+    if (first == NULL || first->at_ms > now_ms) {
+        return 0;
+    }
+    const uint64_t late_ms = now_ms - first->at_ms;
+    return DEADLINES_A_ROUND + (late_ms < DEADLINES_LATE_A_ROUND ? late_ms : DEADLINES_LATE_A_ROUND);
+}
+
 static inline void deadline_heap_fini(deadline_heap *heap)
 {
     heap_fini(heap);

@@ -91,8 +91,9 @@ void actionbroker_destroy(actionbroker *broker); /* parties must be closed. NULL
 /* When actionbroker_expire() has something to do; UINT64_MAX: never. 0: at once, in the next round of the loop, since a party
  * has gone that had much under way. */
 uint64_t actionbroker_next_deadline_ms(const actionbroker *broker);
-/* Ends calls whose deadline or idle time has passed (TIMEOUT; the provider is told), and forgets old cache entries. Ends a
- * slice of what parties that have gone had under way. */
+/* Ends calls whose deadline or idle time has passed (TIMEOUT; the provider is told), and forgets old cache entries: some of
+ * them. What is left stays due; whoever says something about such a call finds it ended. Ends a slice of what parties that have
+ * gone had under way. */
 void actionbroker_expire(actionbroker *broker);
 
 /* ---- parties ---- */

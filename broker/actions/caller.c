@@ -40,6 +40,12 @@ static running_call *find_own(const action_party *caller, loom_bytes call_id, ac
     if (call != NULL) {
         *waiter = running_call_waiter_of(call, caller);
     }
+    if (*waiter != NULL && running_call_is_overdue(call)) {
+        actionbroker_enter(caller->broker);
+        running_call_expire(call);
+        actionbroker_leave(caller->broker);
+        *waiter = NULL;
+    }
     return *waiter != NULL ? call : NULL;
 }
 

@@ -187,7 +187,9 @@ uint64_t directory_next_deadline_ms(const directory *d)
 
 void directory_expire(directory *d)
 {
-    for (deadline_node *first; (first = deadline_heap_first(&d->deadlines)) != NULL && first->at_ms <= d->clock->now_ms;) {
+    deadline_node *first = deadline_heap_first(&d->deadlines);
+    for (uint64_t left = deadline_budget(first, d->clock->now_ms); left > 0 && first != NULL && first->at_ms <= d->clock->now_ms;
+         left--, first = deadline_heap_first(&d->deadlines)) {
         directory_entry *entry = (directory_entry *)(void *)((char *)first - offsetof(directory_entry, deadline));
         if (grow_silent(entry) && entry->ended != NULL) {
             entry->ended(entry->user, LOOM_EEXPIRED); /* it may be gone after that */

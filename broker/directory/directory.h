@@ -63,7 +63,8 @@ void directory_set_draining(directory *d, bool draining);
 bool directory_is_draining(const directory *d);
 void directory_destroy(directory *d); /* entries must be gone. NULL is allowed */
 uint64_t directory_next_deadline_ms(const directory *d);
-/* States pass from one to the next; calls ended for entries that nobody ended in time. */
+/* States pass from one to the next; calls ended for entries that nobody ended in time. Of some of those that are due; the
+ * others stay due. */
 void directory_expire(directory *d);
 
 /* Registers. ended(user, why) may leave, or close the entry's port. LOOM_EEXPIRED: once for each silence. LOOM_EREPLACED:

@@ -118,8 +118,11 @@ void eventbus_expire(eventbus *bus)
     if (bus->early != NULL && bus->hold_until_ms <= bus->clock->now_ms) {
         publishers_release_early(bus);
     }
-    for (deadline_node *first; (first = deadline_heap_first(&bus->deadlines)) != NULL && first->at_ms <= bus->clock->now_ms;) {
+    const uint64_t now_ms = bus->clock->now_ms;
+    deadline_node *first = deadline_heap_first(&bus->deadlines);
+    for (uint64_t left = deadline_budget(first, now_ms); left > 0 && first != NULL && first->at_ms <= now_ms; left--) {
         subscription_check_deadline(subscription_of(first));
+        first = deadline_heap_first(&bus->deadlines);
     }
     loss_look(&bus->losses, bus->clock->now_ms);
     eventbus_leave(bus);

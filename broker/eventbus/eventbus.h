@@ -90,9 +90,9 @@ void eventbus_destroy(eventbus *bus); /* publishers and subscribers must be clos
 /* When eventbus_expire() has something to do; UINT64_MAX: never. 0: at once, in the next round of the loop, since a subscriber
  * has gone that had much. */
 uint64_t eventbus_next_deadline_ms(const eventbus *bus);
-/* Releases publishers whose push-back deadline has passed. The queue they waited for is then overdue: while it is at its
- * limit it loses the newest messages (EVENTBUS_DROP_DEADLINE), until it is down to half. Takes down a slice of what is left of
- * subscribers that have gone. */
+/* Releases publishers whose push-back deadline has passed: of some queues, the others stay due. The queue they waited for is
+ * then overdue: while it is at its limit it loses the newest messages (EVENTBUS_DROP_DEADLINE), until it is down to half. Takes
+ * down a slice of what is left of subscribers that have gone. */
 void eventbus_expire(eventbus *bus);
 
 /* ---- publishing ---- */

@@ -262,8 +262,8 @@ static void leave_early(eventbus_publisher *publisher)
 
 void publishers_release_early(eventbus *bus)
 {
-    bus->hold_until_ms = 0;
-    while (bus->early != NULL) {
+    bus->hold_until_ms = 0; /* with some of them left, that is still due */
+    for (int left = DEADLINES_A_ROUND; left > 0 && bus->early != NULL; left--) {
         eventbus_publisher *publisher = bus->early;
         leave_early(publisher);
         if (publisher->presses == NULL) {

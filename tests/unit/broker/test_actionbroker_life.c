@@ -10,13 +10,13 @@ typedef struct fixture {
     test_party caller, again, a, b; /* again: another party of the caller's agent */
 } fixture;
 
-static int open_broker(void **state)
+static int open_with(void **state, uint64_t max_provider_bytes)
 {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
     assert_status(LOOM_OK, actionbroker_create(&f->broker, &f->clock, &(actionbroker_options){
         .default_deadline_ms = 500, .max_deadline_ms = 2000, .cache_ttl_ms = 300, .cache_entries = 100, .payload_max = 100,
-        .kept_bytes = 1000, .max_provider_bytes = 4000}));
+        .kept_bytes = 1000, .max_provider_bytes = max_provider_bytes}));
     f->clock.now_ms = 1000;
     assert_status(LOOM_OK, test_party_open(&f->caller, f->broker, "caller"));
     assert_status(LOOM_OK, test_party_open(&f->again, f->broker, "caller"));
@@ -25,6 +25,16 @@ static int open_broker(void **state)
     assert_status(LOOM_OK, test_provide(&f->a, "x", "1"));
     *state = f;
     return 0;
+}
+
+static int open_broker(void **state)
+{
+    return open_with(state, 4000);
+}
+
+static int open_wide_broker(void **state)
+{
+    return open_with(state, 0);
 }
 
 static int close_broker(void **state)
@@ -95,6 +105,60 @@ static void an_answer_after_the_deadline_is_late_even_before_the_broker_looked(v
     assert_status(LOOM_ENOTFOUND, test_answer_ok(&f->a, "late"));
     assert_result(&f->caller, 1, FRAME_CALL_TIMEOUT, "deadline_exceeded");
     assert_int_equal(1, actionbroker_get_stats(f->broker).late);
+}
+
+static void invoke_many(fixture *f, int count)
+{
+    for (int i = 0; i < count; i++) {
+        assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x"}));
+    }
+}
+
+static void calls_that_are_due_together_end_some_at_a_time(void **state)
+{
+    fixture *f = *state;
+    invoke_many(f, 1000);
+    expire_at(f, 1500);
+    assert_in_range(f->caller.results, 1, 50);
+    while (f->caller.results < 1000) {
+        const size_t before = f->caller.results;
+        assert_true(actionbroker_next_deadline_ms(f->broker) <= 1500);
+        actionbroker_expire(f->broker);
+        assert_in_range(f->caller.results - before, 1, 50);
+    }
+    assert_true(actionbroker_next_deadline_ms(f->broker) == UINT64_MAX);
+    assert_int_equal(1000, f->a.cancels);
+}
+
+static void calls_that_are_late_end_in_larger_numbers_but_never_all_at_once(void **state)
+{
+    fixture *f = *state;
+    invoke_many(f, 1000);
+    expire_at(f, 1501);
+    const size_t late = f->caller.results;
+    expire_at(f, 1600);
+    assert_true(f->caller.results - late > late);
+    invoke_many(f, 1000);
+    const size_t before = f->caller.results;
+    expire_at(f, 1000000);
+    assert_in_range(f->caller.results - before, 1, 500);
+    while (actionbroker_next_deadline_ms(f->broker) != UINT64_MAX) {
+        actionbroker_expire(f->broker);
+    }
+}
+
+static void what_a_caller_says_of_an_overdue_call_finds_it_ended(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, test_invoke(&f->caller, &streaming));
+    f->clock.now_ms = 1500;
+    assert_status(LOOM_ENOTFOUND, action_cancel(f->caller.handle, one, STR("why")));
+    assert_result(&f->caller, 1, FRAME_CALL_TIMEOUT, "deadline_exceeded");
+    assert_status(LOOM_OK, test_invoke(&f->caller, &streaming));
+    f->clock.now_ms = 2000;
+    assert_status(LOOM_ENOTFOUND, action_grant(f->caller.handle, one, 1, 10));
+    assert_result(&f->caller, 2, FRAME_CALL_TIMEOUT, "deadline_exceeded");
+    assert_int_equal(0, f->a.credits);
 }
 
 static void no_deadline_is_later_than_the_cap(void **state)
@@ -576,10 +640,14 @@ static void the_stream_goes_to_the_next_that_waits_when_its_owner_goes_away(void
 int main(void)
 {
 #define BROKER_TEST(name) cmocka_unit_test_setup_teardown(name, open_broker, close_broker)
+#define WIDE_BROKER_TEST(name) cmocka_unit_test_setup_teardown(name, open_wide_broker, close_broker)
     const struct CMUnitTest tests[] = {
         BROKER_TEST(a_call_without_an_answer_times_out_and_the_provider_is_told),
         BROKER_TEST(deadlines_end_calls_in_their_order),
         BROKER_TEST(an_answer_after_the_deadline_is_late_even_before_the_broker_looked),
+        WIDE_BROKER_TEST(calls_that_are_due_together_end_some_at_a_time),
+        WIDE_BROKER_TEST(calls_that_are_late_end_in_larger_numbers_but_never_all_at_once),
+        BROKER_TEST(what_a_caller_says_of_an_overdue_call_finds_it_ended),
         BROKER_TEST(no_deadline_is_later_than_the_cap),
         BROKER_TEST(a_silent_provider_times_out_before_the_deadline),
         BROKER_TEST(progress_renews_the_idle_time_but_not_the_deadline),

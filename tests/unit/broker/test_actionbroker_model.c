@@ -460,6 +460,16 @@ static void step_report(world *w)
     assert_status(expected, action_report(w->handles[party], ref, chunk ? ACTION_CHUNK : ACTION_PROGRESS, number, BYTES("p")));
 }
 
+static bool model_waits(const model_call *c, int party)
+{
+    for (int i = 0; i < c->waiter_count; i++) {
+        if (c->waiters[i].party == party) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void step_grant_or_cancel(world *w, bool cancel)
 {
     const int party = (int)pick(w, PARTIES);
@@ -467,6 +477,10 @@ static void step_grant_or_cancel(world *w, bool cancel)
     const uint64_t chunks = pick(w, 6);
     model_call *c = model_find(&w->model, agent_of(party), id);
     bool found = false;
+    if (c != NULL && c->at_ms <= w->model.now_ms && model_waits(c, party)) {
+        model_abort(&w->model, c, FRAME_CALL_TIMEOUT);
+        c = NULL;
+    }
     if (c != NULL && cancel) {
         found = model_leave_call(&w->model, c, party, true);
     }
@@ -513,7 +527,9 @@ static void step_time(world *w)
         }
     }
     model_expire_cache(m);
-    actionbroker_expire(w->broker);
+    do { /* some at a time */
+        actionbroker_expire(w->broker);
+    } while (actionbroker_next_deadline_ms(w->broker) <= m->now_ms);
 }
 
 static void step_reopen(world *w)

@@ -392,6 +392,29 @@ static void entries_may_leave_when_they_are_told_of(void **state)
     assert_int_equal(6, f->count);
 }
 
+static void of_many_that_are_silent_some_are_told_of_at_a_time(void **state)
+{
+    fixture *f = *state;
+    enum { COUNT = 1000 };
+    assert_status(LOOM_OK, eventbus_unsubscribe(f->reader, 1));
+    leaver leavers[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        char agent[8];
+        snprintf(agent, sizeof agent, "a%zu", i);
+        leavers[i].agents = f->agents;
+        assert_status(LOOM_OK, directory_enter(f->agents, &leavers[i].entry, &(directory_about){
+            .agent = str_of(agent), .heartbeat_ms = HEARTBEAT}, leave_when_ended, &leavers[i]));
+    }
+    pass_to(f, 1500);
+    assert_in_range(directory_get_stats(f->agents).agents, COUNT - 300, COUNT - 1);
+    for (int looks = 0; directory_next_deadline_ms(f->agents) <= 1500; looks++) {
+        assert_true(looks < COUNT);
+        directory_expire(f->agents);
+    }
+    assert_int_equal(0, directory_get_stats(f->agents).agents);
+    assert_int_equal(UINT64_MAX, directory_next_deadline_ms(f->agents));
+}
+
 static void an_operator_may_end_the_sessions_of_an_agent(void **state)
 {
     fixture *f = *state;
@@ -630,6 +653,7 @@ int main(void)
         TEST(an_agent_without_a_heartbeat_stays_active),
         TEST(an_entry_that_nobody_ends_is_told_of_once_for_each_silence),
         TEST(entries_may_leave_when_they_are_told_of),
+        TEST(of_many_that_are_silent_some_are_told_of_at_a_time),
         TEST(an_operator_may_end_the_sessions_of_an_agent),
         TEST(agents_are_visited_in_order_of_their_ids),
         TEST(the_first_of_several_ports_of_an_agent_is_found),

@@ -322,6 +322,26 @@ static void subscriptions_expire_each_at_its_own_deadline(void **state)
     assert_false(f->p.waits);
 }
 
+static void of_many_subscriptions_that_are_due_some_let_go_at_a_time(void **state)
+{
+    fixture *f = *state;
+    enum { COUNT = 200 };
+    for (uint32_t i = 0; i < COUNT; i++) {
+        assert_status(LOOM_OK, eventbus_subscribe(f->a.handle, i, &(eventbus_subscription_options){
+            .filter = STR("t"), .queue_messages = 1, .deadline_ms = 10}));
+    }
+    test_publish_range(f->bus, &f->p, "t", 1, 1);
+    at_ms(f, START_MS + 10);
+    assert_true(f->p.waits);
+    assert_true(eventbus_next_deadline_ms(f->bus) <= START_MS + 10);
+    for (uint32_t looks = 0; eventbus_next_deadline_ms(f->bus) <= START_MS + 10; looks++) {
+        assert_true(looks < COUNT);
+        eventbus_expire(f->bus);
+    }
+    assert_false(f->p.waits);
+    assert_int_equal(1, f->p.off);
+}
+
 static void asking_for_more_than_the_default_gives_the_default(void **state)
 {
     fixture *f = *state;
@@ -516,6 +536,35 @@ static void in_the_first_moments_publishers_wait_and_then_go_on_together(void **
     eventbus_publisher_close(late.handle);
 }
 
+static void of_many_publishers_that_waited_in_the_first_moments_some_go_on_at_a_time(void **state)
+{
+    fixture *f = *state;
+    enum { COUNT = 200 };
+    test_publisher many[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        assert_status(LOOM_OK, test_publisher_open(&many[i], f->bus));
+    }
+    f->clock.now_ms = START_MS + 100;
+    for (int waiting = COUNT, before; waiting > 0;) {
+        before = waiting;
+        waiting = 0;
+        assert_true(eventbus_next_deadline_ms(f->bus) <= START_MS + 100);
+        eventbus_expire(f->bus);
+        for (int i = 0; i < COUNT; i++) {
+            waiting += many[i].waits;
+        }
+        assert_in_range(before - waiting, 1, 50);
+    }
+    while (eventbus_next_deadline_ms(f->bus) <= START_MS + 100) { /* those of the fixture */
+        eventbus_expire(f->bus);
+    }
+    assert_false(f->p.waits);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(1, many[i].off);
+        eventbus_publisher_close(many[i].handle);
+    }
+}
+
 static void a_full_queue_goes_on_holding_when_the_first_moments_are_over(void **state)
 {
     fixture *f = *state;
@@ -557,6 +606,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(publishers_wait_again_for_a_subscriber_that_had_only_paused, open_patient_bus, close_bus),
         BUS_TEST(deadline_counts_at_publish_even_before_expire_is_called),
         BUS_TEST(subscriptions_expire_each_at_its_own_deadline),
+        BUS_TEST(of_many_subscriptions_that_are_due_some_let_go_at_a_time),
         BUS_TEST(asking_for_more_than_the_default_gives_the_default),
         BUS_TEST(background_queue_is_four_times_as_large),
         TIGHT_BUS_TEST(bound_of_all_queues_drops_the_newest),
@@ -571,6 +621,7 @@ int main(void)
         BUS_TEST(closing_a_waiting_publisher_does_not_put_the_deadline_off),
         BUS_TEST(closing_one_waiting_publisher_leaves_the_other_waiting),
         NEW_BUS_TEST(in_the_first_moments_publishers_wait_and_then_go_on_together),
+        NEW_BUS_TEST(of_many_publishers_that_waited_in_the_first_moments_some_go_on_at_a_time),
         NEW_BUS_TEST(a_full_queue_goes_on_holding_when_the_first_moments_are_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
