@@ -12,8 +12,7 @@ static void mark_dirty(link_t *l)
 {
     if (!l->dirty) {
         l->dirty = true;
-        l->next_dirty = l->server->dirty;
-        l->server->dirty = l;
+        list_append(&l->server->dirty, &l->dirty_node);
     }
 }
 
@@ -110,12 +109,9 @@ void link_server_close_lost(link_server *server)
 
 static void leave_dirty(link_t *l)
 {
-    for (link_t **at = &l->server->dirty; l->dirty && *at != NULL; at = &(*at)->next_dirty) {
-        if (*at == l) {
-            *at = l->next_dirty;
-            l->dirty = false;
-            return;
-        }
+    if (l->dirty) {
+        l->dirty = false;
+        list_remove(&l->server->dirty, &l->dirty_node);
     }
 }
 
@@ -131,6 +127,7 @@ void link_gone(link_t *l)
     }
     leave_dirty(l);
     link_unpause(l);
+    server->to_tick = server->to_tick == l ? l->next : server->to_tick;
     if (l->prev != NULL) {
         l->prev->next = l->next;
     } else if (server->links == l) {
@@ -290,12 +287,28 @@ void link_sent(link_t *l, bool ok)
     }
 }
 
+/* Returns how many bytes it had to say. */
+static size_t flush_one(link_t *l)
+{
+    const size_t unsent = session_unsent(l->session);
+    leave_dirty(l);
+    flush(l);
+    return unsent;
+}
+
+/* What has just come leaves first, so that nobody waits for a message to thousands. */
+void link_server_flush_some(link_server *server)
+{
+    size_t bytes = 0;
+    for (unsigned count = 1; server->dirty.first != NULL && count <= LINK_FLUSH && bytes < LINK_FLUSH_BYTES; count++) {
+        list_node *next = count % LINK_FLUSH_NEWEST == 0 ? server->dirty.first : server->dirty.last;
+        bytes += flush_one(list_item(next, link_t, dirty_node));
+    }
+}
+
 void link_server_flush(link_server *server)
 {
-    while (server->dirty != NULL) {
-        link_t *l = server->dirty;
-        server->dirty = l->next_dirty;
-        l->dirty = false;
-        flush(l);
+    while (server->dirty.first != NULL) {
+        (void)flush_one(list_item(server->dirty.first, link_t, dirty_node));
     }
 }

@@ -14,12 +14,16 @@ enum {
     LINK_PIECE_SMALL = 8 * 1024,     /* no reason to look */
     LINK_ENDS_ROUND = 8,             /* connections that are closed in a round: some 10 µs each, with what their sessions leave */
     LINK_WRITE_ROUND = 512 * 1024,   /* what all longer flights may write in a round */
+    LINK_FLUSH = 64,                 /* links that are written to before others are looked for, some 0.1 ms, */
+    LINK_FLUSH_BYTES = 1024 * 1024,  /* or so many bytes */
+    LINK_FLUSH_NEWEST = 4,           /* of so many links all but one are those that came last */
     LINK_KEPT_MAX = 48 * 1024 * 1024, /* of half frames and held bytes of all links; from half of it on they are scarce */
     LINK_AHEAD_MS = 10,              /* between two looks at sessions that wait for the broker, or for credit */
     LINK_SCARCE_READ = 16 * 1024,    /* what is read at once then */
     LINK_DELAYS_MAX = 3,             /* ticks that a half frame may last while others wait for the memory of one */
     LINK_KEEP_SIZE = 16 * 1024,      /* buffers larger than this are given back when a link is idle */
     LINK_TICK_MS = 1000,             /* at most between two ticks */
+    LINK_TICK_LINKS = 128,           /* of a tick, in one round */
     LINK_TICKS_PER_HEARTBEAT = 4,    /* at least: a session has to be pinged well before it expires */
     LINK_LINGER_MS = 5000            /* unless options say otherwise */
 };
@@ -51,8 +55,8 @@ struct link {
     link_server *server;
     session *session;
     link_t *prev, *next;
-    link_t *next_dirty;
-    bool dirty;               /* in the list of those with something to send */
+    bool dirty;               /* in the server's list of those with something to send */
+    list_node dirty_node;
     bool sending;             /* flight is with the carrier */
     bool ended;               /* the session is over: close when all is sent, or at close_by_ms */
     bool closing;             /* the carrier was told to close */
@@ -97,12 +101,13 @@ struct link_server {
     bridge *bridge;
     link_server_options options;
     link_t *links;
+    link_t *to_tick;          /* the next of them in a walk over all; NULL: there is none under way */
     listener *listeners;
-    link_t *dirty;
+    linked_list dirty;        /* links with something to send, in the order in which it came */
     uv_timer_t tick;
     uv_prepare_t before_poll; /* begins a round, and writes what the last one left behind */
     uv_check_t after_poll;    /* those who were held have their turn, after those who were not */
-    uv_idle_t spin;           /* on while links are held, lost, or fly */
+    uv_idle_t spin;           /* on while links are held, lost, dirty, or fly */
     uv_timer_t late;          /* on while links are in ahead, or agents wait for credit for spans */
     linked_list flying;       /* links with more of a flight to be sent, in the order of their turns */
     size_t write_left;        /* of LINK_WRITE_ROUND */
@@ -150,6 +155,12 @@ void link_check_delay(link_t *l);
 void link_server_await_hello(link_server *server);
 /* Begins a round: before it polls. */
 void link_server_new_round(link_server *server);
+/* Sees to what has lain idle, or has waited too long, in the next of a walk over all links. */
+void link_server_tick_some(link_server *server);
+/* Whether the loop may sleep in it, and for how long: last before it polls. */
+void link_server_set_alarm(link_server *server);
+/* Writes what some links have to say; the others have their turn later in the round, or in the next. */
+void link_server_flush_some(link_server *server);
 /* Gives the links that are held their turn: after it has polled. */
 void link_server_take_turns(link_server *server);
 /* Whether anybody but this link has sent something, or has waited since earlier rounds. One system call. */

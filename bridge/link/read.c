@@ -203,7 +203,7 @@ void link_received(link_t *l, size_t len)
     if (l->apart && l->partial_len > 0 && !session_goes_on(l->session, len)) {
         l->read_max = LINK_READ_BESIDE;
     }
-    link_server_flush(l->server);
+    link_server_flush_some(l->server);
 }
 
 /* Behind what is kept already. */
@@ -306,13 +306,19 @@ static link_t *first_of(const linked_list *list)
 void link_server_new_round(link_server *server)
 {
     bridge_new_round(server->bridge);
+    link_server_tick_some(server);
     while (server->waiting.first != NULL && !is_scarce(server)) {
         end_wait(first_of(&server->waiting));
     }
     end_ahead(server);
     server->write_left = LINK_WRITE_ROUND;
     link_server_close_lost(server);
-    if (server->held.first != NULL || server->flying.first != NULL || server->lost.first != NULL) {
+}
+
+void link_server_set_alarm(link_server *server)
+{
+    if (server->held.first != NULL || server->flying.first != NULL || server->dirty.first != NULL || server->lost.first != NULL ||
+        server->to_tick != NULL || bridge_goes_on(server->bridge)) {
         uv_idle_start(&server->spin, on_spin);
     } else {
         uv_idle_stop(&server->spin);

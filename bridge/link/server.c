@@ -32,6 +32,17 @@ static void shrink_idle(link_t *l)
     }
 }
 
+void link_server_tick_some(link_server *server)
+{
+    for (int left = LINK_TICK_LINKS; left > 0 && server->to_tick != NULL; left--) {
+        link_t *l = server->to_tick;
+        server->to_tick = l->next;
+        shrink_idle(l);
+        link_check_delay(l);
+        link_expire(l, server->clock->now_ms);
+    }
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     link_server *server = timer->data;
@@ -43,13 +54,10 @@ static void on_tick(uv_timer_t *timer)
             ls->ops->retry(ls);
         }
     }
-    for (link_t *l = server->links; l != NULL; l = l->next) {
-        shrink_idle(l);
-        link_check_delay(l);
-        link_expire(l, server->clock->now_ms);
-    }
+    server->to_tick = server->to_tick != NULL ? server->to_tick : server->links;
+    link_server_tick_some(server);
     shared_pool_tidy(server->blocks);
-    link_server_flush(server);
+    link_server_flush_some(server);
 }
 
 static void on_hello_late(uv_timer_t *timer)
@@ -58,25 +66,26 @@ static void on_hello_late(uv_timer_t *timer)
     link_server_woke(server);
     bridge_expire_strangers(server->bridge);
     link_server_await_hello(server);
-    link_server_flush(server);
+    link_server_flush_some(server);
 }
 
 void link_server_await_hello(link_server *server)
 {
     const uint64_t at_ms = bridge_next_hello_ms(server->bridge), now_ms = server->clock->now_ms;
     if (at_ms != UINT64_MAX && !uv_is_active((uv_handle_t *)&server->hello)) {
-        uv_timer_start(&server->hello, on_hello_late, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+        uv_timer_start(&server->hello, on_hello_late, at_ms > now_ms ? at_ms - now_ms : 1, 0); /* 0 would be in this round */
     }
 }
 
 static void on_before_poll(uv_prepare_t *prepare)
 {
     link_server *server = prepare->data;
-    if (server->held.first != NULL || server->ahead.first != NULL) {
+    if (server->held.first != NULL || server->ahead.first != NULL || bridge_goes_on(server->bridge)) {
         link_server_woke(server);
     }
     link_server_new_round(server);
-    link_server_flush(server);
+    link_server_flush_some(server);
+    link_server_set_alarm(server);
 }
 
 static void on_after_poll(uv_check_t *check)
@@ -86,7 +95,7 @@ static void on_after_poll(uv_check_t *check)
         link_server_woke(server);
         link_server_take_turns(server);
         link_server_fly_on(server);
-        link_server_flush(server);
+        link_server_flush_some(server);
     }
 }
 

@@ -95,6 +95,28 @@ static void forgive(bridge *b, uint64_t slept_ms, uint64_t now_ms)
     }
 }
 
+/* By the time at which the walk began: a pause in the middle of it is nobody's silence either. */
+static void tick_some(bridge *b)
+{
+    for (int left = SESSIONS_A_ROUND; left > 0 && b->to_tick != NULL; left--) {
+        session *s = b->to_tick;
+        b->to_tick = s->next; /* ending a session may close it */
+        tick_session(s, b->ticked_ms);
+    }
+}
+
+static void ask_some_to_move(bridge *b)
+{
+    const uint64_t now_ms = b->clock->now_ms, left_ms = b->move_by_ms > now_ms ? b->move_by_ms - now_ms : 0;
+    for (int left = SESSIONS_A_ROUND; left > 0 && b->to_move != NULL; left--) {
+        session *s = b->to_move;
+        b->to_move = s->next;
+        if (s->state == SESSION_OPEN) {
+            session_answer(s, &(frame){.type = FRAME_MOVE, .u.number = left_ms});
+        }
+    }
+}
+
 void bridge_tick(bridge *b)
 {
     const uint64_t now_ms = b->clock->now_ms, since_ms = now_ms - b->ticked_ms;
@@ -103,19 +125,20 @@ void bridge_tick(bridge *b)
     }
     b->ticked_ms = now_ms;
     bridge_expire_strangers(b);
-    for (session *s = b->sessions, *next; s != NULL; s = next) {
-        next = s->next; /* ending a session may close it */
-        tick_session(s, now_ms);
-    }
+    b->to_tick = b->to_tick != NULL ? b->to_tick : b->sessions;
+    tick_some(b);
 }
 
 void bridge_ask_to_move(bridge *b, uint32_t within_ms)
 {
-    for (session *s = b->sessions; s != NULL; s = s->next) {
-        if (s->state == SESSION_OPEN) {
-            session_answer(s, &(frame){.type = FRAME_MOVE, .u.number = within_ms});
-        }
-    }
+    b->move_by_ms = b->clock->now_ms + within_ms;
+    b->to_move = b->sessions;
+    ask_some_to_move(b);
+}
+
+bool bridge_goes_on(const bridge *b)
+{
+    return b->to_tick != NULL || b->to_move != NULL;
 }
 
 void bridge_wind_down(bridge *b)
@@ -141,6 +164,8 @@ void bridge_new_round(bridge *b)
     b->round++;
     b->hello_cost = 0;
     b->goodbyes = 0;
+    tick_some(b);
+    ask_some_to_move(b);
     if (b->refusals.first != NULL) {
         unsent_answer(b);
     }

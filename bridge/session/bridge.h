@@ -49,19 +49,22 @@ void bridge_destroy(bridge *b); /* all sessions must be closed */
 void bridge_set_envelope_limits(bridge *b, uint32_t payload_max, uint8_t ttl);
 /* How many agents there may be from here on; those that are there stay. 0: 10000. */
 void bridge_set_max_sessions(bridge *b, uint32_t max_sessions);
-/* Sends pings, ends sessions that were silent too long. Call about once a second. */
+/* Sends pings, ends sessions that were silent too long: of some at once, of the others in the rounds that follow. Call about
+ * once a second. */
 void bridge_tick(bridge *b);
 /* When the oldest connection without hello has had its time, by the clock; UINT64_MAX: there is none. */
 uint64_t bridge_next_hello_ms(const bridge *b);
+/* Whether there are sessions that are to be seen to in the next round. */
+bool bridge_goes_on(const bridge *b);
 /* Whether agents wait for credit for their spans, which they may get in any round. */
 bool bridge_holds_spans(const bridge *b);
-/* Ends those whose time is over. */
+/* Ends some of those whose time is over. */
 void bridge_expire_strangers(bridge *b);
 /* Ends the oldest connection without hello. False: there is none, or it came in this round. */
 bool bridge_make_room(bridge *b);
 /* For who accepts connections: the line about one that was not taken on. */
 void bridge_log_refusal(bridge *b, const char *peer, const char *why);
-/* Asks every agent that can to connect elsewhere within so long. */
+/* Asks every agent that can to connect elsewhere within so long: some at once, the others in the rounds that follow. */
 void bridge_ask_to_move(bridge *b, uint32_t within_ms);
 /* Agents may publish what they have credit for, and no more: what they have left goes with them to another bridge. */
 void bridge_wind_down(bridge *b);

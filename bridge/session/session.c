@@ -96,7 +96,7 @@ uint64_t bridge_next_hello_ms(const bridge *b)
 
 void bridge_expire_strangers(bridge *b)
 {
-    while (bridge_next_hello_ms(b) <= b->clock->now_ms) {
+    for (int left = SESSIONS_A_ROUND; left > 0 && bridge_next_hello_ms(b) <= b->clock->now_ms; left--) {
         session_end(list_item(b->strangers.first, session, stranger), FRAME_ERROR, LOOM_ETIMEDOUT, "no hello in time");
     }
 }
@@ -195,6 +195,8 @@ void session_close(session *s)
                     "session ended: connection closed");
         withdraw(s, LOOM_ENOTCONN);
     }
+    b->to_tick = b->to_tick == s ? s->next : b->to_tick;
+    b->to_move = b->to_move == s ? s->next : b->to_move;
     if (s->prev != NULL) {
         s->prev->next = s->next;
     } else {

@@ -24,6 +24,7 @@ enum {
     SESSION_HELLO_MS = 10000,              /* how long a connection may take to say hello */
     SESSION_STRANGERS_MIN = 64,            /* as many without hello there may always be; and as many as agents */
     SESSION_SILENT_INTERVALS = 3,
+    SESSIONS_A_ROUND = 64,                 /* are seen to when all are, before others have a turn: some 0.1 ms */
     SESSION_TURN = 256 * 1024,             /* what one session may use of a round, in bytes of frames */
     SESSION_SLICE = 32 * 1024,             /* of a turn: after each, others are looked for. Some 40 µs of work */
     SESSION_SLICE_BESIDE = 8 * 1024,       /* the same when there were some, one of the last so many times */
@@ -54,6 +55,8 @@ struct bridge {
     uint32_t stranger_count;
     rate_limit lines[SESSION_LINES];
     session *sessions;      /* all of them, newest first */
+    session *to_tick, *to_move; /* those that come next in a walk over all of them; NULL: there is none under way */
+    uint64_t move_by_ms;
     void *agents;           /* tsearch tree of sessions by agent id */
     uint64_t next_session;
     bool winding_down;      /* nobody gets more credit to publish */

@@ -7,7 +7,7 @@
 #include "bridge/session/bridge.h"
 #include "tests/support/check.h"
 
-enum { FAKE_PORTS = 64, FAKE_FRAMES = 160, FAKE_WIRE = 4096, FAKE_TYPES = 64 };
+enum { FAKE_PORTS = 256, FAKE_FRAMES = 160, FAKE_WIRE = 4096, FAKE_TYPES = 64 };
 
 struct bus_port {
     bool used;

@@ -666,6 +666,46 @@ static void many_connections_come_and_go_in_any_order(void **state)
     link_fixture_close(&f);
 }
 
+static size_t count_told(link_peer *p, size_t count)
+{
+    size_t told = 0;
+    for (size_t i = 0; i < count; i++) {
+        link_peer_hear(&p[i]);
+        told += link_peer_count(&p[i], FRAME_DELIVER);
+    }
+    return told;
+}
+
+static void what_many_get_leaves_in_slices_and_what_has_come_last_goes_first(void **state)
+{
+    (void)state;
+    enum { PEERS = 200, LATE = PEERS - 1 };
+    link_fixture f;
+    static link_peer p[PEERS];
+    char id[PEERS][8];
+    link_fixture_start(&f, NULL, NULL);
+    for (size_t i = 0; i < PEERS; i++) {
+        snprintf(id[i], sizeof id[i], "p%zu", i);
+        link_peer_enter(&p[i], &f, id[i]);
+    }
+    loom_envelope *env = fake_message("a.b", "other", 8);
+    for (size_t i = 0; i < LATE; i++) {
+        fake_bus_deliver(&f.bus, id[i], 1, loom_envelope_wire(env));
+    }
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    assert_in_range(count_told(p, PEERS), 1, PEERS / 2);
+    fake_bus_deliver(&f.bus, id[LATE], 1, loom_envelope_wire(env));
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    assert_in_range(count_told(p, LATE), 1, LATE - 1);
+    assert_int_equal(1, count_told(&p[LATE], 1));
+    until(&f, count_told(p, LATE) == LATE);
+    loom_envelope_unref(env);
+    for (size_t i = 0; i < PEERS; i++) {
+        link_peer_close(&p[i]);
+    }
+    link_fixture_close(&f);
+}
+
 static void closing_the_server_ends_connections_in_every_state(void **state)
 {
     (void)state;
@@ -882,6 +922,7 @@ int main(void)
         cmocka_unit_test(the_last_words_of_a_session_reach_a_peer_that_reads),
         cmocka_unit_test(too_many_agents_are_told_so),
         cmocka_unit_test(many_connections_come_and_go_in_any_order),
+        cmocka_unit_test(what_many_get_leaves_in_slices_and_what_has_come_last_goes_first),
         cmocka_unit_test(closing_the_server_ends_connections_in_every_state),
         cmocka_unit_test(nobody_else_may_connect_to_the_socket),
         cmocka_unit_test(a_socket_that_nobody_answers_on_is_replaced),

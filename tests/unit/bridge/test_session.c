@@ -539,6 +539,120 @@ static void a_connection_without_hello_ends_after_ten_seconds(void **state)
     assert_ended(&f->a, FRAME_ERROR, LOOM_ETIMEDOUT, "no hello in time");
 }
 
+enum { CROWD = 200 };
+
+typedef struct crowd {
+    bridge *bridge;
+    fake_agent agents[CROWD];
+} crowd;
+
+static crowd *crowd_open(fixture *f)
+{
+    crowd *c = calloc(1, sizeof *c);
+    assert_non_null(c);
+    const bridge_options options = {.id = "bridge-1", .software = "loom-bridge/test", .bus = &f->bus.base, .heartbeat_ms = 1000};
+    assert_status(LOOM_OK, bridge_create(&c->bridge, &f->clock, &options));
+    return c;
+}
+
+static void crowd_enter(crowd *c)
+{
+    for (size_t i = 0; i < CROWD; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "c%zu", i);
+        const frame_hello hello = {.protocol = LINK_PROTOCOL, .agent = str_of(id), .moves = 1};
+        assert_status(LOOM_OK, fake_agent_open(&c->agents[i], c->bridge));
+        assert_status(LOOM_OK, frame_put_hello(&c->agents[i].say, &hello));
+        fake_agent_send(&c->agents[i]);
+        fake_agent_hear(&c->agents[i]);
+        c->agents[i].outputs = 0;
+    }
+}
+
+/* Those to whom something is said. */
+static size_t crowd_told(const crowd *c)
+{
+    size_t told = 0;
+    for (size_t i = 0; i < CROWD; i++) {
+        told += c->agents[i].outputs > 0;
+    }
+    return told;
+}
+
+static size_t crowd_ended(const crowd *c)
+{
+    size_t ended = 0;
+    for (size_t i = 0; i < CROWD; i++) {
+        ended += c->agents[i].ended;
+    }
+    return ended;
+}
+
+static void crowd_close(crowd *c)
+{
+    for (size_t i = 0; i < CROWD; i++) {
+        fake_agent_close(&c->agents[i]);
+    }
+    bridge_destroy(c->bridge);
+    free(c);
+}
+
+static void of_many_that_are_silent_some_are_asked_in_a_round(void **state)
+{
+    fixture *f = *state;
+    crowd *c = crowd_open(f);
+    crowd_enter(c);
+    f->clock.now_ms += 1001;
+    bridge_tick(c->bridge);
+    const size_t at_once = crowd_told(c);
+    assert_in_range(at_once, 1, CROWD / 2);
+    assert_true(bridge_goes_on(c->bridge));
+    fake_agent_close(&c->agents[CROWD - 1 - at_once]); /* the one that would be next leaves */
+    bridge_tick(c->bridge); /* what is under way goes on */
+    assert_in_range(crowd_told(c), at_once + 1, 2 * at_once);
+    while (bridge_goes_on(c->bridge)) {
+        bridge_new_round(c->bridge);
+    }
+    assert_int_equal(CROWD - 1, crowd_told(c));
+    crowd_close(c);
+}
+
+static void of_many_that_are_to_move_some_are_told_in_a_round(void **state)
+{
+    fixture *f = *state;
+    crowd *c = crowd_open(f);
+    crowd_enter(c);
+    bridge_ask_to_move(c->bridge, 500);
+    assert_in_range(crowd_told(c), 1, CROWD / 2);
+    f->clock.now_ms += 100;
+    while (bridge_goes_on(c->bridge)) {
+        bridge_new_round(c->bridge);
+    }
+    assert_int_equal(CROWD, crowd_told(c));
+    fake_agent_hear(&c->agents[CROWD - 1]);
+    assert_int_equal(500, fake_agent_frame(&c->agents[CROWD - 1], FRAME_MOVE)->u.number);
+    fake_agent_hear(&c->agents[0]);
+    assert_int_equal(400, fake_agent_frame(&c->agents[0], FRAME_MOVE)->u.number);
+    crowd_close(c);
+}
+
+static void of_many_strangers_whose_time_is_over_some_are_ended_at_a_time(void **state)
+{
+    fixture *f = *state;
+    crowd *c = crowd_open(f);
+    for (size_t i = 0; i < CROWD; i++) {
+        assert_status(LOOM_OK, fake_agent_open(&c->agents[i], c->bridge));
+    }
+    f->clock.now_ms += 10000;
+    bridge_expire_strangers(c->bridge);
+    assert_in_range(crowd_ended(c), 1, CROWD / 2);
+    while (bridge_next_hello_ms(c->bridge) <= f->clock.now_ms) {
+        bridge_expire_strangers(c->bridge);
+    }
+    assert_int_equal(CROWD, crowd_ended(c));
+    crowd_close(c);
+}
+
 static void silence_is_asked_about_once_and_ends_the_session_after_three_intervals(void **state)
 {
     fixture *f = *state;
@@ -765,6 +879,9 @@ int main(void)
         with_fixture(a_newer_session_is_taken_on_when_there_is_no_room),
         with_fixture(strangers_keep_no_agent_out),
         with_fixture(a_stranger_is_ended_when_its_time_is_over_and_not_before),
+        with_fixture(of_many_that_are_silent_some_are_asked_in_a_round),
+        with_fixture(of_many_that_are_to_move_some_are_told_in_a_round),
+        with_fixture(of_many_strangers_whose_time_is_over_some_are_ended_at_a_time),
         with_fixture(lines_that_others_cause_are_limited),
         with_fixture(a_connection_without_hello_ends_after_ten_seconds),
         with_fixture(silence_is_asked_about_once_and_ends_the_session_after_three_intervals),
