@@ -67,8 +67,8 @@ struct bus {
     bool in_process;    /* the broker's spans are of this process, too */
     uint64_t mark;      /* that what is said now goes with; 0: the bus does at once what it is told, or there is no broker */
     uint64_t mark_done; /* the broker has done all that went with this mark, or an earlier one */
-    uint64_t matched;   /* subscriptions that messages have matched so far, news of agents and capabilities among them: work,
-                           besides their bytes. Of a bus that is in_process */
+    uint64_t work;      /* subscriptions that messages have matched so far, news of agents and capabilities among them, and what
+                           takes as long, besides the bytes that it was handed. Of a bus that is in_process */
     bool mark_wanted;   /* a session waits for what it has said: set by sessions */
     void (*told_to_keep)(void *bridge, const frame_keep *f); /* the same from elsewhere; NULL: nobody listens. Set by the bridge */
     void (*is_up)(void *bridge); /* a broker elsewhere has been reached; NULL: nobody listens. Set by the bridge */

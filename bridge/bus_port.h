@@ -17,9 +17,9 @@ enum {
 };
 
 /* Few bytes may go to many subscriptions, which is work that others wait for: what a message has cost besides its bytes. */
-static inline uint64_t bus_fan_out(uint64_t matched)
+static inline uint64_t bus_fan_out(uint64_t work)
 {
-    return matched > BUS_MATCHES_FREE ? (matched - BUS_MATCHES_FREE) * BUS_MATCH_COST : 0;
+    return work > BUS_MATCHES_FREE ? (work - BUS_MATCHES_FREE) * BUS_MATCH_COST : 0;
 }
 
 /* deliver, call and frame must be there. */

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-static void count_matches(bus *base)
+static void count_work(bus *base)
 {
-    base->matched = eventbus_matched(((const bus_local *)base)->cores->events);
+    base->work = broker_work(((const bus_local *)base)->cores);
 }
 
 static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, const bus_handlers *handlers, void *user)
@@ -26,7 +26,7 @@ static loom_status attach(bus *base, bus_port **out, const bus_agent *agent, con
     if (st == LOOM_OK) {
         port_set_in_process(*out);
     }
-    count_matches(base);
+    count_work(base);
     return st;
 }
 
@@ -45,13 +45,13 @@ static void grant(bus *base, bus_port *p, uint64_t messages, uint64_t bytes)
 static void publish(bus *base, bus_port *p, const envelope_view *view, uint8_t *wire)
 {
     port_publish(p, view, wire);
-    count_matches(base);
+    count_work(base);
 }
 
 static void call(bus *base, bus_port *p, const frame_call *f, const envelope_view *view, uint8_t *wire)
 {
-    (void)base;
     port_call(p, f, view, wire);
+    count_work(base);
 }
 
 static void give_back(bus *base, bus_port *p, uint64_t subscription, const envelope_view *view)
@@ -63,7 +63,7 @@ static void give_back(bus *base, bus_port *p, uint64_t subscription, const envel
 static void pass(bus *base, bus_port *p, const frame *f)
 {
     (void)!port_frame(p, f); /* the bridge has checked that it goes this way */
-    count_matches(base);
+    count_work(base);
 }
 
 static void keep(bus *base, const frame_keep *f)

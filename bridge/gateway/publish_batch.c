@@ -71,10 +71,10 @@ static void count_line(batch *b, uint16_t status)
 static bool publish_some(batch *b, const exchange *x)
 {
     const gateway *g = x->gateway;
-    const uint64_t before = g->options.bus->matched;
+    const uint64_t before = g->options.bus->work;
     loom_str line;
     for (unsigned i = 0; i < GATEWAY_BATCH_TURN && !g->pressed; i++) {
-        if (bus_fan_out(g->options.bus->matched - before) >= BUS_TURN) {
+        if (bus_fan_out(g->options.bus->work - before) >= BUS_TURN) {
             return false;
         }
         if (!next_line(&b->rest, &line)) {

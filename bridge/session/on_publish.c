@@ -34,9 +34,9 @@ static void publish(session *s, const envelope_view *view, uint8_t *wire)
     message_pass_begin(&pass, b->options.tracer, HOP_BRIDGE_PUBLISH, view, session_agent(s), true, wire);
     s->publishing = &pass;
     if (incoming_is_own(s, view)) {
-        const uint64_t before = b->options.bus->matched;
+        const uint64_t before = b->options.bus->work;
         b->options.bus->ops->publish(b->options.bus, s->port, view, wire);
-        s->fan_out += bus_fan_out(b->options.bus->matched - before);
+        s->fan_out += bus_fan_out(b->options.bus->work - before);
         s->published++;
         b->stats.published++;
         b->stats.published_bytes += view->len;

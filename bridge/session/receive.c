@@ -98,10 +98,11 @@ static loom_status handle(session *s, const frame *f, char reason[FRAME_REASON_S
     }
 }
 
-/* What it has cost to tell others: a publish pays for itself. Those who come share what a round has for them. */
-static int64_t news_cost(session *s, const frame *f, uint64_t matched_before)
+/* What it has cost to tell others, or the agent itself what is known already: a publish pays for itself. Those who come share
+ * what a round has for them. */
+static int64_t news_cost(session *s, const frame *f, uint64_t work_before)
 {
-    const uint64_t cost = bus_fan_out(s->bridge->options.bus->matched - matched_before);
+    const uint64_t cost = bus_fan_out(s->bridge->options.bus->work - work_before);
     s->bridge->hello_cost += f->type == FRAME_HELLO ? cost : 0;
     return (int64_t)cost;
 }
@@ -114,7 +115,7 @@ static bool receive_frame(session *s, loom_bytes body)
     loom_status st = frame_decode(&f, body, reason);
     int64_t work = (int64_t)(body.len - s->batch_at);
     if (st == LOOM_OK) {
-        const uint64_t before = s->bridge->options.bus->matched;
+        const uint64_t before = s->bridge->options.bus->work;
         st = handle(s, &f, reason);
         work += f.type == FRAME_PUBLISH ? 0 : SESSION_TURN_FRAME + news_cost(s, &f, before);
     }

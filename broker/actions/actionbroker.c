@@ -112,6 +112,11 @@ void actionbroker_expire(actionbroker *broker)
 
 /* ---- statistics ---- */
 
+uint64_t actionbroker_work(const actionbroker *broker)
+{
+    return broker->work;
+}
+
 action_stats actionbroker_get_stats(const actionbroker *broker)
 {
     action_stats stats = broker->stats;

@@ -55,6 +55,8 @@ enum {
     ACTION_TEXT_MAX = 1024,         /* of an error's code and message, of a cancel's reason; longer ones are cut */
     ACTION_DESCRIPTION_MAX = 4096,
     ACTION_SCHEMA_MAX = 16 * 1024,
+    ACTION_WAITERS_MAX = 8,         /* invokes that one call has; one more is refused as too_many_calls */
+    ACTION_WORK_BYTES = 64,         /* actionbroker_work() */
     ACTION_ATTEMPTS_MAX = 3,        /* providers that one call may outlive: it could be what they die of */
     ACTION_OUTCOMES = 7             /* values of frame_call_outcome */
 };
@@ -91,6 +93,9 @@ void actionbroker_destroy(actionbroker *broker); /* parties must be closed. NULL
 /* When actionbroker_expire() has something to do; UINT64_MAX: never. 0: at once, in the next round of the loop, since a party
  * has gone that had much under way. */
 uint64_t actionbroker_next_deadline_ms(const actionbroker *broker);
+/* What calls have been besides what callers and providers have sent: bytes of results that were told to those who joined a
+ * call, or came from the cache, by ACTION_WORK_BYTES, which take as long as a message to one subscription. */
+uint64_t actionbroker_work(const actionbroker *broker);
 /* Ends calls whose deadline or idle time has passed (TIMEOUT; the provider is told), and forgets old cache entries: some of
  * them. What is left stays due; whoever says something about such a call finds it ended. Ends a slice of what parties that have
  * gone had under way. */

@@ -255,8 +255,11 @@ void running_call_end(running_call *call, const action_result *result)
     hash_index_remove(&call->broker->by_key, &call->by_key);
     remove_deadline(call);
     remember(call, result);
-    while (call->waiters != NULL) {
+    for (bool joined = false; call->waiters != NULL; joined = true) {
         action_party *party = call->waiters->party;
+        if (joined) {
+            actionbroker_count_work(call->broker, result);
+        }
         action_waiter_remove(call->waiters);
         action_party_tell(party, &call->key, result);
     }

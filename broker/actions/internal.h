@@ -39,6 +39,7 @@ struct actionbroker {
     loom_tracer *tracer;   /* NULL: no spans */
     const loop_clock *clock;
     uint64_t last_ref;
+    uint64_t work;         /* actionbroker_work() */
     bool running;          /* a call is in progress: handlers must not call back */
     uint32_t default_deadline_ms, max_deadline_ms;
     uint32_t max_pending, max_capabilities, payload_max;
@@ -87,6 +88,7 @@ struct running_call {
     deadline_node deadline; /* the earlier of ends_ms and the end of the idle time */
     actionbroker *broker;
     action_waiter *waiters, *last_waiter;
+    uint32_t waiting;       /* waiters */
     action_waiter own;      /* of the invoke that began it; the others are allocated */
     action_party *provider; /* NULL: has gone, and the call goes on to the next one or ends */
     action_offer *offer;    /* of the provider; it may be withdrawn meanwhile. NULL: that has gone */
@@ -141,6 +143,12 @@ static inline void actionbroker_leave(actionbroker *broker)
 static inline flow_counts *action_party_flow(const action_party *party, flow_direction direction, loom_str capability)
 {
     return flow_counts_find(&party->broker->flow, party->flow, direction, capability);
+}
+
+/* The result is told once more than somebody has sent it. */
+static inline void actionbroker_count_work(actionbroker *broker, const action_result *result)
+{
+    broker->work += result->payload.len / ACTION_WORK_BYTES;
 }
 
 /* A result the broker makes itself. */

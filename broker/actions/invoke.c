@@ -61,6 +61,10 @@ static loom_status join(const invocation *in, running_call *call)
     if (refuse_too_many(in)) {
         return LOOM_OK;
     }
+    if (call->waiting >= ACTION_WAITERS_MAX) {
+        refuse(in, FRAME_CALL_DENIED, "too_many_calls", "too many wait for the result of this call");
+        return LOOM_OK;
+    }
     action_waiter *waiter = malloc(sizeof *waiter);
     if (waiter == NULL) {
         return LOOM_ENOMEM;
@@ -80,6 +84,7 @@ static void answer_from_cache(const invocation *in, const action_cache_entry *en
         return;
     }
     in->party->broker->stats.cached++;
+    actionbroker_count_work(in->party->broker, &entry->result);
     finish_at_once(in, action_span_start(in, ACTION_SPAN_CACHED, &entry->context), &entry->result);
 }
 

@@ -245,7 +245,7 @@ static uint64_t count_left(const deferred *d)
 
 void deferred_finish(bridge_peer *b)
 {
-    const uint64_t before = work_matched(b->server);
+    const uint64_t before = work_done(b->server);
     uint64_t lost = 0;
     for (list_node *node = b->deferred.first; node != NULL; node = node->next) { /* agents of several sessions in their order */
         deferred *d = item(node);
@@ -344,7 +344,7 @@ loom_status deferred_pass(bridge_peer *b, uint64_t number, bus_frame *f, char re
     if ((b->deferred.first != NULL || is_news(f)) && must_wait(b, number, f)) {
         return LOOM_OK;
     }
-    const uint64_t before = work_matched(b->server);
+    const uint64_t before = work_done(b->server);
     const uint32_t count = f->type == FRAME_PUBLISH ? f->link.u.batch.count : 0;
     loom_status st;
     while ((st = peer_session_frame(b, number, f, reason)) == LOOM_EBUSY) {

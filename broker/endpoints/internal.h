@@ -27,10 +27,10 @@ typedef struct work_turn {
 
 /* Whether it may do more in this round. */
 bool work_turn_is_left(work_turn *t, const bus_server *s);
-/* Subscriptions that messages have matched so far, for the next. */
-static inline uint64_t work_matched(const bus_server *s);
+/* So far (broker_work()), for the next. */
+static inline uint64_t work_done(const bus_server *s);
 /* What the messages since then have cost. */
-static inline uint64_t work_since(const bus_server *s, uint64_t matched_before);
+static inline uint64_t work_since(const bus_server *s, uint64_t work_before);
 
 /* ---- the open bus (open.c) ---- */
 
@@ -281,14 +281,14 @@ void endpoint_handle_closed(uv_handle_t *handle);
 /* For what anybody may cause: one line a second of each kind. */
 #define bus_log_limited(s, limit, level, ...) \
     log_to_limited(&(s)->log, (limit), 1, (s)->clock->now_ms, (level), __VA_ARGS__)
-static inline uint64_t work_matched(const bus_server *s)
+static inline uint64_t work_done(const bus_server *s)
 {
-    return eventbus_matched(s->cores.events);
+    return broker_work(&s->cores);
 }
 
-static inline uint64_t work_since(const bus_server *s, uint64_t matched_before)
+static inline uint64_t work_since(const bus_server *s, uint64_t work_before)
 {
-    return bus_fan_out(work_matched(s) - matched_before);
+    return bus_fan_out(work_done(s) - work_before);
 }
 /* First in what the loop calls for a socket of ours: it may have slept since the clock was set. */
 static inline void bus_woke(const bus_server *s)

@@ -100,7 +100,7 @@ static size_t take(bus_server *s, open_peer *p, uint8_t *data, size_t len)
             refuse(s, at, reason); /* where the next envelope would begin is not known any more */
             return len;
         }
-        const uint64_t before = work_matched(s);
+        const uint64_t before = work_done(s);
         publish_one(s, &view, wire, at);
         p->work.spent += work_since(s, before);
         at = next;

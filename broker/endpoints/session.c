@@ -241,14 +241,14 @@ static void refuse_invoke(bridge_peer *b, uint64_t number, const frame_call *f, 
 }
 
 /* Few bytes may be much work, which is known when it is done. */
-static void spend(peer_session *session, uint64_t matched_before)
+static void spend(peer_session *session, uint64_t work_before)
 {
-    session->turn.spent += work_since(session->bridge->server, matched_before);
+    session->turn.spent += work_since(session->bridge->server, work_before);
 }
 
 static void publish_one(peer_session *session, const envelope_view *view)
 {
-    const uint64_t before = work_matched(session->bridge->server);
+    const uint64_t before = work_done(session->bridge->server);
     port_publish(session->port, view, own(view));
     spend(session, before);
 }
@@ -296,7 +296,9 @@ static loom_status call(bridge_peer *b, peer_session *session, uint64_t number, 
     } else if (is_too_large(b, &view)) {
         refuse_invoke(b, number, f, FRAME_CALL_TOO_LARGE, "call_too_large", too_large);
     } else {
+        const uint64_t before = work_done(b->server);
         port_call(session->port, f, &view, own(&view));
+        spend(session, before); /* a result that is known already */
     }
     return LOOM_OK;
 }
@@ -321,7 +323,7 @@ static loom_status other_frame(bridge_peer *b, peer_session *session, uint64_t n
     static const char text[] = "the broker does not know this session";
     loom_status st = f->type < BUS_FRAME_SESSION ? LOOM_OK : LOOM_EPROTO;
     if (st == LOOM_OK && session != NULL) {
-        const uint64_t before = work_matched(b->server);
+        const uint64_t before = work_done(b->server);
         st = port_frame(session->port, &f->link);
         spend(session, before); /* news of a capability */
     } else if (f->type == FRAME_SUBSCRIBE) {

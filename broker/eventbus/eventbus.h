@@ -198,7 +198,9 @@ typedef struct eventbus_stats {
     uint32_t publishers, subscribers, subscriptions, groups, topics; /* now */
 } eventbus_stats;
 eventbus_stats eventbus_get_stats(const eventbus *bus);
-uint64_t eventbus_matched(const eventbus *bus); /* the same, with those of subscribers that have gone: it is work */
+/* What messages have been besides their bytes: the subscriptions that they have matched, of subscribers that have gone, too, and
+ * what these were found among. */
+uint64_t eventbus_work(const eventbus *bus);
 counter_source eventbus_counter_source(const eventbus *bus);
 
 typedef struct eventbus_topic_stats {

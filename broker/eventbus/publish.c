@@ -24,7 +24,9 @@ static topic_match *find_matches(eventbus *bus, topic_entry *entry, loom_str top
     if (entry == NULL || entry->generation != bus->generation) {
         eventbus_tidy_flow(bus);
         bus->match_count = 0;
-        (void)topic_trie_match(bus->trie, topic, broker_name_reserved(topic) ? collect_for_reserved : collect, bus);
+        size_t nodes;
+        (void)topic_trie_match(bus->trie, topic, broker_name_reserved(topic) ? collect_for_reserved : collect, bus, &nodes);
+        bus->searched += nodes;
         if (entry == NULL ||
             !topic_table_remember(&bus->topics, entry, bus->matches, bus->match_count, bus->generation)) {
             *count = bus->match_count;

@@ -15,9 +15,9 @@ const char *eventbus_drop_name(eventbus_drop reason)
     return (unsigned)reason < EVENTBUS_DROP_REASONS ? names[reason] : "?";
 }
 
-uint64_t eventbus_matched(const eventbus *bus)
+uint64_t eventbus_work(const eventbus *bus)
 {
-    return bus->stats.matched + bus->passed_over;
+    return bus->stats.matched + bus->passed_over + bus->searched;
 }
 
 eventbus_stats eventbus_get_stats(const eventbus *bus)

@@ -393,6 +393,7 @@ typedef struct topic_match {
     void *user;
     bool named;              /* not what begins with a wildcard */
     size_t visited;
+    size_t nodes;            /* looked at */
 } topic_match;
 
 static void visit_values(topic_match *match, node *n)
@@ -446,6 +447,7 @@ static void find(topic_match *match, loom_str topic)
     waiting[waiting_count++].depth = 0;
     while (waiting_count > 0) {
         node *n = waiting[--waiting_count].node;
+        match->nodes++;
         const size_t depth = waiting[waiting_count].depth;
         if (depth == count) {
             visit_values(match, n);
@@ -467,10 +469,13 @@ static void find(topic_match *match, loom_str topic)
     }
 }
 
-size_t topic_trie_match(const topic_trie *trie, loom_str topic, topic_trie_visit *visit, void *user)
+size_t topic_trie_match(const topic_trie *trie, loom_str topic, topic_trie_visit *visit, void *user, size_t *nodes)
 {
     topic_match match = {.trie = trie, .visit = visit, .user = user};
     find(&match, topic);
+    if (nodes != NULL) {
+        *nodes = match.nodes;
+    }
     return match.visited;
 }
 

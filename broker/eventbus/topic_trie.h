@@ -31,8 +31,9 @@ size_t topic_trie_cost(loom_str filter);
 
 typedef void topic_trie_visit(void *user, topic_trie_value *value);
 /* Visits every value whose filter selects topic, in no particular order; returns how many. Allocates nothing. visit must not
- * change the trie. What is no valid topic matches nothing or less than it should, and does no harm. */
-size_t topic_trie_match(const topic_trie *trie, loom_str topic, topic_trie_visit *visit, void *user);
+ * change the trie. What is no valid topic matches nothing or less than it should, and does no harm. nodes: that were looked
+ * at, which with wildcards may be many more than match; NULL is allowed. */
+size_t topic_trie_match(const topic_trie *trie, loom_str topic, topic_trie_visit *visit, void *user, size_t *nodes);
 
 /* How many it would visit, found without visiting each. named: without filters that begin with a wildcard. */
 size_t topic_trie_count(const topic_trie *trie, loom_str topic, bool named);

@@ -34,6 +34,11 @@ typedef struct broker_cores {
 /* When broker_expire() has something to do, by the clock of the cores; UINT64_MAX: never. */
 uint64_t broker_next_deadline_ms(const broker_cores *cores);
 void broker_expire(const broker_cores *cores);
+/* What agents have given the cores to do besides taking their bytes, in subscriptions that a message matches. */
+static inline uint64_t broker_work(const broker_cores *cores)
+{
+    return eventbus_work(cores->events) + actionbroker_work(cores->actions);
+}
 
 /* What bus_ops.attach() of a broker in the same process gives out. */
 typedef bus_port port;

@@ -32,7 +32,7 @@ static void compare(const topic_trie *trie, filter *filters, size_t count, loom_
 {
     const bool valid = loom_topic_valid(topic);
     size_t expected = 0;
-    const size_t visited = topic_trie_match(trie, topic, count_visit, NULL);
+    const size_t visited = topic_trie_match(trie, topic, count_visit, NULL, NULL);
     for (size_t i = 0; i < count; i++) {
         const bool matches = loom_filter_matches(filters[i].text, topic);
         if (valid) {

@@ -4,10 +4,11 @@
 Waiting is counted in processor time of the broker between a question and its answer: a machine that is busy with other
 things does not change it."""
 
+import itertools
 import signal
 import time
 
-from hostile import (IN_BROKER, NUMBERS, OWN_PROCESS, Agent, Flood, HostileTest, in_both_homes, loop_ns, main, numbered, percentile,
+from hostile import (IN_BROKER, MIB, NUMBERS, OWN_PROCESS, Agent, Flood, HostileTest, in_both_homes, loop_ns, main, numbered, percentile,
                      servers, subscribes, wire)
 
 import gateway
@@ -151,6 +152,48 @@ class FanOut(Flooding):
 
 
 @in_both_homes
+class NearMisses(Flooding):
+    """Few bytes that match nothing, and much work: each topic is new, and half of the flooder's filters are looked at."""
+    DEPTH, MESSAGES = 12, 1_000
+    LIMIT_MS = 12.0  # in a debug build; it was 200
+
+    def flooder(self, home):
+        agent = super().flooder(home)
+        filters = [".".join(segments) + ".b" for segments in itertools.product("a*", repeat=self.DEPTH)]
+        Flood(agent.link).start(b"".join(wire.frame(wire.SUBSCRIBE, {"request": n, "subscription": n, "filter": each})
+                                         for n, each in enumerate(filters, 1))).finish()
+        return agent
+
+    def test_a_flood_of_publishes_that_many_wildcards_nearly_match_delays_nobody(self):
+        topics = ["a." * self.DEPTH + f"x{n}" for n in range(self.MESSAGES)]
+        self.flooded(b"".join(wire.publish_frame([wire.envelope(topic, b"x", "flood")]) for topic in topics), self.LIMIT_MS)
+
+
+@in_both_homes
+class Results(Flooding):
+    """Few bytes, and large results that the broker knows already."""
+    LIMIT_MS = {IN_BROKER: 7.0, OWN_PROCESS: 8.0}  # in a debug build; it was 10 to 40
+    RESULT, CALLS = MIB - 4096, 60
+
+    def flooder(self, home):
+        provider, agent = self.agent(home, "provider"), super().flooder(home)
+        provider.send(wire.PROVIDE, {"request": 1, "name": "large", "version": "1"})
+        provider.wait(lambda: 1 in provider.acks)
+        agent.link.send(self.call())
+        provider.wait(lambda: provider.calls)
+        provider.send(wire.RESULT, provider.calls[0].call_id, 0, "", "", bytes(self.RESULT))
+        agent.wait(lambda: agent.results)
+        return agent
+
+    @staticmethod
+    def call():
+        return wire.call_frame(b"again", "large", wire.envelope("large", b"", "flood"))
+
+    def test_a_flood_of_calls_that_have_a_large_result_already_delays_nobody(self):
+        self.flooded(self.call() * self.CALLS, self.LIMIT_MS[self.kind])
+
+
+@in_both_homes
 class Stalls:
     DEADLINE_MS = 200
     SECONDS = 2.0
@@ -203,7 +246,7 @@ class Stalls:
         self.right(min(waits) <= 0.15, f"its publisher waited {min(waits) * 1e3:.0f} ms")
 
 
-del Floods, Stalls  # only in their homes
+del Floods, NearMisses, Results, Stalls  # only in their homes
 
 if __name__ == "__main__":
     main()

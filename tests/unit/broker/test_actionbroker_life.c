@@ -389,6 +389,38 @@ static void a_duplicate_of_a_running_call_joins_it_and_both_get_the_result(void 
     assert_string_equal("once", f->caller.result[1].payload);
 }
 
+static void a_call_has_so_many_that_wait_for_it_and_no_more(void **state)
+{
+    fixture *f = *state;
+    for (size_t i = 0; i < ACTION_WAITERS_MAX; i++) {
+        assert_status(LOOM_OK, test_invoke(&f->caller, &plain));
+    }
+    assert_int_equal(0, f->caller.results);
+    assert_status(LOOM_OK, test_invoke(&f->again, &plain));
+    assert_result(&f->again, 1, FRAME_CALL_DENIED, "too_many_calls");
+    assert_status(LOOM_OK, test_answer_ok(&f->a, "r"));
+    assert_result(&f->caller, ACTION_WAITERS_MAX, FRAME_CALL_OK, "");
+}
+
+/* Others wait for it, so those who ask are charged for it. */
+static void results_told_again_are_work(void **state)
+{
+    fixture *f = *state;
+    char payload[100];
+    memset(payload, 'x', sizeof payload - 1);
+    payload[sizeof payload - 1] = '\0';
+    assert_status(LOOM_OK, test_invoke(&f->caller, &plain));
+    assert_status(LOOM_OK, test_answer_ok(&f->a, payload));
+    assert_int_equal(0, actionbroker_work(f->broker));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &plain));
+    assert_int_equal(99 / ACTION_WORK_BYTES, actionbroker_work(f->broker));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x", .id = "2"}));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x", .id = "2"}));
+    assert_status(LOOM_OK, test_invoke(&f->caller, &(test_call){.capability = "x", .id = "2"}));
+    assert_status(LOOM_OK, test_answer_ok(&f->a, payload));
+    assert_int_equal(3 * (99 / ACTION_WORK_BYTES), actionbroker_work(f->broker));
+}
+
 static void ids_are_of_the_agent_not_of_everybody(void **state)
 {
     fixture *f = *state;
@@ -664,6 +696,8 @@ int main(void)
         BROKER_TEST(calls_of_a_party_that_closes_are_cancelled_at_their_providers),
         BROKER_TEST(a_call_that_another_party_of_the_agent_joined_goes_on_without_the_first),
         BROKER_TEST(a_duplicate_of_a_running_call_joins_it_and_both_get_the_result),
+        BROKER_TEST(a_call_has_so_many_that_wait_for_it_and_no_more),
+        BROKER_TEST(results_told_again_are_work),
         BROKER_TEST(ids_are_of_the_agent_not_of_everybody),
         BROKER_TEST(a_duplicate_of_a_call_that_ended_well_is_answered_from_the_cache),
         BROKER_TEST(cached_results_are_forgotten_after_their_time),

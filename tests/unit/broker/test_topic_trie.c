@@ -26,7 +26,7 @@ static void count_visit(void *user, topic_trie_value *value)
 
 static size_t match(const topic_trie *trie, const char *topic)
 {
-    const size_t matched = topic_trie_match(trie, str_of(topic), count_visit, NULL);
+    const size_t matched = topic_trie_match(trie, str_of(topic), count_visit, NULL, NULL);
     assert_int_equal(matched, topic_trie_count(trie, str_of(topic), false));
     return matched;
 }
@@ -111,9 +111,31 @@ static void a_bad_topic_matches_nothing(void **state)
     assert_int_equal(0, match(trie, "a."));
     assert_int_equal(0, match(trie, "a..b"));
     for (size_t len = 1; len <= sizeof dots; len++) {
-        assert_int_equal(0, topic_trie_match(trie, (loom_str){dots, len}, count_visit, NULL));
+        assert_int_equal(0, topic_trie_match(trie, (loom_str){dots, len}, count_visit, NULL, NULL));
     }
     assert_int_equal(0, visits[0].visits + visits[1].visits);
+    topic_trie_destroy(trie);
+}
+
+static void filters_that_match_nearly_are_counted_as_looked_at(void **state)
+{
+    (void)state;
+    enum { DEPTH = 4, FILTERS = 1 << DEPTH };
+    counted visits[FILTERS] = {0};
+    topic_trie *trie = new_trie();
+    for (unsigned i = 0; i < FILTERS; i++) {
+        char filter[2 * DEPTH + 2];
+        for (unsigned at = 0; at < DEPTH; at++) {
+            filter[2 * at] = (i >> at & 1) != 0 ? '*' : 'a';
+            filter[2 * at + 1] = '.';
+        }
+        filter[2 * DEPTH] = 'b';
+        filter[2 * DEPTH + 1] = '\0';
+        add(trie, filter, &visits[i]);
+    }
+    size_t nodes;
+    assert_int_equal(0, topic_trie_match(trie, STR("a.a.a.a.x"), count_visit, NULL, &nodes));
+    assert_int_equal(2 * FILTERS - 1, nodes);
     topic_trie_destroy(trie);
 }
 
@@ -131,7 +153,7 @@ static void the_deepest_topic_and_filters_fit(void **state)
     topic_trie *trie = new_trie();
     assert_status(LOOM_OK, topic_trie_add(trie, (loom_str){topic, len}, &visits[0].in_trie));
     assert_status(LOOM_OK, topic_trie_add(trie, (loom_str){stars, len}, &visits[1].in_trie));
-    assert_int_equal(2, topic_trie_match(trie, (loom_str){topic, len}, count_visit, NULL));
+    assert_int_equal(2, topic_trie_match(trie, (loom_str){topic, len}, count_visit, NULL, NULL));
     topic_trie_destroy(trie);
 }
 
@@ -193,7 +215,7 @@ static void compare_with_naive(const topic_trie *trie, random_filter *filters, s
         filters[i].counted.visits = 0;
     }
     size_t expected = 0;
-    const size_t visited = topic_trie_match(trie, text, count_visit, NULL);
+    const size_t visited = topic_trie_match(trie, text, count_visit, NULL, NULL);
     for (size_t i = 0; i < count; i++) {
         const bool selects =
             filters[i].present && loom_filter_matches((loom_str){filters[i].text, filters[i].len}, text);
@@ -369,6 +391,7 @@ int main(void)
         cmocka_unit_test(values_of_one_filter_come_and_go_in_any_order),
         cmocka_unit_test(a_bad_filter_is_refused_and_changes_nothing),
         cmocka_unit_test(a_bad_topic_matches_nothing),
+        cmocka_unit_test(filters_that_match_nearly_are_counted_as_looked_at),
         cmocka_unit_test(the_deepest_topic_and_filters_fit),
         cmocka_unit_test(the_generation_changes_with_each_change),
         cmocka_unit_test(random_sets_match_as_the_naive_way_does),
