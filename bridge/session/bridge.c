@@ -138,7 +138,7 @@ void bridge_ask_to_move(bridge *b, uint32_t within_ms)
 
 bool bridge_goes_on(const bridge *b)
 {
-    return b->to_tick != NULL || b->to_move != NULL;
+    return b->to_tick != NULL || b->to_move != NULL || b->owed.first != NULL;
 }
 
 void bridge_wind_down(bridge *b)
@@ -166,6 +166,7 @@ void bridge_new_round(bridge *b)
     b->goodbyes = 0;
     tick_some(b);
     ask_some_to_move(b);
+    bridge_pay_owed(b);
     if (b->refusals.first != NULL) {
         unsent_answer(b);
     }

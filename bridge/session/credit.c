@@ -5,9 +5,55 @@
 
 /* ---- down: what the agent grants ---- */
 
+void session_forget_owed(session *s)
+{
+    if (s->owed) {
+        s->owed = false;
+        list_remove(&s->bridge->owed, &s->owed_node);
+    }
+}
+
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void tell(session *s, uint64_t messages, uint64_t bytes)
+{
+    s->granted_messages = messages > s->granted_messages ? messages : s->granted_messages;
+    s->granted_bytes = bytes > s->granted_bytes ? bytes : s->granted_bytes;
+    s->bridge->options.bus->ops->grant(s->bridge->options.bus, s->port, s->granted_messages, s->granted_bytes);
+}
+
+/* What waits for an agent may be megabytes of small messages, which are delivered inside the grant: so it is given a slice,
+ * and the rest when that has not set as much free, or in its next turn. With a broker in another process, that sees to it. */
+static void grant(session *s, uint64_t bytes)
+{
+    const uint64_t most_messages = lesser(s->credit_messages, s->forwarded + SESSION_GRANT_MESSAGES);
+    const uint64_t most_bytes = lesser(bytes, s->forwarded_bytes + SESSION_GRANT_SLICE);
+    if (s->bridge->options.bus->in_process && (most_messages < s->credit_messages || most_bytes < bytes)) {
+        tell(s, most_messages, most_bytes);
+        if (s->forwarded >= most_messages || s->forwarded_bytes >= most_bytes) {
+            s->owed = true;
+            list_append(&s->bridge->owed, &s->owed_node);
+            return;
+        }
+    }
+    tell(s, s->credit_messages, bytes);
+}
+
+void bridge_pay_owed(bridge *b)
+{
+    session *s = list_item(b->owed.first, session, owed_node);
+    if (s != NULL) {
+        session_forget_owed(s);
+        session_apply_credit(s, true);
+    }
+}
+
 void session_apply_credit(session *s, bool granted)
 {
-    if (s->port == NULL) {
+    if (s->port == NULL || s->owed) {
         return;
     }
     size_t waiting = session_waiting(s);
@@ -24,8 +70,7 @@ void session_apply_credit(session *s, bool granted)
     bool last = bytes == s->credit_bytes && bytes > s->granted_bytes;
     const uint64_t step = s->bridge->options.bus->in_process ? SESSION_GRANT_STEP : SESSION_BACKLOG_MAX / 4;
     if (granted || last || bytes - s->granted_bytes > step) {
-        s->granted_bytes = bytes;
-        s->bridge->options.bus->ops->grant(s->bridge->options.bus, s->port, s->credit_messages, bytes);
+        grant(s, bytes);
     }
 }
 

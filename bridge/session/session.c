@@ -151,6 +151,7 @@ static void withdraw(session *s, loom_status why)
     bridge *b = s->bridge;
     session_leave_strangers(s);
     b->stats.agents -= s->state == SESSION_OPEN;
+    session_forget_owed(s);
     unsent_fini(s);
     session_give_back_unsent(s);
     if (s->port != NULL) {

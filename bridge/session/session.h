@@ -13,6 +13,8 @@
 enum {
     SESSION_BACKLOG_MAX = 8 * 1024 * 1024, /* bytes on their way to one agent, whatever credit it granted */
     SESSION_GRANT_STEP = 64 * 1024,        /* of a backlog that was read, worth telling in one process */
+    SESSION_GRANT_SLICE = 256 * 1024,      /* that a grant may set free at once there, */
+    SESSION_GRANT_MESSAGES = 2048,         /* and so many messages: some 0.2 ms */
     SESSION_REPLIES_MAX = 1024 * 1024,     /* unread acks, notices and pongs that end a session */
     SESSION_CALLS_MAX = 72 * 1024 * 1024,  /* the same of calls, results and reports, which may be large: more than a
                                               broker lets one provider have unanswered, 64 MiB by default */
@@ -69,6 +71,7 @@ struct bridge {
     uint64_t ticked_ms;     /* when bridge_tick() ran last; 0: never */
     shared_bytes *lent;     /* what is being received lies in it; NULL: in memory of which nobody may keep anything */
     uint8_t *scratch[2];    /* for envelopes that must be rewritten; made when first needed */
+    linked_list owed;       /* sessions that are owed credit, in the order of their turns */
     linked_list refusals;   /* of calls that found no room (unsent.c), to be sent up in the next round */
     uint64_t keeps_left, keeps_ms; /* on_keep.c: how many traces agents may want kept, since then */
     bridge_stats stats;
@@ -128,7 +131,9 @@ struct session {
     size_t dead_bytes;        /* of frames in out that will not be sent */
     size_t backlog;           /* taken from out, not yet by the kernel */
     uint64_t credit_messages, credit_bytes; /* granted by the agent, totals; UINT64_MAX: it does not count */
-    uint64_t granted_bytes;   /* what the bus was told */
+    uint64_t granted_messages, granted_bytes; /* what the bus was told */
+    bool owed;                /* more, which it is told in rounds that follow */
+    list_node owed_node;
     uint64_t forwarded, forwarded_bytes;
     uint64_t flying;          /* forwarded when out was last taken */
     uint64_t published, published_bytes;
@@ -153,6 +158,10 @@ void session_leave_strangers(session *s);
 /* Tells the bus how much may be delivered now: the agent's credit, held down by what it has not read yet.
  * granted: the agent has just given more. */
 void session_apply_credit(session *s, bool granted);
+/* It is owed nothing any more. */
+void session_forget_owed(session *s);
+/* A slice for the session whose turn it is. */
+void bridge_pay_owed(bridge *b);
 /* Grants publish credit when half of it is used and nothing presses. */
 void session_grant_publish(session *s);
 /* How much it may do until it looks for others again. */

@@ -4,7 +4,10 @@
  * slice at a time, in turns, while its bridge keeps up. */
 #include "broker/endpoints/internal.h"
 
-enum { SLICE_BYTES = 256 * 1024 }; /* a millisecond of small messages, which is worth a round of both loops */
+enum {
+    SLICE_BYTES = 256 * 1024, /* worth a round of both loops; */
+    SLICE_MESSAGES = 2048     /* and so are as many small ones */
+};
 
 static void wait_for_turn(peer_session *session)
 {
@@ -22,30 +25,49 @@ void credit_forget(peer_session *session)
     }
 }
 
-static void pass(peer_session *session, uint64_t bytes)
+static uint64_t above(uint64_t used, uint64_t more)
 {
-    if (bytes > session->passed_bytes) {
-        session->passed_bytes = bytes < session->granted_bytes ? bytes : session->granted_bytes;
-    }
-    port_grant(session->port, session->granted_messages, session->passed_bytes);
+    return used < UINT64_MAX - more ? used + more : UINT64_MAX;
+}
+
+/* No less than before, and no more than is granted. */
+static uint64_t between(uint64_t before, uint64_t wanted, uint64_t granted)
+{
+    const uint64_t most = wanted < granted ? wanted : granted;
+    return most > before ? most : before;
+}
+
+/* So much more than it has used, as far as its agent has granted it. */
+static void pass(peer_session *session, uint64_t messages, uint64_t bytes)
+{
+    const uint64_t most_messages = above(port_used_messages(session->port), messages);
+    const uint64_t most_bytes = above(port_used_bytes(session->port), bytes);
+    session->passed_messages = between(session->passed_messages, most_messages, session->granted_messages);
+    session->passed_bytes = between(session->passed_bytes, most_bytes, session->granted_bytes);
+    port_grant(session->port, session->passed_messages, session->passed_bytes);
+}
+
+static bool is_owed(const peer_session *session)
+{
+    return (session->passed_messages < session->granted_messages && port_used_messages(session->port) >= session->passed_messages) ||
+           (session->passed_bytes < session->granted_bytes && port_used_bytes(session->port) >= session->passed_bytes);
 }
 
 static void pass_on(peer_session *session)
 {
     if (!port_has_credit(session->port)) {
-        const uint64_t used = port_used_bytes(session->port);
-        pass(session, used < UINT64_MAX - SLICE_BYTES ? used + SLICE_BYTES : UINT64_MAX);
+        pass(session, SLICE_MESSAGES, SLICE_BYTES);
     }
     if (port_has_credit(session->port)) { /* nothing waits: the rest sets nothing free */
-        pass(session, UINT64_MAX);
-    } else if (session->passed_bytes < session->granted_bytes && port_used_bytes(session->port) >= session->passed_bytes) {
-        wait_for_turn(session); /* otherwise it has no messages left, and its agent will grant some */
+        pass(session, UINT64_MAX, UINT64_MAX);
+    } else if (is_owed(session)) {
+        wait_for_turn(session); /* otherwise it has no credit left, and its agent will grant some */
     }
 }
 
 void credit_granted(peer_session *session, uint64_t messages, uint64_t bytes)
 {
-    session->granted_messages = messages;
+    session->granted_messages = messages > session->granted_messages ? messages : session->granted_messages;
     session->granted_bytes = bytes > session->granted_bytes ? bytes : session->granted_bytes;
     if (session->bridge->held) {
         wait_for_turn(session);

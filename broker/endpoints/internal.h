@@ -109,7 +109,7 @@ typedef struct peer_session {
     uint64_t number;
     port *port;
     uint64_t granted_messages, granted_bytes; /* by its agent */
-    uint64_t passed_bytes;                    /* of them, what its port was given (credit.c) */
+    uint64_t passed_messages, passed_bytes;   /* of them, what its port was given (credit.c) */
     list_node credit_node;
     bool in_credit_list;
     uint64_t lane_item;                       /* the last one in the lane that has frames of it */

@@ -184,6 +184,7 @@ uint64_t eventbus_queued_for(const eventbus_subscriber *subscriber);
 /* More may be delivered: nothing waits for a grant. */
 bool eventbus_has_credit(const eventbus_subscriber *subscriber);
 /* Of the bytes granted. A message may take more than is left. */
+uint64_t eventbus_used_messages(const eventbus_subscriber *subscriber);
 uint64_t eventbus_used_bytes(const eventbus_subscriber *subscriber);
 
 /* ---- statistics ---- */

@@ -79,6 +79,11 @@ bool eventbus_has_credit(const eventbus_subscriber *subscriber)
     return subscriber_has_credit(subscriber);
 }
 
+uint64_t eventbus_used_messages(const eventbus_subscriber *subscriber)
+{
+    return subscriber->used_messages;
+}
+
 uint64_t eventbus_used_bytes(const eventbus_subscriber *subscriber)
 {
     return subscriber->used_bytes;

@@ -113,6 +113,11 @@ bool port_has_credit(const port *p)
     return eventbus_has_credit(p->subscriber);
 }
 
+uint64_t port_used_messages(const port *p)
+{
+    return eventbus_used_messages(p->subscriber);
+}
+
 uint64_t port_used_bytes(const port *p)
 {
     return eventbus_used_bytes(p->subscriber);

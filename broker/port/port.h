@@ -58,7 +58,8 @@ void port_deafen(port *p);
 void port_grant(port *p, uint64_t messages, uint64_t bytes);
 uint64_t port_queued(const port *p); /* bytes that wait for its credit */
 bool port_has_credit(const port *p); /* nothing waits for more */
-uint64_t port_used_bytes(const port *p); /* of its credit */
+uint64_t port_used_messages(const port *p); /* of its credit */
+uint64_t port_used_bytes(const port *p);
 loom_str port_agent(const port *p);  /* valid as long as the port */
 /* One scanned envelope, hop in place; wire is view->data and may be patched. A refusal comes as a notice: LOOM_EINVAL, or
  * LOOM_EDENIED for a topic that is the broker's (reserved.h). */

@@ -46,6 +46,14 @@ static void detach(bus *base, bus_port *port, loom_status why)
     }
 }
 
+static void deliver(bus_port *port, uint64_t subscription, loom_bytes wire)
+{
+    envelope_view view;
+    const char *reason;
+    assert_status(LOOM_OK, envelope_scan(&view, wire, NULL, &reason));
+    port->handlers->deliver(port->user, subscription, &view);
+}
+
 static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
 {
     (void)base;
@@ -54,6 +62,11 @@ static void grant(bus *base, bus_port *port, uint64_t messages, uint64_t bytes)
     port->granted_messages = messages;
     port->granted_bytes = bytes;
     port->grants++;
+    for (; port->waits > 0 && port->used_messages < messages && port->used_bytes < bytes; port->waits--) {
+        port->used_messages++;
+        port->used_bytes += port->waiting.len;
+        deliver(port, 1, port->waiting);
+    }
 }
 
 static void keep_wire(fake_bus *b, const envelope_view *view, const uint8_t *wire)
@@ -200,11 +213,7 @@ bus_port *fake_bus_port(fake_bus *b, const char *agent)
 
 void fake_bus_deliver(fake_bus *b, const char *agent, uint64_t subscription, loom_bytes wire)
 {
-    bus_port *port = fake_bus_port(b, agent);
-    envelope_view view;
-    const char *reason;
-    assert_status(LOOM_OK, envelope_scan(&view, wire, NULL, &reason));
-    port->handlers->deliver(port->user, subscription, &view);
+    deliver(fake_bus_port(b, agent), subscription, wire);
 }
 
 void fake_bus_call(fake_bus *b, const char *agent, const frame_call *f, loom_bytes wire)

@@ -20,6 +20,9 @@ struct bus_port {
     void *user;
     uint64_t granted_messages, granted_bytes;
     unsigned grants;
+    loom_bytes waiting;         /* an envelope that waits for its credit so many times, */
+    unsigned waits;
+    uint64_t used_messages, used_bytes; /* and how much of that these have used */
 };
 
 typedef struct fake_bus {

@@ -471,6 +471,31 @@ static void credit_is_held_down_by_what_the_agent_has_not_read(void **state)
     assert_int_equal(before, port->granted_bytes);
 }
 
+/* In one process that is the work of the loop's, inside the grant. */
+static void what_a_grant_sets_free_comes_in_slices(void **state)
+{
+    fixture *f = *state;
+    enum { WAITING = 20000 };
+    f->bus.base.in_process = true;
+    fake_agent_enter(&f->b, f->bridge, "b", 1, 64 * 1024 * 1024);
+    bus_port *port = fake_bus_port(&f->bus, "b");
+    loom_envelope *env = fake_message("t", "other", 0);
+    port->waiting = loom_envelope_wire(env);
+    port->waits = WAITING;
+    assert_status(LOOM_OK, frame_put_credit(&f->b.say, 1000000, 0));
+    assert_status(LOOM_OK, frame_put_credit(&f->b.say, 1000001, 0)); /* buys no other turn in this round */
+    fake_agent_send(&f->b);
+    assert_in_range(port->waits, WAITING - 3000, WAITING - 1);
+    while (bridge_goes_on(f->bridge)) {
+        const unsigned before = port->waits;
+        bridge_new_round(f->bridge);
+        assert_true(before - port->waits <= 3000);
+    }
+    assert_int_equal(0, port->waits);
+    assert_int_equal(1000001, port->granted_messages);
+    loom_envelope_unref(env);
+}
+
 /* All of an agent's credit reaches the bus as its backlog drains, also the last bit of it. */
 static void the_last_of_an_agents_credit_is_passed_on_without_another_credit_frame(void **state)
 {
@@ -547,6 +572,7 @@ int main(void)
         with_fixture(an_agent_without_credit_keys_gets_the_bridges_own_window),
         with_fixture(credit_is_passed_on_and_smaller_totals_are_ignored),
         with_fixture(credit_is_held_down_by_what_the_agent_has_not_read),
+        with_fixture(what_a_grant_sets_free_comes_in_slices),
         with_fixture(the_last_of_an_agents_credit_is_passed_on_without_another_credit_frame),
         with_fixture(an_agent_that_does_not_read_its_answers_is_ended),
         with_fixture(an_agent_that_reads_may_ask_for_ever),
