@@ -84,7 +84,7 @@ static bool rank_queue(void *user, const eventbus_subscription_stats *s)
 static void dump_queues(const broker_cores *cores, logger *log)
 {
     ranking r = {.count = 0};
-    eventbus_visit_subscriptions(cores->events, rank_queue, &r);
+    eventbus_visit_unwell(cores->events, rank_queue, &r);
     for (size_t i = 0; i < r.count; i++) {
         const eventbus_subscription_stats *s = &r.items[i].u.subscription;
         log_info(log, "state queue agent=%.*s filter=%.*s queued=%u queued_bytes=%u delivered=%llu dropped=%llu state=%s",

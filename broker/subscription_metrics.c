@@ -33,7 +33,7 @@ static void write_subscriptions(const eventbus *bus, FILE *out, const char *name
     subscription_writer w = {.out = out, .name = name, .queued = queued};
     metrics_describe(out, name, queued ? "gauge" : "counter",
                      queued ? "Messages waiting, of slow subscriptions." : "Deliveries lost, of slow subscriptions.");
-    eventbus_visit_subscriptions(bus, write_subscription, &w);
+    eventbus_visit_unwell(bus, write_subscription, &w);
 }
 
 void subscriptions_write_metrics(const eventbus *bus, FILE *out)

@@ -70,6 +70,7 @@ typedef struct capability_row {
 
 typedef struct agents_view {
     const control_request *q;
+    size_t most;                              /* agents that are looked at */
     rows agents, subscriptions, capabilities; /* sorted by agent */
 } agents_view;
 
@@ -82,12 +83,7 @@ static bool add_agent(void *user, const directory_info *info)
             *row = (agent_row){.info = *info};
         }
     }
-    return !v->agents.failed;
-}
-
-static int by_agent(const void *a, const void *b)
-{
-    return compare(((const agent_row *)a)->info.about.agent, ((const agent_row *)b)->info.about.agent);
+    return !v->agents.failed && v->agents.count < v->most;
 }
 
 /* Both kinds begin with their agent. */
@@ -234,11 +230,13 @@ static control_outcome list_agents(agents_view *v, control_buffer *answer)
 
 control_outcome control_agents(bus_server *s, const control_request *q, const sp_reply_to *to, control_buffer *answer)
 {
-    agents_view v = {q, {.size = sizeof(agent_row)}, {.size = sizeof(subscription_row)}, {.size = sizeof(capability_row)}};
+    const bool selects = q->topic.len > 0 || q->capability.len > 0;
+    agents_view v = {q, selects ? SIZE_MAX : control_list_limit(q) + 1, /* the last one only tells that there are more */
+                     {.size = sizeof(agent_row)}, {.size = sizeof(subscription_row)}, {.size = sizeof(capability_row)}};
     (void)to;
-    directory_visit(s->cores.agents, add_agent, &v);
-    sort(&v.agents, by_agent);
-    eventbus_visit_subscriptions(s->cores.events, add_subscription, &v);
+    directory_visit(s->cores.agents, add_agent, &v); /* in this order */
+    const uint32_t most = q->topic.len > 0 ? UINT32_MAX : AGENT_SUBSCRIPTIONS_TOLD;
+    eventbus_visit_subscriptions(s->cores.events, most, add_subscription, &v);
     actionbroker_visit(s->cores.actions, add_capability, &v);
     sort(&v.subscriptions, by_owner);
     sort(&v.capabilities, by_owner);

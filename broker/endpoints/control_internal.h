@@ -75,6 +75,7 @@ typedef struct control_list {
     uint32_t count, limit;
     bool more; /* there are some that had no place */
 } control_list;
+uint32_t control_list_limit(const control_request *q); /* items that are told */
 void control_list_init(control_list *list, const control_request *q);
 /* Whether another item may be packed. */
 bool control_list_room(control_list *list);

@@ -84,10 +84,15 @@ void control_pack_bool(msgpack_packer *pk, const char *key, bool value)
 
 /* ---- lists ---- */
 
+uint32_t control_list_limit(const control_request *q)
+{
+    const uint64_t limit = q->limit > 0 ? q->limit : CONTROL_LIST_DEFAULT;
+    return limit < CONTROL_LIST_MAX ? (uint32_t)limit : CONTROL_LIST_MAX;
+}
+
 void control_list_init(control_list *list, const control_request *q)
 {
-    uint64_t limit = q->limit > 0 ? q->limit : CONTROL_LIST_DEFAULT;
-    *list = (control_list){.limit = limit < CONTROL_LIST_MAX ? (uint32_t)limit : CONTROL_LIST_MAX};
+    *list = (control_list){.limit = control_list_limit(q)};
     control_buffer_init(&list->items);
 }
 

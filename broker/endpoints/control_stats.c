@@ -84,9 +84,9 @@ static void pack_subscriptions(control_buffer *answer, const eventbus *core)
 {
     subscription_list list = {.well = false};
     control_list_init(&list.items, &(control_request){.limit = SUBSCRIPTIONS_TOLD});
-    eventbus_visit_subscriptions(core, pack_subscription, &list);
+    eventbus_visit_unwell(core, pack_subscription, &list);
     list.well = true;
-    eventbus_visit_subscriptions(core, pack_subscription, &list);
+    eventbus_visit_subscriptions(core, UINT32_MAX, pack_subscription, &list);
     control_pack_key(&answer->pk, "subscriptions");
     control_list_append(&list.items, answer);
 }

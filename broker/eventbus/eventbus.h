@@ -233,8 +233,13 @@ typedef struct eventbus_subscription_stats {
     bool pressing; /* publishers wait for it */
     bool overdue;  /* its deadline has passed: it loses messages */
 } eventbus_subscription_stats;
-void eventbus_visit_subscriptions(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscription_stats *stats),
-                                  void *user);
+/* most: of one subscriber, the newest. */
+void eventbus_visit_subscriptions(const eventbus *bus, uint32_t most,
+                                  bool (*visit)(void *user, const eventbus_subscription_stats *stats), void *user);
+enum { EVENTBUS_UNWELL_MAX = 4096 };
+/* Only of subscribers for which messages wait or were lost, among them all subscriptions of which that is true: of the newest
+ * EVENTBUS_UNWELL_MAX of each. */
+void eventbus_visit_unwell(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscription_stats *stats), void *user);
 
 /* What one subscriber holds of the bus's memory, and how it stands with its credit. */
 typedef struct eventbus_subscriber_stats {

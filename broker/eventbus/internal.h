@@ -122,6 +122,7 @@ struct eventbus_subscriber {
     hold_budget budget;
     uint64_t filter_bytes;                    /* of its subscriptions */
     uint64_t queued_bytes;                    /* in all its queues */
+    uint64_t dropped;                         /* of all its subscriptions, also of those that have ended */
     subscription *ready[LOOM_QOS_COUNT];      /* whose turn it is, in a ring */
     group_seat *seats[LOOM_QOS_COUNT];        /* in groups, in rings: whose turn it is */
     uint32_t seat_count[LOOM_QOS_COUNT];

@@ -8,6 +8,7 @@ static void count_drop(subscription *s, eventbus_drop reason, loom_str topic)
     loss_dropped(s, reason);
     bus->stats.dropped[reason]++;
     s->dropped++;
+    s->subscriber->dropped++;
     topic_entry *entry = topic_table_find(&bus->topics, topic);
     if (entry != NULL) {
         entry->dropped++;

@@ -81,8 +81,26 @@ static eventbus_subscription_stats stats_of(const subscription *s)
     };
 }
 
-void eventbus_visit_subscriptions(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscription_stats *stats),
-                                  void *user)
+/* Newest first; most: of one subscriber. */
+static bool visit_some_of(const eventbus_subscriber *subscriber, uint32_t most,
+                          bool (*visit)(void *user, const eventbus_subscription_stats *stats), void *user)
+{
+    for (const subscription *s = subscriber->subscriptions; s != NULL && most > 0; s = s->next, most--) {
+        const eventbus_subscription_stats stats = stats_of(s);
+        if (!visit(user, &stats)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_unwell(const eventbus_subscriber *subscriber)
+{
+    return subscriber->queued_bytes > 0 || subscriber->holding > 0 || subscriber->dropped > 0;
+}
+
+static void visit_subscriptions(const eventbus *bus, bool unwell, uint32_t most,
+                                bool (*visit)(void *user, const eventbus_subscription_stats *stats), void *user)
 {
     for (const eventbus_group *group = bus->newest_group; group != NULL; group = group->next) {
         const eventbus_subscription_stats stats = stats_of(group->queue);
@@ -91,13 +109,21 @@ void eventbus_visit_subscriptions(const eventbus *bus, bool (*visit)(void *user,
         }
     }
     for (const eventbus_subscriber *subscriber = bus->subscribers; subscriber != NULL; subscriber = subscriber->next) {
-        for (const subscription *s = subscriber->subscriptions; s != NULL; s = s->next) {
-            const eventbus_subscription_stats stats = stats_of(s);
-            if (!visit(user, &stats)) {
-                return;
-            }
+        if ((!unwell || is_unwell(subscriber)) && !visit_some_of(subscriber, most, visit, user)) {
+            return;
         }
     }
+}
+
+void eventbus_visit_subscriptions(const eventbus *bus, uint32_t most,
+                                  bool (*visit)(void *user, const eventbus_subscription_stats *stats), void *user)
+{
+    visit_subscriptions(bus, false, most, visit, user);
+}
+
+void eventbus_visit_unwell(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscription_stats *stats), void *user)
+{
+    visit_subscriptions(bus, true, EVENTBUS_UNWELL_MAX, visit, user);
 }
 
 void eventbus_visit_subscribers(const eventbus *bus, bool (*visit)(void *user, const eventbus_subscriber_stats *stats), void *user)

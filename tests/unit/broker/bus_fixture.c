@@ -130,7 +130,7 @@ static bool pick_subscription(void *user, const eventbus_subscription_stats *sta
 eventbus_subscription_stats test_subscription_stats(const eventbus *bus, uint64_t id)
 {
     stats_search search = {.id = id};
-    eventbus_visit_subscriptions(bus, pick_subscription, &search);
+    eventbus_visit_subscriptions(bus, UINT32_MAX, pick_subscription, &search);
     assert_true(search.found);
     return search.stats;
 }

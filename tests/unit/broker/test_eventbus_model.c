@@ -261,7 +261,7 @@ static bool compare_subscription(void *user, const eventbus_subscription_stats *
 static void compare(world *w)
 {
     model *m = &w->model;
-    eventbus_visit_subscriptions(w->bus, compare_subscription, m);
+    eventbus_visit_subscriptions(w->bus, UINT32_MAX, compare_subscription, m);
     const eventbus_stats stats = eventbus_get_stats(w->bus);
     for (int i = 0; i < EVENTBUS_DROP_REASONS; i++) {
         assert_int_equal(m->dropped[i], stats.dropped[i]);

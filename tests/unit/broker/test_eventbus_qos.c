@@ -477,6 +477,38 @@ static void closing_a_pressing_subscriber_lets_its_publishers_go(void **state)
     assert_int_equal(8, dropped(f, EVENTBUS_DROP_GONE));
 }
 
+static bool count_visit(void *user, const eventbus_subscription_stats *s)
+{
+    (void)s;
+    ++*(uint32_t *)user;
+    return true;
+}
+
+static void only_those_are_looked_at_for_whom_something_waits_or_was_lost(void **state)
+{
+    fixture *f = *state;
+    uint32_t visits = 0;
+    for (uint32_t i = 1; i <= EVENTBUS_UNWELL_MAX + 10; i++) {
+        assert_status(LOOM_OK, test_subscribe(&f->a, i, "well"));
+    }
+    assert_status(LOOM_OK, test_subscribe_with(&f->b, 1, "t", LOOM_QOS_REALTIME, 1, 0));
+    eventbus_visit_unwell(f->bus, count_visit, &visits);
+    assert_int_equal(0, visits);
+    test_publish_range(f->bus, &f->p, "t", 1, 2);
+    eventbus_visit_unwell(f->bus, count_visit, &visits);
+    assert_int_equal(1, visits);
+    eventbus_grant(f->b.handle, UNLIMITED);
+    eventbus_visit_unwell(f->bus, count_visit, &visits);
+    assert_int_equal(2, visits); /* it has lost one */
+    assert_status(LOOM_OK, test_publish(f->bus, NULL, &(test_message){.topic = "well"}, NULL));
+    visits = 0;
+    eventbus_visit_unwell(f->bus, count_visit, &visits);
+    assert_int_equal(1 + EVENTBUS_UNWELL_MAX, visits);
+    visits = 0;
+    eventbus_visit_subscriptions(f->bus, 3, count_visit, &visits);
+    assert_int_equal(1 + 3, visits);
+}
+
 static void closing_an_overdue_subscriber_is_quiet(void **state)
 {
     fixture *f = *state;
@@ -617,6 +649,7 @@ int main(void)
         BUS_TEST(what_an_ended_subscription_held_is_gone_and_counted),
         BUS_TEST(ending_a_pressing_subscription_lets_its_publishers_go),
         BUS_TEST(closing_a_pressing_subscriber_lets_its_publishers_go),
+        BUS_TEST(only_those_are_looked_at_for_whom_something_waits_or_was_lost),
         BUS_TEST(closing_an_overdue_subscriber_is_quiet),
         BUS_TEST(closing_a_waiting_publisher_does_not_put_the_deadline_off),
         BUS_TEST(closing_one_waiting_publisher_leaves_the_other_waiting),
