@@ -24,6 +24,7 @@ enum {
     GATEWAY_BATCH_MAX = 1000,            /* events of a batch */
     GATEWAY_BATCH_TURN = 64,             /* of them, before others have their turn; or what costs a BUS_TURN */
     GATEWAY_WAITING_MAX = 10000,         /* requests without an answer */
+    GATEWAY_JOBS_A_ROUND = 32,           /* answers, and streams that are written to: some 0.2 ms */
     GATEWAY_HELD_MS = 5000,              /* how long a publish waits for a bus that presses */
     GATEWAY_DEADLINE_MS = 30000,         /* of calls and requests that name none */
     GATEWAY_DEADLINE_MAX_MS = 3600000,

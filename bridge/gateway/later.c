@@ -6,7 +6,7 @@ static void run_jobs(uv_idle_t *soon)
 {
     gateway *g = soon->data;
     size_t count = 0;
-    for (const list_node *node = g->jobs.first; node != NULL; node = node->next) {
+    for (const list_node *node = g->jobs.first; node != NULL && count < GATEWAY_JOBS_A_ROUND; node = node->next) {
         count++; /* what these put on the list is for the round after */
     }
     for (list_node *node; count > 0 && (node = list_take_first(&g->jobs)) != NULL; count--) {

@@ -199,8 +199,8 @@ typedef struct eventbus_stats {
     uint32_t publishers, subscribers, subscriptions, groups, topics; /* now */
 } eventbus_stats;
 eventbus_stats eventbus_get_stats(const eventbus *bus);
-/* What messages have been besides their bytes: the subscriptions that they have matched, of subscribers that have gone, too, and
- * what these were found among. */
+/* What there was to do besides taking bytes: subscriptions that messages have matched, of subscribers that have gone, too, what these
+ * were found among, and messages that subscriptions left behind at their end. */
 uint64_t eventbus_work(const eventbus *bus);
 counter_source eventbus_counter_source(const eventbus *bus);
 

@@ -47,7 +47,7 @@ struct eventbus {
     topic_trie *trie;
     uint64_t generation;    /* another one after each change of subscriptions, and after edges of flow have gone */
     topic_match *matches;   /* room for every subscription: finding matches never needs memory */
-    uint64_t searched;      /* nodes of the trie that matches were found among */
+    uint64_t work;          /* besides matches: nodes of the trie that they were found among, messages dropped with their queue */
     uint32_t match_count;
     uint32_t room;          /* of matches and of deadlines */
     bool running;           /* a call is in progress: callbacks must not call back */

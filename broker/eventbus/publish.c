@@ -26,7 +26,7 @@ static topic_match *find_matches(eventbus *bus, topic_entry *entry, loom_str top
         bus->match_count = 0;
         size_t nodes;
         (void)topic_trie_match(bus->trie, topic, broker_name_reserved(topic) ? collect_for_reserved : collect, bus, &nodes);
-        bus->searched += nodes;
+        bus->work += nodes;
         if (entry == NULL ||
             !topic_table_remember(&bus->topics, entry, bus->matches, bus->match_count, bus->generation)) {
             *count = bus->match_count;

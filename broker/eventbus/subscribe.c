@@ -377,6 +377,7 @@ loom_status eventbus_unsubscribe(eventbus_subscriber *subscriber, uint64_t id)
     }
     eventbus_enter(subscriber->bus);
     subscription_retire(s);
+    subscriber->bus->work += s->queue.count;
     subscription_drop_all(s);
     subscription_free(s);
     eventbus_leave(subscriber->bus);

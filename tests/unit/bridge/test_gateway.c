@@ -276,6 +276,43 @@ static void credit_is_what_the_client_has_taken(void **state)
     stop(&f);
 }
 
+static size_t count_heard(client *c, size_t count)
+{
+    size_t heard = 0;
+    for (size_t i = 0; i < count; i++) {
+        heard += has(&c[i], "data:");
+    }
+    return heard;
+}
+
+static void an_event_that_many_clients_listen_to_leaves_in_slices(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 100 };
+    static client c[CLIENTS];
+    fixture f;
+    start(&f);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        say(&c[i], &f, LISTEN);
+        turn_until(&f, has(&c[i], "retry: 1000"));
+    }
+    loom_envelope *event = fake_message("a.b", "x", 10);
+    for (unsigned i = 1; i <= CLIENTS; i++) {
+        char agent[32];
+        snprintf(agent, sizeof agent, AGENT "-%u", i);
+        fake_bus_deliver(&f.bus, agent, 1, loom_envelope_wire(event));
+    }
+    loom_envelope_unref(event);
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    assert_in_range(count_heard(c, CLIENTS), 1, CLIENTS / 2);
+    turn_until(&f, count_heard(c, CLIENTS) == CLIENTS);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        close(c[i].fd);
+    }
+    turn_until(&f, gateway_get_stats(f.gateway).streams == 0);
+    stop(&f);
+}
+
 /* ---- the end ---- */
 
 static void closing_ends_whatever_there_is(void **state)
@@ -425,6 +462,7 @@ int main(void)
         cmocka_unit_test(a_subscription_that_is_refused_is_answered),
         cmocka_unit_test(a_client_that_leaves_before_the_ack_leaves_nothing),
         cmocka_unit_test(credit_is_what_the_client_has_taken),
+        cmocka_unit_test(an_event_that_many_clients_listen_to_leaves_in_slices),
         cmocka_unit_test(closing_ends_whatever_there_is),
         cmocka_unit_test(ending_answers_before_closing),
         cmocka_unit_test(opening_survives_every_failed_allocation),

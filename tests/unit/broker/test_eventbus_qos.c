@@ -453,6 +453,18 @@ static void what_an_ended_subscription_held_is_gone_and_counted(void **state)
     assert_int_equal(3, f->a.count);
 }
 
+/* Others wait for it, so whoever ends subscriptions is charged for it. */
+static void what_an_ended_subscription_held_is_work(void **state)
+{
+    fixture *f = *state;
+    assert_status(LOOM_OK, test_subscribe_with(&f->a, 1, "t", LOOM_QOS_REALTIME, 100, 0));
+    test_publish_range(f->bus, &f->p, "t", 1, 50);
+    const uint64_t before = eventbus_work(f->bus), queued = eventbus_get_stats(f->bus).queued;
+    assert_true(queued > 0);
+    assert_status(LOOM_OK, eventbus_unsubscribe(f->a.handle, 1));
+    assert_int_equal(before + queued, eventbus_work(f->bus));
+}
+
 static void ending_a_pressing_subscription_lets_its_publishers_go(void **state)
 {
     fixture *f = *state;
@@ -647,6 +659,7 @@ int main(void)
         BUS_TEST(subscriptions_of_one_class_take_turns),
         BUS_TEST(long_queue_yields_to_another_of_its_class_after_a_batch),
         BUS_TEST(what_an_ended_subscription_held_is_gone_and_counted),
+        BUS_TEST(what_an_ended_subscription_held_is_work),
         BUS_TEST(ending_a_pressing_subscription_lets_its_publishers_go),
         BUS_TEST(closing_a_pressing_subscriber_lets_its_publishers_go),
         BUS_TEST(only_those_are_looked_at_for_whom_something_waits_or_was_lost),
