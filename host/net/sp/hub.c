@@ -4,10 +4,11 @@
 
 #include "host/net/sp/internal.h"
 
-/* Peers that are busy when it begins; who becomes busy meanwhile is next, after the others of the loop had their turn. */
+/* Peers that are busy when it begins, not too many of them; the others, and who becomes busy meanwhile, are next, after the
+ * others of the loop had their turn. */
 static void run(sp_hub *hub)
 {
-    for (unsigned left = hub->busy_count; left > 0 && hub->busy != NULL; left--) {
+    for (unsigned left = hub->busy_count < SP_ROUND_PEERS ? hub->busy_count : SP_ROUND_PEERS; left > 0 && hub->busy != NULL; left--) {
         sp_peer *p = hub->busy;
         sp_hub_not_busy(hub, p);
         p->run(p);

@@ -30,6 +30,7 @@ enum {
     SP_READ_SIZE = 256 * 1024,
     SP_PIECE_SIZE = 16 * 1024,        /* of outgoing bytes, with its head */
     SP_SPARE_PIECES = 256,            /* kept by a hub for the next who writes */
+    SP_ROUND_PEERS = 64,              /* that are written to, or read, before others of the loop have their turn: some 0.1 ms */
     SP_WRITE_AT = 256 * 1024,         /* what collected so far is written before the end of the round */
     SP_SOCKET_BUFFER = 1024 * 1024,   /* asked for; what the system allows is enough */
     SP_PEER_BUFFER_DEFAULT = 8 * 1024 * 1024,

@@ -395,7 +395,8 @@ loom_status sp_server_reply(sp_server *s, const sp_reply_to *to, loom_bytes body
 
 void sp_server_flush(sp_server *s)
 {
-    for (sp_peer *p = s->hub->busy; p != NULL; p = p->next_busy) {
+    unsigned left = SP_ROUND_PEERS;
+    for (sp_peer *p = s->hub->busy; p != NULL && left > 0; p = p->next_busy, left--) {
         if (p->server == s) {
             sp_peer_write(p); /* which adds to the list at most whom it met here */
         }

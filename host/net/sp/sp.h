@@ -108,7 +108,7 @@ void sp_server_pause(sp_server *s, bool paused);
 LOOM_MUST_CHECK loom_status sp_server_publish(sp_server *s, const loom_bytes *parts, size_t count);
 /* REP: LOOM_ENOTFOUND: the one who asked has gone. LOOM_ENOMEM. */
 LOOM_MUST_CHECK loom_status sp_server_reply(sp_server *s, const sp_reply_to *to, loom_bytes body);
-/* What collected leaves now. */
+/* What collected leaves now, of some peers; of the others at the end of this round, or of the next. */
 void sp_server_flush(sp_server *s);
 sp_stats sp_server_get_stats(const sp_server *s);
 

@@ -60,6 +60,32 @@ static void pub_reaches_every_sub(void **state)
     sp_fixture_close(&f);
 }
 
+static void what_is_published_leaves_for_some_peers_at_a_time(void **state)
+{
+    (void)state;
+    enum { PEERS = 400 };
+    sp_fixture f;
+    sp_ear server = {0}, client = {0};
+    static sp_peer *peers[PEERS];
+    sp_fixture_open(&f);
+    sp_server *s = serve(&f, &server, SP_PUB, NULL);
+    for (size_t i = 0; i < PEERS; i++) {
+        peers[i] = dial(&f, &client, SP_SUB, NULL);
+    }
+    until(&f, sp_server_get_stats(s).peers == PEERS);
+    assert_status(LOOM_OK, sp_server_publish(s, (loom_bytes[]){{(const uint8_t *)"topic", 5}}, 1));
+    sp_server_flush(s);
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    assert_in_range(client.messages, 1, PEERS / 2);
+    until(&f, client.messages == PEERS);
+    for (size_t i = 0; i < PEERS; i++) {
+        sp_peer_close(peers[i]);
+    }
+    until(&f, sp_server_get_stats(s).peers == 0);
+    serve_no_more(&f, s);
+    sp_fixture_close(&f);
+}
+
 static void messages_of_all_sizes_come_back_the_same(void **state)
 {
     (void)state;
@@ -294,6 +320,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(push_reaches_pull),
         cmocka_unit_test(pub_reaches_every_sub),
+        cmocka_unit_test(what_is_published_leaves_for_some_peers_at_a_time),
         cmocka_unit_test(messages_of_all_sizes_come_back_the_same),
         cmocka_unit_test(a_message_over_the_limit_ends_only_its_connection),
         cmocka_unit_test(an_answer_has_the_ids_of_its_request),
