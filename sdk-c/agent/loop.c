@@ -303,9 +303,11 @@ void loop_timer_expired(agent_loop *loop)
 
 void loop_fire_timers(agent_loop *loop, loom_agent *a, uint64_t now)
 {
+    enum { TIMERS_A_ROUND = 64 }; /* of many calls that end together: what has been received is handled in between */
     pthread_mutex_lock(&loop->lock);
     /* Not for ever: one that is set again for now has its turn in the next round. */
-    for (size_t left = loop->timers.count; left > 0 && first_timer(loop) <= now; left--) {
+    for (size_t left = loop->timers.count < TIMERS_A_ROUND ? loop->timers.count : TIMERS_A_ROUND; left > 0 && first_timer(loop) <= now;
+         left--) {
         agent_timer *timer = (agent_timer *)heap_first(&loop->timers);
         loop_timer_clear(loop, timer);
         pthread_mutex_unlock(&loop->lock);

@@ -126,7 +126,7 @@ bool loop_after_handler(agent_loop *loop);
 void loop_arm(agent_loop *loop, uint64_t at_ns);
 /* The timer descriptor is readable. */
 void loop_timer_expired(agent_loop *loop);
-/* Fires what is due; a passes through to the timers. */
+/* Fires some of what is due, the rest in the next rounds; a passes through to the timers. */
 void loop_fire_timers(agent_loop *loop, loom_agent *a, uint64_t now_ns);
 /* Until the deadline, rounded up, and at most a minute. */
 int loop_ms_until(uint64_t deadline_ns, uint64_t now_ns);

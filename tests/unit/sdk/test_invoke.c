@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "tests/support/alloc_fault.h"
 #include "tests/unit/sdk/agent_fixture.h"
 
@@ -188,6 +189,27 @@ static void without_a_connection_a_call_ends_at_its_deadline(void **state)
     start(&c, f->agent, (loom_invoke_options){.deadline_ms = 20});
     end(&c, LOOM_ENOTCONN, NULL);
     expect_outcome(&log, LOOM_OUTCOME_TIMEOUT, "not_connected");
+}
+
+static void of_many_calls_whose_deadline_comes_some_end_in_a_round(void **state)
+{
+    fixture *f = *state;
+    enum { CALLS = 500, DEADLINE_MS = 20 };
+    outcome_log log = {.outcome = LOOM_OUTCOME_OK};
+    const loom_invoke_options options = {.deadline_ms = DEADLINE_MS};
+    fake_bridge_stop_listening(&f->bridge);
+    const loom_agent_options polled = {.id = "polled", .url = f->bridge.url, .poll_mode = true};
+    assert_status(LOOM_OK, loom_agent_open(&f->agent, &polled));
+    for (int i = 0; i < CALLS; i++) {
+        assert_status(LOOM_OK, loom_agent_invoke_async(f->agent, "x", BYTES("in"), &options, on_result, &log, NULL));
+    }
+    const uint64_t due_ms = clock_monotonic_ms() + DEADLINE_MS + 1;
+    wait_until(clock_monotonic_ms() > due_ms, FAKE_DEADLINE_MS);
+    while (atomic_load(&log.count) < CALLS) {
+        const unsigned before = atomic_load(&log.count);
+        assert_status(LOOM_OK, loom_agent_poll(f->agent, FAKE_DEADLINE_MS));
+        assert_true(atomic_load(&log.count) - before <= 100);
+    }
 }
 
 static void a_broker_that_does_not_answer_costs_the_deadline_and_half_a_second(void **state)
@@ -470,6 +492,7 @@ int main(void)
         WITH_AGENT(what_is_not_valid_is_refused_at_once),
         WITH_AGENT(a_call_made_before_the_connection_stands_is_sent_then),
         WITH_AGENT(without_a_connection_a_call_ends_at_its_deadline),
+        WITH_AGENT(of_many_calls_whose_deadline_comes_some_end_in_a_round),
         WITH_AGENT(a_broker_that_does_not_answer_costs_the_deadline_and_half_a_second),
         WITH_AGENT(a_call_ends_with_its_session),
         WITH_AGENT(an_idempotent_call_is_sent_again_under_its_id),
